@@ -1,0 +1,1 @@
+"""What runs inside the live image. Standard library only; `wire` and `codec` are shared with the server."""

@@ -1,0 +1,41 @@
+"""MAC addresses: taken in any notation, kept as lower case with colons."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+
+_DIGITS = re.compile(r"[0-9a-f]{12}")
+_NOTATION = re.compile(r"[0-9A-Fa-f]{1,4}(?:[:.\- ]?[0-9A-Fa-f]{1,4}){2,11}")
+
+
+def normalise_mac(text: str) -> str:
+    """`5254.0012.3456`, `52-54-00-12-34-56` or `525400123456` as `52:54:00:12:34:56`.
+
+    Raises ValidationError for anything else, for a multicast address and for all zeros.
+    """
+    digits = re.sub(r"[:.\- ]", "", text.strip()).lower()
+    if not _NOTATION.fullmatch(text.strip()) or not _DIGITS.fullmatch(digits):
+        raise ValidationError(f"{text!r} is no MAC address: twelve hexadecimal digits, e.g. 52:54:00:12:34:56")
+    if int(digits, 16) == 0:
+        raise ValidationError("00:00:00:00:00:00 is no machine's address")
+    if int(digits[:2], 16) & 1:
+        raise ValidationError(f"{text} is a multicast address: a network card's own has an even first byte")
+    return ":".join(digits[n : n + 2] for n in range(0, 12, 2))
+
+
+class MacField(models.CharField):
+    """A CharField that holds one normalised MAC address."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["max_length"] = 17
+        super().__init__(*args, **kwargs)
+
+    def to_python(self, value: Any) -> Any:
+        return normalise_mac(value) if isinstance(value, str) and value else value
+
+    def get_prep_value(self, value: Any) -> Any:
+        return super().get_prep_value(self.to_python(value))

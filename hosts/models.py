@@ -1,0 +1,99 @@
+"""The inventory: machines that may be vetted, what each should be made of, and how to wake it."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.urls import reverse
+
+from hosts.fields import MacField
+
+
+class Health(models.TextChoices):
+    GOOD = "good", "Good"
+    BAD = "bad", "Bad"
+    UNKNOWN = "unknown", "Unknown"
+
+
+class WakeMethod(models.TextChoices):
+    WOL = "wol", "Wake-on-LAN"
+    REDFISH = "redfish", "Redfish"
+    IPMI = "ipmi", "IPMI"
+    OPERATOR = "operator", "A person presses the button"
+
+
+class IdleBoot(models.TextChoices):
+    """What a registered host without a run does when it boots from the network."""
+
+    LOCAL = "local", "Boot from its local disk"
+    POWER_OFF = "poweroff", "Power off"
+
+
+class BootBinary(models.TextChoices):
+    AUTO = "auto", "Automatic (snponly.efi, undionly.kpxe)"
+    SNPONLY = "snponly.efi", "snponly.efi (UEFI's own network driver)"
+    IPXE = "ipxe.efi", "ipxe.efi (iPXE's own drivers)"
+
+
+class Host(models.Model):
+    """A registered machine. `expected` is the expected spec (hosts.expectations), None when there is none yet; it
+    never says which disks may be written: that is `WritableDisk`, disk by disk."""
+
+    name = models.SlugField(max_length=63, unique=True, help_text="Short name, as in the cluster.")
+    enabled = models.BooleanField(default=True, help_text="Off: its MACs get no DHCP answer and no run can start.")
+    notes = models.TextField(blank=True)
+    profile_name = models.CharField(max_length=64, default="quick")
+    wake_method = models.CharField(max_length=16, choices=WakeMethod.choices, default=WakeMethod.WOL)
+    wake_options = models.JSONField(default=dict, blank=True, help_text="Address and user of the BMC, where one wakes it.")
+    idle_boot = models.CharField(max_length=16, choices=IdleBoot.choices, default=IdleBoot.LOCAL)
+    boot_binary = models.CharField(max_length=16, choices=BootBinary.choices, default=BootBinary.AUTO)
+    expected = models.JSONField(null=True, blank=True)
+    destructive_allowed = models.BooleanField(
+        default=False, help_text="Allows profiles that write, on the disks confirmed one by one below."
+    )
+    health = models.CharField(max_length=8, choices=Health.choices, default=Health.UNKNOWN)
+    dmi_uuid = models.CharField(max_length=36, blank=True, help_text="Learnt at the first claim; later ones must match.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("host", args=[self.name])
+
+    @property
+    def mac_list(self) -> list[str]:
+        return [row.mac for row in self.macs.all()]
+
+
+class HostMac(models.Model):
+    """One MAC address of a host, lower case with colons; the first is the one that is woken."""
+
+    host = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="macs")
+    mac = MacField(unique=True)
+
+    class Meta:
+        ordering = ("id",)
+
+    def __str__(self) -> str:
+        return self.mac
+
+
+class WritableDisk(models.Model):
+    """An operator typed this disk's serial to say that destructive tests may write on it. No import, adoption or
+    derivation of a spec makes or moves such a row."""
+
+    host = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="writable_disks")
+    serial = models.CharField(max_length=128)
+    allowed_by = models.CharField(max_length=150)
+    allowed_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("serial",)
+        constraints = [models.UniqueConstraint(fields=["host", "serial"], name="one_permission_per_disk")]
+
+    def __str__(self) -> str:
+        return self.serial

@@ -1,0 +1,325 @@
+"""What is kept of a run. The database is the only truth: pages, history and notifications are read from these rows."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+
+from hosts.models import Host
+from runs.machine import ENDED, LIVE, State
+from runs.querysets import RunQuerySet
+
+
+class Verdict(models.TextChoices):
+    NONE = "", "None yet"
+    PASSED = "passed", "Passed"
+    FAILED = "failed", "Failed"
+    INCOMPLETE = "incomplete", "Incomplete"
+    ERROR = "error", "Error (the bench)"
+
+
+class Outcome(models.TextChoices):
+    RUNNING = "", "Running"
+    PASSED = "passed", "Passed"
+    FAILED = "failed", "Failed"
+    NOT_TESTED = "not_tested", "Not tested"
+
+
+class Actor(models.TextChoices):
+    OPERATOR = "operator"
+    AGENT = "agent"
+    WORKER = "worker"
+    WATCHDOG = "watchdog"
+
+
+class Run(models.Model):
+    """One vetting of a host. Spec, disks and profile are frozen here when it is queued."""
+
+    host = models.ForeignKey(Host, on_delete=models.PROTECT, related_name="runs")
+    state = models.CharField(max_length=16, default=State.REGISTERED, choices=[(s.value, s.value) for s in State])
+    state_since = models.DateTimeField(default=timezone.now)
+    verdict = models.CharField(max_length=10, blank=True, choices=Verdict.choices, default=Verdict.NONE)
+    bench_error = models.TextField(blank=True, help_text="Why the verdict is `error`: the fault of the bench.")
+    stopped_by = models.TextField(blank=True, help_text="Why the run ended early, in a sentence.")
+    repair = models.CharField(max_length=200, blank=True, help_text="What was repaired, in the operator's words.")
+
+    profile_name = models.CharField(max_length=64)
+    profile = models.JSONField(default=dict, help_text="The whole profile as it was when queued, overrides applied.")
+    expected = models.JSONField(null=True, blank=True)
+    disks = models.JSONField(default=list, help_text="wire.AllowedDisk rows as they were when queued.")
+    destructive_allowed = models.BooleanField(default=False)
+    inventory = models.JSONField(null=True, blank=True, help_text="wire.Inventory of the last InventoryCheck.")
+
+    boot = models.PositiveIntegerField(default=0, help_text="Number of the newest boot expected or seen.")
+    boot_deadline = models.DateTimeField(null=True, blank=True)
+    last_seen = models.DateTimeField(null=True, blank=True, help_text="Last heartbeat or result of the agent.")
+    agent_address = models.GenericIPAddressField(null=True, blank=True)
+    retry_stage = models.CharField(max_length=16, blank=True, help_text="Asked for; waits for a free slot.")
+    report_due = models.BooleanField(default=False)
+    report_at = models.DateTimeField(null=True, blank=True)
+
+    log_bytes = models.BigIntegerField(default=0, help_text="Committed length of the log file.")
+    progress_seq = models.BigIntegerField(default=0, help_text="Rises when progress changed.")
+    sensor_seq = models.BigIntegerField(default=0, help_text="Rises when measurements came.")
+
+    requested_by = models.CharField(max_length=150, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True, blank=True, help_text="When it was dispatched.")
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-id",)
+        indexes = [models.Index(fields=["state"]), models.Index(fields=["host", "-id"])]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["host"],
+                condition=models.Q(state__in=[*sorted(LIVE), State.FAILED_HOLDING]),
+                name="one_live_or_held_run_per_host",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"run {self.pk} of {self.host}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("run", args=[self.pk])
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing more will happen to it by itself (a Failed run may still be held)."""
+        return self.state in ENDED or self.state == State.FAILED
+
+
+class Boot(models.Model):
+    """One boot of a run. The token itself is never kept: it is made anew from `nonce` and the secret key, and checked
+    against the bcrypt hash. `number` counts from 1; number 1 tests, later ones only hold or renew a hold."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="boots")
+    number = models.PositiveIntegerField()
+    nonce = models.CharField(max_length=32)
+    agent_token_hash = models.CharField(max_length=72)
+    created_at = models.DateTimeField(default=timezone.now)
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    dead_at = models.DateTimeField(null=True, blank=True, help_text="From here on the token is refused.")
+    boot_id = models.CharField(max_length=64, blank=True, help_text="The kernel's, bound at the claim.")
+    dmi_uuid = models.CharField(max_length=64, blank=True)
+    macs = models.JSONField(default=list)
+    log_seq = models.BigIntegerField(default=0)
+    sensor_seq = models.BigIntegerField(default=0)
+
+    class Meta:
+        ordering = ("run", "number")
+        constraints = [models.UniqueConstraint(fields=["run", "number"], name="one_boot_per_number")]
+
+
+class Rung(models.TextChoices):
+    """The boot ladder, in order."""
+
+    WAKE_SENT = "wake_sent", "Wake sent"
+    DHCP = "dhcp", "DHCP answered"
+    TFTP = "tftp", "iPXE sent over TFTP"
+    SCRIPT = "script", "Boot script fetched"
+    KERNEL = "kernel", "Kernel sent"
+    INITRD = "initrd", "Initrd sent"
+    HELLO = "hello", "Agent said hello"
+    CLAIMED = "claimed", "Run claimed"
+
+
+class LadderRung(models.Model):
+    """A rung that a boot reached, at its first time; `seen` counts repeats."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="rungs")
+    boot = models.PositiveIntegerField()
+    rung = models.CharField(max_length=16, choices=Rung.choices)
+    at = models.DateTimeField()
+    detail = models.CharField(max_length=200, blank=True)
+    seen = models.PositiveIntegerField(default=1)
+
+    class Meta:
+        ordering = ("at", "id")
+        constraints = [models.UniqueConstraint(fields=["run", "boot", "rung"], name="one_row_per_rung")]
+
+
+class WakeRequest(models.Model):
+    """Asks pxe's wake tick to wake the run's host; repeated until the machine is seen or the deadline passes."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="wakes")
+    requested_at = models.DateTimeField(default=timezone.now)
+    sent = models.PositiveIntegerField(default=0)
+    last_sent_at = models.DateTimeField(null=True, blank=True)
+    problem = models.CharField(max_length=300, blank=True)
+
+
+class StageRun(models.Model):
+    """One attempt of one stage. `outcome` empty while it runs or waits for its `go_at`. Times of the deadline count
+    from `go_at`."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="stage_runs")
+    name = models.CharField(max_length=16)
+    order = models.PositiveSmallIntegerField()
+    attempt = models.PositiveIntegerField(default=1)
+    boot = models.PositiveIntegerField(default=1)
+    outcome = models.CharField(max_length=10, blank=True, choices=Outcome.choices, default=Outcome.RUNNING)
+    counts = models.BooleanField(default=True, help_text="Off: not in the profile or not expected on this host.")
+    reason = models.TextField(blank=True)
+    timeout_s = models.FloatField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+    go_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    progress = models.JSONField(default=list, help_text="wire.Progress rows of the last heartbeat.")
+    checks = models.JSONField(default=list)
+    counters = models.JSONField(default=list)
+    numbers = models.JSONField(default=dict)
+    refusals = models.JSONField(default=list)
+    evidence = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ("order", "attempt")
+        constraints = [models.UniqueConstraint(fields=["run", "name", "attempt"], name="one_row_per_attempt")]
+
+
+class Severity(models.TextChoices):
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Finding(models.Model):
+    """One thing a stage saw (wire.Finding). `value` and `limit` are a number, a text or null."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="findings")
+    stage_run = models.ForeignKey(StageRun, on_delete=models.CASCADE, related_name="findings")
+    code = models.CharField(max_length=64)
+    severity = models.CharField(max_length=8, choices=Severity.choices)
+    component_kind = models.CharField(max_length=16)
+    component = models.CharField(max_length=128)
+    message = models.TextField()
+    value = models.JSONField(null=True, blank=True)
+    limit = models.JSONField(null=True, blank=True)
+    unit = models.CharField(max_length=16, blank=True)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("id",)
+
+
+class SpecDiff(models.Model):
+    """One difference between the expected and the actual; `path` such as `memory.dimms[DIMM_A1].serial`."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="spec_diffs")
+    stage_run = models.ForeignKey(StageRun, on_delete=models.CASCADE, related_name="spec_diffs")
+    path = models.CharField(max_length=200)
+    severity = models.CharField(max_length=8, choices=Severity.choices)
+    expected = models.JSONField(null=True, blank=True)
+    actual = models.JSONField(null=True, blank=True)
+    message = models.TextField()
+    adopted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("id",)
+
+
+class Measurement(models.Model):
+    """One number with time, unit and component, e.g. temp of CPU0 in C."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="measurements")
+    at = models.DateTimeField()
+    component_kind = models.CharField(max_length=16)
+    component = models.CharField(max_length=128)
+    name = models.CharField(max_length=32)
+    value = models.FloatField()
+    unit = models.CharField(max_length=16)
+
+    class Meta:
+        indexes = [models.Index(fields=["run", "name", "at"])]
+
+
+class Artifact(models.Model):
+    """A file that a run left, below the run's directory."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="artifacts")
+    name = models.CharField(max_length=200)
+    path = models.CharField(max_length=400)
+    size = models.BigIntegerField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("name",)
+        constraints = [models.UniqueConstraint(fields=["run", "name"], name="one_artifact_per_name")]
+
+
+class HoldSession(models.Model):
+    """One hold: a key pair of its own. The private key lies encrypted until downloaded once or the hold ends."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="holds")
+    boot = models.PositiveIntegerField()
+    opened_at = models.DateTimeField(default=timezone.now)
+    closed_at = models.DateTimeField(null=True, blank=True)
+    public_key = models.TextField()
+    private_key_sealed = models.TextField(blank=True)
+    downloaded_at = models.DateTimeField(null=True, blank=True)
+    address = models.GenericIPAddressField(null=True, blank=True)
+    port = models.PositiveIntegerField(default=22)
+    host_key = models.TextField(blank=True)
+    users = models.JSONField(default=list)
+
+    class Meta:
+        ordering = ("id",)
+
+
+class Override(models.Model):
+    """The operator saw what the wipe probe listed on one disk and lets this Storage attempt go on over it."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="overrides")
+    boot = models.PositiveIntegerField()
+    stage = models.CharField(max_length=16, default=State.STORAGE)
+    attempt = models.PositiveIntegerField()
+    serial = models.CharField(max_length=128)
+    digest = models.CharField(max_length=64)
+    given_by = models.CharField(max_length=150)
+    given_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["run", "stage", "attempt", "serial"], name="one_override_per_attempt")
+        ]
+
+
+class RunEvent(models.Model):
+    """The outbox. Every change of state and everything worth telling is one row; history, live pages and
+    notifications read it. `kind` is an event of the machine, or a plain word such as `token_refused`; `tells` a
+    notification kind, or empty."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="events")
+    at = models.DateTimeField(default=timezone.now)
+    actor = models.CharField(max_length=16, choices=Actor.choices)
+    who = models.CharField(max_length=150, blank=True, help_text="Which operator, address or worker.")
+    kind = models.CharField(max_length=32)
+    state_before = models.CharField(max_length=16, blank=True)
+    state_after = models.CharField(max_length=16, blank=True)
+    text = models.TextField(blank=True)
+    data = models.JSONField(default=dict, blank=True)
+    tells = models.CharField(max_length=24, blank=True)
+
+    class Meta:
+        ordering = ("id",)
+
+
+class WebOutage(models.Model):
+    """A time in which our own web was not seen to answer: it counts against no deadline of a host."""
+
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField()
+
+
+class Lease(models.Model):
+    """Who runs the ticks now. `ticked_at` is the last completed round: its age is the worker's pulse."""
+
+    name = models.CharField(max_length=32, primary_key=True)
+    holder = models.CharField(max_length=64, blank=True)
+    until = models.DateTimeField(null=True, blank=True)
+    ticked_at = models.DateTimeField(null=True, blank=True)
+    web_seen_at = models.DateTimeField(null=True, blank=True)

@@ -1,0 +1,197 @@
+"""`vetting.yaml`: what an operator tunes, as types. A wrong value stops the start with its name, the value and the fix."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+
+class ConfigError(Exception):
+    """The configuration is wrong; the message names the place, the value and what is allowed."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Web(Section):
+    """Where this orchestrator listens, and the address at which the hosts under test reach it."""
+
+    listen: str = "0.0.0.0"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    boot_port: Annotated[int, Field(ge=1, le=65535)] = 8001
+    address: str = Field(default="127.0.0.1", description="Address of this machine on the hosts' network.")
+    public_url: str = Field(default="", description="What links in messages begin with; empty: from address and port.")
+    tls: bool = Field(default=False, description="Behind an HTTPS proxy: secure cookies.")
+
+    @property
+    def agent_url(self) -> str:
+        return f"http://{self.address}:{self.port}"
+
+    @property
+    def boot_url(self) -> str:
+        return f"http://{self.address}:{self.boot_port}"
+
+    @property
+    def link_base(self) -> str:
+        return (self.public_url or self.agent_url).rstrip("/")
+
+
+class Pxe(Section):
+    """`dhcp`: we are the DHCP server; `proxy`: the LAN has one already; `off`: dnsmasq is not ours to run."""
+
+    mode: Literal["dhcp", "proxy", "off"] = "off"
+    interface: str = ""
+    subnet: IPv4Network | None = None
+    range_start: IPv4Address | None = None
+    range_end: IPv4Address | None = None
+    router: IPv4Address | None = None
+    lease_minutes: Annotated[int, Field(ge=2)] = 60
+    supervise: Literal["tick", "unit"] = Field(
+        default="tick", description="tick: the worker starts dnsmasq itself; unit: a systemd unit runs it."
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Pxe:
+        if self.mode == "off":
+            return self
+        wanted = ["interface", "subnet"] + (["range_start", "range_end"] if self.mode == "dhcp" else [])
+        missing = [name for name in wanted if not getattr(self, name)]
+        if missing:
+            raise ValueError(f"mode {self.mode} also needs {', '.join(missing)}")
+        return self
+
+
+class Dispatcher(Section):
+    max_concurrent: Annotated[int, Field(ge=1, le=1000)] = 3
+
+
+class Deadlines(Section):
+    """Seconds and hours after which waiting ends. A stage's own deadline stands in the profile."""
+
+    boot_s: Annotated[float, Field(ge=10)] = 900
+    heartbeat_s: Annotated[float, Field(ge=15)] = 600
+    hold_hours: Annotated[float, Field(gt=0)] = 168
+
+
+class Wake(Section):
+    repeat: Annotated[int, Field(ge=1, le=100)] = 5
+    interval_s: Annotated[float, Field(ge=1)] = 10
+
+
+class Retention(Section):
+    retention_days: Annotated[float, Field(gt=0)] = 90
+
+
+class Janitor(Section):
+    interval_minutes: Annotated[float, Field(gt=0)] = 60
+
+
+class Iperf(Section):
+    """The iperf3 servers on this machine. One run tests at a time; each NIC takes one port."""
+
+    ports: list[Annotated[int, Field(ge=1, le=65535)]] = [5201, 5202, 5203, 5204]
+    supervise: Literal["tick", "unit", "off"] = "tick"
+    link_mbit: Annotated[int, Field(ge=10)] = Field(default=1000, description="Speed of this machine's own link.")
+
+
+class Target(Section):
+    """One place messages go to. `kind` decides which of the other fields count."""
+
+    name: str
+    kind: Literal["ntfy", "discord", "smtp"]
+    url: str = ""
+    token_env: str = Field(default="", description="Name of the environment variable that holds the secret.")
+    host: str = ""
+    port: int = 25
+    starttls: bool = False
+    user: str = ""
+    sender: str = ""
+    to: list[str] = []
+
+    @model_validator(mode="after")
+    def _complete(self) -> Target:
+        wanted = {"ntfy": ["url"], "discord": ["url"], "smtp": ["host", "sender", "to"]}[self.kind]
+        missing = [name for name in wanted if not getattr(self, name)]
+        if missing:
+            raise ValueError(f"a {self.kind} target also needs {', '.join(missing)}")
+        return self
+
+
+NotificationKind = Literal["StageFailed", "SpecMismatch", "HoldingOpened", "RunCompleted"]
+
+
+class Route(Section):
+    """Which kinds and severities go to which targets; an empty list means all."""
+
+    kinds: list[NotificationKind] = []
+    severities: list[Literal["critical", "info"]] = []
+    to: list[str]
+
+
+class Notifications(Section):
+    targets: list[Target] = []
+    routes: list[Route] = []
+
+    @model_validator(mode="after")
+    def _known(self) -> Notifications:
+        names = {target.name for target in self.targets}
+        for route in self.routes:
+            if unknown := set(route.to) - names:
+                raise ValueError(f"a route names {', '.join(sorted(unknown))}; targets are {sorted(names) or 'none'}")
+        return self
+
+
+class BootFiles(Section):
+    image_dir: Path | None = Field(default=None, description="Where the built live image lies; default DATA/image.")
+    extra_initrd: Path | None = Field(default=None, description="For development: one more cpio for every boot.")
+    extra_args: str = Field(default="", description="Added to every kernel command line, e.g. console=ttyS0.")
+
+
+class Config(Section):
+    web: Web = Web()
+    pxe: Pxe = Pxe()
+    dispatcher: Dispatcher = Dispatcher()
+    deadlines: Deadlines = Deadlines()
+    wake: Wake = Wake()
+    artifacts: Retention = Retention()
+    logs: Retention = Retention()
+    janitor: Janitor = Janitor()
+    iperf3: Iperf = Iperf()
+    notifications: Notifications = Notifications()
+    boot_files: BootFiles = BootFiles()
+    profiles_dir: Path | None = Field(default=None, description="Profiles of your own; same name replaces a shipped one.")
+
+
+def load(path: Path | None) -> Config:
+    """Read `path`; the defaults where it is None. Raises ConfigError naming file, place, value and what is allowed."""
+    if path is None:
+        return Config()
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); set VETTING_CONFIG to an existing file") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML: {error}") from None
+    return parse(data or {}, str(path))
+
+
+def parse(data: Any, source: str) -> Config:
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(explain(error, source)) from None
+
+
+def explain(error: ValidationError, source: str) -> str:
+    """One line per problem: where, what was given, what is allowed."""
+    lines = []
+    for problem in error.errors():
+        place = ".".join(str(part) for part in problem["loc"]) or "top level"
+        given = "" if problem["type"] in ("missing", "extra_forbidden") else f" (given: {problem['input']!r})"
+        lines.append(f"{source}: {place}: {problem['msg']}{given}")
+    return "\n".join(lines)

@@ -1,0 +1,179 @@
+"""Django settings. The only reader of the environment; everything an operator tunes is in vetting.yaml (config.py)."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from vetting import config
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+if (BASE_DIR / ".env").is_file():
+    environ.Env.read_env(BASE_DIR / ".env")
+
+DATA_DIR = Path(env.str("VETTING_DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
+DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o750)
+DEBUG = env.bool("VETTING_DEBUG", default=False)
+TESTING = env.bool("VETTING_TESTING", default=False)
+
+
+def _secret_key() -> str:
+    """From the environment, else kept beside the data: made once, readable by us alone."""
+    if key := env.str("VETTING_SECRET_KEY", default=""):
+        return key
+    path = DATA_DIR / "secret_key"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(50))
+    return path.read_text().strip()
+
+
+SECRET_KEY = _secret_key()
+if len(SECRET_KEY) < 32:
+    raise ImproperlyConfigured("VETTING_SECRET_KEY is shorter than 32 characters: python3 -c 'import secrets; "
+                               "print(secrets.token_urlsafe(50))' makes one")
+ALLOWED_HOSTS = env.list("VETTING_ALLOWED_HOSTS", default=["*"])
+
+_config_path = env.str("VETTING_CONFIG", default="")
+try:
+    VETTING = config.load(Path(_config_path) if _config_path else None)
+except config.ConfigError as error:
+    raise ImproperlyConfigured(str(error)) from None
+
+IMAGE_DIR = VETTING.boot_files.image_dir or DATA_DIR / "image"
+RUNS_DIR = DATA_DIR / "runs"
+PXE_DIR = DATA_DIR / "pxe"
+PID_DIR = DATA_DIR / "run"
+
+INSTALLED_APPS = [
+    "daphne",
+    "hosts",
+    "runs",
+    "agentapi",
+    "pxe",
+    "notifications",
+    "vetting",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "servestatic.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "django_eventstream",
+    "django_q",
+    "import_export",
+    "axes",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "servestatic.middleware.ServeStaticMiddleware",
+    "vetting.middleware.content_security_policy",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "vetting.urls"
+ASGI_APPLICATION = "vetting.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "vetting" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'vetting.sqlite3'}")}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # IMMEDIATE: a transaction that reads first and writes later can't be refused with "database is locked".
+    DATABASES["default"]["OPTIONS"] = {
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;PRAGMA temp_store=MEMORY;"
+        "PRAGMA mmap_size=134217728;PRAGMA journal_size_limit=27103364;PRAGMA cache_size=-20000;",
+    }
+    # In-memory databases can't be shared by processes, and the live tailer reads its own connection.
+    DATABASES["default"]["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+Q_CLUSTER = {
+    "name": "vetting",
+    "orm": "default",
+    "workers": 2,
+    "timeout": 90,
+    "retry": 120,
+    "max_attempts": 1,
+    "ack_failures": True,
+    "poll": 0.2,
+    "bulk": 1,
+    "queue_limit": 8,
+    "catch_up": False,
+    "save_limit": 250,
+    "recycle": 500,
+    "label": "Worker queue",
+}
+
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = 0.25  # hours
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.BCryptSHA256PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "dashboard"
+LOGOUT_REDIRECT_URL = "login"
+SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = VETTING.web.tls
+CSRF_TRUSTED_ORIGINS = [VETTING.web.public_url.rstrip("/")] if VETTING.web.public_url else []
+X_FRAME_OPTIONS = "DENY"
+AGENT_TOKEN_BCRYPT_ROUNDS = 4 if TESTING else 10
+AGENT_BODY_LIMIT_BYTES = 2 * 1024 * 1024
+
+EVENTSTREAM_STORAGE_CLASS = "runs.live.OutboxStorage"
+EVENTSTREAM_CHANNELMANAGER_CLASS = "runs.live.Channels"
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = env.str("VETTING_TIME_ZONE", default="UTC")
+USE_I18N = False
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+SERVESTATIC_USE_FINDERS = True
+SERVESTATIC_AUTOREFRESH = DEBUG
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("VETTING_LOG_LEVEL", default="INFO")},
+    "loggers": {"django.channels.server": {"level": "WARNING"}, "django_q": {"level": "WARNING"}},
+}
