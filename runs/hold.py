@@ -1,0 +1,56 @@
+"""The key pair of a hold: made fresh, the private half encrypted at rest, handed out once, gone at the end."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.conf import settings
+from django.utils import timezone
+
+from runs.models import HoldSession, Run
+
+
+def open_session(run: Run) -> HoldSession:
+    """A new key pair for this boot of the run; any older one of the run is closed."""
+    close_sessions(run)
+    private = Ed25519PrivateKey.generate()
+    public = private.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    secret = private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    )
+    return HoldSession.objects.create(
+        run=run,
+        boot=run.boot,
+        public_key=f"{public.decode()} vetting-run-{run.pk}",
+        private_key_sealed=_box().encrypt(secret).decode(),
+        address=run.agent_address,
+    )
+
+
+def close_sessions(run: Run) -> None:
+    """Forget the run's keys."""
+    HoldSession.objects.filter(run=run, closed_at=None).update(closed_at=timezone.now(), private_key_sealed="")
+
+
+def current(run: Run) -> HoldSession | None:
+    return HoldSession.objects.filter(run=run, closed_at=None).order_by("-id").first()
+
+
+def unseal(session: HoldSession) -> str:
+    """The private key as an OpenSSH file. Raises InvalidKey where it was encrypted under another secret key."""
+    try:
+        return _box().decrypt(session.private_key_sealed.encode()).decode()
+    except InvalidToken:
+        raise InvalidKey("the secret key has changed since: press 'New key'") from None
+
+
+class InvalidKey(Exception):
+    """The kept key can't be opened; the message says what to do."""
+
+
+def _box() -> Fernet:
+    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(b"vetting hold key" + settings.SECRET_KEY.encode()).digest()))

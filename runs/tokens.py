@@ -1,0 +1,108 @@
+"""Run tokens: `vt1.<run>.<boot>.<random>.<HMAC>`, one per boot.
+
+The signature (over run, host, boot and the random part) is checked first and in constant time, so that garbage never
+reaches bcrypt. The token is not kept: it is made anew from the boot's nonce and the secret key for each fetch of the
+boot script, and compared with the bcrypt hash that is kept.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+import secrets
+from collections import OrderedDict
+from dataclasses import dataclass
+from threading import Lock
+
+import bcrypt
+from django.conf import settings
+
+_FORM = re.compile(r"vt1\.(\d{1,18})\.(\d{1,9})\.([A-Za-z0-9_-]{22})\.([A-Za-z0-9_-]{43})")
+_PROCESS_KEY = secrets.token_bytes(32)
+_MEMO_SIZE = 4096
+
+
+@dataclass(frozen=True)
+class Token:
+    """A well-formed token, not yet checked."""
+
+    run: int
+    boot: int
+    nonce: str
+    signature: str
+    text: str
+
+
+def new_nonce() -> str:
+    """16 random bytes, URL-safe: 22 characters."""
+    return secrets.token_urlsafe(16)
+
+
+def make(run: int, host: int, boot: int, nonce: str) -> str:
+    return f"vt1.{run}.{boot}.{nonce}.{_sign(run, host, boot, nonce)}"
+
+
+def parse(text: str) -> Token | None:
+    """The parts of a token, or None if it is not of that form."""
+    match = _FORM.fullmatch(text)
+    return Token(int(match[1]), int(match[2]), match[3], match[4], text) if match else None
+
+
+def signed_by_us(token: Token, host: int) -> bool:
+    return hmac.compare_digest(token.signature, _sign(token.run, host, token.boot, token.nonce))
+
+
+def hashed(token: str) -> str:
+    """bcrypt of the token, for keeping. bcrypt takes at most 72 bytes, so its SHA-256 goes in."""
+    return bcrypt.hashpw(_short(token), bcrypt.gensalt(settings.AGENT_TOKEN_BCRYPT_ROUNDS)).decode()
+
+
+def matches(token: str, kept_hash: str) -> bool:
+    """Compare with the kept hash. bcrypt runs once per token and process (91 ms at cost 10); after that a keyed
+    digest of the token is remembered beside the hash it matched. Failures are not remembered."""
+    digest = hmac.digest(_PROCESS_KEY, token.encode(), "sha256")
+    known = _memo.get(kept_hash)
+    if known is not None:
+        return hmac.compare_digest(known, digest)
+    if not bcrypt.checkpw(_short(token), kept_hash.encode()):
+        return False
+    _memo.put(kept_hash, digest)
+    return True
+
+
+def is_remembered(kept_hash: str) -> bool:
+    """Whether `matches` would answer without bcrypt."""
+    return _memo.get(kept_hash) is not None
+
+
+def _sign(run: int, host: int, boot: int, nonce: str) -> str:
+    key = hashlib.sha256(b"vetting run token" + settings.SECRET_KEY.encode()).digest()
+    digest = hmac.digest(key, f"{run}|{host}|{boot}|{nonce}".encode(), "sha256")
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def _short(token: str) -> bytes:
+    return base64.b64encode(hashlib.sha256(token.encode()).digest())
+
+
+class _Memo:
+    """The last few thousand hashes that matched, with a keyed digest of what matched them."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, bytes] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, kept_hash: str) -> bytes | None:
+        with self._lock:
+            return self._known.get(kept_hash)
+
+    def put(self, kept_hash: str, digest: bytes) -> None:
+        with self._lock:
+            self._known[kept_hash] = digest
+            while len(self._known) > _MEMO_SIZE:
+                self._known.popitem(last=False)
+
+
+_memo = _Memo()
