@@ -1,0 +1,43 @@
+"""The expected spec of a machine, made from its own hardware: what it would be if nothing were wrong with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.rack.machinefile import Disk, Machine
+
+# A virtual machine has none of these, whatever its file says.
+NEVER_THERE = ("ecc", "thermal", "gpu")
+
+
+def derive(machine: Machine) -> dict[str, Any]:
+    """The spec with the file's own `expected:` keys put over it, each as a whole."""
+    return {**_from_hardware(machine), **(machine.expected or {})}
+
+
+def _from_hardware(machine: Machine) -> dict[str, Any]:
+    spec: dict[str, Any] = {
+        "system": {"manufacturer": "Vetting", "product": "Virtual rack", "serial": machine.serial, "uuid": machine.uuid},
+        "cpu": {"sockets": 1, "cores": machine.cpus},
+        "memory": {
+            "total_mb": sum(dimm.size_mb for dimm in machine.dimms),
+            "dimms": [
+                {"locator": d.locator, "size_mb": d.size_mb, "serial": d.serial, "part": d.part} for d in machine.dimms
+            ],
+        },
+        "disks": [_disk(machine, disk) for disk in machine.disks if disk.bus != "usb"],
+        "nics": [{"mac": nic.mac, "speed_mbit": nic.speed_mbit} for nic in machine.nics],
+        "gpus": [],
+        "not_expected": [*NEVER_THERE, *(() if machine.bmc.present else ("bmc",))],
+    }
+    if machine.bmc.present:
+        spec["psus"] = [{"name": psu.name} for psu in machine.bmc.psus]
+        spec["fans"] = [{"name": fan.name} for fan in machine.bmc.fans]
+    return spec
+
+
+def _disk(machine: Machine, disk: Disk) -> dict[str, Any]:
+    known: dict[str, Any] = {"serial": disk.serial, "bus": disk.bus, "size_mb": disk.size_mb}
+    if disk.wwn:
+        known["wwn"] = disk.wwn
+    return {**known, "may_be_written": machine.destructive}

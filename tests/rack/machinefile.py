@@ -1,0 +1,291 @@
+"""A machine file: one virtual computer, what happens to it during its run, and what must come of that.
+
+`load` reads one; a word that is not known is an error that lists the known ones. Sizes of memory and disks are MiB,
+LBAs count 512-byte sectors, `after_s` counts from the first entry of the run into `when`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from runs.machine import State
+from runs.stages import BY_NAME
+from tests.rack.bmc.sensors import EVENT_TEXTS
+from tests.rack.errors import BadMachineFile
+from tests.rack.wording import explain
+
+Mac = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$", to_lower=True)]
+# NVMe and ATA have 20 characters for it; a comma would end the option on QEMU's command line.
+Serial = Annotated[str, StringConstraints(pattern=r"^[^,]{1,20}$")]
+Wwn = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{16}$", to_lower=True)]
+Lba = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(gt=0)]
+StageName = Literal[tuple(BY_NAME)]  # type: ignore[valid-type]
+Content = Literal["ext4", "lvm", "zfs-partition", "ceph", "raid", "gpt", "blank"]
+GUEST_STATES = (State.BOOTING, *(State(name) for name in BY_NAME), State.FAILED, State.FAILED_HOLDING)
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Dimm(Part):
+    """A memory module as the firmware lists it (SMBIOS type 17)."""
+
+    locator: str
+    size_mb: Positive
+    serial: str
+    part: str = "ACME-DIMM"
+    manufacturer: str = "ACME"
+    speed_mts: Positive = 3200
+
+
+class Disk(Part):
+    """A disk and what is wrong with it. `content` is what was on it before the machine was first switched on."""
+
+    bus: Literal["nvme", "sata", "scsi", "virtio", "usb"]
+    size_mb: Positive
+    serial: Serial
+    wwn: Wwn | None = None
+    content: Content = "blank"
+    bad_sectors: tuple[Lba, ...] = ()
+    bad_writes: tuple[Lba, ...] = ()
+    corrupt_after_write: tuple[Lba, ...] = ()
+    bps_total: Positive | None = None
+    iops_total: Positive | None = None
+
+    @model_validator(mode="after")
+    def _the_content_fits(self) -> Disk:
+        if self.content == "zfs-partition" and self.size_mb < 128:
+            raise ValueError(f"size_mb: {self.serial} with a ZFS partition needs 128 at least; below, nothing recognises it")
+        return self
+
+    @model_validator(mode="after")
+    def _faults_lie_on_the_disk(self) -> Disk:
+        last = self.size_mb * 2048 - 1
+        for word in ("bad_sectors", "bad_writes", "corrupt_after_write"):
+            beyond = [lba for lba in getattr(self, word) if lba > last]
+            if beyond:
+                raise ValueError(f"{word}: LBA {beyond[0]} is beyond the end of {self.serial}, whose last is {last}")
+        return self
+
+
+class Nic(Part):
+    """`speed_mbit` is what the card negotiates; `rate_mbit` and `loss_percent` are what the cable really carries."""
+
+    model: Literal["e1000e", "e1000", "virtio", "igb"]
+    mac: Mac
+    speed_mbit: Positive = 1000
+    rate_mbit: Positive | None = None
+    loss_percent: Annotated[float, Field(ge=0, le=100)] = 0
+    link: Literal["up", "down"] = "up"
+
+    @model_validator(mode="after")
+    def _only_virtio_chooses_its_speed(self) -> Nic:
+        if self.model != "virtio" and self.speed_mbit != 1000:
+            raise ValueError(f"speed_mbit: a {self.model} always negotiates 1000; only virtio can say {self.speed_mbit}")
+        return self
+
+
+class Psu(Part):
+    name: Annotated[str, StringConstraints(min_length=1, max_length=16)]
+    ok: bool = True
+
+
+class Fan(Part):
+    name: Annotated[str, StringConstraints(min_length=1, max_length=16)]
+    rpm: Annotated[int, Field(ge=0, le=25500)]
+
+
+class SelEntry(Part):
+    """An entry of the BMC's event log: what `sensor` (a PSU or fan by name) said, in one of the event's own texts."""
+
+    sensor: str
+    text: str
+
+
+class Bmc(Part):
+    present: bool = False
+    psus: tuple[Psu, ...] = ()
+    fans: tuple[Fan, ...] = ()
+    sel: tuple[SelEntry, ...] = ()
+
+    @model_validator(mode="after")
+    def _parts_need_a_bmc(self) -> Bmc:
+        if not self.present and (self.psus or self.fans or self.sel):
+            raise ValueError("psus, fans and sel are seen through a BMC, but present is false")
+        return self
+
+    @model_validator(mode="after")
+    def _the_log_speaks_of_its_parts(self) -> Bmc:
+        for entry in self.sel:
+            self.check_event(entry.sensor, entry.text)
+        return self
+
+    def check_event(self, sensor: str, text: str) -> None:
+        """Raises ValueError when the BMC has no such part, or that part cannot say this."""
+        kinds = {**{psu.name.lower(): "psu" for psu in self.psus}, **{fan.name.lower(): "fan" for fan in self.fans}}
+        if sensor.lower() not in kinds:
+            raise ValueError(f"the event log speaks of {sensor}; the BMC's parts are {sorted(kinds)}")
+        texts = EVENT_TEXTS[kinds[sensor.lower()]]
+        if text.lower() not in [known.lower() for known in texts]:
+            raise ValueError(f"unknown text {text!r} for {sensor}; known are: {', '.join(texts)}")
+
+
+EventName = Literal[
+    "nvme_critical_warning", "mce", "link_down", "link_up", "link_flap", "stop", "quit", "system_reset", "sel_entry",
+    "psu_fail", "agent_kill", "web_kill", "worker_kill", "dnsmasq_kill",
+]  # fmt: skip
+TARGETED = {
+    "nvme_critical_warning": "the serial of an NVMe disk",
+    "link_down": "the MAC of a NIC",
+    "link_up": "the MAC of a NIC",
+    "link_flap": "the MAC of a NIC",
+    "sel_entry": "the name of a PSU or fan",
+    "psu_fail": "the name of a PSU",
+}
+
+
+class Event(Part):
+    """Something that happens to the machine, or to the orchestrator, while the run is on."""
+
+    when: State
+    do: EventName
+    after_s: Annotated[float, Field(ge=0)] = 0
+    target: str | None = None
+    value: Annotated[int, Field(ge=0, le=255)] = 4
+    kind: Literal["fatal", "corrected"] = "fatal"
+    text: str = ""
+    times: Positive = 3
+
+    @model_validator(mode="after")
+    def _a_target_where_one_is_needed(self) -> Event:
+        if self.do in TARGETED and self.target is None:
+            raise ValueError(f"{self.do} needs target: {TARGETED[self.do]}")
+        if self.do not in TARGETED and self.target is not None:
+            raise ValueError(f"{self.do} takes no target")
+        return self
+
+
+class OperatorStep(Part):
+    """What the person at the dashboard does. `override_wipe` names a serial, `retry_stage` a stage."""
+
+    do: Literal["override_wipe", "retry_stage", "release", "cancel"]
+    when: State = State.FAILED_HOLDING
+    after_s: Annotated[float, Field(ge=0)] = 0
+    serial: Serial | None = None
+    stage: StageName | None = None
+
+    @model_validator(mode="after")
+    def _the_step_says_on_what(self) -> OperatorStep:
+        if self.do == "override_wipe" and self.serial is None:
+            raise ValueError("override_wipe needs serial: the disk that may be wiped")
+        if self.do == "retry_stage" and self.stage is None:
+            raise ValueError("retry_stage needs stage: the stage to run again")
+        return self
+
+
+class Outcome(Part):
+    """What must come of it. `components` are exactly those blamed; `findings` and `warnings` must be among those
+    there were; `untouched` are serials whose image must not change by a byte. A key left out is not compared."""
+
+    state: State | None = None
+    verdict: Literal["passed", "failed", "incomplete", "error"] | None = None
+    stage: StageName | None = None
+    components: tuple[str, ...] | None = None
+    findings: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    untouched: tuple[Serial, ...] = ()
+    ssh: bool = False
+
+
+class Machine(Part):
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
+    firmware: Literal["uefi", "bios"] = "uefi"
+    boot: Literal["pxe", "direct"] = "pxe"
+    cpus: Annotated[int, Field(ge=1, le=64)] = 2
+    memory_mb: Positive = 2560
+    dimms: tuple[Dimm, ...] = ()
+    disks: tuple[Disk, ...] = ()
+    nics: tuple[Nic, ...]
+    bmc: Bmc = Bmc()
+    wake: Literal["magic-packet", "operator", "ipmi", "redfish"] = "magic-packet"
+    destructive: bool = False
+    profile: str = "quick"
+    durations: Literal["short", "real"] = "short"
+    overrides: dict[str, Any] = {}
+    expected: dict[str, Any] | None = None
+    events: tuple[Event, ...] = ()
+    operator: tuple[OperatorStep, ...] = ()
+    limit_s: Positive = 900
+    outcome: Outcome
+
+    @model_validator(mode="after")
+    def _what_the_rack_cannot_do_is_refused(self) -> Machine:
+        if not self.nics:
+            raise ValueError("nics: a machine needs at least one, or it cannot boot over the network")
+        if self.wake in ("ipmi", "redfish"):
+            raise ValueError(f"wake: {self.wake} is not supported yet by the rack; known are: magic-packet, operator")
+        return self
+
+    @model_validator(mode="after")
+    def _fill_the_memory_slots(self) -> Machine:
+        if not self.dimms:
+            only = Dimm(locator="DIMM_A1", size_mb=self.memory_mb, serial=f"D-{self.name}")
+            object.__setattr__(self, "dimms", (only,))
+        return self
+
+    @model_validator(mode="after")
+    def _names_lead_somewhere(self) -> Machine:
+        for event in self.events:
+            self._check_target(event)
+        serials = {disk.serial for disk in self.disks}
+        named = {step.serial for step in self.operator if step.serial} | set(self.outcome.untouched)
+        if named - serials:
+            raise ValueError(f"no disk has the serial {sorted(named - serials)[0]}; there are {sorted(serials)}")
+        return self
+
+    def _check_target(self, event: Event) -> None:
+        known: dict[str, list[str]] = {
+            "nvme_critical_warning": [disk.serial for disk in self.disks if disk.bus == "nvme"],
+            "psu_fail": [psu.name for psu in self.bmc.psus],
+            "sel_entry": [part.name for part in (*self.bmc.psus, *self.bmc.fans)],
+            **dict.fromkeys(("link_down", "link_up", "link_flap"), [nic.mac for nic in self.nics]),
+        }
+        if event.do in known and (event.target or "").lower() not in [name.lower() for name in known[event.do]]:
+            raise ValueError(f"{event.do}: target {event.target} is none of {known[event.do]}")
+        if event.do == "sel_entry":
+            self.bmc.check_event(event.target or "", event.text)
+
+    @property
+    def uuid(self) -> str:
+        """The system UUID: the same at every run of the same file."""
+        return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{self.name}.rack.vetting"))
+
+    @property
+    def serial(self) -> str:
+        return f"RACK-{self.name}"
+
+
+def load(path: Path) -> Machine:
+    """Reads and checks a machine file; raises BadMachineFile with every mistake in it, one a line."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BadMachineFile(f"{path}: {error}") from error
+    if not isinstance(content, dict):
+        raise BadMachineFile(f"{path}: a machine file is a mapping with name, disks, nics, outcome and so on")
+    return parse(content, str(path))
+
+
+def parse(content: dict[str, Any], source: str) -> Machine:
+    """`source` is what the error messages call the file."""
+    try:
+        return Machine.model_validate(content)
+    except ValidationError as error:
+        raise BadMachineFile("\n".join(f"{source}: {line}" for line in explain(error, Machine))) from error
