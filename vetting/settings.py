@@ -44,6 +44,13 @@ try:
 except config.ConfigError as error:
     raise ImproperlyConfigured(str(error)) from None
 
+# Environment variable → its value, for the variables that notification targets name in `token_env`.
+TARGET_SECRETS = {
+    target.token_env: env.str(target.token_env, default="")
+    for target in VETTING.notifications.targets
+    if target.token_env
+}
+
 IMAGE_DIR = VETTING.boot_files.image_dir or DATA_DIR / "image"
 RUNS_DIR = DATA_DIR / "runs"
 PXE_DIR = DATA_DIR / "pxe"

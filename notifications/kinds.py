@@ -1,0 +1,109 @@
+"""The four things that are told, and in which words. One `RunEvent` row with `tells` becomes one message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from django.conf import settings
+
+from runs import stages
+from runs.models import Finding, Run, RunEvent, Severity
+
+Weight = Literal["critical", "info"]
+MAX_LINES = 10
+MAX_LINE_CHARS = 300  # ten of them stay under Discord's 2,000 and ntfy's 4,096
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a channel sends. `title` is one line; `body` a few; `link` opens the run's page."""
+
+    kind: str
+    severity: Weight
+    title: str
+    body: str
+    link: str
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`title` gets the host's name and the stage; `lines` says what happened, device and number first."""
+
+    name: str
+    severity: Weight
+    title: str
+    lines: Callable[[RunEvent], Iterable[str]]
+
+
+def _stage_failed(event: RunEvent) -> Iterable[str]:
+    """The critical findings of the stage's last attempt; where there are none, what the event says."""
+    findings = Finding.objects.filter(run=event.run, stage_run__name=event.state_before, at__lte=event.at)
+    lines = [
+        finding.message
+        for finding in findings.filter(severity=Severity.CRITICAL).order_by("-stage_run__attempt")
+    ]
+    return lines or [event.text or event.run.bench_error or event.run.stopped_by]
+
+
+def _spec_mismatch(event: RunEvent) -> Iterable[str]:
+    diffs = event.run.spec_diffs.filter(severity=Severity.CRITICAL).values_list("message", flat=True)
+    return diffs or [event.text]
+
+
+def _holding_opened(event: RunEvent) -> Iterable[str]:
+    """Where to log in; the key itself is only on the run's page."""
+    hold = event.run.holds.filter(closed_at=None).last()
+    where = (
+        f"ssh -p {hold.port} root@{hold.address}"
+        if hold and hold.address
+        else "its address is on the run's page"
+    )
+    return [event.run.stopped_by or event.text, f"Waiting for a person: {where}"]
+
+
+def _run_completed(event: RunEvent) -> Iterable[str]:
+    warnings = event.run.findings.filter(severity=Severity.WARNING).values_list("message", flat=True)
+    return [f"Verdict: {event.run.verdict or 'none'}", *warnings]
+
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("StageFailed", "critical", "{host}: {stage} failed", _stage_failed),
+        Kind("SpecMismatch", "critical", "{host} is not what is expected", _spec_mismatch),
+        Kind("HoldingOpened", "critical", "{host} is held open for you", _holding_opened),
+        Kind("RunCompleted", "info", "{host}: vetting {verdict}", _run_completed),
+    )
+}
+
+
+def compose(event: RunEvent) -> Message:
+    """The message of one event. Raises KeyError when `tells` names no kind."""
+    kind, run = KINDS[event.tells], event.run
+    title = kind.title.format(host=run.host, stage=_stage(event), verdict=run.verdict or "completed")
+    lines = [line for line in map(plain, kind.lines(event)) if line]
+    if len(lines) > MAX_LINES:
+        lines = [*lines[:MAX_LINES], f"… and {len(lines) - MAX_LINES} more"]
+    return Message(kind.name, kind.severity, plain(title), "\n".join([*lines, *_footer(run)]), link(run))
+
+
+def link(run: Run) -> str:
+    return settings.VETTING.web.link_base + run.get_absolute_url()
+
+
+def plain(text: str) -> str:
+    """One line without control characters: serial numbers and model names come from hardware."""
+    kept = "".join(char if char.isprintable() else " " for char in text)
+    return " ".join(kept.split())[:MAX_LINE_CHARS]
+
+
+def _stage(event: RunEvent) -> str:
+    """A host that never came up has failed in no stage."""
+    return event.state_before if event.state_before in stages.BY_NAME else "boot"
+
+
+def _footer(run: Run) -> list[str]:
+    repair = [f"After: {plain(run.repair)}"] if run.repair else []
+    return [*repair, f"Run {run.pk}, profile {run.profile_name}"]

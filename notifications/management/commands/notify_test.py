@@ -1,0 +1,37 @@
+"""`manage.py notify_test [--target NAME]`: send a test message now, say for each target what came of it."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from notifications.kinds import Message
+from notifications.sending import send_to_all
+
+
+class Command(BaseCommand):
+    help = "Send a test message to every notification target, or to one, and report what came of it."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--target", help="Name of one target in vetting.yaml; default: all.")
+
+    def handle(self, *args: Any, target: str | None, **options: Any) -> None:
+        names = [entry.name for entry in settings.VETTING.notifications.targets]
+        if not names:
+            raise CommandError("vetting.yaml has no notifications.targets: nothing to test")
+        if target and target not in names:
+            raise CommandError(f"no target {target!r}; there is: {', '.join(names)}")
+        if failed := [name for name, problem in self._send([target] if target else names) if problem]:
+            raise CommandError(f"{len(failed)} not delivered: {', '.join(failed)}")
+
+    def _send(self, names: list[str]) -> list[tuple[str, str]]:
+        base = settings.VETTING.web.link_base
+        message = Message("Test", "info", "Vetting: a test message", f"From {base}. Nothing is wrong.", base)
+        outcomes = []
+        for name, problem in send_to_all(names, message):
+            self.stdout.write(f"{name}: {problem or 'delivered'}")
+            outcomes.append((name, problem))
+        return outcomes

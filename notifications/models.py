@@ -1,0 +1,40 @@
+"""What was told to whom. A notice is the claim on one event; a delivery is the one attempt at one target."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from runs.models import RunEvent
+
+
+class Cursor(models.Model):
+    """How far the outbox was read. One row."""
+
+    name = models.CharField(max_length=32, primary_key=True)
+    last_event = models.BigIntegerField(default=0)
+
+
+class Notice(models.Model):
+    """This event was taken up. Its key is the event's, so only one worker can."""
+
+    event = models.OneToOneField(RunEvent, primary_key=True, on_delete=models.CASCADE, related_name="notice")
+    taken_at = models.DateTimeField(default=timezone.now)
+
+
+class Delivery(models.Model):
+    """`attempted_at` without `sent_at` or `problem`: the worker died while sending. It is not tried again."""
+
+    event = models.ForeignKey(RunEvent, on_delete=models.CASCADE, related_name="deliveries")
+    target = models.CharField(max_length=100)
+    attempted_at = models.DateTimeField(null=True, blank=True)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    problem = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        ordering = ("id",)
+        verbose_name_plural = "deliveries"
+        constraints = [models.UniqueConstraint(fields=["event", "target"], name="one_delivery_per_target")]
+
+    def __str__(self) -> str:
+        return f"{self.event.tells} of run {self.event.run_id} to {self.target}"

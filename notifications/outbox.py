@@ -1,0 +1,84 @@
+"""From event rows to messages: `tick` takes up new events, `deliver` sends, in the queue, in nobody's way."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from notifications import kinds, routing, sending
+from notifications.models import Cursor, Delivery, Notice
+from runs import jobs
+from runs.models import RunEvent
+
+log = logging.getLogger(__name__)
+
+# PostgreSQL can commit a lower id after a higher one; so many ids behind the cursor are looked at again.
+LOOK_BACK = 1000
+
+
+def tick() -> None:
+    """Take up every event that is to be told. Two workers can run this at once:
+
+    1. read what lies behind the cursor (and a little before it) and has no notice yet;
+    2. per event, in one transaction: its notice (the key is unique: whoever comes second stops here), a
+       delivery per target, and the job that sends them;
+    3. move the cursor.
+    """
+    cursor, _ = Cursor.objects.get_or_create(name="outbox")
+    newest = RunEvent.objects.order_by("-id").values_list("id", flat=True).first() or 0
+    behind = RunEvent.objects.filter(id__gt=cursor.last_event - LOOK_BACK, id__lte=newest)
+    for event in behind.exclude(tells="").filter(notice=None).order_by("id"):
+        _take_up(event)
+    if newest > cursor.last_event:
+        Cursor.objects.filter(name="outbox", last_event__lt=newest).update(last_event=newest)
+
+
+@transaction.atomic
+def _take_up(event: RunEvent) -> None:
+    if not Notice.objects.get_or_create(event=event)[1]:
+        return
+    kind = kinds.KINDS.get(event.tells)
+    if kind is None:
+        log.error(
+            "run %s: event %s tells %r, which is no kind of message", event.run_id, event.pk, event.tells
+        )
+        return
+    names = routing.targets(settings.VETTING.notifications.routes, kind.name, kind.severity)
+    rows = Delivery.objects.bulk_create(Delivery(event=event, target=name) for name in names)
+    if rows:
+        jobs.enqueue("notifications.outbox.deliver", [row.pk for row in rows])
+
+
+def deliver(delivery_ids: Sequence[int]) -> None:
+    """Send one event's deliveries side by side, each once: a queue may start a job a second time, so an
+    attempt is claimed on its row first. A target that never answers costs its own limit, delays no other."""
+    claimed = [row for row in map(_claim, delivery_ids) if row]
+    if not claimed:
+        return
+    message = kinds.compose(claimed[0].event)
+    by_target = {row.target: row for row in claimed}
+    for name, problem in sending.send_to_all(list(by_target), message):
+        _record(by_target[name], problem)
+
+
+def _claim(delivery_id: int) -> Delivery | None:
+    now = timezone.now()
+    if Delivery.objects.filter(pk=delivery_id, attempted_at=None).update(attempted_at=now) != 1:
+        return None
+    return Delivery.objects.select_related("event__run__host").get(pk=delivery_id)
+
+
+def _record(row: Delivery, problem: str) -> None:
+    sent_at = None if problem else timezone.now()
+    Delivery.objects.filter(pk=row.pk).update(sent_at=sent_at, problem=problem[:300])
+    run, host = row.event.run_id, row.event.run.host
+    if problem:
+        log.warning(
+            "run %s host %s: %s not delivered to %s: %s", run, host, row.event.tells, row.target, problem
+        )
+    else:
+        log.info("run %s host %s: %s delivered to %s", run, host, row.event.tells, row.target)

@@ -1,0 +1,27 @@
+"""Which targets hear of what. Pure: takes the configuration's routes, returns names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+
+class Route(Protocol):
+    """An empty list of kinds or severities means all of them."""
+
+    @property
+    def kinds(self) -> list: ...
+    @property
+    def severities(self) -> list: ...
+    @property
+    def to(self) -> list[str]: ...
+
+
+def targets(routes: Iterable[Route], kind: str, severity: str) -> list[str]:
+    """Names of the targets for one message, each once, in the order in which the routes name them."""
+    named = (name for route in routes if _covers(route, kind, severity) for name in route.to)
+    return list(dict.fromkeys(named))
+
+
+def _covers(route: Route, kind: str, severity: str) -> bool:
+    return (not route.kinds or kind in route.kinds) and (not route.severities or severity in route.severities)

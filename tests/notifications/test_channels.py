@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from notifications.channels import CHANNELS, discord, ntfy, smtp
+from notifications.channels.shape import DeliveryFailed
+from notifications.kinds import Message
+from tests.notifications.receivers import http_server, mail_server, silent_server
+from vetting.config import Target
+
+LIMIT_S = 5.0
+MESSAGE = Message(
+    "StageFailed",
+    "critical",
+    "knoten-ü: SMART failed",
+    "SATA-0001: 2 pending sectors @everyone",
+    "https://v.test/runs/7/",
+)
+
+
+def test_every_kind_of_target_has_a_channel() -> None:
+    assert set(CHANNELS) == set(Target.model_fields["kind"].annotation.__args__)
+
+
+def test_ntfy_gets_topic_title_priority_and_link_with_the_token_in_a_header() -> None:
+    with http_server() as server:
+        target = Target(name="phone", kind="ntfy", url=f"{server.url}/vetting")
+        ntfy.send(target, "tk_secret", MESSAGE, LIMIT_S)
+    [(path, headers, body)] = server.posts
+    assert path == "/"
+    assert headers["Authorization"] == "Bearer tk_secret"
+    assert body["topic"] == "vetting"
+    assert body["title"] == "knoten-ü: SMART failed"
+    assert body["message"] == "SATA-0001: 2 pending sectors @everyone"
+    assert (body["priority"], body["click"]) == (5, "https://v.test/runs/7/")
+
+
+def test_an_ntfy_url_without_a_topic_says_how_to_write_it() -> None:
+    with pytest.raises(DeliveryFailed, match="https://SERVER/TOPIC"):
+        ntfy.send(Target(name="phone", kind="ntfy", url="http://127.0.0.1/"), "", MESSAGE, LIMIT_S)
+
+
+def test_discord_gets_an_embed_that_pings_nobody() -> None:
+    with http_server(204) as server:
+        target = Target(name="room", kind="discord", url=f"{server.url}/api/webhooks/1")
+        discord.send(target, "hook-token", MESSAGE, LIMIT_S)
+    [(path, _, body)] = server.posts
+    assert path == "/api/webhooks/1/hook-token"
+    assert body["allowed_mentions"] == {"parse": []}
+    assert body["embeds"][0]["description"] == "SATA-0001: 2 pending sectors @everyone"
+    assert body["embeds"][0]["url"] == "https://v.test/runs/7/"
+
+
+def test_a_mail_has_subject_text_and_link() -> None:
+    with mail_server() as server:
+        target = Target(
+            name="mail",
+            kind="smtp",
+            host="127.0.0.1",
+            port=server.port,
+            sender="v@bench.test",
+            to=["a@x.test", "b@x.test"],
+        )
+        smtp.send(target, "", MESSAGE, LIMIT_S)
+    [mail] = server.mails
+    assert mail["Subject"] == "[vetting] knoten-ü: SMART failed"
+    assert mail["To"] == "a@x.test, b@x.test"
+    assert mail.get_content().replace("\r", "") == "SATA-0001: 2 pending sectors @everyone\n\nhttps://v.test/runs/7/\n"
+
+
+@pytest.mark.parametrize("status", [302, 403, 500])
+def test_an_answer_that_is_not_2xx_is_a_failure_with_its_number_and_without_the_secret_path(
+    status: int,
+) -> None:
+    with http_server(status) as server, pytest.raises(DeliveryFailed) as failure:
+        discord.send(
+            Target(name="room", kind="discord", url=f"{server.url}/hooks"), "hook-token", MESSAGE, LIMIT_S
+        )
+    assert str(failure.value) == f"127.0.0.1:{server.port}: answered {status}"
+    assert len(server.posts) == 1
+
+
+def _closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def test_a_closed_port_is_named_without_the_secret_path() -> None:
+    port = _closed_port()
+    url = f"http://127.0.0.1:{port}/hooks"
+    with pytest.raises(DeliveryFailed) as failure:
+        discord.send(Target(name="room", kind="discord", url=url), "hook-token", MESSAGE, LIMIT_S)
+    assert f"127.0.0.1:{port}" in str(failure.value)
+    assert "hook-token" not in str(failure.value)
+
+
+@pytest.mark.parametrize("kind", ["ntfy", "smtp"])
+def test_a_server_that_never_answers_is_given_up_after_the_limit(kind: str) -> None:
+    with silent_server() as server, pytest.raises(DeliveryFailed, match=r"no answer within 0\.2 s"):
+        target = Target(
+            name="t",
+            kind=kind,
+            url=f"{server.url}/t",
+            host="127.0.0.1",
+            port=server.port,
+            sender="v@b.test",
+            to=["a@x.test"],
+        )
+        CHANNELS[kind].send(target, "", MESSAGE, 0.2)
