@@ -36,6 +36,17 @@ def close_sessions(run: Run) -> None:
     HoldSession.objects.filter(run=run, closed_at=None).update(closed_at=timezone.now(), private_key_sealed="")
 
 
+def renew(run: Run) -> HoldSession:
+    """Another key pair; where the host is reached and its host key stay as they were."""
+    old = current(run)
+    session = open_session(run)
+    if old is not None:
+        session.boot, session.address, session.port = old.boot, old.address, old.port
+        session.host_key, session.users = old.host_key, old.users
+        session.save(update_fields=["boot", "address", "port", "host_key", "users"])
+    return session
+
+
 def current(run: Run) -> HoldSession | None:
     return HoldSession.objects.filter(run=run, closed_at=None).order_by("-id").first()
 

@@ -165,6 +165,7 @@ class StageRun(models.Model):
     outcome = models.CharField(max_length=10, blank=True, choices=Outcome.choices, default=Outcome.RUNNING)
     counts = models.BooleanField(default=True, help_text="Off: not in the profile or not expected on this host.")
     reason = models.TextField(blank=True)
+    by_retry = models.BooleanField(default=False, help_text="The agent is in a hold and must be told to come back.")
     timeout_s = models.FloatField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
     go_at = models.DateTimeField(null=True, blank=True)
@@ -252,7 +253,7 @@ class Artifact(models.Model):
 
 
 class HoldSession(models.Model):
-    """One hold: a key pair of its own. The private key lies encrypted until downloaded once or the hold ends."""
+    """One hold of a host: a key pair of its own. The private key lies encrypted until downloaded once or the hold ends."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="holds")
     boot = models.PositiveIntegerField()

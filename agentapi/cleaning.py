@@ -1,0 +1,30 @@
+"""Strings from hardware and agents, made harmless at the door: control characters go, tokens are blotted out."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from agent import codec
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+_TOKEN = re.compile(r"vt1\.[A-Za-z0-9._-]*")
+_DEEPEST = 50
+
+
+def clean_text(text: str) -> str:
+    """Without control characters (line feed and tab stay) and without anything that begins like a token."""
+    return _TOKEN.sub("vt1.[removed]", _CONTROL.sub("", text))
+
+
+def cleaned(data: Any, depth: int = 0) -> Any:
+    """The same for every string of parsed JSON, keys included. Raises WireError for nesting beyond 50."""
+    if depth > _DEEPEST:
+        raise codec.WireError("", f"nested deeper than {_DEEPEST}")
+    if isinstance(data, str):
+        return clean_text(data)
+    if isinstance(data, list):
+        return [cleaned(item, depth + 1) for item in data]
+    if isinstance(data, dict):
+        return {clean_text(str(key)): cleaned(item, depth + 1) for key, item in data.items()}
+    return data

@@ -1,0 +1,129 @@
+"""One agent call: bearer token → boot, JSON → message, a function of `runs`, answer → JSON, errors → status.
+
+Django's views (`views.py`) and the group commit (`ingest.py`) both go through `answer`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+
+from agent import codec, wire
+from agentapi.cleaning import cleaned
+from runs import agent_calls, intake, lifecycle, tokens
+from runs.machine import ENDED, NotAllowed
+from runs.models import Actor, Boot, Run
+from runs.transition import Refused
+
+log = logging.getLogger("vetting.agentapi")
+AFTER_THE_END = frozenset(("heartbeat", "log", "sensor", "result"))
+
+
+class Rejected(Exception):
+    """The token is not good for this call: 401, shown in the run's history."""
+
+    def __init__(self, run: Run | None, reason: str) -> None:
+        super().__init__(reason)
+        self.run = run
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Call:
+    """`handle(boot, message, address)` runs in the transaction that `answer` opened."""
+
+    message: type
+    handle: Callable[[Boot, Any, str], Any]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What came over HTTP: which call, of which run, with which token, from which address."""
+
+    call: str
+    run: int
+    bearer: str
+    body: bytes
+    address: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: bytes
+
+
+CALLS: dict[str, Call] = {
+    "hello": Call(wire.Hello, agent_calls.hello),
+    "claim": Call(wire.Claim, agent_calls.claim),
+    "result": Call(wire.Result, agent_calls.result),
+    "hold": Call(wire.Hold, agent_calls.held),
+    "heartbeat": Call(wire.Heartbeat, lambda boot, message, address: intake.heartbeat(boot.pk, message)),
+    "log": Call(wire.LogBatch, lambda boot, message, address: intake.log_lines(boot.pk, message)),
+    "sensor": Call(wire.SensorBatch, lambda boot, message, address: intake.measurements(boot.pk, message)),
+}
+
+
+def answer(request: Request) -> Answer:
+    """Carry out one call in a transaction of its own (a savepoint inside the group commit)."""
+    try:
+        call = CALLS[request.call]
+        boot = authenticate(request)
+        message = codec.decode(call.message, cleaned(_json(request.body)))
+        with transaction.atomic():
+            return Answer(200, codec.dumps(call.handle(boot, message, request.address)))
+    except Rejected as error:
+        if error.run is not None:
+            lifecycle.note(
+                error.run, "token_refused", actor=Actor.AGENT, who=request.address, text=f"{request.call}: {error.reason}"
+            )
+        return problem(401, error.reason)
+    except codec.WireError as error:
+        log.warning("run %s %s from %s: %s", request.run, request.call, request.address, error)
+        return problem(400, str(error), path=error.path)
+    except (agent_calls.NotThisMachine, intake.UnknownBoot) as error:
+        return problem(403, str(error))
+    except (Refused, NotAllowed) as error:
+        return problem(409, str(error))
+
+
+def authenticate(request: Request) -> Boot:
+    """The boot that this token was made for.
+
+    1. Its form, and that it names the run of the address. 2. Its signature, in constant time. 3. That its boot is not
+    dead. 4. bcrypt, once per process. Raises Rejected.
+    """
+    run = Run.objects.filter(pk=request.run).first()
+    token = tokens.parse(request.bearer)
+    if token is None or run is None:
+        raise Rejected(run, "no token of ours" if run else f"there is no run {request.run}")
+    if token.run != run.pk:
+        raise Rejected(run, f"a token of run {token.run}")
+    if not tokens.signed_by_us(token, run.host_id):
+        raise Rejected(run, "a token that we did not sign")
+    boot = Boot.objects.filter(run=run, number=token.boot).first()
+    if boot is None or boot.dead_at is not None or boot.nonce != token.nonce:
+        raise Rejected(run, f"a stale token, of boot {token.boot}: the host has booted again since")
+    if boot.claimed_at is None and run.boot_deadline is None and run.state in ENDED:
+        raise Rejected(run, f"a token of a run that is {run.state}")
+    if not tokens.matches(request.bearer, boot.agent_token_hash):
+        raise Rejected(run, "a token that does not match")
+    if run.state in ENDED and request.call not in AFTER_THE_END:
+        raise Rejected(run, f"a token of a run that is {run.state}")
+    return boot
+
+
+def problem(status: int, reason: str, **more: str) -> Answer:
+    return Answer(status, json.dumps({"error": reason, **more}).encode())
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise codec.WireError("", f"not JSON: {error}") from None

@@ -1,0 +1,96 @@
+"""Group commit: heartbeats, logs and measurements of all agents go through one thread that commits whatever has
+gathered, in one transaction. Nobody waits for a window: with one agent each call commits at once; with a thousand, many
+share a commit. Each caller gets its answer after the commit that holds its rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+from concurrent.futures import Future
+
+from django.db import close_old_connections, connection, transaction
+
+from agentapi import endpoint
+from agentapi.endpoint import Answer, Request
+
+log = logging.getLogger("vetting.ingest")
+MAX_GROUP = 200
+MAX_WAITING = 5000
+
+
+class Overloaded(Exception):
+    """More waits than can be answered in time; answered 503, and the agent sends it again."""
+
+
+class Writer:
+    """The one writing thread of this process; started at the first call, and again should it ever die."""
+
+    def __init__(self) -> None:
+        self._waiting: queue.SimpleQueue[tuple[Request, Future[Answer]]] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+
+    async def submit(self, request: Request) -> Answer:
+        """The answer, once it is committed. Raises Overloaded."""
+        if self._waiting.qsize() > MAX_WAITING:
+            raise Overloaded
+        future: Future[Answer] = Future()
+        self._waiting.put((request, future))
+        self._ensure_running()
+        return await asyncio.wrap_future(future)
+
+    def _ensure_running(self) -> None:
+        with self._starting:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._write_for_ever, name="ingest", daemon=True)
+                self._thread.start()
+
+    def _write_for_ever(self) -> None:
+        while True:
+            group = self._gather()
+            try:
+                answers = self._commit([request for request, _ in group])
+            except Exception as error:  # whatever it is: these callers must hear of it, and the thread must live on
+                log.exception("a group of %d calls was not committed", len(group))
+                _fail(group, error)
+                connection.close()
+            else:
+                for (_, future), answer in zip(group, answers, strict=True):
+                    if not future.cancelled():
+                        future.set_result(answer)
+
+    def _gather(self) -> list[tuple[Request, Future[Answer]]]:
+        group = [self._waiting.get()]
+        while len(group) < MAX_GROUP:
+            try:
+                group.append(self._waiting.get_nowait())
+            except queue.Empty:
+                break
+        return group
+
+    def _commit(self, requests: list[Request]) -> list[Answer]:
+        close_old_connections()
+        with transaction.atomic():
+            return [_one(request) for request in requests]
+
+
+def _one(request: Request) -> Answer:
+    """One call of the group; a fault of ours in it must not take the others down."""
+    try:
+        with transaction.atomic():
+            return endpoint.answer(request)
+    except Exception:
+        log.exception("run %s %s: not answered", request.run, request.call)
+        return endpoint.problem(500, "a fault of the orchestrator; its log says more")
+
+
+def _fail(group: list[tuple[Request, Future[Answer]]], error: Exception) -> None:
+    for _, future in group:
+        if not future.cancelled():
+            future.set_exception(error)
+
+
+writer = Writer()

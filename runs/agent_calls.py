@@ -1,0 +1,165 @@
+"""The agent's door: hello, claim, result, hold. One function is one transaction; each may be called twice with the
+same message and counts once. (Heartbeats, logs and measurements come in groups: `intake.py`.)"""
+
+from __future__ import annotations
+
+from django.utils import timezone
+
+from agent import codec, wire
+from runs import boots, hold, intake, orders, own_stages, stageruns
+from runs.boots import Machine
+from runs.lifecycle import note, record_rung
+from runs.machine import AGENT_SILENT, ENDED, TESTING, Event, State
+from runs.models import Actor, Boot, HoldSession, Outcome, Run, Rung, StageRun
+from runs.transition import Refused, apply, locked, write_event
+
+
+class NotThisMachine(Exception):
+    """The token is bound to another machine; answered 403 and shown in the run's history."""
+
+
+def hello(boot: Boot, message: wire.Hello, address: str) -> wire.HelloAnswer:
+    """The agent is up. A contract other than ours fails a run that is still booting."""
+    with locked(boot.run_id) as run:
+        record_rung(run, Rung.HELLO, detail=address, boot=boot.number)
+        Run.objects.filter(pk=run.pk).update(agent_address=address, last_seen=timezone.now())
+        if message.contract == codec.fingerprint():
+            return wire.HelloAnswer(wire.Cmd.CONTINUE)
+        why = (
+            f"the agent's contract is {message.contract[:12]}, ours is {codec.fingerprint()}: the agent is not of this "
+            "checkout. Restart the web process, so that it hands out the agent it was started with"
+        )
+        if run.state in AGENT_SILENT:
+            run.bench_error = run.stopped_by = why
+            run.save(update_fields=["bench_error", "stopped_by"])
+            apply(run, Event.CONTRACT_MISMATCH, actor=Actor.AGENT, who=address, why=why)
+        return wire.HelloAnswer(wire.Cmd.ABORT, why)
+
+
+def claim(boot: Boot, message: wire.Claim, address: str) -> wire.ClaimAnswer:
+    """The token is bound to this machine, and the run goes to its first stage.
+
+    1. A claimed boot may be claimed again by the same machine in the same boot: the agent was restarted, and resumes.
+    2. A first boot's claim starts the testing; a later boot's means that the host has reset by itself.
+    Raises NotThisMachine for any other machine, Refused for a run that is over.
+    """
+    machine = Machine.of(message.boot_id, message.dmi_uuid, message.macs)
+    try:
+        with locked(boot.run_id) as run:
+            boot = Boot.objects.select_related("run").get(pk=boot.pk)
+            _refuse_other_machine(run, boot, machine)
+            if boot.claimed_at is None:
+                _first_claim(run, boot, machine, address)
+            Run.objects.filter(pk=run.pk).update(agent_address=address, last_seen=timezone.now())
+            return orders.claim_answer(run, boot)
+    except NotThisMachine as error:
+        note(boot.run, "claim_refused", actor=Actor.AGENT, who=address, text=str(error))
+        raise
+
+
+def result(boot: Boot, message: wire.Result, address: str) -> wire.ResultAnswer:
+    """An attempt of a stage is over.
+
+    1. The same result again is answered as the first time, without effect.
+    2. A result for a run that has failed meanwhile is kept as evidence.
+    3. Else it is kept, the state moves, and our own stages resolve before the answer.
+    Raises Refused for a stage that is not the one running.
+    """
+    with locked(boot.run_id) as run:
+        stage_run = run.stage_runs.filter(name=message.stage, attempt=message.attempt).first()
+        if stage_run is None:
+            raise Refused(f"run {run.pk} has no {message.stage[:32]} attempt {message.attempt}")
+        Run.objects.filter(pk=run.pk).update(last_seen=timezone.now())
+        if stage_run.outcome == Outcome.RUNNING and run.state == stage_run.name:
+            _take_result(run, stage_run, message, address)
+        elif run.state in (State.FAILED, State.FAILED_HOLDING) and "late_result" not in stage_run.evidence:
+            _keep_late(run, stage_run, message, address)
+        return orders.result_answer(run)
+
+
+def held(boot: Boot, message: wire.Hold, address: str) -> wire.HoldAnswer:
+    """The host is held: answered with the one key that may log in. The same boot again updates who is logged in; a
+    later boot's renews the hold with a new key. Raises Refused for a run that is neither failed nor held."""
+    with locked(boot.run_id) as run:
+        session = hold.current(run)
+        if run.state != State.FAILED_HOLDING or session is None or session.boot != boot.number:
+            _refuse_if_superseded(run)
+            apply(run, Event.HOLD, actor=Actor.AGENT, who=address, why=f"held at {message.address or address}")
+            session = hold.current(run)
+        _update_session(session, boot, message, address)
+        Run.objects.filter(pk=run.pk).update(last_seen=timezone.now())
+        return wire.HoldAnswer(session.public_key, run.state)
+
+
+# --- details -----------------------------------------------------------------------------------------------------
+
+
+def _refuse_other_machine(run: Run, boot: Boot, machine: Machine) -> None:
+    bound_to = boot if boot.claimed_at else boots.last_claimed(run)
+    if bound_to and (why := boots.other_machine(bound_to, machine)):
+        raise NotThisMachine(why)
+    if boot.claimed_at and boot.boot_id != machine.boot_id:
+        raise NotThisMachine("the token was claimed in an earlier boot of this machine: it must boot over the network")
+    known = run.host.dmi_uuid.lower()
+    if known and machine.dmi_uuid and known != machine.dmi_uuid:
+        raise NotThisMachine(
+            f"{run.host.name} is known as DMI UUID {known}, this machine says {machine.dmi_uuid}: after a board swap, "
+            "clear the UUID on the host's page"
+        )
+    if not set(machine.macs) & set(run.host.mac_list):
+        raise NotThisMachine(f"none of the machine's MACs ({', '.join(machine.macs) or 'none'}) is registered for the host")
+
+
+def _first_claim(run: Run, boot: Boot, machine: Machine, address: str) -> None:
+    if run.state in ENDED or (run.state in AGENT_SILENT and boot.number != run.boot):
+        raise Refused(f"run {run.pk} is {run.state}: nothing to claim")
+    boots.bind(boot, machine)
+    if machine.dmi_uuid and not run.host.dmi_uuid:
+        run.host.dmi_uuid = machine.dmi_uuid
+        run.host.save(update_fields=["dmi_uuid"])
+    record_rung(run, Rung.CLAIMED, detail=address, boot=boot.number)
+    if run.state in AGENT_SILENT:
+        if run.state == State.WAITING_WOL:
+            apply(run, Event.BOOT_SEEN, actor=Actor.AGENT, who=address, why="claimed")
+        apply(run, Event.CLAIMED, actor=Actor.AGENT, who=address, why=f"by {machine.dmi_uuid or ', '.join(machine.macs)}")
+        own_stages.resolve(run)
+    elif run.state in TESTING:
+        _host_has_reset(run, address)
+
+
+def _host_has_reset(run: Run, address: str) -> None:
+    why = f"the host reset by itself in {run.state}; {intake.last_seen_text(run)}"
+    run.stopped_by = why
+    run.save(update_fields=["stopped_by"])
+    apply(run, Event.HOST_RESET, actor=Actor.AGENT, who=address, why=why)
+
+
+def _take_result(run: Run, stage_run: StageRun, message: wire.Result, address: str) -> None:
+    if message.inventory is not None:
+        run.inventory = codec.encode(message.inventory)
+        run.save(update_fields=["inventory"])
+    stageruns.keep(stage_run, message)
+    own_stages.after_stage(run, stage_run, who=address)
+
+
+def _keep_late(run: Run, stage_run: StageRun, message: wire.Result, address: str) -> None:
+    for finding in message.findings:
+        stageruns.add_finding(stage_run, finding)
+    stage_run.evidence = {**stage_run.evidence, **message.evidence, "late_result": f"{message.outcome}: {message.reason}"}
+    stage_run.save(update_fields=["evidence"])
+    write_event(
+        run, "late_result", actor=Actor.AGENT, who=address, text=f"{stage_run.name}: {message.outcome}, kept as evidence"
+    )
+
+
+def _refuse_if_superseded(run: Run) -> None:
+    newer = run.host.runs.filter(pk__gt=run.pk).first()
+    if newer is not None:
+        raise Refused(f"run {run.pk} has been followed by run {newer.pk}")
+
+
+def _update_session(session: HoldSession, boot: Boot, message: wire.Hold, address: str) -> None:
+    session.boot, session.port = boot.number, message.port
+    session.address = address
+    session.host_key, session.users = message.host_key[:1000], message.users[:50]
+    session.save()

@@ -1,0 +1,94 @@
+"""What a transition writes besides the state, in the same transaction. Ticks of pxe/ and notifications/ read these
+rows and act on them; nothing here calls outward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+from runs import boots, hold, settle, stageruns
+from runs.machine import Effect, State
+from runs.models import Run, WakeRequest
+
+NOTIFICATIONS = {
+    Effect.TELL_STAGE_FAILED: "StageFailed",
+    Effect.TELL_HOLDING: "HoldingOpened",
+    Effect.TELL_COMPLETED: "RunCompleted",
+}
+
+
+def carry_out(effect: Effect, run: Run, before: State, why: str) -> None:
+    """Write the rows of one effect. `before` is the state that was left, `why` what happened in a sentence."""
+    if effect not in NOTIFICATIONS:
+        _WRITERS[effect](run, before, why)
+
+
+def told(effects: tuple[Effect, ...]) -> str:
+    """The notification kind among the effects, or empty."""
+    return next((NOTIFICATIONS[effect] for effect in effects if effect in NOTIFICATIONS), "")
+
+
+def _wake(run: Run, before: State, why: str) -> None:
+    WakeRequest.objects.create(run=run)
+
+
+def _expect_boot(run: Run, before: State, why: str) -> None:
+    boots.expect(run)
+    now = timezone.now()
+    _save(run, started_at=now, boot_deadline=now + timedelta(seconds=settings.VETTING.deadlines.boot_s))
+
+
+def _open_stage(run: Run, before: State, why: str) -> None:
+    stageruns.open_attempt(run, by_retry=before == State.FAILED_HOLDING)
+
+
+def _close_stage(run: Run, before: State, why: str) -> None:
+    stageruns.close_running(run, why, cancelled=run.state == State.CANCELLED)
+
+
+def _open_hold(run: Run, before: State, why: str) -> None:
+    hold.open_session(run)
+
+
+def _close_hold(run: Run, before: State, why: str) -> None:
+    hold.close_sessions(run)
+
+
+def _settle(run: Run, before: State, why: str) -> None:
+    settle.settle(run)
+
+
+def _end(run: Run, before: State, why: str) -> None:
+    if run.ended_at is None:
+        _save(run, ended_at=timezone.now(), boot_deadline=None)
+
+
+def _reopen(run: Run, before: State, why: str) -> None:
+    _save(run, ended_at=None, retry_stage="", stopped_by="", bench_error="")
+
+
+def _report(run: Run, before: State, why: str) -> None:
+    _save(run, report_due=True)
+
+
+def _save(run: Run, **fields: object) -> None:
+    for name, value in fields.items():
+        setattr(run, name, value)
+    run.save(update_fields=list(fields))
+
+
+_WRITERS: dict[Effect, Callable[[Run, State, str], None]] = {
+    Effect.WAKE: _wake,
+    Effect.EXPECT_BOOT: _expect_boot,
+    Effect.OPEN_STAGE: _open_stage,
+    Effect.CLOSE_STAGE: _close_stage,
+    Effect.OPEN_HOLD: _open_hold,
+    Effect.CLOSE_HOLD: _close_hold,
+    Effect.SETTLE: _settle,
+    Effect.END: _end,
+    Effect.REOPEN: _reopen,
+    Effect.REPORT: _report,
+}

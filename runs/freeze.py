@@ -1,0 +1,38 @@
+"""What is frozen into a run when it is queued: profile, expected spec, and which disks may be written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent import codec, wire
+from hosts.models import Host
+
+
+def frozen(host: Host, profile: dict[str, Any]) -> dict[str, Any]:
+    """The fields of Run that hold the frozen copies."""
+    return {
+        "profile_name": profile["name"],
+        "profile": profile,
+        "expected": host.expected,
+        "disks": codec.encode(allowed_disks(host)),
+        "destructive_allowed": host.destructive_allowed,
+    }
+
+
+def allowed_disks(host: Host) -> list[wire.AllowedDisk]:
+    """The expected disks. Only a `WritableDisk` row gives permission to write, never the spec, never on USB."""
+    writable = set(host.writable_disks.values_list("serial", flat=True))
+    return [
+        wire.AllowedDisk(
+            serial=disk.get("serial") or "",
+            wwn=disk.get("wwn") or "",
+            bus=disk.get("bus") or "",
+            size_mb=disk.get("size_mb") or 0,
+            may_be_written=bool(disk.get("serial")) and disk["serial"] in writable and disk.get("bus") != "usb",
+        )
+        for disk in (host.expected or {}).get("disks") or []
+    ]
+
+
+def writes(profile: dict[str, Any]) -> bool:
+    return profile.get("storage", {}).get("mode") == "write"

@@ -1,0 +1,118 @@
+"""What agents send all the time: heartbeats, log lines, measurements. Called by agentapi's group commit, several in one
+transaction, so everything here is short and does no more queries than it must."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from django.db.models import F
+from django.utils import timezone
+
+from agent import codec, wire
+from runs import limits, logfiles, orders, stageruns
+from runs.machine import TESTING
+from runs.models import Boot, Finding, Measurement, Run, StageRun
+from runs.transition import Refused
+
+
+class UnknownBoot(Exception):
+    """The message came from another boot than the one that claimed the token; answered 403."""
+
+
+def heartbeat(boot_pk: int, message: wire.Heartbeat) -> wire.HeartbeatAnswer:
+    """The host is alive: note when, keep its progress if it changed, answer with the command."""
+    boot, run = _claimed(boot_pk, message.boot_id)
+    stage_run = stageruns.current(run) if run.state in TESTING else None
+    changed = _keep_progress(stage_run, message)
+    Run.objects.filter(pk=run.pk).update(
+        last_seen=timezone.now(), **({"progress_seq": F("progress_seq") + 1} if changed else {})
+    )
+    return orders.heartbeat_answer(run, stage_run, (message.stage, message.attempt))
+
+
+def log_lines(boot_pk: int, message: wire.LogBatch) -> wire.Accepted:
+    """Append to the run's log file. A batch that came before is answered, not written again; the committed length in
+    the row lets the next append cut off what a crash left uncommitted."""
+    boot, run = _claimed(boot_pk, message.boot_id)
+    if message.seq > boot.log_seq:
+        length = logfiles.append(run.pk, run.log_bytes, b"".join(map(logfiles.format_line, message.lines)))
+        Run.objects.filter(pk=run.pk).update(log_bytes=length)
+        Boot.objects.filter(pk=boot.pk).update(log_seq=message.seq)
+    return wire.Accepted(max(message.seq, boot.log_seq))
+
+
+def measurements(boot_pk: int, message: wire.SensorBatch) -> wire.Accepted:
+    """Keep up to 50 measurements, and check them against the profile's sensor limits."""
+    boot, run = _claimed(boot_pk, message.boot_id)
+    if len(message.measurements) > wire.MAX_MEASUREMENTS_PER_BATCH:
+        raise Refused(f"{len(message.measurements)} measurements in one batch: at most {wire.MAX_MEASUREMENTS_PER_BATCH}")
+    if message.seq > boot.sensor_seq:
+        Measurement.objects.bulk_create(_rows(run, message.measurements))
+        Run.objects.filter(pk=run.pk).update(sensor_seq=F("sensor_seq") + 1)
+        Boot.objects.filter(pk=boot.pk).update(sensor_seq=message.seq)
+        _check_limits(run, message.measurements)
+    return wire.Accepted(max(message.seq, boot.sensor_seq))
+
+
+def last_seen_text(run: Run) -> str:
+    """What was last seen, from whom, when, for a host that is gone: the evidence of a missed deadline."""
+    if run.last_seen is None:
+        return "nothing was ever heard of it"
+    stage_run = run.stage_runs.filter(name=run.state).order_by("-attempt").first()
+    doing = "; ".join(f"{p['item']} {p['percent']:.0f} % {p['doing']}".strip() for p in (stage_run.progress if stage_run else []))
+    when = run.last_seen.strftime("%H:%M:%S")
+    return f"last heard of at {when} UTC from {run.agent_address or 'an unknown address'}" + (f", at {doing}" if doing else "")
+
+
+def _claimed(boot_pk: int, boot_id: str) -> tuple[Boot, Run]:
+    boot = Boot.objects.select_related("run").get(pk=boot_pk)
+    if boot.claimed_at is None:
+        raise Refused("this boot has claimed no run: POST claim first")
+    if boot.boot_id != boot_id[:64]:
+        raise UnknownBoot("another boot has claimed this token")
+    return boot, boot.run
+
+
+def _keep_progress(stage_run: StageRun | None, message: wire.Heartbeat) -> bool:
+    if stage_run is None or (message.stage, message.attempt) != (stage_run.name, stage_run.attempt):
+        return False
+    progress = codec.encode(message.progress)[:200]
+    if progress == stage_run.progress:
+        return False
+    StageRun.objects.filter(pk=stage_run.pk).update(progress=progress)
+    return True
+
+
+def _rows(run: Run, batch: Iterable[wire.Measurement]) -> list[Measurement]:
+    return [
+        Measurement(
+            run=run,
+            at=_when(m.time),
+            component_kind=m.component_kind[:16],
+            component=m.component[:128],
+            name=m.name[:32],
+            value=m.value,
+            unit=m.unit[:16],
+        )
+        for m in batch
+    ]
+
+
+def _when(seconds: float) -> datetime:
+    """The agent's clock; ours where its own is absurd (a board whose battery was out)."""
+    now = timezone.now()
+    try:
+        at = datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return now
+    return at if abs((now - at).total_seconds()) < 7 * 86400 else now
+
+
+def _check_limits(run: Run, batch: list[wire.Measurement]) -> None:
+    found = limits.check(run.profile.get("sensors", {}), batch)
+    if not found or (stage_run := stageruns.current(run)) is None:
+        return
+    for finding in found:
+        if not Finding.objects.filter(stage_run=stage_run, code=finding.code, component=finding.component).exists():
+            stageruns.add_finding(stage_run, finding)

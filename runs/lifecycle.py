@@ -1,0 +1,217 @@
+"""What the operator and the worker can do to a run. One function is one transaction.
+
+The agent's calls are in `agent_calls.py`, the missed deadlines in `watchdog.py`; all of them change the state by
+`transition.apply`, and the table in `machine.py` says what may come next.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from hosts.models import Host
+from runs import freeze, hold, machine, own_stages, profiles, stageruns
+from runs.machine import Event, State
+from runs.models import Actor, LadderRung, Override, Run, Rung
+from runs.transition import Refused, apply, locked, write_event
+
+_NOTE_AGAIN_AFTER = timedelta(seconds=60)
+
+
+def note(run: Run, kind: str, *, actor: Actor, who: str = "", text: str = "") -> None:
+    """Something worth a line in the history that changes no state. The same again within a minute is not repeated,
+    so that a caller gone wild can't fill the history."""
+    since = timezone.now() - _NOTE_AGAIN_AFTER
+    with transaction.atomic():
+        if not run.events.filter(kind=kind, who=who[:150], text=text, at__gte=since).exists():
+            write_event(run, kind, actor=actor, who=who, text=text)
+
+
+# --- the operator ------------------------------------------------------------------------------------------------
+
+
+def start_run(
+    host: Host, *, profile_name: str = "", who: str = "", repair: str = "", overrides: dict[str, Any] | None = None
+) -> Run:
+    """Queue a vetting of this host. Spec, disks and profile are frozen into it here.
+
+    `overrides` replaces values of the profile by dotted path. Raises Refused for a disabled host, one with a live or
+    held run, or a profile that writes on a host that does not allow it; profiles.ProfileError for a bad profile.
+    """
+    profile = profiles.apply_overrides(profiles.load(profile_name or host.profile_name), overrides or {})
+    with transaction.atomic():
+        host = Host.objects.get(pk=host.pk)
+        _refuse_unless_free(host)
+        _refuse_unless_it_may_write(host, profile)
+        run = Run(host=host, requested_by=who[:150], repair=repair[:200], **freeze.frozen(host, profile))
+        try:
+            with transaction.atomic():
+                run.save()
+        except IntegrityError:
+            raise Refused(f"{host.name} has a live or held run already") from None
+        apply(run, Event.QUEUE, actor=Actor.OPERATOR, who=who, why=f"profile {run.profile_name}")
+    return run
+
+
+def cancel(run: Run, who: str = "") -> None:
+    """Stop before the end. A held run can only be released."""
+    with locked(run.pk) as run:
+        apply(run, Event.CANCEL, actor=Actor.OPERATOR, who=who, why=f"cancelled in {run.state}")
+
+
+def release(run: Run, who: str = "") -> None:
+    """End the hold: the key goes first, then the host powers itself off."""
+    with locked(run.pk) as run:
+        apply(run, Event.RELEASE, actor=Actor.OPERATOR, who=who, why="released")
+
+
+def ask_retry(run: Run, stage: str, who: str = "") -> None:
+    """Run this stage once more, as soon as a slot is free; until then the hold stays."""
+    with locked(run.pk) as run:
+        _ask_retry(run, stage, who)
+
+
+def override_wipe(run: Run, attempt: int, serial: str, digest: str, who: str = "", boot: int | None = None) -> None:
+    """Let the next Storage attempt go on over what the wipe probe listed on this disk.
+
+    `attempt`, `serial`, `digest` (and `boot`) must be those of the list that was shown. When every disk that was
+    refused has its override, the retry is asked for. Raises Refused for any difference.
+    """
+    with locked(run.pk) as run:
+        machine.step(State(run.state), Event.RETRY)
+        refused = _refusals_shown(run, attempt)
+        if boot is not None and boot != stageruns.claimed_boot(run):
+            raise Refused(f"the list shown was of boot {boot}; the host is in boot {run.boot} now: look at the new list")
+        if serial not in refused:
+            raise Refused(f"the wipe probe refused no disk {serial!r} in Storage attempt {attempt}")
+        if refused[serial]["digest"] != digest:
+            raise Refused(f"what was found on {serial} is not what was shown: look at the list again")
+        _give_override(run, attempt + 1, serial, digest, who)
+        given = set(run.overrides.filter(attempt=attempt + 1).values_list("serial", flat=True))
+        if given >= refused.keys():
+            _ask_retry(run, State.STORAGE, who)
+
+
+def take_private_key(run: Run, who: str = "") -> str:
+    """The hold's private key, once. Raises Refused when there is none to give."""
+    with locked(run.pk) as run:
+        session = hold.current(run)
+        if session is None:
+            raise Refused(f"run {run.pk} is not held: there is no key")
+        if not session.private_key_sealed:
+            raise Refused("the key was downloaded already and is not kept: press 'New key' for another")
+        try:
+            key = hold.unseal(session)
+        except hold.InvalidKey as error:
+            raise Refused(str(error)) from None
+        session.downloaded_at, session.private_key_sealed = timezone.now(), ""
+        session.save(update_fields=["downloaded_at", "private_key_sealed"])
+        write_event(run, "key_downloaded", actor=Actor.OPERATOR, who=who, text="private key of the hold")
+    return key
+
+
+def renew_key(run: Run, who: str = "") -> None:
+    """Another key pair for the hold; the agent installs it with its next /hold, and the old one opens nothing then."""
+    with locked(run.pk) as run:
+        if run.state != State.FAILED_HOLDING:
+            raise Refused(f"run {run.pk} is {run.state}, not held")
+        hold.renew(run)
+        write_event(run, "key_renewed", actor=Actor.OPERATOR, who=who, text="a new key for the hold")
+
+
+def disable_host(host: Host) -> None:
+    """Take the host off the allowlist. Raises Refused while it has a live or held run."""
+    with transaction.atomic():
+        if run := Run.objects.live_or_held().filter(host=host).first():
+            raise Refused(f"{host.name} has run {run.pk} ({run.state}): cancel or release it first")
+        Host.objects.filter(pk=host.pk).update(enabled=False)
+
+
+# --- the worker --------------------------------------------------------------------------------------------------
+
+
+def dispatch(run: Run, who: str = "dispatcher") -> None:
+    """A slot is free: expect the boot and wake the host."""
+    with locked(run.pk) as run:
+        apply(run, Event.DISPATCH, actor=Actor.WORKER, who=who, why="a slot is free")
+
+
+def grant_retry(run: Run, who: str = "dispatcher") -> None:
+    """A slot is free for the retry that was asked for."""
+    with locked(run.pk) as run:
+        if not run.retry_stage:
+            raise Refused(f"run {run.pk} waits for no retry")
+        target = State(run.retry_stage)
+        apply(run, Event.RETRY, actor=Actor.WORKER, who=who, why=f"retry of {target}", target=target)
+        own_stages.resolve(run)
+
+
+def give_go(run: Run, who: str = "dispatcher") -> None:
+    """The shared link is free: the stage that waits may start, its deadline counts from now."""
+    with locked(run.pk) as run:
+        waiting = run.stage_runs.filter(name=run.state, outcome="", go_at=None)
+        if waiting.update(go_at=timezone.now()):
+            write_event(run, "go", actor=Actor.WORKER, who=who, text=f"{run.state} may start")
+
+
+def record_rung(run: Run, rung: Rung, detail: str = "", at: datetime | None = None, boot: int | None = None) -> None:
+    """This rung of the boot ladder was reached; the first time counts, repeats are numbered."""
+    at = at or timezone.now()
+    with transaction.atomic():
+        row, new = LadderRung.objects.get_or_create(
+            run=run, boot=boot or max(run.boot, 1), rung=rung, defaults={"at": at, "detail": detail[:200]}
+        )
+        if new:
+            write_event(run, "rung", actor=Actor.WORKER, text=Rung(rung).label, data={"rung": str(rung), "detail": detail})
+        else:
+            LadderRung.objects.filter(pk=row.pk).update(seen=row.seen + 1)
+
+
+# --- details -----------------------------------------------------------------------------------------------------
+
+
+def _refuse_unless_free(host: Host) -> None:
+    if not host.enabled:
+        raise Refused(f"{host.name} is disabled: enable it first")
+    if not host.macs.exists():
+        raise Refused(f"{host.name} has no MAC address: add the one it boots from")
+    if run := Run.objects.live_or_held().filter(host=host).first():
+        raise Refused(f"{host.name} has run {run.pk} ({run.state}) already: cancel or release it first")
+
+
+def _refuse_unless_it_may_write(host: Host, profile: dict[str, Any]) -> None:
+    if freeze.writes(profile) and not host.destructive_allowed:
+        raise Refused(
+            f"profile {profile['name']} writes to disks and {host.name} does not allow that: choose a profile that only "
+            "reads, or allow destructive tests on the host's page"
+        )
+
+
+def _ask_retry(run: Run, stage: str, who: str) -> None:
+    machine.step(State(run.state), Event.RETRY)
+    if not run.stage_runs.filter(name=stage).exclude(outcome="").exists():
+        raise Refused(f"{stage} has not run in run {run.pk}: there is nothing to retry")
+    run.retry_stage = stage
+    run.save(update_fields=["retry_stage"])
+    write_event(run, "retry_asked", actor=Actor.OPERATOR, who=who, text=f"retry of {stage}: waits for a free slot")
+
+
+def _refusals_shown(run: Run, attempt: int) -> dict[str, dict[str, Any]]:
+    stage_run = run.stage_runs.filter(name=State.STORAGE).order_by("-attempt").first()
+    if stage_run is None or stage_run.attempt != attempt:
+        raise Refused(f"Storage attempt {attempt} is not the newest: look at the list of the newest one")
+    return {refusal["serial"]: refusal for refusal in stage_run.refusals if refusal["gate"] == 3}
+
+
+def _give_override(run: Run, attempt: int, serial: str, digest: str, who: str) -> None:
+    Override.objects.update_or_create(
+        run=run,
+        stage=State.STORAGE,
+        attempt=attempt,
+        serial=serial,
+        defaults={"boot": stageruns.claimed_boot(run), "digest": digest, "given_by": who[:150]},
+    )
+    write_event(run, "override", actor=Actor.OPERATOR, who=who, text=f"wipe probe overridden on disk {serial}")

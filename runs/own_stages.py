@@ -1,0 +1,136 @@
+"""What happens without the agent: SpecValidate and Reporting resolve here, and stages that don't apply are passed over,
+all inside the call that led to them."""
+
+from __future__ import annotations
+
+from agent import codec, wire
+from runs import specdiff, stageruns, transition
+from runs.machine import STAGE_STATES, Event, State
+from runs.models import Actor, Outcome, Run, SpecDiff, StageRun
+
+_WHO = "orchestrator"
+
+
+def resolve(run: Run) -> None:
+    """Move on until the run is in a stage for the agent, or has stopped. In the caller's transaction."""
+    while run.state in STAGE_STATES:
+        stage_run = stageruns.current(run)
+        if stage_run is None:
+            return
+        if reason := stageruns.skip_reason(run):
+            stageruns.skip(stage_run, reason)
+            _move(run, Event.STAGE_DONE, reason)
+        elif run.state == State.SPEC_VALIDATE:
+            _spec_validate(run, stage_run)
+        elif run.state == State.REPORTING:
+            _reporting(run, stage_run)
+        else:
+            return
+
+
+def after_stage(run: Run, stage_run: StageRun, *, who: str) -> None:
+    """An attempt is over: take the event that its result means, then resolve what follows."""
+    event = event_of(run, stage_run)
+    if event is Event.STAGE_DONE and stage_run.outcome == Outcome.FAILED:
+        transition.write_event(
+            run, "stage_failed", actor=Actor.AGENT, who=who, text=sentence(stage_run), tells="StageFailed"
+        )
+    if event is not Event.STAGE_DONE:
+        run.stopped_by = sentence(stage_run)
+        run.save(update_fields=["stopped_by"])
+    transition.apply(run, event, actor=Actor.AGENT, who=who, why=sentence(stage_run))
+    resolve(run)
+
+
+def event_of(run: Run, stage_run: StageRun) -> Event:
+    """A failed stage stops the run, unless the profile says to go on; a refusal by the wipe probe always stops it."""
+    if stage_run.outcome == Outcome.FAILED:
+        return Event.STAGE_DONE if run.profile.get("on_failure") == "continue" else Event.STAGE_FAILED
+    if any(refusal["gate"] == 3 for refusal in stage_run.refusals):
+        return Event.STAGE_REFUSED
+    return Event.STAGE_DONE
+
+
+def sentence(stage_run: StageRun) -> str:
+    """`Storage attempt 2: failed, sda: 2 unreadable sectors`."""
+    finding = stage_run.findings.filter(severity=wire.Severity.CRITICAL).first()
+    detail = finding.message if finding else stage_run.reason
+    attempt = f" attempt {stage_run.attempt}" if stage_run.attempt > 1 else ""
+    outcome = stage_run.get_outcome_display().lower()
+    return f"{stage_run.name}{attempt}: {outcome}" + (f", {detail}" if detail else "")
+
+
+def _spec_validate(run: Run, stage_run: StageRun) -> None:
+    if run.expected is None:
+        stageruns.finish(stage_run, Outcome.NOT_TESTED, "no expected spec: adopt what was found, or enter one")
+    elif run.inventory is None:
+        stageruns.finish(stage_run, Outcome.NOT_TESTED, "there is no inventory to compare with")
+    else:
+        _compare(run, stage_run)
+    after_stage(run, stage_run, who=_WHO)
+
+
+def _compare(run: Run, stage_run: StageRun) -> None:
+    differences = specdiff.compare(run.expected, codec.decode(wire.Inventory, run.inventory))
+    for difference in differences:
+        _keep(run, stage_run, difference)
+    critical = [d for d in differences if d.severity == wire.Severity.CRITICAL]
+    if critical:
+        transition.write_event(
+            run,
+            "spec_mismatch",
+            actor=Actor.AGENT,
+            who=_WHO,
+            text="; ".join(d.message for d in critical[:5]),
+            tells="SpecMismatch",
+        )
+    words = f"{len(differences)} differences, {len(critical)} critical" if differences else "all as expected"
+    stageruns.finish(stage_run, Outcome.FAILED if critical else Outcome.PASSED, words)
+
+
+def _keep(run: Run, stage_run: StageRun, difference: specdiff.Difference) -> None:
+    SpecDiff.objects.create(
+        run=run,
+        stage_run=stage_run,
+        path=difference.path[:200],
+        severity=difference.severity,
+        expected=difference.expected,
+        actual=difference.actual,
+        message=difference.message,
+    )
+    stageruns.add_finding(
+        stage_run,
+        wire.Finding(
+            difference.code,
+            difference.severity,
+            difference.component_kind,
+            difference.component,
+            difference.message,
+            _scalar(difference.actual),
+            _scalar(difference.expected),
+            difference.unit,
+        ),
+    )
+
+
+def _reporting(run: Run, stage_run: StageRun) -> None:
+    """The verdict's stage: a run that went on over a failed stage stops here and holds."""
+    newest = {row.name: row.outcome for row in run.stage_runs.exclude(pk=stage_run.pk).order_by("attempt")}
+    failed = [name for name, outcome in newest.items() if outcome == Outcome.FAILED]
+    stageruns.finish(stage_run, Outcome.PASSED, f"failed stages: {', '.join(failed)}" if failed else "")
+    if failed:
+        run.stopped_by = f"went on to the end after {', '.join(failed)} failed"
+        run.save(update_fields=["stopped_by"])
+    _move(run, Event.STAGE_FAILED if failed else Event.STAGE_DONE, run.stopped_by)
+
+
+def _move(run: Run, event: Event, why: str) -> None:
+    transition.apply(run, event, actor=Actor.WORKER, who=_WHO, why=why)
+
+
+def _scalar(value: object) -> float | str | None:
+    return value if value is None or isinstance(value, float | str) else float(value) if _is_number(value) else str(value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,116 @@
+"""The rows of a run's stages: opening an attempt, closing it, keeping what the agent found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from django.db.models import Max
+from django.utils import timezone
+
+from agent import codec, wire
+from runs import freeze
+from runs.models import Finding, Outcome, Run, StageRun
+from runs.stages import BY_NAME, STAGES, Owner
+
+ORDER = {stage.name: number for number, stage in enumerate(STAGES)}
+
+
+def open_attempt(run: Run, *, by_retry: bool = False) -> StageRun:
+    """A row for the next attempt of the stage that the run is in. A stage that needs the shared link gets its `go`
+    from the dispatcher, all others at once."""
+    stage = BY_NAME[run.state]
+    last = run.stage_runs.filter(name=stage.name).aggregate(last=Max("attempt"))["last"] or 0
+    return StageRun.objects.create(
+        run=run,
+        name=stage.name,
+        order=ORDER[stage.name],
+        attempt=last + 1,
+        boot=run.boot if stage.owner is Owner.ORCHESTRATOR else claimed_boot(run),
+        by_retry=by_retry,
+        timeout_s=run.profile.get("stages", {}).get(stage.name, {}).get("timeout_s", 0),
+        go_at=None if stage.shares_link else timezone.now(),
+    )
+
+
+def claimed_boot(run: Run) -> int:
+    """Number of the boot that the agent at work belongs to."""
+    return run.boots.exclude(claimed_at=None).aggregate(newest=Max("number"))["newest"] or run.boot
+
+
+def current(run: Run) -> StageRun | None:
+    """The attempt that is running or waits for its go."""
+    return run.stage_runs.filter(name=run.state, outcome=Outcome.RUNNING).order_by("-attempt").first()
+
+
+def close_running(run: Run, why: str, *, cancelled: bool) -> None:
+    """What was running ends now: failed with a finding on the system, or simply not finished when cancelled."""
+    for stage_run in run.stage_runs.filter(outcome=Outcome.RUNNING):
+        outcome = Outcome.NOT_TESTED if cancelled else Outcome.FAILED
+        _end(stage_run, outcome, "cancelled" if cancelled else why)
+        if not cancelled:
+            add_finding(stage_run, host_lost(why))
+
+
+def host_lost(why: str) -> wire.Finding:
+    """A host that hung, reset or lost power in a stage has failed it: critical, on the system."""
+    return wire.Finding("system.lost", wire.Severity.CRITICAL, "system", "system", why)
+
+
+def skip(stage_run: StageRun, reason: str) -> None:
+    """Not in the profile, or not expected on this host: shown, but it doesn't count."""
+    stage_run.counts = False
+    _end(stage_run, Outcome.NOT_TESTED, reason)
+
+
+def finish(stage_run: StageRun, outcome: str, reason: str = "") -> None:
+    _end(stage_run, outcome, reason)
+
+
+def keep(stage_run: StageRun, result: wire.Result) -> None:
+    """Everything that the agent says of an attempt, in the row and its findings. A critical finding makes it failed,
+    whatever the agent called it."""
+    stage_run.checks = codec.encode(result.checks)
+    stage_run.counters = codec.encode(result.counters)
+    stage_run.numbers = result.numbers
+    stage_run.refusals = codec.encode(result.refusals)
+    stage_run.evidence = result.evidence
+    stage_run.progress = []
+    for finding in result.findings:
+        add_finding(stage_run, finding)
+    critical = stage_run.findings.filter(severity=wire.Severity.CRITICAL).exists()
+    _end(stage_run, Outcome.FAILED if critical else Outcome(result.outcome), result.reason)
+
+
+def add_finding(stage_run: StageRun, finding: wire.Finding) -> Finding:
+    finding = replace(finding, component=finding.component[:128] or "system")
+    fields = codec.encode(finding)
+    return Finding.objects.create(
+        run=stage_run.run,
+        stage_run=stage_run,
+        **{**fields, "code": finding.code[:64], "component_kind": finding.component_kind[:16], "unit": finding.unit[:16]},
+    )
+
+
+def skip_reason(run: Run) -> str:
+    """Why the stage that the run is in is passed over, or empty."""
+    stage = BY_NAME[run.state]
+    if stage.owner is Owner.ORCHESTRATOR:
+        return ""
+    if stage.name not in run.profile.get("stages", {}):
+        return f"not in profile {run.profile_name}"
+    if stage.topic and stage.topic in (run.expected or {}).get("not_expected", []):
+        return f"not expected here ({stage.topic})"
+    if stage.writes and freeze.writes(run.profile) and has_failed(run):
+        return "it would write, and after a failure only stages that read go on"
+    return ""
+
+
+def has_failed(run: Run) -> bool:
+    """Whether the newest attempt of any stage is failed."""
+    newest = {row.name: row.outcome for row in run.stage_runs.order_by("attempt")}
+    return Outcome.FAILED in newest.values()
+
+
+def _end(stage_run: StageRun, outcome: str, reason: str) -> None:
+    stage_run.outcome, stage_run.reason, stage_run.ended_at = outcome, reason, timezone.now()
+    stage_run.save()

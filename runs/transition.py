@@ -1,0 +1,74 @@
+"""The one way in which the state of a run changes. No other module writes `Run.state`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from runs import effects, machine
+from runs.machine import Event, State
+from runs.models import Actor, Run, RunEvent
+
+log = logging.getLogger("vetting.runs")
+
+
+class Refused(Exception):
+    """Not possible now; the message says why and what would help. Answered 409."""
+
+
+@contextmanager
+def locked(run_id: int) -> Iterator[Run]:
+    """The run as it is now, in a transaction that keeps others from changing it meanwhile. (SQLite's transactions are
+    IMMEDIATE and need no row lock.)"""
+    with transaction.atomic():
+        query = Run.objects.select_related("host")
+        if connection.features.has_select_for_update:
+            query = query.select_for_update(of=("self",))
+        yield query.get(pk=run_id)
+
+
+def apply(run: Run, event: Event, *, actor: Actor, who: str = "", why: str = "", target: State | None = None) -> None:
+    """Take one row of the table: compare-and-set of the state, its effects, and the event's row, in the transaction
+    of the caller. Raises machine.NotAllowed when there is no such row, Refused when somebody was faster."""
+    row = machine.step(State(run.state), event)
+    before, after = row.state, row.goes_to or target
+    if after is None:
+        raise ValueError(f"{event} needs the stage it goes to")
+    moved = Run.objects.filter(pk=run.pk, state=before).update(state=after, state_since=timezone.now())
+    if moved != 1:
+        raise Refused(f"run {run.pk} is no longer {before}: look again")
+    run.state = after
+    for effect in row.effects:
+        effects.carry_out(effect, run, before, why)
+    write_event(run, event, actor=actor, who=who, text=why, before=before, tells=effects.told(row.effects))
+    log.info("run %s host %s: %s -> %s (%s by %s) %s", run.pk, run.host.name, before, after, event, actor, why)
+
+
+def write_event(
+    run: Run,
+    kind: str,
+    *,
+    actor: Actor,
+    who: str = "",
+    text: str = "",
+    before: str = "",
+    data: dict[str, Any] | None = None,
+    tells: str = "",
+) -> RunEvent:
+    """One row of the outbox, in the caller's transaction."""
+    return RunEvent.objects.create(
+        run=run,
+        actor=actor,
+        who=who[:150],
+        kind=kind,
+        text=text,
+        state_before=before or run.state,
+        state_after=run.state,
+        data=data or {},
+        tells=tells,
+    )

@@ -1,0 +1,124 @@
+"""Every state that waits has a deadline. A missed one becomes an event of the table, with what was last seen. Time in
+which our own web was not answering does not count."""
+
+from __future__ import annotations
+
+import http.client
+import logging
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+from runs import intake, ladder, transition
+from runs.machine import AGENT_SILENT, STAGE_STATES, Event, NotAllowed, State
+from runs.models import Actor, Lease, Run, StageRun, WebOutage
+
+log = logging.getLogger("vetting.watchdog")
+LOOK_EVERY = timedelta(seconds=3)
+OUTAGE_AFTER = timedelta(seconds=8)
+LEASE = "round"
+
+
+def tick() -> None:
+    """One round over the runs that wait for something."""
+    look_at_web()
+    now = timezone.now()
+    for run in Run.objects.booting().select_related("host"):
+        _boot(run, now)
+    for run in Run.objects.filter(state__in=STAGE_STATES).select_related("host"):
+        _testing(run, now)
+    for run in Run.objects.held():
+        _held(run, now)
+
+
+def _boot(run: Run, now: datetime) -> None:
+    if run.boot_deadline is None or now < run.boot_deadline + unheard(run.started_at or run.created_at, now):
+        return
+    stopped = ladder.stopped_at(run)
+    _miss(run, Event.BOOT_DEADLINE, stopped, states=AGENT_SILENT, bench_error=stopped)
+
+
+def _testing(run: Run, now: datetime) -> None:
+    stage_run = run.stage_runs.filter(name=run.state, outcome="").order_by("-attempt").first()
+    if stage_run is None:
+        return
+    heard = max(moment for moment in (run.last_seen, stage_run.created_at) if moment)
+    silent_s = (now - heard - unheard(heard, now)).total_seconds()
+    if silent_s > settings.VETTING.deadlines.heartbeat_s:
+        why = f"the host went silent in {run.state} for {silent_s:.0f} s; {intake.last_seen_text(run)}"
+        _miss(run, Event.HEARTBEAT_DEADLINE, why)
+    elif over := _stage_is_over(stage_run, now):
+        why = f"{run.state} was not done after {over:.0f} s (limit {stage_run.timeout_s:.0f} s); {intake.last_seen_text(run)}"
+        _miss(run, Event.STAGE_DEADLINE, why)
+
+
+def _stage_is_over(stage_run: StageRun, now: datetime) -> float:
+    """Seconds that the stage has taken if they are too many, else 0."""
+    if stage_run.go_at is None or not stage_run.timeout_s:
+        return 0
+    taken_s = (now - stage_run.go_at - unheard(stage_run.go_at, now)).total_seconds()
+    return taken_s if taken_s > stage_run.timeout_s else 0
+
+
+def _held(run: Run, now: datetime) -> None:
+    hours = settings.VETTING.deadlines.hold_hours
+    if now - run.state_since > timedelta(hours=hours):
+        _miss(run, Event.HOLD_DEADLINE, f"held for {hours:g} hours: released by itself", states=(State.FAILED_HOLDING,))
+
+
+def _miss(
+    run: Run, event: Event, why: str, *, states: tuple[State, ...] = STAGE_STATES, bench_error: str = ""
+) -> None:
+    """The deadline passed, unless something came in since the run was read."""
+    seen = run.last_seen
+    try:
+        with transition.locked(run.pk) as now_run:
+            if now_run.state != run.state or now_run.last_seen != seen or now_run.state not in states:
+                return
+            now_run.stopped_by, now_run.bench_error = why, bench_error
+            now_run.save(update_fields=["stopped_by", "bench_error"])
+            transition.apply(now_run, event, actor=Actor.WATCHDOG, who="watchdog", why=why)
+    except (NotAllowed, transition.Refused) as error:
+        log.info("run %s: %s", run.pk, error)
+
+
+# --- our own web -------------------------------------------------------------------------------------------------
+
+
+def look_at_web() -> None:
+    """Ask our web whether it answers, every few seconds. A gap since it last did is an outage, also one in which this
+    worker was not there to ask."""
+    lease, _ = Lease.objects.get_or_create(name=LEASE)
+    now, seen = timezone.now(), lease.web_seen_at
+    if seen is not None and now - seen < LOOK_EVERY:
+        return
+    if not web_answers():
+        return
+    if seen is not None and now - seen > OUTAGE_AFTER:
+        WebOutage.objects.create(started_at=seen, ended_at=now)
+    Lease.objects.filter(name=LEASE).update(web_seen_at=now)
+
+
+def web_answers(timeout_s: float = 1.0) -> bool:
+    config = settings.VETTING.web
+    host = "127.0.0.1" if config.listen in ("0.0.0.0", "::", "") else config.listen
+    try:
+        connection = http.client.HTTPConnection(host, config.port, timeout=timeout_s)
+        connection.request("GET", "/livez")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def unheard(since: datetime, until: datetime) -> timedelta:
+    """How much of this span our web was out of reach, an outage that still goes on included."""
+    total = timedelta()
+    for outage in WebOutage.objects.filter(ended_at__gt=since, started_at__lt=until):
+        total += min(outage.ended_at, until) - max(outage.started_at, since)
+    lease = Lease.objects.filter(name=LEASE).first()
+    if lease and lease.web_seen_at and until - lease.web_seen_at > OUTAGE_AFTER:
+        total += until - max(lease.web_seen_at, since)
+    return total
