@@ -51,6 +51,9 @@ TARGET_SECRETS = {
     if target.token_env
 }
 
+# BMC passwords: a host's wake options name one of these variables (`password_env`), and no other.
+BMC_PASSWORDS = {name: value for name, value in env.ENVIRON.items() if name.startswith("VETTING_BMC_")}
+
 IMAGE_DIR = VETTING.boot_files.image_dir or DATA_DIR / "image"
 RUNS_DIR = DATA_DIR / "runs"
 PXE_DIR = DATA_DIR / "pxe"
