@@ -1,0 +1,77 @@
+"""The tools that run now: below the agent in priority, and killed with everything they started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+CHILD_NICENESS = 10
+CHILD_OOM_SCORE_ADJ = 500
+KILL_PASSES = 3
+
+
+class Running:
+    """Every tool that runs now, so that all of them can be stopped at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._processes: set[subprocess.Popen[bytes]] = set()
+
+    @contextlib.contextmanager
+    def holding(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
+        with self._lock:
+            self._processes.add(process)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._processes.discard(process)
+
+    def kill_all(self) -> None:
+        """The agent is ending: nothing that it started may go on without it."""
+        with self._lock:
+            processes = list(self._processes)
+        for process in processes:
+            kill_session(process.pid, signal.SIGKILL)
+
+
+RUNNING = Running()
+
+
+def lower(pid: int) -> None:
+    """Put a new child below the agent, whose priority and out-of-memory protection it inherited.
+
+    From outside, not in a preexec_fn: that runs Python between fork and exec, where threads can deadlock."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, CHILD_NICENESS)
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/oom_score_adj").write_text(str(CHILD_OOM_SCORE_ADJ))
+
+
+def kill_session(pid: int, number: int) -> None:
+    """Signal every process of the session that `pid` leads: stressors leave its process group only.
+
+    SIGKILL goes round again for what was forked meanwhile."""
+    for _ in range(KILL_PASSES if number == signal.SIGKILL else 1):
+        members = _session_members(pid)
+        for member in members:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(member, number)
+        if not members:
+            return
+
+
+def _session_members(pid: int) -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and _session_of(int(name)) == pid]
+
+
+def _session_of(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return None

@@ -1,0 +1,122 @@
+"""What a stage is given and what it gives back. A stage is a function `(StageContext) -> StageReport`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agent import wire
+from agent.stop import StopFlag
+
+NOT_EXPECTED_HERE = "not expected here"
+
+
+class StageMemory:
+    """A small JSON object that survives the agent within one boot, so that a stage can go on where it was."""
+
+    def __init__(self, directory: Path, stage: str, attempt: int) -> None:
+        self.path = directory / f"stage-{stage}-{attempt}.json"
+
+    def load(self) -> dict[str, Any]:
+        """What was saved last; empty for a fresh attempt, and for a file that a crash left unreadable."""
+        try:
+            data = json.loads(self.path.read_text())
+        except (OSError, ValueError):
+            return {}
+        return data if isinstance(data, dict) else {}
+
+    def save(self, data: dict[str, Any]) -> None:
+        """Replace what was saved, whole or not at all. A full disk loses the memory, never the stage."""
+        draft = self.path.with_suffix(".new")
+        with contextlib.suppress(OSError):
+            draft.write_text(json.dumps(data))
+            os.replace(draft, self.path)
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """One attempt of one stage. `log` takes a level (debug, info, warning, error) and a line; `progress`
+    replaces the whole list that the next heartbeat sends; `last_continue_age_s` is the time since the
+    orchestrator last answered a heartbeat of this very attempt (safety gate 5), infinite before the first."""
+
+    order: wire.StageOrder
+    claim: wire.ClaimAnswer
+    inventory: wire.Inventory | None
+    overrides: list[wire.OverrideFlags]
+    progress: Callable[[list[wire.Progress]], None]
+    log: Callable[[str, str], None]
+    measure: Callable[[wire.Measurement], None]
+    stop: StopFlag
+    last_continue_age_s: Callable[[], float]
+    in_image: bool
+    memory: StageMemory
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """What a stage found; `wire.Result` is made of it, with the counters that moved meanwhile."""
+
+    outcome: wire.Outcome
+    reason: str = ""
+    checks: list[wire.Check] = field(default_factory=list)
+    findings: list[wire.Finding] = field(default_factory=list)
+    numbers: dict[str, float] = field(default_factory=dict)
+    refusals: list[wire.Refusal] = field(default_factory=list)
+    inventory: wire.Inventory | None = None
+    evidence: dict[str, str] = field(default_factory=dict)
+
+
+def settle(
+    checks: Iterable[wire.Check], required: Collection[str], not_expected: Collection[str]
+) -> tuple[wire.Outcome, str]:
+    """The result of a stage from its checks (spec: failed, else a required check not tested, else passed).
+
+    A check counts as required when its name is in `required` and its topic is not in `not_expected`. One
+    that nobody made is not tested either: silence is never a pass."""
+    checks = list(checks)
+    failed = [check for check in checks if check.outcome is wire.Outcome.FAILED]
+    if failed:
+        return wire.Outcome.FAILED, _words(failed)
+    missing = _missing(checks, required, not_expected)
+    if missing:
+        return wire.Outcome.NOT_TESTED, "; ".join(missing)
+    if any(check.outcome is wire.Outcome.PASSED for check in checks):
+        return wire.Outcome.PASSED, ""
+    expected = [check for check in checks if not _taken_off(check, not_expected)]
+    return wire.Outcome.NOT_TESTED, _words(expected) if expected else NOT_EXPECTED_HERE
+
+
+def _missing(checks: list[wire.Check], required: Collection[str], not_expected: Collection[str]) -> list[str]:
+    made = {check.name for check in checks}
+    needed = [name for name in required if not _off(name, not_expected)]
+    unmade = [f"{name}: was not run" for name in needed if name not in made]
+    return unmade + [
+        _sentence(check)
+        for check in checks
+        if check.outcome is wire.Outcome.NOT_TESTED
+        and check.name in required
+        and not _taken_off(check, not_expected)
+    ]
+
+
+def _taken_off(check: wire.Check, not_expected: Collection[str]) -> bool:
+    return check.outcome is wire.Outcome.NOT_TESTED and check.topic in not_expected
+
+
+def _off(name: str, not_expected: Collection[str]) -> bool:
+    """A check that was not made has no topic: its name's first word stands for it (`gpu.present` → gpu)."""
+    return name.partition(".")[0] in not_expected
+
+
+def _words(checks: list[wire.Check]) -> str:
+    return "; ".join(_sentence(check) for check in checks)
+
+
+def _sentence(check: wire.Check) -> str:
+    where = f" ({check.component})" if check.component else ""
+    return f"{check.name}{where}: {check.reason or check.outcome}"
