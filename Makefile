@@ -1,0 +1,54 @@
+# `make demo` and `make test` set up all they need on a fresh Debian 12 or 13; both say first what they install.
+PYTHON := .venv/bin/python
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
+MACHINE ?= tests/rack/machines/healthy-uefi.yaml
+LEVEL ?= fast
+
+.PHONY: help demo test test-rack rack image venv lint lock docs bench
+help:
+	@echo "make demo [KEEP=1]          vet a virtual host, from magic packet to report, with the dashboard open"
+	@echo "make test                   everything that needs no machine beyond one direct boot"
+	@echo "make test-rack              the acceptance machines, over the whole PXE chain"
+	@echo "make rack MACHINE=FILE      one machine file on the virtual rack"
+	@echo "make image [LEVEL=small]    build the live image into var/image"
+	@echo "make lint, lock, docs, bench"
+
+demo:
+	@scripts/prepare demo
+	@$(MAKE) --no-print-directory image
+	@$(AS_ROOT) $(PYTHON) manage.py demo $(if $(KEEP),--keep)
+
+test:
+	@scripts/prepare test
+	@$(MAKE) --no-print-directory image
+	@$(AS_ROOT) $(PYTHON) -m pytest -q -n 2 --dist loadgroup -m "not rack" $(ARGS)
+
+test-rack:
+	@scripts/prepare test
+	@$(MAKE) --no-print-directory image
+	@$(AS_ROOT) $(PYTHON) -m pytest -q -m rack $(ARGS)
+
+rack:
+	@scripts/prepare demo >&2
+	@$(MAKE) --no-print-directory image >&2
+	@$(AS_ROOT) $(PYTHON) -m tests.rack $(MACHINE)
+
+image: venv
+	@$(AS_ROOT) $(PYTHON) live-image/build.py --output var/image --level $(LEVEL)
+
+venv:
+	@scripts/prepare venv
+
+lint: venv
+	$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .
+
+lock: venv
+	$(PYTHON) -m pip -q install uv
+	for part in base dev; do $(PYTHON) -m uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+		requirements/$$part.in -o requirements/$$part.txt || exit 1; done
+
+docs: venv
+	for script in scripts/write_*.py scripts/draw_*.py; do $(PYTHON) $$script || exit 1; done
+
+bench: venv
+	$(PYTHON) -m tests.bench

@@ -1,0 +1,120 @@
+"""A run as something to follow in a terminal: what has become of it so far, as data and as a picture."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from django.utils import timezone
+
+from runs.machine import ENDED, State
+from runs.models import Outcome, Run, StageRun
+
+MARKS = {Outcome.PASSED: ("✓", "green"), Outcome.FAILED: ("✗", "bold red"), Outcome.NOT_TESTED: ("–", "yellow")}
+EXIT_PASSED, EXIT_FAILED, EXIT_INCOMPLETE, EXIT_CANCELLED, EXIT_USAGE = range(5)
+
+
+def snapshots(run: Run, every_s: float = 0.5) -> Iterator[Run]:
+    """The run again and again, until nothing more happens to it by itself."""
+    while True:
+        run.refresh_from_db()
+        yield run
+        if is_final(run):
+            return
+        time.sleep(every_s)
+
+
+def is_final(run: Run) -> bool:
+    """Ended or held; a failed one when no agent has come to hold it for 30 s."""
+    if run.state in ENDED or run.state == State.FAILED_HOLDING:
+        return not run.retry_stage
+    return run.state == State.FAILED and (timezone.now() - run.state_since).total_seconds() > 30
+
+
+def exit_status(run: Run) -> int:
+    """0 passed, 1 failed, 2 incomplete or error, 3 cancelled."""
+    if run.state == State.CANCELLED:
+        return EXIT_CANCELLED
+    return {"passed": EXIT_PASSED, "failed": EXIT_FAILED}.get(run.verdict, EXIT_INCOMPLETE)
+
+
+def as_data(run: Run) -> dict[str, Any]:
+    """For scripts: one flat object per snapshot."""
+    stage_run = _at_work(run)
+    return {
+        "run": run.pk,
+        "host": run.host.name,
+        "state": run.state,
+        "verdict": run.verdict or None,
+        "stage_progress": stage_run.progress if stage_run else [],
+        "stages": {row.name: row.outcome or "running" for row in run.stage_runs.all()},
+        "findings": [
+            {"code": f.code, "severity": f.severity, "component": f.component, "message": f.message}
+            for f in run.findings.all()
+        ],
+        "stopped_by": run.stopped_by,
+    }
+
+
+def picture(run: Run) -> RenderableType:
+    """Ladder, stages with progress, findings."""
+    return Group(_heading(run), _ladder(run), _stages(run), *_findings(run))
+
+
+def _heading(run: Run) -> Text:
+    text = Text.assemble(("run ", "dim"), str(run.pk), ("  host ", "dim"), (run.host.name, "bold"), ("  ", ""), (run.state, "bold cyan"))
+    if run.verdict:
+        text.append(f"  verdict {run.verdict}", style="bold green" if run.verdict == "passed" else "bold red")
+    if run.stopped_by:
+        text.append(f"\n{run.stopped_by}", style="red")
+    if run.retry_stage:
+        text.append(f"\nretry of {run.retry_stage} waits for a free slot", style="yellow")
+    return text
+
+
+def _ladder(run: Run) -> Text:
+    rungs = list(run.rungs.all())
+    if not rungs:
+        return Text("waiting for a slot" if run.state == State.QUEUED else "")
+    first = rungs[0].at
+    return Text(" → ".join(f"{r.get_rung_display()} +{(r.at - first).total_seconds():.0f} s" for r in rungs), style="dim")
+
+
+def _stages(run: Run) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for row in run.stage_runs.all():
+        mark, style = MARKS.get(row.outcome, ("▸", "cyan"))
+        attempt = f" ({row.attempt})" if row.attempt > 1 else ""
+        table.add_row(Text(mark, style), Text(row.name + attempt, style), _doing(row))
+    return table
+
+
+def _doing(row: StageRun) -> RenderableType:
+    if row.outcome:
+        return Text(row.reason, style="dim")
+    if row.go_at is None:
+        return Text("waits for the shared link", style="yellow")
+    if not row.progress:
+        return Text("…", style="dim")
+    inner = Table.grid(padding=(0, 1))
+    for item in row.progress[:8]:
+        inner.add_row(item["item"], ProgressBar(100, item["percent"], width=24), f"{item['percent']:.0f} %", item["doing"])
+    return inner
+
+
+def _findings(run: Run) -> list[Text]:
+    styles = {"critical": "bold red", "warning": "yellow", "info": "dim"}
+    return [
+        Text(f"{f.severity:8} {f.component}: {f.message}", style=styles[f.severity])
+        for f in run.findings.exclude(severity="info")
+    ]
+
+
+def _at_work(run: Run) -> StageRun | None:
+    return run.stage_runs.filter(outcome=Outcome.RUNNING).order_by("-order").first()

@@ -1,0 +1,88 @@
+"""`./manage.py vet HOST`: start a vetting, follow it, end with its verdict as the exit status."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser
+from typing import Any, NoReturn
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+from rich.console import Console
+from rich.live import Live
+
+from hosts.models import Host
+from runs import following, lifecycle, profiles, watchdog
+from runs.models import Lease, Run
+from runs.transition import Refused
+
+
+class Command(BaseCommand):
+    help = (
+        "Vet a host: wake it, boot it, test it, and end with the verdict. Exit status 0 passed, 1 failed, 2 incomplete "
+        "or error, 3 cancelled, 4 usage. Ctrl-C stops following, not the run."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("host", help="name of a registered host")
+        parser.add_argument("--profile", default="", help="profile to use (default: the host's own)")
+        parser.add_argument("--repair", default="", help="what was repaired, for the report")
+        parser.add_argument("--no-wait", action="store_true", help="start it and return")
+        parser.add_argument("--json", action="store_true", help="one JSON object per change, for scripts")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        run = self._start(options)
+        if options["no_wait"]:
+            self.stdout.write(json.dumps(following.as_data(run)) if options["json"] else f"run {run.pk} is queued")
+            return
+        try:
+            follow = self._follow_as_json if options["json"] else self._follow
+            follow(run)
+        except KeyboardInterrupt:
+            self.stderr.write(f"\nrun {run.pk} goes on; its page: {run.get_absolute_url()}")
+            sys.exit(130)
+        sys.exit(following.exit_status(run))
+
+    def _start(self, options: dict[str, Any]) -> Run:
+        host = Host.objects.filter(name=options["host"]).first()
+        if host is None:
+            known = ", ".join(Host.objects.values_list("name", flat=True)[:20]) or "none yet: add one in the admin"
+            self._usage(f"there is no host {options['host']!r}; registered: {known}")
+        if not _worker_is_there():
+            self._usage("no worker is running that could do it: start `./manage.py up`, or `systemctl start vetting-worker`")
+        try:
+            return lifecycle.start_run(
+                host, profile_name=options["profile"], who="command line", repair=options["repair"]
+            )
+        except (Refused, profiles.ProfileError) as error:
+            self._usage(str(error))
+
+    def _usage(self, message: str) -> NoReturn:
+        raise CommandError(message, returncode=following.EXIT_USAGE)
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        parser.error = lambda message: parser.exit(  # argparse would end with 2, which means incomplete here
+            following.EXIT_USAGE, f"{parser.format_usage()}{prog_name} {subcommand}: {message}\n"
+        )
+        return parser
+
+    def _follow(self, run: Run) -> None:
+        console = Console()
+        with Live(console=console, refresh_per_second=4) as live:
+            for snapshot in following.snapshots(run):
+                live.update(following.picture(snapshot))
+
+    def _follow_as_json(self, run: Run) -> None:
+        last = None
+        for snapshot in following.snapshots(run):
+            if (data := following.as_data(snapshot)) != last:
+                self.stdout.write(json.dumps(data))
+                self.stdout.flush()
+                last = data
+
+
+def _worker_is_there() -> bool:
+    lease = Lease.objects.filter(name=watchdog.LEASE).first()
+    return bool(lease and lease.ticked_at and (timezone.now() - lease.ticked_at).total_seconds() < 20)

@@ -1,0 +1,61 @@
+"""Everything in one foreground process: for the demonstration, the rack and a first look. Production is systemd's."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+
+from vetting import processes
+
+RESTART_AFTER_S = 0.5
+
+
+class Command(BaseCommand):
+    help = "Start web and worker, start either again should it die, stop both on Ctrl-C or SIGTERM."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        call_command("migrate", verbosity=0)
+        self.stopping = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        children = {name: start() for name, start in PARTS.items()}
+        self.stdout.write(f"Vetting is up: http://{settings.VETTING.web.address}:{settings.VETTING.web.port}/ (Ctrl-C stops)")
+        while not self.stopping:
+            self._restart_the_dead(children)
+            time.sleep(0.2)
+        for child in children.values():
+            child.terminate()
+        for child in children.values():
+            processes.stop(child)
+
+    def _stop(self, *args: Any) -> None:
+        self.stopping = True
+
+    def _restart_the_dead(self, children: dict[str, subprocess.Popen[bytes]]) -> None:
+        for name, child in children.items():
+            if child.poll() is not None and not self.stopping:
+                self.stderr.write(f"{name} ended (status {child.returncode}): starting it again")
+                time.sleep(RESTART_AFTER_S)
+                children[name] = PARTS[name]()
+
+
+def start_web() -> subprocess.Popen[bytes]:
+    web = settings.VETTING.web
+    daphne = [sys.executable, "-m", "daphne", "--verbosity", "0", "-b", web.listen, "-p", str(web.port)]
+    return processes.start([*daphne, "--no-server-name", "vetting.asgi:application"], "web")
+
+
+def start_worker() -> subprocess.Popen[bytes]:
+    processes.kill_leftover("qcluster", "qcluster")
+    return processes.start([*processes.MANAGE, "vetworker"], "worker")
+
+
+PARTS: dict[str, Callable[[], subprocess.Popen[bytes]]] = {"web": start_web, "worker": start_worker}

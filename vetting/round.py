@@ -1,0 +1,109 @@
+"""A worker's round: every second, these ticks, one after the other, by one process at a time.
+
+The round runs in leased sessions of 45 s, each a django-q2 task that queues its successor; a schedule revives the chain
+every minute should it ever break. What a tick does may happen twice; every tick is written so that this is harmless.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import notifications.outbox
+import pxe.iperf
+import pxe.supervisor
+import pxe.wake
+import runs.dispatcher
+import runs.report
+import runs.retention
+import runs.watchdog
+from django.db import close_old_connections, models
+from django.utils import timezone
+from django_q.models import Schedule
+
+from runs.jobs import enqueue
+from runs.models import Lease
+
+log = logging.getLogger("vetting.round")
+
+TICKS: tuple[Callable[[], object], ...] = (
+    runs.dispatcher.tick,
+    runs.watchdog.tick,
+    pxe.wake.tick,
+    pxe.supervisor.tick,
+    pxe.iperf.tick,
+    notifications.outbox.tick,
+    runs.report.tick,
+    runs.retention.tick,
+)
+LEASE = runs.watchdog.LEASE
+SESSION = "vetting.round.session"
+SESSION_S = 45.0
+INTERVAL_S = 1.0
+LEASE_S = 10.0
+STALE_AFTER_S = 20.0
+
+
+def session() -> str:
+    """Hold the lease for up to 45 s and do a round every second; then queue the next session."""
+    me = f"{socket.gethostname()}:{os.getpid()}"
+    if not take_lease(me):
+        return "held by another"
+    end = time.monotonic() + SESSION_S
+    while time.monotonic() < end:
+        started = time.monotonic()
+        do_round()
+        if not renew_lease(me):
+            return "lease lost"
+        time.sleep(max(0.05, INTERVAL_S - (time.monotonic() - started)))
+    Lease.objects.filter(name=LEASE, holder=me).update(until=None)
+    enqueue(SESSION)
+    return "done"
+
+
+def do_round() -> None:
+    """Each tick once; one that fails is logged and keeps no other from its turn."""
+    for tick in TICKS:
+        try:
+            tick()
+        except Exception:
+            log.exception("tick %s failed", tick.__module__)
+            close_old_connections()
+    Lease.objects.filter(name=LEASE).update(ticked_at=timezone.now())
+
+
+def take_lease(me: str) -> bool:
+    Lease.objects.get_or_create(name=LEASE)
+    now = timezone.now()
+    free = models.Q(until=None) | models.Q(until__lt=now) | models.Q(holder=me)
+    taken = Lease.objects.filter(free, name=LEASE).update(holder=me, until=now + timedelta(seconds=LEASE_S))
+    return taken == 1
+
+
+def renew_lease(me: str) -> bool:
+    until = timezone.now() + timedelta(seconds=LEASE_S)
+    return Lease.objects.filter(name=LEASE, holder=me).update(until=until) == 1
+
+
+def drop_lease() -> None:
+    """Of a worker that is known to be dead."""
+    Lease.objects.filter(name=LEASE).update(until=None, holder="")
+
+
+def ensure_schedule() -> None:
+    """The minute's schedule that revives the chain."""
+    Schedule.objects.update_or_create(
+        name="round", defaults={"func": SESSION, "schedule_type": Schedule.MINUTES, "minutes": 1, "repeats": -1}
+    )
+
+
+def age_s() -> float:
+    """Seconds since the last completed round; infinity before the first."""
+    lease = Lease.objects.filter(name=LEASE).first()
+    if lease is None or lease.ticked_at is None:
+        return float("inf")
+    return (timezone.now() - lease.ticked_at).total_seconds()
