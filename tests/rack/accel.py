@@ -1,4 +1,5 @@
-"""Which accelerator a QEMU on this machine can use: found out by starting a guest, since /dev/kvm may exist and not work."""
+"""Which accelerator a QEMU on this machine can use: found out by starting a guest, since /dev/kvm may exist
+and not work."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""The cable from a machine's NIC to the bridge, as fast and as lossy as the machine file says, in both directions.
+"""The cable from a machine's NIC to the bridge, as fast and as lossy as the machine file says, in both
+directions.
 
-A sound cable is a tap in the bridge. A slow one has a bridge and a veth pair of its own between the two, with a token
-bucket (tc-tbf) on each end: what leaves a tap towards the network can only be held back on another device.
+A sound cable is a tap in the bridge. A slow one has a bridge and a veth pair of its own between the two, with
+a token bucket (tc-tbf) on each end: what leaves a tap towards the network can only be held back on another
+device.
 """
 
 from __future__ import annotations
@@ -24,7 +26,13 @@ def lay(namespace: Namespace, index: int, nic: Nic) -> str:
     """Makes the cable of NIC number `index`; the tap's name."""
     tap = tap_name(index)
     namespace.ip("tuntap", "add", "dev", tap, "mode", "tap")
-    namespace.ip("link", "set", tap, "master", _slow_segment(namespace, index, nic.rate_mbit) if nic.rate_mbit else BRIDGE)
+    namespace.ip(
+        "link",
+        "set",
+        tap,
+        "master",
+        _slow_segment(namespace, index, nic.rate_mbit) if nic.rate_mbit else BRIDGE,
+    )
     namespace.ip("link", "set", tap, "up")
     if nic.loss_percent:
         _lose(namespace, tap, nic.loss_percent)
@@ -46,7 +54,8 @@ def _slow_segment(namespace: Namespace, index: int, rate_mbit: int) -> str:
 
 
 def _lose(namespace: Namespace, tap: str, percent: float) -> None:
-    """In a process of its own: the loaded program is pinned in a file system that only that process can see."""
+    """In a process of its own: the loaded program is pinned in a file system that only that process can
+    see."""
     command = namespace.enter_command([sys.executable, "-m", "tests.rack.packetloss", tap, str(percent)])
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:

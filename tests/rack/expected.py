@@ -1,4 +1,5 @@
-"""The expected spec of a machine, made from its own hardware: what it would be if nothing were wrong with it."""
+"""The expected spec of a machine, made from its own hardware: what it would be if nothing were wrong with
+it."""
 
 from __future__ import annotations
 
@@ -17,15 +18,21 @@ def derive(machine: Machine) -> dict[str, Any]:
 
 def _from_hardware(machine: Machine) -> dict[str, Any]:
     spec: dict[str, Any] = {
-        "system": {"manufacturer": "Vetting", "product": "Virtual rack", "serial": machine.serial, "uuid": machine.uuid},
+        "system": {
+            "manufacturer": "Vetting",
+            "product": "Virtual rack",
+            "serial": machine.serial,
+            "uuid": machine.uuid,
+        },
         "cpu": {"sockets": 1, "cores": machine.cpus},
         "memory": {
             "total_mb": sum(dimm.size_mb for dimm in machine.dimms),
             "dimms": [
-                {"locator": d.locator, "size_mb": d.size_mb, "serial": d.serial, "part": d.part} for d in machine.dimms
+                {"locator": d.locator, "size_mb": d.size_mb, "serial": d.serial, "part": d.part}
+                for d in machine.dimms
             ],
         },
-        "disks": [_disk(machine, disk) for disk in machine.disks if disk.bus != "usb"],
+        "disks": [_disk(disk) for disk in machine.disks if disk.bus != "usb"],
         "nics": [{"mac": nic.mac, "speed_mbit": nic.speed_mbit} for nic in machine.nics],
         "gpus": [],
         "not_expected": [*NEVER_THERE, *(() if machine.bmc.present else ("bmc",))],
@@ -36,8 +43,11 @@ def _from_hardware(machine: Machine) -> dict[str, Any]:
     return spec
 
 
-def _disk(machine: Machine, disk: Disk) -> dict[str, Any]:
+def writable_serials(machine: Machine) -> list[str]:
+    """What the operator confirms disk by disk: no spec ever says it."""
+    return sorted({disk.serial for disk in machine.disks if disk.bus != "usb"}) if machine.destructive else []
+
+
+def _disk(disk: Disk) -> dict[str, Any]:
     known: dict[str, Any] = {"serial": disk.serial, "bus": disk.bus, "size_mb": disk.size_mb}
-    if disk.wwn:
-        known["wwn"] = disk.wwn
-    return {**known, "may_be_written": machine.destructive}
+    return {**known, "wwn": disk.wwn} if disk.wwn else known

@@ -1,4 +1,5 @@
-"""A door into the rack's network: connections to 127.0.0.1:PORT out here go on to the orchestrator's web in there."""
+"""A door into the rack's network: connections to 127.0.0.1:PORT out here go on to the orchestrator's web in
+there."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A machine file: one virtual computer, what happens to it during its run, and what must come of that.
 
-`load` reads one; a word that is not known is an error that lists the known ones. Sizes of memory and disks are MiB,
-LBAs count 512-byte sectors, `after_s` counts from the first entry of the run into `when`.
+`load` reads one; a word that is not known is an error that lists the known ones. Sizes of memory and disks
+are MiB, LBAs count 512-byte sectors, `after_s` counts from the first entry of the run into `when`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class Dimm(Part):
 
 
 class Disk(Part):
-    """A disk and what is wrong with it. `content` is what was on it before the machine was first switched on."""
+    """A disk and what is wrong with it. `content` is what was on it before the machine was first switched
+    on."""
 
     bus: Literal["nvme", "sata", "scsi", "virtio", "usb"]
     size_mb: Positive
@@ -62,7 +63,9 @@ class Disk(Part):
     @model_validator(mode="after")
     def _the_content_fits(self) -> Disk:
         if self.content == "zfs-partition" and self.size_mb < 128:
-            raise ValueError(f"size_mb: {self.serial} with a ZFS partition needs 128 at least; below, nothing recognises it")
+            raise ValueError(
+                f"size_mb: {self.serial} with a ZFS partition needs 128 at least; below, nothing recognises it"
+            )
         return self
 
     @model_validator(mode="after")
@@ -71,12 +74,15 @@ class Disk(Part):
         for word in ("bad_sectors", "bad_writes", "corrupt_after_write"):
             beyond = [lba for lba in getattr(self, word) if lba > last]
             if beyond:
-                raise ValueError(f"{word}: LBA {beyond[0]} is beyond the end of {self.serial}, whose last is {last}")
+                raise ValueError(
+                    f"{word}: LBA {beyond[0]} is beyond the end of {self.serial}, whose last is {last}"
+                )
         return self
 
 
 class Nic(Part):
-    """`speed_mbit` is what the card negotiates; `rate_mbit` and `loss_percent` are what the cable really carries."""
+    """`speed_mbit` is what the card negotiates; `rate_mbit` and `loss_percent` are what the cable really
+    carries."""
 
     model: Literal["e1000e", "e1000", "virtio", "igb"]
     mac: Mac
@@ -88,7 +94,9 @@ class Nic(Part):
     @model_validator(mode="after")
     def _only_virtio_chooses_its_speed(self) -> Nic:
         if self.model != "virtio" and self.speed_mbit != 1000:
-            raise ValueError(f"speed_mbit: a {self.model} always negotiates 1000; only virtio can say {self.speed_mbit}")
+            raise ValueError(
+                f"speed_mbit: a {self.model} always negotiates 1000; only virtio can say {self.speed_mbit}"
+            )
         return self
 
 
@@ -103,7 +111,8 @@ class Fan(Part):
 
 
 class SelEntry(Part):
-    """An entry of the BMC's event log: what `sensor` (a PSU or fan by name) said, in one of the event's own texts."""
+    """An entry of the BMC's event log: what `sensor` (a PSU or fan by name) said, in one of the event's own
+    texts."""
 
     sensor: str
     text: str
@@ -129,7 +138,10 @@ class Bmc(Part):
 
     def check_event(self, sensor: str, text: str) -> None:
         """Raises ValueError when the BMC has no such part, or that part cannot say this."""
-        kinds = {**{psu.name.lower(): "psu" for psu in self.psus}, **{fan.name.lower(): "fan" for fan in self.fans}}
+        kinds = {
+            **{psu.name.lower(): "psu" for psu in self.psus},
+            **{fan.name.lower(): "fan" for fan in self.fans},
+        }
         if sensor.lower() not in kinds:
             raise ValueError(f"the event log speaks of {sensor}; the BMC's parts are {sorted(kinds)}")
         texts = EVENT_TEXTS[kinds[sensor.lower()]]
@@ -191,8 +203,9 @@ class OperatorStep(Part):
 
 
 class Outcome(Part):
-    """What must come of it. `components` are exactly those blamed; `findings` and `warnings` must be among those
-    there were; `untouched` are serials whose image must not change by a byte. A key left out is not compared."""
+    """What must come of it. `components` are exactly those blamed; `findings` and `warnings` must be among
+    those there were; `untouched` are serials whose image must not change by a byte. A key left out is not
+    compared."""
 
     state: State | None = None
     verdict: Literal["passed", "failed", "incomplete", "error"] | None = None
@@ -230,7 +243,9 @@ class Machine(Part):
         if not self.nics:
             raise ValueError("nics: a machine needs at least one, or it cannot boot over the network")
         if self.wake in ("ipmi", "redfish"):
-            raise ValueError(f"wake: {self.wake} is not supported yet by the rack; known are: magic-packet, operator")
+            raise ValueError(
+                f"wake: {self.wake} is not supported yet by the rack; known are: magic-packet, operator"
+            )
         return self
 
     @model_validator(mode="after")
@@ -247,7 +262,9 @@ class Machine(Part):
         serials = {disk.serial for disk in self.disks}
         named = {step.serial for step in self.operator if step.serial} | set(self.outcome.untouched)
         if named - serials:
-            raise ValueError(f"no disk has the serial {sorted(named - serials)[0]}; there are {sorted(serials)}")
+            raise ValueError(
+                f"no disk has the serial {sorted(named - serials)[0]}; there are {sorted(serials)}"
+            )
         return self
 
     def _check_target(self, event: Event) -> None:
@@ -257,7 +274,9 @@ class Machine(Part):
             "sel_entry": [part.name for part in (*self.bmc.psus, *self.bmc.fans)],
             **dict.fromkeys(("link_down", "link_up", "link_flap"), [nic.mac for nic in self.nics]),
         }
-        if event.do in known and (event.target or "").lower() not in [name.lower() for name in known[event.do]]:
+        if event.do in known and (event.target or "").lower() not in [
+            name.lower() for name in known[event.do]
+        ]:
             raise ValueError(f"{event.do}: target {event.target} is none of {known[event.do]}")
         if event.do == "sel_entry":
             self.bmc.check_event(event.target or "", event.text)

@@ -1,6 +1,7 @@
 """The private network of one rack run: a network namespace with a bridge, and sockets inside it for the rack.
 
-The namespace's name carries the pid and the start time of its owner, so that one whose owner is gone can be told.
+The namespace's name carries the pid and the start time of its owner, so that one whose owner is gone can be
+told.
 """
 
 from __future__ import annotations

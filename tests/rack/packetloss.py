@@ -1,7 +1,7 @@
 """Makes a network device lose packets at random, both ways: `python -m tests.rack.packetloss DEVICE PERCENT`.
 
-tc-netem would do it in one direction only (what is sent into the machine), and is not in every kernel. This is an
-eBPF program of seven instructions on the device's ingress and egress (tc-bpf(8), clsact).
+tc-netem would do it in one direction only (what is sent into the machine), and is not in every kernel. This
+is an eBPF program of seven instructions on the device's ingress and egress (tc-bpf(8), clsact).
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ def attach(device: str, percent: float) -> None:
             subprocess.run(["tc", "qdisc", "add", "dev", device, "clsact"], check=True)
             for side in ("ingress", "egress"):
                 subprocess.run(
-                    ["tc", "filter", "add", "dev", device, side, "bpf", "da", "object-pinned", str(pinned)], check=True
+                    ["tc", "filter", "add", "dev", device, side, "bpf", "da", "object-pinned", str(pinned)],
+                    check=True,
                 )
         finally:
             subprocess.run(["umount", directory], check=True)

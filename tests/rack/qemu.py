@@ -13,13 +13,13 @@ from tests.rack.machinefile import Disk, Machine, Nic
 QEMU = "qemu-system-x86_64"
 OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 OVMF_VARS = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
-GUEST_PORT_NAME = "vetting.rack"
 NIC_DEVICES = {"e1000e": "e1000e", "e1000": "e1000", "virtio": "virtio-net-pci", "igb": "igb"}
 
 
 @dataclass(frozen=True)
 class DirectBoot:
-    """Kernel, initrds joined into one file, and the kernel's command line, given to QEMU instead of a PXE boot."""
+    """Kernel, initrds joined into one file, and the kernel's command line, given to QEMU instead of a PXE
+    boot."""
 
     kernel: Path
     initrd: Path
@@ -28,7 +28,8 @@ class DirectBoot:
 
 @dataclass(frozen=True)
 class Cabling:
-    """What a machine is plugged into: `taps` by NIC, `accel` a value of -accel, `direct` unless it boots over PXE."""
+    """What a machine is plugged into: `taps` by NIC, `accel` a value of -accel, `direct` unless it boots over
+    PXE."""
 
     taps: tuple[str, ...]
     accel: str
@@ -36,7 +37,8 @@ class Cabling:
 
 
 def command_line(machine: Machine, bay: Bay, cabling: Cabling) -> list[str]:
-    """`first` of the disks and NICs comes first in the boot order: network, then disks, as a PXE-first host has it."""
+    """`first` of the disks and NICs comes first in the boot order: network, then disks, as a PXE-first host
+    has it."""
     return [
         QEMU,
         *_board(machine, bay, cabling),
@@ -52,7 +54,16 @@ def command_line(machine: Machine, bay: Bay, cabling: Cabling) -> list[str]:
 def _board(machine: Machine, bay: Bay, cabling: Cabling) -> list[str]:
     cpu = "host" if cabling.accel.startswith("kvm") else "max"
     board = ["-name", machine.name, "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none"]
-    board += ["-machine", "q35,graphics=off", "-accel", cabling.accel, "-cpu", cpu, "-m", f"{machine.memory_mb}M"]
+    board += [
+        "-machine",
+        "q35,graphics=off",
+        "-accel",
+        cabling.accel,
+        "-cpu",
+        cpu,
+        "-m",
+        f"{machine.memory_mb}M",
+    ]
     board += ["-smp", f"{machine.cpus},sockets=1,cores={machine.cpus},threads=1", "-uuid", machine.uuid]
     if machine.firmware == "uefi":
         board += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={OVMF_CODE}"]
@@ -76,8 +87,7 @@ def _channels(bay: Bay) -> list[str]:
     return [
         "-chardev", f"file,id=console,path={bay.console},append=on", "-serial", "chardev:console",
         "-qmp", f"unix:{bay.qmp},server=on,wait=off",
-        "-device", "virtio-serial-pci", "-chardev", f"socket,id=port,path={bay.guest_port},server=on,wait=off",
-        "-device", f"virtserialport,chardev=port,name={GUEST_PORT_NAME}",
+        "-chardev", f"socket,id=port,path={bay.guest_port},server=on,wait=off", "-serial", "chardev:port",
     ]  # fmt: skip
 
 
@@ -102,8 +112,8 @@ def _nic_device(machine: Machine, nic: Nic, index: int) -> str:
         device += f",speed={nic.speed_mbit},duplex=full"
     if index == 0:
         device += ",bootindex=0"
-    # UEFI brings a virtio driver and a PXE client of its own; the Intel cards need their ROM's driver. Only the first
-    # card boots, or every boot from disk would wait for the others to find no server.
+    # UEFI brings a virtio driver and a PXE client of its own; the Intel cards need their ROM's driver. Only
+    # the first card boots, or every boot from disk would wait for the others to find no server.
     if index > 0 or (machine.firmware == "uefi" and nic.model == "virtio"):
         device += ",romfile="
     return device

@@ -1,4 +1,5 @@
-"""Memory modules as raw SMBIOS structures (DMTF DSP0134, 2.8): QEMU itself can only list equal ones, 16 GiB each."""
+"""Memory modules as raw SMBIOS structures (DMTF DSP0134, 2.8): QEMU itself can only list equal ones, 16 GiB
+each."""
 
 from __future__ import annotations
 
@@ -17,7 +18,9 @@ def memory_array(dimms: Sequence[Dimm]) -> bytes:
     """Type 16: the board's memory slots, without error correction, which is what a virtual machine has."""
     on_board, system_memory, no_ecc = 3, 3, 3
     capacity_kb = sum(dimm.size_mb for dimm in dimms) * 1024
-    fixed = struct.pack("<BBBIHHQ", on_board, system_memory, no_ecc, capacity_kb, NO_ERROR_HANDLE, len(dimms), 0)
+    fixed = struct.pack(
+        "<BBBIHHQ", on_board, system_memory, no_ecc, capacity_kb, NO_ERROR_HANDLE, len(dimms), 0
+    )
     return _structure(16, ARRAY_HANDLE, fixed, ())
 
 

@@ -15,7 +15,8 @@ _SYNC = re.compile(rb"\xff{6}((?:.{6}){16})", re.DOTALL)
 
 
 def woken_mac(packet: bytes) -> str | None:
-    """The MAC that a packet wakes: six bytes of ff, then the address sixteen times; None for any other packet."""
+    """The MAC that a packet wakes: six bytes of ff, then the address sixteen times; None for any other
+    packet."""
     found = _SYNC.search(packet)
     if found is None or found[1] != found[1][:6] * 16:
         return None

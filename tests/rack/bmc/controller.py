@@ -7,7 +7,14 @@ import threading
 import time
 from collections.abc import Callable
 
-from tests.rack.bmc.sensors import EVENT_TEXTS, LOWEST_GOOD_RPM, PSU_FAILED, PSU_PRESENT, RPM_PER_COUNT, Sensor
+from tests.rack.bmc.sensors import (
+    EVENT_TEXTS,
+    LOWEST_GOOD_RPM,
+    PSU_FAILED,
+    PSU_PRESENT,
+    RPM_PER_COUNT,
+    Sensor,
+)
 from tests.rack.machinefile import Bmc
 
 OK, NO_DATA, UNKNOWN_COMMAND, NOT_PRESENT, WRONG_LENGTH = 0x00, 0x80, 0xC1, 0xCB, 0xC7
@@ -25,7 +32,8 @@ class Controller:
         psus = [("psu", psu.name, PSU_PRESENT | (0 if psu.ok else PSU_FAILED)) for psu in bmc.psus]
         fans = [("fan", fan.name, fan.rpm) for fan in bmc.fans]
         self._sensors = [
-            Sensor(number, kind, name, number, value) for number, (kind, name, value) in enumerate(psus + fans, start=1)
+            Sensor(number, kind, name, number, value)
+            for number, (kind, name, value) in enumerate(psus + fans, start=1)
         ]
         self._log: list[bytes] = []
         self._clock_offset_s = 0
@@ -34,7 +42,8 @@ class Controller:
             self.log_event(entry.sensor, entry.text)
 
     def fail_psu(self, name: str) -> None:
-        """The power supply stays in its bay and says so in its sensor and in the event log, as a real BMC does."""
+        """The power supply stays in its bay and says so in its sensor and in the event log, as a real BMC
+        does."""
         self._sensor(name).value |= PSU_FAILED
         self.log_event(name, "Failure detected")
 
@@ -67,7 +76,9 @@ class Controller:
 
     def _device_id(self, _: bytes) -> Answer:
         sensors_sdr_sel_fru = 0x0F
-        return OK, struct.pack("<BBBBBB3sH4s", 0x20, 0, 1, 0x07, 0x02, sensors_sdr_sel_fru, b"\0\0\0", 1, bytes(4))
+        return OK, struct.pack(
+            "<BBBBBB3sH4s", 0x20, 0, 1, 0x07, 0x02, sensors_sdr_sel_fru, b"\0\0\0", 1, bytes(4)
+        )
 
     def _nothing_to_say(self, _: bytes) -> Answer:
         return OK, b""

@@ -1,7 +1,8 @@
-"""How QEMU's ipmi-bmc-extern talks to a controller: OpenIPMI's "VM" serial protocol (QEMU, hw/ipmi/ipmi_bmc_extern.c).
+"""How QEMU's ipmi-bmc-extern talks to a controller: OpenIPMI's "VM" serial protocol (QEMU,
+hw/ipmi/ipmi_bmc_extern.c).
 
-A message is sequence number, network function and unit, command, data, checksum, with three bytes escaped, and ends
-with a byte of its own; hardware commands end with another one and ask for no answer.
+A message is sequence number, network function and unit, command, data, checksum, with three bytes escaped,
+and ends with a byte of its own; hardware commands end with another one and ask for no answer.
 """
 
 from __future__ import annotations
@@ -22,7 +23,11 @@ def frame(message: bytes) -> bytes:
     """`message` with its checksum, escaped and ended."""
     framed = bytearray()
     for byte in message + bytes([-sum(message) & 0xFF]):
-        framed += bytes([ESCAPE, byte | _ESCAPED_BIT]) if byte in (END_OF_MESSAGE, END_OF_COMMAND, ESCAPE) else bytes([byte])
+        framed += (
+            bytes([ESCAPE, byte | _ESCAPED_BIT])
+            if byte in (END_OF_MESSAGE, END_OF_COMMAND, ESCAPE)
+            else bytes([byte])
+        )
     return bytes(framed) + bytes([END_OF_MESSAGE])
 
 
@@ -56,7 +61,8 @@ def respond(controller: Controller, message: bytes) -> bytes:
 
 
 class Link:
-    """Serves one controller on a unix socket until closed, in a thread of its own; the machine may come and go."""
+    """Serves one controller on a unix socket until closed, in a thread of its own; the machine may come and
+    go."""
 
     def __init__(self, controller: Controller, path: Path) -> None:
         self._controller = controller

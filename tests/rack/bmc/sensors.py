@@ -1,4 +1,5 @@
-"""The sensors of the controller and their records (IPMI 2.0, chapter 43: SDR), and what they can say in the event log."""
+"""The sensors of the controller and their records (IPMI 2.0, chapter 43: SDR), and what they can say in the
+event log."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ _ENTITY = {"psu": 0x0A, "fan": 0x1D}
 _OWNER, _SDR_VERSION = 0x20, 0x51
 _UNIT_RPM = 18
 
-# What an entry of the event log can say of a part, as ipmitool words it, and its number (IPMI 2.0, tables 42-2 and 42-3).
+# What an entry of the event log can say of a part, as ipmitool words it, and its number (IPMI 2.0, tables
+# 42-2 and 42-3).
 EVENT_TEXTS: dict[Kind, dict[str, int]] = {
     "psu": {
         "Presence detected": 0,
@@ -72,14 +74,24 @@ class Sensor:
     def _state_body(self) -> bytes:
         """A compact record (type 02h): states only."""
         initialise, rearm, mask, no_reading = 0x67, 0x40, 0x000F, 0xC0
-        body = struct.pack("<BBBBHHH", initialise, rearm, _SENSOR_TYPE["psu"], _READING_TYPE["psu"], mask, mask, mask)
+        body = struct.pack(
+            "<BBBBHHH", initialise, rearm, _SENSOR_TYPE["psu"], _READING_TYPE["psu"], mask, mask, mask
+        )
         return self._key() + body + struct.pack("<BBB", no_reading, 0, 0) + bytes(8)
 
     def _fan_body(self) -> bytes:
         """A full record (type 01h): a reading in revolutions per minute with a lower critical threshold."""
         initialise, thresholds_readable, lower_critical = 0x7F, 0x44, 0x02
         body = struct.pack(
-            "<BBBBHHBB", initialise, thresholds_readable, _SENSOR_TYPE["fan"], _READING_TYPE["fan"], 0, 0, lower_critical, 0
+            "<BBBBHHBB",
+            initialise,
+            thresholds_readable,
+            _SENSOR_TYPE["fan"],
+            _READING_TYPE["fan"],
+            0,
+            0,
+            lower_critical,
+            0,
         )
         units = struct.pack("<BBBB", 0, _UNIT_RPM, 0, 0)
         factors = struct.pack("<BBBBBB", RPM_PER_COUNT, 0, 0, 0, 0, 0)

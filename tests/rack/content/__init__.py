@@ -19,5 +19,6 @@ WRITERS: dict[str, Callable[[Path], None]] = {
 
 
 def put(kind: str, image: Path) -> None:
-    """Writes `kind` (a word of a machine file's `content`) into an image of zeros that has its full size already."""
+    """Writes `kind` (a word of a machine file's `content`) into an image of zeros that has its full size
+    already."""
     WRITERS[kind](image)

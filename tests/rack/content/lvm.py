@@ -1,7 +1,7 @@
 """An LVM2 physical volume with a volume group and one logical volume on it.
 
-Written by hand after the on-disk format (lvm2, lib/format_text/layout.h), since pvcreate would want a block device
-and would show it to this machine's own LVM. `pvck --dump metadata IMAGE` reads it.
+Written by hand after the on-disk format (lvm2, lib/format_text/layout.h), since pvcreate would want a block
+device and would show it to this machine's own LVM. `pvck --dump metadata IMAGE` reads it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ def _label(size: int) -> bytes:
 
 def _area_header(text: bytes) -> bytes:
     where = struct.pack("<QQII", SECTOR_BYTES, len(text), _checksum(text), 0)
-    checked = (struct.pack("<16sIQQ", _MAGIC, 1, _AREA_AT, _AREA_BYTES) + where).ljust(SECTOR_BYTES - 4, b"\0")
+    checked = (struct.pack("<16sIQQ", _MAGIC, 1, _AREA_AT, _AREA_BYTES) + where).ljust(
+        SECTOR_BYTES - 4, b"\0"
+    )
     return struct.pack("<I", _checksum(checked)) + checked
 
 

@@ -1,4 +1,5 @@
-"""A member of a Linux software RAID 1: an md superblock, format 1.2 (linux/raid/md_p.h). `mdadm --examine` reads it."""
+"""A member of a Linux software RAID 1: an md superblock, format 1.2 (linux/raid/md_p.h). `mdadm --examine`
+reads it."""
 
 from __future__ import annotations
 
@@ -27,7 +28,20 @@ def _superblock(sectors: int, checksum: int) -> bytes:
         len(_ROLES), bitmap_at,
     )  # fmt: skip
     no_reshape = bytes(28)
-    device = struct.pack("<QQQQII16sBBHI", _DATA_AT_SECTORS, data, _AT // SECTOR_BYTES, 0, 0, 0, IDENTITY.bytes[::-1], 0, 0, 0, 0)
+    device = struct.pack(
+        "<QQQQII16sBBHI",
+        _DATA_AT_SECTORS,
+        data,
+        _AT // SECTOR_BYTES,
+        0,
+        0,
+        0,
+        IDENTITY.bytes[::-1],
+        0,
+        0,
+        0,
+        0,
+    )
     state = struct.pack("<QQQII32x", created, 1, clean, checksum, len(_ROLES))
     return array + no_reshape + device + state + struct.pack(f"<{len(_ROLES)}H", *_ROLES)
 

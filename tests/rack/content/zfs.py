@@ -1,5 +1,6 @@
-"""A member of a ZFS pool, in the first partition of a GPT, as Proxmox lays it out: the four vdev labels with the pool's
-name and its uberblocks (OpenZFS, vdev_label.c). There is no pool behind the labels: enough to be recognised and named."""
+"""A member of a ZFS pool, in the first partition of a GPT, as Proxmox lays it out: the four vdev labels with
+the pool's name and its uberblocks (OpenZFS, vdev_label.c). There is no pool behind the labels: enough to be
+recognised and named."""
 
 from __future__ import annotations
 

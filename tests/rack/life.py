@@ -1,0 +1,184 @@
+"""The life of one rack run: the machine is woken, vetted, broken when its file says so, and the end is
+compared."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tests.rack import disks, faults
+from tests.rack.desk import DeskRefused
+from tests.rack.errors import RackBroken
+from tests.rack.guestport import GuestSilent
+from tests.rack.machinefile import OperatorStep
+from tests.rack.outcome import Seen, failed_stage
+from tests.rack.qmp import QmpError
+from tests.rack.rack import Rack
+
+POLL_S = 0.5
+BUTTON_AFTER_S = 2.0
+# A failed run goes on to FailedHolding with the agent's next call, five seconds later at most; under load it
+# takes longer.
+HOLD_GRACE_S = 30.0
+ENDS = ("Completed", "Released", "Cancelled")
+
+
+@dataclass
+class Planned:
+    """Something that happens `after_s` after the run's first entry into `when`."""
+
+    when: str
+    after_s: float
+    what: str
+    do: Callable[[], None]
+
+
+class Life:
+    def __init__(self, rack: Rack) -> None:
+        self._rack = rack
+        self._events: list[dict[str, Any]] = []
+        self._entered: dict[str, float] = {}
+        self._planned = list(self._plan())
+        self._steps = list(rack.machine.operator)
+        self._step_done_at = 0.0
+        self._logged_in: bool | None = None
+        self.overdue = False
+
+    def live(self) -> Seen:
+        """From switching on to the end; raises RackBroken when the bench failed."""
+        machine, vm = self._rack.machine, self._rack.vm
+        before = disks.digests(machine, vm.bay)
+        self._rack.register()
+        self._rack.progress.say(f"run {self._rack.start_run()} of {machine.name}, profile {machine.profile}")
+        snapshot = self._follow()
+        touched = disks.touched(machine, before, disks.digests(machine, vm.bay))
+        return self._seen(snapshot, touched)
+
+    def _follow(self) -> dict[str, Any]:
+        deadline = time.monotonic() + self._rack.machine.limit_s
+        while True:
+            snapshot = self._look()
+            self._try_the_key(snapshot)
+            self._let_happen()
+            self._act(snapshot)
+            if self._is_over(snapshot):
+                return snapshot
+            if time.monotonic() > deadline:
+                self.overdue = True
+                return snapshot
+            time.sleep(POLL_S)
+
+    def _look(self) -> dict[str, Any]:
+        """The run as it is now, with all of its events."""
+        if self._rack.broken is not None:
+            raise self._rack.broken
+        if not self._rack.orchestrator.is_up:
+            raise RackBroken(f"the orchestrator has ended:\n{self._rack.orchestrator.last_words()}")
+        snapshot = self._rack.snapshot(after_event=self._events[-1]["id"] if self._events else 0)
+        self._rack.progress.show(snapshot)
+        self._events += snapshot["events"]
+        for event in snapshot["events"]:
+            self._entered.setdefault(event["after"], event["at"])
+        return {**snapshot, "events": self._events}
+
+    def _plan(self) -> Iterator[Planned]:
+        machine = self._rack.machine
+        if machine.wake == "operator":
+            yield Planned("WaitingWoL", BUTTON_AFTER_S, "the power button is pressed", self._press_power)
+        for event in machine.events:
+            what = " ".join(filter(None, (event.do, event.target, event.text)))
+            for action in faults.actions(machine, event):
+                yield Planned(
+                    event.when,
+                    event.after_s + action.after_s,
+                    what,
+                    lambda a=action: a.do(self._rack.bench()),
+                )
+
+    def _let_happen(self) -> None:
+        now = time.time()
+        due = [
+            p for p in self._planned if p.when in self._entered and now >= self._entered[p.when] + p.after_s
+        ]
+        for planned in due:
+            self._planned.remove(planned)
+            self._rack.progress.say(f"* {planned.what}")
+            try:
+                planned.do()
+            except (QmpError, GuestSilent, OSError) as error:
+                raise RackBroken(f"{planned.what} could not be done: {error}") from error
+
+    def _press_power(self) -> None:
+        self._rack.vm.press_power()
+
+    def _act(self, snapshot: dict[str, Any]) -> None:
+        """The operator's steps, in their order; the next one waits until the run has moved on after the
+        last."""
+        if not self._steps or not self._is_due(self._steps[0], snapshot):
+            return
+        step = self._steps.pop(0)
+        named = {word: value for word in ("serial", "stage") if (value := getattr(step, word))}
+        self._rack.progress.say(f"* operator: {step.do} {' '.join(named.values())}".rstrip())
+        try:
+            self._rack.desk.ask(step.do, run=self._rack.run, **named)
+        except DeskRefused as error:
+            raise RackBroken(f"the operator's step was refused: {error}") from error
+        more_disks = bool(self._steps) and step.do == self._steps[0].do == "override_wipe"
+        self._step_done_at = self._step_done_at if more_disks else time.time()
+
+    def _is_due(self, step: OperatorStep, snapshot: dict[str, Any]) -> bool:
+        entries = [event["at"] for event in self._events if event["after"] == step.when != event["before"]]
+        if snapshot["state"] != step.when or not entries or time.time() < entries[0] + step.after_s:
+            return False
+        return entries[-1] > self._step_done_at
+
+    def _try_the_key(self, snapshot: dict[str, Any]) -> None:
+        if (
+            not self._rack.machine.outcome.ssh
+            or self._logged_in is not None
+            or snapshot["state"] != "FailedHolding"
+        ):
+            return
+        login = self._rack.login()
+        if login is not None:
+            self._logged_in = login.works()
+            self._rack.progress.say(f"* the hold's key {'logs in' if self._logged_in else 'does NOT log in'}")
+
+    def _is_over(self, snapshot: dict[str, Any]) -> bool:
+        state = snapshot["state"]
+        if state in ENDS:
+            return True
+        if state == "Failed":
+            return time.time() > self._events[-1]["at"] + HOLD_GRACE_S
+        key_untried = self._rack.machine.outcome.ssh and self._logged_in is None
+        return state == "FailedHolding" and not self._steps and not key_untried and self._steps_took_effect()
+
+    def _steps_took_effect(self) -> bool:
+        """After the last step the run leaves the hold, for good or to come back to it."""
+        return any(
+            event["at"] > self._step_done_at and event["after"] == "FailedHolding" for event in self._events
+        )
+
+    def _seen(self, snapshot: dict[str, Any], touched: set[str]) -> Seen:
+        def parts(severity: str) -> tuple[str, ...]:
+            return tuple(sorted({f["component"] for f in snapshot["findings"] if f["severity"] == severity}))
+
+        claimed = next((rung["at"] for rung in snapshot["rungs"] if rung["rung"] == "claimed"), None)
+        on = self._rack.vm.powered_on_at[:1]
+        ended = [
+            self._entered[state] for state in (*ENDS, "Failed", "FailedHolding") if state in self._entered
+        ]
+        return Seen(
+            state=snapshot["state"],
+            verdict=snapshot["verdict"],
+            stage=failed_stage(snapshot),
+            components=parts("critical"),
+            warnings=parts("warning"),
+            findings=tuple(sorted({finding["code"] for finding in snapshot["findings"]})),
+            touched=frozenset(touched),
+            ssh=self._logged_in,
+            boot_s=round(claimed - on[0], 1) if claimed and on else None,
+            run_s=round(max(ended) - claimed, 1) if claimed and ended else None,
+        )

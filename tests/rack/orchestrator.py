@@ -1,0 +1,145 @@
+"""A fresh orchestrator for one rack run: its own data, database, configuration, worker and dnsmasq."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import secrets
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import yaml
+
+from tests.rack import guestport, netns
+from tests.rack.errors import RackBroken
+from tests.rack.machinefile import Machine
+from tests.rack.netns import Namespace
+
+ROOT = Path(__file__).parents[2]
+WEB_PORT, BOOT_PORT = 8000, 8001
+HEARTBEAT_DEADLINE_S = 60
+START_TIMEOUT_S = 90
+STOP_TIMEOUT_S = 20
+# A guest with more processors than there are cores to run them falsely looks stalled to its own kernel.
+PATIENT_GUEST = "rcupdate.rcu_cpu_stall_timeout=300 nowatchdog"
+
+
+class Orchestrator:
+    """`env` is what its processes, and the desk that talks to its database, run with."""
+
+    def __init__(
+        self, namespace: Namespace, directory: Path, image: Path, machine: Machine, boot_deadline_s: int
+    ) -> None:
+        self._namespace = namespace
+        self._directory = directory
+        self._process: subprocess.Popen[bytes] | None = None
+        self.data = directory / "data"
+        self.log = directory / "orchestrator.log"
+        self.image = image
+        self.extra_initrd = directory / "port.cpio"
+        self._configuration = self._configure(machine, boot_deadline_s)
+        self.env = {
+            **os.environ,
+            "VETTING_DATA_DIR": str(self.data),
+            "VETTING_CONFIG": str(directory / "vetting.yaml"),
+            "VETTING_SECRET_KEY": secrets.token_urlsafe(50),
+            "DATABASE_URL": f"sqlite:///{self.data / 'vetting.sqlite3'}",
+            "PYTHONUNBUFFERED": "1",
+        }
+        for inherited in ("VETTING_TESTING", "DJANGO_SETTINGS_MODULE"):
+            self.env.pop(inherited, None)
+
+    def start(self) -> None:
+        """Returns when its web answers; raises RackBroken with the end of its log."""
+        if not (self.image / "vmlinuz").is_file():
+            raise RackBroken(f"there is no live image in {self.image}: make image builds it")
+        self.data.mkdir(parents=True)
+        self.extra_initrd.write_bytes(guestport.archive())
+        (self._directory / "vetting.yaml").write_text(yaml.safe_dump(self._configuration))
+        self._manage("migrate", "--verbosity", "0")
+        command = self._namespace.enter_command([sys.executable, "manage.py", "up"])
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._wait_until_it_answers()
+
+    def stop(self) -> None:
+        """Politely first; what does not go is left to the warden's sweep."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_TIMEOUT_S)
+        self._process.kill()
+        self._process.wait()
+
+    @property
+    def is_up(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def pid(self, program: str) -> int:
+        """Of `web`, `worker` or `dnsmasq`; raises RackBroken when it is not known."""
+        path = self.data / "run" / f"{program}.pid"
+        try:
+            return int(path.read_text())
+        except (OSError, ValueError) as error:
+            raise RackBroken(f"the orchestrator's {program} has no pid file: {error}") from error
+
+    def get(self, path: str, port: int = WEB_PORT) -> tuple[int, bytes]:
+        """Status and body of a GET from inside the network; raises OSError."""
+        connection = http.client.HTTPConnection(netns.ADDRESS, port)
+        connection.sock = self._namespace.connect(port)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except http.client.HTTPException as error:
+            raise ConnectionError(f"GET {path}: {error!r}") from error
+        finally:
+            connection.close()
+
+    def last_words(self) -> str:
+        return self.log.read_text(errors="replace")[-2000:] if self.log.exists() else ""
+
+    def _manage(self, *words: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "manage.py", *words], cwd=ROOT, env=self.env, capture_output=True, text=True
+        )
+        if done.returncode:
+            raise RackBroken(f"manage.py {' '.join(words)} failed: {done.stderr.strip()[-2000:]}")
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if not self.is_up:
+                raise RackBroken(f"the orchestrator ended at once:\n{self.last_words()}")
+            with contextlib.suppress(OSError):
+                if self.get("/healthz")[0] == 200:
+                    return
+            time.sleep(0.2)
+        raise RackBroken(f"the orchestrator was not healthy within {START_TIMEOUT_S} s:\n{self.last_words()}")
+
+    def _configure(self, machine: Machine, boot_deadline_s: int) -> dict[str, object]:
+        crowded = machine.cpus > (os.cpu_count() or 1)
+        return {
+            "web": {"listen": "0.0.0.0", "port": WEB_PORT, "boot_port": BOOT_PORT, "address": netns.ADDRESS},
+            "pxe": {
+                "mode": "dhcp", "interface": netns.BRIDGE, "subnet": netns.SUBNET,
+                "range_start": netns.RANGE[0], "range_end": netns.RANGE[1],
+            },
+            "deadlines": {"heartbeat_s": HEARTBEAT_DEADLINE_S, "boot_s": boot_deadline_s},
+            "boot_files": {
+                "image_dir": str(self.image), "extra_initrd": str(self.extra_initrd),
+                "extra_args": PATIENT_GUEST if crowded else "",
+            },
+        }  # fmt: skip
