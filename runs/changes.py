@@ -1,0 +1,121 @@
+"""What changed in a host since its last run, by serial number. Pure: two inventories in, rows out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+Parts = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Change:
+    """`what` is added, removed, replaced (same place, other serial) or changed (same part, another value)."""
+
+    component_kind: str
+    component: str
+    what: str
+    before: str
+    after: str
+
+    @property
+    def words(self) -> str:
+        if self.what == "added":
+            return f"{self.component}: new, {self.after}"
+        if self.what == "removed":
+            return f"{self.component}: gone, was {self.before}"
+        return f"{self.component}: {self.what}, {self.before} → {self.after}"
+
+
+def compare(before: Parts, after: Parts) -> list[Change]:
+    """Differences of two `wire.Inventory` documents. Parts with a serial of their own are matched by it,
+    those with a fixed place (DIMM slots, the board) by the place."""
+    return [
+        *_by_place("dimm", _dimms(before), _dimms(after)),
+        *_by_serial(
+            "disk", _keyed(before, "disks", "serial", _disk), _keyed(after, "disks", "serial", _disk)
+        ),
+        *_by_serial("nic", _keyed(before, "nics", "mac", _nic), _keyed(after, "nics", "mac", _nic)),
+        *_by_serial("gpu", _keyed(before, "gpus", "uuid", _gpu), _keyed(after, "gpus", "uuid", _gpu)),
+        *_by_serial("psu", _keyed(before, "psus", "name", _psu), _keyed(after, "psus", "name", _psu)),
+        *_by_place("system", _system(before), _system(after)),
+    ]
+
+
+def as_rows(changes: Iterable[Change]) -> list[dict[str, str]]:
+    return [{**asdict(change), "words": change.words} for change in changes]
+
+
+def _by_serial(kind: str, before: dict[str, str], after: dict[str, str]) -> Iterator[Change]:
+    for name in sorted(before.keys() | after.keys()):
+        old, new = before.get(name), after.get(name)
+        if old is None or new is None:
+            yield Change(kind, name, "added" if old is None else "removed", old or "", new or "")
+        elif old != new:
+            yield Change(kind, name, "changed", old, new)
+
+
+def _by_place(kind: str, before: dict[str, str], after: dict[str, str]) -> Iterator[Change]:
+    for name in sorted(before.keys() | after.keys()):
+        old, new = before.get(name, ""), after.get(name, "")
+        if old != new:
+            yield Change(kind, name, "replaced" if old and new else "removed" if old else "added", old, new)
+
+
+def _keyed(inventory: Parts, part: str, key: str, words: Any) -> dict[str, str]:
+    """Parts without a serial can't be told apart and are left out."""
+    return {entry[key]: words(entry) for entry in inventory.get(part) or [] if entry.get(key)}
+
+
+def _dimms(inventory: Parts) -> dict[str, str]:
+    dimms = (inventory.get("memory") or {}).get("dimms") or []
+    return {
+        d["locator"]: _joined(f"{d['size_mb']} MB", d.get("part"), _serial(d))
+        for d in dimms
+        if d.get("size_mb")
+    }
+
+
+def _disk(disk: Parts) -> str:
+    return _joined(disk.get("model"), f"{disk.get('size_mb', 0)} MB", disk.get("bus"), _firmware(disk))
+
+
+def _nic(nic: Parts) -> str:
+    return _joined(nic.get("model") or nic.get("driver"), _firmware(nic)) or "network card"
+
+
+def _gpu(gpu: Parts) -> str:
+    return _joined(gpu.get("model"), gpu.get("pci")) or "graphics card"
+
+
+def _psu(psu: Parts) -> str:
+    return "present" if psu.get("present", True) else "not present"
+
+
+def _system(inventory: Parts) -> dict[str, str]:
+    system, cpu = inventory.get("system") or {}, inventory.get("cpu") or {}
+    firmware = inventory.get("firmware") or {}
+    return {
+        "chassis": _joined(system.get("manufacturer"), system.get("product"), _serial(system)),
+        "board": _joined(
+            system.get("board"), system.get("board_serial") and f"serial {system['board_serial']}"
+        ),
+        "UUID": system.get("uuid") or "",
+        "CPU": _joined(cpu.get("sockets") and f"{cpu['sockets']} ×", cpu.get("model")),
+        "microcode": cpu.get("microcode") or "",
+        "BIOS": firmware.get("bios") or "",
+        "BMC firmware": firmware.get("bmc") or "",
+    }
+
+
+def _serial(part: Parts) -> str:
+    return f"serial {part['serial']}" if part.get("serial") else ""
+
+
+def _firmware(part: Parts) -> str:
+    return f"firmware {part['firmware']}" if part.get("firmware") else ""
+
+
+def _joined(*words: Any) -> str:
+    return " ".join(str(word) for word in words if word)

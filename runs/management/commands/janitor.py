@@ -1,0 +1,24 @@
+"""`manage.py janitor [--dry-run]`: sweep now, and list every file that goes."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from runs import retention
+
+
+class Command(BaseCommand):
+    help = "Remove artifact and log files that are older than vetting.yaml keeps them."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--dry-run", action="store_true", help="List what would go, remove nothing.")
+
+    def handle(self, *args: Any, dry_run: bool, **options: Any) -> None:
+        removed = retention.sweep(dry_run=dry_run)
+        for item in removed:
+            self.stdout.write(f"{item.path} ({item.size} bytes)")
+        verb = "would go" if dry_run else "removed"
+        self.stdout.write(f"{len(removed)} files, {sum(item.size for item in removed)} bytes {verb}")

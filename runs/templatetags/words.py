@@ -1,0 +1,133 @@
+"""Numbers with their units and states in words, as the pages say them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.utils import timezone
+
+from runs.stages import BY_NAME
+
+register = template.Library()
+
+_NBSP = "\u00a0"
+_UNITS = {"C": "°C", "": ""}
+_STATES = {
+    "Registered": "Registered",
+    "Queued": "Queued",
+    "WaitingWoL": "Waiting for the host to wake",
+    "Booting": "Booting",
+    "Completed": "Completed",
+    "Failed": "Failed",
+    "FailedHolding": "Held for you",
+    "Released": "Released",
+    "Cancelled": "Cancelled",
+}
+_MARKS = {"passed": "✓", "failed": "✗", "not_tested": "–", "": "…"}
+_OUTCOMES = {"passed": "passed", "failed": "failed", "not_tested": "not tested", "": "running"}
+_TONES = {
+    "passed": "good",
+    "failed": "bad",
+    "incomplete": "warn",
+    "error": "warn",
+    "not_tested": "idle",
+    "critical": "bad",
+    "warning": "warn",
+    "info": "idle",
+    "good": "good",
+    "bad": "bad",
+    "ERROR": "bad",
+    "WARN": "warn",
+}
+
+
+@register.filter
+def state_words(state: str) -> str:
+    """A stage by its title, any other state in plain words."""
+    return BY_NAME[state].title if state in BY_NAME else _STATES.get(state, state)
+
+
+@register.filter
+def stage_title(name: str) -> str:
+    return BY_NAME[name].title if name in BY_NAME else name
+
+
+@register.filter
+def outcome_mark(outcome: str) -> str:
+    """The result as a sign, for beside the word: colour is never the only one."""
+    return _MARKS.get(outcome, "·")
+
+
+@register.filter
+def outcome_words(outcome: str) -> str:
+    return _OUTCOMES.get(outcome, outcome)
+
+
+@register.filter
+def tone(word: str) -> str:
+    """The class that colours a verdict, outcome, severity, health or log level."""
+    return _TONES.get(str(word), "idle")
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """`38 s`, `4 min 10 s`, `2 h 05 min`, `3 d 4 h`."""
+    if seconds is None:
+        return ""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole}{_NBSP}s"
+    if whole < 3600:
+        return f"{whole // 60}{_NBSP}min {whole % 60:02d}{_NBSP}s"
+    if whole < 86_400:
+        return f"{whole // 3600}{_NBSP}h {whole % 3600 // 60:02d}{_NBSP}min"
+    return f"{whole // 86_400}{_NBSP}d {whole % 86_400 // 3600}{_NBSP}h"
+
+
+@register.filter
+def seconds_since(moment: datetime | None, until: datetime | None = None) -> float | None:
+    """From `moment` to `until`, or to now."""
+    return ((until or timezone.now()) - moment).total_seconds() if moment else None
+
+
+@register.filter
+def size(count: int) -> str:
+    """Bytes as `812 B`, `4.2 kB`, `1.3 MB` (powers of ten, as on a disk's label)."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{value:.0f}{_NBSP}{unit}" if unit == "B" else f"{value:.1f}{_NBSP}{unit}"
+        value /= 1000
+    raise AssertionError("unreachable")
+
+
+@register.filter
+def number(value: Any) -> str:
+    """At most three decimals, none where they are zero; anything that is no number as it stands."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "" if value is None else str(value)
+    return f"{value:,.3f}".rstrip("0").rstrip(".").replace(",", _NBSP)
+
+
+@register.filter
+def with_unit(value: Any, unit: str) -> str:
+    """`61 °C`, `2 sectors`; a dash where nothing was measured."""
+    if value is None or value == "":
+        return "–"
+    return f"{number(value)}{_NBSP}{_UNITS.get(unit, unit)}".rstrip(_NBSP)
+
+
+@register.filter
+def spelled(value: Any) -> str:
+    """A value of the spec in words: nothing is `absent`, a list its parts."""
+    if value is None:
+        return "absent"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {spelled(item)}" for key, item in value.items() if item not in (None, ""))
+    if isinstance(value, list):
+        return "; ".join(spelled(item) for item in value) or "none"
+    return number(value) or "empty"

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import copy
+
+from agent import codec, wire
+from runs import changes
+
+BEFORE = codec.encode(
+    wire.Inventory(
+        system=wire.System("ACME", "R1", "SYS-1", "uuid-1", "X11", "BRD-1"),
+        cpu=wire.Cpu(2, 16, 32, "Xeon", "0x1"),
+        memory=wire.Memory(
+            dimms=[wire.Dimm("DIMM_A1", 16384, "D-1", "P1"), wire.Dimm("DIMM_A2", 16384, "D-2", "P1")]
+        ),
+        disks=[wire.Disk("sda", "SATA-0001", "", "sata", 476940, "ACME SSD", "1.0")],
+        nics=[wire.Nic("eno1", "52:54:00:00:00:01", "e1000e")],
+        psus=[wire.Psu("PSU1")],
+        firmware=wire.Firmware("1.1", "", "2.0"),
+    )
+)
+
+
+def words(after: dict) -> list[str]:
+    return [change.words for change in changes.compare(BEFORE, after)]
+
+
+def test_the_same_inventory_has_no_change() -> None:
+    assert words(copy.deepcopy(BEFORE)) == []
+
+
+def test_a_replaced_dimm_is_named_by_its_slot_with_both_serials() -> None:
+    after = copy.deepcopy(BEFORE)
+    after["memory"]["dimms"][1] |= {"serial": "D-9", "part": "P2"}
+    assert words(after) == ["DIMM_A2: replaced, 16384 MB P1 serial D-2 → 16384 MB P2 serial D-9"]
+
+
+def test_a_missing_dimm_is_gone_whether_its_slot_is_listed_empty_or_not_at_all() -> None:
+    unlisted, empty = copy.deepcopy(BEFORE), copy.deepcopy(BEFORE)
+    unlisted["memory"]["dimms"].pop()
+    empty["memory"]["dimms"][1] |= {"size_mb": 0, "serial": "", "part": ""}
+    assert words(unlisted) == words(empty) == ["DIMM_A2: gone, was 16384 MB P1 serial D-2"]
+
+
+def test_a_swapped_disk_is_one_gone_and_one_new_by_serial() -> None:
+    after = copy.deepcopy(BEFORE)
+    after["disks"][0]["serial"] = "SATA-0002"
+    assert [(c.what, c.component) for c in changes.compare(BEFORE, after)] == [
+        ("removed", "SATA-0001"),
+        ("added", "SATA-0002"),
+    ]
+
+
+def test_a_disk_that_only_moved_to_another_name_has_not_changed() -> None:
+    after = copy.deepcopy(BEFORE)
+    after["disks"][0]["name"] = "sdb"
+    assert words(after) == []
+
+
+def test_firmware_and_board_are_told_by_what_they_are() -> None:
+    after = copy.deepcopy(BEFORE)
+    after["firmware"]["bios"], after["system"]["board_serial"] = "1.2", "BRD-2"
+    assert words(after) == [
+        "BIOS: replaced, 1.1 → 1.2",
+        "board: replaced, X11 serial BRD-1 → X11 serial BRD-2",
+    ]
+
+
+def test_an_inventory_without_anything_in_it_compares() -> None:
+    assert changes.compare({}, {}) == []
+    assert all(change.what == "removed" for change in changes.compare(BEFORE, {}))

@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from agent import codec, wire
+from runs import report, report_document
+from runs.machine import State
+from runs.models import Artifact, HoldSession, LadderRung, Measurement, Override, Run, SpecDiff
+from tests import rows
+
+pytestmark = pytest.mark.django_db
+
+TOKEN = "vt1.1.1.AAAAAAAAAAAAAAAAAAAAAA." + "B" * 43
+EVIL = "<script>alert(1)</script>"
+
+
+@pytest.fixture(autouse=True)
+def _own_files(settings: Any, tmp_path: Path) -> None:
+    settings.RUNS_DIR = tmp_path / "runs"
+    report._not_before.clear()
+
+
+def inventory(dimm_serial: str) -> dict:
+    return codec.encode(wire.Inventory(memory=wire.Memory(dimms=[wire.Dimm("DIMM_A1", 16384, dimm_serial)])))
+
+
+def failed_run() -> Run:
+    """Two attempts of SMART, a refusal with its override, a diff, temperatures, a ladder, an earlier run."""
+    host, now = rows.a_host(), timezone.now()
+    rows.a_stage(
+        rows.a_run(host, inventory=inventory("D-1")), "SMART", numbers={"read_mb_s.SATA-0001": 530.0}
+    )
+    run = rows.a_run(
+        host,
+        state="FailedHolding",
+        verdict="failed",
+        repair="new DIMM",
+        report_due=True,
+        inventory=inventory("D-2"),
+        expected={"not_expected": ["gpu"]},
+        stopped_by="SMART failed",
+        started_at=now - timedelta(minutes=9),
+        ended_at=now,
+        profile={"title": "About ten minutes", "on_failure": "hold", "storage": {"mode": "write"}},
+    )
+    check = {
+        "name": "self_test",
+        "outcome": "not_tested",
+        "reason": "the drive has none",
+        "component": "SATA-0001",
+    }
+    first = rows.a_stage(
+        run, "SMART", "failed", attempt=1, checks=[check], numbers={"read_mb_s.SATA-0001": 512.3}
+    )
+    rows.a_finding(first, value=2, limit=0, unit="sectors")
+    rows.a_stage(
+        run, "SMART", "passed", attempt=2, checks=[check], evidence={"smartctl": f"cmdline {TOKEN} end"}
+    )
+    refusal = {
+        "gate": 3,
+        "serial": "SATA-0001",
+        "reason": "LVM found",
+        "digest": "abc",
+        "signatures": [{"where": "partition 1", "kind": "lvm", "label": "", "words": "LVM volume group pve"}],
+    }
+    rows.a_stage(run, "Storage", "not_tested", reason="gate 3", refusals=[refusal])
+    Override.objects.create(run=run, boot=1, attempt=2, serial="SATA-0001", digest="abc", given_by="ada")
+    SpecDiff.objects.create(
+        run=run,
+        stage_run=first,
+        path="memory.dimms[DIMM_A1].serial",
+        severity="warning",
+        expected="D-1",
+        actual="D-2",
+        message="DIMM_A1: replaced",
+    )
+    for value in (41.0, 73.5, 60.0):
+        Measurement.objects.create(
+            run=run, at=now, component_kind="cpu", component="CPU0", name="temp", value=value, unit="C"
+        )
+    LadderRung.objects.create(run=run, boot=1, rung="wake_sent", at=now - timedelta(seconds=40))
+    LadderRung.objects.create(run=run, boot=1, rung="dhcp", at=now, seen=2)
+    HoldSession.objects.create(
+        run=run, boot=1, public_key="ssh-ed25519 AAAA", private_key_sealed="sealed-secret"
+    )
+    rows.an_event(run, kind="token_refused", text=f"another run's token {TOKEN}")
+    return run
+
+
+def test_a_due_report_is_written_once_as_page_and_as_data(settings: Any) -> None:
+    run = failed_run()
+    report.tick()
+    run.refresh_from_db()
+    assert (run.report_due, run.report_at is not None) == (False, True)
+    for artifact in Artifact.objects.filter(run=run):
+        file = settings.RUNS_DIR / artifact.path
+        assert file.stat().st_size == artifact.size > 0
+    assert {a.name for a in run.artifacts.all()} == {"report.html", "report.json"}
+    (settings.RUNS_DIR / f"{run.pk}/report.html").unlink()
+    report.tick()
+    assert not (settings.RUNS_DIR / f"{run.pk}/report.html").exists()
+
+
+def test_a_run_that_moved_on_while_its_report_was_written_stays_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = failed_run()
+
+    def write_and_release(writing: Run) -> None:
+        Run.objects.filter(pk=writing.pk).update(state=State.RELEASED, state_since=timezone.now())
+
+    monkeypatch.setattr(report, "write", write_and_release)
+    report.tick()
+    run.refresh_from_db()
+    assert (run.report_due, run.report_at) == (True, None)
+
+
+def test_writing_twice_leaves_one_file_and_one_row_of_each(settings: Any) -> None:
+    run = failed_run()
+    report.write(run)
+    report.write(run)
+    assert run.artifacts.count() == 2
+    assert sorted(p.name for p in (settings.RUNS_DIR / str(run.pk)).iterdir()) == [
+        "report.html",
+        "report.json",
+    ]
+
+
+def test_a_report_that_cannot_be_written_is_logged_stays_due_and_holds_up_no_other(
+    settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    stuck = failed_run()
+    settings.RUNS_DIR.mkdir()
+    (settings.RUNS_DIR / str(stuck.pk)).write_text("a file where the directory should be")
+    other = rows.a_run(rows.a_host("node-2", "52:54:00:00:00:02"), report_due=True)
+    report.tick()
+    assert f"run {stuck.pk} host node-1: report not written" in caplog.text
+    assert set(Run.objects.filter(report_due=True)) == {stuck}
+    assert other.artifacts.count() == 2
+    caplog.clear()
+    report.tick()
+    assert caplog.text == ""
+
+
+def test_the_data_has_a_schema_and_everything_that_was_asked_of_it() -> None:
+    content = json.loads(report.to_json(report_document.document(failed_run())))
+    assert (content["schema"], content["schema_version"]) == ("vetting.report", 1)
+    assert content["verdict"]["sentence"] == "node-1 failed: SATA-0001: 2 pending sectors"
+    assert content["verdict"]["components"] == ["SATA-0001"]
+    assert (
+        content["changes"]["since_last_run"][0]["words"]
+        == "DIMM_A1: replaced, 16384 MB serial D-1 → 16384 MB serial D-2"
+    )
+    assert content["changes"]["against_expected"][0]["path"] == "memory.dimms[DIMM_A1].serial"
+    smart = next(stage for stage in content["stages"] if stage["name"] == "SMART")
+    assert [attempt["outcome"] for attempt in smart["attempts"]] == ["failed", "passed"]
+    finding = smart["attempts"][0]["findings"][0]
+    assert (finding["component"], finding["value"], finding["limit"], finding["unit"]) == (
+        "SATA-0001",
+        2,
+        0,
+        "sectors",
+    )
+    assert smart["attempts"][0]["numbers"] == [
+        {"name": "read_mb_s.SATA-0001", "value": 512.3, "last_run": 530.0}
+    ]
+    assert {(gap["stage"], gap["reason"]) for gap in content["not_tested"]} == {
+        ("SMART", "the drive has none"),
+        ("Storage", "gate 3"),
+    }
+    assert content["not_expected"] == ["gpu"]
+    temperature = content["measurements"][0]
+    assert (temperature["lowest"], temperature["highest"], temperature["count"]) == (41.0, 73.5, 3)
+    assert [(rung["rung"], rung["after_s"]) for rung in content["ladder"]] == [
+        ("wake_sent", 0.0),
+        ("dhcp", 40.0),
+    ]
+    assert content["refusals"][0]["gate"] == 3
+    assert content["overrides"][0]["by"] == "ada"
+    assert {stage["outcome"] for stage in content["stages"] if stage["name"] == "Burn"} == {"not_reached"}
+
+
+def test_neither_a_token_nor_a_key_is_ever_in_a_report() -> None:
+    content = report_document.document(failed_run())
+    for text in (report.to_json(content), report.to_html(content)):
+        assert "vt1." not in text
+        assert "sealed-secret" not in text
+        assert "ssh-ed25519" not in text
+        assert "[removed]" in text
+
+
+def test_a_private_key_inside_a_tools_output_is_blotted_out() -> None:
+    text = "before\n-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n-----END OPENSSH PRIVATE KEY-----\nafter"
+    assert report_document.without_secrets({"k": [text]}) == {"k": ["before\n[removed]\nafter"]}
+
+
+class _Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attrs if name in ("src", "href")]
+
+
+def test_the_page_needs_no_other_file_runs_nothing_and_escapes_what_hardware_says() -> None:
+    run = failed_run()
+    rows.a_finding(run.stage_runs.first(), EVIL, component=EVIL, value=EVIL, unit="<b>")
+    rows.an_event(run, text=EVIL)
+    Run.objects.filter(pk=run.pk).update(repair=EVIL)
+    run.refresh_from_db()
+    page = _Page()
+    html = report.to_html(report_document.document(run))
+    page.feed(html)
+    assert "script" not in page.tags
+    assert page.addresses == []
+    assert "&lt;script&gt;alert(1)" in html
+
+
+def test_the_page_says_what_a_reader_looks_for() -> None:
+    html = report.to_html(report_document.document(failed_run()))
+    for words in (
+        "After: new DIMM",
+        "LVM volume group pve",
+        "Not expected here",
+        "attempt 2",
+        "73.5",
+        "the drive has none",
+    ):
+        assert words in html
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"verdict": "passed"}, "node-1 passed: nothing that was tested speaks against carrying guests."),
+        ({"verdict": "error", "bench_error": "contract x"}, "The bench failed, not node-1: contract x"),
+        ({"verdict": "failed", "stopped_by": "host lost"}, "node-1 failed: host lost"),
+        ({"verdict": "", "state": "Cancelled"}, "node-1 has no verdict: the run is Cancelled."),
+    ],
+)
+def test_the_verdict_is_a_sentence(fields: dict, sentence: str) -> None:
+    assert report_document.document(rows.a_run(**fields))["verdict"]["sentence"] == sentence
+
+
+def test_an_incomplete_verdict_names_what_was_not_tested_and_why() -> None:
+    run = rows.a_run(verdict="incomplete")
+    rows.a_stage(run, "PSU", "not_tested", reason="no BMC")
+    rows.a_stage(run, "GPU", "not_tested", reason="not expected here", counts=False)
+    words = report_document.document(run)["verdict"]["sentence"]
+    assert words == "node-1 is neither passed nor failed: PSU (no BMC) was not tested."
+
+
+def test_a_run_that_was_never_seen_to_boot_has_a_report_too() -> None:
+    run = rows.a_run(state="Failed", verdict="error", bench_error="stopped at rung wake sent")
+    html = report.to_html(report_document.document(run))
+    assert "The host was never seen to boot." in html
+    assert "No earlier run of this host" in html

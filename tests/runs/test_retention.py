@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from runs import logfiles, retention
+from runs.models import Artifact, Finding, Run, StageRun
+from tests import rows
+from vetting import config
+
+pytestmark = pytest.mark.django_db
+
+OLD = timedelta(days=91)
+
+
+@pytest.fixture(autouse=True)
+def _own_files(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.RUNS_DIR = tmp_path / "runs"
+    settings.RUNS_DIR.mkdir()
+    settings.VETTING = config.Config()
+    monkeypatch.setattr(retention, "_last_sweep", None)
+
+
+def a_run_with_files(name: str = "node-1", age: timedelta = OLD, **fields: Any) -> Run:
+    """One report and one log, both of this age."""
+    number = Run.objects.count() + 1
+    when = timezone.now() - age
+    run = rows.a_run(rows.a_host(name, f"52:54:00:00:01:{number:02x}"), **{"ended_at": when} | fields)
+    rows.a_finding(rows.a_stage(run))
+    log = logfiles.path(run.pk)
+    log.parent.mkdir(parents=True)
+    (log.parent / "report.html").write_text("report")
+    log.write_text("line\n")
+    os.utime(log, (when.timestamp(), when.timestamp()))
+    Artifact.objects.create(
+        run=run, name="report.html", path=f"{run.pk}/report.html", size=6, created_at=when
+    )
+    return run
+
+
+def files(settings: Any) -> set[str]:
+    return {str(p.relative_to(settings.RUNS_DIR)) for p in settings.RUNS_DIR.rglob("*") if p.is_file()}
+
+
+def test_old_artifacts_go_with_their_rows_and_old_logs_go(settings: Any) -> None:
+    a_run_with_files()
+    assert len(retention.sweep()) == 2
+    assert files(settings) == set()
+    assert Artifact.objects.count() == 0
+
+
+def test_the_history_stays_for_ever() -> None:
+    run = a_run_with_files(age=timedelta(days=4000))
+    retention.sweep()
+    assert Run.objects.filter(pk=run.pk).exists()
+    assert StageRun.objects.filter(run=run).exists()
+    assert Finding.objects.filter(run=run).exists()
+
+
+def test_what_is_younger_than_the_limit_stays(settings: Any) -> None:
+    a_run_with_files(age=timedelta(days=89))
+    assert retention.sweep() == []
+    assert len(files(settings)) == 2
+
+
+@pytest.mark.parametrize("state", ["Memory", "FailedHolding"])
+def test_files_of_a_live_or_held_run_stay_however_old(state: str) -> None:
+    a_run_with_files(state=state, ended_at=None)
+    assert retention.sweep() == []
+
+
+def test_artifacts_and_logs_have_their_own_limits(settings: Any) -> None:
+    settings.VETTING = config.parse(
+        {"artifacts": {"retention_days": 1}, "logs": {"retention_days": 365}}, "test"
+    )
+    run = a_run_with_files()
+    retention.sweep()
+    assert files(settings) == {f"{run.pk}/run.log"}
+
+
+@pytest.mark.parametrize("path", ["../precious.txt", "/etc/hostname", ".", "1/../../precious.txt"])
+def test_a_path_that_leads_outside_is_left_alone_and_logged(
+    path: str, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    precious = settings.RUNS_DIR.parent / "precious.txt"
+    precious.write_text("keep")
+    Artifact.objects.create(run=rows.a_run(), name="x", path=path, size=1, created_at=timezone.now() - OLD)
+    assert retention.sweep() == []
+    assert precious.exists()
+    assert "lies outside of RUNS_DIR" in caplog.text
+
+
+def test_a_symbolic_link_is_no_way_out(settings: Any) -> None:
+    precious = settings.RUNS_DIR.parent / "precious"
+    precious.mkdir()
+    (precious / "run.log").write_text("keep")
+    os.utime(precious / "run.log", (0, 0))
+    (settings.RUNS_DIR / "77").symlink_to(precious)
+    Artifact.objects.create(
+        run=rows.a_run(), name="x", path="77/run.log", size=1, created_at=timezone.now() - OLD
+    )
+    assert retention.sweep() == []
+    assert (precious / "run.log").exists()
+
+
+def test_a_file_that_is_gone_already_takes_its_row_along(settings: Any) -> None:
+    run = a_run_with_files()
+    (settings.RUNS_DIR / f"{run.pk}/report.html").unlink()
+    retention.sweep()
+    assert Artifact.objects.count() == 0
+
+
+def test_a_file_that_cannot_be_removed_keeps_its_row(settings: Any, caplog: pytest.LogCaptureFixture) -> None:
+    run = a_run_with_files()
+    file = settings.RUNS_DIR / f"{run.pk}/report.html"
+    file.unlink()
+    file.mkdir()
+    assert [item.path.name for item in retention.sweep()] == ["run.log"]
+    assert Artifact.objects.count() == 1
+    assert "could not remove" in caplog.text
+
+
+def test_a_dry_run_lists_and_removes_nothing(settings: Any) -> None:
+    a_run_with_files()
+    out = StringIO()
+    call_command("janitor", "--dry-run", stdout=out)
+    assert "report.html (6 bytes)" in out.getvalue()
+    assert "2 files, 11 bytes would go" in out.getvalue()
+    assert len(files(settings)) == 2
+    call_command("janitor", stdout=out)
+    assert files(settings) == set()
+
+
+def test_the_tick_sweeps_once_per_interval() -> None:
+    a_run_with_files()
+    assert len(retention.tick()) == 2
+    a_run_with_files("node-2")
+    assert retention.tick() == []
+
+
+def test_the_tick_sweeps_again_when_the_interval_is_over(settings: Any) -> None:
+    settings.VETTING = config.parse({"janitor": {"interval_minutes": 1e-9}}, "test")
+    assert retention.tick() == []
+    a_run_with_files()
+    assert len(retention.tick()) == 2
