@@ -1,0 +1,162 @@
+"""Which token is good for what: another run's, an older boot's, another machine's, a forged one."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent import wire
+from hosts.models import Host
+from runs import bootscript, dispatcher, lifecycle, tokens
+from runs.models import Boot, Run
+from tests.rows import a_host
+from tests.talker import UUID, Talker
+
+OTHER_UUID = "11111111-2222-3333-4444-555555555555"
+
+
+def test_the_script_carries_the_same_token_until_it_is_claimed(talker: Talker, run: Run) -> None:
+    dispatcher.tick()
+    first, second = talker.fetch_script().token, talker.fetch_script().token
+    assert first == second and first.startswith(f"vt1.{run.pk}.1.")
+
+
+def test_only_the_bcrypt_hash_is_kept(talker: Talker, run: Run) -> None:
+    dispatcher.tick()
+    token = talker.fetch_script().token
+    boot = Boot.objects.get(run=run)
+    assert boot.agent_token_hash.startswith("$2b$") and tokens.matches(token, boot.agent_token_hash)
+    assert token not in str(Boot.objects.values().get())
+
+
+def test_a_registered_host_without_a_run_boots_locally(host: Host) -> None:
+    assert bootscript.script_fetched(host, "10.77.0.23").kind == "local"
+
+
+def test_a_queued_run_gives_no_token(talker: Talker, run: Run) -> None:
+    assert talker.fetch_script().kind == "local"
+
+
+@pytest.mark.parametrize("garbage", ["", "x", "vt1.1.1.a.b", "vt1.1.1." + "a" * 22 + "." + "b" * 43])
+def test_garbage_is_refused(talker: Talker, run: Run, garbage: str) -> None:
+    talker.boot_and_claim()
+    talker.token = garbage
+    talker.heartbeat(status=401)
+    assert run.events.filter(kind="token_refused").exists()
+
+
+def test_another_runs_token_is_refused_and_shown(talker: Talker, run: Run) -> None:
+    talker.boot_and_claim()
+    other_host = a_host("node-2", mac="52:54:00:00:00:02")
+    lifecycle.start_run(other_host, profile_name="quick")
+    dispatcher.tick()
+    other = Talker(other_host)
+    other.fetch_script()
+    talker.token = other.token
+    talker.heartbeat(status=401)
+    assert run.events.get(kind="token_refused").text == f"heartbeat: a token of run {other.run_id}"
+
+
+def test_a_claim_from_a_second_machine_is_refused_and_shown(talker: Talker, host: Host, run: Run) -> None:
+    talker.boot_and_claim()
+    thief = Talker(host, boot_id="boot-9", uuid=OTHER_UUID)
+    thief.run_id, thief.token = talker.run_id, talker.token
+    thief.claim(status=403)
+    assert OTHER_UUID in run.events.get(kind="claim_refused").text
+    assert talker.heartbeat("InventoryCheck").cmd is wire.Cmd.CONTINUE
+
+
+def test_a_machine_with_another_uuid_than_the_hosts_is_refused(talker: Talker, host: Host, run: Run) -> None:
+    Host.objects.filter(pk=host.pk).update(dmi_uuid=OTHER_UUID)
+    dispatcher.tick()
+    talker.fetch_script()
+    talker.claim(status=403)
+
+
+def test_the_uuid_is_learnt_at_the_first_claim(talker: Talker, host: Host) -> None:
+    talker.boot_and_claim()
+    host.refresh_from_db()
+    assert host.dmi_uuid == UUID
+
+
+def test_a_machine_with_a_dummy_uuid_is_known_by_its_macs(host: Host, run: Run) -> None:
+    dummy = "03000200-0400-0500-0006-000700080009"
+    talker = Talker(host, uuid=dummy)
+    talker.boot_and_claim()
+    talker.claim()
+    other = Talker(host, uuid=dummy, macs=["52:54:00:00:00:01", "52:54:00:00:00:99"])
+    other.run_id, other.token = talker.run_id, talker.token
+    other.claim(status=403)
+
+
+def test_a_machine_without_any_registered_mac_is_refused(host: Host, run: Run) -> None:
+    talker = Talker(host, macs=["52:54:00:00:00:77"])
+    dispatcher.tick()
+    talker.fetch_script()
+    talker.claim(status=403)
+
+
+def test_an_agent_restarted_in_the_same_boot_resumes(talker: Talker, run: Run) -> None:
+    talker.boot_and_claim()
+    talker.pass_stages_until("SMART")
+    again = talker.claim()
+    assert (again.mode, again.next_state, again.attempt, again.go) == (wire.Mode.TEST, "SMART", 1, True)
+    assert run.stage_runs.filter(name="SMART").count() == 1
+
+
+def test_a_reset_in_a_stage_fails_it_on_the_system_and_may_only_hold(talker: Talker, host: Host, run: Run) -> None:
+    talker.boot_and_claim()
+    talker.pass_stages_until("CPUStress")
+    again = Talker(host, boot_id="boot-2")
+    assert again.fetch_script().kind == "boot"
+    assert talker.heartbeat("CPUStress").cmd is wire.Cmd.CONTINUE, "a fetch alone kills no token"
+    answer = again.claim()
+    assert (answer.mode, answer.stages, answer.disks) == (wire.Mode.HOLD, [], [])
+    again.hold()
+    run.refresh_from_db()
+    assert (run.state, run.verdict) == ("FailedHolding", "failed")
+    assert run.findings.get(severity="critical").component == "system"
+    talker.heartbeat(status=401)
+    assert "stale token" in run.events.get(kind="token_refused").text
+
+
+def test_a_reboot_while_held_renews_the_hold_with_a_new_key(talker: Talker, host: Host, run: Run) -> None:
+    talker.boot_and_claim()
+    talker.result("InventoryCheck", "failed", reason="lshw broke")
+    key = talker.hold().authorized_key
+    again = Talker(host, boot_id="boot-2")
+    again.fetch_script()
+    assert again.claim().mode is wire.Mode.HOLD
+    assert again.hold().authorized_key != key
+    run.refresh_from_db()
+    assert run.state == "FailedHolding"
+
+
+def test_a_retry_after_a_reboot_in_the_hold_runs_on_the_new_boot(talker: Talker, host: Host, run: Run) -> None:
+    talker.boot_and_claim()
+    talker.result("InventoryCheck", "failed", reason="lshw broke")
+    talker.hold()
+    again = Talker(host, boot_id="boot-2")
+    again.fetch_script()
+    again.claim()
+    again.hold()
+    lifecycle.ask_retry(run, "InventoryCheck", "admin")
+    dispatcher.tick()
+    assert again.heartbeat().cmd is wire.Cmd.RETRY_STAGE
+    assert again.claim().mode is wire.Mode.TEST
+    assert again.result("InventoryCheck", attempt=2).next_state == "Firmware"
+
+
+def test_a_token_of_an_ended_run_claims_nothing(talker: Talker, run: Run) -> None:
+    talker.boot_and_claim()
+    lifecycle.cancel(run)
+    talker.claim(status=401)
+    talker.hold(status=401)
+
+
+def test_another_contract_fails_the_run_as_a_fault_of_the_bench(talker: Talker, run: Run) -> None:
+    dispatcher.tick()
+    talker.fetch_script()
+    answer = talker.hello(contract="000000000000")
+    run.refresh_from_db()
+    assert answer.cmd is wire.Cmd.ABORT and "Restart the web process" in answer.reason
+    assert (run.state, run.verdict, run.host.health) == ("Failed", "error", "unknown")

@@ -1,0 +1,16 @@
+"""For every test: files in a directory of its own, and a cheap bcrypt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_files(tmp_path: Path, settings: object) -> None:
+    """No test writes into the working copy's data."""
+    settings.RUNS_DIR = tmp_path / "runs"
+    settings.PXE_DIR = tmp_path / "pxe"
+    settings.PID_DIR = tmp_path / "run"
+    settings.AGENT_TOKEN_BCRYPT_ROUNDS = 4
