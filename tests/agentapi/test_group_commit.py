@@ -1,0 +1,91 @@
+"""The writer that commits for everybody: answers come after the commit, a fault in one call hurts no other, and the
+writer outlives what goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from django.db import connection
+
+from agent import codec, wire
+from agentapi import endpoint, ingest
+from agentapi.endpoint import Request
+from hosts.models import Host
+from runs import lifecycle, logfiles
+from runs.models import Run
+from tests.rows import a_host
+from tests.talker import EXPECTED, MAC, Talker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def talker() -> Talker:
+    host: Host = a_host("node-1", mac=MAC, expected=EXPECTED)
+    lifecycle.start_run(host, profile_name="quick")
+    talker = Talker(host)
+    talker.boot_and_claim()
+    return talker
+
+
+def log_request(talker: Talker, seq: int, text: str = "line") -> Request:
+    batch = wire.LogBatch(talker.boot_id, seq, [wire.LogLine(1.0, "info", "SMART", text)])
+    return Request("log", talker.run_id, talker.token, codec.dumps(batch), "10.77.0.23")
+
+
+def submit(*requests: Request) -> list[endpoint.Answer]:
+    writer = ingest.Writer()
+
+    async def all_at_once() -> list[endpoint.Answer]:
+        return await asyncio.gather(*(writer.submit(request) for request in requests))
+
+    return asyncio.run(all_at_once())
+
+
+def test_many_batches_are_all_kept_in_order(talker: Talker) -> None:
+    answers = submit(*(log_request(talker, n, f"line {n}") for n in range(1, 51)))
+    assert {answer.status for answer in answers} == {200}
+    lines = logfiles.path(talker.run_id).read_text().splitlines()
+    assert [line.rsplit(maxsplit=1)[-1] for line in lines] == [str(n) for n in range(1, 51)]
+    assert Run.objects.get(pk=talker.run_id).log_bytes == logfiles.path(talker.run_id).stat().st_size
+
+
+def test_a_refused_call_takes_no_other_down_and_is_in_the_history(talker: Talker) -> None:
+    bad = Request("log", talker.run_id, "vt1.nonsense", b"{}", "10.77.0.99")
+    assert [a.status for a in submit(log_request(talker, 1), bad, log_request(talker, 2))] == [200, 401, 200]
+    assert Run.objects.get(pk=talker.run_id).events.filter(kind="token_refused").count() == 1
+
+
+def test_a_fault_of_ours_in_one_call_is_a_500_for_that_call(talker: Talker, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = endpoint.answer
+
+    def breaks_for_seq_2(request: Request) -> endpoint.Answer:
+        if b'"seq":2' in request.body:
+            raise RuntimeError("a bug")
+        return real(request)
+
+    monkeypatch.setattr(endpoint, "answer", breaks_for_seq_2)
+    assert [a.status for a in submit(*(log_request(talker, n) for n in (1, 2, 3)))] == [200, 500, 200]
+
+
+def test_the_writer_lives_on_after_a_group_that_could_not_be_committed(
+    talker: Talker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = ingest.Writer()
+    real, broken = writer._commit, [True]
+
+    def fails_once(requests: list[Request]) -> list[endpoint.Answer]:
+        if broken.pop() if broken else False:
+            raise RuntimeError("disk full")
+        return real(requests)
+
+    monkeypatch.setattr(writer, "_commit", fails_once)
+
+    async def two_in_turn() -> tuple[object, endpoint.Answer]:
+        first = await asyncio.gather(writer.submit(log_request(talker, 1)), return_exceptions=True)
+        return first[0], await writer.submit(log_request(talker, 1))
+
+    failed, answer = asyncio.run(two_in_turn())
+    assert isinstance(failed, RuntimeError) and answer.status == 200
+    assert connection.is_usable()

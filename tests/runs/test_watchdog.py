@@ -1,0 +1,135 @@
+"""Missed deadlines become events of the table, with what was last seen; our own outages don't count."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from agent import wire
+from hosts.models import Host
+from runs import dispatcher, lifecycle, watchdog
+from runs.models import Lease, Run, WebOutage
+from tests.rows import a_host
+from tests.talker import EXPECTED, MAC, Talker
+
+
+@pytest.fixture
+def host(db: None) -> Host:
+    return a_host("node-1", mac=MAC, expected=EXPECTED)
+
+
+@pytest.fixture
+def run(host: Host) -> Run:
+    return lifecycle.start_run(host, profile_name="quick")
+
+
+@pytest.fixture(autouse=True)
+def web_is_seen(db: None) -> None:
+    """Our web answered just now (watchdog looks again only after some seconds)."""
+    Lease.objects.create(name=watchdog.LEASE, web_seen_at=timezone.now())
+
+
+def seconds_ago(seconds: float) -> object:
+    return timezone.now() - timedelta(seconds=seconds)
+
+
+def test_a_machine_that_never_boots_says_at_which_rung_it_stopped(run: Run) -> None:
+    dispatcher.tick()
+    Run.objects.filter(pk=run.pk).update(boot_deadline=seconds_ago(1))
+    watchdog.tick()
+    run.refresh_from_db()
+    assert (run.state, run.verdict, run.host.health) == ("Failed", "error", "unknown")
+    assert run.bench_error and run.ended_at
+
+
+def test_its_token_has_expired_then(host: Host, run: Run) -> None:
+    talker = Talker(host)
+    dispatcher.tick()
+    talker.fetch_script()
+    Run.objects.filter(pk=run.pk).update(boot_deadline=seconds_ago(1))
+    watchdog.tick()
+    talker.claim(status=401)
+    assert talker.fetch_script().kind == "local"
+
+
+def test_a_silent_host_fails_its_stage_with_what_was_last_seen(host: Host, run: Run) -> None:
+    talker = Talker(host)
+    talker.boot_and_claim()
+    talker.heartbeat("InventoryCheck", 1, [wire.Progress("lshw", 40, "reading")])
+    _backdate(run, 601)
+    watchdog.tick()
+    run.refresh_from_db()
+    assert (run.state, run.verdict) == ("Failed", "failed")
+    assert "lshw 40 % reading" in run.stopped_by
+    assert run.findings.get().component == "system"
+
+
+def test_silence_within_the_deadline_is_patience(host: Host, run: Run) -> None:
+    Talker(host).boot_and_claim()
+    _backdate(run, 590)
+    watchdog.tick()
+    run.refresh_from_db()
+    assert run.state == "InventoryCheck"
+
+
+def test_time_in_which_our_web_was_down_does_not_count(host: Host, run: Run) -> None:
+    Talker(host).boot_and_claim()
+    _backdate(run, 700)
+    WebOutage.objects.create(started_at=seconds_ago(690), ended_at=seconds_ago(500))
+    watchdog.tick()
+    run.refresh_from_db()
+    assert run.state == "InventoryCheck"
+
+
+def test_an_outage_that_still_goes_on_does_not_count_either(host: Host, run: Run) -> None:
+    Talker(host).boot_and_claim()
+    _backdate(run, 700)
+    Lease.objects.filter(name=watchdog.LEASE).update(web_seen_at=seconds_ago(400))
+    watchdog.tick()
+    run.refresh_from_db()
+    assert run.state == "InventoryCheck"
+
+
+def test_a_stage_that_takes_too_long_fails(host: Host, run: Run) -> None:
+    talker = Talker(host)
+    talker.boot_and_claim()
+    stage_run = run.stage_runs.get()
+    run.stage_runs.update(go_at=seconds_ago(stage_run.timeout_s + 5))
+    watchdog.tick()
+    run.refresh_from_db()
+    assert run.state == "Failed" and "was not done after" in run.stopped_by
+
+
+def test_a_stage_that_waits_for_the_link_has_no_deadline_yet(host: Host, run: Run) -> None:
+    Talker(host).boot_and_claim()
+    run.stage_runs.update(go_at=None, created_at=seconds_ago(100_000))
+    Run.objects.filter(pk=run.pk).update(last_seen=timezone.now())
+    watchdog.tick()
+    run.refresh_from_db()
+    assert run.state == "InventoryCheck"
+
+
+def test_a_hold_ends_by_itself_after_the_allowed_hours(host: Host, run: Run) -> None:
+    talker = Talker(host)
+    talker.boot_and_claim()
+    talker.result("InventoryCheck", "failed", reason="no lshw")
+    talker.hold()
+    Run.objects.filter(pk=run.pk).update(state_since=seconds_ago(169 * 3600))
+    watchdog.tick()
+    run.refresh_from_db()
+    assert run.state == "Released"
+
+
+def test_an_outage_is_written_down_when_the_web_is_seen_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    Lease.objects.filter(name=watchdog.LEASE).update(web_seen_at=seconds_ago(60))
+    monkeypatch.setattr(watchdog, "web_answers", lambda: True)
+    watchdog.look_at_web()
+    outage = WebOutage.objects.get()
+    assert 59 < (outage.ended_at - outage.started_at).total_seconds() < 65
+
+
+def _backdate(run: Run, seconds: float) -> None:
+    Run.objects.filter(pk=run.pk).update(last_seen=seconds_ago(seconds))
+    run.stage_runs.update(created_at=seconds_ago(seconds), go_at=timezone.now())

@@ -1,0 +1,33 @@
+"""Is it alive, does it work: `/livez` for the watchdog and load balancers, `/healthz` for monitoring."""
+
+from __future__ import annotations
+
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.cache import never_cache
+
+from vetting import round
+
+
+@never_cache
+def livez(request: HttpRequest) -> HttpResponse:
+    """This process answers."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+@never_cache
+def healthz(request: HttpRequest) -> HttpResponse:
+    """200 when the database answers and a worker did its round within 20 s, else 503 naming what is wrong."""
+    problem = _problem()
+    return HttpResponse(f"{problem or 'ok'}\n", status=503 if problem else 200, content_type="text/plain")
+
+
+def _problem() -> str:
+    try:
+        age_s = round.age_s()
+    except DatabaseError as error:
+        return f"the database does not answer: {error}"
+    if age_s > round.STALE_AFTER_S:
+        since = "was done yet" if age_s == float("inf") else f"was done for {age_s:.0f} s"
+        return f"no worker's round {since}: start vetting-worker, or look at its log"
+    return ""
