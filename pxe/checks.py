@@ -1,0 +1,73 @@
+"""What an operator can get wrong about booting, told at the start with the fix."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+
+from pxe import image
+from pxe.daemon import which
+
+
+@register()
+def boot_configuration(**_: Any) -> list[CheckMessage]:
+    return [*_addresses(), *_kernel_arguments()]
+
+
+@register()
+def boot_tools(**_: Any) -> list[CheckMessage]:
+    """Missing tools are warnings: what does without them still works."""
+    config = settings.VETTING
+    messages: list[CheckMessage] = []
+    if config.pxe.mode != "off" and config.pxe.supervise == "tick" and not which("dnsmasq"):
+        messages.append(Warning("dnsmasq is not installed: no host can boot", hint="apt install dnsmasq-base", id="pxe.W001"))
+    if config.iperf3.supervise == "tick" and not which("iperf3"):
+        text = "iperf3 is not installed: the Network stage can measure nothing"
+        messages.append(Warning(text, hint="apt install iperf3", id="pxe.W002"))
+    if config.pxe.mode != "off" and (missing := image.missing()):
+        text = f"the live image has no {' and no '.join(missing)} in {image.directory()}"
+        messages.append(Warning(text, hint="make image builds it", id="pxe.W003"))
+    return messages
+
+
+def _addresses() -> list[CheckMessage]:
+    pxe, web = settings.VETTING.pxe, settings.VETTING.web
+    if pxe.mode == "off":
+        return []
+    messages: list[CheckMessage] = []
+    try:
+        address = ip_address(web.address)
+    except ValueError:
+        text = f"web.address is {web.address!r}: hosts that boot know no names, they need an IPv4 address"
+        return [Error(text, hint="this machine's address in pxe.subnet", id="pxe.E001")]
+    if address.is_loopback:
+        text = f"web.address is {address}: no host under test can reach that"
+        messages.append(Error(text, hint="set it to this machine's address in pxe.subnet", id="pxe.E002"))
+    for name in ("range_start", "range_end", "router"):
+        value = getattr(pxe, name)
+        if value is not None and value not in pxe.subnet:
+            text = f"pxe.{name} {value} lies outside pxe.subnet {pxe.subnet}"
+            messages.append(Error(text, hint="choose one inside", id="pxe.E003"))
+    if pxe.mode == "dhcp" and pxe.range_start > pxe.range_end:
+        text = f"pxe.range_start {pxe.range_start} comes after pxe.range_end {pxe.range_end}"
+        messages.append(Error(text, hint="swap them", id="pxe.E004"))
+    if pxe.mode == "dhcp" and not messages and pxe.range_start <= address <= pxe.range_end:
+        text = f"web.address {address} lies in the range that DHCP gives out ({pxe.range_start} to {pxe.range_end})"
+        messages.append(Error(text, hint="move the range, or the address", id="pxe.E006"))
+    if not re.fullmatch(r"[\w.:@-]{1,15}", pxe.interface):
+        text = f"pxe.interface is {pxe.interface!r}"
+        messages.append(Error(text, hint="the name of a network interface, as `ip link` shows it", id="pxe.E007"))
+    return messages
+
+
+def _kernel_arguments() -> list[CheckMessage]:
+    """In a boot script `||`, `&&` and `${` mean something to iPXE."""
+    extra = settings.VETTING.boot_files.extra_args
+    if re.search(r"\|\||&&|\$\{|^#|\s#|[^\x20-\x7e]", extra):
+        text = f"boot_files.extra_args holds ||, &&, ${{, # or a control character: {extra!r}"
+        return [Error(text, hint="kernel arguments on one line, e.g. console=ttyS0,115200", id="pxe.E005")]
+    return []

@@ -1,0 +1,137 @@
+"""dnsmasq's log (`log-dhcp`) as rungs of the boot ladder: who was answered, who was sent iPXE.
+
+Run and parse are apart: `Reader` takes lines and gives events; `follow` reads the file from where it stopped before.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from django.utils import timezone
+
+from pxe import atomic, rungs
+from pxe.paths import paths
+from runs.models import Rung
+
+READ_LIMIT_BYTES = 1024 * 1024
+ROTATE_BYTES = 16 * 1024 * 1024
+KEPT_ADDRESSES = 4096
+
+_MAC = r"(?P<mac>(?:[0-9a-f]{2}:){5}[0-9a-f]{2})"
+_LINE = re.compile(r"\w{3} [ \d]\d \d\d:(?P<minute>\d\d):(?P<second>\d\d) dnsmasq(?:-\w+)?\[\d+\]: (?P<text>.*)")
+_CLIENT = re.compile(r"(?P<xid>\d+) vendor class: (?:PXE|HTTP)Client")
+_OFFER = re.compile(rf"(?P<xid>\d+) DHCPOFFER\(\S+\) (?P<address>[\d.]+) {_MAC}")
+_ACK = re.compile(rf"\d+ DHCPACK\(\S+\) (?P<address>[\d.]+) {_MAC}")
+_PROXY = re.compile(rf"\d+ PXE\(\S+\) (?:(?P<address>[\d.]+) )?{_MAC} (?P<what>\S+)")
+_SENT = re.compile(r"sent (?P<file>/\S+) to (?P<address>[\d.]+)")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """`minute` and `second` are the log's own."""
+
+    mac: str
+    rung: Rung
+    detail: str
+    minute: int
+    second: int
+
+
+@dataclass
+class Reader:
+    """What must be remembered between lines: whose address is whose, and which exchange is a firmware's or iPXE's
+    (Linux in the live image asks for an address too, and that is no rung)."""
+
+    addresses: dict[str, str] = field(default_factory=dict)
+    booting_xid: str = ""
+
+    def read(self, lines: Iterator[str] | list[str]) -> Iterator[Seen]:
+        for line in lines:
+            if match := _LINE.match(line):
+                seen = self._event(match["text"])
+                if seen is not None:
+                    yield Seen(*seen, int(match["minute"]), int(match["second"]))
+
+    def _event(self, text: str) -> tuple[str, Rung, str] | None:
+        if match := _CLIENT.match(text):
+            self.booting_xid = match["xid"]
+        elif match := _ACK.match(text):
+            self._learn(match["address"], match["mac"])
+        elif (match := _OFFER.match(text)) and match["xid"] == self.booting_xid:
+            return match["mac"], Rung.DHCP, f"{match['address']} offered to {match['mac']}"
+        elif match := _PROXY.match(text):
+            return self._proxy(match)
+        elif (match := _SENT.match(text)) and (mac := self.addresses.get(match["address"])):
+            return mac, Rung.TFTP, f"{Path(match['file']).name} sent to {match['address']}"
+        return None
+
+    def _proxy(self, match: re.Match[str]) -> tuple[str, Rung, str]:
+        if match["address"]:
+            self._learn(match["address"], match["mac"])
+        return match["mac"], Rung.DHCP, f"{match['mac']} told what to boot (proxy)"
+
+    def _learn(self, address: str, mac: str) -> None:
+        self.addresses.pop(address, None)
+        self.addresses[address] = mac
+        if len(self.addresses) > KEPT_ADDRESSES:
+            del self.addresses[next(iter(self.addresses))]
+
+
+def moment(minute: int, second: int, now: datetime) -> datetime:
+    """When a line was written. dnsmasq writes local time without year or zone; all zones differ by whole quarters of
+    an hour, so the quarter hour is what can be trusted: the newest such moment that is not after `now`."""
+    into_quarter = timedelta(minutes=minute % 15, seconds=second)
+    quarter = now.replace(minute=now.minute - now.minute % 15, second=0, microsecond=0)
+    at = quarter + into_quarter
+    return at if at <= now else at - timedelta(minutes=15)
+
+
+def tick(pid: int | None) -> None:
+    """Put on record what the log says since the last time. `pid` is dnsmasq's, to have it open a new file when the old
+    one has grown too long."""
+    files = paths()
+    state_path = files.root / "dnsmasq.log.state.json"
+    state = atomic.read_json(state_path)
+    reader = Reader(state.get("addresses", {}), state.get("booting_xid", ""))
+    lines, place = _new_lines(files.log, state)
+    now = timezone.now()
+    for seen in reader.read(lines):
+        rungs.seen_on_wire(seen.mac, seen.rung, seen.detail, moment(seen.minute, seen.second, now))
+    if lines or place != {key: state.get(key) for key in place}:
+        kept = {"addresses": reader.addresses, "booting_xid": reader.booting_xid}
+        atomic.write_json(state_path, place | kept)
+    if pid and place["offset"] > ROTATE_BYTES:
+        _rotate(files.log, pid)
+
+
+def _new_lines(log: Path, state: dict[str, Any]) -> tuple[list[str], dict[str, int]]:
+    """Whole lines since the last time, and where the next ones begin. Another file (it was rotated, or is new) is read
+    from its start; one that was there before we ever looked, from its end: its boots are not ours."""
+    try:
+        file = log.open("rb")
+    except FileNotFoundError:
+        return [], {"inode": 0, "offset": 0}
+    with file:
+        status = os.fstat(file.fileno())
+        if "inode" not in state:
+            return [], {"inode": status.st_ino, "offset": status.st_size}
+        same = state["inode"] == status.st_ino and state["offset"] <= status.st_size
+        offset = state["offset"] if same else 0
+        file.seek(offset)
+        data = file.read(READ_LIMIT_BYTES)
+    whole = data[: data.rfind(b"\n") + 1]
+    text = whole.decode("utf-8", errors="replace")
+    return text.splitlines(), {"inode": status.st_ino, "offset": offset + len(whole)}
+
+
+def _rotate(log: Path, pid: int) -> None:
+    """One older file is kept. dnsmasq opens a new one at SIGUSR2."""
+    os.replace(log, log.with_suffix(".log.1"))
+    os.kill(pid, signal.SIGUSR2)

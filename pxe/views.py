@@ -1,0 +1,75 @@
+"""GET /ipxe/{MAC}: what this machine is to boot."""
+
+from __future__ import annotations
+
+import logging
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.views.decorators.http import require_safe
+
+from hosts.fields import normalise_mac
+from hosts.models import Host, IdleBoot
+from pxe import bootfiles, image, ipxe, leases
+from pxe.paths import paths
+from runs import bootscript, lifecycle
+from runs.models import Actor, Run
+
+log = logging.getLogger("vetting.pxe")
+
+
+@require_safe
+def script(request: HttpRequest, mac: str) -> HttpResponse:
+    """The per-host script, never cached. Always 200 for a MAC: iPXE shows a script's words, but no body of an error."""
+    try:
+        mac = normalise_mac(mac)
+    except ValidationError as error:
+        return HttpResponseBadRequest(f"{error.messages[0]}\n", content_type="text/plain; charset=utf-8")
+    answer = HttpResponse(_script_for(mac, request.META["REMOTE_ADDR"]), content_type="text/plain; charset=utf-8")
+    answer["Cache-Control"] = "no-store"
+    return answer
+
+
+def _script_for(mac: str, address: str) -> str:
+    host = Host.objects.filter(macs__mac=mac, enabled=True).first()
+    if host is None:
+        log.warning("boot script asked for by %s (%s): not registered, or disabled", mac, address)
+        return ipxe.unknown(mac, settings.VETTING.web.link_base)
+    if not _address_is_its_own(mac, address):
+        return _refuse(host, mac, address)
+    answer = bootscript.script_fetched(host, address)
+    if answer.kind == "boot" and answer.run is not None:
+        return _boot(host, mac, answer.run, answer.boot, answer.token)
+    return ipxe.power_off(host.name) if answer.kind == "poweroff" else ipxe.local(host.name)
+
+
+def _address_is_its_own(mac: str, address: str) -> bool:
+    """Where we give out the addresses, the one that asks must have the one leased to this MAC."""
+    return settings.VETTING.pxe.mode != "dhcp" or leases.read(paths().leases).get(mac) == address
+
+
+def _refuse(host: Host, mac: str, address: str) -> str:
+    """No token. An idle host has none to lose: it gets what it would get anyway."""
+    run = Run.objects.live_or_held().filter(host=host).first()
+    log.warning("boot script of %s (%s) asked for by %s, which is not its lease: no token", host.name, mac, address)
+    if run is None:
+        return ipxe.power_off(host.name) if host.idle_boot == IdleBoot.POWER_OFF else ipxe.local(host.name)
+    text = f"{address} asked for the boot script of {mac}, whose address is another: no token given"
+    lifecycle.note(run, "script_refused", actor=Actor.AGENT, who=address, text=text)
+    return ipxe.refused(mac, address)
+
+
+def _boot(host: Host, mac: str, run: Run, boot: int, token: str) -> str:
+    web = settings.VETTING.web
+    script_url = f"{web.agent_url}/ipxe/{mac}"
+    if missing := image.missing():
+        text = f"the live image has no {' and no '.join(missing)} in {image.directory()}: run make image on the orchestrator"
+        lifecycle.note(run, "image_missing", actor=Actor.WORKER, text=text)
+        return ipxe.not_ready(host.name, script_url, text)
+    return ipxe.boot(
+        ipxe.BootPlan(
+            host=host.name, mac=mac, run=run.pk, boot=boot, token=token, agent_url=web.agent_url,
+            boot_url=web.boot_url, script_url=script_url, initrds=bootfiles.initrds(), kernel_args=image.kernel_args(),
+        )
+    )  # fmt: skip

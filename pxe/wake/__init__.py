@@ -1,0 +1,83 @@
+"""Waking hosts: reads WakeRequest rows, acts, and puts on record what came of it.
+
+A way to wake is one small file of one shape: `LIMIT` (how often at most, None for the configuration's `wake.repeat`),
+`SLOW` (asks another machine and waits: done as a job of its own, not in the tick), and
+`wake(host) -> Sent`, which raises WakeProblem. To add one: copy a neighbour, name it in `DRIVERS` and in
+`hosts.models.WakeMethod`.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import F
+from django.utils import timezone
+
+from hosts.models import WakeMethod
+from pxe.wake import ipmi, operator, redfish, wol
+from pxe.wake.shape import Driver, WakeProblem
+from runs import jobs, lifecycle
+from runs.machine import State
+from runs.models import Actor, Rung, WakeRequest
+
+log = logging.getLogger("vetting.wake")
+DRIVERS: dict[str, Driver] = {
+    WakeMethod.WOL: wol,
+    WakeMethod.REDFISH: redfish,
+    WakeMethod.IPMI: ipmi,
+    WakeMethod.OPERATOR: operator,
+}
+
+
+def tick() -> None:
+    """Send what is due for every run that still waits for its machine."""
+    waiting = WakeRequest.objects.filter(run__state=State.WAITING_WOL).select_related("run__host")
+    for request in waiting.order_by("id"):
+        driver = DRIVERS[request.run.host.wake_method]
+        if is_due(request, driver, timezone.now()) and _claim(request):
+            if driver.SLOW:
+                jobs.enqueue("pxe.wake.send", request.pk)
+            else:
+                send(request.pk)
+
+
+def is_due(request: WakeRequest, driver: Driver, now: datetime) -> bool:
+    """A driver that knows whether it worked is done after the first time that it did."""
+    config = settings.VETTING.wake
+    if request.sent >= (config.repeat if driver.LIMIT is None else driver.LIMIT):
+        return False
+    if driver.SLOW and request.run.rungs.filter(rung=Rung.WAKE_SENT).exists():
+        return False
+    return request.last_sent_at is None or now - request.last_sent_at >= timedelta(seconds=config.interval_s)
+
+
+def _claim(request: WakeRequest) -> bool:
+    """Counted before it is sent: of two workers one gets it, and one that dies has at worst left one out."""
+    mine = WakeRequest.objects.filter(pk=request.pk, sent=request.sent)
+    return mine.update(sent=F("sent") + 1, last_sent_at=timezone.now()) == 1
+
+
+def send(request_id: int) -> None:
+    """Wake the host of this request now. A problem is kept on the request, told once, and tried again when due."""
+    request = WakeRequest.objects.select_related("run__host").get(pk=request_id)
+    run = request.run
+    if run.state != State.WAITING_WOL:
+        return
+    try:
+        sent = DRIVERS[run.host.wake_method].wake(run.host)
+    except WakeProblem as problem:
+        return _tell(request, str(problem))
+    WakeRequest.objects.filter(pk=request_id).update(problem="")
+    if sent.by_hand:
+        lifecycle.note(run, "wake_by_hand", actor=Actor.WORKER, who="wake", text=sent.detail)
+    else:
+        lifecycle.record_rung(run, Rung.WAKE_SENT, sent.detail)
+
+
+def _tell(request: WakeRequest, problem: str) -> None:
+    problem = problem[:300]
+    log.error("run %s host %s: %s", request.run_id, request.run.host.name, problem)
+    if WakeRequest.objects.filter(pk=request.pk).exclude(problem=problem).update(problem=problem):
+        lifecycle.note(request.run, "wake_problem", actor=Actor.WORKER, who="wake", text=problem)

@@ -1,0 +1,126 @@
+"""A boot that stops names the rung it stopped at, what usually causes that, and what to check.
+
+The ladder: wake sent → DHCP answered → iPXE over TFTP → boot script → kernel → initrd → hello → claimed. TFTP is no
+rung for machines whose firmware has iPXE built in or boots over HTTP, so it is never the one that is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from runs.models import LadderRung, Run, Rung
+
+ORDER: tuple[Rung, ...] = tuple(Rung)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """`stopped`: what did not happen, in words; `causes`: the usual ones, likeliest first; `checks`: what to look at."""
+
+    stopped: str
+    causes: tuple[str, ...]
+    checks: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.stopped}. Usual causes: {'; '.join(self.causes)}. Check: {'; '.join(self.checks)}."
+
+
+ADVICE: dict[Rung | None, Advice] = {
+    None: Advice(
+        "Nothing was sent and nothing was seen of the machine",
+        ("the way to wake it failed", "the worker does not run", "a person was to press the button and nobody did"),
+        ("the run's history for a wake problem", "the worker's log", "the power button"),
+    ),
+    Rung.WAKE_SENT: Advice(
+        "It was woken, but asked for no address (stopped after: wake sent)",
+        (
+            "Wake-on-LAN is off in the firmware, or deep sleep (ErP) is on",
+            "it lost mains power since it last ran, as after a PSU swap: many boards then do not wake",
+            "it is on, but does not boot from the network first",
+            "the MAC address is another one (new NIC or board)",
+            "the network cable or VLAN is another one",
+        ),
+        (
+            "press the power button: the run goes on by itself",
+            "the machine's screen for its boot order",
+            "the host's MAC addresses",
+            "the link light, and the switch port's VLAN",
+        ),
+    ),
+    Rung.DHCP: Advice(
+        "It was offered an address, but fetched nothing (stopped after: DHCP answered)",
+        (
+            "another DHCP server on this network answered first",
+            "a firewall drops UDP port 69 on the orchestrator",
+            "iPXE's binaries are missing in the image directory",
+            "Secure Boot refuses iPXE",
+        ),
+        (
+            "for another DHCP server (then use pxe.mode: proxy)",
+            "the firewall for UDP 69",
+            "make image, and the ipxe/ directory of the image",
+            "that Secure Boot is off",
+        ),
+    ),
+    Rung.TFTP: Advice(
+        "iPXE was loaded, but did not ask for its boot script (stopped after: TFTP)",
+        (
+            "iPXE's driver hangs on this NIC",
+            "a firewall drops the web port on the orchestrator",
+            "the switch port takes long to forward (spanning tree without portfast)",
+        ),
+        (
+            "the machine's screen",
+            "the other boot binary on the host's page (ipxe.efi instead of snponly.efi, or the reverse)",
+            "the firewall for web.port, and portfast on the switch port",
+        ),
+    ),
+    Rung.SCRIPT: Advice(
+        "It has its boot script, but the kernel was not delivered (stopped after: boot script)",
+        (
+            "a firewall drops the boot port (web.boot_port)",
+            "the live image is not built, or another directory is configured",
+            "web.address is not reachable from the machine",
+        ),
+        ("the firewall for web.boot_port", "make image", "web.address", "the machine's screen for iPXE's message"),
+    ),
+    Rung.KERNEL: Advice(
+        "It has the kernel, but the initrd was not delivered (stopped after: kernel)",
+        ("the link is slow or loses packets", "the machine has less memory than the image needs (2 GiB)", "it lost power"),
+        ("the cable and the negotiated speed at the switch", "that its memory is seen by the firmware", "its screen"),
+    ),
+    Rung.INITRD: Advice(
+        "Kernel and initrd were delivered, but the agent did not report (stopped after: initrd)",
+        (
+            "Linux stops early on this machine: bad memory or CPU, or too little memory (2 GiB)",
+            "the NIC's driver or firmware is not in the image",
+            "a firewall drops the web port, or web.address is wrong",
+            "Secure Boot refused the kernel",
+        ),
+        ("the machine's screen or serial console for a kernel panic", "with another NIC", "web.address and web.port"),
+    ),
+    Rung.HELLO: Advice(
+        "The agent reported, but did not claim the run (stopped after: hello)",
+        ("its token was refused: another machine with this MAC, or a changed board", "the agent stopped"),
+        ("the run's history for a refused token", "the run's log", "that the host's recorded UUID is this machine's"),
+    ),
+    Rung.CLAIMED: Advice("It booted and claimed the run", ("none: the boot was complete",), ("the stages",)),
+}
+
+
+def last(reached: Iterable[str]) -> Rung | None:
+    """The highest rung of these, None when there is none. The order is the ladder's, not that of time."""
+    return max((Rung(rung) for rung in reached), key=ORDER.index, default=None)
+
+
+def advice(reached: Iterable[str]) -> Advice:
+    """For a boot that reached these rungs and no more."""
+    return ADVICE[last(reached)]
+
+
+def stopped_at(run: Run) -> str:
+    """One paragraph on where the newest boot of this run stopped."""
+    reached = LadderRung.objects.filter(run=run, boot=max(run.boot, 1)).values_list("rung", flat=True)
+    return advice(reached).sentence

@@ -1,0 +1,312 @@
+"""dnsmasq as it really runs, asked by a machine of the test's own over a cable of the test's own."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hosts.models import Host
+from pxe import daemon, dnsmasqlog, status, supervisor
+from pxe.paths import Paths
+from pxe.supervisor import Action
+from runs.machine import State
+from runs.models import Rung
+from tests.pxe import dhcpclient
+from tests.pxe.conftest import LOADERS
+from tests.pxe.dhcpclient import BIOS, UEFI, UEFI_HTTP
+from tests.pxe.network import SERVER_ADDRESS, Network
+from tests.rows import a_host, a_run
+
+pytestmark = pytest.mark.django_db
+Bench = Callable[..., Paths]
+KNOWN, OTHER, STRANGER = "52:54:00:00:00:01", "52:54:00:00:00:02", "52:54:00:00:00:99"
+# dnsmasq asks by ping for three seconds whether a new address is in use, before it offers it.
+PING_S = 6.0
+
+
+def tick(network: Network) -> int | None:
+    """One tick on the orchestrator's side; the pid of dnsmasq after it."""
+    with network.on_server():
+        supervisor.tick()
+    return supervisor._daemon(supervisor.paths()).pid()
+
+
+def gone(pid: int) -> None:
+    """Wait until this process has ended."""
+    watch = os.pidfd_open(pid)
+    assert select.select([watch], [], [], 5)[0], f"process {pid} did not end"
+    os.close(watch)
+
+
+def test_an_unregistered_machine_gets_no_answer_and_a_registered_one_an_address(
+    dnsmasq_bench: Bench, network: Network
+) -> None:
+    a_host(mac=KNOWN)
+    tick(network)
+    with network.on_client():
+        assert dhcpclient.discover(STRANGER, wait_s=PING_S) is None
+        answer = dhcpclient.lease(KNOWN, wait_s=PING_S)
+    assert answer is not None and answer.kind == dhcpclient.ACK
+    assert answer.address.startswith("10.77.0.1")
+
+
+def test_each_firmware_is_told_its_own_file_and_ipxe_its_script(dnsmasq_bench: Bench, network: Network) -> None:
+    a_host(mac=KNOWN)
+    a_host(name="node-2", mac=OTHER, boot_binary="ipxe.efi")
+    tick(network)
+    told: dict[tuple[str, int, bool], str] = {}
+    with network.on_client():
+        for mac, architecture, ipxe in (
+            (KNOWN, UEFI, False), (KNOWN, 9, False), (KNOWN, BIOS, False), (KNOWN, UEFI_HTTP, False),
+            (KNOWN, UEFI, True), (KNOWN, BIOS, True), (OTHER, UEFI, False), (OTHER, BIOS, False),
+        ):  # fmt: skip
+            answer = dhcpclient.discover(mac, architecture, ipxe, wait_s=PING_S)
+            assert answer is not None
+            told[mac, architecture, ipxe] = answer.boot_file
+            assert (answer.options.get(60) == b"HTTPClient") == (architecture == UEFI_HTTP)
+    script = f"http://{SERVER_ADDRESS}:8000/ipxe/${{netX/mac}}"
+    assert told == {
+        (KNOWN, UEFI, False): "snponly.efi",
+        (KNOWN, 9, False): "snponly.efi",
+        (KNOWN, BIOS, False): "undionly.kpxe",
+        (KNOWN, UEFI_HTTP, False): f"http://{SERVER_ADDRESS}:8001/boot/ipxe/snponly.efi",
+        (KNOWN, UEFI, True): script,
+        (KNOWN, BIOS, True): script,
+        (OTHER, UEFI, False): "ipxe.efi",
+        (OTHER, BIOS, False): "undionly.kpxe",
+    }
+
+
+def test_a_machine_that_is_deregistered_or_disabled_is_ignored_within_two_seconds(
+    dnsmasq_bench: Bench, network: Network
+) -> None:
+    a_host(mac=KNOWN)
+    a_host(name="node-2", mac=OTHER)
+    tick(network)
+    with network.on_client():
+        assert dhcpclient.lease(KNOWN, wait_s=PING_S) and dhcpclient.lease(OTHER, wait_s=PING_S)
+    Host.objects.get(name="node-1").macs.all().delete()
+    Host.objects.filter(name="node-2").update(enabled=False)
+    changed = time.monotonic()
+    tick(network)
+    with network.on_client():
+        # Asked again and again, until one goes unanswered for as long as an answer has ever taken.
+        while dhcpclient.discover(KNOWN, wait_s=0.5) or dhcpclient.discover(OTHER, wait_s=0.5):
+            assert time.monotonic() - changed < 2.0, "still answered two seconds after it was de-registered"
+        assert dhcpclient.discover(KNOWN, wait_s=1.5) is None
+        assert dhcpclient.discover(OTHER, wait_s=1.5) is None
+
+
+def test_a_machine_that_is_registered_later_is_answered_without_a_restart(
+    dnsmasq_bench: Bench, network: Network
+) -> None:
+    before = tick(network)
+    a_host(mac=KNOWN)
+    assert tick(network) == before
+    with network.on_client():
+        assert dhcpclient.discover(KNOWN, wait_s=PING_S) is not None
+
+
+def test_it_is_back_with_the_next_tick_after_sigkill_and_still_answers(dnsmasq_bench: Bench, network: Network) -> None:
+    a_host(mac=KNOWN)
+    first = tick(network)
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    gone(first)
+    second = tick(network)
+    assert second not in (None, first)
+    with network.on_client():
+        assert dhcpclient.discover(KNOWN, wait_s=PING_S) is not None
+
+
+def test_it_outlives_whoever_started_it(dnsmasq_bench: Bench, network: Network) -> None:
+    pid = tick(network)
+    assert os.getsid(pid or 0) not in (os.getsid(0), 0)
+    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    assert int(stat[1]) != os.getpid()
+
+
+def test_nothing_is_done_twice_when_nothing_has_changed(dnsmasq_bench: Bench, network: Network) -> None:
+    files = dnsmasq_bench()
+    a_host(mac=KNOWN)
+    pid = tick(network)
+    before = files.hosts.stat().st_mtime_ns, files.conf.stat().st_mtime_ns, files.log.read_text()
+    for _ in range(3):
+        assert tick(network) == pid
+    assert (files.hosts.stat().st_mtime_ns, files.conf.stat().st_mtime_ns, files.log.read_text()) == before
+
+
+def test_another_configuration_restarts_it(dnsmasq_bench: Bench, network: Network) -> None:
+    first = tick(network)
+    dnsmasq_bench(pxe={"lease_minutes": 7})
+    a_host(mac=KNOWN)
+    tick(network)
+    second = tick(network)
+    assert second not in (None, first)
+    with network.on_client():
+        answer = dhcpclient.discover(KNOWN, wait_s=PING_S)
+    assert answer is not None and int.from_bytes(answer.options[51], "big") == 7 * 60
+
+
+def test_one_that_lost_its_pid_file_is_replaced_and_not_doubled(dnsmasq_bench: Bench, network: Network) -> None:
+    files = dnsmasq_bench()
+    first = tick(network)
+    files.pid.unlink()
+    tick(network)
+    second = tick(network)
+    assert second not in (None, first)
+    assert not Path(f"/proc/{first}").exists()
+
+
+def test_mode_off_stops_it(dnsmasq_bench: Bench, network: Network) -> None:
+    pid = tick(network)
+    assert pid
+    dnsmasq_bench(pxe={"mode": "off"})
+    assert tick(network) is None
+    gone_or_ending = not Path(f"/proc/{pid}").exists()
+    assert gone_or_ending
+
+
+def test_a_foreign_process_under_our_pid_is_neither_ours_nor_signalled(dnsmasq_bench: Bench, network: Network) -> None:
+    files = dnsmasq_bench()
+    files.pid.write_text(str(os.getpid()))
+    assert supervisor._daemon(files).pid() is None
+
+
+def test_under_a_unit_it_starts_nothing_but_signals_what_the_unit_started(dnsmasq_bench: Bench, network: Network) -> None:
+    files = dnsmasq_bench(pxe={"supervise": "unit"})
+    assert tick(network) is None
+    assert status.read()["dnsmasq"][0]["what"].startswith("dnsmasq is not running")
+    with network.on_server():
+        assert supervisor._daemon(files).start() == ""
+    pid = tick(network)
+    a_host(mac=KNOWN)
+    assert tick(network) == pid
+    assert status.read()["dnsmasq"] == []
+    with network.on_client():
+        assert dhcpclient.discover(KNOWN, wait_s=PING_S) is not None
+
+
+def test_a_port_that_is_taken_is_reported_with_what_to_do(dnsmasq_bench: Bench, network: Network) -> None:
+    import socket
+
+    with network.on_server(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("0.0.0.0", 67))
+        supervisor.tick()
+        problem = status.read()["dnsmasq"][0]
+        assert "in use" in problem["what"] and "sport = :67" in problem["fix"]
+        supervisor.tick()
+        assert supervisor._daemon(supervisor.paths()).pid() is None
+
+
+def test_an_interface_that_is_missing_is_reported(dnsmasq_bench: Bench, network: Network) -> None:
+    dnsmasq_bench(pxe={"interface": "eth9"})
+    tick(network)
+    assert status.read()["dnsmasq"][0]["what"] == "pxe.interface eth9 does not exist on this machine"
+
+
+def test_tftp_sends_the_image_s_loaders_and_nothing_else(dnsmasq_bench: Bench, network: Network) -> None:
+    tick(network)
+    with network.on_client():
+        assert dhcpclient.tftp_get(SERVER_ADDRESS, "snponly.efi") == LOADERS["snponly.efi"]
+        for name in ("../dnsmasq.conf", "/etc/passwd", "nothing.efi"):
+            with pytest.raises(FileNotFoundError):
+                dhcpclient.tftp_get(SERVER_ADDRESS, name)
+
+
+def test_a_rebuilt_image_s_loader_is_sent_from_the_next_tick_on(
+    dnsmasq_bench: Bench, network: Network, settings: Any
+) -> None:
+    tick(network)
+    (settings.IMAGE_DIR / "ipxe" / "snponly.efi").write_bytes(b"newer")
+    tick(network)
+    with network.on_client():
+        assert dhcpclient.tftp_get(SERVER_ADDRESS, "snponly.efi") == b"newer"
+
+
+def test_a_boot_leaves_its_rungs_on_the_machine_s_run(dnsmasq_bench: Bench, network: Network) -> None:
+    from django.utils import timezone
+
+    host = a_host(mac=KNOWN)
+    run = a_run(host, state=State.WAITING_WOL, verdict="", boot=1, started_at=timezone.now())
+    tick(network)
+    with network.on_client():
+        answer = dhcpclient.lease(KNOWN, wait_s=PING_S)
+        assert answer is not None
+        subprocess.run(["ip", "address", "add", f"{answer.address}/24", "dev", "nic0"], check=True)
+        subprocess.run(["ip", "address", "del", "10.77.0.2/24", "dev", "nic0"], check=True)
+        subprocess.run(["ip", "address", "replace", f"{answer.address}/24", "dev", "nic0"], check=True)
+        dhcpclient.tftp_get(SERVER_ADDRESS, "snponly.efi")
+    tick(network)
+    rungs = {row.rung: row.detail for row in run.rungs.all()}
+    assert rungs == {
+        Rung.DHCP: f"{answer.address} offered to {KNOWN}",
+        Rung.TFTP: f"snponly.efi sent to {answer.address}",
+    }
+
+
+def test_a_log_that_has_grown_is_put_aside_and_the_next_line_is_still_read(
+    dnsmasq_bench: Bench, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from django.utils import timezone
+
+    files = dnsmasq_bench()
+    run = a_run(a_host(mac=KNOWN), state=State.WAITING_WOL, verdict="", boot=1, started_at=timezone.now())
+    tick(network)
+    monkeypatch.setattr(dnsmasqlog, "ROTATE_BYTES", 10)
+    tick(network)
+    assert files.log.with_suffix(".log.1").exists()
+    monkeypatch.undo()
+    with network.on_client():
+        assert dhcpclient.discover(KNOWN, wait_s=PING_S) is not None
+    tick(network)
+    assert run.rungs.get().rung == Rung.DHCP
+
+
+def test_it_runs_without_root_given_its_capabilities_only(dnsmasq_bench: Bench, network: Network, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give capabilities to another user")
+    files = dnsmasq_bench()
+    with network.on_server():
+        supervisor._reconcile(files)
+        daemon.stop(supervisor._daemon(files).pid() or 0, wait_s=2)
+    conf = files.conf.read_text().replace("user=root", "user=nobody")
+    files.conf.write_text(conf)
+    for path in (tmp_path, *tmp_path.parents[:3]):
+        path.chmod(path.stat().st_mode | 0o055)
+    subprocess.run(["chown", "-R", "nobody:nogroup", str(tmp_path)], check=True)
+    three = "+net_admin,+net_raw,+net_bind_service"
+    command = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", f"--inh-caps=-all,{three}",
+               f"--ambient-caps=-all,{three}", f"--bounding-set=-all,{three}", daemon.which("dnsmasq") or "",
+               f"--conf-file={files.conf}"]  # fmt: skip
+    with network.on_server():
+        done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    uid = next(line for line in Path(f"/proc/{files.pid.read_text().strip()}/status").open() if line.startswith("Uid"))
+    assert uid.split()[1] != "0"
+
+
+@pytest.mark.parametrize(
+    ("pid", "read", "action"),
+    [
+        (None, {}, Action.START),
+        (None, {"pid": 7, "conf": "c", "hosts": "h"}, Action.START),
+        (7, {"pid": 7, "conf": "c", "hosts": "h"}, Action.NOTHING),
+        (7, {"pid": 7, "conf": "c", "hosts": "older"}, Action.RELOAD),
+        (7, {"pid": 7, "conf": "older", "hosts": "h"}, Action.RESTART),
+        (7, {"pid": 6, "conf": "c", "hosts": "h"}, Action.RELOAD),
+        (7, {}, Action.RELOAD),
+    ],
+)
+def test_what_is_done_follows_from_what_runs_and_what_it_has_read(
+    pid: int | None, read: dict[str, Any], action: Action
+) -> None:
+    assert supervisor.decide(pid, read, {"conf": "c", "hosts": "h"}) is action
