@@ -1,0 +1,92 @@
+"""The sensor limits of a profile, checked here as each batch of measurements arrives. (What can't wait is
+watched on the host itself: a critical temperature stops the load first and is reported after.)
+
+The limits stand in the profile's `sensors`, by name: component kind, measurement, `max` or `min`, unit, as in
+`cpu_temp_max_c: 95` or `fan_fan_min_rpm: 200`; `_warning` at the end makes it a warning. Other names in
+`sensors` are for the agent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from agent import wire
+
+_UNITS = {"c": "C", "rpm": "rpm", "w": "W", "v": "V", "a": "A", "mhz": "MHz"}
+_NAME = re.compile(
+    r"(?P<kind>[a-z]+)_(?P<measure>[a-z]+)_(?P<side>max|min)"
+    rf"_(?P<unit>{'|'.join(_UNITS)})(?P<warning>_warning)?"
+)
+_WORDS = {"temp": "temperature", "fan": "fan speed", "power": "power"}
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One limit of a profile: which measurements it is for, and on which side of `bound` they are bad."""
+
+    kind: str
+    measure: str
+    side: str
+    bound: float
+    unit: str
+    severity: wire.Severity
+
+    def is_for(self, measurement: wire.Measurement) -> bool:
+        return (self.kind, self.measure, self.unit.lower()) == (
+            measurement.component_kind,
+            measurement.name,
+            measurement.unit.lower(),
+        )
+
+    def is_broken_by(self, value: float) -> bool:
+        return value > self.bound if self.side == "max" else value < self.bound
+
+
+def of(sensors: Mapping[str, float]) -> list[Limit]:
+    """The limits that are ours to check, the critical ones first."""
+    limits = [_limit(match, value) for name, value in sensors.items() if (match := _NAME.fullmatch(name))]
+    return sorted(limits, key=lambda limit: limit.severity != wire.Severity.CRITICAL)
+
+
+def check(sensors: Mapping[str, float], batch: Iterable[wire.Measurement]) -> list[wire.Finding]:
+    """A finding for each component and measurement that broke a limit in this batch, with its worst value.
+    One that broke the critical limit is not told a second time as a warning."""
+    measurements = list(batch)
+    found: dict[tuple[str, str, str], wire.Finding] = {}
+    for limit in of(sensors):
+        for worst in _worst(limit, measurements):
+            found.setdefault((worst.component, worst.name, limit.side), _finding(limit, worst))
+    return list(found.values())
+
+
+def _limit(match: re.Match[str], value: float) -> Limit:
+    severity = wire.Severity.WARNING if match["warning"] else wire.Severity.CRITICAL
+    return Limit(match["kind"], match["measure"], match["side"], float(value), _UNITS[match["unit"]], severity)
+
+
+def _worst(limit: Limit, measurements: list[wire.Measurement]) -> Iterator[wire.Measurement]:
+    """Of each component that broke the limit, the measurement furthest beyond it."""
+    broken: dict[str, wire.Measurement] = {}
+    for measurement in measurements:
+        if limit.is_for(measurement) and limit.is_broken_by(measurement.value):
+            worst = broken.get(measurement.component)
+            if worst is None or abs(measurement.value - limit.bound) > abs(worst.value - limit.bound):
+                broken[measurement.component] = measurement
+    yield from broken.values()
+
+
+def _finding(limit: Limit, worst: wire.Measurement) -> wire.Finding:
+    beyond = "above" if limit.side == "max" else "below"
+    measured = f"{_WORDS.get(worst.name, worst.name)} {worst.value:g} {worst.unit}"
+    return wire.Finding(
+        code=f"sensor.{worst.name}_{'high' if limit.side == 'max' else 'low'}",
+        severity=limit.severity,
+        component_kind=worst.component_kind,
+        component=worst.component,
+        message=f"{worst.component}: {measured}, {beyond} {limit.bound:g} {limit.unit}",
+        value=worst.value,
+        limit=limit.bound,
+        unit=limit.unit,
+    )

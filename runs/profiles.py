@@ -1,0 +1,264 @@
+"""Profiles: which stages a run has, how long each may take, what to run and what passes. One YAML file each.
+
+Shipped ones lie in `runs/profiles/`; a file of the same name in `profiles_dir` (vetting.yaml) replaces it.
+`extends` takes everything from another profile and says only what differs. Units are in the names; `_s`
+seconds, `_c` degrees.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from django.conf import settings
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+)
+
+from hosts import yamllines
+from hosts.yamllines import Document
+from runs import durations
+from runs.stages import AGENT_STAGES
+
+SHIPPED = Path(__file__).with_name("profiles")
+BOOT_S = 90.0
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_STAGE_NAMES = tuple(stage.name for stage in AGENT_STAGES)
+
+Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
+Value = Scalar | list[Scalar]
+Seconds = Annotated[float, Field(gt=0, le=14 * 86400)]
+
+
+class ProfileError(ValueError):
+    """The profile is wrong; the message names file, line and fix."""
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class StageProfile(Part):
+    """`expected_s` is how long the stage usually takes; where left out, the sum of the durations in
+    `params`."""
+
+    timeout_s: Seconds
+    expected_s: Seconds | None = None
+    required: list[StrictStr] = []
+    params: dict[str, Value] = {}
+    limits: dict[str, Value] = {}
+
+
+class Storage(Part):
+    mode: Literal["read", "write"] = "read"
+
+
+class Profile(Part):
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    title: Annotated[str, Field(min_length=1, max_length=100)]
+    description: str = ""
+    on_failure: Literal["hold", "continue"] = "hold"
+    storage: Storage = Storage()
+    sensors: dict[str, StrictInt | StrictFloat] = {}
+    stages: Annotated[dict[Literal[_STAGE_NAMES], StageProfile], Field(min_length=1)]
+
+
+def names() -> list[str]:
+    """Every profile there is, shipped or one's own, by name."""
+    return sorted({path.stem for folder in _folders() for path in folder.glob("*.yaml")})
+
+
+def titles() -> dict[str, str]:
+    """Name → title, for a choice. A broken file is listed with its error rather than hiding the others."""
+    return {name: _title(name) for name in names()}
+
+
+def load(name: str) -> dict[str, Any]:
+    """The profile as JSON-ready types, `extends` resolved. Raises ProfileError."""
+    data, origins = _merged(name, ())
+    return _checked(data, origins, f"profile {name}")
+
+
+def parse(text: str, source: str) -> dict[str, Any]:
+    """A profile from text, e.g. one that an operator is editing. Raises ProfileError."""
+    data, origins = _resolved(_document(text, source), ())
+    return _checked(data, origins, source)
+
+
+def apply_overrides(profile: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """A copy with values replaced by dotted path, `{"stages.CPUStress.params.duration_s": 5}`.
+
+    Raises ProfileError for a path that the profile does not have, naming what is there, and for a value of
+    another kind than the one it replaces.
+    """
+    changed = copy.deepcopy(profile)
+    for path, value in overrides.items():
+        _override(changed, path, value)
+    return _checked(changed, {}, f"profile {profile.get('name')} with overrides") if overrides else changed
+
+
+def expected_duration_s(profile: dict[str, Any]) -> float:
+    """How long a run should take: a boot, and what `durations` plans for each stage."""
+    return BOOT_S + sum(durations.plan(profile).values())
+
+
+def what_is_written(profile: dict[str, Any], disks: list[dict[str, Any]]) -> list[str]:
+    """In words, what a run would write. `disks` are `wire.AllowedDisk` documents of the host."""
+    if profile["storage"]["mode"] != "write":
+        return ["Nothing is written to any disk."]
+    writable = [disk for disk in disks if disk["may_be_written"]]
+    if not writable:
+        return ["Nothing: the profile would write, but no disk of this host is allowed to be written."]
+    spared = len(disks) - len(writable)
+    sentences = [f"Everything on disk {disk['serial']} ({_size(disk)}) is destroyed." for disk in writable]
+    others = f"{spared} other expected disk{'s are' if spared > 1 else ' is'} only read."
+    return [*sentences, others] if spared else sentences
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+Origins = dict[yamllines.Path, str]
+
+
+def _folders() -> list[Path]:
+    own = settings.VETTING.profiles_dir
+    return [own, SHIPPED] if own else [SHIPPED]
+
+
+def _find(name: str) -> Path:
+    if _NAME.fullmatch(name):
+        for folder in _folders():
+            if (path := folder / f"{name}.yaml").is_file():
+                return path
+    raise ProfileError(f"there is no profile {name!r}; there are: {', '.join(names()) or 'none'}")
+
+
+def _title(name: str) -> str:
+    try:
+        return load(name)["title"]
+    except ProfileError as error:
+        return f"{name} (broken: {error})"
+
+
+def _merged(name: str, seen: tuple[str, ...]) -> tuple[dict[str, Any], Origins]:
+    """The data of a profile laid over what it extends, and where each value stands."""
+    if name in seen:
+        raise ProfileError(f"profiles extend each other in a circle: {' → '.join((*seen, name))}")
+    path = _find(name)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProfileError(f"{path}: cannot be read: {error}") from None
+    document = _document(text, str(path))
+    if document.data.get("name") != name:
+        raise ProfileError(f"{document.where(('name',))}: name must be {name}, as the file is called")
+    return _resolved(document, (*seen, name))
+
+
+def _document(text: str, source: str) -> Document:
+    try:
+        document = yamllines.parse(text, source)
+    except yamllines.YamlError as error:
+        raise ProfileError(str(error)) from None
+    if not isinstance(document.data, dict):
+        raise ProfileError(f"{source}: a profile is a mapping that begins with name: and title:")
+    return document
+
+
+def _resolved(document: Document, seen: tuple[str, ...]) -> tuple[dict[str, Any], Origins]:
+    own = {path: document.where(path) for path in document.lines}
+    data = dict(document.data)
+    base_name = data.pop("extends", None)
+    if base_name is None:
+        return data, own
+    if not isinstance(base_name, str):
+        raise ProfileError(f"{document.where(('extends',))}: extends is the name of one profile")
+    try:
+        base, origins = _merged(base_name, seen)
+    except ProfileError as error:
+        raise ProfileError(f"{document.where(('extends',))}: {error}") from None
+    return _laid_over(base, data), {**origins, **own}
+
+
+def _laid_over(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Mappings are merged key by key, everything else is replaced."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = _laid_over(base[key], value) if both else value
+    return merged
+
+
+# --- checking ---------------------------------------------------------------------------------------
+
+
+def _checked(data: dict[str, Any], origins: Origins, source: str) -> dict[str, Any]:
+    try:
+        return Profile.model_validate(data).model_dump(mode="json", exclude_none=True)
+    except ValidationError as error:
+        raise ProfileError("\n".join(_problems(error, origins, source))) from None
+
+
+def _problems(error: ValidationError, origins: Origins, source: str) -> Iterator[str]:
+    """One line per place, however many types the place might have had."""
+    told = set()
+    for problem in error.errors():
+        path = tuple(part for part in problem["loc"] if part != "[key]")
+        place = next((path[:n] for n in range(len(path), -1, -1) if path[:n] in origins), ())
+        name = ".".join(map(str, path[: len(place) + 1] or ("profile",)))
+        if name not in told:
+            told.add(name)
+            yield f"{origins.get(place, source)}: {name}: {_words(problem)}"
+
+
+def _words(problem: Any) -> str:
+    if problem["type"] == "extra_forbidden":
+        return "is not known here"
+    if problem["type"] == "missing":
+        return "is missing"
+    if problem["loc"][-1] == "[key]":
+        return f"is no stage of a profile; stages are {', '.join(_STAGE_NAMES)}"
+    return f"{problem['msg']} (given: {problem['input']!r})"
+
+
+def _override(profile: dict[str, Any], path: str, value: Any) -> None:
+    keys = path.split(".")
+    here: Any = profile
+    for depth, key in enumerate(keys):
+        if not isinstance(here, dict) or key not in here:
+            _no_such_path(path, keys[:depth], here)
+        if depth < len(keys) - 1:
+            here = here[key]
+    if keys == ["name"]:
+        raise ProfileError("override name: a profile keeps its name")
+    old = here[keys[-1]]
+    if _kind(old) != _kind(value):
+        raise ProfileError(f"override {path}: {old!r} can't become {value!r}: give a {_kind(old)}")
+    here[keys[-1]] = value
+
+
+def _no_such_path(path: str, walked: list[str], here: Any) -> None:
+    keys = f"there are {', '.join(here) or 'no keys'}" if isinstance(here, dict) else f"is the value {here!r}"
+    raise ProfileError(f"override {path}: no such value; in {'.'.join(walked) or 'the profile'} {keys}")
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "number"
+    return {str: "text", list: "list", dict: "mapping"}.get(type(value), "value")
+
+
+def _size(disk: dict[str, Any]) -> str:
+    return f"{disk['bus'] or 'unknown bus'}, {disk['size_mb']} MiB"

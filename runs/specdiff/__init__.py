@@ -1,0 +1,99 @@
+"""Expected against actual. Pure: a spec and an inventory in, differences out.
+
+Missing, less, slower or on the wrong bus is critical. Another serial in the same place, something more and
+something unexpected are warnings. Text is information unless pinned. What the spec leaves out is not
+checked, and an empty list means that none may be there. What could not be asked is no difference:
+`not_compared` names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from agent import wire
+from runs.specdiff import board, cards, disks, memory, sensed
+from runs.specdiff.difference import Difference, Spec
+
+__all__ = ["Difference", "compare", "not_compared"]
+
+# Which tool tells of which part of the spec. Without the tool, an absent part is an unasked question.
+_TOLD_BY: dict[str, tuple[str, ...]] = {
+    "system": ("dmidecode",),
+    "cpu": ("lscpu",),
+    "memory.dimms": ("dmidecode",),
+    "disks": ("lsblk",),
+    "nics": ("ip",),
+    "gpus": ("lspci",),
+    "psus": ("ipmitool",),
+    "firmware": ("dmidecode",),
+}
+
+
+def compare(expected: Spec | None, inventory: wire.Inventory) -> list[Difference]:
+    """Every difference, the critical ones first. Nothing where there is no expected spec: that is not
+    tested."""
+    if not expected:
+        return []
+    differences = list(_differences(expected, inventory, frozenset(expected.get("pinned") or ())))
+    order = list(wire.Severity)
+    return sorted(differences, key=lambda difference: order.index(difference.severity))
+
+
+def not_compared(expected: Spec | None, inventory: wire.Inventory) -> list[str]:
+    """What the spec states and the inventory can't answer, each in a sentence."""
+    if not expected:
+        return []
+    answers = [
+        f"{part} could not be compared: {', '.join(missing)} is missing in the image"
+        for part in _TOLD_BY
+        if _stated(expected, part) and (missing := _missing_tools(part, inventory))
+    ]
+    if (expected.get("memory") or {}).get("ecc") and inventory.memory.ecc is None:
+        answers.append("memory.ecc could not be compared: the firmware does not say whether errors are corrected")
+    return answers
+
+
+def _differences(expected: Spec, inventory: wire.Inventory, pinned: frozenset[str]) -> Iterator[Difference]:
+    def asks(part: str) -> bool:
+        return _stated(expected, part) and not _missing_tools(part, inventory)
+
+    if asks("system"):
+        yield from board.system(expected["system"], inventory.system, pinned)
+    if asks("cpu"):
+        yield from board.cpu(expected["cpu"], inventory.cpu, pinned)
+    if _stated(expected, "memory"):
+        known = not _missing_tools("memory.dimms", inventory)
+        yield from memory.memory(expected["memory"], inventory.memory, pinned, slots_known=known)
+    if asks("disks"):
+        yield from disks.disks(expected["disks"], inventory.disks, pinned)
+    if asks("nics"):
+        yield from cards.nics(expected["nics"], inventory.nics, pinned)
+    if asks("gpus"):
+        yield from cards.gpus(expected["gpus"], inventory.gpus, pinned)
+    if asks("firmware"):
+        yield from board.firmware(expected["firmware"], inventory.firmware, pinned)
+    yield from _sensed(expected, inventory)
+
+
+def _sensed(expected: Spec, inventory: wire.Inventory) -> Iterator[Difference]:
+    """A BMC that is gone is blamed once, not with everything that only it can tell of."""
+    if _missing_tools("psus", inventory):
+        return
+    bmc_gone = sensed.bmc_is_missing(expected, inventory)
+    if bmc_gone:
+        yield sensed.bmc()
+    elif _stated(expected, "psus") and "bmc" not in expected.get("not_expected", []):
+        yield from sensed.psus(expected["psus"], inventory.psus)
+    if _stated(expected, "fans") and not (bmc_gone and not inventory.fans):
+        yield from sensed.fans(expected["fans"], inventory.fans)
+
+
+def _stated(expected: Spec, part: str) -> bool:
+    here: object = expected
+    for key in part.split("."):
+        here = here.get(key) if isinstance(here, dict) else None
+    return here is not None
+
+
+def _missing_tools(part: str, inventory: wire.Inventory) -> list[str]:
+    return [tool for tool in _TOLD_BY[part] if tool in inventory.missing_tools]

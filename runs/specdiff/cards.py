@@ -1,0 +1,81 @@
+"""Network and graphics cards against what is expected. The spec names no slots, so an expected card that is
+gone and an equivalent one that nobody expects are taken for a replacement, pair by pair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from agent import wire
+from runs.specdiff.difference import Difference, Part, Spec
+
+
+def nics(wanted: list[Spec], found: list[wire.Nic], pinned: frozenset[str]) -> Iterator[Difference]:
+    there = {nic.mac.lower(): nic for nic in found}
+    pairs = [(spec, there.pop(spec["mac"].lower(), None)) for spec in wanted]
+    strangers = list(there.values())
+    for spec, nic in pairs:
+        stand_in = None if nic else next((s for s in strangers if _can_stand_in(spec, s)), None)
+        if stand_in:
+            strangers.remove(stand_in)
+        yield from _nic(spec, nic, stand_in, pinned)
+    for nic in strangers:
+        words = f"network card {nic.model or nic.driver or nic.name}"
+        yield Part(f"nics[{nic.mac}]", "nic", nic.mac).unexpected(words, f"{nic.mac}: {words} is not expected")
+
+
+def _nic(spec: Spec, nic: wire.Nic | None, stand_in: wire.Nic | None, pinned: frozenset[str]) -> Iterator[Difference]:
+    part = Part(f"nics[{spec['mac']}]", "nic", spec["mac"], pinned)
+    if nic is not None:
+        yield from _speed(part, spec.get("speed_mbit"), nic)
+    elif stand_in is not None:
+        message = f"{stand_in.mac}: network card in place of {spec['mac']}, replaced"
+        yield Part(part.path, "nic", stand_in.mac).replaced(spec["mac"], stand_in.mac, message, "mac")
+    else:
+        yield part.missing(spec["mac"], f"{spec['mac']}: expected network card is missing")
+
+
+def _speed(part: Part, speed_mbit: int | None, nic: wire.Nic) -> Iterator[Difference]:
+    """A card with a link whose driver names no speed is left to the Network stage."""
+    if speed_mbit and not nic.link:
+        yield part.less("speed_mbit", speed_mbit, 0, "no link, link speed", "Mbit/s", code="spec.slower")
+    elif nic.speed_mbit is not None:
+        yield from part.amount("speed_mbit", speed_mbit, nic.speed_mbit, "link speed", "Mbit/s")
+
+
+def _can_stand_in(spec: Spec, nic: wire.Nic) -> bool:
+    """At least as fast, and a card in the machine: what hangs on USB has no PCI address."""
+    wanted = spec.get("speed_mbit")
+    return bool(nic.pci) and (not wanted or (nic.speed_mbit or 0) >= wanted)
+
+
+def gpus(wanted: list[Spec], found: list[wire.Gpu], pinned: frozenset[str]) -> Iterator[Difference]:
+    left = list(found)
+    exact = [_take(left, spec, _same_uuid) for spec in wanted]
+    for spec, gpu in zip(wanted, exact, strict=True):
+        name = spec.get("uuid") or spec.get("model") or "GPU"
+        part = Part(f"gpus[{name}]", "gpu", name, pinned)
+        if gpu is not None:
+            yield from part.text("model", spec.get("model"), gpu.model, "model")
+        elif (gpu := _take(left, spec, _same_model)) is None:
+            yield part.missing(name, f"{name}: expected graphics card is missing")
+        elif spec.get("uuid"):
+            message = f"{gpu.uuid}: graphics card in place of {spec['uuid']}, replaced"
+            yield Part(part.path, "gpu", gpu.uuid).replaced(spec["uuid"], gpu.uuid, message, "uuid")
+    for gpu in left:
+        words = f"graphics card {gpu.model}".strip()
+        yield Part(f"gpus[{gpu.uuid}]", "gpu", gpu.uuid).unexpected(words, f"{gpu.uuid}: {words} is not expected")
+
+
+def _take(left: list[wire.Gpu], spec: Spec, fits: Callable[[Spec, wire.Gpu], bool]) -> wire.Gpu | None:
+    gpu = next((gpu for gpu in left if fits(spec, gpu)), None)
+    if gpu is not None:
+        left.remove(gpu)
+    return gpu
+
+
+def _same_uuid(spec: Spec, gpu: wire.Gpu) -> bool:
+    return bool(spec.get("uuid")) and gpu.uuid == spec["uuid"]
+
+
+def _same_model(spec: Spec, gpu: wire.Gpu) -> bool:
+    return not spec.get("model") or spec["model"].casefold() == gpu.model.casefold()

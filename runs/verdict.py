@@ -1,0 +1,95 @@
+"""What a run's results come to: the verdict, which components are to blame, and what it does to the host's
+health. Plain functions of data.
+
+Failed before error before incomplete before passed; warnings never fail. Every attempt of a stage in the
+boot of its newest attempt counts: a critical finding stays though a retry in the same boot passes. Attempts
+of earlier boots of that stage do not (somebody has reseated a DIMM since).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from hosts.models import Health
+from runs.models import Outcome, Severity, Verdict
+
+
+@dataclass(frozen=True)
+class StageOutcome:
+    """One attempt of one stage. `counts` is False where the stage is not in the profile or not expected
+    here."""
+
+    name: str
+    attempt: int
+    boot: int
+    outcome: str
+    counts: bool = True
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The part of a finding that decides: which attempt saw it, how bad, on what."""
+
+    stage: str
+    attempt: int
+    severity: str
+    component: str
+
+
+def verdict(
+    stages: Sequence[StageOutcome],
+    findings: Iterable[Seen] = (),
+    *,
+    bench_error: str = "",
+    cancelled: bool = False,
+    wanted: Collection[str] = (),
+) -> Verdict:
+    """The verdict of a run with these attempts and findings.
+
+    `bench_error` says what was wrong with the bench, if anything; `wanted` names stages without which a run
+    is not complete. A run in which nothing was tested is never passed.
+    """
+    if cancelled:
+        return Verdict.NONE
+    counted = counting(stages)
+    if any(stage.outcome == Outcome.FAILED for stage in counted) or critical(stages, findings):
+        return Verdict.FAILED
+    if bench_error:
+        return Verdict.ERROR
+    return Verdict.PASSED if _is_complete(counted, wanted) else Verdict.INCOMPLETE
+
+
+def counting(stages: Iterable[StageOutcome]) -> list[StageOutcome]:
+    """The attempts that the verdict is made of, oldest first."""
+    ordered = sorted(stages, key=lambda stage: stage.attempt)
+    newest_boot = {stage.name: stage.boot for stage in ordered}
+    return [stage for stage in ordered if stage.boot == newest_boot[stage.name]]
+
+
+def critical(stages: Iterable[StageOutcome], findings: Iterable[Seen]) -> list[Seen]:
+    """The critical findings of the attempts that count."""
+    counted = {(stage.name, stage.attempt) for stage in counting(stages)}
+    return [f for f in findings if f.severity == Severity.CRITICAL and (f.stage, f.attempt) in counted]
+
+
+def components(stages: Iterable[StageOutcome], findings: Iterable[Seen]) -> list[str]:
+    """Who is to blame, in the order in which it was found out."""
+    return list(dict.fromkeys(finding.component for finding in critical(stages, findings)))
+
+
+def health_after(health: str, result: Verdict) -> Health:
+    """Passed makes good and failed bad; incomplete and error make unknown, but never from bad; a cancelled
+    run changes nothing."""
+    if result in (Verdict.PASSED, Verdict.FAILED):
+        return Health.GOOD if result == Verdict.PASSED else Health.BAD
+    if result == Verdict.NONE or health == Health.BAD:
+        return Health(health)
+    return Health.UNKNOWN
+
+
+def _is_complete(counted: list[StageOutcome], wanted: Collection[str]) -> bool:
+    """Each stage's last attempt passed, each that is wanted is there, and something was tested at all."""
+    last = {stage.name: stage for stage in counted}
+    tested = [stage for stage in last.values() if stage.counts]
+    return bool(tested) and all(stage.outcome == Outcome.PASSED for stage in tested) and set(wanted) <= last.keys()
