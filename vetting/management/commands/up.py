@@ -27,7 +27,9 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         children = {name: start() for name, start in PARTS.items()}
-        self.stdout.write(f"Vetting is up: http://{settings.VETTING.web.address}:{settings.VETTING.web.port}/ (Ctrl-C stops)")
+        self.stdout.write(
+            f"Vetting is up: http://{settings.VETTING.web.address}:{settings.VETTING.web.port}/ (Ctrl-C stops)"
+        )
         while not self.stopping:
             self._restart_the_dead(children)
             time.sleep(0.2)
