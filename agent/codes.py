@@ -1,0 +1,153 @@
+"""Every finding code there is: how bad it usually is, who must act, and what to do about it.
+
+Data only, standard library only: the agent makes findings with it (`agent.findings`), the orchestrator lists it
+and explains findings with it. A code that is not here is no code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from agent.wire import Severity
+
+
+class Acts(StrEnum):
+    """Who must act on a finding."""
+
+    HARDWARE = "hardware"
+    BENCH = "bench"
+    CONFIGURATION = "configuration"
+
+
+@dataclass(frozen=True)
+class Code:
+    """`severity` is the default; the stage may say another where a limit has two steps. `advice` is one sentence for
+    the person at the host: which part to pull, what to try first."""
+
+    severity: Severity
+    title: str
+    acts: Acts
+    advice: str
+
+
+_CRITICAL, _WARNING, _INFO = Severity.CRITICAL, Severity.WARNING, Severity.INFO
+
+
+def _part(severity: Severity, title: str, advice: str) -> Code:
+    return Code(severity, title, Acts.HARDWARE, advice)
+
+
+def _bench(severity: Severity, title: str, advice: str) -> Code:
+    return Code(severity, title, Acts.BENCH, advice)
+
+
+def _spec(severity: Severity, title: str, advice: str) -> Code:
+    return Code(severity, title, Acts.CONFIGURATION, advice)
+
+
+CODES: dict[str, Code] = {
+    # the host as a whole
+    "system.lost": _part(
+        _CRITICAL, "The host hung, reset or lost power", "Look at its console and BMC log; suspect power, memory, board."
+    ),
+    "system.lockup": _part(_CRITICAL, "A core was locked up", "Suspect CPU or board; update the firmware first."),
+    "system.out_of_memory": _bench(
+        _WARNING, "The live system ran out of memory", "Lower the share of memory that the profile tests."
+    ),
+    # what is expected
+    "spec.missing": _part(_CRITICAL, "An expected part is missing", "Reseat the part; check its slot, cable and power."),
+    "spec.less": _part(_CRITICAL, "Less than expected", "Reseat the part that is short; compare with the order."),
+    "spec.slower": _part(_CRITICAL, "Slower than expected", "Check slot, cable and firmware settings."),
+    "spec.wrong_bus": _part(_CRITICAL, "On the wrong bus", "Move the part to the slot or port it belongs to."),
+    "spec.replaced": _spec(_WARNING, "Replaced by an equivalent part", "Adopt it as expected if the repair was meant."),
+    "spec.unexpected": _spec(_WARNING, "A part that nobody expects", "Remove it, or adopt it as expected."),
+    "spec.more": _spec(_WARNING, "More than expected", "Adopt what was found if it is right."),
+    "spec.text": _spec(_INFO, "Named otherwise than expected", "Adopt the spelling, or ignore it."),
+    "spec.pinned": _spec(_CRITICAL, "A pinned value differs", "Install the pinned version, or adopt what was found."),
+    # CPU and heat
+    "cpu.miscompare": _part(_CRITICAL, "A core calculated wrongly", "Replace the CPU; rule out memory and voltage first."),
+    "cpu.machine_check": _part(
+        _CRITICAL, "Machine check", "Reseat or replace the CPU; check the memory of the bank that is named."
+    ),
+    "cpu.corrected_machine_check": _part(
+        _WARNING, "Corrected machine check", "Watch it; replace the part if it comes back under load."
+    ),
+    "cpu.offline": _part(_CRITICAL, "A core is offline", "Check the firmware's settings; reseat the CPU."),
+    "thermal.hot": _part(_CRITICAL, "Too hot under load", "Check fans, airflow, heatsink and thermal paste."),
+    "thermal.critical": _part(
+        _CRITICAL, "Critical temperature, load stopped", "Check fan, heatsink and paste before the next power-on."
+    ),
+    "thermal.throttled": _part(_CRITICAL, "Throttled by heat", "Check fans, airflow, heatsink and thermal paste."),
+    "sensor.temp_high": _part(_CRITICAL, "Temperature above its limit", "Check fans, airflow and heatsinks."),
+    "sensor.temp_low": _part(_WARNING, "Temperature below its limit", "Suspect the sensor."),
+    "sensor.fan_high": _part(_WARNING, "Fan faster than its limit", "Check airflow and the fan's control."),
+    "sensor.fan_low": _part(_CRITICAL, "Fan below its limit", "Check the fan's plug; replace the fan."),
+    "sensor.power_high": _part(_CRITICAL, "Power above its limit", "Check the supplies and what is plugged in."),
+    "sensor.power_low": _part(_WARNING, "Power below its limit", "Suspect the sensor or an idle part."),
+    "fan.stopped": _part(_CRITICAL, "A fan stands still", "Check the fan's plug; replace the fan."),
+    # memory
+    "memory.miscompare": _part(
+        _CRITICAL, "Memory gave back other data", "Test the DIMMs one by one; replace the one that fails."
+    ),
+    "memory.uncorrected": _part(_CRITICAL, "Uncorrected memory error", "Replace the DIMM; reseat it first if it is new."),
+    "memory.corrected": _part(_WARNING, "Corrected memory errors", "Reseat the DIMM; replace it if they come back."),
+    # buses
+    "pcie.uncorrected": _part(_CRITICAL, "Uncorrected PCIe error", "Reseat the card; try another slot."),
+    "pcie.corrected": _part(_WARNING, "Corrected PCIe errors", "Reseat the card; check riser and cable."),
+    "pcie.link_reduced": _part(_CRITICAL, "PCIe link narrower than the card can", "Reseat the card: half seated."),
+    # disks: what the drive says of itself
+    "smart.failing": _part(_CRITICAL, "The drive says that it is failing", "Replace the drive."),
+    "smart.prefail": _part(_CRITICAL, "An attribute is at its failure threshold", "Replace the drive."),
+    "smart.past_prefail": _part(_WARNING, "An attribute was at its threshold before", "Watch it; check cooling."),
+    "smart.pending_sectors": _part(_CRITICAL, "Sectors that wait for reallocation", "Replace the drive."),
+    "smart.uncorrectable_sectors": _part(_CRITICAL, "Sectors that cannot be read", "Replace the drive."),
+    "smart.reallocated_sectors": _part(_CRITICAL, "Reallocated sectors", "Replace the drive if the number grows."),
+    "smart.reported_uncorrectable": _part(_CRITICAL, "Reads that the drive could not correct", "Replace the drive."),
+    "smart.command_timeouts": _part(_WARNING, "Commands that timed out", "Check power and cable before the drive."),
+    "smart.crc_errors": _part(_WARNING, "Transfer errors on the link", "Replace the cable or reseat in the backplane."),
+    "smart.grown_defects": _part(_CRITICAL, "Grown defects", "Replace the drive if the number grows."),
+    "smart.uncorrected_errors": _part(_CRITICAL, "Uncorrected errors in the drive's log", "Replace the drive."),
+    "smart.critical_warning": _part(_CRITICAL, "NVMe critical warning", "Replace the drive; check its cooling first."),
+    "smart.media_errors": _part(_CRITICAL, "NVMe media errors", "Replace the drive."),
+    "smart.wear": _part(_CRITICAL, "Worn out", "Replace the drive."),
+    "smart.spare": _part(_CRITICAL, "Spare blocks used up", "Replace the drive."),
+    "smart.self_test_failed": _part(_CRITICAL, "The drive's self-test failed", "Replace the drive."),
+    "smart.error_log": _part(_WARNING, "Entries in the drive's error log", "Old ones are harmless; new ones are not."),
+    # disks: what we and the kernel saw
+    "storage.read_error": _part(_CRITICAL, "Sectors that cannot be read", "Replace the drive."),
+    "storage.write_error": _part(_CRITICAL, "Sectors that cannot be written", "Replace the drive."),
+    "storage.corruption": _part(
+        _CRITICAL, "Other data came back than was written", "Replace the drive; check HBA, cable and memory, too."
+    ),
+    "storage.slow": _part(_CRITICAL, "Slower than its kind of drive ever is", "Check link speed, cable and backplane."),
+    "storage.slow_random": _part(_CRITICAL, "Random reads slower than its kind ever is", "Check link, then the drive."),
+    "disk.medium_error": _part(_CRITICAL, "Medium error", "Replace the drive."),
+    "disk.io_error": _part(_CRITICAL, "The kernel saw an I/O error", "Check cable and power, then the drive."),
+    "disk.link_error": _part(_WARNING, "The link to the drive was reset", "Check cable, backplane and power."),
+    "disk.controller_error": _part(_CRITICAL, "The drive's controller failed", "Reseat the drive; update its firmware."),
+    # network
+    "network.no_link": _part(_CRITICAL, "No link", "Check cable, module, switch port."),
+    "network.slow_link": _part(_CRITICAL, "Negotiated less than expected", "Replace the cable; check the switch port."),
+    "network.half_duplex": _part(_CRITICAL, "Half duplex", "Replace the cable; check the switch port's settings."),
+    "network.slow": _part(_CRITICAL, "Throughput below the limit", "Replace cable or module; try another port."),
+    "network.loss": _part(_CRITICAL, "Packets are lost", "Replace cable or module; try another port."),
+    "network.retransmits": _part(_WARNING, "Many retransmits", "Check cable, module and the switch's counters."),
+    "nic.errors": _part(_WARNING, "Errors counted by the network card", "Check cable and module, then the card."),
+    "nic.link_flap": _part(_CRITICAL, "The link went down and came back", "Replace the cable or module."),
+    "nic.transmit_timeout": _part(_CRITICAL, "The card stopped sending", "Reseat the card; update its firmware."),
+    # GPU
+    "gpu.missing": _part(_CRITICAL, "An expected GPU is missing", "Reseat it; check its power plugs."),
+    "gpu.link_width": _part(_CRITICAL, "PCIe link narrower than the GPU can", "Reseat the GPU and its riser."),
+    "gpu.ecc": _part(_CRITICAL, "Uncorrected errors in GPU memory", "Replace the GPU."),
+    "gpu.remap_pending": _part(_WARNING, "Memory rows wait to be remapped", "Reset the GPU; replace it if they grow."),
+    "gpu.xid": _part(_CRITICAL, "The driver reported an Xid error", "Reseat the GPU; look the number up."),
+    # power and BMC
+    "psu.missing": _part(_CRITICAL, "An expected power supply is missing", "Insert it; check its mains lead."),
+    "psu.failed": _part(_CRITICAL, "A power supply reports a failure", "Check its mains lead; replace it."),
+    "psu.redundancy_lost": _part(_CRITICAL, "Power supplies are not redundant", "Check each supply and mains lead."),
+    "psu.share": _part(_WARNING, "The supplies do not share the load", "Replace the one that carries little."),
+    "bmc.event": _part(_WARNING, "The BMC logged an event", "Read the BMC's event log."),
+    # firmware
+    "firmware.differs": _spec(_WARNING, "Another firmware than expected", "Update it, or adopt what was found."),
+}
