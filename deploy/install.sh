@@ -1,0 +1,259 @@
+#!/bin/sh
+# Installs or upgrades Vetting on Debian 12 or 13 under systemd. Run it again to upgrade: it changes what differs.
+#
+#   deploy/install.sh [--dry-run] [--image DIR | --no-image] [--admin NAME] [--yes]
+#
+#   --dry-run     print every step, change nothing
+#   --image DIR   copy a built live image instead of building one here (some minutes, 2 GB of disk meanwhile)
+#   --no-image    neither; until there is one, no host can boot
+#   --admin NAME  name of the first administrator (admin)
+#   --yes         don't ask before installing packages
+#
+# Code goes to /opt/vetting, data to /var/lib/vetting, configuration to /etc/vetting. Nothing of the second and third
+# is ever overwritten.
+set -eu
+
+source=$(cd "$(dirname "$0")/.." && pwd)
+base=/opt/vetting
+app=$base/app
+venv=$base/venv
+data=/var/lib/vetting
+conf=/etc/vetting
+user=vetting
+code="manage.py vetting hosts runs agentapi pxe notifications agent live-image deploy requirements docs
+    vetting.example.yaml .env.example README.md CHANGELOG.md LICENSE"
+
+runs="python3 python3-venv dnsmasq-base iperf3 ipmitool"
+builds="zstd cpio kmod bubblewrap uidmap xz-utils"
+
+dry=""
+image=build
+admin=admin
+yes=""
+
+main() {
+    options "$@"
+    preflight
+    packages
+    account
+    stop
+    program
+    configuration
+    database
+    live_image
+    units
+    farewell
+}
+
+options() {
+    while [ $# -gt 0 ]; do
+        case "$1" in
+            --dry-run) dry=yes ;;
+            --no-image) image="" ;;
+            --image) [ $# -gt 1 ] || fail "--image needs a directory"; image=$2; shift ;;
+            --admin) [ $# -gt 1 ] || fail "--admin needs a name"; admin=$2; shift ;;
+            --yes) yes=yes ;;
+            -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
+            *) fail "unknown option $1; see --help" ;;
+        esac
+        shift
+    done
+}
+
+preflight() {
+    # shellcheck disable=SC1091
+    [ -r /etc/os-release ] && . /etc/os-release
+    case "${ID:-}:${VERSION_ID:-}" in
+        debian:12 | debian:13) ;;
+        *) fail "this is ${PRETTY_NAME:-an unknown system}; Debian 12 or 13 is needed" ;;
+    esac
+    [ -n "$dry" ] || [ "$(id -u)" = 0 ] || fail "run it as root, or with --dry-run to see what it would do"
+    [ "$source" != "$app" ] || fail "run it from a checkout, not from $app"
+    for name in $code; do
+        [ -e "$source/$name" ] || fail "$source is not a whole checkout: $name is missing"
+    done
+    if [ -n "$image" ] && [ "$image" != build ]; then
+        for name in vmlinuz initrd.zst ipxe manifest.json; do
+            [ -e "$image/$name" ] || fail "$image is not a built live image: $name is missing"
+        done
+    fi
+    say "Vetting for ${PRETTY_NAME}, from $source"
+}
+
+packages() {
+    wanted=$runs
+    [ "$image" != build ] || wanted="$wanted $builds"
+    missing=""
+    for package in $wanted; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+    done
+    if [ -z "$missing" ]; then
+        say "Packages: all there ($wanted)"
+        return
+    fi
+    say "Packages to install with apt:$missing"
+    confirm
+    run apt-get -qq update
+    run env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing
+}
+
+account() {
+    say "User $user, who owns the data and nothing else"
+    if ! id "$user" >/dev/null 2>&1; then
+        run useradd --system --user-group --home-dir "$data" --no-create-home --shell /usr/sbin/nologin "$user"
+    fi
+    run install -d -o "$user" -g "$user" -m 0750 "$data"
+}
+
+stop() {
+    [ -e /etc/systemd/system/vetting-web.service ] || return 0
+    say "Stop what runs (hosts under test go on and deliver afterwards)"
+    run systemctl stop vetting-web.service vetting-worker.service
+}
+
+program() {
+    say "Code to $app, its libraries to $venv"
+    run install -d -m 0755 "$base"
+    run rm -rf "$app.new"
+    run install -d -m 0755 "$app.new"
+    for name in $code; do
+        run cp -R "$source/$name" "$app.new/"
+    done
+    run chown -R root:root "$app.new"
+    run chmod -R u=rwX,go=rX "$app.new"
+    run rm -rf "$app.old"
+    [ ! -e "$app" ] || run mv "$app" "$app.old"
+    run mv "$app.new" "$app"
+    if ! same_python; then
+        run rm -rf "$venv"
+        run python3 -m venv "$venv"
+    fi
+    run "$venv/bin/pip" -q --disable-pip-version-check install --require-hashes -r "$app/requirements/base.txt"
+    run "$venv/bin/python" -m compileall -q "$app"
+}
+
+# A venv belongs to one version of Python: Debian 12 has 3.11, 13 has 3.13.
+same_python() {
+    [ -x "$venv/bin/python" ] || return 1
+    of='import sys; print(sys.version_info[:2])'
+    [ "$("$venv/bin/python" -c "$of" 2>/dev/null)" = "$(python3 -c "$of")" ]
+}
+
+configuration() {
+    say "Configuration in $conf (what is there stays as it is)"
+    run install -d -o root -g "$user" -m 0750 "$conf"
+    if [ ! -e "$conf/vetting.yaml" ]; then
+        # systemd keeps dnsmasq and iperf3 here, not the worker.
+        write "$conf/vetting.yaml" 0640 "root:$user" sed 's/supervise: tick/supervise: unit/' "$source/vetting.example.yaml"
+    fi
+    if [ ! -e "$conf/secrets.env" ]; then
+        write "$conf/secrets.env" 0600 root:root secrets
+    fi
+    write /usr/local/bin/vetting 0755 root:root wrapper
+}
+
+secrets() {
+    echo "# NAME=value, no quotes. Read by systemd and by /usr/local/bin/vetting; for root's eyes only."
+    echo "VETTING_SECRET_KEY=$(head -c 48 /dev/urandom | base64 -w 0 | tr '+/' '-_')"
+}
+
+# manage.py as the unprivileged user, with the environment that the units have.
+wrapper() {
+    cat <<WRAPPER
+#!/bin/sh
+# vetting COMMAND: Vetting's manage.py on this installation, e.g. "vetting vet HOST". Written by install.sh.
+set -eu
+[ "\$(id -u)" = 0 ] || exec sudo "\$0" "\$@"
+set -a; . $conf/secrets.env; set +a
+export VETTING_CONFIG=$conf/vetting.yaml VETTING_DATA_DIR=$data HOME=$data
+cd $app
+exec setpriv --reuid $user --regid $user --init-groups $venv/bin/python manage.py "\$@"
+WRAPPER
+}
+
+database() {
+    say "Database, static files, first administrator"
+    run /usr/local/bin/vetting check
+    run /usr/local/bin/vetting migrate --noinput
+    run /usr/local/bin/vetting collectstatic --noinput --verbosity 0
+    if [ -n "$dry" ] || [ -t 0 ]; then
+        run /usr/local/bin/vetting admin_user "$admin" --if-missing
+    else
+        say "No terminal to ask for a password: make the administrator with: vetting admin_user $admin"
+    fi
+}
+
+live_image() {
+    case "$image" in
+        "") say "No live image, as asked: no host can boot until $data/image has one" ; return ;;
+        build)
+            say "Live image (unchanged inputs are not built again)"
+            run "$venv/bin/python" "$app/live-image/build.py" --output "$data/image" --level small
+            ;;
+        *)
+            say "Live image from $image"
+            run rm -rf "$data/image.new"
+            run cp -R "$image" "$data/image.new"
+            run rm -rf "$data/image"
+            run mv "$data/image.new" "$data/image"
+            ;;
+    esac
+    run chown -R "$user:$user" "$data/image"
+}
+
+units() {
+    say "Units"
+    for unit in "$source"/deploy/systemd/*; do
+        run install -m 0644 "$unit" /etc/systemd/system/
+    done
+    run systemctl daemon-reload
+    run systemctl enable --now vetting-web.service vetting-worker.service vetting-dnsmasq.path
+    for port in $(iperf3_ports); do
+        run systemctl enable --now "vetting-iperf3@$port.service"
+    done
+}
+
+iperf3_ports() {
+    if [ -n "$dry" ]; then
+        echo 5201 5202 5203 5204
+    else
+        (cd "$app" && "$venv/bin/python" -c "from pathlib import Path; from vetting import config
+print(*config.load(Path('$conf/vetting.yaml')).iperf3.ports)")
+    fi
+}
+
+farewell() {
+    say "Done. Next: set web.address and pxe in $conf/vetting.yaml, then: systemctl restart vetting-web vetting-worker"
+    say "The dashboard is on port 8000 of this machine; '$app/docs/operations.md' has the rest."
+}
+
+say() { echo "==> $*"; }
+
+fail() { echo "install.sh: $*" >&2; exit 1; }
+
+run() {
+    if [ -n "$dry" ]; then echo "    $*"; else "$@"; fi
+}
+
+# write FILE MODE OWNER COMMAND…: what the command prints becomes the file, whole, never readable by others meanwhile.
+write() {
+    file=$1 mode=$2 owner=$3
+    shift 3
+    if [ -n "$dry" ]; then
+        echo "    write $file ($owner, $mode)"
+        return
+    fi
+    (umask 077 && "$@" >"$file.new")
+    chown "$owner" "$file.new"
+    chmod "$mode" "$file.new"
+    mv "$file.new" "$file"
+}
+
+confirm() {
+    [ -z "$dry" ] && [ -z "$yes" ] && [ -t 0 ] || return 0
+    printf 'Go on? [Y/n] '
+    read -r answer
+    case "$answer" in n* | N*) fail "stopped, nothing was changed" ;; esac
+}
+
+main "$@"

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "deploy" / "install.sh"
+SUITES = {"bookworm": "Debian GNU/Linux 12", "trixie": "Debian GNU/Linux 13"}
+LEFT_OUT = shutil.ignore_patterns("__pycache__", "node_modules")
+
+
+def code_list() -> list[str]:
+    text = SCRIPT.read_text()
+    return text.split('code="', 1)[1].split('"', 1)[0].split()
+
+
+def test_the_script_is_plain_posix_shell() -> None:
+    done = subprocess.run(["dash", "-n", str(SCRIPT)], capture_output=True, text=True, timeout=10)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_everything_that_is_installed_is_in_the_checkout() -> None:
+    assert [name for name in code_list() if not (ROOT / name).exists()] == []
+
+
+def test_every_app_that_the_settings_name_is_installed() -> None:
+    from django.conf import settings
+
+    ours = {app for app in settings.INSTALLED_APPS if (ROOT / app).is_dir()}
+    assert ours <= set(code_list())
+
+
+def test_a_wrong_option_stops_before_anything_is_done() -> None:
+    done = subprocess.run(["sh", str(SCRIPT), "--drun"], capture_output=True, text=True, timeout=10)
+    assert done.returncode == 1
+    assert "unknown option --drun" in done.stderr
+    assert done.stdout == ""
+
+
+def test_help_lists_the_options() -> None:
+    done = subprocess.run(["sh", str(SCRIPT), "--help"], capture_output=True, text=True, timeout=10)
+    assert done.returncode == 0
+    assert all(
+        option in done.stdout
+        for option in ("--dry-run", "--image DIR", "--no-image", "--admin NAME", "--yes")
+    )
+
+
+@pytest.fixture(scope="module", params=list(SUITES))
+def debian(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Path]]:
+    """A minimal Debian of its own, with this checkout in /src; nothing is mounted into it."""
+    suite = request.param
+    if shutil.which("debootstrap") is None or os.geteuid() != 0:
+        pytest.skip("needs debootstrap and root: apt-get install debootstrap && sudo make test")
+    root = tmp_path_factory.mktemp(suite)
+    # Two archives' worth of downloads and unpacking; without a network it fails within seconds.
+    done = subprocess.run(
+        ["debootstrap", "--variant=minbase", suite, str(root)], capture_output=True, text=True, timeout=900
+    )
+    if done.returncode != 0:
+        shutil.rmtree(root)
+        pytest.skip(f"debootstrap --variant=minbase {suite} DIR failed: {(done.stderr + done.stdout)[-300:]}")
+    _copy_checkout(root / "src")
+    yield suite, root
+    shutil.rmtree(root)
+
+
+def _copy_checkout(target: Path) -> None:
+    for name in code_list():
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, target / name, ignore=LEFT_OUT)
+        else:
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target / name)
+
+
+def _everything(root: Path) -> dict[str, tuple[int, int, int]]:
+    """Mode, size and time of change of every file."""
+    found = {}
+    for directory, names, files in os.walk(root):
+        for name in [*names, *files]:
+            facts = os.lstat(os.path.join(directory, name))
+            found[os.path.join(directory, name)] = (facts.st_mode, facts.st_size, facts.st_mtime_ns)
+    return found
+
+
+@pytest.mark.slow
+def test_a_dry_run_on_a_fresh_debian_lists_every_step_and_changes_nothing(debian: tuple[str, Path]) -> None:
+    suite, root = debian
+    before = _everything(root)
+    command = ["chroot", str(root), "/src/deploy/install.sh", "--dry-run"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert _everything(root) == before
+    lines = done.stdout.splitlines()
+    assert SUITES[suite] in lines[0]
+    assert lines[1].startswith("==> Packages to install with apt: python3 python3-venv dnsmasq-base iperf3")
+    steps = ("useradd --system", "--require-hashes", "vetting.yaml", "secrets.env (root:root, 0600)", "migrate",
+             "collectstatic", "admin_user", "live-image/build.py", "enable --now vetting-web.service",
+             "vetting-iperf3@5201.service")  # fmt: skip
+    places = [done.stdout.find(step) for step in steps]
+    assert -1 not in places
+    assert places == sorted(places)
