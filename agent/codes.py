@@ -49,14 +49,14 @@ def _spec(severity: Severity, title: str, advice: str) -> Code:
 CODES: dict[str, Code] = {
     # the host as a whole
     "system.lost": _part(
-        _CRITICAL, "The host hung, reset or lost power", "Look at its console and BMC log; suspect power, memory, board."
+        _CRITICAL, "The host hung, reset or lost power", "Read console and BMC log; suspect power, memory, board."
     ),
     "system.lockup": _part(_CRITICAL, "A core was locked up", "Suspect CPU or board; update the firmware first."),
     "system.out_of_memory": _bench(
         _WARNING, "The live system ran out of memory", "Lower the share of memory that the profile tests."
     ),
     # what is expected
-    "spec.missing": _part(_CRITICAL, "An expected part is missing", "Reseat the part; check its slot, cable and power."),
+    "spec.missing": _part(_CRITICAL, "An expected part is missing", "Reseat it; check its slot, cable and power."),
     "spec.less": _part(_CRITICAL, "Less than expected", "Reseat the part that is short; compare with the order."),
     "spec.slower": _part(_CRITICAL, "Slower than expected", "Check slot, cable and firmware settings."),
     "spec.wrong_bus": _part(_CRITICAL, "On the wrong bus", "Move the part to the slot or port it belongs to."),
@@ -64,9 +64,11 @@ CODES: dict[str, Code] = {
     "spec.unexpected": _spec(_WARNING, "A part that nobody expects", "Remove it, or adopt it as expected."),
     "spec.more": _spec(_WARNING, "More than expected", "Adopt what was found if it is right."),
     "spec.text": _spec(_INFO, "Named otherwise than expected", "Adopt the spelling, or ignore it."),
-    "spec.pinned": _spec(_CRITICAL, "A pinned value differs", "Install the pinned version, or adopt what was found."),
+    "spec.pinned": _spec(_CRITICAL, "A pinned value differs", "Install what is pinned, or adopt what was found."),
     # CPU and heat
-    "cpu.miscompare": _part(_CRITICAL, "A core calculated wrongly", "Replace the CPU; rule out memory and voltage first."),
+    "cpu.miscompare": _part(
+        _CRITICAL, "A core calculated wrongly", "Rule out memory and voltage, then replace the CPU."
+    ),
     "cpu.machine_check": _part(
         _CRITICAL, "Machine check", "Reseat or replace the CPU; check the memory of the bank that is named."
     ),
@@ -90,7 +92,7 @@ CODES: dict[str, Code] = {
     "memory.miscompare": _part(
         _CRITICAL, "Memory gave back other data", "Test the DIMMs one by one; replace the one that fails."
     ),
-    "memory.uncorrected": _part(_CRITICAL, "Uncorrected memory error", "Replace the DIMM; reseat it first if it is new."),
+    "memory.uncorrected": _part(_CRITICAL, "Uncorrected memory error", "Reseat a new DIMM, replace an old one."),
     "memory.corrected": _part(_WARNING, "Corrected memory errors", "Reseat the DIMM; replace it if they come back."),
     # buses
     "pcie.uncorrected": _part(_CRITICAL, "Uncorrected PCIe error", "Reseat the card; try another slot."),
@@ -125,7 +127,7 @@ CODES: dict[str, Code] = {
     "disk.medium_error": _part(_CRITICAL, "Medium error", "Replace the drive."),
     "disk.io_error": _part(_CRITICAL, "The kernel saw an I/O error", "Check cable and power, then the drive."),
     "disk.link_error": _part(_WARNING, "The link to the drive was reset", "Check cable, backplane and power."),
-    "disk.controller_error": _part(_CRITICAL, "The drive's controller failed", "Reseat the drive; update its firmware."),
+    "disk.controller_error": _part(_CRITICAL, "The drive's controller failed", "Reseat it; update its firmware."),
     # network
     "network.no_link": _part(_CRITICAL, "No link", "Check cable, module, switch port."),
     "network.slow_link": _part(_CRITICAL, "Negotiated less than expected", "Replace the cable; check the switch port."),
