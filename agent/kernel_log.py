@@ -1,0 +1,157 @@
+"""Reads /dev/kmsg from the first message of the boot, in a thread that sleeps until there is one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent import wire
+from agent.kmsg import Classifier, Hit, Record, parse
+from agent.names import Names
+from agent.spool import write_whole
+
+KMSG = "/dev/kmsg"
+RECORD_CAP_BYTES = 8192
+KERNEL_ERROR_LEVEL = 3
+REPEATED_LINES = 500
+
+
+@dataclass
+class Tally:
+    """How often one thing was said about one device."""
+
+    first: Hit
+    count: int = 1
+
+
+class KernelLog:
+    """`take` gives what was said since the last `take`. The position is kept in `state`, so that an agent
+    that was restarted neither misses a message nor blames a later stage for it."""
+
+    def __init__(self, state: Path, say: Callable[[str, str], None], source: str = KMSG) -> None:
+        self.state, self.say = state, say
+        self._lock = threading.Lock()
+        self._classify = Classifier()
+        self._tallies: dict[tuple[str, str, str], Tally] = {}
+        self._lost = 0
+        self._repeated = 0
+        self._taken_seq = self._last_seq = _read_position(state)
+        self._fd = _open(source)
+        self._wake_read, self._wake_write = os.pipe()
+        self._thread = threading.Thread(target=self._run, name="kernel-log", daemon=True)
+
+    @property
+    def available(self) -> bool:
+        return self._fd is not None
+
+    def start(self) -> None:
+        if self.available:
+            self._thread.start()
+
+    def finish(self) -> None:
+        os.write(self._wake_write, b"x")
+        if self._thread.is_alive():
+            self._thread.join(1.0)
+
+    def take(self, names: Names) -> list[wire.Finding]:
+        """Findings from all messages since the last take, one per code and component."""
+        with self._lock:
+            self._read_available()
+            tallies, self._tallies = self._tallies, {}
+            lost, self._lost = self._lost, 0
+            self._taken_seq = self._last_seq
+            with contextlib.suppress(OSError):
+                write_whole(self.state, str(self._taken_seq).encode())
+        return _gap(lost) + [_finding(tally, names) for tally in tallies.values()]
+
+    def _run(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._fd, selectors.EVENT_READ)
+            selector.register(self._wake_read, selectors.EVENT_READ)
+            while True:
+                ready = {key.fd for key, _ in selector.select()}
+                if self._wake_read in ready:
+                    return
+                with self._lock:
+                    self._read_available()
+
+    def _read_available(self) -> None:
+        while self._fd is not None:
+            try:
+                raw = os.read(self._fd, RECORD_CAP_BYTES)
+            except BlockingIOError:
+                return
+            except BrokenPipeError:
+                continue  # overwritten while we read: the jump in the next record's number says how many
+            except OSError:
+                return
+            if not raw:
+                return
+            if record := parse(raw.decode(errors="replace").rstrip("\n")):
+                self._take_in(record)
+
+    def _take_in(self, record: Record) -> None:
+        if record.seq <= self._last_seq:
+            return
+        self._lost += record.seq - self._last_seq - 1
+        self._last_seq = record.seq
+        hit = self._classify.look(record)
+        if hit is not None:
+            key = (hit.code, hit.names, hit.name)
+            if key in self._tallies:
+                self._tallies[key].count += 1
+            else:
+                self._tallies[key] = Tally(hit)
+        if hit or (record.level <= KERNEL_ERROR_LEVEL and not record.from_user):
+            self._repeat(record)
+
+    def _repeat(self, record: Record) -> None:
+        self._repeated += 1
+        if self._repeated <= REPEATED_LINES:
+            self.say("warning", f"kernel: {record.text}")
+        elif self._repeated == REPEATED_LINES + 1:
+            self.say("warning", f"kernel: more than {REPEATED_LINES} lines, no more are repeated here")
+
+
+def _finding(tally: Tally, names: Names) -> wire.Finding:
+    hit = tally.first
+    part = names.part(hit.names, hit.name)
+    if not hit.names and hit.record.device.startswith("+pci:"):
+        part = names.part("pci", hit.record.device[5:])
+    usb = names.is_usb(part)
+    often = f" ({tally.count} times)" if tally.count > 1 else ""
+    return wire.Finding(
+        hit.code,
+        wire.Severity.WARNING if usb else hit.severity,
+        part.kind,
+        part.name,
+        f"{part.name}: the kernel said: {hit.record.text[:300]}{often}",
+        value=float(tally.count),
+        unit="messages",
+    )
+
+
+def _gap(lost: int) -> list[wire.Finding]:
+    if not lost:
+        return []
+    text = f"system: {lost} kernel messages were overwritten before they could be read"
+    return [wire.Finding("system.kernel_log_gap", wire.Severity.WARNING, "system", "system", text, float(lost))]
+
+
+def _open(source: str) -> int | None:
+    try:
+        return os.open(source, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
+
+
+def _read_position(state: Path) -> int:
+    try:
+        return int(state.read_text())
+    except (OSError, ValueError):
+        return -1

@@ -1,0 +1,137 @@
+"""The kernel's log: reading a record, and telling what it says about the hardware. No I/O here."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from agent.wire import Severity
+
+# Lines of one machine check or AER report follow each other within this time.
+SAME_REPORT_US = 500_000
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record of /dev/kmsg. `device` is the kernel's own word for whom it is about
+    (`+pci:0000:03:00.0`, `b8:0`)."""
+
+    seq: int
+    time_us: int
+    level: int
+    text: str
+    device: str = ""
+    from_user: bool = False
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """What a line means. `names` tells what the group `name` of the regex is in the kernel's words: blk
+    (sda), net (eth0), pci (0000:03:00.0), ata (ata3), nvme (nvme0), cpu (3), dimm (an EDAC label), or
+    nothing."""
+
+    code: str
+    severity: Severity
+    regex: re.Pattern[str]
+    names: str = ""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A record that says something about the hardware, and about which device in the kernel's words."""
+
+    record: Record
+    code: str
+    severity: Severity
+    names: str = ""
+    name: str = ""
+
+
+def _critical(code: str, regex: str, names: str = "") -> Pattern:
+    return Pattern(code, Severity.CRITICAL, re.compile(regex, re.IGNORECASE), names)
+
+
+def _warning(code: str, regex: str, names: str = "") -> Pattern:
+    return Pattern(code, Severity.WARNING, re.compile(regex, re.IGNORECASE), names)
+
+
+_BLK = r"(?P<name>sd[a-z]+|nvme\d+(?:c\d+)?n\d+|vd[a-z]+|mmcblk\d+)"
+_PCI = r"(?P<name>[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f])"
+_ATA = r"\b(?P<name>ata\d+)(?:\.\d+)?: "
+_NVME = r"\b(?P<name>nvme\d+)(?:n\d+)?: "
+
+# Said on healthy machines: at boot, by an empty optical or floppy drive, by drivers that introduce themselves.
+IGNORED = re.compile(
+    r"ACPI (?:BIOS )?Error|link is not ready|Machine check polling|MCE banks|EDAC MC: Ver|"
+    r"EDAC MC\d+: Giving out|(?:I/O error, dev|Buffer I/O error on dev(?:ice)?) (?:sr|fd|loop)\d",
+    re.IGNORECASE,
+)
+# The first that matches says what the line is, so the one that names a device stands before the one that can't.
+PATTERNS: tuple[Pattern, ...] = (
+    _critical("memory.uncorrected", r"EDAC .*\bUE\b.* on (?P<name>\S+)", "dimm"),
+    _critical("memory.uncorrected", r"EDAC .*\bUE\b"),
+    _warning("memory.corrected", r"EDAC .*\bCE\b.* on (?P<name>\S+)", "dimm"),
+    _warning("memory.corrected", r"EDAC .*\bCE\b"),
+    _warning("pcie.corrected", rf"{_PCI}: PCIe Bus Error: severity=Correct", "pci"),
+    _critical("pcie.uncorrected", rf"{_PCI}: PCIe Bus Error: severity=(?:Uncorrect|Fatal)", "pci"),
+    _critical("pcie.uncorrected", r"PCIe Bus Error: severity=(?:Uncorrect|Fatal)"),
+    _critical("pcie.uncorrected", rf"AER:.*(?:Uncorrect|Fatal).*?{_PCI}", "pci"),
+    _critical("pcie.uncorrected", r"AER:.*(?:Uncorrect|Fatal)"),
+    _critical("cpu.machine_check", r"\[Hardware Error\].*\bCPU[ :#]*(?P<name>\d+)", "cpu"),
+    _critical("cpu.machine_check", r"\[Hardware Error\]|mce:.*Machine Check"),
+    _critical("disk.medium_error", rf"critical (?:medium|target) error, dev {_BLK}", "blk"),
+    _critical("disk.io_error", rf"I/O error,? (?:on )?dev(?:ice)? {_BLK}", "blk"),
+    _critical("disk.io_error", r"blk_update_request: .*error|Buffer I/O error"),
+    _critical("disk.link_error", rf"{_ATA}.*(?:exception|failed command|hard resetting link)", "ata"),
+    _critical("disk.controller_error", rf"{_NVME}.*(?:timeout|controller is down|I/O (?:tag )?\d+.*QID)", "nvme"),
+    _critical("gpu.xid", r"NVRM: Xid \(PCI:(?P<name>[0-9a-f:.]+)\)", "pci"),
+    _critical("nic.transmit_timeout", r"(?P<name>[\w.-]+): NETDEV WATCHDOG", "net"),
+    _critical("nic.transmit_timeout", r"NETDEV WATCHDOG: (?P<name>[\w.-]+) \(", "net"),
+    _critical("system.lockup", r"soft lockup|hard LOCKUP|rcu.*\bstall"),
+    _warning("thermal.throttled", r"CPU(?P<name>\d+): (?:Package|Core) temperature (?:is )?above threshold", "cpu"),
+    _warning("system.out_of_memory", r"Out of memory: Killed process"),
+)
+_CORRECTED = re.compile(r"severity: corrected|\bcorrected error|no action required", re.IGNORECASE)
+_UNCORRECTED = re.compile(r"uncorrected|fatal|severity: recoverable|deferred", re.IGNORECASE)
+
+
+def parse(line: str) -> Record | None:
+    """One read of /dev/kmsg: `prefix;text`, then ` KEY=value` lines. None for what isn't a record."""
+    head, semicolon, rest = line.partition(";")
+    fields = head.split(",")
+    if not semicolon or len(fields) < 3 or not all(field.isdigit() for field in fields[:3]):
+        return None
+    text, *more = rest.split("\n")
+    priority, seq, time_us = (int(field) for field in fields[:3])
+    device = next((word[8:] for word in more if word.startswith(" DEVICE=")), "")
+    return Record(seq, time_us, priority & 7, text, device, from_user=priority >> 3 != 0)
+
+
+class Classifier:
+    """Tells what each record means. The lines of one machine check follow each other: whether it was
+    corrected is said in one of them and holds for the lines after it."""
+
+    def __init__(self) -> None:
+        self._corrected_until_us = -1
+
+    def look(self, record: Record) -> Hit | None:
+        """What a record of the kernel says about the hardware, if anything. Lines of programs say nothing."""
+        if record.from_user or IGNORED.search(record.text):
+            return None
+        for pattern in PATTERNS:
+            if match := pattern.regex.search(record.text):
+                return self._hit(record, pattern, match)
+        return None
+
+    def _hit(self, record: Record, pattern: Pattern, match: re.Match[str]) -> Hit:
+        name = next((word for word in match.groups() if word), "") if pattern.names else ""
+        if pattern.code == "cpu.machine_check" and self._is_corrected(record):
+            return Hit(record, "cpu.corrected_machine_check", Severity.WARNING, pattern.names, name)
+        return Hit(record, pattern.code, pattern.severity, pattern.names, name)
+
+    def _is_corrected(self, record: Record) -> bool:
+        if _UNCORRECTED.search(record.text):
+            self._corrected_until_us = -1
+        elif _CORRECTED.search(record.text) or record.time_us <= self._corrected_until_us:
+            self._corrected_until_us = record.time_us + SAME_REPORT_US
+        return record.time_us <= self._corrected_until_us

@@ -1,0 +1,52 @@
+"""The one limit that can't wait for the orchestrator: near a critical temperature the load is stopped
+first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from agent import wire
+from agent.sensors import Temperature
+
+MARGIN_NAME = "temp_critical_margin_c"
+# Only where the profile names none. Recipe: abort the stage at the chip's critical limit less 2 C.
+MARGIN_C = 2.0
+# One reading can be a glitch of the bus; the second comes 2 s later.
+READINGS_IN_A_ROW = 2
+
+
+class CriticalTemperature:
+    """Remembers what was too hot in the last sample. `sensor_limits` are the claim's."""
+
+    def __init__(self, sensor_limits: Mapping[str, float]) -> None:
+        self.margin_c = sensor_limits.get(MARGIN_NAME, MARGIN_C)
+        self._too_hot: dict[tuple[str, str], int] = {}
+
+    def look(self, temperatures: Iterable[Temperature]) -> list[wire.Finding]:
+        """One finding for each part that was at its limit in two samples in a row."""
+        hot = {_part(one): one for one in temperatures if self._is_hot(one)}
+        self._too_hot = {part: self._too_hot.get(part, 0) + 1 for part in hot}
+        return [
+            self._finding(hot[part]) for part, times in self._too_hot.items() if times >= READINGS_IN_A_ROW
+        ]
+
+    def _is_hot(self, one: Temperature) -> bool:
+        return bool(one.critical_c) and one.value_c >= one.critical_c - self.margin_c
+
+    def _finding(self, one: Temperature) -> wire.Finding:
+        limit_c = one.critical_c - self.margin_c
+        return wire.Finding(
+            "thermal.critical",
+            wire.Severity.CRITICAL,
+            one.component_kind,
+            one.component,
+            f"{one.component}: {one.value_c:.0f} C ({one.label}), critical is {one.critical_c:.0f} C: "
+            "the load was stopped",
+            value=one.value_c,
+            limit=limit_c,
+            unit="C",
+        )
+
+
+def _part(one: Temperature) -> tuple[str, str]:
+    return one.component_kind, one.component

@@ -1,0 +1,219 @@
+"""Temperatures, fans, power and clocks, read from sysfs directly: `sensors` is slow and stumbles over a
+failing chip.
+
+Everything here takes the root of the file system and returns data; a sensor that isn't there gives
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent import wire
+
+# NVMe drives without a limit report 65261.85 and -273.15 C (seen on Proxmox hosts); no part lives beyond these
+LOWEST_C, HIGHEST_C = -40.0, 200.0
+CLOCKS_READ = 8
+FAN_FAULT_RPM = 100_000
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """One temperature input. `critical_c` is the chip's own critical limit, None when it names none that
+    is sane."""
+
+    component_kind: str
+    component: str
+    label: str
+    value_c: float
+    critical_c: float | None
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a hwmon chip belongs to, in the words findings use."""
+
+    kind: str
+    name: str
+
+
+def temperatures(root: Path) -> list[Temperature]:
+    """Every input of every chip that reads something sane."""
+    return [one for chip in _chips(root) for one in _chip_temperatures(chip)]
+
+
+def hottest(found: Iterable[Temperature]) -> list[Temperature]:
+    """The hottest input of each part: one series per CPU package, disk, DIMM, port and board sensor."""
+    by_part: dict[Part, Temperature] = {}
+    for one in found:
+        part = Part(one.component_kind, one.component)
+        if part not in by_part or one.value_c > by_part[part].value_c:
+            by_part[part] = one
+    return list(by_part.values())
+
+
+def measurements(root: Path, found: Iterable[Temperature], now: float) -> list[wire.Measurement]:
+    """One sample: the temperatures `found`, fans, power and clock. RAPL's, which need two readings, are
+    apart."""
+    sample = [
+        wire.Measurement(now, t.component_kind, t.component, "temp", t.value_c, "C") for t in hottest(found)
+    ]
+    for chip in _chips(root):
+        sample += _fans(chip, now) + _power(chip, now)
+    if (mhz := mean_clock_mhz(root)) is not None:
+        sample.append(wire.Measurement(now, "system", "system", "clock", mhz, "MHz"))
+    return sample
+
+
+def mean_clock_mhz(root: Path) -> float | None:
+    """Mean of a few cores spread over the machine: reading a core's clock interrupts that core."""
+    cores = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_cur_freq"))
+    picked = cores[:: max(1, len(cores) // CLOCKS_READ)]
+    values = [khz for path in picked if (khz := _number(path)) is not None]
+    return sum(values) / len(values) / 1000 if values else None
+
+
+class Rapl:
+    """Power from RAPL's energy counters (root only; they wrap at `max_energy_range_uj`)."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._before: dict[Path, tuple[float, float]] = {}
+
+    def measurements(self, now: float, monotonic_s: float) -> list[wire.Measurement]:
+        """Mean power since the last call; nothing from the first."""
+        found = []
+        for zone in sorted((self.root / "sys/class/powercap").glob("intel-rapl:*")):
+            watts = self._watts(zone, monotonic_s)
+            if watts is not None:
+                part, name = _zone(_text(zone / "name"), zone)
+                found.append(wire.Measurement(now, part.kind, part.name, name, watts, "W"))
+        return found
+
+    def _watts(self, zone: Path, monotonic_s: float) -> float | None:
+        energy_uj = _number(zone / "energy_uj")
+        if energy_uj is None:
+            return None
+        before = self._before.get(zone)
+        self._before[zone] = (energy_uj, monotonic_s)
+        if before is None or monotonic_s <= before[1]:
+            return None
+        used_uj = energy_uj - before[0]
+        if used_uj < 0:
+            used_uj += _number(zone / "max_energy_range_uj") or 0
+        return used_uj / 1e6 / (monotonic_s - before[1]) if used_uj >= 0 else None
+
+
+def _zone(name: str, zone: Path) -> tuple[Part, str]:
+    """`package-0` is CPU0; its sub-zones (`intel-rapl:0:0`) are named core, uncore or dram."""
+    package = zone.name.split(":")[1]
+    if name == "psys":
+        return Part("system", "system"), "power"
+    if name.startswith("package"):
+        return Part("cpu", f"CPU{name.rpartition('-')[2] or package}"), "power"
+    return Part("cpu", f"CPU{package}"), f"power_{name or 'zone'}"
+
+
+def _chips(root: Path) -> Iterator[Path]:
+    return iter(sorted((root / "sys/class/hwmon").glob("hwmon*"), key=lambda chip: int(chip.name[5:] or 0)))
+
+
+def _chip_temperatures(chip: Path) -> Iterator[Temperature]:
+    for source in sorted(chip.glob("temp*_input")):
+        stem = source.name.removesuffix("_input")
+        value_c = _celsius(source)
+        if value_c is None or _text(chip / f"{stem}_fault") == "1":
+            continue
+        label = _text(chip / f"{stem}_label")
+        part = part_of(chip, label)
+        yield Temperature(part.kind, part.name, label or stem, value_c, _celsius(chip / f"{stem}_crit"))
+
+
+def _fans(chip: Path, at: float) -> list[wire.Measurement]:
+    """A fan at 0 rpm may be an empty header: left to the orchestrator, which knows what is expected."""
+    found = []
+    for source in sorted(chip.glob("fan*_input")):
+        rpm = _number(source)
+        if rpm is not None and 0 <= rpm < FAN_FAULT_RPM:
+            stem = source.name.removesuffix("_input")
+            name = _text(chip / f"{stem}_label") or f"{_text(chip / 'name')} {stem}"
+            found.append(wire.Measurement(at, "fan", name, "fan", rpm, "rpm"))
+    return found
+
+
+def _power(chip: Path, at: float) -> list[wire.Measurement]:
+    found = []
+    for stem in ("power1", "power2"):
+        microwatts = _number(chip / f"{stem}_average")
+        if microwatts is None:
+            microwatts = _number(chip / f"{stem}_input")
+        if microwatts is not None and microwatts >= 0:
+            part = part_of(chip, _text(chip / f"{stem}_label"))
+            found.append(wire.Measurement(at, part.kind, part.name, "power", microwatts / 1e6, "W"))
+    return found
+
+
+def part_of(chip: Path, label: str) -> Part:
+    """Whose sensor this is: by the chip's driver, then by the device behind it."""
+    driver, device = _text(chip / "name"), chip / "device"
+    if driver in ("coretemp", "k10temp", "zenpower", "fam15h_power"):
+        return Part("cpu", f"CPU{_package(chip, driver)}")
+    if serial := _text(device / "serial"):
+        return Part("disk", serial)
+    if driver == "drivetemp":
+        return Part("disk", disk_serial(device) or _device_name(device))
+    if driver in ("jc42", "spd5118"):
+        return Part("dimm", f"{driver} {_device_name(device)}")
+    for port in sorted((device / "net").glob("*")):
+        return Part("nic", _text(port / "address").lower())
+    if driver in ("amdgpu", "nouveau", "xe", "i915"):
+        return Part("gpu", _device_name(device))
+    return Part("system", f"{driver} {label}".strip() or chip.name)
+
+
+def disk_serial(device: Path) -> str:
+    """The serial number in a SCSI device's vital product data page 0x80 (4 bytes of header, then text)."""
+    try:
+        page = (device / "vpd_pg80").read_bytes()
+    except OSError:
+        return ""
+    return page[4:].decode("ascii", errors="replace").strip("\x00 ")
+
+
+def _package(chip: Path, driver: str) -> str:
+    """coretemp has one platform device per package (coretemp.1), k10temp one PCI device (…:18.3, then
+    19.3)."""
+    name = _device_name(chip / "device")
+    if driver == "coretemp":
+        return name.rpartition(".")[2] if "." in name else "0"
+    try:
+        return str(max(0, int(name.split(":")[-1].split(".")[0], 16) - 0x18))
+    except ValueError:
+        return "0"
+
+
+def _device_name(device: Path) -> str:
+    return device.resolve().name
+
+
+def _celsius(path: Path) -> float | None:
+    millidegrees = _number(path)
+    if millidegrees is None or not LOWEST_C < millidegrees / 1000 < HIGHEST_C:
+        return None
+    return millidegrees / 1000
+
+
+def _number(path: Path) -> float | None:
+    try:
+        return float(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return ""

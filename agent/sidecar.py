@@ -1,0 +1,66 @@
+"""Samples the sensors every 2 s through the whole run, and stops the load when a part is near its
+critical limit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from agent import sensors, wire
+from agent.limits_local import CriticalTemperature
+
+SLOW_INTERVAL_S = 30.0
+
+
+class Sidecar:
+    """`measure` gets every measurement; `too_hot` is called with the finding as soon as there is one, in
+    this thread, and is to stop the load before anything else. `slow` are sources that cost a command (a
+    BMC's sensors): asked in a second thread, so that a BMC that hangs hides no temperature."""
+
+    def __init__(
+        self,
+        root: Path,
+        limit: CriticalTemperature,
+        measure: Callable[[wire.Measurement], None],
+        too_hot: Callable[[wire.Finding], None],
+        slow: tuple[Callable[[], list[wire.Measurement]], ...] = (),
+        interval_s: float = wire.SAMPLE_INTERVAL_S,
+    ) -> None:
+        self.root, self.limit, self.measure, self.too_hot, self.slow = root, limit, measure, too_hot, slow
+        self.interval_s = interval_s
+        self.rapl = sensors.Rapl(root)
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._run, name="sensors", daemon=True)]
+        if slow:
+            self._threads.append(threading.Thread(target=self._run_slow, name="slow-sensors", daemon=True))
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def finish(self) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join(1.0)
+
+    def sample(self) -> None:
+        """One look at everything: the limit first, then the numbers."""
+        temperatures = sensors.temperatures(self.root)
+        for finding in self.limit.look(temperatures):
+            self.too_hot(finding)
+        now = time.time()
+        found = sensors.measurements(self.root, temperatures, now)
+        for one in found + self.rapl.measurements(now, time.monotonic()):
+            self.measure(one)
+
+    def _run(self) -> None:
+        while not self._over.wait(self.interval_s):
+            self.sample()
+
+    def _run_slow(self) -> None:
+        while not self._over.wait(SLOW_INTERVAL_S):
+            for source in self.slow:
+                for one in source():
+                    self.measure(one)

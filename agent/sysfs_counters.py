@@ -1,0 +1,163 @@
+"""The error counters that the kernel keeps: memory, PCIe, machine checks, throttling, network ports.
+
+Each source takes Names and returns {(counter, component kind, component): count}. What isn't there is
+left out: no memory controller in EDAC means "not tested", never zero.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+
+from agent import identity, shell
+from agent.counters import Counts
+from agent.names import Names
+
+POLL_MACHINE_CHECKS_S = 10
+NIC_ERRORS = (
+    "rx_errors",
+    "tx_errors",
+    "rx_crc_errors",
+    "rx_frame_errors",
+    "tx_carrier_errors",
+    "collisions",
+)
+# Of `ethtool -S`, whose names every driver invents: what says that bits were lost on the wire.
+WIRE_ERRORS = re.compile(r"crc|fcs|symbol|align|code_err|jabber|bit_err|pcs_err|fec_uncorrect", re.IGNORECASE)
+
+
+def poll_machine_checks_often(root: Path) -> None:
+    """Corrected machine checks are collected every 300 s by default: longer than a quick stage. Writing
+    one core's file sets all."""
+    with contextlib.suppress(OSError):
+        path = root / "sys/devices/system/machinecheck/machinecheck0/check_interval"
+        path.write_text(str(POLL_MACHINE_CHECKS_S))
+
+
+def edac(names: Names) -> Counts:
+    """Corrected and uncorrected errors per DIMM; those that the controller can't attribute are the
+    system's."""
+    counts: Counts = {}
+    for controller in sorted((names.root / "sys/devices/system/edac/mc").glob("mc[0-9]*")):
+        counts.update(_of_dimms(controller, names) or _of_rows(controller, names))
+        for kind, word in (("edac.ce", "ce_noinfo_count"), ("edac.ue", "ue_noinfo_count")):
+            _add(counts, (kind, "system", "system"), _number(controller / word))
+    return counts
+
+
+def _of_dimms(controller: Path, names: Names) -> Counts:
+    counts: Counts = {}
+    for dimm in sorted([*controller.glob("dimm[0-9]*"), *controller.glob("rank[0-9]*")]):
+        part = names.part("dimm", _text(dimm / "dimm_label") or f"{controller.name} {dimm.name}")
+        _add(counts, ("edac.ce", part.kind, part.name), _number(dimm / "dimm_ce_count"))
+        _add(counts, ("edac.ue", part.kind, part.name), _number(dimm / "dimm_ue_count"))
+    return counts
+
+
+def _of_rows(controller: Path, names: Names) -> Counts:
+    """Older drivers: corrected errors per channel of a row, uncorrected ones per row."""
+    counts: Counts = {}
+    for row in sorted(controller.glob("csrow[0-9]*")):
+        for channel in sorted(row.glob("ch[0-9]*_ce_count")):
+            stem = channel.name.removesuffix("_ce_count")
+            label = _text(row / f"{stem}_dimm_label") or f"{controller.name} {row.name} {stem}"
+            part = names.part("dimm", label)
+            _add(counts, ("edac.ce", part.kind, part.name), _number(channel))
+            _add(counts, ("edac.ue", part.kind, part.name), _number(row / "ue_count"))
+    return counts
+
+
+def aer(names: Names) -> Counts:
+    """Totals of PCIe Advanced Error Reporting per device; a bridge's are the system's, with its address."""
+    counts: Counts = {}
+    for device in sorted((names.root / "sys/bus/pci/devices").glob("*")):
+        for severity in ("correctable", "nonfatal", "fatal"):
+            total = _aer_total(device / f"aer_dev_{severity}")
+            if total is not None:
+                part = names.part("pci", device.name)
+                counts[(f"aer.{severity}.{device.name}", part.kind, part.name)] = total
+    return counts
+
+
+def _aer_total(path: Path) -> int | None:
+    """The file's last line is `TOTAL_ERR_COR 3`."""
+    for line in _text(path).splitlines():
+        word, _, number = line.partition(" ")
+        if word.startswith("TOTAL_ERR") and number.strip().isdigit():
+            return int(number)
+    return None
+
+
+def throttling(names: Names) -> Counts:
+    """Throttling per package: cores of one package repeat its count, each core's own are summed."""
+    counts: Counts = {}
+    for cpu in sorted((names.root / "sys/devices/system/cpu").glob("cpu[0-9]*")):
+        part = names.part("cpu", cpu.name[3:])
+        core = _number(cpu / "thermal_throttle/core_throttle_count")
+        package = _number(cpu / "thermal_throttle/package_throttle_count")
+        _add(counts, ("throttle.core", part.kind, part.name), core)
+        if package is not None:
+            key = ("throttle.package", part.kind, part.name)
+            counts[key] = max(counts.get(key, 0), package)
+    return counts
+
+
+def machine_checks(names: Names) -> Counts:
+    """The MCE line of /proc/interrupts: machine check exceptions per logical CPU, summed per package."""
+    counts: Counts = {}
+    for line in _text(names.root / "proc/interrupts").splitlines():
+        word, _, rest = line.strip().partition(":")
+        if word == "MCE":
+            for number, count in enumerate(word for word in rest.split() if word.isdigit()):
+                part = names.part("cpu", str(number))
+                _add(counts, ("mce.exceptions", part.kind, part.name), int(count))
+    return counts
+
+
+def ports(names: Names) -> Counts:
+    """Errors of every physical port, and how often its link went away."""
+    counts: Counts = {}
+    for name, mac in identity.physical_nics(names.root):
+        port = names.root / "sys/class/net" / name
+        for error in NIC_ERRORS:
+            _add(counts, (f"nic.{error}", "nic", mac), _number(port / "statistics" / error))
+        _add(counts, ("nic.link_down", "nic", mac), _number(port / "carrier_down_count"))
+    return counts
+
+
+def wires(names: Names) -> Counts:
+    """What the drivers count beyond that, as `ethtool -S` prints it."""
+    counts: Counts = {}
+    for name, mac in identity.physical_nics(names.root):
+        for counter, value in wire_errors(shell.run(["ethtool", "-S", name], 5).stdout).items():
+            _add(counts, (f"nic.{counter}", "nic", mac), value)
+    return counts
+
+
+def wire_errors(text: str) -> dict[str, int]:
+    """The lines of `ethtool -S` that count lost bits; per-queue lines carry the same again and are left
+    out."""
+    found = {}
+    for line in text.splitlines():
+        counter, _, value = line.strip().partition(":")
+        if WIRE_ERRORS.search(counter) and value.strip().isdigit() and counter not in NIC_ERRORS:
+            found[counter.strip().replace(" ", "_")] = int(value)
+    return found
+
+
+def _add(counts: Counts, key: tuple[str, str, str], value: int | None) -> None:
+    if value is not None:
+        counts[key] = counts.get(key, 0) + value
+
+
+def _number(path: Path) -> int | None:
+    text = _text(path)
+    return int(text) if text.isdigit() else None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return ""

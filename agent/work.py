@@ -1,0 +1,157 @@
+"""One attempt of one stage: the error counters around it, what may stop it, and the result it all adds up
+to."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from agent import counters, wire
+from agent.counters import CounterBook
+from agent.kernel_log import KernelLog
+from agent.names import Names
+from agent.stage import COUNTER_CHECKS, StageContext, StageReport, settle
+from agent.stop import Stopped
+
+Stage = Callable[[StageContext], StageReport]
+EVIDENCE_CAP_CHARS = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A check that the runtime makes in every stage: was anything counted, and was there something to
+    count with."""
+
+    name: str
+    topic: str
+    counters: tuple[str, ...]
+    codes: tuple[str, ...]
+    absent: str
+
+
+WATCHED: tuple[Watched, ...] = (
+    Watched("edac", "ecc", ("edac.",), ("memory.",), "no memory controller reports errors here (EDAC)"),
+    Watched("pcie", "aer", ("aer.",), ("pcie.",), "no PCIe device reports errors here (AER)"),
+    Watched("thermal", "thermal", ("throttle",), ("thermal.",), "the CPU counts no throttling here"),
+    Watched("disks", "smart", ("smart.", "nvme."), ("smart.", "disk."), "no disk here counts its errors"),
+    Watched("nics", "network", ("nic.",), ("nic.",), "no network port here counts its errors"),
+)
+
+
+@dataclass
+class Bench:
+    """What stays through all stages and is read around each."""
+
+    book: CounterBook
+    kernel_log: KernelLog
+    names: Callable[[], Names]
+    not_expected: Iterable[str] = ()
+
+
+def attempt(
+    stage: Stage | None, context: StageContext, bench: Bench, boot_id: str, hot: list[wire.Finding]
+) -> wire.Result:
+    """Run it to its end, whatever happens in it. `hot` fills up meanwhile with what the side-car stopped
+    it for."""
+    started, began = time.time(), time.monotonic()
+    bench.book.open_stage()
+    report = _report(stage, context)
+    deltas = bench.book.close_stage()
+    limits = {**context.claim.sensor_limits, **context.order.limits}
+    counted = counters.findings(deltas, limits, time.monotonic() - began)
+    watched = counters.merged([*counted, *bench.kernel_log.take(bench.names())])
+    return _result(context, report, deltas, [*hot, *watched], bench, boot_id, (started, time.time()))
+
+
+def _report(stage: Stage | None, context: StageContext) -> StageReport:
+    """A fault of ours is never the host's: it makes the stage not tested, and the trace is evidence."""
+    if stage is None:
+        return StageReport(wire.Outcome.NOT_TESTED, f"this agent has no stage {context.order.name}")
+    try:
+        return stage(context)
+    except Stopped as stopped:
+        return StageReport(wire.Outcome.NOT_TESTED, f"stopped: {stopped}")
+    except Exception as error:
+        trace = traceback.format_exc()
+        context.log("error", trace)
+        why = f"the agent failed, not the host: {type(error).__name__}: {error}"
+        return StageReport(wire.Outcome.NOT_TESTED, why, evidence={"agent-error.txt": trace})
+
+
+def _result(
+    context: StageContext,
+    report: StageReport,
+    deltas: list[wire.CounterDelta],
+    seen: list[wire.Finding],
+    bench: Bench,
+    boot_id: str,
+    times: tuple[float, float],
+) -> wire.Result:
+    checks = _checks(seen, bench)
+    outcome, reason = _outcome(context, report, checks, [*report.findings, *seen])
+    return wire.Result(
+        boot_id=boot_id,
+        stage=context.order.name,
+        attempt=context.order.attempt,
+        outcome=outcome,
+        reason=reason,
+        started=times[0],
+        ended=times[1],
+        checks=[*report.checks, *checks],
+        findings=[*report.findings, *seen],
+        counters=deltas,
+        numbers=report.numbers,
+        refusals=report.refusals,
+        inventory=report.inventory,
+        evidence={name: _cut(text) for name, text in report.evidence.items()},
+    )
+
+
+def _outcome(
+    context: StageContext, report: StageReport, checks: list[wire.Check], found: list[wire.Finding]
+) -> tuple[wire.Outcome, str]:
+    """A critical finding fails the stage, whoever made it; a required counter that isn't there leaves it
+    not tested."""
+    critical = [one.message for one in found if one.severity is wire.Severity.CRITICAL]
+    if report.outcome is wire.Outcome.FAILED or critical:
+        return wire.Outcome.FAILED, report.reason if report.outcome is wire.Outcome.FAILED else "; ".join(critical[:5])
+    if report.outcome is wire.Outcome.NOT_TESTED:
+        return report.outcome, report.reason
+    required = [name for name in context.order.required if name.startswith(COUNTER_CHECKS)]
+    outcome, reason = settle(checks, required, context.claim.not_expected)
+    return (outcome, reason) if required and outcome is not wire.Outcome.PASSED else (report.outcome, report.reason)
+
+
+def _checks(seen: list[wire.Finding], bench: Bench) -> list[wire.Check]:
+    made = [_check(watched, seen, bench.book.has) for watched in WATCHED]
+    said = [one for one in seen if one.severity is wire.Severity.CRITICAL and one.unit == "messages"]
+    return [*made, _kernel_check(said, bench.kernel_log.available)]
+
+
+def _check(watched: Watched, seen: list[wire.Finding], has: Callable[[str], bool]) -> wire.Check:
+    name = COUNTER_CHECKS + watched.name
+    bad = [one for one in seen if one.code.startswith(watched.codes) and one.severity is wire.Severity.CRITICAL]
+    if bad:
+        return wire.Check(name, wire.Outcome.FAILED, bad[0].message, bad[0].component, watched.topic)
+    if not any(has(beginning) for beginning in watched.counters):
+        return wire.Check(name, wire.Outcome.NOT_TESTED, watched.absent, topic=watched.topic)
+    return wire.Check(name, wire.Outcome.PASSED, topic=watched.topic)
+
+
+def _kernel_check(said: list[wire.Finding], available: bool) -> wire.Check:
+    name, topic = f"{COUNTER_CHECKS}kernel_log", "kernel_log"
+    if said:
+        return wire.Check(name, wire.Outcome.FAILED, said[0].message, said[0].component, topic)
+    if not available:
+        return wire.Check(name, wire.Outcome.NOT_TESTED, "the kernel's log can't be read", topic=topic)
+    return wire.Check(name, wire.Outcome.PASSED, topic=topic)
+
+
+def _cut(text: str) -> str:
+    return (
+        text
+        if len(text) <= EVIDENCE_CAP_CHARS
+        else text[: EVIDENCE_CAP_CHARS // 2] + "\n[…]\n" + text[-EVIDENCE_CAP_CHARS // 2 :]
+    )
