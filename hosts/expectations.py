@@ -1,0 +1,260 @@
+"""The expected spec of a host: what it should be made of. Pure: text and dicts in, a checked dict or an
+error out.
+
+What is left out is not checked; an empty list means that none may be there. A spec never says which disks
+may be written: `may_be_written` is accepted where somebody writes it, and dropped with a notice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+import yaml
+from django.core.exceptions import ValidationError as DjangoValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationError,
+    model_validator,
+)
+
+from hosts import yamllines
+from hosts.fields import normalise_mac
+
+NOT_EXPECTED: dict[str, str] = {
+    "ecc": "memory with error correction",
+    "bmc": "a management controller",
+    "thermal": "temperature sensors",
+    "gpu": "a graphics card for computing",
+    "psu": "power supplies that can be asked",
+    "fan": "fans that can be asked",
+    "power": "a reading of the power drawn",
+    "smart": "disks that report their health",
+    "selftest": "disks that can test themselves",
+    "pcie": "PCIe links with error reporting",
+    "mce": "machine check reporting",
+    "link": "a network link besides the one booted from",
+}
+BUSES = ("nvme", "sata", "sas", "scsi", "virtio", "usb", "other")
+MAY_BE_WRITTEN = (
+    "may_be_written was left out: permission to write is given on the host's form, disk by disk, with the serial typed"
+)
+
+
+class ExpectationError(ValueError):
+    """The spec is wrong; one line of the message per problem, each with its line or path and what is
+    allowed."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """A spec that was read, None for an empty text, and what the reader should be told about it."""
+
+    spec: dict[str, Any] | None
+    notices: list[str] = field(default_factory=list)
+
+
+def _number_as_text(value: Any) -> Any:
+    """A serial of digits alone reads as a number in YAML; as a text it is what was written."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _clean(text: str) -> str:
+    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+        raise ValueError("contains control characters")
+    return text.strip()
+
+
+def _mac(text: str) -> str:
+    try:
+        return normalise_mac(text)
+    except DjangoValidationError as error:
+        raise ValueError(error.messages[0]) from None
+
+
+def _topic(word: str) -> str:
+    if word not in NOT_EXPECTED:
+        raise ValueError(f"known words are {', '.join(NOT_EXPECTED)}")
+    return word
+
+
+Text = Annotated[str, BeforeValidator(_number_as_text), AfterValidator(_clean), Field(strict=True, max_length=128)]
+Name = Annotated[Text, Field(min_length=1)]
+Mac = Annotated[Text, AfterValidator(_mac)]
+Count = Annotated[int, Field(strict=True, ge=1, le=10**9)]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class System(Part):
+    manufacturer: Text | None = None
+    product: Text | None = None
+    serial: Text | None = None
+    uuid: Text | None = None
+
+
+class Cpu(Part):
+    sockets: Count | None = None
+    cores: Count | None = None
+    model: Text | None = None
+
+
+class Dimm(Part):
+    """`locator` is the slot's name as the firmware spells it."""
+
+    locator: Name
+    size_mb: Count | None = None
+    serial: Text | None = None
+    part: Text | None = None
+    speed_mts: Count | None = None
+
+
+class Memory(Part):
+    total_mb: Count | None = None
+    ecc: StrictBool | None = None
+    dimms: list[Dimm] | None = None
+
+
+class Disk(Part):
+    serial: Text | None = None
+    wwn: Text | None = None
+    bus: Literal[BUSES] | None = None
+    size_mb: Count | None = None
+    model: Text | None = None
+    may_be_written: StrictBool | None = Field(default=None, exclude=True)
+
+    @model_validator(mode="after")
+    def _identified(self) -> Disk:
+        if not self.serial and not self.wwn:
+            raise ValueError("a disk is told by its serial or wwn: give one")
+        return self
+
+
+class Nic(Part):
+    mac: Mac
+    speed_mbit: Count | None = None
+
+
+class Gpu(Part):
+    uuid: Text | None = None
+    model: Text | None = None
+
+    @model_validator(mode="after")
+    def _identified(self) -> Gpu:
+        if not self.uuid and not self.model:
+            raise ValueError("a GPU is told by its uuid or model: give one")
+        return self
+
+
+class Named(Part):
+    name: Name
+
+
+class Firmware(Part):
+    bios: Text | None = None
+    bmc: Text | None = None
+
+
+class Expected(Part):
+    """The whole spec. `pinned` lists paths of texts that must be exactly so, such as `firmware.bios`."""
+
+    system: System | None = None
+    cpu: Cpu | None = None
+    memory: Memory | None = None
+    disks: list[Disk] | None = None
+    nics: list[Nic] | None = None
+    gpus: list[Gpu] | None = None
+    psus: list[Named] | None = None
+    fans: list[Named] | None = None
+    firmware: Firmware | None = None
+    pinned: list[Name] | None = None
+    not_expected: list[Annotated[Name, AfterValidator(_topic)]] | None = None
+
+
+_KEYS = {"disks": "serial", "nics": "mac", "psus": "name", "fans": "name", "gpus": "uuid"}
+
+
+def read(text: str, source: str = "expected spec") -> Read:
+    """A spec from YAML (JSON is YAML too). Raises ExpectationError with the line of every problem."""
+    try:
+        document = yamllines.parse(text, source)
+    except yamllines.YamlError as error:
+        raise ExpectationError(str(error)) from None
+    if document.data is None:
+        return Read(None)
+    spec = _checked(document.data, document)
+    return Read(spec, [MAY_BE_WRITTEN] if _speaks_of_writing(document.data) else [])
+
+
+def normalise(data: Any) -> dict[str, Any]:
+    """A spec as JSON-ready types, identifiers in one spelling, without `may_be_written`. Raises
+    ExpectationError."""
+    return _checked(data, yamllines.Document(data, "expected spec"))
+
+
+def to_yaml(spec: dict[str, Any] | None) -> str:
+    """As a person edits it; empty for no spec."""
+    return "" if spec is None else yaml.dump(spec, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _checked(data: Any, document: yamllines.Document) -> dict[str, Any]:
+    try:
+        spec = Expected.model_validate(data).model_dump(mode="json", exclude_none=True)
+    except ValidationError as error:
+        raise ExpectationError("\n".join(_problem(problem, document) for problem in error.errors())) from None
+    if twice := list(_twice(spec)):
+        raise ExpectationError("\n".join(f"{document.where(path)}: {words}" for path, words in twice))
+    return spec
+
+
+def _problem(problem: Any, document: yamllines.Document) -> str:
+    path = tuple(problem["loc"])
+    where = document.where(path) if document.lines else document.source
+    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".") or "spec"
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: {name} is not known; known here: {', '.join(_known(path[:-1]))}"
+    if problem["type"] == "missing":
+        return f"{where}: {name} is missing"
+    hint = "; put it in quotes" if problem["type"] == "string_type" else ""
+    given = f" (given: {problem['input']!r})" if isinstance(problem["input"], str | int | float) else ""
+    return f"{where}: {name}: {problem['msg'].removeprefix('Value error, ')}{hint}{given}"
+
+
+def _known(path: tuple[str | int, ...]) -> list[str]:
+    """The keys of the part that `path` leads to."""
+    parts: dict[str, type[Part]] = {
+        "system": System, "cpu": Cpu, "memory": Memory, "dimms": Dimm, "disks": Disk, "nics": Nic, "gpus": Gpu,
+        "psus": Named, "fans": Named, "firmware": Firmware,
+    }  # fmt: skip
+    words = [part for part in path if isinstance(part, str)]
+    return list((parts[words[-1]] if words else Expected).model_fields)
+
+
+def _twice(spec: dict[str, Any]) -> Iterator[tuple[yamllines.Path, str]]:
+    """Two parts of one name can't be told apart."""
+    lists = [((part,), spec.get(part) or [], key) for part, key in _KEYS.items()]
+    lists.append((("memory", "dimms"), (spec.get("memory") or {}).get("dimms") or [], "locator"))
+    for path, entries, key in lists:
+        counted = Counter(entry[key] for entry in entries if entry.get(key))
+        for n, entry in enumerate(entries):
+            if counted.get(entry.get(key), 0) > 1:
+                yield (*path, n), f"{key} {entry[key]} stands {counted[entry[key]]} times in {'.'.join(path)}"
+
+
+def _speaks_of_writing(data: Any) -> bool:
+    disks = data.get("disks") if isinstance(data, dict) else None
+    return any(disk.get("may_be_written") is not None for disk in disks or [])
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True

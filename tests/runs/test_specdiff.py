@@ -1,0 +1,392 @@
+"""Expected against actual, one row of the table per case, on a server with two of most things."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent import codec, wire
+from hosts import adoption
+from runs import specdiff
+
+SERVER = wire.Inventory(
+    system=wire.System("ACME", "R100", "SYS-1", "11111111-2222-3333-4444-555555555555"),
+    cpu=wire.Cpu(sockets=2, cores=32, threads=64, model="Fast CPU 9000"),
+    memory=wire.Memory(
+        total_mb=31900,
+        installed_mb=32768,
+        ecc=True,
+        dimms=[
+            wire.Dimm("DIMM_A1", 16384, serial="D-1", part="P16", speed_mts=3200),
+            wire.Dimm("DIMM_B1", 16384, serial="D-2", part="P16", speed_mts=3200),
+            wire.Dimm("DIMM_C1", 0),
+        ],
+    ),
+    disks=[
+        wire.Disk("nvme0n1", "NVME-1", "eui.01", "nvme", 976762, model="Quick 1000"),
+        wire.Disk("sda", "SATA-1", "0x5000c5", "sata", 3815447, model="Big 4000"),
+    ],
+    nics=[
+        wire.Nic("eno1", "52:54:00:00:00:01", "igb", speed_mbit=1000, link=True, pci="0000:01:00.0"),
+        wire.Nic("eno2", "52:54:00:00:00:02", "ixgbe", speed_mbit=10000, link=True, pci="0000:02:00.0"),
+    ],
+    gpus=[wire.Gpu("GPU-1", "Tensor 5", "0000:41:00.0")],
+    psus=[wire.Psu("PSU1", ok=True), wire.Psu("PSU2", ok=True)],
+    fans=[wire.Fan("FAN1", 5000), wire.Fan("FAN2", 5100)],
+    firmware=wire.Firmware(bios="1.2.3", bmc="4.5"),
+    bmc=True,
+)
+SPEC = adoption.from_inventory(codec.encode(SERVER))
+
+
+def spec(**changes: Any) -> dict[str, Any]:
+    return {**copy.deepcopy(SPEC), **changes}
+
+
+def found(**changes: Any) -> wire.Inventory:
+    return replace(SERVER, **changes)
+
+
+def told(expected: dict[str, Any] | None, inventory: wire.Inventory) -> list[tuple[str, str, str, str]]:
+    differences = specdiff.compare(expected, inventory)
+    return [(d.severity.value, d.code, d.component_kind, d.component) for d in differences]
+
+
+def memory(*dimms: wire.Dimm, installed_mb: int | None = None, total_mb: int | None = None) -> wire.Memory:
+    installed = sum(dimm.size_mb for dimm in dimms) if installed_mb is None else installed_mb
+    seen = int(installed * 0.97) if total_mb is None else total_mb
+    return wire.Memory(total_mb=seen, installed_mb=installed, ecc=True, dimms=list(dimms))
+
+
+A1, B1 = SERVER.memory.dimms[:2]
+NVME, SATA = SERVER.disks
+ENO1, ENO2 = SERVER.nics
+STICK = wire.Disk("sdb", "STICK", "", "usb", 15000)
+
+CASES: dict[str, tuple[wire.Inventory, list[tuple[str, str, str, str]]]] = {
+    "a missing DIMM blames its locator, once": (
+        found(memory=memory(A1)),
+        [("critical", "spec.missing", "dimm", "DIMM_B1")],
+    ),
+    "an empty slot is a missing DIMM": (
+        found(memory=memory(A1, wire.Dimm("DIMM_B1", 0))),
+        [("critical", "spec.missing", "dimm", "DIMM_B1")],
+    ),
+    "a smaller DIMM": (
+        found(memory=memory(A1, replace(B1, size_mb=8192))),
+        [("critical", "spec.less", "dimm", "DIMM_B1")],
+    ),
+    "a slower DIMM": (
+        found(memory=memory(A1, replace(B1, speed_mts=2400))),
+        [("critical", "spec.slower", "dimm", "DIMM_B1")],
+    ),
+    "a faster DIMM": (
+        found(memory=memory(A1, replace(B1, speed_mts=4800))),
+        [("warning", "spec.more", "dimm", "DIMM_B1")],
+    ),
+    "an equivalent DIMM with another serial": (
+        found(memory=memory(A1, replace(B1, serial="D-9"))),
+        [("warning", "spec.replaced", "dimm", "DIMM_B1")],
+    ),
+    "another serial does not excuse a smaller DIMM": (
+        found(memory=memory(A1, replace(B1, serial="D-9", size_mb=8192))),
+        [("critical", "spec.less", "dimm", "DIMM_B1"), ("warning", "spec.replaced", "dimm", "DIMM_B1")],
+    ),
+    "another part number": (
+        found(memory=memory(A1, replace(B1, part="P16-B"))),
+        [("info", "spec.text", "dimm", "DIMM_B1")],
+    ),
+    "one more DIMM": (
+        found(memory=memory(A1, B1, wire.Dimm("DIMM_D1", 8192, "D-3"))),
+        [("warning", "spec.unexpected", "dimm", "DIMM_D1")],
+    ),
+    "a DIMM that the firmware lists and the kernel does not see": (
+        found(memory=memory(A1, B1, total_mb=16000)),
+        [("critical", "spec.less", "system", "system")],
+    ),
+    "no error correction any more": (
+        found(memory=replace(SERVER.memory, ecc=False)),
+        [("critical", "spec.less", "system", "system")],
+    ),
+    "an absent disk": (found(disks=[NVME]), [("critical", "spec.missing", "disk", "SATA-1")]),
+    "a disk with another serial is absent and unexpected": (
+        found(disks=[NVME, replace(SATA, serial="SATA-9", wwn="0x9")]),
+        [("critical", "spec.missing", "disk", "SATA-1"), ("warning", "spec.unexpected", "disk", "SATA-9")],
+    ),
+    "the serial with another WWN is another disk": (
+        found(disks=[NVME, replace(SATA, wwn="0x9")]),
+        [("critical", "spec.missing", "disk", "SATA-1"), ("warning", "spec.unexpected", "disk", "SATA-1")],
+    ),
+    "a USB stick": (found(disks=[NVME, SATA, STICK]), [("warning", "spec.unexpected", "disk", "STICK")]),
+    "two disks of one serial": (
+        found(disks=[NVME, SATA, replace(SATA, name="sdc")]),
+        [("warning", "spec.unexpected", "disk", "SATA-1")],
+    ),
+    "a disk without serial": (
+        found(disks=[NVME, SATA, wire.Disk("vda", "", "", "virtio", 100)]),
+        [("warning", "spec.unexpected", "disk", "vda")],
+    ),
+    "a disk on the wrong bus": (
+        found(disks=[NVME, replace(SATA, bus="usb")]),
+        [("critical", "spec.wrong_bus", "disk", "SATA-1")],
+    ),
+    "a smaller disk": (
+        found(disks=[NVME, replace(SATA, size_mb=1900000)]),
+        [("critical", "spec.less", "disk", "SATA-1")],
+    ),
+    "a larger disk": (
+        found(disks=[NVME, replace(SATA, size_mb=4000000)]),
+        [("warning", "spec.more", "disk", "SATA-1")],
+    ),
+    "a rounded size": (found(disks=[NVME, replace(SATA, size_mb=3815446)]), []),
+    "a model spelled otherwise": (
+        found(disks=[NVME, replace(SATA, model="BIG  4000")]),
+        [],
+    ),
+    "another model": (
+        found(disks=[NVME, replace(SATA, model="Big 4001")]),
+        [("info", "spec.text", "disk", "SATA-1")],
+    ),
+    "a missing NIC": (found(nics=[ENO1]), [("critical", "spec.missing", "nic", ENO2.mac)]),
+    "a slower link": (
+        found(nics=[ENO1, replace(ENO2, speed_mbit=1000)]),
+        [("critical", "spec.slower", "nic", ENO2.mac)],
+    ),
+    "a faster link": (
+        found(nics=[replace(ENO1, speed_mbit=2500), ENO2]),
+        [("warning", "spec.more", "nic", ENO1.mac)],
+    ),
+    "no link": (
+        found(nics=[ENO1, replace(ENO2, link=False, speed_mbit=None)]),
+        [("critical", "spec.slower", "nic", ENO2.mac)],
+    ),
+    "a link whose driver names no speed": (found(nics=[ENO1, replace(ENO2, speed_mbit=None)]), []),
+    "an equivalent NIC with another MAC": (
+        found(nics=[ENO1, replace(ENO2, mac="52:54:00:00:00:99")]),
+        [("warning", "spec.replaced", "nic", "52:54:00:00:00:99")],
+    ),
+    "a slower NIC does not stand in": (
+        found(nics=[ENO1, replace(ENO2, mac="52:54:00:00:00:99", speed_mbit=1000)]),
+        [
+            ("critical", "spec.missing", "nic", ENO2.mac),
+            ("warning", "spec.unexpected", "nic", "52:54:00:00:00:99"),
+        ],
+    ),
+    "a USB network adapter does not stand in": (
+        found(nics=[ENO1, replace(ENO2, mac="52:54:00:00:00:99", pci="")]),
+        [
+            ("critical", "spec.missing", "nic", ENO2.mac),
+            ("warning", "spec.unexpected", "nic", "52:54:00:00:00:99"),
+        ],
+    ),
+    "a MAC in capitals": (found(nics=[replace(ENO1, mac=ENO1.mac.upper()), ENO2]), []),
+    "a missing GPU": (found(gpus=[]), [("critical", "spec.missing", "gpu", "GPU-1")]),
+    "an equivalent GPU": (
+        found(gpus=[wire.Gpu("GPU-9", "Tensor 5")]),
+        [("warning", "spec.replaced", "gpu", "GPU-9")],
+    ),
+    "another model of GPU": (
+        found(gpus=[wire.Gpu("GPU-9", "Tensor 3")]),
+        [("critical", "spec.missing", "gpu", "GPU-1"), ("warning", "spec.unexpected", "gpu", "GPU-9")],
+    ),
+    "a missing PSU": (found(psus=[wire.Psu("PSU1")]), [("critical", "spec.missing", "psu", "PSU2")]),
+    "a PSU bay that is empty": (
+        found(psus=[wire.Psu("PSU1"), wire.Psu("PSU2", present=False)]),
+        [("critical", "spec.missing", "psu", "PSU2")],
+    ),
+    "a third PSU": (
+        found(psus=[*SERVER.psus, wire.Psu("PSU3")]),
+        [("warning", "spec.unexpected", "psu", "PSU3")],
+    ),
+    "a missing fan": (found(fans=[wire.Fan("FAN1")]), [("critical", "spec.missing", "fan", "FAN2")]),
+    "a BMC that is gone is blamed alone": (
+        found(bmc=False, psus=[], fans=[], firmware=wire.Firmware(bios="1.2.3")),
+        [("critical", "spec.missing", "bmc", "BMC")],
+    ),
+    "a missing processor": (
+        found(cpu=replace(SERVER.cpu, sockets=1, cores=16)),
+        [("critical", "spec.missing", "cpu", "CPU1")],
+    ),
+    "fewer cores": (
+        found(cpu=replace(SERVER.cpu, cores=30)),
+        [("critical", "spec.less", "cpu", "system")],
+    ),
+    "another board": (
+        found(system=replace(SERVER.system, serial="SYS-9")),
+        [("warning", "spec.replaced", "system", "system")],
+    ),
+    "a product spelled otherwise": (
+        found(system=replace(SERVER.system, product="R-100")),
+        [("info", "spec.text", "system", "system")],
+    ),
+    "another BIOS": (
+        found(firmware=wire.Firmware(bios="1.2.4", bmc="4.5")),
+        [("info", "spec.text", "system", "system")],
+    ),
+    "another BMC firmware": (
+        found(firmware=wire.Firmware(bios="1.2.3", bmc="4.6")),
+        [("info", "spec.text", "bmc", "BMC")],
+    ),
+}
+
+
+@pytest.mark.parametrize(("inventory", "expected"), CASES.values(), ids=CASES.keys())
+def test_a_changed_server_differs_by_exactly_this(inventory: wire.Inventory, expected: list) -> None:
+    assert told(SPEC, inventory) == expected
+
+
+def test_an_unchanged_server_does_not_differ() -> None:
+    assert specdiff.compare(SPEC, SERVER) == []
+
+
+def test_no_spec_is_no_difference_and_no_comparison() -> None:
+    assert specdiff.compare(None, SERVER) == []
+    assert specdiff.not_compared(None, SERVER) == []
+
+
+def test_what_the_spec_leaves_out_is_not_checked() -> None:
+    bare = wire.Inventory(disks=[STICK])
+    assert specdiff.compare({"cpu": {"model": ""}}, bare) == []
+    assert specdiff.compare({"disks": [{"serial": "STICK"}]}, bare) == []
+    assert told({"memory": {"dimms": [{"locator": "DIMM_A1"}]}}, SERVER) == [
+        ("warning", "spec.unexpected", "dimm", "DIMM_B1")
+    ]
+
+
+@pytest.mark.parametrize(("part", "count"), [("disks", 2), ("nics", 2), ("gpus", 1), ("psus", 2), ("fans", 2)])
+def test_an_empty_list_means_that_none_may_be_there(part: str, count: int) -> None:
+    differences = specdiff.compare({part: []}, SERVER)
+    assert [d.code for d in differences] == ["spec.unexpected"] * count
+    assert specdiff.compare({part: []}, wire.Inventory()) == []
+
+
+def test_a_pinned_text_is_critical() -> None:
+    pinned = spec(pinned=["firmware.bios", "disks[SATA-1].model"])
+    assert told(pinned, found(firmware=wire.Firmware(bios="1.2.4", bmc="4.5"))) == [
+        ("critical", "spec.pinned", "system", "system")
+    ]
+    assert told(pinned, found(disks=[NVME, replace(SATA, model="Big 4001")])) == [
+        ("critical", "spec.pinned", "disk", "SATA-1")
+    ]
+
+
+def test_a_total_alone_is_compared_with_what_is_installed() -> None:
+    only_total = {"memory": {"total_mb": 32768}}
+    assert told(only_total, found(memory=memory(A1))) == [("critical", "spec.less", "system", "system")]
+    bigger = found(memory=memory(A1, B1, replace(A1, locator="DIMM_D1")))
+    assert told(only_total, bigger) == [("warning", "spec.more", "system", "system")]
+    assert told(only_total, SERVER) == []
+
+
+def test_a_missing_dimm_does_not_excuse_more_missing_memory() -> None:
+    blamed = told(SPEC, found(memory=memory(A1, installed_mb=8192)))
+    assert ("critical", "spec.missing", "dimm", "DIMM_B1") in blamed
+    assert ("critical", "spec.less", "system", "system") in blamed
+
+
+@pytest.mark.parametrize(
+    ("installed_mb", "seen_mb", "short"),
+    [(2048, 1600, False), (2048, 1500, True), (65536, 60000, False), (65536, 58000, True)],
+)
+def test_the_kernel_may_see_a_little_less(installed_mb: int, seen_mb: int, short: bool) -> None:
+    inventory = wire.Inventory(memory=wire.Memory(total_mb=seen_mb, installed_mb=installed_mb))
+    assert bool(specdiff.compare({"memory": {"total_mb": installed_mb}}, inventory)) is short
+
+
+def test_a_missing_tool_is_not_a_missing_part() -> None:
+    blind = found(
+        missing_tools=["dmidecode", "ipmitool", "lsblk"],
+        memory=wire.Memory(total_mb=31900),
+        disks=[],
+        psus=[],
+        fans=[],
+        bmc=False,
+        system=wire.System(),
+        firmware=wire.Firmware(),
+    )
+    assert specdiff.compare(SPEC, blind) == []
+    sentences = "\n".join(specdiff.not_compared(SPEC, blind))
+    for part in ("memory.dimms", "disks", "psus", "system", "firmware", "memory.ecc"):
+        assert f"{part} could not be compared" in sentences
+
+
+def test_an_expected_bmc_may_be_taken_off() -> None:
+    gone = found(bmc=False, psus=[], fans=[], firmware=wire.Firmware(bios="1.2.3"))
+    assert told(spec(not_expected=["bmc"], fans=[]), gone) == []
+
+
+def test_the_message_names_the_device_and_the_numbers() -> None:
+    (difference,) = specdiff.compare(SPEC, found(nics=[ENO1, replace(ENO2, speed_mbit=1000)]))
+    assert difference.message == "52:54:00:00:00:02: link speed 1000 Mbit/s, expected 10000 Mbit/s"
+    assert (difference.path, difference.expected, difference.actual, difference.unit) == (
+        "nics[52:54:00:00:00:02].speed_mbit",
+        10000,
+        1000,
+        "Mbit/s",
+    )
+
+
+def test_critical_differences_come_first() -> None:
+    both = found(disks=[NVME, STICK], firmware=wire.Firmware(bios="9", bmc="4.5"))
+    assert [d.severity for d in specdiff.compare(SPEC, both)] == ["critical", "warning", "info"]
+
+
+# --- for any machine ------------------------------------------------------------------------------------------
+
+WORDS = st.integers(1, 10**6).map(lambda n: f"S{n}")
+FEW = settings(max_examples=60, deadline=None)
+
+
+@st.composite
+def machines(draw: st.DrawFn) -> wire.Inventory:
+    """Any machine whose parts can be told apart."""
+    serials = iter(draw(st.lists(WORDS, min_size=12, max_size=12, unique=True)))
+    sizes = st.sampled_from([4096, 8192, 32768])
+    dimms = [wire.Dimm(f"DIMM_{n}", draw(sizes), next(serials), speed_mts=3200) for n in range(draw(st.integers(0, 4)))]
+    disks = [
+        wire.Disk(f"sd{n}", next(serials), "", draw(st.sampled_from(["sata", "nvme"])), draw(sizes))
+        for n in range(draw(st.integers(0, 4)))
+    ]
+    nics = [
+        wire.Nic(f"eth{n}", f"52:54:00:00:00:{n:02x}", speed_mbit=draw(st.sampled_from([1000, 10000])), link=True)
+        for n in range(draw(st.integers(0, 3)))
+    ]
+    psus = [wire.Psu(f"PSU{n}") for n in range(draw(st.integers(0, 2)))]
+    installed = sum(dimm.size_mb for dimm in dimms)
+    ram = wire.Memory(int(installed * 0.97), installed, draw(st.sampled_from([None, True, False])), dimms)
+    gpus = [wire.Gpu(f"GPU-{n}", "Tensor") for n in range(draw(st.integers(0, 2)))]
+    return wire.Inventory(memory=ram, disks=disks, nics=nics, psus=psus, gpus=gpus, bmc=bool(psus))
+
+
+@FEW
+@given(machines())
+def test_a_machine_equals_the_spec_adopted_from_it(machine: wire.Inventory) -> None:
+    assert specdiff.compare(adoption.from_inventory(codec.encode(machine)), machine) == []
+
+
+@FEW
+@given(machines(), st.data())
+def test_removing_one_part_is_exactly_one_critical_difference_on_it(machine: wire.Inventory, data) -> None:  # noqa: ANN001
+    parts = [(kind, n) for kind in ("disks", "nics", "gpus") for n in range(len(getattr(machine, kind)))]
+    parts += [("dimms", n) for n in range(len(machine.memory.dimms))]
+    parts += [("psus", n) for n in range(len(machine.psus))]
+    if not parts:
+        return
+    kind, n = data.draw(st.sampled_from(parts))
+    without, name = _without(machine, kind, n)
+    differences = specdiff.compare(adoption.from_inventory(codec.encode(machine)), without)
+    assert [(d.severity, d.code, d.component) for d in differences] == [("critical", "spec.missing", name)]
+
+
+def _without(machine: wire.Inventory, kind: str, n: int) -> tuple[wire.Inventory, str]:
+    keys = {"disks": "serial", "nics": "mac", "gpus": "uuid", "psus": "name", "dimms": "locator"}
+    parts = list(machine.memory.dimms if kind == "dimms" else getattr(machine, kind))
+    name = getattr(parts.pop(n), keys[kind])
+    if kind != "dimms":
+        return replace(machine, **{kind: parts}), name
+    return replace(machine, memory=replace(memory(*parts), ecc=machine.memory.ecc)), name
