@@ -68,12 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--keep", action="store_true", help="leave machine and orchestrator up until Ctrl-C")
     parser.add_argument("--verbose", action="store_true", help="show progress inside stages, too")
     parser.add_argument("--work", type=Path, metavar="DIR", help="keep logs and database here")
-    parser.add_argument(
-        "--image", type=Path, metavar="DIR", default=DEFAULT_IMAGE, help="the built live image"
-    )
-    parser.add_argument(
-        "--dashboard", type=int, metavar="PORT", help="open the dashboard at 127.0.0.1:PORT (0: any)"
-    )
+    parser.add_argument("--image", type=Path, metavar="DIR", default=DEFAULT_IMAGE, help="the built live image")
+    parser.add_argument("--dashboard", type=int, metavar="PORT", help="open the dashboard at 127.0.0.1:PORT (0: any)")
     return parser
 
 

@@ -99,9 +99,7 @@ class NbdServer:
             if option == _OPTION_EXPORT_NAME:
                 client.sendall(struct.pack(">QH", self._image.size, flags) + bytes(124))
                 return True
-            client.sendall(
-                _option_reply(option, _REPLY_ACK if option == _OPTION_ABORT else _REPLY_UNSUPPORTED)
-            )
+            client.sendall(_option_reply(option, _REPLY_ACK if option == _OPTION_ABORT else _REPLY_UNSUPPORTED))
             if option == _OPTION_ABORT:
                 return False
 

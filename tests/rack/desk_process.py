@@ -15,9 +15,9 @@ django.setup()
 
 from django.core.exceptions import ObjectDoesNotExist, ValidationError  # noqa: E402
 from django.db import OperationalError, connection  # noqa: E402
-from runs.profiles import ProfileError  # noqa: E402
 
 from runs.machine import NotAllowed  # noqa: E402
+from runs.profiles import ProfileError  # noqa: E402
 from runs.transition import Refused  # noqa: E402
 from tests.rack.desk_work import WORK  # noqa: E402
 

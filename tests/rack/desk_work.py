@@ -6,10 +6,12 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 
 from hosts.models import Host, HostMac, WritableDisk
-from runs import hold, lifecycle
+from pxe import bootfiles, image, ipxe
+from runs import bootscript, hold, lifecycle
 from runs.machine import State
 from runs.models import Finding, Run, RunEvent
 
@@ -30,9 +32,7 @@ def register(
         name=name, expected=expected, destructive_allowed=destructive, wake_method=wake, profile_name=profile
     )
     HostMac.objects.bulk_create([HostMac(host=host, mac=mac) for mac in macs])
-    WritableDisk.objects.bulk_create(
-        [WritableDisk(host=host, serial=serial, allowed_by=WHO) for serial in writable]
-    )
+    WritableDisk.objects.bulk_create([WritableDisk(host=host, serial=serial, allowed_by=WHO) for serial in writable])
 
 
 def start(*, host: str, profile: str, overrides: dict[str, Any]) -> int:
@@ -51,8 +51,7 @@ def snapshot(*, run: int, after_event: int = 0) -> dict[str, Any]:
         "boot": row.boot,
         "stages": list(row.stage_runs.values("name", "attempt", "outcome", "reason", "progress")),
         "rungs": [
-            {"rung": r.rung, "boot": r.boot, "at": r.at.timestamp(), "detail": r.detail}
-            for r in row.rungs.all()
+            {"rung": r.rung, "boot": r.boot, "at": r.at.timestamp(), "detail": r.detail} for r in row.rungs.all()
         ],
         "findings": [_finding(finding) for finding in row.findings.select_related("stage_run")],
         "events": [_event(event) for event in row.events.filter(pk__gt=after_event)],
@@ -108,6 +107,22 @@ def take_key(*, run: int) -> str:
     return lifecycle.take_private_key(Run.objects.get(pk=run), who=WHO)
 
 
+def boot_script(*, host: str) -> str:
+    """The script that boots the host's run, for a machine that does not come over PXE and so has no lease."""
+    row = Host.objects.get(name=host)
+    answer = bootscript.script_fetched(row, settings.VETTING.web.address)
+    if answer.run is None:
+        return ipxe.local(host)
+    web = settings.VETTING.web
+    return ipxe.boot(
+        ipxe.BootPlan(
+            host=host, mac=row.mac_list[0], run=answer.run.pk, boot=answer.boot, token=answer.token,
+            agent_url=web.agent_url, boot_url=web.boot_url, script_url=f"{web.agent_url}/ipxe/",
+            initrds=bootfiles.initrds(), kernel_args=image.kernel_args(),
+        )
+    )  # fmt: skip
+
+
 def admin() -> str:
     """Makes the administrator `rack`; the password."""
     password = secrets.token_urlsafe(12)
@@ -127,6 +142,7 @@ WORK: dict[str, Callable[..., Any]] = {
         cancel,
         held,
         take_key,
+        boot_script,
         admin,
     )
 }

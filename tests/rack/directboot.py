@@ -13,8 +13,8 @@ from tests.rack.qemu import DirectBoot
 def gather(script: str, orchestrator: Orchestrator, directory: Path) -> DirectBoot:
     """Kernel, both initrds joined, and the kernel's command line of an iPXE script that boots the live
     image."""
-    kernel = re.search(r"^kernel(?: --\S+(?: \S+)?)* (?P<url>\S+)(?P<arguments>.*)$", script, re.MULTILINE)
-    initrds = re.findall(r"^initrd(?: --\S+(?: \S+)?)* (\S+)", script, re.MULTILINE)
+    kernel = re.search(r"^kernel (?P<url>\S+) (?P<arguments>.*?)(?: \|\| .*)?$", script, re.MULTILINE)
+    initrds = re.findall(r"^initrd (\S+)", script, re.MULTILINE)
     if kernel is None or not initrds:
         raise RackBroken(f"the boot script boots nothing:\n{script}")
     paths = {"kernel": directory / "kernel", "initrd": directory / "initrd"}

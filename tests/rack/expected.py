@@ -28,8 +28,7 @@ def _from_hardware(machine: Machine) -> dict[str, Any]:
         "memory": {
             "total_mb": sum(dimm.size_mb for dimm in machine.dimms),
             "dimms": [
-                {"locator": d.locator, "size_mb": d.size_mb, "serial": d.serial, "part": d.part}
-                for d in machine.dimms
+                {"locator": d.locator, "size_mb": d.size_mb, "serial": d.serial, "part": d.part} for d in machine.dimms
             ],
         },
         "disks": [_disk(disk) for disk in machine.disks if disk.bus != "usb"],

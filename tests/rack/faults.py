@@ -65,9 +65,7 @@ def _single(machine: Machine, event: Event) -> Callable[[Bench], None]:
         case "agent_kill":
             return _kill_agent
         case _:
-            return lambda bench: os.kill(
-                bench.orchestrator.pid(event.do.removesuffix("_kill")), signal.SIGKILL
-            )
+            return lambda bench: os.kill(bench.orchestrator.pid(event.do.removesuffix("_kill")), signal.SIGKILL)
 
 
 def _execute(bench: Bench, command: str, **arguments: object) -> None:

@@ -35,7 +35,7 @@ def archive() -> bytes:
     files = {
         "usr/lib/vetting-rack/port.py": (stat.S_IFREG | 0o644, (_GUEST / "port.py").read_bytes()),
         f"etc/systemd/system/{_UNIT}": (stat.S_IFREG | 0o644, (_GUEST / _UNIT).read_bytes()),
-        f"etc/systemd/system/multi-user.target.wants/{_UNIT}": (stat.S_IFLNK | 0o777, f"../{_UNIT}".encode()),
+        f"etc/systemd/system/sysinit.target.wants/{_UNIT}": (stat.S_IFLNK | 0o777, f"../{_UNIT}".encode()),
     }
     folders = sorted({str(parent) for name in files for parent in Path(name).parents} - {"."})
     entries = [(folder, stat.S_IFDIR | 0o755, b"") for folder in folders]

@@ -99,9 +99,7 @@ class Life:
 
     def _let_happen(self) -> None:
         now = time.time()
-        due = [
-            p for p in self._planned if p.when in self._entered and now >= self._entered[p.when] + p.after_s
-        ]
+        due = [p for p in self._planned if p.when in self._entered and now >= self._entered[p.when] + p.after_s]
         for planned in due:
             self._planned.remove(planned)
             self._rack.progress.say(f"* {planned.what}")
@@ -135,11 +133,7 @@ class Life:
         return entries[-1] > self._step_done_at
 
     def _try_the_key(self, snapshot: dict[str, Any]) -> None:
-        if (
-            not self._rack.machine.outcome.ssh
-            or self._logged_in is not None
-            or snapshot["state"] != "FailedHolding"
-        ):
+        if not self._rack.machine.outcome.ssh or self._logged_in is not None or snapshot["state"] != "FailedHolding":
             return
         login = self._rack.login()
         if login is not None:
@@ -157,9 +151,7 @@ class Life:
 
     def _steps_took_effect(self) -> bool:
         """After the last step the run leaves the hold, for good or to come back to it."""
-        return any(
-            event["at"] > self._step_done_at and event["after"] == "FailedHolding" for event in self._events
-        )
+        return any(event["at"] > self._step_done_at and event["after"] == "FailedHolding" for event in self._events)
 
     def _seen(self, snapshot: dict[str, Any], touched: set[str]) -> Seen:
         def parts(severity: str) -> tuple[str, ...]:
@@ -167,9 +159,7 @@ class Life:
 
         claimed = next((rung["at"] for rung in snapshot["rungs"] if rung["rung"] == "claimed"), None)
         on = self._rack.vm.powered_on_at[:1]
-        ended = [
-            self._entered[state] for state in (*ENDS, "Failed", "FailedHolding") if state in self._entered
-        ]
+        ended = [self._entered[state] for state in (*ENDS, "Failed", "FailedHolding") if state in self._entered]
         return Seen(
             state=snapshot["state"],
             verdict=snapshot["verdict"],

@@ -63,9 +63,7 @@ class Disk(Part):
     @model_validator(mode="after")
     def _the_content_fits(self) -> Disk:
         if self.content == "zfs-partition" and self.size_mb < 128:
-            raise ValueError(
-                f"size_mb: {self.serial} with a ZFS partition needs 128 at least; below, nothing recognises it"
-            )
+            raise ValueError(f"size_mb: {self.serial} with a ZFS partition needs 128 at least to be recognised")
         return self
 
     @model_validator(mode="after")
@@ -74,9 +72,7 @@ class Disk(Part):
         for word in ("bad_sectors", "bad_writes", "corrupt_after_write"):
             beyond = [lba for lba in getattr(self, word) if lba > last]
             if beyond:
-                raise ValueError(
-                    f"{word}: LBA {beyond[0]} is beyond the end of {self.serial}, whose last is {last}"
-                )
+                raise ValueError(f"{word}: LBA {beyond[0]} is beyond the end of {self.serial}, whose last is {last}")
         return self
 
 
@@ -150,8 +146,8 @@ class Bmc(Part):
 
 
 EventName = Literal[
-    "nvme_critical_warning", "mce", "link_down", "link_up", "link_flap", "stop", "quit", "system_reset", "sel_entry",
-    "psu_fail", "agent_kill", "web_kill", "worker_kill", "dnsmasq_kill",
+    "nvme_critical_warning", "mce", "link_down", "link_up", "link_flap", "stop", "quit", "system_reset",
+    "sel_entry", "psu_fail", "agent_kill", "web_kill", "worker_kill", "dnsmasq_kill",
 ]  # fmt: skip
 TARGETED = {
     "nvme_critical_warning": "the serial of an NVMe disk",
@@ -243,9 +239,7 @@ class Machine(Part):
         if not self.nics:
             raise ValueError("nics: a machine needs at least one, or it cannot boot over the network")
         if self.wake in ("ipmi", "redfish"):
-            raise ValueError(
-                f"wake: {self.wake} is not supported yet by the rack; known are: magic-packet, operator"
-            )
+            raise ValueError(f"wake: {self.wake} is not supported yet by the rack; known are: magic-packet, operator")
         return self
 
     @model_validator(mode="after")
@@ -262,9 +256,7 @@ class Machine(Part):
         serials = {disk.serial for disk in self.disks}
         named = {step.serial for step in self.operator if step.serial} | set(self.outcome.untouched)
         if named - serials:
-            raise ValueError(
-                f"no disk has the serial {sorted(named - serials)[0]}; there are {sorted(serials)}"
-            )
+            raise ValueError(f"no disk has the serial {sorted(named - serials)[0]}; there are {sorted(serials)}")
         return self
 
     def _check_target(self, event: Event) -> None:
@@ -272,11 +264,11 @@ class Machine(Part):
             "nvme_critical_warning": [disk.serial for disk in self.disks if disk.bus == "nvme"],
             "psu_fail": [psu.name for psu in self.bmc.psus],
             "sel_entry": [part.name for part in (*self.bmc.psus, *self.bmc.fans)],
-            **dict.fromkeys(("link_down", "link_up", "link_flap"), [nic.mac for nic in self.nics]),
+            "link_down": [nic.mac for nic in self.nics],
+            "link_up": [nic.mac for nic in self.nics],
+            "link_flap": [nic.mac for nic in self.nics],
         }
-        if event.do in known and (event.target or "").lower() not in [
-            name.lower() for name in known[event.do]
-        ]:
+        if event.do in known and (event.target or "").lower() not in [name.lower() for name in known[event.do]]:
             raise ValueError(f"{event.do}: target {event.target} is none of {known[event.do]}")
         if event.do == "sel_entry":
             self.bmc.check_event(event.target or "", event.text)

@@ -41,9 +41,7 @@ def failures(wanted: Outcome, seen: Seen) -> list[str]:
     found += [f"{part} has no warning" for part in wanted.warnings if part not in seen.warnings]
     found += [f"the disk {serial} was written to" for serial in wanted.untouched if serial in seen.touched]
     if wanted.ssh and not seen.ssh:
-        found.append(
-            "the hold's key did not log in" if seen.ssh is False else "there was no hold to log in to"
-        )
+        found.append("the hold's key did not log in" if seen.ssh is False else "there was no hold to log in to")
     return found
 
 
@@ -56,9 +54,7 @@ def failed_stage(snapshot: Mapping[str, Any]) -> str:
     """The stage a run that is not well ended in: where it was when it last failed."""
     if snapshot["state"] in _WITHOUT_FAULT:
         return ""
-    failed_in = [
-        event["before"] for event in snapshot["events"] if event["after"] == "Failed" != event["before"]
-    ]
+    failed_in = [event["before"] for event in snapshot["events"] if event["after"] == "Failed" != event["before"]]
     return failed_in[-1] if failed_in else ""
 
 

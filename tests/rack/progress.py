@@ -29,16 +29,12 @@ class Progress:
         for event in snapshot["events"]:
             self._show_event(event)
         for finding in snapshot["findings"]:
-            self.once(
-                f"  {finding['severity']} in {finding['stage']}: {finding['message']} [{finding['code']}]"
-            )
+            self.once(f"  {finding['severity']} in {finding['stage']}: {finding['message']} [{finding['code']}]")
         for stage in snapshot["stages"]:
             self._show_stage(stage)
 
     def _show_event(self, event: dict[str, Any]) -> None:
-        moved = (
-            f"{event['before']} -> {event['after']}" if event["before"] != event["after"] else event["after"]
-        )
+        moved = f"{event['before']} -> {event['after']}" if event["before"] != event["after"] else event["after"]
         self.say(f"{moved}  ({event['kind']} by {event['actor']}) {event['text']}".rstrip())
 
     def _show_stage(self, stage: dict[str, Any]) -> None:

@@ -111,7 +111,7 @@ def _nic_device(machine: Machine, nic: Nic, index: int) -> str:
     if nic.model == "virtio":
         device += f",speed={nic.speed_mbit},duplex=full"
     if index == 0:
-        device += ",bootindex=0"
+        device += ",bootindex=1"  # 0 is QEMU's own, for a machine that boots directly
     # UEFI brings a virtio driver and a PXE client of its own; the Intel cards need their ROM's driver. Only
     # the first card boots, or every boot from disk would wait for the others to find no server.
     if index > 0 or (machine.firmware == "uefi" and nic.model == "virtio"):
@@ -134,7 +134,7 @@ def _disks(machine: Machine, bay: Bay) -> list[str]:
 
 
 def _disk_devices(disk: Disk, index: int, sata_port: int) -> list[str]:
-    drive, boot = f"drive=disk{index}", f"bootindex={index + 1}"
+    drive, boot = f"drive=disk{index}", f"bootindex={index + 2}"
     name = f"serial={disk.serial}"
     wwn = f",wwn={disk.wwn}" if disk.wwn else ""
     match disk.bus:

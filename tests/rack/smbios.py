@@ -18,19 +18,18 @@ def memory_array(dimms: Sequence[Dimm]) -> bytes:
     """Type 16: the board's memory slots, without error correction, which is what a virtual machine has."""
     on_board, system_memory, no_ecc = 3, 3, 3
     capacity_kb = sum(dimm.size_mb for dimm in dimms) * 1024
-    fixed = struct.pack(
-        "<BBBIHHQ", on_board, system_memory, no_ecc, capacity_kb, NO_ERROR_HANDLE, len(dimms), 0
-    )
+    fixed = struct.pack("<BBBIHHQ", on_board, system_memory, no_ecc, capacity_kb, NO_ERROR_HANDLE, len(dimms), 0)
     return _structure(16, ARRAY_HANDLE, fixed, ())
 
 
 def memory_device(index: int, dimm: Dimm) -> bytes:
     """Type 17: one module in its slot."""
-    form_dimm, ddr4, synchronous = 0x09, 0x1A, 0x80
+    # Of no kind in particular, as QEMU has it: for DDR4 the kernel would look for an SPD chip that is not there.
+    form_dimm, plain_ram, synchronous = 0x09, 0x07, 0x80
     size = dimm.size_mb if dimm.size_mb < SIZE_IS_EXTENDED else SIZE_IS_EXTENDED
     fixed = struct.pack(
         "<HHHHHBBBBBHHBBBBBIHHHH",
-        ARRAY_HANDLE, NO_ERROR_HANDLE, 64, 64, size, form_dimm, 0, 1, 2, ddr4, synchronous, dimm.speed_mts,
+        ARRAY_HANDLE, NO_ERROR_HANDLE, 64, 64, size, form_dimm, 0, 1, 2, plain_ram, synchronous, dimm.speed_mts,
         3, 4, 0, 5, 0, dimm.size_mb if size == SIZE_IS_EXTENDED else 0, dimm.speed_mts, 0, 0, 0,
     )  # fmt: skip
     strings = (dimm.locator, "BANK 0", dimm.manufacturer, dimm.serial, dimm.part)

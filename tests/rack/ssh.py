@@ -25,8 +25,9 @@ class Login:
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
         """Runs `command` over there; status 255 when the login itself did not work."""
         options = {
-            "BatchMode": "yes", "IdentitiesOnly": "yes", "StrictHostKeyChecking": "yes", "PasswordAuthentication": "no",
-            "UserKnownHostsFile": str(self.known_hosts), "ConnectTimeout": str(CONNECT_TIMEOUT_S),
+            "BatchMode": "yes", "IdentitiesOnly": "yes", "StrictHostKeyChecking": "yes",
+            "PasswordAuthentication": "no", "UserKnownHostsFile": str(self.known_hosts),
+            "ConnectTimeout": str(CONNECT_TIMEOUT_S),
         }  # fmt: skip
         words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
         ssh = [

@@ -52,9 +52,7 @@ class VirtualMachine:
         if self.machine.firmware == "uefi":
             _copy_firmware_settings(self.bay)
         self._write_smbios()
-        self._taps = tuple(
-            cable.lay(self._namespace, index, nic) for index, nic in enumerate(self.machine.nics)
-        )
+        self._taps = tuple(cable.lay(self._namespace, index, nic) for index, nic in enumerate(self.machine.nics))
         if self.machine.bmc.present:
             self._plugged.callback(Link(self.bmc, self.bay.bmc).close)
         for index, disk in enumerate(self.machine.disks):

@@ -18,7 +18,8 @@ def _line(mistake: dict[str, typing.Any], model: type[BaseModel]) -> str:
     where = ".".join(str(step) for step in path)
     if mistake["type"] == "extra_forbidden":
         known = ", ".join(_model_at(model, path[:-1]).model_fields)
-        return f"{'.'.join(str(step) for step in path[:-1]) or 'top level'}: unknown word '{path[-1]}'; known are: {known}"
+        place = ".".join(str(step) for step in path[:-1]) or "top level"
+        return f"{place}: unknown word '{path[-1]}'; known are: {known}"
     if mistake["type"] in ("literal_error", "enum"):
         return f"{where}: unknown word {mistake['input']!r}; known are: {mistake['ctx']['expected']}"
     message = mistake["msg"].removeprefix("Value error, ")

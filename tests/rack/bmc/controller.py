@@ -32,8 +32,7 @@ class Controller:
         psus = [("psu", psu.name, PSU_PRESENT | (0 if psu.ok else PSU_FAILED)) for psu in bmc.psus]
         fans = [("fan", fan.name, fan.rpm) for fan in bmc.fans]
         self._sensors = [
-            Sensor(number, kind, name, number, value)
-            for number, (kind, name, value) in enumerate(psus + fans, start=1)
+            Sensor(number, kind, name, number, value) for number, (kind, name, value) in enumerate(psus + fans, start=1)
         ]
         self._log: list[bytes] = []
         self._clock_offset_s = 0
@@ -76,9 +75,7 @@ class Controller:
 
     def _device_id(self, _: bytes) -> Answer:
         sensors_sdr_sel_fru = 0x0F
-        return OK, struct.pack(
-            "<BBBBBB3sH4s", 0x20, 0, 1, 0x07, 0x02, sensors_sdr_sel_fru, b"\0\0\0", 1, bytes(4)
-        )
+        return OK, struct.pack("<BBBBBB3sH4s", 0x20, 0, 1, 0x07, 0x02, sensors_sdr_sel_fru, b"\0\0\0", 1, bytes(4))
 
     def _nothing_to_say(self, _: bytes) -> Answer:
         return OK, b""

@@ -24,9 +24,7 @@ def frame(message: bytes) -> bytes:
     framed = bytearray()
     for byte in message + bytes([-sum(message) & 0xFF]):
         framed += (
-            bytes([ESCAPE, byte | _ESCAPED_BIT])
-            if byte in (END_OF_MESSAGE, END_OF_COMMAND, ESCAPE)
-            else bytes([byte])
+            bytes([ESCAPE, byte | _ESCAPED_BIT]) if byte in (END_OF_MESSAGE, END_OF_COMMAND, ESCAPE) else bytes([byte])
         )
     return bytes(framed) + bytes([END_OF_MESSAGE])
 

@@ -74,9 +74,7 @@ class Sensor:
     def _state_body(self) -> bytes:
         """A compact record (type 02h): states only."""
         initialise, rearm, mask, no_reading = 0x67, 0x40, 0x000F, 0xC0
-        body = struct.pack(
-            "<BBBBHHH", initialise, rearm, _SENSOR_TYPE["psu"], _READING_TYPE["psu"], mask, mask, mask
-        )
+        body = struct.pack("<BBBBHHH", initialise, rearm, _SENSOR_TYPE["psu"], _READING_TYPE["psu"], mask, mask, mask)
         return self._key() + body + struct.pack("<BBB", no_reading, 0, 0) + bytes(8)
 
     def _fan_body(self) -> bytes:

@@ -6,6 +6,7 @@ device and would show it to this machine's own LVM. `pvck --dump metadata IMAGE`
 
 from __future__ import annotations
 
+import itertools
 import struct
 import zlib
 from pathlib import Path
@@ -39,9 +40,7 @@ def _label(size: int) -> bytes:
 
 def _area_header(text: bytes) -> bytes:
     where = struct.pack("<QQII", SECTOR_BYTES, len(text), _checksum(text), 0)
-    checked = (struct.pack("<16sIQQ", _MAGIC, 1, _AREA_AT, _AREA_BYTES) + where).ljust(
-        SECTOR_BYTES - 4, b"\0"
-    )
+    checked = (struct.pack("<16sIQQ", _MAGIC, 1, _AREA_AT, _AREA_BYTES) + where).ljust(SECTOR_BYTES - 4, b"\0")
     return struct.pack("<I", _checksum(checked)) + checked
 
 
@@ -53,7 +52,7 @@ def _checksum(content: bytes) -> int:
 def _dashed(identity: str) -> str:
     """The 32 characters of an LVM id as LVM prints them: in groups of 6-4-4-4-4-4-6."""
     cuts = (0, 6, 10, 14, 18, 22, 26, 32)
-    return "-".join(identity[a:b] for a, b in zip(cuts, cuts[1:], strict=False))
+    return "-".join(identity[a:b] for a, b in itertools.pairwise(cuts))
 
 
 def _metadata(size: int) -> str:

@@ -24,8 +24,8 @@ def _superblock(sectors: int, checksum: int) -> bytes:
     data = sectors - _DATA_AT_SECTORS
     level, layout, chunk, bitmap_at, created, clean = 1, 0, 0, 0, 1767225600, 0xFFFFFFFFFFFFFFFF
     array = struct.pack(
-        "<IIII16s32sQiiQIIi", _MAGIC, 1, 0, 0, IDENTITY.bytes, ARRAY_NAME.encode(), created, level, layout, data, chunk,
-        len(_ROLES), bitmap_at,
+        "<IIII16s32sQiiQIIi", _MAGIC, 1, 0, 0, IDENTITY.bytes, ARRAY_NAME.encode(), created, level, layout,
+        data, chunk, len(_ROLES), bitmap_at,
     )  # fmt: skip
     no_reshape = bytes(28)
     device = struct.pack(

@@ -39,8 +39,9 @@ def _label() -> bytes:
 def _name_list() -> bytes:
     """An nvlist in XDR: what the pool is called and which device of it this is."""
     pairs = (
-        _number("version", _POOL_VERSION), _text("name", POOL), _number("state", 0), _number("txg", _UBERBLOCKS),
-        _number("pool_guid", _GUID), _number("top_guid", _GUID + 1), _number("guid", _GUID + 1),
+        _number("version", _POOL_VERSION), _text("name", POOL), _number("state", 0),
+        _number("txg", _UBERBLOCKS), _number("pool_guid", _GUID), _number("top_guid", _GUID + 1),
+        _number("guid", _GUID + 1),
     )  # fmt: skip
     return struct.pack(">BBBBII", 1, 1, 0, 0, 0, 1) + b"".join(pairs) + bytes(8)
 

@@ -1,0 +1,125 @@
+"""Reading machine files: what is understood, what is refused and in which words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.rack import expected, machinefile
+from tests.rack.errors import BadMachineFile
+
+MACHINES = sorted((Path(machinefile.__file__).parent / "machines").glob("*.yaml"))
+NIC = {"model": "virtio", "mac": "52:54:00:12:34:56"}
+
+
+def machine(**words: Any) -> machinefile.Machine:
+    return machinefile.parse({"name": "a", "nics": [NIC], "outcome": {}, **words}, "a.yaml")
+
+
+def refusal(**words: Any) -> str:
+    with pytest.raises(BadMachineFile) as caught:
+        machine(**words)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("path", MACHINES, ids=lambda path: path.stem)
+def test_every_machine_file_is_understood_and_named_after_itself(path: Path) -> None:
+    assert machinefile.load(path).name == path.stem
+
+
+def test_an_unknown_word_is_refused_with_the_known_ones() -> None:
+    assert refusal(colour="red").startswith("a.yaml: top level: unknown word 'colour'; known are: name, firmware, ")
+
+
+def test_an_unknown_word_deep_inside_is_refused_with_its_place() -> None:
+    said = refusal(disks=[{"bus": "sata", "size_mb": 1, "serial": "S", "speed": 3}])
+    assert "disks.0: unknown word 'speed'; known are: bus, size_mb, serial, wwn, content" in said
+
+
+def test_an_unknown_bus_is_refused_with_the_known_ones() -> None:
+    said = refusal(disks=[{"bus": "ide", "size_mb": 1, "serial": "S"}])
+    assert "disks.0.bus: unknown word 'ide'; known are: 'nvme', 'sata', 'scsi', 'virtio' or 'usb'" in said
+
+
+def test_every_mistake_is_named_at_once() -> None:
+    said = refusal(colour="red", outcome={"state": "Fine"})
+    assert "colour" in said and "outcome.state: unknown word 'Fine'" in said
+
+
+def test_an_event_that_needs_a_target_is_refused_without_one() -> None:
+    said = refusal(events=[{"when": "SMART", "do": "link_down"}])
+    assert "events.0: link_down needs target: the MAC of a NIC" in said
+
+
+def test_an_event_on_a_part_that_is_not_there_is_refused() -> None:
+    said = refusal(events=[{"when": "SMART", "do": "psu_fail", "target": "PSU9"}])
+    assert "psu_fail: target PSU9 is none of []" in said
+
+
+def test_a_log_entry_that_the_part_cannot_make_is_refused_with_those_it_can() -> None:
+    bmc = {"present": True, "fans": [{"name": "FAN1", "rpm": 100}], "sel": [{"sensor": "FAN1", "text": "on fire"}]}
+    assert "unknown text 'on fire' for FAN1; known are: Lower Non-critical going low" in refusal(bmc=bmc)
+
+
+def test_a_bad_sector_beyond_the_end_of_the_disk_is_refused() -> None:
+    disk = {"bus": "sata", "size_mb": 1, "serial": "S", "bad_sectors": [2048]}
+    assert "bad_sectors: LBA 2048 is beyond the end of S, whose last is 2047" in refusal(disks=[disk])
+
+
+def test_a_way_to_wake_that_the_rack_lacks_is_refused() -> None:
+    assert "wake: redfish is not supported yet by the rack" in refusal(wake="redfish")
+
+
+def test_an_untouched_disk_must_be_one_of_the_disks() -> None:
+    assert "no disk has the serial X" in refusal(outcome={"untouched": ["X"]})
+
+
+def test_something_that_is_no_mapping_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "list.yaml"
+    path.write_text("- 1\n")
+    with pytest.raises(BadMachineFile, match="a machine file is a mapping"):
+        machinefile.load(path)
+
+
+def test_the_expected_spec_is_that_of_the_sound_machine() -> None:
+    spec = expected.derive(
+        machine(
+            cpus=3,
+            memory_mb=1024,
+            disks=[{"bus": "sata", "size_mb": 8, "serial": "S", "bad_sectors": [1]}],
+            nics=[{**NIC, "rate_mbit": 10, "loss_percent": 5, "link": "down", "speed_mbit": 100}],
+        )
+    )
+    assert spec["cpu"] == {"sockets": 1, "cores": 3}
+    assert spec["disks"] == [{"serial": "S", "bus": "sata", "size_mb": 8}]
+    assert spec["nics"] == [{"mac": NIC["mac"], "speed_mbit": 100}]
+    assert spec["memory"]["total_mb"] == 1024
+
+
+def test_what_a_virtual_machine_cannot_have_is_not_expected() -> None:
+    assert expected.derive(machine())["not_expected"] == ["ecc", "thermal", "gpu", "bmc"]
+
+
+def test_a_bmc_that_is_there_is_expected_with_its_parts() -> None:
+    spec = expected.derive(machine(bmc={"present": True, "psus": [{"name": "PSU1", "ok": False}]}))
+    assert "bmc" not in spec["not_expected"]
+    assert (spec["psus"], spec["fans"]) == ([{"name": "PSU1"}], [])
+
+
+def test_a_usb_stick_is_never_expected_nor_writable() -> None:
+    disks = [{"bus": bus, "size_mb": 8, "serial": bus} for bus in ("usb", "sata")]
+    sound = machine(disks=disks, destructive=True)
+    assert [disk["serial"] for disk in expected.derive(sound)["disks"]] == ["sata"]
+    assert expected.writable_serials(sound) == ["sata"]
+
+
+def test_no_disk_is_writable_unless_the_file_says_destructive() -> None:
+    assert expected.writable_serials(machine(disks=[{"bus": "sata", "size_mb": 8, "serial": "S"}])) == []
+
+
+def test_the_files_own_expectation_replaces_a_whole_key() -> None:
+    spec = expected.derive(machine(expected={"memory": {"total_mb": 4096}}))
+    assert spec["memory"] == {"total_mb": 4096}
+    assert spec["cpu"]["sockets"] == 1
