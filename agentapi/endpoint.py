@@ -15,13 +15,13 @@ from django.db import transaction
 
 from agent import codec, wire
 from agentapi.cleaning import cleaned
-from runs import agent_calls, intake, lifecycle, tokens
-from runs.machine import ENDED, NotAllowed
+from runs import agent_calls, boots, intake, lifecycle, tokens
+from runs.machine import ENDED, NotAllowed, State
 from runs.models import Actor, Boot, Run
 from runs.transition import Refused
 
 log = logging.getLogger("vetting.agentapi")
-AFTER_THE_END = frozenset(("heartbeat", "log", "sensor", "result"))
+AFTER_THE_END = frozenset(("hello", "heartbeat", "log", "sensor", "result"))
 
 
 class Rejected(Exception):
@@ -79,17 +79,24 @@ def answer(request: Request) -> Answer:
             return Answer(200, codec.dumps(call.handle(boot, message, request.address)))
     except Rejected as error:
         if error.run is not None:
-            lifecycle.note(
-                error.run, "token_refused", actor=Actor.AGENT, who=request.address, text=f"{request.call}: {error.reason}"
-            )
+            _show(error.run, "token_refused", request, error.reason)
         return problem(401, error.reason)
     except codec.WireError as error:
         log.warning("run %s %s from %s: %s", request.run, request.call, request.address, error)
         return problem(400, str(error), path=error.path)
     except (agent_calls.NotThisMachine, intake.UnknownBoot) as error:
+        _show(boot.run, "machine_refused", request, str(error))
         return problem(403, str(error))
     except (Refused, NotAllowed) as error:
         return problem(409, str(error))
+    except OSError as error:
+        log.error("run %s %s: %s: the orchestrator's disk needs looking after", request.run, request.call, error)
+        return problem(503, f"not recorded ({error.strerror}): send it again")
+
+
+def _show(run: Run, kind: str, request: Request, reason: str) -> None:
+    """In the run's history, after whatever the call did was rolled back."""
+    lifecycle.note(run, kind, actor=Actor.AGENT, who=request.address, text=f"{request.call}: {reason}")
 
 
 def authenticate(request: Request) -> Boot:
@@ -109,13 +116,21 @@ def authenticate(request: Request) -> Boot:
     boot = Boot.objects.filter(run=run, number=token.boot).first()
     if boot is None or boot.dead_at is not None or boot.nonce != token.nonce:
         raise Rejected(run, f"a stale token, of boot {token.boot}: the host has booted again since")
-    if boot.claimed_at is None and run.boot_deadline is None and run.state in ENDED:
-        raise Rejected(run, f"a token of a run that is {run.state}")
     if not tokens.matches(request.bearer, boot.agent_token_hash):
         raise Rejected(run, "a token that does not match")
-    if run.state in ENDED and request.call not in AFTER_THE_END:
-        raise Rejected(run, f"a token of a run that is {run.state}")
+    if why := _too_late(run, boot, request.call):
+        raise Rejected(run, why)
     return boot
+
+
+def _too_late(run: Run, boot: Boot, call: str) -> str:
+    """After its end a run still takes what was on its way, and tells its agent to shut down; a token that nobody
+    claimed has expired with the boot deadline."""
+    if run.state in ENDED and call not in AFTER_THE_END:
+        return f"a token of a run that is {run.state}"
+    if run.state == State.FAILED and boot.claimed_at is None and boots.last_claimed(run) is None:
+        return "an expired token: nobody claimed it before the boot deadline"
+    return ""
 
 
 def problem(status: int, reason: str, **more: str) -> Answer:

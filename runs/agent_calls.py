@@ -8,7 +8,7 @@ from django.utils import timezone
 from agent import codec, wire
 from runs import boots, hold, intake, orders, own_stages, stageruns
 from runs.boots import Machine
-from runs.lifecycle import note, record_rung
+from runs.lifecycle import record_rung
 from runs.machine import AGENT_SILENT, ENDED, TESTING, Event, State
 from runs.models import Actor, Boot, HoldSession, Outcome, Run, Rung, StageRun
 from runs.transition import Refused, apply, locked, write_event
@@ -23,6 +23,8 @@ def hello(boot: Boot, message: wire.Hello, address: str) -> wire.HelloAnswer:
     with locked(boot.run_id) as run:
         record_rung(run, Rung.HELLO, detail=address, boot=boot.number)
         Run.objects.filter(pk=run.pk).update(agent_address=address, last_seen=timezone.now())
+        if run.state in ENDED:
+            return wire.HelloAnswer(wire.Cmd.SHUTDOWN, f"run {run.pk} is {run.state}")
         if message.contract == codec.fingerprint():
             return wire.HelloAnswer(wire.Cmd.CONTINUE)
         why = (
@@ -44,17 +46,13 @@ def claim(boot: Boot, message: wire.Claim, address: str) -> wire.ClaimAnswer:
     Raises NotThisMachine for any other machine, Refused for a run that is over.
     """
     machine = Machine.of(message.boot_id, message.dmi_uuid, message.macs)
-    try:
-        with locked(boot.run_id) as run:
-            boot = Boot.objects.select_related("run").get(pk=boot.pk)
-            _refuse_other_machine(run, boot, machine)
-            if boot.claimed_at is None:
-                _first_claim(run, boot, machine, address)
-            Run.objects.filter(pk=run.pk).update(agent_address=address, last_seen=timezone.now())
-            return orders.claim_answer(run, boot)
-    except NotThisMachine as error:
-        note(boot.run, "claim_refused", actor=Actor.AGENT, who=address, text=str(error))
-        raise
+    with locked(boot.run_id) as run:
+        boot = Boot.objects.select_related("run").get(pk=boot.pk)
+        _refuse_other_machine(run, boot, machine)
+        if boot.claimed_at is None:
+            _first_claim(run, boot, machine, address)
+        Run.objects.filter(pk=run.pk).update(agent_address=address, last_seen=timezone.now())
+        return orders.claim_answer(run, boot)
 
 
 def result(boot: Boot, message: wire.Result, address: str) -> wire.ResultAnswer:
@@ -107,7 +105,9 @@ def _refuse_other_machine(run: Run, boot: Boot, machine: Machine) -> None:
             "clear the UUID on the host's page"
         )
     if not set(machine.macs) & set(run.host.mac_list):
-        raise NotThisMachine(f"none of the machine's MACs ({', '.join(machine.macs) or 'none'}) is registered for the host")
+        raise NotThisMachine(
+            f"none of the machine's MACs ({', '.join(machine.macs) or 'none'}) is registered for the host"
+        )
 
 
 def _first_claim(run: Run, boot: Boot, machine: Machine, address: str) -> None:
@@ -121,7 +121,13 @@ def _first_claim(run: Run, boot: Boot, machine: Machine, address: str) -> None:
     if run.state in AGENT_SILENT:
         if run.state == State.WAITING_WOL:
             apply(run, Event.BOOT_SEEN, actor=Actor.AGENT, who=address, why="claimed")
-        apply(run, Event.CLAIMED, actor=Actor.AGENT, who=address, why=f"by {machine.dmi_uuid or ', '.join(machine.macs)}")
+        apply(
+            run,
+            Event.CLAIMED,
+            actor=Actor.AGENT,
+            who=address,
+            why=f"by {machine.dmi_uuid or ', '.join(machine.macs)}",
+        )
         own_stages.resolve(run)
     elif run.state in TESTING:
         _host_has_reset(run, address)
@@ -145,10 +151,18 @@ def _take_result(run: Run, stage_run: StageRun, message: wire.Result, address: s
 def _keep_late(run: Run, stage_run: StageRun, message: wire.Result, address: str) -> None:
     for finding in message.findings:
         stageruns.add_finding(stage_run, finding)
-    stage_run.evidence = {**stage_run.evidence, **message.evidence, "late_result": f"{message.outcome}: {message.reason}"}
+    stage_run.evidence = {
+        **stage_run.evidence,
+        **message.evidence,
+        "late_result": f"{message.outcome}: {message.reason}",
+    }
     stage_run.save(update_fields=["evidence"])
     write_event(
-        run, "late_result", actor=Actor.AGENT, who=address, text=f"{stage_run.name}: {message.outcome}, kept as evidence"
+        run,
+        "late_result",
+        actor=Actor.AGENT,
+        who=address,
+        text=f"{stage_run.name}: {message.outcome}, kept as evidence",
     )
 
 

@@ -22,7 +22,7 @@ class UnknownBoot(Exception):
 
 def heartbeat(boot_pk: int, message: wire.Heartbeat) -> wire.HeartbeatAnswer:
     """The host is alive: note when, keep its progress if it changed, answer with the command."""
-    boot, run = _claimed(boot_pk, message.boot_id)
+    _, run = _claimed(boot_pk, message.boot_id)
     stage_run = stageruns.current(run) if run.state in TESTING else None
     changed = _keep_progress(stage_run, message)
     Run.objects.filter(pk=run.pk).update(
@@ -36,7 +36,8 @@ def log_lines(boot_pk: int, message: wire.LogBatch) -> wire.Accepted:
     the row lets the next append cut off what a crash left uncommitted."""
     boot, run = _claimed(boot_pk, message.boot_id)
     if message.seq > boot.log_seq:
-        length = logfiles.append(run.pk, run.log_bytes, b"".join(map(logfiles.format_line, message.lines)))
+        text = "".join(logfiles.format_line(line.time, line.level, line.stage, line.text) for line in message.lines)
+        length = logfiles.append(run.pk, run.log_bytes, text.encode())
         Run.objects.filter(pk=run.pk).update(log_bytes=length)
         Boot.objects.filter(pk=boot.pk).update(log_seq=message.seq)
     return wire.Accepted(max(message.seq, boot.log_seq))
@@ -46,7 +47,9 @@ def measurements(boot_pk: int, message: wire.SensorBatch) -> wire.Accepted:
     """Keep up to 50 measurements, and check them against the profile's sensor limits."""
     boot, run = _claimed(boot_pk, message.boot_id)
     if len(message.measurements) > wire.MAX_MEASUREMENTS_PER_BATCH:
-        raise Refused(f"{len(message.measurements)} measurements in one batch: at most {wire.MAX_MEASUREMENTS_PER_BATCH}")
+        raise Refused(
+            f"{len(message.measurements)} measurements in one batch: at most {wire.MAX_MEASUREMENTS_PER_BATCH}"
+        )
     if message.seq > boot.sensor_seq:
         Measurement.objects.bulk_create(_rows(run, message.measurements))
         Run.objects.filter(pk=run.pk).update(sensor_seq=F("sensor_seq") + 1)
@@ -60,9 +63,13 @@ def last_seen_text(run: Run) -> str:
     if run.last_seen is None:
         return "nothing was ever heard of it"
     stage_run = run.stage_runs.filter(name=run.state).order_by("-attempt").first()
-    doing = "; ".join(f"{p['item']} {p['percent']:.0f} % {p['doing']}".strip() for p in (stage_run.progress if stage_run else []))
+    doing = "; ".join(
+        f"{p['item']} {p['percent']:.0f} % {p['doing']}".strip() for p in (stage_run.progress if stage_run else [])
+    )
     when = run.last_seen.strftime("%H:%M:%S")
-    return f"last heard of at {when} UTC from {run.agent_address or 'an unknown address'}" + (f", at {doing}" if doing else "")
+    return f"last heard of at {when} UTC from {run.agent_address or 'an unknown address'}" + (
+        f", at {doing}" if doing else ""
+    )
 
 
 def _claimed(boot_pk: int, boot_id: str) -> tuple[Boot, Run]:

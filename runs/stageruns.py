@@ -32,6 +32,12 @@ def open_attempt(run: Run, *, by_retry: bool = False) -> StageRun:
     )
 
 
+def is_passed_over_by_retry(run: Run, name: str) -> bool:
+    """Whether a retry led to this stage and it resolved without the agent, which is still in its hold."""
+    row = run.stage_runs.filter(name=name).order_by("-attempt").first()
+    return bool(row and row.by_retry and (not row.counts or BY_NAME[name].owner is Owner.ORCHESTRATOR))
+
+
 def claimed_boot(run: Run) -> int:
     """Number of the boot that the agent at work belongs to."""
     return run.boots.exclude(claimed_at=None).aggregate(newest=Max("number"))["newest"] or run.boot
@@ -87,7 +93,12 @@ def add_finding(stage_run: StageRun, finding: wire.Finding) -> Finding:
     return Finding.objects.create(
         run=stage_run.run,
         stage_run=stage_run,
-        **{**fields, "code": finding.code[:64], "component_kind": finding.component_kind[:16], "unit": finding.unit[:16]},
+        **{
+            **fields,
+            "code": finding.code[:64],
+            "component_kind": finding.component_kind[:16],
+            "unit": finding.unit[:16],
+        },
     )
 
 

@@ -12,7 +12,9 @@ from runs.models import HoldSession, Run, RunEvent
 from runs.transition import Refused
 from tests.talker import SERIAL, Talker
 
-BAD_DISK = wire.Finding("smart.pending_sectors", wire.Severity.CRITICAL, "disk", SERIAL, "sda: 2 pending sectors", 2, 0, "")
+BAD_DISK = wire.Finding(
+    "smart.pending_sectors", wire.Severity.CRITICAL, "disk", SERIAL, "sda: 2 pending sectors", 2, 0, ""
+)
 WIPE_REFUSED = wire.Refusal(3, SERIAL, "LVM", [wire.Signature("sda", "lvm", "pve", "LVM volume group pve")], "d1g3st")
 
 
@@ -175,7 +177,10 @@ def test_the_network_stage_is_a_queue_of_one(host: Host, run: Run, settings: obj
 
     other = a_host("node-2", mac="52:54:00:00:00:02", expected=host.expected)
     lifecycle.start_run(other, profile_name="quick")
-    first, second = Talker(host), Talker(other, uuid="4c4c4544-0042-3510-8051-b4c04f4e0002", macs=["52:54:00:00:00:02"])
+    first, second = (
+        Talker(host),
+        Talker(other, uuid="4c4c4544-0042-3510-8051-b4c04f4e0002", macs=["52:54:00:00:00:02"]),
+    )
     for talker in (first, second):
         talker.boot_and_claim()
         Run.objects.filter(pk=talker.run_id).update(expected=None)

@@ -61,7 +61,7 @@ def test_a_claim_from_a_second_machine_is_refused_and_shown(talker: Talker, host
     thief = Talker(host, boot_id="boot-9", uuid=OTHER_UUID)
     thief.run_id, thief.token = talker.run_id, talker.token
     thief.claim(status=403)
-    assert OTHER_UUID in run.events.get(kind="claim_refused").text
+    assert OTHER_UUID in run.events.get(kind="machine_refused").text
     assert talker.heartbeat("InventoryCheck").cmd is wire.Cmd.CONTINUE
 
 

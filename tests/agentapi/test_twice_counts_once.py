@@ -32,7 +32,10 @@ def test_a_log_batch_sent_twice_is_written_once(talker: Talker, run: Run) -> Non
     assert talker.log("one", seq=1).seq == 1
     assert talker.log("one", seq=1).seq == 1
     talker.log("two", seq=2)
-    assert [line.rsplit(maxsplit=1)[-1] for line in logfiles.path(run.pk).read_text().splitlines()] == ["one", "two"]
+    assert [line.rsplit(maxsplit=1)[-1] for line in logfiles.path(run.pk).read_text().splitlines()] == [
+        "one",
+        "two",
+    ]
 
 
 def test_measurements_sent_twice_are_kept_once(talker: Talker, run: Run) -> None:
@@ -87,7 +90,10 @@ def test_a_result_for_a_stage_that_is_not_running_is_refused(talker: Talker, run
         (b'{"boot_id": "boot-1"}', "stage"),
         (b'{"boot_id": "boot-1", "stage": "", "attempt": "1", "uptime_s": 1}', "attempt"),
         (b'{"boot_id": "boot-1", "stage": "", "attempt": 1, "uptime_s": 1, "x": 1}', "x"),
-        (b'{"boot_id": "boot-1", "stage": "", "attempt": 1, "uptime_s": 1, "progress": [{"item": 3}]}', "progress[0].percent"),
+        (
+            b'{"boot_id": "boot-1", "stage": "", "attempt": 1, "uptime_s": 1, "progress": [{"item": 3}]}',
+            "progress[0].percent",
+        ),
         (b"[" * 100_000, ""),
     ],
 )
