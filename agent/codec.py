@@ -109,9 +109,14 @@ def _is(kind: type, data: Any, path: str) -> Any:
 
 
 def _word(kind: type) -> str:
-    return {dict: "object", list: "array", str: "string", int: "integer", float: "number", bool: "boolean"}.get(
-        kind, "null" if kind is type(None) else kind.__name__
-    )
+    return {
+        dict: "object",
+        list: "array",
+        str: "string",
+        int: "integer",
+        float: "number",
+        bool: "boolean",
+    }.get(kind, "null" if kind is type(None) else kind.__name__)
 
 
 def _decode_union(kinds: tuple[Any, ...], data: Any, path: str) -> Any:

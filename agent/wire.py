@@ -70,7 +70,8 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """One question a stage asked, with one of three results. `topic` is the word of `not_expected` that takes it off."""
+    """One question a stage asked, with one of three results. `topic` is the word of `not_expected` that takes it
+    off."""
 
     name: str
     outcome: Outcome
@@ -439,7 +440,8 @@ class ResultAnswer:
 
 @dataclass(frozen=True)
 class Hold:
-    """POST …/hold: the host is held. `host_key` is the public SSH host key in OpenSSH form; `users` who is logged in."""
+    """POST …/hold: the host is held. `host_key` is the public SSH host key in OpenSSH form; `users`
+    who is logged in."""
 
     boot_id: str
     address: str

@@ -43,7 +43,9 @@ class Host(models.Model):
     notes = models.TextField(blank=True)
     profile_name = models.CharField(max_length=64, default="quick")
     wake_method = models.CharField(max_length=16, choices=WakeMethod.choices, default=WakeMethod.WOL)
-    wake_options = models.JSONField(default=dict, blank=True, help_text="Address and user of the BMC, where one wakes it.")
+    wake_options = models.JSONField(
+        default=dict, blank=True, help_text="Address and user of the BMC, where one wakes it."
+    )
     idle_boot = models.CharField(max_length=16, choices=IdleBoot.choices, default=IdleBoot.LOCAL)
     boot_binary = models.CharField(max_length=16, choices=BootBinary.choices, default=BootBinary.AUTO)
     expected = models.JSONField(null=True, blank=True)
@@ -51,7 +53,9 @@ class Host(models.Model):
         default=False, help_text="Allows profiles that write, on the disks confirmed one by one below."
     )
     health = models.CharField(max_length=8, choices=Health.choices, default=Health.UNKNOWN)
-    dmi_uuid = models.CharField(max_length=36, blank=True, help_text="Learnt at the first claim; later ones must match.")
+    dmi_uuid = models.CharField(
+        max_length=36, blank=True, help_text="Learnt at the first claim; later ones must match."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

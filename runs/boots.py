@@ -10,7 +10,9 @@ from django.utils import timezone
 from runs import tokens
 from runs.models import Boot, Run
 
-_DUMMY_UUID = re.compile(r"0{8}-.*|f{8}-f{4}-.*|03000200-0400-0500-0006-000700080009|00020003-0004-0005-0006-000700080009")
+_DUMMY_UUID = re.compile(
+    r"0{8}-.*|f{8}-f{4}-.*|03000200-0400-0500-0006-000700080009|00020003-0004-0005-0006-000700080009"
+)
 
 
 @dataclass(frozen=True)

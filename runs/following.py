@@ -6,17 +6,20 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from django.utils import timezone
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from django.utils import timezone
-
 from runs.machine import ENDED, State
 from runs.models import Outcome, Run, StageRun
 
-MARKS = {Outcome.PASSED: ("✓", "green"), Outcome.FAILED: ("✗", "bold red"), Outcome.NOT_TESTED: ("–", "yellow")}
+MARKS = {
+    Outcome.PASSED: ("✓", "green"),
+    Outcome.FAILED: ("✗", "bold red"),
+    Outcome.NOT_TESTED: ("–", "yellow"),
+}
 EXIT_PASSED, EXIT_FAILED, EXIT_INCOMPLETE, EXIT_CANCELLED, EXIT_USAGE = range(5)
 
 
@@ -68,7 +71,14 @@ def picture(run: Run) -> RenderableType:
 
 
 def _heading(run: Run) -> Text:
-    text = Text.assemble(("run ", "dim"), str(run.pk), ("  host ", "dim"), (run.host.name, "bold"), ("  ", ""), (run.state, "bold cyan"))
+    text = Text.assemble(
+        ("run ", "dim"),
+        str(run.pk),
+        ("  host ", "dim"),
+        (run.host.name, "bold"),
+        ("  ", ""),
+        (run.state, "bold cyan"),
+    )
     if run.verdict:
         text.append(f"  verdict {run.verdict}", style="bold green" if run.verdict == "passed" else "bold red")
     if run.stopped_by:
@@ -83,7 +93,10 @@ def _ladder(run: Run) -> Text:
     if not rungs:
         return Text("waiting for a slot" if run.state == State.QUEUED else "")
     first = rungs[0].at
-    return Text(" → ".join(f"{r.get_rung_display()} +{(r.at - first).total_seconds():.0f} s" for r in rungs), style="dim")
+    return Text(
+        " → ".join(f"{r.get_rung_display()} +{(r.at - first).total_seconds():.0f} s" for r in rungs),
+        style="dim",
+    )
 
 
 def _stages(run: Run) -> Table:
@@ -104,7 +117,12 @@ def _doing(row: StageRun) -> RenderableType:
         return Text("…", style="dim")
     inner = Table.grid(padding=(0, 1))
     for item in row.progress[:8]:
-        inner.add_row(item["item"], ProgressBar(100, item["percent"], width=24), f"{item['percent']:.0f} %", item["doing"])
+        inner.add_row(
+            item["item"],
+            ProgressBar(100, item["percent"], width=24),
+            f"{item['percent']:.0f} %",
+            item["doing"],
+        )
     return inner
 
 

@@ -1,4 +1,5 @@
-"""The one seam to django-q2: queue a call, transactionally. A job may run twice; whoever is called makes that harmless."""
+"""The one seam to django-q2: queue a call, transactionally. A job may run twice: whoever is called makes that
+harmless."""
 
 from __future__ import annotations
 

@@ -34,7 +34,12 @@ def note(run: Run, kind: str, *, actor: Actor, who: str = "", text: str = "") ->
 
 
 def start_run(
-    host: Host, *, profile_name: str = "", who: str = "", repair: str = "", overrides: dict[str, Any] | None = None
+    host: Host,
+    *,
+    profile_name: str = "",
+    who: str = "",
+    repair: str = "",
+    overrides: dict[str, Any] | None = None,
 ) -> Run:
     """Queue a vetting of this host. Spec, disks and profile are frozen into it here.
 
@@ -84,7 +89,9 @@ def override_wipe(run: Run, attempt: int, serial: str, digest: str, who: str = "
         machine.step(State(run.state), Event.RETRY)
         refused = _refusals_shown(run, attempt)
         if boot is not None and boot != stageruns.claimed_boot(run):
-            raise Refused(f"the list shown was of boot {boot}; the host is in boot {run.boot} now: look at the new list")
+            raise Refused(
+                f"the list shown was of boot {boot}; the host is in boot {run.boot} now: look at the new list"
+            )
         if serial not in refused:
             raise Refused(f"the wipe probe refused no disk {serial!r} in Storage attempt {attempt}")
         if refused[serial]["digest"] != digest:
@@ -165,7 +172,13 @@ def record_rung(run: Run, rung: Rung, detail: str = "", at: datetime | None = No
             run=run, boot=boot or max(run.boot, 1), rung=rung, defaults={"at": at, "detail": detail[:200]}
         )
         if new:
-            write_event(run, "rung", actor=Actor.WORKER, text=Rung(rung).label, data={"rung": str(rung), "detail": detail})
+            write_event(
+                run,
+                "rung",
+                actor=Actor.WORKER,
+                text=Rung(rung).label,
+                data={"rung": str(rung), "detail": detail},
+            )
         else:
             LadderRung.objects.filter(pk=row.pk).update(seen=row.seen + 1)
 
@@ -185,8 +198,8 @@ def _refuse_unless_free(host: Host) -> None:
 def _refuse_unless_it_may_write(host: Host, profile: dict[str, Any]) -> None:
     if freeze.writes(profile) and not host.destructive_allowed:
         raise Refused(
-            f"profile {profile['name']} writes to disks and {host.name} does not allow that: choose a profile that only "
-            "reads, or allow destructive tests on the host's page"
+            f"profile {profile['name']} writes to disks and {host.name} does not allow that: choose a profile that "
+            "only reads, or allow destructive tests on the host's page"
         )
 
 

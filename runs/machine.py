@@ -7,6 +7,7 @@ the API answers 409. `lifecycle` applies it; nothing else writes `Run.state`. No
 from __future__ import annotations
 
 from enum import StrEnum
+from itertools import pairwise
 from typing import NamedTuple
 
 from runs.stages import STAGES
@@ -121,7 +122,7 @@ def _rows() -> tuple[Row, ...]:
     )
     onward = tuple(
         Row(state, E.STAGE_DONE, after, (F.OPEN_STAGE,))
-        for state, after in zip(STAGE_STATES, STAGE_STATES[1:], strict=False)
+        for state, after in pairwise(STAGE_STATES)
     )
     each_stage = tuple(
         row

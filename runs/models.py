@@ -253,7 +253,8 @@ class Artifact(models.Model):
 
 
 class HoldSession(models.Model):
-    """One hold of a host: a key pair of its own. The private key lies encrypted until downloaded once or the hold ends."""
+    """One hold of a host: a key pair of its own. The private key lies encrypted until it was downloaded once or the
+    hold ends."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="holds")
     boot = models.PositiveIntegerField()

@@ -98,9 +98,7 @@ def override_flags(run: Run, stage_run: StageRun | None) -> list[wire.OverrideFl
     if stage_run is None:
         return []
     given: Any = run.overrides.filter(stage=stage_run.name, attempt=stage_run.attempt, boot=stage_run.boot)
-    return [
-        wire.OverrideFlags(run.pk, row.boot, row.stage, row.attempt, row.serial, row.digest) for row in given
-    ]
+    return [wire.OverrideFlags(run.pk, row.boot, row.stage, row.attempt, row.serial, row.digest) for row in given]
 
 
 def _next_attempt(run: Run, name: str) -> int:

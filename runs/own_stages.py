@@ -129,7 +129,9 @@ def _move(run: Run, event: Event, why: str) -> None:
 
 
 def _scalar(value: object) -> float | str | None:
-    return value if value is None or isinstance(value, float | str) else float(value) if _is_number(value) else str(value)
+    return (
+        value if value is None or isinstance(value, float | str) else float(value) if _is_number(value) else str(value)
+    )
 
 
 def _is_number(value: object) -> bool:

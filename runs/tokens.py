@@ -72,11 +72,6 @@ def matches(token: str, kept_hash: str) -> bool:
     return True
 
 
-def is_remembered(kept_hash: str) -> bool:
-    """Whether `matches` would answer without bcrypt."""
-    return _memo.get(kept_hash) is not None
-
-
 def _sign(run: int, host: int, boot: int, nonce: str) -> str:
     key = hashlib.sha256(b"vetting run token" + settings.SECRET_KEY.encode()).digest()
     digest = hmac.digest(key, f"{run}|{host}|{boot}|{nonce}".encode(), "sha256")

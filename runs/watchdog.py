@@ -49,8 +49,8 @@ def _testing(run: Run, now: datetime) -> None:
         why = f"the host went silent in {run.state} for {silent_s:.0f} s; {intake.last_seen_text(run)}"
         _miss(run, Event.HEARTBEAT_DEADLINE, why)
     elif over := _stage_is_over(stage_run, now):
-        why = f"{run.state} was not done after {over:.0f} s (limit {stage_run.timeout_s:.0f} s); {intake.last_seen_text(run)}"
-        _miss(run, Event.STAGE_DEADLINE, why)
+        late = f"{run.state} was not done after {over:.0f} s (limit {stage_run.timeout_s:.0f} s)"
+        _miss(run, Event.STAGE_DEADLINE, f"{late}; {intake.last_seen_text(run)}")
 
 
 def _stage_is_over(stage_run: StageRun, now: datetime) -> float:
@@ -64,12 +64,15 @@ def _stage_is_over(stage_run: StageRun, now: datetime) -> float:
 def _held(run: Run, now: datetime) -> None:
     hours = settings.VETTING.deadlines.hold_hours
     if now - run.state_since > timedelta(hours=hours):
-        _miss(run, Event.HOLD_DEADLINE, f"held for {hours:g} hours: released by itself", states=(State.FAILED_HOLDING,))
+        _miss(
+            run,
+            Event.HOLD_DEADLINE,
+            f"held for {hours:g} hours: released by itself",
+            states=(State.FAILED_HOLDING,),
+        )
 
 
-def _miss(
-    run: Run, event: Event, why: str, *, states: tuple[State, ...] = STAGE_STATES, bench_error: str = ""
-) -> None:
+def _miss(run: Run, event: Event, why: str, *, states: tuple[State, ...] = STAGE_STATES, bench_error: str = "") -> None:
     """The deadline passed, unless something came in since the run was read."""
     seen = run.last_seen
     try:

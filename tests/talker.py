@@ -1,4 +1,4 @@
-"""The agent's side of the HTTP conversation, spoken by a test: real messages through the real codec to the real views."""
+"""The agent's side of the HTTP conversation, spoken by a test: real messages, the real codec, the real views."""
 
 from __future__ import annotations
 
@@ -67,7 +67,12 @@ class Talker:
         return self.post("claim", wire.Claim(self.boot_id, self.uuid, self.macs), wire.ClaimAnswer, status=status)
 
     def heartbeat(
-        self, stage: str = "", attempt: int = 1, progress: list[wire.Progress] | None = None, *, status: int = 200
+        self,
+        stage: str = "",
+        attempt: int = 1,
+        progress: list[wire.Progress] | None = None,
+        *,
+        status: int = 200,
     ) -> wire.HeartbeatAnswer:
         message = wire.Heartbeat(self.boot_id, stage, attempt, 60.0, progress or [])
         return self.post("heartbeat", message, wire.HeartbeatAnswer, status=status)

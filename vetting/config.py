@@ -1,4 +1,4 @@
-"""`vetting.yaml`: what an operator tunes, as types. A wrong value stops the start with its name, the value and the fix."""
+"""`vetting.yaml`: what an operator tunes, as types. A wrong value stops the start with its name and what is allowed."""
 
 from __future__ import annotations
 
@@ -164,7 +164,9 @@ class Config(Section):
     iperf3: Iperf = Iperf()
     notifications: Notifications = Notifications()
     boot_files: BootFiles = BootFiles()
-    profiles_dir: Path | None = Field(default=None, description="Profiles of your own; same name replaces a shipped one.")
+    profiles_dir: Path | None = Field(
+        default=None, description="Profiles of your own; same name replaces a shipped one."
+    )
 
 
 def load(path: Path | None) -> Config:
@@ -174,7 +176,9 @@ def load(path: Path | None) -> Config:
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); set VETTING_CONFIG to an existing file") from None
+        raise ConfigError(
+            f"{path}: cannot be read ({error.strerror}); set VETTING_CONFIG to an existing file"
+        ) from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not YAML: {error}") from None
     return parse(data or {}, str(path))

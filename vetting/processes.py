@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -40,10 +41,8 @@ def stop(child: subprocess.Popen[bytes], grace_s: float = 10.0) -> int:
 
 def kill_group(pgid: int) -> None:
     """SIGKILL to every process of the group; nothing if there is none."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(pgid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def kill_leftover(name: str, word: str) -> None:

@@ -13,6 +13,10 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
+from django.db import close_old_connections, models
+from django.utils import timezone
+from django_q.models import Schedule
+
 import notifications.outbox
 import pxe.iperf
 import pxe.supervisor
@@ -21,10 +25,6 @@ import runs.dispatcher
 import runs.report
 import runs.retention
 import runs.watchdog
-from django.db import close_old_connections, models
-from django.utils import timezone
-from django_q.models import Schedule
-
 from runs.jobs import enqueue
 from runs.models import Lease
 
@@ -97,7 +97,8 @@ def drop_lease() -> None:
 def ensure_schedule() -> None:
     """The minute's schedule that revives the chain."""
     Schedule.objects.update_or_create(
-        name="round", defaults={"func": SESSION, "schedule_type": Schedule.MINUTES, "minutes": 1, "repeats": -1}
+        name="round",
+        defaults={"func": SESSION, "schedule_type": Schedule.MINUTES, "minutes": 1, "repeats": -1},
     )
 
 

@@ -34,8 +34,10 @@ def _secret_key() -> str:
 
 SECRET_KEY = _secret_key()
 if len(SECRET_KEY) < 32:
-    raise ImproperlyConfigured("VETTING_SECRET_KEY is shorter than 32 characters: python3 -c 'import secrets; "
-                               "print(secrets.token_urlsafe(50))' makes one")
+    raise ImproperlyConfigured(
+        "VETTING_SECRET_KEY is shorter than 32 characters: python3 -c 'import secrets; "
+        "print(secrets.token_urlsafe(50))' makes one"
+    )
 ALLOWED_HOSTS = env.list("VETTING_ALLOWED_HOSTS", default=["*"])
 
 _config_path = env.str("VETTING_CONFIG", default="")

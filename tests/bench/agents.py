@@ -136,7 +136,14 @@ async def _load(port: int, tokens: list[tuple[int, str]], seconds: float) -> Tal
 
 
 async def _repeat(
-    client: httpx.AsyncClient, n: int, run: int, token: str, call: str, every: float, seconds: float, tally: Tally
+    client: httpx.AsyncClient,
+    n: int,
+    run: int,
+    token: str,
+    call: str,
+    every: float,
+    seconds: float,
+    tally: Tally,
 ) -> None:
     end = time.monotonic() + seconds
     due = time.monotonic() + random.uniform(0, every)
@@ -158,7 +165,9 @@ def _message(n: int, call: str, seq: int) -> bytes:
         progress = [wire.Progress("cpu", seq % 100, "verifying")]
         return codec.dumps(wire.Heartbeat(boot, "InventoryCheck", 1, float(seq), progress))
     if call == "log":
-        lines = [wire.LogLine(time.time(), "info", "InventoryCheck", f"batch {seq} line {k}") for k in range(LINES_PER_BATCH)]
+        lines = [
+            wire.LogLine(time.time(), "info", "InventoryCheck", f"batch {seq} line {k}") for k in range(LINES_PER_BATCH)
+        ]
         return codec.dumps(wire.LogBatch(boot, seq, lines))
     measured = [wire.Measurement(time.time(), "cpu", f"CPU{k}", "temp", 40.0 + k, "C") for k in range(50)]
     return codec.dumps(wire.SensorBatch(boot, seq, measured))
@@ -182,10 +191,15 @@ def _report(agents: int, seconds: float, took: float, tally: Tally, cpu_s: float
     lines = sum(logfiles.path(pk).read_bytes().count(b"\n") for pk in Run.objects.values_list("pk", flat=True))
     late = sorted(tally.late_s)
     print(f"agents {agents}, {seconds:.0f} s, one web process (daphne, SQLite), load generator on the same two cores")
-    print(f"requests {sum(tally.sent.values())} ({sum(tally.sent.values()) / took:.0f}/s), statuses {dict(tally.statuses)}")
+    print(
+        f"requests {sum(tally.sent.values())} ({sum(tally.sent.values()) / took:.0f}/s), statuses {dict(tally.statuses)}"
+    )
     print(f"measurements recorded {recorded} of {tally.sent['sensor'] * 50} sent")
     print(f"log lines recorded {lines} of {tally.sent['log'] * LINES_PER_BATCH} sent")
-    print(f"answer times p50 {late[len(late) // 2] * 1000:.1f} ms, p99 {late[int(len(late) * 0.99)] * 1000:.1f} ms, max {late[-1] * 1000:.0f} ms")
+    print(
+        f"answer times p50 {late[len(late) // 2] * 1000:.1f} ms, "
+        f"p99 {late[int(len(late) * 0.99)] * 1000:.1f} ms, max {late[-1] * 1000:.0f} ms"
+    )
     print(f"web process {100 * cpu_s / took:.0f} % of one core, {memory / 2**20:.0f} MB")
     lost = tally.sent["sensor"] * 50 - recorded + tally.sent["log"] * LINES_PER_BATCH - lines
     print("nothing lost" if lost == 0 and set(tally.statuses) == {200} else f"LOST {lost}")

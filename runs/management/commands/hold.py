@@ -20,7 +20,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("run", type=int, help="number of the held run")
         parser.add_argument("--key-file", type=Path, required=True, help="where to write the key; must not exist yet")
-        parser.add_argument("--new-key", action="store_true", help="make another key first; the old one opens nothing then")
+        parser.add_argument(
+            "--new-key", action="store_true", help="make another key first; the old one opens nothing then"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         run = Run.objects.filter(pk=options["run"]).first()

@@ -50,7 +50,9 @@ class Command(BaseCommand):
             known = ", ".join(Host.objects.values_list("name", flat=True)[:20]) or "none yet: add one in the admin"
             self._usage(f"there is no host {options['host']!r}; registered: {known}")
         if not _worker_is_there():
-            self._usage("no worker is running that could do it: start `./manage.py up`, or `systemctl start vetting-worker`")
+            self._usage(
+                "no worker is running that could do it: start `./manage.py up`, or `systemctl start vetting-worker`"
+            )
         try:
             return lifecycle.start_run(
                 host, profile_name=options["profile"], who="command line", repair=options["repair"]
