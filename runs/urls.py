@@ -1,3 +1,27 @@
-from django.urls import URLPattern
+"""Addresses of the operator's pages."""
 
-urlpatterns: list[URLPattern] = []
+from __future__ import annotations
+
+from django.urls import URLPattern, path, re_path
+
+from runs import action_views, actions, fragments, views
+
+_ACTIONS = "|".join(actions.BY_NAME)
+
+urlpatterns: list[URLPattern] = [
+    path("", views.dashboard, name="dashboard"),
+    path("parts/", fragments.dashboard_parts, name="dashboard-parts"),
+    path("hosts/<slug:name>/", views.host, name="host"),
+    path("hosts/<slug:name>/parts/", fragments.host_parts, name="host-parts"),
+    path("hosts/<slug:name>/start/", action_views.start, name="start"),
+    path("runs/<int:run_id>/", views.run, name="run"),
+    path("runs/<int:run_id>/parts/", fragments.run_parts, name="run-parts"),
+    path("runs/<int:run_id>/series.json", views.series, name="series"),
+    path("runs/<int:run_id>/log", views.log, name="log"),
+    path("runs/<int:run_id>/report.html", views.report, {"kind": "html"}, name="report"),
+    path("runs/<int:run_id>/report.json", views.report, {"kind": "json"}, name="report-json"),
+    path("runs/<int:run_id>/files/<path:name>", views.artifact, name="artifact"),
+    path("runs/<int:run_id>/hold-key/", action_views.hold_key, name="hold-key"),
+    path("runs/<int:run_id>/new-key/", action_views.new_key, name="new-key"),
+    re_path(rf"^runs/(?P<run_id>[0-9]+)/(?P<name>{_ACTIONS})/$", action_views.act, name="act"),
+]

@@ -25,8 +25,8 @@ _STATES = {
     "Released": "Released",
     "Cancelled": "Cancelled",
 }
-_MARKS = {"passed": "✓", "failed": "✗", "not_tested": "–", "": "…"}
-_OUTCOMES = {"passed": "passed", "failed": "failed", "not_tested": "not tested", "": "running"}
+_MARKS = {"passed": "✓", "failed": "✗", "not_tested": "–", "incomplete": "!", "error": "!", "": "…"}
+_OUTCOMES = {"passed": "passed", "failed": "failed", "not_tested": "not tested"}
 _TONES = {
     "passed": "good",
     "failed": "bad",

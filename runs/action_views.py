@@ -1,0 +1,159 @@
+"""What an operator does to a run or a host. Each action has a page that says what will happen, with a plain form: it
+works without JavaScript. What the state does not allow is answered 409, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from hosts.models import Host
+from runs import actions, lifecycle, profiles, runpage
+from runs.access import operator_required, who
+from runs.actions import Action
+from runs.machine import NotAllowed
+from runs.models import Run
+from runs.transition import Refused
+
+View = Callable[..., HttpResponse]
+
+
+def refusals_answered(view: View) -> View:
+    """Refused and NotAllowed become a 409 page that gives the reason."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return view(request, *args, **kwargs)
+        except (Refused, NotAllowed, profiles.ProfileError) as refusal:
+            return refused(request, str(refusal))
+
+    return guarded
+
+
+def refused(request: HttpRequest, reason: str) -> HttpResponse:
+    return render(request, "runs/refused.html", {"reason": reason}, status=409)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@operator_required
+@refusals_answered
+def act(request: HttpRequest, run_id: int, name: str) -> HttpResponse:
+    """The confirmation page of an action (GET), and the action (POST)."""
+    run, action = _load(run_id), actions.BY_NAME[name]
+    if reason := actions.why_not(run, action):
+        return refused(request, reason)
+    if request.method != "POST":
+        return render(request, "runs/confirm.html", _confirmation(run, action, request))
+    messages.success(request, _DOERS[name](request, run))
+    return redirect(run)
+
+
+def _confirmation(run: Run, action: Action, request: HttpRequest) -> dict[str, Any]:
+    return {
+        "run": run,
+        "action": action,
+        "retryable": actions.retryable(run),
+        "wanted": request.GET.get("stage", ""),
+        "refusals": actions.refusals(run) if action is actions.OVERRIDE else [],
+        "stage": run.state,
+    }
+
+
+def _cancel(request: HttpRequest, run: Run) -> str:
+    lifecycle.cancel(run, who(request))
+    return f"Run {run.pk} of {run.host} is cancelled."
+
+
+def _release(request: HttpRequest, run: Run) -> str:
+    lifecycle.release(run, who(request))
+    return f"{run.host} is released and powers itself off."
+
+
+def _retry(request: HttpRequest, run: Run) -> str:
+    stage = request.POST.get("stage", "")
+    lifecycle.ask_retry(run, stage, who(request))
+    return f"{stage} runs once more as soon as a slot is free."
+
+
+def _override(request: HttpRequest, run: Run) -> str:
+    """The serial must be typed as it is shown: a click alone wipes nothing."""
+    serial, typed = request.POST.get("serial", ""), request.POST.get("typed", "").strip()
+    if typed != serial or not serial:
+        raise Refused(f"You typed {typed!r}; the disk's serial is {serial!r}. Nothing was overridden.")
+    lifecycle.override_wipe(
+        run,
+        attempt=_number(request, "attempt"),
+        serial=serial,
+        digest=request.POST.get("digest", ""),
+        who=who(request),
+        boot=_number(request, "boot"),
+    )
+    return f"The wipe probe is overridden on disk {serial} for the next Storage attempt."
+
+
+_DOERS: dict[str, Callable[[HttpRequest, Run], str]] = {
+    "cancel": _cancel,
+    "release": _release,
+    "retry": _retry,
+    "override": _override,
+}
+
+
+@require_POST
+@operator_required
+@refusals_answered
+def start(request: HttpRequest, name: str) -> HttpResponse:
+    """Start vetting a host with the profile that was chosen."""
+    host = get_object_or_404(Host, name=name)
+    run = lifecycle.start_run(
+        host,
+        profile_name=request.POST.get("profile", ""),
+        who=who(request),
+        repair=request.POST.get("repair", "").strip(),
+    )
+    return redirect(run)
+
+
+@require_POST
+@never_cache
+@operator_required
+@refusals_answered
+def hold_key(request: HttpRequest, run_id: int) -> HttpResponse:
+    """The private key of the hold, handed out once."""
+    key = lifecycle.take_private_key(_load(run_id), who(request))
+    response = HttpResponse(key, content_type="application/x-pem-file")
+    response.headers["Content-Disposition"] = f'attachment; filename="vetting-run-{run_id}.key"'
+    return response
+
+
+@require_POST
+@operator_required
+@refusals_answered
+def new_key(request: HttpRequest, run_id: int) -> HttpResponse:
+    """Another key pair for the hold; the one before it opens nothing any more."""
+    run = _load(run_id)
+    lifecycle.renew_key(run, who(request))
+    messages.success(request, "A new key was made. The host takes it within a few seconds.")
+    return redirect(run)
+
+
+def _load(run_id: int) -> Run:
+    try:
+        return runpage.load(run_id)
+    except Run.DoesNotExist:
+        raise Http404(f"there is no run {run_id}") from None
+
+
+def _number(request: HttpRequest, field: str) -> int:
+    value = request.POST.get(field, "")
+    if not value.isdigit() or len(value) > 9:
+        raise Refused(f"{field} is {value!r}: open the page again and use its form")
+    return int(value)

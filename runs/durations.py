@@ -1,0 +1,74 @@
+"""How long a run should take, and how far it is. Pure: a profile's document and the attempts so far in, numbers out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from runs.machine import STAGE_STATES
+from runs.models import StageRun
+from runs.stages import STAGES
+
+_SHORT_STAGE_S = 20.0
+_AT_MOST = 0.97
+
+
+@dataclass(frozen=True)
+class Standing:
+    """`fraction` 0 to 1 of the whole run, `ends_at` None where nothing can be said."""
+
+    fraction: float
+    ends_at: datetime | None
+
+
+def expected_s(stage: Mapping[str, Any]) -> float:
+    """Seconds that one stage of a profile should take: its `expected_s` where it names one, else the sum of the
+    `…duration_s` among its parameters, but at least what starting and reporting a stage takes."""
+    if stage.get("expected_s") is not None:
+        return float(stage["expected_s"])
+    params = stage.get("params") or {}
+    named = [value for key, value in params.items() if key.endswith("duration_s") and isinstance(value, int | float)]
+    return max(_SHORT_STAGE_S, float(sum(named)))
+
+
+def plan(profile: Mapping[str, Any]) -> dict[str, float]:
+    """Stage → seconds, in the order in which they run."""
+    stages = profile.get("stages") or {}
+    return {stage.name: expected_s(stages[stage.name] or {}) for stage in STAGES if stage.name in stages}
+
+
+def standing(profile: Mapping[str, Any], state: str, attempts: Iterable[StageRun], now: datetime) -> Standing:
+    """Where a run in `state` stands: stages before the present one count as done, the present one by its own
+    progress, or by its time where it reports none."""
+    if state not in STAGE_STATES:
+        return Standing(0.0, None)
+    names = [stage.name for stage in STAGES]
+    position = names.index(state)
+    planned = plan(profile)
+    total = sum(planned.values())
+    if not total:
+        return Standing(position / len(names), None)
+    done = sum(seconds for name, seconds in planned.items() if names.index(name) < position)
+    present = stage_fraction(_newest(attempts, state), planned.get(state, 0.0), now)
+    done += present * planned.get(state, 0.0)
+    return Standing(min(_AT_MOST, done / total), now + timedelta(seconds=max(0.0, total - done)))
+
+
+def stage_fraction(attempt: StageRun | None, planned_s: float, now: datetime) -> float:
+    """0 to 1 of one stage."""
+    if attempt is None or attempt.go_at is None:
+        return 0.0
+    if attempt.outcome:
+        return 1.0
+    if attempt.progress:
+        percents = [float(item.get("percent", 0)) for item in attempt.progress]
+        return min(1.0, max(0.0, sum(percents) / len(percents) / 100))
+    return min(_AT_MOST, (now - attempt.go_at).total_seconds() / planned_s) if planned_s else 0.0
+
+
+def _newest(attempts: Iterable[StageRun], name: str) -> StageRun | None:
+    return max((row for row in attempts if row.name == name), key=lambda row: row.attempt, default=None)
+
+

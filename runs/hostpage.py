@@ -1,0 +1,66 @@
+"""What a host's page shows: what it is, how it fared, and how long another vetting would take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agent import codec
+from hosts.models import Host
+from runs import freeze, profiles
+from runs.models import Run
+
+HISTORY = 50
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A profile as the start form offers it."""
+
+    name: str
+    title: str
+    description: str
+    seconds: float
+    writes: bool
+    written: Sequence[str] = ()
+    refused: str = ""
+
+
+def context(host: Host) -> dict[str, Any]:
+    runs = list(host.runs.defer("inventory", "expected", "disks", "profile").order_by("-id")[:HISTORY])
+    newest: Run | None = runs[0] if runs else None
+    busy = Run.objects.live_or_held().filter(host=host).first()
+    return {
+        "host": host,
+        "macs": host.mac_list,
+        "writable_disks": list(host.writable_disks.all()),
+        "runs": runs,
+        "newest": newest,
+        "busy": busy,
+        "choices": choices(host),
+        "disks": (host.expected or {}).get("disks") or [],
+    }
+
+
+def choices(host: Host) -> list[Choice]:
+    """Every profile, with how long it should take and whether it writes; one that can't be read says why."""
+    return [_choice(host, name) for name in profiles.names()]
+
+
+def _choice(host: Host, name: str) -> Choice:
+    try:
+        profile = profiles.load(name)
+    except profiles.ProfileError as error:
+        return Choice(name, name, "", 0.0, writes=False, refused=str(error))
+    writes = freeze.writes(profile)
+    refused = "" if not writes or host.destructive_allowed else "this host does not allow destructive tests"
+    return Choice(
+        name=name,
+        title=profile.get("title") or name,
+        description=profile.get("description") or "",
+        seconds=profiles.expected_duration_s(profile),
+        writes=writes,
+        written=profiles.what_is_written(profile, codec.encode(freeze.allowed_disks(host))) if writes else (),
+        refused=refused,
+    )

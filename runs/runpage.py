@@ -1,0 +1,187 @@
+"""The parts of a run's page. Each is a template with the context that it needs; the page includes all of them, and a
+live update renders only those that it asks for."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from runs import actions, durations, hold, ladder, logfiles
+from runs.machine import STAGE_STATES, State
+from runs.models import Finding, LadderRung, Outcome, Run, Rung, StageRun
+from runs.stages import BY_NAME
+
+LOG_LINES = 200
+_BY_SEVERITY = {"critical": 0, "warning": 1, "info": 2}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One rung of the ladder. `reached` is None while it is not; `after_s` counts from the rung before."""
+
+    label: str
+    reached: LadderRung | None
+    after_s: float | None
+
+
+@dataclass(frozen=True)
+class StageLine:
+    """One stage of the timeline with its attempts, newest last; without any, it is still to come."""
+
+    name: str
+    title: str
+    summary: str
+    attempts: list[StageRun]
+    fraction: float
+    planned_s: float | None
+
+    @property
+    def newest(self) -> StageRun | None:
+        return self.attempts[-1] if self.attempts else None
+
+    @property
+    def percent(self) -> int:
+        return round(self.fraction * 100)
+
+
+def load(run_id: int) -> Run:
+    """The run with all that the parts need. Raises Run.DoesNotExist."""
+    query = Run.objects.select_related("host").prefetch_related("stage_runs", "findings", "rungs")
+    return query.get(pk=run_id)
+
+
+def summary(run: Run) -> dict[str, Any]:
+    now = timezone.now()
+    return {
+        "actions": actions.available(run),
+        "position": durations.standing(run.profile, run.state, run.stage_runs.all(), now),
+        "testing": run.state in STAGE_STATES,
+        "over": run.is_over,
+        "elapsed_s": ((run.ended_at or now) - (run.started_at or run.created_at)).total_seconds(),
+        "writes": run.profile.get("storage", {}).get("mode") == "write",
+        "blamed": blamed(run.findings.all()),
+    }
+
+
+def held(run: Run) -> dict[str, Any]:
+    session = hold.current(run) if run.state == State.FAILED_HOLDING else None
+    return {
+        "held": run.state == State.FAILED_HOLDING,
+        "session": session,
+        "command": ssh_command(run, session.address, session.port) if session and session.address else "",
+        "fingerprint": fingerprint(session.host_key) if session else "",
+        "refusals": actions.refusals(run),
+        "retry_stage": run.retry_stage,
+    }
+
+
+def ssh_command(run: Run, address: str, port: int) -> str:
+    return f"ssh -i vetting-run-{run.pk}.key -p {port} root@{address}"
+
+
+def fingerprint(host_key: str) -> str:
+    """As ssh shows it at the first login: `SHA256:…` of an OpenSSH public key line. Empty for what is none."""
+    parts = host_key.split()
+    try:
+        blob = base64.b64decode(parts[1], validate=True)
+    except (IndexError, ValueError):
+        return ""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+
+
+def findings(run: Run) -> dict[str, Any]:
+    rows = sorted(run.findings.all(), key=lambda row: (_BY_SEVERITY.get(row.severity, 3), row.pk))
+    stages = {row.pk: row for row in run.stage_runs.all()}
+    return {"findings": [(row, stages.get(row.stage_run_id)) for row in rows]}
+
+
+def blamed(rows: Iterable[Finding]) -> list[Finding]:
+    """The first critical finding of each component: the parts to look at."""
+    first: dict[str, Finding] = {}
+    for row in rows:
+        if row.severity == "critical":
+            first.setdefault(row.component, row)
+    return list(first.values())
+
+
+def boot(run: Run) -> dict[str, Any]:
+    """The rungs of the newest boot; once it has been given up, with advice on the one it stopped at."""
+    reached = {row.rung: row for row in run.rungs.all() if row.boot == max(run.boot, 1)}
+    steps: list[Step] = []
+    before: datetime | None = run.started_at
+    for rung in Rung:
+        row = reached.get(rung)
+        steps.append(Step(rung.label, row, _gap(before, row)))
+        before = row.at if row else before
+    given_up = run.state == State.FAILED and Rung.CLAIMED not in reached
+    advice = ladder.advice(reached) if given_up else None
+    return {"steps": steps, "boot": run.boot, "booted": bool(reached), "advice": advice}
+
+
+def _gap(before: datetime | None, row: LadderRung | None) -> float | None:
+    return max(0.0, (row.at - before).total_seconds()) if row and before else None
+
+
+def timeline(run: Run) -> dict[str, Any]:
+    planned = durations.plan(run.profile)
+    attempts: dict[str, list[StageRun]] = {}
+    for row in run.stage_runs.all():
+        attempts.setdefault(row.name, []).append(row)
+    return {"lines": [_line(name, attempts.get(name, []), planned) for name in BY_NAME], "run_over": run.is_over}
+
+
+def _line(name: str, attempts: list[StageRun], planned: dict[str, float]) -> StageLine:
+    stage = BY_NAME[name]
+    newest = attempts[-1] if attempts else None
+    fraction = durations.stage_fraction(newest, planned.get(name, 0.0), timezone.now())
+    return StageLine(name, stage.title, stage.summary, attempts, fraction, planned.get(name))
+
+
+def differences(run: Run) -> dict[str, Any]:
+    return {"differences": list(run.spec_diffs.select_related("stage_run")), "expected": run.expected is not None}
+
+
+def counters(run: Run) -> dict[str, Any]:
+    moved = [(row, delta) for row in run.stage_runs.all() for delta in row.counters]
+    return {"moved": moved, "counted": any(row.outcome != Outcome.RUNNING for row in run.stage_runs.all())}
+
+
+def files(run: Run) -> dict[str, Any]:
+    return {"artifacts": list(run.artifacts.all())}
+
+
+def history(run: Run) -> dict[str, Any]:
+    return {"events": list(run.events.order_by("-id")[:300])}
+
+
+def log(run: Run) -> dict[str, Any]:
+    return {"tail": logfiles.tail(run.pk, LOG_LINES, before=run.log_bytes)}
+
+
+Context = Callable[[Run], dict[str, Any]]
+PARTS: dict[str, tuple[str, Context]] = {
+    "summary": ("runs/_summary.html", summary),
+    "hold": ("runs/_hold.html", held),
+    "findings": ("runs/_findings.html", findings),
+    "stages": ("runs/_stages.html", timeline),
+    "diff": ("runs/_diff.html", differences),
+    "counters": ("runs/_counters.html", counters),
+    "ladder": ("runs/_ladder.html", boot),
+    "log": ("runs/_log.html", log),
+    "files": ("runs/_files.html", files),
+    "history": ("runs/_history.html", history),
+}
+
+
+def context(run: Run, names: Iterable[str] = tuple(PARTS)) -> dict[str, Any]:
+    """Everything that these parts need, in one dictionary. Raises KeyError for an unknown part."""
+    merged: dict[str, Any] = {"run": run, "host": run.host}
+    for name in names:
+        merged |= PARTS[name][1](run)
+    return merged

@@ -1,0 +1,110 @@
+"""Measurements for the charts: at most some 600 points per line, however long the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Avg, Count, F, FloatField, Func, IntegerField, Max
+from django.db.models.functions import Cast, Floor
+from django.utils import timezone
+
+from runs.models import Measurement, Run
+from runs.stages import BY_NAME
+
+POINTS = 600
+MAX_LINES = 12
+SAMPLE_S = 2
+WINDOWS_S = (900, 3600, 21_600)
+_TITLES = {"temp": "Temperature", "fan": "Fans", "power": "Power", "throughput": "Throughput", "clock": "Clock"}
+_STEPS_S = (2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
+
+
+class Epoch(Func):
+    """Seconds since 1970 of a timestamp column."""
+
+    output_field = FloatField()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, Any]:
+        return self.as_sql(compiler, connection, template="strftime('%%s', %(expressions)s)", **context)
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, Any]:
+        return self.as_sql(compiler, connection, template="EXTRACT(EPOCH FROM %(expressions)s)", **context)
+
+
+@dataclass(frozen=True)
+class Window:
+    """The stretch of time shown, in seconds since the epoch, in buckets of `step_s`."""
+
+    start: int
+    end: int
+    step_s: int
+
+
+def series(run: Run, window_s: int | None = None) -> dict[str, Any]:
+    """`{step_s, stages: [{title, at}], charts: [{name, title, unit, hidden, times, lines: [{component, values}]}]}`.
+
+    Temperatures are the highest of each bucket, since a short peak is what matters; all else is the mean. `values`
+    has null where a component has no value. Of many components the `MAX_LINES` with the highest peaks are given, and
+    `hidden` counts the others.
+    """
+    window = _window(run, window_s)
+    charts = [_chart(name, unit, rows, window) for (name, unit), rows in _grouped(run, window).items()]
+    order = list(_TITLES)
+    charts.sort(key=lambda chart: (order.index(chart["name"]) if chart["name"] in order else len(order), chart["name"]))
+    return {"step_s": window.step_s, "stages": _boundaries(run, window), "charts": charts}
+
+
+def _window(run: Run, window_s: int | None) -> Window:
+    first = int((run.started_at or run.created_at).timestamp())
+    last = int((run.ended_at or timezone.now()).timestamp()) + 1
+    start = max(first, last - window_s) if window_s else first
+    step = next((step for step in _STEPS_S if (last - start) / step <= POINTS), _STEPS_S[-1])
+    return Window(start - start % step, last, step)
+
+
+def _grouped(run: Run, window: Window) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    since = datetime.fromtimestamp(window.start, timezone.get_current_timezone())
+    bucket = Cast(Floor(Cast(Epoch(F("at")), FloatField()) / window.step_s), IntegerField())
+    rows = (
+        Measurement.objects.filter(run=run, at__gte=since)
+        .annotate(bucket=bucket)
+        .values("name", "unit", "component", "bucket")
+        .annotate(mean=Avg("value"), peak=Max("value"), count=Count("id"))
+        .order_by("name", "unit", "bucket", "component")
+    )
+    grouped: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        grouped.setdefault((row["name"], row["unit"]), []).append(row)
+    return grouped
+
+
+def _chart(name: str, unit: str, rows: list[dict[str, Any]], window: Window) -> dict[str, Any]:
+    buckets = sorted({row["bucket"] for row in rows})
+    position = {bucket: index for index, bucket in enumerate(buckets)}
+    values: dict[str, list[float | None]] = {}
+    for row in rows:
+        line = values.setdefault(row["component"], [None] * len(buckets))
+        line[position[row["bucket"]]] = round(row["peak"] if name == "temp" else row["mean"], 2)
+    shown = sorted(values, key=lambda component: -max(v for v in values[component] if v is not None))[:MAX_LINES]
+    return {
+        "name": name,
+        "title": _TITLES.get(name, name.replace("_", " ").capitalize()),
+        "unit": "°C" if unit == "C" else unit,
+        "hidden": len(values) - len(shown),
+        "times": [bucket * window.step_s for bucket in buckets],
+        "lines": [{"component": component, "values": values[component]} for component in sorted(shown)],
+    }
+
+
+def _boundaries(run: Run, window: Window) -> list[dict[str, Any]]:
+    """Where stages began, for the lines in the charts."""
+    attempts = run.stage_runs.filter(counts=True).exclude(go_at=None)
+    marks = [{"title": _title(row.name, row.attempt), "at": row.go_at.timestamp()} for row in attempts]
+    return [mark for mark in marks if mark["at"] >= window.start]
+
+
+def _title(name: str, attempt: int) -> str:
+    title = BY_NAME[name].title if name in BY_NAME else name
+    return f"{title} ({attempt})" if attempt > 1 else title

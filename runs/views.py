@@ -1,0 +1,121 @@
+"""The operator's pages: the dashboard, a host, a run, and the files that a run left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from django.conf import settings
+from django.http import (
+    FileResponse,
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBadRequest,
+    JsonResponse,
+)
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from hosts.models import Host
+from runs import hostpage, logfiles, runpage
+from runs import series as measured
+from runs.access import operator_required
+from runs.fragments import grid_context
+from runs.models import Artifact, Run
+
+REPORTS = {"html": ("report.html", "text/html; charset=utf-8"), "json": ("report.json", "application/json")}
+# A report is one file with its style inside. It runs no script, wherever it is opened.
+_REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
+
+
+@require_safe
+@never_cache
+@operator_required
+def dashboard(request: HttpRequest) -> HttpResponse:
+    return render(request, "runs/dashboard.html", grid_context())
+
+
+@require_safe
+@never_cache
+@operator_required
+def host(request: HttpRequest, name: str) -> HttpResponse:
+    return render(request, "runs/host.html", hostpage.context(get_object_or_404(Host, name=name)))
+
+
+@require_safe
+@never_cache
+@operator_required
+def run(request: HttpRequest, run_id: int) -> HttpResponse:
+    return render(request, "runs/run.html", runpage.context(_loaded(run_id)))
+
+
+@require_safe
+@never_cache
+@operator_required
+def series(request: HttpRequest, run_id: int) -> HttpResponse:
+    """The charts' numbers; `?window=3600` for the last hour only."""
+    window = request.GET.get("window", "")
+    if window and not (window.isdigit() and int(window) in measured.WINDOWS_S):
+        allowed = ", ".join(str(seconds) for seconds in measured.WINDOWS_S)
+        return HttpResponseBadRequest(f"window is {window!r}: it may be {allowed} seconds, or left out for all")
+    shown = get_object_or_404(Run, pk=run_id)
+    return JsonResponse(measured.series(shown, int(window) if window else None))
+
+
+@require_safe
+@never_cache
+@operator_required
+def log(request: HttpRequest, run_id: int) -> HttpResponse:
+    """The whole log as a text file."""
+    shown = get_object_or_404(Run, pk=run_id)
+    name = f"vetting-run-{shown.pk}-{shown.host}.log"
+    return _file(logfiles.path(shown.pk), name, "text/plain; charset=utf-8")
+
+
+@require_safe
+@never_cache
+@operator_required
+def report(request: HttpRequest, run_id: int, kind: str) -> HttpResponse:
+    """The report as it was written last; shown, not downloaded."""
+    name, content_type = REPORTS[kind]
+    artifact = get_object_or_404(Artifact, run_id=run_id, name=name)
+    response = _file(_inside_runs_dir(artifact), "", content_type)
+    response.headers["Content-Security-Policy"] = _REPORT_POLICY
+    return response
+
+
+@require_safe
+@never_cache
+@operator_required
+def artifact(request: HttpRequest, run_id: int, name: str) -> HttpResponse:
+    """Any file of the run, always as a download: what a host left is never rendered."""
+    row = get_object_or_404(Artifact, run_id=run_id, name=name)
+    return _file(_inside_runs_dir(row), f"vetting-run-{run_id}-{Path(row.name).name}", "application/octet-stream")
+
+
+def _loaded(run_id: int) -> Run:
+    try:
+        return runpage.load(run_id)
+    except Run.DoesNotExist:
+        raise Http404(f"there is no run {run_id}") from None
+
+
+def _inside_runs_dir(artifact: Artifact) -> Path:
+    root = Path(settings.RUNS_DIR).resolve()
+    path = (root / artifact.path).resolve()
+    if not path.is_relative_to(root):
+        raise Http404(f"artifact {artifact.name} does not lie below {root}")
+    return path
+
+
+def _file(path: Path, download_as: str, content_type: str) -> HttpResponse:
+    try:
+        stream = path.open("rb")
+    except FileNotFoundError:
+        raise Http404("this file is gone: it was older than the retention of vetting.yaml allows") from None
+    response = FileResponse(
+        stream, as_attachment=bool(download_as), filename=download_as, content_type=content_type
+    )
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
