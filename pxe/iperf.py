@@ -54,8 +54,10 @@ def stop() -> None:
 
 def _keep(port: int) -> Problem | None:
     ours = server(port)
-    if ours.pid():
+    if ours.find():
         return None
+    # iperf3 does not start while the pid in its file is anybody's, be it a zombie's or a stranger's.
+    ours.pid_file.unlink(missing_ok=True)
     # iperf3 goes into the background before it binds: what would go wrong there would never be said.
     if problem := _cannot_bind(port):
         return problem

@@ -1,0 +1,47 @@
+"""A wrong configuration is told at the start, with the fix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pxe import checks
+from pxe.paths import Paths
+
+Bench = Callable[..., Paths]
+
+
+def ids(messages: list[Any]) -> list[str]:
+    assert all(message.hint for message in messages)
+    return [message.id for message in messages]
+
+
+def test_a_right_configuration_has_nothing_to_say(bench: Bench) -> None:
+    assert checks.boot_configuration() == []
+
+
+@pytest.mark.parametrize(
+    ("sections", "expected"),
+    [
+        ({"web": {"address": "vetting.lan"}}, "pxe.E001"),
+        ({"web": {"address": "127.0.0.1"}}, "pxe.E002"),
+        ({"pxe": {"range_end": "10.78.0.9"}}, "pxe.E003"),
+        ({"pxe": {"router": "10.78.0.1"}}, "pxe.E003"),
+        ({"pxe": {"range_start": "10.77.0.121"}}, "pxe.E004"),
+        ({"boot_files": {"extra_args": "quiet || reboot"}}, "pxe.E005"),
+        ({"boot_files": {"extra_args": "x=${net0/mac}"}}, "pxe.E005"),
+        ({"boot_files": {"extra_args": "a\nb"}}, "pxe.E005"),
+        ({"web": {"address": "10.77.0.110"}}, "pxe.E006"),
+        ({"pxe": {"interface": "eth0\nuser=root"}}, "pxe.E007"),
+    ],
+)
+def test_what_is_wrong_is_named(bench: Bench, sections: dict[str, Any], expected: str) -> None:
+    bench(**sections)
+    assert expected in ids(checks.boot_configuration())
+
+
+def test_a_missing_image_is_a_warning(bench: Bench, settings: Any) -> None:
+    (settings.IMAGE_DIR / "initrd.zst").unlink()
+    assert "pxe.W003" in ids(checks.boot_tools())

@@ -1,0 +1,151 @@
+"""Rungs out of recorded logs: tests/recorded/dnsmasq/README.md says how they came to be."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from pxe import dnsmasqlog
+from pxe.dnsmasqlog import Reader, Seen, moment
+from pxe.paths import paths
+from runs.machine import State
+from runs.models import Boot, Rung
+from tests.rows import a_host, a_run
+
+RECORDED = Path(__file__).parents[1] / "recorded" / "dnsmasq"
+
+
+def read(name: str, reader: Reader | None = None) -> list[tuple[str, Rung, str]]:
+    lines = (RECORDED / name).read_text().splitlines()
+    return [(seen.mac, seen.rung, seen.detail) for seen in (reader or Reader()).read(lines)]
+
+
+def test_a_uefi_boot_is_dhcp_tftp_and_dhcp_again_from_ipxe() -> None:
+    assert list(dict.fromkeys(read("ovmf-dhcp.log"))) == [
+        ("52:54:00:12:34:56", Rung.DHCP, "10.77.0.163 offered to 52:54:00:12:34:56"),
+        ("52:54:00:12:34:56", Rung.TFTP, "snponly.efi sent to 10.77.0.163"),
+    ]
+
+
+def test_an_operating_system_that_asks_for_an_address_is_no_rung() -> None:
+    assert read("linux-dhcp.log") == []
+
+
+def test_a_line_at_a_time_gives_the_same_as_all_at_once() -> None:
+    reader, seen = Reader(), []
+    for line in (RECORDED / "ovmf-dhcp.log").read_text().splitlines():
+        seen += [(one.mac, one.rung, one.detail) for one in reader.read([line])]
+    assert seen == read("ovmf-dhcp.log")
+
+
+def test_lines_of_another_shape_are_passed_over() -> None:
+    junk = ["", "x" * 5000, "Nov 23 22:48:41 dnsmasq[1]: started", "Nov 23 22:48:44 dnsmasq-dhcp[1]: 1 DHCPOFFER(", "\x00\xff"]
+    assert list(Reader().read(junk)) == []
+
+
+def test_what_was_sent_to_an_unknown_address_is_nobody_s_rung() -> None:
+    line = "Nov 23 22:48:49 dnsmasq-tftp[7]: sent /srv/tftp/snponly.efi to 10.77.0.77"
+    assert list(Reader().read([line])) == []
+
+
+@pytest.mark.parametrize(
+    ("minute", "second", "now", "expected"),
+    [
+        (48, 44, "22:48:45", "22:48:44"),
+        (18, 44, "22:48:45", "22:48:44"),
+        (59, 59, "23:00:01", "22:59:59"),
+        (49, 0, "22:48:45", "22:34:00"),
+    ],
+)
+def test_the_moment_of_a_line_needs_no_time_zone(minute: int, second: int, now: str, expected: str) -> None:
+    day = "2026-11-23T"
+    assert moment(minute, second, datetime.fromisoformat(f"{day}{now}+00:00")) == datetime.fromisoformat(
+        f"{day}{expected}+00:00"
+    )
+
+
+def test_a_moment_has_no_fraction() -> None:
+    now = datetime(2026, 11, 23, 22, 48, 44, 900_000, tzinfo=UTC)
+    assert moment(48, 44, now) == now.replace(microsecond=0)
+
+
+@pytest.fixture
+def log() -> Path:
+    paths().make()
+    dnsmasqlog.tick(None)
+    return paths().log
+
+
+def offer(mac: str = "52:54:00:00:00:01") -> str:
+    now = timezone.now()
+    stamp = now.strftime("%b %d %H:%M:%S")
+    return (
+        f"{stamp} dnsmasq-dhcp[7]: 99 vendor class: PXEClient:Arch:00007:UNDI:003016\n"
+        f"{stamp} dnsmasq-dhcp[7]: 99 DHCPOFFER(pxe0) 10.77.0.101 {mac} \n"
+    )
+
+
+def a_waiting_run(**fields: object) -> object:
+    since = timezone.now() - timedelta(seconds=5)
+    return a_run(a_host(), **({"state": State.WAITING_WOL, "verdict": "", "boot": 1, "started_at": since} | fields))
+
+
+@pytest.mark.django_db
+def test_a_line_is_read_once_and_a_half_one_when_it_is_whole(log: Path) -> None:
+    run = a_waiting_run()
+    text = offer()
+    log.write_text(text[:-20])
+    dnsmasqlog.tick(None)
+    assert not run.rungs.exists()
+    log.write_text(text)
+    dnsmasqlog.tick(None)
+    dnsmasqlog.tick(None)
+    assert (run.rungs.get().rung, run.rungs.get().seen) == (Rung.DHCP, 1)
+
+
+@pytest.mark.django_db
+def test_a_log_that_was_there_before_us_is_not_read_as_news() -> None:
+    run = a_waiting_run()
+    paths().make()
+    paths().log.write_text(offer())
+    dnsmasqlog.tick(None)
+    assert not run.rungs.exists()
+
+
+@pytest.mark.django_db
+def test_a_log_that_was_emptied_or_replaced_is_read_from_its_start(log: Path) -> None:
+    run = a_waiting_run()
+    log.write_text("x" * 5000 + "\n")
+    dnsmasqlog.tick(None)
+    log.write_text(offer())
+    dnsmasqlog.tick(None)
+    assert run.rungs.get().rung == Rung.DHCP
+
+
+@pytest.mark.django_db
+def test_what_was_before_the_run_is_not_its_own(log: Path) -> None:
+    run = a_waiting_run(started_at=timezone.now() + timedelta(seconds=30))
+    log.write_text(offer())
+    dnsmasqlog.tick(None)
+    assert not run.rungs.exists()
+
+
+@pytest.mark.django_db
+def test_a_machine_that_asks_again_after_its_claim_is_in_its_next_boot(log: Path) -> None:
+    run = a_waiting_run(state=State.SMART)
+    Boot.objects.create(run=run, number=1, nonce="n", agent_token_hash="h", claimed_at=timezone.now())
+    log.write_text(offer())
+    dnsmasqlog.tick(None)
+    assert run.rungs.get().boot == 2
+
+
+def test_the_reader_forgets_the_oldest_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dnsmasqlog, "KEPT_ADDRESSES", 2)
+    reader = Reader()
+    stamp = "Nov 23 22:48:41 dnsmasq-dhcp[7]: 99"
+    list(reader.read([f"{stamp} DHCPACK(pxe0) 10.77.0.{n} 52:54:00:00:00:0{n} " for n in (1, 2, 3)]))
+    assert list(reader.addresses) == ["10.77.0.2", "10.77.0.3"]
+    assert isinstance(next(reader.read([f"{stamp} PXE(pxe0) 52:54:00:00:00:01 proxy"])), Seen)

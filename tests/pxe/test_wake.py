@@ -1,0 +1,294 @@
+"""Waking: packets on a real wire, BMCs as real servers on loopback."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from wakeonlan import create_magic_packet
+
+from hosts.models import Host, HostMac
+from pxe import daemon, wake
+from pxe.paths import Paths
+from pxe.wake import ipmi, redfish, wol
+from pxe.wake.shape import WakeProblem
+from runs.machine import State
+from runs.models import Rung, Run, WakeRequest
+from tests.pxe.network import Network
+from tests.rows import a_host, a_run
+
+pytestmark = pytest.mark.django_db
+Bench = Callable[..., Paths]
+MAC = "52:54:00:00:00:01"
+
+
+def asked_for(host: Host) -> WakeRequest:
+    run = a_run(host, state=State.WAITING_WOL, verdict="", boot=1, started_at=timezone.now())
+    return WakeRequest.objects.create(run=run)
+
+
+def a_while_passes(request: WakeRequest, seconds: float = 11) -> None:
+    WakeRequest.objects.filter(pk=request.pk).update(last_sent_at=timezone.now() - timedelta(seconds=seconds))
+
+
+def packets(listener: socket.socket) -> list[bytes]:
+    """What has arrived by now; sending and arriving are one step on a veth cable."""
+    found = []
+    while True:
+        try:
+            found.append(listener.recv(2048))
+        except BlockingIOError:
+            return found
+
+
+@pytest.fixture
+def listener(network: Network) -> Iterator[socket.socket]:
+    """Hears UDP port 9 on the machine's side."""
+    with network.on_client():
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("0.0.0.0", 9))
+    sock.setblocking(False)
+    yield sock
+    sock.close()
+
+
+def test_magic_packets_reach_the_hosts_network_first_mac_first(
+    bench: Bench, network: Network, listener: socket.socket
+) -> None:
+    host = a_host(mac=MAC)
+    HostMac.objects.create(host=host, mac="52:54:00:00:00:02")
+    request = asked_for(host)
+    with network.on_server():
+        wake.tick()
+    assert packets(listener) == [create_magic_packet(MAC), create_magic_packet("52:54:00:00:00:02")]
+    assert "10.77.0.255" in request.run.rungs.get(rung=Rung.WAKE_SENT).detail
+
+
+def test_it_is_repeated_when_due_as_often_as_configured(
+    bench: Bench, network: Network, listener: socket.socket
+) -> None:
+    bench(wake={"repeat": 3, "interval_s": 10})
+    request = asked_for(a_host(mac=MAC))
+    with network.on_server():
+        for _ in range(6):
+            wake.tick()
+            wake.tick()
+            a_while_passes(request)
+    assert len(packets(listener)) == 3
+    request.refresh_from_db()
+    assert (request.sent, request.run.rungs.get(rung=Rung.WAKE_SENT).seen) == (3, 3)
+
+
+@pytest.mark.parametrize("state", [State.BOOTING, State.CANCELLED, State.FAILED])
+def test_a_run_that_no_longer_waits_is_not_woken(
+    bench: Bench, network: Network, listener: socket.socket, state: State
+) -> None:
+    request = asked_for(a_host(mac=MAC))
+    Run.objects.filter(pk=request.run_id).update(state=state)
+    with network.on_server():
+        wake.tick()
+        wake.send(request.pk)
+    assert packets(listener) == []
+
+
+def test_of_two_workers_one_sends(bench: Bench) -> None:
+    request = asked_for(a_host(mac=MAC))
+    again = WakeRequest.objects.get(pk=request.pk)
+    assert wake._claim(request)
+    assert not wake._claim(again)
+
+
+def test_a_packet_that_cannot_leave_is_a_problem_told_once_and_tried_again(bench: Bench, network: Network) -> None:
+    bench(web={"address": "10.77.0.77"})
+    request = asked_for(a_host(mac=MAC))
+    with network.on_server():
+        wake.tick()
+        a_while_passes(request)
+        wake.tick()
+    request.refresh_from_db()
+    assert "web.address" in request.problem and request.sent == 2
+    assert request.run.events.filter(kind="wake_problem").count() == 1
+    bench()
+    a_while_passes(request)
+    with network.on_server():
+        wake.tick()
+    request.refresh_from_db()
+    assert request.problem == "" and request.run.rungs.filter(rung=Rung.WAKE_SENT).exists()
+
+
+def test_a_host_without_a_mac_says_what_is_missing(bench: Bench) -> None:
+    host = a_host(mac=MAC)
+    host.macs.all().delete()
+    with pytest.raises(WakeProblem, match="no MAC address"):
+        wol.wake(host)
+
+
+def test_a_person_is_asked_once_and_nothing_is_sent(bench: Bench) -> None:
+    request = asked_for(a_host(wake_method="operator"))
+    for _ in range(3):
+        wake.tick()
+        a_while_passes(request)
+    assert request.run.events.filter(kind="wake_by_hand").count() == 1
+    assert not request.run.rungs.exists()
+
+
+def test_every_way_to_wake_has_its_driver() -> None:
+    from hosts.models import WakeMethod
+
+    assert set(wake.DRIVERS) == set(WakeMethod)
+
+
+# --- a BMC that speaks Redfish, on loopback ----------------------------------------------------------------------
+
+
+class Bmc(ThreadingHTTPServer):
+    """Answers like a service of one system; keeps what it was sent."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Redfish)
+        self.power, self.sent, self.reset_path = "Off", [], "/redfish/v1/Systems/1/Actions/ComputerSystem.Reset"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Redfish(BaseHTTPRequestHandler):
+    server: Bmc
+
+    def do_GET(self) -> None:
+        if self.headers["Authorization"] != "Basic " + b64encode(b"admin:sesame").decode():
+            return self._say(401, {})
+        if self.path == "/redfish/v1/Systems":
+            return self._say(200, {"Members": [{"@odata.id": "/redfish/v1/Systems/1"}]})
+        reset = {"#ComputerSystem.Reset": {"target": self.server.reset_path}}
+        self._say(200, {"@odata.etag": 'W/"7"', "PowerState": self.server.power, "Actions": reset})
+
+    def do_PATCH(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.sent.append((self.command, self.path, self.headers["If-Match"], body))
+        self._say(200, {})
+
+    do_POST = do_PATCH
+
+    def _say(self, status: int, body: Any) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def bmc(settings: Any) -> Iterator[Bmc]:
+    settings.BMC_PASSWORDS = {"VETTING_BMC_NODE1": "sesame"}
+    server = Bmc()
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def with_bmc(bmc: Bmc, **options: Any) -> Host:
+    wanted = {"url": bmc.url, "user": "admin", "password_env": "VETTING_BMC_NODE1"} | options
+    return a_host(wake_method="redfish", wake_options=wanted)
+
+
+def test_redfish_boots_from_the_network_once_and_powers_on(bench: Bench, bmc: Bmc) -> None:
+    request = asked_for(with_bmc(bmc))
+    wake.send(request.pk)
+    boot = {"Boot": {"BootSourceOverrideEnabled": "Once", "BootSourceOverrideTarget": "Pxe"}}
+    assert bmc.sent == [
+        ("PATCH", "/redfish/v1/Systems/1", 'W/"7"', boot),
+        ("POST", bmc.reset_path, None, {"ResetType": "On"}),
+    ]
+    assert request.run.rungs.filter(rung=Rung.WAKE_SENT).exists()
+
+
+def test_a_machine_that_is_on_is_left_alone(bench: Bench, bmc: Bmc) -> None:
+    bmc.power = "On"
+    request = asked_for(with_bmc(bmc))
+    wake.send(request.pk)
+    assert bmc.sent == []
+    request.refresh_from_db()
+    assert "is on already" in request.problem
+
+
+@pytest.mark.parametrize("target", ["http://127.0.0.1:1/steal", "//127.0.0.1:1/steal"])
+def test_the_password_goes_to_no_other_place_that_a_bmc_names(bench: Bench, bmc: Bmc, target: str) -> None:
+    bmc.reset_path = target
+    with pytest.raises(WakeProblem, match="not its own"):
+        redfish.wake(with_bmc(bmc))
+
+
+def test_a_wrong_password_is_said_without_the_password(bench: Bench, bmc: Bmc, settings: Any) -> None:
+    settings.BMC_PASSWORDS = {"VETTING_BMC_NODE1": "wrong-one"}
+    with pytest.raises(WakeProblem, match="answered 401") as caught:
+        redfish.wake(with_bmc(bmc))
+    assert "wrong-one" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["VETTING_SECRET_KEY", "DATABASE_URL", "VETTING_BMC_OTHER"])
+def test_no_other_secret_can_be_named_as_a_password(bench: Bench, bmc: Bmc, name: str) -> None:
+    with pytest.raises(WakeProblem, match="VETTING_BMC_"):
+        redfish.wake(with_bmc(bmc, password_env=name))
+    assert bmc.sent == []
+
+
+def test_a_bmc_is_asked_by_a_job_and_no_more_once_it_has_worked(bench: Bench, bmc: Bmc) -> None:
+    from django_q.models import OrmQ
+
+    request = asked_for(with_bmc(bmc))
+    wake.tick()
+    assert OrmQ.objects.count() == 1 and bmc.sent == []
+    wake.send(request.pk)
+    a_while_passes(request)
+    wake.tick()
+    assert OrmQ.objects.count() == 1
+
+
+# --- IPMI --------------------------------------------------------------------------------------------------------
+
+
+def with_ipmi(**options: Any) -> Host:
+    wanted = {"address": "127.0.0.1", "user": "admin", "password_env": "VETTING_BMC_NODE1"} | options
+    return a_host(wake_method="ipmi", wake_options=wanted)
+
+
+def test_the_password_is_no_argument_of_ipmitool(settings: Any) -> None:
+    settings.BMC_PASSWORDS = {"VETTING_BMC_NODE1": "sesame"}
+    words = ipmi.command(with_ipmi(), "chassis", "power", "on")
+    assert "sesame" not in words and "-E" in words
+    assert words[:3] == ["ipmitool", "-I", "lanplus"] and words[-3:] == ["chassis", "power", "on"]
+
+
+def test_a_uefi_machine_is_told_to_boot_as_one() -> None:
+    assert ipmi.boot_device(with_ipmi())[-1] == "options=efiboot"
+
+
+def test_a_bios_machine_is_not() -> None:
+    assert ipmi.boot_device(with_ipmi(efi=False)) == ("chassis", "bootdev", "pxe")
+
+
+def test_a_bmc_that_does_not_answer_is_named(bench: Bench, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not daemon.which("ipmitool"):
+        pytest.skip("ipmitool is not installed: apt install ipmitool")
+    settings.BMC_PASSWORDS = {"VETTING_BMC_NODE1": "sesame"}
+    monkeypatch.setattr(ipmi, "TIMEOUT_S", 1.0)
+    with pytest.raises(WakeProblem, match="BMC 127.0.0.1: ipmitool chassis power status"):
+        ipmi.wake(with_ipmi())
