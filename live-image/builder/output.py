@@ -1,0 +1,108 @@
+"""The output directory: archive, manifest, and the step by which a new image takes the old one's place."""
+
+import ctypes
+import errno
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from builder import BuildError, cpio
+
+MANIFEST = "manifest.json"
+COMPRESSION = {"fast": 3, "small": 19}
+IPXE = {"snponly.efi": "snponly.efi", "ipxe.efi": "ipxe-amd64.efi", "undionly.kpxe": "undionly.kpxe"}
+AT_FDCWD = -100
+RENAME_EXCHANGE = 2
+
+
+def pack(tree: Path, to: Path, level: str, mtime: int) -> int:
+    """Write the tree as a zstd-compressed cpio archive; returns its size before compression, in bytes."""
+    command = ["zstd", "--quiet", "--force", "--threads=0", f"-{COMPRESSION[level]}", "-o", to]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as packer:
+        assert packer.stdin is not None
+        counted = CountingWriter(packer.stdin)
+        cpio.write_tree(tree, counted, mtime)
+        packer.stdin.close()
+    if packer.returncode != 0:
+        raise BuildError(f"zstd ended with status {packer.returncode} while writing {to}")
+    return counted.written_bytes
+
+
+class CountingWriter:
+    """Passes bytes on and counts them."""
+
+    def __init__(self, out: object) -> None:
+        self.write_on = out.write
+        self.written_bytes = 0
+
+    def write(self, data: bytes) -> int:
+        self.written_bytes += len(data)
+        return self.write_on(data)
+
+
+def copy_boot_loaders(package: Path, to: Path) -> None:
+    to.mkdir()
+    for name, packaged in IPXE.items():
+        shutil.copyfile(package / "usr/lib/ipxe" / packaged, to / name)
+
+
+def kernel_args(definition: Path) -> list[str]:
+    lines = (definition / "kernel-args.txt").read_text().splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def file_facts(directory: Path) -> dict[str, dict[str, int | str]]:
+    """Size and SHA-256 of each file of an image, by its path."""
+    files = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != MANIFEST)
+    names = [str(path.relative_to(directory)) for path in files]
+    facts = [{"bytes": path.stat().st_size, "sha256": sha256(path)} for path in files]
+    return dict(zip(names, facts, strict=True))
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def write_manifest(directory: Path, facts: dict[str, object]) -> None:
+    (directory / MANIFEST).write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def is_current(output: Path, inputs_sha256: str) -> bool:
+    """Whether `output` is a whole image that was made from these inputs."""
+    try:
+        manifest = json.loads((output / MANIFEST).read_text())
+        sizes = {name: facts["bytes"] for name, facts in manifest["files"].items()}
+        present = {name: (output / name).stat().st_size for name in sizes}
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return bool(sizes) and manifest.get("inputs_sha256") == inputs_sha256 and sizes == present
+
+
+def put_in_place(new: Path, output: Path) -> None:
+    """Make `new` the output directory in one step: a reader sees the whole old image or the whole new one."""
+    if not output.exists():
+        new.rename(output)
+        return
+    try:
+        exchange(new, output)
+    except OSError as refused:
+        if refused.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+            raise
+        old = new.with_name(f"{new.name}.old")
+        output.rename(old)
+        new.rename(output)
+        shutil.rmtree(old)
+        return
+    shutil.rmtree(new)
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Swap two names (renameat2 with RENAME_EXCHANGE); some file systems can't and answer EINVAL."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(one))
