@@ -1,0 +1,125 @@
+"""fio: reading, timing and verified writing of disks (3.33 and newer)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agent import shell
+from agent.probes.parsing import ParseError, integer, mapping, number, parse_json, sequence
+from agent.stop import StopFlag
+
+_IO_ERROR = re.compile(r"fio: io_u error on file [^\n]*?: ([^:\n]+): (read|write) offset=(\d+), buflen=(\d+)")
+_VERIFY = re.compile(r"verify(?: failed at file|: bad \S+[^\n]*?at file) \S+ offset (\d+), length (\d+)")
+_BAD_HEADER = re.compile(r"verify: bad [^\n]*offset (\d+)")
+VERIFY_ERRNO = 84  # EILSEQ, fio's own for a failed verification
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one fio job did. `error` is an errno, 0 for none; rates in bytes per second; `p99_us` completion latency."""
+
+    error: int
+    read_bytes: int
+    written_bytes: int
+    read_bytes_s: float
+    write_bytes_s: float
+    read_iops: float
+    read_ms: int
+    p99_us: float | None
+
+
+@dataclass(frozen=True)
+class BadRange:
+    """A request that failed or came back wrong: where on the disk, how long, in bytes."""
+
+    offset: int
+    length: int
+    kind: str
+    words: str = ""
+
+
+def surface_argv(path: str, offset: int, length: int) -> list[str]:
+    """Read a range once, in order, through no cache, going on over errors and naming each."""
+    return [
+        *_common("surface", path), "--readonly", "--rw=read", "--bs=1M", "--iodepth=8",
+        f"--offset={offset}", f"--size={length}", "--continue_on_error=read", "--error_dump=1",
+    ]  # fmt: skip
+
+
+def sequential_argv(path: str, size: int, duration_s: float) -> list[str]:
+    return [*_common("sequential", path), "--readonly", "--rw=read", "--bs=1M", "--iodepth=16",
+            f"--size={size}", f"--runtime={duration_s:g}", "--time_based"]  # fmt: skip
+
+
+def random_argv(path: str, size: int, duration_s: float) -> list[str]:
+    return [*_common("random", path), "--readonly", "--rw=randread", "--bs=4k", "--iodepth=32", "--norandommap",
+            f"--size={size}", f"--runtime={duration_s:g}", "--time_based"]  # fmt: skip
+
+
+def verify_argv(path: str, offset: int, length: int) -> list[str]:
+    """Write a range once and read it back against checksums. Bounded by size: with a time limit fio never verifies."""
+    return [
+        *_common("verify", path), "--rw=write", "--bs=1M", "--iodepth=16", f"--offset={offset}", f"--size={length}",
+        "--verify=crc32c", "--do_verify=1", "--verify_fatal=1", "--verify_dump=0",
+    ]  # fmt: skip
+
+
+def blank_argv(path: str, offset: int, length: int) -> list[str]:
+    """Zeros over a range."""
+    return [*_common("blank", path), "--rw=write", "--bs=1M", "--iodepth=16", "--zero_buffers=1",
+            f"--offset={offset}", f"--size={length}"]  # fmt: skip
+
+
+def _common(name: str, path: str) -> list[str]:
+    return ["fio", f"--name={name}", f"--filename={path}", "--ioengine=libaio", "--direct=1", "--thread",
+            "--output-format=json"]  # fmt: skip
+
+
+def run(
+    argv: list[str],
+    timeout_s: float,
+    *,
+    stop: StopFlag | None = None,
+    pass_fds: tuple[int, ...] = (),
+    on_output: Callable[[bytes], None] | None = None,
+) -> shell.Completed:
+    return shell.run(argv, timeout_s, stop=stop, pass_fds=pass_fds, on_output=on_output)
+
+
+def parse(text: str) -> Job:
+    """The first job. Raises ParseError; notes before the JSON are passed over."""
+    jobs = sequence(parse_json(text, "fio").get("jobs"))
+    if not jobs:
+        raise ParseError("fio's JSON has no jobs")
+    job = mapping(jobs[0])
+    read, write = mapping(job.get("read")), mapping(job.get("write"))
+    error, read_bytes = integer(job.get("error")), integer(read.get("io_bytes"))
+    if error is None or read_bytes is None:
+        raise ParseError("fio's JSON has no error or io_bytes")
+    p99 = number(mapping(mapping(read.get("clat_ns")).get("percentile")).get("99.000000"))
+    return Job(
+        error=error,
+        read_bytes=read_bytes,
+        written_bytes=integer(write.get("io_bytes")) or 0,
+        read_bytes_s=number(read.get("bw_bytes")) or 0.0,
+        write_bytes_s=number(write.get("bw_bytes")) or 0.0,
+        read_iops=number(read.get("iops")) or 0.0,
+        read_ms=integer(read.get("runtime")) or 0,
+        p99_us=None if p99 is None else p99 / 1000,
+    )
+
+
+def io_errors(text: str) -> list[BadRange]:
+    """Every failed request that fio named."""
+    return [
+        BadRange(int(offset), int(length), kind, words.strip())
+        for words, kind, offset, length in _IO_ERROR.findall(text)
+    ]
+
+
+def verify_errors(text: str) -> list[BadRange]:
+    """Every block that came back wrong."""
+    found = [BadRange(int(offset), int(length), "verify", "verify") for offset, length in _VERIFY.findall(text)]
+    return found or [BadRange(int(offset), 0, "verify", "bad header") for offset in _BAD_HEADER.findall(text)]

@@ -1,0 +1,63 @@
+"""ping: how many of many small packets are lost on one link (iputils)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from agent import shell
+from agent.probes.parsing import ParseError
+from agent.stop import StopFlag
+
+_SUMMARY = re.compile(r"(\d+) packets transmitted, (\d+) received")
+_TIMES = re.compile(r"= [\d.]+/([\d.]+)/([\d.]+)/[\d.]+ ms")
+_LAST_ANSWER_S = 3
+
+
+@dataclass(frozen=True)
+class Loss:
+    """`mean_ms` and `max_ms` are None when nothing came back."""
+
+    sent: int
+    received: int
+    mean_ms: float | None
+    max_ms: float | None
+
+    @property
+    def lost_percent(self) -> float:
+        return 100.0 * (self.sent - self.received) / self.sent if self.sent else 100.0
+
+
+def argv(server: str, device: str, count: int, interval_s: float) -> list[str]:
+    return [
+        "ping",
+        "-n",
+        "-q",
+        "-I",
+        device,
+        "-c",
+        str(count),
+        "-i",
+        f"{interval_s:g}",
+        "-W",
+        str(_LAST_ANSWER_S),
+        server,
+    ]
+
+
+def run(command: list[str], duration_s: float, stop: StopFlag | None = None) -> shell.Completed:
+    return shell.run(command, duration_s * 2 + 30, stop=stop)
+
+
+def parse(text: str) -> Loss:
+    """Raises ParseError when the summary is missing."""
+    summary = _SUMMARY.search(text)
+    if summary is None:
+        raise ParseError("ping printed no summary")
+    times = _TIMES.search(text)
+    return Loss(
+        int(summary[1]),
+        int(summary[2]),
+        float(times[1]) if times else None,
+        float(times[2]) if times else None,
+    )

@@ -1,0 +1,70 @@
+"""stress-ng: verified load on the CPUs (0.15 and newer)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent import shell
+from agent.probes.parsing import ParseError
+from agent.stop import StopFlag
+
+# Exit statuses, stress-ng(1).
+OK, HARNESS, FAILED, NO_RESOURCE, NOT_IMPLEMENTED, SIGNALED, UNEXPECTED, UNTRUSTWORTHY = range(8)
+_METRIC = re.compile(r"^\s*-\s*stressor:\s*(\S+)|^\s+bogo-ops-per-second-real-time:\s*([\d.]+)", re.MULTILINE)
+_FAILURE = re.compile(r"stress-ng: fail:\s*\[\d+\]\s*(.*)")
+_END_S = 60.0  # stressors finish the method they are in; under emulation some take long
+
+
+@dataclass(frozen=True)
+class StressResult:
+    """What a run came to. `failed` is a wrong result, `trouble` in words why nothing can be said; `rates` bogo
+    operations per second by stressor; `failures` stress-ng's own lines."""
+
+    failed: bool
+    trouble: str
+    rates: dict[str, float]
+    failures: list[str]
+
+
+def cpu_argv(processors: list[int], duration_s: float, yaml: Path) -> list[str]:
+    """One verified worker on each of `processors` (kernel numbers), going through all methods."""
+    affinity = ",".join(map(str, processors))
+    return [
+        "stress-ng", "--cpu", str(len(processors)), "--cpu-method", "all", "--verify", "--taskset", affinity,
+        "--metrics", "--oom-avoid-bytes", "5%", "--timeout", f"{max(1, round(duration_s))}s", "--yaml", str(yaml),
+    ]  # fmt: skip
+
+
+def run(argv: list[str], duration_s: float, stop: StopFlag | None = None) -> shell.Completed:
+    return shell.run(argv, duration_s + _END_S, stop=stop)
+
+
+def parse_yaml(text: str) -> dict[str, float]:
+    """Stressor → bogo operations per second. Raises ParseError when there is no metric."""
+    rates: dict[str, float] = {}
+    stressor = ""
+    for match in _METRIC.finditer(text):
+        if match[1]:
+            stressor = match[1]
+        elif stressor:
+            rates[stressor] = float(match[2])
+    if not rates:
+        raise ParseError("stress-ng's YAML has no metrics")
+    return rates
+
+
+def judge(done: shell.Completed, yaml: str) -> StressResult:
+    """Success needs exit status 0 and metrics that say that work was done: an idle stressor proves nothing."""
+    failures = _FAILURE.findall(done.stdout + done.stderr)
+    failed = done.status == FAILED and not done.timed_out and not done.stopped
+    try:
+        rates = parse_yaml(yaml)
+    except ParseError as error:
+        return StressResult(failed, "" if failed else done.trouble or str(error), {}, failures)
+    if failed:
+        return StressResult(True, "", rates, failures)
+    idle = [name for name, rate in rates.items() if rate <= 0]
+    trouble = done.trouble or (f"stress-ng did no work in {', '.join(idle)}" if idle else "")
+    return StressResult(False, trouble, rates, failures)

@@ -1,0 +1,61 @@
+"""stressapptest: patterns over memory, copied, checked and inverted by every core (1.0.11)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from agent import shell
+from agent.probes.parsing import ParseError
+from agent.stop import StopFlag
+
+_STATUS = re.compile(r"Status: (PASS|FAIL)")
+_COMPLETED = re.compile(
+    r"Stats: Completed: ([\d.]+)M in ([\d.]+)s ([\d.]+)MB/s, with (\d+) hardware incidents, (\d+) errors"
+)
+_INCIDENT = re.compile(r"Hardware Error: (.*)")
+_DIMM = re.compile(r"DIMM (?!Unknown)(\S+)")
+_END_S = 120.0  # filling and last check of all memory come before and after the time asked for
+
+
+@dataclass(frozen=True)
+class MemoryResult:
+    """`moved_mb` is what was copied and checked, `incidents` wrong data, `errors` procedural ones."""
+
+    passed: bool
+    moved_mb: float
+    rate_mb_s: float
+    incidents: int
+    errors: int
+    first: str = ""
+    dimms: tuple[str, ...] = ()
+
+
+def argv(megabytes: int, threads: int, duration_s: float) -> list[str]:
+    """`threads` copy, half as many again do nothing but strain the CPU; -W makes the copies harder."""
+    return [
+        "stressapptest", "-s", str(max(1, round(duration_s))), "-M", str(megabytes), "-m", str(threads),
+        "-C", str(max(1, threads // 2)), "-W", "--cc_test", "--printsec", "10",
+    ]  # fmt: skip
+
+
+def run(command: list[str], duration_s: float, stop: StopFlag | None = None) -> shell.Completed:
+    return shell.run(command, duration_s * 1.5 + _END_S, stop=stop)
+
+
+def parse(text: str) -> MemoryResult:
+    """Raises ParseError when the final status or the summary is missing: a run that was cut short proves nothing."""
+    status, completed = _STATUS.search(text), _COMPLETED.search(text)
+    if status is None or completed is None:
+        raise ParseError("stressapptest printed no final status")
+    incidents, errors = int(completed[4]), int(completed[5])
+    said = _INCIDENT.findall(text)
+    return MemoryResult(
+        passed=status[1] == "PASS" and incidents == 0 and errors == 0,
+        moved_mb=float(completed[1]),
+        rate_mb_s=float(completed[3]),
+        incidents=incidents,
+        errors=errors,
+        first=said[0] if said else "",
+        dimms=tuple(sorted({name for line in said for name in _DIMM.findall(line)})),
+    )

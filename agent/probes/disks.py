@@ -1,0 +1,135 @@
+"""The disks of this host: sysfs first, since the kernel cannot be confused by udev, then what lsblk adds."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent import wire
+from agent.probes.lsblk import BlockDevice
+from agent.probes.parsing import clean, identifier
+
+SECTOR_BYTES = 512
+MIB = 1024 * 1024
+# Not disks: memory, compositions of disks, optical and floppy drives, boot areas of an eMMC.
+_NOT_A_DISK = re.compile(r"^(loop|ram|zram|dm-|md|sr|fd|nbd|mtdblock|pmem|bcache|rbd|drbd|zd)|^mmcblk\d+(boot|rpmb)")
+
+
+@dataclass(frozen=True)
+class DiskIdentity:
+    """What sysfs says of one disk. `bus` as in wire.Disk; `removable` means that it came by USB or says so itself."""
+
+    name: str
+    serial: str
+    wwn: str
+    bus: str
+    size_bytes: int
+    model: str
+    firmware: str
+    rotational: bool
+    removable: bool
+    sector_bytes: int
+
+
+def names(root: Path = Path("/")) -> list[str]:
+    """Kernel names of all disks that have a medium, e.g. ['nvme0n1', 'sda']."""
+    found = []
+    for block in sorted((root / "sys/block").glob("*")):
+        is_disk = not _NOT_A_DISK.match(block.name) and _text(block / "hidden") != "1"
+        if is_disk and _number(block / "size") > 0:
+            found.append(block.name)
+    return found
+
+
+def identify(block: Path) -> DiskIdentity:
+    """`block` is /sys/block/<name> or /sys/dev/block/<major>:<minor> of a whole disk."""
+    real = block.resolve()
+    device = real / "device"
+    return DiskIdentity(
+        name=real.name,
+        serial=identifier(_serial(real, device)),
+        wwn=wwn(_text(real / "wwid") or _text(device / "wwid")),
+        bus=bus_of(str(real)),
+        size_bytes=_number(real / "size") * SECTOR_BYTES,
+        model=clean(_text(device / "model")),
+        firmware=clean(_text(device / "firmware_rev") or _text(device / "rev")),
+        rotational=_text(real / "queue/rotational") == "1",
+        removable=_text(real / "removable") == "1" or "/usb" in str(real),
+        sector_bytes=_number(real / "queue/logical_block_size") or SECTOR_BYTES,
+    )
+
+
+def bus_of(path: str) -> str:
+    """The bus from the device's place in sysfs. USB first: a bridge shows a SATA or NVMe drive behind it."""
+    marks = (("/usb", "usb"), ("/nvme", "nvme"), ("/ata", "sata"), ("/end_device-", "sas"), ("/sas_", "sas"))
+    for mark, bus in marks:
+        if mark in path:
+            return bus
+    if re.search(r"/virtio\d+/block/", path):
+        return "virtio"
+    return "scsi" if "/host" in path else "other"
+
+
+def wwn(text: str) -> str:
+    """A world-wide name as lsblk spells it (0x5000…, eui.…); '' for the kernel's substitutes made of text."""
+    value = clean(text).lower()
+    if value.startswith("naa."):
+        return f"0x{value[4:]}"
+    return value if value.startswith(("eui.", "uuid.", "nvme.", "0x")) else ""
+
+
+def same_wwn(one: str, other: str) -> bool:
+    """Whether two spellings name the same thing: prefix and case apart, every digit must agree; '' equals nothing."""
+    left, right = _digits(one), _digits(other)
+    return bool(left) and left == right
+
+
+def merged(sysfs: list[DiskIdentity], rows: list[BlockDevice]) -> list[wire.Disk]:
+    """The inventory's disks. What sysfs left empty is taken from lsblk, which asks udev."""
+    by_name = {row.name: row for row in rows}
+    return [_merge(disk, by_name.get(disk.name) or BlockDevice(disk.name, "disk", 0)) for disk in sysfs]
+
+
+def _merge(disk: DiskIdentity, row: BlockDevice) -> wire.Disk:
+    bus = "sas" if disk.bus == "scsi" and row.transport == "sas" else disk.bus
+    return wire.Disk(
+        name=disk.name,
+        serial=disk.serial or identifier(row.serial),
+        wwn=disk.wwn or wwn(row.wwn),
+        bus="usb" if row.transport == "usb" else bus,
+        size_mb=disk.size_bytes // MIB,
+        model=disk.model or row.model,
+        firmware=disk.firmware or row.revision,
+        rotational=disk.rotational,
+    )
+
+
+def _serial(block: Path, device: Path) -> str:
+    """NVMe and virtio have an attribute; SCSI and ATA the vital product data page 0x80 (a header of 4 bytes)."""
+    plain = _text(device / "serial") or _text(block / "serial")
+    if plain:
+        return plain
+    try:
+        page = (device / "vpd_pg80").read_bytes()
+    except OSError:
+        return ""
+    return page[4:].decode("ascii", errors="replace").strip("\x00 ")
+
+
+def _digits(text: str) -> str:
+    return re.sub(r"^(0x|naa\.|eui\.|uuid\.|nvme\.|wwn-0x)", "", clean(text).lower())
+
+
+def _number(path: Path) -> int:
+    try:
+        return int(_text(path))
+    except ValueError:
+        return 0
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,58 @@
+"""CPU model, sockets, cores and threads as the kernel sees them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from agent import shell, wire
+from agent.probes.parsing import ParseError, clean, integer, mapping, parse_json, sequence
+
+
+def run(timeout_s: float = 20.0) -> shell.Completed:
+    return shell.run(["lscpu", "-J"], timeout_s)
+
+
+def parse(text: str) -> wire.Cpu:
+    """The cores are those of all sockets together; microcode is added by `with_microcode`. Raises ParseError."""
+    fields = _fields(sequence(parse_json(text, "lscpu").get("lscpu")))
+    sockets = _count(fields, "Socket(s)")
+    per_socket = _count(fields, "Core(s) per socket") or _count(fields, "Core(s) per cluster")
+    threads = _count(fields, "CPU(s)")
+    if threads is None:
+        raise ParseError("lscpu named no CPU(s)")
+    sockets = sockets or _count(fields, "Cluster(s)") or 1
+    cores = sockets * per_socket if per_socket else threads
+    return wire.Cpu(sockets=sockets, cores=cores, threads=threads, model=clean(fields.get("Model name")))
+
+
+def with_microcode(cpu: wire.Cpu, cpuinfo: str) -> wire.Cpu:
+    """The same with the microcode revision that /proc/cpuinfo names first."""
+    for line in cpuinfo.splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == "microcode":
+            return wire.Cpu(cpu.sockets, cpu.cores, cpu.threads, cpu.model, clean(value))
+    return cpu
+
+
+def read_cpuinfo(root: Path = Path("/")) -> str:
+    try:
+        return (root / "proc/cpuinfo").read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _fields(rows: list[object]) -> dict[str, str]:
+    """util-linux nests the rows since 2.38; a bare `-` stands for unknown."""
+    found: dict[str, str] = {}
+    for row in map(mapping, rows):
+        name, value = clean(row.get("field")).rstrip(":"), row.get("data")
+        if value not in (None, "-"):
+            found.setdefault(name, clean(value))
+        for key, inner in _fields(sequence(row.get("children"))).items():
+            found.setdefault(key, inner)
+    return found
+
+
+def _count(fields: dict[str, str], name: str) -> int | None:
+    value = integer(fields.get(name))
+    return value if value and value > 0 else None

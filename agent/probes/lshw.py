@@ -1,0 +1,50 @@
+"""lshw's tree, for what neither sysfs nor DMI tells: kept whole as evidence, asked only for counts and firmware."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from agent import shell
+from agent.probes.parsing import ParseError, clean, mapping, sequence
+
+
+@dataclass(frozen=True)
+class Node:
+    """One device: its class (network, disk, display, …), where it is, what it is called, and its settings."""
+
+    kind: str
+    description: str
+    product: str
+    vendor: str
+    serial: str
+    bus: str
+    version: str
+    settings: dict[str, str]
+
+
+def run(timeout_s: float = 120.0) -> shell.Completed:
+    return shell.run(["lshw", "-json", "-quiet"], timeout_s)
+
+
+def parse(text: str) -> list[Node]:
+    """All nodes, root first. The top level is a list in some versions and an object in others. Raises ParseError."""
+    try:
+        data = json.loads(text, strict=False)
+    except (ValueError, RecursionError) as error:
+        raise ParseError(f"lshw printed broken JSON: {error}") from None
+    roots = data if isinstance(data, list) else [data]
+    nodes = [node for root in roots for node in _walk(mapping(root))]
+    if not any(node.kind for node in nodes):
+        raise ParseError("lshw listed no device")
+    return nodes
+
+
+def _walk(data: dict[str, Any]) -> Iterator[Node]:
+    settings = {str(key): clean(value) for key, value in mapping(data.get("configuration")).items()}
+    words = (data.get(key) for key in ("class", "description", "product", "vendor", "serial", "businfo", "version"))
+    yield Node(*(clean(word) for word in words), settings)
+    for child in sequence(data.get("children")):
+        yield from _walk(mapping(child))

@@ -1,0 +1,63 @@
+"""Physical network cards, read from sysfs: what has a device behind it and is Ethernet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+_ETHERNET = "1"  # ARPHRD_ETHER
+
+
+@dataclass(frozen=True)
+class NicState:
+    """`speed_mbit` is None without link or where the driver does not say; `duplex` is full, half or ''."""
+
+    name: str
+    mac: str
+    driver: str
+    pci: str
+    link: bool
+    speed_mbit: int | None
+    duplex: str
+
+
+def names(root: Path = Path("/")) -> list[str]:
+    """Cards, not bridges, bonds, VLANs, and not the virtual functions of a card."""
+    return [
+        port.name
+        for port in sorted((root / "sys/class/net").glob("*"))
+        if (port / "device").exists() and not (port / "device/physfn").exists() and _text(port / "type") == _ETHERNET
+    ]
+
+
+def state(name: str, root: Path = Path("/")) -> NicState:
+    port = root / "sys/class/net" / name
+    device = (port / "device").resolve()
+    link = _text(port / "carrier") == "1"
+    pci = device.name if device.name.count(":") == 2 else device.parent.name
+    return NicState(
+        name=name,
+        mac=_text(port / "address").lower(),
+        driver=(port / "device/driver").resolve().name if (port / "device/driver").exists() else "",
+        pci=pci if pci.count(":") == 2 else "",
+        link=link,
+        speed_mbit=_speed(_text(port / "speed")) if link else None,
+        duplex=_text(port / "duplex") if link else "",
+    )
+
+
+def _speed(text: str) -> int | None:
+    """-1 and 4294967295 stand for unknown."""
+    try:
+        speed = int(text)
+    except ValueError:
+        return None
+    return speed if 0 < speed < 2**31 else None
+
+
+def _text(path: Path) -> str:
+    """A card that is down answers EINVAL for carrier and speed."""
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,31 @@
+"""What an NVMe controller can do: the one thing asked of it here is whether it can test itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent import shell
+from agent.probes.parsing import ParseError, integer, parse_json
+
+_SELF_TEST = 1 << 4  # OACS bit 4, NVM Express base specification 1.3, figure 109
+
+
+@dataclass(frozen=True)
+class Controller:
+    """`extended_minutes` is the nominal time of an extended self-test, 0 where none is given."""
+
+    self_test: bool
+    extended_minutes: int
+
+
+def run(name: str, timeout_s: float = 20.0) -> shell.Completed:
+    return shell.run(["nvme", "id-ctrl", "-o", "json", f"/dev/{name}"], timeout_s)
+
+
+def parse(text: str) -> Controller:
+    """Raises ParseError when there is no OACS field."""
+    data = parse_json(text, "nvme id-ctrl")
+    oacs = integer(data.get("oacs"))
+    if oacs is None:
+        raise ParseError("nvme id-ctrl named no oacs")
+    return Controller(bool(oacs & _SELF_TEST), integer(data.get("edstt")) or 0)

@@ -1,0 +1,84 @@
+"""What every parser needs: its one error, JSON that is not trusted, and identifiers that hardware made up."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+# What boards, DIMMs and disks say when nobody programmed them (seen in dmidecode and smartctl outputs of many makers).
+_DUMMIES = frozenset(
+    {
+        "", "0", "00", "000000", "00000000", "0000000000", "0123456789", "123456789", "1234567890", "none", "n/a", "na",
+        "null", "unknown", "unspecified", "not specified", "not provided", "not available", "not applicable",
+        "not present", "no dimm", "no module installed", "empty", "default", "default string", "default_string",
+        "undefined", "oem", "o.e.m.", "to be filled by o.e.m.", "to be filled by oem", "tbd", "invalid",
+        "system serial number", "system product name", "system manufacturer", "system version", "serial number",
+        "chassis serial number", "base board serial number", "serialnumber", "sernum", "sernum0", "asset-1234567890",
+        "03000200-0400-0500-0006-000700080009",
+    }
+)  # fmt: skip
+# Zeros, all bits set, crosses or dots, with or without the dashes of a UUID.
+_ONE_CHARACTER = re.compile(r"(?i)[0 .:-]+|[f:-]+|x+|\*+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+
+
+class ParseError(ValueError):
+    """A tool said something that is not its output format. The text names the tool and what was wrong."""
+
+
+def clean(text: object) -> str:
+    """One line without control or direction characters, spaces folded; '' for None."""
+    return " ".join(_CONTROL.sub(" ", str(text if text is not None else "")).split())
+
+
+def is_dummy(identifier: str) -> bool:
+    """Whether this names no particular part: empty, a maker's placeholder, or one character repeated."""
+    text = clean(identifier).lower()
+    return text in _DUMMIES or _ONE_CHARACTER.fullmatch(text) is not None
+
+
+def identifier(text: object) -> str:
+    """A serial number, part number or UUID as it is, or '' when it is a placeholder."""
+    cleaned = clean(text)
+    return "" if is_dummy(cleaned) else cleaned
+
+
+def parse_json(text: str, tool: str) -> dict[str, Any]:
+    """The first JSON object in `text`: fio prints notes before it, others print warnings. Raises ParseError."""
+    start = text.find("{")
+    if start < 0:
+        raise ParseError(f"{tool} printed no JSON")
+    try:
+        data, _ = json.JSONDecoder().raw_decode(text, start)
+    except (ValueError, RecursionError) as error:
+        raise ParseError(f"{tool} printed broken JSON: {error}") from None
+    return data
+
+
+def mapping(value: object) -> dict[str, Any]:
+    """`value` when it is a JSON object, else an empty one: a missing branch of a tool's output reads as absent."""
+    return value if isinstance(value, dict) else {}
+
+
+def sequence(value: object) -> list[Any]:
+    """`value` when it is a JSON array, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def integer(value: object) -> int | None:
+    """A whole number from JSON, which some tools write as text; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return int(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def number(value: object) -> float | None:
+    """A finite number from JSON; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    as_float = float(value)
+    return as_float if as_float - as_float == 0 else None
