@@ -55,6 +55,9 @@ CODES: dict[str, Code] = {
     "system.out_of_memory": _bench(
         _WARNING, "The live system ran out of memory", "Lower the share of memory that the profile tests."
     ),
+    "system.kernel_log_gap": _bench(
+        _WARNING, "Kernel messages were lost", "Read the run's log around that time; give the kernel a larger buffer."
+    ),
     # what is expected
     "spec.missing": _part(_CRITICAL, "An expected part is missing", "Reseat it; check its slot, cable and power."),
     "spec.less": _part(_CRITICAL, "Less than expected", "Reseat the part that is short; compare with the order."),

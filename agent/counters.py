@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agent import wire
+from agent import findings, wire
+from agent.codes import CODES
 from agent.spool import write_whole
 
 Key = tuple[str, str, str]
@@ -39,15 +40,12 @@ MEANINGS: dict[str, Meaning] = {
     "aer.nonfatal": Meaning("pcie.uncorrected", _CRITICAL, "uncorrected PCIe errors"),
     "aer.fatal": Meaning("pcie.uncorrected", _CRITICAL, "fatal PCIe errors"),
     "throttle": Meaning("thermal.throttled", _WARNING, "thermal throttling events"),
-    "nic.link_down": Meaning("nic.link_lost", _WARNING, "losses of the link"),
+    "nic.link_down": Meaning("nic.link_flap", _CRITICAL, "losses of the link"),
     "nic.": Meaning("nic.errors", _WARNING, "errors"),
-    "smart.udma_crc": Meaning("smart.crc_errors", _WARNING, "transfer errors (cable or backplane)"),
-    "smart.": Meaning("smart.errors_grew", _CRITICAL, "more errors in SMART"),
-    "nvme.": Meaning("smart.errors_grew", _CRITICAL, "more errors in the NVMe health log"),
-    "gpu.": Meaning("gpu.ecc_errors", _CRITICAL, "ECC errors"),
-    "bmc.sel": Meaning("bmc.event_log", _WARNING, "new entries in the BMC's event log"),
+    "smart.": Meaning("smart.error_log", _WARNING, "more errors counted by the drive"),
+    "gpu.": Meaning("gpu.ecc", _CRITICAL, "uncorrected errors in GPU memory"),
+    "bmc.": Meaning("bmc.event", _WARNING, "new entries in the BMC's event log"),
 }
-_UNKNOWN = Meaning("system.counter", _WARNING, "more errors counted")
 # These start at 0 with the boot, so before the first stage "before" is 0 and not what it had come to by then.
 SINCE_BOOT = ("edac.", "aer.", "throttle", "mce.")
 
@@ -101,9 +99,7 @@ class CounterBook:
         write_whole(self.state, json.dumps(rows).encode())
 
 
-def findings(
-    deltas: Iterable[wire.CounterDelta], limits: Mapping[str, object], duration_s: float
-) -> list[wire.Finding]:
+def judged(deltas: Iterable[wire.CounterDelta], limits: Mapping[str, object], duration_s: float) -> list[wire.Finding]:
     """One finding per delta; corrected memory errors become critical above the profile's hourly limit."""
     return [_finding(delta, limits, duration_s) for delta in deltas]
 
@@ -130,14 +126,14 @@ def _finding(delta: wire.CounterDelta, limits: Mapping[str, object], duration_s:
     if delta.counter == "edac.ce":
         limit = _corrected_limit(limits, duration_s)
         severity = _CRITICAL if grown > limit else _WARNING
-    return wire.Finding(
+    return findings.make(
         meaning.code,
-        severity,
         delta.component_kind,
         delta.component,
         f"{delta.component}: {grown} {meaning.noun} ({delta.counter} went from {delta.before} to {delta.after})",
         value=float(grown),
         limit=limit,
+        severity=severity,
     )
 
 
@@ -149,8 +145,11 @@ def _corrected_limit(limits: Mapping[str, object], duration_s: float) -> float:
 
 
 def _meaning(counter: str) -> Meaning:
-    fitting = [beginning for beginning in MEANINGS if counter.startswith(beginning)]
-    return MEANINGS[max(fitting, key=len)] if fitting else _UNKNOWN
+    """A counter may be named as the code of its finding (`smart.media_errors`); else its beginning says
+    it."""
+    if counter in CODES:
+        return Meaning(counter, CODES[counter].severity, CODES[counter].title.lower())
+    return MEANINGS[max((word for word in MEANINGS if counter.startswith(word)), key=len)]
 
 
 def _load(state: Path) -> Counts | None:

@@ -53,7 +53,8 @@ class Heartbeat:
         """The call that is under way may still take its time-out; nobody waits for that."""
         self._over = True
         self._wake.set()
-        self._thread.join(1.0)
+        if self._thread.is_alive():
+            self._thread.join(1.0)
 
     def work_on(self, at_work: AtWork) -> None:
         """Say so at once, so that the orchestrator's `continue` for this attempt is not 5 s away."""
@@ -79,9 +80,7 @@ class Heartbeat:
 
     def _beat(self) -> None:
         sent, at_work = time.monotonic(), self._at_work
-        message = wire.Heartbeat(
-            self.boot_id, at_work.stage, at_work.attempt, identity.uptime_s(), self._progress
-        )
+        message = wire.Heartbeat(self.boot_id, at_work.stage, at_work.attempt, identity.uptime_s(), self._progress)
         try:
             answer = self.client.post("heartbeat", message, wire.HeartbeatAnswer)
         except CallFailed as error:

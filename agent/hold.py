@@ -69,7 +69,8 @@ class Hold:
 
     @property
     def is_open(self) -> bool:
-        return bool(self._key_line)
+        """By the file, not by our memory: an agent before this one may have opened it."""
+        return self.authorized_keys.exists()
 
     def prepare(self) -> str:
         """The public host key of this hold, made when there is none yet. Raises HoldFailed."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent import wire
+from agent import findings, wire
 from agent.kmsg import Classifier, Hit, Record, parse
 from agent.names import Names
 from agent.spool import write_whole
@@ -125,14 +125,14 @@ def _finding(tally: Tally, names: Names) -> wire.Finding:
         part = names.part("pci", hit.record.device[5:])
     usb = names.is_usb(part)
     often = f" ({tally.count} times)" if tally.count > 1 else ""
-    return wire.Finding(
+    return findings.make(
         hit.code,
-        wire.Severity.WARNING if usb else hit.severity,
         part.kind,
         part.name,
         f"{part.name}: the kernel said: {hit.record.text[:300]}{often}",
         value=float(tally.count),
         unit="messages",
+        severity=wire.Severity.WARNING if usb else hit.severity,
     )
 
 
@@ -140,7 +140,7 @@ def _gap(lost: int) -> list[wire.Finding]:
     if not lost:
         return []
     text = f"system: {lost} kernel messages were overwritten before they could be read"
-    return [wire.Finding("system.kernel_log_gap", wire.Severity.WARNING, "system", "system", text, float(lost))]
+    return [findings.make("system.kernel_log_gap", "system", "system", text, value=float(lost))]
 
 
 def _open(source: str) -> int | None:

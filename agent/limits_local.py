@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from agent import wire
+from agent import findings, wire
 from agent.sensors import Temperature
 
 MARGIN_NAME = "temp_critical_margin_c"
@@ -35,9 +35,8 @@ class CriticalTemperature:
 
     def _finding(self, one: Temperature) -> wire.Finding:
         limit_c = one.critical_c - self.margin_c
-        return wire.Finding(
+        return findings.make(
             "thermal.critical",
-            wire.Severity.CRITICAL,
             one.component_kind,
             one.component,
             f"{one.component}: {one.value_c:.0f} C ({one.label}), critical is {one.critical_c:.0f} C: "

@@ -5,17 +5,14 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent import counters, wire
-from agent.counters import CounterBook
-from agent.kernel_log import KernelLog
-from agent.names import Names
+from agent.parts import Parts, Stage
 from agent.stage import COUNTER_CHECKS, StageContext, StageReport, settle
-from agent.stop import Stopped
+from agent.stop import StopFlag, Stopped
 
-Stage = Callable[[StageContext], StageReport]
 EVIDENCE_CAP_CHARS = 64 * 1024
 
 
@@ -35,34 +32,39 @@ WATCHED: tuple[Watched, ...] = (
     Watched("edac", "ecc", ("edac.",), ("memory.",), "no memory controller reports errors here (EDAC)"),
     Watched("pcie", "aer", ("aer.",), ("pcie.",), "no PCIe device reports errors here (AER)"),
     Watched("thermal", "thermal", ("throttle",), ("thermal.",), "the CPU counts no throttling here"),
-    Watched("disks", "smart", ("smart.", "nvme."), ("smart.", "disk."), "no disk here counts its errors"),
+    Watched("disks", "smart", ("smart.",), ("smart.", "disk."), "no disk here counts its errors"),
     Watched("nics", "network", ("nic.",), ("nic.",), "no network port here counts its errors"),
 )
 
 
-@dataclass
-class Bench:
-    """What stays through all stages and is read around each."""
-
-    book: CounterBook
-    kernel_log: KernelLog
-    names: Callable[[], Names]
-    not_expected: Iterable[str] = ()
-
-
-def attempt(
-    stage: Stage | None, context: StageContext, bench: Bench, boot_id: str, hot: list[wire.Finding]
-) -> wire.Result:
-    """Run it to its end, whatever happens in it. `hot` fills up meanwhile with what the side-car stopped
+class Attempt:
+    """What runs now. `key` is stage and attempt; `stop` ends it early; `hot` is what the side-car ended
     it for."""
+
+    def __init__(self, order: wire.StageOrder) -> None:
+        self.order = order
+        self.key = (order.name, order.attempt)
+        self.stop = StopFlag()
+        self.hot: list[wire.Finding] = []
+
+    def too_hot(self, finding: wire.Finding) -> None:
+        """Stop the load first, report after."""
+        if self.stop.set(finding.message):
+            self.hot.append(finding)
+
+
+def carry_out(attempt: Attempt, context: StageContext, parts: Parts) -> wire.Result:
+    """Run the stage to its end, whatever happens in it."""
     started, began = time.time(), time.monotonic()
-    bench.book.open_stage()
-    report = _report(stage, context)
-    deltas = bench.book.close_stage()
+    parts.book.open_stage()
+    report = _report(parts.stages.get(attempt.order.name), context)
+    if report.inventory is not None:
+        parts.keep_inventory(report.inventory)
+    deltas = parts.book.close_stage()
     limits = {**context.claim.sensor_limits, **context.order.limits}
-    counted = counters.findings(deltas, limits, time.monotonic() - began)
-    watched = counters.merged([*counted, *bench.kernel_log.take(bench.names())])
-    return _result(context, report, deltas, [*hot, *watched], bench, boot_id, (started, time.time()))
+    counted = counters.judged(deltas, limits, time.monotonic() - began)
+    watched = counters.merged([*counted, *parts.kernel_log.take(parts.names())])
+    return _result(context, report, deltas, [*attempt.hot, *watched], parts, (started, time.time()))
 
 
 def _report(stage: Stage | None, context: StageContext) -> StageReport:
@@ -85,14 +87,13 @@ def _result(
     report: StageReport,
     deltas: list[wire.CounterDelta],
     seen: list[wire.Finding],
-    bench: Bench,
-    boot_id: str,
+    parts: Parts,
     times: tuple[float, float],
 ) -> wire.Result:
-    checks = _checks(seen, bench)
+    checks = _checks(seen, parts)
     outcome, reason = _outcome(context, report, checks, [*report.findings, *seen])
     return wire.Result(
-        boot_id=boot_id,
+        boot_id=parts.identity.boot_id,
         stage=context.order.name,
         attempt=context.order.attempt,
         outcome=outcome,
@@ -119,15 +120,24 @@ def _outcome(
         return wire.Outcome.FAILED, report.reason if report.outcome is wire.Outcome.FAILED else "; ".join(critical[:5])
     if report.outcome is wire.Outcome.NOT_TESTED:
         return report.outcome, report.reason
+    return _with_counters(context, report, checks)
+
+
+def _with_counters(context: StageContext, report: StageReport, checks: list[wire.Check]) -> tuple[wire.Outcome, str]:
     required = [name for name in context.order.required if name.startswith(COUNTER_CHECKS)]
+    unknown = sorted(set(required) - {check.name for check in checks})
+    if unknown:
+        return wire.Outcome.NOT_TESTED, f"this agent has no check {', '.join(unknown)}"
     outcome, reason = settle(checks, required, context.claim.not_expected)
-    return (outcome, reason) if required and outcome is not wire.Outcome.PASSED else (report.outcome, report.reason)
+    if required and outcome is not wire.Outcome.PASSED:
+        return outcome, reason
+    return report.outcome, report.reason
 
 
-def _checks(seen: list[wire.Finding], bench: Bench) -> list[wire.Check]:
-    made = [_check(watched, seen, bench.book.has) for watched in WATCHED]
+def _checks(seen: list[wire.Finding], parts: Parts) -> list[wire.Check]:
+    made = [_check(watched, seen, parts.book.has) for watched in WATCHED]
     said = [one for one in seen if one.severity is wire.Severity.CRITICAL and one.unit == "messages"]
-    return [*made, _kernel_check(said, bench.kernel_log.available)]
+    return [*made, _kernel_check(said, parts.kernel_log.available)]
 
 
 def _check(watched: Watched, seen: list[wire.Finding], has: Callable[[str], bool]) -> wire.Check:

@@ -1,0 +1,72 @@
+"""What the agent's deciding thread waits for, and how long."""
+
+from __future__ import annotations
+
+import queue
+import time
+from dataclasses import dataclass
+
+from agent import wire
+from agent.orders import Word
+from agent.work import Attempt
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long to wait for what; tests shorten it."""
+
+    retry_first_s: float = 1.0
+    retry_cap_s: float = 15.0
+    refused_s: float = 30.0
+    hold_refresh_s: float = 15.0
+    stop_patience_s: float = 20.0
+    poweroff_patience_s: float = 120.0
+    heartbeat_s: float = wire.HEARTBEAT_INTERVAL_S
+    sample_s: float = wire.SAMPLE_INTERVAL_S
+    log_s: float = wire.LOG_INTERVAL_S
+
+
+class Quit(Exception):
+    """SIGTERM: end now, and leave everything so that the next agent of this boot can go on."""
+
+
+class RunIsOver(Exception):
+    """`shutdown` came while the agent waited for something else."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The stage thread's last word."""
+
+    attempt: Attempt
+    result: wire.Result
+
+
+class Events:
+    """Filled by the heartbeat, the stage thread and the signal handler; emptied by the deciding thread
+    alone."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[Word | Finished | Quit] = queue.SimpleQueue()
+
+    def put(self, event: Word | Finished | Quit) -> None:
+        self._queue.put(event)
+
+    def next(self, timeout_s: float) -> Word | Finished | None:
+        """The next event, None when there is none in time. Raises Quit."""
+        try:
+            event = self._queue.get(timeout=max(0.0, timeout_s))
+        except queue.Empty:
+            return None
+        if isinstance(event, Quit):
+            raise event
+        return event
+
+    def pause(self, seconds: float) -> None:
+        """Wait without losing what ends everything: raises Quit, or RunIsOver on `shutdown`. Other words are
+        older than what is waited for; the next heartbeat says them again."""
+        until = time.monotonic() + seconds
+        while (left_s := until - time.monotonic()) > 0:
+            event = self.next(left_s)
+            if isinstance(event, Word) and event.cmd is wire.Cmd.SHUTDOWN:
+                raise RunIsOver(event.reason)
