@@ -16,12 +16,13 @@ django.setup()
 from django.core.exceptions import ObjectDoesNotExist, ValidationError  # noqa: E402
 from django.db import OperationalError, connection  # noqa: E402
 
+from hosts.expectations import ExpectationError  # noqa: E402
 from runs.machine import NotAllowed  # noqa: E402
 from runs.profiles import ProfileError  # noqa: E402
 from runs.transition import Refused  # noqa: E402
 from tests.rack.desk_work import WORK  # noqa: E402
 
-SAYS_NO = (Refused, NotAllowed, ProfileError, ValidationError, ObjectDoesNotExist, OperationalError)
+SAYS_NO = (Refused, NotAllowed, ProfileError, ExpectationError, ValidationError, ObjectDoesNotExist, OperationalError)
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:

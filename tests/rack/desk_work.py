@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 
+from hosts import expectations
 from hosts.models import Host, HostMac, WritableDisk
 from pxe import bootfiles, image, ipxe
 from runs import bootscript, hold, lifecycle
@@ -28,8 +29,13 @@ def register(
     wake: str,
     profile: str,
 ) -> None:
+    """`expected` is checked as the admin's form checks it."""
     host = Host.objects.create(
-        name=name, expected=expected, destructive_allowed=destructive, wake_method=wake, profile_name=profile
+        name=name,
+        expected=expected and expectations.normalise(expected),
+        destructive_allowed=destructive,
+        wake_method=wake,
+        profile_name=profile,
     )
     HostMac.objects.bulk_create([HostMac(host=host, mac=mac) for mac in macs])
     WritableDisk.objects.bulk_create([WritableDisk(host=host, serial=serial, allowed_by=WHO) for serial in writable])

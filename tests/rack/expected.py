@@ -7,8 +7,9 @@ from typing import Any
 
 from tests.rack.machinefile import Disk, Machine
 
-# A virtual machine has none of these, whatever its file says.
-NEVER_THERE = ("ecc", "thermal", "gpu")
+# A virtual machine has none of these, whatever its file says; the others are seen through a BMC.
+NEVER_THERE = ("ecc", "thermal", "gpu", "power")
+THROUGH_BMC = ("bmc", "psu", "fan")
 
 
 def derive(machine: Machine) -> dict[str, Any]:
@@ -31,10 +32,11 @@ def _from_hardware(machine: Machine) -> dict[str, Any]:
                 {"locator": d.locator, "size_mb": d.size_mb, "serial": d.serial, "part": d.part} for d in machine.dimms
             ],
         },
-        "disks": [_disk(disk) for disk in machine.disks if disk.bus != "usb"],
+        # A serial that stands on two disks can be expected only once.
+        "disks": list({disk.serial: _disk(disk) for disk in machine.disks if disk.bus != "usb"}.values()),
         "nics": [{"mac": nic.mac, "speed_mbit": nic.speed_mbit} for nic in machine.nics],
         "gpus": [],
-        "not_expected": [*NEVER_THERE, *(() if machine.bmc.present else ("bmc",))],
+        "not_expected": [*NEVER_THERE, *(() if machine.bmc.present else THROUGH_BMC)],
     }
     if machine.bmc.present:
         spec["psus"] = [{"name": psu.name} for psu in machine.bmc.psus]

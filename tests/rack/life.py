@@ -44,17 +44,20 @@ class Life:
         self._steps = list(rack.machine.operator)
         self._step_done_at = 0.0
         self._logged_in: bool | None = None
+        self._before: list[str] = []
+        self._touched_too_early: set[str] = set()
         self.overdue = False
 
     def live(self) -> Seen:
         """From switching on to the end; raises RackBroken when the bench failed."""
         machine, vm = self._rack.machine, self._rack.vm
-        before = disks.digests(machine, vm.bay)
+        self._before = disks.digests(machine, vm.bay)
         self._rack.register()
         self._rack.progress.say(f"run {self._rack.start_run()} of {machine.name}, profile {machine.profile}")
         snapshot = self._follow()
-        touched = disks.touched(machine, before, disks.digests(machine, vm.bay))
-        return self._seen(snapshot, touched)
+        touched = disks.touched(machine, self._before, disks.digests(machine, vm.bay))
+        given_up = {step.serial for step in machine.operator if step.do == "override_wipe" and step.serial}
+        return self._seen(snapshot, (touched - given_up) | self._touched_too_early)
 
     def _follow(self) -> dict[str, Any]:
         deadline = time.monotonic() + self._rack.machine.limit_s
@@ -117,6 +120,9 @@ class Life:
         if not self._steps or not self._is_due(self._steps[0], snapshot):
             return
         step = self._steps.pop(0)
+        if step.do == "override_wipe":
+            now = disks.digests(self._rack.machine, self._rack.vm.bay)
+            self._touched_too_early |= disks.touched(self._rack.machine, self._before, now) & {step.serial or ""}
         named = {word: value for word in ("serial", "stage") if (value := getattr(step, word))}
         self._rack.progress.say(f"* operator: {step.do} {' '.join(named.values())}".rstrip())
         try:

@@ -199,9 +199,9 @@ class OperatorStep(Part):
 
 
 class Outcome(Part):
-    """What must come of it. `components` are exactly those blamed; `findings` and `warnings` must be among
-    those there were; `untouched` are serials whose image must not change by a byte. A key left out is not
-    compared."""
+    """What must come of it. A disk that the operator lets be wiped is to be untouched until then.
+    `components` are exactly those blamed; `findings` and `warnings` must be among those there were;
+    `untouched` are serials whose image must not change by a byte. A key left out is not compared."""
 
     state: State | None = None
     verdict: Literal["passed", "failed", "incomplete", "error"] | None = None
@@ -231,6 +231,7 @@ class Machine(Part):
     expected: dict[str, Any] | None = None
     events: tuple[Event, ...] = ()
     operator: tuple[OperatorStep, ...] = ()
+    boot_deadline_s: Annotated[int, Field(ge=10)] = 300
     limit_s: Positive = 900
     outcome: Outcome
 

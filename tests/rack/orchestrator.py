@@ -30,9 +30,7 @@ PATIENT_GUEST = "rcupdate.rcu_cpu_stall_timeout=300 nowatchdog"
 class Orchestrator:
     """`env` is what its processes, and the desk that talks to its database, run with."""
 
-    def __init__(
-        self, namespace: Namespace, directory: Path, image: Path, machine: Machine, boot_deadline_s: int
-    ) -> None:
+    def __init__(self, namespace: Namespace, directory: Path, image: Path, machine: Machine) -> None:
         self._namespace = namespace
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
@@ -40,7 +38,7 @@ class Orchestrator:
         self.log = directory / "orchestrator.log"
         self.image = image
         self.extra_initrd = directory / "port.cpio"
-        self._configuration = self._configure(machine, boot_deadline_s)
+        self._configuration = self._configure(machine)
         self.env = {
             **os.environ,
             "VETTING_DATA_DIR": str(self.data),
@@ -129,7 +127,7 @@ class Orchestrator:
             time.sleep(0.2)
         raise RackBroken(f"the orchestrator was not healthy within {START_TIMEOUT_S} s:\n{self.last_words()}")
 
-    def _configure(self, machine: Machine, boot_deadline_s: int) -> dict[str, object]:
+    def _configure(self, machine: Machine) -> dict[str, object]:
         crowded = machine.cpus > (os.cpu_count() or 1)
         return {
             "web": {"listen": "0.0.0.0", "port": WEB_PORT, "boot_port": BOOT_PORT, "address": netns.ADDRESS},
@@ -137,7 +135,7 @@ class Orchestrator:
                 "mode": "dhcp", "interface": netns.BRIDGE, "subnet": netns.SUBNET,
                 "range_start": netns.RANGE[0], "range_end": netns.RANGE[1],
             },
-            "deadlines": {"heartbeat_s": HEARTBEAT_DEADLINE_S, "boot_s": boot_deadline_s},
+            "deadlines": {"heartbeat_s": HEARTBEAT_DEADLINE_S, "boot_s": machine.boot_deadline_s},
             "boot_files": {
                 "image_dir": str(self.image), "extra_initrd": str(self.extra_initrd),
                 "extra_args": PATIENT_GUEST if crowded else "",

@@ -31,7 +31,6 @@ from tests.rack.vm import VirtualMachine
 from tests.rack.wake import WakeListener
 
 DEFAULT_IMAGE = ROOT / "var" / "image"
-BOOT_DEADLINE_S = 300
 _WAKE_METHODS = {"magic-packet": "wol", "operator": "operator"}
 
 
@@ -46,7 +45,6 @@ class Rack:
         *,
         directory: Path | None = None,
         image: Path = DEFAULT_IMAGE,
-        boot_deadline_s: int = BOOT_DEADLINE_S,
         progress: Progress | None = None,
     ) -> None:
         self.machine = machine
@@ -54,7 +52,6 @@ class Rack:
         self.progress = progress or Progress()
         self._wanted_directory = directory
         self._image = image
-        self._boot_deadline_s = boot_deadline_s
         self._close = ExitStack()
 
     def __enter__(self) -> Rack:
@@ -76,9 +73,7 @@ class Rack:
         self.namespace = netns.create()
         undo.callback(warden.sweep, self.namespace)
         undo.callback(warden.Warden(self.namespace, self.directory).dismiss)
-        self.orchestrator = Orchestrator(
-            self.namespace, self.directory, self._image, self.machine, self._boot_deadline_s
-        )
+        self.orchestrator = Orchestrator(self.namespace, self.directory, self._image, self.machine)
         undo.callback(self.orchestrator.stop)
         self.orchestrator.start()
         self.desk = Desk(self.orchestrator.env, self.directory / "desk.log")

@@ -3,6 +3,7 @@ announced."""
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,12 @@ class Login:
         return subprocess.run(
             self.namespace.enter_command(ssh), capture_output=True, text=True, stdin=subprocess.DEVNULL
         )
+
+    def with_a_key_of_its_own(self) -> Login:
+        """The same way in, tried by somebody who was not given the key."""
+        key = self.key.with_name("stranger")
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+        return dataclasses.replace(self, key=key)
 
     def works(self) -> bool:
         """A command runs over there as root."""

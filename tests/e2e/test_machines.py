@@ -1,0 +1,17 @@
+"""Every machine file of the rack comes to the outcome that it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import MACHINES, run_rack
+
+pytestmark = [pytest.mark.rack, pytest.mark.slow]
+
+
+@pytest.mark.parametrize("file", sorted(MACHINES.glob("*.yaml")), ids=lambda file: file.stem)
+def test_the_outcome_is_met(file: Path) -> None:
+    ran = run_rack(file)
+    assert (ran.status, ran.line.get("outcome_met")) == (0, True), ran.progress
