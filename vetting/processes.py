@@ -17,9 +17,9 @@ _PR_SET_PDEATHSIG = 1
 MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
 
 
-def start(argv: list[str], name: str) -> subprocess.Popen[bytes]:
+def start(argv: list[str], name: str, **env: str) -> subprocess.Popen[bytes]:
     """Start `argv` in a process group of its own; it gets SIGTERM should we die. Its pid goes to PID_DIR/name.pid."""
-    child = subprocess.Popen(argv, start_new_session=True, preexec_fn=_die_with_parent)
+    child = subprocess.Popen(argv, start_new_session=True, preexec_fn=_die_with_parent, env={**os.environ, **env})
     pid_file(name).parent.mkdir(parents=True, exist_ok=True)
     pid_file(name).write_text(str(child.pid))
     return child

@@ -1,6 +1,6 @@
 """A worker's round: every second, these ticks, one after the other, by one process at a time.
 
-The round runs in leased sessions of 45 s, each a django-q2 task that queues its successor; a schedule revives the chain
+The round runs in leased sessions of 25 s, each a django-q2 task that queues its successor; a schedule revives the chain
 every minute should it ever break. What a tick does may happen twice; every tick is written so that this is harmless.
 """
 
@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
+import psutil
+from django.conf import settings
 from django.db import close_old_connections, models
 from django.utils import timezone
 from django_q.models import Schedule
@@ -42,14 +44,14 @@ TICKS: tuple[Callable[[], object], ...] = (
 )
 LEASE = runs.watchdog.LEASE
 SESSION = "vetting.round.session"
-SESSION_S = 45.0
+SESSION_S = 25.0
 INTERVAL_S = 1.0
 LEASE_S = 10.0
 STALE_AFTER_S = 20.0
 
 
 def session() -> str:
-    """Hold the lease for up to 45 s and do a round every second; then queue the next session."""
+    """Hold the lease for up to 25 s and do a round every second; then queue the next session."""
     me = f"{socket.gethostname()}:{os.getpid()}"
     if not take_lease(me):
         return "held by another"
@@ -57,8 +59,8 @@ def session() -> str:
     while time.monotonic() < end:
         started = time.monotonic()
         do_round()
-        if not renew_lease(me):
-            return "lease lost"
+        if not (renew_lease(me) and parent_is_alive()):
+            return "lease lost, or the worker is stopping"
         time.sleep(max(0.05, INTERVAL_S - (time.monotonic() - started)))
     Lease.objects.filter(name=LEASE, holder=me).update(until=None)
     enqueue(SESSION)
@@ -87,6 +89,11 @@ def take_lease(me: str) -> bool:
 def renew_lease(me: str) -> bool:
     until = timezone.now() + timedelta(seconds=LEASE_S)
     return Lease.objects.filter(name=LEASE, holder=me).update(until=until) == 1
+
+
+def parent_is_alive() -> bool:
+    """Whether the vetworker that started this cluster still is (True where none did, as in a test)."""
+    return not settings.WORKER_PARENT_PID or psutil.pid_exists(settings.WORKER_PARENT_PID)
 
 
 def drop_lease() -> None:

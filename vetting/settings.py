@@ -60,6 +60,8 @@ IMAGE_DIR = VETTING.boot_files.image_dir or DATA_DIR / "image"
 RUNS_DIR = DATA_DIR / "runs"
 PXE_DIR = DATA_DIR / "pxe"
 PID_DIR = DATA_DIR / "run"
+# Set by vetworker for the cluster it starts: a round ends when this process is gone.
+WORKER_PARENT_PID = env.int("VETTING_WORKER_PARENT_PID", default=0)
 
 INSTALLED_APPS = [
     "daphne",
@@ -114,7 +116,13 @@ TEMPLATES = [
     }
 ]
 
+# Requests of people run in this many lasting threads (vetting/asgi.py), each with its own database connection. 0: Django's
+# own way, two new threads and a new connection for every request, at half the speed.
+WEB_THREADS = env.int("VETTING_WEB_THREADS", default=4)
+
 DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'vetting.sqlite3'}")}
+DATABASES["default"]["CONN_MAX_AGE"] = None if WEB_THREADS else 0
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # IMMEDIATE: a transaction that reads first and writes later can't be refused with "database is locked".
     DATABASES["default"]["OPTIONS"] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import subprocess
 import time
@@ -29,6 +30,7 @@ class Command(BaseCommand):
         while not self.stopping:
             cluster = self._start()
             self._watch(cluster)
+            round.drop_lease()  # the session that runs ends with its round, so that the cluster can stop at once
             processes.stop(cluster)
             processes.kill_group(cluster.pid)
 
@@ -39,7 +41,7 @@ class Command(BaseCommand):
         round.drop_lease()
         round.ensure_schedule()
         enqueue(round.SESSION)
-        return processes.start([*processes.MANAGE, "qcluster"], "qcluster")
+        return processes.start([*processes.MANAGE, "qcluster"], "qcluster", VETTING_WORKER_PARENT_PID=str(os.getpid()))
 
     def _watch(self, cluster: subprocess.Popen[bytes]) -> None:
         """Until it ends, or until no round was completed for 20 s. (A cluster whose idle worker is killed while it
