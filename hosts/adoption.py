@@ -5,9 +5,13 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Iterable
 from typing import Any
 
+from django.core.exceptions import ValidationError
+
 from hosts import expectations
+from hosts.fields import normalise_mac
 
 Inventory = dict[str, Any]
 Spec = dict[str, Any]
@@ -29,83 +33,139 @@ def from_inventory(inventory: Inventory) -> Spec:
         "system": _kept(inventory["system"], "manufacturer", "product", "serial", "uuid"),
         "cpu": _kept(inventory["cpu"], "sockets", "cores", "model"),
         "memory": _memory(inventory["memory"], slots_known="dmidecode" not in missing_tools),
-        "disks": [_disk(disk) for disk in inventory["disks"] if _real(disk["serial"]) or _real(disk["wwn"])],
-        "nics": [_nic(nic) for nic in inventory["nics"]],
-        "gpus": [_kept(gpu, "uuid", "model") for gpu in inventory["gpus"]],
-        "fans": [_kept(fan, "name") for fan in inventory["fans"]],
+        "disks": _named("disks", map(_disk, inventory["disks"])),
+        "nics": _named("nics", map(_nic, inventory["nics"])),
+        "gpus": _named("gpus", (_kept(gpu, "uuid", "model") for gpu in inventory["gpus"])),
+        "fans": _named("fans", (_kept(fan, "name") for fan in inventory["fans"])),
         "firmware": _kept(inventory["firmware"], "bios", "bmc"),
         "not_expected": _not_there(inventory, missing_tools),
     }
     if inventory["bmc"]:
-        spec["psus"] = [_kept(psu, "name") for psu in inventory["psus"] if psu.get("present", True)]
+        present = (psu for psu in inventory["psus"] if psu.get("present", True))
+        spec["psus"] = _named("psus", (_kept(psu, "name") for psu in present))
     return expectations.normalise({key: value for key, value in spec.items() if value != {}})
 
 
 def adopt(expected: Spec | None, path: str, actual: Any, inventory: Inventory) -> Spec:
     """The spec with one difference settled in favour of what was found. `path` and `actual` are those of the
-    difference: a part that is gone is taken out, one that is new comes in, a value is replaced."""
-    whole = from_inventory(inventory)
+    difference: a part that is gone is taken out, one that is new comes in, a value is replaced. A part that has
+    neither serial nor WWN can't stand in a spec: it stays a difference."""
+    found = from_inventory(inventory)
     if expected is None:
-        return whole
+        return found
     spec = copy.deepcopy(expected)
-    steps = [(name, key) for name, key in _STEP.findall(path)]
-    *way, (leaf, key) = steps
-    holder = _walk(spec, way)
-    if key:
-        _adopt_part(holder, leaf, key, _walk(whole, way))
-    elif leaf == "mac" or leaf == "uuid" or actual is not None:
-        holder[leaf] = actual
+    if path == "firmware.bmc" and actual is None:
+        return expectations.normalise(_without_bmc(spec, found))
+    *way, (leaf, key) = _STEP.findall(path)
+    if leaf == "cpu":
+        spec["cpu"] = found["cpu"]
+    elif key:
+        _adopt_part(_find(spec, way), leaf, key, _find(found, way))
     else:
-        holder.pop(leaf, None)
+        _adopt_value(_find(spec, way), leaf, actual, _find(found, way))
+    _keep_total(spec, expected)
     return expectations.normalise(spec)
 
 
 def _adopt_part(holder: Spec, kind: str, key: str, found: Spec) -> None:
     """Put the part of this name as it was found in place of what was expected."""
-    name = _NAME_OF.get(kind, "serial")
-    there = [part for part in found.get(kind) or [] if key in (part.get(name), part.get("wwn"), part.get("model"))]
-    kept = [part for part in holder.get(kind) or [] if key not in (part.get(name), part.get("wwn"), part.get("model"))]
-    holder[kind] = kept + there[:1]
+    others = [part for part in holder.get(kind) or [] if not _is_called(part, kind, key)]
+    holder[kind] = others + [part for part in found.get(kind) or [] if _is_called(part, kind, key)][:1]
 
 
-def _walk(spec: Spec, way: list[tuple[str, str]]) -> Spec:
+def _adopt_value(holder: Spec, leaf: str, actual: Any, found: Spec) -> None:
+    """A count of nothing and a yes or no are taken from what was found; a speed without a link is left out."""
+    value = found.get(leaf) if leaf == "ecc" or actual in (0, "", None) else actual
+    holder[leaf] = value
+    if value is None:
+        del holder[leaf]
+
+
+def _keep_total(spec: Spec, before: Spec) -> None:
+    """The total follows the modules that were adopted."""
+    if (spec.get("memory") or {}).get("total_mb"):
+        spec["memory"]["total_mb"] += _sum_mb(spec) - _sum_mb(before)
+
+
+def _sum_mb(spec: Spec) -> int:
+    return sum(dimm.get("size_mb") or 0 for dimm in (spec.get("memory") or {}).get("dimms") or [])
+
+
+def _without_bmc(spec: Spec, found: Spec) -> Spec:
+    """No BMC from here on, nor what only a BMC tells of."""
+    spec.pop("psus", None)
+    (spec.get("firmware") or {}).pop("bmc", None)
+    if "fans" in spec:
+        spec["fans"] = found["fans"]
+    spec["not_expected"] = [*(word for word in spec.get("not_expected") or [] if word != "bmc"), "bmc"]
+    return spec
+
+
+def _find(spec: Spec, way: list[tuple[str, str]]) -> Spec:
+    """The part that the way leads to; an empty one where there is none."""
     here = spec
     for name, key in way:
-        if not key:
+        if key:
+            here = next((part for part in here.get(name) or [] if _is_called(part, name, key)), {})
+        else:
             here = here.setdefault(name, {})
-            continue
-        word = _NAME_OF[name]
-        parts = here.setdefault(name, [])
-        match = next((p for p in parts if key in (p.get(word), p.get("wwn"), p.get("model"))), None)
-        if match is None:
-            parts.append(match := {word: key})
-        here = match
     return here
 
 
+def _is_called(part: Spec, kind: str, key: str) -> bool:
+    return key in (part.get(_NAME_OF.get(kind, "")), part.get("wwn"), part.get("model"))
+
+
 def _memory(memory: Inventory, *, slots_known: bool) -> Spec:
-    spec: Spec = {"total_mb": memory.get("installed_mb") or memory.get("total_mb"), "ecc": memory.get("ecc")}
+    spec = _kept({"total_mb": memory.get("installed_mb") or memory.get("total_mb")}, "total_mb")
+    if memory.get("ecc") is not None:
+        spec["ecc"] = memory["ecc"]
     if slots_known and memory.get("dimms"):
-        dimms = [dimm for dimm in memory["dimms"] if dimm["size_mb"]]
-        spec["dimms"] = [_kept(dimm, "locator", "size_mb", "serial", "part", "speed_mts") for dimm in dimms]
-    return {key: value for key, value in spec.items() if value not in (None, 0)}
+        dimms = (dimm for dimm in memory["dimms"] if dimm["size_mb"] > 0)
+        names = ("locator", "size_mb", "serial", "part", "speed_mts")
+        spec["dimms"] = _named("dimms", (_kept(dimm, *names) for dimm in dimms))
+    return spec
 
 
 def _disk(disk: Inventory) -> Spec:
-    return _kept(disk, "serial", "wwn", "bus", "size_mb", "model")
+    spec = _kept(disk, "serial", "wwn", "bus", "size_mb", "model")
+    return {**spec, "bus": spec["bus"] if spec.get("bus") in expectations.BUSES else "other"}
 
 
 def _nic(nic: Inventory) -> Spec:
     """The speed only where there is a link to have one."""
-    return _kept(nic, "mac", "speed_mbit") if nic.get("link") else _kept(nic, "mac")
+    spec = _kept(nic, "mac", "speed_mbit") if nic.get("link") else _kept(nic, "mac")
+    try:
+        return {**spec, "mac": normalise_mac(spec.get("mac", ""))}
+    except ValidationError:
+        return {}
+
+
+def _named(kind: str, parts: Iterable[Spec]) -> list[Spec]:
+    """Those that can be told from the others: with a name, and the first of each name."""
+    first: dict[str, Spec] = {}
+    for part in parts:
+        if name := _name(kind, part):
+            first.setdefault(name, part)
+    return list(first.values())
+
+
+def _name(kind: str, part: Spec) -> str:
+    other = {"disks": "wwn", "gpus": "model"}.get(kind, "")
+    return part.get(_NAME_OF[kind]) or part.get(other) or ""
 
 
 def _kept(part: Inventory, *names: str) -> Spec:
-    return {name: part[name] for name in names if _real(part.get(name))}
+    """What the hardware says in these fields, in a form that a spec takes."""
+    values = {name: _clean(part.get(name)) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def _real(value: Any) -> bool:
-    return value is not None and str(value).strip().casefold() not in _DUMMIES
+def _clean(value: Any) -> str | int | None:
+    if isinstance(value, int):
+        return value if 0 < value <= 10**9 else None
+    text = "".join(c for c in str(value or "") if c.isprintable()).strip()[:128].strip()
+    return None if text.casefold() in _DUMMIES else text
 
 
 def _not_there(inventory: Inventory, missing_tools: list[str]) -> list[str]:

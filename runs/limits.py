@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 from agent import wire
 
-_UNITS = {"c": "C", "rpm": "rpm", "w": "W", "v": "V", "a": "A", "mhz": "MHz"}
+_UNITS = {"c": "C", "rpm": "rpm", "w": "W"}
 _NAME = re.compile(
-    r"(?P<kind>[a-z]+)_(?P<measure>[a-z]+)_(?P<side>max|min)"
-    rf"_(?P<unit>{'|'.join(_UNITS)})(?P<warning>_warning)?"
+    rf"(?P<kind>[a-z]+)_(?P<measure>temp|fan|power)_(?P<side>max|min)_(?P<unit>{'|'.join(_UNITS)})(?P<warning>_warning)?"
 )
 _WORDS = {"temp": "temperature", "fan": "fan speed", "power": "power"}
+FOR_THE_AGENT = frozenset({"temp_critical_margin_c"})
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,11 @@ class Limit:
 
     def is_broken_by(self, value: float) -> bool:
         return value > self.bound if self.side == "max" else value < self.bound
+
+
+def is_known(name: str) -> bool:
+    """Whether somebody, here or on the host, looks at this name of a profile's `sensors`."""
+    return name in FOR_THE_AGENT or _NAME.fullmatch(name) is not None
 
 
 def of(sensors: Mapping[str, float]) -> list[Limit]:

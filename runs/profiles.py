@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from django.conf import settings
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -27,7 +28,7 @@ from pydantic import (
 
 from hosts import yamllines
 from hosts.yamllines import Document
-from runs import durations
+from runs import durations, limits
 from runs.stages import AGENT_STAGES
 
 SHIPPED = Path(__file__).with_name("profiles")
@@ -42,6 +43,12 @@ Seconds = Annotated[float, Field(gt=0, le=14 * 86400)]
 
 class ProfileError(ValueError):
     """The profile is wrong; the message names file, line and fix."""
+
+
+def _sensor_limit(name: str) -> str:
+    if not limits.is_known(name):
+        raise ValueError(f"no sensor limit: write it like cpu_temp_max_c, or one of {', '.join(limits.FOR_THE_AGENT)}")
+    return name
 
 
 class Part(BaseModel):
@@ -69,7 +76,7 @@ class Profile(Part):
     description: str = ""
     on_failure: Literal["hold", "continue"] = "hold"
     storage: Storage = Storage()
-    sensors: dict[str, StrictInt | StrictFloat] = {}
+    sensors: dict[Annotated[str, AfterValidator(_sensor_limit)], StrictInt | StrictFloat] = {}
     stages: Annotated[dict[Literal[_STAGE_NAMES], StageProfile], Field(min_length=1)]
 
 
@@ -104,7 +111,8 @@ def apply_overrides(profile: dict[str, Any], overrides: dict[str, Any]) -> dict[
     changed = copy.deepcopy(profile)
     for path, value in overrides.items():
         _override(changed, path, value)
-    return _checked(changed, {}, f"profile {profile.get('name')} with overrides") if overrides else changed
+    source = f"profile {profile.get('name')} with overrides"
+    return _checked(changed, dict.fromkeys(_paths(changed), source), source) if overrides else changed
 
 
 def expected_duration_s(profile: dict[str, Any]) -> float:
@@ -215,7 +223,8 @@ def _problems(error: ValidationError, origins: Origins, source: str) -> Iterator
     for problem in error.errors():
         path = tuple(part for part in problem["loc"] if part != "[key]")
         place = next((path[:n] for n in range(len(path), -1, -1) if path[:n] in origins), ())
-        name = ".".join(map(str, path[: len(place) + 1] or ("profile",)))
+        here = path[: len(place) + 1] if problem["type"] == "missing" else place
+        name = ".".join(map(str, here)) or "profile"
         if name not in told:
             told.add(name)
             yield f"{origins.get(place, source)}: {name}: {_words(problem)}"
@@ -226,9 +235,9 @@ def _words(problem: Any) -> str:
         return "is not known here"
     if problem["type"] == "missing":
         return "is missing"
-    if problem["loc"][-1] == "[key]":
+    if problem["loc"][-1] == "[key]" and problem["type"] == "literal_error":
         return f"is no stage of a profile; stages are {', '.join(_STAGE_NAMES)}"
-    return f"{problem['msg']} (given: {problem['input']!r})"
+    return f"{problem['msg'].removeprefix('Value error, ')} (given: {problem['input']!r})"
 
 
 def _override(profile: dict[str, Any], path: str, value: Any) -> None:
@@ -245,6 +254,14 @@ def _override(profile: dict[str, Any], path: str, value: Any) -> None:
     if _kind(old) != _kind(value):
         raise ProfileError(f"override {path}: {old!r} can't become {value!r}: give a {_kind(old)}")
     here[keys[-1]] = value
+
+
+def _paths(data: Any, path: yamllines.Path = ()) -> Iterator[yamllines.Path]:
+    """The path of everything in it."""
+    yield path
+    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for key, value in items:
+        yield from _paths(value, (*path, key))
 
 
 def _no_such_path(path: str, walked: list[str], here: Any) -> None:

@@ -1,0 +1,171 @@
+"""The expected spec: what is accepted, what is refused and where the error points, what adopting makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent import codec, wire
+from hosts import adoption, expectations
+from hosts.expectations import ExpectationError
+from runs import specdiff
+from tests.runs.test_specdiff import CASES, SERVER, SPEC
+
+WHOLE = """\
+system: {manufacturer: ACME, product: R100, serial: 0012, uuid: 11111111-2222-3333-4444-555555555555}
+cpu: {sockets: 1, cores: 8, model: Fast}
+memory:
+  total_mb: 3072
+  ecc: true
+  dimms:
+    - {locator: DIMM_A1, size_mb: 3072, serial: 4711, part: P, speed_mts: 3200}
+disks:
+  - {serial: SATA-1, wwn: 0x5000c5, bus: sata, size_mb: 256, model: Big, may_be_written: true}
+nics:
+  - {mac: 52:54:00:12:34:56, speed_mbit: 1000}
+gpus: []
+psus: [{name: PSU1}]
+fans: []
+firmware: {bios: '1.10', bmc: 4.5.6}
+not_expected: [thermal, gpu]
+"""
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(ExpectationError) as caught:
+        expectations.read(text)
+    return str(caught.value)
+
+
+def test_the_whole_shape_is_read() -> None:
+    spec = expectations.read(WHOLE).spec
+    assert spec is not None
+    assert spec["system"]["serial"] == "0012"
+    assert spec["memory"]["dimms"][0]["serial"] == "4711"
+    assert spec["nics"][0]["mac"] == "52:54:00:12:34:56"
+    assert spec["gpus"] == [] and spec["fans"] == []
+    assert spec["not_expected"] == ["thermal", "gpu"]
+
+
+def test_permission_to_write_is_dropped_with_a_notice() -> None:
+    read = expectations.read(WHOLE)
+    assert "may_be_written" not in str(read.spec)
+    assert read.notices == [expectations.MAY_BE_WRITTEN]
+    assert "may_be_written" not in str(expectations.normalise({"disks": [{"serial": "A", "may_be_written": True}]}))
+    assert expectations.read("disks: [{serial: A}]").notices == []
+
+
+def test_what_is_left_out_stays_out_and_an_empty_list_stays_empty() -> None:
+    assert expectations.normalise({"disks": [], "cpu": {"cores": 4}}) == {"disks": [], "cpu": {"cores": 4}}
+
+
+def test_an_empty_text_is_no_spec() -> None:
+    assert expectations.read("  \n").spec is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "words"),
+    [
+        ("cores: 8", "coers: 8", 2, "cpu.coers is not known; known here: sockets, cores, model"),
+        ("cores: 8", "cores: eight", 2, "cpu.cores: Input should be a valid integer (given: 'eight')"),
+        ("cores: 8", "cores: 0", 2, "cpu.cores: Input should be greater than or equal to 1"),
+        ("cpu:", "cpus:", 2, "cpus is not known; known here: system, cpu, memory"),
+        ("ecc: true", "ecc: yes", 5, "memory.ecc"),
+        ("bus: sata", "bus: ide", 9, "disks[0].bus"),
+        ("serial: SATA-1, wwn: 0x5000c5, ", "", 9, "disks[0]: a disk is told by its serial or wwn"),
+        ("52:54:00:12:34:56", "52:54:00:12:34", 11, "nics[0].mac: '52:54:00:12:34' is no MAC address"),
+        ("52:54:00:12:34:56", "01:00:5e:00:00:01", 11, "multicast"),
+        ("'1.10'", "1.10", 15, "firmware.bios: Input should be a valid string; put it in quotes (given: 1.1)"),
+        ("[thermal, gpu]", "[thermal, gpus]", 16, "known words are ecc, bmc"),
+        ("[{name: PSU1}]", "[{name: PSU1}, {name: PSU1}]", 13, "name PSU1 stands 2 times in psus"),
+        ("locator: DIMM_A1, ", "", 7, "memory.dimms[0].locator is missing"),
+        ("model: Fast", 'model: "Fa\\x07st"', 2, "control characters"),
+    ],
+)
+def test_an_error_names_the_line_the_place_and_what_is_allowed(old: str, new: str, line: int, words: str) -> None:
+    message = refusal(WHOLE.replace(old, new, 1))
+    assert message.startswith(f"expected spec, line {line}: ")
+    assert words in message
+
+
+@pytest.mark.parametrize("text", ["- a list", "just words", "12", "cpu: [1]", "disks: {a: 1}"])
+def test_another_shape_is_refused(text: str) -> None:
+    assert refusal(text)
+
+
+def test_what_is_written_as_yaml_reads_back_the_same() -> None:
+    spec = expectations.read(WHOLE).spec
+    assert expectations.read(expectations.to_yaml(spec)).spec == spec
+    assert expectations.to_yaml(None) == ""
+
+
+# --- adopting -------------------------------------------------------------------------------------------------
+
+FOUND = codec.encode(SERVER)
+
+
+def test_adopting_all_takes_everything_and_no_permission() -> None:
+    spec = adoption.from_inventory(FOUND)
+    assert [disk["serial"] for disk in spec["disks"]] == ["NVME-1", "SATA-1"]
+    assert spec["memory"]["total_mb"] == 32768
+    assert [dimm["locator"] for dimm in spec["memory"]["dimms"]] == ["DIMM_A1", "DIMM_B1"]
+    assert "may_be_written" not in str(spec)
+    assert spec["not_expected"] == []
+
+
+def test_adopting_leaves_out_what_says_nothing() -> None:
+    system = replace(SERVER.system, serial="To Be Filled By O.E.M.", product="")
+    bare = replace(SERVER, system=system, bmc=False, psus=[], gpus=[], memory=replace(SERVER.memory, ecc=False))
+    spec = adoption.from_inventory(codec.encode(bare))
+    assert spec["system"] == {"manufacturer": "ACME", "uuid": SERVER.system.uuid}
+    assert spec["not_expected"] == ["ecc", "bmc", "gpu"]
+    assert "psus" not in spec
+
+
+@given(st.from_type(wire.Inventory))
+@settings(max_examples=100, deadline=None)
+def test_any_inventory_makes_a_spec(inventory: wire.Inventory) -> None:
+    spec = adoption.from_inventory(codec.encode(inventory))
+    assert expectations.read(expectations.to_yaml(spec)).spec == spec
+
+
+def test_a_missing_tool_makes_nothing_unexpected() -> None:
+    blind = replace(SERVER, bmc=False, gpus=[], missing_tools=["ipmitool", "lspci", "dmidecode"])
+    spec = adoption.from_inventory(codec.encode(blind))
+    assert spec["not_expected"] == []
+    assert "dimms" not in spec["memory"]
+
+
+CANT_BE_TOLD_APART = {"two disks of one serial", "a disk without serial"}
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case not in CANT_BE_TOLD_APART])
+def test_adopting_every_difference_leaves_none(case: str) -> None:
+    inventory = CASES[case][0]
+    spec: dict[str, Any] = SPEC
+    for difference in specdiff.compare(spec, inventory):
+        spec = adoption.adopt(spec, difference.path, difference.actual, codec.encode(inventory))
+    assert specdiff.compare(spec, inventory) == []
+
+
+@pytest.mark.parametrize("case", sorted(CANT_BE_TOLD_APART))
+def test_a_disk_that_cant_be_told_apart_stays_a_difference(case: str) -> None:
+    inventory = CASES[case][0]
+    (difference,) = specdiff.compare(SPEC, inventory)
+    spec = adoption.adopt(SPEC, difference.path, difference.actual, codec.encode(inventory))
+    assert specdiff.compare(spec, inventory) == [difference]
+
+
+def test_adopting_one_difference_leaves_the_others() -> None:
+    inventory = replace(SERVER, disks=SERVER.disks[:1], fans=SERVER.fans[:1])
+    lost_disk, lost_fan = specdiff.compare(SPEC, inventory)
+    spec = adoption.adopt(SPEC, lost_disk.path, lost_disk.actual, codec.encode(inventory))
+    assert specdiff.compare(spec, inventory) == [lost_fan]
+
+
+def test_adopting_into_no_spec_adopts_all() -> None:
+    assert adoption.adopt(None, "cpu.cores", 32, FOUND) == adoption.from_inventory(FOUND)
