@@ -9,14 +9,16 @@
 #   --admin NAME  name of the first administrator (admin)
 #   --yes         don't ask before installing packages
 #
-# Code goes to /opt/vetting, data to /var/lib/vetting, configuration to /etc/vetting. Nothing of the second and third
-# is ever overwritten.
+# Code and live image go to /opt/vetting and are root's, data to /var/lib/vetting, configuration to /etc/vetting.
+# Nothing of the second and third is ever overwritten.
 set -eu
+umask 022
 
 source=$(cd "$(dirname "$0")/.." && pwd)
 base=/opt/vetting
 app=$base/app
 venv=$base/venv
+images=$base/image
 data=/var/lib/vetting
 conf=/etc/vetting
 user=vetting
@@ -108,6 +110,7 @@ account() {
 stop() {
     [ -e /etc/systemd/system/vetting-web.service ] || return 0
     say "Stop what runs (hosts under test go on and deliver afterwards)"
+    trap '[ $? = 0 ] || echo "install.sh: stopped half way, web and worker are down: mend it and run again" >&2' EXIT
     run systemctl stop vetting-web.service vetting-worker.service
 }
 
@@ -144,12 +147,16 @@ configuration() {
     run install -d -o root -g "$user" -m 0750 "$conf"
     if [ ! -e "$conf/vetting.yaml" ]; then
         # systemd keeps dnsmasq and iperf3 here, not the worker.
-        write "$conf/vetting.yaml" 0640 "root:$user" sed 's/supervise: tick/supervise: unit/' "$source/vetting.example.yaml"
+        write "$conf/vetting.yaml" 0640 "root:$user" example
     fi
     if [ ! -e "$conf/secrets.env" ]; then
         write "$conf/secrets.env" 0600 root:root secrets
     fi
     write /usr/local/bin/vetting 0755 root:root wrapper
+}
+
+example() {
+    sed "s|supervise: tick|supervise: unit|; s|image_dir: null  *#|image_dir: $images  #|" "$source/vetting.example.yaml"
 }
 
 secrets() {
@@ -163,6 +170,7 @@ wrapper() {
 #!/bin/sh
 # vetting COMMAND: Vetting's manage.py on this installation, e.g. "vetting vet HOST". Written by install.sh.
 set -eu
+umask 022
 [ "\$(id -u)" = 0 ] || exec sudo "\$0" "\$@"
 set -a; . $conf/secrets.env; set +a
 export VETTING_CONFIG=$conf/vetting.yaml VETTING_DATA_DIR=$data HOME=$data
@@ -185,20 +193,21 @@ database() {
 
 live_image() {
     case "$image" in
-        "") say "No live image, as asked: no host can boot until $data/image has one" ; return ;;
+        "") say "No live image, as asked: no host can boot until $images has one" ;;
         build)
             say "Live image (unchanged inputs are not built again)"
-            run "$venv/bin/python" "$app/live-image/build.py" --output "$data/image" --level small
+            run "$venv/bin/python" "$app/live-image/build.py" --output "$images" --level small
             ;;
         *)
             say "Live image from $image"
-            run rm -rf "$data/image.new"
-            run cp -R "$image" "$data/image.new"
-            run rm -rf "$data/image"
-            run mv "$data/image.new" "$data/image"
+            run rm -rf "$images.new"
+            run cp -R "$image" "$images.new"
+            run chown -R root:root "$images.new"
+            run chmod -R u=rwX,go=rX "$images.new"
+            run rm -rf "$images"
+            run mv "$images.new" "$images"
             ;;
     esac
-    run chown -R "$user:$user" "$data/image"
 }
 
 units() {

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db.models import Avg, Count, F, Max, Min
 from django.utils import timezone
 
-from runs import changes, stages
+from runs import changes, settle, stages, verdict
 from runs.models import Finding, Outcome, Run, Severity, StageRun, Verdict
 
 SCHEMA = "vetting.report"
@@ -71,11 +71,17 @@ def last_run(run: Run) -> Run | None:
 
 
 def _verdict(run: Run, rows: list[StageRun]) -> Document:
-    critical = [f for row in rows for f in row.findings.all() if f.severity == Severity.CRITICAL]
+    counted = {(attempt.name, attempt.attempt) for attempt in verdict.counting(settle.attempts(run))}
+    critical = [
+        finding
+        for row in rows
+        for finding in row.findings.all()
+        if finding.severity == Severity.CRITICAL and (row.name, row.attempt) in counted
+    ]
     return {
         "result": run.verdict,
         "sentence": sentence(run, critical, rows),
-        "components": list(dict.fromkeys(f.component for f in critical)),
+        "components": settle.blamed(run),
         "bench_error": run.bench_error,
         "stopped_by": run.stopped_by,
     }
@@ -162,10 +168,18 @@ def _stages(rows: list[StageRun], before: Run | None) -> list[Document]:
             "name": stage.name,
             "title": stage.title,
             "outcome": by_name[stage.name][-1].outcome if by_name[stage.name] else "not_reached",
+            "passed_on_retry": _passed_on_retry(by_name[stage.name]),
             "attempts": [_attempt(row, earlier.get(stage.name, {})) for row in by_name[stage.name]],
         }
         for stage in stages.STAGES
     ]
+
+
+def _passed_on_retry(attempts: list[StageRun]) -> bool:
+    """In one boot: what was found before stands, and the verdict with it."""
+    if not attempts or attempts[-1].outcome != Outcome.PASSED:
+        return False
+    return any(row.outcome == Outcome.FAILED and row.boot == attempts[-1].boot for row in attempts)
 
 
 def _attempt(row: StageRun, earlier: dict[str, float]) -> Document:

@@ -26,7 +26,7 @@ def figure(value: float | None) -> str:
 def duration(seconds: float | None) -> str:
     """Seconds as `12 s`, `4 min 5 s` or `10 h 3 min`."""
     if seconds is None:
-        return "no time taken"
+        return "not timed"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

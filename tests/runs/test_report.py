@@ -258,6 +258,23 @@ def test_an_incomplete_verdict_names_what_was_not_tested_and_why() -> None:
     assert words == "node-1 is neither passed nor failed: PSU (no BMC) was not tested."
 
 
+def test_a_pass_on_retry_in_the_same_boot_is_called_that_and_clears_nobody() -> None:
+    content = report_document.document(failed_run())
+    smart = next(stage for stage in content["stages"] if stage["name"] == "SMART")
+    assert smart["passed_on_retry"] is True
+    assert content["verdict"]["components"] == ["SATA-0001"]
+    assert "passed on retry" in report.to_html(content)
+
+
+def test_what_an_earlier_boot_found_is_shown_but_not_blamed_any_more() -> None:
+    run = rows.a_run(verdict="passed")
+    rows.a_finding(rows.a_stage(run, "SMART", "failed", boot=1))
+    rows.a_stage(run, "SMART", "passed", attempt=2, boot=2)
+    content = report_document.document(run)
+    assert content["verdict"]["components"] == []
+    assert "SATA-0001: 2 pending sectors" in report.to_html(content)
+
+
 def test_a_run_that_was_never_seen_to_boot_has_a_report_too() -> None:
     run = rows.a_run(state="Failed", verdict="error", bench_error="stopped at rung wake sent")
     html = report.to_html(report_document.document(run))
