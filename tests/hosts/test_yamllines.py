@@ -50,7 +50,7 @@ def test_every_value_has_its_line() -> None:
         ("a: 1\n\tb: 2", "file, line 2: "),
         ("[a]: 1", "file, line 1: a key must be a word"),
         ("a: \x00", "file: character 0x0 is not allowed"),
-        ("[" * 5000 + "]" * 5000, "file: nested too deeply"),
+        ("[" * 5000 + "]" * 5000, "file, line 1: nested too deeply"),
         ("a: " + "x" * 300_000, "file: more than 256 KiB"),
     ],
 )
