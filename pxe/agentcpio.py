@@ -1,7 +1,9 @@
-"""The agent as a second initrd: a `newc` cpio archive of this checkout's `agent/`, the same bytes for the same sources.
+"""The agent as a second initrd: a `newc` cpio archive of this checkout's `agent/`, the same bytes for the
+same sources.
 
-Format: the kernel's Documentation/driver-api/early-userspace/buffer-format.rst. Every number is eight hexadecimal
-digits; names and contents are padded to four bytes; the archive ends with an entry named `TRAILER!!!`.
+Format: the kernel's Documentation/driver-api/early-userspace/buffer-format.rst. Every number is eight
+hexadecimal digits; names and contents are padded to four bytes; the archive ends with an entry named
+`TRAILER!!!`.
 """
 
 from __future__ import annotations
@@ -20,10 +22,11 @@ DIRECTORY_MODE, FILE_MODE = 0o040755, 0o100644
 
 
 def current() -> Path:
-    """`<data>/pxe/agent-<hash>.cpio` for the checkout as it is now; made if there is none yet, older ones removed.
+    """`<data>/pxe/agent-<hash>.cpio` for the checkout as it is now; made if there is none yet, older ones
+    removed.
 
-    Several processes may do this at once: each writes the same bytes, and whoever still sends an older file keeps it
-    open.
+    Several processes may do this at once: each writes the same bytes, and whoever still sends an older file
+    keeps it open.
     """
     archive = pack(sources(settings.BASE_DIR / "agent"))
     path = paths().root / f"agent-{hashlib.sha256(archive).hexdigest()[:16]}.cpio"

@@ -33,7 +33,8 @@ def write_if_changed(path: Path, content: bytes) -> bool:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in `path`; an empty one where there is none or it is damaged (all we keep so can be made again)."""
+    """The object in `path`; an empty one where there is none or it is damaged (all we keep so can be made
+    again)."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):

@@ -1,9 +1,9 @@
 """The boot files' own HTTP listener: GET and HEAD of a fixed table, sent by the kernel (`sendfile`).
 
-daphne does not hold back a sender whose client is slow: it would keep a whole image in memory per host. This listener
-keeps nothing; a client that takes nothing for a while is cut off and asks again. It runs in an event loop and thread
-of its own beside daphne, which has no start-up hook: `start_in_background()` at the end of asgi.py. The thread holds
-Python's lock for microseconds per piece, so heartbeats do not wait for it.
+daphne does not hold back a sender whose client is slow: it would keep a whole image in memory per host. This
+listener keeps nothing; a client that takes nothing for a while is cut off and asks again. It runs in an event
+loop and thread of its own beside daphne, which has no start-up hook: `start_in_background()` at the end of
+asgi.py. The thread holds Python's lock for microseconds per piece, so heartbeats do not wait for it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ REBIND_S = 5.0
 
 
 def table() -> dict[str, Callable[[], Path]]:
-    """Every path that is answered, and where its file lies. Nothing in a request becomes part of a file name."""
+    """Every path that is answered, and where its file lies. Nothing in a request becomes part of a file
+    name."""
     extra = settings.VETTING.boot_files.extra_initrd
     files: dict[str, Callable[[], Path]] = {
         "/boot/vmlinuz": lambda: image.directory() / image.KERNEL,
@@ -227,7 +228,9 @@ async def run() -> None:
         try:
             sock = bind(web.listen, web.boot_port)
         except OSError as error:
-            log.error("boot files: cannot listen on %s; no host can boot: free it, or change web.boot_port", error.strerror)
+            log.error(
+                "boot files: cannot listen on %s; no host can boot: free it, or change web.boot_port", error.strerror
+            )
             await asyncio.sleep(REBIND_S)
             continue
         with sock:

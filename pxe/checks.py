@@ -24,7 +24,9 @@ def boot_tools(**_: Any) -> list[CheckMessage]:
     config = settings.VETTING
     messages: list[CheckMessage] = []
     if config.pxe.mode != "off" and config.pxe.supervise == "tick" and not which("dnsmasq"):
-        messages.append(Warning("dnsmasq is not installed: no host can boot", hint="apt install dnsmasq-base", id="pxe.W001"))
+        messages.append(
+            Warning("dnsmasq is not installed: no host can boot", hint="apt install dnsmasq-base", id="pxe.W001")
+        )
     if config.iperf3.supervise == "tick" and not which("iperf3"):
         text = "iperf3 is not installed: the Network stage can measure nothing"
         messages.append(Warning(text, hint="apt install iperf3", id="pxe.W002"))

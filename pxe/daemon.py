@@ -1,4 +1,5 @@
-"""Programs that run beside us and outlive our processes: found again by pid file, known by an argument of theirs.
+"""Programs that run beside us and outlive our processes: found again by pid file, known by an argument of
+theirs.
 
 They daemonise themselves, so a recycled worker neither takes them along nor leaves zombies.
 """
@@ -20,7 +21,8 @@ SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 @dataclass(frozen=True)
 class Daemon:
-    """`marks` are arguments of its command line that no other process has all of, e.g. our configuration's path."""
+    """`marks` are arguments of its command line that no other process has all of, e.g. our configuration's
+    path."""
 
     program: str
     arguments: tuple[str, ...]

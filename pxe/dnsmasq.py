@@ -1,8 +1,8 @@
 """dnsmasq's configuration and its list of known machines, as text. Nothing here touches a file.
 
-Three things decide what a machine is given: whether its MAC is known (unknown ones get no answer at all), whether it
-already runs iPXE (then the script's address, or it would load itself for ever), and the firmware it came with
-(DHCP option 93: 0 BIOS, 7 and 9 UEFI x64, 16 UEFI x64 over HTTP).
+Three things decide what a machine is given: whether its MAC is known (unknown ones get no answer at all),
+whether it already runs iPXE (then the script's address, or it would load itself for ever), and the firmware
+it came with (DHCP option 93: 0 BIOS, 7 and 9 UEFI x64, 16 UEFI x64 over HTTP).
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ from pxe.paths import Paths
 UEFI_ARCHITECTURES = (7, 9)
 BIOS_ARCHITECTURE = 0
 UEFI_HTTP_ARCHITECTURE = 16
-# Set by iPXE in every request; option 175 is its encapsulated options, also sent by ROMs without the user class.
+# Set by iPXE in every request; option 175 is its encapsulated options, also sent by ROMs without the user
+# class.
 IPXE_USER_CLASS = "iPXE"
 IPXE_OPTION = 175
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What dnsmasq is to do. `script_url` ends before the MAC; `user` is who it runs as once it has its sockets."""
+    """What dnsmasq is to do. `script_url` ends before the MAC; `user` is who it runs as once it has its
+    sockets."""
 
     mode: Literal["dhcp", "proxy"]
     interface: str
@@ -113,11 +115,14 @@ def _dhcp(plan: Plan) -> tuple[str, ...]:
 
 
 def _proxy(plan: Plan) -> tuple[str, ...]:
-    """The LAN's own server gives the addresses, we add what to boot. Built-in iPXE ROMs take the script's address
-    from a pxe-service only, not from dhcp-boot; each client may match one line, or it is shown a menu and loops."""
+    """The LAN's own server gives the addresses, we add what to boot. Built-in iPXE ROMs take the script's
+    address from a pxe-service only, not from dhcp-boot; each client may match one line, or it is shown a
+    menu and loops."""
     architectures = (BIOS_ARCHITECTURE, *UEFI_ARCHITECTURES)
     return (
         f"dhcp-range={plan.subnet.network_address},proxy,{plan.subnet.netmask}",
+        # 0 seconds: the one entry is taken at once, no menu waits for a key.
+        'pxe-prompt="Vetting",0',
         *(f'pxe-service=tag:ipxe,{arch},"Vetting",{_script(plan)}' for arch in architectures),
         f'pxe-service=tag:!ipxe,{BIOS_ARCHITECTURE},"Vetting",undionly.kpxe',
         *(f'pxe-service=tag:!ipxe,tag:native,{arch},"Vetting",ipxe.efi' for arch in UEFI_ARCHITECTURES),

@@ -1,6 +1,7 @@
 """dnsmasq's log (`log-dhcp`) as rungs of the boot ladder: who was answered, who was sent iPXE.
 
-Run and parse are apart: `Reader` takes lines and gives events; `follow` reads the file from where it stopped before.
+Run and parse are apart: `Reader` takes lines and gives events; `tick` reads the file from where it stopped
+before.
 """
 
 from __future__ import annotations
@@ -46,11 +47,13 @@ class Seen:
 
 @dataclass
 class Reader:
-    """What must be remembered between lines: whose address is whose, and which exchange is a firmware's or iPXE's
-    (Linux in the live image asks for an address too, and that is no rung)."""
+    """What must be remembered between lines: whose address is whose, and which exchange is a firmware's or
+    iPXE's (Linux in the live image asks for an address too, and that is no rung). `neighbours` are the
+    kernel's, by address: in proxy mode the log names no addresses."""
 
     addresses: dict[str, str] = field(default_factory=dict)
     booting_xid: str = ""
+    neighbours: dict[str, str] = field(default_factory=dict)
 
     def read(self, lines: Iterator[str] | list[str]) -> Iterator[Seen]:
         for line in lines:
@@ -68,8 +71,10 @@ class Reader:
             return match["mac"], Rung.DHCP, f"{match['address']} offered to {match['mac']}"
         elif match := _PROXY.match(text):
             return self._proxy(match)
-        elif (match := _SENT.match(text)) and (mac := self.addresses.get(match["address"])):
-            return mac, Rung.TFTP, f"{Path(match['file']).name} sent to {match['address']}"
+        elif match := _SENT.match(text):
+            address = match["address"]
+            if mac := self.addresses.get(address) or self.neighbours.get(address):
+                return mac, Rung.TFTP, f"{Path(match['file']).name} sent to {address}"
         return None
 
     def _proxy(self, match: re.Match[str]) -> tuple[str, Rung, str]:
@@ -85,22 +90,30 @@ class Reader:
 
 
 def moment(minute: int, second: int, now: datetime) -> datetime:
-    """When a line was written. dnsmasq writes local time without year or zone; all zones differ by whole quarters of
-    an hour, so the quarter hour is what can be trusted: the newest such moment that is not after `now`."""
+    """When a line was written. dnsmasq writes local time without year or zone; all zones differ by whole
+    quarters of an hour, so the quarter hour is what can be trusted: the newest such moment that is not
+    after `now`."""
     into_quarter = timedelta(minutes=minute % 15, seconds=second)
     quarter = now.replace(minute=now.minute - now.minute % 15, second=0, microsecond=0)
     at = quarter + into_quarter
     return at if at <= now else at - timedelta(minutes=15)
 
 
+def parse_neighbours(text: str) -> dict[str, str]:
+    """MAC by address, out of /proc/net/arp (first line: headings)."""
+    rows = (line.split() for line in text.splitlines()[1:])
+    return {row[0]: row[3].lower() for row in rows if len(row) == 6 and row[3] != "00:00:00:00:00:00"}
+
+
 def tick(pid: int | None) -> None:
-    """Put on record what the log says since the last time. `pid` is dnsmasq's, to have it open a new file when the old
-    one has grown too long."""
+    """Put on record what the log says since the last time. `pid` is dnsmasq's, to have it open a new file
+    when the old one has grown too long."""
     files = paths()
     state_path = files.root / "dnsmasq.log.state.json"
     state = atomic.read_json(state_path)
-    reader = Reader(state.get("addresses", {}), state.get("booting_xid", ""))
     lines, place = _new_lines(files.log, state)
+    neighbours = parse_neighbours(Path("/proc/net/arp").read_text()) if lines else {}
+    reader = Reader(state.get("addresses", {}), state.get("booting_xid", ""), neighbours)
     now = timezone.now()
     for seen in reader.read(lines):
         rungs.seen_on_wire(seen.mac, seen.rung, seen.detail, moment(seen.minute, seen.second, now))
@@ -112,8 +125,9 @@ def tick(pid: int | None) -> None:
 
 
 def _new_lines(log: Path, state: dict[str, Any]) -> tuple[list[str], dict[str, int]]:
-    """Whole lines since the last time, and where the next ones begin. Another file (it was rotated, or is new) is read
-    from its start; one that was there before we ever looked, from its end: its boots are not ours."""
+    """Whole lines since the last time, and where the next ones begin. Another file (it was rotated, or is
+    new) is read from its start; one that was there before we ever looked, from its end: its boots are not
+    ours."""
     try:
         file = log.open("rb")
     except FileNotFoundError:

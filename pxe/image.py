@@ -25,7 +25,8 @@ def loader(name: str) -> Path:
 
 
 def kernel_args() -> tuple[str, ...]:
-    """Those the image wants (`kernel_args` of its manifest: a list, or one text), then the configuration's."""
+    """Those the image wants (`kernel_args` of its manifest: a list, or one text), then the
+    configuration's."""
     wanted = atomic.read_json(directory() / "manifest.json").get("kernel_args", [])
     words = wanted.split() if isinstance(wanted, str) else [str(word) for word in wanted]
     return (*words, *settings.VETTING.boot_files.extra_args.split())

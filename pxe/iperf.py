@@ -1,6 +1,7 @@
 """Keeps one `iperf3 -s` running per configured port: the other end of the Network stage.
 
-A server takes one test at a time. Each is a process of its own in the background, like dnsmasq no child of the worker.
+A server takes one test at a time. Each is a process of its own in the background, like dnsmasq no child of
+the worker.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from pxe.paths import paths
 from pxe.status import Problem
 
 log = logging.getLogger("vetting.pxe")
-# A host that dies in its test must not keep the server waiting for data longer than the next one would wait for it.
+# A host that dies in its test must not keep the server waiting for data longer than the next one would wait
+# for it.
 RECEIVE_TIMEOUT_MS = 20_000
 
 

@@ -1,7 +1,7 @@
 """What a machine is told when it asks for its boot script: text for iPXE, nothing else.
 
-How iPXE hands over to the local disk differs: under UEFI it leaves with an error, so that the firmware goes on with
-its next boot entry (after a success it would open its menu); a BIOS is asked to boot its first disk.
+How iPXE hands over to the local disk differs: under UEFI it leaves with an error, so that the firmware goes
+on with its next boot entry (after a success it would open its menu); a BIOS is asked to boot its first disk.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ READ_SCREEN_S = 15
 
 @dataclass(frozen=True)
 class BootPlan:
-    """`script_url` is where this script came from; `initrds` are paths below `boot_url`, in the order of unpacking;
-    `kernel_args` those of the image and of the configuration."""
+    """`script_url` is where this script came from; `initrds` are paths below `boot_url`, in the order of
+    unpacking; `kernel_args` those of the image and of the configuration."""
 
     host: str
     mac: str
@@ -31,8 +31,8 @@ class BootPlan:
 
 
 def boot(plan: BootPlan) -> str:
-    """Kernel, initrds, go. Whatever fails is tried again from the start: the token of a boot stays the same until it
-    is claimed, and the boot deadline ends it."""
+    """Kernel, initrds, go. Whatever fails is tried again from the start: the token of a boot stays the
+    same until it is claimed, and the boot deadline ends it."""
     query = urlencode({"run": plan.run, "boot": plan.boot})
     return _script(
         f"echo Vetting: run {plan.run} of {plan.host}, boot {plan.boot}",

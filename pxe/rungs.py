@@ -21,8 +21,8 @@ _room = BoundedSemaphore(MAX_WAITING)
 
 
 def file_sent(path: str, run_id: int, boot: int, detail: str) -> None:
-    """A boot file went out whole. Returns at once: the database is asked by one thread of its own, however many hosts
-    boot; where a thousand rungs wait already, this one is left out."""
+    """A boot file went out whole. Returns at once: the database is asked by one thread of its own, however
+    many hosts boot; where a thousand rungs wait already, this one is left out."""
     if (rung := OF_FILE.get(path)) and run_id and _room.acquire(blocking=False):
         _recorder.submit(_record_file, run_id, boot, rung, detail)
 
@@ -46,8 +46,8 @@ def _record_file(run_id: int, boot: int, rung: Rung, detail: str) -> None:
 
 
 def seen_on_wire(mac: str, rung: Rung, detail: str, at: datetime) -> None:
-    """dnsmasq's log says that this MAC got so far. What was before the run's start is not its own; what comes after
-    its newest boot was claimed is the next boot's."""
+    """dnsmasq's log says that this MAC got so far. What was before the run's start is not its own; what
+    comes after its newest boot was claimed is the next boot's."""
     run = Run.objects.live_or_held().filter(host__macs__mac=mac, started_at__lte=at).first()
     if run is not None:
         claimed = run.boots.filter(number=run.boot).exclude(claimed_at=None).exists()

@@ -1,7 +1,7 @@
 """What is wrong with the boot path right now, for the dashboard and /healthz: `<data>/pxe/status.json`.
 
-Shape: `{"dnsmasq": [{"who": "configuration", "what": "…", "fix": "…"}], "iperf3": []}`. An empty list means that the
-part was looked at and is well. Written on change only.
+Shape: `{"dnsmasq": [{"who": "configuration", "what": "…", "fix": "…"}], "iperf3": []}`. An empty list means
+that the part was looked at and is well. Written on change only.
 """
 
 from __future__ import annotations

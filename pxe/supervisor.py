@@ -1,7 +1,9 @@
-"""Keeps dnsmasq running with what the database says: the configuration from vetting.yaml, the MACs of enabled hosts.
+"""Keeps dnsmasq running with what the database says: the configuration from vetting.yaml, the MACs of enabled
+hosts.
 
-dnsmasq is no child of the worker: it puts itself into the background and outlives it. Every tick compares what is
-with what should be. `pxe.supervise: unit` leaves the starting to systemd, whose unit starts it again at once.
+dnsmasq is no child of the worker: it puts itself into the background and outlives it. Every tick compares
+what is with what should be. `pxe.supervise: unit` leaves the starting to systemd, whose unit starts it again
+at once.
 """
 
 from __future__ import annotations
@@ -17,7 +19,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
-from ipaddress import IPv4Address
 from typing import Any
 
 from django.conf import settings
@@ -45,7 +46,8 @@ def tick() -> None:
 
     1. Copy iPXE's binaries to where TFTP finds them; write configuration and list of MACs.
     2. Decide from what runs and what it last read; start, restart or signal it.
-    3. Only after the signal went out put on record what it has read: a death in between signals twice, never not.
+    3. Only after the signal went out put on record what it has read: a death in between signals twice, never
+       not.
     4. Read its log.
     """
     files = paths()
@@ -61,10 +63,11 @@ def tick() -> None:
 
 
 def decide(pid: int | None, read: dict[str, Any], wanted: dict[str, str]) -> Action:
-    """`read` is what the process `read["pid"]` last loaded, `wanted` what the files say now (hashes)."""
+    """`read` is what the process `read["pid"]` last loaded, `wanted` what the files say now (hashes). Where it is not
+    known what was loaded, it is loaded anew."""
     if pid is None:
         return Action.START
-    if read.get("pid") == pid and read.get("conf") != wanted["conf"]:
+    if read.get("conf") != wanted["conf"]:
         return Action.RESTART
     if read.get("pid") != pid or read.get("hosts") != wanted["hosts"]:
         return Action.RELOAD
@@ -107,11 +110,12 @@ def _reconcile(files: Paths) -> None:
 
 
 def _start(ours: Daemon, state: dict[str, Any], wanted: dict[str, str]) -> dict[str, Any]:
-    """A first try at once, more with growing pauses, at most five seconds: a start that can't work costs little."""
+    """A first try at once, more with growing pauses, at most five seconds: a start that can't work costs
+    little."""
     if settings.VETTING.pxe.supervise == "unit":
         what = f"dnsmasq is not running ({ours.pid_file} names no such process)"
         _report(Problem("bench", what, "systemctl status vetting-dnsmasq says why"))
-        return {}
+        return dict(wanted)
     tries, now = int(state.get("tries", 0)), time.monotonic()
     if 0 < state.get("next_try", 0) - now < max(RETRY_S):
         return state
@@ -137,7 +141,7 @@ def _adopt_or_start(ours: Daemon) -> Problem | None:
 def _explain(said: str) -> Problem:
     """dnsmasq's own words, and what usually helps."""
     if "Address already in use" in said or "address already in use" in said:
-        fix = "another DHCP or TFTP server runs on this machine: `ss -ulpn 'sport = :67 or sport = :69'` names it; stop it"
+        fix = "another server has the port: `ss -ulpn 'sport = :67 or sport = :69'` names it; stop it"
     elif "capability" in said or "ermission" in said or "not permitted" in said:
         fix = "it may not listen on low ports: use its systemd unit (pxe.supervise: unit), or run the worker as root"
     else:
@@ -152,7 +156,8 @@ def _signal(ours: Daemon, action: Action, state: dict[str, Any], wanted: dict[st
     if action is Action.RESTART:
         log.info("dnsmasq pid %s: other configuration, starting it anew", pid)
         daemon.stop(pid, STOP_WAIT_S)
-        return {} if settings.VETTING.pxe.supervise == "unit" else _start(ours, {}, wanted)
+        # What starts from here on reads the new file.
+        return dict(wanted) if settings.VETTING.pxe.supervise == "unit" else _start(ours, {}, wanted)
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGHUP)
         log.info("dnsmasq pid %s: list of MACs read again", pid)
@@ -171,11 +176,15 @@ def _bench_problems() -> list[Problem]:
     problems = []
     if interface not in {name for _, name in socket.if_nameindex()}:
         what = f"pxe.interface {interface} does not exist on this machine"
-        problems.append(Problem("configuration", what, "`ip link` lists those that do; dnsmasq serves it once it appears"))
+        problems.append(
+            Problem("configuration", what, "`ip link` lists those that do; dnsmasq serves it once it appears")
+        )
     for name in image.LOADERS:
         if not (paths().tftp / name).is_file():
             what = f"{name} is missing: hosts that need it get nothing over TFTP"
-            problems.append(Problem("bench", what, f"make image builds the live image with it in {image.directory()}/ipxe"))
+            problems.append(
+                Problem("bench", what, f"make image builds the live image with it in {image.directory()}/ipxe")
+            )
     return problems
 
 
@@ -215,13 +224,3 @@ def _lock(files: Paths) -> Iterator[bool]:
             yield False
             return
         yield True
-
-
-def address_is_local(address: IPv4Address | str) -> bool:
-    """Whether this machine has the address (a socket can be bound to it)."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        try:
-            sock.bind((str(address), 0))
-        except OSError:
-            return False
-    return True

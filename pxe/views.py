@@ -21,7 +21,8 @@ log = logging.getLogger("vetting.pxe")
 
 @require_safe
 def script(request: HttpRequest, mac: str) -> HttpResponse:
-    """The per-host script, never cached. Always 200 for a MAC: iPXE shows a script's words, but no body of an error."""
+    """The per-host script, never cached. Always 200 for a MAC: iPXE shows a script's words, but no body of
+    an error."""
     try:
         mac = normalise_mac(mac)
     except ValidationError as error:
@@ -64,7 +65,8 @@ def _boot(host: Host, mac: str, run: Run, boot: int, token: str) -> str:
     web = settings.VETTING.web
     script_url = f"{web.agent_url}/ipxe/{mac}"
     if missing := image.missing():
-        text = f"the live image has no {' and no '.join(missing)} in {image.directory()}: run make image on the orchestrator"
+        names = " and no ".join(missing)
+        text = f"the live image has no {names} in {image.directory()}: run make image on the orchestrator"
         lifecycle.note(run, "image_missing", actor=Actor.WORKER, text=text)
         return ipxe.not_ready(host.name, script_url, text)
     return ipxe.boot(

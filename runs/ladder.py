@@ -1,7 +1,8 @@
 """A boot that stops names the rung it stopped at, what usually causes that, and what to check.
 
-The ladder: wake sent → DHCP answered → iPXE over TFTP → boot script → kernel → initrd → hello → claimed. TFTP is no
-rung for machines whose firmware has iPXE built in or boots over HTTP, so it is never the one that is missing.
+The ladder: wake sent → DHCP answered → iPXE over TFTP → boot script → kernel → initrd → hello → claimed. TFTP
+is no rung for machines whose firmware has iPXE built in or boots over HTTP, so it is never the one that is
+missing.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ ORDER: tuple[Rung, ...] = tuple(Rung)
 
 @dataclass(frozen=True)
 class Advice:
-    """`stopped`: what did not happen, in words; `causes`: the usual ones, likeliest first; `checks`: what to look at."""
+    """`stopped`: what did not happen, in words; `causes`: the usual ones, likeliest first; `checks`: what
+    to look at."""
 
     stopped: str
     causes: tuple[str, ...]
@@ -88,7 +90,11 @@ ADVICE: dict[Rung | None, Advice] = {
     ),
     Rung.KERNEL: Advice(
         "It has the kernel, but the initrd was not delivered (stopped after: kernel)",
-        ("the link is slow or loses packets", "the machine has less memory than the image needs (2 GiB)", "it lost power"),
+        (
+            "the link is slow or loses packets",
+            "the machine has less memory than the image needs (2 GiB)",
+            "it lost power",
+        ),
         ("the cable and the negotiated speed at the switch", "that its memory is seen by the firmware", "its screen"),
     ),
     Rung.INITRD: Advice(

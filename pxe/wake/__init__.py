@@ -1,7 +1,7 @@
 """Waking hosts: reads WakeRequest rows, acts, and puts on record what came of it.
 
-A way to wake is one small file of one shape: `LIMIT` (how often at most, None for the configuration's `wake.repeat`),
-`SLOW` (asks another machine and waits: done as a job of its own, not in the tick), and
+A way to wake is one small file of one shape: `LIMIT` (how often at most, None for the configuration's
+`wake.repeat`), `SLOW` (asks another machine and waits: done as a job of its own, not in the tick), and
 `wake(host) -> Sent`, which raises WakeProblem. To add one: copy a neighbour, name it in `DRIVERS` and in
 `hosts.models.WakeMethod`.
 """
@@ -60,7 +60,8 @@ def _claim(request: WakeRequest) -> bool:
 
 
 def send(request_id: int) -> None:
-    """Wake the host of this request now. A problem is kept on the request, told once, and tried again when due."""
+    """Wake the host of this request now. A problem is kept on the request, told once, and tried again when
+    due."""
     request = WakeRequest.objects.select_related("run__host").get(pk=request_id)
     run = request.run
     if run.state != State.WAITING_WOL:

@@ -1,6 +1,7 @@
 """IPMI over LAN by `ipmitool`: next boot from the network, then power on. A machine that is on is left alone.
 
-Wake options: `address` and `user` of the BMC, `password_env`, and `efi: false` for a machine that boots as BIOS.
+Wake options: `address` and `user` of the BMC, `password_env`, and `efi: false` for a machine that boots as
+BIOS.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ TIMEOUT_S = 20.0
 def wake(host: Host) -> Sent:
     address, secret = option(host, "address"), password(host)
     if "is on" in _ipmitool(host, secret, "chassis", "power", "status"):
-        raise WakeProblem(f"{host.name}: BMC {address} says that it is on already; nothing was sent: restart it yourself")
+        raise WakeProblem(
+            f"{host.name}: BMC {address} says that it is on already; nothing was sent: restart it yourself"
+        )
     _ipmitool(host, secret, *boot_device(host))
     _ipmitool(host, secret, "chassis", "power", "on")
     return Sent(f"BMC {address}: boot from the network once, power on (IPMI)")

@@ -1,7 +1,7 @@
 """Redfish (DMTF DSP0266): next boot from the network, then power on. A machine that is on is left alone.
 
-Wake options: `url` of the BMC (https://10.0.0.5), `user`, `password_env`; `system` (its path) where the BMC has more
-than one; `verify_tls: false` for a BMC with a certificate of its own making.
+Wake options: `url` of the BMC (https://10.0.0.5), `user`, `password_env`; `system` (its path) where the BMC
+has more than one; `verify_tls: false` for a BMC with a certificate of its own making.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ def wake(host: Host) -> Sent:
     path = (host.wake_options or {}).get("system") or bmc.only_system()
     system = bmc.call("GET", path)
     if system.get("PowerState") == "On":
-        raise WakeProblem(f"{host.name}: BMC {bmc.url} says that it is on already; nothing was sent: restart it yourself")
+        raise WakeProblem(
+            f"{host.name}: BMC {bmc.url} says that it is on already; nothing was sent: restart it yourself"
+        )
     bmc.call("PATCH", path, ONCE_FROM_NETWORK, etag=str(system.get("@odata.etag", "")))
     bmc.call("POST", reset_target(host, system), {"ResetType": "On"})
     return Sent(f"BMC {bmc.url}: boot from the network once, power on (Redfish)")

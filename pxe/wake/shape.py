@@ -38,8 +38,8 @@ def option(host: Host, name: str) -> str:
 
 
 def password(host: Host) -> str:
-    """From the environment variable that `password_env` names: it must begin with VETTING_BMC_, so that a host's
-    options can't send another secret to an address of their own. Raises WakeProblem."""
+    """From the environment variable that `password_env` names: it must begin with VETTING_BMC_, so that a
+    host's options can't send another secret to an address of their own. Raises WakeProblem."""
     name = option(host, "password_env")
     if not settings.BMC_PASSWORDS.get(name):
         raise WakeProblem(

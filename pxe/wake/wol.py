@@ -32,7 +32,8 @@ def wake(host: Host) -> Sent:
 
 
 def _route(host: Host) -> tuple[str, str | None]:
-    """Where to, and from which address of ours: the one in the hosts' network, so that it leaves by that interface."""
+    """Where to, and from which address of ours: the one in the hosts' network, so that it leaves by that
+    interface."""
     subnet, ours = settings.VETTING.pxe.subnet, settings.VETTING.web.address
     if special := (host.wake_options or {}).get("broadcast"):
         return str(special), None

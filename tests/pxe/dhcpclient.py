@@ -18,7 +18,8 @@ UEFI, BIOS, UEFI_HTTP = 7, 0, 16
 
 @dataclass(frozen=True)
 class Answer:
-    """A DHCP reply: `address` is yiaddr, `options` by number; `boot_file` from option 67 or the fixed field."""
+    """A DHCP reply: `address` is yiaddr, `options` by number; `boot_file` from option 67 or the fixed
+    field."""
 
     address: str
     server: str
@@ -30,13 +31,13 @@ class Answer:
         return self.options[53][0]
 
 
-def discover(mac: str, architecture: int = UEFI, ipxe: bool = False, wait_s: float = 5.0) -> Answer | None:
+def discover(mac: str, architecture: int | None = UEFI, ipxe: bool = False, wait_s: float = 5.0) -> Answer | None:
     """What a DISCOVER of this MAC is answered, None when nothing comes within `wait_s`."""
     with _Wire(mac) as wire:
         return wire.ask(DISCOVER, wait_s, _identity(architecture, ipxe))
 
 
-def lease(mac: str, architecture: int = UEFI, ipxe: bool = False, wait_s: float = 5.0) -> Answer | None:
+def lease(mac: str, architecture: int | None = UEFI, ipxe: bool = False, wait_s: float = 5.0) -> Answer | None:
     """The whole exchange, DISCOVER to ACK."""
     with _Wire(mac) as wire:
         offer = wire.ask(DISCOVER, wait_s, _identity(architecture, ipxe))
@@ -46,7 +47,10 @@ def lease(mac: str, architecture: int = UEFI, ipxe: bool = False, wait_s: float 
         return wire.ask(REQUEST, wait_s, _identity(architecture, ipxe) | wanted)
 
 
-def _identity(architecture: int, ipxe: bool) -> dict[int, bytes]:
+def _identity(architecture: int | None, ipxe: bool) -> dict[int, bytes]:
+    """Without an architecture: as an operating system asks."""
+    if architecture is None:
+        return {55: bytes([1, 3, 6])}
     prefix = "HTTPClient" if architecture == UEFI_HTTP else "PXEClient"
     options = {
         55: bytes([1, 3, 6, 43, 54, 60, 66, 67]),
@@ -138,7 +142,8 @@ def _parse(payload: bytes) -> Answer:
 
 
 def tftp_get(server: str, name: str, timeout_s: float = 3.0) -> bytes:
-    """RFC 1350, blocks of 512 bytes. Raises FileNotFoundError with the server's words when it sends an error."""
+    """RFC 1350, blocks of 512 bytes. Raises FileNotFoundError with the server's words when it sends an
+    error."""
     content = b""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(timeout_s)

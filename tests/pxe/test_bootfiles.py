@@ -142,7 +142,13 @@ def test_a_missing_image_is_404_with_what_to_do(port: int, settings: Any) -> Non
 
 @pytest.mark.parametrize(
     ("query", "run", "boot"),
-    [("", 0, 0), ("?run=7&boot=2", 7, 2), ("?run=-1&boot=x", 0, 0), ("?run=99999999999999999999", 0, 0), ("?run=²", 0, 0)],
+    [
+        ("", 0, 0),
+        ("?run=7&boot=2", 7, 2),
+        ("?run=-1&boot=x", 0, 0),
+        ("?run=99999999999999999999", 0, 0),
+        ("?run=²", 0, 0),
+    ],
 )
 def test_the_run_is_read_from_the_address(query: str, run: int, boot: int) -> None:
     try:

@@ -25,9 +25,30 @@ def read(name: str, reader: Reader | None = None) -> list[tuple[str, Rung, str]]
 
 def test_a_uefi_boot_is_dhcp_tftp_and_dhcp_again_from_ipxe() -> None:
     assert list(dict.fromkeys(read("ovmf-dhcp.log"))) == [
-        ("52:54:00:12:34:56", Rung.DHCP, "10.77.0.163 offered to 52:54:00:12:34:56"),
-        ("52:54:00:12:34:56", Rung.TFTP, "snponly.efi sent to 10.77.0.163"),
+        ("52:54:00:12:34:56", Rung.DHCP, "10.77.0.157 offered to 52:54:00:12:34:56"),
+        ("52:54:00:12:34:56", Rung.TFTP, "snponly.efi sent to 10.77.0.157"),
     ]
+
+
+def test_in_proxy_mode_the_kernel_s_neighbours_say_whose_address_it_is() -> None:
+    reader = Reader(neighbours={"10.77.0.218": "52:54:00:12:34:56"})
+    assert list(dict.fromkeys(read("ovmf-proxy.log", reader))) == [
+        ("52:54:00:12:34:56", Rung.DHCP, "52:54:00:12:34:56 told what to boot (proxy)"),
+        ("52:54:00:12:34:56", Rung.TFTP, "snponly.efi sent to 10.77.0.218"),
+    ]
+
+
+def test_an_ipxe_rom_in_proxy_mode_needs_no_tftp() -> None:
+    assert {rung for _, rung, _ in read("seabios-proxy.log")} == {Rung.DHCP}
+
+
+def test_the_kernel_s_neighbours_are_read_without_incomplete_ones() -> None:
+    text = (
+        "IP address       HW type     Flags       HW address            Mask     Device\n"
+        "10.77.0.218      0x1         0x2         52:54:00:12:34:56     *        pxe0\n"
+        "10.77.0.219      0x1         0x0         00:00:00:00:00:00     *        pxe0\n"
+    )
+    assert dnsmasqlog.parse_neighbours(text) == {"10.77.0.218": "52:54:00:12:34:56"}
 
 
 def test_an_operating_system_that_asks_for_an_address_is_no_rung() -> None:
@@ -42,7 +63,13 @@ def test_a_line_at_a_time_gives_the_same_as_all_at_once() -> None:
 
 
 def test_lines_of_another_shape_are_passed_over() -> None:
-    junk = ["", "x" * 5000, "Nov 23 22:48:41 dnsmasq[1]: started", "Nov 23 22:48:44 dnsmasq-dhcp[1]: 1 DHCPOFFER(", "\x00\xff"]
+    junk = [
+        "",
+        "x" * 5000,
+        "Nov 23 22:48:41 dnsmasq[1]: started",
+        "Nov 23 22:48:44 dnsmasq-dhcp[1]: 1 DHCPOFFER(",
+        "\x00\xff",
+    ]
     assert list(Reader().read(junk)) == []
 
 

@@ -13,15 +13,16 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from django_q.models import OrmQ
 from wakeonlan import create_magic_packet
 
-from hosts.models import Host, HostMac
+from hosts.models import Host, HostMac, WakeMethod
 from pxe import daemon, wake
 from pxe.paths import Paths
 from pxe.wake import ipmi, redfish, wol
 from pxe.wake.shape import WakeProblem
 from runs.machine import State
-from runs.models import Rung, Run, WakeRequest
+from runs.models import Run, Rung, WakeRequest
 from tests.pxe.network import Network
 from tests.rows import a_host, a_run
 
@@ -141,12 +142,11 @@ def test_a_person_is_asked_once_and_nothing_is_sent(bench: Bench) -> None:
 
 
 def test_every_way_to_wake_has_its_driver() -> None:
-    from hosts.models import WakeMethod
-
     assert set(wake.DRIVERS) == set(WakeMethod)
 
 
-# --- a BMC that speaks Redfish, on loopback ----------------------------------------------------------------------
+# --- a BMC that speaks Redfish, on loopback
+# ----------------------------------------------------------------------
 
 
 class Bmc(ThreadingHTTPServer):
@@ -251,8 +251,6 @@ def test_no_other_secret_can_be_named_as_a_password(bench: Bench, bmc: Bmc, name
 
 
 def test_a_bmc_is_asked_by_a_job_and_no_more_once_it_has_worked(bench: Bench, bmc: Bmc) -> None:
-    from django_q.models import OrmQ
-
     request = asked_for(with_bmc(bmc))
     wake.tick()
     assert OrmQ.objects.count() == 1 and bmc.sent == []
@@ -262,7 +260,8 @@ def test_a_bmc_is_asked_by_a_job_and_no_more_once_it_has_worked(bench: Bench, bm
     assert OrmQ.objects.count() == 1
 
 
-# --- IPMI --------------------------------------------------------------------------------------------------------
+# --- IPMI
+# --------------------------------------------------------------------------------------------------------
 
 
 def with_ipmi(**options: Any) -> Host:
@@ -290,5 +289,5 @@ def test_a_bmc_that_does_not_answer_is_named(bench: Bench, settings: Any, monkey
         pytest.skip("ipmitool is not installed: apt install ipmitool")
     settings.BMC_PASSWORDS = {"VETTING_BMC_NODE1": "sesame"}
     monkeypatch.setattr(ipmi, "TIMEOUT_S", 1.0)
-    with pytest.raises(WakeProblem, match="BMC 127.0.0.1: ipmitool chassis power status"):
+    with pytest.raises(WakeProblem, match=r"BMC 127\.0\.0\.1: ipmitool chassis power status"):
         ipmi.wake(with_ipmi())
