@@ -13,7 +13,7 @@ from typing import Any
 from django.utils import timezone
 
 from runs import actions, durations, hold, ladder, logfiles
-from runs.machine import STAGE_STATES, State
+from runs.machine import LIVE, STAGE_STATES, State
 from runs.models import Finding, LadderRung, Outcome, Run, Rung, StageRun
 from runs.stages import BY_NAME
 
@@ -44,6 +44,11 @@ class StageLine:
     @property
     def newest(self) -> StageRun | None:
         return self.attempts[-1] if self.attempts else None
+
+    @property
+    def earlier(self) -> list[StageRun]:
+        """The attempts before the newest, latest first."""
+        return self.attempts[-2::-1]
 
     @property
     def percent(self) -> int:
@@ -121,7 +126,7 @@ def boot(run: Run) -> dict[str, Any]:
         before = row.at if row else before
     given_up = run.state == State.FAILED and Rung.CLAIMED not in reached
     advice = ladder.advice(reached) if given_up else None
-    return {"steps": steps, "boot": run.boot, "booted": bool(reached), "advice": advice}
+    return {"steps": steps, "boot": run.boot, "claimed": Rung.CLAIMED in reached, "advice": advice}
 
 
 def _gap(before: datetime | None, row: LadderRung | None) -> float | None:
@@ -133,7 +138,7 @@ def timeline(run: Run) -> dict[str, Any]:
     attempts: dict[str, list[StageRun]] = {}
     for row in run.stage_runs.all():
         attempts.setdefault(row.name, []).append(row)
-    return {"lines": [_line(name, attempts.get(name, []), planned) for name in BY_NAME], "run_over": run.is_over}
+    return {"lines": [_line(name, attempts.get(name, []), planned) for name in BY_NAME], "goes_on": run.state in LIVE}
 
 
 def _line(name: str, attempts: list[StageRun], planned: dict[str, float]) -> StageLine:

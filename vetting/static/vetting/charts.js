@@ -81,8 +81,14 @@
       axes: [{ ...axis, space: 70, values: clock }, { ...axis, size: 46 }],
       series: [{ label: "Time", value: (u, v) => (v === null ? "–" : new Date(v * 1000).toLocaleTimeString()) },
         ...chart.lines.map((line, n) => ({ label: line.component, stroke: colours[n % colours.length], width: 1.5, spanGaps: true, points: { show: line.values.filter((v) => v !== null).length < 3 }, value }))],
-      hooks: { draw: [(u) => boundaries(u, plot.stages)] },
+      hooks: { draw: [(u) => boundaries(u, plot.stages)], ready: [latest], setData: [latest], setCursor: [(u) => u.cursor.idx === null && latest(u)] },
     };
+  }
+
+  // Without the cursor on the chart, the legend gives the newest value of each line.
+  function latest(u) {
+    const idxs = u.data.map((values) => { let n = values.length - 1; while (n > 0 && values[n] === null) n -= 1; return n; });
+    u.setLegend({ idxs }, false);
   }
 
   function bounds(name, low, high) {

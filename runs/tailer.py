@@ -1,0 +1,260 @@
+"""Watches the database for what pages should hear of, and tells one listener: a thread in the web process.
+
+It runs only while somebody looks on. On SQLite it asks `PRAGMA data_version` every 50 ms on a read-only connection of
+its own: the number changes with every commit of any process and costs 3 µs. On PostgreSQL it waits for a NOTIFY that a
+trigger sends (migration `notify_live_pages`), and looks every second all the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from django.db import DatabaseError, connection, connections
+from django.db.models import F, Max, Sum
+
+from runs.machine import LIVE
+from runs.models import Run, RunEvent
+
+log = logging.getLogger("vetting.live")
+
+POLL_S = 0.05
+NOTIFY_S = 1.0
+DASHBOARD_S = 1.0  # progress of one run is told to the dashboard at most this often
+NOTIFY_CHANNEL = "vetting_live"
+# PostgreSQL gives ids out before the commit: a row may appear behind a later one. That many are looked at again.
+_LOOK_BACK = 200
+
+
+@dataclass(frozen=True)
+class News:
+    """A row of the outbox as far as pages need it."""
+
+    id: int
+    run: int
+    host: str
+    kind: str
+    state: str
+
+
+@dataclass(frozen=True)
+class Versions:
+    """Numbers of a run that only rise: which parts of its page are stale."""
+
+    log: int
+    progress: int
+    sensor: int
+
+    @property
+    def total(self) -> int:
+        return self.log + self.progress + self.sensor
+
+
+def versions(run_ids: Iterable[int]) -> dict[int, Versions]:
+    rows = Run.objects.filter(pk__in=list(run_ids)).values_list("pk", "log_bytes", "progress_seq", "sensor_seq")
+    return {pk: Versions(*numbers) for pk, *numbers in rows}
+
+
+def live_progress() -> dict[int, int]:
+    """Run → a number that rises with what the dashboard shows of it."""
+    rows = Run.objects.filter(state__in=LIVE).order_by()
+    return dict(rows.values_list("pk", F("progress_seq") + F("sensor_seq")))
+
+
+def dashboard_total() -> int:
+    """Rises whenever `live_progress` of some run does."""
+    return Run.objects.aggregate(total=Sum(F("progress_seq") + F("sensor_seq")))["total"] or 0
+
+
+class Audience(Protocol):
+    """Whoever wants to be told. Called in the tailer's thread."""
+
+    def event(self, news: News) -> None: ...
+
+    def changed(self, run_id: int, versions: Versions) -> None: ...
+
+    def progressed(self, run_ids: list[int], total: int) -> None: ...
+
+
+class Bell(Protocol):
+    def wait(self) -> bool:
+        """Wait a while; True when something may have been committed."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class SqliteBell:
+    """`PRAGMA data_version` on a read-only connection."""
+
+    def __init__(self, name: str) -> None:
+        self._connection = sqlite3.connect(
+            f"file:{quote(name)}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+        )
+        self._seen = self._version()
+
+    def wait(self) -> bool:
+        time.sleep(POLL_S)
+        before, self._seen = self._seen, self._version()
+        return self._seen != before
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _version(self) -> int:
+        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+
+
+class PostgresBell:
+    """LISTEN, on a connection of its own."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        import psycopg  # only where DATABASE_URL names PostgreSQL
+
+        self._connection = psycopg.connect(**params, autocommit=True)
+        self._connection.execute(f"LISTEN {NOTIFY_CHANNEL}")
+
+    def wait(self) -> bool:
+        for _ in self._connection.notifies(timeout=NOTIFY_S, stop_after=1):
+            pass
+        return True
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def bell() -> Bell:
+    """For the database that Django uses."""
+    if connection.vendor == "sqlite":
+        return SqliteBell(str(connection.settings_dict["NAME"]))
+    params = connection.get_connection_params()
+    names = ("host", "port", "user", "password", "dbname")
+    return PostgresBell({name: params[name] for name in names if params.get(name)})
+
+
+class Tailer:
+    """`watch` and `unwatch` are called by the streams; the thread lives from the first watch to the last unwatch."""
+
+    def __init__(self, audience: Audience, ring: Callable[[], Bell] = bell) -> None:
+        self._audience = audience
+        self._make_bell = ring
+        self._lock = threading.Lock()
+        self._watched: Counter[int] = Counter()
+        self._streams = 0
+        self._stop = threading.Event()
+        self.thread: threading.Thread | None = None
+
+    def _begin(self) -> None:
+        """From what is committed now on. On PostgreSQL what was seen of the last ids is remembered, so that only
+        those which were still to be committed are told."""
+        self._last_id = RunEvent.objects.aggregate(last=Max("id"))["last"] or 0
+        recent = RunEvent.objects.filter(pk__gt=self._last_id - _LOOK_BACK) if _late_rows() else RunEvent.objects.none()
+        self._recent = set(recent.values_list("pk", flat=True))
+        self._told: dict[int, Versions] = {}
+        self._told_dashboard: dict[int, int] = {}
+        self._dashboard_at = 0.0
+        self._dashboard_pending = False
+
+    def watch(self, run_ids: Iterable[int] = ()) -> None:
+        """One more stream. Returns when every later commit will be told: the stream reads its backlog after this."""
+        with self._lock:
+            self._streams += 1
+            self._watched.update(run_ids)
+            if self.thread is None:
+                self._begin()
+                self._stop = threading.Event()
+                self.thread = threading.Thread(target=self._run, args=(self._stop,), name="live-tailer", daemon=True)
+                self.thread.start()
+
+    def unwatch(self, run_ids: Iterable[int] = ()) -> None:
+        with self._lock:
+            self._streams -= 1
+            self._watched.subtract(run_ids)
+            self._watched += Counter()
+            if self._streams == 0:
+                self._stop.set()
+                self.thread = None
+
+    def stop(self) -> None:
+        """Whatever streams there are: the process ends."""
+        with self._lock:
+            self._stop.set()
+            thread, self.thread = self.thread, None
+        if thread is not None:
+            thread.join(2)
+
+    def _run(self, stop: threading.Event) -> None:
+        ringing: Bell | None = None
+        try:
+            while not stop.is_set():
+                try:
+                    if ringing is None:
+                        ringing = self._make_bell()
+                        self.look()
+                    if ringing.wait() or self._dashboard_waits():
+                        self.look()
+                except (DatabaseError, sqlite3.Error, OSError) as error:
+                    log.warning("live pages: the database does not answer (%s), next try in 1 s", error)
+                    ringing = self._silence(ringing)
+                    stop.wait(1)
+        finally:
+            self._silence(ringing)
+            connections.close_all()
+
+    @staticmethod
+    def _silence(ringing: Bell | None) -> None:
+        connections.close_all()
+        if ringing is not None:
+            ringing.close()
+
+    def look(self) -> None:
+        """Tell everything that is new since the last look."""
+        self._tell_events()
+        self._tell_changes()
+        self._tell_dashboard()
+
+    def _tell_events(self) -> None:
+        back = _LOOK_BACK if _late_rows() else 0
+        rows = RunEvent.objects.filter(pk__gt=self._last_id - back).order_by("pk")
+        fields = rows.values_list("pk", "run_id", "run__host__name", "kind", "state_after")
+        for news in (News(*row) for row in fields.iterator(chunk_size=500)):
+            if news.id not in self._recent:
+                self._audience.event(news)
+            self._last_id = max(self._last_id, news.id)
+            if back:
+                self._recent.add(news.id)
+        self._recent = {pk for pk in self._recent if pk > self._last_id - back}
+
+    def _tell_changes(self) -> None:
+        with self._lock:
+            watched = list(self._watched)
+        if not watched:
+            return
+        for run_id, now in versions(watched).items():
+            if self._told.get(run_id) != now:
+                self._told[run_id] = now
+                self._audience.changed(run_id, now)
+
+    def _dashboard_waits(self) -> bool:
+        return self._dashboard_pending and time.monotonic() - self._dashboard_at >= DASHBOARD_S
+
+    def _tell_dashboard(self) -> None:
+        self._dashboard_pending = time.monotonic() - self._dashboard_at < DASHBOARD_S
+        if self._dashboard_pending:
+            return
+        now, before = live_progress(), self._told_dashboard
+        self._told_dashboard, self._dashboard_at = now, time.monotonic()
+        if moved := [run_id for run_id, number in now.items() if before.get(run_id) != number]:
+            self._audience.progressed(moved, dashboard_total())
+
+
+def _late_rows() -> bool:
+    """Whether a row can become visible after one with a higher id. SQLite has one writer at a time."""
+    return connection.vendor != "sqlite"
