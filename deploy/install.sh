@@ -108,7 +108,7 @@ account() {
 }
 
 stop() {
-    [ -e /etc/systemd/system/vetting-web.service ] || return 0
+    [ -e /etc/systemd/system/vetting-web.service ] && [ -d /run/systemd/system ] || return 0
     say "Stop what runs (hosts under test go on and deliver afterwards)"
     trap '[ $? = 0 ] || echo "install.sh: stopped half way, web and worker are down: mend it and run again" >&2' EXIT
     run systemctl stop vetting-web.service vetting-worker.service
@@ -215,10 +215,15 @@ units() {
     for unit in "$source"/deploy/systemd/*; do
         run install -m 0644 "$unit" /etc/systemd/system/
     done
-    run systemctl daemon-reload
-    run systemctl enable --now vetting-web.service vetting-worker.service vetting-dnsmasq.path
+    now="--now"
+    if [ -z "$dry" ] && [ ! -d /run/systemd/system ]; then
+        say "systemd does not run here (a chroot, an image being built): the units start at the next boot"
+        now=""
+    fi
+    [ -z "$now" ] || run systemctl daemon-reload
+    run systemctl enable $now vetting-web.service vetting-worker.service vetting-dnsmasq.path
     for port in $(iperf3_ports); do
-        run systemctl enable --now "vetting-iperf3@$port.service"
+        run systemctl enable $now "vetting-iperf3@$port.service"
     done
 }
 

@@ -40,10 +40,7 @@ class Kind:
 def _stage_failed(event: RunEvent) -> Iterable[str]:
     """The critical findings of the stage's last attempt; where there are none, what the event says."""
     findings = Finding.objects.filter(run=event.run, stage_run__name=event.state_before, at__lte=event.at)
-    lines = [
-        finding.message
-        for finding in findings.filter(severity=Severity.CRITICAL).order_by("-stage_run__attempt")
-    ]
+    lines = [finding.message for finding in findings.filter(severity=Severity.CRITICAL).order_by("-stage_run__attempt")]
     return lines or [event.text or event.run.bench_error or event.run.stopped_by]
 
 
@@ -55,11 +52,7 @@ def _spec_mismatch(event: RunEvent) -> Iterable[str]:
 def _holding_opened(event: RunEvent) -> Iterable[str]:
     """Where to log in; the key itself is only on the run's page."""
     hold = event.run.holds.filter(closed_at=None).last()
-    where = (
-        f"ssh -p {hold.port} root@{hold.address}"
-        if hold and hold.address
-        else "its address is on the run's page"
-    )
+    where = f"ssh -p {hold.port} root@{hold.address}" if hold and hold.address else "its address is on the run's page"
     return [event.run.stopped_by or event.text, f"Waiting for a person: {where}"]
 
 

@@ -43,9 +43,7 @@ def _take_up(event: RunEvent) -> None:
         return
     kind = kinds.KINDS.get(event.tells)
     if kind is None:
-        log.error(
-            "run %s: event %s tells %r, which is no kind of message", event.run_id, event.pk, event.tells
-        )
+        log.error("run %s: event %s tells %r, which is no kind of message", event.run_id, event.pk, event.tells)
         return
     names = routing.targets(settings.VETTING.notifications.routes, kind.name, kind.severity)
     rows = Delivery.objects.bulk_create(Delivery(event=event, target=name) for name in names)
@@ -77,8 +75,6 @@ def _record(row: Delivery, problem: str) -> None:
     Delivery.objects.filter(pk=row.pk).update(sent_at=sent_at, problem=problem[:300])
     run, host = row.event.run_id, row.event.run.host
     if problem:
-        log.warning(
-            "run %s host %s: %s not delivered to %s: %s", run, host, row.event.tells, row.target, problem
-        )
+        log.warning("run %s host %s: %s not delivered to %s: %s", run, host, row.event.tells, row.target, problem)
     else:
         log.info("run %s host %s: %s delivered to %s", run, host, row.event.tells, row.target)

@@ -33,9 +33,7 @@ def compare(before: Parts, after: Parts) -> list[Change]:
     those with a fixed place (DIMM slots, the board) by the place."""
     return [
         *_by_place("dimm", _dimms(before), _dimms(after)),
-        *_by_serial(
-            "disk", _keyed(before, "disks", "serial", _disk), _keyed(after, "disks", "serial", _disk)
-        ),
+        *_by_serial("disk", _keyed(before, "disks", "serial", _disk), _keyed(after, "disks", "serial", _disk)),
         *_by_serial("nic", _keyed(before, "nics", "mac", _nic), _keyed(after, "nics", "mac", _nic)),
         *_by_serial("gpu", _keyed(before, "gpus", "uuid", _gpu), _keyed(after, "gpus", "uuid", _gpu)),
         *_by_serial("psu", _keyed(before, "psus", "name", _psu), _keyed(after, "psus", "name", _psu)),
@@ -70,11 +68,7 @@ def _keyed(inventory: Parts, part: str, key: str, words: Any) -> dict[str, str]:
 
 def _dimms(inventory: Parts) -> dict[str, str]:
     dimms = (inventory.get("memory") or {}).get("dimms") or []
-    return {
-        d["locator"]: _joined(f"{d['size_mb']} MB", d.get("part"), _serial(d))
-        for d in dimms
-        if d.get("size_mb")
-    }
+    return {d["locator"]: _joined(f"{d['size_mb']} MB", d.get("part"), _serial(d)) for d in dimms if d.get("size_mb")}
 
 
 def _disk(disk: Parts) -> str:
@@ -98,9 +92,7 @@ def _system(inventory: Parts) -> dict[str, str]:
     firmware = inventory.get("firmware") or {}
     return {
         "chassis": _joined(system.get("manufacturer"), system.get("product"), _serial(system)),
-        "board": _joined(
-            system.get("board"), system.get("board_serial") and f"serial {system['board_serial']}"
-        ),
+        "board": _joined(system.get("board"), system.get("board_serial") and f"serial {system['board_serial']}"),
         "UUID": system.get("uuid") or "",
         "CPU": _joined(cpu.get("sockets") and f"{cpu['sockets']} ×", cpu.get("model")),
         "microcode": cpu.get("microcode") or "",

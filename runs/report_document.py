@@ -42,9 +42,7 @@ def document(run: Run) -> Document:
         "not_expected": list((run.expected or {}).get("not_expected") or []),
         "measurements": _measurements(run),
         "ladder": _ladder(run),
-        "refusals": [
-            {"stage": s.name, "attempt": s.attempt, **refusal} for s in rows for refusal in s.refusals
-        ],
+        "refusals": [{"stage": s.name, "attempt": s.attempt, **refusal} for s in rows for refusal in s.refusals],
         "overrides": _overrides(run),
         "events": _events(run),
         "inventory": run.inventory,
@@ -63,11 +61,7 @@ def without_secrets(value: Any) -> Any:
 
 def last_run(run: Run) -> Run | None:
     """The newest earlier run of the host that got as far as an inventory."""
-    return (
-        Run.objects.filter(host_id=run.host_id, id__lt=run.pk, inventory__isnull=False)
-        .order_by("-id")
-        .first()
-    )
+    return Run.objects.filter(host_id=run.host_id, id__lt=run.pk, inventory__isnull=False).order_by("-id").first()
 
 
 def _verdict(run: Run, rows: list[StageRun]) -> Document:
@@ -98,9 +92,7 @@ def sentence(run: Run, critical: list[Finding], rows: list[StageRun]) -> str:
         Verdict.INCOMPLETE: f"{name} is neither passed nor failed: {missing} was not tested.",
         Verdict.ERROR: f"The bench failed, not {name}: {run.bench_error or run.stopped_by}",
     }
-    return words.get(
-        Verdict(run.verdict), f"{name} has no verdict: the run is {run.state}. {run.stopped_by}".strip()
-    )
+    return words.get(Verdict(run.verdict), f"{name} has no verdict: the run is {run.state}. {run.stopped_by}".strip())
 
 
 def _is_gap(row: StageRun) -> bool:
@@ -148,12 +140,8 @@ def _changes(run: Run, before: Run | None) -> Document:
     )
     known = before is not None and run.inventory is not None
     return {
-        "last_run": {"id": before.pk, "at": _time(before.created_at), "verdict": before.verdict}
-        if before
-        else None,
-        "since_last_run": changes.as_rows(changes.compare(before.inventory, run.inventory))
-        if known
-        else None,
+        "last_run": {"id": before.pk, "at": _time(before.created_at), "verdict": before.verdict} if before else None,
+        "since_last_run": changes.as_rows(changes.compare(before.inventory, run.inventory)) if known else None,
         "against_expected": [{**row, "adopted_at": _time(row["adopted_at"])} for row in diffs],
         "has_expected_spec": run.expected is not None,
     }
@@ -196,9 +184,7 @@ def _attempt(row: StageRun, earlier: dict[str, float]) -> Document:
         "checks": row.checks,
         "findings": [_finding(finding) for finding in row.findings.all()],
         "counters": row.counters,
-        "numbers": [
-            {"name": k, "value": v, "last_run": earlier.get(k)} for k, v in sorted(row.numbers.items())
-        ],
+        "numbers": [{"name": k, "value": v, "last_run": earlier.get(k)} for k, v in sorted(row.numbers.items())],
         "refusals": row.refusals,
         "evidence": row.evidence,
     }
@@ -263,9 +249,7 @@ def _ladder(run: Run) -> list[Document]:
 
 
 def _overrides(run: Run) -> list[Document]:
-    rows = run.overrides.values(
-        "stage", "attempt", "boot", "serial", "digest", by=F("given_by"), at=F("given_at")
-    )
+    rows = run.overrides.values("stage", "attempt", "boot", "serial", "digest", by=F("given_by"), at=F("given_at"))
     return [{**row, "at": _time(row["at"])} for row in rows.order_by("given_at")]
 
 

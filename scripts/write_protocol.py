@@ -179,9 +179,7 @@ def _enums() -> list[type]:
 
 
 def _defined() -> list[type]:
-    return [
-        kind for kind in vars(wire).values() if isinstance(kind, type) and kind.__module__ == wire.__name__
-    ]
+    return [kind for kind in vars(wire).values() if isinstance(kind, type) and kind.__module__ == wire.__name__]
 
 
 def main() -> None:

@@ -35,9 +35,7 @@ def send(target: Target, secret: str, message: Message, timeout_s: float) -> Non
 
 def _connect(target: Target, timeout_s: float) -> smtplib.SMTP:
     if target.port == IMPLICIT_TLS_PORT:
-        return smtplib.SMTP_SSL(
-            target.host, target.port, timeout=timeout_s, context=ssl.create_default_context()
-        )
+        return smtplib.SMTP_SSL(target.host, target.port, timeout=timeout_s, context=ssl.create_default_context())
     return smtplib.SMTP(target.host, target.port, timeout=timeout_s)
 
 

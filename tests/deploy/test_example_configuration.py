@@ -56,8 +56,6 @@ def test_the_environment_example_names_every_variable_that_the_settings_read() -
     assert read <= named
 
 
-@pytest.mark.parametrize(
-    "block", re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/operations.md").read_text(), re.S)
-)
+@pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/operations.md").read_text(), re.S))
 def test_every_example_in_the_operations_page_is_a_configuration(block: str) -> None:
     assert config.parse(yaml.safe_load(block), "operations.md") != config.Config()

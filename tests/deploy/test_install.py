@@ -45,16 +45,11 @@ def test_a_wrong_option_stops_before_anything_is_done() -> None:
 def test_help_lists_the_options() -> None:
     done = subprocess.run(["sh", str(SCRIPT), "--help"], capture_output=True, text=True, timeout=10)
     assert done.returncode == 0
-    assert all(
-        option in done.stdout
-        for option in ("--dry-run", "--image DIR", "--no-image", "--admin NAME", "--yes")
-    )
+    assert all(option in done.stdout for option in ("--dry-run", "--image DIR", "--no-image", "--admin NAME", "--yes"))
 
 
 @pytest.fixture(scope="module", params=list(SUITES))
-def debian(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[str, Path]]:
+def debian(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """A minimal Debian of its own, with this checkout in /src; nothing is mounted into it."""
     suite = request.param
     if shutil.which("debootstrap") is None or os.geteuid() != 0:

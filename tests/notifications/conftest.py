@@ -14,9 +14,7 @@ from vetting import config
 def configure(settings: Any) -> Callable[..., None]:
     """Sets the notifications part of the configuration, and the secrets that the environment holds."""
 
-    def apply(
-        targets: list[dict], routes: list[dict] | None = None, secrets: dict[str, str] | None = None
-    ) -> None:
+    def apply(targets: list[dict], routes: list[dict] | None = None, secrets: dict[str, str] | None = None) -> None:
         routes = routes if routes is not None else [{"to": [target["name"] for target in targets]}]
         wanted = {
             "web": {"public_url": "https://vetting.test"},

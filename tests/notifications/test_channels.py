@@ -75,9 +75,7 @@ def test_an_answer_that_is_not_2xx_is_a_failure_with_its_number_and_without_the_
     status: int,
 ) -> None:
     with http_server(status) as server, pytest.raises(DeliveryFailed) as failure:
-        discord.send(
-            Target(name="room", kind="discord", url=f"{server.url}/hooks"), "hook-token", MESSAGE, LIMIT_S
-        )
+        discord.send(Target(name="room", kind="discord", url=f"{server.url}/hooks"), "hook-token", MESSAGE, LIMIT_S)
     assert str(failure.value) == f"127.0.0.1:{server.port}: answered {status}"
     assert len(server.posts) == 1
 

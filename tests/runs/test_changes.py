@@ -9,9 +9,7 @@ BEFORE = codec.encode(
     wire.Inventory(
         system=wire.System("ACME", "R1", "SYS-1", "uuid-1", "X11", "BRD-1"),
         cpu=wire.Cpu(2, 16, 32, "Xeon", "0x1"),
-        memory=wire.Memory(
-            dimms=[wire.Dimm("DIMM_A1", 16384, "D-1", "P1"), wire.Dimm("DIMM_A2", 16384, "D-2", "P1")]
-        ),
+        memory=wire.Memory(dimms=[wire.Dimm("DIMM_A1", 16384, "D-1", "P1"), wire.Dimm("DIMM_A2", 16384, "D-2", "P1")]),
         disks=[wire.Disk("sda", "SATA-0001", "", "sata", 476940, "ACME SSD", "1.0")],
         nics=[wire.Nic("eno1", "52:54:00:00:00:01", "e1000e")],
         psus=[wire.Psu("PSU1")],

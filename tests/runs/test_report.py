@@ -34,9 +34,7 @@ def inventory(dimm_serial: str) -> dict:
 def failed_run() -> Run:
     """Two attempts of SMART, a refusal with its override, a diff, temperatures, a ladder, an earlier run."""
     host, now = rows.a_host(), timezone.now()
-    rows.a_stage(
-        rows.a_run(host, inventory=inventory("D-1")), "SMART", numbers={"read_mb_s.SATA-0001": 530.0}
-    )
+    rows.a_stage(rows.a_run(host, inventory=inventory("D-1")), "SMART", numbers={"read_mb_s.SATA-0001": 530.0})
     run = rows.a_run(
         host,
         state="FailedHolding",
@@ -56,13 +54,9 @@ def failed_run() -> Run:
         "reason": "the drive has none",
         "component": "SATA-0001",
     }
-    first = rows.a_stage(
-        run, "SMART", "failed", attempt=1, checks=[check], numbers={"read_mb_s.SATA-0001": 512.3}
-    )
+    first = rows.a_stage(run, "SMART", "failed", attempt=1, checks=[check], numbers={"read_mb_s.SATA-0001": 512.3})
     rows.a_finding(first, value=2, limit=0, unit="sectors")
-    rows.a_stage(
-        run, "SMART", "passed", attempt=2, checks=[check], evidence={"smartctl": f"cmdline {TOKEN} end"}
-    )
+    rows.a_stage(run, "SMART", "passed", attempt=2, checks=[check], evidence={"smartctl": f"cmdline {TOKEN} end"})
     refusal = {
         "gate": 3,
         "serial": "SATA-0001",
@@ -87,9 +81,7 @@ def failed_run() -> Run:
         )
     LadderRung.objects.create(run=run, boot=1, rung="wake_sent", at=now - timedelta(seconds=40))
     LadderRung.objects.create(run=run, boot=1, rung="dhcp", at=now, seen=2)
-    HoldSession.objects.create(
-        run=run, boot=1, public_key="ssh-ed25519 AAAA", private_key_sealed="sealed-secret"
-    )
+    HoldSession.objects.create(run=run, boot=1, public_key="ssh-ed25519 AAAA", private_key_sealed="sealed-secret")
     rows.an_event(run, kind="token_refused", text=f"another run's token {TOKEN}")
     return run
 
@@ -166,9 +158,7 @@ def test_the_data_has_a_schema_and_everything_that_was_asked_of_it() -> None:
         0,
         "sectors",
     )
-    assert smart["attempts"][0]["numbers"] == [
-        {"name": "read_mb_s.SATA-0001", "value": 512.3, "last_run": 530.0}
-    ]
+    assert smart["attempts"][0]["numbers"] == [{"name": "read_mb_s.SATA-0001", "value": 512.3, "last_run": 530.0}]
     assert {(gap["stage"], gap["reason"]) for gap in content["not_tested"]} == {
         ("SMART", "the drive has none"),
         ("Storage", "gate 3"),

@@ -39,9 +39,7 @@ def a_run_with_files(name: str = "node-1", age: timedelta = OLD, **fields: Any) 
     (log.parent / "report.html").write_text("report")
     log.write_text("line\n")
     os.utime(log, (when.timestamp(), when.timestamp()))
-    Artifact.objects.create(
-        run=run, name="report.html", path=f"{run.pk}/report.html", size=6, created_at=when
-    )
+    Artifact.objects.create(run=run, name="report.html", path=f"{run.pk}/report.html", size=6, created_at=when)
     return run
 
 
@@ -77,9 +75,7 @@ def test_files_of_a_live_or_held_run_stay_however_old(state: str) -> None:
 
 
 def test_artifacts_and_logs_have_their_own_limits(settings: Any) -> None:
-    settings.VETTING = config.parse(
-        {"artifacts": {"retention_days": 1}, "logs": {"retention_days": 365}}, "test"
-    )
+    settings.VETTING = config.parse({"artifacts": {"retention_days": 1}, "logs": {"retention_days": 365}}, "test")
     run = a_run_with_files()
     retention.sweep()
     assert files(settings) == {f"{run.pk}/run.log"}
@@ -103,9 +99,7 @@ def test_a_symbolic_link_is_no_way_out(settings: Any) -> None:
     (precious / "run.log").write_text("keep")
     os.utime(precious / "run.log", (0, 0))
     (settings.RUNS_DIR / "77").symlink_to(precious)
-    Artifact.objects.create(
-        run=rows.a_run(), name="x", path="77/run.log", size=1, created_at=timezone.now() - OLD
-    )
+    Artifact.objects.create(run=rows.a_run(), name="x", path="77/run.log", size=1, created_at=timezone.now() - OLD)
     assert retention.sweep() == []
     assert (precious / "run.log").exists()
 

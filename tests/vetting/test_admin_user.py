@@ -38,9 +38,7 @@ def test_if_missing_leaves_an_existing_administrator_alone(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("password", ["short", "", "password1234"])
-def test_a_weak_password_is_refused_and_nobody_is_made(
-    monkeypatch: pytest.MonkeyPatch, password: str
-) -> None:
+def test_a_weak_password_is_refused_and_nobody_is_made(monkeypatch: pytest.MonkeyPatch, password: str) -> None:
     with pytest.raises(CommandError):
         give(monkeypatch, f"{password}\n", "--password-stdin")
     assert not get_user_model().objects.exists()
