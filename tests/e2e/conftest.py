@@ -34,11 +34,11 @@ def run_rack(file: Path) -> Ran:
 
 
 def qemu_pids() -> set[int]:
-    """Of every QEMU there is."""
+    """Of every QEMU that a rack has started."""
     pids = set()
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and (entry / "comm").read_text().startswith("qemu-system"):
+            if entry.name.isdigit() and b"/bay/qmp.sock" in (entry / "cmdline").read_bytes():
                 pids.add(int(entry.name))
         except OSError:  # it has ended meanwhile
             continue

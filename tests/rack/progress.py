@@ -27,7 +27,8 @@ class Progress:
         for rung in snapshot["rungs"]:
             self.once(f"boot {rung['boot']}: {rung['rung']} {rung['detail']}".rstrip())
         for event in snapshot["events"]:
-            self._show_event(event)
+            if event["kind"] != "rung":
+                self._show_event(event)
         for finding in snapshot["findings"]:
             self.once(f"  {finding['severity']} in {finding['stage']}: {finding['message']} [{finding['code']}]")
         for stage in snapshot["stages"]:
