@@ -62,7 +62,7 @@ def verify_argv(path: str, offset: int, length: int) -> list[str]:
     """Write a range once and read it back against checksums. Bounded by size: with a time limit fio never verifies."""
     return [
         *_common("verify", path), "--rw=write", "--bs=1M", "--iodepth=16", f"--offset={offset}", f"--size={length}",
-        "--verify=crc32c", "--do_verify=1", "--verify_fatal=1", "--verify_dump=0",
+        "--verify=crc32c", "--verify_interval=4096", "--do_verify=1", "--verify_fatal=1", "--verify_dump=0",
     ]  # fmt: skip
 
 

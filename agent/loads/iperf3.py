@@ -40,8 +40,9 @@ def argv(
 ) -> list[str]:
     """`device` is the card that the packets must leave by, `address` its own."""
     words = [
-        "iperf3", "-J", "-c", server, "-p", str(port), "-B", address, "--bind-dev", device, "-t", f"{round(duration_s)}",
-        "-P", str(streams), "--connect-timeout", "5000",
+        "iperf3", "-J", "-c", server, "-p", str(port), "-B", address, "--bind-dev", device,
+        "-t", f"{round(duration_s)}", "-P", str(streams),
+        "--connect-timeout", "5000",
     ]  # fmt: skip
     return [*words, "-R"] if reverse else words
 

@@ -12,6 +12,7 @@ from agent.probes.parsing import clean, identifier
 
 SECTOR_BYTES = 512
 MIB = 1024 * 1024
+BLOCK = Path("/sys/block")
 # Not disks: memory, compositions of disks, optical and floppy drives, boot areas of an eMMC.
 _NOT_A_DISK = re.compile(r"^(loop|ram|zram|dm-|md|sr|fd|nbd|mtdblock|pmem|bcache|rbd|drbd|zd)|^mmcblk\d+(boot|rpmb)")
 

@@ -1,0 +1,64 @@
+"""wipefs and blkid: every signature that util-linux knows, on one device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent import shell
+from agent.probes.parsing import ParseError, clean, mapping, parse_json, sequence
+
+BLKID_NOTHING, BLKID_AMBIVALENT = 2, 8
+# libblkid's types, in the words of agent.signatures where both know the kind.
+_KINDS = {
+    "lvm2_member": "lvm", "lvm1_member": "lvm", "linux_raid_member": "md_raid", "crypto_luks": "luks", "zfs_member": "zfs",
+    "ceph_bluestore": "ceph", "pmbr": "mbr", "dos": "mbr", "ext2": "ext", "ext3": "ext", "ext4": "ext",
+    "ext4dev": "ext", "swsuspend": "swap", "isw_raid_member": "isw_raid", "ddf_raid_member": "ddf_raid",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Signature:
+    """`kind` in one word, `words` for a person."""
+
+    kind: str
+    label: str
+    words: str
+
+
+def run_wipefs(path: Path, timeout_s: float) -> shell.Completed:
+    """Only lists: -n is "no act"."""
+    return shell.run(["wipefs", "-n", "-J", str(path)], timeout_s)
+
+
+def run_blkid(path: Path, timeout_s: float) -> shell.Completed:
+    return shell.run(["blkid", "-p", "-o", "export", str(path)], timeout_s)
+
+
+def parse_wipefs(text: str) -> list[Signature]:
+    """Raises ParseError. A blank device gives no output at all in older versions, an empty list in newer."""
+    if not text.strip():
+        return []
+    data = parse_json(text, "wipefs")
+    if "signatures" not in data:
+        raise ParseError("wipefs printed no signatures")
+    return [
+        _signature(str(row.get("type") or "unknown"), row.get("label"))
+        for row in map(mapping, sequence(data["signatures"]))
+    ]
+
+
+def parse_blkid(text: str) -> list[Signature]:
+    """From `-o export`: TYPE and PTTYPE. Raises ParseError for output without either."""
+    pairs = dict(line.partition("=")[::2] for line in text.splitlines() if "=" in line)
+    if not text.strip():
+        return []
+    found = [_signature(pairs[key], pairs.get("LABEL")) for key in ("TYPE", "PTTYPE") if key in pairs]
+    if not found and not any(key.startswith("PART_ENTRY_") for key in pairs):
+        raise ParseError("blkid named neither TYPE nor PTTYPE")
+    return found
+
+
+def _signature(kind: str, label: object) -> Signature:
+    name = clean(label)
+    return Signature(_KINDS.get(kind.lower(), clean(kind).lower()), name, f"{clean(kind)} signature {name}".rstrip())

@@ -1,0 +1,197 @@
+"""Looks at a disk before anything destructive: the whole disk, each partition, its end, its holders, and samples of
+everything else. Whatever can't be looked at is on the list as such: silence never means blank."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent import shell, signatures
+from agent.probes import util_linux
+from agent.probes.parsing import ParseError
+from agent.safety import UNKNOWN_DATA, Found, WipeReport
+
+MIB = 1024 * 1024
+SAMPLE_BYTES = 64 * 1024
+_EDGE_BYTES = 4 * MIB
+_TOOL_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Partition:
+    """As the kernel sees it: number, start and size in bytes, and its device."""
+
+    number: int
+    start: int
+    size: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Thoroughness:
+    """A disk up to `full_scan_bytes` is read whole, a larger one at `samples` places; all within `time_limit_s`."""
+
+    full_scan_bytes: int
+    samples: int
+    time_limit_s: float
+
+
+def probe(name: str, effort: Thoroughness, root: Path = Path("/")) -> WipeReport:
+    """Everything that is on disk `name` (sda). Takes a while; never raises for what the disk or a tool does."""
+    device = root / "dev" / name
+    parts = partitions(root / "sys/block" / name)
+    marked = _within(effort.time_limit_s, "marks", lambda: _marks(device, parts))
+    sampled = _within(effort.time_limit_s, "data", lambda: _data(device, parts, effort))
+    found = [*holders(root / "sys/block" / name, parts), *marked, *_tools(device, parts, marked), *sampled]
+    return WipeReport(tuple(_unique(found)))
+
+
+def partitions(block: Path) -> list[Partition]:
+    found = []
+    for entry in sorted(block.glob(f"{block.name}*/partition")):
+        start, size = (int((entry.parent / key).read_text()) * 512 for key in ("start", "size"))
+        found.append(Partition(int(entry.read_text()), start, size, entry.parent.name))
+    return found
+
+
+def holders(block: Path, parts: list[Partition]) -> list[Found]:
+    """What the kernel has built on the disk or on a partition of it."""
+    places = [("disk", block), *((f"partition {part.number}", block / part.name) for part in parts)]
+    return [
+        Found(where, "held", held.name, f"in use by {held.name}")
+        for where, place in places
+        for held in sorted((place / "holders").glob("*"))
+    ]
+
+
+def sample_places(size: int, parts: list[Partition], effort: Thoroughness) -> list[tuple[int, int]]:
+    """What is read to find data of unknown kind, as (offset, length): all of a small disk; of a large one both ends,
+    the start of every partition, and places spread evenly. Always the same for the same disk."""
+    if size <= effort.full_scan_bytes:
+        return [(at, min(MIB, size - at)) for at in range(0, size, MIB)]
+    edge = min(_EDGE_BYTES, size)
+    places = [(at, MIB) for start in (0, size - edge) for at in range(start, start + edge, MIB)]
+    places += [(part.start, SAMPLE_BYTES) for part in parts if part.start + SAMPLE_BYTES <= size]
+    step = max(SAMPLE_BYTES, (size - SAMPLE_BYTES) // max(1, effort.samples) // 4096 * 4096)
+    places += [(at, SAMPLE_BYTES) for at in range(0, size - SAMPLE_BYTES, step)]
+    return sorted(set(places))
+
+
+def _marks(device: Path, parts: list[Partition]) -> list[Found]:
+    """Our own recognition, by name where the format has one."""
+    fd = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size = os.lseek(fd, 0, os.SEEK_END)
+        found = _scan(fd, "disk", 0, size)
+        for part in parts:
+            found += _scan(fd, f"partition {part.number}", part.start, part.size)
+        return found
+    finally:
+        os.close(fd)
+
+
+def _scan(fd: int, where: str, base: int, size: int) -> list[Found]:
+    marks = signatures.scan(lambda at, length: os.pread(fd, length, base + at), size)
+    return [Found(where, mark.kind, mark.label, mark.words, ((base + mark.offset, 512),)) for mark in marks]
+
+
+def _data(device: Path, parts: list[Partition], effort: Thoroughness) -> list[Found]:
+    """Bytes other than zero, whatever they are."""
+    fd = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size = os.lseek(fd, 0, os.SEEK_END)
+        return _not_zero(fd, sample_places(size, parts, effort), time.monotonic() + effort.time_limit_s)
+    finally:
+        os.close(fd)
+
+
+def _not_zero(fd: int, places: list[tuple[int, int]], deadline: float) -> list[Found]:
+    zeros, full, content = bytes(MIB), [], hashlib.sha256()
+    for at, length in places:
+        if time.monotonic() > deadline:
+            return [Found("disk", "not_probed", "data", "the search for data was not over in time")]
+        read = os.pread(fd, length, at)
+        os.posix_fadvise(fd, at, length, os.POSIX_FADV_DONTNEED)
+        if len(read) < length:
+            return [_unreadable(f"byte {at + len(read)}: the disk ends there")]
+        if read != zeros[:length]:
+            full.append((at, length))
+            content.update(at.to_bytes(8, "big") + read)
+    if not full:
+        return []
+    words = (
+        f"data of unknown kind: {len(full)} of {len(places)} places looked at are not blank, the first at {full[0][0]}"
+    )
+    return [Found("disk", UNKNOWN_DATA, content.hexdigest()[:16], words, tuple(full))]
+
+
+def _tools(device: Path, parts: list[Partition], known: list[Found]) -> list[Found]:
+    """What util-linux recognises and we did not, on the disk and on each partition."""
+    found = []
+    places = [("disk", device), *((f"partition {part.number}", device.parent / part.name) for part in parts)]
+    for where, path in places:
+        have = {one.kind for one in known if one.where == where}
+        found += [one for one in _ask_wipefs(where, path) if one.kind not in have]
+        have |= {one.kind for one in found if one.where == where}
+        found += [one for one in _ask_blkid(where, path) if one.kind not in have]
+    return found
+
+
+def _ask_wipefs(where: str, path: Path) -> list[Found]:
+    done = util_linux.run_wipefs(path, _TOOL_TIMEOUT_S)
+    return _told(where, done, lambda: util_linux.parse_wipefs(done.stdout), done.status == 0)
+
+
+def _ask_blkid(where: str, path: Path) -> list[Found]:
+    done = util_linux.run_blkid(path, _TOOL_TIMEOUT_S)
+    if done.status == util_linux.BLKID_AMBIVALENT:
+        return [Found(where, "ambivalent", "", "signatures of several kinds at once")]
+    fine = done.status in (0, util_linux.BLKID_NOTHING)
+    return _told(where, done, lambda: util_linux.parse_blkid(done.stdout), fine)
+
+
+def _told(
+    where: str, done: shell.Completed, parse: Callable[[], list[util_linux.Signature]], fine: bool
+) -> list[Found]:
+    tool = os.path.basename(done.argv[0])
+    if not fine or done.timed_out or done.stopped:
+        return [Found(where, "not_probed", tool, f"{done.trouble or tool + ' failed'}: signatures were not looked for")]
+    try:
+        return [Found(where, one.kind, one.label, one.words) for one in parse()]
+    except ParseError as error:
+        return [Found(where, "not_probed", tool, f"{error}: signatures were not looked for")]
+
+
+def _within(time_limit_s: float, what: str, look: Callable[[], list[Found]]) -> list[Found]:
+    """A dead disk can hold a read for ever: it is left behind in its thread, and the list says so."""
+    answers: queue.Queue[list[Found]] = queue.Queue()
+
+    def work() -> None:
+        try:
+            answers.put(look())
+        except OSError as error:
+            answers.put([_unreadable(str(error.strerror or error))])
+
+    threading.Thread(target=work, daemon=True, name=f"wipe-probe-{what}").start()
+    try:
+        return answers.get(timeout=time_limit_s + 5)
+    except queue.Empty:
+        return [Found("disk", "not_probed", what, f"no answer within {time_limit_s:.0f} s")]
+
+
+def _unreadable(why: str) -> Found:
+    return Found("disk", "unreadable", "", f"unreadable: {why}")
+
+
+def _unique(found: list[Found]) -> Iterator[Found]:
+    seen = set()
+    for one in found:
+        if (one.where, one.kind, one.label) not in seen:
+            seen.add((one.where, one.kind, one.label))
+            yield one
