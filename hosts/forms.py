@@ -1,0 +1,143 @@
+"""The form of a host: its spec as YAML, and which of its disks may be written, each confirmed by its typed serial."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from hosts import expectations
+from hosts.models import Host, HostMac
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class HostForm(forms.ModelForm):
+    """`busy` says why the host can't be disabled now, or nothing. The fields `write_<n>` and `serial_<n>` belong to the
+    n-th entry of `disks`; `with_disks` adds them."""
+
+    busy = ""
+    disks: tuple[dict[str, Any], ...] = ()
+
+    expected_yaml = forms.CharField(
+        label="Expected spec",
+        required=False,
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 24, "cols": 100, "spellcheck": "false", "class": "vLargeTextField"}),
+        help_text="YAML. What is left out is not checked; an empty list means that none may be there. Empty: no spec, "
+        "and no run can pass. After a run, its page offers to adopt what was found.",
+    )
+
+    class Meta:
+        model = Host
+        exclude = ("expected", "health")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.notices: list[str] = []
+        self.initial.setdefault("expected_yaml", expectations.to_yaml(self.instance.expected))
+        allowed = self.allowed_serials()
+        for number, disk in enumerate(self.disks):
+            self.initial.setdefault(f"write_{number}", disk["serial"] in allowed)
+
+    def allowed_serials(self) -> set[str]:
+        if self.instance.pk is None:
+            return set()
+        return set(self.instance.writable_disks.values_list("serial", flat=True))
+
+    def clean_enabled(self) -> bool:
+        enabled = self.cleaned_data["enabled"]
+        if self.busy and not enabled:
+            raise ValidationError(f"It can't be disabled now: {self.busy}")
+        return enabled
+
+    def clean_dmi_uuid(self) -> str:
+        uuid = self.cleaned_data["dmi_uuid"].strip().lower()
+        if uuid and not _UUID.fullmatch(uuid):
+            raise ValidationError("Not a UUID such as 4c4c4544-0042-3510-8052-b4c04f4d3432; empty: learn it again")
+        return uuid
+
+    def clean_wake_options(self) -> dict[str, Any]:
+        options = self.cleaned_data["wake_options"] or {}
+        if not isinstance(options, dict):
+            raise ValidationError('Names and values in braces, such as {"address": "10.0.0.9", "user": "vetting"}')
+        return options
+
+    def clean_expected_yaml(self) -> str:
+        text = self.cleaned_data["expected_yaml"]
+        try:
+            read = expectations.read(text)
+        except expectations.ExpectationError as error:
+            raise ValidationError(str(error).splitlines()) from None
+        self.instance.expected, self.notices = read.spec, read.notices
+        return text
+
+    def clean(self) -> dict[str, Any]:
+        super().clean()
+        allowed = self.allowed_serials()
+        for number, disk in enumerate(self.disks):
+            wanted = self.cleaned_data.get(f"write_{number}")
+            if wanted and disk["serial"] not in allowed and self._typed(number) != disk["serial"]:
+                self.add_error(f"serial_{number}", f"Type {disk['serial']} here to allow writing on this disk.")
+        return self.cleaned_data
+
+    def serials_to_allow(self) -> set[str]:
+        """The disks that may be written from now on: ticked, confirmed, and still in the spec that is saved."""
+        ticked = {d["serial"] for number, d in enumerate(self.disks) if self.cleaned_data.get(f"write_{number}")}
+        return ticked & {disk["serial"] for disk in offered(self.instance)}
+
+    def _typed(self, number: int) -> str:
+        return (self.cleaned_data.get(f"serial_{number}") or "").strip()
+
+
+class MacForm(forms.ModelForm):
+    """One MAC address; one that another host has is refused with that host's name."""
+
+    class Meta:
+        model = HostMac
+        fields = ("mac",)
+
+    def clean_mac(self) -> str:
+        mac = self.cleaned_data["mac"]
+        other = HostMac.objects.filter(mac=mac).exclude(pk=self.instance.pk).select_related("host").first()
+        if other is not None:
+            raise ValidationError(f"{mac} belongs to host {other.host.name} already: take it off there first")
+        return mac
+
+
+def offered(host: Host) -> list[dict[str, Any]]:
+    """The expected disks that can be allowed to be written at all: with a serial of their own, and not on USB."""
+    disks = (host.expected or {}).get("disks") or []
+    return [disk for disk in disks if disk.get("serial") and disk.get("bus") != "usb"]
+
+
+def with_disks(form: type[HostForm], host: Host, busy: str) -> type[HostForm]:
+    """The form with two fields for each disk of this host."""
+    disks = tuple(offered(host))
+    return type(form.__name__, (form,), {**dict(_disk_fields(disks)), "disks": disks, "busy": busy})
+
+
+def disk_rows(host: Host | None) -> list[tuple[str, str]]:
+    """Names of the two fields of each disk, side by side."""
+    return [(f"write_{number}", f"serial_{number}") for number in range(len(offered(host)) if host else 0)]
+
+
+def _disk_fields(disks: tuple[dict[str, Any], ...]) -> Iterator[tuple[str, forms.Field]]:
+    for number, disk in enumerate(disks):
+        yield f"write_{number}", forms.BooleanField(label=f"{_words(disk)} may be written", required=False)
+        yield (
+            f"serial_{number}",
+            forms.CharField(
+                label="Type its serial to allow writing",
+                required=False,
+                widget=forms.TextInput(attrs={"autocomplete": "off"}),
+            ),
+        )
+
+
+def _words(disk: dict[str, Any]) -> str:
+    size = f"{disk['size_mb']} MiB" if disk.get("size_mb") else ""
+    return " ".join(filter(None, (disk.get("bus", ""), "disk", disk["serial"], disk.get("model", ""), size)))

@@ -1,0 +1,188 @@
+"""The inventory from and to CSV and YAML. The host's name decides which row it is; what a YAML entry leaves out stays
+as it is. Nothing here gives permission to write to a disk, nor takes it away."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import tablib
+import yaml
+from django.core.exceptions import ValidationError
+from import_export import fields, resources, widgets
+from import_export.formats.base_formats import CSV, TextFormat
+
+from hosts import expectations, yamllines
+from hosts.fields import normalise_mac
+from hosts.models import Host, HostMac
+
+COLUMNS = (
+    "name", "enabled", "notes", "profile_name", "wake_method", "wake_options", "idle_boot", "boot_binary", "macs",
+    "expected",
+)  # fmt: skip
+_WRITING = {"may_be_written", "destructive_allowed", "writable_disks"}
+
+
+class HostsYaml(TextFormat):
+    """A list of hosts, read with the same rules as an expected spec, so that a MAC needs no quotes."""
+
+    CONTENT_TYPE = "text/yaml"
+    TABLIB_MODULE = "tablib.formats._yaml"
+
+    def create_dataset(self, in_stream: str | bytes, **kwargs: Any) -> tablib.Dataset:
+        text = in_stream.decode(self.encoding or "utf-8") if isinstance(in_stream, bytes) else in_stream
+        document = yamllines.parse(text, "file")
+        hosts = document.data
+        if not isinstance(hosts, list) or not all(isinstance(host, dict) for host in hosts):
+            raise yamllines.YamlError("file, line 1: a list of hosts is needed, each beginning with `- name:`")
+        headers = list(dict.fromkeys(key for host in hosts for key in host))
+        return tablib.Dataset(*([host.get(key) for key in headers] for host in hosts), headers=headers)
+
+    def export_data(self, dataset: tablib.Dataset, **kwargs: Any) -> str:
+        rows = [{key: _structured(key, value) for key, value in row.items()} for row in dataset.dict]
+        return yaml.safe_dump(rows, sort_keys=False, allow_unicode=True, width=110)
+
+
+class _Kept(fields.Field):
+    """A null leaves the host as it is."""
+
+    def save(self, instance: Host, row: Mapping[str, Any], is_m2m: bool = False, **kwargs: Any) -> None:
+        if row[self.column_name] is not None:
+            super().save(instance, row, is_m2m, **kwargs)
+
+
+class _Flag(widgets.BooleanWidget):
+    """Yes or no, and nothing that could be either: a typing error must not disable a host."""
+
+    def clean(self, value: Any, row: Any = None, **kwargs: Any) -> bool:
+        word = str(value).strip().casefold()
+        if word not in ("1", "true", "yes", "0", "false", "no"):
+            raise ValueError(f"{value!r} is neither true nor false")
+        return word in ("1", "true", "yes")
+
+    def render(self, value: Any, obj: Any = None, **kwargs: Any) -> str:
+        return "true" if value else "false"
+
+
+class _Macs(widgets.Widget):
+    def clean(self, value: Any, row: Any = None, **kwargs: Any) -> list[str]:
+        words = value if isinstance(value, list) else str(value).replace(",", " ").split()
+        try:
+            return list(dict.fromkeys(normalise_mac(str(word)) for word in words))
+        except ValidationError as error:
+            raise ValueError(error.messages[0]) from None
+
+    def render(self, value: Any, obj: Any = None, **kwargs: Any) -> str:
+        return " ".join(value or [])
+
+
+class _Json(widgets.Widget):
+    """An object, or its JSON text."""
+
+    def clean(self, value: Any, row: Any = None, **kwargs: Any) -> dict[str, Any]:
+        try:
+            data = json.loads(value or "{}") if isinstance(value, str) else value
+        except ValueError as error:
+            raise ValueError(f"not JSON: {error}") from None
+        if not isinstance(data, dict):
+            raise ValueError(f"{value!r} is no object of names and values")
+        return data
+
+    def render(self, value: Any, obj: Any = None, **kwargs: Any) -> str:
+        return json.dumps(value) if value else ""
+
+
+class _Spec(_Json):
+    """An expected spec; an empty cell is no spec. `may_be_written` is dropped, whoever wrote it."""
+
+    def clean(self, value: Any, row: Any = None, **kwargs: Any) -> Any:
+        if isinstance(value, str):
+            return expectations.read(value).spec
+        return expectations.normalise(value)
+
+
+class HostResource(resources.ModelResource):
+    """`busy` is name → why this host can't be disabled now."""
+
+    enabled = _Kept("enabled", "enabled", _Flag())
+    notes = _Kept("notes", "notes")
+    profile_name = _Kept("profile_name", "profile_name")
+    wake_method = _Kept("wake_method", "wake_method")
+    wake_options = _Kept("wake_options", "wake_options", _Json())
+    idle_boot = _Kept("idle_boot", "idle_boot")
+    boot_binary = _Kept("boot_binary", "boot_binary")
+    macs = _Kept("new_macs", "macs", _Macs())
+    expected = _Kept("expected", "expected", _Spec(), saves_null_values=True)
+
+    class Meta:
+        model = Host
+        fields = COLUMNS
+        import_order = export_order = COLUMNS
+        import_id_fields = ("name",)
+        clean_model_instances = True
+        use_transactions = True
+        skip_diff = False
+
+    def __init__(self, busy: Mapping[str, str] | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.busy = busy or {}
+
+    def before_import(self, dataset: tablib.Dataset, **kwargs: Any) -> None:
+        headers = set(dataset.headers or [])
+        if forbidden := headers & _WRITING:
+            text = "permission to write is never imported: take the column off, and give it on the host's form"
+            raise ValidationError(f"{', '.join(sorted(forbidden))}: {text}")
+        if unknown := headers - set(COLUMNS):
+            raise ValidationError(f"unknown: {', '.join(sorted(unknown))}; known are {', '.join(COLUMNS)}")
+
+    def before_save_instance(self, instance: Host, row: Mapping[str, Any], **kwargs: Any) -> None:
+        if not instance.enabled and instance.name in self.busy:
+            raise ValidationError({"enabled": f"can't be disabled now: {self.busy[instance.name]}"})
+
+    def after_save_instance(self, instance: Host, row: Mapping[str, Any], **kwargs: Any) -> None:
+        """The MACs, where the row names any: those that it does not name go."""
+        wanted = getattr(instance, "new_macs", None)
+        if wanted is None:
+            return
+        taken = HostMac.objects.filter(mac__in=wanted).exclude(host=instance).select_related("host").first()
+        if taken is not None:
+            raise ValidationError({"macs": f"{taken.mac} belongs to host {taken.host.name} already"})
+        instance.macs.exclude(mac__in=wanted).delete()
+        there = set(instance.macs.values_list("mac", flat=True))
+        HostMac.objects.bulk_create(HostMac(host=instance, mac=mac) for mac in wanted if mac not in there)
+
+    def dehydrate_macs(self, host: Host) -> str:
+        return " ".join(_macs(host))
+
+    def get_diff_class(self) -> type:
+        return _HostDiff
+
+
+class _HostDiff(resources.Diff):
+    """What the preview shows: MACs from the rows, since a host has no such attribute of its own."""
+
+    @classmethod
+    def _read_field_values(cls, resource: HostResource, instance: Host) -> list[str]:
+        return [
+            " ".join(_macs(instance)) if field.column_name == "macs" else field.export(instance)
+            for field in resource.get_import_fields()
+        ]
+
+
+def _macs(host: Host) -> list[str]:
+    if (new := getattr(host, "new_macs", None)) is not None:
+        return new
+    return host.mac_list if host.pk else []
+
+
+def _structured(key: str, value: Any) -> Any:
+    """A cell of the flat table as YAML shows it."""
+    if key == "macs":
+        return str(value).split()
+    if key in ("expected", "wake_options"):
+        return json.loads(value) if value else None
+    return value == "true" if key == "enabled" else value
+
+
+FORMATS = (CSV, HostsYaml)

@@ -1,0 +1,377 @@
+"""The inventory in the admin, as an operator uses it: forms, permission to write, actions, import and export."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+
+from hosts.models import Host, HostMac, WritableDisk
+from runs import lifecycle, profiles
+from runs.models import Run
+from tests.runs.test_profiles import QUICK, WRITE
+
+pytestmark = pytest.mark.django_db
+
+SPEC = {
+    "disks": [
+        {"serial": "SATA-1", "bus": "sata", "size_mb": 256, "model": "Big"},
+        {"serial": "NVME-1", "bus": "nvme", "size_mb": 512},
+        {"serial": "STICK", "bus": "usb", "size_mb": 16},
+        {"wwn": "0x5000", "bus": "sas", "size_mb": 16},
+    ]
+}
+LIST = "admin:hosts_host_changelist"
+
+
+@pytest.fixture(autouse=True)
+def two_profiles(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "quick.yaml").write_text(QUICK)
+    (tmp_path / "profiles" / "quick-write.yaml").write_text(WRITE)
+    monkeypatch.setattr(profiles, "SHIPPED", tmp_path / "profiles")
+
+
+@pytest.fixture
+def operator(client: Client) -> Client:
+    user = get_user_model().objects.create_superuser("ada", password="correct horse battery")
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+@pytest.fixture
+def host() -> Host:
+    host = Host.objects.create(name="pve-1", expected=SPEC)
+    HostMac.objects.create(host=host, mac="52:54:00:00:00:01")
+    return host
+
+
+def form_of(client: Client, host: Host | None) -> dict[str, Any]:
+    """What a browser would send if the operator changed nothing."""
+    url = reverse("admin:hosts_host_change", args=[host.pk]) if host else reverse("admin:hosts_host_add")
+    context = client.get(url).context
+    data: dict[str, Any] = {}
+    for form in (context["adminform"].form, *(f for s in context["inline_admin_formsets"] for f in s.formset)):
+        for bound in form:
+            value = bound.value()
+            if value not in (None, False):
+                data[bound.html_name] = "on" if value is True else value
+    for inline in context["inline_admin_formsets"]:
+        for bound in inline.formset.management_form:
+            data[bound.html_name] = bound.value()
+    return data
+
+
+def send(client: Client, host: Host | None, **changes: Any) -> Any:
+    url = reverse("admin:hosts_host_change", args=[host.pk]) if host else reverse("admin:hosts_host_add")
+    data = {key: value for key, value in {**form_of(client, host), **changes}.items() if value is not None}
+    return client.post(url, data)
+
+
+def errors(response: Any) -> str:
+    assert response.status_code == 200
+    context = response.context
+    formsets = [error for inline in context["inline_admin_formsets"] for error in inline.formset.errors]
+    return str([context["adminform"].form.errors.as_data(), formsets])
+
+
+def do(client: Client, action: str, *hosts: Host) -> Any:
+    return client.post(reverse(LIST), {"action": action, "_selected_action": [host.pk for host in hosts]})
+
+
+def messages_of(response: Any) -> list[str]:
+    return [str(message) for message in response.wsgi_request._messages]
+
+
+# --- the form -------------------------------------------------------------------------------------------------
+
+
+def test_a_host_is_added_with_its_mac_and_spec(operator: Client) -> None:
+    response = send(
+        operator,
+        None,
+        name="pve-2",
+        expected_yaml="cpu: {cores: 8}",
+        **{"macs-0-mac": "5254.0000.0002"},
+    )
+    assert response.status_code == 302
+    host = Host.objects.get(name="pve-2")
+    assert host.expected == {"cpu": {"cores": 8}}
+    assert host.mac_list == ["52:54:00:00:00:02"]
+
+
+def test_saving_without_a_change_changes_nothing(operator: Client, host: Host) -> None:
+    assert send(operator, host).status_code == 302
+    host.refresh_from_db()
+    assert host.expected == SPEC
+    assert host.enabled
+    assert not host.writable_disks.exists()
+
+
+def test_a_wrong_spec_is_refused_with_its_line(operator: Client, host: Host) -> None:
+    response = send(operator, host, expected_yaml="cpu:\n  cores: many\n")
+    assert "expected spec, line 2: cpu.cores" in errors(response)
+    host.refresh_from_db()
+    assert host.expected == SPEC
+
+
+def test_an_empty_spec_is_no_spec(operator: Client, host: Host) -> None:
+    assert send(operator, host, expected_yaml="").status_code == 302
+    host.refresh_from_db()
+    assert host.expected is None
+
+
+def test_a_mac_of_another_host_is_refused_with_its_name(operator: Client, host: Host) -> None:
+    response = send(operator, None, name="pve-2", **{"macs-0-mac": "52-54-00-00-00-01"})
+    assert "52:54:00:00:00:01 belongs to host pve-1 already" in errors(response)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("wake_options", "[1]", "Names and values in braces"),
+        ("dmi_uuid", "not-a-uuid", "Not a UUID"),
+        ("name", "no spaces allowed", "valid"),
+        ("macs-1-mac", "01:00:5e:00:00:01", "multicast"),
+    ],
+)
+def test_a_wrong_value_names_its_field_and_the_fix(
+    operator: Client, host: Host, field: str, value: str, words: str
+) -> None:
+    assert words in errors(send(operator, host, **{field: value}))
+
+
+def test_the_form_offers_the_profiles_by_title(operator: Client, host: Host) -> None:
+    page = operator.get(reverse("admin:hosts_host_change", args=[host.pk])).content.decode()
+    assert '<option value="quick-write">Quick look that writes</option>' in page
+
+
+# --- permission to write ----------------------------------------------------------------------------------------
+
+
+def test_only_disks_with_a_serial_that_are_not_usb_are_offered(operator: Client, host: Host) -> None:
+    page = operator.get(reverse("admin:hosts_host_change", args=[host.pk])).content.decode()
+    assert "sata disk SATA-1 Big 256 MiB may be written" in page
+    assert "nvme disk NVME-1 512 MiB may be written" in page
+    assert "STICK may" not in page and "write_2" not in page
+
+
+def test_a_tick_with_the_serial_typed_allows_that_disk(operator: Client, host: Host) -> None:
+    assert send(operator, host, write_0="on", serial_0="SATA-1").status_code == 302
+    (row,) = WritableDisk.objects.all()
+    assert (row.host, row.serial, row.allowed_by) == (host, "SATA-1", "ada")
+
+
+@pytest.mark.parametrize("typed", ["", "SATA-2", "sata-1", "NVME-1"])
+def test_a_tick_without_the_serial_allows_nothing(operator: Client, host: Host, typed: str) -> None:
+    assert "Type SATA-1 here" in errors(send(operator, host, write_0="on", serial_0=typed))
+    assert not WritableDisk.objects.exists()
+
+
+def test_a_serial_without_the_tick_allows_nothing(operator: Client, host: Host) -> None:
+    assert send(operator, host, serial_0="SATA-1").status_code == 302
+    assert not WritableDisk.objects.exists()
+
+
+def test_taking_the_tick_off_withdraws(operator: Client, host: Host) -> None:
+    host.writable_disks.create(serial="SATA-1", allowed_by="ada")
+    assert send(operator, host).status_code == 302
+    assert host.writable_disks.exists()
+    assert send(operator, host, write_0=None).status_code == 302
+    assert not host.writable_disks.exists()
+
+
+def test_permission_goes_when_the_disk_leaves_the_spec(operator: Client, host: Host) -> None:
+    host.writable_disks.create(serial="SATA-1", allowed_by="ada")
+    assert send(operator, host, expected_yaml="disks: [{serial: NVME-1}]").status_code == 302
+    assert not host.writable_disks.exists()
+
+
+def test_permission_is_never_carried_to_another_serial(operator: Client, host: Host) -> None:
+    host.writable_disks.create(serial="SATA-1", allowed_by="ada")
+    data = form_of(operator, host)
+    Host.objects.filter(pk=host.pk).update(expected={"disks": [{"serial": "OTHER"}]})
+    response = operator.post(reverse("admin:hosts_host_change", args=[host.pk]), {**data, "serial_0": "SATA-1"})
+    assert "Type OTHER here" in errors(response)
+    assert not host.writable_disks.filter(serial="OTHER").exists()
+
+
+def test_the_spec_can_not_give_permission(operator: Client, host: Host) -> None:
+    response = send(operator, host, expected_yaml="disks: [{serial: SATA-1, may_be_written: true}]")
+    assert response.status_code == 302
+    host.refresh_from_db()
+    assert host.expected == {"disks": [{"serial": "SATA-1"}]}
+    assert not WritableDisk.objects.exists()
+    assert any("may_be_written was left out" in text for text in messages_of(response))
+
+
+# --- actions ----------------------------------------------------------------------------------------------------
+
+
+def test_start_vetting_queues_a_run_in_the_operators_name(operator: Client, host: Host) -> None:
+    assert do(operator, "start_vetting", host).status_code == 302
+    run = Run.objects.get(host=host)
+    assert (run.state, run.profile_name, run.requested_by) == ("Queued", "quick", "ada")
+
+
+def test_a_second_start_is_409_with_the_reason(operator: Client, host: Host) -> None:
+    run = lifecycle.start_run(host)
+    response = do(operator, "start_vetting", host)
+    assert response.status_code == 409
+    assert f"has run {run.pk} (Queued) already" in response.content.decode()
+    assert Run.objects.count() == 1
+
+
+def test_cancel_ends_the_live_run(operator: Client, host: Host) -> None:
+    run = lifecycle.start_run(host)
+    assert do(operator, "cancel_vetting", host).status_code == 302
+    run.refresh_from_db()
+    assert run.state == "Cancelled"
+    assert do(operator, "cancel_vetting", host).status_code == 409
+
+
+def test_a_host_with_a_live_run_can_not_be_disabled(operator: Client, host: Host) -> None:
+    run = lifecycle.start_run(host)
+    response = do(operator, "disable", host)
+    assert response.status_code == 409
+    assert f"run {run.pk}" in response.content.decode()
+    assert "cancel or release it first" in errors(send(operator, host, enabled=None))
+    host.refresh_from_db()
+    assert host.enabled
+
+
+def test_disable_and_enable(operator: Client, host: Host) -> None:
+    assert do(operator, "disable", host).status_code == 302
+    host.refresh_from_db()
+    assert not host.enabled
+    assert do(operator, "enable", host).status_code == 302
+    host.refresh_from_db()
+    assert host.enabled
+
+
+def test_a_host_with_history_is_not_deleted(operator: Client, host: Host) -> None:
+    lifecycle.cancel(lifecycle.start_run(host))
+    url = reverse("admin:hosts_host_delete", args=[host.pk])
+    assert "pve-1 has 1 runs, and those are kept for ever: disable it instead" in operator.get(url).content.decode()
+    operator.post(url, {"post": "yes"})
+    do(operator, "delete_selected", host)
+    assert Host.objects.filter(pk=host.pk).exists()
+
+
+def test_a_host_without_history_is_deleted(operator: Client, host: Host) -> None:
+    assert operator.post(reverse("admin:hosts_host_delete", args=[host.pk]), {"post": "yes"}).status_code == 302
+    assert not Host.objects.exists()
+
+
+def test_the_list_is_searched_and_filtered(operator: Client, host: Host) -> None:
+    Host.objects.create(name="pve-2", enabled=False)
+    assert "pve-1" in operator.get(reverse(LIST), {"q": "52:54:00:00:00:01"}).content.decode()
+    filtered = operator.get(reverse(LIST), {"enabled__exact": "0"}).context["cl"].result_list
+    assert [row.name for row in filtered] == ["pve-2"]
+
+
+def test_the_list_asks_as_much_for_many_hosts_as_for_few(
+    operator: Client, host: Host, django_assert_max_num_queries: Any
+) -> None:
+    for n in range(30):
+        HostMac.objects.create(host=Host.objects.create(name=f"n-{n}"), mac=f"52:54:00:00:01:{n:02x}")
+    with django_assert_max_num_queries(12):
+        operator.get(reverse(LIST))
+
+
+# --- import and export ------------------------------------------------------------------------------------------
+
+FORMAT = {"csv": "0", "yaml": "1"}
+
+
+def preview(client: Client, text: str, kind: str = "yaml") -> Any:
+    file = SimpleUploadedFile(f"hosts.{kind}", text.encode())
+    return client.post(reverse("admin:hosts_host_import"), {"format": FORMAT[kind], "import_file": file})
+
+
+def confirm(client: Client, response: Any) -> Any:
+    form = response.context["confirm_form"]
+    return client.post(reverse("admin:hosts_host_process_import"), form.initial)
+
+
+def export(client: Client, kind: str) -> str:
+    url = reverse("admin:hosts_host_export")
+    chosen = {field: "on" for field in client.get(url).context["form"].fields if field.startswith("hostresource_")}
+    return client.post(url, {"format": FORMAT[kind], **chosen}).content.decode()
+
+
+HOSTS_YAML = """\
+- name: pve-1
+  macs: [52:54:00:00:00:01, 52:54:00:00:00:0a]
+  expected:
+    cpu: {cores: 16}
+    disks: [{serial: 0042, may_be_written: true}]
+- name: pve-9
+  profile_name: quick-write
+  macs: [52:54:00:00:00:09]
+"""
+
+
+def test_the_preview_shows_the_difference_and_writes_nothing(operator: Client, host: Host) -> None:
+    response = preview(operator, HOSTS_YAML)
+    assert [row.import_type for row in response.context["result"].rows] == ["update", "new"]
+    assert "52:54:00:00:00:0a" in response.content.decode()
+    assert Host.objects.count() == 1
+    host.refresh_from_db()
+    assert host.expected == SPEC
+
+
+def test_a_confirmed_import_writes_and_gives_no_permission(operator: Client, host: Host) -> None:
+    host.writable_disks.create(serial="SATA-1", allowed_by="ada")
+    confirm(operator, preview(operator, HOSTS_YAML))
+    host.refresh_from_db()
+    assert host.expected == {"cpu": {"cores": 16}, "disks": [{"serial": "0042"}]}
+    assert host.mac_list == ["52:54:00:00:00:01", "52:54:00:00:00:0a"]
+    assert host.profile_name == "quick"
+    new = Host.objects.get(name="pve-9")
+    assert (new.profile_name, new.mac_list, new.expected) == ("quick-write", ["52:54:00:00:00:09"], None)
+    assert not new.destructive_allowed
+    assert [row.serial for row in WritableDisk.objects.all()] == ["SATA-1"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "yaml"])
+def test_what_was_exported_imports_back_the_same(operator: Client, host: Host, kind: str) -> None:
+    Host.objects.filter(pk=host.pk).update(notes="two\nlines, and: a colon", wake_options={"address": "10.0.0.9"})
+    text = export(operator, kind)
+    assert "SATA-1" in text
+    Host.objects.all().delete()
+    confirm(operator, preview(operator, text, kind))
+    back = Host.objects.get(name="pve-1")
+    assert (back.expected, back.mac_list) == (SPEC, ["52:54:00:00:00:01"])
+    assert (back.notes, back.wake_options) == ("two\nlines, and: a colon", {"address": "10.0.0.9"})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("- {name: pve-3, macs: [52:54]}", "is no MAC address"),
+        ("- {name: pve-3, macs: [52:54:00:00:00:01]}", "belongs to host pve-1 already"),
+        ("- {name: pve-3, enabled: perhaps}", "neither true nor false"),
+        ("- {name: pve-3, wake_method: shouting}", "not a valid choice"),
+        ("- {name: pve-3, expected: {cpu: {coers: 3}}}", "cpu.coers is not known"),
+        ("- {name: pve-3, destructive_allowed: true}", "permission to write is never imported"),
+        ("- {name: pve-3, colour: red}", "unknown: colour"),
+        ("name: pve-3", "a list of hosts is needed"),
+        ("- {name: pve-3", "line 1"),
+    ],
+)
+def test_a_wrong_import_is_refused_with_the_reason(operator: Client, host: Host, text: str, words: str) -> None:
+    response = preview(operator, text)
+    assert words in response.content.decode().replace("&#x27;", "'")
+    assert "confirm_form" not in response.context or response.context["confirm_form"] is None
+    assert Host.objects.count() == 1
+
+
+def test_an_import_can_not_disable_a_host_with_a_live_run(operator: Client, host: Host) -> None:
+    lifecycle.start_run(host)
+    response = preview(operator, "- {name: pve-1, enabled: false}")
+    assert "cancel or release it first" in response.content.decode().replace("&#x27;", "'")
