@@ -59,7 +59,7 @@ def tick() -> None:
             _switch_off(files)
             return
         _reconcile(files)
-        dnsmasqlog.tick(_daemon(files).pid())
+        dnsmasqlog.tick(server(files).pid())
 
 
 def decide(pid: int | None, read: dict[str, Any], wanted: dict[str, str]) -> Action:
@@ -98,7 +98,7 @@ def _reconcile(files: Paths) -> None:
     wanted = {"conf": _digest(conf), "hosts": _digest(hosts)}
     state_path = files.root / "dnsmasq.state.json"
     state = atomic.read_json(state_path)
-    ours = _daemon(files)
+    ours = server(files)
     action = decide(ours.pid(), state, wanted)
     if action is Action.START:
         state = _start(ours, state, wanted)
@@ -165,7 +165,7 @@ def _signal(ours: Daemon, action: Action, state: dict[str, Any], wanted: dict[st
 
 
 def _switch_off(files: Paths) -> None:
-    if settings.VETTING.pxe.supervise == "tick" and (pid := _daemon(files).pid()):
+    if settings.VETTING.pxe.supervise == "tick" and (pid := server(files).pid()):
         daemon.stop(pid, STOP_WAIT_S)
     status.report("dnsmasq", [])
 
@@ -206,7 +206,8 @@ def _copy_loaders(files: Paths) -> None:
                 os.utime(target, ns=(there.st_atime_ns, there.st_mtime_ns))
 
 
-def _daemon(files: Paths) -> Daemon:
+def server(files: Paths) -> Daemon:
+    """Our dnsmasq: the one with our configuration file."""
     argument = f"--conf-file={files.conf}"
     return Daemon("dnsmasq", (argument,), files.pid, (argument,))
 

@@ -71,8 +71,15 @@ def dnsmasq_bench(bench: Callable[..., Paths], network: Network) -> Iterator[Cal
     if not daemon.which("dnsmasq"):
         pytest.skip("dnsmasq is not installed: apt install dnsmasq-base")
     yield bench
-    if pid := supervisor._daemon(paths()).find():
+    if pid := supervisor.server(paths()).find():
         daemon.stop(pid, wait_s=2)
+
+
+def tick(network: Network) -> int | None:
+    """One tick on the orchestrator's side; the pid of dnsmasq after it."""
+    with network.on_server():
+        supervisor.tick()
+    return supervisor.server(paths()).pid()
 
 
 def _may_make_networks() -> bool:
