@@ -109,9 +109,7 @@ def fetch_tools(shop: tree.Workshop, listed: str) -> dict[str, str]:
     return {name: private.unpack(name, shop.cache / name) for name in ("mkosi", "ipxe")}
 
 
-def finish(
-    shop: tree.Workshop, new: Path, level: str, epoch: int | None, progress: Progress
-) -> dict[str, object]:
+def finish(shop: tree.Workshop, new: Path, level: str, epoch: int | None, progress: Progress) -> dict[str, object]:
     kernel = tree.take_kernel(shop.tree, new / "vmlinuz")
     tree.clear_identity(shop.tree)
     tree.shorten_maker_list(shop.tree, DEFINITION / "bmc-makers.txt")

@@ -24,9 +24,7 @@ class PrivateApt:
         self._run("download", package)
         [deb] = sorted((self.root / "downloads").glob(f"{package}_*.deb"))[-1:]
         subprocess.run(["dpkg-deb", "--extract", deb, into], check=True)
-        shown = subprocess.run(
-            ["dpkg-deb", "--field", deb, "Version"], check=True, capture_output=True, text=True
-        )
+        shown = subprocess.run(["dpkg-deb", "--field", deb, "Version"], check=True, capture_output=True, text=True)
         deb.unlink()
         return shown.stdout.strip()
 

@@ -5,7 +5,7 @@ The format is the one in the kernel's Documentation/driver-api/early-userspace/b
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,9 +13,17 @@ ALIGNMENT = 4
 
 
 def write_tree(root: Path, out: BinaryIO, mtime: int) -> None:
-    """Every entry below `root`, in the order of names, numbered from 1, all with the time `mtime`."""
+    """`root` itself and every entry below it, in the order of names, all with the time `mtime`.
+
+    Without an entry of its own "/" would keep the mode of a fresh tmpfs, 1777, which sshd takes for unsafe.
+    """
+    write_entries(root, [root, *walk(root)], out, mtime)
+
+
+def write_entries(root: Path, paths: Iterable[Path], out: BinaryIO, mtime: int) -> None:
+    """Entries named relative to `root`, numbered from 1."""
     numbers: dict[tuple[int, int], int] = {}
-    for path in walk(root):
+    for path in paths:
         found = path.lstat()
         key = (found.st_dev, found.st_ino)
         is_second_name = key in numbers

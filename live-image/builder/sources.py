@@ -56,10 +56,7 @@ def dated(text: str, archive_date: str | None) -> str:
 
 
 def render(uri: str, suites: Iterable[str]) -> str:
-    return (
-        f"Types: deb\nURIs: {uri}\nSuites: {' '.join(suites)}\n"
-        f"Components: {COMPONENTS}\nSigned-By: {KEYRING}\n"
-    )
+    return f"Types: deb\nURIs: {uri}\nSuites: {' '.join(suites)}\nComponents: {COMPONENTS}\nSigned-By: {KEYRING}\n"
 
 
 def moved_suites(source: Source, codename: str) -> tuple[str, ...]:
@@ -98,9 +95,7 @@ def stanza_fields(stanza: str) -> dict[str, str]:
     return {name.strip().lower(): value.strip() for name, value in pairs}
 
 
-ONE_LINE = re.compile(
-    r"^deb\s+(?:\[(?P<options>[^]]*)]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>[^#]+)"
-)
+ONE_LINE = re.compile(r"^deb\s+(?:\[(?P<options>[^]]*)]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>[^#]+)")
 
 
 def read_one_line(text: str) -> Iterator[Source]:
@@ -109,9 +104,7 @@ def read_one_line(text: str) -> Iterator[Source]:
             continue
         signed_by = re.search(r"signed-by=(\S+)", match["options"] or "")
         for uri in addresses([match["uri"]]):
-            yield Source(
-                uri, (match["suite"],), tuple(match["components"].split()), signed_by and signed_by[1]
-            )
+            yield Source(uri, (match["suite"],), tuple(match["components"].split()), signed_by and signed_by[1])
 
 
 def addresses(uris: Iterable[str]) -> Iterator[str]:

@@ -77,7 +77,8 @@ def with_probe(image: Path, directory: Path) -> Path:
     joined = directory / "initrd"
     with joined.open("wb") as out:
         out.write(cpio.padded((image / "initrd.zst").read_bytes()))
-        cpio.write_tree(tree, out, mtime=0)
+        # Without an entry for "/" itself: the mode that it has is the image's doing.
+        cpio.write_entries(tree, cpio.walk(tree), out, mtime=0)
     return joined
 
 

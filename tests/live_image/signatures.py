@@ -32,14 +32,38 @@ def swap(path: Path, size_mib: int) -> Path:
 
 def gpt_that_asks_to_be_mounted(path: Path, scratch: Path) -> Path:
     """A root partition and a swap partition of the types that systemd's generator would use unasked."""
-    table = f"label: gpt\nstart=1MiB, size=32MiB, type={LINUX_ROOT_X86_64}\nsize=16MiB, type={LINUX_SWAP}\n"
-    subprocess.run(["sfdisk", "-q", blank(path, 64)], input=table, text=True, check=True)
-    with path.open("r+b") as disk:
-        disk.seek(1 * MIB)
-        disk.write(ext4(scratch / "root.part", 32).read_bytes())
-        disk.seek(33 * MIB)
-        disk.write(swap(scratch / "swap.part", 16).read_bytes())
+    blank(path, 64)
+    put(path, 1 * MIB, ext4(scratch / "root.part", 32).read_bytes())
+    put(path, 33 * MIB, swap(scratch / "swap.part", 16).read_bytes())
+    write_gpt(path, [(LINUX_ROOT_X86_64, 1 * MIB, 32 * MIB), (LINUX_SWAP, 33 * MIB, 16 * MIB)])
     return path
+
+
+def write_gpt(path: Path, partitions: list[tuple[str, int, int]]) -> None:
+    """A protective MBR and both tables (UEFI 2.10, section 5.3); a partition is type, start and size in bytes."""
+    last = path.stat().st_size // SECTOR - 1
+    entries = b"".join(gpt_entry(*partition) for partition in partitions).ljust(128 * 128, b"\0")
+    disk = uuid.uuid4().bytes_le
+    mbr = struct.pack("<B3sB3sII", 0, b"\0\2\0", 0xEE, b"\xff\xff\xff", 1, last)
+    put(path, 446, mbr.ljust(64, b"\0") + b"\x55\xaa")
+    put(path, SECTOR, gpt_header(1, last, 2, disk, entries).ljust(SECTOR, b"\0") + entries)
+    backup = entries + gpt_header(last, 1, last - 32, disk, entries)
+    put(path, (last - 32) * SECTOR, backup)
+
+
+def gpt_entry(kind: str, start: int, size: int) -> bytes:
+    sectors = (start // SECTOR, (start + size) // SECTOR - 1)
+    return uuid.UUID(kind).bytes_le + uuid.uuid4().bytes_le + struct.pack("<QQQ72s", *sectors, 0, b"")
+
+
+def gpt_header(own: int, other: int, table: int, disk: bytes, entries: bytes) -> bytes:
+    last = max(own, other)
+
+    def packed(checksum: int) -> bytes:
+        start = struct.pack("<8sIIIIQQQQ", b"EFI PART", 0x10000, 92, checksum, 0, own, other, 34, last - 33)
+        return start + disk + struct.pack("<QIII", table, 128, 128, zlib.crc32(entries))
+
+    return packed(zlib.crc32(packed(0)))
 
 
 def lvm(path: Path) -> Path:
@@ -63,7 +87,7 @@ def md_raid_member(path: Path) -> Path:
     struct.pack_into("<II", block, 0, 0xA92B4EFC, 1)
     block[16:32] = uuid.uuid4().bytes
     block[32:37] = b"box:0"
-    struct.pack_into("<QIIQIIq", block, 64, 0, 1, 0, 0, 0, 2, 0)
+    struct.pack_into("<QIIQIIq", block, 64, 0, 1, 0, 62 * 2048, 0, 2, 0)
     struct.pack_into("<QQQQ", block, 128, 2048, 64 * 2048 - 2048, 8, 0)
     block[168:184] = uuid.uuid4().bytes
     struct.pack_into("<I", block, 220, 2)

@@ -47,6 +47,14 @@ def test_the_same_tree_gives_the_same_bytes_wherever_and_whenever_it_was_made(tm
     assert packed(one, mtime=1) != packed(one, mtime=2)
 
 
+def test_the_root_directory_has_an_entry_of_its_own(tmp_path: Path) -> None:
+    root = sample_tree(tmp_path / "tree")
+    root.chmod(0o755)
+    archive = packed(root)
+    mode, name = archive[14:22], archive[110:112]
+    assert (int(mode, 16), name) == (0o40755, b".\0")
+
+
 def test_a_directory_comes_before_what_it_holds(tmp_path: Path) -> None:
     root = sample_tree(tmp_path / "tree")
     names = [str(path.relative_to(root)) for path in cpio.walk(root)]

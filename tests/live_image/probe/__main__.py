@@ -134,7 +134,7 @@ def hold() -> dict[str, object]:
     return {
         "started": started, "issued": issued, "stranger": stranger, "password": password, "inside": inside,
         "refused_without_key_file": refused, "stopped": stopped, "login_status": login.returncode,
-        "sessions_after": after, "listening_after": listening(),
+        "sessions_after": after, "log": shell("journalctl --unit vetting-sshd --no-pager --output=cat"), "listening_after": listening(),
     }  # fmt: skip
 
 
