@@ -23,7 +23,6 @@ class Timing:
     poweroff_patience_s: float = 120.0
     heartbeat_s: float = wire.HEARTBEAT_INTERVAL_S
     sample_s: float = wire.SAMPLE_INTERVAL_S
-    log_s: float = wire.LOG_INTERVAL_S
 
 
 class Quit(Exception):

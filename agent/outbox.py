@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from agent import wire
@@ -28,10 +28,17 @@ class Outbox:
     """`log` and `measure` never wait for the network and never fail. `start` begins delivery; `finish`
     ends it and sends what is left, trying for `GIVE_UP_S` at most."""
 
-    def __init__(self, boot_id: str, directory: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        boot_id: str,
+        directory: Path,
+        *,
+        log_interval_s: float = wire.LOG_INTERVAL_S,
+        sensor_interval_s: float = wire.SENSOR_INTERVAL_S,
+    ) -> None:
         self.boot_id = boot_id
         self.stage = ""
-        self.clock = clock
+        self.log_interval_s, self.sensor_interval_s = log_interval_s, sensor_interval_s
         self.logs = Spool(directory / "log", LOG_CAP_BYTES)
         self.sensors = Spool(directory / "sensor", SENSOR_CAP_BYTES)
         self._lines: deque[wire.LogLine] = deque(maxlen=MAX_PENDING)
@@ -41,7 +48,7 @@ class Outbox:
 
     def log(self, level: str, text: str) -> None:
         """Say something in the run's log; a text of several lines is several entries."""
-        now = self.clock()
+        now = time.time()
         for line in printable(text).splitlines() or [""]:
             self._lines.append(wire.LogLine(now, level, self.stage, line[:MAX_LINE_CHARS]))
 
@@ -75,11 +82,11 @@ class Outbox:
             self._thread.join(GIVE_UP_S)
 
     def _run(self, client: Client) -> None:
-        sensors_due = time.monotonic() + wire.SENSOR_INTERVAL_S
-        while not self._over.wait(wire.LOG_INTERVAL_S):
+        sensors_due = time.monotonic() + self.sensor_interval_s
+        while not self._over.wait(self.log_interval_s):
             self.cut_logs()
             if time.monotonic() >= sensors_due:
-                sensors_due += wire.SENSOR_INTERVAL_S
+                sensors_due = time.monotonic() + self.sensor_interval_s
                 self.cut_measurements()
             self.deliver(client)
         self.cut_logs()

@@ -57,9 +57,7 @@ def hottest(found: Iterable[Temperature]) -> list[Temperature]:
 def measurements(root: Path, found: Iterable[Temperature], now: float) -> list[wire.Measurement]:
     """One sample: the temperatures `found`, fans, power and clock. RAPL's, which need two readings, are
     apart."""
-    sample = [
-        wire.Measurement(now, t.component_kind, t.component, "temp", t.value_c, "C") for t in hottest(found)
-    ]
+    sample = [wire.Measurement(now, t.component_kind, t.component, "temp", t.value_c, "C") for t in hottest(found)]
     for chip in _chips(root):
         sample += _fans(chip, now) + _power(chip, now)
     if (mhz := mean_clock_mhz(root)) is not None:

@@ -1,0 +1,258 @@
+"""Counters on a tree of files as sysfs has them, and what their moving means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent import codes, counters, sources, sysfs_counters, wire
+from agent.counters import CounterBook, Counts
+from agent.names import Names
+
+CRITICAL, WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
+INVENTORY = wire.Inventory(memory=wire.Memory(dimms=[wire.Dimm("DIMM_A1", 8192), wire.Dimm("DIMM_B1", 8192)]))
+
+
+def put(root: Path, path: str, text: object) -> None:
+    target = root / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(f"{text}\n")
+
+
+def names(root: Path) -> Names:
+    return Names(root, INVENTORY)
+
+
+def test_memory_errors_are_counted_per_dimm(tmp_path: Path) -> None:
+    mc = "sys/devices/system/edac/mc/mc0"
+    for number, (label, ce, ue) in enumerate((("CPU0_DIMM_A1", 3, 0), ("CPU0_DIMM_B1", 0, 1))):
+        put(tmp_path, f"{mc}/dimm{number}/dimm_label", label)
+        put(tmp_path, f"{mc}/dimm{number}/dimm_ce_count", ce)
+        put(tmp_path, f"{mc}/dimm{number}/dimm_ue_count", ue)
+    put(tmp_path, f"{mc}/ce_noinfo_count", 0)
+    put(tmp_path, f"{mc}/ue_noinfo_count", 2)
+    assert sysfs_counters.edac(names(tmp_path)) == {
+        ("edac.ce", "dimm", "DIMM_A1"): 3,
+        ("edac.ue", "dimm", "DIMM_A1"): 0,
+        ("edac.ce", "dimm", "DIMM_B1"): 0,
+        ("edac.ue", "dimm", "DIMM_B1"): 1,
+        ("edac.ce", "system", "system"): 0,
+        ("edac.ue", "system", "system"): 2,
+    }
+
+
+def test_older_drivers_count_per_row_and_channel(tmp_path: Path) -> None:
+    row = "sys/devices/system/edac/mc/mc0/csrow0"
+    put(tmp_path, f"{row}/ch0_ce_count", 4)
+    put(tmp_path, f"{row}/ch0_dimm_label", "DIMM_A1")
+    put(tmp_path, f"{row}/ue_count", 1)
+    found = sysfs_counters.edac(names(tmp_path))
+    assert found == {("edac.ce", "dimm", "DIMM_A1"): 4, ("edac.ue", "dimm", "DIMM_A1"): 1}
+
+
+def test_without_a_memory_controller_there_is_no_count_not_zero(tmp_path: Path) -> None:
+    assert sysfs_counters.edac(names(tmp_path)) == {}
+
+
+def test_pcie_errors_are_the_totals_of_the_device(tmp_path: Path) -> None:
+    device = "sys/bus/pci/devices/0000:04:00.0"
+    put(tmp_path, f"{device}/aer_dev_correctable", "RxErr 0\nBadTLP 7\nTOTAL_ERR_COR 7")
+    put(tmp_path, f"{device}/aer_dev_fatal", "Undefined 0\nTOTAL_ERR_FATAL 0")
+    put(tmp_path, f"{device}/net/eth0/x", "")
+    put(tmp_path, "sys/class/net/eth0/address", "52:54:00:aa:bb:cc")
+    assert sysfs_counters.aer(names(tmp_path)) == {
+        ("aer.correctable.0000:04:00.0", "nic", "52:54:00:aa:bb:cc"): 7,
+        ("aer.fatal.0000:04:00.0", "nic", "52:54:00:aa:bb:cc"): 0,
+    }
+
+
+def test_throttling_is_per_package(tmp_path: Path) -> None:
+    for cpu, package in ((0, 0), (1, 0), (2, 1)):
+        base = f"sys/devices/system/cpu/cpu{cpu}"
+        put(tmp_path, f"{base}/topology/physical_package_id", package)
+        put(tmp_path, f"{base}/thermal_throttle/core_throttle_count", cpu + 1)
+        put(tmp_path, f"{base}/thermal_throttle/package_throttle_count", 10)
+    assert sysfs_counters.throttling(names(tmp_path)) == {
+        ("throttle.core", "cpu", "CPU0"): 3,
+        ("throttle.package", "cpu", "CPU0"): 10,
+        ("throttle.core", "cpu", "CPU1"): 3,
+        ("throttle.package", "cpu", "CPU1"): 10,
+    }
+
+
+def test_machine_checks_are_read_from_the_interrupts(tmp_path: Path) -> None:
+    text = " LOC:  10  20   Local timer interrupts\n MCE:   1   2   Machine check exceptions\n MCP: 3 3 polls"
+    put(tmp_path, "proc/interrupts", text)
+    assert sysfs_counters.machine_checks(names(tmp_path)) == {("mce.exceptions", "cpu", "CPU0"): 3}
+
+
+def test_only_physical_ports_count(tmp_path: Path) -> None:
+    for port, mac in (("eth0", "52:54:00:aa:bb:cc"), ("br0", "52:54:00:aa:bb:dd")):
+        put(tmp_path, f"sys/class/net/{port}/address", mac)
+        put(tmp_path, f"sys/class/net/{port}/statistics/rx_crc_errors", 5)
+    put(tmp_path, "sys/class/net/eth0/device/vendor", "0x8086")
+    put(tmp_path, "sys/class/net/eth0/carrier_down_count", 2)
+    assert sysfs_counters.ports(names(tmp_path)) == {
+        ("nic.rx_crc_errors", "nic", "52:54:00:aa:bb:cc"): 5,
+        ("nic.link_down", "nic", "52:54:00:aa:bb:cc"): 2,
+    }
+
+
+def test_of_ethtools_statistics_only_lost_bits_count() -> None:
+    text = """NIC statistics:
+     rx_packets: 1000
+     rx_crc_errors: 1
+     rx_crc_errors_phy: 2
+     rx_symbol_err_phy: 3
+     rx_dropped: 400
+     tx_queue_0_packets: 7
+     align_errors: 0
+"""
+    assert sysfs_counters.wire_errors(text) == {"rx_crc_errors_phy": 2, "rx_symbol_err_phy": 3, "align_errors": 0}
+    assert sysfs_counters.wire_errors("no stats available\n") == {}
+
+
+# --- the book --------------------------------------------------------------------------------------------------------
+
+CE, CRC = ("edac.ce", "dimm", "DIMM_A1"), ("nic.rx_crc_errors", "nic", "52:54:00:aa:bb:cc")
+
+
+class Hardware:
+    """Counters that a test turns."""
+
+    def __init__(self, **counts: int) -> None:
+        self.counts: Counts = {}
+
+    def __call__(self) -> Counts:
+        return dict(self.counts)
+
+
+def book_of(hardware: Hardware, tmp_path: Path) -> CounterBook:
+    return CounterBook((hardware,), tmp_path / "counters.json")
+
+
+def test_what_moved_in_a_stage_is_its_delta(tmp_path: Path) -> None:
+    hardware = Hardware()
+    hardware.counts = {CE: 0, CRC: 5}
+    book = book_of(hardware, tmp_path)
+    book.open_stage()
+    hardware.counts = {CE: 3, CRC: 5}
+    assert book.close_stage() == [wire.CounterDelta(*CE, before=0, after=3)]
+    book.open_stage()
+    assert book.close_stage() == []
+
+
+def test_errors_before_the_first_stage_count_where_the_counter_began_with_the_boot(tmp_path: Path) -> None:
+    hardware = Hardware()
+    hardware.counts = {CE: 2, CRC: 5}
+    book = book_of(hardware, tmp_path)
+    book.open_stage()
+    assert book.close_stage() == [wire.CounterDelta(*CE, before=0, after=2)]
+
+
+def test_errors_between_two_stages_are_the_later_ones(tmp_path: Path) -> None:
+    hardware = Hardware()
+    hardware.counts = {CRC: 0}
+    book = book_of(hardware, tmp_path)
+    book.open_stage()
+    book.close_stage()
+    hardware.counts = {CRC: 1}
+    book.open_stage()
+    assert book.close_stage() == [wire.CounterDelta(*CRC, before=0, after=1)]
+
+
+def test_a_restarted_agent_still_knows_what_was_before_the_stage(tmp_path: Path) -> None:
+    hardware = Hardware()
+    hardware.counts = {CRC: 5}
+    book_of(hardware, tmp_path).open_stage()
+    hardware.counts = {CRC: 9}
+    again = book_of(hardware, tmp_path)
+    again.open_stage()
+    assert again.close_stage() == [wire.CounterDelta(*CRC, before=5, after=9)]
+
+
+def test_what_was_counted_in_a_hold_is_nobodys_error(tmp_path: Path) -> None:
+    hardware = Hardware()
+    hardware.counts = {CE: 0}
+    book = book_of(hardware, tmp_path)
+    book.open_stage()
+    book.close_stage()
+    hardware.counts = {CE: 4}
+    book.forget()
+    book.open_stage()
+    assert book.close_stage() == []
+
+
+def test_a_counter_that_fell_or_came_back_is_no_error(tmp_path: Path) -> None:
+    hardware = Hardware()
+    hardware.counts = {CRC: 5}
+    book = book_of(hardware, tmp_path)
+    book.open_stage()
+    hardware.counts = {CRC: 0, ("nic.rx_errors", "nic", "new"): 12}
+    assert book.close_stage() == []
+
+
+def judge(counter: str, grown: int, limits: dict | None = None, duration_s: float = 60) -> wire.Finding:
+    delta = wire.CounterDelta(counter, "dimm", "DIMM_A1", 0, grown)
+    return counters.judged([delta], limits or {}, duration_s)[0]
+
+
+@pytest.mark.parametrize(
+    ("grown", "limits", "duration_s", "severity"),
+    [
+        (1, {}, 60, WARNING),
+        (10, {}, 60, WARNING),
+        (11, {}, 60, CRITICAL),
+        (11, {}, 2 * 3600, WARNING),
+        (21, {}, 2 * 3600, CRITICAL),
+        (1, {"ecc_corrected_per_hour": 0}, 60, CRITICAL),
+        (500, {"ecc_corrected_per_hour": 1000}, 60, WARNING),
+    ],
+)
+def test_corrected_memory_errors_condemn_above_the_hourly_limit(
+    grown: int, limits: dict, duration_s: float, severity: wire.Severity
+) -> None:
+    assert judge("edac.ce", grown, limits, duration_s).severity is severity
+
+
+@pytest.mark.parametrize(
+    ("counter", "code", "severity"),
+    [
+        ("edac.ue", "memory.uncorrected", CRITICAL),
+        ("mce.exceptions", "cpu.machine_check", CRITICAL),
+        ("aer.correctable.0000:01:00.0", "pcie.corrected", WARNING),
+        ("aer.fatal.0000:01:00.0", "pcie.uncorrected", CRITICAL),
+        ("throttle.package", "thermal.throttled", WARNING),
+        ("nic.rx_crc_errors", "nic.errors", WARNING),
+        ("nic.link_down", "nic.link_flap", CRITICAL),
+        ("smart.media_errors", "smart.media_errors", CRITICAL),
+        ("smart.crc_errors", "smart.crc_errors", WARNING),
+        ("smart.num_err_log_entries", "smart.error_log", WARNING),
+        ("bmc.sel", "bmc.event", WARNING),
+    ],
+)
+def test_each_counter_means_one_thing(counter: str, code: str, severity: wire.Severity) -> None:
+    found = judge(counter, 2)
+    assert (found.code, found.severity) == (code, severity)
+    assert found.message.startswith("DIMM_A1: 2 ") and f"{counter} went from 0 to 2" in found.message
+
+
+def test_every_meaning_has_a_registered_code() -> None:
+    assert {meaning.code for meaning in counters.MEANINGS.values()} <= codes.CODES.keys()
+
+
+def test_two_views_of_one_error_are_one_finding_the_graver() -> None:
+    counted = wire.Finding("memory.corrected", WARNING, "dimm", "DIMM_A1", "3 counted")
+    heard = wire.Finding("memory.corrected", CRITICAL, "dimm", "DIMM_A1", "the kernel said it")
+    other = wire.Finding("memory.corrected", WARNING, "dimm", "DIMM_B1", "1 counted")
+    merged = counters.merged([counted, heard, other])
+    assert [(f.component, f.severity, f.message) for f in merged] == [
+        ("DIMM_A1", CRITICAL, "the kernel said it; 3 counted"),
+        ("DIMM_B1", WARNING, "1 counted"),
+    ]
+
+
+def test_every_source_reads_an_empty_machine_without_a_word(tmp_path: Path) -> None:
+    for source in sources.KERNEL:
+        assert source(Names(tmp_path, None)) == {}

@@ -1,0 +1,191 @@
+"""Lines as real kernels write them, and what they mean."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent import codes, kmsg, wire
+from agent.kernel_log import KernelLog
+from agent.kmsg import Classifier, Record, parse
+from agent.names import Names
+
+CRITICAL, WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
+
+RECORDED = Path(__file__).parents[1] / "recorded" / "kmsg"
+SAYS = [line.split("\t") for line in (RECORDED / "says.tsv").read_text().splitlines() if not line.startswith("#")]
+SAYS_NOTHING = (RECORDED / "says_nothing.txt").read_text().splitlines()
+
+
+def record(text: str, seq: int = 1, time_us: int = 0) -> Record:
+    return Record(seq, time_us, 4, text)
+
+
+@pytest.mark.parametrize(("code", "severity", "name", "text"), SAYS, ids=[line[3][:40] for line in SAYS])
+def test_it_knows_what_the_kernel_means(code: str, severity: str, name: str, text: str) -> None:
+    hit = Classifier().look(record(text))
+    assert hit is not None
+    assert (hit.code, hit.severity, hit.name) == (code, severity, name)
+
+
+@pytest.mark.parametrize("text", SAYS_NOTHING)
+def test_what_healthy_machines_say_is_nothing(text: str) -> None:
+    assert Classifier().look(record(text)) is None
+
+
+def test_every_pattern_has_a_sample_and_a_registered_code() -> None:
+    seen = {Classifier().look(record(text)).code for *_, text in SAYS}
+    assert {pattern.code for pattern in kmsg.PATTERNS} <= seen
+    assert seen <= codes.CODES.keys()
+
+
+def test_the_lines_after_a_corrected_machine_check_belong_to_it_until_one_says_otherwise() -> None:
+    classify = Classifier()
+    lines = [
+        (0, "{1}[Hardware Error]: event severity: corrected"),
+        (90, "{1}[Hardware Error]: section_type: memory error"),
+        (2_000_000, "{2}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 1"),
+        (2_000_050, "{2}[Hardware Error]: event severity: fatal"),
+    ]
+    severities = [classify.look(record(text, time_us=at)).severity for at, text in lines]
+    assert severities == [WARNING, WARNING, CRITICAL, CRITICAL]
+
+
+def test_what_a_program_writes_into_the_kernels_log_says_nothing() -> None:
+    assert Classifier().look(parse("12,7,1000,-;systemd: I/O error, dev sda, sector 0")) is None
+    assert Classifier().look(parse("3,7,1000,-;I/O error, dev sda, sector 0")) is not None
+
+
+def test_a_record_is_read_with_its_device() -> None:
+    line = "3,1042,98765432,-;sd 0:0:0:0: [sda] rejecting I/O\n SUBSYSTEM=scsi\n DEVICE=+scsi:0:0:0:0"
+    assert parse(line) == Record(1042, 98765432, 3, "sd 0:0:0:0: [sda] rejecting I/O", "+scsi:0:0:0:0")
+    assert parse("no record at all") is None
+    assert parse("a,b,c,-;text") is None
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+class Kernel:
+    """Writes records as /dev/kmsg gives them: one per read."""
+
+    def __init__(self) -> None:
+        self.here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.fd = there.detach()
+        self.path = f"/proc/self/fd/{self.fd}"
+
+    def say(self, seq: int, text: str, level: int = 3) -> None:
+        self.here.send(f"{level},{seq},{seq * 1000},-;{text}\n".encode())
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
+    """A socket can't be opened by its path, so os.open gives a copy of the descriptor for it."""
+    kernel, real = Kernel(), os.open
+
+    def opened(path: object, *args: object, **more: object) -> int:
+        if path != kernel.path:
+            return real(path, *args, **more)
+        copy = os.dup(kernel.fd)
+        os.set_blocking(copy, False)
+        return copy
+
+    monkeypatch.setattr(os, "open", opened)
+    yield kernel
+    kernel.here.close()
+    os.close(kernel.fd)
+
+
+INVENTORY = wire.Inventory(
+    disks=[
+        wire.Disk("sda", "SATA-0001", "", "sata", 1000),
+        wire.Disk("sdb", "STICK-1", "", "usb", 1000),
+    ],
+    memory=wire.Memory(dimms=[wire.Dimm("DIMM_A1", 8192), wire.Dimm("DIMM_A10", 8192)]),
+    nics=[wire.Nic("eth0", "52:54:00:AB:CD:EF")],
+)
+
+
+def log_of(kernel: Kernel, tmp_path: Path, said: list[str] | None = None) -> KernelLog:
+    lines = [] if said is None else said
+    return KernelLog(tmp_path / "position", lambda level, text: lines.append(text), kernel.path)
+
+
+def test_a_message_is_blamed_on_the_component_behind_the_kernels_name(kernel: Kernel, tmp_path: Path) -> None:
+    log = log_of(kernel, tmp_path)
+    kernel.say(0, "I/O error, dev sda, sector 8 op 0x0:(READ)")
+    kernel.say(1, "I/O error, dev sda, sector 16 op 0x0:(READ)")
+    kernel.say(2, "EDAC MC0: 1 CE memory read error on DIMM_A10 (channel:1)")
+    kernel.say(3, "NETDEV WATCHDOG: eth0 (igb): transmit queue 0 timed out")
+    found = {f.code: f for f in log.take(Names(tmp_path, INVENTORY))}
+    disk = found["disk.io_error"]
+    assert (disk.component_kind, disk.component, disk.value) == ("disk", "SATA-0001", 2.0)
+    assert disk.message == "SATA-0001: the kernel said: I/O error, dev sda, sector 8 op 0x0:(READ) (2 times)"
+    assert found["memory.corrected"].component == "DIMM_A10"
+    assert found["nic.transmit_timeout"].component == "52:54:00:ab:cd:ef"
+
+
+def test_a_message_belongs_to_the_stage_it_came_in(kernel: Kernel, tmp_path: Path) -> None:
+    log = log_of(kernel, tmp_path)
+    kernel.say(0, "I/O error, dev sda, sector 8")
+    assert len(log.take(Names(tmp_path, INVENTORY))) == 1
+    assert log.take(Names(tmp_path, INVENTORY)) == []
+    kernel.say(1, "ata3: hard resetting link")
+    assert [f.code for f in log.take(Names(tmp_path, INVENTORY))] == ["disk.link_error"]
+
+
+def test_a_usb_stick_condemns_nobody(kernel: Kernel, tmp_path: Path) -> None:
+    log = log_of(kernel, tmp_path)
+    kernel.say(0, "I/O error, dev sdb, sector 8")
+    assert [(f.component, f.severity) for f in log.take(Names(tmp_path, INVENTORY))] == [("STICK-1", WARNING)]
+
+
+def test_messages_that_were_overwritten_are_missed_aloud(kernel: Kernel, tmp_path: Path) -> None:
+    log = log_of(kernel, tmp_path)
+    kernel.say(0, "booting", level=6)
+    kernel.say(41, "still there", level=6)
+    gap = log.take(Names(tmp_path, INVENTORY))[0]
+    assert (gap.code, gap.value, gap.severity) == ("system.kernel_log_gap", 40.0, WARNING)
+
+
+def test_a_restarted_agent_takes_up_where_the_one_before_left(kernel: Kernel, tmp_path: Path) -> None:
+    kernel.say(0, "I/O error, dev sda, sector 8")
+    log_of(kernel, tmp_path).take(Names(tmp_path, INVENTORY))
+    again = log_of(kernel, tmp_path)
+    kernel.say(0, "I/O error, dev sda, sector 8")
+    kernel.say(1, "ata3: hard resetting link")
+    assert [f.code for f in again.take(Names(tmp_path, INVENTORY))] == ["disk.link_error"]
+
+
+def test_what_the_kernel_calls_an_error_is_in_the_runs_log_and_a_flood_is_not(kernel: Kernel, tmp_path: Path) -> None:
+    said: list[str] = []
+    log = log_of(kernel, tmp_path, said)
+    kernel.say(0, "something is wrong", level=3)
+    kernel.say(1, "all is well", level=6)
+    for seq in range(2, 1000):
+        kernel.say(seq, "I/O error, dev sda, sector 8")
+        if seq % 50 == 0:
+            log._read_available()
+    log.take(Names(tmp_path, INVENTORY))
+    assert said[0] == "kernel: something is wrong"
+    assert "kernel: all is well" not in said
+    assert len(said) == 501
+
+
+def test_it_listens_in_a_thread_that_ends_when_told(kernel: Kernel, tmp_path: Path) -> None:
+    log = log_of(kernel, tmp_path)
+    log.start()
+    kernel.say(0, "I/O error, dev sda, sector 8")
+    log.finish()
+    assert [f.code for f in log.take(Names(tmp_path, INVENTORY))] == ["disk.io_error"]
+
+
+def test_without_a_kernels_log_nothing_is_claimed(tmp_path: Path) -> None:
+    log = KernelLog(tmp_path / "position", lambda level, text: None, str(tmp_path / "none"))
+    log.start()
+    assert not log.available and log.take(Names(tmp_path, None)) == []
+    log.finish()
