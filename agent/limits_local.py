@@ -26,9 +26,7 @@ class CriticalTemperature:
         """One finding for each part that was at its limit in two samples in a row."""
         hot = {_part(one): one for one in temperatures if self._is_hot(one)}
         self._too_hot = {part: self._too_hot.get(part, 0) + 1 for part in hot}
-        return [
-            self._finding(hot[part]) for part, times in self._too_hot.items() if times >= READINGS_IN_A_ROW
-        ]
+        return [self._finding(hot[part]) for part, times in self._too_hot.items() if times >= READINGS_IN_A_ROW]
 
     def _is_hot(self, one: Temperature) -> bool:
         return bool(one.critical_c) and one.value_c >= one.critical_c - self.margin_c

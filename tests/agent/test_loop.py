@@ -340,3 +340,55 @@ def test_an_inventory_reaches_the_later_stages_and_the_next_agent(bench: NewBenc
     b.run_to_the_end({"InventoryCheck": inventory, "Firmware": look})
     assert seen == ["S123"]
     assert b.agent({}).parts.inventory.system.serial == "S123"
+
+
+@KEYGEN
+def test_a_critical_temperature_stops_the_load_and_fails_the_stage(bench: NewBench) -> None:
+    started = threading.Event()
+    b = bench(of("CPUStress", sensor_limits={"temp_critical_margin_c": 3.0}))
+    chip = b.root / "sys/class/hwmon/hwmon0"
+    chip.mkdir(parents=True)
+    for name, text in (("name", "coretemp"), ("temp1_input", "40000"), ("temp1_crit", "100000")):
+        (chip / name).write_text(text)
+    with b.running(b.agent({"CPUStress": until_stopped(started)})):
+        assert started.wait(10)
+        (chip / "temp1_input").write_text("98000")
+        b.orchestrator.wait_for(lambda o: o.said("hold"))
+    result = b.orchestrator.results["CPUStress", 1]
+    assert result.outcome is wire.Outcome.FAILED
+    assert [(f.code, f.component) for f in result.findings] == [("thermal.critical", "CPU0")]
+    assert "98 C" in result.reason
+    assert any(m.name == "temp" and m.component == "CPU0" for m in b.orchestrator.measurements)
+
+
+@KEYGEN
+def test_an_error_counter_that_moves_fails_the_stage_it_moved_in(bench: NewBench) -> None:
+    errors = {("edac.ue", "dimm", "DIMM_A1"): 0}
+
+    def memory(context: StageContext) -> StageReport:
+        errors["edac.ue", "dimm", "DIMM_A1"] = 1
+        return StageReport(wire.Outcome.PASSED)
+
+    b = bench(of("CPUStress", "Memory"))
+    b.sources = (lambda: dict(errors),)
+    with b.running(b.agent({"CPUStress": passing, "Memory": memory})):
+        b.orchestrator.wait_for(lambda o: o.said("hold"))
+    clean, bad = b.orchestrator.results["CPUStress", 1], b.orchestrator.results["Memory", 1]
+    assert clean.outcome is wire.Outcome.PASSED and clean.counters == []
+    assert bad.outcome is wire.Outcome.FAILED
+    assert bad.counters == [wire.CounterDelta("edac.ue", "dimm", "DIMM_A1", 0, 1)]
+    checks = {check.name: check.outcome for check in bad.checks}
+    assert checks["counters.edac"] is wire.Outcome.FAILED
+    assert checks["counters.pcie"] is wire.Outcome.NOT_TESTED
+
+
+@pytest.mark.parametrize(
+    ("required", "outcome"),
+    [([], "passed"), (["counters.edac"], "not_tested"), (["counters.nobody_makes_this"], "not_tested")],
+)
+def test_a_required_counter_that_is_not_there_leaves_the_stage_not_tested(
+    bench: NewBench, required: list[str], outcome: str
+) -> None:
+    b = bench(Orchestrator([order("Memory", required=required)]))
+    b.run_to_the_end({"Memory": passing})
+    assert b.orchestrator.results["Memory", 1].outcome == outcome
