@@ -162,6 +162,9 @@ class HostAdmin(ImportExportModelAdmin):
         busy = {run.host.name: _reason(run) for run in Run.objects.live_or_held().select_related("host")}
         return {**super().get_import_resource_kwargs(request, **kwargs), "busy": busy}
 
+    def add_data_read_fail_error_to_form(self, form: forms.Form, error: Exception) -> None:
+        form.add_error("import_file", f"The file can't be read: {error}")
+
 
 def _busy(host: Host) -> str:
     run = Run.objects.live_or_held().filter(host=host).first() if host.pk else None

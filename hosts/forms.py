@@ -10,6 +10,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from hosts import expectations
+from hosts.fields import normalise_mac
 from hosts.models import Host, HostMac
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -101,7 +102,7 @@ class MacForm(forms.ModelForm):
         fields = ("mac",)
 
     def clean_mac(self) -> str:
-        mac = self.cleaned_data["mac"]
+        mac = normalise_mac(self.cleaned_data["mac"])
         other = HostMac.objects.filter(mac=mac).exclude(pk=self.instance.pk).select_related("host").first()
         if other is not None:
             raise ValidationError(f"{mac} belongs to host {other.host.name} already: take it off there first")
