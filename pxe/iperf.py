@@ -49,8 +49,10 @@ def running() -> dict[int, bool]:
 
 def stop() -> None:
     """End those that we started."""
+    if settings.VETTING.iperf3.supervise != "tick":
+        return
     for port in settings.VETTING.iperf3.ports:
-        if pid := server(port).pid():
+        if pid := server(port).find():
             daemon.stop(pid, wait_s=1.0)
 
 

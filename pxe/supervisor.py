@@ -164,6 +164,12 @@ def _signal(ours: Daemon, action: Action, state: dict[str, Any], wanted: dict[st
     return {"pid": pid, **wanted}
 
 
+def stop(wait_s: float = 1.0) -> None:
+    """End the dnsmasq that we started (the demo and the rack leave nothing behind)."""
+    if settings.VETTING.pxe.supervise == "tick" and (pid := server(paths()).find()):
+        daemon.stop(pid, wait_s)
+
+
 def _switch_off(files: Paths) -> None:
     if settings.VETTING.pxe.supervise == "tick" and (pid := server(files).pid()):
         daemon.stop(pid, STOP_WAIT_S)
