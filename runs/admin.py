@@ -1,0 +1,62 @@
+"""The history of runs in the admin: to search and to look at, never to change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+
+from runs.models import Run
+
+
+@admin.register(Run)
+class RunAdmin(admin.ModelAdmin):
+    list_display = (
+        "number", "host", "state", "verdict", "profile_name", "repair", "requested_by", "created_at", "duration",
+    )  # fmt: skip
+    list_filter = ("state", "verdict", "profile_name", ("created_at", admin.DateFieldListFilter))
+    list_select_related = ("host",)
+    search_fields = ("host__name", "host__macs__mac", "repair", "requested_by", "stopped_by", "findings__component")
+    search_help_text = "Host, MAC, what was repaired, who asked, why it stopped, or a part by its serial."
+    date_hierarchy = "created_at"
+    fields = (
+        "page", "host", "state", "state_since", "verdict", "stopped_by", "bench_error", "repair", "requested_by",
+        "profile_name", "destructive_allowed", "created_at", "started_at", "ended_at", "report_at", "boot",
+        "agent_address", "last_seen", "profile", "expected", "disks",
+    )  # fmt: skip
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
+        """The list shows no documents: they are large, and read for one run only."""
+        query = super().get_queryset(request)
+        return query if request.resolver_match and "object_id" in request.resolver_match.kwargs else _light(query)
+
+    @admin.display(description="run", ordering="id")
+    def number(self, run: Run) -> str:
+        return f"run {run.pk}"
+
+    @admin.display(description="duration")
+    def duration(self, run: Run) -> str:
+        if run.started_at is None or run.ended_at is None:
+            return ""
+        return str(run.ended_at - run.started_at).split(".")[0]
+
+    @admin.display(description="page")
+    def page(self, run: Run) -> str:
+        return format_html('<a href="{}">stages, findings, log and report</a>', run.get_absolute_url())
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+def _light(query: QuerySet[Run]) -> QuerySet[Run]:
+    return query.defer("profile", "expected", "disks", "inventory")

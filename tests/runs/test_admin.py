@@ -1,0 +1,71 @@
+"""The history of runs in the admin: found, filtered, shown, and never changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from runs.models import Run
+from tests import rows
+
+pytestmark = pytest.mark.django_db
+LIST = "admin:runs_run_changelist"
+
+
+@pytest.fixture
+def history(admin_client: Client) -> Client:
+    """Three runs of two hosts; one of them failed on a disk."""
+    one, two = rows.a_host("pve-1"), rows.a_host("pve-2", "52:54:00:00:00:02")
+    rows.a_run(one)
+    failed = rows.a_run(one, state="Failed", verdict="failed", repair="new backplane")
+    rows.a_finding(rows.a_stage(failed, outcome="failed"))
+    rows.a_run(two, profile_name="deep")
+    return admin_client
+
+
+def shown(client: Client, **query: str) -> list[tuple[str, str]]:
+    result = client.get(reverse(LIST), query).context["cl"].result_list
+    return sorted((run.host.name, run.verdict) for run in result)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({}, [("pve-1", "failed"), ("pve-1", "passed"), ("pve-2", "passed")]),
+        ({"q": "SATA-0001"}, [("pve-1", "failed")]),
+        ({"q": "52:54:00:00:00:02"}, [("pve-2", "passed")]),
+        ({"q": "backplane"}, [("pve-1", "failed")]),
+        ({"verdict__exact": "failed"}, [("pve-1", "failed")]),
+        ({"state__exact": "Failed"}, [("pve-1", "failed")]),
+        ({"profile_name": "deep"}, [("pve-2", "passed")]),
+    ],
+)
+def test_runs_are_found(history: Client, query: dict[str, str], expected: list) -> None:
+    assert shown(history, **query) == expected
+
+
+def test_a_run_links_to_its_page(history: Client) -> None:
+    run = Run.objects.latest("id")
+    page = history.get(reverse("admin:runs_run_change", args=[run.pk])).content.decode()
+    assert f'href="{run.get_absolute_url()}"' in page
+    assert 'name="_save"' not in page
+
+
+@pytest.mark.parametrize("view", ["add", "change", "delete"])
+def test_nothing_can_be_changed(history: Client, view: str) -> None:
+    run = Run.objects.latest("id")
+    args = [] if view == "add" else [run.pk]
+    response = history.post(reverse(f"admin:runs_run_{view}", args=args), {"post": "yes", "verdict": "passed"})
+    assert response.status_code == 403
+    assert Run.objects.count() == 3
+
+
+def test_the_list_asks_as_much_for_many_runs_as_for_few(history: Client, django_assert_max_num_queries: Any) -> None:
+    host = rows.a_host("pve-3", "52:54:00:00:00:03")
+    for _ in range(40):
+        rows.a_run(host)
+    with django_assert_max_num_queries(12):
+        history.get(reverse(LIST))
