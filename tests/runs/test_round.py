@@ -27,10 +27,11 @@ class Worker:
         self.env = {
             **os.environ,
             "VETTING_DATA_DIR": str(directory),
-            "VETTING_CONFIG": "",
+            "VETTING_CONFIG": str(directory / "vetting.yaml"),
             "VETTING_SECRET_KEY": secrets.token_urlsafe(50),
             "DATABASE_URL": f"sqlite:///{self.database}",
         }
+        (directory / "vetting.yaml").write_text("iperf3: {supervise: off}\n")
         self.manage("migrate", "--verbosity", "0")
         self.log = (directory / "worker.log").open("wb")
         self.process = subprocess.Popen(

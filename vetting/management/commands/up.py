@@ -13,6 +13,8 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
+import pxe.iperf
+import pxe.supervisor
 from vetting import processes
 
 RESTART_AFTER_S = 0.5
@@ -37,6 +39,8 @@ class Command(BaseCommand):
             child.terminate()
         for child in children.values():
             processes.stop(child)
+        pxe.supervisor.stop()
+        pxe.iperf.stop()
 
     def _stop(self, *args: Any) -> None:
         self.stopping = True
