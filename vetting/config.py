@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 
 class ConfigError(Exception):
     """The configuration is wrong; the message names the place, the value and what is allowed."""
+
+
+def _yaml_off(value: Any) -> Any:
+    """YAML reads a bare `off` as false."""
+    return "off" if value is False else value
 
 
 class Section(BaseModel):
@@ -44,7 +49,7 @@ class Web(Section):
 class Pxe(Section):
     """`dhcp`: we are the DHCP server; `proxy`: the LAN has one already; `off`: dnsmasq is not ours to run."""
 
-    mode: Literal["dhcp", "proxy", "off"] = "off"
+    mode: Annotated[Literal["dhcp", "proxy", "off"], BeforeValidator(_yaml_off)] = "off"
     interface: str = ""
     subnet: IPv4Network | None = None
     range_start: IPv4Address | None = None
@@ -95,7 +100,7 @@ class Iperf(Section):
     """The iperf3 servers on this machine. One run tests at a time; each NIC takes one port."""
 
     ports: list[Annotated[int, Field(ge=1, le=65535)]] = [5201, 5202, 5203, 5204]
-    supervise: Literal["tick", "unit", "off"] = "tick"
+    supervise: Annotated[Literal["tick", "unit", "off"], BeforeValidator(_yaml_off)] = "tick"
     link_mbit: Annotated[int, Field(ge=10)] = Field(default=1000, description="Speed of this machine's own link.")
 
 
