@@ -263,7 +263,7 @@ def _grant(disk: DiskFacts, found: tuple[Found, ...], *, resumed: bool = False) 
 
 
 def _overridden(serial: str, seen: str, now: Circumstances, overrides: list[wire.OverrideFlags]) -> bool:
-    """The operator's override names run, boot, stage, attempt, serial number and the digest of the list: all of them."""
+    """The operator's override names run, boot, stage, attempt, serial number and the list's digest: all of them."""
     wanted = wire.OverrideFlags(now.run, now.boot, STAGE, now.attempt, serial, seen)
     return wanted in overrides
 

@@ -58,6 +58,13 @@ def random_argv(path: str, size: int, duration_s: float) -> list[str]:
             f"--size={size}", f"--runtime={duration_s:g}", "--time_based"]  # fmt: skip
 
 
+def burn_argv(path: str, size: int, duration_s: float) -> list[str]:
+    """Larger pieces from all over the disk, with few in flight: steady work that leaves the cores to the others."""
+    return [*_common("burn", path), "--readonly", "--rw=randread", "--bs=256k", "--iodepth=4", "--norandommap",
+            f"--size={size}", f"--runtime={duration_s:g}", "--time_based", "--continue_on_error=read",
+            "--error_dump=1"]  # fmt: skip
+
+
 def verify_argv(path: str, offset: int, length: int) -> list[str]:
     """Write a range once and read it back against checksums. Bounded by size: with a time limit fio never verifies."""
     return [

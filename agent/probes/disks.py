@@ -93,12 +93,11 @@ def merged(sysfs: list[DiskIdentity], rows: list[BlockDevice]) -> list[wire.Disk
 
 
 def _merge(disk: DiskIdentity, row: BlockDevice) -> wire.Disk:
-    bus = "sas" if disk.bus == "scsi" and row.transport == "sas" else disk.bus
     return wire.Disk(
         name=disk.name,
         serial=disk.serial or identifier(row.serial),
         wwn=disk.wwn or wwn(row.wwn),
-        bus="usb" if row.transport == "usb" else bus,
+        bus="usb" if row.transport == "usb" else disk.bus,
         size_mb=disk.size_bytes // MIB,
         model=disk.model or row.model,
         firmware=disk.firmware or row.revision,

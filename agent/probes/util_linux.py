@@ -11,8 +11,8 @@ from agent.probes.parsing import ParseError, clean, mapping, parse_json, sequenc
 BLKID_NOTHING, BLKID_AMBIVALENT = 2, 8
 # libblkid's types, in the words of agent.signatures where both know the kind.
 _KINDS = {
-    "lvm2_member": "lvm", "lvm1_member": "lvm", "linux_raid_member": "md_raid", "crypto_luks": "luks", "zfs_member": "zfs",
-    "ceph_bluestore": "ceph", "pmbr": "mbr", "dos": "mbr", "ext2": "ext", "ext3": "ext", "ext4": "ext",
+    "lvm2_member": "lvm", "lvm1_member": "lvm", "linux_raid_member": "md_raid", "crypto_luks": "luks",
+    "zfs_member": "zfs", "ceph_bluestore": "ceph", "pmbr": "mbr", "dos": "mbr", "ext2": "ext", "ext3": "ext", "ext4": "ext",
     "ext4dev": "ext", "swsuspend": "swap", "isw_raid_member": "isw_raid", "ddf_raid_member": "ddf_raid",
 }  # fmt: skip
 

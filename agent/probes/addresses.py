@@ -1,0 +1,26 @@
+"""IPv4 addresses of network cards (iproute2, JSON)."""
+
+from __future__ import annotations
+
+import json
+
+from agent import shell
+from agent.probes.parsing import ParseError, clean, mapping, sequence
+
+
+def run(timeout_s: float = 10.0) -> shell.Completed:
+    return shell.run(["ip", "-j", "-4", "addr", "show"], timeout_s)
+
+
+def parse(text: str) -> dict[str, str]:
+    """Card → its first global address; a card without one is left out. Raises ParseError."""
+    try:
+        rows = json.loads(text or "[]")
+    except ValueError as error:
+        raise ParseError(f"ip printed broken JSON: {error}") from None
+    found: dict[str, str] = {}
+    for row in map(mapping, sequence(rows)):
+        for address in map(mapping, sequence(row.get("addr_info"))):
+            if address.get("family") == "inet" and address.get("scope") == "global":
+                found.setdefault(clean(row.get("ifname")), clean(address.get("local")))
+    return found

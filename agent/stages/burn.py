@@ -1,0 +1,80 @@
+"""Burn: cores, memory and disks at work at once, all of it verified, for as long as the profile says."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from agent import wire
+from agent.loads import fio
+from agent.probes.parsing import ParseError
+from agent.stage import StageContext, StageReport
+from agent.stages import checks, cpu_load, memory_load
+from agent.stages.board import Board
+from agent.stages.heat import Heat
+from agent.stages.part import Part
+from agent.stages.surface import MIB, SECTOR_BYTES, unreadable
+
+_END_S = 120.0
+_LEAST_MB = 64
+
+
+def run(ctx: StageContext) -> StageReport:
+    duration_s = float(checks.param(ctx, "duration_s"))
+    disks = checks.fixed_disks(ctx.inventory)
+    with (
+        Heat().watching() as heat,
+        Board(ctx).timing("everything", "cores, memory and disks", duration_s),
+        ThreadPoolExecutor(max_workers=len(disks) + 2, thread_name_prefix="burn") as pool,
+    ):
+        work = [
+            pool.submit(_memory, ctx, duration_s),
+            pool.submit(cpu_load.run, duration_s, ctx.stop),
+            *(pool.submit(_disk, ctx, disk, duration_s) for disk in disks),
+        ]
+        parts = [job.result() for job in work]
+    temperature, hot = heat.check(checks.limit(ctx, "temp_margin_c"), checks.limit(ctx, "temp_max_c"))
+    return checks.report(
+        ctx,
+        [*(check for part in parts for check in part.checks), *_no_disk(disks), temperature],
+        findings=[*(finding for part in parts for finding in part.findings), *hot],
+        numbers={**{k: v for part in parts for k, v in part.numbers.items()}, **heat.numbers()},
+        evidence={name: text for part in parts for name, text in part.evidence.items()},
+    )
+
+
+def _memory(ctx: StageContext, duration_s: float) -> Part:
+    space = memory_load.room(
+        checks.param(ctx, "reserve_percent"),
+        checks.param(ctx, "reserve_min_mb"),
+        float(checks.param(ctx, "memory_percent")) / 100,
+    )
+    if space.testable_mb < _LEAST_MB:
+        return Part([checks.not_tested("memory", reason=f"{space.testable_mb} MiB can be tested")])
+    dimms = ctx.inventory.memory.dimms if ctx.inventory else []
+    threads = max(1, memory_load.default_threads() // 2)
+    outcome = memory_load.stress("memory", space.testable_mb, threads, duration_s, ctx.stop, dimms)
+    numbers = {"burn_memory_mb": float(space.testable_mb), "burn_memory_moved_mb": outcome.moved_mb}
+    return Part([outcome.check], outcome.findings, numbers, {"stressapptest.txt": outcome.evidence})
+
+
+def _disk(ctx: StageContext, disk: wire.Disk, duration_s: float) -> Part:
+    """Reads at random all over the disk. What fails here is told by the kernel's log, too; here it fails the check."""
+    name = checks.disk_name(disk)
+    argv = fio.burn_argv(f"/dev/{disk.name}", disk.size_mb * MIB, duration_s)
+    done = fio.run(argv, duration_s + _END_S, stop=ctx.stop)
+    bad = fio.io_errors(done.stderr + done.stdout)
+    if bad:
+        found = [unreadable(disk.name, name, [(one.offset // SECTOR_BYTES, one.length // SECTOR_BYTES) for one in bad])]
+        return Part([checks.judged("disks", found, name)], found)
+    try:
+        job = fio.parse(done.stdout)
+    except ParseError as error:
+        return Part([checks.not_tested("disks", name, reason=f"{disk.name}: {done.trouble or error}")])
+    if not done.ok or job.error or not job.read_bytes:
+        return Part([checks.not_tested("disks", name, reason=f"{disk.name}: {done.trouble or 'nothing was read'}")])
+    words = f"{job.read_bytes // MIB} MiB read"
+    return Part([checks.passed("disks", name, reason=words)], [], {f"burn_read_mb.{name}": job.read_bytes / MIB})
+
+
+def _no_disk(disks: list[wire.Disk]) -> list[wire.Check]:
+    return [] if disks else [checks.not_tested("disks", reason="no disk was found", topic="storage")]

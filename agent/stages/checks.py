@@ -1,0 +1,79 @@
+"""How a stage makes its checks and its report: three results, each with a reason, none by silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from agent import wire
+from agent.stage import StageContext, StageReport, settle
+
+
+class ProfileLacks(KeyError):
+    """The configuration is wrong: the profile gives no such parameter or limit. The text names it."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def passed(name: str, component: str = "", *, topic: str = "", reason: str = "") -> wire.Check:
+    return wire.Check(name, wire.Outcome.PASSED, reason, component, topic)
+
+
+def failed(name: str, component: str = "", *, reason: str, topic: str = "") -> wire.Check:
+    return wire.Check(name, wire.Outcome.FAILED, reason, component, topic)
+
+
+def not_tested(name: str, component: str = "", *, reason: str, topic: str = "") -> wire.Check:
+    return wire.Check(name, wire.Outcome.NOT_TESTED, reason, component, topic)
+
+
+def judged(
+    name: str, findings: Iterable[wire.Finding], component: str = "", *, topic: str = "", reason: str = ""
+) -> wire.Check:
+    """Failed when one of the findings is critical, else passed."""
+    critical = [finding.message for finding in findings if finding.severity is wire.Severity.CRITICAL]
+    if critical:
+        return failed(name, component, reason="; ".join(critical), topic=topic)
+    return passed(name, component, topic=topic, reason=reason)
+
+
+def param(ctx: StageContext, name: str) -> Any:
+    """What to run. Raises ProfileLacks: nothing that is run has a default here."""
+    return _value(ctx.order.params, "params", ctx.order.name, name)
+
+
+def limit(ctx: StageContext, name: str) -> float:
+    """What passes. Raises ProfileLacks: no limit has a default here."""
+    return float(_value(ctx.order.limits, "limits", ctx.order.name, name))
+
+
+def report(
+    ctx: StageContext,
+    checks: Iterable[wire.Check],
+    *,
+    findings: Iterable[wire.Finding] = (),
+    also_required: Iterable[str] = (),
+    **more: Any,
+) -> StageReport:
+    """The report of a stage whose checks are all made. `also_required` adds to what the profile requires."""
+    made = list(checks)
+    required = [*ctx.order.required, *also_required]
+    outcome, reason = settle(made, required, ctx.claim.not_expected)
+    return StageReport(outcome=outcome, reason=reason, checks=made, findings=list(findings), **more)
+
+
+def disk_name(disk: wire.Disk) -> str:
+    """What findings call a disk: its serial number, or the kernel's name where it has none."""
+    return disk.serial or disk.name
+
+
+def fixed_disks(inventory: wire.Inventory | None) -> list[wire.Disk]:
+    """The host's own disks: a USB stick is a surprise, not a part of the host."""
+    return [disk for disk in (inventory.disks if inventory else []) if disk.bus != "usb"]
+
+
+def _value(values: dict[str, Any], kind: str, stage: str, name: str) -> Any:
+    if name not in values:
+        raise ProfileLacks(f"profile: stages.{stage}.{kind}.{name} is missing")
+    return values[name]

@@ -1,0 +1,79 @@
+"""How fast a disk reads, in order and at random, one disk at a time. Floors by class of drive are sanity only: what a
+drive of its kind reaches on the worst day of its life, from the profile."""
+
+from __future__ import annotations
+
+from agent import findings, wire
+from agent.loads import fio
+from agent.probes.parsing import ParseError
+from agent.stage import StageContext
+from agent.stages import checks
+from agent.stages.board import Board
+from agent.stages.part import Part
+from agent.stages.surface import MIB
+
+_START_S = 60.0
+
+
+def drive_class(disk: wire.Disk) -> str:
+    """`nvme`, `hdd`, `ssd`, or `virtual` for a disk that is none of them: what a virtio disk says of itself is what
+    somebody configured."""
+    if disk.bus in ("nvme", "virtio"):
+        return "nvme" if disk.bus == "nvme" else "virtual"
+    return "hdd" if disk.rotational else "ssd"
+
+
+def measure(ctx: StageContext, disk: wire.Disk, board: Board) -> Part:
+    part, name = Part(), checks.disk_name(disk)
+    duration_s = float(checks.param(ctx, "speed_s"))
+    size = disk.size_mb * MIB
+    for kind, argv in (
+        ("sequential", fio.sequential_argv(f"/dev/{disk.name}", size, duration_s)),
+        ("random", fio.random_argv(f"/dev/{disk.name}", size, duration_s)),
+    ):
+        if ctx.stop.is_set():
+            part.checks.append(checks.not_tested(f"{kind}_speed", name, reason=f"stopped: {ctx.stop.reason}"))
+            continue
+        with board.timing(name, f"{kind} reads", duration_s):
+            done = fio.run(argv, duration_s + _START_S, stop=ctx.stop)
+        try:
+            job = fio.parse(done.stdout)
+            trouble = done.trouble or (f"fio reports error {job.error}" if job.error else "")
+        except ParseError as error:
+            job, trouble = None, done.trouble or str(error)
+        if job is None or trouble or not job.read_bytes:
+            part.checks.append(
+                checks.not_tested(f"{kind}_speed", name, reason=f"{disk.name}: {trouble or 'nothing was read'}")
+            )
+        elif kind == "sequential":
+            _sequential(ctx, disk, job, part)
+        else:
+            _random(ctx, disk, job, part)
+    board.tell(name, 100, "speed measured")
+    return part
+
+
+def _sequential(ctx: StageContext, disk: wire.Disk, job: fio.Job, part: Part) -> None:
+    rate = job.read_bytes_s / 1e6
+    part.numbers[f"seq_read_mb_s.{checks.disk_name(disk)}"] = rate
+    floor = checks.limit(ctx, f"{drive_class(disk)}_read_min_mb_s")
+    _judge(disk, "sequential_speed", "storage.slow", rate, floor, "MB/s", part)
+
+
+def _random(ctx: StageContext, disk: wire.Disk, job: fio.Job, part: Part) -> None:
+    name = checks.disk_name(disk)
+    part.numbers[f"rand_read_iops.{name}"] = job.read_iops
+    if job.p99_us is not None:
+        part.numbers[f"rand_read_p99_ms.{name}"] = job.p99_us / 1000
+    floor = checks.limit(ctx, f"{drive_class(disk)}_random_min_iops")
+    _judge(disk, "random_speed", "storage.slow_random", job.read_iops, floor, "IOPS", part)
+
+
+def _judge(disk: wire.Disk, check: str, code: str, value: float, floor: float, unit: str, part: Part) -> None:
+    name, found = checks.disk_name(disk), []
+    if value < floor:
+        kind = drive_class(disk)
+        message = f"{disk.name}: {value:.0f} {unit} {check.partition('_')[0]}, floor for {kind} is {floor:g} {unit}"
+        found = [findings.make(code, "disk", name, message, value=round(value, 1), limit=floor, unit=unit)]
+    part.findings += found
+    part.checks.append(checks.judged(check, found, name, reason=f"{value:.0f} {unit}"))

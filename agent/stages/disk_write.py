@@ -1,0 +1,239 @@
+"""Verified writes: the data for the safety decision, and the work on what it returned. Nothing here decides."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent import diskio, findings, safety, wipeprobe, wire
+from agent.loads import fio
+from agent.probes import disks
+from agent.probes.parsing import ParseError
+from agent.safety import Begun, DiskFacts, Found, WriteGrant
+from agent.stage import StageContext
+from agent.stages import checks
+from agent.stages.board import Board
+from agent.stages.part import Part
+from agent.stages.surface import MIB, SECTOR_BYTES, Segment, Surface, plan
+
+CHECK = "verified_write"
+_START_S = 60.0
+_LEAST_RATE_BYTES_S = 4 * MIB
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What the safety decision came to, with a check for each thing that is not written."""
+
+    grants: list[WriteGrant] = field(default_factory=list)
+    refusals: list[wire.Refusal] = field(default_factory=list)
+    checks: list[wire.Check] = field(default_factory=list)
+
+
+NOTHING = Decided()
+
+
+class Notes:
+    """What this attempt remembers over a restart of the agent: surfaces read so far, and writes that were begun."""
+
+    def __init__(self, ctx: StageContext) -> None:
+        self._ctx, self._lock = ctx, threading.Lock()
+        self._data: dict[str, Any] = {"surface": {}, "begun": {}, **ctx.memory.load()}
+
+    def surface(self, serial: str) -> tuple[int, Surface]:
+        """How many segments are read already, and what came of them."""
+        row = self._data["surface"].get(serial)
+        if row is None:
+            return 0, Surface()
+        return row["done"], Surface(row["read_bytes"], row["seconds"], [tuple(place) for place in row["bad"]])
+
+    def keep_surface(self, serial: str, done: int, now: Surface) -> None:
+        row = {"done": done, "read_bytes": now.read_bytes, "seconds": now.seconds, "bad": now.bad}
+        self._keep("surface", serial, row)
+
+    def begun(self) -> dict[str, Begun]:
+        return {serial: _begun(row) for serial, row in self._data["begun"].items()}
+
+    def keep_begun(self, grant: WriteGrant, segments: list[Segment]) -> None:
+        """Before the first byte is written. On a resumption the earlier note stands: it is what was granted."""
+        if grant.resumed:
+            return
+        claim, order = self._ctx.claim, self._ctx.order
+        found = [[one.where, one.kind, one.label, one.words, list(one.ranges)] for one in grant.found]
+        ranges = [[segment.offset, segment.length] for segment in segments]
+        row = {"run": claim.run, "boot": claim.boot, "attempt": order.attempt, "found": found, "ranges": ranges}
+        self._keep("begun", grant.serial, row)
+
+    def _keep(self, kind: str, serial: str, row: dict[str, Any]) -> None:
+        with self._lock:
+            self._data[kind][serial] = row
+            self._ctx.memory.save(self._data)
+
+
+def decide(ctx: StageContext, notes: Notes) -> Decided:
+    """Gather what the decision needs, for all disks, and ask it. The probe only reads."""
+    seen = facts()
+    now = _circumstances(ctx)
+    candidates, _ = safety.before_probe(seen, ctx.claim.disks, now)
+    effort = wipeprobe.Thoroughness(
+        full_scan_bytes=int(checks.param(ctx, "wipe_full_scan_mb")) * MIB,
+        samples=int(checks.param(ctx, "wipe_samples")),
+        time_limit_s=float(checks.param(ctx, "wipe_probe_max_s")),
+    )
+    with ThreadPoolExecutor(max_workers=max(1, len(candidates)), thread_name_prefix="wipe-probe") as pool:
+        reports = dict(
+            zip(
+                (disk.name for disk in candidates),
+                pool.map(lambda d: wipeprobe.probe(d.name, effort), candidates),
+                strict=True,
+            )
+        )
+    decisions = safety.decide(seen, ctx.claim.disks, reports, _circumstances(ctx), ctx.overrides, notes.begun())
+    for refusal in safety.refusals(decisions):
+        ctx.log("warning", f"not written: {refusal.serial}: {refusal.reason}")
+    return _decided(decisions)
+
+
+def facts() -> list[DiskFacts]:
+    """Every disk as sysfs shows it now, USB sticks included."""
+    identities = [disks.identify(disks.BLOCK / name) for name in disks.names()]
+    return [DiskFacts(d.name, d.serial, d.wwn, d.bus, d.size_bytes // MIB, d.removable) for d in identities]
+
+
+def write_all(ctx: StageContext, decided: Decided, board: Board, notes: Notes) -> Part:
+    """Every granted disk, side by side."""
+    whole = Part()
+    with ThreadPoolExecutor(max_workers=max(1, len(decided.grants)), thread_name_prefix="write") as pool:
+        for part in pool.map(lambda grant: _write(ctx, grant, board, notes), decided.grants):
+            whole.checks += part.checks
+            whole.findings += part.findings
+            whole.numbers |= part.numbers
+            whole.evidence |= part.evidence
+    return whole
+
+
+def _circumstances(ctx: StageContext) -> safety.Circumstances:
+    claim = ctx.claim
+    return safety.Circumstances(
+        mode=claim.mode,
+        run=claim.run,
+        boot=claim.boot,
+        stage=ctx.order.name,
+        attempt=ctx.order.attempt,
+        stage_writes=ctx.order.writes,
+        write_mode=claim.write_mode,
+        destructive_allowed=claim.destructive_allowed,
+        in_image=ctx.in_image,
+        last_continue_age_s=ctx.last_continue_age_s(),
+    )
+
+
+def _decided(decisions: list[WriteGrant | wire.Refusal]) -> Decided:
+    """A refusal by the gates 2, 3 and 5, or of a disk that should be written, is a check that was not made. That other
+    disks are not on the allowlist is as it should be."""
+    granted, refused = safety.grants(decisions), safety.refusals(decisions)
+    waiting = [one for one in decisions if isinstance(one, WriteGrant) and one not in granted]
+    made = [checks.not_tested(CHECK, one.serial, reason="another disk was refused by gate 3") for one in waiting]
+    made += [checks.not_tested(CHECK, one.serial, reason=one.reason) for one in refused if one.gate != 4]
+    if not granted and not made:
+        made = [checks.not_tested(CHECK, reason=f"no disk may be written: {'; '.join(one.reason for one in refused)}")]
+    return Decided(granted, refused, made)
+
+
+def _write(ctx: StageContext, grant: WriteGrant, board: Board, notes: Notes) -> Part:
+    """Write, read back, blank. The disk is read-only again whatever happens in between."""
+    part = Part()
+    segments = plan(
+        grant.size_mb * MIB, int(checks.param(ctx, "write_max_mb")) * MIB, int(checks.param(ctx, "segment_mb")) * MIB
+    )
+    notes.keep_begun(grant, segments)
+    ctx.log("warning", f"writing to {grant.name} ({grant.serial}): {sum(s.length for s in segments) // MIB} MiB")
+    try:
+        with diskio.writable(grant, ctx.last_continue_age_s) as fd:
+            _segments(ctx, grant, fd, segments, board, part)
+    except diskio.NotWritten as error:
+        part.checks.append(checks.not_tested(CHECK, grant.serial, reason=str(error)))
+    board.tell(grant.serial, 100, "written and verified" if not part.findings else "failed")
+    return part
+
+
+def _segments(ctx: StageContext, grant: WriteGrant, fd: int, segments: list[Segment], board: Board, part: Part) -> None:
+    written, seconds = 0, 0.0
+    for number, segment in enumerate(segments):
+        board.tell(grant.serial, 100.0 * number / len(segments), "writing and verifying")
+        job, trouble, bad = _verify(ctx, fd, segment)
+        if bad:
+            part.findings.append(_wrong(grant, bad[0], len(bad)))
+            break
+        if trouble:
+            part.checks.append(checks.not_tested(CHECK, grant.serial, reason=f"{grant.name}: {trouble}"))
+            break
+        written += segment.length
+        seconds += segment.length / job.write_bytes_s if job and job.write_bytes_s else 0.0
+    _blank(ctx, grant, fd, segments, part)
+    _told(grant, written, seconds, part)
+
+
+def _told(grant: WriteGrant, written: int, seconds: float, part: Part) -> None:
+    part.numbers[f"written_mb.{grant.serial}"] = written / MIB
+    if seconds:
+        part.numbers[f"seq_write_mb_s.{grant.serial}"] = written / seconds / 1e6
+    if part.findings or not any(check.name == CHECK for check in part.checks):
+        part.checks.append(checks.judged(CHECK, part.findings, grant.serial, reason=f"{written // MIB} MiB verified"))
+
+
+def _verify(ctx: StageContext, fd: int, segment: Segment) -> tuple[fio.Job | None, str, list[fio.BadRange]]:
+    """One segment: the job, why it proves nothing ('' when it does), and what was wrong with the disk."""
+    done = _fio(ctx, fd, fio.verify_argv(f"/proc/self/fd/{fd}", segment.offset, segment.length), 2 * segment.length)
+    text = done.stderr + done.stdout
+    bad = fio.verify_errors(text) + fio.io_errors(text)
+    try:
+        job = fio.parse(done.stdout)
+    except ParseError as error:
+        return None, done.trouble or str(error), bad
+    if not bad and job.error == fio.VERIFY_ERRNO:
+        bad = [fio.BadRange(segment.offset, segment.length, "verify")]
+    if not bad and (job.error or not done.ok):
+        return job, done.trouble or f"fio reports error {job.error}", []
+    if not bad and not job.read_bytes == job.written_bytes == segment.length:
+        why = f"{job.written_bytes} bytes written, {job.read_bytes} read back, {segment.length} wanted"
+        return job, why, []
+    return job, "", bad
+
+
+def _blank(ctx: StageContext, grant: WriteGrant, fd: int, segments: list[Segment], part: Part) -> None:
+    """Leave zeros where the patterns were, so that the next probe finds a blank disk and not data of unknown kind."""
+    for segment in segments:
+        argv = fio.blank_argv(f"/proc/self/fd/{fd}", segment.offset, segment.length)
+        done = _fio(ctx, fd, argv, segment.length)
+        if not done.ok:
+            part.evidence[f"blank.{grant.serial}"] = f"{grant.name}: test patterns were left behind: {done.trouble}"
+            ctx.log("warning", part.evidence[f"blank.{grant.serial}"])
+            return
+
+
+def _fio(ctx: StageContext, fd: int, argv: list[str], amount: int) -> Any:
+    return fio.run(argv, amount / _LEAST_RATE_BYTES_S + _START_S, stop=ctx.stop, pass_fds=(fd,))
+
+
+def _wrong(grant: WriteGrant, bad: fio.BadRange, count: int) -> wire.Finding:
+    lba = bad.offset // SECTOR_BYTES
+    if bad.kind == "verify":
+        message = (
+            f"{grant.name}: other data came back than was written, at LBA {lba} ({bad.length // SECTOR_BYTES} sectors)"
+        )
+        return findings.make("storage.corruption", "disk", grant.serial, message, value=float(lba), unit="LBA")
+    code = "storage.write_error" if bad.kind == "write" else "storage.read_error"
+    message = f"{grant.name}: {bad.kind} failed at LBA {lba}: {bad.words}"
+    return findings.make(code, "disk", grant.serial, message, value=float(lba), unit="LBA")
+
+
+def _begun(row: dict[str, Any]) -> Begun:
+    found = tuple(
+        Found(where, kind, label, words, tuple((at, length) for at, length in ranges))
+        for where, kind, label, words, ranges in row["found"]
+    )
+    ranges = tuple((at, length) for at, length in row["ranges"])
+    return Begun(row["run"], row["boot"], row["attempt"], found, ranges)

@@ -1,0 +1,65 @@
+"""Firmware: which versions run, and whether they are those that the expected spec names."""
+
+from __future__ import annotations
+
+from agent import findings, wire
+from agent.stage import StageContext, StageReport
+from agent.stages import checks
+
+
+def run(ctx: StageContext) -> StageReport:
+    inventory = ctx.inventory
+    if inventory is None:
+        return checks.report(ctx, [checks.not_tested("bios", reason="there is no inventory")])
+    versions = collect(inventory)
+    differing = differences(versions, ctx.claim.expected.get("firmware") or {})
+    return checks.report(
+        ctx,
+        [*_checks(inventory, versions), checks.judged("expected", differing)],
+        findings=differing,
+        evidence={"versions": "\n".join(f"{name}: {version}" for name, version in sorted(versions.items()))},
+    )
+
+
+def collect(inventory: wire.Inventory) -> dict[str, str]:
+    """Name → version, for everything that tells one: `bios`, `bmc`, `microcode`, `disk.<serial>`, `nic.<mac>`."""
+    firmware = inventory.firmware
+    versions = {"bios": f"{firmware.bios} {firmware.bios_date}".strip(), "bmc": firmware.bmc}
+    versions["microcode"] = inventory.cpu.microcode
+    versions |= {f"disk.{checks.disk_name(disk)}": disk.firmware for disk in inventory.disks}
+    versions |= {f"nic.{nic.mac}": nic.firmware for nic in inventory.nics}
+    return {name: version for name, version in versions.items() if version}
+
+
+def differences(versions: dict[str, str], expected: dict[str, object]) -> list[wire.Finding]:
+    """A warning for each version that the spec names and that is another here; an unread one is no difference."""
+    found = []
+    for name, wanted in sorted(expected.items()):
+        actual = versions.get(name, "")
+        if wanted and actual and str(wanted) not in (actual, actual.split(" ")[0]):
+            kind, component = ("bmc", "BMC") if name == "bmc" else ("system", "system")
+            message = f"{name} firmware is {actual}, expected {wanted}"
+            found.append(findings.make("firmware.differs", kind, component, message, value=actual, limit=str(wanted)))
+    return found
+
+
+def _checks(inventory: wire.Inventory, versions: dict[str, str]) -> list[wire.Check]:
+    return [
+        _read("bios", versions, "the firmware names no version"),
+        _read("microcode", versions, "the kernel names no revision", topic="microcode"),
+        _read("bmc", versions, "there is no BMC" if not inventory.bmc else "the BMC names no version", topic="bmc"),
+        _all_read("disks", [bool(disk.firmware) for disk in inventory.disks if disk.bus not in ("usb", "virtio")]),
+        _all_read("nics", [bool(nic.firmware) for nic in inventory.nics if not nic.driver.startswith("virtio")]),
+    ]
+
+
+def _read(name: str, versions: dict[str, str], why_not: str, topic: str = "") -> wire.Check:
+    if name in versions:
+        return checks.passed(name, topic=topic, reason=versions[name])
+    return checks.not_tested(name, reason=why_not, topic=topic)
+
+
+def _all_read(name: str, read: list[bool]) -> wire.Check:
+    if all(read):
+        return checks.passed(name, reason=f"{len(read)} of {len(read)} tell their version")
+    return checks.not_tested(name, reason=f"{read.count(True)} of {len(read)} tell their version")

@@ -1,0 +1,196 @@
+"""InventoryCheck: every part with its serial number. A tool that fails leaves its part empty and is named."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from agent import shell, wire
+from agent.probes import (
+    disks,
+    dmidecode,
+    ethtool,
+    gpus,
+    ipmitool,
+    lsblk,
+    lscpu,
+    lshw,
+    lspci,
+    meminfo,
+    nics,
+    nvidia_smi,
+)
+from agent.probes.parsing import ParseError
+from agent.stage import StageContext, StageReport
+from agent.stages import checks
+
+T = TypeVar("T")
+_LINK_POLL_S = 0.25
+
+
+class Collection:
+    """What was collected so far: what each tool said, and which could not be asked."""
+
+    def __init__(self, ctx: StageContext) -> None:
+        self.ctx = ctx
+        self.evidence: dict[str, str] = {}
+        self.missing: list[str] = []
+        self.checks: list[wire.Check] = []
+
+    def ask(
+        self, name: str, run: Callable[[], shell.Completed], parse: Callable[[str], T], *, topic: str = ""
+    ) -> T | None:
+        """What `parse` makes of the tool's output, None with a check that says why not."""
+        self.ctx.stop.check()
+        done = run()
+        self.evidence[name] = done.stdout or done.stderr
+        try:
+            parsed = parse(done.stdout)
+        except ParseError as error:
+            self.missing.append(name)
+            self.checks.append(checks.not_tested(name, reason=done.trouble or str(error), topic=topic))
+            return None
+        self.checks.append(checks.passed(name, topic=topic))
+        return parsed
+
+
+def run(ctx: StageContext) -> StageReport:
+    found = Collection(ctx)
+    inventory = collect(found)
+    if found.ctx.claim.not_expected:
+        ctx.log("info", f"not expected on this host: {', '.join(ctx.claim.not_expected)}")
+    return checks.report(
+        ctx, [*found.checks, *_completeness(inventory)], inventory=inventory, numbers=_numbers(inventory),
+        evidence=found.evidence,
+    )  # fmt: skip
+
+
+def collect(found: Collection) -> wire.Inventory:
+    structures = found.ask("dmidecode", dmidecode.run, dmidecode.parse) or []
+    devices = found.ask("lspci", lspci.run, lspci.parse) or []
+    found.ask("lshw", lshw.run, lshw.parse)
+    bios, bios_date = dmidecode.bios(structures)
+    sensors = _bmc_sensors(found)
+    bmc_version = _bmc_version(found)
+    return wire.Inventory(
+        system=dmidecode.system(structures),
+        cpu=_cpu(found),
+        memory=_memory(structures),
+        disks=disks.merged(_identities(), found.ask("lsblk", lsblk.run, lsblk.parse) or []),
+        nics=_nics(found, devices),
+        gpus=gpus.inventory(devices, _nvidia(found, devices)),
+        psus=_psus(sensors, structures),
+        fans=[wire.Fan(name, rpm) for name, rpm in ipmitool.fans(sensors)],
+        firmware=wire.Firmware(bios, bios_date, bmc_version),
+        bmc=ipmitool.has_bmc(),
+        missing_tools=found.missing,
+    )
+
+
+def _cpu(found: Collection) -> wire.Cpu:
+    cpu = found.ask("lscpu", lscpu.run, lscpu.parse)
+    return lscpu.with_microcode(cpu, lscpu.read_cpuinfo()) if cpu else wire.Cpu()
+
+
+def _memory(structures: list[dmidecode.Structure]) -> wire.Memory:
+    modules = dmidecode.dimms(structures)
+    total_mb = meminfo.parse(meminfo.read())["MemTotal"] // meminfo.MIB
+    installed_mb = sum(module.size_mb for module in modules)
+    return wire.Memory(total_mb, installed_mb, dmidecode.has_ecc(structures), modules)
+
+
+def _identities() -> list[disks.DiskIdentity]:
+    return [disks.identify(disks.BLOCK / name) for name in disks.names()]
+
+
+def _nics(found: Collection, devices: list[lspci.PciDevice]) -> list[wire.Nic]:
+    models = {device.slot: f"{device.vendor} {device.device}" for device in devices}
+    return [_nic(state, models) for state in _settled_links(found.ctx)]
+
+
+def _nic(state: nics.NicState, models: dict[str, str]) -> wire.Nic:
+    try:
+        firmware = ethtool.parse_driver(ethtool.run_driver(state.name).stdout).get("firmware-version", "")
+    except ParseError:
+        firmware = ""
+    return wire.Nic(
+        state.name,
+        state.mac,
+        state.driver,
+        firmware,
+        state.speed_mbit,
+        state.link,
+        state.pci,
+        models.get(state.pci, ""),
+    )
+
+
+def _settled_links(ctx: StageContext) -> list[nics.NicState]:
+    """The cards, once those that are expected have their link or `link_wait_s` is over: negotiation takes seconds."""
+    expected = {str(nic.get("mac", "")).lower() for nic in ctx.claim.expected.get("nics") or []}
+    deadline = time.monotonic() + float(checks.param(ctx, "link_wait_s"))
+    for name in nics.names():
+        shell.run(["ip", "link", "set", name, "up"], 10)
+    while True:
+        states = [nics.state(name) for name in nics.names()]
+        waiting = [state for state in states if state.mac in expected and not state.link]
+        if not waiting or time.monotonic() >= deadline or ctx.stop.wait(_LINK_POLL_S):
+            return states
+
+
+def _nvidia(found: Collection, devices: list[lspci.PciDevice]) -> list[nvidia_smi.NvidiaGpu]:
+    if not any(device.vendor_id == gpus.NVIDIA for device in gpus.discrete(devices)):
+        return []
+    return found.ask("nvidia-smi", nvidia_smi.run, nvidia_smi.parse, topic="gpu") or []
+
+
+def _bmc_sensors(found: Collection) -> list[ipmitool.Sensor]:
+    if not ipmitool.has_bmc():
+        found.checks.append(checks.not_tested("bmc", reason="the kernel found no BMC", topic="bmc"))
+        return []
+    found.checks.append(checks.passed("bmc", topic="bmc"))
+    supplies = found.ask(
+        "sdr_power_supply", lambda: ipmitool.run("sdr", "type", "Power Supply"), ipmitool.parse_sdr, topic="bmc"
+    )
+    fans = found.ask("sdr_fan", lambda: ipmitool.run("sdr", "type", "Fan"), ipmitool.parse_sdr, topic="bmc")
+    return [*(supplies or []), *(fans or [])]
+
+
+def _bmc_version(found: Collection) -> str:
+    if not ipmitool.has_bmc():
+        return ""
+    info = found.ask("mc_info", lambda: ipmitool.run("mc", "info"), ipmitool.parse_mc_info, topic="bmc")
+    return info["Firmware Revision"] if info else ""
+
+
+def _psus(sensors: list[ipmitool.Sensor], structures: list[dmidecode.Structure]) -> list[wire.Psu]:
+    """The BMC knows better than the firmware's table, which is often filled once and for all."""
+    told = [wire.Psu(supply.name, supply.present, supply.ok) for supply in ipmitool.power_supplies(sensors)]
+    return told or dmidecode.power_supplies(structures)
+
+
+def _completeness(inventory: wire.Inventory) -> list[wire.Check]:
+    """A host has a CPU, memory, a card that it booted from, and disks that have serial numbers."""
+    made = [
+        checks.passed("cpu") if inventory.cpu.threads else checks.not_tested("cpu", reason="no CPU was listed"),
+        checks.passed("memory") if inventory.memory.dimms else checks.not_tested(
+            "memory", reason="the firmware lists no memory module", topic="dimms"),
+        checks.passed("nics") if inventory.nics else checks.not_tested("nics", reason="no network card was found"),
+    ]  # fmt: skip
+    nameless = [disk.name for disk in inventory.disks if not disk.serial and disk.bus != "usb"]
+    if nameless:
+        made.append(checks.not_tested("disk_serials", reason=f"no serial number: {', '.join(nameless)}"))
+    else:
+        made.append(checks.passed("disk_serials", reason=f"{len(inventory.disks)} disks"))
+    return made
+
+
+def _numbers(inventory: wire.Inventory) -> dict[str, Any]:
+    return {
+        "cores": float(inventory.cpu.cores),
+        "memory_mb": float(inventory.memory.total_mb),
+        "dimms": float(len(inventory.memory.dimms)),
+        "disks": float(len(inventory.disks)),
+        "nics": float(len(inventory.nics)),
+    }

@@ -1,0 +1,71 @@
+"""Memory: patterns over all that can be reached. What cannot (the live image, the kernel, the reserve) is said."""
+
+from __future__ import annotations
+
+from agent import wire
+from agent.stage import StageContext, StageReport
+from agent.stages import checks, memory_load
+from agent.stages.board import Board
+from agent.stages.memory_load import MemoryOutcome, MemoryRoom
+
+_LEAST_MB = 64
+
+
+def run(ctx: StageContext) -> StageReport:
+    space = memory_load.room(checks.param(ctx, "reserve_percent"), checks.param(ctx, "reserve_min_mb"))
+    if space.testable_mb < _LEAST_MB:
+        why = f"{space.testable_mb} MiB can be tested of {space.total_mb} MiB"
+        return checks.report(ctx, [checks.not_tested("patterns", reason=why)])
+    outcomes = [_stress(ctx, space)]
+    if (loops := int(checks.param(ctx, "memtester_loops"))) > 0:
+        outcomes.append(_memtester(ctx, space, loops))
+    return checks.report(
+        ctx,
+        [*(outcome.check for outcome in outcomes), _coverage(ctx, space)],
+        findings=[finding for outcome in outcomes for finding in outcome.findings],
+        numbers=_numbers(space, outcomes),
+        evidence={f"{outcome.check.name}.txt": outcome.evidence for outcome in outcomes},
+    )
+
+
+def duration_s(ctx: StageContext, space: MemoryRoom) -> float:
+    """A base and so much per GiB, up to a most: more memory takes longer to go through once."""
+    base, per_gib = float(checks.param(ctx, "duration_s")), float(checks.param(ctx, "per_gib_s"))
+    return min(float(checks.param(ctx, "max_duration_s")), base + per_gib * space.testable_mb / 1024)
+
+
+def _stress(ctx: StageContext, space: MemoryRoom) -> MemoryOutcome:
+    seconds = duration_s(ctx, space)
+    with Board(ctx).timing("memory", f"patterns over {space.testable_mb} MiB", seconds):
+        return memory_load.stress(
+            "patterns", space.testable_mb, memory_load.default_threads(), seconds, ctx.stop, _dimms(ctx)
+        )
+
+
+def _memtester(ctx: StageContext, space: MemoryRoom, loops: int) -> MemoryOutcome:
+    limit_s = float(checks.param(ctx, "memtester_max_s"))
+    with Board(ctx).timing("memory", f"bit patterns over {space.testable_mb} MiB", limit_s):
+        return memory_load.patterns("bit_patterns", space.testable_mb, loops, limit_s, ctx.stop, _dimms(ctx))
+
+
+def _dimms(ctx: StageContext) -> list[wire.Dimm]:
+    return ctx.inventory.memory.dimms if ctx.inventory else []
+
+
+def _coverage(ctx: StageContext, space: MemoryRoom) -> wire.Check:
+    words = f"{space.testable_mb} of {space.total_mb} MiB ({space.percent:.0f} %) were under test"
+    if space.percent < checks.limit(ctx, "coverage_min_percent"):
+        return checks.not_tested("coverage", reason=words)
+    return checks.passed("coverage", reason=words)
+
+
+def _numbers(space: MemoryRoom, outcomes: list[MemoryOutcome]) -> dict[str, float]:
+    moved = sum(outcome.moved_mb for outcome in outcomes)
+    numbers = {
+        "covered_mb": float(space.testable_mb),
+        "covered_percent": space.percent,
+        "moved_mb": moved,
+        "passes": moved / space.testable_mb,
+    }
+    rates = [outcome.rate_mb_s for outcome in outcomes if outcome.rate_mb_s]
+    return {**numbers, "rate_mb_s": rates[0]} if rates else numbers

@@ -1,0 +1,104 @@
+"""Pattern tests over memory: used by Memory and Burn."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from agent import findings, wire
+from agent.loads import memtester, stressapptest
+from agent.probes import meminfo
+from agent.probes.parsing import ParseError
+from agent.stages import checks
+from agent.stop import StopFlag
+
+
+@dataclass(frozen=True)
+class MemoryRoom:
+    """How much of the memory a test may take, and how much there is, in MiB."""
+
+    testable_mb: int
+    total_mb: int
+
+    @property
+    def percent(self) -> float:
+        return 100.0 * self.testable_mb / self.total_mb if self.total_mb else 0.0
+
+
+@dataclass(frozen=True)
+class MemoryOutcome:
+    """`moved_mb` is 0 where the test gave no result."""
+
+    check: wire.Check
+    findings: list[wire.Finding]
+    moved_mb: float
+    rate_mb_s: float
+    evidence: str
+
+
+def room(reserve_percent: float, reserve_min_mb: float, share: float = 1.0) -> MemoryRoom:
+    """What is available less the reserve that keeps the agent and the kernel alive, times `share`."""
+    known = meminfo.parse(meminfo.read())
+    usable = meminfo.testable_bytes(
+        known["MemAvailable"], meminfo.group_room_bytes(), known["MemTotal"], reserve_percent,
+        int(reserve_min_mb * meminfo.MIB),
+    )  # fmt: skip
+    return MemoryRoom(int(usable * share) // meminfo.MIB, known["MemTotal"] // meminfo.MIB)
+
+
+def stress(
+    name: str, megabytes: int, threads: int, duration_s: float, stop: StopFlag, dimms: list[wire.Dimm]
+) -> MemoryOutcome:
+    """stressapptest over `megabytes`. A run that did not come to its own verdict is not tested."""
+    done = stressapptest.run(stressapptest.argv(megabytes, threads, duration_s), duration_s, stop)
+    text = done.stdout + done.stderr
+    try:
+        result = stressapptest.parse(text)
+    except ParseError as error:
+        return MemoryOutcome(checks.not_tested(name, reason=done.trouble or str(error)), [], 0, 0, text)
+    if result.incidents:
+        found = _miscompared(result.first, result.incidents, list(result.dimms), dimms)
+        return MemoryOutcome(checks.judged(name, found), found, result.moved_mb, result.rate_mb_s, text)
+    if not result.passed or done.status != 0:
+        # Procedural errors, such as too little memory for this many threads: nothing was wrong with the memory.
+        why = done.trouble or f"stressapptest had {result.errors} errors of its own"
+        return MemoryOutcome(checks.not_tested(name, reason=why), [], 0, 0, text)
+    words = f"{megabytes} MiB, {result.moved_mb:.0f} MB copied and checked"
+    return MemoryOutcome(checks.passed(name, reason=words), [], result.moved_mb, result.rate_mb_s, text)
+
+
+def patterns(
+    name: str, megabytes: int, loops: int, timeout_s: float, stop: StopFlag, dimms: list[wire.Dimm]
+) -> MemoryOutcome:
+    """memtester over `megabytes`, `loops` times."""
+    done = memtester.run(memtester.argv(megabytes, loops), timeout_s, stop)
+    text = done.stdout[-4000:] + done.stderr[-4000:]
+    try:
+        result = memtester.parse(done.stdout + done.stderr)
+    except ParseError as error:
+        return MemoryOutcome(checks.not_tested(name, reason=done.trouble or str(error)), [], 0, 0, text)
+    wrong = result.failures or (done.status or 0) & (memtester.STUCK_ADDRESS | memtester.OTHER_TEST)
+    if wrong:
+        found = _miscompared("; ".join(result.failures[:1]), max(1, len(result.failures)), [], dimms)
+        return MemoryOutcome(checks.judged(name, found), found, 0, 0, text)
+    if not done.ok or not result.tests:
+        return MemoryOutcome(checks.not_tested(name, reason=done.trouble or "memtester did no test"), [], 0, 0, text)
+    words = f"{result.megabytes} MiB, {result.tests} patterns"
+    return MemoryOutcome(checks.passed(name, reason=words), [], float(result.megabytes * loops), 0, text)
+
+
+def default_threads() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _miscompared(first: str, count: int, named: list[str], dimms: list[wire.Dimm]) -> list[wire.Finding]:
+    """Blamed on the modules that the test names; with one module there is no other; else on the system."""
+    known = [dimm.locator for dimm in dimms]
+    blamed = [locator for locator in known if locator in named] or (known if len(known) == 1 else [])
+    message = f"{count} times memory gave back other data than was written: {first}"
+    if not blamed:
+        return [findings.make("memory.miscompare", "system", "system", message, value=float(count), limit=0.0)]
+    return [
+        findings.make("memory.miscompare", "dimm", name, f"{name}: {message}", value=float(count), limit=0.0)
+        for name in blamed
+    ]

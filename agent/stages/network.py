@@ -1,0 +1,141 @@
+"""Network: of every expected link what it negotiated, what it carries both ways, and what it loses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent import findings, wire
+from agent.loads import ping
+from agent.probes import addresses, nics
+from agent.probes.parsing import ParseError
+from agent.stage import StageContext, StageReport
+from agent.stages import checks, throughput
+from agent.stages.board import Board
+from agent.stages.part import Part
+
+TOPIC = "network"
+
+
+def run(ctx: StageContext) -> StageReport:
+    cards = {state.mac: state for state in map(nics.state, nics.names())}
+    wanted = _wanted(ctx.claim.expected.get("nics"), cards)
+    if not wanted:
+        why = "no network card is expected and none has a link"
+        return checks.report(ctx, [checks.not_tested(name, reason=why, topic=TOPIC) for name in ctx.order.required])
+    own = _addresses()
+    board = Board(ctx)
+    parts = [_card(ctx, mac, speed, cards.get(mac), own, board) for mac, speed in wanted.items()]
+    return checks.report(
+        ctx,
+        [check for part in parts for check in part.checks],
+        findings=[finding for part in parts for finding in part.findings],
+        numbers={name: value for part in parts for name, value in part.numbers.items()},
+        evidence={name: text for part in parts for name, text in part.evidence.items()},
+    )
+
+
+def _wanted(expected: list[dict[str, Any]] | None, cards: dict[str, nics.NicState]) -> dict[str, int | None]:
+    """MAC → expected speed. Without a list, every card that has a link."""
+    if expected is None:
+        return {mac: None for mac, state in cards.items() if state.link}
+    return {str(nic.get("mac") or "").lower(): nic.get("speed_mbit") or None for nic in expected}
+
+
+def _addresses() -> dict[str, str]:
+    try:
+        return addresses.parse(addresses.run().stdout)
+    except ParseError:
+        return {}
+
+
+def _card(
+    ctx: StageContext, mac: str, speed: int | None, state: nics.NicState | None, own: dict[str, str], board: Board
+) -> Part:
+    """One card: link first, since nothing else can be measured without it."""
+    part = Part()
+    if state is None:
+        part.checks += [checks.not_tested(name, mac, reason="the card is not there") for name in ("link", "speed")]
+        return part
+    _link(state, part)
+    if not state.link:
+        return part
+    _speed(state, speed, part)
+    address, server = own.get(state.name), str(ctx.claim.iperf.get("address") or "")
+    why_not = "" if address and server else f"{state.name} has no address" if server else "the bench names no server"
+    if why_not:
+        part.checks += [checks.not_tested(name, mac, reason=why_not) for name in ("throughput", "loss")]
+        return part
+    throughput.measure(ctx, state, str(address), part, board)
+    _loss(ctx, state, server, part, board)
+    board.tell(mac, 100, "measured")
+    return part
+
+
+def _link(state: nics.NicState, part: Part) -> None:
+    found = [] if state.link else [findings.make("network.no_link", "nic", state.mac, f"{state.name}: no link")]
+    part.findings += found
+    part.checks.append(checks.judged("link", found, state.mac))
+
+
+def _speed(state: nics.NicState, expected: int | None, part: Part) -> None:
+    actual = state.speed_mbit
+    if actual is not None:
+        part.numbers[f"link_mbit.{state.mac}"] = float(actual)
+    if actual is None:
+        why = f"{state.name}: the driver {state.driver} does not tell the speed"
+        part.checks.append(checks.not_tested("speed", state.mac, reason=why, topic="link_speed"))
+        return
+    found = []
+    if expected and actual < expected:
+        message = f"{state.name}: negotiated {actual} Mbit/s, expected {expected}"
+        found.append(
+            findings.make(
+                "network.slow_link",
+                "nic",
+                state.mac,
+                message,
+                value=float(actual),
+                limit=float(expected),
+                unit="Mbit/s",
+            )
+        )
+    if state.duplex == "half":
+        found.append(findings.make("network.half_duplex", "nic", state.mac, f"{state.name}: half duplex"))
+    part.findings += found
+    part.checks.append(checks.judged("speed", found, state.mac, reason=f"{actual} Mbit/s"))
+
+
+def _loss(ctx: StageContext, state: nics.NicState, server: str, part: Part, board: Board) -> None:
+    count, interval_s = int(checks.param(ctx, "ping_count")), float(checks.param(ctx, "ping_interval_s"))
+    with board.timing(state.mac, f"{count} packets to {server}", count * interval_s):
+        done = ping.run(ping.argv(server, state.name, count, interval_s), count * interval_s, ctx.stop)
+    part.evidence[f"ping.{state.mac}"] = done.stdout + done.stderr
+    try:
+        loss = ping.parse(done.stdout)
+    except ParseError as error:
+        part.checks.append(checks.not_tested("loss", state.mac, reason=done.trouble or str(error)))
+        return
+    if not loss.received:
+        # The link carried TCP or that check says so: a server that never answers pings proves nothing about loss.
+        part.checks.append(checks.not_tested("loss", state.mac, reason=f"{server} answers no ping by {state.name}"))
+        return
+    part.numbers[f"loss_percent.{state.mac}"] = loss.lost_percent
+    if loss.mean_ms is not None:
+        part.numbers[f"ping_ms.{state.mac}"] = loss.mean_ms
+    found = _lossy(state, loss, checks.limit(ctx, "loss_max_percent"))
+    part.findings += found
+    part.checks.append(
+        checks.judged("loss", found, state.mac, reason=f"{loss.sent - loss.received} of {loss.sent} lost")
+    )
+
+
+def _lossy(state: nics.NicState, loss: ping.Loss, limit: float) -> list[wire.Finding]:
+    if loss.lost_percent <= limit:
+        return []
+    lost = loss.sent - loss.received
+    message = f"{state.name}: {lost} of {loss.sent} packets lost ({loss.lost_percent:.2f} %), limit {limit:g} %"
+    return [
+        findings.make(
+            "network.loss", "nic", state.mac, message, value=round(loss.lost_percent, 3), limit=limit, unit="%"
+        )
+    ]

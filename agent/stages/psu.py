@@ -1,0 +1,196 @@
+"""PSU: presence and state of every supply, before, during and after a load step, and what the load draws."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from agent import findings, wire
+from agent.probes import ipmitool
+from agent.probes.ipmitool import LogEntry, PowerSupply, Sensor
+from agent.probes.parsing import ParseError
+from agent.stage import StageContext, StageReport
+from agent.stages import checks, cpu_load
+from agent.stages.board import Board
+from agent.stages.part import Part
+
+TOPIC = "bmc"
+_DCMI_TRIES = 3
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the BMC says of the supplies at one moment. `trouble` why it says nothing."""
+
+    when: str
+    supplies: list[PowerSupply]
+    redundancy: list[Sensor]
+    trouble: str = ""
+
+
+def run(ctx: StageContext) -> StageReport:
+    expected = ctx.claim.expected.get("psus")
+    if expected == []:
+        why = "no power supply is expected here"
+        return checks.report(
+            ctx, [checks.not_tested(name, reason=why, topic="psus_off") for name in ("presence", "state")]
+        )
+    if not ipmitool.has_bmc():
+        why = "the kernel found no BMC"
+        return checks.report(ctx, [checks.not_tested(name, reason=why, topic=TOPIC) for name in _names(ctx)])
+    names = [str(psu.get("name") or "") for psu in expected or []]
+    log_before = _event_log()
+    before, power_before = _look("before"), _power()
+    load, during, power_under_load = _under_load(ctx)
+    after = _look("after")
+    part = Part(list(load.checks), list(load.findings), dict(load.numbers))
+    _supplies(names, [before, during, after], part)
+    _redundancy([before, during, after], part)
+    _drawn(power_before, power_under_load, part)
+    _events(log_before, _event_log(), part)
+    return checks.report(
+        ctx, part.checks, findings=part.findings, numbers=part.numbers, evidence=_evidence(before, during, after)
+    )
+
+
+def _names(ctx: StageContext) -> list[str]:
+    return ctx.order.required or ["presence"]
+
+
+def _look(when: str) -> Look:
+    done = ipmitool.run("sdr", "type", "Power Supply")
+    try:
+        sensors = ipmitool.parse_sdr(done.stdout)
+    except ParseError as error:
+        return Look(when, [], [], done.trouble or str(error))
+    if not done.ok:
+        return Look(when, [], [], done.trouble)
+    redundancy = [sensor for sensor in sensors if ipmitool.is_redundancy(sensor)]
+    return Look(when, ipmitool.power_supplies(sensors), redundancy)
+
+
+def _under_load(ctx: StageContext) -> tuple[Part, Look, float | None]:
+    """All cores at once; the supplies are asked halfway through."""
+    duration_s = float(checks.param(ctx, "load_duration_s"))
+    halfway: list[tuple[Look, float | None]] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        over.wait(duration_s / 2)
+        halfway.append((_look("under load"), _power()))
+
+    thread = threading.Thread(target=watch, name="psu", daemon=True)
+    thread.start()
+    with Board(ctx).timing("load step", "all cores at once", duration_s):
+        load = cpu_load.run(duration_s, ctx.stop)
+    over.set()
+    thread.join()
+    look, watts = halfway[0]
+    return load, look, watts
+
+
+def _supplies(names: list[str], looks: list[Look], part: Part) -> None:
+    """Every expected supply must be there and well at each look; without a list, every one that the BMC knows."""
+    troubles = [look.trouble for look in looks if look.trouble]
+    wanted = names or sorted({supply.name for look in looks for supply in look.supplies})
+    if troubles or not wanted:
+        why = troubles[0] if troubles else "the BMC has no sensor of a power supply"
+        part.checks += [checks.not_tested(name, reason=why, topic=TOPIC) for name in ("presence", "state")]
+        return
+    for name in wanted:
+        found = [finding for look in looks for finding in _one(name, look)][:1]
+        silent = [look.when for look in looks if (supply := _find(name, look)) and supply.present and supply.ok is None]
+        part.findings += found
+        missing = [finding for finding in found if finding.code == "psu.missing"]
+        part.checks.append(checks.judged("presence", missing, name, topic=TOPIC))
+        if silent and not found:
+            part.checks.append(
+                checks.not_tested("state", name, reason=f"its sensor gives no reading {silent[0]}", topic=TOPIC)
+            )
+        else:
+            part.checks.append(checks.judged("state", found, name, topic=TOPIC))
+
+
+def _one(name: str, look: Look) -> list[wire.Finding]:
+    supply = _find(name, look)
+    if supply is None or not supply.present:
+        said = f" ({supply.reading})" if supply and supply.reading else ""
+        return [findings.make("psu.missing", "psu", name, f"{name}: not there {look.when}{said}")]
+    if supply.ok is False:
+        return [findings.make("psu.failed", "psu", name, f"{name}: {supply.reading} {look.when}", value=supply.reading)]
+    return []
+
+
+def _find(name: str, look: Look) -> PowerSupply | None:
+    return next((supply for supply in look.supplies if supply.name.lower() == name.lower()), None)
+
+
+def _redundancy(looks: list[Look], part: Part) -> None:
+    """By the BMC's own sensor; not tested where it has none."""
+    states = [(look.when, ipmitool.redundancy_lost(sensor), sensor) for look in looks for sensor in look.redundancy]
+    known = [(when, lost, sensor) for when, lost, sensor in states if lost is not None]
+    if not known:
+        part.checks.append(
+            checks.not_tested("redundancy", reason="the BMC has no redundancy sensor", topic="redundancy")
+        )
+        return
+    found = [
+        findings.make("psu.redundancy_lost", "psu", sensor.name, f"{sensor.name}: {sensor.reading} {when}")
+        for when, lost, sensor in known
+        if lost
+    ][:1]
+    part.findings += found
+    part.checks.append(checks.judged("redundancy", found, topic="redundancy"))
+
+
+def _power() -> float | None:
+    """Watts by DCMI, asked up to three times: some controllers answer the first call with nothing."""
+    for _ in range(_DCMI_TRIES):
+        done = ipmitool.run("dcmi", "power", "reading", timeout_s=20)
+        try:
+            return ipmitool.parse_dcmi_power(done.stdout)
+        except ParseError:
+            if done.status is None:
+                return None
+    return None
+
+
+def _drawn(before: float | None, under_load: float | None, part: Part) -> None:
+    """Numbers, no limit: what a host may draw is not known. The check says whether the step was seen at all."""
+    if before is None or under_load is None:
+        part.checks.append(checks.not_tested("power_reading", reason="the BMC measures no power (DCMI)", topic="dcmi"))
+        return
+    part.numbers |= {"power_idle_w": before, "power_load_w": under_load}
+    part.checks.append(
+        checks.passed("power_reading", reason=f"{before:.0f} W idle, {under_load:.0f} W under load", topic="dcmi")
+    )
+
+
+def _event_log() -> list[LogEntry] | None:
+    done = ipmitool.run("sel", "elist", timeout_s=120)
+    try:
+        return ipmitool.parse_sel(done.stdout) if done.ok else None
+    except ParseError:
+        return None
+
+
+def _events(before: list[LogEntry] | None, after: list[LogEntry] | None, part: Part) -> None:
+    """New entries that name a supply are blamed on it; the runtime's counters tell of all others."""
+    if before is None or after is None:
+        part.checks.append(checks.not_tested("event_log", reason="the BMC's event log can't be read", topic=TOPIC))
+        return
+    known = {entry.record for entry in before}
+    new = [entry for entry in after if entry.record not in known and entry.asserted and "power" in entry.sensor.lower()]
+    found = [
+        findings.make("bmc.event", "bmc", "BMC", f"BMC: {entry.sensor}: {entry.text}", value=entry.text)
+        for entry in new
+    ]
+    part.findings += found
+    part.checks.append(checks.judged("event_log", found, topic=TOPIC, reason=f"{len(new)} new entries about power"))
+
+
+def _evidence(*looks: Look) -> dict[str, str]:
+    return {
+        f"psu {look.when}": "\n".join(f"{supply.name}: {supply.reading}" for supply in look.supplies) or look.trouble
+        for look in looks
+    }

@@ -1,0 +1,92 @@
+"""Storage: every disk's surface and speed, and verified writes where all five gates let them through.
+
+Reading comes first and for all disks at once, speed after it for one disk at a time so that they don't compete, writing
+last. With `storage.mode: read` nothing here opens a disk but for reading, and the image keeps all of them read-only."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from agent import wire
+from agent.stage import StageContext, StageReport
+from agent.stages import checks, disk_speed, disk_write
+from agent.stages.board import Board
+from agent.stages.part import Part
+from agent.stages.surface import MIB, Segment, Surface, plan, read, unreadable
+
+TOPIC = "storage"
+
+
+def run(ctx: StageContext) -> StageReport:
+    disks = checks.fixed_disks(ctx.inventory)
+    if not disks:
+        return checks.report(
+            ctx, [checks.not_tested(name, reason="no disk was found", topic=TOPIC) for name in ctx.order.required]
+        )
+    board, memory = Board(ctx), disk_write.Notes(ctx)
+    decided = disk_write.decide(ctx, memory) if ctx.order.writes else disk_write.NOTHING
+    with ThreadPoolExecutor(max_workers=len(disks), thread_name_prefix="surface") as pool:
+        parts = list(pool.map(lambda disk: _surface(ctx, disk, board, memory), disks))
+    parts += [disk_speed.measure(ctx, disk, board) for disk in disks]
+    if ctx.order.writes:
+        parts.append(disk_write.write_all(ctx, decided, board, memory))
+    return _report(ctx, parts, decided)
+
+
+def _report(ctx: StageContext, parts: list[Part], decided: disk_write.Decided) -> StageReport:
+    return checks.report(
+        ctx,
+        [*(check for part in parts for check in part.checks), *decided.checks],
+        findings=[finding for part in parts for finding in part.findings],
+        also_required=[disk_write.CHECK] if ctx.order.writes else [],
+        numbers={name: value for part in parts for name, value in part.numbers.items()},
+        refusals=decided.refusals,
+        evidence={name: text for part in parts for name, text in part.evidence.items()},
+    )
+
+
+def _surface(ctx: StageContext, disk: wire.Disk, board: Board, memory: disk_write.Notes) -> Part:
+    name, part = checks.disk_name(disk), Part()
+    segments = plan(
+        disk.size_mb * MIB,
+        int(checks.param(ctx, "sample_max_mb")) * MIB,
+        int(checks.param(ctx, "segment_mb")) * MIB,
+    )
+    done, surface = memory.surface(name)
+    read(
+        disk.name, segments[done:], surface,
+        time_limit_s=float(checks.param(ctx, "surface_max_s")),
+        bad_max=int(checks.param(ctx, "bad_sectors_give_up")),
+        stop=ctx.stop,
+        told=lambda now, number: _told(board, memory, name, now, done + number, len(segments)),
+    )  # fmt: skip
+    _judge(ctx, disk, segments, surface, part)
+    board.tell(name, 100, "surface read")
+    return part
+
+
+def _told(board: Board, memory: disk_write.Notes, name: str, surface: Surface, done: int, of: int) -> None:
+    memory.keep_surface(name, done, surface)
+    board.tell(name, 100.0 * done / of, f"reading, {surface.rate_mb_s:.0f} MB/s")
+
+
+def _judge(ctx: StageContext, disk: wire.Disk, segments: list[Segment], surface: Surface, part: Part) -> None:
+    name = checks.disk_name(disk)
+    size = disk.size_mb * MIB
+    covered = 100.0 * surface.read_bytes / size if size else 0.0
+    part.numbers |= {
+        f"surface_mb.{name}": surface.read_bytes / MIB,
+        f"surface_percent.{name}": covered,
+        f"surface_mb_s.{name}": surface.rate_mb_s,
+    }
+    planned = sum(segment.length for segment in segments)
+    words = f"{surface.read_bytes // MIB} of {disk.size_mb} MiB read"
+    if surface.bad:
+        part.findings.append(unreadable(disk.name, name, surface.bad))
+        part.checks.append(checks.judged("surface", part.findings, name))
+    elif surface.trouble and surface.read_bytes < planned * checks.limit(ctx, "surface_min_percent") / 100:
+        part.checks.append(checks.not_tested("surface", name, reason=f"{disk.name}: {words}: {surface.trouble}"))
+    elif not surface.read_bytes:
+        part.checks.append(checks.not_tested("surface", name, reason=f"{disk.name}: nothing was read"))
+    else:
+        part.checks.append(checks.passed("surface", name, reason=words))
