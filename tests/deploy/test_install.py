@@ -48,6 +48,15 @@ def test_help_lists_the_options() -> None:
     assert all(option in done.stdout for option in ("--dry-run", "--image DIR", "--no-image", "--admin NAME", "--yes"))
 
 
+def own_mirror() -> list[str]:
+    """Where this machine's apt has Debian from; nothing where it can't say, and debootstrap takes its default."""
+    wanted = ["apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages"]
+    done = subprocess.run(wanted, capture_output=True, text=True, timeout=30)
+    return [uri for label, _, uri in (line.partition(" ") for line in done.stdout.splitlines()) if label == "Debian"][
+        :1
+    ]
+
+
 @pytest.fixture(scope="module", params=list(SUITES))
 def debian(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """A minimal Debian of its own, with this checkout in /src; nothing is mounted into it."""
@@ -55,23 +64,23 @@ def debian(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if shutil.which("debootstrap") is None or os.geteuid() != 0:
         pytest.skip("needs debootstrap and root: apt-get install debootstrap && sudo make test")
     root = tmp_path_factory.mktemp(suite)
-    # Two archives' worth of downloads and unpacking; without a network it fails within seconds.
-    done = subprocess.run(
-        ["debootstrap", "--variant=minbase", suite, str(root)], capture_output=True, text=True, timeout=900
-    )
+    command = ["debootstrap", "--variant=minbase", suite, str(root), *own_mirror()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900)
     if done.returncode != 0:
         shutil.rmtree(root)
-        pytest.skip(f"debootstrap --variant=minbase {suite} DIR failed: {(done.stderr + done.stdout)[-300:]}")
-    _copy_checkout(root / "src")
-    yield suite, root
-    shutil.rmtree(root)
+        pytest.skip(f"{' '.join(command)} failed: {(done.stderr + done.stdout)[-300:]}")
+    try:
+        _copy_checkout(root / "src")
+        yield suite, root
+    finally:
+        shutil.rmtree(root)
 
 
 def _copy_checkout(target: Path) -> None:
     for name in code_list():
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, target / name, ignore=LEFT_OUT)
+            shutil.copytree(source, target / name, symlinks=True, ignore=LEFT_OUT)
         else:
             target.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target / name)
