@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from agent import wire
-from agent.stage import StageContext, StageReport, settle
+from agent.stage import NOT_EXPECTED_HERE, StageContext, StageReport, settle
 
 
 class ProfileLacks(KeyError):
@@ -61,6 +61,12 @@ def report(
     required = [*ctx.order.required, *also_required]
     outcome, reason = settle(made, required, ctx.claim.not_expected)
     return StageReport(outcome=outcome, reason=reason, checks=made, findings=list(findings), **more)
+
+
+def nothing_here(names: Iterable[str], why: str) -> StageReport:
+    """The report of a stage that has nothing to test on this host, by its own expected spec: it does not count."""
+    made = [not_tested(name, reason=why) for name in names]
+    return StageReport(wire.Outcome.NOT_TESTED, NOT_EXPECTED_HERE, checks=made)
 
 
 def disk_name(disk: wire.Disk) -> str:

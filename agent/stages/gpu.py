@@ -15,17 +15,14 @@ def run(ctx: StageContext) -> StageReport:
     present = ctx.inventory.gpus if ctx.inventory else []
     expected = ctx.claim.expected.get("gpus")
     if not present and not expected:
-        why = "no GPU is expected and none was found" if expected is not None else "no GPU was found"
-        return checks.report(
-            ctx, [checks.not_tested(name, reason=why, topic=TOPIC) for name in ctx.order.required or ["present"]]
-        )
+        return checks.nothing_here(("present", "link"), "no GPU is expected here and none was found")
     missing = _missing(expected or [], present)
     narrow, links = _links(present)
-    memory = _memory_checks(present)
+    memory, errors = _memory_checks(present)
     return checks.report(
         ctx,
-        [checks.judged("present", missing, topic=TOPIC), *links, *memory[0], _load()],
-        findings=[*missing, *narrow, *memory[1]],
+        [checks.judged("present", missing, topic=TOPIC), *links, *memory, _load()],
+        findings=[*missing, *narrow, *errors],
     )
 
 
