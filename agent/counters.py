@@ -54,9 +54,11 @@ class CounterBook:
     """The last reading of every source. `close_stage` takes the next one: what moved in between belongs
     to the stage that ends, the pause before it included, so that no error falls between two stages."""
 
-    def __init__(self, sources: Iterable[Source], state: Path) -> None:
+    def __init__(
+        self, sources: Iterable[Source], state: Path, say: Callable[[str, str], None] = lambda level, text: None
+    ) -> None:
         self.sources = tuple(sources)
-        self.state = state
+        self.state, self.say = state, say
         self._before: Counts | None = _load(state)
 
     def open_stage(self) -> None:
@@ -90,7 +92,10 @@ class CounterBook:
     def _read(self) -> Counts:
         counts: Counts = {}
         for source in self.sources:
-            counts.update(source())
+            try:
+                counts.update(source())
+            except (OSError, ValueError, LookupError) as error:
+                self.say("error", f"error counters could not be read: {type(error).__name__}: {error}")
         return counts
 
     def _keep(self, counts: Counts) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from agent import sysfs_counters, wire
+from agent import command_counters, sysfs_counters, wire
 from agent.counters import Counts, Source
 from agent.names import Names
 
@@ -17,16 +17,18 @@ KERNEL: tuple[Callable[[Names], Counts], ...] = (
     sysfs_counters.ports,
     sysfs_counters.wires,
 )
-# Of agent/probes: SMART and NVMe error counts, the BMC's event log, GPU ECC.
-COMMANDS: tuple[Source, ...] = ()
-# Of agent/probes: the BMC's temperatures, fans and power.
-SLOW_SENSORS: tuple[Callable[[], list[wire.Measurement]], ...] = ()
+COMMANDS: tuple[Callable[[Names], Counts], ...] = (
+    command_counters.drives,
+    command_counters.bmc_events,
+    command_counters.gpus,
+)
+SLOW_SENSORS: tuple[Callable[[], list[wire.Measurement]], ...] = (command_counters.bmc_sensors,)
 
 
 def of(names: Callable[[], Names]) -> tuple[Source, ...]:
     """Every source, as the counter book reads it; `names` is asked each time, since the inventory comes
     later."""
-    return (*(partial(_read, source, names) for source in KERNEL), *COMMANDS)
+    return tuple(partial(_read, source, names) for source in (*KERNEL, *COMMANDS))
 
 
 def _read(source: Callable[[Names], Counts], names: Callable[[], Names]) -> Counts:

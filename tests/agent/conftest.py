@@ -92,10 +92,18 @@ class Bench:
                 hold=Hold(self.directory, self.machine),
                 power=self.machine,
                 stages=stages,
-                console=self.console.append,
+                console=self._print,
             ),
             QUICK,
         )
+
+    def _print(self, line: str) -> None:
+        with self.orchestrator.changed:
+            self.console.append(line)
+            self.orchestrator.changed.notify_all()
+
+    def wait_for_line(self, text: str) -> None:
+        self.orchestrator.wait_for(lambda _: any(text in line for line in self.console))
 
     @contextlib.contextmanager
     def running(self, agent: Agent) -> Iterator[threading.Thread]:

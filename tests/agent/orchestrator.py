@@ -99,6 +99,8 @@ class Orchestrator:
         with self.changed:
             self.received.append((call, message))
             status = self.statuses[call].pop(0) if self.statuses.get(call) else 200
+            if call == "hold" and self.state not in ("Failed", "FailedHolding"):
+                status = 409
             reply = getattr(self, f"_{call}")(message) if status == 200 else None
             self.changed.notify_all()
         return status, codec.dumps(reply) if reply else b'{"error":"as the test wants it"}'

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import codes, counters, sources, sysfs_counters, wire
+from agent import codes, command_counters, counters, sources, sysfs_counters, wire
 from agent.counters import CounterBook, Counts
 from agent.names import Names
 
@@ -254,5 +254,62 @@ def test_two_views_of_one_error_are_one_finding_the_graver() -> None:
 
 
 def test_every_source_reads_an_empty_machine_without_a_word(tmp_path: Path) -> None:
-    for source in sources.KERNEL:
+    for source in (*sources.KERNEL, *sources.COMMANDS):
         assert source(Names(tmp_path, None)) == {}
+
+
+def test_a_source_that_stumbles_costs_no_stage(tmp_path: Path) -> None:
+    def stumbling() -> Counts:
+        raise ValueError("a new format")
+
+    said: list[str] = []
+    book = CounterBook((stumbling, lambda: {CRC: 1}), tmp_path / "c.json", lambda level, text: said.append(text))
+    book.open_stage()
+    assert book.close_stage() == []
+    assert book.has("nic.") and "a new format" in said[0]
+
+
+ATA = """{"smartctl": {"exit_status": 0}, "smart_status": {"passed": true}, "device": {"protocol": "ATA"},
+"ata_smart_attributes": {"table": [{"id": 5, "name": "Reallocated_Sector_Ct", "raw": {"value": 304}},
+{"id": 188, "name": "Command_Timeout", "raw": {"value": 4295032833}}, {"id": 9, "raw": {"value": 1}}]},
+"ata_smart_error_log": {"extended": {"count": 2}}}"""
+NVME = """{"smartctl": {"exit_status": 4}, "smart_status": {"passed": true}, "device": {"protocol": "NVMe"},
+"nvme_smart_health_information_log": {"critical_warning": 0, "media_errors": 7, "num_err_log_entries": 99}}"""
+
+
+def test_a_drive_is_asked_for_what_only_ever_counts_errors() -> None:
+    assert command_counters.of_drive(ATA, "SATA-0001") == {
+        ("smart.reallocated_sectors", "disk", "SATA-0001"): 304,
+        ("smart.command_timeouts", "disk", "SATA-0001"): 1,
+        ("smart.error_log", "disk", "SATA-0001"): 2,
+    }
+    assert command_counters.of_drive(NVME, "N1") == {("smart.media_errors", "disk", "N1"): 7}
+
+
+@pytest.mark.parametrize("text", ["", "no json", "{}"])
+def test_a_drive_that_says_nothing_has_no_counts(text: str) -> None:
+    assert command_counters.of_drive(text, "SATA-0001") == {}
+
+
+def test_the_bmcs_event_log_is_counted() -> None:
+    text = (
+        "SEL Information\nVersion          : 1.5 (v1.5, v2 compliant)\nEntries          : 12\nFree Space : 9000 bytes\n"
+    )
+    assert command_counters.sel_entries(text) == {("bmc.sel", "bmc", "BMC"): 12}
+    assert command_counters.sel_entries("Get SEL Info command failed\n") == {}
+
+
+def test_the_bmcs_sensors_become_measurements() -> None:
+    text = (
+        "Inlet Temp       | 04h | ok  |  7.1 | 23 degrees C\n"
+        "Fan1             | 30h | ok  |  7.1 | 3480 RPM\n"
+        "Pwr Consumption  | 77h | ok  |  7.1 | 126 Watts\n"
+        "Fan2             | 31h | ns  |  7.1 | No Reading\n"
+    )
+    found = [(m.component_kind, m.component, m.name, m.value, m.unit) for m in command_counters.of_sdr(text, 1.0)]
+    assert found == [
+        ("system", "Inlet Temp", "temp", 23.0, "C"),
+        ("fan", "Fan1", "fan", 3480.0, "rpm"),
+        ("psu", "Pwr Consumption", "power", 126.0, "W"),
+    ]
+    assert command_counters.of_sdr("Unable to open SDR for reading", 1.0) == []

@@ -59,13 +59,16 @@ def test_it_keeps_testing_while_the_network_is_away_and_delivers_everything_afte
         for n in range(300):
             context.log("info", f"line {n}")
             context.measure(wire.Measurement(float(n), "cpu", "CPU0", "temp", 40.0, "C"))
+        b.wait_for_line("no answer to the heartbeat, testing goes on")
         return StageReport(wire.Outcome.PASSED)
 
-    with b.running(b.agent({"CPUStress": through_an_outage, "Memory": passing})) as thread:
-        waiting = b.directory / "results" / "CPUStress-1.json"
-        b.orchestrator.wait_for(lambda o: o.away)
-        while not waiting.exists():
-            thread.join(0.01)
+    def after_it(context: StageContext) -> StageReport:
+        b.wait_for_line("answers again after")
+        return StageReport(wire.Outcome.PASSED)
+
+    with b.running(b.agent({"CPUStress": through_an_outage, "Memory": after_it})) as thread:
+        b.wait_for_line("the orchestrator is out of reach")
+        assert (b.directory / "results" / "CPUStress-1.json").exists()
         b.orchestrator.change(away=False)
         thread.join(15)
     assert set(b.orchestrator.results) == {("CPUStress", 1), ("Memory", 1)}
@@ -244,9 +247,8 @@ def test_a_result_that_an_earlier_agent_could_not_deliver_is_delivered_and_not_m
         return StageReport(wire.Outcome.PASSED, evidence={"n": str(len(runs))})
 
     b = bench(of("CPUStress", "Memory"))
-    with b.running(b.agent({"CPUStress": counted, "Memory": passing})) as thread:
-        while not (b.directory / "results" / "CPUStress-1.json").exists():
-            thread.join(0.01)
+    with b.running(b.agent({"CPUStress": counted, "Memory": passing})):
+        b.wait_for_line("the orchestrator is out of reach")
     b.orchestrator.change(away=False)
     b.run_to_the_end({"CPUStress": counted, "Memory": passing})
     assert runs == ["CPUStress"]
