@@ -1,0 +1,103 @@
+"""Which of our modules a file imports, wherever in the file it does so."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS = ("agent", "agentapi", "hosts", "notifications", "pxe", "runs", "vetting")
+
+
+class Import(NamedTuple):
+    """`name` is as deep as can be told: `from agent import wire` is `agent.wire`."""
+
+    path: Path
+    line: int
+    name: str
+
+    @property
+    def package(self) -> str:
+        return self.name.split(".")[0]
+
+    def __str__(self) -> str:
+        return f"{self.path.relative_to(ROOT)}:{self.line} imports {self.name}"
+
+
+def files(package: str) -> list[Path]:
+    """The Python files of a package; migrations are Django's to write."""
+    return sorted(path for path in (ROOT / package).rglob("*.py") if "migrations" not in path.parts)
+
+
+def of(path: Path) -> Iterator[Import]:
+    """Every import of a file, those in functions and under conditions included."""
+    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+        for name in _names(node, package):
+            yield Import(path, node.lineno, name)
+
+
+def ours(package: str) -> list[Import]:
+    """What the files of a package import of other packages of ours."""
+    found = [one for path in files(package) for one in of(path)]
+    return [one for one in found if one.package in OURS and one.package != package]
+
+
+def _names(node: ast.AST, package: tuple[str, ...]) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        base = ".".join((*package[: len(package) + 1 - node.level], node.module or "")) if node.level else node.module
+        return [f"{base}.{alias.name}".strip(".") for alias in node.names]
+    if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "import_module":
+        return [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+    return []
+
+
+def writes_state(path: Path) -> list[str]:
+    """Places where `.update(state=…)` or `run.state = …` stands."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    lines = [node.lineno for node in ast.walk(tree) if _updates_state(node) or _assigns_state(node)]
+    return [f"{path.relative_to(ROOT)}:{line} writes a state" for line in lines]
+
+
+def _updates_state(node: ast.AST) -> bool:
+    is_update = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "update"
+    return is_update and any(keyword.arg == "state" for keyword in node.keywords)
+
+
+def _assigns_state(node: ast.AST) -> bool:
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    return any(
+        isinstance(target, ast.Attribute)
+        and target.attr == "state"
+        and isinstance(target.value, ast.Name)
+        and target.value.id == "run"
+        for target in targets
+    )
+
+
+def environment_read(path: Path) -> set[str]:
+    """The variables that a file reads by `os.environ` or `os.getenv`; `?` for a name that is computed. (To set one
+    for a child, or a default for Django, is not to read.)"""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+        if isinstance(node, ast.Subscript) and _is_environ(node.value) and isinstance(node.ctx, ast.Load):
+            names.add(_word(node.slice))
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _reads(node.func):
+            names.add(_word(node.args[0]) if node.args else "?")
+    return names
+
+
+def _reads(function: ast.Attribute) -> bool:
+    return function.attr == "getenv" or (function.attr == "get" and _is_environ(function.value))
+
+
+def _is_environ(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "environ"
+
+
+def _word(node: ast.AST) -> str:
+    return str(node.value) if isinstance(node, ast.Constant) else "?"

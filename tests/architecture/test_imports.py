@@ -1,0 +1,111 @@
+"""Who may import whom. `runs` never calls outward; the agent knows nothing of the server."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.architecture import imports
+from tests.architecture.imports import Import
+
+LEAVES = {"agent.wire", "agent.codec", "agent.codes"}
+"""What the server may know of the agent: the contract, and the registry of finding codes."""
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "agent": set(),
+    "hosts": set(),
+    "runs": {"hosts", "agent"},
+    "agentapi": {"runs", "hosts", "agent"},
+    "pxe": {"runs", "hosts", "agent"},
+    "notifications": {"runs", "hosts", "agent"},
+    "vetting": {"agentapi", "hosts", "notifications", "pxe", "runs", "agent"},
+}
+
+
+def is_edge(path: Path) -> bool:
+    """`admin.py` and `management/` are the outermost edge of any app: they may call the domain."""
+    return path.name == "admin.py" or "management" in path.parts
+
+
+def is_leaf(one: Import) -> bool:
+    return any(one.name == leaf or one.name.startswith(f"{leaf}.") for leaf in LEAVES)
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_a_package_imports_only_what_it_may(package: str) -> None:
+    wrong = [
+        one
+        for one in imports.ours(package)
+        if one.package not in MAY_IMPORT[package] and not (is_edge(one.path) and one.package in ("runs", "hosts"))
+    ]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+@pytest.mark.parametrize("package", [package for package in MAY_IMPORT if package != "agent"])
+def test_of_the_agent_the_server_imports_the_leaves_only(package: str) -> None:
+    wrong = [one for one in imports.ours(package) if one.package == "agent" and not is_leaf(one)]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+@pytest.mark.parametrize("package", ["agent"])
+def test_the_agent_is_standard_library_only(package: str) -> None:
+    found = [one for path in imports.files(package) for one in imports.of(path)]
+    wrong = [one for one in found if one.package != package and one.package not in sys.stdlib_module_names]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+@pytest.mark.parametrize("leaf", sorted(LEAVES))
+def test_a_leaf_stands_on_leaves_only(leaf: str) -> None:
+    path = imports.ROOT / f"{leaf.replace('.', '/')}.py"
+    wrong = [one for one in imports.of(path) if one.package == "agent" and not is_leaf(one)]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+@pytest.mark.parametrize("module", ["runs/machine.py", "runs/stages.py"])
+def test_the_table_knows_no_framework(module: str) -> None:
+    wrong = [one for one in imports.of(imports.ROOT / module) if one.package == "django" or "models" in one.name]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_only_transition_writes_the_state_of_a_run() -> None:
+    """A `state=` in an update, or an assignment to `.state`, in any other module of the server."""
+    wrong = []
+    for package in ("runs", "agentapi", "pxe", "notifications", "hosts", "vetting"):
+        for path in imports.files(package):
+            if path.relative_to(imports.ROOT).as_posix() != "runs/transition.py":
+                wrong += imports.writes_state(path)
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "who"),
+    [
+        ("django_eventstream", {"runs/live.py", "runs/tailer.py", "vetting/settings.py"}),
+        ("django_q", {"runs/jobs.py", "vetting/round.py", "vetting/processes.py"}),
+    ],
+)
+def test_a_package_that_may_have_to_go_is_known_in_few_places(name: str, who: set[str]) -> None:
+    found = [one for package in imports.OURS for path in imports.files(package) for one in imports.of(path)]
+    users = {one.path.relative_to(imports.ROOT).as_posix() for one in found if one.package == name}
+    assert {path for path in users if "management" not in path} <= who
+
+
+def test_the_environment_is_read_in_the_settings_only() -> None:
+    """`PATH` is the system's, and no setting of ours."""
+    readers = {
+        path.relative_to(imports.ROOT).as_posix()
+        for package in ("agentapi", "hosts", "notifications", "pxe", "runs", "vetting")
+        for path in imports.files(package)
+        if imports.environment_read(path) - {"PATH"}
+    }
+    assert readers <= {"vetting/settings.py"}
+
+
+def test_a_forbidden_import_inside_a_function_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test of the test."""
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "bad.py").write_text("def lazy():\n    from pxe import ipxe\n    import agent.loop\n")
+    monkeypatch.setattr(imports, "ROOT", tmp_path)
+    assert [(one.line, one.name) for one in imports.ours("runs")] == [(2, "pxe.ipxe"), (3, "agent.loop")]
