@@ -18,12 +18,8 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", nargs="?", default="admin")
-        parser.add_argument(
-            "--password-stdin", action="store_true", help="Read the password from standard input."
-        )
-        parser.add_argument(
-            "--if-missing", action="store_true", help="Do nothing when an administrator exists."
-        )
+        parser.add_argument("--password-stdin", action="store_true", help="Read the password from standard input.")
+        parser.add_argument("--if-missing", action="store_true", help="Do nothing when an administrator exists.")
 
     def handle(self, *args: Any, name: str, password_stdin: bool, if_missing: bool, **options: Any) -> None:
         users = get_user_model().objects
