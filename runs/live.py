@@ -24,7 +24,7 @@ from asgiref.sync import sync_to_async
 from channels.exceptions import StopConsumer
 from channels.generic.http import AsyncHttpConsumer
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 from django.db.models import Max
 from django.http.request import split_domain_port, validate_host
 from django_eventstream.channelmanager import ChannelManagerBase
@@ -86,7 +86,7 @@ class OutboxStorage(StorageBase):
     def get_events(self, channel: str, last_id: int, limit: int = 100) -> list[Event]:
         """Those after `last_id`. Raises EventDoesNotExist when that one is not among the rows, as in a database that
         was restored: the client is told to fetch everything."""
-        close_old_connections()
+        _renew_connection()
         if channel == DASHBOARD_LIVE or channel.startswith("live-"):
             return [event for event in [_present(channel)] if event and event.id != last_id]
         rows = _rows(channel).filter(pk__gte=last_id).order_by("pk")
@@ -97,11 +97,17 @@ class OutboxStorage(StorageBase):
         return [_run_event(channel, item) for item in news if item.id != last_id]
 
     def get_current_id(self, channel: str) -> int:
-        close_old_connections()
+        _renew_connection()
         if channel == DASHBOARD_LIVE or channel.startswith("live-"):
             present = _present(channel)
             return present.id if present else 0
         return _rows(channel).aggregate(last=Max("id"))["last"] or 0
+
+
+def _renew_connection() -> None:
+    """No request begins or ends in a stream's thread: without this, a database that was restarted stays gone for it."""
+    if not connection.in_atomic_block:
+        close_old_connections()
 
 
 def _rows(channel: str) -> Any:

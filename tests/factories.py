@@ -153,7 +153,9 @@ def pass_stages(run: Run, before: State) -> None:
             reason="not expected here (gpu)" if skipped else "",
             go_at=at,
             ended_at=at + took,
-            checks=[] if skipped else [
+            checks=[]
+            if skipped
+            else [
                 {"name": "counters_quiet", "outcome": "passed", "reason": "", "component": "", "duration_s": 0.2},
                 {"name": "self_test", "outcome": "not_tested", "reason": "the drive has none", "component": DISK},
             ],
@@ -206,7 +208,15 @@ def started(state: State, *, minutes: float = 8, **fields: Any) -> Run:
     begun = timezone.now() - timedelta(minutes=minutes)
     run = RunFactory(state=state, started_at=begun, created_at=begun - timedelta(seconds=4), boot=1, **fields)
     tell(run, "queue", "profile quick", Actor.OPERATOR, who="operator", state_after=State.QUEUED, at=run.created_at)
-    tell(run, "dispatch", "a slot is free", Actor.WORKER, state_before=State.QUEUED, state_after=State.WAITING_WOL, at=begun)
+    tell(
+        run,
+        "dispatch",
+        "a slot is free",
+        Actor.WORKER,
+        state_before=State.QUEUED,
+        state_after=State.WAITING_WOL,
+        at=begun,
+    )
     return run
 
 
@@ -255,12 +265,24 @@ def in_storage() -> Run:
     measure(run)
     memory = run.stage_runs.get(name="Memory")
     FindingFactory(
-        stage_run=memory, severity=Severity.WARNING, component_kind="dimm", component=DIMM, code="spec.replaced",
-        message="DIMM_A1: replaced, serial 2A91F0C7 instead of 19D1E001", value="2A91F0C7", limit="19D1E001", unit="",
+        stage_run=memory,
+        severity=Severity.WARNING,
+        component_kind="dimm",
+        component=DIMM,
+        code="spec.replaced",
+        message="DIMM_A1: replaced, serial 2A91F0C7 instead of 19D1E001",
+        value="2A91F0C7",
+        limit="19D1E001",
+        unit="",
     )
     SpecDiff.objects.create(
-        run=run, stage_run=run.stage_runs.get(name="SpecValidate"), path="memory.dimms[DIMM_A1].serial",
-        severity=Severity.WARNING, expected="19D1E001", actual="2A91F0C7", message="same slot, equivalent part: replaced",
+        run=run,
+        stage_run=run.stage_runs.get(name="SpecValidate"),
+        path="memory.dimms[DIMM_A1].serial",
+        severity=Severity.WARNING,
+        expected="19D1E001",
+        actual="2A91F0C7",
+        message="same slot, equivalent part: replaced",
     )
     say(
         run,
@@ -299,7 +321,16 @@ def failed_unheld() -> Run:
     pass_stages(run, State.MEMORY)
     lost = "the host came back by itself under another boot id; last seen 22:04:11 in Memory pass 3"
     stage = StageRunFactory(run=run, name="Memory", outcome=Outcome.FAILED, reason=lost)
-    FindingFactory(stage_run=stage, code="system.lost", component_kind="system", component="system", message=lost, value=None, limit=None, unit="")
+    FindingFactory(
+        stage_run=stage,
+        code="system.lost",
+        component_kind="system",
+        component="system",
+        message=lost,
+        value=None,
+        limit=None,
+        unit="",
+    )
     Run.objects.filter(pk=run.pk).update(stopped_by=f"Memory: failed, {lost}", ended_at=timezone.now())
     run.refresh_from_db()
     return run
@@ -308,7 +339,9 @@ def failed_unheld() -> Run:
 def boot_failed() -> Run:
     """It got its address and its iPXE, but never its script."""
     run = started(
-        State.FAILED, minutes=25, verdict=Verdict.ERROR,
+        State.FAILED,
+        minutes=25,
+        verdict=Verdict.ERROR,
         bench_error="nothing claimed the run within 15 minutes: the boot stopped after iPXE was sent over TFTP",
     )
     climb(run, Rung.TFTP)
@@ -317,7 +350,9 @@ def boot_failed() -> Run:
 
 def held() -> Run:
     """A disk with pending sectors: held for a person."""
-    run = started(State.FAILED_HOLDING, minutes=32, verdict=Verdict.FAILED, agent_address="10.77.0.23", host__health=Health.BAD)
+    run = started(
+        State.FAILED_HOLDING, minutes=32, verdict=Verdict.FAILED, agent_address="10.77.0.23", host__health=Health.BAD
+    )
     Boot.objects.create(run=run, number=1, nonce="n", agent_token_hash="h", claimed_at=run.started_at)
     climb(run)
     pass_stages(run, State.SMART)
@@ -330,20 +365,39 @@ def held() -> Run:
         {"counter": "smart.reallocated", "component_kind": "disk", "component": DISK, "before": 0, "after": 8},
         {"counter": "edac.ce", "component_kind": "dimm", "component": DIMM, "before": 0, "after": 3},
     ]
-    stage = StageRunFactory(run=run, name="SMART", outcome=Outcome.FAILED, reason="1 of 3 checks failed", checks=checks, counters=counters)
+    stage = StageRunFactory(
+        run=run, name="SMART", outcome=Outcome.FAILED, reason="1 of 3 checks failed", checks=checks, counters=counters
+    )
     FindingFactory(stage_run=stage, message="sda: 2 pending sectors, 0 allowed")
     FindingFactory(
-        stage_run=stage, severity=Severity.WARNING, code="edac.corrected", component_kind="dimm", component=DIMM,
-        message="DIMM_A1: 3 corrected memory errors while SMART ran", value=3, limit=0, unit="errors",
+        stage_run=stage,
+        severity=Severity.WARNING,
+        code="edac.corrected",
+        component_kind="dimm",
+        component=DIMM,
+        message="DIMM_A1: 3 corrected memory errors while SMART ran",
+        value=3,
+        limit=0,
+        unit="errors",
     )
     session = hold.open_session(run)
     session.host_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJd3c7a4Jg6s7GNhY6yIYE2pZ0j1y4Wq0e2m3v8nL1aB root@vetting"
     session.users = ["root from 10.77.0.5"]
     session.save()
     Run.objects.filter(pk=run.pk).update(stopped_by="SMART: failed, sda: 2 pending sectors, 0 allowed")
-    tell(run, "stage_failed", "SMART: failed, sda: 2 pending sectors, 0 allowed", state_before="SMART", state_after="Failed")
+    tell(
+        run,
+        "stage_failed",
+        "SMART: failed, sda: 2 pending sectors, 0 allowed",
+        state_before="SMART",
+        state_after="Failed",
+    )
     tell(run, "hold", "the host is held", state_before="Failed", state_after="FailedHolding", who="10.77.0.23")
-    say(run, ("error", "SMART", "sda: 2 pending sectors, 0 allowed"), ("info", "", "held: sshd answers on 10.77.0.23 port 22"))
+    say(
+        run,
+        ("error", "SMART", "sda: 2 pending sectors, 0 allowed"),
+        ("info", "", "held: sshd answers on 10.77.0.23 port 22"),
+    )
     run.refresh_from_db()
     return run
 
@@ -355,14 +409,21 @@ def held_by_wipe_probe() -> Run:
     climb(run)
     pass_stages(run, State.STORAGE)
     refusal = {
-        "gate": 3, "serial": DISK, "reason": "holds data", "digest": "d" * 64,
+        "gate": 3,
+        "serial": DISK,
+        "reason": "holds data",
+        "digest": "d" * 64,
         "signatures": [
             {"where": "/dev/nvme0n1p3", "kind": "zfs_member", "label": "rpool", "words": "ZFS member of pool rpool"},
             {"where": "/dev/nvme0n1", "kind": "gpt", "label": "", "words": "GPT partition table with 3 partitions"},
         ],
     }
     StageRunFactory(
-        run=run, name="Storage", outcome=Outcome.NOT_TESTED, reason="gate 3: the wipe probe found data", refusals=[refusal]
+        run=run,
+        name="Storage",
+        outcome=Outcome.NOT_TESTED,
+        reason="gate 3: the wipe probe found data",
+        refusals=[refusal],
     )
     hold.open_session(run)
     Run.objects.filter(pk=run.pk).update(stopped_by="Storage: not tested, gate 3: the wipe probe found data")
@@ -379,8 +440,14 @@ def released() -> Run:
     run = started(State.RELEASED, minutes=900, verdict=Verdict.FAILED, host__health=Health.BAD, ended_at=timezone.now())
     stage = StageRunFactory(run=run, name="CPUStress", outcome=Outcome.FAILED)
     FindingFactory(
-        stage_run=stage, code="cpu.throttled", component_kind="cpu", component="CPU1", message="CPU1: throttled 214 times at 100 °C",
-        value=100, limit=95, unit="C",
+        stage_run=stage,
+        code="cpu.throttled",
+        component_kind="cpu",
+        component="CPU1",
+        message="CPU1: throttled 214 times at 100 °C",
+        value=100,
+        limit=95,
+        unit="C",
     )
     return run
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from runs import runpage
-from runs.models import Run
+from runs import actions, runpage, series, tiles
+from runs.machine import State
+from runs.models import Artifact, Measurement, Run, StageRun
 from tests import factories
 
 pytestmark = pytest.mark.django_db
+
+# The user, hosts, newest runs, stages, heat, findings, last verdicts (two), and no more however many hosts there are.
+DASHBOARD_QUERIES = 8
 
 
 @pytest.fixture
@@ -34,3 +40,271 @@ def test_every_page_of_every_situation_renders(operator: Client, scene: Callable
         part = operator.get(reverse("run-parts", args=[run.pk]), {"part": name})
         assert part.status_code == 200
         assert f'id="{name}"' in part.content.decode()
+
+
+@pytest.mark.parametrize("scene", factories.ALL_SCENES, ids=lambda scene: scene.__name__)
+def test_only_what_the_state_allows_is_offered_and_all_else_is_409(
+    operator: Client, scene: Callable[[], Run | None]
+) -> None:
+    run = scene()
+    if run is None:
+        return
+    run = runpage.load(run.pk)
+    offered = {action.name for action in actions.available(run)}
+    page = operator.get(run.get_absolute_url()).content.decode()
+    for name in actions.BY_NAME:
+        address = reverse("act", args=[run.pk, name])
+        assert (f'href="{address}"' in page) == (name in offered)
+        assert operator.get(address).status_code == (200 if name in offered else 409)
+        if name not in offered:
+            assert operator.post(address, {"stage": "SMART"}).status_code == 409
+    assert Run.objects.get(pk=run.pk).state == run.state
+
+
+@pytest.mark.parametrize(
+    ("scene", "offered"),
+    [
+        (factories.queued, {"cancel"}),
+        (factories.in_storage, {"cancel"}),
+        (factories.held, {"retry", "release"}),
+        (factories.held_by_wipe_probe, {"retry", "override", "release"}),
+        (factories.passed, set()),
+        (factories.cancelled, set()),
+    ],
+)
+def test_the_actions_of_each_situation_are_these(scene: Callable[[], Run], offered: set[str]) -> None:
+    assert {action.name for action in actions.available(runpage.load(scene().pk))} == offered
+
+
+@pytest.mark.parametrize("hosts", [1, 20])
+def test_the_dashboard_takes_no_more_queries_for_more_hosts(
+    operator: Client, hosts: int, django_assert_max_num_queries: object
+) -> None:
+    scenes = [factories.in_storage, factories.held, factories.passed, factories.in_smart]
+    for number in range(hosts):
+        scenes[number % len(scenes)]()
+    with django_assert_max_num_queries(DASHBOARD_QUERIES):
+        operator.get(reverse("dashboard"))
+
+
+def test_an_empty_installation_leads_to_the_first_host(operator: Client) -> None:
+    assert "Add the first host" in operator.get(reverse("dashboard")).content.decode()
+
+
+def test_held_and_failed_hosts_come_first() -> None:
+    for scene in (factories.passed, factories.in_smart, factories.boot_failed, factories.held):
+        scene()
+    groups = tiles.grouped(tiles.tiles())
+    assert [tile.run.state for tile in groups["attention"]] == ["FailedHolding", "Failed"]
+    assert len(groups["running"]) == len(groups["rest"]) == 1
+
+
+def test_a_tile_gives_progress_end_heat_and_last_verdict() -> None:
+    run = factories.in_storage()
+    (tile,) = tiles.tiles([run.pk])
+    assert 50 < tile.percent < 100
+    assert tile.position.ends_at is not None
+    assert tile.hottest_c is not None and 70 < tile.hottest_c < 76
+
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+
+
+def test_nothing_that_hardware_says_is_rendered_as_html(operator: Client) -> None:
+    run = factories.in_storage()
+    stage = run.stage_runs.get(name="SMART")
+    stage.checks = [{"name": HOSTILE, "outcome": "failed", "reason": HOSTILE, "component": HOSTILE}]
+    stage.numbers = {HOSTILE: 1.5}
+    stage.counters = [{"counter": HOSTILE, "component_kind": "disk", "component": HOSTILE, "before": 0, "after": 1}]
+    stage.save()
+    factories.FindingFactory(stage_run=stage, component=HOSTILE, message=HOSTILE, value=HOSTILE, unit="<b>")
+    factories.say(run, ("error", HOSTILE, HOSTILE))
+    factories.tell(run, "kind", HOSTILE, who=HOSTILE)
+    StageRun.objects.filter(name="Storage").update(progress=[{"item": HOSTILE, "percent": 5.0, "doing": HOSTILE}])
+    for address in (run.get_absolute_url(), reverse("dashboard"), run.host.get_absolute_url()):
+        page = operator.get(address).content.decode()
+        assert "<script>alert" not in page
+        assert "<img src=x" not in page
+
+
+@pytest.mark.parametrize("path", ["dashboard", "dashboard-parts"])
+def test_nobody_sees_a_page_without_logging_in(client: Client, path: str) -> None:
+    answer = client.get(reverse(path))
+    assert answer.status_code == 302
+    assert answer.headers["Location"].startswith("/login/")
+
+
+def test_every_address_of_a_run_asks_for_a_login(client: Client) -> None:
+    run = factories.held()
+    names = ["run", "run-parts", "series", "log", "report", "report-json"]
+    for address in [reverse(name, args=[run.pk]) for name in names]:
+        assert client.get(address).status_code == 302
+    for address in [reverse(name, args=[run.pk]) for name in ("hold-key", "new-key")]:
+        assert client.post(address).status_code == 302
+    assert run.holds.get().downloaded_at is None
+
+
+def test_a_page_that_lost_its_session_is_told_to_load_itself_anew(client: Client) -> None:
+    answer = client.get(reverse("dashboard-parts"), headers={"HX-Request": "true"})
+    assert (answer.status_code, answer.headers["HX-Refresh"]) == (204, "true")
+
+
+def test_a_user_who_is_no_operator_gets_403(client: Client) -> None:
+    plain = factories.UserFactory(username="plain", is_staff=False, is_superuser=False)
+    client.force_login(plain, backend="django.contrib.auth.backends.ModelBackend")
+    assert client.get(reverse("dashboard")).status_code == 403
+
+
+# --- what an operator does ---------------------------------------------------------------------------------------
+
+
+def test_cancelling_is_confirmed_first_and_done_then(operator: Client) -> None:
+    run = factories.in_storage()
+    address = reverse("act", args=[run.pk, "cancel"])
+    assert "powers itself off" in operator.get(address).content.decode()
+    assert Run.objects.get(pk=run.pk).state == State.STORAGE
+    assert operator.post(address).headers["Location"] == run.get_absolute_url()
+    assert Run.objects.get(pk=run.pk).state == State.CANCELLED
+    assert run.events.filter(who="operator", kind="cancel").exists()
+
+
+def test_the_confirmation_comes_as_a_fragment_where_a_script_asks(operator: Client) -> None:
+    address = reverse("act", args=[factories.in_storage().pk, "cancel"])
+    assert "<html" not in operator.get(address, headers={"HX-Request": "true"}).content.decode()
+
+
+def test_a_form_of_another_site_does_nothing() -> None:
+    run = factories.in_storage()
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(factories.UserFactory(), backend="django.contrib.auth.backends.ModelBackend")
+    assert strict.post(reverse("act", args=[run.pk, "cancel"])).status_code == 403
+    assert Run.objects.get(pk=run.pk).state == State.STORAGE
+
+
+def _override(run: Run, **fields: object) -> dict[str, object]:
+    shown = {"serial": factories.DISK, "attempt": 1, "boot": 1, "digest": "d" * 64, "typed": factories.DISK}
+    return shown | fields
+
+
+def test_an_override_needs_the_serial_typed(operator: Client) -> None:
+    run = factories.held_by_wipe_probe()
+    address = reverse("act", args=[run.pk, "override"])
+    assert "ZFS member of pool rpool" in operator.get(address).content.decode()
+    assert operator.post(address, _override(run)).status_code == 302
+    assert run.overrides.get().serial == factories.DISK
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [
+        {"typed": ""},
+        {"typed": factories.DISK.lower()},
+        {"serial": "", "typed": ""},
+        {"serial": "OTHER", "typed": "OTHER"},
+        {"digest": "e" * 64},
+        {"attempt": 2},
+        {"attempt": "x"},
+        {"boot": 2},
+        {"boot": ""},
+    ],
+)
+def test_an_override_with_any_difference_is_409_and_overrides_nothing(
+    operator: Client, difference: dict[str, object]
+) -> None:
+    run = factories.held_by_wipe_probe()
+    answer = operator.post(reverse("act", args=[run.pk, "override"]), _override(run, **difference))
+    assert answer.status_code == 409
+    assert not run.overrides.exists()
+
+
+def test_the_key_of_a_hold_is_handed_out_once(operator: Client) -> None:
+    run = factories.held()
+    address = reverse("hold-key", args=[run.pk])
+    assert operator.get(address).status_code == 405
+    first = operator.post(address)
+    assert first.content.startswith(b"-----BEGIN OPENSSH PRIVATE KEY-----")
+    assert f"vetting-run-{run.pk}.key" in first.headers["Content-Disposition"]
+    assert "no-store" in first.headers["Cache-Control"]
+    assert operator.post(address).status_code == 409
+
+
+def test_the_hold_shows_the_command_the_fingerprint_and_who_is_logged_in(operator: Client) -> None:
+    run = factories.held()
+    page = operator.get(run.get_absolute_url()).content.decode()
+    assert f"ssh -i vetting-run-{run.pk}.key -p 22 root@10.77.0.23" in page
+    assert "SHA256:" in page
+    assert "root from 10.77.0.5" in page
+    assert "PRIVATE KEY" not in page
+
+
+@pytest.mark.parametrize("line", ["", "ssh-ed25519", "ssh-ed25519 !!!", "ssh-ed25519 AAA"])
+def test_a_broken_host_key_has_no_fingerprint(line: str) -> None:
+    assert runpage.fingerprint(line) == ""
+
+
+# --- numbers and files -------------------------------------------------------------------------------------------
+
+
+def test_the_series_have_lines_with_units_and_the_stages_beginnings(operator: Client) -> None:
+    run = factories.in_storage()
+    charts = operator.get(reverse("series", args=[run.pk])).json()
+    assert [(chart["title"], chart["unit"]) for chart in charts["charts"]] == [
+        ("Temperature", "°C"), ("Fans", "rpm"), ("Power", "W")
+    ]  # fmt: skip
+    temperature = charts["charts"][0]
+    assert {line["component"] for line in temperature["lines"]} == {"CPU0", "CPU1", factories.DISK}
+    assert temperature["times"][-1] - temperature["times"][0] > 400
+    assert "Storage" in [stage["title"] for stage in charts["stages"]]
+
+
+def test_a_soak_of_forty_hours_is_a_few_hundred_points_that_keep_every_peak() -> None:
+    begun = timezone.now() - timedelta(hours=40)
+    run = factories.RunFactory(state=State.BURN, started_at=begun)
+    rows = [
+        Measurement(
+            run=run, at=begun + timedelta(seconds=20 * n), component_kind="cpu", component="CPU0", name="temp",
+            value=99.0 if n == 3000 else 60.0, unit="C",
+        )
+        for n in range(7200)
+    ]  # fmt: skip
+    Measurement.objects.bulk_create(rows)
+    (chart,) = series.series(run)["charts"]
+    assert len(chart["times"]) <= series.POINTS
+    assert max(chart["lines"][0]["values"]) == 99.0
+
+
+def test_a_window_that_is_not_offered_is_refused(operator: Client) -> None:
+    run = factories.in_storage()
+    assert operator.get(reverse("series", args=[run.pk]), {"window": "5"}).status_code == 400
+
+
+def test_the_whole_log_can_be_downloaded(operator: Client) -> None:
+    run = factories.in_storage()
+    answer = operator.get(reverse("log", args=[run.pk]))
+    assert b"pass 25: 15872 MiB walked, 0 errors" in b"".join(answer.streaming_content)
+    assert answer.headers["Content-Type"].startswith("text/plain")
+
+
+def test_a_log_that_retention_removed_is_404_with_the_reason(operator: Client) -> None:
+    answer = operator.get(reverse("log", args=[factories.queued().pk]))
+    assert answer.status_code == 404
+    assert "retention" in answer.content.decode()
+
+
+def test_a_report_is_shown_but_may_run_nothing(operator: Client, settings: object) -> None:
+    run = factories.passed()
+    path = settings.RUNS_DIR / str(run.pk) / "report.html"
+    path.parent.mkdir(parents=True)
+    path.write_text("<h1>Report</h1>")
+    answer = operator.get(reverse("report", args=[run.pk]))
+    assert b"".join(answer.streaming_content) == b"<h1>Report</h1>"
+    assert "sandbox" in answer.headers["Content-Security-Policy"]
+    assert "script" not in answer.headers["Content-Security-Policy"]
+
+
+def test_an_artifact_never_leads_out_of_the_runs_directory(operator: Client, settings: object) -> None:
+    run = factories.passed()
+    outside = settings.RUNS_DIR.parent / "secret_key"
+    outside.write_text("secret")
+    Artifact.objects.create(run=run, name="evil", path="../secret_key", size=6)
+    assert operator.get(reverse("artifact", args=[run.pk, "evil"])).status_code == 404

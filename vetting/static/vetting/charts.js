@@ -72,14 +72,14 @@
   function options(chart, plot, width) {
     const colours = dark.matches ? DARK : LIGHT;
     const axis = { stroke: style("--dim"), grid: { stroke: style("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui" };
-    const value = (u, v) => (v === null || v === undefined ? "–" : `${+v.toFixed(1)} ${chart.unit}`);
+    const value = (u, v) => (v === null || v === undefined ? "–" : `${v.toFixed(Math.abs(v) < 100 ? 1 : 0)} ${chart.unit}`);
     return {
       width, height: 190,
       cursor: { points: { size: 6 }, sync: { key: "vetting" } },
       legend: { live: true },
       scales: { x: { time: true }, y: { range: (u, low, high) => bounds(chart.name, low, high) } },
-      axes: [{ ...axis, space: 70, values: clock }, { ...axis, size: 46 }],
-      series: [{ label: "Time", value: (u, v) => (v === null ? "–" : new Date(v * 1000).toLocaleTimeString()) },
+      axes: [{ ...axis, space: 70, size: 26, values: clock }, { ...axis, size: 46 }],
+      series: [{ label: "Time", value: (u, v) => (v === null ? "–" : new Date(v * 1000).toLocaleTimeString([], { hour12: false })) },
         ...chart.lines.map((line, n) => ({ label: line.component, stroke: colours[n % colours.length], width: 1.5, spanGaps: true, points: { show: line.values.filter((v) => v !== null).length < 3 }, value }))],
       hooks: { draw: [(u) => boundaries(u, plot.stages)], ready: [latest], setData: [latest], setCursor: [(u) => u.cursor.idx === null && latest(u)] },
     };
@@ -102,7 +102,7 @@
     return splits.map((at) => new Date(at * 1000).toLocaleString([], long ? { weekday: "short", hour: "2-digit", minute: "2-digit", hour12: false } : { hour: "2-digit", minute: "2-digit", hour12: false, ...(splits[1] - splits[0] < 60 ? { second: "2-digit" } : {}) }));
   }
 
-  // A thin line where each stage began, with its name; names that would overlap are left out.
+  // A thin line where each stage began, with its name; a name that does not fit before the next line is left out.
   function boundaries(u, stages) {
     const { ctx, bbox } = u;
     ctx.save();
@@ -110,19 +110,18 @@
     ctx.globalAlpha = 0.65;
     ctx.setLineDash([3, 3]);
     ctx.font = `${10 * devicePixelRatio}px system-ui`;
-    let free = -Infinity;
-    for (const stage of stages) {
-      const x = u.valToPos(stage.at, "x", true);
-      if (x < bbox.left || x > bbox.left + bbox.width) continue;
+    const right = bbox.left + bbox.width;
+    const at = stages.map((stage) => u.valToPos(stage.at, "x", true));
+    stages.forEach((stage, n) => {
+      const x = at[n];
+      if (x < bbox.left || x > right) return;
       ctx.beginPath();
       ctx.moveTo(x, bbox.top);
       ctx.lineTo(x, bbox.top + bbox.height);
       ctx.stroke();
-      const room = ctx.measureText(stage.title).width;
-      if (x < free || x + room > bbox.left + bbox.width) continue;
-      ctx.fillText(stage.title, x + 3 * devicePixelRatio, bbox.top + 10 * devicePixelRatio);
-      free = x + room + 8 * devicePixelRatio;
-    }
+      const room = (at[n + 1] === undefined ? right : Math.min(at[n + 1], right)) - x;
+      if (ctx.measureText(stage.title).width + 6 * devicePixelRatio < room) ctx.fillText(stage.title, x + 3 * devicePixelRatio, bbox.top + 10 * devicePixelRatio);
+    });
     ctx.restore();
   }
 

@@ -51,9 +51,9 @@
   });
 
   function keepOpen(old, fresh) {
-    for (const detail of old.querySelectorAll("details[open][id]")) {
+    for (const detail of old.querySelectorAll("details[id]")) {
       const same = fresh.querySelector(`#${CSS.escape(detail.id)}`);
-      if (same) same.open = true;
+      if (same) same.open = detail.open;
     }
     const log = old.querySelector("[data-follow]");
     if (log) followed = atEnd(log) ? null : log.scrollTop;

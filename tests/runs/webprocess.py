@@ -1,0 +1,88 @@
+"""A real daphne on a free port of loopback, over a database file of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+class WebProcess:
+    """`database` is a file that has its tables; `start` and `stop` may be called again and again."""
+
+    def __init__(self, folder: Path, database: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        config = folder / "vetting.yaml"
+        config.write_text(f"web: {{listen: 127.0.0.1, port: {self.port}, boot_port: {free_port()}}}\n")
+        self.environment = {
+            **os.environ,
+            "VETTING_DATA_DIR": str(folder),
+            "VETTING_CONFIG": str(config),
+            "VETTING_SECRET_KEY": "k" * 40,
+            "VETTING_TESTING": "1",
+            "DATABASE_URL": f"sqlite:///{database}",
+            "DJANGO_SETTINGS_MODULE": "vetting.settings",
+        }
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        argv = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(self.port), "--verbosity", "0"]
+        with (self.folder / "web.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*argv, "vetting.asgi:application"], cwd=ROOT, env=self.environment, stdout=log, stderr=log
+            )
+        self._wait_until_it_answers()
+
+    def stop(self, limit_s: float = 10) -> int:
+        """SIGTERM; its exit status. Raises TimeoutExpired, after killing it, when it does not end within the limit."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(limit_s)
+        finally:
+            self.process.kill()
+            self.process.wait()
+
+    def manage(self, *argv: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "manage.py", *argv], cwd=ROOT, env=self.environment, check=True, capture_output=True
+        )
+        return done.stdout.decode()
+
+    def _wait_until_it_answers(self, limit_s: float = 30) -> None:
+        assert self.process is not None
+        end = time.monotonic() + limit_s
+        while time.monotonic() < end:
+            assert self.process.poll() is None, (self.folder / "web.log").read_text()[-2000:]
+            try:
+                httpx.get(f"{self.url}/livez", timeout=1)
+                return
+            except httpx.TransportError:
+                time.sleep(0.05)
+        raise TimeoutError(f"daphne does not answer after {limit_s} s")
+
+    def log_in(self, name: str, password: str) -> httpx.Client:
+        """A client with the operator's session."""
+        client = httpx.Client(base_url=self.url, timeout=30)
+        page = client.get("/login/").text
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+        assert token is not None
+        data = {"username": name, "password": password, "csrfmiddlewaretoken": token[1]}
+        assert client.post("/login/", data=data).status_code == 302
+        return client
