@@ -24,10 +24,12 @@ def start_and_wait_for_power(directory: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.rack", str(MACHINES / "healthy-bios.yaml"), "--work", str(directory)]
     rack = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     assert rack.stderr is not None
+    said = []
     for line in rack.stderr:
+        said.append(line)
         if "the machine is on" in line:
             break
-    assert qemu_pids() - before, "the rack ended before its machine was on"
+    assert qemu_pids() - before, "".join(said)
     return rack
 
 

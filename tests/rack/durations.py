@@ -1,4 +1,14 @@
-"""What the rack changes in a profile so that a whole quick run takes about a minute: times and amounts, never
-limits."""
+"""What the rack changes in a profile so that a whole quick run takes about a minute: times and amounts, never limits."""
 
-SHORT: dict[str, object] = {}
+SHORT: dict[str, object] = {
+    "stages.InventoryCheck.params.link_wait_s": 5,
+    "stages.CPUStress.params.duration_s": 6,
+    "stages.Memory.params.duration_s": 5,
+    "stages.Memory.params.max_duration_s": 10,
+    "stages.Storage.params.speed_s": 1,
+    "stages.Storage.params.write_max_mb": 64,
+    "stages.Network.params.throughput_duration_s": 2,
+    "stages.Network.params.ping_count": 200,
+    "stages.Burn.params.duration_s": 6,
+    "stages.PSU.params.load_duration_s": 5,
+}

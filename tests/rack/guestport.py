@@ -84,5 +84,6 @@ def _answer(port: socket.socket, request_id: object, deadline: float) -> Said:
                 answer = json.loads(line)
             except ValueError:
                 continue
-            if isinstance(answer, dict) and answer.get("id") == request_id:
+            # Until the guest's end listens, its terminal echoes what was asked.
+            if isinstance(answer, dict) and answer.get("id") == request_id and "status" in answer:
                 return Said(answer["status"], answer["output"])

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.rack import disks, faults
 from tests.rack.desk import DeskRefused
-from tests.rack.errors import RackBroken
+from tests.rack.errors import BadMachineFile, RackBroken
 from tests.rack.guestport import GuestSilent
 from tests.rack.machinefile import OperatorStep
 from tests.rack.outcome import Seen, failed_stage
@@ -52,8 +52,12 @@ class Life:
         """From switching on to the end; raises RackBroken when the bench failed."""
         machine, vm = self._rack.machine, self._rack.vm
         self._before = disks.digests(machine, vm.bay)
-        self._rack.register()
-        self._rack.progress.say(f"run {self._rack.start_run()} of {machine.name}, profile {machine.profile}")
+        try:
+            self._rack.register()
+            run = self._rack.start_run()
+        except DeskRefused as error:  # an unknown profile, an override of nothing, a spec that is none
+            raise BadMachineFile(f"{machine.name}: {error}") from error
+        self._rack.progress.say(f"run {run} of {machine.name}, profile {machine.profile}")
         snapshot = self._follow()
         touched = disks.touched(machine, self._before, disks.digests(machine, vm.bay))
         given_up = {step.serial for step in machine.operator if step.do == "override_wipe" and step.serial}
