@@ -35,14 +35,16 @@ def from_inventory(inventory: Inventory) -> Spec:
         "memory": _memory(inventory["memory"], slots_known="dmidecode" not in missing_tools),
         "disks": _named("disks", map(_disk, inventory["disks"])),
         "nics": _named("nics", map(_nic, inventory["nics"])),
-        "gpus": _named("gpus", (_kept(gpu, "uuid", "model") for gpu in inventory["gpus"])),
-        "fans": _named("fans", (_kept(fan, "name") for fan in inventory["fans"])),
         "firmware": _kept(inventory["firmware"], "bios", "bmc"),
         "not_expected": _not_there(inventory, missing_tools),
     }
-    if inventory["bmc"]:
+    if inventory["bmc"] and "sdr_power_supply" not in missing_tools:
         present = (psu for psu in inventory["psus"] if psu.get("present", True))
         spec["psus"] = _named("psus", (_kept(psu, "name") for psu in present))
+    if "lspci" not in missing_tools:
+        spec["gpus"] = _named("gpus", (_kept(gpu, "uuid", "model") for gpu in inventory["gpus"]))
+    if "sdr_fan" not in missing_tools:
+        spec["fans"] = _named("fans", (_kept(fan, "name") for fan in inventory["fans"]))
     return expectations.normalise({key: value for key, value in spec.items() if value != {}})
 
 
@@ -96,7 +98,7 @@ def _without_bmc(spec: Spec, found: Spec) -> Spec:
     spec.pop("psus", None)
     (spec.get("firmware") or {}).pop("bmc", None)
     if "fans" in spec:
-        spec["fans"] = found["fans"]
+        spec["fans"] = found.get("fans", [])
     spec["not_expected"] = [*(word for word in spec.get("not_expected") or [] if word != "bmc"), "bmc"]
     return spec
 
@@ -171,7 +173,7 @@ def _clean(value: Any) -> str | int | None:
 def _not_there(inventory: Inventory, missing_tools: list[str]) -> list[str]:
     absent = {
         "ecc": inventory["memory"].get("ecc") is False,
-        "bmc": not inventory["bmc"] and "ipmitool" not in missing_tools,
+        "bmc": not inventory["bmc"],
         "gpu": not inventory["gpus"] and "lspci" not in missing_tools,
     }
     return [word for word, is_absent in absent.items() if is_absent]

@@ -29,18 +29,20 @@ from hosts import yamllines
 from hosts.fields import normalise_mac
 
 NOT_EXPECTED: dict[str, str] = {
-    "ecc": "memory with error correction",
-    "bmc": "a management controller",
-    "thermal": "temperature sensors",
-    "gpu": "a graphics card for computing",
-    "psu": "power supplies that can be asked",
-    "fan": "fans that can be asked",
-    "power": "a reading of the power drawn",
+    "ecc": "memory with error correction that reports its errors",
+    "dimms": "a list of memory modules from the firmware",
+    "bmc": "a management controller, and the power supplies that it tells of",
+    "redundancy": "redundant power supplies",
+    "dcmi": "a reading of the power drawn",
+    "thermal": "temperature sensors and counters of throttling",
+    "microcode": "a microcode revision",
+    "aer": "PCIe devices that report their errors",
+    "storage": "disks",
     "smart": "disks that report their health",
-    "selftest": "disks that can test themselves",
-    "pcie": "PCIe links with error reporting",
-    "mce": "machine check reporting",
-    "link": "a network link besides the one booted from",
+    "network": "a network link to measure",
+    "link_speed": "network cards that tell their speed",
+    "gpu": "a graphics card for computing",
+    "gpu_load": "a driver to put the graphics card to work",
 }
 BUSES = ("nvme", "sata", "sas", "scsi", "virtio", "usb", "other")
 MAY_BE_WRITTEN = (

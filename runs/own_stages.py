@@ -71,7 +71,9 @@ def _spec_validate(run: Run, stage_run: StageRun) -> None:
 
 
 def _compare(run: Run, stage_run: StageRun) -> None:
-    differences = specdiff.compare(run.expected, codec.decode(wire.Inventory, run.inventory))
+    """Failed where anything is critical; not tested where the inventory has no answer to something the spec states."""
+    inventory = codec.decode(wire.Inventory, run.inventory)
+    differences, unanswered = specdiff.compare(run.expected, inventory), specdiff.not_compared(run.expected, inventory)
     for difference in differences:
         _keep(run, stage_run, difference)
     critical = [d for d in differences if d.severity == wire.Severity.CRITICAL]
@@ -85,7 +87,8 @@ def _compare(run: Run, stage_run: StageRun) -> None:
             tells="SpecMismatch",
         )
     words = f"{len(differences)} differences, {len(critical)} critical" if differences else "all as expected"
-    stageruns.finish(stage_run, Outcome.FAILED if critical else Outcome.PASSED, words)
+    outcome = Outcome.FAILED if critical else Outcome.NOT_TESTED if unanswered else Outcome.PASSED
+    stageruns.finish(stage_run, outcome, "; ".join([words, *unanswered] if differences else unanswered or [words]))
 
 
 def _keep(run: Run, stage_run: StageRun, difference: specdiff.Difference) -> None:

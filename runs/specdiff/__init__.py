@@ -16,15 +16,16 @@ from runs.specdiff.difference import Difference, Spec
 
 __all__ = ["Difference", "compare", "not_compared"]
 
-# Which tool tells of which part of the spec. Without the tool, an absent part is an unasked question.
+# Which question, as InventoryCheck names it, tells of which part of the spec. Where it had no answer, an absent part is
+# no difference. (Network cards are read from the kernel itself.)
 _TOLD_BY: dict[str, tuple[str, ...]] = {
     "system": ("dmidecode",),
     "cpu": ("lscpu",),
     "memory.dimms": ("dmidecode",),
     "disks": ("lsblk",),
-    "nics": ("ip",),
     "gpus": ("lspci",),
-    "psus": ("ipmitool",),
+    "psus": ("sdr_power_supply",),
+    "fans": ("sdr_fan",),
     "firmware": ("dmidecode",),
 }
 
@@ -44,7 +45,7 @@ def not_compared(expected: Spec | None, inventory: wire.Inventory) -> list[str]:
     if not expected:
         return []
     answers = [
-        f"{part} could not be compared: {', '.join(missing)} is missing in the image"
+        f"{part} could not be compared: {', '.join(missing)} gave no answer"
         for part in _TOLD_BY
         if _stated(expected, part) and (missing := _missing_tools(part, inventory))
     ]
@@ -66,25 +67,18 @@ def _differences(expected: Spec, inventory: wire.Inventory, pinned: frozenset[st
         yield from memory.memory(expected["memory"], inventory.memory, pinned, slots_known=known)
     if asks("disks"):
         yield from disks.disks(expected["disks"], inventory.disks, pinned)
-    if asks("nics"):
+    if _stated(expected, "nics"):
         yield from cards.nics(expected["nics"], inventory.nics, pinned)
     if asks("gpus"):
         yield from cards.gpus(expected["gpus"], inventory.gpus, pinned)
     if asks("firmware"):
         yield from board.firmware(expected["firmware"], inventory.firmware, pinned)
-    yield from _sensed(expected, inventory)
-
-
-def _sensed(expected: Spec, inventory: wire.Inventory) -> Iterator[Difference]:
-    """A BMC that is gone is blamed once, not with everything that only it can tell of."""
-    if _missing_tools("psus", inventory):
-        return
     bmc_gone = sensed.bmc_is_missing(expected, inventory)
-    if bmc_gone:
+    if bmc_gone:  # blamed once, not with everything that only it can tell of
         yield sensed.bmc()
-    elif _stated(expected, "psus") and "bmc" not in expected.get("not_expected", []):
+    elif asks("psus") and "bmc" not in expected.get("not_expected", []):
         yield from sensed.psus(expected["psus"], inventory.psus)
-    if _stated(expected, "fans") and not (bmc_gone and not inventory.fans):
+    if asks("fans") and not (bmc_gone and not inventory.fans):
         yield from sensed.fans(expected["fans"], inventory.fans)
 
 

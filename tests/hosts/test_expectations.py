@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +16,8 @@ from agent import codec, wire
 from hosts import adoption, expectations
 from hosts.expectations import ExpectationError
 from runs import specdiff
+from runs.stages import STAGES
+from tests.architecture import imports
 from tests.runs.test_specdiff import CASES, SERVER, SPEC
 
 WHOLE = """\
@@ -80,7 +85,7 @@ def test_an_empty_text_is_no_spec() -> None:
         ("52:54:00:12:34:56", "52:54:00:12:34", 11, "nics[0].mac: '52:54:00:12:34' is no MAC address"),
         ("52:54:00:12:34:56", "01:00:5e:00:00:01", 11, "multicast"),
         ("'1.10'", "1.10", 15, "firmware.bios: Input should be a valid string; put it in quotes (given: 1.1)"),
-        ("[thermal, gpu]", "[thermal, gpus]", 16, "known words are ecc, bmc"),
+        ("[thermal, gpu]", "[thermal, gpus]", 16, "known words are ecc, dimms, bmc"),
         ("[{name: PSU1}]", "[{name: PSU1}, {name: PSU1}]", 13, "name PSU1 stands 2 times in psus"),
         ("locator: DIMM_A1, ", "", 7, "memory.dimms[0].locator is missing"),
         ("model: Fast", 'model: "Fa\\x07st"', 2, "control characters"),
@@ -101,6 +106,31 @@ def test_what_is_written_as_yaml_reads_back_the_same() -> None:
     spec = expectations.read(WHOLE).spec
     assert expectations.read(expectations.to_yaml(spec)).spec == spec
     assert expectations.to_yaml(None) == ""
+
+
+def test_every_topic_of_the_agents_checks_is_a_known_word() -> None:
+    used = {topic for path in imports.files("agent") for topic in topics(path)}
+    assert {"ecc", "bmc", "thermal", "gpu"} <= used
+    assert used <= set(expectations.NOT_EXPECTED)
+
+
+def test_every_known_word_takes_something_off() -> None:
+    used = {topic for path in imports.files("agent") for topic in topics(path)}
+    assert set(expectations.NOT_EXPECTED) <= used | {stage.topic for stage in STAGES}
+
+
+def topics(path: Path) -> Iterator[str]:
+    """Topics that a file of the agent names: `topic="…"`, `TOPIC = "…"`, and the second word of a `Watched(…)`."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        value = None
+        if (isinstance(node, ast.keyword) and node.arg == "topic") or (
+            isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "TOPIC"
+        ):
+            value = node.value
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Watched":
+            value = node.args[1]
+        if isinstance(value, ast.Constant) and value.value:
+            yield value.value
 
 
 # --- adopting -------------------------------------------------------------------------------------------------
@@ -134,10 +164,12 @@ def test_any_inventory_makes_a_spec(inventory: wire.Inventory) -> None:
 
 
 def test_a_missing_tool_makes_nothing_unexpected() -> None:
-    blind = replace(SERVER, bmc=False, gpus=[], missing_tools=["ipmitool", "lspci", "dmidecode"])
+    tools = ["sdr_power_supply", "sdr_fan", "lspci", "dmidecode"]
+    blind = replace(SERVER, psus=[], fans=[], gpus=[], missing_tools=tools)
     spec = adoption.from_inventory(codec.encode(blind))
     assert spec["not_expected"] == []
     assert "dimms" not in spec["memory"]
+    assert "psus" not in spec and "fans" not in spec and "gpus" not in spec
 
 
 CANT_BE_TOLD_APART = {"two disks of one serial", "a disk without serial"}
