@@ -133,12 +133,12 @@ def run(options: argparse.Namespace) -> None:
     progress = Progress()
     host_tools.check()
     listed = apt_sources(options)
-    digest = inputs.digest(DEFINITION, options.level, options.archive_date or "", listed)
+    digest = inputs.digest(DEFINITION, options.archive_date or "", listed)
     options.cache = (options.cache or options.output.resolve().parent / "image-cache").resolve()
     options.cache.mkdir(parents=True, exist_ok=True)
     with (options.cache / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if output.is_current(options.output, digest) and not options.force:
+        if output.is_current(options.output, digest, options.level) and not options.force:
             progress.say(f"{options.output} is current: nothing to build (--force builds anyway)")
             return
         build(options, listed, digest, progress)

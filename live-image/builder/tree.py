@@ -69,6 +69,7 @@ def take_kernel(tree: Path, to: Path) -> str:
 
 def clear_identity(tree: Path) -> None:
     """What a build machine, a day or a random number put there."""
+    tree.chmod(0o755)
     machine_id = tree / "etc/machine-id"
     machine_id.chmod(0o644)
     # Empty: systemd makes one at each boot. "uninitialized" would mean a first boot each time, with presets.

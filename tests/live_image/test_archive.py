@@ -82,25 +82,34 @@ def test_byte_code_is_no_input(tmp_path: Path) -> None:
     assert inputs.digest(root) == before
 
 
-def finished_image(directory: Path, inputs_sha256: str) -> Path:
+def finished_image(directory: Path, inputs_sha256: str, level: str = "fast") -> Path:
     directory.mkdir()
     (directory / "initrd.zst").write_bytes(b"image")
-    output.write_manifest(directory, {"inputs_sha256": inputs_sha256, "files": output.file_facts(directory)})
+    output.write_manifest(
+        directory, {"inputs_sha256": inputs_sha256, "level": level, "files": output.file_facts(directory)}
+    )
     return directory
 
 
 def test_an_image_is_current_if_whole_and_made_from_these_inputs(tmp_path: Path) -> None:
     image = finished_image(tmp_path / "image", "abc")
-    assert output.is_current(image, "abc")
-    assert not output.is_current(image, "abd")
+    assert output.is_current(image, "abc", "fast")
+    assert not output.is_current(image, "abd", "fast")
     (image / "initrd.zst").write_bytes(b"cut")
-    assert not output.is_current(image, "abc")
+    assert not output.is_current(image, "abc", "fast")
+
+
+def test_a_small_image_does_where_a_fast_one_is_asked_for(tmp_path: Path) -> None:
+    small = finished_image(tmp_path / "small", "abc", level="small")
+    fast = finished_image(tmp_path / "fast", "abc", level="fast")
+    assert output.is_current(small, "abc", "fast")
+    assert not output.is_current(fast, "abc", "small")
 
 
 @pytest.mark.parametrize("manifest", ["", "[]", "{}", '{"inputs_sha256": "abc", "files": {}}'])
 def test_a_broken_manifest_means_a_new_build(tmp_path: Path, manifest: str) -> None:
     (tmp_path / output.MANIFEST).write_text(manifest)
-    assert not output.is_current(tmp_path, "abc")
+    assert not output.is_current(tmp_path, "abc", "fast")
 
 
 def test_a_new_image_takes_the_old_one_s_place_whole(tmp_path: Path) -> None:
@@ -115,7 +124,7 @@ def test_a_new_image_takes_the_old_one_s_place_whole(tmp_path: Path) -> None:
 
 def test_the_first_image_needs_no_old_one(tmp_path: Path) -> None:
     output.put_in_place(finished_image(tmp_path / ".image.new", "new"), tmp_path / "image")
-    assert output.is_current(tmp_path / "image", "new")
+    assert output.is_current(tmp_path / "image", "new", "fast")
 
 
 REGISTRY = "PREAMBLE\n\nDecimal\n| Organization\n0\n  Reserved\n    someone\n2\n  IBM\n    a\n      b\n343\n  Intel\n"

@@ -113,33 +113,52 @@ def listening() -> list[str]:
 
 def hold() -> dict[str, object]:
     """Open the host to one key as the agent does at a hold, log in, close it again."""
-    for command in (
-        "ssh-keygen -q -t ed25519 -N '' -f /run/vetting/ssh_host_ed25519_key",
-        "ssh-keygen -q -t ed25519 -N '' -f /tmp/issued && ssh-keygen -q -t ed25519 -N '' -f /tmp/stranger",
-        "umask 077; cp /tmp/issued.pub /run/vetting/authorized_keys",
-    ):
-        shell(command)
-    started = shell("systemctl start vetting-sshd.service && sleep 1")
-    issued = shell(ssh("issued", "id -u"))
-    stranger = shell(ssh("stranger", "id -u"))
-    password = shell("ssh " + SSH_OPTIONS + " -o PubkeyAuthentication=no root@127.0.0.1 id")
+    make_keys()
+    started = shell("systemctl start vetting-sshd.service")
+    wait_for("ssh-keyscan -q -T 20 127.0.0.1 | grep .")
+    opened = {
+        "started": started,
+        "issued": shell(ssh("issued", "id -u")),
+        "stranger": shell(ssh("stranger", "id -u")),
+        "password": shell(f"ssh {SSH_OPTIONS} -o PubkeyAuthentication=no root@127.0.0.1 id"),
+    }
+    return opened | close_over_a_login() | {"log": shell("journalctl --unit vetting-sshd --output=cat")}
+
+
+def make_keys() -> None:
+    for path in ("/run/vetting/ssh_host_ed25519_key", "/tmp/issued", "/tmp/stranger"):
+        shell(f"ssh-keygen -q -t ed25519 -N '' -f {path}")
+    shell("umask 077; cp /tmp/issued.pub /run/vetting/authorized_keys")
+
+
+def close_over_a_login() -> dict[str, object]:
+    """First the key goes, then the service, with somebody logged in all the while."""
     login = subprocess.Popen(["sh", "-c", ssh("issued", "sleep 1000")])
-    time.sleep(3)
-    inside = shell("pgrep -x sleep")
+    inside = wait_for("pgrep -x sleep")
     Path("/run/vetting/authorized_keys").unlink()
     refused = shell(ssh("issued", "id -u"))
     stopped = shell("systemctl stop vetting-sshd.service")
-    login.wait(timeout=30)
-    after = shell("pgrep -x sleep")
+    login.wait(timeout=90)
     return {
-        "started": started, "issued": issued, "stranger": stranger, "password": password, "inside": inside,
-        "refused_without_key_file": refused, "stopped": stopped, "login_status": login.returncode,
-        "sessions_after": after, "log": shell("journalctl --unit vetting-sshd --no-pager --output=cat"), "listening_after": listening(),
-    }  # fmt: skip
+        "inside": inside,
+        "refused_without_key_file": refused,
+        "stopped": stopped,
+        "login_status": login.returncode,
+        "sessions_after": shell("pgrep -x sleep"),
+        "listening_after": listening(),
+    }
+
+
+def wait_for(command: str, limit_s: float = 90) -> dict[str, object]:
+    """The command's outcome when it succeeds, or its last failure: an emulated host may take long."""
+    until = time.monotonic() + limit_s
+    while (seen := shell(command))["status"] != 0 and time.monotonic() < until:
+        time.sleep(0.5)
+    return seen
 
 
 SSH_OPTIONS = (
-    "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes -o ConnectTimeout=20 "
+    "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes -o ConnectTimeout=60 "
     "-o IdentitiesOnly=yes"
 )
 
