@@ -1,4 +1,4 @@
-"""What the rack changes in a profile so that a whole quick run takes about a minute: times and amounts, never limits."""
+"""What the rack changes in a profile so that a quick run takes about a minute: times and amounts, never limits."""
 
 SHORT: dict[str, object] = {
     "stages.InventoryCheck.params.link_wait_s": 5,
