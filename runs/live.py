@@ -192,7 +192,9 @@ class Events(AsyncHttpConsumer):
     async def _stream(self, request: EventRequest) -> None:
         run_ids = {number for number in map(run_id_of, request.channels) if number is not None}
         await sync_to_async(watcher.watch)(run_ids)
-        chunks: AsyncIterator[str] = stream(request, Listener())
+        listener = Listener()
+        listener.channels = request.channels
+        chunks: AsyncIterator[str] = stream(request, listener)
         try:
             await self.send_headers(headers=_HEADERS)
             await self.send_body(RETRY, more_body=True)

@@ -1,0 +1,64 @@
+"""Debian's Chromium, driven by Playwright, against a real web process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.runs.conftest import PASSWORD, web  # noqa: F401  the fixture
+from tests.runs.webprocess import WebProcess
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(autouse=True)
+def async_unsafe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Playwright's own event loop runs in this thread; Django would refuse the ORM beside it."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+
+@pytest.fixture
+def page(chromium: Browser, web: WebProcess) -> Iterator[Page]:  # noqa: F811
+    """Logged in. Whatever the browser complained about (CSP above all) fails the test at its end."""
+    context = chromium.new_context(base_url=web.url, viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    foreign: list[str] = []
+    page.on("request", lambda request: foreign.append(request.url) if not _ours(request.url, web.url) else None)
+    page.goto("/login/")
+    page.fill("[name=username]", "operator")
+    page.fill("[name=password]", PASSWORD)
+    page.click("text=Log in >> nth=-1")
+    page.wait_for_selector("#connection[data-state=live]")
+    yield page
+    context.close()
+    assert foreign == []
+    assert [text for text in complaints if "ERR_CONNECTION_REFUSED" not in text and "ERR_INCOMPLETE" not in text] == []
+
+
+def _ours(address: str, base: str) -> bool:
+    return address.startswith((base, "data:", "blob:"))

@@ -1,0 +1,111 @@
+"""A page that is left open keeps telling the truth."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from runs.machine import State
+from runs.models import Run, StageRun
+from tests import factories
+from tests.runs.webprocess import WebProcess
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+def _open(page: Page, run: Run) -> None:
+    page.goto(run.get_absolute_url())
+    page.wait_for_selector("#connection[data-state=live]")
+
+
+def test_a_change_of_state_shows_without_reloading(page: Page) -> None:
+    run = factories.in_storage()
+    _open(page, run)
+    page.evaluate("window.untouched = true")
+    Run.objects.filter(pk=run.pk).update(state=State.NETWORK)
+    StageRun.objects.filter(run=run, name="Storage").update(outcome="passed")
+    factories.be_in(run, State.NETWORK)
+    factories.tell(run, "stage_done", state_before="Storage", state_after="Network")
+    expect(page.locator("#summary h1")).to_contain_text("Network")
+    expect(page.locator("#stages .now b")).to_have_text("Network")
+    assert page.evaluate("window.untouched") is True
+
+
+def test_progress_and_log_follow(page: Page) -> None:
+    run = factories.in_storage()
+    _open(page, run)
+    progress = [{"item": factories.DISK, "percent": 91.0, "doing": "surface read", "eta_s": 4.0}]
+    StageRun.objects.filter(run=run, name="Storage").update(progress=progress)
+    Run.objects.filter(pk=run.pk).update(progress_seq=run.progress_seq + 1)
+    expect(page.locator("#stages .item")).to_contain_text("91")
+    factories.say(Run.objects.get(pk=run.pk), ("info", "Storage", "the line that came last"))
+    expect(page.locator("#log .log")).to_contain_text("the line that came last")
+    scrolled = "(log) => log.scrollHeight - log.scrollTop - log.clientHeight"
+    assert page.locator("#log .log").evaluate(scrolled) < 3
+
+
+def test_the_dashboard_moves_a_host_up_when_it_needs_somebody(page: Page) -> None:
+    run = factories.in_smart()
+    page.goto("/")
+    page.wait_for_selector("#connection[data-state=live]")
+    expect(page.locator("#group-running")).to_be_visible()
+    Run.objects.filter(pk=run.pk).update(state=State.FAILED, verdict="failed")
+    factories.tell(run, "stage_failed", state_before="SMART", state_after="Failed")
+    expect(page.locator("#group-attention")).to_contain_text("1")
+    expect(page.locator(".tile")).to_have_count(1)
+
+
+def test_a_page_left_open_through_a_restart_says_so_and_catches_up(page: Page, web: WebProcess) -> None:
+    run = factories.in_smart()
+    _open(page, run)
+    assert web.stop() == 0
+    expect(page.locator("#connection")).to_have_text("reconnecting…")
+    Run.objects.filter(pk=run.pk).update(state=State.CANCELLED)
+    factories.tell(run, "cancel", state_before="SMART", state_after="Cancelled")
+    web.start()
+    expect(page.locator("#summary h1")).to_contain_text("Cancelled", timeout=10_000)
+    expect(page.locator("#connection")).to_have_text("live")
+
+
+def test_a_confirmation_opens_in_place_and_cancels(page: Page) -> None:
+    run = factories.in_storage()
+    _open(page, run)
+    page.click("text=Cancel run")
+    expect(page.locator("dialog h1")).to_have_text("Cancel this run?")
+    page.click("dialog >> text=Back")
+    expect(page.locator("dialog")).not_to_be_visible()
+    page.click("text=Cancel run")
+    page.click("dialog button.danger")
+    page.wait_for_url(f"**{run.get_absolute_url()}")
+    expect(page.locator(".notice").first).to_contain_text("is cancelled")
+    assert Run.objects.get(pk=run.pk).state == State.CANCELLED
+
+
+def test_charts_are_drawn_with_units(page: Page) -> None:
+    run = factories.in_storage()
+    _open(page, run)
+    expect(page.locator("#charts figure")).to_have_count(3)
+    expect(page.locator("#charts figcaption").first).to_have_text("Temperature in °C")
+    assert page.locator("#charts canvas").count() == 3
+
+
+def test_no_page_is_wider_than_a_phone(page: Page) -> None:
+    run = factories.held()
+    page.set_viewport_size({"width": 360, "height": 740})
+    for address in ("/", run.get_absolute_url(), run.host.get_absolute_url()):
+        page.goto(address)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_pages_work_without_javascript(page: Page, web: WebProcess) -> None:
+    run = factories.in_storage()
+    browser = page.context.browser
+    assert browser is not None
+    plain = browser.new_context(java_script_enabled=False, base_url=web.url, storage_state=page.context.storage_state())
+    bare = plain.new_page()
+    bare.goto(run.get_absolute_url())
+    bare.click("text=Cancel run")
+    expect(bare.locator("h1")).to_have_text("Cancel this run?")
+    bare.click("button.danger")
+    expect(bare.locator("#summary h1")).to_contain_text("Cancelled")
+    plain.close()
