@@ -16,7 +16,7 @@ from import_export.admin import ImportExportModelAdmin
 from hosts import resources
 from hosts.forms import HostForm, MacForm, disk_rows, with_disks
 from hosts.models import Host, HostMac
-from runs import lifecycle, profiles
+from runs import adopting, lifecycle, profiles
 from runs.machine import NotAllowed
 from runs.models import Run
 from runs.transition import Refused
@@ -46,7 +46,7 @@ class HostAdmin(ImportExportModelAdmin):
     list_filter = ("health", "enabled", "profile_name", "destructive_allowed")
     search_fields = ("name", "macs__mac", "notes", "dmi_uuid")
     readonly_fields = ("health", "created_at", "updated_at")
-    actions = ("start_vetting", "cancel_vetting", "enable", "disable")
+    actions = ("start_vetting", "cancel_vetting", "adopt", "enable", "disable")
     save_on_top = True
 
     # --- the list --------------------------------------------------------------------------------------------------
@@ -121,6 +121,11 @@ class HostAdmin(ImportExportModelAdmin):
         who = request.user.get_username()
         return self._each(request, hosts, "cancel", lambda host: lifecycle.cancel(_run(host), who), "cancelled")
 
+    @admin.action(description="Adopt what the last run found as expected")
+    def adopt(self, request: HttpRequest, hosts: QuerySet[Host]) -> HttpResponse | None:
+        who = request.user.get_username()
+        return self._each(request, hosts, "adopt", lambda host: adopting.adopt(_last_run(host), who=who), "adopted")
+
     @admin.action(description="Enable")
     def enable(self, request: HttpRequest, hosts: QuerySet[Host]) -> None:
         count = hosts.update(enabled=True)
@@ -156,7 +161,7 @@ class HostAdmin(ImportExportModelAdmin):
         reasons = [
             f"{host.name} has {host.n} runs, and those are kept for ever: disable it instead" for host in with_runs
         ]
-        return to_delete, counts, permissions, reasons or protected
+        return (to_delete, counts, set(), reasons) if reasons else (to_delete, counts, permissions, protected)
 
     def get_import_resource_kwargs(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
         busy = {run.host.name: _reason(run) for run in Run.objects.live_or_held().select_related("host")}
@@ -173,6 +178,13 @@ def _busy(host: Host) -> str:
 
 def _reason(run: Run) -> str:
     return f"run {run.pk} ({run.state}) goes on: cancel or release it first"
+
+
+def _last_run(host: Host) -> Run:
+    run = host.runs.exclude(inventory=None).order_by("-id").first()
+    if run is None:
+        raise Refused(f"no run of {host.name} has found anything yet")
+    return run
 
 
 def _run(host: Host) -> Run:

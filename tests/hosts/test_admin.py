@@ -10,9 +10,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
+from agent import codec, wire
 from hosts.models import Host, HostMac, WritableDisk
 from runs import lifecycle, profiles
 from runs.models import Run
+from tests import rows
 from tests.runs.test_profiles import QUICK, WRITE
 
 pytestmark = pytest.mark.django_db
@@ -232,6 +234,15 @@ def test_cancel_ends_the_live_run(operator: Client, host: Host) -> None:
     run.refresh_from_db()
     assert run.state == "Cancelled"
     assert do(operator, "cancel_vetting", host).status_code == 409
+
+
+def test_adopt_takes_over_what_the_last_run_found(operator: Client, host: Host) -> None:
+    assert do(operator, "adopt", host).status_code == 409
+    rows.a_run(host, inventory=codec.encode(wire.Inventory(cpu=wire.Cpu(sockets=1, cores=4))))
+    assert do(operator, "adopt", host).status_code == 302
+    host.refresh_from_db()
+    assert host.expected["cpu"] == {"sockets": 1, "cores": 4}
+    assert host.expected["disks"] == []
 
 
 def test_a_host_with_a_live_run_can_not_be_disabled(operator: Client, host: Host) -> None:

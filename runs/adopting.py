@@ -1,0 +1,56 @@
+"""Adopting what a run found as what its host is expected to be: one difference, or everything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils import timezone
+
+from hosts import adoption
+from hosts.models import Host
+from runs.machine import HELD, LIVE
+from runs.models import Actor, Run, SpecDiff
+from runs.transition import Refused, locked, write_event
+
+
+def adopt(run: Run, path: str = "", who: str = "") -> None:
+    """Take over the difference at `path`, or all that was found where it is empty. One transaction.
+
+    1. The host's spec as it is now is changed; other differences stay.
+    2. A run that is still live or held is judged by the new spec from now on: its next SpecValidate sees it.
+    3. Permission to write is never given. It goes where its disk has left the spec; which disks this run may write
+       was frozen when it was queued and stays so.
+
+    Raises Refused for a run without an inventory, and for a path that is no difference of it.
+    """
+    with locked(run.pk) as run:
+        if run.inventory is None:
+            raise Refused(f"run {run.pk} has found nothing yet: there is nothing to adopt")
+        host = Host.objects.get(pk=run.host_id)
+        host.expected = _changed(run, host.expected, path)
+        host.save(update_fields=["expected", "updated_at"])
+        _withdraw_permissions(host)
+        if run.state in LIVE | HELD:
+            run.expected = _changed(run, run.expected, path)
+            run.save(update_fields=["expected"])
+        _differences(run, path).update(adopted_at=timezone.now())
+        write_event(run, "adopted", actor=Actor.OPERATOR, who=who, text=path or "everything that was found")
+
+
+def _changed(run: Run, expected: dict[str, Any] | None, path: str) -> dict[str, Any]:
+    if not path:
+        return adoption.from_inventory(run.inventory)
+    difference = _differences(run, path).last()
+    if difference is None:
+        raise Refused(f"run {run.pk} has no difference at {path[:100]!r}: look at the list again")
+    return adoption.adopt(expected, path, difference.actual, run.inventory)
+
+
+def _differences(run: Run, path: str) -> Any:
+    rows = SpecDiff.objects.filter(run=run)
+    return rows.filter(path=path) if path else rows
+
+
+def _withdraw_permissions(host: Host) -> None:
+    serials = [disk.get("serial") or "" for disk in (host.expected or {}).get("disks") or []]
+    host.writable_disks.exclude(serial__in=serials).delete()

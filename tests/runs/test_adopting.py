@@ -1,0 +1,89 @@
+"""Adopting what a run found: one difference or all, without ever giving permission to write."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from agent import codec, wire
+from runs import adopting, specdiff
+from runs.models import Run, SpecDiff
+from runs.transition import Refused
+from tests import rows
+from tests.runs.test_specdiff import SERVER, SPEC
+
+pytestmark = pytest.mark.django_db
+
+FOUND = replace(SERVER, disks=SERVER.disks[:1], fans=SERVER.fans[:1])
+
+
+def a_held_run(inventory: wire.Inventory | None = FOUND) -> Run:
+    host = rows.a_host(expected=SPEC)
+    for serial in ("SATA-1", "NVME-1"):
+        host.writable_disks.create(serial=serial, allowed_by="ada")
+    run = rows.a_run(
+        host, state="FailedHolding", expected=SPEC, disks=[{"serial": "SATA-1", "may_be_written": True}],
+        inventory=codec.encode(inventory) if inventory else None,
+    )  # fmt: skip
+    stage = rows.a_stage(run, "SpecValidate", outcome="failed")
+    for d in specdiff.compare(SPEC, inventory) if inventory else []:
+        SpecDiff.objects.create(
+            run=run, stage_run=stage, path=d.path, severity=d.severity, expected=d.expected, actual=d.actual
+        )
+    return run
+
+
+def test_adopting_one_difference_leaves_the_others() -> None:
+    run = a_held_run()
+    adopting.adopt(run, "disks[SATA-1]", "ada")
+    run.refresh_from_db()
+    assert [d.path for d in specdiff.compare(run.host.expected, FOUND)] == ["fans[FAN2]"]
+    assert run.expected == run.host.expected, "the held run is judged by it from now on"
+    assert list(run.spec_diffs.exclude(adopted_at=None).values_list("path", flat=True)) == ["disks[SATA-1]"]
+    assert (run.events.last().kind, run.events.last().who) == ("adopted", "ada")
+
+
+def test_adopting_all_leaves_none() -> None:
+    run = a_held_run()
+    adopting.adopt(run)
+    run.refresh_from_db()
+    assert specdiff.compare(run.host.expected, FOUND) == []
+    assert not run.spec_diffs.filter(adopted_at=None).exists()
+
+
+def test_permission_goes_with_its_disk_and_none_is_given() -> None:
+    run = a_held_run()
+    adopting.adopt(run)
+    assert [row.serial for row in run.host.writable_disks.all()] == ["NVME-1"]
+    run.refresh_from_db()
+    assert run.disks == [{"serial": "SATA-1", "may_be_written": True}], "frozen when it was queued"
+
+
+def test_a_replaced_disk_does_not_inherit_permission() -> None:
+    run = a_held_run(replace(SERVER, disks=[SERVER.disks[0], replace(SERVER.disks[1], serial="NEW", wwn="0x77")]))
+    adopting.adopt(run)
+    assert [row.serial for row in run.host.writable_disks.all()] == ["NVME-1"]
+
+
+def test_a_run_that_is_over_keeps_the_spec_it_was_judged_by() -> None:
+    run = a_held_run()
+    Run.objects.filter(pk=run.pk).update(state="Released")
+    adopting.adopt(run)
+    run.refresh_from_db()
+    assert run.expected == SPEC
+    assert run.host.expected != SPEC
+
+
+def test_without_an_inventory_there_is_nothing_to_adopt() -> None:
+    with pytest.raises(Refused, match="nothing to adopt"):
+        adopting.adopt(a_held_run(None))
+
+
+@pytest.mark.parametrize("path", ["disks[OTHER]", "__class__", "cpu.cores"])
+def test_a_path_that_is_no_difference_is_refused(path: str) -> None:
+    run = a_held_run()
+    with pytest.raises(Refused, match="no difference at"):
+        adopting.adopt(run, path)
+    run.host.refresh_from_db()
+    assert run.host.expected == SPEC
