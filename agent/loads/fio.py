@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from agent import shell
 from agent.probes.parsing import ParseError, integer, mapping, number, parse_json, sequence
@@ -48,14 +49,15 @@ def surface_argv(path: str, offset: int, length: int) -> list[str]:
     ]  # fmt: skip
 
 
-def sequential_argv(path: str, size: int, duration_s: float) -> list[str]:
-    return [*_common("sequential", path), "--readonly", "--rw=read", "--bs=1M", "--iodepth=16",
-            f"--size={size}", f"--runtime={duration_s:g}", "--time_based"]  # fmt: skip
-
-
-def random_argv(path: str, size: int, duration_s: float) -> list[str]:
-    return [*_common("random", path), "--readonly", "--rw=randread", "--bs=4k", "--iodepth=32", "--norandommap",
-            f"--size={size}", f"--runtime={duration_s:g}", "--time_based"]  # fmt: skip
+def speed_argv(disks: Mapping[str, int], duration_s: float) -> list[str]:
+    """Sequential, then random reads of each disk (path → size), one job after the other so that none competes. One
+    process for all: starting fio costs as much as a short measurement."""
+    words = ["fio", "--ioengine=libaio", "--direct=1", "--thread", "--readonly", "--output-format=json"]
+    for path, size in disks.items():
+        job = [f"--filename={path}", f"--size={size}", f"--runtime={duration_s:g}", "--time_based", "--stonewall"]
+        words += [f"--name=sequential {path}", *job, "--rw=read", "--bs=1M", "--iodepth=16"]
+        words += [f"--name=random {path}", *job, "--rw=randread", "--bs=4k", "--iodepth=32", "--norandommap"]
+    return words
 
 
 def burn_argv(path: str, size: int, duration_s: float) -> list[str]:
@@ -96,11 +98,19 @@ def run(
 
 
 def parse(text: str) -> Job:
-    """The first job. Raises ParseError; notes before the JSON are passed over."""
-    jobs = sequence(parse_json(text, "fio").get("jobs"))
+    """The only job. Raises ParseError; notes before the JSON are passed over."""
+    return next(iter(parse_all(text).values()))
+
+
+def parse_all(text: str) -> dict[str, Job]:
+    """Every job by its name. Raises ParseError when there is none."""
+    jobs = [mapping(job) for job in sequence(parse_json(text, "fio").get("jobs"))]
     if not jobs:
         raise ParseError("fio's JSON has no jobs")
-    job = mapping(jobs[0])
+    return {str(job.get("jobname")): _job(job) for job in jobs}
+
+
+def _job(job: dict[str, Any]) -> Job:
     read, write = mapping(job.get("read")), mapping(job.get("write"))
     error, read_bytes = integer(job.get("error")), integer(read.get("io_bytes"))
     if error is None or read_bytes is None:

@@ -12,8 +12,8 @@ BLKID_NOTHING, BLKID_AMBIVALENT = 2, 8
 # libblkid's types, in the words of agent.signatures where both know the kind.
 _KINDS = {
     "lvm2_member": "lvm", "lvm1_member": "lvm", "linux_raid_member": "md_raid", "crypto_luks": "luks",
-    "zfs_member": "zfs", "ceph_bluestore": "ceph", "pmbr": "mbr", "dos": "mbr", "ext2": "ext", "ext3": "ext", "ext4": "ext",
-    "swsuspend": "swap", "isw_raid_member": "isw_raid", "ddf_raid_member": "ddf_raid",
+    "zfs_member": "zfs", "ceph_bluestore": "ceph", "pmbr": "mbr", "dos": "mbr",
+    "ext2": "ext", "ext3": "ext", "ext4": "ext", "swsuspend": "swap", "isw_raid_member": "isw_raid", "ddf_raid_member": "ddf_raid",
 }  # fmt: skip
 
 

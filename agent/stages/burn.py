@@ -47,6 +47,7 @@ def _memory(ctx: StageContext, duration_s: float) -> Part:
         checks.param(ctx, "reserve_percent"),
         checks.param(ctx, "reserve_min_mb"),
         float(checks.param(ctx, "memory_percent")) / 100,
+        int(checks.param(ctx, "memory_max_mb")),
     )
     if space.testable_mb < _LEAST_MB:
         return Part([checks.not_tested("memory", reason=f"{space.testable_mb} MiB can be tested")])

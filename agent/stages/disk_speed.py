@@ -23,33 +23,27 @@ def drive_class(disk: wire.Disk) -> str:
     return "hdd" if disk.rotational else "ssd"
 
 
-def measure(ctx: StageContext, disk: wire.Disk, board: Board) -> Part:
-    part, name = Part(), checks.disk_name(disk)
+def measure(ctx: StageContext, disks: list[wire.Disk], board: Board) -> Part:
+    """Both checks of every disk. A disk without a result is not tested, whatever the others did."""
     duration_s = float(checks.param(ctx, "speed_s"))
-    size = disk.size_mb * MIB
-    for kind, argv in (
-        ("sequential", fio.sequential_argv(f"/dev/{disk.name}", size, duration_s)),
-        ("random", fio.random_argv(f"/dev/{disk.name}", size, duration_s)),
-    ):
-        if ctx.stop.is_set():
-            part.checks.append(checks.not_tested(f"{kind}_speed", name, reason=f"stopped: {ctx.stop.reason}"))
-            continue
-        with board.timing(name, f"{kind} reads", duration_s):
-            done = fio.run(argv, duration_s + _START_S, stop=ctx.stop)
-        try:
-            job = fio.parse(done.stdout)
-            trouble = done.trouble or (f"fio reports error {job.error}" if job.error else "")
-        except ParseError as error:
-            job, trouble = None, done.trouble or str(error)
-        if job is None or trouble or not job.read_bytes:
-            part.checks.append(
-                checks.not_tested(f"{kind}_speed", name, reason=f"{disk.name}: {trouble or 'nothing was read'}")
-            )
-        elif kind == "sequential":
-            _sequential(ctx, disk, job, part)
-        else:
-            _random(ctx, disk, job, part)
-    board.tell(name, 100, "speed measured")
+    total_s = 2 * duration_s * len(disks)
+    sizes = {f"/dev/{disk.name}": disk.size_mb * MIB for disk in disks}
+    with board.timing("speed", "one disk after the other", total_s):
+        done = fio.run(fio.speed_argv(sizes, duration_s), total_s + _START_S * len(disks), stop=ctx.stop)
+    part = Part(evidence={"fio-speed.json": done.stdout[-40000:]})
+    try:
+        jobs, why = fio.parse_all(done.stdout), ""
+    except ParseError as error:
+        jobs, why = {}, done.trouble or str(error)
+    for disk in disks:
+        for kind, judge in (("sequential", _sequential), ("random", _random)):
+            job = jobs.get(f"{kind} /dev/{disk.name}")
+            if job is None or job.error or not job.read_bytes:
+                reason = why or (f"fio reports error {job.error}" if job and job.error else "nothing was read")
+                name = checks.disk_name(disk)
+                part.checks.append(checks.not_tested(f"{kind}_speed", name, reason=f"{disk.name}: {reason}"))
+            else:
+                judge(ctx, disk, job, part)
     return part
 
 

@@ -12,7 +12,11 @@ _LEAST_MB = 64
 
 
 def run(ctx: StageContext) -> StageReport:
-    space = memory_load.room(checks.param(ctx, "reserve_percent"), checks.param(ctx, "reserve_min_mb"))
+    space = memory_load.room(
+        checks.param(ctx, "reserve_percent"),
+        checks.param(ctx, "reserve_min_mb"),
+        max_mb=int(checks.param(ctx, "test_max_mb")),
+    )
     if space.testable_mb < _LEAST_MB:
         why = f"{space.testable_mb} MiB can be tested of {space.total_mb} MiB"
         return checks.report(ctx, [checks.not_tested("patterns", reason=why)])
@@ -54,7 +58,7 @@ def _dimms(ctx: StageContext) -> list[wire.Dimm]:
 
 def _coverage(ctx: StageContext, space: MemoryRoom) -> wire.Check:
     words = f"{space.testable_mb} of {space.total_mb} MiB ({space.percent:.0f} %) were under test"
-    if space.percent < checks.limit(ctx, "coverage_min_percent"):
+    if space.percent < float(checks.param(ctx, "coverage_min_percent")):
         return checks.not_tested("coverage", reason=words)
     return checks.passed("coverage", reason=words)
 

@@ -36,14 +36,16 @@ class MemoryOutcome:
     evidence: str
 
 
-def room(reserve_percent: float, reserve_min_mb: float, share: float = 1.0) -> MemoryRoom:
-    """What is available less the reserve that keeps the agent and the kernel alive, times `share`."""
+def room(reserve_percent: float, reserve_min_mb: float, share: float = 1.0, max_mb: int = 0) -> MemoryRoom:
+    """What is available less the reserve that keeps the agent and the kernel alive, times `share`, up to `max_mb`
+    unless that is 0."""
     known = meminfo.parse(meminfo.read())
     usable = meminfo.testable_bytes(
         known["MemAvailable"], meminfo.group_room_bytes(), known["MemTotal"], reserve_percent,
         int(reserve_min_mb * meminfo.MIB),
     )  # fmt: skip
-    return MemoryRoom(int(usable * share) // meminfo.MIB, known["MemTotal"] // meminfo.MIB)
+    testable_mb = int(usable * share) // meminfo.MIB
+    return MemoryRoom(min(testable_mb, max_mb or testable_mb), known["MemTotal"] // meminfo.MIB)
 
 
 def stress(

@@ -27,7 +27,7 @@ def run(ctx: StageContext) -> StageReport:
     decided = disk_write.decide(ctx, memory) if ctx.order.writes else disk_write.NOTHING
     with ThreadPoolExecutor(max_workers=len(disks), thread_name_prefix="surface") as pool:
         parts = list(pool.map(lambda disk: _surface(ctx, disk, board, memory), disks))
-    parts += [disk_speed.measure(ctx, disk, board) for disk in disks]
+    parts.append(disk_speed.measure(ctx, disks, board))
     if ctx.order.writes:
         parts.append(disk_write.write_all(ctx, decided, board, memory))
     return _report(ctx, parts, decided)
