@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from runs import profiles
+from runs.stages import AGENT_STAGES
 
 QUICK = """\
 name: quick
@@ -184,3 +185,25 @@ def test_what_is_written_names_the_disks(folder: Path) -> None:
         "1 other expected disk is only read.",
     ]
     assert "no disk of this host is allowed" in profiles.what_is_written(profiles.load("quick-write"), disks[1:])[0]
+
+
+# --- the profiles that ship ---------------------------------------------------------------------------------------
+
+SHIPPED = ("quick", "deep", "soak")
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_profile_reads_and_its_write_form_differs_in_that_alone(name: str) -> None:
+    reads, writes = profiles.load(name), profiles.load(f"{name}-write")
+    assert (reads["storage"], writes["storage"]) == ({"mode": "read"}, {"mode": "write"})
+    assert {key for key in reads if reads[key] != writes[key]} <= {"name", "title", "description", "storage"}
+
+
+@pytest.mark.parametrize(("name", "hours"), [("quick", (0, 0.34)), ("deep", (8, 12)), ("soak", (36, 40))])
+def test_a_shipped_profile_takes_about_as_long_as_it_says(name: str, hours: tuple[float, float]) -> None:
+    assert hours[0] <= profiles.expected_duration_s(profiles.load(name)) / 3600 <= hours[1]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_profile_has_every_stage_of_the_agent(name: str) -> None:
+    assert set(profiles.load(name)["stages"]) == {stage.name for stage in AGENT_STAGES}
