@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -54,9 +53,7 @@ class Command(BaseCommand):
 
 
 def start_web() -> subprocess.Popen[bytes]:
-    web = settings.VETTING.web
-    daphne = [sys.executable, "-m", "daphne", "--verbosity", "0", "-b", web.listen, "-p", str(web.port)]
-    return processes.start([*daphne, "--no-server-name", "vetting.asgi:application"], "web")
+    return processes.start([*processes.MANAGE, "web"], "web")
 
 
 def start_worker() -> subprocess.Popen[bytes]:
