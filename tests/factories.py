@@ -1,7 +1,7 @@
 """Hosts and runs in every state, with the kind of data that real ones leave: for view tests and screenshots.
 
-`ALL_SCENES` names one function per situation an operator can meet; each makes a host with its newest run and returns the
-run (None for a host that was never vetted).
+`ALL_SCENES` names one function per situation an operator can meet; each makes a host with its newest run and
+returns the run (None for a host that was never vetted).
 """
 
 from __future__ import annotations
