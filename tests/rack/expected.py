@@ -1,5 +1,4 @@
-"""The expected spec of a machine, made from its own hardware: what it would be if nothing were wrong with
-it."""
+"""The expected spec of a machine, made from its own hardware: what it would be if nothing were wrong with it."""
 
 from __future__ import annotations
 
@@ -7,9 +6,8 @@ from typing import Any
 
 from tests.rack.machinefile import Disk, Machine
 
-# A virtual machine has none of these, whatever its file says; the others are seen through a BMC.
-NEVER_THERE = ("ecc", "thermal", "gpu", "power")
-THROUGH_BMC = ("bmc", "psu", "fan")
+# A virtual machine has none of these, whatever its file says.
+NEVER_THERE = ("ecc", "thermal", "gpu", "dcmi")
 
 
 def derive(machine: Machine) -> dict[str, Any]:
@@ -36,7 +34,7 @@ def _from_hardware(machine: Machine) -> dict[str, Any]:
         "disks": list({disk.serial: _disk(disk) for disk in machine.disks if disk.bus != "usb"}.values()),
         "nics": [{"mac": nic.mac, "speed_mbit": nic.speed_mbit} for nic in machine.nics],
         "gpus": [],
-        "not_expected": [*NEVER_THERE, *(() if machine.bmc.present else THROUGH_BMC)],
+        "not_expected": [*NEVER_THERE, *(() if machine.bmc.present else ("bmc",))],
     }
     if machine.bmc.present:
         spec["psus"] = [{"name": psu.name} for psu in machine.bmc.psus]

@@ -99,7 +99,7 @@ def test_the_expected_spec_is_that_of_the_sound_machine() -> None:
 
 
 def test_what_a_virtual_machine_cannot_have_is_not_expected() -> None:
-    assert expected.derive(machine())["not_expected"] == ["ecc", "thermal", "gpu", "power", "bmc", "psu", "fan"]
+    assert expected.derive(machine())["not_expected"] == ["ecc", "thermal", "gpu", "dcmi", "bmc"]
 
 
 def test_a_bmc_that_is_there_is_expected_with_its_parts() -> None:
