@@ -66,13 +66,15 @@ class CounterBook:
         own."""
         if self._before is None:
             counts = self._read()
-            self._keep({key: 0 if key[0].startswith(SINCE_BOOT) else value for key, value in counts.items()})
+            self._before = {key: 0 if key[0].startswith(SINCE_BOOT) else value for key, value in counts.items()}
+            self.commit()
 
     def close_stage(self) -> list[wire.CounterDelta]:
-        """What moved since. A counter that fell was reset, not repaired; one that is new counts from 0
-        only where it starts with the boot."""
+        """What moved since. A counter that fell was reset, not repaired; one that is new counts from 0 only where
+        it starts with the boot. Call `commit` when the deltas are safe: until then the next agent of this boot
+        finds them again."""
         before, after = self._before or {}, self._read()
-        self._keep({**before, **after})
+        self._before = {**before, **after}
         deltas = []
         for key, value in sorted(after.items()):
             known = before.get(key, 0 if key[0].startswith(SINCE_BOOT) else value)
@@ -83,7 +85,12 @@ class CounterBook:
     def forget(self) -> None:
         """After a hold: a person had the machine, and what was counted meanwhile is nobody's error."""
         self._before = self._read()
-        self._keep(self._before)
+        self.commit()
+
+    def commit(self) -> None:
+        """The reading is where an agent that is started again in this boot goes on from."""
+        rows = [[*key, value] for key, value in (self._before or {}).items()]
+        write_whole(self.state, json.dumps(rows).encode())
 
     def has(self, beginning: str) -> bool:
         """Whether the last reading had any counter of this name: absent is not the same as zero."""
@@ -97,11 +104,6 @@ class CounterBook:
             except (OSError, ValueError, LookupError) as error:
                 self.say("error", f"error counters could not be read: {type(error).__name__}: {error}")
         return counts
-
-    def _keep(self, counts: Counts) -> None:
-        self._before = counts
-        rows = [[*key, value] for key, value in counts.items()]
-        write_whole(self.state, json.dumps(rows).encode())
 
 
 def judged(deltas: Iterable[wire.CounterDelta], limits: Mapping[str, object], duration_s: float) -> list[wire.Finding]:

@@ -65,9 +65,12 @@ class KernelLog:
             tallies, self._tallies = self._tallies, {}
             lost, self._lost = self._lost, 0
             self._taken_seq = self._last_seq
-            with contextlib.suppress(OSError):
-                write_whole(self.state, str(self._taken_seq).encode())
         return _gap(lost) + [_finding(tally, names) for tally in tallies.values()]
+
+    def commit(self) -> None:
+        """What was taken is safe: an agent that is started again in this boot goes on after it."""
+        with contextlib.suppress(OSError):
+            write_whole(self.state, str(self._taken_seq).encode())
 
     def _run(self) -> None:
         with selectors.DefaultSelector() as selector:

@@ -66,8 +66,6 @@ class Agent:
             self._shut_down(str(over))
         self._await_the_end()
 
-    # --- arriving ------------------------------------------------------------------------------------------------
-
     def _arrive(self) -> None:
         parts = self.parts
         parts.kernel_log.start()
@@ -105,8 +103,6 @@ class Agent:
         return patience.until_answered(
             lambda: self.parts.client.post(call, message, answer), self.events, self.timing, self._announce
         )
-
-    # --- deciding ------------------------------------------------------------------------------------------------
 
     def _step(self) -> None:
         """Do what the newest word asks for, until something else is heard."""
@@ -154,8 +150,6 @@ class Agent:
             self._announced = text
             self.parts.say(level, text)
 
-    # --- a stage -------------------------------------------------------------------------------------------------
-
     def _test(self) -> None:
         self._leave_hold()
         order = next(order for order in self.claim.stages if order.name == self.word.state)
@@ -167,9 +161,16 @@ class Agent:
             self.parts.say("error", f"{order.name} did not stop within {self.timing.stop_patience_s:.0f} s")
         else:
             self._announce("info", f"{order.title}: {result.outcome}{_because(result.reason)}")
-            self.parts.results.keep(result)
+            self._keep(result)
             self._send(result)
         self._end_of_work()
+
+    def _keep(self, result: wire.Result) -> None:
+        """The result first, then where the next stage's counting begins: killed in between, an error is blamed
+        twice, never lost."""
+        self.parts.results.keep(result)
+        self.parts.book.commit()
+        self.parts.kernel_log.commit()
 
     def _begin(self, attempt: Attempt, overrides: list[wire.OverrideFlags]) -> None:
         order, parts = attempt.order, self.parts
@@ -195,7 +196,9 @@ class Agent:
 
     def _carry_out(self, attempt: Attempt, context: StageContext) -> None:
         """In the stage's thread."""
-        self.events.put(Finished(attempt, work.carry_out(attempt, context, self.parts)))
+        result = work.carry_out(attempt, context, self.parts)
+        if result is not None:
+            self.events.put(Finished(attempt, result))
 
     def _until_finished(self, attempt: Attempt) -> wire.Result | None:
         """The result; None when the stage was told to stop and didn't: stuck in the I/O of a dying disk, most
@@ -209,6 +212,7 @@ class Agent:
                 self.word = event
             if attempt.stop.is_set() and give_up_at == float("inf"):
                 give_up_at = time.monotonic() + self.timing.stop_patience_s
+        attempt.leave(attempt.stop.reason)
         return None
 
     def _end_of_work(self) -> None:
@@ -231,8 +235,6 @@ class Agent:
             self._announce("error", f"the result of {result.stage} was not taken: {error}")
             self._claim()
         self.parts.results.answered(result.stage, result.attempt)
-
-    # --- the hold and the end ------------------------------------------------------------------------------------
 
     def _keep_held(self) -> None:
         """Open the hold, and renew it now and then: a new key, or who is logged in, travels with it."""
@@ -260,6 +262,7 @@ class Agent:
         self.parts.hold.close()
         self.parts.book.forget()
         self.parts.kernel_log.take(self.parts.names())
+        self.parts.kernel_log.commit()
         self._hold_due = 0.0
         self._announce("info", "the hold is closed")
 
@@ -283,7 +286,7 @@ class Agent:
 
     def _finish(self) -> None:
         if self.running is not None:
-            self.running.stop.set("the agent is ending")
+            self.running.leave("the agent is ending")
         self.heartbeat.finish()
         if self.sidecar is not None:
             self.sidecar.finish()

@@ -46,6 +46,12 @@ class Attempt:
         self.key = (order.name, order.attempt)
         self.stop = StopFlag()
         self.hot: list[wire.Finding] = []
+        self.left_behind = False
+
+    def leave(self, why: str) -> None:
+        """Stop it and forget it: what was counted meanwhile is for whoever comes next to judge."""
+        self.left_behind = True
+        self.stop.set(why)
 
     def too_hot(self, finding: wire.Finding) -> None:
         """Stop the load first, report after."""
@@ -53,11 +59,13 @@ class Attempt:
             self.hot.append(finding)
 
 
-def carry_out(attempt: Attempt, context: StageContext, parts: Parts) -> wire.Result:
-    """Run the stage to its end, whatever happens in it."""
+def carry_out(attempt: Attempt, context: StageContext, parts: Parts) -> wire.Result | None:
+    """Run the stage to its end, whatever happens in it. None for one that was left behind."""
     started, began = time.time(), time.monotonic()
     parts.book.open_stage()
     report = _report(parts.stages.get(attempt.order.name), context)
+    if attempt.left_behind:
+        return None
     if report.inventory is not None:
         parts.keep_inventory(report.inventory)
     deltas = parts.book.close_stage()

@@ -172,6 +172,19 @@ def test_a_restarted_agent_still_knows_what_was_before_the_stage(tmp_path: Path)
     assert again.close_stage() == [wire.CounterDelta(*CRC, before=5, after=9)]
 
 
+def test_a_delta_is_found_again_until_it_is_safe(tmp_path: Path) -> None:
+    hardware = Hardware()
+    hardware.counts = {CRC: 5}
+    book = book_of(hardware, tmp_path)
+    book.open_stage()
+    hardware.counts = {CRC: 9}
+    delta = wire.CounterDelta(*CRC, before=5, after=9)
+    assert book.close_stage() == [delta]
+    assert book_of(hardware, tmp_path).close_stage() == [delta]
+    book.commit()
+    assert book_of(hardware, tmp_path).close_stage() == []
+
+
 def test_what_was_counted_in_a_hold_is_nobodys_error(tmp_path: Path) -> None:
     hardware = Hardware()
     hardware.counts = {CE: 0}

@@ -154,7 +154,9 @@ def test_messages_that_were_overwritten_are_missed_aloud(kernel: Kernel, tmp_pat
 
 def test_a_restarted_agent_takes_up_where_the_one_before_left(kernel: Kernel, tmp_path: Path) -> None:
     kernel.say(0, "I/O error, dev sda, sector 8")
-    log_of(kernel, tmp_path).take(Names(tmp_path, INVENTORY))
+    first = log_of(kernel, tmp_path)
+    first.take(Names(tmp_path, INVENTORY))
+    first.commit()
     again = log_of(kernel, tmp_path)
     kernel.say(0, "I/O error, dev sda, sector 8")
     kernel.say(1, "ata3: hard resetting link")

@@ -394,3 +394,24 @@ def test_a_required_counter_that_is_not_there_leaves_the_stage_not_tested(
     b = bench(Orchestrator([order("Memory", required=required)]))
     b.run_to_the_end({"Memory": passing})
     assert b.orchestrator.results["Memory", 1].outcome == outcome
+
+
+def test_an_error_counted_before_the_agent_was_ended_is_not_lost_to_the_next(bench: NewBench) -> None:
+    errors = {("edac.ce", "dimm", "DIMM_A1"): 0}
+    started = threading.Event()
+
+    def memory(context: StageContext) -> StageReport:
+        if not started.is_set():
+            errors["edac.ce", "dimm", "DIMM_A1"] = 2
+            started.set()
+            context.stop.wait(30)
+        return StageReport(wire.Outcome.PASSED)
+
+    b = bench(of("Memory"))
+    b.sources = (lambda: dict(errors),)
+    with b.running(b.agent({"Memory": memory})):
+        assert started.wait(10)
+    b.run_to_the_end({"Memory": memory})
+    result = b.orchestrator.results["Memory", 1]
+    assert result.counters == [wire.CounterDelta("edac.ce", "dimm", "DIMM_A1", 0, 2)]
+    assert [f.severity for f in result.findings] == [wire.Severity.WARNING]
