@@ -109,6 +109,7 @@
     ctx.strokeStyle = ctx.fillStyle = style("--dim");
     ctx.globalAlpha = 0.65;
     ctx.setLineDash([3, 3]);
+    ctx.textAlign = "left";
     ctx.font = `${10 * devicePixelRatio}px system-ui`;
     const right = bbox.left + bbox.width;
     const at = stages.map((stage) => u.valToPos(stage.at, "x", true));
