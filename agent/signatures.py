@@ -83,7 +83,8 @@ def scan(read: Read, size: int) -> list[Mark]:
 def _magics(read: Read, size: int) -> Iterator[Mark]:
     for magic in MAGICS:
         at = magic.at if magic.at >= 0 else size + magic.at
-        if 0 <= at and at + len(magic.magic) <= size and read(at, len(magic.magic)) == magic.magic:
+        fits = 0 <= at and at + len(magic.magic) <= size
+        if fits and read(at, len(magic.magic)) == magic.magic:
             label = _text(read(magic.label_at, magic.label_length)) if magic.label_length else ""
             yield Mark(magic.kind, label, f"{magic.words} {label}".rstrip(), at)
 

@@ -16,7 +16,7 @@ def parse(text: str) -> dict[str, str]:
     """Card → its first global address; a card without one is left out. Raises ParseError."""
     try:
         rows = json.loads(text or "[]")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ParseError(f"ip printed broken JSON: {error}") from None
     found: dict[str, str] = {}
     for row in map(mapping, sequence(rows)):

@@ -13,7 +13,8 @@ BLKID_NOTHING, BLKID_AMBIVALENT = 2, 8
 _KINDS = {
     "lvm2_member": "lvm", "lvm1_member": "lvm", "linux_raid_member": "md_raid", "crypto_luks": "luks",
     "zfs_member": "zfs", "ceph_bluestore": "ceph", "pmbr": "mbr", "dos": "mbr",
-    "ext2": "ext", "ext3": "ext", "ext4": "ext", "swsuspend": "swap", "isw_raid_member": "isw_raid", "ddf_raid_member": "ddf_raid",
+    "ext2": "ext", "ext3": "ext", "ext4": "ext", "swsuspend": "swap", "isw_raid_member": "isw_raid",
+    "ddf_raid_member": "ddf_raid",
 }  # fmt: skip
 
 

@@ -30,7 +30,8 @@ ALLOWED = st.lists(st.builds(wire.AllowedDisk, SERIALS, WWNS, BUSES, SIZES, st.b
 PROBES = st.dictionaries(st.sampled_from(NAMES), st.builds(WipeReport, st.lists(FOUND, max_size=2).map(tuple)))
 NOW = st.builds(
     Circumstances,
-    st.sampled_from(list(wire.Mode)), st.just(1), st.just(1), st.sampled_from(["Storage", "Burn"]), st.sampled_from([1, 2]),
+    st.sampled_from(list(wire.Mode)), st.just(1), st.just(1), st.sampled_from(["Storage", "Burn"]),
+    st.sampled_from([1, 2]),
     st.booleans(), st.booleans(), st.booleans(), st.booleans(),
     st.sampled_from([0.0, 14.9, 15.0, 60.0, float("inf"), float("nan"), -5.0]),
 )  # fmt: skip
@@ -70,7 +71,7 @@ def granted(world: dict) -> list[tuple[WriteGrant, DiskFacts]]:
 
 @settings(max_examples=300, deadline=None)
 @given(worlds())
-def test_a_grant_means_that_every_gate_was_open(world: dict):
+def test_a_grant_means_that_every_gate_was_open(world: dict) -> None:
     now: Circumstances = world["now"]
     for grant, disk in granted(world):
         assert now.mode is wire.Mode.TEST and now.stage == "Storage" and now.stage_writes and now.write_mode
@@ -87,7 +88,7 @@ def test_a_grant_means_that_every_gate_was_open(world: dict):
 
 @settings(max_examples=300, deadline=None)
 @given(worlds())
-def test_whatever_was_found_is_granted_only_by_an_exact_override_or_as_our_own(world: dict):
+def test_whatever_was_found_is_granted_only_by_an_exact_override_or_as_our_own(world: dict) -> None:
     now: Circumstances = world["now"]
     for grant, disk in granted(world):
         found = world["probes"][disk.name].found
@@ -105,7 +106,7 @@ def test_whatever_was_found_is_granted_only_by_an_exact_override_or_as_our_own(w
 
 @settings(max_examples=120, deadline=None)
 @given(worlds())
-def test_every_disk_that_is_seen_gets_one_answer_and_refusals_say_their_gate(world: dict):
+def test_every_disk_that_is_seen_gets_one_answer_and_refusals_say_their_gate(world: dict) -> None:
     decisions = safety.decide(**world)
     for disk in world["disks"]:
         name = disk.serial or disk.name
@@ -117,7 +118,7 @@ def test_every_disk_that_is_seen_gets_one_answer_and_refusals_say_their_gate(wor
 
 @settings(max_examples=120, deadline=None)
 @given(worlds())
-def test_nothing_is_written_while_any_disk_waits_for_an_override(world: dict):
+def test_nothing_is_written_while_any_disk_waits_for_an_override(world: dict) -> None:
     decisions = safety.decide(**world)
     if any(isinstance(one, wire.Refusal) and one.gate == 3 for one in decisions):
         assert safety.grants(decisions) == []
@@ -125,5 +126,5 @@ def test_nothing_is_written_while_any_disk_waits_for_an_override(world: dict):
 
 @settings(max_examples=60, deadline=None)
 @given(worlds())
-def test_the_decision_is_a_function_of_its_data(world: dict):
+def test_the_decision_is_a_function_of_its_data(world: dict) -> None:
     assert safety.decide(**world) == safety.decide(**world)

@@ -1,0 +1,158 @@
+"""What the load tools said, and what may be concluded from it."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.loads import fio, iperf3, memtester, ping, stress_ng, stressapptest
+from agent.probes.parsing import ParseError
+from agent.shell import Completed
+from tests.agent_stages.recordings import recorded
+
+
+def ended(status: int | None, stdout: str = "", **more: object) -> Completed:
+    return Completed(["stress-ng"], status, stdout=stdout, **more)
+
+
+def test_a_verified_write_reads_back_what_it_wrote() -> None:
+    job = fio.parse(recorded("fio", "verify-ok.json"))
+    assert job.error == 0
+    assert job.read_bytes == job.written_bytes == 64 << 20
+
+
+def test_a_failed_verification_has_fios_own_error() -> None:
+    assert fio.parse(recorded("fio", "verify-failed.json")).error == fio.VERIFY_ERRNO
+
+
+def test_a_write_with_a_time_limit_reads_nothing_back_and_says_it_before_its_json() -> None:
+    job = fio.parse(recorded("fio", "timebased-never-verifies.txt"))
+    assert (job.error, job.read_bytes) == (0, 0)
+    assert job.written_bytes > 0
+
+
+def test_our_own_write_has_no_time_limit() -> None:
+    argv = fio.verify_argv("/proc/self/fd/3", 0, 1 << 20)
+    assert not any(word.startswith(("--time_based", "--runtime")) for word in argv)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [fio.surface_argv("/dev/sda", 0, 1), fio.speed_argv({"/dev/sda": 1}, 1), fio.burn_argv("/dev/sda", 1, 1)],
+)
+def test_everything_that_only_reads_is_told_to_fio_as_read_only(argv: list[str]) -> None:
+    assert "--readonly" in argv
+    assert not any("write" in word for word in argv)
+
+
+def test_failed_requests_are_located() -> None:
+    text = (
+        "fio: io_u error on file /dev/sda: Input/output error: read offset=2097152, buflen=1048576\n"
+        "fio: io_u error on file /dev/sda: Input/output error: write offset=4096, buflen=4096\n"
+    )
+    assert fio.io_errors(text) == [
+        fio.BadRange(2097152, 1048576, "read", "Input/output error"),
+        fio.BadRange(4096, 4096, "write", "Input/output error"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "crc32c: verify failed at file /dev/sda offset 5242880, length 4096 (requested block: offset=5242880)",
+        "verify: bad magic header 5858, wanted acca at file /dev/sda offset 5242880, length 4096 (requested block: x)",
+    ],
+)
+def test_wrong_data_is_located(text: str) -> None:
+    assert [(bad.offset, bad.length) for bad in fio.verify_errors(text)] == [(5242880, 4096)]
+
+
+def test_memory_that_held_what_was_written_passes() -> None:
+    result = stressapptest.parse(recorded("stressapptest", "pass.txt"))
+    assert result.passed
+    assert result.moved_mb == 45956.0
+
+
+def test_memory_that_gave_back_other_data_fails_with_the_number_of_incidents() -> None:
+    result = stressapptest.parse(recorded("stressapptest", "forced-errors.txt"))
+    assert not result.passed
+    assert result.incidents == 3
+    assert "miscompare on CPU 0" in result.first
+
+
+@pytest.mark.parametrize("cut", [0, 100, 900, 1200])
+def test_a_memory_test_that_was_cut_short_proves_nothing(cut: int) -> None:
+    with pytest.raises(ParseError):
+        stressapptest.parse(recorded("stressapptest", "pass.txt")[:cut])
+
+
+def test_memtester_counts_its_patterns() -> None:
+    result = memtester.parse(recorded("memtester", "pass.txt"))
+    assert (result.megabytes, result.failures) == (2, ())
+    assert result.tests >= 16
+
+
+def test_memtester_failures_are_found_between_its_backspaces() -> None:
+    text = (
+        "got  2MB (2097152 bytes), trying mlock ...locked.\n  Checkerboard : \b\bFAILURE: 0x1 != 0x0 at offset 0x10.\n"
+    )
+    assert memtester.parse(text).failures == ("0x1 != 0x0 at offset 0x10.",)
+
+
+def test_all_streams_together_are_the_throughput() -> None:
+    result = iperf3.parse(recorded("iperf3", "four-streams.json"))
+    assert isinstance(result, iperf3.Throughput)
+    assert round(result.bits_s / 1e9) == 52
+    assert result.retransmits == 21
+
+
+def test_a_server_that_refuses_is_the_benchs_fault_and_no_throughput() -> None:
+    result = iperf3.parse(recorded("iperf3", "refused.json"))
+    assert isinstance(result, iperf3.Refused)
+    assert not result.is_busy
+
+
+def test_ping_counts_what_came_back() -> None:
+    text = "300 packets transmitted, 291 received, 3% packet loss\nrtt min/avg/max/mdev = 0.1/0.2/0.9/0.1 ms\n"
+    loss = ping.parse(text)
+    assert (loss.lost_percent, loss.mean_ms) == (3.0, 0.2)
+
+
+@pytest.mark.parametrize("tool", [fio.parse, iperf3.parse, stressapptest.parse, memtester.parse, ping.parse])
+@pytest.mark.parametrize("text", ["", "{", "rubbish", '{"jobs": []}', "[]", "\x00" * 50])
+def test_rubbish_from_a_load_is_a_parse_error(tool: object, text: str) -> None:
+    with pytest.raises(ParseError):
+        tool(text)
+
+
+YAML = recorded("stress-ng", "cpu-and-vm.yaml")
+
+
+def test_verified_work_passes() -> None:
+    result = stress_ng.judge(ended(0), YAML)
+    assert (result.failed, result.trouble) == (False, "")
+    assert result.rates["cpu"] > 0
+
+
+def test_a_wrong_result_fails() -> None:
+    line = "stress-ng: fail:  [123] cpu: fft(n=128) failed, got 1.0, expected 2.0\n"
+    result = stress_ng.judge(ended(2, line), YAML)
+    assert result.failed
+    assert "fft" in result.failures[0]
+
+
+@pytest.mark.parametrize(
+    "done",
+    [
+        ended(0), ended(1), ended(3), ended(4), ended(5), ended(6), ended(7), ended(None, missing=True),
+        ended(None, killed_by_signal=9), ended(0, timed_out=True), ended(2, timed_out=True), ended(None, stopped=True),
+    ],
+)  # fmt: skip
+def test_without_work_done_no_exit_status_passes_and_only_a_wrong_result_fails(done: Completed) -> None:
+    result = stress_ng.judge(done, "")
+    assert result.trouble
+    assert not result.failed
+
+
+def test_idle_stressors_prove_nothing() -> None:
+    idle = YAML.replace("2160.559205", "0.000000")
+    assert "did no work in cpu" in stress_ng.judge(ended(0), idle).trouble

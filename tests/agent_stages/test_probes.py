@@ -1,0 +1,241 @@
+"""Parsers on whole recorded outputs (tests/recorded/README.md)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from agent import wire
+from agent.probes import (
+    addresses,
+    disks,
+    dmidecode,
+    ethtool,
+    gpus,
+    ipmitool,
+    lsblk,
+    lscpu,
+    lshw,
+    lspci,
+    meminfo,
+    nvidia_smi,
+    nvme,
+    util_linux,
+)
+from agent.probes.parsing import ParseError, clean, identifier, is_dummy
+from tests.agent_stages.recordings import recorded
+
+PARSERS = {
+    "dmidecode": dmidecode.parse,
+    "lscpu": lscpu.parse,
+    "lspci": lspci.parse,
+    "lsblk": lsblk.parse,
+    "lshw": lshw.parse,
+    "ethtool": ethtool.parse_driver,
+    "nvme": nvme.parse,
+    "nvidia_smi": nvidia_smi.parse,
+    "meminfo": meminfo.parse,
+    "mc_info": ipmitool.parse_mc_info,
+    "dcmi": ipmitool.parse_dcmi_power,
+    "addresses": addresses.parse,
+    "wipefs": util_linux.parse_wipefs,
+}
+RUBBISH = [
+    "{",
+    "}{",
+    "[]",
+    "null",
+    "\x00\xff",
+    "Segmentation fault",
+    '{"smartctl": 3}',
+    "[" * 100_000,
+    "<a",
+    "a|b|c\n",
+    "1",
+]
+EMPTY_IS_AN_ANSWER = {"addresses", "wipefs"}
+
+
+@pytest.mark.parametrize("tool", PARSERS)
+@pytest.mark.parametrize("text", RUBBISH, ids=range(len(RUBBISH)))
+def test_rubbish_is_a_parse_error_and_nothing_else(tool: str, text: str) -> None:
+    try:
+        answer = PARSERS[tool](text)
+    except ParseError:
+        return
+    assert not answer, "rubbish was taken for an answer"
+
+
+@pytest.mark.parametrize("tool", sorted(set(PARSERS) - EMPTY_IS_AN_ANSWER))
+def test_silence_is_a_parse_error(tool: str) -> None:
+    with pytest.raises(ParseError):
+        PARSERS[tool]("")
+
+
+def test_dmidecode_names_system_and_modules() -> None:
+    structures = dmidecode.parse(recorded("dmidecode", "qemu-q35.txt"))
+    assert dmidecode.system(structures).serial == "SYS-1"
+    assert dmidecode.system(structures).uuid == "11111111-2222-3333-4444-555555555555"
+    assert dmidecode.dimms(structures) == [wire.Dimm("DIMM_A 0", 3072, "D-0001", "ACME-3G", "ACME", None)]
+
+
+def test_dmidecode_leaves_out_empty_slots_and_tells_equal_locators_apart() -> None:
+    slots = [("P0 CHANNEL A", "32 GB"), ("P0 CHANNEL B", "32 GB"), ("P0 CHANNEL C", "No Module Installed")]
+    text = "\n\n".join(
+        f"Handle 0x{n:04X}, DMI type 17, 40 bytes\nMemory Device\n\tSize: {size}\n\tLocator: DIMM 0\n"
+        f"\tBank Locator: {bank}\n\tSerial Number: S{n}x\n\tConfigured Memory Speed: 3200 MT/s"
+        for n, (bank, size) in enumerate(slots)
+    )
+    found = dmidecode.dimms(dmidecode.parse(text))
+    assert [dimm.locator for dimm in found] == ["P0 CHANNEL A DIMM 0", "P0 CHANNEL B DIMM 0"]
+    assert [(dimm.size_mb, dimm.speed_mts) for dimm in found] == [(32768, 3200)] * 2
+
+
+def test_lscpu_counts_sockets_and_cores() -> None:
+    cpu = lscpu.parse(recorded("lscpu", "qemu-q35.json"))
+    assert (cpu.sockets, cpu.cores, cpu.threads) == (1, 2, 2)
+
+
+def test_lscpu_takes_a_bare_dash_for_unknown() -> None:
+    rows = [{"field": "CPU(s):", "data": "4"}, {"field": "Socket(s):", "data": "-"}]
+    assert lscpu.parse(json.dumps({"lscpu": rows})).cores == 4
+
+
+def test_lspci_gives_slots_with_their_domain() -> None:
+    devices = lspci.parse(recorded("lspci", "qemu-q35.txt"))
+    assert ("0000:00:03.0", "0108", "nvme") in [(d.slot, d.class_id, d.driver) for d in devices]
+
+
+def test_lshw_is_read_whether_its_top_is_a_list_or_not() -> None:
+    text = recorded("lshw", "virtio-vm.json")
+    assert lshw.parse(text) == lshw.parse(f"[{text}]")
+
+
+def test_lsblk_finds_serial_numbers_and_transports() -> None:
+    rows = {row.name: row for row in lsblk.parse(recorded("lsblk", "qemu-q35.json"))}
+    assert {name: (row.serial, row.transport) for name, row in rows.items()} == {
+        "sda": ("SCSI-0001", ""),
+        "sdb": ("SATA-0001", "sata"),
+        "sdc": ("USB-0001", "usb"),
+        "vda": ("VIRT-0001", "virtio"),
+        "nvme0n1": ("NVME-0001", "nvme"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "bus"),
+    [
+        ("/sys/devices/pci0000:00/0000:00:03.0/nvme/nvme0/nvme0n1", "nvme"),
+        ("/sys/devices/pci0000:00/0000:00:1f.2/ata1/host1/target1:0:0/1:0:0:0/block/sdb", "sata"),
+        ("/sys/devices/pci0000:00/0000:00:05.0/virtio2/host0/target0:0:0/0:0:0:0/block/sda", "scsi"),
+        ("/sys/devices/pci0000:00/0000:00:04.0/virtio1/block/vda", "virtio"),
+        ("/sys/devices/pci0000:00/0000:00:06.0/usb2/2-1/2-1:1.0/host7/target7:0:0/7:0:0:0/block/sdc", "usb"),
+        ("/sys/devices/pci0000:3a/0000:3b:00.0/host0/port-0:0/end_device-0:0/target0:0:0/0:0:0:0/block/sda", "sas"),
+    ],
+)
+def test_the_bus_is_told_by_the_place_in_sysfs(path: str, bus: str) -> None:
+    assert disks.bus_of(path) == bus
+
+
+@pytest.mark.parametrize("text", ["0x5000C500A", "naa.5000c500a", "5000c500A"])
+def test_a_wwn_is_the_same_however_it_is_spelled(text: str) -> None:
+    assert disks.same_wwn(text, "0x5000c500a")
+
+
+def test_an_empty_wwn_is_no_other_empty_wwn() -> None:
+    assert not disks.same_wwn("", "")
+    assert not disks.same_wwn("0x", "naa.")
+
+
+def test_a_bmc_without_sensors_of_a_type_is_an_empty_list() -> None:
+    assert ipmitool.parse_sdr("") == []
+    assert ipmitool.parse_sel(recorded("ipmitool", "qemu-q35-sel-empty.txt")) == []
+
+
+def test_a_bmc_that_measures_no_power_says_so() -> None:
+    with pytest.raises(ParseError, match="no DCMI"):
+        ipmitool.parse_dcmi_power(recorded("ipmitool", "qemu-q35-dcmi.txt"))
+
+
+SUPPLIES = """\
+PS1 Status       | C8h | ok  | 10.1 | Presence detected
+PS2 Status       | C9h | ok  | 10.2 | Presence detected, Failure detected
+PS3 Status       | CAh | ok  | 10.3 |
+PS1 Input Power  | 66h | ok  | 10.1 | 120 Watts
+PS Redundancy    | 02h | ok  | 10.5 | Redundancy Lost
+"""
+
+
+def test_power_supplies_are_told_by_their_state_sensors_only() -> None:
+    sensors = ipmitool.parse_sdr(SUPPLIES)
+    found = {supply.name: (supply.present, supply.ok) for supply in ipmitool.power_supplies(sensors)}
+    assert found == {"PS1": (True, True), "PS2": (True, False), "PS3": (False, None)}
+    assert [ipmitool.redundancy_lost(sensor) for sensor in sensors if ipmitool.is_redundancy(sensor)] == [True]
+
+
+def test_nvme_controllers_say_whether_they_can_test_themselves() -> None:
+    assert nvme.parse(recorded("nvme", "qemu-q35.json")).self_test is False
+    assert nvme.parse('{"oacs": 23, "edstt": 20}') == nvme.Controller(True, 20)
+
+
+def test_a_gpu_with_its_errors_is_read_from_the_documented_schema() -> None:
+    (gpu,) = nvidia_smi.parse(recorded("nvidia-smi", "written-by-schema-v12.xml"))
+    assert (gpu.pci, gpu.uncorrected_ecc, gpu.remap_pending, gpu.memory_mb) == ("0000:65:00.0", 3, True, 81559)
+
+
+def test_xml_with_entities_is_refused() -> None:
+    with pytest.raises(ParseError, match="entities"):
+        nvidia_smi.parse('<!DOCTYPE a [<!ENTITY b "bbbb">]><nvidia_smi_log>&b;</nvidia_smi_log>')
+
+
+@pytest.mark.parametrize(
+    ("vendor", "kind", "name", "is_card"),
+    [
+        ("10de", "0302", "GA100 [A100 PCIe 80GB]", True),
+        ("1002", "0300", "Navi 31 [Radeon RX 7900 XT]", True),
+        ("1002", "0300", "Raphael", False),
+        ("1002", "0300", "Cezanne [Radeon Vega Series / Radeon Vega Mobile Series]", False),
+        ("10de", "0403", "GA102 High Definition Audio Controller", False),
+        ("1a03", "0300", "ASPEED Graphics Family", False),
+        ("8086", "0300", "UHD Graphics 630", False),
+    ],
+)
+def test_only_cards_count_as_gpus(vendor: str, kind: str, name: str, is_card: bool) -> None:
+    device = lspci.PciDevice("0000:01:00.0", kind, "", vendor, "", "0000", name)
+    assert bool(gpus.discrete([device])) is is_card
+
+
+def test_memory_for_a_test_is_what_is_available_less_the_reserve() -> None:
+    known = meminfo.parse(recorded("meminfo", "qemu-q35.txt"))
+    total, available = known["MemTotal"], known["MemAvailable"]
+    assert meminfo.testable_bytes(available, None, total, 5, 0) == available - int(total * 0.05)
+    assert meminfo.testable_bytes(available, 100 << 20, total, 5, 0) == 0
+    assert meminfo.testable_bytes(available, None, total, 0, 256 << 20) == available - (256 << 20)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "None", "Not Specified", "0x00", "FFFFFFFF", "00000000-0000-0000-0000-000000000000"]
+)
+def test_placeholders_are_no_identifiers(text: str) -> None:
+    assert is_dummy(text) or text == "0x00"
+
+
+@pytest.mark.parametrize("text", ["S3Z8NB0K", "WD-WCC4N0", "0F1E2D", "D-0001"])
+def test_real_serial_numbers_are_kept(text: str) -> None:
+    assert identifier(text) == text
+
+
+def test_strings_from_hardware_lose_control_and_direction_characters() -> None:
+    assert clean("AB\x1b[31m\u202eCD\x00 \n E") == "AB [31m CD E"
+
+
+def test_addresses_of_all_cards_are_found() -> None:
+    assert addresses.parse(recorded("ip", "qemu-q35.json")) == {"enp0s1": "10.0.2.15", "enp0s2": "10.0.2.15"}
+
+
+def test_signatures_are_told_in_the_words_of_our_own() -> None:
+    row = {"device": "sda", "offset": "0x218", "type": "LVM2_member", "uuid": "x", "label": None}
+    (signature,) = util_linux.parse_wipefs(json.dumps({"signatures": [row]}))
+    assert signature.kind == "lvm"
+    assert util_linux.parse_blkid("TYPE=ext4\nLABEL=guests\n")[0].words == "ext4 signature guests"

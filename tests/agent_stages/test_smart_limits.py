@@ -1,0 +1,134 @@
+"""What a drive's counters mean, on recorded drives and on the holes of other testers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from agent import wire
+from agent.probes import smartctl
+from agent.probes.parsing import ParseError
+from agent.probes.smartctl import Attribute, NvmeHealth, SelfTest, Smart
+from agent.stages import smart_limits
+from tests.agent_stages.recordings import recorded
+
+LIMITS = {
+    "reallocated_sectors_max": 10, "reported_uncorrectable_max": 10, "pending_sectors_max": 0,
+    "uncorrectable_sectors_max": 0,
+    "grown_defects_max": 10, "uncorrected_errors_max": 0, "media_errors_max": 0, "percentage_used_max": 100,
+}  # fmt: skip
+GOOD = Smart(exit_status=0, protocol="ATA", passed=True)
+NVME = NvmeHealth(0, 0, 3, 100, 10)
+
+
+def judge(smart: Smart) -> dict[str, wire.Severity]:
+    found = smart_limits.judge(smart, "sda", "S1", LIMITS.__getitem__)
+    assert all(finding.component == "S1" and "sda" in finding.message for finding in found)
+    return {finding.code: finding.severity for finding in found}
+
+
+def critical(smart: Smart) -> set[str]:
+    return {code for code, severity in judge(smart).items() if severity is wire.Severity.CRITICAL}
+
+
+@pytest.mark.parametrize("name", ["qemu-q35-nvme.json", "qemu-q35-sata.json"])
+def test_healthy_drives_of_a_virtual_machine_are_healthy(name: str) -> None:
+    smart = smartctl.parse(recorded("smartctl", name))
+    assert smart.trouble == ""
+    assert judge(smart) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("virtio-vm.json", "Unable to detect device type"),
+        ("qemu-q35-usb.json", "Unknown USB bridge"),
+        ("qemu-q35-scsi.json", "no health status"),
+    ],
+)
+def test_a_drive_that_cannot_be_asked_says_why(name: str, word: str) -> None:
+    assert word in smartctl.parse(recorded("smartctl", name)).trouble
+
+
+@pytest.mark.parametrize("status", [4, 32, 64, 128, 68, 4 | 32 | 64, 4 | 32 | 64 | 128])
+def test_bits_of_the_past_condemn_no_healthy_drive(status: int) -> None:
+    assert critical(replace(GOOD, exit_status=status)) == set()
+
+
+@pytest.mark.parametrize(("status", "code"), [(8, "smart.failing"), (16, "smart.prefail"), (8 | 64, "smart.failing")])
+def test_bits_of_now_do(status: int, code: str) -> None:
+    assert code in critical(replace(GOOD, exit_status=status))
+
+
+def test_a_drive_that_says_passed_and_has_304_reallocated_sectors_fails() -> None:
+    drive = replace(GOOD, attributes={5: Attribute(5, "Reallocated_Sector_Ct", 90, 36, 304)})
+    assert critical(drive) == {"smart.reallocated_sectors"}
+
+
+def test_a_few_reallocated_sectors_are_a_warning() -> None:
+    drive = replace(GOOD, attributes={5: Attribute(5, "Reallocated_Sector_Ct", 100, 36, 2)})
+    assert judge(drive) == {"smart.reallocated_sectors": wire.Severity.WARNING}
+
+
+def test_a_drive_that_says_ok_and_has_260_grown_defects_fails() -> None:
+    assert critical(replace(GOOD, protocol="SCSI", grown_defects=260)) == {"smart.grown_defects"}
+
+
+def test_an_nvme_drive_with_media_errors_fails_though_it_says_passed() -> None:
+    assert critical(replace(GOOD, nvme=replace(NVME, media_errors=7))) == {"smart.media_errors"}
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"critical_warning": 4}, "smart.critical_warning"),
+        ({"percentage_used": 100}, "smart.wear"),
+        ({"spare_percent": 10}, "smart.spare"),
+    ],
+)
+def test_nvme_limits(change: dict[str, Any], code: str) -> None:
+    assert critical(replace(GOOD, nvme=replace(NVME, **change))) == {code}
+
+
+def test_crc_errors_are_the_cables_and_only_a_warning() -> None:
+    drive = replace(GOOD, attributes={199: Attribute(199, "UDMA_CRC_Error_Count", 200, 0, 5000)})
+    assert judge(drive) == {"smart.crc_errors": wire.Severity.WARNING}
+
+
+def test_seagates_packed_timeouts_are_unpacked() -> None:
+    packed = {188: Attribute(188, "Command_Timeout", 100, 0, 0x0003_0002_0000)}
+    assert judge(replace(GOOD, attributes=packed)) == {}
+
+
+def test_an_old_failed_self_test_is_cleared_by_a_newer_good_one() -> None:
+    test = SelfTest(True, False, None, True, 5)
+    assert critical(replace(GOOD, exit_status=128, self_test=test)) == set()
+    failed = replace(test, passed=False, words="Completed: read failure")
+    assert critical(replace(GOOD, exit_status=128, self_test=failed)) == {"smart.self_test_failed"}
+
+
+def test_a_running_ata_self_test_is_seen_with_what_remains() -> None:
+    text = (
+        '{"smartctl": {"exit_status": 0}, "ata_smart_data": {"self_test": {"status":'
+        ' {"value": 249, "remaining_percent": 90}}, "capabilities": {"self_tests_supported": true}}}'
+    )
+    test = smartctl.parse(text).self_test
+    assert (test.can, test.running, test.remaining_percent) == (True, True, 90)
+
+
+def test_an_nvme_self_test_is_followed_in_its_own_log() -> None:
+    text = (
+        '{"smartctl": {"exit_status": 0}, "nvme_self_test_log": {"current_self_test_operation":'
+        ' {"value": 1}, "current_self_test_completion_percent": 40, "table":'
+        ' [{"self_test_result": {"value": 7, "string": "failed"}}]}}'
+    )
+    test = smartctl.parse(text).self_test
+    assert (test.running, test.remaining_percent, test.passed) == (True, 60, False)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"smartctl": []}', '{"smartctl": {"exit_status": "x"}}'])
+def test_what_is_not_smartctls_is_a_parse_error(text: str) -> None:
+    with pytest.raises(ParseError):
+        smartctl.parse(text)
