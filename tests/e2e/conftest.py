@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,24 +34,31 @@ def run_rack(file: Path) -> Ran:
     return Ran(done.returncode, json.loads(lines[-1]) if lines else {}, done.stderr)
 
 
-def qemu_pids() -> set[int]:
-    """Of every QEMU that a rack has started."""
+def marked_pids(mark: str) -> set[int]:
+    """Every process that was started, by whomever, from a test with this mark in its environment."""
     pids = set()
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and b"/bay/qmp.sock" in (entry / "cmdline").read_bytes():
+            if entry.name.isdigit() and mark.encode() in (entry / "environ").read_bytes():
                 pids.add(int(entry.name))
         except OSError:  # it has ended meanwhile
             continue
     return pids
 
 
+def left_behind() -> list[str]:
+    """Namespaces of racks that have ended; other racks may run beside a test."""
+    ours = f"{netns.NAME_PREFIX}{os.getpid()}-"
+    return [each.name for each in netns.all_of_racks() if netns.owner_is_gone(each) or each.name.startswith(ours)]
+
+
 @pytest.fixture(autouse=True)
-def _nothing_is_left_behind() -> Iterator[None]:
-    """Around every test on a machine."""
+def mark(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Around every test on a machine: whatever it starts carries its mark, and nothing of that is left."""
     if os.geteuid():
         pytest.skip("whole machines need root: network namespaces and taps")
-    namespaces, machines = set(netns.all_of_racks()), qemu_pids()
-    yield
-    assert set(netns.all_of_racks()) <= namespaces
-    assert qemu_pids() <= machines
+    mark = f"VETTING_RACK_TEST={uuid.uuid4()}"
+    monkeypatch.setenv(*mark.split("="))
+    yield mark
+    assert left_behind() == []
+    assert marked_pids(mark) == set()

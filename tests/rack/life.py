@@ -16,12 +16,14 @@ from tests.rack.machinefile import OperatorStep
 from tests.rack.outcome import Seen, failed_stage
 from tests.rack.qmp import QmpError
 from tests.rack.rack import Rack
+from tests.rack.ssh import Login
 
 POLL_S = 0.5
 BUTTON_AFTER_S = 2.0
 # A failed run goes on to FailedHolding with the agent's next call, five seconds later at most; under load it
 # takes longer.
 HOLD_GRACE_S = 30.0
+LOGIN_WITHIN_S = 60.0
 ENDS = ("Completed", "Released", "Cancelled")
 
 
@@ -44,6 +46,7 @@ class Life:
         self._steps = list(rack.machine.operator)
         self._step_done_at = 0.0
         self._logged_in: bool | None = None
+        self._login: Login | None = None
         self._before: list[str] = []
         self._touched_too_early: set[str] = set()
         self.overdue = False
@@ -121,7 +124,7 @@ class Life:
     def _act(self, snapshot: dict[str, Any]) -> None:
         """The operator's steps, in their order; the next one waits until the run has moved on after the
         last."""
-        if not self._steps or not self._is_due(self._steps[0], snapshot):
+        if not self._steps or self._key_is_untried() or not self._is_due(self._steps[0], snapshot):
             return
         step = self._steps.pop(0)
         if step.do == "override_wipe":
@@ -143,12 +146,14 @@ class Life:
         return entries[-1] > self._step_done_at
 
     def _try_the_key(self, snapshot: dict[str, Any]) -> None:
+        """The key travels in the answer to the agent's call: the door is open a moment after the run is held."""
         if not self._rack.machine.outcome.ssh or self._logged_in is not None or snapshot["state"] != "FailedHolding":
             return
-        login = self._rack.login()
-        if login is not None:
-            self._logged_in = login.works()
-            self._rack.progress.say(f"* the hold's key {'logs in' if self._logged_in else 'does NOT log in'}")
+        self._login = self._login or self._rack.login()
+        trouble = self._login.trouble() if self._login else "the host has not said where it is held"
+        if not trouble or time.time() > self._entered["FailedHolding"] + LOGIN_WITHIN_S:
+            self._logged_in = not trouble
+            self._rack.progress.say(f"* the hold's key {f'does not log in: {trouble}' if trouble else 'logs in'}")
 
     def _is_over(self, snapshot: dict[str, Any]) -> bool:
         state = snapshot["state"]
@@ -156,8 +161,11 @@ class Life:
             return True
         if state == "Failed":
             return time.time() > self._events[-1]["at"] + HOLD_GRACE_S
-        key_untried = self._rack.machine.outcome.ssh and self._logged_in is None
-        return state == "FailedHolding" and not self._steps and not key_untried and self._steps_took_effect()
+        waits_for_nobody = not self._steps and not self._key_is_untried() and self._steps_took_effect()
+        return state == "FailedHolding" and waits_for_nobody
+
+    def _key_is_untried(self) -> bool:
+        return self._rack.machine.outcome.ssh and self._logged_in is None
 
     def _steps_took_effect(self) -> bool:
         """After the last step the run leaves the hold, for good or to come back to it."""

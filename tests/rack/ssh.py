@@ -53,10 +53,10 @@ class Login:
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
         return dataclasses.replace(self, key=key)
 
-    def works(self) -> bool:
-        """A command runs over there as root."""
+    def trouble(self) -> str:
+        """Empty when a command runs over there as root; else what ssh said."""
         done = self.run("id -un")
-        return done.returncode == 0 and done.stdout.strip() == "root"
+        return "" if done.stdout.strip() == "root" else done.stderr.strip() or f"exit status {done.returncode}"
 
 
 def prepare(namespace: Namespace, directory: Path, session: dict[str, Any], private_key: str) -> Login:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hosts import expectations
 from tests.rack import expected, machinefile
 from tests.rack.errors import BadMachineFile
 
@@ -27,6 +28,11 @@ def refusal(**words: Any) -> str:
 @pytest.mark.parametrize("path", MACHINES, ids=lambda path: path.stem)
 def test_every_machine_file_is_understood_and_named_after_itself(path: Path) -> None:
     assert machinefile.load(path).name == path.stem
+
+
+@pytest.mark.parametrize("path", MACHINES, ids=lambda path: path.stem)
+def test_the_orchestrator_takes_every_machines_expected_spec(path: Path) -> None:
+    assert expectations.normalise(expected.derive(machinefile.load(path)))
 
 
 def test_an_unknown_word_is_refused_with_the_known_ones() -> None:
