@@ -35,7 +35,7 @@ def argv(megabytes: int, threads: int, duration_s: float) -> list[str]:
     """`threads` copy, half as many again do nothing but strain the CPU; -W makes the copies harder."""
     return [
         "stressapptest", "-s", str(max(1, round(duration_s))), "-M", str(megabytes), "-m", str(threads),
-        "-C", str(max(1, threads // 2)), "-W", "--cc_test", "--printsec", "10",
+        "-C", str(max(1, threads // 2)), "-W", "--cc_test",
     ]  # fmt: skip
 
 

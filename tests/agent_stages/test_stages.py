@@ -1,0 +1,140 @@
+"""Whole stages: with no tool at all, with tools that lie, and with the real ones where they need no hardware."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from agent import wire
+from agent.stages import STAGES, checks
+from agent.stages.checks import ProfileLacks
+from runs.stages import AGENT_STAGES
+from tests.agent_stages.contexts import INVENTORY, PROFILE, context
+
+SHORT = {
+    "InventoryCheck": {"link_wait_s": 0},
+    "CPUStress": {"duration_s": 1},
+    "Memory": {"duration_s": 1, "per_gib_s": 0, "test_max_mb": 64},
+    "Storage": {"speed_s": 1},
+    "Network": {"throughput_duration_s": 1, "ping_count": 2, "busy_wait_s": 0},
+    "Burn": {"duration_s": 1, "memory_max_mb": 64},
+    "PSU": {"load_duration_s": 1},
+}
+EXPECTED = {
+    "disks": [{"serial": "S1"}],
+    "nics": [{"mac": "52:54:00:00:00:09", "speed_mbit": 1000}],
+    "psus": [{"name": "PSU1"}],
+    "gpus": [{"uuid": "GPU-1"}],
+}
+LIES = ("", "echo", "echo '{}'", "echo '{\"jobs\": []}'", "exit 2", "kill -9 $$", "head -c 2000 /dev/urandom")
+
+
+def tools(directory: Path, body: str) -> str:
+    """A directory in which every tool that a stage asks is a shell script with this body."""
+    names = (
+        "dmidecode", "lspci", "lshw", "lsblk", "lscpu", "ethtool", "ip", "ipmitool", "smartctl", "nvme", "stress-ng",
+        "stressapptest", "memtester", "fio", "iperf3", "ping", "nvidia-smi", "wipefs", "blkid",
+    )  # fmt: skip
+    for name in names:
+        script = directory / name
+        script.write_text(f"#!/bin/sh\n{body}\n")
+        script.chmod(0o755)
+    for real in ("sh", "head"):
+        (directory / real).symlink_to(shutil.which(real) or "/bin/sh")
+    return str(directory)
+
+
+def test_every_stage_of_the_agent_has_its_function() -> None:
+    assert list(STAGES) == [stage.name for stage in AGENT_STAGES]
+
+
+def test_every_stage_is_in_the_quick_profile() -> None:
+    assert set(PROFILE["stages"]) == set(STAGES)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_without_any_tool_nothing_is_passed(stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    inventory = None if stage == "Firmware" else INVENTORY
+    report = STAGES[stage](context(stage, tmp_path, params=SHORT.get(stage), expected=EXPECTED, inventory=inventory))
+    assert report.outcome is not wire.Outcome.PASSED
+    assert report.reason
+
+
+@pytest.mark.parametrize("stage", sorted(set(STAGES) - {"Firmware"}))
+@pytest.mark.parametrize("lie", LIES)
+def test_tools_that_lie_pass_nothing_and_condemn_no_part(
+    stage: str, lie: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", tools(tmp_path, lie))
+    report = STAGES[stage](context(stage, tmp_path, params=SHORT.get(stage), expected=EXPECTED))
+    assert report.outcome is not wire.Outcome.PASSED
+    guilty = {finding.code for finding in report.findings if finding.severity is wire.Severity.CRITICAL}
+    # An empty host lacks its GPU; and exit status 2 is how stress-ng reports a wrong result.
+    assert guilty <= ({"gpu.missing"} | ({"cpu.miscompare"} if lie == "exit 2" else set()))
+
+
+@pytest.mark.parametrize("stage", sorted(SHORT))
+def test_a_profile_that_lacks_a_parameter_is_told_by_name(stage: str, tmp_path: Path) -> None:
+    ctx = context(stage, tmp_path)
+    ctx.order.params.clear()
+    with pytest.raises(ProfileLacks, match=rf"stages\.{stage}\.params\.x"):
+        checks.param(ctx, "x")
+
+
+@pytest.mark.parametrize("stage", ["Storage", "SMART", "Network"])
+def test_a_host_with_nothing_to_test_passes_nothing(stage: str, tmp_path: Path) -> None:
+    ctx = context(stage, tmp_path, params=SHORT.get(stage), inventory=wire.Inventory(), expected={"nics": []})
+    assert STAGES[stage](ctx).outcome is wire.Outcome.NOT_TESTED
+
+
+def test_a_host_that_expects_no_gpu_and_has_none_does_not_count_it(tmp_path: Path) -> None:
+    report = STAGES["GPU"](context("GPU", tmp_path, expected={"gpus": []}))
+    assert (report.outcome, report.reason) == (wire.Outcome.NOT_TESTED, "not expected here")
+
+
+def test_a_missing_gpu_fails(tmp_path: Path) -> None:
+    report = STAGES["GPU"](context("GPU", tmp_path, expected={"gpus": [{"uuid": "GPU-1"}]}))
+    assert report.outcome is wire.Outcome.FAILED
+    assert [finding.code for finding in report.findings] == ["gpu.missing"]
+
+
+def test_an_expected_card_without_link_is_blamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from agent.probes.nics import NicState
+    from agent.stages import network
+    from agent.stages.part import Part
+
+    part = Part()
+    network._link(NicState("eth0", "52:54:00:00:00:01", "e1000e", "", False, None, ""), part)
+    assert [(finding.code, finding.component) for finding in part.findings] == [
+        ("network.no_link", "52:54:00:00:00:01")
+    ]
+
+
+@pytest.mark.skipif(not shutil.which("stress-ng"), reason="stress-ng is not installed")
+def test_the_real_stress_ng_verifies_all_cores(tmp_path: Path) -> None:
+    inventory = wire.Inventory(cpu=wire.Cpu(1, 1, len(os.sched_getaffinity(0))))
+    report = STAGES["CPUStress"](
+        context("CPUStress", tmp_path, params={"duration_s": 1}, inventory=inventory, not_expected=["thermal"])
+    )
+    assert report.outcome is wire.Outcome.PASSED, report.reason
+    assert any(name.startswith("cpu_bogo_ops_s.CPU") for name in report.numbers)
+
+
+@pytest.mark.skipif(not shutil.which("stressapptest"), reason="stressapptest is not installed")
+def test_the_real_stressapptest_covers_what_it_says(tmp_path: Path) -> None:
+    params = {"duration_s": 1, "per_gib_s": 0, "test_max_mb": 64, "coverage_min_percent": 0}
+    report = STAGES["Memory"](context("Memory", tmp_path, params=params))
+    assert report.outcome is wire.Outcome.PASSED, report.reason
+    assert report.numbers["covered_mb"] == 64
+    assert report.numbers["moved_mb"] > 0
+
+
+def test_coverage_below_what_the_profile_promises_is_not_tested(tmp_path: Path) -> None:
+    params = {"duration_s": 1, "per_gib_s": 0, "test_max_mb": 64, "coverage_min_percent": 99}
+    report = STAGES["Memory"](context("Memory", tmp_path, params=params))
+    assert report.outcome is not wire.Outcome.PASSED
+    assert "coverage" in report.reason
