@@ -20,8 +20,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
+import aiohttp
 import psutil
+import requests
 
 from agent import codec, wire
 
@@ -110,9 +111,9 @@ def _start_web(port: int) -> subprocess.Popen[bytes]:
     web = subprocess.Popen([*command, "vetting.asgi:application"], cwd=ROOT)
     for _ in range(300):
         try:
-            if httpx.get(f"http://127.0.0.1:{port}/livez").status_code == 200:
+            if requests.get(f"http://127.0.0.1:{port}/livez", timeout=5).ok:
                 return web
-        except httpx.TransportError:
+        except requests.ConnectionError:
             time.sleep(0.1)
     web.terminate()
     raise SystemExit("the web process did not come up")
@@ -120,8 +121,8 @@ def _start_web(port: int) -> subprocess.Popen[bytes]:
 
 async def _load(port: int, tokens: list[tuple[int, str]], seconds: float) -> Tally:
     tally = Tally()
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", limits=limits, timeout=60) as client:
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", connector=connector) as client:
         loops = [
             _repeat(client, n, run, token, call, every, seconds, tally)
             for n, (run, token) in enumerate(tokens)
@@ -136,7 +137,7 @@ async def _load(port: int, tokens: list[tuple[int, str]], seconds: float) -> Tal
 
 
 async def _repeat(
-    client: httpx.AsyncClient,
+    client: aiohttp.ClientSession,
     n: int,
     run: int,
     token: str,
@@ -174,12 +175,13 @@ def _message(n: int, call: str, seq: int) -> bytes:
 
 
 async def _send(
-    client: httpx.AsyncClient, run: int, token: str, call: str, body: bytes, due: float, tally: Tally
+    client: aiohttp.ClientSession, run: int, token: str, call: str, body: bytes, due: float, tally: Tally
 ) -> None:
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     tally.sent[call] += 1
-    reply = await client.post(f"/api/v1/runs/{run}/{call}", content=body, headers=headers)
-    tally.statuses[reply.status_code] += 1
+    async with client.post(f"/api/v1/runs/{run}/{call}", data=body, headers=headers) as reply:
+        await reply.read()
+    tally.statuses[reply.status] += 1
     tally.late_s.append(time.monotonic() - due)
 
 
