@@ -83,7 +83,7 @@ def scan(read: Read, size: int) -> list[Mark]:
 def _magics(read: Read, size: int) -> Iterator[Mark]:
     for magic in MAGICS:
         at = magic.at if magic.at >= 0 else size + magic.at
-        fits = 0 <= at and at + len(magic.magic) <= size
+        fits = at >= 0 and at + len(magic.magic) <= size
         if fits and read(at, len(magic.magic)) == magic.magic:
             label = _text(read(magic.label_at, magic.label_length)) if magic.label_length else ""
             yield Mark(magic.kind, label, f"{magic.words} {label}".rstrip(), at)

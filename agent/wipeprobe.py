@@ -137,9 +137,9 @@ def _tools(device: Path, parts: list[Partition], known: list[Found]) -> list[Fou
     places = [("disk", device), *((f"partition {part.number}", device.parent / part.name) for part in parts)]
     for where, path in places:
         have = {one.kind for one in known if one.where == where}
-        found += [one for one in _ask_wipefs(where, path) if one.kind not in have]
-        have |= {one.kind for one in found if one.where == where}
-        found += [one for one in _ask_blkid(where, path) if one.kind not in have]
+        for said in (_ask_wipefs(where, path), _ask_blkid(where, path)):
+            found += [one for one in said if one.kind not in have]
+            have |= {one.kind for one in said if one.kind != "not_probed"}
     return found
 
 
