@@ -45,9 +45,10 @@ def boot(plan: BootPlan) -> str:
 
 
 def _command_line(plan: BootPlan) -> str:
-    # initrd.magic is iPXE's name for all initrds as one; BIOS kernels do not look at it.
+    # Under UEFI the kernel opens these by name. iPXE's name for all of them as one, initrd.magic, is not known to the
+    # ROMs of before 2021 that cards and QEMU carry (seen: "EFI stub: ERROR: Failed to open file: initrd.magic").
     ours = (
-        "initrd=initrd.magic",
+        *(f"initrd={name}" for name in plan.initrds),
         f"vetting.url={plan.agent_url}",
         f"vetting.run={plan.run}",
         f"vetting.token={plan.token}",

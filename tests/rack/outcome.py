@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from runs.stages import BY_NAME
 from tests.rack.machinefile import Outcome
 
 _WITHOUT_FAULT = ("Completed", "Cancelled")
@@ -51,11 +52,11 @@ def _blame(wanted: set[str], seen: set[str]) -> list[str]:
 
 
 def failed_stage(snapshot: Mapping[str, Any]) -> str:
-    """The stage a run that is not well ended in: where it was when it last failed."""
+    """The stage a run that is not well ended in: where it was when it last failed. Empty for a boot that failed."""
     if snapshot["state"] in _WITHOUT_FAULT:
         return ""
     failed_in = [event["before"] for event in snapshot["events"] if event["after"] == "Failed" != event["before"]]
-    return failed_in[-1] if failed_in else ""
+    return failed_in[-1] if failed_in and failed_in[-1] in BY_NAME else ""
 
 
 def line(machine: str, seen: Seen, met: bool) -> dict[str, Any]:

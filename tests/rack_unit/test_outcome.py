@@ -64,6 +64,10 @@ def test_a_run_that_completed_after_a_retry_failed_in_no_stage() -> None:
     assert failed_stage(run("Completed", ("Storage", "Failed"), ("FailedHolding", "Storage"))) == ""
 
 
+def test_a_boot_that_failed_is_no_stage() -> None:
+    assert failed_stage(run("Failed", ("WaitingWoL", "Booting"), ("Booting", "Failed"))) == ""
+
+
 def test_the_json_line_has_the_pinned_keys() -> None:
     keys = ["machine", "state", "verdict", "stage", "components", "findings", "boot_s", "run_s", "outcome_met"]
     assert list(line("m", seen(), True)) == keys
