@@ -9,6 +9,7 @@ import json
 import math
 import types
 import typing
+from collections.abc import Callable
 from enum import StrEnum
 from functools import cache
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 from agent import wire
 
 T = TypeVar("T")
+Decoder = Callable[[Any], Any]
 
 
 class WireError(ValueError):
@@ -25,6 +27,11 @@ class WireError(ValueError):
         super().__init__(f"{path or 'message'}: {problem}")
         self.path = path
         self.problem = problem
+
+    def within(self, place: str) -> WireError:
+        """The same, seen from outside: `place` is a field's name or `[index]`."""
+        dot = "." if self.path and not self.path.startswith("[") else ""
+        return WireError(f"{place}{dot}{self.path}", self.problem)
 
 
 def dumps(message: Any) -> bytes:
@@ -54,24 +61,9 @@ def encode(value: Any) -> Any:
     return value
 
 
-def decode(kind: Any, data: Any, path: str = "") -> Any:
+def decode(kind: Any, data: Any) -> Any:
     """Plain JSON types as `kind` (a dataclass, enum, list[…], dict[str, …], union or scalar)."""
-    origin = typing.get_origin(kind)
-    if kind is Any:
-        return data
-    if origin in (types.UnionType, typing.Union):
-        return _decode_union(typing.get_args(kind), data, path)
-    if origin is list:
-        return [decode(typing.get_args(kind)[0], item, f"{path}[{n}]") for n, item in enumerate(_is(list, data, path))]
-    if origin is dict:
-        inner = typing.get_args(kind)[1]
-        pairs = _is(dict, data, path).items()
-        return {_text(key, path): decode(inner, item, f"{path}.{key}") for key, item in pairs}
-    if dataclasses.is_dataclass(kind):
-        return _decode_dataclass(kind, data, path)
-    if issubclass(kind, StrEnum):
-        return _decode_enum(kind, data, path)
-    return _decode_scalar(kind, data, path)
+    return _decoder(kind)(data)
 
 
 def fingerprint() -> str:
@@ -89,11 +81,6 @@ def _shape() -> dict[str, Any]:
     return shape
 
 
-@cache
-def _hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
-
-
 def _is_optional(f: dataclasses.Field) -> bool:
     return f.default is not dataclasses.MISSING or f.default_factory is not dataclasses.MISSING
 
@@ -102,81 +89,150 @@ def _no_constant(word: str) -> Any:
     raise ValueError(f"{word} is not a number")
 
 
-def _is(kind: type, data: Any, path: str) -> Any:
-    if not isinstance(data, kind):
-        raise WireError(path, f"expected {_word(kind)}, got {_word(type(data))}")
-    return data
+# --- decoders: one function per type, made once -------------------------------------------------------------------
 
 
-def _word(kind: type) -> str:
-    return {
-        dict: "object",
-        list: "array",
-        str: "string",
-        int: "integer",
-        float: "number",
-        bool: "boolean",
-    }.get(kind, "null" if kind is type(None) else kind.__name__)
+@cache
+def _decoder(kind: Any) -> Decoder:
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any:
+        return lambda data: data
+    if origin in (types.UnionType, typing.Union):
+        return _union(inner)
+    if origin is list:
+        return _list(_decoder(inner[0]))
+    if origin is dict:
+        return _dict(_decoder(inner[1]))
+    if dataclasses.is_dataclass(kind):
+        return _dataclass(kind)
+    return _enum(kind) if issubclass(kind, StrEnum) else _SCALARS[kind]
 
 
-def _decode_union(kinds: tuple[Any, ...], data: Any, path: str) -> Any:
-    if data is None and type(None) in kinds:
-        return None
-    problems = []
-    for kind in kinds:
-        if kind is type(None):
-            continue
+def _union(kinds: tuple[Any, ...]) -> Decoder:
+    decoders = [_decoder(kind) for kind in kinds if kind is not type(None)]
+    takes_null = len(decoders) < len(kinds)
+
+    def decode_union(data: Any) -> Any:
+        if data is None and takes_null:
+            return None
+        problems = []
+        for decoder in decoders:
+            try:
+                return decoder(data)
+            except WireError as error:
+                problems.append(error)
+        raise problems[0] if len(problems) == 1 else WireError("", " or ".join(p.problem for p in problems))
+
+    return decode_union
+
+
+def _list(item: Decoder) -> Decoder:
+    def decode_list(data: Any) -> Any:
+        if type(data) is not list:
+            raise _wrong("array", data)
+        decoded = []
+        for value in data:
+            try:
+                decoded.append(item(value))
+            except WireError as error:
+                raise error.within(f"[{len(decoded)}]") from None
+        return decoded
+
+    return decode_list
+
+
+def _dict(value: Decoder) -> Decoder:
+    def decode_dict(data: Any) -> Any:
+        if type(data) is not dict:
+            raise _wrong("object", data)
+        decoded = {}
+        for key, item in data.items():
+            try:
+                decoded[_text(key)] = value(item)
+            except WireError as error:
+                raise error.within(ascii(key)[1:-1]) from None
+        return decoded
+
+    return decode_dict
+
+
+def _dataclass(kind: type) -> Decoder:
+    hints = typing.get_type_hints(kind)
+    decoders: dict[str, Decoder] = {}
+    required = [f.name for f in dataclasses.fields(kind) if not _is_optional(f)]
+
+    def decode_dataclass(data: Any) -> Any:
+        if type(data) is not dict:
+            raise _wrong("object", data)
+        if not decoders:  # made late: a type may hold itself
+            decoders.update({name: _decoder(hint) for name, hint in hints.items()})
+        for name in required:
+            if name not in data:
+                raise WireError(name, "missing field")
+        fields = {}
+        for name, value in data.items():
+            decoder = decoders.get(name)
+            if decoder is None:
+                raise WireError(ascii(name)[1:-1], "unknown field")
+            try:
+                fields[name] = decoder(value)
+            except WireError as error:
+                raise error.within(name) from None
+        return kind(**fields)
+
+    return decode_dataclass
+
+
+def _enum(kind: type[StrEnum]) -> Decoder:
+    members = {member.value: member for member in kind}
+
+    def decode_enum(data: Any) -> StrEnum:
         try:
-            return decode(kind, data, path)
-        except WireError as error:
-            problems.append(error)
-    raise problems[0] if len(problems) == 1 else WireError(path, " or ".join(p.problem for p in problems))
+            return members[_text(data)]
+        except KeyError:
+            raise WireError("", f"{data!r} is none of {', '.join(kind)}") from None
+
+    return decode_enum
 
 
-def _decode_dataclass(kind: type, data: Any, path: str) -> Any:
-    _is(dict, data, path)
-    hints, fields = _hints(kind), dataclasses.fields(kind)
-    for name in data.keys() - hints.keys():
-        raise WireError(_join(path, name), "unknown field")
-    for f in fields:
-        if f.name not in data and not _is_optional(f):
-            raise WireError(_join(path, f.name), "missing field")
-    return kind(**{name: decode(hints[name], value, _join(path, name)) for name, value in data.items()})
-
-
-def _decode_enum(kind: type[StrEnum], data: Any, path: str) -> StrEnum:
-    try:
-        return kind(_is(str, data, path))
-    except ValueError:
-        raise WireError(path, f"{data!r} is none of {', '.join(kind)}") from None
-
-
-def _decode_scalar(kind: type, data: Any, path: str) -> Any:
-    if kind is float and isinstance(data, int) and not isinstance(data, bool):
-        data = _to_float(data, path)
-    if isinstance(data, bool) and kind is not bool:
-        raise WireError(path, f"expected {_word(kind)}, got boolean")
-    if isinstance(data, float) and not math.isfinite(data):
-        raise WireError(path, "not a finite number")
-    if isinstance(data, int) and abs(data) >= 2**63:
-        raise WireError(path, "number too large")
-    return _text(data, path) if isinstance(_is(kind, data, path), str) else data
-
-
-def _text(data: str, path: str) -> str:
-    try:
-        data.encode()
-    except UnicodeEncodeError:
-        raise WireError(path, "not valid Unicode (a lone surrogate)") from None
+def _text(data: Any) -> str:
+    if type(data) is not str:
+        raise _wrong("string", data)
+    if not data.isascii():
+        try:
+            data.encode()
+        except UnicodeEncodeError:
+            raise WireError("", "not valid Unicode (a lone surrogate)") from None
     return data
 
 
-def _to_float(data: int, path: str) -> float:
-    try:
+def _float(data: Any) -> float:
+    if type(data) is int and abs(data) < 2**63:
         return float(data)
-    except OverflowError:
-        raise WireError(path, "number too large") from None
+    if type(data) is not float:
+        raise WireError("", "number too large") if type(data) is int else _wrong("number", data)
+    if not math.isfinite(data):
+        raise WireError("", "not a finite number")
+    return data
 
 
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else str(name)
+def _int(data: Any) -> int:
+    if type(data) is not int:
+        raise _wrong("integer", data)
+    if abs(data) >= 2**63:
+        raise WireError("", "number too large")
+    return data
+
+
+def _bool(data: Any) -> bool:
+    if type(data) is not bool:
+        raise _wrong("boolean", data)
+    return data
+
+
+_SCALARS: dict[type, Decoder] = {str: _text, float: _float, int: _int, bool: _bool}
+_WORDS = {dict: "object", list: "array", str: "string", int: "integer", float: "number", bool: "boolean"}
+
+
+def _wrong(expected: str, data: Any) -> WireError:
+    return WireError("", f"expected {expected}, got {_WORDS.get(type(data), 'null')}")

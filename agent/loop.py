@@ -86,6 +86,8 @@ class Agent:
         while True:
             message = wire.Hello(me.boot_id, self.parts.address(), me.macs, me.dmi_uuid, codec.fingerprint())
             answer = self._until_answered("hello", message, wire.HelloAnswer)
+            if answer.cmd is wire.Cmd.SHUTDOWN:
+                raise RunIsOver(answer.reason)
             if answer.cmd is not wire.Cmd.ABORT:
                 return
             self._announce("error", f"the orchestrator does not want this agent: {answer.reason}")

@@ -13,7 +13,6 @@ from typing import Any
 from agent import wire
 from agent.stop import StopFlag
 
-NOT_EXPECTED_HERE = "not expected here"
 # The checks that the runtime adds to every stage; a stage doesn't make them and doesn't judge them.
 COUNTER_CHECKS = "counters."
 
@@ -90,7 +89,7 @@ def settle(
     if any(check.outcome is wire.Outcome.PASSED for check in checks):
         return wire.Outcome.PASSED, ""
     expected = [check for check in checks if not _taken_off(check, not_expected)]
-    return wire.Outcome.NOT_TESTED, _words(expected) if expected else NOT_EXPECTED_HERE
+    return wire.Outcome.NOT_TESTED, _words(expected) if expected else wire.NOT_EXPECTED_HERE
 
 
 def _missing(checks: list[wire.Check], required: Collection[str], not_expected: Collection[str]) -> list[str]:

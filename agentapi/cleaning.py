@@ -10,6 +10,13 @@ from agent import codec
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _TOKEN = re.compile(r"vt1\.[A-Za-z0-9._-]*")
 _DEEPEST = 50
+# In JSON a control character can only stand escaped (json.loads refuses it raw), but for those above 0x7e.
+_SUSPECT = re.compile(r"\\[ubfr]|vt1\.|[\x7f-\x9f\u2028\u2029]")
+
+
+def may_need_cleaning(text: str) -> bool:
+    """Whether this JSON text could hold something that `cleaned` would change or refuse."""
+    return _SUSPECT.search(text) is not None
 
 
 def clean_text(text: str) -> str:

@@ -14,13 +14,15 @@ from typing import Any
 from django.db import transaction
 
 from agent import codec, wire
-from agentapi.cleaning import cleaned
+from agentapi.cleaning import cleaned, may_need_cleaning
 from runs import agent_calls, boots, intake, lifecycle, tokens
 from runs.machine import ENDED, NotAllowed, State
 from runs.models import Actor, Boot, Run
 from runs.transition import Refused
 
 log = logging.getLogger("vetting.agentapi")
+# Frozen when the run was queued, some of it large; no heartbeat needs it.
+HEAVY = ("run__profile", "run__expected", "run__disks", "run__inventory")
 AFTER_THE_END = frozenset(("hello", "heartbeat", "log", "sensor", "result"))
 
 
@@ -63,9 +65,9 @@ CALLS: dict[str, Call] = {
     "claim": Call(wire.Claim, agent_calls.claim),
     "result": Call(wire.Result, agent_calls.result),
     "hold": Call(wire.Hold, agent_calls.held),
-    "heartbeat": Call(wire.Heartbeat, lambda boot, message, address: intake.heartbeat(boot.pk, message)),
-    "log": Call(wire.LogBatch, lambda boot, message, address: intake.log_lines(boot.pk, message)),
-    "sensor": Call(wire.SensorBatch, lambda boot, message, address: intake.measurements(boot.pk, message)),
+    "heartbeat": Call(wire.Heartbeat, intake.heartbeat),
+    "log": Call(wire.LogBatch, intake.log_lines),
+    "sensor": Call(wire.SensorBatch, intake.measurements),
 }
 
 
@@ -74,7 +76,7 @@ def answer(request: Request) -> Answer:
     try:
         call = CALLS[request.call]
         boot = authenticate(request)
-        message = codec.decode(call.message, cleaned(_json(request.body)))
+        message = codec.decode(call.message, _json(request.body))
         with transaction.atomic():
             return Answer(200, codec.dumps(call.handle(boot, message, request.address)))
     except Rejected as error:
@@ -105,16 +107,16 @@ def authenticate(request: Request) -> Boot:
     1. Its form, and that it names the run of the address. 2. Its signature, in constant time. 3. That its boot is not
     dead. 4. bcrypt, once per process. Raises Rejected.
     """
-    run = Run.objects.filter(pk=request.run).first()
     token = tokens.parse(request.bearer)
-    if token is None or run is None:
-        raise Rejected(run, "no token of ours" if run else f"there is no run {request.run}")
-    if token.run != run.pk:
-        raise Rejected(run, f"a token of run {token.run}")
+    if token is None or token.run != request.run:
+        raise Rejected(_run(request), f"a token of run {token.run}" if token else "no token of ours")
+    boot = Boot.objects.select_related("run").defer(*HEAVY).filter(run=token.run, number=token.boot).first()
+    if boot is None:
+        raise Rejected(_run(request), f"a token of boot {token.boot}, which never was")
+    run = boot.run
     if not tokens.signed_by_us(token, run.host_id):
         raise Rejected(run, "a token that we did not sign")
-    boot = Boot.objects.filter(run=run, number=token.boot).first()
-    if boot is None or boot.dead_at is not None or boot.nonce != token.nonce:
+    if boot.dead_at is not None or boot.nonce != token.nonce:
         raise Rejected(run, f"a stale token, of boot {token.boot}: the host has booted again since")
     if not tokens.matches(request.bearer, boot.agent_token_hash):
         raise Rejected(run, "a token that does not match")
@@ -137,8 +139,15 @@ def problem(status: int, reason: str, **more: str) -> Answer:
     return Answer(status, json.dumps({"error": reason, **more}).encode())
 
 
+def _run(request: Request) -> Run | None:
+    return Run.objects.filter(pk=request.run).first()
+
+
 def _json(body: bytes) -> Any:
+    """Parsed, and cleaned where there is anything to clean: most bodies show at one look that there is not."""
     try:
-        return json.loads(body)
+        text = body.decode()
+        data = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise codec.WireError("", f"not JSON: {error}") from None
+    return cleaned(data) if may_need_cleaning(text) else data

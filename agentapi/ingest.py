@@ -78,10 +78,10 @@ class Writer:
 
 
 def _one(request: Request) -> Answer:
-    """One call of the group; a fault of ours in it must not take the others down."""
+    """One call of the group; a fault of ours in it must not take the others down. (What it wrote is in a savepoint of
+    its own, which `answer` makes.)"""
     try:
-        with transaction.atomic():
-            return endpoint.answer(request)
+        return endpoint.answer(request)
     except Exception:
         log.exception("run %s %s: not answered", request.run, request.call)
         return endpoint.problem(500, "a fault of the orchestrator; its log says more")

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 
+from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
@@ -15,14 +17,17 @@ from runs.machine import TESTING
 from runs.models import Boot, Finding, Measurement, Run, StageRun
 from runs.transition import Refused
 
+_COLUMNS = ("run_id", "at", "component_kind", "component", "name", "value", "unit")
+_INSERT = f"INSERT INTO {Measurement._meta.db_table} ({', '.join(_COLUMNS)}) VALUES ({', '.join(['%s'] * 7)})"
+
 
 class UnknownBoot(Exception):
     """The message came from another boot than the one that claimed the token; answered 403."""
 
 
-def heartbeat(boot_pk: int, message: wire.Heartbeat) -> wire.HeartbeatAnswer:
+def heartbeat(boot: Boot, message: wire.Heartbeat, address: str) -> wire.HeartbeatAnswer:
     """The host is alive: note when, keep its progress if it changed, answer with the command."""
-    _, run = _claimed(boot_pk, message.boot_id)
+    run = _claimed(boot, message.boot_id)
     stage_run = stageruns.current(run) if run.state in TESTING else None
     changed = _keep_progress(stage_run, message)
     Run.objects.filter(pk=run.pk).update(
@@ -31,10 +36,10 @@ def heartbeat(boot_pk: int, message: wire.Heartbeat) -> wire.HeartbeatAnswer:
     return orders.heartbeat_answer(run, stage_run, (message.stage, message.attempt))
 
 
-def log_lines(boot_pk: int, message: wire.LogBatch) -> wire.Accepted:
+def log_lines(boot: Boot, message: wire.LogBatch, address: str) -> wire.Accepted:
     """Append to the run's log file. A batch that came before is answered, not written again; the committed length in
     the row lets the next append cut off what a crash left uncommitted."""
-    boot, run = _claimed(boot_pk, message.boot_id)
+    run = _claimed(boot, message.boot_id)
     if message.seq > boot.log_seq:
         text = "".join(logfiles.format_line(line.time, line.level, line.stage, line.text) for line in message.lines)
         length = logfiles.append(run.pk, run.log_bytes, text.encode())
@@ -43,15 +48,15 @@ def log_lines(boot_pk: int, message: wire.LogBatch) -> wire.Accepted:
     return wire.Accepted(max(message.seq, boot.log_seq))
 
 
-def measurements(boot_pk: int, message: wire.SensorBatch) -> wire.Accepted:
+def measurements(boot: Boot, message: wire.SensorBatch, address: str) -> wire.Accepted:
     """Keep up to 50 measurements, and check them against the profile's sensor limits."""
-    boot, run = _claimed(boot_pk, message.boot_id)
+    run = _claimed(boot, message.boot_id)
     if len(message.measurements) > wire.MAX_MEASUREMENTS_PER_BATCH:
         raise Refused(
             f"{len(message.measurements)} measurements in one batch: at most {wire.MAX_MEASUREMENTS_PER_BATCH}"
         )
     if message.seq > boot.sensor_seq:
-        Measurement.objects.bulk_create(_rows(run, message.measurements))
+        _insert(run, message.measurements)
         Run.objects.filter(pk=run.pk).update(sensor_seq=F("sensor_seq") + 1)
         Boot.objects.filter(pk=boot.pk).update(sensor_seq=message.seq)
         _check_limits(run, message.measurements)
@@ -72,13 +77,12 @@ def last_seen_text(run: Run) -> str:
     )
 
 
-def _claimed(boot_pk: int, boot_id: str) -> tuple[Boot, Run]:
-    boot = Boot.objects.select_related("run").get(pk=boot_pk)
+def _claimed(boot: Boot, boot_id: str) -> Run:
     if boot.claimed_at is None:
         raise Refused("this boot has claimed no run: POST claim first")
     if boot.boot_id != boot_id[:64]:
         raise UnknownBoot("another boot has claimed this token")
-    return boot, boot.run
+    return boot.run
 
 
 def _keep_progress(stage_run: StageRun | None, message: wire.Heartbeat) -> bool:
@@ -91,19 +95,21 @@ def _keep_progress(stage_run: StageRun | None, message: wire.Heartbeat) -> bool:
     return True
 
 
-def _rows(run: Run, batch: Iterable[wire.Measurement]) -> list[Measurement]:
-    return [
-        Measurement(
-            run=run,
-            at=_when(m.time),
-            component_kind=m.component_kind[:16],
-            component=m.component[:128],
-            name=m.name[:32],
-            value=m.value,
-            unit=m.unit[:16],
-        )
+def _insert(run: Run, batch: Iterable[wire.Measurement]) -> None:
+    """Without the ORM: `bulk_create` of 50 rows costs ten times what the insertion itself does."""
+    adapt = connection.ops.adapt_datetimefield_value
+    rows = [
+        (run.pk, adapt(_when(m.time)), m.component_kind[:16], m.component[:128], m.name[:32], m.value, m.unit[:16])
         for m in batch
     ]
+    with connection.cursor() as cursor:
+        cursor.executemany(_INSERT, rows)
+
+
+@lru_cache(maxsize=4096)
+def _sensor_limits(run_id: int) -> dict[str, float]:
+    """From the profile, which was frozen when the run was queued."""
+    return Run.objects.only("profile").get(pk=run_id).profile.get("sensors", {})
 
 
 def _when(seconds: float) -> datetime:
@@ -117,7 +123,7 @@ def _when(seconds: float) -> datetime:
 
 
 def _check_limits(run: Run, batch: list[wire.Measurement]) -> None:
-    found = limits.check(run.profile.get("sensors", {}), batch)
+    found = limits.check(_sensor_limits(run.pk), batch)
     if not found or (stage_run := stageruns.current(run)) is None:
         return
     for finding in found:

@@ -83,6 +83,7 @@ def keep(stage_run: StageRun, result: wire.Result) -> None:
     stage_run.progress = []
     for finding in result.findings:
         add_finding(stage_run, finding)
+    stage_run.counts = (result.outcome, result.reason) != (wire.Outcome.NOT_TESTED, wire.NOT_EXPECTED_HERE)
     critical = stage_run.findings.filter(severity=wire.Severity.CRITICAL).exists()
     _end(stage_run, Outcome.FAILED if critical else Outcome(result.outcome), result.reason)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from agent import wire
-from agent.stage import NOT_EXPECTED_HERE, StageContext, StageReport, settle
+from agent.stage import StageContext, StageReport, settle
 
 
 class ProfileLacks(KeyError):
@@ -66,7 +66,7 @@ def report(
 def nothing_here(names: Iterable[str], why: str) -> StageReport:
     """The report of a stage that has nothing to test on this host, by its own expected spec: it does not count."""
     made = [not_tested(name, reason=why) for name in names]
-    return StageReport(wire.Outcome.NOT_TESTED, NOT_EXPECTED_HERE, checks=made)
+    return StageReport(wire.Outcome.NOT_TESTED, wire.NOT_EXPECTED_HERE, checks=made)
 
 
 def disk_name(disk: wire.Disk) -> str:
