@@ -48,7 +48,7 @@ class Command(BaseCommand):
         sys.exit(EXIT_CANCELLED if seen.state == "Cancelled" else STATUS.get(seen.verdict or "", EXIT_INCOMPLETE))
 
     def _vet(self, directory: Path, options: dict[str, Any]) -> Seen:
-        progress = Progress(self.stdout, verbose=True)
+        progress = Progress(sys.stdout, verbose=True)
         with Rack(machinefile.load(options["machine"]), directory=directory, progress=progress) as rack:
             port, password = self._open_dashboard(rack, options["port"]), rack.desk.ask("admin")
             self.stdout.write(f"\n  dashboard  http://127.0.0.1:{port}/   user rack   password {password}\n\n")
