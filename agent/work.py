@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent import counters, wire
+from agent.early import EarlyErrors
 from agent.parts import Parts, Stage
 from agent.stage import COUNTER_CHECKS, StageContext, StageReport, settle
 from agent.stop import StopFlag, Stopped
@@ -71,7 +72,9 @@ def carry_out(attempt: Attempt, context: StageContext, parts: Parts) -> wire.Res
     deltas = parts.book.close_stage()
     limits = {**context.claim.sensor_limits, **context.order.limits}
     counted = counters.judged(deltas, limits, time.monotonic() - began)
-    watched = counters.merged([*counted, *parts.kernel_log.take(parts.names())])
+    ordered = [order.name for order in context.claim.stages]
+    said = EarlyErrors(parts.directory).judge(context.order, ordered, parts.kernel_log.take(parts.names()))
+    watched = counters.merged([*counted, *said])
     return _result(context, report, deltas, [*attempt.hot, *watched], parts, (started, time.time()))
 
 

@@ -1,0 +1,47 @@
+"""Disk errors that the kernel met before disks were anyone's turn: while it looked for partitions, say. They are shown
+where they were seen, as a warning, and judged by the stage that reads the disks; the run gets there that way and can
+say how much is unreadable, instead of ending at the inventory.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+
+from agent import codec, wire
+from agent.spool import write_whole
+
+ONLY_LOOK = ("InventoryCheck", "Firmware")
+JUDGE = "Storage"
+
+
+class EarlyErrors:
+    """Kept in a file of the agent's directory, for an agent that is started again in this boot."""
+
+    def __init__(self, directory: Path) -> None:
+        self._file = directory / "early-errors.json"
+
+    def judge(self, order: wire.StageOrder, ordered: Collection[str], seen: list[wire.Finding]) -> list[wire.Finding]:
+        """What was seen in this attempt, with critical disk errors put off while the stage that judges them is still
+        to come (`ordered` are the run's stages), and with those put off when it is that stage's first attempt."""
+        if order.name in ONLY_LOOK and JUDGE in ordered:
+            put_off = [finding for finding in seen if _is_critical_on_disk(finding)]
+            if put_off:
+                self._keep(put_off)
+            return [replace(f, severity=wire.Severity.WARNING) if f in put_off else f for f in seen]
+        return [*self._kept(), *seen] if (order.name, order.attempt) == (JUDGE, 1) else seen
+
+    def _keep(self, findings: list[wire.Finding]) -> None:
+        kept = {(finding.code, finding.component): finding for finding in [*self._kept(), *findings]}
+        write_whole(self._file, json.dumps(codec.encode(list(kept.values()))).encode())
+
+    def _kept(self) -> list[wire.Finding]:
+        if not self._file.exists():
+            return []
+        return [codec.decode(wire.Finding, finding) for finding in json.loads(self._file.read_bytes())]
+
+
+def _is_critical_on_disk(finding: wire.Finding) -> bool:
+    return finding.component_kind == "disk" and finding.severity is wire.Severity.CRITICAL

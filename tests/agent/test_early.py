@@ -1,0 +1,41 @@
+"""Disk errors from before the disks' turn: a warning where they were seen, critical where disks are judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from agent import wire
+from agent.early import EarlyErrors
+
+STAGES = ["InventoryCheck", "Firmware", "SMART", "Storage"]
+ERROR = wire.Finding("disk.io_error", wire.Severity.CRITICAL, "disk", "SATA-0001", "sda: I/O error at sector 4096")
+OTHER = wire.Finding("cpu.mce", wire.Severity.CRITICAL, "cpu", "CPU0", "machine check")
+
+
+def order(name: str, attempt: int = 1) -> wire.StageOrder:
+    return wire.StageOrder(name, name, attempt, 60.0, {}, {}, [])
+
+
+def test_it_is_a_warning_at_the_inventory_and_critical_in_storage(tmp_path: Path) -> None:
+    (shown,) = EarlyErrors(tmp_path).judge(order("InventoryCheck"), STAGES, [ERROR])
+    assert (shown.severity, shown.component) == (wire.Severity.WARNING, "SATA-0001")
+    assert EarlyErrors(tmp_path).judge(order("SMART"), STAGES, []) == []
+    assert EarlyErrors(tmp_path).judge(order("Storage"), STAGES, []) == [ERROR]
+
+
+def test_a_second_attempt_of_storage_judges_what_it_sees_itself(tmp_path: Path) -> None:
+    EarlyErrors(tmp_path).judge(order("InventoryCheck"), STAGES, [ERROR])
+    assert EarlyErrors(tmp_path).judge(order("Storage", 2), STAGES, []) == []
+
+
+def test_without_a_storage_stage_to_come_it_is_critical_at_once(tmp_path: Path) -> None:
+    assert EarlyErrors(tmp_path).judge(order("InventoryCheck"), ["InventoryCheck"], [ERROR]) == [ERROR]
+
+
+def test_what_is_no_disk_error_is_put_off_nowhere(tmp_path: Path) -> None:
+    assert EarlyErrors(tmp_path).judge(order("Firmware"), STAGES, [OTHER]) == [OTHER]
+    assert EarlyErrors(tmp_path).judge(order("Storage"), STAGES, []) == []
+
+
+def test_an_error_in_the_load_of_another_stage_is_that_stages(tmp_path: Path) -> None:
+    assert EarlyErrors(tmp_path).judge(order("Burn"), STAGES, [ERROR]) == [ERROR]
