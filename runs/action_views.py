@@ -41,13 +41,20 @@ def refused(request: HttpRequest, reason: str) -> HttpResponse:
     return render(request, "runs/refused.html", {"reason": reason}, status=409)
 
 
+def run_or_404(run_id: int) -> Run:
+    try:
+        return runpage.load(run_id)
+    except Run.DoesNotExist:
+        raise Http404(f"there is no run {run_id}") from None
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @operator_required
 @refusals_answered
 def act(request: HttpRequest, run_id: int, name: str) -> HttpResponse:
     """The confirmation page of an action (GET), and the action (POST)."""
-    run, action = _load(run_id), actions.BY_NAME[name]
+    run, action = run_or_404(run_id), actions.BY_NAME[name]
     if reason := actions.why_not(run, action):
         return refused(request, reason)
     if request.method != "POST":
@@ -128,7 +135,7 @@ def start(request: HttpRequest, name: str) -> HttpResponse:
 @refusals_answered
 def hold_key(request: HttpRequest, run_id: int) -> HttpResponse:
     """The private key of the hold, handed out once."""
-    key = lifecycle.take_private_key(_load(run_id), who(request))
+    key = lifecycle.take_private_key(run_or_404(run_id), who(request))
     response = HttpResponse(key, content_type="application/x-pem-file")
     response.headers["Content-Disposition"] = f'attachment; filename="vetting-run-{run_id}.key"'
     return response
@@ -139,17 +146,10 @@ def hold_key(request: HttpRequest, run_id: int) -> HttpResponse:
 @refusals_answered
 def new_key(request: HttpRequest, run_id: int) -> HttpResponse:
     """Another key pair for the hold; the one before it opens nothing any more."""
-    run = _load(run_id)
+    run = run_or_404(run_id)
     lifecycle.renew_key(run, who(request))
     messages.success(request, "A new key was made. The host takes it within a few seconds.")
     return redirect(run)
-
-
-def _load(run_id: int) -> Run:
-    try:
-        return runpage.load(run_id)
-    except Run.DoesNotExist:
-        raise Http404(f"there is no run {run_id}") from None
 
 
 def _number(request: HttpRequest, field: str) -> int:

@@ -8,9 +8,38 @@ from django.utils import timezone
 
 from hosts import adoption
 from hosts.models import Host
-from runs.machine import HELD, LIVE
-from runs.models import Actor, Run, SpecDiff
+from runs.machine import HELD, LIVE, State
+from runs.models import Actor, Run, SpecDiff, StageRun
 from runs.transition import Refused, locked, write_event
+
+
+def shown(run: Run) -> list[SpecDiff]:
+    """The differences that stand: those of the newest comparison, and what an earlier one had that was adopted."""
+    rows = list(run.spec_diffs.select_related("stage_run"))
+    newest = max((row.stage_run.attempt for row in rows), default=0)
+    compared = max((stage.attempt for stage in run.stage_runs.all() if _is_comparison(stage)), default=newest)
+    return [row for row in rows if row.adopted_at or row.stage_run.attempt == compared]
+
+
+def still_open(run: Run) -> list[SpecDiff]:
+    """The differences that can be adopted."""
+    return [row for row in shown(run) if row.adopted_at is None] if run.inventory is not None else []
+
+
+def lacks_spec(run: Run) -> bool:
+    """Nothing was compared for want of an expected spec, there is none yet, and what was found could be one."""
+    return run.inventory is not None and run.expected is None and run.host.expected is None
+
+
+def why_not(run: Run, path: str = "") -> str:
+    """Why this difference (all that was found, without a path) can't be adopted, in a sentence; empty where it can."""
+    if run.inventory is None:
+        return f"Run {run.pk} of {run.host} has found nothing yet: there is nothing to adopt."
+    if path and path not in [row.path for row in still_open(run)]:
+        return f"Run {run.pk} has no difference at {path[:100]!r} that is still open: look at the list again."
+    if not path and not still_open(run) and not lacks_spec(run):
+        return f"Nothing that run {run.pk} found differs from what {run.host} is expected to be: nothing to adopt."
+    return ""
 
 
 def adopt(run: Run, path: str = "", who: str = "") -> None:
@@ -35,6 +64,10 @@ def adopt(run: Run, path: str = "", who: str = "") -> None:
             run.save(update_fields=["expected"])
         _differences(run, path).update(adopted_at=timezone.now())
         write_event(run, "adopted", actor=Actor.OPERATOR, who=who, text=path or "everything that was found")
+
+
+def _is_comparison(stage: StageRun) -> bool:
+    return stage.name == State.SPEC_VALIDATE and bool(stage.outcome)
 
 
 def _changed(run: Run, expected: dict[str, Any] | None, path: str) -> dict[str, Any]:

@@ -42,7 +42,9 @@ def _expect_boot(run: Run, before: State, why: str) -> None:
 
 
 def _open_stage(run: Run, before: State, why: str) -> None:
-    stageruns.open_attempt(run, by_retry=before == State.FAILED_HOLDING or stageruns.is_passed_over_by_retry(run, before))
+    stageruns.open_attempt(
+        run, by_retry=before == State.FAILED_HOLDING or stageruns.is_passed_over_by_retry(run, before)
+    )
 
 
 def _close_stage(run: Run, before: State, why: str) -> None:

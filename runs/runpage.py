@@ -12,7 +12,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from runs import actions, durations, hold, ladder, logfiles
+from runs import actions, adopting, durations, hold, ladder, logfiles
 from runs.machine import LIVE, STAGE_STATES, State
 from runs.models import Finding, LadderRung, Outcome, Run, Rung, StageRun
 from runs.stages import BY_NAME
@@ -149,7 +149,11 @@ def _line(name: str, attempts: list[StageRun], planned: dict[str, float]) -> Sta
 
 
 def differences(run: Run) -> dict[str, Any]:
-    return {"differences": list(run.spec_diffs.select_related("stage_run")), "expected": run.expected is not None}
+    return {
+        "differences": adopting.shown(run),
+        "open_count": len(adopting.still_open(run)),
+        "lacks_spec": adopting.lacks_spec(run),
+    }
 
 
 def counters(run: Run) -> dict[str, Any]:

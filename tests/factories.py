@@ -16,6 +16,7 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
+from agent import codec
 from hosts.models import Health, Host, HostMac
 from runs import hold, logfiles
 from runs.machine import STAGE_STATES, State
@@ -36,6 +37,7 @@ from runs.models import (
     Verdict,
 )
 from runs.stages import STAGES
+from tests.talker import INVENTORY
 
 ORDER = {stage.name: number for number, stage in enumerate(STAGES)}
 PROFILE: dict[str, Any] = {
@@ -372,7 +374,7 @@ def held() -> Run:
     FindingFactory(
         stage_run=stage,
         severity=Severity.WARNING,
-        code="edac.corrected",
+        code="memory.corrected",
         component_kind="dimm",
         component=DIMM,
         message="DIMM_A1: 3 corrected memory errors while SMART ran",
@@ -431,6 +433,46 @@ def held_by_wipe_probe() -> Run:
     return run
 
 
+def held_by_spec() -> Run:
+    """A disk is missing and another one is there: held before anything was tested."""
+    run = started(State.FAILED_HOLDING, minutes=6, verdict=Verdict.FAILED, agent_address="10.77.0.27")
+    Run.objects.filter(pk=run.pk).update(inventory=codec.encode(INVENTORY), expected=run.host.expected)
+    climb(run)
+    pass_stages(run, State.SPEC_VALIDATE)
+    words = "2 differences, 1 critical"
+    stage = StageRunFactory(run=run, name="SpecValidate", outcome=Outcome.FAILED, reason=words)
+    for path, severity, expected, actual, message in (
+        (f"disks[{DISK}]", Severity.CRITICAL, run.host.expected["disks"][0], None, f"disk {DISK}: missing"),
+        ("disks[SATA-0001]", Severity.WARNING, None, {"serial": "SATA-0001", "bus": "sata"}, "sda: not expected"),
+    ):
+        SpecDiff.objects.create(
+            run=run, stage_run=stage, path=path, severity=severity, expected=expected, actual=actual, message=message
+        )
+        code = "spec.missing" if actual is None else "spec.unexpected"
+        component = path.removeprefix("disks[").removesuffix("]")
+        FindingFactory(
+            stage_run=stage, severity=severity, code=code, component=component, message=message,
+            value=None, limit=None, unit="",
+        )  # fmt: skip
+    hold.open_session(run)
+    Run.objects.filter(pk=run.pk).update(stopped_by=f"SpecValidate: failed, disk {DISK}: missing")
+    run.refresh_from_db()
+    return run
+
+
+def passed_without_spec() -> Run:
+    """All that was tested passed; with nothing to compare with, that is incomplete."""
+    run = started(State.COMPLETED, minutes=40, verdict=Verdict.INCOMPLETE, host__expected=None, ended_at=timezone.now())
+    Run.objects.filter(pk=run.pk).update(inventory=codec.encode(INVENTORY))
+    climb(run)
+    pass_stages(run, State.REPORTING)
+    run.stage_runs.filter(name="SpecValidate").update(
+        outcome=Outcome.NOT_TESTED, reason="no expected spec: adopt what was found, or enter one", checks=[]
+    )
+    run.refresh_from_db()
+    return run
+
+
 def cancelled() -> Run:
     run = started(State.CANCELLED, minutes=200, ended_at=timezone.now() - timedelta(minutes=190))
     return run
@@ -441,7 +483,7 @@ def released() -> Run:
     stage = StageRunFactory(run=run, name="CPUStress", outcome=Outcome.FAILED)
     FindingFactory(
         stage_run=stage,
-        code="cpu.throttled",
+        code="thermal.throttled",
         component_kind="cpu",
         component="CPU1",
         message="CPU1: throttled 214 times at 100 °C",
@@ -454,7 +496,7 @@ def released() -> Run:
 
 ALL_SCENES: tuple[Callable[[], Run | None], ...] = (
     never_vetted, queued, waiting, booting, in_smart, in_storage, waiting_for_link, passed, failed_unheld, boot_failed,
-    held, held_by_wipe_probe, cancelled, released,
+    held, held_by_wipe_probe, held_by_spec, passed_without_spec, cancelled, released,
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from django import template
 from django.utils import timezone
 
+from agent.codes import CODES, Acts, Code
 from runs.stages import BY_NAME
 
 register = template.Library()
@@ -41,6 +42,23 @@ _TONES = {
     "ERROR": "bad",
     "WARN": "warn",
 }
+_PLACES = {
+    Acts.HARDWARE: "At the host",
+    Acts.BENCH: "On the bench",
+    Acts.CONFIGURATION: "In the configuration",
+}
+
+
+@register.filter
+def explained(code: str) -> Code | None:
+    """The registry's entry of a finding's code: advice, and who must act. None for a code that it does not know."""
+    return CODES.get(code)
+
+
+@register.filter
+def where_to_act(acts: Acts) -> str:
+    """Who must act, as the place to go to."""
+    return _PLACES[acts]
 
 
 @register.filter

@@ -1,0 +1,34 @@
+"""Adopting from a run's page: one difference, or all that was found. Confirmed first, on a page of its own."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from runs import adopting
+from runs.access import operator_required, who
+from runs.action_views import refusals_answered, refused, run_or_404
+from runs.machine import HELD, LIVE
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@operator_required
+@refusals_answered
+def adopt(request: HttpRequest, run_id: int) -> HttpResponse:
+    """The confirmation (GET), and the adopting (POST). `path` names one difference; without it all are meant."""
+    run = run_or_404(run_id)
+    path = (request.POST if request.method == "POST" else request.GET).get("path", "")
+    if reason := adopting.why_not(run, path):
+        return refused(request, reason)
+    if request.method != "POST":
+        differences = [row for row in adopting.still_open(run) if path in ("", row.path)]
+        judged = run.state in LIVE | HELD
+        context = {"run": run, "path": path, "differences": differences, "judged_again": judged}
+        return render(request, "runs/adopt.html", context)
+    adopting.adopt(run, path, who(request))
+    messages.success(request, f"{run.host} is now expected to be as it was found: {path or 'everything'}.")
+    return redirect(run)
