@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import template
 
 register = template.Library()
@@ -33,3 +35,13 @@ def duration(seconds: float | None) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+@register.filter
+def gathered(gaps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What was not tested for the same reason in several stages, as one gap with its `stages`."""
+    together: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for gap in gaps:
+        key = (gap["check"] or gap["stage"], gap["component"], gap["reason"], gap["counts"])
+        together.setdefault(key, {**gap, "stages": []})["stages"].append(gap["stage"])
+    return list(together.values())
