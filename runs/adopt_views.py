@@ -11,7 +11,9 @@ from django.views.decorators.http import require_http_methods
 from runs import adopting
 from runs.access import operator_required, who
 from runs.action_views import refusals_answered, refused, run_or_404
-from runs.machine import HELD, LIVE
+from runs.machine import HELD, LIVE, State
+
+_STAGE = State.SPEC_VALIDATE
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -27,7 +29,7 @@ def adopt(request: HttpRequest, run_id: int) -> HttpResponse:
     if request.method != "POST":
         differences = [row for row in adopting.still_open(run) if path in ("", row.path)]
         judged = run.state in LIVE | HELD
-        context = {"run": run, "path": path, "differences": differences, "judged_again": judged}
+        context = {"run": run, "path": path, "differences": differences, "judged_again": judged, "stage": _STAGE}
         return render(request, "runs/adopt.html", context)
     adopting.adopt(run, path, who(request))
     messages.success(request, f"{run.host} is now expected to be as it was found: {path or 'everything'}.")

@@ -71,6 +71,7 @@ def summary(run: Run) -> dict[str, Any]:
         "elapsed_s": ((run.ended_at or now) - (run.started_at or run.created_at)).total_seconds(),
         "writes": run.profile.get("storage", {}).get("mode") == "write",
         "blamed": blamed(run.findings.all()),
+        "gaps": gaps(run.stage_runs.all()),
     }
 
 
@@ -113,6 +114,12 @@ def blamed(rows: Iterable[Finding]) -> list[Finding]:
         if row.severity == "critical":
             first.setdefault(row.component, row)
     return list(first.values())
+
+
+def gaps(rows: Iterable[StageRun]) -> list[StageRun]:
+    """The stages that had to be tested and were not, in their newest attempt: why a run is incomplete."""
+    newest = {row.name: row for row in rows if row.counts}
+    return [row for row in newest.values() if row.outcome == Outcome.NOT_TESTED]
 
 
 def boot(run: Run) -> dict[str, Any]:

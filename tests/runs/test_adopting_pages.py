@@ -74,6 +74,12 @@ def test_a_host_without_a_spec_is_offered_what_its_run_found(operator: Client) -
     assert _address(run) not in _part(operator, run)
 
 
+def test_an_incomplete_verdict_names_what_was_not_tested(operator: Client) -> None:
+    summary = _part(operator, factories.passed_without_spec(), "summary")
+    assert "<b>Expected parts</b> not tested: no expected spec" in summary
+    assert "GPU" not in summary, "it was not expected, so nothing is missing"
+
+
 def test_adopting_never_gives_permission_to_write(operator: Client) -> None:
     for run in (factories.held_by_spec(), factories.passed_without_spec()):
         operator.post(_address(run))
