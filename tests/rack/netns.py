@@ -48,7 +48,8 @@ class Namespace:
 
     @contextlib.contextmanager
     def inside(self) -> Iterator[None]:
-        """The calling thread, and no other, is inside meanwhile; a socket made here stays inside for good."""
+        """The calling thread, and no other, is inside meanwhile; a socket made here stays inside for good, and
+        so would a thread or process started here."""
         with open("/proc/thread-self/ns/net", "rb") as outside, open(self.path, "rb") as inner:
             _set_net_namespace(inner.fileno())
             try:
