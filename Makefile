@@ -4,11 +4,12 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 MACHINE ?= tests/rack/machines/healthy-uefi.yaml
 LEVEL ?= fast
 
-.PHONY: help demo test test-rack rack image venv lint lock docs bench
+.PHONY: help demo test test-rack test-install rack image venv lint lock docs bench
 help:
 	@echo "make demo [KEEP=1]          vet a virtual host, from magic packet to report, with the dashboard open"
 	@echo "make test                   everything that needs no machine beyond one direct boot"
 	@echo "make test-rack              the acceptance machines, over the whole PXE chain"
+	@echo "make test-install           install.sh in a fresh Debian 12 and 13"
 	@echo "make rack MACHINE=FILE      one machine file on the virtual rack"
 	@echo "make image [LEVEL=small]    build the live image into var/image"
 	@echo "make lint, lock, docs, bench"
@@ -21,9 +22,13 @@ demo:
 test:
 	@scripts/prepare test
 	@$(MAKE) --no-print-directory image
-	@$(AS_ROOT) $(PYTHON) -m pytest -q -n 2 --dist loadgroup -m "not rack" $(ARGS)
+	@$(AS_ROOT) $(PYTHON) -m pytest -q -n 2 --dist loadgroup -m "not rack and not install" $(ARGS)
 
-test-rack:
+test-test-install:
+	@scripts/prepare all
+	@$(AS_ROOT) $(PYTHON) -m pytest -q -m install $(ARGS)
+
+rack:
 	@scripts/prepare test
 	@$(MAKE) --no-print-directory image
 	@$(AS_ROOT) $(PYTHON) -m pytest -q -m rack $(ARGS)

@@ -62,7 +62,7 @@ def debian(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """A minimal Debian of its own, with this checkout in /src; nothing is mounted into it."""
     suite = request.param
     if shutil.which("debootstrap") is None or os.geteuid() != 0:
-        pytest.skip("needs debootstrap and root: apt-get install debootstrap && sudo make test")
+        pytest.skip("needs debootstrap and root: apt-get install debootstrap && sudo make test-install-install")
     root = tmp_path_factory.mktemp(suite)
     command = ["debootstrap", "--variant=minbase", suite, str(root), *own_mirror()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900)
@@ -96,7 +96,7 @@ def _everything(root: Path) -> dict[str, tuple[int, int, int]]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.install
 def test_a_dry_run_on_a_fresh_debian_lists_every_step_and_changes_nothing(debian: tuple[str, Path]) -> None:
     suite, root = debian
     before = _everything(root)
