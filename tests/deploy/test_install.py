@@ -62,7 +62,7 @@ def debian(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """A minimal Debian of its own, with this checkout in /src; nothing is mounted into it."""
     suite = request.param
     if shutil.which("debootstrap") is None or os.geteuid() != 0:
-        pytest.skip("needs debootstrap and root: apt-get install debootstrap && sudo make test-install-install")
+        pytest.skip("needs debootstrap and root: apt-get install debootstrap && sudo make test-install")
     root = tmp_path_factory.mktemp(suite)
     command = ["debootstrap", "--variant=minbase", suite, str(root), *own_mirror()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900)
