@@ -12,7 +12,7 @@ import traceback
 from functools import partial
 from pathlib import Path
 
-from agent import cmdline, identity, sources, sysfs_counters
+from agent import cmdline, diskio, identity, sources, sysfs_counters
 from agent.children import RUNNING
 from agent.client import Client
 from agent.counters import CounterBook
@@ -47,6 +47,7 @@ def main(argv: list[str]) -> int:
     _stand_above_the_tests()
     sysfs_counters.poll_machine_checks_often(identity.ROOT)
     agent = Agent(assemble(target, STATE))
+    _lock_disks(agent.parts)
     signal.signal(signal.SIGTERM, lambda *_: agent.quit())
     threading.excepthook = _die_of
     try:
@@ -79,6 +80,13 @@ def assemble(target: cmdline.Target, directory: Path, root: Path = identity.ROOT
     )
     parts.book.sources = sources.of(parts.names)
     return parts
+
+
+def _lock_disks(parts: Parts) -> None:
+    """An agent killed in the middle of a write could not set the flag again, and a udev rule may have failed."""
+    if parts.in_image:
+        for trouble in diskio.make_all_read_only(parts.root):
+            parts.say("error", f"could not be made read-only: {trouble}")
 
 
 def _stand_above_the_tests() -> None:

@@ -190,6 +190,9 @@ def _gate_4(disk: DiskFacts, disks: Sequence[DiskFacts], allowed: Sequence[wire.
         return f"gate 4: {disk.name} ({disk.serial}) is not an expected disk"
     if len(entries) > 1:
         return f"gate 4: {disk.serial} stands {len(entries)} times among the expected disks"
+    if others := [entry for entry in allowed if entry not in entries and same_wwn(entry.wwn, disk.wwn)]:
+        other = others[0].serial or "an entry without serial number"
+        return f"gate 4: {disk.name} ({disk.serial}) has WWN {disk.wwn}, which is expected of {other}"
     if entries[0].may_be_written is not True:
         return f"gate 4: {disk.name} ({disk.serial}) may not be written: it is not marked may_be_written"
     return _not_one(disk, disks) or _mismatch(disk, entries[0])

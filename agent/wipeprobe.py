@@ -3,6 +3,7 @@ everything else. Whatever can't be looked at is on the list as such: silence nev
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import queue
@@ -44,11 +45,15 @@ class Thoroughness:
 
 def probe(name: str, effort: Thoroughness, root: Path = Path("/")) -> WipeReport:
     """Everything that is on disk `name` (sda). Takes a while; never raises for what the disk or a tool does."""
-    device = root / "dev" / name
-    parts = partitions(root / "sys/block" / name)
+    device, block = root / "dev" / name, root / "sys/block" / name
+    try:
+        parts = partitions(block)
+        held = holders(block, parts)
+    except (OSError, ValueError) as error:
+        return WipeReport((_unreadable(f"partitions and holders: {error}"),))
     marked = _within(effort.time_limit_s, "marks", lambda: _marks(device, parts))
     sampled = _within(effort.time_limit_s, "data", lambda: _data(device, parts, effort))
-    found = [*holders(root / "sys/block" / name, parts), *marked, *_tools(device, parts, marked), *sampled]
+    found = [*held, *marked, *_tools(device, parts, marked), *sampled]
     return WipeReport(tuple(_unique(found)))
 
 
@@ -61,12 +66,12 @@ def partitions(block: Path) -> list[Partition]:
 
 
 def holders(block: Path, parts: list[Partition]) -> list[Found]:
-    """What the kernel has built on the disk or on a partition of it."""
+    """What the kernel has built on the disk or on a partition of it. Raises OSError where that can't be seen."""
     places = [("disk", block), *((f"partition {part.number}", block / part.name) for part in parts)]
     return [
         Found(where, "held", held.name, f"in use by {held.name}")
         for where, place in places
-        for held in sorted((place / "holders").glob("*"))
+        for held in sorted((place / "holders").iterdir())
     ]
 
 
@@ -87,13 +92,21 @@ def _marks(device: Path, parts: list[Partition]) -> list[Found]:
     """Our own recognition, by name where the format has one."""
     fd = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        size = os.lseek(fd, 0, os.SEEK_END)
+        size = _size(fd)
         found = _scan(fd, "disk", 0, size)
         for part in parts:
             found += _scan(fd, f"partition {part.number}", part.start, part.size)
         return found
     finally:
         os.close(fd)
+
+
+def _size(fd: int) -> int:
+    """A disk without a medium would look blank. Raises OSError."""
+    size = os.lseek(fd, 0, os.SEEK_END)
+    if size <= 0:
+        raise OSError(errno.ENOMEDIUM, "the disk has no size")
+    return size
 
 
 def _scan(fd: int, where: str, base: int, size: int) -> list[Found]:
@@ -105,7 +118,7 @@ def _data(device: Path, parts: list[Partition], effort: Thoroughness) -> list[Fo
     """Bytes other than zero, whatever they are."""
     fd = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        size = os.lseek(fd, 0, os.SEEK_END)
+        size = _size(fd)
         return _not_zero(fd, sample_places(size, parts, effort), time.monotonic() + effort.time_limit_s)
     finally:
         os.close(fd)
@@ -177,6 +190,8 @@ def _within(time_limit_s: float, what: str, look: Callable[[], list[Found]]) -> 
             answers.put(look())
         except OSError as error:
             answers.put([_unreadable(str(error.strerror or error))])
+        except Exception as error:  # what a disk carries can surprise a parser; that is no blank disk
+            answers.put([_unreadable(f"{what}: {type(error).__name__}: {error}")])
 
     threading.Thread(target=work, daemon=True, name=f"wipe-probe-{what}").start()
     try:

@@ -9,7 +9,8 @@ from typing import Any
 # What boards, DIMMs and disks say when nobody programmed them (seen in dmidecode and smartctl outputs of many makers).
 _DUMMIES = frozenset(
     {
-        "", "0", "00", "000000", "00000000", "0000000000", "0123456789", "123456789", "1234567890", "none", "n/a", "na",
+        "", "0", "00", "000000", "00000000", "0000000000", "0123456789", "123456789", "1234567890", "0123456789abcdef",
+        "123456789abcdef", "1234567890abcdef", "123456789abc", "123456789012", "none", "n/a", "na",
         "null", "unknown", "unspecified", "not specified", "not provided", "not available", "not applicable",
         "not present", "no dimm", "no module installed", "empty", "default", "default string", "default_string",
         "undefined", "oem", "o.e.m.", "to be filled by o.e.m.", "to be filled by oem", "tbd", "invalid",
@@ -18,8 +19,8 @@ _DUMMIES = frozenset(
         "03000200-0400-0500-0006-000700080009",
     }
 )  # fmt: skip
-# Zeros, all bits set, crosses or dots, with or without the dashes of a UUID.
-_ONE_CHARACTER = re.compile(r"(?i)[0 .:-]+|[f:-]+|x+|\*+")
+# Zeros, all bits set, crosses or dots, four or more of any other character alone, with or without the dashes of a UUID.
+_ONE_CHARACTER = re.compile(r"(?i)[0 .:-]+|[f:-]+|x+|\*+|(.)\1{3,}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 

@@ -11,7 +11,7 @@ from agent import diskio, findings, safety, wipeprobe, wire
 from agent.loads import fio
 from agent.probes import disks
 from agent.probes.parsing import ParseError
-from agent.safety import Begun, DiskFacts, Found, WriteGrant
+from agent.safety import Begun, DiskFacts, Found, WipeReport, WriteGrant
 from agent.stage import StageContext
 from agent.stages import checks
 from agent.stages.board import Board
@@ -73,27 +73,30 @@ class Notes:
 
 
 def decide(ctx: StageContext, notes: Notes) -> Decided:
-    """Gather what the decision needs, for all disks, and ask it. The probe only reads."""
+    """Gather what the decision needs, for all disks, and ask it. The probe only reads.
+
+    Disks are looked at again after the probe, which can take minutes: one that came meanwhile may be the twin of a
+    candidate, and one that changed was not the one probed."""
+    candidates, _ = safety.before_probe(facts(), ctx.claim.disks, _circumstances(ctx))
+    reports = _probed(ctx, candidates)
     seen = facts()
-    now = _circumstances(ctx)
-    candidates, _ = safety.before_probe(seen, ctx.claim.disks, now)
+    probes = {disk.name: reports[disk] for disk in seen if disk in reports}
+    decisions = safety.decide(seen, ctx.claim.disks, probes, _circumstances(ctx), ctx.overrides, notes.begun())
+    for refusal in safety.refusals(decisions):
+        ctx.log("warning", f"not written: {refusal.serial}: {refusal.reason}")
+    return _decided(decisions)
+
+
+def _probed(ctx: StageContext, candidates: list[DiskFacts]) -> dict[DiskFacts, WipeReport]:
+    """All candidates at once."""
     effort = wipeprobe.Thoroughness(
         full_scan_bytes=int(checks.param(ctx, "wipe_full_scan_mb")) * MIB,
         samples=int(checks.param(ctx, "wipe_samples")),
         time_limit_s=float(checks.param(ctx, "wipe_probe_max_s")),
     )
     with ThreadPoolExecutor(max_workers=max(1, len(candidates)), thread_name_prefix="wipe-probe") as pool:
-        reports = dict(
-            zip(
-                (disk.name for disk in candidates),
-                pool.map(lambda d: wipeprobe.probe(d.name, effort), candidates),
-                strict=True,
-            )
-        )
-    decisions = safety.decide(seen, ctx.claim.disks, reports, _circumstances(ctx), ctx.overrides, notes.begun())
-    for refusal in safety.refusals(decisions):
-        ctx.log("warning", f"not written: {refusal.serial}: {refusal.reason}")
-    return _decided(decisions)
+        reports = pool.map(lambda disk: wipeprobe.probe(disk.name, effort), candidates)
+        return dict(zip(candidates, reports, strict=True))
 
 
 def facts() -> list[DiskFacts]:
@@ -160,9 +163,13 @@ def _write(ctx: StageContext, grant: WriteGrant, board: Board, notes: Notes) -> 
 
 
 def _segments(ctx: StageContext, grant: WriteGrant, fd: int, segments: list[Segment], board: Board, part: Part) -> None:
-    written, seconds = 0, 0.0
+    written, seconds, touched = 0, 0.0, len(segments) if grant.resumed else 0
     for number, segment in enumerate(segments):
         board.tell(grant.serial, 100.0 * number / len(segments), "writing and verifying")
+        if not _answered(ctx):
+            part.checks.append(checks.not_tested(CHECK, grant.serial, reason=f"{grant.name}: {ctx.stop.reason}"))
+            break
+        touched = max(touched, number + 1)
         job, trouble, bad = _verify(ctx, fd, segment)
         if bad:
             part.findings.append(_wrong(grant, bad[0], len(bad)))
@@ -172,14 +179,24 @@ def _segments(ctx: StageContext, grant: WriteGrant, fd: int, segments: list[Segm
             break
         written += segment.length
         seconds += segment.length / job.write_bytes_s if job and job.write_bytes_s else 0.0
-    _blank(ctx, grant, fd, segments, part)
+    _blank(ctx, grant, fd, segments[:touched], part)
     _told(grant, written, seconds, part)
+
+
+def _answered(ctx: StageContext) -> bool:
+    """Gate 5 before each segment: while the orchestrator is silent nothing more is overwritten, since a run that was
+    cancelled meanwhile could not be told so. Waits until it answers; False when the stage is stopped instead."""
+    while not ctx.stop.is_set() and not safety.still_fresh(ctx.last_continue_age_s()):
+        ctx.stop.wait(1.0)
+    return not ctx.stop.is_set()
 
 
 def _told(grant: WriteGrant, written: int, seconds: float, part: Part) -> None:
     part.numbers[f"written_mb.{grant.serial}"] = written / MIB
     if seconds:
         part.numbers[f"seq_write_mb_s.{grant.serial}"] = written / seconds / 1e6
+    if not part.findings and not part.checks and not written:
+        part.checks.append(checks.not_tested(CHECK, grant.serial, reason=f"{grant.name}: nothing was to be written"))
     if part.findings or not any(check.name == CHECK for check in part.checks):
         part.checks.append(checks.judged(CHECK, part.findings, grant.serial, reason=f"{written // MIB} MiB verified"))
 

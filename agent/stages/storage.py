@@ -24,11 +24,13 @@ def run(ctx: StageContext) -> StageReport:
             ctx, [checks.not_tested(name, reason="no disk was found", topic=TOPIC) for name in ctx.order.required]
         )
     board, memory = Board(ctx), disk_write.Notes(ctx)
-    decided = disk_write.decide(ctx, memory) if ctx.order.writes else disk_write.NOTHING
     with ThreadPoolExecutor(max_workers=len(disks), thread_name_prefix="surface") as pool:
         parts = list(pool.map(lambda disk: _surface(ctx, disk, board, memory), disks))
     parts.append(disk_speed.measure(ctx, disks, board))
-    if ctx.order.writes:
+    decided = disk_write.NOTHING
+    if ctx.order.writes and not ctx.stop.is_set():
+        # Only now: reading can take hours, and what the probe saw before it may no longer be true.
+        decided = disk_write.decide(ctx, memory)
         parts.append(disk_write.write_all(ctx, decided, board, memory))
     return _report(ctx, parts, decided)
 
