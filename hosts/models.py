@@ -72,6 +72,11 @@ class Host(models.Model):
     def mac_list(self) -> list[str]:
         return [row.mac for row in self.macs.all()]
 
+    def withdraw_permissions(self) -> None:
+        """Take back the permission to write from every disk that the spec no longer names."""
+        serials = [disk.get("serial") or "" for disk in (self.expected or {}).get("disks") or []]
+        self.writable_disks.exclude(serial__in=serials).delete()
+
 
 class HostMac(models.Model):
     """One MAC address of a host, lower case with colons; the first is the one that is woken."""

@@ -1,5 +1,5 @@
 """The inventory from and to CSV and YAML. The host's name decides which row it is; what a YAML entry leaves out stays
-as it is. Nothing here gives permission to write to a disk, nor takes it away."""
+as it is. Nothing here gives permission to write to a disk; it goes where its disk leaves the spec."""
 
 from __future__ import annotations
 
@@ -141,7 +141,9 @@ class HostResource(resources.ModelResource):
             raise ValidationError({"enabled": f"can't be disabled now: {self.busy[instance.name]}"})
 
     def after_save_instance(self, instance: Host, row: Mapping[str, Any], **kwargs: Any) -> None:
-        """The MACs, where the row names any: those that it does not name go."""
+        """The MACs, where the row names any: those that it does not name go. Permissions of disks that left the spec
+        go too, or a later import that brings the serial back would bring the permission back."""
+        instance.withdraw_permissions()
         wanted = getattr(instance, "new_macs", None)
         if wanted is None:
             return

@@ -58,7 +58,7 @@ def adopt(run: Run, path: str = "", who: str = "") -> None:
         host = Host.objects.get(pk=run.host_id)
         host.expected = _changed(run, host.expected, path)
         host.save(update_fields=["expected", "updated_at"])
-        _withdraw_permissions(host)
+        host.withdraw_permissions()
         if run.state in LIVE | HELD:
             run.expected = _changed(run, run.expected, path)
             run.save(update_fields=["expected"])
@@ -82,8 +82,3 @@ def _changed(run: Run, expected: dict[str, Any] | None, path: str) -> dict[str, 
 def _differences(run: Run, path: str) -> Any:
     rows = SpecDiff.objects.filter(run=run)
     return rows.filter(path=path) if path else rows
-
-
-def _withdraw_permissions(host: Host) -> None:
-    serials = [disk.get("serial") or "" for disk in (host.expected or {}).get("disks") or []]
-    host.writable_disks.exclude(serial__in=serials).delete()

@@ -346,6 +346,22 @@ def test_a_confirmed_import_writes_and_gives_no_permission(operator: Client, hos
     new = Host.objects.get(name="pve-9")
     assert (new.profile_name, new.mac_list, new.expected) == ("quick-write", ["52:54:00:00:00:09"], None)
     assert not new.destructive_allowed
+    assert not WritableDisk.objects.exists()
+
+
+def test_permission_does_not_come_back_with_a_disk_that_an_import_took_out(operator: Client, host: Host) -> None:
+    host.writable_disks.create(serial="SATA-1", allowed_by="ada")
+    for serial in ("SATA-2", "SATA-1"):
+        text = f"- name: {host.name}\n  expected:\n    disks: [{{serial: {serial}}}]\n"
+        confirm(operator, preview(operator, text))
+    host.refresh_from_db()
+    assert [disk["serial"] for disk in host.expected["disks"]] == ["SATA-1"]
+    assert not host.writable_disks.exists()
+
+
+def test_an_import_that_leaves_the_spec_alone_keeps_the_permission(operator: Client, host: Host) -> None:
+    host.writable_disks.create(serial="SATA-1", allowed_by="ada")
+    confirm(operator, preview(operator, f"- name: {host.name}\n  notes: moved\n"))
     assert [row.serial for row in WritableDisk.objects.all()] == ["SATA-1"]
 
 
