@@ -90,7 +90,7 @@ def override_wipe(run: Run, attempt: int, serial: str, digest: str, who: str = "
         refused = _refusals_shown(run, attempt)
         if boot is not None and boot != stageruns.claimed_boot(run):
             raise Refused(
-                f"the list shown was of boot {boot}; the host is in boot {run.boot} now: look at the new list"
+                f"the list shown was of boot {boot}; the host is in another now: look at the new list"
             )
         if serial not in refused:
             raise Refused(f"the wipe probe refused no disk {serial!r} in Storage attempt {attempt}")
@@ -219,6 +219,8 @@ def _refusals_shown(run: Run, attempt: int) -> dict[str, dict[str, Any]]:
     return {refusal["serial"]: refusal for refusal in stage_run.refusals if refusal["gate"] == 3}
 
 
+    if stage_run.boot != (now := stageruns.claimed_boot(run)):
+        raise Refused(f"the list is of boot {stage_run.boot}, the host is in boot {now}: retry Storage for a new list")
 def _give_override(run: Run, attempt: int, serial: str, digest: str, who: str) -> None:
     Override.objects.update_or_create(
         run=run,
