@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from agent import codec, wire
 from agentapi.cleaning import cleaned, may_need_cleaning
-from runs import agent_calls, boots, intake, lifecycle, tokens
-from runs.machine import ENDED, NotAllowed, State
+from runs import agent_calls, boots, intake, lifecycle, tokens, watchdog
+from runs.machine import AGENT_SILENT, ENDED, NotAllowed, State
 from runs.models import Actor, Boot, Run
 from runs.transition import Refused
 
@@ -130,9 +131,15 @@ def _too_late(run: Run, boot: Boot, call: str) -> str:
     claimed has expired with the boot deadline."""
     if run.state in ENDED and call not in AFTER_THE_END:
         return f"a token of a run that is {run.state}"
-    if run.state == State.FAILED and boot.claimed_at is None and boots.last_claimed(run) is None:
+    if boot.claimed_at is None and _has_expired(run):
         return "an expired token: nobody claimed it before the boot deadline"
     return ""
+
+
+def _has_expired(run: Run) -> bool:
+    if run.state in AGENT_SILENT:
+        return watchdog.boot_is_overdue(run, timezone.now())
+    return run.state == State.FAILED and boots.last_claimed(run) is None
 
 
 def problem(status: int, reason: str, **more: str) -> Answer:

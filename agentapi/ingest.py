@@ -50,7 +50,8 @@ class Writer:
 
     def _write_for_ever(self) -> None:
         while True:
-            group = self._gather()
+            if not (group := self._gather()):
+                continue
             try:
                 answers = self._commit([request for request, _ in group])
             except Exception as error:  # whatever it is: these callers must hear of it, and the thread must live on
@@ -59,17 +60,18 @@ class Writer:
                 connection.close()
             else:
                 for (_, future), answer in zip(group, answers, strict=True):
-                    if not future.cancelled():
-                        future.set_result(answer)
+                    future.set_result(answer)
 
     def _gather(self) -> list[tuple[Request, Future[Answer]]]:
+        """What waits, by run: two processes that lock the same runs do so in the same order then. A caller that has
+        hung up is left out; the others can't from here on (`cancel` has no effect on a future that runs)."""
         group = [self._waiting.get()]
         while len(group) < MAX_GROUP:
             try:
                 group.append(self._waiting.get_nowait())
             except queue.Empty:
                 break
-        return group
+        return sorted((one for one in group if one[1].set_running_or_notify_cancel()), key=lambda one: one[0].run)
 
     def _commit(self, requests: list[Request]) -> list[Answer]:
         close_old_connections()
@@ -79,18 +81,20 @@ class Writer:
 
 def _one(request: Request) -> Answer:
     """One call of the group; a fault of ours in it must not take the others down. (What it wrote is in a savepoint of
-    its own, which `answer` makes.)"""
+    its own, which `answer` makes.) Raises where the fault has undone the whole transaction, as a full disk does in
+    SQLite and a failed query outside the savepoint in PostgreSQL: the COMMIT would say nothing of it."""
     try:
         return endpoint.answer(request)
     except Exception:
         log.exception("run %s %s: not answered", request.run, request.call)
+        if connection.needs_rollback or not connection.is_usable():
+            raise
         return endpoint.problem(500, "a fault of the orchestrator; its log says more")
 
 
 def _fail(group: list[tuple[Request, Future[Answer]]], error: Exception) -> None:
     for _, future in group:
-        if not future.cancelled():
-            future.set_exception(error)
+        future.set_exception(error)
 
 
 writer = Writer()

@@ -3,6 +3,8 @@ same message and counts once. (Heartbeats, logs and measurements come in groups:
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from django.utils import timezone
 
 from agent import codec, wire
@@ -22,7 +24,8 @@ def hello(boot: Boot, message: wire.Hello, address: str) -> wire.HelloAnswer:
     """The agent is up. A contract other than ours fails a run that is still booting."""
     with locked(boot.run_id) as run:
         record_rung(run, Rung.HELLO, detail=address, boot=boot.number)
-        Run.objects.filter(pk=run.pk).update(agent_address=address, last_seen=timezone.now())
+        if run.state in AGENT_SILENT or boot.claimed_at is not None:  # else it would hide when the old boot was lost
+            Run.objects.filter(pk=run.pk).update(agent_address=address, last_seen=timezone.now())
         if run.state in ENDED:
             return wire.HelloAnswer(wire.Cmd.SHUTDOWN, f"run {run.pk} is {run.state}")
         if message.contract == codec.fingerprint():
@@ -59,26 +62,31 @@ def result(boot: Boot, message: wire.Result, address: str) -> wire.ResultAnswer:
     """An attempt of a stage is over.
 
     1. The same result again is answered as the first time, without effect.
-    2. A result for a run that has failed meanwhile is kept as evidence.
+    2. A result of an attempt that was given up meanwhile is kept as evidence.
     3. Else it is kept, the state moves, and our own stages resolve before the answer.
     Raises Refused for a stage that is not the one running.
     """
     with locked(boot.run_id) as run:
+        intake.claimed(Boot.objects.get(pk=boot.pk), message.boot_id)
         stage_run = run.stage_runs.filter(name=message.stage, attempt=message.attempt).first()
         if stage_run is None:
             raise Refused(f"run {run.pk} has no {message.stage[:32]} attempt {message.attempt}")
         Run.objects.filter(pk=run.pk).update(last_seen=timezone.now())
         if stage_run.outcome == Outcome.RUNNING and run.state == stage_run.name:
             _take_result(run, stage_run, message, address)
-        elif run.state in (State.FAILED, State.FAILED_HOLDING) and "late_result" not in stage_run.evidence:
+        elif run.state in (State.FAILED, State.FAILED_HOLDING) and stageruns.was_given_up(stage_run):
             _keep_late(run, stage_run, message, address)
+            return replace(orders.result_answer(run), cmd=wire.Cmd.ABORT)
         return orders.result_answer(run)
 
 
 def held(boot: Boot, message: wire.Hold, address: str) -> wire.HoldAnswer:
     """The host is held: answered with the one key that may log in. The same boot again updates who is logged in; a
     later boot's renews the hold with a new key. Raises Refused for a run that is neither failed nor held."""
+    if not 0 < message.port < 65536:
+        raise codec.WireError("port", f"{message.port} is no TCP port")
     with locked(boot.run_id) as run:
+        intake.claimed(Boot.objects.get(pk=boot.pk), message.boot_id)
         session = hold.current(run)
         if run.state != State.FAILED_HOLDING or session is None or session.boot != boot.number:
             _refuse_if_superseded(run)
@@ -99,10 +107,10 @@ def _refuse_other_machine(run: Run, boot: Boot, machine: Machine) -> None:
     if boot.claimed_at and boot.boot_id != machine.boot_id:
         raise NotThisMachine("the token was claimed in an earlier boot of this machine: it must boot over the network")
     known = run.host.dmi_uuid.lower()
-    if known and machine.dmi_uuid and known != machine.dmi_uuid:
+    if not boots.is_dummy_uuid(known) and known != machine.dmi_uuid:
         raise NotThisMachine(
-            f"{run.host.name} is known as DMI UUID {known}, this machine says {machine.dmi_uuid}: after a board swap, "
-            "clear the UUID on the host's page"
+            f"{run.host.name} is known as DMI UUID {known}, this machine says {machine.dmi_uuid or 'none'}: after a "
+            "board swap, clear the UUID on the host's page"
         )
     if not set(machine.macs) & set(run.host.mac_list):
         raise NotThisMachine(
@@ -149,6 +157,8 @@ def _take_result(run: Run, stage_run: StageRun, message: wire.Result, address: s
 
 
 def _keep_late(run: Run, stage_run: StageRun, message: wire.Result, address: str) -> None:
+    if "late_result" in stage_run.evidence:
+        return
     for finding in message.findings:
         stageruns.add_finding(stage_run, finding)
     stage_run.evidence = {
@@ -157,6 +167,7 @@ def _keep_late(run: Run, stage_run: StageRun, message: wire.Result, address: str
         "late_result": f"{message.outcome}: {message.reason}",
     }
     stage_run.save(update_fields=["evidence"])
+    Run.objects.filter(pk=run.pk).update(report_due=True)
     write_event(
         run,
         "late_result",

@@ -8,7 +8,7 @@ from typing import Literal
 from django.utils import timezone
 
 from hosts.models import Host
-from runs import boots, transition
+from runs import boots, transition, watchdog
 from runs.lifecycle import record_rung
 from runs.machine import AGENT_SILENT, HELD, TESTING, Event, State
 from runs.models import Actor, Boot, Run, Rung
@@ -48,8 +48,7 @@ def script_fetched(host: Host, address: str) -> ScriptAnswer:
 def _boot_to_offer(run: Run) -> Boot | None:
     state = State(run.state)
     if state in AGENT_SILENT:
-        expired = run.boot_deadline is not None and run.boot_deadline < timezone.now()
-        return None if expired else boots.unclaimed(run)
+        return None if watchdog.boot_is_overdue(run, timezone.now()) else boots.unclaimed(run)
     if state in (*TESTING, *HELD) or (state is State.FAILED and boots.last_claimed(run) is not None):
         return boots.unclaimed(run) or boots.expect(run)
     return None

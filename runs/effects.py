@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from runs import boots, hold, settle, stageruns
 from runs.machine import Effect, State
-from runs.models import Run, WakeRequest
+from runs.models import Run, Verdict, WakeRequest
 
 NOTIFICATIONS = {
     Effect.TELL_STAGE_FAILED: "StageFailed",
@@ -69,7 +69,7 @@ def _end(run: Run, before: State, why: str) -> None:
 
 
 def _reopen(run: Run, before: State, why: str) -> None:
-    _save(run, ended_at=None, retry_stage="", stopped_by="", bench_error="")
+    _save(run, ended_at=None, retry_stage="", stopped_by="", bench_error="", verdict=Verdict.NONE)
 
 
 def _report(run: Run, before: State, why: str) -> None:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from agent import codec, wire
 from runs import limits, logfiles, orders, stageruns
-from runs.machine import TESTING
+from runs.machine import ENDED, TESTING
 from runs.models import Boot, Finding, Measurement, Run, StageRun
 from runs.transition import Refused
 
@@ -27,7 +27,7 @@ class UnknownBoot(Exception):
 
 def heartbeat(boot: Boot, message: wire.Heartbeat, address: str) -> wire.HeartbeatAnswer:
     """The host is alive: note when, keep its progress if it changed, answer with the command."""
-    run = _claimed(boot, message.boot_id)
+    run = boot.run if boot.run.state in ENDED else claimed(boot, message.boot_id)
     stage_run = stageruns.current(run) if run.state in TESTING else None
     changed = _keep_progress(stage_run, message)
     Run.objects.filter(pk=run.pk).update(
@@ -39,7 +39,7 @@ def heartbeat(boot: Boot, message: wire.Heartbeat, address: str) -> wire.Heartbe
 def log_lines(boot: Boot, message: wire.LogBatch, address: str) -> wire.Accepted:
     """Append to the run's log file. A batch that came before is answered, not written again; the committed length in
     the row lets the next append cut off what a crash left uncommitted."""
-    run = _claimed(boot, message.boot_id)
+    run = claimed(boot, message.boot_id)
     if message.seq > boot.log_seq:
         text = "".join(logfiles.format_line(line.time, line.level, line.stage, line.text) for line in message.lines)
         length = logfiles.append(run.pk, run.log_bytes, text.encode())
@@ -49,17 +49,18 @@ def log_lines(boot: Boot, message: wire.LogBatch, address: str) -> wire.Accepted
 
 
 def measurements(boot: Boot, message: wire.SensorBatch, address: str) -> wire.Accepted:
-    """Keep up to 50 measurements, and check them against the profile's sensor limits."""
-    run = _claimed(boot, message.boot_id)
+    """Keep up to 50 measurements, and check them against the profile's sensor limits. The conditional update decides
+    about a batch that two web processes have at once (only PostgreSQL lets them)."""
+    run = claimed(boot, message.boot_id)
     if len(message.measurements) > wire.MAX_MEASUREMENTS_PER_BATCH:
         raise Refused(
             f"{len(message.measurements)} measurements in one batch: at most {wire.MAX_MEASUREMENTS_PER_BATCH}"
         )
     if message.seq > boot.sensor_seq:
-        _insert(run, message.measurements)
         Run.objects.filter(pk=run.pk).update(sensor_seq=F("sensor_seq") + 1)
-        Boot.objects.filter(pk=boot.pk).update(sensor_seq=message.seq)
-        _check_limits(run, message.measurements)
+        if Boot.objects.filter(pk=boot.pk, sensor_seq__lt=message.seq).update(sensor_seq=message.seq):
+            _insert(run, message.measurements)
+            _check_limits(run, message.measurements)
     return wire.Accepted(max(message.seq, boot.sensor_seq))
 
 
@@ -77,11 +78,14 @@ def last_seen_text(run: Run) -> str:
     )
 
 
-def _claimed(boot: Boot, boot_id: str) -> Run:
+def claimed(boot: Boot, boot_id: str) -> Run:
+    """The run, if this very boot of a machine has claimed it and none has since. Raises Refused or UnknownBoot."""
     if boot.claimed_at is None:
         raise Refused("this boot has claimed no run: POST claim first")
     if boot.boot_id != boot_id[:64]:
         raise UnknownBoot("another boot has claimed this token")
+    if boot.dead_at is not None:
+        raise UnknownBoot("the host has booted again since")
     return boot.run
 
 

@@ -19,15 +19,17 @@ from runs.models import Actor, LadderRung, Override, Run, Rung
 from runs.transition import Refused, apply, locked, write_event
 
 _NOTE_AGAIN_AFTER = timedelta(seconds=60)
+_NOTES_PER_MINUTE = 20
 
 
 def note(run: Run, kind: str, *, actor: Actor, who: str = "", text: str = "") -> None:
     """Something worth a line in the history that changes no state. The same again within a minute is not repeated,
-    so that a caller gone wild can't fill the history."""
-    since = timezone.now() - _NOTE_AGAIN_AFTER
+    nor are more than 20 of a kind kept, so that a caller gone wild can't fill the history."""
     with transaction.atomic():
-        if not run.events.filter(kind=kind, who=who[:150], text=text, at__gte=since).exists():
-            write_event(run, kind, actor=actor, who=who, text=text)
+        recent = run.events.filter(kind=kind, at__gte=timezone.now() - _NOTE_AGAIN_AFTER)
+        if recent.filter(who=who[:150], text=text).exists() or recent.count() >= _NOTES_PER_MINUTE:
+            return
+        write_event(run, kind, actor=actor, who=who, text=text)
 
 
 # --- the operator ------------------------------------------------------------------------------------------------
@@ -48,7 +50,7 @@ def start_run(
     """
     profile = profiles.apply_overrides(profiles.load(profile_name or host.profile_name), overrides or {})
     with transaction.atomic():
-        host = Host.objects.get(pk=host.pk)
+        host = Host.objects.select_for_update().get(pk=host.pk)  # against disabling it meanwhile
         _refuse_unless_free(host)
         _refuse_unless_it_may_write(host, profile)
         run = Run(host=host, requested_by=who[:150], repair=repair[:200], **freeze.frozen(host, profile))
@@ -89,9 +91,7 @@ def override_wipe(run: Run, attempt: int, serial: str, digest: str, who: str = "
         machine.step(State(run.state), Event.RETRY)
         refused = _refusals_shown(run, attempt)
         if boot is not None and boot != stageruns.claimed_boot(run):
-            raise Refused(
-                f"the list shown was of boot {boot}; the host is in another now: look at the new list"
-            )
+            raise Refused(f"the list shown was of boot {boot}; the host is in another now: look at the new list")
         if serial not in refused:
             raise Refused(f"the wipe probe refused no disk {serial!r} in Storage attempt {attempt}")
         if refused[serial]["digest"] != digest:
@@ -132,6 +132,7 @@ def renew_key(run: Run, who: str = "") -> None:
 def disable_host(host: Host) -> None:
     """Take the host off the allowlist. Raises Refused while it has a live or held run."""
     with transaction.atomic():
+        host = Host.objects.select_for_update().get(pk=host.pk)
         if run := Run.objects.live_or_held().filter(host=host).first():
             raise Refused(f"{host.name} has run {run.pk} ({run.state}): cancel or release it first")
         Host.objects.filter(pk=host.pk).update(enabled=False)
@@ -216,11 +217,11 @@ def _refusals_shown(run: Run, attempt: int) -> dict[str, dict[str, Any]]:
     stage_run = run.stage_runs.filter(name=State.STORAGE).order_by("-attempt").first()
     if stage_run is None or stage_run.attempt != attempt:
         raise Refused(f"Storage attempt {attempt} is not the newest: look at the list of the newest one")
+    if stage_run.boot != (now := stageruns.claimed_boot(run)):
+        raise Refused(f"the list is of boot {stage_run.boot}, the host is in boot {now}: retry Storage for a new list")
     return {refusal["serial"]: refusal for refusal in stage_run.refusals if refusal["gate"] == 3}
 
 
-    if stage_run.boot != (now := stageruns.claimed_boot(run)):
-        raise Refused(f"the list is of boot {stage_run.boot}, the host is in boot {now}: retry Storage for a new list")
 def _give_override(run: Run, attempt: int, serial: str, digest: str, who: str) -> None:
     Override.objects.update_or_create(
         run=run,

@@ -88,9 +88,15 @@ def result_answer(run: Run) -> wire.ResultAnswer:
 
 
 def command(run: Run) -> wire.Cmd:
-    if run.state in ENDED:
+    """A failed run that was followed by another can't be held any more: its machine goes off, so that it can be woken
+    for the new one."""
+    if run.state in ENDED or (run.state == State.FAILED and is_superseded(run)):
         return wire.Cmd.SHUTDOWN
     return wire.Cmd.ABORT if run.state == State.FAILED else wire.Cmd.CONTINUE
+
+
+def is_superseded(run: Run) -> bool:
+    return Run.objects.filter(host_id=run.host_id, pk__gt=run.pk).exists()
 
 
 def override_flags(run: Run, stage_run: StageRun | None) -> list[wire.OverrideFlags]:

@@ -46,7 +46,7 @@ def event_of(run: Run, stage_run: StageRun) -> Event:
     """A failed stage stops the run, unless the profile says to go on; a refusal by the wipe probe always stops it."""
     if stage_run.outcome == Outcome.FAILED:
         return Event.STAGE_DONE if run.profile.get("on_failure") == "continue" else Event.STAGE_FAILED
-    if any(refusal["gate"] == 3 for refusal in stage_run.refusals):
+    if stageruns.is_refused_by_wipe_probe(stage_run):
         return Event.STAGE_REFUSED
     return Event.STAGE_DONE
 

@@ -10,7 +10,9 @@ from runs.verdict import Seen, StageOutcome
 
 def settle(run: Run) -> None:
     """Write the verdict and what it does to the host's health."""
-    run.verdict = verdict.verdict(attempts(run), seen(run), bench_error=run.bench_error)
+    run.verdict = verdict.verdict(
+        attempts(run), seen(run), bench_error=run.bench_error, wanted=run.profile.get("stages", {})
+    )
     run.save(update_fields=["verdict"])
     run.host.health = verdict.health_after(run.host.health, run.verdict)
     run.host.save(update_fields=["health"])

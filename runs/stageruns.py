@@ -12,6 +12,7 @@ from runs import freeze
 from runs.models import Finding, Outcome, Run, StageRun
 from runs.stages import BY_NAME, STAGES, Owner
 
+HOST_LOST = "system.lost"
 ORDER = {stage.name: number for number, stage in enumerate(STAGES)}
 
 
@@ -25,7 +26,7 @@ def open_attempt(run: Run, *, by_retry: bool = False) -> StageRun:
         name=stage.name,
         order=ORDER[stage.name],
         attempt=last + 1,
-        boot=run.boot if stage.owner is Owner.ORCHESTRATOR else claimed_boot(run),
+        boot=claimed_boot(run),
         by_retry=by_retry,
         timeout_s=run.profile.get("stages", {}).get(stage.name, {}).get("timeout_s", 0),
         go_at=None if stage.shares_link else timezone.now(),
@@ -59,7 +60,12 @@ def close_running(run: Run, why: str, *, cancelled: bool) -> None:
 
 def host_lost(why: str) -> wire.Finding:
     """A host that hung, reset or lost power in a stage has failed it: critical, on the system."""
-    return wire.Finding("system.lost", wire.Severity.CRITICAL, "system", "system", why)
+    return wire.Finding(HOST_LOST, wire.Severity.CRITICAL, "system", "system", why)
+
+
+def was_given_up(stage_run: StageRun) -> bool:
+    """Whether it was closed without a result of the agent: its host was taken for lost."""
+    return stage_run.findings.filter(code=HOST_LOST).exists()
 
 
 def skip(stage_run: StageRun, reason: str) -> None:
@@ -73,8 +79,8 @@ def finish(stage_run: StageRun, outcome: str, reason: str = "") -> None:
 
 
 def keep(stage_run: StageRun, result: wire.Result) -> None:
-    """Everything that the agent says of an attempt, in the row and its findings. A critical finding makes it failed,
-    whatever the agent called it."""
+    """Everything that the agent says of an attempt, in the row and its findings. A critical finding makes it failed, a
+    refusal by the wipe probe at best not tested, whatever the agent called it."""
     stage_run.checks = codec.encode(result.checks)
     stage_run.counters = codec.encode(result.counters)
     stage_run.numbers = result.numbers
@@ -84,8 +90,16 @@ def keep(stage_run: StageRun, result: wire.Result) -> None:
     for finding in result.findings:
         add_finding(stage_run, finding)
     stage_run.counts = (result.outcome, result.reason) != (wire.Outcome.NOT_TESTED, wire.NOT_EXPECTED_HERE)
-    critical = stage_run.findings.filter(severity=wire.Severity.CRITICAL).exists()
-    _end(stage_run, Outcome.FAILED if critical else Outcome(result.outcome), result.reason)
+    if stage_run.findings.filter(severity=wire.Severity.CRITICAL).exists():
+        _end(stage_run, Outcome.FAILED, result.reason)
+    elif result.outcome is wire.Outcome.PASSED and is_refused_by_wipe_probe(stage_run):
+        _end(stage_run, Outcome.NOT_TESTED, result.reason or "the wipe probe refused a disk (gate 3)")
+    else:
+        _end(stage_run, Outcome(result.outcome), result.reason)
+
+
+def is_refused_by_wipe_probe(stage_run: StageRun) -> bool:
+    return any(refusal["gate"] == 3 for refusal in stage_run.refusals)
 
 
 def add_finding(stage_run: StageRun, finding: wire.Finding) -> Finding:

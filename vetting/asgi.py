@@ -71,7 +71,7 @@ def pooled(application: Application, count: int) -> Application:
 
 http = URLRouter(
     [
-        re_path(r"^api/v1/runs/(?P<run>[0-9]+)/(?P<call>heartbeat|log|sensor)$", hot.application),
+        re_path(r"^api/v1/runs/(?P<run>[0-9]{1,18})/(?P<call>heartbeat|log|sensor)$", hot.application),
         path("events/", AuthMiddlewareStack(live.Events.as_asgi())),
         re_path("", pooled(django_application, settings.WEB_THREADS)),
     ]

@@ -97,8 +97,9 @@ def parent_is_alive() -> bool:
 
 
 def drop_lease() -> None:
-    """Of a worker that is known to be dead."""
-    Lease.objects.filter(name=LEASE).update(until=None, holder="")
+    """Of a worker of this machine that is known to be dead; another machine's goes on."""
+    ours = models.Q(holder="") | models.Q(holder__startswith=f"{socket.gethostname()}:")
+    Lease.objects.filter(ours, name=LEASE).update(until=None, holder="")
 
 
 def ensure_schedule() -> None:

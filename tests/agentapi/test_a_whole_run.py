@@ -221,3 +221,54 @@ def test_history_is_written_in_order(talker: Talker, run: Run) -> None:
     talker.pass_stages_until("Completed")
     states = [e.state_after for e in RunEvent.objects.filter(run=run).exclude(kind="rung")]
     assert states[-1] == "Completed" and states.index("SMART") < states.index("Storage") < states.index("Reporting")
+
+
+def test_a_machine_whose_run_was_cancelled_before_its_claim_is_told_to_shut_down(talker: Talker, run: Run) -> None:
+    dispatcher.tick()
+    talker.fetch_script()
+    talker.hello()
+    lifecycle.cancel(run, "admin")
+    talker.claim(status=401)
+    assert talker.heartbeat().cmd is wire.Cmd.SHUTDOWN
+
+
+def test_a_failed_machine_nobody_holds_goes_off_when_its_host_is_vetted_again(talker: Talker, run: Run) -> None:
+    talker.boot_and_claim()
+    talker.result("InventoryCheck", "failed", reason="no lshw")
+    assert talker.heartbeat().cmd is wire.Cmd.ABORT
+    lifecycle.start_run(run.host, profile_name="quick")
+    assert talker.heartbeat().cmd is wire.Cmd.SHUTDOWN
+
+
+def test_a_retry_that_is_cancelled_leaves_no_verdict(talker: Talker, run: Run) -> None:
+    _hold_in(talker, "SMART")
+    lifecycle.ask_retry(run, "SMART", "admin")
+    dispatcher.tick()
+    lifecycle.cancel(run, "admin")
+    run.refresh_from_db()
+    assert (run.state, run.verdict, run.host.health) == ("Cancelled", "", "bad")
+
+
+def test_a_wipe_refusal_in_a_stage_that_called_itself_passed_is_no_pass(talker: Talker, run: Run) -> None:
+    talker.boot_and_claim()
+    talker.pass_stages_until("Storage")
+    talker.result("Storage", "passed", refusals=[WIPE_REFUSED])
+    run.refresh_from_db()
+    assert (run.state, run.verdict, run.host.health) == ("Failed", "incomplete", "unknown")
+
+
+def test_a_fetched_script_takes_no_finding_out_of_the_verdict(host: Host, run: Run) -> None:
+    """The verdict counts the attempts of a stage's newest boot; one that nobody has claimed is no boot of it."""
+    Run.objects.filter(pk=run.pk).update(expected={"disks": [{"serial": "GONE-1"}]})
+    talker = Talker(host)
+    talker.boot_and_claim()
+    talker.result("InventoryCheck")
+    talker.result("Firmware")
+    talker.hold()
+    Talker(host, boot_id="boot-2").fetch_script()
+    Run.objects.filter(pk=run.pk).update(expected={"disks": [{"serial": SERIAL}]})
+    lifecycle.ask_retry(run, "SpecValidate", "admin")
+    dispatcher.tick()
+    talker.pass_stages_until("Completed")
+    run.refresh_from_db()
+    assert (run.state, run.verdict) == ("Completed", "failed"), "passed on retry, in the same boot"

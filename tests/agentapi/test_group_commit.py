@@ -4,9 +4,10 @@ writer outlives what goes wrong."""
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import Future
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 
 from agent import codec, wire
 from agentapi import endpoint, ingest
@@ -89,3 +90,45 @@ def test_the_writer_lives_on_after_a_group_that_could_not_be_committed(
     failed, answer = asyncio.run(two_in_turn())
     assert isinstance(failed, RuntimeError) and answer.status == 200
     assert connection.is_usable()
+
+
+def test_no_call_of_a_group_is_answered_as_kept_when_the_database_has_undone_them_all(
+    talker: Talker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite ends the whole transaction on a full disk; the savepoints are gone, and Django rolls back in silence."""
+    real = endpoint.answer
+
+    def ends_the_transaction(request: Request) -> endpoint.Answer:
+        if b'"seq":2' not in request.body:
+            return real(request)
+        with transaction.atomic():
+            connection.connection.execute("ROLLBACK")
+            raise OperationalError("database or disk is full")
+
+    monkeypatch.setattr(endpoint, "answer", ends_the_transaction)
+    with pytest.raises(OperationalError):
+        ingest.Writer()._commit([log_request(talker, 1), log_request(talker, 2)])
+    assert Run.objects.get(pk=talker.run_id).boots.get().log_seq == 0
+
+
+def test_a_caller_that_hangs_up_while_it_waits_hurts_no_other(talker: Talker) -> None:
+    writer = ingest.Writer()
+
+    async def one_hangs_up() -> endpoint.Answer:
+        gone = asyncio.ensure_future(writer.submit(log_request(talker, 1)))
+        await asyncio.sleep(0)
+        gone.cancel()
+        return await writer.submit(log_request(talker, 1))
+
+    assert asyncio.run(one_hangs_up()).status == 200
+
+
+def test_a_group_is_handled_run_by_run_in_the_order_of_arrival() -> None:
+    """Two web processes on PostgreSQL lock rows of the same runs: in one order, or they stop each other."""
+    writer = ingest.Writer()
+    futures: list[Future[endpoint.Answer]] = [Future() for _ in range(5)]
+    for future, (run, body) in zip(futures, [(7, b"a"), (3, b"b"), (7, b"c"), (3, b"d"), (1, b"e")], strict=True):
+        writer._waiting.put((Request("log", run, "", body, ""), future))
+    futures[4].cancel()
+    assert [request.body for request, _ in writer._gather()] == [b"b", b"d", b"a", b"c"]
+    assert not futures[0].cancel(), "too late: it is being committed, and its answer will be set"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
+from django.utils import timezone
 
 from agent import wire
 from hosts.models import Host
 from runs import bootscript, dispatcher, lifecycle, tokens
-from runs.models import Boot, Run
+from runs.models import Boot, HoldSession, Run, WebOutage
 from tests.rows import a_host
 from tests.talker import UUID, Talker
 
@@ -160,3 +163,75 @@ def test_another_contract_fails_the_run_as_a_fault_of_the_bench(talker: Talker, 
     run.refresh_from_db()
     assert answer.cmd is wire.Cmd.ABORT and "Restart the web process" in answer.reason
     assert (run.state, run.verdict, run.host.health) == ("Failed", "error", "unknown")
+
+
+def test_the_next_boots_token_does_nothing_before_it_is_claimed(talker: Talker, host: Host, run: Run) -> None:
+    talker.boot_and_claim()
+    fetched = Talker(host, boot_id="boot-2")
+    fetched.fetch_script()
+    fetched.result("InventoryCheck", status=409)
+    talker.result("InventoryCheck", "failed", reason="lshw broke")
+    fetched.hold(status=409)
+    assert not HoldSession.objects.filter(run=run).exists()
+
+
+def test_a_result_of_another_boot_is_refused(talker: Talker, run: Run) -> None:
+    talker.boot_and_claim()
+    talker.boot_id = "boot-7"
+    talker.result("InventoryCheck", status=403)
+
+
+def test_a_machine_without_a_uuid_is_not_the_one_whose_uuid_is_known(host: Host, run: Run) -> None:
+    Host.objects.filter(pk=host.pk).update(dmi_uuid=UUID)
+    talker = Talker(host, uuid="00000000-0000-0000-0000-000000000000")
+    dispatcher.tick()
+    talker.fetch_script()
+    talker.claim(status=403)
+
+
+def test_an_unclaimed_token_expires_with_the_boot_deadline_not_with_the_watchdogs_round(
+    talker: Talker, run: Run
+) -> None:
+    dispatcher.tick()
+    talker.fetch_script()
+    Run.objects.filter(pk=run.pk).update(boot_deadline=timezone.now() - timedelta(seconds=1))
+    talker.claim(status=401)
+    run.refresh_from_db()
+    assert run.state == "Booting"
+
+
+def test_a_boot_that_our_own_outage_delayed_still_gets_its_script(talker: Talker, run: Run) -> None:
+    dispatcher.tick()
+    now = timezone.now()
+    Run.objects.filter(pk=run.pk).update(
+        started_at=now - timedelta(seconds=901), boot_deadline=now - timedelta(seconds=1)
+    )
+    WebOutage.objects.create(started_at=now - timedelta(seconds=100), ended_at=now - timedelta(seconds=40))
+    assert talker.fetch_script().kind == "boot"
+    assert talker.claim().mode is wire.Mode.TEST
+
+
+def test_a_reset_is_told_with_what_was_last_heard_before_it(talker: Talker, host: Host, run: Run) -> None:
+    talker.boot_and_claim()
+    Run.objects.filter(pk=run.pk).update(last_seen=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    again = Talker(host, boot_id="boot-2")
+    again.fetch_script()
+    again.hello()
+    again.claim()
+    run.refresh_from_db()
+    assert "last heard of at 03:04:05" in run.stopped_by
+
+
+def test_a_flood_of_forged_tokens_does_not_fill_the_history(talker: Talker, run: Run) -> None:
+    talker.boot_and_claim()
+    for boot in range(2, 60):
+        talker.token = f"vt1.{run.pk}.{boot}." + "a" * 22 + "." + "b" * 43
+        talker.heartbeat(status=401)
+    assert run.events.filter(kind="token_refused").count() == 20
+
+
+def test_a_hold_names_a_port_that_there_is(talker: Talker, run: Run) -> None:
+    talker.boot_and_claim()
+    talker.result("InventoryCheck", "failed", reason="lshw broke")
+    message = wire.Hold(talker.boot_id, "10.77.0.23", 70000, "ssh-ed25519 AAAA host", [])
+    assert talker.post("hold", message, status=400)["path"] == "port"

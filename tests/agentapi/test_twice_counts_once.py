@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from agent import wire
-from runs import lifecycle, logfiles
-from runs.models import Measurement, Run
+from runs import lifecycle, logfiles, transition
+from runs.machine import Event
+from runs.models import Actor, Measurement, Run
 from tests.talker import SERIAL, Talker
 
 FINDING = wire.Finding("smart.wear", wire.Severity.WARNING, "disk", SERIAL, "sda: 91 % worn", 91, 90, "%")
@@ -54,15 +55,11 @@ def test_a_hold_sent_twice_keeps_its_key_and_updates_who_is_in(talker: Talker, r
 
 
 def test_a_result_after_the_failure_is_kept_as_evidence(talker: Talker, run: Run) -> None:
-    from runs import transition
-    from runs.machine import Event
-    from runs.models import Actor
-
     talker.boot_and_claim()
     with transition.locked(run.pk) as current:
         transition.apply(current, Event.HEARTBEAT_DEADLINE, actor=Actor.WATCHDOG, why="silent for 600 s")
     answer = talker.result("InventoryCheck")
-    assert answer.next_state == "Failed"
+    assert (answer.next_state, answer.cmd) == ("Failed", wire.Cmd.ABORT)
     assert run.stage_runs.get().outcome == "failed"
     assert run.events.filter(kind="late_result").count() == 1
     assert talker.heartbeat().cmd is wire.Cmd.ABORT
@@ -119,3 +116,26 @@ def test_a_message_of_another_boot_is_refused(talker: Talker, run: Run) -> None:
     talker.boot_and_claim()
     talker.boot_id = "boot-7"
     talker.heartbeat(status=403)
+
+
+def test_the_result_that_failed_the_run_sent_twice_is_kept_once(talker: Talker, run: Run) -> None:
+    talker.boot_and_claim()
+    talker.pass_stages_until("SMART")
+    first = talker.result("SMART", "failed", findings=[FINDING])
+    assert talker.result("SMART", "failed", findings=[FINDING]) == first
+    talker.hold()
+    talker.result("SMART", "failed", findings=[FINDING])
+    assert run.findings.filter(code="smart.wear").count() == 1
+    assert not run.events.filter(kind="late_result").exists()
+
+
+def test_a_late_result_is_kept_once_and_makes_a_new_report_due(talker: Talker, run: Run) -> None:
+    talker.boot_and_claim()
+    with transition.locked(run.pk) as current:
+        transition.apply(current, Event.HEARTBEAT_DEADLINE, actor=Actor.WATCHDOG, why="silent for 600 s")
+    Run.objects.filter(pk=run.pk).update(report_due=False)
+    for _ in range(2):
+        talker.result("InventoryCheck", findings=[FINDING])
+    run.refresh_from_db()
+    assert run.report_due
+    assert run.findings.filter(code="smart.wear").count() == 1
