@@ -24,11 +24,11 @@ test:
 	@$(MAKE) --no-print-directory image
 	@$(AS_ROOT) $(PYTHON) -m pytest -q -n 2 --dist loadgroup -m "not rack and not install" $(ARGS)
 
-test-test-install:
+test-install:
 	@scripts/prepare all
 	@$(AS_ROOT) $(PYTHON) -m pytest -q -m install $(ARGS)
 
-rack:
+test-rack:
 	@scripts/prepare test
 	@$(MAKE) --no-print-directory image
 	@$(AS_ROOT) $(PYTHON) -m pytest -q -m rack $(ARGS)
