@@ -23,6 +23,8 @@ BUTTON_AFTER_S = 2.0
 # A failed run goes on to FailedHolding with the agent's next call, five seconds later at most; under load it
 # takes longer.
 HOLD_GRACE_S = 30.0
+# One that has reset by itself and is on its way up again holds as soon as it is there.
+REBOOT_GRACE_S = 180.0
 LOGIN_WITHIN_S = 60.0
 ENDS = ("Completed", "Released", "Cancelled")
 
@@ -160,7 +162,8 @@ class Life:
         if state in ENDS:
             return True
         if state == "Failed":
-            return time.time() > self._events[-1]["at"] + HOLD_GRACE_S
+            grace_s = REBOOT_GRACE_S if _is_rebooting(snapshot["rungs"]) else HOLD_GRACE_S
+            return time.time() > self._events[-1]["at"] + grace_s
         waits_for_nobody = not self._steps and not self._key_is_untried() and self._steps_took_effect()
         return state == "FailedHolding" and waits_for_nobody
 
@@ -190,3 +193,9 @@ class Life:
             boot_s=round(claimed - on[0], 1) if claimed and on else None,
             run_s=round(max(ended) - claimed, 1) if claimed and ended else None,
         )
+
+
+def _is_rebooting(rungs: list[dict[str, Any]]) -> bool:
+    """A later boot than the first has begun and was not claimed."""
+    newest = max((rung["boot"] for rung in rungs), default=1)
+    return newest > 1 and not any(rung["boot"] == newest and rung["rung"] == "claimed" for rung in rungs)
