@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from tests import factories
-from tests.runs.webprocess import WebProcess
+from tests.runs.webprocess import WebProcess, database_url
 
 PASSWORD = "a-pass-for-tests"
 
@@ -20,7 +20,7 @@ def web(transactional_db: None, tmp_path: Path) -> Iterator[WebProcess]:
     user = factories.UserFactory()
     user.set_password(PASSWORD)
     user.save()
-    process = WebProcess(tmp_path, Path(str(connection.settings_dict["NAME"])))
+    process = WebProcess(tmp_path, database_url(connection.settings_dict))
     process.start()
     yield process
     if process.process is not None and process.process.poll() is None:

@@ -8,13 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
-from django.db import connection
 from django.db.models import F
 from django_eventstream.storage import EventDoesNotExist
 
 from runs import live, tailer
 from runs.models import Run
-from runs.tailer import News, SqliteBell, Tailer, Versions
+from runs.tailer import News, Tailer, Versions
 from tests import factories
 
 LIMIT_S = 10
@@ -125,10 +124,10 @@ def test_a_database_that_fails_once_does_not_end_the_watch(ear: Ear) -> None:
     run = factories.queued()
     failures = iter([True, False])
 
-    def ring() -> SqliteBell:
+    def ring() -> tailer.Bell:
         if next(failures, False):
             raise OSError("unable to open database file")
-        return SqliteBell(str(connection.settings_dict["NAME"]))
+        return tailer.bell()
 
     watcher = Tailer(ear, ring)
     watcher.watch()

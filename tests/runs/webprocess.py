@@ -1,4 +1,4 @@
-"""A real daphne on a free port of loopback, over a database file of its own."""
+"""A real daphne on a free port of loopback, over a database of its own."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -22,10 +23,17 @@ def free_port() -> int:
         return sock.getsockname()[1]
 
 
-class WebProcess:
-    """`database` is a file that has its tables; `start` and `stop` may be called again and again."""
+def database_url(settings: dict[str, Any]) -> str:
+    """Django's settings of a connection, as the one line that another process takes. (Test servers ask no password.)"""
+    if "sqlite" in settings["ENGINE"]:
+        return f"sqlite:///{settings['NAME']}"
+    return f"postgres://{settings['USER']}@{settings['HOST']}:{settings['PORT']}/{settings['NAME']}"
 
-    def __init__(self, folder: Path, database: Path) -> None:
+
+class WebProcess:
+    """`database_url` names a database that has its tables; `start` and `stop` may be called again and again."""
+
+    def __init__(self, folder: Path, database_url: str) -> None:
         self.folder, self.port = folder, free_port()
         config = folder / "vetting.yaml"
         config.write_text(f"web: {{listen: 127.0.0.1, port: {self.port}, boot_port: {free_port()}}}\n")
@@ -35,7 +43,7 @@ class WebProcess:
             "VETTING_CONFIG": str(config),
             "VETTING_SECRET_KEY": "k" * 40,
             "VETTING_TESTING": "1",
-            "DATABASE_URL": f"sqlite:///{database}",
+            "DATABASE_URL": database_url,
             "DJANGO_SETTINGS_MODULE": "vetting.settings",
         }
         self.url = f"http://127.0.0.1:{self.port}"

@@ -1,0 +1,79 @@
+"""The same code on PostgreSQL: its tables from nothing, and what wakes the live pages there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from tests.runs import postgresql
+from tests.runs.conftest import PASSWORD
+from tests.runs.test_live_stream import listening
+from tests.runs.webprocess import WebProcess
+
+pytestmark = pytest.mark.slow
+
+LIMIT_S = 30
+PREPARE = f"""
+from tests import factories
+user = factories.UserFactory()
+user.set_password({PASSWORD!r})
+user.save()
+print("run", factories.RunFactory().pk)
+"""
+# In a transaction of its own, once kept and once not.
+TELL = """
+from django.db import transaction
+from runs.models import Run
+from tests import factories
+with transaction.atomic():
+    event = factories.tell(Run.objects.get(), "stage_done", state_after="CPUStress")
+    transaction.set_rollback({rolled_back})
+print("event", event.pk)
+"""
+
+
+@pytest.fixture(scope="module")
+def orchestrator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
+    """A web process, not yet started, over a database that `migrate` made from nothing, with one run."""
+    programs = postgresql.binaries()
+    if programs is None:
+        pytest.skip("no PostgreSQL server here: apt-get install postgresql")
+    with postgresql.server(programs) as url:
+        process = WebProcess(tmp_path_factory.mktemp("web"), url)
+        process.manage("migrate", "--verbosity", "0")
+        process.manage("shell", "--verbosity", "0", "-c", PREPARE)
+        yield process
+
+
+def tell(orchestrator: WebProcess, *, rolled_back: bool = False) -> int:
+    """A row of the outbox from another process; its id."""
+    said = orchestrator.manage("shell", "--verbosity", "0", "-c", TELL.format(rolled_back=rolled_back))
+    return int(said.split()[-1])
+
+
+def test_the_migrations_describe_the_models(orchestrator: WebProcess) -> None:
+    orchestrator.manage("makemigrations", "--check", "--dry-run")
+
+
+def test_a_commit_rings_the_bell_and_a_rollback_does_not(orchestrator: WebProcess) -> None:
+    with psycopg.connect(orchestrator.environment["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute("LISTEN vetting_live")
+        tell(orchestrator, rolled_back=True)
+        tell(orchestrator)
+        assert [heard.channel for heard in connection.notifies(timeout=LIMIT_S, stop_after=1)] == ["vetting_live"]
+        connection.execute("SELECT 1")  # whatever rang is sent with an answer
+        assert list(connection.notifies(timeout=0)) == []
+
+
+def test_an_event_of_another_process_reaches_an_open_page(orchestrator: WebProcess) -> None:
+    orchestrator.start()
+    try:
+        with listening(orchestrator.log_in("operator", PASSWORD), "dash") as events:
+            number = tell(orchestrator)
+            told = next(json.loads(data) for kind, _, data in events if kind == "run")
+    finally:
+        assert orchestrator.stop() == 0
+    assert (told["id"], told["state"]) == (number, "CPUStress")
