@@ -139,7 +139,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 Q_CLUSTER = {
     "name": "vetting",
     "orm": "default",
-    "workers": 2,
+    # One is busy with the round, one may wait for a notification target that is dead, one is free.
+    "workers": 3,
     "timeout": 90,
     "retry": 120,
     "max_attempts": 1,
