@@ -70,5 +70,3 @@ def stage_fraction(attempt: StageRun | None, planned_s: float, now: datetime) ->
 
 def _newest(attempts: Iterable[StageRun], name: str) -> StageRun | None:
     return max((row for row in attempts if row.name == name), key=lambda row: row.attempt, default=None)
-
-

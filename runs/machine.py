@@ -120,10 +120,7 @@ def _rows() -> tuple[Row, ...]:
         *(Row(state, E.CONTRACT_MISMATCH, S.FAILED, never_up) for state in AGENT_SILENT),
         *(Row(state, E.CANCEL, S.CANCELLED, (F.END, F.REPORT)) for state in (S.REGISTERED, S.QUEUED, *AGENT_SILENT)),
     )
-    onward = tuple(
-        Row(state, E.STAGE_DONE, after, (F.OPEN_STAGE,))
-        for state, after in pairwise(STAGE_STATES)
-    )
+    onward = tuple(Row(state, E.STAGE_DONE, after, (F.OPEN_STAGE,)) for state, after in pairwise(STAGE_STATES))
     each_stage = tuple(
         row
         for state in TESTING

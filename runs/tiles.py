@@ -69,9 +69,7 @@ def tiles(run_ids: Iterable[int] | None = None) -> list[Tile]:
     stages, heat = _stages(live), _hottest(live)
     blamed, verdicts = _blamed(newest), _last_verdicts([host.pk for host in hosts])
     now = timezone.now()
-    return [
-        _tile(host, runs.get(host.pk), stages, heat, blamed, verdicts.get(host.pk, ""), now) for host in hosts
-    ]
+    return [_tile(host, runs.get(host.pk), stages, heat, blamed, verdicts.get(host.pk, ""), now) for host in hosts]
 
 
 def grouped(all_tiles: Sequence[Tile]) -> dict[str, list[Tile]]:

@@ -114,8 +114,6 @@ def _file(path: Path, download_as: str, content_type: str) -> HttpResponse:
         stream = path.open("rb")
     except FileNotFoundError:
         raise Http404("this file is gone: it was older than the retention of vetting.yaml allows") from None
-    response = FileResponse(
-        stream, as_attachment=bool(download_as), filename=download_as, content_type=content_type
-    )
+    response = FileResponse(stream, as_attachment=bool(download_as), filename=download_as, content_type=content_type)
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response

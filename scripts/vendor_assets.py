@@ -31,9 +31,7 @@ class Package:
     files: tuple[str, ...]
 
 
-PACKAGES = (
-    Package("uplot", "1.6.32", "MIT", ("dist/uPlot.iife.min.js", "dist/uPlot.min.css", "LICENSE")),
-)
+PACKAGES = (Package("uplot", "1.6.32", "MIT", ("dist/uPlot.iife.min.js", "dist/uPlot.min.css", "LICENSE")),)
 
 
 def main() -> int:

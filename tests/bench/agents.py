@@ -193,9 +193,8 @@ def _report(agents: int, seconds: float, took: float, tally: Tally, cpu_s: float
     lines = sum(logfiles.path(pk).read_bytes().count(b"\n") for pk in Run.objects.values_list("pk", flat=True))
     late = sorted(tally.late_s)
     print(f"agents {agents}, {seconds:.0f} s, one web process (daphne, SQLite), load generator on the same two cores")
-    print(
-        f"requests {sum(tally.sent.values())} ({sum(tally.sent.values()) / took:.0f}/s), statuses {dict(tally.statuses)}"
-    )
+    sent = sum(tally.sent.values())
+    print(f"requests {sent} ({sent / took:.0f}/s), statuses {dict(tally.statuses)}")
     print(f"measurements recorded {recorded} of {tally.sent['sensor'] * 50} sent")
     print(f"log lines recorded {lines} of {tally.sent['log'] * LINES_PER_BATCH} sent")
     print(
