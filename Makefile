@@ -22,7 +22,7 @@ demo:
 test:
 	@scripts/prepare test
 	@$(MAKE) --no-print-directory image
-	@$(AS_ROOT) $(PYTHON) -m pytest -q -n 2 --dist loadgroup -m "not rack and not install" $(ARGS)
+	@$(AS_ROOT) $(PYTHON) -m pytest -q -n 2 --dist loadfile -m "not rack and not install" $(ARGS)
 
 test-install:
 	@scripts/prepare all

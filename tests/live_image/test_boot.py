@@ -8,7 +8,7 @@ import pytest
 
 from tests.live_image.machine import Booted
 
-pytestmark = [pytest.mark.image, pytest.mark.slow, pytest.mark.xdist_group("live-image")]
+pytestmark = [pytest.mark.image, pytest.mark.slow]
 
 HOLDS = {
     "NVME-0001": None,
