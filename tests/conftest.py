@@ -8,10 +8,11 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def own_files(tmp_path: Path, settings: object) -> None:
-    """No test writes into the working copy's data."""
+def own_files(tmp_path: Path, settings: object, request: pytest.FixtureRequest) -> None:
+    """No test writes into the working copy's data. A real web process has the real hashers."""
     settings.RUNS_DIR = tmp_path / "runs"
     settings.PXE_DIR = tmp_path / "pxe"
     settings.PID_DIR = tmp_path / "run"
     settings.AGENT_TOKEN_BCRYPT_ROUNDS = 4
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    if "web" not in request.fixturenames:
+        settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
