@@ -3,6 +3,7 @@
 "use strict";
 (() => {
   const MIN_GAP_MS = 300; // between two fetches of one page, however fast events come
+  const OPEN_MS = 8000; // a stream that is not open by then is given up and asked for again
   const SILENCE_MS = 45000; // the server sends a keep-alive every 20 s: no word for longer means a dead connection
   const RETRY_MS = 2000;
   const page = document.querySelector("main[data-live]");
@@ -77,7 +78,11 @@
   function connect() {
     if (source) source.close();
     lastWord = Date.now();
-    source = new EventSource(`/events/?channel=${encodeURIComponent(page.dataset.live)}`);
+    const opening = new EventSource(`/events/?channel=${encodeURIComponent(page.dataset.live)}`);
+    source = opening;
+    window.setTimeout(() => {
+      if (source === opening && opening.readyState === EventSource.CONNECTING) { show("reconnecting"); connect(); }
+    }, OPEN_MS);
     source.onopen = () => {
       lastWord = Date.now();
       versions = {};
