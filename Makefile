@@ -4,7 +4,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 MACHINE ?= tests/rack/machines/healthy-uefi.yaml
 LEVEL ?= fast
 
-.PHONY: help demo test test-browser test-rack test-install rack image venv lint lock docs bench
+.PHONY: help demo test test-rack test-install rack image venv lint lock docs bench
 help:
 	@echo "make demo [KEEP=1]          vet a virtual host, from magic packet to report, with the dashboard open"
 	@echo "make test                   everything that needs no machine beyond one direct boot"
@@ -22,12 +22,7 @@ demo:
 test:
 	@scripts/prepare test
 	@$(MAKE) --no-print-directory image
-	@$(AS_ROOT) $(PYTHON) -m pytest -q -n 2 --dist loadfile -m "not rack and not install and not browser" $(ARGS)
-
-# Apart from `make test` until the event stream opens reliably on a busy machine (a known defect, see CHANGELOG.md).
-test-browser:
-	@scripts/prepare test
-	@$(AS_ROOT) $(PYTHON) -m pytest -q -m browser $(ARGS)
+	@$(AS_ROOT) $(PYTHON) -m pytest -q -n 2 --dist loadfile -m "not rack and not install" $(ARGS)
 
 test-install:
 	@scripts/prepare all

@@ -158,6 +158,7 @@ class Events(AsyncHttpConsumer):
     """GET /events/?channel=run-7: the stream of one page."""
 
     pump: asyncio.Task[None] | None = None
+    request: asyncio.Task[None] | None = None
 
     async def http_request(self, message: dict[str, Any]) -> None:
         """Unlike the base class, go on receiving after the answer has begun, so that a disconnect is seen."""
@@ -175,7 +176,7 @@ class Events(AsyncHttpConsumer):
             return await self._refuse(400, "this host name is not in VETTING_ALLOWED_HOSTS")
         if not all(Channels().can_read_channel(request.user, channel) for channel in request.channels):
             return await self._refuse(403, "log in as an operator")
-        self.pump = asyncio.ensure_future(self._stream(request))
+        self.request, self.pump = asyncio.current_task(), asyncio.ensure_future(self._stream(request))
         _open_streams.add(self)
 
     async def http_disconnect(self, message: dict[str, Any]) -> None:
@@ -188,6 +189,13 @@ class Events(AsyncHttpConsumer):
         if self.pump is not None:
             self.pump.cancel()
             await asyncio.gather(self.pump, return_exceptions=True)
+
+    async def break_off(self) -> None:
+        """End the stream and the request, which would wait for the browser to hang up."""
+        await self.close()
+        if self.request is not None:
+            self.request.cancel()
+            await asyncio.gather(self.request, return_exceptions=True)
 
     async def _stream(self, request: EventRequest) -> None:
         run_ids = {number for number in map(run_id_of, request.channels) if number is not None}
@@ -251,7 +259,7 @@ def _last_ids(header: str, channels: set[str]) -> dict[str, str]:
 
 async def close_all() -> None:
     """End every open stream: the web process is about to stop."""
-    await asyncio.gather(*(events.close() for events in list(_open_streams)))
+    await asyncio.gather(*(events.break_off() for events in list(_open_streams)))
 
 
 @atexit.register

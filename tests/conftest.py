@@ -9,10 +9,15 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def own_files(tmp_path: Path, settings: object, request: pytest.FixtureRequest) -> None:
-    """No test writes into the working copy's data. A real web process has the real hashers."""
+    """No test writes into the working copy's data. A real web process has the real hashers, and so has who asks."""
     settings.RUNS_DIR = tmp_path / "runs"
     settings.PXE_DIR = tmp_path / "pxe"
     settings.PID_DIR = tmp_path / "run"
     settings.AGENT_TOKEN_BCRYPT_ROUNDS = 4
-    if "web" not in request.fixturenames:
+    if not {"web", "real_hashers"} & set(request.fixturenames):
         settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def real_hashers() -> None:
+    """For tests of the hashers themselves."""

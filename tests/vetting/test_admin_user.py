@@ -17,7 +17,9 @@ def give(monkeypatch: pytest.MonkeyPatch, text: str, *arguments: str) -> str:
     return out.getvalue()
 
 
-def test_it_makes_an_administrator_whose_password_is_kept_as_bcrypt(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_makes_an_administrator_whose_password_is_kept_as_bcrypt(
+    monkeypatch: pytest.MonkeyPatch, real_hashers: None
+) -> None:
     give(monkeypatch, f"{GOOD}\n", "ada", "--password-stdin")
     user = get_user_model().objects.get(username="ada")
     assert user.is_superuser and user.is_staff

@@ -20,7 +20,7 @@ def ids(messages: list) -> list[str]:
 @pytest.mark.parametrize(
     "check", [checks.database, checks.worker_queue, checks.middleware_is_async, checks.live_pages, checks.secrets]
 )
-def test_our_own_settings_are_right(check: Any, settings: Any) -> None:
+def test_our_own_settings_are_right(check: Any, settings: Any, real_hashers: None) -> None:
     settings.AGENT_TOKEN_BCRYPT_ROUNDS = 10
     assert ids(check()) == []
 
