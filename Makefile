@@ -4,10 +4,11 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 MACHINE ?= tests/rack/machines/healthy-uefi.yaml
 LEVEL ?= fast
 
-.PHONY: help demo test test-rack test-install rack image venv lint lock docs bench
+.PHONY: help demo test test-agent test-rack test-install rack image venv lint lock docs bench
 help:
 	@echo "make demo [KEEP=1]          vet a virtual host, from magic packet to report, with the dashboard open"
 	@echo "make test                   everything that needs no machine beyond one direct boot"
+	@echo "make test-agent             the agent's tests under Python 3.11, 3.12 and 3.13"
 	@echo "make test-rack              the acceptance machines, over the whole PXE chain"
 	@echo "make test-install           install.sh in a fresh Debian 12 and 13"
 	@echo "make rack MACHINE=FILE      one machine file on the virtual rack"
@@ -23,6 +24,9 @@ test:
 	@scripts/prepare test
 	@$(MAKE) --no-print-directory image
 	@$(AS_ROOT) $(PYTHON) -m pytest -q -n 2 --dist loadfile -m "not rack and not install" $(ARGS)
+
+test-agent: venv
+	@scripts/test-agent $(VERSIONS)
 
 test-install:
 	@scripts/prepare all
