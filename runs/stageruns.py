@@ -8,7 +8,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from agent import codec, wire
-from runs import freeze
+from runs import freeze, proof
 from runs.models import Finding, Outcome, Run, StageRun
 from runs.stages import BY_NAME, STAGES, Owner
 
@@ -79,8 +79,9 @@ def finish(stage_run: StageRun, outcome: str, reason: str = "") -> None:
 
 
 def keep(stage_run: StageRun, result: wire.Result) -> None:
-    """Everything that the agent says of an attempt, in the row and its findings. A critical finding makes it failed, a
-    refusal by the wipe probe at best not tested, whatever the agent called it."""
+    """Everything that the agent says of an attempt, in the row and its findings. A critical finding or a failed check
+    makes it failed, a refusal by the wipe probe or a required check that did not pass at best not tested, whatever the
+    agent called it."""
     stage_run.checks = codec.encode(result.checks)
     stage_run.counters = codec.encode(result.counters)
     stage_run.numbers = result.numbers
@@ -90,12 +91,21 @@ def keep(stage_run: StageRun, result: wire.Result) -> None:
     for finding in result.findings:
         add_finding(stage_run, finding)
     stage_run.counts = (result.outcome, result.reason) != (wire.Outcome.NOT_TESTED, wire.NOT_EXPECTED_HERE)
-    if stage_run.findings.filter(severity=wire.Severity.CRITICAL).exists():
-        _end(stage_run, Outcome.FAILED, result.reason)
+    failed = [check for check in result.checks if check.outcome is wire.Outcome.FAILED]
+    if stage_run.findings.filter(severity=wire.Severity.CRITICAL).exists() or failed:
+        _end(stage_run, Outcome.FAILED, result.reason or "; ".join(check.reason for check in failed))
+    elif result.outcome is wire.Outcome.PASSED and (why := _unproven(stage_run, result)):
+        _end(stage_run, Outcome.NOT_TESTED, why)
     elif result.outcome is wire.Outcome.PASSED and is_refused_by_wipe_probe(stage_run):
         _end(stage_run, Outcome.NOT_TESTED, result.reason or "the wipe probe refused a disk (gate 3)")
     else:
         _end(stage_run, Outcome(result.outcome), result.reason)
+
+
+def _unproven(stage_run: StageRun, result: wire.Result) -> str:
+    run = stage_run.run
+    required = run.profile.get("stages", {}).get(stage_run.name, {}).get("required", [])
+    return proof.lacking(result, required, (run.expected or {}).get("not_expected", []))
 
 
 def is_refused_by_wipe_probe(stage_run: StageRun) -> bool:

@@ -19,9 +19,13 @@ DEADLINE_S = 60
 
 
 def start_and_wait_for_power(directory: Path) -> subprocess.Popen[str]:
-    """A rack run whose machine has been switched on."""
+    """A rack run whose machine has been switched on; started as a shell starts what ends in `&`."""
     command = [sys.executable, "-m", "tests.rack", str(MACHINES / "healthy-bios.yaml"), "--work", str(directory)]
-    rack = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    ignored = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        rack = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, ignored)
     assert rack.stderr is not None
     said = []
     for line in rack.stderr:

@@ -24,7 +24,8 @@ MET, NOT_MET, BAD_FILE, BROKEN = 0, 1, 2, 3
 
 def main(words: list[str] | None = None) -> int:
     options = _parser().parse_args(words)
-    signal.signal(signal.SIGTERM, _end)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs start with the first one ignored
+        signal.signal(number, _end)
     progress = Progress(verbose=options.verbose)
     try:
         return _run(machinefile.load(options.file), options, progress)
@@ -74,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _end(_signal: int, _frame: FrameType | None) -> None:
-    """SIGTERM cleans up as Ctrl-C does."""
+    """Both clean up as Ctrl-C does."""
     raise KeyboardInterrupt
 
 
