@@ -52,6 +52,20 @@ CODES: dict[str, Code] = {
         _CRITICAL, "The host hung, reset or lost power", "Read console and BMC log; suspect power, memory, board."
     ),
     "system.lockup": _part(_CRITICAL, "A core was locked up", "Suspect CPU or board; update the firmware first."),
+    "system.kernel_oops": _part(
+        _CRITICAL, "The kernel failed in itself", "Test memory and CPU longer; update the firmware."
+    ),
+    "system.hung_task": _part(_WARNING, "A program waited for minutes", "Read what it waited for: most often a disk."),
+    "system.program_crashed": _part(
+        _WARNING, "A test program crashed", "Suspect memory or CPU if another run crashes elsewhere."
+    ),
+    "system.machine_check_logged": _part(
+        _WARNING, "Machine checks were logged", "Read the run's log: the lines around it name the part, if any do."
+    ),
+    "system.error_before_boot": _part(
+        _WARNING, "An error from before this boot", "It may be what the repair was for; look whether it comes back."
+    ),
+    "system.part_gone": _part(_CRITICAL, "A part has disappeared", "Reseat it; check its cable, slot and power."),
     "system.out_of_memory": _bench(
         _WARNING, "The live system ran out of memory", "Lower the share of memory that the profile tests."
     ),
@@ -146,6 +160,7 @@ CODES: dict[str, Code] = {
     "gpu.link_width": _part(_CRITICAL, "PCIe link narrower than the GPU can", "Reseat the GPU and its riser."),
     "gpu.ecc": _part(_CRITICAL, "Uncorrected errors in GPU memory", "Replace the GPU."),
     "gpu.remap_pending": _part(_WARNING, "Memory rows wait to be remapped", "Reset the GPU; replace it if they grow."),
+    "gpu.driver_error": _part(_CRITICAL, "The driver had to reset the GPU", "Reseat the GPU; check its power plugs."),
     "gpu.xid": _part(_CRITICAL, "The driver reported an Xid error", "Reseat the GPU; look the number up."),
     # power and BMC
     "psu.missing": _part(_CRITICAL, "An expected power supply is missing", "Insert it; check its mains lead."),

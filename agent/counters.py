@@ -15,10 +15,21 @@ Key = tuple[str, str, str]
 Counts = dict[Key, int]
 Source = Callable[[], Counts]
 
-# Recipe D.8: a corrected memory error is a warning, more than ten an hour condemn the module. The profile's limit
-# of this name stands where there is one.
-CORRECTED_PER_HOUR_NAME = "ecc_corrected_per_hour"
-CORRECTED_PER_HOUR = 10.0
+
+@dataclass(frozen=True)
+class Most:
+    """The profile's limit `name`: growth above it condemns the part. `fallback` stands where a profile of one's own
+    names none; None is no limit."""
+
+    name: str
+    fallback: float | None
+    per_hour: bool = False
+
+    def allowed(self, limits: Mapping[str, object], duration_s: float) -> float | None:
+        """How much may be counted in this time; what is counted per hour has a whole one at least."""
+        given = limits.get(self.name)
+        most = float(given) if isinstance(given, int | float) else self.fallback
+        return most * max(1.0, duration_s / 3600) if most is not None and self.per_hour else most
 
 
 @dataclass(frozen=True)
@@ -28,26 +39,36 @@ class Meaning:
     code: str
     severity: wire.Severity
     noun: str
+    most: Most | None = None
 
+
+# Whose an error is that nobody could attribute.
+NOBODYS = "system"
 
 _CRITICAL, _WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
 # By the longest beginning of the counter's name.
 MEANINGS: dict[str, Meaning] = {
-    "edac.ce": Meaning("memory.corrected", _WARNING, "corrected memory errors"),
+    # nhc warns at nine an hour.
+    "edac.ce": Meaning(
+        "memory.corrected", _WARNING, "corrected memory errors", Most("ecc_corrected_per_hour", 10.0, per_hour=True)
+    ),
     "edac.ue": Meaning("memory.uncorrected", _CRITICAL, "uncorrected memory errors"),
     "mce.exceptions": Meaning("cpu.machine_check", _CRITICAL, "machine check exceptions"),
     "aer.correctable": Meaning("pcie.corrected", _WARNING, "corrected PCIe errors"),
     "aer.nonfatal": Meaning("pcie.uncorrected", _CRITICAL, "uncorrected PCIe errors"),
     "aer.fatal": Meaning("pcie.uncorrected", _CRITICAL, "fatal PCIe errors"),
-    "throttle": Meaning("thermal.throttled", _WARNING, "thermal throttling events"),
+    # Only the stages whose load a good cooler must carry limit it.
+    "throttle": Meaning("thermal.throttled", _WARNING, "thermal throttling events", Most("throttle_events_max", None)),
     "nic.link_down": Meaning("nic.link_flap", _CRITICAL, "losses of the link"),
-    "nic.": Meaning("nic.errors", _WARNING, "errors"),
+    # At 1e-12, the bit error rate that Ethernet allows, a full 10 Gbit/s link makes one in 100 s.
+    "nic.": Meaning("nic.errors", _WARNING, "errors", Most("nic_errors_max", 10.0)),
     "smart.": Meaning("smart.error_log", _WARNING, "more errors counted by the drive"),
     "gpu.": Meaning("gpu.ecc", _CRITICAL, "uncorrected errors in GPU memory"),
+    "gone": Meaning("system.part_gone", _CRITICAL, "disappearance: the kernel no longer has it"),
     "bmc.": Meaning("bmc.event", _WARNING, "new entries in the BMC's event log"),
 }
 # These start at 0 with the boot, so before the first stage "before" is 0 and not what it had come to by then.
-SINCE_BOOT = ("edac.", "aer.", "throttle", "mce.")
+SINCE_BOOT = ("edac.", "aer.", "throttle", "mce.", "gone")
 
 
 class CounterBook:
@@ -107,48 +128,50 @@ class CounterBook:
 
 
 def judged(deltas: Iterable[wire.CounterDelta], limits: Mapping[str, object], duration_s: float) -> list[wire.Finding]:
-    """One finding per delta; corrected memory errors become critical above the profile's hourly limit."""
+    """One finding per delta; what is a warning becomes critical above the profile's limit."""
     return [_finding(delta, limits, duration_s) for delta in deltas]
 
 
 def merged(found: Iterable[wire.Finding]) -> list[wire.Finding]:
     """One finding per code and component, the graver of two: a counter and the kernel's log may both have
-    seen it."""
-    kept: dict[tuple[str, str], wire.Finding] = {}
+    seen it, and one of them may not have known whose it was."""
+    found = list(found)
+    owners: dict[str, set[str]] = {}
     for one in found:
-        key = (one.code, one.component)
-        if key not in kept:
-            kept[key] = one
-        elif one.severity is _CRITICAL and kept[key].severity is not _CRITICAL:
-            kept[key] = replace(one, message=f"{one.message}; {kept[key].message}")
-        elif one.message not in kept[key].message:
-            kept[key] = replace(kept[key], message=f"{kept[key].message}; {one.message}")
+        owners.setdefault(one.code, set()).add(one.component)
+    kept: dict[tuple[str, str], wire.Finding] = {}
+    for one in sorted(found, key=lambda one: one.component == NOBODYS):
+        named = owners[one.code] - {NOBODYS}
+        is_theirs = one.component == NOBODYS and len(named) == 1
+        key = (one.code, named.pop() if is_theirs else one.component)
+        kept[key] = _both(kept[key], one) if key in kept else one
     return list(kept.values())
+
+
+def _both(kept: wire.Finding, more: wire.Finding) -> wire.Finding:
+    """One finding of two about the same: the part that the first names, the graver's severity."""
+    if more.severity is _CRITICAL and kept.severity is not _CRITICAL:
+        graver = replace(more, component=kept.component, component_kind=kept.component_kind)
+        return replace(graver, message=f"{more.message}; {kept.message}")
+    if more.message not in kept.message:
+        return replace(kept, message=f"{kept.message}; {more.message}")
+    return kept
 
 
 def _finding(delta: wire.CounterDelta, limits: Mapping[str, object], duration_s: float) -> wire.Finding:
     meaning = _meaning(delta.counter)
     grown = delta.after - delta.before
-    severity, limit = meaning.severity, 0.0
-    if delta.counter == "edac.ce":
-        limit = _corrected_limit(limits, duration_s)
-        severity = _CRITICAL if grown > limit else _WARNING
+    allowed = meaning.most.allowed(limits, duration_s) if meaning.most else None
+    condemned = allowed is not None and grown > allowed
     return findings.make(
         meaning.code,
         delta.component_kind,
         delta.component,
         f"{delta.component}: {grown} {meaning.noun} ({delta.counter} went from {delta.before} to {delta.after})",
         value=float(grown),
-        limit=limit,
-        severity=severity,
+        limit=allowed or 0.0,
+        severity=_CRITICAL if condemned else meaning.severity,
     )
-
-
-def _corrected_limit(limits: Mapping[str, object], duration_s: float) -> float:
-    """Errors allowed in this time; anything under an hour is measured as a whole one."""
-    per_hour = limits.get(CORRECTED_PER_HOUR_NAME, CORRECTED_PER_HOUR)
-    rate = float(per_hour) if isinstance(per_hour, int | float) else CORRECTED_PER_HOUR
-    return rate * max(1.0, duration_s / 3600)
 
 
 def _meaning(counter: str) -> Meaning:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent import findings, wire
-from agent.kmsg import Classifier, Hit, Record, parse
+from agent.kmsg import Classifier, parse
+from agent.kmsg_record import Hit, Record
 from agent.names import Names
 from agent.spool import write_whole
 
@@ -62,6 +63,7 @@ class KernelLog:
         """Findings from all messages since the last take, one per code and component."""
         with self._lock:
             self._read_available()
+            self._count(self._classify.flush())
             tallies, self._tallies = self._tallies, {}
             lost, self._lost = self._lost, 0
             self._taken_seq = self._last_seq
@@ -103,15 +105,18 @@ class KernelLog:
             return
         self._lost += record.seq - self._last_seq - 1
         self._last_seq = record.seq
-        hit = self._classify.look(record)
-        if hit is not None:
+        hits = self._classify.look(record)
+        self._count(hits)
+        if hits or (record.level <= KERNEL_ERROR_LEVEL and not record.from_user):
+            self._repeat(record)
+
+    def _count(self, hits: list[Hit]) -> None:
+        for hit in hits:
             key = (hit.code, hit.names, hit.name)
             if key in self._tallies:
                 self._tallies[key].count += 1
             else:
                 self._tallies[key] = Tally(hit)
-        if hit or (record.level <= KERNEL_ERROR_LEVEL and not record.from_user):
-            self._repeat(record)
 
     def _repeat(self, record: Record) -> None:
         self._repeated += 1

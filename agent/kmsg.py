@@ -5,23 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from agent.kmsg_record import Hit, Record
+from agent.machine_checks import Reports
 from agent.wire import Severity
-
-# Lines of one machine check or AER report follow each other within this time.
-SAME_REPORT_US = 500_000
-
-
-@dataclass(frozen=True)
-class Record:
-    """One record of /dev/kmsg. `device` is the kernel's own word for whom it is about
-    (`+pci:0000:03:00.0`, `b8:0`)."""
-
-    seq: int
-    time_us: int
-    level: int
-    text: str
-    device: str = ""
-    from_user: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,17 +20,6 @@ class Pattern:
     severity: Severity
     regex: re.Pattern[str]
     names: str = ""
-
-
-@dataclass(frozen=True)
-class Hit:
-    """A record that says something about the hardware, and about which device in the kernel's words."""
-
-    record: Record
-    code: str
-    severity: Severity
-    names: str = ""
-    name: str = ""
 
 
 def _critical(code: str, regex: str, names: str = "") -> Pattern:
@@ -62,7 +37,7 @@ _NVME = r"\b(?P<name>nvme\d+)(?:n\d+)?: "
 
 # Said on healthy machines: at boot, by an empty optical or floppy drive, by drivers that introduce themselves.
 IGNORED = re.compile(
-    r"ACPI (?:BIOS )?Error|link is not ready|Machine check polling|MCE banks|EDAC MC: Ver|"
+    r"ACPI (?:BIOS )?Error|link is not ready|EDAC MC: Ver|"
     r"EDAC MC\d+: Giving out|(?:I/O error, dev|Buffer I/O error on dev(?:ice)?) (?:sr|fd|loop)\d",
     re.IGNORECASE,
 )
@@ -77,22 +52,33 @@ PATTERNS: tuple[Pattern, ...] = (
     _critical("pcie.uncorrected", r"PCIe Bus Error: severity=(?:Uncorrect|Fatal)"),
     _critical("pcie.uncorrected", rf"AER:.*(?:Uncorrect|Fatal).*?{_PCI}", "pci"),
     _critical("pcie.uncorrected", r"AER:.*(?:Uncorrect|Fatal)"),
-    _critical("cpu.machine_check", r"\[Hardware Error\].*\bCPU[ :#]*(?P<name>\d+)", "cpu"),
-    _critical("cpu.machine_check", r"\[Hardware Error\]|mce:.*Machine Check"),
+    _critical("pcie.uncorrected", r"NMI: (?:PCI system error|IOCK error)"),
+    _critical("memory.uncorrected", r"mce: Uncorrected hardware memory error|Memory failure: 0x[0-9a-f]+: recovery"),
     _critical("disk.medium_error", rf"critical (?:medium|target) error, dev {_BLK}", "blk"),
     _critical("disk.io_error", rf"I/O error,? (?:on )?dev(?:ice)? {_BLK}", "blk"),
     _critical("disk.io_error", r"blk_update_request: .*error|Buffer I/O error"),
     _critical("disk.link_error", rf"{_ATA}.*(?:exception|failed command|hard resetting link)", "ata"),
-    _critical("disk.controller_error", rf"{_NVME}.*(?:timeout|controller is down|I/O (?:tag )?\d+.*QID)", "nvme"),
+    _critical(
+        "disk.controller_error",
+        rf"{_NVME}.*(?:timeout|controller is down|I/O (?:tag )?\d+.*QID|Device not ready|Removing after)",
+        "nvme",
+    ),
     _critical("gpu.xid", r"NVRM: Xid \(PCI:(?P<name>[0-9a-f:.]+)\)", "pci"),
+    _critical(
+        "gpu.driver_error",
+        rf"amdgpu {_PCI}: .*(?:uncorrectable hardware error|ring \S+ timeout|GPU reset begin)",
+        "pci",
+    ),
     _critical("nic.transmit_timeout", r"(?P<name>[\w.-]+): NETDEV WATCHDOG", "net"),
     _critical("nic.transmit_timeout", r"NETDEV WATCHDOG: (?P<name>[\w.-]+) \(", "net"),
     _critical("system.lockup", r"soft lockup|hard LOCKUP|rcu.*\bstall"),
     _warning("thermal.throttled", r"CPU(?P<name>\d+): (?:Package|Core) temperature (?:is )?above threshold", "cpu"),
+    # A program's own fault is told with its number in brackets, the kernel's is not.
+    _warning("system.program_crashed", r"\S+\[\d+\]:? (?:segfault at|general protection|trap |bad frame)"),
+    _critical("system.kernel_oops", r"BUG: unable to handle|kernel BUG at|general protection fault|\bOops: "),
+    _warning("system.hung_task", r"task \S+ blocked for more than \d+ seconds"),
     _warning("system.out_of_memory", r"Out of memory: Killed process"),
 )
-_CORRECTED = re.compile(r"severity: corrected|\bcorrected error|no action required", re.IGNORECASE)
-_UNCORRECTED = re.compile(r"uncorrected|fatal|severity: recoverable|deferred", re.IGNORECASE)
 
 
 def parse(line: str) -> Record | None:
@@ -108,30 +94,23 @@ def parse(line: str) -> Record | None:
 
 
 class Classifier:
-    """Tells what each record means. The lines of one machine check follow each other: whether it was
-    corrected is said in one of them and holds for the lines after it."""
+    """Tells what each record means. The lines of one machine check are one report: `flush` gives the last."""
 
     def __init__(self) -> None:
-        self._corrected_until_us = -1
+        self._reports = Reports()
 
-    def look(self, record: Record) -> Hit | None:
+    def look(self, record: Record) -> list[Hit]:
         """What a record of the kernel says about the hardware, if anything. Lines of programs say nothing."""
         if record.from_user or IGNORED.search(record.text):
-            return None
+            return []
+        reported = self._reports.look(record)
+        if reported is not None:
+            return reported
         for pattern in PATTERNS:
             if match := pattern.regex.search(record.text):
-                return self._hit(record, pattern, match)
-        return None
+                name = next((word for word in match.groups() if word), "") if pattern.names else ""
+                return [Hit(record, pattern.code, pattern.severity, pattern.names, name)]
+        return []
 
-    def _hit(self, record: Record, pattern: Pattern, match: re.Match[str]) -> Hit:
-        name = next((word for word in match.groups() if word), "") if pattern.names else ""
-        if pattern.code == "cpu.machine_check" and self._is_corrected(record):
-            return Hit(record, "cpu.corrected_machine_check", Severity.WARNING, pattern.names, name)
-        return Hit(record, pattern.code, pattern.severity, pattern.names, name)
-
-    def _is_corrected(self, record: Record) -> bool:
-        if _UNCORRECTED.search(record.text):
-            self._corrected_until_us = -1
-        elif _CORRECTED.search(record.text) or record.time_us <= self._corrected_until_us:
-            self._corrected_until_us = record.time_us + SAME_REPORT_US
-        return record.time_us <= self._corrected_until_us
+    def flush(self) -> list[Hit]:
+        return self._reports.flush()

@@ -52,7 +52,7 @@ class Names:
         address = address if address.count(":") > 1 else f"0000:{address}"
         for gpu in self.inventory.gpus if self.inventory else []:
             if gpu.pci.lower().endswith(address.lower()):
-                return Part("gpu", gpu.uuid)
+                return Part("gpu", gpu.uuid or gpu.pci)
         device = self.root / "sys/bus/pci/devices" / address
         for port in sorted((device / "net").glob("*")):
             return self._net(port.name)

@@ -16,6 +16,7 @@ KERNEL: tuple[Callable[[Names], Counts], ...] = (
     sysfs_counters.throttling,
     sysfs_counters.ports,
     sysfs_counters.wires,
+    sysfs_counters.gone,
 )
 COMMANDS: tuple[Callable[[Names], Counts], ...] = (
     command_counters.drives,

@@ -29,10 +29,36 @@ WIRE_ERRORS = re.compile(r"crc|fcs|symbol|align|code_err|jabber|bit_err|pcs_err|
 
 def poll_machine_checks_often(root: Path) -> None:
     """Corrected machine checks are collected every 300 s by default: longer than a quick stage. Writing
-    one core's file sets all."""
+    one core's file sets all, and collects at once what the banks hold (mce_restart in mce/core.c), but only a value
+    other than the present one does: so it alternates. Called at the end of a stage, too, so that no error is left to
+    the stage that follows, or to nobody after the last."""
     with contextlib.suppress(OSError):
         path = root / "sys/devices/system/machinecheck/machinecheck0/check_interval"
-        path.write_text(str(POLL_MACHINE_CHECKS_S))
+        now = path.read_text().strip()
+        path.write_text(str(POLL_MACHINE_CHECKS_S - 1 if now == str(POLL_MACHINE_CHECKS_S) else POLL_MACHINE_CHECKS_S))
+
+
+def gone(names: Names) -> Counts:
+    """1 for each part of the inventory that the kernel no longer has: it may have left after the stage that tests
+    it."""
+    inventory = names.inventory
+    if inventory is None:
+        return {}
+    present = {mac for _, mac in identity.physical_nics(names.root)}
+    counts: Counts = {}
+    for disk in (disk for disk in inventory.disks if disk.bus != "usb"):
+        key = ("gone", "disk", disk.serial or disk.name)
+        # One serial number may stand on two disks.
+        counts[key] = max(counts.get(key, 0), _is_gone(names.root / "sys/block" / disk.name))
+    for nic in inventory.nics:
+        counts["gone", "nic", nic.mac.lower()] = int(nic.mac.lower() not in present)
+    for gpu in inventory.gpus:
+        counts["gone", "gpu", gpu.uuid or gpu.pci] = _is_gone(names.root / "sys/bus/pci/devices" / gpu.pci)
+    return counts
+
+
+def _is_gone(path: Path) -> int:
+    return int(not path.exists())
 
 
 def edac(names: Names) -> Counts:

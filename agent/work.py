@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent import counters, wire
+from agent import counters, excuses, sysfs_counters, wire
 from agent.early import EarlyErrors
 from agent.parts import Parts, Stage
 from agent.stage import COUNTER_CHECKS, StageContext, StageReport, settle
@@ -35,6 +35,7 @@ WATCHED: tuple[Watched, ...] = (
     Watched("thermal", "thermal", ("throttle",), ("thermal.",), "the CPU counts no throttling here"),
     Watched("disks", "smart", ("smart.",), ("smart.", "disk."), "no disk here counts its errors"),
     Watched("nics", "network", ("nic.",), ("nic.",), "no network port here counts its errors"),
+    Watched("mce", "mce", ("mce.",), ("cpu.machine_check",), "the kernel counts no machine checks here"),
 )
 
 
@@ -69,12 +70,13 @@ def carry_out(attempt: Attempt, context: StageContext, parts: Parts) -> wire.Res
         return None
     if report.inventory is not None:
         parts.keep_inventory(report.inventory)
+    sysfs_counters.poll_machine_checks_often(parts.root)
     deltas = parts.book.close_stage()
     limits = {**context.claim.sensor_limits, **context.order.limits}
     counted = counters.judged(deltas, limits, time.monotonic() - began)
     ordered = [order.name for order in context.claim.stages]
     said = EarlyErrors(parts.directory).judge(context.order, ordered, parts.kernel_log.take(parts.names()))
-    watched = counters.merged([*counted, *said])
+    watched = excuses.excused(context.order.name, context.claim.expected, counters.merged([*counted, *said]))
     return _result(context, report, deltas, [*attempt.hot, *watched], parts, (started, time.time()))
 
 
@@ -147,8 +149,7 @@ def _with_counters(context: StageContext, report: StageReport, checks: list[wire
 
 def _checks(seen: list[wire.Finding], parts: Parts) -> list[wire.Check]:
     made = [_check(watched, seen, parts.book.has) for watched in WATCHED]
-    said = [one for one in seen if one.severity is wire.Severity.CRITICAL and one.unit == "messages"]
-    return [*made, _kernel_check(said, parts.kernel_log.available)]
+    return [*made, _kernel_check(seen, parts.kernel_log.available)]
 
 
 def _check(watched: Watched, seen: list[wire.Finding], has: Callable[[str], bool]) -> wire.Check:
@@ -161,12 +162,16 @@ def _check(watched: Watched, seen: list[wire.Finding], has: Callable[[str], bool
     return wire.Check(name, wire.Outcome.PASSED, topic=watched.topic)
 
 
-def _kernel_check(said: list[wire.Finding], available: bool) -> wire.Check:
+def _kernel_check(seen: list[wire.Finding], available: bool) -> wire.Check:
+    """A log of which a part was overwritten may have said anything there."""
     name, topic = f"{COUNTER_CHECKS}kernel_log", "kernel_log"
+    said = [one for one in seen if one.severity is wire.Severity.CRITICAL and one.unit == "messages"]
+    lost = [one for one in seen if one.code == "system.kernel_log_gap"]
     if said:
         return wire.Check(name, wire.Outcome.FAILED, said[0].message, said[0].component, topic)
-    if not available:
-        return wire.Check(name, wire.Outcome.NOT_TESTED, "the kernel's log can't be read", topic=topic)
+    if lost or not available:
+        why = lost[0].message if lost else "the kernel's log can't be read"
+        return wire.Check(name, wire.Outcome.NOT_TESTED, why, topic=topic)
     return wire.Check(name, wire.Outcome.PASSED, topic=topic)
 
 

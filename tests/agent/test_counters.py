@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import codes, command_counters, counters, sources, sysfs_counters, wire
+from agent import codes, command_counters, counters, excuses, sources, sysfs_counters, wire
 from agent.counters import CounterBook, Counts
 from agent.names import Names
 
@@ -85,6 +85,36 @@ def test_machine_checks_are_read_from_the_interrupts(tmp_path: Path) -> None:
     text = " LOC:  10  20   Local timer interrupts\n MCE:   1   2   Machine check exceptions\n MCP: 3 3 polls"
     put(tmp_path, "proc/interrupts", text)
     assert sysfs_counters.machine_checks(names(tmp_path)) == {("mce.exceptions", "cpu", "CPU0"): 3}
+
+
+def test_pending_machine_checks_are_collected_by_a_value_that_differs(tmp_path: Path) -> None:
+    path = "sys/devices/system/machinecheck/machinecheck0/check_interval"
+    put(tmp_path, path, 300)
+    seen = []
+    for _ in range(3):
+        sysfs_counters.poll_machine_checks_often(tmp_path)
+        seen.append((tmp_path / path).read_text())
+    assert seen == ["10", "9", "10"]
+
+
+def test_a_part_that_disappears_after_its_own_stage_is_counted(tmp_path: Path) -> None:
+    put(tmp_path, "sys/block/sda/size", 1)
+    put(tmp_path, "sys/class/net/eth0/address", "52:54:00:aa:bb:cc")
+    put(tmp_path, "sys/class/net/eth0/device/vendor", "0x8086")
+    put(tmp_path, "sys/bus/pci/devices/0000:41:00.0/vendor", "0x10de")
+    inventory = wire.Inventory(
+        disks=[wire.Disk("sda", "SATA-0001", "", "sata", 1), wire.Disk("sdb", "STICK-1", "", "usb", 1)],
+        nics=[wire.Nic("eth0", "52:54:00:AA:BB:CC")],
+        gpus=[wire.Gpu("", pci="0000:41:00.0")],
+    )
+    there = Names(tmp_path, inventory)
+    parts = [("disk", "SATA-0001"), ("nic", "52:54:00:aa:bb:cc"), ("gpu", "0000:41:00.0")]
+    assert sysfs_counters.gone(there) == {("gone", *part): 0 for part in parts}
+    for path in ("sys/block/sda", "sys/class/net/eth0", "sys/bus/pci/devices/0000:41:00.0"):
+        (tmp_path / path).rename(tmp_path / path.replace("/", "-"))
+    assert sysfs_counters.gone(there) == {("gone", *part): 1 for part in parts}
+    found = counters.judged([wire.CounterDelta("gone", "disk", "SATA-0001", 0, 1)], {}, 60)
+    assert [(one.code, one.severity, one.component) for one in found] == [("system.part_gone", CRITICAL, "SATA-0001")]
 
 
 def test_only_physical_ports_count(tmp_path: Path) -> None:
@@ -264,6 +294,52 @@ def test_two_views_of_one_error_are_one_finding_the_graver() -> None:
         ("DIMM_A1", CRITICAL, "the kernel said it; 3 counted"),
         ("DIMM_B1", WARNING, "1 counted"),
     ]
+
+
+def test_an_error_that_one_view_could_not_attribute_is_the_part_that_the_other_names() -> None:
+    nobodys = wire.Finding("memory.uncorrected", CRITICAL, "system", "system", "1 counted")
+    known = wire.Finding("memory.uncorrected", CRITICAL, "dimm", "DIMM_A1", "the kernel said it")
+    second = wire.Finding("memory.uncorrected", CRITICAL, "dimm", "DIMM_B1", "the kernel said it")
+    assert [(f.component, f.message) for f in counters.merged([nobodys, known])] == [
+        ("DIMM_A1", "the kernel said it; 1 counted")
+    ]
+    assert [f.component for f in counters.merged([nobodys, known, second])] == ["DIMM_A1", "DIMM_B1", "system"]
+
+
+@pytest.mark.parametrize(
+    ("counter", "grown", "limits", "severity"),
+    [
+        ("throttle.package", 1, {}, WARNING),
+        ("throttle.package", 1, {"throttle_events_max": 0}, CRITICAL),
+        ("throttle.core", 3, {"throttle_events_max": 3}, WARNING),
+        ("nic.rx_crc_errors", 10, {}, WARNING),
+        ("nic.rx_crc_errors", 11, {}, CRITICAL),
+        ("nic.rx_symbol_err_phy", 1, {"nic_errors_max": 0}, CRITICAL),
+        ("aer.correctable.0000:00:01.0", 100_000, {}, WARNING),
+    ],
+)
+def test_a_counter_condemns_above_the_profiles_limit(
+    counter: str, grown: int, limits: dict, severity: wire.Severity
+) -> None:
+    assert judge(counter, grown, limits).severity is severity
+
+
+ERRORS = wire.Finding("nic.errors", CRITICAL, "nic", "52:54:00:aa:bb:cc", "20 errors")
+FLAP = wire.Finding("nic.link_flap", CRITICAL, "nic", "52:54:00:aa:bb:cc", "1 loss of the link")
+
+
+def severities(stage: str, expected: dict[str, object]) -> list[wire.Severity]:
+    return [one.severity for one in excuses.excused(stage, expected, [ERRORS, FLAP])]
+
+
+def test_a_port_is_not_blamed_for_what_it_counts_while_its_link_comes_up() -> None:
+    assert severities("InventoryCheck", {}) == [wire.Severity.INFO, wire.Severity.INFO]
+    assert severities("Network", {}) == [CRITICAL, CRITICAL]
+
+
+def test_a_port_that_nobody_expects_condemns_nobody() -> None:
+    assert severities("Burn", {"nics": [{"mac": "52:54:00:00:00:01"}]}) == [WARNING, WARNING]
+    assert severities("Burn", {"nics": [{"mac": "52:54:00:AA:BB:CC"}]}) == [CRITICAL, CRITICAL]
 
 
 def test_every_source_reads_an_empty_machine_without_a_word(tmp_path: Path) -> None:

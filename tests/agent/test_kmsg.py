@@ -11,7 +11,8 @@ import pytest
 
 from agent import codes, kmsg, wire
 from agent.kernel_log import KernelLog
-from agent.kmsg import Classifier, Record, parse
+from agent.kmsg import Classifier, parse
+from agent.kmsg_record import Hit, Record
 from agent.names import Names
 
 CRITICAL, WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
@@ -21,43 +22,131 @@ SAYS = [line.split("\t") for line in (RECORDED / "says.tsv").read_text().splitli
 SAYS_NOTHING = (RECORDED / "says_nothing.txt").read_text().splitlines()
 
 
-def record(text: str, seq: int = 1, time_us: int = 0) -> Record:
+LATER_US = 60_000_000
+
+
+def record(text: str, seq: int = 1, time_us: int = LATER_US) -> Record:
     return Record(seq, time_us, 4, text)
+
+
+def hits(*lines: str | tuple[int, str]) -> list[Hit]:
+    """What becomes of these lines, in their order; a time in front is microseconds after the first."""
+    classify = Classifier()
+    found = []
+    for line in lines:
+        at, text = line if isinstance(line, tuple) else (0, line)
+        found += classify.look(record(text, time_us=LATER_US + at))
+    return found + classify.flush()
+
+
+def told(*lines: str | tuple[int, str]) -> list[tuple[str, str, str]]:
+    return [(hit.code, str(hit.severity), hit.name) for hit in hits(*lines)]
 
 
 @pytest.mark.parametrize(("code", "severity", "name", "text"), SAYS, ids=[line[3][:40] for line in SAYS])
 def test_it_knows_what_the_kernel_means(code: str, severity: str, name: str, text: str) -> None:
-    hit = Classifier().look(record(text))
-    assert hit is not None
-    assert (hit.code, hit.severity, hit.name) == (code, severity, name)
+    assert told(text) == [(code, severity, name)]
 
 
 @pytest.mark.parametrize("text", SAYS_NOTHING)
 def test_what_healthy_machines_say_is_nothing(text: str) -> None:
-    assert Classifier().look(record(text)) is None
+    assert hits(text) == []
 
 
 def test_every_pattern_has_a_sample_and_a_registered_code() -> None:
-    seen = {Classifier().look(record(text)).code for *_, text in SAYS}
+    seen = {code for code, *_ in SAYS}
     assert {pattern.code for pattern in kmsg.PATTERNS} <= seen
     assert seen <= codes.CODES.keys()
 
 
-def test_the_lines_after_a_corrected_machine_check_belong_to_it_until_one_says_otherwise() -> None:
-    classify = Classifier()
-    lines = [
-        (0, "{1}[Hardware Error]: event severity: corrected"),
-        (90, "{1}[Hardware Error]: section_type: memory error"),
-        (2_000_000, "{2}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 1"),
-        (2_000_050, "{2}[Hardware Error]: event severity: fatal"),
+CORRECTED_BY_FIRMWARE = (
+    "{1}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 1",
+    "{1}[Hardware Error]: It has been corrected by h/w and requires no further action",
+    "{1}[Hardware Error]: event severity: corrected",
+    "{1}[Hardware Error]:  Error 0, type: corrected",
+    "{1}[Hardware Error]:   section_type: memory error",
+    "{1}[Hardware Error]:   DIMM location: CPU0 DIMM_A1",
+)
+
+
+def test_a_corrected_error_of_the_firmware_is_one_warning_about_its_module() -> None:
+    assert told(*CORRECTED_BY_FIRMWARE) == [("memory.corrected", "warning", "CPU0 DIMM_A1")]
+
+
+def test_two_reports_that_follow_at_once_are_two() -> None:
+    fatal = (
+        "{2}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 1",
+        "{2}[Hardware Error]: event severity: fatal",
+        "{2}[Hardware Error]:   section_type: PCIe error",
+        "{2}[Hardware Error]:   device_id: 0000:03:00.0",
+    )
+    assert told(*CORRECTED_BY_FIRMWARE, *fatal) == [
+        ("memory.corrected", "warning", "CPU0 DIMM_A1"),
+        ("pcie.uncorrected", "critical", "0000:03:00.0"),
     ]
-    severities = [classify.look(record(text, time_us=at)).severity for at, text in lines]
-    assert severities == [WARNING, WARNING, CRITICAL, CRITICAL]
+
+
+def test_one_corrected_machine_check_is_one_warning_however_many_lines_it_takes() -> None:
+    assert told(
+        "mce: [Hardware Error]: Machine check events logged",
+        "mce: [Hardware Error]: CPU 1: Machine Check: 0 Bank 4: 8c00000000000151",
+        "mce: [Hardware Error]: TSC 0 ADDR 12345000 MISC 8c",
+        "mce: [Hardware Error]: PROCESSOR 2:a0f10 TIME 1795461230 SOCKET 0 APIC 0 microcode 1000065",
+    ) == [("cpu.corrected_machine_check", "warning", "1")]
+
+
+def test_a_corrected_error_of_an_amd_processor_is_a_warning() -> None:
+    assert told(
+        "[Hardware Error]: Corrected error, no action required.",
+        "[Hardware Error]: CPU:2 (19:21:0) MC0_STATUS[-|CE|MiscV|AddrV|-|-|SyndV|-|-|-]: 0x9c20400000000135",
+        "[Hardware Error]: Error Addr: 0x0000000012345000",
+        "[Hardware Error]: cache level: L1, tx: DATA, mem-tx: DRD",
+    ) == [("cpu.corrected_machine_check", "warning", "2")]
+
+
+def test_a_grave_report_a_minute_later_is_not_excused_by_the_one_before() -> None:
+    assert told(
+        "mce: [Hardware Error]: CPU 1: Machine Check: 0 Bank 4: 8c00000000000151",
+        (60_000_000, "mce: [Hardware Error]: CPU 1: Machine Check: 0 Bank 4: bc00000000000151"),
+    ) == [("cpu.corrected_machine_check", "warning", "1"), ("cpu.machine_check", "critical", "1")]
+
+
+def test_a_report_that_turns_grave_after_it_was_told_is_told_again() -> None:
+    classify = Classifier()
+    classify.look(record("{1}[Hardware Error]: event severity: corrected"))
+    assert [hit.severity for hit in classify.flush()] == [WARNING]
+    classify.look(record("{1}[Hardware Error]:   section_type: memory error"))
+    assert classify.flush() == []
+    classify.look(record("[Hardware Error]: System Fatal error."))
+    assert [hit.severity for hit in classify.flush()] == [CRITICAL]
+
+
+def test_a_report_whose_gravity_was_not_read_counts_as_grave() -> None:
+    assert told("{1}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 1") == [
+        ("cpu.machine_check", "critical", "")
+    ]
+
+
+def test_what_the_firmware_kept_from_before_this_boot_condemns_nobody() -> None:
+    classify = Classifier()
+    lines = ("BERT: Error records from previous boot:", "[Hardware Error]: event severity: fatal")
+    for text in lines:
+        assert classify.look(record(text)) == []
+    assert [(hit.code, hit.severity) for hit in classify.flush()] == [("system.error_before_boot", WARNING)]
+
+
+def test_what_a_bank_still_held_at_boot_condemns_nobody_and_an_exception_does() -> None:
+    left_over = Classifier()
+    left_over.look(record("mce: [Hardware Error]: CPU 0: Machine Check: 0 Bank 5: be00000000800400", time_us=900_000))
+    assert [hit.code for hit in left_over.flush()] == ["system.error_before_boot"]
+    now = Classifier()
+    now.look(record("mce: [Hardware Error]: CPU 0: Machine Check Exception: 4 Bank 5: be00000000800400", time_us=9))
+    assert [hit.code for hit in now.flush()] == ["cpu.machine_check"]
 
 
 def test_what_a_program_writes_into_the_kernels_log_says_nothing() -> None:
-    assert Classifier().look(parse("12,7,1000,-;systemd: I/O error, dev sda, sector 0")) is None
-    assert Classifier().look(parse("3,7,1000,-;I/O error, dev sda, sector 0")) is not None
+    assert Classifier().look(parse("12,7,1000,-;systemd: I/O error, dev sda, sector 0")) == []
+    assert Classifier().look(parse("3,7,1000,-;I/O error, dev sda, sector 0")) != []
 
 
 def test_a_record_is_read_with_its_device() -> None:

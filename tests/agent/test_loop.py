@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 
@@ -361,6 +362,22 @@ def test_a_critical_temperature_stops_the_load_and_fails_the_stage(bench: NewBen
     assert [(f.code, f.component) for f in result.findings] == [("thermal.critical", "CPU0")]
     assert "98 C" in result.reason
     assert any(m.name == "temp" and m.component == "CPU0" for m in b.orchestrator.measurements)
+
+
+def test_a_kernels_log_of_which_a_part_was_lost_leaves_the_stage_not_tested(bench: NewBench) -> None:
+    b = bench(Orchestrator([order("Memory", required=["counters.kernel_log"])]))
+    b.kmsg = str(b.directory / "kmsg")
+    os.mkfifo(b.kmsg)
+    kernel = os.open(b.kmsg, os.O_RDWR)
+    (b.directory / "kmsg.position").write_text("0")
+    os.write(kernel, b"6,41,1000,-;still there\n")
+    try:
+        b.run_to_the_end({"Memory": passing})
+    finally:
+        os.close(kernel)
+    result = b.orchestrator.results["Memory", 1]
+    assert result.outcome is wire.Outcome.NOT_TESTED
+    assert "40 kernel messages were overwritten" in result.reason
 
 
 @KEYGEN
