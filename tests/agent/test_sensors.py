@@ -131,7 +131,7 @@ def test_a_critical_temperature_needs_two_samples_in_a_row(root: Path) -> None:
     assert limit.look(sensors.temperatures(root)) == []
     found = limit.look(sensors.temperatures(root))
     assert [(f.code, f.component, f.value, f.limit) for f in found] == [("thermal.critical", "CPU0", 96.0, 95.0)]
-    assert found[0].message == "CPU0: 96 C (Package id 0), critical is 100 C: the load was stopped"
+    assert found[0].message == "CPU0: 96 C (Package id 0), limit 95 C: the load was stopped"
     (package / "temp1_input").write_text("94000")
     assert limit.look(sensors.temperatures(root)) == []
     (package / "temp1_input").write_text("96000")
@@ -142,6 +142,32 @@ def test_a_sensor_without_a_critical_limit_stops_nothing(root: Path) -> None:
     limit = CriticalTemperature({})
     chip(root, 0, "platform/x", name="nct6775", temp1_input=120_000)
     assert [limit.look(sensors.temperatures(root)) for _ in range(3)] == [[], [], []]
+
+
+def stopped_by(root: Path, **limits: float) -> list[str]:
+    """What the load was stopped for in two samples."""
+    limit = CriticalTemperature(limits)
+    limit.look(sensors.temperatures(root))
+    return [finding.component for finding in limit.look(sensors.temperatures(root))]
+
+
+def test_a_cpu_that_names_no_critical_limit_has_the_profiles(root: Path) -> None:
+    chip(root, 0, "pci0000:00/0000:00:18.3", name="k10temp", temp1_input=99_000, temp1_label="Tctl")
+    assert stopped_by(root, cpu_temp_max_c=98) == ["CPU0"]
+    assert stopped_by(root, cpu_temp_max_c=100) == []
+
+
+@pytest.mark.parametrize("critical", [0, -1000, 20_800])
+def test_a_critical_limit_that_nobody_set_stops_no_load(root: Path, critical: int) -> None:
+    chip(root, 0, "virtual/thermal_zone0", name="acpitz", temp1_input=27_800, temp1_crit=critical)
+    assert stopped_by(root) == []
+
+
+def test_a_board_input_that_leads_nowhere_stops_no_load_and_acpis_zone_does(root: Path) -> None:
+    chip(root, 0, "platform/x", name="nct6775", temp1_input=127_000, temp1_label="AUXTIN0", temp1_crit=100_000)
+    assert stopped_by(root) == []
+    chip(root, 1, "virtual/thermal_zone0", name="acpitz", temp1_input=104_000, temp1_crit=105_000)
+    assert stopped_by(root) == ["acpitz"]
 
 
 def test_the_sidecar_stops_the_load_before_it_measures(root: Path) -> None:
