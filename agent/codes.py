@@ -98,6 +98,10 @@ CODES: dict[str, Code] = {
         _CRITICAL, "Critical temperature, load stopped", "Check fan, heatsink and paste before the next power-on."
     ),
     "thermal.throttled": _part(_CRITICAL, "Throttled by heat", "Check fans, airflow, heatsink and thermal paste."),
+    "thermal.rising": _part(_WARNING, "Still getting hotter at the end", "Check fans, airflow and the room."),
+    "cpu.slow_clock": _part(
+        _CRITICAL, "Slower under load than its base clock", "Check power supplies, firmware settings and cooling."
+    ),
     "sensor.temp_high": _part(_CRITICAL, "Temperature above its limit", "Check fans, airflow and heatsinks."),
     "sensor.temp_low": _part(_WARNING, "Temperature below its limit", "Suspect the sensor."),
     "sensor.fan_high": _part(_WARNING, "Fan faster than its limit", "Check airflow and the fan's control."),

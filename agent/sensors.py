@@ -73,6 +73,40 @@ def mean_clock_mhz(root: Path) -> float | None:
     return sum(values) / len(values) / 1000 if values else None
 
 
+def clocks_mhz(root: Path) -> dict[str, float]:
+    """CPU package → mean clock of a few of its cores."""
+    found: dict[str, list[float]] = {}
+    for name, cores in _cores_by_package(root).items():
+        for core in cores[:: max(1, len(cores) // CLOCKS_READ)]:
+            if (khz := _number(core / "cpufreq/scaling_cur_freq")) is not None:
+                found.setdefault(name, []).append(khz / 1000)
+    return {name: sum(values) / len(values) for name, values in found.items()}
+
+
+def base_clocks_mhz(root: Path) -> dict[str, float]:
+    """CPU package → the clock that its maker promises with all cores at work, of its slowest kind of core: by
+    intel_pstate (kHz), or by ACPI's nominal performance (MHz)."""
+    found: dict[str, float] = {}
+    for name, cores in _cores_by_package(root).items():
+        bases = [base for core in cores if (base := _base_clock_mhz(core)) is not None]
+        if bases:
+            found[name] = min(bases)
+    return found
+
+
+def _base_clock_mhz(core: Path) -> float | None:
+    khz = _number(core / "cpufreq/base_frequency")
+    return khz / 1000 if khz else _number(core / "acpi_cppc/nominal_freq") or None
+
+
+def _cores_by_package(root: Path) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for core in sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*"), key=lambda path: int(path.name[3:])):
+        package = _text(core / "topology/physical_package_id")
+        found.setdefault(f"CPU{package if package.isdigit() else 0}", []).append(core)
+    return found
+
+
 class Rapl:
     """Power from RAPL's energy counters (root only; they wrap at `max_energy_range_uj`)."""
 

@@ -32,13 +32,14 @@ def run(ctx: StageContext) -> StageReport:
             *(pool.submit(_disk, ctx, disk, duration_s) for disk in disks),
         ]
         parts = [job.result() for job in work]
-    temperature, hot = heat.check(checks.limit(ctx, "temp_margin_c"), checks.limit(ctx, "temp_max_c"))
+    sockets = ctx.inventory.cpu.sockets if ctx.inventory else 1
+    temperature, hot = heat.temperature(checks.limit(ctx, "temp_margin_c"), checks.limit(ctx, "temp_max_c"), sockets)
     return checks.report(
         ctx,
         [*(check for part in parts for check in part.checks), *_no_disk(disks), temperature],
         findings=[*(finding for part in parts for finding in part.findings), *hot],
         numbers={**{k: v for part in parts for k, v in part.numbers.items()}, **heat.numbers()},
-        evidence={name: text for part in parts for name, text in part.evidence.items()},
+        evidence={**{name: text for part in parts for name, text in part.evidence.items()}, **heat.evidence()},
     )
 
 

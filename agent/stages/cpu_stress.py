@@ -1,10 +1,11 @@
-"""CPUStress: all cores at work at once, every result verified, and how hot they get."""
+"""CPUStress: all cores at work at once, then each alone, every result verified; how hot they get and how fast they
+run."""
 
 from __future__ import annotations
 
 from agent import wire
 from agent.stage import StageContext, StageReport
-from agent.stages import checks, cpu_load
+from agent.stages import checks, cpu_cores, cpu_load, fans
 from agent.stages.board import Board
 from agent.stages.heat import Heat
 from agent.stages.packages import processors_by_package
@@ -12,18 +13,38 @@ from agent.stages.packages import processors_by_package
 
 def run(ctx: StageContext) -> StageReport:
     duration_s = float(checks.param(ctx, "duration_s"))
-    packages = processors_by_package()
-    with Heat().watching() as heat, Board(ctx).timing("CPU", "verified load", duration_s):
+    packages, board, heat = processors_by_package(), Board(ctx), Heat()
+    expected_fans, fans_before = fans.expected(ctx.claim.expected), fans.look()
+    heat.rest_for(float(checks.param(ctx, "idle_s")), ctx.stop)
+    with heat.watching(), board.timing("CPU", "verified load", duration_s):
         load = cpu_load.run(duration_s, ctx.stop, packages)
-    temperature, hot = heat.check(checks.limit(ctx, "temp_margin_c"), checks.limit(ctx, "temp_max_c"))
+    turning, stopped = fans.judge(expected_fans, fans_before, fans.look())
+    alone = cpu_cores.run(
+        cpu_cores.first_threads(packages), float(checks.param(ctx, "core_s")),
+        float(checks.param(ctx, "cores_max_s")), ctx.stop, board,
+    )  # fmt: skip
+    thermal, hot = _thermal(ctx, heat)
     online = _all_online(ctx.inventory, sum(map(len, packages.values())))
     return checks.report(
         ctx,
-        [*load.checks, online, temperature],
-        findings=[*load.findings, *hot],
-        numbers={**load.numbers, **heat.numbers()},
-        evidence=load.evidence,
+        [*load.checks, online, *thermal, *turning, *alone.checks],
+        findings=[*load.findings, *hot, *stopped, *alone.findings],
+        also_required=(fans.CHECK,) if expected_fans else (),
+        numbers={**load.numbers, **heat.numbers(float(checks.param(ctx, "slope_window_s")))},
+        evidence={**load.evidence, **alone.evidence, **heat.evidence()},
     )
+
+
+def _thermal(ctx: StageContext, heat: Heat) -> tuple[list[wire.Check], list[wire.Finding]]:
+    """The rise has a limit only in the profiles whose load lasts until it settles."""
+    sockets = ctx.inventory.cpu.sockets if ctx.inventory else 1
+    slope_max = ctx.order.limits.get("temp_slope_max_c_min")
+    judged = [
+        heat.temperature(checks.limit(ctx, "temp_margin_c"), checks.limit(ctx, "temp_max_c"), sockets),
+        heat.clock(checks.limit(ctx, "clock_min_fraction")),
+        heat.plateau(float(checks.param(ctx, "slope_window_s")), None if slope_max is None else float(slope_max)),
+    ]
+    return [check for check, _ in judged], [finding for _, found in judged for finding in found]
 
 
 def _all_online(inventory: wire.Inventory | None, used: int) -> wire.Check:

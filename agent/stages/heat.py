@@ -1,34 +1,72 @@
-"""How hot the host gets while it works: sampled through the block, judged after it."""
+"""How hot the host gets while it works and how fast its cores run meanwhile: sampled through the block, judged after
+it."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from agent import findings, sensors, wire
-from agent.stages import checks
+from agent.stages import checks, curve
+from agent.stages.curve import Point
+from agent.stop import StopFlag
 
 TOPIC = "thermal"
 _SAMPLE_S = 2.0
+# A curve in the evidence has at most so many lines per part; every sample is among the run's measurements.
+_CURVE_LINES = 400
+
+
+@dataclass
+class Mean:
+    total: float = 0.0
+    count: int = 0
+
+    def add(self, value: float) -> None:
+        self.total, self.count = self.total + value, self.count + 1
+
+    @property
+    def value(self) -> float:
+        return self.total / self.count
 
 
 class Heat:
-    """The highest reading of each part since the block began."""
+    """The curve of each part since the block began, its highest reading, and the clocks of each CPU."""
 
     def __init__(self, root: Path = Path("/")) -> None:
         self._root = root
+        self._rapl = sensors.Rapl(root)
+        self._began_s = time.monotonic()
         self.peaks: dict[tuple[str, str], sensors.Temperature] = {}
+        self.rest: dict[str, Point] = {}
+        self.curves: dict[str, list[Point]] = {}
+        self._clocks: dict[str, Mean] = {}
+
+    def rest_for(self, seconds: float, stop: StopFlag) -> None:
+        """What the parts read before the load: power needs two readings, a sample apart."""
+        self._watts()
+        stop.wait(seconds)
+        watts = self._watts()
+        for one in sensors.hottest(sensors.temperatures(self._root)):
+            self.rest[one.component] = Point(0.0, one.value_c, watts.get(one.component))
 
     def sample(self) -> None:
+        at_s, watts = time.monotonic() - self._began_s, self._watts()
         for one in sensors.hottest(sensors.temperatures(self._root)):
             part = (one.component_kind, one.component)
             if part not in self.peaks or one.value_c > self.peaks[part].value_c:
                 self.peaks[part] = one
+            curve.add(self.curves.setdefault(one.component, []), Point(at_s, one.value_c, watts.get(one.component)))
+        for name, mhz in sensors.clocks_mhz(self._root).items():
+            self._clocks.setdefault(name, Mean()).add(mhz)
 
     @contextmanager
     def watching(self) -> Iterator[Heat]:
+        self._began_s = time.monotonic()
         over = threading.Event()
         thread = threading.Thread(target=self._watch, args=(over,), daemon=True, name="heat")
         thread.start()
@@ -44,19 +82,73 @@ class Heat:
             if over.wait(_SAMPLE_S):
                 return
 
-    def findings(self, margin_c: float, max_c: float) -> list[wire.Finding]:
-        """CPUs that came nearer than `margin_c` to their own critical limit, or above `max_c` where they name none."""
-        return [found for one in self._cpus() if (found := _too_hot(one, margin_c, max_c))]
+    def _watts(self) -> dict[str, float]:
+        now = time.monotonic()
+        return {one.component: one.value for one in self._rapl.measurements(now, now) if one.name == "power"}
 
-    def check(self, margin_c: float, max_c: float) -> tuple[wire.Check, list[wire.Finding]]:
-        """The check `temperature`, not tested where no CPU tells its temperature."""
-        if not self._cpus():
-            return checks.not_tested("temperature", reason="no CPU here tells its temperature", topic=TOPIC), []
-        found = self.findings(margin_c, max_c)
+    # --- judged -----------------------------------------------------------------------------------------------------
+
+    def temperature(self, margin_c: float, max_c: float, sockets: int) -> tuple[wire.Check, list[wire.Finding]]:
+        """The check `temperature`: CPUs that came nearer than `margin_c` to their own critical limit, or above `max_c`
+        where they name none. Not tested unless each of `sockets` tells its temperature."""
+        found = [finding for one in self._cpus() if (finding := _too_hot(one, margin_c, max_c))]
+        if not found and len(self._cpus()) < max(1, sockets):
+            why = f"{len(self._cpus())} of {sockets} CPUs here tell their temperature"
+            return checks.not_tested("temperature", reason=why, topic=TOPIC), []
         return checks.judged("temperature", found, topic=TOPIC), found
 
-    def numbers(self) -> dict[str, float]:
-        return {f"peak_temp_c.{one.component}": one.value_c for one in self.peaks.values()}
+    def plateau(self, window_s: float, slope_max_c_min: float | None) -> tuple[wire.Check, list[wire.Finding]]:
+        """The check `plateau`: whether a CPU was still getting hotter at the end. A warning: a room's air conditioning
+        makes waves, too."""
+        slopes = {one.component: self._slope(one.component, window_s) for one in self._cpus()}
+        known = {name: slope for name, slope in slopes.items() if slope is not None}
+        if slope_max_c_min is None or not known:
+            why = "the profile names no limit" if slope_max_c_min is None else f"no curve of {window_s:.0f} s"
+            return checks.not_tested("plateau", reason=why, topic=TOPIC), []
+        found = [self._rising(name, slope, slope_max_c_min) for name, slope in known.items() if slope > slope_max_c_min]
+        return checks.judged("plateau", found, topic=TOPIC), found
+
+    def clock(self, min_fraction: float) -> tuple[wire.Check, list[wire.Finding]]:
+        """The check `clock`: the mean under load against the clock that the maker promises for all cores at once. A CPU
+        that a board holds down (PROCHOT, a supply it does not know) is cool, error-free and useless."""
+        base = sensors.base_clocks_mhz(self._root)
+        known = {name: mean.value for name, mean in self._clocks.items() if name in base}
+        if not known:
+            why = "the kernel tells no clock to compare with its base"
+            return checks.not_tested("clock", reason=why, topic=TOPIC), []
+        found = [
+            _slow(name, mhz, base[name], min_fraction) for name, mhz in known.items() if mhz < base[name] * min_fraction
+        ]
+        return checks.judged("clock", found, topic=TOPIC), found
+
+    def numbers(self, window_s: float = 60.0) -> dict[str, float]:
+        found = {f"peak_temp_c.{one.component}": one.value_c for one in self.peaks.values()}
+        for one in self._cpus():
+            found |= self._numbers_of(one.component, window_s)
+        return found | {f"clock_load_mhz.{name}": mean.value for name, mean in self._clocks.items()}
+
+    def evidence(self) -> dict[str, str]:
+        """The curves as text: seconds, part, degrees, watts."""
+        lines = [line for name, points in sorted(self.curves.items()) for line in _lines(name, points)]
+        return {"heat.csv": "\n".join(["seconds,part,celsius,watts", *lines])} if lines else {}
+
+    def _numbers_of(self, name: str, window_s: float) -> dict[str, float]:
+        points, rest = self.curves.get(name, []), self.rest.get(name)
+        values = {
+            "idle_temp_c": rest.celsius if rest else None,
+            "plateau_temp_c": curve.plateau_c(points),
+            "temp_slope_c_min": self._slope(name, window_s),
+            "power_load_w": curve.plateau_w(points),
+            "thermal_resistance_c_w": curve.resistance_c_per_w(rest, points) if rest else None,
+        }
+        return {f"{key}.{name}": round(value, 3) for key, value in values.items() if value is not None}
+
+    def _slope(self, name: str, window_s: float) -> float | None:
+        return curve.slope_c_min(self.curves.get(name, []), window_s)
+
+    def _rising(self, name: str, slope: float, limit: float) -> wire.Finding:
+        message = f"{name}: still {slope:+.2f} C a minute after {self.curves[name][-1].at_s:.0f} s of load"
+        return findings.make("thermal.rising", "cpu", name, message, value=round(slope, 3), limit=limit, unit="C/min")
 
     def _cpus(self) -> list[sensors.Temperature]:
         return [one for one in self.peaks.values() if one.component_kind == "cpu"]
@@ -70,3 +162,16 @@ def _too_hot(one: sensors.Temperature, margin_c: float, max_c: float) -> wire.Fi
     return findings.make(
         "thermal.hot", one.component_kind, one.component, message, value=one.value_c, limit=limit_c, unit="C"
     )
+
+
+def _slow(name: str, mhz: float, base_mhz: float, min_fraction: float) -> wire.Finding:
+    message = f"{name}: {mhz:.0f} MHz under load, its base clock is {base_mhz:.0f} MHz"
+    limit_mhz = round(base_mhz * min_fraction)
+    return findings.make("cpu.slow_clock", "cpu", name, message, value=round(mhz), limit=limit_mhz, unit="MHz")
+
+
+def _lines(name: str, points: list[Point]) -> Iterator[str]:
+    step = max(1, len(points) // _CURVE_LINES)
+    for point in points[::step]:
+        watts = "" if point.watts is None else f"{point.watts:.1f}"
+        yield f"{point.at_s:.0f},{name},{point.celsius:.1f},{watts}"

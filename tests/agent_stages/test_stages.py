@@ -16,7 +16,7 @@ from tests.agent_stages.contexts import INVENTORY, PROFILE, context
 
 SHORT = {
     "InventoryCheck": {"link_wait_s": 0},
-    "CPUStress": {"duration_s": 1},
+    "CPUStress": {"duration_s": 1, "idle_s": 0, "cores_max_s": 2},
     "Memory": {"duration_s": 1, "per_gib_s": 0, "test_max_mb": 64},
     "Storage": {"speed_s": 1},
     "Network": {"throughput_duration_s": 1, "ping_count": 2, "busy_wait_s": 0},
@@ -118,7 +118,7 @@ def test_an_expected_card_without_link_is_blamed(tmp_path: Path, monkeypatch: py
 def test_the_real_stress_ng_verifies_all_cores(tmp_path: Path) -> None:
     inventory = wire.Inventory(cpu=wire.Cpu(1, 1, len(os.sched_getaffinity(0))))
     report = STAGES["CPUStress"](
-        context("CPUStress", tmp_path, params={"duration_s": 1}, inventory=inventory, not_expected=["thermal"])
+        context("CPUStress", tmp_path, params=SHORT["CPUStress"], inventory=inventory, not_expected=["thermal"])
     )
     assert report.outcome is wire.Outcome.PASSED, report.reason
     assert any(name.startswith("cpu_bogo_ops_s.CPU") for name in report.numbers)

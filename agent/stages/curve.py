@@ -1,0 +1,68 @@
+"""What a temperature's curve under load says: where it settled, whether it still rises, how well the heat gets away.
+Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# Less than this more power than at rest, and its quotient is noise.
+LEAST_RISE_W = 5.0
+# A soak takes 20,000 samples of each part: above so many the older ones are thinned, the newest stay as they are.
+MOST_POINTS, NEWEST_POINTS = 2000, 500
+
+
+@dataclass(frozen=True)
+class Point:
+    """`at_s` since the load began, `celsius` the part's temperature, `watts` its power where it is known."""
+
+    at_s: float
+    celsius: float
+    watts: float | None = None
+
+
+def add(points: list[Point], point: Point) -> None:
+    """Append, within bounds."""
+    points.append(point)
+    if len(points) > MOST_POINTS:
+        points[:-NEWEST_POINTS] = points[:-NEWEST_POINTS:2]
+
+
+def plateau_c(points: Sequence[Point]) -> float | None:
+    """The mean of the curve's last quarter."""
+    last = _last_quarter(points)
+    return sum(point.celsius for point in last) / len(last) if last else None
+
+
+def plateau_w(points: Sequence[Point]) -> float | None:
+    known = [point.watts for point in _last_quarter(points) if point.watts is not None]
+    return sum(known) / len(known) if known else None
+
+
+def slope_c_min(points: Sequence[Point], window_s: float) -> float | None:
+    """Degrees a minute over the last `window_s`, by least squares; None for a curve that is shorter, or too thin."""
+    if not points or points[-1].at_s - points[0].at_s < window_s:
+        return None
+    last = [point for point in points if point.at_s >= points[-1].at_s - window_s]
+    mean_s = sum(point.at_s for point in last) / len(last)
+    mean_c = sum(point.celsius for point in last) / len(last)
+    spread = sum((point.at_s - mean_s) ** 2 for point in last)
+    if len(last) < 3 or not spread:
+        return None
+    return 60 * sum((point.at_s - mean_s) * (point.celsius - mean_c) for point in last) / spread
+
+
+def resistance_c_per_w(rest: Point, points: Sequence[Point]) -> float | None:
+    """How many degrees each watt more than at rest costs: paste and heatsink in one number, whatever the room's
+    temperature is."""
+    settled_c, settled_w = plateau_c(points), plateau_w(points)
+    if settled_c is None or settled_w is None or rest.watts is None or settled_w - rest.watts < LEAST_RISE_W:
+        return None
+    return (settled_c - rest.celsius) / (settled_w - rest.watts)
+
+
+def _last_quarter(points: Sequence[Point]) -> Sequence[Point]:
+    if not points:
+        return []
+    from_s = points[-1].at_s - (points[-1].at_s - points[0].at_s) / 4
+    return [point for point in points if point.at_s >= from_s]

@@ -1,0 +1,185 @@
+"""Curves under load, and what is concluded from them."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from agent import wire
+from agent.stages import curve, fans
+from agent.stages.curve import Point
+from agent.stages.fans import Fans
+from agent.stages.heat import Heat
+
+PASSED, FAILED, NOT_TESTED = wire.Outcome.PASSED, wire.Outcome.FAILED, wire.Outcome.NOT_TESTED
+
+
+def rising(c_min: float, minutes: int = 10, watts: float | None = None) -> list[Point]:
+    return [Point(2.0 * n, 50.0 + c_min * 2.0 * n / 60, watts) for n in range(30 * minutes + 1)]
+
+
+def put(root: Path, path: str, text: object) -> None:
+    target = root / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(f"{text}\n")
+
+
+def cpu(root: Path, package: int = 0, temp_c: float = 60.0, **files: object) -> None:
+    """A package with one core: its temperature, and files of its core."""
+    chip = f"sys/class/hwmon/hwmon{package}"
+    (root / f"sys/devices/platform/coretemp.{package}").mkdir(parents=True)
+    for name, text in (("name", "coretemp"), ("temp1_input", int(temp_c * 1000)), ("temp1_crit", 100_000)):
+        put(root, f"{chip}/{name}", text)
+    (root / chip / "device").symlink_to(root / f"sys/devices/platform/coretemp.{package}")
+    put(root, f"sys/devices/system/cpu/cpu{package}/topology/physical_package_id", package)
+    for name, text in files.items():
+        put(root, f"sys/devices/system/cpu/cpu{package}/{name.replace('__', '/')}", text)
+
+
+def sampled(root: Path, times: int = 1) -> Heat:
+    heat = Heat(root)
+    for _ in range(times):
+        heat.sample()
+    return heat
+
+
+def test_the_plateau_is_the_last_quarter() -> None:
+    points = [Point(float(n), 40.0 if n < 75 else 80.0, 10.0 if n < 75 else 90.0) for n in range(100)]
+    assert curve.plateau_c(points) == pytest.approx(80.0, abs=0.5)
+    assert curve.plateau_w(points) == pytest.approx(90.0, abs=1)
+
+
+@pytest.mark.parametrize("c_min", [-0.3, 0.0, 0.4, 2.0])
+def test_the_slope_is_degrees_a_minute(c_min: float) -> None:
+    assert curve.slope_c_min(rising(c_min), 300) == pytest.approx(c_min)
+
+
+def test_a_curve_that_is_too_short_has_no_slope() -> None:
+    assert curve.slope_c_min(rising(2.0, minutes=4), 300) is None
+    assert curve.slope_c_min([], 300) is None
+
+
+def test_thermal_resistance_is_degrees_per_watt_above_rest() -> None:
+    load = [Point(float(n), 70.0, 120.0) for n in range(10)]
+    assert curve.resistance_c_per_w(Point(0, 40.0, 20.0), load) == pytest.approx(0.3)
+    assert curve.resistance_c_per_w(Point(0, 40.0, 118.0), load) is None
+    assert curve.resistance_c_per_w(Point(0, 40.0, None), load) is None
+
+
+def test_a_day_long_curve_stays_small_and_keeps_its_newest_part_whole() -> None:
+    points: list[Point] = []
+    for n in range(20_000):
+        curve.add(points, Point(2.0 * n, 50.0))
+    assert len(points) <= curve.MOST_POINTS
+    assert points[0].at_s == 0
+    assert [point.at_s for point in points[-150:]] == [2.0 * n for n in range(19_850, 20_000)]
+
+
+def test_a_cpu_that_does_not_tell_its_temperature_is_not_covered_by_the_other(tmp_path: Path) -> None:
+    cpu(tmp_path)
+    heat = sampled(tmp_path)
+    assert heat.temperature(5, 95, sockets=1)[0].outcome is PASSED
+    check, found = heat.temperature(5, 95, sockets=2)
+    assert (check.outcome, check.reason, found) == (NOT_TESTED, "1 of 2 CPUs here tell their temperature", [])
+
+
+def test_a_cpu_near_its_own_limit_fails_whatever_the_other_sensors_do(tmp_path: Path) -> None:
+    cpu(tmp_path, temp_c=96.0)
+    check, found = sampled(tmp_path).temperature(5, 95, sockets=2)
+    assert check.outcome is FAILED
+    assert [(one.code, one.component, one.limit) for one in found] == [("thermal.hot", "CPU0", 95.0)]
+
+
+@pytest.mark.parametrize(
+    ("base", "khz", "outcome"),
+    [
+        ({"cpufreq__base_frequency": 3_000_000}, 2_900_000, PASSED),
+        ({"cpufreq__base_frequency": 3_000_000}, 800_000, FAILED),
+        ({"acpi_cppc__nominal_freq": 3000}, 800_000, FAILED),
+        ({}, 800_000, NOT_TESTED),
+    ],
+)
+def test_a_cpu_that_is_held_down_is_slow_and_not_cool(
+    tmp_path: Path, base: dict[str, object], khz: int, outcome: wire.Outcome
+) -> None:
+    cpu(tmp_path, cpufreq__scaling_cur_freq=khz, **base)
+    check, found = sampled(tmp_path, 3).clock(0.8)
+    assert check.outcome is outcome
+    assert [(one.code, one.component, one.value) for one in found] == (
+        [("cpu.slow_clock", "CPU0", 800)] if outcome is FAILED else []
+    )
+
+
+def test_a_cpu_that_still_gets_hotter_is_a_warning(tmp_path: Path) -> None:
+    cpu(tmp_path)
+    heat = sampled(tmp_path)
+    heat.curves["CPU0"] = rising(0.8)
+    check, found = heat.plateau(300, 0.5)
+    assert check.outcome is PASSED
+    assert [(one.code, one.severity) for one in found] == [("thermal.rising", wire.Severity.WARNING)]
+    assert heat.plateau(300, 1.0)[1] == []
+    assert heat.plateau(300, None)[0].outcome is NOT_TESTED
+    assert heat.plateau(3600, 0.5)[0].outcome is NOT_TESTED
+
+
+def test_the_numbers_and_the_curve_are_kept(tmp_path: Path) -> None:
+    cpu(tmp_path)
+    heat = sampled(tmp_path)
+    heat.rest["CPU0"] = Point(0, 40.0, 20.0)
+    heat.curves["CPU0"] = [Point(2.0 * n, 70.0, 120.0) for n in range(100)]
+    assert heat.numbers(60) == {
+        "peak_temp_c.CPU0": 60.0,
+        "idle_temp_c.CPU0": 40.0,
+        "plateau_temp_c.CPU0": 70.0,
+        "temp_slope_c_min.CPU0": 0.0,
+        "power_load_w.CPU0": 120.0,
+        "thermal_resistance_c_w.CPU0": 0.3,
+    }
+    lines = heat.evidence()["heat.csv"].splitlines()
+    assert lines[:2] == ["seconds,part,celsius,watts", "0,CPU0,70.0,120.0"]
+
+
+def test_it_samples_from_the_first_moment_to_the_end_of_the_block(tmp_path: Path) -> None:
+    cpu(tmp_path)
+    with Heat(tmp_path).watching() as heat:
+        assert any(thread.name == "heat" for thread in threading.enumerate())
+    assert heat.peaks and heat.curves["CPU0"]
+    assert not any(thread.name == "heat" for thread in threading.enumerate())
+
+
+# --- fans ------------------------------------------------------------------------------------------------------------
+
+
+def judged(names: list[str], before: Fans, after: Fans) -> tuple[list[wire.Outcome], list[tuple[str, str]]]:
+    made, found = fans.judge(names, before, after)
+    return [check.outcome for check in made], [(one.code, one.component) for one in found]
+
+
+def test_a_fan_that_stands_still_under_load_is_blamed() -> None:
+    before, after = Fans({"FAN1": 3000.0, "FAN2": 2900.0}), Fans({"FAN1": 5000.0, "FAN2": 0.0})
+    assert judged(["FAN1", "FAN2"], before, after) == ([PASSED, FAILED], [("fan.stopped", "FAN2")])
+
+
+def test_an_empty_header_is_no_fan_unless_it_is_expected() -> None:
+    still = Fans({"FAN1": 3000.0, "FAN3": 0.0})
+    assert judged([], still, still) == ([PASSED], [])
+    assert judged(["FAN3"], still, still) == ([FAILED], [("fan.stopped", "FAN3")])
+
+
+def test_a_fan_without_a_reading_is_not_tested() -> None:
+    assert judged(["FAN1"], Fans({}), Fans({"FAN1": None})) == ([NOT_TESTED], [])
+    assert judged(["FAN1"], Fans({}), Fans({})) == ([NOT_TESTED], [])
+    assert judged([], Fans({}), Fans({})) == ([NOT_TESTED], [])
+
+
+def test_a_fan_below_the_bmcs_own_limit_is_blamed() -> None:
+    after = Fans({"FAN1": 400.0}, frozenset({"FAN1"}))
+    assert judged(["FAN1"], Fans({"FAN1": 400.0}), after) == ([FAILED], [("sensor.fan_low", "FAN1")])
+
+
+def test_the_fans_of_the_boards_chips_are_read(tmp_path: Path) -> None:
+    for name, text in (("name", "nct6775"), ("fan1_input", 1200), ("fan2_input", 0), ("fan2_label", "CPU fan")):
+        put(tmp_path, f"sys/class/hwmon/hwmon0/{name}", text)
+    assert fans.look(tmp_path).rpm == {"nct6775 fan1": 1200.0, "CPU fan": 0.0}
