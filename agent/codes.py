@@ -156,6 +156,9 @@ CODES: dict[str, Code] = {
     "network.slow": _part(_CRITICAL, "Throughput below the limit", "Replace cable or module; try another port."),
     "network.loss": _part(_CRITICAL, "Packets are lost", "Replace cable or module; try another port."),
     "network.retransmits": _part(_WARNING, "Many retransmits", "Check cable, module and the switch's counters."),
+    "network.other_port": _part(
+        _CRITICAL, "Plugged into another switch port than expected", "Move the cable, or correct the expected spec."
+    ),
     "nic.errors": _part(_WARNING, "Errors counted by the network card", "Check cable and module, then the card."),
     "nic.link_flap": _part(_CRITICAL, "The link went down and came back", "Replace the cable or module."),
     "nic.transmit_timeout": _part(_CRITICAL, "The card stopped sending", "Reseat the card; update its firmware."),

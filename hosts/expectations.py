@@ -41,6 +41,8 @@ NOT_EXPECTED: dict[str, str] = {
     "smart": "disks that report their health",
     "network": "a network link to measure",
     "link_speed": "network cards that tell their speed",
+    "lldp": "a switch that tells its name and port",
+    "mce": "a processor whose machine checks are counted",
     "gpu": "a graphics card for computing",
     "gpu_load": "a driver to put the graphics card to work",
 }
@@ -144,6 +146,8 @@ class Disk(Part):
 class Nic(Part):
     mac: Mac
     speed_mbit: Count | None = None
+    # The switch, or the switch and its port, as LLDP names them: "sw1 Gi1/0/3".
+    neighbour: Text | None = None
 
 
 class Gpu(Part):

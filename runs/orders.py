@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from django.conf import settings
@@ -124,4 +125,5 @@ def _iperf() -> dict[str, Any]:
         "address": config.web.address,
         "ports": list(config.iperf3.ports),
         "server_link_mbit": config.iperf3.link_mbit,
+        "server_cpus": os.cpu_count() or 1,
     }

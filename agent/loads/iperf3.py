@@ -1,8 +1,10 @@
-"""iperf3: throughput of one link, both ways (3.16 and newer has one thread per stream)."""
+"""iperf3: throughput of one link, each way and both at once (3.16 and newer has one thread per stream)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
 from agent import shell
 from agent.probes.parsing import ParseError, clean, mapping, number, parse_json, sequence
@@ -12,16 +14,26 @@ _END_S = 20.0
 BUSY = "busy running a test"
 
 
+class Direction(StrEnum):
+    """As the host sees it. `BOTH` is at once."""
+
+    OUT = "out"
+    IN = "in"
+    BOTH = "both"
+
+
 @dataclass(frozen=True)
 class Throughput:
-    """One test: bits per second that arrived, retransmitted segments (None where the sender's kernel doesn't say)
-    and how many bytes were sent, the sending end's CPU in percent."""
+    """One direction of a test: bits per second and bytes that arrived, retransmitted segments (None where the
+    sender's kernel doesn't say) and how many bytes were sent. CPU in percent of one core, of the whole test."""
 
     bits_s: float
+    received_bytes: float
     sent_bytes: float
     retransmits: int | None
     segment_bytes: int
     local_cpu_percent: float
+    remote_cpu_percent: float
 
 
 @dataclass(frozen=True)
@@ -36,7 +48,7 @@ class Refused:
 
 
 def argv(
-    server: str, port: int, *, device: str, address: str, duration_s: float, streams: int, reverse: bool
+    server: str, port: int, *, device: str, address: str, duration_s: float, streams: int, direction: Direction
 ) -> list[str]:
     """`device` is the card that the packets must leave by, `address` its own."""
     words = [
@@ -44,7 +56,7 @@ def argv(
         "-t", f"{round(duration_s)}", "-P", str(streams),
         "--connect-timeout", "5000",
     ]  # fmt: skip
-    return [*words, "-R"] if reverse else words
+    return [*words, *{Direction.OUT: [], Direction.IN: ["-R"], Direction.BOTH: ["--bidir"]}[direction]]
 
 
 def run(command: list[str], duration_s: float, stop: StopFlag | None = None) -> shell.Completed:
@@ -52,21 +64,36 @@ def run(command: list[str], duration_s: float, stop: StopFlag | None = None) -> 
 
 
 def parse(text: str) -> Throughput | Refused:
-    """Raises ParseError for anything that is neither a result nor iperf3's error object."""
+    """A test of one direction. Raises ParseError for anything that is neither a result nor iperf3's error object."""
     data = parse_json(text, "iperf3")
-    if error := clean(data.get("error")):
-        return Refused(error)
+    return _refused(data) or _throughput(data, "")
+
+
+def parse_both(text: str) -> tuple[Throughput, Throughput] | Refused:
+    """A test of both directions at once: out, in. Raises ParseError."""
+    data = parse_json(text, "iperf3")
+    return _refused(data) or (_throughput(data, ""), _throughput(data, "_bidir_reverse"))
+
+
+def _refused(data: dict[str, Any]) -> Refused | None:
+    error = clean(data.get("error"))
+    return Refused(error) if error else None
+
+
+def _throughput(data: dict[str, Any], suffix: str) -> Throughput:
     end = mapping(data.get("end"))
-    received, sent = mapping(end.get("sum_received")), mapping(end.get("sum_sent"))
+    received, sent = mapping(end.get(f"sum_received{suffix}")), mapping(end.get(f"sum_sent{suffix}"))
+    cpu = mapping(end.get("cpu_utilization_percent"))
     bits_s = number(received.get("bits_per_second"))
     if bits_s is None:
-        raise ParseError("iperf3's JSON has no sum_received")
+        raise ParseError(f"iperf3's JSON has no sum_received{suffix}")
     retransmits = number(sent.get("retransmits"))
-    streams = sequence(end.get("streams"))
     return Throughput(
         bits_s=bits_s,
+        received_bytes=number(received.get("bytes")) or 0.0,
         sent_bytes=number(sent.get("bytes")) or 0.0,
-        retransmits=None if retransmits is None or not streams else int(retransmits),
+        retransmits=None if retransmits is None or not sequence(end.get("streams")) else int(retransmits),
         segment_bytes=int(number(mapping(data.get("start")).get("tcp_mss_default")) or 0),
-        local_cpu_percent=number(mapping(end.get("cpu_utilization_percent")).get("host_total")) or 0.0,
+        local_cpu_percent=number(cpu.get("host_total")) or 0.0,
+        remote_cpu_percent=number(cpu.get("remote_total")) or 0.0,
     )

@@ -21,6 +21,21 @@ class NicState:
     duplex: str
 
 
+@dataclass(frozen=True)
+class Traffic:
+    """What a card has counted, in bytes."""
+
+    sent_bytes: int
+    received_bytes: int
+
+
+def traffic(name: str, root: Path = Path("/")) -> Traffic | None:
+    """None for a card that is not there or does not count."""
+    counters = root / "sys/class/net" / name / "statistics"
+    sent, received = _text(counters / "tx_bytes"), _text(counters / "rx_bytes")
+    return Traffic(int(sent), int(received)) if sent.isdigit() and received.isdigit() else None
+
+
 def names(root: Path = Path("/")) -> list[str]:
     """Cards, not bridges, bonds, VLANs, and not the virtual functions of a card."""
     return [

@@ -7,9 +7,10 @@ from typing import Any
 from agent import findings, wire
 from agent.loads import ping
 from agent.probes import addresses, nics
+from agent.probes.lldp import Listener
 from agent.probes.parsing import ParseError
 from agent.stage import StageContext, StageReport
-from agent.stages import checks, throughput
+from agent.stages import checks, neighbour, throughput
 from agent.stages.board import Board
 from agent.stages.part import Part
 
@@ -24,14 +25,21 @@ def run(ctx: StageContext) -> StageReport:
         return checks.report(ctx, [checks.not_tested(name, reason=why, topic=TOPIC) for name in ctx.order.required])
     own = _addresses()
     board = Board(ctx)
-    parts = [_card(ctx, mac, speed, cards.get(mac), own, board) for mac, speed in wanted.items()]
+    ports = _expected_ports(ctx.claim.expected.get("nics"))
+    parts = [_card(ctx, mac, speed, cards.get(mac), own, board, ports) for mac, speed in wanted.items()]
     return checks.report(
         ctx,
         [check for part in parts for check in part.checks],
         findings=[finding for part in parts for finding in part.findings],
+        also_required=(neighbour.CHECK,) if ports else (),
         numbers={name: value for part in parts for name, value in part.numbers.items()},
         evidence={name: text for part in parts for name, text in part.evidence.items()},
     )
+
+
+def _expected_ports(expected: list[dict[str, Any]] | None) -> dict[str, str]:
+    """MAC → the switch port that the spec names."""
+    return {str(nic.get("mac")).lower(): str(nic["neighbour"]) for nic in expected or [] if nic.get("neighbour")}
 
 
 def _wanted(expected: list[dict[str, Any]] | None, cards: dict[str, nics.NicState]) -> dict[str, int | None]:
@@ -49,7 +57,13 @@ def _addresses() -> dict[str, str]:
 
 
 def _card(
-    ctx: StageContext, mac: str, speed: int | None, state: nics.NicState | None, own: dict[str, str], board: Board
+    ctx: StageContext,
+    mac: str,
+    speed: int | None,
+    state: nics.NicState | None,
+    own: dict[str, str],
+    board: Board,
+    ports: dict[str, str],
 ) -> Part:
     """One card: link first, since nothing else can be measured without it."""
     part = Part()
@@ -60,15 +74,21 @@ def _card(
     if not state.link:
         return part
     _speed(state, speed, part)
-    address, server = own.get(state.name), str(ctx.claim.iperf.get("address") or "")
-    why_not = "" if address and server else f"{state.name} has no address" if server else "the bench names no server"
-    if why_not:
-        part.checks += [checks.not_tested(name, mac, reason=why_not) for name in ("throughput", "loss")]
-        return part
-    throughput.measure(ctx, state, str(address), part, board)
-    _loss(ctx, state, server, part, board)
+    with Listener(state.name) as listener:
+        _traffic(ctx, state, own.get(state.name), part, board)
+        neighbour.judge(state, listener, ports.get(mac, ""), float(checks.param(ctx, "lldp_wait_s")), part)
     board.tell(mac, 100, "measured")
     return part
+
+
+def _traffic(ctx: StageContext, state: nics.NicState, address: str | None, part: Part, board: Board) -> None:
+    server = str(ctx.claim.iperf.get("address") or "")
+    if not address or not server:
+        why = f"{state.name} has no address" if server else "the bench names no server"
+        part.checks += [checks.not_tested(name, state.mac, reason=why) for name in ("throughput", "loss")]
+        return
+    throughput.measure(ctx, state, address, part, board)
+    _loss(ctx, state, server, part, board)
 
 
 def _link(state: nics.NicState, part: Part) -> None:
@@ -107,8 +127,9 @@ def _speed(state: nics.NicState, expected: int | None, part: Part) -> None:
 
 def _loss(ctx: StageContext, state: nics.NicState, server: str, part: Part, board: Board) -> None:
     count, interval_s = int(checks.param(ctx, "ping_count")), float(checks.param(ctx, "ping_interval_s"))
+    argv = ping.argv(server, state.name, count, interval_s, int(checks.param(ctx, "ping_bytes")))
     with board.timing(state.mac, f"{count} packets to {server}", count * interval_s):
-        done = ping.run(ping.argv(server, state.name, count, interval_s), count * interval_s, ctx.stop)
+        done = ping.run(argv, count * interval_s, ctx.stop)
     part.evidence[f"ping.{state.mac}"] = done.stdout + done.stderr
     try:
         loss = ping.parse(done.stdout)

@@ -1,0 +1,99 @@
+"""LLDP: frames as switches send them, and a card in the wrong port."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import pytest
+
+from agent import wire
+from agent.probes import lldp
+from agent.probes.lldp import Listener, Neighbour
+from agent.probes.nics import NicState
+from agent.probes.parsing import ParseError
+from agent.stages import neighbour
+from agent.stages.part import Part
+
+STATE = NicState("eth0", "52:54:00:00:00:01", "igb", "", True, 1000, "full")
+
+
+def value(kind: int, text: bytes) -> bytes:
+    return ((kind << 9) | len(text)).to_bytes(2, "big") + text
+
+
+def frame(*values: bytes) -> bytes:
+    return bytes.fromhex("0180c200000e 0200000000aa 88cc") + b"".join(values) + b"\x00\x00"
+
+
+CHASSIS = value(1, b"\x04" + bytes.fromhex("00112233aabb"))
+PORT, TIME, WORDS, NAME = value(2, b"\x05Gi1/0/3"), value(3, b"\x00\x78"), value(4, b"rack 2"), value(5, b"sw1.lan")
+
+
+def test_a_switch_is_its_name_and_its_port() -> None:
+    heard = lldp.parse(frame(CHASSIS, PORT, TIME, WORDS, NAME))
+    assert heard == Neighbour("sw1.lan", "Gi1/0/3", "rack 2")
+    assert str(heard) == "sw1.lan Gi1/0/3 (rack 2)"
+
+
+def test_a_switch_without_a_name_is_its_chassis() -> None:
+    port = value(2, b"\x03" + bytes.fromhex("00112233aabc"))
+    assert lldp.parse(frame(CHASSIS, port, TIME)) == Neighbour("00:11:22:33:aa:bb", "00:11:22:33:aa:bc")
+
+
+@pytest.mark.parametrize("cut", [0, 10, 14, 16, 20, 25, 30])
+def test_a_frame_that_is_cut_short_is_a_parse_error(cut: int) -> None:
+    with pytest.raises(ParseError):
+        lldp.parse(frame(CHASSIS, PORT, TIME)[:cut])
+
+
+class Heard:
+    """A listener that heard this."""
+
+    trouble = ""
+
+    def __init__(self, heard: Neighbour | None) -> None:
+        self.neighbour, self.waited_s = heard, 0.0
+
+    def heard(self, wait_s: float = 0.0) -> Neighbour | None:
+        self.waited_s = wait_s
+        return self.neighbour
+
+
+SW1 = Neighbour("sw1", "Gi1/0/3")
+
+
+@pytest.mark.parametrize(
+    ("heard", "expected", "outcome", "waited_s"),
+    [
+        (SW1, "", wire.Outcome.PASSED, 0),
+        (SW1, "SW1 gi1/0/3", wire.Outcome.PASSED, 40),
+        (SW1, "sw1", wire.Outcome.PASSED, 40),
+        (SW1, "sw1 Gi1/0/4", wire.Outcome.FAILED, 40),
+        (None, "sw1 Gi1/0/4", wire.Outcome.NOT_TESTED, 40),
+        (None, "", wire.Outcome.NOT_TESTED, 0),
+    ],
+)
+def test_a_card_in_another_port_than_expected_fails(
+    heard: Neighbour | None, expected: str, outcome: wire.Outcome, waited_s: float
+) -> None:
+    part, listener = Part(), Heard(heard)
+    neighbour.judge(STATE, listener, expected, 40, part)
+    assert (part.checks[0].outcome, listener.waited_s) == (outcome, waited_s)
+    assert [one.code for one in part.findings] == (["network.other_port"] if outcome is wire.Outcome.FAILED else [])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a raw socket needs root")
+def test_it_hears_what_comes_by_the_wire() -> None:
+    with Listener("lo") as listener, socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as switch:
+        switch.bind(("lo", 0))
+        switch.send(b"\xff" * 12 + bytes.fromhex("88cc") + b"rubbish")
+        switch.send(frame(CHASSIS, PORT, TIME, NAME))
+        assert listener.trouble == ""
+        assert listener.heard(5.0) == Neighbour("sw1.lan", "Gi1/0/3")
+
+
+def test_a_card_that_is_not_there_is_heard_nothing_of() -> None:
+    with Listener("vetting-no-card") as listener:
+        assert listener.trouble
+        assert listener.heard(0.0) is None

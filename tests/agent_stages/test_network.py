@@ -1,0 +1,156 @@
+"""Network's judgement of one card, on tests whose outcome is given."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from agent import wire
+from agent.loads import iperf3
+from agent.loads.iperf3 import Direction, Throughput
+from agent.probes.nics import NicState, Traffic
+from agent.stages import throughput
+from agent.stages.board import Board
+from agent.stages.part import Part
+from tests.agent_stages.contexts import context
+from tests.agent_stages.recordings import recorded
+
+PASSED, FAILED, NOT_TESTED = wire.Outcome.PASSED, wire.Outcome.FAILED, wire.Outcome.NOT_TESTED
+MAC = "52:54:00:00:00:09"
+# Prints the next of the files that are named for its direction, and the last one for ever.
+IPERF3 = """#!/bin/sh
+case "$*" in *-R*) way=in;; *--bidir*) way=both;; *) way=out;; esac
+echo "$way" >> "$ANSWERS/asked"
+n=$(grep -c "^$way$" "$ANSWERS/asked")
+while [ ! -e "$ANSWERS/$way.$n" ]; do n=$((n - 1)); done
+exec cat "$ANSWERS/$way.$n"
+"""
+
+
+def sums(suffix: str, mbit: float) -> dict[str, object]:
+    row = {"bits_per_second": mbit * 1e6, "bytes": mbit * 1e6 / 8, "retransmits": 0}
+    return {f"sum_sent{suffix}": row, f"sum_received{suffix}": row}
+
+
+class Bench:
+    """An iperf3 that answers what a test wants, in order, per direction."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        for way in ("out", "in", "both"):
+            self.answers(way, 940)
+
+    def answers(self, way: str, *mbits: float, local: float = 20, remote: float = 20) -> None:
+        for number, mbit in enumerate(mbits, 1):
+            end: dict[str, object] = {"streams": [{}], **sums("", mbit)}
+            end |= sums("_bidir_reverse", mbit) if way == "both" else {}
+            end["cpu_utilization_percent"] = {"host_total": local, "remote_total": remote}
+            text = json.dumps({"start": {"tcp_mss_default": 1448}, "end": end})
+            (self.directory / f"{way}.{number}").write_text(text)
+
+    def asked(self) -> list[str]:
+        return (self.directory / "asked").read_text().split()
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    tool = tmp_path / "bin/iperf3"
+    tool.parent.mkdir()
+    tool.write_text(IPERF3)
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("ANSWERS", str(tmp_path))
+    return Bench(tmp_path)
+
+
+SERVER = {"address": "10.0.0.1", "ports": [5201], "server_link_mbit": 1000, "server_cpus": 2}
+
+
+def measured(tmp_path: Path, speed_mbit: int | None = 1000, iperf: dict[str, object] = SERVER) -> Part:
+    part = Part()
+    ctx = context("Network", tmp_path, params={"throughput_duration_s": 1, "busy_wait_s": 0}, iperf=iperf)
+    state = NicState("vetting-no-such-card", MAC, "igb", "", True, speed_mbit, "full")
+    throughput.measure(ctx, state, "10.0.0.2", part, Board(ctx))
+    return part
+
+
+def outcomes(part: Part) -> dict[str, wire.Outcome]:
+    return {check.name: check.outcome for check in part.checks}
+
+
+def test_a_link_that_carries_what_it_should_each_way_and_both_passes(tmp_path: Path, bench: Bench) -> None:
+    part = measured(tmp_path)
+    assert outcomes(part) == {"throughput": PASSED, "both_ways": PASSED}
+    assert bench.asked() == ["out", "in", "both"]
+    assert part.numbers[f"tcp_both_in_mbit.{MAC}"] == 940
+
+
+def test_one_slow_direction_is_blamed_on_the_card_after_a_second_try(tmp_path: Path, bench: Bench) -> None:
+    bench.answers("in", 90, 95)
+    part = measured(tmp_path)
+    assert outcomes(part) == {"throughput": FAILED, "both_ways": PASSED}
+    assert bench.asked() == ["out", "in", "in", "both"]
+    assert [(one.code, one.component, one.value, one.limit) for one in part.findings] == [
+        ("network.slow", MAC, 95.0, 850.0)
+    ]
+
+
+def test_a_link_that_was_slow_once_is_not_blamed(tmp_path: Path, bench: Bench) -> None:
+    bench.answers("out", 300, 940)
+    part = measured(tmp_path)
+    assert (outcomes(part)["throughput"], part.findings) == (PASSED, [])
+
+
+def test_a_link_that_breaks_down_with_both_directions_at_once_is_blamed(tmp_path: Path, bench: Bench) -> None:
+    bench.answers("both", 80)
+    part = measured(tmp_path)
+    assert outcomes(part) == {"throughput": PASSED, "both_ways": FAILED}
+    assert "with both directions at once" in part.findings[0].message
+
+
+@pytest.mark.parametrize("cpu", [{"remote": 190}, {"local": 400}])
+def test_a_processor_at_its_end_is_the_limit_and_not_the_link(
+    tmp_path: Path, bench: Bench, cpu: dict[str, float]
+) -> None:
+    bench.answers("out", 500, **cpu)
+    part = measured(tmp_path)
+    assert outcomes(part)["throughput"] is NOT_TESTED
+    assert "processor was the limit" in part.checks[0].reason
+    assert part.findings == []
+
+
+def test_a_faster_card_is_held_against_what_the_server_can(tmp_path: Path, bench: Bench) -> None:
+    assert outcomes(measured(tmp_path, speed_mbit=25_000))["throughput"] is PASSED
+
+
+def test_without_any_known_speed_no_throughput_passes(tmp_path: Path, bench: Bench) -> None:
+    part = measured(tmp_path, speed_mbit=None, iperf={**SERVER, "server_link_mbit": 0})
+    assert outcomes(part) == {"throughput": NOT_TESTED, "both_ways": NOT_TESTED}
+
+
+def test_a_server_that_refuses_blames_nobody(tmp_path: Path, bench: Bench) -> None:
+    (bench.directory / "out.1").write_text(recorded("iperf3", "refused.json"))
+    part = measured(tmp_path)
+    assert outcomes(part)["throughput"] is NOT_TESTED and part.findings == []
+
+
+THROUGHPUT = Throughput(1e9, 1_000_000, 1_000_000, 0, 1448, 10, 10)
+
+
+@pytest.mark.parametrize(
+    ("sent", "received", "goes_by"), [(1_050_000, 1_050_000, True), (1_050_000, 100, False), (100, 1_050_000, False)]
+)
+def test_what_went_by_another_card_says_nothing_about_this_one(sent: int, received: int, goes_by: bool) -> None:
+    both = {Direction.OUT: THROUGHPUT, Direction.IN: THROUGHPUT}
+    why = throughput.went_elsewhere(both, Traffic(500, 500), Traffic(500 + sent, 500 + received))
+    assert (why == "") is goes_by
+
+
+def test_both_directions_of_one_test_are_told_apart() -> None:
+    out, back = iperf3.parse_both(recorded("iperf3", "both-ways.json"))
+    assert (round(out.bits_s / 1e8), round(back.bits_s / 1e8)) == (35, 53)
+    assert (out.retransmits, back.retransmits) == (20, 5)
+    assert round(out.remote_cpu_percent) == 24
