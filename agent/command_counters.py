@@ -63,18 +63,6 @@ def of_drive(text: str, component: str) -> Counts:
     return {(code, "disk", component): value for code, value in found.items() if value is not None}
 
 
-def bmc_events(names: Names) -> Counts:
-    """How many entries the BMC's event log has; `sel info` answers at once where `sel elist` reads them all."""
-    if not ipmitool.has_bmc(names.root):
-        return {}
-    return sel_entries(ipmitool.run("sel", "info", timeout_s=BMC_TIMEOUT_S).stdout)
-
-
-def sel_entries(text: str) -> Counts:
-    match = re.search(r"^Entries\s*:\s*(\d+)", text, re.MULTILINE)
-    return {("bmc.sel", "bmc", "BMC"): int(match[1])} if match else {}
-
-
 def gpus(names: Names) -> Counts:
     """Uncorrected memory errors of NVIDIA cards, where their driver is."""
     if not Path(names.root / "proc/driver/nvidia").exists():

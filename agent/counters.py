@@ -68,7 +68,10 @@ MEANINGS: dict[str, Meaning] = {
     "bmc.": Meaning("bmc.event", _WARNING, "new entries in the BMC's event log"),
 }
 # These start at 0 with the boot, so before the first stage "before" is 0 and not what it had come to by then.
-SINCE_BOOT = ("edac.", "aer.", "throttle", "mce.", "gone")
+SINCE_BOOT = ("edac.", "aer.", "throttle", "mce.", "gone", "bmc.log_full")
+# The BMC's event log outlives boots, so what it holds at first is old; but a kind of entry that comes up later is new.
+SEL = "sel."
+FROM_NOTHING = (*SINCE_BOOT, SEL)
 
 
 class CounterBook:
@@ -98,7 +101,7 @@ class CounterBook:
         self._before = {**before, **after}
         deltas = []
         for key, value in sorted(after.items()):
-            known = before.get(key, 0 if key[0].startswith(SINCE_BOOT) else value)
+            known = before.get(key, 0 if key[0].startswith(FROM_NOTHING) else value)
             if value > known:
                 deltas.append(wire.CounterDelta(*key, before=known, after=value))
         return deltas
@@ -177,6 +180,10 @@ def _finding(delta: wire.CounterDelta, limits: Mapping[str, object], duration_s:
 def _meaning(counter: str) -> Meaning:
     """A counter may be named as the code of its finding (`smart.media_errors`); else its beginning says
     it."""
+    if counter.startswith(SEL):
+        code = CODES[counter.removeprefix(SEL)]
+        noun = f"new entries in the BMC's event log: {code.title.lower()}"
+        return Meaning(counter.removeprefix(SEL), code.severity, noun)
     if counter in CODES:
         return Meaning(counter, CODES[counter].severity, CODES[counter].title.lower())
     return MEANINGS[max((word for word in MEANINGS if counter.startswith(word)), key=len)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from agent import command_counters, sysfs_counters, wire
+from agent import bmc_log, command_counters, sysfs_counters, wire
 from agent.counters import Counts, Source
 from agent.names import Names
 
@@ -20,7 +20,7 @@ KERNEL: tuple[Callable[[Names], Counts], ...] = (
 )
 COMMANDS: tuple[Callable[[Names], Counts], ...] = (
     command_counters.drives,
-    command_counters.bmc_events,
+    bmc_log.EventLog(),
     command_counters.gpus,
 )
 SLOW_SENSORS: tuple[Callable[[], list[wire.Measurement]], ...] = (command_counters.bmc_sensors,)

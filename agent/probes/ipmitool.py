@@ -87,6 +87,11 @@ def power_supplies(sensors: list[Sensor]) -> list[PowerSupply]:
     return list(found.values())
 
 
+def supply_name(sensor: str) -> str:
+    """`PS1 Status` is the sensor of PS1."""
+    return _PSU_QUALIFIER.sub("", sensor) or sensor
+
+
 def is_redundancy(sensor: Sensor) -> bool:
     return "redund" in f"{sensor.name} {sensor.reading}".lower()
 
@@ -134,7 +139,7 @@ def parse_dcmi_power(text: str) -> float:
 
 def _supply(sensor: Sensor) -> PowerSupply:
     reading = sensor.reading.lower()
-    name = _PSU_QUALIFIER.sub("", sensor.name) or sensor.name
+    name = supply_name(sensor.name)
     if sensor.status == "ns" or reading in ("", "no reading", "disabled"):
         return PowerSupply(name, present=False, ok=None, reading=sensor.reading)
     bad = any(word in reading for word in ("fail", "lost", "out of range", "error", "inactive", "over", "critical"))
