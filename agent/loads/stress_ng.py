@@ -38,7 +38,12 @@ def cpu_argv(processors: list[int], duration_s: float, yaml: Path) -> list[str]:
 
 
 def run(argv: list[str], duration_s: float, stop: StopFlag | None = None) -> shell.Completed:
-    return shell.run(argv, duration_s + _END_S, stop=stop)
+    return shell.run(argv, patience_s(duration_s), stop=stop)
+
+
+def patience_s(duration_s: float) -> float:
+    """When a run of `duration_s` is given up."""
+    return duration_s + _END_S
 
 
 def parse_yaml(text: str) -> dict[str, float]:

@@ -15,7 +15,8 @@ _COMPLETED = re.compile(
 )
 _INCIDENT = re.compile(r"Hardware Error: (.*)")
 _DIMM = re.compile(r"DIMM (?!Unknown)(\S+)")
-_END_S = 120.0  # filling and last check of all memory come before and after the time asked for
+# Filling and the last check of all memory come before and after the time asked for: 1 TiB at 5 GB/s takes 200 s each.
+_END_S, _END_SHARE = 300.0, 0.1
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,12 @@ def argv(megabytes: int, threads: int, duration_s: float) -> list[str]:
 
 
 def run(command: list[str], duration_s: float, stop: StopFlag | None = None) -> shell.Completed:
-    return shell.run(command, duration_s * 1.5 + _END_S, stop=stop)
+    return shell.run(command, patience_s(duration_s), stop=stop)
+
+
+def patience_s(duration_s: float) -> float:
+    """When a run of `duration_s` is given up."""
+    return duration_s * (1 + _END_SHARE) + _END_S
 
 
 def parse(text: str) -> MemoryResult:

@@ -25,7 +25,7 @@ def run(ctx: StageContext) -> StageReport:
         outcomes.append(_memtester(ctx, space, loops))
     return checks.report(
         ctx,
-        [*(outcome.check for outcome in outcomes), _coverage(ctx, space)],
+        [*(outcome.check for outcome in outcomes), coverage(ctx, space, _moved_mb(outcomes))],
         findings=[finding for outcome in outcomes for finding in outcome.findings],
         numbers=_numbers(space, outcomes),
         evidence={f"{outcome.check.name}.txt": outcome.evidence for outcome in outcomes},
@@ -56,15 +56,19 @@ def _dimms(ctx: StageContext) -> list[wire.Dimm]:
     return ctx.inventory.memory.dimms if ctx.inventory else []
 
 
-def _coverage(ctx: StageContext, space: MemoryRoom) -> wire.Check:
-    words = f"{space.testable_mb} of {space.total_mb} MiB ({space.percent:.0f} %) were under test"
-    if space.percent < float(checks.param(ctx, "coverage_min_percent")):
+def coverage(ctx: StageContext, space: MemoryRoom, moved_mb: float) -> wire.Check:
+    """How much of the memory was under test, and how often each byte of it was: memory that was not gone through once
+    was not tested."""
+    passes = moved_mb / space.testable_mb
+    words = f"{space.testable_mb} of {space.total_mb} MiB ({space.percent:.0f} %) were under test, {passes:.1f} times"
+    enough = space.percent >= float(checks.param(ctx, "coverage_min_percent"))
+    if not enough or passes < checks.limit(ctx, "passes_min"):
         return checks.not_tested("coverage", reason=words)
     return checks.passed("coverage", reason=words)
 
 
 def _numbers(space: MemoryRoom, outcomes: list[MemoryOutcome]) -> dict[str, float]:
-    moved = sum(outcome.moved_mb for outcome in outcomes)
+    moved = _moved_mb(outcomes)
     numbers = {
         "covered_mb": float(space.testable_mb),
         "covered_percent": space.percent,
@@ -73,3 +77,7 @@ def _numbers(space: MemoryRoom, outcomes: list[MemoryOutcome]) -> dict[str, floa
     }
     rates = [outcome.rate_mb_s for outcome in outcomes if outcome.rate_mb_s]
     return {**numbers, "rate_mb_s": rates[0]} if rates else numbers
+
+
+def _moved_mb(outcomes: list[MemoryOutcome]) -> float:
+    return sum(outcome.moved_mb for outcome in outcomes)

@@ -138,3 +138,14 @@ def test_coverage_below_what_the_profile_promises_is_not_tested(tmp_path: Path) 
     report = STAGES["Memory"](context("Memory", tmp_path, params=params))
     assert report.outcome is not wire.Outcome.PASSED
     assert "coverage" in report.reason
+
+
+def test_memory_that_was_not_gone_through_once_is_not_tested(tmp_path: Path) -> None:
+    from agent.stages import memory
+    from agent.stages.memory_load import MemoryRoom
+
+    ctx, space = context("Memory", tmp_path), MemoryRoom(testable_mb=900, total_mb=1000)
+    assert memory.coverage(ctx, space, moved_mb=899).outcome is wire.Outcome.NOT_TESTED
+    enough = memory.coverage(ctx, space, moved_mb=2700)
+    assert enough.outcome is wire.Outcome.PASSED
+    assert enough.reason == "900 of 1000 MiB (90 %) were under test, 3.0 times"
