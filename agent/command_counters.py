@@ -10,7 +10,7 @@ from pathlib import Path
 from agent import wire
 from agent.counters import Counts
 from agent.names import Names
-from agent.probes import disks, ipmitool, nvidia_smi, smartctl
+from agent.probes import amdgpu, disks, ipmitool, nvidia_smi, smartctl
 
 SMART_TIMEOUT_S = 30.0
 BMC_TIMEOUT_S = 20.0
@@ -64,7 +64,11 @@ def of_drive(text: str, component: str) -> Counts:
 
 
 def gpus(names: Names) -> Counts:
-    """Uncorrected memory errors of NVIDIA cards, where their driver is."""
+    """Uncorrected memory errors of GPUs, where their driver is."""
+    return {**_nvidia(names), **_amd(names)}
+
+
+def _nvidia(names: Names) -> Counts:
     if not Path(names.root / "proc/driver/nvidia").exists():
         return {}
     try:
@@ -72,6 +76,15 @@ def gpus(names: Names) -> Counts:
     except nvidia_smi.ParseError:
         return {}
     return {("gpu.ecc", "gpu", gpu.uuid): gpu.uncorrected_ecc for gpu in found if gpu.uncorrected_ecc is not None}
+
+
+def _amd(names: Names) -> Counts:
+    counts: Counts = {}
+    for gpu in names.inventory.gpus if names.inventory else []:
+        card = amdgpu.read(gpu.pci, names.root)
+        if card is not None and card.uncorrected is not None:
+            counts["gpu.ecc", "gpu", gpu.uuid or gpu.pci] = card.uncorrected
+    return counts
 
 
 def bmc_sensors() -> list[wire.Measurement]:

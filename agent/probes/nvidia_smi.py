@@ -1,6 +1,6 @@
 """NVIDIA GPUs as their driver sees them. The live image carries no NVIDIA driver: this speaks where one is present.
 
-The elements are those of NVIDIA's nvsmi_device schema, versions 11 and 12; they differ in names of clocks and power,
+The elements are those of NVIDIA's nvsmi_device schema, versions 11 to 13; they differ in names of clocks and power,
 which is why nothing here is required but the UUID."""
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from agent import shell
 from agent.probes.parsing import ParseError, clean
 
+SLOWDOWNS = ("hw_slowdown", "hw_thermal_slowdown", "hw_power_brake_slowdown", "sw_thermal_slowdown")
+
 
 @dataclass(frozen=True)
 class NvidiaGpu:
-    """Numbers are None where the card does not support them (N/A)."""
+    """Numbers are None where the card does not support them (N/A). Errors are those since the driver was loaded;
+    `slowed_by` what the hardware slows the clocks for at this moment."""
 
     uuid: str
     model: str
@@ -24,6 +27,9 @@ class NvidiaGpu:
     memory_mb: int | None
     uncorrected_ecc: int | None
     remap_pending: bool | None
+    remap_failed: bool | None = None
+    power_w: float | None = None
+    slowed_by: tuple[str, ...] = ()
 
 
 def run(timeout_s: float = 60.0) -> shell.Completed:
@@ -44,7 +50,6 @@ def parse(text: str) -> list[NvidiaGpu]:
 
 
 def _gpu(element: ElementTree.Element) -> NvidiaGpu:
-    pending = clean(element.findtext("remapped_rows/remapped_row_pending"))
     return NvidiaGpu(
         uuid=clean(element.findtext("uuid")),
         model=clean(element.findtext("product_name")),
@@ -52,8 +57,34 @@ def _gpu(element: ElementTree.Element) -> NvidiaGpu:
         temperature_c=_number(element.findtext("temperature/gpu_temp")),
         memory_mb=_number(element.findtext("fb_memory_usage/total")),
         uncorrected_ecc=_uncorrected(element),
-        remap_pending={"Yes": True, "No": False}.get(pending),
+        remap_pending=_yes(element, "remapped_rows/remapped_row_pending", "retired_pages/pending_retirement"),
+        remap_failed=_yes(element, "remapped_rows/remapped_row_failure"),
+        power_w=_power(element),
+        slowed_by=_slowed_by(element),
     )
+
+
+def _yes(element: ElementTree.Element, *paths: str) -> bool | None:
+    """None where none of them says Yes or No. Before Ampere whole pages are retired instead of rows remapped."""
+    said = [{"Yes": True, "No": False}.get(clean(element.findtext(path))) for path in paths]
+    known = [one for one in said if one is not None]
+    return any(known) if known else None
+
+
+def _power(element: ElementTree.Element) -> float | None:
+    paths = ("gpu_power_readings/instant_power_draw", "gpu_power_readings/power_draw", "power_readings/power_draw")
+    for path in paths:
+        if match := re.match(r"([\d.]+) W", clean(element.findtext(path))):
+            return float(match[1])
+    return None
+
+
+def _slowed_by(element: ElementTree.Element) -> tuple[str, ...]:
+    """Of the reasons only those that mean heat or power: idling and caps that somebody set are ordinary."""
+    reasons = [*element.findall("clocks_event_reasons/*"), *element.findall("clocks_throttle_reasons/*")]
+    active = [reason.tag for reason in reasons if clean(reason.text) == "Active"]
+    names = [re.sub(r"^clocks_(?:event|throttle)_reasons?_", "", tag) for tag in active]
+    return tuple(name for name in names if name in SLOWDOWNS)
 
 
 def pci_address(text: str) -> str:

@@ -1,14 +1,14 @@
-"""GPU: presence, PCIe width, errors in its memory; load where a driver is there, which the live image has not."""
+"""GPU: presence, PCIe width, errors in its memory; load where a driver and a tool are there, which the live image has
+not."""
 
 from __future__ import annotations
 
 from agent import findings, wire
-from agent.probes import nvidia_smi, pcilink
-from agent.probes.parsing import ParseError
+from agent.probes import pcilink
 from agent.stage import StageContext, StageReport
-from agent.stages import checks
-
-TOPIC = "gpu"
+from agent.stages import checks, gpu_load, gpu_memory
+from agent.stages.gpu_names import TOPIC, name_of
+from agent.stages.part import Part
 
 
 def run(ctx: StageContext) -> StageReport:
@@ -18,17 +18,25 @@ def run(ctx: StageContext) -> StageReport:
         return checks.nothing_here(("present", "link"), "no GPU is expected here and none was found")
     missing = _missing(expected or [], present)
     narrow, links = _links(present)
-    memory, errors = _memory_checks(present)
+    worked = _worked(ctx, present)
     return checks.report(
         ctx,
-        [checks.judged("present", missing, topic=TOPIC), *links, *memory, _load()],
-        findings=[*missing, *narrow, *errors],
+        [checks.judged("present", missing, topic=TOPIC), *links, *worked.checks],
+        findings=[*missing, *narrow, *worked.findings],
+        numbers=worked.numbers,
+        evidence=worked.evidence,
     )
 
 
-def name_of(gpu: wire.Gpu) -> str:
-    """Its UUID, or where it sits when no driver tells one."""
-    return gpu.uuid or gpu.pci
+def _worked(ctx: StageContext, present: list[wire.Gpu]) -> Part:
+    """Under load first: what its memory counts afterwards is the load's, too."""
+    whole = Part()
+    for part in (gpu_load.run(ctx, present), gpu_memory.check(ctx, present)):
+        whole.checks += part.checks
+        whole.findings += part.findings
+        whole.numbers |= part.numbers
+        whole.evidence |= part.evidence
+    return whole
 
 
 def _missing(expected: list[dict[str, object]], present: list[wire.Gpu]) -> list[wire.Finding]:
@@ -70,33 +78,3 @@ def _links(present: list[wire.Gpu]) -> tuple[list[wire.Finding], list[wire.Check
         found += narrow
         made.append(checks.judged("link", narrow, name, topic=TOPIC, reason=f"x{link.width}, {link.speed_gts:g} GT/s"))
     return found, made
-
-
-def _memory_checks(present: list[wire.Gpu]) -> tuple[list[wire.Check], list[wire.Finding]]:
-    done = nvidia_smi.run()
-    try:
-        cards = nvidia_smi.parse(done.stdout)
-    except ParseError as error:
-        why = done.trouble or str(error)
-        return [checks.not_tested("memory", name_of(gpu), reason=why, topic=TOPIC) for gpu in present], []
-    found = [finding for card in cards for finding in memory_findings(card)]
-    return [
-        checks.judged("memory", [f for f in found if f.component == card.uuid], card.uuid, topic=TOPIC)
-        for card in cards
-    ], found
-
-
-def memory_findings(card: nvidia_smi.NvidiaGpu) -> list[wire.Finding]:
-    found = []
-    if card.uncorrected_ecc:
-        message = f"{card.pci}: {card.uncorrected_ecc} uncorrected errors in GPU memory"
-        found.append(findings.make("gpu.ecc", "gpu", card.uuid, message, value=float(card.uncorrected_ecc), limit=0.0))
-    if card.remap_pending:
-        found.append(
-            findings.make("gpu.remap_pending", "gpu", card.uuid, f"{card.pci}: memory rows wait to be remapped")
-        )
-    return found
-
-
-def _load() -> wire.Check:
-    return checks.not_tested("load", reason="the live image carries no GPU driver", topic="gpu_load")

@@ -1,0 +1,61 @@
+"""gpu_burn: matrix products on every NVIDIA card, compared with each other. The live image carries none: this speaks
+where it is installed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from agent import shell
+from agent.probes.parsing import ParseError
+from agent.stop import StopFlag
+
+_END_S = 60.0
+# Debian's package has a dash, everybody else's build an underscore.
+NAMES = ("gpu_burn", "gpu-burn")
+_SUMMARY = re.compile(r"GPU (\d+): (OK|FAULTY)")
+_PROGRESS = re.compile(r"proc'd: ([^\n]*?)\s+errors: ([^\n]*?)\s+temps: ")
+_RATE = re.compile(r"\(([\d.]+) Gflop/s\)")
+_COUNT = re.compile(r"\d+")
+
+
+@dataclass(frozen=True)
+class Burned:
+    """One card, as nvidia-smi counts. `errors` is the most that any line counted."""
+
+    index: int
+    ok: bool
+    gflops: float
+    errors: int
+
+
+def argv(name: str, memory_percent: int, duration_s: float) -> list[str]:
+    return [name, "-m", f"{memory_percent}%", str(max(1, round(duration_s)))]
+
+
+def run(name: str, memory_percent: int, duration_s: float, stop: StopFlag | None = None) -> shell.Completed:
+    return shell.run(argv(name, memory_percent, duration_s), duration_s + _END_S, stop=stop)
+
+
+def parse(text: str) -> list[Burned]:
+    """Its exit status is 0 whatever happened: every card must be named in the summary. Raises ParseError."""
+    plain = text.replace("\r", "\n")
+    verdicts = [(int(index), word == "OK") for index, word in _SUMMARY.findall(plain)]
+    if not verdicts:
+        raise ParseError("gpu_burn came to no verdict")
+    lines = _PROGRESS.findall(plain)
+    return [Burned(index, ok, _rate(lines, index), _errors(lines, index)) for index, ok in verdicts]
+
+
+def _rate(lines: list[tuple[str, str]], index: int) -> float:
+    """The last line's: a card that stopped working ends at 0."""
+    rates = [_RATE.findall(processed) for processed, _ in lines]
+    known = [float(row[index]) for row in rates if index < len(row)]
+    return known[-1] if known else 0.0
+
+
+def _errors(lines: list[tuple[str, str]], index: int) -> int:
+    """`0 - 12  (WARNING!)`: one number for each card; a negative one stands for a card that died."""
+    columns = [counted.split(" - ") for _, counted in lines]
+    cells = [row[index] for row in columns if index < len(row)]
+    return max((int(match[0]) for cell in cells if (match := _COUNT.search(cell))), default=0)
