@@ -178,6 +178,7 @@ CODES: dict[str, Code] = {
     "psu.failed": _part(_CRITICAL, "A power supply reports a failure", "Check its mains lead; replace it."),
     "psu.redundancy_lost": _part(_CRITICAL, "Power supplies are not redundant", "Check each supply and mains lead."),
     "psu.share": _part(_WARNING, "The supplies do not share the load", "Replace the one that carries little."),
+    "psu.predicted_failure": _part(_WARNING, "A power supply expects to fail", "Order a replacement."),
     "psu.voltage": _part(_CRITICAL, "A voltage is out of its limits", "Replace the supply; suspect the board next."),
     "bmc.log_full": _part(_WARNING, "The BMC's event log is full", "Save it, then clear it: nothing new is recorded."),
     "bmc.event": _part(_WARNING, "The BMC logged an event", "Read the BMC's event log."),

@@ -395,6 +395,7 @@ SEL = """   1 | 11/23/2026 | 19:15:54 | Power Supply PS1 Status | Power Supply A
    a | 11/23/2026 | 19:16:07 | System Event #0xff | Timestamp Clock Sync | Asserted
    b | 11/23/2026 | 19:16:08 | Drive Slot HDD3 | Drive Fault | Asserted
    c | 11/23/2026 | 19:16:09 | Temperature CPU1 Temp | Upper Critical going high | Asserted
+   d | 11/23/2026 | 19:16:10 | Power Supply PS2 Status | Predictive failure | Asserted
 """
 
 
@@ -402,6 +403,7 @@ def test_the_bmcs_event_log_is_counted_by_what_it_means() -> None:
     assert bmc_log.counted(ipmitool.parse_sel(SEL)) == {
         ("bmc.sel", "bmc", "BMC"): 1,
         ("sel.psu.failed", "psu", "PS1"): 1,
+        ("sel.psu.predicted_failure", "psu", "PS2"): 1,
         ("sel.psu.redundancy_lost", "system", "system"): 1,
         ("sel.fan.stopped", "fan", "FAN3"): 1,
         ("sel.memory.corrected", "system", "system"): 1,
