@@ -67,7 +67,8 @@ class EventLog:
     def __call__(self, names: Names) -> Counts:
         if not ipmitool.has_bmc(names.root):
             return {}
-        info = ipmitool.run("sel", "info", timeout_s=INFO_TIMEOUT_S).stdout
+        done = ipmitool.run("sel", "info", timeout_s=INFO_TIMEOUT_S)
+        info = done.stdout if done.ok else ""
         if entry_count(info) is None:
             return {}
         if info != self._info:
@@ -88,7 +89,7 @@ class EventLog:
 
 def entry_count(text: str) -> int | None:
     """Of `sel info`."""
-    match = re.search(r"^Entries\s*:\s*(\d+)", text, re.MULTILINE)
+    match = re.search(r"^Entries\s*:\s*(\d{1,9})\b", text, re.MULTILINE)
     return int(match[1]) if match else None
 
 

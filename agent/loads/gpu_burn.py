@@ -13,10 +13,10 @@ from agent.stop import StopFlag
 _END_S = 60.0
 # Debian's package has a dash, everybody else's build an underscore.
 NAMES = ("gpu_burn", "gpu-burn")
-_SUMMARY = re.compile(r"GPU (\d+): (OK|FAULTY)")
+_SUMMARY = re.compile(r"GPU (\d{1,4}): (OK|FAULTY)")
 _PROGRESS = re.compile(r"proc'd: ([^\n]*?)\s+errors: ([^\n]*?)\s+temps: ")
-_RATE = re.compile(r"\(([\d.]+) Gflop/s\)")
-_COUNT = re.compile(r"\d+")
+_RATE = re.compile(r"\((\d{1,18}(?:\.\d{1,9})?) Gflop/s\)")
+_COUNT = re.compile(r"\d{1,18}")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _DRIVER = "amdgpu"
-_COUNT = re.compile(r"^\s*(ue|ce):\s*(\d+)", re.MULTILINE)
+_COUNT = re.compile(r"^\s*(ue|ce):\s*(\d{1,18})\b", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def _total(counts: list[dict[str, int]], word: str) -> int | None:
 
 def _number(path: Path) -> int | None:
     text = _text(path)
-    return int(text) if text.isdigit() else None
+    return int(text) if text.isdigit() and len(text) <= 18 else None
 
 
 def _text(path: Path) -> str:

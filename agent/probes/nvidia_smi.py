@@ -74,7 +74,7 @@ def _yes(element: ElementTree.Element, *paths: str) -> bool | None:
 def _power(element: ElementTree.Element) -> float | None:
     paths = ("gpu_power_readings/instant_power_draw", "gpu_power_readings/power_draw", "power_readings/power_draw")
     for path in paths:
-        if match := re.match(r"([\d.]+) W", clean(element.findtext(path))):
+        if match := re.match(r"(\d{1,9}(?:\.\d{1,9})?) W", clean(element.findtext(path))):
             return float(match[1])
     return None
 

@@ -37,8 +37,9 @@ def look(root: Path = Path("/")) -> Fans:
 def _of_bmc(root: Path) -> list[ipmitool.Sensor]:
     if not ipmitool.has_bmc(root):
         return []
+    done = ipmitool.run("sdr", "type", "Fan")
     try:
-        return ipmitool.parse_sdr(ipmitool.run("sdr", "type", "Fan").stdout)
+        return ipmitool.parse_sdr(done.stdout) if done.ok else []
     except ParseError:
         return []
 

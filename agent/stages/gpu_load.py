@@ -48,8 +48,9 @@ def run(ctx: StageContext, present: list[wire.Gpu]) -> Part:
 
 
 def _cards() -> list[NvidiaGpu]:
+    done = nvidia_smi.run()
     try:
-        return nvidia_smi.parse(nvidia_smi.run().stdout)
+        return nvidia_smi.parse(done.stdout) if done.ok else []
     except ParseError:
         return []
 
@@ -75,7 +76,11 @@ def _each(cards: list[NvidiaGpu], part: Part, done: Completed, parse: Callable, 
     try:
         results = parse()
     except ParseError as error:
-        why = done.trouble or str(error)
+        results, why = [], done.trouble or str(error)
+    else:
+        # Not its exit status, which says little: one that was cut short tested a part of it.
+        why = done.trouble if done.status is None or done.timed_out or done.stopped else ""
+    if why:
         part.checks += [checks.not_tested(CHECK, card.uuid, reason=why, topic=LOAD_TOPIC) for card in cards]
         return
     for index, card in enumerate(cards):

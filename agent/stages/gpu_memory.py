@@ -24,7 +24,7 @@ def check(ctx: StageContext, present: list[wire.Gpu], root: Path = Path("/")) ->
     part = Part()
     for gpu in present:
         card, amd = nvidia.get(gpu.pci), amdgpu.read(gpu.pci, root)
-        if card is not None:
+        if card is not None and not trouble:
             _judge(gpu, of_nvidia(card, most), _counts(card.uncorrected_ecc), part)
         elif amd is not None:
             _judge(gpu, of_amd(name_of(gpu), gpu.pci, amd, most), _counts(amd.uncorrected), part)
@@ -38,7 +38,7 @@ def _nvidia() -> tuple[dict[str, NvidiaGpu], str]:
     """Cards by PCI address, and why there are none."""
     done = nvidia_smi.run()
     try:
-        return {card.pci: card for card in nvidia_smi.parse(done.stdout)}, ""
+        return {card.pci: card for card in nvidia_smi.parse(done.stdout)}, done.trouble
     except ParseError as error:
         return {}, done.trouble or str(error)
 

@@ -147,6 +147,8 @@ def _once(link: Link, port: int, direction: Direction, duration_s: float) -> Mea
         return done.trouble or str(error)
     if isinstance(result, Refused):
         return result
+    if not done.ok or not all(way.bits_s for way in result.values()):
+        return done.trouble or "nothing arrived, and iperf3 names no reason"
     return went_elsewhere(result, before, after) or result
 
 
