@@ -7,16 +7,19 @@ nothing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent import wire
+from agent.stop import StopFlag
 
 # NVMe drives without a limit report 65261.85 and -273.15 C (seen on Proxmox hosts); no part lives beyond these
 LOWEST_C, HIGHEST_C = -40.0, 200.0
 CLOCKS_READ = 8
 FAN_FAULT_RPM = 100_000
+_PACKAGE = ("cpu", "power")
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,25 @@ class Rapl:
         if used_uj < 0:
             used_uj += _number(zone / "max_energy_range_uj") or 0
         return used_uj / 1e6 / (monotonic_s - before[1]) if used_uj >= 0 else None
+
+
+class Meter:
+    """What the CPUs draw together, averaged over times of one's own choice; None where RAPL does not say."""
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        self._rapl = Rapl(root)
+        self.watts_since()
+
+    def watts_since(self) -> float | None:
+        """Since the last call."""
+        now = time.monotonic()
+        found = [one.value for one in self._rapl.measurements(now, now) if (one.component_kind, one.name) == _PACKAGE]
+        return sum(found) if found else None
+
+    def watts_over(self, seconds: float, stop: StopFlag) -> float | None:
+        self.watts_since()
+        stop.wait(seconds)
+        return self.watts_since()
 
 
 def _zone(name: str, zone: Path) -> tuple[Part, str]:

@@ -104,6 +104,17 @@ def redundancy_lost(sensor: Sensor) -> bool | None:
     return not ("fully redundant" in reading or reading in ("redundant", "ok", "state deasserted"))
 
 
+def supply_watts(sensors: list[Sensor], supplies: list[PowerSupply]) -> dict[str, float]:
+    """Supply → watts, from the first sensor in watts whose name begins with the supply's: `PS1 Input Power`."""
+    found: dict[str, float] = {}
+    for sensor in sensors:
+        match = re.match(r"(\d{1,9}(?:\.\d{1,9})?)\s*Watts", sensor.reading, re.IGNORECASE)
+        names = [supply.name for supply in supplies if sensor.name.lower().startswith(supply.name.lower())]
+        if match and names:
+            found.setdefault(max(names, key=len), float(match[1]))
+    return found
+
+
 def fans(sensors: list[Sensor]) -> list[tuple[str, float | None]]:
     """Name and rpm of the fans among the sensors of type "Fan"; None where a fan gives no reading."""
     found = []

@@ -1,11 +1,12 @@
-"""PSU: presence and state of every supply, before, during and after a load step, and what the load draws."""
+"""PSU: presence and state of every supply, before, during and after a load step, what the load draws, and how the
+supplies share it. Without a BMC only the CPUs' own meter speaks, and that the load was survived."""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from agent import findings, wire
+from agent import findings, sensors, wire
 from agent.probes import ipmitool
 from agent.probes.ipmitool import LogEntry, PowerSupply, Sensor
 from agent.probes.parsing import ParseError
@@ -26,6 +27,7 @@ class Look:
     supplies: list[PowerSupply]
     redundancy: list[Sensor]
     trouble: str = ""
+    watts: dict[str, float] = field(default_factory=dict)
 
 
 def run(ctx: StageContext) -> StageReport:
@@ -33,8 +35,7 @@ def run(ctx: StageContext) -> StageReport:
     if expected == []:
         return checks.nothing_here(("presence", "state"), "no power supply is expected here")
     if not ipmitool.has_bmc():
-        why = "the kernel found no BMC"
-        return checks.report(ctx, [checks.not_tested(name, reason=why, topic=TOPIC) for name in _names(ctx)])
+        return _without_bmc(ctx)
     names = [str(psu.get("name") or "") for psu in expected or []]
     log_before = _event_log()
     before, power_before = _look("before"), _power()
@@ -44,11 +45,24 @@ def run(ctx: StageContext) -> StageReport:
     _supplies(names, [before, during, after], part)
     _redundancy([before, during, after], part)
     _drawn(power_before, power_under_load, part)
+    _shared(during, checks.limit(ctx, "share_min_of_even"), part)
     _events(log_before, _event_log(), part)
     return checks.report(
         ctx, part.checks, findings=part.findings, numbers=part.numbers,
         evidence={**part.evidence, **_evidence(before, during, after)},
     )  # fmt: skip
+
+
+def _without_bmc(ctx: StageContext) -> StageReport:
+    why = "the kernel found no BMC"
+    duration_s, meter = float(checks.param(ctx, "load_duration_s")), sensors.Meter()
+    idle_w = meter.watts_over(float(checks.param(ctx, "idle_s")), ctx.stop)
+    with Board(ctx).timing("load step", "all cores at once", duration_s):
+        load = cpu_load.run(duration_s, ctx.stop)
+    part = Part([checks.not_tested(name, reason=why, topic=TOPIC) for name in _names(ctx)], load.findings, load.numbers)
+    part.checks += load.checks
+    _drawn(idle_w, meter.watts_since(), part, by="by the CPUs' own meter (RAPL)")
+    return checks.report(ctx, part.checks, findings=part.findings, numbers=part.numbers)
 
 
 def _names(ctx: StageContext) -> list[str]:
@@ -58,13 +72,14 @@ def _names(ctx: StageContext) -> list[str]:
 def _look(when: str) -> Look:
     done = ipmitool.run("sdr", "type", "Power Supply")
     try:
-        sensors = ipmitool.parse_sdr(done.stdout)
+        rows = ipmitool.parse_sdr(done.stdout)
     except ParseError as error:
         return Look(when, [], [], done.trouble or str(error))
     if not done.ok:
         return Look(when, [], [], done.trouble)
-    redundancy = [sensor for sensor in sensors if ipmitool.is_redundancy(sensor)]
-    return Look(when, ipmitool.power_supplies(sensors), redundancy)
+    redundancy = [sensor for sensor in rows if ipmitool.is_redundancy(sensor)]
+    supplies = ipmitool.power_supplies(rows)
+    return Look(when, supplies, redundancy, watts=ipmitool.supply_watts(rows, supplies))
 
 
 def _under_load(ctx: StageContext) -> tuple[Part, Look, float | None]:
@@ -153,15 +168,33 @@ def _power() -> float | None:
     return None
 
 
-def _drawn(before: float | None, under_load: float | None, part: Part) -> None:
+def _drawn(before: float | None, under_load: float | None, part: Part, by: str = "by the BMC (DCMI)") -> None:
     """Numbers, no limit: what a host may draw is not known. The check says whether the step was seen at all."""
     if before is None or under_load is None:
-        part.checks.append(checks.not_tested("power_reading", reason="the BMC measures no power (DCMI)", topic="dcmi"))
+        part.checks.append(checks.not_tested("power_reading", reason=f"no power is measured {by}", topic="dcmi"))
         return
     part.numbers |= {"power_idle_w": before, "power_load_w": under_load}
-    part.checks.append(
-        checks.passed("power_reading", reason=f"{before:.0f} W idle, {under_load:.0f} W under load", topic="dcmi")
-    )
+    words = f"{before:.0f} W idle, {under_load:.0f} W under load, {by}"
+    part.checks.append(checks.passed("power_reading", reason=words, topic="dcmi"))
+
+
+def _shared(look: Look, min_of_even: float, part: Part) -> None:
+    """A warning only: some hosts let one supply sleep until it is needed, and call it hot spare or cold redundancy."""
+    total_w = sum(look.watts.values())
+    if len(look.watts) < 2 or not total_w:
+        why = "the BMC does not tell what each of several supplies delivers"
+        part.checks.append(checks.not_tested("share", reason=why, topic="redundancy"))
+        return
+    even_w = total_w / len(look.watts)
+    found = [
+        findings.make(
+            "psu.share", "psu", name, f"{name}: carries {watts:.0f} W of {total_w:.0f} W {look.when}",
+            value=watts, limit=round(even_w * min_of_even, 1), unit="W",
+        )
+        for name, watts in look.watts.items() if watts < even_w * min_of_even
+    ]  # fmt: skip
+    part.findings += found
+    part.checks.append(checks.judged("share", found, topic="redundancy"))
 
 
 def _event_log() -> list[LogEntry] | None:

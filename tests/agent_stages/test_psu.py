@@ -1,0 +1,79 @@
+"""PSU: how supplies share a load, and a host whose BMC says nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from agent import sensors, wire
+from agent.probes import ipmitool
+from agent.stages import STAGES, psu
+from agent.stages.part import Part
+from agent.stages.psu import Look
+from agent.stop import StopFlag
+from tests.agent_stages.contexts import context
+from tests.agent_stages.test_cpu import STRESS_NG
+
+SDR = """PS1 Status       | 77h | ok  | 10.1 | Presence detected
+PS2 Status       | 78h | ok  | 10.2 | Presence detected
+PS1 Input Power  | 79h | ok  | 10.1 | 210 Watts
+PS2 Input Power  | 7Ah | ok  | 10.2 | 40 Watts
+PS1 Output Power | 7Bh | ok  | 10.1 | 190 Watts
+PS Redundancy    | 7Ch | ok  |  7.1 | Fully Redundant
+"""
+
+
+def look() -> Look:
+    rows = ipmitool.parse_sdr(SDR)
+    supplies = ipmitool.power_supplies(rows)
+    return Look("under load", supplies, [], watts=ipmitool.supply_watts(rows, supplies))
+
+
+def test_each_supplys_watts_are_its_first_sensors() -> None:
+    assert look().watts == {"PS1": 210.0, "PS2": 40.0}
+
+
+def test_a_supply_that_carries_little_is_a_warning_about_it() -> None:
+    part = Part()
+    psu._shared(look(), 0.8, part)
+    assert [(one.code, one.component, one.severity, one.limit) for one in part.findings] == [
+        ("psu.share", "PS2", wire.Severity.WARNING, 100.0)
+    ]
+    assert part.checks[0].outcome is wire.Outcome.PASSED
+
+
+def test_supplies_that_share_evenly_are_no_finding_and_one_alone_is_not_tested() -> None:
+    part = Part()
+    psu._shared(Look("under load", [], [], watts={"PS1": 120.0, "PS2": 131.0}), 0.8, part)
+    psu._shared(Look("under load", [], [], watts={"PS1": 120.0}), 0.8, part)
+    assert part.findings == []
+    assert [check.outcome for check in part.checks] == [wire.Outcome.PASSED, wire.Outcome.NOT_TESTED]
+
+
+@pytest.mark.skipif(ipmitool.has_bmc(), reason="this machine has a BMC")
+def test_without_a_bmc_the_load_runs_and_the_supplies_are_not_tested(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool = tmp_path / "stress-ng"
+    tool.write_text(STRESS_NG)
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("FAILING", "none")
+    report = STAGES["PSU"](context("PSU", tmp_path, params={"load_duration_s": 1, "idle_s": 0}))
+    assert report.outcome is wire.Outcome.NOT_TESTED
+    assert "no BMC" in report.reason
+    assert [check.outcome for check in report.checks if check.name == "compute"] == [wire.Outcome.PASSED]
+
+
+def test_the_cpus_meter_adds_its_packages_and_nothing_within_them(tmp_path: Path) -> None:
+    zones = {"intel-rapl:0": "package-0", "intel-rapl:1": "package-1", "intel-rapl:0:0": "dram"}
+    for zone, name in zones.items():
+        path = tmp_path / "sys/class/powercap" / zone
+        path.mkdir(parents=True)
+        (path / "name").write_text(name)
+        (path / "energy_uj").write_text("0")
+    meter = sensors.Meter(tmp_path)
+    assert meter.watts_over(0.0, StopFlag()) == 0.0
+    assert sensors.Meter(tmp_path / "none").watts_since() is None
