@@ -38,7 +38,7 @@ def drives(names: Names) -> Counts:
         if not one.removable
     ]
     with ThreadPoolExecutor(DRIVES_AT_ONCE, thread_name_prefix="smart") as pool:
-        texts = list(pool.map(lambda name: smartctl.run(name, SMART_TIMEOUT_S).stdout, asked))
+        texts = list(pool.map(lambda name: smartctl.run(smartctl.of_disk(name), SMART_TIMEOUT_S).stdout, asked))
     counts: Counts = {}
     for name, text in zip(asked, texts, strict=True):
         counts.update(of_drive(text, names.part("blk", name).name))

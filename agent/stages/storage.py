@@ -1,7 +1,8 @@
 """Storage: every disk's surface and speed, and verified writes where all five gates let them through.
 
-Reading comes first and for all disks at once, speed after it for one disk at a time so that they don't compete, writing
-last. With `storage.mode: read` nothing here opens a disk but for reading, and the image keeps all of them read-only."""
+What the drives' own self-tests came to is seen first, where SMART has left them running. Reading comes next and for all
+disks at once, speed after it for one disk at a time so that they don't compete, writing last. With `storage.mode: read`
+nothing here opens a disk but for reading, and the image keeps all of them read-only."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from agent import wire
 from agent.stage import StageContext, StageReport
-from agent.stages import checks, disk_speed, disk_write
+from agent.stages import checks, disk_speed, disk_write, self_tests, smart
 from agent.stages.board import Board
 from agent.stages.part import Part
 from agent.stages.surface import MIB, Segment, Surface, plan, read, unreadable
@@ -24,8 +25,9 @@ def run(ctx: StageContext) -> StageReport:
             ctx, [checks.not_tested(name, reason="no disk was found", topic=TOPIC) for name in ctx.order.required]
         )
     board, memory = Board(ctx), disk_write.Notes(ctx)
+    tested = smart.await_self_tests(ctx, disks, board) if self_tests.in_background(ctx.claim) else []
     with ThreadPoolExecutor(max_workers=len(disks), thread_name_prefix="surface") as pool:
-        parts = list(pool.map(lambda disk: _surface(ctx, disk, board, memory), disks))
+        parts = [*tested, *pool.map(lambda disk: _surface(ctx, disk, board, memory), disks)]
     parts.append(disk_speed.measure(ctx, disks, board))
     decided = disk_write.NOTHING
     if ctx.order.writes and not ctx.stop.is_set():
@@ -40,7 +42,10 @@ def _report(ctx: StageContext, parts: list[Part], decided: disk_write.Decided) -
         ctx,
         [*(check for part in parts for check in part.checks), *decided.checks],
         findings=[finding for part in parts for finding in part.findings],
-        also_required=[disk_write.CHECK] if ctx.order.writes else [],
+        also_required=[
+            *([disk_write.CHECK] if ctx.order.writes else []),
+            *([self_tests.CHECK] if self_tests.in_background(ctx.claim) else []),
+        ],
         numbers={name: value for part in parts for name, value in part.numbers.items()},
         refusals=decided.refusals,
         evidence={name: text for part in parts for name, text in part.evidence.items()},
