@@ -127,6 +127,7 @@ CODES: dict[str, Code] = {
     ),
     "storage.slow": _part(_CRITICAL, "Slower than its kind of drive ever is", "Check link speed, cable and backplane."),
     "storage.slow_random": _part(_CRITICAL, "Random reads slower than its kind ever is", "Check link, then the drive."),
+    "storage.slow_writing": _part(_CRITICAL, "Writes slower than its kind ever does", "Check link and cooling first."),
     "disk.medium_error": _part(_CRITICAL, "Medium error", "Replace the drive."),
     "disk.io_error": _part(_CRITICAL, "The kernel saw an I/O error", "Check cable and power, then the drive."),
     "disk.link_error": _part(_WARNING, "The link to the drive was reset", "Check cable, backplane and power."),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from agent import wire
+from agent.probes import disks
 from agent.stage import StageContext, StageReport
 from agent.stages import checks, disk_speed, disk_write, self_tests, smart
 from agent.stages.board import Board
@@ -19,16 +20,16 @@ TOPIC = "storage"
 
 
 def run(ctx: StageContext) -> StageReport:
-    disks = checks.fixed_disks(ctx.inventory)
-    if not disks:
+    fixed = checks.fixed_disks(ctx.inventory)
+    if not fixed:
         return checks.report(
             ctx, [checks.not_tested(name, reason="no disk was found", topic=TOPIC) for name in ctx.order.required]
         )
     board, memory = Board(ctx), disk_write.Notes(ctx)
-    tested = smart.await_self_tests(ctx, disks, board) if self_tests.in_background(ctx.claim) else []
-    with ThreadPoolExecutor(max_workers=len(disks), thread_name_prefix="surface") as pool:
-        parts = [*tested, *pool.map(lambda disk: _surface(ctx, disk, board, memory), disks)]
-    parts.append(disk_speed.measure(ctx, disks, board))
+    tested = smart.await_self_tests(ctx, fixed, board) if self_tests.in_background(ctx.claim) else []
+    with ThreadPoolExecutor(max_workers=len(fixed), thread_name_prefix="surface") as pool:
+        parts = [*tested, *pool.map(lambda disk: _surface(ctx, disk, board, memory), fixed)]
+    parts.append(disk_speed.measure(ctx, fixed, board))
     decided = disk_write.NOTHING
     if ctx.order.writes and not ctx.stop.is_set():
         # Only now: reading can take hours, and what the probe saw before it may no longer be true.
@@ -53,9 +54,9 @@ def _report(ctx: StageContext, parts: list[Part], decided: disk_write.Decided) -
 
 
 def _surface(ctx: StageContext, disk: wire.Disk, board: Board, memory: disk_write.Notes) -> Part:
-    name, part = checks.disk_name(disk), Part()
+    name, part, size = checks.disk_name(disk), Part(), size_bytes(disk)
     segments = plan(
-        disk.size_mb * MIB,
+        size,
         int(checks.param(ctx, "sample_max_mb")) * MIB,
         int(checks.param(ctx, "segment_mb")) * MIB,
     )
@@ -67,7 +68,7 @@ def _surface(ctx: StageContext, disk: wire.Disk, board: Board, memory: disk_writ
         stop=ctx.stop,
         told=lambda now, number: _told(board, memory, name, now, done + number, len(segments)),
     )  # fmt: skip
-    _judge(ctx, disk, segments, surface, part)
+    _judge(ctx, disk, size, segments, surface, part)
     board.tell(name, 100, "surface read")
     return part
 
@@ -77,23 +78,28 @@ def _told(board: Board, memory: disk_write.Notes, name: str, surface: Surface, d
     board.tell(name, 100.0 * done / of, f"reading, {surface.rate_mb_s:.0f} MB/s")
 
 
-def _judge(ctx: StageContext, disk: wire.Disk, segments: list[Segment], surface: Surface, part: Part) -> None:
+def size_bytes(disk: wire.Disk) -> int:
+    """To the last sector: the inventory has it in whole MiB."""
+    return disks.identify(disks.BLOCK / disk.name).size_bytes or disk.size_mb * MIB
+
+
+def _judge(
+    ctx: StageContext, disk: wire.Disk, size: int, segments: list[Segment], surface: Surface, part: Part
+) -> None:
     name = checks.disk_name(disk)
-    size = disk.size_mb * MIB
-    covered = 100.0 * surface.read_bytes / size if size else 0.0
     part.numbers |= {
         f"surface_mb.{name}": surface.read_bytes / MIB,
-        f"surface_percent.{name}": covered,
+        f"surface_percent.{name}": 100.0 * surface.read_bytes / size if size else 0.0,
         f"surface_mb_s.{name}": surface.rate_mb_s,
     }
     planned = sum(segment.length for segment in segments)
-    words = f"{surface.read_bytes // MIB} of {disk.size_mb} MiB read"
+    words = f"{surface.read_bytes // MIB} of {size // MIB} MiB read"
+    wanted = planned * checks.limit(ctx, "surface_min_percent") / 100
     if surface.bad:
         part.findings.append(unreadable(disk.name, name, surface.bad))
         part.checks.append(checks.judged("surface", part.findings, name))
-    elif surface.trouble and surface.read_bytes < planned * checks.limit(ctx, "surface_min_percent") / 100:
-        part.checks.append(checks.not_tested("surface", name, reason=f"{disk.name}: {words}: {surface.trouble}"))
-    elif not surface.read_bytes:
-        part.checks.append(checks.not_tested("surface", name, reason=f"{disk.name}: nothing was read"))
+    elif surface.trouble or surface.read_bytes < wanted or not surface.read_bytes:
+        why = surface.trouble or surface.cut_short or f"{planned // MIB} MiB were to be read"
+        part.checks.append(checks.not_tested("surface", name, reason=f"{disk.name}: {words}: {why}"))
     else:
-        part.checks.append(checks.passed("surface", name, reason=words))
+        part.checks.append(checks.passed("surface", name, reason=f"{words} {surface.cut_short}".strip()))

@@ -30,12 +30,14 @@ class Segment:
 
 @dataclass
 class Surface:
-    """How far the reading came. `bad` are (LBA, sectors) that could not be read; `trouble` why it ended early."""
+    """How far the reading came. `bad` are (LBA, sectors) that could not be read; `trouble` is why it could not go on,
+    `cut_short` that its time was over."""
 
     read_bytes: int = 0
     seconds: float = 0.0
     bad: list[tuple[int, int]] = field(default_factory=list)
     trouble: str = ""
+    cut_short: str = ""
 
     @property
     def rate_mb_s(self) -> float:
@@ -44,9 +46,16 @@ class Surface:
 
 def plan(size: int, sample_max_bytes: int, segment_bytes: int) -> list[Segment]:
     """The whole disk in segments when `sample_max_bytes` is 0 or covers it, else so many bytes in segments spread from
-    the first to the last byte of the disk."""
+    the first to the last byte of the disk. What is left of a last MiB is a segment of its own: fio reads whole blocks
+    only, and would leave it out without a word."""
     if size <= 0:
         return []
+    whole = size // MIB * MIB
+    tail = [Segment(whole, size - whole)] if size > whole else []
+    return [*_spread(whole, sample_max_bytes, segment_bytes), *tail]
+
+
+def _spread(size: int, sample_max_bytes: int, segment_bytes: int) -> list[Segment]:
     if not sample_max_bytes or size <= sample_max_bytes:
         return [Segment(at, min(segment_bytes, size - at)) for at in range(0, size, segment_bytes)]
     length = min(segment_bytes, sample_max_bytes)
@@ -67,12 +76,12 @@ def read(
         if stop.is_set():
             surface.trouble = f"stopped: {stop.reason}"
         elif time.monotonic() - began > time_limit_s:
-            surface.trouble = f"{time_limit_s:.0f} s were over"
+            surface.cut_short = f"{time_limit_s:.0f} s were over"
         elif len(surface.bad) >= bad_max:
             surface.trouble = f"given up after {len(surface.bad)} unreadable places"
         else:
             _read_segment(name, segment, surface, bad_max, stop)
-        if surface.trouble:
+        if surface.trouble or surface.cut_short:
             return
         told(surface, number)
 
@@ -98,6 +107,8 @@ def _read_segment(name: str, segment: Segment, surface: Surface, bad_max: int, s
     surface.seconds += job.read_ms / 1000
     if not surface.bad and (job.error or not done.ok):
         surface.trouble = done.trouble or f"fio reports error {job.error}"
+    elif not surface.bad and job.read_bytes != segment.length:
+        surface.trouble = f"fio read {job.read_bytes} of {segment.length} bytes and said nothing"
 
 
 def unreadable(device: str, serial: str, bad: list[tuple[int, int]]) -> wire.Finding:

@@ -113,9 +113,9 @@ def test_nothing_more_is_written_while_the_orchestrator_is_silent(
     ctx = writing(tmp_path, last_continue_age_s=lambda: next(ages))
     monkeypatch.setattr(ctx.stop, "wait", lambda timeout_s: ctx.stop.is_set() or ctx.stop.set("the run was ended"))
     part = Part()
-    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), part)
+    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), disk_write.Notes(ctx), part)
     assert recorder.patterns == SEGMENTS[:1]
-    assert [check.outcome for check in part.checks] == [wire.Outcome.NOT_TESTED]
+    assert [check.outcome for check in part.checks if check.name == disk_write.CHECK] == [wire.Outcome.NOT_TESTED]
 
 
 def test_writing_goes_on_when_the_orchestrator_answers_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,15 +124,15 @@ def test_writing_goes_on_when_the_orchestrator_answers_again(tmp_path: Path, mon
     ctx = writing(tmp_path, last_continue_age_s=lambda: next(ages))
     monkeypatch.setattr(ctx.stop, "wait", lambda timeout_s: False)
     part = Part()
-    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), part)
+    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), disk_write.Notes(ctx), part)
     assert recorder.patterns == SEGMENTS
-    assert [check.outcome for check in part.checks] == [wire.Outcome.PASSED]
+    assert [check.outcome for check in part.checks if check.name == disk_write.CHECK] == [wire.Outcome.PASSED]
 
 
 def test_only_places_that_patterns_were_written_to_are_blanked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder(monkeypatch, trouble_at=1)
     ctx = writing(tmp_path)
-    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), Part())
+    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), disk_write.Notes(ctx), Part())
     assert recorder.blanked == SEGMENTS[:2]
 
 
@@ -141,14 +141,37 @@ def test_a_resumed_attempt_blanks_what_it_wrote_before_the_restart(
 ) -> None:
     recorder = Recorder(monkeypatch, trouble_at=0)
     ctx = writing(tmp_path)
-    disk_write._segments(ctx, replace(GRANT, resumed=True), -1, SEGMENTS, Board(ctx), Part())
+    disk_write._segments(ctx, replace(GRANT, resumed=True), -1, SEGMENTS, Board(ctx), disk_write.Notes(ctx), Part())
     assert recorder.blanked == SEGMENTS
+
+
+def test_a_resumed_attempt_goes_on_after_what_it_had_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, ctx = Recorder(monkeypatch, trouble_at=1), writing(tmp_path)
+    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), disk_write.Notes(ctx), Part())
+    assert first.patterns == SEGMENTS[:2]
+    second, part = Recorder(monkeypatch), Part()
+    granted = replace(GRANT, resumed=True)
+    disk_write._segments(ctx, granted, -1, SEGMENTS, Board(ctx), disk_write.Notes(ctx), part)
+    assert second.patterns == SEGMENTS[1:]
+    assert second.blanked == SEGMENTS
+    assert part.numbers["written_mb.SATA-0001"] == sum(segment.length for segment in SEGMENTS) / MIB
+
+
+def test_an_attempt_that_was_not_begun_before_starts_at_the_first_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ctx = writing(tmp_path)
+    notes = disk_write.Notes(ctx)
+    notes.keep_written(GRANT.serial, disk_write.Written(2, 1, 1.0))
+    recorder = Recorder(monkeypatch)
+    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), notes, Part())
+    assert recorder.patterns == SEGMENTS
 
 
 def test_a_write_of_nothing_is_not_passed(tmp_path: Path) -> None:
     ctx, part = writing(tmp_path), Part()
-    disk_write._segments(ctx, GRANT, -1, [], Board(ctx), part)
-    assert [check.outcome for check in part.checks] == [wire.Outcome.NOT_TESTED]
+    disk_write._segments(ctx, GRANT, -1, [], Board(ctx), disk_write.Notes(ctx), part)
+    assert [check.outcome for check in part.checks if check.name == disk_write.CHECK] == [wire.Outcome.NOT_TESTED]
 
 
 # --- the read-only flag after a killed agent ----------------------------------------------------------------------
