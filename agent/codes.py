@@ -126,6 +126,8 @@ CODES: dict[str, Code] = {
         _CRITICAL, "Other data came back than was written", "Replace the drive; check HBA, cable and memory, too."
     ),
     "storage.slow": _part(_CRITICAL, "Slower than its kind of drive ever is", "Check link speed, cable and backplane."),
+    "storage.slower_than_before": _part(_CRITICAL, "Slower than in its last good run", "Check link speed and cooling."),
+    "storage.slower_than_peers": _part(_WARNING, "Slower than others of its model", "Check link, cable, firmware."),
     "storage.slow_random": _part(_CRITICAL, "Random reads slower than its kind ever is", "Check link, then the drive."),
     "storage.slow_writing": _part(_CRITICAL, "Writes slower than its kind ever does", "Check link and cooling first."),
     "disk.medium_error": _part(_CRITICAL, "Medium error", "Replace the drive."),
