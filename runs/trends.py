@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from agent import findings, wire
+from agent import wire
 
 LEAST_PEERS = 3
 _CRITICAL, _WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
@@ -75,9 +75,7 @@ def _growth(numbers: Numbers, limits: Mapping[str, object], earlier: Sequence[Ea
             continue
         before, after = base.numbers[key], numbers[key]
         words = f"{name.replace('_', ' ')} went from {before:g} to {after:g} since run {base.run} ({base.when})"
-        yield findings.make(
-            f"smart.{name}", "disk", part, f"{part}: {words}", value=after - before, limit=limit, severity=severity
-        )
+        yield wire.Finding(f"smart.{name}", severity, "disk", part, f"{part}: {words}", after - before, limit)
 
 
 def _slower(numbers: Numbers, limits: Mapping[str, object], earlier: Sequence[Earlier]) -> Iterator[wire.Finding]:
@@ -110,9 +108,7 @@ def _short(
         message = (
             f"{part}: {pace.does} {value:.0f} {pace.unit}, {base:.0f} {against}, at least {percent:g} % are expected"
         )
-        yield findings.make(
-            code, "disk", part, message, value=round(value, 1), limit=round(least, 1), unit=pace.unit, severity=severity
-        )
+        yield wire.Finding(code, severity, "disk", part, message, round(value, 1), round(least, 1), pace.unit)
 
 
 def _concerned(
