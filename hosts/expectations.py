@@ -39,7 +39,6 @@ NOT_EXPECTED: dict[str, str] = {
     "aer": "PCIe devices that report their errors",
     "storage": "disks",
     "smart": "disks that report their health",
-    "self_test": "disks that can test themselves",
     "network": "a network link to measure",
     "link_speed": "network cards that tell their speed",
     "gpu": "a graphics card for computing",

@@ -33,7 +33,7 @@ def measure(ctx: StageContext, present: list[wire.Disk], board: Board) -> Part:
         done = fio.run(fio.speed_argv(sizes, duration_s), total_s + _START_S * len(present), stop=ctx.stop)
     part = Part(evidence={"fio-speed.json": done.stdout[-40000:]})
     try:
-        jobs, why = fio.parse_all(done.stdout), ""
+        jobs, why = fio.parse_all(done.stdout) if done.ended else {}, done.trouble
     except ParseError as error:
         jobs, why = {}, done.trouble or str(error)
     for disk in present:

@@ -22,8 +22,9 @@ from agent.stages import checks
 from agent.stages.board import Board
 
 CHECK = "self_test"
-# The word of `not_expected` for hosts whose drives can't test themselves. A test that began and did not end counts.
-TOPIC = "self_test"
+# A drive that by its own word can't test itself has this check instead, which no profile requires.
+OFFERED = "self_test_offered"
+TOPIC = "smart"
 _LOOK_S = {SHORT: 5.0, LONG: 30.0}
 _UNSEEN_LOOKS = 3
 
@@ -113,7 +114,9 @@ def begin(ctx: StageContext, drive: Drive, smart: smartctl.Smart, wanted: str, b
         instead = f"the long one takes {minutes[LONG]} min, the profile allows {limit_s / 60:.0f}"
     log = _await_others(ctx, drive, smart.protocol, limit_s, board)
     if refused := smartctl.refusal(smartctl.start_self_test(drive.device, kind)):
-        raise NotStarted(_not_tested(drive, f"the drive refused the test: {refused}", TOPIC))
+        # A SAS drive tells in no other way that it has none.
+        never = smart.protocol == "SCSI" and "unsupported" in refused and not smart.self_test.entries
+        raise NotStarted((_not_offered if never else _not_tested)(drive, f"the drive refused the test: {refused}"))
     # A drive's own estimate is unreliable in both directions; past it and a half more, nothing will come.
     patience_s = min(limit_s, minutes[kind] * 90.0 + 1800.0) if minutes[kind] else limit_s
     begun = Begun(kind, time.time(), patience_s, log, _asker(ctx), instead)
@@ -185,12 +188,14 @@ def _minutes_or_refusal(ctx: StageContext, drive: Drive, smart: smartctl.Smart) 
             controller = nvme.parse(done.stdout)
         except ParseError as error:
             raise NotStarted(_not_tested(drive, done.trouble or str(error))) from None
+        if not done.ended:
+            raise NotStarted(_not_tested(drive, done.trouble))
         if not controller.self_test:
-            raise NotStarted(_not_tested(drive, "the controller has no self-test (OACS bit 4)", TOPIC))
+            raise NotStarted(_not_offered(drive, "the controller has no self-test (OACS bit 4)"))
         # NVM Express base specification 1.3: a short one takes no longer than two minutes.
         return {SHORT: 2, LONG: controller.extended_minutes}
     if not smart.self_test.can:
-        raise NotStarted(_not_tested(drive, "the drive says that it can't test itself", TOPIC))
+        raise NotStarted(_not_offered(drive, "the drive says that it can't test itself"))
     return {SHORT: smart.self_test.short_minutes or 0, LONG: smart.self_test.extended_minutes or 0}
 
 
@@ -216,8 +221,8 @@ def _look(drive: Drive, protocol: str) -> SelfTest | str:
         smart = smartctl.parse(done.stdout)
     except ParseError as error:
         return done.trouble or str(error)
-    if smart.exit_status & (smartctl.COMMAND_LINE | smartctl.OPEN_FAILED):
-        return smart.trouble
+    if smart.exit_status & (smartctl.COMMAND_LINE | smartctl.OPEN_FAILED) or not done.ended:
+        return smart.trouble or done.trouble
     return smart.self_test
 
 
@@ -238,5 +243,9 @@ def _tell(board: Board, drive: Drive, begun: Begun, now: SelfTest, elapsed_s: fl
     board.tell(drive.name, min(99.0, percent), f"{begun.kind} self-test", max(0.0, left_s))
 
 
-def _not_tested(drive: Drive, why: str, topic: str = "") -> wire.Check:
-    return checks.not_tested(CHECK, drive.name, reason=f"{drive.label}: {why}", topic=topic)
+def _not_tested(drive: Drive, why: str) -> wire.Check:
+    return checks.not_tested(CHECK, drive.name, reason=f"{drive.label}: {why}", topic=TOPIC)
+
+
+def _not_offered(drive: Drive, why: str) -> wire.Check:
+    return checks.not_tested(OFFERED, drive.name, reason=f"{drive.label}: {why}", topic=TOPIC)

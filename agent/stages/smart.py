@@ -21,11 +21,13 @@ def run(ctx: StageContext) -> StageReport:
     board, drives = Board(ctx), [drive_of(disk) for disk in disks]
     with ThreadPoolExecutor(max_workers=max(1, len(drives)), thread_name_prefix="smart") as pool:
         parts = list(pool.map(lambda drive: examine(ctx, drive, board), drives))
-    absent = _absent(ctx, disks)
+    absent, made = _absent(ctx, disks), [check for part in parts for check in part.checks]
     return checks.report(
         ctx,
-        [*absent, *(check for part in parts for check in part.checks)],
+        [*absent, *made],
         findings=[finding for part in parts for finding in part.findings],
+        # A test that was ordered, and that the drive can do, must have come to its end.
+        also_required=[check.name for check in made if check.name == self_tests.CHECK][:1],
         numbers={name: value for part in parts for name, value in part.numbers.items()},
         evidence={name: text for part in parts for name, text in part.evidence.items()},
     )
@@ -98,6 +100,8 @@ def ask(drive: Drive, part: Part) -> smartctl.Smart | None:
         trouble = smart.trouble
     except ParseError as error:
         smart, trouble = None, done.trouble or str(error)
+    if not trouble and not done.ended:
+        trouble = done.trouble
     if trouble:
         part.checks.append(checks.not_tested("health", drive.name, reason=f"{drive.label}: {trouble}", topic=TOPIC))
         return None

@@ -30,14 +30,14 @@ class Segment:
 
 @dataclass
 class Surface:
-    """How far the reading came. `bad` are (LBA, sectors) that could not be read; `trouble` is why it could not go on,
-    `cut_short` that its time was over."""
+    """How far the reading came. `bad` are (LBA, sectors) that could not be read; `trouble` why it ended early, which
+    is as planned only when `time_over`."""
 
     read_bytes: int = 0
     seconds: float = 0.0
     bad: list[tuple[int, int]] = field(default_factory=list)
     trouble: str = ""
-    cut_short: str = ""
+    time_over: bool = False
 
     @property
     def rate_mb_s(self) -> float:
@@ -76,12 +76,12 @@ def read(
         if stop.is_set():
             surface.trouble = f"stopped: {stop.reason}"
         elif time.monotonic() - began > time_limit_s:
-            surface.cut_short = f"{time_limit_s:.0f} s were over"
+            surface.trouble, surface.time_over = f"{time_limit_s:.0f} s were over", True
         elif len(surface.bad) >= bad_max:
             surface.trouble = f"given up after {len(surface.bad)} unreadable places"
         else:
             _read_segment(name, segment, surface, bad_max, stop)
-        if surface.trouble or surface.cut_short:
+        if surface.trouble:
             return
         told(surface, number)
 
@@ -107,8 +107,8 @@ def _read_segment(name: str, segment: Segment, surface: Surface, bad_max: int, s
     surface.seconds += job.read_ms / 1000
     if not surface.bad and (job.error or not done.ok):
         surface.trouble = done.trouble or f"fio reports error {job.error}"
-    elif not surface.bad and job.read_bytes != segment.length:
-        surface.trouble = f"fio read {job.read_bytes} of {segment.length} bytes and said nothing"
+    elif not surface.bad and job.read_bytes < segment.length:
+        surface.trouble = f"fio read {job.read_bytes} of {segment.length} bytes and names no error"
 
 
 def unreadable(device: str, serial: str, bad: list[tuple[int, int]]) -> wire.Finding:

@@ -119,7 +119,7 @@ def test_a_test_that_leaves_no_entry_proves_nothing(drive: Script) -> None:
 def test_an_aborted_test_of_a_sata_drive_condemns_nobody(drive: Script, entry: tuple[int, int, int]) -> None:
     drive.answers(look=[ata(IDLE), ata(IDLE, entry)])
     check, found = smart(drive)
-    assert (check.outcome, check.topic, found) == (wire.Outcome.NOT_TESTED, "", set())
+    assert (check.outcome, found) == (wire.Outcome.NOT_TESTED, set())
 
 
 @pytest.mark.parametrize("result", [1, 2, 3, 4, 8, 9, 12])
@@ -155,8 +155,19 @@ def test_a_refused_test_is_not_waited_for(drive: Script) -> None:
     refused = {"smartctl": {"exit_status": 4, "messages": [{"string": "unsupported field in scsi command"}]}}
     drive.answers(look=[ata(IDLE)], t=[refused])
     check, _ = smart(drive)
-    assert (check.outcome, check.topic) == (wire.Outcome.NOT_TESTED, "self_test")
+    assert check.outcome is wire.Outcome.NOT_TESTED
     assert "unsupported field" in check.reason
+
+
+@pytest.mark.parametrize("kind", ["NVMe", "SAS"])
+def test_a_drive_that_has_no_self_test_is_not_held_against_it(drive: Script, kind: str) -> None:
+    sas = {**HEALTH, "device": {"protocol": "SCSI"}}
+    refused = {"smartctl": {"exit_status": 4, "messages": [{"string": "unsupported scsi opcode"}]}}
+    drive.answers(x=[nvme(0) if kind == "NVMe" else sas], look=[sas], t=[refused], nvme=[{"oacs": 0}])
+    report = STAGES["SMART"](context("SMART", drive.directory, params={"self_test": "short"}))
+    assert report.outcome is wire.Outcome.PASSED, report.reason
+    made = [(check.name, check.outcome) for check in report.checks]
+    assert made == [("self_test_offered", wire.Outcome.NOT_TESTED), ("health", wire.Outcome.PASSED)]
 
 
 def test_somebody_elses_short_test_is_no_long_one(drive: Script) -> None:
