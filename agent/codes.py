@@ -101,6 +101,14 @@ CODES: dict[str, Code] = {
     "pcie.uncorrected": _part(_CRITICAL, "Uncorrected PCIe error", "Reseat the card; try another slot."),
     "pcie.corrected": _part(_WARNING, "Corrected PCIe errors", "Reseat the card; check riser and cable."),
     "pcie.link_reduced": _part(_CRITICAL, "PCIe link narrower than the card can", "Reseat the card: half seated."),
+    "pcie.link_slow": _part(
+        _CRITICAL, "PCIe link slower than both ends can", "Reseat the card; check riser and cable."
+    ),
+    "pcie.link_limited": _part(
+        _WARNING, "PCIe link limited to less", "Check the slot's speed in the firmware's setup."
+    ),
+    "usb.link_slow": _part(_WARNING, "USB device slower than it can", "Check plug and cable; try another connector."),
+    "disk.link_slow": _part(_CRITICAL, "Link to the drive slower than both ends can", "Check cable and backplane."),
     # disks: what the drive says of itself
     "smart.failing": _part(_CRITICAL, "The drive says that it is failing", "Replace the drive."),
     "smart.prefail": _part(_CRITICAL, "An attribute is at its failure threshold", "Replace the drive."),

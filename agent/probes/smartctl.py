@@ -70,6 +70,8 @@ class Smart:
     error_log_count: int | None = None
     endurance_used_percent: int | None = None
     pending_defects: int | None = None
+    link_gbit: float | None = None
+    link_most_gbit: float | None = None
     temperature_c: int | None = None
     power_on_hours: int | None = None
     self_test: SelfTest = field(default_factory=SelfTest)
@@ -136,6 +138,8 @@ def parse(text: str) -> Smart:
         error_log_count=_error_log(data),
         endurance_used_percent=_endurance(data),
         pending_defects=_pending(data),
+        link_gbit=_gbit(data, "current"),
+        link_most_gbit=_gbit(data, "max"),
         temperature_c=integer(mapping(data.get("temperature")).get("current")),
         power_on_hours=integer(mapping(data.get("power_on_time")).get("hours")),
         self_test=smart_self_test.of(data),
@@ -199,6 +203,13 @@ def _endurance(data: dict[str, Any]) -> int | None:
     valid = [row for row in rows if row.get("offset") == 8 and mapping(row.get("flags")).get("valid") is True]
     told = valid[0].get("value") if valid else data.get("scsi_percentage_used_endurance_indicator")
     return integer(told)
+
+
+def _gbit(data: dict[str, Any], which: str) -> float | None:
+    """A SATA drive's link, from its IDENTIFY words 76 and 77."""
+    speed = mapping(mapping(data.get("interface_speed")).get(which))
+    units, bits = integer(speed.get("units_per_second")), integer(speed.get("bits_per_unit"))
+    return units * bits / 1e9 if units and bits else None
 
 
 def _pending(data: dict[str, Any]) -> int | None:

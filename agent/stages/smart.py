@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from agent import wire
-from agent.probes import smartctl
+from agent import findings, wire
+from agent.probes import sataport, smartctl
 from agent.probes.parsing import ParseError
 from agent.stage import StageContext, StageReport
 from agent.stages import checks, self_tests, smart_limits
@@ -114,10 +114,24 @@ def _judge(ctx: StageContext, drive: Drive, smart: smartctl.Smart, part: Part) -
     part.findings += [one for one in found if (one.code, one.component) not in known]
     note = "smartctl: an optional command failed (exit bit 2)" if smart.exit_status & smartctl.COMMAND_FAILED else ""
     part.checks.append(checks.judged("health", found, drive.name, topic=TOPIC, reason=note))
+    _link(ctx, drive, smart, part)
     counts = {code.partition(".")[2]: float(count) for code, count in smart_limits.counts(smart).items()}
     ages = {"power_on_h": smart.power_on_hours, "temp_c": smart.temperature_c, "used_percent": smart_limits.used(smart)}
     told = counts | {name: float(value) for name, value in ages.items() if value is not None}
     part.numbers |= {f"{name}.{drive.name}": value for name, value in told.items()}
+
+
+def _link(ctx: StageContext, drive: Drive, smart: smartctl.Smart, part: Part) -> None:
+    """A SATA link that runs below what drive and port can. Nothing is said where one of them does not say."""
+    port = sataport.most_gbit(drive.label)
+    if smart.link_gbit is None or smart.link_most_gbit is None or port is None:
+        return
+    most, now = min(smart.link_most_gbit, port), smart.link_gbit
+    words, found = f"{drive.label}: link at {now:g} Gbit/s, drive and port can {most:g}", []
+    if 100 * now < most * checks.limit(ctx, "sata_speed_min_percent"):
+        found = [findings.make("disk.link_slow", "disk", drive.name, words, value=now, limit=most, unit="Gbit/s")]
+    part.findings += found
+    part.checks.append(checks.judged("link", found, drive.name, reason=words))
 
 
 def _self_test(ctx: StageContext, drive: Drive, smart: smartctl.Smart, part: Part, board: Board) -> bool:
