@@ -125,6 +125,7 @@ CODES: dict[str, Code] = {
     "smart.media_errors": _part(_CRITICAL, "NVMe media errors", "Replace the drive."),
     "smart.wear": _part(_CRITICAL, "Worn out", "Replace the drive."),
     "smart.spare": _part(_CRITICAL, "Spare blocks used up", "Replace the drive."),
+    "smart.raid_drive_gone": _part(_CRITICAL, "Fewer drives behind a RAID volume", "Look for the drive that is out."),
     "smart.self_test_failed": _part(_CRITICAL, "The drive's self-test failed", "Replace the drive."),
     "smart.error_log": _part(_WARNING, "Entries in the drive's error log", "Old ones are harmless; new ones are not."),
     # disks: what we and the kernel saw

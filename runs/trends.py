@@ -35,7 +35,7 @@ class Earlier:
 
 @dataclass(frozen=True)
 class Pace:
-    """A number of which less is worse: the findings' codes, the unit, what the part does."""
+    """A number of which less is bad: the findings' codes, the unit, what the part does."""
 
     before: str
     peers: str
@@ -43,7 +43,10 @@ class Pace:
     does: str
 
 
-PACES = {"seq_read_mb_s": Pace("storage.slower_than_before", "storage.slower_than_peers", "MB/s", "reads")}
+PACES = {
+    "seq_read_mb_s": Pace("storage.slower_than_before", "storage.slower_than_peers", "MB/s", "reads"),
+    "raid_drives": Pace("smart.raid_drive_gone", "smart.raid_drive_gone", "drives", "has"),
+}
 
 
 def concern(limits: Mapping[str, object]) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from agent import findings, wire
-from agent.probes import sataport, smartctl
+from agent.probes import sataport, smart_counts, smartctl
 from agent.probes.parsing import ParseError
 from agent.stage import StageContext, StageReport
-from agent.stages import checks, self_tests, smart_limits
+from agent.stages import checks, drives, self_tests, smart_limits
 from agent.stages.board import Board
 from agent.stages.part import Part
 from agent.stages.self_tests import Drive
@@ -18,23 +18,19 @@ TOPIC = "smart"
 
 def run(ctx: StageContext) -> StageReport:
     disks = checks.fixed_disks(ctx.inventory)
-    board, drives = Board(ctx), [drive_of(disk) for disk in disks]
-    with ThreadPoolExecutor(max_workers=max(1, len(drives)), thread_name_prefix="smart") as pool:
-        parts = list(pool.map(lambda drive: examine(ctx, drive, board), drives))
+    board, found = Board(ctx), drives.of(disks)
+    with ThreadPoolExecutor(max_workers=max(1, len(found.drives)), thread_name_prefix="smart") as pool:
+        parts = list(pool.map(lambda drive: examine(ctx, drive, board), found.drives))
     absent, made = _absent(ctx, disks), [check for part in parts for check in part.checks]
     return checks.report(
         ctx,
-        [*absent, *made],
+        [*absent, *found.volumes, *made],
         findings=[finding for part in parts for finding in part.findings],
         # A test that was ordered, and that the drive can do, must have come to its end.
         also_required=[check.name for check in made if check.name == self_tests.CHECK][:1],
-        numbers={name: value for part in parts for name, value in part.numbers.items()},
+        numbers=found.numbers | {name: value for part in parts for name, value in part.numbers.items()},
         evidence={name: text for part in parts for name, text in part.evidence.items()},
     )
-
-
-def drive_of(disk: wire.Disk) -> Drive:
-    return Drive(smartctl.of_disk(disk.name), disk.name, checks.disk_name(disk))
 
 
 def examine(ctx: StageContext, drive: Drive, board: Board) -> Part:
@@ -56,8 +52,9 @@ def examine(ctx: StageContext, drive: Drive, board: Board) -> Part:
 def await_self_tests(ctx: StageContext, disks: list[wire.Disk], board: Board) -> list[Part]:
     """The end of the tests that SMART has left running, for Storage, which may not read a drive meanwhile: most
     abort or slow down their test then."""
-    with ThreadPoolExecutor(max_workers=max(1, len(disks)), thread_name_prefix="self-test") as pool:
-        return list(pool.map(lambda disk: _await_self_test(ctx, drive_of(disk), board), disks))
+    found = drives.of(disks).drives
+    with ThreadPoolExecutor(max_workers=max(1, len(found)), thread_name_prefix="self-test") as pool:
+        return list(pool.map(lambda drive: _await_self_test(ctx, drive, board), found))
 
 
 def _await_self_test(ctx: StageContext, drive: Drive, board: Board) -> Part:
@@ -115,7 +112,7 @@ def _judge(ctx: StageContext, drive: Drive, smart: smartctl.Smart, part: Part) -
     note = "smartctl: an optional command failed (exit bit 2)" if smart.exit_status & smartctl.COMMAND_FAILED else ""
     part.checks.append(checks.judged("health", found, drive.name, topic=TOPIC, reason=note))
     _link(ctx, drive, smart, part)
-    counts = {code.partition(".")[2]: float(count) for code, count in smart_limits.counts(smart).items()}
+    counts = {code.partition(".")[2]: float(count) for code, count in smart_counts.of(smart).items()}
     ages = {"power_on_h": smart.power_on_hours, "temp_c": smart.temperature_c, "used_percent": smart_limits.used(smart)}
     told = counts | {name: float(value) for name, value in ages.items() if value is not None}
     part.numbers |= {f"{name}.{drive.name}": value for name, value in told.items()}

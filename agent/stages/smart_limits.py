@@ -9,30 +9,28 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from agent import findings, wire
-from agent.probes import smartctl
+from agent.probes import smart_counts, smartctl
 from agent.stages import self_tests
 
 Limit = Callable[[str], float]
 
 
 class Rule(NamedTuple):
-    """What is counted: finding code, what a person calls it, the profile's limit above which it is critical ('' for
-    never), and the ATA attribute that counts it (0 for none)."""
+    """What is counted: finding code, what a person calls it, and the profile's limit above which it is critical ('' for
+    never)."""
 
     code: str
     unit: str
     limit: str
-    attribute: int = 0
 
 
-# Attributes of which vendors agree what they count: D. Pinheiro et al., FAST '07, and Backblaze's yearly reports.
 RULES = (
-    Rule("smart.reallocated_sectors", "sectors", "reallocated_sectors_max", 5),
-    Rule("smart.reported_uncorrectable", "errors", "reported_uncorrectable_max", 187),
-    Rule("smart.command_timeouts", "timeouts", "", 188),
-    Rule("smart.pending_sectors", "sectors", "pending_sectors_max", 197),
-    Rule("smart.uncorrectable_sectors", "sectors", "uncorrectable_sectors_max", 198),
-    Rule("smart.crc_errors", "errors", "", 199),
+    Rule("smart.reallocated_sectors", "sectors", "reallocated_sectors_max"),
+    Rule("smart.reported_uncorrectable", "errors", "reported_uncorrectable_max"),
+    Rule("smart.command_timeouts", "timeouts", ""),
+    Rule("smart.pending_sectors", "sectors", "pending_sectors_max"),
+    Rule("smart.uncorrectable_sectors", "sectors", "uncorrectable_sectors_max"),
+    Rule("smart.crc_errors", "errors", ""),
     Rule("smart.media_errors", "errors", "media_errors_max"),
     Rule("smart.grown_defects", "defects", "grown_defects_max"),
     Rule("smart.uncorrected_errors", "errors", "uncorrected_errors_max"),
@@ -42,35 +40,12 @@ NEW_DRIVE_HAS_NONE = frozenset({
     "smart.reallocated_sectors", "smart.reported_uncorrectable", "smart.pending_sectors",
     "smart.uncorrectable_sectors", "smart.media_errors", "smart.grown_defects", "smart.uncorrected_errors",
 })  # fmt: skip
-# What smartctl's database calls an attribute of which it knows that it counts something else, or nothing: the MX500's
-# 197 comes and goes on healthy drives ("Bogus_Current_Pend_Sect").
-_NOT_WHAT_IT_SEEMS = ("Bogus", "Unknown")
 _TEMPERATURE_BIT = 1 << 1
-
-
-def counts(smart: smartctl.Smart) -> dict[str, int]:
-    """What the drive counts, by finding code. NVMe's number of log entries is not among it: asking can raise it."""
-    found = {rule.code: _attribute(smart, rule.attribute) for rule in RULES if rule.attribute}
-    if found["smart.pending_sectors"] is None and 197 not in smart.attributes:
-        found["smart.pending_sectors"] = smart.pending_defects
-    found["smart.media_errors"] = smart.nvme.media_errors if smart.nvme else None
-    found["smart.grown_defects"] = smart.grown_defects
-    found["smart.uncorrected_errors"] = smart.uncorrected_errors
-    found["smart.error_log"] = smart.error_log_count
-    return {code: count for code, count in found.items() if count is not None}
 
 
 def used(smart: smartctl.Smart) -> int | None:
     """Percent of the rated writes."""
     return smart.nvme.percentage_used if smart.nvme else smart.endurance_used_percent
-
-
-def _attribute(smart: smartctl.Smart, number: int) -> int | None:
-    attribute = smart.attributes.get(number)
-    if attribute is None or any(word in attribute.name for word in _NOT_WHAT_IT_SEEMS):
-        return None
-    # Seagate packs three counters of 16 bits into attribute 188; the lowest is the number of timeouts.
-    return attribute.raw & 0xFFFF if number == 188 else attribute.raw
 
 
 def judge(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> list[wire.Finding]:
@@ -108,7 +83,7 @@ def _verdict(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.F
 
 def _counted(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> Iterator[wire.Finding]:
     """Above the limit critical, else a warning: any such count is worth a look on a part that was just replaced."""
-    found = counts(smart)
+    found = smart_counts.of(smart)
     is_new = smart.power_on_hours is not None and smart.power_on_hours < limit("new_drive_h")
     for rule in RULES:
         if count := found.get(rule.code):

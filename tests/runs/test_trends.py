@@ -84,6 +84,11 @@ def test_a_disk_is_set_beside_the_median_of_at_least_three_of_its_model(
     assert found == ({"storage.slower_than_peers": severity} if severity else {})
 
 
+def test_a_drive_that_is_gone_from_behind_its_volume_is_missed() -> None:
+    assert judge(SMART, [earlier(3, True, raid_drives=4.0)], raid_drives=4.0) == {}
+    assert judge(SMART, [earlier(3, True, raid_drives=4.0)], raid_drives=3.0) == {"smart.raid_drive_gone": CRITICAL}
+
+
 # --- with rows ----------------------------------------------------------------------------------------------------
 
 
