@@ -130,6 +130,7 @@ CODES: dict[str, Code] = {
     "smart.error_log": _part(_WARNING, "Entries in the drive's error log", "Old ones are harmless; new ones are not."),
     # disks: what we and the kernel saw
     "storage.read_error": _part(_CRITICAL, "Sectors that cannot be read", "Replace the drive."),
+    "storage.hesitates": _part(_WARNING, "A read took seconds", "Watch the drive; replace it if others come."),
     "storage.write_error": _part(_CRITICAL, "Sectors that cannot be written", "Replace the drive."),
     "storage.corruption": _part(
         _CRITICAL, "Other data came back than was written", "Replace the drive; check HBA, cable and memory, too."
@@ -166,5 +167,6 @@ CODES: dict[str, Code] = {
     "psu.share": _part(_WARNING, "The supplies do not share the load", "Replace the one that carries little."),
     "bmc.event": _part(_WARNING, "The BMC logged an event", "Read the BMC's event log."),
     # firmware
+    "firmware.twins_differ": _spec(_INFO, "Another firmware than its twins", "Update it if one behaves differently."),
     "firmware.differs": _spec(_WARNING, "Another firmware than expected", "Update it, or adopt what was found."),
 }

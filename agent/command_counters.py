@@ -49,7 +49,8 @@ def of_drive(text: str, component: str) -> Counts:
     except smartctl.ParseError:
         return {}
     name = component or smart.serial
-    return {(code, "disk", name): value for code, value in smart_counts.of(smart).items() if name}
+    found = smart_counts.of(smart) | smart_counts.states(smart)
+    return {(code, "disk", name): value for code, value in found.items() if name}
 
 
 def bmc_events(names: Names) -> Counts:

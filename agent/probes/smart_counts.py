@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from agent.probes.smartctl import Smart
+from agent.probes.smartctl import FAILING, PREFAIL, Smart
+
+# Of NVMe's critical warning (NVM Express base specification 1.4, figure 194).
+TEMPERATURE_BIT = 1 << 1
 
 # Attributes of which vendors agree what they count: D. Pinheiro et al., FAST '07, and Backblaze's yearly reports.
 ATTRIBUTES = {
@@ -30,6 +33,19 @@ def of(smart: Smart) -> dict[str, int]:
     found["smart.uncorrected_errors"] = smart.uncorrected_errors
     found["smart.error_log"] = smart.error_log_count
     return {code: count for code, count in found.items() if count is not None}
+
+
+def states(smart: Smart) -> dict[str, int]:
+    """What a drive says of itself, as numbers that rise when it gets worse: health is looked at in SMART, and a drive
+    that gives up later must not be missed. NVMe's temperature bit comes and goes."""
+    found = {
+        "smart.failing": int(smart.passed is False or bool(smart.exit_status & FAILING)),
+        "smart.prefail": int(bool(smart.exit_status & PREFAIL)),
+    }
+    if smart.nvme is not None:
+        bits = smart.nvme.critical_warning & ~TEMPERATURE_BIT
+        found |= {"smart.critical_warning": bits, "smart.failing": int(bits != 0)}
+    return {} if smart.trouble else found
 
 
 def _raw(smart: Smart, number: int) -> int | None:

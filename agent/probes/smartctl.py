@@ -70,6 +70,7 @@ class Smart:
     error_log_count: int | None = None
     endurance_used_percent: int | None = None
     pending_defects: int | None = None
+    disabled: bool = False
     link_gbit: float | None = None
     link_most_gbit: float | None = None
     temperature_c: int | None = None
@@ -80,6 +81,8 @@ class Smart:
     def trouble(self) -> str:
         if self.exit_status & (COMMAND_LINE | OPEN_FAILED):
             return "; ".join(self.messages) or f"smartctl exited with {self.exit_status}"
+        if self.passed is None and self.disabled:
+            return "SMART is switched off in the drive: smartctl -s on switches it on"
         if self.passed is None:
             return "; ".join(self.messages) or "the drive gives no health status"
         return ""
@@ -138,6 +141,7 @@ def parse(text: str) -> Smart:
         error_log_count=_error_log(data),
         endurance_used_percent=_endurance(data),
         pending_defects=_pending(data),
+        disabled=mapping(data.get("smart_support")).get("enabled") is False,
         link_gbit=_gbit(data, "current"),
         link_most_gbit=_gbit(data, "max"),
         temperature_c=integer(mapping(data.get("temperature")).get("current")),

@@ -56,10 +56,14 @@ class Notes:
         row = self._data["surface"].get(serial)
         if row is None:
             return 0, Surface()
-        return row["done"], Surface(row["read_bytes"], row["seconds"], [tuple(place) for place in row["bad"]])
+        bad, slowest = [tuple(place) for place in row["bad"]], row["slowest"]
+        return row["done"], Surface(
+            row["read_bytes"], row["seconds"], bad, slowest_ms=slowest[0], slowest_at=slowest[1]
+        )
 
     def keep_surface(self, serial: str, done: int, now: Surface) -> None:
         row = {"done": done, "read_bytes": now.read_bytes, "seconds": now.seconds, "bad": now.bad}
+        row["slowest"] = (now.slowest_ms, now.slowest_at)
         self._keep("surface", serial, row)
 
     def begun(self) -> dict[str, Begun]:

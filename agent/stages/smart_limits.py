@@ -40,7 +40,6 @@ NEW_DRIVE_HAS_NONE = frozenset({
     "smart.reallocated_sectors", "smart.reported_uncorrectable", "smart.pending_sectors",
     "smart.uncorrectable_sectors", "smart.media_errors", "smart.grown_defects", "smart.uncorrected_errors",
 })  # fmt: skip
-_TEMPERATURE_BIT = 1 << 1
 
 
 def used(smart: smartctl.Smart) -> int | None:
@@ -61,7 +60,7 @@ def judge(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> list
 
 def _verdict(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.Finding]:
     """The drive's own words. Temperature alone is a warning here: it comes and goes, and has a limit of its own."""
-    hot = smart.nvme is not None and smart.nvme.critical_warning == _TEMPERATURE_BIT
+    hot = smart.nvme is not None and smart.nvme.critical_warning == smart_counts.TEMPERATURE_BIT
     if (smart.passed is False or smart.exit_status & smartctl.FAILING) and not hot:
         yield findings.make("smart.failing", "disk", serial, f"{device}: the drive says that it is failing")
     failing = [a for a in smart.attributes.values() if a.failed == "now"]
@@ -111,7 +110,7 @@ def _nvme(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.Find
         return
     if bits := health.critical_warning:
         message = f"{device}: critical warning 0x{bits:02x}: {_warning_words(bits)}"
-        severity = wire.Severity.WARNING if bits == _TEMPERATURE_BIT else wire.Severity.CRITICAL
+        severity = wire.Severity.WARNING if bits == smart_counts.TEMPERATURE_BIT else wire.Severity.CRITICAL
         yield findings.make(
             "smart.critical_warning", "disk", serial, message, value=float(bits), limit=0.0, severity=severity
         )

@@ -14,7 +14,7 @@ from agent.stage import StageContext, StageReport
 from agent.stages import checks, disk_speed, disk_write, self_tests, smart
 from agent.stages.board import Board
 from agent.stages.part import Part
-from agent.stages.surface import MIB, Segment, Surface, plan, read, unreadable
+from agent.stages.surface import MIB, Segment, Surface, hesitating, plan, read, unreadable
 
 TOPIC = "storage"
 
@@ -91,7 +91,9 @@ def _judge(
         f"surface_mb.{name}": surface.read_bytes / MIB,
         f"surface_percent.{name}": 100.0 * surface.read_bytes / size if size else 0.0,
         f"surface_mb_s.{name}": surface.rate_mb_s,
+        f"slowest_read_ms.{name}": surface.slowest_ms,
     }
+    part.findings += hesitating(disk.name, name, surface, checks.limit(ctx, "slowest_read_max_ms"))
     planned = sum(segment.length for segment in segments)
     words = f"{surface.read_bytes // MIB} of {size // MIB} MiB read"
     enough = surface.read_bytes >= planned * checks.limit(ctx, "surface_min_percent") / 100 and surface.read_bytes

@@ -31,13 +31,16 @@ class Segment:
 @dataclass
 class Surface:
     """How far the reading came. `bad` are (LBA, sectors) that could not be read; `trouble` why it ended early, which
-    is as planned only when `time_over`."""
+    is as planned only when `time_over`; `slowest_ms` the longest that one request took, in the segment at
+    `slowest_at`."""
 
     read_bytes: int = 0
     seconds: float = 0.0
     bad: list[tuple[int, int]] = field(default_factory=list)
     trouble: str = ""
     time_over: bool = False
+    slowest_ms: float = 0.0
+    slowest_at: int = 0
 
     @property
     def rate_mb_s(self) -> float:
@@ -105,6 +108,8 @@ def _read_segment(name: str, segment: Segment, surface: Surface, bad_max: int, s
         return
     surface.read_bytes += job.read_bytes
     surface.seconds += job.read_ms / 1000
+    if job.slowest_ms > surface.slowest_ms:
+        surface.slowest_ms, surface.slowest_at = job.slowest_ms, segment.offset
     if not surface.bad and (job.error or not done.ok):
         surface.trouble = done.trouble or f"fio reports error {job.error}"
     elif not surface.bad and job.read_bytes < segment.length:
@@ -117,6 +122,15 @@ def unreadable(device: str, serial: str, bad: list[tuple[int, int]]) -> wire.Fin
     places = f"{len(bad)} unreadable place{'s' if len(bad) > 1 else ''}"
     message = f"{device}: {places}, the first at LBA {first} ({sectors} sectors)"
     return findings.make("storage.read_error", "disk", serial, message, value=float(len(bad)), limit=0.0, unit="places")
+
+
+def hesitating(device: str, serial: str, surface: Surface, most_ms: float) -> list[wire.Finding]:
+    """A drive that needs seconds for one request reads a weak place again and again, and then calls it well."""
+    if surface.slowest_ms <= most_ms:
+        return []
+    first, value = surface.slowest_at // SECTOR_BYTES, round(surface.slowest_ms)
+    message = f"{device}: one read took {value} ms, in the stretch from LBA {first}"
+    return [findings.make("storage.hesitates", "disk", serial, message, value=float(value), limit=most_ms, unit="ms")]
 
 
 class TooManyErrors(Exception):

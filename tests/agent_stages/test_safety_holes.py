@@ -12,6 +12,7 @@ import pytest
 
 from agent import diskio, safety, wipeprobe, wire
 from agent.loads import fio
+from agent.probes import util_linux
 from agent.probes.parsing import is_dummy
 from agent.safety import DiskFacts, WipeReport, WriteGrant
 from agent.stages import disk_write, storage
@@ -267,3 +268,28 @@ def test_a_serial_number_with_something_of_its_own_is_none(serial: str) -> None:
 
 def test_the_world_of_these_tests_allows_a_write() -> None:
     assert safety.grants(judge(probes={"sda": BLANK}))
+
+
+# --- hole P4 ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kind", ["gfs2", "ceph_bluestore", "zfs_member", "LVM2_member", "VMFS_volume_member", "new_in_2027"]
+)
+def test_hole_p4_whatever_a_tool_knows_to_be_on_a_disk_refuses_it(kind: str) -> None:
+    """Ironic's burn-in takes every block device that it lists, asks no guard, and its guard looks at a column that it
+    never asked lsblk for: customers lost volumes of their SAN. Here a kind need not be known to us to refuse."""
+    listed = util_linux.parse_wipefs(f'{{"signatures": [{{"type": "{kind}", "label": "x"}}]}}')
+    found = tuple(safety.Found("disk", one.kind, one.label, one.words) for one in listed)
+    refusal = about("SATA-0001", judge(probes={"sda": WipeReport(found)}))[0]
+    assert isinstance(refusal, wire.Refusal)
+    assert (refusal.gate, len(refusal.signatures)) == (3, 1)
+
+
+def test_hole_p4_a_disk_that_nobody_listed_is_written_by_nobody() -> None:
+    """A volume of a SAN is seen like any other disk."""
+    san = DiskFacts("sdc", "60060E80123", "0x60060e8012345678", "scsi", 1 << 20)
+    decisions = judge(disks=[DISK, san], probes={"sda": BLANK, "sdc": BLANK})
+    refusal = about("60060E80123", decisions)[0]
+    assert isinstance(refusal, wire.Refusal)
+    assert refusal.gate == 4

@@ -118,6 +118,17 @@ def test_a_surface_read_in_part_within_its_time_says_how_much(tmp_path: Path, mo
     assert "0 of 256 MiB read: 0 s were over" in check(report, "surface").reason
 
 
+def test_a_disk_that_needs_seconds_for_a_read_is_told_though_it_read_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says = {"jobs": [job("surface", io_bytes=256 * MIB, clat_ns={"max": 7_200_000_000})]}
+    report = storage_with(says, tmp_path, monkeypatch, segment_mb=256)
+    assert check(report, "surface").outcome is wire.Outcome.PASSED
+    assert [(one.code, one.severity, one.value) for one in report.findings] == [
+        ("storage.hesitates", wire.Severity.WARNING, 7200.0)
+    ]
+
+
 # --- speed --------------------------------------------------------------------------------------------------------
 
 
