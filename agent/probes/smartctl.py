@@ -97,6 +97,10 @@ def start_self_test(device: Device, kind: str, timeout_s: float = 60.0) -> shell
     return shell.run(["smartctl", "-j", "-t", kind, *device.words], timeout_s)
 
 
+def stop_self_test(device: Device, timeout_s: float = 60.0) -> shell.Completed:
+    return shell.run(["smartctl", "-j", "-X", *device.words], timeout_s)
+
+
 def refusal(done: shell.Completed) -> str:
     """Why a self-test did not start; '' when it did. Bit 2 is the drive's own refusal."""
     if done.status is not None and not done.status & (COMMAND_LINE | OPEN_FAILED | COMMAND_FAILED):

@@ -26,7 +26,7 @@ CHECK = "self_test"
 OFFERED = "self_test_offered"
 TOPIC = "smart"
 _LOOK_S = {SHORT: 5.0, LONG: 30.0}
-_UNSEEN_LOOKS = 3
+_LOOKS_IN_VAIN = 3
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Drive:
 
 @dataclass(frozen=True)
 class Begun:
-    """A test that was started: which, when by the clock, what the log held before, and for whom. `instead` says why
-    it is not the kind that the profile asks for."""
+    """A test that was started: which, when in seconds of this boot, what the log held before, and for whom. `instead`
+    says why it is not the kind that the profile asks for."""
 
     kind: str
     at: float
@@ -100,7 +100,7 @@ def in_background(claim: wire.ClaimAnswer) -> str:
     return kind if kind in (SHORT, LONG) else ""
 
 
-def begin(ctx: StageContext, drive: Drive, smart: smartctl.Smart, wanted: str, board: Board) -> Begun:
+def begin(ctx: StageContext, drive: Drive, smart: smartctl.Smart, wanted: str) -> Begun:
     """The test that runs for this attempt: one that was begun before the agent was restarted, or a new one. Raises
     NotStarted."""
     ledger, begun = Ledger(ctx), Ledger(ctx).get(drive.name)
@@ -112,24 +112,24 @@ def begin(ctx: StageContext, drive: Drive, smart: smartctl.Smart, wanted: str, b
     if wanted == LONG and minutes[LONG] * 60 > limit_s:
         kind = SHORT
         instead = f"the long one takes {minutes[LONG]} min, the profile allows {limit_s / 60:.0f}"
-    log = _await_others(ctx, drive, smart.protocol, limit_s, board)
+    log = _clear_the_way(ctx, drive, smart.protocol)
     if refused := smartctl.refusal(smartctl.start_self_test(drive.device, kind)):
         # A SAS drive tells in no other way that it has none.
         never = smart.protocol == "SCSI" and "unsupported" in refused and not smart.self_test.entries
         raise NotStarted((_not_offered if never else _not_tested)(drive, f"the drive refused the test: {refused}"))
     # A drive's own estimate is unreliable in both directions; past it and a half more, nothing will come.
     patience_s = min(limit_s, minutes[kind] * 90.0 + 1800.0) if minutes[kind] else limit_s
-    begun = Begun(kind, time.time(), patience_s, log, _asker(ctx), instead)
+    begun = Begun(kind, _clock_s(), patience_s, log, _asker(ctx), instead)
     ledger.keep(drive.name, begun)
     return begun
 
 
-def take_over(ctx: StageContext, drive: Drive, smart: smartctl.Smart, kind: str, board: Board) -> Begun:
+def take_over(ctx: StageContext, drive: Drive, smart: smartctl.Smart, kind: str) -> Begun:
     """In Storage: the test that SMART has started. One that it could not start, or whose end an earlier attempt of
     Storage has seen, is begun here. Raises NotStarted."""
     ledger, begun = Ledger(ctx), Ledger(ctx).get(drive.name)
     if begun is None or not begun.asked_by.startswith("SMART "):
-        return begin(ctx, drive, smart, kind, board)
+        return begin(ctx, drive, smart, kind)
     begun = replace(begun, asked_by=_asker(ctx))
     ledger.keep(drive.name, begun)
     return begun
@@ -139,17 +139,16 @@ def follow(
     ctx: StageContext, drive: Drive, protocol: str, begun: Begun, board: Board
 ) -> tuple[wire.Check, list[wire.Finding]]:
     """Look at the log until the test is over. Its end is an entry of its kind that was not there before."""
-    unseen = 0
+    in_vain = 0
     while True:
         now = _look(drive, protocol)
-        if isinstance(now, str):
-            return _not_tested(drive, now), []
-        elapsed_s = max(0.0, time.time() - begun.at)
-        if not now.running and _log(now) != begun.log:
+        if isinstance(now, SelfTest) and not now.running and _log(now) != begun.log:
             return _ended(drive, begun, now.entries)
-        unseen = 0 if now.running else unseen + 1
-        if unseen > _UNSEEN_LOOKS:
-            return _not_tested(drive, "the test left no result in the drive's log"), []
+        in_vain = 0 if isinstance(now, SelfTest) and now.running else in_vain + 1
+        if in_vain > _LOOKS_IN_VAIN:
+            why = now if isinstance(now, str) else "the test left no result in the drive's log"
+            return _not_tested(drive, why), []
+        elapsed_s = max(0.0, _clock_s() - begun.at)
         if elapsed_s > begun.limit_s:
             return _not_tested(drive, f"the test was not over after {begun.limit_s:.0f} s"), []
         _tell(board, drive, begun, now, elapsed_s)
@@ -162,6 +161,11 @@ def failed(entry: Entry | None, drive_label: str, name: str) -> list[wire.Findin
         return []
     message = f"{drive_label}: {entry.sentence}"
     return [findings.make("smart.self_test_failed", "disk", name, message, value=entry.words)]
+
+
+def _clock_s() -> float:
+    """Goes on while the agent is restarted, and through every jump of the clock."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _asker(ctx: StageContext) -> str:
@@ -199,19 +203,18 @@ def _minutes_or_refusal(ctx: StageContext, drive: Drive, smart: smartctl.Smart) 
     return {SHORT: smart.self_test.short_minutes or 0, LONG: smart.self_test.extended_minutes or 0}
 
 
-def _await_others(ctx: StageContext, drive: Drive, protocol: str, limit_s: float, board: Board) -> str:
-    """The log as it is before our test. One that somebody else has started is left to end: it need not be of the
-    kind that is wanted."""
-    until = time.monotonic() + limit_s
-    while True:
+def _clear_the_way(ctx: StageContext, drive: Drive, protocol: str) -> str:
+    """The log as it is before our test. One that runs is nobody's any more, such as that of a run that was cancelled:
+    it need not be of the kind that is wanted, and may take a day. Raises NotStarted."""
+    for _ in range(_LOOKS_IN_VAIN):
         now = _look(drive, protocol)
         if isinstance(now, str):
             raise NotStarted(_not_tested(drive, now))
         if not now.running:
             return _log(now)
-        board.tell(drive.name, 100.0 - (now.remaining_percent or 100), "waiting for an earlier self-test")
-        if time.monotonic() > until or ctx.stop.wait(_LOOK_S[LONG]):
-            raise NotStarted(_not_tested(drive, "an earlier self-test was not over in time"))
+        ctx.log("info", f"{drive.label}: a self-test that nobody waits for is stopped")
+        smartctl.stop_self_test(drive.device)
+    raise NotStarted(_not_tested(drive, "an earlier self-test can't be stopped"))
 
 
 def _look(drive: Drive, protocol: str) -> SelfTest | str:
@@ -235,9 +238,9 @@ def _limit_s(ctx: StageContext, kind: str) -> float:
     return float(checks.of_order(smart, f"self_test_{kind}_max_s"))
 
 
-def _tell(board: Board, drive: Drive, begun: Begun, now: SelfTest, elapsed_s: float) -> None:
+def _tell(board: Board, drive: Drive, begun: Begun, now: SelfTest | str, elapsed_s: float) -> None:
     percent = 100.0 * elapsed_s / begun.limit_s
-    if now.remaining_percent is not None and now.running:
+    if isinstance(now, SelfTest) and now.remaining_percent is not None and now.running:
         percent = 100.0 - now.remaining_percent
     left_s = elapsed_s * (100.0 / percent - 1.0) if percent > 0 else begun.limit_s
     board.tell(drive.name, min(99.0, percent), f"{begun.kind} self-test", max(0.0, left_s))

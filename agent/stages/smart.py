@@ -65,7 +65,7 @@ def _await_self_test(ctx: StageContext, drive: Drive, board: Board) -> Part:
         part.checks.append(checks.not_tested(self_tests.CHECK, drive.name, reason=why, topic=TOPIC))
         return part
     try:
-        begun = self_tests.take_over(ctx, drive, smart, self_tests.in_background(ctx.claim), board)
+        begun = self_tests.take_over(ctx, drive, smart, self_tests.in_background(ctx.claim))
         check, part.findings = self_tests.follow(ctx, drive, smart.protocol, begun, board)
     except self_tests.NotStarted as error:
         check = error.check
@@ -138,7 +138,7 @@ def _self_test(ctx: StageContext, drive: Drive, smart: smartctl.Smart, part: Par
     if kind == "none":
         return False
     try:
-        begun = self_tests.begin(ctx, drive, smart, kind, board)
+        begun = self_tests.begin(ctx, drive, smart, kind)
     except self_tests.NotStarted as error:
         if not self_tests.in_background(ctx.claim):
             part.checks.append(error.check)

@@ -50,9 +50,11 @@ class Script:
         self.directory = directory
         monkeypatch.setattr(self_tests, "_LOOK_S", {"short": 0.0, "long": 0.0})
         monkeypatch.setenv("PATH", f"{directory}:/usr/bin:/bin")
-        self._tool("smartctl", 'case "$*" in *-x*) k=x;; *"-t "*) k=t;; *) k=look;; esac; echo "$*" >>D/calls')
+        self._tool(
+            "smartctl", 'case "$*" in *-x*) k=x;; *"-t "*) k=t;; *-X*) k=stop;; *) k=look;; esac; echo "$*" >>D/calls'
+        )
         self._tool("nvme", "k=nvme")
-        self.answers(x=[ata(IDLE)], t=[HEALTH], nvme=[{"oacs": 16, "edstt": 10}])
+        self.answers(x=[ata(IDLE)], t=[HEALTH], stop=[HEALTH], nvme=[{"oacs": 16, "edstt": 10}])
 
     def _tool(self, name: str, choose: str) -> None:
         lines = (
@@ -170,12 +172,34 @@ def test_a_drive_that_has_no_self_test_is_not_held_against_it(drive: Script, kin
     assert made == [("self_test_offered", wire.Outcome.NOT_TESTED), ("health", wire.Outcome.PASSED)]
 
 
-def test_somebody_elses_short_test_is_no_long_one(drive: Script) -> None:
-    drive.answers(look=[ata(RUNNING), ata(IDLE, (1, 0, 50)), ata(RUNNING, (1, 0, 50)), ata(IDLE, (2, 0, 52))])
+def test_a_test_that_runs_already_is_stopped_and_ours_is_started(drive: Script) -> None:
+    """A cancelled run leaves one behind; it may be of another kind, and take a day."""
+    drive.answers(look=[ata(RUNNING), ata(IDLE, (1, 16, 50)), ata(RUNNING, (1, 16, 50)), ata(IDLE, (2, 0, 52))])
     check, _ = smart(drive, self_test="long")
     assert drive.started == ["long"]
     assert check.outcome is wire.Outcome.PASSED
     assert check.reason.startswith("long")
+
+
+def test_one_that_can_not_be_stopped_is_told(drive: Script) -> None:
+    drive.answers(look=[ata(RUNNING)])
+    check, _ = smart(drive)
+    assert check.outcome is wire.Outcome.NOT_TESTED
+    assert "can't be stopped" in check.reason
+    assert drive.started == []
+
+
+def test_one_look_that_failed_does_not_lose_a_night(drive: Script) -> None:
+    broken = {"smartctl": {"exit_status": 2, "messages": [{"string": "busy"}]}}
+    drive.answers(look=[ata(IDLE), ata(RUNNING), broken, broken, ata(IDLE, (1, 0, 50))])
+    assert smart(drive)[0].outcome is wire.Outcome.PASSED
+
+
+def test_looks_that_all_fail_do(drive: Script) -> None:
+    broken = {"smartctl": {"exit_status": 2, "messages": [{"string": "busy"}]}}
+    drive.answers(look=[ata(IDLE), ata(RUNNING), broken])
+    check, _ = smart(drive)
+    assert (check.outcome, "busy" in check.reason) == (wire.Outcome.NOT_TESTED, True)
 
 
 def test_a_short_test_that_ends_instead_of_ours_proves_nothing(drive: Script) -> None:
@@ -263,9 +287,7 @@ def test_storage_is_not_tested_while_a_drives_test_has_no_end(drive: Script) -> 
 
 
 def begin(ctx: StageContext) -> self_tests.Begun:
-    from agent.stages.board import Board
-
     assert ctx.inventory is not None and INVENTORY.disks
     device = smartctl.of_disk(INVENTORY.disks[0].name)
     one = self_tests.Drive(device, INVENTORY.disks[0].name, "S1")
-    return self_tests.begin(ctx, one, smartctl.parse(json.dumps(ata(IDLE))), "short", Board(ctx))
+    return self_tests.begin(ctx, one, smartctl.parse(json.dumps(ata(IDLE))), "short")
