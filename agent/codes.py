@@ -119,6 +119,14 @@ CODES: dict[str, Code] = {
     "pcie.uncorrected": _part(_CRITICAL, "Uncorrected PCIe error", "Reseat the card; try another slot."),
     "pcie.corrected": _part(_WARNING, "Corrected PCIe errors", "Reseat the card; check riser and cable."),
     "pcie.link_reduced": _part(_CRITICAL, "PCIe link narrower than the card can", "Reseat the card: half seated."),
+    "pcie.link_slow": _part(
+        _CRITICAL, "PCIe link slower than both ends can", "Reseat the card; check riser and cable."
+    ),
+    "pcie.link_limited": _part(
+        _WARNING, "PCIe link limited to less", "Check the slot's speed in the firmware's setup."
+    ),
+    "usb.link_slow": _part(_WARNING, "USB device slower than it can", "Check plug and cable; try another connector."),
+    "disk.link_slow": _part(_CRITICAL, "Link to the drive slower than both ends can", "Check cable and backplane."),
     # disks: what the drive says of itself
     "smart.failing": _part(_CRITICAL, "The drive says that it is failing", "Replace the drive."),
     "smart.prefail": _part(_CRITICAL, "An attribute is at its failure threshold", "Replace the drive."),
@@ -135,16 +143,21 @@ CODES: dict[str, Code] = {
     "smart.media_errors": _part(_CRITICAL, "NVMe media errors", "Replace the drive."),
     "smart.wear": _part(_CRITICAL, "Worn out", "Replace the drive."),
     "smart.spare": _part(_CRITICAL, "Spare blocks used up", "Replace the drive."),
+    "smart.raid_drive_gone": _part(_CRITICAL, "Fewer drives behind a RAID volume", "Look for the drive that is out."),
     "smart.self_test_failed": _part(_CRITICAL, "The drive's self-test failed", "Replace the drive."),
     "smart.error_log": _part(_WARNING, "Entries in the drive's error log", "Old ones are harmless; new ones are not."),
     # disks: what we and the kernel saw
     "storage.read_error": _part(_CRITICAL, "Sectors that cannot be read", "Replace the drive."),
+    "storage.hesitates": _part(_WARNING, "A read took seconds", "Watch the drive; replace it if others come."),
     "storage.write_error": _part(_CRITICAL, "Sectors that cannot be written", "Replace the drive."),
     "storage.corruption": _part(
         _CRITICAL, "Other data came back than was written", "Replace the drive; check HBA, cable and memory, too."
     ),
     "storage.slow": _part(_CRITICAL, "Slower than its kind of drive ever is", "Check link speed, cable and backplane."),
+    "storage.slower_than_before": _part(_CRITICAL, "Slower than in its last good run", "Check link speed and cooling."),
+    "storage.slower_than_peers": _part(_WARNING, "Slower than others of its model", "Check link, cable, firmware."),
     "storage.slow_random": _part(_CRITICAL, "Random reads slower than its kind ever is", "Check link, then the drive."),
+    "storage.slow_writing": _part(_CRITICAL, "Writes slower than its kind ever does", "Check link and cooling first."),
     "disk.medium_error": _part(_CRITICAL, "Medium error", "Replace the drive."),
     "disk.io_error": _part(_CRITICAL, "The kernel saw an I/O error", "Check cable and power, then the drive."),
     "disk.link_error": _part(_WARNING, "The link to the drive was reset", "Check cable, backplane and power."),
@@ -183,5 +196,6 @@ CODES: dict[str, Code] = {
     "bmc.log_full": _part(_WARNING, "The BMC's event log is full", "Save it, then clear it: nothing new is recorded."),
     "bmc.event": _part(_WARNING, "The BMC logged an event", "Read the BMC's event log."),
     # firmware
+    "firmware.twins_differ": _spec(_INFO, "Another firmware than its twins", "Update it if one behaves differently."),
     "firmware.differs": _spec(_WARNING, "Another firmware than expected", "Update it, or adopt what was found."),
 }

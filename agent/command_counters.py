@@ -10,57 +10,47 @@ from pathlib import Path
 from agent import wire
 from agent.counters import Counts
 from agent.names import Names
-from agent.probes import amdgpu, disks, ipmitool, nvidia_smi, smartctl
+from agent.probes import amdgpu, disks, ipmitool, nvidia_smi, raid, smart_counts, smartctl
 
 SMART_TIMEOUT_S = 30.0
 BMC_TIMEOUT_S = 20.0
 DRIVES_AT_ONCE = 8
-# Raw values of ATA attributes that only ever count errors (recipe D.2), by the code of their finding.
-ATTRIBUTES = {
-    5: "smart.reallocated_sectors",
-    187: "smart.reported_uncorrectable",
-    188: "smart.command_timeouts",
-    197: "smart.pending_sectors",
-    198: "smart.uncorrectable_sectors",
-    199: "smart.crc_errors",
-}
-# Seagate packs three counts of 16 bits into the raw value of 188; the lowest is the total.
-RAW_MASK = {188: 0xFFFF}
 _READING = re.compile(r"(?P<value>-?[\d.]+)\s*(?P<unit>degrees C|RPM|Watts)", re.IGNORECASE)
 _MEASURES = {"degrees c": ("temp", "C"), "rpm": ("fan", "rpm"), "watts": ("power", "W")}
 
 
 def drives(names: Names) -> Counts:
-    """What every drive but those on USB has counted. A drive that can't be asked has no counts."""
-    asked = [
-        one.name
-        for one in (disks.identify(names.root / "sys/block" / name) for name in disks.names(names.root))
-        if not one.removable
-    ]
+    """What every drive but those on USB has counted, drives behind RAID volumes included. One that can't be asked has
+    no counts."""
+    blocks = (disks.identify(names.root / "sys/block" / name) for name in disks.names(names.root))
+    fixed = [one.name for one in blocks if not one.removable]
+    volumes = [name for name in fixed if raid.is_volume(name, names.root)]
+    asked = {smartctl.of_disk(name): names.part("blk", name).name for name in fixed if name not in volumes}
+    asked |= dict.fromkeys(_behind(volumes, names.root), "")
     with ThreadPoolExecutor(DRIVES_AT_ONCE, thread_name_prefix="smart") as pool:
-        texts = list(pool.map(lambda name: smartctl.run(name, SMART_TIMEOUT_S).stdout, asked))
+        texts = list(pool.map(lambda device: smartctl.run(device, SMART_TIMEOUT_S).stdout, asked))
     counts: Counts = {}
-    for name, text in zip(asked, texts, strict=True):
-        counts.update(of_drive(text, names.part("blk", name).name))
+    for component, text in zip(asked.values(), texts, strict=True):
+        counts.update(of_drive(text, component))
     return counts
 
 
+def _behind(volumes: list[str], root: Path) -> list[smartctl.Device]:
+    try:
+        return raid.ways(volumes, root)
+    except smartctl.ParseError:
+        return []
+
+
 def of_drive(text: str, component: str) -> Counts:
-    """The counters in one `smartctl -j -x`. NVMe's number of log entries is not one: asking can raise it."""
+    """The counters in one `smartctl -j -x`, of `component` or of the serial number in it."""
     try:
         smart = smartctl.parse(text)
     except smartctl.ParseError:
         return {}
-    found = {
-        code: smart.attributes[number].raw & RAW_MASK.get(number, -1)
-        for number, code in ATTRIBUTES.items()
-        if number in smart.attributes
-    }
-    found["smart.media_errors"] = smart.nvme.media_errors if smart.nvme else None
-    found["smart.grown_defects"] = smart.grown_defects
-    found["smart.uncorrected_errors"] = smart.uncorrected_errors
-    found["smart.error_log"] = smart.error_log_count
-    return {(code, "disk", component): value for code, value in found.items() if value is not None}
+    name = component or smart.serial
+    found = smart_counts.of(smart) | smart_counts.states(smart)
+    return {(code, "disk", name): value for code, value in found.items() if name}
 
 
 def gpus(names: Names) -> Counts:

@@ -43,6 +43,12 @@ class Completed:
         return self.status == 0 and not (self.timed_out or self.stopped)
 
     @property
+    def ended(self) -> bool:
+        """Whether it came to its own end, whatever its status says: what a tool printed before it was killed or left
+        hanging may be half an answer that reads like a whole one."""
+        return self.status is not None and not (self.timed_out or self.stopped)
+
+    @property
     def trouble(self) -> str:
         """In words why this is not ok; empty when it is. For the `reason` of a check."""
         tool = os.path.basename(self.argv[0])
@@ -140,7 +146,7 @@ class _Conversation:
         self.given = memoryview(given.encode() if isinstance(given, str) else given or b"")
         self.on_output, self.stop = on_output, stop
         self.captures = {process.stdout: Capture(cap_bytes), process.stderr: Capture(cap_bytes)}
-        self.timed_out = False
+        self.timed_out = self.cut_short = False
         self.wake_read, self.wake_write = os.pipe()
         self.pidfd = os.pidfd_open(process.pid)
         self.selector = selectors.DefaultSelector()
@@ -151,6 +157,7 @@ class _Conversation:
             with self.stop.calling(self._wake) if self.stop else contextlib.nullcontext():
                 self._talk()
                 if self.process.poll() is None:
+                    self.cut_short = True
                     self._end()
                 self._drain()
             return self._completed()
@@ -245,7 +252,8 @@ class _Conversation:
             stderr=self.captures[self.process.stderr].text(),
             duration_s=time.monotonic() - self.started,
             timed_out=self.timed_out,
-            stopped=bool(self.stop and self.stop.is_set() and code != 0),
+            # Also when it then exits with 0: stressapptest says PASS for the part that it came to.
+            stopped=self.cut_short and not self.timed_out,
             killed_by_signal=-code if code is not None and code < 0 else None,
         )
 

@@ -8,7 +8,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from agent import codec, wire
-from runs import freeze, proof
+from runs import earlier, freeze, proof
 from runs.models import Finding, Outcome, Run, StageRun
 from runs.stages import BY_NAME, STAGES, Owner
 
@@ -79,16 +79,16 @@ def finish(stage_run: StageRun, outcome: str, reason: str = "") -> None:
 
 
 def keep(stage_run: StageRun, result: wire.Result) -> None:
-    """Everything that the agent says of an attempt, in the row and its findings. A critical finding or a failed check
-    makes it failed, a refusal by the wipe probe or a required check that did not pass at best not tested, whatever the
-    agent called it."""
+    """Everything that the agent says of an attempt, in the row and its findings, and what earlier runs say of its
+    numbers. A critical finding or a failed check makes it failed, a refusal by the wipe probe or a required check that
+    did not pass at best not tested, whatever the agent called it."""
     stage_run.checks = codec.encode(result.checks)
     stage_run.counters = codec.encode(result.counters)
     stage_run.numbers = result.numbers
     stage_run.refusals = codec.encode(result.refusals)
     stage_run.evidence = result.evidence
     stage_run.progress = []
-    for finding in result.findings:
+    for finding in (*result.findings, *earlier.judged(stage_run)):
         add_finding(stage_run, finding)
     stage_run.counts = (result.outcome, result.reason) != (wire.Outcome.NOT_TESTED, wire.NOT_EXPECTED_HERE)
     failed = [check for check in result.checks if check.outcome is wire.Outcome.FAILED]

@@ -19,7 +19,8 @@ VERIFY_ERRNO = 84  # EILSEQ, fio's own for a failed verification
 
 @dataclass(frozen=True)
 class Job:
-    """What one fio job did. `error` is an errno, 0 for none; rates in bytes per second; `p99_us` completion latency."""
+    """What one fio job did. `error` is an errno, 0 for none; rates in bytes per second; `p99_us` completion latency
+    of reads, `slowest_ms` of the slowest one."""
 
     error: int
     read_bytes: int
@@ -29,6 +30,7 @@ class Job:
     read_iops: float
     read_ms: int
     p99_us: float | None
+    slowest_ms: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,10 @@ class BadRange:
 
 def surface_argv(path: str, offset: int, length: int) -> list[str]:
     """Read a range once, in order, through no cache, going on over errors and naming each."""
+    # The largest power of two that the length is a multiple of: fio leaves out what is less than a block.
+    block = min(1 << 20, length & -length)
     return [
-        *_common("surface", path), "--readonly", "--rw=read", "--bs=1M", "--iodepth=8",
+        *_common("surface", path), "--readonly", "--rw=read", f"--bs={block}", "--iodepth=8",
         f"--offset={offset}", f"--size={length}", "--continue_on_error=read", "--error_dump=1",
     ]  # fmt: skip
 
@@ -125,6 +129,7 @@ def _job(job: dict[str, Any]) -> Job:
         read_iops=number(read.get("iops")) or 0.0,
         read_ms=integer(read.get("runtime")) or 0,
         p99_us=None if p99 is None else p99 / 1000,
+        slowest_ms=(number(mapping(read.get("clat_ns")).get("max")) or 0.0) / 1e6,
     )
 
 

@@ -61,6 +61,18 @@ def identify(block: Path) -> DiskIdentity:
     )
 
 
+def zones(name: str, root: Path = Path("/")) -> str:
+    """How a drive with overlapping tracks (SMR) or zones takes writes: host-managed, host-aware, drive-managed; '' for
+    one without. A hard disk that takes trim commands has something to tidy up: drive-managed, as its makers don't
+    say."""
+    queue = root / "sys/block" / name / "queue"
+    zoned = _text(queue / "zoned")
+    if zoned in ("host-managed", "host-aware"):
+        return zoned
+    trims = _number(queue / "discard_max_bytes") > 0 and _text(queue / "rotational") == "1"
+    return "drive-managed" if trims and bus_of(str((root / "sys/block" / name).resolve())) in ("sata", "sas") else ""
+
+
 def bus_of(path: str) -> str:
     """The bus from the device's place in sysfs. USB first: a bridge shows a SATA or NVMe drive behind it."""
     marks = (("/usb", "usb"), ("/nvme", "nvme"), ("/ata", "sata"), ("/end_device-", "sas"), ("/sas_", "sas"))

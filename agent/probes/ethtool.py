@@ -1,6 +1,9 @@
-"""Driver and firmware of a network card, and its permanent address."""
+"""Driver and firmware of a network card, and what both ends of its link can."""
 
 from __future__ import annotations
+
+import re
+from dataclasses import dataclass
 
 from agent import shell
 from agent.probes.parsing import ParseError, clean
@@ -17,3 +20,37 @@ def parse_driver(text: str) -> dict[str, str]:
     if "driver" not in found:
         raise ParseError("ethtool -i named no driver")
     return {key: "" if value.lower() in ("n/a", "na") else value for key, value in found.items()}
+
+
+@dataclass(frozen=True)
+class LinkModes:
+    """Full-duplex speeds in Mbit/s: the card's own, and those that the other end offers, empty where it does not say.
+    `speed_mbit` is the one they agreed on."""
+
+    speed_mbit: int | None
+    own_mbit: frozenset[int]
+    partner_mbit: frozenset[int]
+
+    @property
+    def best_mbit(self) -> int | None:
+        """The fastest that both can; None where one of them does not say."""
+        return max(self.own_mbit & self.partner_mbit, default=None)
+
+
+def run_link(name: str, timeout_s: float = 10.0) -> shell.Completed:
+    return shell.run(["ethtool", name], timeout_s)
+
+
+def parse_link(text: str) -> LinkModes:
+    """Raises ParseError when it is not ethtool's page of settings."""
+    if "Settings for" not in text:
+        raise ParseError("ethtool printed no settings")
+    speed = re.search(r"^\s*Speed:\s*(\d+)Mb/s", text, re.MULTILINE)
+    modes = (_modes(text, "Supported link modes"), _modes(text, "Link partner advertised link modes"))
+    return LinkModes(int(speed[1]) if speed else None, *modes)
+
+
+def _modes(text: str, title: str) -> frozenset[int]:
+    """A list goes on over lines without a title of their own."""
+    match = re.search(rf"^\s*{title}:(.*(?:\n\s+[^:\n]+$)*)", text, re.MULTILINE)
+    return frozenset(int(speed) for speed in re.findall(r"\b(\d+)base\S*/Full", match[1])) if match else frozenset()

@@ -18,8 +18,8 @@ class Controller:
     extended_minutes: int
 
 
-def run(name: str, timeout_s: float = 20.0) -> shell.Completed:
-    return shell.run(["nvme", "id-ctrl", "-o", "json", f"/dev/{name}"], timeout_s)
+def run(path: str, timeout_s: float = 20.0) -> shell.Completed:
+    return shell.run(["nvme", "id-ctrl", "-o", "json", path], timeout_s)
 
 
 def parse(text: str) -> Controller:

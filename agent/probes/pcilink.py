@@ -1,30 +1,101 @@
-"""Width and speed of a PCIe link, from sysfs: a card that is half seated trains narrower than it can."""
+"""PCIe links, from sysfs: a card that is half seated trains narrower than both ends of its link can."""
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from pathlib import Path
+
+# PCI Express base specification 4.0, 7.5.3: capability 0x10; its flags' bits 4 to 7 are the kind of device or port, at
+# 0x30 stands Link Control 2 with the target speed in bits 0 to 3 (from version 2 of the capability on).
+_PCIE, _LINK_CONTROL_2 = 0x10, 0x30
+_TARGETS_GTS = {1: 2.5, 2: 5.0, 3: 8.0, 4: 16.0, 5: 32.0, 6: 64.0}
+# Endpoint, legacy endpoint, upstream port of a switch, bridge to PCI: the lower ends of links.
+_LOWER_ENDS = (0, 1, 5, 7)
 
 
 @dataclass(frozen=True)
 class Link:
-    """Lanes and transfer rate (GT/s) now, and the most that the device can."""
+    """Lanes and transfer rate (GT/s) now, and the most that both ends can. `limit_gts` is what the upper end was told
+    to go up to, by the firmware or the kernel; None where it does not say."""
 
     width: int
     max_width: int
     speed_gts: float
     max_speed_gts: float
+    limit_gts: float | None = None
 
 
 def read(slot: str, root: Path = Path("/")) -> Link | None:
     """None for a device that is not PCIe or whose link the kernel does not know."""
-    device = root / "sys/bus/pci/devices" / slot
-    try:
-        width, most = (int((device / name).read_text()) for name in ("current_link_width", "max_link_width"))
-        speed, fastest = (
-            float((device / name).read_text().split()[0]) for name in ("current_link_speed", "max_link_speed")
-        )
-    except (OSError, ValueError, IndexError):
+    device = (root / "sys/bus/pci/devices" / slot).resolve()
+    now, most = _pair(device, "current"), _pair(device, "max")
+    if now is None or most is None:
         return None
-    # Integrated devices report 0 or 255 lanes.
-    return Link(width, most, speed, fastest) if 0 < width <= 32 and 0 < most <= 32 else None
+    above = _pair(device.parent, "max")
+    width, speed = (min(most[0], above[0]), min(most[1], above[1])) if above else most
+    return Link(now[0], width, now[1], speed, _target_gts(device.parent) if above else None)
+
+
+def lower_ends(root: Path = Path("/")) -> list[str]:
+    """The slots of all devices that hang on a link: no root ports, no ports of a switch that look down, nothing that
+    is built into the CPU."""
+    devices = sorted((root / "sys/bus/pci/devices").glob("*"))
+    return [device.name for device in devices if _kind(device) in _LOWER_ENDS]
+
+
+def is_display(slot: str, root: Path = Path("/")) -> bool:
+    """Graphics cards lower their speed when they are idle."""
+    return _text(root / "sys/bus/pci/devices" / slot / "class").startswith("0x03")
+
+
+def _pair(device: Path, which: str) -> tuple[int, float] | None:
+    """Width and speed. Integrated devices report 0 or 255 lanes, a link that is down an unknown speed."""
+    try:
+        width = int(_text(device / f"{which}_link_width"))
+        speed = float(_text(device / f"{which}_link_speed").split()[0])
+    except (ValueError, IndexError):
+        return None
+    return (width, speed) if 0 < width <= 32 else None
+
+
+def _kind(device: Path) -> int | None:
+    found = _capability(device)
+    if found is None:
+        return None
+    config, at = found
+    return struct.unpack_from("<H", config, at + 2)[0] >> 4 & 15
+
+
+def _target_gts(device: Path) -> float | None:
+    found = _capability(device)
+    if found is None:
+        return None
+    config, at = found
+    flags = struct.unpack_from("<H", config, at + 2)[0]
+    if flags & 15 < 2 or at + _LINK_CONTROL_2 + 2 > len(config):
+        return None
+    return _TARGETS_GTS.get(struct.unpack_from("<H", config, at + _LINK_CONTROL_2)[0] & 15)
+
+
+def _capability(device: Path) -> tuple[bytes, int] | None:
+    """The configuration space and where the PCI Express capability begins in it. Only root can read beyond 64 bytes."""
+    try:
+        config = (device / "config").read_bytes()[:256]
+    except OSError:
+        return None
+    at = config[0x34] & ~3 if len(config) > 0x34 else 0
+    for _ in range(48):
+        if not 0x40 <= at <= len(config) - 4:
+            return None
+        if config[at] == _PCIE:
+            return config, at
+        at = config[at + 1] & ~3
+    return None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return ""

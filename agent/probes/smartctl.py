@@ -6,12 +6,26 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent import shell
+from agent.probes import smart_self_test
 from agent.probes.parsing import ParseError, clean, integer, mapping, parse_json, sequence
+from agent.probes.smart_self_test import SelfTest
 
 # Bits of the exit status, smartctl(8).
 COMMAND_LINE, OPEN_FAILED, COMMAND_FAILED, FAILING, PREFAIL, PAST_PREFAIL, ERROR_LOG, SELF_TEST_LOG = (
     1 << bit for bit in range(8)
 )
+
+
+@dataclass(frozen=True)
+class Device:
+    """What smartctl is to open: a path, and the way to it where smartctl can't guess it (`megaraid,3`)."""
+
+    path: str
+    way: str = ""
+
+    @property
+    def words(self) -> list[str]:
+        return [*(("-d", self.way) if self.way else ()), self.path]
 
 
 @dataclass(frozen=True)
@@ -38,22 +52,6 @@ class NvmeHealth:
 
 
 @dataclass(frozen=True)
-class SelfTest:
-    """State of the self-test log. `running` with the percentage that remains; `passed` is the newest finished
-    one's, None when none ever finished; `finished` how many the log holds, `can` whether the drive says it can."""
-
-    can: bool
-    running: bool
-    remaining_percent: int | None
-    passed: bool | None
-    finished: int
-    words: str = ""
-    newest: str = ""
-    short_minutes: int | None = None
-    extended_minutes: int | None = None
-
-
-@dataclass(frozen=True)
 class Smart:
     """What one `smartctl -j -x` says. `passed` is the drive's own verdict, None when it gave none; `trouble` in
     words why nothing can be said."""
@@ -70,26 +68,58 @@ class Smart:
     grown_defects: int | None = None
     uncorrected_errors: int | None = None
     error_log_count: int | None = None
+    endurance_used_percent: int | None = None
+    pending_defects: int | None = None
+    disabled: bool = False
+    link_gbit: float | None = None
+    link_most_gbit: float | None = None
     temperature_c: int | None = None
     power_on_hours: int | None = None
-    self_test: SelfTest = field(default_factory=lambda: SelfTest(False, False, None, None, 0))
+    self_test: SelfTest = field(default_factory=SelfTest)
 
     @property
     def trouble(self) -> str:
         if self.exit_status & (COMMAND_LINE | OPEN_FAILED):
             return "; ".join(self.messages) or f"smartctl exited with {self.exit_status}"
+        if self.passed is None and self.disabled:
+            return "SMART is switched off in the drive: smartctl -s on switches it on"
         if self.passed is None:
             return "; ".join(self.messages) or "the drive gives no health status"
         return ""
 
 
-def run(name: str, timeout_s: float = 60.0) -> shell.Completed:
-    return shell.run(["smartctl", "-j", "-x", f"/dev/{name}"], timeout_s)
+def run(device: Device, timeout_s: float = 60.0) -> shell.Completed:
+    return shell.run(["smartctl", "-j", "-x", *device.words], timeout_s)
 
 
-def start_self_test(name: str, kind: str, timeout_s: float = 60.0) -> shell.Completed:
-    """`kind` is short or long. A drive that is testing already goes on with what it does."""
-    return shell.run(["smartctl", "-j", "-t", kind, f"/dev/{name}"], timeout_s)
+def start_self_test(device: Device, kind: str, timeout_s: float = 60.0) -> shell.Completed:
+    """`kind` is short or long."""
+    return shell.run(["smartctl", "-j", "-t", kind, *device.words], timeout_s)
+
+
+def stop_self_test(device: Device, timeout_s: float = 60.0) -> shell.Completed:
+    return shell.run(["smartctl", "-j", "-X", *device.words], timeout_s)
+
+
+def refusal(done: shell.Completed) -> str:
+    """Why a self-test did not start; '' when it did. Bit 2 is the drive's own refusal."""
+    if done.status is not None and not done.status & (COMMAND_LINE | OPEN_FAILED | COMMAND_FAILED):
+        return ""
+    try:
+        said = _messages(mapping(parse_json(done.stdout, "smartctl").get("smartctl")))
+    except ParseError:
+        said = []
+    return "; ".join(said) or done.trouble
+
+
+def look(device: Device, protocol: str, timeout_s: float = 60.0) -> shell.Completed:
+    """The self-test log and nothing else, for a drive that is at its test: `-x` reads far more, every time."""
+    what = ("-c", "-l", "xselftest,selftest") if protocol == "ATA" else ("-l", "selftest")
+    return shell.run(["smartctl", "-j", *what, *device.words], timeout_s)
+
+
+def of_disk(name: str) -> Device:
+    return Device(f"/dev/{name}")
 
 
 def parse(text: str) -> Smart:
@@ -107,16 +137,25 @@ def parse(text: str) -> Smart:
         model=clean(data.get("model_name") or data.get("scsi_model_name")),
         serial=clean(data.get("serial_number")),
         firmware=clean(data.get("firmware_version") or data.get("scsi_revision")),
-        messages=[clean(mapping(entry).get("string")) for entry in sequence(head.get("messages"))],
+        messages=_messages(head),
         attributes=_attributes(data),
         nvme=_nvme(data),
         grown_defects=integer(data.get("scsi_grown_defect_list")),
         uncorrected_errors=_uncorrected(data),
         error_log_count=_error_log(data),
+        endurance_used_percent=_endurance(data),
+        pending_defects=_pending(data),
+        disabled=mapping(data.get("smart_support")).get("enabled") is False,
+        link_gbit=_gbit(data, "current"),
+        link_most_gbit=_gbit(data, "max"),
         temperature_c=integer(mapping(data.get("temperature")).get("current")),
         power_on_hours=integer(mapping(data.get("power_on_time")).get("hours")),
-        self_test=_self_test(data),
+        self_test=smart_self_test.of(data),
     )
+
+
+def _messages(head: dict[str, Any]) -> list[str]:
+    return [clean(mapping(entry).get("string")) for entry in sequence(head.get("messages"))]
 
 
 def _attributes(data: dict[str, Any]) -> dict[int, Attribute]:
@@ -165,70 +204,25 @@ def _error_log(data: dict[str, Any]) -> int | None:
     return None
 
 
-def _self_test(data: dict[str, Any]) -> SelfTest:
-    if "nvme_self_test_log" in data:
-        return _nvme_self_test(mapping(data["nvme_self_test_log"]))
-    if "ata_smart_data" in data:
-        return _ata_self_test(data)
-    return _scsi_self_test(data)
+def _endurance(data: dict[str, Any]) -> int | None:
+    """Percent of the rated writes: ACS-4's device statistics page 7 for ATA, log page 0x11 for SAS."""
+    pages = [mapping(page) for page in sequence(mapping(data.get("ata_device_statistics")).get("pages"))]
+    rows = [mapping(row) for page in pages if page.get("number") == 7 for row in sequence(page.get("table"))]
+    valid = [row for row in rows if row.get("offset") == 8 and mapping(row.get("flags")).get("valid") is True]
+    told = valid[0].get("value") if valid else data.get("scsi_percentage_used_endurance_indicator")
+    return integer(told)
 
 
-def _ata_self_test(data: dict[str, Any]) -> SelfTest:
-    smart = mapping(data.get("ata_smart_data"))
-    test = mapping(smart.get("self_test"))
-    status, minutes = mapping(test.get("status")), mapping(test.get("polling_minutes"))
-    log = mapping(data.get("ata_smart_self_test_log"))
-    kind = mapping(log.get("extended")) or mapping(log.get("standard"))
-    newest = mapping(next(iter(sequence(kind.get("table"))), {}))
-    value = integer(status.get("value")) or 0
-    passed = mapping(newest.get("status")).get("passed") if newest else None
-    return SelfTest(
-        can=mapping(smart.get("capabilities")).get("self_tests_supported") is True,
-        # ACS-4 table 150: the high nibble is the state, 15 running; the low one tenths that remain.
-        running=value >> 4 == 15,
-        remaining_percent=integer(status.get("remaining_percent")),
-        passed=passed if isinstance(passed, bool) else None,
-        finished=integer(kind.get("count")) or 0,
-        words=clean(mapping(newest.get("status")).get("string") or status.get("string")),
-        newest=f"{clean(mapping(newest.get('type')).get('string'))} at {newest.get('lifetime_hours')} h"
-        if newest
-        else "",
-        short_minutes=integer(minutes.get("short")),
-        extended_minutes=integer(minutes.get("extended")),
-    )
+def _gbit(data: dict[str, Any], which: str) -> float | None:
+    """A SATA drive's link, from its IDENTIFY words 76 and 77."""
+    speed = mapping(mapping(data.get("interface_speed")).get(which))
+    units, bits = integer(speed.get("units_per_second")), integer(speed.get("bits_per_unit"))
+    return units * bits / 1e9 if units and bits else None
 
 
-def _nvme_self_test(log: dict[str, Any]) -> SelfTest:
-    current = mapping(log.get("current_self_test_operation"))
-    table = [mapping(row) for row in sequence(log.get("table"))]
-    newest = table[0] if table else {}
-    result = mapping(newest.get("self_test_result"))
-    done = integer(log.get("current_self_test_completion_percent"))
-    value = integer(result.get("value"))
-    return SelfTest(
-        can=True,
-        running=bool(integer(current.get("value"))),
-        remaining_percent=None if done is None else 100 - done,
-        passed=None if value is None else value == 0,
-        finished=len(table),
-        words=clean(result.get("string")),
-        newest=f"at {newest.get('power_on_hours')} h" if newest else "",
-    )
-
-
-def _scsi_self_test(data: dict[str, Any]) -> SelfTest:
-    """The log's rows are keys of their own, scsi_self_test_0 the newest; a result of 15 is one that runs."""
-    rows = [mapping(data[key]) for key in sorted(data) if key.startswith("scsi_self_test_")]
-    results = [integer(mapping(row.get("result")).get("value")) for row in rows]
-    if not rows:
-        return SelfTest(False, False, None, None, 0)
-    finished = [value for value in results if value is not None and value != 15]
-    return SelfTest(
-        can=True,
-        running=results[0] == 15,
-        remaining_percent=None,
-        passed=finished[0] == 0 if finished else None,
-        finished=len(finished),
-        words=clean(mapping(rows[0].get("result")).get("string")),
-        newest=f"at {mapping(rows[0].get('power_on_time')).get('hours')} h",
-    )
+def _pending(data: dict[str, Any]) -> int | None:
+    """Places that wait for reallocation, from the log that newer drives keep besides the attribute, or instead."""
+    for log in ("ata_pending_defects_log", "scsi_pending_defects"):
+        if (count := integer(mapping(data.get(log)).get("count"))) is not None:
+            return count
+    return None

@@ -40,7 +40,12 @@ def judged(
 
 def param(ctx: StageContext, name: str) -> Any:
     """What to run. Raises ProfileLacks: nothing that is run has a default here."""
-    return _value(ctx.order.params, "params", ctx.order.name, name)
+    return of_order(ctx.order, name)
+
+
+def of_order(order: wire.StageOrder, name: str) -> Any:
+    """A parameter of any stage of the claim."""
+    return _value(order.params, "params", order.name, name)
 
 
 def limit(ctx: StageContext, name: str) -> float:

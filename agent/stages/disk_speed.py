@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from agent import findings, wire
 from agent.loads import fio
+from agent.probes import disks
 from agent.probes.parsing import ParseError
 from agent.stage import StageContext
 from agent.stages import checks
@@ -23,19 +24,19 @@ def drive_class(disk: wire.Disk) -> str:
     return "hdd" if disk.rotational else "ssd"
 
 
-def measure(ctx: StageContext, disks: list[wire.Disk], board: Board) -> Part:
+def measure(ctx: StageContext, present: list[wire.Disk], board: Board) -> Part:
     """Both checks of every disk. A disk without a result is not tested, whatever the others did."""
     duration_s = float(checks.param(ctx, "speed_s"))
-    total_s = 2 * duration_s * len(disks)
-    sizes = {f"/dev/{disk.name}": disk.size_mb * MIB for disk in disks}
+    total_s = 2 * duration_s * len(present)
+    sizes = {f"/dev/{disk.name}": disk.size_mb * MIB for disk in present}
     with board.timing("speed", "one disk after the other", total_s):
-        done = fio.run(fio.speed_argv(sizes, duration_s), total_s + _START_S * len(disks), stop=ctx.stop)
+        done = fio.run(fio.speed_argv(sizes, duration_s), total_s + _START_S * len(present), stop=ctx.stop)
     part = Part(evidence={"fio-speed.json": done.stdout[-40000:]})
     try:
-        jobs, why = fio.parse_all(done.stdout), ""
+        jobs, why = fio.parse_all(done.stdout) if done.ended else {}, done.trouble
     except ParseError as error:
         jobs, why = {}, done.trouble or str(error)
-    for disk in disks:
+    for disk in present:
         for kind, judge in (("sequential", _sequential), ("random", _random)):
             job = jobs.get(f"{kind} /dev/{disk.name}")
             if job is None or job.error or not job.read_bytes:
@@ -61,6 +62,15 @@ def _random(ctx: StageContext, disk: wire.Disk, job: fio.Job, part: Part) -> Non
         part.numbers[f"rand_read_p99_ms.{name}"] = job.p99_us / 1000
     floor = checks.limit(ctx, f"{drive_class(disk)}_random_min_iops")
     _judge(disk, "random_speed", "storage.slow_random", job.read_iops, floor, "IOPS", part)
+
+
+def judge_writing(ctx: StageContext, disk: wire.Disk, rate: float, part: Part) -> None:
+    """The pace of verified writing, all disks at once. Overlapping tracks are rewritten by the band, so they have a
+    floor of their own."""
+    part.numbers[f"seq_write_mb_s.{checks.disk_name(disk)}"] = rate
+    kind = "smr" if disks.zones(disk.name) else drive_class(disk)
+    floor = checks.limit(ctx, f"{kind}_write_min_mb_s")
+    _judge(disk, "write_speed", "storage.slow_writing", rate, floor, "MB/s", part)
 
 
 def _judge(disk: wire.Disk, check: str, code: str, value: float, floor: float, unit: str, part: Part) -> None:

@@ -13,7 +13,7 @@ from agent.probes import disks
 from agent.probes.parsing import ParseError
 from agent.safety import Begun, DiskFacts, Found, WipeReport, WriteGrant
 from agent.stage import StageContext
-from agent.stages import checks
+from agent.stages import checks, disk_speed
 from agent.stages.board import Board
 from agent.stages.part import Part
 from agent.stages.surface import MIB, SECTOR_BYTES, Segment, Surface, plan
@@ -35,22 +35,35 @@ class Decided:
 NOTHING = Decided()
 
 
+@dataclass
+class Written:
+    """How far the verified writing of one disk came: segments that are done, bytes in them, seconds of writing."""
+
+    segments: int = 0
+    amount: int = 0
+    seconds: float = 0.0
+
+
 class Notes:
     """What this attempt remembers over a restart of the agent: surfaces read so far, and writes that were begun."""
 
     def __init__(self, ctx: StageContext) -> None:
         self._ctx, self._lock = ctx, threading.Lock()
-        self._data: dict[str, Any] = {"surface": {}, "begun": {}, **ctx.memory.load()}
+        self._data: dict[str, Any] = {"surface": {}, "begun": {}, "written": {}, **ctx.memory.load()}
 
     def surface(self, serial: str) -> tuple[int, Surface]:
         """How many segments are read already, and what came of them."""
         row = self._data["surface"].get(serial)
         if row is None:
             return 0, Surface()
-        return row["done"], Surface(row["read_bytes"], row["seconds"], [tuple(place) for place in row["bad"]])
+        bad, slowest = [tuple(place) for place in row["bad"]], row["slowest"]
+        return row["done"], Surface(
+            row["read_bytes"], row["seconds"], bad, slowest_ms=slowest[0], slowest_at=slowest[1]
+        )
 
     def keep_surface(self, serial: str, done: int, now: Surface) -> None:
         row = {"done": done, "read_bytes": now.read_bytes, "seconds": now.seconds, "bad": now.bad}
+        row["slowest"] = (now.slowest_ms, now.slowest_at)
         self._keep("surface", serial, row)
 
     def begun(self) -> dict[str, Begun]:
@@ -65,6 +78,14 @@ class Notes:
         ranges = [[segment.offset, segment.length] for segment in segments]
         row = {"run": claim.run, "boot": claim.boot, "attempt": order.attempt, "found": found, "ranges": ranges}
         self._keep("begun", grant.serial, row)
+
+    def written(self, grant: WriteGrant) -> Written:
+        """What an agent of this attempt has written and verified before it was restarted."""
+        row = self._data["written"].get(grant.serial) if grant.resumed else None
+        return Written(**row) if row else Written()
+
+    def keep_written(self, serial: str, now: Written) -> None:
+        self._keep("written", serial, vars(now).copy())
 
     def _keep(self, kind: str, serial: str, row: dict[str, Any]) -> None:
         with self._lock:
@@ -148,6 +169,10 @@ def _decided(decisions: list[WriteGrant | wire.Refusal]) -> Decided:
 def _write(ctx: StageContext, grant: WriteGrant, board: Board, notes: Notes) -> Part:
     """Write, read back, blank. The disk is read-only again whatever happens in between."""
     part = Part()
+    if disks.zones(grant.name) == "host-managed":
+        why = f"{grant.name}: host-managed zones take writes in their own order only"
+        part.checks.append(checks.not_tested(CHECK, grant.serial, reason=why))
+        return part
     segments = plan(
         grant.size_mb * MIB, int(checks.param(ctx, "write_max_mb")) * MIB, int(checks.param(ctx, "segment_mb")) * MIB
     )
@@ -155,16 +180,18 @@ def _write(ctx: StageContext, grant: WriteGrant, board: Board, notes: Notes) -> 
     ctx.log("warning", f"writing to {grant.name} ({grant.serial}): {sum(s.length for s in segments) // MIB} MiB")
     try:
         with diskio.writable(grant, ctx.last_continue_age_s) as fd:
-            _segments(ctx, grant, fd, segments, board, part)
+            _segments(ctx, grant, fd, segments, board, notes, part)
     except diskio.NotWritten as error:
         part.checks.append(checks.not_tested(CHECK, grant.serial, reason=str(error)))
     board.tell(grant.serial, 100, "written and verified" if not part.findings else "failed")
     return part
 
 
-def _segments(ctx: StageContext, grant: WriteGrant, fd: int, segments: list[Segment], board: Board, part: Part) -> None:
-    written, seconds, touched = 0, 0.0, len(segments) if grant.resumed else 0
-    for number, segment in enumerate(segments):
+def _segments(
+    ctx: StageContext, grant: WriteGrant, fd: int, segments: list[Segment], board: Board, notes: Notes, part: Part
+) -> None:
+    done, touched = notes.written(grant), len(segments) if grant.resumed else 0
+    for number, segment in enumerate(segments[done.segments :], start=done.segments):
         board.tell(grant.serial, 100.0 * number / len(segments), "writing and verifying")
         if not _answered(ctx):
             part.checks.append(checks.not_tested(CHECK, grant.serial, reason=f"{grant.name}: {ctx.stop.reason}"))
@@ -177,10 +204,11 @@ def _segments(ctx: StageContext, grant: WriteGrant, fd: int, segments: list[Segm
         if trouble:
             part.checks.append(checks.not_tested(CHECK, grant.serial, reason=f"{grant.name}: {trouble}"))
             break
-        written += segment.length
-        seconds += segment.length / job.write_bytes_s if job and job.write_bytes_s else 0.0
+        seconds = segment.length / job.write_bytes_s if job and job.write_bytes_s else 0.0
+        done = Written(number + 1, done.amount + segment.length, done.seconds + seconds)
+        notes.keep_written(grant.serial, done)
     _blank(ctx, grant, fd, segments[:touched], part)
-    _told(grant, written, seconds, part)
+    _told(ctx, grant, done, part)
 
 
 def _answered(ctx: StageContext) -> bool:
@@ -191,14 +219,20 @@ def _answered(ctx: StageContext) -> bool:
     return not ctx.stop.is_set()
 
 
-def _told(grant: WriteGrant, written: int, seconds: float, part: Part) -> None:
-    part.numbers[f"written_mb.{grant.serial}"] = written / MIB
-    if seconds:
-        part.numbers[f"seq_write_mb_s.{grant.serial}"] = written / seconds / 1e6
-    if not part.findings and not part.checks and not written:
+def _told(ctx: StageContext, grant: WriteGrant, done: Written, part: Part) -> None:
+    part.numbers[f"written_mb.{grant.serial}"] = done.amount / MIB
+    if not part.findings and not part.checks and not done.amount:
         part.checks.append(checks.not_tested(CHECK, grant.serial, reason=f"{grant.name}: nothing was to be written"))
     if part.findings or not any(check.name == CHECK for check in part.checks):
-        part.checks.append(checks.judged(CHECK, part.findings, grant.serial, reason=f"{written // MIB} MiB verified"))
+        reason = f"{done.amount // MIB} MiB verified"
+        part.checks.append(checks.judged(CHECK, part.findings, grant.serial, reason=reason))
+    if done.seconds:
+        disk_speed.judge_writing(ctx, _inventoried(ctx, grant), done.amount / done.seconds / 1e6, part)
+
+
+def _inventoried(ctx: StageContext, grant: WriteGrant) -> wire.Disk:
+    found = [disk for disk in checks.fixed_disks(ctx.inventory) if disk.serial == grant.serial]
+    return found[0] if found else wire.Disk(grant.name, grant.serial, grant.wwn, grant.bus, grant.size_mb)
 
 
 def _verify(ctx: StageContext, fd: int, segment: Segment) -> tuple[fio.Job | None, str, list[fio.BadRange]]:

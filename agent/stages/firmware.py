@@ -2,33 +2,56 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from agent import findings, wire
+from agent.probes import hba
 from agent.stage import StageContext, StageReport
 from agent.stages import checks
+
+ROOT = Path("/")
 
 
 def run(ctx: StageContext) -> StageReport:
     inventory = ctx.inventory
     if inventory is None:
         return checks.report(ctx, [checks.not_tested("bios", reason="there is no inventory")])
-    versions = collect(inventory)
-    differing = differences(versions, ctx.claim.expected.get("firmware") or {})
+    versions = collect(inventory, hba.read(ROOT))
+    expected = ctx.claim.expected.get("firmware") or {}
+    differing = differences(versions, expected)
     return checks.report(
         ctx,
-        [*_checks(inventory, versions), checks.judged("expected", differing)],
-        findings=differing,
+        [*_checks(inventory, versions), *_compared(versions, expected, differing)],
+        findings=[*differing, *twins(inventory)],
         evidence={"versions": "\n".join(f"{name}: {version}" for name, version in sorted(versions.items()))},
     )
 
 
-def collect(inventory: wire.Inventory) -> dict[str, str]:
-    """Name → version, for everything that tells one: `bios`, `bmc`, `microcode`, `disk.<serial>`, `nic.<mac>`."""
+def collect(inventory: wire.Inventory, adapters: list[hba.Adapter]) -> dict[str, str]:
+    """Name → version, for everything that tells one: `bios`, `bmc`, `microcode`, `disk.<serial>`, `nic.<mac>`,
+    `hba.<slot>`."""
     firmware = inventory.firmware
     versions = {"bios": f"{firmware.bios} {firmware.bios_date}".strip(), "bmc": firmware.bmc}
     versions["microcode"] = inventory.cpu.microcode
     versions |= {f"disk.{checks.disk_name(disk)}": disk.firmware for disk in inventory.disks}
     versions |= {f"nic.{nic.mac}": nic.firmware for nic in inventory.nics}
+    versions |= {f"hba.{adapter.slot}": f"{adapter.firmware} {adapter.model}".strip() for adapter in adapters}
     return {name: version for name, version in versions.items() if version}
+
+
+def twins(inventory: wire.Inventory) -> list[wire.Finding]:
+    """Disks and cards of one model in one host, of which some run another firmware than most: worth a word when one of
+    them behaves differently."""
+    parts = [("disk", checks.disk_name(disk), disk.model, disk.firmware) for disk in inventory.disks]
+    parts += [("nic", nic.mac, nic.model, nic.firmware) for nic in inventory.nics]
+    found = []
+    for kind, name, model, version in parts:
+        others = [text for other, _, its_model, text in parts if (other, its_model) == (kind, model) and text]
+        usual = max(sorted(set(others), reverse=True), key=others.count, default="")
+        if model and version and version != usual:
+            message = f"{name}: firmware {version}, {others.count(usual)} of its model ({model}) run {usual}"
+            found.append(findings.make("firmware.twins_differ", kind, name, message, value=version, limit=usual))
+    return found
 
 
 def differences(versions: dict[str, str], expected: dict[str, object]) -> list[wire.Finding]:
@@ -41,6 +64,17 @@ def differences(versions: dict[str, str], expected: dict[str, object]) -> list[w
             message = f"{name} firmware is {actual}, expected {wanted}"
             found.append(findings.make("firmware.differs", kind, component, message, value=actual, limit=str(wanted)))
     return found
+
+
+def _compared(versions: dict[str, str], expected: dict[str, object], differing: list[wire.Finding]) -> list[wire.Check]:
+    """A version that the spec names and that nobody could read was not compared: it is no agreement."""
+    wanted = {name for name, text in expected.items() if text}
+    unread = sorted(wanted - set(versions))
+    made = [checks.judged("expected", differing)] if wanted & set(versions) else []
+    for name in unread:
+        why = f"the spec names {expected[name]} for {name}, and no version of it could be read"
+        made.append(checks.not_tested("expected", name, reason=why))
+    return made
 
 
 def _checks(inventory: wire.Inventory, versions: dict[str, str]) -> list[wire.Check]:
@@ -60,6 +94,8 @@ def _read(name: str, versions: dict[str, str], why_not: str, topic: str = "") ->
 
 
 def _all_read(name: str, read: list[bool]) -> wire.Check:
+    if not read:
+        return checks.not_tested(name, reason="there are none that could tell one")
     if all(read):
         return checks.passed(name, reason=f"{len(read)} of {len(read)} tell their version")
     return checks.not_tested(name, reason=f"{read.count(True)} of {len(read)} tell their version")

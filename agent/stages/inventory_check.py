@@ -23,7 +23,7 @@ from agent.probes import (
 )
 from agent.probes.parsing import ParseError
 from agent.stage import StageContext, StageReport
-from agent.stages import checks
+from agent.stages import checks, links
 
 T = TypeVar("T")
 _LINK_POLL_S = 0.25
@@ -60,9 +60,10 @@ def run(ctx: StageContext) -> StageReport:
     inventory = collect(found)
     if found.ctx.claim.not_expected:
         ctx.log("info", f"not expected on this host: {', '.join(ctx.claim.not_expected)}")
+    linked = links.look(ctx, inventory)
     return checks.report(
-        ctx, [*found.checks, *_completeness(inventory)], inventory=inventory, numbers=_numbers(inventory),
-        evidence=found.evidence,
+        ctx, [*found.checks, *_completeness(inventory), *linked.checks], findings=linked.findings, inventory=inventory,
+        numbers=_numbers(inventory), evidence=found.evidence | linked.evidence,
     )  # fmt: skip
 
 

@@ -2,50 +2,75 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
-from agent import wire
-from agent.probes import nvme, smartctl
+from agent import findings, wire
+from agent.probes import sataport, smart_counts, smartctl
 from agent.probes.parsing import ParseError
 from agent.stage import StageContext, StageReport
-from agent.stages import checks, smart_limits
+from agent.stages import checks, drives, self_tests, smart_limits
 from agent.stages.board import Board
 from agent.stages.part import Part
+from agent.stages.self_tests import Drive
 
 TOPIC = "smart"
-_NEXT_LOOK_S = 5.0
 
 
 def run(ctx: StageContext) -> StageReport:
     disks = checks.fixed_disks(ctx.inventory)
-    board = Board(ctx)
-    with ThreadPoolExecutor(max_workers=max(1, len(disks)), thread_name_prefix="smart") as pool:
-        drives = list(pool.map(lambda disk: examine(ctx, disk, board), disks))
-    absent = _absent(ctx, disks)
+    board, found = Board(ctx), drives.of(disks)
+    with ThreadPoolExecutor(max_workers=max(1, len(found.drives)), thread_name_prefix="smart") as pool:
+        parts = list(pool.map(lambda drive: examine(ctx, drive, board), found.drives))
+    absent, made = _absent(ctx, disks), [check for part in parts for check in part.checks]
     return checks.report(
         ctx,
-        [*absent, *(check for drive in drives for check in drive.checks)],
-        findings=[finding for drive in drives for finding in drive.findings],
-        numbers={name: value for drive in drives for name, value in drive.numbers.items()},
-        evidence={name: text for drive in drives for name, text in drive.evidence.items()},
+        [*absent, *found.volumes, *made],
+        findings=[finding for part in parts for finding in part.findings],
+        # A test that was ordered, and that the drive can do, must have come to its end.
+        also_required=[check.name for check in made if check.name == self_tests.CHECK][:1],
+        numbers=found.numbers | {name: value for part in parts for name, value in part.numbers.items()},
+        evidence={name: text for part in parts for name, text in part.evidence.items()},
     )
 
 
-def examine(ctx: StageContext, disk: wire.Disk, board: Board) -> Part:
+def examine(ctx: StageContext, drive: Drive, board: Board) -> Part:
     """Health and counters before, self-test, health and counters after: what counts is the later one."""
-    drive, name = Part(), checks.disk_name(disk)
-    board.tell(name, 0, "health")
-    first = _ask(disk, drive)
+    part = Part()
+    board.tell(drive.name, 0, "health")
+    first = ask(drive, part)
     if first is None:
-        board.tell(name, 100, "no SMART")
-        return drive
-    tested = _self_test(ctx, disk, first, drive, board)
-    last = _ask(disk, drive) if tested else first
+        board.tell(drive.name, 100, "no SMART")
+        return part
+    tested = _self_test(ctx, drive, first, part, board)
+    last = ask(drive, part) if tested else first
     if last is not None:
-        _judge(ctx, disk, last, drive)
-    board.tell(name, 100, "done")
-    return drive
+        _judge(ctx, drive, last, part)
+    board.tell(drive.name, 100, "done")
+    return part
+
+
+def await_self_tests(ctx: StageContext, disks: list[wire.Disk], board: Board) -> list[Part]:
+    """The end of the tests that SMART has left running, for Storage, which may not read a drive meanwhile: most
+    abort or slow down their test then."""
+    found = drives.of(disks).drives
+    with ThreadPoolExecutor(max_workers=max(1, len(found)), thread_name_prefix="self-test") as pool:
+        return list(pool.map(lambda drive: _await_self_test(ctx, drive, board), found))
+
+
+def _await_self_test(ctx: StageContext, drive: Drive, board: Board) -> Part:
+    part = Part()
+    smart = ask(drive, part)
+    if smart is None:
+        why = part.checks.pop().reason
+        part.checks.append(checks.not_tested(self_tests.CHECK, drive.name, reason=why, topic=TOPIC))
+        return part
+    try:
+        begun = self_tests.take_over(ctx, drive, smart, self_tests.in_background(ctx.claim))
+        check, part.findings = self_tests.follow(ctx, drive, smart.protocol, begun, board)
+    except self_tests.NotStarted as error:
+        check = error.check
+    part.checks.append(check)
+    return part
 
 
 def _absent(ctx: StageContext, disks: list[wire.Disk]) -> list[wire.Check]:
@@ -62,102 +87,66 @@ def _absent(ctx: StageContext, disks: list[wire.Disk]) -> list[wire.Check]:
     return made
 
 
-def _ask(disk: wire.Disk, drive: Part) -> smartctl.Smart | None:
-    """One reading. A drive that can't be asked leaves a check that says why, replaced by a later reading."""
-    name = checks.disk_name(disk)
-    drive.checks = [check for check in drive.checks if check.name != "health"]
-    done = smartctl.run(disk.name)
-    drive.evidence[f"smartctl.{name}"] = done.stdout
+def ask(drive: Drive, part: Part) -> smartctl.Smart | None:
+    """One reading. A drive that can't be asked leaves checks that say why, replaced by a later reading."""
+    part.checks = [check for check in part.checks if check.name != "health"]
+    done = smartctl.run(drive.device)
+    part.evidence[f"smartctl.{drive.name}"] = done.stdout
     try:
         smart = smartctl.parse(done.stdout)
         trouble = smart.trouble
     except ParseError as error:
         smart, trouble = None, done.trouble or str(error)
+    if not trouble and not done.ended:
+        trouble = done.trouble
     if trouble:
-        drive.checks.append(checks.not_tested("health", name, reason=f"{disk.name}: {trouble}", topic=TOPIC))
+        part.checks.append(checks.not_tested("health", drive.name, reason=f"{drive.label}: {trouble}", topic=TOPIC))
         return None
     return smart
 
 
-def _judge(ctx: StageContext, disk: wire.Disk, smart: smartctl.Smart, drive: Part) -> None:
-    name = checks.disk_name(disk)
-    found = smart_limits.judge(smart, disk.name, name, lambda word: checks.limit(ctx, word))
-    drive.findings += found
+def _judge(ctx: StageContext, drive: Drive, smart: smartctl.Smart, part: Part) -> None:
+    found = smart_limits.judge(smart, drive.label, drive.name, lambda word: checks.limit(ctx, word))
+    known = {(one.code, one.component) for one in part.findings}
+    part.findings += [one for one in found if (one.code, one.component) not in known]
     note = "smartctl: an optional command failed (exit bit 2)" if smart.exit_status & smartctl.COMMAND_FAILED else ""
-    drive.checks.append(checks.judged("health", found, name, topic=TOPIC, reason=note))
-    if smart.power_on_hours is not None:
-        drive.numbers[f"power_on_h.{name}"] = float(smart.power_on_hours)
-    if smart.temperature_c is not None:
-        drive.numbers[f"temp_c.{name}"] = float(smart.temperature_c)
+    part.checks.append(checks.judged("health", found, drive.name, topic=TOPIC, reason=note))
+    _link(ctx, drive, smart, part)
+    counts = {code.partition(".")[2]: float(count) for code, count in smart_counts.of(smart).items()}
+    ages = {"power_on_h": smart.power_on_hours, "temp_c": smart.temperature_c, "used_percent": smart_limits.used(smart)}
+    told = counts | {name: float(value) for name, value in ages.items() if value is not None}
+    part.numbers |= {f"{name}.{drive.name}": value for name, value in told.items()}
 
 
-def _self_test(ctx: StageContext, disk: wire.Disk, smart: smartctl.Smart, drive: Part, board: Board) -> bool:
-    """Start the drive's own test and follow it to its end; False when it can't do one."""
-    name, kind = checks.disk_name(disk), str(checks.param(ctx, "self_test"))
+def _link(ctx: StageContext, drive: Drive, smart: smartctl.Smart, part: Part) -> None:
+    """A SATA link that runs below what drive and port can. Nothing is said where one of them does not say."""
+    port = sataport.most_gbit(drive.label)
+    if smart.link_gbit is None or smart.link_most_gbit is None or port is None:
+        return
+    most, now = min(smart.link_most_gbit, port), smart.link_gbit
+    words, found = f"{drive.label}: link at {now:g} Gbit/s, drive and port can {most:g}", []
+    if 100 * now < most * checks.limit(ctx, "sata_speed_min_percent"):
+        found = [findings.make("disk.link_slow", "disk", drive.name, words, value=now, limit=most, unit="Gbit/s")]
+    part.findings += found
+    part.checks.append(checks.judged("link", found, drive.name, reason=words))
+
+
+def _self_test(ctx: StageContext, drive: Drive, smart: smartctl.Smart, part: Part, board: Board) -> bool:
+    """Start the drive's own test, and follow it to its end where that is not left to Storage. False when there was no
+    test to wait for."""
+    kind = str(checks.param(ctx, "self_test"))
     if kind == "none":
         return False
-    why_not = _cannot(disk, smart)
-    if why_not:
-        drive.checks.append(checks.not_tested("self_test", name, reason=why_not, topic=TOPIC))
+    try:
+        begun = self_tests.begin(ctx, drive, smart, kind)
+    except self_tests.NotStarted as error:
+        if not self_tests.in_background(ctx.claim):
+            part.checks.append(error.check)
         return False
-    if not smart.self_test.running:
-        started = smartctl.start_self_test(disk.name, kind)
-        if started.status is None or started.status & (smartctl.COMMAND_LINE | smartctl.OPEN_FAILED):
-            drive.checks.append(checks.not_tested("self_test", name, reason=started.trouble, topic=TOPIC))
-            return False
-    drive.checks.append(_follow(ctx, disk, smart, drive, board, kind))
+    if self_tests.in_background(ctx.claim):
+        ctx.log("info", f"{drive.label}: {begun.kind} self-test started; Storage waits for its end")
+        return False
+    check, found = self_tests.follow(ctx, drive, smart.protocol, begun, board)
+    part.checks.append(check)
+    part.findings += found
     return True
-
-
-def _cannot(disk: wire.Disk, smart: smartctl.Smart) -> str:
-    if smart.protocol == "NVMe":
-        done = nvme.run(disk.name)
-        try:
-            can = nvme.parse(done.stdout).self_test
-        except ParseError as error:
-            return done.trouble or str(error)
-        return "" if can else f"{disk.name}: the controller has no self-test (OACS bit 4)"
-    return "" if smart.self_test.can else f"{disk.name}: the drive says that it can't test itself"
-
-
-def _follow(
-    ctx: StageContext, disk: wire.Disk, before: smartctl.Smart, drive: Part, board: Board, kind: str
-) -> wire.Check:
-    """Look at the log until the test has ended. Its end is an entry that was not there before."""
-    name, began = checks.disk_name(disk), time.monotonic()
-    minutes = before.self_test.short_minutes if kind == "short" else before.self_test.extended_minutes
-    limit_s = float(checks.param(ctx, f"self_test_{kind}_max_s"))
-    expected_s = min(limit_s, (minutes or 2) * 60.0)
-    seen_running = False
-    while time.monotonic() - began < limit_s:
-        done = smartctl.run(disk.name)
-        try:
-            now = smartctl.parse(done.stdout).self_test
-        except ParseError as error:
-            return checks.not_tested("self_test", name, reason=done.trouble or str(error), topic=TOPIC)
-        seen_running = seen_running or now.running
-        is_new = (now.newest, now.finished) != (before.self_test.newest, before.self_test.finished)
-        if not now.running and (seen_running or is_new):
-            return _ended(disk, now, drive)
-        elapsed_s = time.monotonic() - began
-        board.tell(name, _percent(now, elapsed_s, expected_s), f"{kind} self-test", max(0.0, expected_s - elapsed_s))
-        if ctx.stop.wait(_NEXT_LOOK_S):
-            return checks.not_tested("self_test", name, reason=f"stopped: {ctx.stop.reason}", topic=TOPIC)
-    return checks.not_tested("self_test", name, reason=f"{disk.name}: not over after {limit_s:.0f} s", topic=TOPIC)
-
-
-def _ended(disk: wire.Disk, test: smartctl.SelfTest, drive: Part) -> wire.Check:
-    name = checks.disk_name(disk)
-    if test.passed is None:
-        return checks.not_tested(
-            "self_test", name, reason=f"{disk.name}: it left no result ({test.words})", topic=TOPIC
-        )
-    found = smart_limits.self_test_failed(test, disk.name, name)
-    drive.findings += found
-    return checks.judged("self_test", found, name, topic=TOPIC, reason=test.words)
-
-
-def _percent(test: smartctl.SelfTest, elapsed_s: float, expected_s: float) -> float:
-    if test.remaining_percent is not None:
-        return 100.0 - test.remaining_percent
-    return min(99.0, 100.0 * elapsed_s / expected_s)

@@ -9,52 +9,59 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from agent import findings, wire
-from agent.probes import smartctl
+from agent.probes import smart_counts, smartctl
+from agent.stages import self_tests
 
 Limit = Callable[[str], float]
 
 
 class Rule(NamedTuple):
-    """An ATA attribute: number, finding code, the profile's limit above which it is critical ('' for never), and
-    whether any count above zero is told as a warning."""
+    """What is counted: finding code, what a person calls it, and the profile's limit above which it is critical ('' for
+    never)."""
 
-    number: int
     code: str
-    limit: str
     unit: str
+    limit: str
 
 
-# Attributes of which vendors agree what they count: D. Pinheiro et al., FAST '07, and Backblaze's yearly reports.
 RULES = (
-    Rule(5, "smart.reallocated_sectors", "reallocated_sectors_max", "sectors"),
-    Rule(187, "smart.reported_uncorrectable", "reported_uncorrectable_max", "errors"),
-    Rule(188, "smart.command_timeouts", "", "timeouts"),
-    Rule(197, "smart.pending_sectors", "pending_sectors_max", "sectors"),
-    Rule(198, "smart.uncorrectable_sectors", "uncorrectable_sectors_max", "sectors"),
-    Rule(199, "smart.crc_errors", "", "errors"),
+    Rule("smart.reallocated_sectors", "sectors", "reallocated_sectors_max"),
+    Rule("smart.reported_uncorrectable", "errors", "reported_uncorrectable_max"),
+    Rule("smart.command_timeouts", "timeouts", ""),
+    Rule("smart.pending_sectors", "sectors", "pending_sectors_max"),
+    Rule("smart.uncorrectable_sectors", "sectors", "uncorrectable_sectors_max"),
+    Rule("smart.crc_errors", "errors", ""),
+    Rule("smart.media_errors", "errors", "media_errors_max"),
+    Rule("smart.grown_defects", "defects", "grown_defects_max"),
+    Rule("smart.uncorrected_errors", "errors", "uncorrected_errors_max"),
 )
+# A part that has run for less than `new_drive_h` has none of these, whatever an old one may have.
+NEW_DRIVE_HAS_NONE = frozenset({
+    "smart.reallocated_sectors", "smart.reported_uncorrectable", "smart.pending_sectors",
+    "smart.uncorrectable_sectors", "smart.media_errors", "smart.grown_defects", "smart.uncorrected_errors",
+})  # fmt: skip
+
+
+def used(smart: smartctl.Smart) -> int | None:
+    """Percent of the rated writes."""
+    return smart.nvme.percentage_used if smart.nvme else smart.endurance_used_percent
 
 
 def judge(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> list[wire.Finding]:
     """Everything that this reading says against the drive. `device` is the kernel's name for the sentences."""
     return [
         *_verdict(smart, device, serial),
-        *_ata(smart, device, serial, limit),
-        *_nvme(smart, device, serial, limit),
-        *_scsi(smart, device, serial, limit),
+        *_counted(smart, device, serial, limit),
+        *_worn(smart, device, serial, limit),
+        *_nvme(smart, device, serial),
+        *self_tests.failed(smart.self_test.failure, device, serial),
     ]
 
 
-def self_test_failed(test: smartctl.SelfTest, device: str, serial: str) -> list[wire.Finding]:
-    if test.passed is not False:
-        return []
-    message = f"{device}: self-test failed: {test.words} ({test.newest})"
-    return [findings.make("smart.self_test_failed", "disk", serial, message, value=test.words)]
-
-
 def _verdict(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.Finding]:
-    """The drive's own words. Bit 7 counts only while the newest test is a failed one."""
-    if smart.passed is False or smart.exit_status & smartctl.FAILING:
+    """The drive's own words. Temperature alone is a warning here: it comes and goes, and has a limit of its own."""
+    hot = smart.nvme is not None and smart.nvme.critical_warning == smart_counts.TEMPERATURE_BIT
+    if (smart.passed is False or smart.exit_status & smartctl.FAILING) and not hot:
         yield findings.make("smart.failing", "disk", serial, f"{device}: the drive says that it is failing")
     failing = [a for a in smart.attributes.values() if a.failed == "now"]
     for attribute in failing:
@@ -66,8 +73,6 @@ def _verdict(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.F
         yield findings.make("smart.prefail", "disk", serial, f"{device}: a pre-failure attribute is at its threshold")
     if smart.exit_status & smartctl.PAST_PREFAIL:
         yield findings.make("smart.past_prefail", "disk", serial, f"{device}: an attribute was at its threshold before")
-    if smart.exit_status & smartctl.SELF_TEST_LOG:
-        yield from self_test_failed(smart.self_test, device, serial)
     if smart.error_log_count:
         message = f"{device}: {smart.error_log_count} errors in the drive's log"
         yield findings.make(
@@ -75,55 +80,45 @@ def _verdict(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.F
         )
 
 
-def _ata(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> Iterator[wire.Finding]:
+def _counted(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> Iterator[wire.Finding]:
+    """Above the limit critical, else a warning: any such count is worth a look on a part that was just replaced."""
+    found = smart_counts.of(smart)
+    is_new = smart.power_on_hours is not None and smart.power_on_hours < limit("new_drive_h")
     for rule in RULES:
-        attribute = smart.attributes.get(rule.number)
-        # Seagate packs three counters of 16 bits into attribute 188; the lowest is the number of timeouts.
-        count = attribute.raw & 0xFFFF if attribute and rule.number == 188 else attribute.raw if attribute else 0
-        if count > 0:
-            yield _count(rule.code, device, serial, count, rule.unit, limit(rule.limit) if rule.limit else None)
+        if count := found.get(rule.code):
+            strict = is_new and rule.code in NEW_DRIVE_HAS_NONE
+            most = 0.0 if strict else limit(rule.limit) if rule.limit else None
+            title = rule.code.partition(".")[2].replace("_", " ")
+            age = f" after {smart.power_on_hours} h: a new drive has none" if strict else ""
+            yield findings.make(
+                rule.code, "disk", serial, f"{device}: {count} {title}{age}", value=float(count), limit=most,
+                unit=rule.unit,
+                severity=wire.Severity.CRITICAL if most is not None and count > most else wire.Severity.WARNING,
+            )  # fmt: skip
 
 
-def _nvme(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> Iterator[wire.Finding]:
+def _worn(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> Iterator[wire.Finding]:
+    percent, most = used(smart), limit("percentage_used_max")
+    if percent is not None and percent >= most:
+        message = f"{device}: {percent} % of the rated writes are used"
+        yield findings.make("smart.wear", "disk", serial, message, value=float(percent), limit=most, unit="%")
+
+
+def _nvme(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.Finding]:
     health = smart.nvme
     if health is None:
         return
-    if health.critical_warning:
-        message = (
-            f"{device}: critical warning 0x{health.critical_warning:02x}: {_warning_words(health.critical_warning)}"
-        )
+    if bits := health.critical_warning:
+        message = f"{device}: critical warning 0x{bits:02x}: {_warning_words(bits)}"
+        severity = wire.Severity.WARNING if bits == smart_counts.TEMPERATURE_BIT else wire.Severity.CRITICAL
         yield findings.make(
-            "smart.critical_warning", "disk", serial, message, value=float(health.critical_warning), limit=0.0
+            "smart.critical_warning", "disk", serial, message, value=float(bits), limit=0.0, severity=severity
         )
-    if health.media_errors:
-        yield _count("smart.media_errors", device, serial, health.media_errors, "errors", limit("media_errors_max"))
-    used, most = health.percentage_used, limit("percentage_used_max")
-    if used is not None and used >= most:
-        message = f"{device}: {used} % of the rated writes are used"
-        yield findings.make("smart.wear", "disk", serial, message, value=float(used), limit=most, unit="%")
     spare, least = health.spare_percent, health.spare_threshold_percent
     # A threshold of 0 means that the drive sets none (QEMU's reports 0 of 0).
     if spare is not None and least and spare <= least:
         message = f"{device}: {spare} % spare blocks left, threshold {least} %"
         yield findings.make("smart.spare", "disk", serial, message, value=float(spare), limit=float(least), unit="%")
-
-
-def _scsi(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> Iterator[wire.Finding]:
-    if smart.grown_defects:
-        yield _count("smart.grown_defects", device, serial, smart.grown_defects, "defects", limit("grown_defects_max"))
-    if smart.uncorrected_errors:
-        most = limit("uncorrected_errors_max")
-        yield _count("smart.uncorrected_errors", device, serial, smart.uncorrected_errors, "errors", most)
-
-
-def _count(code: str, device: str, serial: str, count: int, unit: str, most: float | None) -> wire.Finding:
-    """Above the limit critical, else a warning: any such count is worth a look on a part that was just replaced."""
-    bad = most is not None and count > most
-    title = code.partition(".")[2].replace("_", " ")
-    return findings.make(
-        code, "disk", serial, f"{device}: {count} {title}", value=float(count), limit=most, unit=unit,
-        severity=wire.Severity.CRITICAL if bad else wire.Severity.WARNING,
-    )  # fmt: skip
 
 
 def _warning_words(bits: int) -> str:

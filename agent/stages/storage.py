@@ -1,32 +1,35 @@
 """Storage: every disk's surface and speed, and verified writes where all five gates let them through.
 
-Reading comes first and for all disks at once, speed after it for one disk at a time so that they don't compete, writing
-last. With `storage.mode: read` nothing here opens a disk but for reading, and the image keeps all of them read-only."""
+What the drives' own self-tests came to is seen first, where SMART has left them running. Reading comes next and for all
+disks at once, speed after it for one disk at a time so that they don't compete, writing last. With `storage.mode: read`
+nothing here opens a disk but for reading, and the image keeps all of them read-only."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
 from agent import wire
+from agent.probes import disks
 from agent.stage import StageContext, StageReport
-from agent.stages import checks, disk_speed, disk_write
+from agent.stages import checks, disk_speed, disk_write, self_tests, smart
 from agent.stages.board import Board
 from agent.stages.part import Part
-from agent.stages.surface import MIB, Segment, Surface, plan, read, unreadable
+from agent.stages.surface import MIB, Segment, Surface, hesitating, plan, read, unreadable
 
 TOPIC = "storage"
 
 
 def run(ctx: StageContext) -> StageReport:
-    disks = checks.fixed_disks(ctx.inventory)
-    if not disks:
+    fixed = checks.fixed_disks(ctx.inventory)
+    if not fixed:
         return checks.report(
             ctx, [checks.not_tested(name, reason="no disk was found", topic=TOPIC) for name in ctx.order.required]
         )
     board, memory = Board(ctx), disk_write.Notes(ctx)
-    with ThreadPoolExecutor(max_workers=len(disks), thread_name_prefix="surface") as pool:
-        parts = list(pool.map(lambda disk: _surface(ctx, disk, board, memory), disks))
-    parts.append(disk_speed.measure(ctx, disks, board))
+    tested = smart.await_self_tests(ctx, fixed, board) if self_tests.in_background(ctx.claim) else []
+    with ThreadPoolExecutor(max_workers=len(fixed), thread_name_prefix="surface") as pool:
+        parts = [*tested, *pool.map(lambda disk: _surface(ctx, disk, board, memory), fixed)]
+    parts.append(disk_speed.measure(ctx, fixed, board))
     decided = disk_write.NOTHING
     if ctx.order.writes and not ctx.stop.is_set():
         # Only now: reading can take hours, and what the probe saw before it may no longer be true.
@@ -40,7 +43,10 @@ def _report(ctx: StageContext, parts: list[Part], decided: disk_write.Decided) -
         ctx,
         [*(check for part in parts for check in part.checks), *decided.checks],
         findings=[finding for part in parts for finding in part.findings],
-        also_required=[disk_write.CHECK] if ctx.order.writes else [],
+        also_required=[
+            *([disk_write.CHECK] if ctx.order.writes else []),
+            *[check.name for part in parts for check in part.checks if check.name == self_tests.CHECK][:1],
+        ],
         numbers={name: value for part in parts for name, value in part.numbers.items()},
         refusals=decided.refusals,
         evidence={name: text for part in parts for name, text in part.evidence.items()},
@@ -48,9 +54,9 @@ def _report(ctx: StageContext, parts: list[Part], decided: disk_write.Decided) -
 
 
 def _surface(ctx: StageContext, disk: wire.Disk, board: Board, memory: disk_write.Notes) -> Part:
-    name, part = checks.disk_name(disk), Part()
+    name, part, size = checks.disk_name(disk), Part(), size_bytes(disk)
     segments = plan(
-        disk.size_mb * MIB,
+        size,
         int(checks.param(ctx, "sample_max_mb")) * MIB,
         int(checks.param(ctx, "segment_mb")) * MIB,
     )
@@ -62,7 +68,7 @@ def _surface(ctx: StageContext, disk: wire.Disk, board: Board, memory: disk_writ
         stop=ctx.stop,
         told=lambda now, number: _told(board, memory, name, now, done + number, len(segments)),
     )  # fmt: skip
-    _judge(ctx, disk, segments, surface, part)
+    _judge(ctx, disk, size, segments, surface, part)
     board.tell(name, 100, "surface read")
     return part
 
@@ -72,23 +78,30 @@ def _told(board: Board, memory: disk_write.Notes, name: str, surface: Surface, d
     board.tell(name, 100.0 * done / of, f"reading, {surface.rate_mb_s:.0f} MB/s")
 
 
-def _judge(ctx: StageContext, disk: wire.Disk, segments: list[Segment], surface: Surface, part: Part) -> None:
+def size_bytes(disk: wire.Disk) -> int:
+    """To the last sector: the inventory has it in whole MiB."""
+    return disks.identify(disks.BLOCK / disk.name).size_bytes or disk.size_mb * MIB
+
+
+def _judge(
+    ctx: StageContext, disk: wire.Disk, size: int, segments: list[Segment], surface: Surface, part: Part
+) -> None:
     name = checks.disk_name(disk)
-    size = disk.size_mb * MIB
-    covered = 100.0 * surface.read_bytes / size if size else 0.0
     part.numbers |= {
         f"surface_mb.{name}": surface.read_bytes / MIB,
-        f"surface_percent.{name}": covered,
+        f"surface_percent.{name}": 100.0 * surface.read_bytes / size if size else 0.0,
         f"surface_mb_s.{name}": surface.rate_mb_s,
+        f"slowest_read_ms.{name}": surface.slowest_ms,
     }
+    part.findings += hesitating(disk.name, name, surface, checks.limit(ctx, "slowest_read_max_ms"))
     planned = sum(segment.length for segment in segments)
-    words = f"{surface.read_bytes // MIB} of {disk.size_mb} MiB read"
+    words = f"{surface.read_bytes // MIB} of {size // MIB} MiB read"
+    enough = surface.read_bytes >= planned * checks.limit(ctx, "surface_min_percent") / 100 and surface.read_bytes
     if surface.bad:
         part.findings.append(unreadable(disk.name, name, surface.bad))
         part.checks.append(checks.judged("surface", part.findings, name))
-    elif surface.trouble and surface.read_bytes < planned * checks.limit(ctx, "surface_min_percent") / 100:
-        part.checks.append(checks.not_tested("surface", name, reason=f"{disk.name}: {words}: {surface.trouble}"))
-    elif not surface.read_bytes:
-        part.checks.append(checks.not_tested("surface", name, reason=f"{disk.name}: nothing was read"))
+    elif not enough or (surface.trouble and not surface.time_over):
+        why = surface.trouble or f"{planned // MIB} MiB were to be read"
+        part.checks.append(checks.not_tested("surface", name, reason=f"{disk.name}: {words}: {why}"))
     else:
-        part.checks.append(checks.passed("surface", name, reason=words))
+        part.checks.append(checks.passed("surface", name, reason=f"{words} {surface.trouble}".strip()))

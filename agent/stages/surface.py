@@ -30,12 +30,17 @@ class Segment:
 
 @dataclass
 class Surface:
-    """How far the reading came. `bad` are (LBA, sectors) that could not be read; `trouble` why it ended early."""
+    """How far the reading came. `bad` are (LBA, sectors) that could not be read; `trouble` why it ended early, which
+    is as planned only when `time_over`; `slowest_ms` the longest that one request took, in the segment at
+    `slowest_at`."""
 
     read_bytes: int = 0
     seconds: float = 0.0
     bad: list[tuple[int, int]] = field(default_factory=list)
     trouble: str = ""
+    time_over: bool = False
+    slowest_ms: float = 0.0
+    slowest_at: int = 0
 
     @property
     def rate_mb_s(self) -> float:
@@ -44,9 +49,16 @@ class Surface:
 
 def plan(size: int, sample_max_bytes: int, segment_bytes: int) -> list[Segment]:
     """The whole disk in segments when `sample_max_bytes` is 0 or covers it, else so many bytes in segments spread from
-    the first to the last byte of the disk."""
+    the first to the last byte of the disk. What is left of a last MiB is a segment of its own: fio reads whole blocks
+    only, and would leave it out without a word."""
     if size <= 0:
         return []
+    whole = size // MIB * MIB
+    tail = [Segment(whole, size - whole)] if size > whole else []
+    return [*_spread(whole, sample_max_bytes, segment_bytes), *tail]
+
+
+def _spread(size: int, sample_max_bytes: int, segment_bytes: int) -> list[Segment]:
     if not sample_max_bytes or size <= sample_max_bytes:
         return [Segment(at, min(segment_bytes, size - at)) for at in range(0, size, segment_bytes)]
     length = min(segment_bytes, sample_max_bytes)
@@ -67,7 +79,7 @@ def read(
         if stop.is_set():
             surface.trouble = f"stopped: {stop.reason}"
         elif time.monotonic() - began > time_limit_s:
-            surface.trouble = f"{time_limit_s:.0f} s were over"
+            surface.trouble, surface.time_over = f"{time_limit_s:.0f} s were over", True
         elif len(surface.bad) >= bad_max:
             surface.trouble = f"given up after {len(surface.bad)} unreadable places"
         else:
@@ -96,8 +108,12 @@ def _read_segment(name: str, segment: Segment, surface: Surface, bad_max: int, s
         return
     surface.read_bytes += job.read_bytes
     surface.seconds += job.read_ms / 1000
+    if job.slowest_ms > surface.slowest_ms:
+        surface.slowest_ms, surface.slowest_at = job.slowest_ms, segment.offset
     if not surface.bad and (job.error or not done.ok):
         surface.trouble = done.trouble or f"fio reports error {job.error}"
+    elif not surface.bad and job.read_bytes < segment.length:
+        surface.trouble = f"fio read {job.read_bytes} of {segment.length} bytes and names no error"
 
 
 def unreadable(device: str, serial: str, bad: list[tuple[int, int]]) -> wire.Finding:
@@ -106,6 +122,15 @@ def unreadable(device: str, serial: str, bad: list[tuple[int, int]]) -> wire.Fin
     places = f"{len(bad)} unreadable place{'s' if len(bad) > 1 else ''}"
     message = f"{device}: {places}, the first at LBA {first} ({sectors} sectors)"
     return findings.make("storage.read_error", "disk", serial, message, value=float(len(bad)), limit=0.0, unit="places")
+
+
+def hesitating(device: str, serial: str, surface: Surface, most_ms: float) -> list[wire.Finding]:
+    """A drive that needs seconds for one request reads a weak place again and again, and then calls it well."""
+    if surface.slowest_ms <= most_ms:
+        return []
+    first, value = surface.slowest_at // SECTOR_BYTES, round(surface.slowest_ms)
+    message = f"{device}: one read took {value} ms, in the stretch from LBA {first}"
+    return [findings.make("storage.hesitates", "disk", serial, message, value=float(value), limit=most_ms, unit="ms")]
 
 
 class TooManyErrors(Exception):

@@ -373,8 +373,34 @@ def test_a_drive_is_asked_for_what_only_ever_counts_errors() -> None:
         ("smart.reallocated_sectors", "disk", "SATA-0001"): 304,
         ("smart.command_timeouts", "disk", "SATA-0001"): 1,
         ("smart.error_log", "disk", "SATA-0001"): 2,
+        ("smart.failing", "disk", "SATA-0001"): 0,
+        ("smart.prefail", "disk", "SATA-0001"): 0,
     }
-    assert command_counters.of_drive(NVME, "N1") == {("smart.media_errors", "disk", "N1"): 7}
+    assert command_counters.of_drive(NVME, "N1") == {
+        ("smart.media_errors", "disk", "N1"): 7,
+        ("smart.failing", "disk", "N1"): 0,
+        ("smart.prefail", "disk", "N1"): 0,
+        ("smart.critical_warning", "disk", "N1"): 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("later", "codes"),
+    [
+        (NVME.replace('"critical_warning": 0', '"critical_warning": 4'), {"smart.failing", "smart.critical_warning"}),
+        (NVME.replace('"critical_warning": 0', '"critical_warning": 2'), set()),
+        (NVME.replace('"exit_status": 4', '"exit_status": 16'), {"smart.prefail"}),
+    ],
+)
+def test_a_drive_that_gives_up_after_its_health_was_looked_at_fails_the_stage_it_did_so_in(
+    later: str, codes: set[str], tmp_path: Path
+) -> None:
+    texts = iter([NVME, later])
+    book = CounterBook((lambda: command_counters.of_drive(next(texts), "N1"),), tmp_path / "c.json")
+    book.open_stage()
+    found = counters.judged(book.close_stage(), {}, 60)
+    assert {one.code for one in found} == codes
+    assert all(one.severity is wire.Severity.CRITICAL and one.component == "N1" for one in found)
 
 
 @pytest.mark.parametrize("text", ["", "no json", "{}"])

@@ -12,6 +12,7 @@ import pytest
 
 from agent import diskio, safety, wipeprobe, wire
 from agent.loads import fio
+from agent.probes import util_linux
 from agent.probes.parsing import is_dummy
 from agent.safety import DiskFacts, WipeReport, WriteGrant
 from agent.stages import disk_write, storage
@@ -113,9 +114,9 @@ def test_nothing_more_is_written_while_the_orchestrator_is_silent(
     ctx = writing(tmp_path, last_continue_age_s=lambda: next(ages))
     monkeypatch.setattr(ctx.stop, "wait", lambda timeout_s: ctx.stop.is_set() or ctx.stop.set("the run was ended"))
     part = Part()
-    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), part)
+    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), disk_write.Notes(ctx), part)
     assert recorder.patterns == SEGMENTS[:1]
-    assert [check.outcome for check in part.checks] == [wire.Outcome.NOT_TESTED]
+    assert [check.outcome for check in part.checks if check.name == disk_write.CHECK] == [wire.Outcome.NOT_TESTED]
 
 
 def test_writing_goes_on_when_the_orchestrator_answers_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,15 +125,15 @@ def test_writing_goes_on_when_the_orchestrator_answers_again(tmp_path: Path, mon
     ctx = writing(tmp_path, last_continue_age_s=lambda: next(ages))
     monkeypatch.setattr(ctx.stop, "wait", lambda timeout_s: False)
     part = Part()
-    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), part)
+    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), disk_write.Notes(ctx), part)
     assert recorder.patterns == SEGMENTS
-    assert [check.outcome for check in part.checks] == [wire.Outcome.PASSED]
+    assert [check.outcome for check in part.checks if check.name == disk_write.CHECK] == [wire.Outcome.PASSED]
 
 
 def test_only_places_that_patterns_were_written_to_are_blanked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder(monkeypatch, trouble_at=1)
     ctx = writing(tmp_path)
-    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), Part())
+    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), disk_write.Notes(ctx), Part())
     assert recorder.blanked == SEGMENTS[:2]
 
 
@@ -141,14 +142,37 @@ def test_a_resumed_attempt_blanks_what_it_wrote_before_the_restart(
 ) -> None:
     recorder = Recorder(monkeypatch, trouble_at=0)
     ctx = writing(tmp_path)
-    disk_write._segments(ctx, replace(GRANT, resumed=True), -1, SEGMENTS, Board(ctx), Part())
+    disk_write._segments(ctx, replace(GRANT, resumed=True), -1, SEGMENTS, Board(ctx), disk_write.Notes(ctx), Part())
     assert recorder.blanked == SEGMENTS
+
+
+def test_a_resumed_attempt_goes_on_after_what_it_had_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, ctx = Recorder(monkeypatch, trouble_at=1), writing(tmp_path)
+    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), disk_write.Notes(ctx), Part())
+    assert first.patterns == SEGMENTS[:2]
+    second, part = Recorder(monkeypatch), Part()
+    granted = replace(GRANT, resumed=True)
+    disk_write._segments(ctx, granted, -1, SEGMENTS, Board(ctx), disk_write.Notes(ctx), part)
+    assert second.patterns == SEGMENTS[1:]
+    assert second.blanked == SEGMENTS
+    assert part.numbers["written_mb.SATA-0001"] == sum(segment.length for segment in SEGMENTS) / MIB
+
+
+def test_an_attempt_that_was_not_begun_before_starts_at_the_first_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ctx = writing(tmp_path)
+    notes = disk_write.Notes(ctx)
+    notes.keep_written(GRANT.serial, disk_write.Written(2, 1, 1.0))
+    recorder = Recorder(monkeypatch)
+    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), notes, Part())
+    assert recorder.patterns == SEGMENTS
 
 
 def test_a_write_of_nothing_is_not_passed(tmp_path: Path) -> None:
     ctx, part = writing(tmp_path), Part()
-    disk_write._segments(ctx, GRANT, -1, [], Board(ctx), part)
-    assert [check.outcome for check in part.checks] == [wire.Outcome.NOT_TESTED]
+    disk_write._segments(ctx, GRANT, -1, [], Board(ctx), disk_write.Notes(ctx), part)
+    assert [check.outcome for check in part.checks if check.name == disk_write.CHECK] == [wire.Outcome.NOT_TESTED]
 
 
 # --- the read-only flag after a killed agent ----------------------------------------------------------------------
@@ -244,3 +268,28 @@ def test_a_serial_number_with_something_of_its_own_is_none(serial: str) -> None:
 
 def test_the_world_of_these_tests_allows_a_write() -> None:
     assert safety.grants(judge(probes={"sda": BLANK}))
+
+
+# --- hole P4 ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kind", ["gfs2", "ceph_bluestore", "zfs_member", "LVM2_member", "VMFS_volume_member", "new_in_2027"]
+)
+def test_hole_p4_whatever_a_tool_knows_to_be_on_a_disk_refuses_it(kind: str) -> None:
+    """Ironic's burn-in takes every block device that it lists, asks no guard, and its guard looks at a column that it
+    never asked lsblk for: customers lost volumes of their SAN. Here a kind need not be known to us to refuse."""
+    listed = util_linux.parse_wipefs(f'{{"signatures": [{{"type": "{kind}", "label": "x"}}]}}')
+    found = tuple(safety.Found("disk", one.kind, one.label, one.words) for one in listed)
+    refusal = about("SATA-0001", judge(probes={"sda": WipeReport(found)}))[0]
+    assert isinstance(refusal, wire.Refusal)
+    assert (refusal.gate, len(refusal.signatures)) == (3, 1)
+
+
+def test_hole_p4_a_disk_that_nobody_listed_is_written_by_nobody() -> None:
+    """A volume of a SAN is seen like any other disk."""
+    san = DiskFacts("sdc", "60060E80123", "0x60060e8012345678", "scsi", 1 << 20)
+    decisions = judge(disks=[DISK, san], probes={"sda": BLANK, "sdc": BLANK})
+    refusal = about("60060E80123", decisions)[0]
+    assert isinstance(refusal, wire.Refusal)
+    assert refusal.gate == 4

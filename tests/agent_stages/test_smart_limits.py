@@ -10,13 +10,14 @@ import pytest
 from agent import wire
 from agent.probes import smartctl
 from agent.probes.parsing import ParseError
-from agent.probes.smartctl import Attribute, NvmeHealth, SelfTest, Smart
+from agent.probes.smart_self_test import Entry, SelfTest
+from agent.probes.smartctl import Attribute, NvmeHealth, Smart
 from agent.stages import smart_limits
 from tests.agent_stages.recordings import recorded
 
 LIMITS = {
     "reallocated_sectors_max": 10, "reported_uncorrectable_max": 10, "pending_sectors_max": 0,
-    "uncorrectable_sectors_max": 0,
+    "uncorrectable_sectors_max": 0, "new_drive_h": 168,
     "grown_defects_max": 10, "uncorrected_errors_max": 0, "media_errors_max": 0, "percentage_used_max": 100,
 }  # fmt: skip
 GOOD = Smart(exit_status=0, protocol="ATA", passed=True)
@@ -102,30 +103,58 @@ def test_seagates_packed_timeouts_are_unpacked() -> None:
     assert judge(replace(GOOD, attributes=packed)) == {}
 
 
-def test_an_old_failed_self_test_is_cleared_by_a_newer_good_one() -> None:
-    test = SelfTest(True, False, None, True, 5)
-    assert critical(replace(GOOD, exit_status=128, self_test=test)) == set()
-    failed = replace(test, passed=False, words="Completed: read failure")
-    assert critical(replace(GOOD, exit_status=128, self_test=failed)) == {"smart.self_test_failed"}
+def test_a_new_drive_has_no_reallocated_sector_though_an_old_one_may() -> None:
+    drive = replace(GOOD, attributes={5: Attribute(5, "Reallocated_Sector_Ct", 100, 36, 1)})
+    assert critical(replace(drive, power_on_hours=20)) == {"smart.reallocated_sectors"}
+    assert critical(replace(drive, power_on_hours=20_000)) == set()
 
 
-def test_a_running_ata_self_test_is_seen_with_what_remains() -> None:
-    text = (
-        '{"smartctl": {"exit_status": 0}, "ata_smart_data": {"self_test": {"status":'
-        ' {"value": 249, "remaining_percent": 90}}, "capabilities": {"self_tests_supported": true}}}'
-    )
-    test = smartctl.parse(text).self_test
-    assert (test.can, test.running, test.remaining_percent) == (True, True, 90)
+def test_a_counter_that_smartctls_database_calls_bogus_is_no_counter() -> None:
+    drive = replace(GOOD, attributes={197: Attribute(197, "Bogus_Current_Pend_Sect", 100, 0, 1)}, pending_defects=1)
+    assert judge(drive) == {}
 
 
-def test_an_nvme_self_test_is_followed_in_its_own_log() -> None:
-    text = (
-        '{"smartctl": {"exit_status": 0}, "nvme_self_test_log": {"current_self_test_operation":'
-        ' {"value": 1}, "current_self_test_completion_percent": 40, "table":'
-        ' [{"self_test_result": {"value": 7, "string": "failed"}}]}}'
-    )
-    test = smartctl.parse(text).self_test
-    assert (test.running, test.remaining_percent, test.passed) == (True, 60, False)
+def test_a_drive_without_the_attribute_tells_pending_sectors_by_its_log() -> None:
+    assert critical(replace(GOOD, pending_defects=3)) == {"smart.pending_sectors"}
+
+
+def test_a_warm_nvme_drive_is_a_warning_here_and_the_temperature_limits_business() -> None:
+    warm = replace(GOOD, passed=False, exit_status=8, nvme=replace(NVME, critical_warning=2))
+    assert judge(warm) == {"smart.critical_warning": wire.Severity.WARNING}
+    failing = replace(warm, nvme=replace(NVME, critical_warning=6))
+    assert critical(failing) == {"smart.critical_warning", "smart.failing"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"ata_device_statistics": {"pages": [{"number": 7, "table": [{"offset": 8, "value": 100,'
+        ' "flags": {"valid": true}}]}]}',
+        '"scsi_percentage_used_endurance_indicator": 100',
+    ],
+)
+def test_a_worn_out_ssd_fails_on_sata_and_sas_too(text: str) -> None:
+    smart = smartctl.parse('{"smartctl": {"exit_status": 0}, "smart_status": {"passed": true}, ' + text + "}")
+    assert critical(smart) == {"smart.wear"}
+
+
+@pytest.mark.parametrize(
+    ("log", "is_failed"),
+    [
+        ([Entry("short", False)], True),
+        ([Entry("short", None), Entry("short", False)], True),
+        ([Entry("short", True), Entry("short", False)], False),
+        ([Entry("long", True), Entry("short", False)], False),
+        # A short test looks at little: it clears no long one.
+        ([Entry("short", True), Entry("long", False)], True),
+        ([Entry("short", None)], False),
+    ],
+)
+def test_a_failed_self_test_counts_until_a_newer_one_of_its_kind_or_a_long_one_passed(
+    log: list[Entry], is_failed: bool
+) -> None:
+    found = critical(replace(GOOD, exit_status=128, self_test=SelfTest(can=True, entries=tuple(log))))
+    assert found == ({"smart.self_test_failed"} if is_failed else set())
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"smartctl": []}', '{"smartctl": {"exit_status": "x"}}'])

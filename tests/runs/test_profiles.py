@@ -181,7 +181,8 @@ def test_what_is_written_names_the_disks(folder: Path) -> None:
     disks = [a_disk("A", True), a_disk("B", False)]
     assert profiles.what_is_written(profiles.load("quick"), disks) == ["Nothing is written to any disk."]
     assert profiles.what_is_written(profiles.load("quick-write"), disks) == [
-        "Everything on disk A (sata, 256 MiB) is destroyed.",
+        "Everything on disk A (sata, 256 MiB) is destroyed; 256 MiB of it are written twice, with patterns and with "
+        "zeros.",
         "1 other expected disk is only read.",
     ]
     assert "no disk of this host is allowed" in profiles.what_is_written(profiles.load("quick-write"), disks[1:])[0]

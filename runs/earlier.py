@@ -1,0 +1,93 @@
+"""The numbers that a stage's own are set beside: the host's earlier runs, and equal parts of other hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from agent import wire
+from runs import trends
+from runs.models import Run, StageRun, Verdict
+
+RUNS_BACK = 50
+PEER_RUNS = 100
+# What such a disk reads in a second depends on its neighbours, not on itself.
+_VIRTUAL = ("QEMU", "VMware", "VBOX", "Virtual", "Msft")
+
+
+def judged(stage_run: StageRun) -> list[wire.Finding]:
+    """What its numbers say beside others. No query for a stage whose limits compare with nothing."""
+    run = stage_run.run
+    limits = run.profile.get("stages", {}).get(stage_run.name, {}).get("limits", {})
+    if not stage_run.numbers or not trends.concern(limits):
+        return []
+    disks = _disks(run.inventory)
+    numbers = {key: value for key, value in stage_run.numbers.items() if _is_comparable(key, disks)}
+    return trends.judge(numbers, limits, _before(run, stage_run.name), _peers(run, stage_run.name, numbers))
+
+
+def _before(run: Run, stage: str) -> list[trends.Earlier]:
+    """One per run, of its last attempt, the newest first."""
+    rows = StageRun.objects.filter(run__host_id=run.host_id, run_id__lt=run.pk, name=stage).exclude(numbers={})
+    newest: dict[int, trends.Earlier] = {}
+    for row in rows.select_related("run").order_by("-run_id", "-attempt")[:RUNS_BACK]:
+        when, passed = row.run.created_at.strftime("%Y-%m-%d"), row.run.verdict == Verdict.PASSED
+        newest.setdefault(row.run_id, trends.Earlier(row.run_id, when, passed, row.numbers))
+    return list(newest.values())
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """One pace of one disk whose model is known."""
+
+    name: str
+    part: str
+    model: str
+    value: float
+
+
+def _peers(run: Run, stage: str, numbers: trends.Numbers) -> dict[str, list[float]]:
+    """For each of our paces, those of other disks of the model: in this host, and in passed runs of others, each
+    disk once."""
+    ours = _readings(numbers, run.inventory)
+    if not ours:
+        return {}
+    rows = StageRun.objects.filter(run__verdict=Verdict.PASSED, name=stage).exclude(run__host_id=run.host_id)
+    newest_first = rows.select_related("run").order_by("-run_id")[:PEER_RUNS]
+    others = [one for row in newest_first for one in _readings(row.numbers, row.run.inventory)]
+    by_disk: dict[tuple[str, str], _Reading] = {}
+    for one in (*ours, *others):
+        by_disk.setdefault((one.name, one.part), one)
+    return {f"{mine.name}.{mine.part}": _equals(mine, by_disk.values()) for mine in ours}
+
+
+def _equals(mine: _Reading, all_there_are: Iterable[_Reading]) -> list[float]:
+    wanted = (mine.name, mine.model)
+    return [one.value for one in all_there_are if (one.name, one.model) == wanted and one.part != mine.part]
+
+
+def _readings(numbers: trends.Numbers, inventory: dict[str, Any] | None) -> list[_Reading]:
+    models = {disk["serial"]: disk["model"] for disk in _disks(inventory) if disk["serial"] and not _virtual(disk)}
+    split = [(*key.partition(".")[::2], value) for key, value in numbers.items()]
+    return [
+        _Reading(name, part, models[part], value)
+        for name, part, value in split
+        if name in trends.PACES and models.get(part)
+    ]
+
+
+def _is_comparable(key: str, disks: list[dict[str, Any]]) -> bool:
+    """A disk without a serial number can't be told from another; a virtual one has no pace of its own."""
+    name, _, part = key.partition(".")
+    nameless = {disk["name"] for disk in disks if not disk["serial"]}
+    virtual = {disk["serial"] for disk in disks if _virtual(disk)}
+    return part not in nameless and not (name in trends.PACES and part in virtual)
+
+
+def _disks(inventory: dict[str, Any] | None) -> list[dict[str, Any]]:
+    return (inventory or {}).get("disks") or []
+
+
+def _virtual(disk: dict[str, Any]) -> bool:
+    return disk["bus"] == "virtio" or any(word in disk["model"] for word in _VIRTUAL)

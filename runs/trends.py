@@ -1,0 +1,126 @@
+"""What a stage's numbers say beside others of their kind: the same part in earlier runs, and equal parts elsewhere.
+
+The limits stand among the stage's limits in the profile, by the name of the number: `media_errors_growth_max: 0`,
+`crc_errors_growth_warn: 0`, `seq_read_mb_s_of_last_good_min_percent: 60`, `seq_read_mb_s_of_peers_warn_percent: 85`.
+Pure: numbers and limits in, findings out.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from agent import wire
+
+LEAST_PEERS = 3
+_CRITICAL, _WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
+_GROWTH = {"_growth_max": _CRITICAL, "_growth_warn": _WARNING}
+_LAST_GOOD = {"_of_last_good_min_percent": _CRITICAL, "_of_last_good_warn_percent": _WARNING}
+_PEERS = {"_of_peers_min_percent": _CRITICAL, "_of_peers_warn_percent": _WARNING}
+SUFFIXES = (*_GROWTH, *_LAST_GOOD, *_PEERS)
+
+Numbers = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The numbers of one stage of an earlier run of the same host. `when` is a date in words."""
+
+    run: int
+    when: str
+    passed: bool
+    numbers: Numbers
+
+
+@dataclass(frozen=True)
+class Pace:
+    """A number of which less is bad: the findings' codes, the unit, what the part does."""
+
+    before: str
+    peers: str
+    unit: str
+    does: str
+
+
+PACES = {
+    "seq_read_mb_s": Pace("storage.slower_than_before", "storage.slower_than_peers", "MB/s", "reads"),
+    "raid_drives": Pace("smart.raid_drive_gone", "smart.raid_drive_gone", "drives", "has"),
+}
+
+
+def concern(limits: Mapping[str, object]) -> bool:
+    """Whether any of a stage's limits needs other numbers than its own."""
+    return any(name.endswith(SUFFIXES) for name in limits)
+
+
+def judge(
+    numbers: Numbers,
+    limits: Mapping[str, object],
+    earlier: Sequence[Earlier],
+    peers: Mapping[str, Sequence[float]],
+) -> list[wire.Finding]:
+    """`earlier` the newest first; `peers` are the same numbers of equal parts, by the name of ours."""
+    found = [*_growth(numbers, limits, earlier), *_slower(numbers, limits, earlier), *_behind(numbers, limits, peers)]
+    gravest: dict[tuple[str, str], wire.Finding] = {}
+    for one in sorted(found, key=lambda finding: finding.severity is not _CRITICAL):
+        gravest.setdefault((one.code, one.component), one)
+    return list(gravest.values())
+
+
+def _growth(numbers: Numbers, limits: Mapping[str, object], earlier: Sequence[Earlier]) -> Iterator[wire.Finding]:
+    """Against the last good run, or the first on record where none was good: against the last one, a drive that has
+    failed for its growth would pass when it is tried again."""
+    for name, part, key, severity, limit in _concerned(numbers, limits, _GROWTH):
+        known = [run for run in earlier if key in run.numbers]
+        base = next((run for run in known if run.passed), known[-1] if known else None)
+        if base is None or numbers[key] - base.numbers[key] <= limit:
+            continue
+        before, after = base.numbers[key], numbers[key]
+        words = f"{name.replace('_', ' ')} went from {before:g} to {after:g} since run {base.run} ({base.when})"
+        yield wire.Finding(f"smart.{name}", severity, "disk", part, f"{part}: {words}", after - before, limit)
+
+
+def _slower(numbers: Numbers, limits: Mapping[str, object], earlier: Sequence[Earlier]) -> Iterator[wire.Finding]:
+    for name, part, key, severity, percent in _concerned(numbers, limits, _LAST_GOOD):
+        base = next((run for run in earlier if run.passed and run.numbers.get(key)), None)
+        if base is not None and name in PACES:
+            against = f"in run {base.run} ({base.when})"
+            yield from _short(
+                PACES[name].before, name, part, numbers[key], base.numbers[key], percent, against, severity
+            )
+
+
+def _behind(
+    numbers: Numbers, limits: Mapping[str, object], peers: Mapping[str, Sequence[float]]
+) -> Iterator[wire.Finding]:
+    for name, part, key, severity, percent in _concerned(numbers, limits, _PEERS):
+        others = peers.get(key, ())
+        if len(others) >= LEAST_PEERS and name in PACES:
+            against = f"is the median of {len(others)} of its model"
+            median = statistics.median(others)
+            yield from _short(PACES[name].peers, name, part, numbers[key], median, percent, against, severity)
+
+
+def _short(
+    code: str, name: str, part: str, value: float, base: float, percent: float, against: str, severity: wire.Severity
+) -> Iterator[wire.Finding]:
+    least = base * percent / 100
+    if value < least:
+        pace = PACES[name]
+        message = (
+            f"{part}: {pace.does} {value:.0f} {pace.unit}, {base:.0f} {against}, at least {percent:g} % are expected"
+        )
+        yield wire.Finding(code, severity, "disk", part, message, round(value, 1), round(least, 1), pace.unit)
+
+
+def _concerned(
+    numbers: Numbers, limits: Mapping[str, object], suffixes: Mapping[str, wire.Severity]
+) -> Iterator[tuple[str, str, str, wire.Severity, float]]:
+    """Name, part, whole key, severity and limit of each number that has such a limit."""
+    for key in numbers:
+        name, _, part = key.partition(".")
+        for suffix, severity in suffixes.items():
+            limit = limits.get(name + suffix)
+            if part and isinstance(limit, int | float):
+                yield name, part, key, severity, float(limit)

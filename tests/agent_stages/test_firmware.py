@@ -1,0 +1,60 @@
+"""Firmware versions: who tells one, whether it is the expected one, whether twins agree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent import wire
+from agent.probes import hba
+from agent.stages import firmware
+from tests.agent_stages.contexts import context
+
+
+def disk(serial: str, version: str, model: str = "HD1") -> wire.Disk:
+    return wire.Disk("sda", serial, "", "sata", 256, model=model, firmware=version)
+
+
+def test_a_version_that_is_expected_and_that_nobody_could_read_was_not_compared(tmp_path: Path) -> None:
+    inventory = wire.Inventory(firmware=wire.Firmware(bios="1.2"))
+    report = firmware.run(
+        context("Firmware", tmp_path, inventory=inventory, expected={"firmware": {"bios": "1.2", "bmc": "3.4"}})
+    )
+    made = {(check.component, check.outcome) for check in report.checks if check.name == "expected"}
+    assert made == {("", wire.Outcome.PASSED), ("bmc", wire.Outcome.NOT_TESTED)}
+
+
+def test_without_an_expected_version_nothing_is_said_to_agree(tmp_path: Path) -> None:
+    report = firmware.run(context("Firmware", tmp_path))
+    assert "expected" not in {check.name for check in report.checks}
+
+
+@pytest.mark.parametrize(
+    ("versions", "blamed"),
+    [(["1", "1", "1"], []), (["1", "1", "2"], ["S2"]), (["1", "", "1"], []), (["1", "2"], ["S0"]), ([], [])],
+)
+def test_the_twin_that_runs_another_firmware_is_named(versions: list[str], blamed: list[str]) -> None:
+    found = firmware.twins(wire.Inventory(disks=[disk(f"S{n}", version) for n, version in enumerate(versions)]))
+    assert [finding.component for finding in found] == blamed
+    assert all(finding.severity is wire.Severity.INFO for finding in found)
+
+
+def test_other_models_are_no_twins() -> None:
+    assert firmware.twins(wire.Inventory(disks=[disk("A", "1"), disk("B", "2", "HD2"), disk("C", "3", "")])) == []
+
+
+def test_an_adapter_tells_its_firmware_by_its_slot(tmp_path: Path) -> None:
+    host = tmp_path / "sys/devices/pci0000:00/0000:00:03.0/0000:02:00.0/host0/scsi_host/host0"
+    host.mkdir(parents=True)
+    (host / "version_fw").write_text("16.00.12.00\n")
+    (host / "board_name").write_text("SAS9300-8i\n")
+    quiet = tmp_path / "sys/devices/pci0000:00/0000:00:1f.2/ata1/host1/scsi_host/host1"
+    quiet.mkdir(parents=True)
+    for one in (host, quiet):
+        link = tmp_path / "sys/class/scsi_host" / one.name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(one)
+    adapters = hba.read(tmp_path)
+    assert adapters == [hba.Adapter("0000:02:00.0", "SAS9300-8i", "16.00.12.00")]
+    assert firmware.collect(wire.Inventory(), adapters) == {"hba.0000:02:00.0": "16.00.12.00 SAS9300-8i"}

@@ -1,0 +1,236 @@
+"""Links that run below what both ends can, on trees of sysfs as the kernel makes them."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent import shell, wire
+from agent.probes import ethtool, pcilink, sataport, smartctl, usblink
+from agent.probes.parsing import ParseError
+from agent.stages import links, smart
+from agent.stages.part import Part
+from agent.stages.self_tests import Drive
+from tests.agent_stages.contexts import context
+from tests.agent_stages.recordings import recorded
+
+PORT, CARD = "0000:00:01.0", "0000:01:00.0"
+ROOT_PORT, ENDPOINT, UPSTREAM, DOWNSTREAM = 4, 0, 5, 6
+CRITICAL, WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
+
+
+def device(root: Path, path: str, kind: int, **given: Any) -> Path:
+    """One PCIe device: x16 at 16 GT/s and able to it, where `given` says nothing else."""
+    values = {"current_link_width": 16, "max_link_width": 16, "current_link_speed": 16.0, "max_link_speed": 16.0,
+              "class": "0x020000", "target": 4, **given}  # fmt: skip
+    real = root / "sys/devices/pci0000:00" / path
+    real.mkdir(parents=True, exist_ok=True)
+    for name in ("current_link_width", "max_link_width", "class"):
+        (real / name).write_text(f"{values[name]}\n")
+    for name in ("current_link_speed", "max_link_speed"):
+        (real / name).write_text(f"{values[name]} GT/s PCIe\n")
+    config = bytearray(256)
+    config[0x34] = 0x40
+    config[0x40:0x42] = (0x01, 0x80)  # power management first
+    config[0x80:0x82] = (0x10, 0)
+    struct.pack_into("<H", config, 0x82, kind << 4 | 2)
+    struct.pack_into("<H", config, 0x80 + 0x30, values["target"])
+    (real / "config").write_bytes(config)
+    bus = root / "sys/bus/pci/devices"
+    bus.mkdir(parents=True, exist_ok=True)
+    (bus / real.name).symlink_to(real)
+    return real
+
+
+def port_and_card(root: Path, card: dict[str, Any] | None = None, **port: Any) -> Path:
+    device(root, PORT, ROOT_PORT, **port)
+    return device(root, f"{PORT}/{CARD}", ENDPOINT, **(card or {}))
+
+
+def look(
+    root: Path, monkeypatch: pytest.MonkeyPatch, inventory: wire.Inventory | None = None, **limits: Any
+) -> dict[tuple[str, str], wire.Severity]:
+    monkeypatch.setattr(links, "ROOT", root)
+    part = links.look(context("InventoryCheck", root, limits=limits), inventory or wire.Inventory())
+    return {(finding.code, finding.component): finding.severity for finding in part.findings}
+
+
+def test_a_link_at_its_full_width_and_speed_is_no_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    port_and_card(tmp_path)
+    assert look(tmp_path, monkeypatch) == {}
+
+
+def test_a_half_seated_card_is_found_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = port_and_card(tmp_path, {"current_link_width": 4})
+    (card / "nvme/nvme0").mkdir(parents=True)
+    (tmp_path / "sys/class/nvme/nvme0").mkdir(parents=True)
+    (tmp_path / "sys/class/nvme/nvme0/serial").write_text("NVME-1\n")
+    assert look(tmp_path, monkeypatch) == {("pcie.link_reduced", "NVME-1"): CRITICAL}
+
+
+def test_a_wide_card_in_a_narrow_slot_is_as_it_should_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    port_and_card(tmp_path, {"current_link_width": 8, "current_link_speed": 8.0}, max_link_width=8, max_link_speed=8.0)
+    assert look(tmp_path, monkeypatch) == {}
+    assert pcilink.read(CARD, tmp_path) == pcilink.Link(8, 8, 8.0, 8.0, 16.0)
+
+
+def test_a_slow_link_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    port_and_card(tmp_path, {"current_link_speed": 2.5})
+    assert look(tmp_path, monkeypatch) == {("pcie.link_slow", "system"): CRITICAL}
+
+
+def test_a_graphics_card_may_idle_slowly_but_not_narrowly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    port_and_card(tmp_path, {"current_link_speed": 2.5, "class": "0x030000"})
+    assert look(tmp_path, monkeypatch) == {}
+
+
+def test_a_speed_that_the_firmware_has_set_is_told_and_condemns_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port_and_card(tmp_path, {"current_link_speed": 8.0}, target=3)
+    assert look(tmp_path, monkeypatch) == {("pcie.link_limited", "system"): WARNING}
+
+
+def test_a_slot_that_is_wired_narrower_than_its_port_says_is_the_profiles_to_allow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port_and_card(tmp_path, {"current_link_width": 8})
+    assert look(tmp_path, monkeypatch, pcie_width_min_percent=50) == {}
+
+
+def test_ports_that_look_down_and_integrated_devices_are_no_ends_of_a_link(tmp_path: Path) -> None:
+    device(tmp_path, PORT, ROOT_PORT)
+    device(tmp_path, f"{PORT}/{CARD}", UPSTREAM)
+    device(tmp_path, f"{PORT}/{CARD}/0000:02:00.0", DOWNSTREAM, current_link_width=4)
+    device(tmp_path, f"{PORT}/{CARD}/0000:02:00.0/0000:03:00.0", ENDPOINT, current_link_width=4, max_link_width=4)
+    device(tmp_path, "0000:00:02.0", 9)
+    assert pcilink.lower_ends(tmp_path) == [CARD, "0000:03:00.0"]
+
+
+@pytest.mark.parametrize(
+    "config", [b"", bytes(64), b"\xff" * 256, bytes([0] * 52 + [0x40] + [0] * 11 + [0x01, 0x40] * 96)]
+)
+def test_a_configuration_space_that_makes_no_sense_has_no_capability(tmp_path: Path, config: bytes) -> None:
+    card = port_and_card(tmp_path)
+    (card / "config").write_bytes(config)
+    assert pcilink.lower_ends(tmp_path) == []
+
+
+def test_a_link_that_is_down_is_unknown(tmp_path: Path) -> None:
+    card = port_and_card(tmp_path)
+    (card / "current_link_speed").write_text("Unknown\n")
+    assert pcilink.read(CARD, tmp_path) is None
+
+
+# --- network ------------------------------------------------------------------------------------------------------
+
+
+def test_a_cable_that_lost_a_pair_is_told_from_what_both_ends_offer() -> None:
+    modes = ethtool.parse_link(recorded("ethtool", "link-written-downshifted.txt"))
+    assert (modes.speed_mbit, modes.best_mbit) == (100, 1000)
+
+
+def test_a_card_at_less_than_both_ends_can_is_blamed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    page = recorded("ethtool", "link-written-downshifted.txt")
+    monkeypatch.setattr(ethtool, "run_link", lambda name: shell.Completed(["ethtool"], 0, page))
+    inventory = wire.Inventory(nics=[wire.Nic("eno1", "52:54:00:00:00:01", link=True)])
+    assert look(tmp_path, monkeypatch, inventory) == {("network.slow_link", "52:54:00:00:00:01"): CRITICAL}
+
+
+def test_a_slower_switch_is_no_fault_of_the_card() -> None:
+    page = recorded("ethtool", "link-written-downshifted.txt")
+    partner = page.index("Link partner advertised link modes")
+    old = page[:partner] + page[partner:].replace("1000baseT/Full", "", 1)
+    assert ethtool.parse_link(old).best_mbit == 100
+    silent = page[:partner] + "Link partner advertised link modes:  Not reported\n" + "\tSpeed: 100Mb/s\n"
+    assert ethtool.parse_link(silent).best_mbit is None
+
+
+@pytest.mark.parametrize("text", ["", "no such device", recorded("ethtool", "qemu-q35-e1000e.txt")])
+def test_what_is_no_page_of_settings_is_a_parse_error(text: str) -> None:
+    with pytest.raises(ParseError):
+        ethtool.parse_link(text)
+
+
+# --- SATA ---------------------------------------------------------------------------------------------------------
+
+
+def sata(root: Path, caps: str = "c734ff05", limit: str = "<unknown>") -> None:
+    block = root / "sys/devices/pci0000:00/0000:00:1f.2/ata3/host2/target2:0:0/2:0:0:0/block/sda"
+    block.mkdir(parents=True)
+    for path, text in (("scsi_host/host2/ahci_host_caps", caps), ("ata_link/link3/hw_sata_spd_limit", limit)):
+        (root / "sys/class" / path).parent.mkdir(parents=True)
+        (root / "sys/class" / path).write_text(f"{text}\n")
+    (root / "sys/block").mkdir(parents=True)
+    (root / "sys/block/sda").symlink_to(block)
+
+
+@pytest.mark.parametrize(
+    ("caps", "limit", "most"),
+    [("c734ff05", "<unknown>", 6.0), ("c724ff05", "", 3.0), ("c734ff05", "3.0 Gbps", 3.0), ("", "", None)],
+)
+def test_an_ahci_port_tells_what_it_can(tmp_path: Path, caps: str, limit: str, most: float | None) -> None:
+    sata(tmp_path, caps, limit)
+    assert sataport.most_gbit("sda", tmp_path) == most
+
+
+def test_a_sata_drive_on_a_sas_adapter_has_its_phys_rate(tmp_path: Path) -> None:
+    port = tmp_path / "sys/devices/pci0/host0/port-0:1"
+    (port / "end_device-0:1/target0:0:1/0:0:1:0/block/sdb").mkdir(parents=True)
+    phy = port / "phy-0:1/sas_phy/phy-0:1"
+    phy.mkdir(parents=True)
+    (phy / "maximum_linkrate_hw").write_text("12.0 Gbit\n")
+    (tmp_path / "sys/block").mkdir(parents=True)
+    (tmp_path / "sys/block/sdb").symlink_to(port / "end_device-0:1/target0:0:1/0:0:1:0/block/sdb")
+    assert sataport.most_gbit("sdb", tmp_path) == 12.0
+
+
+@pytest.mark.parametrize(
+    ("now", "port", "found"), [(15, 6.0, ["disk.link_slow"]), (30, 3.0, []), (60, 6.0, []), (15, None, [])]
+)
+def test_a_sata_link_is_judged_by_what_drive_and_port_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: int, port: float | None, found: list[str]
+) -> None:
+    speeds = ", ".join(
+        f'"{which}": {{"units_per_second": {units}, "bits_per_unit": 100000000}}'
+        for which, units in (("max", 60), ("current", now))
+    )
+    reading = smartctl.parse('{"smartctl": {"exit_status": 0}, "interface_speed": {' + speeds + "}}")
+    monkeypatch.setattr(sataport, "most_gbit", lambda name: port)
+    part = Part()
+    smart._link(context("SMART", tmp_path), Drive(smartctl.of_disk("sda"), "sda", "S1"), reading, part)
+    assert [finding.code for finding in part.findings] == found
+    assert len(part.checks) == (0 if port is None else 1)
+
+
+# --- USB ----------------------------------------------------------------------------------------------------------
+
+SUPERSPEED = bytes.fromhex("050f160002071002020000000a1003000e00030aff07")
+
+
+@pytest.mark.parametrize(
+    ("speed", "descriptor", "has_peer", "is_slow"),
+    [
+        ("480", SUPERSPEED, True, True),
+        ("5000", SUPERSPEED, True, False),
+        ("480", SUPERSPEED, False, False),
+        ("480", bytes.fromhex("050f0c000107100202000000"), True, False),
+        ("480", b"\x05\x0f\x00\x00\x01\x00\x10\x03", True, False),
+        ("480", b"", True, False),
+    ],
+)
+def test_a_superspeed_device_at_high_speed_is_told_where_the_connector_can_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, speed: str, descriptor: bytes, has_peer: bool, is_slow: bool
+) -> None:
+    usb = tmp_path / "sys/bus/usb/devices/1-3"
+    (usb / "port").mkdir(parents=True)
+    (usb / "speed").write_text(speed)
+    (usb / "product").write_text("Stick")
+    (usb / "bos_descriptors").write_bytes(descriptor)
+    if has_peer:
+        (usb / "port/peer").mkdir()
+    assert bool(usblink.slow(tmp_path)) is is_slow
+    assert (("usb.link_slow", "system") in look(tmp_path, monkeypatch)) is is_slow

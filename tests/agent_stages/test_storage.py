@@ -1,0 +1,181 @@
+"""Surface and speed: how much of a disk is really read, and what a fio that reads less, or slowly, comes to."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent import wire
+from agent.loads import fio
+from agent.probes import disks
+from agent.stage import StageReport
+from agent.stages import STAGES, disk_speed
+from agent.stages.surface import MIB, Segment, Surface, plan, read
+from agent.stop import StopFlag
+from tests.agent_stages.contexts import context
+
+needs_fio = pytest.mark.skipif(not shutil.which("fio"), reason="fio is not installed: apt-get install fio")
+TIB = 1 << 40
+
+
+def check(report: StageReport, name: str) -> wire.Check:
+    return next(check for check in report.checks if check.name == name)
+
+
+def job(name: str, **read: Any) -> dict[str, Any]:
+    return {"jobname": name, "error": 0, "read": {"io_bytes": 0, "runtime": 1000, **read}}
+
+
+def storage_with(
+    fio_says: dict[str, Any], directory: Path, monkeypatch: pytest.MonkeyPatch, **params: Any
+) -> StageReport:
+    """The Storage stage on a disk of 256 MiB with a fio that always says this and ends with 0."""
+    script = directory / "fio"
+    script.write_text(f"#!/bin/sh\ncat <<'X'\n{json.dumps(fio_says)}\nX\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{directory}:/usr/bin:/bin")
+    return STAGES["Storage"](context("Storage", directory, params={"speed_s": 1, **params}))
+
+
+# --- the surface --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 512, MIB - 512, MIB, 300 * MIB + 512, 300 * MIB])
+@pytest.mark.parametrize("sample", [0, 64 * MIB])
+def test_the_last_sector_is_always_in_the_plan(size: int, sample: int) -> None:
+    segments = plan(size, sample, 16 * MIB)
+    assert max(segment.offset + segment.length for segment in segments) == size
+
+
+@pytest.mark.parametrize("size", [512, MIB + 512, 100 * MIB + 3 * 512])
+def test_a_whole_disk_is_planned_without_gap_or_overlap(size: int) -> None:
+    segments = plan(size, 0, 16 * MIB)
+    starts = [0, *(segment.offset + segment.length for segment in segments)]
+    assert starts[:-1] == [segment.offset for segment in segments]
+    assert starts[-1] == size
+
+
+@needs_fio
+def test_the_real_fio_reads_to_the_last_sector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for 3 MiB and 1.5 KiB in blocks of 1 MiB, it reads 3 MiB and ends with 0."""
+    size = 3 * MIB + 3 * 512
+    image = tmp_path / "disk"
+    image.write_bytes(bytes(size))
+    surface = Surface()
+    path = os.path.relpath(image, "/dev")
+    segments = plan(size, 0, 2 * MIB)
+    read(path, segments, surface, time_limit_s=60, bad_max=1, stop=StopFlag(), told=lambda now, number: None)
+    assert (surface.trouble, surface.read_bytes) == ("", size)
+
+
+@needs_fio
+def test_hole_p6_a_disk_of_more_than_16_tib_is_read_to_its_end(tmp_path: Path) -> None:
+    """badblocks counts blocks in 32 bits: with 4096 bytes each it fails from 16 TiB on. Offsets here are bytes."""
+    directory = Path("/dev/shm")
+    image = directory / f"vetting-sparse-{os.getpid()}"
+    surface, size = Surface(), 20 * TIB
+    try:
+        with image.open("wb") as file:
+            file.truncate(size)
+        last = plan(size, 64 * MIB, 16 * MIB)[-1]
+        assert last == Segment(size - 16 * MIB, 16 * MIB)
+        name = os.path.relpath(image, "/dev")
+        read(name, [last], surface, time_limit_s=60, bad_max=1, stop=StopFlag(), told=lambda now, number: None)
+    except OSError as error:
+        pytest.skip(f"/dev/shm takes no sparse file of 20 TiB: {error}")
+    finally:
+        image.unlink(missing_ok=True)
+    if "Invalid argument" in surface.trouble:
+        pytest.skip("this kernel's tmpfs can't be read past the cache")
+    assert (surface.trouble, surface.read_bytes) == ("", 16 * MIB)
+
+
+def test_a_fio_that_reads_little_and_says_nothing_passes_no_surface(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = storage_with({"jobs": [job("surface", io_bytes=4096)]}, tmp_path, monkeypatch)
+    assert check(report, "surface").outcome is wire.Outcome.NOT_TESTED
+    assert "4096 of 268435456 bytes" in check(report, "surface").reason
+
+
+def test_a_surface_that_ends_in_trouble_is_not_tested_however_far_it_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says = {"jobs": [{**job("surface", io_bytes=256 * MIB), "error": 19}]}
+    report = storage_with(says, tmp_path, monkeypatch, segment_mb=256)
+    assert check(report, "surface").outcome is wire.Outcome.NOT_TESTED
+
+
+def test_a_surface_read_in_part_within_its_time_says_how_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    says = {"jobs": [job("surface", io_bytes=128 * MIB)]}
+    report = storage_with(says, tmp_path, monkeypatch, segment_mb=128, surface_max_s=0)
+    assert check(report, "surface").outcome is wire.Outcome.NOT_TESTED
+    assert "0 of 256 MiB read: 0 s were over" in check(report, "surface").reason
+
+
+def test_a_disk_that_needs_seconds_for_a_read_is_told_though_it_read_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says = {"jobs": [job("surface", io_bytes=256 * MIB, clat_ns={"max": 7_200_000_000})]}
+    report = storage_with(says, tmp_path, monkeypatch, segment_mb=256)
+    assert check(report, "surface").outcome is wire.Outcome.PASSED
+    assert [(one.code, one.severity, one.value) for one in report.findings] == [
+        ("storage.hesitates", wire.Severity.WARNING, 7200.0)
+    ]
+
+
+# --- speed --------------------------------------------------------------------------------------------------------
+
+
+def test_hole_p5_sequential_speed_is_asked_in_large_blocks_with_latency_and_has_a_floor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MAAS times sequential reads in blocks of 512 or 4096 bytes, without latency, and compares with nothing."""
+    argv = fio.speed_argv({"/dev/sda": 1 << 30}, 3)
+    assert argv[argv.index("--rw=read") + 1] == "--bs=1M"
+    assert not any("gtod_reduce" in word for word in argv)
+    p99 = {"clat_ns": {"percentile": {"99.000000": 9_000_000}}}
+    device = "/dev/vetting-no-such-disk"
+    slow = [
+        job(f"sequential {device}", io_bytes=MIB, bw_bytes=9_000_000),
+        job(f"random {device}", io_bytes=MIB, iops=500_000.0, **p99),
+    ]
+    report = storage_with({"jobs": slow}, tmp_path, monkeypatch)
+    assert [finding.code for finding in report.findings] == ["storage.slow"]
+    assert report.numbers["rand_read_p99_ms.S1"] == 9.0
+
+
+def test_slow_writing_is_judged_by_the_kind_of_drive(tmp_path: Path) -> None:
+    from agent.stages.part import Part
+
+    ctx, part = context("Storage", tmp_path), Part()
+    for bus, serial in (("nvme", "N"), ("virtio", "V")):
+        disk_speed.judge_writing(ctx, wire.Disk("vetting-no-such-disk", serial, "", bus, 256), 15.0, part)
+    assert [(finding.code, finding.component) for finding in part.findings] == [("storage.slow_writing", "N")]
+
+
+@pytest.mark.parametrize(
+    ("place", "zoned", "discard", "rotational", "expected"),
+    [
+        ("pci0/ata1/host0/block/sda", "host-managed", "0", "1", "host-managed"),
+        ("pci0/ata1/host0/block/sda", "none", "0", "1", ""),
+        ("pci0/ata1/host0/block/sda", "none", "1024", "1", "drive-managed"),
+        ("pci0/ata1/host0/block/sda", "none", "1024", "0", ""),
+        ("pci0/nvme/nvme0/sda", "none", "1024", "0", ""),
+    ],
+)
+def test_overlapping_tracks_are_told_from_sysfs(
+    tmp_path: Path, place: str, zoned: str, discard: str, rotational: str, expected: str
+) -> None:
+    block = tmp_path / "sys/devices" / place
+    (block / "queue").mkdir(parents=True)
+    for name, value in (("zoned", zoned), ("discard_max_bytes", discard), ("rotational", rotational)):
+        (block / "queue" / name).write_text(value)
+    (tmp_path / "sys/block").mkdir()
+    (tmp_path / "sys/block/sda").symlink_to(block)
+    assert disks.zones("sda", tmp_path) == expected

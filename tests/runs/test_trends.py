@@ -1,0 +1,148 @@
+"""What a stage's numbers come to beside earlier runs and equal parts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agent import wire
+from hosts.models import Host
+from runs import profiles, stageruns, trends
+from runs.models import Outcome, Run, StageRun
+from runs.trends import Earlier
+from tests.rows import a_host, a_run, a_stage
+
+SMART = profiles.load("quick")["stages"]["SMART"]["limits"]
+STORAGE = profiles.load("quick")["stages"]["Storage"]["limits"]
+CRITICAL, WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
+
+
+def earlier(number: int, passed: bool, **numbers: float) -> Earlier:
+    return Earlier(number, "2026-01-02", passed, {f"{name}.S1": value for name, value in numbers.items()})
+
+
+def judge(
+    limits: dict[str, Any], runs: list[Earlier], peers: list[float] | None = None, **numbers: float
+) -> dict[str, wire.Severity]:
+    own = {f"{name}.S1": value for name, value in numbers.items()}
+    found = trends.judge(own, limits, runs, {key: peers or [] for key in own})
+    assert all(finding.component == "S1" and finding.component_kind == "disk" for finding in found)
+    return {finding.code: finding.severity for finding in found}
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["reallocated_sectors", "reported_uncorrectable", "grown_defects", "uncorrected_errors", "media_errors"],
+)
+def test_a_drive_that_loses_more_fails_and_one_that_has_lost_does_not(number: str) -> None:
+    before = [earlier(3, True, **{number: 2.0})]
+    assert judge(SMART, before, **{number: 2.0}) == {}
+    assert judge(SMART, before, **{number: 3.0}) == {f"smart.{number}": CRITICAL}
+
+
+def test_what_was_never_counted_before_has_not_grown() -> None:
+    assert judge(SMART, [earlier(3, True, power_on_h=5.0)], media_errors=7.0) == {}
+    assert judge(SMART, [], media_errors=7.0) == {}
+
+
+def test_a_drive_that_failed_for_its_growth_fails_when_it_is_tried_again() -> None:
+    runs = [earlier(5, False, media_errors=4.0), earlier(4, True, media_errors=0.0), earlier(3, True, media_errors=0.0)]
+    assert judge(SMART, runs, media_errors=4.0) == {"smart.media_errors": CRITICAL}
+
+
+def test_without_any_good_run_the_first_on_record_is_the_measure() -> None:
+    runs = [earlier(5, False, media_errors=4.0), earlier(4, False, media_errors=1.0)]
+    assert judge(SMART, runs, media_errors=4.0) == {"smart.media_errors": CRITICAL}
+
+
+def test_errors_of_the_cable_are_told_and_condemn_nobody() -> None:
+    assert judge(SMART, [earlier(3, True, crc_errors=1.0)], crc_errors=900.0) == {"smart.crc_errors": WARNING}
+
+
+@pytest.mark.parametrize(("now", "severity"), [(10.0, None), (11.0, WARNING), (60.0, WARNING), (61.0, CRITICAL)])
+def test_the_error_log_is_old_news_until_it_grows(now: float, severity: wire.Severity | None) -> None:
+    found = judge(SMART, [earlier(3, True, error_log=10.0)], error_log=now)
+    assert found == ({"smart.error_log": severity} if severity else {})
+
+
+@pytest.mark.parametrize(("now", "severity"), [(180.0, None), (179.0, WARNING), (120.0, WARNING), (119.0, CRITICAL)])
+def test_a_slower_disk_is_set_beside_its_last_good_run(now: float, severity: wire.Severity | None) -> None:
+    runs = [earlier(5, False, seq_read_mb_s=20.0), earlier(4, True, seq_read_mb_s=200.0)]
+    found = judge(STORAGE, runs, seq_read_mb_s=now)
+    assert found == ({"storage.slower_than_before": severity} if severity else {})
+
+
+@pytest.mark.parametrize(
+    ("peers", "severity"),
+    [([200.0] * 2, None), ([200.0] * 3, CRITICAL), ([130.0, 120.0, 121.0], WARNING), ([101.0] * 9, None)],
+)
+def test_a_disk_is_set_beside_the_median_of_at_least_three_of_its_model(
+    peers: list[float], severity: wire.Severity | None
+) -> None:
+    found = judge(STORAGE, [], peers, seq_read_mb_s=100.0)
+    assert found == ({"storage.slower_than_peers": severity} if severity else {})
+
+
+def test_a_drive_that_is_gone_from_behind_its_volume_is_missed() -> None:
+    assert judge(SMART, [earlier(3, True, raid_drives=4.0)], raid_drives=4.0) == {}
+    assert judge(SMART, [earlier(3, True, raid_drives=4.0)], raid_drives=3.0) == {"smart.raid_drive_gone": CRITICAL}
+
+
+# --- with rows ----------------------------------------------------------------------------------------------------
+
+
+def disk(serial: str, model: str = "ACME HD4000", bus: str = "sata") -> dict[str, Any]:
+    return {"name": "sda", "serial": serial, "wwn": "", "bus": bus, "size_mb": 256, "model": model}
+
+
+def a_run_with(host: Host, *disks: dict[str, Any], verdict: str = "passed") -> Run:
+    profile = {"name": "quick", "stages": {"SMART": {"limits": SMART}, "Storage": {"limits": STORAGE}}}
+    state = "Completed" if verdict == "passed" else "Failed"
+    return a_run(host, inventory={"disks": list(disks)}, profile=profile, verdict=verdict, state=state)
+
+
+def kept(run: Run, stage: str, numbers: dict[str, float]) -> StageRun:
+    """The stage as it is after an agent that saw nothing wrong has sent its result."""
+    row = a_stage(run, stage, outcome="")
+    stageruns.keep(row, wire.Result("boot", stage, 1, wire.Outcome.PASSED, "", 1.0, 2.0, numbers=numbers))
+    return row
+
+
+@pytest.mark.django_db
+def test_growth_fails_the_stage_whatever_the_agent_called_it() -> None:
+    host = a_host()
+    kept(a_run_with(host, disk("S1")), "SMART", {"media_errors.S1": 0.0})
+    row = kept(a_run_with(host, disk("S1")), "SMART", {"media_errors.S1": 2.0})
+    assert row.outcome == Outcome.FAILED
+    assert [(one.code, one.component, one.value) for one in row.findings.all()] == [("smart.media_errors", "S1", 2.0)]
+
+
+@pytest.mark.django_db
+def test_another_disk_in_the_same_slot_has_no_past() -> None:
+    host = a_host()
+    kept(a_run_with(host, disk("S1")), "SMART", {"media_errors.S1": 0.0})
+    assert kept(a_run_with(host, disk("S2")), "SMART", {"media_errors.S2": 2.0}).outcome == Outcome.PASSED
+    nameless = disk("")
+    kept(a_run_with(host, nameless), "SMART", {"media_errors.sda": 0.0})
+    assert kept(a_run_with(host, nameless), "SMART", {"media_errors.sda": 2.0}).outcome == Outcome.PASSED
+
+
+@pytest.mark.django_db
+def test_other_hosts_disks_of_the_model_are_its_peers_and_other_models_are_not() -> None:
+    for number in range(3):
+        other = a_host(f"node-{number + 2}", f"52:54:00:00:00:1{number}")
+        kept(a_run_with(other, disk(f"P{number}")), "Storage", {f"seq_read_mb_s.P{number}": 200.0})
+    host = a_host()
+    row = kept(a_run_with(host, disk("S1")), "Storage", {"seq_read_mb_s.S1": 100.0})
+    assert [one.code for one in row.findings.all()] == ["storage.slower_than_peers"]
+    row = kept(a_run_with(host, disk("S2", "ACME HD8000")), "Storage", {"seq_read_mb_s.S2": 100.0})
+    assert not row.findings.exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("virtual", [disk("S1", "QEMU HARDDISK"), disk("S1", "", "virtio")])
+def test_a_virtual_disk_has_no_pace_of_its_own(virtual: dict[str, Any]) -> None:
+    host = a_host()
+    kept(a_run_with(host, virtual), "Storage", {"seq_read_mb_s.S1": 2000.0})
+    assert not kept(a_run_with(host, virtual), "Storage", {"seq_read_mb_s.S1": 100.0}).findings.exists()
