@@ -182,6 +182,7 @@ class Expected(Part):
     not_expected: list[Annotated[Name, AfterValidator(_topic)]] | None = None
 
 
+PARTS = tuple(Expected.model_fields)
 _KEYS = {"disks": "serial", "nics": "mac", "psus": "name", "fans": "name", "gpus": "uuid"}
 
 

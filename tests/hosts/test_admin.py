@@ -238,6 +238,7 @@ def test_cancel_ends_the_live_run(operator: Client, host: Host) -> None:
 
 def test_adopt_takes_over_what_the_last_run_found(operator: Client, host: Host) -> None:
     assert do(operator, "adopt", host).status_code == 409
+    Host.objects.filter(pk=host.pk).update(expected=None)
     rows.a_run(host, inventory=codec.encode(wire.Inventory(cpu=wire.Cpu(sockets=1, cores=4))))
     assert do(operator, "adopt", host).status_code == 302
     host.refresh_from_db()
