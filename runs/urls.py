@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path, re_path
 
-from runs import action_views, actions, adopt_views, fragments, views
+from runs import action_views, actions, adopt_views, compare_views, fragments, views
 
 _ACTIONS = "|".join(actions.BY_NAME)
 
@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern] = [
     path("parts/", fragments.dashboard_parts, name="dashboard-parts"),
     path("hosts/<slug:name>/", views.host, name="host"),
     path("hosts/<slug:name>/parts/", fragments.host_parts, name="host-parts"),
+    path("hosts/<slug:name>/compare/", compare_views.compare, name="compare"),
     path("hosts/<slug:name>/start/", action_views.start, name="start"),
     path("runs/<int:run_id>/", views.run, name="run"),
     path("runs/<int:run_id>/parts/", fragments.run_parts, name="run-parts"),
