@@ -69,8 +69,8 @@ def _number_as_text(value: Any) -> Any:
 
 
 def _clean(text: str) -> str:
-    if any(ord(character) < 32 or ord(character) == 127 for character in text):
-        raise ValueError("contains control characters")
+    if not text.isprintable():  # control characters, and those that turn the direction of what is read
+        raise ValueError("contains characters that can't be seen")
     return text.strip()
 
 

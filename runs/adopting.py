@@ -7,8 +7,10 @@ from typing import Any
 
 from django.utils import timezone
 
+from agent import codec, wire
 from hosts import adoption, expectations
 from hosts.models import Host
+from runs import specdiff
 from runs.machine import HELD, LIVE, State
 from runs.models import Actor, Run, SpecDiff, StageRun
 from runs.transition import Refused, locked, write_event
@@ -41,6 +43,11 @@ def why_not(run: Run, path: str = "") -> str:
     if not path and not still_open(run) and not lacks_spec(run):
         return f"Nothing that run {run.pk} found differs from what {run.host} is expected to be: nothing to adopt."
     return ""
+
+
+def against(spec: dict[str, Any], run: Run) -> list[specdiff.Difference]:
+    """How what this run found differs from a spec, which may be one that somebody is still writing."""
+    return specdiff.compare(spec, codec.decode(wire.Inventory, run.inventory))
 
 
 def preview(run: Run, path: str = "") -> list[str]:

@@ -45,9 +45,13 @@ class Standing:
 
 def standings(hosts: QuerySet[Host]) -> list[Standing]:
     """These hosts by name, with their MACs, newest runs and last verdicts."""
-    rows = list(hosts.prefetch_related("macs").order_by("name"))
-    runs, verdicts = newest_runs(rows), last_verdicts([host.pk for host in rows])
-    return [Standing(host, runs.get(host.pk), verdicts.get(host.pk, "")) for host in rows]
+    return standings_of(list(hosts.prefetch_related("macs").order_by("name")))
+
+
+def standings_of(hosts: Sequence[Host]) -> list[Standing]:
+    """The same for hosts that were fetched already, in their order."""
+    runs, verdicts = newest_runs(hosts), last_verdicts([host.pk for host in hosts])
+    return [Standing(host, runs.get(host.pk), verdicts.get(host.pk, "")) for host in hosts]
 
 
 def newest_runs(hosts: Iterable[Host]) -> dict[int, Run]:

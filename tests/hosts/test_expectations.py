@@ -88,7 +88,7 @@ def test_an_empty_text_is_no_spec() -> None:
         ("[thermal, gpu]", "[thermal, gpus]", 16, "known words are ecc, dimms, bmc"),
         ("[{name: PSU1}]", "[{name: PSU1}, {name: PSU1}]", 13, "name PSU1 stands 2 times in psus"),
         ("locator: DIMM_A1, ", "", 7, "memory.dimms[0].locator is missing"),
-        ("model: Fast", 'model: "Fa\\x07st"', 2, "control characters"),
+        ("model: Fast", 'model: "Fa\\x07st"', 2, "characters that can't be seen"),
     ],
 )
 def test_an_error_names_the_line_the_place_and_what_is_allowed(old: str, new: str, line: int, words: str) -> None:
