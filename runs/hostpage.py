@@ -56,9 +56,7 @@ def whole(host: Host) -> dict[str, Any]:
 
 
 def _found(host: Host) -> Run | None:
-    """The newest run that found something, where the host has no spec that it could be compared with."""
-    if host.expected is not None:
-        return None
+    """The newest run that found something."""
     return host.runs.filter(inventory__isnull=False).only("id", "host_id").order_by("-id").first()
 
 
