@@ -198,6 +198,11 @@ def read(text: str, source: str = "expected spec") -> Read:
     return Read(spec, [MAY_BE_WRITTEN] if _speaks_of_writing(document.data) else [])
 
 
+def read_document(document: yamllines.Document) -> dict[str, Any]:
+    """A spec that stands in a larger file. Raises ExpectationError with the line of every problem."""
+    return _checked(document.data, document)
+
+
 def normalise(data: Any) -> dict[str, Any]:
     """A spec as JSON-ready types, identifiers in one spelling, without `may_be_written`. Raises
     ExpectationError."""

@@ -39,11 +39,18 @@ class HostsYaml(TextFormat):
         if not isinstance(hosts, list) or not all(isinstance(host, dict) for host in hosts):
             raise yamllines.YamlError("file, line 1: a list of hosts is needed, each beginning with `- name:`")
         headers = list(dict.fromkeys(key for host in hosts for key in host))
-        return tablib.Dataset(*([host.get(key) for key in headers] for host in hosts), headers=headers)
+        rows = ([_cell(document, n, key) for key in headers] for n in range(len(hosts)))
+        return tablib.Dataset(*rows, headers=headers)
 
     def export_data(self, dataset: tablib.Dataset, **kwargs: Any) -> str:
         rows = [{key: _structured(key, value) for key, value in row.items()} for row in dataset.dict]
         return yaml.safe_dump(rows, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _cell(document: yamllines.Document, number: int, key: str) -> Any:
+    """A spec keeps the lines it has in the file, for what its check says of it."""
+    value = document.data[number].get(key)
+    return document.part((number, key)) if key == "expected" and value is not None else value
 
 
 class _Kept(fields.Field):
@@ -101,7 +108,7 @@ class _Spec(_Json):
     def clean(self, value: Any, row: Any = None, **kwargs: Any) -> Any:
         if isinstance(value, str):
             return expectations.read(value).spec
-        return expectations.normalise(value)
+        return expectations.read_document(value)
 
 
 class HostResource(resources.ModelResource):

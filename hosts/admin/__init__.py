@@ -11,7 +11,7 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
-from import_export.admin import ImportExportModelAdmin
+from import_export.admin import ExportActionMixin, ImportExportModelAdmin
 
 from hosts import adoption, expectations, resources
 from hosts.admin.actions import HostActions
@@ -51,12 +51,13 @@ def with_standing(standing: overview.Standing) -> Host:
 
 
 @admin.register(Host)
-class HostAdmin(HostActions, ImportExportModelAdmin):
+class HostAdmin(HostActions, ExportActionMixin, ImportExportModelAdmin):
     form = HostForm
     inlines = (MacInline,)
     resource_classes = (resources.HostResource,)
     formats = list(resources.FORMATS)
     import_template_name = "admin/hosts/host/import.html"
+    export_template_name = "admin/hosts/host/export.html"
     list_display = ("name", "health", "enabled", "state", "profile_column", "model_column", "first_mac")
     list_filter = (StateFilter, "health", ProfileFilter, ModelFilter, "enabled", SpecFilter, "destructive_allowed")
     search_fields = ("name", "macs__mac", "notes", "dmi_uuid", "expected__system__serial")
@@ -112,6 +113,13 @@ class HostAdmin(HostActions, ImportExportModelAdmin):
             ),
             ("What is known of it", {"fields": ("health", "dmi_uuid", "created_at", "updated_at")}),
         ]
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Host | None:
+        """A host that is being saved is locked: no run can start between the look at its runs and the saving."""
+        host = super().get_object(request, object_id, from_field)
+        if host is None or request.method != "POST":
+            return host
+        return Host.objects.select_for_update().get(pk=host.pk)
 
     def get_form(self, request: HttpRequest, obj: Host | None = None, **kwargs: Any) -> type[forms.ModelForm]:
         host = obj or Host()

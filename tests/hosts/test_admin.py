@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
@@ -15,6 +16,7 @@ from pydantic import BaseModel
 from agent import codec, wire
 from hosts import expectations, spechelp
 from hosts.models import Host, HostMac, WritableDisk
+from pxe import supervisor
 from runs import lifecycle, profiles
 from runs.models import Run
 from tests import rows
@@ -30,7 +32,7 @@ SPEC = {
         {"wwn": "0x5000", "bus": "sas", "size_mb": 16},
     ]
 }
-LIST = "admin:hosts_host_changelist"
+LIST, CHANGE = "admin:hosts_host_changelist", "admin:hosts_host_change"
 
 
 @pytest.fixture(autouse=True)
@@ -376,6 +378,22 @@ def test_disable_and_enable(operator: Client, host: Host) -> None:
     assert host.enabled
 
 
+@pytest.mark.parametrize("door", ["form", "action", "import"])
+def test_a_disabled_host_is_off_the_allowlist_at_once_by_whatever_door(
+    operator: Client, host: Host, door: str, client: Client
+) -> None:
+    assert [known.mac for known in supervisor.known_macs()] == host.mac_list
+    if door == "form":
+        send(operator, host, enabled=None)
+    elif door == "action":
+        do(operator, "disable", host)
+    else:
+        confirm(operator, preview(operator, f"- {{name: {host.name}, enabled: false}}"))
+    assert supervisor.known_macs() == []
+    script = client.get(f"/ipxe/{host.mac_list[0]}").content.decode()
+    assert "is not registered" in script and "vt1." not in script
+
+
 def test_a_host_with_history_is_not_deleted(operator: Client, host: Host) -> None:
     lifecycle.cancel(lifecycle.start_run(host))
     url = reverse("admin:hosts_host_delete", args=[host.pk])
@@ -542,7 +560,11 @@ def test_what_was_exported_imports_back_the_same(operator: Client, host: Host, k
         ("- {name: pve-3, macs: [52:54:00:00:00:01]}", "belongs to host pve-1 already"),
         ("- {name: pve-3, enabled: perhaps}", "neither true nor false"),
         ("- {name: pve-3, wake_method: shouting}", "not a valid choice"),
-        ("- {name: pve-3, expected: {cpu: {coers: 3}}}", "cpu.coers is not known"),
+        (
+            "- {name: pve-3}\n- name: pve-4\n  expected:\n    cpu:\n      coers: 3",
+            "file, line 5: cpu.coers is not known",
+        ),
+        ("- {name: pve-3, expected: 7}", "file, line 1: spec"),
         ("- {name: pve-3, destructive_allowed: true}", "permission to write is never imported"),
         ("- {name: pve-3, colour: red}", "unknown: colour"),
         ("- {name: pve-3, profile_name: fast}", "'fast' is no profile: there are quick, quick-write"),
@@ -557,6 +579,24 @@ def test_a_wrong_import_is_refused_with_the_reason(operator: Client, host: Host,
     assert words in response.content.decode().replace("&#x27;", "'")
     assert "confirm_form" not in response.context or response.context["confirm_form"] is None
     assert Host.objects.count() == 1
+
+
+def test_only_the_selected_hosts_are_exported_by_the_action(operator: Client, host: Host) -> None:
+    Host.objects.create(name="pve-2")
+    page = do(operator, "export_admin_action", host)
+    assert page.status_code == 200
+    fields = {name: "on" for name in page.context["form"].fields if name.startswith("hostresource_")}
+    sent = {"format": FORMAT["yaml"], "export_items": [host.pk], **fields}
+    text = operator.post(page.context["export_url"], sent).content.decode()
+    assert "pve-1" in text and "pve-2" not in text
+
+
+def test_no_page_of_the_inventory_needs_inline_script_or_style(operator: Client, host: Host) -> None:
+    """The content security policy forbids both."""
+    pages = ["changelist", "add", "import", "export"]
+    for address in [*(reverse(f"admin:hosts_host_{page}") for page in pages), reverse(CHANGE, args=[host.pk])]:
+        body = operator.get(address).content.decode().partition("<body")[2]
+        assert not re.search(r"""<style|<script>|\s(style|on[a-z]+)=["']""", body), address
 
 
 def test_an_import_can_not_disable_a_host_with_a_live_run(operator: Client, host: Host) -> None:

@@ -100,7 +100,11 @@ def test_what_was_adopted_is_marked_and_told_with_who_and_when(admin_client: Cli
 def test_a_new_hosts_run_is_made_its_spec_by_one_button(admin_client: Client) -> None:
     run = factories.passed_without_spec()
     page = admin_client.get(reverse("spec", args=[run.pk])).content.decode()
-    assert "Make this the expected spec" in page and "SATA-0001" in page
+    assert f'<form method="post" action="{reverse("adopt", args=[run.pk])}">' in page and "SATA-0001" in page
+    admin_client.post(reverse("adopt", args=[run.pk]))
+    run.host.refresh_from_db()
+    assert run.host.expected["disks"][0]["serial"] == "SATA-0001"
+    assert not run.host.writable_disks.exists()
 
 
 @pytest.mark.django_db
