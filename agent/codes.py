@@ -78,7 +78,9 @@ CODES: dict[str, Code] = {
     "spec.slower": _part(_CRITICAL, "Slower than expected", "Check slot, cable and firmware settings."),
     "spec.wrong_bus": _part(_CRITICAL, "On the wrong bus", "Move the part to the slot or port it belongs to."),
     "spec.replaced": _spec(_WARNING, "Replaced by an equivalent part", "Adopt it as expected if the repair was meant."),
-    "spec.unexpected": _spec(_WARNING, "A part that nobody expects", "Remove it, or adopt it as expected."),
+    "spec.unexpected": _part(
+        _WARNING, "A part that nobody expects", "Pull it out if it does not belong there; if it does, adopt it."
+    ),
     "spec.more": _spec(_WARNING, "More than expected", "Adopt what was found if it is right."),
     "spec.text": _spec(_INFO, "Named otherwise than expected", "Adopt the spelling, or ignore it."),
     "spec.pinned": _spec(_CRITICAL, "A pinned value differs", "Install what is pinned, or adopt what was found."),

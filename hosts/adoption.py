@@ -1,5 +1,5 @@
-"""Adopting what was found as what is expected: all of it, or one difference. Pure, and it never gives
-permission to write to a disk."""
+"""Adopting what was found as what is expected: a whole spec for a host that has none, or difference by difference.
+Pure, and it never gives permission to write to a disk."""
 
 from __future__ import annotations
 
@@ -33,11 +33,12 @@ def from_inventory(inventory: Inventory) -> Spec:
         "system": _kept(inventory["system"], "manufacturer", "product", "serial", "uuid"),
         "cpu": _kept(inventory["cpu"], "sockets", "cores", "model"),
         "memory": _memory(inventory["memory"], slots_known="dmidecode" not in missing_tools),
-        "disks": _named("disks", map(_disk, inventory["disks"])),
         "nics": _named("nics", map(_nic, inventory["nics"])),
         "firmware": _kept(inventory["firmware"], "bios", "bmc"),
         "not_expected": _not_there(inventory, missing_tools),
     }
+    if "lsblk" not in missing_tools:
+        spec["disks"] = _named("disks", map(_disk, inventory["disks"]))
     if inventory["bmc"] and "sdr_power_supply" not in missing_tools:
         present = (psu for psu in inventory["psus"] if psu.get("present", True))
         spec["psus"] = _named("psus", (_kept(psu, "name") for psu in present))
@@ -45,7 +46,17 @@ def from_inventory(inventory: Inventory) -> Spec:
         spec["gpus"] = _named("gpus", (_kept(gpu, "uuid", "model") for gpu in inventory["gpus"]))
     if "sdr_fan" not in missing_tools:
         spec["fans"] = _named("fans", (_kept(fan, "name") for fan in inventory["fans"]))
-    return expectations.normalise({key: value for key, value in spec.items() if value != {}})
+    return expectations.normalise({key: spec[key] for key in expectations.PARTS if spec.get(key, {}) != {}})
+
+
+def adopt_all(expected: Spec | None, differences: Iterable[tuple[str, Any]], inventory: Inventory) -> Spec:
+    """Every difference (path, actual) settled, one after the other: what no difference is about stays, as do pinned
+    values and what is not expected. A host without a spec gets all that was found."""
+    if expected is None:
+        return from_inventory(inventory)
+    for path, actual in differences:
+        expected = adopt(expected, path, actual, inventory)
+    return expected
 
 
 def adopt(expected: Spec | None, path: str, actual: Any, inventory: Inventory) -> Spec:
@@ -66,6 +77,8 @@ def adopt(expected: Spec | None, path: str, actual: Any, inventory: Inventory) -
     else:
         _adopt_value(_find(spec, way), leaf, actual, _find(found, way))
     _keep_total(spec, expected)
+    _keep_pins(spec, path, actual)
+    _expect_again(spec, expected)
     return expectations.normalise(spec)
 
 
@@ -87,6 +100,27 @@ def _keep_total(spec: Spec, before: Spec) -> None:
     """The total follows the modules that were adopted."""
     if (spec.get("memory") or {}).get("total_mb"):
         spec["memory"]["total_mb"] += _sum_mb(spec) - _sum_mb(before)
+
+
+def _keep_pins(spec: Spec, path: str, actual: Any) -> None:
+    """Pins of a part follow it to its new name, and go with a part that has gone."""
+    *way, (leaf, key) = _STEP.findall(path)
+    prefix = path if key else path.rpartition(".")[0]
+    kind, old = (leaf, key) if key else (way or [("", "")])[-1]
+    if not old or "pinned" not in spec:
+        return
+    if not key and leaf == _NAME_OF.get(kind) and actual:
+        renamed = f"{prefix[: -len(old) - 1]}{actual}]"
+        spec["pinned"] = [re.sub(rf"^{re.escape(prefix)}(?=\.)", lambda _: renamed, pin) for pin in spec["pinned"]]
+    elif not _find(spec, _STEP.findall(prefix)):
+        spec["pinned"] = [pin for pin in spec["pinned"] if not pin.startswith(f"{prefix}.")]
+
+
+def _expect_again(spec: Spec, before: Spec) -> None:
+    """A graphics card where there was none must be tested from now on, though `not_expected` says that there is
+    none. (Where the spec named cards before, somebody wrote that word and meant it.)"""
+    if "gpu" in (spec.get("not_expected") or []) and spec.get("gpus") and not before.get("gpus"):
+        spec["not_expected"] = [word for word in spec["not_expected"] if word != "gpu"]
 
 
 def _sum_mb(spec: Spec) -> int:

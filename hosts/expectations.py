@@ -71,8 +71,8 @@ def _number_as_text(value: Any) -> Any:
 
 
 def _clean(text: str) -> str:
-    if any(ord(character) < 32 or ord(character) == 127 for character in text):
-        raise ValueError("contains control characters")
+    if not text.isprintable():  # control characters, and those that turn the direction of what is read
+        raise ValueError("contains characters that can't be seen")
     return text.strip()
 
 
@@ -186,6 +186,7 @@ class Expected(Part):
     not_expected: list[Annotated[Name, AfterValidator(_topic)]] | None = None
 
 
+PARTS = tuple(Expected.model_fields)
 _KEYS = {"disks": "serial", "nics": "mac", "psus": "name", "fans": "name", "gpus": "uuid"}
 
 
@@ -199,6 +200,11 @@ def read(text: str, source: str = "expected spec") -> Read:
         return Read(None)
     spec = _checked(document.data, document)
     return Read(spec, [MAY_BE_WRITTEN] if _speaks_of_writing(document.data) else [])
+
+
+def read_document(document: yamllines.Document) -> dict[str, Any]:
+    """A spec that stands in a larger file. Raises ExpectationError with the line of every problem."""
+    return _checked(document.data, document)
 
 
 def normalise(data: Any) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -9,11 +11,30 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from hosts import expectations
+from hosts import expectations, spechelp, wakeoptions
 from hosts.fields import normalise_mac
-from hosts.models import Host, HostMac
+from hosts.models import Host, HostMac, WakeMethod
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class SpecEditor(forms.Textarea):
+    """YAML with line numbers, checked while one types, with the schema's help and what the last run found beside it.
+    Without JavaScript it is a plain text area that is checked when it is saved. `editor`: address of the check, number
+    of the host, and the newest run with what it found."""
+
+    template_name = "hosts/spec_editor.html"
+    editor: dict[str, Any] = {}
+
+    class Media:
+        js = ("vetting/spec-editor.js",)
+        css = {"all": ("vetting/spec-editor.css",)}
+
+    def __init__(self) -> None:
+        super().__init__(attrs={"rows": 28, "cols": 100, "spellcheck": "false", "autocapitalize": "off", "wrap": "off"})
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        return {**super().get_context(name, value, attrs), "editor": self.editor, "keys": spechelp.KEYS}
 
 
 class HostForm(forms.ModelForm):
@@ -22,24 +43,50 @@ class HostForm(forms.ModelForm):
 
     busy = ""
     disks: tuple[dict[str, Any], ...] = ()
+    editor: dict[str, Any] = {}
 
     expected_yaml = forms.CharField(
         label="Expected spec",
         required=False,
         strip=False,
-        widget=forms.Textarea(attrs={"rows": 24, "cols": 100, "spellcheck": "false", "class": "vLargeTextField"}),
-        help_text="YAML. What is left out is not checked; an empty list means that none may be there. Empty: no spec, "
-        "and no run can pass. After a run, its page offers to adopt what was found.",
+        widget=SpecEditor,
+        help_text="What is left out is not checked; an empty list means that none may be there. Empty: no spec, and no "
+        "run can pass.",
     )
+    seen_spec = forms.CharField(required=False, widget=forms.HiddenInput)
 
     class Meta:
         model = Host
         exclude = ("expected", "health")
+        labels = {
+            "profile_name": "Profile",
+            "wake_method": "Woken by",
+            "wake_options": "Options for waking",
+            "idle_boot": "Without a run",
+            "boot_binary": "Boot program",
+            "destructive_allowed": "Destructive tests allowed",
+            "dmi_uuid": "DMI UUID",
+        }
+        help_texts = {
+            "profile_name": "Which stages a run has, how long they take, their limits; a start may say another.",
+            "wake_options": "Names and values in braces. Wake-on-LAN needs none; IPMI: "
+            f"{wakeoptions.OPTIONS[WakeMethod.IPMI].example}; Redfish: "
+            f"{wakeoptions.OPTIONS[WakeMethod.REDFISH].example}. The password itself stands in that variable of the "
+            "environment, never here.",
+            "idle_boot": "What this host is told when it boots from the network and no run is due.",
+            "boot_binary": "Leave it on automatic; a network card whose own driver hangs may need the other.",
+        }
+        widgets = {
+            "notes": forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
+            "wake_options": forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField", "spellcheck": "false"}),
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.notices: list[str] = []
+        self.fields["expected_yaml"].widget.editor = self.editor
         self.initial.setdefault("expected_yaml", expectations.to_yaml(self.instance.expected))
+        self.initial.setdefault("seen_spec", _digest(self.instance.expected))
         allowed = self.allowed_serials()
         for number, disk in enumerate(self.disks):
             self.initial.setdefault(f"write_{number}", disk["serial"] in allowed)
@@ -63,8 +110,8 @@ class HostForm(forms.ModelForm):
 
     def clean_wake_options(self) -> dict[str, Any]:
         options = self.cleaned_data["wake_options"] or {}
-        if not isinstance(options, dict):
-            raise ValidationError('Names and values in braces, such as {"address": "10.0.0.9", "user": "vetting"}')
+        if problems := wakeoptions.problems(self.cleaned_data.get("wake_method", ""), options):
+            raise ValidationError(problems)
         return options
 
     def clean_expected_yaml(self) -> str:
@@ -73,8 +120,18 @@ class HostForm(forms.ModelForm):
             read = expectations.read(text)
         except expectations.ExpectationError as error:
             raise ValidationError(str(error).splitlines()) from None
+        self._refuse_if_changed_meanwhile(read.spec)
         self.instance.expected, self.notices = read.spec, read.notices
         return text
+
+    def _refuse_if_changed_meanwhile(self, spec: dict[str, Any] | None) -> None:
+        """Somebody may have adopted what a run found while this form stood open: saving would undo that."""
+        now = self.instance.expected
+        if self.data.get("seen_spec") and self.data["seen_spec"] != _digest(now) and spec != now:
+            raise ValidationError(
+                "The spec was changed while this page stood open (adopted or edited elsewhere), and saving would undo "
+                "that: open the host again in another tab, and bring your changes there"
+            )
 
     def clean(self) -> dict[str, Any]:
         super().clean()
@@ -109,16 +166,21 @@ class MacForm(forms.ModelForm):
         return mac
 
 
+def _digest(spec: dict[str, Any] | None) -> str:
+    return hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
+
+
 def offered(host: Host) -> list[dict[str, Any]]:
     """The expected disks that can be allowed to be written at all: with a serial of their own, and not on USB."""
     disks = (host.expected or {}).get("disks") or []
     return [disk for disk in disks if disk.get("serial") and disk.get("bus") != "usb"]
 
 
-def with_disks(form: type[HostForm], host: Host, busy: str) -> type[HostForm]:
+def with_disks(form: type[HostForm], host: Host, busy: str, editor: dict[str, Any]) -> type[HostForm]:
     """The form with two fields for each disk of this host."""
     disks = tuple(offered(host))
-    return type(form.__name__, (form,), {**dict(_disk_fields(disks)), "disks": disks, "busy": busy})
+    known = {"disks": disks, "busy": busy, "editor": editor}
+    return type(form.__name__, (form,), {**dict(_disk_fields(disks)), **known})
 
 
 def disk_rows(host: Host | None) -> list[tuple[str, str]]:

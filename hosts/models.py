@@ -72,6 +72,11 @@ class Host(models.Model):
     def mac_list(self) -> list[str]:
         return [row.mac for row in self.macs.all()]
 
+    @property
+    def model(self) -> str:
+        """What it is expected to be, as its maker calls it; empty where the spec does not say."""
+        return str(((self.expected or {}).get("system") or {}).get("product") or "")
+
     def withdraw_permissions(self) -> None:
         """Take back the permission to write from every disk that the spec no longer names."""
         serials = [disk.get("serial") or "" for disk in (self.expected or {}).get("disks") or []]

@@ -3,8 +3,10 @@ as it is. Nothing here gives permission to write to a disk; it goes where its di
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import tablib
@@ -13,7 +15,7 @@ from django.core.exceptions import ValidationError
 from import_export import fields, resources, widgets
 from import_export.formats.base_formats import CSV, TextFormat
 
-from hosts import expectations, yamllines
+from hosts import expectations, wakeoptions, yamllines
 from hosts.fields import normalise_mac
 from hosts.models import Host, HostMac
 
@@ -37,11 +39,18 @@ class HostsYaml(TextFormat):
         if not isinstance(hosts, list) or not all(isinstance(host, dict) for host in hosts):
             raise yamllines.YamlError("file, line 1: a list of hosts is needed, each beginning with `- name:`")
         headers = list(dict.fromkeys(key for host in hosts for key in host))
-        return tablib.Dataset(*([host.get(key) for key in headers] for host in hosts), headers=headers)
+        rows = ([_cell(document, n, key) for key in headers] for n in range(len(hosts)))
+        return tablib.Dataset(*rows, headers=headers)
 
     def export_data(self, dataset: tablib.Dataset, **kwargs: Any) -> str:
         rows = [{key: _structured(key, value) for key, value in row.items()} for row in dataset.dict]
         return yaml.safe_dump(rows, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _cell(document: yamllines.Document, number: int, key: str) -> Any:
+    """A spec keeps the lines it has in the file, for what its check says of it."""
+    value = document.data[number].get(key)
+    return document.part((number, key)) if key == "expected" and value is not None else value
 
 
 class _Kept(fields.Field):
@@ -99,11 +108,11 @@ class _Spec(_Json):
     def clean(self, value: Any, row: Any = None, **kwargs: Any) -> Any:
         if isinstance(value, str):
             return expectations.read(value).spec
-        return expectations.normalise(value)
+        return expectations.read_document(value)
 
 
 class HostResource(resources.ModelResource):
-    """`busy` is name → why this host can't be disabled now."""
+    """`busy` is name → why this host can't be disabled now, `profiles` the names of those there are."""
 
     enabled = _Kept("enabled", "enabled", _Flag())
     notes = _Kept("notes", "notes")
@@ -122,11 +131,11 @@ class HostResource(resources.ModelResource):
         import_id_fields = ("name",)
         clean_model_instances = True
         use_transactions = True
-        skip_diff = False
+        skip_unchanged = True
 
-    def __init__(self, busy: Mapping[str, str] | None = None, **kwargs: Any) -> None:
+    def __init__(self, busy: Mapping[str, str] | None = None, profiles: Collection[str] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.busy = busy or {}
+        self.busy, self.profiles = busy or {}, profiles
 
     def before_import(self, dataset: tablib.Dataset, **kwargs: Any) -> None:
         headers = set(dataset.headers or [])
@@ -139,6 +148,19 @@ class HostResource(resources.ModelResource):
     def before_save_instance(self, instance: Host, row: Mapping[str, Any], **kwargs: Any) -> None:
         if not instance.enabled and instance.name in self.busy:
             raise ValidationError({"enabled": f"can't be disabled now: {self.busy[instance.name]}"})
+        if instance.profile_name not in self.profiles:
+            known = ", ".join(sorted(self.profiles))
+            raise ValidationError({"profile_name": f"{instance.profile_name!r} is no profile: there are {known}"})
+        if problems := wakeoptions.problems(instance.wake_method, instance.wake_options):
+            raise ValidationError({"wake_options": problems})
+
+    def skip_row(self, instance: Host, original: Host, row: Mapping[str, Any], errors: Any = None) -> bool:
+        """A host that the row leaves as it is."""
+        diff = _HostDiff(self, original, new=False) if original.pk and not errors else None
+        if diff is None:
+            return False
+        diff.compare_with(self, instance)
+        return not diff.changes
 
     def after_save_instance(self, instance: Host, row: Mapping[str, Any], **kwargs: Any) -> None:
         """The MACs, where the row names any: those that it does not name go. Permissions of disks that left the spec
@@ -161,15 +183,54 @@ class HostResource(resources.ModelResource):
         return _HostDiff
 
 
-class _HostDiff(resources.Diff):
-    """What the preview shows: MACs from the rows, since a host has no such attribute of its own."""
+@dataclass(frozen=True)
+class Change:
+    """What an import would do to one field: `lines` begin with `-`, `+`, or a blank where they stay."""
 
-    @classmethod
-    def _read_field_values(cls, resource: HostResource, instance: Host) -> list[str]:
-        return [
-            " ".join(_macs(instance)) if field.column_name == "macs" else field.export(instance)
-            for field in resource.get_import_fields()
-        ]
+    field: str
+    lines: list[str]
+
+
+class _HostDiff(resources.Diff):
+    """What the preview shows: the fields that change, a spec as the lines of its YAML, and permission that goes. All of
+    the host before is read at once: its rows change while the row is imported."""
+
+    def __init__(self, resource: HostResource, instance: Host, new: bool) -> None:
+        self.names = [field.column_name for field in resource.get_import_fields() if field.column_name != "name"]
+        self.new = new
+        self.before = _all_shown(Host() if new else instance, self.names)
+        self.writable = set() if new else set(instance.writable_disks.values_list("serial", flat=True))
+        self.changes: list[Change] = []
+
+    def compare_with(self, resource: HostResource, instance: Host) -> None:
+        after = _all_shown(instance, self.names)
+        both = ((name, self.before[name], after[name]) for name in self.names)
+        self.changes = [Change(name, _lines([] if self.new else old, new)) for name, old, new in both if old != new]
+        staying = {disk.get("serial") for disk in (instance.expected or {}).get("disks") or []}
+        if gone := sorted(self.writable - staying):
+            self.changes.append(Change("may no longer be written", [f"-{serial}" for serial in gone]))
+
+    def as_html(self) -> list[Change]:
+        return self.changes
+
+
+def _all_shown(host: Host, names: Collection[str]) -> dict[str, list[str]]:
+    return {name: _shown(host, name) for name in names}
+
+
+def _shown(host: Host, column: str) -> list[str]:
+    """A field as lines of text."""
+    if column == "macs":
+        return _macs(host)
+    value = getattr(host, column)
+    if column == "expected":
+        return expectations.to_yaml(value).splitlines()
+    return (json.dumps(value) if isinstance(value, dict) else str(value)).splitlines()
+
+
+def _lines(old: list[str], new: list[str]) -> list[str]:
+    lines = difflib.unified_diff(old, new, lineterm="", n=2)
+    return [line for line in lines if not line.startswith(("---", "+++", "@@"))]
 
 
 def _macs(host: Host) -> list[str]:

@@ -39,6 +39,15 @@ class Document:
     def where(self, path: Path) -> str:
         return f"{self.source}, line {self.line(path)}"
 
+    def part(self, path: Path) -> Document:
+        """The value at `path` as a document of its own, with the lines it has in this one."""
+        data = self.data
+        for step in path:
+            data = data[step]
+        depth = len(path)
+        lines = {known[depth:]: line for known, line in self.lines.items() if known[:depth] == path}
+        return Document(data, self.source, lines)
+
 
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}

@@ -28,8 +28,14 @@ def adopt(request: HttpRequest, run_id: int) -> HttpResponse:
         return refused(request, reason)
     if request.method != "POST":
         differences = [row for row in adopting.still_open(run) if path in ("", row.path)]
-        judged = run.state in LIVE | HELD
-        context = {"run": run, "path": path, "differences": differences, "judged_again": judged, "stage": _STAGE}
+        context = {
+            "run": run,
+            "path": path,
+            "differences": differences,
+            "changed_lines": adopting.preview(run, path) if run.host.expected else [],
+            "judged_again": run.state in LIVE | HELD,
+            "stage": _STAGE,
+        }
         return render(request, "runs/adopt.html", context)
     adopting.adopt(run, path, who(request))
     messages.success(request, f"{run.host} is now expected to be as it was found: {path or 'everything'}.")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Any
 
 from django.utils import timezone
 
-from hosts import adoption
+from agent import codec, wire
+from hosts import adoption, expectations
 from hosts.models import Host
+from runs import specdiff
 from runs.machine import HELD, LIVE, State
 from runs.models import Actor, Run, SpecDiff, StageRun
 from runs.transition import Refused, locked, write_event
@@ -42,15 +45,28 @@ def why_not(run: Run, path: str = "") -> str:
     return ""
 
 
+def against(spec: dict[str, Any], run: Run) -> list[specdiff.Difference]:
+    """How what this run found differs from a spec, which may be one that somebody is still writing."""
+    return specdiff.compare(spec, codec.decode(wire.Inventory, run.inventory))
+
+
+def preview(run: Run, path: str = "") -> list[str]:
+    """What would change in the host's spec, as lines of a unified diff of its YAML."""
+    before = run.host.expected
+    texts = [expectations.to_yaml(spec).splitlines() for spec in (before, _changed(run, before, path))]
+    return list(difflib.unified_diff(*texts, lineterm="", n=2))[2:]
+
+
 def adopt(run: Run, path: str = "", who: str = "") -> None:
-    """Take over the difference at `path`, or all that was found where it is empty. One transaction.
+    """Take over the difference at `path`; without one every open difference, or all that was found for a host without
+    a spec. One transaction.
 
     1. The host's spec as it is now is changed; other differences stay.
     2. A run that is still live or held is judged by the new spec from now on: its next SpecValidate sees it.
     3. Permission to write is never given. It goes where its disk has left the spec; which disks this run may write
        was frozen when it was queued and stays so.
 
-    Raises Refused for a run without an inventory, and for a path that is no difference of it.
+    Raises Refused for a run without an inventory, a path that is no difference of it, and where nothing is open.
     """
     with locked(run.pk) as run:
         if run.inventory is None:
@@ -71,12 +87,15 @@ def _is_comparison(stage: StageRun) -> bool:
 
 
 def _changed(run: Run, expected: dict[str, Any] | None, path: str) -> dict[str, Any]:
-    if not path:
-        return adoption.from_inventory(run.inventory)
-    difference = _differences(run, path).last()
-    if difference is None:
-        raise Refused(f"run {run.pk} has no difference at {path[:100]!r}: look at the list again")
-    return adoption.adopt(expected, path, difference.actual, run.inventory)
+    if path:
+        difference = _differences(run, path).last()
+        if difference is None:
+            raise Refused(f"run {run.pk} has no difference at {path[:100]!r}: look at the list again")
+        return adoption.adopt(expected, path, difference.actual, run.inventory)
+    differences = [(row.path, row.actual) for row in still_open(run)]
+    if expected is not None and not differences:
+        raise Refused(f"nothing that run {run.pk} found differs from what {run.host} is expected to be")
+    return adoption.adopt_all(expected, differences, run.inventory)
 
 
 def _differences(run: Run, path: str) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 Parts = dict[str, Any]
+_VERSIONS = frozenset({"microcode", "BIOS", "BMC firmware"})
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ def compare(before: Parts, after: Parts) -> list[Change]:
         *_by_serial("nic", _keyed(before, "nics", "mac", _nic), _keyed(after, "nics", "mac", _nic)),
         *_by_serial("gpu", _keyed(before, "gpus", "uuid", _gpu), _keyed(after, "gpus", "uuid", _gpu)),
         *_by_serial("psu", _keyed(before, "psus", "name", _psu), _keyed(after, "psus", "name", _psu)),
+        *_by_serial("fan", _keyed(before, "fans", "name", _fan), _keyed(after, "fans", "name", _fan)),
         *_by_place("system", _system(before), _system(after)),
     ]
 
@@ -58,7 +60,12 @@ def _by_place(kind: str, before: dict[str, str], after: dict[str, str]) -> Itera
     for name in sorted(before.keys() | after.keys()):
         old, new = before.get(name, ""), after.get(name, "")
         if old != new:
-            yield Change(kind, name, "replaced" if old and new else "removed" if old else "added", old, new)
+            yield Change(kind, name, _both(name) if old and new else "removed" if old else "added", old, new)
+
+
+def _both(name: str) -> str:
+    """Firmware is not replaced but changed."""
+    return "changed" if name in _VERSIONS else "replaced"
 
 
 def _keyed(inventory: Parts, part: str, key: str, words: Any) -> dict[str, str]:
@@ -85,6 +92,10 @@ def _gpu(gpu: Parts) -> str:
 
 def _psu(psu: Parts) -> str:
     return "present" if psu.get("present", True) else "not present"
+
+
+def _fan(fan: Parts) -> str:
+    return "fan"
 
 
 def _system(inventory: Parts) -> dict[str, str]:

@@ -1,9 +1,9 @@
-"""A run as something to follow in a terminal: what has become of it so far, as data and as a picture."""
+"""A run as something to follow in a terminal: what has become of it so far, as data, as a picture, or line by line."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.utils import timezone
@@ -12,8 +12,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from runs import logfiles, terminal
 from runs.machine import ENDED, State
-from runs.models import Outcome, Run, StageRun
+from runs.models import Finding, Outcome, Run, StageRun
 
 MARKS = {
     Outcome.PASSED: ("✓", "green"),
@@ -23,14 +24,14 @@ MARKS = {
 EXIT_PASSED, EXIT_FAILED, EXIT_INCOMPLETE, EXIT_CANCELLED, EXIT_USAGE = range(5)
 
 
-def snapshots(run: Run, every_s: float = 0.5) -> Iterator[Run]:
-    """The run again and again, until nothing more happens to it by itself."""
+def snapshots(run: Run, every_s: float = 0.5, wait: Callable[[float], object] = time.sleep) -> Iterator[Run]:
+    """The run again and again, until nothing more happens to it by itself. `wait` may come back early."""
     while True:
         run.refresh_from_db()
         yield run
         if is_final(run):
             return
-        time.sleep(every_s)
+        wait(every_s)
 
 
 def is_final(run: Run) -> bool:
@@ -65,9 +66,25 @@ def as_data(run: Run) -> dict[str, Any]:
     }
 
 
-def picture(run: Run) -> RenderableType:
-    """Ladder, stages with progress, findings."""
-    return Group(_heading(run), _ladder(run), _stages(run), *_findings(run))
+def picture(run: Run, log: int = 0) -> RenderableType:
+    """Ladder, stages with progress, findings; with the last `log` lines of its log where that is more than none."""
+    return Group(_heading(run), _ladder(run), _stages(run), *_findings(run), *_log(run, log))
+
+
+def news(run: Run, after_event: int) -> tuple[int, list[str]]:
+    """What happened since that event, a line each, for where no picture can be drawn; and the newest event."""
+    rows = list(run.events.filter(pk__gt=after_event).order_by("pk"))
+    lines = [
+        f"{row.at:%H:%M:%S} {row.state_after or row.kind}: {logfiles.clean(row.text)}".rstrip(": ") for row in rows
+    ]
+    return (rows[-1].pk if rows else after_event), lines
+
+
+def _log(run: Run, count: int) -> list[RenderableType]:
+    if not count:
+        return []
+    lines = logfiles.tail(run.pk, count, before=run.log_bytes).lines
+    return [terminal.log_lines(lines) if lines else Text("\nno log yet, or it lies on another machine", "dim")]
 
 
 def _heading(run: Run) -> Text:
@@ -82,7 +99,7 @@ def _heading(run: Run) -> Text:
     if run.verdict:
         text.append(f"  verdict {run.verdict}", style="bold green" if run.verdict == "passed" else "bold red")
     if run.stopped_by:
-        text.append(f"\n{run.stopped_by}", style="red")
+        text.append(f"\n{logfiles.clean(run.stopped_by)}", style="red")
     if run.retry_stage:
         text.append(f"\nretry of {run.retry_stage} waits for a free slot", style="yellow")
     return text
@@ -110,7 +127,7 @@ def _stages(run: Run) -> Table:
 
 def _doing(row: StageRun) -> RenderableType:
     if row.outcome:
-        return Text(row.reason, style="dim")
+        return Text(logfiles.clean(row.reason), style="dim")
     if row.go_at is None:
         return Text("waits for the shared link", style="yellow")
     if not row.progress:
@@ -118,10 +135,10 @@ def _doing(row: StageRun) -> RenderableType:
     inner = Table.grid(padding=(0, 1))
     for item in row.progress[:8]:
         inner.add_row(
-            item["item"],
+            terminal.plain(item["item"]),
             ProgressBar(100, item["percent"], width=24),
             f"{item['percent']:.0f} %",
-            item["doing"],
+            terminal.plain(item["doing"]),
         )
     return inner
 
@@ -129,9 +146,13 @@ def _doing(row: StageRun) -> RenderableType:
 def _findings(run: Run) -> list[Text]:
     styles = {"critical": "bold red", "warning": "yellow", "info": "dim"}
     return [
-        Text(f"{f.severity:8} {f.component}: {f.message}", style=styles[f.severity])
+        Text(logfiles.clean(f"{f.severity:8} {_who(f)}{f.message}"), style=styles[f.severity])
         for f in run.findings.exclude(severity="info")
     ]
+
+
+def _who(finding: Finding) -> str:
+    return "" if finding.component in finding.message else f"{finding.component}: "
 
 
 def _at_work(run: Run) -> StageRun | None:

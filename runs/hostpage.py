@@ -8,7 +8,7 @@ from typing import Any
 
 from agent import codec
 from hosts.models import Host
-from runs import freeze, profiles
+from runs import comparing, freeze, profiles
 from runs.models import Run
 
 HISTORY = 50
@@ -28,6 +28,7 @@ class Choice:
 
 
 def context(host: Host) -> dict[str, Any]:
+    """What changes while a run goes on."""
     runs = list(host.runs.defer("inventory", "expected", "disks", "profile").order_by("-id")[:HISTORY])
     newest: Run | None = runs[0] if runs else None
     busy = Run.objects.live_or_held().filter(host=host).first()
@@ -38,9 +39,25 @@ def context(host: Host) -> dict[str, Any]:
         "runs": runs,
         "newest": newest,
         "busy": busy,
-        "choices": choices(host),
-        "disks": (host.expected or {}).get("disks") or [],
+        "found": _found(host),
     }
+
+
+def whole(host: Host) -> dict[str, Any]:
+    """The whole page: also what a new run may be, and how the key numbers went."""
+    shown, comparable = context(host), comparing.comparable(host)
+    return {
+        **shown,
+        "choices": choices(host),
+        "trends": comparing.trends(shown["runs"]),
+        "comparable": comparable,
+        "suggested": comparing.suggested(comparable),
+    }
+
+
+def _found(host: Host) -> Run | None:
+    """The newest run that found something."""
+    return host.runs.filter(inventory__isnull=False).only("id", "host_id").order_by("-id").first()
 
 
 def choices(host: Host) -> list[Choice]:

@@ -98,6 +98,18 @@ def tail(run_id: int, lines: int = 200, before: int | None = None) -> Tail:
     return _last_lines(block, start, lines)
 
 
+def since(run_id: int, offset: int, end: int) -> tuple[int, list[Line]]:
+    """The whole lines between two offsets, some at a time, and the offset behind the last of them."""
+    try:
+        with path(run_id).open("rb") as stream:
+            stream.seek(offset)
+            block = stream.read(min(max(end - offset, 0), 16 * _BLOCK_BYTES))
+    except FileNotFoundError:
+        return offset, []
+    whole = block[: block.rfind(b"\n") + 1]
+    return offset + len(whole), [parse_line(row.decode("utf-8", "replace")) for row in whole.split(b"\n")[:-1]]
+
+
 def parse_line(raw: str) -> Line:
     """The parts of a line; text that is not of our format comes back whole as `text`."""
     parts = raw.split(" ", 1)

@@ -67,7 +67,7 @@ def tiles(run_ids: Iterable[int] | None = None) -> list[Tile]:
     runs = {run.host_id: run for run in newest}
     live = [run.pk for run in newest if run.state in LIVE]
     stages, heat = _stages(live), _hottest(live)
-    blamed, verdicts = _blamed(newest), _last_verdicts([host.pk for host in hosts])
+    blamed, verdicts = _blamed(newest), last_verdicts([host.pk for host in hosts])
     now = timezone.now()
     return [_tile(host, runs.get(host.pk), stages, heat, blamed, verdicts.get(host.pk, ""), now) for host in hosts]
 
@@ -142,7 +142,7 @@ def _blamed(runs: list[Run]) -> dict[int, list[Finding]]:
     return by_run
 
 
-def _last_verdicts(host_ids: list[int]) -> dict[int, str]:
+def last_verdicts(host_ids: list[int]) -> dict[int, str]:
     """Verdict of each host's newest run that has one."""
     judged = Run.objects.filter(host_id__in=host_ids).exclude(verdict=Verdict.NONE)
     newest: dict[int, Any] = dict(judged.order_by().values_list("host_id").annotate(newest=Max("id")))

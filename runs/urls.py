@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path, re_path
 
-from runs import action_views, actions, adopt_views, fragments, views
+from runs import action_views, actions, adopt_views, compare_views, fragments, spec_views, views
 
 _ACTIONS = "|".join(actions.BY_NAME)
 
@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern] = [
     path("parts/", fragments.dashboard_parts, name="dashboard-parts"),
     path("hosts/<slug:name>/", views.host, name="host"),
     path("hosts/<slug:name>/parts/", fragments.host_parts, name="host-parts"),
+    path("hosts/<slug:name>/compare/", compare_views.compare, name="compare"),
     path("hosts/<slug:name>/start/", action_views.start, name="start"),
     path("runs/<int:run_id>/", views.run, name="run"),
     path("runs/<int:run_id>/parts/", fragments.run_parts, name="run-parts"),
@@ -23,6 +24,7 @@ urlpatterns: list[URLPattern] = [
     path("runs/<int:run_id>/files/<path:name>", views.artifact, name="artifact"),
     path("runs/<int:run_id>/hold-key/", action_views.hold_key, name="hold-key"),
     path("runs/<int:run_id>/new-key/", action_views.new_key, name="new-key"),
+    path("runs/<int:run_id>/spec/", spec_views.spec, name="spec"),
     path("runs/<int:run_id>/adopt/", adopt_views.adopt, name="adopt"),
     re_path(rf"^runs/(?P<run_id>[0-9]+)/(?P<name>{_ACTIONS})/$", action_views.act, name="act"),
 ]

@@ -40,7 +40,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 @never_cache
 @operator_required
 def host(request: HttpRequest, name: str) -> HttpResponse:
-    return render(request, "runs/host.html", hostpage.context(get_object_or_404(Host, name=name)))
+    return render(request, "runs/host.html", hostpage.whole(get_object_or_404(Host, name=name)))
 
 
 @require_safe

@@ -25,8 +25,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 
 def is_edge(path: Path) -> bool:
-    """`admin.py` and `management/` are the outermost edge of any app: they may call the domain."""
-    return path.name == "admin.py" or "management" in path.parts
+    """`admin.py`, `admin/` and `management/` are the outermost edge of any app: they may call the domain."""
+    return path.name == "admin.py" or bool({"admin", "management"} & set(path.parts))
 
 
 def is_leaf(one: Import) -> bool:

@@ -88,7 +88,7 @@ def test_an_empty_text_is_no_spec() -> None:
         ("[thermal, gpu]", "[thermal, gpus]", 16, "known words are ecc, dimms, bmc"),
         ("[{name: PSU1}]", "[{name: PSU1}, {name: PSU1}]", 13, "name PSU1 stands 2 times in psus"),
         ("locator: DIMM_A1, ", "", 7, "memory.dimms[0].locator is missing"),
-        ("model: Fast", 'model: "Fa\\x07st"', 2, "control characters"),
+        ("model: Fast", 'model: "Fa\\x07st"', 2, "characters that can't be seen"),
     ],
 )
 def test_an_error_names_the_line_the_place_and_what_is_allowed(old: str, new: str, line: int, words: str) -> None:
@@ -201,3 +201,35 @@ def test_adopting_one_difference_leaves_the_others() -> None:
 
 def test_adopting_into_no_spec_adopts_all() -> None:
     assert adoption.adopt(None, "cpu.cores", 32, FOUND) == adoption.from_inventory(FOUND)
+
+
+def test_what_no_difference_is_about_stays() -> None:
+    spec = SPEC | {"pinned": ["firmware.bios"], "not_expected": ["dcmi"]}
+    inventory = replace(SERVER, fans=SERVER.fans[:1])
+    (lost_fan,) = specdiff.compare(spec, inventory)
+    adopted = adoption.adopt_all(spec, [(lost_fan.path, lost_fan.actual)], codec.encode(inventory))
+    assert adopted == spec | {"fans": [{"name": "FAN1"}]}
+
+
+def test_a_graphics_card_where_there_was_none_is_tested_from_then_on() -> None:
+    none = SPEC | {"gpus": [], "not_expected": ["gpu", "dcmi"]}
+    card = wire.Gpu("GPU-9", "Nine", "0000:01:00.0")
+    inventory = replace(SERVER, gpus=[card])
+    (difference,) = specdiff.compare(none, inventory)
+    spec = adoption.adopt(none, difference.path, difference.actual, codec.encode(inventory))
+    assert spec["not_expected"] == ["dcmi"]
+
+
+def test_pins_follow_a_part_to_its_new_name_and_go_with_it() -> None:
+    pins = ["gpus[GPU-1].model", "firmware.bios", "disks[SATA-1].model"]
+    spec = SPEC | {"gpus": [{"uuid": "GPU-1", "model": "Nine"}], "pinned": pins}
+    inventory = codec.encode(replace(SERVER, gpus=[wire.Gpu("GPU-2", "Nine", "")], disks=SERVER.disks[:1]))
+    spec = adoption.adopt(spec, "gpus[GPU-1].uuid", "GPU-2", inventory)
+    assert spec["pinned"] == ["gpus[GPU-2].model", *pins[1:]]
+    assert adoption.adopt(spec, "disks[SATA-1]", None, inventory)["pinned"] == ["gpus[GPU-2].model", "firmware.bios"]
+
+
+def test_disks_that_could_not_be_listed_are_not_taken_for_none() -> None:
+    """An empty list would mean that none may be there."""
+    blind = replace(SERVER, disks=[], missing_tools=["lsblk"])
+    assert "disks" not in adoption.from_inventory(codec.encode(blind))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from agent import codec, wire
+from hosts.models import Host
 from runs import adopting, specdiff
 from runs.models import Run, SpecDiff
 from runs.transition import Refused
@@ -50,6 +51,25 @@ def test_adopting_all_leaves_none() -> None:
     run.refresh_from_db()
     assert specdiff.compare(run.host.expected, FOUND) == []
     assert not run.spec_diffs.filter(adopted_at=None).exists()
+
+
+def test_adopting_all_keeps_what_was_entered_by_hand() -> None:
+    """It used to replace the whole spec, and what a person had pinned or taken off the tests was gone."""
+    run = a_held_run()
+    by_hand = {"pinned": ["firmware.bios"], "not_expected": ["redundancy", "dcmi"]}
+    Host.objects.filter(pk=run.host_id).update(expected={key: SPEC[key] for key in ("disks", "fans")} | by_hand)
+    adopting.adopt(run)
+    expected = Host.objects.get(pk=run.host_id).expected
+    assert {key: expected[key] for key in by_hand} == by_hand
+    assert set(expected) == {"disks", "fans", *by_hand}, "what was left unchecked stays so"
+    assert [disk["serial"] for disk in expected["disks"]] == ["NVME-1"]
+
+
+def test_adopting_all_where_nothing_differs_is_refused() -> None:
+    run = a_held_run()
+    adopting.adopt(run)
+    with pytest.raises(Refused, match="nothing that run"):
+        adopting.adopt(run)
 
 
 def test_permission_goes_with_its_disk_and_none_is_given() -> None:

@@ -58,7 +58,8 @@ def test_one_difference_is_confirmed_first_and_adopted_then(operator: Client) ->
 def test_all_that_was_found_is_adopted_at_once(operator: Client) -> None:
     run = factories.held_by_spec()
     page = operator.get(_address(run)).content.decode()
-    assert FOUND in page and MISSING in page and "entered by hand" in page
+    assert FOUND in page and MISSING in page and "stays as it is" in page
+    assert "-- serial: " + factories.DISK in page and "+- serial: SATA-0001" in page
     operator.post(_address(run))
     assert [disk["serial"] for disk in _expected(run)["disks"]] == ["SATA-0001"]
     assert not run.spec_diffs.filter(adopted_at=None).exists()

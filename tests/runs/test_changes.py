@@ -58,7 +58,7 @@ def test_firmware_and_board_are_told_by_what_they_are() -> None:
     after = copy.deepcopy(BEFORE)
     after["firmware"]["bios"], after["system"]["board_serial"] = "1.2", "BRD-2"
     assert words(after) == [
-        "BIOS: replaced, 1.1 → 1.2",
+        "BIOS: changed, 1.1 → 1.2",
         "board: replaced, X11 serial BRD-1 → X11 serial BRD-2",
     ]
 

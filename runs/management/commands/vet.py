@@ -9,11 +9,9 @@ from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
-from rich.console import Console
-from rich.live import Live
 
 from hosts.models import Host
-from runs import following, lifecycle, profiles, watchdog
+from runs import following, lifecycle, profiles, terminal, watchdog, watching
 from runs.models import Lease, Run
 from runs.transition import Refused
 
@@ -29,6 +27,7 @@ class Command(BaseCommand):
         parser.add_argument("--profile", default="", help="profile to use (default: the host's own)")
         parser.add_argument("--repair", default="", help="what was repaired, for the report")
         parser.add_argument("--no-wait", action="store_true", help="start it and return")
+        parser.add_argument("--log", action="store_true", help="show the log, too (in a terminal: key l)")
         parser.add_argument("--json", action="store_true", help="one JSON object per change, for scripts")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -36,19 +35,13 @@ class Command(BaseCommand):
         if options["no_wait"]:
             self.stdout.write(json.dumps(following.as_data(run)) if options["json"] else f"run {run.pk} is queued")
             return
-        try:
-            follow = self._follow_as_json if options["json"] else self._follow
-            follow(run)
-        except KeyboardInterrupt:
-            self.stderr.write(f"\nrun {run.pk} goes on; its page: {run.get_absolute_url()}")
-            sys.exit(130)
+        watching.watch(run, self, as_json=options["json"], with_log=options["log"])
         sys.exit(following.exit_status(run))
 
     def _start(self, options: dict[str, Any]) -> Run:
         host = Host.objects.filter(name=options["host"]).first()
         if host is None:
-            known = ", ".join(Host.objects.values_list("name", flat=True)[:20]) or "none yet: add one in the admin"
-            self._usage(f"there is no host {options['host']!r}; registered: {known}")
+            self._usage(terminal.unknown_host(options["host"]))
         if not _worker_is_there():
             self._usage(
                 "no worker is running that could do it: start `./manage.py up`, or `systemctl start vetting-worker`"
@@ -58,7 +51,7 @@ class Command(BaseCommand):
                 host, profile_name=options["profile"], who="command line", repair=options["repair"]
             )
         except (Refused, profiles.ProfileError) as error:
-            self._usage(str(error))
+            self._usage(f"{error}{_how_to_follow(host)}")
 
     def _usage(self, message: str) -> NoReturn:
         raise CommandError(message, returncode=following.EXIT_USAGE)
@@ -70,19 +63,10 @@ class Command(BaseCommand):
         )
         return parser
 
-    def _follow(self, run: Run) -> None:
-        console = Console()
-        with Live(console=console, refresh_per_second=4) as live:
-            for snapshot in following.snapshots(run):
-                live.update(following.picture(snapshot))
 
-    def _follow_as_json(self, run: Run) -> None:
-        last = None
-        for snapshot in following.snapshots(run):
-            if (data := following.as_data(snapshot)) != last:
-                self.stdout.write(json.dumps(data))
-                self.stdout.flush()
-                last = data
+def _how_to_follow(host: Host) -> str:
+    run = Run.objects.live_or_held().filter(host=host).first()
+    return f"; to follow it: ./manage.py runs {run.pk} --follow" if run else ""
 
 
 def _worker_is_there() -> bool:

@@ -1,0 +1,62 @@
+"""Filters of the list of hosts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from hosts.models import Host
+from runs import overview, profiles
+
+
+class StateFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return list(overview.STATES.items())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Host]) -> QuerySet[Host]:
+        return overview.in_state(queryset, self.value()) if self.value() in overview.STATES else queryset
+
+
+class ProfileFilter(admin.SimpleListFilter):
+    """Profiles by their titles; one that a host has and no file, by its name."""
+
+    title = "profile"
+    parameter_name = "profile"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        used = Host.objects.order_by("profile_name").values_list("profile_name", flat=True).distinct()
+        titles = profiles.titles()
+        return [(name, titles.get(name, f"{name} (no such profile)")) for name in used]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Host]) -> QuerySet[Host]:
+        return queryset.filter(profile_name=self.value()) if self.value() else queryset
+
+
+class ModelFilter(admin.SimpleListFilter):
+    """By the model that the expected spec names."""
+
+    title = "model"
+    parameter_name = "model"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(model, model) for model in overview.models(Host.objects.all())]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Host]) -> QuerySet[Host]:
+        return overview.of_model(queryset, self.value()) if self.value() else queryset
+
+
+class SpecFilter(admin.SimpleListFilter):
+    title = "expected spec"
+    parameter_name = "spec"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("none", "None yet: no run can pass")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Host]) -> QuerySet[Host]:
+        return queryset.filter(expected__isnull=True) if self.value() == "none" else queryset

@@ -1,0 +1,57 @@
+"""What each key of an expected spec means, for the help beside the editor. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hosts.expectations import BUSES, NOT_EXPECTED
+
+
+@dataclass(frozen=True)
+class Key:
+    path: str
+    kind: str
+    words: str
+
+
+_TEXT, _NUMBER, _LIST = "text", "number", "list"
+
+KEYS: Sequence[Key] = (
+    Key("system.manufacturer", _TEXT, "who made the machine, as its firmware says it"),
+    Key("system.product", _TEXT, "its model"),
+    Key("system.serial", _TEXT, "another one is another board or chassis: a warning, replaced"),
+    Key("system.uuid", _TEXT, "DMI UUID; another one is another board: a warning, replaced"),
+    Key("cpu.sockets", _NUMBER, "fewer processors are critical, each missing one named"),
+    Key("cpu.cores", _NUMBER, "cores of all processors together; fewer are critical"),
+    Key("cpu.model", _TEXT, "its name; another one is information unless pinned"),
+    Key("memory.total_mb", _NUMBER, "MiB in all; less is critical"),
+    Key("memory.ecc", "true or false", "true: memory that does not correct errors is critical"),
+    Key("memory.dimms", _LIST, "the modules, slot by slot; one that is missing is critical"),
+    Key("memory.dimms[].locator", _TEXT, "name of the slot as the firmware spells it; needed"),
+    Key("memory.dimms[].size_mb", _NUMBER, "MiB; less is critical"),
+    Key("memory.dimms[].serial", _TEXT, "another one in this slot is a warning: replaced"),
+    Key("memory.dimms[].part", _TEXT, "part number; another one is information unless pinned"),
+    Key("memory.dimms[].speed_mts", _NUMBER, "MT/s; slower is critical"),
+    Key("disks", _LIST, "an absent one is critical, one that is not listed a warning"),
+    Key("disks[].serial", _TEXT, "serial or wwn tells a disk; needed"),
+    Key("disks[].wwn", _TEXT, "where both are given, both must match"),
+    Key("disks[].bus", " or ".join(BUSES), "on another bus: critical"),
+    Key("disks[].size_mb", _NUMBER, "MiB; less is critical"),
+    Key("disks[].model", _TEXT, "another one is information unless pinned"),
+    Key("disks[].may_be_written", "never here", "is dropped: permission is given below, disk by disk"),
+    Key("nics", _LIST, "network cards; a missing one is critical"),
+    Key("nics[].mac", "MAC in any notation", "needed"),
+    Key("nics[].speed_mbit", _NUMBER, "Mbit/s of its link; slower or no link is critical"),
+    Key("gpus", _LIST, "graphics cards for computing; a missing one is critical"),
+    Key("gpus[].uuid", _TEXT, "uuid or model tells a card; needed"),
+    Key("gpus[].model", _TEXT, "without a uuid any card of this model will do"),
+    Key("psus", _LIST, "power supplies that the BMC tells of; a missing one is critical"),
+    Key("psus[].name", _TEXT, "as the BMC calls it; needed"),
+    Key("fans", _LIST, "fans that the BMC tells of; a missing one is critical"),
+    Key("fans[].name", _TEXT, "as the BMC calls it; needed"),
+    Key("firmware.bios", _TEXT, "version; another one is information unless pinned"),
+    Key("firmware.bmc", _TEXT, "version; a BMC that does not answer is critical then"),
+    Key("pinned", "list of paths", "texts that must be exactly so, such as firmware.bios; else critical"),
+    Key("not_expected", "list of words", f"what this host has not, and is not tested for: {', '.join(NOT_EXPECTED)}"),
+)

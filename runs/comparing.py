@@ -1,0 +1,130 @@
+"""Runs of one host side by side: what each stage said, the key numbers, and what changed from one to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from hosts.models import Host
+from runs import changes, keynumbers
+from runs.keynumbers import Numbers, Row
+from runs.models import Finding, Run, Severity, StageRun, Verdict
+from runs.stages import BY_NAME
+
+MAX_RUNS = 6
+TREND_RUNS = 30
+_HEAVY = ("progress", "checks", "counters", "refusals", "evidence")
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """What each run said of one stage: its newest attempt there, None where it did not get to it."""
+
+    title: str
+    cells: Sequence[StageRun | None]
+
+
+@dataclass(frozen=True)
+class Between:
+    """What changed between two runs that follow each other. `known` is False where one has no inventory."""
+
+    before: Run
+    after: Run
+    known: bool
+    parts: Sequence[changes.Change]
+    numbers: Sequence[Row]
+    findings_new: Sequence[Finding]
+    findings_gone: Sequence[Finding]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    runs: Sequence[Run]
+    stages: Sequence[StageRow]
+    numbers: Sequence[Row]
+    between: Sequence[Between]
+
+
+def comparable(host: Host) -> list[Run]:
+    """The newest runs that got as far as a stage, newest first: those that can be chosen."""
+    started = host.runs.filter(stage_runs__isnull=False).distinct()
+    return list(
+        started.only("id", "host_id", "created_at", "verdict", "state", "profile_name", "repair").order_by("-id")[:50]
+    )
+
+
+def suggested(choice: Sequence[Run]) -> list[Run]:
+    """Of the runs that can be chosen (newest first) the newest, and the one before that the host last passed."""
+    earlier = [run for run in choice[1:] if run.verdict == Verdict.PASSED] or choice[1:]
+    return [*choice[:1], *earlier[:1]]
+
+
+def compare(host: Host, run_ids: Iterable[int]) -> Comparison:
+    """These runs of the host, oldest first; at most `MAX_RUNS`, the newest of them."""
+    wanted = host.runs.filter(pk__in=list(run_ids)).defer("expected", "disks", "profile").order_by("-id")
+    runs = list(wanted[:MAX_RUNS])[::-1]
+    attempts = _newest_attempts(run.pk for run in runs)
+    numbers = [_numbers(attempts.get(run.pk, {})) for run in runs]
+    found = _findings(runs)
+    pairs = zip(range(len(runs)), range(1, len(runs)), strict=False)
+    return Comparison(
+        runs=runs,
+        stages=_stage_rows(runs, attempts),
+        numbers=keynumbers.table(numbers),
+        between=[_between(runs[a], runs[b], numbers[a], numbers[b], found) for a, b in pairs],
+    )
+
+
+def trends(runs: Iterable[Run]) -> list[Row]:
+    """How each key number went over these runs (given newest first), as far as `TREND_RUNS` go back."""
+    ids = [run.pk for run in runs][:TREND_RUNS][::-1]
+    attempts = _newest_attempts(ids)
+    return keynumbers.table([_numbers(attempts[pk]) for pk in ids if _numbers(attempts.get(pk, {}))])
+
+
+def _newest_attempts(run_ids: Iterable[int]) -> dict[int, dict[str, StageRun]]:
+    """Run → stage → its newest attempt."""
+    rows = StageRun.objects.filter(run_id__in=list(run_ids)).defer(*_HEAVY).order_by("attempt")
+    newest: dict[int, dict[str, StageRun]] = {}
+    for row in rows:
+        newest.setdefault(row.run_id, {})[row.name] = row
+    return newest
+
+
+def _numbers(attempts: dict[str, StageRun]) -> Numbers:
+    return {
+        (row.name, name): float(value)
+        for row in attempts.values()
+        for name, value in row.numbers.items()
+        if isinstance(value, int | float)
+    }
+
+
+def _stage_rows(runs: Sequence[Run], attempts: dict[int, dict[str, StageRun]]) -> list[StageRow]:
+    rows = [(stage.title, [attempts.get(run.pk, {}).get(name) for run in runs]) for name, stage in BY_NAME.items()]
+    return [StageRow(title, cells) for title, cells in rows if any(cells)]
+
+
+def _findings(runs: Sequence[Run]) -> dict[int, dict[tuple[str, str], Finding]]:
+    """Run → (code, component) → finding, without what is information only."""
+    found: dict[int, dict[tuple[str, str], Finding]] = {run.pk: {} for run in runs}
+    for row in Finding.objects.filter(run__in=runs).exclude(severity=Severity.INFO):
+        found[row.run_id].setdefault((row.code, row.component), row)
+    return found
+
+
+def _between(
+    before: Run, after: Run, old: Numbers, new: Numbers, found: dict[int, dict[tuple[str, str], Finding]]
+) -> Between:
+    known = before.inventory is not None and after.inventory is not None
+    had, has = found[before.pk], found[after.pk]
+    rows = keynumbers.table([old, new])
+    return Between(
+        before=before,
+        after=after,
+        known=known,
+        parts=changes.compare(before.inventory, after.inventory) if known else [],
+        numbers=[row for row in rows if abs(row.cells[1].change_percent or 0) >= keynumbers.WORTH_A_LOOK_PERCENT],
+        findings_new=[has[key] for key in has if key not in had],
+        findings_gone=[had[key] for key in had if key not in has],
+    )

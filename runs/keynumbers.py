@@ -1,0 +1,127 @@
+"""The key numbers of stages across runs: what a name such as `seq_read_mb_s.S4EVNX0M` means, how a number went from
+run to run. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from runs.stages import STAGES
+
+Numbers = Mapping[tuple[str, str], float]  # (stage, name as the agent sends it) → value
+
+# Endings of names: unit, and whether more (1) or less (-1) is better. The longer of two that fit stands first.
+_UNITS: tuple[tuple[str, str, int], ...] = (
+    ("_ops_s", "ops/s", 1),
+    ("_mb_s", "MB/s", 1),
+    ("_iops", "IO/s", 1),
+    ("_mbit", "Mbit/s", 1),
+    ("_percent", "%", -1),
+    ("_ms", "ms", -1),
+    ("_rpm", "rpm", 0),
+    ("_mb", "MB", 0),
+    ("_c", "°C", -1),
+    ("_w", "W", 0),
+    ("_h", "h", 0),
+    ("_s", "s", 0),
+)
+_MORE_IS_BETTER = frozenset({"covered_percent", "cores", "dimms", "disks", "nics", "memory_mb"})
+WORTH_A_LOOK_PERCENT = 10.0  # marks a row on the pages and decides nothing; limits stand in the profiles
+
+
+@dataclass(frozen=True)
+class KeyNumber:
+    """What one number is about. `component` is empty for the whole host; `better` 1 where more is, -1 where less."""
+
+    stage: str
+    name: str
+    title: str
+    component: str
+    unit: str
+    better: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The number in one run; `change_percent` against the run before that had it."""
+
+    value: float | None
+    change_percent: float | None = None
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One number across runs, oldest first."""
+
+    number: KeyNumber
+    cells: Sequence[Cell]
+
+    @property
+    def values(self) -> list[float]:
+        return [cell.value for cell in self.cells if cell.value is not None]
+
+    @property
+    def lowest(self) -> float:
+        return min(self.values)
+
+    @property
+    def highest(self) -> float:
+        return max(self.values)
+
+    @property
+    def newest(self) -> Cell:
+        return next((cell for cell in reversed(self.cells) if cell.value is not None), Cell(None))
+
+
+def explained(stage: str, name: str) -> KeyNumber:
+    """A name in words: `seq_read_mb_s.S4EV` is `seq read` in MB/s of S4EV."""
+    plain, _, component = name.partition(".")
+    ending, unit, better = next((row for row in _UNITS if plain.endswith(row[0])), ("", "", 0))
+    title = plain.removesuffix(ending).replace("_", " ")
+    return KeyNumber(stage, name, title, component, unit, 1 if plain in _MORE_IS_BETTER else better)
+
+
+def table(runs: Sequence[Numbers]) -> list[Row]:
+    """Every number that any of these runs has, in the order of the stages; one column for each run, oldest first."""
+    order = [stage.name for stage in STAGES]
+    keys = sorted({key for numbers in runs for key in numbers if key[0] in order}, key=lambda k: (order.index(k[0]), k))
+    return [_row(explained(*key), [numbers.get(key) for numbers in runs]) for key in keys]
+
+
+def _row(number: KeyNumber, values: Iterable[float | None]) -> Row:
+    cells: list[Cell] = []
+    before: float | None = None
+    for value in values:
+        change = _change_percent(before, value)
+        cells.append(Cell(value, change, _tone(number, change)))
+        before = before if value is None else value
+    return Row(number, cells)
+
+
+def _change_percent(before: float | None, after: float | None) -> float | None:
+    if before is None or after is None or before == after:
+        return None
+    return (after - before) / abs(before) * 100 if before else None
+
+
+def _tone(number: KeyNumber, change_percent: float | None) -> str:
+    worse = -(change_percent or 0.0) * number.better
+    return "warn" if worse >= WORTH_A_LOOK_PERCENT else ""
+
+
+def points(values: Sequence[float | None], width: float = 120, height: float = 26) -> str:
+    """The `points` of an SVG polyline through what is there of these values; one value is a dash."""
+    there = [(index, value) for index, value in enumerate(values) if value is not None]
+    if not there:
+        return ""
+    lowest, highest = min(v for _, v in there), max(v for _, v in there)
+    last = max(len(values) - 1, 1)
+
+    def share(value: float) -> float:
+        return (value - lowest) / (highest - lowest) if highest > lowest else 0.5
+
+    spots = [(2 + index / last * (width - 4), 2 + (1 - share(value)) * (height - 4)) for index, value in there]
+    if len(spots) == 1:
+        spots = [(spots[0][0] - 2, spots[0][1]), (spots[0][0] + 2, spots[0][1])]
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in spots)

@@ -1,0 +1,69 @@
+"""The completion script, in a real bash."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+
+from tests import rows
+from vetting.management.commands import completion
+
+pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed: apt-get install bash")
+
+
+@pytest.fixture
+def manage(tmp_path: Path) -> Path:
+    """Answers what it is asked for instead of the database."""
+    program = tmp_path / "manage.py"
+    program.write_text('#!/bin/sh\n[ "$1 $2" = "completion --values" ] && echo "one-of-$3 other"\n')
+    program.chmod(0o755)
+    return program
+
+
+def completed(manage: Path, *words: str) -> list[str]:
+    """What Tab offers behind these words, the last of which is being typed."""
+    typed = " ".join(f"'{word}'" for word in (str(manage), *words))
+    lines = [completion.script("bash"), f"COMP_WORDS=({typed}); COMP_CWORD={len(words)}", "_vetting"]
+    script = "\n".join([*lines, 'printf "%s\\n" "${COMPREPLY[@]}"'])
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=20, check=True)
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["ve"], ["vet", "vetworker"]),
+        (["vet", ""], ["one-of-hosts", "other"]),
+        (["vet", "o"], ["one-of-hosts", "other"]),
+        (["vet", "host", "--pro"], ["--profile"]),
+        (["vet", "host", "--profile", "one"], ["one-of-profiles"]),
+        (["hosts", "--health", "b"], ["bad"]),
+        (["runs", "--verdict", "in"], ["incomplete"]),
+        (["runs", "one"], ["one-of-runs"]),
+        (["runs", "--host", "one"], ["one-of-hosts"]),
+        (["hold", "one"], ["one-of-held-runs"]),
+        (["nonsense", ""], []),
+    ],
+)
+def test_tab_offers_what_comes_next(manage: Path, words: list[str], offered: list[str]) -> None:
+    assert completed(manage, *words) == offered
+
+
+def test_every_command_of_ours_is_offered(manage: Path) -> None:
+    here = {file.stem for file in Path().glob("*/management/commands/*.py") if file.stem != "__init__"}
+    assert here <= set(completed(manage, ""))
+
+
+@pytest.mark.django_db
+def test_names_are_those_of_the_database() -> None:
+    run = rows.a_run(rows.a_host("pve-7"), state="FailedHolding")
+    for kind, names in {"hosts": ["pve-7"], "runs": [str(run.pk)], "held-runs": [str(run.pk)]}.items():
+        out = io.StringIO()
+        call_command("completion", "--values", kind, stdout=out)
+        assert out.getvalue().split() == names

@@ -1,0 +1,133 @@
+"""`./manage.py completion bash`: a script that teaches the shell our commands, their options, hosts and runs.
+
+Commands and options stand in the script; names of hosts, profiles and runs are asked for when Tab is pressed.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from django.core.management import get_commands, load_command_class
+from django.core.management.base import BaseCommand
+
+from hosts.models import Host
+from runs import profiles
+from runs.models import Run
+
+OURS = frozenset({"hosts", "runs", "vetting", "notifications", "pxe", "agentapi"})
+_NEWEST_RUNS = 50
+
+VALUES: dict[str, Callable[[], Iterator[str]]] = {
+    "hosts": lambda: Host.objects.values_list("name", flat=True).iterator(),
+    "profiles": lambda: iter(profiles.names()),
+    "held-runs": lambda: (str(pk) for pk in Run.objects.held().values_list("pk", flat=True)),
+    "runs": lambda: (str(pk) for pk in Run.objects.order_by("-pk").values_list("pk", flat=True)[:_NEWEST_RUNS]),
+}
+_POSITIONAL = {
+    ("vet", "host"): "hosts",
+    ("hosts", "host"): "hosts",
+    ("runs", "run"): "runs",
+    ("hold", "run"): "held-runs",
+}
+_OF_OPTION = {"--host": "hosts", "--profile": "profiles"}
+
+_SCRIPT = """\
+# Completion of Vetting's commands. bash: put this line into ~/.bashrc, zsh: into ~/.zshrc (after compinit)
+#   source <(./manage.py completion {shell})
+{preamble}_vetting() {{
+    local program=${{COMP_WORDS[0]}} word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}} words=""
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        words="{commands}"
+    else
+        case "${{COMP_WORDS[1]}} $before" in
+{options_with_values}
+            *)
+                case "${{COMP_WORDS[1]}}" in
+{positionals}
+                esac ;;
+        esac
+        case "$word" in -*)
+            case "${{COMP_WORDS[1]}}" in
+{options}
+            esac ;;
+        esac
+    fi
+    COMPREPLY=($(compgen -W "$words" -- "$word"))
+}}
+complete -F _vetting manage.py ./manage.py vetting
+"""
+
+
+class Command(BaseCommand):
+    help = "Print a completion script for a shell: source <(./manage.py completion bash)"
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("shell", choices=["bash", "zsh"], nargs="?", default="bash")
+        parser.add_argument("--values", choices=sorted(VALUES), help="print these names, one a line, and no script")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if kind := options["values"]:
+            self.stdout.write("\n".join(VALUES[kind]()))
+        else:
+            self.stdout.write(script(options["shell"]), ending="")
+
+
+def script(shell: str) -> str:
+    parsers = dict(_parsers())
+    return _SCRIPT.format(
+        shell=shell,
+        preamble="autoload -U bashcompinit && bashcompinit\n" if shell == "zsh" else "",
+        commands=" ".join(sorted(parsers)),
+        options="\n".join(_case(16, name, f'words="{" ".join(_options(p))}"') for name, p in parsers.items()),
+        options_with_values="\n".join(line for name, p in parsers.items() for line in _valued(name, p)),
+        positionals="\n".join(line for name, p in parsers.items() for line in _positional(name, p)),
+    )
+
+
+def _parsers() -> Iterator[tuple[str, ArgumentParser]]:
+    """Our own commands; Django's many others are seldom typed here."""
+    for name, app in sorted(get_commands().items()):
+        if app in OURS or name in ("migrate", "check"):
+            yield name, load_command_class(str(app), name).create_parser("manage.py", name)
+
+
+def _options(parser: ArgumentParser) -> list[str]:
+    shown = (option for action in parser._actions for option in action.option_strings if option.startswith("--"))
+    return sorted(set(shown) - _DJANGOS)
+
+
+_DJANGOS = {
+    "--version", "--settings", "--pythonpath", "--traceback", "--no-color", "--force-color", "--skip-checks",
+    "--verbosity", "-v",
+}  # fmt: skip
+
+
+def _valued(name: str, parser: ArgumentParser) -> Iterator[str]:
+    """Options of this command that take one of a set of words, or a name that is asked for."""
+    for action in parser._actions:
+        for option in set(action.option_strings) - _DJANGOS:
+            if option in _OF_OPTION:
+                yield _case(12, f'"{name} {option}"', _asked(_OF_OPTION[option]))
+            elif action.choices:
+                yield _case(12, f'"{name} {option}"', f'words="{" ".join(map(str, action.choices))}"')
+
+
+def _positional(name: str, parser: ArgumentParser) -> Iterator[str]:
+    for action in parser._actions:
+        if action.option_strings:
+            continue
+        if kind := _POSITIONAL.get((name, action.dest)):
+            yield _case(20, name, _asked(kind))
+        elif action.choices:
+            yield _case(20, name, f'words="{" ".join(map(str, action.choices))}"')
+
+
+def _asked(kind: str) -> str:
+    return f'words=$("$program" completion --values {kind} 2>/dev/null)'
+
+
+def _case(indent: int, pattern: str, words: str) -> str:
+    return f"{' ' * indent}{pattern}) {words} ;;"
