@@ -41,6 +41,7 @@ NOT_EXPECTED: dict[str, str] = {
     "smart": "disks that report their health",
     "network": "a network link to measure",
     "link_speed": "network cards that tell their speed",
+    "pcie_links": "PCIe links that the kernel knows",
     "lldp": "a switch that tells its name and port",
     "mce": "a processor whose machine checks are counted",
     "gpu": "a graphics card for computing",

@@ -120,11 +120,11 @@ def test_every_known_word_takes_something_off() -> None:
 
 
 def topics(path: Path) -> Iterator[str]:
-    """Topics that a file of the agent names: `topic="…"`, `TOPIC = "…"`, and the second word of a `Watched(…)`."""
+    """Topics that a file of the agent names: `topic="…"`, `…TOPIC = "…"`, and the second word of a `Watched(…)`."""
     for node in ast.walk(ast.parse(path.read_text())):
         value = None
         if (isinstance(node, ast.keyword) and node.arg == "topic") or (
-            isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "TOPIC"
+            isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "").endswith("TOPIC")
         ):
             value = node.value
         elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Watched":
