@@ -35,6 +35,7 @@ WATCHED: tuple[Watched, ...] = (
     Watched("thermal", "thermal", ("throttle",), ("thermal.",), "the CPU counts no throttling here"),
     Watched("disks", "smart", ("smart.",), ("smart.", "disk."), "no disk here counts its errors"),
     Watched("nics", "network", ("nic.",), ("nic.",), "no network port here counts its errors"),
+    Watched("gpus", "gpu", ("gpu.",), ("gpu.",), "no GPU here counts its errors"),
     Watched("bmc", "bmc", ("bmc.",), ("bmc.", "psu.", "fan."), "no BMC here tells of events"),
     Watched("mce", "mce", ("mce.",), ("cpu.machine_check",), "the kernel counts no machine checks here"),
 )
