@@ -209,5 +209,6 @@ def _not_there(inventory: Inventory, missing_tools: list[str]) -> list[str]:
         "ecc": inventory["memory"].get("ecc") is False,
         "bmc": not inventory["bmc"],
         "gpu": not inventory["gpus"] and "lspci" not in missing_tools,
+        "throttling": "AMD" in (inventory["cpu"].get("model") or ""),
     }
     return [word for word, is_absent in absent.items() if is_absent]

@@ -35,6 +35,7 @@ NOT_EXPECTED: dict[str, str] = {
     "redundancy": "redundant power supplies",
     "dcmi": "a reading of the power drawn",
     "thermal": "temperature sensors and counters of throttling",
+    "throttling": "a CPU that counts its throttling, which AMD's do not",
     "microcode": "a microcode revision",
     "aer": "PCIe devices that report their errors",
     "storage": "disks",

@@ -49,6 +49,15 @@ def patience_s(duration_s: float) -> float:
     return duration_s * (1 + _END_SHARE) + _END_S
 
 
+def miscompares(text: str) -> list[str]:
+    """What it saw so far: a run that was cut short has no verdict, but wrong data is wrong data."""
+    return [line for line in _INCIDENT.findall(text) if line.startswith("miscompare")]
+
+
+def named_dimms(lines: list[str]) -> tuple[str, ...]:
+    return tuple(sorted({name for line in lines for name in _DIMM.findall(line)}))
+
+
 def parse(text: str) -> MemoryResult:
     """Raises ParseError when the final status or the summary is missing: a run that was cut short proves nothing."""
     status, completed = _STATUS.search(text), _COMPLETED.search(text)
@@ -63,5 +72,5 @@ def parse(text: str) -> MemoryResult:
         incidents=incidents,
         errors=errors,
         first=said[0] if said else "",
-        dimms=tuple(sorted({name for line in said for name in _DIMM.findall(line)})),
+        dimms=named_dimms(said),
     )

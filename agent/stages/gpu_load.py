@@ -20,11 +20,12 @@ from agent.shell import Completed
 from agent.stage import StageContext
 from agent.stages import checks
 from agent.stages.board import Board
-from agent.stages.gpu_names import TOPIC, name_of
+from agent.stages.gpu_names import TOPIC as GPU_TOPIC
+from agent.stages.gpu_names import name_of
 from agent.stages.part import Part
 
 CHECK = "load"
-LOAD_TOPIC = "gpu_load"
+TOPIC = "gpu_load"
 _LOOK_S = 5.0
 
 
@@ -33,11 +34,11 @@ def run(ctx: StageContext, present: list[wire.Gpu]) -> Part:
     has_dcgm, burner = shutil.which("dcgmi"), next((name for name in gpu_burn.NAMES if shutil.which(name)), "")
     if not cards or not (has_dcgm or burner):
         why = "no load tool for GPUs is installed (dcgmi, gpu_burn)" if cards else "no driver here puts a GPU to work"
-        return Part([checks.not_tested(CHECK, name_of(gpu), reason=why, topic=LOAD_TOPIC) for gpu in present])
+        return Part([checks.not_tested(CHECK, name_of(gpu), reason=why, topic=TOPIC) for gpu in present])
     known = {card.pci for card in cards}
     why = "no load tool for this maker's cards"
     others = [name_of(gpu) for gpu in present if gpu.pci not in known]
-    part, watch = Part([checks.not_tested(CHECK, name, reason=why, topic=LOAD_TOPIC) for name in others]), Watch()
+    part, watch = Part([checks.not_tested(CHECK, name, reason=why, topic=TOPIC) for name in others]), Watch()
     with watch.watching():
         if has_dcgm:
             _diagnose(ctx, cards, part)
@@ -81,7 +82,7 @@ def _each(cards: list[NvidiaGpu], part: Part, done: Completed, parse: Callable, 
         # Not its exit status, which says little: one that was cut short tested a part of it.
         why = done.trouble if done.status is None or done.timed_out or done.stopped else ""
     if why:
-        part.checks += [checks.not_tested(CHECK, card.uuid, reason=why, topic=LOAD_TOPIC) for card in cards]
+        part.checks += [checks.not_tested(CHECK, card.uuid, reason=why, topic=TOPIC) for card in cards]
         return
     for index, card in enumerate(cards):
         check, found = judge(card, index, results)
@@ -95,10 +96,10 @@ def diagnosed(card: NvidiaGpu, index: int, results: list[TestResult]) -> tuple[w
     own = [result for result in results if result.index == index]
     bench = [result for result in results if result.index is None and result.failed]
     found = [_diagnosis(card, result) for result in own if result.failed or result.outcome == "warn"]
-    check = checks.judged(CHECK, found, card.uuid, topic=LOAD_TOPIC, reason=f"DCGM: {len(own)} tests")
+    check = checks.judged(CHECK, found, card.uuid, topic=TOPIC, reason=f"DCGM: {len(own)} tests")
     if check.outcome is wire.Outcome.PASSED and (bench or not any(result.passed for result in own)):
         why = f"DCGM: {bench[0].test}: {bench[0].words or 'failed'}" if bench else "DCGM passed no test of this card"
-        check = checks.not_tested(CHECK, card.uuid, reason=why, topic=LOAD_TOPIC)
+        check = checks.not_tested(CHECK, card.uuid, reason=why, topic=TOPIC)
     return check, found
 
 
@@ -112,14 +113,14 @@ def burned(card: NvidiaGpu, index: int, results: list[Burned]) -> tuple[wire.Che
     own = next((result for result in results if result.index == index), None)
     if own is None:
         why = "gpu_burn gives no verdict on this card"
-        return checks.not_tested(CHECK, card.uuid, reason=why, topic=LOAD_TOPIC), []
+        return checks.not_tested(CHECK, card.uuid, reason=why, topic=TOPIC), []
     if not own.ok or own.errors:
         message = f"{card.pci}: gpu_burn counted {own.errors} wrong results"
         found = [findings.make("gpu.miscompare", "gpu", card.uuid, message, value=float(own.errors), limit=0.0)]
-        return checks.judged(CHECK, found, card.uuid, topic=LOAD_TOPIC), found
+        return checks.judged(CHECK, found, card.uuid, topic=TOPIC), found
     if not own.gflops:
-        return checks.not_tested(CHECK, card.uuid, reason="gpu_burn did no work on this card", topic=LOAD_TOPIC), []
-    return checks.passed(CHECK, card.uuid, topic=LOAD_TOPIC, reason=f"gpu_burn: {own.gflops:.0f} Gflop/s"), []
+        return checks.not_tested(CHECK, card.uuid, reason="gpu_burn did no work on this card", topic=TOPIC), []
+    return checks.passed(CHECK, card.uuid, topic=TOPIC, reason=f"gpu_burn: {own.gflops:.0f} Gflop/s"), []
 
 
 class Watch:
@@ -159,4 +160,4 @@ class Watch:
             words = ", ".join(sorted(reasons))
             found = [findings.make("gpu.throttled", "gpu", uuid, f"{uuid}: slowed down by {words}")] if words else []
             part.findings += found
-            part.checks.append(checks.judged("throttled", found, uuid, topic=TOPIC))
+            part.checks.append(checks.judged("throttled", found, uuid, topic=GPU_TOPIC))

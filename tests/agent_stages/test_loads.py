@@ -153,6 +153,23 @@ def test_without_work_done_no_exit_status_passes_and_only_a_wrong_result_fails(d
     assert not result.failed
 
 
+@pytest.mark.parametrize(
+    "done", [{"status": 7}, {"status": None, "killed_by_signal": 9}, {"status": 0, "timed_out": True}]
+)
+def test_a_wrong_result_stays_one_however_the_run_ended(done: dict[str, object]) -> None:
+    line = "stress-ng: fail:  [123] cpu: fft(n=128) failed, got 1.0, expected 2.0\n"
+    status = done.pop("status")
+    assert stress_ng.judge(ended(status, line, **done), "").failed
+    other = "stress-ng: fail:  [123] vm: mmap failed, errno=12\n"
+    assert not stress_ng.judge(ended(status, other, **done), "").failed
+
+
+def test_wrong_data_that_a_cut_short_memory_test_saw_is_known() -> None:
+    text = recorded("stressapptest", "forced-errors.txt")
+    assert len(stressapptest.miscompares(text[: text.index("Log: Thread 1")])) == 3
+    assert stressapptest.miscompares(recorded("stressapptest", "pass.txt")) == []
+
+
 def test_idle_stressors_prove_nothing() -> None:
     idle = YAML.replace("2160.559205", "0.000000")
     assert "did no work in cpu" in stress_ng.judge(ended(0), idle).trouble

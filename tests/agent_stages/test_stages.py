@@ -149,3 +149,21 @@ def test_memory_that_was_not_gone_through_once_is_not_tested(tmp_path: Path) -> 
     enough = memory.coverage(ctx, space, moved_mb=2700)
     assert enough.outcome is wire.Outcome.PASSED
     assert enough.reason == "900 of 1000 MiB (90 %) were under test, 3.0 times"
+
+
+def test_a_memory_test_that_is_stopped_after_it_saw_wrong_data_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from agent.stages import memory_load
+    from agent.stop import StopFlag
+    from tests.agent_stages.recordings import recorded
+
+    text = recorded("stressapptest", "forced-errors.txt")
+    (tmp_path / "said").write_text(text[: text.index("Log: Thread 1")])
+    tool = tmp_path / "stressapptest"
+    tool.write_text(f"#!/bin/sh\n/bin/cat {tmp_path}/said\nkill -9 $$\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    outcome = memory_load.stress("patterns", 64, 1, 1, StopFlag(), [wire.Dimm("DIMM_A1", 2048)])
+    assert outcome.check.outcome is wire.Outcome.FAILED
+    assert [(one.code, one.component, one.value) for one in outcome.findings] == [("memory.miscompare", "DIMM_A1", 3.0)]

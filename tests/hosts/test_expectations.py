@@ -147,6 +147,11 @@ def test_adopting_all_takes_everything_and_no_permission() -> None:
     assert spec["not_expected"] == []
 
 
+def test_a_cpu_of_amd_is_not_expected_to_count_its_throttling() -> None:
+    amd = replace(SERVER, cpu=replace(SERVER.cpu, model="AMD EPYC 7313P 16-Core Processor"))
+    assert adoption.from_inventory(codec.encode(amd))["not_expected"] == ["throttling"]
+
+
 def test_adopting_leaves_out_what_says_nothing() -> None:
     system = replace(SERVER.system, serial="To Be Filled By O.E.M.", product="")
     bare = replace(SERVER, system=system, bmc=False, psus=[], gpus=[], memory=replace(SERVER.memory, ecc=False))
