@@ -101,6 +101,12 @@ CODES: dict[str, Code] = {
     ),
     "thermal.throttled": _part(_CRITICAL, "Throttled by heat", "Check fans, airflow, heatsink and thermal paste."),
     "thermal.rising": _part(_WARNING, "Still getting hotter at the end", "Check fans, airflow and the room."),
+    "thermal.worse_than_before": _part(
+        _CRITICAL, "Heat gets away worse than in the last good run", "Check heatsink, paste and the CPU's fan."
+    ),
+    "cpu.slower_than_before": _part(
+        _CRITICAL, "Slower than in its last good run", "Check power supplies, cooling and firmware settings."
+    ),
     "cpu.slow_clock": _part(
         _CRITICAL, "Slower under load than its base clock", "Check power supplies, firmware settings and cooling."
     ),

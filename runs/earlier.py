@@ -23,8 +23,25 @@ def judged(stage_run: StageRun) -> list[wire.Finding]:
     if not stage_run.numbers or not trends.concern(limits):
         return []
     disks = _disks(run.inventory)
-    numbers = {key: value for key, value in stage_run.numbers.items() if _is_comparable(key, disks)}
-    return trends.judge(numbers, limits, _before(run, stage_run.name), _peers(run, stage_run.name, numbers))
+    own = stage_run.numbers
+    numbers = {key: value for key, value in own.items() if _is_comparable(key, disks) and _has_a_clock(key, own)}
+    before, peers = _before(run, stage_run.name), _peers(run, stage_run.name, numbers)
+    return trends.judge(numbers, limits, before, peers, _setting(run))
+
+
+def _setting(run: Run) -> str:
+    """What a CPU's numbers depend on beside the CPU: how long and with what it was worked, and what it runs on."""
+    inventory = run.inventory or {}
+    cpu, firmware = inventory.get("cpu") or {}, inventory.get("firmware") or {}
+    stage = run.profile.get("stages", {}).get("CPUStress", {}).get("params", {})
+    facts = (cpu.get("model"), cpu.get("microcode"), firmware.get("bios"), stage.get("duration_s"))
+    return " | ".join(map(str, facts))
+
+
+def _has_a_clock(key: str, numbers: trends.Numbers) -> bool:
+    """A CPU that tells no clock is a virtual one: what it does in a second depends on its neighbours."""
+    name, _, part = key.partition(".")
+    return name != "cpu_bogo_ops_s" or f"clock_load_mhz.{part}" in numbers
 
 
 def _before(run: Run, stage: str) -> list[trends.Earlier]:
@@ -33,7 +50,7 @@ def _before(run: Run, stage: str) -> list[trends.Earlier]:
     newest: dict[int, trends.Earlier] = {}
     for row in rows.select_related("run").order_by("-run_id", "-attempt")[:RUNS_BACK]:
         when, passed = row.run.created_at.strftime("%Y-%m-%d"), row.run.verdict == Verdict.PASSED
-        newest.setdefault(row.run_id, trends.Earlier(row.run_id, when, passed, row.numbers))
+        newest.setdefault(row.run_id, trends.Earlier(row.run_id, when, passed, row.numbers, _setting(row.run)))
     return list(newest.values())
 
 

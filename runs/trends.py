@@ -1,7 +1,8 @@
 """What a stage's numbers say beside others of their kind: the same part in earlier runs, and equal parts elsewhere.
 
 The limits stand among the stage's limits in the profile, by the name of the number: `media_errors_growth_max: 0`,
-`crc_errors_growth_warn: 0`, `seq_read_mb_s_of_last_good_min_percent: 60`, `seq_read_mb_s_of_peers_warn_percent: 85`.
+`crc_errors_growth_warn: 0`, `seq_read_mb_s_of_last_good_min_percent: 60`, `seq_read_mb_s_of_peers_warn_percent: 85`,
+`thermal_resistance_c_w_of_last_good_max_percent: 150` with `…_over_percent` for its warning.
 Pure: numbers and limits in, findings out.
 """
 
@@ -18,32 +19,40 @@ _CRITICAL, _WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
 _GROWTH = {"_growth_max": _CRITICAL, "_growth_warn": _WARNING}
 _LAST_GOOD = {"_of_last_good_min_percent": _CRITICAL, "_of_last_good_warn_percent": _WARNING}
 _PEERS = {"_of_peers_min_percent": _CRITICAL, "_of_peers_warn_percent": _WARNING}
-SUFFIXES = (*_GROWTH, *_LAST_GOOD, *_PEERS)
+_CEILING = {"_of_last_good_max_percent": _CRITICAL, "_of_last_good_over_percent": _WARNING}
+SUFFIXES = (*_GROWTH, *_LAST_GOOD, *_PEERS, *_CEILING)
 
 Numbers = Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Earlier:
-    """The numbers of one stage of an earlier run of the same host. `when` is a date in words."""
+    """The numbers of one stage of an earlier run of the same host. `when` is a date in words, `setting` what some
+    numbers depend on: profile, firmware, microcode."""
 
     run: int
     when: str
     passed: bool
     numbers: Numbers
+    setting: str = ""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """A number of which less is bad: the findings' codes, the unit, what the part does."""
+    """A number of which less is bad (or more, where it has a ceiling): the findings' codes, the unit, what the part
+    does. `same_setting` compares it with runs of the same profile, firmware and microcode only."""
 
     before: str
     peers: str
     unit: str
     does: str
+    kind: str = "disk"
+    same_setting: bool = False
 
 
 PACES = {
+    "cpu_bogo_ops_s": Pace("cpu.slower_than_before", "", "bogo-ops/s", "does", "cpu", same_setting=True),
+    "thermal_resistance_c_w": Pace("thermal.worse_than_before", "", "C/W", "heats up by", "cpu", same_setting=True),
     "seq_read_mb_s": Pace("storage.slower_than_before", "storage.slower_than_peers", "MB/s", "reads"),
     "raid_drives": Pace("smart.raid_drive_gone", "smart.raid_drive_gone", "drives", "has"),
 }
@@ -59,9 +68,15 @@ def judge(
     limits: Mapping[str, object],
     earlier: Sequence[Earlier],
     peers: Mapping[str, Sequence[float]],
+    setting: str = "",
 ) -> list[wire.Finding]:
     """`earlier` the newest first; `peers` are the same numbers of equal parts, by the name of ours."""
-    found = [*_growth(numbers, limits, earlier), *_slower(numbers, limits, earlier), *_behind(numbers, limits, peers)]
+    found = [
+        *_growth(numbers, limits, earlier),
+        *_slower(numbers, limits, earlier, setting),
+        *_above(numbers, limits, earlier, setting),
+        *_behind(numbers, limits, peers),
+    ]
     gravest: dict[tuple[str, str], wire.Finding] = {}
     for one in sorted(found, key=lambda finding: finding.severity is not _CRITICAL):
         gravest.setdefault((one.code, one.component), one)
@@ -81,9 +96,34 @@ def _growth(numbers: Numbers, limits: Mapping[str, object], earlier: Sequence[Ea
         yield wire.Finding(f"smart.{name}", severity, "disk", part, f"{part}: {words}", after - before, limit)
 
 
-def _slower(numbers: Numbers, limits: Mapping[str, object], earlier: Sequence[Earlier]) -> Iterator[wire.Finding]:
+def _last_good(earlier: Sequence[Earlier], name: str, key: str, setting: str) -> Earlier | None:
+    """The newest good run that has this number, and where that matters, had it in the same setting."""
+    any_setting = name not in PACES or not PACES[name].same_setting
+    good = (run for run in earlier if run.passed and run.numbers.get(key))
+    return next((run for run in good if any_setting or run.setting == setting), None)
+
+
+def _above(
+    numbers: Numbers, limits: Mapping[str, object], earlier: Sequence[Earlier], setting: str
+) -> Iterator[wire.Finding]:
+    for name, part, key, severity, percent in _concerned(numbers, limits, _CEILING):
+        base = _last_good(earlier, name, key, setting)
+        if base is None or name not in PACES or numbers[key] <= base.numbers[key] * percent / 100:
+            continue
+        pace, before, limit = PACES[name], base.numbers[key], base.numbers[key] * percent / 100
+        message = (
+            f"{part}: {pace.does} {numbers[key]:.2f} {pace.unit}, {before:.2f} in run {base.run} ({base.when}), "
+            f"at most {percent:g} % are expected"
+        )
+        value = round(numbers[key], 3)
+        yield wire.Finding(pace.before, severity, pace.kind, part, message, value, round(limit, 3), pace.unit)
+
+
+def _slower(
+    numbers: Numbers, limits: Mapping[str, object], earlier: Sequence[Earlier], setting: str
+) -> Iterator[wire.Finding]:
     for name, part, key, severity, percent in _concerned(numbers, limits, _LAST_GOOD):
-        base = next((run for run in earlier if run.passed and run.numbers.get(key)), None)
+        base = _last_good(earlier, name, key, setting)
         if base is not None and name in PACES:
             against = f"in run {base.run} ({base.when})"
             yield from _short(
@@ -111,7 +151,7 @@ def _short(
         message = (
             f"{part}: {pace.does} {value:.0f} {pace.unit}, {base:.0f} {against}, at least {percent:g} % are expected"
         )
-        yield wire.Finding(code, severity, "disk", part, message, round(value, 1), round(least, 1), pace.unit)
+        yield wire.Finding(code, severity, pace.kind, part, message, round(value, 1), round(least, 1), pace.unit)
 
 
 def _concerned(

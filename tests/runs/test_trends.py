@@ -41,6 +41,49 @@ def test_a_drive_that_loses_more_fails_and_one_that_has_lost_does_not(number: st
     assert judge(SMART, before, **{number: 3.0}) == {f"smart.{number}": CRITICAL}
 
 
+CPU = profiles.load("quick")["stages"]["CPUStress"]["limits"]
+
+
+def cpu(setting: str, earlier_setting: str, **numbers: tuple[float, float]) -> dict[str, wire.Severity]:
+    """What CPU0 is blamed for, by numbers before and now."""
+    before = {f"{name}.CPU0": then for name, (then, _) in numbers.items()}
+    found = trends.judge(
+        {f"{name}.CPU0": now for name, (_, now) in numbers.items()},
+        CPU, [Earlier(3, "2026-01-02", True, before, earlier_setting)], {}, setting,
+    )  # fmt: skip
+    assert all((finding.component_kind, finding.component) == ("cpu", "CPU0") for finding in found)
+    return {finding.code: finding.severity for finding in found}
+
+
+@pytest.mark.parametrize(
+    ("now", "found"),
+    [
+        (950.0, {}),
+        (850.0, {"cpu.slower_than_before": WARNING}),
+        (700.0, {"cpu.slower_than_before": CRITICAL}),
+    ],
+)
+def test_a_cpu_is_set_beside_its_own_last_good_run(now: float, found: dict[str, wire.Severity]) -> None:
+    assert cpu("a", "a", cpu_bogo_ops_s=(1000.0, now)) == found
+
+
+@pytest.mark.parametrize(
+    ("now", "found"),
+    [
+        (0.20, {}),
+        (0.34, {}),
+        (0.40, {"thermal.worse_than_before": WARNING}),
+        (0.50, {"thermal.worse_than_before": CRITICAL}),
+    ],
+)
+def test_a_heatsink_that_carries_less_heat_than_it_did_is_found(now: float, found: dict[str, wire.Severity]) -> None:
+    assert cpu("a", "a", thermal_resistance_c_w=(0.30, now)) == found
+
+
+def test_a_run_of_another_length_or_microcode_is_no_measure_for_a_cpu() -> None:
+    assert cpu("a", "b", cpu_bogo_ops_s=(1000.0, 100.0), thermal_resistance_c_w=(0.3, 3.0)) == {}
+
+
 def test_what_was_never_counted_before_has_not_grown() -> None:
     assert judge(SMART, [earlier(3, True, power_on_h=5.0)], media_errors=7.0) == {}
     assert judge(SMART, [], media_errors=7.0) == {}
@@ -146,3 +189,26 @@ def test_a_virtual_disk_has_no_pace_of_its_own(virtual: dict[str, Any]) -> None:
     host = a_host()
     kept(a_run_with(host, virtual), "Storage", {"seq_read_mb_s.S1": 2000.0})
     assert not kept(a_run_with(host, virtual), "Storage", {"seq_read_mb_s.S1": 100.0}).findings.exists()
+
+
+def cpu_run(host: Host, bogo_ops_s: float, clock_mhz: float | None, microcode: str) -> StageRun:
+    """CPUStress of a run on `host`, whose CPU did so much."""
+    run = a_run_with(host, disk("S1"))
+    run.inventory["cpu"] = {"model": "EPYC 7313P", "microcode": microcode}
+    run.profile["stages"]["CPUStress"] = {"params": {"duration_s": 120}, "limits": CPU}
+    run.save()
+    numbers = {"cpu_bogo_ops_s.CPU0": bogo_ops_s}
+    return kept(run, "CPUStress", {**numbers, "clock_load_mhz.CPU0": clock_mhz} if clock_mhz else numbers)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("clock_mhz", "microcode", "codes"),
+    [(3000.0, "0x1", ["cpu.slower_than_before"]), (None, "0x1", []), (3000.0, "0x2", [])],
+)
+def test_a_cpus_pace_is_compared_on_real_machines_with_the_same_microcode(
+    clock_mhz: float | None, microcode: str, codes: list[str]
+) -> None:
+    host = a_host()
+    cpu_run(host, 1000.0, 3000.0, "0x1")
+    assert [one.code for one in cpu_run(host, 500.0, clock_mhz, microcode).findings.all()] == codes
