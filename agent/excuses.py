@@ -1,4 +1,5 @@
-"""What a port's counters are not blamed on the host for: a link that is only coming up, a port that nobody expects."""
+"""What a counter is not to be blamed for: a link that is only coming up, a port that nobody expects, an error that is
+told of twice."""
 
 from __future__ import annotations
 
@@ -11,6 +12,8 @@ from agent import wire
 # The stage that sets every port up: drivers drop the carrier then, and a link that trains makes symbol errors.
 BRINGS_LINKS_UP = "InventoryCheck"
 _COUNTED = ("nic.errors", "nic.link_flap")
+_EXCEPTION = "cpu.machine_check"
+_EXPLAINS = (_EXCEPTION, "memory.uncorrected", "pcie.uncorrected")
 
 
 def excused(stage: str, expected: Mapping[str, Any], found: Iterable[wire.Finding]) -> list[wire.Finding]:
@@ -18,6 +21,15 @@ def excused(stage: str, expected: Mapping[str, Any], found: Iterable[wire.Findin
     nics = expected.get("nics")
     macs = None if nics is None else {str(nic.get("mac") or "").lower() for nic in nics}
     return [_weighed(stage, macs, one) for one in found]
+
+
+def without_echo(counted: Iterable[wire.Finding], said: Iterable[wire.Finding]) -> list[wire.Finding]:
+    """The kernel counts a machine check exception on every CPU that it interrupts, whatever it was about: where its log
+    names the part, the CPUs that were told are not to blame as well."""
+    explained = any(one.code in _EXPLAINS and one.severity is wire.Severity.CRITICAL for one in said)
+    return [
+        replace(one, severity=wire.Severity.WARNING) if explained and one.code == _EXCEPTION else one for one in counted
+    ]
 
 
 def _weighed(stage: str, macs: set[str] | None, one: wire.Finding) -> wire.Finding:

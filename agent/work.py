@@ -81,7 +81,8 @@ def carry_out(attempt: Attempt, context: StageContext, parts: Parts) -> wire.Res
     counted = counters.judged(deltas, limits, time.monotonic() - began)
     ordered = [order.name for order in context.claim.stages]
     said = EarlyErrors(parts.directory).judge(context.order, ordered, parts.kernel_log.take(parts.names()))
-    watched = excuses.excused(context.order.name, context.claim.expected, counters.merged([*counted, *said]))
+    merged = counters.merged([*excuses.without_echo(counted, said), *said])
+    watched = excuses.excused(context.order.name, context.claim.expected, merged)
     return _result(context, report, deltas, [*attempt.hot, *watched], parts, (started, time.time()))
 
 

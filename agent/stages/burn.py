@@ -8,7 +8,7 @@ from agent import wire
 from agent.loads import fio
 from agent.probes.parsing import ParseError
 from agent.stage import StageContext, StageReport
-from agent.stages import checks, cpu_load, memory_load
+from agent.stages import checks, cpu_load, fans, memory_load
 from agent.stages.board import Board
 from agent.stages.heat import Heat
 from agent.stages.part import Part
@@ -21,6 +21,7 @@ _LEAST_MB = 64
 def run(ctx: StageContext) -> StageReport:
     duration_s = float(checks.param(ctx, "duration_s"))
     disks = checks.fixed_disks(ctx.inventory)
+    expected_fans, fans_before = fans.expected(ctx.claim.expected), fans.look()
     with (
         Heat().watching() as heat,
         Board(ctx).timing("everything", "cores, memory and disks", duration_s),
@@ -32,15 +33,25 @@ def run(ctx: StageContext) -> StageReport:
             *(pool.submit(_disk, ctx, disk, duration_s) for disk in disks),
         ]
         parts = [job.result() for job in work]
-    sockets = ctx.inventory.cpu.sockets if ctx.inventory else 1
-    temperature, hot = heat.temperature(checks.limit(ctx, "temp_margin_c"), checks.limit(ctx, "temp_max_c"), sockets)
+    turning, stopped = fans.judge(expected_fans, fans_before, fans.look())
+    thermal, hot = _thermal(ctx, heat)
     return checks.report(
         ctx,
-        [*(check for part in parts for check in part.checks), *_no_disk(disks), temperature],
-        findings=[*(finding for part in parts for finding in part.findings), *hot],
+        [*(check for part in parts for check in part.checks), *_no_disk(disks), *thermal, *turning],
+        findings=[*(finding for part in parts for finding in part.findings), *hot, *stopped],
+        also_required=(fans.CHECK,) if expected_fans else (),
         numbers={**{k: v for part in parts for k, v in part.numbers.items()}, **heat.numbers()},
         evidence={**{name: text for part in parts for name, text in part.evidence.items()}, **heat.evidence()},
     )
+
+
+def _thermal(ctx: StageContext, heat: Heat) -> tuple[list[wire.Check], list[wire.Finding]]:
+    sockets = ctx.inventory.cpu.sockets if ctx.inventory else 1
+    judged = [
+        heat.temperature(checks.limit(ctx, "temp_margin_c"), checks.limit(ctx, "temp_max_c"), sockets),
+        heat.clock(checks.limit(ctx, "clock_min_fraction")),
+    ]
+    return [check for check, _ in judged], [finding for _, found in judged for finding in found]
 
 
 def _memory(ctx: StageContext, duration_s: float) -> Part:

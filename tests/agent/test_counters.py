@@ -344,6 +344,20 @@ def test_a_port_that_nobody_expects_condemns_nobody() -> None:
     assert severities("Burn", {"nics": [{"mac": "52:54:00:AA:BB:CC"}]}) == [CRITICAL, CRITICAL]
 
 
+def test_an_exception_whose_part_the_kernel_names_is_not_the_cpus_as_well() -> None:
+    exceptions = [wire.Finding("cpu.machine_check", CRITICAL, "cpu", name, "1 counted") for name in ("CPU0", "CPU1")]
+    named = wire.Finding("memory.uncorrected", CRITICAL, "dimm", "DIMM_A1", "the kernel said it")
+    of_cpu = wire.Finding("cpu.machine_check", CRITICAL, "cpu", "CPU1", "the kernel said it")
+
+    def blamed(*said: wire.Finding) -> list[str]:
+        merged = counters.merged([*excuses.without_echo(exceptions, said), *said])
+        return sorted(one.component for one in merged if one.severity is CRITICAL)
+
+    assert blamed() == ["CPU0", "CPU1"]
+    assert blamed(named) == ["DIMM_A1"]
+    assert blamed(of_cpu) == ["CPU1"]
+
+
 def test_every_source_reads_an_empty_machine_without_a_word(tmp_path: Path) -> None:
     for source in (*sources.KERNEL, *sources.COMMANDS):
         assert source(Names(tmp_path, None)) == {}
