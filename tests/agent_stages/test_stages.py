@@ -145,10 +145,12 @@ def test_memory_that_was_not_gone_through_once_is_not_tested(tmp_path: Path) -> 
     from agent.stages.memory_load import MemoryRoom
 
     ctx, space = context("Memory", tmp_path), MemoryRoom(testable_mb=900, total_mb=1000)
-    assert memory.coverage(ctx, space, moved_mb=899).outcome is wire.Outcome.NOT_TESTED
-    enough = memory.coverage(ctx, space, moved_mb=2700)
+    assert memory.coverage(ctx, space, moved_mb=0).outcome is wire.Outcome.NOT_TESTED
+    enough = memory.coverage(ctx, space, moved_mb=1800)
     assert enough.outcome is wire.Outcome.PASSED
     assert enough.reason == "900 of 1000 MiB (90 %) were under test, 3.0 times"
+    ctx.order.limits["passes_min"] = 4
+    assert memory.coverage(ctx, space, moved_mb=1800).outcome is wire.Outcome.NOT_TESTED
 
 
 def test_a_memory_test_that_is_stopped_after_it_saw_wrong_data_fails(
