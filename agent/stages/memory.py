@@ -57,8 +57,8 @@ def _dimms(ctx: StageContext) -> list[wire.Dimm]:
 
 
 def coverage(ctx: StageContext, space: MemoryRoom, moved_mb: float) -> wire.Check:
-    """How much of the memory was under test, and how often each byte of it was. stressapptest fills all of it before its
-    time begins and checks all of it after: one pass more than it copied, if it did anything at all."""
+    """How much of the memory was under test, and how often each byte of it was. stressapptest fills all of it before
+    its time begins and checks all of it after: one pass more than it copied, if it did anything at all."""
     passes = 1 + moved_mb / space.testable_mb if moved_mb else 0.0
     words = f"{space.testable_mb} of {space.total_mb} MiB ({space.percent:.0f} %) were under test, {passes:.1f} times"
     enough = space.percent >= float(checks.param(ctx, "coverage_min_percent"))

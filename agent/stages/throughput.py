@@ -57,7 +57,7 @@ def floor_mbit(ctx: StageContext, link_mbit: int | None, direction: Direction = 
         return None
     slowest = min(known)
     if direction is Direction.BOTH:
-        return slowest * checks.limit(ctx, "min_fraction_both_ways")
+        return slowest * checks.limit(ctx, "min_fraction_of_each")
     name = "min_fraction" if slowest <= 10_000 else "min_fraction_above_10g"
     return slowest * checks.limit(ctx, name)
 
@@ -109,7 +109,23 @@ def _weigh(link: Link, direction: Direction, measured: Measured) -> tuple[list[w
             if why := limited_by(link.ctx, result):
                 return found, f"{result.bits_s / 1e6:.0f} Mbit/s {way}: {why}"
             found.append(_slow(link, direction, way, result, floor))
+    if direction is Direction.BOTH and not found and (slow := _slow_together(link, measured)):
+        why = limited_by(link.ctx, measured[Direction.OUT])
+        return ([], why) if why else (slow, "")
     return found, ""
+
+
+def _slow_together(link: Link, measured: Measured) -> list[wire.Finding]:
+    """Both directions must carry together what one alone must: full duplex does nearly twice that."""
+    floor = floor_mbit(link.ctx, link.state.speed_mbit)
+    mbit = sum(result.bits_s for result in measured.values()) / 1e6
+    if floor is None or mbit >= floor:
+        return []
+    message = f"{link.state.name}: {mbit:.0f} Mbit/s in both directions together, floor {floor:.0f} Mbit/s"
+    mac = link.state.mac
+    return [
+        findings.make("network.slow", "nic", mac, message, value=round(mbit, 1), limit=round(floor, 1), unit="Mbit/s")
+    ]
 
 
 def _test(link: Link, direction: Direction) -> Measured | str:

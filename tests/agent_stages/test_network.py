@@ -104,11 +104,31 @@ def test_a_link_that_was_slow_once_is_not_blamed(tmp_path: Path, bench: Bench) -
     assert (outcomes(part)["throughput"], part.findings) == (PASSED, [])
 
 
-def test_a_link_that_breaks_down_with_both_directions_at_once_is_blamed(tmp_path: Path, bench: Bench) -> None:
-    bench.answers("both", 80)
+@pytest.mark.parametrize(
+    ("mbit", "words"),
+    [
+        (80, "80 Mbit/s out with both directions at once, floor 100 Mbit/s"),
+        (300, "600 Mbit/s in both directions together, floor 850 Mbit/s"),
+    ],
+)
+def test_a_link_that_breaks_down_with_both_directions_at_once_is_blamed(
+    tmp_path: Path, bench: Bench, mbit: float, words: str
+) -> None:
+    bench.answers("both", mbit)
     part = measured(tmp_path)
     assert outcomes(part) == {"throughput": PASSED, "both_ways": FAILED}
-    assert "with both directions at once" in part.findings[0].message
+    assert words in part.findings[0].message
+
+
+def test_directions_that_share_the_link_unevenly_are_no_fault(tmp_path: Path, bench: Bench) -> None:
+    bench.answers("both", 430)
+    assert outcomes(measured(tmp_path))["both_ways"] is PASSED
+
+
+def test_a_processor_at_its_end_is_the_limit_of_both_ways_too(tmp_path: Path, bench: Bench) -> None:
+    bench.answers("both", 300, remote=190)
+    part = measured(tmp_path)
+    assert (outcomes(part)["both_ways"], part.findings) == (NOT_TESTED, [])
 
 
 @pytest.mark.parametrize("cpu", [{"remote": 190}, {"local": 400}])
