@@ -12,12 +12,14 @@ Numbers = Mapping[tuple[str, str], float]  # (stage, name as the agent sends it)
 
 # Endings of names: unit, and whether more (1) or less (-1) is better. The longer of two that fit stands first.
 _UNITS: tuple[tuple[str, str, int], ...] = (
+    ("_c_w", "°C/W", -1),
     ("_ops_s", "ops/s", 1),
     ("_mb_s", "MB/s", 1),
     ("_iops", "IO/s", 1),
     ("_mbit", "Mbit/s", 1),
     ("_percent", "%", -1),
     ("_ms", "ms", -1),
+    ("_mhz", "MHz", 1),
     ("_rpm", "rpm", 0),
     ("_mb", "MB", 0),
     ("_c", "°C", -1),
@@ -25,7 +27,7 @@ _UNITS: tuple[tuple[str, str, int], ...] = (
     ("_h", "h", 0),
     ("_s", "s", 0),
 )
-_MORE_IS_BETTER = frozenset({"covered_percent", "cores", "dimms", "disks", "nics", "memory_mb"})
+_MORE_IS_BETTER = frozenset({"covered_percent", "surface_percent", "cores", "dimms", "disks", "nics", "memory_mb"})
 WORTH_A_LOOK_PERCENT = 10.0  # marks a row on the pages and decides nothing; limits stand in the profiles
 
 
