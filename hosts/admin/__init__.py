@@ -60,6 +60,7 @@ class HostAdmin(HostActions, ExportActionMixin, ImportExportModelAdmin):
     formats = list(resources.FORMATS)
     import_template_name = "admin/hosts/host/import.html"
     export_template_name = "admin/hosts/host/export.html"
+    show_change_form_export = False
     list_display = ("name", "health", "enabled", "state", "profile_column", "model_column", "first_mac")
     list_filter = (StateFilter, "health", ProfileFilter, ModelFilter, "enabled", SpecFilter, "destructive_allowed")
     search_fields = ("name", "macs__mac", "notes", "dmi_uuid", "expected__system__serial")
