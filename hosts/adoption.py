@@ -21,7 +21,8 @@ _DUMMIES = frozenset(
     {"", "none", "unknown", "not specified", "not available", "n/a", "default string", "to be filled by o.e.m.",
      "system serial number", "chassis serial number", "no dimm", "0", "00000000", "ffffffff", "0123456789"}
 )  # fmt: skip
-_STEP = re.compile(r"([a-z_]+)(?:\[([^\]]*)\])?(?:\.|$)")
+# `memory.dimms[DIMM_A1].serial`; a name may hold brackets and dots of its own, as in `fans[FAN [1]]`.
+_PATH = re.compile(r"(?:(memory)\.)?([a-z_]+)(?:\[(.*)\])?(?:\.([a-z_]+))?", re.S)
 _NAME_OF = {"dimms": "locator", "disks": "serial", "nics": "mac", "gpus": "uuid", "psus": "name", "fans": "name"}
 
 
@@ -69,7 +70,9 @@ def adopt(expected: Spec | None, path: str, actual: Any, inventory: Inventory) -
     spec = copy.deepcopy(expected)
     if path == "firmware.bmc" and actual is None:
         return expectations.normalise(_without_bmc(spec, found))
-    *way, (leaf, key) = _STEP.findall(path)
+    if not (steps := _steps(path)):
+        return expected
+    *way, (leaf, key) = steps
     if leaf == "cpu":
         spec["cpu"] = found["cpu"]
     elif key:
@@ -82,6 +85,15 @@ def adopt(expected: Spec | None, path: str, actual: Any, inventory: Inventory) -
     return expectations.normalise(spec)
 
 
+def _steps(path: str) -> list[tuple[str, str]]:
+    """The way through a spec, step by step, each with the name of its part; nothing for what is no path."""
+    match = _PATH.fullmatch(path)
+    if match is None:
+        return []
+    holder, kind, key, leaf = match.groups(default="")
+    return [step for step in ((holder, ""), (kind, key), (leaf, "")) if step[0]]
+
+
 def _adopt_part(holder: Spec, kind: str, key: str, found: Spec) -> None:
     """Put the part of this name as it was found in place of what was expected."""
     others = [part for part in holder.get(kind) or [] if not _is_called(part, kind, key)]
@@ -90,7 +102,7 @@ def _adopt_part(holder: Spec, kind: str, key: str, found: Spec) -> None:
 
 def _adopt_value(holder: Spec, leaf: str, actual: Any, found: Spec) -> None:
     """A count of nothing and a yes or no are taken from what was found; a speed without a link is left out."""
-    value = found.get(leaf) if leaf == "ecc" or actual in (0, "", None) else actual
+    value = found.get(leaf) if leaf == "ecc" or actual in (0, "", None) else _clean(actual)
     holder[leaf] = value
     if value is None:
         del holder[leaf]
@@ -104,7 +116,7 @@ def _keep_total(spec: Spec, before: Spec) -> None:
 
 def _keep_pins(spec: Spec, path: str, actual: Any) -> None:
     """Pins of a part follow it to its new name, and go with a part that has gone."""
-    *way, (leaf, key) = _STEP.findall(path)
+    *way, (leaf, key) = _steps(path)
     prefix = path if key else path.rpartition(".")[0]
     kind, old = (leaf, key) if key else (way or [("", "")])[-1]
     if not old or "pinned" not in spec:
@@ -112,7 +124,7 @@ def _keep_pins(spec: Spec, path: str, actual: Any) -> None:
     if not key and leaf == _NAME_OF.get(kind) and actual:
         renamed = f"{prefix[: -len(old) - 1]}{actual}]"
         spec["pinned"] = [re.sub(rf"^{re.escape(prefix)}(?=\.)", lambda _: renamed, pin) for pin in spec["pinned"]]
-    elif not _find(spec, _STEP.findall(prefix)):
+    elif not _find(spec, _steps(prefix)):
         spec["pinned"] = [pin for pin in spec["pinned"] if not pin.startswith(f"{prefix}.")]
 
 

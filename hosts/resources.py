@@ -137,6 +137,10 @@ class HostResource(resources.ModelResource):
         super().__init__(**kwargs)
         self.busy, self.profiles = busy or {}, profiles
 
+    def import_data(self, *args: Any, **kwargs: Any) -> Any:
+        """All rows or none, also where one has become wrong since it was shown."""
+        return super().import_data(*args, **{**kwargs, "rollback_on_validation_errors": True})
+
     def before_import(self, dataset: tablib.Dataset, **kwargs: Any) -> None:
         headers = set(dataset.headers or [])
         if forbidden := headers & _WRITING:

@@ -87,6 +87,13 @@ def _is_comparison(stage: StageRun) -> bool:
 
 
 def _changed(run: Run, expected: dict[str, Any] | None, path: str) -> dict[str, Any]:
+    try:
+        return _adopted(run, expected, path)
+    except expectations.ExpectationError as error:
+        raise Refused(f"what run {run.pk} found can't stand in a spec: {error}") from None
+
+
+def _adopted(run: Run, expected: dict[str, Any] | None, path: str) -> dict[str, Any]:
     if path:
         difference = _differences(run, path).last()
         if difference is None:

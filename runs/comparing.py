@@ -124,7 +124,7 @@ def _between(
         after=after,
         known=known,
         parts=changes.compare(before.inventory, after.inventory) if known else [],
-        numbers=[row for row in rows if abs(row.cells[1].change_percent or 0) >= keynumbers.WORTH_A_LOOK_PERCENT],
+        numbers=[row for row in rows if row.cells[1].moved and row.number.unit != "h"],
         findings_new=[has[key] for key in has if key not in had],
         findings_gone=[had[key] for key in had if key not in has],
     )

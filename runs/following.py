@@ -12,9 +12,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from runs import logfiles, terminal
+from runs import durations, logfiles, terminal
 from runs.machine import ENDED, State
 from runs.models import Finding, Outcome, Run, StageRun
+from runs.templatetags.words import duration
 
 MARKS = {
     Outcome.PASSED: ("✓", "green"),
@@ -84,7 +85,7 @@ def _log(run: Run, count: int) -> list[RenderableType]:
     if not count:
         return []
     lines = logfiles.tail(run.pk, count, before=run.log_bytes).lines
-    return [terminal.log_lines(lines) if lines else Text("\nno log yet, or it lies on another machine", "dim")]
+    return [Text(), terminal.log_lines(lines) if lines else Text("\nno log yet, or it lies on another machine", "dim")]
 
 
 def _heading(run: Run) -> Text:
@@ -96,6 +97,10 @@ def _heading(run: Run) -> Text:
         ("  ", ""),
         (run.state, "bold cyan"),
     )
+    position = durations.standing(run.profile, run.state, run.stage_runs.all(), timezone.now())
+    if position.ends_at:
+        left_s = (position.ends_at - timezone.now()).total_seconds()
+        text.append(f"  {position.fraction:.0%}, about {duration(left_s)} left", style="dim")
     if run.verdict:
         text.append(f"  verdict {run.verdict}", style="bold green" if run.verdict == "passed" else "bold red")
     if run.stopped_by:
@@ -121,8 +126,12 @@ def _stages(run: Run) -> Table:
     for row in run.stage_runs.all():
         mark, style = MARKS.get(row.outcome, ("▸", "cyan"))
         attempt = f" ({row.attempt})" if row.attempt > 1 else ""
-        table.add_row(Text(mark, style), Text(row.name + attempt, style), _doing(row))
+        table.add_row(Text(mark, style), Text(row.name + attempt, style), Text(_took(row), "dim"), _doing(row))
     return table
+
+
+def _took(row: StageRun) -> str:
+    return duration(((row.ended_at or timezone.now()) - row.go_at).total_seconds()) if row.go_at else ""
 
 
 def _doing(row: StageRun) -> RenderableType:

@@ -12,12 +12,14 @@ Numbers = Mapping[tuple[str, str], float]  # (stage, name as the agent sends it)
 
 # Endings of names: unit, and whether more (1) or less (-1) is better. The longer of two that fit stands first.
 _UNITS: tuple[tuple[str, str, int], ...] = (
+    ("_c_w", "°C/W", -1),
     ("_ops_s", "ops/s", 1),
     ("_mb_s", "MB/s", 1),
     ("_iops", "IO/s", 1),
     ("_mbit", "Mbit/s", 1),
     ("_percent", "%", -1),
     ("_ms", "ms", -1),
+    ("_mhz", "MHz", 1),
     ("_rpm", "rpm", 0),
     ("_mb", "MB", 0),
     ("_c", "°C", -1),
@@ -25,13 +27,15 @@ _UNITS: tuple[tuple[str, str, int], ...] = (
     ("_h", "h", 0),
     ("_s", "s", 0),
 )
-_MORE_IS_BETTER = frozenset({"covered_percent", "cores", "dimms", "disks", "nics", "memory_mb"})
+_MORE_IS_BETTER = frozenset({"covered_percent", "surface_percent", "cores", "dimms", "disks", "nics", "memory_mb"})
+_COUNTS = ("_sectors", "_uncorrectable", "_timeouts", "_errors", "_defects", "error_log")  # of what should not happen
 WORTH_A_LOOK_PERCENT = 10.0  # marks a row on the pages and decides nothing; limits stand in the profiles
 
 
 @dataclass(frozen=True)
 class KeyNumber:
-    """What one number is about. `component` is empty for the whole host; `better` 1 where more is, -1 where less."""
+    """What one number is about. `component` is empty for the whole host; `better` 1 where more is, -1 where less.
+    `counts` what should not happen: each one more is worth a look."""
 
     stage: str
     name: str
@@ -39,15 +43,36 @@ class KeyNumber:
     component: str
     unit: str
     better: int
+    counts: bool = False
 
 
 @dataclass(frozen=True)
 class Cell:
-    """The number in one run; `change_percent` against the run before that had it."""
+    """The number in one run, and in the run before that had it."""
 
     value: float | None
-    change_percent: float | None = None
-    tone: str = ""
+    before: float | None = None
+    better: int = 0
+    counts: bool = False
+
+    @property
+    def delta(self) -> float:
+        return 0.0 if self.value is None or self.before is None else self.value - self.before
+
+    @property
+    def change_percent(self) -> float | None:
+        """None where nothing changed, and where it was nothing before."""
+        return self.delta / abs(self.before) * 100 if self.delta and self.before else None
+
+    @property
+    def moved(self) -> bool:
+        """Enough to be worth a look: by a tenth, from nothing, or a count by one."""
+        large = self.change_percent is None or abs(self.change_percent) >= WORTH_A_LOOK_PERCENT
+        return bool(self.delta) and (self.counts or large)
+
+    @property
+    def is_worse(self) -> bool:
+        return self.moved and self.delta * self.better < 0
 
 
 @dataclass(frozen=True)
@@ -77,9 +102,10 @@ class Row:
 def explained(stage: str, name: str) -> KeyNumber:
     """A name in words: `seq_read_mb_s.S4EV` is `seq read` in MB/s of S4EV."""
     plain, _, component = name.partition(".")
-    ending, unit, better = next((row for row in _UNITS if plain.endswith(row[0])), ("", "", 0))
+    counts = plain.endswith(_COUNTS)
+    ending, unit, better = next((row for row in _UNITS if plain.endswith(row[0])), ("", "", -1 if counts else 0))
     title = plain.removesuffix(ending).replace("_", " ")
-    return KeyNumber(stage, name, title, component, unit, 1 if plain in _MORE_IS_BETTER else better)
+    return KeyNumber(stage, name, title, component, unit, 1 if plain in _MORE_IS_BETTER else better, counts)
 
 
 def table(runs: Sequence[Numbers]) -> list[Row]:
@@ -93,21 +119,9 @@ def _row(number: KeyNumber, values: Iterable[float | None]) -> Row:
     cells: list[Cell] = []
     before: float | None = None
     for value in values:
-        change = _change_percent(before, value)
-        cells.append(Cell(value, change, _tone(number, change)))
+        cells.append(Cell(value, before, number.better, number.counts))
         before = before if value is None else value
     return Row(number, cells)
-
-
-def _change_percent(before: float | None, after: float | None) -> float | None:
-    if before is None or after is None or before == after:
-        return None
-    return (after - before) / abs(before) * 100 if before else None
-
-
-def _tone(number: KeyNumber, change_percent: float | None) -> str:
-    worse = -(change_percent or 0.0) * number.better
-    return "warn" if worse >= WORTH_A_LOOK_PERCENT else ""
 
 
 def points(values: Sequence[float | None], width: float = 120, height: float = 26) -> str:

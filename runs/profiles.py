@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -179,12 +180,18 @@ def _merged(name: str, seen: tuple[str, ...]) -> tuple[dict[str, Any], Origins]:
 
 def _document(text: str, source: str) -> Document:
     try:
-        document = yamllines.parse(text, source)
+        document = copy.deepcopy(_parsed(text, source))
     except yamllines.YamlError as error:
         raise ProfileError(str(error)) from None
     if not isinstance(document.data, dict):
         raise ProfileError(f"{source}: a profile is a mapping that begins with name: and title:")
     return document
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str, source: str) -> Document:
+    """By its text, so that an edited file is read anew. PyYAML takes 30 ms for one, and pages list all of them."""
+    return yamllines.parse(text, source)
 
 
 def _resolved(document: Document, seen: tuple[str, ...]) -> tuple[dict[str, Any], Origins]:

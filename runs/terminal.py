@@ -63,7 +63,7 @@ def runs_table(runs: Iterable[Run], *, with_host: bool = True) -> Table:
             *([run.host.name] if with_host else []),
             run.state,
             word(run.verdict),
-            run.profile_name,
+            plain(run.profile_name),
             f"{run.created_at:%Y-%m-%d %H:%M}",
             plain(run.repair),
             plain(run.stopped_by or run.bench_error),

@@ -9,9 +9,11 @@ from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from import_export.admin import ExportActionMixin, ImportExportModelAdmin
+from import_export.results import Result
 
 from hosts import adoption, expectations, resources
 from hosts.admin.actions import HostActions
@@ -58,12 +60,13 @@ class HostAdmin(HostActions, ExportActionMixin, ImportExportModelAdmin):
     formats = list(resources.FORMATS)
     import_template_name = "admin/hosts/host/import.html"
     export_template_name = "admin/hosts/host/export.html"
+    show_change_form_export = False
     list_display = ("name", "health", "enabled", "state", "profile_column", "model_column", "first_mac")
     list_filter = (StateFilter, "health", ProfileFilter, ModelFilter, "enabled", SpecFilter, "destructive_allowed")
     search_fields = ("name", "macs__mac", "notes", "dmi_uuid", "expected__system__serial")
     search_help_text = "Name, MAC, notes, DMI UUID, or the serial number of the machine."
     readonly_fields = ("health", "created_at", "updated_at")
-    actions = ("start_vetting", "cancel_vetting", "adopt", "set_profile", "enable", "disable")
+    actions = ("start_vetting", "cancel_vetting", "release_hold", "adopt", "set_profile", "enable", "disable")
     save_on_top = True
 
     # --- the list --------------------------------------------------------------------------------------------------
@@ -181,6 +184,13 @@ class HostAdmin(HostActions, ExportActionMixin, ImportExportModelAdmin):
         more = {"busy": busy, "profiles": frozenset(profiles.titles())}
         return {**super().get_import_resource_kwargs(request, **kwargs), **more}
 
+    def process_result(self, result: Result, request: HttpRequest) -> HttpResponse:
+        """Something may have changed between the preview and its confirmation."""
+        if problems := _problems(result):
+            messages.error(request, f"Nothing was imported. Since you looked: {'; '.join(problems[:5])}.")
+            return redirect("admin:hosts_host_import")
+        return super().process_result(result, request)
+
     def add_data_read_fail_error_to_form(self, form: forms.Form, error: Exception) -> None:
         form.add_error("import_file", f"The file can't be read: {error}")
 
@@ -205,6 +215,11 @@ def _differences(spec: Any, run: Run | None) -> dict[str, Any]:
         return {"run": None, "differences": []}
     rows = [{"severity": row.severity, "message": row.message} for row in adopting.against(spec, run)]
     return {"run": run.pk, "differences": rows}
+
+
+def _problems(result: Result) -> list[str]:
+    broken = [f"row {number}: {error.error}" for number, errors in result.row_errors() for error in errors]
+    return broken + [f"row {row.number}: {', '.join(row.error.messages)}" for row in result.invalid_rows]
 
 
 def _busy(host: Host) -> str:

@@ -35,6 +35,11 @@ class HostActions:
         who = request.user.get_username()
         return self._each(request, hosts, "cancel", lambda host: lifecycle.cancel(_run(host), who), "cancelled")
 
+    @admin.action(description="Release the hold: the key goes, the host powers off")
+    def release_hold(self, request: HttpRequest, hosts: QuerySet[Host]) -> HttpResponse | None:
+        who = request.user.get_username()
+        return self._each(request, hosts, "release", lambda host: lifecycle.release(_run(host), who), "released")
+
     @admin.action(description="Adopt what the last run found as expected…")
     def adopt(self, request: HttpRequest, hosts: QuerySet[Host]) -> HttpResponse | None:
         """Shown first, done when it was confirmed. What was found is of the run that was shown, or it is refused."""
@@ -111,7 +116,7 @@ def _last_run(host: Host) -> Run:
 def _run(host: Host) -> Run:
     run = Run.objects.live_or_held().filter(host=host).first()
     if run is None:
-        raise Refused(f"{host.name} has no live run")
+        raise Refused(f"{host.name} has no live or held run")
     return run
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from agent.codes import CODES, Acts, Code
 from runs import keynumbers
-from runs.keynumbers import Row
+from runs.keynumbers import Cell, Row
 from runs.stages import BY_NAME
 
 register = template.Library()
@@ -150,12 +150,13 @@ def figure(value: float | None, unit: str) -> str:
 
 
 @register.filter
-def change(percent: float | None) -> str:
-    """`+12 %`, `−3.4 %`; nothing where nothing changed."""
-    if percent is None:
-        return ""
-    digits = f"{abs(percent):.1f}" if abs(percent) < 10 else f"{abs(percent):.0f}"
-    return f"{'+' if percent > 0 else '−'}{digits}{_NBSP}%"
+def change(cell: Cell) -> str:
+    """`+12 %`, `−3.4 %`; `+3` for a count, and where there was nothing before."""
+    sign = "+" if cell.delta > 0 else "−"
+    if cell.counts or cell.change_percent is None:
+        return f"{sign}{number(abs(cell.delta))}"
+    percent = abs(cell.change_percent)
+    return f"{sign}{percent:.1f}{_NBSP}%" if percent < 10 else f"{sign}{percent:.0f}{_NBSP}%"
 
 
 @register.filter

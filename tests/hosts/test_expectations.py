@@ -238,3 +238,11 @@ def test_disks_that_could_not_be_listed_are_not_taken_for_none() -> None:
     """An empty list would mean that none may be there."""
     blind = replace(SERVER, disks=[], missing_tools=["lsblk"])
     assert "disks" not in adoption.from_inventory(codec.encode(blind))
+
+
+def test_a_name_with_brackets_is_adopted_like_any_other() -> None:
+    """`FAN [1]` once ended in a page with an error of ours."""
+    inventory = replace(SERVER, fans=[*SERVER.fans, wire.Fan("FAN [1].a", 5000)])
+    (difference,) = specdiff.compare(SPEC, inventory)
+    spec = adoption.adopt(SPEC, difference.path, difference.actual, codec.encode(inventory))
+    assert specdiff.compare(spec, inventory) == []

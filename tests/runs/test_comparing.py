@@ -15,26 +15,29 @@ from agent import codec
 from hosts.models import Host
 from runs import comparing, keynumbers
 from runs.models import Run
+from runs.templatetags import words
 from tests import rows
 from tests.talker import INVENTORY
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "told"),
     [
         ("seq_read_mb_s.S4EV", ("seq read", "S4EV", "MB/s", 1)),
         ("cpu_bogo_ops_s.matrix", ("cpu bogo", "matrix", "ops/s", 1)),
         ("rand_read_p99_ms.S4EV", ("rand read p99", "S4EV", "ms", -1)),
         ("tcp_down_mbit.52:54:00:00:00:01", ("tcp down", "52:54:00:00:00:01", "Mbit/s", 1)),
         ("peak_temp_c.CPU0", ("peak temp", "CPU0", "°C", -1)),
+        ("thermal_resistance_c_w", ("thermal resistance", "", "°C/W", -1)),
+        ("clock_load_mhz.CPU0", ("clock load", "CPU0", "MHz", 1)),
         ("covered_percent", ("covered", "", "%", 1)),
         ("memory_mb", ("memory", "", "MB", 1)),
         ("passes", ("passes", "", "", 0)),
     ],
 )
-def test_a_name_is_put_into_words(name: str, words: tuple[str, str, str, int]) -> None:
+def test_a_name_is_put_into_words(name: str, told: tuple[str, str, str, int]) -> None:
     number = keynumbers.explained("Storage", name)
-    assert (number.title, number.component, number.unit, number.better) == words
+    assert (number.title, number.component, number.unit, number.better) == told
 
 
 def test_a_number_that_got_worse_by_a_tenth_is_marked_in_its_own_direction() -> None:
@@ -42,9 +45,17 @@ def test_a_number_that_got_worse_by_a_tenth_is_marked_in_its_own_direction() -> 
     slower, longer = keynumbers.table([{speed: 1000, wait: 1.0}, {speed: 900, wait: 2.0}, {speed: 990, wait: 0.5}])[
         ::-1
     ]
-    assert [cell.tone for cell in slower.cells] == ["", "warn", ""]
-    assert [cell.tone for cell in longer.cells] == ["", "warn", ""]
+    assert [cell.is_worse for cell in slower.cells] == [False, True, False]
+    assert [cell.is_worse for cell in longer.cells] == [False, True, False]
     assert longer.cells[1].change_percent == 100
+
+
+@pytest.mark.parametrize(("before", "after", "worse"), [(0, 1, True), (300, 301, True), (5, 0, False)])
+def test_every_one_more_of_what_should_not_happen_is_marked(before: float, after: float, worse: bool) -> None:
+    key = ("SMART", "pending_sectors.SATA-1")
+    (row,) = keynumbers.table([{key: before}, {key: after}])
+    assert row.newest.is_worse == worse
+    assert words.change(row.newest) == {1: "+1", 301: "+1", 0: "−5"}[after]
 
 
 def test_a_run_without_the_number_is_passed_over() -> None:

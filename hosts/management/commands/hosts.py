@@ -67,7 +67,7 @@ def _table(standings: list[Standing]) -> RenderableType:
             Text(run.state if run and standing.state in ("held", "vetting", "queued") else standing.state),
             str(run.pk) if run else "",
             terminal.word(standing.last_verdict),
-            host.profile_name,
+            terminal.plain(host.profile_name),
             terminal.plain(host.model),
             Text(", ".join(host.mac_list) if host.enabled else "disabled", "" if host.enabled else "dim"),
         )
@@ -94,7 +94,7 @@ def _page(standing: Standing) -> RenderableType:
         ("enabled", "yes" if host.enabled else "no: its MACs get no answer and no run can start"),
         ("MAC", ", ".join(host.mac_list) or "none"),
         ("woken by", host.get_wake_method_display()),
-        ("profile", host.profile_name),
+        ("profile", terminal.plain(host.profile_name)),
         ("may be written", ", ".join(host.writable_disks.values_list("serial", flat=True)) or "no disk"),
         ("notes", terminal.plain(host.notes)),
     ):

@@ -1,0 +1,94 @@
+"""The expected spec's editor in the admin: checked while one types, explained, never saved over another's change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, get_args, get_origin
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+from django.urls import reverse
+from pydantic import BaseModel
+
+from agent import codec, wire
+from hosts import expectations, spechelp
+from hosts.models import Host
+from tests import rows
+from tests.hosts.adminclient import (
+    SPEC,
+    errors,
+    form_of,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+def check(client: Client, text: str, host: Host | None = None) -> dict[str, Any]:
+    data = {"text": text, "host": host.pk if host else ""}
+    return client.post(reverse("admin:hosts_host_check_spec"), data).json()
+
+
+def test_a_spec_is_checked_while_it_is_typed(operator: Client, host: Host) -> None:
+    assert check(operator, "cpu:\n  coers: 3\n")["problems"] == [
+        "expected spec, line 2: cpu.coers is not known; known here: sockets, cores, model"
+    ]
+    answer = check(operator, "disks: [{serial: A, may_be_written: true}]", host)
+    assert answer["problems"] == [] and "may_be_written was left out" in answer["notices"][0]
+    assert Host.objects.get(pk=host.pk).expected == SPEC, "a check writes nothing"
+
+
+def test_the_check_says_what_the_last_run_found_otherwise(operator: Client, host: Host) -> None:
+    run = rows.a_run(host, inventory=codec.encode(wire.Inventory(cpu=wire.Cpu(sockets=1, cores=4))))
+    answer = check(operator, "cpu: {cores: 8}", host)
+    assert answer["run"] == run.pk
+    assert answer["differences"] == [{"severity": "critical", "message": "CPU0: cores 4, expected 8"}]
+
+
+@pytest.mark.parametrize("number", ["", "x", "\u00b2", "9" * 40])
+def test_a_check_for_no_host_has_nothing_to_compare_with(operator: Client, number: str) -> None:
+    answer = operator.post(reverse("admin:hosts_host_check_spec"), {"text": "cpu: {cores: 8}", "host": number})
+    assert answer.json() == {"problems": [], "notices": [], "run": None, "differences": []}
+
+
+def test_who_may_not_see_hosts_can_not_check_a_spec(client: Client) -> None:
+    address = reverse("admin:hosts_host_check_spec")
+    assert client.post(address, {"text": ""}).status_code == 302
+    client.force_login(
+        get_user_model().objects.create_user("eve", is_staff=True), backend="django.contrib.auth.backends.ModelBackend"
+    )
+    assert client.post(address, {"text": ""}).status_code == 405
+
+
+def test_the_form_offers_what_the_last_run_found_and_explains_every_key(operator: Client, host: Host) -> None:
+    rows.a_run(host, inventory=codec.encode(wire.Inventory(cpu=wire.Cpu(sockets=1, cores=4))))
+    page = operator.get(reverse("admin:hosts_host_change", args=[host.pk])).content.decode()
+    assert "cores: 4" in page and "memory.dimms[].locator" in page
+
+
+def test_the_help_has_every_key_of_the_schema() -> None:
+    assert {key.path for key in spechelp.KEYS} - {"memory.dimms"} == set(paths(expectations.Expected))
+
+
+def paths(part: Any, before: str = "") -> Iterator[str]:
+    for name, field in part.model_fields.items():
+        inner = [kind for kind in parts_of(field.annotation) if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        is_list = any(get_origin(kind) is list for kind in parts_of(field.annotation))
+        if (is_list and not before) or not inner:
+            yield f"{before}{name}"
+        for kind in inner:
+            yield from paths(kind, f"{before}{name}{'[]' if is_list else ''}.")
+
+
+def parts_of(annotation: Any) -> Iterator[Any]:
+    yield annotation
+    for inner in get_args(annotation):
+        yield from parts_of(inner)
+
+
+def test_a_spec_that_was_adopted_meanwhile_is_not_overwritten(operator: Client, host: Host) -> None:
+    data = form_of(operator, host)
+    Host.objects.filter(pk=host.pk).update(expected={"cpu": {"cores": 4}})
+    address = reverse("admin:hosts_host_change", args=[host.pk])
+    assert "changed while this page stood open" in errors(operator.post(address, data))
+    assert Host.objects.get(pk=host.pk).expected == {"cpu": {"cores": 4}}
