@@ -13,7 +13,7 @@ from tests.rack.desk import DeskRefused
 from tests.rack.errors import BadMachineFile, RackBroken
 from tests.rack.guestport import GuestSilent
 from tests.rack.machinefile import OperatorStep
-from tests.rack.outcome import Seen, failed_stage
+from tests.rack.outcome import Found, Seen, failed_stage
 from tests.rack.qmp import QmpError
 from tests.rack.rack import Rack
 from tests.rack.ssh import Login
@@ -188,6 +188,7 @@ class Life:
             components=parts("critical"),
             warnings=parts("warning"),
             findings=tuple(sorted({finding["code"] for finding in snapshot["findings"]})),
+            found=tuple(Found(**finding) for finding in snapshot["findings"]),
             touched=frozenset(touched),
             ssh=self._logged_in,
             boot_s=round(claimed - on[0], 1) if claimed and on else None,
