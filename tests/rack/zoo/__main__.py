@@ -1,0 +1,113 @@
+"""`python -m tests.rack.zoo`: runs machine files one after the other, keeps their results and writes docs/zoo.md.
+
+Exit status: 0 every outcome was met, 1 some were not, 2 a bad file or nothing fits, 3 the rack broke.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+from tests.rack import outcome
+from tests.rack.errors import BadMachineFile, RackBroken
+from tests.rack.life import Life
+from tests.rack.progress import Progress
+from tests.rack.rack import Rack
+from tests.rack.zoo import page, results, specimen
+from tests.rack.zoo.judging import Judged, judge
+from tests.rack.zoo.results import Result
+from tests.rack.zoo.specimen import Specimen
+
+MET, NOT_MET, BAD_FILE, BROKEN = 0, 1, 2, 3
+# A bench that broke so often in a row is broken for every machine.
+BROKEN_IN_A_ROW = 3
+
+
+def main(words: list[str] | None = None) -> int:
+    options = _parser().parse_args(words)
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        everything = specimen.every()
+        chosen = specimen.chosen(everything, options.only)
+    except BadMachineFile as error:
+        print(error, file=sys.stderr)
+        return BAD_FILE
+    if not chosen:
+        known = ", ".join(one.name for one in everything)
+        print(f"no machine file fits {options.only!r}; there are {known}", file=sys.stderr)
+        return BAD_FILE
+    try:
+        status = _run_all(chosen, options)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        status = 128 + signal.SIGINT
+    record = results.read(options.results)
+    options.page.write_text(page.render(everything, record), encoding="utf-8")
+    return status or _tell(chosen, record)
+
+
+def _run_all(chosen: list[Specimen], options: argparse.Namespace) -> int:
+    commit = results.commit_of_the_product()
+    due = results.due(chosen, results.read(options.results), commit, options.repeat)
+    print(f"{len(due)} runs at {commit}, of {len(chosen)} machines", file=sys.stderr)
+    broke = 0
+    for number, one in enumerate(due, start=1):
+        print(f"--- {number} of {len(due)}: {one.name}: {one.says}", file=sys.stderr, flush=True)
+        try:
+            result, broke = run(one, commit), 0
+        except (RackBroken, BadMachineFile) as error:
+            print(f"{one.name}: {error}", file=sys.stderr, flush=True)
+            broke += 1
+            if isinstance(error, BadMachineFile) or broke == BROKEN_IN_A_ROW or number == len(due):
+                return BAD_FILE if isinstance(error, BadMachineFile) else BROKEN
+            continue
+        results.append(result, options.results)
+        print(f"{result.judged}: {one.name} {'; '.join(result.why)}".rstrip(), file=sys.stderr, flush=True)
+    return MET
+
+
+def run(one: Specimen, commit: str) -> Result:
+    """Raises RackBroken and BadMachineFile; neither is a result."""
+    at, began = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
+    with Rack(one.machine, progress=Progress()) as rack:
+        life = Life(rack)
+        seen = life.live()
+        failures = outcome.failures(one.machine.outcome, seen)
+        failures += [f"not over after {one.machine.limit_s} s"] if life.overdue else []
+        judged = judge(one, seen, failures)
+        rack.keep_files = judged[0] is not Judged.MET
+    return results.of_run(one, seen, judged, commit=commit, at=at, seconds=time.monotonic() - began)
+
+
+def _tell(chosen: list[Specimen], record: list[Result]) -> int:
+    """The table on standard output, and whether all of it is as it should be."""
+    newest = results.newest(record)
+    told = [newest[one.name] for one in chosen if one.name in newest]
+    for result in told:
+        blamed = ", ".join(dict.fromkeys(f"{f['component']} in {f['stage']}" for f in result.blamed))
+        print(f"{result.machine:32} {result.judged:15} {blamed}")
+    print("  ".join(f"{judged}: {sum(r.judged is judged for r in told)}" for judged in Judged))
+    return MET if all(result.judged is Judged.MET for result in told) else NOT_MET
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.rack.zoo", description="Vets the machines of the zoo.")
+    parser.add_argument("--only", default="", metavar="GLOB", help="names that fit, or `healthy` for all that are")
+    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="so many results of each at this commit")
+    parser.add_argument("--results", type=Path, default=results.RESULTS, metavar="FILE")
+    parser.add_argument("--page", type=Path, default=page.PAGE, metavar="FILE")
+    return parser
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    """SIGTERM cleans up as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
