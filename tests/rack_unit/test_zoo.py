@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from tests.rack.errors import BadMachineFile
+from tests.rack import machinefile
+from tests.rack.errors import BadMachineFile, RackBroken
+from tests.rack.machinefile import Disk, Machine
 from tests.rack.outcome import Found, Seen, failures
+from tests.rack.zoo import __main__ as zoo
 from tests.rack.zoo import page, results, specimen
 from tests.rack.zoo.judging import Judged, judge
 from tests.rack.zoo.results import Result
@@ -165,6 +169,34 @@ def test_without_history_the_commit_is_unknown(tmp_path: Path) -> None:
     assert results.commit_of_the_product(tmp_path) == "unknown+"
 
 
+def breaking(*names: str) -> Callable[[Specimen], Result]:
+    """A rack that breaks on these machines."""
+
+    def vet(one: Specimen) -> Result:
+        if one.name in names:
+            raise RackBroken("no bridge")
+        return result(one)
+
+    return vet
+
+
+def test_a_rack_that_breaks_once_leaves_no_result_and_the_others_go_on(tmp_path: Path) -> None:
+    due, record = [file(tmp_path, name, SOUND) for name in "abc"], tmp_path / "results.jsonl"
+    assert zoo.run_each(due, record, breaking("b")) == zoo.BROKEN
+    assert [kept.machine for kept in results.read(record)] == ["a", "c"]
+
+
+def test_a_rack_that_breaks_three_times_in_a_row_is_given_up(tmp_path: Path) -> None:
+    due, record = [file(tmp_path, name, SOUND) for name in "abcdef"], tmp_path / "results.jsonl"
+    assert zoo.run_each(due, record, breaking("b", "c", "d")) == zoo.BROKEN
+    assert [kept.machine for kept in results.read(record)] == ["a"]
+
+
+def test_a_name_that_fits_no_machine_is_said_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert zoo.main(["--only", "unicorn"]) == zoo.BAD_FILE
+    assert "no machine file fits 'unicorn'; there are all-contents, " in capsys.readouterr().err
+
+
 def test_the_page_lists_every_machine_with_its_newest_result(tmp_path: Path) -> None:
     bad, good, new = file(tmp_path, "bad", BROKEN), file(tmp_path, "good", SOUND), file(tmp_path, "new", BROKEN)
     record = [
@@ -192,3 +224,44 @@ def test_nothing_from_a_machine_ends_a_cell(tmp_path: Path) -> None:
 
 def test_the_page_is_what_the_results_and_machine_files_give() -> None:
     assert page.PAGE.read_text(encoding="utf-8") == page.render(specimen.every(), results.read()), "make docs"
+
+
+# A link that comes up again alone is half of a flap.
+DONE_BY_EVENTS = set(get_args(machinefile.EventName)) - {"link_up"}
+DISK_FAULTS = {"bad_sectors", "bad_writes", "corrupt_after_write", "bps_total", "iops_total"}
+
+
+def used(machines: Iterable[Machine], part: str, words: set[str]) -> set[str]:
+    """Which of `words` some machine's disks or NICs say."""
+    return {word for machine in machines for each in getattr(machine, part) for word in words if getattr(each, word)}
+
+
+def test_the_zoo_has_every_fault_that_a_machine_file_can_say() -> None:
+    machines = [one.machine for one in specimen.every()]
+    disks = [disk for machine in machines for disk in machine.disks]
+    assert {event.do for machine in machines for event in machine.events} >= DONE_BY_EVENTS
+    assert used(machines, "disks", DISK_FAULTS) == DISK_FAULTS
+    assert used(machines, "nics", {"rate_mbit", "loss_percent"}) == {"rate_mbit", "loss_percent"}
+    assert {disk.content for disk in disks} == set(get_args(machinefile.Content))
+    assert {disk.bus for disk in disks} == set(get_args(Disk.model_fields["bus"].annotation))
+    assert any(nic.link == "down" for machine in machines for nic in machine.nics)
+    assert any(not psu.ok for machine in machines for psu in machine.bmc.psus)
+    assert any(not fan.rpm for machine in machines for fan in machine.bmc.fans)
+
+
+def test_the_zoos_healthy_machines_differ_widely() -> None:
+    healthy = [one.machine for one in specimen.every() if one.is_healthy]
+    assert len(healthy) >= 12
+    assert {machine.firmware for machine in healthy} == {"bios", "uefi"}
+    assert {machine.cpus for machine in healthy} >= {1, 2, 4, 8}
+    assert {len(machine.disks) for machine in healthy} >= {1, 2, 3, 4, 8}
+    assert {machine.bmc.present for machine in healthy} == {True, False}
+    assert {len(machine.nics) for machine in healthy} >= {1, 2, 4}
+    assert not all(machine.system.manufacturer.isascii() for machine in healthy)
+    assert not all(machine.system.manufacturer.isprintable() for machine in healthy)
+
+
+def test_the_zoos_pages_name_at_least_fifty_machines_and_each_says_what_is_wrong() -> None:
+    every = specimen.every()
+    assert len(every) >= 50
+    assert [one.name for one in every if not one.says] == []

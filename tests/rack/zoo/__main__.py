@@ -9,6 +9,7 @@ import argparse
 import signal
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -35,16 +36,16 @@ def main(words: list[str] | None = None) -> int:
         everything = specimen.every()
         chosen = specimen.chosen(everything, options.only)
     except BadMachineFile as error:
-        print(error, file=sys.stderr)
+        _say(str(error))
         return BAD_FILE
     if not chosen:
         known = ", ".join(one.name for one in everything)
-        print(f"no machine file fits {options.only!r}; there are {known}", file=sys.stderr)
+        _say(f"no machine file fits {options.only!r}; there are {known}")
         return BAD_FILE
     try:
         status = _run_all(chosen, options)
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
+        _say("interrupted; the same command goes on from here")
         status = 128 + signal.SIGINT
     record = results.read(options.results)
     options.page.write_text(page.render(everything, record), encoding="utf-8")
@@ -54,21 +55,27 @@ def main(words: list[str] | None = None) -> int:
 def _run_all(chosen: list[Specimen], options: argparse.Namespace) -> int:
     commit = results.commit_of_the_product()
     due = results.due(chosen, results.read(options.results), commit, options.repeat)
-    print(f"{len(due)} runs at {commit}, of {len(chosen)} machines", file=sys.stderr)
-    broke = 0
+    _say(f"{len(due)} runs at {commit}, of {len(chosen)} machines")
+    return run_each(due, options.results, lambda one: run(one, commit))
+
+
+def run_each(due: list[Specimen], record: Path, vet: Callable[[Specimen], Result]) -> int:
+    """Every result is on record before the next run begins. What could not be run is said, and left for next time."""
+    status, broken_in_a_row = MET, 0
     for number, one in enumerate(due, start=1):
-        print(f"--- {number} of {len(due)}: {one.name}: {one.says}", file=sys.stderr, flush=True)
+        _say(f"--- {number} of {len(due)}: {one.name}: {one.says}")
         try:
-            result, broke = run(one, commit), 0
+            result, broken_in_a_row = vet(one), 0
         except (RackBroken, BadMachineFile) as error:
-            print(f"{one.name}: {error}", file=sys.stderr, flush=True)
-            broke += 1
-            if isinstance(error, BadMachineFile) or broke == BROKEN_IN_A_ROW or number == len(due):
-                return BAD_FILE if isinstance(error, BadMachineFile) else BROKEN
+            _say(f"not run: {one.name}: {error}")
+            broke = isinstance(error, RackBroken)
+            status, broken_in_a_row = (BROKEN, broken_in_a_row + 1) if broke else (BAD_FILE, broken_in_a_row)
+            if broken_in_a_row == BROKEN_IN_A_ROW:
+                return BROKEN
             continue
-        results.append(result, options.results)
-        print(f"{result.judged}: {one.name} {'; '.join(result.why)}".rstrip(), file=sys.stderr, flush=True)
-    return MET
+        results.append(result, record)
+        _say(f"{result.judged}: {one.name} {'; '.join(result.why)}".rstrip())
+    return status
 
 
 def run(one: Specimen, commit: str) -> Result:
@@ -93,6 +100,10 @@ def _tell(chosen: list[Specimen], record: list[Result]) -> int:
         print(f"{result.machine:32} {result.judged:15} {blamed}")
     print("  ".join(f"{judged}: {sum(r.judged is judged for r in told)}" for judged in Judged))
     return MET if all(result.judged is Judged.MET for result in told) else NOT_MET
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
