@@ -72,9 +72,9 @@ def test_a_result_is_judged(tmp_path: Path, outcome: str, what: Seen, expected: 
     assert judged(file(tmp_path, "m", outcome), what) is expected
 
 
-def test_a_disk_that_was_written_to_is_never_met(tmp_path: Path) -> None:
+def test_a_disk_that_was_written_to_is_worse_than_all_else(tmp_path: Path) -> None:
     one = file(tmp_path, "m", "{verdict: incomplete, components: [], untouched: [S-1]}")
-    assert judged(one, seen(verdict="incomplete", touched=frozenset({"S-1"}))) is Judged.OTHERWISE
+    assert judged(one, seen(verdict="incomplete", touched=frozenset({"S-1"}))) is Judged.DAMAGE
 
 
 def test_only_a_machine_to_which_nothing_happens_is_healthy(tmp_path: Path) -> None:

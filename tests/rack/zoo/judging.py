@@ -10,6 +10,7 @@ from tests.rack.zoo.specimen import Specimen
 
 class Judged(StrEnum):
     MET = "met"
+    DAMAGE = "damage"
     MISSED = "missed"
     WRONG_PART = "blamed wrongly"
     FALSE_ALARM = "false alarm"
@@ -24,6 +25,8 @@ def judge(specimen: Specimen, seen: Seen, failures: list[str]) -> tuple[Judged, 
     why = [*failures, *_alarms(specimen, seen)]
     if not why:
         return Judged.MET, []
+    if seen.touched & set(wanted.untouched):
+        return Judged.DAMAGE, why
     if wanted.components is not None and not due and (blamed or (specimen.is_healthy and warned)):
         return Judged.FALSE_ALARM, why
     if wanted.components is not None and blamed - due:

@@ -15,6 +15,7 @@ PAGE = ROOT / "docs" / "zoo.md"
 NOT_RUN = "not run yet"
 WORDS = {
     Judged.MET: "what the file says came of it",
+    Judged.DAMAGE: "a disk was written to that should not have been",
     Judged.MISSED: "a part that is broken is not blamed, or has no warning",
     Judged.WRONG_PART: "a part is blamed that is sound",
     Judged.FALSE_ALARM: "a host with nothing wrong is blamed, or a healthy one has a warning",
