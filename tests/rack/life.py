@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.rack import disks, faults
+from tests.rack import disks, faults, outcome
 from tests.rack.desk import DeskRefused
 from tests.rack.errors import BadMachineFile, RackBroken
 from tests.rack.guestport import GuestSilent
@@ -37,6 +37,21 @@ class Planned:
     after_s: float
     what: str
     do: Callable[[], None]
+
+
+def vet(rack: Rack) -> tuple[Seen, list[str]]:
+    """What came of the rack's machine, and each way in which that is not what its file says. Logs and database stay
+    where there is one, and where the rack broke."""
+    life = Life(rack)
+    try:
+        seen = life.live()
+    except RackBroken:
+        rack.keep_files = True
+        raise
+    failures = outcome.failures(rack.machine.outcome, seen)
+    failures += [f"not over after {rack.machine.limit_s} s"] if life.overdue else []
+    rack.keep_files |= bool(failures)
+    return seen, failures
 
 
 class Life:

@@ -14,9 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
-from tests.rack import outcome
+from tests.rack import life
 from tests.rack.errors import BadMachineFile, RackBroken
-from tests.rack.life import Life
 from tests.rack.progress import Progress
 from tests.rack.rack import Rack
 from tests.rack.zoo import page, results, specimen
@@ -82,12 +81,9 @@ def run(one: Specimen, commit: str) -> Result:
     """Raises RackBroken and BadMachineFile; neither is a result."""
     at, began = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     with Rack(one.machine, progress=Progress()) as rack:
-        life = Life(rack)
-        seen = life.live()
-        failures = outcome.failures(one.machine.outcome, seen)
-        failures += [f"not over after {one.machine.limit_s} s"] if life.overdue else []
+        seen, failures = life.vet(rack)
         judged = judge(one, seen, failures)
-        rack.keep_files = judged[0] is not Judged.MET
+        rack.keep_files |= judged[0] is not Judged.MET
     return results.of_run(one, seen, judged, commit=commit, at=at, seconds=time.monotonic() - began)
 
 
