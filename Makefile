@@ -4,7 +4,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 MACHINE ?= tests/rack/machines/healthy-uefi.yaml
 LEVEL ?= fast
 
-.PHONY: help demo test test-agent test-rack test-install rack image venv lint lock docs bench
+.PHONY: help demo test test-agent test-rack test-install rack zoo image venv lint lock docs bench
 help:
 	@echo "make demo [KEEP=1]          vet a virtual host, from magic packet to report, with the dashboard open"
 	@echo "make test                   everything that needs no machine beyond one direct boot"
@@ -12,6 +12,7 @@ help:
 	@echo "make test-rack              the acceptance machines, over the whole PXE chain"
 	@echo "make test-install           install.sh in a fresh Debian 12 and 13"
 	@echo "make rack MACHINE=FILE      one machine file on the virtual rack"
+	@echo "make zoo [ONLY=GLOB|healthy] [REPEAT=N]  every machine file, with its result kept; writes docs/zoo.md"
 	@echo "make image [LEVEL=small]    build the live image into var/image"
 	@echo "make lint, lock, docs, bench"
 
@@ -41,6 +42,11 @@ rack:
 	@scripts/prepare demo >&2
 	@$(MAKE) --no-print-directory image >&2
 	@$(AS_ROOT) $(PYTHON) -m tests.rack $(MACHINE)
+
+zoo:
+	@scripts/prepare demo >&2
+	@$(MAKE) --no-print-directory image >&2
+	@$(AS_ROOT) $(PYTHON) -m tests.rack.zoo --only '$(ONLY)' --repeat $(or $(REPEAT),1)
 
 image: venv
 	@$(AS_ROOT) $(PYTHON) live-image/build.py --output var/image --level $(LEVEL)

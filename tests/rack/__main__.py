@@ -12,9 +12,8 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from tests.rack import machinefile, outcome
+from tests.rack import life, machinefile, outcome
 from tests.rack.errors import BadMachineFile, RackBroken
-from tests.rack.life import Life
 from tests.rack.machinefile import Machine
 from tests.rack.progress import Progress
 from tests.rack.rack import DEFAULT_IMAGE, Rack
@@ -45,17 +44,9 @@ def _run(machine: Machine, options: argparse.Namespace, progress: Progress) -> i
         if options.dashboard is not None:
             port, password = rack.open_dashboard(options.dashboard), rack.desk.ask("admin")
             progress.say(f"dashboard: http://127.0.0.1:{port}/  user rack, password {password}")
-        life = Life(rack)
-        try:
-            seen = life.live()
-        except RackBroken:
-            rack.keep_files = True
-            raise
-        failures = outcome.failures(machine.outcome, seen)
-        failures += [f"not over after {machine.limit_s} s"] if life.overdue else []
+        seen, failures = life.vet(rack)
         for failure in failures:
             progress.say(f"outcome not met: {failure}")
-        rack.keep_files |= bool(failures)
         if options.keep:
             progress.say("the machine stays as it is until Ctrl-C")
             _wait_for_ctrl_c()

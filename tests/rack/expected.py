@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.rack.machinefile import Disk, Machine
+from tests.rack.machinefile import Dimm, Disk, Machine
+from tests.rack.smbios import as_listed
 
 # A virtual machine has none of these, whatever its file says.
 NEVER_THERE = ("ecc", "thermal", "gpu", "dcmi")
@@ -18,17 +19,15 @@ def derive(machine: Machine) -> dict[str, Any]:
 def _from_hardware(machine: Machine) -> dict[str, Any]:
     spec: dict[str, Any] = {
         "system": {
-            "manufacturer": "Vetting",
-            "product": "Virtual rack",
-            "serial": machine.serial,
+            "manufacturer": as_listed(machine.system.manufacturer),
+            "product": as_listed(machine.system.product),
+            "serial": as_listed(machine.serial),
             "uuid": machine.uuid,
         },
         "cpu": {"sockets": 1, "cores": machine.cpus},
         "memory": {
             "total_mb": sum(dimm.size_mb for dimm in machine.dimms),
-            "dimms": [
-                {"locator": d.locator, "size_mb": d.size_mb, "serial": d.serial, "part": d.part} for d in machine.dimms
-            ],
+            "dimms": [_dimm(dimm) for dimm in machine.dimms],
         },
         # A serial that stands on two disks can be expected only once.
         "disks": list({disk.serial: _disk(disk) for disk in machine.disks if disk.bus != "usb"}.values()),
@@ -45,6 +44,11 @@ def _from_hardware(machine: Machine) -> dict[str, Any]:
 def writable_serials(machine: Machine) -> list[str]:
     """What the operator confirms disk by disk: no spec ever says it."""
     return sorted({disk.serial for disk in machine.disks if disk.bus != "usb"}) if machine.destructive else []
+
+
+def _dimm(dimm: Dimm) -> dict[str, Any]:
+    texts = {word: as_listed(getattr(dimm, word)) for word in ("locator", "serial", "part")}
+    return {**texts, "size_mb": dimm.size_mb}
 
 
 def _disk(disk: Disk) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.rack import disks, faults
+from tests.rack import disks, faults, outcome
 from tests.rack.desk import DeskRefused
 from tests.rack.errors import BadMachineFile, RackBroken
 from tests.rack.guestport import GuestSilent
 from tests.rack.machinefile import OperatorStep
-from tests.rack.outcome import Seen, failed_stage
+from tests.rack.outcome import Found, Seen, failed_stage
 from tests.rack.qmp import QmpError
 from tests.rack.rack import Rack
 from tests.rack.ssh import Login
@@ -37,6 +37,21 @@ class Planned:
     after_s: float
     what: str
     do: Callable[[], None]
+
+
+def vet(rack: Rack) -> tuple[Seen, list[str]]:
+    """What came of the rack's machine, and each way in which that is not what its file says. Logs and database stay
+    where there is one, and where the rack broke."""
+    life = Life(rack)
+    try:
+        seen = life.live()
+    except RackBroken:
+        rack.keep_files = True
+        raise
+    failures = outcome.failures(rack.machine.outcome, seen)
+    failures += [f"not over after {rack.machine.limit_s} s"] if life.overdue else []
+    rack.keep_files |= bool(failures)
+    return seen, failures
 
 
 class Life:
@@ -188,6 +203,7 @@ class Life:
             components=parts("critical"),
             warnings=parts("warning"),
             findings=tuple(sorted({finding["code"] for finding in snapshot["findings"]})),
+            found=tuple(Found(**finding) for finding in snapshot["findings"]),
             touched=frozenset(touched),
             ssh=self._logged_in,
             boot_s=round(claimed - on[0], 1) if claimed and on else None,

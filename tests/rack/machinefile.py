@@ -23,6 +23,8 @@ Mac = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}
 # NVMe and ATA have 20 characters for it; a comma would end the option on QEMU's command line.
 Serial = Annotated[str, StringConstraints(pattern=r"^[^,]{1,20}$")]
 Wwn = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{16}$", to_lower=True)]
+# The firmware's strings end at their first NUL.
+Said = Annotated[str, StringConstraints(pattern=r"^[^\x00]{0,64}$")]
 Lba = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(gt=0)]
 StageName = Literal[tuple(BY_NAME)]  # type: ignore[valid-type]
@@ -34,14 +36,26 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class System(Part):
+    """What the firmware says of the whole machine (SMBIOS types 0 to 2), in whatever characters its maker used. A
+    serial left out is made from the machine's name."""
+
+    bios_vendor: Said = "Vetting"
+    bios_version: Said = "rack-1"
+    manufacturer: Said = "Vetting"
+    product: Said = "Virtual rack"
+    serial: Said | None = None
+    board: Said = "Rack board"
+
+
 class Dimm(Part):
     """A memory module as the firmware lists it (SMBIOS type 17)."""
 
-    locator: str
+    locator: Said
     size_mb: Positive
-    serial: str
-    part: str = "ACME-DIMM"
-    manufacturer: str = "ACME"
+    serial: Said
+    part: Said = "ACME-DIMM"
+    manufacturer: Said = "ACME"
     speed_mts: Positive = 3200
 
 
@@ -200,13 +214,15 @@ class OperatorStep(Part):
 
 class Outcome(Part):
     """What must come of it. A disk that the operator lets be wiped is to be untouched until then.
-    `components` are exactly those blamed; `findings` and `warnings` must be among those there were;
-    `untouched` are serials whose image must not change by a byte. A key left out is not compared."""
+    `components` are exactly those blamed; `found_in` says of a component in which stage it must be blamed; `findings`
+    and `warnings` must be among those there were; `untouched` are serials whose image must not change by a byte. A key
+    left out is not compared."""
 
     state: State | None = None
     verdict: Literal["passed", "failed", "incomplete", "error"] | None = None
     stage: StageName | None = None
     components: tuple[str, ...] | None = None
+    found_in: dict[str, StageName] = {}
     findings: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     untouched: tuple[Serial, ...] = ()
@@ -219,6 +235,7 @@ class Machine(Part):
     boot: Literal["pxe", "direct"] = "pxe"
     cpus: Annotated[int, Field(ge=1, le=64)] = 2
     memory_mb: Positive = 2560
+    system: System = System()
     dimms: tuple[Dimm, ...] = ()
     disks: tuple[Disk, ...] = ()
     nics: tuple[Nic, ...]
@@ -281,7 +298,7 @@ class Machine(Part):
 
     @property
     def serial(self) -> str:
-        return f"RACK-{self.name}"
+        return f"RACK-{self.name}" if self.system.serial is None else self.system.serial
 
 
 def load(path: Path) -> Machine:

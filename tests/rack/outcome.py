@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from runs.machine import State
 from runs.stages import BY_NAME
 from tests.rack.machinefile import Outcome
 
@@ -13,9 +14,20 @@ _WITHOUT_FAULT = ("Completed", "Cancelled")
 
 
 @dataclass(frozen=True)
+class Found:
+    """One finding, as the report has it."""
+
+    stage: str
+    severity: str
+    code: str
+    component: str
+    message: str
+
+
+@dataclass(frozen=True)
 class Seen:
-    """`components` are those blamed (critical), `warnings` those with a warning; `ssh` is whether the hold's
-    key logged in, None when it was not tried; times in seconds, None when that was not reached."""
+    """`components` are those blamed (critical), `warnings` those with a warning, `found` every finding; `ssh` is
+    whether the hold's key logged in, None when it was not tried; times in seconds, None when that was not reached."""
 
     state: str
     verdict: str
@@ -23,6 +35,7 @@ class Seen:
     components: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
+    found: tuple[Found, ...] = ()
     touched: frozenset[str] = field(default_factory=frozenset)
     ssh: bool | None = None
     boot_s: float | None = None
@@ -38,6 +51,9 @@ def failures(wanted: Outcome, seen: Seen) -> list[str]:
             found.append(f"{word} is {getattr(seen, word) or 'none'}, not {value}")
     if wanted.components is not None:
         found += _blame(set(wanted.components), set(seen.components))
+    blamed_in = {(one.component, one.stage) for one in seen.found if one.severity == "critical"}
+    found += [f"{part} is not blamed in {stage}" for part, stage in wanted.found_in.items()
+              if (part, stage) not in blamed_in]  # fmt: skip
     found += [f"there is no finding {code}" for code in wanted.findings if code not in seen.findings]
     found += [f"{part} has no warning" for part in wanted.warnings if part not in seen.warnings]
     found += [f"the disk {serial} was written to" for serial in wanted.untouched if serial in seen.touched]
@@ -52,11 +68,16 @@ def _blame(wanted: set[str], seen: set[str]) -> list[str]:
 
 
 def failed_stage(snapshot: Mapping[str, Any]) -> str:
-    """The stage a run that is not well ended in: where it was when it last failed. Empty for a boot that failed."""
+    """The stage a run that is not well ended in: where it was when it last failed. One that went on after a failure
+    failed in the first stage that did. Empty for a boot that failed."""
     if snapshot["state"] in _WITHOUT_FAULT:
         return ""
     failed_in = [event["before"] for event in snapshot["events"] if event["after"] == "Failed" != event["before"]]
-    return failed_in[-1] if failed_in and failed_in[-1] in BY_NAME else ""
+    if not failed_in or failed_in[-1] not in BY_NAME:
+        return ""
+    if failed_in[-1] != State.REPORTING:
+        return failed_in[-1]
+    return next((stage["name"] for stage in snapshot["stages"] if stage["outcome"] == "failed"), "")
 
 
 def line(machine: str, seen: Seen, met: bool) -> dict[str, Any]:

@@ -72,15 +72,21 @@ def _board(machine: Machine, bay: Bay, cabling: Cabling) -> list[str]:
 
 
 def _smbios(machine: Machine, bay: Bay) -> list[str]:
-    maker = "manufacturer=Vetting,version=1"
+    said = machine.system
+    maker = f"manufacturer={_quoted(said.manufacturer)},version=1"
     tables = [
-        "type=0,vendor=Vetting,version=rack-1,date=01/01/2026",
-        f"type=1,{maker},product=Virtual rack,serial={machine.serial}",
-        f"type=2,{maker},product=Rack board,serial=BOARD-{machine.name}",
+        f"type=0,vendor={_quoted(said.bios_vendor)},version={_quoted(said.bios_version)},date=01/01/2026",
+        f"type=1,{maker},product={_quoted(said.product)},serial={_quoted(machine.serial)}",
+        f"type=2,{maker},product={_quoted(said.board)},serial=BOARD-{machine.name}",
         f"type=3,{maker},serial=CHASSIS-{machine.name}",
         *(f"file={bay.smbios(index)}" for index in range(len(machine.dimms) + 1)),
     ]
     return [word for table in tables for word in ("-smbios", table)]
+
+
+def _quoted(text: str) -> str:
+    """A comma in a value is written twice."""
+    return text.replace(",", ",,")
 
 
 def _channels(bay: Bay) -> list[str]:

@@ -36,7 +36,13 @@ def memory_device(index: int, dimm: Dimm) -> bytes:
     return _structure(17, FIRST_DIMM_HANDLE + index, fixed, strings)
 
 
+def as_listed(text: str) -> str:
+    """A string of the firmware as dmidecode lists it: each byte that is not printable ASCII as a dot."""
+    return "".join(chr(byte) if 32 <= byte < 127 else "." for byte in text.encode()).strip()
+
+
 def _structure(kind: int, handle: int, fixed: bytes, strings: Sequence[str]) -> bytes:
     header = struct.pack("<BBH", kind, 4 + len(fixed), handle)
-    text = b"".join(string.encode("ascii", "replace") + b"\0" for string in strings) or b"\0"
+    # An empty string would end the list: boards that have nothing to say write blanks.
+    text = b"".join((string or " ").encode() + b"\0" for string in strings) or b"\0"
     return header + fixed + text + b"\0"

@@ -65,3 +65,9 @@ def test_a_slow_disk_is_throttled() -> None:
 def test_a_machine_without_a_bmc_has_no_ipmi() -> None:
     assert not any("ipmi" in device for device in devices())
     assert "ipmi-bmc-extern,id=bmc0,chardev=bmc" in devices(bmc={"present": True})
+
+
+def test_the_firmware_says_what_the_file_says_with_its_commas() -> None:
+    said = words(system={"manufacturer": "Größe, Maß", "board": "A\x07"})
+    assert any(word.startswith("type=1,manufacturer=Größe,, Maß,version=1,product=Virtual rack,") for word in said)
+    assert any("product=A\x07,serial=BOARD-m" in word for word in said)

@@ -129,3 +129,17 @@ def test_the_files_own_expectation_replaces_a_whole_key() -> None:
     spec = expected.derive(machine(expected={"memory": {"total_mb": 4096}}))
     assert spec["memory"] == {"total_mb": 4096}
     assert spec["cpu"]["sockets"] == 1
+
+
+ODD = {"manufacturer": "Müller\x07", "product": "\x1b[1m", "serial": "S\t1"}
+
+
+def test_the_firmwares_strings_are_expected_as_dmidecode_lists_them() -> None:
+    dimm = {"locator": "Größe", "size_mb": 8, "serial": "\x02", "part": ""}
+    spec = expectations.normalise(expected.derive(machine(system=ODD, dimms=[dimm])))
+    assert spec["system"] | {"uuid": ""} == {"manufacturer": "M..ller.", "product": ".[1m", "serial": "S.1", "uuid": ""}
+    assert spec["memory"]["dimms"] == [{"locator": "Gr....e", "size_mb": 8, "serial": ".", "part": ""}]
+
+
+def test_a_string_of_the_firmware_ends_at_its_first_nul_so_it_has_none() -> None:
+    assert "system.product: String should match pattern" in refusal(system={"product": "a\0b"})

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.rack.machinefile import Outcome
-from tests.rack.outcome import Seen, failed_stage, failures, line
+from tests.rack.outcome import Found, Seen, failed_stage, failures, line
 
 
 def seen(**words: Any) -> Seen:
@@ -62,6 +62,19 @@ def test_the_failed_stage_is_where_the_run_last_failed() -> None:
 
 def test_a_run_that_completed_after_a_retry_failed_in_no_stage() -> None:
     assert failed_stage(run("Completed", ("Storage", "Failed"), ("FailedHolding", "Storage"))) == ""
+
+
+def test_a_run_that_went_on_failed_in_its_first_stage_that_did() -> None:
+    stages = [{"name": name, "outcome": outcome} for name, outcome in
+              (("SMART", "passed"), ("Storage", "failed"), ("PSU", "failed"))]  # fmt: skip
+    moves = [("Reporting", "Failed"), ("Failed", "FailedHolding")]
+    assert failed_stage(run("FailedHolding", *moves) | {"stages": stages}) == "Storage"
+
+
+def test_a_part_that_is_blamed_in_another_stage_is_said() -> None:
+    found = (Found("Storage", "critical", "disk.io_error", "S", ""), Found("SMART", "warning", "smart.wear", "S", ""))
+    assert failures(Outcome(found_in={"S": "Storage"}), seen(found=found)) == []
+    assert failures(Outcome(found_in={"S": "SMART"}), seen(found=found)) == ["S is not blamed in SMART"]
 
 
 def test_a_boot_that_failed_is_no_stage() -> None:

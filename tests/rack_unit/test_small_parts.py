@@ -44,6 +44,12 @@ def test_a_memory_module_has_its_size_and_strings_where_smbios_wants_them() -> N
     assert table.endswith(b"\0\0")
 
 
+def test_a_memory_module_may_say_anything_but_nothing() -> None:
+    table = smbios.memory_device(0, DIMM.model_copy(update={"serial": "", "part": "Ä\x1b"}))
+    assert table[40:].split(b"\0")[3:5] == [b" ", "Ä\x1b".encode()]
+    assert smbios.as_listed("Ä\x1b1 ") == "...1"
+
+
 def test_the_memory_array_counts_its_modules_and_has_no_ecc() -> None:
     table = smbios.memory_array([DIMM, DIMM])
     assert table[:4] == struct.pack("<BBH", 16, 23, 0x1000)

@@ -1,0 +1,124 @@
+"""docs/zoo.md: the newest result of every machine file, and how often the healthy ones were run. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from tests.rack.orchestrator import ROOT
+from tests.rack.zoo import results
+from tests.rack.zoo.judging import Judged
+from tests.rack.zoo.results import Result
+from tests.rack.zoo.specimen import Specimen
+
+PAGE = ROOT / "docs" / "zoo.md"
+NOT_RUN = "not run yet"
+WORDS = {
+    Judged.MET: "what the file says came of it",
+    Judged.DAMAGE: "a disk was written to that should not have been",
+    Judged.MISSED: "a part that is broken is not blamed, or has no warning",
+    Judged.WRONG_PART: "a part is blamed that is sound",
+    Judged.FALSE_ALARM: "a host with nothing wrong is blamed, or a healthy one has a warning",
+    Judged.OTHERWISE: "the right parts, in another stage, state or verdict than the file says",
+}
+
+_HEAD = """# The zoo
+
+Whole computers on the [virtual rack](rack.md), most of them broken on purpose, and what Vetting made of them. `make
+zoo` runs them, adds each result to [zoo-results.jsonl](zoo-results.jsonl) with the commit that was run, and writes this
+page from that file; it goes on where it was stopped. A machine file says what must be found, never what happens to be
+found: what the rack can break and Vetting can't see stands here as missed.
+"""
+_CROWDED_CORES = 2
+
+
+def render(specimens: Sequence[Specimen], record: Sequence[Result]) -> str:
+    healthy = [one for one in specimens if one.is_healthy]
+    broken = [one for one in specimens if not one.is_healthy]
+    newest = _newest_of_file(specimens, record)
+    return "\n".join(
+        [
+            _HEAD,
+            *_summary(specimens, newest),
+            "",
+            *_alarms(healthy, record),
+            "",
+            "## Machines with something wrong",
+            "",
+            *_table(broken, newest),
+            "",
+            "## Healthy machines",
+            "",
+            *_table(healthy, newest),
+            "",
+            *_crowded(specimens),
+            "",
+        ]
+    )
+
+
+def _newest_of_file(specimens: Iterable[Specimen], record: Iterable[Result]) -> dict[str, Result]:
+    """Of the machine files as they are now: what an older version came to says nothing about this one."""
+    digests = {(one.name, one.digest) for one in specimens}
+    return results.newest(result for result in record if (result.machine, result.file) in digests)
+
+
+def _summary(specimens: Sequence[Specimen], newest: dict[str, Result]) -> list[str]:
+    counts = Counter(newest[one.name].judged if one.name in newest else NOT_RUN for one in specimens)
+    rows = [f"| {judged} | {counts[judged]} | {words} |" for judged, words in WORDS.items()]
+    if counts[NOT_RUN]:
+        rows.append(f"| {NOT_RUN} | {counts[NOT_RUN]} | as the machine file is now |")
+    said = f"{len(specimens)} machines, by the newest result of each:"
+    return [said, "", "| outcome | machines | |", "|---|---|---|", *rows]
+
+
+def _alarms(healthy: Sequence[Specimen], record: Sequence[Result]) -> list[str]:
+    """Every run ever made of a file that is healthy now, whatever the commit."""
+    names = {(one.name, one.digest) for one in healthy}
+    runs = [result for result in record if (result.machine, result.file) in names]
+    alarms = [result for result in runs if result.judged is not Judged.MET]
+    said = f"Runs of healthy machines so far: **{len(runs)}**, of which **{len(alarms)}** did not simply pass."
+    return [said, "", *(f"- {_link(one.machine)} at {one.commit}: {_cell('; '.join(one.why))}" for one in alarms)]
+
+
+def _table(specimens: Sequence[Specimen], newest: dict[str, Result]) -> list[str]:
+    head = "| machine | what is wrong with it | outcome | found | stage | part blamed | seconds | commit |"
+    return [head, "|---|---|---|---|---|---|---|---|", *(_row(one, newest.get(one.name)) for one in specimens)]
+
+
+def _row(specimen: Specimen, result: Result | None) -> str:
+    if result is None:
+        return _cells(_link(specimen.name), specimen.says, NOT_RUN, "", "", "", "", "")
+    outcome = result.judged if result.judged is Judged.MET else f"**{result.judged}**: {'; '.join(result.why)}"
+    told = result.blamed or result.found
+    return _cells(
+        _link(specimen.name), specimen.says, outcome,
+        _each(one["code"] for one in told), _each(one["stage"] for one in told) or result.stage,
+        _each(one["component"] for one in result.blamed), f"{result.seconds:.0f}", result.commit,
+    )  # fmt: skip
+
+
+def _crowded(specimens: Iterable[Specimen]) -> list[str]:
+    names = [_link(one.name) for one in specimens if one.machine.cpus > _CROWDED_CORES]
+    if not names:
+        return []
+    return [f"More processors than the bench's {_CROWDED_CORES} cores, so the guest's stall time-outs were raised: "
+            f"{', '.join(names)}."]  # fmt: skip
+
+
+def _each(words: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(words))
+
+
+def _link(name: str) -> str:
+    return f"[{name}](../tests/rack/machines/{name}.yaml)"
+
+
+def _cells(*cells: str) -> str:
+    return f"| {' | '.join(_cell(cell) for cell in cells)} |"
+
+
+def _cell(text: str) -> str:
+    """Strings from hardware among them: nothing of it may end the cell or be markup."""
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    return printable.replace("|", "\\|").replace("<", "&lt;")
