@@ -155,7 +155,7 @@ def test_slow_writing_is_judged_by_the_kind_of_drive(tmp_path: Path) -> None:
 
     ctx, part = context("Storage", tmp_path), Part()
     for bus, serial in (("nvme", "N"), ("virtio", "V")):
-        disk_speed.judge_writing(ctx, wire.Disk("vetting-no-such-disk", serial, "", bus, 256), 15.0, part)
+        disk_speed.judge_writing(ctx, wire.Disk("vetting-no-such-disk", serial, "", bus, 256), 5.0, part)
     assert [(finding.code, finding.component) for finding in part.findings] == [("storage.slow_writing", "N")]
 
 
