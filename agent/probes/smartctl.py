@@ -217,7 +217,7 @@ def _gbit(data: dict[str, Any], which: str) -> float | None:
     """A SATA drive's link, from its IDENTIFY words 76 and 77."""
     speed = mapping(mapping(data.get("interface_speed")).get(which))
     units, bits = integer(speed.get("units_per_second")), integer(speed.get("bits_per_unit"))
-    return units * bits / 1e9 if units and bits else None
+    return units * bits / 1e9 if units and bits and units * bits < 1e15 else None
 
 
 def _pending(data: dict[str, Any]) -> int | None:
