@@ -8,7 +8,7 @@ from typing import Any
 
 from agent import wire
 from runs import trends
-from runs.models import Run, StageRun, Verdict
+from runs.models import Outcome, Run, StageRun
 
 RUNS_BACK = 50
 PEER_RUNS = 100
@@ -32,7 +32,7 @@ def _before(run: Run, stage: str) -> list[trends.Earlier]:
     rows = StageRun.objects.filter(run__host_id=run.host_id, run_id__lt=run.pk, name=stage).exclude(numbers={})
     newest: dict[int, trends.Earlier] = {}
     for row in rows.select_related("run").order_by("-run_id", "-attempt")[:RUNS_BACK]:
-        when, passed = row.run.created_at.strftime("%Y-%m-%d"), row.run.verdict == Verdict.PASSED
+        when, passed = row.run.created_at.strftime("%Y-%m-%d"), row.outcome == Outcome.PASSED
         newest.setdefault(row.run_id, trends.Earlier(row.run_id, when, passed, row.numbers))
     return list(newest.values())
 
@@ -48,12 +48,12 @@ class _Reading:
 
 
 def _peers(run: Run, stage: str, numbers: trends.Numbers) -> dict[str, list[float]]:
-    """For each of our paces, those of other disks of the model: in this host, and in passed runs of others, each
-    disk once."""
+    """For each of our paces, those of other disks of the model: in this host, and in others where the stage has
+    passed, each disk once."""
     ours = _readings(numbers, run.inventory)
     if not ours:
         return {}
-    rows = StageRun.objects.filter(run__verdict=Verdict.PASSED, name=stage).exclude(run__host_id=run.host_id)
+    rows = StageRun.objects.filter(outcome=Outcome.PASSED, name=stage).exclude(run__host_id=run.host_id)
     newest_first = rows.select_related("run").order_by("-run_id")[:PEER_RUNS]
     others = [one for row in newest_first for one in _readings(row.numbers, row.run.inventory)]
     by_disk: dict[tuple[str, str], _Reading] = {}

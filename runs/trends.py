@@ -25,7 +25,8 @@ Numbers = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Earlier:
-    """The numbers of one stage of an earlier run of the same host. `when` is a date in words."""
+    """The numbers of one stage of an earlier run of the same host. `when` is a date in words; `passed` whether the
+    stage did: what else was wrong with the host then is no matter here."""
 
     run: int
     when: str

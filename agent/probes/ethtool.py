@@ -53,4 +53,8 @@ def parse_link(text: str) -> LinkModes:
 def _modes(text: str, title: str) -> frozenset[int]:
     """A list goes on over lines without a title of their own."""
     match = re.search(rf"^[ \t]*{title}:(.*(?:\n[ \t]+\d[^:\n]*$)*)", text, re.MULTILINE)
-    return frozenset(int(speed) for speed in re.findall(r"\b([1-9]\d{0,6})base\S*/Full", match[1])) if match else frozenset()
+    return (
+        frozenset(int(speed) for speed in re.findall(r"\b([1-9]\d{0,6})base\S*/Full", match[1]))
+        if match
+        else frozenset()
+    )
