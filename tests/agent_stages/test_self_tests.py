@@ -224,6 +224,22 @@ def test_an_agent_that_was_restarted_follows_the_test_it_had_started(drive: Scri
     assert drive.started == ["short"]
 
 
+def test_a_second_way_to_the_same_drive_stops_no_test(drive: Script) -> None:
+    """Two paths of a SAS drive, or two namespaces of an NVMe controller, are two disks to the kernel."""
+    ctx = context("SMART", drive.directory, params={"self_test": "short"})
+    drive.answers(look=[ata(IDLE), ata(RUNNING)])
+    assert begin(ctx) == begin(ctx, "vetting-second-path")
+    assert drive.started == ["short"]
+
+
+def test_two_drives_that_share_a_serial_number_are_both_tested(drive: Script) -> None:
+    ctx = context("SMART", drive.directory, params={"self_test": "short"})
+    drive.answers(look=[ata(IDLE)])
+    begin(ctx)
+    begin(ctx, "vetting-twin")
+    assert drive.started == ["short", "short"]
+
+
 def test_the_next_attempt_starts_a_test_of_its_own(drive: Script) -> None:
     drive.answers(look=[ata(IDLE), ata(IDLE, (1, 0, 50)), ata(IDLE, (1, 0, 50)), ata(IDLE, (1, 0, 51), (1, 0, 50))])
     ctx = context("SMART", drive.directory, params={"self_test": "short"})
@@ -286,8 +302,6 @@ def test_storage_is_not_tested_while_a_drives_test_has_no_end(drive: Script) -> 
     assert "self_test (S1)" in report.reason
 
 
-def begin(ctx: StageContext) -> self_tests.Begun:
-    assert ctx.inventory is not None and INVENTORY.disks
-    device = smartctl.of_disk(INVENTORY.disks[0].name)
-    one = self_tests.Drive(device, INVENTORY.disks[0].name, "S1")
+def begin(ctx: StageContext, name: str = INVENTORY.disks[0].name) -> self_tests.Begun:
+    one = self_tests.Drive(smartctl.of_disk(name), name, "S1")
     return self_tests.begin(ctx, one, smartctl.parse(json.dumps(ata(IDLE))), "short")
