@@ -284,6 +284,31 @@ def test_a_test_left_to_storage_is_started_by_smart_and_its_end_seen_by_storage(
     assert drive.started == ["short"]
 
 
+def test_an_old_failure_is_judged_when_the_test_that_may_clear_it_is_over(drive: Script) -> None:
+    smart_ctx, storage_ctx = in_the_background(drive)
+    failed, cleared = ata(IDLE, (1, 0x70, 40)), ata(IDLE, (1, 0, 50), (1, 0x70, 40))
+    drive.answers(x=[failed], look=[failed, cleared])
+    assert STAGES["SMART"](smart_ctx).outcome is wire.Outcome.PASSED
+    drive.answers(x=[failed, cleared], look=[cleared])
+    assert told(STAGES["Storage"](storage_ctx))[1] == set()
+
+
+def test_an_old_failure_that_the_test_does_not_clear_stays_one(drive: Script) -> None:
+    _, ctx = in_the_background(drive)
+    kept = ata(IDLE, (1, 0, 50), (2, 0x70, 40))
+    drive.answers(x=[ata(IDLE, (2, 0x70, 40)), kept], look=[ata(IDLE, (2, 0x70, 40)), kept])
+    check, found = told(STAGES["Storage"](ctx))
+    assert (check.outcome, found) == (wire.Outcome.PASSED, {"smart.self_test_failed"})
+
+
+def test_a_drive_that_falls_silent_in_its_test_is_judged_by_what_it_said_before(drive: Script) -> None:
+    bad = ata(IDLE, ata_pending_defects_log={"count": 3})
+    drive.answers(x=[bad, {"smartctl": {"exit_status": 2}}], look=[ata(IDLE), ata(IDLE, (1, 0, 50))])
+    report = STAGES["SMART"](context("SMART", drive.directory, params={"self_test": "short"}))
+    assert [finding.code for finding in report.findings] == ["smart.pending_sectors"]
+    assert next(check for check in report.checks if check.name == "health").outcome is wire.Outcome.NOT_TESTED
+
+
 def test_storage_tried_again_tests_again(drive: Script) -> None:
     _, ctx = in_the_background(drive)
     drive.answers(look=[ata(IDLE), ata(IDLE, (1, 0x70, 50)), ata(IDLE, (1, 0x70, 50)),
