@@ -58,9 +58,8 @@ class Script:
 
     def _tool(self, name: str, choose: str) -> None:
         lines = (
-            choose, "n=$(cat D/$k.n 2>/dev/null || echo 0)", "echo $((n + 1)) >D/$k.n", "f=D/$k.$n.json",
-            "[ -e $f ] || f=$(ls D/$k.*.json | sort -V | tail -1)", "cat $f",
-            "exit $(sed -n 's/.*\"exit_status\": *\\([0-9]*\\).*/\\1/p' $f | head -1)",
+            choose, "n=0; [ -e D/$k.n ] && read n <D/$k.n; echo $((n + 1)) >D/$k.n", "f=D/$k.$n.json",
+            "[ -e $f ] || f=D/$k.last.json", "cat $f", "read status <$f.status; exit $status",
         )  # fmt: skip
         path = self.directory / name
         path.write_text("\n".join(["#!/bin/sh", *lines, ""]).replace("D/", f"{self.directory}/"))
@@ -70,8 +69,12 @@ class Script:
         for kind, answers in lists.items():
             for old in self.directory.glob(f"{kind}.*"):
                 old.unlink()
-            for number, answer in enumerate(answers):
-                (self.directory / f"{kind}.{number}.json").write_text(json.dumps(answer))
+            for number, answer in [*enumerate(answers), ("last", answers[-1])]:
+                path = self.directory / f"{kind}.{number}.json"
+                path.write_text(json.dumps(answer))
+                path.with_name(f"{path.name}.status").write_text(
+                    f"{answer.get('smartctl', {}).get('exit_status', 0)}\n"
+                )
 
     @property
     def started(self) -> list[str]:
