@@ -1,4 +1,4 @@
-"""The numbers that a stage's own are set beside: the host's earlier runs, and equal parts of other hosts."""
+"""What a stage's result is set beside: the host's earlier runs, and equal parts of other hosts."""
 
 from __future__ import annotations
 
@@ -7,17 +7,34 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent import wire
-from runs import trends
-from runs.models import Run, StageRun, Verdict
+from runs import trends, twins
+from runs.machine import State
+from runs.models import Outcome, Run, StageRun
 
 RUNS_BACK = 50
-PEER_RUNS = 100
+# So many inventories are read inside the answer to a result: enough to know what is usual.
+PEER_RUNS = 30
 # What such a disk reads in a second depends on its neighbours, not on itself.
 _VIRTUAL = ("QEMU", "VMware", "VBOX", "Virtual", "Msft")
 
 
 def judged(stage_run: StageRun) -> list[wire.Finding]:
-    """What its numbers say beside others. No query for a stage whose limits compare with nothing."""
+    """What a stage's result says beside others. No query for a stage that compares with nothing."""
+    if stage_run.name == State.FIRMWARE:
+        return _firmware(stage_run.run)
+    return _numbers(stage_run)
+
+
+def _firmware(run: Run) -> list[wire.Finding]:
+    """Beside the newest inventory of each other host."""
+    rows = Run.objects.filter(inventory__isnull=False).exclude(host_id=run.host_id).order_by("-pk")
+    newest: dict[int, Any] = {}
+    for host, inventory in rows.values_list("host_id", "inventory")[:PEER_RUNS]:
+        newest.setdefault(host, inventory)
+    return twins.differing(run.inventory or {}, newest.values())
+
+
+def _numbers(stage_run: StageRun) -> list[wire.Finding]:
     run = stage_run.run
     limits = run.profile.get("stages", {}).get(stage_run.name, {}).get("limits", {})
     if not stage_run.numbers or not trends.concern(limits):
@@ -49,7 +66,7 @@ def _before(run: Run, stage: str) -> list[trends.Earlier]:
     rows = StageRun.objects.filter(run__host_id=run.host_id, run_id__lt=run.pk, name=stage).exclude(numbers={})
     newest: dict[int, trends.Earlier] = {}
     for row in rows.select_related("run").order_by("-run_id", "-attempt")[:RUNS_BACK]:
-        when, passed = row.run.created_at.strftime("%Y-%m-%d"), row.run.verdict == Verdict.PASSED
+        when, passed = row.run.created_at.strftime("%Y-%m-%d"), row.outcome == Outcome.PASSED
         newest.setdefault(row.run_id, trends.Earlier(row.run_id, when, passed, row.numbers, _setting(row.run)))
     return list(newest.values())
 
@@ -65,14 +82,14 @@ class _Reading:
 
 
 def _peers(run: Run, stage: str, numbers: trends.Numbers) -> dict[str, list[float]]:
-    """For each of our paces, those of other disks of the model: in this host, and in passed runs of others, each
-    disk once."""
+    """For each of our paces, those of other disks of the model: in this host, and in others where the stage has
+    passed, each disk once."""
     ours = _readings(numbers, run.inventory)
     if not ours:
         return {}
-    rows = StageRun.objects.filter(run__verdict=Verdict.PASSED, name=stage).exclude(run__host_id=run.host_id)
-    newest_first = rows.select_related("run").order_by("-run_id")[:PEER_RUNS]
-    others = [one for row in newest_first for one in _readings(row.numbers, row.run.inventory)]
+    rows = StageRun.objects.filter(outcome=Outcome.PASSED, name=stage).exclude(run__host_id=run.host_id)
+    newest_first = rows.order_by("-run_id").values_list("numbers", "run__inventory")[:PEER_RUNS]
+    others = [one for theirs, inventory in newest_first for one in _readings(theirs, inventory)]
     by_disk: dict[tuple[str, str], _Reading] = {}
     for one in (*ours, *others):
         by_disk.setdefault((one.name, one.part), one)

@@ -27,8 +27,9 @@ Numbers = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Earlier:
-    """The numbers of one stage of an earlier run of the same host. `when` is a date in words, `setting` what some
-    numbers depend on: profile, firmware, microcode."""
+    """The numbers of one stage of an earlier run of the same host. `when` is a date in words; `passed` whether the
+    stage did: what else was wrong with the host then is no matter here; `setting` what some numbers depend on:
+    profile, firmware, microcode."""
 
     run: int
     when: str

@@ -45,12 +45,16 @@ def parse_link(text: str) -> LinkModes:
     """Raises ParseError when it is not ethtool's page of settings."""
     if "Settings for" not in text:
         raise ParseError("ethtool printed no settings")
-    speed = re.search(r"^\s*Speed:\s*(\d+)Mb/s", text, re.MULTILINE)
+    speed = re.search(r"^[ \t]*Speed:[ \t]*(\d{1,7})Mb/s", text, re.MULTILINE)
     modes = (_modes(text, "Supported link modes"), _modes(text, "Link partner advertised link modes"))
     return LinkModes(int(speed[1]) if speed else None, *modes)
 
 
 def _modes(text: str, title: str) -> frozenset[int]:
     """A list goes on over lines without a title of their own."""
-    match = re.search(rf"^\s*{title}:(.*(?:\n\s+[^:\n]+$)*)", text, re.MULTILINE)
-    return frozenset(int(speed) for speed in re.findall(r"\b(\d+)base\S*/Full", match[1])) if match else frozenset()
+    match = re.search(rf"^[ \t]*{title}:(.*(?:\n[ \t]+\d[^:\n]*$)*)", text, re.MULTILINE)
+    return (
+        frozenset(int(speed) for speed in re.findall(r"\b([1-9]\d{0,6})base\S*/Full", match[1]))
+        if match
+        else frozenset()
+    )

@@ -68,18 +68,22 @@ def sequence(value: object) -> list[Any]:
 
 
 def integer(value: object) -> int | None:
-    """A whole number from JSON, which some tools write as text; None for anything else."""
+    """A whole number from JSON, which some tools write as text; None for anything else, and for one that has more than
+    the 128 bits of NVMe's widest counter."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        return int(value)
+        whole = int(value)
     except (ValueError, OverflowError):
         return None
+    return whole if abs(whole) < 1 << 128 else None
 
 
 def number(value: object) -> float | None:
     """A finite number from JSON; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, int) and abs(value) >= 1 << 128:
         return None
     as_float = float(value)
     return as_float if as_float - as_float == 0 else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -115,14 +115,14 @@ def _nvme_entry(row: dict[str, Any]) -> Entry:
 def _scsi(data: dict[str, Any]) -> SelfTest:
     """The log's rows are keys of their own, scsi_self_test_0 the newest; a result of 15 is one that runs. A drive that
     never made a test has no rows, so only trying tells whether it can."""
-    keys = (key.removeprefix("scsi_self_test_") for key in data if key.startswith("scsi_self_test_"))
-    rows = [mapping(data[f"scsi_self_test_{n}"]) for n in sorted(int(key) for key in keys if key.isdecimal())]
+    keys = [key for key in data if re.fullmatch(r"scsi_self_test_[0-9]+", key)]
+    rows = [mapping(data[key]) for key in sorted(keys, key=lambda key: (len(key), key))]
     seconds = integer(data.get("scsi_extended_self_test_seconds"))
     return SelfTest(
         can=True,
         running=bool(rows) and integer(mapping(rows[0].get("result")).get("value")) == 15,
         entries=tuple(entry for row in rows for entry in _scsi_entry(row)),
-        extended_minutes=math.ceil(seconds / 60) if seconds else None,
+        extended_minutes=-(-seconds // 60) if seconds else None,
     )
 
 

@@ -30,7 +30,8 @@ class Device:
 
 @dataclass(frozen=True)
 class Attribute:
-    """One ATA attribute; `raw` is the raw value, `failed` "", "now" or "past"."""
+    """One ATA attribute; `raw` is the raw value, `failed` "", "now" or "past". Of a `prefailure` one the threshold
+    means that the drive is about to fail, of any other that it is old, hot or much used."""
 
     number: int
     name: str
@@ -38,6 +39,7 @@ class Attribute:
     threshold: int
     raw: int
     failed: str = ""
+    prefailure: bool = True
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,7 @@ def _attributes(data: dict[str, Any]) -> dict[int, Attribute]:
                 integer(row.get("thresh")) or 0,
                 integer(mapping(row.get("raw")).get("value")) or 0,
                 clean(row.get("when_failed")),
+                mapping(row.get("flags")).get("prefailure") is not False,
             )
     return found
 
@@ -217,7 +220,7 @@ def _gbit(data: dict[str, Any], which: str) -> float | None:
     """A SATA drive's link, from its IDENTIFY words 76 and 77."""
     speed = mapping(mapping(data.get("interface_speed")).get(which))
     units, bits = integer(speed.get("units_per_second")), integer(speed.get("bits_per_unit"))
-    return units * bits / 1e9 if units and bits else None
+    return units * bits / 1e9 if units and bits and units * bits < 1e15 else None
 
 
 def _pending(data: dict[str, Any]) -> int | None:

@@ -9,8 +9,8 @@ import contextlib
 import json
 import threading
 import time
+from collections import defaultdict
 from dataclasses import dataclass, replace
-from typing import Any
 
 from agent import findings, wire
 from agent.probes import nvme, smartctl
@@ -40,9 +40,10 @@ class Drive:
 
 @dataclass(frozen=True)
 class Begun:
-    """A test that was started: which, when in seconds of this boot, what the log held before, and for whom. `instead`
-    says why it is not the kind that the profile asks for."""
+    """A test that was started: of which drive, which, when in seconds of this boot, what the log held before, and for
+    whom. `instead` says why it is not the kind that the profile asks for."""
 
+    name: str
     kind: str
     at: float
     limit_s: float
@@ -52,34 +53,40 @@ class Begun:
 
 
 _LEDGER = threading.Lock()
+_BEGINNING: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 
 class Ledger:
-    """The tests that this boot has started, by drive. Survives the agent, not the boot: nor do our notes need to, since
-    a reset aborts the test as well."""
+    """The tests that this boot has started, by the way to the drive. Survives the agent, not the boot: nor do our notes
+    need to, since a reset aborts the test as well."""
 
     def __init__(self, ctx: StageContext) -> None:
         self._path = ctx.memory.path.with_name("self-tests.json")
 
-    def get(self, name: str) -> Begun | None:
-        row = self._load().get(name)
-        try:
-            return Begun(**row) if row else None
-        except TypeError:
-            return None
+    def get(self, drive: Drive) -> Begun | None:
+        return self._load().get(_way(drive))
 
-    def keep(self, name: str, begun: Begun) -> None:
+    def elsewhere(self, drive: Drive, asked_by: str) -> Begun | None:
+        """A test of this drive that was begun by another way: a second path to it, or another namespace of its
+        controller."""
+        others = (begun for way, begun in self._load().items() if way != _way(drive))
+        return next((one for one in others if (one.name, one.asked_by) == (drive.name, asked_by)), None)
+
+    def keep(self, drive: Drive, begun: Begun) -> None:
         """A full disk loses the note, never the stage: the test is then started over."""
         with _LEDGER, contextlib.suppress(OSError):
-            rows = {**self._load(), name: vars(begun)}
+            rows = {way: vars(one) for way, one in {**self._load(), _way(drive): begun}.items()}
             write_whole(self._path, json.dumps(rows).encode())
 
-    def _load(self) -> dict[str, Any]:
+    def _load(self) -> dict[str, Begun]:
         try:
-            rows = json.loads(self._path.read_text())
-        except (OSError, ValueError):
+            return {way: Begun(**row) for way, row in json.loads(self._path.read_text()).items()}
+        except (OSError, ValueError, TypeError, AttributeError):
             return {}
-        return rows if isinstance(rows, dict) else {}
+
+
+def _way(drive: Drive) -> str:
+    return " ".join(drive.device.words)
 
 
 class NotStarted(Exception):
@@ -101,37 +108,44 @@ def in_background(claim: wire.ClaimAnswer) -> str:
 
 
 def begin(ctx: StageContext, drive: Drive, smart: smartctl.Smart, wanted: str) -> Begun:
-    """The test that runs for this attempt: one that was begun before the agent was restarted, or a new one. Raises
-    NotStarted."""
-    ledger, begun = Ledger(ctx), Ledger(ctx).get(drive.name)
-    if begun is not None and begun.asked_by == _asker(ctx):
+    """The test that runs for this attempt: one that was begun before the agent was restarted, or by another way to the
+    same drive, or a new one. Raises NotStarted."""
+    ledger = Ledger(ctx)
+    with _BEGINNING[drive.name]:
+        begun = ledger.get(drive)
+        if begun is None or begun.asked_by != _asker(ctx):
+            begun = _new(ctx, drive, smart, wanted, ledger)
+            ledger.keep(drive, begun)
         return begun
-    minutes = _minutes_or_refusal(ctx, drive, smart)
-    limit_s = _limit_s(ctx, wanted)
+
+
+def _new(ctx: StageContext, drive: Drive, smart: smartctl.Smart, wanted: str, ledger: Ledger) -> Begun:
+    minutes, limit_s = _minutes_or_refusal(drive, smart), _limit_s(ctx, wanted)
+    other = ledger.elsewhere(drive, _asker(ctx))
+    log = _clear_the_way(ctx, drive, smart.protocol, leave_running=other is not None)
+    if log is None and other is not None:
+        return other
     kind, instead = wanted, ""
     if wanted == LONG and minutes[LONG] * 60 > limit_s:
         kind = SHORT
         instead = f"the long one takes {minutes[LONG]} min, the profile allows {limit_s / 60:.0f}"
-    log = _clear_the_way(ctx, drive, smart.protocol)
     if refused := smartctl.refusal(smartctl.start_self_test(drive.device, kind)):
         # A SAS drive tells in no other way that it has none.
         never = smart.protocol == "SCSI" and "unsupported" in refused and not smart.self_test.entries
         raise NotStarted((_not_offered if never else _not_tested)(drive, f"the drive refused the test: {refused}"))
     # A drive's own estimate is unreliable in both directions; past it and a half more, nothing will come.
     patience_s = min(limit_s, minutes[kind] * 90.0 + 1800.0) if minutes[kind] else limit_s
-    begun = Begun(kind, _clock_s(), patience_s, log, _asker(ctx), instead)
-    ledger.keep(drive.name, begun)
-    return begun
+    return Begun(drive.name, kind, _clock_s(), patience_s, log or "", _asker(ctx), instead)
 
 
 def take_over(ctx: StageContext, drive: Drive, smart: smartctl.Smart, kind: str) -> Begun:
     """In Storage: the test that SMART has started. One that it could not start, or whose end an earlier attempt of
     Storage has seen, is begun here. Raises NotStarted."""
-    ledger, begun = Ledger(ctx), Ledger(ctx).get(drive.name)
+    ledger, begun = Ledger(ctx), Ledger(ctx).get(drive)
     if begun is None or not begun.asked_by.startswith("SMART "):
         return begin(ctx, drive, smart, kind)
     begun = replace(begun, asked_by=_asker(ctx))
-    ledger.keep(drive.name, begun)
+    ledger.keep(drive, begun)
     return begun
 
 
@@ -184,7 +198,7 @@ def _ended(drive: Drive, begun: Begun, entries: tuple[Entry, ...]) -> tuple[wire
     return checks.judged(CHECK, found, drive.name, reason=words), found
 
 
-def _minutes_or_refusal(ctx: StageContext, drive: Drive, smart: smartctl.Smart) -> dict[str, int]:
+def _minutes_or_refusal(drive: Drive, smart: smartctl.Smart) -> dict[str, int]:
     """What the drive says its tests take, 0 where it does not say. Raises NotStarted where it says that it can't."""
     if smart.protocol == "NVMe":
         done = nvme.run(drive.device.path)
@@ -203,15 +217,18 @@ def _minutes_or_refusal(ctx: StageContext, drive: Drive, smart: smartctl.Smart) 
     return {SHORT: smart.self_test.short_minutes or 0, LONG: smart.self_test.extended_minutes or 0}
 
 
-def _clear_the_way(ctx: StageContext, drive: Drive, protocol: str) -> str:
-    """The log as it is before our test. One that runs is nobody's any more, such as that of a run that was cancelled:
-    it need not be of the kind that is wanted, and may take a day. Raises NotStarted."""
+def _clear_the_way(ctx: StageContext, drive: Drive, protocol: str, *, leave_running: bool) -> str | None:
+    """The log as it is before our test; None when one runs that is to be left running. Any other is nobody's any more,
+    such as that of a run that was cancelled: it need not be of the kind that is wanted, and may take a day. Raises
+    NotStarted."""
     for _ in range(_LOOKS_IN_VAIN):
         now = _look(drive, protocol)
         if isinstance(now, str):
             raise NotStarted(_not_tested(drive, now))
         if not now.running:
             return _log(now)
+        if leave_running:
+            return None
         ctx.log("info", f"{drive.label}: a self-test that nobody waits for is stopped")
         smartctl.stop_self_test(drive.device)
     raise NotStarted(_not_tested(drive, "an earlier self-test can't be stopped"))

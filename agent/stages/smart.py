@@ -43,7 +43,10 @@ def examine(ctx: StageContext, drive: Drive, board: Board) -> Part:
         return part
     tested = _self_test(ctx, drive, first, part, board)
     last = ask(drive, part) if tested else first
-    if last is not None:
+    if last is None:
+        # It answered before its test and does not any more: what it said then stands, its health is not tested.
+        part.findings += _found(ctx, drive, first)
+    else:
         _judge(ctx, drive, last, part)
     board.tell(drive.name, 100, "done")
     return part
@@ -69,7 +72,9 @@ def _await_self_test(ctx: StageContext, drive: Drive, board: Board) -> Part:
         check, part.findings = self_tests.follow(ctx, drive, smart.protocol, begun, board)
     except self_tests.NotStarted as error:
         check = error.check
-    part.checks.append(check)
+    now = ask(drive, part) or smart
+    part.checks = [check]
+    part.findings = part.findings or self_tests.failed(now.self_test.failure, drive.label, drive.name)
     return part
 
 
@@ -105,8 +110,16 @@ def ask(drive: Drive, part: Part) -> smartctl.Smart | None:
     return smart
 
 
-def _judge(ctx: StageContext, drive: Drive, smart: smartctl.Smart, part: Part) -> None:
+def _found(ctx: StageContext, drive: Drive, smart: smartctl.Smart) -> list[wire.Finding]:
+    """What a reading says against the drive. Where Storage sees the end of a test that may clear the log, the log is
+    for Storage to judge."""
     found = smart_limits.judge(smart, drive.label, drive.name, lambda word: checks.limit(ctx, word))
+    later = bool(self_tests.in_background(ctx.claim))
+    return [one for one in found if not (later and one.code == "smart.self_test_failed")]
+
+
+def _judge(ctx: StageContext, drive: Drive, smart: smartctl.Smart, part: Part) -> None:
+    found = _found(ctx, drive, smart)
     known = {(one.code, one.component) for one in part.findings}
     part.findings += [one for one in found if (one.code, one.component) not in known]
     note = "smartctl: an optional command failed (exit bit 2)" if smart.exit_status & smartctl.COMMAND_FAILED else ""

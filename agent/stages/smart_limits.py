@@ -67,9 +67,10 @@ def _verdict(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.F
     for attribute in failing:
         message = f"{device}: {attribute.name} is {attribute.value}, at its threshold of {attribute.threshold}"
         yield findings.make(
-            "smart.prefail", "disk", serial, message, value=float(attribute.value), limit=float(attribute.threshold)
-        )
-    if smart.exit_status & smartctl.PREFAIL and not failing:
+            "smart.prefail", "disk", serial, message, value=float(attribute.value), limit=float(attribute.threshold),
+            severity=wire.Severity.CRITICAL if attribute.prefailure else wire.Severity.WARNING,
+        )  # fmt: skip
+    if smart.exit_status & smartctl.PREFAIL and not any(attribute.prefailure for attribute in failing):
         yield findings.make("smart.prefail", "disk", serial, f"{device}: a pre-failure attribute is at its threshold")
     if smart.exit_status & smartctl.PAST_PREFAIL:
         yield findings.make("smart.past_prefail", "disk", serial, f"{device}: an attribute was at its threshold before")

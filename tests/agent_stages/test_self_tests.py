@@ -58,9 +58,8 @@ class Script:
 
     def _tool(self, name: str, choose: str) -> None:
         lines = (
-            choose, "n=$(cat D/$k.n 2>/dev/null || echo 0)", "echo $((n + 1)) >D/$k.n", "f=D/$k.$n.json",
-            "[ -e $f ] || f=$(ls D/$k.*.json | sort -V | tail -1)", "cat $f",
-            "exit $(sed -n 's/.*\"exit_status\": *\\([0-9]*\\).*/\\1/p' $f | head -1)",
+            choose, "n=0; [ -e D/$k.n ] && read n <D/$k.n; echo $((n + 1)) >D/$k.n", "f=D/$k.$n.json",
+            "[ -e $f ] || f=D/$k.last.json", "cat $f", "read status <$f.status; exit $status",
         )  # fmt: skip
         path = self.directory / name
         path.write_text("\n".join(["#!/bin/sh", *lines, ""]).replace("D/", f"{self.directory}/"))
@@ -70,8 +69,12 @@ class Script:
         for kind, answers in lists.items():
             for old in self.directory.glob(f"{kind}.*"):
                 old.unlink()
-            for number, answer in enumerate(answers):
-                (self.directory / f"{kind}.{number}.json").write_text(json.dumps(answer))
+            for number, answer in [*enumerate(answers), ("last", answers[-1])]:
+                path = self.directory / f"{kind}.{number}.json"
+                path.write_text(json.dumps(answer))
+                path.with_name(f"{path.name}.status").write_text(
+                    f"{answer.get('smartctl', {}).get('exit_status', 0)}\n"
+                )
 
     @property
     def started(self) -> list[str]:
@@ -224,6 +227,22 @@ def test_an_agent_that_was_restarted_follows_the_test_it_had_started(drive: Scri
     assert drive.started == ["short"]
 
 
+def test_a_second_way_to_the_same_drive_stops_no_test(drive: Script) -> None:
+    """Two paths of a SAS drive, or two namespaces of an NVMe controller, are two disks to the kernel."""
+    ctx = context("SMART", drive.directory, params={"self_test": "short"})
+    drive.answers(look=[ata(IDLE), ata(RUNNING)])
+    assert begin(ctx) == begin(ctx, "vetting-second-path")
+    assert drive.started == ["short"]
+
+
+def test_two_drives_that_share_a_serial_number_are_both_tested(drive: Script) -> None:
+    ctx = context("SMART", drive.directory, params={"self_test": "short"})
+    drive.answers(look=[ata(IDLE)])
+    begin(ctx)
+    begin(ctx, "vetting-twin")
+    assert drive.started == ["short", "short"]
+
+
 def test_the_next_attempt_starts_a_test_of_its_own(drive: Script) -> None:
     drive.answers(look=[ata(IDLE), ata(IDLE, (1, 0, 50)), ata(IDLE, (1, 0, 50)), ata(IDLE, (1, 0, 51), (1, 0, 50))])
     ctx = context("SMART", drive.directory, params={"self_test": "short"})
@@ -268,6 +287,31 @@ def test_a_test_left_to_storage_is_started_by_smart_and_its_end_seen_by_storage(
     assert drive.started == ["short"]
 
 
+def test_an_old_failure_is_judged_when_the_test_that_may_clear_it_is_over(drive: Script) -> None:
+    smart_ctx, storage_ctx = in_the_background(drive)
+    failed, cleared = ata(IDLE, (1, 0x70, 40)), ata(IDLE, (1, 0, 50), (1, 0x70, 40))
+    drive.answers(x=[failed], look=[failed, cleared])
+    assert STAGES["SMART"](smart_ctx).outcome is wire.Outcome.PASSED
+    drive.answers(x=[failed, cleared], look=[cleared])
+    assert told(STAGES["Storage"](storage_ctx))[1] == set()
+
+
+def test_an_old_failure_that_the_test_does_not_clear_stays_one(drive: Script) -> None:
+    _, ctx = in_the_background(drive)
+    kept = ata(IDLE, (1, 0, 50), (2, 0x70, 40))
+    drive.answers(x=[ata(IDLE, (2, 0x70, 40)), kept], look=[ata(IDLE, (2, 0x70, 40)), kept])
+    check, found = told(STAGES["Storage"](ctx))
+    assert (check.outcome, found) == (wire.Outcome.PASSED, {"smart.self_test_failed"})
+
+
+def test_a_drive_that_falls_silent_in_its_test_is_judged_by_what_it_said_before(drive: Script) -> None:
+    bad = ata(IDLE, ata_pending_defects_log={"count": 3})
+    drive.answers(x=[bad, {"smartctl": {"exit_status": 2}}], look=[ata(IDLE), ata(IDLE, (1, 0, 50))])
+    report = STAGES["SMART"](context("SMART", drive.directory, params={"self_test": "short"}))
+    assert [finding.code for finding in report.findings] == ["smart.pending_sectors"]
+    assert next(check for check in report.checks if check.name == "health").outcome is wire.Outcome.NOT_TESTED
+
+
 def test_storage_tried_again_tests_again(drive: Script) -> None:
     _, ctx = in_the_background(drive)
     drive.answers(look=[ata(IDLE), ata(IDLE, (1, 0x70, 50)), ata(IDLE, (1, 0x70, 50)),
@@ -286,8 +330,6 @@ def test_storage_is_not_tested_while_a_drives_test_has_no_end(drive: Script) -> 
     assert "self_test (S1)" in report.reason
 
 
-def begin(ctx: StageContext) -> self_tests.Begun:
-    assert ctx.inventory is not None and INVENTORY.disks
-    device = smartctl.of_disk(INVENTORY.disks[0].name)
-    one = self_tests.Drive(device, INVENTORY.disks[0].name, "S1")
+def begin(ctx: StageContext, name: str = INVENTORY.disks[0].name) -> self_tests.Begun:
+    one = self_tests.Drive(smartctl.of_disk(name), name, "S1")
     return self_tests.begin(ctx, one, smartctl.parse(json.dumps(ata(IDLE))), "short")

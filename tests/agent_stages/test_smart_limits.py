@@ -63,6 +63,12 @@ def test_bits_of_now_do(status: int, code: str) -> None:
     assert code in critical(replace(GOOD, exit_status=status))
 
 
+@pytest.mark.parametrize(("prefailure", "severity"), [(True, wire.Severity.CRITICAL), (False, wire.Severity.WARNING)])
+def test_an_attribute_of_age_at_its_threshold_is_no_failure_to_come(prefailure: bool, severity: wire.Severity) -> None:
+    attribute = Attribute(190, "Airflow_Temperature_Cel", 40, 45, 60, "now", prefailure)
+    assert judge(replace(GOOD, attributes={190: attribute})) == {"smart.prefail": severity}
+
+
 def test_a_drive_that_says_passed_and_has_304_reallocated_sectors_fails() -> None:
     drive = replace(GOOD, attributes={5: Attribute(5, "Reallocated_Sector_Ct", 90, 36, 304)})
     assert critical(drive) == {"smart.reallocated_sectors"}

@@ -14,7 +14,7 @@ from agent import wire
 from agent.loads import fio
 from agent.probes import disks
 from agent.stage import StageReport
-from agent.stages import STAGES, disk_speed
+from agent.stages import STAGES, disk_speed, disk_write, storage
 from agent.stages.surface import MIB, Segment, Surface, plan, read
 from agent.stop import StopFlag
 from tests.agent_stages.contexts import context
@@ -129,6 +129,18 @@ def test_a_disk_that_needs_seconds_for_a_read_is_told_though_it_read_well(
     ]
 
 
+def test_a_restarted_agent_reads_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ctx = context("Storage", tmp_path, params={"speed_s": 1, "segment_mb": 128})
+    disk_write.Notes(ctx).keep_surface("S1", 1, Surface(128 * MIB, 1.0, slowest_ms=6000.0, slowest_at=512))
+    read_now: list[int] = []
+    monkeypatch.setattr(storage, "read", lambda name, segments, *given, **more: read_now.extend(
+        segment.offset for segment in segments))  # fmt: skip
+    report = STAGES["Storage"](ctx)
+    assert read_now == [128 * MIB]
+    assert report.numbers["surface_mb.S1"] == 128
+    assert [finding.code for finding in report.findings] == ["storage.hesitates"]
+
+
 # --- speed --------------------------------------------------------------------------------------------------------
 
 
@@ -155,7 +167,7 @@ def test_slow_writing_is_judged_by_the_kind_of_drive(tmp_path: Path) -> None:
 
     ctx, part = context("Storage", tmp_path), Part()
     for bus, serial in (("nvme", "N"), ("virtio", "V")):
-        disk_speed.judge_writing(ctx, wire.Disk("vetting-no-such-disk", serial, "", bus, 256), 15.0, part)
+        disk_speed.judge_writing(ctx, wire.Disk("vetting-no-such-disk", serial, "", bus, 256), 5.0, part)
     assert [(finding.code, finding.component) for finding in part.findings] == [("storage.slow_writing", "N")]
 
 

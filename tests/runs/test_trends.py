@@ -162,6 +162,16 @@ def test_growth_fails_the_stage_whatever_the_agent_called_it() -> None:
 
 
 @pytest.mark.django_db
+def test_a_host_that_failed_for_something_else_had_a_good_disk() -> None:
+    host = a_host()
+    kept(a_run_with(host, disk("S1"), verdict="failed"), "SMART", {"media_errors.S1": 0.0})
+    row = kept(a_run_with(host, disk("S1"), verdict="failed"), "SMART", {"media_errors.S1": 2.0})
+    assert row.outcome == Outcome.FAILED
+    again = kept(a_run_with(host, disk("S1")), "SMART", {"media_errors.S1": 2.0})
+    assert [one.value for one in again.findings.all()] == [2.0]
+
+
+@pytest.mark.django_db
 def test_another_disk_in_the_same_slot_has_no_past() -> None:
     host = a_host()
     kept(a_run_with(host, disk("S1")), "SMART", {"media_errors.S1": 0.0})

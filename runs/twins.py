@@ -1,0 +1,62 @@
+"""Firmware of a host beside that of its twins: the same product, processor, disk or card in other hosts. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agent import wire
+
+Inventory = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version that runs: of what, in which part, of which model. Parts of one `what` and model are twins."""
+
+    what: str
+    model: str
+    kind: str
+    part: str
+    text: str
+
+
+def differing(own: Inventory, others: Iterable[Inventory]) -> list[wire.Finding]:
+    """Told, no more: which of two versions is the right one is nothing that a majority decides."""
+    elsewhere: dict[tuple[str, str], Counter[str]] = {}
+    for inventory in others:
+        # Each host has one voice for each of its models, however many parts of it there are.
+        for what, model, text in {(one.what, one.model, one.text) for one in versions(inventory)}:
+            elsewhere.setdefault((what, model), Counter())[text] += 1
+    found = []
+    for one in versions(own):
+        counted = elsewhere.get((one.what, one.model), Counter())
+        usual, hosts = max(counted.items(), key=lambda row: (row[1], row[0]), default=("", 0))
+        if hosts and one.text != usual and counted[one.text] < hosts:
+            message = f"{one.part}: {one.what} firmware {one.text}, {hosts} other hosts with {one.model} run {usual}"
+            found.append(
+                wire.Finding("firmware.twins_differ", wire.Severity.INFO, one.kind, one.part, message, one.text, usual)
+            )
+    return found
+
+
+def versions(inventory: Inventory) -> Iterator[Version]:
+    """Everything that tells its version and its model."""
+    firmware, product = inventory.get("firmware") or {}, (inventory.get("system") or {}).get("product") or ""
+    cpu = inventory.get("cpu") or {}
+    rows = [
+        Version("BIOS", product, "system", "system", firmware.get("bios") or ""),
+        Version("BMC", product, "bmc", "BMC", firmware.get("bmc") or ""),
+        Version("microcode", cpu.get("model") or "", "cpu", "CPU0", cpu.get("microcode") or ""),
+        *(
+            Version("disk", disk["model"], "disk", disk["serial"] or disk["name"], disk["firmware"])
+            for disk in inventory.get("disks") or []
+        ),
+        *(
+            Version("network card", nic["model"], "nic", nic["mac"], nic["firmware"])
+            for nic in inventory.get("nics") or []
+        ),
+    ]
+    yield from (one for one in rows if one.model and one.text)
