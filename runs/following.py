@@ -69,7 +69,8 @@ def as_data(run: Run) -> dict[str, Any]:
 
 def picture(run: Run, log: int = 0) -> RenderableType:
     """Ladder, stages with progress, findings; with the last `log` lines of its log where that is more than none."""
-    return Group(_heading(run), _ladder(run), _stages(run), *_findings(run), *_log(run, log))
+    parts = [_heading(run), _ladder(run), _waiting(run), _stages(run), *_findings(run), *_log(run, log)]
+    return Group(*(part for part in parts if part is not None))
 
 
 def news(run: Run, after_event: int) -> tuple[int, list[str]]:
@@ -110,10 +111,10 @@ def _heading(run: Run) -> Text:
     return text
 
 
-def _ladder(run: Run) -> Text:
+def _ladder(run: Run) -> Text | None:
     rungs = list(run.rungs.all())
     if not rungs:
-        return Text("waiting for a slot" if run.state == State.QUEUED else "")
+        return Text("waiting for a slot") if run.state == State.QUEUED else None
     first = rungs[0].at
     return Text(
         " → ".join(f"{r.get_rung_display()} +{(r.at - first).total_seconds():.0f} s" for r in rungs),
@@ -121,13 +122,20 @@ def _ladder(run: Run) -> Text:
     )
 
 
-def _stages(run: Run) -> Table:
+def _waiting(run: Run) -> Text | None:
+    """What was done last to get the host up, and perhaps what a person has to do."""
+    last = run.events.order_by("-pk").first() if run.state in (State.WAITING_WOL, State.BOOTING) else None
+    return Text(logfiles.clean(last.text), "yellow") if last and last.text else None
+
+
+def _stages(run: Run) -> Table | None:
+    rows = list(run.stage_runs.all())
     table = Table.grid(padding=(0, 2))
-    for row in run.stage_runs.all():
+    for row in rows:
         mark, style = MARKS.get(row.outcome, ("▸", "cyan"))
         attempt = f" ({row.attempt})" if row.attempt > 1 else ""
         table.add_row(Text(mark, style), Text(row.name + attempt, style), Text(_took(row), "dim"), _doing(row))
-    return table
+    return table if rows else None
 
 
 def _took(row: StageRun) -> str:

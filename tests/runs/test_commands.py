@@ -143,6 +143,12 @@ def test_in_a_pipe_what_happened_comes_line_by_line() -> None:
     assert any("verdict failed" in line for line in lines)
 
 
+def test_a_host_that_waits_for_a_person_says_so() -> None:
+    run = factories.waiting()
+    factories.tell(run, "wake", "nothing is sent to pve-00: press its power button")
+    assert "press its power button" in printed("runs", str(run.pk))
+
+
 def test_as_json_each_change_is_one_line() -> None:
     run = factories.passed()
     (line,) = printed("runs", str(run.pk), "--follow", "--json").splitlines()
