@@ -216,8 +216,17 @@ def normalise(data: Any) -> dict[str, Any]:
 
 
 def to_yaml(spec: dict[str, Any] | None) -> str:
-    """As a person edits it; empty for no spec."""
-    return "" if spec is None else yaml.dump(spec, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    """As a person edits it, its keys in the schema's order (PostgreSQL keeps none); empty for no spec."""
+    if spec is None:
+        return ""
+    return yaml.dump(_in_order(spec), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _in_order(spec: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return Expected.model_validate(spec).model_dump(mode="json", exclude_none=True)
+    except ValidationError:
+        return spec  # of an older schema: shown as it is, and refused when it is saved
 
 
 def _checked(data: Any, document: yamllines.Document) -> dict[str, Any]:

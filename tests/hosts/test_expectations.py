@@ -246,3 +246,10 @@ def test_a_name_with_brackets_is_adopted_like_any_other() -> None:
     (difference,) = specdiff.compare(SPEC, inventory)
     spec = adoption.adopt(SPEC, difference.path, difference.actual, codec.encode(inventory))
     assert specdiff.compare(spec, inventory) == []
+
+
+def test_a_spec_is_shown_in_the_schemas_order_whatever_the_database_made_of_it() -> None:
+    """PostgreSQL sorts the keys of an object by their length."""
+    kept = {"disks": [{"bus": "nvme", "serial": "A"}], "cpu": {"cores": 8, "sockets": 1}}
+    assert expectations.to_yaml(kept) == "cpu:\n  sockets: 1\n  cores: 8\ndisks:\n- serial: A\n  bus: nvme\n"
+    assert expectations.to_yaml({"old_key": 1}) == "old_key: 1\n"
