@@ -46,7 +46,8 @@ def from_inventory(inventory: Inventory) -> Spec:
     if "lspci" not in missing_tools:
         spec["gpus"] = _named("gpus", (_kept(gpu, "uuid", "model") for gpu in inventory["gpus"]))
     if "sdr_fan" not in missing_tools:
-        spec["fans"] = _named("fans", (_kept(fan, "name") for fan in inventory["fans"]))
+        turning = (fan for fan in inventory["fans"] if fan.get("rpm"))
+        spec["fans"] = _named("fans", (_kept(fan, "name") for fan in turning))
     return expectations.normalise({key: spec[key] for key in expectations.PARTS if spec.get(key, {}) != {}})
 
 

@@ -147,6 +147,11 @@ def test_adopting_all_takes_everything_and_no_permission() -> None:
     assert spec["not_expected"] == []
 
 
+def test_a_fan_header_that_nothing_is_plugged_into_is_not_adopted() -> None:
+    fans = [wire.Fan("FAN1", 5000), wire.Fan("FAN5"), wire.Fan("FAN6", 0)]
+    assert adoption.from_inventory(codec.encode(replace(SERVER, fans=fans)))["fans"] == [{"name": "FAN1"}]
+
+
 def test_a_cpu_of_amd_is_not_expected_to_count_its_throttling() -> None:
     amd = replace(SERVER, cpu=replace(SERVER.cpu, model="AMD EPYC 7313P 16-Core Processor"))
     assert adoption.from_inventory(codec.encode(amd))["not_expected"] == ["throttling"]
