@@ -76,14 +76,21 @@ def mean_clock_mhz(root: Path) -> float | None:
     return sum(values) / len(values) / 1000 if values else None
 
 
-def clocks_mhz(root: Path) -> dict[str, float]:
-    """CPU package → mean clock of a few of its cores."""
-    found: dict[str, list[float]] = {}
-    for name, cores in _cores_by_package(root).items():
-        for core in cores[:: max(1, len(cores) // CLOCKS_READ)]:
-            if (khz := _number(core / "cpufreq/scaling_cur_freq")) is not None:
-                found.setdefault(name, []).append(khz / 1000)
-    return {name: sum(values) / len(values) for name, values in found.items()}
+class Clocks:
+    """The clocks of a few cores of each package. Which ones is found out once: a large machine has hundreds."""
+
+    def __init__(self, root: Path) -> None:
+        self._picked = {
+            name: cores[:: max(1, len(cores) // CLOCKS_READ)] for name, cores in _cores_by_package(root).items()
+        }
+
+    def mhz(self) -> dict[str, float]:
+        """CPU package → their mean; a package that tells none is left out."""
+        found = {
+            name: [khz / 1000 for core in cores if (khz := _number(core / "cpufreq/scaling_cur_freq")) is not None]
+            for name, cores in self._picked.items()
+        }
+        return {name: sum(values) / len(values) for name, values in found.items() if values}
 
 
 def base_clocks_mhz(root: Path) -> dict[str, float]:

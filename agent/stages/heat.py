@@ -40,6 +40,7 @@ class Heat:
     def __init__(self, root: Path = Path("/")) -> None:
         self._root = root
         self._rapl = sensors.Rapl(root)
+        self._cores = sensors.Clocks(root)
         self._began_s = time.monotonic()
         self.peaks: dict[tuple[str, str], sensors.Temperature] = {}
         self.rest: dict[str, Point] = {}
@@ -61,7 +62,7 @@ class Heat:
             if part not in self.peaks or one.value_c > self.peaks[part].value_c:
                 self.peaks[part] = one
             curve.add(self.curves.setdefault(one.component, []), Point(at_s, one.value_c, watts.get(one.component)))
-        for name, mhz in sensors.clocks_mhz(self._root).items():
+        for name, mhz in self._cores.mhz().items():
             self._clocks.setdefault(name, Mean()).add(mhz)
 
     @contextmanager
