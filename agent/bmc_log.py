@@ -9,14 +9,14 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from agent.counters import Counts
+from agent.counters import SEL_WAS_READ, Counts
 from agent.names import Names
 from agent.probes import ipmitool
 from agent.probes.ipmitool import LogEntry
 from agent.probes.parsing import ParseError
 
 INFO_TIMEOUT_S, LIST_TIMEOUT_S = 20.0, 120.0
-OTHER = ("bmc.sel", "bmc", "BMC")
+OTHER = SEL_WAS_READ
 FULL = ("bmc.log_full", "bmc", "BMC")
 
 

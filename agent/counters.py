@@ -69,9 +69,9 @@ MEANINGS: dict[str, Meaning] = {
 }
 # These start at 0 with the boot, so before the first stage "before" is 0 and not what it had come to by then.
 SINCE_BOOT = ("edac.", "aer.", "throttle", "mce.", "gone", "bmc.log_full")
-# The BMC's event log outlives boots, so what it holds at first is old; but a kind of entry that comes up later is new.
-SEL = "sel."
-FROM_NOTHING = (*SINCE_BOOT, SEL)
+# The BMC's event log outlives boots, so what it holds at first is old; but a kind of entry that comes up after it could
+# be read is new.
+SEL, SEL_WAS_READ = "sel.", ("bmc.sel", "bmc", "BMC")
 
 
 class CounterBook:
@@ -101,7 +101,7 @@ class CounterBook:
         self._before = {**before, **after}
         deltas = []
         for key, value in sorted(after.items()):
-            known = before.get(key, 0 if key[0].startswith(FROM_NOTHING) else value)
+            known = before.get(key, 0 if _began_at_nothing(key, before) else value)
             if value > known:
                 deltas.append(wire.CounterDelta(*key, before=known, after=value))
         return deltas
@@ -128,6 +128,11 @@ class CounterBook:
             except (OSError, ValueError, LookupError) as error:
                 self.say("error", f"error counters could not be read: {type(error).__name__}: {error}")
         return counts
+
+
+def _began_at_nothing(key: Key, before: Counts) -> bool:
+    """Whether a counter that was not there before stood at 0 then."""
+    return key[0].startswith(SINCE_BOOT) or (key[0].startswith(SEL) and SEL_WAS_READ in before)
 
 
 def judged(deltas: Iterable[wire.CounterDelta], limits: Mapping[str, object], duration_s: float) -> list[wire.Finding]:

@@ -471,6 +471,14 @@ def test_an_entry_of_a_kind_that_comes_up_during_a_stage_is_that_stages(tmp_path
     assert "new entries in the BMC's event log" in found.message
 
 
+def test_what_a_log_already_held_that_could_not_be_read_at_first_is_nobodys_error(tmp_path: Path) -> None:
+    hardware = Hardware()
+    book = book_of(hardware, tmp_path)
+    book.open_stage()
+    hardware.counts = bmc_log.counted(ipmitool.parse_sel(SEL))
+    assert book.close_stage() == []
+
+
 def test_the_bmcs_log_is_read_again_only_when_it_says_that_it_grew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
