@@ -130,11 +130,6 @@ class CounterBook:
         return counts
 
 
-def _began_at_nothing(key: Key, before: Counts) -> bool:
-    """Whether a counter that was not there before stood at 0 then."""
-    return key[0].startswith(SINCE_BOOT) or (key[0].startswith(SEL) and SEL_WAS_READ in before)
-
-
 def judged(deltas: Iterable[wire.CounterDelta], limits: Mapping[str, object], duration_s: float) -> list[wire.Finding]:
     """One finding per delta; what is a warning becomes critical above the profile's limit."""
     return [_finding(delta, limits, duration_s) for delta in deltas]
@@ -192,6 +187,11 @@ def _meaning(counter: str) -> Meaning:
     if counter in CODES:
         return Meaning(counter, CODES[counter].severity, CODES[counter].title.lower())
     return MEANINGS[max((word for word in MEANINGS if counter.startswith(word)), key=len)]
+
+
+def _began_at_nothing(key: Key, before: Counts) -> bool:
+    """Whether a counter that was not there before stood at 0 then."""
+    return key[0].startswith(SINCE_BOOT) or (key[0].startswith(SEL) and SEL_WAS_READ in before)
 
 
 def _load(state: Path) -> Counts | None:

@@ -6,20 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from agent import bmc_log, codes, command_counters, counters, excuses, sources, sysfs_counters, wire
+from agent import command_counters, counters, sources, sysfs_counters, wire
 from agent.counters import CounterBook, Counts
 from agent.names import Names
-from agent.probes import ipmitool
-from agent.shell import Completed
+from tests.agent.hardware import Hardware, book_of, put
 
 CRITICAL, WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
 INVENTORY = wire.Inventory(memory=wire.Memory(dimms=[wire.Dimm("DIMM_A1", 8192), wire.Dimm("DIMM_B1", 8192)]))
-
-
-def put(root: Path, path: str, text: object) -> None:
-    target = root / path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(f"{text}\n")
 
 
 def names(root: Path) -> Names:
@@ -150,20 +143,6 @@ def test_of_ethtools_statistics_only_lost_bits_count() -> None:
 CE, CRC = ("edac.ce", "dimm", "DIMM_A1"), ("nic.rx_crc_errors", "nic", "52:54:00:aa:bb:cc")
 
 
-class Hardware:
-    """Counters that a test turns."""
-
-    def __init__(self, **counts: int) -> None:
-        self.counts: Counts = {}
-
-    def __call__(self) -> Counts:
-        return dict(self.counts)
-
-
-def book_of(hardware: Hardware, tmp_path: Path) -> CounterBook:
-    return CounterBook((hardware,), tmp_path / "counters.json")
-
-
 def test_what_moved_in_a_stage_is_its_delta(tmp_path: Path) -> None:
     hardware = Hardware()
     hardware.counts = {CE: 0, CRC: 5}
@@ -238,126 +217,6 @@ def test_a_counter_that_fell_or_came_back_is_no_error(tmp_path: Path) -> None:
     assert book.close_stage() == []
 
 
-def judge(counter: str, grown: int, limits: dict | None = None, duration_s: float = 60) -> wire.Finding:
-    delta = wire.CounterDelta(counter, "dimm", "DIMM_A1", 0, grown)
-    return counters.judged([delta], limits or {}, duration_s)[0]
-
-
-@pytest.mark.parametrize(
-    ("grown", "limits", "duration_s", "severity"),
-    [
-        (1, {}, 60, WARNING),
-        (10, {}, 60, WARNING),
-        (11, {}, 60, CRITICAL),
-        (11, {}, 2 * 3600, WARNING),
-        (21, {}, 2 * 3600, CRITICAL),
-        (1, {"ecc_corrected_per_hour": 0}, 60, CRITICAL),
-        (500, {"ecc_corrected_per_hour": 1000}, 60, WARNING),
-    ],
-)
-def test_corrected_memory_errors_condemn_above_the_hourly_limit(
-    grown: int, limits: dict, duration_s: float, severity: wire.Severity
-) -> None:
-    assert judge("edac.ce", grown, limits, duration_s).severity is severity
-
-
-@pytest.mark.parametrize(
-    ("counter", "code", "severity"),
-    [
-        ("edac.ue", "memory.uncorrected", CRITICAL),
-        ("mce.exceptions", "cpu.machine_check", CRITICAL),
-        ("aer.correctable.0000:01:00.0", "pcie.corrected", WARNING),
-        ("aer.fatal.0000:01:00.0", "pcie.uncorrected", CRITICAL),
-        ("throttle.package", "thermal.throttled", WARNING),
-        ("nic.rx_crc_errors", "nic.errors", WARNING),
-        ("nic.link_down", "nic.link_flap", CRITICAL),
-        ("smart.media_errors", "smart.media_errors", CRITICAL),
-        ("smart.crc_errors", "smart.crc_errors", WARNING),
-        ("smart.num_err_log_entries", "smart.error_log", WARNING),
-        ("bmc.sel", "bmc.event", WARNING),
-    ],
-)
-def test_each_counter_means_one_thing(counter: str, code: str, severity: wire.Severity) -> None:
-    found = judge(counter, 2)
-    assert (found.code, found.severity) == (code, severity)
-    assert found.message.startswith("DIMM_A1: 2 ") and f"{counter} went from 0 to 2" in found.message
-
-
-def test_every_meaning_has_a_registered_code() -> None:
-    assert {meaning.code for meaning in counters.MEANINGS.values()} <= codes.CODES.keys()
-
-
-def test_two_views_of_one_error_are_one_finding_the_graver() -> None:
-    counted = wire.Finding("memory.corrected", WARNING, "dimm", "DIMM_A1", "3 counted")
-    heard = wire.Finding("memory.corrected", CRITICAL, "dimm", "DIMM_A1", "the kernel said it")
-    other = wire.Finding("memory.corrected", WARNING, "dimm", "DIMM_B1", "1 counted")
-    merged = counters.merged([counted, heard, other])
-    assert [(f.component, f.severity, f.message) for f in merged] == [
-        ("DIMM_A1", CRITICAL, "the kernel said it; 3 counted"),
-        ("DIMM_B1", WARNING, "1 counted"),
-    ]
-
-
-def test_an_error_that_one_view_could_not_attribute_is_the_part_that_the_other_names() -> None:
-    nobodys = wire.Finding("memory.uncorrected", CRITICAL, "system", "system", "1 counted")
-    known = wire.Finding("memory.uncorrected", CRITICAL, "dimm", "DIMM_A1", "the kernel said it")
-    second = wire.Finding("memory.uncorrected", CRITICAL, "dimm", "DIMM_B1", "the kernel said it")
-    assert [(f.component, f.message) for f in counters.merged([nobodys, known])] == [
-        ("DIMM_A1", "the kernel said it; 1 counted")
-    ]
-    assert [f.component for f in counters.merged([nobodys, known, second])] == ["DIMM_A1", "DIMM_B1", "system"]
-
-
-@pytest.mark.parametrize(
-    ("counter", "grown", "limits", "severity"),
-    [
-        ("throttle.package", 1, {}, WARNING),
-        ("throttle.package", 1, {"throttle_events_max": 0}, CRITICAL),
-        ("throttle.core", 3, {"throttle_events_max": 3}, WARNING),
-        ("nic.rx_crc_errors", 10, {}, WARNING),
-        ("nic.rx_crc_errors", 11, {}, CRITICAL),
-        ("nic.rx_symbol_err_phy", 1, {"nic_errors_max": 0}, CRITICAL),
-        ("aer.correctable.0000:00:01.0", 100_000, {}, WARNING),
-    ],
-)
-def test_a_counter_condemns_above_the_profiles_limit(
-    counter: str, grown: int, limits: dict, severity: wire.Severity
-) -> None:
-    assert judge(counter, grown, limits).severity is severity
-
-
-ERRORS = wire.Finding("nic.errors", CRITICAL, "nic", "52:54:00:aa:bb:cc", "20 errors")
-FLAP = wire.Finding("nic.link_flap", CRITICAL, "nic", "52:54:00:aa:bb:cc", "1 loss of the link")
-
-
-def severities(stage: str, expected: dict[str, object]) -> list[wire.Severity]:
-    return [one.severity for one in excuses.excused(stage, expected, [ERRORS, FLAP])]
-
-
-def test_a_port_is_not_blamed_for_what_it_counts_while_its_link_comes_up() -> None:
-    assert severities("InventoryCheck", {}) == [wire.Severity.INFO, wire.Severity.INFO]
-    assert severities("Network", {}) == [CRITICAL, CRITICAL]
-
-
-def test_a_port_that_nobody_expects_condemns_nobody() -> None:
-    assert severities("Burn", {"nics": [{"mac": "52:54:00:00:00:01"}]}) == [wire.Severity.INFO, WARNING]
-    assert severities("Burn", {"nics": [{"mac": "52:54:00:AA:BB:CC"}]}) == [CRITICAL, CRITICAL]
-
-
-def test_an_exception_whose_part_the_kernel_names_is_not_the_cpus_as_well() -> None:
-    exceptions = [wire.Finding("cpu.machine_check", CRITICAL, "cpu", name, "1 counted") for name in ("CPU0", "CPU1")]
-    named = wire.Finding("memory.uncorrected", CRITICAL, "dimm", "DIMM_A1", "the kernel said it")
-    of_cpu = wire.Finding("cpu.machine_check", CRITICAL, "cpu", "CPU1", "the kernel said it")
-
-    def blamed(*said: wire.Finding) -> list[str]:
-        merged = counters.merged([*excuses.without_echo(exceptions, said), *said])
-        return sorted(one.component for one in merged if one.severity is CRITICAL)
-
-    assert blamed() == ["CPU0", "CPU1"]
-    assert blamed(named) == ["DIMM_A1"]
-    assert blamed(of_cpu) == ["CPU1"]
-
-
 def test_every_source_reads_an_empty_machine_without_a_word(tmp_path: Path) -> None:
     for source in (*sources.KERNEL, *sources.COMMANDS):
         assert source(Names(tmp_path, None)) == {}
@@ -420,94 +279,6 @@ def test_a_drive_that_gives_up_after_its_health_was_looked_at_fails_the_stage_it
 @pytest.mark.parametrize("text", ["", "no json", "{}"])
 def test_a_drive_that_says_nothing_has_no_counts(text: str) -> None:
     assert command_counters.of_drive(text, "SATA-0001") == {}
-
-
-SEL_INFO = "SEL Information\nVersion : 1.5 (v1.5, v2 compliant)\nEntries : 12\nPercent Used : 40%\nOverflow : false\n"
-SEL = """   1 | 11/23/2026 | 19:15:54 | Power Supply PS1 Status | Power Supply AC lost | Asserted
-   2 | 11/23/2026 | 19:15:59 | Power Supply PS1 Status | Power Supply AC lost | Deasserted
-   3 | 11/23/2026 | 19:16:00 | Power Unit PS Redundancy | Redundancy Lost | Asserted
-   4 | 11/23/2026 | 19:16:01 | Fan FAN3 | Lower Critical going low  | Asserted | Reading 0 < Threshold 400 RPM
-   5 | 11/23/2026 | 19:16:02 | Memory #0x87 | Correctable ECC | Asserted
-   6 | 11/23/2026 | 19:16:03 | Memory #0x87 | Uncorrectable ECC | Asserted
-   7 | 11/23/2026 | 19:16:04 | Processor CPU1 Status | IERR | Asserted
-   8 | 11/23/2026 | 19:16:05 | Critical Interrupt #0x05 | PCI SERR | Asserted
-   9 | 11/23/2026 | 19:16:06 | Voltage P12V | Lower Critical going low  | Asserted | Reading 10.9 < Threshold 11.2 Volts
-   a | 11/23/2026 | 19:16:07 | System Event #0xff | Timestamp Clock Sync | Asserted
-   b | 11/23/2026 | 19:16:08 | Drive Slot HDD3 | Drive Fault | Asserted
-   c | 11/23/2026 | 19:16:09 | Temperature CPU1 Temp | Upper Critical going high | Asserted
-   d | 11/23/2026 | 19:16:10 | Power Supply PS2 Status | Predictive failure | Asserted
-"""
-
-
-def test_the_bmcs_event_log_is_counted_by_what_it_means() -> None:
-    assert bmc_log.counted(ipmitool.parse_sel(SEL)) == {
-        ("bmc.sel", "bmc", "BMC"): 1,
-        ("sel.psu.failed", "psu", "PS1"): 1,
-        ("sel.psu.predicted_failure", "psu", "PS2"): 1,
-        ("sel.psu.redundancy_lost", "system", "system"): 1,
-        ("sel.fan.stopped", "fan", "FAN3"): 1,
-        ("sel.memory.corrected", "system", "system"): 1,
-        ("sel.memory.uncorrected", "system", "system"): 1,
-        ("sel.cpu.machine_check", "system", "system"): 1,
-        ("sel.pcie.uncorrected", "system", "system"): 1,
-        ("sel.psu.voltage", "system", "system"): 1,
-        ("sel.sensor.temp_high", "system", "system"): 1,
-    }
-
-
-def test_every_event_of_the_bmcs_log_has_a_registered_code() -> None:
-    assert {event.code for event in bmc_log.EVENTS} <= codes.CODES.keys()
-
-
-def test_an_entry_of_a_kind_that_comes_up_during_a_stage_is_that_stages(tmp_path: Path) -> None:
-    hardware = Hardware()
-    hardware.counts = bmc_log.counted(ipmitool.parse_sel(SEL.splitlines()[4]))
-    book = book_of(hardware, tmp_path)
-    book.open_stage()
-    assert book.close_stage() == []
-    hardware.counts = bmc_log.counted(ipmitool.parse_sel("\n".join(SEL.splitlines()[i] for i in (0, 4))))
-    (found,) = counters.judged(book.close_stage(), {}, 60)
-    assert (found.code, found.component, found.severity) == ("psu.failed", "PS1", CRITICAL)
-    assert "new entries in the BMC's event log" in found.message
-
-
-def test_what_a_log_already_held_that_could_not_be_read_at_first_is_nobodys_error(tmp_path: Path) -> None:
-    hardware = Hardware()
-    book = book_of(hardware, tmp_path)
-    book.open_stage()
-    hardware.counts = bmc_log.counted(ipmitool.parse_sel(SEL))
-    assert book.close_stage() == []
-
-
-def test_the_bmcs_log_is_read_again_only_when_it_says_that_it_grew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[str] = []
-    info = [SEL_INFO]
-
-    def run(*words: str, timeout_s: float = 0) -> Completed:
-        asked.append(words[1])
-        return Completed(["ipmitool"], 0, stdout=info[0] if words[1] == "info" else SEL)
-
-    monkeypatch.setattr(ipmitool, "run", run)
-    put(tmp_path, "dev/ipmi0", "")
-    log = bmc_log.EventLog()
-    assert log(names(tmp_path)) == log(names(tmp_path)) != {}
-    info[0] = SEL_INFO.replace("12", "13")
-    log(names(tmp_path))
-    assert asked == ["info", "elist", "info", "info", "elist"]
-    info[0] = "Get SEL Info command failed\n"
-    assert log(names(tmp_path)) == {}
-
-
-def test_a_full_log_that_can_say_nothing_is_told(tmp_path: Path) -> None:
-    full = SEL_INFO.replace("40%", "100%")
-    assert (bmc_log.is_full(SEL_INFO), bmc_log.is_full(full)) == (False, True)
-    hardware = Hardware()
-    hardware.counts = {bmc_log.FULL: 1}
-    book = book_of(hardware, tmp_path)
-    book.open_stage()
-    assert [one.code for one in counters.judged(book.close_stage(), {}, 60)] == ["bmc.log_full"]
 
 
 def test_the_bmcs_sensors_become_measurements() -> None:

@@ -1,0 +1,129 @@
+"""What a counter that moved means: how grave it is, and who is to blame."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent import codes, counters, excuses, wire
+
+CRITICAL, WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
+
+
+def judge(counter: str, grown: int, limits: dict | None = None, duration_s: float = 60) -> wire.Finding:
+    delta = wire.CounterDelta(counter, "dimm", "DIMM_A1", 0, grown)
+    return counters.judged([delta], limits or {}, duration_s)[0]
+
+
+@pytest.mark.parametrize(
+    ("grown", "limits", "duration_s", "severity"),
+    [
+        (1, {}, 60, WARNING),
+        (10, {}, 60, WARNING),
+        (11, {}, 60, CRITICAL),
+        (11, {}, 2 * 3600, WARNING),
+        (21, {}, 2 * 3600, CRITICAL),
+        (1, {"ecc_corrected_per_hour": 0}, 60, CRITICAL),
+        (500, {"ecc_corrected_per_hour": 1000}, 60, WARNING),
+    ],
+)
+def test_corrected_memory_errors_condemn_above_the_hourly_limit(
+    grown: int, limits: dict, duration_s: float, severity: wire.Severity
+) -> None:
+    assert judge("edac.ce", grown, limits, duration_s).severity is severity
+
+
+@pytest.mark.parametrize(
+    ("counter", "code", "severity"),
+    [
+        ("edac.ue", "memory.uncorrected", CRITICAL),
+        ("mce.exceptions", "cpu.machine_check", CRITICAL),
+        ("aer.correctable.0000:01:00.0", "pcie.corrected", WARNING),
+        ("aer.fatal.0000:01:00.0", "pcie.uncorrected", CRITICAL),
+        ("throttle.package", "thermal.throttled", WARNING),
+        ("nic.rx_crc_errors", "nic.errors", WARNING),
+        ("nic.link_down", "nic.link_flap", CRITICAL),
+        ("smart.media_errors", "smart.media_errors", CRITICAL),
+        ("smart.crc_errors", "smart.crc_errors", WARNING),
+        ("smart.num_err_log_entries", "smart.error_log", WARNING),
+        ("bmc.sel", "bmc.event", WARNING),
+    ],
+)
+def test_each_counter_means_one_thing(counter: str, code: str, severity: wire.Severity) -> None:
+    found = judge(counter, 2)
+    assert (found.code, found.severity) == (code, severity)
+    assert found.message.startswith("DIMM_A1: 2 ") and f"{counter} went from 0 to 2" in found.message
+
+
+def test_every_meaning_has_a_registered_code() -> None:
+    assert {meaning.code for meaning in counters.MEANINGS.values()} <= codes.CODES.keys()
+
+
+def test_two_views_of_one_error_are_one_finding_the_graver() -> None:
+    counted = wire.Finding("memory.corrected", WARNING, "dimm", "DIMM_A1", "3 counted")
+    heard = wire.Finding("memory.corrected", CRITICAL, "dimm", "DIMM_A1", "the kernel said it")
+    other = wire.Finding("memory.corrected", WARNING, "dimm", "DIMM_B1", "1 counted")
+    merged = counters.merged([counted, heard, other])
+    assert [(f.component, f.severity, f.message) for f in merged] == [
+        ("DIMM_A1", CRITICAL, "the kernel said it; 3 counted"),
+        ("DIMM_B1", WARNING, "1 counted"),
+    ]
+
+
+def test_an_error_that_one_view_could_not_attribute_is_the_part_that_the_other_names() -> None:
+    nobodys = wire.Finding("memory.uncorrected", CRITICAL, "system", "system", "1 counted")
+    known = wire.Finding("memory.uncorrected", CRITICAL, "dimm", "DIMM_A1", "the kernel said it")
+    second = wire.Finding("memory.uncorrected", CRITICAL, "dimm", "DIMM_B1", "the kernel said it")
+    assert [(f.component, f.message) for f in counters.merged([nobodys, known])] == [
+        ("DIMM_A1", "the kernel said it; 1 counted")
+    ]
+    assert [f.component for f in counters.merged([nobodys, known, second])] == ["DIMM_A1", "DIMM_B1", "system"]
+
+
+@pytest.mark.parametrize(
+    ("counter", "grown", "limits", "severity"),
+    [
+        ("throttle.package", 1, {}, WARNING),
+        ("throttle.package", 1, {"throttle_events_max": 0}, CRITICAL),
+        ("throttle.core", 3, {"throttle_events_max": 3}, WARNING),
+        ("nic.rx_crc_errors", 10, {}, WARNING),
+        ("nic.rx_crc_errors", 11, {}, CRITICAL),
+        ("nic.rx_symbol_err_phy", 1, {"nic_errors_max": 0}, CRITICAL),
+        ("aer.correctable.0000:00:01.0", 100_000, {}, WARNING),
+    ],
+)
+def test_a_counter_condemns_above_the_profiles_limit(
+    counter: str, grown: int, limits: dict, severity: wire.Severity
+) -> None:
+    assert judge(counter, grown, limits).severity is severity
+
+
+ERRORS = wire.Finding("nic.errors", CRITICAL, "nic", "52:54:00:aa:bb:cc", "20 errors")
+FLAP = wire.Finding("nic.link_flap", CRITICAL, "nic", "52:54:00:aa:bb:cc", "1 loss of the link")
+
+
+def severities(stage: str, expected: dict[str, object]) -> list[wire.Severity]:
+    return [one.severity for one in excuses.excused(stage, expected, [ERRORS, FLAP])]
+
+
+def test_a_port_is_not_blamed_for_what_it_counts_while_its_link_comes_up() -> None:
+    assert severities("InventoryCheck", {}) == [wire.Severity.INFO, wire.Severity.INFO]
+    assert severities("Network", {}) == [CRITICAL, CRITICAL]
+
+
+def test_a_port_that_nobody_expects_condemns_nobody() -> None:
+    assert severities("Burn", {"nics": [{"mac": "52:54:00:00:00:01"}]}) == [wire.Severity.INFO, WARNING]
+    assert severities("Burn", {"nics": [{"mac": "52:54:00:AA:BB:CC"}]}) == [CRITICAL, CRITICAL]
+
+
+def test_an_exception_whose_part_the_kernel_names_is_not_the_cpus_as_well() -> None:
+    exceptions = [wire.Finding("cpu.machine_check", CRITICAL, "cpu", name, "1 counted") for name in ("CPU0", "CPU1")]
+    named = wire.Finding("memory.uncorrected", CRITICAL, "dimm", "DIMM_A1", "the kernel said it")
+    of_cpu = wire.Finding("cpu.machine_check", CRITICAL, "cpu", "CPU1", "the kernel said it")
+
+    def blamed(*said: wire.Finding) -> list[str]:
+        merged = counters.merged([*excuses.without_echo(exceptions, said), *said])
+        return sorted(one.component for one in merged if one.severity is CRITICAL)
+
+    assert blamed() == ["CPU0", "CPU1"]
+    assert blamed(named) == ["DIMM_A1"]
+    assert blamed(of_cpu) == ["CPU1"]
