@@ -10,6 +10,7 @@ from django.db.models import Avg, Count, F, FloatField, Func, IntegerField, Max
 from django.db.models.functions import Cast, Floor
 from django.utils import timezone
 
+from runs import limits
 from runs.models import Measurement, Run
 from runs.stages import BY_NAME
 
@@ -17,7 +18,9 @@ POINTS = 600
 MAX_LINES = 12
 SAMPLE_S = 2
 WINDOWS_S = (900, 3600, 21_600)
-_TITLES = {"temp": "Temperature", "fan": "Fans", "power": "Power", "throughput": "Throughput", "clock": "Clock"}
+_TITLES = {"fan": "Fans", "power": "Power", "throughput": "Throughput", "clock": "Clock"}
+_ORDER = ("temp", "fan", "power", "throughput", "clock")
+_KINDS = {"cpu": "CPU", "dimm": "DIMM", "gpu": "GPU", "nic": "Network card", "psu": "Power supply", "bmc": "BMC"}
 _STEPS_S = (2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
 
 
@@ -44,18 +47,38 @@ class Window:
     step_s: int
 
 
-def series(run: Run, window_s: int | None = None) -> dict[str, Any]:
-    """`{step_s, stages: [{title, at}], charts: [{name, title, unit, hidden, times, lines: [{component, values}]}]}`.
+@dataclass(frozen=True)
+class Series:
+    """What one chart shows. `kind` of component where each has a chart of its own, else empty."""
 
-    Temperatures are the highest of each bucket, since a short peak is what matters; all else is the mean. `values`
-    has null where a component has no value. Of many components the `MAX_LINES` with the highest peaks are given, and
-    `hidden` counts the others.
+    name: str
+    unit: str
+    kind: str
+
+    @property
+    def title(self) -> str:
+        if self.kind:
+            return f"{_kind(self.kind)} temperature"
+        return _TITLES.get(self.name, self.name.replace("_", " ").capitalize())
+
+
+def series(run: Run, window_s: int | None = None) -> dict[str, Any]:
+    """`{step_s, stages: [{title, at}], charts: [{key, name, title, unit, hidden, times, limits, lines}]}`; a limit is
+    `{words, value, severity}`, a line `{component, values}`.
+
+    Temperatures are the highest of each bucket, since a short peak is what matters; all else is the mean. Each kind
+    of part has a chart of its own for them, since each has its own limit. `values` has null where a component has no
+    value. Of many components the `MAX_LINES` with the highest peaks are given, and `hidden` counts the others.
     """
     window = _window(run, window_s)
-    charts = [_chart(name, unit, rows, window) for (name, unit), rows in _grouped(run, window).items()]
-    order = list(_TITLES)
-    charts.sort(key=lambda chart: (order.index(chart["name"]) if chart["name"] in order else len(order), chart["name"]))
+    bounds = limits.of(run.profile.get("sensors") or {})
+    charts = [_chart(series, rows, window, bounds) for series, rows in _grouped(run, window).items()]
+    charts.sort(key=lambda chart: (_place(chart["name"]), chart["title"]))
     return {"step_s": window.step_s, "stages": _boundaries(run, window), "charts": charts}
+
+
+def _place(name: str) -> int:
+    return _ORDER.index(name) if name in _ORDER else len(_ORDER)
 
 
 def _window(run: Run, window_s: int | None) -> Window:
@@ -66,38 +89,63 @@ def _window(run: Run, window_s: int | None) -> Window:
     return Window(start - start % step, last, step)
 
 
-def _grouped(run: Run, window: Window) -> dict[tuple[str, str], list[dict[str, Any]]]:
+def _grouped(run: Run, window: Window) -> dict[Series, list[dict[str, Any]]]:
     since = datetime.fromtimestamp(window.start, timezone.get_current_timezone())
     bucket = Cast(Floor(Cast(Epoch(F("at")), FloatField()) / window.step_s), IntegerField())
     rows = (
         Measurement.objects.filter(run=run, at__gte=since)
         .annotate(bucket=bucket)
-        .values("name", "unit", "component", "bucket")
+        .values("name", "unit", "component_kind", "component", "bucket")
         .annotate(mean=Avg("value"), peak=Max("value"), count=Count("id"))
         .order_by("name", "unit", "bucket", "component")
     )
-    grouped: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    grouped: dict[Series, list[dict[str, Any]]] = {}
     for row in rows:
-        grouped.setdefault((row["name"], row["unit"]), []).append(row)
+        kind = row["component_kind"] if row["name"] == "temp" else ""
+        grouped.setdefault(Series(row["name"], row["unit"], kind), []).append(row)
     return grouped
 
 
-def _chart(name: str, unit: str, rows: list[dict[str, Any]], window: Window) -> dict[str, Any]:
+def _chart(series: Series, rows: list[dict[str, Any]], window: Window, bounds: list[limits.Limit]) -> dict[str, Any]:
     buckets = sorted({row["bucket"] for row in rows})
     position = {bucket: index for index, bucket in enumerate(buckets)}
     values: dict[str, list[float | None]] = {}
     for row in rows:
         line = values.setdefault(row["component"], [None] * len(buckets))
-        line[position[row["bucket"]]] = round(row["peak"] if name == "temp" else row["mean"], 2)
+        line[position[row["bucket"]]] = round(row["peak"] if series.name == "temp" else row["mean"], 2)
     shown = sorted(values, key=lambda component: -max(v for v in values[component] if v is not None))[:MAX_LINES]
     return {
-        "name": name,
-        "title": _TITLES.get(name, name.replace("_", " ").capitalize()),
-        "unit": "°C" if unit == "C" else unit,
+        "key": f"{series.name} {series.kind} {series.unit}",
+        "name": series.name,
+        "title": series.title,
+        "unit": _shown(series.unit),
         "hidden": len(values) - len(shown),
         "times": [bucket * window.step_s for bucket in buckets],
+        "limits": _limits(series, {row["component_kind"] for row in rows}, bounds),
         "lines": [{"component": component, "values": values[component]} for component in sorted(shown)],
     }
+
+
+def _limits(series: Series, kinds: set[str], bounds: list[limits.Limit]) -> list[dict[str, Any]]:
+    """The profile's limits for what this chart shows."""
+    return [
+        {
+            "words": f"{_kind(limit.kind)} at {'most' if limit.side == 'max' else 'least'} "
+            f"{limit.bound:g} {_shown(limit.unit)}",
+            "value": limit.bound,
+            "severity": str(limit.severity),
+        }
+        for limit in bounds
+        if limit.measure == series.name and limit.kind in kinds and limit.unit.lower() == series.unit.lower()
+    ]
+
+
+def _kind(kind: str) -> str:
+    return _KINDS.get(kind, kind.capitalize())
+
+
+def _shown(unit: str) -> str:
+    return "°C" if unit == "C" else unit
 
 
 def _boundaries(run: Run, window: Window) -> list[dict[str, Any]]:

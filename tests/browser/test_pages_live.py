@@ -84,9 +84,11 @@ def test_a_confirmation_opens_in_place_and_cancels(page: Page) -> None:
 def test_charts_are_drawn_with_units(page: Page) -> None:
     run = factories.in_storage()
     _open(page, run)
-    expect(page.locator("#charts figure")).to_have_count(3)
-    expect(page.locator("#charts figcaption").first).to_have_text("Temperature in °C")
-    assert page.locator("#charts canvas").count() == 3
+    expect(page.locator("#charts figure")).to_have_count(4)
+    expect(page.locator("#charts figcaption").first).to_contain_text("CPU temperature in °C")
+    expect(page.locator("#charts figcaption .limit").first).to_have_text("CPU at most 98 °C")
+    expect(page.get_by_role("img", name="CPU temperature; CPU0 now 7")).to_be_visible()
+    assert page.locator("#charts canvas").count() == 4
 
 
 def test_no_page_is_wider_than_a_phone(page: Page) -> None:

@@ -17,8 +17,8 @@ from tests import factories
 
 pytestmark = pytest.mark.django_db
 
-# The user, hosts, newest runs, stages, heat, findings, last verdicts (two), and no more however many hosts there are.
-DASHBOARD_QUERIES = 8
+# The user, hosts, newest runs, stages, heat, findings, last verdicts (two), the worker's pulse; no more for more hosts.
+DASHBOARD_QUERIES = 9
 
 
 @pytest.fixture
@@ -231,7 +231,10 @@ def test_the_key_of_a_hold_is_handed_out_once(operator: Client) -> None:
 def test_the_hold_shows_the_command_the_fingerprint_and_who_is_logged_in(operator: Client) -> None:
     run = factories.held()
     page = operator.get(run.get_absolute_url()).content.decode()
-    assert f"ssh -i vetting-run-{run.pk}.key -p 22 root@10.77.0.23" in page
+    assert f"ssh -i vetting-run-{run.pk}.key -o IdentitiesOnly=yes" in page
+    assert f"-o HostKeyAlias=vetting-run-{run.pk} -p 22 root@10.77.0.23" in page
+    assert f"chmod 600 vetting-run-{run.pk}.key" in page
+    assert "Released by itself" in page
     assert "SHA256:" in page
     assert "root from 10.77.0.5" in page
     assert "PRIVATE KEY" not in page
@@ -249,12 +252,24 @@ def test_the_series_have_lines_with_units_and_the_stages_beginnings(operator: Cl
     run = factories.in_storage()
     charts = operator.get(reverse("series", args=[run.pk])).json()
     assert [(chart["title"], chart["unit"]) for chart in charts["charts"]] == [
-        ("Temperature", "°C"), ("Fans", "rpm"), ("Power", "W")
+        ("CPU temperature", "°C"), ("Disk temperature", "°C"), ("Fans", "rpm"), ("Power", "W")
     ]  # fmt: skip
-    temperature = charts["charts"][0]
-    assert {line["component"] for line in temperature["lines"]} == {"CPU0", "CPU1", factories.DISK}
+    temperature, disks = charts["charts"][:2]
+    assert {line["component"] for line in temperature["lines"]} == {"CPU0", "CPU1"}
+    assert [line["component"] for line in disks["lines"]] == [factories.DISK]
     assert temperature["times"][-1] - temperature["times"][0] > 400
     assert "Storage" in [stage["title"] for stage in charts["stages"]]
+
+
+def test_the_series_have_the_profile_s_limits_where_they_belong() -> None:
+    charts = {chart["title"]: chart["limits"] for chart in series.series(factories.in_storage())["charts"]}
+    assert charts["CPU temperature"] == [
+        {"words": "CPU at most 98 °C", "value": 98.0, "severity": "critical"},
+        {"words": "CPU at most 90 °C", "value": 90.0, "severity": "warning"},
+    ]
+    assert [limit["words"] for limit in charts["Disk temperature"]] == ["Disk at most 75 °C"]
+    assert [limit["words"] for limit in charts["Fans"]] == ["Fan at least 300 rpm"]
+    assert charts["Power"] == []
 
 
 def test_a_soak_of_forty_hours_is_a_few_hundred_points_that_keep_every_peak() -> None:

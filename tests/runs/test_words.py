@@ -1,0 +1,67 @@
+"""Parts and numbers as the pages say them."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent import codec
+from runs import places
+from runs.templatetags import words
+from tests.talker import INVENTORY
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("seq_read_mb_s.S4EV", 3123.4, ("Seq read", "S4EV", "3\u00a0123.4\u00a0MB/s")),
+        ("rand_read_iops.S4EV", 12000.0, ("Rand read", "S4EV", "12\u00a0000\u00a0IOPS")),
+        ("rand_read_p99_ms.S4EV", 0.25, ("Rand read p99", "S4EV", "0.25\u00a0ms")),
+        ("tcp_out_mbit.52:54:00:00:00:01", 941.0, ("Tcp out", "52:54:00:00:00:01", "941\u00a0Mbit/s")),
+        ("temp_c.S4EV", 41.0, ("Temp", "S4EV", "41\u00a0°C")),
+        ("power_on_h.S4EV", 9.0, ("Power on", "S4EV", "9\u00a0h")),
+        ("something", 3.0, ("Something", "", "3")),
+    ],
+)
+def test_a_key_number_has_words_component_and_unit(name: str, value: float, said: tuple[str, str, str]) -> None:
+    shown = words.key_number(name, value)
+    assert (shown["words"], shown["component"], shown["figure"]) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "path", "said"),
+    [
+        (None, "disks[X]", "absent"),
+        (True, "memory.ecc", "yes"),
+        (16384, "memory.dimms[A1].size_mb", "16\u00a0384\u00a0MiB"),
+        (1000, "nics[x].speed_mbit", "1\u00a0000\u00a0Mbit/s"),
+        ({"serial": "X", "size_mb": 512, "wwn": ""}, "disks[X]", "serial X, size 512\u00a0MiB"),
+        ([], "gpus", "none"),
+        ("", "system.serial", "empty"),
+    ],
+)
+def test_a_value_of_the_spec_is_spelled_with_its_unit(value: object, path: str, said: str) -> None:
+    assert words.spelled(value, path) == said
+
+
+@pytest.mark.parametrize(("before", "after", "said"), [(0, 8, "+8"), (3, 3, "+0"), (9, 2, "reset")])
+def test_a_counter_s_rise(before: int, after: int, said: str) -> None:
+    assert words.rise(before, after) == said
+
+
+def test_a_finding_s_part_is_told_with_what_the_run_found_of_it() -> None:
+    found = codec.encode(INVENTORY)
+    disk, dimm, nic = found["disks"][0], found["memory"]["dimms"][0], found["nics"][0]
+    assert places.describe(found, "disk", disk["serial"]).startswith(f"{disk['name']}, ")
+    assert "GiB" in places.describe(found, "dimm", dimm["locator"])
+    assert places.describe(found, "nic", nic["mac"].upper()).startswith(nic["name"])
+
+
+@pytest.mark.parametrize(("kind", "component"), [("disk", "unknown"), ("disk", ""), ("system", "system")])
+def test_a_part_that_is_not_in_the_inventory_has_no_place(kind: str, component: str) -> None:
+    assert places.describe(codec.encode(INVENTORY), kind, component) == ""
+    assert places.describe(None, kind, component) == ""
+
+
+def test_two_parts_of_one_name_have_none_either() -> None:
+    found = {"disks": [{"name": "sda", "serial": "X"}, {"name": "sdb", "serial": "X"}]}
+    assert places.describe(found, "disk", "X") == ""
