@@ -40,11 +40,18 @@ class Epoch(Func):
 
 @dataclass(frozen=True)
 class Window:
-    """The stretch of time shown, in seconds since the epoch, in buckets of `step_s`."""
+    """The stretch of time shown, in seconds since the epoch, in buckets of `step_s`. Of it what lies before `since` is
+    known already."""
 
     start: int
     end: int
     step_s: int
+    since: int = 0
+
+    @property
+    def first(self) -> int:
+        """Where reading begins, at the beginning of a bucket: the one that was not over then is given anew."""
+        return max(self.start, self.since - self.since % self.step_s)
 
 
 @dataclass(frozen=True)
@@ -62,38 +69,39 @@ class Series:
         return _TITLES.get(self.name, self.name.replace("_", " ").capitalize())
 
 
-def series(run: Run, window_s: int | None = None) -> dict[str, Any]:
-    """`{step_s, stages: [{title, at}], charts: [{key, name, title, unit, hidden, times, limits, lines}]}`; a limit is
-    `{words, value, severity}`, a line `{component, values}`.
+def series(run: Run, window_s: int | None = None, since: int = 0) -> dict[str, Any]:
+    """`{step_s, start, stages: [{title, at}], charts: [{key, name, title, unit, hidden, times, limits, lines}]}`; a
+    limit is `{words, value, severity}`, a line `{component, values}`.
 
     Temperatures are the highest of each bucket, since a short peak is what matters; all else is the mean. Each kind
     of part has a chart of its own for them, since each has its own limit. `values` has null where a component has no
-    value. Of many components the `MAX_LINES` with the highest peaks are given, and `hidden` counts the others.
+    value. Of many components the `MAX_LINES` with the highest peaks are given, and `hidden` counts the others; of what
+    came `since` a time all are given.
     """
-    window = _window(run, window_s)
+    window = _window(run, window_s, since)
     bounds = limits.of(run.profile.get("sensors") or {})
     charts = [_chart(series, rows, window, bounds) for series, rows in _grouped(run, window).items()]
     charts.sort(key=lambda chart: (_place(chart["name"]), chart["title"]))
-    return {"step_s": window.step_s, "stages": _boundaries(run, window), "charts": charts}
+    return {"step_s": window.step_s, "start": window.start, "stages": _boundaries(run, window), "charts": charts}
 
 
 def _place(name: str) -> int:
     return _ORDER.index(name) if name in _ORDER else len(_ORDER)
 
 
-def _window(run: Run, window_s: int | None) -> Window:
+def _window(run: Run, window_s: int | None, since: int) -> Window:
     first = int((run.started_at or run.created_at).timestamp())
     last = int((run.ended_at or timezone.now()).timestamp()) + 1
     start = max(first, last - window_s) if window_s else first
     step = next((step for step in _STEPS_S if (last - start) / step <= POINTS), _STEPS_S[-1])
-    return Window(start - start % step, last, step)
+    return Window(start - start % step, last, step, since)
 
 
 def _grouped(run: Run, window: Window) -> dict[Series, list[dict[str, Any]]]:
-    since = datetime.fromtimestamp(window.start, timezone.get_current_timezone())
+    since = datetime.fromtimestamp(window.first, timezone.get_current_timezone())
     bucket = Cast(Floor(Cast(Epoch(F("at")), FloatField()) / window.step_s), IntegerField())
     rows = (
-        Measurement.objects.filter(run=run, at__gte=since)
+        Measurement.objects.filter(run=run, name__in=_names(run), at__gte=since)
         .annotate(bucket=bucket)
         .values("name", "unit", "component_kind", "component", "bucket")
         .annotate(mean=Avg("value"), peak=Max("value"), count=Count("id"))
@@ -106,6 +114,18 @@ def _grouped(run: Run, window: Window) -> dict[Series, list[dict[str, Any]]]:
     return grouped
 
 
+def _names(run: Run) -> list[str]:
+    """What was measured: one look into the index for each, where DISTINCT would read millions of its entries. With
+    them a stretch of time is one range of the index for each name."""
+    names: list[str] = []
+    while True:
+        later = Measurement.objects.filter(run=run, name__gt=names[-1] if names else "").order_by("name")
+        name = later.values_list("name", flat=True).first()
+        if name is None:
+            return names
+        names.append(name)
+
+
 def _chart(series: Series, rows: list[dict[str, Any]], window: Window, bounds: list[limits.Limit]) -> dict[str, Any]:
     buckets = sorted({row["bucket"] for row in rows})
     position = {bucket: index for index, bucket in enumerate(buckets)}
@@ -113,7 +133,8 @@ def _chart(series: Series, rows: list[dict[str, Any]], window: Window, bounds: l
     for row in rows:
         line = values.setdefault(row["component"], [None] * len(buckets))
         line[position[row["bucket"]]] = round(row["peak"] if series.name == "temp" else row["mean"], 2)
-    shown = sorted(values, key=lambda component: -max(v for v in values[component] if v is not None))[:MAX_LINES]
+    shown = sorted(values, key=lambda component: -max(v for v in values[component] if v is not None))
+    shown = shown if window.since else shown[:MAX_LINES]
     return {
         "key": f"{series.name} {series.kind} {series.unit}",
         "name": series.name,

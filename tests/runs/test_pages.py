@@ -288,6 +288,29 @@ def test_a_soak_of_forty_hours_is_a_few_hundred_points_that_keep_every_peak() ->
     assert max(chart["lines"][0]["values"]) == 99.0
 
 
+def test_what_came_since_is_the_end_of_the_whole() -> None:
+    run = factories.in_storage()
+    whole = series.series(run)
+    since = whole["charts"][0]["times"][-3]
+    fresh = series.series(run, since=since)
+    assert fresh["step_s"] == whole["step_s"]
+    for chart, part in zip(whole["charts"], fresh["charts"], strict=True):
+        assert part["times"] == [at for at in chart["times"] if at >= since - since % whole["step_s"]]
+        for line, more in zip(chart["lines"], part["lines"], strict=True):
+            assert more["values"] == line["values"][-len(part["times"]) :]
+
+
+def test_what_came_since_reads_no_more_for_a_longer_run(django_assert_max_num_queries: object) -> None:
+    run = factories.in_storage()
+    with django_assert_max_num_queries(6):  # three names, the end of them, the values, the stages
+        series.series(run, since=int(timezone.now().timestamp()) - 60)
+
+
+@pytest.mark.parametrize("since", ["x", "-5", "9" * 20])
+def test_a_time_that_is_none_is_refused(operator: Client, since: str) -> None:
+    assert operator.get(reverse("series", args=[factories.queued().pk]), {"since": since}).status_code == 400
+
+
 def test_a_window_that_is_not_offered_is_refused(operator: Client) -> None:
     run = factories.in_storage()
     assert operator.get(reverse("series", args=[run.pk]), {"window": "5"}).status_code == 400

@@ -14,6 +14,7 @@
   const none = section.querySelector("[data-charts-none]");
   const plots = new Map();
   let windowS = "";
+  let known = null; // what is drawn
   let busy = false;
   let again = false;
   let drawnAt = 0;
@@ -31,13 +32,46 @@
     again = false;
     const asked = Date.now();
     try {
-      const response = await fetch(`${section.dataset.series}${windowS ? `?window=${windowS}` : ""}`);
-      if (response.ok && !response.redirected) draw(await response.json());
+      const fresh = known && (await ask(newest(known)));
+      known = (fresh && joined(known, fresh)) || (await ask(0));
+      draw(known);
       gapMs = Math.max(MIN_GAP_MS, (Date.now() - asked) * GAP_PER_MS);
     } catch (error) { /* not reachable: the event stream says so, and its reopening loads again */ }
     drawnAt = Date.now();
     busy = false;
     if (again) load();
+  }
+
+  async function ask(since) {
+    const query = new URLSearchParams({ ...(windowS && { window: windowS }), ...(since && { since }) });
+    const response = await fetch(`${section.dataset.series}?${query}`, { headers: { "HX-Request": "true" } });
+    if (response.status !== 200) throw new Error(`${response.status}`);
+    return response.json();
+  }
+
+  const newest = (data) => Math.max(0, ...data.charts.map((chart) => chart.times[chart.times.length - 1]));
+
+  // What is known with what came since; nothing where that does not fit and all has to be asked for anew.
+  function joined(old, fresh) {
+    if (fresh.step_s !== old.step_s) return null;
+    const charts = new Map(fresh.charts.map((chart) => [chart.key, chart]));
+    if (fresh.charts.some((chart) => !old.charts.some((known) => fits(known, chart)))) return null;
+    return { ...fresh, charts: old.charts.map((chart) => extended(chart, charts.get(chart.key), fresh.start)) };
+  }
+
+  const fits = (known, chart) => known.key === chart.key
+    && (known.hidden > 0 || chart.lines.every((line) => known.lines.some((one) => one.component === line.component)));
+
+  function extended(chart, more, start) {
+    const from = chart.times.findIndex((at) => at >= start);
+    if (!more || from < 0) return chart;
+    const cut = chart.times.findIndex((at) => at >= more.times[0]);
+    const to = cut < 0 ? chart.times.length : cut;
+    const lines = chart.lines.map((line) => {
+      const values = more.lines.find((one) => one.component === line.component)?.values ?? more.times.map(() => null);
+      return { ...line, values: [...line.values.slice(from, to), ...values] };
+    });
+    return { ...chart, times: [...chart.times.slice(from, to), ...more.times], lines };
   }
 
   function draw(data) {
@@ -51,15 +85,15 @@
   function drawOne(chart, data) {
     const values = [chart.times, ...chart.lines.map((line) => line.values)];
     const lines = chart.lines.map((line) => line.component).join("\n");
-    const known = plots.get(chart.key);
-    if (known && known.lines === lines) {
-      Object.assign(known, { stages: data.stages, stepS: data.step_s });
-      known.chart.setData(values);
-      describe(known.chart, chart);
+    const drawn = plots.get(chart.key);
+    if (drawn && drawn.lines === lines) {
+      Object.assign(drawn, { stages: data.stages, stepS: data.step_s });
+      drawn.chart.setData(values);
+      describe(drawn.chart, chart);
       return;
     }
-    const figure = known ? known.figure : document.createElement("figure");
-    if (known) known.chart.destroy(); else board.append(figure);
+    const figure = drawn ? drawn.figure : document.createElement("figure");
+    if (drawn) drawn.chart.destroy(); else board.append(figure);
     figure.replaceChildren(caption(chart));
     const plot = { figure, lines, stages: data.stages, stepS: data.step_s };
     plots.set(chart.key, plot);
@@ -197,6 +231,7 @@
     plots.clear();
     board.replaceChildren();
     drawnAt = 0;
+    known = null;
     load();
   }
 
@@ -206,6 +241,7 @@
     section.querySelectorAll("[data-window]").forEach((b) => b.setAttribute("aria-pressed", String(b === button)));
     windowS = button.dataset.window;
     drawnAt = 0;
+    known = null;
     load();
   });
   dark.addEventListener("change", redraw);
