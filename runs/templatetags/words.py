@@ -172,6 +172,21 @@ def duration(seconds: float | None) -> str:
 
 
 @register.filter
+def roughly(seconds: float) -> str:
+    """What is planned, in whole minutes from one minute on, in quarters of an hour from three hours on."""
+    step = 1 if seconds < 60 else 60 if seconds < 10_800 else 900
+    whole = max(step, round(seconds / step) * step)
+    return duration(whole).removesuffix(f" 00{_NBSP}s").removesuffix(f" 00{_NBSP}min")
+
+
+@register.filter
+def soon(moment: datetime) -> str:
+    """`19:07` today, `Fri 19:07` on another day."""
+    local = timezone.localtime(moment)
+    return local.strftime("%H:%M" if local.date() == timezone.localdate() else "%a %H:%M")
+
+
+@register.filter
 def seconds_since(moment: datetime | None, until: datetime | None = None) -> float | None:
     """From `moment` to `until`, or to now."""
     return ((until or timezone.now()) - moment).total_seconds() if moment else None

@@ -136,6 +136,7 @@ def _situations() -> dict[str, str]:
             pages[f"run-{scene.__name__.replace('_', '-')}"] = run.get_absolute_url()
             pages["host"] = run.host.get_absolute_url()
             if scene is factories.in_storage:
+                pages["log"] = f"{run.get_absolute_url()}log/"
                 pages["cancel"] = f"{run.get_absolute_url()}cancel/"
             if scene is factories.held_by_wipe_probe:
                 pages["override"] = f"{run.get_absolute_url()}override/"

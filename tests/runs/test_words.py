@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from agent import codec
 from runs import places
@@ -41,6 +44,29 @@ def test_a_key_number_has_words_component_and_unit(name: str, value: float, said
 )
 def test_a_value_of_the_spec_is_spelled_with_its_unit(value: object, path: str, said: str) -> None:
     assert words.spelled(value, path) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.4, "1 s"),
+        (35, "35 s"),
+        (60, "1 min"),
+        (835, "14 min"),
+        (7000, "1 h 57 min"),
+        (40_680, "11 h 15 min"),
+        (43_300, "12 h"),
+        (140_000, "1 d 15 h"),
+    ],
+)
+def test_what_is_planned_is_told_roughly(seconds: float, said: str) -> None:
+    assert words.roughly(seconds).replace("\u00a0", " ") == said
+
+
+def test_an_end_on_another_day_names_the_day() -> None:
+    now = timezone.localtime()
+    assert words.soon(now) == now.strftime("%H:%M")
+    assert words.soon(now + timedelta(days=2)) == (now + timedelta(days=2)).strftime("%a %H:%M")
 
 
 @pytest.mark.parametrize(("before", "after", "said"), [(0, 8, "+8"), (3, 3, "+0"), (9, 2, "reset")])
