@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Avg, Count, F, FloatField, Func, IntegerField, Max
+from django.db.models import Avg, F, FloatField, Func, IntegerField, Max, Min
 from django.db.models.functions import Cast, Floor
 from django.utils import timezone
 
@@ -69,20 +69,46 @@ class Series:
         return _TITLES.get(self.name, self.name.replace("_", " ").capitalize())
 
 
-def series(run: Run, window_s: int | None = None, since: int = 0) -> dict[str, Any]:
-    """`{step_s, start, stages: [{title, at}], charts: [{key, name, title, unit, hidden, times, limits, lines}]}`; a
-    limit is `{words, value, severity}`, a line `{component, values}`.
+@dataclass(frozen=True)
+class Known:
+    """What a page has already: everything that was recorded up to the row `last_id`, up to the time `since`."""
+
+    since: int
+    last_id: int
+
+
+def series(run: Run, window_s: int | None = None, known: Known | None = None) -> dict[str, Any]:
+    """`{step_s, start, last_id, whole, stages: [{title, at}], charts: [{key, name, title, unit, hidden, times, limits,
+    lines}]}`; a limit is `{words, value, severity}`, a line `{component, values}`.
 
     Temperatures are the highest of each bucket, since a short peak is what matters; all else is the mean. Each kind
     of part has a chart of its own for them, since each has its own limit. `values` has null where a component has no
     value. Of many components the `MAX_LINES` with the highest peaks are given, and `hidden` counts the others; of what
-    came `since` a time all are given.
+    came since what is `known`, all are given. Where something came late, from before then, everything is given anew
+    (`whole`): an agent that was cut off delivers what it kept.
     """
-    window = _window(run, window_s, since)
+    last_id = Measurement.objects.aggregate(last=Max("id"))["last"] or 0
+    if known and _came_late(run, known):
+        known = None
+    window = _window(run, window_s, known.since if known else 0)
     bounds = limits.of(run.profile.get("sensors") or {})
     charts = [_chart(series, rows, window, bounds) for series, rows in _grouped(run, window).items()]
     charts.sort(key=lambda chart: (_place(chart["name"]), chart["title"]))
-    return {"step_s": window.step_s, "start": window.start, "stages": _boundaries(run, window), "charts": charts}
+    return {
+        "step_s": window.step_s,
+        "start": window.start,
+        "last_id": last_id,
+        "whole": known is None,
+        "stages": _boundaries(run, window),
+        "charts": charts,
+    }
+
+
+def _came_late(run: Run, known: Known) -> bool:
+    """The rows since `last_id` are few; an index by run would be of millions."""
+    before = datetime.fromtimestamp(known.since, timezone.get_current_timezone())
+    news = Measurement.objects.filter(pk__gt=known.last_id).annotate(of=F("run_id") + 0)
+    return news.filter(of=run.pk, at__lt=before).exists()
 
 
 def _place(name: str) -> int:
@@ -100,15 +126,16 @@ def _window(run: Run, window_s: int | None, since: int) -> Window:
 def _grouped(run: Run, window: Window) -> dict[Series, list[dict[str, Any]]]:
     since = datetime.fromtimestamp(window.first, timezone.get_current_timezone())
     bucket = Cast(Floor(Cast(Epoch(F("at")), FloatField()) / window.step_s), IntegerField())
+    # The bucket first: sorting for the groups then takes two thirds of the time (600,000 rows, SQLite).
     rows = (
         Measurement.objects.filter(run=run, name__in=_names(run), at__gte=since)
+        .order_by()
         .annotate(bucket=bucket)
-        .values("name", "unit", "component_kind", "component", "bucket")
-        .annotate(mean=Avg("value"), peak=Max("value"), count=Count("id"))
-        .order_by("name", "unit", "bucket", "component")
+        .values("bucket", "name", "component", "component_kind")
+        .annotate(unit=Min("unit"), mean=Avg("value"), peak=Max("value"))
     )
     grouped: dict[Series, list[dict[str, Any]]] = {}
-    for row in rows:
+    for row in sorted(rows, key=lambda row: (row["bucket"], row["component"])):
         kind = row["component_kind"] if row["name"] == "temp" else ""
         grouped.setdefault(Series(row["name"], row["unit"], kind), []).append(row)
     return grouped

@@ -56,15 +56,18 @@ def run(request: HttpRequest, run_id: int) -> HttpResponse:
 @never_cache
 @operator_required
 def series(request: HttpRequest, run_id: int) -> HttpResponse:
-    """The charts' numbers; `?window=3600` for the last hour only, `?since=1700000000` for what came since then."""
-    window, since = request.GET.get("window", ""), request.GET.get("since", "")
-    if since and not (since.isascii() and since.isdigit() and len(since) < 12):
-        return HttpResponseBadRequest(f"since is {since[:40]!r}: it is a time in seconds since 1970")
+    """The charts' numbers; `?window=3600` for the last hour only, `?since=1700000000&last_id=4711` for what is new."""
+    window = request.GET.get("window", "")
     if window and not (window.isdigit() and int(window) in measured.WINDOWS_S):
         allowed = ", ".join(str(seconds) for seconds in measured.WINDOWS_S)
         return HttpResponseBadRequest(f"window is {window!r}: it may be {allowed} seconds, or left out for all")
+    given = {name: request.GET.get(name, "0") for name in ("since", "last_id")}
+    for name, value in given.items():
+        if not (value.isascii() and value.isdigit() and len(value) < 12):
+            return HttpResponseBadRequest(f"{name} is {value[:40]!r}: it is a whole number")
+    known = measured.Known(int(given["since"]), int(given["last_id"])) if int(given["since"]) else None
     shown = get_object_or_404(Run, pk=run_id)
-    return JsonResponse(measured.series(shown, int(window) if window else None, int(since or 0)))
+    return JsonResponse(measured.series(shown, int(window) if window else None, known))
 
 
 @require_safe

@@ -23,6 +23,53 @@ def _open(page: Page, run: Run) -> None:
     page.wait_for_selector("#connection[data-state=live]")
 
 
+def test_an_empty_installation_leads_to_the_first_run(page: Page) -> None:
+    page.goto("/")
+    page.click("text=Add the first host")
+    page.fill("[name=name]", "pve-first")
+    page.fill("[name=macs-0-mac]", "52-54-00-AA-BB-CC")
+    page.click("[name=_save]")
+    page.goto("/")
+    page.click("text=pve-first")
+    page.wait_for_selector("#connection[data-state=live]")
+    page.click("text=Start vetting >> nth=-1")
+    expect(page.locator("h1")).to_have_text("Start vetting pve-first?")
+    expect(page.locator(".will")).to_contain_text("Disks are only read.")
+    page.click("text=Start vetting >> nth=-1")
+    expect(page.locator("#summary h1")).to_contain_text("Queued")
+    assert Run.objects.get().host.name == "pve-first"
+
+
+def test_a_tab_in_the_background_gives_its_stream_back_and_catches_up_when_it_is_looked_at(page: Page) -> None:
+    run = factories.in_smart()
+    streams: list[str] = []
+    page.on("request", lambda request: streams.append(request.url) if "/events/" in request.url else None)
+    page.clock.install()
+    _open(page, run)
+    assert len(streams) == 1
+    _look(page, away=True)
+    page.clock.fast_forward(25_000)
+    Run.objects.filter(pk=run.pk).update(state=State.COMPLETED, verdict="passed")
+    factories.tell(run, "reported", state_before="Reporting", state_after="Completed")
+    page.clock.fast_forward(70_000)
+    expect(page).to_have_title(f"✓ {run.host.name}: Completed · Vetting")
+    assert len(streams) == 1
+    _look(page, away=False)
+    page.clock.resume()
+    expect(page.locator("#summary h1")).to_contain_text("Completed")
+    expect(page.locator("#connection")).to_have_text("live")
+    assert len(streams) == 2
+
+
+def _look(page: Page, *, away: bool) -> None:
+    """As if another tab were put before this one, or taken away."""
+    page.evaluate(
+        "(away) => { Object.defineProperty(document, 'hidden', {get: () => away, configurable: true});"
+        " document.dispatchEvent(new Event('visibilitychange')); }",
+        away,
+    )
+
+
 def test_an_override_wants_the_serial_of_that_disk(page: Page) -> None:
     run = factories.held_by_wipe_probe()
     _open(page, run)

@@ -292,8 +292,8 @@ def test_what_came_since_is_the_end_of_the_whole() -> None:
     run = factories.in_storage()
     whole = series.series(run)
     since = whole["charts"][0]["times"][-3]
-    fresh = series.series(run, since=since)
-    assert fresh["step_s"] == whole["step_s"]
+    fresh = series.series(run, known=series.Known(since, whole["last_id"]))
+    assert (fresh["step_s"], whole["whole"], fresh["whole"]) == (whole["step_s"], True, False)
     for chart, part in zip(whole["charts"], fresh["charts"], strict=True):
         assert part["times"] == [at for at in chart["times"] if at >= since - since % whole["step_s"]]
         for line, more in zip(chart["lines"], part["lines"], strict=True):
@@ -302,13 +302,31 @@ def test_what_came_since_is_the_end_of_the_whole() -> None:
 
 def test_what_came_since_reads_no_more_for_a_longer_run(django_assert_max_num_queries: object) -> None:
     run = factories.in_storage()
-    with django_assert_max_num_queries(6):  # three names, the end of them, the values, the stages
-        series.series(run, since=int(timezone.now().timestamp()) - 60)
+    last = Measurement.objects.latest("id").pk
+    # The last row, what came late, three names and the end of them, the values, the stages.
+    with django_assert_max_num_queries(8):
+        series.series(run, known=series.Known(int(timezone.now().timestamp()) - 60, last))
 
 
-@pytest.mark.parametrize("since", ["x", "-5", "9" * 20])
-def test_a_time_that_is_none_is_refused(operator: Client, since: str) -> None:
-    assert operator.get(reverse("series", args=[factories.queued().pk]), {"since": since}).status_code == 400
+def test_what_was_kept_while_the_network_was_away_makes_the_curves_be_read_anew() -> None:
+    run, other = factories.in_storage(), factories.in_smart()
+    whole = series.series(run)
+    known = series.Known(whole["charts"][0]["times"][-1], whole["last_id"])
+    late = {"component_kind": "cpu", "component": "CPU0", "name": "temp", "value": 97.0, "unit": "C"}
+    at = timezone.now() - timedelta(minutes=4)
+    Measurement.objects.create(run=other, at=at, **late)
+    assert series.series(run, known=known)["whole"] is False
+    Measurement.objects.create(run=run, at=at, **late)
+    fresh = series.series(run, known=known)
+    assert fresh["whole"] is True
+    assert max(v for v in fresh["charts"][0]["lines"][0]["values"] if v) == 97.0
+
+
+@pytest.mark.parametrize(
+    "query", [{"since": "x"}, {"since": "-5"}, {"since": "9" * 20}, {"since": "5", "last_id": "y"}]
+)
+def test_a_place_that_is_none_is_refused(operator: Client, query: dict[str, str]) -> None:
+    assert operator.get(reverse("series", args=[factories.queued().pk]), query).status_code == 400
 
 
 def test_a_window_that_is_not_offered_is_refused(operator: Client) -> None:

@@ -13,7 +13,7 @@
   const board = section.querySelector(".charts");
   const none = section.querySelector("[data-charts-none]");
   const plots = new Map();
-  let windowS = "";
+  let windowS = section.querySelector("[aria-pressed=true]").dataset.window; // of a long run only its end, until asked
   let known = null; // what is drawn
   let busy = false;
   let again = false;
@@ -32,8 +32,8 @@
     again = false;
     const asked = Date.now();
     try {
-      const fresh = known && (await ask(newest(known)));
-      known = (fresh && joined(known, fresh)) || (await ask(0));
+      const fresh = await ask(known ? { since: newest(known), last_id: known.last_id } : {});
+      known = fresh.whole ? fresh : joined(known, fresh) || (await ask({}));
       draw(known);
       gapMs = Math.max(MIN_GAP_MS, (Date.now() - asked) * GAP_PER_MS);
     } catch (error) { /* not reachable: the event stream says so, and its reopening loads again */ }
@@ -42,8 +42,8 @@
     if (again) load();
   }
 
-  async function ask(since) {
-    const query = new URLSearchParams({ ...(windowS && { window: windowS }), ...(since && { since }) });
+  async function ask(from) {
+    const query = new URLSearchParams({ ...(windowS && { window: windowS }), ...from });
     const response = await fetch(`${section.dataset.series}?${query}`, { headers: { "HX-Request": "true" } });
     if (response.status !== 200) throw new Error(`${response.status}`);
     return response.json();
@@ -76,6 +76,7 @@
 
   function draw(data) {
     none.hidden = data.charts.length > 0;
+    none.textContent = "No measurement yet.";
     section.dataset.state = data.charts.length ? "drawn" : "none";
     const wanted = new Set(data.charts.map((chart) => chart.key));
     for (const [name, plot] of plots) if (!wanted.has(name)) { plot.figure.remove(); plot.chart.destroy(); plots.delete(name); }
