@@ -11,7 +11,7 @@ from django.utils import timezone
 from agent.codes import CODES, Acts, Code
 from runs import keynumbers, places
 from runs import pulse as worker
-from runs.keynumbers import Cell, Row
+from runs.keynumbers import Cell, KeyNumber, Row
 from runs.machine import State
 from runs.models import Run
 from runs.stages import BY_NAME
@@ -54,24 +54,6 @@ _PLACES = {
 }
 
 
-# The end of a key number's name → its unit.
-_NUMBER_UNITS = {
-    "mb_s": "MB/s",
-    "mbit": "Mbit/s",
-    "ops_s": "ops/s",
-    "iops": "IOPS",
-    "percent": "%",
-    "ms": "ms",
-    "s": "s",
-    "h": "h",
-    "c": "°C",
-    "w": "W",
-    "mb": "MiB",
-    "rpm": "rpm",
-    "mhz": "MHz",
-}
-
-
 # The end of a field's name in the expected spec → its unit.
 _SPEC_UNITS = {"_mb": "MiB", "_mbit": "Mbit/s", "_mts": "MT/s"}
 
@@ -83,18 +65,9 @@ def pulse() -> dict[str, Any]:
 
 
 @register.filter
-def key_number(name: str, value: Any) -> dict[str, str]:
-    """`seq_read_mb_s.S4EV` and 3123.4 as words, component and figure: Seq read, S4EV, 3,123 MB/s."""
-    measure, _, component = name.partition(".")
-    for end, unit in _NUMBER_UNITS.items():
-        if measure.endswith(f"_{end}"):
-            words = measure.removesuffix(f"_{end}")
-            return {"words": _spoken(words), "component": component, "figure": f"{number(value)}{_NBSP}{unit}"}
-    return {"words": _spoken(measure), "component": component, "figure": number(value)}
-
-
-def _spoken(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+def key_number(name: str, stage: str) -> KeyNumber:
+    """What a number of a stage is about: words, component, unit."""
+    return keynumbers.explained(stage, name)
 
 
 @register.filter

@@ -14,23 +14,6 @@ from tests.talker import INVENTORY
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
-    [
-        ("seq_read_mb_s.S4EV", 3123.4, ("Seq read", "S4EV", "3\u00a0123.4\u00a0MB/s")),
-        ("rand_read_iops.S4EV", 12000.0, ("Rand read", "S4EV", "12\u00a0000\u00a0IOPS")),
-        ("rand_read_p99_ms.S4EV", 0.25, ("Rand read p99", "S4EV", "0.25\u00a0ms")),
-        ("tcp_out_mbit.52:54:00:00:00:01", 941.0, ("Tcp out", "52:54:00:00:00:01", "941\u00a0Mbit/s")),
-        ("temp_c.S4EV", 41.0, ("Temp", "S4EV", "41\u00a0°C")),
-        ("power_on_h.S4EV", 9.0, ("Power on", "S4EV", "9\u00a0h")),
-        ("something", 3.0, ("Something", "", "3")),
-    ],
-)
-def test_a_key_number_has_words_component_and_unit(name: str, value: float, said: tuple[str, str, str]) -> None:
-    shown = words.key_number(name, value)
-    assert (shown["words"], shown["component"], shown["figure"]) == said
-
-
-@pytest.mark.parametrize(
     ("value", "path", "said"),
     [
         (None, "disks[X]", "absent"),
