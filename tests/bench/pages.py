@@ -121,6 +121,7 @@ def _pages(run: Any) -> dict[str, str]:
 
 def _line(web: Any, hosts: int, name: str, path: str) -> str:
     client = web.log_in("operator", "a-pass-for-figures")
+    client.timeout = 300
     times = sorted(_first_bytes(client, path))
     queries = _queries(path)
     return f"| {hosts} | {name} | {queries} | {statistics.median(times):.0f} ms | {times[-1]:.0f} ms |"
