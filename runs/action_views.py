@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from hosts.models import Host
-from runs import actions, lifecycle, profiles, runpage
+from runs import actions, dispatcher, hostpage, lifecycle, profiles, runpage
 from runs.access import operator_required, who
 from runs.actions import Action
 from runs.machine import NotAllowed
@@ -32,13 +32,21 @@ def refusals_answered(view: View) -> View:
         try:
             return view(request, *args, **kwargs)
         except (Refused, NotAllowed, profiles.ProfileError) as refusal:
-            return refused(request, str(refusal))
+            return refused(
+                request, str(refusal), kwargs.get("run_id"), kwargs.get("name") if "run_id" not in kwargs else ""
+            )
 
     return guarded
 
 
-def refused(request: HttpRequest, reason: str) -> HttpResponse:
-    return render(request, "runs/refused.html", {"reason": reason}, status=409)
+def refused(request: HttpRequest, reason: str, run_id: int | str | None = None, host: str = "") -> HttpResponse:
+    """The reason, and the way back to the run or the host that was meant."""
+    context = {
+        "reason": reason,
+        "run": Run.objects.filter(pk=run_id or 0).first(),
+        "host": Host.objects.filter(name=host).first(),
+    }
+    return render(request, "runs/refused.html", context, status=409)
 
 
 def run_or_404(run_id: int) -> Run:
@@ -56,7 +64,7 @@ def act(request: HttpRequest, run_id: int, name: str) -> HttpResponse:
     """The confirmation page of an action (GET), and the action (POST)."""
     run, action = run_or_404(run_id), actions.BY_NAME[name]
     if reason := actions.why_not(run, action):
-        return refused(request, reason)
+        return refused(request, reason, run_id)
     if request.method != "POST":
         return render(request, "runs/confirm.html", _confirmation(run, action, request))
     messages.success(request, _DOERS[name](request, run))
@@ -114,18 +122,29 @@ _DOERS: dict[str, Callable[[HttpRequest, Run], str]] = {
 }
 
 
+def _start_confirmation(host: Host, profile: str, repair: str) -> dict[str, Any]:
+    """Raises Refused where the host could not be started with this profile anyway."""
+    choice = next((choice for choice in hostpage.choices(host) if choice.name == profile), None)
+    if choice is None:
+        raise Refused(f"there is no profile {profile[:100]!r}: choose one on the host's page")
+    if choice.refused:
+        raise Refused(f"{choice.title}: {choice.refused}")
+    lifecycle.refuse_unless_free(host)
+    ahead = Run.objects.next_in_line().count()
+    return {"host": host, "choice": choice, "repair": repair, "ahead": ahead, "free": dispatcher.free_slots() > ahead}
+
+
 @require_POST
+@never_cache
 @operator_required
 @refusals_answered
 def start(request: HttpRequest, name: str) -> HttpResponse:
-    """Start vetting a host with the profile that was chosen."""
+    """Start vetting a host with the profile that was chosen, once it was confirmed what that will do."""
     host = get_object_or_404(Host, name=name)
-    run = lifecycle.start_run(
-        host,
-        profile_name=request.POST.get("profile", ""),
-        who=who(request),
-        repair=request.POST.get("repair", "").strip(),
-    )
+    profile, repair = request.POST.get("profile", ""), request.POST.get("repair", "").strip()
+    if "confirmed" not in request.POST:
+        return render(request, "runs/confirm_start.html", _start_confirmation(host, profile, repair))
+    run = lifecycle.start_run(host, profile_name=profile, who=who(request), repair=repair)
     return redirect(run)
 
 

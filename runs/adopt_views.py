@@ -25,7 +25,7 @@ def adopt(request: HttpRequest, run_id: int) -> HttpResponse:
     run = run_or_404(run_id)
     path = (request.POST if request.method == "POST" else request.GET).get("path", "")
     if reason := adopting.why_not(run, path):
-        return refused(request, reason)
+        return refused(request, reason, run_id)
     if request.method != "POST":
         differences = [row for row in adopting.still_open(run) if path in ("", row.path)]
         context = {

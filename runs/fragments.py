@@ -9,9 +9,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from hosts.models import Host
-from runs import hostpage, runpage, tiles
+from runs import hostpage, logpage, runpage, tilefilter, tiles
+from runs import pulse as worker_pulse
 from runs.access import operator_required
 from runs.models import Run
+from runs.tilefilter import TileFilter
 
 _MAX_TILES = 200
 
@@ -39,7 +41,8 @@ def dashboard_parts(request: HttpRequest) -> HttpResponse:
     """`?part=grid`: all tiles anew. `?part=tile-12&part=tile-15`: these hosts' tiles, by the number of the run."""
     names = request.GET.getlist("part")
     if "grid" in names:
-        return HttpResponse(render_to_string("runs/_grid.html", grid_context(), request))
+        context = grid_context(tilefilter.asked_for(request.GET))
+        return HttpResponse(render_to_string("runs/_grid.html", context, request))
     run_ids = [int(name[5:]) for name in names if name.startswith("tile-") and name[5:].isdigit()]
     if len(run_ids) != len(names) or len(names) > _MAX_TILES:
         return HttpResponseBadRequest(f"give part=grid, or up to {_MAX_TILES} of part=tile-<run>")
@@ -55,6 +58,50 @@ def host_parts(request: HttpRequest, name: str) -> HttpResponse:
     return HttpResponse(render_to_string("runs/_host.html", hostpage.context(host), request))
 
 
-def grid_context() -> dict[str, object]:
-    shown = tiles.tiles()
-    return {"groups": tiles.grouped(shown), "count": len(shown)}
+@require_safe
+@never_cache
+@operator_required
+def log_lines(request: HttpRequest, run_id: int) -> HttpResponse:
+    """`?after=4096`: the lines of the log that came since, at most the last 200; `?before=4096`: those before it."""
+    run = get_object_or_404(Run, pk=run_id)
+    try:
+        asked = logpage.wanted(request.GET)
+        before, after = logpage.offset(request.GET, "before"), logpage.offset(request.GET, "after")
+    except logpage.BadQuery as error:
+        return HttpResponseBadRequest(str(error))
+    context = logpage.context(run, asked, logpage.LINES, before, after or 0)
+    return HttpResponse(render_to_string("runs/_log_lines.html", context, request))
+
+
+@require_safe
+@never_cache
+@operator_required
+def pulse(request: HttpRequest) -> HttpResponse:
+    """Asked for every few seconds by a page that somebody looks at: that there is an answer tells of the web process
+    and the network, what it says of the worker."""
+    return HttpResponse(render_to_string("runs/_pulse.html", worker_pulse.context(), request))
+
+
+def grid_context(asked: TileFilter) -> dict[str, object]:
+    """Every host counts in its group; shown are the groups that are asked for."""
+    groups = tiles.grouped(tiles.tiles(asked=asked))
+    counts = {name: len(groups[name]) for name, _ in tilefilter.GROUPS}
+    shown = {name: found if asked.group in ("", name) else [] for name, found in groups.items()}
+    return {
+        "groups": shown,
+        "filter": asked,
+        "tabs": _tabs(asked, counts),
+        "shown": sum(map(len, shown.values())),
+        "hosts_exist": bool(sum(counts.values())) or Host.objects.exists(),
+        "attention": counts["attention"],
+    }
+
+
+def _tabs(asked: TileFilter, counts: dict[str, int]) -> list[dict[str, object]]:
+    """The groups as links: everything, then each with how many hosts it has."""
+    tabs = [("", "All hosts", sum(counts.values()))]
+    tabs += [(name, title, counts[name]) for name, title in tilefilter.GROUPS]
+    return [
+        {"title": title, "count": count, "address": asked.address(show=name), "current": asked.group == name}
+        for name, title, count in tabs
+    ]

@@ -62,10 +62,11 @@ def _found(host: Host) -> Run | None:
 
 def choices(host: Host) -> list[Choice]:
     """Every profile, with how long it should take and whether it writes; one that can't be read says why."""
-    return [_choice(host, name) for name in profiles.names()]
+    disks = codec.encode(freeze.allowed_disks(host))
+    return [_choice(host, name, disks) for name in profiles.names()]
 
 
-def _choice(host: Host, name: str) -> Choice:
+def _choice(host: Host, name: str, disks: list[dict[str, Any]]) -> Choice:
     try:
         profile = profiles.load(name)
     except profiles.ProfileError as error:
@@ -78,6 +79,6 @@ def _choice(host: Host, name: str) -> Choice:
         description=profile.get("description") or "",
         seconds=profiles.expected_duration_s(profile),
         writes=writes,
-        written=profiles.what_is_written(profile, codec.encode(freeze.allowed_disks(host))) if writes else (),
+        written=profiles.what_is_written(profile, disks) if writes else (),
         refused=refused,
     )

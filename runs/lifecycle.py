@@ -51,7 +51,7 @@ def start_run(
     profile = profiles.apply_overrides(profiles.load(profile_name or host.profile_name), overrides or {})
     with transaction.atomic():
         host = Host.objects.select_for_update().get(pk=host.pk)  # against disabling it meanwhile
-        _refuse_unless_free(host)
+        refuse_unless_free(host)
         _refuse_unless_it_may_write(host, profile)
         run = Run(host=host, requested_by=who[:150], repair=repair[:200], **freeze.frozen(host, profile))
         try:
@@ -187,7 +187,8 @@ def record_rung(run: Run, rung: Rung, detail: str = "", at: datetime | None = No
 # --- details -----------------------------------------------------------------------------------------------------
 
 
-def _refuse_unless_free(host: Host) -> None:
+def refuse_unless_free(host: Host) -> None:
+    """Raises Refused for a host that no run can start on now."""
     if not host.enabled:
         raise Refused(f"{host.name} is disabled: enable it first")
     if not host.macs.exists():

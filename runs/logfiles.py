@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from django.conf import settings
+from django.utils import timezone
 
 from agent.wire import TOKEN_PREFIX
 
@@ -28,17 +29,22 @@ _TOKEN = re.compile(re.escape(TOKEN_PREFIX) + r"\S*")
 
 @dataclass(frozen=True)
 class Line:
-    """`level` is DEBUG, INFO, WARN or ERROR; `stage` empty where none ran; `at` as it stands in the file."""
+    """`level` is DEBUG, INFO, WARN or ERROR; `stage` empty where none ran; `at` as it stands in the file. `offset` in
+    the file, in bytes, where the reader gave it."""
 
     at: str
     level: str
     stage: str
     text: str
+    offset: int = 0
 
     @property
     def clock(self) -> str:
-        """`22:10:05` of the ISO time."""
-        return self.at[11:19]
+        """`22:10:05`: the file has UTC, the pages the time zone that is set."""
+        try:
+            return timezone.localtime(datetime.fromisoformat(self.at)).strftime("%H:%M:%S")
+        except ValueError:
+            return ""
 
 
 @dataclass(frozen=True)
@@ -110,13 +116,13 @@ def since(run_id: int, offset: int, end: int) -> tuple[int, list[Line]]:
     return offset + len(whole), [parse_line(row.decode("utf-8", "replace")) for row in whole.split(b"\n")[:-1]]
 
 
-def parse_line(raw: str) -> Line:
+def parse_line(raw: str, offset: int = 0) -> Line:
     """The parts of a line; text that is not of our format comes back whole as `text`."""
     parts = raw.split(" ", 1)
     rest = parts[1].split(None, 2) if len(parts) == 2 else []
     if len(parts[0]) != 24 or len(rest) < 2:
-        return Line("", "INFO", "", raw)
-    return Line(parts[0], rest[0], "" if rest[1] == "-" else rest[1], rest[2] if len(rest) == 3 else "")
+        return Line("", "INFO", "", raw, offset)
+    return Line(parts[0], rest[0], "" if rest[1] == "-" else rest[1], rest[2] if len(rest) == 3 else "", offset)
 
 
 def _last_lines(block: bytes, start: int, count: int) -> Tail:

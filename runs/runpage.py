@@ -7,17 +7,18 @@ import base64
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 
-from runs import actions, adopting, durations, hold, ladder, logfiles
+from runs import actions, adopting, durations, hold, ladder, logpage
+from runs.logsearch import Filter
 from runs.machine import LIVE, STAGE_STATES, State
 from runs.models import Finding, LadderRung, Outcome, Run, Rung, StageRun
 from runs.stages import BY_NAME
 
-LOG_LINES = 200
 _BY_SEVERITY = {"critical": 0, "warning": 1, "info": 2}
 
 
@@ -72,6 +73,8 @@ def summary(run: Run) -> dict[str, Any]:
         "writes": run.profile.get("storage", {}).get("mode") == "write",
         "blamed": blamed(run.findings.all()),
         "gaps": gaps(run.stage_runs.all()),
+        "reported": run.report_at is not None,
+        "held": run.state == State.FAILED_HOLDING,  # its actions stand with the hold
     }
 
 
@@ -80,6 +83,8 @@ def held(run: Run) -> dict[str, Any]:
     return {
         "held": run.state == State.FAILED_HOLDING,
         "session": session,
+        "held_until": run.state_since + timedelta(hours=settings.VETTING.deadlines.hold_hours),
+        "hold_actions": [action for action in actions.available(run) if action is not actions.CANCEL],
         "command": ssh_command(run, session.address, session.port) if session and session.address else "",
         "fingerprint": fingerprint(session.host_key) if session else "",
         "refusals": actions.refusals(run),
@@ -88,7 +93,10 @@ def held(run: Run) -> dict[str, Any]:
 
 
 def ssh_command(run: Run, address: str, port: int) -> str:
-    return f"ssh -i vetting-run-{run.pk}.key -p {port} root@{address}"
+    """This key and no other of the agent's, and a name of its own among the known hosts: the next run at this address
+    has another host key."""
+    options = f"-o IdentitiesOnly=yes -o HostKeyAlias=vetting-run-{run.pk}"
+    return f"ssh -i vetting-run-{run.pk}.key {options} -p {port} root@{address}"
 
 
 def fingerprint(host_key: str) -> str:
@@ -145,7 +153,13 @@ def timeline(run: Run) -> dict[str, Any]:
     attempts: dict[str, list[StageRun]] = {}
     for row in run.stage_runs.all():
         attempts.setdefault(row.name, []).append(row)
-    return {"lines": [_line(name, attempts.get(name, []), planned) for name in BY_NAME], "goes_on": run.state in LIVE}
+    lines = [_line(name, attempts.get(name, []), planned) for name in BY_NAME]
+    goes_on = run.state in LIVE
+    return {
+        "lines": [line for line in lines if line.attempts or goes_on],
+        "not_reached": [line.title for line in lines if not line.attempts and not goes_on],
+        "goes_on": goes_on,
+    }
 
 
 def _line(name: str, attempts: list[StageRun], planned: dict[str, float]) -> StageLine:
@@ -177,7 +191,7 @@ def history(run: Run) -> dict[str, Any]:
 
 
 def log(run: Run) -> dict[str, Any]:
-    return {"tail": logfiles.tail(run.pk, LOG_LINES, before=run.log_bytes)}
+    return logpage.context(run, Filter(), logpage.LINES)
 
 
 Context = Callable[[Run], dict[str, Any]]

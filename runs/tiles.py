@@ -10,10 +10,11 @@ from typing import Any
 from django.db.models import Max, QuerySet
 from django.utils import timezone
 
-from hosts.models import Health, Host
+from hosts.models import Health, Host, WakeMethod
 from runs.durations import Standing, standing
 from runs.machine import LIVE, STAGE_STATES, State
 from runs.models import Finding, Measurement, Outcome, Run, Severity, StageRun, Verdict
+from runs.tilefilter import TileFilter
 
 FRESH = timedelta(seconds=60)
 _NEEDS_SOMEBODY = frozenset((State.FAILED_HOLDING, State.FAILED))
@@ -36,11 +37,19 @@ class Tile:
         """`attention`, `running` or `rest`."""
         if self.run is None:
             return "rest"
+        if self.wants_button:
+            return "attention"
         if self.run.state in LIVE:
             return "running"
         if self.run.state in _NEEDS_SOMEBODY or self.run.verdict in (Verdict.ERROR, Verdict.FAILED):
             return "attention"
         return "rest"
+
+    @property
+    def wants_button(self) -> bool:
+        """It waits for somebody to press the host's button."""
+        waits = self.run is not None and self.run.state == State.WAITING_WOL
+        return waits and self.host.wake_method == WakeMethod.OPERATOR
 
     @property
     def testing(self) -> bool:
@@ -54,16 +63,21 @@ class Tile:
     def tone(self) -> str:
         if self.group == "running":
             return "live"
+        if self.wants_button:
+            return "warn"
         if self.run and self.run.state == State.FAILED_HOLDING and self.run.verdict == Verdict.INCOMPLETE:
             return "warn"
         if self.group == "attention":
             return "warn" if self.run and self.run.verdict == Verdict.ERROR else "bad"
+        if self.run and self.run.verdict == Verdict.INCOMPLETE:
+            return "warn"
         return {Health.GOOD: "good", Health.BAD: "bad"}.get(self.host.health, "idle")
 
 
-def tiles(run_ids: Iterable[int] | None = None) -> list[Tile]:
-    """All hosts' tiles, by name; only those whose newest run is among `run_ids` where that is given."""
-    hosts, newest = _hosts_with_newest(run_ids)
+def tiles(run_ids: Iterable[int] | None = None, asked: TileFilter = TileFilter()) -> list[Tile]:  # noqa: B008  frozen
+    """The tiles of the hosts that are asked for, by name, whichever group they are in; only those whose newest run is
+    among `run_ids` where that is given."""
+    hosts, newest = _hosts_with_newest(run_ids, asked)
     runs = {run.host_id: run for run in newest}
     live = [run.pk for run in newest if run.state in LIVE]
     stages, heat = _stages(live), _hottest(live)
@@ -110,11 +124,11 @@ def _tile(
     )
 
 
-def _hosts_with_newest(run_ids: Iterable[int] | None) -> tuple[list[Host], list[Run]]:
-    newest_ids = Host.objects.annotate(newest=Max("runs__id")).values("newest")
+def _hosts_with_newest(run_ids: Iterable[int] | None, asked: TileFilter) -> tuple[list[Host], list[Run]]:
+    newest_ids = asked.hosts().order_by().annotate(newest=Max("runs__id")).values("newest")
     newest: QuerySet[Run] = Run.objects.filter(pk__in=newest_ids).defer("inventory", "expected", "disks")
     if run_ids is None:
-        return list(Host.objects.all()), list(newest)
+        return list(asked.hosts()), list(newest)
     runs = list(newest.filter(pk__in=list(run_ids)))
     return list(Host.objects.filter(pk__in=[run.host_id for run in runs])), runs
 

@@ -18,7 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from hosts.models import Host
-from runs import hostpage, logfiles, runpage
+from runs import hostpage, logfiles, logpage, profiles, runpage, tilefilter
 from runs import series as measured
 from runs.access import operator_required
 from runs.fragments import grid_context
@@ -33,7 +33,9 @@ _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; 
 @never_cache
 @operator_required
 def dashboard(request: HttpRequest) -> HttpResponse:
-    return render(request, "runs/dashboard.html", grid_context())
+    asked = tilefilter.asked_for(request.GET)
+    choices = {"healths": tilefilter.HEALTHS, "profiles": profiles.names()}
+    return render(request, "runs/dashboard.html", grid_context(asked) | choices)
 
 
 @require_safe
@@ -54,13 +56,18 @@ def run(request: HttpRequest, run_id: int) -> HttpResponse:
 @never_cache
 @operator_required
 def series(request: HttpRequest, run_id: int) -> HttpResponse:
-    """The charts' numbers; `?window=3600` for the last hour only."""
+    """The charts' numbers; `?window=3600` for the last hour only, `?since=1700000000&last_id=4711` for what is new."""
     window = request.GET.get("window", "")
     if window and not (window.isdigit() and int(window) in measured.WINDOWS_S):
         allowed = ", ".join(str(seconds) for seconds in measured.WINDOWS_S)
         return HttpResponseBadRequest(f"window is {window!r}: it may be {allowed} seconds, or left out for all")
+    given = {name: request.GET.get(name, "0") for name in ("since", "last_id")}
+    for name, value in given.items():
+        if not (value.isascii() and value.isdigit() and len(value) < 12):
+            return HttpResponseBadRequest(f"{name} is {value[:40]!r}: it is a whole number")
+    known = measured.Known(int(given["since"]), int(given["last_id"])) if int(given["since"]) else None
     shown = get_object_or_404(Run, pk=run_id)
-    return JsonResponse(measured.series(shown, int(window) if window else None))
+    return JsonResponse(measured.series(shown, int(window) if window else None, known))
 
 
 @require_safe
@@ -71,6 +78,20 @@ def log(request: HttpRequest, run_id: int) -> HttpResponse:
     shown = get_object_or_404(Run, pk=run_id)
     name = f"vetting-run-{shown.pk}-{shown.host}.log"
     return _file(logfiles.path(shown.pk), name, "text/plain; charset=utf-8")
+
+
+@require_safe
+@never_cache
+@operator_required
+def log_page(request: HttpRequest, run_id: int) -> HttpResponse:
+    """Any stretch of the log, by level and by word; works without a script."""
+    shown = _loaded(run_id)
+    try:
+        asked, before = logpage.wanted(request.GET), logpage.offset(request.GET, "before")
+    except logpage.BadQuery as error:
+        return HttpResponseBadRequest(str(error))
+    context = logpage.context(shown, asked, logpage.PAGE_LINES, before)
+    return render(request, "runs/log.html", {"run": shown, "host": shown.host, **context})
 
 
 @require_safe

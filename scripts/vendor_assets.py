@@ -17,36 +17,43 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-VENDOR = Path(__file__).resolve().parent.parent / "vetting" / "static" / "vendor"
-MANIFEST = VENDOR / "MANIFEST"
+ROOT = Path(__file__).resolve().parent.parent
+SHIPPED = ROOT / "vetting" / "static" / "vendor"
+FOR_TESTS = ROOT / "tests" / "browser" / "vendor"
 
 
 @dataclass(frozen=True)
 class Package:
-    """An npm package at an exact version, and which of its files are kept."""
+    """An npm package at an exact version, which of its files are kept, and where: below `<folder>/<name>/`."""
 
     name: str
     version: str
     licence: str
     files: tuple[str, ...]
+    folder: Path = SHIPPED
 
 
-PACKAGES = (Package("uplot", "1.6.32", "MIT", ("dist/uPlot.iife.min.js", "dist/uPlot.min.css", "LICENSE")),)
+PACKAGES = (
+    Package("uplot", "1.6.32", "MIT", ("dist/uPlot.iife.min.js", "dist/uPlot.min.css", "LICENSE")),
+    Package("axe-core", "4.14.1", "MPL-2.0", ("axe.min.js", "LICENSE", "LICENSE-3RD-PARTY.txt"), FOR_TESTS),
+)
+FOLDERS = (SHIPPED, FOR_TESTS)
 
 
 def main() -> int:
     if "--check" in sys.argv[1:]:
-        problems = differences()
-        print("\n".join(problems) or f"{len(recorded())} files as recorded")
+        problems = [problem for folder in FOLDERS for problem in differences(folder)]
+        print("\n".join(problems) or f"{sum(len(recorded(folder)) for folder in FOLDERS)} files as recorded")
         return 1 if problems else 0
     for package in PACKAGES:
         fetch(package)
-    MANIFEST.write_text(manifest())
+    for folder in FOLDERS:
+        (folder / "MANIFEST").write_text(manifest(folder))
     return 0
 
 
 def fetch(package: Package) -> None:
-    """Put the package's files into VENDOR/<name>/. Raises CalledProcessError where npm can't get it."""
+    """Put the package's files into its folder. Raises CalledProcessError where npm can't get it."""
     with tempfile.TemporaryDirectory() as folder:
         wanted = f"{package.name}@{package.version}"
         subprocess.run(["npm", "pack", "--silent", wanted], cwd=folder, check=True, stdout=subprocess.DEVNULL)
@@ -54,32 +61,33 @@ def fetch(package: Package) -> None:
             for name in package.files:
                 source = archive.extractfile(f"package/{name}")
                 assert source is not None, f"{wanted} has no file {name}"
-                target = VENDOR / package.name / Path(name).name
+                target = package.folder / package.name / Path(name).name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(source.read())
 
 
-def manifest() -> str:
-    """One line per file: sha256, path below vendor/, package and version, licence."""
+def manifest(folder: Path) -> str:
+    """One line per file: sha256, path below the folder, package and version, licence."""
     lines = [
-        f"{_digest(VENDOR / package.name / Path(name).name)}  {package.name}/{Path(name).name}  "
+        f"{_digest(folder / package.name / Path(name).name)}  {package.name}/{Path(name).name}  "
         f"{package.name}@{package.version}  {package.licence}"
         for package in PACKAGES
         for name in package.files
+        if package.folder == folder
     ]
     return "\n".join(sorted(lines)) + "\n"
 
 
-def recorded() -> dict[str, str]:
-    """Path below vendor/ → sha256, as MANIFEST has it."""
-    return {line.split()[1]: line.split()[0] for line in MANIFEST.read_text().splitlines() if line}
+def recorded(folder: Path) -> dict[str, str]:
+    """Path below the folder → sha256, as its MANIFEST has it."""
+    return {line.split()[1]: line.split()[0] for line in (folder / "MANIFEST").read_text().splitlines() if line}
 
 
-def differences() -> list[str]:
-    """Files that are missing, changed, or not in MANIFEST."""
-    known = recorded()
-    there = {str(p.relative_to(VENDOR)) for p in VENDOR.rglob("*") if p.is_file() and p != MANIFEST}
-    changed = [name for name in sorted(known.keys() & there) if _digest(VENDOR / name) != known[name]]
+def differences(folder: Path) -> list[str]:
+    """Files that are missing, changed, or not in the folder's MANIFEST."""
+    known = recorded(folder)
+    there = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and p.name != "MANIFEST"}
+    changed = [name for name in sorted(known.keys() & there) if _digest(folder / name) != known[name]]
     return [
         *(f"{name}: missing" for name in sorted(known.keys() - there)),
         *(f"{name}: not in MANIFEST" for name in sorted(there - known.keys())),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import factory
@@ -26,6 +26,7 @@ from runs.models import (
     Boot,
     Finding,
     LadderRung,
+    Lease,
     Measurement,
     Outcome,
     Run,
@@ -46,7 +47,13 @@ PROFILE: dict[str, Any] = {
     "description": "",
     "on_failure": "hold",
     "storage": {"mode": "read"},
-    "sensors": {},
+    "sensors": {
+        "cpu_temp_max_c": 98,
+        "cpu_temp_max_c_warning": 90,
+        "disk_temp_max_c": 75,
+        "fan_fan_min_rpm": 300,
+        "temp_critical_margin_c": 2,
+    },
     "stages": {
         "InventoryCheck": {"timeout_s": 120, "expected_s": 10},
         "Firmware": {"timeout_s": 120, "expected_s": 5},
@@ -220,6 +227,11 @@ def started(state: State, *, minutes: float = 8, **fields: Any) -> Run:
         at=begun,
     )
     return run
+
+
+def worker_at_work(until: datetime | None = None) -> None:
+    """The pages see a worker's round that was done at this time, now by default."""
+    Lease.objects.update_or_create(name="round", defaults={"ticked_at": until or timezone.now()})
 
 
 # --- situations --------------------------------------------------------------------------------------------------

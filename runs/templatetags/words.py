@@ -9,8 +9,11 @@ from django import template
 from django.utils import timezone
 
 from agent.codes import CODES, Acts, Code
-from runs import keynumbers
-from runs.keynumbers import Cell, Row
+from runs import keynumbers, places
+from runs import pulse as worker
+from runs.keynumbers import Cell, KeyNumber, Row
+from runs.machine import State
+from runs.models import Run
 from runs.stages import BY_NAME
 
 register = template.Library()
@@ -51,6 +54,33 @@ _PLACES = {
 }
 
 
+# The end of a field's name in the expected spec → its unit.
+_SPEC_UNITS = {"_mb": "MiB", "_mbit": "Mbit/s", "_mts": "MT/s"}
+
+
+@register.inclusion_tag("runs/_pulse.html")
+def pulse() -> dict[str, Any]:
+    """A warning where no worker does its rounds; nothing to see where one does."""
+    return worker.context()
+
+
+@register.filter
+def key_number(name: str, stage: str) -> KeyNumber:
+    """What a number of a stage is about: words, component, unit."""
+    return keynumbers.explained(stage, name)
+
+
+@register.filter
+def disk_in(serial: str, run: Run) -> str:
+    return places.describe(run.inventory, "disk", serial)
+
+
+@register.filter
+def place_in(component: Any, run: Run) -> str:
+    """Which thing in the machine that is, as far as the run's inventory tells."""
+    return places.describe(run.inventory, component.component_kind, component.component)
+
+
 @register.filter
 def explained(code: str) -> Code | None:
     """The registry's entry of a finding's code: advice, and who must act. None for a code that it does not know."""
@@ -86,6 +116,14 @@ def outcome_words(outcome: str) -> str:
 
 
 @register.filter
+def sign_of_run(run: Run) -> str:
+    """For the title of a tab: the verdict's mark, a hold's pause, the dots of what goes on."""
+    if run.state == State.FAILED_HOLDING:
+        return "⏸"
+    return _MARKS.get(run.verdict, "") if run.is_over and run.verdict else "…" if not run.is_over else "–"
+
+
+@register.filter
 def tone(word: str) -> str:
     """The class that colours a verdict, outcome, severity, health or log level."""
     return _TONES.get(str(word), "idle")
@@ -107,6 +145,21 @@ def duration(seconds: float | None) -> str:
 
 
 @register.filter
+def roughly(seconds: float) -> str:
+    """What is planned, in whole minutes from one minute on, in quarters of an hour from three hours on."""
+    step = 1 if seconds < 60 else 60 if seconds < 10_800 else 900
+    whole = max(step, round(seconds / step) * step)
+    return duration(whole).removesuffix(f" 00{_NBSP}s").removesuffix(f" 00{_NBSP}min")
+
+
+@register.filter
+def soon(moment: datetime) -> str:
+    """`19:07` today, `Fri 19:07` on another day."""
+    local = timezone.localtime(moment)
+    return local.strftime("%H:%M" if local.date() == timezone.localdate() else "%a %H:%M")
+
+
+@register.filter
 def seconds_since(moment: datetime | None, until: datetime | None = None) -> float | None:
     """From `moment` to `until`, or to now."""
     return ((until or timezone.now()) - moment).total_seconds() if moment else None
@@ -121,6 +174,17 @@ def size(count: int) -> str:
             return f"{value:.0f}{_NBSP}{unit}" if unit == "B" else f"{value:.1f}{_NBSP}{unit}"
         value /= 1000
     raise AssertionError("unreachable")
+
+
+@register.filter
+def rise(before: int, after: int) -> str:
+    """`+8`; a counter that was reset says so."""
+    return f"{after - before:+,}".replace(",", _NBSP) if after >= before else "reset"
+
+
+@register.filter
+def bytes_between(start: int, end: int) -> str:
+    return size(end - start)
 
 
 @register.filter
@@ -166,14 +230,24 @@ def sparkline(row: Row) -> str:
 
 
 @register.filter
-def spelled(value: Any) -> str:
-    """A value of the spec in words: nothing is `absent`, a list its parts."""
+def spelled(value: Any, path: str = "") -> str:
+    """A value of the spec in words: nothing is `absent`, a list its parts. The end of its path names its unit."""
     if value is None:
         return "absent"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):
-        return ", ".join(f"{key} {spelled(item)}" for key, item in value.items() if item not in (None, ""))
+        return ", ".join(_field(key, item) for key, item in value.items() if item not in (None, ""))
     if isinstance(value, list):
         return "; ".join(spelled(item) for item in value) or "none"
-    return number(value) or "empty"
+    return f"{number(value)}{_spec_unit(path)}" or "empty"
+
+
+def _field(key: str, value: Any) -> str:
+    """`size_mb` and 512 as `size 512 MiB`."""
+    name = key.rpartition("_")[0] if _spec_unit(key) else key
+    return f"{name} {spelled(value, key)}"
+
+
+def _spec_unit(path: str) -> str:
+    return next((f"{_NBSP}{unit}" for end, unit in _SPEC_UNITS.items() if path.endswith(end)), "")

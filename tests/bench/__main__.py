@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
-from tests.bench import agents
+from tests.bench import agents, pages
 
-BENCHMARKS = {"agents": agents.main}
+BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "agents": lambda options: agents.main(options.agents, options.seconds),
+    "pages": lambda options: pages.main(options.hosts, options.measurements),
+}
 
 
 def main() -> None:
@@ -14,8 +18,10 @@ def main() -> None:
     parser.add_argument("name", choices=BENCHMARKS, nargs="?", default="agents")
     parser.add_argument("--agents", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--hosts", type=int, nargs="+", default=[5, 50, 500])
+    parser.add_argument("--measurements", type=int, default=pages.MEASUREMENTS)
     options = parser.parse_args()
-    BENCHMARKS[options.name](options.agents, options.seconds)
+    BENCHMARKS[options.name](options)
 
 
 if __name__ == "__main__":

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from django.utils import timezone
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
+from tests import factories
+from tests.browser.chromium import ARGUMENTS, CHROMIUM
 from tests.runs.conftest import PASSWORD, web  # noqa: F401  the fixture
 from tests.runs.webprocess import WebProcess
 
-CHROMIUM = Path("/usr/bin/chromium")
 # What htmx and the browser say of requests to a web process that a test has stopped.
 WHILE_AWAY = ("htmx:afterRequest", "htmx:sendError")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -46,10 +39,13 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture
 def page(chromium: Browser, web: WebProcess) -> Iterator[Page]:  # noqa: F811
     """Logged in. Whatever the browser complained about (CSP above all) fails the test at its end."""
+    factories.worker_at_work(timezone.now() + timedelta(days=1))
     context = chromium.new_context(base_url=web.url, viewport={"width": 1280, "height": 900})
     page = context.new_page()
     complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    pages: set[str] = set()
+    page.on("request", lambda request: pages.add(request.url) if request.is_navigation_request() else None)
+    page.on("console", lambda message: complaints.append(message.text) if _is_fault(message, pages) else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     foreign: list[str] = []
     page.on("request", lambda request: foreign.append(request.url) if not _ours(request.url, web.url) else None)
@@ -62,6 +58,11 @@ def page(chromium: Browser, web: WebProcess) -> Iterator[Page]:  # noqa: F811
     context.close()
     assert foreign == []
     assert [text for text in complaints if not text.startswith(WHILE_AWAY) and "net::ERR_" not in text] == []
+
+
+def _is_fault(message: ConsoleMessage, pages: set[str]) -> bool:
+    """Not that a page which a test went to was answered 404 or 409: the test looks at it itself."""
+    return message.type == "error" and message.location["url"] not in pages
 
 
 def _ours(address: str, base: str) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from runs.machine import State
-from runs.models import Run, StageRun
+from runs.models import Measurement, Run, StageRun
 from tests import factories
 from tests.runs.webprocess import WebProcess
 
@@ -84,9 +87,24 @@ def test_a_confirmation_opens_in_place_and_cancels(page: Page) -> None:
 def test_charts_are_drawn_with_units(page: Page) -> None:
     run = factories.in_storage()
     _open(page, run)
-    expect(page.locator("#charts figure")).to_have_count(3)
-    expect(page.locator("#charts figcaption").first).to_have_text("Temperature in °C")
-    assert page.locator("#charts canvas").count() == 3
+    expect(page.locator("#charts figure")).to_have_count(4)
+    expect(page.locator("#charts figcaption").first).to_contain_text("CPU temperature in °C")
+    expect(page.locator("#charts figcaption .limit").first).to_have_text("CPU at most 98 °C")
+    expect(page.get_by_role("img", name="CPU temperature; CPU0 now 7")).to_be_visible()
+    assert page.locator("#charts canvas").count() == 4
+
+
+def test_new_measurements_join_the_curves_that_are_drawn(page: Page) -> None:
+    run = factories.in_storage()
+    _open(page, run)
+    page.wait_for_selector("#charts[data-state=drawn]")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "series.json" in request.url else None)
+    hot = {"component_kind": "cpu", "component": "CPU0", "name": "temp", "value": 96.5, "unit": "C"}
+    Measurement.objects.create(run=run, at=timezone.now() + timedelta(seconds=1), **hot)
+    Run.objects.filter(pk=run.pk).update(sensor_seq=run.sensor_seq + 1)
+    expect(page.get_by_role("img", name="CPU0 now 96.5 °C, at most 96.5 °C; CPU1 now 7")).to_be_visible(timeout=15_000)
+    assert asked and all("since=" in address for address in asked)
 
 
 def test_no_page_is_wider_than_a_phone(page: Page) -> None:

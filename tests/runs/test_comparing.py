@@ -151,5 +151,5 @@ def test_many_runs_take_as_many_questions_as_two(
     for _ in range(20):
         rows.a_stage(rows.a_run(runs[0].host, inventory=codec.encode(INVENTORY)), "Storage")
     every = [run.pk for run in Run.objects.all()]
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         page(operator, runs[0].host, run=every)

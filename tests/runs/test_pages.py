@@ -17,8 +17,8 @@ from tests import factories
 
 pytestmark = pytest.mark.django_db
 
-# The user, hosts, newest runs, stages, heat, findings, last verdicts (two), and no more however many hosts there are.
-DASHBOARD_QUERIES = 8
+# The user, hosts, newest runs, stages, heat, findings, last verdicts (two), the worker's pulse; no more for more hosts.
+DASHBOARD_QUERIES = 9
 
 
 @pytest.fixture
@@ -231,7 +231,10 @@ def test_the_key_of_a_hold_is_handed_out_once(operator: Client) -> None:
 def test_the_hold_shows_the_command_the_fingerprint_and_who_is_logged_in(operator: Client) -> None:
     run = factories.held()
     page = operator.get(run.get_absolute_url()).content.decode()
-    assert f"ssh -i vetting-run-{run.pk}.key -p 22 root@10.77.0.23" in page
+    assert f"ssh -i vetting-run-{run.pk}.key -o IdentitiesOnly=yes" in page
+    assert f"-o HostKeyAlias=vetting-run-{run.pk} -p 22 root@10.77.0.23" in page
+    assert f"chmod 600 vetting-run-{run.pk}.key" in page
+    assert "Released by itself" in page
     assert "SHA256:" in page
     assert "root from 10.77.0.5" in page
     assert "PRIVATE KEY" not in page
@@ -249,12 +252,24 @@ def test_the_series_have_lines_with_units_and_the_stages_beginnings(operator: Cl
     run = factories.in_storage()
     charts = operator.get(reverse("series", args=[run.pk])).json()
     assert [(chart["title"], chart["unit"]) for chart in charts["charts"]] == [
-        ("Temperature", "°C"), ("Fans", "rpm"), ("Power", "W")
+        ("CPU temperature", "°C"), ("Disk temperature", "°C"), ("Fans", "rpm"), ("Power", "W")
     ]  # fmt: skip
-    temperature = charts["charts"][0]
-    assert {line["component"] for line in temperature["lines"]} == {"CPU0", "CPU1", factories.DISK}
+    temperature, disks = charts["charts"][:2]
+    assert {line["component"] for line in temperature["lines"]} == {"CPU0", "CPU1"}
+    assert [line["component"] for line in disks["lines"]] == [factories.DISK]
     assert temperature["times"][-1] - temperature["times"][0] > 400
     assert "Storage" in [stage["title"] for stage in charts["stages"]]
+
+
+def test_the_series_have_the_profile_s_limits_where_they_belong() -> None:
+    charts = {chart["title"]: chart["limits"] for chart in series.series(factories.in_storage())["charts"]}
+    assert charts["CPU temperature"] == [
+        {"words": "CPU at most 98 °C", "value": 98.0, "severity": "critical"},
+        {"words": "CPU at most 90 °C", "value": 90.0, "severity": "warning"},
+    ]
+    assert [limit["words"] for limit in charts["Disk temperature"]] == ["Disk at most 75 °C"]
+    assert [limit["words"] for limit in charts["Fans"]] == ["Fan at least 300 rpm"]
+    assert charts["Power"] == []
 
 
 def test_a_soak_of_forty_hours_is_a_few_hundred_points_that_keep_every_peak() -> None:
@@ -271,6 +286,47 @@ def test_a_soak_of_forty_hours_is_a_few_hundred_points_that_keep_every_peak() ->
     (chart,) = series.series(run)["charts"]
     assert len(chart["times"]) <= series.POINTS
     assert max(chart["lines"][0]["values"]) == 99.0
+
+
+def test_what_came_since_is_the_end_of_the_whole() -> None:
+    run = factories.in_storage()
+    whole = series.series(run)
+    since = whole["charts"][0]["times"][-3]
+    fresh = series.series(run, known=series.Known(since, whole["last_id"]))
+    assert (fresh["step_s"], whole["whole"], fresh["whole"]) == (whole["step_s"], True, False)
+    for chart, part in zip(whole["charts"], fresh["charts"], strict=True):
+        assert part["times"] == [at for at in chart["times"] if at >= since - since % whole["step_s"]]
+        for line, more in zip(chart["lines"], part["lines"], strict=True):
+            assert more["values"] == line["values"][-len(part["times"]) :]
+
+
+def test_what_came_since_reads_no_more_for_a_longer_run(django_assert_max_num_queries: object) -> None:
+    run = factories.in_storage()
+    last = Measurement.objects.latest("id").pk
+    # The last row, what came late, three names and the end of them, the values, the stages.
+    with django_assert_max_num_queries(8):
+        series.series(run, known=series.Known(int(timezone.now().timestamp()) - 60, last))
+
+
+def test_what_was_kept_while_the_network_was_away_makes_the_curves_be_read_anew() -> None:
+    run, other = factories.in_storage(), factories.in_smart()
+    whole = series.series(run)
+    known = series.Known(whole["charts"][0]["times"][-1], whole["last_id"])
+    late = {"component_kind": "cpu", "component": "CPU0", "name": "temp", "value": 97.0, "unit": "C"}
+    at = timezone.now() - timedelta(minutes=4)
+    Measurement.objects.create(run=other, at=at, **late)
+    assert series.series(run, known=known)["whole"] is False
+    Measurement.objects.create(run=run, at=at, **late)
+    fresh = series.series(run, known=known)
+    assert fresh["whole"] is True
+    assert max(v for v in fresh["charts"][0]["lines"][0]["values"] if v) == 97.0
+
+
+@pytest.mark.parametrize(
+    "query", [{"since": "x"}, {"since": "-5"}, {"since": "9" * 20}, {"since": "5", "last_id": "y"}]
+)
+def test_a_place_that_is_none_is_refused(operator: Client, query: dict[str, str]) -> None:
+    assert operator.get(reverse("series", args=[factories.queued().pk]), query).status_code == 400
 
 
 def test_a_window_that_is_not_offered_is_refused(operator: Client) -> None:

@@ -6,10 +6,16 @@
   const OPEN_MS = 8000; // a stream that is not open by then is given up and asked for again
   const SILENCE_MS = 45000; // the server sends a keep-alive every 20 s: no word for longer means a dead connection
   const RETRY_MS = 2000;
+  const PULSE_MS = 5000; // so often a page that is looked at asks whether all is well behind it
+  const PULSE_LIMIT_MS = 4000;
+  const UNSEEN_MS = 20000; // a tab in the background gives its stream back: a browser has six for each address
+  const GLANCE_MS = 60000; // and looks only so often, for the title of its tab
   const page = document.querySelector("main[data-live]");
   const sign = document.getElementById("connection");
   const dirty = new Set();
   let fetching = false;
+  let asleep = false;
+  let glancedAt = 0;
   let source = null;
   let lastWord = Date.now();
   let versions = {};
@@ -30,53 +36,64 @@
   }
 
   async function fetchDirty() {
-    if (fetching || !dirty.size) return;
+    if (fetching || !dirty.size || (document.hidden && !glancing())) return;
     fetching = true;
     const names = dirty.has("grid") ? ["grid"] : [...dirty];
     dirty.clear();
     const query = names.map((name) => `part=${encodeURIComponent(name)}`).join("&");
-    const failed = await htmx.ajax("GET", `${page.dataset.parts}?${query}`, { swap: "none" }).then(() => false, () => true);
+    const joint = page.dataset.parts.includes("?") ? "&" : "?";
+    const failed = await htmx.ajax("GET", page.dataset.parts + joint + query, { swap: "none" }).then(() => false, () => true);
     if (failed) names.forEach((name) => dirty.add(name));
     window.setTimeout(() => { fetching = false; fetchDirty(); }, failed ? RETRY_MS : MIN_GAP_MS);
   }
 
-  // An unchanged part is left alone, so that text stays selected and nothing flickers.
+  // A part in which nothing but a clock moved is left alone, so that text stays selected and nothing flickers. One that
+  // is put in place keeps what was unfolded and where the keyboard was.
   const shown = new Map();
+  let refocus = null;
   document.body.addEventListener("htmx:oobBeforeSwap", (event) => {
     const fresh = event.detail.fragment.firstElementChild;
     if (!fresh || !fresh.id) return;
-    const html = fresh.outerHTML;
-    if (shown.get(fresh.id) === html) event.detail.shouldSwap = false;
-    else keepOpen(event.detail.target, fresh);
-    shown.set(fresh.id, html);
+    const content = withoutClocks(fresh);
+    if (fresh.dataset.title) document.title = fresh.dataset.title.trim();
+    if (shown.get(fresh.id) === content) event.detail.shouldSwap = false;
+    else { keepOpen(event.detail.target, fresh); keepFocus(event.detail.target, fresh.id); }
+    shown.set(fresh.id, content);
   });
+  document.body.addEventListener("htmx:oobAfterSwap", () => { if (refocus) refocus(); refocus = null; });
+
+  function withoutClocks(part) {
+    const copy = part.cloneNode(true);
+    copy.querySelectorAll("[data-elapsed]").forEach((clock) => { clock.textContent = ""; });
+    copy.querySelectorAll("[name=csrfmiddlewaretoken]").forEach((token) => token.remove());
+    return copy.outerHTML;
+  }
+
+  const focusable = (part) => [...part.querySelectorAll("a[href], button, input, select, summary, [tabindex]")];
+  function keepFocus(old, id) {
+    const active = document.activeElement;
+    if (!old.contains(active)) return;
+    const place = focusable(old).indexOf(active);
+    const address = active.getAttribute("href");
+    refocus = () => {
+      const now = focusable(document.getElementById(id));
+      const same = address ? now.find((item) => item.getAttribute("href") === address) : now[place];
+      if (same) same.focus({ preventScroll: true });
+    };
+  }
 
   function keepOpen(old, fresh) {
     for (const detail of old.querySelectorAll("details[id]")) {
       const same = fresh.querySelector(`#${CSS.escape(detail.id)}`);
       if (same) same.open = detail.open;
     }
-    const log = old.querySelector("[data-follow]");
-    if (log) followed = atEnd(log) ? null : log.scrollTop;
   }
-
-  // --- the log follows its end, unless somebody scrolled up to read ---
-
-  let followed = null;
-  const atEnd = (log) => log.scrollHeight - log.scrollTop - log.clientHeight < 24;
-  function follow() {
-    const log = document.querySelector("[data-follow]");
-    if (log) log.scrollTop = followed === null ? log.scrollHeight : followed;
-  }
-  document.body.addEventListener("htmx:oobAfterSwap", (event) => {
-    if (event.detail.target && event.detail.target.id === "log") follow();
-    else if (!event.detail.target) follow();
-  });
 
   // --- the event stream ---
 
   function connect() {
     if (source) source.close();
+    asleep = false;
     lastWord = Date.now();
     const opening = new EventSource(`/events/?channel=${encodeURIComponent(page.dataset.live)}`);
     source = opening;
@@ -116,8 +133,53 @@
   }
 
   function everything() {
-    ["run", "progress", "log"].forEach((reason) => mark(reason));
-    document.dispatchEvent(new CustomEvent("vetting:sensor"));
+    ["run", "progress"].forEach((reason) => mark(reason));
+    for (const kind of ["log", "sensor"]) document.dispatchEvent(new CustomEvent(`vetting:${kind}`));
+  }
+
+  // --- is all well behind the page? A dead network breaks no connection, and a dead worker no page ---
+
+  async function feelPulse() {
+    if (document.hidden || asleep) return;
+    const sign = document.getElementById("pulse");
+    try {
+      const answer = await fetch("/pulse/", { headers: { "HX-Request": "true" }, signal: AbortSignal.timeout(PULSE_LIMIT_MS) });
+      if (answer.status === 204) window.location.reload(); // logged out meanwhile
+      const html = answer.ok ? (await answer.text()).trim() : "";
+      if (html && sign && sign.outerHTML !== html) sign.outerHTML = html;
+    } catch (error) {
+      lost();
+    }
+  }
+
+  function lost() {
+    show("reconnecting");
+    if (source && source.readyState === EventSource.OPEN) window.setTimeout(connect, RETRY_MS);
+  }
+
+  // --- a tab in the background ---
+
+  const glancing = () => Date.now() - glancedAt < MIN_GAP_MS * 10;
+
+  function glance() {
+    glancedAt = Date.now();
+    for (const part of page.querySelectorAll("[data-title]")) dirty.add(part.id);
+    fetchDirty();
+  }
+
+  function sleep() {
+    asleep = true;
+    if (source) source.close();
+    source = null;
+    glancedAt = Date.now();
+  }
+
+  let unseen = null;
+  function looked() {
+    window.clearTimeout(unseen);
+    if (document.hidden) unseen = window.setTimeout(sleep, UNSEEN_MS);
+    else if (asleep) connect();
+    else { fetchDirty(); document.dispatchEvent(new CustomEvent("vetting:seen")); }
   }
 
   // --- running clocks ---
@@ -137,28 +199,61 @@
       if (clock.textContent !== text) clock.textContent = text;
     }
     if (source && Date.now() - lastWord > SILENCE_MS) { show("reconnecting"); connect(); }
+    if (asleep && document.hidden && Date.now() - glancedAt > GLANCE_MS) glance();
   }
 
   // --- confirmations open in a dialog; without this script they are pages of their own ---
 
   const dialog = document.getElementById("dialog");
+  let opener = null;
   document.body.addEventListener("htmx:beforeSwap", (event) => {
     if (event.detail.target !== dialog) return;
     event.detail.shouldSwap = true; // a 409 says why, in the same place
     event.detail.isError = false;
   });
   document.body.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.target === dialog && !dialog.open) dialog.showModal();
+    if (event.detail.target !== dialog || dialog.open) return;
+    opener = document.activeElement.getAttribute("href");
+    dialog.showModal();
+  });
+  // The link that opened it may have been put in place anew meanwhile.
+  dialog.addEventListener("close", () => {
+    const same = opener && document.querySelector(`main a[href="${CSS.escape(opener)}"]`);
+    if (same && document.activeElement === document.body) same.focus();
   });
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog || event.target.closest("[data-close]")) { event.preventDefault(); dialog.close(); }
   });
 
+  // --- copying a command ---
+
+  for (const text of document.querySelectorAll("[data-copy]")) offerToCopy(text);
+  document.body.addEventListener("htmx:oobAfterSwap", () => document.querySelectorAll("[data-copy]").forEach(offerToCopy));
+  function offerToCopy(text) {
+    if (!navigator.clipboard || text.parentElement.matches(".copyable")) return;
+    const frame = document.createElement("div");
+    frame.className = "copyable";
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "quiet copy";
+    button.textContent = "Copy";
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(text.textContent).then(() => { button.textContent = "Copied"; }, () => { button.textContent = "Select it and copy"; });
+      window.setTimeout(() => { button.textContent = "Copy"; }, 2000);
+    });
+    text.replaceWith(frame);
+    frame.append(text, button);
+  }
+
   window.setInterval(tick, 1000);
   if (page) {
-    follow();
     connect();
+    window.setInterval(feelPulse, PULSE_MS);
+    window.addEventListener("offline", lost);
+    window.addEventListener("online", connect);
+    document.addEventListener("visibilitychange", looked);
     window.addEventListener("pagehide", () => source && source.close());
     window.addEventListener("pageshow", (event) => { if (event.persisted) connect(); });
+    if (document.hidden) looked();
   }
 })();

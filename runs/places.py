@@ -1,0 +1,54 @@
+"""Which thing in the machine a finding's component is, from what the run found there: so that the right part is pulled.
+Pure: an inventory document in, words out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Part = dict[str, Any]
+
+
+def describe(inventory: dict[str, Any] | None, kind: str, component: str) -> str:
+    """`nvme0n1, Samsung PM9A3, 1.9 TB` of a disk's serial. Empty where the run found no such part."""
+    if not inventory or kind not in _LISTS:
+        return ""
+    parts, key, words = _LISTS[kind]
+    found = [part for part in parts(inventory) if str(part.get(key, "")).lower() == component.lower()]
+    return ", ".join(word for word in words(found[0]) if word) if len(found) == 1 else ""
+
+
+def _disk(part: Part) -> list[str]:
+    return [part.get("name", ""), part.get("model", ""), _size(part.get("size_mb", 0)), part.get("bus", "")]
+
+
+def _dimm(part: Part) -> list[str]:
+    size_mb = part.get("size_mb", 0)
+    maker = f"{part.get('manufacturer', '')} {part.get('part', '')}".strip()
+    serial = part.get("serial", "")
+    return [f"{size_mb / 1024:g} GiB" if size_mb else "", maker, f"serial {serial}" if serial else ""]
+
+
+def _nic(part: Part) -> list[str]:
+    pci = part.get("pci", "")
+    return [part.get("name", ""), part.get("model") or part.get("driver", ""), f"PCI {pci}" if pci else ""]
+
+
+def _gpu(part: Part) -> list[str]:
+    pci = part.get("pci", "")
+    return [part.get("model", ""), f"PCI {pci}" if pci else ""]
+
+
+def _size(size_mb: int) -> str:
+    """Of MiB, as on a disk's label."""
+    size_gb = size_mb * 1_048_576 / 1e9
+    return (f"{size_gb / 1000:.1f} TB" if size_gb >= 1000 else f"{size_gb:.0f} GB") if size_mb else ""
+
+
+# Component kind → where the inventory lists such parts, the field that names one, its words.
+_LISTS: dict[str, tuple[Callable[[Part], list[Part]], str, Callable[[Part], list[str]]]] = {
+    "disk": (lambda found: found.get("disks") or [], "serial", _disk),
+    "dimm": (lambda found: (found.get("memory") or {}).get("dimms") or [], "locator", _dimm),
+    "nic": (lambda found: found.get("nics") or [], "mac", _nic),
+    "gpu": (lambda found: found.get("gpus") or [], "uuid", _gpu),
+}

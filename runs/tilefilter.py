@@ -1,0 +1,59 @@
+"""Which hosts the dashboard shows: asked for in its address, so that a view can be kept as a bookmark."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from django.db.models import Q, QuerySet
+from django.http import QueryDict
+
+from hosts.models import Health, Host, HostMac
+
+GROUPS = (("attention", "Needs you"), ("running", "In progress"), ("rest", "All others"))
+HEALTHS = tuple(Health.choices)
+_LONGEST_TEXT = 100
+
+
+@dataclass(frozen=True)
+class TileFilter:
+    """Each part narrows what is shown; an empty one does not. `text` is part of a name or of a MAC address."""
+
+    text: str = ""
+    group: str = ""
+    health: str = ""
+    profile: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.text or self.group or self.health or self.profile)
+
+    def hosts(self) -> QuerySet[Host]:
+        hosts = Host.objects.all()
+        if self.text:
+            mac = self.text.lower().replace("-", ":")
+            with_mac = HostMac.objects.filter(mac__contains=mac).values("host")
+            hosts = hosts.filter(Q(name__icontains=self.text) | Q(pk__in=with_mac))
+        if self.health:
+            hosts = hosts.filter(health=self.health)
+        return hosts.filter(profile_name=self.profile) if self.profile else hosts
+
+    def address(self, **changed: str) -> str:
+        """The query that asks for this, with these parts changed: `?q=pve&show=running`."""
+        asked = {"q": self.text, "show": self.group, "health": self.health, "profile": self.profile} | changed
+        given = {name: value for name, value in asked.items() if value}
+        return f"?{urlencode(given)}" if given else "?"
+
+
+def asked_for(query: QueryDict) -> TileFilter:
+    """What an address can't ask for counts as not asked."""
+    return TileFilter(
+        text=query.get("q", "").strip()[:_LONGEST_TEXT],
+        group=_one_of(query.get("show", ""), [name for name, _ in GROUPS]),
+        health=_one_of(query.get("health", ""), [name for name, _ in HEALTHS]),
+        profile=query.get("profile", "")[:_LONGEST_TEXT],
+    )
+
+
+def _one_of(value: str, allowed: Sequence[str]) -> str:
+    return value if value in allowed else ""

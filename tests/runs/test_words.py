@@ -1,0 +1,76 @@
+"""Parts and numbers as the pages say them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from agent import codec
+from runs import places
+from runs.templatetags import words
+from tests.talker import INVENTORY
+
+
+@pytest.mark.parametrize(
+    ("value", "path", "said"),
+    [
+        (None, "disks[X]", "absent"),
+        (True, "memory.ecc", "yes"),
+        (16384, "memory.dimms[A1].size_mb", "16\u00a0384\u00a0MiB"),
+        (1000, "nics[x].speed_mbit", "1\u00a0000\u00a0Mbit/s"),
+        ({"serial": "X", "size_mb": 512, "wwn": ""}, "disks[X]", "serial X, size 512\u00a0MiB"),
+        ([], "gpus", "none"),
+        ("", "system.serial", "empty"),
+    ],
+)
+def test_a_value_of_the_spec_is_spelled_with_its_unit(value: object, path: str, said: str) -> None:
+    assert words.spelled(value, path) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.4, "1 s"),
+        (35, "35 s"),
+        (60, "1 min"),
+        (835, "14 min"),
+        (7000, "1 h 57 min"),
+        (40_680, "11 h 15 min"),
+        (43_300, "12 h"),
+        (140_000, "1 d 15 h"),
+    ],
+)
+def test_what_is_planned_is_told_roughly(seconds: float, said: str) -> None:
+    assert words.roughly(seconds).replace("\u00a0", " ") == said
+
+
+def test_an_end_on_another_day_names_the_day() -> None:
+    now = timezone.localtime()
+    assert words.soon(now) == now.strftime("%H:%M")
+    assert words.soon(now + timedelta(days=2)) == (now + timedelta(days=2)).strftime("%a %H:%M")
+
+
+@pytest.mark.parametrize(("before", "after", "said"), [(0, 8, "+8"), (3, 3, "+0"), (9, 2, "reset")])
+def test_a_counter_s_rise(before: int, after: int, said: str) -> None:
+    assert words.rise(before, after) == said
+
+
+def test_a_finding_s_part_is_told_with_what_the_run_found_of_it() -> None:
+    found = codec.encode(INVENTORY)
+    disk, dimm, nic = found["disks"][0], found["memory"]["dimms"][0], found["nics"][0]
+    assert places.describe(found, "disk", disk["serial"]).startswith(f"{disk['name']}, ")
+    assert "GiB" in places.describe(found, "dimm", dimm["locator"])
+    assert places.describe(found, "nic", nic["mac"].upper()).startswith(nic["name"])
+
+
+@pytest.mark.parametrize(("kind", "component"), [("disk", "unknown"), ("disk", ""), ("system", "system")])
+def test_a_part_that_is_not_in_the_inventory_has_no_place(kind: str, component: str) -> None:
+    assert places.describe(codec.encode(INVENTORY), kind, component) == ""
+    assert places.describe(None, kind, component) == ""
+
+
+def test_two_parts_of_one_name_have_none_either() -> None:
+    found = {"disks": [{"name": "sda", "serial": "X"}, {"name": "sdb", "serial": "X"}]}
+    assert places.describe(found, "disk", "X") == ""

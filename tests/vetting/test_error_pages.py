@@ -1,0 +1,66 @@
+"""A page that says no says why, and where to go from there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from runs import views
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def operator(client: Client) -> Client:
+    client.force_login(factories.UserFactory(), backend="django.contrib.auth.backends.ModelBackend")
+    client.raise_request_exception = False
+    return client
+
+
+def test_a_host_name_that_is_not_allowed_names_the_setting(operator: Client, settings: Any) -> None:
+    settings.ALLOWED_HOSTS = ["vetting.example"]
+    answer = operator.get("/", headers={"host": "other.example"})
+    assert answer.status_code == 400
+    assert "VETTING_ALLOWED_HOSTS" in answer.content.decode()
+
+
+def test_a_run_that_is_not_there_is_named(operator: Client) -> None:
+    answer = operator.get(reverse("run", args=[99]))
+    assert answer.status_code == 404
+    assert "there is no run 99" in answer.content.decode()
+    assert f'href="{reverse("dashboard")}"' in answer.content.decode()
+
+
+def test_an_address_that_is_not_there_leads_to_the_hosts(operator: Client) -> None:
+    page = operator.get("/nothing/").content.decode()
+    assert "There is nothing at this address" in page
+    assert "Resolver404" not in page
+
+
+def test_a_refused_action_leads_back_to_its_run(operator: Client) -> None:
+    run = factories.passed()
+    answer = operator.post(reverse("act", args=[run.pk, "cancel"]))
+    assert answer.status_code == 409
+    assert f'href="{run.get_absolute_url()}"' in answer.content.decode()
+
+
+def test_a_start_that_is_refused_leads_back_to_its_host(operator: Client) -> None:
+    run = factories.held()
+    answer = operator.post(reverse("start", args=[run.host.name]), {"profile": "quick"})
+    assert answer.status_code == 409
+    assert f'href="{run.host.get_absolute_url()}"' in answer.content.decode()
+
+
+def test_a_fault_of_ours_says_that_the_hosts_go_on(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(views.runpage, "context", breaks)
+    answer = operator.get(factories.held().get_absolute_url())
+    assert answer.status_code == 500
+    assert "goes on regardless" in answer.content.decode()
+    assert "a defect" not in answer.content.decode()
