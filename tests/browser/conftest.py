@@ -18,7 +18,7 @@ from tests.runs.webprocess import WebProcess
 WHILE_AWAY = ("htmx:afterRequest", "htmx:sendError")
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def async_unsafe() -> Iterator[None]:
     """Playwright's own event loop runs in this thread; Django would refuse the ORM beside it."""
     with pytest.MonkeyPatch.context() as patch:
@@ -26,8 +26,9 @@ def async_unsafe() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """One per file: while it is there, no other test of its process could start an event loop."""
     if not CHROMIUM.exists():
         pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
     with sync_playwright() as playwright:
