@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent import codec
 from hosts.models import Host
-from runs import comparing, freeze, profiles
+from runs import comparing, estimate, freeze, profiles
 from runs.models import Run
 
 HISTORY = 50
@@ -62,10 +61,11 @@ def _found(host: Host) -> Run | None:
 
 def choices(host: Host) -> list[Choice]:
     """Every profile, with how long it should take and whether it writes; one that can't be read says why."""
-    return [_choice(host, name) for name in profiles.names()]
+    machine = estimate.machine_of(host)
+    return [_choice(host, name, machine) for name in profiles.names()]
 
 
-def _choice(host: Host, name: str) -> Choice:
+def _choice(host: Host, name: str, machine: estimate.Machine | None) -> Choice:
     try:
         profile = profiles.load(name)
     except profiles.ProfileError as error:
@@ -76,8 +76,8 @@ def _choice(host: Host, name: str) -> Choice:
         name=name,
         title=profile.get("title") or name,
         description=profile.get("description") or "",
-        seconds=profiles.expected_duration_s(profile),
+        seconds=estimate.total_s(estimate.planned(profile, machine)),
         writes=writes,
-        written=profiles.what_is_written(profile, codec.encode(freeze.allowed_disks(host))) if writes else (),
+        written=freeze.what_is_written(host, profile) if writes else (),
         refused=refused,
     )
