@@ -1,5 +1,5 @@
 """`python3 -m agent`: the kernel command line says which orchestrator, run and token; all else comes from
-there."""
+there. `--selftest` tests the tester instead, on any machine (`agent.stages.selftest`)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from agent.parts import Parts
 from agent.power import Power
 from agent.redact import printable, redact
 from agent.results import Results
-from agent.stages import STAGES
+from agent.stages import STAGES, selftest
 
 STATE = Path("/run/vetting")
 NICENESS = -10
@@ -35,6 +35,8 @@ VITAL_THREADS = ("heartbeat", "outbox", "stage")
 
 
 def main(argv: list[str]) -> int:
+    if argv == ["--selftest"]:
+        return selftest.main()
     if argv:
         word = "host mode is not built yet" if "--host-mode" in argv else f"unknown argument {argv[0]}"
         print(f"vetting-agent: {word}; in the live image it takes no arguments", file=sys.stderr)

@@ -6,6 +6,8 @@ import shlex
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from agent.probes.parsing import count
+
 
 class BadCommandLine(ValueError):
     """The kernel command line is not one that the orchestrator's boot script writes; the text names the
@@ -28,9 +30,9 @@ def parse(text: str) -> Target:
     missing = [name for name in ("vetting.url", "vetting.run", "vetting.token") if not words.get(name)]
     if missing:
         raise BadCommandLine(f"the kernel command line has no {', '.join(missing)}")
-    if not words["vetting.run"].isascii() or not words["vetting.run"].isdigit():
+    if (run := count(words["vetting.run"])) is None:
         raise BadCommandLine(f"vetting.run={words['vetting.run']} is not a number")
-    return Target(_url(words["vetting.url"]), int(words["vetting.run"]), words["vetting.token"])
+    return Target(_url(words["vetting.url"]), run, words["vetting.token"])
 
 
 def _words(text: str) -> list[str]:

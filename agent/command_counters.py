@@ -15,7 +15,7 @@ from agent.probes import amdgpu, disks, ipmitool, nvidia_smi, raid, smart_counts
 SMART_TIMEOUT_S = 30.0
 BMC_TIMEOUT_S = 20.0
 DRIVES_AT_ONCE = 8
-_READING = re.compile(r"(?P<value>-?[\d.]+)\s*(?P<unit>degrees C|RPM|Watts)", re.IGNORECASE)
+_READING = re.compile(r"(?P<value>-?\d{1,9}(?:\.\d{1,9})?)\s*(?P<unit>degrees C|RPM|Watts)", re.IGNORECASE)
 _MEASURES = {"degrees c": ("temp", "C"), "rpm": ("fan", "rpm"), "watts": ("power", "W")}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -84,6 +85,8 @@ class CounterBook:
         self.sources = tuple(sources)
         self.state, self.say = state, say
         self._before: Counts | None = _load(state)
+        self._newest: Counts = {}
+        self.lost: frozenset[str] = frozenset()
 
     def open_stage(self) -> None:
         """Before a stage. Only the first of a boot, and the first after a hold, need a reading of their
@@ -97,8 +100,10 @@ class CounterBook:
         """What moved since. A counter that fell was reset, not repaired; one that is new counts from 0 only where
         it starts with the boot. Call `commit` when the deltas are safe: until then the next agent of this boot
         finds them again."""
-        before, after = self._before or {}, self._read()
+        before, earlier = self._before or {}, self._newest
+        after = self._read()
         self._before = {**before, **after}
+        self.lost = _fewer(earlier, after)
         deltas = []
         for key, value in sorted(after.items()):
             known = before.get(key, 0 if _began_at_nothing(key, before) else value)
@@ -127,7 +132,15 @@ class CounterBook:
                 counts.update(source())
             except (OSError, ValueError, LookupError) as error:
                 self.say("error", f"error counters could not be read: {type(error).__name__}: {error}")
+        self._newest = counts
         return counts
+
+
+def _fewer(before: Counts, after: Counts) -> frozenset[str]:
+    """Counters that fewer parts have than at the reading before: a tool broke or a part went, and what it counted
+    meanwhile is not known. By number, since a part may have got its name from the inventory in between."""
+    then, now = (Counter(counter for counter, _, _ in counts) for counts in (before, after))
+    return frozenset(counter for counter in then if now[counter] < then[counter])
 
 
 def judged(deltas: Iterable[wire.CounterDelta], limits: Mapping[str, object], duration_s: float) -> list[wire.Finding]:

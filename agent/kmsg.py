@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from agent.kmsg_record import Hit, Record
 from agent.machine_checks import Reports
+from agent.probes.parsing import count
 from agent.wire import Severity
 
 
@@ -33,6 +34,7 @@ def _warning(code: str, regex: str, names: str = "") -> Pattern:
 _BLK = r"(?P<name>sd[a-z]+|nvme\d+(?:c\d+)?n\d+|vd[a-z]+|mmcblk\d+)"
 _PCI = r"(?P<name>[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f])"
 _ATA = r"\b(?P<name>ata\d+)(?:\.\d+)?: "
+_NET = r"(?P<name>[\w.-]{1,16})"  # IFNAMSIZ; without a bound a long line takes time by the square of its length
 _NVME = r"\b(?P<name>nvme\d+)(?:n\d+)?: "
 
 # Said on healthy machines: at boot, by an empty optical or floppy drive, by drivers that introduce themselves.
@@ -69,12 +71,12 @@ PATTERNS: tuple[Pattern, ...] = (
         rf"amdgpu {_PCI}: .*(?:uncorrectable hardware error|ring \S+ timeout|GPU reset begin)",
         "pci",
     ),
-    _critical("nic.transmit_timeout", r"(?P<name>[\w.-]+): NETDEV WATCHDOG", "net"),
-    _critical("nic.transmit_timeout", r"NETDEV WATCHDOG: (?P<name>[\w.-]+) \(", "net"),
+    _critical("nic.transmit_timeout", rf"{_NET}: NETDEV WATCHDOG", "net"),
+    _critical("nic.transmit_timeout", rf"NETDEV WATCHDOG: {_NET} \(", "net"),
     _critical("system.lockup", r"soft lockup|hard LOCKUP|rcu.*\bstall"),
     _warning("thermal.throttled", r"CPU(?P<name>\d+): (?:Package|Core) temperature (?:is )?above threshold", "cpu"),
     # A program's own fault is told with its number in brackets, the kernel's is not.
-    _warning("system.program_crashed", r"\S+\[\d+\]:? (?:segfault at|general protection|trap |bad frame)"),
+    _warning("system.program_crashed", r"\S\[\d+\]:? (?:segfault at|general protection|trap |bad frame)"),
     _critical("system.kernel_oops", r"BUG: unable to handle|kernel BUG at|general protection fault|\bOops: "),
     _warning("system.hung_task", r"task \S+ blocked for more than \d+ seconds"),
     _warning("system.out_of_memory", r"Out of memory: Killed process"),
@@ -85,10 +87,11 @@ def parse(line: str) -> Record | None:
     """One read of /dev/kmsg: `prefix;text`, then ` KEY=value` lines. None for what isn't a record."""
     head, semicolon, rest = line.partition(";")
     fields = head.split(",")
-    if not semicolon or len(fields) < 3 or not all(field.isdigit() for field in fields[:3]):
+    numbers = [number for field in fields[:3] if (number := count(field)) is not None]
+    if not semicolon or len(numbers) < 3:
         return None
     text, *more = rest.split("\n")
-    priority, seq, time_us = (int(field) for field in fields[:3])
+    priority, seq, time_us = numbers
     device = next((word[8:] for word in more if word.startswith(" DEVICE=")), "")
     return Record(seq, time_us, priority & 7, text, device, from_user=priority >> 3 != 0)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from agent import identity, shell
 from agent.counters import Counts
 from agent.names import Names
+from agent.probes.parsing import count
 
 POLL_MACHINE_CHECKS_S = 10
 NIC_ERRORS = (
@@ -110,8 +111,8 @@ def _aer_total(path: Path) -> int | None:
     """The file's last line is `TOTAL_ERR_COR 3`."""
     for line in _text(path).splitlines():
         word, _, number = line.partition(" ")
-        if word.startswith("TOTAL_ERR") and number.strip().isdigit():
-            return int(number)
+        if word.startswith("TOTAL_ERR") and (total := count(number.strip())) is not None:
+            return total
     return None
 
 
@@ -135,9 +136,9 @@ def machine_checks(names: Names) -> Counts:
     for line in _text(names.root / "proc/interrupts").splitlines():
         word, _, rest = line.strip().partition(":")
         if word == "MCE":
-            for number, count in enumerate(word for word in rest.split() if word.isdigit()):
+            for number, said in enumerate(word for word in rest.split() if count(word) is not None):
                 part = names.part("cpu", str(number))
-                _add(counts, ("mce.exceptions", part.kind, part.name), int(count))
+                _add(counts, ("mce.exceptions", part.kind, part.name), count(said))
     return counts
 
 
@@ -167,8 +168,9 @@ def wire_errors(text: str) -> dict[str, int]:
     found = {}
     for line in text.splitlines():
         counter, _, value = line.strip().partition(":")
-        if WIRE_ERRORS.search(counter) and value.strip().isdigit() and counter not in NIC_ERRORS:
-            found[counter.strip().replace(" ", "_")] = int(value)
+        known = count(value.strip())
+        if WIRE_ERRORS.search(counter) and known is not None and counter not in NIC_ERRORS:
+            found[counter.strip().replace(" ", "_")] = known
     return found
 
 
@@ -178,8 +180,7 @@ def _add(counts: Counts, key: tuple[str, str, str], value: int | None) -> None:
 
 
 def _number(path: Path) -> int | None:
-    text = _text(path)
-    return int(text) if text.isdigit() else None
+    return count(_text(path))
 
 
 def _text(path: Path) -> str:

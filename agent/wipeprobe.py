@@ -165,8 +165,9 @@ def _ask_blkid(where: str, path: Path) -> list[Found]:
     done = util_linux.run_blkid(path, _TOOL_TIMEOUT_S)
     if done.status == util_linux.BLKID_AMBIVALENT:
         return [Found(where, "ambivalent", "", "signatures of several kinds at once")]
-    fine = done.status in (0, util_linux.BLKID_NOTHING)
-    return _told(where, done, lambda: util_linux.parse_blkid(done.stdout), fine)
+    if done.status == util_linux.BLKID_NOTHING and done.ended and not done.stdout.strip():
+        return []
+    return _told(where, done, lambda: util_linux.parse_blkid(done.stdout), done.status == 0)
 
 
 def _told(

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from agent import counters, excuses, sysfs_counters, wire
+from agent.counters import CounterBook
 from agent.early import EarlyErrors
 from agent.parts import Parts, Stage
 from agent.stage import COUNTER_CHECKS, StageContext, StageReport, settle
@@ -154,7 +155,7 @@ def _with_counters(context: StageContext, report: StageReport, checks: list[wire
 
 
 def _checks(seen: list[wire.Finding], parts: Parts) -> list[wire.Check]:
-    made = [_check(watched, seen, parts.book.has) for watched in WATCHED]
+    made = [_check(watched, seen, parts.book) for watched in WATCHED]
     return [*made, _kernel_check(seen, parts.kernel_log.available)]
 
 
@@ -163,12 +164,15 @@ def _excusable(check: wire.Check, not_expected: Collection[str]) -> wire.Check:
     return replace(check, topic=wider) if wider in not_expected else check
 
 
-def _check(watched: Watched, seen: list[wire.Finding], has: Callable[[str], bool]) -> wire.Check:
+def _check(watched: Watched, seen: list[wire.Finding], book: CounterBook) -> wire.Check:
     name = COUNTER_CHECKS + watched.name
     bad = [one for one in seen if one.code.startswith(watched.codes) and one.severity is wire.Severity.CRITICAL]
     if bad:
         return wire.Check(name, wire.Outcome.FAILED, bad[0].message, bad[0].component, watched.topic)
-    if not any(has(beginning) for beginning in watched.counters):
+    if lost := sorted(counter for counter in book.lost if counter.startswith(watched.counters)):
+        why = f"could not be read again after the stage: {', '.join(lost)}"
+        return wire.Check(name, wire.Outcome.NOT_TESTED, why, topic=watched.topic)
+    if not any(book.has(beginning) for beginning in watched.counters):
         return wire.Check(name, wire.Outcome.NOT_TESTED, watched.absent, topic=watched.topic)
     return wire.Check(name, wire.Outcome.PASSED, topic=watched.topic)
 

@@ -6,13 +6,14 @@ from typing import Any
 
 from agent import codec, wire
 from hosts.models import Host
+from runs import estimate, profiles
 
 
 def frozen(host: Host, profile: dict[str, Any]) -> dict[str, Any]:
-    """The fields of Run that hold the frozen copies."""
+    """The fields of Run that hold the frozen copies; in the profile's, how long each stage should take on this host."""
     return {
         "profile_name": profile["name"],
-        "profile": profile,
+        "profile": estimate.planned(profile, estimate.machine_of(host)),
         "expected": host.expected,
         "disks": codec.encode(allowed_disks(host)),
         "destructive_allowed": host.destructive_allowed,
@@ -32,6 +33,11 @@ def allowed_disks(host: Host) -> list[wire.AllowedDisk]:
         )
         for disk in (host.expected or {}).get("disks") or []
     ]
+
+
+def what_is_written(host: Host, profile: dict[str, Any]) -> list[str]:
+    """In words, what a run of this host with this profile would write."""
+    return profiles.what_is_written(profile, codec.encode(allowed_disks(host)))
 
 
 def writes(profile: dict[str, Any]) -> bool:

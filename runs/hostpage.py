@@ -8,7 +8,7 @@ from typing import Any
 
 from agent import codec
 from hosts.models import Host
-from runs import comparing, freeze, profiles
+from runs import comparing, estimate, freeze, profiles
 from runs.models import Run
 
 HISTORY = 50
@@ -62,11 +62,11 @@ def _found(host: Host) -> Run | None:
 
 def choices(host: Host) -> list[Choice]:
     """Every profile, with how long it should take and whether it writes; one that can't be read says why."""
-    disks = codec.encode(freeze.allowed_disks(host))
-    return [_choice(host, name, disks) for name in profiles.names()]
+    disks, machine = codec.encode(freeze.allowed_disks(host)), estimate.machine_of(host)
+    return [_choice(host, name, disks, machine) for name in profiles.names()]
 
 
-def _choice(host: Host, name: str, disks: list[dict[str, Any]]) -> Choice:
+def _choice(host: Host, name: str, disks: list[dict[str, Any]], machine: estimate.Machine | None) -> Choice:
     try:
         profile = profiles.load(name)
     except profiles.ProfileError as error:
@@ -77,7 +77,7 @@ def _choice(host: Host, name: str, disks: list[dict[str, Any]]) -> Choice:
         name=name,
         title=profile.get("title") or name,
         description=profile.get("description") or "",
-        seconds=profiles.expected_duration_s(profile),
+        seconds=estimate.total_s(estimate.planned(profile, machine)),
         writes=writes,
         written=profiles.what_is_written(profile, disks) if writes else (),
         refused=refused,

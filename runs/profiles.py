@@ -29,11 +29,10 @@ from pydantic import (
 
 from hosts import yamllines
 from hosts.yamllines import Document
-from runs import durations, limits
+from runs import limits, profilesense
 from runs.stages import AGENT_STAGES
 
 SHIPPED = Path(__file__).with_name("profiles")
-BOOT_S = 90.0
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _STAGE_NAMES = tuple(stage.name for stage in AGENT_STAGES)
 
@@ -114,11 +113,6 @@ def apply_overrides(profile: dict[str, Any], overrides: dict[str, Any]) -> dict[
         _override(changed, path, value)
     source = f"profile {profile.get('name')} with overrides"
     return _checked(changed, dict.fromkeys(_paths(changed), source), source) if overrides else changed
-
-
-def expected_duration_s(profile: dict[str, Any]) -> float:
-    """How long a run should take: a boot, and what `durations` plans for each stage."""
-    return BOOT_S + sum(durations.plan(profile).values())
 
 
 def what_is_written(profile: dict[str, Any], disks: list[dict[str, Any]]) -> list[str]:
@@ -223,9 +217,20 @@ def _laid_over(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 def _checked(data: dict[str, Any], origins: Origins, source: str) -> dict[str, Any]:
     try:
-        return Profile.model_validate(data).model_dump(mode="json", exclude_none=True)
+        profile = Profile.model_validate(data).model_dump(mode="json", exclude_none=True)
     except ValidationError as error:
         raise ProfileError("\n".join(_problems(error, origins, source))) from None
+    known = profilesense.known_values(SHIPPED)
+    if problems := [
+        f"{_origin(path, origins, source)}: {'.'.join(path)}: {words}"
+        for path, words in profilesense.senseless(profile, known)
+    ]:
+        raise ProfileError("\n".join(problems))
+    return profile
+
+
+def _origin(path: tuple[str, ...], origins: Origins, source: str) -> str:
+    return next((origins[path[:n]] for n in range(len(path), -1, -1) if path[:n] in origins), source)
 
 
 def _problems(error: ValidationError, origins: Origins, source: str) -> Iterator[str]:

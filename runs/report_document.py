@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db.models import Avg, Count, F, Max, Min
 from django.utils import timezone
 
-from runs import changes, settle, stages, verdict
+from runs import changes, estimate, settle, stages, verdict
 from runs.models import Finding, Outcome, Run, Severity, StageRun, Verdict
 
 SCHEMA = "vetting.report"
@@ -131,6 +131,8 @@ def _run(run: Run) -> Document:
         "started_at": _time(run.started_at),
         "ended_at": _time(run.ended_at),
         "duration_s": _seconds(run.started_at, run.ended_at),
+        "estimated_s": estimate.total_s(profile),
+        "estimate_error_percent": estimate.error_percent(run),
     }
 
 

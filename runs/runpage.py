@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from runs import actions, adopting, durations, hold, ladder, logpage
+from runs import actions, adopting, durations, estimate, hold, ladder, logpage
 from runs.logsearch import Filter
 from runs.machine import LIVE, STAGE_STATES, State
 from runs.models import Finding, LadderRung, Outcome, Run, Rung, StageRun
@@ -69,6 +69,8 @@ def summary(run: Run) -> dict[str, Any]:
         "position": durations.standing(run.profile, run.state, run.stage_runs.all(), now),
         "testing": run.state in STAGE_STATES,
         "over": run.is_over,
+        "estimated_s": estimate.total_s(run.profile) if run.profile.get("stages") else None,
+        "estimate_error": estimate.error_percent(run),
         "elapsed_s": ((run.ended_at or now) - (run.started_at or run.created_at)).total_seconds(),
         "writes": run.profile.get("storage", {}).get("mode") == "write",
         "blamed": blamed(run.findings.all()),

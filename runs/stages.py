@@ -14,7 +14,8 @@ class Owner(StrEnum):
 @dataclass(frozen=True)
 class Stage:
     """`name` is also the run's state while the stage runs; `topic` is the word of `not_expected` that takes the whole
-    stage off; `writes` is whether it could write to a disk at all (under the gates of docs/safety.md)."""
+    stage off; `writes` is whether it could write to a disk at all (under the gates of docs/safety.md); `blind` says
+    what it can't see, so that nobody takes its pass for more than it is."""
 
     name: str
     title: str
@@ -23,21 +24,90 @@ class Stage:
     writes: bool = False
     topic: str = ""
     shares_link: bool = False
+    blind: str = ""
 
 
 STAGES: tuple[Stage, ...] = (
-    Stage("InventoryCheck", "Inventory", "Collect every part with its serial number"),
-    Stage("Firmware", "Firmware", "Versions of BIOS, BMC, NIC, NVMe, HBA and microcode"),
-    Stage("SpecValidate", "Expected parts", "Compare what was found with what is expected", Owner.ORCHESTRATOR),
-    Stage("SMART", "Disk health", "Health, attributes and self-tests of every expected disk"),
-    Stage("CPUStress", "CPU", "All cores under verified load, with thermals"),
-    Stage("Memory", "Memory", "Pattern tests over all memory that can be reached"),
-    Stage("Storage", "Storage", "Surface, verified writes where allowed, speed", writes=True),
-    Stage("Network", "Network", "Negotiated speed, throughput both ways, loss, errors", shares_link=True),
-    Stage("Burn", "Burn", "Everything at once"),
-    Stage("GPU", "GPU", "Presence, link width, memory, load", topic="gpu"),
-    Stage("PSU", "Power", "Presence, redundancy, power under a load step", topic="bmc"),
-    Stage("Reporting", "Report", "Verdict and report", Owner.ORCHESTRATOR),
+    Stage(
+        "InventoryCheck",
+        "Inventory",
+        "Collect every part with its serial number",
+        blind="What the firmware's tables say wrongly or not at all, and parts without a serial number of their own.",
+    ),
+    Stage(
+        "Firmware",
+        "Firmware",
+        "Versions of BIOS, BMC, NIC, NVMe, HBA and microcode",
+        blind="Whether a version is a good one: it compares with the expected spec, and knows no maker's list.",
+    ),
+    Stage(
+        "SpecValidate",
+        "Expected parts",
+        "Compare what was found with what is expected",
+        Owner.ORCHESTRATOR,
+        blind="What the expected spec leaves out.",
+    ),
+    Stage(
+        "SMART",
+        "Disk health",
+        "Health, attributes and self-tests of every expected disk",
+        blind="What the drive does not count or does not admit, and drives behind a controller that hides them.",
+    ),
+    Stage(
+        "CPUStress",
+        "CPU",
+        "All cores under verified load, with thermals",
+        blind="A core that calculates wrongly only in instructions or voltages that the load does not come to.",
+    ),
+    Stage(
+        "Memory",
+        "Memory",
+        "Pattern tests over all memory that can be reached",
+        blind="The memory in which kernel, live image and agent lie, and errors that ECC corrects where the memory "
+        "controller counts none.",
+    ),
+    Stage(
+        "Storage",
+        "Storage",
+        "Surface, verified writes where allowed, speed",
+        writes=True,
+        blind="Without writes, whether what is written comes back; what was not read of a disk that is sampled; the "
+        "drive's spare blocks.",
+    ),
+    Stage(
+        "Network",
+        "Network",
+        "Negotiated speed, throughput both ways, loss, errors",
+        shares_link=True,
+        blind="More than the bench's own link can carry, ports without an address, and who sits at the other end.",
+    ),
+    Stage(
+        "Burn",
+        "Burn",
+        "Everything at once",
+        blind="Which of the parts at work is to blame for a host that dies: only that it did.",
+    ),
+    Stage(
+        "GPU",
+        "GPU",
+        "Presence, link width, memory, load",
+        topic="gpu",
+        blind="Load and memory errors where no driver of the maker is there: the live image carries none.",
+    ),
+    Stage(
+        "PSU",
+        "Power",
+        "Presence, redundancy, power under a load step",
+        topic="bmc",
+        blind="Whether the host survives the loss of one supply: nobody pulls one. Supplies that the BMC can't sense.",
+    ),
+    Stage(
+        "Reporting",
+        "Report",
+        "Verdict and report",
+        Owner.ORCHESTRATOR,
+        blind="Anything that no stage before it saw.",
+    ),
 )
 
 BY_NAME: dict[str, Stage] = {stage.name: stage for stage in STAGES}

@@ -11,9 +11,9 @@ from agent import shell
 from agent.probes.parsing import ParseError, integer, mapping, number, parse_json, sequence
 from agent.stop import StopFlag
 
-_IO_ERROR = re.compile(r"fio: io_u error on file [^\n]*?: ([^:\n]+): (read|write) offset=(\d+), buflen=(\d+)")
-_VERIFY = re.compile(r"verify(?: failed at file|: bad \S+[^\n]*?at file) \S+ offset (\d+), length (\d+)")
-_BAD_HEADER = re.compile(r"verify: bad [^\n]*offset (\d+)")
+_IO_ERROR = re.compile(r"fio: io_u error on file [^\n]*?: ([^:\n]+): (read|write) offset=(\d{1,20}), buflen=(\d{1,20})")
+_VERIFY = re.compile(r"verify(?: failed at file|: bad \S+[^\n]*?at file) \S+ offset (\d{1,20}), length (\d{1,20})")
+_BAD_HEADER = re.compile(r"verify: bad [^\n]*offset (\d{1,20})")
 VERIFY_ERRNO = 84  # EILSEQ, fio's own for a failed verification
 
 
@@ -76,7 +76,15 @@ def verify_argv(path: str, offset: int, length: int) -> list[str]:
     return [
         *_common("verify", path), "--rw=write", "--bs=1M", "--iodepth=16", f"--offset={offset}", f"--size={length}",
         "--verify=crc32c", "--verify_interval=4096", "--do_verify=1", "--verify_fatal=1", "--verify_dump=0",
+        "--verify_state_save=0",
     ]  # fmt: skip
+
+
+def in_memory(argv: list[str], *, only_read_back: bool) -> list[str]:
+    """The same job on a file in memory, where not every kernel can do without its cache. `only_read_back` leaves the
+    writing out: what an earlier job wrote is checked."""
+    words = ["--direct=0" if word == "--direct=1" else word for word in argv]
+    return [*words, "--verify_only=1"] if only_read_back else words
 
 
 def blank_argv(path: str, offset: int, length: int) -> list[str]:

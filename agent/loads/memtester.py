@@ -11,7 +11,7 @@ from agent.stop import StopFlag
 
 # Bits of the exit status, memtester(8).
 NO_MEMORY, STUCK_ADDRESS, OTHER_TEST = 1, 2, 4
-_GOT = re.compile(r"got\s+(\d+)MB")
+_GOT = re.compile(r"got\s+(\d{1,9})MB")
 _FAILURE = re.compile(r"FAILURE: (.*)|(possible bad address line.*)")
 
 

@@ -9,8 +9,8 @@ from agent import shell
 from agent.probes.parsing import ParseError
 from agent.stop import StopFlag
 
-_SUMMARY = re.compile(r"(\d+) packets transmitted, (\d+) received")
-_TIMES = re.compile(r"= [\d.]+/([\d.]+)/([\d.]+)/[\d.]+ ms")
+_SUMMARY = re.compile(r"(\d{1,18}) packets transmitted, (\d{1,18}) received")
+_TIMES = re.compile(r"= [\d.]+/(\d{1,9}(?:\.\d{1,9})?)/(\d{1,9}(?:\.\d{1,9})?)/[\d.]+ ms")
 _LAST_ANSWER_S = 3
 
 

@@ -12,7 +12,9 @@ from agent.stop import StopFlag
 
 # Exit statuses, stress-ng(1).
 OK, HARNESS, FAILED, NO_RESOURCE, NOT_IMPLEMENTED, SIGNALED, UNEXPECTED, UNTRUSTWORTHY = range(8)
-_METRIC = re.compile(r"^\s*-\s*stressor:\s*(\S+)|^\s+bogo-ops-per-second-real-time:\s*([\d.]+)", re.MULTILINE)
+_METRIC = re.compile(
+    r"^\s*-\s*stressor:\s*(\S+)|^\s+bogo-ops-per-second-real-time:\s*(\d{1,18}(?:\.\d{1,18})?)", re.MULTILINE
+)
 _FAILURE = re.compile(r"stress-ng: fail:\s*\[\d+\]\s*(.*)")
 # Of the failures those of the CPU stressor itself: it fails for nothing but what it calculated.
 _WRONG = re.compile(r"cpu: ")

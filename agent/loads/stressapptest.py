@@ -11,7 +11,8 @@ from agent.stop import StopFlag
 
 _STATUS = re.compile(r"Status: (PASS|FAIL)")
 _COMPLETED = re.compile(
-    r"Stats: Completed: ([\d.]+)M in ([\d.]+)s ([\d.]+)MB/s, with (\d+) hardware incidents, (\d+) errors"
+    r"Stats: Completed: (\d{1,18}(?:\.\d{1,9})?)M in ([\d.]+)s (\d{1,18}(?:\.\d{1,9})?)MB/s, "
+    r"with (\d{1,18}) hardware incidents, (\d{1,18}) errors"
 )
 _INCIDENT = re.compile(r"Hardware Error: (.*)")
 _DIMM = re.compile(r"DIMM (?!Unknown)(\S+)")
@@ -32,12 +33,14 @@ class MemoryResult:
     dimms: tuple[str, ...] = ()
 
 
-def argv(megabytes: int, threads: int, duration_s: float) -> list[str]:
-    """`threads` copy, half as many again do nothing but strain the CPU; -W makes the copies harder."""
-    return [
+def argv(megabytes: int, threads: int, duration_s: float, *, forced: bool = False) -> list[str]:
+    """`threads` copy, half as many again do nothing but strain the CPU; -W makes the copies harder. `forced` has it
+    put errors into what it checks, to see that they are found."""
+    words = [
         "stressapptest", "-s", str(max(1, round(duration_s))), "-M", str(megabytes), "-m", str(threads),
         "-C", str(max(1, threads // 2)), "-W", "--cc_test",
     ]  # fmt: skip
+    return [*words, "--force_errors"] if forced else words
 
 
 def run(command: list[str], duration_s: float, stop: StopFlag | None = None) -> shell.Completed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from agent import shell
-from agent.probes.parsing import ParseError, clean, mapping, sequence
+from agent.probes.parsing import ParseError, clean, flat, mapping, sequence
 
 
 def run(timeout_s: float = 10.0) -> shell.Completed:
@@ -15,7 +15,9 @@ def run(timeout_s: float = 10.0) -> shell.Completed:
 def parse(text: str) -> dict[str, str]:
     """Card → its first global address; a card without one is left out. Raises ParseError."""
     try:
-        rows = json.loads(text or "[]")
+        rows = flat(json.loads(text or "[]"), "ip")
+    except ParseError:
+        raise
     except (ValueError, RecursionError) as error:
         raise ParseError(f"ip printed broken JSON: {error}") from None
     found: dict[str, str] = {}

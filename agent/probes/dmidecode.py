@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from agent import shell, wire
 from agent.probes.parsing import ParseError, clean, identifier
 
-_HANDLE = re.compile(r"Handle 0x[0-9A-Fa-f]+, DMI type (\d+)")
-_SIZE = re.compile(r"(\d+)\s*(kB|MB|GB|TB)")
+_HANDLE = re.compile(r"Handle 0x[0-9A-Fa-f]+, DMI type (\d{1,3})\b")
+_SIZE = re.compile(r"(\d{1,12})\s*(kB|MB|GB|TB)")
 _MB = {"kB": 1 / 1024, "MB": 1, "GB": 1024, "TB": 1024 * 1024}
-_SPEED = re.compile(r"(\d+)\s*(MT/s|MHz)")
+_SPEED = re.compile(r"(\d{1,9})\s*(MT/s|MHz)")
 
 
 @dataclass(frozen=True)
@@ -148,5 +148,5 @@ def size_mb(text: str) -> int:
 
 
 def _leading_number(text: str) -> int:
-    match = re.match(r"\d+", text)
+    match = re.match(r"\d{1,9}", text)
     return int(match[0]) if match else 0

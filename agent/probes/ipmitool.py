@@ -119,7 +119,7 @@ def fans(sensors: list[Sensor]) -> list[tuple[str, float | None]]:
     """Name and rpm of the fans among the sensors of type "Fan"; None where a fan gives no reading."""
     found = []
     for sensor in sensors:
-        match = re.match(r"([\d.]+)\s*RPM", sensor.reading, re.IGNORECASE)
+        match = re.match(r"(\d{1,9}(?:\.\d{1,9})?)\s*RPM", sensor.reading, re.IGNORECASE)
         if match:
             found.append((sensor.name, float(match[1])))
         elif sensor.status == "ns" and not is_redundancy(sensor):
@@ -142,7 +142,7 @@ def parse_sel(text: str) -> list[LogEntry]:
 
 def parse_dcmi_power(text: str) -> float:
     """Watts of the whole system now. Raises ParseError where the BMC measures none."""
-    match = re.search(r"Instantaneous power reading:\s*(\d+)\s*Watts", text)
+    match = re.search(r"Instantaneous power reading:\s*(\d{1,9})\s*Watts", text)
     if match is None:
         raise ParseError(f"the BMC gives no DCMI power reading: {clean(text)[:100]}")
     return float(match[1])

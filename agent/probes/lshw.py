@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent import shell
-from agent.probes.parsing import ParseError, clean, mapping, sequence
+from agent.probes.parsing import ParseError, clean, flat, mapping, sequence
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,9 @@ def run(timeout_s: float = 120.0) -> shell.Completed:
 def parse(text: str) -> list[Node]:
     """All nodes, root first. The top level is a list in some versions and an object in others. Raises ParseError."""
     try:
-        data = json.loads(text, strict=False)
+        data = flat(json.loads(text, strict=False), "lshw")
+    except ParseError:
+        raise
     except (ValueError, RecursionError) as error:
         raise ParseError(f"lshw printed broken JSON: {error}") from None
     roots = data if isinstance(data, list) else [data]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agent.probes.parsing import ParseError
+from agent.probes.parsing import ParseError, count
 
 MIB = 1024 * 1024
 
@@ -20,8 +20,8 @@ def parse(text: str) -> dict[str, int]:
     for line in text.splitlines():
         name, _, rest = line.partition(":")
         words = rest.split()
-        if words and words[0].isdigit():
-            found[name] = int(words[0]) * (1024 if len(words) > 1 else 1)
+        if words and (value := count(words[0])) is not None:
+            found[name] = value * (1024 if len(words) > 1 else 1)
     if "MemTotal" not in found or "MemAvailable" not in found:
         raise ParseError("/proc/meminfo names no MemTotal or no MemAvailable")
     return found

@@ -103,5 +103,5 @@ def _uncorrected(element: ElementTree.Element) -> int | None:
 
 
 def _number(text: str | None) -> int | None:
-    match = re.match(r"\d+", clean(text))
+    match = re.match(r"\d{1,18}", clean(text))
     return int(match[0]) if match else None

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+# lshw of a server with bridges behind bridges is about 12 deep, each level an object in a list.
+_DEEPEST = 100
+# NVMe counts in 128 bits.
+_LARGEST = 2**128
 
 # What boards, DIMMs and disks say when nobody programmed them (seen in dmidecode and smartctl outputs of many makers).
 _DUMMIES = frozenset(
@@ -54,7 +61,22 @@ def parse_json(text: str, tool: str) -> dict[str, Any]:
         data, _ = json.JSONDecoder().raw_decode(text, start)
     except (ValueError, RecursionError) as error:
         raise ParseError(f"{tool} printed broken JSON: {error}") from None
-    return data
+    return flat(data, tool)
+
+
+def flat(data: T, tool: str) -> T:
+    """`data` from JSON when whoever walks it can't run out of stack. Raises ParseError for what is nested deeper than
+    any tool's output."""
+    level: list[Any] = [data]
+    for _ in range(_DEEPEST):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return data
+    raise ParseError(f"{tool} printed JSON that is nested more than {_DEEPEST} deep")
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def mapping(value: object) -> dict[str, Any]:
@@ -76,14 +98,20 @@ def integer(value: object) -> int | None:
         whole = int(value)
     except (ValueError, OverflowError):
         return None
-    return whole if abs(whole) < 1 << 128 else None
+    return whole if abs(whole) <= _LARGEST else None
+
+
+def count(text: str) -> int | None:
+    """The number that a counter of the kernel shows: up to 20 ASCII digits and nothing else; None for other text.
+    (`isdigit` takes superscripts, too, and `int` gives up on thousands of digits.)"""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else None
 
 
 def number(value: object) -> float | None:
     """A finite number from JSON; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    if isinstance(value, int) and abs(value) >= 1 << 128:
+    if isinstance(value, int) and abs(value) > _LARGEST:
         return None
     as_float = float(value)
     return as_float if as_float - as_float == 0 else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -12,15 +13,18 @@ from agent.loads import fio
 from agent.probes import disks
 from agent.probes.parsing import ParseError
 from agent.safety import Begun, DiskFacts, Found, WipeReport, WriteGrant
+from agent.shell import Completed
 from agent.stage import StageContext
 from agent.stages import checks, disk_speed
 from agent.stages.board import Board
 from agent.stages.part import Part
 from agent.stages.surface import MIB, SECTOR_BYTES, Segment, Surface, plan
+from agent.stop import StopFlag
 
 CHECK = "verified_write"
 _START_S = 60.0
 _LEAST_RATE_BYTES_S = 4 * MIB
+REHEARSAL_BYTES = 4 * MIB
 
 
 @dataclass(frozen=True)
@@ -199,7 +203,7 @@ def _segments(
         touched = max(touched, number + 1)
         job, trouble, bad = _verify(ctx, fd, segment)
         if bad:
-            part.findings.append(_wrong(grant, bad[0], len(bad)))
+            part.findings.append(_wrong(grant.name, grant.serial, bad[0]))
             break
         if trouble:
             part.checks.append(checks.not_tested(CHECK, grant.serial, reason=f"{grant.name}: {trouble}"))
@@ -236,8 +240,13 @@ def _inventoried(ctx: StageContext, grant: WriteGrant) -> wire.Disk:
 
 
 def _verify(ctx: StageContext, fd: int, segment: Segment) -> tuple[fio.Job | None, str, list[fio.BadRange]]:
-    """One segment: the job, why it proves nothing ('' when it does), and what was wrong with the disk."""
+    """One segment, as `_verified` says it."""
     done = _fio(ctx, fd, fio.verify_argv(f"/proc/self/fd/{fd}", segment.offset, segment.length), 2 * segment.length)
+    return _verified(done, segment)
+
+
+def _verified(done: Completed, segment: Segment) -> tuple[fio.Job | None, str, list[fio.BadRange]]:
+    """The job, why it proves nothing ('' when it does), and what was wrong with the disk."""
     text = done.stderr + done.stdout
     bad = fio.verify_errors(text) + fio.io_errors(text)
     try:
@@ -269,16 +278,40 @@ def _fio(ctx: StageContext, fd: int, argv: list[str], amount: int) -> Any:
     return fio.run(argv, amount / _LEAST_RATE_BYTES_S + _START_S, stop=ctx.stop, pass_fds=(fd,))
 
 
-def _wrong(grant: WriteGrant, bad: fio.BadRange, count: int) -> wire.Finding:
+def rehearsed(corrupt: bool, stop: StopFlag) -> Part:
+    """The verified write on a file in memory, no disk anywhere near; `corrupt` flips one bit of it between writing and
+    reading back. For the test of the tester."""
+    part, segment = Part(), Segment(0, REHEARSAL_BYTES)
+    fd = os.memfd_create("vetting-rehearsal")
+    try:
+        os.truncate(fd, segment.length)
+        argv = fio.verify_argv(f"/proc/self/fd/{fd}", segment.offset, segment.length)
+        done = fio.run(fio.in_memory(argv, only_read_back=False), _START_S, stop=stop, pass_fds=(fd,))
+        if corrupt and done.ok:
+            at = segment.length // 2 + SECTOR_BYTES
+            os.pwrite(fd, bytes([os.pread(fd, 1, at)[0] ^ 1]), at)
+            done = fio.run(fio.in_memory(argv, only_read_back=True), _START_S, stop=stop, pass_fds=(fd,))
+    finally:
+        os.close(fd)
+    _, trouble, bad = _verified(done, segment)
+    if trouble:
+        part.checks.append(checks.not_tested(CHECK, "memory", reason=trouble))
+        return part
+    part.findings += [_wrong("memory", "memory", bad[0])] if bad else []
+    part.checks.append(checks.judged(CHECK, part.findings, "memory"))
+    return part
+
+
+def _wrong(device: str, serial: str, bad: fio.BadRange) -> wire.Finding:
     lba = bad.offset // SECTOR_BYTES
     if bad.kind == "verify":
         message = (
-            f"{grant.name}: other data came back than was written, at LBA {lba} ({bad.length // SECTOR_BYTES} sectors)"
+            f"{device}: other data came back than was written, at LBA {lba} ({bad.length // SECTOR_BYTES} sectors)"
         )
-        return findings.make("storage.corruption", "disk", grant.serial, message, value=float(lba), unit="LBA")
+        return findings.make("storage.corruption", "disk", serial, message, value=float(lba), unit="LBA")
     code = "storage.write_error" if bad.kind == "write" else "storage.read_error"
-    message = f"{grant.name}: {bad.kind} failed at LBA {lba}: {bad.words}"
-    return findings.make(code, "disk", grant.serial, message, value=float(lba), unit="LBA")
+    message = f"{device}: {bad.kind} failed at LBA {lba}: {bad.words}"
+    return findings.make(code, "disk", serial, message, value=float(lba), unit="LBA")
 
 
 def _begun(row: dict[str, Any]) -> Begun:

@@ -1,4 +1,5 @@
-"""InventoryCheck: every part with its serial number. A tool that fails leaves its part empty and is named."""
+"""InventoryCheck: every part with its serial number. A tool that fails leaves its part empty and is named. Where the
+profile asks for it, the tester proves before anything else that it can see a fault."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ from agent.probes import (
 )
 from agent.probes.parsing import ParseError
 from agent.stage import StageContext, StageReport
-from agent.stages import checks, links
+from agent.stages import checks, links, selftest
 
 T = TypeVar("T")
 _LINK_POLL_S = 0.25
@@ -39,19 +40,27 @@ class Collection:
         self.checks: list[wire.Check] = []
 
     def ask(
-        self, name: str, run: Callable[[], shell.Completed], parse: Callable[[str], T], *, topic: str = ""
+        self,
+        name: str,
+        run: Callable[[], shell.Completed],
+        parse: Callable[[str], T],
+        *,
+        topic: str = "",
+        component: str = "",
     ) -> T | None:
         """What `parse` makes of the tool's output, None with a check that says why not."""
         self.ctx.stop.check()
         done = run()
-        self.evidence[name] = done.stdout or done.stderr
+        self.evidence[f"{name}.{component}" if component else name] = done.stdout or done.stderr
         try:
-            parsed = parse(done.stdout)
+            parsed, why = parse(done.stdout), done.trouble
         except ParseError as error:
-            self.missing.append(name)
-            self.checks.append(checks.not_tested(name, reason=done.trouble or str(error), topic=topic))
+            parsed, why = None, done.trouble or str(error)
+        if parsed is None or not done.ended or (not done.ok and not parsed):
+            self.missing += [name] if name not in self.missing else []
+            self.checks.append(checks.not_tested(name, component, reason=why, topic=topic))
             return None
-        self.checks.append(checks.passed(name, topic=topic))
+        self.checks.append(checks.passed(name, component, topic=topic))
         return parsed
 
 
@@ -60,11 +69,25 @@ def run(ctx: StageContext) -> StageReport:
     inventory = collect(found)
     if found.ctx.claim.not_expected:
         ctx.log("info", f"not expected on this host: {', '.join(ctx.claim.not_expected)}")
-    linked = links.look(ctx, inventory)
+    linked, proven = links.look(ctx, inventory), _tester(ctx)
     return checks.report(
-        ctx, [*found.checks, *_completeness(inventory), *linked.checks], findings=linked.findings, inventory=inventory,
-        numbers=_numbers(inventory), evidence=found.evidence | linked.evidence,
-    )  # fmt: skip
+        ctx,
+        [*found.checks, *_completeness(inventory), *linked.checks, *proven],
+        findings=linked.findings,
+        also_required=[check.name for check in proven],
+        inventory=inventory,
+        numbers=_numbers(inventory),
+        evidence=found.evidence | linked.evidence,
+    )
+
+
+def _tester(ctx: StageContext) -> list[wire.Check]:
+    """The trials of `selftest`, each done once for the whole run."""
+    made: list[wire.Check] = []
+    for trial in selftest.TRIALS if checks.param(ctx, "prove_tester") else ():
+        ctx.stop.check()
+        made.append(selftest.check(trial))
+    return made
 
 
 def collect(found: Collection) -> wire.Inventory:
@@ -107,14 +130,12 @@ def _identities() -> list[disks.DiskIdentity]:
 
 def _nics(found: Collection, devices: list[lspci.PciDevice]) -> list[wire.Nic]:
     models = {device.slot: f"{device.vendor} {device.device}" for device in devices}
-    return [_nic(state, models) for state in _settled_links(found.ctx)]
+    return [_nic(found, state, models) for state in _settled_links(found.ctx)]
 
 
-def _nic(state: nics.NicState, models: dict[str, str]) -> wire.Nic:
-    try:
-        firmware = ethtool.parse_driver(ethtool.run_driver(state.name).stdout).get("firmware-version", "")
-    except ParseError:
-        firmware = ""
+def _nic(found: Collection, state: nics.NicState, models: dict[str, str]) -> wire.Nic:
+    driver = found.ask("ethtool", lambda: ethtool.run_driver(state.name), ethtool.parse_driver, component=state.mac)
+    firmware = (driver or {}).get("firmware-version", "")
     return wire.Nic(
         state.name,
         state.mac,
@@ -148,9 +169,7 @@ def _nvidia(found: Collection, devices: list[lspci.PciDevice]) -> list[nvidia_sm
 
 def _bmc_sensors(found: Collection) -> list[ipmitool.Sensor]:
     if not ipmitool.has_bmc():
-        found.checks.append(checks.not_tested("bmc", reason="the kernel found no BMC", topic="bmc"))
         return []
-    found.checks.append(checks.passed("bmc", topic="bmc"))
     supplies = found.ask(
         "sdr_power_supply", lambda: ipmitool.run("sdr", "type", "Power Supply"), ipmitool.parse_sdr, topic="bmc"
     )
@@ -159,10 +178,16 @@ def _bmc_sensors(found: Collection) -> list[ipmitool.Sensor]:
 
 
 def _bmc_version(found: Collection) -> str:
+    """The check `bmc` is passed by one that answers: the kernel's device file is there before a dead BMC, too."""
     if not ipmitool.has_bmc():
+        found.checks.append(checks.not_tested("bmc", reason="the kernel found no BMC", topic="bmc"))
         return ""
     info = found.ask("mc_info", lambda: ipmitool.run("mc", "info"), ipmitool.parse_mc_info, topic="bmc")
-    return info["Firmware Revision"] if info else ""
+    if info is None:
+        found.checks.append(checks.not_tested("bmc", reason=found.checks[-1].reason, topic="bmc"))
+        return ""
+    found.checks.append(checks.passed("bmc", topic="bmc"))
+    return info["Firmware Revision"]
 
 
 def _psus(sensors: list[ipmitool.Sensor], structures: list[dmidecode.Structure]) -> list[wire.Psu]:

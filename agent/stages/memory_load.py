@@ -49,10 +49,19 @@ def room(reserve_percent: float, reserve_min_mb: float, share: float = 1.0, max_
 
 
 def stress(
-    name: str, megabytes: int, threads: int, duration_s: float, stop: StopFlag, dimms: list[wire.Dimm]
+    name: str,
+    megabytes: int,
+    threads: int,
+    duration_s: float,
+    stop: StopFlag,
+    dimms: list[wire.Dimm],
+    *,
+    forced: bool = False,
 ) -> MemoryOutcome:
-    """stressapptest over `megabytes`. A run that did not come to its own verdict is not tested."""
-    done = stressapptest.run(stressapptest.argv(megabytes, threads, duration_s), duration_s, stop)
+    """stressapptest over `megabytes`. A run that did not come to its own verdict is not tested. `forced` errors are
+    for the test of the tester."""
+    argv = stressapptest.argv(megabytes, threads, duration_s, forced=forced)
+    done = stressapptest.run(argv, duration_s, stop)
     text = done.stdout + done.stderr
     try:
         result = stressapptest.parse(text)
@@ -64,7 +73,7 @@ def stress(
     if result.incidents:
         found = _miscompared(result.first, result.incidents, list(result.dimms), dimms)
         return MemoryOutcome(checks.judged(name, found), found, result.moved_mb, result.rate_mb_s, text)
-    if not result.passed or done.status != 0:
+    if not result.passed or not done.ok:
         # Procedural errors, such as too little memory for this many threads: nothing was wrong with the memory.
         why = done.trouble or f"stressapptest had {result.errors} errors of its own"
         return MemoryOutcome(checks.not_tested(name, reason=why), [], 0, 0, text)

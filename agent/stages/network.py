@@ -23,10 +23,10 @@ def run(ctx: StageContext) -> StageReport:
     if not wanted:
         why = "no network card is expected and none has a link"
         return checks.report(ctx, [checks.not_tested(name, reason=why, topic=TOPIC) for name in ctx.order.required])
-    own = _addresses()
+    own, unknown = _addresses()
     board = Board(ctx)
     ports = _expected_ports(ctx.claim.expected.get("nics"))
-    parts = [_card(ctx, mac, speed, cards.get(mac), own, board, ports) for mac, speed in wanted.items()]
+    parts = [_card(ctx, mac, speed, cards.get(mac), own, unknown, board, ports) for mac, speed in wanted.items()]
     return checks.report(
         ctx,
         [check for part in parts for check in part.checks],
@@ -49,11 +49,14 @@ def _wanted(expected: list[dict[str, Any]] | None, cards: dict[str, nics.NicStat
     return {str(nic.get("mac") or "").lower(): nic.get("speed_mbit") or None for nic in expected}
 
 
-def _addresses() -> dict[str, str]:
+def _addresses() -> tuple[dict[str, str], str]:
+    """Card → address, and why none is known where `ip` did not say."""
+    done = addresses.run()
     try:
-        return addresses.parse(addresses.run().stdout)
-    except ParseError:
-        return {}
+        found = addresses.parse(done.stdout)
+    except ParseError as error:
+        return {}, done.trouble or str(error)
+    return ({}, done.trouble) if not done.ok else (found, "")
 
 
 def _card(
@@ -62,6 +65,7 @@ def _card(
     speed: int | None,
     state: nics.NicState | None,
     own: dict[str, str],
+    unknown: str,
     board: Board,
     ports: dict[str, str],
 ) -> Part:
@@ -75,16 +79,18 @@ def _card(
         return part
     _speed(state, speed, part)
     with Listener(state.name) as listener:
-        _traffic(ctx, state, own.get(state.name), part, board)
+        _traffic(ctx, state, own.get(state.name), unknown, part, board)
         neighbour.judge(state, listener, ports.get(mac, ""), float(checks.param(ctx, "lldp_wait_s")), part)
     board.tell(mac, 100, "measured")
     return part
 
 
-def _traffic(ctx: StageContext, state: nics.NicState, address: str | None, part: Part, board: Board) -> None:
+def _traffic(
+    ctx: StageContext, state: nics.NicState, address: str | None, unknown: str, part: Part, board: Board
+) -> None:
     server = str(ctx.claim.iperf.get("address") or "")
     if not address or not server:
-        why = f"{state.name} has no address" if server else "the bench names no server"
+        why = unknown or f"{state.name} has no address" if server else "the bench names no server"
         part.checks += [checks.not_tested(name, state.mac, reason=why) for name in ("throughput", "loss")]
         return
     throughput.measure(ctx, state, address, part, board)
@@ -135,6 +141,9 @@ def _loss(ctx: StageContext, state: nics.NicState, server: str, part: Part, boar
         loss = ping.parse(done.stdout)
     except ParseError as error:
         part.checks.append(checks.not_tested("loss", state.mac, reason=done.trouble or str(error)))
+        return
+    if not done.ended:
+        part.checks.append(checks.not_tested("loss", state.mac, reason=done.trouble))
         return
     if not loss.received:
         # The link carried TCP or that check says so: a server that never answers pings proves nothing about loss.

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from hosts.models import Host
-from runs import adopting, lifecycle, profiles
+from runs import adopting, estimate, freeze, lifecycle, profiles
 from runs.machine import NotAllowed
 from runs.models import Run
 from runs.transition import Refused
@@ -25,8 +25,11 @@ class HostActions:
     admin_site: admin.AdminSite
     opts: Any
 
-    @admin.action(description="Start vetting with the host's own profile")
+    @admin.action(description="Start vetting with the host's own profile…")
     def start_vetting(self, request: HttpRequest, hosts: QuerySet[Host]) -> HttpResponse | None:
+        """Asks first, and says how long it takes and what is written."""
+        if "confirmed" not in request.POST:
+            return self._page(request, "start.html", {"plans": [_plan(host) for host in hosts]})
         who = request.user.get_username()
         return self._each(request, hosts, "start", lambda host: lifecycle.start_run(host, who=who), "vetting is queued")
 
@@ -95,6 +98,16 @@ class HostActions:
         again = {"selected": request.POST.getlist("_selected_action"), "action": request.POST.get("action", "")}
         whole = {**self.admin_site.each_context(request), "opts": self.opts, **again, **context}
         return TemplateResponse(request, f"admin/hosts/host/{template}", whole, status=status)
+
+
+def _plan(host: Host) -> dict[str, Any]:
+    """What a run of this host would take, for the page that asks."""
+    try:
+        profile = profiles.load(host.profile_name)
+    except profiles.ProfileError as error:
+        return {"host": host, "refused": str(error)}
+    written = freeze.what_is_written(host, profile)
+    return {"host": host, "title": profile["title"], "seconds": estimate.of_host(host, profile), "written": written}
 
 
 def _preview(host: Host) -> dict[str, Any]:

@@ -160,6 +160,14 @@ def soon(moment: datetime) -> str:
 
 
 @register.filter
+def off_by(percent: float) -> str:
+    """`took 6 % longer`, by how much an estimate was wrong."""
+    if round(percent) == 0:
+        return "as it was"
+    return f"took {abs(percent):.0f}{_NBSP}% {'longer' if percent > 0 else 'less'}"
+
+
+@register.filter
 def seconds_since(moment: datetime | None, until: datetime | None = None) -> float | None:
     """From `moment` to `until`, or to now."""
     return ((until or timezone.now()) - moment).total_seconds() if moment else None

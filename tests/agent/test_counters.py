@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,26 @@ def test_what_was_counted_in_a_hold_is_nobodys_error(tmp_path: Path) -> None:
     book.forget()
     book.open_stage()
     assert book.close_stage() == []
+
+
+def test_a_counter_that_could_not_be_read_again_is_lost_until_it_is_read(tmp_path: Path) -> None:
+    drives = [("smart.media_errors", "disk", "S1"), ("smart.media_errors", "disk", "S2")]
+    readings = iter([dict.fromkeys(drives, 0), {drives[0]: 0}, dict.fromkeys(drives, 0), {}])
+    book = CounterBook([lambda: next(readings)], tmp_path / "counters.json")
+    book.open_stage()
+    lost = []
+    for _ in range(3):
+        book.close_stage()
+        lost.append(sorted(book.lost))
+    assert lost == [["smart.media_errors"], [], ["smart.media_errors"]]
+
+
+def test_a_part_that_got_its_name_meanwhile_is_not_lost(tmp_path: Path) -> None:
+    readings: Iterator[Counts] = iter([{("smart.crc_errors", "disk", name): 0} for name in ("vda", "VIRT-1")])
+    book = CounterBook([lambda: next(readings)], tmp_path / "counters.json")
+    book.open_stage()
+    book.close_stage()
+    assert not book.lost
 
 
 def test_a_counter_that_fell_or_came_back_is_no_error(tmp_path: Path) -> None:

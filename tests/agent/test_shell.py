@@ -69,6 +69,19 @@ def test_the_stop_flag_ends_it_at_once() -> None:
     assert shell.run(["sleep", "60"], 60, stop=stop).stopped
 
 
+def test_a_tool_that_was_stopped_proves_nothing_though_it_ends_with_0() -> None:
+    stop = StopFlag()
+    done = sh(
+        "trap 'echo PASS; exit 0' TERM; echo ready; sleep 60 & wait", stop=stop, on_output=lambda _: stop.set("hot")
+    )
+    assert (done.status, done.stopped, done.ok, done.ended) == (0, True, False, False)
+    assert "was stopped" in done.trouble
+
+
+def test_a_tool_that_ended_by_itself_was_not_stopped() -> None:
+    assert sh("exit 3", stop=StopFlag()).ended
+
+
 def test_all_tools_can_be_stopped_together() -> None:
     began = time.monotonic()
     threading.Timer(0.2, RUNNING.kill_all).start()

@@ -28,13 +28,16 @@ def context(
     inventory: wire.Inventory | None = INVENTORY,
     params: dict[str, Any] | None = None,
     limits: dict[str, Any] | None = None,
+    required: list[str] | None = None,
     **claim: Any,
 ) -> StageContext:
-    """`params` and `limits` are laid over the profile's; `claim` over a claim that expects nothing."""
+    """`params` and `limits` are laid over the profile's, `required` stands for its own; `claim` is laid over a claim
+    that expects nothing."""
     given = PROFILE["stages"][stage]
+    required = required or given.get("required", [])
     order = wire.StageOrder(
         stage, stage, 1, given["timeout_s"], {**given.get("params", {}), **(params or {})},
-        {**given.get("limits", {}), **(limits or {})}, given.get("required", []), claim.get("write_mode", False),
+        {**given.get("limits", {}), **(limits or {})}, required, claim.get("write_mode", False),
     )  # fmt: skip
     answer = {
         "mode": wire.Mode.TEST, "run": 1, "boot": 1, "host": "pve1", "stages": [order], "disks": [],

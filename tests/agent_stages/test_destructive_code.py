@@ -60,6 +60,14 @@ def test_fio_writes_in_two_functions_only() -> None:
     assert files_with(r"fio\.(verify|blank)_argv") == {"stages/disk_write.py"}
 
 
+def test_the_rehearsal_of_a_verified_write_has_no_way_to_a_disk() -> None:
+    """Its only file is one in memory that it makes itself."""
+    source = SOURCES["stages/disk_write.py"]
+    rehearsal = source[source.index("def rehearsed(") : source.index("def _wrong(")]
+    assert re.findall(r"os\.(open|memfd_create)\(", rehearsal) == ["memfd_create"]
+    assert "/dev" not in rehearsal and "writable" not in rehearsal
+
+
 def test_every_code_that_is_used_is_in_the_registry() -> None:
     used = {code for text in SOURCES.values() for code in re.findall(r'findings\.make\(\s*"([a-z_]+\.[a-z_]+)"', text)}
     assert used

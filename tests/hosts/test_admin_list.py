@@ -27,14 +27,26 @@ pytestmark = pytest.mark.django_db
 
 
 def test_start_vetting_queues_a_run_in_the_operators_name(operator: Client, host: Host) -> None:
-    assert do(operator, "start_vetting", host).status_code == 302
+    assert do(operator, "start_vetting", host, confirmed="yes").status_code == 302
     run = Run.objects.get(host=host)
     assert (run.state, run.profile_name, run.requested_by) == ("Queued", "quick", "ada")
 
 
+def test_before_vetting_starts_the_operator_sees_how_long_it_takes_and_what_is_written(
+    operator: Client, host: Host
+) -> None:
+    host.profile_name = "quick-write"
+    host.save()
+    text = do(operator, "start_vetting", host).content.decode().replace("\xa0", " ")
+    assert f"<strong>{host.name}</strong>: " in text
+    assert ", about " in text
+    assert "no disk of this host is allowed to be written" in text
+    assert not Run.objects.exists()
+
+
 def test_a_second_start_is_409_with_the_reason(operator: Client, host: Host) -> None:
     run = lifecycle.start_run(host)
-    response = do(operator, "start_vetting", host)
+    response = do(operator, "start_vetting", host, confirmed="yes")
     assert response.status_code == 409
     assert f"has run {run.pk} (Queued) already" in response.content.decode()
     assert Run.objects.count() == 1

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runs import profiles
+from runs import estimate, profiles
 from runs.stages import AGENT_STAGES
 
 QUICK = """\
@@ -169,10 +169,6 @@ def test_an_override_that_fits_nothing_is_refused(folder: Path, path: str, value
     assert words in str(caught.value)
 
 
-def test_the_expected_duration_is_the_boot_and_each_stage(folder: Path) -> None:
-    assert profiles.expected_duration_s(profiles.load("quick")) == profiles.BOOT_S + 20 + 120 + 60
-
-
 def a_disk(serial: str, may_be_written: bool) -> dict[str, Any]:
     return {"serial": serial, "wwn": "", "bus": "sata", "size_mb": 256, "may_be_written": may_be_written}
 
@@ -202,9 +198,28 @@ def test_a_shipped_profile_reads_and_its_write_form_differs_in_that_alone(name: 
 
 @pytest.mark.parametrize(("name", "hours"), [("quick", (0, 0.34)), ("deep", (8, 12)), ("soak", (36, 40))])
 def test_a_shipped_profile_takes_about_as_long_as_it_says(name: str, hours: tuple[float, float]) -> None:
-    assert hours[0] <= profiles.expected_duration_s(profiles.load(name)) / 3600 <= hours[1]
+    assert hours[0] <= estimate.total_s(profiles.load(name)) / 3600 <= hours[1]
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_profile_has_every_stage_of_the_agent(name: str) -> None:
     assert set(profiles.load(name)["stages"]) == {stage.name for stage in AGENT_STAGES}
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("duraton_s: 10", "mine.yaml, line 7: stages.CPUStress.params.duraton_s: is read by nobody; CPUStress reads "),
+        ("duration_s: -1", "mine.yaml, line 7: stages.CPUStress.params.duration_s: can't be below 0 (given: -1)"),
+        (
+            "duration_s: 600",
+            "mine.yaml, line 7: stages.CPUStress.params.duration_s: must be less than the stage's timeout",
+        ),
+    ],
+)
+def test_a_value_that_can_not_be_meant_is_refused_with_its_line(
+    value: str, words: str, tmp_path: Path, settings: Any
+) -> None:
+    settings.VETTING = settings.VETTING.model_copy(update={"profiles_dir": tmp_path})
+    text = f"name: mine\ntitle: Mine\nextends: quick\nstages:\n  CPUStress:\n    params:\n      {value}\n"
+    assert words in refusal(tmp_path, text)

@@ -11,8 +11,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from hosts.models import Host
-from runs import following, lifecycle, profiles, terminal, watchdog, watching
+from runs import estimate, following, freeze, lifecycle, profiles, terminal, watchdog, watching
 from runs.models import Lease, Run
+from runs.templatetags.words import duration, off_by
 from runs.transition import Refused
 
 
@@ -31,17 +32,34 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="one JSON object per change, for scripts")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        run = self._start(options)
+        host = self._host(options["host"])
+        self._say_what_it_takes(host, options)
+        run = self._start(host, options)
         if options["no_wait"]:
             self.stdout.write(json.dumps(following.as_data(run)) if options["json"] else f"run {run.pk} is queued")
             return
         watching.watch(run, self, as_json=options["json"], with_log=options["log"])
+        if (percent := estimate.error_percent(run)) is not None:
+            self.stderr.write(f"the estimate: {off_by(percent)}")
         sys.exit(following.exit_status(run))
 
-    def _start(self, options: dict[str, Any]) -> Run:
-        host = Host.objects.filter(name=options["host"]).first()
+    def _host(self, name: str) -> Host:
+        host = Host.objects.filter(name=name).first()
         if host is None:
-            self._usage(terminal.unknown_host(options["host"]))
+            self._usage(terminal.unknown_host(name))
+        return host
+
+    def _say_what_it_takes(self, host: Host, options: dict[str, Any]) -> None:
+        """Before it starts, and where no script reads: how long, and what will be written."""
+        try:
+            profile = profiles.load(options["profile"] or host.profile_name)
+        except profiles.ProfileError as error:
+            self._usage(str(error))
+        written = freeze.what_is_written(host, profile)
+        takes = duration(estimate.of_host(host, profile))
+        self.stderr.write(f"{profile['title']} on {host.name}: about {takes}. {' '.join(written)}")
+
+    def _start(self, host: Host, options: dict[str, Any]) -> Run:
         if not _worker_is_there():
             self._usage(
                 "no worker is running that could do it: start `./manage.py up`, or `systemctl start vetting-worker`"

@@ -1,0 +1,84 @@
+"""docs/stages.md is what registry, agent and profiles say, and says it of everything."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from runs import profilenotes
+from runs.profilenotes import Note
+from runs.stages import STAGES
+from tests.agent_stages.test_silent_passes import ASKED
+
+ROOT = Path(__file__).resolve().parents[2]
+PROFILES = sorted((ROOT / "runs/profiles").glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def writer() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("write_stages", ROOT / "scripts" / "write_stages.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_is_current(writer: ModuleType) -> None:
+    assert writer.main(["--check"]) == 0, "run scripts/write_stages.py"
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_every_stage_says_what_it_can_not_see(stage: object) -> None:
+    assert stage.blind.endswith(".")
+
+
+@pytest.mark.parametrize("stage", [stage.name for stage in STAGES])
+def test_the_tools_of_a_stage_are_those_that_it_asks(writer: ModuleType, stage: str) -> None:
+    """Beside those on which its result rests, some are asked for more: to bring links up, for GPUs, for fans."""
+    asked = {tool for tool, stages in ASKED.items() if any(name.partition(",")[0] == stage for name in stages)}
+    beside = {
+        "InventoryCheck": {"ip", "nvidia-smi"},
+        "CPUStress": {"ipmitool"},
+        "Burn": {"ipmitool"},
+        "GPU": {"gpu-burn"},
+    }
+    assert set(writer.tools(stage)) == asked | beside.get(stage, set())
+
+
+def test_finding_codes_are_found_where_they_are_made(writer: ModuleType) -> None:
+    assert "firmware.differs" in writer.finding_codes("Firmware")
+    assert {"storage.slow", "storage.corruption", "storage.read_error"} <= set(writer.finding_codes("Storage"))
+    assert "memory.miscompare" not in writer.finding_codes("CPUStress")
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
+def test_every_value_of_a_shipped_profile_has_a_reason_and_a_source(path: Path) -> None:
+    notes = profilenotes.read(path.read_text(), path.name)
+    bare = [f"{path.name}, line {note.line}: {where[-1]}" for where, note in notes.items() if not note.source]
+    assert bare == [], "write the comment above it: a reason, and [its source] in brackets"
+
+
+def test_a_value_has_the_comment_above_it_or_that_of_its_neighbour() -> None:
+    text = (
+        "stages:\n  Memory:\n    timeout_s: 9\n    params:\n"
+        "      # Why it\n      # is so. [ours]\n      one_s: 1\n      two_s: 2\n\n      three_s: 3\n"
+    )
+    assert profilenotes.read(text, "mine.yaml") == {
+        ("stages", "Memory", "params", "one_s"): Note(7, "Why it is so.", "ours"),
+        ("stages", "Memory", "params", "two_s"): Note(8, "Why it is so.", "ours"),
+        ("stages", "Memory", "params", "three_s"): Note(10),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("hdd_read_min_mb_s", "MB/s"), ("sample_max_mb", "MiB"), ("duration_s", "s"), ("temp_max_c", "°C"),
+        ("percentage_used_max", "%"), ("min_fraction", "of 1"), ("pending_sectors_max", "sectors"),
+        ("bad_sectors_give_up", "sectors"), ("ecc_corrected_per_hour", "per hour"), ("ping_count", "count"),
+    ],
+)  # fmt: skip
+def test_a_value_has_its_unit_in_its_name(name: str, unit: str) -> None:
+    assert profilenotes.unit(name) == unit

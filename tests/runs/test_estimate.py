@@ -1,0 +1,189 @@
+"""How long a run should take on a particular host: it scales with what the host has, and the profile caps it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from hosts.models import Host
+from runs import durations, estimate, freeze, lifecycle, profiles
+from runs.estimate import Disk, Machine
+from runs.models import Outcome
+from runs.templatetags.words import off_by
+from tests import factories
+from tests.factories import HostFactory
+
+SERVER = Machine(
+    memory_mb=64 * 1024,
+    disks=(Disk("N1", "nvme", 953_869), Disk("N2", "nvme", 953_869)),
+    ports=2,
+    threads=32,
+    writable=frozenset({"N1"}),
+)
+
+
+def seconds(stage: str, machine: Machine, profile: str = "deep") -> float:
+    return estimate.stage_s(stage, profiles.load(profile), machine)
+
+
+def test_more_memory_takes_longer_up_to_the_profiles_cap() -> None:
+    deep = profiles.load("deep")["stages"]["Memory"]["params"]
+    small, large, huge = (seconds("Memory", replace(SERVER, memory_mb=gib * 1024)) for gib in (2, 8, 4096))
+    assert small < large < huge
+    bits_s = estimate.MEMTESTER_S_PER_GIB * deep["memtester_max_mb"] / 1024
+    assert huge == pytest.approx(estimate.START_S + deep["max_duration_s"] + bits_s)
+
+
+def test_disks_are_read_side_by_side_so_the_slowest_decides() -> None:
+    one = replace(SERVER, disks=SERVER.disks[:1])
+    with_hdd = replace(SERVER, disks=(*SERVER.disks, Disk("H1", "hdd", 1_907_348)))
+    speed = 2 * profiles.load("deep")["stages"]["Storage"]["params"]["speed_s"]
+    assert seconds("Storage", SERVER) - seconds("Storage", one) == pytest.approx(speed)
+    assert seconds("Storage", with_hdd) == pytest.approx(estimate.START_S + 2_000_000 / 160 + 3 * speed, rel=1e-3)
+
+
+def test_a_disk_larger_than_a_night_is_capped() -> None:
+    params = profiles.load("soak")["stages"]["Storage"]["params"]
+    huge = replace(SERVER, disks=(Disk("H1", "hdd", 30_000_000),))
+    assert seconds("Storage", huge, "soak") == estimate.START_S + params["surface_max_s"] + 2 * params["speed_s"]
+
+
+def test_a_self_test_in_the_background_costs_what_is_left_of_it_when_storage_begins() -> None:
+    slow = replace(SERVER, disks=(Disk("H1", "hdd", 15_000_000),))
+    meanwhile = seconds("CPUStress", slow, "soak") + seconds("Memory", slow, "soak")
+    left = slow.disks[0].seconds(15_000_000) - meanwhile
+    assert left > 0
+    surface = slow.disks[0].seconds(15_000_000)
+    assert seconds("Storage", slow, "soak") == pytest.approx(estimate.START_S + left + surface + 60)
+    assert seconds("SMART", slow, "soak") == estimate.START_S
+
+
+def test_more_cores_take_longer_one_by_one_up_to_the_cap() -> None:
+    few, many, very_many = (seconds("CPUStress", replace(SERVER, threads=threads)) for threads in (2, 8, 512))
+    params = profiles.load("deep")["stages"]["CPUStress"]["params"]
+    assert many - few == 6 * params["core_s"]
+    assert very_many - few == params["cores_max_s"] - 2 * params["core_s"]
+
+
+def test_a_sample_takes_as_long_on_every_size_of_disk() -> None:
+    small, large = (
+        seconds("Storage", replace(SERVER, disks=(Disk("H1", "hdd", size_mb),)), "quick")
+        for size_mb in (1_000_000, 20_000_000)
+    )
+    assert small == large
+
+
+def test_only_disks_that_may_be_written_take_time_for_writing() -> None:
+    written = seconds("Storage", SERVER, "deep-write") - seconds("Storage", SERVER, "deep")
+    assert written == pytest.approx(3 * 65536 * 1.048576 / 2000)
+    assert seconds("Storage", replace(SERVER, writable=frozenset()), "deep-write") == seconds("Storage", SERVER, "deep")
+
+
+def test_each_port_takes_its_own_time() -> None:
+    one, four = (seconds("Network", replace(SERVER, ports=ports), "quick") for ports in (1, 4))
+    assert four - one == pytest.approx(3 * (3 * 10 + 1000 * 0.01 + estimate.PER_PORT_S))
+
+
+def test_a_stage_that_is_not_expected_on_the_host_takes_no_time() -> None:
+    assert seconds("PSU", replace(SERVER, not_expected=frozenset({"bmc"}))) == 0
+
+
+def test_no_stage_is_said_to_take_longer_than_it_may() -> None:
+    giant = replace(SERVER, ports=64, memory_mb=1 << 24)
+    for name in profiles.names():
+        for stage in estimate.planned(profiles.load(name), giant)["stages"].values():
+            assert stage["expected_s"] <= stage["timeout_s"]
+
+
+@pytest.mark.parametrize(("name", "hours"), [("quick", (0.1, 0.34)), ("deep", (8, 12)), ("soak", (36, 40))])
+@pytest.mark.parametrize(
+    "disks",
+    [
+        SERVER.disks,
+        (Disk("S1", "ssd", 1_907_729), Disk("S2", "ssd", 1_907_729)),
+        (Disk("H1", "hdd", 1_907_348), Disk("H2", "hdd", 1_907_348)),
+    ],
+    ids=lambda disks: disks[0].kind,
+)
+def test_the_shipped_profiles_take_what_they_say_on_a_usual_server(
+    name: str, hours: tuple[float, float], disks: tuple[Disk, ...]
+) -> None:
+    planned = estimate.planned(profiles.load(name), replace(SERVER, disks=disks))
+    assert hours[0] <= estimate.total_s(planned) / 3600 <= hours[1]
+
+
+@pytest.mark.parametrize("lacking", ["per_gib_s", "max_duration_s"])
+def test_a_profile_that_lacks_something_is_estimated_by_its_own_word(lacking: str) -> None:
+    profile = profiles.load("deep")
+    del profile["stages"]["Memory"]["params"][lacking]
+    assert estimate.stage_s("Memory", profile, SERVER) == profile["stages"]["Memory"]["expected_s"]
+
+
+def _host(**fields: Any) -> Host:
+    return HostFactory(**fields)
+
+
+@pytest.mark.django_db
+def test_of_a_host_that_nobody_knows_the_profiles_own_word_stands() -> None:
+    host = _host(expected=None)
+    assert estimate.machine_of(host) is None
+    assert estimate.of_host(host, profiles.load("deep")) == estimate.total_s(profiles.load("deep"))
+
+
+@pytest.mark.django_db
+def test_a_host_is_known_by_its_spec_before_it_was_ever_seen() -> None:
+    spec = {
+        "memory": {"total_mb": 2048},
+        "disks": [{"serial": "S1", "bus": "sata", "size_mb": 1000}, {"serial": "V1", "bus": "virtio", "size_mb": 10}],
+        "nics": [{"mac": "52:54:00:00:00:01"}],
+        "cpu": {"cores": 4},
+    }
+    machine = estimate.machine_of(_host(expected=spec))
+    assert machine == Machine(2048, (Disk("S1", "hdd", 1000), Disk("V1", "virtual", 10, tests_itself=False)), 1, 4)
+
+
+@pytest.mark.django_db
+def test_what_was_promised_is_frozen_into_the_run() -> None:
+    host = _host(expected={"memory": {"total_mb": 2048}})
+    frozen = freeze.frozen(host, profiles.load("quick"))["profile"]
+    assert durations.plan(frozen) == durations.plan(estimate.planned(profiles.load("quick"), estimate.machine_of(host)))
+    assert durations.plan(frozen)["Memory"] != durations.plan(profiles.load("quick"))["Memory"]
+
+
+@pytest.mark.django_db
+def test_the_estimates_error_is_told_of_a_run_that_went_to_its_end() -> None:
+    run = lifecycle.start_run(_host(expected=None), profile_name="quick", who="test")
+    assert estimate.error_percent(run) is None
+    run.started_at = timezone.now()
+    run.ended_at = run.started_at + timedelta(seconds=estimate.total_s(run.profile) * 1.1)
+    assert estimate.error_percent(run) is None, "its stages have not been run"
+    for order, name in enumerate(run.profile["stages"]):
+        run.stage_runs.create(name=name, attempt=1, order=order, boot=1, outcome=Outcome.PASSED)
+    assert estimate.error_percent(run) == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize(
+    ("percent", "words"), [(6.2, "took 6 % longer"), (-12.0, "took 12 % less"), (0.3, "as it was"), (-0.4, "as it was")]
+)
+def test_how_far_an_estimate_was_off_is_said_in_words(percent: float, words: str) -> None:
+    assert off_by(percent).replace("\xa0", " ") == words
+
+
+@pytest.mark.django_db
+def test_the_page_that_asks_for_a_retry_says_how_long_it_takes_and_what_is_written(admin_client: Client) -> None:
+    run = factories.held()
+    text = admin_client.get(f"{run.get_absolute_url()}retry/").content.decode().replace("\xa0", " ")
+    assert "; with the stages after it about " in text
+    assert "Nothing is written to any disk." in text
+
+
+@pytest.mark.django_db
+def test_the_run_page_keeps_the_estimate_beside_what_it_took(admin_client: Client) -> None:
+    run = factories.held()
+    text = admin_client.get(run.get_absolute_url()).content.decode()
+    assert "<dt>Estimated</dt>" in text
