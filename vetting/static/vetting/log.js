@@ -19,6 +19,7 @@
   let busy = false;
   let again = false;
   let unseen = false;
+  let turn = 0; // of several filters in a row the last one counts
 
   const atEnd = () => box.scrollHeight - box.scrollTop - box.clientHeight < 24;
   const scrollToEnd = () => { box.scrollTop = box.scrollHeight; };
@@ -40,10 +41,12 @@
     busy = true;
     again = false;
     const following = atEnd();
+    const shown = rows;
     try {
       const fresh = await fetchLines({ after: end });
       const gap = Number(fresh.dataset.start) > end;
-      if (gap && following) replace(fresh);
+      if (shown !== rows) again = true; // replaced meanwhile: these lines may be there already
+      else if (gap && following) replace(fresh);
       else if (gap) { setPaused(true); unseen = true; }
       else append(fresh, following);
     } catch (error) { /* not reachable: the page says so, and the stream's reopening tells again */ }
@@ -82,16 +85,19 @@
   }
 
   async function reload() {
+    const asked = ++turn;
     const fresh = await fetchLines({}).catch(() => null);
-    if (fresh) replace(fresh);
+    if (fresh && asked === turn) replace(fresh);
     tell();
   }
 
   async function lookBack() {
     if (busy) return;
     busy = true;
+    const shown = rows;
     try {
       const older = await fetchLines({ before: start });
+      if (shown !== rows) throw new Error("replaced meanwhile");
       const height = box.scrollHeight;
       start = Number(older.dataset.start);
       if (older.childElementCount) none.hidden = true;
