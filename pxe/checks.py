@@ -33,6 +33,9 @@ def boot_tools(**_: Any) -> list[CheckMessage]:
     if config.pxe.mode != "off" and (missing := image.missing()):
         text = f"the live image has no {' and no '.join(missing)} in {image.directory()}"
         messages.append(Warning(text, hint="make image builds it", id="pxe.W003"))
+    elif config.pxe.mode != "off" and (size := image.unaligned()):
+        text = f"{image.INITRD} has {size} bytes, no multiple of 4: on some machines the agent behind it is lost"
+        messages.append(Warning(text, hint="make image builds one that is", id="pxe.W004"))
     return messages
 
 

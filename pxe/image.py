@@ -20,6 +20,13 @@ def missing() -> list[str]:
     return [name for name in (KERNEL, INITRD) if not (directory() / name).is_file()]
 
 
+def unaligned() -> int:
+    """Size of an initrd that no second one can follow everywhere (live-image/builder/output.py); 0 for a good one."""
+    path = directory() / INITRD
+    size = path.stat().st_size if path.is_file() else 0
+    return size if size % 4 else 0
+
+
 def loader(name: str) -> Path:
     return directory() / "ipxe" / name
 

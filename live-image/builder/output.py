@@ -14,6 +14,7 @@ from builder import BuildError, cpio
 MANIFEST = "manifest.json"
 COMPRESSION = {"fast": 3, "small": 19}
 IPXE = {"snponly.efi": "snponly.efi", "ipxe.efi": "ipxe-amd64.efi", "undionly.kpxe": "undionly.kpxe"}
+INITRD_ALIGN = 4
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
 
@@ -28,7 +29,16 @@ def pack(tree: Path, to: Path, level: str, mtime: int) -> int:
         packer.stdin.close()
     if packer.returncode != 0:
         raise BuildError(f"zstd ended with status {packer.returncode} while writing {to}")
+    align(to)
     return counted.written_bytes
+
+
+def align(archive: Path) -> None:
+    """Lengthen it with zeros to a multiple of four bytes: the kernel takes a second archive from such a place only,
+    and passes zeros over. Under the iPXE of older network cards' ROMs the next one follows without a gap, and the
+    agent in it was lost ("Initramfs unpacking failed: invalid magic at start of compressed archive")."""
+    with archive.open("ab") as opened:
+        opened.write(bytes(-opened.tell() % INITRD_ALIGN))
 
 
 class CountingWriter:

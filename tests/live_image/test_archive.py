@@ -82,6 +82,14 @@ def test_byte_code_is_no_input(tmp_path: Path) -> None:
     assert inputs.digest(root) == before
 
 
+@pytest.mark.parametrize("size", range(4))
+def test_another_archive_can_follow_at_a_multiple_of_four(tmp_path: Path, size: int) -> None:
+    archive = tmp_path / "initrd.zst"
+    archive.write_bytes(b"x" * (400 + size))
+    output.align(archive)
+    assert archive.read_bytes() == b"x" * (400 + size) + bytes((4 - size) % 4)
+
+
 def finished_image(directory: Path, inputs_sha256: str, level: str = "fast") -> Path:
     directory.mkdir()
     (directory / "initrd.zst").write_bytes(b"image")

@@ -45,3 +45,9 @@ def test_what_is_wrong_is_named(bench: Bench, sections: dict[str, Any], expected
 def test_a_missing_image_is_a_warning(bench: Bench, settings: Any) -> None:
     (settings.IMAGE_DIR / "initrd.zst").unlink()
     assert "pxe.W003" in ids(checks.boot_tools())
+
+
+@pytest.mark.parametrize(("size", "said"), [(400, False), (403, True)])
+def test_an_initrd_that_no_other_can_follow_is_a_warning(bench: Bench, settings: Any, size: int, said: bool) -> None:
+    (settings.IMAGE_DIR / "initrd.zst").write_bytes(bytes(size))
+    assert ("pxe.W004" in ids(checks.boot_tools())) is said
