@@ -85,7 +85,10 @@ class CounterBook:
         self.sources = tuple(sources)
         self.state, self.say = state, say
         self._before: Counts | None = _load(state)
-        self._newest: Counts = {}
+        self._newest: Counts | None = None
+        # `lost` are counters that fewer parts have than at some reading before: a tool broke or a part went, and what
+        # it counted since is not known.
+        self._most: Counter[str] = Counter()
         self.lost: frozenset[str] = frozenset()
 
     def open_stage(self) -> None:
@@ -100,10 +103,10 @@ class CounterBook:
         """What moved since. A counter that fell was reset, not repaired; one that is new counts from 0 only where
         it starts with the boot. Call `commit` when the deltas are safe: until then the next agent of this boot
         finds them again."""
-        before, earlier = self._before or {}, self._newest
+        before = self._before or {}
         after = self._read()
         self._before = {**before, **after}
-        self.lost = _fewer(earlier, after)
+        self.lost = frozenset(counter for counter, most in self._most.items() if _parts(after)[counter] < most)
         deltas = []
         for key, value in sorted(after.items()):
             known = before.get(key, 0 if _began_at_nothing(key, before) else value)
@@ -113,6 +116,7 @@ class CounterBook:
 
     def forget(self) -> None:
         """After a hold: a person had the machine, and what was counted meanwhile is nobody's error."""
+        self._most.clear()
         self._before = self._read()
         self.commit()
 
@@ -123,7 +127,8 @@ class CounterBook:
 
     def has(self, beginning: str) -> bool:
         """Whether the last reading had any counter of this name: absent is not the same as zero."""
-        return any(key[0].startswith(beginning) for key in self._before or {})
+        newest = self._before if self._newest is None else self._newest
+        return any(key[0].startswith(beginning) for key in newest or {})
 
     def _read(self) -> Counts:
         counts: Counts = {}
@@ -133,14 +138,13 @@ class CounterBook:
             except (OSError, ValueError, LookupError) as error:
                 self.say("error", f"error counters could not be read: {type(error).__name__}: {error}")
         self._newest = counts
+        self._most |= _parts(counts)
         return counts
 
 
-def _fewer(before: Counts, after: Counts) -> frozenset[str]:
-    """Counters that fewer parts have than at the reading before: a tool broke or a part went, and what it counted
-    meanwhile is not known. By number, since a part may have got its name from the inventory in between."""
-    then, now = (Counter(counter for counter, _, _ in counts) for counts in (before, after))
-    return frozenset(counter for counter in then if now[counter] < then[counter])
+def _parts(counts: Counts) -> Counter[str]:
+    """How many parts have each counter. By number, since a part may get its name from the inventory later."""
+    return Counter(counter for counter, _, _ in counts)
 
 
 def judged(deltas: Iterable[wire.CounterDelta], limits: Mapping[str, object], duration_s: float) -> list[wire.Finding]:

@@ -39,7 +39,7 @@ _NVME = r"\b(?P<name>nvme\d+)(?:n\d+)?: "
 
 # Said on healthy machines: at boot, by an empty optical or floppy drive, by drivers that introduce themselves.
 IGNORED = re.compile(
-    r"ACPI (?:BIOS )?Error|link is not ready|EDAC MC: Ver|"
+    r"ACPI (?:BIOS )?Error|link is not ready|EDAC MC: Ver|Shutdown timeout set to|CPU stall warnings suppressed|"
     r"EDAC MC\d+: Giving out|(?:I/O error, dev|Buffer I/O error on dev(?:ice)?) (?:sr|fd|loop)\d",
     re.IGNORECASE,
 )

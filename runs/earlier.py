@@ -65,7 +65,8 @@ def _before(run: Run, stage: str) -> list[trends.Earlier]:
     """One per run, of its last attempt, the newest first."""
     rows = StageRun.objects.filter(run__host_id=run.host_id, run_id__lt=run.pk, name=stage).exclude(numbers={})
     newest: dict[int, trends.Earlier] = {}
-    for row in rows.select_related("run").order_by("-run_id", "-attempt")[:RUNS_BACK]:
+    needed = ("attempt", "outcome", "numbers", "run__created_at", "run__profile", "run__inventory")
+    for row in rows.select_related("run").only(*needed).order_by("-run_id", "-attempt")[:RUNS_BACK]:
         when, passed = row.run.created_at.strftime("%Y-%m-%d"), row.outcome == Outcome.PASSED
         newest.setdefault(row.run_id, trends.Earlier(row.run_id, when, passed, row.numbers, _setting(row.run)))
     return list(newest.values())
@@ -102,7 +103,8 @@ def _equals(mine: _Reading, all_there_are: Iterable[_Reading]) -> list[float]:
 
 
 def _readings(numbers: trends.Numbers, inventory: dict[str, Any] | None) -> list[_Reading]:
-    models = {disk["serial"]: disk["model"] for disk in _disks(inventory) if disk["serial"] and not _virtual(disk)}
+    disks = [disk for disk in _disks(inventory) if not _virtual(disk)]
+    models = {disk.get("serial"): disk.get("model") for disk in disks}
     split = [(*key.partition(".")[::2], value) for key, value in numbers.items()]
     return [
         _Reading(name, part, models[part], value)
@@ -114,8 +116,8 @@ def _readings(numbers: trends.Numbers, inventory: dict[str, Any] | None) -> list
 def _is_comparable(key: str, disks: list[dict[str, Any]]) -> bool:
     """A disk without a serial number can't be told from another; a virtual one has no pace of its own."""
     name, _, part = key.partition(".")
-    nameless = {disk["name"] for disk in disks if not disk["serial"]}
-    virtual = {disk["serial"] for disk in disks if _virtual(disk)}
+    nameless = {disk.get("name") for disk in disks if not disk.get("serial")}
+    virtual = {disk.get("serial") for disk in disks if _virtual(disk)}
     return part not in nameless and not (name in trends.PACES and part in virtual)
 
 
@@ -124,4 +126,4 @@ def _disks(inventory: dict[str, Any] | None) -> list[dict[str, Any]]:
 
 
 def _virtual(disk: dict[str, Any]) -> bool:
-    return disk["bus"] == "virtio" or any(word in disk["model"] for word in _VIRTUAL)
+    return disk.get("bus") == "virtio" or any(word in (disk.get("model") or "") for word in _VIRTUAL)

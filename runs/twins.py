@@ -42,6 +42,11 @@ def differing(own: Inventory, others: Iterable[Inventory]) -> list[wire.Finding]
     return found
 
 
+def _of(part: Mapping[str, Any], *names: str) -> str:
+    """The first that is there: an inventory of an older version may lack what today's has."""
+    return next((str(part[name]) for name in names if part.get(name)), "")
+
+
 def versions(inventory: Inventory) -> Iterator[Version]:
     """Everything that tells its version and its model."""
     firmware, product = inventory.get("firmware") or {}, (inventory.get("system") or {}).get("product") or ""
@@ -51,11 +56,11 @@ def versions(inventory: Inventory) -> Iterator[Version]:
         Version("BMC", product, "bmc", "BMC", firmware.get("bmc") or ""),
         Version("microcode", cpu.get("model") or "", "cpu", "CPU0", cpu.get("microcode") or ""),
         *(
-            Version("disk", disk["model"], "disk", disk["serial"] or disk["name"], disk["firmware"])
+            Version("disk", _of(disk, "model"), "disk", _of(disk, "serial", "name"), _of(disk, "firmware"))
             for disk in inventory.get("disks") or []
         ),
         *(
-            Version("network card", nic["model"], "nic", nic["mac"], nic["firmware"])
+            Version("network card", _of(nic, "model"), "nic", _of(nic, "mac"), _of(nic, "firmware"))
             for nic in inventory.get("nics") or []
         ),
     ]

@@ -12,6 +12,8 @@ _PCIE, _LINK_CONTROL_2 = 0x10, 0x30
 _TARGETS_GTS = {1: 2.5, 2: 5.0, 3: 8.0, 4: 16.0, 5: 32.0, 6: 64.0}
 # Endpoint, legacy endpoint, upstream port of a switch, bridge to PCI: the lower ends of links.
 _LOWER_ENDS = (0, 1, 5, 7)
+# Classes of PCI devices: display controllers, processing accelerators.
+_IDLE_SLOWLY = ("0x03", "0x12")
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,12 @@ def lower_ends(root: Path = Path("/")) -> list[str]:
 
 
 def is_display(slot: str, root: Path = Path("/")) -> bool:
-    """Graphics cards lower their speed when they are idle."""
-    return _text(root / "sys/bus/pci/devices" / slot / "class").startswith("0x03")
+    """Whether the link is one of a graphics or accelerator card, which lowers its speed when it is idle: also for the
+    card's sound and USB functions, and for the port of a switch on the card."""
+    device = (root / "sys/bus/pci/devices" / slot).resolve()
+    functions = device.parent.glob(f"{slot.rpartition('.')[0]}.*/class")
+    below = (device.glob("/".join(["*:*:*.*"] * depth + ["class"])) for depth in (1, 2))
+    return any(_text(path).startswith(_IDLE_SLOWLY) for found in (functions, *below) for path in found)
 
 
 def _pair(device: Path, which: str) -> tuple[int, float] | None:

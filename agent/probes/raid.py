@@ -49,6 +49,11 @@ def ways(names: list[str], root: Path = Path("/")) -> list[Device]:
     return found
 
 
+def is_listed(way: Device) -> bool:
+    """Whether the controller names this drive; the others are only tried."""
+    return "megaraid," in way.way
+
+
 def run_scan(timeout_s: float = 60.0) -> shell.Completed:
     return shell.run(["smartctl", "-j", "--scan-open"], timeout_s)
 
@@ -57,7 +62,7 @@ def parse_scan(text: str) -> list[Device]:
     """The drives that smartctl reaches through a controller only. Raises ParseError."""
     rows = [mapping(row) for row in sequence(parse_json(text, "smartctl").get("devices"))]
     named = [Device(clean(row.get("name")), clean(row.get("type"))) for row in rows if "open_error" not in row]
-    return [device for device in named if "megaraid," in device.way and device.path.startswith("/dev/")]
+    return [device for device in named if is_listed(device) and device.path.startswith("/dev/")]
 
 
 def _text(path: Path) -> str:

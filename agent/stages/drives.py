@@ -26,9 +26,9 @@ def of(disks: list[wire.Disk]) -> Drives:
     plain = [drive_of(disk) for disk in disks if disk not in arrays]
     if not arrays:
         return Drives(plain)
-    behind, why = _behind([disk.name for disk in arrays])
+    behind, silent, why = _behind([disk.name for disk in arrays])
     behind = [drive for drive in behind if drive.name not in {other.name for other in plain}]
-    volumes = [_volume(disk, len(behind), why) for disk in arrays]
+    volumes = [*(_volume(disk, len(behind), why) for disk in arrays), *map(_unanswered, silent if behind else [])]
     # A drive that died is no longer listed: that there are fewer than in the last good run tells it.
     numbers = {f"raid_drives.{checks.disk_name(disk)}": float(len(behind)) for disk in arrays if behind}
     return Drives([*plain, *behind], volumes, numbers)
@@ -38,16 +38,18 @@ def drive_of(disk: wire.Disk) -> Drive:
     return Drive(smartctl.of_disk(disk.name), disk.name, checks.disk_name(disk))
 
 
-def _behind(names: list[str]) -> tuple[list[Drive], str]:
-    """The drives that answer with a serial number of their own, or why there are none."""
+def _behind(names: list[str]) -> tuple[list[Drive], list[smartctl.Device], str]:
+    """The drives that answer with a serial number of their own, those that are listed and don't, or why there are
+    none."""
     try:
         ways = raid.ways(names)
     except ParseError as error:
-        return [], str(error)
+        return [], [], str(error)
     with ThreadPoolExecutor(max_workers=8, thread_name_prefix="raid") as pool:
         serials = list(pool.map(_serial, ways))
     found = {serial: Drive(way, way.way, serial) for way, serial in zip(ways, serials, strict=True) if serial}
-    return list(found.values()), "" if found else "no drive behind it answers smartctl"
+    silent = [way for way, serial in zip(ways, serials, strict=True) if not serial and raid.is_listed(way)]
+    return list(found.values()), silent, "" if found else "no drive behind it answers smartctl"
 
 
 def _serial(way: smartctl.Device) -> str:
@@ -56,6 +58,11 @@ def _serial(way: smartctl.Device) -> str:
     except ParseError:
         return ""
     return "" if is_dummy(smart.serial) else smart.serial
+
+
+def _unanswered(way: smartctl.Device) -> wire.Check:
+    why = f"{way.way}: the controller lists this drive, and it gives smartctl no serial number"
+    return checks.not_tested("health", way.way, reason=why, topic="smart")
 
 
 def _volume(disk: wire.Disk, behind: int, why: str) -> wire.Check:

@@ -211,14 +211,15 @@ def test_what_was_counted_in_a_hold_is_nobodys_error(tmp_path: Path) -> None:
 
 def test_a_counter_that_could_not_be_read_again_is_lost_until_it_is_read(tmp_path: Path) -> None:
     drives = [("smart.media_errors", "disk", "S1"), ("smart.media_errors", "disk", "S2")]
-    readings = iter([dict.fromkeys(drives, 0), {drives[0]: 0}, dict.fromkeys(drives, 0), {}])
+    readings = iter([dict.fromkeys(drives, 0), {drives[0]: 0}, dict.fromkeys(drives, 0), {}, {}])
     book = CounterBook([lambda: next(readings)], tmp_path / "counters.json")
     book.open_stage()
     lost = []
-    for _ in range(3):
+    for _ in range(4):
         book.close_stage()
         lost.append(sorted(book.lost))
-    assert lost == [["smart.media_errors"], [], ["smart.media_errors"]]
+    assert lost == [["smart.media_errors"], [], ["smart.media_errors"], ["smart.media_errors"]]
+    assert not book.has("smart.")
 
 
 def test_a_part_that_got_its_name_meanwhile_is_not_lost(tmp_path: Path) -> None:

@@ -234,3 +234,17 @@ def test_a_superspeed_device_at_high_speed_is_told_where_the_connector_can_more(
         (usb / "port/peer").mkdir()
     assert bool(usblink.slow(tmp_path)) is is_slow
     assert (("usb.link_slow", "system") in look(tmp_path, monkeypatch)) is is_slow
+
+
+def test_a_card_that_idles_slowly_is_no_finding_with_any_of_its_functions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sound, too, and the port of a switch that some have in front."""
+    slow: dict[str, Any] = {"current_link_speed": 2.5}
+    device(tmp_path, PORT, ROOT_PORT)
+    upstream, downstream = f"{PORT}/{CARD}", f"{PORT}/{CARD}/0000:02:00.0"
+    device(tmp_path, upstream, UPSTREAM, **slow, **{"class": "0x060400"})
+    device(tmp_path, downstream, DOWNSTREAM, **{"class": "0x060400"})
+    device(tmp_path, f"{downstream}/0000:03:00.0", ENDPOINT, **slow, **{"class": "0x030000"})
+    device(tmp_path, f"{downstream}/0000:03:00.1", ENDPOINT, **slow, **{"class": "0x040300"})
+    assert look(tmp_path, monkeypatch) == {}

@@ -102,6 +102,14 @@ def test_the_drives_behind_a_volume_are_judged_by_their_own_serial_numbers(
     assert report.numbers["raid_drives.S1"] == 2
 
 
+def test_a_listed_drive_that_gives_no_serial_number_is_not_tested_though_its_siblings_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = stage(tmp_path, monkeypatch, {"--scan": SCAN, "megaraid,0": reading("A")})
+    assert report.outcome is wire.Outcome.NOT_TESTED
+    assert "megaraid,1: the controller lists this drive" in report.reason
+
+
 def test_a_volume_that_says_passed_passes_nothing_while_its_drives_are_silent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -109,7 +109,7 @@ def test_the_error_log_is_old_news_until_it_grows(now: float, severity: wire.Sev
     assert found == ({"smart.error_log": severity} if severity else {})
 
 
-@pytest.mark.parametrize(("now", "severity"), [(180.0, None), (179.0, WARNING), (120.0, WARNING), (119.0, CRITICAL)])
+@pytest.mark.parametrize(("now", "severity"), [(180.0, None), (179.0, WARNING), (80.0, WARNING), (79.0, CRITICAL)])
 def test_a_slower_disk_is_set_beside_its_last_good_run(now: float, severity: wire.Severity | None) -> None:
     runs = [earlier(5, False, seq_read_mb_s=20.0), earlier(4, True, seq_read_mb_s=200.0)]
     found = judge(STORAGE, runs, seq_read_mb_s=now)
@@ -118,7 +118,7 @@ def test_a_slower_disk_is_set_beside_its_last_good_run(now: float, severity: wir
 
 @pytest.mark.parametrize(
     ("peers", "severity"),
-    [([200.0] * 2, None), ([200.0] * 3, CRITICAL), ([130.0, 120.0, 121.0], WARNING), ([101.0] * 9, None)],
+    [([200.0] * 2, None), ([900.0] * 3, WARNING), ([130.0, 120.0, 121.0], WARNING), ([101.0] * 9, None)],
 )
 def test_a_disk_is_set_beside_the_median_of_at_least_three_of_its_model(
     peers: list[float], severity: wire.Severity | None
