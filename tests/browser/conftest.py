@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import ConsoleMessage, Page, sync_playwright
 
 from tests import factories
-from tests.browser.chromium import ARGUMENTS, CHROMIUM
+from tests.browser.chromium import CHROMIUM, Chromium
 from tests.runs.conftest import PASSWORD, web  # noqa: F401  the fixture
 from tests.runs.webprocess import WebProcess
 
@@ -27,18 +27,18 @@ def async_unsafe() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
+def chromium() -> Iterator[Chromium]:
     """One per file: while it is there, no other test of its process could start an event loop."""
     if not CHROMIUM.exists():
         pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = Chromium(playwright)
         yield browser
         browser.close()
 
 
 @pytest.fixture
-def page(chromium: Browser, web: WebProcess) -> Iterator[Page]:  # noqa: F811
+def page(chromium: Chromium, web: WebProcess) -> Iterator[Page]:  # noqa: F811
     """Logged in. Whatever the browser complained about (CSP above all) fails the test at its end."""
     factories.worker_at_work(timezone.now() + timedelta(days=1))
     context = chromium.new_context(base_url=web.url, viewport={"width": 1280, "height": 900})

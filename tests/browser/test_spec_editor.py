@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 from django.urls import reverse
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from agent import codec
 from hosts.models import Host
 from tests import rows
+from tests.browser.chromium import Chromium
 from tests.runs.conftest import PASSWORD
 from tests.runs.webprocess import WebProcess
 from tests.talker import INVENTORY
@@ -55,7 +56,7 @@ def test_what_the_last_run_found_is_put_in_by_one_button_and_saved(host: Host, p
 
 
 def test_without_javascript_it_is_a_plain_form_that_names_the_line(
-    host: Host, web: WebProcess, chromium: Browser
+    host: Host, web: WebProcess, chromium: Chromium
 ) -> None:
     context = chromium.new_context(base_url=web.url, java_script_enabled=False)
     page = context.new_page()
