@@ -4,7 +4,7 @@ are."""
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from runs import logfiles
 from runs.models import Run
@@ -48,6 +48,18 @@ def test_who_scrolled_up_stays_there_and_is_told_of_new_lines(page: Page) -> Non
     page.click("text=To the newest line")
     expect(page.locator("[data-log-state]")).to_have_text("")
     assert page.locator("#log-lines").evaluate(TO_THE_END) < 3
+
+
+def test_who_scrolls_up_while_lines_are_under_way_stays_there(page: Page) -> None:
+    run = _open(page, 300)
+    held: list[Route] = []
+    page.route("**/log/lines/**", lambda route: held.append(route), times=1)
+    with page.expect_request("**/log/lines/**"):
+        _say(run, ("info", "SMART", "said meanwhile"))
+    page.locator("#log-lines").evaluate("(log) => { log.scrollTop = 100; }")
+    held[0].continue_()
+    expect(page.locator("[data-log-state]")).to_have_text("New lines below.")
+    assert page.locator("#log-lines").evaluate("(log) => log.scrollTop") == 100
 
 
 def test_level_and_search_narrow_what_is_there_and_what_comes(page: Page) -> None:

@@ -40,10 +40,10 @@
     if (busy) { again = true; return; }
     busy = true;
     again = false;
-    const following = atEnd();
     const shown = rows;
     try {
       const fresh = await fetchLines({ after: end });
+      const following = atEnd(); // now, not when it was asked: somebody may have scrolled up since
       const gap = Number(fresh.dataset.start) > end;
       if (shown !== rows) again = true; // replaced meanwhile: these lines may be there already
       else if (gap && following) replace(fresh);
