@@ -12,7 +12,7 @@ help:
 	@echo "make test-rack              the acceptance machines, over the whole PXE chain"
 	@echo "make test-install           install.sh in a fresh Debian 12 and 13"
 	@echo "make rack MACHINE=FILE      one machine file on the virtual rack"
-	@echo "make zoo [ONLY=GLOB|healthy] [REPEAT=N]  every machine file, with its result kept; writes docs/zoo.md"
+	@echo "make zoo [ONLY=GLOB|healthy] [REPEAT=N] [JOBS=N]  every machine file, with its result kept; writes docs/zoo.md"
 	@echo "make image [LEVEL=small]    build the live image into var/image"
 	@echo "make lint, lock, docs, bench"
 
@@ -46,7 +46,7 @@ rack:
 zoo:
 	@scripts/prepare demo >&2
 	@$(MAKE) --no-print-directory image >&2
-	@$(AS_ROOT) $(PYTHON) -m tests.rack.zoo --only '$(ONLY)' --repeat $(or $(REPEAT),1)
+	@$(AS_ROOT) $(PYTHON) -m tests.rack.zoo --only '$(ONLY)' --repeat $(or $(REPEAT),1) --jobs $(or $(JOBS),1)
 
 image: venv
 	@$(AS_ROOT) $(PYTHON) live-image/build.py --output var/image --level $(LEVEL)

@@ -1,4 +1,5 @@
-"""What the rack says while it works, on standard error: one line each, with the seconds since it began."""
+"""What the rack says while it works, on standard error: one line each, with the seconds since it began and,
+where several work at a time, whose it is."""
 
 from __future__ import annotations
 
@@ -8,14 +9,16 @@ from typing import Any, TextIO
 
 
 class Progress:
-    def __init__(self, stream: TextIO | None = None, *, verbose: bool = False) -> None:
+    def __init__(self, stream: TextIO | None = None, *, verbose: bool = False, label: str = "") -> None:
         self._stream = stream
         self._verbose = verbose
+        self._label = f"{label}  " if label else ""
         self._began = time.monotonic()
         self._said: set[str] = set()
 
     def say(self, text: str) -> None:
-        print(f"{time.monotonic() - self._began:7.1f} s  {text}", file=self._stream or sys.stderr, flush=True)
+        line = f"{time.monotonic() - self._began:7.1f} s  {self._label}{text}"
+        print(line, file=self._stream or sys.stderr, flush=True)
 
     def once(self, text: str) -> None:
         if text not in self._said:

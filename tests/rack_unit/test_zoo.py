@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, get_args
 
@@ -105,7 +106,7 @@ def test_a_file_that_is_not_named_after_its_machine_is_refused(tmp_path: Path) -
 def result(one: Specimen, commit: str = "c1", what: Seen | None = None) -> Result:
     what = what or seen()
     verdict = judge(one, what, failures(one.machine.outcome, what))
-    return results.of_run(one, what, verdict, commit=commit, at="2026-01-01T00:00:00+00:00", seconds=71.26)
+    return results.of_run(one, what, verdict, commit=commit, at="2026-01-01T00:00:00+00:00", seconds=71.26, jobs=1)
 
 
 def test_results_are_added_and_read_back(tmp_path: Path) -> None:
@@ -125,12 +126,17 @@ def due(*arguments: Any) -> list[str]:
 def test_what_was_run_at_this_commit_is_not_run_again(tmp_path: Path) -> None:
     a, b = file(tmp_path, "a", SOUND), file(tmp_path, "b", SOUND)
     assert due([a, b], [result(a)], "c1", 1) == ["b"]
-    assert due([a, b], [result(a)], "c2", 1) == ["a", "b"]
+    assert due([a, b], [result(a), result(b)], "c2", 1) == ["a", "b"]
 
 
 def test_repeats_go_round_and_count_what_was_run_already(tmp_path: Path) -> None:
     a, b = file(tmp_path, "a", SOUND), file(tmp_path, "b", SOUND)
-    assert due([a, b], [result(a)], "c1", 3) == ["b", "a", "b", "a", "b"]
+    assert due([a, b], [result(a)], "c1", 3) == ["b", "b", "a", "b", "a"]
+
+
+def test_what_has_no_result_at_all_comes_first(tmp_path: Path) -> None:
+    a, b = file(tmp_path, "a", SOUND), file(tmp_path, "b", SOUND)
+    assert due([a, b], [result(a)], "c2", 1) == ["b", "a"]
 
 
 def test_a_machine_file_that_was_changed_is_run_again(tmp_path: Path) -> None:
@@ -180,16 +186,35 @@ def breaking(*names: str) -> Callable[[Specimen], Result]:
     return vet
 
 
+class OneAfterTheOther(Executor):
+    """Runs each task when it is handed in."""
+
+    def submit(self, task: Callable[..., Any], /, *arguments: Any, **words: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(task(*arguments, **words))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
 def test_a_rack_that_breaks_once_leaves_no_result_and_the_others_go_on(tmp_path: Path) -> None:
     due, record = [file(tmp_path, name, SOUND) for name in "abc"], tmp_path / "results.jsonl"
-    assert zoo.run_each(due, record, breaking("b")) == zoo.BROKEN
+    assert zoo.run_each(OneAfterTheOther(), 1, due, record, breaking("b")) == zoo.BROKEN
     assert [kept.machine for kept in results.read(record)] == ["a", "c"]
 
 
 def test_a_rack_that_breaks_three_times_in_a_row_is_given_up(tmp_path: Path) -> None:
     due, record = [file(tmp_path, name, SOUND) for name in "abcdef"], tmp_path / "results.jsonl"
-    assert zoo.run_each(due, record, breaking("b", "c", "d")) == zoo.BROKEN
+    assert zoo.run_each(OneAfterTheOther(), 1, due, record, breaking("b", "c", "d")) == zoo.BROKEN
     assert [kept.machine for kept in results.read(record)] == ["a"]
+
+
+def test_several_at_a_time_are_all_on_record(tmp_path: Path) -> None:
+    due, record = [file(tmp_path, name, SOUND) for name in "abcde"], tmp_path / "results.jsonl"
+    with ThreadPoolExecutor(2) as racks:
+        assert zoo.run_each(racks, 2, due, record, breaking("c")) == zoo.BROKEN
+    assert sorted(kept.machine for kept in results.read(record)) == ["a", "b", "d", "e"]
 
 
 def test_a_name_that_fits_no_machine_is_said_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:

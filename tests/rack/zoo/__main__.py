@@ -1,4 +1,4 @@
-"""`python -m tests.rack.zoo`: runs machine files one after the other, keeps their results and writes docs/zoo.md.
+"""`python -m tests.rack.zoo`: runs machine files, one or several at a time, keeps their results and writes docs/zoo.md.
 
 Exit status: 0 every outcome was met, 1 some were not, 2 a bad file or nothing fits, 3 the rack broke.
 """
@@ -6,10 +6,14 @@ Exit status: 0 every outcome was met, 1 some were not, 2 a bad file or nothing f
 from __future__ import annotations
 
 import argparse
+import functools
+import itertools
+import multiprocessing
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -30,7 +34,7 @@ BROKEN_IN_A_ROW = 3
 
 def main(words: list[str] | None = None) -> int:
     options = _parser().parse_args(words)
-    signal.signal(signal.SIGTERM, _end)
+    _heed_signals()
     try:
         everything = specimen.every()
         chosen = specimen.chosen(everything, options.only)
@@ -54,37 +58,65 @@ def main(words: list[str] | None = None) -> int:
 def _run_all(chosen: list[Specimen], options: argparse.Namespace) -> int:
     commit = results.commit_of_the_product()
     due = results.due(chosen, results.read(options.results), commit, options.repeat)
-    _say(f"{len(due)} runs at {commit}, of {len(chosen)} machines")
-    return run_each(due, options.results, lambda one: run(one, commit))
+    _say(f"{len(due)} runs at {commit}, of {len(chosen)} machines, {options.jobs} at a time")
+    vet = functools.partial(run, commit=commit, jobs=options.jobs)
+    with Racks(options.jobs) as racks:
+        return run_each(racks, options.jobs, due, options.results, vet)
 
 
-def run_each(due: list[Specimen], record: Path, vet: Callable[[Specimen], Result]) -> int:
-    """Every result is on record before the next run begins. What could not be run is said, and left for next time."""
+def run_each(racks: Executor, jobs: int, due: list[Specimen], record: Path, vet: Callable[[Specimen], Result]) -> int:
+    """Every result is on record as soon as it is there. What could not be run is said, and left for next time."""
     status, broken_in_a_row = MET, 0
-    for number, one in enumerate(due, start=1):
-        _say(f"--- {number} of {len(due)}: {one.name}: {one.says}")
+    for number, (one, future) in enumerate(_as_they_end(racks, jobs, due, vet), start=1):
         try:
-            result, broken_in_a_row = vet(one), 0
+            result, broken_in_a_row = future.result(), 0
         except (RackBroken, BadMachineFile) as error:
-            _say(f"not run: {one.name}: {error}")
+            _say(f"{number} of {len(due)}: not run: {one.name}: {error}")
             broke = isinstance(error, RackBroken)
             status, broken_in_a_row = (BROKEN, broken_in_a_row + 1) if broke else (BAD_FILE, broken_in_a_row)
             if broken_in_a_row == BROKEN_IN_A_ROW:
                 return BROKEN
             continue
         results.append(result, record)
-        _say(f"{result.judged}: {one.name} {'; '.join(result.why)}".rstrip())
+        _say(f"{number} of {len(due)}: {result.judged}: {one.name} {'; '.join(result.why)}".rstrip())
     return status
 
 
-def run(one: Specimen, commit: str) -> Result:
+def _as_they_end(
+    racks: Executor, jobs: int, due: list[Specimen], vet: Callable[[Specimen], Result]
+) -> Iterator[tuple[Specimen, Future[Result]]]:
+    """`jobs` are under way at a time; nothing is begun that nobody asks for."""
+    waiting = iter(due)
+    under_way = {racks.submit(vet, one): one for one in itertools.islice(waiting, jobs)}
+    while under_way:
+        for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+            yield under_way.pop(future), future
+            under_way |= {racks.submit(vet, one): one for one in itertools.islice(waiting, 1)}
+
+
+def run(one: Specimen, commit: str, jobs: int) -> Result:
     """Raises RackBroken and BadMachineFile; neither is a result."""
+    _say(f"--- {one.name}: {one.says}")
     at, began = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-    with Rack(one.machine, progress=Progress()) as rack:
+    with Rack(one.machine, progress=Progress(label=one.name if jobs > 1 else "")) as rack:
         seen, failures = life.vet(rack)
         judged = judge(one, seen, failures)
         rack.keep_files |= judged[0] is not Judged.MET
-    return results.of_run(one, seen, judged, commit=commit, at=at, seconds=time.monotonic() - began)
+    return results.of_run(one, seen, judged, commit=commit, at=at, seconds=time.monotonic() - began, jobs=jobs)
+
+
+class Racks(ProcessPoolExecutor):
+    """So many racks at a time, each in a process of its own, which cleans up when it is interrupted."""
+
+    def __init__(self, jobs: int) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        super().__init__(jobs, mp_context=spawn, initializer=_heed_signals, max_tasks_per_child=1)
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is not None:
+            for process in multiprocessing.active_children():
+                process.terminate()
+        self.shutdown(wait=True, cancel_futures=True)
 
 
 def _tell(chosen: list[Specimen], record: list[Result]) -> int:
@@ -105,14 +137,26 @@ def _say(text: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.rack.zoo", description="Vets the machines of the zoo.")
     parser.add_argument("--only", default="", metavar="GLOB", help="names that fit, or `healthy` for all that are")
-    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="so many results of each at this commit")
+    parser.add_argument("--repeat", type=_at_least_one, default=1, metavar="N", help="results of each at this commit")
+    parser.add_argument("--jobs", type=_at_least_one, default=1, metavar="N", help="machines at a time")
     parser.add_argument("--results", type=Path, default=results.RESULTS, metavar="FILE")
     parser.add_argument("--page", type=Path, default=page.PAGE, metavar="FILE")
     return parser
 
 
+def _at_least_one(word: str) -> int:
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"{word} is no number from 1")
+    return int(word)
+
+
+def _heed_signals() -> None:
+    """SIGTERM cleans up as Ctrl-C does; a shell's background jobs start with SIGINT ignored."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
+
+
 def _end(_signal: int, _frame: FrameType | None) -> None:
-    """SIGTERM cleans up as Ctrl-C does."""
     raise KeyboardInterrupt
 
 

@@ -26,7 +26,7 @@ CHANGED = "+"
 @dataclass(frozen=True)
 class Result:
     """One run. `file` is the digest of the machine file, `seconds` the whole run from nothing to clean; `found` are the
-    critical findings and warnings."""
+    critical findings and warnings; `jobs` is how many machines the bench ran at a time."""
 
     machine: str
     commit: str
@@ -41,6 +41,7 @@ class Result:
     judged: Judged
     why: list[str]
     found: list[dict[str, str]]
+    jobs: int = 1
 
     @property
     def blamed(self) -> list[dict[str, str]]:
@@ -48,11 +49,11 @@ class Result:
 
 
 def of_run(
-    specimen: Specimen, seen: Seen, judged: tuple[Judged, list[str]], *, commit: str, at: str, seconds: float
+    specimen: Specimen, seen: Seen, judged: tuple[Judged, list[str]], *, commit: str, at: str, seconds: float, jobs: int
 ) -> Result:
     return Result(
         specimen.name, commit, specimen.digest, at, round(seconds, 1), seen.boot_s, seen.run_s, seen.state,
-        seen.verdict, seen.stage, *judged, [asdict(one) for one in seen.found if _counts(one)],
+        seen.verdict, seen.stage, *judged, [asdict(one) for one in seen.found if _counts(one)], jobs,
     )  # fmt: skip
 
 
@@ -74,13 +75,16 @@ def newest(results: Iterable[Result]) -> dict[str, Result]:
 
 
 def due(specimens: list[Specimen], results: Iterable[Result], commit: str, repeat: int) -> list[Specimen]:
-    """What has still to be run so that each machine has `repeat` results at this commit, in rounds. Results of a
-    changed working copy or of another version of the file don't count."""
+    """What has still to be run so that each machine has `repeat` results at this commit, in rounds; first what has no
+    result at any commit. Results of a changed working copy or of another version of the file don't count."""
+    results = list(results)
+    ever = {(result.machine, result.file) for result in results}
     done = Counter((result.machine, result.file) for result in results if result.commit == commit)
     if commit.endswith(CHANGED):
         done.clear()
+    ordered = sorted(specimens, key=lambda one: (one.name, one.digest) in ever)
     return [
-        one for number in range(1, repeat + 1) for one in specimens if done[one.name, one.digest] < number
+        one for number in range(1, repeat + 1) for one in ordered if done[one.name, one.digest] < number
     ]  # fmt: skip
 
 
