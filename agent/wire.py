@@ -80,7 +80,6 @@ class Check:
     reason: str = ""
     component: str = ""
     topic: str = ""
-    duration_s: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,9 @@ def carry_out(attempt: Attempt, context: StageContext, parts: Parts) -> wire.Res
     """Run the stage to its end, whatever happens in it. None for one that was left behind."""
     started, began = time.time(), time.monotonic()
     parts.book.open_stage()
+    tests_began = time.monotonic()
     report = _report(parts.stages.get(attempt.order.name), context)
+    tested_s = time.monotonic() - tests_began
     if attempt.left_behind:
         return None
     if report.inventory is not None:
@@ -84,6 +86,8 @@ def carry_out(attempt: Attempt, context: StageContext, parts: Parts) -> wire.Res
     said = EarlyErrors(parts.directory).judge(context.order, ordered, parts.kernel_log.take(parts.names()))
     merged = counters.merged([*excuses.without_echo(counted, said), *said])
     watched = excuses.excused(context.order.name, context.claim.expected, merged)
+    around_s = time.monotonic() - began - tested_s
+    context.log("info", f"the tests took {tested_s:.2f} s, the error counters around them {around_s:.2f} s")
     return _result(context, report, deltas, [*attempt.hot, *watched], parts, (started, time.time()))
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
-from tests.bench import agents, pages
+from tests.bench import agents, overhead, pages
+from tests.rack.zoo.specimen import MACHINES
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "agents": lambda options: agents.main(options.agents, options.seconds),
+    "overhead": lambda options: overhead.main(options.machine),
     "pages": lambda options: pages.main(options.hosts, options.measurements),
 }
 
@@ -20,6 +23,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--hosts", type=int, nargs="+", default=[5, 50, 500])
     parser.add_argument("--measurements", type=int, default=pages.MEASUREMENTS)
+    parser.add_argument("--machine", type=Path, default=MACHINES / "healthy-uefi.yaml", metavar="FILE")
     options = parser.parse_args()
     BENCHMARKS[options.name](options)
 
