@@ -96,7 +96,7 @@ def _tell_pipeline(report: dict[str, Any], took: list[tuple[str, float, float]])
     claimed_s = next(rung["after_s"] for rung in report["ladder"] if rung["rung"] == "claimed")
     run = report["run"]
     run_s, tests_s = run["duration_s"] - claimed_s, sum(one[1] for one in took)
-    print(f"{report['verdict']['outcome']}; from claim to end {run_s:.1f} s, tests {tests_s:.1f} s, "
+    print(f"{report['verdict']['result']}; from claim to end {run_s:.1f} s, tests {tests_s:.1f} s, "
           f"overhead {run_s - tests_s:.1f} s ({(run_s - tests_s) / run_s:.0%}); "
           f"estimated {run['estimated_s']:.0f} s, off by {run['estimate_error_percent']:.0f} %")  # fmt: skip
 
