@@ -12,7 +12,7 @@ help:
 	@echo "make test-rack              the acceptance machines, over the whole PXE chain"
 	@echo "make test-install           install.sh in a fresh Debian 12 and 13"
 	@echo "make rack MACHINE=FILE      one machine file on the virtual rack"
-	@echo "make zoo [ONLY=GLOB|healthy] [REPEAT=N] [JOBS=N]  every machine file, with its result kept; writes docs/zoo.md"
+	@echo "make zoo [ONLY='GLOB…'|healthy] [REPEAT=N] [JOBS=N]  every machine file, with its result kept; writes docs/zoo.md"
 	@echo "make image [LEVEL=small]    build the live image into var/image"
 	@echo "make lint, lock, docs, bench"
 

@@ -16,7 +16,7 @@ from tests.rack.vm import VirtualMachine
 FLAP_S = 1.0
 # Intel SDM volume 3B, chapter 16: valid, enabled, address and context; the fatal one also uncorrected and
 # processor context corrupt, without which it would not stop the machine.
-MCE_FATAL = "mce -b 0 4 0x9c00000000000151 0x0 0x12345000 0x8c"
+MCE_FATAL = "mce -b 0 4 0xbe00000000000151 0x0 0x12345000 0x8c"
 MCE_CORRECTED = "mce 0 4 0x8c00000000000151 0x0 0x12345000 0x8c"
 MCE_POLL = "/sys/devices/system/machinecheck/machinecheck0/check_interval"
 

@@ -136,7 +136,7 @@ def _say(text: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.rack.zoo", description="Vets the machines of the zoo.")
-    parser.add_argument("--only", default="", metavar="GLOB", help="names that fit, or `healthy` for all that are")
+    parser.add_argument("--only", default="", metavar="GLOBS", help="names that fit; `healthy`: all that are")
     parser.add_argument("--repeat", type=_at_least_one, default=1, metavar="N", help="results of each at this commit")
     parser.add_argument("--jobs", type=_at_least_one, default=1, metavar="N", help="machines at a time")
     parser.add_argument("--results", type=Path, default=results.RESULTS, metavar="FILE")

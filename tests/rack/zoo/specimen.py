@@ -50,10 +50,13 @@ def read(path: Path) -> Specimen:
 
 
 def chosen(specimens: Iterable[Specimen], only: str) -> list[Specimen]:
-    """Those whose name fits the pattern; `healthy` means all that are; nothing said means all."""
-    if only == HEALTHY:
-        return [one for one in specimens if one.is_healthy]
-    return [one for one in specimens if fnmatch.fnmatchcase(one.name, only or "*")]
+    """Those whose name fits one of the patterns; `healthy` means all that are; nothing said means all."""
+    patterns = only.split() or ["*"]
+    return [one for one in specimens if any(_fits(one, pattern) for pattern in patterns)]
+
+
+def _fits(one: Specimen, pattern: str) -> bool:
+    return one.is_healthy if pattern == HEALTHY else fnmatch.fnmatchcase(one.name, pattern)
 
 
 def _first_comment(text: str) -> str:
