@@ -1,5 +1,6 @@
 """One run of one machine on the rack: what the pipeline costs beside the tests, and what the agent costs beside the
-load. The agent's figures are those of its own control group in the guest, so the tests that it starts don't count.
+load. The agent's figures are those of its own process in the guest: what it starts does not count, neither the tests
+nor the tools that read sensors and counters.
 
 The tests' own time is what the agent logs of each stage: one stage runs at a time, so their sum is the critical path.
 """
@@ -21,8 +22,11 @@ from tests.rack import life, machinefile
 from tests.rack.guestport import GuestSilent
 from tests.rack.rack import Rack
 
-GROUP = "/sys/fs/cgroup/system.slice/vetting-agent.service/agent"
-LOOK = ["sh", "-c", f"cat /proc/uptime; grep usage_usec {GROUP}/cpu.stat; cat {GROUP}/memory.peak; nproc"]
+LOOK = [
+    "sh", "-c",
+    "pid=$(systemctl show -P MainPID vetting-agent.service); cat /proc/uptime; getconf CLK_TCK; nproc; "
+    "cat /proc/$pid/stat; grep VmHWM /proc/$pid/status",
+]  # fmt: skip
 EVERY_S = 2.0
 REPORT_WITHIN_S = 60.0
 TOOK = re.compile(r" (\w+) +the tests took ([\d.]+) s, the error counters around them ([\d.]+) s$")
@@ -30,11 +34,11 @@ TOOK = re.compile(r" (\w+) +the tests took ([\d.]+) s, the error counters around
 
 @dataclass(frozen=True)
 class Sample:
-    """Of the guest: seconds since it booted, CPU seconds of the agent since then, its most memory so far in bytes."""
+    """Of the guest: seconds since it booted, CPU seconds of the agent since then, its most memory so far in KiB."""
 
     at_s: float
     cpu_s: float
-    peak_bytes: int
+    peak_kb: int
     processors: int
 
 
@@ -76,8 +80,10 @@ def _watch(rack: Rack, samples: list[Sample], over: threading.Event) -> None:
 
 
 def _sample(output: str) -> Sample:
-    uptime, usage, peak, processors = output.splitlines()
-    return Sample(float(uptime.split()[0]), int(usage.split()[1]) / 1e6, int(peak), int(processors))
+    """proc(5): user and system time are fields 14 and 15 of stat, in clock ticks."""
+    uptime, ticks, processors, stat, peak = output.splitlines()
+    used = stat.rpartition(")")[2].split()[11:13]
+    return Sample(float(uptime.split()[0]), sum(map(int, used)) / int(ticks), int(peak.split()[1]), int(processors))
 
 
 def _took(log: str) -> Iterator[tuple[str, float, float]]:
@@ -102,8 +108,10 @@ def _tell_pipeline(report: dict[str, Any], took: list[tuple[str, float, float]])
 
 
 def _tell_agent(samples: list[Sample]) -> None:
+    if len(samples) < 2:
+        raise SystemExit("the guest told nothing of its agent")
     shares = [(b.cpu_s - a.cpu_s) / (b.at_s - a.at_s) for a, b in pairwise(samples) if b.at_s > a.at_s]
     first, last = samples[0], samples[-1]
     mean = (last.cpu_s - first.cpu_s) / (last.at_s - first.at_s)
     print(f"agent: {mean:.1%} of one of {last.processors} processors over {last.at_s - first.at_s:.0f} s, "
-          f"{max(shares):.0%} in its busiest {EVERY_S:.0f} s, at most {last.peak_bytes / 2**20:.0f} MiB")  # fmt: skip
+          f"{max(shares):.0%} in its busiest {EVERY_S:.0f} s, at most {last.peak_kb / 1024:.0f} MiB resident")  # fmt: skip
