@@ -114,4 +114,4 @@ def _tell_agent(samples: list[Sample]) -> None:
     first, last = samples[0], samples[-1]
     mean = (last.cpu_s - first.cpu_s) / (last.at_s - first.at_s)
     print(f"agent: {mean:.1%} of one of {last.processors} processors over {last.at_s - first.at_s:.0f} s, "
-          f"{max(shares):.0%} in its busiest {EVERY_S:.0f} s, at most {last.peak_kb / 1024:.0f} MiB resident")  # fmt: skip
+          f"{max(shares):.0%} in its busiest {EVERY_S:.0f} s, {last.peak_kb / 1024:.0f} MiB at most")  # fmt: skip
