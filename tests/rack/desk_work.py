@@ -12,7 +12,7 @@ from django.contrib.auth import get_user_model
 from hosts import expectations
 from hosts.models import Host, HostMac, WritableDisk
 from pxe import bootfiles, image, ipxe
-from runs import bootscript, hold, lifecycle
+from runs import bootscript, estimate, hold, lifecycle
 from runs.machine import State
 from runs.models import Finding, Run, RunEvent
 
@@ -55,6 +55,7 @@ def snapshot(*, run: int, after_event: int = 0) -> dict[str, Any]:
         "stopped_by": row.stopped_by,
         "agent_address": row.agent_address,
         "boot": row.boot,
+        "estimate_off_percent": estimate.error_percent(row),
         "stages": list(row.stage_runs.values("name", "attempt", "outcome", "reason", "progress")),
         "rungs": [
             {"rung": r.rung, "boot": r.boot, "at": r.at.timestamp(), "detail": r.detail} for r in row.rungs.all()

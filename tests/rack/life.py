@@ -208,6 +208,7 @@ class Life:
             ssh=self._logged_in,
             boot_s=round(claimed - on[0], 1) if claimed and on else None,
             run_s=round(max(ended) - claimed, 1) if claimed and ended else None,
+            estimate_off_percent=snapshot["estimate_off_percent"],
         )
 
 

@@ -27,7 +27,9 @@ class Found:
 @dataclass(frozen=True)
 class Seen:
     """`components` are those blamed (critical), `warnings` those with a warning, `found` every finding; `ssh` is
-    whether the hold's key logged in, None when it was not tried; times in seconds, None when that was not reached."""
+    whether the hold's key logged in, None when it was not tried; times in seconds, None when that was not reached.
+    `estimate_off_percent` is by how much the run took longer than was said before; None for one that didn't go to its
+    end."""
 
     state: str
     verdict: str
@@ -40,6 +42,7 @@ class Seen:
     ssh: bool | None = None
     boot_s: float | None = None
     run_s: float | None = None
+    estimate_off_percent: float | None = None
 
 
 def failures(wanted: Outcome, seen: Seen) -> list[str]:

@@ -239,6 +239,13 @@ def test_the_page_lists_every_machine_with_its_newest_result(tmp_path: Path) -> 
     assert "at c1: S-2 has a warning in Storage: storage.slow" in shown
 
 
+def test_the_page_says_how_far_off_the_estimates_were(tmp_path: Path) -> None:
+    one = file(tmp_path, "m", SOUND)
+    record = [result(one, what=seen(estimate_off_percent=percent)) for percent in (-30.04, 10.0, 20.0, None)]
+    assert "over 3 runs to their end: median 20 %, worst 30 %." in page.render([one], record)
+    assert "misjudged" not in page.render([one], record[3:])
+
+
 def test_a_missed_fault_is_shown_with_what_is_missing(tmp_path: Path) -> None:
     bad = file(tmp_path, "bad", BROKEN)
     assert "| **missed**: verdict is passed, not failed; stage is none" in page.render([bad], [result(bad)])

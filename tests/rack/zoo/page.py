@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from statistics import median
 
 from tests.rack.orchestrator import ROOT
 from tests.rack.zoo import results
@@ -43,6 +44,7 @@ def render(specimens: Sequence[Specimen], record: Sequence[Result]) -> str:
             "",
             *_alarms(healthy, record),
             "",
+            *_estimates(record),
             "## Machines with something wrong",
             "",
             *_table(broken, newest),
@@ -79,6 +81,15 @@ def _alarms(healthy: Sequence[Specimen], record: Sequence[Result]) -> list[str]:
     alarms = [result for result in runs if result.judged is not Judged.MET]
     said = f"Runs of healthy machines so far: **{len(runs)}**, of which **{len(alarms)}** did not simply pass."
     return [said, "", *(f"- {_link(one.machine)} at {one.commit}: {_cell('; '.join(one.why))}" for one in alarms)]
+
+
+def _estimates(record: Sequence[Result]) -> list[str]:
+    """Of every run ever made that went to its end, on whatever machine."""
+    off = sorted(abs(result.estimate_off_percent) for result in record if result.estimate_off_percent is not None)
+    if not off:
+        return []
+    said = f"By how much the time that a run takes was misjudged before its start, over {len(off)} runs to their end"
+    return [f"{said}: median {median(off):.0f} %, worst {off[-1]:.0f} %.", ""]
 
 
 def _table(specimens: Sequence[Specimen], newest: dict[str, Result]) -> list[str]:

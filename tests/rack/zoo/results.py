@@ -42,6 +42,7 @@ class Result:
     why: list[str]
     found: list[dict[str, str]]
     jobs: int = 1
+    estimate_off_percent: float | None = None
 
     @property
     def blamed(self) -> list[dict[str, str]]:
@@ -54,6 +55,7 @@ def of_run(
     return Result(
         specimen.name, commit, specimen.digest, at, round(seconds, 1), seen.boot_s, seen.run_s, seen.state,
         seen.verdict, seen.stage, *judged, [asdict(one) for one in seen.found if _counts(one)], jobs,
+        _rounded(seen.estimate_off_percent),
     )  # fmt: skip
 
 
@@ -105,6 +107,10 @@ def _git(root: Path, *words: str) -> str:
 
 def _counts(found: Found) -> bool:
     return found.severity in ("critical", "warning")
+
+
+def _rounded(percent: float | None) -> float | None:
+    return None if percent is None else round(percent, 1)
 
 
 def _result(line: dict[str, Any]) -> Result:
