@@ -6,7 +6,7 @@ from typing import Any
 
 from agent import codec, wire
 from hosts.models import Host
-from runs import estimate, profiles
+from runs import estimate, writing
 
 
 def frozen(host: Host, profile: dict[str, Any]) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def allowed_disks(host: Host) -> list[wire.AllowedDisk]:
 
 def what_is_written(host: Host, profile: dict[str, Any]) -> list[str]:
     """In words, what a run of this host with this profile would write."""
-    return profiles.what_is_written(profile, codec.encode(allowed_disks(host)))
+    return writing.what_is_written(profile, codec.encode(allowed_disks(host)))
 
 
 def writes(profile: dict[str, Any]) -> bool:
