@@ -53,6 +53,12 @@ def limit(ctx: StageContext, name: str) -> float:
     return float(_value(ctx.order.limits, "limits", ctx.order.name, name))
 
 
+def demand_limits(ctx: StageContext, names: Iterable[str]) -> None:
+    """Before the work, so that none is done of which nothing could be judged. Raises ProfileLacks."""
+    for name in names:
+        limit(ctx, name)
+
+
 def report(
     ctx: StageContext,
     checks: Iterable[wire.Check],

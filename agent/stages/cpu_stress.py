@@ -10,8 +10,11 @@ from agent.stages.board import Board
 from agent.stages.heat import Heat
 from agent.stages.packages import processors_by_package
 
+LIMITS = ("temp_margin_c", "temp_max_c", "clock_min_fraction")
+
 
 def run(ctx: StageContext) -> StageReport:
+    checks.demand_limits(ctx, LIMITS)
     duration_s = float(checks.param(ctx, "duration_s"))
     packages, board, heat = processors_by_package(), Board(ctx), Heat()
     expected_fans, fans_before = fans.expected(ctx.claim.expected), fans.look()

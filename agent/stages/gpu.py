@@ -10,8 +10,11 @@ from agent.stages import checks, gpu_load, gpu_memory
 from agent.stages.gpu_names import TOPIC, name_of
 from agent.stages.part import Part
 
+LIMITS = ("uncorrected_errors_max",)
+
 
 def run(ctx: StageContext) -> StageReport:
+    checks.demand_limits(ctx, LIMITS)
     present = ctx.inventory.gpus if ctx.inventory else []
     expected = ctx.claim.expected.get("gpus")
     if not present and not expected:

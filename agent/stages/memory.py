@@ -9,9 +9,11 @@ from agent.stages.board import Board
 from agent.stages.memory_load import MemoryOutcome, MemoryRoom
 
 _LEAST_MB = 64
+LIMITS = ("passes_min",)
 
 
 def run(ctx: StageContext) -> StageReport:
+    checks.demand_limits(ctx, LIMITS)
     space = memory_load.room(
         checks.param(ctx, "reserve_percent"),
         checks.param(ctx, "reserve_min_mb"),

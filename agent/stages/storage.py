@@ -17,9 +17,11 @@ from agent.stages.part import Part
 from agent.stages.surface import MIB, Segment, Surface, hesitating, plan, read, unreadable
 
 TOPIC = "storage"
+LIMITS = ("slowest_read_max_ms", "surface_min_percent", *disk_speed.LIMITS)
 
 
 def run(ctx: StageContext) -> StageReport:
+    checks.demand_limits(ctx, LIMITS)
     fixed = checks.fixed_disks(ctx.inventory)
     if not fixed:
         return checks.report(
