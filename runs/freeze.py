@@ -15,6 +15,7 @@ def frozen(host: Host, profile: dict[str, Any]) -> dict[str, Any]:
         "profile_name": profile["name"],
         "profile": estimate.planned(profile, estimate.machine_of(host)),
         "expected": host.expected,
+        "compared_since": host.compared_since,
         "disks": codec.encode(allowed_disks(host)),
         "destructive_allowed": host.destructive_allowed,
     }
