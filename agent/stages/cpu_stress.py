@@ -16,7 +16,7 @@ LIMITS = ("temp_margin_c", "temp_max_c", "clock_min_fraction")
 def run(ctx: StageContext) -> StageReport:
     checks.demand_limits(ctx, LIMITS)
     duration_s = float(checks.param(ctx, "duration_s"))
-    packages, board, heat = processors_by_package(), Board(ctx), Heat()
+    packages, board, heat = processors_by_package(), Board(ctx), Heat(warm=_warm(ctx))
     expected_fans, fans_before = fans.expected(ctx.claim.expected), fans.look()
     heat.rest_for(float(checks.param(ctx, "idle_s")), ctx.stop)
     with heat.watching(), board.timing("CPU", "verified load", duration_s):
@@ -27,15 +27,25 @@ def run(ctx: StageContext) -> StageReport:
         float(checks.param(ctx, "cores_max_s")), ctx.stop, board,
     )  # fmt: skip
     thermal, hot = _thermal(ctx, heat)
+    carried, resistance = heat.resistance(float(checks.param(ctx, "power_rise_min_w")))
     online = _all_online(ctx.inventory, sum(map(len, packages.values())))
     return checks.report(
         ctx,
-        [*load.checks, online, *thermal, *turning, *alone.checks],
+        [*load.checks, online, *thermal, *carried, *turning, *alone.checks],
         findings=[*load.findings, *hot, *stopped, *alone.findings],
         also_required=(fans.CHECK,) if expected_fans else (),
-        numbers={**load.numbers, **heat.numbers(float(checks.param(ctx, "slope_window_s")))},
+        numbers={**load.numbers, **heat.numbers(float(checks.param(ctx, "slope_window_s"))), **resistance},
         evidence={**load.evidence, **alone.evidence, **heat.evidence()},
     )
+
+
+def _warm(ctx: StageContext) -> str:
+    """Why the CPUs are not at rest before this load: they were under the same one in this boot. Notes that from now on
+    they are not."""
+    begun = ctx.memory.load()
+    ctx.memory.save({"begun": True})
+    again = ctx.order.attempt > 1 or begun
+    return "the CPUs were not at rest before this load: it is not the first of this boot" if again else ""
 
 
 def _thermal(ctx: StageContext, heat: Heat) -> tuple[list[wire.Check], list[wire.Finding]]:
