@@ -20,7 +20,7 @@ LIMITS = ("temp_margin_c", "temp_max_c", "clock_min_fraction")
 
 
 def run(ctx: StageContext) -> StageReport:
-    checks.demand_limits(ctx, LIMITS)
+    checks.demand(ctx, LIMITS)
     duration_s = float(checks.param(ctx, "duration_s"))
     disks = checks.fixed_disks(ctx.inventory)
     expected_fans, fans_before = fans.expected(ctx.claim.expected), fans.look()

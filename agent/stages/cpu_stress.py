@@ -11,10 +11,11 @@ from agent.stages.heat import Heat
 from agent.stages.packages import processors_by_package
 
 LIMITS = ("temp_margin_c", "temp_max_c", "clock_min_fraction")
+PARAMS = ("slope_window_s", "power_rise_min_w", "core_s", "cores_max_s")
 
 
 def run(ctx: StageContext) -> StageReport:
-    checks.demand_limits(ctx, LIMITS)
+    checks.demand(ctx, LIMITS, PARAMS)
     duration_s = float(checks.param(ctx, "duration_s"))
     packages, board, heat = processors_by_package(), Board(ctx), Heat(warm=_warm(ctx))
     expected_fans, fans_before = fans.expected(ctx.claim.expected), fans.look()

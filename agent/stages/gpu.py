@@ -15,7 +15,7 @@ TOOL = "lspci"
 
 
 def run(ctx: StageContext) -> StageReport:
-    checks.demand_limits(ctx, LIMITS)
+    checks.demand(ctx, LIMITS)
     present = ctx.inventory.gpus if ctx.inventory else []
     expected = ctx.claim.expected.get("gpus")
     if expected != [] and (why := _not_looked(ctx.inventory)):

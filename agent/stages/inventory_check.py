@@ -66,7 +66,7 @@ class Collection:
 
 
 def run(ctx: StageContext) -> StageReport:
-    checks.demand_limits(ctx, LIMITS)
+    checks.demand(ctx, LIMITS)
     found = Collection(ctx)
     inventory = collect(found)
     if found.ctx.claim.not_expected:

@@ -10,10 +10,11 @@ from agent.stages.memory_load import MemoryOutcome, MemoryRoom
 
 _LEAST_MB = 64
 LIMITS = ("passes_min",)
+PARAMS = ("coverage_min_percent",)
 
 
 def run(ctx: StageContext) -> StageReport:
-    checks.demand_limits(ctx, LIMITS)
+    checks.demand(ctx, LIMITS, PARAMS)
     space = memory_load.room(
         checks.param(ctx, "reserve_percent"),
         checks.param(ctx, "reserve_min_mb"),

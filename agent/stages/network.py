@@ -19,7 +19,7 @@ LIMITS = ("loss_max_percent", *throughput.LIMITS)
 
 
 def run(ctx: StageContext) -> StageReport:
-    checks.demand_limits(ctx, LIMITS)
+    checks.demand(ctx, LIMITS)
     cards = {state.mac: state for state in map(nics.state, nics.names())}
     wanted = _wanted(ctx.claim.expected.get("nics"), cards)
     if not wanted:

@@ -32,7 +32,7 @@ class Look:
 
 
 def run(ctx: StageContext) -> StageReport:
-    checks.demand_limits(ctx, LIMITS)
+    checks.demand(ctx, LIMITS)
     expected = ctx.claim.expected.get("psus")
     if expected == []:
         return checks.nothing_here(("presence", "state"), "no power supply is expected here")

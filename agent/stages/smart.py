@@ -18,7 +18,7 @@ LIMITS = ("sata_speed_min_percent", *smart_limits.LIMITS)
 
 
 def run(ctx: StageContext) -> StageReport:
-    checks.demand_limits(ctx, LIMITS)
+    checks.demand(ctx, LIMITS)
     disks = checks.fixed_disks(ctx.inventory)
     board, found = Board(ctx), drives.of(disks)
     with ThreadPoolExecutor(max_workers=max(1, len(found.drives)), thread_name_prefix="smart") as pool:

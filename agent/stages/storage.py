@@ -22,7 +22,7 @@ LIMITS = ("slowest_read_max_ms", "surface_min_percent", *disk_speed.LIMITS)
 
 
 def run(ctx: StageContext) -> StageReport:
-    checks.demand_limits(ctx, LIMITS)
+    checks.demand(ctx, LIMITS)
     fixed = checks.fixed_disks(ctx.inventory)
     if not fixed:
         return checks.report(
