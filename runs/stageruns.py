@@ -104,8 +104,11 @@ def _settled(stage_run: StageRun, result: wire.Result) -> tuple[Outcome, str]:
         return Outcome.NOT_TESTED, why
     if result.outcome is wire.Outcome.PASSED and is_refused_by_wipe_probe(stage_run):
         return Outcome.NOT_TESTED, result.reason or "the wipe probe refused a disk (gate 3)"
-    if stage_run.counts and result.reason == wire.NOT_EXPECTED_HERE:
-        return Outcome(result.outcome), "nothing was tested, and the host's settings expect something here"
+    if _is_called_not_expected(result) and stage_run.counts:
+        return (
+            Outcome.NOT_TESTED,
+            "nothing was tested, and neither spec nor inventory of the host takes the stage off",
+        )
     return Outcome(result.outcome), result.reason
 
 
@@ -116,9 +119,14 @@ def _unproven(stage_run: StageRun, result: wire.Result) -> str:
 
 
 def _is_not_expected(stage_run: StageRun, result: wire.Result) -> bool:
-    """The agent says so, and so does what was frozen into the run."""
-    run, said = stage_run.run, (result.outcome, result.reason) == (wire.Outcome.NOT_TESTED, wire.NOT_EXPECTED_HERE)
+    """The agent says so, and so does what is known of the host."""
+    run = stage_run.run
+    said = _is_called_not_expected(result)
     return said and demands.is_not_expected(stage_run.name, result, run.expected, run.inventory)
+
+
+def _is_called_not_expected(result: wire.Result) -> bool:
+    return (result.outcome, result.reason) == (wire.Outcome.NOT_TESTED, wire.NOT_EXPECTED_HERE)
 
 
 def is_refused_by_wipe_probe(stage_run: StageRun) -> bool:

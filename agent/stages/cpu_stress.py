@@ -41,12 +41,12 @@ def run(ctx: StageContext) -> StageReport:
 
 
 def _warm(ctx: StageContext) -> str:
-    """Why the CPUs are not at rest before this load: they were under the same one in this boot. Notes that from now on
-    they are not."""
+    """Why the CPUs may not be at rest before this load: they were under the same one before. Notes that from now on
+    they were."""
     begun = ctx.memory.load()
     ctx.memory.save({"begun": True})
     again = ctx.order.attempt > 1 or begun
-    return "the CPUs were not at rest before this load: it is not the first of this boot" if again else ""
+    return "the CPUs may have been warm before this load: it is not the run's first" if again else ""
 
 
 def _thermal(ctx: StageContext, heat: Heat) -> tuple[list[wire.Check], list[wire.Finding]]:

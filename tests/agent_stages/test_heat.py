@@ -93,13 +93,13 @@ def test_a_thermal_resistance_that_is_not_known_says_why(
     assert numbers == {}
 
 
-def test_only_the_first_load_of_a_boot_begins_at_rest(tmp_path: Path) -> None:
+def test_only_the_first_load_of_a_run_begins_at_rest(tmp_path: Path) -> None:
     """A second attempt, or one that an agent starts over, finds the heatsink warm: its rest would be no rest."""
     first = context("CPUStress", tmp_path)
     assert cpu_stress._warm(first) == ""
-    assert "not the first of this boot" in cpu_stress._warm(first)
+    assert "not the run's first" in cpu_stress._warm(first)
     again = replace(first, order=replace(first.order, attempt=2), memory=StageMemory(tmp_path, "CPUStress", 2))
-    assert "not the first of this boot" in cpu_stress._warm(again)
+    assert "not the run's first" in cpu_stress._warm(again)
 
 
 def test_a_day_long_curve_stays_small_and_keeps_its_newest_part_whole() -> None:
