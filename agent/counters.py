@@ -65,8 +65,16 @@ MEANINGS: dict[str, Meaning] = {
     "nic.": Meaning("nic.errors", _WARNING, "errors", Most("nic_errors_max", 10.0)),
     "smart.": Meaning("smart.error_log", _WARNING, "more errors counted by the drive"),
     "gpu.": Meaning("gpu.ecc", _CRITICAL, "uncorrected errors in GPU memory"),
-    "gone": Meaning("system.part_gone", _CRITICAL, "disappearance: the kernel no longer has it"),
+    "gone": Meaning("system.part_gone", _CRITICAL, "disappearances"),
     "bmc.": Meaning("bmc.event", _WARNING, "new entries in the BMC's event log"),
+}
+# Counters that are states: how many times they rose means nothing, what they say now does.
+STATES: dict[str, str] = {
+    "smart.failing": "the drive says that it is failing, which it did not before",
+    "smart.prefail": "an attribute is at its failure threshold, and none was before",
+    "smart.critical_warning": "NVMe critical warning 0x{after:02x}, 0x{before:02x} before",
+    "gone": "the kernel no longer has it",
+    "bmc.log_full": "the event log is full, which it was not before",
 }
 # These start at 0 with the boot, so before the first stage "before" is 0 and not what it had come to by then.
 SINCE_BOOT = ("edac.", "aer.", "throttle", "mce.", "gone", "bmc.log_full")
@@ -187,11 +195,18 @@ def _finding(delta: wire.CounterDelta, limits: Mapping[str, object], duration_s:
         meaning.code,
         delta.component_kind,
         delta.component,
-        f"{delta.component}: {grown} {meaning.noun} ({delta.counter} went from {delta.before} to {delta.after})",
+        f"{delta.component}: {_words(delta, meaning)}",
         value=float(grown),
         limit=allowed or 0.0,
         severity=_CRITICAL if condemned else meaning.severity,
     )
+
+
+def _words(delta: wire.CounterDelta, meaning: Meaning) -> str:
+    if delta.counter in STATES:
+        return STATES[delta.counter].format(before=delta.before, after=delta.after)
+    grown = delta.after - delta.before
+    return f"{grown} {meaning.noun} ({delta.counter} went from {delta.before} to {delta.after})"
 
 
 def _meaning(counter: str) -> Meaning:

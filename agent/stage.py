@@ -13,9 +13,6 @@ from typing import Any
 from agent import wire
 from agent.stop import StopFlag
 
-# The checks that the runtime adds to every stage; a stage doesn't make them and doesn't judge them.
-COUNTER_CHECKS = "counters."
-
 
 class StageMemory:
     """A small JSON object that survives the agent within one boot, so that a stage can go on where it was."""
@@ -95,7 +92,7 @@ def settle(
 def _missing(checks: list[wire.Check], required: Collection[str], not_expected: Collection[str]) -> list[str]:
     made = {check.name for check in checks}
     needed = [name for name in required if name not in made and not _off(name, not_expected)]
-    unmade = [f"{name}: was not run" for name in needed if not name.startswith(COUNTER_CHECKS)]
+    unmade = [f"{name}: was not run" for name in needed if not name.startswith(wire.COUNTER_CHECKS)]
     return unmade + [
         _sentence(check)
         for check in checks

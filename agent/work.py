@@ -12,7 +12,7 @@ from agent import counters, excuses, sysfs_counters, wire
 from agent.counters import CounterBook
 from agent.early import EarlyErrors
 from agent.parts import Parts, Stage
-from agent.stage import COUNTER_CHECKS, StageContext, StageReport, settle
+from agent.stage import StageContext, StageReport, settle
 from agent.stop import StopFlag, Stopped
 
 EVIDENCE_CAP_CHARS = 64 * 1024
@@ -148,7 +148,7 @@ def _outcome(
 
 
 def _with_counters(context: StageContext, report: StageReport, checks: list[wire.Check]) -> tuple[wire.Outcome, str]:
-    required = [name for name in context.order.required if name.startswith(COUNTER_CHECKS)]
+    required = [name for name in context.order.required if name.startswith(wire.COUNTER_CHECKS)]
     unknown = sorted(set(required) - {check.name for check in checks})
     if unknown:
         return wire.Outcome.NOT_TESTED, f"this agent has no check {', '.join(unknown)}"
@@ -169,7 +169,7 @@ def _excusable(check: wire.Check, not_expected: Collection[str]) -> wire.Check:
 
 
 def _check(watched: Watched, seen: list[wire.Finding], book: CounterBook) -> wire.Check:
-    name = COUNTER_CHECKS + watched.name
+    name = wire.COUNTER_CHECKS + watched.name
     bad = [one for one in seen if one.code.startswith(watched.codes) and one.severity is wire.Severity.CRITICAL]
     if bad:
         return wire.Check(name, wire.Outcome.FAILED, bad[0].message, bad[0].component, watched.topic)
@@ -183,7 +183,7 @@ def _check(watched: Watched, seen: list[wire.Finding], book: CounterBook) -> wir
 
 def _kernel_check(seen: list[wire.Finding], available: bool) -> wire.Check:
     """A log of which a part was overwritten may have said anything there."""
-    name, topic = f"{COUNTER_CHECKS}kernel_log", "kernel_log"
+    name, topic = f"{wire.COUNTER_CHECKS}kernel_log", "kernel_log"
     said = [one for one in seen if one.severity is wire.Severity.CRITICAL and one.unit == "messages"]
     lost = [one for one in seen if one.code == "system.kernel_log_gap"]
     if said:

@@ -1,12 +1,14 @@
-"""MAC addresses: taken in any notation, kept as lower case with colons."""
+"""MAC addresses: taken in any notation, kept as lower case with colons. And moments that are past."""
 
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils import timezone
 
 _DIGITS = re.compile(r"[0-9a-f]{12}")
 _NOTATION = re.compile(r"[0-9A-Fa-f]{1,4}(?:[:.\- ]?[0-9A-Fa-f]{1,4}){2,11}")
@@ -39,3 +41,8 @@ class MacField(models.CharField):
 
     def get_prep_value(self, value: Any) -> Any:
         return super().get_prep_value(self.to_python(value))
+
+
+def validate_past(moment: datetime) -> None:
+    if moment > timezone.now():
+        raise ValidationError(f"{moment:%Y-%m-%d %H:%M} is not past")

@@ -64,6 +64,7 @@ class HostForm(forms.ModelForm):
             "wake_options": "Options for waking",
             "idle_boot": "Without a run",
             "boot_binary": "Boot program",
+            "compared_since": "Compare only with runs since",
             "destructive_allowed": "Destructive tests allowed",
             "dmi_uuid": "DMI UUID",
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.urls import reverse
 
-from hosts.fields import MacField
+from hosts.fields import MacField, validate_past
 
 
 class Health(models.TextChoices):
@@ -49,6 +49,14 @@ class Host(models.Model):
     idle_boot = models.CharField(max_length=16, choices=IdleBoot.choices, default=IdleBoot.LOCAL)
     boot_binary = models.CharField(max_length=16, choices=BootBinary.choices, default=BootBinary.AUTO)
     expected = models.JSONField(null=True, blank=True)
+    compared_since = models.DateTimeField(
+        null=True,
+        blank=True,
+        validators=[validate_past],
+        help_text="Runs before it are no measure for later ones: set it where a counter that grew, or a part that has "
+        "become slower or hotter, was accepted or its cause repaired. Only what changes after it is told again. Empty: "
+        "all earlier runs count.",
+    )
     destructive_allowed = models.BooleanField(
         default=False, help_text="Allows profiles that write, on the disks confirmed one by one below."
     )

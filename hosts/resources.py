@@ -7,11 +7,13 @@ import difflib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import tablib
 import yaml
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 from import_export import fields, resources, widgets
 from import_export.formats.base_formats import CSV, TextFormat
 
@@ -20,8 +22,8 @@ from hosts.fields import normalise_mac
 from hosts.models import Host, HostMac
 
 COLUMNS = (
-    "name", "enabled", "notes", "profile_name", "wake_method", "wake_options", "idle_boot", "boot_binary", "macs",
-    "expected",
+    "name", "enabled", "notes", "profile_name", "wake_method", "wake_options", "idle_boot", "boot_binary",
+    "compared_since", "macs", "expected",
 )  # fmt: skip
 _WRITING = {"may_be_written", "destructive_allowed", "writable_disks"}
 
@@ -74,6 +76,22 @@ class _Flag(widgets.BooleanWidget):
         return "true" if value else "false"
 
 
+class _Moment(widgets.Widget):
+    """As `2026-11-25T12:00:00+00:00`; without an offset in the server's time zone. An empty cell is none."""
+
+    def clean(self, value: Any, row: Any = None, **kwargs: Any) -> datetime | None:
+        if not str(value).strip():
+            return None
+        try:
+            moment = datetime.fromisoformat(str(value).strip())
+        except ValueError:
+            raise ValueError(f"{value!r} is no date and time such as 2026-11-25T12:00:00+00:00") from None
+        return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
+
+    def render(self, value: Any, obj: Any = None, **kwargs: Any) -> str:
+        return value.isoformat() if value else ""
+
+
 class _Macs(widgets.Widget):
     def clean(self, value: Any, row: Any = None, **kwargs: Any) -> list[str]:
         words = value if isinstance(value, list) else str(value).replace(",", " ").split()
@@ -121,6 +139,7 @@ class HostResource(resources.ModelResource):
     wake_options = _Kept("wake_options", "wake_options", _Json())
     idle_boot = _Kept("idle_boot", "idle_boot")
     boot_binary = _Kept("boot_binary", "boot_binary")
+    compared_since = _Kept("compared_since", "compared_since", _Moment(), saves_null_values=True)
     macs = _Kept("new_macs", "macs", _Macs())
     expected = _Kept("expected", "expected", _Spec(), saves_null_values=True)
 
@@ -229,6 +248,8 @@ def _shown(host: Host, column: str) -> list[str]:
     value = getattr(host, column)
     if column == "expected":
         return expectations.to_yaml(value).splitlines()
+    if value is None:
+        return []
     return (json.dumps(value) if isinstance(value, dict) else str(value)).splitlines()
 
 
@@ -249,6 +270,8 @@ def _structured(key: str, value: Any) -> Any:
         return str(value).split()
     if key in ("expected", "wake_options"):
         return json.loads(value) if value else None
+    if key == "compared_since":
+        return value or None
     return value == "true" if key == "enabled" else value
 
 

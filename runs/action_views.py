@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from hosts.models import Host
-from runs import actions, dispatcher, estimate, hostpage, lifecycle, profiles, runpage
+from runs import actions, dispatcher, estimate, hostpage, lifecycle, profiles, runpage, writing
 from runs.access import operator_required, who
 from runs.actions import Action
 from runs.machine import NotAllowed
@@ -76,7 +76,7 @@ def _confirmation(run: Run, action: Action, request: HttpRequest) -> dict[str, A
         "run": run,
         "action": action,
         "retryable": [(row, estimate.from_stage_s(run.profile, row.name)) for row in actions.retryable(run)],
-        "written": profiles.what_is_written(run.profile, run.disks) if action is actions.RETRY else [],
+        "written": writing.what_is_written(run.profile, run.disks) if action is actions.RETRY else [],
         "wanted": request.GET.get("stage", ""),
         "refusals": actions.refusals(run) if action is actions.OVERRIDE else [],
         "stage": run.state,

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
+
+from django.db.models import F, Max
+from django.db.models.expressions import Combinable
+from django.db.models.fields.json import KeyTextTransform
 
 from agent import wire
 from runs import trends, twins
@@ -12,8 +17,15 @@ from runs.machine import State
 from runs.models import Outcome, Run, StageRun
 
 RUNS_BACK = 50
-# So many inventories are read inside the answer to a result: enough to know what is usual.
-PEER_RUNS = 30
+# So many are read inside the answer to a result: enough to know what is usual.
+PEER_RUNS = PEER_HOSTS = 30
+# What a CPU's numbers depend on beside the CPU: how long it was worked, and what it runs on.
+_SETTING = (
+    ("inventory", "cpu", "model"),
+    ("inventory", "cpu", "microcode"),
+    ("inventory", "firmware", "bios"),
+    ("profile", "stages", "CPUStress", "params", "duration_s"),
+)
 # What such a disk reads in a second depends on its neighbours, not on itself.
 _VIRTUAL = ("QEMU", "VMware", "VBOX", "Virtual", "Msft")
 
@@ -27,11 +39,10 @@ def judged(stage_run: StageRun) -> list[wire.Finding]:
 
 def _firmware(run: Run) -> list[wire.Finding]:
     """Beside the newest inventory of each other host."""
-    rows = Run.objects.filter(inventory__isnull=False).exclude(host_id=run.host_id).order_by("-pk")
-    newest: dict[int, Any] = {}
-    for host, inventory in rows.values_list("host_id", "inventory")[:PEER_RUNS]:
-        newest.setdefault(host, inventory)
-    return twins.differing(run.inventory or {}, newest.values())
+    known = Run.objects.filter(inventory__isnull=False).exclude(host_id=run.host_id).order_by()
+    newest = known.values("host").annotate(newest=Max("pk")).order_by("-newest").values("newest")[:PEER_HOSTS]
+    others = Run.objects.filter(pk__in=newest).values_list("inventory", flat=True)
+    return twins.differing(run.inventory or {}, others)
 
 
 def _numbers(stage_run: StageRun) -> list[wire.Finding]:
@@ -42,16 +53,28 @@ def _numbers(stage_run: StageRun) -> list[wire.Finding]:
     disks = _disks(run.inventory)
     own = stage_run.numbers
     numbers = {key: value for key, value in own.items() if _is_comparable(key, disks) and _has_a_clock(key, own)}
-    before, peers = _before(run, stage_run.name), _peers(run, stage_run.name, numbers)
-    return trends.judge(numbers, limits, before, peers, _setting(run))
+    in_setting = trends.need_setting(numbers, limits)
+    before = _before(run, stage_run.name, in_setting)
+    peers = _peers(run, stage_run.name, numbers) if trends.need_peers(numbers, limits) else {}
+    return trends.judge(numbers, limits, before, peers, _setting_of(run) if in_setting else "")
 
 
-def _setting(run: Run) -> str:
-    """What a CPU's numbers depend on beside the CPU: how long and with what it was worked, and what it runs on."""
-    inventory = run.inventory or {}
-    cpu, firmware = inventory.get("cpu") or {}, inventory.get("firmware") or {}
-    stage = run.profile.get("stages", {}).get("CPUStress", {}).get("params", {})
-    facts = (cpu.get("model"), cpu.get("microcode"), firmware.get("bios"), stage.get("duration_s"))
+def _setting_of(run: Run) -> str:
+    return _words(_at(run, path) for path in _SETTING)
+
+
+def _at(run: Run, path: tuple[str, ...]) -> Any:
+    field, *keys = path
+    return reduce(lambda value, key: (value or {}).get(key), keys, getattr(run, field))
+
+
+def _in_database(path: tuple[str, ...]) -> Combinable:
+    """The same of the run that a row belongs to, as text."""
+    field, *keys = path
+    return reduce(lambda value, key: KeyTextTransform(key, value), keys, F(f"run__{field}"))
+
+
+def _words(facts: Iterable[Any]) -> str:
     return " | ".join(map(str, facts))
 
 
@@ -61,14 +84,20 @@ def _has_a_clock(key: str, numbers: trends.Numbers) -> bool:
     return name != "cpu_bogo_ops_s" or f"clock_load_mhz.{part}" in numbers
 
 
-def _before(run: Run, stage: str) -> list[trends.Earlier]:
-    """One per run, of its last attempt, the newest first."""
+def _before(run: Run, stage: str, in_setting: bool) -> list[trends.Earlier]:
+    """One per run, of its last attempt, the newest first. The database hands over no whole inventory or profile: this
+    is asked inside the answer to a result, while no other can be taken."""
     rows = StageRun.objects.filter(run__host_id=run.host_id, run_id__lt=run.pk, name=stage).exclude(numbers={})
+    if run.compared_since:
+        rows = rows.filter(run__created_at__gte=run.compared_since)
+    setting = {f"setting_{n}": _in_database(path) for n, path in enumerate(_SETTING if in_setting else ())}
+    rows = rows.annotate(**setting).order_by("-run_id", "-attempt")
     newest: dict[int, trends.Earlier] = {}
-    needed = ("attempt", "outcome", "numbers", "run__created_at", "run__profile", "run__inventory")
-    for row in rows.select_related("run").only(*needed).order_by("-run_id", "-attempt")[:RUNS_BACK]:
-        when, passed = row.run.created_at.strftime("%Y-%m-%d"), row.outcome == Outcome.PASSED
-        newest.setdefault(row.run_id, trends.Earlier(row.run_id, when, passed, row.numbers, _setting(row.run)))
+    for number, at, outcome, numbers, *facts in rows.values_list(
+        "run_id", "run__created_at", "outcome", "numbers", *setting
+    )[:RUNS_BACK]:
+        passed, when = outcome == Outcome.PASSED, at.strftime("%Y-%m-%d")
+        newest.setdefault(number, trends.Earlier(number, when, passed, numbers, _words(facts)))
     return list(newest.values())
 
 
@@ -85,12 +114,12 @@ class _Reading:
 def _peers(run: Run, stage: str, numbers: trends.Numbers) -> dict[str, list[float]]:
     """For each of our paces, those of other disks of the model: in this host, and in others where the stage has
     passed, each disk once."""
-    ours = _readings(numbers, run.inventory)
+    ours = _readings(numbers, _disks(run.inventory))
     if not ours:
         return {}
     rows = StageRun.objects.filter(outcome=Outcome.PASSED, name=stage).exclude(run__host_id=run.host_id)
-    newest_first = rows.order_by("-run_id").values_list("numbers", "run__inventory")[:PEER_RUNS]
-    others = [one for theirs, inventory in newest_first for one in _readings(theirs, inventory)]
+    newest_first = rows.order_by("-run_id").values_list("numbers", "run__inventory__disks")[:PEER_RUNS]
+    others = [one for theirs, disks in newest_first for one in _readings(theirs, disks or [])]
     by_disk: dict[tuple[str, str], _Reading] = {}
     for one in (*ours, *others):
         by_disk.setdefault((one.name, one.part), one)
@@ -102,9 +131,8 @@ def _equals(mine: _Reading, all_there_are: Iterable[_Reading]) -> list[float]:
     return [one.value for one in all_there_are if (one.name, one.model) == wanted and one.part != mine.part]
 
 
-def _readings(numbers: trends.Numbers, inventory: dict[str, Any] | None) -> list[_Reading]:
-    disks = [disk for disk in _disks(inventory) if not _virtual(disk)]
-    models = {disk.get("serial"): disk.get("model") for disk in disks}
+def _readings(numbers: trends.Numbers, disks: list[dict[str, Any]]) -> list[_Reading]:
+    models = {disk.get("serial"): disk.get("model") for disk in disks if not _virtual(disk)}
     split = [(*key.partition(".")[::2], value) for key, value in numbers.items()]
     return [
         _Reading(name, part, models[part], value)

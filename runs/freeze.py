@@ -6,7 +6,7 @@ from typing import Any
 
 from agent import codec, wire
 from hosts.models import Host
-from runs import estimate, profiles
+from runs import estimate, writing
 
 
 def frozen(host: Host, profile: dict[str, Any]) -> dict[str, Any]:
@@ -15,6 +15,7 @@ def frozen(host: Host, profile: dict[str, Any]) -> dict[str, Any]:
         "profile_name": profile["name"],
         "profile": estimate.planned(profile, estimate.machine_of(host)),
         "expected": host.expected,
+        "compared_since": host.compared_since,
         "disks": codec.encode(allowed_disks(host)),
         "destructive_allowed": host.destructive_allowed,
     }
@@ -37,7 +38,7 @@ def allowed_disks(host: Host) -> list[wire.AllowedDisk]:
 
 def what_is_written(host: Host, profile: dict[str, Any]) -> list[str]:
     """In words, what a run of this host with this profile would write."""
-    return profiles.what_is_written(profile, codec.encode(allowed_disks(host)))
+    return writing.what_is_written(profile, codec.encode(allowed_disks(host)))
 
 
 def writes(profile: dict[str, Any]) -> bool:

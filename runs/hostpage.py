@@ -8,7 +8,7 @@ from typing import Any
 
 from agent import codec
 from hosts.models import Host
-from runs import comparing, estimate, freeze, profiles
+from runs import comparing, estimate, freeze, profiles, writing
 from runs.models import Run
 
 HISTORY = 50
@@ -79,6 +79,6 @@ def _choice(host: Host, name: str, disks: list[dict[str, Any]], machine: estimat
         description=profile.get("description") or "",
         seconds=estimate.total_s(estimate.planned(profile, machine)),
         writes=writes,
-        written=profiles.what_is_written(profile, disks) if writes else (),
+        written=writing.what_is_written(profile, disks) if writes else (),
         refused=refused,
     )

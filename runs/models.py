@@ -47,6 +47,7 @@ class Run(models.Model):
     profile_name = models.CharField(max_length=64)
     profile = models.JSONField(default=dict, help_text="The whole profile as it was when queued, overrides applied.")
     expected = models.JSONField(null=True, blank=True)
+    compared_since = models.DateTimeField(null=True, blank=True, help_text="The host's, as it was when queued.")
     disks = models.JSONField(default=list, help_text="wire.AllowedDisk rows as they were when queued.")
     destructive_allowed = models.BooleanField(default=False)
     inventory = models.JSONField(null=True, blank=True, help_text="wire.Inventory of the last InventoryCheck.")

@@ -115,23 +115,6 @@ def apply_overrides(profile: dict[str, Any], overrides: dict[str, Any]) -> dict[
     return _checked(changed, dict.fromkeys(_paths(changed), source), source) if overrides else changed
 
 
-def what_is_written(profile: dict[str, Any], disks: list[dict[str, Any]]) -> list[str]:
-    """In words, what a run would write. `disks` are `wire.AllowedDisk` documents of the host."""
-    if profile["storage"]["mode"] != "write":
-        return ["Nothing is written to any disk."]
-    writable = [disk for disk in disks if disk["may_be_written"]]
-    if not writable:
-        return ["Nothing: the profile would write, but no disk of this host is allowed to be written."]
-    spared = len(disks) - len(writable)
-    sentences = [
-        f"Everything on disk {disk['serial']} ({_size(disk)}) is destroyed; {_amount(profile, disk)} of it are "
-        "written twice, with patterns and with zeros."
-        for disk in writable
-    ]
-    others = f"{spared} other expected disk{'s are' if spared > 1 else ' is'} only read."
-    return [*sentences, others] if spared else sentences
-
-
 # --- files ---------------------------------------------------------------------------------------
 
 Origins = dict[yamllines.Path, str]
@@ -220,12 +203,13 @@ def _checked(data: dict[str, Any], origins: Origins, source: str) -> dict[str, A
         profile = Profile.model_validate(data).model_dump(mode="json", exclude_none=True)
     except ValidationError as error:
         raise ProfileError("\n".join(_problems(error, origins, source))) from None
-    known = profilesense.known_values(SHIPPED)
-    if problems := [
-        f"{_origin(path, origins, source)}: {'.'.join(path)}: {words}"
-        for path, words in profilesense.senseless(profile, known)
-    ]:
-        raise ProfileError("\n".join(problems))
+    wrong = [
+        *profilesense.senseless(profile, profilesense.known_values(SHIPPED)),
+        *profilesense.lacking(profile, profilesense.needed_values(SHIPPED)),
+    ]
+    if wrong:
+        lines = (f"{_origin(path, origins, source)}: {'.'.join(path)}: {words}" for path, words in wrong)
+        raise ProfileError("\n".join(lines))
     return profile
 
 
@@ -291,14 +275,3 @@ def _kind(value: Any) -> str:
     if isinstance(value, int | float):
         return "number"
     return {str: "text", list: "list", dict: "mapping"}.get(type(value), "value")
-
-
-def _amount(profile: dict[str, Any], disk: dict[str, Any]) -> str:
-    """What a disk's endurance is charged with, each time."""
-    most = int(profile["stages"].get("Storage", {}).get("params", {}).get("write_max_mb", 0))
-    size_mb = min(most or disk["size_mb"], disk["size_mb"]) if disk["size_mb"] else most
-    return f"{size_mb / 1024:.0f} GiB" if size_mb >= 10240 else f"{size_mb} MiB"
-
-
-def _size(disk: dict[str, Any]) -> str:
-    return f"{disk['bus'] or 'unknown bus'}, {disk['size_mb']} MiB"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,15 @@ KINDS = ("params", "limits")
 # (stage, params or limits) → the names of the values that somebody reads.
 Known = Mapping[tuple[str, str], frozenset[str]]
 Place = tuple[str, str, str, str]
+
+
+def lacking(profile: dict[str, Any], needed: Known) -> Iterator[tuple[Place, str]]:
+    """Where, and that it is missing: a value that a stage of the profile reads. Nothing has a default, so the stage
+    would find that out on the host, hours into the run."""
+    for stage, document in profile["stages"].items():
+        for kind in KINDS:
+            for name in sorted(needed.get((stage, kind), frozenset()) - document[kind].keys()):
+                yield ("stages", stage, kind, name), f"is missing, and {stage} reads it; `extends: quick` brings it"
 
 
 def senseless(profile: dict[str, Any], known: Known) -> Iterator[tuple[Place, str]]:
@@ -33,11 +42,26 @@ def senseless(profile: dict[str, Any], known: Known) -> Iterator[tuple[Place, st
 @cache
 def known_values(shipped: Path) -> Known:
     """Those that the shipped profiles give; nothing where there is none."""
+    return _given(_shipped(shipped))
+
+
+@cache
+def needed_values(shipped: Path) -> Known:
+    """Those that every profile has to give: what is in a shipped one that takes nothing from another. What only a
+    longer one adds is optional."""
+    return _given(data for data in _shipped(shipped) if "extends" not in data)
+
+
+def _shipped(folder: Path) -> list[dict[str, Any]]:
+    return [yamllines.parse(path.read_text(encoding="utf-8"), str(path)).data for path in sorted(folder.glob("*.yaml"))]
+
+
+def _given(documents: Iterable[dict[str, Any]]) -> Known:
     found: dict[tuple[str, str], frozenset[str]] = {}
-    for path in sorted(shipped.glob("*.yaml")):
-        stages = yamllines.parse(path.read_text(encoding="utf-8"), str(path)).data.get("stages") or {}
-        for place in ((name, kind) for name in stages for kind in KINDS):
-            found[place] = found.get(place, frozenset()) | frozenset(stages[place[0]].get(place[1]) or {})
+    for document in documents:
+        for stage, part in (document.get("stages") or {}).items():
+            for kind in KINDS:
+                found[stage, kind] = found.get((stage, kind), frozenset()) | frozenset(part.get(kind) or {})
     return found
 
 

@@ -127,6 +127,7 @@ def _run(run: Run) -> Document:
         "storage_mode": (profile.get("storage") or {}).get("mode", "read"),
         "on_failure": profile.get("on_failure", "hold"),
         "destructive_allowed": run.destructive_allowed,
+        "compared_since": _time(run.compared_since),
         "created_at": _time(run.created_at),
         "started_at": _time(run.started_at),
         "ended_at": _time(run.ended_at),

@@ -8,7 +8,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from agent import codec, wire
-from runs import earlier, freeze, proof
+from runs import demands, earlier, freeze, proof
 from runs.models import Finding, Outcome, Run, StageRun
 from runs.stages import BY_NAME, STAGES, Owner
 
@@ -90,22 +90,43 @@ def keep(stage_run: StageRun, result: wire.Result) -> None:
     stage_run.progress = []
     for finding in (*result.findings, *earlier.judged(stage_run)):
         add_finding(stage_run, finding)
-    stage_run.counts = (result.outcome, result.reason) != (wire.Outcome.NOT_TESTED, wire.NOT_EXPECTED_HERE)
-    failed = [check for check in result.checks if check.outcome is wire.Outcome.FAILED]
-    if stage_run.findings.filter(severity=wire.Severity.CRITICAL).exists() or failed:
-        _end(stage_run, Outcome.FAILED, result.reason or "; ".join(check.reason for check in failed))
-    elif result.outcome is wire.Outcome.PASSED and (why := _unproven(stage_run, result)):
-        _end(stage_run, Outcome.NOT_TESTED, why)
-    elif result.outcome is wire.Outcome.PASSED and is_refused_by_wipe_probe(stage_run):
-        _end(stage_run, Outcome.NOT_TESTED, result.reason or "the wipe probe refused a disk (gate 3)")
-    else:
-        _end(stage_run, Outcome(result.outcome), result.reason)
+    stage_run.counts = not _is_not_expected(stage_run, result)
+    _end(stage_run, *_settled(stage_run, result))
+
+
+def _settled(stage_run: StageRun, result: wire.Result) -> tuple[Outcome, str]:
+    failed = [check.reason for check in result.checks if check.outcome is wire.Outcome.FAILED]
+    critical = list(stage_run.findings.filter(severity=wire.Severity.CRITICAL).values_list("message", flat=True))
+    if critical or failed:
+        said = result.reason if result.outcome is wire.Outcome.FAILED else ""
+        return Outcome.FAILED, said or "; ".join(failed) or "; ".join(critical[:5])
+    if result.outcome is wire.Outcome.PASSED and (why := _unproven(stage_run, result)):
+        return Outcome.NOT_TESTED, why
+    if result.outcome is wire.Outcome.PASSED and is_refused_by_wipe_probe(stage_run):
+        return Outcome.NOT_TESTED, result.reason or "the wipe probe refused a disk (gate 3)"
+    if _is_called_not_expected(result) and stage_run.counts:
+        return (
+            Outcome.NOT_TESTED,
+            "nothing was tested, and neither spec nor inventory of the host takes the stage off",
+        )
+    return Outcome(result.outcome), result.reason
 
 
 def _unproven(stage_run: StageRun, result: wire.Result) -> str:
     run = stage_run.run
-    required = run.profile.get("stages", {}).get(stage_run.name, {}).get("required", [])
-    return proof.lacking(result, required, (run.expected or {}).get("not_expected", []))
+    wanted = demands.of_stage(stage_run.name, run.profile, run.expected)
+    return proof.lacking(result, wanted, (run.expected or {}).get("not_expected") or [])
+
+
+def _is_not_expected(stage_run: StageRun, result: wire.Result) -> bool:
+    """The agent says so, and so does what is known of the host."""
+    run = stage_run.run
+    said = _is_called_not_expected(result)
+    return said and demands.is_not_expected(stage_run.name, result, run.expected, run.inventory)
+
+
+def _is_called_not_expected(result: wire.Result) -> bool:
+    return (result.outcome, result.reason) == (wire.Outcome.NOT_TESTED, wire.NOT_EXPECTED_HERE)
 
 
 def is_refused_by_wipe_probe(stage_run: StageRun) -> bool:

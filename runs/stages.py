@@ -15,7 +15,9 @@ class Owner(StrEnum):
 class Stage:
     """`name` is also the run's state while the stage runs; `topic` is the word of `not_expected` that takes the whole
     stage off; `writes` is whether it could write to a disk at all (under the gates of docs/safety.md); `blind` says
-    what it can't see, so that nobody takes its pass for more than it is."""
+    what it can't see, so that nobody takes its pass for more than it is. `parts` is the list of spec and inventory
+    without which it has nothing to test on a host; `found_by` the tool whose finding none is proof enough where the
+    spec says nothing of them."""
 
     name: str
     title: str
@@ -25,6 +27,8 @@ class Stage:
     topic: str = ""
     shares_link: bool = False
     blind: str = ""
+    parts: str = ""
+    found_by: str = ""
 
 
 STAGES: tuple[Stage, ...] = (
@@ -92,6 +96,8 @@ STAGES: tuple[Stage, ...] = (
         "GPU",
         "Presence, link width, memory, load",
         topic="gpu",
+        parts="gpus",
+        found_by="lspci",
         blind="Load and memory errors where no driver of the maker is there: the live image carries none.",
     ),
     Stage(
@@ -99,6 +105,7 @@ STAGES: tuple[Stage, ...] = (
         "Power",
         "Presence, redundancy, power under a load step",
         topic="bmc",
+        parts="psus",
         blind="Whether the host survives the loss of one supply: nobody pulls one. Supplies that the BMC can't sense.",
     ),
     Stage(

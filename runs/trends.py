@@ -64,6 +64,16 @@ def concern(limits: Mapping[str, object]) -> bool:
     return any(name.endswith(SUFFIXES) for name in limits)
 
 
+def need_setting(numbers: Numbers, limits: Mapping[str, object]) -> bool:
+    """Whether a number is compared with runs in the same setting only."""
+    concerned = _concerned(numbers, limits, {**_LAST_GOOD, **_CEILING})
+    return any(name in PACES and PACES[name].same_setting for name, *_ in concerned)
+
+
+def need_peers(numbers: Numbers, limits: Mapping[str, object]) -> bool:
+    return any(True for _ in _concerned(numbers, limits, _PEERS))
+
+
 def judge(
     numbers: Numbers,
     limits: Mapping[str, object],

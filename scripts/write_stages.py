@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterator
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,10 @@ moved is a finding of that stage. `quick-write`, `deep-write` and `soak-write` d
 `storage.mode` only. Where a profile has no value of its own, that of the profile before it stands.
 
 """
+DURATIONS = """\
+What a run takes on a particular host is reckoned from its parts and said before it starts:
+
+"""
 COUNTERS = """\
 ## Around every stage
 
@@ -68,7 +73,17 @@ def page() -> str:
     documents = {name: yaml.safe_load(_text(name)) for name in PROFILES}
     notes = {name: profilenotes.read(_text(name), f"{name}.yaml") for name in PROFILES}
     parts = [_stage(stage, documents, notes) for stage in STAGES]
-    return HEAD + "\n".join([*parts, _around(documents, notes)])
+    return HEAD + _durations() + "\n".join([*parts, _around(documents, notes)])
+
+
+def _durations() -> str:
+    """What each profile says of itself: the first paragraph of the comment that it begins with."""
+    return DURATIONS + "".join(f"- `{name}`: {_foreword(_text(name))}\n" for name in PROFILES) + "\n"
+
+
+def _foreword(text: str) -> str:
+    lines = takewhile(lambda line: line.startswith("# "), text.splitlines())
+    return " ".join(line.removeprefix("# ") for line in lines)
 
 
 def _stage(stage: Stage, documents: dict[str, Document], notes: dict[str, Notes]) -> str:

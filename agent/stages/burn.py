@@ -16,9 +16,11 @@ from agent.stages.surface import MIB, SECTOR_BYTES, unreadable
 
 _END_S = 120.0
 _LEAST_MB = 64
+LIMITS = ("temp_margin_c", "temp_max_c", "clock_min_fraction")
 
 
 def run(ctx: StageContext) -> StageReport:
+    checks.demand(ctx, LIMITS)
     duration_s = float(checks.param(ctx, "duration_s"))
     disks = checks.fixed_disks(ctx.inventory)
     expected_fans, fans_before = fans.expected(ctx.claim.expected), fans.look()

@@ -53,6 +53,15 @@ def limit(ctx: StageContext, name: str) -> float:
     return float(_value(ctx.order.limits, "limits", ctx.order.name, name))
 
 
+def demand(ctx: StageContext, limits: Iterable[str], params: Iterable[str] = ()) -> None:
+    """Before the work, so that none is done of which nothing could be judged: the limits, and those parameters that
+    are read only after it. Raises ProfileLacks."""
+    for name in limits:
+        limit(ctx, name)
+    for name in params:
+        param(ctx, name)
+
+
 def report(
     ctx: StageContext,
     checks: Iterable[wire.Check],

@@ -10,10 +10,14 @@ from agent.stages.board import Board
 from agent.stages.heat import Heat
 from agent.stages.packages import processors_by_package
 
+LIMITS = ("temp_margin_c", "temp_max_c", "clock_min_fraction")
+PARAMS = ("slope_window_s", "power_rise_min_w", "core_s", "cores_max_s")
+
 
 def run(ctx: StageContext) -> StageReport:
+    checks.demand(ctx, LIMITS, PARAMS)
     duration_s = float(checks.param(ctx, "duration_s"))
-    packages, board, heat = processors_by_package(), Board(ctx), Heat()
+    packages, board, heat = processors_by_package(), Board(ctx), Heat(warm=_warm(ctx))
     expected_fans, fans_before = fans.expected(ctx.claim.expected), fans.look()
     heat.rest_for(float(checks.param(ctx, "idle_s")), ctx.stop)
     with heat.watching(), board.timing("CPU", "verified load", duration_s):
@@ -24,15 +28,25 @@ def run(ctx: StageContext) -> StageReport:
         float(checks.param(ctx, "cores_max_s")), ctx.stop, board,
     )  # fmt: skip
     thermal, hot = _thermal(ctx, heat)
+    carried, resistance = heat.resistance(float(checks.param(ctx, "power_rise_min_w")))
     online = _all_online(ctx.inventory, sum(map(len, packages.values())))
     return checks.report(
         ctx,
-        [*load.checks, online, *thermal, *turning, *alone.checks],
+        [*load.checks, online, *thermal, *carried, *turning, *alone.checks],
         findings=[*load.findings, *hot, *stopped, *alone.findings],
         also_required=(fans.CHECK,) if expected_fans else (),
-        numbers={**load.numbers, **heat.numbers(float(checks.param(ctx, "slope_window_s")))},
+        numbers={**load.numbers, **heat.numbers(float(checks.param(ctx, "slope_window_s"))), **resistance},
         evidence={**load.evidence, **alone.evidence, **heat.evidence()},
     )
+
+
+def _warm(ctx: StageContext) -> str:
+    """Why the CPUs may not be at rest before this load: they were under the same one before. Notes that from now on
+    they were."""
+    begun = ctx.memory.load()
+    ctx.memory.save({"begun": True})
+    again = ctx.order.attempt > 1 or begun
+    return "the CPUs may have been warm before this load: it is not the run's first" if again else ""
 
 
 def _thermal(ctx: StageContext, heat: Heat) -> tuple[list[wire.Check], list[wire.Finding]]:

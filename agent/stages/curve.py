@@ -6,8 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Less than this more power than at rest, and its quotient is noise.
-LEAST_RISE_W = 5.0
 # A soak takes 20,000 samples of each part: above so many the older ones are thinned, the newest stay as they are.
 MOST_POINTS, NEWEST_POINTS = 2000, 500
 
@@ -52,13 +50,20 @@ def slope_c_min(points: Sequence[Point], window_s: float) -> float | None:
     return 60 * sum((point.at_s - mean_s) * (point.celsius - mean_c) for point in last) / spread
 
 
-def resistance_c_per_w(rest: Point, points: Sequence[Point]) -> float | None:
+class NotKnown(ValueError):
+    """A curve does not say it; the text says why not."""
+
+
+def resistance_c_per_w(rest: Point, points: Sequence[Point], rise_min_w: float) -> float:
     """How many degrees each watt more than at rest costs: paste and heatsink in one number, whatever the room's
-    temperature is."""
+    temperature is. Raises NotKnown: with less than `rise_min_w` more, the quotient is noise."""
     settled_c, settled_w = plateau_c(points), plateau_w(points)
-    if settled_c is None or settled_w is None or rest.watts is None or settled_w - rest.watts < LEAST_RISE_W:
-        return None
-    return (settled_c - rest.celsius) / (settled_w - rest.watts)
+    if settled_c is None or settled_w is None or rest.watts is None:
+        raise NotKnown("nothing here tells the power")
+    rise_w = settled_w - rest.watts
+    if rise_w < rise_min_w:
+        raise NotKnown(f"{rise_w:.0f} W more than at rest, and at least {rise_min_w:g} W are needed")
+    return (settled_c - rest.celsius) / rise_w
 
 
 def _last_quarter(points: Sequence[Point]) -> Sequence[Point]:

@@ -14,10 +14,16 @@ from agent.stages.part import Part
 from agent.stages.surface import MIB
 
 _START_S = 60.0
+CLASSES = ("hdd", "ssd", "nvme", "virtual")
+LIMITS = (
+    *(f"{kind}_read_min_mb_s" for kind in CLASSES),
+    *(f"{kind}_random_min_iops" for kind in CLASSES),
+    *(f"{kind}_write_min_mb_s" for kind in (*CLASSES, "smr")),
+)
 
 
 def drive_class(disk: wire.Disk) -> str:
-    """`nvme`, `hdd`, `ssd`, or `virtual` for a disk that is none of them: what a virtio disk says of itself is what
+    """One of CLASSES; `virtual` for a disk that is none of the others: what a virtio disk says of itself is what
     somebody configured."""
     if disk.bus in ("nvme", "virtio"):
         return "nvme" if disk.bus == "nvme" else "virtual"

@@ -10,10 +10,16 @@ from agent.stages import checks, gpu_load, gpu_memory
 from agent.stages.gpu_names import TOPIC, name_of
 from agent.stages.part import Part
 
+LIMITS = ("uncorrected_errors_max",)
+TOOL = "lspci"
+
 
 def run(ctx: StageContext) -> StageReport:
+    checks.demand(ctx, LIMITS)
     present = ctx.inventory.gpus if ctx.inventory else []
     expected = ctx.claim.expected.get("gpus")
+    if expected != [] and (why := _not_looked(ctx.inventory)):
+        return checks.report(ctx, [checks.not_tested(name, reason=why, topic=TOPIC) for name in ("present", "link")])
     if not present and not expected:
         return checks.nothing_here(("present", "link"), "no GPU is expected here and none was found")
     missing = _missing(expected or [], present)
@@ -25,6 +31,15 @@ def run(ctx: StageContext) -> StageReport:
         findings=[*missing, *narrow, *worked.findings],
         numbers=worked.numbers,
         evidence=worked.evidence,
+    )
+
+
+def _not_looked(inventory: wire.Inventory | None) -> str:
+    """Why nobody knows which cards there are, which is no card's fault; '' where it is known."""
+    if inventory is None:
+        return "there is no inventory"
+    return (
+        "lspci could not be asked which cards there are: see InventoryCheck" if TOOL in inventory.missing_tools else ""
     )
 
 

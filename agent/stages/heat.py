@@ -16,6 +16,7 @@ from agent.stages.curve import Point
 from agent.stop import StopFlag
 
 TOPIC = "thermal"
+RESISTANCE = "thermal_resistance"
 _SAMPLE_S = 2.0
 # A curve in the evidence has at most so many lines per part; every sample is among the run's measurements.
 _CURVE_LINES = 400
@@ -37,8 +38,9 @@ class Mean:
 class Heat:
     """The curve of each part since the block began, its highest reading, and the clocks of each CPU."""
 
-    def __init__(self, root: Path = Path("/")) -> None:
-        self._root = root
+    def __init__(self, root: Path = Path("/"), warm: str = "") -> None:
+        """`warm` says why what the parts read before the load is not how they are at rest."""
+        self._root, self._warm = root, warm
         self._rapl = sensors.Rapl(root)
         self._cores = sensors.Clocks(root)
         self._began_s = time.monotonic()
@@ -52,7 +54,7 @@ class Heat:
         self._watts()
         stop.wait(seconds)
         watts = self._watts()
-        for one in sensors.hottest(sensors.temperatures(self._root)):
+        for one in () if self._warm else sensors.hottest(sensors.temperatures(self._root)):
             self.rest[one.component] = Point(0.0, one.value_c, watts.get(one.component))
 
     def sample(self) -> None:
@@ -122,6 +124,24 @@ class Heat:
         ]
         return checks.judged("clock", found, topic=TOPIC), found
 
+    def resistance(self, rise_min_w: float) -> tuple[list[wire.Check], dict[str, float]]:
+        """The check `thermal_resistance` of each CPU, and what it came to. Not tested where it is not known."""
+        made, found = [], {}
+        for name in (one.component for one in self._cpus()):
+            try:
+                value = curve.resistance_c_per_w(self._rest(name), self.curves.get(name, []), rise_min_w)
+            except curve.NotKnown as why:
+                made.append(checks.not_tested(RESISTANCE, name, reason=f"not known: {why}", topic=TOPIC))
+            else:
+                made.append(checks.passed(RESISTANCE, name, reason=f"{value:.2f} C/W", topic=TOPIC))
+                found[f"thermal_resistance_c_w.{name}"] = round(value, 3)
+        return made, found
+
+    def _rest(self, name: str) -> Point:
+        if name not in self.rest:
+            raise curve.NotKnown(self._warm or "nothing was read before the load")
+        return self.rest[name]
+
     def numbers(self, window_s: float = 60.0) -> dict[str, float]:
         found = {f"peak_temp_c.{one.component}": one.value_c for one in self.peaks.values()}
         for one in self._cpus():
@@ -140,7 +160,6 @@ class Heat:
             "plateau_temp_c": curve.plateau_c(points),
             "temp_slope_c_min": self._slope(name, window_s),
             "power_load_w": curve.plateau_w(points),
-            "thermal_resistance_c_w": curve.resistance_c_per_w(rest, points) if rest else None,
         }
         return {f"{key}.{name}": round(value, 3) for key, value in values.items() if value is not None}
 

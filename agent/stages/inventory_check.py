@@ -28,6 +28,7 @@ from agent.stages import checks, links, selftest
 
 T = TypeVar("T")
 _LINK_POLL_S = 0.25
+LIMITS = ("pcie_width_min_percent", "pcie_speed_min_percent")
 
 
 class Collection:
@@ -65,6 +66,7 @@ class Collection:
 
 
 def run(ctx: StageContext) -> StageReport:
+    checks.demand(ctx, LIMITS)
     found = Collection(ctx)
     inventory = collect(found)
     if found.ctx.claim.not_expected:

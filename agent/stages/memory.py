@@ -9,9 +9,12 @@ from agent.stages.board import Board
 from agent.stages.memory_load import MemoryOutcome, MemoryRoom
 
 _LEAST_MB = 64
+LIMITS = ("passes_min",)
+PARAMS = ("coverage_min_percent",)
 
 
 def run(ctx: StageContext) -> StageReport:
+    checks.demand(ctx, LIMITS, PARAMS)
     space = memory_load.room(
         checks.param(ctx, "reserve_percent"),
         checks.param(ctx, "reserve_min_mb"),

@@ -15,9 +15,11 @@ from agent.stages.board import Board
 from agent.stages.part import Part
 
 TOPIC = "network"
+LIMITS = ("loss_max_percent", *throughput.LIMITS)
 
 
 def run(ctx: StageContext) -> StageReport:
+    checks.demand(ctx, LIMITS)
     cards = {state.mac: state for state in map(nics.state, nics.names())}
     wanted = _wanted(ctx.claim.expected.get("nics"), cards)
     if not wanted:

@@ -17,6 +17,7 @@ from agent.stages.part import Part
 
 TOPIC = "bmc"
 _DCMI_TRIES = 3
+LIMITS = ("share_min_of_even",)
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Look:
 
 
 def run(ctx: StageContext) -> StageReport:
+    checks.demand(ctx, LIMITS)
     expected = ctx.claim.expected.get("psus")
     if expected == []:
         return checks.nothing_here(("presence", "state"), "no power supply is expected here")

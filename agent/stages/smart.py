@@ -14,9 +14,11 @@ from agent.stages.part import Part
 from agent.stages.self_tests import Drive
 
 TOPIC = "smart"
+LIMITS = ("sata_speed_min_percent", *smart_limits.LIMITS)
 
 
 def run(ctx: StageContext) -> StageReport:
+    checks.demand(ctx, LIMITS)
     disks = checks.fixed_disks(ctx.inventory)
     board, found = Board(ctx), drives.of(disks)
     with ThreadPoolExecutor(max_workers=max(1, len(found.drives)), thread_name_prefix="smart") as pool:

@@ -35,6 +35,7 @@ RULES = (
     Rule("smart.grown_defects", "defects", "grown_defects_max"),
     Rule("smart.uncorrected_errors", "errors", "uncorrected_errors_max"),
 )
+LIMITS = ("new_drive_h", "percentage_used_max", *(rule.limit for rule in RULES if rule.limit))
 # A part that has run for less than `new_drive_h` has none of these, whatever an old one may have.
 NEW_DRIVE_HAS_NONE = frozenset({
     "smart.reallocated_sectors", "smart.reported_uncorrectable", "smart.pending_sectors",

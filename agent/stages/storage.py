@@ -13,19 +13,22 @@ from agent.probes import disks
 from agent.stage import StageContext, StageReport
 from agent.stages import checks, disk_speed, disk_write, self_tests, smart
 from agent.stages.board import Board
+from agent.stages.disk_notes import Notes
 from agent.stages.part import Part
 from agent.stages.surface import MIB, Segment, Surface, hesitating, plan, read, unreadable
 
 TOPIC = "storage"
+LIMITS = ("slowest_read_max_ms", "surface_min_percent", *disk_speed.LIMITS)
 
 
 def run(ctx: StageContext) -> StageReport:
+    checks.demand(ctx, LIMITS)
     fixed = checks.fixed_disks(ctx.inventory)
     if not fixed:
         return checks.report(
             ctx, [checks.not_tested(name, reason="no disk was found", topic=TOPIC) for name in ctx.order.required]
         )
-    board, memory = Board(ctx), disk_write.Notes(ctx)
+    board, memory = Board(ctx), Notes(ctx)
     tested = smart.await_self_tests(ctx, fixed, board) if self_tests.in_background(ctx.claim) else []
     with ThreadPoolExecutor(max_workers=len(fixed), thread_name_prefix="surface") as pool:
         parts = [*tested, *pool.map(lambda disk: _surface(ctx, disk, board, memory), fixed)]
@@ -53,7 +56,7 @@ def _report(ctx: StageContext, parts: list[Part], decided: disk_write.Decided) -
     )
 
 
-def _surface(ctx: StageContext, disk: wire.Disk, board: Board, memory: disk_write.Notes) -> Part:
+def _surface(ctx: StageContext, disk: wire.Disk, board: Board, memory: Notes) -> Part:
     name, part, size = checks.disk_name(disk), Part(), size_bytes(disk)
     segments = plan(
         size,
@@ -73,7 +76,7 @@ def _surface(ctx: StageContext, disk: wire.Disk, board: Board, memory: disk_writ
     return part
 
 
-def _told(board: Board, memory: disk_write.Notes, name: str, surface: Surface, done: int, of: int) -> None:
+def _told(board: Board, memory: Notes, name: str, surface: Surface, done: int, of: int) -> None:
     memory.keep_surface(name, done, surface)
     board.tell(name, 100.0 * done / of, f"reading, {surface.rate_mb_s:.0f} MB/s")
 

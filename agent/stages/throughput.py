@@ -22,6 +22,7 @@ from agent.stages.board import Board
 from agent.stages.part import Part
 
 CHECK, CHECK_BOTH = "throughput", "both_ways"
+LIMITS = ("min_fraction", "min_fraction_above_10g", "min_fraction_of_each", "retransmits_max_percent")
 _BUSY_WAIT_S = 2.0
 # A processor is at its end here: what is left goes into interrupts that iperf3 does not count as its own.
 _BUSY_PERCENT = 90.0

@@ -110,6 +110,7 @@ class HostAdmin(HostActions, ExportActionMixin, ImportExportModelAdmin):
                 {"fields": ("wake_method", "wake_options", "idle_boot", "boot_binary"), "description": _WAKING},
             ),
             ("What it should be made of", {"fields": ("expected_yaml", "seen_spec")}),
+            ("What its runs are compared with", {"fields": ("compared_since",)}),
             (
                 "Which disks may be written",
                 {"fields": ("destructive_allowed", *disk_rows(obj)), "description": _WRITING},

@@ -54,6 +54,23 @@ def test_each_counter_means_one_thing(counter: str, code: str, severity: wire.Se
     assert found.message.startswith("DIMM_A1: 2 ") and f"{counter} went from 0 to 2" in found.message
 
 
+@pytest.mark.parametrize(
+    ("counter", "before", "after", "message"),
+    [
+        ("smart.failing", 0, 1, "S1: the drive says that it is failing, which it did not before"),
+        ("smart.prefail", 0, 1, "S1: an attribute is at its failure threshold, and none was before"),
+        ("smart.critical_warning", 0, 5, "S1: NVMe critical warning 0x05, 0x00 before"),
+        ("gone", 0, 1, "S1: the kernel no longer has it"),
+        ("bmc.log_full", 0, 1, "S1: the event log is full, which it was not before"),
+    ],
+)
+def test_a_state_that_changed_is_told_as_one_and_not_counted(
+    counter: str, before: int, after: int, message: str
+) -> None:
+    delta = wire.CounterDelta(counter, "disk", "S1", before, after)
+    assert [one.message for one in counters.judged([delta], {}, 60.0)] == [message]
+
+
 def test_every_meaning_has_a_registered_code() -> None:
     assert {meaning.code for meaning in counters.MEANINGS.values()} <= codes.CODES.keys()
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agent import wire
-from agent.stages import curve, fans
+from agent.stage import StageMemory
+from agent.stages import cpu_stress, curve, fans
 from agent.stages.curve import Point
 from agent.stages.fans import Fans
 from agent.stages.heat import Heat
+from agent.stop import StopFlag
+from tests.agent_stages.contexts import context
 
 PASSED, FAILED, NOT_TESTED = wire.Outcome.PASSED, wire.Outcome.FAILED, wire.Outcome.NOT_TESTED
 
@@ -63,9 +67,39 @@ def test_a_curve_that_is_too_short_has_no_slope() -> None:
 
 def test_thermal_resistance_is_degrees_per_watt_above_rest() -> None:
     load = [Point(float(n), 70.0, 120.0) for n in range(10)]
-    assert curve.resistance_c_per_w(Point(0, 40.0, 20.0), load) == pytest.approx(0.3)
-    assert curve.resistance_c_per_w(Point(0, 40.0, 118.0), load) is None
-    assert curve.resistance_c_per_w(Point(0, 40.0, None), load) is None
+    assert curve.resistance_c_per_w(Point(0, 40.0, 20.0), load, 20.0) == pytest.approx(0.3)
+    assert curve.resistance_c_per_w(Point(0, 40.0, 100.0), load, 20.0) == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize(
+    ("rest_w", "warm", "words"),
+    [
+        (101.0, "", "not known: 19 W more than at rest, and at least 20 W are needed"),
+        (None, "", "not known: nothing here tells the power"),
+        (20.0, "it was at work", "not known: it was at work"),
+    ],
+)
+def test_a_thermal_resistance_that_is_not_known_says_why(
+    tmp_path: Path, rest_w: float | None, warm: str, words: str
+) -> None:
+    cpu(tmp_path)
+    heat = Heat(tmp_path, warm)
+    heat.rest_for(0.0, StopFlag())
+    heat.sample()
+    heat.rest = {name: Point(0, 40.0, rest_w) for name in heat.rest}
+    heat.curves["CPU0"] = [Point(2.0 * n, 70.0, 120.0) for n in range(100)]
+    made, numbers = heat.resistance(20.0)
+    assert [(one.outcome, one.component, one.reason) for one in made] == [(NOT_TESTED, "CPU0", words)]
+    assert numbers == {}
+
+
+def test_only_the_first_load_of_a_run_begins_at_rest(tmp_path: Path) -> None:
+    """A second attempt, or one that an agent starts over, finds the heatsink warm: its rest would be no rest."""
+    first = context("CPUStress", tmp_path)
+    assert cpu_stress._warm(first) == ""
+    assert "not the run's first" in cpu_stress._warm(first)
+    again = replace(first, order=replace(first.order, attempt=2), memory=StageMemory(tmp_path, "CPUStress", 2))
+    assert "not the run's first" in cpu_stress._warm(again)
 
 
 def test_a_day_long_curve_stays_small_and_keeps_its_newest_part_whole() -> None:
@@ -135,8 +169,8 @@ def test_the_numbers_and_the_curve_are_kept(tmp_path: Path) -> None:
         "plateau_temp_c.CPU0": 70.0,
         "temp_slope_c_min.CPU0": 0.0,
         "power_load_w.CPU0": 120.0,
-        "thermal_resistance_c_w.CPU0": 0.3,
     }
+    assert heat.resistance(20.0)[1] == {"thermal_resistance_c_w.CPU0": 0.3}
     lines = heat.evidence()["heat.csv"].splitlines()
     assert lines[:2] == ["seconds,part,celsius,watts", "0,CPU0,70.0,120.0"]
 

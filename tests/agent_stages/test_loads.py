@@ -143,7 +143,7 @@ def test_a_wrong_result_fails() -> None:
 @pytest.mark.parametrize(
     "done",
     [
-        ended(0), ended(1), ended(3), ended(4), ended(5), ended(6), ended(7), ended(None, missing=True),
+        ended(0), ended(1), ended(2), ended(3), ended(4), ended(5), ended(6), ended(7), ended(None, missing=True),
         ended(None, killed_by_signal=9), ended(0, timed_out=True), ended(2, timed_out=True), ended(None, stopped=True),
     ],
 )  # fmt: skip
@@ -168,6 +168,14 @@ def test_wrong_data_that_a_cut_short_memory_test_saw_is_known() -> None:
     text = recorded("stressapptest", "forced-errors.txt")
     assert len(stressapptest.miscompares(text[: text.index("Log: Thread 1")])) == 3
     assert stressapptest.miscompares(recorded("stressapptest", "pass.txt")) == []
+
+
+@pytest.mark.parametrize(
+    "said", ["", "stress-ng: fail:  [9] vm: mmap failed, errno=12\n", "stress-ng: info:  [9] cpu: killed\n"]
+)
+def test_a_stressor_that_failed_without_a_wrong_result_condemns_no_cpu(said: str) -> None:
+    result = stress_ng.judge(ended(2, said), YAML)
+    assert (result.failed, result.trouble.startswith("stress-ng exited with 2")) == (False, True)
 
 
 def test_idle_stressors_prove_nothing() -> None:

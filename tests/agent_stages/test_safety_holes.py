@@ -17,6 +17,7 @@ from agent.probes.parsing import is_dummy
 from agent.safety import DiskFacts, WipeReport, WriteGrant
 from agent.stages import disk_write, storage
 from agent.stages.board import Board
+from agent.stages.disk_notes import Notes, Written
 from agent.stages.part import Part
 from agent.stages.surface import MIB, Segment
 from agent.wipeprobe import Thoroughness
@@ -98,7 +99,7 @@ def test_disks_are_looked_at_again_after_the_probe(
     monkeypatch.setattr(disk_write, "facts", lambda: next(seen))
     monkeypatch.setattr(wipeprobe, "probe", lambda name, effort: WipeReport())
     ctx = writing(tmp_path)
-    decided = disk_write.decide(ctx, disk_write.Notes(ctx))
+    decided = disk_write.decide(ctx, Notes(ctx))
     assert [one.gate for one in decided.refusals if one.serial == DISK.serial][:1] == ([] if gate is None else [gate])
     assert bool(decided.grants) is (gate is None)
 
@@ -114,7 +115,7 @@ def test_nothing_more_is_written_while_the_orchestrator_is_silent(
     ctx = writing(tmp_path, last_continue_age_s=lambda: next(ages))
     monkeypatch.setattr(ctx.stop, "wait", lambda timeout_s: ctx.stop.is_set() or ctx.stop.set("the run was ended"))
     part = Part()
-    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), disk_write.Notes(ctx), part)
+    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), Notes(ctx), part)
     assert recorder.patterns == SEGMENTS[:1]
     assert [check.outcome for check in part.checks if check.name == disk_write.CHECK] == [wire.Outcome.NOT_TESTED]
 
@@ -125,7 +126,7 @@ def test_writing_goes_on_when_the_orchestrator_answers_again(tmp_path: Path, mon
     ctx = writing(tmp_path, last_continue_age_s=lambda: next(ages))
     monkeypatch.setattr(ctx.stop, "wait", lambda timeout_s: False)
     part = Part()
-    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), disk_write.Notes(ctx), part)
+    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), Notes(ctx), part)
     assert recorder.patterns == SEGMENTS
     assert [check.outcome for check in part.checks if check.name == disk_write.CHECK] == [wire.Outcome.PASSED]
 
@@ -133,7 +134,7 @@ def test_writing_goes_on_when_the_orchestrator_answers_again(tmp_path: Path, mon
 def test_only_places_that_patterns_were_written_to_are_blanked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder(monkeypatch, trouble_at=1)
     ctx = writing(tmp_path)
-    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), disk_write.Notes(ctx), Part())
+    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), Notes(ctx), Part())
     assert recorder.blanked == SEGMENTS[:2]
 
 
@@ -142,17 +143,17 @@ def test_a_resumed_attempt_blanks_what_it_wrote_before_the_restart(
 ) -> None:
     recorder = Recorder(monkeypatch, trouble_at=0)
     ctx = writing(tmp_path)
-    disk_write._segments(ctx, replace(GRANT, resumed=True), -1, SEGMENTS, Board(ctx), disk_write.Notes(ctx), Part())
+    disk_write._segments(ctx, replace(GRANT, resumed=True), -1, SEGMENTS, Board(ctx), Notes(ctx), Part())
     assert recorder.blanked == SEGMENTS
 
 
 def test_a_resumed_attempt_goes_on_after_what_it_had_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, ctx = Recorder(monkeypatch, trouble_at=1), writing(tmp_path)
-    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), disk_write.Notes(ctx), Part())
+    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), Notes(ctx), Part())
     assert first.patterns == SEGMENTS[:2]
     second, part = Recorder(monkeypatch), Part()
     granted = replace(GRANT, resumed=True)
-    disk_write._segments(ctx, granted, -1, SEGMENTS, Board(ctx), disk_write.Notes(ctx), part)
+    disk_write._segments(ctx, granted, -1, SEGMENTS, Board(ctx), Notes(ctx), part)
     assert second.patterns == SEGMENTS[1:]
     assert second.blanked == SEGMENTS
     assert part.numbers["written_mb.SATA-0001"] == sum(segment.length for segment in SEGMENTS) / MIB
@@ -162,8 +163,8 @@ def test_an_attempt_that_was_not_begun_before_starts_at_the_first_byte(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ctx = writing(tmp_path)
-    notes = disk_write.Notes(ctx)
-    notes.keep_written(GRANT.serial, disk_write.Written(2, 1, 1.0))
+    notes = Notes(ctx)
+    notes.keep_written(GRANT.serial, Written(2, 1, 1.0))
     recorder = Recorder(monkeypatch)
     disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), notes, Part())
     assert recorder.patterns == SEGMENTS
@@ -171,7 +172,7 @@ def test_an_attempt_that_was_not_begun_before_starts_at_the_first_byte(
 
 def test_a_write_of_nothing_is_not_passed(tmp_path: Path) -> None:
     ctx, part = writing(tmp_path), Part()
-    disk_write._segments(ctx, GRANT, -1, [], Board(ctx), disk_write.Notes(ctx), part)
+    disk_write._segments(ctx, GRANT, -1, [], Board(ctx), Notes(ctx), part)
     assert [check.outcome for check in part.checks if check.name == disk_write.CHECK] == [wire.Outcome.NOT_TESTED]
 
 

@@ -102,6 +102,16 @@ def test_a_missing_gpu_fails(tmp_path: Path) -> None:
     assert [finding.code for finding in report.findings] == ["gpu.missing"]
 
 
+@pytest.mark.parametrize("inventory", [None, wire.Inventory(missing_tools=["lspci"])])
+@pytest.mark.parametrize("expected", [{"gpus": [{"uuid": "GPU-1"}]}, {}])
+def test_a_gpu_that_nobody_could_look_for_is_not_missing(
+    inventory: wire.Inventory | None, expected: dict[str, object], tmp_path: Path
+) -> None:
+    report = STAGES["GPU"](context("GPU", tmp_path, inventory=inventory, expected=expected))
+    assert (report.outcome, report.findings) == (wire.Outcome.NOT_TESTED, [])
+    assert report.reason != wire.NOT_EXPECTED_HERE and {check.name for check in report.checks} == {"present", "link"}
+
+
 def test_an_expected_card_without_link_is_blamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from agent.probes.nics import NicState
     from agent.stages import network

@@ -14,7 +14,8 @@ from agent import wire
 from agent.loads import fio
 from agent.probes import disks
 from agent.stage import StageReport
-from agent.stages import STAGES, disk_speed, disk_write, storage
+from agent.stages import STAGES, disk_speed, storage
+from agent.stages.disk_notes import Notes
 from agent.stages.surface import MIB, Segment, Surface, plan, read
 from agent.stop import StopFlag
 from tests.agent_stages.contexts import context
@@ -131,7 +132,7 @@ def test_a_disk_that_needs_seconds_for_a_read_is_told_though_it_read_well(
 
 def test_a_restarted_agent_reads_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ctx = context("Storage", tmp_path, params={"speed_s": 1, "segment_mb": 128})
-    disk_write.Notes(ctx).keep_surface("S1", 1, Surface(128 * MIB, 1.0, slowest_ms=6000.0, slowest_at=512))
+    Notes(ctx).keep_surface("S1", 1, Surface(128 * MIB, 1.0, slowest_ms=6000.0, slowest_at=512))
     read_now: list[int] = []
     monkeypatch.setattr(storage, "read", lambda name, segments, *given, **more: read_now.extend(
         segment.offset for segment in segments))  # fmt: skip

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
@@ -140,3 +143,19 @@ def test_the_spec_can_not_give_permission(operator: Client, host: Host) -> None:
     assert host.expected == {"disks": [{"serial": "SATA-1"}]}
     assert not WritableDisk.objects.exists()
     assert any("may_be_written was left out" in text for text in messages_of(response))
+
+
+def test_who_set_the_moment_of_comparison_is_in_the_hosts_history(operator: Client, host: Host) -> None:
+    moment = {"compared_since_0": "2026-11-20", "compared_since_1": "12:00:00"}
+    assert send(operator, host, **moment).status_code == 302
+    host.refresh_from_db()
+    assert host.compared_since == datetime(2026, 11, 20, 12, tzinfo=UTC)
+    entry = LogEntry.objects.get(object_id=str(host.pk))
+    assert entry.user.get_username() and "Compare only with runs since" in entry.get_change_message()
+    page = operator.get(reverse("admin:hosts_host_history", args=[host.pk])).content.decode()
+    assert "Compare only with runs since" in page
+
+
+def test_a_moment_of_comparison_that_is_still_to_come_is_refused(operator: Client, host: Host) -> None:
+    response = send(operator, host, compared_since_0="2999-01-01", compared_since_1="00:00:00")
+    assert "2999-01-01 00:00 is not past" in errors(response)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from django.test import Client
@@ -168,3 +169,41 @@ def test_an_import_can_not_disable_a_host_with_a_live_run(operator: Client, host
     lifecycle.start_run(host)
     response = preview(operator, "- {name: pve-1, enabled: false}")
     assert "cancel or release it first" in response.content.decode().replace("&#x27;", "'")
+
+
+@pytest.mark.parametrize("kind", ["csv", "yaml"])
+def test_the_moment_of_comparison_is_exported_and_imported_back(operator: Client, host: Host, kind: str) -> None:
+    Host.objects.filter(pk=host.pk).update(compared_since=datetime(2026, 11, 20, 12, tzinfo=UTC))
+    text = export(operator, kind)
+    assert "2026-11-20T12:00:00+00:00" in text
+    Host.objects.filter(pk=host.pk).update(compared_since=None)
+    confirm(operator, preview(operator, text, kind))
+    host.refresh_from_db()
+    assert host.compared_since == datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("2026-11-21", datetime(2026, 11, 21, tzinfo=UTC)),
+        ("''", None),
+        ("null", datetime(2026, 11, 20, tzinfo=UTC)),
+    ],
+)
+def test_a_moment_of_comparison_is_set_taken_back_or_left(
+    operator: Client, host: Host, written: str, kept: datetime | None
+) -> None:
+    Host.objects.filter(pk=host.pk).update(compared_since=datetime(2026, 11, 20, tzinfo=UTC))
+    response = preview(operator, f"- name: {host.name}\n  compared_since: {written}\n")
+    if kept == datetime(2026, 11, 20, tzinfo=UTC):
+        assert response.context["result"].rows[0].import_type == "skip"
+        return
+    confirm(operator, response)
+    host.refresh_from_db()
+    assert host.compared_since == kept
+
+
+@pytest.mark.parametrize("written", ["yesterday", "2999-01-01", "12"])
+def test_a_moment_of_comparison_that_is_none_is_refused(operator: Client, host: Host, written: str) -> None:
+    response = preview(operator, f"- name: {host.name}\n  compared_since: {written}\n")
+    assert response.context["result"].has_errors() or response.context["result"].has_validation_errors()

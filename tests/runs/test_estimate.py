@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,6 +116,15 @@ def test_the_shipped_profiles_take_what_they_say_on_a_usual_server(
 ) -> None:
     planned = estimate.planned(profiles.load(name), replace(SERVER, disks=disks))
     assert hours[0] <= estimate.total_s(planned) / 3600 <= hours[1]
+
+
+@pytest.mark.parametrize("terabytes", [4, 8, 24])
+def test_a_large_hard_disk_makes_deep_longer_than_a_night_and_it_is_said(terabytes: int) -> None:
+    large = (Disk("H1", "hdd", terabytes * 10**12 // 2**20),)
+    hours = estimate.total_s(estimate.planned(profiles.load("deep"), replace(SERVER, disks=large))) / 3600
+    assert 15.5 <= hours <= 17.5
+    page = (Path(profiles.__file__).parents[1] / "docs/stages.md").read_text()
+    assert "A hard disk of 4 TB and more takes 16 to 17 hours." in page
 
 
 @pytest.mark.parametrize("lacking", ["per_gib_s", "max_duration_s"])

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from runs import estimate, profiles
+from runs import estimate, profiles, writing
 from runs.stages import AGENT_STAGES
 
 QUICK = """\
@@ -175,13 +176,13 @@ def a_disk(serial: str, may_be_written: bool) -> dict[str, Any]:
 
 def test_what_is_written_names_the_disks(folder: Path) -> None:
     disks = [a_disk("A", True), a_disk("B", False)]
-    assert profiles.what_is_written(profiles.load("quick"), disks) == ["Nothing is written to any disk."]
-    assert profiles.what_is_written(profiles.load("quick-write"), disks) == [
+    assert writing.what_is_written(profiles.load("quick"), disks) == ["Nothing is written to any disk."]
+    assert writing.what_is_written(profiles.load("quick-write"), disks) == [
         "Everything on disk A (sata, 256 MiB) is destroyed; 256 MiB of it are written twice, with patterns and with "
         "zeros.",
         "1 other expected disk is only read.",
     ]
-    assert "no disk of this host is allowed" in profiles.what_is_written(profiles.load("quick-write"), disks[1:])[0]
+    assert "no disk of this host is allowed" in writing.what_is_written(profiles.load("quick-write"), disks[1:])[0]
 
 
 # --- the profiles that ship ---------------------------------------------------------------------------------------
@@ -223,3 +224,35 @@ def test_a_value_that_can_not_be_meant_is_refused_with_its_line(
     settings.VETTING = settings.VETTING.model_copy(update={"profiles_dir": tmp_path})
     text = f"name: mine\ntitle: Mine\nextends: quick\nstages:\n  CPUStress:\n    params:\n      {value}\n"
     assert words in refusal(tmp_path, text)
+
+
+SHIPPED_QUICK = (Path(profiles.__file__).parent / "profiles" / "quick.yaml").read_text()
+VALUES = [
+    (stage, kind, name)
+    for stage, part in yaml.safe_load(SHIPPED_QUICK)["stages"].items()
+    for kind in ("limits", "params")
+    for name in part.get(kind, ())
+]
+
+
+@pytest.mark.parametrize(("stage", "kind", "name"), VALUES)
+def test_a_profile_without_a_value_that_a_stage_reads_is_refused(stage: str, kind: str, name: str) -> None:
+    """It would be found out on the host, where what the limit is for has been worked for hours and is not judged."""
+    data = yaml.safe_load(SHIPPED_QUICK)
+    del data["stages"][stage][kind][name]
+    text = yaml.safe_dump(data, sort_keys=False)
+    with pytest.raises(profiles.ProfileError) as caught:
+        profiles.parse(text, "mine.yaml")
+    lines = text.splitlines()
+    stage_line = lines.index(f"  {stage}:")
+    line = 1 + lines.index(f"    {kind}:" if data["stages"][stage][kind] else f"    {kind}: {{}}", stage_line)
+    assert str(caught.value) == (
+        f"mine.yaml, line {line}: stages.{stage}.{kind}.{name}: is missing, and {stage} reads it; "
+        "`extends: quick` brings it"
+    )
+
+
+def test_a_profile_of_few_stages_needs_the_values_of_those_only() -> None:
+    data = yaml.safe_load(SHIPPED_QUICK)
+    data["stages"] = {"Firmware": data["stages"]["Firmware"], "GPU": data["stages"]["GPU"]}
+    assert list(profiles.parse(yaml.safe_dump(data), "mine.yaml")["stages"]) == ["Firmware", "GPU"]

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ def failed_run() -> Run:
         report_due=True,
         inventory=inventory("D-2"),
         expected={"not_expected": ["gpu"]},
+        compared_since=datetime(2026, 11, 20, 12, tzinfo=UTC),
         stopped_by="SMART failed",
         started_at=now - timedelta(minutes=9),
         ended_at=now,
@@ -164,6 +165,8 @@ def test_the_data_has_a_schema_and_everything_that_was_asked_of_it() -> None:
         ("Storage", "gate 3"),
     }
     assert content["not_expected"] == ["gpu"]
+    assert content["run"]["compared_since"] == "2026-11-20T12:00:00Z"
+    assert "no earlier one counts" in report.to_html(content)
     temperature = content["measurements"][0]
     assert (temperature["lowest"], temperature["highest"], temperature["count"]) == (41.0, 73.5, 3)
     assert [(rung["rung"], rung["after_s"]) for rung in content["ladder"]] == [

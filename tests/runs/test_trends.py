@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from agent import wire
 from hosts.models import Host
-from runs import profiles, stageruns, trends
+from runs import earlier as earlier_runs
+from runs import freeze, profiles, stageruns, trends
 from runs.models import Outcome, Run, StageRun
 from runs.trends import Earlier
 from tests.rows import a_host, a_run, a_stage
@@ -222,3 +228,46 @@ def test_a_cpus_pace_is_compared_on_real_machines_with_the_same_microcode(
     host = a_host()
     cpu_run(host, 1000.0, 3000.0, "0x1")
     assert [one.code for one in cpu_run(host, 500.0, clock_mhz, microcode).findings.all()] == codes
+
+
+@pytest.mark.django_db
+def test_what_was_accepted_is_no_measure_and_what_grows_after_it_is_told() -> None:
+    """The way out of a growth that would fail the host for as long as the good run before it is on record."""
+    host = a_host()
+    old = a_run_with(host, disk("S1"))
+    Run.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(days=30))
+    kept(old, "SMART", {"media_errors.S1": 0.0})
+    assert kept(a_run_with(host, disk("S1")), "SMART", {"media_errors.S1": 2.0}).outcome == Outcome.FAILED
+    host.compared_since = timezone.now() - timedelta(days=1)
+    host.save()
+
+    def another(errors: float) -> StageRun:
+        run = a_run_with(host, disk("S1"))
+        run.compared_since = freeze.frozen(host, profiles.load("quick"))["compared_since"]
+        run.save()
+        return kept(run, "SMART", {"media_errors.S1": errors})
+
+    assert another(2.0).outcome == Outcome.PASSED
+    assert another(3.0).outcome == Outcome.FAILED
+
+
+# As a column, not as what the database takes a part out of.
+WHOLE = r'(?<!\()"runs_run"\."(inventory|profile)"'
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("stage", "number", "most"), [("SMART", "media_errors", 1), ("Storage", "seq_read_mb_s", 2), ("Firmware", "", 1)]
+)
+def test_a_result_asks_little_of_other_runs_however_many_there_are(stage: str, number: str, most: int) -> None:
+    """While a result is taken no other can be: whole inventories and profiles of fifty runs are not read then."""
+    for count in (1, 20):
+        host = a_host(f"node-{count}", f"52:54:00:00:00:{count:02x}")
+        for _ in range(count):
+            kept(a_run_with(host, disk("S1")), stage, {f"{number}.S1": 1.0} if number else {})
+        row = a_stage(a_run_with(host, disk("S1")), stage, outcome="", numbers={f"{number}.S1": 1.0} if number else {})
+        with CaptureQueriesContext(connection) as asked:
+            earlier_runs.judged(row)
+        assert len(asked) == most
+        columns = [query["sql"].partition(" FROM ")[0] for query in asked]
+        assert stage == "Firmware" or not any(re.search(WHOLE, text) for text in columns)

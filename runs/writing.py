@@ -1,0 +1,33 @@
+"""In words, what a run would write to a host's disks: what an operator reads before it starts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def what_is_written(profile: dict[str, Any], disks: list[dict[str, Any]]) -> list[str]:
+    """In words, what a run would write. `disks` are `wire.AllowedDisk` documents of the host."""
+    if profile["storage"]["mode"] != "write":
+        return ["Nothing is written to any disk."]
+    writable = [disk for disk in disks if disk["may_be_written"]]
+    if not writable:
+        return ["Nothing: the profile would write, but no disk of this host is allowed to be written."]
+    spared = len(disks) - len(writable)
+    sentences = [
+        f"Everything on disk {disk['serial']} ({_size(disk)}) is destroyed; {_amount(profile, disk)} of it are "
+        "written twice, with patterns and with zeros."
+        for disk in writable
+    ]
+    others = f"{spared} other expected disk{'s are' if spared > 1 else ' is'} only read."
+    return [*sentences, others] if spared else sentences
+
+
+def _amount(profile: dict[str, Any], disk: dict[str, Any]) -> str:
+    """What a disk's endurance is charged with, each time."""
+    most = int(profile["stages"].get("Storage", {}).get("params", {}).get("write_max_mb", 0))
+    size_mb = min(most or disk["size_mb"], disk["size_mb"]) if disk["size_mb"] else most
+    return f"{size_mb / 1024:.0f} GiB" if size_mb >= 10240 else f"{size_mb} MiB"
+
+
+def _size(disk: dict[str, Any]) -> str:
+    return f"{disk['bus'] or 'unknown bus'}, {disk['size_mb']} MiB"
