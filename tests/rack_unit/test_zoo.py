@@ -15,7 +15,7 @@ from tests.rack.errors import BadMachineFile, RackBroken
 from tests.rack.machinefile import Disk, Machine
 from tests.rack.outcome import Found, Seen, failures
 from tests.rack.zoo import __main__ as zoo
-from tests.rack.zoo import page, results, specimen
+from tests.rack.zoo import page, racks, results, specimen
 from tests.rack.zoo.judging import Judged, judge
 from tests.rack.zoo.results import Result
 from tests.rack.zoo.specimen import Specimen
@@ -202,25 +202,25 @@ class OneAfterTheOther(Executor):
 
 def test_a_rack_that_breaks_once_leaves_no_result_and_the_others_go_on(tmp_path: Path) -> None:
     due, record = [file(tmp_path, name, SOUND) for name in "abc"], tmp_path / "results.jsonl"
-    assert zoo.run_each(OneAfterTheOther(), 1, due, record, breaking("b")) == zoo.BROKEN
+    assert racks.run_each(OneAfterTheOther(), 1, due, record, breaking("b")) == racks.BROKEN
     assert [kept.machine for kept in results.read(record)] == ["a", "c"]
 
 
 def test_a_rack_that_breaks_three_times_in_a_row_is_given_up(tmp_path: Path) -> None:
     due, record = [file(tmp_path, name, SOUND) for name in "abcdef"], tmp_path / "results.jsonl"
-    assert zoo.run_each(OneAfterTheOther(), 1, due, record, breaking("b", "c", "d")) == zoo.BROKEN
+    assert racks.run_each(OneAfterTheOther(), 1, due, record, breaking("b", "c", "d")) == racks.BROKEN
     assert [kept.machine for kept in results.read(record)] == ["a"]
 
 
 def test_several_at_a_time_are_all_on_record(tmp_path: Path) -> None:
     due, record = [file(tmp_path, name, SOUND) for name in "abcde"], tmp_path / "results.jsonl"
-    with ThreadPoolExecutor(2) as racks:
-        assert zoo.run_each(racks, 2, due, record, breaking("c")) == zoo.BROKEN
+    with ThreadPoolExecutor(2) as pool:
+        assert racks.run_each(pool, 2, due, record, breaking("c")) == racks.BROKEN
     assert sorted(kept.machine for kept in results.read(record)) == ["a", "b", "d", "e"]
 
 
 def test_a_name_that_fits_no_machine_is_said_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
-    assert zoo.main(["--only", "unicorn"]) == zoo.BAD_FILE
+    assert zoo.main(["--only", "unicorn"]) == racks.BAD_FILE
     assert "no machine file fits 'unicorn'; there are all-contents, " in capsys.readouterr().err
 
 
