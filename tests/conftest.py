@@ -1,10 +1,15 @@
-"""For every test: files in a directory of its own, and cheap hashes (bcrypt at cost 12 takes 250 ms a login)."""
+"""For every test: files in a directory of its own, cheap hashes (bcrypt at cost 12 takes 250 ms a login), and no time
+limit on a property's example, which a busy machine misses."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as property_settings
+
+property_settings.register_profile("busy", deadline=None)
+property_settings.load_profile("busy")
 
 
 @pytest.fixture(autouse=True)

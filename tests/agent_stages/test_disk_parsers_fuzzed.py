@@ -33,7 +33,7 @@ LEAVES |= st.sampled_from(["ATA", "NVMe", "SCSI", 10**400, -(10**400)])
 TREES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=9))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.dictionaries(KEYS, TREES, max_size=12), st.integers(0, 255))
 def test_no_json_breaks_smartctls_parser_or_what_is_made_of_it(tree: dict[str, Any], status: int) -> None:
     for document in (tree, {**tree, "smartctl": {"exit_status": status}}):
@@ -45,14 +45,14 @@ def test_no_json_breaks_smartctls_parser_or_what_is_made_of_it(tree: dict[str, A
             smart_counts.states(smart)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.dictionaries(KEYS, TREES, max_size=3) | st.text())
 def test_nothing_breaks_the_scans_parser(tree: Any) -> None:
     with contextlib.suppress(ParseError):
         raid.parse_scan(tree if isinstance(tree, str) else json.dumps(tree))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_a_damaged_page_of_settings_is_read_or_refused(data: st.DataObject) -> None:
     page = recorded("ethtool", "link-written-downshifted.txt")

@@ -217,7 +217,7 @@ def test_every_module_that_asks_a_tool_has_a_parser_here() -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+@settings(max_examples=40, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
 @given(data=st.data())
 def test_no_input_makes_a_parser_raise_anything_but_its_own_error(name: str, data: st.DataObject) -> None:
     parser = ALL[name]

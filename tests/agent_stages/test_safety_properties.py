@@ -69,7 +69,7 @@ def granted(world: dict) -> list[tuple[WriteGrant, DiskFacts]]:
     return [(one, by_name[one.name]) for one in safety.decide(**world) if isinstance(one, WriteGrant)]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(worlds())
 def test_a_grant_means_that_every_gate_was_open(world: dict) -> None:
     now: Circumstances = world["now"]
@@ -86,7 +86,7 @@ def test_a_grant_means_that_every_gate_was_open(world: dict) -> None:
         assert (grant.name, grant.serial, grant.wwn) == (disk.name, disk.serial, disk.wwn)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(worlds())
 def test_whatever_was_found_is_granted_only_by_an_exact_override_or_as_our_own(world: dict) -> None:
     now: Circumstances = world["now"]
@@ -104,7 +104,7 @@ def test_whatever_was_found_is_granted_only_by_an_exact_override_or_as_our_own(w
         assert all(one.signature() in [known.signature() for known in note.found] for one in foreign)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(worlds())
 def test_every_disk_that_is_seen_gets_one_answer_and_refusals_say_their_gate(world: dict) -> None:
     decisions = safety.decide(**world)
@@ -116,7 +116,7 @@ def test_every_disk_that_is_seen_gets_one_answer_and_refusals_say_their_gate(wor
         assert refusal.reason.startswith(f"gate {refusal.gate}: ")
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(worlds())
 def test_nothing_is_written_while_any_disk_waits_for_an_override(world: dict) -> None:
     decisions = safety.decide(**world)
@@ -124,7 +124,7 @@ def test_nothing_is_written_while_any_disk_waits_for_an_override(world: dict) ->
         assert safety.grants(decisions) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(worlds())
 def test_the_decision_is_a_function_of_its_data(world: dict) -> None:
     assert safety.decide(**world) == safety.decide(**world)

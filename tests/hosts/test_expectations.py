@@ -167,7 +167,7 @@ def test_adopting_leaves_out_what_says_nothing() -> None:
 
 
 @given(st.from_type(wire.Inventory))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_inventory_makes_a_spec(inventory: wire.Inventory) -> None:
     spec = adoption.from_inventory(codec.encode(inventory))
     assert expectations.read(expectations.to_yaml(spec)).spec == spec

@@ -340,7 +340,7 @@ def test_critical_differences_come_first() -> None:
 # --- for any machine ------------------------------------------------------------------------------------------
 
 WORDS = st.integers(1, 10**6).map(lambda n: f"S{n}")
-FEW = settings(max_examples=60, deadline=None)
+FEW = settings(max_examples=60)
 
 
 @st.composite
