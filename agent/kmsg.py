@@ -39,7 +39,7 @@ _NVME = r"\b(?P<name>nvme\d+)(?:n\d+)?: "
 
 # Said on healthy machines: at boot, by an empty optical or floppy drive, by drivers that introduce themselves.
 IGNORED = re.compile(
-    r"ACPI (?:BIOS )?Error|link is not ready|EDAC MC: Ver|Shutdown timeout set to|CPU stall warnings suppressed|"
+    r"ACPI (?:BIOS )?Error|link is not ready|EDAC MC: Ver|Shutdown timeout set to|"
     r"EDAC MC\d+: Giving out|(?:I/O error, dev|Buffer I/O error on dev(?:ice)?) (?:sr|fd|loop)\d",
     re.IGNORECASE,
 )
@@ -73,7 +73,7 @@ PATTERNS: tuple[Pattern, ...] = (
     ),
     _critical("nic.transmit_timeout", rf"{_NET}: NETDEV WATCHDOG", "net"),
     _critical("nic.transmit_timeout", rf"NETDEV WATCHDOG: {_NET} \(", "net"),
-    _critical("system.lockup", r"soft lockup|hard LOCKUP|rcu.*\bstall"),
+    _critical("system.lockup", r"soft lockup|hard LOCKUP|rcu.*detected (?:expedited )?stalls?|rcu.*kthread starved"),
     _warning("thermal.throttled", r"CPU(?P<name>\d+): (?:Package|Core) temperature (?:is )?above threshold", "cpu"),
     # A program's own fault is told with its number in brackets, the kernel's is not.
     _warning("system.program_crashed", r"\S\[\d+\]:? (?:segfault at|general protection|trap |bad frame)"),
