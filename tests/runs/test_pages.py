@@ -272,6 +272,23 @@ def test_the_series_have_the_profile_s_limits_where_they_belong() -> None:
     assert charts["Power"] == []
 
 
+def test_the_series_begin_with_the_run_and_end_now_whatever_was_measured() -> None:
+    run = factories.in_storage()
+    before = timezone.now().timestamp()
+    whole = series.series(run)
+    assert 0 <= run.started_at.timestamp() - whole["start"] < whole["step_s"] + 1
+    assert before < whole["end"] <= timezone.now().timestamp() + 1
+
+
+def test_the_stage_that_went_on_when_a_stretch_begins_is_named_at_its_beginning() -> None:
+    run = factories.started(State.BURN, minutes=60)
+    for name, ago in (("Memory", 50), ("Storage", 30), ("Burn", 5)):
+        factories.StageRunFactory(run=run, name=name, go_at=timezone.now() - timedelta(minutes=ago))
+    shown = series.series(run, 900)
+    assert [mark["title"] for mark in shown["stages"]] == ["Storage", "Burn"]
+    assert shown["stages"][0]["at"] == shown["start"] < shown["stages"][1]["at"]
+
+
 def test_a_soak_of_forty_hours_is_a_few_hundred_points_that_keep_every_peak() -> None:
     begun = timezone.now() - timedelta(hours=40)
     run = factories.RunFactory(state=State.BURN, started_at=begun)
