@@ -20,6 +20,7 @@ from hosts.admin.actions import HostActions
 from hosts.admin.filters import ModelFilter, ProfileFilter, SpecFilter, StateFilter
 from hosts.forms import HostForm, MacForm, disk_rows, with_disks
 from hosts.models import Host, HostMac
+from hosts.readable import readable
 from runs import adopting, overview, profiles
 from runs.models import Run
 
@@ -163,7 +164,7 @@ class HostAdmin(HostActions, ExportActionMixin, ImportExportModelAdmin):
         try:
             read = expectations.read(request.POST.get("text", ""))
         except expectations.ExpectationError as error:
-            return JsonResponse({"problems": str(error).splitlines()})
+            return JsonResponse({"problems": readable(str(error)).splitlines()})
         found = _found(request.POST.get("host", ""))
         return JsonResponse({"problems": [], "notices": read.notices, **_differences(read.spec, found)})
 
