@@ -240,6 +240,18 @@ def test_the_hold_shows_the_command_the_fingerprint_and_who_is_logged_in(operato
     assert "PRIVATE KEY" not in page
 
 
+def test_the_time_of_a_held_run_ends_with_its_hold(operator: Client) -> None:
+    run = factories.held()
+    Run.objects.filter(pk=run.pk).update(state_since=run.started_at + timedelta(minutes=7, seconds=5))
+    page = operator.get(run.get_absolute_url()).content.decode()
+    assert "<dt>Until the hold</dt><dd>7\u00a0min 05\u00a0s</dd>" in page and "<dt>Elapsed</dt>" not in page
+
+
+def test_a_stage_that_passed_shows_that_some_of_it_was_not_tested(operator: Client) -> None:
+    page = operator.get(factories.passed().get_absolute_url()).content.decode()
+    assert "passed, 1 not tested</span>" in page
+
+
 @pytest.mark.parametrize("line", ["", "ssh-ed25519", "ssh-ed25519 !!!", "ssh-ed25519 AAA"])
 def test_a_broken_host_key_has_no_fingerprint(line: str) -> None:
     assert runpage.fingerprint(line) == ""

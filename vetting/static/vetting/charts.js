@@ -77,7 +77,7 @@
 
   function draw(data, asked) {
     none.hidden = data.charts.length > 0;
-    none.textContent = "No measurement yet.";
+    none.textContent = "over" in section.dataset ? "Nothing was measured." : "No measurement yet.";
     Object.assign(section.dataset, { state: data.charts.length ? "drawn" : "none", stretch: asked });
     const wanted = new Set(data.charts.map((chart) => chart.key));
     for (const [name, plot] of plots) if (!wanted.has(name)) { plot.figure.remove(); plot.chart.destroy(); plots.delete(name); }
