@@ -1,4 +1,5 @@
-"""Strings from hardware and agents, made harmless at the door: control characters go, tokens are blotted out."""
+"""Strings from hardware and agents, made harmless at the door: control characters go, what can't be seen is spelled
+out, tokens are blotted out."""
 
 from __future__ import annotations
 
@@ -6,12 +7,12 @@ import re
 from typing import Any
 
 from agent import codec
+from hosts.readable import UNSEEN, readable
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _TOKEN = re.compile(r"vt1\.[A-Za-z0-9._-]*")
 _DEEPEST = 50
 # In JSON a control character can only stand escaped (json.loads refuses it raw), but for those above 0x7e.
-_SUSPECT = re.compile(r"\\[ubfr]|vt1\.|[\x7f-\x9f\u2028\u2029]")
+_SUSPECT = re.compile(rf"\\[ubfr]|vt1\.|[\x7f-\x9f{UNSEEN}]")
 
 
 def may_need_cleaning(text: str) -> bool:
@@ -20,8 +21,8 @@ def may_need_cleaning(text: str) -> bool:
 
 
 def clean_text(text: str) -> str:
-    """Without control characters (line feed and tab stay) and without anything that begins like a token."""
-    return _TOKEN.sub("vt1.[removed]", _CONTROL.sub("", text))
+    """Readable, and without anything that begins like a token."""
+    return _TOKEN.sub("vt1.[removed]", readable(text))
 
 
 def cleaned(data: Any, depth: int = 0) -> Any:

@@ -158,6 +158,7 @@ class MacForm(forms.ModelForm):
     class Meta:
         model = HostMac
         fields = ("mac",)
+        widgets = {"mac": forms.TextInput(attrs={"class": "vTextField", "aria-label": "MAC address"})}
 
     def clean_mac(self) -> str:
         mac = normalise_mac(self.cleaned_data["mac"])
@@ -165,6 +166,14 @@ class MacForm(forms.ModelForm):
         if other is not None:
             raise ValidationError(f"{mac} belongs to host {other.host.name} already: take it off there first")
         return mac
+
+
+class MacFormSet(forms.BaseInlineFormSet):
+    def add_fields(self, form: MacForm, index: int | None) -> None:
+        """In a table nothing but the column's head says what the tick is for."""
+        super().add_fields(form, index)
+        if "DELETE" in form.fields:
+            form.fields["DELETE"].widget.attrs["aria-label"] = f"Delete {form.instance.mac or 'this address'}"
 
 
 def _digest(spec: dict[str, Any] | None) -> str:

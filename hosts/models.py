@@ -6,6 +6,7 @@ from django.db import models
 from django.urls import reverse
 
 from hosts.fields import MacField, validate_past
+from hosts.readable import readable
 
 
 class Health(models.TextChoices):
@@ -75,6 +76,9 @@ class Host(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("host", args=[self.name])
+
+    def clean(self) -> None:
+        self.notes = readable(self.notes)
 
     @property
     def mac_list(self) -> list[str]:

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from notifications import kinds
 from notifications.models import Delivery
+
+
+class KindFilter(admin.SimpleListFilter):
+    title = "message"
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        return [(name, name) for name in kinds.KINDS]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> QuerySet[Delivery]:
+        return queryset.filter(event__tells=self.value()) if self.value() else queryset
 
 
 @admin.register(Delivery)
 class DeliveryAdmin(admin.ModelAdmin):
     list_display = ("event_kind", "run", "target", "attempted_at", "sent_at", "problem")
-    list_filter = ("target", "event__tells")
+    list_filter = ("target", KindFilter)
     list_select_related = ("event__run__host",)
 
     @admin.display(description="message")

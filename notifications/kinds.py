@@ -8,6 +8,7 @@ from typing import Literal
 
 from django.conf import settings
 
+from hosts.readable import spelled_out
 from runs import stages
 from runs.models import Finding, Run, RunEvent, Severity
 
@@ -88,7 +89,7 @@ def link(run: Run) -> str:
 
 def plain(text: str) -> str:
     """One line without control characters: serial numbers and model names come from hardware."""
-    kept = "".join(char if char.isprintable() else " " for char in text)
+    kept = "".join(char if char.isprintable() else " " for char in spelled_out(text))
     return " ".join(kept.split())[:MAX_LINE_CHARS]
 
 

@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from hosts.models import Host
+from hosts.readable import readable
 from runs import freeze, hold, machine, own_stages, profiles, stageruns
 from runs.machine import Event, State
 from runs.models import Actor, LadderRung, Override, Run, Rung
@@ -25,9 +26,10 @@ _NOTES_PER_MINUTE = 20
 def note(run: Run, kind: str, *, actor: Actor, who: str = "", text: str = "") -> None:
     """Something worth a line in the history that changes no state. The same again within a minute is not repeated,
     nor are more than 20 of a kind kept, so that a caller gone wild can't fill the history."""
+    who, text = readable(who)[:150], readable(text)
     with transaction.atomic():
         recent = run.events.filter(kind=kind, at__gte=timezone.now() - _NOTE_AGAIN_AFTER)
-        if recent.filter(who=who[:150], text=text).exists() or recent.count() >= _NOTES_PER_MINUTE:
+        if recent.filter(who=who, text=text).exists() or recent.count() >= _NOTES_PER_MINUTE:
             return
         write_event(run, kind, actor=actor, who=who, text=text)
 
@@ -53,7 +55,7 @@ def start_run(
         host = Host.objects.select_for_update().get(pk=host.pk)  # against disabling it meanwhile
         refuse_unless_free(host)
         _refuse_unless_it_may_write(host, profile)
-        run = Run(host=host, requested_by=who[:150], repair=repair[:200], **freeze.frozen(host, profile))
+        run = Run(host=host, requested_by=who[:150], repair=readable(repair)[:200], **freeze.frozen(host, profile))
         try:
             with transaction.atomic():
                 run.save()

@@ -18,12 +18,11 @@ from django.conf import settings
 from django.utils import timezone
 
 from agent.wire import TOKEN_PREFIX
+from hosts.readable import readable
 
 MAX_LINE_CHARS = 4000
 _BLOCK_BYTES = 64 * 1024
 _LEVELS = {"debug": "DEBUG", "info": "INFO", "warning": "WARN", "error": "ERROR"}
-# C0 and C1 controls, bidirectional overrides (they reorder what is read), line separators, lone surrogates.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _TOKEN = re.compile(re.escape(TOKEN_PREFIX) + r"\S*")
 
 
@@ -65,10 +64,9 @@ def format_line(time: float, level: str, stage: str, text: str) -> str:
 
 
 def clean(text: str) -> str:
-    """Printable and on one line, with run tokens blotted out, cut to MAX_LINE_CHARS. Controls go first:
-    none can hide the beginning of a token then."""
-    printable = _UNPRINTABLE.sub("", text.replace("\t", " ").replace("\n", " "))
-    return _TOKEN.sub(f"{TOKEN_PREFIX}***", printable)[:MAX_LINE_CHARS]
+    """Readable and on one line, with run tokens blotted out, cut to MAX_LINE_CHARS."""
+    line = readable(text.replace("\t", " ").replace("\n", " "))
+    return _TOKEN.sub(f"{TOKEN_PREFIX}***", line)[:MAX_LINE_CHARS]
 
 
 def append(run_id: int, committed_bytes: int, data: bytes) -> int:

@@ -42,7 +42,9 @@ def _gpu(part: Part) -> list[str]:
 def _size(size_mb: int) -> str:
     """Of MiB, as on a disk's label."""
     size_gb = size_mb * 1_048_576 / 1e9
-    return (f"{size_gb / 1000:.1f} TB" if size_gb >= 1000 else f"{size_gb:.0f} GB") if size_mb else ""
+    if size_gb < 1:
+        return f"{size_gb * 1000:.0f} MB" if size_mb else ""
+    return f"{size_gb / 1000:.1f} TB" if size_gb >= 1000 else f"{size_gb:.0f} GB"
 
 
 # Component kind → where the inventory lists such parts, the field that names one, its words.

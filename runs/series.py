@@ -78,8 +78,8 @@ class Known:
 
 
 def series(run: Run, window_s: int | None = None, known: Known | None = None) -> dict[str, Any]:
-    """`{step_s, start, last_id, whole, stages: [{title, at}], charts: [{key, name, title, unit, hidden, times, limits,
-    lines}]}`; a limit is `{words, value, severity}`, a line `{component, values}`.
+    """`{step_s, start, end, last_id, whole, stages: [{title, at}], charts: [{key, name, title, unit, hidden, times,
+    limits, lines}]}`; a limit is `{words, value, severity}`, a line `{component, values}`.
 
     Temperatures are the highest of each bucket, since a short peak is what matters; all else is the mean. Each kind
     of part has a chart of its own for them, since each has its own limit. `values` has null where a component has no
@@ -97,6 +97,7 @@ def series(run: Run, window_s: int | None = None, known: Known | None = None) ->
     return {
         "step_s": window.step_s,
         "start": window.start,
+        "end": window.end,
         "last_id": last_id,
         "whole": known is None,
         "stages": _boundaries(run, window),
@@ -197,10 +198,12 @@ def _shown(unit: str) -> str:
 
 
 def _boundaries(run: Run, window: Window) -> list[dict[str, Any]]:
-    """Where stages began, for the lines in the charts."""
-    attempts = run.stage_runs.filter(counts=True).exclude(go_at=None)
+    """Where stages began, for the lines in the charts. The one that went on when the window begins stands at its
+    beginning."""
+    attempts = run.stage_runs.filter(counts=True).exclude(go_at=None).order_by("go_at")
     marks = [{"title": _title(row.name, row.attempt), "at": row.go_at.timestamp()} for row in attempts]
-    return [mark for mark in marks if mark["at"] >= window.start]
+    before = [mark | {"at": window.start} for mark in marks if mark["at"] < window.start]
+    return before[-1:] + [mark for mark in marks if mark["at"] >= window.start]
 
 
 def _title(name: str, attempt: int) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
+from hosts.readable import readable
 from runs import effects, machine
 from runs.machine import Event, State
 from runs.models import Actor, Run, RunEvent
@@ -42,7 +43,7 @@ def apply(run: Run, event: Event, *, actor: Actor, who: str = "", why: str = "",
     moved = Run.objects.filter(pk=run.pk, state=before).update(state=after, state_since=timezone.now())
     if moved != 1:
         raise Refused(f"run {run.pk} is no longer {before}: look again")
-    run.state = after
+    run.state, why = after, readable(why)
     for effect in row.effects:
         effects.carry_out(effect, run, before, why)
     write_event(run, event, actor=actor, who=who, text=why, before=before, tells=effects.told(row.effects))
@@ -64,9 +65,9 @@ def write_event(
     return RunEvent.objects.create(
         run=run,
         actor=actor,
-        who=who[:150],
+        who=readable(who)[:150],
         kind=kind,
-        text=text,
+        text=readable(text),
         state_before=before or run.state,
         state_after=run.state,
         data=data or {},

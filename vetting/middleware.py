@@ -1,4 +1,4 @@
-"""Headers that every page carries."""
+"""What every page carries, and what none may have in it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import sync_and_async_middleware
 
+from hosts.readable import spelled_out
+
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
@@ -16,21 +18,43 @@ CONTENT_SECURITY_POLICY = (
 GetResponse = Callable[[HttpRequest], HttpResponse | Awaitable[HttpResponse]]
 
 
-@sync_and_async_middleware
-def content_security_policy(get_response: GetResponse) -> GetResponse:
-    """No inline script or style, no other origin, no framing."""
-
-    def stamp(response: HttpResponse) -> HttpResponse:
-        response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-        return response
-
+def _after(get_response: GetResponse, change: Callable[[HttpResponse], HttpResponse]) -> GetResponse:
+    """A middleware that changes the answer and lets every request by."""
     if iscoroutinefunction(get_response):
 
         async def middleware(request: HttpRequest) -> HttpResponse:
-            return stamp(await get_response(request))
+            return change(await get_response(request))
     else:
 
         def middleware(request: HttpRequest) -> HttpResponse:
-            return stamp(get_response(request))
+            return change(get_response(request))
 
     return middleware
+
+
+@sync_and_async_middleware
+def content_security_policy(get_response: GetResponse) -> GetResponse:
+    """No inline script or style, no other origin, no framing."""
+    return _after(get_response, _stamp)
+
+
+@sync_and_async_middleware
+def nothing_unseen(get_response: GetResponse) -> GetResponse:
+    """No page holds a character that turns the direction of its text or can't be seen, whichever way it came in: it
+    stands there as its escape. (Text is made readable before it is stored; pages also echo what never is: a search, a
+    refused import, the name of a failed login.)"""
+    return _after(get_response, _spell_out)
+
+
+def _stamp(response: HttpResponse) -> HttpResponse:
+    response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+    return response
+
+
+def _spell_out(response: HttpResponse) -> HttpResponse:
+    if response.streaming or not response.headers.get("Content-Type", "").startswith("text/html"):
+        return response
+    text = response.content.decode(response.charset)
+    if (shown := spelled_out(text)) != text:
+        response.content = shown
+    return response

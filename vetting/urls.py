@@ -8,6 +8,8 @@ from django.urls import include, path
 
 from vetting import health
 
+admin.site.enable_nav_sidebar = False  # its width is the lists'; the index has the same links
+
 urlpatterns = [
     path("admin/", admin.site.urls),
     path(

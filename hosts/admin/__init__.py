@@ -18,8 +18,9 @@ from import_export.results import Result
 from hosts import adoption, expectations, resources
 from hosts.admin.actions import HostActions
 from hosts.admin.filters import ModelFilter, ProfileFilter, SpecFilter, StateFilter
-from hosts.forms import HostForm, MacForm, disk_rows, with_disks
+from hosts.forms import HostForm, MacForm, MacFormSet, disk_rows, with_disks
 from hosts.models import Host, HostMac
+from hosts.readable import readable
 from runs import adopting, overview, profiles
 from runs.models import Run
 
@@ -34,6 +35,7 @@ _WAKING = "How a run gets the host up, and what the host does when it boots from
 class MacInline(admin.TabularInline):
     model = HostMac
     form = MacForm
+    formset = MacFormSet
     extra = 1
     verbose_name = "MAC address"
     verbose_name_plural = "MAC addresses, in any notation: all may boot, the first is the one that is woken"
@@ -133,7 +135,11 @@ class HostAdmin(HostActions, ExportActionMixin, ImportExportModelAdmin):
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "profile_name":
             kwargs["widget"] = forms.Select(choices=list(profiles.titles().items()))
-        return super().formfield_for_dbfield(db_field, request, **kwargs)
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "compared_since":  # one label on the page stands beside two fields
+            for part, word in zip(field.widget.widgets, ("date", "time"), strict=True):
+                part.attrs["aria-label"] = f"Compare only with runs since, {word}"
+        return field
 
     def save_model(self, request: HttpRequest, obj: Host, form: HostForm, change: bool) -> None:
         super().save_model(request, obj, form, change)
@@ -163,7 +169,7 @@ class HostAdmin(HostActions, ExportActionMixin, ImportExportModelAdmin):
         try:
             read = expectations.read(request.POST.get("text", ""))
         except expectations.ExpectationError as error:
-            return JsonResponse({"problems": str(error).splitlines()})
+            return JsonResponse({"problems": readable(str(error)).splitlines()})
         found = _found(request.POST.get("host", ""))
         return JsonResponse({"problems": [], "notices": read.notices, **_differences(read.spec, found)})
 

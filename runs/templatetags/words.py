@@ -111,6 +111,12 @@ def outcome_mark(outcome: str) -> str:
 
 
 @register.filter
+def untested(checks: list[dict[str, Any]]) -> int:
+    """How many of a stage's checks could not be made: what a stage that passed does not say of itself."""
+    return sum(check["outcome"] == "not_tested" for check in checks)
+
+
+@register.filter
 def outcome_words(outcome: str) -> str:
     return _OUTCOMES.get(outcome, outcome)
 

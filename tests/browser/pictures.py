@@ -142,7 +142,19 @@ def _situations() -> dict[str, str]:
                 pages["override"] = f"{run.get_absolute_url()}override/"
             if scene is factories.held_by_spec:
                 pages["adopt"] = f"{run.get_absolute_url()}adopt/"
-    return pages | {"not-found": "/nothing/", "refused": f"{pages['run-passed']}cancel/"}
+    return pages | _admin(run) | {"not-found": "/nothing/", "refused": f"{pages['run-passed']}cancel/"}
+
+
+def _admin(run: Any) -> dict[str, str]:
+    hosts, runs = "/admin/hosts/host/", "/admin/runs/run/"
+    return {
+        "admin": "/admin/",
+        "admin-hosts": hosts,
+        "admin-host": f"{hosts}{run.host_id}/change/",
+        "admin-import": f"{hosts}import/",
+        "admin-runs": runs,
+        "admin-run": f"{runs}{run.pk}/change/",
+    }
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 AUDIT = "(tags) => axe.run(document, {runOnly: tags, resultTypes: ['violations']})"
 
 
-def _faults(page: Page) -> list[str]:
+def faults(page: Page) -> list[str]:
     """What axe calls serious or critical: rule, why, and the first place."""
     found: dict[str, Any] = page.evaluate(AUDIT, RULES)
     return [
@@ -62,20 +62,20 @@ def test_no_page_has_a_serious_fault(page: Page, scheme: Any, width: int) -> Non
     page.context.add_init_script(path=AXE)
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 900})
-    faults: list[str] = []
+    found: list[str] = []
     for address in _pages():
         _settled(page, address)
-        faults += _faults(page)
-    assert faults == []
+        found += faults(page)
+    assert found == []
 
 
 def test_an_empty_installation_and_its_login_have_none_either(page: Page) -> None:
     page.context.add_init_script(path=AXE)
     _settled(page, "/")
-    faults = _faults(page)
+    found = faults(page)
     page.click("text=Log out")
     page.wait_for_url("**/login/*")
-    assert faults + _faults(page) == []
+    assert found + faults(page) == []
 
 
 def test_an_open_confirmation_has_none_either(page: Page) -> None:
@@ -83,7 +83,7 @@ def test_an_open_confirmation_has_none_either(page: Page) -> None:
     _settled(page, factories.in_storage().get_absolute_url())
     page.click("text=Cancel run")
     expect(page.locator("dialog h1")).to_be_visible()
-    assert _faults(page) == []
+    assert faults(page) == []
 
 
 def test_a_run_can_be_cancelled_with_the_keyboard_alone(page: Page) -> None:

@@ -15,6 +15,12 @@ from tests.runs.webprocess import WebProcess
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
+# How many pixels of a chart are rather blue: its first line, in the light scheme; axes, grid and stages are grey.
+BLUE_PIXELS = """(canvas) => {
+  const rgba = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  return rgba.filter((v, i) => i % 4 === 0 && rgba[i + 3] > 100 && rgba[i + 2] - v > 80).length;
+}"""
+
 
 def _open(page: Page, run: Run) -> None:
     page.goto(run.get_absolute_url())
@@ -92,6 +98,67 @@ def test_charts_are_drawn_with_units(page: Page) -> None:
     expect(page.locator("#charts figcaption .limit").first).to_have_text("CPU at most 98 °C")
     expect(page.get_by_role("img", name="CPU temperature; CPU0 now 7")).to_be_visible()
     assert page.locator("#charts canvas").count() == 4
+
+
+def _stretches(page: Page) -> set[tuple[int, int]]:
+    """From where to where the charts' time axes go, in seconds since the epoch."""
+    page.wait_for_selector("#charts .uplot[data-to]")
+    return {
+        (int(box["from"]), int(box["to"]))
+        for box in page.eval_on_selector_all(".uplot", "all => all.map((one) => ({...one.dataset}))")
+    }
+
+
+def _measure_once(run: Run, ago_s: float, name: str = "power", component: str = "PSU1", unit: str = "W") -> None:
+    at = timezone.now() - timedelta(seconds=ago_s)
+    Measurement.objects.create(
+        run=run, at=at, component_kind="psu", component=component, name=name, value=230, unit=unit
+    )
+
+
+def test_all_charts_have_the_time_axis_of_the_run_whatever_each_of_them_measured(page: Page) -> None:
+    run = factories.in_storage()
+    Measurement.objects.filter(run=run, name="fan", at__gt=timezone.now() - timedelta(minutes=3)).delete()
+    _measure_once(run, 200, "throughput", "eno1", "Mbit/s")
+    _open(page, run)
+    expect(page.locator("#charts figure")).to_have_count(5)
+    ((begin, end),) = _stretches(page)
+    assert run.started_at is not None and abs(begin - run.started_at.timestamp()) < 4
+    assert abs(end - timezone.now().timestamp()) < 60
+
+
+def test_a_chart_of_one_value_has_that_axis_too_and_a_dot(page: Page) -> None:
+    run = factories.started(State.SMART, minutes=2)
+    _measure_once(run, 60)
+    _open(page, run)
+    expect(page.locator("#charts figure")).to_have_count(1)
+    ((begin, end),) = _stretches(page)
+    assert run.started_at is not None and abs(begin - run.started_at.timestamp()) < 4
+    assert 110 < end - begin < 200
+    assert page.locator("#charts canvas").evaluate(BLUE_PIXELS) > 6
+
+
+def test_a_stretch_that_is_chosen_is_that_of_all_charts_and_so_is_a_box_drawn_in_one(page: Page) -> None:
+    run = factories.started(State.STORAGE, minutes=90)
+    factories.measure(run, 60)
+    _open(page, run)
+    page.wait_for_selector("#charts[data-stretch='']")
+    page.click("text=15 min")
+    page.wait_for_selector("#charts[data-stretch='900']")
+    ((begin, end),) = _stretches(page)
+    assert 890 <= end - begin <= 960
+    over = page.locator("#charts .u-over").first
+    over.scroll_into_view_if_needed()
+    box = over.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 60, steps=4)
+    page.mouse.up()
+    ((left, right),) = _stretches(page)
+    assert abs((right - left) * 4 - (end - begin)) < 30 and begin < left < right < end
+    page.mouse.dblclick(box["x"] + box["width"] / 2, box["y"] + 60)
+    assert _stretches(page) == {(begin, end)}
 
 
 def test_new_measurements_join_the_curves_that_are_drawn(page: Page) -> None:

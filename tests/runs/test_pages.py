@@ -240,6 +240,18 @@ def test_the_hold_shows_the_command_the_fingerprint_and_who_is_logged_in(operato
     assert "PRIVATE KEY" not in page
 
 
+def test_the_time_of_a_held_run_ends_with_its_hold(operator: Client) -> None:
+    run = factories.held()
+    Run.objects.filter(pk=run.pk).update(state_since=run.started_at + timedelta(minutes=7, seconds=5))
+    page = operator.get(run.get_absolute_url()).content.decode()
+    assert "<dt>Until the hold</dt><dd>7\u00a0min 05\u00a0s</dd>" in page and "<dt>Elapsed</dt>" not in page
+
+
+def test_a_stage_that_passed_shows_that_some_of_it_was_not_tested(operator: Client) -> None:
+    page = operator.get(factories.passed().get_absolute_url()).content.decode()
+    assert "passed, 1 not tested</span>" in page
+
+
 @pytest.mark.parametrize("line", ["", "ssh-ed25519", "ssh-ed25519 !!!", "ssh-ed25519 AAA"])
 def test_a_broken_host_key_has_no_fingerprint(line: str) -> None:
     assert runpage.fingerprint(line) == ""
@@ -270,6 +282,23 @@ def test_the_series_have_the_profile_s_limits_where_they_belong() -> None:
     assert [limit["words"] for limit in charts["Disk temperature"]] == ["Disk at most 75 °C"]
     assert [limit["words"] for limit in charts["Fans"]] == ["Fan at least 300 rpm"]
     assert charts["Power"] == []
+
+
+def test_the_series_begin_with_the_run_and_end_now_whatever_was_measured() -> None:
+    run = factories.in_storage()
+    before = timezone.now().timestamp()
+    whole = series.series(run)
+    assert 0 <= run.started_at.timestamp() - whole["start"] < whole["step_s"] + 1
+    assert before < whole["end"] <= timezone.now().timestamp() + 1
+
+
+def test_the_stage_that_went_on_when_a_stretch_begins_is_named_at_its_beginning() -> None:
+    run = factories.started(State.BURN, minutes=60)
+    for name, ago in (("Memory", 50), ("Storage", 30), ("Burn", 5)):
+        factories.StageRunFactory(run=run, name=name, go_at=timezone.now() - timedelta(minutes=ago))
+    shown = series.series(run, 900)
+    assert [mark["title"] for mark in shown["stages"]] == ["Storage", "Burn"]
+    assert shown["stages"][0]["at"] == shown["start"] < shown["stages"][1]["at"]
 
 
 def test_a_soak_of_forty_hours_is_a_few_hundred_points_that_keep_every_peak() -> None:

@@ -74,3 +74,12 @@ def test_a_part_that_is_not_in_the_inventory_has_no_place(kind: str, component: 
 def test_two_parts_of_one_name_have_none_either() -> None:
     found = {"disks": [{"name": "sda", "serial": "X"}, {"name": "sdb", "serial": "X"}]}
     assert places.describe(found, "disk", "X") == ""
+
+
+def test_a_stage_that_passed_says_how_many_of_its_checks_could_not_be_made() -> None:
+    assert words.untested([{"outcome": "passed"}, {"outcome": "not_tested"}, {"outcome": "not_tested"}]) == 2
+
+
+@pytest.mark.parametrize(("size_mb", "label"), [(256, "268 MB"), (1_907_729, "2.0 TB"), (457_862, "480 GB")])
+def test_a_disk_s_size_is_that_of_its_label(size_mb: int, label: str) -> None:
+    assert places.describe({"disks": [{"serial": "X", "size_mb": size_mb}]}, "disk", "X") == label

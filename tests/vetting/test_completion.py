@@ -1,10 +1,14 @@
-"""The completion script, in a real bash."""
+"""The completion script, in a real bash and a real zsh."""
 
 from __future__ import annotations
 
 import io
+import os
+import pty
+import select
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -53,6 +57,51 @@ def completed(manage: Path, *words: str) -> list[str]:
 )
 def test_tab_offers_what_comes_next(manage: Path, words: list[str], offered: list[str]) -> None:
     assert completed(manage, *words) == offered
+
+
+class Zsh:
+    """One that somebody types into, without any configuration but ours."""
+
+    def __init__(self, folder: Path) -> None:
+        environment = {"PATH": os.environ["PATH"], "TERM": "dumb", "HOME": str(folder)}
+        pid, self.terminal = pty.fork()
+        if pid == 0:
+            os.chdir(folder)
+            os.execvpe("zsh", ["zsh", "-f", "-i"], environment)
+        self.pid = pid
+
+    def type_until(self, keys: str, answer: str, limit_s: float = 20) -> None:
+        os.write(self.terminal, keys.encode())
+        said, end = b"", time.monotonic() + limit_s
+        while answer.encode() not in said:
+            left_s = end - time.monotonic()
+            assert left_s > 0 and select.select([self.terminal], [], [], left_s)[0], said.decode(errors="replace")
+            said += os.read(self.terminal, 4096)
+
+    def close(self) -> None:
+        os.close(self.terminal)  # hangs up
+        os.waitpid(self.pid, 0)
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed: apt-get install zsh")
+@pytest.mark.parametrize(
+    ("typed", "run"),
+    [
+        ("vet ot\t", "vet other"),
+        ("hosts --hea\tgo\t", "hosts --health good"),
+        ("vet host --profile ot\t", "vet host --profile other"),
+        ("runs --verd\tinc\t", "runs --verdict incomplete"),
+    ],
+)
+def test_tab_writes_it_out_in_zsh(manage: Path, typed: str, run: str) -> None:
+    manage.write_text('#!/bin/sh\n[ "$2" = --values ] && echo "one-of-$3 other" || echo "ran: $*"\n')
+    (manage.parent / "script").write_text(completion.script("zsh"))
+    zsh = Zsh(manage.parent)
+    try:
+        zsh.type_until("autoload -U compinit && compinit -u -D && source ./script && echo rea''dy\n", "ready")
+        zsh.type_until(f"./manage.py {typed}\n", f"ran: {run}\r\n")
+    finally:
+        zsh.close()
 
 
 def test_every_command_of_ours_is_offered(manage: Path) -> None:

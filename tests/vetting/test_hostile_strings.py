@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from django.urls import reverse
 
 from agent import codec, wire
 from hosts import adoption
-from runs import adopting
+from runs import adopting, following, terminal
 from runs.models import Run
 from tests import rows
 from tests.runs.test_specdiff import SERVER
@@ -75,6 +76,18 @@ def test_and_it_turns_nothing_in_a_terminal(run: Run, command: tuple[str, ...]) 
     out = io.StringIO()
     call_command(*command, stdout=out)
     assert not {"\x1b", "\u202e"} & set(out.getvalue())
+
+
+def test_nor_does_vet_however_it_ends(run: Run) -> None:
+    stage = rows.a_stage(run, "SMART", outcome="", reason=EVIL)
+    stage.progress = [{"item": EVIL, "percent": 5.0, "doing": EVIL}]
+    stage.save()
+    out = terminal.console(io.StringIO())
+    out.print(following.picture(run, log=5))
+    shown = out.file.getvalue()
+    assert not {"\x1b", "\u202e"} & set(shown) and "\\u202eevil" in shown
+    said = json.dumps(following.as_data(run))
+    assert not {"\x1b", "\u202e"} & set(said)
 
 
 def test_nor_does_a_single_run(run: Run) -> None:

@@ -15,6 +15,7 @@
   const plots = new Map();
   let windowS = section.querySelector("[aria-pressed=true]").dataset.window; // of a long run only its end, until asked
   let known = null; // what is drawn
+  let zoomed = null; // [from, to] that somebody drew a box around, in every chart until a double click or another stretch
   let busy = false;
   let again = false;
   let drawnAt = 0;
@@ -30,12 +31,12 @@
     const wait = Math.max(0, drawnAt + gapMs - Date.now());
     if (wait) await new Promise((done) => window.setTimeout(done, wait));
     again = false;
-    const asked = Date.now();
+    const [asked, askedAt] = [windowS, Date.now()];
     try {
       const fresh = await ask(known ? { since: newest(known), last_id: known.last_id } : {});
-      known = fresh.whole ? fresh : joined(known, fresh) || (await ask({}));
-      draw(known);
-      gapMs = Math.max(MIN_GAP_MS, (Date.now() - asked) * GAP_PER_MS);
+      const all = fresh.whole ? fresh : (known && joined(known, fresh)) || (await ask({}));
+      if (asked === windowS) draw((known = all), asked); // else another stretch was chosen meanwhile: `again`
+      gapMs = Math.max(MIN_GAP_MS, (Date.now() - askedAt) * GAP_PER_MS);
     } catch (error) { /* not reachable: the event stream says so, and its reopening loads again */ }
     drawnAt = Date.now();
     busy = false;
@@ -74,10 +75,10 @@
     return { ...chart, times: [...chart.times.slice(from, to), ...more.times], lines };
   }
 
-  function draw(data) {
+  function draw(data, asked) {
     none.hidden = data.charts.length > 0;
-    none.textContent = "No measurement yet.";
-    section.dataset.state = data.charts.length ? "drawn" : "none";
+    none.textContent = "over" in section.dataset ? "Nothing was measured." : "No measurement yet.";
+    Object.assign(section.dataset, { state: data.charts.length ? "drawn" : "none", stretch: asked });
     const wanted = new Set(data.charts.map((chart) => chart.key));
     for (const [name, plot] of plots) if (!wanted.has(name)) { plot.figure.remove(); plot.chart.destroy(); plots.delete(name); }
     for (const chart of data.charts) drawOne(chart, data);
@@ -90,6 +91,7 @@
     if (drawn && drawn.lines === lines) {
       Object.assign(drawn, { stages: data.stages, stepS: data.step_s });
       drawn.chart.setData(values);
+      toStretch(drawn.chart);
       describe(drawn.chart, chart);
       return;
     }
@@ -99,7 +101,33 @@
     const plot = { figure, lines, stages: data.stages, stepS: data.step_s };
     plots.set(chart.key, plot);
     plot.chart = new uPlot(options(chart, plot, figure.clientWidth || 440), values, figure);
+    toStretch(plot.chart);
     describe(plot.chart, chart);
+  }
+
+  // All charts of a run have one time axis: of the stretch that is asked for, whatever each of them has values for. (A
+  // host whose clock is ahead of ours measures in our future.)
+  const stretch = () => zoomed || [known.start, Math.max(known.end, newest(known))];
+
+  function toStretch(u) {
+    const [min, max] = stretch();
+    u.setScale("x", { min, max });
+  }
+
+  function zoom(to) {
+    zoomed = to;
+    for (const plot of plots.values()) toStretch(plot.chart);
+  }
+
+  function boxed(u) {
+    const { left, width } = u.select;
+    u.setSelect({ left: 0, width: 0 }, false);
+    if (width > 0) zoom([u.posToVal(left, "x"), u.posToVal(left + width, "x")]);
+  }
+
+  // What the time axis shows, for whoever reads the page and not the picture.
+  function tellStretch(u, key) {
+    if (key === "x") Object.assign(u.root.dataset, { from: Math.round(u.scales.x.min), to: Math.round(u.scales.x.max) });
   }
 
   // What the curves show, for who can't see them.
@@ -141,13 +169,14 @@
     const value = (u, v) => spell(v, chart.unit);
     return {
       width, height: HEIGHT,
-      cursor: { points: { size: 6 }, sync: { key: "vetting" } },
+      tzDate: (at) => uPlot.tzDate(new Date(at * 1000), timeZone),
+      cursor: { points: { size: 6 }, sync: { key: "vetting" }, drag: { setScale: false }, bind: { dblclick: () => () => zoom(null) } },
       legend: { live: true },
-      scales: { x: { time: true }, y: { range: (u, low, high) => bounds(chart, low, high) } },
+      scales: { x: { time: true, auto: false }, y: { range: (u, low, high) => bounds(chart, low, high) } },
       axes: [{ ...axis, space: 70, size: 26, values: clock }, { ...axis, size: 46 }],
       series: [{ label: "Time", value: (u, v) => (v === null ? "–" : new Date(v * 1000).toLocaleTimeString([], { hour12: false, timeZone })) },
-        ...chart.lines.map((line, n) => ({ label: line.component, stroke: colours[n % colours.length], width: 1.5, gaps: (u, n, from, to) => silences(u, n, from, to, plot.stepS), points: { show: line.values.filter((v) => v !== null).length < 3 }, value }))],
-      hooks: { draw: [(u) => boundaries(u, plot.stages), (u) => bars(u, chart.limits)], ready: [latest], setData: [latest], setCursor: [(u) => u.cursor.idx === null && latest(u)] },
+        ...chart.lines.map((line, n) => ({ label: line.component, stroke: colours[n % colours.length], width: 1.5, gaps: (u, n, from, to) => silences(u, n, from, to, plot.stepS), points: { size: 5, fill: colours[n % colours.length], filter: (u, n) => alone(u, n, plot.stepS) }, value }))],
+      hooks: { draw: [(u) => boundaries(u, plot.stages), (u) => bars(u, chart.limits)], ready: [latest], setData: [latest], setSelect: [boxed], setScale: [tellStretch], setCursor: [(u) => u.cursor.idx === null && latest(u)] },
     };
   }
 
@@ -160,6 +189,7 @@
   // A limit is inside the picture once a line comes within a third of it; far away it would flatten all curves.
   function bounds(chart, low, high) {
     if (low === null || high === null) return [0, 1];
+    if (low < 0) return [low * 1.1, Math.max(high * 1.1, 0)];
     const near = chart.limits.map((limit) => limit.value).filter((value) => value <= high * 1.5 && value >= low / 1.5);
     const top = Math.max(high, ...near);
     if (chart.name === "temp") return [Math.min(20, Math.floor(low / 10) * 10), Math.max(60, Math.ceil((top + 2) / 10) * 10)];
@@ -169,15 +199,24 @@
   // Stretches without a value, as pixels: sensors are read at different paces, so a short one is none.
   function silences(u, n, from, to, stepS) {
     const [times, values] = [u.data[0], u.data[n]];
-    const longest = Math.max(LONGEST_JOIN_S, 4 * stepS);
     const found = [];
     let last = null;
     for (let i = from; i <= to; i += 1) {
       if (values[i] === null || values[i] === undefined) continue;
-      if (last !== null && times[i] - times[last] > longest) found.push([u.valToPos(times[last], "x", true), u.valToPos(times[i], "x", true)]);
+      if (last !== null && times[i] - times[last] > longestJoin(stepS)) found.push([u.valToPos(times[last], "x", true), u.valToPos(times[i], "x", true)]);
       last = i;
     }
     return found;
+  }
+
+  const longestJoin = (stepS) => Math.max(LONGEST_JOIN_S, 4 * stepS);
+
+  // The values that no line goes through, to be drawn as dots: with silence before and after.
+  function alone(u, n, stepS) {
+    const times = u.data[0];
+    const there = times.map((at, i) => i).filter((i) => u.data[n][i] !== null && u.data[n][i] !== undefined);
+    const near = (i, j) => j !== undefined && Math.abs(times[i] - times[j]) <= longestJoin(stepS);
+    return there.filter((i, place) => !near(i, there[place - 1]) && !near(i, there[place + 1]));
   }
 
   // A dashed line across at each limit; what it is stands above the chart.
@@ -241,6 +280,7 @@
     if (!button) return;
     section.querySelectorAll("[data-window]").forEach((b) => b.setAttribute("aria-pressed", String(b === button)));
     windowS = button.dataset.window;
+    zoomed = null;
     drawnAt = 0;
     known = null;
     load();
