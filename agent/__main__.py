@@ -12,7 +12,7 @@ import traceback
 from functools import partial
 from pathlib import Path
 
-from agent import cmdline, diskio, identity, sources, sysfs_counters
+from agent import clock, cmdline, diskio, identity, sources, sysfs_counters
 from agent.children import RUNNING
 from agent.client import Client
 from agent.counters import CounterBook
@@ -78,6 +78,7 @@ def assemble(target: cmdline.Target, directory: Path, root: Path = identity.ROOT
         power=Power(outbox.log, root),
         stages=STAGES,
         console=partial(print, flush=True),
+        set_clock=clock.of_this_boot,
         slow_sensors=sources.SLOW_SENSORS,
     )
     parts.book.sources = sources.of(parts.names)

@@ -12,7 +12,7 @@ import time
 from dataclasses import replace
 from typing import TypeVar
 
-from agent import codec, delivery, orders, patience, wire, work
+from agent import clock, codec, delivery, orders, patience, wire, work
 from agent.errors import BadMessage, CallFailed, NotAllowed
 from agent.events import Events, Finished, Quit, RunIsOver, Timing
 from agent.heartbeat import IDLE, AtWork, Heartbeat
@@ -89,6 +89,7 @@ class Agent:
             if answer.cmd is wire.Cmd.SHUTDOWN:
                 raise RunIsOver(answer.reason)
             if answer.cmd is not wire.Cmd.ABORT:
+                clock.follow(answer.now, self.parts.set_clock, self.parts.say)
                 return
             self._announce("error", f"the orchestrator does not want this agent: {answer.reason}")
             self.events.pause(self.timing.refused_s)

@@ -27,7 +27,7 @@ Stage = Callable[[StageContext], StageReport]
 @dataclass
 class Parts:
     """`root` is / on a real host; `directory` (/run/vetting) is what survives the agent within one boot;
-    `console` prints a line for a person who stands before the host."""
+    `console` prints a line for a person who stands before the host; `set_clock` takes seconds since 1970."""
 
     identity: Identity
     address: Callable[[], str]
@@ -43,6 +43,7 @@ class Parts:
     power: Power
     stages: Mapping[str, Stage]
     console: Callable[[str], None]
+    set_clock: Callable[[float], None]
     slow_sensors: tuple[Callable[[], list[wire.Measurement]], ...] = ()
     inventory: wire.Inventory | None = None
 

@@ -259,10 +259,11 @@ class Hello:
 
 @dataclass(frozen=True)
 class HelloAnswer:
-    """`cmd` is `abort` on a contract mismatch, with the `reason` in words."""
+    """`cmd` is `abort` on a contract mismatch, with the `reason` in words; `now` the orchestrator's clock."""
 
     cmd: Cmd
     reason: str = ""
+    now: float = 0.0
 
 
 @dataclass(frozen=True)

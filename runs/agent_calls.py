@@ -29,7 +29,7 @@ def hello(boot: Boot, message: wire.Hello, address: str) -> wire.HelloAnswer:
         if run.state in ENDED:
             return wire.HelloAnswer(wire.Cmd.SHUTDOWN, f"run {run.pk} is {run.state}")
         if message.contract == codec.fingerprint():
-            return wire.HelloAnswer(wire.Cmd.CONTINUE)
+            return wire.HelloAnswer(wire.Cmd.CONTINUE, now=timezone.now().timestamp())
         why = (
             f"the agent's contract is {message.contract[:12]}, ours is {codec.fingerprint()}: the agent is not of this "
             "checkout. Restart the web process, so that it hands out the agent it was started with"

@@ -178,6 +178,7 @@ def _parts(root: Path, stage: Callable[[StageContext], StageReport], name: str) 
         power=Power(lambda level, text: None, root),
         stages={name: stage},
         console=lambda line: None,
+        set_clock=lambda seconds: None,
     )
 
 

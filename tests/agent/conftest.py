@@ -74,6 +74,7 @@ class Bench:
     kmsg: str = "/nonexistent"
     sources: tuple[Source, ...] = ()
     console: list[str] = field(default_factory=list)
+    clock: list[float] = field(default_factory=list)
 
     def agent(self, stages: dict[str, Stage], boot_id: str = "boot-1") -> Agent:
         outbox = Outbox(boot_id, self.directory / "spool", log_interval_s=0.02, sensor_interval_s=0.05)
@@ -93,6 +94,7 @@ class Bench:
                 power=self.machine,
                 stages=stages,
                 console=self._print,
+                set_clock=self.clock.append,
             ),
             QUICK,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -281,6 +282,18 @@ def test_a_contract_mismatch_is_said_on_the_screen_and_nothing_is_claimed(bench:
         b.orchestrator.wait_for(lambda o: len(o.said("hello")) >= 2)
     assert not b.orchestrator.said("claim")
     assert [line for line in b.console if "contract 1234, ours is 5678" in line] == b.console[:1]
+
+
+@pytest.mark.parametrize(
+    ("off_s", "words"),
+    [(-3 * 86400, "3 d behind"), (7300, "2 h ahead"), (-30, "30 s behind"), (2, ""), (None, "")],
+)
+def test_a_clock_that_is_wrong_follows_the_orchestrators(bench: NewBench, off_s: float | None, words: str) -> None:
+    now = 0.0 if off_s is None else time.time() - off_s
+    b = bench(of("Memory", hello_answer=wire.HelloAnswer(wire.Cmd.CONTINUE, now=now)))
+    b.run_to_the_end({"Memory": passing})
+    assert b.clock == ([now] if words else [])
+    assert [words in line for line in b.console if "clock was" in line] == ([True] if words else [])
 
 
 def test_a_refused_token_is_said_once_and_asked_again_slowly(bench: NewBench) -> None:

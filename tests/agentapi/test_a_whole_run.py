@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from agent import wire
@@ -221,6 +223,13 @@ def test_history_is_written_in_order(talker: Talker, run: Run) -> None:
     talker.pass_stages_until("Completed")
     states = [e.state_after for e in RunEvent.objects.filter(run=run).exclude(kind="rung")]
     assert states[-1] == "Completed" and states.index("SMART") < states.index("Storage") < states.index("Reporting")
+
+
+def test_the_answer_to_a_hello_tells_our_clock(talker: Talker, run: Run) -> None:
+    dispatcher.tick()
+    talker.fetch_script()
+    before = time.time()
+    assert before <= talker.hello().now <= time.time()
 
 
 def test_a_machine_whose_run_was_cancelled_before_its_claim_is_told_to_shut_down(talker: Talker, run: Run) -> None:
