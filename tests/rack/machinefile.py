@@ -23,6 +23,8 @@ Mac = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}
 # NVMe and ATA have 20 characters for it; a comma would end the option on QEMU's command line.
 Serial = Annotated[str, StringConstraints(pattern=r"^[^,]{1,20}$")]
 Wwn = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{16}$", to_lower=True)]
+# What its clock says in UTC when it is switched on.
+Moment = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$")]
 # The firmware's strings end at their first NUL.
 Said = Annotated[str, StringConstraints(pattern=r"^[^\x00]{0,64}$")]
 Lba = Annotated[int, Field(ge=0)]
@@ -235,6 +237,7 @@ class Machine(Part):
     boot: Literal["pxe", "direct"] = "pxe"
     cpus: Annotated[int, Field(ge=1, le=64)] = 2
     memory_mb: Positive = 2560
+    clock: Moment | None = None
     system: System = System()
     dimms: tuple[Dimm, ...] = ()
     disks: tuple[Disk, ...] = ()

@@ -65,6 +65,7 @@ def _board(machine: Machine, bay: Bay, cabling: Cabling) -> list[str]:
         f"{machine.memory_mb}M",
     ]
     board += ["-smp", f"{machine.cpus},sockets=1,cores={machine.cpus},threads=1", "-uuid", machine.uuid]
+    board += ["-rtc", f"base={machine.clock}"] if machine.clock else []
     if machine.firmware == "uefi":
         board += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={OVMF_CODE}"]
         board += ["-drive", f"if=pflash,unit=1,format=raw,file={bay.firmware_vars}"]
