@@ -51,10 +51,11 @@ def test_who_scrolled_up_stays_there_and_is_told_of_new_lines(page: Page) -> Non
 
 
 def test_who_scrolls_up_while_lines_are_under_way_stays_there(page: Page) -> None:
-    run = _open(page, 300)
+    """The page asks for lines once by itself when its stream is open, and then for each event: the first is held up."""
     held: list[Route] = []
     page.route("**/log/lines/**", lambda route: held.append(route), times=1)
     with page.expect_request("**/log/lines/**"):
+        run = _open(page, 300)
         _say(run, ("info", "SMART", "said meanwhile"))
     page.locator("#log-lines").evaluate("(log) => { log.scrollTop = 100; }")
     held[0].continue_()
