@@ -34,8 +34,10 @@ def lay(namespace: Namespace, index: int, nic: Nic) -> str:
         _slow_segment(namespace, index, nic.rate_mbit) if nic.rate_mbit else BRIDGE,
     )
     namespace.ip("link", "set", tap, "up")
+    if nic.model != "virtio":
+        _change(namespace, tap, "padding")
     if nic.loss_percent:
-        _lose(namespace, tap, nic.loss_percent)
+        _change(namespace, tap, "packetloss", str(nic.loss_percent))
     return tap
 
 
@@ -53,10 +55,9 @@ def _slow_segment(namespace: Namespace, index: int, rate_mbit: int) -> str:
     return bridge
 
 
-def _lose(namespace: Namespace, tap: str, percent: float) -> None:
-    """In a process of its own: the loaded program is pinned in a file system that only that process can
-    see."""
-    command = namespace.enter_command([sys.executable, "-m", "tests.rack.packetloss", tap, str(percent)])
+def _change(namespace: Namespace, tap: str, program: str, *words: str) -> None:
+    """Puts one of the rack's programs for frames on the tap, from a process of its own."""
+    command = namespace.enter_command([sys.executable, "-m", f"tests.rack.{program}", tap, *words])
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise RackBroken(f"cannot make {tap} lose {percent} % of its packets: {done.stderr.strip()}")
+        raise RackBroken(f"the rack's {program} cannot be put on {tap}: {done.stderr.strip()}")

@@ -23,6 +23,8 @@ from tests.rack.wake import WakeListener
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 MAC = "52:54:00:12:34:56"
+# IEEE 802's ethertype for trials.
+EXPERIMENTAL = 0x88B5
 
 
 @pytest.fixture
@@ -114,6 +116,23 @@ def test_a_lossy_device_loses_about_its_share(namespace: Namespace) -> None:
     received = re.search(r"(\d+) received", said)
     assert received is not None
     assert 0.5 < int(received[1]) / 400 < 0.8
+
+
+def test_a_short_frame_is_padded_and_a_longer_one_left_as_it_is(namespace: Namespace) -> None:
+    namespace.ip("link", "add", "near", "type", "veth", "peer", "name", "far")
+    for device in ("near", "far"):
+        namespace.ip("link", "set", device, "up")
+    subprocess.run(namespace.enter_command([sys.executable, "-m", "tests.rack.padding", "near"]), cwd=ROOT, check=True)
+    header = b"\xff" * 6 + b"\x02" + bytes(5) + EXPERIMENTAL.to_bytes(2, "big")
+    with namespace.inside():
+        near = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        far = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(EXPERIMENTAL))
+    with near, far:
+        far.bind(("far", EXPERIMENTAL))
+        far.settimeout(5)
+        for sent in (header + b"short", header + bytes(86)):
+            near.sendto(sent, ("near", 0))
+            assert far.recv(200) == sent.ljust(60, b"\0")
 
 
 def test_the_sweep_ends_what_lives_inside_and_takes_the_devices_along(namespace: Namespace) -> None:
