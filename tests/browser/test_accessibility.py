@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from runs import report, report_document
+from runs.models import Run
 from tests import factories
 from tests.browser import axe
 
@@ -69,6 +71,18 @@ def test_an_open_confirmation_has_none_either(page: Page) -> None:
     page.click("text=Cancel run")
     expect(page.locator("dialog h1")).to_be_visible()
     assert axe.faults(page) == []
+
+
+def test_a_report_has_none_either_and_fits_a_phone(page: Page) -> None:
+    """Looked at without its sandbox, in which axe-core could not run."""
+    run = factories.held_by_wipe_probe()
+    run.stage_runs.filter(name="SMART").update(evidence={"smartctl": "=== START ===", "nvme": "{}"})
+    page.context.add_init_script(path=axe.SCRIPT)
+    copy = page.context.new_page()
+    copy.set_viewport_size({"width": 390, "height": 844})
+    copy.set_content(report.to_html(report_document.document(Run.objects.get(pk=run.pk))))
+    assert axe.faults(copy) == []
+    assert copy.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_a_run_can_be_cancelled_with_the_keyboard_alone(page: Page) -> None:
