@@ -4,7 +4,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 MACHINE ?= tests/rack/machines/healthy-uefi.yaml
 LEVEL ?= fast
 
-.PHONY: help demo test test-agent test-rack test-install rack zoo image venv lint lock docs bench
+.PHONY: help demo test test-agent test-rack test-install rack zoo image venv lint lock docs gallery bench
 help:
 	@echo "make demo [KEEP=1]          vet a virtual host, from magic packet to report, with the dashboard open"
 	@echo "make test                   everything that needs no machine beyond one direct boot"
@@ -14,6 +14,7 @@ help:
 	@echo "make rack MACHINE=FILE      one machine file on the virtual rack"
 	@echo "make zoo [ONLY='GLOB…'|healthy] [REPEAT=N] [JOBS=N]  every machine file, with its result kept; writes docs/zoo.md"
 	@echo "make image [LEVEL=small]    build the live image into var/image"
+	@echo "make gallery                photographs every page during a run of the rack; writes docs/gallery.md"
 	@echo "make lint, lock, docs, bench"
 
 demo:
@@ -64,6 +65,11 @@ lock: venv
 
 docs: venv
 	for script in scripts/write_*.py scripts/draw_*.py; do $(PYTHON) $$script || exit 1; done
+
+gallery:
+	@scripts/prepare test
+	@$(MAKE) --no-print-directory image
+	@$(AS_ROOT) $(PYTHON) -m tests.walk.gallery
 
 bench: venv
 	$(PYTHON) -m tests.bench

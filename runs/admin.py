@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import yaml
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -25,9 +26,12 @@ class RunAdmin(admin.ModelAdmin):
     fields = (
         "page", "host", "state", "state_since", "verdict", "stopped_by", "bench_error", "repair", "requested_by",
         "profile_name", "destructive_allowed", "created_at", "started_at", "ended_at", "report_at", "boot",
-        "agent_address", "last_seen", "profile", "expected", "disks",
+        "agent_address", "last_seen", "frozen_profile", "frozen_spec", "frozen_disks",
     )  # fmt: skip
     readonly_fields = fields
+
+    class Media:
+        css = {"all": ("vetting/spec-editor.css",)}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
         """The list shows no documents: they are large, and read for one run only."""
@@ -48,6 +52,18 @@ class RunAdmin(admin.ModelAdmin):
     def page(self, run: Run) -> str:
         return format_html('<a href="{}">stages, findings, log and report</a>', run.get_absolute_url())
 
+    @admin.display(description="profile")
+    def frozen_profile(self, run: Run) -> str:
+        return _document(run.profile)
+
+    @admin.display(description="expected")
+    def frozen_spec(self, run: Run) -> str:
+        return _document(run.expected)
+
+    @admin.display(description="disks")
+    def frozen_disks(self, run: Run) -> str:
+        return _document(run.disks)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -60,3 +76,11 @@ class RunAdmin(admin.ModelAdmin):
 
 def _light(query: QuerySet[Run]) -> QuerySet[Run]:
     return query.defer("profile", "expected", "disks", "inventory")
+
+
+def _document(content: Any) -> str:
+    """As it was frozen when the run was queued, to be read in a box of its own."""
+    if not content:
+        return "–"
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
+    return format_html('<pre class="spec-editor-found" tabindex="0">{}</pre>', text)

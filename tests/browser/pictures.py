@@ -3,6 +3,8 @@
 python -m tests.browser.pictures FOLDER             of a demonstration: one host per situation
 python -m tests.browser.pictures FOLDER --run URL   of one run's page of an installation that is up, such as the
                                                     rack's (VETTING_USER and VETTING_PASSWORD log in there)
+
+docs/gallery.md is made from a rack run instead: tests/walk/gallery.py.
 """
 
 from __future__ import annotations
@@ -18,12 +20,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import sync_playwright
 
+from tests.browser.camera import Camera
 from tests.browser.chromium import ARGUMENTS, CHROMIUM
 
 USER, PASSWORD = "operator", "a-pass-for-pictures"
-SIZES = {"desktop": (1280, 900), "phone": (360, 740)}
 
 
 @dataclass(frozen=True)
@@ -45,42 +47,14 @@ def main() -> int:
     options.folder.mkdir(parents=True, exist_ok=True)
     with installation(options.run) as desk, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        for name in photograph(browser, desk, options.folder, options.only):
-            print(name)
+        camera = Camera(browser, desk.url, options.folder)
+        camera.log_in(desk.user, desk.password)
+        for name, path in desk.pages.items():
+            if not options.only or name in options.only:
+                print(*camera.take(name, path), sep="\n")
+        camera.close()
         browser.close()
     return 0
-
-
-def photograph(browser: Browser, desk: Desk, folder: Path, only: list[str] | None = None) -> Iterator[Path]:
-    for size, (width, height) in SIZES.items():
-        for scheme in ("light", "dark"):
-            context = browser.new_context(
-                base_url=desk.url, viewport={"width": width, "height": height}, color_scheme=scheme
-            )
-            page = context.new_page()
-            _log_in(page, desk)
-            for name, path in desk.pages.items():
-                if not only or name in only:
-                    yield _one(page, path, folder / f"{name}-{size}-{scheme}.png")
-            context.close()
-
-
-def _log_in(page: Page, desk: Desk) -> None:
-    page.goto("/login/")
-    page.fill("[name=username]", desk.user)
-    page.fill("[name=password]", desk.password)
-    page.click("form.login-form button")
-    page.wait_for_url("**/")
-
-
-def _one(page: Page, path: str, target: Path) -> Path:
-    page.goto(path)
-    if page.locator("main[data-live]").count():
-        page.wait_for_selector("#connection[data-state=live]")
-    if page.locator("#charts").count():
-        page.wait_for_selector("#charts[data-state]")
-    page.screenshot(path=target, full_page=True)
-    return target
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from playwright.sync_api import Page
 
 from runs.models import Run
 from tests import factories
-from tests.browser.test_accessibility import AXE, faults
+from tests.browser import axe
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -53,13 +53,13 @@ def run(transactional_db: None) -> Run:
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)])
 def test_no_page_has_a_serious_fault_or_is_wider_than_its_window(page: Page, run: Run, scheme: Any, width: int) -> None:
-    page.context.add_init_script(path=AXE)
+    page.context.add_init_script(path=axe.SCRIPT)
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 844})
     found: list[str] = []
     for address in _pages(run):
         page.goto(address)
-        found += faults(page)
+        found += axe.faults(page)
         found += [f"{address}: too wide: {what}" for what in page.evaluate(TOO_WIDE)]
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
             found.append(f"{address}: scrolls sideways")
@@ -67,8 +67,8 @@ def test_no_page_has_a_serious_fault_or_is_wider_than_its_window(page: Page, run
 
 
 def test_the_admin_s_own_login_has_none_either(page: Page) -> None:
-    page.context.add_init_script(path=AXE)
+    page.context.add_init_script(path=axe.SCRIPT)
     page.context.clear_cookies()
     page.goto("/admin/")
     page.wait_for_selector("[name=password]")
-    assert faults(page) == []
+    assert axe.faults(page) == []

@@ -1,5 +1,9 @@
 """What the rack changes in a profile so that a quick run takes about a minute: times and amounts, never limits."""
 
+from __future__ import annotations
+
+from typing import Any
+
 SHORT: dict[str, object] = {
     "stages.InventoryCheck.params.link_wait_s": 5,
     "stages.CPUStress.params.duration_s": 6,
@@ -17,3 +21,18 @@ SHORT: dict[str, object] = {
     "stages.Burn.params.memory_max_mb": 128,
     "stages.PSU.params.load_duration_s": 5,
 }
+
+
+def as_profiles(overrides: dict[str, object]) -> dict[str, dict[str, Any]]:
+    """`short` and `short-write`: the quick profiles with these values by dotted path, as files of one's own would have
+    them. For who starts a run from a page, where a profile can only be chosen."""
+    values: dict[str, Any] = {}
+    for path, value in overrides.items():
+        holder = values
+        *way, leaf = path.split(".")
+        for key in way:
+            holder = holder.setdefault(key, {})
+        holder[leaf] = value
+    short = {"name": "short", "extends": "quick", "title": "Short", "description": "Everything briefly.", **values}
+    writes = {"title": "Short, with writes", "description": "As short, and writes.", "storage": {"mode": "write"}}
+    return {"short": short, "short-write": {"name": "short-write", "extends": "short", **writes}}

@@ -9,7 +9,9 @@ import secrets
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -18,6 +20,7 @@ from tests.rack.errors import RackBroken
 from tests.rack.machinefile import Machine
 from tests.rack.netns import Namespace
 
+Profiles = Mapping[str, Mapping[str, Any]]
 ROOT = Path(__file__).parents[2]
 WEB_PORT, BOOT_PORT = 8000, 8001
 HEARTBEAT_DEADLINE_S = 60
@@ -36,12 +39,16 @@ PATIENT_GUEST = "rcupdate.rcu_cpu_stall_timeout=300 nowatchdog"
 
 
 class Orchestrator:
-    """`env` is what its processes, and the desk that talks to its database, run with."""
+    """`env` is what its processes, and the desk that talks to its database, run with. `profiles` are its own ones,
+    beside those that ship."""
 
-    def __init__(self, namespace: Namespace, directory: Path, image: Path, machine: Machine) -> None:
+    def __init__(
+        self, namespace: Namespace, directory: Path, image: Path, machine: Machine, profiles: Profiles
+    ) -> None:
         self._namespace = namespace
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
+        self._profiles = profiles
         self.data = directory / "data"
         self.log = directory / "orchestrator.log"
         self.image = image
@@ -65,6 +72,7 @@ class Orchestrator:
         self.data.mkdir(parents=True)
         self.extra_initrd.write_bytes(guestport.archive())
         (self._directory / "vetting.yaml").write_text(yaml.safe_dump(self._configuration))
+        self._write_profiles()
         self._manage("migrate", "--verbosity", "0")
         command = self._namespace.enter_command([sys.executable, "manage.py", "up"])
         with self.log.open("ab") as log:
@@ -135,6 +143,12 @@ class Orchestrator:
             time.sleep(0.2)
         raise RackBroken(f"the orchestrator was not healthy within {START_TIMEOUT_S} s:\n{self.last_words()}")
 
+    def _write_profiles(self) -> None:
+        folder = self._directory / "profiles"
+        folder.mkdir()
+        for name, profile in self._profiles.items():
+            (folder / f"{name}.yaml").write_text(yaml.safe_dump(dict(profile)))
+
     def _configure(self, machine: Machine) -> dict[str, object]:
         crowded = machine.cpus > (os.cpu_count() or 1)
         return {
@@ -144,6 +158,7 @@ class Orchestrator:
                 "range_start": netns.RANGE[0], "range_end": netns.RANGE[1],
             },
             "iperf3": {"link_mbit": LINK_MBIT},
+            "profiles_dir": str(self._directory / "profiles"),
             "deadlines": {"heartbeat_s": HEARTBEAT_DEADLINE_S, "boot_s": machine.boot_deadline_s},
             "boot_files": {
                 "image_dir": str(self.image), "extra_initrd": str(self.extra_initrd),

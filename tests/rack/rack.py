@@ -12,6 +12,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import types
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from tests.rack.forwarder import Forwarder
 from tests.rack.guestport import Said
 from tests.rack.guestport import run as run_in_guest
 from tests.rack.machinefile import Machine
-from tests.rack.orchestrator import ROOT, WEB_PORT, Orchestrator
+from tests.rack.orchestrator import ROOT, WEB_PORT, Orchestrator, Profiles
 from tests.rack.progress import Progress
 from tests.rack.vm import VirtualMachine
 from tests.rack.wake import WakeListener
@@ -36,8 +37,8 @@ _WAKE_METHODS = {"magic-packet": "wol", "operator": "operator"}
 
 class Rack:
     """`directory` keeps everything of the run for looking at; without one it is a temporary directory, which
-    stays only where `keep_files` is set before the end. Raises RackBroken when anything of the bench does not
-    work."""
+    stays only where `keep_files` is set before the end. `profiles` are offered beside the shipped ones. Raises
+    RackBroken when anything of the bench does not work."""
 
     def __init__(
         self,
@@ -46,7 +47,9 @@ class Rack:
         directory: Path | None = None,
         image: Path = DEFAULT_IMAGE,
         progress: Progress | None = None,
+        profiles: Profiles = types.MappingProxyType({}),
     ) -> None:
+        self._profiles = profiles
         self.machine = machine
         self.keep_files = directory is not None
         self.progress = progress or Progress()
@@ -73,7 +76,7 @@ class Rack:
         self.namespace = netns.create()
         undo.callback(warden.sweep, self.namespace)
         undo.callback(warden.Warden(self.namespace, self.directory).dismiss)
-        self.orchestrator = Orchestrator(self.namespace, self.directory, self._image, self.machine)
+        self.orchestrator = Orchestrator(self.namespace, self.directory, self._image, self.machine, self._profiles)
         undo.callback(self.orchestrator.stop)
         self.orchestrator.start()
         self.desk = Desk(self.orchestrator.env, self.directory / "desk.log")

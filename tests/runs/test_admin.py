@@ -54,6 +54,12 @@ def test_a_run_links_to_its_page(history: Client) -> None:
     assert 'name="_save"' not in page
 
 
+def test_what_was_frozen_is_readable(history: Client) -> None:
+    run = rows.a_run(rows.a_host("pve-4", "52:54:00:00:00:04"), profile={"name": "quick", "stages": {"<b>": {"n": 1}}})
+    page = history.get(reverse("admin:runs_run_change", args=[run.pk])).content.decode()
+    assert "name: quick\nstages:\n  &lt;b&gt;:\n    n: 1\n" in page
+
+
 @pytest.mark.parametrize("view", ["add", "change", "delete"])
 def test_nothing_can_be_changed(history: Client, view: str) -> None:
     run = Run.objects.latest("id")

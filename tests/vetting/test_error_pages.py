@@ -64,3 +64,11 @@ def test_a_fault_of_ours_says_that_the_hosts_go_on(operator: Client, monkeypatch
     assert answer.status_code == 500
     assert "goes on regardless" in answer.content.decode()
     assert "a defect" not in answer.content.decode()
+
+
+def test_too_many_wrong_passwords_are_told_with_what_lifts_the_lock(client: Client) -> None:
+    for _ in range(6):
+        answer = client.post(reverse("login"), {"username": "somebody", "password": "a guess"})
+    assert answer.status_code == 429
+    assert "Too many attempts" in answer.content.decode()
+    assert "axes_reset" in answer.content.decode()

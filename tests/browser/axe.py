@@ -1,0 +1,23 @@
+"""axe-core, put into every page of a context, and what it calls serious."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page
+
+SCRIPT = Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+AUDIT = "(tags) => axe.run(document, {runOnly: tags, resultTypes: ['violations']})"
+
+
+def faults(page: Page) -> list[str]:
+    """What axe calls serious or critical: rule, why, and the first place. The page's context has SCRIPT."""
+    found: dict[str, Any] = page.evaluate(AUDIT, RULES)
+    return [
+        f"{page.url} {fault['id']}: {fault['help']}: {fault['nodes'][0]['html'][:200]} "
+        f"{fault['nodes'][0].get('failureSummary', '')}"
+        for fault in found["violations"]
+        if fault["impact"] in ("serious", "critical")
+    ]
