@@ -86,7 +86,8 @@ def _compare(run: Run, stage_run: StageRun) -> None:
             text="; ".join(d.message for d in critical[:5]),
             tells="SpecMismatch",
         )
-    words = f"{len(differences)} differences, {len(critical)} critical" if differences else "all as expected"
+    found = "1 difference" if len(differences) == 1 else f"{len(differences)} differences"
+    words = f"{found}, {len(critical)} critical" if differences else "all as expected"
     outcome = Outcome.FAILED if critical else Outcome.NOT_TESTED if unanswered else Outcome.PASSED
     stageruns.finish(stage_run, outcome, "; ".join([words, *unanswered] if differences else unanswered or [words]))
 

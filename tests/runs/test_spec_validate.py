@@ -47,7 +47,7 @@ def test_a_host_as_expected_goes_on_to_the_next_stage() -> None:
 def test_a_warning_is_kept_and_the_run_goes_on() -> None:
     run = judged(SPEC, replace(SERVER, psus=[*SERVER.psus, wire.Psu("PSU3")]))
     assert run.state == State.SMART
-    assert stage(run) == ("passed", "1 differences, 0 critical")
+    assert stage(run) == ("passed", "1 difference, 0 critical")
     assert run.spec_diffs.get().path == "psus[PSU3]"
 
 
