@@ -11,7 +11,6 @@ import asyncio
 import os
 import random
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ import psutil
 import requests
 
 from agent import codec, wire
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 LINES_PER_BATCH = 5
@@ -41,7 +41,7 @@ class Tally:
 
 def main(agents: int, seconds: float) -> None:
     with tempfile.TemporaryDirectory() as directory:
-        port = _free_port()
+        port = free_port()
         _set_up(Path(directory), port)
         tokens = _claimed_runs(agents)
         web = _start_web(port)
@@ -59,15 +59,9 @@ def main(agents: int, seconds: float) -> None:
         _report(agents, seconds, took, tally, cpu, memory)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def _set_up(directory: Path, port: int) -> None:
     config = directory / "vetting.yaml"
-    config.write_text(f"web: {{listen: 127.0.0.1, port: {port}, boot_port: {_free_port()}}}\n")
+    config.write_text(f"web: {{listen: 127.0.0.1, port: {port}, boot_port: {free_port()}}}\n")
     os.environ |= {
         "VETTING_DATA_DIR": str(directory),
         "VETTING_CONFIG": str(config),

@@ -15,7 +15,8 @@ import requests
 import yaml
 
 from tests.e2e.waiting import until
-from tests.runs.webprocess import ROOT, free_port
+from tests.ports import free_port
+from tests.runs.webprocess import ROOT
 
 START_TIMEOUT_S = 90
 STOP_TIMEOUT_S = 30

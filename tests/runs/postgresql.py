@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.waiting import until
-from tests.runs.webprocess import free_port
+from tests.ports import free_port
 
 DEBIANS = Path("/usr/lib/postgresql")
 START_TIMEOUT_S = 60

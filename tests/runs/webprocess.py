@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,13 +13,9 @@ from typing import Any
 
 import httpx
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 def database_url(settings: dict[str, Any]) -> str:
@@ -79,10 +74,11 @@ class WebProcess:
         while time.monotonic() < end:
             assert self.process.poll() is None, (self.folder / "web.log").read_text()[-2000:]
             try:
-                httpx.get(f"{self.url}/livez", timeout=1)
-                return
+                if httpx.get(f"{self.url}/livez", timeout=1).status_code == 200:
+                    return
             except httpx.TransportError:
-                time.sleep(0.05)
+                pass
+            time.sleep(0.05)
         raise TimeoutError(f"daphne does not answer after {limit_s} s")
 
     def log_in(self, name: str, password: str) -> httpx.Client:
