@@ -11,6 +11,7 @@ from agent import codec
 from hosts.models import Host
 from runs.models import Run
 from tests import factories, rows
+from tests.browser import axe
 from tests.talker import INVENTORY
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -35,6 +36,7 @@ def host(transactional_db: None) -> Host:
 
 @sizes
 def test_two_runs_are_compared_from_the_hosts_page(host: Host, page: Page, size: dict[str, int]) -> None:
+    page.context.add_init_script(path=axe.SCRIPT)
     page.set_viewport_size(size)
     page.goto(host.get_absolute_url())
     expect(page.locator("#trends")).to_contain_text("41 % worse")
@@ -43,6 +45,7 @@ def test_two_runs_are_compared_from_the_hosts_page(host: Host, page: Page, size:
     expect(page.locator("main")).to_contain_text("3072 MB serial D-0002")
     expect(page.locator(".sides")).to_contain_text("41 % worse")
     assert narrower_than_its_window(page)
+    assert axe.faults(page) == []
 
 
 @sizes
