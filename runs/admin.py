@@ -10,21 +10,35 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
+from runs.machine import State
 from runs.models import Run
+from runs.templatetags import words
+
+
+class StateFilter(admin.SimpleListFilter):
+    """By the states in words, as the column has them."""
+
+    title, parameter_name = "state", "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(state.value, words.state_words(state)) for state in State]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Run]) -> QuerySet[Run]:
+        return queryset.filter(state=self.value()) if self.value() else queryset
 
 
 @admin.register(Run)
 class RunAdmin(admin.ModelAdmin):
     list_display = (
-        "number", "host", "state", "verdict", "profile_name", "repair", "requested_by", "created_at", "duration",
+        "number", "host", "state_words", "verdict", "profile_name", "repair", "requested_by", "created_at", "duration",
     )  # fmt: skip
-    list_filter = ("state", "verdict", "profile_name", ("created_at", admin.DateFieldListFilter))
+    list_filter = (StateFilter, "verdict", "profile_name", ("created_at", admin.DateFieldListFilter))
     list_select_related = ("host",)
     search_fields = ("host__name", "host__macs__mac", "repair", "requested_by", "stopped_by", "findings__component")
     search_help_text = "Host, MAC, what was repaired, who asked, why it stopped, or a part by its serial."
     date_hierarchy = "created_at"
     fields = (
-        "page", "host", "state", "state_since", "verdict", "stopped_by", "bench_error", "repair", "requested_by",
+        "page", "host", "state_words", "state_since", "verdict", "stopped_by", "bench_error", "repair", "requested_by",
         "profile_name", "destructive_allowed", "created_at", "started_at", "ended_at", "report_at", "boot",
         "agent_address", "last_seen", "frozen_profile", "frozen_spec", "frozen_disks",
     )  # fmt: skip
@@ -41,6 +55,10 @@ class RunAdmin(admin.ModelAdmin):
     @admin.display(description="run", ordering="id")
     def number(self, run: Run) -> str:
         return f"run {run.pk}"
+
+    @admin.display(description="state", ordering="state")
+    def state_words(self, run: Run) -> str:
+        return words.state_words(run.state)
 
     @admin.display(description="duration")
     def duration(self, run: Run) -> str:

@@ -23,7 +23,8 @@ class Choice:
     description: str
     seconds: float
     writes: bool
-    written: Sequence[str] = ()
+    lost: Sequence[str] = ()
+    only_read: Sequence[str] = ()
     refused: str = ""
 
 
@@ -79,6 +80,7 @@ def _choice(host: Host, name: str, disks: list[dict[str, Any]], machine: estimat
         description=profile.get("description") or "",
         seconds=estimate.total_s(estimate.planned(profile, machine)),
         writes=writes,
-        written=writing.what_is_written(profile, disks) if writes else (),
+        lost=writing.what_is_lost(profile, disks) if writes else (),
+        only_read=writing.what_is_only_read(disks),
         refused=refused,
     )

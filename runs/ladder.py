@@ -26,7 +26,11 @@ class Advice:
 
     @property
     def sentence(self) -> str:
-        return f"{self.stopped}. Usual causes: {'; '.join(self.causes)}. Check: {'; '.join(self.checks)}."
+        return f"{self.stopped}. {self.hint}"
+
+    @property
+    def hint(self) -> str:
+        return f"Usual causes: {'; '.join(self.causes)}. Check: {'; '.join(self.checks)}."
 
 
 ADVICE: dict[Rung | None, Advice] = {

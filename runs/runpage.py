@@ -77,6 +77,7 @@ def summary(run: Run) -> dict[str, Any]:
         "gaps": gaps(run.stage_runs.all()),
         "reported": run.report_at is not None,
         "held": run.state == State.FAILED_HOLDING,  # its actions stand with the hold
+        "bench_error": run.bench_error.removesuffix(ladder.advice(_reached(run)).hint),  # which stands with the boot
     }
 
 
@@ -134,7 +135,7 @@ def gaps(rows: Iterable[StageRun]) -> list[StageRun]:
 
 def boot(run: Run) -> dict[str, Any]:
     """The rungs of the newest boot; once it has been given up, with advice on the one it stopped at."""
-    reached = {row.rung: row for row in run.rungs.all() if row.boot == max(run.boot, 1)}
+    reached = _reached(run)
     steps: list[Step] = []
     before: datetime | None = run.started_at
     for rung in Rung:
@@ -144,6 +145,11 @@ def boot(run: Run) -> dict[str, Any]:
     given_up = run.state == State.FAILED and Rung.CLAIMED not in reached
     advice = ladder.advice(reached) if given_up else None
     return {"steps": steps, "boot": run.boot, "claimed": Rung.CLAIMED in reached, "advice": advice}
+
+
+def _reached(run: Run) -> dict[str, LadderRung]:
+    """The rungs of the newest boot."""
+    return {row.rung: row for row in run.rungs.all() if row.boot == max(run.boot, 1)}
 
 
 def _gap(before: datetime | None, row: LadderRung | None) -> float | None:

@@ -9,17 +9,25 @@ def what_is_written(profile: dict[str, Any], disks: list[dict[str, Any]]) -> lis
     """In words, what a run would write. `disks` are `wire.AllowedDisk` documents of the host."""
     if profile["storage"]["mode"] != "write":
         return ["Nothing is written to any disk."]
-    writable = [disk for disk in disks if disk["may_be_written"]]
-    if not writable:
-        return ["Nothing: the profile would write, but no disk of this host is allowed to be written."]
-    spared = len(disks) - len(writable)
-    sentences = [
+    return [*what_is_lost(profile, disks), *what_is_only_read(disks)]
+
+
+def what_is_lost(profile: dict[str, Any], disks: list[dict[str, Any]]) -> list[str]:
+    """A sentence for each disk that a writing profile would destroy, or the one that there is none."""
+    return [
         f"Everything on disk {disk['serial']} ({_size(disk)}) is destroyed; {_amount(profile, disk)} of it are "
         "written twice, with patterns and with zeros."
-        for disk in writable
-    ]
-    others = f"{spared} other expected disk{'s are' if spared > 1 else ' is'} only read."
-    return [*sentences, others] if spared else sentences
+        for disk in disks
+        if disk["may_be_written"]
+    ] or ["Nothing: the profile would write, but no disk of this host is allowed to be written."]
+
+
+def what_is_only_read(disks: list[dict[str, Any]]) -> list[str]:
+    """At most one sentence, about the disks that a writing profile leaves as they are beside those that it destroys."""
+    spared = sum(not disk["may_be_written"] for disk in disks)
+    if not spared or spared == len(disks):
+        return []
+    return [f"{spared} other expected disk{'s are' if spared > 1 else ' is'} only read."]
 
 
 def _amount(profile: dict[str, Any], disk: dict[str, Any]) -> str:

@@ -257,10 +257,15 @@ def spelled(value: Any, path: str = "") -> str:
     return f"{number(value)}{_spec_unit(path)}" or "empty"
 
 
+@register.filter
+def field_name(key: str) -> str:
+    """`size_mb` as `size`: the unit stands with the number."""
+    return (key.rpartition("_")[0] if _spec_unit(key) else key).replace("_", " ")
+
+
 def _field(key: str, value: Any) -> str:
     """`size_mb` and 512 as `size 512 MiB`."""
-    name = key.rpartition("_")[0] if _spec_unit(key) else key
-    return f"{name} {spelled(value, key)}"
+    return f"{field_name(key)} {spelled(value, key)}"
 
 
 def _spec_unit(path: str) -> str:

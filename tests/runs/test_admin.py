@@ -39,7 +39,7 @@ def shown(client: Client, **query: str) -> list[tuple[str, str]]:
         ({"q": "52:54:00:00:00:02"}, [("pve-2", "passed")]),
         ({"q": "backplane"}, [("pve-1", "failed")]),
         ({"verdict__exact": "failed"}, [("pve-1", "failed")]),
-        ({"state__exact": "Failed"}, [("pve-1", "failed")]),
+        ({"state": "Failed"}, [("pve-1", "failed")]),
         ({"profile_name": "deep"}, [("pve-2", "passed")]),
     ],
 )

@@ -23,10 +23,10 @@ from tests.talker import INVENTORY
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("seq_read_mb_s.S4EV", ("seq read", "S4EV", "MB/s", 1)),
-        ("cpu_bogo_ops_s.matrix", ("cpu bogo", "matrix", "ops/s", 1)),
-        ("rand_read_p99_ms.S4EV", ("rand read p99", "S4EV", "ms", -1)),
-        ("tcp_down_mbit.52:54:00:00:00:01", ("tcp down", "52:54:00:00:00:01", "Mbit/s", 1)),
+        ("seq_read_mb_s.S4EV", ("sequential read", "S4EV", "MB/s", 1)),
+        ("cpu_bogo_ops_s.matrix", ("CPU bogo ops", "matrix", "ops/s", 1)),
+        ("rand_read_p99_ms.S4EV", ("random read 99th percentile", "S4EV", "ms", -1)),
+        ("tcp_down_mbit.52:54:00:00:00:01", ("TCP down", "52:54:00:00:00:01", "Mbit/s", 1)),
         ("peak_temp_c.CPU0", ("peak temp", "CPU0", "°C", -1)),
         ("thermal_resistance_c_w", ("thermal resistance", "", "°C/W", -1)),
         ("clock_load_mhz.CPU0", ("clock load", "CPU0", "MHz", 1)),
@@ -102,7 +102,7 @@ def test_parts_numbers_and_findings_that_changed_are_named(runs: list[Run]) -> N
     assert [change.words for change in step.parts] == [
         "DIMM_A1: replaced, 3072 MB serial D-0001 → 3072 MB serial D-0002"
     ]
-    assert [(row.number.title, row.cells[1].change_percent) for row in step.numbers] == [("seq read", -40)]
+    assert [(row.number.title, row.cells[1].change_percent) for row in step.numbers] == [("sequential read", -40)]
     assert [finding.message for finding in step.findings_new] == [f"seen in run {runs[1].pk}"]
     assert [finding.message for finding in step.findings_gone] == [f"seen in run {runs[0].pk}"]
 
