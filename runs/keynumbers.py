@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from runs.naming import in_words
 from runs.stages import STAGES
 
 Numbers = Mapping[tuple[str, str], float]  # (stage, name as the agent sends it) → value
@@ -27,11 +28,6 @@ _UNITS: tuple[tuple[str, str, int], ...] = (
     ("_h", "h", 0),
     ("_s", "s", 0),
 )
-# What the parts of names are short for; "bogo ops" is stress-ng's own word for a round of its work.
-_WORDS = {
-    "cpu": "CPU", "bogo": "bogo ops", "rand": "random", "seq": "sequential", "p99": "99th percentile", "tcp": "TCP",
-    "udp": "UDP", "gpu": "GPU", "nvme": "NVMe", "psu": "PSU", "dimms": "memory modules", "nics": "network cards",
-}  # fmt: skip
 _MORE_IS_BETTER = frozenset({"covered_percent", "surface_percent", "cores", "dimms", "disks", "nics", "memory_mb"})
 _COUNTS = ("_sectors", "_uncorrectable", "_timeouts", "_errors", "_defects", "error_log")  # of what should not happen
 WORTH_A_LOOK_PERCENT = 10.0  # marks a row on the pages and decides nothing; limits stand in the profiles
@@ -109,7 +105,7 @@ def explained(stage: str, name: str) -> KeyNumber:
     plain, _, component = name.partition(".")
     counts = plain.endswith(_COUNTS)
     ending, unit, better = next((row for row in _UNITS if plain.endswith(row[0])), ("", "", -1 if counts else 0))
-    title = " ".join(_WORDS.get(word, word) for word in plain.removesuffix(ending).split("_"))
+    title = in_words(plain.removesuffix(ending))
     return KeyNumber(stage, name, title, component, unit, 1 if plain in _MORE_IS_BETTER else better, counts)
 
 

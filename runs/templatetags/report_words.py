@@ -6,6 +6,8 @@ from typing import Any
 
 from django import template
 
+from runs.templatetags import words
+
 register = template.Library()
 
 _OUTCOMES = {"": "running", "not_tested": "not tested", "not_reached": "not reached"}
@@ -43,5 +45,5 @@ def gathered(gaps: list[dict[str, Any]]) -> list[dict[str, Any]]:
     together: dict[tuple[Any, ...], dict[str, Any]] = {}
     for gap in gaps:
         key = (gap["check"] or gap["stage"], gap["component"], gap["reason"], gap["counts"])
-        together.setdefault(key, {**gap, "stages": []})["stages"].append(gap["stage"])
+        together.setdefault(key, {**gap, "stages": []})["stages"].append(words.stage_title(gap["stage"]))
     return list(together.values())

@@ -9,7 +9,7 @@ from django import template
 from django.utils import timezone
 
 from agent.codes import CODES, Acts, Code
-from runs import keynumbers, places
+from runs import keynumbers, naming, places
 from runs import pulse as worker
 from runs.keynumbers import Cell, KeyNumber, Row
 from runs.machine import State
@@ -102,6 +102,12 @@ def state_words(state: str) -> str:
 @register.filter
 def stage_title(name: str) -> str:
     return BY_NAME[name].title if name in BY_NAME else name
+
+
+@register.filter
+def in_words(name: str) -> str:
+    """The identifier of a check."""
+    return naming.in_words(name)
 
 
 @register.filter

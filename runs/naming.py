@@ -1,0 +1,20 @@
+"""The identifiers of checks and numbers, in words for people."""
+
+from __future__ import annotations
+
+from agent import wire
+
+# What the parts of names are short for; "bogo ops" is stress-ng's own word for a round of its work.
+_WORDS = {
+    "bios": "BIOS", "bmc": "BMC", "bogo": "bogo ops", "cpu": "CPU", "dcmi": "DCMI", "dimms": "memory modules",
+    "ecc": "ECC", "edac": "EDAC", "gpu": "GPU", "gpus": "GPUs", "mce": "machine checks", "nic": "NIC", "nics": "NICs",
+    "nvme": "NVMe", "p99": "99th percentile", "pcie": "PCIe", "psu": "PSU", "psus": "PSUs", "rand": "random",
+    "sel": "BMC event log", "seq": "sequential", "smart": "SMART", "tcp": "TCP", "udp": "UDP", "usb": "USB",
+}  # fmt: skip
+
+
+def in_words(name: str) -> str:
+    """`counters.edac` is "error counters EDAC", `seq_read` "sequential read"."""
+    plain = name.removeprefix(wire.COUNTER_CHECKS)
+    words = " ".join(_WORDS.get(word, word) for word in plain.split("_"))
+    return words if plain == name else f"error counters {words}"
