@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from runs import machine
+from runs import machine, stageruns
 from runs.machine import Event, State
 from runs.models import Outcome, Run, StageRun
 
@@ -46,7 +46,8 @@ RETRY = Action(
     Event.RETRY,
     "Run a stage once more?",
     "As soon as a slot is free the hold ends and the stage starts its next attempt; the stages after it follow. "
-    "A critical finding stays in the verdict though the retry passes, unless the host was booted anew.",
+    "A critical finding stays in the verdict though the retry passes, unless the host was booted anew; then its parts "
+    "are collected again and all stages follow.",
 )
 OVERRIDE = Action(
     "override",
@@ -77,8 +78,11 @@ def why_not(run: Run, action: Action) -> str:
 
 
 def retryable(run: Run) -> list[StageRun]:
-    """The newest attempt of every stage that has a result, those that did not pass first."""
+    """The newest attempt of every stage that has a result, those that did not pass first; after another boot only the
+    one that collects the parts."""
     newest = {row.name: row for row in run.stage_runs.all() if row.outcome and row.counts}
+    if stageruns.was_booted_anew(run):
+        return [newest[State.INVENTORY_CHECK]] if State.INVENTORY_CHECK in newest else []
     return sorted(newest.values(), key=lambda row: (row.outcome == Outcome.PASSED, row.order))
 
 

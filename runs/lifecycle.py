@@ -154,7 +154,7 @@ def grant_retry(run: Run, who: str = "dispatcher") -> None:
     with locked(run.pk) as run:
         if not run.retry_stage:
             raise Refused(f"run {run.pk} waits for no retry")
-        target = State(run.retry_stage)
+        target = State.INVENTORY_CHECK if stageruns.was_booted_anew(run) else State(run.retry_stage)
         apply(run, Event.RETRY, actor=Actor.WORKER, who=who, why=f"retry of {target}", target=target)
         own_stages.resolve(run)
 
@@ -211,6 +211,8 @@ def _ask_retry(run: Run, stage: str, who: str) -> None:
     machine.step(State(run.state), Event.RETRY)
     if not run.stage_runs.filter(name=stage).exclude(outcome="").exists():
         raise Refused(f"{stage} has not run in run {run.pk}: there is nothing to retry")
+    if stage != State.INVENTORY_CHECK and stageruns.was_booted_anew(run):
+        raise Refused("the host was booted anew since its parts were collected: retry Inventory, all stages follow")
     run.retry_stage = stage
     run.save(update_fields=["retry_stage"])
     write_event(run, "retry_asked", actor=Actor.OPERATOR, who=who, text=f"retry of {stage}: waits for a free slot")
@@ -221,7 +223,7 @@ def _refusals_shown(run: Run, attempt: int) -> dict[str, dict[str, Any]]:
     if stage_run is None or stage_run.attempt != attempt:
         raise Refused(f"Storage attempt {attempt} is not the newest: look at the list of the newest one")
     if stage_run.boot != (now := stageruns.claimed_boot(run)):
-        raise Refused(f"the list is of boot {stage_run.boot}, the host is in boot {now}: retry Storage for a new list")
+        raise Refused(f"the list is of boot {stage_run.boot}, the host is in boot {now}: retry for a new list")
     return {refusal["serial"]: refusal for refusal in stage_run.refusals if refusal["gate"] == 3}
 
 

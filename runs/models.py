@@ -96,7 +96,8 @@ class Run(models.Model):
 
 class Boot(models.Model):
     """One boot of a run. The token itself is never kept: it is made anew from `nonce` and the secret key, and checked
-    against the bcrypt hash. `number` counts from 1; number 1 tests, later ones only hold or renew a hold."""
+    against the bcrypt hash. `number` counts from 1; number 1 tests, later ones hold or renew a
+    hold, and test when a retry was asked for."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="boots")
     number = models.PositiveIntegerField()

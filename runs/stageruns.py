@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from agent import codec, wire
 from runs import demands, earlier, freeze, proof
+from runs.machine import State
 from runs.models import Finding, Outcome, Run, StageRun
 from runs.stages import BY_NAME, STAGES, Owner
 
@@ -42,6 +43,13 @@ def is_passed_over_by_retry(run: Run, name: str) -> bool:
 def claimed_boot(run: Run) -> int:
     """Number of the boot that the agent at work belongs to."""
     return run.boots.exclude(claimed_at=None).aggregate(newest=Max("number"))["newest"] or run.boot
+
+
+def was_booted_anew(run: Run) -> bool:
+    """Whether the agent at work is of another boot than the one that collected the parts. It knows none of them then,
+    and the host may have been opened: no stage can start but InventoryCheck."""
+    collected = [row.boot for row in run.stage_runs.all() if row.name == State.INVENTORY_CHECK]
+    return bool(collected) and max(collected) < claimed_boot(run)
 
 
 def current(run: Run) -> StageRun | None:

@@ -9,8 +9,9 @@ from django.utils import timezone
 
 from agent import wire
 from hosts.models import Host
-from runs import bootscript, dispatcher, lifecycle, tokens
+from runs import actions, bootscript, dispatcher, lifecycle, tokens
 from runs.models import Boot, HoldSession, Run, WebOutage
+from runs.transition import Refused
 from tests.rows import a_host
 from tests.talker import UUID, Talker
 
@@ -147,6 +148,38 @@ def test_a_retry_after_a_reboot_in_the_hold_runs_on_the_new_boot(talker: Talker,
     assert again.heartbeat().cmd is wire.Cmd.RETRY_STAGE
     assert again.claim().mode is wire.Mode.TEST
     assert again.result("InventoryCheck", attempt=2).next_state == "Firmware"
+
+
+def _booted_anew_in_the_hold(talker: Talker, host: Host) -> Talker:
+    again = Talker(host, boot_id="boot-2")
+    again.fetch_script()
+    again.claim()
+    again.hold()
+    return again
+
+
+def test_after_a_reboot_in_the_hold_no_stage_is_retried_without_the_parts(talker: Talker, host: Host, run: Run) -> None:
+    talker.boot_and_claim()
+    talker.pass_stages_until("CPUStress")
+    talker.result("CPUStress", "failed", reason="verified load failed")
+    talker.hold()
+    assert {row.name for row in actions.retryable(run)} > {"CPUStress", "SMART"}
+    _booted_anew_in_the_hold(talker, host)
+    assert [row.name for row in actions.retryable(run)] == ["InventoryCheck"]
+    with pytest.raises(Refused, match="retry Inventory"):
+        lifecycle.ask_retry(run, "CPUStress", "admin")
+
+
+def test_a_retry_whose_host_is_rebooted_meanwhile_begins_with_the_parts(talker: Talker, host: Host, run: Run) -> None:
+    talker.boot_and_claim()
+    talker.pass_stages_until("CPUStress")
+    talker.result("CPUStress", "failed", reason="verified load failed")
+    talker.hold()
+    lifecycle.ask_retry(run, "CPUStress", "admin")
+    again = _booted_anew_in_the_hold(talker, host)
+    dispatcher.tick()
+    assert again.heartbeat().cmd is wire.Cmd.RETRY_STAGE
+    assert again.claim().next_state == "InventoryCheck"
 
 
 def test_a_token_of_an_ended_run_claims_nothing(talker: Talker, run: Run) -> None:
