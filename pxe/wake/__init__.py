@@ -1,9 +1,8 @@
 """Waking hosts: reads WakeRequest rows, acts, and puts on record what came of it.
 
-A way to wake is one small file of one shape: `LIMIT` (how often at most, None for the configuration's
-`wake.repeat`), `SLOW` (asks another machine and waits: done as a job of its own, not in the tick), and
-`wake(host) -> Sent`, which raises WakeProblem. To add one: copy a neighbour, name it in `DRIVERS` and in
-`hosts.models.WakeMethod`.
+A way to wake is one small file of one shape: `LIMIT` (how often at most, None for until the host is seen), `SLOW` (asks
+another machine and waits: done as a job of its own, not in the tick), and `wake(host) -> Sent`, which raises
+WakeProblem. To add one: copy a neighbour, name it in `DRIVERS` and in `hosts.models.WakeMethod`.
 """
 
 from __future__ import annotations
@@ -22,6 +21,8 @@ from runs import jobs, lifecycle
 from runs.machine import State
 from runs.models import Actor, Rung, WakeRequest
 
+# A host that was on when it was woken, as one that still powers off after a cancelled run, needs one more later.
+LATER_INTERVAL_S = 60.0
 log = logging.getLogger("vetting.wake")
 DRIVERS: dict[str, Driver] = {
     WakeMethod.WOL: wol,
@@ -46,11 +47,12 @@ def tick() -> None:
 def is_due(request: WakeRequest, driver: Driver, now: datetime) -> bool:
     """A driver that knows whether it worked is done after the first time that it did."""
     config = settings.VETTING.wake
-    if request.sent >= (config.repeat if driver.LIMIT is None else driver.LIMIT):
+    if driver.LIMIT is not None and request.sent >= driver.LIMIT:
         return False
     if driver.SLOW and request.run.rungs.filter(rung=Rung.WAKE_SENT).exists():
         return False
-    return request.last_sent_at is None or now - request.last_sent_at >= timedelta(seconds=config.interval_s)
+    after_s = config.interval_s if request.sent < config.repeat else max(config.interval_s, LATER_INTERVAL_S)
+    return request.last_sent_at is None or now - request.last_sent_at >= timedelta(seconds=after_s)
 
 
 def _claim(request: WakeRequest) -> bool:
