@@ -40,8 +40,9 @@ class Kind:
 
 def _stage_failed(event: RunEvent) -> Iterable[str]:
     """The critical findings of the stage's last attempt; where there are none, what the event says."""
-    findings = Finding.objects.filter(run=event.run, stage_run__name=event.state_before, at__lte=event.at)
-    lines = [finding.message for finding in findings.filter(severity=Severity.CRITICAL).order_by("-stage_run__attempt")]
+    attempts = event.run.stage_runs.filter(name=event.state_before, created_at__lte=event.at)
+    findings = Finding.objects.filter(stage_run=attempts.order_by("attempt").last(), at__lte=event.at)
+    lines = [finding.message for finding in findings.filter(severity=Severity.CRITICAL)]
     return lines or [event.text or event.run.bench_error or event.run.stopped_by]
 
 

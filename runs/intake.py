@@ -14,7 +14,7 @@ from django.utils import timezone
 from agent import codec, wire
 from runs import limits, logfiles, orders, stageruns
 from runs.machine import ENDED, TESTING
-from runs.models import Boot, Finding, Measurement, Run, StageRun
+from runs.models import Boot, Finding, Measurement, Run, Severity, StageRun
 from runs.transition import Refused
 
 _COLUMNS = ("run_id", "at", "component_kind", "component", "name", "value", "unit")
@@ -131,5 +131,6 @@ def _check_limits(run: Run, batch: list[wire.Measurement]) -> None:
     if not found or (stage_run := stageruns.current(run)) is None:
         return
     for finding in found:
-        if not Finding.objects.filter(stage_run=stage_run, code=finding.code, component=finding.component).exists():
+        said = Finding.objects.filter(stage_run=stage_run, code=finding.code, component=finding.component)
+        if not said.filter(severity__in=(finding.severity, Severity.CRITICAL)).exists():  # a warning hides no worse one
             stageruns.add_finding(stage_run, finding)

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from django.conf import settings
+from django.db.models import Max
 from django.template.loader import render_to_string
 from django.utils import timezone
 
@@ -29,8 +30,8 @@ def tick() -> None:
     """Write the reports that are due. Two workers can run this at once:
 
     1. both write the same two files, each put in place whole by a rename, and the same two rows;
-    2. the mark is taken off by compare-and-set on the state that the report tells of: a run that has moved on
-       meanwhile stays due.
+    2. the mark is taken off only where no event came in since the report was begun: a run that has moved on
+       meanwhile, and one whose late result was kept, stays due.
     """
     due = Run.objects.filter(report_due=True).select_related("host").order_by("id")
     waiting = [run_id for run_id, when in _not_before.items() if when > time.monotonic()]
@@ -39,6 +40,7 @@ def tick() -> None:
 
 
 def _write_due(run: Run) -> None:
+    told = run.events.aggregate(newest=Max("id"))["newest"] or 0
     try:
         write(run)
     except Exception:
@@ -47,7 +49,7 @@ def _write_due(run: Run) -> None:
         _not_before[run.pk] = time.monotonic() + AGAIN_AFTER_S
         return
     _not_before.pop(run.pk, None)
-    as_told = Run.objects.filter(pk=run.pk, report_due=True, state=run.state, state_since=run.state_since)
+    as_told = Run.objects.filter(pk=run.pk, report_due=True).exclude(events__id__gt=told)
     as_told.update(report_due=False, report_at=timezone.now())
 
 

@@ -90,7 +90,7 @@ def sentence(run: Run, critical: list[Finding], rows: list[StageRun]) -> str:
         Verdict.PASSED: f"{name} passed: nothing that was tested speaks against carrying guests.",
         Verdict.FAILED: f"{name} failed: {critical[0].message + more if critical else run.stopped_by}",
         Verdict.INCOMPLETE: f"{name} is neither passed nor failed: {missing} was not tested.",
-        Verdict.ERROR: f"The bench failed, not {name}: {run.bench_error or run.stopped_by}",
+        Verdict.ERROR: f"{name} was not tested: {run.bench_error or run.stopped_by}",
     }
     return words.get(Verdict(run.verdict), f"{name} has no verdict: the run is {run.state}. {run.stopped_by}".strip())
 

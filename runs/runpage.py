@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from runs import actions, adopting, durations, estimate, hold, ladder, logpage
+from runs import actions, adopting, durations, estimate, hold, ladder, logpage, verdict
 from runs.logsearch import Filter
 from runs.machine import LIVE, STAGE_STATES, State
 from runs.models import Finding, LadderRung, Outcome, Run, Rung, StageRun
@@ -73,7 +73,7 @@ def summary(run: Run) -> dict[str, Any]:
         "estimate_error": estimate.error_percent(run),
         "elapsed_s": ((run.ended_at or now) - (run.started_at or run.created_at)).total_seconds(),
         "writes": run.profile.get("storage", {}).get("mode") == "write",
-        "blamed": blamed(run.findings.all()),
+        "blamed": blamed(run),
         "gaps": gaps(run.stage_runs.all()),
         "reported": run.report_at is not None,
         "held": run.state == State.FAILED_HOLDING,  # its actions stand with the hold
@@ -118,11 +118,12 @@ def findings(run: Run) -> dict[str, Any]:
     return {"findings": [(row, stages.get(row.stage_run_id)) for row in rows]}
 
 
-def blamed(rows: Iterable[Finding]) -> list[Finding]:
-    """The first critical finding of each component: the parts to look at."""
+def blamed(run: Run) -> list[Finding]:
+    """The first critical finding of each component in the attempts that count: the parts to look at."""
+    counted = {row.pk for row in verdict.counting(run.stage_runs.all())}
     first: dict[str, Finding] = {}
-    for row in rows:
-        if row.severity == "critical":
+    for row in run.findings.all():
+        if row.severity == "critical" and row.stage_run_id in counted:
             first.setdefault(row.component, row)
     return list(first.values())
 

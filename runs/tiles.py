@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Max, QuerySet
+from django.db.models import Exists, Max, OuterRef, QuerySet
 from django.utils import timezone
 
 from hosts.models import Health, Host, WakeMethod
@@ -148,10 +148,13 @@ def _hottest(run_ids: list[int]) -> dict[int, float]:
 
 
 def _blamed(runs: list[Run]) -> dict[int, list[Finding]]:
-    """The critical findings of the runs shown: which part to pull."""
+    """The critical findings of the runs shown that count, as `verdict.counting` has it: which part to pull."""
     wanted = [run.pk for run in runs if run.verdict == Verdict.FAILED or run.state in (State.FAILED, *LIVE)]
+    same_stage = StageRun.objects.filter(run_id=OuterRef("run_id"), name=OuterRef("stage_run__name"))
+    in_a_later_boot = same_stage.filter(boot__gt=OuterRef("stage_run__boot"))
+    findings = Finding.objects.filter(run_id__in=wanted, severity=Severity.CRITICAL)
     by_run: dict[int, list[Finding]] = {}
-    for finding in Finding.objects.filter(run_id__in=wanted, severity=Severity.CRITICAL).order_by("id"):
+    for finding in findings.exclude(Exists(in_a_later_boot)).order_by("id"):
         by_run.setdefault(finding.run_id, []).append(finding)
     return by_run
 

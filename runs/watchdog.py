@@ -93,8 +93,9 @@ def _miss(run: Run, event: Event, why: str, *, states: tuple[State, ...] = STAGE
         with transition.locked(run.pk) as now_run:
             if now_run.state != run.state or now_run.last_seen != seen or now_run.state not in states:
                 return
-            now_run.stopped_by, now_run.bench_error = why, bench_error
-            now_run.save(update_fields=["stopped_by", "bench_error"])
+            if event is not Event.HOLD_DEADLINE:  # that ends the waiting; why the run failed was told before
+                now_run.stopped_by, now_run.bench_error = why, bench_error
+                now_run.save(update_fields=["stopped_by", "bench_error"])
             transition.apply(now_run, event, actor=Actor.WATCHDOG, who="watchdog", why=why)
     except (NotAllowed, transition.Refused) as error:
         log.info("run %s: %s", run.pk, error)

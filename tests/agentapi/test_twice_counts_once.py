@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent import wire
-from runs import lifecycle, logfiles, transition
+from runs import intake, lifecycle, logfiles, transition
 from runs.machine import Event
 from runs.models import Actor, Measurement, Run
 from tests.talker import SERIAL, Talker
@@ -45,6 +45,18 @@ def test_measurements_sent_twice_are_kept_once(talker: Talker, run: Run) -> None
     for _ in range(2):
         assert talker.post("sensor", batch, wire.Accepted).seq == 1
     assert Measurement.objects.filter(run=run).count() == 1
+
+
+def test_a_warning_hides_no_critical_finding_and_that_hides_its_own_repeats(talker: Talker, run: Run) -> None:
+    Run.objects.filter(pk=run.pk).update(
+        profile=run.profile | {"sensors": {"cpu_temp_max_c": 98, "cpu_temp_max_c_warning": 85}}
+    )
+    intake._sensor_limits.cache_clear()  # another test's run had this number, too
+    talker.boot_and_claim()
+    for seq, value in enumerate((90.0, 91.0, 100.0, 101.0, 90.0), start=1):
+        measured = wire.Measurement(TEMPERATURE.time, "cpu", "CPU0", "temp", value, "C")
+        talker.post("sensor", wire.SensorBatch("boot-1", seq, [measured]), wire.Accepted)
+    assert [finding.severity for finding in run.findings.all()] == ["warning", "critical"]
 
 
 def test_a_hold_sent_twice_keeps_its_key_and_updates_who_is_in(talker: Talker, run: Run) -> None:

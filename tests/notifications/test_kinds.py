@@ -47,6 +47,15 @@ def test_findings_of_an_earlier_stage_are_not_told_again() -> None:
     assert "SATA-0001" not in body
 
 
+def test_findings_of_an_earlier_attempt_are_not_told_again() -> None:
+    run = rows.a_run(state="Failed", verdict="failed")
+    rows.a_finding(rows.a_stage(run, "SMART", "failed"))
+    rows.a_stage(run, "SMART", "failed", attempt=2)
+    body = kinds.compose(rows.an_event(run, "StageFailed", text="SMART: self-test aborted")).body
+    assert "SMART: self-test aborted" in body
+    assert "SATA-0001" not in body
+
+
 def test_a_spec_mismatch_lists_the_critical_differences_only() -> None:
     run = rows.a_run(state="Failed", verdict="failed")
     stage = rows.a_stage(run, "SpecValidate", "failed")

@@ -13,7 +13,7 @@ from django.utils import timezone
 from runs import actions, runpage, series, tiles
 from runs.machine import State
 from runs.models import Artifact, Measurement, Run, StageRun
-from tests import factories
+from tests import factories, rows
 
 pytestmark = pytest.mark.django_db
 
@@ -40,6 +40,16 @@ def test_every_page_of_every_situation_renders(operator: Client, scene: Callable
         part = operator.get(reverse("run-parts", args=[run.pk]), {"part": name})
         assert part.status_code == 200
         assert f'id="{name}"' in part.content.decode()
+
+
+def test_what_an_earlier_boot_of_a_stage_was_blamed_for_is_not_blamed_any_more() -> None:
+    run = rows.a_run(state="Failed", verdict="failed")
+    rows.a_finding(rows.a_stage(run, "Memory", "failed", boot=1), component="DIMM_A1")
+    rows.a_finding(rows.a_stage(run, "SMART", "failed", boot=1), component="SATA-0001")
+    rows.a_stage(run, "Memory", "passed", attempt=2, boot=2)
+    assert [row.component for row in runpage.blamed(run)] == ["SATA-0001"]
+    (tile,) = tiles.tiles()
+    assert [row.component for row in tile.blamed] == ["SATA-0001"]
 
 
 @pytest.mark.parametrize("scene", factories.ALL_SCENES, ids=lambda scene: scene.__name__)

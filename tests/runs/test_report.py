@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from agent import codec, wire
 from runs import report, report_document
-from runs.machine import State
 from runs.models import Artifact, HoldSession, LadderRung, Measurement, Override, Run, SpecDiff
 from tests import rows
 
@@ -105,7 +104,7 @@ def test_a_run_that_moved_on_while_its_report_was_written_stays_due(monkeypatch:
     run = failed_run()
 
     def write_and_release(writing: Run) -> None:
-        Run.objects.filter(pk=writing.pk).update(state=State.RELEASED, state_since=timezone.now())
+        rows.an_event(writing)
 
     monkeypatch.setattr(report, "write", write_and_release)
     report.tick()
@@ -234,7 +233,7 @@ def test_the_page_says_what_a_reader_looks_for() -> None:
     ("fields", "sentence"),
     [
         ({"verdict": "passed"}, "node-1 passed: nothing that was tested speaks against carrying guests."),
-        ({"verdict": "error", "bench_error": "contract x"}, "The bench failed, not node-1: contract x"),
+        ({"verdict": "error", "bench_error": "contract x"}, "node-1 was not tested: contract x"),
         ({"verdict": "failed", "stopped_by": "host lost"}, "node-1 failed: host lost"),
         ({"verdict": "", "state": "Cancelled"}, "node-1 has no verdict: the run is Cancelled."),
     ],

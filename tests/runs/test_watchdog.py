@@ -116,10 +116,12 @@ def test_a_hold_ends_by_itself_after_the_allowed_hours(host: Host, run: Run) -> 
     talker.boot_and_claim()
     talker.result("InventoryCheck", "failed", reason="no lshw")
     talker.hold()
+    why = Run.objects.get(pk=run.pk).stopped_by
+    assert why
     Run.objects.filter(pk=run.pk).update(state_since=seconds_ago(169 * 3600))
     watchdog.tick()
     run.refresh_from_db()
-    assert run.state == "Released"
+    assert (run.state, run.stopped_by) == ("Released", why), "why it failed is not forgotten"
 
 
 def test_an_outage_is_written_down_when_the_web_is_seen_again(monkeypatch: pytest.MonkeyPatch) -> None:
