@@ -160,11 +160,13 @@ class Agent:
         self._begin(attempt, self.word.overrides)
         result = self._until_finished(attempt)
         self.done.add(attempt.key)
-        if result is None:
-            self.parts.say("error", f"{order.name} did not stop within {self.timing.stop_patience_s:.0f} s")
-        else:
+        if result is not None:
             self._announce("info", f"{order.title}: {result.outcome}{_because(result.reason)}")
             self._keep(result)
+        else:
+            self.parts.say("error", f"{order.name} did not stop in time: {attempt.stop.reason}")
+            result = self._what_is_known(attempt)
+        if result is not None:
             self._send(result)
         self._end_of_work()
 
@@ -174,6 +176,14 @@ class Agent:
         self.parts.results.keep(result)
         self.parts.book.commit()
         self.parts.kernel_log.commit()
+
+    def _what_is_known(self, attempt: Attempt) -> wire.Result | None:
+        """Of one that was left behind. Who orders a stop knows why; a part that ran too hot only we know of."""
+        if not attempt.hot:
+            return None
+        result = work.too_hot_result(attempt, self.parts.identity.boot_id)
+        self.parts.results.keep(result)
+        return result
 
     def _begin(self, attempt: Attempt, overrides: list[wire.OverrideFlags]) -> None:
         order, parts = attempt.order, self.parts
@@ -206,17 +216,22 @@ class Agent:
     def _until_finished(self, attempt: Attempt) -> wire.Result | None:
         """The result; None when the stage was told to stop and didn't: stuck in the I/O of a dying disk, most
         likely. It is left behind then, because the hold must come up."""
-        give_up_at = float("inf")
-        while time.monotonic() < give_up_at:
-            event = self.events.next(min(give_up_at - time.monotonic(), self.timing.refused_s))
+        stopped_at = float("inf")
+        while (left_s := stopped_at + self._patience_s(attempt) - time.monotonic()) > 0:
+            event = self.events.next(min(left_s, self.timing.refused_s))
             if isinstance(event, Finished) and event.attempt is attempt:
                 return event.result
             if isinstance(event, Word) and orders.breaks_off(event, attempt.key):
                 self.word = event
-            if attempt.stop.is_set() and give_up_at == float("inf"):
-                give_up_at = time.monotonic() + self.timing.stop_patience_s
+            if attempt.stop.is_set():
+                stopped_at = min(stopped_at, time.monotonic())
         attempt.leave(attempt.stop.reason)
         return None
+
+    def _patience_s(self, attempt: Attempt) -> float:
+        """One that ran too hot has much to tell: once its load is off, its counters are waited for."""
+        reading = attempt.hot and attempt.tested.is_set() and not orders.breaks_off(self.word, attempt.key)
+        return self.timing.counters_patience_s if reading else self.timing.stop_patience_s
 
     def _end_of_work(self) -> None:
         self.running, self.parts.outbox.stage = None, ""

@@ -3,6 +3,7 @@ to."""
 
 from __future__ import annotations
 
+import threading
 import time
 import traceback
 from collections.abc import Collection
@@ -46,14 +47,15 @@ WIDER = {"throttling": "thermal"}
 
 
 class Attempt:
-    """What runs now. `key` is stage and attempt; `stop` ends it early; `hot` is what the side-car ended
-    it for."""
+    """What runs now. `key` is stage and attempt; `stop` ends it early; `hot` is what the side-car ended it for;
+    `tested` is set when the load is off, and only the error counters are still read."""
 
     def __init__(self, order: wire.StageOrder) -> None:
         self.order = order
         self.key = (order.name, order.attempt)
         self.stop = StopFlag()
         self.hot: list[wire.Finding] = []
+        self.tested = threading.Event()
         self.left_behind = False
 
     def leave(self, why: str) -> None:
@@ -74,6 +76,7 @@ def carry_out(attempt: Attempt, context: StageContext, parts: Parts) -> wire.Res
     tests_began = time.monotonic()
     report = _report(parts.stages.get(attempt.order.name), context)
     tested_s = time.monotonic() - tests_began
+    attempt.tested.set()
     if attempt.left_behind:
         return None
     if report.inventory is not None:
@@ -89,6 +92,13 @@ def carry_out(attempt: Attempt, context: StageContext, parts: Parts) -> wire.Res
     around_s = time.monotonic() - began - tested_s
     context.log("info", f"the tests took {tested_s:.2f} s, the error counters around them {around_s:.2f} s")
     return _result(context, report, deltas, [*attempt.hot, *watched], parts, (started, time.time()))
+
+
+def too_hot_result(attempt: Attempt, boot_id: str) -> wire.Result:
+    """For an attempt that was stopped because a part was near its critical limit, and did not end in time."""
+    why = "; ".join(finding.message for finding in attempt.hot)
+    ended = time.time()
+    return wire.Result(boot_id, *attempt.key, wire.Outcome.FAILED, why, ended, ended, findings=list(attempt.hot))
 
 
 def _report(stage: Stage | None, context: StageContext) -> StageReport:

@@ -173,7 +173,44 @@ def test_a_stage_that_can_not_be_stopped_does_not_keep_the_hold_from_coming_up(b
         b.orchestrator.change(state="Failed", attempt=0, cmd=wire.Cmd.ABORT)
         b.orchestrator.wait_for(lambda o: o.said("hold"))
         never.set()
-    assert any("did not stop within" in line for line in b.console)
+    assert any("did not stop in time" in line for line in b.console)
+
+
+HOT = wire.Finding("thermal.critical", wire.Severity.CRITICAL, "cpu", "CPU0", "CPU0: 99 C, limit 98 C", 99.0, 98.0, "C")
+
+
+@KEYGEN
+@pytest.mark.parametrize("slow", ["the load", "the counters"])
+def test_what_ran_too_hot_is_told_however_long_the_rest_takes(
+    bench: NewBench, slow: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The load is given up after a while; the counters after it are waited for, for a BMC's log takes its time."""
+    started, never = threading.Event(), threading.Event()
+
+    def hot(context: StageContext) -> StageReport:
+        started.set()
+        if slow == "the load":
+            never.wait(30)
+        context.stop.wait(30)
+        context.stop.check()
+        return StageReport(wire.Outcome.PASSED)
+
+    b = bench(of("CPUStress"))
+    agent = b.agent({"CPUStress": hot})
+    close_stage = agent.parts.book.close_stage
+    takes_s = 0 if slow == "the load" else 3 * agent.timing.stop_patience_s
+    monkeypatch.setattr(agent.parts.book, "close_stage", lambda: (time.sleep(takes_s), close_stage())[1])
+    with b.running(agent):
+        assert started.wait(10)
+        agent._too_hot(HOT)
+        b.orchestrator.wait_for(lambda o: o.results)
+        never.set()
+    result = b.orchestrator.results["CPUStress", 1]
+    assert (result.outcome, [finding.code for finding in result.findings]) == (
+        wire.Outcome.FAILED,
+        ["thermal.critical"],
+    )
+    assert bool(result.checks) == (slow == "the counters")
 
 
 def test_a_cancelled_run_stops_its_stage_and_shuts_down(bench: NewBench) -> None:

@@ -27,6 +27,7 @@ LONGEST_PX, SCALE = 1800, 0.75
 PATIENCE_MS = 30_000
 # Hosts of whose machines there is none: one of them is started, and never boots.
 OTHERS = [{"name": f"pve-0{n}", "macs": [f"52:54:00:12:37:0{n}"]} for n in (1, 2, 3)]
+GUEST = "guest"
 GHOST, BOOT_DEADLINE_S = "pve-01", 300
 
 
@@ -100,6 +101,7 @@ class Walk:
         for name, path in (("run-testing", f"/runs/{run}/"), ("dashboard", "/"), ("host-busy", f"/hosts/{HOST}/"),
                            ("cancel", f"/runs/{run}/cancel/")):  # fmt: skip
             self._take(name, path)
+        self._take("cancel-dialog", f"/runs/{run}/", _ask_to_cancel)
         self._who.watch_until("Completed")
         for name, path in (("run-passed", ""), ("report", "report.html"), ("log", "log/"), ("spec", "spec/"),
                            ("adopt", f"adopt/?path={WORN}")):  # fmt: skip
@@ -129,13 +131,20 @@ class Walk:
         self._take("compare", f"/hosts/{HOST}/compare/?run={first}&run={second}")
         self._take("admin", "/admin/")
         self._take("admin-hosts", "/admin/hosts/host/")
-        self._take("admin-host", self._form_of_the_host())
+        for name, action in (("admin-start", "start_vetting"), ("admin-adopt", "adopt")):
+            self._take(name, "/admin/hosts/host/", lambda page, action=action: _ask_for_all(page, action))
+        form = self._form_of_the_host()
+        self._take("admin-host", form)
+        self._take("admin-delete", form.replace("change", "delete"))
         self._take("admin-runs", "/admin/runs/run/")
         self._take("admin-run", f"/admin/runs/run/{second}/change/")
         self._take("admin-export", "/admin/hosts/host/export/")
         self._take("not-found", "/runs/999/")
         self._take("not-possible", f"/runs/{first}/cancel/")
         self._take("form-too-old", "/hosts/pve-02/", _send_an_old_form)
+        self._who.add_somebody(GUEST, self._password)
+        self._camera.log_in(GUEST, self._password)
+        self._take("not-for-you", "/")
 
     def _form_of_the_host(self) -> str:
         self._who.open(f"/hosts/{HOST}/")
@@ -160,6 +169,18 @@ def _show_import(page: Page) -> None:
 def _ask_to_start(page: Page, profile: str) -> None:
     page.check(f"[name=profile][value={profile}]")
     _press(page, "#start button")
+
+
+def _ask_to_cancel(page: Page) -> None:
+    page.get_by_role("link", name="Cancel run", exact=True).click()
+    expect(page.locator("dialog section.confirm")).to_be_visible()
+
+
+def _ask_for_all(page: Page, action: str) -> None:
+    for box in page.locator("input.action-select").all():
+        box.check()
+    page.select_option("[name=action]", action)
+    _press(page, ".actions button")
 
 
 def _type_a_wrong_serial(page: Page) -> None:

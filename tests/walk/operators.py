@@ -79,6 +79,14 @@ class Operator:
         self._look(self.page)
         self._save()
 
+    def add_somebody(self, name: str, password: str) -> None:
+        """A user who is no operator."""
+        self.open("/admin/auth/user/add/")
+        self.page.fill("[name=username]", name)
+        for field in ("password1", "password2"):
+            self.page.fill(f"[name={field}]", password)
+        self._save()
+
     def allow_writing(self, host: str, serial: str) -> None:
         """Ticked and typed, disk by disk, on the host's form."""
         self.open(f"/hosts/{host}/")

@@ -89,7 +89,8 @@ def _estimates(record: Sequence[Result]) -> list[str]:
     if not off:
         return []
     said = f"By how much the time that a run takes was misjudged before its start, over {len(off)} runs to their end"
-    return [f"{said}: median {median(off):.0f} %, worst {off[-1]:.0f} %.", ""]
+    why = "Two minutes of each estimate are the drives' short self-test, which QEMU's have not; runs here take two."
+    return [f"{said}: median {median(off):.0f} %, worst {off[-1]:.0f} %. {why}", ""]
 
 
 def _table(specimens: Sequence[Specimen], newest: dict[str, Result]) -> list[str]:
