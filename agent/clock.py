@@ -22,7 +22,10 @@ def follow(now: float, set_clock: Callable[[float], None], say: Callable[[str, s
         return
     set_clock(now)
     way = "ahead" if off_s > 0 else "behind"
-    say("warn", f"this host's clock was {_words(abs(off_s))} {way} and follows ours now: is its board's battery empty?")
+    say(
+        "warning",
+        f"this host's clock was {_words(abs(off_s))} {way} and follows ours now: is its board's battery empty?",
+    )
 
 
 def _words(seconds: float) -> str:

@@ -75,7 +75,7 @@ class Agent:
         self._claim()
         limit = CriticalTemperature(self.claim.sensor_limits)
         self.sidecar = Sidecar(
-            parts.root, limit, parts.outbox.measure, self._too_hot, parts.slow_sensors, self.timing.sample_s
+            parts.root, limit, parts.outbox.measure, self._too_hot, parts.say, parts.slow_sensors, self.timing.sample_s
         )
         self.sidecar.start()
         for result in parts.results.waiting():
@@ -167,6 +167,7 @@ class Agent:
             self.parts.say("error", f"{order.name} did not stop in time: {attempt.stop.reason}")
             result = self._what_is_known(attempt)
         if result is not None:
+            self.parts.outbox.flush(self.timing.flush_patience_s)
             self._send(result)
         self._end_of_work()
 

@@ -43,7 +43,8 @@ class Outbox:
         self.sensors = Spool(directory / "sensor", SENSOR_CAP_BYTES)
         self._lines: deque[wire.LogLine] = deque(maxlen=MAX_PENDING)
         self._measurements: deque[wire.Measurement] = deque(maxlen=MAX_PENDING)
-        self._over = threading.Event()
+        self._over, self._awake = threading.Event(), threading.Event()
+        self._asked, self._flushed = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
 
     def log(self, level: str, text: str) -> None:
@@ -76,23 +77,43 @@ class Outbox:
         self._thread = threading.Thread(target=self._run, args=(client,), name="outbox", daemon=True)
         self._thread.start()
 
+    def flush(self, timeout_s: float) -> None:
+        """Every measurement so far is with the orchestrator when this returns, or the time is over: before a result,
+        so that a limit that was broken last is still judged in its stage."""
+        if self._thread is not None:
+            self._flushed.clear()
+            self._asked.set()
+            self._awake.set()
+            self._flushed.wait(timeout_s)
+
     def finish(self) -> None:
         self._over.set()
+        self._awake.set()
         if self._thread is not None:
             self._thread.join(GIVE_UP_S)
 
     def _run(self, client: Client) -> None:
         sensors_due = time.monotonic() + self.sensor_interval_s
-        while not self._over.wait(self.log_interval_s):
+        while not self._rest():
+            asked = self._asked.is_set()
             self.cut_logs()
-            if time.monotonic() >= sensors_due:
+            if asked or time.monotonic() >= sensors_due:
                 sensors_due = time.monotonic() + self.sensor_interval_s
                 self.cut_measurements()
             self.deliver(client)
+            if asked and not len(self.sensors):
+                self._asked.clear()
+                self._flushed.set()
         self.cut_logs()
         self.cut_measurements()
         self.deliver(client)
         client.close()
+
+    def _rest(self) -> bool:
+        """Until the next turn is due; whether it is the last."""
+        self._awake.wait(self.log_interval_s)
+        self._awake.clear()
+        return self._over.is_set()
 
     def deliver(self, client: Client) -> None:
         """Send what is kept, oldest first, a bounded number of batches; what fails stays for the next

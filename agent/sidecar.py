@@ -17,7 +17,8 @@ SLOW_INTERVAL_S = 30.0
 class Sidecar:
     """`measure` gets every measurement; `too_hot` is called with the finding as soon as there is one, in
     this thread, and is to stop the load before anything else. `slow` are sources that cost a command (a
-    BMC's sensors): asked in a second thread, so that a BMC that hangs hides no temperature."""
+    BMC's sensors): asked in a second thread, so that a BMC that hangs hides no temperature. A look that fails is told
+    to `say`, the same fault once, and the next is taken all the same: the limit must not go unwatched."""
 
     def __init__(
         self,
@@ -25,12 +26,14 @@ class Sidecar:
         limit: CriticalTemperature,
         measure: Callable[[wire.Measurement], None],
         too_hot: Callable[[wire.Finding], None],
+        say: Callable[[str, str], None],
         slow: tuple[Callable[[], list[wire.Measurement]], ...] = (),
         interval_s: float = wire.SAMPLE_INTERVAL_S,
     ) -> None:
         self.root, self.limit, self.measure, self.too_hot, self.slow = root, limit, measure, too_hot, slow
         self.interval_s = interval_s
         self.rapl = sensors.Rapl(root)
+        self._say, self._said = say, set[str]()
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._run, name="sensors", daemon=True)]
         if slow:
@@ -52,15 +55,26 @@ class Sidecar:
             self.too_hot(finding)
         now = time.time()
         found = sensors.measurements(self.root, temperatures, now)
-        for one in found + self.rapl.measurements(now, time.monotonic()):
-            self.measure(one)
+        self._measure_all(found + self.rapl.measurements(now, time.monotonic()))
 
     def _run(self) -> None:
         while not self._over.wait(self.interval_s):
-            self.sample()
+            self._survive(self.sample)
 
     def _run_slow(self) -> None:
         while not self._over.wait(SLOW_INTERVAL_S):
             for source in self.slow:
-                for one in source():
-                    self.measure(one)
+                self._survive(lambda source=source: self._measure_all(source()))
+
+    def _measure_all(self, found: list[wire.Measurement]) -> None:
+        for one in found:
+            self.measure(one)
+
+    def _survive(self, look: Callable[[], None]) -> None:
+        try:
+            look()
+        except Exception as error:
+            fault = f"{type(error).__name__}: {error}"
+            if fault not in self._said:
+                self._said.add(fault)
+                self._say("error", f"the sensors could not be read: {fault}")

@@ -17,6 +17,8 @@ from agent.stage import StageContext, StageReport, settle
 from agent.stop import StopFlag, Stopped
 
 EVIDENCE_CAP_CHARS = 64 * 1024
+# The orchestrator takes messages of 2 MiB; what a drive says as JSON is quoted once more, and some of it doubles.
+EVIDENCE_CHARS = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def _result(
         numbers=report.numbers,
         refusals=report.refusals,
         inventory=report.inventory,
-        evidence={name: _cut(text) for name, text in report.evidence.items()},
+        evidence=_bounded(report.evidence),
     )
 
 
@@ -204,9 +206,11 @@ def _kernel_check(seen: list[wire.Finding], available: bool) -> wire.Check:
     return wire.Check(name, wire.Outcome.PASSED, topic=topic)
 
 
-def _cut(text: str) -> str:
-    return (
-        text
-        if len(text) <= EVIDENCE_CAP_CHARS
-        else text[: EVIDENCE_CAP_CHARS // 2] + "\n[…]\n" + text[-EVIDENCE_CAP_CHARS // 2 :]
-    )
+def _bounded(evidence: dict[str, str]) -> dict[str, str]:
+    """The beginning and the end of each, so that all of them fit into one message."""
+    cap = min(EVIDENCE_CAP_CHARS, EVIDENCE_CHARS // max(1, len(evidence)))
+    return {name: _cut(text, cap) for name, text in evidence.items()}
+
+
+def _cut(text: str, cap: int) -> str:
+    return text if len(text) <= cap else text[: cap // 2] + "\n[…]\n" + text[-(cap // 2) :]

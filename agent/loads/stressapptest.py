@@ -17,6 +17,7 @@ _COMPLETED = re.compile(
 _INCIDENT = re.compile(r"Hardware Error: (.*)")
 _DIMM = re.compile(r"DIMM (?!Unknown)(\S+)")
 # Filling and the last check of all memory come before and after the time asked for: 1 TiB at 5 GB/s takes 200 s each.
+_FILL_MB_S = 5000.0
 _END_S, _END_SHARE = 300.0, 0.1
 
 
@@ -43,13 +44,18 @@ def argv(megabytes: int, threads: int, duration_s: float, *, forced: bool = Fals
     return [*words, "--force_errors"] if forced else words
 
 
-def run(command: list[str], duration_s: float, stop: StopFlag | None = None) -> shell.Completed:
-    return shell.run(command, patience_s(duration_s), stop=stop)
+def run(command: list[str], megabytes: int, duration_s: float, stop: StopFlag | None = None) -> shell.Completed:
+    return shell.run(command, patience_s(megabytes, duration_s), stop=stop)
 
 
-def patience_s(duration_s: float) -> float:
-    """When a run of `duration_s` is given up."""
-    return duration_s * (1 + _END_SHARE) + _END_S
+def patience_s(megabytes: int, duration_s: float) -> float:
+    """When a run of `duration_s` over so much memory is given up."""
+    return duration_s * (1 + _END_SHARE) + 2 * filling_s(megabytes) + _END_S
+
+
+def filling_s(megabytes: int) -> float:
+    """How long it fills memory before the time asked for begins."""
+    return megabytes / _FILL_MB_S
 
 
 def miscompares(text: str) -> list[str]:

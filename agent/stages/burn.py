@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from agent import wire
-from agent.loads import fio
+from agent.loads import fio, stressapptest
 from agent.probes.parsing import ParseError
 from agent.stage import StageContext, StageReport
 from agent.stages import checks, cpu_load, fans, memory_load
@@ -23,16 +23,19 @@ def run(ctx: StageContext) -> StageReport:
     checks.demand(ctx, LIMITS)
     duration_s = float(checks.param(ctx, "duration_s"))
     disks = checks.fixed_disks(ctx.inventory)
+    megabytes = _room(ctx)
+    # The others work on while memory is being filled, and for the whole time after that.
+    others_s = duration_s + stressapptest.filling_s(megabytes)
     expected_fans, fans_before = fans.expected(ctx.claim.expected), fans.look()
     with (
         Heat().watching() as heat,
-        Board(ctx).timing("everything", "cores, memory and disks", duration_s),
+        Board(ctx).timing("everything", "cores, memory and disks", others_s),
         ThreadPoolExecutor(max_workers=len(disks) + 2, thread_name_prefix="burn") as pool,
     ):
         work = [
-            pool.submit(_memory, ctx, duration_s),
-            pool.submit(cpu_load.run, duration_s, ctx.stop),
-            *(pool.submit(_disk, ctx, disk, duration_s) for disk in disks),
+            pool.submit(_memory, ctx, megabytes, duration_s),
+            pool.submit(cpu_load.run, others_s, ctx.stop),
+            *(pool.submit(_disk, ctx, disk, others_s) for disk in disks),
         ]
         parts = [job.result() for job in work]
     turning, stopped = fans.judge(expected_fans, fans_before, fans.look())
@@ -56,19 +59,23 @@ def _thermal(ctx: StageContext, heat: Heat) -> tuple[list[wire.Check], list[wire
     return [check for check, _ in judged], [finding for _, found in judged for finding in found]
 
 
-def _memory(ctx: StageContext, duration_s: float) -> Part:
-    space = memory_load.room(
+def _room(ctx: StageContext) -> int:
+    """How much memory is worked, in MiB."""
+    return memory_load.room(
         checks.param(ctx, "reserve_percent"),
         checks.param(ctx, "reserve_min_mb"),
         float(checks.param(ctx, "memory_percent")) / 100,
         int(checks.param(ctx, "memory_max_mb")),
-    )
-    if space.testable_mb < _LEAST_MB:
-        return Part([checks.not_tested("memory", reason=f"{space.testable_mb} MiB can be tested")])
+    ).testable_mb
+
+
+def _memory(ctx: StageContext, megabytes: int, duration_s: float) -> Part:
+    if megabytes < _LEAST_MB:
+        return Part([checks.not_tested("memory", reason=f"{megabytes} MiB can be tested")])
     dimms = ctx.inventory.memory.dimms if ctx.inventory else []
     threads = max(1, memory_load.default_threads() // 2)
-    outcome = memory_load.stress("memory", space.testable_mb, threads, duration_s, ctx.stop, dimms)
-    numbers = {"burn_memory_mb": float(space.testable_mb), "burn_memory_moved_mb": outcome.moved_mb}
+    outcome = memory_load.stress("memory", megabytes, threads, duration_s, ctx.stop, dimms)
+    numbers = {"burn_memory_mb": float(megabytes), "burn_memory_moved_mb": outcome.moved_mb}
     return Part([outcome.check], outcome.findings, numbers, {"stressapptest.txt": outcome.evidence})
 
 

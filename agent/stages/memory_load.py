@@ -61,7 +61,7 @@ def stress(
     """stressapptest over `megabytes`. A run that did not come to its own verdict is not tested. `forced` errors are
     for the test of the tester."""
     argv = stressapptest.argv(megabytes, threads, duration_s, forced=forced)
-    done = stressapptest.run(argv, duration_s, stop)
+    done = stressapptest.run(argv, megabytes, duration_s, stop)
     text = done.stdout + done.stderr
     try:
         result = stressapptest.parse(text)

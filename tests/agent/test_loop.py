@@ -367,6 +367,31 @@ def test_a_result_that_is_too_large_arrives_without_its_evidence(bench: NewBench
     assert b.orchestrator.results["Storage", 1].numbers == {"mb_s": 1.0}
 
 
+def test_evidence_of_very_many_drives_fits_into_one_message(bench: NewBench) -> None:
+    def verbose(context: StageContext) -> StageReport:
+        return StageReport(wire.Outcome.PASSED, evidence={f"disk{n}": f'"{n}"' * 100_000 for n in range(60)})
+
+    b = bench(of("SMART"))
+    b.run_to_the_end({"SMART": verbose})
+    evidence = b.orchestrator.results["SMART", 1].evidence
+    assert len(evidence) == 60
+    assert all(0 < len(text) <= 1024 * 1024 // 60 + 5 for text in evidence.values())
+
+
+def test_what_was_measured_is_there_before_the_result_that_judges_it(bench: NewBench) -> None:
+    def measuring(context: StageContext) -> StageReport:
+        context.measure(wire.Measurement(time.time(), "psu", "PSU1", "power", 900.0, "W"))
+        return StageReport(wire.Outcome.PASSED)
+
+    b = bench(of("PSU"))
+    agent = b.agent({"PSU": measuring})
+    agent.parts.outbox.sensor_interval_s = 3600.0
+    with b.running(agent) as thread:
+        thread.join(10)
+    calls = b.orchestrator.calls()
+    assert calls.index("sensor") < calls.index("result")
+
+
 def test_a_result_that_is_not_taken_makes_it_ask_what_comes_next(bench: NewBench) -> None:
     b = bench(of("CPUStress", "Memory", statuses={"result": [409]}))
 

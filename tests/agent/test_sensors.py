@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,7 @@ def test_the_sidecar_stops_the_load_before_it_measures(root: Path) -> None:
         CriticalTemperature({}),
         measure=lambda one: happened.append(one.name),
         too_hot=lambda finding: happened.append(finding.code),
+        say=lambda level, text: happened.append(text),
     )
     sidecar.sample()
     sidecar.sample()
@@ -187,6 +189,43 @@ def test_the_sidecar_stops_the_load_before_it_measures(root: Path) -> None:
 def test_the_sidecar_ends_when_told(root: Path) -> None:
     seen: list[wire.Measurement] = []
     coretemp(root, 40.0)
-    sidecar = Sidecar(root, CriticalTemperature({}), seen.append, lambda f: None, slow=(lambda: [],), interval_s=0.01)
+    sidecar = Sidecar(
+        root,
+        CriticalTemperature({}),
+        seen.append,
+        lambda f: None,
+        lambda *said: None,
+        slow=(lambda: [],),
+        interval_s=0.01,
+    )
     sidecar.start()
     sidecar.finish()
+
+
+def test_a_look_that_fails_is_told_once_and_the_limit_stays_watched(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coretemp(root, 99.0)
+    said: list[str] = []
+    hot = threading.Event()
+    sidecar = Sidecar(
+        root,
+        CriticalTemperature({}),
+        measure=lambda one: None,
+        too_hot=lambda finding: hot.set(),
+        say=lambda level, text: said.append(text),
+        interval_s=0.01,
+    )
+    reads = iter(range(1_000_000))
+    temperatures = sensors.temperatures
+
+    def unsteady(root: Path) -> list:
+        if next(reads) < 3:
+            raise ValueError("a chip went away")
+        return temperatures(root)
+
+    monkeypatch.setattr(sensors, "temperatures", unsteady)
+    sidecar.start()
+    assert hot.wait(10)
+    sidecar.finish()
+    assert said == ["the sensors could not be read: ValueError: a chip went away"]

@@ -14,6 +14,7 @@ SHIPPED = ("quick", "deep", "soak")
 # A BMC that hangs costs its tool's whole time-out at each look.
 BMC_S, SEL_S = 60.0, 120.0
 MOST_CARDS = 16
+MOST_MEMORY_MB = 2 << 20
 
 
 def _cpu(params: Mapping[str, Any]) -> float:
@@ -23,7 +24,9 @@ def _cpu(params: Mapping[str, Any]) -> float:
 
 def _memory(params: Mapping[str, Any]) -> float:
     longest = max(params["duration_s"], params["max_duration_s"])
-    return stressapptest.patience_s(longest) + (params["memtester_max_s"] if params["memtester_loops"] else 0)
+    return stressapptest.patience_s(MOST_MEMORY_MB, longest) + (
+        params["memtester_max_s"] if params["memtester_loops"] else 0
+    )
 
 
 def _network(params: Mapping[str, Any]) -> float:
@@ -33,7 +36,9 @@ def _network(params: Mapping[str, Any]) -> float:
 
 
 def _burn(params: Mapping[str, Any]) -> float:
-    return max(stressapptest.patience_s(params["duration_s"]), stress_ng.patience_s(params["duration_s"]))
+    megabytes = MOST_MEMORY_MB * params["memory_percent"] // 100
+    others_s = params["duration_s"] + stressapptest.filling_s(megabytes)
+    return max(stressapptest.patience_s(megabytes, params["duration_s"]), stress_ng.patience_s(others_s))
 
 
 def _psu(params: Mapping[str, Any]) -> float:

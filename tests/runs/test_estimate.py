@@ -37,7 +37,16 @@ def test_more_memory_takes_longer_up_to_the_profiles_cap() -> None:
     small, large, huge = (seconds("Memory", replace(SERVER, memory_mb=gib * 1024)) for gib in (2, 8, 4096))
     assert small < large < huge
     bits_s = estimate.MEMTESTER_S_PER_GIB * deep["memtester_max_mb"] / 1024
-    assert huge == pytest.approx(estimate.START_S + deep["max_duration_s"] + bits_s)
+    testable_gib = 4096 * (1 - deep["reserve_percent"] / 100)
+    filled_s = estimate.FILLING_S_PER_GIB * testable_gib
+    assert huge == pytest.approx(estimate.START_S + deep["max_duration_s"] + filled_s + bits_s)
+
+
+def test_a_burn_begins_when_its_memory_is_filled_and_ends_when_it_was_checked() -> None:
+    tb = replace(SERVER, memory_mb=1 << 20)
+    params = profiles.load("quick")["stages"]["Burn"]["params"]
+    filled_s = estimate.FILLING_S_PER_GIB * 1024 * params["memory_percent"] / 100
+    assert seconds("Burn", tb, "quick") == pytest.approx(estimate.START_S + params["duration_s"] + filled_s)
 
 
 def test_disks_are_read_side_by_side_so_the_slowest_decides() -> None:
