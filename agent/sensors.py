@@ -182,7 +182,11 @@ def _chips(root: Path) -> Iterator[Path]:
 
 
 def _chip_temperatures(chip: Path) -> Iterator[Temperature]:
-    for source in sorted(chip.glob("temp*_input")):
+    """Of an NVMe drive only the composite temperature (temp1), which its limits are for: a controller's hot spots, in
+    temp2 and above, are often at 80 to 95 C. [NVM Express base specification, SMART log page; the kernel's nvme driver]
+    """
+    inputs = "temp1_input" if _text(chip / "name") == "nvme" else "temp*_input"
+    for source in sorted(chip.glob(inputs)):
         stem = source.name.removesuffix("_input")
         value_c = _celsius(source)
         if value_c is None or _text(chip / f"{stem}_fault") == "1":

@@ -131,13 +131,16 @@ def throttling(names: Names) -> Counts:
 
 
 def machine_checks(names: Names) -> Counts:
-    """The MCE line of /proc/interrupts: machine check exceptions per logical CPU, summed per package."""
+    """The MCE line of /proc/interrupts: machine check exceptions per logical CPU, summed per package. Its columns are
+    the CPUs of the first line, which are those that are online."""
     counts: Counts = {}
-    for line in _text(names.root / "proc/interrupts").splitlines():
+    lines = _text(names.root / "proc/interrupts").splitlines()
+    cpus = [word.removeprefix("CPU") for word in lines[0].split()] if lines else []
+    for line in lines[1:]:
         word, _, rest = line.strip().partition(":")
         if word == "MCE":
-            for number, said in enumerate(word for word in rest.split() if count(word) is not None):
-                part = names.part("cpu", str(number))
+            for number, said in zip(cpus, rest.split(), strict=False):
+                part = names.part("cpu", number)
                 _add(counts, ("mce.exceptions", part.kind, part.name), count(said))
     return counts
 

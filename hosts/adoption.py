@@ -77,7 +77,7 @@ def adopt(expected: Spec | None, path: str, actual: Any, inventory: Inventory) -
     if leaf == "cpu":
         spec["cpu"] = found["cpu"]
     elif key:
-        _adopt_part(_find(spec, way), leaf, key, _find(found, way))
+        _adopt_part(_find(spec, way), leaf, _card_at(key, inventory) or key, _find(found, way))
     else:
         _adopt_value(_find(spec, way), leaf, actual, _find(found, way))
     _keep_total(spec, expected)
@@ -96,9 +96,17 @@ def _steps(path: str) -> list[tuple[str, str]]:
 
 
 def _adopt_part(holder: Spec, kind: str, key: str, found: Spec) -> None:
-    """Put the part of this name as it was found in place of what was expected."""
+    """Put the part of this name as it was found in place of what was expected; of graphics cards all of the name, for
+    it may be their model."""
     others = [part for part in holder.get(kind) or [] if not _is_called(part, kind, key)]
-    holder[kind] = others + [part for part in found.get(kind) or [] if _is_called(part, kind, key)][:1]
+    named = [part for part in found.get(kind) or [] if _is_called(part, kind, key)]
+    holder[kind] = others + (named if kind == "gpus" else named[:1])
+
+
+def _card_at(pci: str, inventory: Inventory) -> str:
+    """What a spec calls the graphics card at this address, where a difference has only that for a name."""
+    card = next((gpu for gpu in inventory["gpus"] if not gpu.get("uuid") and gpu.get("pci") == pci), {})
+    return str(card.get("model") or "")
 
 
 def _adopt_value(holder: Spec, leaf: str, actual: Any, found: Spec) -> None:
@@ -182,8 +190,9 @@ def _disk(disk: Inventory) -> Spec:
 
 
 def _nic(nic: Inventory) -> Spec:
-    """The speed only where there is a link to have one."""
-    spec = _kept(nic, "mac", "speed_mbit") if nic.get("link") else _kept(nic, "mac")
+    """The speed only where there is a link to have one, and of a card in the machine: what a BMC has on USB leads to no
+    switch, and is not tested."""
+    spec = _kept(nic, "mac", "speed_mbit") if nic.get("link") and nic.get("pci") else _kept(nic, "mac")
     try:
         return {**spec, "mac": normalise_mac(spec.get("mac", ""))}
     except ValidationError:
@@ -191,11 +200,13 @@ def _nic(nic: Inventory) -> Spec:
 
 
 def _named(kind: str, parts: Iterable[Spec]) -> list[Spec]:
-    """Those that can be told from the others: with a name, and the first of each name."""
-    first: dict[str, Spec] = {}
-    for part in parts:
+    """Those that can be told from the others: with a name, and the first of each name. A graphics card without a driver
+    tells its model only: it may have twins, of which each is to be missed."""
+    first: dict[Any, Spec] = {}
+    for number, part in enumerate(parts):
         if name := _name(kind, part):
-            first.setdefault(name, part)
+            has_twins = kind == "gpus" and not part.get("uuid")
+            first.setdefault((name, number) if has_twins else name, part)
     return list(first.values())
 
 

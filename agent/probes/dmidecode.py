@@ -96,12 +96,13 @@ def processors(structures: list[Structure]) -> list[Processor]:
 
 
 def dimms(structures: list[Structure]) -> list[wire.Dimm]:
-    """The modules that are there (type 17); empty slots are left out. A locator that stands on several slots (many
-    boards say DIMM 0 for each channel) is made unique by its bank."""
-    slots = [fields for fields in of_kind(structures, 17) if size_mb(fields.get("Size", "")) > 0]
+    """The modules that are there (type 17); empty slots are left out. A locator that stands on several slots, empty
+    ones too (many boards say DIMM 0 for each channel), is made unique by its bank: a module's name stays the same when
+    its neighbour is dead."""
+    slots = of_kind(structures, 17)
     locators = [fields.get("Locator", "") for fields in slots]
     found = []
-    for number, fields in enumerate(slots):
+    for number, fields in enumerate(fields for fields in slots if size_mb(fields.get("Size", "")) > 0):
         locator = fields.get("Locator", "") or f"slot {number}"
         if locators.count(fields.get("Locator", "")) > 1:
             locator = clean(f"{fields.get('Bank Locator', '')} {locator}")

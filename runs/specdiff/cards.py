@@ -62,8 +62,8 @@ def gpus(wanted: list[Spec], found: list[wire.Gpu], pinned: frozenset[str]) -> I
             message = f"{gpu.uuid}: graphics card in place of {spec['uuid']}, replaced"
             yield Part(part.path, "gpu", gpu.uuid).replaced(spec["uuid"], gpu.uuid, message, "uuid")
     for gpu in left:
-        words = f"graphics card {gpu.model}".strip()
-        yield Part(f"gpus[{gpu.uuid}]", "gpu", gpu.uuid).unexpected(words, f"{gpu.uuid}: {words} is not expected")
+        name, words = gpu.uuid or gpu.pci, f"graphics card {gpu.model}".strip()
+        yield Part(f"gpus[{name}]", "gpu", name).unexpected(words, f"{name}: {words} is not expected")
 
 
 def _take(left: list[wire.Gpu], spec: Spec, fits: Callable[[Spec, wire.Gpu], bool]) -> wire.Gpu | None:

@@ -78,9 +78,18 @@ def test_throttling_is_per_package(tmp_path: Path) -> None:
 
 
 def test_machine_checks_are_read_from_the_interrupts(tmp_path: Path) -> None:
-    text = " LOC:  10  20   Local timer interrupts\n MCE:   1   2   Machine check exceptions\n MCP: 3 3 polls"
+    text = "     CPU0 CPU1\n LOC: 10 20 Local timer interrupts\n MCE: 1 2 Machine check exceptions\n MCP: 3 3 polls"
     put(tmp_path, "proc/interrupts", text)
     assert sysfs_counters.machine_checks(names(tmp_path)) == {("mce.exceptions", "cpu", "CPU0"): 3}
+
+
+def test_a_machine_check_is_told_of_the_cpu_over_its_column_where_one_is_offline(tmp_path: Path) -> None:
+    for cpu, package in ((0, 0), (2, 0), (3, 1)):
+        put(tmp_path, f"sys/devices/system/cpu/cpu{cpu}/topology/physical_package_id", package)
+    text = "     CPU0 CPU2 CPU3\n MCE:   0   5   0   Machine check exceptions"
+    put(tmp_path, "proc/interrupts", text)
+    counted = sysfs_counters.machine_checks(names(tmp_path))
+    assert {key: value for key, value in counted.items() if value} == {("mce.exceptions", "cpu", "CPU0"): 5}
 
 
 def test_pending_machine_checks_are_collected_by_a_value_that_differs(tmp_path: Path) -> None:

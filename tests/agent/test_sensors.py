@@ -164,6 +164,14 @@ def test_a_critical_limit_that_nobody_set_stops_no_load(root: Path, critical: in
     assert stopped_by(root) == []
 
 
+def test_the_hot_spots_of_an_nvme_drive_are_not_its_temperature(root: Path) -> None:
+    chip(root, 0, "nvme/nvme0", name="nvme", temp1_input=62_850, temp1_label="Composite", temp1_crit=84_850,
+         temp2_input=50_850, temp2_label="Sensor 1", temp3_input=92_850, temp3_label="Sensor 2")  # fmt: skip
+    assert stopped_by(root, disk_temp_max_c=75.0) == []
+    measured = sensors.measurements(root, sensors.temperatures(root), 1.0)
+    assert [one.value for one in measured if one.name == "temp"] == [62.85]
+
+
 def test_a_board_input_that_leads_nowhere_stops_no_load_and_acpis_zone_does(root: Path) -> None:
     chip(root, 0, "platform/x", name="nct6775", temp1_input=127_000, temp1_label="AUXTIN0", temp1_crit=100_000)
     assert stopped_by(root) == []

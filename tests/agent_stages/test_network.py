@@ -12,7 +12,7 @@ from agent import wire
 from agent.loads import iperf3
 from agent.loads.iperf3 import Direction, Throughput
 from agent.probes.nics import NicState, Traffic
-from agent.stages import throughput
+from agent.stages import network, throughput
 from agent.stages.board import Board
 from agent.stages.part import Part
 from tests.agent_stages.contexts import context
@@ -174,3 +174,14 @@ def test_both_directions_of_one_test_are_told_apart() -> None:
     assert (round(out.bits_s / 1e8), round(back.bits_s / 1e8)) == (35, 53)
     assert (out.retransmits, back.retransmits) == (20, 5)
     assert round(out.remote_cpu_percent) == 24
+
+
+def test_what_a_bmc_has_on_usb_is_no_port_to_test_unless_somebody_wrote_its_speed() -> None:
+    usb, card = "be:3a:f2:b6:05:9f", "52:54:00:00:00:01"
+    cards = {
+        usb: NicState("usb0", usb, "cdc_ether", "", True, None, ""),
+        card: NicState("eno1", card, "igb", "0000:01:00.0", True, 1000, "full"),
+    }
+    assert list(network._wanted(None, cards)) == [card]
+    assert list(network._wanted([{"mac": usb}, {"mac": card}], cards)) == [card]
+    assert list(network._wanted([{"mac": usb, "speed_mbit": 100}], cards)) == [usb]

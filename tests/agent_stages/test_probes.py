@@ -92,6 +92,16 @@ def test_dmidecode_leaves_out_empty_slots_and_tells_equal_locators_apart() -> No
     assert [(dimm.size_mb, dimm.speed_mts) for dimm in found] == [(32768, 3200)] * 2
 
 
+def test_a_modules_name_does_not_change_when_its_neighbour_is_dead() -> None:
+    slots = [("P0 CHANNEL A", "32 GB"), ("P0 CHANNEL B", "No Module Installed")]
+    text = "\n\n".join(
+        f"Handle 0x{n:04X}, DMI type 17, 40 bytes\nMemory Device\n\tSize: {size}\n\tLocator: DIMM 0\n"
+        f"\tBank Locator: {bank}"
+        for n, (bank, size) in enumerate(slots)
+    )
+    assert [dimm.locator for dimm in dmidecode.dimms(dmidecode.parse(text))] == ["P0 CHANNEL A DIMM 0"]
+
+
 def test_lscpu_counts_sockets_and_cores() -> None:
     cpu = lscpu.parse(recorded("lscpu", "qemu-q35.json"))
     assert (cpu.sockets, cpu.cores, cpu.threads) == (1, 2, 2)

@@ -360,7 +360,10 @@ def machines(draw: st.DrawFn) -> wire.Inventory:
     psus = [wire.Psu(f"PSU{n}") for n in range(draw(st.integers(0, 2)))]
     installed = sum(dimm.size_mb for dimm in dimms)
     ram = wire.Memory(int(installed * 0.97), installed, draw(st.sampled_from([None, True, False])), dimms)
-    gpus = [wire.Gpu(f"GPU-{n}", "Tensor") for n in range(draw(st.integers(0, 2)))]
+    has_driver = draw(st.booleans())  # without one a card tells its model only
+    gpus = [
+        wire.Gpu(f"GPU-{n}" if has_driver else "", "Tensor", f"0000:4{n}:00.0") for n in range(draw(st.integers(0, 4)))
+    ]
     return wire.Inventory(memory=ram, disks=disks, nics=nics, psus=psus, gpus=gpus, bmc=bool(psus))
 
 
@@ -387,7 +390,23 @@ def test_removing_one_part_is_exactly_one_critical_difference_on_it(machine: wir
 def _without(machine: wire.Inventory, kind: str, n: int) -> tuple[wire.Inventory, str]:
     keys = {"disks": "serial", "nics": "mac", "gpus": "uuid", "psus": "name", "dimms": "locator"}
     parts = list(machine.memory.dimms if kind == "dimms" else getattr(machine, kind))
-    name = getattr(parts.pop(n), keys[kind])
+    gone = parts.pop(n)
+    name = getattr(gone, keys[kind]) or gone.model
     if kind != "dimms":
         return replace(machine, **{kind: parts}), name
     return replace(machine, memory=replace(memory(*parts), ecc=machine.memory.ecc)), name
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 4), (4, 1), (0, 2), (2, 0)])
+def test_cards_that_tell_their_model_only_are_adopted_by_their_number(before: int, after: int) -> None:
+    def cards(count: int) -> list[wire.Gpu]:
+        return [wire.Gpu("", "Tensor", f"0000:4{n}:00.0") for n in range(count)]
+
+    machine = found(gpus=cards(after))
+    expected = adoption.from_inventory(codec.encode(found(gpus=cards(before))))
+    differences = specdiff.compare(expected, machine)
+    assert len(differences) == abs(after - before)
+    assert all(difference.component for difference in differences)
+    told_of = [(difference.path, difference.actual) for difference in differences]
+    adopted = adoption.adopt_all(expected, told_of, codec.encode(machine))
+    assert specdiff.compare(adopted, machine) == []
