@@ -10,6 +10,7 @@ from agent import shell
 from agent.probes.parsing import ParseError, clean
 
 _DEVICES = ("dev/ipmi0", "dev/ipmi/0", "dev/ipmidev/0")
+_PREDICTED = "predictive failure"
 _PSU_QUALIFIER = re.compile(r"(?i)[ _-]*(status|state|presence|present|detect(ed)?|health|fail(ure)?)$")
 
 
@@ -75,12 +76,16 @@ def parse_sdr(text: str) -> list[Sensor]:
 
 
 def power_supplies(sensors: list[Sensor]) -> list[PowerSupply]:
-    """The supplies among the sensors of type "Power Supply": those that tell a state, not a number or redundancy."""
+    """The supplies among the sensors of type "Power Supply": those that tell a state, not a number or redundancy. Where
+    several go by one name (Dell calls each `Status`), the entity tells them apart: `Status 10.2`."""
+    told = [one for one in sensors if not _is_number(one.reading) and not is_redundancy(one)]
+    entities: dict[str, set[str]] = {}
+    for sensor in told:
+        entities.setdefault(supply_name(sensor.name), set()).add(sensor.entity)
     found: dict[str, PowerSupply] = {}
-    for sensor in sensors:
-        if _is_number(sensor.reading) or is_redundancy(sensor):
-            continue
-        supply = _supply(sensor)
+    for sensor in told:
+        name = supply_name(sensor.name)
+        supply = _supply(f"{name} {sensor.entity}" if len(entities[name]) > 1 else name, sensor)
         known = found.get(supply.name)
         if known is None or (known.ok is None and supply.ok is not None) or supply.ok is False:
             found[supply.name] = supply
@@ -97,9 +102,9 @@ def is_redundancy(sensor: Sensor) -> bool:
 
 
 def redundancy_lost(sensor: Sensor) -> bool | None:
-    """None when the sensor has no reading."""
+    """None when the sensor has no reading, or is switched off: with one supply there is nothing to be redundant."""
     reading = sensor.reading.lower()
-    if sensor.status == "ns" or not reading:
+    if sensor.status == "ns" or reading in ("", "no reading", "disabled"):
         return None
     return not ("fully redundant" in reading or reading in ("redundant", "ok", "state deasserted"))
 
@@ -148,17 +153,24 @@ def parse_dcmi_power(text: str) -> float:
     return float(match[1])
 
 
-def _supply(sensor: Sensor) -> PowerSupply:
+def is_predicted(reading: str) -> bool:
+    """Whether a supply says that it will fail: the IPMI specification's state 02h of a power supply."""
+    return _PREDICTED in reading.lower()
+
+
+def _supply(name: str, sensor: Sensor) -> PowerSupply:
     reading = sensor.reading.lower()
-    name = supply_name(sensor.name)
     if sensor.status == "ns" or reading in ("", "no reading", "disabled"):
         return PowerSupply(name, present=False, ok=None, reading=sensor.reading)
-    bad = any(word in reading for word in ("fail", "lost", "out of range", "error", "inactive", "over", "critical"))
+    now = reading.replace(_PREDICTED, "")
+    bad = any(word in now for word in ("fail", "lost", "out of range", "error", "inactive", "over", "critical"))
     absent = "absent" in reading or "not present" in reading
     # A state sensor lists what is asserted: a supply that is there asserts its presence.
-    present = not absent and ("presence" in reading or "present" in reading or reading in ("ok", "0x01", "0x1") or bad)
+    present = not absent and ("presence" in reading or "present" in reading or reading in ("ok", "0x01", "0x1"))
+    present = present or (not absent and (bad or is_predicted(reading)))
     return PowerSupply(name, present=present, ok=present and not bad, reading=sensor.reading)
 
 
 def _is_number(reading: str) -> bool:
-    return re.match(r"-?[\d.]+\s+(Watts|Volts|Amps|degrees|percent|RPM)", reading, re.IGNORECASE) is not None
+    """Nothing but a number with its unit: HPE's `115 Watts, Presence detected` tells a state, too."""
+    return re.fullmatch(r"-?[\d.]+\s+(Watts|Volts|Amps|degrees C|percent|RPM)", reading, re.IGNORECASE) is not None

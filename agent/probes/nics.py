@@ -19,6 +19,7 @@ class NicState:
     link: bool
     speed_mbit: int | None
     duplex: str
+    on_usb: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def state(name: str, root: Path = Path("/")) -> NicState:
         mac=_text(port / "address").lower(),
         driver=(port / "device/driver").resolve().name if (port / "device/driver").exists() else "",
         pci=pci if pci.count(":") == 2 else "",
+        on_usb="/usb" in str(device),
         link=link,
         speed_mbit=_speed(_text(port / "speed")) if link else None,
         duplex=_text(port / "duplex") if link else "",

@@ -106,7 +106,7 @@ def collect(found: Collection) -> wire.Inventory:
         disks=disks.merged(_identities(), found.ask("lsblk", lsblk.run, lsblk.parse) or []),
         nics=_nics(found, devices),
         gpus=gpus.inventory(devices, _nvidia(found, devices)),
-        psus=_psus(sensors, structures),
+        psus=_psus(sensors) if ipmitool.has_bmc() else dmidecode.power_supplies(structures),
         fans=[wire.Fan(name, rpm) for name, rpm in ipmitool.fans(sensors)],
         firmware=wire.Firmware(bios, bios_date, bmc_version),
         bmc=ipmitool.has_bmc(),
@@ -192,10 +192,10 @@ def _bmc_version(found: Collection) -> str:
     return info["Firmware Revision"]
 
 
-def _psus(sensors: list[ipmitool.Sensor], structures: list[dmidecode.Structure]) -> list[wire.Psu]:
-    """The BMC knows better than the firmware's table, which is often filled once and for all."""
-    told = [wire.Psu(supply.name, supply.present, supply.ok) for supply in ipmitool.power_supplies(sensors)]
-    return told or dmidecode.power_supplies(structures)
+def _psus(sensors: list[ipmitool.Sensor]) -> list[wire.Psu]:
+    """As the BMC calls them, which the PSU stage asks for them by name. The firmware's table, often filled once and for
+    all, calls them otherwise."""
+    return [wire.Psu(supply.name, supply.present, supply.ok) for supply in ipmitool.power_supplies(sensors)]
 
 
 def _completeness(inventory: wire.Inventory) -> list[wire.Check]:

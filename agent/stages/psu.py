@@ -45,9 +45,10 @@ def run(ctx: StageContext) -> StageReport:
     after = _look("after")
     part = Part(list(load.checks), list(load.findings), dict(load.numbers))
     _supplies(names, [before, during, after], part)
-    _redundancy([before, during, after], part)
+    if "redundancy" not in ctx.claim.not_expected:
+        _redundancy([before, during, after], part)
+        _shared(during, checks.limit(ctx, "share_min_of_even"), part)
     _drawn(power_before, power_under_load, part)
-    _shared(during, checks.limit(ctx, "share_min_of_even"), part)
     _events(log_before, _event_log(), part)
     return checks.report(
         ctx, part.checks, findings=part.findings, numbers=part.numbers,
@@ -116,6 +117,7 @@ def _supplies(names: list[str], looks: list[Look], part: Part) -> None:
         return
     for name in wanted:
         found = [finding for look in looks for finding in _one(name, look)][:1]
+        part.findings += [finding for look in looks for finding in _predicted(name, look)][:1]
         silent = [look.when for look in looks if (supply := _find(name, look)) and supply.present and supply.ok is None]
         part.findings += found
         missing = [finding for finding in found if finding.code == "psu.missing"]
@@ -136,6 +138,14 @@ def _one(name: str, look: Look) -> list[wire.Finding]:
     if supply.ok is False:
         return [findings.make("psu.failed", "psu", name, f"{name}: {supply.reading} {look.when}", value=supply.reading)]
     return []
+
+
+def _predicted(name: str, look: Look) -> list[wire.Finding]:
+    supply = _find(name, look)
+    if supply is None or not ipmitool.is_predicted(supply.reading):
+        return []
+    words = f"{name}: {supply.reading} {look.when}"
+    return [findings.make("psu.predicted_failure", "psu", name, words, value=supply.reading)]
 
 
 def _find(name: str, look: Look) -> PowerSupply | None:

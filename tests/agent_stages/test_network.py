@@ -179,7 +179,7 @@ def test_both_directions_of_one_test_are_told_apart() -> None:
 def test_what_a_bmc_has_on_usb_is_no_port_to_test_unless_somebody_wrote_its_speed() -> None:
     usb, card = "be:3a:f2:b6:05:9f", "52:54:00:00:00:01"
     cards = {
-        usb: NicState("usb0", usb, "cdc_ether", "", True, None, ""),
+        usb: NicState("usb0", usb, "cdc_ether", "", True, None, "", on_usb=True),
         card: NicState("eno1", card, "igb", "0000:01:00.0", True, 1000, "full"),
     }
     assert list(network._wanted(None, cards)) == [card]

@@ -52,6 +52,48 @@ def test_supplies_that_share_evenly_are_no_finding_and_one_alone_is_not_tested()
     assert [check.outcome for check in part.checks] == [wire.Outcome.PASSED, wire.Outcome.NOT_TESTED]
 
 
+HPE = """Power Supply 1   | 30h | ok  | 10.1 | 115 Watts, Presence detected
+Power Supply 2   | 31h | ok  | 10.2 | 5 Watts, Presence detected, Predictive failure
+Power Supplies   | 32h | ok  | 10.3 | Redundancy Lost
+"""
+DELL = """Status           | 85h | ok  | 10.1 | Presence detected
+Status           | 86h | ok  | 10.2 | Presence detected, Power Supply AC lost
+PS Redundancy    | 77h | ok  |  7.1 | Disabled
+"""
+
+
+@pytest.mark.parametrize(
+    ("sdr", "supplies"),
+    [
+        (HPE, [("Power Supply 1", True, True), ("Power Supply 2", True, True)]),
+        (DELL, [("Status 10.1", True, True), ("Status 10.2", True, False)]),
+    ],
+)
+def test_supplies_are_told_apart_however_their_maker_calls_them(
+    sdr: str, supplies: list[tuple[str, bool, bool]]
+) -> None:
+    """Rows as these makers' BMCs print them, by their documentation: no such machine was at hand."""
+    found = ipmitool.power_supplies(ipmitool.parse_sdr(sdr))
+    assert [(supply.name, supply.present, supply.ok) for supply in found] == supplies
+
+
+def test_a_supply_that_expects_to_fail_is_a_warning_about_it_once() -> None:
+    part, rows = Part(), ipmitool.parse_sdr(HPE)
+    looks = [Look(when, ipmitool.power_supplies(rows), []) for when in ("before", "after")]
+    psu._supplies(["Power Supply 1", "Power Supply 2"], looks, part)
+    assert [(one.code, one.component, one.severity) for one in part.findings] == [
+        ("psu.predicted_failure", "Power Supply 2", wire.Severity.WARNING)
+    ]
+    assert {check.outcome for check in part.checks} == {wire.Outcome.PASSED}
+
+
+def test_redundancy_that_is_switched_off_is_not_lost() -> None:
+    rows = {
+        row.name: ipmitool.redundancy_lost(row) for row in ipmitool.parse_sdr(HPE + DELL) if ipmitool.is_redundancy(row)
+    }
+    assert rows == {"Power Supplies": True, "PS Redundancy": None}
+
+
 @pytest.mark.skipif(ipmitool.has_bmc(), reason="this machine has a BMC")
 def test_without_a_bmc_the_load_runs_and_the_supplies_are_not_tested(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
