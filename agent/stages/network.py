@@ -45,8 +45,8 @@ def _expected_ports(expected: list[dict[str, Any]] | None) -> dict[str, str]:
 
 
 def _wanted(expected: list[dict[str, Any]] | None, cards: dict[str, nics.NicState]) -> dict[str, int | None]:
-    """MAC → expected speed. Without a list, every card that has a link. One on USB, as a BMC's own into the host (iDRAC,
-    AMI), leads to no switch: it is tested only where the spec gives it a speed."""
+    """MAC → expected speed. Without a list, every card that has a link. One on USB, as a BMC's own into the host
+    (iDRAC, AMI), leads to no switch: it is tested only where the spec gives it a speed."""
     on_usb = {mac for mac, state in cards.items() if state.on_usb}
     if expected is None:
         return {mac: None for mac, state in cards.items() if state.link and mac not in on_usb}
