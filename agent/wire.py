@@ -277,7 +277,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class StageOrder:
-    """One stage as the profile wants it. `params` are what to run (durations in seconds, sizes in bytes, by name),
+    """One stage as the profile wants it. `params` are what to run (the unit is in the name: `_s` seconds, `_mb` MiB),
     `limits` what passes; `required` the checks that may not be missing; `attempt` counts from 1."""
 
     name: str
