@@ -334,7 +334,6 @@ class ClaimAnswer:
     attempt: int
     go: bool
     override_flags: list[OverrideFlags] = field(default_factory=list)
-    results_seen: list[str] = field(default_factory=list)
 
 
 # --- while it runs -----------------------------------------------------------------------------------------------
