@@ -332,6 +332,8 @@ def test_a_clock_that_is_wrong_follows_the_orchestrators(bench: NewBench, off_s:
     b.run_to_the_end({"Memory": passing})
     assert b.clock == ([now] if words else [])
     assert [words in line for line in b.console if "clock was" in line] == ([True] if words else [])
+    lines = [line for batch in b.orchestrator.said("log") for line in batch.lines]
+    assert [line.level for line in lines if "clock was" in line.text] == (["warning"] if words else [])
 
 
 def test_a_refused_token_is_said_once_and_asked_again_slowly(bench: NewBench) -> None:
