@@ -167,7 +167,6 @@ class Agent:
             self.parts.say("error", f"{order.name} did not stop in time: {attempt.stop.reason}")
             result = self._what_is_known(attempt)
         if result is not None:
-            self.parts.outbox.flush(self.timing.flush_patience_s)
             self._send(result)
         self._end_of_work()
 
@@ -243,17 +242,18 @@ class Agent:
         us is dropped, and the claim asked again."""
         self.done.add((result.stage, result.attempt))
         try:
-            answer = patience.until_reachable(
-                lambda: delivery.deliver(self.parts.client, result, self.parts.outbox.log),
-                self.events,
-                self.timing,
-                self._announce,
-            )
+            answer = patience.until_reachable(lambda: self._deliver(result), self.events, self.timing, self._announce)
             self.word = orders.from_result(answer)
         except (NotAllowed, BadMessage) as error:
             self._announce("error", f"the result of {result.stage} was not taken: {error}")
             self._claim()
         self.parts.results.answered(result.stage, result.attempt)
+
+    def _deliver(self, result: wire.Result) -> wire.ResultAnswer:
+        """One try. What was measured goes first each time, also after an outage or a restart: a broken limit is booked
+        on the stage that is current when it arrives."""
+        self.parts.outbox.flush(self.timing.flush_patience_s)
+        return delivery.deliver(self.parts.client, result, self.parts.outbox.log)
 
     def _keep_held(self) -> None:
         """Open the hold, and renew it now and then: a new key, or who is logged in, travels with it."""

@@ -277,7 +277,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class StageOrder:
-    """One stage as the profile wants it. `params` are what to run (durations in seconds, sizes in bytes, by name),
+    """One stage as the profile wants it. `params` are what to run (the unit is in the name: `_s` seconds, `_mb` MiB),
     `limits` what passes; `required` the checks that may not be missing; `attempt` counts from 1."""
 
     name: str
@@ -334,7 +334,6 @@ class ClaimAnswer:
     attempt: int
     go: bool
     override_flags: list[OverrideFlags] = field(default_factory=list)
-    results_seen: list[str] = field(default_factory=list)
 
 
 # --- while it runs -----------------------------------------------------------------------------------------------

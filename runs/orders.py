@@ -36,7 +36,6 @@ def claim_answer(run: Run, boot: Boot) -> wire.ClaimAnswer:
         attempt=stage_run.attempt if stage_run else 0,
         go=_go(stage_run),
         override_flags=override_flags(run, stage_run),
-        results_seen=list(run.stage_runs.exclude(outcome=Outcome.RUNNING).values_list("name", flat=True)),
     )
 
 

@@ -32,6 +32,7 @@ QUICK = Timing(
     refused_s=0.1,
     hold_refresh_s=0.1,
     stop_patience_s=0.5,
+    flush_patience_s=0.5,
     poweroff_patience_s=0.05,
     heartbeat_s=0.05,
     sample_s=0.05,

@@ -11,6 +11,7 @@ import pytest
 
 from agent import wire
 from agent.heartbeat import AtWork
+from agent.loop import Agent
 from agent.stage import StageContext, StageReport
 from tests.agent.conftest import Bench, failing, passing
 from tests.agent.orchestrator import TOKEN, Orchestrator, order
@@ -331,6 +332,8 @@ def test_a_clock_that_is_wrong_follows_the_orchestrators(bench: NewBench, off_s:
     b.run_to_the_end({"Memory": passing})
     assert b.clock == ([now] if words else [])
     assert [words in line for line in b.console if "clock was" in line] == ([True] if words else [])
+    lines = [line for batch in b.orchestrator.said("log") for line in batch.lines]
+    assert [line.level for line in lines if "clock was" in line.text] == (["warning"] if words else [])
 
 
 def test_a_refused_token_is_said_once_and_asked_again_slowly(bench: NewBench) -> None:
@@ -390,6 +393,33 @@ def test_what_was_measured_is_there_before_the_result_that_judges_it(bench: NewB
         thread.join(10)
     calls = b.orchestrator.calls()
     assert calls.index("sensor") < calls.index("result")
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_was_measured_before_an_outage_still_comes_before_the_result(bench: NewBench, restarted: bool) -> None:
+    def measuring(context: StageContext) -> StageReport:
+        context.measure(wire.Measurement(time.time(), "psu", "PSU1", "power", 900.0, "W"))
+        b.orchestrator.change(away=True)
+        return StageReport(wire.Outcome.PASSED)
+
+    b = bench(of("PSU"))
+    with b.running(_silent(b.agent({"PSU": measuring}))) as thread:
+        b.wait_for_line("the orchestrator is out of reach")
+        if not restarted:
+            b.orchestrator.change(away=False)
+            thread.join(10)
+    if restarted:
+        b.orchestrator.change(away=False)
+        with b.running(_silent(b.agent({}))) as thread:
+            thread.join(10)
+    calls = b.orchestrator.calls()
+    assert calls.index("sensor") < calls.index("result")
+
+
+def _silent(agent: Agent) -> Agent:
+    """Delivers nothing by itself before its end."""
+    agent.parts.outbox.log_interval_s = agent.parts.outbox.sensor_interval_s = 3600.0
+    return agent
 
 
 def test_a_result_that_is_not_taken_makes_it_ask_what_comes_next(bench: NewBench) -> None:

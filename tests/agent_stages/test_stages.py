@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from agent import wire
-from agent.stages import STAGES, checks
+from agent.stages import STAGES, checks, memory_load
 from agent.stages.checks import ProfileLacks
 from runs.stages import AGENT_STAGES
 from tests.agent_stages.contexts import INVENTORY, PROFILE, context
@@ -163,10 +164,23 @@ def test_memory_that_was_not_gone_through_once_is_not_tested(tmp_path: Path) -> 
     assert memory.coverage(ctx, space, moved_mb=1800).outcome is wire.Outcome.NOT_TESTED
 
 
+def test_cores_and_disks_burn_as_long_as_a_terabyte_takes_to_fill_and_be_worked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", tools(tmp_path, f'echo "${{0##*/}} $*" >> {tmp_path}/started'))
+    monkeypatch.setattr(memory_load, "room", lambda *of: memory_load.MemoryRoom(1 << 20, 1 << 21))
+    STAGES["Burn"](context("Burn", tmp_path, params={"duration_s": 90}))
+    started = {line.split()[0]: line for line in (tmp_path / "started").read_text().splitlines()}
+    filled_s = (1 << 20) / 5000
+    assert f"-s 90 -M {1 << 20} " in started["stressapptest"]
+    for tool, option in (("stress-ng", "--timeout"), ("fio", "--runtime")):
+        seconds = float(re.search(rf"{option}[ =]([\d.]+)", started[tool])[1])
+        assert seconds == pytest.approx(90 + filled_s, abs=1)
+
+
 def test_a_memory_test_that_is_stopped_after_it_saw_wrong_data_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from agent.stages import memory_load
     from agent.stop import StopFlag
     from tests.agent_stages.recordings import recorded
 

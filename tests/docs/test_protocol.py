@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from agent import codec, wire
 from agentapi.endpoint import CALLS
+from runs import profiles
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden"
@@ -40,6 +41,15 @@ def test_a_golden_sample_decodes_and_is_written_again_as_it_was(kind: type) -> N
 def test_a_golden_sample_shows_every_field(kind: type) -> None:
     sample = json.loads((GOLDEN / f"{kind.__name__}.json").read_text())
     assert sample.keys() == vars(codec.decode(kind, sample)).keys()
+
+
+def test_the_sample_of_a_claim_orders_what_a_profile_can_order() -> None:
+    sample, quick = json.loads((GOLDEN / "ClaimAnswer.json").read_text()), profiles.load("quick")
+    for order in sample["stages"]:
+        stage = quick["stages"][order["name"]]
+        assert order["params"].keys() <= stage["params"].keys()
+        assert order["limits"].keys() <= stage["limits"].keys()
+    assert sample["sensor_limits"].keys() <= quick["sensors"].keys()
 
 
 def test_the_agents_side_decodes_every_sample_with_the_standard_library_alone() -> None:
