@@ -22,7 +22,7 @@ _UNITS: tuple[tuple[str, str, int], ...] = (
     ("_ms", "ms", -1),
     ("_mhz", "MHz", 1),
     ("_rpm", "rpm", 0),
-    ("_mb", "MB", 0),
+    ("_mb", "MiB", 0),
     ("_c", "°C", -1),
     ("_w", "W", 0),
     ("_h", "h", 0),

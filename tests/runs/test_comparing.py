@@ -31,7 +31,7 @@ from tests.talker import INVENTORY
         ("thermal_resistance_c_w", ("thermal resistance", "", "°C/W", -1)),
         ("clock_load_mhz.CPU0", ("clock load", "CPU0", "MHz", 1)),
         ("covered_percent", ("covered", "", "%", 1)),
-        ("memory_mb", ("memory", "", "MB", 1)),
+        ("memory_mb", ("memory", "", "MiB", 1)),
         ("passes", ("passes", "", "", 0)),
     ],
 )
