@@ -10,7 +10,20 @@ _WORDS = {
     "ecc": "ECC", "edac": "EDAC", "gpu": "GPU", "gpus": "GPUs", "mce": "machine checks", "nic": "NIC", "nics": "NICs",
     "nvme": "NVMe", "p99": "99th percentile", "pcie": "PCIe", "psu": "PSU", "psus": "PSUs", "rand": "random",
     "sel": "BMC event log", "seq": "sequential", "smart": "SMART", "tcp": "TCP", "udp": "UDP", "usb": "USB",
+    "mac": "MAC", "uuid": "UUID", "wwn": "WWN",
 }  # fmt: skip
+
+# What a word of `not_expected` takes off, where the word itself does not say it.
+_TOPICS = {
+    "aer": "PCIe error reports", "dcmi": "power reading", "ecc": "ECC memory", "gpu_load": "GPU driver",
+    "lldp": "LLDP", "redundancy": "redundant power supplies", "storage": "disks", "thermal": "CPU temperature",
+    "throttling": "counters of CPU throttling",
+}  # fmt: skip
+
+
+def topic_in_words(topic: str) -> str:
+    """`thermal` is "CPU temperature"."""
+    return _TOPICS.get(topic) or in_words(topic)
 
 
 def in_words(name: str) -> str:
