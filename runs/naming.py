@@ -10,7 +10,7 @@ _WORDS = {
     "ecc": "ECC", "edac": "EDAC", "gpu": "GPU", "gpus": "GPUs", "mce": "machine checks", "nic": "NIC", "nics": "NICs",
     "nvme": "NVMe", "p99": "99th percentile", "pcie": "PCIe", "psu": "PSU", "psus": "PSUs", "rand": "random",
     "sel": "BMC event log", "seq": "sequential", "smart": "SMART", "tcp": "TCP", "udp": "UDP", "usb": "USB",
-    "mac": "MAC", "uuid": "UUID", "wwn": "WWN",
+    "mac": "MAC", "temp": "temperature", "uuid": "UUID", "wwn": "WWN",
 }  # fmt: skip
 
 # What a word of `not_expected` takes off, where the word itself does not say it.

@@ -57,6 +57,7 @@ _PLACES = {
 }
 
 
+_EVENTS = {"go": "may start", "rung": "boot ladder"}
 # What a part in a list of the expected spec is called.
 _PARTS = {
     "cpu": "Processor",
@@ -122,6 +123,12 @@ def stage_title(name: str) -> str:
 def in_words(name: str) -> str:
     """The identifier of a check."""
     return naming.in_words(name)
+
+
+@register.filter
+def event_words(kind: str) -> str:
+    """The kind of an event in the history."""
+    return _EVENTS.get(kind) or naming.in_words(kind)
 
 
 @register.filter

@@ -27,7 +27,7 @@ from tests.talker import INVENTORY
         ("cpu_bogo_ops_s.matrix", ("CPU bogo ops", "matrix", "ops/s", 1)),
         ("rand_read_p99_ms.S4EV", ("random read 99th percentile", "S4EV", "ms", -1)),
         ("tcp_down_mbit.52:54:00:00:00:01", ("TCP down", "52:54:00:00:00:01", "Mbit/s", 1)),
-        ("peak_temp_c.CPU0", ("peak temp", "CPU0", "°C", -1)),
+        ("peak_temp_c.CPU0", ("peak temperature", "CPU0", "°C", -1)),
         ("thermal_resistance_c_w", ("thermal resistance", "", "°C/W", -1)),
         ("clock_load_mhz.CPU0", ("clock load", "CPU0", "MHz", 1)),
         ("covered_percent", ("covered", "", "%", 1)),
