@@ -21,7 +21,7 @@ from hosts.admin.filters import ModelFilter, ProfileFilter, SpecFilter, StateFil
 from hosts.forms import HostForm, MacForm, MacFormSet, disk_rows, with_disks
 from hosts.models import Host, HostMac
 from hosts.readable import readable
-from runs import adopting, overview, profiles
+from runs import adopting, naming, overview, profiles
 from runs.models import Run
 
 _WRITING = (
@@ -235,4 +235,4 @@ def _busy(host: Host) -> str:
 
 
 def _reason(run: Run) -> str:
-    return f"run {run.pk} ({run.state}) goes on: cancel or release it first"
+    return f"run {run.pk} ({naming.state_in_words(run.state)}) goes on: cancel or release it first"

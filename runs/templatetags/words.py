@@ -23,17 +23,6 @@ register = template.Library()
 
 _NBSP = "\u00a0"
 _UNITS = {"C": "°C", "": ""}
-_STATES = {
-    "Registered": "Registered",
-    "Queued": "Queued",
-    "WaitingWoL": "Waiting for the host to wake",
-    "Booting": "Booting",
-    "Completed": "Completed",
-    "Failed": "Failed",
-    "FailedHolding": "Held for you",
-    "Released": "Released",
-    "Cancelled": "Cancelled",
-}
 _MARKS = {"passed": "✓", "failed": "✗", "not_tested": "–", "incomplete": "!", "error": "!", "": "…"}
 _OUTCOMES = {"passed": "passed", "failed": "failed", "not_tested": "not tested"}
 _TONES = {
@@ -111,7 +100,7 @@ def where_to_act(acts: Acts) -> str:
 @register.filter
 def state_words(state: str) -> str:
     """A stage by its title, any other state in plain words."""
-    return BY_NAME[state].title if state in BY_NAME else _STATES.get(state, state)
+    return naming.state_in_words(state)
 
 
 @register.filter
