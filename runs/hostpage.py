@@ -54,12 +54,13 @@ def context(host: Host) -> dict[str, Any]:
 def whole(host: Host) -> dict[str, Any]:
     """The whole page: also what a new run may be, and how the key numbers went."""
     shown, comparable = context(host), comparing.comparable(host)
-    every = choices(host)
+    every, trends = choices(host), comparing.trends(shown["runs"])
     return {
         **shown,
         "choices": [choice for choice in every if not choice.is_off],
         "some_are_off": any(choice.is_off for choice in every),
-        "trends": comparing.trends(shown["runs"]),
+        "trends": trends,
+        "has_course": any(len(row.values) > 1 for row in trends),
         "comparable": comparable,
         "suggested": comparing.suggested(comparable),
     }

@@ -158,7 +158,7 @@ def test_the_host_page_shows_the_trend_and_offers_to_compare(operator: Client, r
 def test_with_one_run_the_numbers_stand_without_a_course(operator: Client, runs: list[Run]) -> None:
     runs[0].stage_runs.all().delete()
     text = operator.get(runs[0].host.get_absolute_url()).content.decode()
-    assert "2 numbers" in text and "<polyline" not in text
+    assert "2 numbers" in text and "<polyline" not in text and "Oldest to newest" not in text
 
 
 def test_many_runs_take_as_many_questions_as_two(
