@@ -10,11 +10,13 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from import_export.forms import ImportForm, SelectableFieldsExportForm
 
-from hosts import expectations, spechelp, wakeoptions
+from hosts import expectations, resources, spechelp, wakeoptions
 from hosts.fields import normalise_mac
 from hosts.models import Host, HostMac, WakeMethod
 
+_COLUMNS_OF_FORM = {"expected": "expected_yaml"}
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -150,6 +152,26 @@ class HostForm(forms.ModelForm):
 
     def _typed(self, number: int) -> str:
         return (self.cleaned_data.get(f"serial_{number}") or "").strip()
+
+
+class HostImportForm(ImportForm):
+    """YAML is what is meant, until a file says otherwise."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["format"].initial = resources.YAML_CHOICE
+
+
+class HostExportForm(SelectableFieldsExportForm):
+    """YAML is what is meant; each column is called what the host's form calls it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["format"].initial = resources.YAML_CHOICE
+
+    def _get_field_label(self, resource: Any, field_name: str) -> str:
+        field = HostForm.base_fields.get(_COLUMNS_OF_FORM.get(field_name, field_name))
+        return str(field.label) if field else "MAC addresses"
 
 
 class MacForm(forms.ModelForm):

@@ -276,3 +276,4 @@ def _structured(key: str, value: Any) -> Any:
 
 
 FORMATS = (CSV, HostsYaml)
+YAML_CHOICE = str(FORMATS.index(HostsYaml))

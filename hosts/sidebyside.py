@@ -83,8 +83,10 @@ def _part(name: str, old: Spec | None, new: Spec | None) -> Iterator[Line]:
 
 
 def _whole(part: Spec | None, key: str, otherwise: str) -> Any:
-    """What is said of a part beside its name."""
-    return None if part is None else {k: v for k, v in part.items() if v != key} or otherwise
+    """What is said of a part beside its name; the long WWN last."""
+    if part is None:
+        return None
+    return {k: part[k] for k in sorted(part, key="wwn".__eq__) if part[k] != key} or otherwise
 
 
 def _same(name: str, old: Spec, new: Spec) -> bool:

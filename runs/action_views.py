@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from hosts.models import Host
-from runs import actions, dispatcher, estimate, hostpage, lifecycle, profiles, runpage, writing
+from runs import actions, dispatcher, estimate, hostpage, lifecycle, naming, profiles, runpage, writing
 from runs.access import operator_required, who
 from runs.actions import Action
 from runs.machine import NotAllowed
@@ -22,6 +22,14 @@ from runs.models import Run
 from runs.transition import Refused
 
 View = Callable[..., HttpResponse]
+
+
+class WrongSerial(Refused):
+    """What was typed to confirm an override is not that disk's serial number."""
+
+    def __init__(self, serial: str, typed: str) -> None:
+        super().__init__(f"You typed {typed!r}; the disk's serial is {serial!r}. Nothing was overridden.")
+        self.serial, self.typed = serial, typed
 
 
 def refusals_answered(view: View) -> View:
@@ -53,7 +61,7 @@ def run_or_404(run_id: int) -> Run:
     try:
         return runpage.load(run_id)
     except Run.DoesNotExist:
-        raise Http404(f"there is no run {run_id}") from None
+        raise Http404(f"There is no run {run_id}.") from None
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -67,7 +75,12 @@ def act(request: HttpRequest, run_id: int, name: str) -> HttpResponse:
         return refused(request, reason, run_id)
     if request.method != "POST":
         return render(request, "runs/confirm.html", _confirmation(run, action, request))
-    messages.success(request, _DOERS[name](request, run))
+    try:
+        done = _DOERS[name](request, run)
+    except WrongSerial as wrong:
+        context = {**_confirmation(run, action, request), "wrong": wrong}
+        return render(request, "runs/confirm.html", context, status=409)
+    messages.success(request, done)
     return redirect(run)
 
 
@@ -96,14 +109,14 @@ def _release(request: HttpRequest, run: Run) -> str:
 def _retry(request: HttpRequest, run: Run) -> str:
     stage = request.POST.get("stage", "")
     lifecycle.ask_retry(run, stage, who(request))
-    return f"{stage} runs once more as soon as a slot is free."
+    return f"{naming.state_in_words(stage)} runs once more as soon as a slot is free."
 
 
 def _override(request: HttpRequest, run: Run) -> str:
     """The serial must be typed as it is shown: a click alone wipes nothing."""
     serial, typed = request.POST.get("serial", ""), request.POST.get("typed", "").strip()
     if typed != serial or not serial:
-        raise Refused(f"You typed {typed!r}; the disk's serial is {serial!r}. Nothing was overridden.")
+        raise WrongSerial(serial, typed)
     lifecycle.override_wipe(
         run,
         attempt=_number(request, "attempt"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from runs import machine, stageruns
+from runs import machine, naming, stageruns
 from runs.machine import Event, State
 from runs.models import Outcome, Run, StageRun
 
@@ -69,7 +69,8 @@ def available(run: Run) -> list[Action]:
 def why_not(run: Run, action: Action) -> str:
     """Why the action is not possible now, in a sentence; empty where it is."""
     if not machine.allows(State(run.state), action.event):
-        return f"Run {run.pk} of {run.host} is {run.state}: '{action.label}' is not possible in that state."
+        now = naming.state_in_words(run.state)
+        return f'Run {run.pk} of {run.host} is now "{now}": "{action.label}" is not possible then.'
     if action is OVERRIDE and not refusals(run):
         return f"The wipe probe refused nothing in the newest Storage attempt of run {run.pk}."
     if action is RETRY and not retryable(run):

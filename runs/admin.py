@@ -64,7 +64,7 @@ class RunAdmin(admin.ModelAdmin):
     def duration(self, run: Run) -> str:
         if run.started_at is None or run.ended_at is None:
             return ""
-        return str(run.ended_at - run.started_at).split(".")[0]
+        return words.duration((run.ended_at - run.started_at).total_seconds())
 
     @admin.display(description="page")
     def page(self, run: Run) -> str:

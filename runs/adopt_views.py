@@ -12,6 +12,7 @@ from runs import adopting
 from runs.access import operator_required, who
 from runs.action_views import refusals_answered, refused, run_or_404
 from runs.machine import HELD, LIVE, State
+from runs.templatetags import words
 
 _STAGE = State.SPEC_VALIDATE
 
@@ -38,5 +39,6 @@ def adopt(request: HttpRequest, run_id: int) -> HttpResponse:
         }
         return render(request, "runs/adopt.html", context)
     adopting.adopt(run, path, who(request))
-    messages.success(request, f"{run.host} is now expected to be as it was found: {path or 'everything'}.")
+    what = words.spec_place(path) if path else "everything"
+    messages.success(request, f"{run.host} is now expected to be as it was found: {what}.")
     return redirect(run)

@@ -29,7 +29,7 @@ def run_parts(request: HttpRequest, run_id: int) -> HttpResponse:
     try:
         run = runpage.load(run_id)
     except Run.DoesNotExist:
-        raise Http404(f"there is no run {run_id}") from None
+        raise Http404(f"There is no run {run_id}.") from None
     context = runpage.context(run, names)
     return HttpResponse("".join(render_to_string(runpage.PARTS[name][0], context, request) for name in names))
 

@@ -12,6 +12,7 @@ from runs import comparing, estimate, freeze, profiles, writing
 from runs.models import Run
 
 HISTORY = 50
+_NOT_ALLOWED = "this host does not allow destructive tests"
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,14 @@ class Choice:
     seconds: float
     writes: bool
     lost: Sequence[str] = ()
+    at_a_glance: str = ""
     only_read: Sequence[str] = ()
     refused: str = ""
+
+    @property
+    def is_off(self) -> bool:
+        """The host allows no writing: nothing is wrong with the profile."""
+        return self.refused == _NOT_ALLOWED
 
 
 def context(host: Host) -> dict[str, Any]:
@@ -47,10 +54,13 @@ def context(host: Host) -> dict[str, Any]:
 def whole(host: Host) -> dict[str, Any]:
     """The whole page: also what a new run may be, and how the key numbers went."""
     shown, comparable = context(host), comparing.comparable(host)
+    every, trends = choices(host), comparing.trends(shown["runs"])
     return {
         **shown,
-        "choices": choices(host),
-        "trends": comparing.trends(shown["runs"]),
+        "choices": [choice for choice in every if not choice.is_off],
+        "some_are_off": any(choice.is_off for choice in every),
+        "trends": trends,
+        "has_course": any(len(row.values) > 1 for row in trends),
         "comparable": comparable,
         "suggested": comparing.suggested(comparable),
     }
@@ -62,9 +72,11 @@ def _found(host: Host) -> Run | None:
 
 
 def choices(host: Host) -> list[Choice]:
-    """Every profile, with how long it should take and whether it writes; one that can't be read says why."""
+    """Every profile, with how long it should take and whether it writes: those that only read first, the shortest of
+    them before the others. One that can't be read says why."""
     disks, machine = codec.encode(freeze.allowed_disks(host)), estimate.machine_of(host)
-    return [_choice(host, name, disks, machine) for name in profiles.names()]
+    every = [_choice(host, name, disks, machine) for name in profiles.names()]
+    return sorted(every, key=lambda choice: (bool(choice.refused), choice.writes, choice.seconds))
 
 
 def _choice(host: Host, name: str, disks: list[dict[str, Any]], machine: estimate.Machine | None) -> Choice:
@@ -73,7 +85,7 @@ def _choice(host: Host, name: str, disks: list[dict[str, Any]], machine: estimat
     except profiles.ProfileError as error:
         return Choice(name, name, "", 0.0, writes=False, refused=str(error))
     writes = freeze.writes(profile)
-    refused = "" if not writes or host.destructive_allowed else "this host does not allow destructive tests"
+    refused = "" if not writes or host.destructive_allowed else _NOT_ALLOWED
     return Choice(
         name=name,
         title=profile.get("title") or name,
@@ -81,6 +93,7 @@ def _choice(host: Host, name: str, disks: list[dict[str, Any]], machine: estimat
         seconds=estimate.total_s(estimate.planned(profile, machine)),
         writes=writes,
         lost=writing.what_is_lost(profile, disks) if writes else (),
+        at_a_glance=writing.lost_at_a_glance(disks) if writes else "only reads disks",
         only_read=writing.what_is_only_read(disks),
         refused=refused,
     )

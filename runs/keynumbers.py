@@ -22,7 +22,7 @@ _UNITS: tuple[tuple[str, str, int], ...] = (
     ("_ms", "ms", -1),
     ("_mhz", "MHz", 1),
     ("_rpm", "rpm", 0),
-    ("_mb", "MB", 0),
+    ("_mb", "MiB", 0),
     ("_c", "°C", -1),
     ("_w", "W", 0),
     ("_h", "h", 0),
@@ -66,10 +66,15 @@ class Cell:
         return self.delta / abs(self.before) * 100 if self.delta and self.before else None
 
     @property
+    def is_seen(self) -> bool:
+        """Whether the two figures differ as they are shown."""
+        return bool(self.delta) and (self.counts or rounded(self.value) != rounded(self.before))
+
+    @property
     def moved(self) -> bool:
-        """Enough to be worth a look: by a tenth, from nothing, or a count by one."""
+        """Enough to be worth a look: by a tenth, from nothing, or a count by one; never where both read the same."""
         large = self.change_percent is None or abs(self.change_percent) >= WORTH_A_LOOK_PERCENT
-        return bool(self.delta) and (self.counts or large)
+        return self.is_seen and (self.counts or large)
 
     @property
     def is_worse(self) -> bool:
@@ -98,6 +103,13 @@ class Row:
     @property
     def newest(self) -> Cell:
         return next((cell for cell in reversed(self.cells) if cell.value is not None), Cell(None))
+
+
+def rounded(value: float) -> float:
+    """To four figures, which is more than any number repeats to; below one to two."""
+    if abs(value) >= 1000 or abs(value) < 1:
+        return float(f"{value:{'.4g' if abs(value) >= 1 else '.2g'}}")
+    return round(value, 1 if abs(value) >= 100 else 2)
 
 
 def explained(stage: str, name: str) -> KeyNumber:

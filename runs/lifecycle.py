@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from hosts.models import Host
 from hosts.readable import readable
-from runs import freeze, hold, machine, own_stages, profiles, stageruns
+from runs import freeze, hold, machine, naming, own_stages, profiles, stageruns
 from runs.machine import Event, State
 from runs.models import Actor, LadderRung, Override, Run, Rung
 from runs.transition import Refused, apply, locked, write_event
@@ -126,7 +126,7 @@ def renew_key(run: Run, who: str = "") -> None:
     """Another key pair for the hold; the agent installs it with its next /hold, and the old one opens nothing then."""
     with locked(run.pk) as run:
         if run.state != State.FAILED_HOLDING:
-            raise Refused(f"run {run.pk} is {run.state}, not held")
+            raise Refused(f"run {run.pk} is not held: {naming.state_in_words(run.state)}")
         hold.renew(run)
         write_event(run, "key_renewed", actor=Actor.OPERATOR, who=who, text="a new key for the hold")
 
@@ -136,7 +136,7 @@ def disable_host(host: Host) -> None:
     with transaction.atomic():
         host = Host.objects.select_for_update().get(pk=host.pk)
         if run := Run.objects.live_or_held().filter(host=host).first():
-            raise Refused(f"{host.name} has run {run.pk} ({run.state}): cancel or release it first")
+            raise Refused(f"{host.name} has {_run_in_words(run)}: cancel or release it first")
         Host.objects.filter(pk=host.pk).update(enabled=False)
 
 
@@ -164,7 +164,7 @@ def give_go(run: Run, who: str = "dispatcher") -> None:
     with locked(run.pk) as run:
         waiting = run.stage_runs.filter(name=run.state, outcome="", go_at=None)
         if waiting.update(go_at=timezone.now()):
-            write_event(run, "go", actor=Actor.WORKER, who=who, text=f"{run.state} may start")
+            write_event(run, "go", actor=Actor.WORKER, who=who, text=f"{naming.state_in_words(run.state)} may start")
 
 
 def record_rung(run: Run, rung: Rung, detail: str = "", at: datetime | None = None, boot: int | None = None) -> None:
@@ -196,7 +196,7 @@ def refuse_unless_free(host: Host) -> None:
     if not host.macs.exists():
         raise Refused(f"{host.name} has no MAC address: add the one it boots from")
     if run := Run.objects.live_or_held().filter(host=host).first():
-        raise Refused(f"{host.name} has run {run.pk} ({run.state}) already: cancel or release it first")
+        raise Refused(f"{host.name} has {_run_in_words(run)} already: cancel or release it first")
 
 
 def _refuse_unless_it_may_write(host: Host, profile: dict[str, Any]) -> None:
@@ -207,15 +207,20 @@ def _refuse_unless_it_may_write(host: Host, profile: dict[str, Any]) -> None:
         )
 
 
+def _run_in_words(run: Run) -> str:
+    return f"run {run.pk} ({naming.state_in_words(run.state)})"
+
+
 def _ask_retry(run: Run, stage: str, who: str) -> None:
     machine.step(State(run.state), Event.RETRY)
     if not run.stage_runs.filter(name=stage).exclude(outcome="").exists():
-        raise Refused(f"{stage} has not run in run {run.pk}: there is nothing to retry")
+        raise Refused(f"{naming.state_in_words(stage)} has not run in run {run.pk}: there is nothing to retry")
     if stage != State.INVENTORY_CHECK and stageruns.was_booted_anew(run):
         raise Refused("the host was booted anew since its parts were collected: retry Inventory, all stages follow")
     run.retry_stage = stage
     run.save(update_fields=["retry_stage"])
-    write_event(run, "retry_asked", actor=Actor.OPERATOR, who=who, text=f"retry of {stage}: waits for a free slot")
+    text = f"retry of {naming.state_in_words(stage)}: waits for a free slot"
+    write_event(run, "retry_asked", actor=Actor.OPERATOR, who=who, text=text)
 
 
 def _refusals_shown(run: Run, attempt: int) -> dict[str, dict[str, Any]]:

@@ -40,7 +40,7 @@ class Run(models.Model):
     state = models.CharField(max_length=16, default=State.REGISTERED, choices=[(s.value, s.value) for s in State])
     state_since = models.DateTimeField(default=timezone.now)
     verdict = models.CharField(max_length=10, blank=True, choices=Verdict.choices, default=Verdict.NONE)
-    bench_error = models.TextField(blank=True, help_text="Why the verdict is `error`: the fault of the bench.")
+    bench_error = models.TextField(blank=True, help_text="Why the verdict is error: the fault of the bench.")
     stopped_by = models.TextField(blank=True, help_text="Why the run ended early, in a sentence.")
     repair = models.CharField(max_length=200, blank=True, help_text="What was repaired, in the operator's words.")
 

@@ -1,8 +1,9 @@
-"""The identifiers of checks and numbers, in words for people."""
+"""The identifiers of checks, numbers, states and topics, in words for people."""
 
 from __future__ import annotations
 
 from agent import wire
+from runs.stages import BY_NAME
 
 # What the parts of names are short for; "bogo ops" is stress-ng's own word for a round of its work.
 _WORDS = {
@@ -10,7 +11,37 @@ _WORDS = {
     "ecc": "ECC", "edac": "EDAC", "gpu": "GPU", "gpus": "GPUs", "mce": "machine checks", "nic": "NIC", "nics": "NICs",
     "nvme": "NVMe", "p99": "99th percentile", "pcie": "PCIe", "psu": "PSU", "psus": "PSUs", "rand": "random",
     "sel": "BMC event log", "seq": "sequential", "smart": "SMART", "tcp": "TCP", "udp": "UDP", "usb": "USB",
+    "mac": "MAC", "temp": "temperature", "uuid": "UUID", "wwn": "WWN",
 }  # fmt: skip
+
+# What a word of `not_expected` takes off, where the word itself does not say it.
+_TOPICS = {
+    "aer": "PCIe error reports", "dcmi": "power reading", "ecc": "ECC memory", "gpu_load": "GPU driver",
+    "lldp": "LLDP", "redundancy": "redundant power supplies", "storage": "disks", "thermal": "CPU temperature",
+    "throttling": "counters of CPU throttling",
+}  # fmt: skip
+# The states that are no stages.
+_STATES = {
+    "Registered": "Registered",
+    "Queued": "Queued",
+    "WaitingWoL": "Waiting for the host to wake",
+    "Booting": "Booting",
+    "Completed": "Completed",
+    "Failed": "Failed",
+    "FailedHolding": "Held for you",
+    "Released": "Released",
+    "Cancelled": "Cancelled",
+}
+
+
+def state_in_words(state: str) -> str:
+    """A stage by its title, any other state in plain words."""
+    return BY_NAME[state].title if state in BY_NAME else _STATES.get(state, state)
+
+
+def topic_in_words(topic: str) -> str:
+    """`thermal` is "CPU temperature"."""
+    return _TOPICS.get(topic) or in_words(topic)
 
 
 def in_words(name: str) -> str:

@@ -18,8 +18,16 @@ def describe(inventory: dict[str, Any] | None, kind: str, component: str) -> str
     return ", ".join(word for word in words(found[0]) if word) if len(found) == 1 else ""
 
 
+def size(size_mb: int) -> str:
+    """Of MiB, as on a disk's label."""
+    size_gb = size_mb * 1_048_576 / 1e9
+    if size_gb < 1:
+        return f"{size_gb * 1000:.0f} MB" if size_mb else ""
+    return f"{size_gb / 1000:.1f} TB" if size_gb >= 1000 else f"{size_gb:.0f} GB"
+
+
 def _disk(part: Part) -> list[str]:
-    return [part.get("name", ""), part.get("model", ""), _size(part.get("size_mb", 0)), part.get("bus", "")]
+    return [part.get("name", ""), part.get("model", ""), size(part.get("size_mb", 0)), part.get("bus", "")]
 
 
 def _dimm(part: Part) -> list[str]:
@@ -37,14 +45,6 @@ def _nic(part: Part) -> list[str]:
 def _gpu(part: Part) -> list[str]:
     pci = part.get("pci", "")
     return [part.get("model", ""), f"PCI {pci}" if pci else ""]
-
-
-def _size(size_mb: int) -> str:
-    """Of MiB, as on a disk's label."""
-    size_gb = size_mb * 1_048_576 / 1e9
-    if size_gb < 1:
-        return f"{size_gb * 1000:.0f} MB" if size_mb else ""
-    return f"{size_gb / 1000:.1f} TB" if size_gb >= 1000 else f"{size_gb:.0f} GB"
 
 
 # Component kind → where the inventory lists such parts, the field that names one, its words.

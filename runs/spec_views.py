@@ -19,7 +19,8 @@ from runs.models import Run, RunEvent, SpecDiff
 
 @dataclass(frozen=True)
 class Row:
-    """A line with the difference that was told of it, if any. `word` is `same`, `unchecked`, or empty."""
+    """A line with the difference that was told of it, if any. `word` is `same`, `differs` (there, but not in every
+    value), `unchecked`, or empty."""
 
     line: sidebyside.Line
     difference: SpecDiff | None
@@ -78,4 +79,6 @@ def _word(section: sidebyside.Section, line: sidebyside.Line) -> str:
         return "same" if line.expected == line.found else ""
     if line.leaf or not section.stated:
         return "unchecked"
-    return "same" if line.expected is not None and line.found is not None else ""
+    if line.expected is None or line.found is None:
+        return ""
+    return "differs" if any(other.leaf and other.part == line.part for other in section.lines) else "same"

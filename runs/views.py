@@ -119,7 +119,7 @@ def _loaded(run_id: int) -> Run:
     try:
         return runpage.load(run_id)
     except Run.DoesNotExist:
-        raise Http404(f"there is no run {run_id}") from None
+        raise Http404(f"There is no run {run_id}.") from None
 
 
 def _inside_runs_dir(artifact: Artifact) -> Path:
@@ -134,7 +134,7 @@ def _file(path: Path, download_as: str, content_type: str) -> HttpResponse:
     try:
         stream = path.open("rb")
     except FileNotFoundError:
-        raise Http404("this file is gone: it was older than the retention of vetting.yaml allows") from None
+        raise Http404("This file is gone: it was older than the retention of vetting.yaml allows.") from None
     response = FileResponse(stream, as_attachment=bool(download_as), filename=download_as, content_type=content_type)
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from runs import places
+
 
 def what_is_written(profile: dict[str, Any], disks: list[dict[str, Any]]) -> list[str]:
     """In words, what a run would write. `disks` are `wire.AllowedDisk` documents of the host."""
@@ -22,6 +24,14 @@ def what_is_lost(profile: dict[str, Any], disks: list[dict[str, Any]]) -> list[s
     ] or ["Nothing: the profile would write, but no disk of this host is allowed to be written."]
 
 
+def lost_at_a_glance(disks: list[dict[str, Any]]) -> str:
+    """What a writing profile would destroy, in a few words: the confirmation names each disk."""
+    lost = sum(disk["may_be_written"] for disk in disks)
+    if not lost:
+        return "would write, but no disk is allowed to be written"
+    return f"destroys what is on {lost} disk{'s' if lost > 1 else ''}"
+
+
 def what_is_only_read(disks: list[dict[str, Any]]) -> list[str]:
     """At most one sentence, about the disks that a writing profile leaves as they are beside those that it destroys."""
     spared = sum(not disk["may_be_written"] for disk in disks)
@@ -34,8 +44,8 @@ def _amount(profile: dict[str, Any], disk: dict[str, Any]) -> str:
     """What a disk's endurance is charged with, each time."""
     most = int(profile["stages"].get("Storage", {}).get("params", {}).get("write_max_mb", 0))
     size_mb = min(most or disk["size_mb"], disk["size_mb"]) if disk["size_mb"] else most
-    return f"{size_mb / 1024:.0f} GiB" if size_mb >= 10240 else f"{size_mb} MiB"
+    return places.size(size_mb)
 
 
 def _size(disk: dict[str, Any]) -> str:
-    return f"{disk['bus'] or 'unknown bus'}, {disk['size_mb']} MiB"
+    return ", ".join(word for word in (disk["bus"] or "unknown bus", places.size(disk["size_mb"])) if word)

@@ -189,6 +189,7 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = env.str("VETTING_TIME_ZONE", default="UTC")
 USE_I18N = False
 USE_TZ = True
+FORMAT_MODULE_PATH = "vetting.formats"
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
 SERVESTATIC_USE_FINDERS = True

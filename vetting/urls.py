@@ -9,6 +9,7 @@ from django.urls import include, path
 from vetting import health
 
 admin.site.enable_nav_sidebar = False  # its width is the lists'; the index has the same links
+admin.site.site_url = None  # the header leads back to the hosts already
 
 urlpatterns = [
     path("admin/", admin.site.urls),

@@ -18,10 +18,10 @@ from import_export.results import Result
 from hosts import adoption, expectations, resources
 from hosts.admin.actions import HostActions
 from hosts.admin.filters import ModelFilter, ProfileFilter, SpecFilter, StateFilter
-from hosts.forms import HostForm, MacForm, MacFormSet, disk_rows, with_disks
+from hosts.forms import HostExportForm, HostForm, HostImportForm, MacForm, MacFormSet, disk_rows, with_disks
 from hosts.models import Host, HostMac
 from hosts.readable import readable
-from runs import adopting, overview, profiles
+from runs import adopting, naming, overview, profiles
 from runs.models import Run
 
 _WRITING = (
@@ -60,6 +60,9 @@ class HostAdmin(HostActions, ExportActionMixin, ImportExportModelAdmin):
     inlines = (MacInline,)
     resource_classes = (resources.HostResource,)
     formats = list(resources.FORMATS)
+    import_form_class = HostImportForm
+    export_form_class = HostExportForm
+    change_form_template = "admin/hosts/host/change_form.html"
     import_template_name = "admin/hosts/host/import.html"
     export_template_name = "admin/hosts/host/export.html"
     show_change_form_export = False
@@ -235,4 +238,4 @@ def _busy(host: Host) -> str:
 
 
 def _reason(run: Run) -> str:
-    return f"run {run.pk} ({run.state}) goes on: cancel or release it first"
+    return f"run {run.pk} ({naming.state_in_words(run.state)}) goes on: cancel or release it first"

@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
                 ('state', models.CharField(choices=[('Registered', 'Registered'), ('Queued', 'Queued'), ('WaitingWoL', 'WaitingWoL'), ('Booting', 'Booting'), ('InventoryCheck', 'InventoryCheck'), ('Firmware', 'Firmware'), ('SpecValidate', 'SpecValidate'), ('SMART', 'SMART'), ('CPUStress', 'CPUStress'), ('Memory', 'Memory'), ('Storage', 'Storage'), ('Network', 'Network'), ('Burn', 'Burn'), ('GPU', 'GPU'), ('PSU', 'PSU'), ('Reporting', 'Reporting'), ('Completed', 'Completed'), ('Failed', 'Failed'), ('FailedHolding', 'FailedHolding'), ('Released', 'Released'), ('Cancelled', 'Cancelled')], default=runs.machine.State['REGISTERED'], max_length=16)),
                 ('state_since', models.DateTimeField(default=django.utils.timezone.now)),
                 ('verdict', models.CharField(blank=True, choices=[('', 'None yet'), ('passed', 'Passed'), ('failed', 'Failed'), ('incomplete', 'Incomplete'), ('error', 'Error (the bench)')], default='', max_length=10)),
-                ('bench_error', models.TextField(blank=True, help_text='Why the verdict is `error`: the fault of the bench.')),
+                ('bench_error', models.TextField(blank=True, help_text='Why the verdict is error: the fault of the bench.')),
                 ('stopped_by', models.TextField(blank=True, help_text='Why the run ended early, in a sentence.')),
                 ('repair', models.CharField(blank=True, help_text="What was repaired, in the operator's words.", max_length=200)),
                 ('profile_name', models.CharField(max_length=64)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django import template
@@ -10,6 +11,8 @@ from runs.templatetags import words
 
 register = template.Library()
 
+_DISKS = {"read": "disks only read", "write": "disks written where that is allowed"}
+_AFTERWARDS = {"hold": "held after a failure", "continue": "goes on after a failure"}
 _OUTCOMES = {"": "running", "not_tested": "not tested", "not_reached": "not reached"}
 
 
@@ -19,11 +22,18 @@ def outcome(value: str) -> str:
 
 
 @register.filter
-def figure(value: float | None) -> str:
-    """Four significant digits: 512.3, 0.01234, 12345; nothing where there is none."""
-    if value is None:
+def moment(stamp: str | None) -> str:
+    """`2026-11-25T22:27:50Z` as `25 Nov 2026 22:27:50 UTC`."""
+    if not stamp:
         return ""
-    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    at = datetime.fromisoformat(stamp).astimezone(UTC)
+    return f"{at.day} {at:%b %Y %H:%M:%S} UTC"
+
+
+@register.filter
+def how(run: dict[str, Any]) -> str:
+    """What a run's profile does to disks and after a failure."""
+    return f"{_DISKS.get(run['storage_mode'], run['storage_mode'])}; {_AFTERWARDS.get(run['on_failure'], '')}"
 
 
 @register.filter

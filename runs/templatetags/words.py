@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django import template
 from django.utils import timezone
 
 from agent.codes import CODES, Acts, Code
+from hosts import sidebyside
 from runs import keynumbers, naming, places
 from runs import pulse as worker
 from runs.keynumbers import Cell, KeyNumber, Row
@@ -20,17 +23,6 @@ register = template.Library()
 
 _NBSP = "\u00a0"
 _UNITS = {"C": "°C", "": ""}
-_STATES = {
-    "Registered": "Registered",
-    "Queued": "Queued",
-    "WaitingWoL": "Waiting for the host to wake",
-    "Booting": "Booting",
-    "Completed": "Completed",
-    "Failed": "Failed",
-    "FailedHolding": "Held for you",
-    "Released": "Released",
-    "Cancelled": "Cancelled",
-}
 _MARKS = {"passed": "✓", "failed": "✗", "not_tested": "–", "incomplete": "!", "error": "!", "": "…"}
 _OUTCOMES = {"passed": "passed", "failed": "failed", "not_tested": "not tested"}
 _TONES = {
@@ -54,6 +46,18 @@ _PLACES = {
 }
 
 
+_EVENTS = {"go": "may start", "rung": "boot ladder"}
+# What a part in a list of the expected spec is called.
+_PARTS = {
+    "cpu": "Processor",
+    "memory.dimms": "Memory module",
+    "disks": "Disk",
+    "nics": "Network card",
+    "gpus": "GPU",
+    "psus": "Power supply",
+    "fans": "Fan",
+}
+_PART_PATH = re.compile(rf"({'|'.join(map(re.escape, _PARTS))})\[(.*)\](?:\.(\w+))?", re.S)
 # The end of a field's name in the expected spec → its unit.
 _SPEC_UNITS = {"_mb": "MiB", "_mbit": "Mbit/s", "_mts": "MT/s"}
 
@@ -96,7 +100,7 @@ def where_to_act(acts: Acts) -> str:
 @register.filter
 def state_words(state: str) -> str:
     """A stage by its title, any other state in plain words."""
-    return BY_NAME[state].title if state in BY_NAME else _STATES.get(state, state)
+    return naming.state_in_words(state)
 
 
 @register.filter
@@ -108,6 +112,18 @@ def stage_title(name: str) -> str:
 def in_words(name: str) -> str:
     """The identifier of a check."""
     return naming.in_words(name)
+
+
+@register.filter
+def event_words(kind: str) -> str:
+    """The kind of an event in the history."""
+    return _EVENTS.get(kind) or naming.in_words(kind)
+
+
+@register.filter
+def topic_words(topic: str) -> str:
+    """A word of a spec's `not_expected`."""
+    return naming.topic_in_words(topic)
 
 
 @register.filter
@@ -225,12 +241,11 @@ def with_unit(value: Any, unit: str) -> str:
 
 @register.filter
 def figure(value: float | None, unit: str) -> str:
-    """A measured number to four figures, which is more than any of them repeats to: `41 530 ops/s`, `70.92 °C`."""
+    """A measured number, rounded: `41 530 ops/s`, `70.92 °C`, `0.0042 %`."""
     if value is None:
         return "–"
-    digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 100 else 2
-    rounded = float(f"{value:.4g}") if abs(value) >= 1000 else round(value, digits)
-    return with_unit(rounded, unit)
+    short = keynumbers.rounded(value)
+    return with_unit(short if abs(short) >= 1 or not short else f"{Decimal(str(short)):f}", unit)
 
 
 @register.filter
@@ -238,7 +253,7 @@ def change(cell: Cell) -> str:
     """`+12 %`, `−3.4 %`; `+3` for a count, and where there was nothing before."""
     sign = "+" if cell.delta > 0 else "−"
     if cell.counts or cell.change_percent is None:
-        return f"{sign}{number(abs(cell.delta))}"
+        return f"{sign}{number(abs(cell.delta)) if cell.counts else figure(abs(cell.delta), '')}"
     percent = abs(cell.change_percent)
     return f"{sign}{percent:.1f}{_NBSP}%" if percent < 10 else f"{sign}{percent:.0f}{_NBSP}%"
 
@@ -266,7 +281,20 @@ def spelled(value: Any, path: str = "") -> str:
 @register.filter
 def field_name(key: str) -> str:
     """`size_mb` as `size`: the unit stands with the number."""
-    return (key.rpartition("_")[0] if _spec_unit(key) else key).replace("_", " ")
+    return naming.in_words(key.rpartition("_")[0] if _spec_unit(key) else key)
+
+
+@register.filter
+def spec_place(path: str) -> str:
+    """`memory.dimms[DIMM_B1].serial` as `Memory module DIMM_B1, serial`; what is no path as it stands."""
+    if match := _PART_PATH.fullmatch(path):
+        kind, name, leaf = match.groups()
+        whole = f"{_PARTS[kind]} {name}"
+    else:
+        kind, _, leaf = path.rpartition(".")
+        whole = sidebyside.TITLES.get(kind or leaf, "")
+        leaf = leaf if kind else ""
+    return f"{whole}, {field_name(leaf)}" if whole and leaf else whole or path
 
 
 def _field(key: str, value: Any) -> str:

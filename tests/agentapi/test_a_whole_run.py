@@ -139,7 +139,7 @@ def test_a_host_with_a_live_or_held_run_takes_no_other(talker: Talker, host: Hos
     with pytest.raises(Refused, match="cancel or release"):
         lifecycle.start_run(host)
     _hold_in(talker, "SMART")
-    with pytest.raises(Refused, match="FailedHolding"):
+    with pytest.raises(Refused, match="Held for you"):
         lifecycle.start_run(host)
     with pytest.raises(Refused, match="cancel or release"):
         lifecycle.disable_host(host)

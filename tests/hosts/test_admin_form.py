@@ -35,6 +35,13 @@ def test_a_host_is_added_with_its_mac_and_spec(operator: Client) -> None:
     assert host.mac_list == ["52:54:00:00:00:02"]
 
 
+def test_the_macs_stand_before_all_that_may_be_left_as_it_is(operator: Client, host: Host) -> None:
+    for address in (reverse("admin:hosts_host_add"), reverse("admin:hosts_host_change", args=[host.pk])):
+        page = operator.get(address).content.decode()
+        assert page.count('name="macs-0-mac"') == 1
+        assert page.index('name="name"') < page.index('name="macs-0-mac"') < page.index('name="wake_method"')
+
+
 def test_saving_without_a_change_changes_nothing(operator: Client, host: Host) -> None:
     assert send(operator, host).status_code == 302
     host.refresh_from_db()

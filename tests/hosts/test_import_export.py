@@ -157,6 +157,20 @@ def test_only_the_selected_hosts_are_exported_by_the_action(operator: Client, ho
     assert "pve-1" in text and "pve-2" not in text
 
 
+def test_the_columns_are_told_once_in_words(operator: Client) -> None:
+    page = operator.get(reverse("admin:hosts_host_import")).content.decode()
+    assert page.count("boot_binary") == page.count("compared_since") == 1
+    exported = operator.get(reverse("admin:hosts_host_export")).content.decode()
+    for words in ("MAC addresses", "Woken by", "Expected spec", "Boot program"):
+        assert f" {words}</label>" in exported
+
+
+@pytest.mark.parametrize("page", ["import", "export"])
+def test_yaml_is_chosen_until_something_else_is(operator: Client, page: str) -> None:
+    form = operator.get(reverse(f"admin:hosts_host_{page}")).context["form"]
+    assert form["format"].value() == FORMAT["yaml"]
+
+
 def test_no_page_of_the_inventory_needs_inline_script_or_style(operator: Client, host: Host) -> None:
     """The content security policy forbids both."""
     pages = ["changelist", "add", "import", "export"]

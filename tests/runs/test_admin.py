@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -52,6 +53,19 @@ def test_a_run_links_to_its_page(history: Client) -> None:
     page = history.get(reverse("admin:runs_run_change", args=[run.pk])).content.decode()
     assert f'href="{run.get_absolute_url()}"' in page
     assert 'name="_save"' not in page
+
+
+def test_times_are_written_as_on_the_other_pages(history: Client) -> None:
+    run, at = Run.objects.latest("id"), datetime(2026, 11, 25, 22, 31, tzinfo=UTC)
+    times = {"created_at": at, "started_at": at, "ended_at": at + timedelta(minutes=5, seconds=2)}
+    Run.objects.filter(pk=run.pk).update(**times)
+    page = history.get(reverse(LIST)).content.decode()
+    assert "25 Nov 2026 22:31" in page and "5\u00a0min 02\u00a0s" in page
+
+
+def test_the_header_leads_back_once(history: Client) -> None:
+    page = history.get(reverse(LIST)).content.decode()
+    assert "View site" not in page and "Back to the hosts" in page
 
 
 def test_what_was_frozen_is_readable(history: Client) -> None:

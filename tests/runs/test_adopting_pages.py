@@ -143,8 +143,8 @@ def test_after_a_retry_the_newest_comparison_stands_and_what_was_adopted_is_kept
     again = factories.StageRunFactory(run=run, name="SpecValidate", attempt=2, outcome=Outcome.FAILED)
     SpecDiff.objects.create(run=run, stage_run=again, path=MISSING, severity=Severity.CRITICAL, message="still missing")
     part = _part(operator, run)
-    assert part.count(f"<code>{MISSING}</code>") == 1
-    assert part.count(f"<code>{FOUND}</code>") == 1
+    assert part.count(f'<span title="{MISSING}">Disk {factories.DISK}</span>') == 1
+    assert part.count(f'<span title="{FOUND}">Disk SATA-0001</span>') == 1
 
 
 def test_a_retry_that_found_nothing_leaves_nothing_open(operator: Client) -> None:

@@ -27,11 +27,11 @@ from tests.talker import INVENTORY
         ("cpu_bogo_ops_s.matrix", ("CPU bogo ops", "matrix", "ops/s", 1)),
         ("rand_read_p99_ms.S4EV", ("random read 99th percentile", "S4EV", "ms", -1)),
         ("tcp_down_mbit.52:54:00:00:00:01", ("TCP down", "52:54:00:00:00:01", "Mbit/s", 1)),
-        ("peak_temp_c.CPU0", ("peak temp", "CPU0", "°C", -1)),
+        ("peak_temp_c.CPU0", ("peak temperature", "CPU0", "°C", -1)),
         ("thermal_resistance_c_w", ("thermal resistance", "", "°C/W", -1)),
         ("clock_load_mhz.CPU0", ("clock load", "CPU0", "MHz", 1)),
         ("covered_percent", ("covered", "", "%", 1)),
-        ("memory_mb", ("memory", "", "MB", 1)),
+        ("memory_mb", ("memory", "", "MiB", 1)),
         ("passes", ("passes", "", "", 0)),
     ],
 )
@@ -56,6 +56,16 @@ def test_every_one_more_of_what_should_not_happen_is_marked(before: float, after
     (row,) = keynumbers.table([{key: before}, {key: after}])
     assert row.newest.is_worse == worse
     assert words.change(row.newest) == {1: "+1", 301: "+1", 0: "−5"}[after]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "moved", "told"),
+    [(0.0, 0.0042, True, "+0.0042"), (0.00501, 0.00504, False, "+0.6 %"), (0.005, 0.0057, True, "+14 %")],
+)
+def test_a_small_number_is_told_where_its_figures_differ(before: float, after: float, moved: bool, told: str) -> None:
+    (row,) = keynumbers.table([{("Network", "loss_percent.A"): before}, {("Network", "loss_percent.A"): after}])
+    assert row.newest.moved == moved
+    assert words.change(row.newest).replace("\u00a0", " ") == told
 
 
 def test_a_run_without_the_number_is_passed_over() -> None:
@@ -143,6 +153,12 @@ def test_the_host_page_shows_the_trend_and_offers_to_compare(operator: Client, r
     text = operator.get(runs[0].host.get_absolute_url()).content.decode()
     assert "Key numbers over the runs" in text and "<polyline" in text
     assert f'action="{reverse("compare", args=[runs[0].host.name])}"' in text
+
+
+def test_with_one_run_the_numbers_stand_without_a_course(operator: Client, runs: list[Run]) -> None:
+    runs[0].stage_runs.all().delete()
+    text = operator.get(runs[0].host.get_absolute_url()).content.decode()
+    assert "2 numbers" in text and "<polyline" not in text and "Oldest to newest" not in text
 
 
 def test_many_runs_take_as_many_questions_as_two(

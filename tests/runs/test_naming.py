@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from runs.naming import in_words
+from hosts.expectations import NOT_EXPECTED
+from runs import stageruns
+from runs.models import Run
+from runs.naming import in_words, topic_in_words
 
 
 @pytest.mark.parametrize(
@@ -18,3 +21,21 @@ from runs.naming import in_words
 )
 def test_an_identifier_is_put_into_words(name: str, words: str) -> None:
     assert in_words(name) == words
+
+
+@pytest.mark.parametrize(("topic", "words"), [("ecc", "ECC memory"), ("gpu", "GPU"), ("pcie_links", "PCIe links")])
+def test_a_topic_is_put_into_words(topic: str, words: str) -> None:
+    assert topic_in_words(topic) == words
+
+
+def test_no_two_topics_are_called_the_same() -> None:
+    assert len({topic_in_words(topic) for topic in NOT_EXPECTED}) == len(NOT_EXPECTED)
+
+
+@pytest.mark.parametrize(
+    ("stage", "topic", "why"),
+    [("GPU", "gpu", "not expected here"), ("PSU", "bmc", "no BMC is expected here"), ("PSU", "gpu", "")],
+)
+def test_a_stage_that_is_left_out_says_what_is_not_expected(stage: str, topic: str, why: str) -> None:
+    run = Run(state=stage, profile={"stages": {stage: {}}}, expected={"not_expected": [topic]})
+    assert stageruns.skip_reason(run) == why

@@ -227,6 +227,22 @@ def test_an_override_with_any_difference_is_409_and_overrides_nothing(
     assert not run.overrides.exists()
 
 
+def test_a_wrong_serial_is_told_above_the_same_form(operator: Client) -> None:
+    run = factories.held_by_wipe_probe()
+    answer = operator.post(reverse("act", args=[run.pk, "override"]), _override(run, typed="<b>OTHER"))
+    page = answer.content.decode()
+    assert answer.status_code == 409
+    told = "“&lt;b&gt;OTHER” is not this disk's serial number. Nothing was overridden."
+    assert 0 < page.index(told) < page.index('name="typed"')
+    assert not run.overrides.exists()
+
+
+def test_a_refused_action_names_the_state_in_words(operator: Client) -> None:
+    run = factories.held()
+    page = operator.post(reverse("act", args=[run.pk, "cancel"])).content.decode()
+    assert "is now &quot;Held for you&quot;: &quot;Cancel run&quot; is not possible then." in page
+
+
 def test_the_key_of_a_hold_is_handed_out_once(operator: Client) -> None:
     run = factories.held()
     address = reverse("hold-key", args=[run.pk])

@@ -178,11 +178,31 @@ def test_what_is_written_names_the_disks(folder: Path) -> None:
     disks = [a_disk("A", True), a_disk("B", False)]
     assert writing.what_is_written(profiles.load("quick"), disks) == ["Nothing is written to any disk."]
     assert writing.what_is_written(profiles.load("quick-write"), disks) == [
-        "Everything on disk A (sata, 256 MiB) is destroyed; 256 MiB of it are written twice, with patterns and with "
+        "Everything on disk A (sata, 268 MB) is destroyed; 268 MB of it are written twice, with patterns and with "
         "zeros.",
         "1 other expected disk is only read.",
     ]
     assert "no disk of this host is allowed" in writing.what_is_written(profiles.load("quick-write"), disks[1:])[0]
+
+
+@pytest.mark.parametrize(
+    ("may_be_written", "words"),
+    [
+        ((True, False), "destroys what is on 1 disk"),
+        ((True, True), "destroys what is on 2 disks"),
+        ((False,), "would write, but no disk is allowed to be written"),
+    ],
+)
+def test_what_is_lost_is_told_at_a_glance(may_be_written: tuple[bool, ...], words: str) -> None:
+    disks = [a_disk(str(number), may) for number, may in enumerate(may_be_written)]
+    assert writing.lost_at_a_glance(disks) == words
+
+
+def test_a_large_disk_is_told_by_the_size_on_its_label() -> None:
+    disk = {**a_disk("A", True), "bus": "nvme", "size_mb": 1_831_420}
+    assert writing.what_is_lost(profiles.load("quick-write"), [disk])[0].startswith(
+        "Everything on disk A (nvme, 1.9 TB) is destroyed;"
+    )
 
 
 # --- the profiles that ship ---------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -225,8 +226,18 @@ def test_the_page_says_what_a_reader_looks_for() -> None:
         "attempt 2",
         "73.5",
         "the drive has none",
+        "About ten minutes (quick): disks written where that is allowed; held after a failure",
+        "Held for you: SMART failed",
+        "runs of this host since 20 Nov 2026 12:00:00 UTC;",
+        '<td title="self_test">Self test</td>',
+        '<td title="read_mb_s.SATA-0001">Read <span class="soft">SATA-0001</span></td>',
+        '<td class="n">512.3\u00a0MB/s</td>',
+        '<td title="temp">Temperature</td>',
+        "73.5\u00a0°C",
+        '<span title="gpu">GPU</span>',
     ):
         assert words in html
+    assert "FailedHolding" not in html and not re.search(r"\d{4}-\d\d-\d\dT", html)
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,10 @@ def test_a_part_that_is_gone_and_one_that_is_new_stand_alone_on_their_side() -> 
     assert shown["fans[FAN9]"] == (None, "there")
 
 
+def test_a_disks_long_wwn_stands_last() -> None:
+    assert list(lines(SPEC, SERVER)["disks[SATA-1]"][1])[-1] == "wwn"
+
+
 def test_a_value_that_differs_has_a_line_of_its_own() -> None:
     disks = [replace(SERVER.disks[0], model="Slow 1000"), SERVER.disks[1]]
     assert lines(SPEC, replace(SERVER, disks=disks))["disks[NVME-1].model"] == ("Quick 1000", "Slow 1000")
@@ -88,11 +92,27 @@ def judged(inventory: wire.Inventory) -> Run:
 
 
 @pytest.mark.django_db
+def test_a_part_that_differs_in_a_value_says_so_on_its_own_line(admin_client: Client) -> None:
+    run = judged(replace(SERVER, disks=[replace(SERVER.disks[0], model="Slow 1000"), SERVER.disks[1]]))
+    page = admin_client.get(reverse("spec", args=[run.pk])).content.decode()
+    assert page.count("there, differs below") == 1
+
+
+@pytest.mark.django_db
+def test_what_is_not_expected_is_told_in_words(admin_client: Client) -> None:
+    run = judged(SERVER)
+    run.expected = {**SPEC, "not_expected": ["ecc", "thermal"]}
+    run.save(update_fields=["expected"])
+    page = admin_client.get(reverse("spec", args=[run.pk])).content.decode()
+    assert '<span title="ecc">ECC memory</span>, <span title="thermal">CPU temperature</span>.' in page
+
+
+@pytest.mark.django_db
 def test_what_was_adopted_is_marked_and_told_with_who_and_when(admin_client: Client) -> None:
     run = judged(replace(SERVER, fans=SERVER.fans[:1]))
     adopting.adopt(run, "fans[FAN2]", "ada")
     page = admin_client.get(reverse("spec", args=[run.pk])).content.decode()
-    assert "What was adopted for" in page and "<td>ada</td><td>fans[FAN2]</td>" in page
+    assert "What was adopted for" in page and '<td>ada</td><td><span title="fans[FAN2]">Fan FAN2</span></td>' in page
     assert 'aria-label="Adopt' not in page
 
 

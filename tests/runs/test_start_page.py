@@ -7,6 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from hosts.models import Host, WakeMethod
+from runs import profiles
 from runs.machine import State
 from runs.models import Run
 from tests import factories
@@ -78,6 +79,37 @@ def test_what_can_not_start_is_refused_before_it_is_confirmed(
     status, page = _start(operator, factories.HostFactory(), **fields)
     assert status == 409
     assert reason in page
+
+
+def _host_page(client: Client, host: Host) -> str:
+    return client.get(host.get_absolute_url()).content.decode()
+
+
+def test_the_profiles_stand_by_what_they_write_and_how_long_they_take(operator: Client) -> None:
+    host = factories.HostFactory(destructive_allowed=True)
+    host.writable_disks.create(serial=factories.DISK, allowed_by="operator")
+    page = _host_page(operator, host)
+    names = ["quick", "deep", "soak", "quick-write", "deep-write", "soak-write"]
+    places = [page.index(f'name="profile" value="{name}"') for name in names]
+    assert places == sorted(places)
+    assert "destroys what is on 1 disk" in page and "Everything on disk" not in page
+
+
+def test_without_permission_the_profiles_that_write_are_one_line(operator: Client) -> None:
+    page = _host_page(operator, factories.HostFactory())
+    assert 'value="quick"' in page and 'value="quick-write"' not in page
+    assert "Profiles that write are off: this host does not allow destructive tests." in page
+
+
+def test_a_profile_that_can_not_be_read_stays_with_its_reason(
+    operator: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(name: str) -> None:
+        raise profiles.ProfileError(f"{name}.yaml, line 3: broken")
+
+    monkeypatch.setattr(profiles, "load", unreadable)
+    page = _host_page(operator, factories.HostFactory())
+    assert "quick.yaml, line 3: broken" in page and "Profiles that write are off" not in page
 
 
 def test_a_busy_host_is_refused_before_and_after(operator: Client) -> None:

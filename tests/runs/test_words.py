@@ -30,6 +30,41 @@ def test_a_value_of_the_spec_is_spelled_with_its_unit(value: object, path: str, 
 
 
 @pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("memory.dimms[DIMM_B1].serial", "Memory module DIMM_B1, serial"),
+        ("memory.dimms[P0 [A].1].size_mb", "Memory module P0 [A].1, size"),
+        ("disks[S4EV]", "Disk S4EV"),
+        ("cpu[CPU1]", "Processor CPU1"),
+        ("system.uuid", "System, UUID"),
+        ("memory.ecc", "Memory, ECC"),
+        ("firmware", "Firmware"),
+        ("everything that was found", "everything that was found"),
+        ("", ""),
+    ],
+)
+def test_a_place_in_the_spec_is_put_into_words(path: str, said: str) -> None:
+    assert words.spec_place(path) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "said"),
+    [
+        (None, "%", "–"),
+        (0.0, "%", "0 %"),
+        (0.00421, "%", "0.0042 %"),
+        (0.0000421, "%", "0.000042 %"),
+        (0.5, "ms", "0.5 ms"),
+        (70.923, "C", "70.92 °C"),
+        (512.34, "MB/s", "512.3 MB/s"),
+        (41_532.7, "ops/s", "41 530 ops/s"),
+    ],
+)
+def test_a_figure_is_rounded_to_what_it_repeats_to(value: float | None, unit: str, said: str) -> None:
+    assert words.figure(value, unit).replace("\u00a0", " ") == said
+
+
+@pytest.mark.parametrize(
     ("seconds", "said"),
     [
         (0.4, "1 s"),

@@ -31,7 +31,7 @@ def test_a_host_name_that_is_not_allowed_names_the_setting(operator: Client, set
 def test_a_run_that_is_not_there_is_named(operator: Client) -> None:
     answer = operator.get(reverse("run", args=[99]))
     assert answer.status_code == 404
-    assert "there is no run 99" in answer.content.decode()
+    assert "There is no run 99." in answer.content.decode()
     assert f'href="{reverse("dashboard")}"' in answer.content.decode()
 
 
@@ -71,4 +71,4 @@ def test_too_many_wrong_passwords_are_told_with_what_lifts_the_lock(client: Clie
         answer = client.post(reverse("login"), {"username": "somebody", "password": "a guess"})
     assert answer.status_code == 429
     assert "Too many attempts" in answer.content.decode()
-    assert "axes_reset" in answer.content.decode()
+    assert "vetting axes_reset" in answer.content.decode()

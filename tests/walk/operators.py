@@ -153,9 +153,11 @@ class Operator:
         self.confirm()
 
     def expect_override_refused(self, typed: str) -> None:
-        expect(self.page.locator("h1")).to_have_text("Not possible now")
-        expect(self.page.locator("main")).to_contain_text(f"You typed '{typed}'; the disk's serial is '{LVM_DISK}'")
-        expect(self.page.locator("main")).to_contain_text("Nothing was overridden")
+        """With the form once more, so that it can be typed again."""
+        told = f"“{typed}” is not this disk's serial number. Nothing was overridden."
+        expect(self.question.get_by_role("alert")).to_have_text(told)
+        expect(self.question.locator("[name=typed]")).to_have_value("")
+        expect(self.question).to_contain_text(LVM_DISK)
 
     def download_key(self, folder: Path) -> Path:
         with self.page.expect_download() as download:
