@@ -98,5 +98,5 @@ def refusals(run: Run) -> list[dict[str, Any]]:
     return [
         {**refusal, "attempt": newest.attempt, "boot": newest.boot, "overridden": refusal["serial"] in given}
         for refusal in newest.refusals
-        if refusal["gate"] == 3
+        if refusal["gate"] == stageruns.WIPE_PROBE_GATE
     ]

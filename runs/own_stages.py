@@ -7,6 +7,7 @@ from agent import codec, wire
 from runs import specdiff, stageruns, transition
 from runs.machine import STAGE_STATES, Event, State
 from runs.models import Actor, Outcome, Run, SpecDiff, StageRun
+from runs.stages import BY_NAME
 
 _WHO = "orchestrator"
 
@@ -57,7 +58,7 @@ def sentence(stage_run: StageRun) -> str:
     detail = finding.message if finding else stage_run.reason
     attempt = f" attempt {stage_run.attempt}" if stage_run.attempt > 1 else ""
     outcome = stage_run.get_outcome_display().lower()
-    return f"{stage_run.name}{attempt}: {outcome}" + (f", {detail}" if detail else "")
+    return f"{BY_NAME[stage_run.name].title}{attempt}: {outcome}" + (f", {detail}" if detail else "")
 
 
 def _spec_validate(run: Run, stage_run: StageRun) -> None:
@@ -120,7 +121,7 @@ def _keep(run: Run, stage_run: StageRun, difference: specdiff.Difference) -> Non
 def _reporting(run: Run, stage_run: StageRun) -> None:
     """The verdict's stage: a run that went on over a failed stage stops here and holds."""
     newest = {row.name: row.outcome for row in run.stage_runs.exclude(pk=stage_run.pk).order_by("attempt")}
-    failed = [name for name, outcome in newest.items() if outcome == Outcome.FAILED]
+    failed = [BY_NAME[name].title for name, outcome in newest.items() if outcome == Outcome.FAILED]
     stageruns.finish(stage_run, Outcome.PASSED, f"failed stages: {', '.join(failed)}" if failed else "")
     if failed:
         run.stopped_by = f"went on to the end after {', '.join(failed)} failed"

@@ -13,6 +13,7 @@ from runs.machine import State
 from runs.models import Finding, Outcome, Run, StageRun
 from runs.stages import BY_NAME, STAGES, Owner
 
+WIPE_PROBE_GATE = 3  # of the five that docs/safety.md has
 HOST_LOST = "system.lost"
 ORDER = {stage.name: number for number, stage in enumerate(STAGES)}
 
@@ -138,7 +139,7 @@ def _is_called_not_expected(result: wire.Result) -> bool:
 
 
 def is_refused_by_wipe_probe(stage_run: StageRun) -> bool:
-    return any(refusal["gate"] == 3 for refusal in stage_run.refusals)
+    return any(refusal["gate"] == WIPE_PROBE_GATE for refusal in stage_run.refusals)
 
 
 def add_finding(stage_run: StageRun, finding: wire.Finding) -> Finding:

@@ -12,11 +12,12 @@ from django.utils import timezone
 
 from agent.codes import CODES, Acts, Code
 from hosts import sidebyside
-from runs import keynumbers, naming, places
+from runs import keynumbers, naming, places, stageruns
 from runs import pulse as worker
 from runs.keynumbers import Cell, KeyNumber, Row
+from runs.logfiles import Line
 from runs.machine import State
-from runs.models import Run
+from runs.models import Run, StageRun
 from runs.stages import BY_NAME
 
 register = template.Library()
@@ -124,6 +125,19 @@ def event_words(kind: str) -> str:
 def topic_words(topic: str) -> str:
     """A word of a spec's `not_expected`."""
     return naming.topic_in_words(topic)
+
+
+@register.filter
+def found_data_on(stage: StageRun) -> list[str]:
+    """The disks because of which a stage was not tested, where the wipe probe alone refused to write."""
+    probe = all(refusal["gate"] == stageruns.WIPE_PROBE_GATE for refusal in stage.refusals)
+    return [refusal["serial"] for refusal in stage.refusals] if probe else []
+
+
+@register.filter
+def names_its_stage(line: Line) -> bool:
+    """Whether a line of the log begins with its stage's title, so that it need not stand there twice."""
+    return line.text.startswith(stage_title(line.stage))
 
 
 @register.filter

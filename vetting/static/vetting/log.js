@@ -122,7 +122,7 @@
     state.textContent = paused ? (unseen ? "Paused: new lines came since." : "Paused.") : unseen ? "New lines below." : "";
   }
 
-  pause.hidden = !("follow" in box.dataset);
+  pause.hidden = !("follow" in box.dataset) || "over" in box.dataset;
   pause.addEventListener("click", () => { setPaused(!paused); if (!paused) { scrollToEnd(); catchUp(); } tell(); });
   earlier.addEventListener("click", (event) => { event.preventDefault(); lookBack(); });
   toEnd.addEventListener("click", () => {
