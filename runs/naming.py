@@ -14,6 +14,11 @@ _WORDS = {
     "mac": "MAC", "temp": "temperature", "uuid": "UUID", "wwn": "WWN",
 }  # fmt: skip
 
+# Kinds of component.
+KINDS = {
+    "bmc": "BMC", "cpu": "processor", "dimm": "memory module", "gpu": "graphics card", "nic": "network card",
+    "psu": "power supply",
+}  # fmt: skip
 # What a word of `not_expected` takes off, where the word itself does not say it.
 _TOPICS = {
     "aer": "PCIe error reports", "dcmi": "power reading", "ecc": "ECC memory", "gpu_load": "GPU driver",

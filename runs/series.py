@@ -18,8 +18,8 @@ POINTS = 600
 MAX_LINES = 12
 SAMPLE_S = 2
 WINDOWS_S = (900, 3600, 21_600)
-_TITLES = {"fan": "Fans", "power": "Power", "throughput": "Throughput", "clock": "Clock"}
-_ORDER = ("temp", "fan", "power", "throughput", "clock")
+_TITLES = {"fan": "Fans", "power": "Power", "throughput_in": "Received", "throughput_out": "Sent", "clock": "Clock"}
+_ORDER = ("temp", "fan", "power", "throughput_in", "throughput_out", "clock")
 _KINDS = {"cpu": "CPU", "dimm": "DIMM", "gpu": "GPU", "nic": "Network card", "psu": "Power supply", "bmc": "BMC"}
 _STEPS_S = (2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
 
@@ -117,11 +117,17 @@ def _place(name: str) -> int:
 
 
 def _window(run: Run, window_s: int | None, since: int) -> Window:
-    first = int((run.started_at or run.created_at).timestamp())
+    first = int(_measured_from(run).timestamp())
     last = int((run.ended_at or timezone.now()).timestamp()) + 1
     start = max(first, last - window_s) if window_s else first
     step = next((step for step in _STEPS_S if (last - start) / step <= POINTS), _STEPS_S[-1])
     return Window(start - start % step, last, step, since)
+
+
+def _measured_from(run: Run) -> datetime:
+    """Where the host began to work: nothing is measured while it boots."""
+    began = run.stage_runs.exclude(go_at=None).aggregate(first=Min("go_at"))["first"]
+    return began or run.started_at or run.created_at
 
 
 def _grouped(run: Run, window: Window) -> dict[Series, list[dict[str, Any]]]:

@@ -17,7 +17,7 @@ from runs import pulse as worker
 from runs.keynumbers import Cell, KeyNumber, Row
 from runs.logfiles import Line
 from runs.machine import State
-from runs.models import Run, StageRun
+from runs.models import Finding, Run, StageRun
 from runs.stages import BY_NAME
 
 register = template.Library()
@@ -107,6 +107,17 @@ def state_words(state: str) -> str:
 @register.filter
 def stage_title(name: str) -> str:
     return BY_NAME[name].title if name in BY_NAME else name
+
+
+@register.filter
+def compares_texts(finding: Finding) -> bool:
+    """Whether one name stands where another should: nothing was measured, and the message has both."""
+    return isinstance(finding.value, str) and isinstance(finding.limit, str)
+
+
+@register.filter
+def kind_words(kind: str) -> str:
+    return naming.KINDS.get(kind, kind)
 
 
 @register.filter

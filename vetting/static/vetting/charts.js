@@ -141,7 +141,9 @@
     canvas.setAttribute("aria-label", [chart.title, ...lines, ...chart.limits.map((limit) => `limit: ${limit.words}`)].join("; "));
   }
 
-  const spell = (v, unit) => (v === null || v === undefined ? "–" : `${v.toFixed(Math.abs(v) < 100 ? 1 : 0)} ${unit}`);
+  // As the pages write numbers: thousands apart by a thin space.
+  const figure = (v, digits) => v.toFixed(digits).replace(/\B(?=(\d{3})+(?!\d))/g, "\u202f");
+  const spell = (v, unit) => (v === null || v === undefined ? "–" : `${figure(v, Math.abs(v) < 100 ? 1 : 0)} ${unit}`);
 
   function caption(chart) {
     const line = document.createElement("figcaption");
@@ -173,7 +175,7 @@
       cursor: { points: { size: 6 }, sync: { key: "vetting" }, drag: { setScale: false }, bind: { dblclick: () => () => zoom(null) } },
       legend: { live: true },
       scales: { x: { time: true, auto: false }, y: { range: (u, low, high) => bounds(chart, low, high) } },
-      axes: [{ ...axis, space: 70, size: 26, values: clock }, { ...axis, size: 46 }],
+      axes: [{ ...axis, space: 70, size: 26, values: clock }, { ...axis, size: 46, values: (u, ticks) => ticks.map((v) => figure(v, Number.isInteger(v) ? 0 : 1)) }],
       series: [{ label: "Time", value: (u, v) => (v === null ? "–" : new Date(v * 1000).toLocaleTimeString([], { hour12: false, timeZone })) },
         ...chart.lines.map((line, n) => ({ label: line.component, stroke: colours[n % colours.length], width: 1.5, gaps: (u, n, from, to) => silences(u, n, from, to, plot.stepS), points: { size: 5, fill: colours[n % colours.length], filter: (u, n) => alone(u, n, plot.stepS) }, value }))],
       hooks: { draw: [(u) => boundaries(u, plot.stages), (u) => bars(u, chart.limits)], ready: [latest], setData: [latest], setSelect: [boxed], setScale: [tellStretch], setCursor: [(u) => u.cursor.idx === null && latest(u)] },
@@ -193,7 +195,7 @@
     const near = chart.limits.map((limit) => limit.value).filter((value) => value <= high * 1.5 && value >= low / 1.5);
     const top = Math.max(high, ...near);
     if (chart.name === "temp") return [Math.min(20, Math.floor(low / 10) * 10), Math.max(60, Math.ceil((top + 2) / 10) * 10)];
-    return [0, top > 0 ? top * 1.1 : 1];
+    return [0, top > 0 ? top * 1.25 : 1]; // the stages' names stand above the lines
   }
 
   // Stretches without a value, as pixels: sensors are read at different paces, so a short one is none.
