@@ -11,7 +11,7 @@ from django.db.models.functions import Cast, Floor
 from django.utils import timezone
 
 from runs import limits
-from runs.models import Measurement, Run
+from runs.models import Measurement, Run, StageRun
 from runs.stages import BY_NAME
 
 POINTS = 600
@@ -90,7 +90,8 @@ def series(run: Run, window_s: int | None = None, known: Known | None = None) ->
     last_id = Measurement.objects.aggregate(last=Max("id"))["last"] or 0
     if known and _came_late(run, known):
         known = None
-    window = _window(run, window_s, known.since if known else 0)
+    stages = list(run.stage_runs.filter(counts=True).exclude(go_at=None).order_by("go_at"))
+    window = _window(run, stages, window_s, known.since if known else 0)
     bounds = limits.of(run.profile.get("sensors") or {})
     charts = [_chart(series, rows, window, bounds) for series, rows in _grouped(run, window).items()]
     charts.sort(key=lambda chart: (_place(chart["name"]), chart["title"]))
@@ -100,7 +101,7 @@ def series(run: Run, window_s: int | None = None, known: Known | None = None) ->
         "end": window.end,
         "last_id": last_id,
         "whole": known is None,
-        "stages": _boundaries(run, window),
+        "stages": _boundaries(stages, window),
         "charts": charts,
     }
 
@@ -116,18 +117,13 @@ def _place(name: str) -> int:
     return _ORDER.index(name) if name in _ORDER else len(_ORDER)
 
 
-def _window(run: Run, window_s: int | None, since: int) -> Window:
-    first = int(_measured_from(run).timestamp())
+def _window(run: Run, stages: list[StageRun], window_s: int | None, since: int) -> Window:
+    """From the first stage on: nothing is measured while the host boots."""
+    first = int((stages[0].go_at if stages else run.started_at or run.created_at).timestamp())
     last = int((run.ended_at or timezone.now()).timestamp()) + 1
     start = max(first, last - window_s) if window_s else first
     step = next((step for step in _STEPS_S if (last - start) / step <= POINTS), _STEPS_S[-1])
     return Window(start - start % step, last, step, since)
-
-
-def _measured_from(run: Run) -> datetime:
-    """Where the host began to work: nothing is measured while it boots."""
-    began = run.stage_runs.exclude(go_at=None).aggregate(first=Min("go_at"))["first"]
-    return began or run.started_at or run.created_at
 
 
 def _grouped(run: Run, window: Window) -> dict[Series, list[dict[str, Any]]]:
@@ -203,11 +199,10 @@ def _shown(unit: str) -> str:
     return "°C" if unit == "C" else unit
 
 
-def _boundaries(run: Run, window: Window) -> list[dict[str, Any]]:
+def _boundaries(stages: list[StageRun], window: Window) -> list[dict[str, Any]]:
     """Where stages began, for the lines in the charts. The one that went on when the window begins stands at its
     beginning."""
-    attempts = run.stage_runs.filter(counts=True).exclude(go_at=None).order_by("go_at")
-    marks = [{"title": _title(row.name, row.attempt), "at": row.go_at.timestamp()} for row in attempts]
+    marks = [{"title": _title(row.name, row.attempt), "at": row.go_at.timestamp()} for row in stages]
     before = [mark | {"at": window.start} for mark in marks if mark["at"] < window.start]
     return before[-1:] + [mark for mark in marks if mark["at"] >= window.start]
 

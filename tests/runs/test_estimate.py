@@ -197,7 +197,7 @@ def test_how_far_an_estimate_was_off_is_said_in_words(percent: float, words: str
 def test_the_page_that_asks_for_a_retry_says_how_long_it_takes_and_what_is_written(admin_client: Client) -> None:
     run = factories.held()
     text = admin_client.get(f"{run.get_absolute_url()}retry/").content.decode().replace("\xa0", " ")
-    assert "; with the stages after it about " in text
+    assert " · failed · about " in text and "Times include the stages after it." in text
     assert "Nothing is written to any disk." in text
 
 
