@@ -71,8 +71,8 @@ class Agent:
         parts.kernel_log.start()
         self._hello()
         parts.outbox.start(parts.client.another())
-        self.heartbeat.start()
         self._claim()
+        self.heartbeat.start()  # one that came before the claim would be refused
         limit = CriticalTemperature(self.claim.sensor_limits)
         self.sidecar = Sidecar(
             parts.root, limit, parts.outbox.measure, self._too_hot, parts.say, parts.slow_sensors, self.timing.sample_s

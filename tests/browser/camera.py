@@ -16,6 +16,9 @@ SIZES: dict[str, dict[str, Any]] = {
 SCHEMES = ("light", "dark")
 WAYS = tuple((size, scheme) for size in SIZES for scheme in SCHEMES)
 PATIENCE_MS = 30_000
+# The whole page; under a dialog only what its backdrop covers.
+WHAT_IS_SEEN = """[window.innerWidth, document.querySelector("dialog[open]") ? window.innerHeight
+    : document.documentElement.scrollHeight]"""
 
 
 class Camera:
@@ -69,7 +72,7 @@ class Camera:
     def _picture(self, page: Page) -> bytes:
         if self._kind == "png":
             return page.screenshot(full_page=True)
-        width, height = page.evaluate("[window.innerWidth, document.documentElement.scrollHeight]")
+        width, height = page.evaluate(WHAT_IS_SEEN)
         clip = {"x": 0, "y": 0, "width": width, "height": min(height, self._longest_px), "scale": self._scale}
         options = {"format": self._kind, "quality": 60, "captureBeyondViewport": True, "clip": clip}
         return base64.b64decode(page.context.new_cdp_session(page).send("Page.captureScreenshot", options)["data"])

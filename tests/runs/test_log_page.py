@@ -30,7 +30,7 @@ def _run(lines: int = 0) -> Run:
 
 
 def _shown(page: str) -> list[str]:
-    return re.findall(r'class="stage">[^<]*</span> ([^<]*)</div>', page)
+    return re.findall(r'class="stage">[^<]*</span>([^<]*)</div>', page)
 
 
 def _lines(client: Client, run: Run, **query: object) -> tuple[list[str], int, int]:
