@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 from runs.machine import ENDED, TABLE, TESTING, Row, State  # noqa: E402
 
 PAGE = ROOT / "docs" / "state-machine.md"
-WHERE_IT_WAS_ASKED = "the stage asked for"
+WHERE_IT_WAS_ASKED = "the stage asked for; after another boot InventoryCheck"
 
 HEAD = """\
 # The life of a run
