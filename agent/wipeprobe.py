@@ -138,9 +138,8 @@ def _not_zero(fd: int, places: list[tuple[int, int]], deadline: float) -> list[F
             content.update(at.to_bytes(8, "big") + read)
     if not full:
         return []
-    words = (
-        f"data of unknown kind: {len(full)} of {len(places)} places looked at are not blank, the first at {full[0][0]}"
-    )
+    where = f"{len(full)} of {len(places)} places looked at are not blank, the first at byte {full[0][0]}"
+    words = f"data of unknown kind: {where}"
     return [Found("disk", UNKNOWN_DATA, content.hexdigest()[:16], words, tuple(full))]
 
 

@@ -55,10 +55,15 @@ def event_of(run: Run, stage_run: StageRun) -> Event:
 def sentence(stage_run: StageRun) -> str:
     """`Storage attempt 2: failed, sda: 2 unreadable sectors`."""
     finding = stage_run.findings.filter(severity=wire.Severity.CRITICAL).first()
-    detail = finding.message if finding else stage_run.reason
+    detail = finding.message if finding else _found_by_the_probe(stage_run) or stage_run.reason
     attempt = f" attempt {stage_run.attempt}" if stage_run.attempt > 1 else ""
     outcome = stage_run.get_outcome_display().lower()
     return f"{BY_NAME[stage_run.name].title}{attempt}: {outcome}" + (f", {detail}" if detail else "")
+
+
+def _found_by_the_probe(stage_run: StageRun) -> str:
+    serials = stageruns.found_data_on(stage_run)
+    return f"the wipe probe found data on {', '.join(serials)}" if serials else ""
 
 
 def _spec_validate(run: Run, stage_run: StageRun) -> None:

@@ -142,6 +142,12 @@ def is_refused_by_wipe_probe(stage_run: StageRun) -> bool:
     return any(refusal["gate"] == WIPE_PROBE_GATE for refusal in stage_run.refusals)
 
 
+def found_data_on(stage_run: StageRun) -> list[str]:
+    """The disks because of which it did not write, where the wipe probe alone refused."""
+    probe = all(refusal["gate"] == WIPE_PROBE_GATE for refusal in stage_run.refusals)
+    return [refusal["serial"] for refusal in stage_run.refusals] if probe else []
+
+
 def add_finding(stage_run: StageRun, finding: wire.Finding) -> Finding:
     finding = replace(finding, component=finding.component[:128] or "system")
     fields = codec.encode(finding)

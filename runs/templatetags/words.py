@@ -140,9 +140,7 @@ def topic_words(topic: str) -> str:
 
 @register.filter
 def found_data_on(stage: StageRun) -> list[str]:
-    """The disks because of which a stage was not tested, where the wipe probe alone refused to write."""
-    probe = all(refusal["gate"] == stageruns.WIPE_PROBE_GATE for refusal in stage.refusals)
-    return [refusal["serial"] for refusal in stage.refusals] if probe else []
+    return stageruns.found_data_on(stage)
 
 
 @register.filter

@@ -48,7 +48,7 @@ def vet_what_nobody_knows(at: Desk, watcher: Operator, doer: Operator) -> int:
     expect(watcher.page.locator("#summary .verdict")).to_contain_text("Incomplete")
     assert watcher.fits_its_window()
     doer.adopt(run)
-    expect(watcher.page.locator("#history")).to_contain_text("adopted")
+    expect(watcher.page.locator("#history")).to_contain_text("Adopted everything that was found")
     return run
 
 
