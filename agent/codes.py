@@ -168,7 +168,7 @@ CODES: dict[str, Code] = {
     "storage.slow_writing": _part(_CRITICAL, "Writes slower than its kind ever does", "Check link and cooling first."),
     "disk.medium_error": _part(_CRITICAL, "Medium error", "Replace the drive."),
     "disk.io_error": _part(_CRITICAL, "The kernel saw an I/O error", "Check cable and power, then the drive."),
-    "disk.link_error": _part(_WARNING, "The link to the drive was reset", "Check cable, backplane and power."),
+    "disk.link_error": _part(_CRITICAL, "The link to the drive was reset", "Check cable, backplane and power."),
     "disk.controller_error": _part(_CRITICAL, "The drive's controller failed", "Reseat it; update its firmware."),
     # network
     "network.no_link": _part(_CRITICAL, "No link", "Check cable, module, switch port."),

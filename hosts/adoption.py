@@ -16,7 +16,8 @@ from hosts.fields import normalise_mac
 Inventory = dict[str, Any]
 Spec = dict[str, Any]
 
-# What firmware says where nobody has entered a number.
+# What firmware says where nobody has entered a number. The agent leaves out these and more (`agent.probes.parsing`) of
+# most parts; this package may not import its list.
 _DUMMIES = frozenset(
     {"", "none", "unknown", "not specified", "not available", "n/a", "default string", "to be filled by o.e.m.",
      "system serial number", "chassis serial number", "no dimm", "0", "00000000", "ffffffff", "0123456789"}

@@ -77,15 +77,15 @@ def parse_sdr(text: str) -> list[Sensor]:
 
 def power_supplies(sensors: list[Sensor]) -> list[PowerSupply]:
     """The supplies among the sensors of type "Power Supply": those that tell a state, not a number or redundancy. Where
-    several go by one name (Dell calls each `Status`), the entity tells them apart: `Status 10.2`."""
+    several sensors have one name (Dell calls each `Status`), the entity tells them apart: `Status 10.2`."""
     told = [one for one in sensors if not _is_number(one.reading) and not is_redundancy(one)]
     entities: dict[str, set[str]] = {}
     for sensor in told:
-        entities.setdefault(supply_name(sensor.name), set()).add(sensor.entity)
+        entities.setdefault(sensor.name, set()).add(sensor.entity)
     found: dict[str, PowerSupply] = {}
     for sensor in told:
         name = supply_name(sensor.name)
-        supply = _supply(f"{name} {sensor.entity}" if len(entities[name]) > 1 else name, sensor)
+        supply = _supply(f"{name} {sensor.entity}" if len(entities[sensor.name]) > 1 else name, sensor)
         known = found.get(supply.name)
         if known is None or (known.ok is None and supply.ok is not None) or supply.ok is False:
             found[supply.name] = supply
@@ -121,13 +121,14 @@ def supply_watts(sensors: list[Sensor], supplies: list[PowerSupply]) -> dict[str
 
 
 def fans(sensors: list[Sensor]) -> list[tuple[str, float | None]]:
-    """Name and rpm of the fans among the sensors of type "Fan"; None where a fan gives no reading."""
+    """Name and rpm of the fans among the sensors of type "Fan"; None where a fan gives no reading, or tells percent of
+    its full speed, as HPE's do: it is there, and how fast it turns is not known."""
     found = []
     for sensor in sensors:
         match = re.match(r"(\d{1,9}(?:\.\d{1,9})?)\s*RPM", sensor.reading, re.IGNORECASE)
         if match:
             found.append((sensor.name, float(match[1])))
-        elif sensor.status == "ns" and not is_redundancy(sensor):
+        elif (sensor.status == "ns" or "percent" in sensor.reading.lower()) and not is_redundancy(sensor):
             found.append((sensor.name, None))
     return found
 

@@ -59,6 +59,11 @@ def test_every_pattern_has_a_sample_and_a_registered_code() -> None:
     assert seen <= codes.CODES.keys()
 
 
+def test_a_link_that_the_kernel_reset_is_as_grave_in_the_log_as_in_the_table_of_codes() -> None:
+    said = {pattern.severity for pattern in kmsg.PATTERNS if pattern.code == "disk.link_error"}
+    assert said == {codes.CODES["disk.link_error"].severity}
+
+
 CORRECTED_BY_FIRMWARE = (
     "{1}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 1",
     "{1}[Hardware Error]: It has been corrected by h/w and requires no further action",

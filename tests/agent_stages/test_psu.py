@@ -60,6 +60,9 @@ DELL = """Status           | 85h | ok  | 10.1 | Presence detected
 Status           | 86h | ok  | 10.2 | Presence detected, Power Supply AC lost
 PS Redundancy    | 77h | ok  |  7.1 | Disabled
 """
+TWO_SENSORS = """PS1 Status       | 77h | ok  | 10.1 | Presence detected
+PS1 Fail         | 78h | ok  | 19.1 | State Deasserted, Presence detected
+"""
 
 
 @pytest.mark.parametrize(
@@ -67,12 +70,14 @@ PS Redundancy    | 77h | ok  |  7.1 | Disabled
     [
         (HPE, [("Power Supply 1", True, True), ("Power Supply 2", True, True)]),
         (DELL, [("Status 10.1", True, True), ("Status 10.2", True, False)]),
+        (TWO_SENSORS, [("PS1", True, True)]),
     ],
 )
 def test_supplies_are_told_apart_however_their_maker_calls_them(
     sdr: str, supplies: list[tuple[str, bool, bool]]
 ) -> None:
-    """Rows as these makers' BMCs print them, by their documentation: no such machine was at hand."""
+    """The first two as these makers' BMCs print them, by their documentation: no such machine was at hand. The last is
+    made up: two sensors of one supply that stand at different entities."""
     found = ipmitool.power_supplies(ipmitool.parse_sdr(sdr))
     assert [(supply.name, supply.present, supply.ok) for supply in found] == supplies
 
@@ -92,6 +97,44 @@ def test_redundancy_that_is_switched_off_is_not_lost() -> None:
         row.name: ipmitool.redundancy_lost(row) for row in ipmitool.parse_sdr(HPE + DELL) if ipmitool.is_redundancy(row)
     }
     assert rows == {"Power Supplies": True, "PS Redundancy": None}
+
+
+def test_fans_that_tell_percent_are_there_and_their_speed_is_not_known() -> None:
+    """Rows as an HP ProLiant's BMC prints them."""
+    text = """Fan Block 1      | 09h | ok  |  7.1 | 21.56 percent, Transition to Running
+Fans             | 0Dh | ok  |  7.5 | 0 percent, Fully Redundant
+FAN1             | 41h | ok  | 29.1 | 5600 RPM
+"""
+    assert ipmitool.fans(ipmitool.parse_sdr(text)) == [("Fan Block 1", None), ("FAN1", 5600.0)]
+
+
+ONE_SUPPLY = """PS1 Status       | 77h | ok  | 10.1 | Presence detected
+PS Redundancy    | 7Ch | ok  |  7.1 | Non-Redundant: Sufficient Resources from Insufficient Resources
+"""
+
+
+@pytest.mark.parametrize(
+    ("not_expected", "outcome", "codes"),
+    [([], wire.Outcome.FAILED, ["psu.redundancy_lost"]), (["redundancy"], wire.Outcome.PASSED, [])],
+)
+def test_redundancy_that_is_not_expected_is_not_missed(
+    not_expected: list[str],
+    outcome: wire.Outcome,
+    codes: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "sdr.txt").write_text(ONE_SUPPLY)
+    bmc = f"#!/bin/sh\n[ $1 = sdr ] && cat {tmp_path}/sdr.txt\nexit 0\n"
+    for name, script in {"ipmitool": bmc, "stress-ng": STRESS_NG}.items():
+        (tmp_path / name).write_text(script)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("FAILING", "none")
+    monkeypatch.setattr(ipmitool, "has_bmc", lambda: True)
+    ctx = context("PSU", tmp_path, params={"load_duration_s": 1}, not_expected=not_expected)
+    report = STAGES["PSU"](ctx)
+    assert (report.outcome, [one.code for one in report.findings]) == (outcome, codes)
 
 
 @pytest.mark.skipif(ipmitool.has_bmc(), reason="this machine has a BMC")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -193,3 +194,17 @@ def test_a_memory_test_that_is_stopped_after_it_saw_wrong_data_fails(
     outcome = memory_load.stress("patterns", 64, 1, 1, StopFlag(), [wire.Dimm("DIMM_A1", 2048)])
     assert outcome.check.outcome is wire.Outcome.FAILED
     assert [(one.code, one.component, one.value) for one in outcome.findings] == [("memory.miscompare", "DIMM_A1", 3.0)]
+
+
+@pytest.mark.parametrize(("bus", "health"), [("usb", []), ("", [wire.Outcome.NOT_TESTED])])
+def test_a_stick_that_is_expected_and_there_has_no_health_to_ask_for(
+    bus: str, health: list[wire.Outcome], tmp_path: Path
+) -> None:
+    """Without a bus it is not in the machine at all."""
+    fixed = INVENTORY.disks[0]
+    stick = [wire.Disk("sdx", "STICK-1", "", bus, 64)] if bus else []
+    ctx = context(
+        "SMART", tmp_path, inventory=replace(INVENTORY, disks=[fixed, *stick]),
+        expected={"disks": [{"serial": fixed.serial}, {"serial": "STICK-1"}]},
+    )  # fmt: skip
+    assert [one.outcome for one in STAGES["SMART"](ctx).checks if one.component == "STICK-1"] == health

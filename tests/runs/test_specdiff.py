@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import codec, wire
+from agent.probes import parsing
 from hosts import adoption
 from runs import specdiff
 
@@ -410,3 +411,14 @@ def test_cards_that_tell_their_model_only_are_adopted_by_their_number(before: in
     told_of = [(difference.path, difference.actual) for difference in differences]
     adopted = adoption.adopt_all(expected, told_of, codec.encode(machine))
     assert specdiff.compare(adopted, machine) == []
+
+
+def test_a_card_on_usb_is_adopted_without_a_speed_that_no_switch_could_prove() -> None:
+    bmcs_own = wire.Nic("usb0", "be:3a:f2:b6:05:9f", "cdc_ether", speed_mbit=425, link=True)
+    adopted = adoption.from_inventory(codec.encode(found(nics=[ENO1, bmcs_own])))
+    assert adopted["nics"] == [{"mac": ENO1.mac, "speed_mbit": 1000}, {"mac": bmcs_own.mac}]
+
+
+@pytest.mark.parametrize("text", sorted(adoption._DUMMIES))
+def test_what_adoption_takes_for_a_placeholder_the_agent_does_too(text: str) -> None:
+    assert parsing.is_dummy(text)
