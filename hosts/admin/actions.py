@@ -47,7 +47,9 @@ class HostActions:
     def adopt(self, request: HttpRequest, hosts: QuerySet[Host]) -> HttpResponse | None:
         """Shown first, done when it was confirmed. What was found is of the run that was shown, or it is refused."""
         if "confirmed" not in request.POST:
-            return self._page(request, "adopt.html", {"previews": [_preview(host) for host in hosts]})
+            previews = [_preview(host) for host in hosts]
+            is_possible = any("refused" not in preview for preview in previews)
+            return self._page(request, "adopt.html", {"previews": previews, "is_possible": is_possible})
         who = request.user.get_username()
 
         def adopt_as_shown(host: Host) -> None:

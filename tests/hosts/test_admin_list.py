@@ -70,7 +70,8 @@ def test_many_holds_are_released_at_once_and_what_is_not_held_is_refused(operato
 
 
 def test_adopt_takes_over_what_the_last_run_found(operator: Client, host: Host) -> None:
-    assert "has found anything yet" in do(operator, "adopt", host).content.decode()
+    page = do(operator, "adopt", host).content.decode()
+    assert "has found anything yet" in page and 'name="confirmed"' not in page, "nothing to confirm"
     assert do(operator, "adopt", host, confirmed="Adopt").status_code == 409
     Host.objects.filter(pk=host.pk).update(expected=None)
     run = rows.a_run(host, inventory=codec.encode(wire.Inventory(cpu=wire.Cpu(sockets=1, cores=4))))
