@@ -18,6 +18,7 @@ POINTS = 600
 MAX_LINES = 12
 SAMPLE_S = 2
 WINDOWS_S = (900, 3600, 21_600)
+_NBSP = "\u00a0"
 _TITLES = {"fan": "Fans", "power": "Power", "throughput_in": "Received", "throughput_out": "Sent", "clock": "Clock"}
 _ORDER = ("temp", "fan", "power", "throughput_in", "throughput_out", "clock")
 _KINDS = {"cpu": "CPU", "dimm": "DIMM", "gpu": "GPU", "nic": "Network card", "psu": "Power supply", "bmc": "BMC"}
@@ -182,7 +183,7 @@ def _limits(series: Series, kinds: set[str], bounds: list[limits.Limit]) -> list
     return [
         {
             "words": f"{_kind(limit.kind)} at {'most' if limit.side == 'max' else 'least'} "
-            f"{limit.bound:g} {_shown(limit.unit)}",
+            f"{limit.bound:,.6g} {_shown(limit.unit)}".replace(",", _NBSP),
             "value": limit.bound,
             "severity": str(limit.severity),
         }

@@ -12,6 +12,7 @@
   if (!section) return;
   const board = section.querySelector(".charts");
   const none = section.querySelector("[data-charts-none]");
+  const windows = section.querySelector(".windows");
   const plots = new Map();
   let windowS = section.querySelector("[aria-pressed=true]").dataset.window; // of a long run only its end, until asked
   let known = null; // what is drawn
@@ -78,6 +79,7 @@
   function draw(data, asked) {
     none.hidden = data.charts.length > 0;
     none.textContent = "over" in section.dataset ? "Nothing was measured." : "No measurement yet.";
+    windows.hidden = !data.charts.length && asked === "";
     Object.assign(section.dataset, { state: data.charts.length ? "drawn" : "none", stretch: asked });
     const wanted = new Set(data.charts.map((chart) => chart.key));
     for (const [name, plot] of plots) if (!wanted.has(name)) { plot.figure.remove(); plot.chart.destroy(); plots.delete(name); }
@@ -141,8 +143,9 @@
     canvas.setAttribute("aria-label", [chart.title, ...lines, ...chart.limits.map((limit) => `limit: ${limit.words}`)].join("; "));
   }
 
-  // As the pages write numbers: thousands apart by a thin space.
-  const figure = (v, digits) => v.toFixed(digits).replace(/\B(?=(\d{3})+(?!\d))/g, "\u202f");
+  // As the pages write numbers: thousands apart by a space.
+  const figure = (v, digits) => v.toFixed(digits).replace(/\B(?=(\d{3})+(?!\d))/g, "\u00a0");
+  const decimals = (ticks) => Math.max(...ticks.map((v) => (String(+v.toFixed(6)).split(".")[1] || "").length));
   const spell = (v, unit) => (v === null || v === undefined ? "–" : `${figure(v, Math.abs(v) < 100 ? 1 : 0)} ${unit}`);
 
   function caption(chart) {
@@ -175,7 +178,7 @@
       cursor: { points: { size: 6 }, sync: { key: "vetting" }, drag: { setScale: false }, bind: { dblclick: () => () => zoom(null) } },
       legend: { live: true },
       scales: { x: { time: true, auto: false }, y: { range: (u, low, high) => bounds(chart, low, high) } },
-      axes: [{ ...axis, space: 70, size: 26, values: clock }, { ...axis, size: 46, values: (u, ticks) => ticks.map((v) => figure(v, Number.isInteger(v) ? 0 : 1)) }],
+      axes: [{ ...axis, space: 70, size: 26, values: clock }, { ...axis, size: 46, values: (u, ticks) => ticks.map((v) => figure(v, decimals(ticks))) }],
       series: [{ label: "Time", value: (u, v) => (v === null ? "–" : new Date(v * 1000).toLocaleTimeString([], { hour12: false, timeZone })) },
         ...chart.lines.map((line, n) => ({ label: line.component, stroke: colours[n % colours.length], width: 1.5, gaps: (u, n, from, to) => silences(u, n, from, to, plot.stepS), points: { size: 5, fill: colours[n % colours.length], filter: (u, n) => alone(u, n, plot.stepS) }, value }))],
       hooks: { draw: [(u) => boundaries(u, plot.stages), (u) => bars(u, chart.limits)], ready: [latest], setData: [latest], setSelect: [boxed], setScale: [tellStretch], setCursor: [(u) => u.cursor.idx === null && latest(u)] },
