@@ -21,7 +21,7 @@ class Timing:
     hold_refresh_s: float = 15.0
     stop_patience_s: float = 20.0
     counters_patience_s: float = 600.0  # a BMC's event log of 4,000 entries takes two minutes, each of many drives 30 s
-    flush_patience_s: float = 10.0
+    flush_patience_s: float = 30.0
     poweroff_patience_s: float = 120.0
     heartbeat_s: float = wire.HEARTBEAT_INTERVAL_S
     sample_s: float = wire.SAMPLE_INTERVAL_S

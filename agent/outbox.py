@@ -78,8 +78,8 @@ class Outbox:
         self._thread.start()
 
     def flush(self, timeout_s: float) -> None:
-        """Every measurement so far is with the orchestrator when this returns, or the time is over: before a result,
-        so that a limit that was broken last is still judged in its stage."""
+        """Every measurement so far is with the orchestrator when this returns, unless that is out of reach or the time
+        is over: before a result, so that a limit that was broken last is still judged in its stage."""
         if self._thread is not None:
             self._flushed.clear()
             self._asked.set()
@@ -100,8 +100,8 @@ class Outbox:
             if asked or time.monotonic() >= sensors_due:
                 sensors_due = time.monotonic() + self.sensor_interval_s
                 self.cut_measurements()
-            self.deliver(client)
-            if asked and not len(self.sensors):
+            reached = self.deliver(client)
+            if asked and not (reached and len(self.sensors)):
                 self._asked.clear()
                 self._flushed.set()
         self.cut_logs()
@@ -111,13 +111,14 @@ class Outbox:
 
     def _rest(self) -> bool:
         """Until the next turn is due; whether it is the last."""
-        self._awake.wait(self.log_interval_s)
+        if not self._asked.is_set():
+            self._awake.wait(self.log_interval_s)
         self._awake.clear()
         return self._over.is_set()
 
-    def deliver(self, client: Client) -> None:
-        """Send what is kept, oldest first, a bounded number of batches; what fails stays for the next
-        turn."""
+    def deliver(self, client: Client) -> bool:
+        """Send what is kept, oldest first, a bounded number of batches; what fails stays for the next turn. Whether the
+        orchestrator was within reach."""
         try:
             for _ in range(BATCHES_PER_TURN):
                 if not self._send_oldest(client, "log", self.logs):
@@ -126,7 +127,8 @@ class Outbox:
                 if not self._send_oldest(client, "sensor", self.sensors):
                     break
         except CallFailed:
-            return
+            return False
+        return True
 
     def _send_oldest(self, client: Client, call: str, spool: Spool) -> bool:
         batch = spool.oldest()
