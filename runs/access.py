@@ -22,7 +22,7 @@ def operator_required(view: View) -> View:
         if request.user.is_authenticated and request.user.is_staff:
             return view(request, *args, **kwargs)
         if request.user.is_authenticated:
-            raise PermissionDenied("your account is no operator's: an administrator can give it staff status")
+            raise PermissionDenied("Your account is no operator's: an administrator can give it staff status.")
         if request.headers.get("HX-Request"):
             return HttpResponse(status=204, headers={"HX-Refresh": "true"})
         return redirect_to_login(request.get_full_path())
