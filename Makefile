@@ -48,7 +48,7 @@ zoo:
 	@scripts/prepare demo >&2
 	@$(MAKE) --no-print-directory image >&2
 	@$(AS_ROOT) $(PYTHON) -m tests.rack.zoo --only '$(ONLY)' --repeat $(or $(REPEAT),1) --jobs $(or $(JOBS),1) \
-		$(if $(RESULTS),--results $(RESULTS) --page $(RESULTS:.jsonl=.md))
+		$(if $(RESULTS),--results $(RESULTS) --page $(basename $(RESULTS)).md)
 
 image: venv
 	@$(AS_ROOT) $(PYTHON) live-image/build.py --output var/image --level $(LEVEL)

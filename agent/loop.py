@@ -37,6 +37,7 @@ class Agent:
         self.claim: wire.ClaimAnswer | None = None
         self.done: set[tuple[str, int]] = set()
         self.running: Attempt | None = None
+        self._left_behind: threading.Thread | None = None
         self.sidecar: Sidecar | None = None
         self.heartbeat = Heartbeat(
             parts.client.another(), parts.identity.boot_id, self._heard, parts.say, self.timing.heartbeat_s
@@ -112,7 +113,10 @@ class Agent:
         action = orders.decide(self.word, {order.name for order in self.claim.stages}, self.done)
         if action is Action.SHUT_DOWN:
             raise RunIsOver(self.word.reason)
-        if action is Action.TEST:
+        if action is Action.TEST and self._left_behind is not None and self._left_behind.is_alive():
+            self._announce("error", f"{self.word.state} does not start: what was told to stop before still runs")
+            self._listen(self.timing.refused_s)
+        elif action is Action.TEST:
             self._test()
         elif action is Action.HOLD:
             self._keep_held()
@@ -165,6 +169,7 @@ class Agent:
             self._keep(result)
         else:
             self.parts.say("error", f"{order.name} did not stop in time: {attempt.stop.reason}")
+            self._left_behind = attempt.thread
             result = self._what_is_known(attempt)
         if result is not None:
             self._send(result)
@@ -205,7 +210,8 @@ class Agent:
         self.heartbeat.work_on(at_work)
         again = f", attempt {order.attempt}" if order.attempt > 1 else ""
         self._announce("info", f"{order.title}{again} begins")
-        threading.Thread(target=self._carry_out, args=(attempt, context), name="stage", daemon=True).start()
+        attempt.thread = threading.Thread(target=self._carry_out, args=(attempt, context), name="stage", daemon=True)
+        attempt.thread.start()
 
     def _carry_out(self, attempt: Attempt, context: StageContext) -> None:
         """In the stage's thread."""

@@ -58,6 +58,7 @@ class Attempt:
         self.stop = StopFlag()
         self.hot: list[wire.Finding] = []
         self.tested = threading.Event()
+        self.thread: threading.Thread | None = None
         self.left_behind = False
 
     def leave(self, why: str) -> None:

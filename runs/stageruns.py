@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from django.db.models import Max
 from django.utils import timezone
@@ -13,6 +14,8 @@ from runs.machine import State
 from runs.models import Finding, Outcome, Run, StageRun
 from runs.stages import BY_NAME, STAGES, Owner
 
+# What the probe says of a disk where it could not tell.
+NO_DATA = frozenset({"unreadable", "not_probed"})
 WIPE_PROBE_GATE = 3  # of the five that docs/safety.md has
 HOST_LOST = "system.lost"
 ORDER = {stage.name: number for number, stage in enumerate(STAGES)}
@@ -143,9 +146,15 @@ def is_refused_by_wipe_probe(stage_run: StageRun) -> bool:
 
 
 def found_data_on(stage_run: StageRun) -> list[str]:
-    """The disks because of which it did not write, where the wipe probe alone refused."""
-    probe = all(refusal["gate"] == WIPE_PROBE_GATE for refusal in stage_run.refusals)
-    return [refusal["serial"] for refusal in stage_run.refusals] if probe else []
+    """The disks because of which it did not write, where the wipe probe found something on each. One that it could not
+    read is another matter."""
+    found = [refusal["serial"] for refusal in stage_run.refusals if _has_data(refusal)]
+    return found if len(found) == len(stage_run.refusals) else []
+
+
+def _has_data(refusal: dict[str, Any]) -> bool:
+    kinds = {signature["kind"] for signature in refusal["signatures"]}
+    return refusal["gate"] == WIPE_PROBE_GATE and bool(kinds - NO_DATA)
 
 
 def add_finding(stage_run: StageRun, finding: wire.Finding) -> Finding:

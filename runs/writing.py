@@ -17,7 +17,7 @@ def what_is_written(profile: dict[str, Any], disks: list[dict[str, Any]]) -> lis
 def what_is_lost(profile: dict[str, Any], disks: list[dict[str, Any]]) -> list[str]:
     """A sentence for each disk that a writing profile would destroy, or the one that there is none."""
     return [
-        f"Everything on disk {disk['serial']} ({_size(disk)}) is destroyed; {_amount(profile, disk)} of it are "
+        f"Everything on disk {disk['serial']} ({_size(disk)}) is destroyed; {_amount(profile, disk)} of it is "
         "written twice, with patterns and with zeros."
         for disk in disks
         if disk["may_be_written"]
@@ -44,7 +44,7 @@ def _amount(profile: dict[str, Any], disk: dict[str, Any]) -> str:
     """What a disk's endurance is charged with, each time."""
     most = int(profile["stages"].get("Storage", {}).get("params", {}).get("write_max_mb", 0))
     size_mb = min(most or disk["size_mb"], disk["size_mb"]) if disk["size_mb"] else most
-    return places.size(size_mb)
+    return places.size(size_mb) or "all"
 
 
 def _size(disk: dict[str, Any]) -> str:

@@ -102,7 +102,9 @@ def dimms(structures: list[Structure]) -> list[wire.Dimm]:
     slots = of_kind(structures, 17)
     locators = [fields.get("Locator", "") for fields in slots]
     found = []
-    for number, fields in enumerate(fields for fields in slots if size_mb(fields.get("Size", "")) > 0):
+    for number, fields in enumerate(slots):
+        if not size_mb(fields.get("Size", "")):
+            continue
         locator = fields.get("Locator", "") or f"slot {number}"
         if locators.count(fields.get("Locator", "")) > 1:
             locator = clean(f"{fields.get('Bank Locator', '')} {locator}")

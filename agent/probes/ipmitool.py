@@ -10,7 +10,7 @@ from agent import shell
 from agent.probes.parsing import ParseError, clean
 
 _DEVICES = ("dev/ipmi0", "dev/ipmi/0", "dev/ipmidev/0")
-_PREDICTED = "predictive failure"
+_PREDICTED = re.compile(r"predictive failure(?! deasserted)", re.IGNORECASE)
 _PSU_QUALIFIER = re.compile(r"(?i)[ _-]*(status|state|presence|present|detect(ed)?|health|fail(ure)?)$")
 
 
@@ -87,7 +87,8 @@ def power_supplies(sensors: list[Sensor]) -> list[PowerSupply]:
         name = supply_name(sensor.name)
         supply = _supply(f"{name} {sensor.entity}" if len(entities[sensor.name]) > 1 else name, sensor)
         known = found.get(supply.name)
-        if known is None or (known.ok is None and supply.ok is not None) or supply.ok is False:
+        worse = supply.ok is False or (is_predicted(supply.reading) and (known is None or known.ok is not False))
+        if known is None or (known.ok is None and supply.ok is not None) or worse:
             found[supply.name] = supply
     return list(found.values())
 
@@ -156,14 +157,14 @@ def parse_dcmi_power(text: str) -> float:
 
 def is_predicted(reading: str) -> bool:
     """Whether a supply says that it will fail: the IPMI specification's state 02h of a power supply."""
-    return _PREDICTED in reading.lower()
+    return _PREDICTED.search(reading) is not None
 
 
 def _supply(name: str, sensor: Sensor) -> PowerSupply:
     reading = sensor.reading.lower()
     if sensor.status == "ns" or reading in ("", "no reading", "disabled"):
         return PowerSupply(name, present=False, ok=None, reading=sensor.reading)
-    now = reading.replace(_PREDICTED, "")
+    now = reading.replace("predictive failure", "")
     bad = any(word in now for word in ("fail", "lost", "out of range", "error", "inactive", "over", "critical"))
     absent = "absent" in reading or "not present" in reading
     # A state sensor lists what is asserted: a supply that is there asserts its presence.

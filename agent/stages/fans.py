@@ -60,7 +60,7 @@ def judge(names: list[str], before: Fans, after: Fans) -> tuple[list[wire.Check]
         found += bad
         made.append(checks.judged(CHECK, bad, name, topic=TOPIC, reason=_words(after.rpm.get(name))))
         if not bad and after.rpm.get(name) is None:
-            made[-1] = checks.not_tested(CHECK, name, reason="its sensor gives no reading", topic=TOPIC)
+            made[-1] = checks.not_tested(CHECK, name, reason="its sensor tells no speed in rpm", topic=TOPIC)
     return made, found
 
 

@@ -146,7 +146,8 @@ def found_data_on(stage: StageRun) -> list[str]:
 @register.filter
 def names_its_stage(line: Line) -> bool:
     """Whether a line of the log begins with its stage's title, so that it need not stand there twice."""
-    return line.text.startswith(stage_title(line.stage))
+    title = stage_title(line.stage)
+    return line.text.startswith(tuple(title + how for how in (": ", " begins", ", attempt ")))
 
 
 @register.filter

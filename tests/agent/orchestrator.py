@@ -49,6 +49,7 @@ class Orchestrator:
     sensor_limits: dict[str, float] = field(default_factory=dict)
     received: list[tuple[str, Any]] = field(default_factory=list)
     results: dict[tuple[str, int], wire.Result] = field(default_factory=dict)
+    on_failure: str = "hold"
     log_lines: list[str] = field(default_factory=list)
     measurements: list[wire.Measurement] = field(default_factory=list)
     seqs: dict[str, int] = field(default_factory=lambda: {"log": 0, "sensor": 0})
@@ -165,7 +166,8 @@ class Orchestrator:
     def _move_on(self, message: wire.Result) -> None:
         names = [one.name for one in self.stages]
         after = [*names[names.index(message.stage) + 1 :], "Completed"]
-        self.state = "Failed" if message.outcome is wire.Outcome.FAILED else after[0]
+        stops = message.outcome is wire.Outcome.FAILED and self.on_failure != "continue"
+        self.state = "Failed" if stops else after[0]
         self.attempt, self.retry_of = 1, None
         if self.state == "Completed":
             self.cmd = wire.Cmd.SHUTDOWN

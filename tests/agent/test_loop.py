@@ -537,3 +537,29 @@ def test_an_error_counted_before_the_agent_was_ended_is_not_lost_to_the_next(ben
     result = b.orchestrator.results["Memory", 1]
     assert result.counters == [wire.CounterDelta("edac.ce", "dimm", "DIMM_A1", 0, 2)]
     assert [f.severity for f in result.findings] == [wire.Severity.WARNING]
+
+
+@KEYGEN
+def test_no_stage_starts_beside_one_that_could_not_be_stopped(bench: NewBench) -> None:
+    """The part that was too hot would be heated by two of them."""
+    started, never = threading.Event(), threading.Event()
+    begun: list[str] = []
+
+    def stuck(context: StageContext) -> StageReport:
+        started.set()
+        never.wait(30)
+        return StageReport(wire.Outcome.PASSED)
+
+    def next_one(context: StageContext) -> StageReport:
+        begun.append("while the other ran" if not never.is_set() else "after it")
+        return StageReport(wire.Outcome.PASSED)
+
+    b = bench(of("CPUStress", "Memory", on_failure="continue"))
+    agent = b.agent({"CPUStress": stuck, "Memory": next_one})
+    with b.running(agent) as thread:
+        assert started.wait(10)
+        agent._too_hot(HOT)
+        b.wait_for_line("Memory does not start")
+        never.set()
+        thread.join(10)
+    assert begun == ["after it"]

@@ -102,6 +102,14 @@ def test_a_modules_name_does_not_change_when_its_neighbour_is_dead() -> None:
     assert [dimm.locator for dimm in dmidecode.dimms(dmidecode.parse(text))] == ["P0 CHANNEL A DIMM 0"]
 
 
+def test_a_slot_without_a_name_keeps_its_number_beside_an_empty_one() -> None:
+    text = "\n\n".join(
+        f"Handle 0x{n:04X}, DMI type 17, 40 bytes\nMemory Device\n\tSize: {size}"
+        for n, size in enumerate(("No Module Installed", "32 GB"))
+    )
+    assert [dimm.locator for dimm in dmidecode.dimms(dmidecode.parse(text))] == ["slot 1"]
+
+
 def test_lscpu_counts_sockets_and_cores() -> None:
     cpu = lscpu.parse(recorded("lscpu", "qemu-q35.json"))
     assert (cpu.sockets, cpu.cores, cpu.threads) == (1, 2, 2)

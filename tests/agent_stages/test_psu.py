@@ -162,3 +162,15 @@ def test_the_cpus_meter_adds_its_packages_and_nothing_within_them(tmp_path: Path
     meter = sensors.Meter(tmp_path)
     assert meter.watts_over(0.0, StopFlag()) == 0.0
     assert sensors.Meter(tmp_path / "none").watts_since() is None
+
+
+@pytest.mark.parametrize(
+    ("second", "predicted"),
+    [("Predictive Failure Asserted", True), ("Predictive failure", True), ("Predictive Failure Deasserted", False)],
+)
+def test_what_a_supplys_second_sensor_predicts_is_not_lost(second: str, predicted: bool) -> None:
+    there = "| ok | 10.1 | Presence detected"
+    rows = ipmitool.parse_sdr(f"PS1 Status | 77h {there}\nPS1 Health | 78h {there}, {second}\n")
+    (supply,) = ipmitool.power_supplies(rows)
+    assert (supply.name, supply.present, supply.ok) == ("PS1", True, True)
+    assert ipmitool.is_predicted(supply.reading) is predicted

@@ -178,7 +178,7 @@ def test_what_is_written_names_the_disks(folder: Path) -> None:
     disks = [a_disk("A", True), a_disk("B", False)]
     assert writing.what_is_written(profiles.load("quick"), disks) == ["Nothing is written to any disk."]
     assert writing.what_is_written(profiles.load("quick-write"), disks) == [
-        "Everything on disk A (sata, 268 MB) is destroyed; 268 MB of it are written twice, with patterns and with "
+        "Everything on disk A (sata, 268 MB) is destroyed; 268 MB of it is written twice, with patterns and with "
         "zeros.",
         "1 other expected disk is only read.",
     ]

@@ -8,7 +8,9 @@ import pytest
 from django.utils import timezone
 
 from agent import codec
-from runs import places
+from runs import places, writing
+from runs.logfiles import Line
+from runs.models import StageRun
 from runs.templatetags import words
 from tests.talker import INVENTORY
 
@@ -118,3 +120,38 @@ def test_a_stage_that_passed_says_how_many_of_its_checks_could_not_be_made() -> 
 @pytest.mark.parametrize(("size_mb", "label"), [(256, "268 MB"), (1_907_729, "2.0 TB"), (457_862, "480 GB")])
 def test_a_disk_s_size_is_that_of_its_label(size_mb: int, label: str) -> None:
     assert places.describe({"disks": [{"serial": "X", "size_mb": size_mb}]}, "disk", "X") == label
+
+
+@pytest.mark.parametrize(
+    ("stage", "text", "named"),
+    [
+        ("CPUStress", "CPU: passed", True),
+        ("CPUStress", "CPU begins", True),
+        ("CPUStress", "CPU, attempt 2 begins", True),
+        ("CPUStress", "CPU0: 99 C, limit 98 C", False),
+        ("PSU", "Power Supply 1: Presence detected", False),
+    ],
+)
+def test_a_log_line_names_its_stage_or_something_that_begins_alike(stage: str, text: str, named: bool) -> None:
+    assert words.names_its_stage(Line("2026-11-26T02:00:00Z", "INFO", stage, text)) is named
+
+
+@pytest.mark.parametrize(
+    ("signatures", "serials"),
+    [([("lvm", "LVM")], ["S1"]), ([("not_probed", "no answer")], []), ([("unreadable", "EIO")], []), ([], [])],
+)
+def test_a_disk_that_could_not_be_read_is_not_said_to_hold_data(
+    signatures: list[tuple[str, str]], serials: list[str]
+) -> None:
+    found = [{"where": "disk", "kind": kind, "label": "", "words": said} for kind, said in signatures]
+    stage = StageRun(refusals=[{"gate": 3, "serial": "S1", "reason": "gate 3", "signatures": found}])
+    assert words.found_data_on(stage) == serials
+
+
+def test_a_disk_of_unknown_size_is_written_as_a_whole() -> None:
+    disk = {"serial": "S1", "bus": "sata", "size_mb": 0, "may_be_written": True}
+    profile = {"storage": {"mode": "write"}, "stages": {"Storage": {"params": {"write_max_mb": 0}}}}
+    assert (
+        "Everything on disk S1 (sata) is destroyed; all of it is written twice"
+        in writing.what_is_lost(profile, [disk])[0]
+    )
