@@ -146,15 +146,14 @@ def is_refused_by_wipe_probe(stage_run: StageRun) -> bool:
 
 
 def found_data_on(stage_run: StageRun) -> list[str]:
-    """The disks because of which it did not write, where the wipe probe found something on each. One that it could not
-    read is another matter."""
-    found = [refusal["serial"] for refusal in stage_run.refusals if _has_data(refusal)]
-    return found if len(found) == len(stage_run.refusals) else []
+    """The disks that it did not write because the wipe probe found something on each. One that could not be read is
+    another matter; one that may not be written at all (gate 4) was never to be."""
+    by_probe = [refusal for refusal in stage_run.refusals if refusal["gate"] == WIPE_PROBE_GATE]
+    return [refusal["serial"] for refusal in by_probe] if all(map(_has_data, by_probe)) else []
 
 
 def _has_data(refusal: dict[str, Any]) -> bool:
-    kinds = {signature["kind"] for signature in refusal["signatures"]}
-    return refusal["gate"] == WIPE_PROBE_GATE and bool(kinds - NO_DATA)
+    return any(signature["kind"] not in NO_DATA for signature in refusal["signatures"])
 
 
 def add_finding(stage_run: StageRun, finding: wire.Finding) -> Finding:

@@ -144,7 +144,8 @@ def test_a_disk_that_could_not_be_read_is_not_said_to_hold_data(
     signatures: list[tuple[str, str]], serials: list[str]
 ) -> None:
     found = [{"where": "disk", "kind": kind, "label": "", "words": said} for kind, said in signatures]
-    stage = StageRun(refusals=[{"gate": 3, "serial": "S1", "reason": "gate 3", "signatures": found}])
+    not_allowed = {"gate": 4, "serial": "S2", "reason": "it is not marked may_be_written", "signatures": []}
+    stage = StageRun(refusals=[{"gate": 3, "serial": "S1", "reason": "gate 3", "signatures": found}, not_allowed])
     assert words.found_data_on(stage) == serials
 
 
