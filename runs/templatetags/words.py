@@ -12,12 +12,12 @@ from django.utils import timezone
 
 from agent.codes import CODES, Acts, Code
 from hosts import sidebyside
-from runs import keynumbers, naming, places, stageruns
+from runs import keynumbers, naming, places
 from runs import pulse as worker
 from runs.keynumbers import Cell, KeyNumber, Row
 from runs.logfiles import Line
 from runs.machine import State
-from runs.models import Finding, Run, StageRun
+from runs.models import Finding, Run
 from runs.stages import BY_NAME
 
 register = template.Library()
@@ -136,11 +136,6 @@ def event_words(kind: str) -> str:
 def topic_words(topic: str) -> str:
     """A word of a spec's `not_expected`."""
     return naming.topic_in_words(topic)
-
-
-@register.filter
-def found_data_on(stage: StageRun) -> list[str]:
-    return stageruns.found_data_on(stage)
 
 
 @register.filter

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from agent import codec
-from runs import places, writing
+from runs import places, stageruns, writing
 from runs.logfiles import Line
 from runs.models import StageRun
 from runs.templatetags import words
@@ -146,7 +146,7 @@ def test_a_disk_that_could_not_be_read_is_not_said_to_hold_data(
     found = [{"where": "disk", "kind": kind, "label": "", "words": said} for kind, said in signatures]
     not_allowed = {"gate": 4, "serial": "S2", "reason": "it is not marked may_be_written", "signatures": []}
     stage = StageRun(refusals=[{"gate": 3, "serial": "S1", "reason": "gate 3", "signatures": found}, not_allowed])
-    assert words.found_data_on(stage) == serials
+    assert stageruns.found_data_on(stage) == serials
 
 
 def test_a_disk_of_unknown_size_is_written_as_a_whole() -> None:
