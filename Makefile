@@ -20,7 +20,7 @@ help:
 demo:
 	@scripts/prepare demo
 	@$(MAKE) --no-print-directory image
-	@$(AS_ROOT) $(PYTHON) manage.py demo $(if $(KEEP),--keep)
+	@$(AS_ROOT) $(PYTHON) -m tests.rack.demo $(if $(KEEP),--keep)
 
 test:
 	@scripts/prepare test

@@ -160,7 +160,7 @@ example() {
 }
 
 secrets() {
-    echo "# NAME=value, no quotes. Read by systemd and by /usr/local/bin/vetting; for root's eyes only."
+    echo "# NAME=value, without quotes or backslashes. Read by systemd and by /usr/local/bin/vetting; for root's eyes only."
     echo "VETTING_SECRET_KEY=$(head -c 48 /dev/urandom | base64 -w 0 | tr '+/' '-_')"
 }
 
@@ -172,7 +172,10 @@ wrapper() {
 set -eu
 umask 022
 [ "\$(id -u)" = 0 ] || exec sudo "\$0" "\$@"
-set -a; . $conf/secrets.env; set +a
+# Line by line as systemd reads it, not by the shell: a password may hold any character.
+while IFS= read -r line || [ -n "\$line" ]; do
+    case \$line in "" | \#*) ;; *=*) export "\$line" ;; esac
+done <$conf/secrets.env
 export VETTING_CONFIG=$conf/vetting.yaml VETTING_DATA_DIR=$data HOME=$data
 cd $app
 exec setpriv --reuid $user --regid $user --init-groups $venv/bin/python manage.py "\$@"

@@ -9,7 +9,7 @@ from typing import Literal
 from django.conf import settings
 
 from hosts.readable import spelled_out
-from runs import stages
+from runs import hold, stages
 from runs.models import Finding, Run, RunEvent, Severity
 
 Weight = Literal["critical", "info"]
@@ -53,8 +53,8 @@ def _spec_mismatch(event: RunEvent) -> Iterable[str]:
 
 def _holding_opened(event: RunEvent) -> Iterable[str]:
     """Where to log in; the key itself is only on the run's page."""
-    hold = event.run.holds.filter(closed_at=None).last()
-    where = f"ssh -p {hold.port} root@{hold.address}" if hold and hold.address else "its address is on the run's page"
+    session = hold.current(event.run)
+    where = (hold.ssh_command(session) if session else "") or "its address is on the run's page"
     return [event.run.stopped_by or event.text, f"Waiting for a person: {where}"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shlex
 
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives import serialization
@@ -49,6 +50,16 @@ def renew(run: Run) -> HoldSession:
 
 def current(run: Run) -> HoldSession | None:
     return HoldSession.objects.filter(run=run, closed_at=None).order_by("-id").first()
+
+
+def ssh_command(session: HoldSession, key_file: str = "") -> str:
+    """How to log in; empty before the host has said where. This key and no other of the caller's agent, and a name of
+    its own among the known hosts: the next run at this address has another host key."""
+    if not session.address:
+        return ""
+    name = f"vetting-run-{session.run_id}"
+    options = f"-o IdentitiesOnly=yes -o HostKeyAlias={name}"
+    return f"ssh -i {shlex.quote(key_file or f'{name}.key')} {options} -p {session.port} root@{session.address}"
 
 
 def unseal(session: HoldSession) -> str:

@@ -88,18 +88,11 @@ def held(run: Run) -> dict[str, Any]:
         "session": session,
         "held_until": run.state_since + timedelta(hours=settings.VETTING.deadlines.hold_hours),
         "hold_actions": [action for action in actions.available(run) if action is not actions.CANCEL],
-        "command": ssh_command(run, session.address, session.port) if session and session.address else "",
+        "command": hold.ssh_command(session) if session else "",
         "fingerprint": fingerprint(session.host_key) if session else "",
         "refusals": actions.refusals(run),
         "retry_stage": run.retry_stage,
     }
-
-
-def ssh_command(run: Run, address: str, port: int) -> str:
-    """This key and no other of the agent's, and a name of its own among the known hosts: the next run at this address
-    has another host key."""
-    options = f"-o IdentitiesOnly=yes -o HostKeyAlias=vetting-run-{run.pk}"
-    return f"ssh -i vetting-run-{run.pk}.key {options} -p {port} root@{address}"
 
 
 def fingerprint(host_key: str) -> str:

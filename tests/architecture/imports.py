@@ -40,9 +40,9 @@ def of(path: Path) -> Iterator[Import]:
 
 
 def ours(package: str) -> list[Import]:
-    """What the files of a package import of other packages of ours."""
+    """What the files of a package import of other packages of ours, and of the tests, which are not installed."""
     found = [one for path in files(package) for one in of(path)]
-    return [one for one in found if one.package in OURS and one.package != package]
+    return [one for one in found if one.package in (*OURS, "tests") and one.package != package]
 
 
 def _names(node: ast.AST, package: tuple[str, ...]) -> list[str]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +47,40 @@ def test_help_lists_the_options() -> None:
     done = subprocess.run(["sh", str(SCRIPT), "--help"], capture_output=True, text=True, timeout=10)
     assert done.returncode == 0
     assert all(option in done.stdout for option in ("--dry-run", "--image DIR", "--no-image", "--admin NAME", "--yes"))
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What install.sh puts on a machine of the checkout, and nothing else."""
+    root = tmp_path_factory.mktemp("installed")
+    _copy_checkout(root)
+    return root
+
+
+@pytest.mark.parametrize("words", [["check"], ["makemigrations", "--check"], ["completion", "bash"], ["help"]], ids=str)
+def test_what_is_installed_needs_nothing_that_is_not(installed: Path, words: list[str]) -> None:
+    environment = {"PATH": os.environ["PATH"], "VETTING_DATA_DIR": str(installed / "data")}
+    command = [sys.executable, "manage.py", *words]
+    done = subprocess.run(command, cwd=installed, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_wrapper_hands_on_a_secret_as_it_stands(tmp_path: Path) -> None:
+    """As systemd's EnvironmentFile does: no character of a password is the shell's."""
+    if os.geteuid() != 0:
+        pytest.skip("setpriv needs root: sudo make test")
+    secrets = {"VETTING_BMC_X": "pa$word;x#1 `id` & \"q\" 'r' $(id)", "NTFY_TOKEN": "a=b", "LAST": "no line end"}
+    (tmp_path / "secrets.env").write_text("# a word\n\n" + "\n".join("=".join(pair) for pair in secrets.items()))
+    (tmp_path / "python").write_text("#!/bin/sh\nshift\n[ \"$1 $2\" = 'vet a b' ] && env -0\n")
+    (tmp_path / "python").chmod(0o755)
+    text = SCRIPT.read_text().replace('main "$@"', f"conf={tmp_path} app={tmp_path} user=root wrapper")
+    text = text.replace("$venv/bin/python", f"{tmp_path}/python")
+    made = subprocess.run(["sh", "-c", text, str(SCRIPT)], capture_output=True, text=True, timeout=10)
+    assert (made.returncode, made.stderr) == (0, "")
+    (tmp_path / "vetting").write_text(made.stdout)
+    done = subprocess.run(["sh", str(tmp_path / "vetting"), "vet", "a b"], capture_output=True, text=True, timeout=10)
+    handed = dict(entry.partition("=")[::2] for entry in done.stdout.split("\0"))
+    assert {name: handed.get(name) for name in secrets} == secrets, done.stderr
 
 
 def own_mirror() -> list[str]:

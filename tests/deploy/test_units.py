@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pxe import iperf
+
 ROOT = Path(__file__).resolve().parents[2]
 UNITS = sorted((ROOT / "deploy" / "systemd").iterdir())
 SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
@@ -72,6 +74,11 @@ def test_only_dnsmasq_has_capabilities_and_only_the_three_it_needs(unit: Path) -
 
 def test_a_killed_worker_leaves_nobody_behind() -> None:
     assert parsed(ROOT / "deploy/systemd/vetting-worker.service")["Service"]["KillMode"] == "control-group"
+
+
+def test_iperf3_gives_up_a_silent_host_as_soon_as_under_the_worker() -> None:
+    start = parsed(ROOT / "deploy/systemd/vetting-iperf3@.service")["Service"]["ExecStart"]
+    assert f"--rcv-timeout {iperf.RECEIVE_TIMEOUT_MS}" in start
 
 
 def test_no_unit_carries_a_secret() -> None:

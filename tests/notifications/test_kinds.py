@@ -75,7 +75,7 @@ def test_a_hold_says_where_to_log_in_and_never_the_key() -> None:
         run=run, boot=1, public_key="ssh-ed25519 AAAA", private_key_sealed="sealed", address="10.0.0.9"
     )
     message = kinds.compose(rows.an_event(run, "HoldingOpened", state_before="Failed"))
-    assert "ssh -p 22 root@10.0.0.9" in message.body
+    assert "-p 22 root@10.0.0.9" in message.body
     assert "sealed" not in message.body
     assert "AAAA" not in message.body
 

@@ -49,7 +49,7 @@ def _run(machine: Machine, options: argparse.Namespace, progress: Progress) -> i
             progress.say(f"outcome not met: {failure}")
         if options.keep:
             progress.say("the machine stays as it is until Ctrl-C")
-            _wait_for_ctrl_c()
+            wait_for_ctrl_c()
     print(json.dumps(outcome.line(machine.name, seen, not failures)), flush=True)
     return NOT_MET if failures else MET
 
@@ -70,7 +70,7 @@ def _end(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _wait_for_ctrl_c() -> None:
+def wait_for_ctrl_c() -> None:
     try:
         signal.pause()
     except KeyboardInterrupt:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from argparse import ArgumentParser
-from pathlib import Path
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from runs import hold, lifecycle
+from runs import following, hold, lifecycle
 from runs.models import Run
 from runs.transition import Refused
+
+STDOUT = "-"
 
 
 class Command(BaseCommand):
@@ -19,7 +21,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("run", type=int, help="number of the held run")
-        parser.add_argument("--key-file", type=Path, required=True, help="where to write the key; must not exist yet")
+        parser.add_argument(
+            "--key-file",
+            required=True,
+            metavar="FILE",
+            help="where to write the key; must not exist yet. -: to standard output, the ssh command to standard error",
+        )
         parser.add_argument(
             "--new-key", action="store_true", help="make another key first; the old one opens nothing then"
         )
@@ -27,21 +34,33 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         run = Run.objects.filter(pk=options["run"]).first()
         if run is None:
-            raise CommandError(f"there is no run {options['run']}", returncode=4)
-        path: Path = options["key_file"]
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except OSError as error:
-            raise CommandError(f"{path}: {error.strerror}; the key was not taken", returncode=4) from None
-        try:
-            if options["new_key"]:
-                lifecycle.renew_key(run, "command line")
-            key = lifecycle.take_private_key(run, "command line")
-        except Refused as error:
-            os.close(handle)
-            path.unlink()
-            raise CommandError(str(error), returncode=4) from None
-        with os.fdopen(handle, "w") as file:
-            file.write(key)
+            raise CommandError(f"there is no run {options['run']}", returncode=following.EXIT_USAGE)
+        path: str = options["key_file"]
+        with self._opened(path) as file:
+            try:
+                if options["new_key"]:
+                    lifecycle.renew_key(run, "command line")
+                file.write(lifecycle.take_private_key(run, "command line"))
+            except Refused as error:
+                _discard(path)
+                raise CommandError(str(error), returncode=following.EXIT_USAGE) from None
         session = hold.current(run)
-        self.stdout.write(f"ssh -i {path} -p {session.port} root@{session.address}")
+        command = hold.ssh_command(session, "" if path == STDOUT else path) if session else ""
+        out = self.stderr if path == STDOUT else self.stdout
+        out.write(command or f"the host has not said yet where to log in: see the page of run {run.pk}", str)
+
+    def _opened(self, path: str) -> AbstractContextManager[Any]:
+        """Made before the key is taken: what can't be written must not use it up."""
+        if path == STDOUT:
+            return nullcontext(self.stdout)
+        try:
+            return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")
+        except OSError as error:
+            message = f"{path}: {error.strerror}; the key was not taken"
+            raise CommandError(message, returncode=following.EXIT_USAGE) from None
+
+
+def _discard(path: str) -> None:
+    if path != STDOUT:
+        with suppress(OSError):
+            os.unlink(path)
