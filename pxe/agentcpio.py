@@ -14,8 +14,8 @@ from pathlib import Path
 
 from django.conf import settings
 
-from pxe import atomic
 from pxe.paths import paths
+from runs import atomic
 
 TARGET = "usr/lib/vetting"
 DIRECTORY_MODE, FILE_MODE = 0o040755, 0o100644

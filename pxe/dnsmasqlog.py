@@ -17,8 +17,9 @@ from typing import Any
 
 from django.utils import timezone
 
-from pxe import atomic, rungs
+from pxe import rungs
 from pxe.paths import paths
+from runs import atomic
 from runs.models import Rung
 
 READ_LIMIT_BYTES = 1024 * 1024

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from pxe import atomic
+from runs import atomic
 
 KERNEL, INITRD = "vmlinuz", "initrd.zst"
 LOADERS = ("snponly.efi", "ipxe.efi", "undionly.kpxe")

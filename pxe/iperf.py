@@ -12,10 +12,11 @@ import socket
 
 from django.conf import settings
 
-from pxe import daemon, status
+from pxe import daemon
 from pxe.daemon import Daemon
 from pxe.paths import paths
-from pxe.status import Problem
+from runs import bench
+from runs.bench import Problem
 
 log = logging.getLogger("vetting.pxe")
 # A host that dies in its test must not keep the server waiting for data longer than the next one would wait
@@ -34,17 +35,13 @@ def server(port: int) -> Daemon:
 def tick() -> None:
     config = settings.VETTING.iperf3
     if config.supervise != "tick":
+        bench.report("iperf3", [])
         return
     paths().make()
     problems = [problem for port in config.ports if (problem := _keep(port))]
-    if status.report("iperf3", problems):
+    if bench.report("iperf3", problems):
         for problem in problems:
-            log.error("%s; %s", problem.what, problem.fix)
-
-
-def running() -> dict[int, bool]:
-    """Which of the configured ports have a server of ours."""
-    return {port: server(port).pid() is not None for port in settings.VETTING.iperf3.ports}
+            log.error("%s", problem)
 
 
 def stop() -> None:

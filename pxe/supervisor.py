@@ -24,10 +24,11 @@ from typing import Any
 from django.conf import settings
 
 from hosts.models import HostMac
-from pxe import atomic, daemon, dnsmasq, dnsmasqlog, image, status
+from pxe import daemon, dnsmasq, dnsmasqlog, image
 from pxe.daemon import Daemon
 from pxe.paths import Paths, paths
-from pxe.status import Problem
+from runs import atomic, bench
+from runs.bench import Problem
 
 log = logging.getLogger("vetting.pxe")
 STOP_WAIT_S = 0.15
@@ -106,7 +107,7 @@ def _reconcile(files: Paths) -> None:
         state = _signal(ours, action, state, wanted)
     atomic.write_json(state_path, state)
     if action is not Action.START or state.get("pid"):
-        status.report("dnsmasq", _bench_problems())
+        bench.report("dnsmasq", _bench_problems())
 
 
 def _start(ours: Daemon, state: dict[str, Any], wanted: dict[str, str]) -> dict[str, Any]:
@@ -173,7 +174,7 @@ def stop(wait_s: float = 1.0) -> None:
 def _switch_off(files: Paths) -> None:
     if settings.VETTING.pxe.supervise == "tick" and (pid := server(files).pid()):
         daemon.stop(pid, STOP_WAIT_S)
-    status.report("dnsmasq", [])
+    bench.report("dnsmasq", [])
 
 
 def _bench_problems() -> list[Problem]:
@@ -195,8 +196,8 @@ def _bench_problems() -> list[Problem]:
 
 
 def _report(problem: Problem) -> None:
-    if status.report("dnsmasq", [problem]):
-        log.error("%s; %s", problem.what, problem.fix)
+    if bench.report("dnsmasq", [problem]):
+        log.error("%s", problem)
 
 
 def _copy_loaders(files: Paths) -> None:

@@ -1,5 +1,5 @@
-"""Whether anybody does the work behind the pages. Without a worker nothing starts and no deadline is watched, and a
-page that shows yesterday's states would look as calm as ever."""
+"""Whether anybody does the work behind the pages, and whether the bench can boot a host. Without a worker nothing
+starts and no deadline is watched, and a page that shows yesterday's states would look as calm as ever."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import Max
 from django.utils import timezone
 
+from runs import bench
 from runs.models import Lease
 
 SILENT_AFTER_S = 20.0
@@ -25,4 +26,4 @@ def is_silent(last: datetime | None) -> bool:
 
 def context() -> dict[str, Any]:
     last = last_round()
-    return {"silent": is_silent(last), "last": last}
+    return {"silent": is_silent(last), "last": last, "problems": bench.problems()}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import tempfile
 import time
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from django.db.models import Max
 from django.template.loader import render_to_string
 from django.utils import timezone
 
+from runs import atomic
 from runs.models import Artifact, Run
 from runs.report_document import Document, document
 
@@ -72,18 +71,10 @@ def to_html(content: Document) -> str:
 
 
 def _put(run: Run, name: str, data: bytes) -> Path:
-    """Whole or not at all, also through a loss of power. `Artifact.path` is relative to RUNS_DIR."""
+    """`Artifact.path` is relative to RUNS_DIR."""
     path = settings.RUNS_DIR / str(run.pk) / name
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{name}.", delete=False) as file:
-        try:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            os.replace(file.name, path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    atomic.write(path, data, mode=0o640, sync=True)
     fields = {"path": f"{run.pk}/{name}", "size": len(data), "created_at": timezone.now()}
     Artifact.objects.update_or_create(run=run, name=name, defaults=fields)
     return path

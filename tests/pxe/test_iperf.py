@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pxe import daemon, iperf, status
+from pxe import daemon, iperf
 from pxe.paths import Paths
+from runs.bench import problems
 from tests.pxe.network import SERVER_ADDRESS, Network
 
 PORTS = [5201, 5202]
@@ -46,7 +47,7 @@ def test_a_host_can_measure_against_every_port(servers: Network) -> None:
             command = ["iperf3", "-c", SERVER_ADDRESS, "-p", str(port), "-n", "1M", "-J"]
             done = subprocess.run(command, capture_output=True, text=True, timeout=20)
         assert "error" not in json.loads(done.stdout)
-    assert iperf.running() == {5201: True, 5202: True}
+    assert all(iperf.server(port).pid() for port in (5201, 5202))
 
 
 def test_one_that_was_killed_is_back_with_the_next_tick_and_the_other_is_left_alone(servers: Network) -> None:
@@ -58,7 +59,7 @@ def test_one_that_was_killed_is_back_with_the_next_tick_and_the_other_is_left_al
     with servers.on_server():
         iperf.tick()
     assert pid_of(5201) != killed and pid_of(5202) == other
-    assert status.read()["iperf3"] == []
+    assert problems("iperf3") == []
 
 
 def test_a_port_that_is_taken_is_reported(bench: Callable[..., Paths], network: Network) -> None:
@@ -67,11 +68,11 @@ def test_a_port_that_is_taken_is_reported(bench: Callable[..., Paths], network: 
         taken.bind((SERVER_ADDRESS, 5201))
         taken.listen()
         iperf.tick()
-    assert status.read()["iperf3"][0]["what"] == "iperf3: port 5201 is taken"
+    assert problems("iperf3")[0].what == "iperf3: port 5201 is taken"
 
 
 def test_an_address_that_is_not_ours_is_reported(bench: Callable[..., Paths], network: Network) -> None:
     bench(web={"address": "10.99.0.1"}, iperf3={"ports": [5201]})
     with network.on_server():
         iperf.tick()
-    assert "web.address" in status.read()["iperf3"][0]["fix"]
+    assert "web.address" in problems("iperf3")[0].fix

@@ -15,9 +15,10 @@ import psutil
 import pytest
 from django.utils import timezone
 
-from pxe import daemon, dnsmasqlog, status, supervisor
+from pxe import daemon, dnsmasqlog, supervisor
 from pxe.paths import Paths
 from pxe.supervisor import Action
+from runs.bench import problems
 from runs.machine import State
 from runs.models import Rung
 from tests.pxe import dhcpclient
@@ -114,13 +115,13 @@ def test_under_a_unit_it_starts_nothing_but_signals_what_the_unit_started(
 ) -> None:
     files = dnsmasq_bench(pxe={"supervise": "unit"})
     assert tick(network) is None
-    assert status.read()["dnsmasq"][0]["what"].startswith("dnsmasq is not running")
+    assert problems("dnsmasq")[0].what.startswith("dnsmasq is not running")
     with network.on_server():
         assert supervisor.server(files).start() == ""
     pid = tick(network)
     a_host(mac=KNOWN)
     assert tick(network) == pid
-    assert status.read()["dnsmasq"] == []
+    assert problems("dnsmasq") == []
     with network.on_client():
         assert dhcpclient.discover(KNOWN, wait_s=PING_S) is not None
     dnsmasq_bench(pxe={"supervise": "unit", "lease_minutes": 7})
@@ -131,8 +132,8 @@ def test_a_port_that_is_taken_is_reported_with_what_to_do(dnsmasq_bench: Bench, 
     with network.on_server(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("0.0.0.0", 67))
         supervisor.tick()
-        problem = status.read()["dnsmasq"][0]
-        assert "in use" in problem["what"] and "sport = :67" in problem["fix"]
+        problem = problems("dnsmasq")[0]
+        assert "in use" in problem.what and "sport = :67" in problem.fix
         supervisor.tick()
         assert supervisor.server(supervisor.paths()).pid() is None
 
@@ -140,7 +141,7 @@ def test_a_port_that_is_taken_is_reported_with_what_to_do(dnsmasq_bench: Bench, 
 def test_an_interface_that_is_missing_is_reported(dnsmasq_bench: Bench, network: Network) -> None:
     dnsmasq_bench(pxe={"interface": "eth9"})
     tick(network)
-    assert status.read()["dnsmasq"][0]["what"] == "pxe.interface eth9 does not exist on this machine"
+    assert problems("dnsmasq")[0].what == "pxe.interface eth9 does not exist on this machine"
 
 
 def test_a_log_that_has_grown_is_put_aside_and_the_next_line_is_still_read(

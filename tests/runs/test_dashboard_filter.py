@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from hosts.models import Health, WakeMethod
-from runs import tilefilter, tiles
+from runs import bench, tilefilter, tiles
 from runs.tilefilter import TileFilter
 from tests import factories
 
@@ -102,6 +102,23 @@ def test_a_worker_that_does_no_rounds_is_told_on_every_page(
     run = factories.in_smart()
     for address in (reverse("dashboard"), run.get_absolute_url(), run.host.get_absolute_url(), reverse("pulse")):
         assert ("No worker does its rounds" in operator.get(address).content.decode()) == warned
+
+
+def test_a_bench_that_cannot_boot_a_host_is_told_on_every_page_and_to_monitoring(operator: Client) -> None:
+    factories.worker_at_work()
+    assert operator.get(reverse("healthz")).content == b"ok\n"
+    bench.report("dnsmasq", [bench.Problem("bench", "dnsmasq is not <installed>", "apt install dnsmasq-base")])
+    bench.report("iperf3", [])
+    said = (
+        "The bench can&#x27;t do its part:</b> dnsmasq is not &lt;installed&gt;. What helps: apt install dnsmasq-base."
+    )
+    for address in (reverse("dashboard"), reverse("pulse")):
+        assert said in operator.get(address).content.decode()
+    health = operator.get(reverse("healthz"))
+    assert (health.status_code, health.content) == (
+        200,
+        b"ok, but: dnsmasq is not <installed>; apt install dnsmasq-base\n",
+    )
 
 
 def test_the_pulse_is_for_operators(client: Client) -> None:

@@ -12,6 +12,7 @@ from runs import hold
 from runs.models import HoldSession, Run
 from tests import factories
 
+Capsys = pytest.CaptureFixture[str]
 pytestmark = pytest.mark.django_db
 
 
@@ -22,7 +23,7 @@ def held() -> Run:
     return run
 
 
-def test_the_key_is_in_the_file_and_the_command_names_it(held: Run, tmp_path: Path, capsys) -> None:
+def test_the_key_is_in_the_file_and_the_command_names_it(held: Run, tmp_path: Path, capsys: Capsys) -> None:
     key = hold.unseal(hold.current(held))
     path = tmp_path / "key of pve"
     call_command("hold", held.pk, key_file=str(path))
@@ -32,7 +33,7 @@ def test_the_key_is_in_the_file_and_the_command_names_it(held: Run, tmp_path: Pa
     assert capsys.readouterr().out == f"ssh -i '{path}' {options} -p 2222 root@10.77.0.23\n"
 
 
-def test_to_standard_output_goes_the_key_alone(held: Run, capsys) -> None:
+def test_to_standard_output_goes_the_key_alone(held: Run, capsys: Capsys) -> None:
     key = hold.unseal(hold.current(held))
     call_command("hold", held.pk, key_file="-")
     said = capsys.readouterr()
@@ -58,7 +59,7 @@ def test_a_file_that_is_there_is_kept_and_the_key_stays_to_be_taken(held: Run, t
     assert hold.current(held).private_key_sealed
 
 
-def test_a_host_that_has_not_said_where_it_is_gives_no_command(held: Run, tmp_path: Path, capsys) -> None:
+def test_a_host_that_has_not_said_where_it_is_gives_no_command(held: Run, tmp_path: Path, capsys: Capsys) -> None:
     HoldSession.objects.filter(run=held).update(address=None)
     call_command("hold", held.pk, key_file=str(tmp_path / "key"))
     assert capsys.readouterr().out == f"the host has not said yet where to log in: see the page of run {held.pk}\n"
