@@ -110,8 +110,6 @@ def test_a_bench_that_cannot_boot_a_host_is_told_on_every_page_and_to_monitoring
     bench.report("dnsmasq", [bench.Problem("bench", "dnsmasq is not <installed>", "apt install dnsmasq-base")])
     bench.report("iperf3", [])
     said = "can't do its part:</b> dnsmasq is not &lt;installed&gt;. What helps: apt install dnsmasq-base."
-        "can't do its part:</b> dnsmasq is not &lt;installed&gt;. What helps: apt install dnsmasq-base."
-    )
     for address in (reverse("dashboard"), reverse("pulse")):
         assert said in operator.get(address).content.decode()
     health = operator.get(reverse("healthz"))
