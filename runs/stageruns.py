@@ -18,6 +18,7 @@ from runs.stages import BY_NAME, STAGES, Owner
 NO_DATA = frozenset({"unreadable", "not_probed"})
 WIPE_PROBE_GATE = 3  # of the five that docs/safety.md has
 HOST_LOST = "system.lost"
+AFTER_A_FAILURE = "it would write, and after a failure only stages that read go on"
 ORDER = {stage.name: number for number, stage in enumerate(STAGES)}
 
 
@@ -41,7 +42,9 @@ def open_attempt(run: Run, *, by_retry: bool = False) -> StageRun:
 def is_passed_over_by_retry(run: Run, name: str) -> bool:
     """Whether a retry led to this stage and it resolved without the agent, which is still in its hold."""
     row = run.stage_runs.filter(name=name).order_by("-attempt").first()
-    return bool(row and row.by_retry and (not row.counts or BY_NAME[name].owner is Owner.ORCHESTRATOR))
+    if row is None or not row.by_retry:
+        return False
+    return not row.counts or row.reason == AFTER_A_FAILURE or BY_NAME[name].owner is Owner.ORCHESTRATOR
 
 
 def claimed_boot(run: Run) -> int:
@@ -81,8 +84,9 @@ def was_given_up(stage_run: StageRun) -> bool:
 
 
 def skip(stage_run: StageRun, reason: str) -> None:
-    """Not in the profile, or not expected on this host: shown, but it doesn't count."""
-    stage_run.counts = False
+    """What is not in the profile, or not expected on this host, is shown and doesn't count. What the host should have
+    been tested for does: the run can't pass without it."""
+    stage_run.counts = reason == AFTER_A_FAILURE
     _end(stage_run, Outcome.NOT_TESTED, reason)
 
 
@@ -182,13 +186,15 @@ def skip_reason(run: Run) -> str:
         words = naming.topic_in_words(stage.topic)
         return wire.NOT_EXPECTED_HERE if words == stage.title else f"no {words} is expected here"
     if stage.writes and freeze.writes(run.profile) and has_failed(run):
-        return "it would write, and after a failure only stages that read go on"
+        return AFTER_A_FAILURE
     return ""
 
 
 def has_failed(run: Run) -> bool:
-    """Whether the newest attempt of any stage is failed."""
-    newest = {row.name: row.outcome for row in run.stage_runs.order_by("attempt")}
+    """Whether the newest attempt of any stage in this boot is failed. After another boot all stages are tested anew:
+    what failed before it stands in the way of none."""
+    rows = run.stage_runs.filter(boot=claimed_boot(run)).order_by("attempt")
+    newest = {row.name: row.outcome for row in rows}
     return Outcome.FAILED in newest.values()
 
 

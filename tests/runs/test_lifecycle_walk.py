@@ -20,6 +20,7 @@ from agent import codec, wire
 from runs import dispatcher, lifecycle, stageruns, watchdog
 from runs.machine import ENDED, HELD, LIVE, STAGE_STATES, TESTING, Event, NotAllowed, State
 from runs.models import Boot, Lease, Run
+from runs.stages import STAGES
 from runs.transition import Refused
 from tests.rows import a_host
 from tests.talker import EXPECTED, MAC, SERIAL, Talker
@@ -63,10 +64,10 @@ class Lifecycle(RuleBasedStateMachine):
         super().__init__()
         self.rolled_back = transaction.atomic()
         self.rolled_back.__enter__()
-        self.host = a_host("node-1", mac=MAC, expected=EXPECTED)
+        self.host = a_host("node-1", mac=MAC, expected=EXPECTED, destructive_allowed=True)
         self.machines: list[Machine] = []
         self.outcomes: dict[int, tuple[str, bool]] = {}
-        self.start(False)
+        self.start(False, "quick")
         dispatcher.tick()
         self.boot(True)
 
@@ -90,10 +91,10 @@ class Lifecycle(RuleBasedStateMachine):
 
     # --- operator and worker ---
 
-    @rule(going_on=st.booleans())
-    def start(self, going_on: bool) -> None:
+    @rule(going_on=st.booleans(), profile=st.sampled_from(["quick", "quick-write"]))
+    def start(self, going_on: bool, profile: str) -> None:
         overrides = {"on_failure": "continue"} if going_on else {}
-        self._try(lambda: lifecycle.start_run(self.host, profile_name="quick", overrides=overrides))
+        self._try(lambda: lifecycle.start_run(self.host, profile_name=profile, overrides=overrides))
 
     @precondition(lambda self: self.run)
     @rule(really=SELDOM)
@@ -261,6 +262,18 @@ class Lifecycle(RuleBasedStateMachine):
         assert run.verdict == self._verdict(run)
         health = {"passed": ["good"], "failed": ["bad"]}.get(run.verdict, ["unknown", "bad"])
         assert run.host.health in health
+
+    @invariant()
+    def a_run_that_passed_has_passed_every_stage_since_the_host_was_last_opened(self) -> None:
+        """Whatever counts or does not: of the profile, all but what the spec takes off, in the newest boot."""
+        run = self.run
+        if run is None or run.verdict != "passed":
+            return
+        due = {stage.name for stage in STAGES if stage.topic not in EXPECTED["not_expected"]}
+        newest = {row.name: row for row in run.stage_runs.order_by("attempt")}
+        for name in due & set(run.profile["stages"]):
+            assert newest[name].outcome == "passed", name
+            assert newest[name].boot == stageruns.claimed_boot(run), name
 
     # --- details ---
 
