@@ -54,12 +54,18 @@ def from_inventory(inventory: Inventory) -> Spec:
 
 def adopt_all(expected: Spec | None, differences: Iterable[tuple[str, Any]], inventory: Inventory) -> Spec:
     """Every difference (path, actual) settled, one after the other: what no difference is about stays, as do pinned
-    values and what is not expected. A host without a spec gets all that was found."""
-    if expected is None:
-        return from_inventory(inventory)
+    values and what is not expected. A host whose spec names no part gets all that was found."""
+    if not expectations.names_parts(expected):
+        return _with_what_was_said(from_inventory(inventory), expected or {})
     for path, actual in differences:
         expected = adopt(expected, path, actual, inventory)
     return expected
+
+
+def _with_what_was_said(found: Spec, said: Spec) -> Spec:
+    """What was said to be not expected, and what to be exactly so, before there was any part."""
+    words = {key: [*(said.get(key) or []), *(found.get(key) or [])] for key in ("pinned", "not_expected")}
+    return expectations.normalise(found | {key: list(dict.fromkeys(each)) for key, each in words.items() if each})
 
 
 def adopt(expected: Spec | None, path: str, actual: Any, inventory: Inventory) -> Spec:

@@ -189,6 +189,7 @@ class Expected(Part):
 
 
 PARTS = tuple(Expected.model_fields)
+_ABOUT_OTHERS = frozenset({"pinned", "not_expected"})
 _KEYS = {"disks": "serial", "nics": "mac", "psus": "name", "fans": "name", "gpus": "uuid"}
 
 
@@ -213,6 +214,12 @@ def normalise(data: Any) -> dict[str, Any]:
     """A spec as JSON-ready types, identifiers in one spelling, without `may_be_written`. Raises
     ExpectationError."""
     return _checked(data, yamllines.Document(data, "expected spec"))
+
+
+def names_parts(spec: dict[str, Any] | None) -> bool:
+    """Whether there is anything to compare with. Words about what is not expected, or must be exactly so, name no
+    part; an empty list does, since it says that none may be there."""
+    return any(stated not in (None, {}) for key, stated in (spec or {}).items() if key not in _ABOUT_OTHERS)
 
 
 def to_yaml(spec: dict[str, Any] | None) -> str:

@@ -30,8 +30,9 @@ def still_open(run: Run) -> list[SpecDiff]:
 
 
 def lacks_spec(run: Run) -> bool:
-    """Nothing was compared for want of an expected spec, there is none yet, and what was found could be one."""
-    return run.inventory is not None and run.expected is None and run.host.expected is None
+    """Nothing was compared for want of an expected spec that names a part, there is none yet, and what was found could
+    be one."""
+    return run.inventory is not None and not any(map(expectations.names_parts, (run.expected, run.host.expected)))
 
 
 def why_not(run: Run, path: str = "") -> str:
@@ -100,7 +101,7 @@ def _adopted(run: Run, expected: dict[str, Any] | None, path: str) -> dict[str, 
             raise Refused(f"run {run.pk} has no difference at {path[:100]!r}: look at the list again")
         return adoption.adopt(expected, path, difference.actual, run.inventory)
     differences = [(row.path, row.actual) for row in still_open(run)]
-    if expected is not None and not differences:
+    if expectations.names_parts(expected) and not differences:
         raise Refused(f"nothing that run {run.pk} found differs from what {run.host} is expected to be")
     return adoption.adopt_all(expected, differences, run.inventory)
 

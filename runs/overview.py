@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import Max, QuerySet
 
+from hosts import expectations
 from hosts.models import Host
 from runs.machine import HELD, LIVE, State
 from runs.models import Run, Verdict
@@ -96,7 +97,7 @@ def as_data(standing: Standing) -> dict[str, Any]:
         "model": host.model,
         "macs": host.mac_list,
         "wake_method": host.wake_method,
-        "has_expected_spec": host.expected is not None,
+        "has_expected_spec": expectations.names_parts(host.expected),
         "destructive_allowed": host.destructive_allowed,
         "state": standing.state,
         "last_verdict": standing.last_verdict or None,

@@ -4,6 +4,7 @@ all inside the call that led to them."""
 from __future__ import annotations
 
 from agent import codec, wire
+from hosts import expectations
 from runs import specdiff, stageruns, transition
 from runs.machine import STAGE_STATES, Event, State
 from runs.models import Actor, Outcome, Run, SpecDiff, StageRun
@@ -67,8 +68,9 @@ def _found_by_the_probe(stage_run: StageRun) -> str:
 
 
 def _spec_validate(run: Run, stage_run: StageRun) -> None:
-    if run.expected is None:
-        stageruns.finish(stage_run, Outcome.NOT_TESTED, "no expected spec: adopt what was found, or enter one")
+    if not expectations.names_parts(run.expected):
+        lacks = "no expected spec" if run.expected is None else "the expected spec names no part"
+        stageruns.finish(stage_run, Outcome.NOT_TESTED, f"{lacks}: adopt what was found, or enter one")
     elif run.inventory is None:
         stageruns.finish(stage_run, Outcome.NOT_TESTED, "there is no inventory to compare with")
     else:

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db.models import Avg, Count, F, Max, Min
 from django.utils import timezone
 
+from hosts import expectations
 from runs import changes, estimate, settle, stages, verdict
 from runs.models import Finding, Outcome, Run, Severity, StageRun, Verdict
 
@@ -146,7 +147,7 @@ def _changes(run: Run, before: Run | None) -> Document:
         "last_run": {"id": before.pk, "at": _time(before.created_at), "verdict": before.verdict} if before else None,
         "since_last_run": changes.as_rows(changes.compare(before.inventory, run.inventory)) if known else None,
         "against_expected": [{**row, "adopted_at": _time(row["adopted_at"])} for row in diffs],
-        "has_expected_spec": run.expected is not None,
+        "has_expected_spec": expectations.names_parts(run.expected),
     }
 
 

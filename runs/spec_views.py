@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from hosts import adoption, sidebyside
+from hosts import adoption, expectations, sidebyside
 from runs import adopting
 from runs.access import operator_required
 from runs.action_views import run_or_404
@@ -49,6 +49,7 @@ def spec(request: HttpRequest, run_id: int) -> HttpResponse:
         "parts": parts,
         "elsewhere": [row for row in told.values() if row.pk not in shown],
         "open_count": len(adopting.still_open(run)),
+        "compares": expectations.names_parts(run.expected),
         "lacks_spec": adopting.lacks_spec(run),
         "not_expected": (run.expected or {}).get("not_expected") or [],
         "pinned": (run.expected or {}).get("pinned") or [],

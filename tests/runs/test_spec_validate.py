@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agent import codec, wire
-from runs import own_stages
+from runs import adopting, own_stages, specdiff
 from runs.machine import State
 from runs.models import Run
 from tests import rows
@@ -64,6 +64,25 @@ def test_no_spec_is_not_tested_and_goes_on() -> None:
     assert run.state == State.SMART
     assert stage(run)[0] == "not_tested"
     assert "adopt what was found" in stage(run)[1]
+
+
+@pytest.mark.parametrize("spec", [{}, {"not_expected": ["ecc", "bmc"]}, {"cpu": {}, "pinned": ["firmware.bios"]}])
+def test_a_spec_that_names_no_part_compares_nothing_and_passes_nothing(spec: dict[str, Any]) -> None:
+    run = judged(spec, SERVER)
+    assert stage(run) == (
+        "not_tested",
+        "the expected spec names no part: adopt what was found, or enter one",
+    )
+    adopting.adopt(run)
+    run.refresh_from_db()
+    adopted = run.host.expected
+    assert adopted["disks"] and adopted["memory"] and specdiff.compare(adopted, SERVER) == []
+    assert set(spec.get("not_expected", [])) <= set(adopted["not_expected"])
+    assert adopted.get("pinned") == spec.get("pinned")
+
+
+def test_that_none_may_be_there_is_a_spec() -> None:
+    assert stage(judged({"disks": []}, SERVER))[0] == "passed"
 
 
 def test_what_the_inventory_can_not_answer_is_not_tested_with_the_reason() -> None:

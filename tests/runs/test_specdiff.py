@@ -286,6 +286,27 @@ def test_a_total_alone_is_compared_with_what_is_installed() -> None:
     assert told(only_total, SERVER) == []
 
 
+@pytest.mark.parametrize(
+    ("modules", "size_mb", "seen_mb", "short"),
+    [
+        (16, 32768, 515_000, False),
+        (16, 32768, 483_000, True),  # 15 modules less their map: inside the share that the kernel may lack
+        (64, 8192, 513_500, False),
+        (64, 8192, 506_500, True),
+        (8, 512, 3_780, False),
+        (24, 65536, 1_546_000, False),
+    ],
+)
+def test_a_module_that_is_listed_and_not_mapped_is_missed_among_many(
+    modules: int, size_mb: int, seen_mb: int, short: bool
+) -> None:
+    dimms = [wire.Dimm(f"DIMM_{number}", size_mb, f"D-{number}") for number in range(modules)]
+    seen = wire.Memory(total_mb=seen_mb, installed_mb=modules * size_mb, dimms=dimms)
+    expected = {"memory": {"dimms": [{"locator": dimm.locator, "size_mb": size_mb} for dimm in dimms]}}
+    differences = specdiff.compare(expected, wire.Inventory(memory=seen))
+    assert [(d.code, d.severity) for d in differences] == ([("spec.less", wire.Severity.CRITICAL)] if short else [])
+
+
 def test_a_missing_dimm_does_not_excuse_more_missing_memory() -> None:
     blamed = told(SPEC, found(memory=memory(A1, installed_mb=8192)))
     assert ("critical", "spec.missing", "dimm", "DIMM_B1") in blamed
