@@ -4,6 +4,7 @@ transaction, so everything here is short and does no more queries than it must."
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -127,10 +128,22 @@ def _when(seconds: float) -> datetime:
 
 
 def _check_limits(run: Run, batch: list[wire.Measurement]) -> None:
-    found = limits.check(_sensor_limits(run.pk), batch)
+    sensors = _sensor_limits(run.pk)
+    found = limits.check(sensors, batch, _before(run, limits.broken_by_first(sensors, batch)))
     if not found or (stage_run := stageruns.current(run)) is None:
         return
     for finding in found:
         said = Finding.objects.filter(stage_run=stage_run, code=finding.code, component=finding.component)
         if not said.filter(severity__in=(finding.severity, Severity.CRITICAL)).exists():  # a warning hides no worse one
             stageruns.add_finding(stage_run, finding)
+
+
+def _before(run: Run, firsts: list[wire.Measurement]) -> list[wire.Measurement]:
+    """The newest sample before each of these."""
+    found = []
+    for first in firsts:
+        same = {"component_kind": first.component_kind[:16], "component": first.component[:128]}
+        rows = Measurement.objects.filter(run=run, name=first.name[:32], at__lt=_when(first.time), **same)
+        if row := rows.order_by("-at").first():
+            found.append(replace(first, time=row.at.timestamp(), value=row.value))
+    return found

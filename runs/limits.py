@@ -9,8 +9,9 @@ The limits stand in the profile's `sensors`, by name: component kind, measuremen
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from agent import wire
 
@@ -55,15 +56,34 @@ def of(sensors: Mapping[str, float]) -> list[Limit]:
     return sorted(limits, key=lambda limit: limit.severity != wire.Severity.CRITICAL)
 
 
-def check(sensors: Mapping[str, float], batch: Iterable[wire.Measurement]) -> list[wire.Finding]:
-    """A finding for each component and measurement that broke a limit in this batch, with its worst value.
-    One that broke the critical limit is not told a second time as a warning."""
-    measurements = list(batch)
+def check(
+    sensors: Mapping[str, float], batch: Iterable[wire.Measurement], before: Iterable[wire.Measurement] = ()
+) -> list[wire.Finding]:
+    """A finding for each component and measurement that broke a limit in two samples in a row, with its worst value:
+    one reading can be a glitch of the sensor. `before` has the newest samples from before the batch. What broke the
+    critical limit is not told a second time as a warning."""
+    series = _series(batch, before)
     found: dict[tuple[str, str, str], wire.Finding] = {}
     for limit in of(sensors):
-        for worst in _worst(limit, measurements):
-            found.setdefault((worst.component, worst.name, limit.side), _finding(limit, worst))
+        for samples in series:
+            if limit.is_for(samples[0]) and (worst := _worst(limit, samples)):
+                found.setdefault((worst.component, worst.name, limit.side), _finding(limit, worst))
     return list(found.values())
+
+
+def broken_by_first(sensors: Mapping[str, float], batch: Iterable[wire.Measurement]) -> list[wire.Measurement]:
+    """The first samples of those series that begin beyond a limit: of these it matters what came before the batch."""
+    bounds = of(sensors)
+    firsts = (samples[0] for samples in _series(batch))
+    return [first for first in firsts if any(one.is_for(first) and one.is_broken_by(first.value) for one in bounds)]
+
+
+def _series(batch: Iterable[wire.Measurement], before: Iterable[wire.Measurement] = ()) -> list[list[wire.Measurement]]:
+    """Each component's samples of each measurement, in the order of their time."""
+    series: dict[tuple[str, str, str], list[wire.Measurement]] = {}
+    for sample in (*before, *sorted(batch, key=lambda sample: sample.time)):
+        series.setdefault((sample.component_kind, sample.component, sample.name), []).append(sample)
+    return list(series.values())
 
 
 def _limit(match: re.Match[str], value: float) -> Limit:
@@ -71,15 +91,15 @@ def _limit(match: re.Match[str], value: float) -> Limit:
     return Limit(match["kind"], match["measure"], match["side"], float(value), _UNITS[match["unit"]], severity)
 
 
-def _worst(limit: Limit, measurements: list[wire.Measurement]) -> Iterator[wire.Measurement]:
-    """Of each component that broke the limit, the measurement furthest beyond it."""
-    broken: dict[str, wire.Measurement] = {}
-    for measurement in measurements:
-        if limit.is_for(measurement) and limit.is_broken_by(measurement.value):
-            worst = broken.get(measurement.component)
-            if worst is None or abs(measurement.value - limit.bound) > abs(worst.value - limit.bound):
-                broken[measurement.component] = measurement
-    yield from broken.values()
+def _worst(limit: Limit, samples: list[wire.Measurement]) -> wire.Measurement | None:
+    """The sample furthest beyond the limit, of those that have a neighbour beyond it."""
+    beyond = [
+        sample
+        for pair in pairwise(samples)
+        if all(limit.is_broken_by(sample.value) for sample in pair)
+        for sample in pair
+    ]
+    return max(beyond, key=lambda sample: abs(sample.value - limit.bound), default=None)
 
 
 def _finding(limit: Limit, worst: wire.Measurement) -> wire.Finding:

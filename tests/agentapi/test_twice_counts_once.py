@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from agent import wire
@@ -53,10 +55,25 @@ def test_a_warning_hides_no_critical_finding_and_that_hides_its_own_repeats(talk
     )
     intake._sensor_limits.cache_clear()  # another test's run had this number, too
     talker.boot_and_claim()
-    for seq, value in enumerate((90.0, 91.0, 100.0, 101.0, 90.0), start=1):
-        measured = wire.Measurement(TEMPERATURE.time, "cpu", "CPU0", "temp", value, "C")
-        talker.post("sensor", wire.SensorBatch("boot-1", seq, [measured]), wire.Accepted)
+    _measure(talker, 90.0, 91.0, 100.0, 101.0, 90.0)
     assert [finding.severity for finding in run.findings.all()] == ["warning", "critical"]
+
+
+def test_a_limit_is_broken_by_two_samples_in_a_row_also_of_two_batches(talker: Talker, run: Run) -> None:
+    Run.objects.filter(pk=run.pk).update(profile=run.profile | {"sensors": {"cpu_temp_max_c": 98}})
+    intake._sensor_limits.cache_clear()
+    talker.boot_and_claim()
+    _measure(talker, 99.0, 60.0, 127.0, 60.0)
+    assert not run.findings.exists()
+    _measure(talker, 99.0, 100.0, first=5)
+    assert [finding.value for finding in run.findings.all()] == [100.0]
+
+
+def _measure(talker: Talker, *values: float, first: int = 1) -> None:
+    """A batch for each, the samples 2 s apart."""
+    for seq, value in enumerate(values, start=first):
+        measured = wire.Measurement(time.time() - 60 + 2 * seq, "cpu", "CPU0", "temp", value, "C")
+        talker.post("sensor", wire.SensorBatch("boot-1", seq, [measured]), wire.Accepted)
 
 
 def test_a_hold_sent_twice_keeps_its_key_and_updates_who_is_in(talker: Talker, run: Run) -> None:
