@@ -33,6 +33,8 @@ START_S = 6.0
 PER_PORT_S = 4.0
 DIRECTIONS = 3  # out, in, and both at once
 WRITE_PASSES = 3  # written, read back, blanked
+# A stage's time-out is never nearer to what it should take: a machine somewhat slower than these figures does not hang.
+TIMEOUT_LEEWAY = 1.25
 _MB_PER_MIB = 1.048576
 
 
@@ -82,10 +84,13 @@ def machine_of(host: Host) -> Machine | None:
 
 
 def planned(profile: Document, machine: Machine | None) -> Document:
-    """A copy of the profile whose `expected_s` are those of this machine; the profile's own where nothing is known."""
+    """A copy of the profile whose `expected_s` are those of this machine; the profile's own where nothing is known. A
+    machine so large that a stage would come near its `timeout_s` gets a later one: it is no machine that hangs."""
     plan = copy.deepcopy(profile)
     for name, stage in plan["stages"].items() if machine else ():
-        stage["expected_s"] = round(min(float(stage["timeout_s"]), stage_s(name, profile, machine)), 1)
+        seconds = stage_s(name, profile, machine)
+        stage["expected_s"] = round(seconds, 1)
+        stage["timeout_s"] = max(float(stage["timeout_s"]), float(round(TIMEOUT_LEEWAY * seconds)))
     return plan
 
 

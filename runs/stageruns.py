@@ -9,7 +9,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from agent import codec, wire
-from runs import demands, earlier, freeze, naming, proof
+from runs import demands, earlier, freeze, proof
 from runs.machine import State
 from runs.models import Finding, Outcome, Run, StageRun
 from runs.stages import BY_NAME, STAGES, Owner
@@ -183,8 +183,7 @@ def skip_reason(run: Run) -> str:
     if stage.name not in run.profile.get("stages", {}):
         return f"not in profile {run.profile_name}"
     if stage.topic and stage.topic in (run.expected or {}).get("not_expected", []):
-        words = naming.topic_in_words(stage.topic)
-        return wire.NOT_EXPECTED_HERE if words == stage.title else f"no {words} is expected here"
+        return wire.NOT_EXPECTED_HERE
     if stage.writes and freeze.writes(run.profile) and has_failed(run):
         return AFTER_A_FAILURE
     return ""

@@ -104,7 +104,6 @@ STAGES: tuple[Stage, ...] = (
         "PSU",
         "Power",
         "Presence, redundancy, power under a load step",
-        topic="bmc",
         parts="psus",
         blind="Whether the host survives the loss of one supply: nobody pulls one. Supplies that the BMC can't sense.",
     ),

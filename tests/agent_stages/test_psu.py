@@ -137,19 +137,26 @@ def test_redundancy_that_is_not_expected_is_not_missed(
     assert (report.outcome, [one.code for one in report.findings]) == (outcome, codes)
 
 
-@pytest.mark.skipif(ipmitool.has_bmc(), reason="this machine has a BMC")
-def test_without_a_bmc_the_load_runs_and_the_supplies_are_not_tested(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("not_expected", "wrong_core", "outcome"),
+    [([], "", wire.Outcome.NOT_TESTED), (["bmc"], "", wire.Outcome.PASSED), (["bmc"], "0", wire.Outcome.FAILED)],
+)
+def test_without_a_bmc_the_load_step_is_what_is_tested(
+    not_expected: list[str], wrong_core: str, outcome: wire.Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Of the supplies nobody can tell; a host that should have no BMC passes by surviving the step."""
     tool = tmp_path / "stress-ng"
-    tool.write_text(STRESS_NG)
+    tool.write_text(STRESS_NG.replace('"$core"', "0"))
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setenv("FAILING", "none")
-    report = STAGES["PSU"](context("PSU", tmp_path, params={"load_duration_s": 1, "idle_s": 0}))
-    assert report.outcome is wire.Outcome.NOT_TESTED
-    assert "no BMC" in report.reason
-    assert [check.outcome for check in report.checks if check.name == "compute"] == [wire.Outcome.PASSED]
+    monkeypatch.setenv("FAILING", wrong_core)
+    monkeypatch.setattr(ipmitool, "has_bmc", lambda: False)
+    ctx = context("PSU", tmp_path, params={"load_duration_s": 1, "idle_s": 0}, not_expected=not_expected)
+    report = STAGES["PSU"](ctx)
+    assert report.outcome is outcome
+    assert {check.reason for check in report.checks if check.name in ("presence", "state")} == {
+        "the kernel found no BMC"
+    }
 
 
 def test_the_cpus_meter_adds_its_packages_and_nothing_within_them(tmp_path: Path) -> None:
