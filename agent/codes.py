@@ -51,6 +51,9 @@ CODES: dict[str, Code] = {
     "system.lost": _part(
         _CRITICAL, "The host hung, reset or lost power", "Read console and BMC log; suspect power, memory, board."
     ),
+    "system.overdue": _part(
+        _CRITICAL, "A stage did not end in time", "Read the run's log: the host answered, so look at what it did last."
+    ),
     "system.lockup": _part(_CRITICAL, "A core was locked up", "Suspect CPU or board; update the firmware first."),
     "system.kernel_oops": _part(
         _CRITICAL, "The kernel failed in itself", "Test memory and CPU longer; update the firmware."

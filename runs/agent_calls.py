@@ -13,6 +13,7 @@ from runs.boots import Machine
 from runs.lifecycle import record_rung
 from runs.machine import AGENT_SILENT, ENDED, TESTING, Event, State
 from runs.models import Actor, Boot, HoldSession, Outcome, Run, Rung, StageRun
+from runs.stages import BY_NAME
 from runs.transition import Refused, apply, locked, write_event
 
 
@@ -54,6 +55,8 @@ def claim(boot: Boot, message: wire.Claim, address: str) -> wire.ClaimAnswer:
         _refuse_other_machine(run, boot, machine)
         if boot.claimed_at is None:
             _first_claim(run, boot, machine, address)
+        else:
+            _claimed_again(run, boot, address)
         Run.objects.filter(pk=run.pk).update(agent_address=address, last_seen=timezone.now())
         return orders.claim_answer(run, boot)
 
@@ -139,6 +142,13 @@ def _first_claim(run: Run, boot: Boot, machine: Machine, address: str) -> None:
         own_stages.resolve(run)
     elif run.state in TESTING:
         _host_has_reset(run, address)
+
+
+def _claimed_again(run: Run, boot: Boot, address: str) -> None:
+    stage_run = stageruns.current(run) if boot.number == stageruns.claimed_boot(run) else None
+    if stage_run is not None and stageruns.begin_anew(stage_run):
+        text = f"the agent was restarted: the time for {BY_NAME[stage_run.name].title} begins anew"
+        write_event(run, "agent_restarted", actor=Actor.AGENT, who=address, text=text)
 
 
 def _host_has_reset(run: Run, address: str) -> None:

@@ -48,7 +48,12 @@ def _open_stage(run: Run, before: State, why: str) -> None:
 
 
 def _close_stage(run: Run, before: State, why: str) -> None:
-    stageruns.close_running(run, why, cancelled=run.state == State.CANCELLED)
+    blamed = None if run.state == State.CANCELLED else stageruns.HOST_LOST
+    stageruns.close_running(run, why, blamed)
+
+
+def _give_up_stage(run: Run, before: State, why: str) -> None:
+    stageruns.close_running(run, why, stageruns.OVERDUE)
 
 
 def _open_hold(run: Run, before: State, why: str) -> None:
@@ -87,6 +92,7 @@ _WRITERS: dict[Effect, Callable[[Run, State, str], None]] = {
     Effect.EXPECT_BOOT: _expect_boot,
     Effect.OPEN_STAGE: _open_stage,
     Effect.CLOSE_STAGE: _close_stage,
+    Effect.GIVE_UP_STAGE: _give_up_stage,
     Effect.OPEN_HOLD: _open_hold,
     Effect.CLOSE_HOLD: _close_hold,
     Effect.SETTLE: _settle,

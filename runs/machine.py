@@ -65,7 +65,8 @@ class Effect(StrEnum):
     WAKE = "wake"  # ask for the host to be woken
     EXPECT_BOOT = "expect_boot"  # a fresh boot with its own token, and a deadline
     OPEN_STAGE = "open_stage"  # a row for the stage's next attempt
-    CLOSE_STAGE = "close_stage"  # what was running has failed with what was last seen
+    CLOSE_STAGE = "close_stage"  # what was running has failed with what was last seen: the host is lost
+    GIVE_UP_STAGE = "give_up_stage"  # what was running has failed: it took too long, though the host answers
     OPEN_HOLD = "open_hold"  # a fresh key pair
     CLOSE_HOLD = "close_hold"  # forget the key pair
     SETTLE = "settle"  # verdict of the run, health of the host
@@ -110,14 +111,13 @@ _STOP = (Effect.CLOSE_STAGE, Effect.END, Effect.REPORT)
 
 def _rows() -> tuple[Row, ...]:
     S, E, F = State, Event, Effect
-    never_up = (F.SETTLE, F.END, F.REPORT, F.TELL_STAGE_FAILED)
     before_stages = (
         Row(S.REGISTERED, E.QUEUE, S.QUEUED),
         Row(S.QUEUED, E.DISPATCH, S.WAITING_WOL, (F.EXPECT_BOOT, F.WAKE)),
         Row(S.WAITING_WOL, E.BOOT_SEEN, S.BOOTING),
         Row(S.BOOTING, E.CLAIMED, S.INVENTORY_CHECK, (F.OPEN_STAGE,)),
-        *(Row(state, E.BOOT_DEADLINE, S.FAILED, never_up) for state in AGENT_SILENT),
-        *(Row(state, E.CONTRACT_MISMATCH, S.FAILED, never_up) for state in AGENT_SILENT),
+        *(Row(state, E.BOOT_DEADLINE, S.FAILED, _FAIL) for state in AGENT_SILENT),
+        *(Row(state, E.CONTRACT_MISMATCH, S.FAILED, _FAIL) for state in AGENT_SILENT),
         *(Row(state, E.CANCEL, S.CANCELLED, (F.END, F.REPORT)) for state in (S.REGISTERED, S.QUEUED, *AGENT_SILENT)),
     )
     onward = tuple(Row(state, E.STAGE_DONE, after, (F.OPEN_STAGE,)) for state, after in pairwise(STAGE_STATES))
@@ -128,7 +128,7 @@ def _rows() -> tuple[Row, ...]:
             Row(state, E.STAGE_FAILED, S.FAILED, _FAIL),
             Row(state, E.HOST_RESET, S.FAILED, _LOST),
             Row(state, E.HEARTBEAT_DEADLINE, S.FAILED, _LOST),
-            Row(state, E.STAGE_DEADLINE, S.FAILED, _LOST),
+            Row(state, E.STAGE_DEADLINE, S.FAILED, (F.GIVE_UP_STAGE, *_FAIL)),
             Row(state, E.CANCEL, S.CANCELLED, _STOP),
         )
     )

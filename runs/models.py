@@ -169,6 +169,7 @@ class StageRun(models.Model):
     reason = models.TextField(blank=True)
     by_retry = models.BooleanField(default=False, help_text="The agent is in a hold and must be told to come back.")
     timeout_s = models.FloatField(default=0)
+    restarts = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
     go_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)

@@ -17,7 +17,11 @@ from runs.stages import BY_NAME, STAGES, Owner
 # What the probe says of a disk where it could not tell.
 NO_DATA = frozenset({"unreadable", "not_probed"})
 WIPE_PROBE_GATE = 3  # of the five that docs/safety.md has
-HOST_LOST = "system.lost"
+# A host that hung, reset or lost power in a stage has failed it, and so has one that did not end it in time.
+HOST_LOST, OVERDUE = "system.lost", "system.overdue"
+# An agent that is restarted again and again ends no stage.
+MAX_RESTARTS = 3
+CLAIM_REPEATED_S = 60.0
 AFTER_A_FAILURE = "it would write, and after a failure only stages that read go on"
 ORDER = {stage.name: number for number, stage in enumerate(STAGES)}
 
@@ -34,7 +38,7 @@ def open_attempt(run: Run, *, by_retry: bool = False) -> StageRun:
         attempt=last + 1,
         boot=claimed_boot(run),
         by_retry=by_retry,
-        timeout_s=run.profile.get("stages", {}).get(stage.name, {}).get("timeout_s", 0),
+        timeout_s=_timeout_s(run, stage.name),
         go_at=None if stage.shares_link else timezone.now(),
     )
 
@@ -64,23 +68,34 @@ def current(run: Run) -> StageRun | None:
     return run.stage_runs.filter(name=run.state, outcome=Outcome.RUNNING).order_by("-attempt").first()
 
 
-def close_running(run: Run, why: str, *, cancelled: bool) -> None:
-    """What was running ends now: failed with a finding on the system, or simply not finished when cancelled."""
+def close_running(run: Run, why: str, code: str | None) -> None:
+    """What was running ends now without a result: failed, with a critical finding of this code on the system, or
+    simply not finished where there is none (cancelled)."""
     for stage_run in run.stage_runs.filter(outcome=Outcome.RUNNING):
-        outcome = Outcome.NOT_TESTED if cancelled else Outcome.FAILED
-        _end(stage_run, outcome, "cancelled" if cancelled else why)
-        if not cancelled:
-            add_finding(stage_run, host_lost(why))
-
-
-def host_lost(why: str) -> wire.Finding:
-    """A host that hung, reset or lost power in a stage has failed it: critical, on the system."""
-    return wire.Finding(HOST_LOST, wire.Severity.CRITICAL, "system", "system", why)
+        if code is None:
+            _end(stage_run, Outcome.NOT_TESTED, "cancelled")
+        else:
+            _end(stage_run, Outcome.FAILED, why)
+            add_finding(stage_run, wire.Finding(code, wire.Severity.CRITICAL, "system", "system", why))
 
 
 def was_given_up(stage_run: StageRun) -> bool:
-    """Whether it was closed without a result of the agent: its host was taken for lost."""
-    return stage_run.findings.filter(code=HOST_LOST).exists()
+    """Whether it was closed without a result of the agent: its host was taken for lost, or its time was over."""
+    return stage_run.findings.filter(code__in=(HOST_LOST, OVERDUE)).exists()
+
+
+def begin_anew(stage_run: StageRun) -> bool:
+    """The agent was restarted and starts over what it had begun: so does the stage's time, a few times at most. False
+    where it stays as it is, also for a claim that is only said twice."""
+    if stage_run.go_at is None or stage_run.restarts >= MAX_RESTARTS:
+        return False
+    allowed_s, elapsed_s = _timeout_s(stage_run.run, stage_run.name), (timezone.now() - stage_run.go_at).total_seconds()
+    if stage_run.timeout_s - elapsed_s > allowed_s - CLAIM_REPEATED_S:
+        return False
+    stage_run.restarts += 1
+    stage_run.timeout_s = elapsed_s + allowed_s
+    stage_run.save(update_fields=["restarts", "timeout_s"])
+    return True
 
 
 def skip(stage_run: StageRun, reason: str) -> None:
@@ -195,6 +210,10 @@ def has_failed(run: Run) -> bool:
     rows = run.stage_runs.filter(boot=claimed_boot(run)).order_by("attempt")
     newest = {row.name: row.outcome for row in rows}
     return Outcome.FAILED in newest.values()
+
+
+def _timeout_s(run: Run, name: str) -> float:
+    return float(run.profile.get("stages", {}).get(name, {}).get("timeout_s", 0))
 
 
 def _end(stage_run: StageRun, outcome: str, reason: str) -> None:

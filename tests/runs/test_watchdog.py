@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from agent import wire
 from hosts.models import Host
-from runs import dispatcher, lifecycle, watchdog
+from runs import dispatcher, lifecycle, stageruns, watchdog
 from runs.models import Lease, Run, WebOutage
 from tests.rows import a_host
 from tests.talker import EXPECTED, MAC, Talker
@@ -100,6 +100,25 @@ def test_a_stage_that_takes_too_long_fails(host: Host, run: Run) -> None:
     watchdog.tick()
     run.refresh_from_db()
     assert run.state == "Failed" and "was not done after" in run.stopped_by
+    assert run.findings.get().code == "system.overdue", "the host answers: it is not lost"
+    talker.result("InventoryCheck")
+    assert "late_result" in run.stage_runs.get().evidence
+
+
+def test_the_time_of_a_stage_begins_anew_with_a_restarted_agent_but_not_for_ever(host: Host, run: Run) -> None:
+    """It starts over what can't be resumed: the time that is left would be too short for a sound host."""
+    talker = Talker(host)
+    talker.boot_and_claim()
+    limit_s = run.stage_runs.get().timeout_s
+    for restart in range(1, 5):
+        run.stage_runs.update(go_at=seconds_ago(restart * limit_s - 5))
+        talker.claim()
+        talker.claim()  # its answer was lost: said twice, counted once
+        assert run.events.filter(kind="agent_restarted").count() == min(restart, stageruns.MAX_RESTARTS)
+    run.stage_runs.update(go_at=seconds_ago(4 * limit_s + 5))
+    watchdog.tick()
+    run.refresh_from_db()
+    assert run.state == "Failed"
 
 
 def test_a_stage_that_waits_for_the_link_has_no_deadline_yet(host: Host, run: Run) -> None:
