@@ -208,5 +208,4 @@ CODES: dict[str, Code] = {
     "bmc.event": _part(_WARNING, "The BMC logged an event", "Read the BMC's event log."),
     # firmware
     "firmware.twins_differ": _spec(_INFO, "Another firmware than its twins", "Update it if one behaves differently."),
-    "firmware.differs": _spec(_WARNING, "Another firmware than expected", "Update it, or adopt what was found."),
 }

@@ -42,7 +42,7 @@ STAGES: tuple[Stage, ...] = (
         "Firmware",
         "Firmware",
         "Versions of BIOS, BMC, NIC, NVMe, HBA and microcode",
-        blind="Whether a version is a good one: it compares with the expected spec, and knows no maker's list.",
+        blind="Whether a version is a good one: it knows no maker's list. Expected parts compares it with the spec.",
     ),
     Stage(
         "SpecValidate",

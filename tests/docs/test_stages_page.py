@@ -48,7 +48,7 @@ def test_the_tools_of_a_stage_are_those_that_it_asks(writer: ModuleType, stage: 
 
 
 def test_finding_codes_are_found_where_they_are_made(writer: ModuleType) -> None:
-    assert "firmware.differs" in writer.finding_codes("Firmware")
+    assert "firmware.twins_differ" in writer.finding_codes("Firmware")
     assert {"storage.slow", "storage.corruption", "storage.read_error"} <= set(writer.finding_codes("Storage"))
     assert "memory.miscompare" not in writer.finding_codes("CPUStress")
 
