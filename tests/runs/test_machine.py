@@ -210,7 +210,7 @@ class Walk(RuleBasedStateMachine):
         if effect is Effect.OPEN_STAGE:
             assert not self.stage_is_open
             self.stage_is_open = True
-        elif effect is Effect.CLOSE_STAGE:
+        elif effect in (Effect.CLOSE_STAGE, Effect.GIVE_UP_STAGE):
             self.stage_is_open = False
         elif effect in (Effect.OPEN_HOLD, Effect.CLOSE_HOLD):
             self.key_is_out = effect is Effect.OPEN_HOLD
