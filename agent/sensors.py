@@ -184,7 +184,10 @@ def _chips(root: Path) -> Iterator[Path]:
 def _chip_temperatures(chip: Path) -> Iterator[Temperature]:
     """Of an NVMe drive only the composite temperature (temp1), which its limits are for: a controller's hot spots, in
     temp2 and above, are often at 80 to 95 C. [NVM Express base specification, SMART log page; the kernel's nvme driver]
+    Of an AMD processor that tells its die's temperature (Tdie) not the control value (Tctl), which on some models is 10
+    to 27 C above it for the fans' sake. [the kernel's k10temp driver]
     """
+    labels = {_text(path) for path in chip.glob("temp*_label")}
     inputs = "temp1_input" if _text(chip / "name") == "nvme" else "temp*_input"
     for source in sorted(chip.glob(inputs)):
         stem = source.name.removesuffix("_input")
@@ -192,6 +195,8 @@ def _chip_temperatures(chip: Path) -> Iterator[Temperature]:
         if value_c is None or _text(chip / f"{stem}_fault") == "1":
             continue
         label = _text(chip / f"{stem}_label")
+        if label == "Tctl" and "Tdie" in labels:
+            continue
         part = part_of(chip, label)
         yield Temperature(part.kind, part.name, label or stem, value_c, _celsius(chip / f"{stem}_crit"))
 

@@ -16,8 +16,9 @@ ATTRIBUTES = {
     198: "smart.uncorrectable_sectors",
     199: "smart.crc_errors",
 }
-# Seagate packs three counts of 16 bits into the raw value of 188; the lowest is the total.
-_RAW_MASK = {188: 0xFFFF}
+# Of some attributes only the lowest 16 bits are the count: Seagate packs three into 188, of which the lowest is the
+# total, and 5 has further words of each maker's own above it (`raw16(raw16)` is smartctl's usual format for it).
+_RAW_MASK = {5: 0xFFFF, 188: 0xFFFF}
 # What smartctl's database calls an attribute of which it knows that it counts something else, or nothing: the MX500's
 # 197 comes and goes on healthy drives ("Bogus_Current_Pend_Sect").
 _NOT_WHAT_IT_SEEMS = ("Bogus", "Unknown")

@@ -25,7 +25,15 @@ def test_it_is_a_warning_at_the_inventory_and_critical_in_storage(tmp_path: Path
 
 def test_a_second_attempt_of_storage_judges_what_it_sees_itself(tmp_path: Path) -> None:
     EarlyErrors(tmp_path).judge(order("InventoryCheck"), STAGES, [ERROR])
+    assert EarlyErrors(tmp_path).judge(order("Storage"), STAGES, []) == [ERROR]
+    assert EarlyErrors(tmp_path).judge(order("Storage"), STAGES, []) == [ERROR], "the agent was restarted in it"
     assert EarlyErrors(tmp_path).judge(order("Storage", 2), STAGES, []) == []
+
+
+def test_after_another_boot_the_first_attempt_has_a_later_number(tmp_path: Path) -> None:
+    EarlyErrors(tmp_path).judge(order("InventoryCheck", 2), STAGES, [ERROR])
+    assert EarlyErrors(tmp_path).judge(order("Storage", 2), STAGES, []) == [ERROR]
+    assert EarlyErrors(tmp_path).judge(order("Storage", 3), STAGES, []) == []
 
 
 def test_without_a_storage_stage_to_come_it_is_critical_at_once(tmp_path: Path) -> None:

@@ -164,6 +164,13 @@ def test_a_critical_limit_that_nobody_set_stops_no_load(root: Path, critical: in
     assert stopped_by(root) == []
 
 
+def test_the_control_value_of_an_amd_processor_is_not_its_heat(root: Path) -> None:
+    chip(root, 0, "pci0000:00/0000:00:18.3", name="k10temp", temp1_input=98_000, temp1_label="Tctl",
+         temp2_input=71_000, temp2_label="Tdie", temp3_input=68_000, temp3_label="Tccd1")  # fmt: skip
+    assert numbers(root) == {("CPU0", "temp"): 71.0}
+    assert stopped_by(root, cpu_temp_max_c=95.0) == []
+
+
 def test_the_hot_spots_of_an_nvme_drive_are_not_its_temperature(root: Path) -> None:
     chip(root, 0, "nvme/nvme0", name="nvme", temp1_input=62_850, temp1_label="Composite", temp1_crit=84_850,
          temp2_input=50_850, temp2_label="Sensor 1", temp3_input=92_850, temp3_label="Sensor 2")  # fmt: skip

@@ -109,6 +109,12 @@ def test_seagates_packed_timeouts_are_unpacked() -> None:
     assert judge(replace(GOOD, attributes=packed)) == {}
 
 
+def test_what_a_maker_keeps_above_the_count_of_reallocated_sectors_is_no_sector() -> None:
+    """smartctl shows this one as "0 (2000 0)"."""
+    drive = replace(GOOD, attributes={5: Attribute(5, "Reallocated_Sector_Ct", 100, 36, 2000 << 32)})
+    assert judge(drive) == {}
+
+
 def test_a_new_drive_has_no_reallocated_sector_though_an_old_one_may() -> None:
     drive = replace(GOOD, attributes={5: Attribute(5, "Reallocated_Sector_Ct", 100, 36, 1)})
     assert critical(replace(drive, power_on_hours=20)) == {"smart.reallocated_sectors"}
