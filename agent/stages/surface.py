@@ -49,13 +49,23 @@ class Surface:
 
 def plan(size: int, sample_max_bytes: int, segment_bytes: int) -> list[Segment]:
     """The whole disk in segments when `sample_max_bytes` is 0 or covers it, else so many bytes in segments spread from
-    the first to the last byte of the disk. What is left of a last MiB is a segment of its own: fio reads whole blocks
-    only, and would leave it out without a word."""
+    the first to the last byte of the disk, in the order in which they are read. What is left of a last MiB is a
+    segment of its own: fio reads whole blocks only, and would leave it out without a word."""
     if size <= 0:
         return []
     whole = size // MIB * MIB
     tail = [Segment(whole, size - whole)] if size > whole else []
-    return [*_spread(whole, sample_max_bytes, segment_bytes), *tail]
+    return _scattered([*_spread(whole, sample_max_bytes, segment_bytes), *tail])
+
+
+def _scattered(segments: list[Segment]) -> list[Segment]:
+    """The first, the last, then by halves, quarters, eighths: where the time is over early, what was read lies all
+    over the disk. (The bits of each number are turned round: van der Corput's sequence.)"""
+    bits = len(segments).bit_length()
+    order = sorted(range(len(segments)), key=lambda number: f"{number:0{bits}b}"[::-1])
+    order.remove(len(segments) - 1)
+    order.insert(1, len(segments) - 1)
+    return [segments[number] for number in order]
 
 
 def _spread(size: int, sample_max_bytes: int, segment_bytes: int) -> list[Segment]:
@@ -118,7 +128,7 @@ def _read_segment(name: str, segment: Segment, surface: Surface, bad_max: int, s
 
 def unreadable(device: str, serial: str, bad: list[tuple[int, int]]) -> wire.Finding:
     """`bad` are (LBA, sectors), at least one."""
-    first, sectors = bad[0]
+    first, sectors = min(bad)
     places = f"{len(bad)} unreadable place{'s' if len(bad) > 1 else ''}"
     message = f"{device}: {places}, the first at LBA {first} ({sectors} sectors)"
     return findings.make("storage.read_error", "disk", serial, message, value=float(len(bad)), limit=0.0, unit="places")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +56,22 @@ def test_the_last_sector_is_always_in_the_plan(size: int, sample: int) -> None:
 
 @pytest.mark.parametrize("size", [512, MIB + 512, 100 * MIB + 3 * 512])
 def test_a_whole_disk_is_planned_without_gap_or_overlap(size: int) -> None:
-    segments = plan(size, 0, 16 * MIB)
+    segments = sorted(plan(size, 0, 16 * MIB), key=lambda segment: segment.offset)
     starts = [0, *(segment.offset + segment.length for segment in segments)]
     assert starts[:-1] == [segment.offset for segment in segments]
     assert starts[-1] == size
+
+
+@pytest.mark.parametrize("sample", [0, 1000 * MIB])
+@pytest.mark.parametrize("share", [0.02, 0.25, 0.5])
+def test_what_was_read_lies_all_over_the_disk_however_early_the_time_is_over(sample: int, share: float) -> None:
+    """A slow disk is the suspicious one: of it not only the beginning is looked at."""
+    size = 10_000 * MIB
+    segments = plan(size, sample, 10 * MIB)
+    read = segments[: max(3, int(len(segments) * share))]
+    starts = sorted(segment.offset for segment in read)
+    assert (starts[0], starts[-1]) == (0, max(segment.offset for segment in segments))
+    assert max(after - before for before, after in pairwise(starts)) <= 3 * size / len(read)
 
 
 @needs_fio
@@ -83,7 +96,7 @@ def test_hole_p6_a_disk_of_more_than_16_tib_is_read_to_its_end(tmp_path: Path) -
     try:
         with image.open("wb") as file:
             file.truncate(size)
-        last = plan(size, 64 * MIB, 16 * MIB)[-1]
+        last = max(plan(size, 64 * MIB, 16 * MIB), key=lambda segment: segment.offset)
         assert last == Segment(size - 16 * MIB, 16 * MIB)
         name = os.path.relpath(image, "/dev")
         read(name, [last], surface, time_limit_s=60, bad_max=1, stop=StopFlag(), told=lambda now, number: None)
