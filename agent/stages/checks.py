@@ -93,6 +93,16 @@ def fixed_disks(inventory: wire.Inventory | None) -> list[wire.Disk]:
     return [disk for disk in (inventory.disks if inventory else []) if disk.bus != "usb"]
 
 
+def on_usb(ctx: StageContext) -> list[wire.Check]:
+    """Expected disks on USB, such as the stick that a host boots from: shown as what no stage tests."""
+    wanted = {str(disk.get("serial") or "") for disk in ctx.claim.expected.get("disks") or []} - {""}
+    return [
+        not_tested("usb_disk", disk.serial, reason=f"{disk.name} is on USB: it is neither asked, read nor written")
+        for disk in (ctx.inventory.disks if ctx.inventory else [])
+        if disk.bus == "usb" and disk.serial in wanted
+    ]
+
+
 def _value(values: dict[str, Any], kind: str, stage: str, name: str) -> Any:
     if name not in values:
         raise ProfileLacks(f"profile: stages.{stage}.{kind}.{name} is missing")

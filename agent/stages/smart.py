@@ -26,7 +26,7 @@ def run(ctx: StageContext) -> StageReport:
     absent, made = _absent(ctx, disks), [check for part in parts for check in part.checks]
     return checks.report(
         ctx,
-        [*absent, *found.volumes, *made],
+        [*absent, *checks.on_usb(ctx), *found.volumes, *made],
         findings=[finding for part in parts for finding in part.findings],
         # A test that was ordered, and that the drive can do, must have come to its end.
         also_required=[check.name for check in made if check.name == self_tests.CHECK][:1],
@@ -81,8 +81,7 @@ def _await_self_test(ctx: StageContext, drive: Drive, board: Board) -> Part:
 
 
 def _absent(ctx: StageContext, disks: list[wire.Disk]) -> list[wire.Check]:
-    """Expected disks that are not there: SpecValidate blames them, here they are what was not tested. One on USB (a
-    stick that the host boots from) is there, and has no health to ask for."""
+    """Expected disks that are not there: SpecValidate blames them, here they are what was not tested."""
     there = {disk.serial for disk in [*disks, *(ctx.inventory.disks if ctx.inventory else [])]}
     wanted = [str(disk.get("serial") or "") for disk in ctx.claim.expected.get("disks") or []]
     made = [

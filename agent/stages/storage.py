@@ -25,9 +25,8 @@ def run(ctx: StageContext) -> StageReport:
     checks.demand(ctx, LIMITS)
     fixed = checks.fixed_disks(ctx.inventory)
     if not fixed:
-        return checks.report(
-            ctx, [checks.not_tested(name, reason="no disk was found", topic=TOPIC) for name in ctx.order.required]
-        )
+        absent = [checks.not_tested(name, reason="no disk was found", topic=TOPIC) for name in ctx.order.required]
+        return checks.report(ctx, [*absent, *checks.on_usb(ctx)])
     board, memory = Board(ctx), Notes(ctx)
     tested = smart.await_self_tests(ctx, fixed, board) if self_tests.in_background(ctx.claim) else []
     with ThreadPoolExecutor(max_workers=len(fixed), thread_name_prefix="surface") as pool:
@@ -44,7 +43,7 @@ def run(ctx: StageContext) -> StageReport:
 def _report(ctx: StageContext, parts: list[Part], decided: disk_write.Decided) -> StageReport:
     return checks.report(
         ctx,
-        [*(check for part in parts for check in part.checks), *decided.checks],
+        [*(check for part in parts for check in part.checks), *decided.checks, *checks.on_usb(ctx)],
         findings=[finding for part in parts for finding in part.findings],
         also_required=[
             *([disk_write.CHECK] if ctx.order.writes else []),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from agent.stages import STAGES, disk_speed, storage
 from agent.stages.disk_notes import Notes
 from agent.stages.surface import MIB, Segment, Surface, plan, read
 from agent.stop import StopFlag
-from tests.agent_stages.contexts import context
+from tests.agent_stages.contexts import INVENTORY, context
 
 needs_fio = pytest.mark.skipif(not shutil.which("fio"), reason="fio is not installed: apt-get install fio")
 TIB = 1 << 40
@@ -205,3 +206,15 @@ def test_overlapping_tracks_are_told_from_sysfs(
     (tmp_path / "sys/block").mkdir()
     (tmp_path / "sys/block/sda").symlink_to(block)
     assert disks.zones("sda", tmp_path) == expected
+
+
+@pytest.mark.parametrize("stage", ["SMART", "Storage"])
+def test_an_expected_disk_on_usb_is_shown_as_what_no_stage_tests(stage: str, tmp_path: Path) -> None:
+    stick = wire.Disk("sdz", "STICK-1", "", "usb", 32)
+    inventory = replace(INVENTORY, disks=[stick])
+    for wanted, shown in (([], []), ([{"serial": "STICK-1", "bus": "usb"}], ["STICK-1"])):
+        ctx = context(stage, tmp_path, inventory=inventory, expected={"disks": wanted}, required=["health"])
+        report = STAGES[stage](ctx)
+        told = [check for check in report.checks if check.name == "usb_disk"]
+        assert [check.component for check in told] == shown
+        assert all(check.outcome is wire.Outcome.NOT_TESTED for check in told)
