@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from agent import counters, excuses, sysfs_counters, wire
+from agent import counters, excuses, newcomers, sysfs_counters, wire
 from agent.counters import CounterBook
 from agent.early import EarlyErrors
 from agent.parts import Parts, Stage
@@ -91,7 +91,8 @@ def carry_out(attempt: Attempt, context: StageContext, parts: Parts) -> wire.Res
     ordered = [order.name for order in context.claim.stages]
     said = EarlyErrors(parts.directory).judge(context.order, ordered, parts.kernel_log.take(parts.names()))
     merged = counters.merged([*excuses.without_echo(counted, said), *said])
-    watched = excuses.excused(context.order.name, context.claim.expected, merged)
+    excused = excuses.excused(context.order.name, context.claim.expected, merged)
+    watched = newcomers.judged(excused, context.claim.expected, report.inventory or context.inventory, limits)
     around_s = time.monotonic() - began - tested_s
     context.log("info", f"the tests took {tested_s:.2f} s, the error counters around them {around_s:.2f} s")
     return _result(context, report, deltas, [*attempt.hot, *watched], parts, (started, time.time()))

@@ -20,7 +20,9 @@ _NAME = re.compile(
     rf"(?P<kind>[a-z]+)_(?P<measure>temp|fan|power)_(?P<side>max|min)_(?P<unit>{'|'.join(_UNITS)})(?P<warning>_warning)?"
 )
 _WORDS = {"temp": "temperature", "fan": "fan speed", "power": "power"}
-FOR_THE_AGENT = frozenset({"temp_critical_margin_c", "ecc_corrected_per_hour", "nic_errors_max"})
+FOR_THE_AGENT = frozenset(
+    {"temp_critical_margin_c", "ecc_corrected_per_hour", "ecc_corrected_replaced_max", "nic_errors_max"}
+)
 
 
 @dataclass(frozen=True)
