@@ -11,7 +11,7 @@ from django import template
 from django.utils import timezone
 
 from agent.codes import CODES, Acts, Code
-from hosts import sidebyside
+from hosts import parts
 from runs import keynumbers, naming, places
 from runs import pulse as worker
 from runs.keynumbers import Cell, KeyNumber, Row
@@ -48,16 +48,8 @@ _PLACES = {
 
 
 _EVENTS = {"go": "may start", "rung": "boot ladder"}
-# What a part in a list of the expected spec is called.
-_PARTS = {
-    "cpu": "Processor",
-    "memory.dimms": "Memory module",
-    "disks": "Disk",
-    "nics": "Network card",
-    "gpus": "GPU",
-    "psus": "Power supply",
-    "fans": "Fan",
-}
+# A part in a list of the expected spec. Processors are told one by one, though a spec does not list them.
+_PARTS = {kind.path: kind.title for kind in parts.KINDS if kind.keys or kind.word == "cpu"}
 _PART_PATH = re.compile(rf"({'|'.join(map(re.escape, _PARTS))})\[(.*)\](?:\.(\w+))?", re.S)
 # The end of a field's name in the expected spec → its unit.
 _SPEC_UNITS = {"_mb": "MiB", "_mbit": "Mbit/s", "_mts": "MT/s"}
@@ -117,7 +109,7 @@ def compares_texts(finding: Finding) -> bool:
 
 @register.filter
 def kind_words(kind: str) -> str:
-    return naming.KINDS.get(kind, kind)
+    return parts.in_words(kind)
 
 
 @register.filter
@@ -311,7 +303,7 @@ def spec_place(path: str) -> str:
         whole = f"{_PARTS[kind]} {name}"
     else:
         kind, _, leaf = path.rpartition(".")
-        whole = sidebyside.TITLES.get(kind or leaf, "")
+        whole = parts.BY_LEAF[kind or leaf].titles if (kind or leaf) in parts.BY_LEAF else ""
         leaf = leaf if kind else ""
     return f"{whole}, {field_name(leaf)}" if whole and leaf else whole or path
 
