@@ -8,7 +8,7 @@ from dataclasses import replace
 from django.utils import timezone
 
 from agent import codec, wire
-from runs import boots, hold, intake, orders, own_stages, stageruns
+from runs import boots, hold, intake, naming, orders, own_stages, stageruns
 from runs.boots import Machine
 from runs.lifecycle import record_rung
 from runs.machine import AGENT_SILENT, ENDED, TESTING, Event, State
@@ -142,7 +142,7 @@ def _first_claim(run: Run, boot: Boot, machine: Machine, address: str) -> None:
 
 
 def _host_has_reset(run: Run, address: str) -> None:
-    why = f"the host reset by itself in {run.state}; {intake.last_seen_text(run)}"
+    why = f"the host reset by itself in {naming.state_in_words(run.state)}; {intake.last_seen_text(run)}"
     run.stopped_by = why
     run.save(update_fields=["stopped_by"])
     apply(run, Event.HOST_RESET, actor=Actor.AGENT, who=address, why=why)

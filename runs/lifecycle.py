@@ -68,7 +68,7 @@ def start_run(
 def cancel(run: Run, who: str = "") -> None:
     """Stop before the end. A held run can only be released."""
     with locked(run.pk) as run:
-        apply(run, Event.CANCEL, actor=Actor.OPERATOR, who=who, why=f"cancelled in {run.state}")
+        apply(run, Event.CANCEL, actor=Actor.OPERATOR, who=who, why=f"cancelled ({naming.state_in_words(run.state)})")
 
 
 def release(run: Run, who: str = "") -> None:
@@ -155,7 +155,8 @@ def grant_retry(run: Run, who: str = "dispatcher") -> None:
         if not run.retry_stage:
             raise Refused(f"run {run.pk} waits for no retry")
         target = State.INVENTORY_CHECK if stageruns.was_booted_anew(run) else State(run.retry_stage)
-        apply(run, Event.RETRY, actor=Actor.WORKER, who=who, why=f"retry of {target}", target=target)
+        why = f"retry of {naming.state_in_words(target)}"
+        apply(run, Event.RETRY, actor=Actor.WORKER, who=who, why=why, target=target)
         own_stages.resolve(run)
 
 

@@ -11,9 +11,8 @@ from django.db.models.functions import Cast, Floor
 from django.utils import timezone
 
 from hosts import parts
-from runs import limits
+from runs import limits, naming
 from runs.models import Measurement, Run, StageRun
-from runs.stages import BY_NAME
 
 POINTS = 600
 MAX_LINES = 12
@@ -206,5 +205,5 @@ def _boundaries(stages: list[StageRun], window: Window) -> list[dict[str, Any]]:
 
 
 def _title(name: str, attempt: int) -> str:
-    title = BY_NAME[name].title if name in BY_NAME else name
+    title = naming.state_in_words(name)
     return f"{title} ({attempt})" if attempt > 1 else title

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from runs import intake, ladder, transition
+from runs import intake, ladder, naming, transition
 from runs.machine import AGENT_SILENT, STAGE_STATES, Event, NotAllowed, State
 from runs.models import Actor, Lease, Run, StageRun, WebOutage
 
@@ -52,10 +52,10 @@ def _testing(run: Run, now: datetime) -> None:
         return
     heard = max(moment for moment in (run.last_seen, stage_run.created_at) if moment)
     if silent_s := _longer_than(settings.VETTING.deadlines.heartbeat_s, heard, now):
-        why = f"the host went silent in {run.state} for {silent_s:.0f} s; {intake.last_seen_text(run)}"
-        _miss(run, Event.HEARTBEAT_DEADLINE, why)
+        silent = f"the host went silent in {naming.state_in_words(run.state)} for {silent_s:.0f} s"
+        _miss(run, Event.HEARTBEAT_DEADLINE, f"{silent}; {intake.last_seen_text(run)}")
     elif over := _stage_is_over(stage_run, now):
-        late = f"{run.state} was not done after {over:.0f} s (limit {stage_run.timeout_s:.0f} s)"
+        late = f"{naming.state_in_words(run.state)} was not done after {over:.0f} s (limit {stage_run.timeout_s:.0f} s)"
         _miss(run, Event.STAGE_DEADLINE, f"{late}; {intake.last_seen_text(run)}")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django import template
 
-from runs.templatetags import words
+from runs import naming
 
 register = template.Library()
 
@@ -55,5 +55,5 @@ def gathered(gaps: list[dict[str, Any]]) -> list[dict[str, Any]]:
     together: dict[tuple[Any, ...], dict[str, Any]] = {}
     for gap in gaps:
         key = (gap["check"] or gap["stage"], gap["component"], gap["reason"], gap["counts"])
-        together.setdefault(key, {**gap, "stages": []})["stages"].append(words.stage_title(gap["stage"]))
+        together.setdefault(key, {**gap, "stages": []})["stages"].append(naming.state_in_words(gap["stage"]))
     return list(together.values())

@@ -18,7 +18,6 @@ from runs.keynumbers import Cell, KeyNumber, Row
 from runs.logfiles import Line
 from runs.machine import State
 from runs.models import Finding, Run
-from runs.stages import BY_NAME
 
 register = template.Library()
 
@@ -97,11 +96,6 @@ def state_words(state: str) -> str:
 
 
 @register.filter
-def stage_title(name: str) -> str:
-    return BY_NAME[name].title if name in BY_NAME else name
-
-
-@register.filter
 def compares_texts(finding: Finding) -> bool:
     """Whether one name stands where another should: nothing was measured, and the message has both."""
     return isinstance(finding.value, str) and isinstance(finding.limit, str)
@@ -133,7 +127,7 @@ def topic_words(topic: str) -> str:
 @register.filter
 def names_its_stage(line: Line) -> bool:
     """Whether a line of the log begins with its stage's title, so that it need not stand there twice."""
-    title = stage_title(line.stage)
+    title = naming.state_in_words(line.stage)
     return line.text.startswith(tuple(title + how for how in (": ", " begins", ", attempt ")))
 
 
