@@ -12,6 +12,7 @@ from django.utils.html import format_html
 
 from runs.machine import State
 from runs.models import Run
+from runs.querysets import RunQuerySet
 from runs.templatetags import words
 
 
@@ -47,10 +48,10 @@ class RunAdmin(admin.ModelAdmin):
     class Media:
         css = {"all": ("vetting/spec-editor.css",)}
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
+    def get_queryset(self, request: HttpRequest) -> RunQuerySet:
         """The list shows no documents: they are large, and read for one run only."""
         query = super().get_queryset(request)
-        return query if request.resolver_match and "object_id" in request.resolver_match.kwargs else _light(query)
+        return query if request.resolver_match and "object_id" in request.resolver_match.kwargs else query.light()
 
     @admin.display(description="run", ordering="id")
     def number(self, run: Run) -> str:
@@ -90,10 +91,6 @@ class RunAdmin(admin.ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
-
-
-def _light(query: QuerySet[Run]) -> QuerySet[Run]:
-    return query.defer("profile", "expected", "disks", "inventory")
 
 
 def _document(content: Any) -> str:

@@ -135,7 +135,7 @@ def disable_host(host: Host) -> None:
     """Take the host off the allowlist. Raises Refused while it has a live or held run."""
     with transaction.atomic():
         host = Host.objects.select_for_update().get(pk=host.pk)
-        if run := Run.objects.live_or_held().filter(host=host).first():
+        if run := Run.objects.busy_on(host):
             raise Refused(f"{host.name} has {_run_in_words(run)}: cancel or release it first")
         Host.objects.filter(pk=host.pk).update(enabled=False)
 
@@ -196,7 +196,7 @@ def refuse_unless_free(host: Host) -> None:
         raise Refused(f"{host.name} is disabled: enable it first")
     if not host.macs.exists():
         raise Refused(f"{host.name} has no MAC address: add the one it boots from")
-    if run := Run.objects.live_or_held().filter(host=host).first():
+    if run := Run.objects.busy_on(host):
         raise Refused(f"{host.name} has {_run_in_words(run)} already: cancel or release it first")
 
 

@@ -61,7 +61,7 @@ def without_secrets(value: Any) -> Any:
 
 def last_run(run: Run) -> Run | None:
     """The newest earlier run of the host that got as far as an inventory."""
-    return Run.objects.filter(host_id=run.host_id, id__lt=run.pk, inventory__isnull=False).order_by("-id").first()
+    return Run.objects.with_parts().filter(host_id=run.host_id, id__lt=run.pk).first()
 
 
 def _verdict(run: Run, rows: list[StageRun]) -> Document:

@@ -83,7 +83,7 @@ class Command(BaseCommand):
 
 
 def _how_to_follow(host: Host) -> str:
-    run = Run.objects.live_or_held().filter(host=host).first()
+    run = Run.objects.busy_on(host)
     return f"; to follow it: ./manage.py runs {run.pk} --follow" if run else ""
 
 
