@@ -322,6 +322,8 @@ class WebOutage(models.Model):
 class Lease(models.Model):
     """Who runs the ticks now. `ticked_at` is the last completed round: its age is the worker's pulse."""
 
+    ROUND = "round"
+
     name = models.CharField(max_length=32, primary_key=True)
     holder = models.CharField(max_length=64, blank=True)
     until = models.DateTimeField(null=True, blank=True)

@@ -17,7 +17,6 @@ from runs.models import Actor, Lease, Run, StageRun, WebOutage
 log = logging.getLogger("vetting.watchdog")
 LOOK_EVERY = timedelta(seconds=3)
 OUTAGE_AFTER = timedelta(seconds=8)
-LEASE = "round"
 
 
 def tick() -> None:
@@ -107,7 +106,7 @@ def _miss(run: Run, event: Event, why: str, *, states: tuple[State, ...] = STAGE
 def look_at_web() -> None:
     """Ask our web whether it answers, every few seconds. A gap since it last did is an outage, also one in which this
     worker was not there to ask."""
-    lease, _ = Lease.objects.get_or_create(name=LEASE)
+    lease, _ = Lease.objects.get_or_create(name=Lease.ROUND)
     now, seen = timezone.now(), lease.web_seen_at
     if seen is not None and timedelta() <= now - seen < LOOK_EVERY:  # else the clock was set back
         return
@@ -115,7 +114,7 @@ def look_at_web() -> None:
         return
     if seen is not None and now - seen > OUTAGE_AFTER:
         WebOutage.objects.create(started_at=seen, ended_at=now)
-    Lease.objects.filter(name=LEASE).update(web_seen_at=now)
+    Lease.objects.filter(name=Lease.ROUND).update(web_seen_at=now)
 
 
 def web_answers(timeout_s: float = 1.0) -> bool:
@@ -136,7 +135,7 @@ def unheard(since: datetime, until: datetime) -> timedelta:
     total = timedelta()
     for outage in WebOutage.objects.filter(ended_at__gt=since, started_at__lt=until):
         total += min(outage.ended_at, until) - max(outage.started_at, since)
-    lease = Lease.objects.filter(name=LEASE).first()
+    lease = Lease.objects.filter(name=Lease.ROUND).first()
     if lease and lease.web_seen_at and until - lease.web_seen_at > OUTAGE_AFTER:
         total += until - max(lease.web_seen_at, since)
     return total

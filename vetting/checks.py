@@ -13,7 +13,7 @@ from django.core.checks import CheckMessage, Error, Warning, register
 from django.utils.module_loading import import_string
 
 from runs import profiles
-from vetting import round as worker_round
+from vetting import rounds
 
 SECRET_KEY_LENGTH = 32
 BCRYPT_ROUNDS = 10
@@ -36,9 +36,9 @@ def database(**_: Any) -> list[CheckMessage]:
 def worker_queue(**_: Any) -> list[CheckMessage]:
     """A task that outlives `retry` is started a second time beside the first."""
     timeout, retry = settings.Q_CLUSTER.get("timeout") or 0, settings.Q_CLUSTER.get("retry") or 0
-    if retry > timeout > worker_round.SESSION_S:
+    if retry > timeout > rounds.SESSION_S:
         return []
-    text = f"Q_CLUSTER: retry {retry} s > timeout {timeout} s > session {worker_round.SESSION_S:g} s does not hold"
+    text = f"Q_CLUSTER: retry {retry} s > timeout {timeout} s > session {rounds.SESSION_S:g} s does not hold"
     return [Error(text, hint="For example timeout 90 and retry 120.", id="vetting.E002")]
 
 
