@@ -10,10 +10,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
+from runs import naming, spelling
 from runs.machine import State
 from runs.models import Run
 from runs.querysets import RunQuerySet
-from runs.templatetags import words
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -22,7 +22,7 @@ class StateFilter(admin.SimpleListFilter):
     title, parameter_name = "state", "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(state.value, words.state_words(state)) for state in State]
+        return [(state.value, naming.state_in_words(state)) for state in State]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Run]) -> QuerySet[Run]:
         return queryset.filter(state=self.value()) if self.value() else queryset
@@ -59,13 +59,13 @@ class RunAdmin(admin.ModelAdmin):
 
     @admin.display(description="state", ordering="state")
     def state_words(self, run: Run) -> str:
-        return words.state_words(run.state)
+        return naming.state_in_words(run.state)
 
     @admin.display(description="duration")
     def duration(self, run: Run) -> str:
         if run.started_at is None or run.ended_at is None:
             return ""
-        return words.duration((run.ended_at - run.started_at).total_seconds())
+        return spelling.duration((run.ended_at - run.started_at).total_seconds())
 
     @admin.display(description="page")
     def page(self, run: Run) -> str:

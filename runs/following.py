@@ -15,7 +15,7 @@ from rich.text import Text
 from runs import durations, logfiles, naming, terminal
 from runs.machine import ENDED, State
 from runs.models import Finding, Outcome, Run, StageRun
-from runs.templatetags.words import duration
+from runs.spelling import duration
 
 MARKS = {
     Outcome.PASSED: ("✓", "green"),

@@ -11,7 +11,7 @@ from django.db.models.functions import Cast, Floor
 from django.utils import timezone
 
 from hosts import parts
-from runs import limits, naming
+from runs import limits, naming, units
 from runs.models import Measurement, Run, StageRun
 
 POINTS = 600
@@ -170,7 +170,7 @@ def _chart(series: Series, rows: list[dict[str, Any]], window: Window, bounds: l
         "key": f"{series.name} {series.kind} {series.unit}",
         "name": series.name,
         "title": series.title,
-        "unit": _shown(series.unit),
+        "unit": units.written(series.unit),
         "hidden": len(values) - len(shown),
         "times": [bucket * window.step_s for bucket in buckets],
         "limits": _limits(series, {row["component_kind"] for row in rows}, bounds),
@@ -183,17 +183,13 @@ def _limits(series: Series, kinds: set[str], bounds: list[limits.Limit]) -> list
     return [
         {
             "words": f"{parts.title(limit.kind)} at {'most' if limit.side == 'max' else 'least'} "
-            f"{limit.bound:,.6g} {_shown(limit.unit)}".replace(",", _NBSP),
+            f"{limit.bound:,.6g} {units.written(limit.unit)}".replace(",", _NBSP),
             "value": limit.bound,
             "severity": str(limit.severity),
         }
         for limit in bounds
         if limit.measure == series.name and limit.kind in kinds and limit.unit.lower() == series.unit.lower()
     ]
-
-
-def _shown(unit: str) -> str:
-    return "°C" if unit == "C" else unit
 
 
 def _boundaries(stages: list[StageRun], window: Window) -> list[dict[str, Any]]:

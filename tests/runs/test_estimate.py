@@ -15,7 +15,7 @@ from hosts.models import Host
 from runs import durations, estimate, freeze, lifecycle, profiles
 from runs.estimate import Disk, Machine
 from runs.models import Outcome
-from runs.templatetags.words import off_by
+from runs.spelling import off_by
 from tests import factories
 from tests.factories import HostFactory
 

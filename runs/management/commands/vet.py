@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from hosts.models import Host
 from runs import estimate, following, freeze, lifecycle, profiles, pulse, terminal, watching
 from runs.models import Run
-from runs.templatetags.words import duration, off_by
+from runs.spelling import duration, off_by
 from runs.transition import Refused
 
 
