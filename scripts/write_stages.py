@@ -47,7 +47,7 @@ moved is a finding of that stage. `quick-write`, `deep-write` and `soak-write` d
 
 """
 DURATIONS = """\
-What a run takes on a particular host is reckoned from its parts and said before it starts:
+What a run takes on a particular host is calculated from its parts and said before it starts:
 
 """
 COUNTERS = """\
