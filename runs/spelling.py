@@ -47,10 +47,10 @@ def soon(moment: datetime) -> str:
 
 
 def off_by(percent: float) -> str:
-    """`took 6 % longer`, by how much an estimate was wrong."""
+    """`6 % slower than estimated`: by how much an estimate was wrong."""
     if round(percent) == 0:
-        return "as it was"
-    return f"took {abs(percent):.0f}{_NBSP}% {'longer' if percent > 0 else 'less'}"
+        return "exact"
+    return f"{abs(percent):.0f}{_NBSP}% {'slower' if percent > 0 else 'faster'} than estimated"
 
 
 def size(count: int) -> str:
@@ -83,7 +83,7 @@ def with_unit(value: Any, unit: str) -> str:
     """`61 °C`, `2 sectors`; a dash where nothing was measured."""
     if value is None or value == "":
         return "–"
-    return f"{number(value)}{_NBSP}{units.written(unit)}".rstrip(_NBSP)
+    return f"{number(value)}{_NBSP}{units.written(unit, value)}".rstrip(_NBSP)
 
 
 def figure(value: float | None, unit: str) -> str:

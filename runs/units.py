@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+# What is counted, and its word for one of it.
+_ONE = {"drives": "drive", "errors": "error", "messages": "message", "places": "place", "sectors": "sector"}
 # The longer of two endings that fit stands first.
 _ENDINGS: Sequence[tuple[str, str]] = (
     ("_per_hour", "per hour"),
@@ -31,6 +33,8 @@ def ending(name: str) -> tuple[str, str]:
     return next((known for known in _ENDINGS if name.endswith(known[0])), ("", ""))
 
 
-def written(unit: str) -> str:
-    """The wire's `C` is °C."""
+def written(unit: str, value: object = None) -> str:
+    """The wire's `C` is °C, and of errors one is an error."""
+    if value == 1 and unit in _ONE:
+        return _ONE[unit]
     return "°C" if unit == "C" else unit

@@ -60,6 +60,8 @@ def test_a_place_in_the_spec_is_put_into_words(path: str, said: str) -> None:
         (70.923, "C", "70.92 °C"),
         (512.34, "MB/s", "512.3 MB/s"),
         (41_532.7, "ops/s", "41 530 ops/s"),
+        (1.0, "sectors", "1 sector"),
+        (2.0, "sectors", "2 sectors"),
     ],
 )
 def test_a_figure_is_rounded_to_what_it_repeats_to(value: float | None, unit: str, said: str) -> None:

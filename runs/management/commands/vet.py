@@ -39,7 +39,7 @@ class Command(BaseCommand):
             return
         watching.watch(run, self, as_json=options["json"], with_log=options["log"])
         if (percent := estimate.error_percent(run)) is not None:
-            self.stderr.write(f"the estimate: {off_by(percent)}")
+            self.stderr.write(f"time taken: {off_by(percent)}")
         sys.exit(following.exit_status(run))
 
     def _host(self, name: str) -> Host:
