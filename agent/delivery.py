@@ -9,8 +9,6 @@ from agent import wire
 from agent.client import Client
 from agent.errors import BadMessage
 
-Shorter = Callable[[wire.Result], wire.Result]
-
 
 def deliver(client: Client, result: wire.Result, say: Callable[[str, str], None]) -> wire.ResultAnswer:
     """Send one result. Raises what the client raises but BadMessage while there is something left to

@@ -13,7 +13,7 @@ from agent.probes import disks
 from agent.safety import WriteGrant, still_fresh
 
 # linux/fs.h
-_BLKROSET, _BLKROGET, _BLKGETSIZE64 = 0x125D, 0x125E, 0x80081272
+_BLKROSET, _BLKGETSIZE64 = 0x125D, 0x80081272
 
 
 class NotWritten(Exception):
@@ -60,10 +60,6 @@ def _make_read_only(device: Path) -> None:
         _set_read_only(fd, True)
     finally:
         os.close(fd)
-
-
-def is_read_only(fd: int) -> bool:
-    return struct.unpack("i", fcntl.ioctl(fd, _BLKROGET, b"\0" * 4))[0] != 0
 
 
 def size_bytes(fd: int) -> int:

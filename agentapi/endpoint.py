@@ -19,11 +19,12 @@ from agentapi.cleaning import cleaned, may_need_cleaning
 from runs import agent_calls, boots, intake, lifecycle, tokens, watchdog
 from runs.machine import AGENT_SILENT, ENDED, NotAllowed, State
 from runs.models import Actor, Boot, Run
+from runs.querysets import DOCUMENTS
 from runs.transition import Refused
 
 log = logging.getLogger("vetting.agentapi")
 # Frozen when the run was queued, some of it large; no heartbeat needs it.
-HEAVY = ("run__profile", "run__expected", "run__disks", "run__inventory")
+HEAVY = tuple(f"run__{name}" for name in DOCUMENTS)
 AFTER_THE_END = frozenset(("hello", "heartbeat", "log", "sensor", "result"))
 
 

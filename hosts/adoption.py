@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 
 from hosts import expectations
 from hosts.fields import normalise_mac
+from hosts.parts import LISTS
 
 Inventory = dict[str, Any]
 Spec = dict[str, Any]
@@ -24,7 +25,6 @@ _DUMMIES = frozenset(
 )  # fmt: skip
 # `memory.dimms[DIMM_A1].serial`; a name may hold brackets and dots of its own, as in `fans[FAN [1]]`.
 _PATH = re.compile(r"(?:(memory)\.)?([a-z_]+)(?:\[(.*)\])?(?:\.([a-z_]+))?", re.S)
-_NAME_OF = {"dimms": "locator", "disks": "serial", "nics": "mac", "gpus": "uuid", "psus": "name", "fans": "name"}
 
 
 def from_inventory(inventory: Inventory) -> Spec:
@@ -103,15 +103,15 @@ def _steps(path: str) -> list[tuple[str, str]]:
 
 
 def _adopt_part(holder: Spec, kind: str, key: str, found: Spec) -> None:
-    """Put the part of this name as it was found in place of what was expected; of graphics cards all of the name, for
-    it may be their model."""
+    """Put the part of this name as it was found in place of what was expected; of GPUs all of the name, for it may be
+    their model."""
     others = [part for part in holder.get(kind) or [] if not _is_called(part, kind, key)]
     named = [part for part in found.get(kind) or [] if _is_called(part, kind, key)]
     holder[kind] = others + (named if kind == "gpus" else named[:1])
 
 
 def _card_at(pci: str, inventory: Inventory) -> str:
-    """What a spec calls the graphics card at this address, where a difference has only that for a name."""
+    """What a spec calls the GPU at this address, where a difference has only that for a name."""
     card = next((gpu for gpu in inventory["gpus"] if not gpu.get("uuid") and gpu.get("pci") == pci), {})
     return str(card.get("model") or "")
 
@@ -137,7 +137,7 @@ def _keep_pins(spec: Spec, path: str, actual: Any) -> None:
     kind, old = (leaf, key) if key else (way or [("", "")])[-1]
     if not old or "pinned" not in spec:
         return
-    if not key and leaf == _NAME_OF.get(kind) and actual:
+    if not key and kind in LISTS and leaf == LISTS[kind].keys[0] and actual:
         renamed = f"{prefix[: -len(old) - 1]}{actual}]"
         spec["pinned"] = [re.sub(rf"^{re.escape(prefix)}(?=\.)", lambda _: renamed, pin) for pin in spec["pinned"]]
     elif not _find(spec, _steps(prefix)):
@@ -145,8 +145,8 @@ def _keep_pins(spec: Spec, path: str, actual: Any) -> None:
 
 
 def _expect_again(spec: Spec, before: Spec) -> None:
-    """A graphics card where there was none must be tested from now on, though `not_expected` says that there is
-    none. (Where the spec named cards before, somebody wrote that word and meant it.)"""
+    """A GPU where there was none must be tested from now on, though `not_expected` says that there is none. (Where the
+    spec named some before, somebody wrote that word and meant it.)"""
     if "gpu" in (spec.get("not_expected") or []) and spec.get("gpus") and not before.get("gpus"):
         spec["not_expected"] = [word for word in spec["not_expected"] if word != "gpu"]
 
@@ -177,7 +177,8 @@ def _find(spec: Spec, way: list[tuple[str, str]]) -> Spec:
 
 
 def _is_called(part: Spec, kind: str, key: str) -> bool:
-    return key in (part.get(_NAME_OF.get(kind, "")), part.get("wwn"), part.get("model"))
+    """By any of the names that its kind has."""
+    return kind in LISTS and key in (part.get(field) for field in LISTS[kind].keys)
 
 
 def _memory(memory: Inventory, *, slots_known: bool) -> Spec:
@@ -207,19 +208,14 @@ def _nic(nic: Inventory) -> Spec:
 
 
 def _named(kind: str, parts: Iterable[Spec]) -> list[Spec]:
-    """Those that can be told from the others: with a name, and the first of each name. A graphics card without a driver
-    tells its model only: it may have twins, of which each is to be missed."""
+    """Those that can be told from the others: with a name, and the first of each name. A GPU without a driver tells its
+    model only: it may have twins, of which each is to be missed."""
     first: dict[Any, Spec] = {}
     for number, part in enumerate(parts):
-        if name := _name(kind, part):
+        if name := LISTS[kind].name(part):
             has_twins = kind == "gpus" and not part.get("uuid")
             first.setdefault((name, number) if has_twins else name, part)
     return list(first.values())
-
-
-def _name(kind: str, part: Spec) -> str:
-    other = {"disks": "wwn", "gpus": "model"}.get(kind, "")
-    return part.get(_NAME_OF[kind]) or part.get(other) or ""
 
 
 def _kept(part: Inventory, *names: str) -> Spec:

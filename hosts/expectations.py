@@ -25,28 +25,29 @@ from pydantic import (
     model_validator,
 )
 
-from hosts import yamllines
+from hosts import parts, yamllines
 from hosts.fields import normalise_mac
 
+# The words of `not_expected`, and in words for people what each takes off.
 NOT_EXPECTED: dict[str, str] = {
-    "ecc": "memory with error correction that reports its errors",
-    "dimms": "a list of memory modules from the firmware",
-    "bmc": "a management controller, and the power supplies that it tells of",
+    "ecc": "ECC memory",
+    "dimms": "memory modules",
+    "bmc": "BMC",
     "redundancy": "redundant power supplies",
-    "dcmi": "a reading of the power drawn",
-    "thermal": "temperature sensors and counters of throttling",
-    "throttling": "a CPU that counts its throttling, which AMD's do not",
-    "microcode": "a microcode revision",
-    "aer": "PCIe devices that report their errors",
+    "dcmi": "power reading",
+    "thermal": "CPU temperature",
+    "throttling": "counters of CPU throttling",  # AMD's have none
+    "microcode": "microcode",
+    "aer": "PCIe error reports",
     "storage": "disks",
-    "smart": "disks that report their health",
-    "network": "a network link to measure",
-    "link_speed": "network cards that tell their speed",
-    "pcie_links": "PCIe links that the kernel knows",
-    "lldp": "a switch that tells its name and port",
-    "mce": "a processor whose machine checks are counted",
-    "gpu": "a graphics card for computing",
-    "gpu_load": "a driver to put the graphics card to work",
+    "smart": "SMART",
+    "network": "network",
+    "link_speed": "link speed",
+    "pcie_links": "PCIe links",
+    "lldp": "LLDP",
+    "mce": "machine checks",
+    "gpu": "GPU",
+    "gpu_load": "GPU driver",
 }
 BUSES = ("nvme", "sata", "sas", "scsi", "virtio", "usb", "other")
 MAY_BE_WRITTEN = (
@@ -190,7 +191,6 @@ class Expected(Part):
 
 PARTS = tuple(Expected.model_fields)
 _ABOUT_OTHERS = frozenset({"pinned", "not_expected"})
-_KEYS = {"disks": "serial", "nics": "mac", "psus": "name", "fans": "name", "gpus": "uuid"}
 
 
 def read(text: str, source: str = "expected spec") -> Read:
@@ -261,23 +261,25 @@ def _problem(problem: Any, document: yamllines.Document) -> str:
 
 def _known(path: tuple[str | int, ...]) -> list[str]:
     """The keys of the part that `path` leads to."""
-    parts: dict[str, type[Part]] = {
+    models: dict[str, type[Part]] = {
         "system": System, "cpu": Cpu, "memory": Memory, "dimms": Dimm, "disks": Disk, "nics": Nic, "gpus": Gpu,
         "psus": Named, "fans": Named, "firmware": Firmware,
     }  # fmt: skip
     words = [part for part in path if isinstance(part, str)]
-    return list((parts[words[-1]] if words else Expected).model_fields)
+    return list((models[words[-1]] if words else Expected).model_fields)
 
 
 def _twice(spec: dict[str, Any]) -> Iterator[tuple[yamllines.Path, str]]:
     """Two parts of one name can't be told apart."""
-    lists = [((part,), spec.get(part) or [], key) for part, key in _KEYS.items()]
-    lists.append((("memory", "dimms"), (spec.get("memory") or {}).get("dimms") or [], "locator"))
-    for path, entries, key in lists:
+    for kind in parts.LISTS.values():
+        entries, key = kind.within(spec) or [], kind.keys[0]
         counted = Counter(entry[key] for entry in entries if entry.get(key))
         for n, entry in enumerate(entries):
             if counted.get(entry.get(key), 0) > 1:
-                yield (*path, n), f"{key} {entry[key]} stands {counted[entry[key]]} times in {'.'.join(path)}"
+                yield (
+                    (*kind.path.split("."), n),
+                    f"{key} {entry[key]} stands {counted[entry[key]]} times in {kind.path}",
+                )
 
 
 def _speaks_of_writing(data: Any) -> bool:

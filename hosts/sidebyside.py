@@ -6,14 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-Spec = dict[str, Any]
+from hosts.parts import BY_LEAF, Kind
 
-_NAMES = {"dimms": ("locator",), "disks": ("serial", "wwn"), "nics": ("mac",), "gpus": ("uuid", "model"),
-          "psus": ("name",), "fans": ("name",)}  # fmt: skip
-TITLES = {
-    "system": "System", "cpu": "Processors", "memory": "Memory", "dimms": "Memory modules", "disks": "Disks",
-    "nics": "Network cards", "gpus": "Graphics cards", "psus": "Power supplies", "fans": "Fans", "firmware": "Firmware",
-}  # fmt: skip
+Spec = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -40,45 +35,40 @@ def sections(expected: Spec | None, found: Spec) -> list[Section]:
     """Everything that either of the two states. `found` is a spec made from an inventory."""
     wanted = expected or {}
     made = []
-    for name, title in TITLES.items():
-        holder = "memory" if name == "dimms" else ""
-        old, new = (_under(spec, holder).get(name) for spec in (wanted, found))
-        lines = list(_parts(name, old or [], new or []) if name in _NAMES else _values(name, old or {}, new or {}))
+    for kind in BY_LEAF.values():
+        old, new = (kind.within(spec) for spec in (wanted, found))
+        lines = list(_parts(kind, old or [], new or []) if kind.keys else _values(kind.path, old or {}, new or {}))
         if lines or old is not None:
-            made.append(Section(title, old is not None, lines))
+            made.append(Section(kind.titles, old is not None, lines))
     return made
 
 
-def _under(spec: Spec, holder: str) -> Spec:
-    return (spec.get(holder) or {}) if holder else spec
-
-
-def _values(name: str, old: Spec, new: Spec, prefix: str = "", part: str = "") -> Iterator[Line]:
+def _values(path: str, old: Spec, new: Spec, part: str = "") -> Iterator[Line]:
     for leaf in [*old, *(key for key in new if key not in old)]:
         values = [spec.get(leaf) for spec in (old, new)]
         if not any(isinstance(value, list) for value in values):
-            yield Line(f"{prefix or name}.{leaf}", part, leaf, *values)
+            yield Line(f"{path}.{leaf}", part, leaf, *values)
 
 
-def _parts(name: str, old: list[Spec], new: list[Spec]) -> Iterator[Line]:
+def _parts(kind: Kind, old: list[Spec], new: list[Spec]) -> Iterator[Line]:
     """Part by part, found ones with those that are expected under any of their names."""
     left = list(new)
     for spec in old:
-        match = next((part for part in left if _same(name, spec, part)), None)
+        match = next((part for part in left if _same(kind, spec, part)), None)
         if match is not None:
             left.remove(match)
-        yield from _part(name, spec, match)
+        yield from _part(kind, spec, match)
     for part in left:
-        yield from _part(name, None, part)
+        yield from _part(kind, None, part)
 
 
-def _part(name: str, old: Spec | None, new: Spec | None) -> Iterator[Line]:
+def _part(kind: Kind, old: Spec | None, new: Spec | None) -> Iterator[Line]:
     """The part as a whole, then each value that the spec states and that was found otherwise."""
-    key = _name(name, old or new or {})
-    path = f"{'memory.' if name == 'dimms' else ''}{name}[{key}]"
+    key = kind.name(old or new or {})
+    path = f"{kind.path}[{key}]"
     yield Line(path, key, "", _whole(old, key, "expected"), _whole(new, key, "there"))
     if old is not None and new is not None:
-        values = _values(name, old, new, path, key)
+        values = _values(path, old, new, key)
         yield from (line for line in values if line.expected is not None and line.expected != line.found)
 
 
@@ -89,10 +79,6 @@ def _whole(part: Spec | None, key: str, otherwise: str) -> Any:
     return {k: part[k] for k in sorted(part, key="wwn".__eq__) if part[k] != key} or otherwise
 
 
-def _same(name: str, old: Spec, new: Spec) -> bool:
-    given = [(old.get(key), new.get(key)) for key in _NAMES[name] if old.get(key)]
-    return any(a == b for a, b in given[:1]) if name != "disks" else bool(given) and all(a == b for a, b in given)
-
-
-def _name(name: str, part: Spec) -> str:
-    return next((str(part[key]) for key in _NAMES[name] if part.get(key)), "")
+def _same(kind: Kind, old: Spec, new: Spec) -> bool:
+    given = [(old.get(key), new.get(key)) for key in kind.keys if old.get(key)]
+    return any(a == b for a, b in given[:1]) if kind.word != "disk" else bool(given) and all(a == b for a, b in given)

@@ -96,7 +96,7 @@ def plain(text: str) -> str:
 
 def _stage(event: RunEvent) -> str:
     """A host that never came up has failed in no stage."""
-    return event.state_before if event.state_before in stages.BY_NAME else "boot"
+    return stages.BY_NAME[event.state_before].title if event.state_before in stages.BY_NAME else "boot"
 
 
 def _footer(run: Run) -> list[str]:

@@ -30,11 +30,12 @@ class Daemon:
     marks: tuple[str, ...]
 
     def pid(self) -> int | None:
-        """Of the running one: by pid file; where that is missing or stale, by looking at every process."""
+        """Of the running one, by its pid file; None where that is missing or stale."""
         pid = _pid_in(self.pid_file)
         return pid if pid and self._is_ours(pid) else None
 
     def find(self) -> int | None:
+        """The same; where the pid file doesn't tell, by looking at every process."""
         return self.pid() or next((pid for pid in _all_pids() if self._is_ours(pid)), None)
 
     def _is_ours(self, pid: int) -> bool:

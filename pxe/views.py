@@ -52,7 +52,7 @@ def _address_is_its_own(mac: str, address: str) -> bool:
 
 def _refuse(host: Host, mac: str, address: str) -> str:
     """No token. An idle host has none to lose: it gets what it would get anyway."""
-    run = Run.objects.live_or_held().filter(host=host).first()
+    run = Run.objects.busy_on(host)
     log.warning("boot script of %s (%s) asked for by %s, which is not its lease: no token", host.name, mac, address)
     if run is None:
         return ipxe.power_off(host.name) if host.idle_boot == IdleBoot.POWER_OFF else ipxe.local(host.name)

@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
@@ -33,7 +33,7 @@ class WrongSerial(Refused):
 
 
 def refusals_answered(view: View) -> View:
-    """Refused and NotAllowed become a 409 page that gives the reason."""
+    """Refused, NotAllowed and ProfileError become a 409 page that gives the reason."""
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -57,20 +57,13 @@ def refused(request: HttpRequest, reason: str, run_id: int | str | None = None, 
     return render(request, "runs/refused.html", context, status=409)
 
 
-def run_or_404(run_id: int) -> Run:
-    try:
-        return runpage.load(run_id)
-    except Run.DoesNotExist:
-        raise Http404(f"There is no run {run_id}.") from None
-
-
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @operator_required
 @refusals_answered
 def act(request: HttpRequest, run_id: int, name: str) -> HttpResponse:
     """The confirmation page of an action (GET), and the action (POST)."""
-    run, action = run_or_404(run_id), actions.BY_NAME[name]
+    run, action = runpage.load(run_id), actions.BY_NAME[name]
     if reason := actions.why_not(run, action):
         return refused(request, reason, run_id)
     if request.method != "POST":
@@ -169,7 +162,7 @@ def start(request: HttpRequest, name: str) -> HttpResponse:
 @refusals_answered
 def hold_key(request: HttpRequest, run_id: int) -> HttpResponse:
     """The private key of the hold, handed out once."""
-    key = lifecycle.take_private_key(run_or_404(run_id), who(request))
+    key = lifecycle.take_private_key(runpage.load(run_id), who(request))
     response = HttpResponse(key, content_type="application/x-pem-file")
     response.headers["Content-Disposition"] = f'attachment; filename="vetting-run-{run_id}.key"'
     return response
@@ -180,7 +173,7 @@ def hold_key(request: HttpRequest, run_id: int) -> HttpResponse:
 @refusals_answered
 def new_key(request: HttpRequest, run_id: int) -> HttpResponse:
     """Another key pair for the hold; the one before it opens nothing any more."""
-    run = run_or_404(run_id)
+    run = runpage.load(run_id)
     lifecycle.renew_key(run, who(request))
     messages.success(request, "A new key was made. The host takes it within a few seconds.")
     return redirect(run)

@@ -10,9 +10,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
+from runs import naming, spelling
 from runs.machine import State
 from runs.models import Run
-from runs.templatetags import words
+from runs.querysets import RunQuerySet
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -21,7 +22,7 @@ class StateFilter(admin.SimpleListFilter):
     title, parameter_name = "state", "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(state.value, words.state_words(state)) for state in State]
+        return [(state.value, naming.state_in_words(state)) for state in State]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Run]) -> QuerySet[Run]:
         return queryset.filter(state=self.value()) if self.value() else queryset
@@ -47,10 +48,10 @@ class RunAdmin(admin.ModelAdmin):
     class Media:
         css = {"all": ("vetting/spec-editor.css",)}
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
+    def get_queryset(self, request: HttpRequest) -> RunQuerySet:
         """The list shows no documents: they are large, and read for one run only."""
         query = super().get_queryset(request)
-        return query if request.resolver_match and "object_id" in request.resolver_match.kwargs else _light(query)
+        return query if request.resolver_match and "object_id" in request.resolver_match.kwargs else query.light()
 
     @admin.display(description="run", ordering="id")
     def number(self, run: Run) -> str:
@@ -58,13 +59,13 @@ class RunAdmin(admin.ModelAdmin):
 
     @admin.display(description="state", ordering="state")
     def state_words(self, run: Run) -> str:
-        return words.state_words(run.state)
+        return naming.state_in_words(run.state)
 
     @admin.display(description="duration")
     def duration(self, run: Run) -> str:
         if run.started_at is None or run.ended_at is None:
             return ""
-        return words.duration((run.ended_at - run.started_at).total_seconds())
+        return spelling.duration((run.ended_at - run.started_at).total_seconds())
 
     @admin.display(description="page")
     def page(self, run: Run) -> str:
@@ -90,10 +91,6 @@ class RunAdmin(admin.ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
-
-
-def _light(query: QuerySet[Run]) -> QuerySet[Run]:
-    return query.defer("profile", "expected", "disks", "inventory")
 
 
 def _document(content: Any) -> str:

@@ -8,11 +8,10 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from runs import adopting
+from runs import adopting, runpage, spelling
 from runs.access import operator_required, who
-from runs.action_views import refusals_answered, refused, run_or_404
+from runs.action_views import refusals_answered, refused
 from runs.machine import HELD, LIVE, State
-from runs.templatetags import words
 
 _STAGE = State.SPEC_VALIDATE
 
@@ -23,7 +22,7 @@ _STAGE = State.SPEC_VALIDATE
 @refusals_answered
 def adopt(request: HttpRequest, run_id: int) -> HttpResponse:
     """The confirmation (GET), and the adopting (POST). `path` names one difference; without it all are meant."""
-    run = run_or_404(run_id)
+    run = runpage.load(run_id)
     path = (request.POST if request.method == "POST" else request.GET).get("path", "")
     if reason := adopting.why_not(run, path):
         return refused(request, reason, run_id)
@@ -39,6 +38,6 @@ def adopt(request: HttpRequest, run_id: int) -> HttpResponse:
         }
         return render(request, "runs/adopt.html", context)
     adopting.adopt(run, path, who(request))
-    what = words.spec_place(path) if path else "everything"
+    what = spelling.spec_place(path) if path else "everything"
     messages.success(request, f"{run.host} is now expected to be as it was found: {what}.")
     return redirect(run)

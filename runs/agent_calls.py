@@ -8,12 +8,11 @@ from dataclasses import replace
 from django.utils import timezone
 
 from agent import codec, wire
-from runs import boots, hold, intake, orders, own_stages, stageruns
+from runs import boots, hold, intake, naming, orders, own_stages, stageruns
 from runs.boots import Machine
 from runs.lifecycle import record_rung
 from runs.machine import AGENT_SILENT, ENDED, TESTING, Event, State
 from runs.models import Actor, Boot, HoldSession, Outcome, Run, Rung, StageRun
-from runs.stages import BY_NAME
 from runs.transition import Refused, apply, locked, write_event
 
 
@@ -147,12 +146,12 @@ def _first_claim(run: Run, boot: Boot, machine: Machine, address: str) -> None:
 def _claimed_again(run: Run, boot: Boot, address: str) -> None:
     stage_run = stageruns.current(run) if boot.number == stageruns.claimed_boot(run) else None
     if stage_run is not None and stageruns.begin_anew(stage_run):
-        text = f"the agent was restarted: the time for {BY_NAME[stage_run.name].title} begins anew"
+        text = f"the agent was restarted: the time for {naming.state_in_words(run.state)} begins anew"
         write_event(run, "agent_restarted", actor=Actor.AGENT, who=address, text=text)
 
 
 def _host_has_reset(run: Run, address: str) -> None:
-    why = f"the host reset by itself in {run.state}; {intake.last_seen_text(run)}"
+    why = f"the host reset by itself in {naming.state_in_words(run.state)}; {intake.last_seen_text(run)}"
     run.stopped_by = why
     run.save(update_fields=["stopped_by"])
     apply(run, Event.HOST_RESET, actor=Actor.AGENT, who=address, why=why)

@@ -87,7 +87,7 @@ def _nic(nic: Parts) -> str:
 
 
 def _gpu(gpu: Parts) -> str:
-    return _joined(gpu.get("model"), gpu.get("pci")) or "graphics card"
+    return _joined(gpu.get("model"), gpu.get("pci")) or "GPU"
 
 
 def _psu(psu: Parts) -> str:

@@ -61,7 +61,7 @@ def suggested(choice: Sequence[Run]) -> list[Run]:
 
 def compare(host: Host, run_ids: Iterable[int]) -> Comparison:
     """These runs of the host, oldest first; at most `MAX_RUNS`, the newest of them."""
-    wanted = host.runs.filter(pk__in=list(run_ids)).defer("expected", "disks", "profile").order_by("-id")
+    wanted = host.runs.filter(pk__in=list(run_ids)).light("inventory").order_by("-id")
     runs = list(wanted[:MAX_RUNS])[::-1]
     attempts = _newest_attempts(run.pk for run in runs)
     numbers = [_numbers(attempts.get(run.pk, {})) for run in runs]

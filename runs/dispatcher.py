@@ -17,7 +17,6 @@ from runs.machine import NotAllowed
 from runs.models import Lease, Run, StageRun
 from runs.stages import STAGES
 from runs.transition import Refused
-from runs.watchdog import LEASE
 
 log = logging.getLogger("vetting.dispatcher")
 AGENT_GONE_AFTER = timedelta(seconds=30)
@@ -51,7 +50,7 @@ def taking_turns() -> Iterator[None]:
     """A transaction in which no other worker hands out slots or the link: whoever lost the lease of the round in the
     middle of it may still be at work. (SQLite's transactions are IMMEDIATE and need no row lock.)"""
     with transaction.atomic():
-        Lease.objects.select_for_update().filter(name=LEASE).first()
+        Lease.objects.select_for_update().filter(name=Lease.ROUND).first()
         yield
 
 

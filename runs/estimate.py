@@ -65,7 +65,7 @@ class Machine:
 
 def machine_of(host: Host) -> Machine | None:
     """By the newest inventory, else by the expected spec; None where neither says anything."""
-    newest = host.runs.exclude(inventory=None).order_by("-id").values_list("inventory", flat=True).first()
+    newest = host.runs.with_parts().values_list("inventory", flat=True).first()
     parts = newest or host.expected
     if not parts:
         return None

@@ -12,10 +12,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from runs import durations, logfiles, terminal
+from runs import durations, logfiles, naming, terminal
 from runs.machine import ENDED, State
 from runs.models import Finding, Outcome, Run, StageRun
-from runs.templatetags.words import duration
+from runs.spelling import duration
 
 MARKS = {
     Outcome.PASSED: ("✓", "green"),
@@ -107,7 +107,7 @@ def _heading(run: Run) -> Text:
     if run.stopped_by:
         text.append(f"\n{logfiles.clean(run.stopped_by)}", style="red")
     if run.retry_stage:
-        text.append(f"\nretry of {run.retry_stage} waits for a free slot", style="yellow")
+        text.append(f"\nretry of {naming.state_in_words(run.retry_stage)} waits for a free slot", style="yellow")
     return text
 
 

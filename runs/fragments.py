@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
 from django.views.decorators.cache import never_cache
@@ -26,11 +26,7 @@ def run_parts(request: HttpRequest, run_id: int) -> HttpResponse:
     names = list(dict.fromkeys(request.GET.getlist("part")))
     if unknown := [name for name in names if name not in runpage.PARTS]:
         return HttpResponseBadRequest(f"no part {unknown[0]!r}: there are {', '.join(runpage.PARTS)}")
-    try:
-        run = runpage.load(run_id)
-    except Run.DoesNotExist:
-        raise Http404(f"There is no run {run_id}.") from None
-    context = runpage.context(run, names)
+    context = runpage.context(runpage.load(run_id), names)
     return HttpResponse("".join(render_to_string(runpage.PARTS[name][0], context, request) for name in names))
 
 

@@ -37,9 +37,9 @@ class Choice:
 
 def context(host: Host) -> dict[str, Any]:
     """What changes while a run goes on."""
-    runs = list(host.runs.defer("inventory", "expected", "disks", "profile").order_by("-id")[:HISTORY])
+    runs = list(host.runs.light().order_by("-id")[:HISTORY])
     newest: Run | None = runs[0] if runs else None
-    busy = Run.objects.live_or_held().filter(host=host).first()
+    busy = Run.objects.busy_on(host)
     return {
         "host": host,
         "macs": host.mac_list,
@@ -68,7 +68,7 @@ def whole(host: Host) -> dict[str, Any]:
 
 def _found(host: Host) -> Run | None:
     """The newest run that found something."""
-    return host.runs.filter(inventory__isnull=False).only("id", "host_id").order_by("-id").first()
+    return host.runs.with_parts().only("id", "host_id").first()
 
 
 def choices(host: Host) -> list[Choice]:

@@ -6,28 +6,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from runs import units
 from runs.naming import in_words
 from runs.stages import STAGES
 
 Numbers = Mapping[tuple[str, str], float]  # (stage, name as the agent sends it) → value
 
-# Endings of names: unit, and whether more (1) or less (-1) is better. The longer of two that fit stands first.
-_UNITS: tuple[tuple[str, str, int], ...] = (
-    ("_c_w", "°C/W", -1),
-    ("_ops_s", "ops/s", 1),
-    ("_mb_s", "MB/s", 1),
-    ("_iops", "IO/s", 1),
-    ("_mbit", "Mbit/s", 1),
-    ("_percent", "%", -1),
-    ("_ms", "ms", -1),
-    ("_mhz", "MHz", 1),
-    ("_rpm", "rpm", 0),
-    ("_mb", "MiB", 0),
-    ("_c", "°C", -1),
-    ("_w", "W", 0),
-    ("_h", "h", 0),
-    ("_s", "s", 0),
-)
+# Of numbers in these units more (1) or less (-1) is better.
+_BETTER = {
+    "°C/W": -1, "ops/s": 1, "MB/s": 1, "IOPS": 1, "Mbit/s": 1, "%": -1, "ms": -1, "MHz": 1, "°C": -1,
+}  # fmt: skip
 _MORE_IS_BETTER = frozenset({"covered_percent", "surface_percent", "cores", "dimms", "disks", "nics", "memory_mb"})
 _COUNTS = ("_sectors", "_uncorrectable", "_timeouts", "_errors", "_defects", "error_log")  # of what should not happen
 WORTH_A_LOOK_PERCENT = 10.0  # marks a row on the pages and decides nothing; limits stand in the profiles
@@ -116,7 +104,8 @@ def explained(stage: str, name: str) -> KeyNumber:
     """A name in words: `seq_read_mb_s.S4EV` is `sequential read` in MB/s of S4EV."""
     plain, _, component = name.partition(".")
     counts = plain.endswith(_COUNTS)
-    ending, unit, better = next((row for row in _UNITS if plain.endswith(row[0])), ("", "", -1 if counts else 0))
+    ending, unit = units.ending(plain)
+    better = _BETTER.get(unit, -1 if counts and not unit else 0)
     title = in_words(plain.removesuffix(ending))
     return KeyNumber(stage, name, title, component, unit, 1 if plain in _MORE_IS_BETTER else better, counts)
 

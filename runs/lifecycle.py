@@ -68,7 +68,7 @@ def start_run(
 def cancel(run: Run, who: str = "") -> None:
     """Stop before the end. A held run can only be released."""
     with locked(run.pk) as run:
-        apply(run, Event.CANCEL, actor=Actor.OPERATOR, who=who, why=f"cancelled in {run.state}")
+        apply(run, Event.CANCEL, actor=Actor.OPERATOR, who=who, why=f"cancelled ({naming.state_in_words(run.state)})")
 
 
 def release(run: Run, who: str = "") -> None:
@@ -135,7 +135,7 @@ def disable_host(host: Host) -> None:
     """Take the host off the allowlist. Raises Refused while it has a live or held run."""
     with transaction.atomic():
         host = Host.objects.select_for_update().get(pk=host.pk)
-        if run := Run.objects.live_or_held().filter(host=host).first():
+        if run := Run.objects.busy_on(host):
             raise Refused(f"{host.name} has {_run_in_words(run)}: cancel or release it first")
         Host.objects.filter(pk=host.pk).update(enabled=False)
 
@@ -155,7 +155,8 @@ def grant_retry(run: Run, who: str = "dispatcher") -> None:
         if not run.retry_stage:
             raise Refused(f"run {run.pk} waits for no retry")
         target = State.INVENTORY_CHECK if stageruns.was_booted_anew(run) else State(run.retry_stage)
-        apply(run, Event.RETRY, actor=Actor.WORKER, who=who, why=f"retry of {target}", target=target)
+        why = f"retry of {naming.state_in_words(target)}"
+        apply(run, Event.RETRY, actor=Actor.WORKER, who=who, why=why, target=target)
         own_stages.resolve(run)
 
 
@@ -195,7 +196,7 @@ def refuse_unless_free(host: Host) -> None:
         raise Refused(f"{host.name} is disabled: enable it first")
     if not host.macs.exists():
         raise Refused(f"{host.name} has no MAC address: add the one it boots from")
-    if run := Run.objects.live_or_held().filter(host=host).first():
+    if run := Run.objects.busy_on(host):
         raise Refused(f"{host.name} has {_run_in_words(run)} already: cancel or release it first")
 
 

@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from hosts.models import Host
-from runs.machine import ENDED, LIVE, State
+from runs.machine import ENDED, State
 from runs.querysets import RunQuerySet
 
 
@@ -77,7 +77,8 @@ class Run(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["host"],
-                condition=models.Q(state__in=[*sorted(LIVE), State.FAILED_HOLDING]),
+                # By the states that are over, so that a new stage is guarded without a change of the index.
+                condition=~models.Q(state__in=sorted((*ENDED, State.FAILED))),
                 name="one_live_or_held_run_per_host",
             )
         ]
@@ -322,6 +323,8 @@ class WebOutage(models.Model):
 
 class Lease(models.Model):
     """Who runs the ticks now. `ticked_at` is the last completed round: its age is the worker's pulse."""
+
+    ROUND = "round"
 
     name = models.CharField(max_length=32, primary_key=True)
     holder = models.CharField(max_length=64, blank=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agent import wire
+from hosts.expectations import NOT_EXPECTED
 from runs.stages import BY_NAME
 
 # What the parts of names are short for; "bogo ops" is stress-ng's own word for a round of its work.
@@ -12,18 +13,6 @@ _WORDS = {
     "nvme": "NVMe", "p99": "99th percentile", "pcie": "PCIe", "psu": "PSU", "psus": "PSUs", "rand": "random",
     "sel": "BMC event log", "seq": "sequential", "smart": "SMART", "tcp": "TCP", "udp": "UDP", "usb": "USB",
     "mac": "MAC", "temp": "temperature", "uuid": "UUID", "wwn": "WWN",
-}  # fmt: skip
-
-# Kinds of component.
-KINDS = {
-    "bmc": "BMC", "cpu": "processor", "dimm": "memory module", "gpu": "graphics card", "nic": "network card",
-    "psu": "power supply",
-}  # fmt: skip
-# What a word of `not_expected` takes off, where the word itself does not say it.
-_TOPICS = {
-    "aer": "PCIe error reports", "dcmi": "power reading", "ecc": "ECC memory", "gpu_load": "GPU driver",
-    "lldp": "LLDP", "redundancy": "redundant power supplies", "storage": "disks", "thermal": "CPU temperature",
-    "throttling": "counters of CPU throttling",
 }  # fmt: skip
 # The states that are no stages.
 _STATES = {
@@ -46,7 +35,7 @@ def state_in_words(state: str) -> str:
 
 def topic_in_words(topic: str) -> str:
     """`thermal` is "CPU temperature"."""
-    return _TOPICS.get(topic) or in_words(topic)
+    return NOT_EXPECTED.get(topic, topic)
 
 
 def in_words(name: str) -> str:

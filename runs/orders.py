@@ -40,8 +40,8 @@ def claim_answer(run: Run, boot: Boot) -> wire.ClaimAnswer:
 
 
 def stage_orders(run: Run) -> list[wire.StageOrder]:
-    """The stages of the profile that are the agent's, in order. After a failure that was passed over, only stages
-    that read remain."""
+    """The stages of the profile that are the agent's, in order. Which of them are passed over is decided as the run
+    comes to each."""
     orders = []
     for stage in AGENT_STAGES:
         if (wanted := run.profile.get("stages", {}).get(stage.name)) is not None:

@@ -12,9 +12,9 @@ from hosts import expectations
 from hosts.models import Host
 from runs.machine import HELD, LIVE, State
 from runs.models import Run, Verdict
+from runs.querysets import RunQuerySet
 from runs.tiles import last_verdicts
 
-_LIGHT = ("profile", "expected", "disks", "inventory")
 STATES: Mapping[str, str] = {
     "held": "Held for a person",
     "vetting": "Being vetted",
@@ -58,7 +58,7 @@ def standings_of(hosts: Sequence[Host]) -> list[Standing]:
 def newest_runs(hosts: Iterable[Host]) -> dict[int, Run]:
     """Host → its newest run, without the documents of the run."""
     ids = Run.objects.filter(host__in=list(hosts)).order_by().values("host").annotate(newest=Max("id")).values("newest")
-    return {run.host_id: run for run in Run.objects.filter(pk__in=ids).defer(*_LIGHT).select_related("host")}
+    return {run.host_id: run for run in Run.objects.filter(pk__in=ids).light().select_related("host")}
 
 
 def in_state(hosts: QuerySet[Host], state: str) -> QuerySet[Host]:
@@ -120,9 +120,9 @@ def run_as_data(run: Run) -> dict[str, Any]:
     }
 
 
-def newest_first(runs: QuerySet[Run], *, verdict: str = "", states: Sequence[str] = ()) -> QuerySet[Run]:
+def newest_first(runs: RunQuerySet, *, verdict: str = "", states: Sequence[str] = ()) -> RunQuerySet:
     """For a list of runs: those with this verdict and in one of these states, where any is given."""
-    rows = runs.defer(*_LIGHT).select_related("host").order_by("-id")
+    rows = runs.light().select_related("host").order_by("-id")
     rows = rows.filter(verdict=Verdict(verdict)) if verdict else rows
     return rows.filter(state__in=states) if states else rows
 

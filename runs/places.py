@@ -6,16 +6,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from hosts.parts import BY_WORD
+
 Part = dict[str, Any]
 
 
 def describe(inventory: dict[str, Any] | None, kind: str, component: str) -> str:
     """`nvme0n1, Samsung PM9A3, 1.9 TB` of a disk's serial. Empty where the run found no such part."""
-    if not inventory or kind not in _LISTS:
+    if not inventory or kind not in _WORDS:
         return ""
-    parts, key, words = _LISTS[kind]
-    found = [part for part in parts(inventory) if str(part.get(key, "")).lower() == component.lower()]
-    return ", ".join(word for word in words(found[0]) if word) if len(found) == 1 else ""
+    listed, key = BY_WORD[kind].within(inventory) or [], BY_WORD[kind].keys[0]
+    found = [part for part in listed if str(part.get(key, "")).lower() == component.lower()]
+    return ", ".join(word for word in _WORDS[kind](found[0]) if word) if len(found) == 1 else ""
 
 
 def size(size_mb: int) -> str:
@@ -47,10 +49,5 @@ def _gpu(part: Part) -> list[str]:
     return [part.get("model", ""), f"PCI {pci}" if pci else ""]
 
 
-# Component kind → where the inventory lists such parts, the field that names one, its words.
-_LISTS: dict[str, tuple[Callable[[Part], list[Part]], str, Callable[[Part], list[str]]]] = {
-    "disk": (lambda found: found.get("disks") or [], "serial", _disk),
-    "dimm": (lambda found: (found.get("memory") or {}).get("dimms") or [], "locator", _dimm),
-    "nic": (lambda found: found.get("nics") or [], "mac", _nic),
-    "gpu": (lambda found: found.get("gpus") or [], "uuid", _gpu),
-}
+# The words of one part of a kind.
+_WORDS: dict[str, Callable[[Part], list[str]]] = {"disk": _disk, "dimm": _dimm, "nic": _nic, "gpu": _gpu}

@@ -6,22 +6,10 @@ import re
 from dataclasses import dataclass
 
 from hosts import yamllines
+from runs import units
 
-# A value's own unit is the end of its name; the longest ending stands first.
-_UNITS = (
-    ("_mb_s", "MB/s"),
-    ("_per_hour", "per hour"),
-    ("_mb", "MiB"),
-    ("_s", "s"),
-    ("_ms", "ms"),
-    ("_c", "°C"),
-    ("_iops", "IOPS"),
-    ("_mbit", "Mbit/s"),
-    ("_w", "W"),
-    ("_rpm", "rpm"),
-    ("_hours", "h"),
-)
-_BOUNDS = ("_min", "_max")
+# At the end of a name, behind the unit or before it.
+_BOUNDS = ("_warning", "_min", "_max")
 _SOURCE = re.compile(r"^(?P<reason>.*?)\s*\[(?P<source>[^\[\]]+)\]$", re.S)
 _HEADING = re.compile(r"^#\s*---")
 
@@ -56,7 +44,7 @@ def unit(name: str) -> str:
         return "of 1" if "fraction" in name else "%"
     for bound in _BOUNDS:
         name = name.removesuffix(bound)
-    found = next((words for ending, words in _UNITS if f"_{name}".endswith(ending)), "")
+    _, found = units.ending(f"_{name}")
     return found or next((word for word in name.split("_") if word.endswith("s")), "count")
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Max
 from django.utils import timezone
 
 from runs import bench
@@ -17,13 +16,22 @@ SILENT_AFTER_S = 20.0
 
 def last_round() -> datetime | None:
     """When a worker last did its round; None where none ever did."""
-    return Lease.objects.aggregate(last=Max("ticked_at"))["last"]
+    return Lease.objects.filter(name=Lease.ROUND).values_list("ticked_at", flat=True).first()
 
 
-def is_silent(last: datetime | None) -> bool:
-    return last is None or (timezone.now() - last).total_seconds() > SILENT_AFTER_S
+def age_s() -> float:
+    """Seconds since the last completed round; infinity before the first."""
+    return _since(last_round())
+
+
+def is_silent() -> bool:
+    return age_s() > SILENT_AFTER_S
 
 
 def context() -> dict[str, Any]:
     last = last_round()
-    return {"silent": is_silent(last), "last": last, "problems": bench.problems()}
+    return {"silent": _since(last) > SILENT_AFTER_S, "last": last, "problems": bench.problems()}
+
+
+def _since(last: datetime | None) -> float:
+    return float("inf") if last is None else (timezone.now() - last).total_seconds()

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.db import models
 
+from hosts.models import Host
 from runs.machine import HELD, LIVE, OCCUPIES_SLOT, State
+
+if TYPE_CHECKING:
+    from runs.models import Run
+
+# The columns of a run that hold whole documents, some of them large.
+DOCUMENTS = ("profile", "expected", "disks", "inventory")
 
 
 class RunQuerySet(models.QuerySet):
@@ -14,6 +23,18 @@ class RunQuerySet(models.QuerySet):
 
     def live_or_held(self) -> RunQuerySet:
         return self.filter(state__in=LIVE | HELD)
+
+    def busy_on(self, host: Host) -> Run | None:
+        """The run that the host is busy with, of which there is one at most."""
+        return self.live_or_held().filter(host=host).first()
+
+    def with_parts(self) -> RunQuerySet:
+        """Those that got as far as an inventory, newest first."""
+        return self.filter(inventory__isnull=False).order_by("-id")
+
+    def light(self, *kept: str) -> RunQuerySet:
+        """Without their documents, apart from those that are `kept`."""
+        return self.defer(*(name for name in DOCUMENTS if name not in kept))
 
     def held(self) -> RunQuerySet:
         return self.filter(state__in=HELD)

@@ -12,7 +12,7 @@ from django.db.models import Avg, Count, F, Max, Min
 from django.utils import timezone
 
 from hosts import expectations
-from runs import changes, estimate, settle, stages, verdict
+from runs import changes, estimate, naming, settle, stages, verdict
 from runs.models import Finding, Outcome, Run, Severity, StageRun, Verdict
 
 SCHEMA = "vetting.report"
@@ -62,7 +62,7 @@ def without_secrets(value: Any) -> Any:
 
 def last_run(run: Run) -> Run | None:
     """The newest earlier run of the host that got as far as an inventory."""
-    return Run.objects.filter(host_id=run.host_id, id__lt=run.pk, inventory__isnull=False).order_by("-id").first()
+    return Run.objects.with_parts().filter(host_id=run.host_id, id__lt=run.pk).first()
 
 
 def _verdict(run: Run, rows: list[StageRun]) -> Document:
@@ -85,15 +85,20 @@ def _verdict(run: Run, rows: list[StageRun]) -> Document:
 def sentence(run: Run, critical: list[Finding], rows: list[StageRun]) -> str:
     """The verdict in a sentence that names the device and the number."""
     name, more = run.host.name, f" (and {len(critical) - 1} more)" if len(critical) > 1 else ""
-    gaps = [f"{row.name} ({row.reason or 'no reason given'})" for row in _newest(rows) if _is_gap(row)]
-    missing = ", ".join(gaps) or run.stopped_by
+    gaps = [_gap(row) for row in _newest(rows) if _is_gap(row)]
+    missing = f"; not tested: {'; '.join(gaps)}." if gaps else f": {run.stopped_by}"
     words = {
-        Verdict.PASSED: f"{name} passed: nothing that was tested speaks against carrying guests.",
+        Verdict.PASSED: f"{name} passed: no test found a reason not to run guests on it.",
         Verdict.FAILED: f"{name} failed: {critical[0].message + more if critical else run.stopped_by}",
-        Verdict.INCOMPLETE: f"{name} is neither passed nor failed: {missing} was not tested.",
+        Verdict.INCOMPLETE: f"{name} is neither passed nor failed{missing}",
         Verdict.ERROR: f"{name} was not tested: {run.bench_error or run.stopped_by}",
     }
-    return words.get(Verdict(run.verdict), f"{name} has no verdict: the run is {run.state}. {run.stopped_by}".strip())
+    none = f"{name} has no verdict. State of the run: {naming.state_in_words(run.state)}. {run.stopped_by}".strip()
+    return words.get(Verdict(run.verdict), none)
+
+
+def _gap(row: StageRun) -> str:
+    return f"{naming.state_in_words(row.name)} ({row.reason or 'no reason given'})"
 
 
 def _is_gap(row: StageRun) -> bool:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.http import Http404
 from django.utils import timezone
 
 from runs import actions, adopting, durations, estimate, hold, ladder, logpage, verdict
@@ -57,9 +58,11 @@ class StageLine:
 
 
 def load(run_id: int) -> Run:
-    """The run with all that the parts need. Raises Run.DoesNotExist."""
+    """The run with all that the parts need. Raises Http404 where there is none."""
     query = Run.objects.select_related("host").prefetch_related("stage_runs", "findings", "rungs")
-    return query.get(pk=run_id)
+    if (run := query.filter(pk=run_id).first()) is None:
+        raise Http404(f"There is no run {run_id}.")
+    return run
 
 
 def summary(run: Run) -> dict[str, Any]:

@@ -10,18 +10,16 @@ from django.db.models import Avg, F, FloatField, Func, IntegerField, Max, Min
 from django.db.models.functions import Cast, Floor
 from django.utils import timezone
 
-from runs import limits
+from hosts import parts
+from runs import limits, naming, units
 from runs.models import Measurement, Run, StageRun
-from runs.stages import BY_NAME
 
 POINTS = 600
 MAX_LINES = 12
-SAMPLE_S = 2
 WINDOWS_S = (900, 3600, 21_600)
 _NBSP = "\u00a0"
 _TITLES = {"fan": "Fans", "power": "Power", "throughput_in": "Received", "throughput_out": "Sent", "clock": "Clock"}
 _ORDER = ("temp", "fan", "power", "throughput_in", "throughput_out", "clock")
-_KINDS = {"cpu": "CPU", "dimm": "DIMM", "gpu": "GPU", "nic": "Network card", "psu": "Power supply", "bmc": "BMC"}
 _STEPS_S = (2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
 
 
@@ -66,7 +64,7 @@ class Series:
     @property
     def title(self) -> str:
         if self.kind:
-            return f"{_kind(self.kind)} temperature"
+            return f"{parts.title(self.kind)} temperature"
         return _TITLES.get(self.name, self.name.replace("_", " ").capitalize())
 
 
@@ -94,8 +92,8 @@ def series(run: Run, window_s: int | None = None, known: Known | None = None) ->
     stages = list(run.stage_runs.filter(counts=True).exclude(go_at=None).order_by("go_at"))
     window = _window(run, stages, window_s, known.since if known else 0)
     bounds = limits.of(run.profile.get("sensors") or {})
-    charts = [_chart(series, rows, window, bounds) for series, rows in _grouped(run, window).items()]
-    charts.sort(key=lambda chart: (_place(chart["name"]), chart["title"]))
+    grouped = _grouped(run, window)
+    charts = [_chart(series, grouped[series], window, bounds) for series in sorted(grouped, key=_place)]
     return {
         "step_s": window.step_s,
         "start": window.start,
@@ -114,8 +112,10 @@ def _came_late(run: Run, known: Known) -> bool:
     return news.filter(of=run.pk, at__lt=before).exists()
 
 
-def _place(name: str) -> int:
-    return _ORDER.index(name) if name in _ORDER else len(_ORDER)
+def _place(series: Series) -> tuple[int, bool, str]:
+    """Temperatures before all else, and of them the processors' first."""
+    place = _ORDER.index(series.name) if series.name in _ORDER else len(_ORDER)
+    return place, series.kind != "cpu", series.title
 
 
 def _window(run: Run, stages: list[StageRun], window_s: int | None, since: int) -> Window:
@@ -170,7 +170,7 @@ def _chart(series: Series, rows: list[dict[str, Any]], window: Window, bounds: l
         "key": f"{series.name} {series.kind} {series.unit}",
         "name": series.name,
         "title": series.title,
-        "unit": _shown(series.unit),
+        "unit": units.written(series.unit),
         "hidden": len(values) - len(shown),
         "times": [bucket * window.step_s for bucket in buckets],
         "limits": _limits(series, {row["component_kind"] for row in rows}, bounds),
@@ -182,22 +182,14 @@ def _limits(series: Series, kinds: set[str], bounds: list[limits.Limit]) -> list
     """The profile's limits for what this chart shows."""
     return [
         {
-            "words": f"{_kind(limit.kind)} at {'most' if limit.side == 'max' else 'least'} "
-            f"{limit.bound:,.6g} {_shown(limit.unit)}".replace(",", _NBSP),
+            "words": f"{parts.title(limit.kind)} at {'most' if limit.side == 'max' else 'least'} "
+            f"{limit.bound:,.6g} {units.written(limit.unit)}".replace(",", _NBSP),
             "value": limit.bound,
             "severity": str(limit.severity),
         }
         for limit in bounds
         if limit.measure == series.name and limit.kind in kinds and limit.unit.lower() == series.unit.lower()
     ]
-
-
-def _kind(kind: str) -> str:
-    return _KINDS.get(kind, kind.capitalize())
-
-
-def _shown(unit: str) -> str:
-    return "°C" if unit == "C" else unit
 
 
 def _boundaries(stages: list[StageRun], window: Window) -> list[dict[str, Any]]:
@@ -209,5 +201,5 @@ def _boundaries(stages: list[StageRun], window: Window) -> list[dict[str, Any]]:
 
 
 def _title(name: str, attempt: int) -> str:
-    title = BY_NAME[name].title if name in BY_NAME else name
+    title = naming.state_in_words(name)
     return f"{title} ({attempt})" if attempt > 1 else title

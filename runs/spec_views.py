@@ -11,9 +11,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from hosts import adoption, expectations, sidebyside
-from runs import adopting
+from runs import adopting, runpage
 from runs.access import operator_required
-from runs.action_views import run_or_404
 from runs.models import Run, RunEvent, SpecDiff
 
 
@@ -39,7 +38,7 @@ class Part:
 @never_cache
 @operator_required
 def spec(request: HttpRequest, run_id: int) -> HttpResponse:
-    run = run_or_404(run_id)
+    run = runpage.load(run_id)
     told = {row.path: row for row in adopting.shown(run)}
     parts = [_part(section, told) for section in _sections(run)]
     shown = {row.difference.pk for part in parts for row in part.rows if row.difference}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Exists, Max, OuterRef, QuerySet
+from django.db.models import Exists, Max, OuterRef
 from django.utils import timezone
 
 from hosts.models import Health, Host, WakeMethod
@@ -126,7 +126,7 @@ def _tile(
 
 def _hosts_with_newest(run_ids: Iterable[int] | None, asked: TileFilter) -> tuple[list[Host], list[Run]]:
     newest_ids = asked.hosts().order_by().annotate(newest=Max("runs__id")).values("newest")
-    newest: QuerySet[Run] = Run.objects.filter(pk__in=newest_ids).defer("inventory", "expected", "disks")
+    newest = Run.objects.filter(pk__in=newest_ids).light("profile")
     if run_ids is None:
         return list(asked.hosts()), list(newest)
     runs = list(newest.filter(pk__in=list(run_ids)))

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent import wire
+from runs import units
 
 LEAST_PEERS = 3
 _CRITICAL, _WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
@@ -160,7 +161,8 @@ def _short(
     if value < least:
         pace = PACES[name]
         message = (
-            f"{part}: {pace.does} {value:.0f} {pace.unit}, {base:.0f} {against}, at least {percent:g} % are expected"
+            f"{part}: {pace.does} {value:.0f} {units.written(pace.unit, value)}, {base:.0f} {against}, "
+            f"at least {percent:g} % are expected"
         )
         yield wire.Finding(code, severity, pace.kind, part, message, round(value, 1), round(least, 1), pace.unit)
 

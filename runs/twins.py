@@ -35,7 +35,9 @@ def differing(own: Inventory, others: Iterable[Inventory]) -> list[wire.Finding]
         counted = elsewhere.get((one.what, one.model), Counter())
         usual, hosts = max(counted.items(), key=lambda row: (row[1], row[0]), default=("", 0))
         if hosts and one.text != usual and counted[one.text] < hosts:
-            message = f"{one.part}: {one.what} firmware {one.text}, {hosts} other hosts with {one.model} run {usual}"
+            they, run = ("host", "runs") if hosts == 1 else ("hosts", "run")
+            others = f"{hosts} other {they} with {one.model} {run} {usual}"
+            message = f"{one.part}: {one.what} firmware {one.text}, {others}"
             found.append(
                 wire.Finding("firmware.twins_differ", wire.Severity.INFO, one.kind, one.part, message, one.text, usual)
             )

@@ -42,7 +42,6 @@ def verdict(
     findings: Iterable[Seen] = (),
     *,
     bench_error: str = "",
-    cancelled: bool = False,
     wanted: Collection[str] = (),
 ) -> Verdict:
     """The verdict of a run with these attempts and findings.
@@ -50,8 +49,6 @@ def verdict(
     `bench_error` says what was wrong with the bench, if anything; `wanted` names stages without which a run
     is not complete. A run in which nothing was tested is never passed.
     """
-    if cancelled:
-        return Verdict.NONE
     counted = counting(stages)
     if any(stage.outcome == Outcome.FAILED for stage in counted) or critical(stages, findings):
         return Verdict.FAILED

@@ -49,7 +49,7 @@ def host(request: HttpRequest, name: str) -> HttpResponse:
 @never_cache
 @operator_required
 def run(request: HttpRequest, run_id: int) -> HttpResponse:
-    return render(request, "runs/run.html", runpage.context(_loaded(run_id)))
+    return render(request, "runs/run.html", runpage.context(runpage.load(run_id)))
 
 
 @require_safe
@@ -85,7 +85,7 @@ def log(request: HttpRequest, run_id: int) -> HttpResponse:
 @operator_required
 def log_page(request: HttpRequest, run_id: int) -> HttpResponse:
     """Any stretch of the log, by level and by word; works without a script."""
-    shown = _loaded(run_id)
+    shown = runpage.load(run_id)
     try:
         asked, before = logpage.wanted(request.GET), logpage.offset(request.GET, "before")
     except logpage.BadQuery as error:
@@ -113,13 +113,6 @@ def artifact(request: HttpRequest, run_id: int, name: str) -> HttpResponse:
     """Any file of the run, always as a download: what a host left is never rendered."""
     row = get_object_or_404(Artifact, run_id=run_id, name=name)
     return _file(_inside_runs_dir(row), f"vetting-run-{run_id}-{Path(row.name).name}", "application/octet-stream")
-
-
-def _loaded(run_id: int) -> Run:
-    try:
-        return runpage.load(run_id)
-    except Run.DoesNotExist:
-        raise Http404(f"There is no run {run_id}.") from None
 
 
 def _inside_runs_dir(artifact: Artifact) -> Path:

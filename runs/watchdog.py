@@ -10,14 +10,13 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from runs import intake, ladder, transition
+from runs import intake, ladder, naming, transition
 from runs.machine import AGENT_SILENT, STAGE_STATES, Event, NotAllowed, State
 from runs.models import Actor, Lease, Run, StageRun, WebOutage
 
 log = logging.getLogger("vetting.watchdog")
 LOOK_EVERY = timedelta(seconds=3)
 OUTAGE_AFTER = timedelta(seconds=8)
-LEASE = "round"
 
 
 def tick() -> None:
@@ -52,10 +51,10 @@ def _testing(run: Run, now: datetime) -> None:
         return
     heard = max(moment for moment in (run.last_seen, stage_run.created_at) if moment)
     if silent_s := _longer_than(settings.VETTING.deadlines.heartbeat_s, heard, now):
-        why = f"the host went silent in {run.state} for {silent_s:.0f} s; {intake.last_seen_text(run)}"
-        _miss(run, Event.HEARTBEAT_DEADLINE, why)
+        silent = f"the host went silent in {naming.state_in_words(run.state)} for {silent_s:.0f} s"
+        _miss(run, Event.HEARTBEAT_DEADLINE, f"{silent}; {intake.last_seen_text(run)}")
     elif over := _stage_is_over(stage_run, now):
-        late = f"{run.state} was not done after {over:.0f} s (limit {stage_run.timeout_s:.0f} s)"
+        late = f"{naming.state_in_words(run.state)} was not done after {over:.0f} s (limit {stage_run.timeout_s:.0f} s)"
         _miss(run, Event.STAGE_DEADLINE, f"{late}; {intake.last_seen_text(run)}")
 
 
@@ -107,7 +106,7 @@ def _miss(run: Run, event: Event, why: str, *, states: tuple[State, ...] = STAGE
 def look_at_web() -> None:
     """Ask our web whether it answers, every few seconds. A gap since it last did is an outage, also one in which this
     worker was not there to ask."""
-    lease, _ = Lease.objects.get_or_create(name=LEASE)
+    lease, _ = Lease.objects.get_or_create(name=Lease.ROUND)
     now, seen = timezone.now(), lease.web_seen_at
     if seen is not None and timedelta() <= now - seen < LOOK_EVERY:  # else the clock was set back
         return
@@ -115,7 +114,7 @@ def look_at_web() -> None:
         return
     if seen is not None and now - seen > OUTAGE_AFTER:
         WebOutage.objects.create(started_at=seen, ended_at=now)
-    Lease.objects.filter(name=LEASE).update(web_seen_at=now)
+    Lease.objects.filter(name=Lease.ROUND).update(web_seen_at=now)
 
 
 def web_answers(timeout_s: float = 1.0) -> bool:
@@ -136,7 +135,7 @@ def unheard(since: datetime, until: datetime) -> timedelta:
     total = timedelta()
     for outage in WebOutage.objects.filter(ended_at__gt=since, started_at__lt=until):
         total += min(outage.ended_at, until) - max(outage.started_at, since)
-    lease = Lease.objects.filter(name=LEASE).first()
+    lease = Lease.objects.filter(name=Lease.ROUND).first()
     if lease and lease.web_seen_at and until - lease.web_seen_at > OUTAGE_AFTER:
         total += until - max(lease.web_seen_at, since)
     return total

@@ -33,6 +33,8 @@ FOLDER = ROOT / "runs" / "profiles"
 WORK = ("agent.stages.", "agent.loads.", "agent.probes.", "agent.wipeprobe")
 # Faults made on purpose: what they come to is not a finding of the stage in which the tester is proven.
 REHEARSALS = "agent.stages.selftest"
+# The orchestrator's own, of a stage that the host left without a result.
+_NO_RESULT = ("system.lost", "system.overdue")
 
 HEAD = """\
 # The stages
@@ -47,7 +49,7 @@ moved is a finding of that stage. `quick-write`, `deep-write` and `soak-write` d
 
 """
 DURATIONS = """\
-What a run takes on a particular host is reckoned from its parts and said before it starts:
+What a run takes on a particular host is calculated from its parts and said before it starts:
 
 """
 COUNTERS = """\
@@ -105,7 +107,8 @@ def _around(documents: dict[str, Document], notes: dict[str, Notes]) -> str:
         (watched.name, watched.topic, _list(code for code in CODES if code.startswith(watched.codes)))
         for watched in WATCHED
     ]
-    kernel = _list(code for code in CODES if code.startswith(("disk.", "system.", "gpu.xid")))
+    said = (code for code in CODES if code.startswith(("disk.", "system.", "gpu.xid")) and code not in _NO_RESULT)
+    kernel = _list(said)
     rows.append(("kernel_log", "kernel_log", f"{kernel} and those above"))
     table = "".join(f"| `counters.{name}` | `{topic}` | {codes} |\n" for name, topic, codes in rows)
     return COUNTERS + table + SENSORS + _table(_rows(("sensors",), documents, notes))

@@ -231,7 +231,7 @@ def started(state: State, *, minutes: float = 8, **fields: Any) -> Run:
 
 def worker_at_work(until: datetime | None = None) -> None:
     """The pages see a worker's round that was done at this time, now by default."""
-    Lease.objects.update_or_create(name="round", defaults={"ticked_at": until or timezone.now()})
+    Lease.objects.update_or_create(name=Lease.ROUND, defaults={"ticked_at": until or timezone.now()})
 
 
 # --- situations --------------------------------------------------------------------------------------------------

@@ -6,8 +6,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 
-from runs import bench
-from vetting import round
+from runs import bench, pulse
 
 
 @never_cache
@@ -28,10 +27,10 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 def _problem() -> str:
     try:
-        age_s = round.age_s()
+        age_s = pulse.age_s()
     except DatabaseError as error:
         return f"the database does not answer: {error}"
-    if age_s > round.STALE_AFTER_S:
+    if age_s > pulse.SILENT_AFTER_S:
         since = "was done yet" if age_s == float("inf") else f"was done for {age_s:.0f} s"
         return f"no worker's round {since}: start vetting-worker, or look at its log"
     return ""

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from agent import shell
 from agent.probes.parsing import ParseError, clean, integer, mapping, parse_json, sequence
 
-COLUMNS_WE_READ = "NAME,TYPE,SIZE,SERIAL,WWN,TRAN,MODEL,REV,ROTA,RM"
-
 
 @dataclass(frozen=True)
 class BlockDevice:

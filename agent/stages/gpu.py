@@ -55,12 +55,12 @@ def _worked(ctx: StageContext, present: list[wire.Gpu]) -> Part:
 
 
 def _missing(expected: list[dict[str, object]], present: list[wire.Gpu]) -> list[wire.Finding]:
-    there = {gpu.uuid for gpu in present if gpu.uuid} | {gpu.pci for gpu in present}
-    named = [str(gpu.get("uuid") or gpu.get("pci") or "") for gpu in expected]
+    there = {gpu.uuid for gpu in present if gpu.uuid}
+    named = [str(gpu.get("uuid") or "") for gpu in expected]
     found = [
         findings.make("gpu.missing", "gpu", name, f"GPU {name} is not there")
         for name in named
-        if name and name not in there and any(gpu.uuid for gpu in present)
+        if name and name not in there and there
     ]
     if not found and len(present) < len(expected):
         message = f"{len(present)} of {len(expected)} GPUs are there"

@@ -217,7 +217,7 @@ def _found(host_id: str) -> Run | None:
     """The host's newest run that found something."""
     if not host_id.isdecimal() or len(host_id) > 18:
         return None
-    return Run.objects.filter(host_id=int(host_id), inventory__isnull=False).order_by("-id").first()
+    return Run.objects.with_parts().filter(host_id=int(host_id)).first()
 
 
 def _differences(spec: Any, run: Run | None) -> dict[str, Any]:
@@ -233,7 +233,7 @@ def _problems(result: Result) -> list[str]:
 
 
 def _busy(host: Host) -> str:
-    run = Run.objects.live_or_held().filter(host=host).first() if host.pk else None
+    run = Run.objects.busy_on(host) if host.pk else None
     return _reason(run) if run else ""
 
 

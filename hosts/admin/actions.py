@@ -122,14 +122,14 @@ def _preview(host: Host) -> dict[str, Any]:
 
 
 def _last_run(host: Host) -> Run:
-    run = host.runs.filter(inventory__isnull=False).order_by("-id").first()
+    run = host.runs.with_parts().first()
     if run is None:
         raise Refused(f"no run of {host.name} has found anything yet")
     return run
 
 
 def _run(host: Host) -> Run:
-    run = Run.objects.live_or_held().filter(host=host).first()
+    run = Run.objects.busy_on(host)
     if run is None:
         raise Refused(f"{host.name} has no live or held run")
     return run

@@ -7,7 +7,7 @@ from typing import Any
 
 from django import template
 
-from runs.templatetags import words
+from runs import naming
 
 register = template.Library()
 
@@ -37,23 +37,10 @@ def how(run: dict[str, Any]) -> str:
 
 
 @register.filter
-def duration(seconds: float | None) -> str:
-    """Seconds as `12 s`, `4 min 5 s` or `10 h 3 min`."""
-    if seconds is None:
-        return "not timed"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-@register.filter
 def gathered(gaps: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What was not tested for the same reason in several stages, as one gap with its `stages`."""
     together: dict[tuple[Any, ...], dict[str, Any]] = {}
     for gap in gaps:
         key = (gap["check"] or gap["stage"], gap["component"], gap["reason"], gap["counts"])
-        together.setdefault(key, {**gap, "stages": []})["stages"].append(words.stage_title(gap["stage"]))
+        together.setdefault(key, {**gap, "stages": []})["stages"].append(naming.state_in_words(gap["stage"]))
     return list(together.values())

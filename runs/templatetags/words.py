@@ -1,29 +1,30 @@
-"""Numbers with their units and states in words, as the pages say them."""
+"""The filters of the pages: what `runs.spelling` spells, and states, marks and colours."""
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from django import template
 from django.utils import timezone
 
 from agent.codes import CODES, Acts, Code
-from hosts import sidebyside
-from runs import keynumbers, naming, places
+from hosts import parts
+from runs import keynumbers, naming, places, spelling
 from runs import pulse as worker
-from runs.keynumbers import Cell, KeyNumber, Row
+from runs.keynumbers import KeyNumber, Row
 from runs.logfiles import Line
 from runs.machine import State
 from runs.models import Finding, Run
-from runs.stages import BY_NAME
 
 register = template.Library()
+for plain in (
+    spelling.bytes_between, spelling.change, spelling.duration, spelling.field_name, spelling.figure, spelling.number,
+    spelling.off_by, spelling.rise, spelling.roughly, spelling.size, spelling.soon, spelling.spec_place,
+    spelling.spelled, spelling.with_unit,
+):  # fmt: skip
+    register.filter(plain)
 
-_NBSP = "\u00a0"
-_UNITS = {"C": "°C", "": ""}
 _MARKS = {"passed": "✓", "failed": "✗", "not_tested": "–", "incomplete": "!", "error": "!", "": "…"}
 _OUTCOMES = {"passed": "passed", "failed": "failed", "not_tested": "not tested"}
 _TONES = {
@@ -45,22 +46,7 @@ _PLACES = {
     Acts.BENCH: "On the bench",
     Acts.CONFIGURATION: "In the configuration",
 }
-
-
 _EVENTS = {"go": "may start", "rung": "boot ladder"}
-# What a part in a list of the expected spec is called.
-_PARTS = {
-    "cpu": "Processor",
-    "memory.dimms": "Memory module",
-    "disks": "Disk",
-    "nics": "Network card",
-    "gpus": "GPU",
-    "psus": "Power supply",
-    "fans": "Fan",
-}
-_PART_PATH = re.compile(rf"({'|'.join(map(re.escape, _PARTS))})\[(.*)\](?:\.(\w+))?", re.S)
-# The end of a field's name in the expected spec → its unit.
-_SPEC_UNITS = {"_mb": "MiB", "_mbit": "Mbit/s", "_mts": "MT/s"}
 
 
 @register.inclusion_tag("runs/_pulse.html")
@@ -105,11 +91,6 @@ def state_words(state: str) -> str:
 
 
 @register.filter
-def stage_title(name: str) -> str:
-    return BY_NAME[name].title if name in BY_NAME else name
-
-
-@register.filter
 def compares_texts(finding: Finding) -> bool:
     """Whether one name stands where another should: nothing was measured, and the message has both."""
     return isinstance(finding.value, str) and isinstance(finding.limit, str)
@@ -117,7 +98,7 @@ def compares_texts(finding: Finding) -> bool:
 
 @register.filter
 def kind_words(kind: str) -> str:
-    return naming.KINDS.get(kind, kind)
+    return parts.in_words(kind)
 
 
 @register.filter
@@ -141,7 +122,7 @@ def topic_words(topic: str) -> str:
 @register.filter
 def names_its_stage(line: Line) -> bool:
     """Whether a line of the log begins with its stage's title, so that it need not stand there twice."""
-    title = stage_title(line.stage)
+    title = naming.state_in_words(line.stage)
     return line.text.startswith(tuple(title + how for how in (": ", " begins", ", attempt ")))
 
 
@@ -177,149 +158,12 @@ def tone(word: str) -> str:
 
 
 @register.filter
-def duration(seconds: float | None) -> str:
-    """`38 s`, `4 min 10 s`, `2 h 05 min`, `3 d 4 h`."""
-    if seconds is None:
-        return ""
-    whole = max(0, int(seconds))
-    if whole < 60:
-        return f"{whole}{_NBSP}s"
-    if whole < 3600:
-        return f"{whole // 60}{_NBSP}min {whole % 60:02d}{_NBSP}s"
-    if whole < 86_400:
-        return f"{whole // 3600}{_NBSP}h {whole % 3600 // 60:02d}{_NBSP}min"
-    return f"{whole // 86_400}{_NBSP}d {whole % 86_400 // 3600}{_NBSP}h"
-
-
-@register.filter
-def roughly(seconds: float) -> str:
-    """What is planned, in whole minutes from one minute on, in quarters of an hour from three hours on."""
-    step = 1 if seconds < 60 else 60 if seconds < 10_800 else 900
-    whole = max(step, round(seconds / step) * step)
-    return duration(whole).removesuffix(f" 00{_NBSP}s").removesuffix(f" 00{_NBSP}min")
-
-
-@register.filter
-def soon(moment: datetime) -> str:
-    """`19:07` today, `Fri 19:07` on another day."""
-    local = timezone.localtime(moment)
-    return local.strftime("%H:%M" if local.date() == timezone.localdate() else "%a %H:%M")
-
-
-@register.filter
-def off_by(percent: float) -> str:
-    """`took 6 % longer`, by how much an estimate was wrong."""
-    if round(percent) == 0:
-        return "as it was"
-    return f"took {abs(percent):.0f}{_NBSP}% {'longer' if percent > 0 else 'less'}"
-
-
-@register.filter
 def seconds_since(moment: datetime | None, until: datetime | None = None) -> float | None:
     """From `moment` to `until`, or to now."""
     return ((until or timezone.now()) - moment).total_seconds() if moment else None
 
 
 @register.filter
-def size(count: int) -> str:
-    """Bytes as `812 B`, `4.2 kB`, `1.3 MB` (powers of ten, as on a disk's label)."""
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000 or unit == "GB":
-            return f"{value:.0f}{_NBSP}{unit}" if unit == "B" else f"{value:.1f}{_NBSP}{unit}"
-        value /= 1000
-    raise AssertionError("unreachable")
-
-
-@register.filter
-def rise(before: int, after: int) -> str:
-    """`+8`; a counter that was reset says so."""
-    return f"{after - before:+,}".replace(",", _NBSP) if after >= before else "reset"
-
-
-@register.filter
-def bytes_between(start: int, end: int) -> str:
-    return size(end - start)
-
-
-@register.filter
-def number(value: Any) -> str:
-    """At most three decimals, none where they are zero; anything that is no number as it stands."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return "" if value is None else str(value)
-    return f"{value:,.3f}".rstrip("0").rstrip(".").replace(",", _NBSP)
-
-
-@register.filter
-def with_unit(value: Any, unit: str) -> str:
-    """`61 °C`, `2 sectors`; a dash where nothing was measured."""
-    if value is None or value == "":
-        return "–"
-    return f"{number(value)}{_NBSP}{_UNITS.get(unit, unit)}".rstrip(_NBSP)
-
-
-@register.filter
-def figure(value: float | None, unit: str) -> str:
-    """A measured number, rounded: `41 530 ops/s`, `70.92 °C`, `0.0042 %`."""
-    if value is None:
-        return "–"
-    short = keynumbers.rounded(value)
-    return with_unit(short if abs(short) >= 1 or not short else f"{Decimal(str(short)):f}", unit)
-
-
-@register.filter
-def change(cell: Cell) -> str:
-    """`+12 %`, `−3.4 %`; `+3` for a count, and where there was nothing before."""
-    sign = "+" if cell.delta > 0 else "−"
-    if cell.counts or cell.change_percent is None:
-        return f"{sign}{number(abs(cell.delta)) if cell.counts else figure(abs(cell.delta), '')}"
-    percent = abs(cell.change_percent)
-    return f"{sign}{percent:.1f}{_NBSP}%" if percent < 10 else f"{sign}{percent:.0f}{_NBSP}%"
-
-
-@register.filter
 def sparkline(row: Row) -> str:
     """The `points` of an SVG polyline."""
     return keynumbers.points([cell.value for cell in row.cells])
-
-
-@register.filter
-def spelled(value: Any, path: str = "") -> str:
-    """A value of the spec in words: nothing is `absent`, a list its parts. The end of its path names its unit."""
-    if value is None:
-        return "absent"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, dict):
-        return ", ".join(_field(key, item) for key, item in value.items() if item not in (None, ""))
-    if isinstance(value, list):
-        return "; ".join(spelled(item) for item in value) or "none"
-    return f"{number(value)}{_spec_unit(path)}" or "empty"
-
-
-@register.filter
-def field_name(key: str) -> str:
-    """`size_mb` as `size`: the unit stands with the number."""
-    return naming.in_words(key.rpartition("_")[0] if _spec_unit(key) else key)
-
-
-@register.filter
-def spec_place(path: str) -> str:
-    """`memory.dimms[DIMM_B1].serial` as `Memory module DIMM_B1, serial`; what is no path as it stands."""
-    if match := _PART_PATH.fullmatch(path):
-        kind, name, leaf = match.groups()
-        whole = f"{_PARTS[kind]} {name}"
-    else:
-        kind, _, leaf = path.rpartition(".")
-        whole = sidebyside.TITLES.get(kind or leaf, "")
-        leaf = leaf if kind else ""
-    return f"{whole}, {field_name(leaf)}" if whole and leaf else whole or path
-
-
-def _field(key: str, value: Any) -> str:
-    """`size_mb` and 512 as `size 512 MiB`."""
-    return f"{field_name(key)} {spelled(value, key)}"
-
-
-def _spec_unit(path: str) -> str:
-    return next((f"{_NBSP}{unit}" for end, unit in _SPEC_UNITS.items() if path.endswith(end)), "")

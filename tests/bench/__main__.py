@@ -6,13 +6,14 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import agents, overhead, pages, streams
+from tests.bench import agents, overhead, pages, rows, streams
 from tests.rack.zoo.specimen import MACHINES
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "agents": lambda options: agents.main(options.agents, options.seconds),
     "overhead": lambda options: overhead.main(options.machine),
     "pages": lambda options: pages.main(options.hosts, options.measurements),
+    "rows": lambda options: rows.main(),
     "streams": lambda options: streams.main(options.streams, options.events, options.every),
 }
 

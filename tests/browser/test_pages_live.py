@@ -94,9 +94,9 @@ def test_charts_are_drawn_with_units(page: Page) -> None:
     run = factories.in_storage()
     _open(page, run)
     expect(page.locator("#charts figure")).to_have_count(4)
-    expect(page.locator("#charts figcaption").first).to_contain_text("CPU temperature in °C")
-    expect(page.locator("#charts figcaption .limit").first).to_have_text("CPU at most 98 °C")
-    expect(page.get_by_role("img", name="CPU temperature; CPU0 now 7")).to_be_visible()
+    expect(page.locator("#charts figcaption").first).to_contain_text("Processor temperature in °C")
+    expect(page.locator("#charts figcaption .limit").first).to_have_text("Processor at most 98 °C")
+    expect(page.get_by_role("img", name="Processor temperature; CPU0 now 7")).to_be_visible()
     assert page.locator("#charts canvas").count() == 4
 
 

@@ -149,7 +149,7 @@ def test_a_failed_stage_and_its_hold_reach_all_who_answer_once_and_wait_for_nobo
 
     kinds = {"StageFailed", "HoldingOpened"}
     until("all attempts", lambda: bench.all_attempts_are_over(talker.run_id, kinds), LIMIT_S, every_s=0.1)
-    once = Counter({"node-1: SMART failed": 1, "node-1 is held open for you": 1})
+    once = Counter({"node-1: Disk health failed": 1, "node-1 is held open for you": 1})
     assert bench.told.titles("node-1") == dict.fromkeys(ANSWERING, once)
     _the_dead_ones_failure_is_on_record(bench, talker.run_id, kinds)
 
@@ -180,7 +180,7 @@ def test_a_wrong_spec_is_told_as_one(bench: Bench) -> None:
     kinds = {"SpecMismatch", "StageFailed", "HoldingOpened"}
     until("all attempts", lambda: bench.all_attempts_are_over(talker.run_id, kinds), LIMIT_S, every_s=0.1)
     once = Counter(
-        {"node-2 is not what is expected": 1, "node-2: SpecValidate failed": 1, "node-2 is held open for you": 1}
+        {"node-2 is not what is expected": 1, "node-2: Expected parts failed": 1, "node-2 is held open for you": 1}
     )
     assert bench.told.titles("node-2") == dict.fromkeys(ANSWERING, once)
     _the_dead_ones_failure_is_on_record(bench, talker.run_id, kinds)

@@ -23,7 +23,7 @@ def test_a_failed_stage_names_the_device_and_the_number_and_links_to_the_run() -
     run = rows.a_run(state="Failed", verdict="failed", repair="new HBA")
     rows.a_finding(rows.a_stage(run, "SMART", "failed"))
     message = kinds.compose(rows.an_event(run, "StageFailed"))
-    assert message.title == "node-1: SMART failed"
+    assert message.title == "node-1: Disk health failed"
     assert message.body.splitlines()[0] == "SATA-0001: 2 pending sectors"
     assert "After: new HBA" in message.body
     assert message.link == f"https://vetting.test{run.get_absolute_url()}"

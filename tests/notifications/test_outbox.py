@@ -46,8 +46,8 @@ def test_a_failed_run_reaches_ntfy_discord_and_mail(configure: Callable, run_que
         outbox.tick()
         assert run_queue() == 1
     assert phone.posts[0][2]["message"].startswith("SATA-0001: 2 pending sectors")
-    assert room.posts[0][2]["embeds"][0]["title"] == "node-1: SMART failed"
-    assert post.mails[0]["Subject"] == "[vetting] node-1: SMART failed"
+    assert room.posts[0][2]["embeds"][0]["title"] == "node-1: Disk health failed"
+    assert post.mails[0]["Subject"] == "[vetting] node-1: Disk health failed"
     assert Delivery.objects.filter(sent_at__isnull=False, problem="").count() == 3
 
 

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from agent import codec
 from hosts.models import Host
-from runs import comparing, keynumbers
+from runs import comparing, keynumbers, spelling
 from runs.models import Run
-from runs.templatetags import words
 from tests import rows
 from tests.talker import INVENTORY
 
@@ -55,7 +54,7 @@ def test_every_one_more_of_what_should_not_happen_is_marked(before: float, after
     key = ("SMART", "pending_sectors.SATA-1")
     (row,) = keynumbers.table([{key: before}, {key: after}])
     assert row.newest.is_worse == worse
-    assert words.change(row.newest) == {1: "+1", 301: "+1", 0: "−5"}[after]
+    assert spelling.change(row.newest) == {1: "+1", 301: "+1", 0: "−5"}[after]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +64,7 @@ def test_every_one_more_of_what_should_not_happen_is_marked(before: float, after
 def test_a_small_number_is_told_where_its_figures_differ(before: float, after: float, moved: bool, told: str) -> None:
     (row,) = keynumbers.table([{("Network", "loss_percent.A"): before}, {("Network", "loss_percent.A"): after}])
     assert row.newest.moved == moved
-    assert words.change(row.newest).replace("\u00a0", " ") == told
+    assert spelling.change(row.newest).replace("\u00a0", " ") == told
 
 
 def test_a_run_without_the_number_is_passed_over() -> None:

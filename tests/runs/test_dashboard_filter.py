@@ -80,7 +80,7 @@ def test_the_address_keeps_the_other_parts_of_a_filter() -> None:
 def test_an_empty_search_says_so_and_leads_back(operator: Client) -> None:
     factories.HostFactory()
     page = operator.get(reverse("dashboard"), {"q": "nothing"}).content.decode()
-    assert "No host is like what you search for" in page
+    assert "No host matches" in page
     assert "Register the first machine" not in page
 
 

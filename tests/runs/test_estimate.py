@@ -15,7 +15,7 @@ from hosts.models import Host
 from runs import durations, estimate, freeze, lifecycle, profiles
 from runs.estimate import Disk, Machine
 from runs.models import Outcome
-from runs.templatetags.words import off_by
+from runs.spelling import off_by
 from tests import factories
 from tests.factories import HostFactory
 
@@ -210,7 +210,8 @@ def test_the_estimates_error_is_told_of_a_run_that_went_to_its_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("percent", "words"), [(6.2, "took 6 % longer"), (-12.0, "took 12 % less"), (0.3, "as it was"), (-0.4, "as it was")]
+    ("percent", "words"),
+    [(6.2, "6 % slower than estimated"), (-12.0, "12 % faster than estimated"), (0.3, "exact"), (-0.4, "exact")],
 )
 def test_how_far_an_estimate_was_off_is_said_in_words(percent: float, words: str) -> None:
     assert off_by(percent).replace("\xa0", " ") == words

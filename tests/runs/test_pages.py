@@ -290,7 +290,7 @@ def test_the_series_have_lines_with_units_and_the_stages_beginnings(operator: Cl
     run = factories.in_storage()
     charts = operator.get(reverse("series", args=[run.pk])).json()
     assert [(chart["title"], chart["unit"]) for chart in charts["charts"]] == [
-        ("CPU temperature", "°C"), ("Disk temperature", "°C"), ("Fans", "rpm"), ("Power", "W")
+        ("Processor temperature", "°C"), ("Disk temperature", "°C"), ("Fans", "rpm"), ("Power", "W")
     ]  # fmt: skip
     temperature, disks = charts["charts"][:2]
     assert {line["component"] for line in temperature["lines"]} == {"CPU0", "CPU1"}
@@ -301,9 +301,9 @@ def test_the_series_have_lines_with_units_and_the_stages_beginnings(operator: Cl
 
 def test_the_series_have_the_profile_s_limits_where_they_belong() -> None:
     charts = {chart["title"]: chart["limits"] for chart in series.series(factories.in_storage())["charts"]}
-    assert charts["CPU temperature"] == [
-        {"words": "CPU at most 98 °C", "value": 98.0, "severity": "critical"},
-        {"words": "CPU at most 90 °C", "value": 90.0, "severity": "warning"},
+    assert charts["Processor temperature"] == [
+        {"words": "Processor at most 98 °C", "value": 98.0, "severity": "critical"},
+        {"words": "Processor at most 90 °C", "value": 90.0, "severity": "warning"},
     ]
     assert [limit["words"] for limit in charts["Disk temperature"]] == ["Disk at most 75 °C"]
     assert [limit["words"] for limit in charts["Fans"]] == ["Fan at least 300 rpm"]

@@ -243,10 +243,10 @@ def test_the_page_says_what_a_reader_looks_for() -> None:
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"verdict": "passed"}, "node-1 passed: nothing that was tested speaks against carrying guests."),
+        ({"verdict": "passed"}, "node-1 passed: no test found a reason not to run guests on it."),
         ({"verdict": "error", "bench_error": "contract x"}, "node-1 was not tested: contract x"),
         ({"verdict": "failed", "stopped_by": "host lost"}, "node-1 failed: host lost"),
-        ({"verdict": "", "state": "Cancelled"}, "node-1 has no verdict: the run is Cancelled."),
+        ({"verdict": "", "state": "Cancelled"}, "node-1 has no verdict. State of the run: Cancelled."),
     ],
 )
 def test_the_verdict_is_a_sentence(fields: dict, sentence: str) -> None:
@@ -256,9 +256,10 @@ def test_the_verdict_is_a_sentence(fields: dict, sentence: str) -> None:
 def test_an_incomplete_verdict_names_what_was_not_tested_and_why() -> None:
     run = rows.a_run(verdict="incomplete")
     rows.a_stage(run, "PSU", "not_tested", reason="no BMC")
-    rows.a_stage(run, "GPU", "not_tested", reason="not expected here", counts=False)
+    rows.a_stage(run, "GPU", "not_tested", reason="no driver")
+    rows.a_stage(run, "Network", "not_tested", reason="not expected here", counts=False)
     words = report_document.document(run)["verdict"]["sentence"]
-    assert words == "node-1 is neither passed nor failed: PSU (no BMC) was not tested."
+    assert words == "node-1 is neither passed nor failed; not tested: GPU (no driver); Power (no BMC)."
 
 
 def test_a_pass_on_retry_in_the_same_boot_is_called_that_and_clears_nobody() -> None:

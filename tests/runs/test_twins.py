@@ -66,3 +66,11 @@ def test_the_firmware_stage_tells_it_and_passes() -> None:
     row = a_stage(a_run(a_host(), inventory=host("1.2")), "Firmware", outcome="")
     stageruns.keep(row, wire.Result("boot", "Firmware", 1, wire.Outcome.PASSED, "", 1.0, 2.0))
     assert (row.outcome, [one.code for one in row.findings.all()]) == ("passed", ["firmware.twins_differ"])
+
+
+@pytest.mark.parametrize(
+    ("hosts", "said"), [(1, "1 other host with R1 runs 1.4"), (2, "2 other hosts with R1 run 1.4")]
+)
+def test_one_other_host_is_not_told_as_many(hosts: int, said: str) -> None:
+    (one,) = twins.differing(host("1.2"), [host("1.4")] * hosts)
+    assert one.message.endswith(said)

@@ -99,10 +99,6 @@ def test_a_host_lost_in_a_stage_is_failed_on_the_system() -> None:
     assert components(attempts, [a_critical("Burn", "system")]) == ["system"]
 
 
-def test_cancelled_has_no_verdict_even_after_a_failure() -> None:
-    assert verdict([a_stage("SMART", "failed")], [a_critical("SMART")], cancelled=True) == Verdict.NONE
-
-
 def test_a_stage_that_is_wanted_and_absent_is_incomplete() -> None:
     assert verdict(GOOD, wanted=["SMART", "Memory"]) == Verdict.INCOMPLETE
 

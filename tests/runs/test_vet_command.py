@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from hosts.models import Host
-from runs import following, lifecycle, watchdog
+from runs import following, lifecycle
 from runs.models import Lease, Run
 from tests import rows
 
@@ -26,7 +26,7 @@ def host() -> Host:
 
 @pytest.fixture
 def worker() -> None:
-    Lease.objects.create(name=watchdog.LEASE, ticked_at=timezone.now())
+    Lease.objects.create(name=Lease.ROUND, ticked_at=timezone.now())
 
 
 def vet(*words: str) -> str:
@@ -48,7 +48,7 @@ def test_an_unknown_host_is_refused_with_those_there_are(host: Host, worker: Non
 
 def test_without_a_worker_it_says_how_to_start_one(host: Host) -> None:
     assert "./manage.py up" in refusal("pve-1")
-    Lease.objects.create(name=watchdog.LEASE, ticked_at=timezone.now() - timedelta(seconds=60))
+    Lease.objects.create(name=Lease.ROUND, ticked_at=timezone.now() - timedelta(seconds=60))
     assert "./manage.py up" in refusal("pve-1"), "one that ticked a minute ago is none"
     assert not Run.objects.exists()
 

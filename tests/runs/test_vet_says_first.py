@@ -10,7 +10,6 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from runs import watchdog
 from runs.models import Lease, Run
 from tests.factories import HostFactory
 
@@ -19,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def a_worker() -> None:
-    Lease.objects.update_or_create(name=watchdog.LEASE, defaults={"ticked_at": timezone.now()})
+    Lease.objects.update_or_create(name=Lease.ROUND, defaults={"ticked_at": timezone.now()})
 
 
 def vetted(*arguments: str, **host: Any) -> tuple[str, str]:

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from agent import codec
-from runs import places, stageruns, writing
+from runs import keynumbers, places, profilenotes, spelling, stageruns, writing
 from runs.logfiles import Line
 from runs.models import StageRun
 from runs.templatetags import words
@@ -28,7 +28,7 @@ from tests.talker import INVENTORY
     ],
 )
 def test_a_value_of_the_spec_is_spelled_with_its_unit(value: object, path: str, said: str) -> None:
-    assert words.spelled(value, path) == said
+    assert spelling.spelled(value, path) == said
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_value_of_the_spec_is_spelled_with_its_unit(value: object, path: str, 
     ],
 )
 def test_a_place_in_the_spec_is_put_into_words(path: str, said: str) -> None:
-    assert words.spec_place(path) == said
+    assert spelling.spec_place(path) == said
 
 
 @pytest.mark.parametrize(
@@ -60,10 +60,12 @@ def test_a_place_in_the_spec_is_put_into_words(path: str, said: str) -> None:
         (70.923, "C", "70.92 °C"),
         (512.34, "MB/s", "512.3 MB/s"),
         (41_532.7, "ops/s", "41 530 ops/s"),
+        (1.0, "sectors", "1 sector"),
+        (2.0, "sectors", "2 sectors"),
     ],
 )
 def test_a_figure_is_rounded_to_what_it_repeats_to(value: float | None, unit: str, said: str) -> None:
-    assert words.figure(value, unit).replace("\u00a0", " ") == said
+    assert spelling.figure(value, unit).replace("\u00a0", " ") == said
 
 
 @pytest.mark.parametrize(
@@ -80,18 +82,35 @@ def test_a_figure_is_rounded_to_what_it_repeats_to(value: float | None, unit: st
     ],
 )
 def test_what_is_planned_is_told_roughly(seconds: float, said: str) -> None:
-    assert words.roughly(seconds).replace("\u00a0", " ") == said
+    assert spelling.roughly(seconds).replace("\u00a0", " ") == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(None, ""), (38, "38 s"), (245, "4 min 05 s"), (7500, "2 h 05 min"), (273_600, "3 d 4 h")]
+)
+def test_a_duration_has_two_units_at_most(seconds: float | None, said: str) -> None:
+    assert spelling.duration(seconds).replace("\u00a0", " ") == said
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [("seq_read_mb_s", "MB/s"), ("size_mb", "MiB"), ("rand_read_iops", "IOPS"), ("new_drive_h", "h"), ("cores", "")],
+)
+def test_the_end_of_a_name_is_the_same_unit_for_key_numbers_profiles_and_specs(name: str, unit: str) -> None:
+    assert keynumbers.explained("Storage", name).unit == unit
+    assert profilenotes.unit(name) in (unit, name)
+    assert spelling.spelled(1, name) == f"1\u00a0{unit}".rstrip("\u00a0")
 
 
 def test_an_end_on_another_day_names_the_day() -> None:
     now = timezone.localtime()
-    assert words.soon(now) == now.strftime("%H:%M")
-    assert words.soon(now + timedelta(days=2)) == (now + timedelta(days=2)).strftime("%a %H:%M")
+    assert spelling.soon(now) == now.strftime("%H:%M")
+    assert spelling.soon(now + timedelta(days=2)) == (now + timedelta(days=2)).strftime("%a %H:%M")
 
 
 @pytest.mark.parametrize(("before", "after", "said"), [(0, 8, "+8"), (3, 3, "+0"), (9, 2, "reset")])
 def test_a_counter_s_rise(before: int, after: int, said: str) -> None:
-    assert words.rise(before, after) == said
+    assert spelling.rise(before, after) == said
 
 
 def test_a_finding_s_part_is_told_with_what_the_run_found_of_it() -> None:

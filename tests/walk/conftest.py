@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
 
-from runs.templatetags.words import state_words
+from runs.naming import state_in_words
 from tests.browser import axe
 from tests.browser.chromium import Chromium
 from tests.browser.conftest import chromium  # noqa: F401  the fixture
@@ -64,7 +64,7 @@ class Desk:
 
     def state_in_words(self) -> str:
         """How the run stands, asked beside the network that the browser has."""
-        return state_words(self.rack.snapshot()["state"])
+        return state_in_words(self.rack.snapshot()["state"])
 
     def _examine(self, page: Page) -> None:
         """A report is sandboxed and runs no script, axe-core's least of all: a copy of it is looked at."""

@@ -16,7 +16,7 @@ class Picture(NamedTuple):
 
 
 PICTURES = (
-    Picture("login", "Logging in", "Nothing is shown to who is not logged in."),
+    Picture("login", "Logging in", "Nothing is shown to anyone who is not logged in."),
     Picture("locked-out", "Locked out", "After five wrong passwords, with the command that lifts it."),
     Picture("first-run", "An empty installation", "It leads to the first host and the first run."),
     Picture("host-add", "Adding a host", "A name and a MAC address in any notation are enough."),

@@ -20,5 +20,6 @@ class Command(BaseCommand):
         removed = retention.sweep(dry_run=dry_run)
         for item in removed:
             self.stdout.write(f"{item.path} ({item.size} bytes)")
+        files = f"{len(removed)} file{'' if len(removed) == 1 else 's'}"
         verb = "would go" if dry_run else "removed"
-        self.stdout.write(f"{len(removed)} files, {sum(item.size for item in removed)} bytes {verb}")
+        self.stdout.write(f"{files}, {sum(item.size for item in removed)} bytes {verb}")

@@ -8,12 +8,11 @@ from argparse import ArgumentParser
 from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 
 from hosts.models import Host
-from runs import estimate, following, freeze, lifecycle, profiles, terminal, watchdog, watching
-from runs.models import Lease, Run
-from runs.templatetags.words import duration, off_by
+from runs import estimate, following, freeze, lifecycle, profiles, pulse, terminal, watching
+from runs.models import Run
+from runs.spelling import duration, off_by
 from runs.transition import Refused
 
 
@@ -40,7 +39,7 @@ class Command(BaseCommand):
             return
         watching.watch(run, self, as_json=options["json"], with_log=options["log"])
         if (percent := estimate.error_percent(run)) is not None:
-            self.stderr.write(f"the estimate: {off_by(percent)}")
+            self.stderr.write(f"time taken: {off_by(percent)}")
         sys.exit(following.exit_status(run))
 
     def _host(self, name: str) -> Host:
@@ -60,7 +59,7 @@ class Command(BaseCommand):
         self.stderr.write(f"{profile['title']} on {host.name}: about {takes}. {' '.join(written)}")
 
     def _start(self, host: Host, options: dict[str, Any]) -> Run:
-        if not _worker_is_there():
+        if pulse.is_silent():
             self._usage(
                 "no worker is running that could do it: start `./manage.py up`, or `systemctl start vetting-worker`"
             )
@@ -83,10 +82,5 @@ class Command(BaseCommand):
 
 
 def _how_to_follow(host: Host) -> str:
-    run = Run.objects.live_or_held().filter(host=host).first()
+    run = Run.objects.busy_on(host)
     return f"; to follow it: ./manage.py runs {run.pk} --follow" if run else ""
-
-
-def _worker_is_there() -> bool:
-    lease = Lease.objects.filter(name=watchdog.LEASE).first()
-    return bool(lease and lease.ticked_at and (timezone.now() - lease.ticked_at).total_seconds() < 20)

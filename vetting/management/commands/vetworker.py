@@ -12,8 +12,9 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 
+from runs import pulse
 from runs.jobs import enqueue
-from vetting import processes, round
+from vetting import processes, rounds
 
 log = logging.getLogger("vetting.worker")
 LOOK_EVERY_S = 2.0
@@ -30,7 +31,7 @@ class Command(BaseCommand):
         while not self.stopping:
             cluster = self._start()
             self._watch(cluster)
-            round.drop_lease()  # the session that runs ends with its round, so that the cluster can stop at once
+            rounds.drop_lease()  # the session that runs ends with its round, so that the cluster can stop at once
             processes.stop(cluster)
             processes.kill_group(cluster.pid)
 
@@ -38,9 +39,9 @@ class Command(BaseCommand):
         self.stopping = True
 
     def _start(self) -> subprocess.Popen[bytes]:
-        round.drop_lease()
-        round.ensure_schedule()
-        enqueue(round.SESSION)
+        rounds.drop_lease()
+        rounds.ensure_schedule()
+        enqueue(rounds.SESSION)
         return processes.start([*processes.MANAGE, "qcluster"], "qcluster", VETTING_WORKER_PARENT_PID=str(os.getpid()))
 
     def _watch(self, cluster: subprocess.Popen[bytes]) -> None:
@@ -53,7 +54,7 @@ class Command(BaseCommand):
                 log.warning("the worker cluster ended (status %s): starting it again", cluster.returncode)
                 return
             close_old_connections()
-            if min(round.age_s(), time.monotonic() - started) > round.STALE_AFTER_S:
-                log.error("no round for %.0f s: the worker cluster is stuck, starting it again", round.STALE_AFTER_S)
+            if min(pulse.age_s(), time.monotonic() - started) > pulse.SILENT_AFTER_S:
+                log.error("no round for %.0f s: the worker cluster is stuck, starting it again", pulse.SILENT_AFTER_S)
                 processes.kill_group(cluster.pid)
                 return

@@ -30,7 +30,7 @@ import runs.watchdog
 from runs.jobs import enqueue
 from runs.models import Lease
 
-log = logging.getLogger("vetting.round")
+log = logging.getLogger("vetting.rounds")
 
 TICKS: tuple[Callable[[], object], ...] = (
     runs.dispatcher.tick,
@@ -42,12 +42,10 @@ TICKS: tuple[Callable[[], object], ...] = (
     runs.report.tick,
     runs.retention.tick,
 )
-LEASE = runs.watchdog.LEASE
-SESSION = "vetting.round.session"
+SESSION = "vetting.rounds.session"
 SESSION_S = 25.0
 INTERVAL_S = 1.0
 LEASE_S = 10.0
-STALE_AFTER_S = 20.0
 
 
 def session() -> str:
@@ -62,7 +60,7 @@ def session() -> str:
         if not (renew_lease(me) and parent_is_alive()):
             return "lease lost, or the worker is stopping"
         time.sleep(max(0.05, INTERVAL_S - (time.monotonic() - started)))
-    Lease.objects.filter(name=LEASE, holder=me).update(until=None)
+    Lease.objects.filter(name=Lease.ROUND, holder=me).update(until=None)
     enqueue(SESSION)
     return "done"
 
@@ -75,20 +73,20 @@ def do_round() -> None:
         except Exception:
             log.exception("tick %s failed", tick.__module__)
             close_old_connections()
-    Lease.objects.filter(name=LEASE).update(ticked_at=timezone.now())
+    Lease.objects.filter(name=Lease.ROUND).update(ticked_at=timezone.now())
 
 
 def take_lease(me: str) -> bool:
-    Lease.objects.get_or_create(name=LEASE)
+    Lease.objects.get_or_create(name=Lease.ROUND)
     now = timezone.now()
     free = models.Q(until=None) | models.Q(until__lt=now) | models.Q(holder=me)
-    taken = Lease.objects.filter(free, name=LEASE).update(holder=me, until=now + timedelta(seconds=LEASE_S))
+    taken = Lease.objects.filter(free, name=Lease.ROUND).update(holder=me, until=now + timedelta(seconds=LEASE_S))
     return taken == 1
 
 
 def renew_lease(me: str) -> bool:
     until = timezone.now() + timedelta(seconds=LEASE_S)
-    return Lease.objects.filter(name=LEASE, holder=me).update(until=until) == 1
+    return Lease.objects.filter(name=Lease.ROUND, holder=me).update(until=until) == 1
 
 
 def parent_is_alive() -> bool:
@@ -99,7 +97,7 @@ def parent_is_alive() -> bool:
 def drop_lease() -> None:
     """Of a worker of this machine that is known to be dead; another machine's goes on."""
     ours = models.Q(holder="") | models.Q(holder__startswith=f"{socket.gethostname()}:")
-    Lease.objects.filter(ours, name=LEASE).update(until=None, holder="")
+    Lease.objects.filter(ours, name=Lease.ROUND).update(until=None, holder="")
 
 
 def ensure_schedule() -> None:
@@ -108,11 +106,3 @@ def ensure_schedule() -> None:
         name="round",
         defaults={"func": SESSION, "schedule_type": Schedule.MINUTES, "minutes": 1, "repeats": -1},
     )
-
-
-def age_s() -> float:
-    """Seconds since the last completed round; infinity before the first."""
-    lease = Lease.objects.filter(name=LEASE).first()
-    if lease is None or lease.ticked_at is None:
-        return float("inf")
-    return (timezone.now() - lease.ticked_at).total_seconds()

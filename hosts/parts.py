@@ -1,0 +1,76 @@
+"""The kinds of part that a host is made of: what each is called, and where a spec and an inventory list it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`word` is a `component_kind` of the agent's, `one` and `many` are for people. `path` leads to such parts in a
+    spec and in an inventory; `keys` are the fields that tell one of a list from the others, the best first."""
+
+    word: str
+    one: str
+    many: str
+    path: str = ""
+    keys: Sequence[str] = ()
+
+    @property
+    def title(self) -> str:
+        return _capital(self.one)
+
+    @property
+    def titles(self) -> str:
+        return _capital(self.many)
+
+    @property
+    def leaf(self) -> str:
+        """`dimms` of `memory.dimms`."""
+        return self.path.rpartition(".")[2]
+
+    def within(self, document: dict[str, Any]) -> Any:
+        """What stands at its path, None where nothing does."""
+        here: Any = document
+        for step in self.path.split("."):
+            here = (here or {}).get(step)
+        return here
+
+    def name(self, part: dict[str, Any]) -> str:
+        """What one of a list is called; empty where it has no name."""
+        return next((str(part[key]) for key in self.keys if part.get(key)), "")
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+# In the order in which pages show them. Memory and firmware are parts of a spec only.
+KINDS: Sequence[Kind] = (
+    Kind("system", "system", "system", "system"),
+    Kind("cpu", "processor", "processors", "cpu"),
+    Kind("memory", "memory", "memory", "memory"),
+    Kind("dimm", "memory module", "memory modules", "memory.dimms", ("locator",)),
+    Kind("disk", "disk", "disks", "disks", ("serial", "wwn")),
+    Kind("nic", "network card", "network cards", "nics", ("mac",)),
+    Kind("gpu", "GPU", "GPUs", "gpus", ("uuid", "model")),
+    Kind("psu", "power supply", "power supplies", "psus", ("name",)),
+    Kind("fan", "fan", "fans", "fans", ("name",)),
+    Kind("bmc", "BMC", "BMCs"),
+    Kind("firmware", "firmware", "firmware", "firmware"),
+)
+BY_WORD = {kind.word: kind for kind in KINDS}
+# Those that a spec states, by the last word of their path, and of them those of which it has a list.
+BY_LEAF = {kind.leaf: kind for kind in KINDS if kind.path}
+LISTS = {leaf: kind for leaf, kind in BY_LEAF.items() if kind.keys}
+
+
+def in_words(word: str) -> str:
+    """`dimm` as "memory module"; a word that is not known as it stands."""
+    return BY_WORD[word].one if word in BY_WORD else word
+
+
+def title(word: str) -> str:
+    return _capital(in_words(word))
