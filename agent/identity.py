@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from agent import sysfs
+
 ROOT = Path("/")
 NO_MAC = "00:00:00:00:00:00"
 IN_MEMORY = ("rootfs", "tmpfs", "ramfs")
@@ -25,8 +27,8 @@ class Identity:
 
 def read(root: Path = ROOT) -> Identity:
     return Identity(
-        boot_id=_text(root / "proc/sys/kernel/random/boot_id"),
-        dmi_uuid=_text(root / "sys/class/dmi/id/product_uuid"),
+        boot_id=sysfs.text(root / "proc/sys/kernel/random/boot_id"),
+        dmi_uuid=sysfs.text(root / "sys/class/dmi/id/product_uuid"),
         macs=sorted({mac for _, mac in physical_nics(root)}),
     )
 
@@ -34,7 +36,7 @@ def read(root: Path = ROOT) -> Identity:
 def physical_nics(root: Path = ROOT) -> list[tuple[str, str]]:
     """(name, MAC) of every network port with a device behind it: no bridges, bonds or loopback."""
     ports = [
-        (port.name, _text(port / "address").lower())
+        (port.name, sysfs.text(port / "address").lower())
         for port in sorted((root / "sys/class/net").glob("*"))
         if (port / "device").exists()
     ]
@@ -56,18 +58,11 @@ def local_address(url: str) -> str:
 def in_image(root: Path = ROOT) -> bool:
     """Whether this is our live image: the agent came in an initrd, and / is memory, with no system under
     it."""
-    ours = (root / "usr/lib/vetting/agent/__main__.py").exists() and "vetting.url=" in _text(root / "proc/cmdline")
-    mounts = [line.split() for line in _text(root / "proc/self/mounts").splitlines()]
+    ours = (root / "usr/lib/vetting/agent/__main__.py").exists() and "vetting.url=" in sysfs.text(root / "proc/cmdline")
+    mounts = [line.split() for line in sysfs.text(root / "proc/self/mounts").splitlines()]
     kinds = [fields[2] for fields in mounts if len(fields) > 2 and fields[1] == "/"]
     return ours and bool(kinds) and all(kind in IN_MEMORY for kind in kinds)
 
 
 def uptime_s() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:
-        return ""

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent import wire
-from agent.sensors import Part, disk_serial
+from agent import sysfs, wire
+from agent.sensors import Part
 
 SYSTEM = Part("system", "system")
 _PARTITION = re.compile(r"(?<=\d)p\d+$|(?<=[a-z])\d+$")
@@ -40,13 +40,13 @@ class Names:
             if disk.name == name and disk.serial:
                 return Part("disk", disk.serial)
         device = self.root / "sys/block" / name / "device"
-        return Part("disk", _text(device / "serial") or disk_serial(device) or name)
+        return Part("disk", sysfs.text(device / "serial") or sysfs.scsi_serial(device) or name)
 
     def _net(self, name: str) -> Part:
         for nic in self.inventory.nics if self.inventory else []:
             if nic.name == name:
                 return Part("nic", nic.mac.lower())
-        return Part("nic", _text(self.root / "sys/class/net" / name / "address").lower() or name)
+        return Part("nic", sysfs.text(self.root / "sys/class/net" / name / "address").lower() or name)
 
     def _pci(self, address: str) -> Part:
         address = address if address.count(":") > 1 else f"0000:{address}"
@@ -61,7 +61,7 @@ class Names:
         return SYSTEM
 
     def _nvme(self, name: str) -> Part:
-        serial = _text(self.root / "sys/class/nvme" / name / "serial")
+        serial = sysfs.text(self.root / "sys/class/nvme" / name / "serial")
         return Part("disk", serial) if serial else self._blk(f"{name}n1")
 
     def _ata(self, port: str) -> Part:
@@ -72,7 +72,7 @@ class Names:
 
     def _cpu(self, number: str) -> Part:
         topology = self.root / f"sys/devices/system/cpu/cpu{number}/topology/physical_package_id"
-        package = _text(topology)
+        package = sysfs.text(topology)
         return Part("cpu", f"CPU{package if package.isdigit() else 0}")
 
     def _dimm(self, label: str) -> Part:
@@ -80,10 +80,3 @@ class Names:
         locators = [dimm.locator for dimm in self.inventory.memory.dimms] if self.inventory else []
         matching = [locator for locator in locators if locator and locator in label]
         return Part("dimm", max(matching, key=len) if matching else label)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:
-        return ""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent import wire
+from agent import sysfs, wire
 from agent.stop import StopFlag
 
 # NVMe drives without a limit report 65261.85 and -273.15 C (seen on Proxmox hosts); no part lives beyond these
@@ -112,7 +112,7 @@ def _base_clock_mhz(core: Path) -> float | None:
 def _cores_by_package(root: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for core in sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*"), key=lambda path: int(path.name[3:])):
-        package = _text(core / "topology/physical_package_id")
+        package = sysfs.text(core / "topology/physical_package_id")
         found.setdefault(f"CPU{package if package.isdigit() else 0}", []).append(core)
     return found
 
@@ -130,7 +130,7 @@ class Rapl:
         for zone in sorted((self.root / "sys/class/powercap").glob("intel-rapl:*")):
             watts = self._watts(zone, monotonic_s)
             if watts is not None:
-                part, name = _zone(_text(zone / "name"), zone)
+                part, name = _zone(sysfs.text(zone / "name"), zone)
                 found.append(wire.Measurement(now, part.kind, part.name, name, watts, "W"))
         return found
 
@@ -187,14 +187,14 @@ def _chip_temperatures(chip: Path) -> Iterator[Temperature]:
     Of an AMD processor that tells its die's temperature (Tdie) not the control value (Tctl), which on some models is 10
     to 27 C above it for the fans' sake. [the kernel's k10temp driver]
     """
-    labels = {_text(path) for path in chip.glob("temp*_label")}
-    inputs = "temp1_input" if _text(chip / "name") == "nvme" else "temp*_input"
+    labels = {sysfs.text(path) for path in chip.glob("temp*_label")}
+    inputs = "temp1_input" if sysfs.text(chip / "name") == "nvme" else "temp*_input"
     for source in sorted(chip.glob(inputs)):
         stem = source.name.removesuffix("_input")
         value_c = _celsius(source)
-        if value_c is None or _text(chip / f"{stem}_fault") == "1":
+        if value_c is None or sysfs.text(chip / f"{stem}_fault") == "1":
             continue
-        label = _text(chip / f"{stem}_label")
+        label = sysfs.text(chip / f"{stem}_label")
         if label == "Tctl" and "Tdie" in labels:
             continue
         part = part_of(chip, label)
@@ -208,7 +208,7 @@ def _fans(chip: Path, at: float) -> list[wire.Measurement]:
         rpm = _number(source)
         if rpm is not None and 0 <= rpm < FAN_FAULT_RPM:
             stem = source.name.removesuffix("_input")
-            name = _text(chip / f"{stem}_label") or f"{_text(chip / 'name')} {stem}"
+            name = sysfs.text(chip / f"{stem}_label") or f"{sysfs.text(chip / 'name')} {stem}"
             found.append(wire.Measurement(at, "fan", name, "fan", rpm, "rpm"))
     return found
 
@@ -220,36 +220,27 @@ def _power(chip: Path, at: float) -> list[wire.Measurement]:
         if microwatts is None:
             microwatts = _number(chip / f"{stem}_input")
         if microwatts is not None and microwatts >= 0:
-            part = part_of(chip, _text(chip / f"{stem}_label"))
+            part = part_of(chip, sysfs.text(chip / f"{stem}_label"))
             found.append(wire.Measurement(at, part.kind, part.name, "power", microwatts / 1e6, "W"))
     return found
 
 
 def part_of(chip: Path, label: str) -> Part:
     """Whose sensor this is: by the chip's driver, then by the device behind it."""
-    driver, device = _text(chip / "name"), chip / "device"
+    driver, device = sysfs.text(chip / "name"), chip / "device"
     if driver in ("coretemp", "k10temp", "zenpower", "fam15h_power"):
         return Part("cpu", f"CPU{_package(chip, driver)}")
-    if serial := _text(device / "serial"):
+    if serial := sysfs.text(device / "serial"):
         return Part("disk", serial)
     if driver == "drivetemp":
-        return Part("disk", disk_serial(device) or _device_name(device))
+        return Part("disk", sysfs.scsi_serial(device) or _device_name(device))
     if driver in ("jc42", "spd5118"):
         return Part("dimm", f"{driver} {_device_name(device)}")
     for port in sorted((device / "net").glob("*")):
-        return Part("nic", _text(port / "address").lower())
+        return Part("nic", sysfs.text(port / "address").lower())
     if driver in ("amdgpu", "nouveau", "xe", "i915"):
         return Part("gpu", _device_name(device))
     return Part("system", f"{driver} {label}".strip() or chip.name)
-
-
-def disk_serial(device: Path) -> str:
-    """The serial number in a SCSI device's vital product data page 0x80 (4 bytes of header, then text)."""
-    try:
-        page = (device / "vpd_pg80").read_bytes()
-    except OSError:
-        return ""
-    return page[4:].decode("ascii", errors="replace").strip("\x00 ")
 
 
 def _package(chip: Path, driver: str) -> str:
@@ -280,10 +271,3 @@ def _number(path: Path) -> float | None:
         return float(path.read_text())
     except (OSError, ValueError):
         return None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:
-        return ""

@@ -10,7 +10,7 @@ import contextlib
 import re
 from pathlib import Path
 
-from agent import identity, shell
+from agent import identity, shell, sysfs
 from agent.counters import Counts
 from agent.names import Names
 from agent.probes.parsing import count
@@ -69,16 +69,16 @@ def edac(names: Names) -> Counts:
     for controller in sorted((names.root / "sys/devices/system/edac/mc").glob("mc[0-9]*")):
         counts.update(_of_dimms(controller, names) or _of_rows(controller, names))
         for kind, word in (("edac.ce", "ce_noinfo_count"), ("edac.ue", "ue_noinfo_count")):
-            _add(counts, (kind, "system", "system"), _number(controller / word))
+            _add(counts, (kind, "system", "system"), sysfs.integer(controller / word))
     return counts
 
 
 def _of_dimms(controller: Path, names: Names) -> Counts:
     counts: Counts = {}
     for dimm in sorted([*controller.glob("dimm[0-9]*"), *controller.glob("rank[0-9]*")]):
-        part = names.part("dimm", _text(dimm / "dimm_label") or f"{controller.name} {dimm.name}")
-        _add(counts, ("edac.ce", part.kind, part.name), _number(dimm / "dimm_ce_count"))
-        _add(counts, ("edac.ue", part.kind, part.name), _number(dimm / "dimm_ue_count"))
+        part = names.part("dimm", sysfs.text(dimm / "dimm_label") or f"{controller.name} {dimm.name}")
+        _add(counts, ("edac.ce", part.kind, part.name), sysfs.integer(dimm / "dimm_ce_count"))
+        _add(counts, ("edac.ue", part.kind, part.name), sysfs.integer(dimm / "dimm_ue_count"))
     return counts
 
 
@@ -88,10 +88,10 @@ def _of_rows(controller: Path, names: Names) -> Counts:
     for row in sorted(controller.glob("csrow[0-9]*")):
         for channel in sorted(row.glob("ch[0-9]*_ce_count")):
             stem = channel.name.removesuffix("_ce_count")
-            label = _text(row / f"{stem}_dimm_label") or f"{controller.name} {row.name} {stem}"
+            label = sysfs.text(row / f"{stem}_dimm_label") or f"{controller.name} {row.name} {stem}"
             part = names.part("dimm", label)
-            _add(counts, ("edac.ce", part.kind, part.name), _number(channel))
-            _add(counts, ("edac.ue", part.kind, part.name), _number(row / "ue_count"))
+            _add(counts, ("edac.ce", part.kind, part.name), sysfs.integer(channel))
+            _add(counts, ("edac.ue", part.kind, part.name), sysfs.integer(row / "ue_count"))
     return counts
 
 
@@ -109,7 +109,7 @@ def aer(names: Names) -> Counts:
 
 def _aer_total(path: Path) -> int | None:
     """The file's last line is `TOTAL_ERR_COR 3`."""
-    for line in _text(path).splitlines():
+    for line in sysfs.text(path).splitlines():
         word, _, number = line.partition(" ")
         if word.startswith("TOTAL_ERR") and (total := count(number.strip())) is not None:
             return total
@@ -121,8 +121,8 @@ def throttling(names: Names) -> Counts:
     counts: Counts = {}
     for cpu in sorted((names.root / "sys/devices/system/cpu").glob("cpu[0-9]*")):
         part = names.part("cpu", cpu.name[3:])
-        core = _number(cpu / "thermal_throttle/core_throttle_count")
-        package = _number(cpu / "thermal_throttle/package_throttle_count")
+        core = sysfs.integer(cpu / "thermal_throttle/core_throttle_count")
+        package = sysfs.integer(cpu / "thermal_throttle/package_throttle_count")
         _add(counts, ("throttle.core", part.kind, part.name), core)
         if package is not None:
             key = ("throttle.package", part.kind, part.name)
@@ -134,7 +134,7 @@ def machine_checks(names: Names) -> Counts:
     """The MCE line of /proc/interrupts: machine check exceptions per logical CPU, summed per package. Its columns are
     the CPUs of the first line, which are those that are online."""
     counts: Counts = {}
-    lines = _text(names.root / "proc/interrupts").splitlines()
+    lines = sysfs.text(names.root / "proc/interrupts").splitlines()
     cpus = [word.removeprefix("CPU") for word in lines[0].split()] if lines else []
     for line in lines[1:]:
         word, _, rest = line.strip().partition(":")
@@ -151,8 +151,8 @@ def ports(names: Names) -> Counts:
     for name, mac in identity.physical_nics(names.root):
         port = names.root / "sys/class/net" / name
         for error in NIC_ERRORS:
-            _add(counts, (f"nic.{error}", "nic", mac), _number(port / "statistics" / error))
-        _add(counts, ("nic.link_down", "nic", mac), _number(port / "carrier_down_count"))
+            _add(counts, (f"nic.{error}", "nic", mac), sysfs.integer(port / "statistics" / error))
+        _add(counts, ("nic.link_down", "nic", mac), sysfs.integer(port / "carrier_down_count"))
     return counts
 
 
@@ -180,14 +180,3 @@ def wire_errors(text: str) -> dict[str, int]:
 def _add(counts: Counts, key: tuple[str, str, str], value: int | None) -> None:
     if value is not None:
         counts[key] = counts.get(key, 0) + value
-
-
-def _number(path: Path) -> int | None:
-    return count(_text(path))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:
-        return ""

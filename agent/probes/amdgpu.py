@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent import sysfs
+
 _DRIVER = "amdgpu"
 _COUNT = re.compile(r"^\s*(ue|ce):\s*(\d{1,18})\b", re.MULTILINE)
 
@@ -26,11 +28,11 @@ def read(slot: str, root: Path = Path("/")) -> AmdGpu | None:
     device = root / "sys/bus/pci/devices" / slot
     if not (device / "driver").exists() or (device / "driver").resolve().name != _DRIVER:
         return None
-    counts = [parse_errors(_text(path)) for path in sorted((device / "ras").glob("*_err_count"))]
-    memory_bytes = _number(device / "mem_info_vram_total")
+    counts = [parse_errors(sysfs.text(path)) for path in sorted((device / "ras").glob("*_err_count"))]
+    memory_bytes = sysfs.integer(device / "mem_info_vram_total")
     return AmdGpu(
         memory_mb=None if memory_bytes is None else memory_bytes >> 20,
-        busy_percent=_number(device / "gpu_busy_percent"),
+        busy_percent=sysfs.integer(device / "gpu_busy_percent"),
         uncorrected=_total(counts, "ue"),
         corrected=_total(counts, "ce"),
     )
@@ -44,15 +46,3 @@ def parse_errors(text: str) -> dict[str, int]:
 def _total(counts: list[dict[str, int]], word: str) -> int | None:
     known = [row[word] for row in counts if word in row]
     return sum(known) if known else None
-
-
-def _number(path: Path) -> int | None:
-    text = _text(path)
-    return int(text) if text.isdigit() and len(text) <= 18 else None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:
-        return ""

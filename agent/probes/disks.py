@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent import wire
+from agent import sysfs, wire
 from agent.probes.lsblk import BlockDevice
 from agent.probes.parsing import clean, identifier
 
@@ -37,7 +37,7 @@ def names(root: Path = Path("/")) -> list[str]:
     """Kernel names of all disks that have a medium, e.g. ['nvme0n1', 'sda']."""
     found = []
     for block in sorted((root / "sys/block").glob("*")):
-        is_disk = not _NOT_A_DISK.match(block.name) and _text(block / "hidden") != "1"
+        is_disk = not _NOT_A_DISK.match(block.name) and sysfs.text(block / "hidden") != "1"
         if is_disk and _number(block / "size") > 0:
             found.append(block.name)
     return found
@@ -50,13 +50,13 @@ def identify(block: Path) -> DiskIdentity:
     return DiskIdentity(
         name=real.name,
         serial=identifier(_serial(real, device)),
-        wwn=wwn(_text(real / "wwid") or _text(device / "wwid")),
+        wwn=wwn(sysfs.text(real / "wwid") or sysfs.text(device / "wwid")),
         bus=bus_of(str(real)),
         size_bytes=_number(real / "size") * SECTOR_BYTES,
-        model=clean(_text(device / "model")),
-        firmware=clean(_text(device / "firmware_rev") or _text(device / "rev")),
-        rotational=_text(real / "queue/rotational") == "1",
-        removable=_text(real / "removable") == "1" or "/usb" in str(real),
+        model=clean(sysfs.text(device / "model")),
+        firmware=clean(sysfs.text(device / "firmware_rev") or sysfs.text(device / "rev")),
+        rotational=sysfs.text(real / "queue/rotational") == "1",
+        removable=sysfs.text(real / "removable") == "1" or "/usb" in str(real),
         sector_bytes=_number(real / "queue/logical_block_size") or SECTOR_BYTES,
     )
 
@@ -66,10 +66,10 @@ def zones(name: str, root: Path = Path("/")) -> str:
     one without. A hard disk that takes trim commands has something to tidy up: drive-managed, as its makers don't
     say."""
     queue = root / "sys/block" / name / "queue"
-    zoned = _text(queue / "zoned")
+    zoned = sysfs.text(queue / "zoned")
     if zoned in ("host-managed", "host-aware"):
         return zoned
-    trims = _number(queue / "discard_max_bytes") > 0 and _text(queue / "rotational") == "1"
+    trims = _number(queue / "discard_max_bytes") > 0 and sysfs.text(queue / "rotational") == "1"
     return "drive-managed" if trims and bus_of(str((root / "sys/block" / name).resolve())) in ("sata", "sas") else ""
 
 
@@ -118,15 +118,8 @@ def _merge(disk: DiskIdentity, row: BlockDevice) -> wire.Disk:
 
 
 def _serial(block: Path, device: Path) -> str:
-    """NVMe and virtio have an attribute; SCSI and ATA the vital product data page 0x80 (a header of 4 bytes)."""
-    plain = _text(device / "serial") or _text(block / "serial")
-    if plain:
-        return plain
-    try:
-        page = (device / "vpd_pg80").read_bytes()
-    except OSError:
-        return ""
-    return page[4:].decode("ascii", errors="replace").strip("\x00 ")
+    """NVMe and virtio have an attribute; SCSI and ATA the vital product data."""
+    return sysfs.text(device / "serial") or sysfs.text(block / "serial") or sysfs.scsi_serial(device)
 
 
 def _digits(text: str) -> str:
@@ -134,14 +127,4 @@ def _digits(text: str) -> str:
 
 
 def _number(path: Path) -> int:
-    try:
-        return int(_text(path))
-    except ValueError:
-        return 0
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:
-        return ""
+    return sysfs.integer(path) or 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent import sysfs
+
 _ETHERNET = "1"  # ARPHRD_ETHER
 
 
@@ -33,7 +35,7 @@ class Traffic:
 def traffic(name: str, root: Path = Path("/")) -> Traffic | None:
     """None for a card that is not there or does not count."""
     counters = root / "sys/class/net" / name / "statistics"
-    sent, received = _text(counters / "tx_bytes"), _text(counters / "rx_bytes")
+    sent, received = sysfs.text(counters / "tx_bytes"), sysfs.text(counters / "rx_bytes")
     return Traffic(int(sent), int(received)) if sent.isdigit() and received.isdigit() else None
 
 
@@ -42,24 +44,26 @@ def names(root: Path = Path("/")) -> list[str]:
     return [
         port.name
         for port in sorted((root / "sys/class/net").glob("*"))
-        if (port / "device").exists() and not (port / "device/physfn").exists() and _text(port / "type") == _ETHERNET
+        if (port / "device").exists()
+        and not (port / "device/physfn").exists()
+        and sysfs.text(port / "type") == _ETHERNET
     ]
 
 
 def state(name: str, root: Path = Path("/")) -> NicState:
     port = root / "sys/class/net" / name
     device = (port / "device").resolve()
-    link = _text(port / "carrier") == "1"
+    link = sysfs.text(port / "carrier") == "1"
     pci = device.name if device.name.count(":") == 2 else device.parent.name
     return NicState(
         name=name,
-        mac=_text(port / "address").lower(),
+        mac=sysfs.text(port / "address").lower(),
         driver=(port / "device/driver").resolve().name if (port / "device/driver").exists() else "",
         pci=pci if pci.count(":") == 2 else "",
         on_usb="/usb" in str(device),
         link=link,
-        speed_mbit=_speed(_text(port / "speed")) if link else None,
-        duplex=_text(port / "duplex") if link else "",
+        speed_mbit=_speed(sysfs.text(port / "speed")) if link else None,
+        duplex=sysfs.text(port / "duplex") if link else "",
     )
 
 
@@ -70,11 +74,3 @@ def _speed(text: str) -> int | None:
     except ValueError:
         return None
     return speed if 0 < speed < 2**31 else None
-
-
-def _text(path: Path) -> str:
-    """A card that is down answers EINVAL for carrier and speed."""
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:
-        return ""

@@ -6,6 +6,8 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent import sysfs
+
 # PCI Express base specification 4.0, 7.5.3: capability 0x10; its flags' bits 4 to 7 are the kind of device or port, at
 # 0x30 stands Link Control 2 with the target speed in bits 0 to 3 (from version 2 of the capability on).
 _PCIE, _LINK_CONTROL_2 = 0x10, 0x30
@@ -52,14 +54,14 @@ def is_display(slot: str, root: Path = Path("/")) -> bool:
     device = (root / "sys/bus/pci/devices" / slot).resolve()
     functions = device.parent.glob(f"{slot.rpartition('.')[0]}.*/class")
     below = (device.glob("/".join(["*:*:*.*"] * depth + ["class"])) for depth in (1, 2))
-    return any(_text(path).startswith(_IDLE_SLOWLY) for found in (functions, *below) for path in found)
+    return any(sysfs.text(path).startswith(_IDLE_SLOWLY) for found in (functions, *below) for path in found)
 
 
 def _pair(device: Path, which: str) -> tuple[int, float] | None:
     """Width and speed. Integrated devices report 0 or 255 lanes, a link that is down an unknown speed."""
     try:
-        width = int(_text(device / f"{which}_link_width"))
-        speed = float(_text(device / f"{which}_link_speed").split()[0])
+        width = int(sysfs.text(device / f"{which}_link_width"))
+        speed = float(sysfs.text(device / f"{which}_link_speed").split()[0])
     except (ValueError, IndexError):
         return None
     return (width, speed) if 0 < width <= 32 else None
@@ -98,10 +100,3 @@ def _capability(device: Path) -> tuple[bytes, int] | None:
             return config, at
         at = config[at + 1] & ~3
     return None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:
-        return ""

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from agent import shell
+from agent import shell, sysfs
 from agent.probes.parsing import clean, mapping, parse_json, sequence
 from agent.probes.smartctl import Device
 
@@ -22,7 +22,7 @@ def driver(name: str, root: Path = Path("/")) -> str:
     """The driver of the SCSI host that a disk hangs on; '' for a disk without one."""
     real = (root / "sys/block" / name).resolve()
     host = next((part for part in real.parts if re.fullmatch(r"host\d+", part)), "")
-    return _text(root / "sys/class/scsi_host" / host / "proc_name") if host else ""
+    return sysfs.text(root / "sys/class/scsi_host" / host / "proc_name") if host else ""
 
 
 def is_volume(name: str, root: Path = Path("/")) -> bool:
@@ -32,7 +32,7 @@ def is_volume(name: str, root: Path = Path("/")) -> bool:
         address = re.fullmatch(r"\d+:(\d+):\d+:\d+", device.name)
         return address is not None and int(address[1]) >= _VOLUME_CHANNEL
     if by in CCISS:
-        return _text(device / "raid_level") not in ("", "N/A")
+        return sysfs.text(device / "raid_level") not in ("", "N/A")
     return by in OTHERS
 
 
@@ -63,10 +63,3 @@ def parse_scan(text: str) -> list[Device]:
     rows = [mapping(row) for row in sequence(parse_json(text, "smartctl").get("devices"))]
     named = [Device(clean(row.get("name")), clean(row.get("type"))) for row in rows if "open_error" not in row]
     return [device for device in named if is_listed(device) and device.path.startswith("/dev/")]
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:
-        return ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from agent import sysfs
+
 # AHCI 1.3.1, 3.1.1: bits 20 to 23 of CAP, the interface speed.
 _AHCI_GBIT = {1: 1.5, 2: 3.0, 3: 6.0}
 _RATE = re.compile(r"([\d.]+) *G(?:bit|bps)")
@@ -24,7 +26,7 @@ def _ahci(block: Path, root: Path) -> list[float]:
     if not port:
         return []
     try:
-        bits = int(_text(root / "sys/class/scsi_host" / host / "ahci_host_caps"), 16) >> 20 & 15
+        bits = int(sysfs.text(root / "sys/class/scsi_host" / host / "ahci_host_caps"), 16) >> 20 & 15
     except ValueError:
         return []
     link = root / "sys/class/ata_link" / f"link{port[3:]}" / "hw_sata_spd_limit"
@@ -39,11 +41,4 @@ def _phy(block: Path) -> list[float]:
 
 
 def _rates(path: Path) -> list[float]:
-    return [float(match[1]) for match in [_RATE.search(_text(path))] if match]
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:
-        return ""
+    return [float(match[1]) for match in [_RATE.search(sysfs.text(path))] if match]

@@ -1,4 +1,4 @@
-"""Network and graphics cards against what is expected. The spec names no slots, so an expected card that is
+"""Network cards and GPUs against what is expected. The spec names no slots, so an expected card that is
 gone and an equivalent one that nobody expects are taken for a replacement, pair by pair."""
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ def gpus(wanted: list[Spec], found: list[wire.Gpu], pinned: frozenset[str]) -> I
         if gpu is not None:
             yield from part.text("model", spec.get("model"), gpu.model, "model")
         elif (gpu := _take(left, spec, _same_model)) is None:
-            yield part.missing(name, f"{name}: expected graphics card is missing")
+            yield part.missing(name, f"{name}: expected GPU is missing")
         elif spec.get("uuid"):
-            message = f"{gpu.uuid}: graphics card in place of {spec['uuid']}, replaced"
+            message = f"{gpu.uuid}: GPU in place of {spec['uuid']}, replaced"
             yield Part(part.path, "gpu", gpu.uuid).replaced(spec["uuid"], gpu.uuid, message, "uuid")
     for gpu in left:
-        name, words = gpu.uuid or gpu.pci, f"graphics card {gpu.model}".strip()
+        name, words = gpu.uuid or gpu.pci, f"GPU {gpu.model}".strip()
         yield Part(f"gpus[{name}]", "gpu", name).unexpected(words, f"{name}: {words} is not expected")
 
 

@@ -75,7 +75,8 @@ def test_a_value_has_the_comment_above_it_or_that_of_its_neighbour() -> None:
 @pytest.mark.parametrize(
     ("name", "unit"),
     [
-        ("hdd_read_min_mb_s", "MB/s"), ("sample_max_mb", "MiB"), ("duration_s", "s"), ("temp_max_c", "°C"), ("temp_max_c_warning", "°C"),
+        ("hdd_read_min_mb_s", "MB/s"), ("sample_max_mb", "MiB"), ("duration_s", "s"), ("temp_max_c", "°C"),
+        ("temp_max_c_warning", "°C"),
         ("percentage_used_max", "%"), ("min_fraction", "of 1"), ("pending_sectors_max", "sectors"),
         ("bad_sectors_give_up", "sectors"), ("ecc_corrected_per_hour", "per hour"), ("ping_count", "count"),
     ],

@@ -80,7 +80,11 @@ def _alarms(healthy: Sequence[Specimen], record: Sequence[Result]) -> list[str]:
     runs = [result for result in record if (result.machine, result.file) in names]
     alarms = [result for result in runs if result.judged is not Judged.MET]
     said = f"Runs of healthy machines so far: **{len(runs)}**, of which **{len(alarms)}** did not simply pass."
-    return [said, "", *(f"- {_link(one.machine)} at {one.commit}: {_cell('; '.join(one.why))}" for one in alarms)]
+    told = [f"- {_link(one.machine)} at {one.commit}: {_cell('; '.join(one.why))}" for one in alarms]
+    if alarms:
+        last = max(one.at for one in alarms)
+        told += ["", f"Runs since the last of these: **{sum(one.at > last for one in runs)}**, none of them an alarm."]
+    return [said, "", *told]
 
 
 def _estimates(record: Sequence[Result]) -> list[str]:
