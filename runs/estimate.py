@@ -116,7 +116,7 @@ def stage_s(name: str, profile: Document, machine: Machine) -> float:
     if BY_NAME[name].topic in machine.not_expected:
         return 0.0
     try:
-        return _RECKONED[name](stage.get("params") or {}, machine, profile)
+        return _CALCULATED[name](stage.get("params") or {}, machine, profile)
     except (LookupError, TypeError, ValueError):
         # A stage that depends on nothing, an unknown part, or a profile that lacks what the agent will ask for.
         return durations.expected_s(stage)
@@ -215,7 +215,7 @@ def _slowest(seconds: Iterable[float]) -> float:
     return max(seconds, default=0.0)
 
 
-_RECKONED: dict[str, Callable[[Document, Machine, Document], float]] = {
+_CALCULATED: dict[str, Callable[[Document, Machine, Document], float]] = {
     "SMART": _smart,
     "CPUStress": _cpu,
     "Memory": _memory,

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from hosts.readable import readable
-from runs import effects, machine
+from runs import effects, machine, naming
 from runs.machine import Event, State
 from runs.models import Actor, Run, RunEvent
 
@@ -42,7 +42,7 @@ def apply(run: Run, event: Event, *, actor: Actor, who: str = "", why: str = "",
         raise ValueError(f"{event} needs the stage it goes to")
     moved = Run.objects.filter(pk=run.pk, state=before).update(state=after, state_since=timezone.now())
     if moved != 1:
-        raise Refused(f"run {run.pk} is no longer {before}: look again")
+        raise Refused(f'run {run.pk} is no longer "{naming.state_in_words(before)}": look again')
     run.state, why = after, readable(why)
     for effect in row.effects:
         effects.carry_out(effect, run, before, why)
