@@ -7,12 +7,13 @@ import re
 from typing import Any
 
 from agent import codec
+from agent.wire import TOKEN_PREFIX
 from hosts.readable import UNSEEN, readable
+from runs import tokens
 
-_TOKEN = re.compile(r"vt1\.[A-Za-z0-9._-]*")
 _DEEPEST = 50
 # In JSON a control character can only stand escaped (json.loads refuses it raw), but for those above 0x7e.
-_SUSPECT = re.compile(rf"\\[ubfr]|vt1\.|[\x7f-\x9f{UNSEEN}]")
+_SUSPECT = re.compile(rf"\\[ubfr]|{re.escape(TOKEN_PREFIX)}|[\x7f-\x9f{UNSEEN}]")
 
 
 def may_need_cleaning(text: str) -> bool:
@@ -22,7 +23,7 @@ def may_need_cleaning(text: str) -> bool:
 
 def clean_text(text: str) -> str:
     """Readable, and without anything that begins like a token."""
-    return _TOKEN.sub("vt1.[removed]", readable(text))
+    return tokens.blotted(readable(text))
 
 
 def cleaned(data: Any, depth: int = 0) -> Any:

@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from hosts.models import Host
-from runs import actions, dispatcher, estimate, freeze, hostpage, lifecycle, naming, profiles, runpage, writing
+from runs import actions, dispatcher, estimate, hostpage, lifecycle, naming, profiles, runpage, writing
 from runs.access import operator_required, who
 from runs.actions import Action
 from runs.machine import NotAllowed
@@ -82,7 +82,7 @@ def _confirmation(run: Run, action: Action, request: HttpRequest) -> dict[str, A
         "run": run,
         "action": action,
         "retryable": [(row, estimate.from_stage_s(run.profile, row.name)) for row in actions.retryable(run)],
-        "lost": writing.what_is_lost(run.profile, run.disks) if freeze.writes(run.profile) else [],
+        "lost": writing.what_is_lost(run.profile, run.disks) if writing.writes(run.profile) else [],
         "only_read": writing.what_is_only_read(run.disks),
         "wanted": request.GET.get("stage", ""),
         "refusals": actions.refusals(run) if action is actions.OVERRIDE else [],

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent import wire
+from runs import writing
 from runs.machine import State
 from runs.stages import BY_NAME
 
@@ -83,7 +84,7 @@ def _smart(profile: Document, expected: Document) -> Iterator[Demand]:
 def _storage(profile: Document, expected: Document) -> Iterator[Demand]:
     if _is_self_tested(profile) and _in_background(profile):
         yield _SELF_TEST
-    if profile.get("storage", {}).get("mode") == "write":
+    if writing.writes(profile):
         yield Demand("verified_write")
 
 

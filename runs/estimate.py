@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hosts.models import Host
-from runs import durations
+from runs import durations, writing
 from runs.models import Run
 from runs.stages import BY_NAME
 
@@ -189,7 +189,7 @@ def _storage(params: Document, machine: Machine, profile: Document) -> float:
     surface = _slowest(disk.seconds(min(disk.size_mb, sample_mb or disk.size_mb)) for disk in machine.disks)
     speed = 2 * params["speed_s"] * len(machine.disks)
     targets = [disk for disk in machine.disks if disk.serial in machine.writable]
-    if profile.get("storage", {}).get("mode") != "write":
+    if not writing.writes(profile):
         targets = []
     amount = params["write_max_mb"]
     written = _slowest(WRITE_PASSES * disk.seconds(min(disk.size_mb, amount)) for disk in targets)

@@ -39,7 +39,3 @@ def allowed_disks(host: Host) -> list[wire.AllowedDisk]:
 def what_is_written(host: Host, profile: dict[str, Any]) -> list[str]:
     """In words, what a run of this host with this profile would write."""
     return writing.what_is_written(profile, codec.encode(allowed_disks(host)))
-
-
-def writes(profile: dict[str, Any]) -> bool:
-    return profile.get("storage", {}).get("mode") == "write"

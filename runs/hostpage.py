@@ -84,7 +84,7 @@ def _choice(host: Host, name: str, disks: list[dict[str, Any]], machine: estimat
         profile = profiles.load(name)
     except profiles.ProfileError as error:
         return Choice(name, name, "", 0.0, writes=False, refused=str(error))
-    writes = freeze.writes(profile)
+    writes = writing.writes(profile)
     refused = "" if not writes or host.destructive_allowed else _NOT_ALLOWED
     return Choice(
         name=name,

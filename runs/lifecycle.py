@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from hosts.models import Host
 from hosts.readable import readable
-from runs import freeze, hold, machine, naming, own_stages, profiles, stageruns
+from runs import freeze, hold, machine, naming, own_stages, profiles, stageruns, writing
 from runs.machine import Event, State
 from runs.models import Actor, LadderRung, Override, Run, Rung
 from runs.transition import Refused, apply, locked, write_event
@@ -201,7 +201,7 @@ def refuse_unless_free(host: Host) -> None:
 
 
 def _refuse_unless_it_may_write(host: Host, profile: dict[str, Any]) -> None:
-    if freeze.writes(profile) and not host.destructive_allowed:
+    if writing.writes(profile) and not host.destructive_allowed:
         raise Refused(
             f"profile {profile['name']} writes to disks and {host.name} does not allow that: choose a profile that "
             "only reads, or allow destructive tests on the host's page"

@@ -9,7 +9,6 @@ before the commit, and the next `append` cuts it off. Readers that pass the comm
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,13 +16,12 @@ from pathlib import Path
 from django.conf import settings
 from django.utils import timezone
 
-from agent.wire import TOKEN_PREFIX
 from hosts.readable import readable
+from runs import tokens
 
 MAX_LINE_CHARS = 4000
 _BLOCK_BYTES = 64 * 1024
 _LEVELS = {"debug": "DEBUG", "info": "INFO", "warning": "WARN", "error": "ERROR"}
-_TOKEN = re.compile(re.escape(TOKEN_PREFIX) + r"\S*")
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def format_line(time: float, level: str, stage: str, text: str) -> str:
 def clean(text: str) -> str:
     """Readable and on one line, with run tokens blotted out, cut to MAX_LINE_CHARS."""
     line = readable(text.replace("\t", " ").replace("\n", " "))
-    return _TOKEN.sub(f"{TOKEN_PREFIX}***", line)[:MAX_LINE_CHARS]
+    return tokens.blotted(line)[:MAX_LINE_CHARS]
 
 
 def append(run_id: int, committed_bytes: int, data: bytes) -> int:

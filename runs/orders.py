@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from agent import codec, wire
-from runs import freeze, stageruns
+from runs import stageruns, writing
 from runs.machine import ENDED, TESTING, State
 from runs.models import Boot, Outcome, Run, StageRun
 from runs.stages import AGENT_STAGES
@@ -27,7 +27,7 @@ def claim_answer(run: Run, boot: Boot) -> wire.ClaimAnswer:
         stages=stage_orders(run) if testing else [],
         disks=[codec.decode(wire.AllowedDisk, disk) for disk in run.disks] if testing else [],
         destructive_allowed=testing and run.destructive_allowed,
-        write_mode=testing and freeze.writes(run.profile),
+        write_mode=testing and writing.writes(run.profile),
         not_expected=list((run.expected or {}).get("not_expected") or []),
         expected=(run.expected or {}) if testing else {},
         sensor_limits={k: float(v) for k, v in run.profile.get("sensors", {}).items()},
@@ -54,7 +54,7 @@ def stage_orders(run: Run) -> list[wire.StageOrder]:
                     params=wanted.get("params", {}),
                     limits=wanted.get("limits", {}),
                     required=wanted.get("required", []),
-                    writes=stage.writes and freeze.writes(run.profile),
+                    writes=stage.writes and writing.writes(run.profile),
                 )
             )
     return orders

@@ -12,7 +12,7 @@ from django.db.models import Avg, Count, F, Max, Min
 from django.utils import timezone
 
 from hosts import expectations
-from runs import changes, estimate, naming, settle, stages, verdict
+from runs import changes, estimate, naming, settle, stages, tokens, verdict
 from runs.models import Finding, Outcome, Run, Severity, StageRun, Verdict
 
 SCHEMA = "vetting.report"
@@ -21,9 +21,7 @@ SCHEMA_VERSION = 1
 Document = dict[str, Any]
 
 # Neither is ever stored where this reads; a tool's output may still repeat the kernel's command line.
-_SECRETS = re.compile(
-    r"vt1\.[A-Za-z0-9._-]*|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S
-)
+_KEYS = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S)
 
 
 def document(run: Run) -> Document:
@@ -54,7 +52,7 @@ def document(run: Run) -> Document:
 def without_secrets(value: Any) -> Any:
     """The same document with run tokens and private keys blotted out, wherever a string holds one."""
     if isinstance(value, str):
-        return _SECRETS.sub("[removed]", value)
+        return _KEYS.sub("[removed]", tokens.blotted(value))
     if isinstance(value, dict):
         return {without_secrets(key): without_secrets(item) for key, item in value.items()}
     return [without_secrets(item) for item in value] if isinstance(value, list) else value

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.http import Http404
 from django.utils import timezone
 
-from runs import actions, adopting, durations, estimate, hold, ladder, logpage, verdict
+from runs import actions, adopting, durations, estimate, hold, ladder, logpage, verdict, writing
 from runs.logsearch import Filter
 from runs.machine import LIVE, STAGE_STATES, State
 from runs.models import Finding, LadderRung, Outcome, Run, Rung, StageRun
@@ -75,7 +75,7 @@ def summary(run: Run) -> dict[str, Any]:
         "estimated_s": estimate.total_s(run.profile) if run.profile.get("stages") else None,
         "estimate_error": estimate.error_percent(run),
         "elapsed_s": ((run.ended_at or now) - (run.started_at or run.created_at)).total_seconds(),
-        "writes": run.profile.get("storage", {}).get("mode") == "write",
+        "writes": writing.writes(run.profile),
         "blamed": blamed(run),
         "gaps": gaps(run.stage_runs.all()),
         "reported": run.report_at is not None,

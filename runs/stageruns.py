@@ -9,7 +9,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from agent import codec, wire
-from runs import demands, earlier, freeze, proof
+from runs import demands, earlier, proof, writing
 from runs.machine import State
 from runs.models import Finding, Outcome, Run, StageRun
 from runs.stages import BY_NAME, STAGES, Owner
@@ -199,7 +199,7 @@ def skip_reason(run: Run) -> str:
         return f"not in profile {run.profile_name}"
     if stage.topic and stage.topic in (run.expected or {}).get("not_expected", []):
         return wire.NOT_EXPECTED_HERE
-    if stage.writes and freeze.writes(run.profile) and has_failed(run):
+    if stage.writes and writing.writes(run.profile) and has_failed(run):
         return AFTER_A_FAILURE
     return ""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from django.conf import settings
 from django.http import (
     FileResponse,
     Http404,
@@ -18,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from hosts.models import Host
-from runs import hostpage, logfiles, logpage, profiles, runpage, tilefilter
+from runs import hostpage, logfiles, logpage, profiles, retention, runpage, tilefilter
 from runs import series as measured
 from runs.access import operator_required
 from runs.fragments import grid_context
@@ -116,10 +115,8 @@ def artifact(request: HttpRequest, run_id: int, name: str) -> HttpResponse:
 
 
 def _inside_runs_dir(artifact: Artifact) -> Path:
-    root = Path(settings.RUNS_DIR).resolve()
-    path = (root / artifact.path).resolve()
-    if not path.is_relative_to(root):
-        raise Http404(f"artifact {artifact.name} does not lie below {root}")
+    if (path := retention.inside(artifact.path)) is None:
+        raise Http404(f"artifact {artifact.name} does not lie in the directory of runs")
     return path
 
 

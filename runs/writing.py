@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from runs import places
 
 
+def writes(profile: Mapping[str, Any]) -> bool:
+    """Whether a run with this profile asks to write; the gates of docs/safety.md decide where."""
+    return profile.get("storage", {}).get("mode") == "write"
+
+
 def what_is_written(profile: dict[str, Any], disks: list[dict[str, Any]]) -> list[str]:
     """In words, what a run would write. `disks` are `wire.AllowedDisk` documents of the host."""
-    if profile["storage"]["mode"] != "write":
+    if not writes(profile):
         return ["Nothing is written to any disk."]
     return [*what_is_lost(profile, disks), *what_is_only_read(disks)]
 

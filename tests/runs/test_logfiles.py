@@ -54,7 +54,7 @@ _TOKENS = ["vt1.7.1.abc.def", "v\x00t1.7.1.abc.def", "vetting.token=vt1.7.1.abc.
 @pytest.mark.parametrize("hidden", _TOKENS)
 def test_a_token_is_blotted_out_even_when_controls_hide_it(hidden: str) -> None:
     assert "abc" not in logfiles.clean(f"cmdline: {hidden} quiet")
-    assert logfiles.clean(f"cmdline: {hidden} quiet").endswith("vt1.*** quiet")
+    assert logfiles.clean(f"cmdline: {hidden} quiet").endswith("[token removed] quiet")
 
 
 def test_a_lone_surrogate_can_be_written() -> None:

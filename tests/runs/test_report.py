@@ -184,7 +184,7 @@ def test_neither_a_token_nor_a_key_is_ever_in_a_report() -> None:
         assert "vt1." not in text
         assert "sealed-secret" not in text
         assert "ssh-ed25519" not in text
-        assert "[removed]" in text
+        assert "[token removed]" in text
 
 
 def test_a_private_key_inside_a_tools_output_is_blotted_out() -> None:
