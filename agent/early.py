@@ -43,6 +43,9 @@ class EarlyErrors:
         return self._judged_by.read_text() == str(attempt)
 
     def _keep(self, findings: list[wire.Finding]) -> None:
+        if self._judged_by.exists():  # a repeated look: what was put off before has had its judge, this has not
+            self._file.unlink(missing_ok=True)
+            self._judged_by.unlink()
         kept = {(finding.code, finding.component): finding for finding in [*self._kept(), *findings]}
         write_whole(self._file, json.dumps(codec.encode(list(kept.values()))).encode())
 

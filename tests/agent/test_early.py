@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from agent import wire
@@ -33,6 +34,15 @@ def test_a_second_attempt_of_storage_judges_what_it_sees_itself(tmp_path: Path) 
 def test_after_another_boot_the_first_attempt_has_a_later_number(tmp_path: Path) -> None:
     EarlyErrors(tmp_path).judge(order("InventoryCheck", 2), STAGES, [ERROR])
     assert EarlyErrors(tmp_path).judge(order("Storage", 2), STAGES, []) == [ERROR]
+    assert EarlyErrors(tmp_path).judge(order("Storage", 3), STAGES, []) == []
+
+
+def test_what_a_repeated_inventory_meets_is_judged_by_the_next_attempt_and_nothing_twice(tmp_path: Path) -> None:
+    EarlyErrors(tmp_path).judge(order("InventoryCheck"), STAGES, [ERROR])
+    EarlyErrors(tmp_path).judge(order("Storage"), STAGES, [])
+    later = replace(ERROR, component="SATA-0002")
+    EarlyErrors(tmp_path).judge(order("InventoryCheck", 2), STAGES, [later])
+    assert EarlyErrors(tmp_path).judge(order("Storage", 2), STAGES, []) == [later]
     assert EarlyErrors(tmp_path).judge(order("Storage", 3), STAGES, []) == []
 
 
