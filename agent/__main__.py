@@ -1,5 +1,6 @@
 """`python3 -m agent`: the kernel command line says which orchestrator, run and token; all else comes from
-there. `--selftest` tests the tester instead, on any machine (`agent.stages.selftest`)."""
+there. On any machine, `--selftest` tests the tester instead (`agent.stages.selftest`), and `--judge` judges recorded
+outputs (`agent.recorded`)."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ import traceback
 from functools import partial
 from pathlib import Path
 
-from agent import clock, cmdline, diskio, identity, sources, sysfs_counters
+from agent import clock, cmdline, diskio, identity, recorded, sources, sysfs_counters
 from agent.children import RUNNING
 from agent.client import Client
 from agent.counters import CounterBook
@@ -37,6 +38,8 @@ VITAL_THREADS = ("heartbeat", "outbox", "stage")
 def main(argv: list[str]) -> int:
     if argv == ["--selftest"]:
         return selftest.main()
+    if argv == ["--judge"]:
+        return recorded.main()
     if argv:
         word = "host mode is not built yet" if "--host-mode" in argv else f"unknown argument {argv[0]}"
         print(f"vetting-agent: {word}; in the live image it takes no arguments", file=sys.stderr)

@@ -3,6 +3,8 @@ all inside the call that led to them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from agent import codec, wire
 from hosts import expectations
 from runs import specdiff, stageruns, transition
@@ -78,10 +80,42 @@ def _spec_validate(run: Run, stage_run: StageRun) -> None:
     after_stage(run, stage_run, who=_WHO)
 
 
-def _compare(run: Run, stage_run: StageRun) -> None:
+@dataclass(frozen=True)
+class Compared:
+    """What Expected parts makes of a spec and an inventory."""
+
+    outcome: Outcome
+    reason: str
+    differences: list[specdiff.Difference]
+
+
+def compare(expected: specdiff.Spec | None, inventory: wire.Inventory) -> Compared:
     """Failed where anything is critical; not tested where the inventory has no answer to something the spec states."""
-    inventory = codec.decode(wire.Inventory, run.inventory)
-    differences, unanswered = specdiff.compare(run.expected, inventory), specdiff.not_compared(run.expected, inventory)
+    differences, unanswered = specdiff.compare(expected, inventory), specdiff.not_compared(expected, inventory)
+    critical = [d for d in differences if d.severity == wire.Severity.CRITICAL]
+    found = "1 difference" if len(differences) == 1 else f"{len(differences)} differences"
+    words = f"{found}, {len(critical)} critical" if differences else "all as expected"
+    outcome = Outcome.FAILED if critical else Outcome.NOT_TESTED if unanswered else Outcome.PASSED
+    reason = "; ".join([words, *unanswered] if differences else unanswered or [words])
+    return Compared(outcome, reason, differences)
+
+
+def finding(difference: specdiff.Difference) -> wire.Finding:
+    return wire.Finding(
+        difference.code,
+        difference.severity,
+        difference.component_kind,
+        difference.component,
+        difference.message,
+        _scalar(difference.actual),
+        _scalar(difference.expected),
+        difference.unit,
+    )
+
+
+def _compare(run: Run, stage_run: StageRun) -> None:
+    compared = compare(run.expected, codec.decode(wire.Inventory, run.inventory))
+    differences = compared.differences
     for difference in differences:
         _keep(run, stage_run, difference)
     critical = [d for d in differences if d.severity == wire.Severity.CRITICAL]
@@ -94,10 +128,7 @@ def _compare(run: Run, stage_run: StageRun) -> None:
             text="; ".join(d.message for d in critical[:5]),
             tells="SpecMismatch",
         )
-    found = "1 difference" if len(differences) == 1 else f"{len(differences)} differences"
-    words = f"{found}, {len(critical)} critical" if differences else "all as expected"
-    outcome = Outcome.FAILED if critical else Outcome.NOT_TESTED if unanswered else Outcome.PASSED
-    stageruns.finish(stage_run, outcome, "; ".join([words, *unanswered] if differences else unanswered or [words]))
+    stageruns.finish(stage_run, compared.outcome, compared.reason)
 
 
 def _keep(run: Run, stage_run: StageRun, difference: specdiff.Difference) -> None:
@@ -110,19 +141,7 @@ def _keep(run: Run, stage_run: StageRun, difference: specdiff.Difference) -> Non
         actual=difference.actual,
         message=difference.message,
     )
-    stageruns.add_finding(
-        stage_run,
-        wire.Finding(
-            difference.code,
-            difference.severity,
-            difference.component_kind,
-            difference.component,
-            difference.message,
-            _scalar(difference.actual),
-            _scalar(difference.expected),
-            difference.unit,
-        ),
-    )
+    stageruns.add_finding(stage_run, finding(difference))
 
 
 def _reporting(run: Run, stage_run: StageRun) -> None:

@@ -14,7 +14,7 @@ from agent import wire
 from runs.specdiff import board, cards, disks, memory, sensed
 from runs.specdiff.difference import Difference, Spec
 
-__all__ = ["Difference", "compare", "not_compared"]
+__all__ = ["Difference", "Spec", "compare", "not_compared"]
 
 # Which question, as InventoryCheck names it, tells of which part of the spec. Where it had no answer, an absent part is
 # no difference. (Network cards are read from the kernel itself.)

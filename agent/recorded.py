@@ -1,0 +1,203 @@
+"""Judges recorded outputs of tools as a run judges them: `python3 -m agent --judge`, a request on standard input.
+
+The request is a JSON object: `kind`, `files` (paths), `order` (a `wire.StageOrder` document of the stage whose limits
+count), `expected` (the spec, or an empty object) and `sensor_limits`. Each file gives one line of JSON on standard
+output: `{"file", "trouble", "outcome", "reason", "findings", "checks", "inventory"}`. `trouble` says why a file could
+not be read; `inventory` is the part of one that a dmidecode recording tells, for the server to compare."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agent import bmc_log, codec, counters, wire
+from agent.kernel_log import Tally, _finding
+from agent.kmsg import Classifier
+from agent.kmsg_record import Record
+from agent.names import Names
+from agent.probes import dmidecode, ipmitool, nvidia_smi, smartctl
+from agent.probes.parsing import ParseError
+from agent.stage import StageContext, StageMemory, settle
+from agent.stages import checks, fans, gpu_memory, psu, smart_limits
+from agent.stages.part import Part
+from agent.stop import StopFlag
+
+MAX_BYTES = 32 * 1024 * 1024
+# Where the tools that made a recording were asked for more than it holds.
+_NOT_RECORDED = ["lspci", "lshw", "lsblk", "lscpu", "sdr_power_supply", "sdr_fan"]
+_COMMENT = re.compile(r"^#.*\n?", re.MULTILINE)
+
+
+@dataclass
+class Judged(Part):
+    """What a recording came to. Every check in it is required: a recording is judged by all that it was made for."""
+
+    inventory: wire.Inventory | None = None
+    required: list[str] = field(default_factory=list)
+
+
+Judge = Callable[[StageContext, str], Judged]
+
+
+def main() -> int:
+    """Exit status 0; a file that can't be read has its `trouble`. Raises what a broken request raises."""
+    request = json.load(sys.stdin)
+    with tempfile.TemporaryDirectory(prefix="vetting-judge-") as directory:
+        ctx = _context(request, Path(directory))
+        for name in request["files"]:
+            print(json.dumps({"file": name, **_of_file(ctx, request["kind"], Path(name))}), flush=True)
+    return 0
+
+
+def judge(ctx: StageContext, kind: str, text: str) -> dict[str, Any]:
+    """The line's content for one recording."""
+    done = KINDS[kind](ctx, text)
+    required = done.required or [check.name for check in done.checks]
+    outcome, reason = settle(done.checks, required, ctx.claim.not_expected)
+    return {
+        "trouble": "",
+        "outcome": outcome.value,
+        "reason": reason,
+        "findings": codec.encode(done.findings),
+        "checks": codec.encode(done.checks),
+        "inventory": codec.encode(done.inventory) if done.inventory else None,
+    }
+
+
+def _of_file(ctx: StageContext, kind: str, path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        return {"trouble": f"{error.strerror or error}"}
+    if len(raw) > MAX_BYTES:
+        return {"trouble": f"larger than {MAX_BYTES >> 20} MiB"}
+    return judge(ctx, kind, raw.decode(errors="replace"))
+
+
+def _context(request: dict[str, Any], directory: Path) -> StageContext:
+    order = codec.decode(wire.StageOrder, request["order"])
+    expected = request["expected"]
+    claim = wire.ClaimAnswer(
+        mode=wire.Mode.TEST, run=0, boot=0, host="recording", stages=[order], disks=[], destructive_allowed=False,
+        write_mode=False, not_expected=list(expected.get("not_expected") or []), expected=expected,
+        sensor_limits=request["sensor_limits"], iperf={}, next_state=order.name, attempt=1, go=True,
+    )  # fmt: skip
+    return StageContext(
+        order=order, claim=claim, inventory=None, overrides=[], progress=lambda rows: None,
+        log=lambda level, text: None, measure=lambda measurement: None, stop=StopFlag(),
+        last_continue_age_s=lambda: float("inf"), in_image=False, memory=StageMemory(directory, order.name, 1),
+    )  # fmt: skip
+
+
+# --- one function per kind ---------------------------------------------------------------------------------------
+
+
+def _smartctl(ctx: StageContext, text: str) -> Judged:
+    """The health check of Disk health."""
+    try:
+        smart = smartctl.parse(text)
+    except ParseError as error:
+        return Judged([checks.not_tested("health", reason=str(error), topic="smart")])
+    name = smart.serial or "drive"
+    if smart.trouble:
+        return Judged([checks.not_tested("health", name, reason=smart.trouble, topic="smart")])
+    found = smart_limits.judge(smart, name, name, lambda word: checks.limit(ctx, word))
+    return Judged([checks.judged("health", found, name, topic="smart")], found)
+
+
+def _sel(ctx: StageContext, text: str) -> Judged:
+    """Every entry as if it were new."""
+    if not _without_comments(text).strip():
+        return Judged([checks.not_tested("event_log", reason="the recording is empty", topic="bmc")])
+    try:
+        entries = ipmitool.parse_sel(_without_comments(text))
+    except ParseError as error:
+        return Judged([checks.not_tested("event_log", reason=str(error), topic="bmc")])
+    deltas = [
+        wire.CounterDelta(*key, before=0, after=value) for key, value in bmc_log.counted(entries).items() if value
+    ]
+    found = counters.judged(deltas, ctx.claim.sensor_limits, 0.0)
+    return Judged([checks.judged("event_log", found, topic="bmc", reason=f"{len(entries)} entries")], found)
+
+
+def _sdr(ctx: StageContext, text: str) -> Judged:
+    """Supplies and fans as they are at one moment."""
+    try:
+        rows = ipmitool.parse_sdr(_without_comments(text))
+    except ParseError as error:
+        return Judged([checks.not_tested(name, reason=str(error), topic="bmc") for name in ("presence", "fans")])
+    part = Part()
+    psu._supplies(_names(ctx, "psus"), [psu.Look("now", ipmitool.power_supplies(rows), [])], part)
+    turning = fans.Fans(dict(ipmitool.fans(rows)), frozenset(row.name for row in rows if row.status in fans._TOO_SLOW))
+    made, found = fans.judge(_names(ctx, "fans"), turning, turning)
+    return Judged([*part.checks, *made], [*part.findings, *found], part.numbers)
+
+
+def _kmsg(ctx: StageContext, text: str) -> Judged:
+    """Every line as if it were new."""
+    lines = [line for line in _without_comments(text).splitlines() if line.strip()]
+    if not lines:
+        return Judged([checks.not_tested("kernel_log", reason="the recording has no line")])
+    classifier, tallies = Classifier(), {}
+    for number, line in enumerate(lines):
+        for hit in classifier.look(Record(number, 60_000_000, 4, line)):
+            tallies.setdefault((hit.code, hit.names, hit.name), Tally(hit))
+    for hit in classifier.flush():
+        tallies.setdefault((hit.code, hit.names, hit.name), Tally(hit))
+    found = [_finding(tally, Names(Path("/nonexistent"))) for tally in tallies.values()]
+    return Judged([checks.judged("kernel_log", found)], found)
+
+
+def _dmidecode(ctx: StageContext, text: str) -> Judged:
+    """What the firmware's tables say, for the server to compare."""
+    try:
+        structures = dmidecode.parse(text)
+    except ParseError as error:
+        return Judged([checks.not_tested("dmidecode", reason=str(error))])
+    modules = dmidecode.dimms(structures)
+    inventory = wire.Inventory(
+        system=dmidecode.system(structures),
+        memory=wire.Memory(0, sum(one.size_mb for one in modules), dmidecode.has_ecc(structures), modules),
+        psus=dmidecode.power_supplies(structures),
+        missing_tools=_NOT_RECORDED,
+    )
+    return Judged([checks.passed("dmidecode")], inventory=inventory)
+
+
+def _nvidia_smi(ctx: StageContext, text: str) -> Judged:
+    """Each card's memory and state."""
+    try:
+        cards = nvidia_smi.parse(text)
+    except ParseError as error:
+        return Judged([checks.not_tested("memory", reason=str(error), topic="gpu")])
+    part, most = Judged(), checks.limit(ctx, "uncorrected_errors_max")
+    for card in cards:
+        gpu = wire.Gpu(pci=card.pci, uuid=card.uuid)
+        gpu_memory._judge(gpu, gpu_memory.of_nvidia(card, most), card.uncorrected_ecc is not None, part)
+    return part if cards else Judged([checks.not_tested("memory", reason="the recording names no GPU", topic="gpu")])
+
+
+KINDS: dict[str, Judge] = {
+    "smartctl": _smartctl,
+    "sel": _sel,
+    "sdr": _sdr,
+    "kmsg": _kmsg,
+    "dmidecode": _dmidecode,
+    "nvidia-smi": _nvidia_smi,
+}
+
+
+def _names(ctx: StageContext, kind: str) -> list[str]:
+    return [str(part.get("name") or "") for part in ctx.claim.expected.get(kind) or []]
+
+
+def _without_comments(text: str) -> str:
+    """Lines that begin with # are the recorder's own words."""
+    return _COMMENT.sub("", text)

@@ -1,0 +1,132 @@
+"""`./manage.py judge --kind KIND FILE…`: what a run would have said of recorded tool outputs, one JSON line a file."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from agent import codec, wire
+from hosts import adoption, expectations
+from runs import own_stages, profiles
+from runs.stages import BY_NAME
+
+# Kind of recording → the stage whose limits judge it.
+STAGES = {
+    "smartctl": "SMART",
+    "sel": "PSU",
+    "sdr": "PSU",
+    "kmsg": "CPUStress",
+    "dmidecode": "InventoryCheck",
+    "nvidia-smi": "GPU",
+}
+TIMEOUT_S = 600
+EXIT_UNREADABLE = 1
+Line = dict[str, Any]
+
+
+class Command(BaseCommand):
+    help = (
+        "Judge recorded outputs with the very functions that a run uses, and print one JSON line a file. smartctl: "
+        "`smartctl -j -x`, its health check. sel and kmsg: `ipmitool sel elist` and `dmesg`, as if every entry were "
+        "new. sdr: `ipmitool sdr elist`, supplies and fans. dmidecode: against --expected, else against what would be "
+        "adopted from the same file. nvidia-smi: `nvidia-smi -q -x`. In sel, sdr and kmsg, lines that begin with # "
+        "are skipped. Exit status 0 when every file could be read."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--kind", required=True, choices=list(STAGES), help="Which tool made the recordings.")
+        parser.add_argument("--profile", default="quick", help="Whose limits count; quick where none is named.")
+        parser.add_argument("--expected", metavar="SPEC.yaml", help="The expected spec of the host that they are of.")
+        parser.add_argument("files", nargs="+", metavar="FILE")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        request = _request(options["kind"], options["profile"], options["expected"], options["files"])
+        unreadable = 0
+        for line, name in zip(_agent(request), options["files"], strict=True):
+            unreadable += bool(line["trouble"])
+            self.stdout.write(json.dumps({"file": name, **_told(line, request["expected"])}, ensure_ascii=False))
+        if unreadable:
+            sys.exit(EXIT_UNREADABLE)
+
+
+def _request(kind: str, profile_name: str, spec_file: str | None, files: list[str]) -> dict[str, Any]:
+    """What the agent is told, as in a claim. Raises CommandError."""
+    try:
+        profile = profiles.load(profile_name)
+    except profiles.ProfileError as error:
+        raise CommandError(str(error)) from None
+    name = STAGES[kind]
+    stage = profile["stages"].get(name)
+    if stage is None:
+        raise CommandError(f"profile {profile_name} has no stage {name}, whose limits a {kind} recording is judged by")
+    order = wire.StageOrder(
+        name, BY_NAME[name].title, 1, stage["timeout_s"], stage["params"], stage["limits"], stage["required"]
+    )
+    return {
+        "kind": kind,
+        "files": [str(Path(one).resolve()) for one in files],
+        "order": codec.encode(order),
+        "sensor_limits": profile["sensors"],
+        "expected": _spec(spec_file),
+    }
+
+
+def _spec(path: str | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        return expectations.read(Path(path).read_text(), path).spec or {}
+    except (OSError, UnicodeDecodeError, expectations.ExpectationError) as error:
+        raise CommandError(f"--expected: {error}") from None
+
+
+def _agent(request: dict[str, Any]) -> Iterator[Line]:
+    """The agent's own process, as in the image: the server imports none of its stages. Raises CommandError."""
+    command = [sys.executable, "-m", "agent", "--judge"]
+    try:
+        done = subprocess.run(
+            command, input=json.dumps(request), cwd=settings.BASE_DIR, capture_output=True, text=True, timeout=TIMEOUT_S
+        )
+    except subprocess.TimeoutExpired:
+        raise CommandError(f"the recordings were not judged within {TIMEOUT_S} s") from None
+    if done.returncode != 0:
+        raise CommandError(f"the agent's judge failed: {done.stderr[-1000:]}")
+    yield from map(json.loads, done.stdout.splitlines())
+
+
+def _told(line: Line, expected: dict[str, Any]) -> Line:
+    """The line as it is printed."""
+    if line["trouble"]:
+        return _line(wire.Outcome.NOT_TESTED, f"could not be read: {line['trouble']}", [], [])
+    if line["inventory"] is None:
+        return _line(line["outcome"], line["reason"], line["findings"], line["checks"])
+    inventory = codec.decode(wire.Inventory, line["inventory"])
+    spec = expected or adoption.from_inventory(line["inventory"])
+    if line["outcome"] != wire.Outcome.PASSED or not expectations.names_parts(spec):
+        reason = line["reason"] or "the recording names no part to compare"
+        return _line(wire.Outcome.NOT_TESTED, reason, [], line["checks"])
+    compared = own_stages.compare(spec, inventory)
+    found = [codec.encode(own_stages.finding(one)) for one in compared.differences]
+    check = wire.Check("compared", wire.Outcome(compared.outcome), compared.reason)
+    return _line(compared.outcome, compared.reason, found, [*line["checks"], codec.encode(check)])
+
+
+def _line(outcome: str, reason: str, findings: list[Line], checks: list[Line]) -> Line:
+    kept = ("severity", "code", "component", "message")
+    return {
+        "result": str(outcome),
+        "reason": reason,
+        "findings": [{key: finding[key] for key in kept} for finding in findings],
+        "checks": [
+            {"name": one["name"], "component": one["component"], "result": one["outcome"], "reason": one["reason"]}
+            for one in checks
+        ],
+    }
