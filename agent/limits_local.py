@@ -30,8 +30,8 @@ class CriticalTemperature:
         self._too_hot: dict[tuple[str, str], int] = {}
 
     def look(self, temperatures: Iterable[Temperature]) -> list[wire.Finding]:
-        """One finding for each part that was at its limit in two samples in a row."""
-        hot = {_part(one): one for one in temperatures if self._is_hot(one)}
+        """One finding for each part that was at its limit in two samples in a row, with its hottest sensor."""
+        hot = {_part(one): one for one in sorted(temperatures, key=lambda one: one.value_c) if self._is_hot(one)}
         self._too_hot = {part: self._too_hot.get(part, 0) + 1 for part in hot}
         return [self._finding(hot[part]) for part, times in self._too_hot.items() if times >= READINGS_IN_A_ROW]
 

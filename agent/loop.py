@@ -146,7 +146,7 @@ class Agent:
         self.events.put(word)
 
     def _too_hot(self, finding: wire.Finding) -> None:
-        """In the side-car's thread."""
+        """In the side-car's thread: the load is stopped first, then it is said in the log and on the screen."""
         running = self.running
         if running is not None and running.too_hot(finding):
             self.parts.say("error", finding.message)

@@ -66,10 +66,20 @@ class Attempt:
         self.left_behind = True
         self.stop.set(why)
 
-    def too_hot(self, finding: wire.Finding) -> None:
-        """Stop the load first, report after."""
-        if self.stop.set(finding.message):
-            self.hot.append(finding)
+    def too_hot(self, finding: wire.Finding) -> bool:
+        """Stop the load first, report after. Every part that is too hot is kept, once; whether it is news is the
+        answer. A stage that was stopped for another reason has no load any more, and nothing is added to it."""
+        if self.stop.is_set() and not self.hot:
+            return False
+        if any(_same_part(finding, known) for known in self.hot):
+            return False
+        self.hot.append(finding)  # before the stage wakes: its result is made of this list
+        self.stop.set(finding.message)
+        return True
+
+
+def _same_part(one: wire.Finding, other: wire.Finding) -> bool:
+    return (one.component_kind, one.component) == (other.component_kind, other.component)
 
 
 def carry_out(attempt: Attempt, context: StageContext, parts: Parts) -> wire.Result | None:

@@ -450,25 +450,6 @@ def test_an_inventory_reaches_the_later_stages_and_the_next_agent(bench: NewBenc
     assert b.agent({}).parts.inventory.system.serial == "S123"
 
 
-@KEYGEN
-def test_a_critical_temperature_stops_the_load_and_fails_the_stage(bench: NewBench) -> None:
-    started = threading.Event()
-    b = bench(of("CPUStress", sensor_limits={"temp_critical_margin_c": 3.0}))
-    chip = b.root / "sys/class/hwmon/hwmon0"
-    chip.mkdir(parents=True)
-    for name, text in (("name", "coretemp"), ("temp1_input", "40000"), ("temp1_crit", "100000")):
-        (chip / name).write_text(text)
-    with b.running(b.agent({"CPUStress": until_stopped(started)})):
-        assert started.wait(10)
-        (chip / "temp1_input").write_text("98000")
-        b.orchestrator.wait_for(lambda o: o.said("hold"))
-    result = b.orchestrator.results["CPUStress", 1]
-    assert result.outcome is wire.Outcome.FAILED
-    assert [(f.code, f.component) for f in result.findings] == [("thermal.critical", "CPU0")]
-    assert "98 C" in result.reason
-    assert any(m.name == "temp" and m.component == "CPU0" for m in b.orchestrator.measurements)
-
-
 def test_a_kernels_log_of_which_a_part_was_lost_leaves_the_stage_not_tested(bench: NewBench) -> None:
     b = bench(Orchestrator([order("Memory", required=["counters.kernel_log"])]))
     b.kmsg = str(b.directory / "kmsg")
