@@ -32,7 +32,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--level", choices=sorted(output.COMPRESSION), default="fast",
                         help="fast to build, or small to download (default: fast)")  # fmt: skip
     parser.add_argument("--archive-date", type=archive_date, metavar="YYYYMMDD",
-                        help="the day of the archive; without one the build is not reproducible")  # fmt: skip
+                        help="the day of the archive that the apt sources lead to by {date}")  # fmt: skip
     parser.add_argument("--apt-mirror", default=os.environ.get("VETTING_APT_MIRROR"), metavar="URL",
                         help="instead of this machine's own; may hold {archive} and {date}")  # fmt: skip
     parser.add_argument("--apt-sources", type=Path, metavar="FILE", help="deb822 text; may hold {date}")
@@ -92,7 +92,7 @@ def build(options: argparse.Namespace, listed: str, digest: str, progress: Progr
         "inputs_sha256": digest,
         "level": options.level,
         "archive_date": options.archive_date,
-        "reproducible": reproducibility(options.archive_date),
+        "reproducible": sources.reproducible(listed, options.archive_date),
         "kernel_args": output.kernel_args(DEFINITION),
         "tools": tools,
         **facts,
@@ -125,10 +125,6 @@ def finish(shop: tree.Workshop, new: Path, level: str, epoch: int | None, progre
     }
 
 
-def reproducibility(date: str | None) -> str:
-    return f"yes: the archive of {date}" if date else "not reproducible: no archive date"
-
-
 def run(options: argparse.Namespace) -> None:
     progress = Progress()
     host_tools.check()
@@ -143,7 +139,7 @@ def run(options: argparse.Namespace) -> None:
             return
         build(options, listed, digest, progress)
     size = (options.output / "initrd.zst").stat().st_size / MIB
-    progress.say(f"done: {options.output}, initrd {size:.1f} MiB, {reproducibility(options.archive_date)}")
+    progress.say(f"done: {options.output}, initrd {size:.1f} MiB, {sources.reproducible(listed, options.archive_date)}")
 
 
 def main() -> int:

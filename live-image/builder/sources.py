@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from builder import BuildError
 
@@ -55,6 +56,31 @@ def dated(text: str, archive_date: str | None) -> str:
     return text.replace(DATE_PLACEHOLDER, archive_date or "")
 
 
+def reproducible(text: str, archive_date: str | None) -> str:
+    """What the manifest says of a build from these sources: `yes` only where each address in them leads to the archive
+    of that day, else why not. A date that was only given pins nothing."""
+    if archive_date is None:
+        return "not reproducible: no archive date"
+    used = [uri for fields in stanzas(text) for uri in fields.get("uris", "").split()]
+    loose = list(dict.fromkeys(_without_login(uri) for uri in used if not is_snapshot(uri, archive_date)))
+    if not used or loose:
+        named = ", ".join(loose) or "no address"
+        return f"not reproducible: the apt sources have {named}, which is not the archive of {archive_date}"
+    return f"yes: the archive of {archive_date}"
+
+
+def is_snapshot(uri: str, archive_date: str) -> bool:
+    """Whether a directory of the address is that day, alone or with a time, as snapshot.debian.org writes it
+    (/archive/debian/20261101T083000Z). A mirror list, a query or a host's name could lead to any day."""
+    parts = urlsplit(uri)
+    moment = re.compile(rf"{re.escape(archive_date)}(T[0-9]{{6}}Z)?")
+    return parts.scheme in ("http", "https", "file") and any(map(moment.fullmatch, parts.path.split("/")))
+
+
+def _without_login(uri: str) -> str:
+    return re.sub(r"//[^/@]*@", "//", uri)
+
+
 def render(uri: str, suites: Iterable[str]) -> str:
     return f"Types: deb\nURIs: {uri}\nSuites: {' '.join(suites)}\nComponents: {COMPONENTS}\nSigned-By: {KEYRING}\n"
 
@@ -78,14 +104,19 @@ def read(path: Path) -> Iterator[Source]:
 
 
 def read_deb822(text: str) -> Iterator[Source]:
-    uncommented = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
-    for stanza in re.split(r"\n\s*\n", uncommented):
-        fields = stanza_fields(stanza)
-        if "deb" not in fields.get("types", "").split() or fields.get("enabled", "yes").lower() == "no":
-            continue
+    for fields in stanzas(text):
         for uri in addresses(fields.get("uris", "").split()):
             suites, components = fields.get("suites", "").split(), fields.get("components", "").split()
             yield Source(uri, tuple(suites), tuple(components), fields.get("signed-by"))
+
+
+def stanzas(text: str) -> Iterator[dict[str, str]]:
+    """The fields of each stanza of packages that is not switched off."""
+    uncommented = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+    for stanza in re.split(r"\n\s*\n", uncommented):
+        fields = stanza_fields(stanza)
+        if "deb" in fields.get("types", "").split() and fields.get("enabled", "yes").lower() != "no":
+            yield fields
 
 
 def stanza_fields(stanza: str) -> dict[str, str]:

@@ -96,3 +96,52 @@ def test_the_date_goes_where_the_sources_ask_for_it() -> None:
     assert "http://past.test/debian/20261101T000000Z" in sources.dated(text, "20261101")
     with pytest.raises(BuildError, match="--archive-date"):
         sources.dated(text, None)
+
+
+# --- what the manifest says ---------------------------------------------------------------------------------------
+
+DAY = "20261101"
+SNAPSHOT = "http://snapshot.debian.org/archive/{archive}/{date}T000000Z"
+
+
+def said(mirror: str, date: str | None = DAY) -> str:
+    return sources.reproducible(sources.dated(sources.from_mirror(mirror), date), date)
+
+
+def test_a_build_from_the_archive_of_a_day_is_reproducible() -> None:
+    assert said(SNAPSHOT) == "yes: the archive of 20261101"
+    assert said("https://mirror.test/{date}/{archive}") == "yes: the archive of 20261101"
+
+
+@pytest.mark.parametrize(
+    "mirror",
+    [
+        "http://deb.debian.org/{archive}",
+        "http://deb.debian.org/{archive}?date={date}",
+        "http://{date}.mirror.test/{archive}",
+        "http://mirror.test/{archive}/20261102T000000Z",
+        "http://mirror.test/{archive}/{date}-latest",
+        "http://mirror.test/{archive}/1{date}",
+        "mirror+http://mirror.test/{date}/{archive}",
+    ],
+)
+def test_a_date_that_is_only_given_makes_no_build_reproducible(mirror: str) -> None:
+    first = mirror.replace("{archive}", "debian").replace("{date}", DAY)
+    assert said(mirror).startswith(f"not reproducible: the apt sources have {first}")
+    assert said(mirror).endswith("which is not the archive of 20261101")
+
+
+def test_one_ordinary_source_among_snapshots_is_enough_and_is_named() -> None:
+    text = sources.from_mirror(SNAPSHOT.replace("{date}", DAY))
+    text += "\nTypes: deb deb-src\nURIs: http://user:word@own.test/debian\nSuites: trixie\nComponents: main\n"
+    assert sources.reproducible(text, DAY) == (
+        "not reproducible: the apt sources have http://own.test/debian, which is not the archive of 20261101"
+    )
+    switched_off = text.replace("Types: deb deb-src", "Enabled: no\nTypes: deb")
+    assert sources.reproducible(switched_off, DAY).startswith("yes")
+    assert sources.reproducible(text.replace("deb deb-src", "deb-src"), DAY).startswith("yes")
+
+
+def test_without_a_date_or_without_an_address_nothing_is_reproducible() -> None:
+    assert said("http://mirror.test/{archive}/20261101", None) == "not reproducible: no archive date"
+    assert "no address" in sources.reproducible("# nothing\n", DAY)
