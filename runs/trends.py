@@ -1,7 +1,8 @@
 """What a stage's numbers say beside others of their kind: the same part in earlier runs, and equal parts elsewhere.
 
 The limits stand among the stage's limits in the profile, by the name of the number: `media_errors_growth_max: 0`,
-`crc_errors_growth_warn: 0`, `seq_read_mb_s_of_last_good_min_percent: 60`, `seq_read_mb_s_of_peers_warn_percent: 85`,
+`crc_errors_growth_warn: 0`, `seq_read_mb_s_of_last_good_min_percent: 60`, `seq_read_mb_s_of_peers_warn_percent: 80`
+with `seq_read_mb_s_of_peers_sigmas: 3` for how far the peers' own spread must be left,
 `thermal_resistance_c_w_of_last_good_max_percent: 150` with `…_over_percent` for its warning.
 Pure: numbers and limits in, findings out.
 """
@@ -20,6 +21,9 @@ _CRITICAL, _WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
 _GROWTH = {"_growth_max": _CRITICAL, "_growth_warn": _WARNING}
 _LAST_GOOD = {"_of_last_good_min_percent": _CRITICAL, "_of_last_good_warn_percent": _WARNING}
 _PEERS = {"_of_peers_min_percent": _CRITICAL, "_of_peers_warn_percent": _WARNING}
+_PEERS_SIGMAS = "_of_peers_sigmas"
+# Of a normal distribution the median absolute deviation is 1 / 1.4826 of the standard deviation.
+_SIGMA_OF_MAD = 1.4826
 _CEILING = {"_of_last_good_max_percent": _CRITICAL, "_of_last_good_over_percent": _WARNING}
 SUFFIXES = (*_GROWTH, *_LAST_GOOD, *_PEERS, *_CEILING)
 
@@ -146,12 +150,22 @@ def _slower(
 def _behind(
     numbers: Numbers, limits: Mapping[str, object], peers: Mapping[str, Sequence[float]]
 ) -> Iterator[wire.Finding]:
+    """Slower than equal parts, where there are enough of them, and where they don't differ as much among themselves."""
     for name, part, key, severity, percent in _concerned(numbers, limits, _PEERS):
         others = peers.get(key, ())
-        if len(others) >= LEAST_PEERS and name in PACES:
+        if len(others) < LEAST_PEERS or name not in PACES:
+            continue
+        median, sigmas = statistics.median(others), limits.get(name + _PEERS_SIGMAS)
+        usual = _sigma(others) * float(sigmas) if isinstance(sigmas, int | float) else 0.0
+        if median - numbers[key] > usual:
             against = f"is the median of {len(others)} of its model"
-            median = statistics.median(others)
             yield from _short(PACES[name].peers, name, part, numbers[key], median, percent, against, severity)
+
+
+def _sigma(values: Sequence[float]) -> float:
+    """The standard deviation, by the median absolute deviation: one part that is far off does not widen it."""
+    median = statistics.median(values)
+    return _SIGMA_OF_MAD * statistics.median(abs(value - median) for value in values)
 
 
 def _short(

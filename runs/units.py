@@ -17,6 +17,7 @@ _ENDINGS: Sequence[tuple[str, str]] = (
     ("_iops", "IOPS"),
     ("_mbit", "Mbit/s"),
     ("_mts", "MT/s"),
+    ("_sigmas", "standard deviations"),
     ("_mhz", "MHz"),
     ("_rpm", "rpm"),
     ("_mb", "MiB"),

@@ -14,6 +14,8 @@ from agent.stop import StopFlag
 _IO_ERROR = re.compile(r"fio: io_u error on file [^\n]*?: ([^:\n]+): (read|write) offset=(\d{1,20}), buflen=(\d{1,20})")
 _VERIFY = re.compile(r"verify(?: failed at file|: bad \S+[^\n]*?at file) \S+ offset (\d{1,20}), length (\d{1,20})")
 _BAD_HEADER = re.compile(r"verify: bad [^\n]*offset (\d{1,20})")
+# The second round of sequential reads.
+AGAIN = "sequential again"
 VERIFY_ERRNO = 84  # EILSEQ, fio's own for a failed verification
 
 
@@ -54,14 +56,27 @@ def surface_argv(path: str, offset: int, length: int) -> list[str]:
 
 
 def speed_argv(disks: Mapping[str, int], duration_s: float) -> list[str]:
-    """Sequential, then random reads of each disk (path → size), one job after the other so that none competes. One
-    process for all: starting fio costs as much as a short measurement."""
+    """Sequential and random reads of each disk (path → size), one job after the other so that none competes: twice
+    `duration_s` per disk. Sequential reads come in two rounds, the second in reverse order, each after a warm-up that
+    does not count: the disk that is measured first would else look slower than the others. One process for all:
+    starting fio costs as much as a short measurement."""
     words = ["fio", "--ioengine=libaio", "--direct=1", "--thread", "--readonly", "--output-format=json"]
+    in_order = ("--rw=read", "--bs=1M", "--iodepth=16", f"--ramp_time={_ms(duration_s / 4)}")
     for path, size in disks.items():
-        job = [f"--filename={path}", f"--size={size}", f"--runtime={duration_s:g}", "--time_based", "--stonewall"]
-        words += [f"--name=sequential {path}", *job, "--rw=read", "--bs=1M", "--iodepth=16"]
-        words += [f"--name=random {path}", *job, "--rw=randread", "--bs=4k", "--iodepth=32", "--norandommap"]
+        words += [f"--name=sequential {path}", *_timed(path, size, duration_s / 2), *in_order]
+        words += [f"--name=random {path}", *_timed(path, size, duration_s / 2)]
+        words += ["--rw=randread", "--bs=4k", "--iodepth=32", "--norandommap"]
+    for path, size in reversed(disks.items()):
+        words += [f"--name={AGAIN} {path}", *_timed(path, size, duration_s / 2), *in_order]
     return words
+
+
+def _timed(path: str, size: int, duration_s: float) -> list[str]:
+    return [f"--filename={path}", f"--size={size}", f"--runtime={_ms(duration_s)}", "--time_based", "--stonewall"]
+
+
+def _ms(seconds: float) -> str:
+    return f"{round(seconds * 1000)}ms"
 
 
 def burn_argv(path: str, size: int, duration_s: float) -> list[str]:

@@ -177,6 +177,40 @@ def test_hole_p5_sequential_speed_is_asked_in_large_blocks_with_latency_and_has_
     assert report.numbers["rand_read_p99_ms.S1"] == 9.0
 
 
+def speeds(directory: Path, monkeypatch: pytest.MonkeyPatch, *jobs: dict[str, Any]) -> StageReport:
+    device = "/dev/vetting-no-such-disk"
+    named = [{**one, "jobname": f"{one['jobname']} {device}"} for one in jobs]
+    return storage_with({"jobs": named}, directory, monkeypatch)
+
+
+def test_every_disk_is_measured_twice_once_in_each_order_after_a_warm_up() -> None:
+    argv = fio.speed_argv({"/dev/sda": 1 << 30, "/dev/sdb": 1 << 30}, 3)
+    assert [word.removeprefix("--name=") for word in argv if word.startswith("--name=")] == [
+        "sequential /dev/sda", "random /dev/sda", "sequential /dev/sdb", "random /dev/sdb",
+        "sequential again /dev/sdb", "sequential again /dev/sda",
+    ]  # fmt: skip
+    assert argv.count("--ramp_time=750ms") == argv.count("--rw=read") == 4
+    assert argv.count("--runtime=1500ms") == argv.count("--stonewall") == 6
+
+
+@pytest.mark.parametrize(("first", "again"), [(1_271e6, 1_516e6), (1_516e6, 1_271e6)])
+def test_the_better_of_two_rounds_is_the_disks_pace(
+    first: float, again: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [job("sequential", io_bytes=MIB, bw_bytes=first), job("sequential again", io_bytes=MIB, bw_bytes=again)]
+    assert speeds(tmp_path, monkeypatch, *jobs).numbers["seq_read_mb_s.S1"] == 1516
+
+
+@pytest.mark.parametrize("again", [{"error": 5}, {"read": {"io_bytes": 0}}])
+def test_a_round_that_failed_is_not_made_good_by_the_other(
+    again: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = job("sequential", io_bytes=MIB, bw_bytes=9e8)
+    report = speeds(tmp_path, monkeypatch, good, {**job("sequential again", io_bytes=MIB, bw_bytes=9e8), **again})
+    assert check(report, "sequential_speed").outcome is wire.Outcome.NOT_TESTED
+    assert "seq_read_mb_s.S1" not in report.numbers
+
+
 def test_slow_writing_is_judged_by_the_kind_of_drive(tmp_path: Path) -> None:
     from agent.stages.part import Part
 
