@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from hosts import expectations
+from hosts import expectations, specpaths
 from hosts.fields import normalise_mac
 from hosts.parts import LISTS
 
@@ -77,7 +77,9 @@ def adopt(expected: Spec | None, path: str, actual: Any, inventory: Inventory) -
         return found
     spec = copy.deepcopy(expected)
     if path == "firmware.bmc" and actual is None:
-        return expectations.normalise(_without_bmc(spec, found))
+        spec = _without_bmc(spec, found)
+        _drop_pins(spec, expected)
+        return expectations.normalise(spec)
     if not (steps := _steps(path)):
         return expected
     *way, (leaf, key) = steps
@@ -89,6 +91,7 @@ def adopt(expected: Spec | None, path: str, actual: Any, inventory: Inventory) -
         _adopt_value(_find(spec, way), leaf, actual, _find(found, way))
     _keep_total(spec, expected)
     _keep_pins(spec, path, actual)
+    _drop_pins(spec, expected)
     _expect_again(spec, expected)
     return expectations.normalise(spec)
 
@@ -131,7 +134,7 @@ def _keep_total(spec: Spec, before: Spec) -> None:
 
 
 def _keep_pins(spec: Spec, path: str, actual: Any) -> None:
-    """Pins of a part follow it to its new name, and go with a part that has gone."""
+    """Pins of a part follow it to its new name."""
     *way, (leaf, key) = _steps(path)
     prefix = path if key else path.rpartition(".")[0]
     kind, old = (leaf, key) if key else (way or [("", "")])[-1]
@@ -140,8 +143,17 @@ def _keep_pins(spec: Spec, path: str, actual: Any) -> None:
     if not key and kind in LISTS and leaf == LISTS[kind].keys[0] and actual:
         renamed = f"{prefix[: -len(old) - 1]}{actual}]"
         spec["pinned"] = [re.sub(rf"^{re.escape(prefix)}(?=\.)", lambda _: renamed, pin) for pin in spec["pinned"]]
-    elif not _find(spec, _steps(prefix)):
-        spec["pinned"] = [pin for pin in spec["pinned"] if not pin.startswith(f"{prefix}.")]
+
+
+def _drop_pins(spec: Spec, before: Spec) -> None:
+    """A pin goes with the value that it is about. One that never led to a value stays: comparing names it."""
+    gone = [pin for pin in spec.get("pinned") or [] if not _is_stated(spec, pin) and _is_stated(before, pin)]
+    if gone:
+        spec["pinned"] = [pin for pin in spec["pinned"] if pin not in gone]
+
+
+def _is_stated(spec: Spec, pin: str) -> bool:
+    return not specpaths.why_not_pinned(pin, spec, expectations.PATHS)
 
 
 def _expect_again(spec: Spec, before: Spec) -> None:

@@ -7,8 +7,6 @@ may be written: `may_be_written` is accepted where somebody writes it, and dropp
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -25,8 +23,9 @@ from pydantic import (
     model_validator,
 )
 
-from hosts import parts, yamllines
+from hosts import specpaths, specproblems, yamllines
 from hosts.fields import normalise_mac
+from hosts.nearest import did_you_mean
 
 # The words of `not_expected`, and in words for people what each takes off.
 NOT_EXPECTED: dict[str, str] = {
@@ -88,7 +87,7 @@ def _mac(text: str) -> str:
 
 def _topic(word: str) -> str:
     if word not in NOT_EXPECTED:
-        raise ValueError(f"known words are {', '.join(NOT_EXPECTED)}")
+        raise ValueError(f"known words are {', '.join(NOT_EXPECTED)}{did_you_mean(word, NOT_EXPECTED)}")
     return word
 
 
@@ -185,11 +184,12 @@ class Expected(Part):
     psus: list[Named] | None = None
     fans: list[Named] | None = None
     firmware: Firmware | None = None
-    pinned: list[Name] | None = None
+    pinned: Annotated[list[Name], Field(max_length=256)] | None = None
     not_expected: list[Annotated[Name, AfterValidator(_topic)]] | None = None
 
 
 PARTS = tuple(Expected.model_fields)
+PATHS = specpaths.table(Expected)
 _ABOUT_OTHERS = frozenset({"pinned", "not_expected"})
 
 
@@ -211,9 +211,10 @@ def read_document(document: yamllines.Document) -> dict[str, Any]:
 
 
 def normalise(data: Any) -> dict[str, Any]:
-    """A spec as JSON-ready types, identifiers in one spelling, without `may_be_written`. Raises
+    """A spec that we made: JSON-ready types, identifiers in one spelling, without `may_be_written`. What a person has
+    pinned is theirs to mend: it is looked at when they write it, and when a host is compared. Raises
     ExpectationError."""
-    return _checked(data, yamllines.Document(data, "expected spec"))
+    return _shaped(data, yamllines.Document(data, "expected spec"))
 
 
 def names_parts(spec: dict[str, Any] | None) -> bool:
@@ -237,49 +238,20 @@ def _in_order(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _checked(data: Any, document: yamllines.Document) -> dict[str, Any]:
-    try:
-        spec = Expected.model_validate(data).model_dump(mode="json", exclude_none=True)
-    except ValidationError as error:
-        raise ExpectationError("\n".join(_problem(problem, document) for problem in error.errors())) from None
-    if twice := list(_twice(spec)):
-        raise ExpectationError("\n".join(f"{document.where(path)}: {words}" for path, words in twice))
+    spec = _shaped(data, document)
+    if wrong := specproblems.of_pins(spec, document, PATHS):
+        raise ExpectationError(wrong)
     return spec
 
 
-def _problem(problem: Any, document: yamllines.Document) -> str:
-    path = tuple(problem["loc"])
-    where = document.where(path) if document.lines else document.source
-    name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".") or "spec"
-    if problem["type"] == "extra_forbidden":
-        return f"{where}: {name} is not known; known here: {', '.join(_known(path[:-1]))}"
-    if problem["type"] == "missing":
-        return f"{where}: {name} is missing"
-    hint = "; put it in quotes" if problem["type"] == "string_type" else ""
-    given = f" (given: {problem['input']!r})" if isinstance(problem["input"], str | int | float) else ""
-    return f"{where}: {name}: {problem['msg'].removeprefix('Value error, ')}{hint}{given}"
-
-
-def _known(path: tuple[str | int, ...]) -> list[str]:
-    """The keys of the part that `path` leads to."""
-    models: dict[str, type[Part]] = {
-        "system": System, "cpu": Cpu, "memory": Memory, "dimms": Dimm, "disks": Disk, "nics": Nic, "gpus": Gpu,
-        "psus": Named, "fans": Named, "firmware": Firmware,
-    }  # fmt: skip
-    words = [part for part in path if isinstance(part, str)]
-    return list((models[words[-1]] if words else Expected).model_fields)
-
-
-def _twice(spec: dict[str, Any]) -> Iterator[tuple[yamllines.Path, str]]:
-    """Two parts of one name can't be told apart."""
-    for kind in parts.LISTS.values():
-        entries, key = kind.within(spec) or [], kind.keys[0]
-        counted = Counter(entry[key] for entry in entries if entry.get(key))
-        for n, entry in enumerate(entries):
-            if counted.get(entry.get(key), 0) > 1:
-                yield (
-                    (*kind.path.split("."), n),
-                    f"{key} {entry[key]} stands {counted[entry[key]]} times in {kind.path}",
-                )
+def _shaped(data: Any, document: yamllines.Document) -> dict[str, Any]:
+    try:
+        spec = Expected.model_validate(data).model_dump(mode="json", exclude_none=True)
+    except ValidationError as error:
+        raise ExpectationError(specproblems.of_shape(error, document, PATHS)) from None
+    if wrong := specproblems.of_names(spec, document):
+        raise ExpectationError(wrong)
+    return spec
 
 
 def _speaks_of_writing(data: Any) -> bool:

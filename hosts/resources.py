@@ -20,6 +20,7 @@ from import_export.formats.base_formats import CSV, TextFormat
 from hosts import expectations, wakeoptions, yamllines
 from hosts.fields import normalise_mac
 from hosts.models import Host, HostMac
+from hosts.nearest import did_you_mean
 
 COLUMNS = (
     "name", "enabled", "notes", "profile_name", "wake_method", "wake_options", "idle_boot", "boot_binary",
@@ -166,7 +167,8 @@ class HostResource(resources.ModelResource):
             text = "permission to write is never imported: take the column off, and give it on the host's form"
             raise ValidationError(f"{', '.join(sorted(forbidden))}: {text}")
         if unknown := headers - set(COLUMNS):
-            raise ValidationError(f"unknown: {', '.join(sorted(unknown))}; known are {', '.join(COLUMNS)}")
+            hints = "".join(did_you_mean(str(name), COLUMNS) for name in sorted(unknown)[:5])
+            raise ValidationError(f"unknown: {', '.join(sorted(unknown))}; known are {', '.join(COLUMNS)}{hints}")
 
     def before_save_instance(self, instance: Host, row: Mapping[str, Any], **kwargs: Any) -> None:
         if not instance.enabled and instance.name in self.busy:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agent import wire
+from hosts import expectations, specpaths
 from runs.specdiff import board, cards, disks, memory, sensed
 from runs.specdiff.difference import Difference, Spec
 
@@ -48,6 +49,11 @@ def not_compared(expected: Spec | None, inventory: wire.Inventory) -> list[str]:
         f"{part} could not be compared: {', '.join(missing)} gave no answer"
         for part in _TOLD_BY
         if _stated(expected, part) and (missing := _missing_tools(part, inventory))
+    ]
+    answers += [
+        f"pinned {pin!r} could not be compared: it {why}"
+        for pin in expected.get("pinned") or ()
+        if (why := specpaths.why_not_pinned(pin, expected, expectations.PATHS))
     ]
     if (expected.get("memory") or {}).get("ecc") and inventory.memory.ecc is None:
         answers.append("memory.ecc could not be compared: the firmware does not say whether errors are corrected")

@@ -29,7 +29,7 @@ def _nic(spec: Spec, nic: wire.Nic | None, stand_in: wire.Nic | None, pinned: fr
         yield from _speed(part, spec.get("speed_mbit"), nic)
     elif stand_in is not None:
         message = f"{stand_in.mac}: network card in place of {spec['mac']}, replaced"
-        yield Part(part.path, "nic", stand_in.mac).replaced(spec["mac"], stand_in.mac, message, "mac")
+        yield Part(part.path, "nic", stand_in.mac, pinned).replaced(spec["mac"], stand_in.mac, message, "mac")
     else:
         yield part.missing(spec["mac"], f"{spec['mac']}: expected network card is missing")
 
@@ -60,7 +60,7 @@ def gpus(wanted: list[Spec], found: list[wire.Gpu], pinned: frozenset[str]) -> I
             yield part.missing(name, f"{name}: expected GPU is missing")
         elif spec.get("uuid"):
             message = f"{gpu.uuid}: GPU in place of {spec['uuid']}, replaced"
-            yield Part(part.path, "gpu", gpu.uuid).replaced(spec["uuid"], gpu.uuid, message, "uuid")
+            yield Part(part.path, "gpu", gpu.uuid, pinned).replaced(spec["uuid"], gpu.uuid, message, "uuid")
     for gpu in left:
         name, words = gpu.uuid or gpu.pci, f"GPU {gpu.model}".strip()
         yield Part(f"gpus[{name}]", "gpu", name).unexpected(words, f"{name}: {words} is not expected")

@@ -45,6 +45,9 @@ class Part:
         return self._as("spec.unexpected", Severity.WARNING, None, actual, message)
 
     def replaced(self, expected: str, actual: str, message: str, leaf: str = "serial") -> Difference:
+        """Another number in the same place: a warning, unless the spec pins it."""
+        if self.at(leaf) in self.pinned:
+            return self._as("spec.pinned", Severity.CRITICAL, expected, actual, f"{message}; it is pinned", leaf)
         return self._as("spec.replaced", Severity.WARNING, expected, actual, message, leaf)
 
     def wrong_bus(self, expected: str, actual: str) -> Difference:

@@ -118,6 +118,12 @@ def test_what_was_exported_imports_back_the_same(operator: Client, host: Host, k
             "file, line 5: cpu.coers is not known",
         ),
         ("- {name: pve-3, expected: 7}", "file, line 1: spec"),
+        (
+            "- name: pve-3\n  expected:\n    firmware: {bios: '1'}\n    pinned:\n    - firmware.bois",
+            "file, line 5: pinned: 'firmware.bois' is no path of the spec; did you mean 'firmware.bios'?",
+        ),
+        ("- {name: pve-3, expcted: {}}", "unknown: expcted; known are name, enabled"),
+        ("- {name: pve-3, expcted: {}}", "did you mean 'expected'?"),
         ("- {name: pve-3, destructive_allowed: true}", "permission to write is never imported"),
         ("- {name: pve-3, colour: red}", "unknown: colour"),
         ("- {name: pve-3, profile_name: fast}", "'fast' is no profile: there are quick, quick-write"),

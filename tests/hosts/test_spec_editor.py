@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, get_args, get_origin
+from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 from django.urls import reverse
-from pydantic import BaseModel
 
 from agent import codec, wire
-from hosts import expectations, spechelp
+from hosts import expectations, spechelp, specpaths
 from hosts.models import Host
 from tests import rows
 from tests.hosts.adminclient import (
@@ -31,7 +29,7 @@ def check(client: Client, text: str, host: Host | None = None) -> dict[str, Any]
 
 def test_a_spec_is_checked_while_it_is_typed(operator: Client, host: Host) -> None:
     assert check(operator, "cpu:\n  coers: 3\n")["problems"] == [
-        "expected spec, line 2: cpu.coers is not known; known here: sockets, cores, model"
+        "expected spec, line 2: cpu.coers is not known; known here: sockets, cores, model; did you mean 'cores'?"
     ]
     answer = check(operator, "disks: [{serial: A, may_be_written: true}]", host)
     assert answer["problems"] == [] and "may_be_written was left out" in answer["notices"][0]
@@ -67,23 +65,15 @@ def test_the_form_offers_what_the_last_run_found_and_explains_every_key(operator
 
 
 def test_the_help_has_every_key_of_the_schema() -> None:
-    assert {key.path for key in spechelp.KEYS} - {"memory.dimms"} == set(paths(expectations.Expected))
+    told = [path for path, kind in expectations.PATHS.items() if kind != specpaths.PART]
+    assert [key.path for key in spechelp.KEYS] == told
 
 
-def paths(part: Any, before: str = "") -> Iterator[str]:
-    for name, field in part.model_fields.items():
-        inner = [kind for kind in parts_of(field.annotation) if isinstance(kind, type) and issubclass(kind, BaseModel)]
-        is_list = any(get_origin(kind) is list for kind in parts_of(field.annotation))
-        if (is_list and not before) or not inner:
-            yield f"{before}{name}"
-        for kind in inner:
-            yield from paths(kind, f"{before}{name}{'[]' if is_list else ''}.")
-
-
-def parts_of(annotation: Any) -> Iterator[Any]:
-    yield annotation
-    for inner in get_args(annotation):
-        yield from parts_of(inner)
+def test_the_help_says_of_each_key_what_kind_of_value_it_has() -> None:
+    kinds = {path: kind for path, kind in expectations.PATHS.items() if kind in (specpaths.TEXT, specpaths.NUMBER)}
+    said = {key.path: key.kind for key in spechelp.KEYS if key.kind in kinds.values()}
+    others = {"disks[].bus", "nics[].mac"}  # one of a few words, a MAC
+    assert said == {path: kind for path, kind in kinds.items() if path not in others}
 
 
 def test_a_spec_that_was_adopted_meanwhile_is_not_overwritten(operator: Client, host: Host) -> None:

@@ -278,6 +278,19 @@ def test_a_pinned_text_is_critical() -> None:
     ]
 
 
+def test_a_pinned_serial_number_or_address_may_not_be_replaced() -> None:
+    """Unpinned, another one in the same place is a warning."""
+    other = found(
+        system=replace(SERVER.system, serial="S-9"), memory=memory(replace(A1, serial="D-0009"), B1)
+    )  # fmt: skip
+    assert [word for word, *_ in told(SPEC, other)] == ["warning", "warning"]
+    pins = ["system.serial", "memory.dimms[DIMM_A1].serial"]
+    assert told(spec(pinned=pins), other) == [
+        ("critical", "spec.pinned", "system", "system"),
+        ("critical", "spec.pinned", "dimm", "DIMM_A1"),
+    ]
+
+
 def test_a_total_alone_is_compared_with_what_is_installed() -> None:
     only_total = {"memory": {"total_mb": 32768}}
     assert told(only_total, found(memory=memory(A1))) == [("critical", "spec.less", "system", "system")]

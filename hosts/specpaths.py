@@ -1,0 +1,154 @@
+"""Paths into an expected spec, as `pinned` and differences write them: `memory.dimms[DIMM_A1].part`. Which there are is
+read from the schema itself. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+
+from hosts.nearest import nearest
+from hosts.parts import LISTS
+
+TEXT, NUMBER, YES_OR_NO = "text", "number", "true or false"
+PART, LIST, MAP, WORDS = "part", "list", "map", "words"
+# Path with [] for the name of a part → what stands there.
+Table = Mapping[str, str]
+_NAMED = re.compile(r"([^\[\]]*)\[(.*)\]((?:\.[^\[\]]*)?)", re.S)
+
+
+@dataclass(frozen=True)
+class Place:
+    """`pattern` such as `memory.dimms[].part`, `name` such as `DIMM_A1`; None where the path has no brackets. A name
+    may hold brackets and dots of its own, as in `fans[FAN [1]].name`."""
+
+    pattern: str
+    name: str | None = None
+
+    @property
+    def holder(self) -> str:
+        return self.pattern.partition("[]")[0]
+
+    @property
+    def leaf(self) -> str:
+        """What follows the brackets."""
+        return self.pattern.partition("[]")[2].lstrip(".")
+
+    def text(self) -> str:
+        return self.pattern.replace("[]", f"[{self.name or _example(self.holder)}]")
+
+
+def table(schema: type[BaseModel], before: str = "") -> dict[str, str]:
+    """Everything that a spec may state, in the schema's order."""
+    found: dict[str, str] = {}
+    for name, field in schema.model_fields.items():
+        found |= _entry(f"{before}{name}", list(_types(field.annotation)))
+    return found
+
+
+def place(path: str) -> Place:
+    match = _NAMED.fullmatch(path)
+    return Place(f"{match[1]}[]{match[3]}", match[2]) if match else Place(path)
+
+
+def children(known: Table, pattern: str) -> list[str]:
+    """The keys that may stand in this part; those of the whole spec for an empty pattern."""
+    start = f"{pattern}." if pattern else ""
+    rest = [path.removeprefix(start) for path in known if path.startswith(start)]
+    return [key for key in rest if "." not in key and "[" not in key]
+
+
+def names(spec: Mapping[str, Any], holder: str) -> list[str]:
+    """What the parts of a list are called, as differences call them."""
+    there = _within(spec, holder)
+    if isinstance(there, dict):
+        return list(there)
+    kind = LISTS.get(holder.rpartition(".")[2])
+    return [kind.name(part) for part in there or []] if kind else []
+
+
+def why_not_pinned(path: str, spec: Mapping[str, Any], known: Table) -> str:
+    """What is wrong with a pinned path, in words; empty for one of a text that the spec states."""
+    to = place(path)
+    kind = known.get(to.pattern)
+    if kind is None:
+        return f"is no path of the spec{_meant(nearest_text(to.pattern, known), to)}"
+    if kind in (NUMBER, YES_OR_NO):
+        return "is no text; only texts can be pinned, and less than expected is critical as it is"
+    if kind != TEXT:
+        inner = next((path for path in _texts(known) if path.startswith(to.pattern)), "")
+        return "is more than one text: name one" + (f", such as {Place(inner, to.name).text()!r}" if inner else "")
+    there = names(spec, to.holder) if to.name is not None else []
+    if to.name is not None and to.name not in there:
+        return f"names a part that the spec does not list{_meant_part(to, there)}"
+    return "" if stated(spec, to) else "is not stated in the spec: state the text that it must be"
+
+
+def stated(spec: Mapping[str, Any], to: Place) -> Any:
+    """The value at a path; None where the spec states none."""
+    there = _within(spec, to.holder)
+    if to.name is None:
+        return there
+    if isinstance(there, dict):
+        return there.get(to.name)
+    kind = LISTS.get(to.holder.rpartition(".")[2])
+    part = next((part for part in there or [] if kind and kind.name(part) == to.name), {})
+    return part.get(to.leaf)
+
+
+def nearest_text(pattern: str, known: Table) -> str:
+    """By the whole path, else by its last word: `bios` is `firmware.bios`."""
+    texts = _texts(known)
+    by_last = {path.rpartition(".")[2]: path for path in reversed(texts)}
+    return nearest(pattern, texts) or by_last.get(nearest(pattern.rpartition(".")[2], by_last), "")
+
+
+def _entry(path: str, types: list[Any]) -> dict[str, str]:
+    model = next((kind for kind in types if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+    origins = {get_origin(kind) for kind in types}
+    if model is not None and list in origins:
+        return {path: LIST, f"{path}[]": PART, **table(model, f"{path}[].")}
+    if model is not None:
+        return {path: PART, **table(model, f"{path}.")}
+    if dict in origins:
+        return {path: MAP, f"{path}[]": TEXT}
+    if list in origins:
+        return {path: WORDS}
+    return {path: YES_OR_NO if bool in types else NUMBER if int in types else TEXT}
+
+
+def _types(annotation: Any) -> Iterator[Any]:
+    """The annotation and what it is made of."""
+    yield annotation
+    if get_origin(annotation) is not Literal:
+        for inner in get_args(annotation):
+            yield from _types(inner)
+
+
+def _within(spec: Mapping[str, Any], path: str) -> Any:
+    here: Any = spec
+    for step in path.split("."):
+        here = here.get(step) if isinstance(here, dict) else None
+    return here
+
+
+def _texts(known: Table) -> list[str]:
+    return [path for path, kind in known.items() if kind == TEXT]
+
+
+def _meant(pattern: str, to: Place) -> str:
+    return f"; did you mean {Place(pattern, to.name).text()!r}?" if pattern else ""
+
+
+def _meant_part(to: Place, there: list[str]) -> str:
+    near = nearest(to.name or "", there) or (there[0] if len(there) == 1 else "")
+    return _meant(to.pattern, Place(to.pattern, near)) if near else ""
+
+
+def _example(holder: str) -> str:
+    """What stands in the brackets, as a word: SERIAL, MAC, NAME."""
+    kind = LISTS.get(holder.rpartition(".")[2])
+    return kind.keys[0].upper() if kind else "MODEL"
