@@ -75,6 +75,9 @@ CODES: dict[str, Code] = {
     "system.kernel_log_gap": _bench(
         _WARNING, "Kernel messages were lost", "Read the run's log around that time; give the kernel a larger buffer."
     ),
+    "bench.starved": _bench(
+        _INFO, "The bench was starved", "Nothing is known of the host: test it again when the bench has its CPU."
+    ),
     # what is expected
     "spec.missing": _part(_CRITICAL, "An expected part is missing", "Reseat it; check its slot, cable and power."),
     "spec.less": _part(_CRITICAL, "Less than expected", "Reseat the part that is short; compare with the order."),

@@ -20,6 +20,8 @@ MAX_LOG_LINES_PER_BATCH = 500
 TOKEN_PREFIX = "vt1."
 # The reason of a stage that has nothing to test on this host: it does not count.
 NOT_EXPECTED_HERE = "not expected here"
+# So begins why something was not tested where the orchestrator's machine, and not the host, is the cause.
+THE_BENCH = "bench: "
 # The checks that the runtime adds to every stage begin so; a stage doesn't make them and doesn't judge them.
 COUNTER_CHECKS = "counters."
 

@@ -7,12 +7,13 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from runs import lifecycle
+from runs import fitness, lifecycle, stageruns
 from runs.machine import NotAllowed
 from runs.models import Lease, Run, StageRun
 from runs.stages import STAGES
@@ -22,15 +23,28 @@ log = logging.getLogger("vetting.dispatcher")
 AGENT_GONE_AFTER = timedelta(seconds=30)
 
 
-def tick() -> None:
-    """One round: fill the free slots, then give the shared link to the run that has waited longest."""
+class Carries(NamedTuple):
+    """What the bench carries right now over its own loopback. `why` says why it can't measure, empty where it can;
+    `words` what it did."""
+
+    why: str = ""
+    words: str = ""
+
+
+def not_asked() -> Carries:
+    return Carries()
+
+
+def tick(carries: Callable[[], Carries] = not_asked) -> None:
+    """One round: fill the free slots, then give the shared link to the run that has waited longest. `carries` measures
+    the bench; it takes a second, and is asked only where somebody is about to start."""
     if free_slots() > 0:
         for run in [*Run.objects.waiting_to_retry(), *Run.objects.next_in_line()]:
             if run.retry_stage and not agent_is_there(run):
                 continue
             if not start(run):
                 break
-    give_the_link()
+    give_the_link(carries)
 
 
 def start(run: Run) -> bool:
@@ -63,21 +77,43 @@ def agent_is_there(run: Run) -> bool:
     return run.last_seen is not None and timezone.now() - run.last_seen < AGENT_GONE_AFTER
 
 
-def give_the_link() -> None:
-    """Let one waiting run into the stage that uses the orchestrator's link, if nobody is in it."""
+def give_the_link(carries: Callable[[], Carries] = not_asked) -> None:
+    """Let one waiting run into the stage that uses the orchestrator's link, if nobody is in it and the bench can
+    measure."""
     names = [stage.name for stage in STAGES if stage.shares_link]
     here = StageRun.objects.filter(name__in=names, outcome="", run__state__in=names)
-    if not here.filter(go_at=None).exists():
+    if not here.filter(go_at=None).exists() or here.exclude(go_at=None).exists():
         return
+    unfit = fitness.unfit_now()
+    bench = Carries(unfit) if unfit else carries()
     with taking_turns():
         waiting = here.filter(go_at=None).select_related("run").order_by("created_at").first()
         if waiting and not here.exclude(go_at=None).exists():
-            _try(lifecycle.give_go, waiting.run)
+            _let_in(waiting, bench)
 
 
-def _try(call: Callable[[Run], None], run: Run) -> None:
+def _let_in(waiting: StageRun, bench: Carries) -> None:
+    """Where the bench can't measure, the stage waits for it, but not for ever. The first time it is tried then all the
+    same: what passes on a poor bench has passed. What such a bench has spoilt already is left."""
+    if not bench.why:
+        _try(lifecycle.give_go, waiting.run, why=bench.words)
+    elif not _has_waited(waiting):
+        _try(lifecycle.wait_for_bench, waiting.run, why=bench.why)
+    elif stageruns.spoilt_before(waiting):
+        _try(lifecycle.leave_untested, waiting.run, why=bench.why)
+    else:
+        _try(lifecycle.give_go, waiting.run, why=f"it has waited long enough for the bench, which is {bench.why}")
+
+
+def _has_waited(waiting: StageRun) -> bool:
+    longest = timedelta(seconds=settings.VETTING.bench.calm_wait_s)
+    since = waiting.bench_since
+    return not longest or (since is not None and timezone.now() - since >= longest)
+
+
+def _try(call: Callable[..., None], run: Run, **more: str) -> None:
     """Somebody may have been faster (cancelled it, say): the next round looks again."""
     try:
-        call(run)
+        call(run, **more)
     except (Refused, NotAllowed) as error:
         log.info("run %s: %s", run.pk, error)

@@ -56,6 +56,10 @@ def _give_up_stage(run: Run, before: State, why: str) -> None:
     stageruns.close_running(run, why, stageruns.OVERDUE)
 
 
+def _drop_stage(run: Run, before: State, why: str) -> None:
+    stageruns.close_running(run, why, stageruns.BENCH_STARVED)
+
+
 def _open_hold(run: Run, before: State, why: str) -> None:
     hold.open_session(run)
 
@@ -93,6 +97,7 @@ _WRITERS: dict[Effect, Callable[[Run, State, str], None]] = {
     Effect.OPEN_STAGE: _open_stage,
     Effect.CLOSE_STAGE: _close_stage,
     Effect.GIVE_UP_STAGE: _give_up_stage,
+    Effect.DROP_STAGE: _drop_stage,
     Effect.OPEN_HOLD: _open_hold,
     Effect.CLOSE_HOLD: _close_hold,
     Effect.SETTLE: _settle,

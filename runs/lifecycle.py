@@ -16,7 +16,7 @@ from hosts.models import Host
 from hosts.readable import readable
 from runs import freeze, hold, machine, naming, own_stages, profiles, stageruns, writing
 from runs.machine import Event, State
-from runs.models import Actor, LadderRung, Override, Run, Rung
+from runs.models import Actor, LadderRung, Outcome, Override, Run, Rung
 from runs.transition import Refused, apply, locked, write_event
 
 _NOTE_AGAIN_AFTER = timedelta(seconds=60)
@@ -160,12 +160,33 @@ def grant_retry(run: Run, who: str = "dispatcher") -> None:
         own_stages.resolve(run)
 
 
-def give_go(run: Run, who: str = "dispatcher") -> None:
-    """The shared link is free: the stage that waits may start, its deadline counts from now."""
+def give_go(run: Run, who: str = "dispatcher", why: str = "") -> None:
+    """The shared link is free: the stage that waits may start, its deadline counts from now. `why` is what is known of
+    the bench."""
     with locked(run.pk) as run:
         waiting = run.stage_runs.filter(name=run.state, outcome="", go_at=None)
-        if waiting.update(go_at=timezone.now()):
-            write_event(run, "go", actor=Actor.WORKER, who=who, text=f"{naming.state_in_words(run.state)} may start")
+        if waiting.update(go_at=timezone.now(), bench=""):
+            text = f"{naming.state_in_words(run.state)} may start" + (f": {why}" if why else "")
+            write_event(run, "go", actor=Actor.WORKER, who=who, text=text)
+
+
+def wait_for_bench(run: Run, why: str, who: str = "dispatcher") -> None:
+    """The link is free, but the bench can't measure: the stage goes on waiting, and says for what."""
+    with locked(run.pk) as run:
+        waiting = run.stage_runs.filter(name=run.state, outcome="", go_at=None)
+        if waiting.filter(bench_since=None).update(bench=why, bench_since=timezone.now()):
+            text = f"{naming.state_in_words(run.state)} waits: the bench is {why}"
+            write_event(run, "bench_waits", actor=Actor.WORKER, who=who, text=text)
+
+
+def leave_untested(run: Run, why: str, who: str = "dispatcher") -> None:
+    """The bench did not become fit in time: the stage that waits is not tested, and the run goes on."""
+    with locked(run.pk) as run:
+        stage_run = stageruns.current(run)
+        if stage_run is not None and stage_run.go_at is None:
+            stage_run.bench = why
+            stageruns.finish(stage_run, Outcome.NOT_TESTED, f"bench: {why}")
+            own_stages.after_stage(run, stage_run, who=who)
 
 
 def record_rung(run: Run, rung: Rung, detail: str = "", at: datetime | None = None, boot: int | None = None) -> None:

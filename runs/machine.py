@@ -47,6 +47,7 @@ class Event(StrEnum):
     STAGE_DONE = "stage_done"  # agent: passed, or not tested, or failed under on_failure: continue
     STAGE_FAILED = "stage_failed"  # agent: a check failed
     STAGE_REFUSED = "stage_refused"  # agent: the wipe probe found something (gate 3)
+    BENCH_UNFIT = "bench_unfit"  # agent: the bench could not have measured: once more when it can
     HOLD = "hold"  # agent: the host is held
     HOST_RESET = "host_reset"  # agent: back under another boot id
     CONTRACT_MISMATCH = "contract_mismatch"  # agent: built from another contract
@@ -56,6 +57,7 @@ class Event(StrEnum):
     BOOT_DEADLINE = "boot_deadline"  # watchdog: nothing claimed the run
     HEARTBEAT_DEADLINE = "heartbeat_deadline"  # watchdog: the host went silent
     STAGE_DEADLINE = "stage_deadline"  # watchdog: the stage took too long
+    BENCH_DEADLINE = "bench_deadline"  # watchdog: one of these two, while the bench was starved
     HOLD_DEADLINE = "hold_deadline"  # watchdog: held longer than the bench allows
 
 
@@ -67,6 +69,7 @@ class Effect(StrEnum):
     OPEN_STAGE = "open_stage"  # a row for the stage's next attempt
     CLOSE_STAGE = "close_stage"  # what was running has failed with what was last seen: the host is lost
     GIVE_UP_STAGE = "give_up_stage"  # what was running has failed: it took too long, though the host answers
+    DROP_STAGE = "drop_stage"  # what was running is not tested: the bench is to blame
     OPEN_HOLD = "open_hold"  # a fresh key pair
     CLOSE_HOLD = "close_hold"  # forget the key pair
     SETTLE = "settle"  # verdict of the run, health of the host
@@ -129,8 +132,14 @@ def _rows() -> tuple[Row, ...]:
             Row(state, E.HOST_RESET, S.FAILED, _LOST),
             Row(state, E.HEARTBEAT_DEADLINE, S.FAILED, _LOST),
             Row(state, E.STAGE_DEADLINE, S.FAILED, (F.GIVE_UP_STAGE, *_FAIL)),
+            Row(state, E.BENCH_DEADLINE, S.FAILED, (F.DROP_STAGE, *_FAIL)),
             Row(state, E.CANCEL, S.CANCELLED, _STOP),
         )
+    )
+    once_more = tuple(
+        Row(State(stage.name), E.BENCH_UNFIT, State(stage.name), (F.OPEN_STAGE,))
+        for stage in STAGES
+        if stage.shares_link
     )
     the_end = (
         Row(S.STORAGE, E.STAGE_REFUSED, S.FAILED, _FAIL),
@@ -143,7 +152,7 @@ def _rows() -> tuple[Row, ...]:
         Row(S.FAILED_HOLDING, E.RELEASE, S.RELEASED, (F.CLOSE_HOLD, F.SETTLE, F.END, F.REPORT)),
         Row(S.FAILED_HOLDING, E.HOLD_DEADLINE, S.RELEASED, (F.CLOSE_HOLD, F.SETTLE, F.END, F.REPORT)),
     )
-    return (*before_stages, *onward, *each_stage, *the_end)
+    return (*before_stages, *onward, *each_stage, *once_more, *the_end)
 
 
 TABLE: tuple[Row, ...] = _rows()

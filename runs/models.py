@@ -174,6 +174,8 @@ class StageRun(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     go_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    bench = models.TextField(blank=True, help_text="Why the bench can't measure yet, or could not.")
+    bench_since = models.DateTimeField(null=True, blank=True, help_text="Since when it waits for a fit bench.")
     progress = models.JSONField(default=list, help_text="wire.Progress rows of the last heartbeat.")
     checks = models.JSONField(default=list)
     counters = models.JSONField(default=list)
@@ -319,6 +321,19 @@ class WebOutage(models.Model):
 
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField()
+
+
+class BenchShortage(models.Model):
+    """A time in which this machine could not have measured a host: what was measured then condemns none. `kind` is
+    `cpu` or `port`, `weight` how many times over its limit it was at worst."""
+
+    CPU, PORT = "cpu", "port"
+
+    kind = models.CharField(max_length=8)
+    why = models.TextField()
+    weight = models.FloatField(default=1)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(db_index=True)
 
 
 class Lease(models.Model):

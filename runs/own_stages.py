@@ -39,7 +39,7 @@ def after_stage(run: Run, stage_run: StageRun, *, who: str) -> None:
         transition.write_event(
             run, "stage_failed", actor=Actor.AGENT, who=who, text=sentence(stage_run), tells="StageFailed"
         )
-    if event is not Event.STAGE_DONE:
+    if event not in (Event.STAGE_DONE, Event.BENCH_UNFIT):
         run.stopped_by = sentence(stage_run)
         run.save(update_fields=["stopped_by"])
     transition.apply(run, event, actor=Actor.AGENT, who=who, why=sentence(stage_run))
@@ -47,11 +47,14 @@ def after_stage(run: Run, stage_run: StageRun, *, who: str) -> None:
 
 
 def event_of(run: Run, stage_run: StageRun) -> Event:
-    """A failed stage stops the run, unless the profile says to go on; a refusal by the wipe probe always stops it."""
+    """A failed stage stops the run, unless the profile says to go on; a refusal by the wipe probe always stops it. What
+    the bench has spoilt is done once more."""
     if stage_run.outcome == Outcome.FAILED:
         return Event.STAGE_DONE if run.profile.get("on_failure") == "continue" else Event.STAGE_FAILED
     if stageruns.is_refused_by_wipe_probe(stage_run):
         return Event.STAGE_REFUSED
+    if stageruns.may_go_again(stage_run):
+        return Event.BENCH_UNFIT
     return Event.STAGE_DONE
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Max
 from django.utils import timezone
 
 from agent import codec, wire
-from runs import demands, earlier, proof, writing
+from runs import bent, demands, earlier, fitness, proof, writing
 from runs.machine import State
 from runs.models import Finding, Outcome, Run, StageRun
 from runs.stages import BY_NAME, STAGES, Owner
@@ -19,6 +20,8 @@ NO_DATA = frozenset({"unreadable", "not_probed"})
 WIPE_PROBE_GATE = 3  # of the five that docs/safety.md has
 # A host that hung, reset or lost power in a stage has failed it, and so has one that did not end it in time.
 HOST_LOST, OVERDUE = "system.lost", "system.overdue"
+# What nobody can tell of a host that a starved bench did not hear in time.
+BENCH_STARVED = "bench.starved"
 # An agent that is restarted again and again ends no stage.
 MAX_RESTARTS = 3
 CLAIM_REPEATED_S = 60.0
@@ -69,11 +72,15 @@ def current(run: Run) -> StageRun | None:
 
 
 def close_running(run: Run, why: str, code: str | None) -> None:
-    """What was running ends now without a result: failed, with a critical finding of this code on the system, or
-    simply not finished where there is none (cancelled)."""
+    """What was running ends now without a result: failed, with a critical finding of this code on the system; not
+    tested where the bench is to blame; or simply not finished where there is none (cancelled)."""
     for stage_run in run.stage_runs.filter(outcome=Outcome.RUNNING):
         if code is None:
             _end(stage_run, Outcome.NOT_TESTED, "cancelled")
+        elif code == BENCH_STARVED:
+            stage_run.bench = why
+            _end(stage_run, Outcome.NOT_TESTED, why)
+            add_finding(stage_run, wire.Finding(code, wire.Severity.INFO, "system", "system", why))
         else:
             _end(stage_run, Outcome.FAILED, why)
             add_finding(stage_run, wire.Finding(code, wire.Severity.CRITICAL, "system", "system", why))
@@ -81,7 +88,30 @@ def close_running(run: Run, why: str, code: str | None) -> None:
 
 def was_given_up(stage_run: StageRun) -> bool:
     """Whether it was closed without a result of the agent: its host was taken for lost, or its time was over."""
-    return stage_run.findings.filter(code__in=(HOST_LOST, OVERDUE)).exists()
+    return stage_run.findings.filter(code__in=(HOST_LOST, OVERDUE, BENCH_STARVED)).exists()
+
+
+def spoilt_before(stage_run: StageRun) -> int:
+    """How many attempts just before this one the bench has spoilt; an operator's retry begins to count anew."""
+    rows = stage_run.run.stage_runs.filter(name=stage_run.name, boot=stage_run.boot)
+    count = 0
+    if stage_run.by_retry:
+        return count
+    for row in rows.filter(attempt__lt=stage_run.attempt).order_by("-attempt"):
+        if not row.bench:
+            break
+        count += 1
+        if row.by_retry:
+            break
+    return count
+
+
+def may_go_again(stage_run: StageRun) -> bool:
+    """Whether this attempt was spoilt by the bench and another one is to follow."""
+    if not (stage_run.bench and stage_run.go_at and BY_NAME[stage_run.name].shares_link):
+        return False
+    spoilt = stage_run.outcome == Outcome.NOT_TESTED
+    return spoilt and spoilt_before(stage_run) + 1 < settings.VETTING.bench.network_tries
 
 
 def begin_anew(stage_run: StageRun) -> bool:
@@ -111,8 +141,11 @@ def finish(stage_run: StageRun, outcome: str, reason: str = "") -> None:
 
 def keep(stage_run: StageRun, result: wire.Result) -> None:
     """Everything that the agent says of an attempt, in the row and its findings, and what earlier runs say of its
-    numbers. A critical finding or a failed check makes it failed, a refusal by the wipe probe or a required check that
-    did not pass at best not tested, whatever the agent called it."""
+    numbers. What a bench that was not fit may have bent counts against no part. A critical finding or a failed check
+    makes it failed, a refusal by the wipe probe or a required check that did not pass at best not tested, whatever the
+    agent called it."""
+    weighed = bent.excused(result, _unfit(stage_run, result))
+    result, stage_run.bench = weighed.result, weighed.why
     stage_run.checks = codec.encode(result.checks)
     stage_run.counters = codec.encode(result.counters)
     stage_run.numbers = result.numbers
@@ -123,6 +156,17 @@ def keep(stage_run: StageRun, result: wire.Result) -> None:
         add_finding(stage_run, finding)
     stage_run.counts = not _is_not_expected(stage_run, result)
     _end(stage_run, *_settled(stage_run, result))
+
+
+def _unfit(stage_run: StageRun, result: wire.Result) -> str:
+    """Why the bench could not have measured what this attempt did, in words. No query where there is nothing that it
+    could have bent."""
+    if not bent.is_touched(result):
+        return ""
+    if why := fitness.unfit_between(stage_run.go_at or stage_run.created_at, timezone.now()):
+        return why
+    nics = (stage_run.run.inventory or {}).get("nics", [])
+    return bent.told_by_host(result) or bent.common_rate(result, {nic["mac"].lower(): nic["pci"] for nic in nics})
 
 
 def _settled(stage_run: StageRun, result: wire.Result) -> tuple[Outcome, str]:

@@ -1,5 +1,5 @@
 """Every state that waits has a deadline. A missed one becomes an event of the table, with what was last seen. Time in
-which our own web was not answering does not count."""
+which our own web was not answering does not count, nor, within bounds, does time in which the bench was starved."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from runs import intake, ladder, naming, transition
+from runs import fitness, intake, ladder, naming, transition
 from runs.machine import AGENT_SILENT, STAGE_STATES, Event, NotAllowed, State
 from runs.models import Actor, Lease, Run, StageRun, WebOutage
 
@@ -34,7 +34,7 @@ def tick() -> None:
 def _boot(run: Run, now: datetime) -> None:
     if not boot_is_overdue(run, now):
         return
-    stopped = ladder.stopped_at(run)
+    stopped = _starved_words(_began(run), now) + ladder.stopped_at(run)
     _miss(run, Event.BOOT_DEADLINE, stopped, states=AGENT_SILENT, bench_error=stopped)
 
 
@@ -42,7 +42,11 @@ def boot_is_overdue(run: Run, now: datetime) -> bool:
     """Whether nothing more is expected of a boot. Its token expires now, though the watchdog may come later."""
     if run.boot_deadline is None or now < run.boot_deadline:
         return False
-    return now >= run.boot_deadline + unheard(run.started_at or run.created_at, now)
+    return now >= run.boot_deadline + excused(_began(run), now, settings.VETTING.deadlines.boot_s)
+
+
+def _began(run: Run) -> datetime:
+    return run.started_at or run.created_at
 
 
 def _testing(run: Run, now: datetime) -> None:
@@ -52,10 +56,30 @@ def _testing(run: Run, now: datetime) -> None:
     heard = max(moment for moment in (run.last_seen, stage_run.created_at) if moment)
     if silent_s := _longer_than(settings.VETTING.deadlines.heartbeat_s, heard, now):
         silent = f"the host went silent in {naming.state_in_words(run.state)} for {silent_s:.0f} s"
-        _miss(run, Event.HEARTBEAT_DEADLINE, f"{silent}; {intake.last_seen_text(run)}")
+        _miss_or_excuse(run, Event.HEARTBEAT_DEADLINE, f"{silent}; {intake.last_seen_text(run)}", heard, now)
     elif over := _stage_is_over(stage_run, now):
         late = f"{naming.state_in_words(run.state)} was not done after {over:.0f} s (limit {stage_run.timeout_s:.0f} s)"
-        _miss(run, Event.STAGE_DEADLINE, f"{late}; {intake.last_seen_text(run)}")
+        _miss_or_excuse(
+            run, Event.STAGE_DEADLINE, f"{late}; {intake.last_seen_text(run)}", stage_run.go_at or heard, now
+        )
+
+
+def _miss_or_excuse(run: Run, event: Event, why: str, since: datetime, now: datetime) -> None:
+    """A bench that was starved for most of the time can't tell whether the host was late."""
+    starved_s = fitness.total(fitness.starved(since, now)).total_seconds()
+    if starved_s * 100 < settings.VETTING.bench.excuses_deadline_percent * (now - since).total_seconds():
+        _miss(run, event, why)
+        return
+    excuse = f"bench: {_starved_words(since, now)}{why[:1].upper()}{why[1:]}"
+    _miss(run, Event.BENCH_DEADLINE, excuse, bench_error=excuse)
+
+
+def _starved_words(since: datetime, now: datetime) -> str:
+    """Empty where the bench had what it needs."""
+    starved_s = fitness.total(fitness.starved(since, now)).total_seconds()
+    if starved_s < 1:
+        return ""
+    return f"The bench was short of CPU for {starved_s:.0f} of these {(now - since).total_seconds():.0f} s. "
 
 
 def _stage_is_over(stage_run: StageRun, now: datetime) -> float:
@@ -66,11 +90,11 @@ def _stage_is_over(stage_run: StageRun, now: datetime) -> float:
 
 
 def _longer_than(limit_s: float, since: datetime, now: datetime) -> float:
-    """Seconds since then, less our own outages, if they are more than `limit_s`, else 0. The outages are asked for only
-    where they decide: with a thousand runs they are two queries for each."""
+    """Seconds since then, less what does not count, if they are more than `limit_s`, else 0. That is asked for only
+    where it decides: with a thousand runs it is some queries for each."""
     if (now - since).total_seconds() <= limit_s:
         return 0
-    taken_s = (now - since - unheard(since, now)).total_seconds()
+    taken_s = (now - since - excused(since, now, limit_s)).total_seconds()
     return taken_s if taken_s > limit_s else 0
 
 
@@ -130,12 +154,20 @@ def web_answers(timeout_s: float = 1.0) -> bool:
         connection.close()
 
 
-def unheard(since: datetime, until: datetime) -> timedelta:
-    """How much of this span our web was out of reach, an outage that still goes on included."""
-    total = timedelta()
-    for outage in WebOutage.objects.filter(ended_at__gt=since, started_at__lt=until):
-        total += min(outage.ended_at, until) - max(outage.started_at, since)
+def excused(since: datetime, until: datetime, limit_s: float) -> timedelta:
+    """How much of this span does not count against a deadline of `limit_s`: our own outages, all of them, and what the
+    bench was starved beside them, so many times the deadline at most."""
+    outages = unheard(since, until)
+    down = fitness.total(outages)
+    starved = fitness.total([*outages, *fitness.starved(since, until)]) - down
+    return down + min(starved, timedelta(seconds=limit_s * settings.VETTING.bench.deadline_extends_max))
+
+
+def unheard(since: datetime, until: datetime) -> list[fitness.Span]:
+    """When in this span our web was out of reach, an outage that still goes on included."""
+    outages = WebOutage.objects.filter(ended_at__gt=since, started_at__lt=until)
+    spans = [(max(outage.started_at, since), min(outage.ended_at, until)) for outage in outages]
     lease = Lease.objects.filter(name=Lease.ROUND).first()
     if lease and lease.web_seen_at and until - lease.web_seen_at > OUTAGE_AFTER:
-        total += until - max(lease.web_seen_at, since)
-    return total
+        spans.append((max(lease.web_seen_at, since), until))
+    return spans

@@ -104,6 +104,24 @@ class Iperf(Section):
     link_mbit: Annotated[int, Field(ge=10)] = Field(default=1000, description="Speed of this machine's own link.")
 
 
+class Bench(Section):
+    """When this machine is fit to measure a host, and what happens where it isn't. Limits over `window_s`."""
+
+    cpu_pressure_max_percent: Annotated[float, Field(gt=0, le=100)] = 60
+    waiting_per_core_max: Annotated[float, Field(gt=0)] = 5
+    waiting_per_core_max_above_1g: Annotated[float, Field(gt=0)] = 1
+    steal_max_percent: Annotated[float, Field(gt=0, le=100)] = 10
+    throttled_max_percent: Annotated[float, Field(gt=0, le=100)] = 5
+    window_s: Annotated[float, Field(ge=3, le=60)] = 10
+    loopback_min_of_link: Annotated[float, Field(ge=0)] = 1.2
+    port_errors_max_percent: Annotated[float, Field(gt=0, le=100)] = 0.1
+    unfit_min_percent: Annotated[float, Field(ge=0, le=100)] = 5
+    calm_wait_s: Annotated[float, Field(ge=0)] = 180
+    network_tries: Annotated[int, Field(ge=1, le=20)] = 3
+    deadline_extends_max: Annotated[float, Field(ge=0, le=10)] = 1
+    excuses_deadline_percent: Annotated[float, Field(ge=0, le=100)] = 50
+
+
 class Target(Section):
     """One place messages go to. `kind` decides which of the other fields count."""
 
@@ -167,6 +185,7 @@ class Config(Section):
     logs: Retention = Retention()
     janitor: Janitor = Janitor()
     iperf3: Iperf = Iperf()
+    bench: Bench = Bench()
     notifications: Notifications = Notifications()
     boot_files: BootFiles = BootFiles()
     profiles_dir: Path | None = Field(

@@ -21,9 +21,12 @@ from django_q.models import Schedule
 
 import notifications.outbox
 import pxe.iperf
+import pxe.loopback
+import pxe.ownport
 import pxe.supervisor
 import pxe.wake
 import runs.dispatcher
+import runs.fitness
 import runs.report
 import runs.retention
 import runs.watchdog
@@ -32,8 +35,15 @@ from runs.models import Lease
 
 log = logging.getLogger("vetting.rounds")
 
+
+def dispatch() -> None:
+    runs.dispatcher.tick(pxe.loopback.carries)
+
+
 TICKS: tuple[Callable[[], object], ...] = (
-    runs.dispatcher.tick,
+    runs.fitness.tick,
+    pxe.ownport.tick,
+    dispatch,
     runs.watchdog.tick,
     pxe.wake.tick,
     pxe.supervisor.tick,

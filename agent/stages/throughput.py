@@ -67,7 +67,7 @@ def limited_by(ctx: StageContext, result: Throughput) -> str:
     """In words, which processor was at its end; empty when none was. A stream has a thread of its own."""
     streams = int(checks.param(ctx, "streams"))
     if result.remote_cpu_percent >= _BUSY_PERCENT * min(streams, int(ctx.claim.iperf.get("server_cpus") or 1)):
-        return f"the bench's own processor was the limit ({result.remote_cpu_percent:.0f} % of a core)"
+        return f"{wire.THE_BENCH}its own processor was the limit ({result.remote_cpu_percent:.0f} % of a core)"
     if result.local_cpu_percent >= _BUSY_PERCENT * min(streams, len(os.sched_getaffinity(0))):
         return f"this host's processor was the limit ({result.local_cpu_percent:.0f} % of a core)"
     return ""

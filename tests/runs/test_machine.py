@@ -120,6 +120,20 @@ def test_only_storage_can_be_refused_by_the_wipe_probe(state: State) -> None:
     assert machine.allows(state, Event.STAGE_REFUSED) is (state is State.STORAGE)
 
 
+@pytest.mark.parametrize("state", list(State))
+def test_only_a_stage_on_the_shared_link_is_done_again_for_the_benchs_sake(state: State) -> None:
+    assert machine.allows(state, Event.BENCH_UNFIT) is (state is State.NETWORK)
+    if state is State.NETWORK:
+        assert machine.step(state, Event.BENCH_UNFIT) == Row(state, Event.BENCH_UNFIT, state, (Effect.OPEN_STAGE,))
+
+
+@pytest.mark.parametrize("state", TESTING)
+def test_a_deadline_that_a_starved_bench_missed_blames_nobody(state: State) -> None:
+    effects = machine.step(state, Event.BENCH_DEADLINE).effects
+    assert effects[0] is Effect.DROP_STAGE
+    assert not {Effect.CLOSE_STAGE, Effect.GIVE_UP_STAGE} & set(effects)
+
+
 def test_every_event_and_every_effect_is_used() -> None:
     assert {row.event for row in TABLE} == set(Event)
     assert {effect for row in TABLE for effect in row.effects} == set(Effect)
@@ -200,7 +214,7 @@ class Walk(RuleBasedStateMachine):
 
     def _take(self, event: Event, asked: State) -> None:
         row = machine.step(self.state, event)
-        if event in (Event.STAGE_DONE, Event.STAGE_FAILED, Event.STAGE_REFUSED):
+        if event in (Event.STAGE_DONE, Event.STAGE_FAILED, Event.STAGE_REFUSED, Event.BENCH_UNFIT):
             self.stage_is_open = False  # its result is what closed it
         for effect in row.effects:
             self._carry_out(effect)
@@ -210,7 +224,7 @@ class Walk(RuleBasedStateMachine):
         if effect is Effect.OPEN_STAGE:
             assert not self.stage_is_open
             self.stage_is_open = True
-        elif effect in (Effect.CLOSE_STAGE, Effect.GIVE_UP_STAGE):
+        elif effect in (Effect.CLOSE_STAGE, Effect.GIVE_UP_STAGE, Effect.DROP_STAGE):
             self.stage_is_open = False
         elif effect in (Effect.OPEN_HOLD, Effect.CLOSE_HOLD):
             self.key_is_out = effect is Effect.OPEN_HOLD

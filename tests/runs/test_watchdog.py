@@ -10,7 +10,7 @@ from django.utils import timezone
 from agent import wire
 from hosts.models import Host
 from runs import dispatcher, lifecycle, stageruns, watchdog
-from runs.models import Lease, Run, WebOutage
+from runs.models import BenchShortage, Lease, Run, WebOutage
 from tests.rows import a_host
 from tests.talker import EXPECTED, MAC, Talker
 
@@ -154,3 +154,91 @@ def test_an_outage_is_written_down_when_the_web_is_seen_again(monkeypatch: pytes
 def _backdate(run: Run, seconds: float) -> None:
     Run.objects.filter(pk=run.pk).update(last_seen=seconds_ago(seconds))
     run.stage_runs.update(created_at=seconds_ago(seconds), go_at=timezone.now())
+
+
+# --- the bench was starved ---------------------------------------------------------------------------------------
+
+
+def _starved(from_s: float, to_s: float) -> None:
+    BenchShortage.objects.create(
+        kind="cpu", why="13 tasks waited", started_at=seconds_ago(from_s), ended_at=seconds_ago(to_s)
+    )
+
+
+def test_time_in_which_the_bench_was_starved_moves_a_deadline(host: Host, run: Run) -> None:
+    Talker(host).boot_and_claim()
+    _backdate(run, 700)
+    _starved(690, 500)
+    watchdog.tick()
+    run.refresh_from_db()
+    assert run.state == "InventoryCheck"
+
+
+def test_but_not_for_ever_and_then_the_bench_is_blamed_and_not_the_host(host: Host, run: Run) -> None:
+    Talker(host).boot_and_claim()
+    _backdate(run, 1300)
+    _starved(1300, 0)
+    watchdog.tick()
+    run.refresh_from_db()
+    assert (run.state, run.verdict, run.host.health) == ("Failed", "error", "unknown")
+    assert run.bench_error.startswith("bench: The bench was short of CPU for 1300 of these 1300 s.")
+    stage_run = run.stage_runs.get()
+    assert (stage_run.outcome, stage_run.findings.get().severity) == ("not_tested", "info")
+
+
+def test_a_host_that_was_silent_long_before_is_lost_all_the_same(host: Host, run: Run) -> None:
+    Talker(host).boot_and_claim()
+    _backdate(run, 1300)
+    _starved(300, 0)
+    watchdog.tick()
+    run.refresh_from_db()
+    assert (run.state, run.verdict, run.findings.get().code) == ("Failed", "failed", "system.lost")
+
+
+def test_a_late_result_of_a_stage_that_the_bench_dropped_is_kept_as_evidence(host: Host, run: Run) -> None:
+    talker = Talker(host)
+    talker.boot_and_claim()
+    _backdate(run, 1300)
+    _starved(1300, 0)
+    watchdog.tick()
+    talker.result("InventoryCheck")
+    assert "late_result" in run.stage_runs.get().evidence
+
+
+def test_a_stage_that_took_long_on_a_starved_bench_is_not_overdue(host: Host, run: Run) -> None:
+    talker = Talker(host)
+    talker.boot_and_claim()
+    limit_s = run.stage_runs.get().timeout_s
+    run.stage_runs.update(go_at=seconds_ago(limit_s + 50))
+    _starved(200, 100)
+    watchdog.tick()
+    run.refresh_from_db()
+    assert run.state == "InventoryCheck"
+    run.stage_runs.update(go_at=seconds_ago(limit_s + 150))
+    watchdog.tick()
+    run.refresh_from_db()
+    assert run.findings.get().code == "system.overdue"
+
+
+def test_a_boot_that_misses_its_deadline_on_a_starved_bench_is_the_benchs(run: Run) -> None:
+    dispatcher.tick()
+    deadline_s = 900
+    Run.objects.filter(pk=run.pk).update(started_at=seconds_ago(1000), boot_deadline=seconds_ago(1000 - deadline_s))
+    _starved(1000, 800)
+    watchdog.tick()
+    run.refresh_from_db()
+    assert run.state == "WaitingWoL", "200 s of it do not count"
+    Run.objects.filter(pk=run.pk).update(started_at=seconds_ago(1200), boot_deadline=seconds_ago(300))
+    watchdog.tick()
+    run.refresh_from_db()
+    assert (run.state, run.verdict) == ("Failed", "error")
+    assert run.bench_error.startswith("The bench was short of CPU for 200 of these 1200 s.")
+
+
+def test_an_outage_and_a_shortage_at_the_same_time_count_once(db: None) -> None:
+    WebOutage.objects.create(started_at=seconds_ago(100), ended_at=seconds_ago(50))
+    _starved(80, 20)
+    now = timezone.now()
+    excused_s = watchdog.excused(now - timedelta(seconds=200), now, 1000).total_seconds()
+    assert round(excused_s) == 80
+    assert round(watchdog.excused(now - timedelta(seconds=200), now, 10).total_seconds()) == 60

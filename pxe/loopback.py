@@ -1,0 +1,71 @@
+"""What this machine carries right now: iperf3 for a second over its own loopback, both ends of it here. It is asked
+just before a host is measured."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+from django.conf import settings
+
+from pxe import daemon
+from runs.dispatcher import Carries
+
+DURATION_S = 1
+# As many as a host uses; a thread each.
+STREAMS = 4
+_TIMEOUT_S = 6.0
+
+
+def carries() -> Carries:
+    """Unfit only where it was measured and is too little: a server that is busy or gone says nothing of the rest."""
+    config = settings.VETTING
+    floor_mbit = config.bench.loopback_min_of_link * config.iperf3.link_mbit
+    if config.iperf3.supervise == "off" or not floor_mbit:
+        return Carries()
+    for port in config.iperf3.ports:
+        mbit = parse(_measured(config.web.address, port))
+        if mbit is not None:
+            return judged(mbit, floor_mbit)
+    return Carries(words="its own loopback could not be measured")
+
+
+def judged(mbit: float, floor_mbit: float) -> Carries:
+    words = f"the bench carries {mbit:.0f} Mbit/s over its own loopback"
+    if mbit >= floor_mbit:
+        return Carries(words=words)
+    return Carries(why=f"too slow: {mbit:.0f} Mbit/s over its own loopback, {floor_mbit:.0f} needed", words=words)
+
+
+def parse(text: str) -> float | None:
+    """Mbit/s; None for an error or what is no result."""
+    try:
+        data = json.loads(text)
+        bits_s = data["end"]["sum_received"]["bits_per_second"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return bits_s / 1e6 if isinstance(bits_s, int | float) and not isinstance(bits_s, bool) else None
+
+
+def _measured(address: str, port: int) -> str:
+    tool = daemon.which("iperf3")
+    if tool is None:
+        return ""
+    words = (
+        "-J",
+        "-c",
+        address,
+        "-p",
+        str(port),
+        "-t",
+        str(DURATION_S),
+        "-P",
+        str(STREAMS),
+        "--connect-timeout",
+        "1000",
+    )
+    try:
+        done = subprocess.run([tool, *words], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    except (subprocess.TimeoutExpired, OSError):
+        return ""
+    return done.stdout
