@@ -84,6 +84,7 @@ CODES: dict[str, Code] = {
     "spec.slower": _part(_CRITICAL, "Slower than expected", "Check slot, cable and firmware settings."),
     "spec.wrong_bus": _part(_CRITICAL, "On the wrong bus", "Move the part to the slot or port it belongs to."),
     "spec.replaced": _spec(_WARNING, "Replaced by an equivalent part", "Adopt it as expected if the repair was meant."),
+    "spec.swapped": _spec(_WARNING, "Modules in each other's slots", "Put them back, or adopt them where they sit."),
     "spec.unexpected": _part(
         _WARNING, "A part that nobody expects", "Pull it out if it does not belong there; if it does, adopt it."
     ),

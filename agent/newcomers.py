@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from agent import wire
+from agent.placeholders import is_placeholder
 
 LIMIT = "ecc_corrected_replaced_max"
 # Only where the profile names none. A module that was tested by its maker has no weak cell to begin with.
@@ -28,10 +29,15 @@ def judged(
 
 
 def replaced(expected: Mapping[str, Any], inventory: wire.Inventory | None) -> dict[str, str]:
-    """Locator → serial number, of the modules that sit where the spec has another one."""
+    """Locator → serial number, of the modules that sit where the spec has another one and that it has nowhere else."""
     there = {dimm.locator: dimm.serial for dimm in (inventory.memory.dimms if inventory else [])}
     wanted = {str(d.get("locator")): str(d.get("serial") or "") for d in _dimms(expected)}
-    return {at: serial for at, serial in there.items() if serial and wanted.get(at, serial) not in ("", serial)}
+    known = {serial for serial in wanted.values() if not is_placeholder(serial)}
+    return {
+        at: serial
+        for at, serial in there.items()
+        if not is_placeholder(serial) and serial not in known and not is_placeholder(wanted.get(at, ""))
+    }
 
 
 def _dimms(expected: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:

@@ -21,7 +21,7 @@ from agent.kernel_log import Tally, _finding
 from agent.kmsg import Classifier
 from agent.kmsg_record import Record
 from agent.names import Names
-from agent.probes import dmidecode, ipmitool, nvidia_smi, smartctl
+from agent.probes import dmidecode, dmimemory, ipmitool, nvidia_smi, smartctl
 from agent.probes.parsing import ParseError
 from agent.stage import StageContext, StageMemory, settle
 from agent.stages import checks, fans, gpu_memory, psu, smart_limits
@@ -161,10 +161,9 @@ def _dmidecode(ctx: StageContext, text: str) -> Judged:
         structures = dmidecode.parse(text)
     except ParseError as error:
         return Judged([checks.not_tested("dmidecode", reason=str(error))])
-    modules = dmidecode.dimms(structures)
     inventory = wire.Inventory(
         system=dmidecode.system(structures),
-        memory=wire.Memory(0, sum(one.size_mb for one in modules), dmidecode.has_ecc(structures), modules),
+        memory=dmimemory.memory(structures, 0),
         psus=dmidecode.power_supplies(structures),
         missing_tools=_NOT_RECORDED,
     )

@@ -154,17 +154,23 @@ class Cpu:
 
 @dataclass(frozen=True)
 class Dimm:
+    """`size_mb` is None for a module that is there and whose size the firmware does not tell, 0 for an empty slot.
+    `ram_mb` is what of it the system has as RAM where that is not all: 0 of persistent memory and of a cache."""
+
     locator: str
-    size_mb: int
+    size_mb: int | None
     serial: str = ""
     part: str = ""
     manufacturer: str = ""
     speed_mts: int | None = None
+    persistent: bool = False
+    ram_mb: int | None = None
 
 
 @dataclass(frozen=True)
 class Memory:
-    """`total_mb` is what the kernel sees, `installed_mb` the sum of the DIMMs as the firmware lists them."""
+    """`total_mb` is what the kernel sees, 0 where it was not asked. `installed_mb` is what it should see of the modules
+    that the firmware lists, 0 where the firmware does not tell that of each."""
 
     total_mb: int = 0
     installed_mb: int = 0

@@ -10,19 +10,16 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from hosts import expectations, specpaths
+from agent.placeholders import is_no_name, is_placeholder
+from hosts import exchanged, expectations, specpaths
 from hosts.fields import normalise_mac
 from hosts.parts import LISTS
 
 Inventory = dict[str, Any]
 Spec = dict[str, Any]
 
-# What firmware says where nobody has entered a number. The agent leaves out these and more (`agent.probes.parsing`) of
-# most parts; this package may not import its list.
-_DUMMIES = frozenset(
-    {"", "none", "unknown", "not specified", "not available", "n/a", "default string", "to be filled by o.e.m.",
-     "system serial number", "chassis serial number", "no dimm", "0", "00000000", "ffffffff", "0123456789"}
-)  # fmt: skip
+# A place may be called by what is no serial number.
+_NAMES = ("locator", "name")
 # `memory.dimms[DIMM_A1].serial`; a name may hold brackets and dots of its own, as in `fans[FAN [1]]`.
 _PATH = re.compile(r"(?:(memory)\.)?([a-z_]+)(?:\[(.*)\])?(?:\.([a-z_]+))?", re.S)
 
@@ -85,6 +82,8 @@ def adopt(expected: Spec | None, path: str, actual: Any, inventory: Inventory) -
     *way, (leaf, key) = steps
     if leaf == "cpu":
         spec["cpu"] = found["cpu"]
+    elif leaf == "serial" and (round_ := _exchanged(spec, path, found)):
+        _put_back(spec, round_)
     elif key:
         _adopt_part(_find(spec, way), leaf, _card_at(key, inventory) or key, _find(found, way))
     else:
@@ -127,6 +126,19 @@ def _adopt_value(holder: Spec, leaf: str, actual: Any, found: Spec) -> None:
         del holder[leaf]
 
 
+def _exchanged(spec: Spec, path: str, found: Spec) -> exchanged.Round:
+    """The round of swapped modules that the slot of this path is in; empty where it is in none."""
+    wanted, there = ((one.get("memory") or {}).get("dimms") or [] for one in (spec, found))
+    rounds = exchanged.rounds(wanted, {dimm["locator"]: dimm.get("serial", "") for dimm in there})
+    return next((one for one in rounds for slot in one if path == f"memory.dimms[{slot}].serial"), {})
+
+
+def _put_back(spec: Spec, round_: exchanged.Round) -> None:
+    """The modules are expected where they sit."""
+    dimms = spec["memory"]["dimms"]
+    spec["memory"]["dimms"] = [{**round_.get(slot := dimm["locator"], dimm), "locator": slot} for dimm in dimms]
+
+
 def _keep_total(spec: Spec, before: Spec) -> None:
     """The total follows the modules that were adopted."""
     if (spec.get("memory") or {}).get("total_mb"):
@@ -164,7 +176,9 @@ def _expect_again(spec: Spec, before: Spec) -> None:
 
 
 def _sum_mb(spec: Spec) -> int:
-    return sum(dimm.get("size_mb") or 0 for dimm in (spec.get("memory") or {}).get("dimms") or [])
+    """Of RAM: persistent memory adds nothing to the total."""
+    dimms = (spec.get("memory") or {}).get("dimms") or []
+    return sum(dimm.get("ram_mb", dimm.get("size_mb") or 0) for dimm in dimms)
 
 
 def _without_bmc(spec: Spec, found: Spec) -> Spec:
@@ -198,10 +212,15 @@ def _memory(memory: Inventory, *, slots_known: bool) -> Spec:
     if memory.get("ecc") is not None:
         spec["ecc"] = memory["ecc"]
     if slots_known and memory.get("dimms"):
-        dimms = (dimm for dimm in memory["dimms"] if dimm["size_mb"] > 0)
-        names = ("locator", "size_mb", "serial", "part", "speed_mts")
-        spec["dimms"] = _named("dimms", (_kept(dimm, *names) for dimm in dimms))
+        spec["dimms"] = _named("dimms", (_dimm(dimm) for dimm in memory["dimms"] if dimm["size_mb"] != 0))
     return spec
+
+
+def _dimm(dimm: Inventory) -> Spec:
+    """What of it is RAM only where that is not all of it."""
+    spec = _kept(dimm, "locator", "size_mb", "serial", "part", "speed_mts")
+    ram_mb = dimm.get("ram_mb")
+    return spec if ram_mb is None or not 0 <= ram_mb <= 10**9 else {**spec, "ram_mb": ram_mb}
 
 
 def _disk(disk: Inventory) -> Spec:
@@ -232,15 +251,15 @@ def _named(kind: str, parts: Iterable[Spec]) -> list[Spec]:
 
 def _kept(part: Inventory, *names: str) -> Spec:
     """What the hardware says in these fields, in a form that a spec takes."""
-    values = {name: _clean(part.get(name)) for name in names}
+    values = {name: _clean(part.get(name), is_name=name in _NAMES) for name in names}
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _clean(value: Any) -> str | int | None:
+def _clean(value: Any, *, is_name: bool = False) -> str | int | None:
     if isinstance(value, int):
         return value if 0 < value <= 10**9 else None
     text = "".join(c for c in str(value or "") if c.isprintable()).strip()[:128].strip()
-    return None if text.casefold() in _DUMMIES else text
+    return None if (is_no_name if is_name else is_placeholder)(text) else text
 
 
 def _not_there(inventory: Inventory, missing_tools: list[str]) -> list[str]:

@@ -122,6 +122,8 @@ class Dimm(Part):
     serial: Text | None = None
     part: Text | None = None
     speed_mts: Count | None = None
+    # What of it is RAM, where that is not all: none of persistent memory, nor of its cache.
+    ram_mb: Annotated[int, Field(strict=True, ge=0, le=10**9)] | None = None
 
 
 class Memory(Part):

@@ -25,12 +25,15 @@ KEYS: Sequence[Key] = (
     Key("cpu.sockets", _NUMBER, "fewer processors are critical, each missing one named"),
     Key("cpu.cores", _NUMBER, "cores of all processors together; fewer are critical"),
     Key("cpu.model", _TEXT, "its name; another one is information unless pinned"),
-    Key("memory.total_mb", _NUMBER, "MiB in all; less is critical"),
+    Key("memory.total_mb", _NUMBER, "MiB of RAM in all, without persistent memory; less is critical"),
     Key("memory.ecc", "true or false", "true: memory that does not correct errors is critical"),
     Key("memory.dimms", _LIST, "the modules, slot by slot; one that is missing is critical"),
     Key("memory.dimms[].locator", _TEXT, "name of the slot as the firmware spells it; needed"),
     Key("memory.dimms[].size_mb", _NUMBER, "MiB; less is critical"),
-    Key("memory.dimms[].serial", _TEXT, "another one in this slot is a warning: replaced"),
+    Key("memory.dimms[].ram_mb", _NUMBER, "MiB of it that are RAM; left out, all: 0 of persistent memory"),
+    Key(
+        "memory.dimms[].serial", _TEXT, "another one in this slot is a warning: replaced, or swapped with another slot"
+    ),
     Key("memory.dimms[].part", _TEXT, "part number; another one is information unless pinned"),
     Key("memory.dimms[].speed_mts", _NUMBER, "MT/s; slower is critical"),
     Key("disks", _LIST, "an absent one is critical, one that is not listed a warning"),

@@ -1,4 +1,4 @@
-"""What the firmware says about system, board, CPUs, memory modules and power supplies (SMBIOS, DMTF DSP0134)."""
+"""What the firmware says about system, board, CPUs and power supplies (SMBIOS, DMTF DSP0134). Memory: `dmimemory`."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass, field
 from agent import shell, wire
 from agent.probes.parsing import ParseError, clean, identifier
 
-_HANDLE = re.compile(r"Handle 0x[0-9A-Fa-f]+, DMI type (\d{1,3})\b")
-_SIZE = re.compile(r"(\d{1,12})\s*(kB|MB|GB|TB)")
-_MB = {"kB": 1 / 1024, "MB": 1, "GB": 1024, "TB": 1024 * 1024}
-_SPEED = re.compile(r"(\d{1,9})\s*(MT/s|MHz)")
+_HANDLE = re.compile(r"Handle (0x[0-9A-Fa-f]{1,8}), DMI type (\d{1,3})\b(?:, (\d{1,5}) bytes)?")
 
 
 @dataclass(frozen=True)
 class Structure:
-    """One SMBIOS structure: its type, its name and its fields as dmidecode prints them, cleaned."""
+    """One SMBIOS structure: its type, its name and its fields as dmidecode prints them, cleaned. `handle` in upper
+    case, `length` in bytes, 0 where it is not told."""
 
     kind: int
     title: str
     fields: dict[str, str] = field(default_factory=dict)
+    handle: str = ""
+    length: int = 0
 
 
 @dataclass(frozen=True)
@@ -38,25 +38,35 @@ def run(timeout_s: float = 30.0) -> shell.Completed:
 
 
 def parse(text: str) -> list[Structure]:
-    """All structures of dmidecode's text, in order. Raises ParseError when there is none."""
-    structures = [found for block in re.split(r"\n\s*\n", text) if (found := _structure(block.splitlines()))]
+    """All structures of dmidecode's text, in order, whether it is indented by tabs or, as in a report, by blanks.
+    Raises ParseError when there is none."""
+    blocks: list[list[str]] = []
+    for line in text.split("\n"):
+        if _HANDLE.match(line.strip()):
+            blocks.append([line.strip()])
+        elif blocks and line.strip():
+            blocks[-1].append(line.rstrip())
+    structures = [_structure(block) for block in blocks if len(block) > 1]
     if not structures:
         raise ParseError("dmidecode listed no structure")
     return structures
 
 
-def _structure(lines: list[str]) -> Structure | None:
-    heads = [(n, match) for n, line in enumerate(lines) if (match := _HANDLE.match(line.strip()))]
-    if not heads or heads[0][0] + 1 >= len(lines):
-        return None
-    at, match = heads[0]
+def _structure(lines: list[str]) -> Structure:
+    match = _HANDLE.match(lines[0])
+    assert match is not None
     fields: dict[str, str] = {}
-    for line in lines[at + 2 :]:
+    indent = _indent(lines[2]) if len(lines) > 2 else 0
+    for line in lines[2:]:
         # Values that span lines (characteristics) are indented twice: nobody here asks for them.
-        if line.startswith("\t") and not line.startswith("\t\t") and ":" in line:
+        if ":" in line and _indent(line) == indent:
             key, _, value = line.strip().partition(":")
             fields.setdefault(key, clean(value))
-    return Structure(int(match[1]), clean(lines[at + 1]), fields)
+    return Structure(int(match[2]), clean(lines[1]), fields, match[1].upper(), int(match[3] or 0))
+
+
+def _indent(line: str) -> int:
+    return len(line[: min(len(line) - len(line.lstrip()), 80)].expandtabs())
 
 
 def of_kind(structures: list[Structure], kind: int) -> list[dict[str, str]]:
@@ -95,43 +105,6 @@ def processors(structures: list[Structure]) -> list[Processor]:
     ]
 
 
-def dimms(structures: list[Structure]) -> list[wire.Dimm]:
-    """The modules that are there (type 17); empty slots are left out. A locator that stands on several slots, empty
-    ones too (many boards say DIMM 0 for each channel), is made unique by its bank: a module's name stays the same when
-    its neighbour is dead."""
-    slots = of_kind(structures, 17)
-    locators = [fields.get("Locator", "") for fields in slots]
-    found = []
-    for number, fields in enumerate(slots):
-        if not size_mb(fields.get("Size", "")):
-            continue
-        locator = fields.get("Locator", "") or f"slot {number}"
-        if locators.count(fields.get("Locator", "")) > 1:
-            locator = clean(f"{fields.get('Bank Locator', '')} {locator}")
-        found.append(_dimm(locator, fields))
-    return found
-
-
-def _dimm(locator: str, fields: dict[str, str]) -> wire.Dimm:
-    speed = _SPEED.match(fields.get("Configured Memory Speed") or fields.get("Configured Clock Speed") or "")
-    speed = speed or _SPEED.match(fields.get("Speed", ""))
-    return wire.Dimm(
-        locator=locator,
-        size_mb=size_mb(fields.get("Size", "")),
-        serial=identifier(fields.get("Serial Number")),
-        part=identifier(fields.get("Part Number")),
-        manufacturer=identifier(fields.get("Manufacturer")),
-        speed_mts=int(speed[1]) if speed else None,
-    )
-
-
-def has_ecc(structures: list[Structure]) -> bool | None:
-    """Whether the memory array corrects errors (type 16); None when the firmware does not say."""
-    kinds = [fields.get("Error Correction Type", "") for fields in of_kind(structures, 16)]
-    kinds = [kind for kind in kinds if kind and kind not in ("Unknown", "Other")]
-    return any("ECC" in kind or "CRC" in kind for kind in kinds) if kinds else None
-
-
 def power_supplies(structures: list[Structure]) -> list[wire.Psu]:
     """From type 39, by location or name; many boards leave it out or fill it with placeholders."""
     found = []
@@ -142,12 +115,6 @@ def power_supplies(structures: list[Structure]) -> list[wire.Psu]:
             ok = True if "OK" in status else False if "Critical" in status else None
             found.append(wire.Psu(name, present="Not Present" not in status, ok=ok))
     return found
-
-
-def size_mb(text: str) -> int:
-    """`32 GB` → 32768; 0 for an empty slot."""
-    match = _SIZE.match(text)
-    return round(int(match[1]) * _MB[match[2]]) if match else 0
 
 
 def _leading_number(text: str) -> int:

@@ -7,27 +7,14 @@ import re
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+from agent.placeholders import is_placeholder
+
 T = TypeVar("T")
 # lshw of a server with bridges behind bridges is about 12 deep, each level an object in a list.
 _DEEPEST = 100
 # NVMe counts in 128 bits.
 _LARGEST = 2**128
 
-# What boards, DIMMs and disks say when nobody programmed them (seen in dmidecode and smartctl outputs of many makers).
-_DUMMIES = frozenset(
-    {
-        "", "0", "00", "000000", "00000000", "0000000000", "0123456789", "123456789", "1234567890", "0123456789abcdef",
-        "123456789abcdef", "1234567890abcdef", "123456789abc", "123456789012", "none", "n/a", "na",
-        "null", "unknown", "unspecified", "not specified", "not provided", "not available", "not applicable",
-        "not present", "no dimm", "no module installed", "empty", "default", "default string", "default_string",
-        "undefined", "oem", "o.e.m.", "to be filled by o.e.m.", "to be filled by oem", "tbd", "invalid",
-        "system serial number", "system product name", "system manufacturer", "system version", "serial number",
-        "chassis serial number", "base board serial number", "serialnumber", "sernum", "sernum0", "asset-1234567890",
-        "03000200-0400-0500-0006-000700080009",
-    }
-)  # fmt: skip
-# Zeros, all bits set, crosses or dots, four or more of any other character alone, with or without the dashes of a UUID.
-_ONE_CHARACTER = re.compile(r"(?i)[0 .:-]+|[f:-]+|x+|\*+|(.)\1{3,}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
@@ -41,9 +28,8 @@ def clean(text: object) -> str:
 
 
 def is_dummy(identifier: str) -> bool:
-    """Whether this names no particular part: empty, a maker's placeholder, or one character repeated."""
-    text = clean(identifier).lower()
-    return text in _DUMMIES or _ONE_CHARACTER.fullmatch(text) is not None
+    """Whether this names no particular part."""
+    return is_placeholder(clean(identifier))
 
 
 def identifier(text: object) -> str:

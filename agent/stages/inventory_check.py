@@ -11,6 +11,7 @@ from agent import shell, wire
 from agent.probes import (
     disks,
     dmidecode,
+    dmimemory,
     ethtool,
     gpus,
     ipmitool,
@@ -120,10 +121,7 @@ def _cpu(found: Collection) -> wire.Cpu:
 
 
 def _memory(structures: list[dmidecode.Structure]) -> wire.Memory:
-    modules = dmidecode.dimms(structures)
-    total_mb = meminfo.parse(meminfo.read())["MemTotal"] // meminfo.MIB
-    installed_mb = sum(module.size_mb for module in modules)
-    return wire.Memory(total_mb, installed_mb, dmidecode.has_ecc(structures), modules)
+    return dmimemory.memory(structures, meminfo.parse(meminfo.read())["MemTotal"] // meminfo.MIB)
 
 
 def _identities() -> list[disks.DiskIdentity]:

@@ -55,9 +55,7 @@ def not_compared(expected: Spec | None, inventory: wire.Inventory) -> list[str]:
         for pin in expected.get("pinned") or ()
         if (why := specpaths.why_not_pinned(pin, expected, expectations.PATHS))
     ]
-    if (expected.get("memory") or {}).get("ecc") and inventory.memory.ecc is None:
-        answers.append("memory.ecc could not be compared: the firmware does not say whether errors are corrected")
-    return answers
+    return answers + list(memory.not_compared(expected.get("memory") or {}, inventory.memory))
 
 
 def _differences(expected: Spec, inventory: wire.Inventory, pinned: frozenset[str]) -> Iterator[Difference]:

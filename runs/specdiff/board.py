@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agent import wire
+from agent.placeholders import is_placeholder
 from runs.specdiff.difference import Difference, Part, Spec
 
 WORDS = {"manufacturer": "manufacturer", "product": "product", "serial": "serial number", "uuid": "UUID"}
@@ -17,7 +18,7 @@ def system(expected: Spec, found: wire.System, pinned: frozenset[str]) -> Iterat
         yield from part.text(leaf, expected.get(leaf), getattr(found, leaf), WORDS[leaf])
     for leaf in ("serial", "uuid"):
         wanted, actual = expected.get(leaf) or "", getattr(found, leaf)
-        if wanted and wanted.casefold() != actual.casefold():
+        if not is_placeholder(wanted) and wanted.casefold() != actual.casefold():
             message = f"system: {WORDS[leaf]} {actual or 'none'} in place of {wanted}: another board or chassis"
             yield part.replaced(wanted, actual, message, leaf)
 

@@ -50,6 +50,9 @@ class Part:
             return self._as("spec.pinned", Severity.CRITICAL, expected, actual, f"{message}; it is pinned", leaf)
         return self._as("spec.replaced", Severity.WARNING, expected, actual, message, leaf)
 
+    def swapped(self, expected: str, actual: str, message: str) -> Difference:
+        return self._as("spec.swapped", Severity.WARNING, expected, actual, message, "serial")
+
     def wrong_bus(self, expected: str, actual: str) -> Difference:
         message = f"{self.name}: on the {actual or 'unknown'} bus, expected on {expected}"
         return self._as("spec.wrong_bus", Severity.CRITICAL, expected, actual, message, "bus")

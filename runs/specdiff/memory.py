@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from agent import wire
+from agent.placeholders import is_placeholder
+from hosts import exchanged
 from runs.specdiff.difference import Difference, Part, Spec
 
 # What firmware, graphics and the crash kernel may keep for themselves of the installed memory: Canonical's
@@ -31,26 +32,61 @@ def memory(expected: Spec, found: wire.Memory, pinned: frozenset[str], *, slots_
         yield Part("memory", "system", "system").less("ecc", 1, 0, "memory error correction")
 
 
+def not_compared(expected: Spec, found: wire.Memory) -> Iterator[str]:
+    """What the spec states of memory and the firmware does not tell, each in a sentence. A module's size is known
+    without its firmware where the kernel sees all the memory that is expected."""
+    if expected.get("ecc") and found.ecc is None:
+        yield "memory.ecc could not be compared: the firmware does not say whether errors are corrected"
+    sum_seen = bool(expected.get("total_mb") and found.total_mb)
+    if expected.get("total_mb") and not found.total_mb and not found.installed_mb:
+        yield "memory.total_mb could not be compared: neither the kernel nor the firmware tells it"
+    there = _by_locator(found)
+    for spec in expected.get("dimms") or []:
+        if (dimm := there.get(spec["locator"])) is not None:
+            yield from _unread(spec, dimm, sum_seen=sum_seen)
+
+
+def _unread(spec: Spec, dimm: wire.Dimm, *, sum_seen: bool) -> Iterator[str]:
+    path = f"memory.dimms[{spec['locator']}]"
+    is_it = bool(dimm.serial) and dimm.serial == spec.get("serial")
+    if dimm.size_mb is None and not sum_seen and (spec.get("size_mb") or (spec.get("serial") and not is_it)):
+        yield f"{path}.size_mb could not be compared: the firmware lists the module without its size"
+    if spec.get("speed_mts") and dimm.speed_mts is None:
+        yield f"{path}.speed_mts could not be compared: the firmware does not tell the speed at which the module runs"
+
+
 def _dimms(wanted: list[Spec], found: wire.Memory, pinned: frozenset[str]) -> Iterator[Difference]:
-    there = {dimm.locator: dimm for dimm in found.dimms if dimm.size_mb > 0}
+    there = _by_locator(found)
+    rounds = exchanged.rounds(wanted, {slot: dimm.serial for slot, dimm in there.items()})
+    moved = {slot: spec for round_ in rounds for slot, spec in round_.items()}
+    yield from map(_swapped, rounds)
     for spec in wanted:
         part = Part(f"memory.dimms[{spec['locator']}]", "dimm", spec["locator"], pinned)
         if (dimm := there.pop(spec["locator"], None)) is None:
             yield part.missing(_words(spec), f"{part.name}: no module found, expected {_words(spec)}")
         else:
-            yield from _dimm(part, spec, dimm)
+            yield from _dimm(part, moved.get(spec["locator"], spec), dimm)
     for dimm in there.values():
         part = Part(f"memory.dimms[{dimm.locator}]", "dimm", dimm.locator)
-        size = f"{dimm.size_mb} MiB"
-        yield part.unexpected(size, f"{dimm.locator}: a module of {size} that is not expected")
+        yield part.unexpected(_size(dimm), f"{dimm.locator}: a module of {_size(dimm)} that is not expected")
+
+
+def _swapped(round_: exchanged.Round) -> Difference:
+    """Modules that sit in each other's slots: one difference, since nothing was replaced."""
+    first, *others = round_
+    words = " and ".join([", ".join([first, *others[:-1]]), others[-1]])
+    sits = round_[first]["serial"]
+    expected = next(spec["serial"] for spec in round_.values() if spec["locator"] == first)
+    message = f"{words}: the modules are swapped, {sits} sits in {first} in place of {expected}"
+    return Part(f"memory.dimms[{first}]", "dimm", first).swapped(expected, sits, message)
 
 
 def _dimm(part: Part, spec: Spec, dimm: wire.Dimm) -> Iterator[Difference]:
     yield from part.amount("size_mb", spec.get("size_mb"), dimm.size_mb, "size", "MiB")
     if spec.get("speed_mts") and dimm.speed_mts is not None:
         yield from part.amount("speed_mts", spec["speed_mts"], dimm.speed_mts, "speed", "MT/s")
-    serial = spec.get("serial")
-    if serial and serial != dimm.serial:
+    serial = spec.get("serial") or ""
+    if not is_placeholder(serial) and serial != dimm.serial:
         message = f"{part.name}: replaced, serial {dimm.serial or 'none'} in place of {serial}"
         yield part.replaced(serial, dimm.serial, message)
     yield from part.text("part", spec.get("part"), dimm.part, "part number")
@@ -68,18 +104,17 @@ def _total(expected: Spec, found: wire.Memory, missing_mb: int, *, extra_told: b
     if found.installed_mb and found.installed_mb != due_mb:
         if found.installed_mb < due_mb or not extra_told:
             yield from part.amount("total_mb", due_mb, found.installed_mb, "installed memory", "MiB")
-    elif found.total_mb < due_mb * (1 - _kept(due_mb)):
+    elif found.total_mb and found.total_mb < due_mb * (1 - _kept(due_mb)):
         yield part.less("total_mb", due_mb, found.total_mb, "memory that the kernel sees", "MiB")
 
 
 def _unmapped(expected: Spec, found: wire.Memory) -> Iterator[Difference]:
     """A module that the firmware lists and did not hand on, on hosts with so many that the share kept hides it. A spec
     that states less is content with less."""
-    sizes = [dimm.size_mb for dimm in found.dimms if dimm.size_mb > 0]
-    installed_mb = found.installed_mb or sum(sizes)
-    due_mb = min(expected.get("total_mb") or installed_mb, installed_mb)
+    sizes = [ram_mb for dimm in found.dimms if (ram_mb := _ram_mb(dimm)) > 0]
+    due_mb = min(expected.get("total_mb") or found.installed_mb, found.installed_mb)
     short_mb = due_mb - found.total_mb
-    if sizes and short_mb >= min(sizes) and short_mb > _MAP_SHARE * due_mb + _MAP_MB:
+    if sizes and found.total_mb and short_mb >= min(sizes) and short_mb > _MAP_SHARE * due_mb + _MAP_MB:
         short = Part("memory", "system", "system").less(
             "total_mb", due_mb, found.total_mb, "memory that the kernel sees", "MiB"
         )
@@ -87,8 +122,20 @@ def _unmapped(expected: Spec, found: wire.Memory) -> Iterator[Difference]:
 
 
 def _missing_mb(wanted: list[Spec], found: wire.Memory) -> int:
-    there = {dimm.locator: dimm.size_mb for dimm in found.dimms}
-    return sum(max((spec.get("size_mb") or 0) - there.get(spec["locator"], 0), 0) for spec in wanted)
+    """RAM that missing and smaller modules took with them. Persistent memory is none, nor is a cache."""
+    there = _by_locator(found)
+    due = {spec["locator"]: spec.get("ram_mb", spec.get("size_mb") or 0) for spec in wanted}
+    unknown = {slot for slot, dimm in there.items() if dimm.size_mb is None}
+    has = {slot: _ram_mb(dimm) for slot, dimm in there.items()}
+    return sum(max(ram_mb - has.get(slot, 0), 0) for slot, ram_mb in due.items() if slot not in unknown)
+
+
+def _by_locator(found: wire.Memory) -> dict[str, wire.Dimm]:
+    return {dimm.locator: dimm for dimm in found.dimms if dimm.size_mb is None or dimm.size_mb > 0}
+
+
+def _ram_mb(dimm: wire.Dimm) -> int:
+    return (dimm.size_mb or 0) if dimm.ram_mb is None else dimm.ram_mb
 
 
 def _kept(total_mb: float) -> float:
@@ -97,6 +144,11 @@ def _kept(total_mb: float) -> float:
     return _KEPT_SMALL + along * (_KEPT_LARGE - _KEPT_SMALL)
 
 
-def _words(spec: dict[str, Any]) -> str:
+def _words(spec: Spec) -> str:
     size = f"{spec['size_mb']} MiB" if spec.get("size_mb") else "a module"
     return f"{size}, serial {spec['serial']}" if spec.get("serial") else size
+
+
+def _size(dimm: wire.Dimm) -> str:
+    kind = " of persistent memory" if dimm.persistent else ""
+    return f"{dimm.size_mb} MiB{kind}" if dimm.size_mb else f"unknown size{kind}"

@@ -35,6 +35,7 @@ from agent.probes import (
     amdgpu,
     disks,
     dmidecode,
+    dmimemory,
     ethtool,
     ipmitool,
     lldp,
@@ -122,7 +123,7 @@ PARSERS: dict[str, Parser] = {
     "agent.probes.dmidecode.parse": Parser(
         lambda text: _all_of_dmi(dmidecode.parse(text)), ("dmidecode/qemu-q35.txt",)
     ),
-    "agent.probes.dmidecode.size_mb": Parser(dmidecode.size_mb, ("32 GB",), ()),
+    "agent.probes.dmimemory.size_mb": Parser(dmimemory.size_mb, ("32 GB",), ()),
     "agent.probes.ethtool.parse_driver": Parser(ethtool.parse_driver, ("ethtool/qemu-q35-e1000e.txt",)),
     "agent.probes.ipmitool.parse_dcmi_power": Parser(
         ipmitool.parse_dcmi_power, ("    Instantaneous power reading:                   120 Watts\n",)
@@ -310,9 +311,9 @@ def _module(path: Path) -> str:
 
 
 def _all_of_dmi(structures: list[dmidecode.Structure]) -> None:
-    for read in (dmidecode.system, dmidecode.bios, dmidecode.processors, dmidecode.dimms, dmidecode.power_supplies):
+    for read in (dmidecode.system, dmidecode.bios, dmidecode.processors, dmimemory.dimms, dmidecode.power_supplies):
         read(structures)
-    dmidecode.has_ecc(structures)
+    dmimemory.has_ecc(structures)
 
 
 def _all_of_sdr(sensors: list[ipmitool.Sensor]) -> None:

@@ -11,6 +11,7 @@ from agent.probes import (
     addresses,
     disks,
     dmidecode,
+    dmimemory,
     ethtool,
     gpus,
     ipmitool,
@@ -77,7 +78,7 @@ def test_dmidecode_names_system_and_modules() -> None:
     structures = dmidecode.parse(recorded("dmidecode", "qemu-q35.txt"))
     assert dmidecode.system(structures).serial == "SYS-1"
     assert dmidecode.system(structures).uuid == "11111111-2222-3333-4444-555555555555"
-    assert dmidecode.dimms(structures) == [wire.Dimm("DIMM_A 0", 3072, "D-0001", "ACME-3G", "ACME", None)]
+    assert dmimemory.dimms(structures) == [wire.Dimm("DIMM_A 0", 3072, "D-0001", "ACME-3G", "ACME", None)]
 
 
 def test_dmidecode_leaves_out_empty_slots_and_tells_equal_locators_apart() -> None:
@@ -87,7 +88,7 @@ def test_dmidecode_leaves_out_empty_slots_and_tells_equal_locators_apart() -> No
         f"\tBank Locator: {bank}\n\tSerial Number: S{n}x\n\tConfigured Memory Speed: 3200 MT/s"
         for n, (bank, size) in enumerate(slots)
     )
-    found = dmidecode.dimms(dmidecode.parse(text))
+    found = dmimemory.dimms(dmidecode.parse(text))
     assert [dimm.locator for dimm in found] == ["P0 CHANNEL A DIMM 0", "P0 CHANNEL B DIMM 0"]
     assert [(dimm.size_mb, dimm.speed_mts) for dimm in found] == [(32768, 3200)] * 2
 
@@ -99,7 +100,7 @@ def test_a_modules_name_does_not_change_when_its_neighbour_is_dead() -> None:
         f"\tBank Locator: {bank}"
         for n, (bank, size) in enumerate(slots)
     )
-    assert [dimm.locator for dimm in dmidecode.dimms(dmidecode.parse(text))] == ["P0 CHANNEL A DIMM 0"]
+    assert [dimm.locator for dimm in dmimemory.dimms(dmidecode.parse(text))] == ["P0 CHANNEL A DIMM 0"]
 
 
 def test_a_slot_without_a_name_keeps_its_number_beside_an_empty_one() -> None:
@@ -107,7 +108,7 @@ def test_a_slot_without_a_name_keeps_its_number_beside_an_empty_one() -> None:
         f"Handle 0x{n:04X}, DMI type 17, 40 bytes\nMemory Device\n\tSize: {size}"
         for n, size in enumerate(("No Module Installed", "32 GB"))
     )
-    assert [dimm.locator for dimm in dmidecode.dimms(dmidecode.parse(text))] == ["slot 1"]
+    assert [dimm.locator for dimm in dmimemory.dimms(dmidecode.parse(text))] == ["slot 1"]
 
 
 def test_lscpu_counts_sockets_and_cores() -> None:

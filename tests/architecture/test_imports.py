@@ -10,12 +10,12 @@ import pytest
 from tests.architecture import imports
 from tests.architecture.imports import Import
 
-LEAVES = {"agent.wire", "agent.codec", "agent.codes"}
-"""What the server may know of the agent: the contract, and the registry of finding codes."""
+LEAVES = {"agent.wire", "agent.codec", "agent.codes", "agent.placeholders"}
+"""What the server may know of the agent: the contract, the registry of finding codes, and what is no serial number."""
 
 MAY_IMPORT: dict[str, set[str]] = {
     "agent": set(),
-    "hosts": set(),
+    "hosts": {"agent"},
     "runs": {"hosts", "agent"},
     "agentapi": {"runs", "hosts", "agent"},
     "pxe": {"runs", "hosts", "agent"},
@@ -47,6 +47,14 @@ def test_a_package_imports_only_what_it_may(package: str) -> None:
 def test_of_the_agent_the_server_imports_the_leaves_only(package: str) -> None:
     wrong = [one for one in imports.ours(package) if one.package == "agent" and not is_leaf(one)]
     assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_the_hosts_know_no_more_of_the_agent_than_what_is_no_serial_number() -> None:
+    assert {one.name for one in imports.ours("hosts") if one.package == "agent"} <= {
+        "agent.placeholders",
+        "agent.placeholders.is_no_name",
+        "agent.placeholders.is_placeholder",
+    }
 
 
 @pytest.mark.parametrize("package", ["agent"])

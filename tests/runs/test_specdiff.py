@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import codec, wire
-from agent.probes import parsing
 from hosts import adoption
 from runs import specdiff
 
@@ -451,8 +450,3 @@ def test_a_card_on_usb_is_adopted_without_a_speed_that_no_switch_could_prove() -
     bmcs_own = wire.Nic("usb0", "be:3a:f2:b6:05:9f", "cdc_ether", speed_mbit=425, link=True)
     adopted = adoption.from_inventory(codec.encode(found(nics=[ENO1, bmcs_own])))
     assert adopted["nics"] == [{"mac": ENO1.mac, "speed_mbit": 1000}, {"mac": bmcs_own.mac}]
-
-
-@pytest.mark.parametrize("text", sorted(adoption._DUMMIES))
-def test_what_adoption_takes_for_a_placeholder_the_agent_does_too(text: str) -> None:
-    assert parsing.is_dummy(text)

@@ -1,0 +1,190 @@
+"""The memory that the firmware lists: arrays (SMBIOS type 16) and what sits in them (type 17), after DMTF DSP0134
+7.17 and 7.18 and the words that dmidecode has for them. What the system can use as RAM is told apart from what keeps
+its content, and a size that is not told from an empty slot."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from agent import wire
+from agent.placeholders import is_no_name
+from agent.probes.dmidecode import Structure, identifier
+from agent.probes.parsing import clean
+
+_SIZE = re.compile(r"(?i)(\d{1,12})\s*(bytes|kB|MB|GB|TB|PB)\b")
+_MB = {"bytes": 1 / 1024**2, "kb": 1 / 1024, "mb": 1, "gb": 1024, "tb": 1024**2, "pb": 1024**3}
+_SPEED = re.compile(r"(\d{1,9})\s*(MT/s|MHz)")
+# What dmidecode says of size 0. (Older versions than 2.9: Not Installed.)
+_EMPTY = ("no module installed", "not installed")
+# Arrays that hold no main memory (DSP0134 7.17.2) and types that can't be written like RAM (7.18.2).
+_OTHER_USES = ("Video Memory", "Flash Memory", "Non-volatile RAM", "Cache Memory")
+_ROM = ("ROM", "Flash", "EEPROM", "FEPROM", "EPROM")
+# Memory technologies that keep their content (7.18.6), in the words of dmidecode 3.2 and newer. Older ones say
+# Non-Volatile in the type's details only; so do some boards (Huawei RH2288 V3) of plain DRAM.
+_PERSISTENT = ("NVDIMM-N", "NVDIMM-F", "NVDIMM-P", "Intel Optane", "Intel persistent")
+_OPTANE = ("Intel Optane", "Intel persistent")
+_OPTANE_PART = re.compile(r"NM[ABC][0-9]X")  # Intel's part numbers of Optane series 100, 200 and 300
+# From this length on a structure has a configured speed (SMBIOS 2.7); before, the one speed is all there is.
+_LENGTH_WITH_CONFIGURED_SPEED = 0x22
+
+
+@dataclass(frozen=True)
+class _Module:
+    """`ram_mb` is what of it the firmware gives to the system as RAM, None where it does not say."""
+
+    dimm: wire.Dimm
+    persistent: bool
+    is_optane: bool
+    ram_mb: int | None
+    is_cache: bool
+
+
+def memory(structures: list[Structure], total_mb: int) -> wire.Memory:
+    """`total_mb` is what the kernel sees, 0 where nobody asked it."""
+    modules = _modules(structures)
+    installed_mb, is_cached = _installed_mb(modules)
+    return wire.Memory(
+        total_mb=total_mb,
+        installed_mb=installed_mb or 0,
+        ecc=has_ecc(structures),
+        dimms=[_told(module, is_cached=is_cached) for module in modules],
+    )
+
+
+def dimms(structures: list[Structure]) -> list[wire.Dimm]:
+    """The modules that are there; empty slots are left out."""
+    return memory(structures, 0).dimms
+
+
+def has_ecc(structures: list[Structure]) -> bool | None:
+    """Whether main memory corrects errors (type 16); None when the firmware does not say."""
+    arrays = [one.fields for one in structures if one.kind == 16 and one.fields.get("Use") not in _OTHER_USES]
+    kinds = [fields.get("Error Correction Type", "") for fields in arrays]
+    kinds = [kind for kind in kinds if kind and kind not in ("Unknown", "Other", "<OUT OF SPEC>")]
+    return any("ECC" in kind or "CRC" in kind for kind in kinds) if kinds else None
+
+
+def size_mb(text: str) -> int | None:
+    """`32 GB` → 32768; 0 for an empty slot; None for a module whose size is not told (0xFFFF, Unknown), and for a text
+    that can't be read: it is no proof that the slot is empty."""
+    match = _SIZE.match(text)
+    if match:
+        size = int(match[1]) * _MB[match[2].casefold()]
+        return max(round(size), 1) if size else 0
+    return 0 if text.casefold().startswith(_EMPTY) else None
+
+
+def _modules(structures: list[Structure]) -> list[_Module]:
+    uses = {one.handle: one.fields.get("Use", "") for one in structures if one.kind == 16}
+    listed = [one for one in structures if one.kind == 17 and not _is_other(one, uses)]
+    named = zip(_names([one.fields for one in listed]), listed, strict=True)
+    return [_module(name, one) for name, one in named if size_mb(one.fields.get("Size", "")) != 0]
+
+
+def _is_other(one: Structure, uses: dict[str, str]) -> bool:
+    """ROM that the board lists as a module, video memory, cache."""
+    use = uses.get(one.fields.get("Array Handle", "").upper(), "")
+    return one.fields.get("Type") in _ROM or (use in _OTHER_USES and not _is_persistent(one.fields))
+
+
+def _names(slots: list[dict[str, str]]) -> list[str]:
+    """Each slot by its locator. A locator of several slots (many boards say DIMM 0 for each channel) is made unique
+    by its bank, and slots of one bank and locator by their order. Empty ones count, too: a module's name stays the
+    same when its neighbour is dead."""
+    locators = ["" if is_no_name(slot.get("Locator", "")) else slot["Locator"] for slot in slots]
+    banks = ["" if is_no_name(slot.get("Bank Locator", "")) else slot["Bank Locator"] for slot in slots]
+    shared, names = Counter(locators), []
+    for number, (locator, bank) in enumerate(zip(locators, banks, strict=True)):
+        full = locator if locator and shared[locator] == 1 else clean(f"{bank} {locator}")
+        names.append(full or f"slot {number}")
+    twice, seen = Counter(names), Counter[str]()
+    for number, name in enumerate(names):
+        seen[name] += 1
+        names[number] = f"{name} #{seen[name]}" if twice[name] > 1 else name
+    return names
+
+
+def _module(name: str, one: Structure) -> _Module:
+    fields, size = one.fields, size_mb(one.fields.get("Size", ""))
+    cache = _told_mb(fields, "Cache Size") or 0
+    persistent = _is_persistent(fields)
+    return _Module(
+        dimm=wire.Dimm(
+            locator=name,
+            size_mb=size,
+            serial=identifier(fields.get("Serial Number")),
+            part=identifier(fields.get("Part Number")),
+            manufacturer=identifier(fields.get("Manufacturer")),
+            speed_mts=_speed(one),
+            persistent=persistent,
+        ),
+        persistent=persistent,
+        is_optane=persistent and _is_optane(fields),
+        ram_mb=_told_mb(fields, "Volatile Size") if persistent else _ram_mb(fields, size, cache),
+        is_cache=cache > 0,
+    )
+
+
+def _ram_mb(fields: dict[str, str], size: int | None, cache_mb: int) -> int | None:
+    """Of a module that loses its content: its size, less what is cache. Its Volatile Size is not asked: many boards
+    leave it at None (Ampere Altra) or state bytes of another unit (16 kB of 16 GB). High-bandwidth memory may be
+    cache as a whole (Xeon Max), CXL memory may be left to a driver, and a DRAM that is called non-volatile may be
+    either."""
+    doubtful = "HBM" in fields.get("Type", "") or "CXL" in fields.get("Form Factor", "")
+    if size is None or ((doubtful or "Non-Volatile" in fields.get("Type Detail", "")) and not cache_mb):
+        return None
+    return max(size - cache_mb, 0)
+
+
+def _installed_mb(modules: list[_Module]) -> tuple[int | None, bool]:
+    """What the kernel should see of all of them, None where the firmware does not say; and whether the DRAM is the
+    cache of persistent memory (Memory Mode), even where it is not called so."""
+    if any(module.ram_mb is None for module in modules):
+        return None, False
+    optane_mb = sum(module.ram_mb or 0 for module in modules if module.is_optane)
+    others_mb = sum(module.ram_mb or 0 for module in modules if not module.is_optane)
+    if not optane_mb or any(module.is_cache for module in modules):
+        return optane_mb + others_mb, False
+    # Memory Mode has several times as much Optane as DRAM. With less of it this is one module that was not set up.
+    return (optane_mb, True) if optane_mb > others_mb else (None, False)
+
+
+def _told(module: _Module, *, is_cached: bool) -> wire.Dimm:
+    """With what of it is RAM, where that is not all. Persistent memory that does not say is taken for none."""
+    ram_mb = 0 if is_cached and not module.is_optane else module.ram_mb
+    ram_mb = 0 if ram_mb is None and module.persistent else ram_mb
+    return replace(module.dimm, ram_mb=None if ram_mb == module.dimm.size_mb else ram_mb)
+
+
+def _is_persistent(fields: dict[str, str]) -> bool:
+    technology = fields.get("Memory Technology", "")
+    return (
+        technology.startswith(_PERSISTENT)
+        or fields.get("Type") == "Logical non-volatile device"
+        or _OPTANE_PART.match(fields.get("Part Number", "")) is not None
+    )
+
+
+def _is_optane(fields: dict[str, str]) -> bool:
+    return fields.get("Memory Technology", "").startswith(_OPTANE) or not fields.get("Memory Technology")
+
+
+def _told_mb(fields: dict[str, str], name: str) -> int | None:
+    """0 where the firmware says None, None where it says nothing, Unknown, or less than memory comes in."""
+    text = fields.get(name, "")
+    if text.casefold() == "none":
+        return 0
+    match = _SIZE.match(text)
+    return size_mb(text) if match and match[2].casefold() not in ("bytes", "kb") else None
+
+
+def _speed(one: Structure) -> int | None:
+    """As it runs. The speed that it could run at is another number, unless the structure is too old to have both."""
+    fields = one.fields
+    configured = fields.get("Configured Memory Speed", fields.get("Configured Clock Speed"))
+    if configured is None and one.length < _LENGTH_WITH_CONFIGURED_SPEED:
+        configured = fields.get("Speed")
+    match = _SPEED.match(configured or "")
+    return int(match[1]) if match else None
