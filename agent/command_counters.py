@@ -5,16 +5,22 @@ from __future__ import annotations
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 
 from agent import wire
 from agent.counters import Counts
 from agent.names import Names
-from agent.probes import amdgpu, disks, ipmitool, nvidia_smi, raid, smart_counts, smartctl
+from agent.probes import amdgpu, bays, disks, ipmitool, nvidia_smi, raid, smart_counts, smartctl
 
 SMART_TIMEOUT_S = 30.0
 BMC_TIMEOUT_S = 20.0
 DRIVES_AT_ONCE = 8
+# For all drives around one stage.
+ALL_DRIVES_S = 120.0
+# A drive that hangs costs SMART_TIMEOUT_S so seldom, and not around every stage.
+HUNG_LEFT_ALONE_S = 900.0
+_HUNG: dict[smartctl.Device, float] = {}
 _READING = re.compile(r"(?P<value>-?\d{1,9}(?:\.\d{1,9})?)\s*(?P<unit>degrees C|RPM|Watts)", re.IGNORECASE)
 _MEASURES = {"degrees c": ("temp", "C"), "rpm": ("fan", "rpm"), "watts": ("power", "W")}
 
@@ -24,22 +30,39 @@ def drives(names: Names) -> Counts:
     no counts."""
     blocks = (disks.identify(names.root / "sys/block" / name) for name in disks.names(names.root))
     fixed = [one.name for one in blocks if not one.removable]
-    volumes = [name for name in fixed if raid.is_volume(name, names.root)]
+    volumes = tuple(name for name in fixed if raid.is_volume(name, names.root))
     asked = {smartctl.of_disk(name): names.part("blk", name).name for name in fixed if name not in volumes}
-    asked |= dict.fromkeys(_behind(volumes, names.root), "")
+    # A drive that is passed through has both ways; it has the name that stages give it.
+    theirs = set(asked.values())
+    asked |= {device: serial for device, serial in _behind(volumes, names.root) if serial not in theirs}
+    until = time.monotonic() + ALL_DRIVES_S
     with ThreadPoolExecutor(DRIVES_AT_ONCE, thread_name_prefix="smart") as pool:
-        texts = list(pool.map(lambda device: smartctl.run(device, SMART_TIMEOUT_S).stdout, asked))
+        texts = list(pool.map(lambda device: _answer(device, until), asked))
     counts: Counts = {}
     for component, text in zip(asked.values(), texts, strict=True):
         counts.update(of_drive(text, component))
     return counts
 
 
-def _behind(volumes: list[str], root: Path) -> list[smartctl.Device]:
-    try:
-        return raid.ways(volumes, root)
-    except smartctl.ParseError:
-        return []
+@lru_cache(maxsize=4)
+def _behind(volumes: tuple[str, ...], root: Path) -> tuple[tuple[smartctl.Device, str], ...]:
+    """The drives that answered when the controllers were first asked, by serial number: a place that was empty or hung
+    then is not asked again around every stage."""
+    arrays = [array for name in volumes if (array := raid.volume(name, root))]
+    found = {bay.serial: bay.device for bay in bays.behind(raid.controllers(arrays, root), root).bays if bay.serial}
+    return tuple((device, serial) for serial, device in found.items())
+
+
+def _answer(device: smartctl.Device, until: float) -> str:
+    """What one drive says; nothing of a drive that let us wait in vain a short while ago, or when the time for all of
+    them is over. Its counters are missing then, which the stage says."""
+    now = time.monotonic()
+    if now > until or _HUNG.get(device, now) > now:
+        return ""
+    done = smartctl.run(device, SMART_TIMEOUT_S)
+    if done.timed_out:
+        _HUNG[device] = time.monotonic() + HUNG_LEFT_ALONE_S
+    return done.stdout if done.ended else ""
 
 
 def of_drive(text: str, component: str) -> Counts:

@@ -1,65 +1,244 @@
-"""Volumes of RAID controllers, and the ways to the drives behind them. A volume has no health: its drives have.
+"""Volumes of RAID controllers: which of the kernel's disks are some, of which controller, and how smartctl gets at the
+drives behind them. A volume has no health: its drives have.
 
 Written against the drivers' sources and smartctl(8); tried on no such controller."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from agent import shell, sysfs
 from agent.probes.parsing import clean, mapping, parse_json, sequence
 from agent.probes.smartctl import Device
 
-MEGARAID, CCISS = ("megaraid_sas",), ("hpsa", "smartpqi")
-# Arrays of these are volumes, too, but the drives behind them can't be listed without the maker's tool.
-OTHERS = ("aacraid", "arcmsr", "3w-9xxx", "3w-sas", "3w-xxxx")
-CCISS_DRIVES = 16
-_VOLUME_CHANNEL = 2  # megaraid_sas: physical drives are on channels 0 and 1, volumes on 2 and 3
+# How smartctl gets at the drives: its scan lists them (MegaRAID), they have numbers (Smart Array), or the kernel has
+# them as SCSI devices without a disk (members of the arrays of aacraid and Fusion-MPT).
+SCAN, NUMBERS, MEMBERS = "scan", "numbers", "members"
+_PCI = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
+_ADDRESS = re.compile(r"(\d+):(\d+):(\d+):(\d+)")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a disk hangs in the SCSI system: its device in sysfs, the host's number and the channel; None each where
+    there is none."""
+
+    device: Path
+    host: int | None
+    channel: int | None
+
+    def says(self, attribute: str) -> str:
+        return clean(sysfs.text(self.device / attribute))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The controllers of one driver: what people call them, the maker's tool, which of their disks are volumes, and how
+    smartctl gets at the drives ('' for not at all)."""
+
+    words: str
+    tool: str
+    is_volume: Callable[[Place], bool] = lambda place: True
+    reach: str = ""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """`host` is the SCSI host's number, None for a card that shows its volume as a SATA or NVMe drive."""
+
+    name: str
+    kind: Kind
+    host: int | None = None
+    slot: str = ""
+
+    @property
+    def told(self) -> str:
+        return f"{self.name} is a RAID volume of {self.kind.words}{f' at {self.slot}' if self.slot else ''}"
+
+
+@dataclass(frozen=True)
+class Controller:
+    """One SCSI host of a RAID driver. `disks` are the kernel's disks on it, volumes first."""
+
+    host: int
+    kind: Kind
+    disks: tuple[str, ...]
+
+
+def _on(*channels: int) -> Callable[[Place], bool]:
+    """A disk whose channel can't be read is taken for a volume: then it is not tested, and does not pass."""
+    return lambda place: place.channel is None or place.channel in channels
+
+
+def _has_level(place: Place) -> bool:
+    """hpsa and smartpqi say N/A of a drive; their volumes are on channel 1, those of other arrays on 2."""
+    level = place.says("raid_level")
+    return level != "N/A" if level else _on(1, 2)(place)
+
+
+def _has_no_sas_address(place: Place) -> bool:
+    """mpi3mr gives a SAS or SATA drive its address, and names the vendor of others."""
+    is_sas = any(part.startswith("end_device-") for part in place.device.parts) or place.says("sas_address")
+    return not is_sas and place.says("vendor") not in ("ATA", "NVMe")
+
+
+_SMART_ARRAY = Kind("a Smart Array", "ssacli", _has_level, NUMBERS)
+_FUSION = Kind("a Fusion-MPT adapter with Integrated RAID", "sas2ircu or sas3ircu", _on(1), MEMBERS)
+_3WARE = Kind("a 3ware controller", "tw_cli")
+_OLD_MEGARAID = Kind("an old MegaRAID", "megacli")
+_SERVERAID = Kind("a ServeRAID", "ipssend")
+# By the driver's name. Channels: MEGASAS_MAX_PD_CHANNELS, HPSA_RAID_VOLUME_BUS and PQI_RAID_VOLUME_BUS,
+# CONTAINER_CHANNEL, RAID_CHANNEL and MPTSAS_RAID_CHANNEL. [drivers/scsi and drivers/message/fusion of Linux 6.12]
+KINDS: dict[str, Kind] = {
+    "megaraid_sas": Kind("a MegaRAID or PERC", "storcli or perccli", _on(2, 3), SCAN),
+    "sssraid": Kind("a 3SNIC controller", "sssraid's own", reach=SCAN),
+    "hpsa": _SMART_ARRAY,
+    "smartpqi": _SMART_ARRAY,
+    "aacraid": Kind("an Adaptec controller", "arcconf", _on(0), MEMBERS),
+    "mpt2sas": _FUSION,
+    "mpt3sas": _FUSION,
+    "mptsas": _FUSION,
+    "mpi3mr": Kind("a MegaRAID of the 9600 series", "storcli2", _has_no_sas_address),
+    # A drive that is passed through has its own vendor.
+    "arcmsr": Kind("an Areca controller", "Areca's CLI", lambda place: place.says("vendor") in ("", "Areca")),
+    "3w-9xxx": _3WARE,
+    "3w-sas": _3WARE,
+    "3w-xxxx": _3WARE,
+    "hptiop": Kind("a HighPoint RocketRAID", "hptraidconf"),
+    "stex": Kind("a Promise SuperTrak", "Promise's WebPAM"),
+    "mvumi": Kind("a Marvell controller", "mvcli"),
+    "megaraid": _OLD_MEGARAID,
+    "megaraid_mbox": _OLD_MEGARAID,
+    "ips": _SERVERAID,
+    "esas2r": Kind("an ATTO ExpressSAS", "ATTO's ConfigTool"),
+    "pmcraid": Kind("a PMC MaxRAID", "pmcraid's own"),
+    "spraid": Kind("a Ramaxel controller", "spraid's own"),
+}
+# Cards that show the mirror of their two drives as one SATA or NVMe drive, by its model.
+_CARDS = (
+    (re.compile(r"DELLBOSS|\bBOSS-[NS]\d", re.IGNORECASE), Kind("a Dell BOSS card", "mvcli, mnv_cli or racadm")),
+    (re.compile(r"^CISCO VD", re.IGNORECASE), Kind("a Cisco M.2 RAID card", "mvcli or the CIMC")),
+    (
+        re.compile(r"ThinkSystem M\.2 VD|NVMe 2-Bay\b", re.IGNORECASE),
+        Kind("a Lenovo M.2 RAID card", "mvcli or mnv_cli"),
+    ),
+    (re.compile(r"\bNS204i", re.IGNORECASE), Kind("an HPE NS204i boot card", "the iLO")),
+    (re.compile(r"^MARVELL (Raid VD|VIRTUAL)", re.IGNORECASE), Kind("a Marvell RAID controller", "mvcli")),
+    (re.compile(r"\bH/W RAID", re.IGNORECASE), Kind("a JMicron RAID bridge", "smartctl -d jmb39x,N")),
+)
+
+
+def place(name: str, root: Path = Path("/")) -> Place:
+    device = (root / "sys/block" / name).resolve().parent.parent
+    address = _ADDRESS.fullmatch(device.name)
+    return Place(device, int(address[1]), int(address[2])) if address else Place(device, _host(device), None)
 
 
 def driver(name: str, root: Path = Path("/")) -> str:
     """The driver of the SCSI host that a disk hangs on; '' for a disk without one."""
-    real = (root / "sys/block" / name).resolve()
-    host = next((part for part in real.parts if re.fullmatch(r"host\d+", part)), "")
-    return sysfs.text(root / "sys/class/scsi_host" / host / "proc_name") if host else ""
+    where = place(name, root)
+    return "" if where.host is None else driver_of(where.host, where.device, root)
+
+
+def driver_of(host: int, device: Path, root: Path = Path("/")) -> str:
+    """The host's own word for it, else the PCI device's: arcmsr and mvumi give their hosts no name."""
+    said = sysfs.text(root / f"sys/class/scsi_host/host{host}/proc_name")
+    if said in KINDS:
+        return said
+    cards = [parent for parent in device.parents if _PCI.fullmatch(parent.name)]
+    bound = (cards[0] / "driver").resolve().name if cards and (cards[0] / "driver").exists() else ""
+    return bound if bound in KINDS else said
+
+
+def volume(name: str, root: Path = Path("/"), model: str = "") -> Volume | None:
+    """What array of which controller a disk is; None for a drive, also for one that a RAID controller passes on."""
+    where = place(name, root)
+    shown = clean(model) or clean(sysfs.text(root / "sys/block" / name / "device/model"))
+    if card := next((kind for pattern, kind in _CARDS if pattern.search(shown[:80])), None):
+        return Volume(name, card, None, _slot(where.device))
+    kind = KINDS.get(driver(name, root))
+    if kind is None or not kind.is_volume(where):
+        return None
+    return Volume(name, kind, where.host, _slot(where.device))
 
 
 def is_volume(name: str, root: Path = Path("/")) -> bool:
     """Whether the kernel's disk is an array of a controller and not a drive that the controller passes through."""
-    by, device = driver(name, root), (root / "sys/block" / name).resolve().parent.parent
-    if by in MEGARAID:
-        address = re.fullmatch(r"\d+:(\d+):\d+:\d+", device.name)
-        return address is not None and int(address[1]) >= _VOLUME_CHANNEL
-    if by in CCISS:
-        return sysfs.text(device / "raid_level") not in ("", "N/A")
-    return by in OTHERS
+    return volume(name, root) is not None
 
 
-def ways(names: list[str], root: Path = Path("/")) -> list[Device]:
-    """Ways to drives behind these volumes. Of the Smart Array's it is not known which exist: those that don't answer
-    are none. Raises ParseError when smartctl's scan is no scan."""
-    drivers = {name: driver(name, root) for name in names}
-    found: list[Device] = []
-    if any(by in MEGARAID for by in drivers.values()):
-        found += parse_scan(run_scan().stdout)
-    # All volumes of a controller lead to the same drives, so one of each is asked.
-    for _, name in sorted({by: name for name, by in drivers.items() if by in CCISS}.items()):
-        found += [Device(f"/dev/{name}", f"cciss,{number}") for number in range(CCISS_DRIVES)]
+def controllers(volumes: Iterable[Volume], root: Path = Path("/")) -> list[Controller]:
+    """Those that the volumes are on, each by itself, and those of which the kernel has no disk at all: a controller
+    that has lost its only volume still has drives."""
+    found: dict[int, Controller] = {}
+    for one in volumes:
+        if one.host is not None:
+            known = found.get(one.host, Controller(one.host, one.kind, ()))
+            found[one.host] = Controller(one.host, one.kind, (*known.disks, one.name))
+    for host in sorted((root / "sys/class/scsi_host").glob("host*")):
+        number = _host(host)
+        kind = None if number is None else KINDS.get(driver_of(number, host.resolve(), root))
+        if number is not None and number not in found and kind and kind.reach and not _has_disk(number, root):
+            found[number] = Controller(number, kind, ())
+    return [found[number] for number in sorted(found)]
+
+
+def members(host: int, root: Path = Path("/")) -> list[tuple[str, str]]:
+    """The SCSI devices of a host that are disks to SCSI and that the kernel has made no disk of: their generic device
+    (sg3; '' where the kernel gives none) and their address."""
+    found = []
+    for device in _devices(host, root):
+        if sysfs.text(device / "type") == "0" and not (device / "block").exists():
+            found.append((_generic(device), device.name))
     return found
 
 
-def is_listed(way: Device) -> bool:
-    """Whether the controller names this drive; the others are only tried."""
-    return "megaraid," in way.way
+def generic(host: int, root: Path = Path("/")) -> str:
+    """The controller itself as a SCSI device (type 12, SPC-4): the way in where there is no volume."""
+    itself = [device for device in _devices(host, root) if sysfs.text(device / "type") == "12"]
+    return next(filter(None, map(_generic, itself)), "")
+
+
+def _devices(host: int, root: Path) -> list[Path]:
+    links = sorted((root / "sys/class/scsi_device").glob(f"{host}:*"))
+    return [device for device in ((link / "device").resolve() for link in links) if _ADDRESS.fullmatch(device.name)]
+
+
+def _has_disk(host: int, root: Path) -> bool:
+    return any((device / "block").exists() for device in _devices(host, root))
+
+
+def _generic(device: Path) -> str:
+    return next((one.name for one in sorted((device / "scsi_generic").glob("sg*"))), "")
+
+
+def _host(path: Path) -> int | None:
+    named = (re.fullmatch(r"host(\d{1,9})", part) for part in path.parts)
+    return next((int(match[1]) for match in named if match), None)
+
+
+def _slot(device: Path) -> str:
+    return next((part for part in reversed(device.parts) if _PCI.fullmatch(part)), "")
 
 
 def run_scan(timeout_s: float = 60.0) -> shell.Completed:
-    return shell.run(["smartctl", "-j", "--scan-open"], timeout_s)
+    """Without opening a drive: one that hangs would keep the whole list back."""
+    return shell.run(["smartctl", "-j", "--scan"], timeout_s)
 
 
 def parse_scan(text: str) -> list[Device]:
-    """The drives that smartctl reaches through a controller only. Raises ParseError."""
+    """The drives that smartctl reaches through a controller only, also those that it could not open. Raises
+    ParseError."""
     rows = [mapping(row) for row in sequence(parse_json(text, "smartctl").get("devices"))]
-    named = [Device(clean(row.get("name")), clean(row.get("type"))) for row in rows if "open_error" not in row]
-    return [device for device in named if is_listed(device) and device.path.startswith("/dev/")]
+    named = [Device(clean(row.get("name")), clean(row.get("type"))) for row in rows]
+    return list(dict.fromkeys(device for device in named if scanned_host(device) is not None))
+
+
+def scanned_host(device: Device) -> int | None:
+    """The SCSI host of a drive in smartctl's scan: `/dev/bus/0 -d megaraid,3`, `/dev/bsg/sssraid1 -d sssraid,0,4`."""
+    match = re.fullmatch(r"/dev/(?:bus/|bsg/sssraid)(\d{1,9})", device.path)
+    behind = re.search(r"\b(megaraid,\d|sssraid,\d)", device.way[:80])
+    return int(match[1]) if match and behind else None

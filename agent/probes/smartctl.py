@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent import shell
-from agent.probes import smart_self_test
+from agent.probes import smart_self_test, turns
 from agent.probes.parsing import ParseError, clean, integer, mapping, parse_json, sequence
 from agent.probes.smart_self_test import SelfTest
 
@@ -91,16 +91,19 @@ class Smart:
 
 
 def run(device: Device, timeout_s: float = 60.0) -> shell.Completed:
-    return shell.run(["smartctl", "-j", "-x", *device.words], timeout_s)
+    with turns.of(device.path, device.way):
+        return shell.run(["smartctl", "-j", "-x", *device.words], timeout_s)
 
 
 def start_self_test(device: Device, kind: str, timeout_s: float = 60.0) -> shell.Completed:
     """`kind` is short or long."""
-    return shell.run(["smartctl", "-j", "-t", kind, *device.words], timeout_s)
+    with turns.of(device.path, device.way):
+        return shell.run(["smartctl", "-j", "-t", kind, *device.words], timeout_s)
 
 
 def stop_self_test(device: Device, timeout_s: float = 60.0) -> shell.Completed:
-    return shell.run(["smartctl", "-j", "-X", *device.words], timeout_s)
+    with turns.of(device.path, device.way):
+        return shell.run(["smartctl", "-j", "-X", *device.words], timeout_s)
 
 
 def refusal(done: shell.Completed) -> str:
@@ -117,7 +120,8 @@ def refusal(done: shell.Completed) -> str:
 def look(device: Device, protocol: str, timeout_s: float = 60.0) -> shell.Completed:
     """The self-test log and nothing else, for a drive that is at its test: `-x` reads far more, every time."""
     what = ("-c", "-l", "xselftest,selftest") if protocol == "ATA" else ("-l", "selftest")
-    return shell.run(["smartctl", "-j", *what, *device.words], timeout_s)
+    with turns.of(device.path, device.way):
+        return shell.run(["smartctl", "-j", *what, *device.words], timeout_s)
 
 
 def of_disk(name: str) -> Device:

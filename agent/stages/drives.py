@@ -2,74 +2,101 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
 
 from agent import wire
-from agent.probes import raid, smartctl
-from agent.probes.parsing import ParseError, is_dummy
+from agent.probes import bays, raid, smartctl
+from agent.probes.bays import Bay
+from agent.probes.raid import Volume
 from agent.stages import checks
 from agent.stages.self_tests import Drive
+
+# So many places with one and the same trouble are told one by one, more of them together.
+_TOLD_SINGLY = 4
 
 
 @dataclass
 class Drives:
-    """`volumes` are checks that say what became of each RAID volume; `numbers` how many drives are behind them."""
+    """`volumes` are checks that say what became of each RAID volume, and of each place behind one whose drive can't be
+    judged; `numbers` how many drives are behind them."""
 
     drives: list[Drive] = field(default_factory=list)
     volumes: list[wire.Check] = field(default_factory=list)
     numbers: dict[str, float] = field(default_factory=dict)
 
 
-def of(disks: list[wire.Disk]) -> Drives:
-    arrays = [disk for disk in disks if raid.is_volume(disk.name)]
-    plain = [drive_of(disk) for disk in disks if disk not in arrays]
-    if not arrays:
-        return Drives(plain)
-    behind, silent, why = _behind([disk.name for disk in arrays])
-    behind = [drive for drive in behind if drive.name not in {other.name for other in plain}]
-    volumes = [*(_volume(disk, len(behind), why) for disk in arrays), *map(_unanswered, silent if behind else [])]
+def of(disks: list[wire.Disk], root: Path = Path("/")) -> Drives:
+    known = {disk.name: raid.volume(disk.name, root, disk.model) for disk in disks}
+    arrays = [(disk, array) for disk in disks if (array := known[disk.name])]
+    plain = [drive_of(disk) for disk in disks if not known[disk.name]]
+    found = bays.behind(raid.controllers((array for _, array in arrays), root), root)
+    behind = {bay.serial: Drive(bay.device, bay.label, bay.serial) for bay in found.bays if bay.serial}
+    for drive in plain:
+        behind.pop(drive.name, None)
     # A drive that died is no longer listed: that there are fewer than in the last good run tells it.
-    numbers = {f"raid_drives.{checks.disk_name(disk)}": float(len(behind)) for disk in arrays if behind}
-    return Drives([*plain, *behind], volumes, numbers)
+    numbers = {
+        f"raid_drives.{checks.disk_name(disk)}": float(len(own))
+        for disk, array in arrays
+        if (own := _answering(array, found))
+    }
+    volumes = [_volume(checks.disk_name(disk), array, found) for disk, array in arrays]
+    return Drives([*plain, *behind.values()], [*volumes, *_silent(found.bays)], numbers)
 
 
 def drive_of(disk: wire.Disk) -> Drive:
     return Drive(smartctl.of_disk(disk.name), disk.name, checks.disk_name(disk))
 
 
-def _behind(names: list[str]) -> tuple[list[Drive], list[smartctl.Device], str]:
-    """The drives that answer with a serial number of their own, those that are listed and don't, or why there are
-    none."""
-    try:
-        ways = raid.ways(names)
-    except ParseError as error:
-        return [], [], str(error)
-    with ThreadPoolExecutor(max_workers=8, thread_name_prefix="raid") as pool:
-        serials = list(pool.map(_serial, ways))
-    found = {serial: Drive(way, way.way, serial) for way, serial in zip(ways, serials, strict=True) if serial}
-    silent = [way for way, serial in zip(ways, serials, strict=True) if not serial and raid.is_listed(way)]
-    return list(found.values()), silent, "" if found else "no drive behind it answers smartctl"
+def _answering(array: Volume, found: bays.Found) -> list[Bay]:
+    """The drives behind the volume's own controller; those of another one say nothing of it."""
+    return [bay for bay in found.bays if bay.host == array.host and bay.serial]
 
 
-def _serial(way: smartctl.Device) -> str:
-    try:
-        smart = smartctl.parse(smartctl.run(way).stdout)
-    except ParseError:
-        return ""
-    return "" if is_dummy(smart.serial) else smart.serial
-
-
-def _unanswered(way: smartctl.Device) -> wire.Check:
-    why = f"{way.way}: the controller lists this drive, and it gives smartctl no serial number"
-    return checks.not_tested("health", way.way, reason=why, topic="smart")
-
-
-def _volume(disk: wire.Disk, behind: int, why: str) -> wire.Check:
+def _volume(name: str, array: Volume, found: bays.Found) -> wire.Check:
     """Not tested either way. It counts when there was nothing behind it that could be asked instead."""
-    name, told = checks.disk_name(disk), f"{disk.name} is a RAID volume"
-    if behind:
-        return checks.not_tested(
-            "volume_health", name, reason=f"{told}: the {behind} drives of its controller are asked"
-        )
-    return checks.not_tested("health", name, reason=f"{told}: {why}", topic="smart")
+    if own := _answering(array, found):
+        many = f"{len(own)} drives of its controller are" if len(own) > 1 else "1 drive of its controller is"
+        return checks.not_tested("volume_health", name, reason=f"{array.told}: {many} asked ({_ways(own)})")
+    why = "no drive behind it answers smartctl" if array.kind.reach else "smartctl can't ask the drives behind it"
+    why = found.unknown.get(array.host, "") or why if array.host is not None else why
+    reason = f"{array.told}: {why}; the maker's tool can ({array.kind.tool})"
+    return checks.not_tested("health", name, reason=reason, topic="smart")
+
+
+def _ways(own: list[Bay]) -> str:
+    """`cciss,0 to 3, cciss,20`: which numbers answered, so that one that is missing between them is seen."""
+    names = [bay.device.way or bay.label for bay in own]
+    stems = [(name.rstrip("0123456789"), name) for name in dict.fromkeys(names)]
+    told = []
+    for stem, group in groupby(stems, key=lambda pair: pair[0]):
+        numbers = sorted(int(name[len(stem) :][:9] or 0) for _, name in group)
+        told += [f"{stem}{first}" if first == last else f"{stem}{first} to {last}" for first, last in _runs(numbers)]
+    return ", ".join(told)
+
+
+def _runs(numbers: list[int]) -> list[tuple[int, int]]:
+    """Numbers that follow each other, as the first and the last of them."""
+    groups = groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
+    runs = [[number for _, number in group] for _, group in groups]
+    return [(run[0], run[-1]) for run in runs]
+
+
+def _silent(places: Iterable[Bay]) -> list[wire.Check]:
+    """A place whose drive can't be judged is named. Many numbers that may be empty are told in one sentence."""
+    troubled = [bay for bay in places if bay.trouble]
+    alike = Counter((bay.host, bay.trouble) for bay in troubled if not bay.listed)
+    many = {key for key, count in alike.items() if count > _TOLD_SINGLY}
+    singly = [bay for bay in troubled if bay.listed or (bay.host, bay.trouble) not in many]
+    together = [[bay for bay in troubled if (bay.host, bay.trouble) == key and not bay.listed] for key in sorted(many)]
+    return [_unanswered(bay.label, bay) for bay in singly] + [
+        _unanswered(f"{_ways(group)} of {group[0].device.path.removeprefix('/dev/')}", group[0]) for group in together
+    ]
+
+
+def _unanswered(label: str, bay: Bay) -> wire.Check:
+    listed = "the controller lists this drive, and " if bay.listed else ""
+    return checks.not_tested("health", label, reason=f"{label}: {listed}{bay.trouble}", topic="smart")

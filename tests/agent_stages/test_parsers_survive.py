@@ -33,6 +33,7 @@ from agent.loads import dcgm, fio, gpu_burn, iperf3, memtester, ping, stress_ng,
 from agent.probes import (
     addresses,
     amdgpu,
+    bays,
     disks,
     dmidecode,
     dmimemory,
@@ -98,6 +99,7 @@ PARSERS: dict[str, Parser] = {
     "agent.probes.amdgpu.parse_errors": Parser(amdgpu.parse_errors, ("ue: 0\nce: 3\n",), ()),
     "agent.probes.ethtool.parse_link": Parser(ethtool.parse_link, ("ethtool/link-written-downshifted.txt",)),
     "agent.probes.lldp.parse": Parser(lambda text: lldp.parse(text.encode("latin-1", "replace")), (FRAME,)),
+    "agent.probes.bays.parse_identity": Parser(bays.parse_identity, ("smartctl/qemu-q35-scsi.json",)),
     "agent.probes.raid.parse_scan": Parser(
         raid.parse_scan,
         ('{"smartctl": {"exit_status": 0}, "devices": [{"name": "/dev/bus/0", "type": "megaraid,4"}]}',),
@@ -178,7 +180,7 @@ OTHERS: dict[str, Parser] = {
 # These read files of the kernel one number at a time, sort what others parsed, or are the parsers' own words.
 NO_TEXT = {
     f"agent.probes.{name}"
-    for name in ("gpus", "hba", "nics", "pcilink", "sataport", "smart_counts", "smart_self_test", "usblink")
+    for name in ("gpus", "hba", "nics", "pcilink", "sataport", "smart_counts", "smart_self_test", "turns", "usblink")
 }
 ALL = {**PARSERS, **OTHERS}
 
