@@ -65,12 +65,23 @@ CODES: dict[str, Code] = {
     "system.machine_check_logged": _part(
         _WARNING, "Machine checks were logged", "Read the run's log: the lines around it name the part, if any do."
     ),
+    "system.hardware_error": _part(
+        _CRITICAL,
+        "The firmware reported an error of unknown kind",
+        "Read the BMC's log: only the maker's tools know it.",
+    ),
+    "system.nmi": _part(
+        _WARNING, "An interrupt for errors of which nobody knew the reason", "Read the BMC's log of that moment."
+    ),
     "system.error_before_boot": _part(
         _WARNING, "An error from before this boot", "It may be what the repair was for; look whether it comes back."
     ),
     "system.part_gone": _part(_CRITICAL, "A part has disappeared", "Reseat it; check its cable, slot and power."),
     "system.out_of_memory": _bench(
         _WARNING, "The live system ran out of memory", "Lower the share of memory that the profile tests."
+    ),
+    "system.image_corrupt": _bench(
+        _WARNING, "The live image reads corrupt", "Test the memory longer; check the image on the bench, load it anew."
     ),
     "system.kernel_log_gap": _bench(
         _WARNING, "Kernel messages were lost", "Read the run's log around that time; give the kernel a larger buffer."
@@ -190,6 +201,13 @@ CODES: dict[str, Code] = {
     "nic.errors": _part(_WARNING, "Errors counted by the network card", "Check cable and module, then the card."),
     "nic.link_flap": _part(_CRITICAL, "The link went down and came back", "Replace the cable or module."),
     "nic.transmit_timeout": _part(_CRITICAL, "The card stopped sending", "Reseat the card; update its firmware."),
+    "nic.stopped": _part(
+        _CRITICAL, "The card stopped because of heat or a failure", "Check airflow at the card; replace it."
+    ),
+    "nic.card": _part(
+        _WARNING, "The card complains of heat, power or its fan", "Check its fan, the airflow and the slot's power."
+    ),
+    "nic.module": _part(_WARNING, "The card complains of its module", "Reseat or replace the module or cable."),
     # GPU
     "gpu.missing": _part(_CRITICAL, "An expected GPU is missing", "Reseat it; check its power plugs."),
     "gpu.link_width": _part(_CRITICAL, "PCIe link narrower than the GPU can", "Reseat the GPU and its riser."),

@@ -7,12 +7,13 @@ import os
 import selectors
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from agent import findings, wire
+from agent.kernel_findings import Tallies
 from agent.kmsg import Classifier, parse
-from agent.kmsg_record import Hit, Record
+from agent.kmsg_record import Record
+from agent.machine_checks import is_told_in_reports
 from agent.names import Names
 from agent.spool import write_whole
 
@@ -20,14 +21,6 @@ KMSG = "/dev/kmsg"
 RECORD_CAP_BYTES = 8192
 KERNEL_ERROR_LEVEL = 3
 REPEATED_LINES = 500
-
-
-@dataclass
-class Tally:
-    """How often one thing was said about one device."""
-
-    first: Hit
-    count: int = 1
 
 
 class KernelLog:
@@ -38,7 +31,7 @@ class KernelLog:
         self.state, self.say = state, say
         self._lock = threading.Lock()
         self._classify = Classifier()
-        self._tallies: dict[tuple[str, str, str], Tally] = {}
+        self._tallies = Tallies()
         self._lost = 0
         self._repeated = 0
         self._taken_seq = self._last_seq = _read_position(state)
@@ -63,11 +56,11 @@ class KernelLog:
         """Findings from all messages since the last take, one per code and component."""
         with self._lock:
             self._read_available()
-            self._count(self._classify.flush())
-            tallies, self._tallies = self._tallies, {}
+            self._tallies.add(self._classify.flush())
+            tallies, self._tallies = self._tallies, Tallies()
             lost, self._lost = self._lost, 0
             self._taken_seq = self._last_seq
-        return _gap(lost) + [_finding(tally, names) for tally in tallies.values()]
+        return _gap(lost) + tallies.take(names)
 
     def commit(self) -> None:
         """What was taken is safe: an agent that is started again in this boot goes on after it."""
@@ -106,17 +99,11 @@ class KernelLog:
         self._lost += record.seq - self._last_seq - 1
         self._last_seq = record.seq
         hits = self._classify.look(record)
-        self._count(hits)
-        if hits or (record.level <= KERNEL_ERROR_LEVEL and not record.from_user):
+        self._tallies.add(hits)
+        # A corrected error's lines are of a lower level, and what they mean is known only when the last has come.
+        is_grave = record.level <= KERNEL_ERROR_LEVEL or is_told_in_reports(record.text)
+        if hits or (is_grave and not record.from_user):
             self._repeat(record)
-
-    def _count(self, hits: list[Hit]) -> None:
-        for hit in hits:
-            key = (hit.code, hit.names, hit.name)
-            if key in self._tallies:
-                self._tallies[key].count += 1
-            else:
-                self._tallies[key] = Tally(hit)
 
     def _repeat(self, record: Record) -> None:
         self._repeated += 1
@@ -124,24 +111,6 @@ class KernelLog:
             self.say("warning", f"kernel: {record.text}")
         elif self._repeated == REPEATED_LINES + 1:
             self.say("warning", f"kernel: more than {REPEATED_LINES} lines, no more are repeated here")
-
-
-def _finding(tally: Tally, names: Names) -> wire.Finding:
-    hit = tally.first
-    part = names.part(hit.names, hit.name)
-    if not hit.names and hit.record.device.startswith("+pci:"):
-        part = names.part("pci", hit.record.device[5:])
-    usb = names.is_usb(part)
-    often = f" ({tally.count} times)" if tally.count > 1 else ""
-    return findings.make(
-        hit.code,
-        part.kind,
-        part.name,
-        f"{part.name}: the kernel said: {hit.record.text[:300]}{often}",
-        value=float(tally.count),
-        unit="messages",
-        severity=wire.Severity.WARNING if usb else hit.severity,
-    )
 
 
 def _gap(lost: int) -> list[wire.Finding]:

@@ -16,10 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agent import bmc_log, codec, counters, wire
-from agent.kernel_log import Tally, _finding
-from agent.kmsg import Classifier
-from agent.kmsg_record import Record
+from agent import bmc_log, codec, counters, kmsg_recording, wire
 from agent.names import Names
 from agent.probes import dmidecode, dmimemory, ipmitool, nvidia_smi, smartctl
 from agent.probes.parsing import ParseError
@@ -142,16 +139,9 @@ def _sdr(ctx: StageContext, text: str) -> Judged:
 
 def _kmsg(ctx: StageContext, text: str) -> Judged:
     """Every line as if it were new."""
-    lines = [line for line in _without_comments(text).splitlines() if line.strip()]
-    if not lines:
-        return Judged([checks.not_tested("kernel_log", reason="the recording has no line")])
-    classifier, tallies = Classifier(), {}
-    for number, line in enumerate(lines):
-        for hit in classifier.look(Record(number, 60_000_000, 4, line)):
-            tallies.setdefault((hit.code, hit.names, hit.name), Tally(hit))
-    for hit in classifier.flush():
-        tallies.setdefault((hit.code, hit.names, hit.name), Tally(hit))
-    found = [_finding(tally, Names(Path("/nonexistent"))) for tally in tallies.values()]
+    found = kmsg_recording.findings(text, Names(Path("/nonexistent")))
+    if found is None:
+        return Judged([checks.not_tested("kernel_log", reason="the recording has no line of the kernel")])
     return Judged([checks.judged("kernel_log", found)], found)
 
 

@@ -79,7 +79,7 @@ def test_a_wide_card_in_a_narrow_slot_is_as_it_should_be(tmp_path: Path, monkeyp
 
 def test_a_slow_link_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     port_and_card(tmp_path, {"current_link_speed": 2.5})
-    assert look(tmp_path, monkeypatch) == {("pcie.link_slow", "system"): CRITICAL}
+    assert look(tmp_path, monkeypatch) == {("pcie.link_slow", "0000:01:00.0"): CRITICAL}
 
 
 def test_a_graphics_card_may_idle_slowly_but_not_narrowly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +91,7 @@ def test_a_speed_that_the_firmware_has_set_is_told_and_condemns_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port_and_card(tmp_path, {"current_link_speed": 8.0}, target=3)
-    assert look(tmp_path, monkeypatch) == {("pcie.link_limited", "system"): WARNING}
+    assert look(tmp_path, monkeypatch) == {("pcie.link_limited", "0000:01:00.0"): WARNING}
 
 
 def test_a_slot_that_is_wired_narrower_than_its_port_says_is_the_profiles_to_allow(

@@ -1,0 +1,56 @@
+"""The kernel's name for a memory module. EDAC drivers that know the layout of the board make a label of it; with the
+firmware's errors (ghes_edac, APEI) it is the firmware's bank locator, a blank, and its device locator, which may have
+blanks of its own.
+
+Words: drivers/edac/edac_mc.c (edac_mc_handle_error), drivers/edac/ghes_edac.c, drivers/firmware/efi/cper.c."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection
+
+# The core's words for a module that it does not know, and the core's separator of several that it may have been.
+_NOBODYS = frozenset({"any memory", "unknown memory", "unknown label", "memory", "-", ""})
+_OR = " or "
+# What vendors put where they have no bank locator.
+_NO_BANK = re.compile(
+    r"^(?:Not Specified|Not Present|Unknown|None|NULL|N/A|To Be Filled By O\.E\.M\.|_+) +", re.IGNORECASE
+)
+# A bank locator of which the device locator after it is unique in the machine.
+_BANK = re.compile(r"^(?:BANK|NODE)[ _]?\d+ +(?=\S*DIMM\S*$|DIMM[ _]?\d+$)", re.IGNORECASE)
+# A device locator that says more than `DIMM 0`: with a channel, a socket, or both.
+_UNIQUE = re.compile(
+    r"(?=\S*DIMM)(?=\S*(?:DIMM[ _-]?[A-Z]|[A-Z]\d*[_-]?DIMM|P\d|CPU\d))\S*\d\S*$|DIMM[_-]?[A-Z]$", re.IGNORECASE
+)
+
+
+def is_nobodys(label: str) -> bool:
+    return label.strip().lower() in _NOBODYS
+
+
+def locator(label: str, known: Collection[str]) -> str:
+    """The locator in `known` that the label holds as whole words, else what of the label is the device locator. A name
+    that two modules have says nothing without its bank; a label of several modules names none of them alone."""
+    label = label.strip()
+    if _OR in label:
+        return label
+    times = Counter(known)
+    matching = [name for name in times if name and times[name] == 1 and _holds(label, name)]
+    return max(matching, key=len) if matching else _device_locator(label)
+
+
+def _holds(label: str, name: str) -> bool:
+    at = label.find(name)
+    while at >= 0:
+        before, after = label[at - 1 : at] if at else "", label[at + len(name) : at + len(name) + 1]
+        if not before.isalnum() and not after.isalnum():
+            return True
+        at = label.find(name, at + 1)
+    return False
+
+
+def _device_locator(label: str) -> str:
+    label = _NO_BANK.sub("", label)
+    last = label.rpartition(" ")[2]
+    return last if _UNIQUE.match(last) else _BANK.sub("", label)

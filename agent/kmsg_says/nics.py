@@ -1,0 +1,38 @@
+"""Network cards that stopped, and what they say of heat, power and modules.
+
+Wordings: net/sched/sch_generic.c; drivers/net/ethernet: intel/ (e1000e, igb, igc, ixgbe, i40e, ice), broadcom/ (tg3,
+bnx2x, bnxt), mellanox/ (mlx4, mlx5), realtek/r8169."""
+
+from __future__ import annotations
+
+from agent.kmsg_says.pattern import NET, PCI, critical, warning
+
+# bnx2x puts the port into brackets: `bnx2x: [bnx2x_fan_failure:2342(eth0)]Fan Failure …`.
+_BNX2X = rf"(?:bnx2x: \[[^\[\]()]{{1,60}}\((?P<net>{NET})\)\].{{0,20}})?"
+PATTERNS = (
+    critical("nic.transmit_timeout", rf"(?P<net>{NET}): NETDEV WATCHDOG"),
+    critical("nic.transmit_timeout", rf"NETDEV WATCHDOG: (?P<net>{NET}) \("),
+    critical("nic.transmit_timeout", r"Detected (?:Tx |Hardware )Unit Hang"),
+    critical("nic.transmit_timeout", rf"\b{PCI}.{{0,40}}\b(?:tx_timeout: VSI|TX timeout (?:detected|on queue))"),
+    critical("nic.stopped", r"(?:has been|was) stopped because it (?:has )?over ?heated"),
+    critical("nic.stopped", rf"{_BNX2X}Fan Failure on Network Controller"),
+    critical("nic.stopped", r"PCIe link lost, device now detached|\bigbv?f?\b.{0,60}PCIe link lost"),
+    critical("nic.stopped", r"\bmlx[45]_core .{0,100}(?:Internal error detected|firmware internal error)"),
+    critical("nic.stopped", r"\bmlx5_core .{0,100}(?:device's health compromised|Fatal error \d+ detected)"),
+    critical(
+        "nic.stopped", rf"{_BNX2X}(?:MC assert!|driver assert|FATAL HW block attention|HW block parity attention)"
+    ),
+    critical("nic.stopped", r"\bbnxt_en .{0,120}(?:fatal (?:condition|error)|critical thermal|Thermal Shutdown)"),
+    critical("nic.stopped", r"The (?:EEPROM|NVM) Checksum Is Not Valid"),
+    warning("nic.card", r"\blink speed was downshifted because it overheated"),
+    warning("nic.card", r"Fan has stopped, replace the adapter"),
+    warning("nic.card", r"insufficient power on the PCIe slot|High temperature on sensors with bit set"),
+    warning("nic.card", r"\bbnxt_en .{0,120}(?:thermal threshold|over ?temperature)"),
+    warning("nic.card", r"\b(?:r8169|r8125|rtl8169) .{0,40}PCI error \("),
+    warning("nic.module", r"Port module event\[error\]|\bmodule \d+, Cable error"),
+    warning("nic.module", rf"{_BNX2X}(?:Power fault on (?:SFP\+ module|Port \d))"),
+    warning(
+        "nic.module", r"(?:unsupported|unqualified) (?:SFP\+?|QSFP\+?)? ?module|module is incompatible with the device"
+    ),
+    warning("nic.module", r"module's power requirements exceed"),
+)

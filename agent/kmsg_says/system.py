@@ -1,0 +1,34 @@
+"""What the kernel says of itself: a core that hangs, a fault in its own code or data, heat, programs that died.
+
+Wordings: kernel/watchdog.c, kernel/rcu/tree_stall.h, kernel/hung_task.c, arch/x86/mm/fault.c, arch/x86/kernel/traps.c,
+mm/page_alloc.c, mm/memory.c, drivers/thermal/, fs/squashfs/."""
+
+from __future__ import annotations
+
+from agent.kmsg_says.pattern import critical, warning
+
+PATTERNS = (
+    critical(
+        "system.lockup",
+        r"BUG: soft lockup - |detected hard LOCKUP|"
+        r"\brcu.{0,60}detected (?:expedited )?stalls?|\brcu.{0,60}kthread starved",
+    ),
+    warning("system.lockup", r"BUG: workqueue lockup - "),
+    critical("thermal.critical", r"\bthermal.{0,60}critical temperature reached"),
+    warning("thermal.throttled", r"CPU(?P<cpu>\d+): (?:Package |Core )?temperature (?:is )?above threshold"),
+    warning("thermal.throttled", r"CPU(?P<cpu>\d+): Running in modulated clock mode"),
+    # A program's own fault is told with its number in brackets, the kernel's is not.
+    warning("system.program_crashed", r"\S\[\d+\]:? (?:segfault at|general protection|trap |bad frame)"),
+    # A page whose notes are wrong: a bit flipped in memory, or a fault of the kernel.
+    critical("system.kernel_oops", r"BUG: Bad page (?:state|map|cache)"),
+    critical(
+        "system.kernel_oops",
+        r"BUG: unable to handle|BUG: kernel NULL pointer|kernel BUG at|general protection fault|\bOops: |"
+        r"\b(?:invalid opcode|divide error|stack segment|double fault): [0-9a-f]{4} \[#\d+\]|"
+        r"Unable to handle kernel (?:paging|NULL pointer)|Kernel panic - not syncing: (?!VFS)",
+    ),
+    # Read from the network or from memory, so not the fault of a disk.
+    warning("system.image_corrupt", r"SQUASHFS error: "),
+    warning("system.hung_task", r"task \S{1,40} blocked for more than \d+ seconds"),
+    warning("system.out_of_memory", r"Out of memory: Killed process"),
+)

@@ -1,0 +1,275 @@
+"""Whole pieces of kernel logs, read from text as `manage.py judge --kind kmsg` reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent import kmsg_recording, wire
+from agent.names import Names
+
+CRITICAL, WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
+NOTHING = Names(Path("/nonexistent"))
+
+# A card's corrected error; the line about machine checks is of another report, which told of the same.
+INTERLEAVED = """\
+{1}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 1
+{1}[Hardware Error]: It has been corrected by h/w and requires no further action
+{1}[Hardware Error]: event severity: corrected
+{1}[Hardware Error]:  Error 0, type: corrected
+{1}[Hardware Error]:   section_type: PCIe error
+{1}[Hardware Error]:   port_type: 0, PCIe end point
+{1}[Hardware Error]:   device_id: 0000:5e:00.0
+mce: [Hardware Error]: Machine check events logged
+{1}[Hardware Error]:   vendor_id: 0x144d, device_id: 0xa808
+{1}[Hardware Error]:   class_code: 010802
+"""
+TWO_REPORTS_AT_ONCE = """\
+{1}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 1
+{1}[Hardware Error]: event severity: recoverable
+{2}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 3
+{2}[Hardware Error]: It has been corrected by h/w and requires no further action
+{1}[Hardware Error]:  Error 0, type: recoverable
+{2}[Hardware Error]: event severity: corrected
+{2}[Hardware Error]:  Error 0, type: corrected
+{1}[Hardware Error]:   section_type: memory error
+{2}[Hardware Error]:   section_type: PCIe error
+{2}[Hardware Error]:   device_id: 10000:e1:00.0
+{1}[Hardware Error]:   DIMM location: CPU1 A1
+"""
+TWO_SECTIONS = """\
+{5}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 4
+{5}[Hardware Error]: event severity: recoverable
+{5}[Hardware Error]:  Error 0, type: corrected
+{5}[Hardware Error]:   section_type: memory error
+{5}[Hardware Error]:   DIMM location: CPU1 A1
+{5}[Hardware Error]:  Error 1, type: recoverable
+{5}[Hardware Error]:   section_type: memory error
+{5}[Hardware Error]:   DIMM location: CPU1 B7
+"""
+# Kernels before 3.16.
+OLD_WORDS = """\
+{3}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 1
+{3}[Hardware Error]: APEI generic hardware error status
+{3}[Hardware Error]: severity: 2, corrected
+{3}[Hardware Error]: section: 0, severity: 2, corrected
+{3}[Hardware Error]: flags: 0x01
+{3}[Hardware Error]: primary
+{3}[Hardware Error]: section_type: PCIe error
+{3}[Hardware Error]: port_type: 4, root port
+{3}[Hardware Error]: device_id: 0000:80:02.0
+"""
+SLOT_IN_FRU_TEXT = """\
+{35}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 4
+{35}[Hardware Error]: It has been corrected by h/w and requires no further action
+{35}[Hardware Error]: event severity: corrected
+{35}[Hardware Error]:  Error 0, type: corrected
+{35}[Hardware Error]:  fru_text: D2
+{35}[Hardware Error]:   section_type: memory error
+{35}[Hardware Error]:   node:6 card:1 module:0 rank:1 bank:2 device:11 row:1 column:5
+{35}[Hardware Error]:   error_type: 2, single-bit ECC
+"""
+NO_SLOT_IN_FRU_TEXT = SLOT_IN_FRU_TEXT.replace("fru_text: D2", "fru_text: MemoryError")
+HANDLE_UNKNOWN = SLOT_IN_FRU_TEXT + "{35}[Hardware Error]:   DIMM location: not present. DMI handle: 0x0051\n"
+OF_THE_MAKER = """\
+{2}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 5
+{2}[Hardware Error]: event severity: fatal
+{2}[Hardware Error]:  Error 0, type: fatal
+{2}[Hardware Error]:  fru_text: SystemBoard
+{2}[Hardware Error]:   section type: unknown, 330f1140-72a5-11df-9690-0002a5d5c51b
+{2}[Hardware Error]:   section length: 0x110
+{2}[Hardware Error]:   00000000: 00000000 00000000 00000000 00000000  ................
+"""
+# Platform memory error section 2, which the kernel prints as bytes.
+MEMORY_OF_THE_SECOND_FORM = OF_THE_MAKER.replace(
+    "330f1140-72a5-11df-9690-0002a5d5c51b", "61ec04fc-48e6-d813-25c9-8daa44750b12"
+)
+SECTION_LOST = """\
+{2}[Hardware Error]: event severity: fatal
+{2}[Hardware Error]:  Error 0, type: corrected
+{2}[Hardware Error]:   section_type: memory error
+{2}[Hardware Error]:   DIMM location: CPU1 A1
+{2}[Hardware Error]:  Error 1, type: corrected
+{2}[Hardware Error]:   section_type: PCIe error
+{2}[Hardware Error]:   device_id: 0000:5e:00.0
+"""
+LAST_BOOT = """\
+[    1.204511] BERT: Error records from previous boot:
+[    1.204514] [Hardware Error]: event severity: fatal
+[    1.204515] [Hardware Error]:  Error 0, type: fatal
+[    1.204517] [Hardware Error]:   section_type: IA32/X64 processor error
+[    1.204518] BERT: Total records found: 1
+"""
+LAST_BOOT_WITHOUT_TIME = "".join(f"{line[15:]}\n" for line in LAST_BOOT.splitlines())
+LEFT_OVER = "[    0.900000] mce: [Hardware Error]: CPU 0: Machine Check: 0 Bank 5: be00000000800400\n"
+WITHOUT_TIME = LEFT_OVER[15:]
+ON_THE_SECOND_SOCKET = """\
+[  912.100000] mce: [Hardware Error]: Machine check events logged
+[  912.100003] mce: [Hardware Error]: CPU 40: Machine Check: 0 Bank 1: be00000000800400
+[  912.100005] mce: [Hardware Error]: TSC 0 ADDR 12345000 MISC 8c
+[  912.100007] mce: [Hardware Error]: PROCESSOR 0:50657 TIME 1795461230 SOCKET 1 APIC 40 microcode 5003604
+"""
+# AMD: the bank's kind stands in its identity, 0x96 is a memory controller.
+MEMORY_BY_ITS_BANK = """\
+mce: [Hardware Error]: CPU 0: Machine Check: 0 Bank 17: dc2040000000011b
+mce: [Hardware Error]: TSC 0 ADDR 12345000 SYND 5d01240a800000 IPID 9600150f00
+mce: [Hardware Error]: PROCESSOR 2:a00f11 TIME 1795461230 SOCKET 0 APIC 0 microcode a0011d1
+"""
+AMD_MEMORY = """\
+mce: [Hardware Error]: Machine check events logged
+[Hardware Error]: Corrected error, no action required.
+[Hardware Error]: CPU:1 (17:31:0) MC17_STATUS[Over|CE|MiscV|AddrV|-|-|SyndV|CECC|-|-|-]: 0xdc2040000000011b
+[Hardware Error]: Error Addr: 0x0000000012345000
+[Hardware Error]: IPID: 0x0000009600150f00, Syndrome: 0x005d01240a800000
+[Hardware Error]: Unified Memory Controller Ext. Error Code: 0, DRAM ECC error.
+[Hardware Error]: cache level: L3/GEN, tx: GEN, mem-tx: RD
+EDAC MC0: 1 CE on mc#0csrow#1channel#2 (csrow:1 channel:2 page:0x12345 offset:0x0 grain:64 syndrome:0x5d01)
+"""
+MANY_WORDS = """\
+NVRM: Xid (PCI:0000:02:00): 31, pid=812, name=burn, MMU Fault
+NVRM: Xid (PCI:0000:02:00): 79, GPU has fallen off the bus.
+NVRM: Xid (PCI:0000:02:00): 63, pid='<unknown>', Row Remapper: New row marked for remapping.
+"""
+SAYS = {
+    "interleaved": (INTERLEAVED, [("pcie.corrected", WARNING, "0000:5e:00.0")]),
+    "two at once": (
+        TWO_REPORTS_AT_ONCE,
+        [("memory.uncorrected", CRITICAL, "CPU1 A1"), ("pcie.corrected", WARNING, "10000:e1:00.0")],
+    ),
+    "two sections": (
+        TWO_SECTIONS,
+        [("memory.corrected", WARNING, "CPU1 A1"), ("memory.uncorrected", CRITICAL, "CPU1 B7")],
+    ),
+    "old words": (OLD_WORDS, [("pcie.corrected", WARNING, "0000:80:02.0")]),
+    "slot in fru_text": (SLOT_IN_FRU_TEXT, [("memory.corrected", WARNING, "D2")]),
+    "no slot in fru_text": (NO_SLOT_IN_FRU_TEXT, [("memory.corrected", WARNING, "system")]),
+    "handle unknown": (HANDLE_UNKNOWN, [("memory.corrected", WARNING, "D2")]),
+    "of the maker": (OF_THE_MAKER, [("system.hardware_error", CRITICAL, "system")]),
+    "memory, second form": (MEMORY_OF_THE_SECOND_FORM, [("memory.uncorrected", CRITICAL, "system")]),
+    "section lost": (
+        SECTION_LOST,
+        [
+            ("memory.corrected", WARNING, "CPU1 A1"),
+            ("pcie.corrected", WARNING, "0000:5e:00.0"),
+            ("system.hardware_error", CRITICAL, "system"),
+        ],
+    ),
+    "last boot": (LAST_BOOT, [("system.error_before_boot", WARNING, "system")]),
+    "last boot without time": (LAST_BOOT_WITHOUT_TIME, [("system.error_before_boot", WARNING, "system")]),
+    "last boot, then a bank": (
+        LAST_BOOT_WITHOUT_TIME + WITHOUT_TIME,
+        [("system.error_before_boot", WARNING, "system"), ("cpu.machine_check", CRITICAL, "CPU0")],
+    ),
+    "left over": (LEFT_OVER, [("system.error_before_boot", WARNING, "system")]),
+    "without time": (WITHOUT_TIME, [("cpu.machine_check", CRITICAL, "CPU0")]),
+    "second socket": (ON_THE_SECOND_SOCKET, [("cpu.machine_check", CRITICAL, "CPU1")]),
+    "memory by its bank": (MEMORY_BY_ITS_BANK, [("memory.corrected", WARNING, "system")]),
+    "AMD memory": (
+        AMD_MEMORY,
+        [("memory.corrected", WARNING, "mc#0csrow#1channel#2"), ("memory.corrected", WARNING, "system")],
+    ),
+    "Xids": (
+        MANY_WORDS,
+        [
+            ("gpu.xid", WARNING, "0000:02:00.0"),
+            ("gpu.xid", CRITICAL, "0000:02:00.0"),
+            ("gpu.remap_pending", WARNING, "0000:02:00.0"),
+        ],
+    ),
+}
+
+
+def told(text: str, names: Names = NOTHING) -> list[tuple[str, wire.Severity, str]]:
+    return [(one.code, one.severity, one.component) for one in kmsg_recording.findings(text, names) or []]
+
+
+@pytest.mark.parametrize("name", SAYS)
+def test_a_report_of_several_lines_is_told_once_about_its_part(name: str) -> None:
+    text, right = SAYS[name]
+    assert sorted(told(text)) == sorted(right)
+
+
+@pytest.mark.parametrize("name", SAYS)
+def test_it_is_told_alike_however_the_lines_were_recorded(name: str) -> None:
+    text, _ = SAYS[name]
+    lines = [line.partition("] ")[2] if line.startswith("[  ") else line for line in text.splitlines()]
+    told_by = [
+        told("".join(f"{before}{line}\n" for line in lines))
+        for before in (
+            "[  812.345678] ",
+            "<3>[  812.345678] ",
+            "kern  :err   : [  812.345678] ",
+            "[  812.345678] [ T1234] ",
+            "[Mon Nov 27 12:00:00 2023] ",
+            "[  +0.000004] ",
+            "2023-11-27T12:00:00,123456+01:00 ",
+            "Nov 27 12:00:00 node1 kernel: ",
+            "Nov 27 12:00:00 node1 kernel: [  812.345678] ",
+            "2023-11-27T12:00:00.123456+0100 node1 kernel: ",
+            "[  812.345678] node1 kernel: ",
+            "3,1042,812345678,-;",
+            "",
+        )
+    ]
+    assert told_by == told_by[:1] * len(told_by)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Nov 27 12:00:00 node1 smartd[812]: I/O error, dev sda, sector 0",
+        "Nov 27 12:00:00 node1 python3: I/O error, dev sda, sector 0",
+        "[   12.000000] node1 smartd[812]: I/O error, dev sda, sector 0",
+        "[   12.000000] systemd[1]: I/O error, dev sda, sector 0",
+        "daemon:info  : [   12.000000] I/O error, dev sda, sector 0",
+        "<30>[   12.000000] I/O error, dev sda, sector 0",
+        "12,7,1000,-;I/O error, dev sda, sector 0",
+    ],
+)
+def test_a_line_of_a_program_says_nothing_of_the_hardware(line: str) -> None:
+    assert kmsg_recording.findings(f"{line}\nLinux version 6.12.9-amd64\n", NOTHING) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "# only the recorder's words\n",
+        "\n \n",
+        "dmesg: read kernel buffer failed: Operation not permitted\n",
+        "cat: /dev/kmsg: Operation not permitted\n",
+        "-- No entries --\n",
+        "Nov 27 12:00:00 node1 sshd[812]: Accepted publickey\n",
+    ],
+)
+def test_a_recording_without_a_line_of_the_kernel_is_none(text: str) -> None:
+    assert kmsg_recording.findings(text, NOTHING) is None
+
+
+def test_a_program_that_crashed_is_the_kernels_line() -> None:
+    line = "[  812.3] stress-ng-cpu[812]: segfault at 7f00 ip 000055d0 sp 00007ffc error 4 in stress-ng[55d0+2f]\n"
+    assert told(line) == [("system.program_crashed", WARNING, "system")]
+
+
+def test_two_grave_lines_of_one_part_are_quoted_both() -> None:
+    text = "ata3.00: exception Emask 0x0 SAct 0x0 SErr 0x0 action 0x6 frozen\nata3: hard resetting link\n" * 2
+    (found,) = kmsg_recording.findings(text, NOTHING) or []
+    assert (found.component, found.value) == ("ata3", 4.0)
+    assert "exception Emask" in found.message and "hard resetting link" in found.message
+
+
+def test_a_xid_is_blamed_on_the_gpu_of_the_inventory() -> None:
+    names = Names(Path("/nonexistent"), wire.Inventory(gpus=[wire.Gpu("GPU-1", pci="0000:02:00.0")]))
+    assert {component for *_, component in told(MANY_WORDS, names)} == {"GPU-1"}
+
+
+def test_the_modules_of_the_inventory_are_known_by_whole_words() -> None:
+    dimms = [wire.Dimm(locator, 1) for locator in ("A1", "A10", "DIMM 0", "DIMM 0")]
+    names = Names(Path("/nonexistent"), wire.Inventory(memory=wire.Memory(dimms=dimms)))
+    assert told(TWO_SECTIONS.replace("CPU1 B7", "CPU1 A10"), names) == [
+        ("memory.corrected", WARNING, "A1"),
+        ("memory.uncorrected", CRITICAL, "A10"),
+    ]
+    line = "EDAC MC0: 1 CE single-bit ECC on P0 CHANNEL B DIMM 0 (node:0 card:0 module:0)"
+    assert told(line, names) == [("memory.corrected", WARNING, "P0 CHANNEL B DIMM 0")]
