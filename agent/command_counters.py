@@ -31,7 +31,7 @@ def drives(names: Names) -> Counts:
     blocks = (disks.identify(names.root / "sys/block" / name) for name in disks.names(names.root))
     fixed = [one.name for one in blocks if not one.removable]
     volumes = tuple(name for name in fixed if raid.is_volume(name, names.root))
-    asked = {smartctl.of_disk(name): names.part("blk", name).name for name in fixed if name not in volumes}
+    asked = {smartctl.of_disk(name, names.root): names.part("blk", name).name for name in fixed if name not in volumes}
     # A drive that is passed through has both ways; it has the name that stages give it.
     theirs = set(asked.values())
     asked |= {device: serial for device, serial in _behind(volumes, names.root) if serial not in theirs}

@@ -21,7 +21,7 @@ from agent.names import Names
 from agent.probes import dmidecode, dmimemory, ipmitool, nvidia_smi, smartctl
 from agent.probes.parsing import ParseError
 from agent.stage import StageContext, StageMemory, settle
-from agent.stages import checks, fans, gpu_memory, psu, smart_limits
+from agent.stages import checks, fans, gpu_memory, psu, smart_evidence, smart_limits
 from agent.stages.part import Part
 from agent.stop import StopFlag
 
@@ -103,10 +103,8 @@ def _smartctl(ctx: StageContext, text: str) -> Judged:
     except ParseError as error:
         return Judged([checks.not_tested("health", reason=str(error), topic="smart")])
     name = smart.serial or "drive"
-    if smart.trouble:
-        return Judged([checks.not_tested("health", name, reason=smart.trouble, topic="smart")])
     found = smart_limits.judge(smart, name, name, lambda word: checks.limit(ctx, word))
-    return Judged([checks.judged("health", found, name, topic="smart")], found)
+    return Judged([smart_evidence.health(smart, found, name, name, lambda word: checks.limit(ctx, word))], found)
 
 
 def _sel(ctx: StageContext, text: str) -> Judged:

@@ -2,55 +2,92 @@
 
 from __future__ import annotations
 
-from agent.probes.smartctl import FAILING, PREFAIL, Smart
+from collections.abc import Iterator
 
-# Of NVMe's critical warning (NVM Express base specification 1.4, figure 194).
-TEMPERATURE_BIT = 1 << 1
+from agent.probes import smart_meanings, smart_statistics
+from agent.probes.smart_attributes import Attribute
+from agent.probes.smartctl import PREFAIL, TEMPERATURE_BIT, Smart
 
-# Attributes of which vendors agree what they count: D. Pinheiro et al., FAST '07, and Backblaze's yearly reports.
-ATTRIBUTES = {
-    5: "smart.reallocated_sectors",
-    187: "smart.reported_uncorrectable",
-    188: "smart.command_timeouts",
-    197: "smart.pending_sectors",
-    198: "smart.uncorrectable_sectors",
-    199: "smart.crc_errors",
-}
-# Of some attributes only the lowest 16 bits are the count: Seagate packs three into 188, of which the lowest is the
-# total, and 5 has further words of each maker's own above it (`raw16(raw16)` is smartctl's usual format for it).
-_RAW_MASK = {5: 0xFFFF, 188: 0xFFFF}
-# What smartctl's database calls an attribute of which it knows that it counts something else, or nothing: the MX500's
-# 197 comes and goes on healthy drives ("Bogus_Current_Pend_Sect").
-_NOT_WHAT_IT_SEEMS = ("Bogus", "Unknown")
+_16_BITS = 0xFFFF
 
 
 def of(smart: Smart) -> dict[str, int]:
-    """NVMe's number of log entries is not among them: asking can raise it."""
-    found: dict[str, int | None] = {code: _raw(smart, number) for number, code in ATTRIBUTES.items()}
-    if 197 not in smart.attributes:
-        found["smart.pending_sectors"] = smart.pending_defects
-    found["smart.media_errors"] = smart.nvme.media_errors if smart.nvme else None
-    found["smart.grown_defects"] = smart.grown_defects
-    found["smart.uncorrected_errors"] = smart.uncorrected_errors
-    found["smart.error_log"] = smart.error_log_count
-    return {code: count for code, count in found.items() if count is not None}
+    """The largest count of each kind that the drive tells: attributes, the standard's statistics and logs often count
+    the same. What was not read is not among them. Neither is NVMe's number of log entries: asking can raise it."""
+    found: dict[str, int] = {}
+    for code, count in (*_attributes(smart), *_statistics(smart), *_logs(smart)):
+        found[code] = max(count, found.get(code, 0))
+    return found
 
 
 def states(smart: Smart) -> dict[str, int]:
     """What a drive says of itself, as numbers that rise when it gets worse: health is looked at in SMART, and a drive
     that gives up later must not be missed. NVMe's temperature bit comes and goes."""
     found = {
-        "smart.failing": int(smart.passed is False or bool(smart.exit_status & FAILING)),
+        "smart.failing": int(smart.says_failing),
         "smart.prefail": int(bool(smart.exit_status & PREFAIL)),
     }
     if smart.nvme is not None:
-        bits = smart.nvme.critical_warning & ~TEMPERATURE_BIT
+        bits = smart.nvme.bits & ~TEMPERATURE_BIT
         found |= {"smart.critical_warning": bits, "smart.failing": int(bits != 0)}
-    return {} if smart.trouble else found
+    return {} if smart.is_silent else found
 
 
-def _raw(smart: Smart, number: int) -> int | None:
-    attribute = smart.attributes.get(number)
-    if attribute is None or any(word in attribute.name for word in _NOT_WHAT_IT_SEEMS):
-        return None
-    return attribute.raw & _RAW_MASK.get(number, -1)
+def code_of(smart: Smart, attribute: Attribute) -> str:
+    """The code of the finding that this attribute's count makes; '' for none. A drive without rotation has flash
+    blocks where others have sectors."""
+    what = attribute.meaning.what
+    if what == smart_meanings.SECTORS and smart.is_flash:
+        return smart_meanings.BLOCKS
+    return what if what.startswith("smart.") else ""
+
+
+def has_ambiguous_sectors(smart: Smart) -> bool:
+    """Whether attribute 5 is in a format of this firmware that can't be told from another, with no other source."""
+    attribute = smart.attributes.get(5)
+    return (
+        attribute is not None and _counts_above(smart) and bool(attribute.raw) and not (attribute.raw or 0) >> 32
+        and (3, 32) not in smart.statistics
+    )  # fmt: skip
+
+
+def _attributes(smart: Smart) -> Iterator[tuple[str, int]]:
+    for attribute in smart.attributes.values():
+        code, count = code_of(smart, attribute), attribute.count
+        if code and count is not None:
+            yield code, _unpacked(smart, attribute, count)
+
+
+def _unpacked(smart: Smart, attribute: Attribute, count: int) -> int:
+    """Seagate keeps three counts of timeouts in one number, the total lowest, also where smartctl prints it whole."""
+    if attribute.meaning.what == smart_meanings.TIMEOUTS:
+        return count & _16_BITS if count > _16_BITS else count
+    if attribute.number == 5 and _counts_above(smart):
+        return (attribute.raw or 0) >> 32
+    return count
+
+
+def _counts_above(smart: Smart) -> bool:
+    return smart_meanings.counts_above_32_bits(smart.model, smart.firmware)
+
+
+def _statistics(smart: Smart) -> Iterator[tuple[str, int]]:
+    for place, code in smart_statistics.COUNTED.items():
+        statistic = smart.statistics.get(place)
+        if statistic is not None and statistic.value is not None:
+            yield code, statistic.value
+
+
+def _logs(smart: Smart) -> Iterator[tuple[str, int]]:
+    """Where the database says that a drive's pending sectors come and go between 0 and 1, one in the log does, too."""
+    pending, attribute = smart.pending_defects, smart.attributes.get(197)
+    flips = attribute is not None and smart_meanings.is_bogus(attribute.name)
+    told = {
+        smart_meanings.PENDING: None if flips and pending == 1 else pending,
+        "smart.media_errors": smart.nvme.media_errors if smart.nvme else None,
+        "smart.grown_defects": smart.grown_defects,
+        "smart.uncorrected_errors": sum(smart.uncorrected.values()) if smart.uncorrected else None,
+        "smart.background_scan": smart.scan.unreadable if smart.scan else None,
+        "smart.error_log": smart.errors.count,
+    }
+    yield from ((code, count) for code, count in told.items() if count is not None)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from agent.probes.parsing import clean, integer, mapping, sequence
+from agent.probes.gaps import Gaps, whole
+from agent.probes.parsing import clean, integer, mapping
 
 SHORT, LONG = "short", "long"
 
@@ -15,12 +16,14 @@ SHORT, LONG = "short", "long"
 @dataclass(frozen=True)
 class Entry:
     """One test that is over. `passed` is None for one that was aborted or interrupted, which says nothing of the
-    drive; `kind` is short, long, or '' for any other; `hours` the drive's age then."""
+    drive; `kind` is short, long, or '' for any other; `hours` the drive's age then. `was_read` is False of a row in
+    which no result could be read."""
 
     kind: str
     passed: bool | None
     words: str = ""
     hours: int | None = None
+    was_read: bool = True
 
     @property
     def sentence(self) -> str:
@@ -30,86 +33,119 @@ class Entry:
 
 @dataclass(frozen=True)
 class SelfTest:
-    """State and log, the newest entry first. `can` is whether the drive says that it can; the minutes are what it
-    says it needs."""
+    """State and log, the newest entry first. `can` is whether the drive says that it can, None where that was not
+    read; the minutes are what it says it needs. `ended` is how the last test ended by the drive's state, which is all
+    that a drive without a log (`has_log`) tells."""
 
-    can: bool = False
+    can: bool | None = None
     running: bool = False
     remaining_percent: int | None = None
     entries: tuple[Entry, ...] = ()
     short_minutes: int | None = None
     extended_minutes: int | None = None
+    ended: Entry | None = None
+    has_log: bool = True
 
     @property
     def failure(self) -> Entry | None:
         """The newest failed test that none of its kind, and no long one, has passed since (smartctl(8), bit 7)."""
+        return next((entry for entry in self._standing if entry.passed is False), None)
+
+    @property
+    def unread(self) -> Entry | None:
+        """A test whose result could not be read and that none has passed since, so it may have failed."""
+        return next((entry for entry in self._standing if not entry.was_read), None)
+
+    @property
+    def without_log(self) -> Entry | None:
+        return None if self.has_log else self.ended
+
+    @property
+    def _standing(self) -> Iterator[Entry]:
+        """Those that no newer test of their kind, and no long one, has made outdated. The table's order counts: the
+        hours have 16 bits and start again from 0."""
         passed: set[str] = set()
-        for entry in self.entries:
-            if entry.passed is False and not passed & {entry.kind, LONG}:
-                return entry
+        for entry in self.entries or (*((self.ended,) if self.ended else ()),):
+            if not passed & {entry.kind, LONG}:
+                yield entry
             if entry.passed:
                 passed.add(entry.kind)
-        return None
 
 
-def of(data: dict[str, Any]) -> SelfTest:
+def of(data: dict[str, Any], gaps: Gaps | None = None) -> SelfTest:
     """From smartctl's whole JSON. A drive without any such log has the empty state."""
+    gaps = gaps or Gaps()
     if "nvme_self_test_log" in data:
-        return _nvme(mapping(data["nvme_self_test_log"]))
-    if "ata_smart_data" in data:
-        return _ata(data)
+        return _nvme(gaps.branch(data, "nvme_self_test_log", "the self-test log"), gaps)
+    if "ata_smart_data" in data or "ata_smart_self_test_log" in data:
+        return _ata(data, gaps)
     if mapping(data.get("device")).get("protocol") == "SCSI":
         return _scsi(data)
     return SelfTest()
 
 
-def _ata(data: dict[str, Any]) -> SelfTest:
+def _ata(data: dict[str, Any], gaps: Gaps) -> SelfTest:
     smart = mapping(data.get("ata_smart_data"))
     test = mapping(smart.get("self_test"))
     status, minutes = mapping(test.get("status")), mapping(test.get("polling_minutes"))
-    log = mapping(data.get("ata_smart_self_test_log"))
-    rows = sequence((mapping(log.get("extended")) or mapping(log.get("standard"))).get("table"))
-    value = integer(status.get("value")) or 0
+    rows = _ata_rows(data, gaps)
+    value, can = integer(status.get("value")) or 0, mapping(smart.get("capabilities")).get("self_tests_supported")
     return SelfTest(
-        can=mapping(smart.get("capabilities")).get("self_tests_supported") is True,
+        can=can if isinstance(can, bool) else None,
         # ACS-4 table 150: the high nibble is the state, 15 running; the low one tenths that remain.
         running=value >> 4 == 15,
         remaining_percent=integer(status.get("remaining_percent")),
-        entries=tuple(entry for row in rows for entry in _ata_entry(mapping(row))),
+        entries=tuple(entry for row in rows for entry in _ata_entry(row)),
         short_minutes=integer(minutes.get("short")),
         extended_minutes=integer(minutes.get("extended")),
+        ended=next(_ata_entry({"status": status}), None) if status else None,
+        has_log="ata_smart_self_test_log" in data,
     )
+
+
+def _ata_rows(data: dict[str, Any], gaps: Gaps) -> list[dict[str, Any]]:
+    """Of the extended log where it has entries, else of the older one."""
+    log = gaps.branch(data, "ata_smart_self_test_log", "the self-test log")
+    for kind in ("extended", "standard"):
+        one = gaps.branch(log, kind, f"the {kind} self-test log")
+        if rows := gaps.rows(one, "table", "the table of the self-test log"):
+            return rows
+        if gaps.given(one, "count", "the number of self-tests in the log"):
+            gaps.note("of the self-tests in the drive's log none was read")
+    return []
 
 
 def _ata_entry(row: dict[str, Any]) -> Iterator[Entry]:
     """The state's high nibble: 0 completed, 1 and 2 aborted or interrupted by the host, 3 to 8 failed, 15 running. The
     type's lower seven bits: 1 short, 2 extended; the eighth is captive mode."""
     status = mapping(row.get("status"))
-    value, kind = integer(status.get("value")), integer(mapping(row.get("type")).get("value"))
+    value, kind = whole(status.get("value"), 255), integer(mapping(row.get("type")).get("value"))
     state = None if value is None else value >> 4
     if state == 15:
         return
-    told = status.get("passed")
-    passed = (told if isinstance(told, bool) else None) if state is None else _verdict(state, aborted=(1, 2), most=8)
-    yield Entry(_kind(kind), passed, clean(status.get("string")), integer(row.get("lifetime_hours")))
+    told = status.get("passed") if isinstance(status.get("passed"), bool) else None
+    passed = told if state is None else _verdict(state, aborted=(1, 2), most=8)
+    was_read = state is not None or told is not None
+    words, hours = clean(status.get("string")), integer(row.get("lifetime_hours"))
+    yield Entry(_kind(kind), passed, words, hours, was_read)
 
 
-def _nvme(log: dict[str, Any]) -> SelfTest:
+def _nvme(log: dict[str, Any], gaps: Gaps) -> SelfTest:
     done = integer(log.get("current_self_test_completion_percent"))
     return SelfTest(
         can=True,
         running=bool(integer(mapping(log.get("current_self_test_operation")).get("value"))),
         remaining_percent=None if done is None else 100 - done,
-        entries=tuple(_nvme_entry(mapping(row)) for row in sequence(log.get("table"))),
+        entries=tuple(map(_nvme_entry, gaps.rows(log, "table", "the table of the self-test log"))),
     )
 
 
 def _nvme_entry(row: dict[str, Any]) -> Entry:
     """NVM Express base specification 1.4, figure 198: 5 to 7 are failures; 1 to 4, 8 and 9 aborted."""
     result = mapping(row.get("self_test_result"))
-    value, kind = integer(result.get("value")), integer(mapping(row.get("self_test_code")).get("value"))
-    passed = _verdict(value, aborted=(1, 2, 3, 4, 8, 9), most=7)
-    return Entry(_kind(kind), passed, clean(result.get("string")), integer(row.get("power_on_hours")))
+    value, kind = whole(result.get("value")), integer(mapping(row.get("self_test_code")).get("value"))
+    passed, hours = _verdict(value, aborted=(1, 2, 3, 4, 8, 9), most=7), integer(row.get("power_on_hours"))
+    return Entry(_kind(kind), passed, clean(result.get("string")), hours, value is not None)
 
 
 def _scsi(data: dict[str, Any]) -> SelfTest:
@@ -129,12 +165,13 @@ def _scsi(data: dict[str, Any]) -> SelfTest:
 def _scsi_entry(row: dict[str, Any]) -> Iterator[Entry]:
     """SPC-4 table 438: 1 and 2 aborted, 3 to 7 failed. The code: 1 and 5 short, 2 and 6 extended."""
     result = mapping(row.get("result"))
-    value, code = integer(result.get("value")), integer(mapping(row.get("code")).get("value"))
+    value, code = whole(result.get("value")), integer(mapping(row.get("code")).get("value"))
     if value == 15:
         return
     kind = _kind(code - 4 if code in (5, 6) else code)
     hours = integer(mapping(row.get("power_on_time")).get("hours"))
-    yield Entry(kind, _verdict(value, aborted=(1, 2), most=7), clean(result.get("string")), hours)
+    passed = _verdict(value, aborted=(1, 2), most=7)
+    yield Entry(kind, passed, clean(result.get("string")), hours, value is not None)
 
 
 def _kind(number: int | None) -> str:

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from agent import shell
-from agent.probes import smart_self_test, turns
+from agent.probes import (
+    smart_attributes,
+    smart_error_log,
+    smart_nvme,
+    smart_scsi,
+    smart_self_test,
+    smart_statistics,
+    turns,
+)
+from agent.probes.gaps import Gaps, whole
 from agent.probes.parsing import ParseError, clean, integer, mapping, parse_json, sequence
+from agent.probes.smart_attributes import Attribute
+from agent.probes.smart_error_log import ErrorLog
+from agent.probes.smart_nvme import TEMPERATURE_BIT, NvmeHealth
+from agent.probes.smart_scsi import Exception_, Scan
 from agent.probes.smart_self_test import SelfTest
+from agent.probes.smart_statistics import Place, Statistic
 
 # Bits of the exit status, smartctl(8).
 COMMAND_LINE, OPEN_FAILED, COMMAND_FAILED, FAILING, PREFAIL, PAST_PREFAIL, ERROR_LOG, SELF_TEST_LOG = (
     1 << bit for bit in range(8)
 )
+# Messages of smartctl on the command that asks for the drive's health, among those on its logs.
+_OF_HEALTH = re.compile(r"SMART (Status|Disabled|support)|overall-health|Read SMART|scsiCheckIE|IE \(SMART\)", re.I)
 
 
 @dataclass(frozen=True)
@@ -29,34 +47,9 @@ class Device:
 
 
 @dataclass(frozen=True)
-class Attribute:
-    """One ATA attribute; `raw` is the raw value, `failed` "", "now" or "past". Of a `prefailure` one the threshold
-    means that the drive is about to fail, of any other that it is old, hot or much used."""
-
-    number: int
-    name: str
-    value: int
-    threshold: int
-    raw: int
-    failed: str = ""
-    prefailure: bool = True
-
-
-@dataclass(frozen=True)
-class NvmeHealth:
-    """The counters of NVMe's SMART log; None where the drive leaves one out."""
-
-    critical_warning: int
-    media_errors: int | None
-    percentage_used: int | None
-    spare_percent: int | None
-    spare_threshold_percent: int | None
-
-
-@dataclass(frozen=True)
 class Smart:
     """What one `smartctl -j -x` says. `passed` is the drive's own verdict, None when it gave none; `trouble` in
-    words why nothing can be said."""
+    words why nothing can be said of its health, `gaps` what was not read or could not be parsed."""
 
     exit_status: int
     protocol: str
@@ -64,30 +57,60 @@ class Smart:
     model: str = ""
     serial: str = ""
     firmware: str = ""
+    rotation_rpm: int | None = None
     messages: list[str] = field(default_factory=list)
     attributes: dict[int, Attribute] = field(default_factory=dict)
+    statistics: dict[Place, Statistic] = field(default_factory=dict)
     nvme: NvmeHealth | None = None
+    exception: Exception_ | None = None
     grown_defects: int | None = None
-    uncorrected_errors: int | None = None
-    error_log_count: int | None = None
+    uncorrected: dict[str, int] = field(default_factory=dict)
+    scan: Scan | None = None
+    errors: ErrorLog = field(default_factory=ErrorLog)
     endurance_used_percent: int | None = None
+    spare_percent: int | None = None
+    spare_threshold_percent: int | None = None
     pending_defects: int | None = None
-    disabled: bool = False
+    available: bool = True
+    enabled: bool = True
     link_gbit: float | None = None
     link_most_gbit: float | None = None
     temperature_c: int | None = None
     power_on_hours: int | None = None
     self_test: SelfTest = field(default_factory=SelfTest)
+    gaps: tuple[str, ...] = ()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the drive could not be asked, or did not answer the health command."""
+        return bool(self.exit_status & (COMMAND_LINE | OPEN_FAILED)) or self.passed is None
 
     @property
     def trouble(self) -> str:
         if self.exit_status & (COMMAND_LINE | OPEN_FAILED):
             return "; ".join(self.messages) or f"smartctl exited with {self.exit_status}"
-        if self.passed is None and self.disabled:
+        if not self.available:
+            return "the drive gives no health status: it has no SMART"
+        if not self.enabled:
             return "SMART is switched off in the drive: smartctl -s on switches it on"
         if self.passed is None:
-            return "; ".join(self.messages) or "the drive gives no health status"
+            said = [text for text in self.messages if _OF_HEALTH.search(text)]
+            return "; ".join(["the drive gives no health status", *said])
         return ""
+
+    @property
+    def says_failing(self) -> bool:
+        """The drive's own words. What only warns of heat or of its surroundings is no failure of the drive."""
+        if self.passed is not False and not self.exit_status & FAILING:
+            return False
+        if self.nvme is not None and self.nvme.bits:
+            return self.nvme.bits != TEMPERATURE_BIT
+        return self.exception is None or self.exception.code == smart_scsi.FAILING
+
+    @property
+    def is_flash(self) -> bool:
+        """Whether the drive says so itself. One that says nothing may be a hard disk."""
+        return self.rotation_rpm == 0 or self.nvme is not None
 
 
 def run(device: Device, timeout_s: float = 60.0) -> shell.Completed:
@@ -124,18 +147,20 @@ def look(device: Device, protocol: str, timeout_s: float = 60.0) -> shell.Comple
         return shell.run(["smartctl", "-j", *what, *device.words], timeout_s)
 
 
-def of_disk(name: str) -> Device:
-    return Device(f"/dev/{name}")
+def of_disk(name: str, root: Path = Path("/")) -> Device:
+    """An NVMe drive is asked through its controller: logs and self-tests are the controller's, and some refuse them
+    through a namespace."""
+    return Device(f"/dev/{smart_nvme.node(name, root)}")
 
 
 def parse(text: str) -> Smart:
     """Raises ParseError when it is not smartctl's JSON. A drive that can't be asked is no error: see `trouble`."""
     data = parse_json(text, "smartctl")
-    head = mapping(data.get("smartctl"))
-    status = integer(head.get("exit_status"))
-    if status is None:
+    head, gaps = mapping(data.get("smartctl")), Gaps()
+    if (status := whole(head.get("exit_status"), 255)) is None:
         raise ParseError("smartctl's JSON has no exit_status")
-    passed = mapping(data.get("smart_status")).get("passed")
+    passed, spare = mapping(data.get("smart_status")).get("passed"), mapping(data.get("spare_available"))
+    hours = mapping(data.get("power_on_time"))
     return Smart(
         exit_status=status,
         protocol=clean(mapping(data.get("device")).get("protocol")),
@@ -143,20 +168,28 @@ def parse(text: str) -> Smart:
         model=clean(data.get("model_name") or data.get("scsi_model_name")),
         serial=clean(data.get("serial_number")),
         firmware=clean(data.get("firmware_version") or data.get("scsi_revision")),
+        rotation_rpm=gaps.given(data, "rotation_rate", "the rotation rate"),
         messages=_messages(head),
-        attributes=_attributes(data),
-        nvme=_nvme(data),
-        grown_defects=integer(data.get("scsi_grown_defect_list")),
-        uncorrected_errors=_uncorrected(data),
-        error_log_count=_error_log(data),
-        endurance_used_percent=_endurance(data),
-        pending_defects=_pending(data),
-        disabled=mapping(data.get("smart_support")).get("enabled") is False,
+        attributes=smart_attributes.of(data, gaps),
+        statistics=smart_statistics.of(data, gaps),
+        nvme=smart_nvme.of(data, gaps),
+        exception=smart_scsi.exception(data),
+        grown_defects=gaps.given(data, "scsi_grown_defect_list", "the number of grown defects"),
+        uncorrected=smart_scsi.uncorrected(data, gaps),
+        scan=smart_scsi.scan(data, gaps),
+        errors=smart_error_log.of(data, gaps),
+        endurance_used_percent=_endurance(data, gaps),
+        spare_percent=gaps.given(spare, "current_percent", "the available spare", 100),
+        spare_threshold_percent=gaps.given(spare, "threshold_percent", "the threshold of the spare", 100),
+        pending_defects=_pending(data, gaps),
+        available=mapping(data.get("smart_support")).get("available") is not False,
+        enabled=_is_enabled(data, head),
         link_gbit=_gbit(data, "current"),
         link_most_gbit=_gbit(data, "max"),
         temperature_c=integer(mapping(data.get("temperature")).get("current")),
-        power_on_hours=integer(mapping(data.get("power_on_time")).get("hours")),
-        self_test=smart_self_test.of(data),
+        power_on_hours=gaps.given(hours, "hours", "the power-on hours"),
+        self_test=smart_self_test.of(data, gaps),
+        gaps=tuple(gaps.sentences),
     )
 
 
@@ -164,60 +197,20 @@ def _messages(head: dict[str, Any]) -> list[str]:
     return [clean(mapping(entry).get("string")) for entry in sequence(head.get("messages"))]
 
 
-def _attributes(data: dict[str, Any]) -> dict[int, Attribute]:
-    found = {}
-    for row in map(mapping, sequence(mapping(data.get("ata_smart_attributes")).get("table"))):
-        number = integer(row.get("id"))
-        if number is not None:
-            found[number] = Attribute(
-                number,
-                clean(row.get("name")),
-                integer(row.get("value")) or 0,
-                integer(row.get("thresh")) or 0,
-                integer(mapping(row.get("raw")).get("value")) or 0,
-                clean(row.get("when_failed")),
-                mapping(row.get("flags")).get("prefailure") is not False,
-            )
-    return found
+def _is_enabled(data: dict[str, Any], head: dict[str, Any]) -> bool:
+    """smartctl says so since 7.3, of ATA and SAS. Of NVMe it always says yes."""
+    version = [whole(part) or 0 for part in sequence(head.get("version"))]
+    said_nothing = "smart_support" not in data and bool(version) and version < [7, 3]
+    is_nvme = mapping(data.get("device")).get("protocol") == "NVMe"
+    return said_nothing or is_nvme or mapping(data.get("smart_support")).get("enabled") is True
 
 
-def _nvme(data: dict[str, Any]) -> NvmeHealth | None:
-    log = mapping(data.get("nvme_smart_health_information_log"))
-    warning = integer(log.get("critical_warning"))
-    if warning is None:
-        return None
-    return NvmeHealth(
-        critical_warning=warning,
-        media_errors=integer(log.get("media_errors")),
-        percentage_used=integer(log.get("percentage_used")),
-        spare_percent=integer(log.get("available_spare")),
-        spare_threshold_percent=integer(log.get("available_spare_threshold")),
-    )
-
-
-def _uncorrected(data: dict[str, Any]) -> int | None:
-    """SCSI: total uncorrected errors of reads, writes and verifies."""
-    counters = mapping(data.get("scsi_error_counter_log"))
-    totals = [integer(mapping(row).get("total_uncorrected_errors")) for row in counters.values()]
-    known = [total for total in totals if total is not None]
-    return sum(known) if known else None
-
-
-def _error_log(data: dict[str, Any]) -> int | None:
-    log = mapping(data.get("ata_smart_error_log"))
-    for kind in ("extended", "summary"):
-        if (count := integer(mapping(log.get(kind)).get("count"))) is not None:
-            return count
-    return None
-
-
-def _endurance(data: dict[str, Any]) -> int | None:
-    """Percent of the rated writes: ACS-4's device statistics page 7 for ATA, log page 0x11 for SAS."""
-    pages = [mapping(page) for page in sequence(mapping(data.get("ata_device_statistics")).get("pages"))]
-    rows = [mapping(row) for page in pages if page.get("number") == 7 for row in sequence(page.get("table"))]
-    valid = [row for row in rows if row.get("offset") == 8 and mapping(row.get("flags")).get("valid") is True]
-    told = valid[0].get("value") if valid else data.get("scsi_percentage_used_endurance_indicator")
-    return integer(told)
+def _endurance(data: dict[str, Any], gaps: Gaps) -> int | None:
+    """Percent of the rated writes: log page 11h of a SAS drive; what smartctl 7.5 and newer makes of either."""
+    newer = gaps.branch(data, "endurance_used", "the endurance used")
+    used = gaps.given(data, "scsi_percentage_used_endurance_indicator", "the endurance used", 255)
+    guessed = gaps.given(newer, "current_percent", "the endurance used", 255)
+    return guessed if used is None else used
 
 
 def _gbit(data: dict[str, Any], which: str) -> float | None:
@@ -227,9 +220,13 @@ def _gbit(data: dict[str, Any], which: str) -> float | None:
     return units * bits / 1e9 if units and bits and units * bits < 1e15 else None
 
 
-def _pending(data: dict[str, Any]) -> int | None:
-    """Places that wait for reallocation, from the log that newer drives keep besides the attribute, or instead."""
+def _pending(data: dict[str, Any], gaps: Gaps) -> int | None:
+    """Places that wait for reallocation, from the log of the standard: GP log 0Ch (ACS-4 9.26), log page 15h, subpage
+    1 (SBC-4)."""
     for log in ("ata_pending_defects_log", "scsi_pending_defects"):
-        if (count := integer(mapping(data.get(log)).get("count"))) is not None:
-            return count
+        if log in data:
+            pending = gaps.branch(data, log, "the log of pending defects")
+            count = gaps.needed(pending, "count", "the number of pending defects")
+            listed = len(sequence(pending.get("table")))
+            return listed or None if count is None else max(count, listed)
     return None

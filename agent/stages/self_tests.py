@@ -152,12 +152,14 @@ def take_over(ctx: StageContext, drive: Drive, smart: smartctl.Smart, kind: str)
 def follow(
     ctx: StageContext, drive: Drive, protocol: str, begun: Begun, board: Board
 ) -> tuple[wire.Check, list[wire.Finding]]:
-    """Look at the log until the test is over. Its end is an entry of its kind that was not there before."""
-    in_vain = 0
+    """Look at the log until the test is over. Its end is an entry of its kind that was not there before. A drive that
+    keeps no log tells by its state how a test ended that was seen to run."""
+    in_vain, ran = 0, False
     while True:
         now = _look(drive, protocol)
-        if isinstance(now, SelfTest) and not now.running and _log(now) != begun.log:
-            return _ended(drive, begun, now.entries)
+        if isinstance(now, SelfTest) and not now.running and (_log(now) != begun.log or (ran and now.without_log)):
+            return _ended(drive, begun, now.entries or (*((now.ended,) if now.ended else ()),))
+        ran = ran or (isinstance(now, SelfTest) and now.running)
         in_vain = 0 if isinstance(now, SelfTest) and now.running else in_vain + 1
         if in_vain > _LOOKS_IN_VAIN:
             why = now if isinstance(now, str) else "the test left no result in the drive's log"
@@ -212,6 +214,8 @@ def _minutes_or_refusal(drive: Drive, smart: smartctl.Smart) -> dict[str, int]:
             raise NotStarted(_not_offered(drive, "the controller has no self-test (OACS bit 4)"))
         # NVM Express base specification 1.3: a short one takes no longer than two minutes.
         return {SHORT: 2, LONG: controller.extended_minutes}
+    if smart.self_test.can is None:
+        raise NotStarted(_not_tested(drive, "whether the drive can test itself was not read"))
     if not smart.self_test.can:
         raise NotStarted(_not_offered(drive, "the drive says that it can't test itself"))
     return {SHORT: smart.self_test.short_minutes or 0, LONG: smart.self_test.extended_minutes or 0}

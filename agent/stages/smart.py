@@ -5,15 +5,15 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from agent import findings, wire
-from agent.probes import sataport, smart_counts, smartctl
+from agent.probes import sataport, smart_counts, smart_wear, smartctl
 from agent.probes.parsing import ParseError
 from agent.stage import StageContext, StageReport
-from agent.stages import checks, drives, self_tests, smart_limits
+from agent.stages import checks, drives, self_tests, smart_evidence, smart_limits
 from agent.stages.board import Board
 from agent.stages.part import Part
 from agent.stages.self_tests import Drive
 
-TOPIC = "smart"
+TOPIC = smart_evidence.TOPIC
 LIMITS = ("sata_speed_min_percent", *smart_limits.LIMITS)
 
 
@@ -43,12 +43,12 @@ def examine(ctx: StageContext, drive: Drive, board: Board) -> Part:
     if first is None:
         board.tell(drive.name, 100, "no SMART")
         return part
-    tested = _self_test(ctx, drive, first, part, board)
+    tested = not first.is_silent and _self_test(ctx, drive, first, part, board)
     last = ask(drive, part) if tested else first
-    if last is None:
-        # It answered before its test and does not any more: what it said then stands, its health is not tested.
+    if last is None or last.is_silent:
+        # If it answered before its test and does not any more, what it said then stands; its health is not tested.
         part.findings += _found(ctx, drive, first)
-    else:
+    if last is not None:
         _judge(ctx, drive, last, part)
     board.tell(drive.name, 100, "done")
     return part
@@ -65,8 +65,8 @@ def await_self_tests(ctx: StageContext, disks: list[wire.Disk], board: Board) ->
 def _await_self_test(ctx: StageContext, drive: Drive, board: Board) -> Part:
     part = Part()
     smart = ask(drive, part)
-    if smart is None:
-        why = part.checks.pop().reason
+    if smart is None or smart.is_silent:
+        why = f"{drive.label}: {smart.trouble}" if smart else part.checks.pop().reason
         part.checks.append(checks.not_tested(self_tests.CHECK, drive.name, reason=why, topic=TOPIC))
         return part
     try:
@@ -95,17 +95,16 @@ def _absent(ctx: StageContext, disks: list[wire.Disk]) -> list[wire.Check]:
 
 
 def ask(drive: Drive, part: Part) -> smartctl.Smart | None:
-    """One reading. A drive that can't be asked leaves checks that say why, replaced by a later reading."""
+    """One reading, which may lack a health status. A drive that can't be asked leaves checks that say why, replaced by
+    a later reading."""
     part.checks = [check for check in part.checks if check.name != "health"]
     done = smartctl.run(drive.device)
     part.evidence[f"smartctl.{drive.name}"] = done.stdout
     try:
         smart = smartctl.parse(done.stdout)
-        trouble = smart.trouble
+        trouble = "" if done.ended else done.trouble
     except ParseError as error:
         smart, trouble = None, done.trouble or str(error)
-    if not trouble and not done.ended:
-        trouble = done.trouble
     if trouble:
         part.checks.append(checks.not_tested("health", drive.name, reason=f"{drive.label}: {trouble}", topic=TOPIC))
         return None
@@ -115,20 +114,27 @@ def ask(drive: Drive, part: Part) -> smartctl.Smart | None:
 def _found(ctx: StageContext, drive: Drive, smart: smartctl.Smart) -> list[wire.Finding]:
     """What a reading says against the drive. Where Storage sees the end of a test that may clear the log, the log is
     for Storage to judge."""
-    found = smart_limits.judge(smart, drive.label, drive.name, lambda word: checks.limit(ctx, word))
+    found = smart_limits.judge(smart, drive.label, drive.name, _limits(ctx))
     later = bool(self_tests.in_background(ctx.claim))
     return [one for one in found if not (later and one.code == "smart.self_test_failed")]
+
+
+def _limits(ctx: StageContext) -> smart_limits.Limit:
+    return lambda word: checks.limit(ctx, word)
 
 
 def _judge(ctx: StageContext, drive: Drive, smart: smartctl.Smart, part: Part) -> None:
     found = _found(ctx, drive, smart)
     known = {(one.code, one.component) for one in part.findings}
     part.findings += [one for one in found if (one.code, one.component) not in known]
-    note = "smartctl: an optional command failed (exit bit 2)" if smart.exit_status & smartctl.COMMAND_FAILED else ""
-    part.checks.append(checks.judged("health", found, drive.name, topic=TOPIC, reason=note))
+    part.checks.append(smart_evidence.health(smart, found, drive.label, drive.name, _limits(ctx)))
     _link(ctx, drive, smart, part)
     counts = {code.partition(".")[2]: float(count) for code, count in smart_counts.of(smart).items()}
-    ages = {"power_on_h": smart.power_on_hours, "temp_c": smart.temperature_c, "used_percent": smart_limits.used(smart)}
+    ages = {
+        "power_on_h": smart.power_on_hours,
+        "temp_c": smart.temperature_c,
+        "used_percent": smart_wear.used_percent(smart),
+    }
     told = counts | {name: float(value) for name, value in ages.items() if value is not None}
     part.numbers |= {f"{name}.{drive.name}": value for name, value in told.items()}
 

@@ -180,7 +180,25 @@ OTHERS: dict[str, Parser] = {
 # These read files of the kernel one number at a time, sort what others parsed, or are the parsers' own words.
 NO_TEXT = {
     f"agent.probes.{name}"
-    for name in ("gpus", "hba", "nics", "pcilink", "sataport", "smart_counts", "smart_self_test", "turns", "usblink")
+    for name in (
+        "gaps",
+        "gpus",
+        "hba",
+        "nics",
+        "pcilink",
+        "sataport",
+        "smart_attributes",
+        "smart_counts",
+        "smart_error_log",
+        "smart_meanings",
+        "smart_nvme",
+        "smart_scsi",
+        "smart_self_test",
+        "smart_statistics",
+        "smart_wear",
+        "turns",
+        "usblink",
+    )
 }
 ALL = {**PARSERS, **OTHERS}
 

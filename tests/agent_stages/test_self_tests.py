@@ -13,9 +13,11 @@ from agent import wire
 from agent.probes import smart_self_test, smartctl
 from agent.stage import StageContext
 from agent.stages import STAGES, self_tests
+from tests.agent_stages import healthy
 from tests.agent_stages.contexts import INVENTORY, context
 
 HEALTH: dict[str, Any] = {"smartctl": {"exit_status": 0}, "smart_status": {"passed": True}}
+SAS = healthy.sas()
 IDLE, RUNNING = 0, 249
 
 
@@ -27,9 +29,9 @@ def ata(status: int, *rows: tuple[int, int, int], **more: Any) -> dict[str, Any]
     ]
     state = {"status": {"value": status, "remaining_percent": 90}, "polling_minutes": {"short": 1, "extended": 90}}
     return {
-        **HEALTH, "device": {"protocol": "ATA"},
+        **healthy.ata(),
         "ata_smart_data": {"self_test": state, "capabilities": {"self_tests_supported": True}},
-        "ata_smart_self_test_log": {"standard": {"table": table, "count": len(table)}}, **more,
+        "ata_smart_self_test_log": {"standard": {"count": len(table), **({"table": table} if table else {})}}, **more,
     }  # fmt: skip
 
 
@@ -39,8 +41,8 @@ def nvme(operation: int, *rows: tuple[int, int]) -> dict[str, Any]:
         {"self_test_code": {"value": code}, "self_test_result": {"value": value, "string": f"result {value}"}}
         for code, value in rows
     ]
-    log = {"current_self_test_operation": {"value": operation}, "table": table}
-    return {**HEALTH, "device": {"protocol": "NVMe"}, "nvme_self_test_log": log}
+    log = {"current_self_test_operation": {"value": operation}, **({"table": table} if table else {})}
+    return {**healthy.nvme(), "nvme_self_test_log": log}
 
 
 class Script:
@@ -150,9 +152,8 @@ def test_the_newest_of_many_sas_rows_is_row_0_and_row_10_is_older_than_row_9() -
 
 
 def test_a_sas_drive_that_never_tested_itself_is_asked_to(drive: Script) -> None:
-    sas = {**HEALTH, "device": {"protocol": "SCSI"}}
-    done = {**sas, "scsi_self_test_0": {"code": {"value": 1}, "result": {"value": 0, "string": "Completed"}}}
-    drive.answers(x=[sas], look=[sas, done])
+    done = {**SAS, "scsi_self_test_0": {"code": {"value": 1}, "result": {"value": 0, "string": "Completed"}}}
+    drive.answers(x=[SAS], look=[SAS, done])
     assert smart(drive)[0].outcome is wire.Outcome.PASSED
 
 
@@ -166,9 +167,8 @@ def test_a_refused_test_is_not_waited_for(drive: Script) -> None:
 
 @pytest.mark.parametrize("kind", ["NVMe", "SAS"])
 def test_a_drive_that_has_no_self_test_is_not_held_against_it(drive: Script, kind: str) -> None:
-    sas = {**HEALTH, "device": {"protocol": "SCSI"}}
     refused = {"smartctl": {"exit_status": 4, "messages": [{"string": "unsupported scsi opcode"}]}}
-    drive.answers(x=[nvme(0) if kind == "NVMe" else sas], look=[sas], t=[refused], nvme=[{"oacs": 0}])
+    drive.answers(x=[nvme(0) if kind == "NVMe" else SAS], look=[SAS], t=[refused], nvme=[{"oacs": 0}])
     report = STAGES["SMART"](context("SMART", drive.directory, params={"self_test": "short"}))
     assert report.outcome is wire.Outcome.PASSED, report.reason
     made = [(check.name, check.outcome) for check in report.checks]
@@ -262,7 +262,7 @@ def test_hole_p3_a_drive_that_cannot_be_asked_is_not_dropped_from_the_list(drive
 
 def test_hole_p1_a_healthy_drive_passes_with_bits_of_its_past(drive: Script) -> None:
     """MAAS tolerates exit status 4 and nothing else: 64 or 68 fail a healthy drive."""
-    old = {**ata(IDLE), "smartctl": {"exit_status": 68}}
+    old = {**ata(IDLE), "smartctl": {"version": [7, 4], "exit_status": 68}}
     drive.answers(x=[old])
     report = STAGES["SMART"](context("SMART", drive.directory, params={"self_test": "none"}))
     assert report.outcome is wire.Outcome.PASSED, report.reason

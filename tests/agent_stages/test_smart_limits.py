@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -10,16 +11,16 @@ import pytest
 from agent import wire
 from agent.probes import smartctl
 from agent.probes.parsing import ParseError
+from agent.probes.smart_attributes import Attribute
+from agent.probes.smart_nvme import NvmeHealth
 from agent.probes.smart_self_test import Entry, SelfTest
-from agent.probes.smartctl import Attribute, NvmeHealth, Smart
+from agent.probes.smartctl import Smart
 from agent.stages import smart_limits
+from tests.agent_stages import healthy
+from tests.agent_stages.contexts import PROFILE
 from tests.agent_stages.recordings import recorded
 
-LIMITS = {
-    "reallocated_sectors_max": 10, "reported_uncorrectable_max": 10, "pending_sectors_max": 0,
-    "uncorrectable_sectors_max": 0, "new_drive_h": 168,
-    "grown_defects_max": 10, "uncorrected_errors_max": 0, "media_errors_max": 0, "percentage_used_max": 100,
-}  # fmt: skip
+LIMITS = {name: float(PROFILE["stages"]["SMART"]["limits"][name]) for name in smart_limits.LIMITS}
 GOOD = Smart(exit_status=0, protocol="ATA", passed=True)
 NVME = NvmeHealth(0, 0, 3, 100, 10)
 
@@ -92,7 +93,7 @@ def test_an_nvme_drive_with_media_errors_fails_though_it_says_passed() -> None:
     [
         ({"critical_warning": 4}, "smart.critical_warning"),
         ({"percentage_used": 100}, "smart.wear"),
-        ({"spare_percent": 10}, "smart.spare"),
+        ({"spare_percent": 9}, "smart.spare"),
     ],
 )
 def test_nvme_limits(change: dict[str, Any], code: str) -> None:
@@ -110,9 +111,8 @@ def test_seagates_packed_timeouts_are_unpacked() -> None:
 
 
 def test_what_a_maker_keeps_above_the_count_of_reallocated_sectors_is_no_sector() -> None:
-    """smartctl shows this one as "0 (2000 0)"."""
-    drive = replace(GOOD, attributes={5: Attribute(5, "Reallocated_Sector_Ct", 100, 36, 2000 << 32)})
-    assert judge(drive) == {}
+    row = healthy.attribute(5, "Reallocated_Sector_Ct", 2000 << 32, text="0 (2000 0)")
+    assert judge(smartctl.parse(json.dumps(healthy.ata(row)))) == {}
 
 
 def test_a_new_drive_has_no_reallocated_sector_though_an_old_one_may() -> None:

@@ -37,10 +37,11 @@ SMARTCTL = """
 test -e "$0.tested" && n=1 || n=0
 case "$*" in *-t*) : > "$0.tested"; echo '{"smartctl": {"exit_status": 0}}'; exit 0;; esac
 echo '{"smartctl": {"exit_status": 0}, "device": {"protocol": "NVMe"}, "smart_status": {"passed": true},'
-echo '"nvme_smart_health_information_log": {"critical_warning": 0, "media_errors": 0},'
-echo '"nvme_self_test_log": {"current_self_test_operation": {"value": 0}, "table": ['
-test $n = 1 && echo '{"self_test_result": {"value": 0, "string": "ok"}, "power_on_hours": 7}'
-echo ']}}'
+echo '"nvme_smart_health_information_log": {"critical_warning": 0, "media_errors": 0,'
+echo '"available_spare": 100, "available_spare_threshold": 10, "percentage_used": 1},'
+echo '"nvme_self_test_log": {"current_self_test_operation": {"value": 0}'
+test $n = 1 && echo ', "table": [{"self_test_result": {"value": 0, "string": "ok"}, "power_on_hours": 7}]'
+echo '}}'
 """
 # One job for each --name, which did what its --size says: reading, or writing and reading back.
 FIO = """

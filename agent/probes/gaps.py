@@ -1,0 +1,60 @@
+"""What an output should have told and did not: a missing or garbled number is noted, never read as 0."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent.probes.parsing import mapping
+
+# A counter of 64 bits. NVMe's have 128.
+MOST = 2**64 - 1
+MOST_NVME = 2**128 - 1
+
+
+class Gaps:
+    """Collects sentences on what could not be read."""
+
+    def __init__(self) -> None:
+        self.sentences: list[str] = []
+
+    def note(self, sentence: str) -> None:
+        if sentence not in self.sentences:
+            self.sentences.append(sentence)
+
+    def branch(self, data: dict[str, Any], key: str, what: str) -> dict[str, Any]:
+        """The object at `key`; {} where a drive has none. One that is there and is empty or no object is noted."""
+        if key not in data:
+            return {}
+        if not isinstance(data[key], dict) or not data[key]:
+            self.note(f"{what} is garbled")
+        return mapping(data[key])
+
+    def rows(self, data: dict[str, Any], key: str, what: str) -> list[dict[str, Any]]:
+        """As `branch`, of a list of objects."""
+        if key not in data:
+            return []
+        rows = data[key] if isinstance(data[key], list) else []
+        if not rows or not all(isinstance(row, dict) and row for row in rows):
+            self.note(f"{what} is garbled")
+        return [mapping(row) for row in rows]
+
+    def needed(self, row: dict[str, Any], key: str, what: str, most: int = MOST) -> int | None:
+        """The whole number at `key`, from 0 to `most`. A missing one is noted, and so is a garbled one."""
+        if key not in row:
+            self.note(f"{what} was not read")
+            return None
+        return self.given(row, key, what, most)
+
+    def given(self, row: dict[str, Any], key: str, what: str, most: int = MOST) -> int | None:
+        """As `needed`, of a number that a drive may leave out."""
+        if key not in row:
+            return None
+        if (number := whole(row[key], most)) is None:
+            self.note(f"{what} is no number: {str(row[key])[:40]!r}")
+        return number
+
+
+def whole(value: object, most: int = MOST) -> int | None:
+    """A whole number from 0 to `most` as JSON writes it; None for anything else, text and true included."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return value if isinstance(value, int) and is_number and 0 <= value <= most else None

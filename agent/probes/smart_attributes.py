@@ -1,0 +1,117 @@
+"""The attributes of an ATA drive as smartctl prints them (smartmontools 7.4, ataprint.cpp and atacmds.cpp)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from agent.probes import smart_meanings
+from agent.probes.gaps import Gaps, whole
+from agent.probes.parsing import clean, mapping
+
+NOW, PAST = "now", "past"
+_NORMALIZED_MOST = 255
+_COMPARED = ("value", "thresh", "when_failed")
+# raw48, raw16(raw16), raw24(raw8) and raw16(avg16): the count, then what the maker keeps above it.
+_PLAIN = re.compile(r"(\d{1,20})(?: \([^()]{1,60}\))?")
+# raw16 and raw8: words, the highest first.
+_WORDS = re.compile(r"(?:\d{1,5} ){2,5}(\d{1,5})")
+_HEX = re.compile(r"0x([0-9a-f]{12,16})")
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One attribute. `count` is the raw value in smartctl's own format for this model, None where that is no count;
+    `failed` "", "now" or "past". Of a `prefailure` one the threshold means that the drive is about to fail, of any
+    other that it is old, hot or much used. `value` and `threshold` are None where the drive has none."""
+
+    number: int
+    name: str
+    value: int | None
+    threshold: int | None
+    count: int | None
+    failed: str = ""
+    prefailure: bool = True
+    raw: int | None = None
+
+    @property
+    def meaning(self) -> smart_meanings.Meaning:
+        return smart_meanings.of(self.number, self.name)
+
+
+def of(data: dict[str, Any], gaps: Gaps) -> dict[int, Attribute]:
+    """By number. What can't be read of a row is noted in `gaps`."""
+    found = {}
+    attributes = gaps.branch(data, "ata_smart_attributes", "the table of attributes")
+    for row in gaps.rows(attributes, "table", "the table of attributes"):
+        if (attribute := _attribute(row, gaps)) is not None:
+            found[attribute.number] = attribute
+    if attributes and not found:
+        gaps.note("no attribute was read")
+    if found and all(one.threshold is None for one in found.values()):
+        gaps.note("the thresholds of the attributes were not read")
+    return found
+
+
+def _attribute(row: dict[str, Any], gaps: Gaps) -> Attribute | None:
+    told = row.get("name")
+    name = clean(told) if isinstance(told, str) else ""
+    number = gaps.needed(row, "id", f"the number of attribute {name or '?'}", _NORMALIZED_MOST)
+    if not name:
+        gaps.note(f"the name of attribute {number} was not read")
+    if number is None:
+        return None
+    value, threshold, failed = _compared(row, f"{number} {name}", gaps)
+    return Attribute(
+        number, name, value, threshold, _count(row, number, name, gaps), failed,
+        mapping(row.get("flags")).get("prefailure") is not False, whole(mapping(row.get("raw")).get("value")),
+    )  # fmt: skip
+
+
+def _compared(row: dict[str, Any], what: str, gaps: Gaps) -> tuple[int | None, int | None, str]:
+    """Value, threshold, and when it was at it. Some drives keep raw data in place of all three, and some attributes
+    have no threshold: smartctl then leaves them out together."""
+    there = [key for key in _COMPARED if key in row]
+    if not there:
+        return None, None, ""
+    value = gaps.needed(row, "value", f"the value of attribute {what}", _NORMALIZED_MOST)
+    if there == ["value"]:
+        return value, None, ""
+    threshold = gaps.needed(row, "thresh", f"the threshold of attribute {what}", _NORMALIZED_MOST)
+    failed = row.get("when_failed")
+    if failed not in ("", NOW, PAST):
+        gaps.note(f"whether attribute {what} was at its threshold was not read")
+        failed = ""
+    if value is not None and threshold and value <= threshold:
+        failed = NOW
+    return value, threshold, failed
+
+
+def _count(row: dict[str, Any], number: int, name: str, gaps: Gaps) -> int | None:
+    what = f"the raw value of attribute {number} {name}"
+    raw = mapping(row.get("raw"))
+    value = gaps.needed(raw, "value", what)
+    text = raw.get("string", str(value))
+    if not isinstance(text, str):
+        gaps.note(f"{what} was not read as text")
+        return None
+    count = None if value is None else in_its_format(value, text.strip())
+    if value is not None and count is None and _is_counted(number, name):
+        gaps.note(f"{what} is in no known format: {text[:40]!r}")
+    return count
+
+
+def in_its_format(value: int, text: str) -> int | None:
+    """The count in a raw value, by the format in which smartctl prints it on this model. None when it is no count, or
+    when number and text don't belong together."""
+    if match := _HEX.fullmatch(text):
+        return value if int(match[1], 16) == value else None
+    match = _PLAIN.fullmatch(text) or _WORDS.fullmatch(text)
+    count = int(match[1]) if match else None
+    return count if count in {value, *(value & (1 << bits) - 1 for bits in (8, 16, 24, 32))} else None
+
+
+def _is_counted(number: int, name: str) -> bool:
+    what = smart_meanings.of(number, name).what
+    return what.startswith("smart.") or what in (smart_meanings.LIFE_USED, smart_meanings.UNKNOWN)

@@ -1,0 +1,59 @@
+"""The health log of an NVMe drive (NVM Express base specification 1.4, figure 194)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.probes.gaps import MOST_NVME, Gaps, whole
+from agent.probes.parsing import mapping
+
+TEMPERATURE_BIT = 1 << 1
+_NAMESPACE, _CONTROLLER = re.compile(r"(nvme[0-9]{1,5})n[0-9]{1,9}"), re.compile(r"nvme[0-9]{1,5}")
+
+
+@dataclass(frozen=True)
+class NvmeHealth:
+    """None for what was not read."""
+
+    critical_warning: int | None
+    media_errors: int | None
+    percentage_used: int | None
+    spare_percent: int | None
+    spare_threshold_percent: int | None
+
+    @property
+    def bits(self) -> int:
+        return self.critical_warning or 0
+
+
+def of(data: dict[str, Any], gaps: Gaps) -> NvmeHealth | None:
+    """None where there is no such log. smartctl prints the critical warning twice: a bit in either is set."""
+    if "nvme_smart_health_information_log" not in data:
+        return None
+    log = mapping(data["nvme_smart_health_information_log"])
+    told = whole(mapping(mapping(data.get("smart_status")).get("nvme")).get("value"), 255)
+    warning = gaps.needed(log, "critical_warning", "the critical warning", 255)
+    if warning is not None or told:
+        warning = (warning or 0) | (told or 0)
+    return NvmeHealth(
+        critical_warning=warning,
+        media_errors=gaps.needed(log, "media_errors", "the number of media errors", MOST_NVME),
+        percentage_used=gaps.needed(log, "percentage_used", "the percentage used", 255),
+        spare_percent=gaps.needed(log, "available_spare", "the available spare", 100),
+        spare_threshold_percent=gaps.needed(log, "available_spare_threshold", "the threshold of the spare", 100),
+    )
+
+
+def node(name: str, root: Path = Path("/")) -> str:
+    """The controller of a namespace (`nvme0` of `nvme0n1`), and the name itself of any other disk. With several paths
+    the kernel numbers namespaces by their subsystem, which lists its controllers."""
+    if (match := _NAMESPACE.fullmatch(name)) is None:
+        return name
+    device = (root / "sys/block" / name / "device").resolve()
+    if _CONTROLLER.fullmatch(device.name):
+        return device.name
+    controllers = sorted(one.name for one in device.glob("nvme*") if _CONTROLLER.fullmatch(one.name))
+    return controllers[0] if controllers else match[1]

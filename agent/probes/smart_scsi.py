@@ -1,0 +1,110 @@
+"""What a SAS drive says of its health: its exception, its error counters, its own scan of the medium (smartctl's scsi_
+objects; scsiprint.cpp and scsiGetIEString in scsicmds.cpp)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from agent.probes.gaps import Gaps, whole
+from agent.probes.parsing import clean, mapping
+
+FAILING, WARM, ENCLOSURE, WARNS = "smart.failing", "smart.temperature", "smart.enclosure", "smart.drive_warns"
+# Exceptions that are no failure of the drive, by additional sense code 0Bh and its qualifier (SPC-5 annex F). Any
+# other means that the drive is failing: its own scan found unreadable places, its cache is not safe, parts of it fail.
+_WARNINGS = {
+    0x01: (WARM, "specified temperature exceeded"),
+    0x02: (ENCLOSURE, "enclosure degraded"),
+    0x08: (WARNS, "power loss expected"),
+    0x09: (WARNS, "device statistics notification active"),
+    0x0A: (WARM, "high critical temperature limit exceeded"),
+    0x0B: (WARM, "low critical temperature limit exceeded"),
+    0x0C: (WARM, "high operating temperature limit exceeded"),
+    0x0D: (WARM, "low operating temperature limit exceeded"),
+    0x0E: (WARNS, "high critical humidity limit exceeded"),
+    0x0F: (WARNS, "low critical humidity limit exceeded"),
+    0x10: (WARNS, "high operating humidity limit exceeded"),
+    0x11: (WARNS, "low operating humidity limit exceeded"),
+    0x12: (WARNS, "microcode security at risk"),
+    0x13: (WARNS, "microcode digital signature validation failure"),
+}
+_WARNING, _IMPENDING_FAILURE = 0x0B, 0x5D
+# SPC-5: the host has asked the drive to report a failure, as a test of its own reporting.
+_FALSE_FAILURE = 0xFF
+# SBC-4 table on REASSIGN STATUS of log page 15h: those after which the place can be read again, or is another one.
+_MENDED = frozenset({2, 5, 6, 7})
+_MEDIUM_ERROR = 3
+_HALTED = {3: "halted due to fatal error", 4: "halted due to a vendor specific pattern of error"}
+_RESULT = re.compile(r"result_\d{1,5}")
+_DIRECTIONS = ("read", "write")
+
+
+@dataclass(frozen=True)
+class Exception_:
+    """What the drive reports of itself: additional sense code, qualifier, and smartctl's sentence on them."""
+
+    asc: int
+    ascq: int
+    sentence: str = ""
+
+    @property
+    def code(self) -> str:
+        """The code of the finding that it makes."""
+        if self.asc == _IMPENDING_FAILURE and self.ascq == _FALSE_FAILURE:
+            return WARNS
+        return _WARNINGS[self.ascq][0] if self.asc == _WARNING and self.ascq in _WARNINGS else FAILING
+
+    @property
+    def words(self) -> str:
+        known = _WARNINGS.get(self.ascq, ("", ""))[1] if self.asc == _WARNING else ""
+        return f"{self.sentence or known or 'no words for it'} (asc {self.asc:02x}h, ascq {self.ascq:02x}h)"
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The drive's own background scan: places that it can't read, weak ones that are not mended, and why it halted."""
+
+    unreadable: int = 0
+    weak: int = 0
+    halted: str = ""
+
+
+def exception(data: dict[str, Any]) -> Exception_ | None:
+    told = mapping(mapping(data.get("smart_status")).get("scsi"))
+    asc, ascq = whole(told.get("asc"), 255), whole(told.get("ascq"), 255)
+    return None if asc is None or ascq is None else Exception_(asc, ascq, clean(told.get("ie_string"))[:120])
+
+
+def uncorrected(data: dict[str, Any], gaps: Gaps) -> dict[str, int]:
+    """Uncorrected errors by direction. smartctl prints no verify counters where all of them are 0."""
+    counters, found = gaps.branch(data, "scsi_error_counter_log", "the error counter log"), {}
+    for direction, row in counters.items():
+        what = f"the number of uncorrected {clean(direction)[:20]} errors"
+        count = gaps.needed(mapping(row), "total_uncorrected_errors", what)
+        if count is not None:
+            found[direction] = count
+    return found
+
+
+def has_counters(found: dict[str, int]) -> bool:
+    return all(direction in found for direction in _DIRECTIONS)
+
+
+def scan(data: dict[str, Any], gaps: Gaps) -> Scan | None:
+    """None where the drive keeps no such log."""
+    if "scsi_background_scan" not in data:
+        return None
+    log = gaps.branch(data, "scsi_background_scan", "the log of the drive's own scan")
+    judged = [_place(gaps.branch(log, key, key), gaps) for key in log if _RESULT.fullmatch(key)]
+    status = gaps.given(gaps.branch(log, "status", "the state of the scan"), "value", "the state of the scan", 255)
+    return Scan(judged.count("unreadable"), judged.count("weak"), _HALTED.get(-1 if status is None else status, ""))
+
+
+def _place(row: dict[str, Any], gaps: Gaps) -> str:
+    what = "of a place that the drive's own scan has found"
+    status = gaps.needed(mapping(row.get("reassign_status")), "value", f"the state {what}", 15)
+    sense = gaps.needed(mapping(row.get("sense_key")), "value", f"the sense key {what}", 15)
+    if status is None or status in _MENDED:
+        return ""
+    return "unreadable" if sense == _MEDIUM_ERROR else "weak"

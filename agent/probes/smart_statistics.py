@@ -1,0 +1,63 @@
+"""An ATA drive's device statistics: counters that the standard names, so that no maker's table is needed (ACS-4
+section 9.5; smartctl's ata_device_statistics)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from agent.probes import smart_meanings
+from agent.probes.gaps import Gaps
+from agent.probes.parsing import clean, mapping
+
+Place = tuple[int, int]
+ENDURANCE: Place = (7, 8)
+# Page and offset of those that are judged, as codes of findings. Page 5 is temperature, which has limits of its own.
+COUNTED: dict[Place, str] = {
+    (1, 64): smart_meanings.PENDING,
+    (3, 32): smart_meanings.SECTORS,
+    (3, 48): smart_meanings.SPIN,
+    (4, 8): smart_meanings.REPORTED,
+    (6, 24): smart_meanings.CRC,
+}
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """`at_limit`: a condition that was set for this statistic has been met (ACS-4 9.5.2)."""
+
+    name: str
+    value: int | None
+    at_limit: bool = False
+
+
+def of(data: dict[str, Any], gaps: Gaps) -> dict[Place, Statistic]:
+    """Those that the drive calls valid. A normalised value is no count, but for percent of endurance."""
+    found: dict[Place, Statistic] = {}
+    pages = gaps.branch(data, "ata_device_statistics", "the device statistics")
+    if pages and "pages" not in pages:
+        gaps.note("no page of the device statistics was read")
+    for page in gaps.rows(pages, "pages", "the device statistics"):
+        number = gaps.needed(page, "number", "the number of a page of device statistics")
+        if "table" not in page:
+            gaps.note(f"page {number} of the device statistics was not read")
+        for row in gaps.rows(page, "table", f"page {number} of the device statistics"):
+            offset = gaps.needed(row, "offset", f"a row's place in page {number} of the device statistics")
+            if number is not None and offset is not None:
+                found |= _row(row, (number, offset), gaps)
+    return found
+
+
+def _row(row: dict[str, Any], place: Place, gaps: Gaps) -> dict[Place, Statistic]:
+    name, flags = clean(row.get("name")), mapping(row.get("flags"))
+    at_limit, valid = flags.get("monitored_condition_met") is True, flags.get("valid")
+    if place not in COUNTED and place != ENDURANCE:
+        return {place: Statistic(name, None, at_limit)} if at_limit else {}
+    what = f"device statistic {name or place}"
+    if not isinstance(valid, bool):
+        gaps.note(f"whether {what} is valid was not read")
+    if valid is not True:
+        return {}
+    value = gaps.needed(row, "value", what)
+    is_count = flags.get("normalized") is not True or place == ENDURANCE
+    return {place: Statistic(name, value if is_count else None, at_limit)}

@@ -1,0 +1,54 @@
+"""How much of a drive's rated writes is used, and what spare it has left, by whatever its model has for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from agent.probes import smart_meanings, smart_statistics
+from agent.probes.smart_attributes import Attribute
+from agent.probes.smartctl import Smart
+
+# Intel's and Samsung's normalised values stop at 1 when the rated writes are used (Intel, SSD DC S3700 specification).
+_STOPS_AT_1 = ("Media_Wearout_Indicator", "Wear_Leveling_Count")
+# Silicon Motion and Phison tell the percentage in the raw value; the normalised one of some firmware stays at 100.
+_ALSO_RAW = ("Remaining_Lifetime_Perc", "Lifetime_Remaining%")
+
+
+def used_percent(smart: Smart) -> int | None:
+    """The standard's own figure where the drive has one, else the largest that smartctl or the attributes tell."""
+    if smart.nvme is not None:
+        return smart.nvme.percentage_used
+    standard = smart.statistics.get(smart_statistics.ENDURANCE)
+    if standard is not None and standard.value is not None:
+        return standard.value
+    told = [smart.endurance_used_percent, *map(_used, smart.attributes.values())]
+    return max((percent for percent in told if percent is not None), default=None)
+
+
+def spares(smart: Smart) -> Iterator[tuple[str, int, int]]:
+    """Name, percent that is left and the drive's own threshold, 0 where it sets none."""
+    if smart.nvme is not None:
+        if smart.nvme.spare_percent is not None:
+            yield "spare blocks", smart.nvme.spare_percent, smart.nvme.spare_threshold_percent or 0
+        return
+    for attribute in smart.attributes.values():
+        if attribute.meaning.what == smart_meanings.SPARE_LEFT and (left := _percent(attribute.value)) is not None:
+            yield attribute.name, left, attribute.threshold or 0
+    if smart.spare_percent is not None and smart.spare_threshold_percent:
+        yield "spare blocks", smart.spare_percent, smart.spare_threshold_percent
+
+
+def _used(attribute: Attribute) -> int | None:
+    what = attribute.meaning.what
+    if what == smart_meanings.LIFE_USED:
+        return attribute.count if attribute.count is not None and attribute.count <= 255 else None
+    if what != smart_meanings.LIFE_LEFT or (left := _percent(attribute.value)) is None:
+        return None
+    raw = attribute.raw if attribute.name in _ALSO_RAW else None
+    left = min(left, raw) if raw is not None and raw <= 100 else left
+    return 100 if left <= 1 and attribute.name in _STOPS_AT_1 else 100 - left
+
+
+def _percent(value: int | None) -> int | None:
+    """A normalised value that can be a percentage: some drives start at 200 or 253."""
+    return value if value is not None and value <= 100 else None
