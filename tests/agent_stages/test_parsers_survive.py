@@ -20,7 +20,9 @@ from agent import (
     cmdline,
     codec,
     command_counters,
+    error_report,
     kmsg,
+    kmsg_recording,
     machine_checks,
     power,
     redact,
@@ -30,6 +32,7 @@ from agent import (
     wire,
 )
 from agent.loads import dcgm, fio, gpu_burn, iperf3, memtester, ping, stress_ng, stressapptest
+from agent.names import Names
 from agent.probes import (
     addresses,
     amdgpu,
@@ -91,6 +94,12 @@ PARSERS: dict[str, Parser] = {
     ),
     "agent.bmc_log.entry_count": Parser(bmc_log.entry_count, ("Entries          : 12\n",), ()),
     "agent.bmc_log.is_full": Parser(bmc_log.is_full, ("Overflow         : true\n",), ()),
+    "agent.error_report.is_of_processor": Parser(error_report.is_of_processor, (BANK,), ()),
+    "agent.kmsg_recording.findings": Parser(
+        lambda text: kmsg_recording.findings(text, Names(Path("/nonexistent"))), (MESSAGE + BANK,), ()
+    ),
+    "agent.kmsg_recording.records": Parser(kmsg_recording.records, (f"<3>[   12.345678] {BANK}\n{MESSAGE}",), ()),
+    "agent.machine_checks.is_told_in_reports": Parser(machine_checks.is_told_in_reports, (BANK,), ()),
     "agent.loads.dcgm.parse": Parser(dcgm.parse, ("dcgmi/written-by-manual-3.json", "dcgmi/written-by-manual-4.json")),
     "agent.loads.gpu_burn.parse": Parser(
         gpu_burn.parse, ("gpu_burn/written-by-source-ok.txt", "gpu_burn/written-by-source-faulty.txt")
