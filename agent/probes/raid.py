@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent import shell, sysfs
+from agent.probes import raid_models
 from agent.probes.parsing import clean, mapping, parse_json, sequence
 from agent.probes.smartctl import Device
 
@@ -87,7 +88,7 @@ def _has_no_sas_address(place: Place) -> bool:
 
 _SMART_ARRAY = Kind("a Smart Array", "ssacli", _has_level, NUMBERS)
 _FUSION = Kind("a Fusion-MPT adapter with Integrated RAID", "sas2ircu or sas3ircu", _on(1), MEMBERS)
-_3WARE = Kind("a 3ware controller", "tw_cli")
+_3WARE = Kind("a 3ware controller", "tw_cli, or smartctl -d 3ware,N")
 _OLD_MEGARAID = Kind("an old MegaRAID", "megacli")
 _SERVERAID = Kind("a ServeRAID", "ipssend")
 # By the driver's name. Channels: MEGASAS_MAX_PD_CHANNELS, HPSA_RAID_VOLUME_BUS and PQI_RAID_VOLUME_BUS,
@@ -103,7 +104,11 @@ KINDS: dict[str, Kind] = {
     "mptsas": _FUSION,
     "mpi3mr": Kind("a MegaRAID of the 9600 series", "storcli2", _has_no_sas_address),
     # A drive that is passed through has its own vendor.
-    "arcmsr": Kind("an Areca controller", "Areca's CLI", lambda place: place.says("vendor") in ("", "Areca")),
+    "arcmsr": Kind(
+        "an Areca controller",
+        "Areca's CLI, or smartctl -d areca,N",
+        lambda place: place.says("vendor") in ("", "Areca"),
+    ),
     "3w-9xxx": _3WARE,
     "3w-sas": _3WARE,
     "3w-xxxx": _3WARE,
@@ -117,18 +122,6 @@ KINDS: dict[str, Kind] = {
     "pmcraid": Kind("a PMC MaxRAID", "pmcraid's own"),
     "spraid": Kind("a Ramaxel controller", "spraid's own"),
 }
-# Cards that show the mirror of their two drives as one SATA or NVMe drive, by its model.
-_CARDS = (
-    (re.compile(r"DELLBOSS|\bBOSS-[NS]\d", re.IGNORECASE), Kind("a Dell BOSS card", "mvcli, mnv_cli or racadm")),
-    (re.compile(r"^CISCO VD", re.IGNORECASE), Kind("a Cisco M.2 RAID card", "mvcli or the CIMC")),
-    (
-        re.compile(r"ThinkSystem M\.2 VD|NVMe 2-Bay\b", re.IGNORECASE),
-        Kind("a Lenovo M.2 RAID card", "mvcli or mnv_cli"),
-    ),
-    (re.compile(r"\bNS204i", re.IGNORECASE), Kind("an HPE NS204i boot card", "the iLO")),
-    (re.compile(r"^MARVELL (Raid VD|VIRTUAL)", re.IGNORECASE), Kind("a Marvell RAID controller", "mvcli")),
-    (re.compile(r"\bH/W RAID", re.IGNORECASE), Kind("a JMicron RAID bridge", "smartctl -d jmb39x,N")),
-)
 
 
 def place(name: str, root: Path = Path("/")) -> Place:
@@ -156,13 +149,12 @@ def driver_of(host: int, device: Path, root: Path = Path("/")) -> str:
 def volume(name: str, root: Path = Path("/"), model: str = "") -> Volume | None:
     """What array of which controller a disk is; None for a drive, also for one that a RAID controller passes on."""
     where = place(name, root)
-    shown = clean(model) or clean(sysfs.text(root / "sys/block" / name / "device/model"))
-    if card := next((kind for pattern, kind in _CARDS if pattern.search(shown[:80])), None):
-        return Volume(name, card, None, _slot(where.device))
     kind = KINDS.get(driver(name, root))
-    if kind is None or not kind.is_volume(where):
-        return None
-    return Volume(name, kind, where.host, _slot(where.device))
+    if kind is not None:
+        return Volume(name, kind, where.host, _slot(where.device)) if kind.is_volume(where) else None
+    shown = clean(model) or clean(sysfs.text(root / "sys/block" / name / "device/model"))
+    maker = raid_models.of(f"{where.says('vendor')} {shown}".strip())
+    return Volume(name, Kind(maker.words, maker.tool), None, _slot(where.device)) if maker else None
 
 
 def is_volume(name: str, root: Path = Path("/")) -> bool:

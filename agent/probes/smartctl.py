@@ -9,6 +9,7 @@ from typing import Any
 
 from agent import shell
 from agent.probes import (
+    raid_models,
     smart_attributes,
     smart_error_log,
     smart_nvme,
@@ -89,6 +90,8 @@ class Smart:
     def trouble(self) -> str:
         if self.exit_status & (COMMAND_LINE | OPEN_FAILED):
             return "; ".join(self.messages) or f"smartctl exited with {self.exit_status}"
+        if volume := raid_models.no_health(self.model):
+            return volume
         if not self.available:
             return "the drive gives no health status: it has no SMART"
         if not self.enabled:

@@ -61,9 +61,9 @@ def _volume(name: str, array: Volume, found: bays.Found) -> wire.Check:
     if own := _answering(array, found):
         many = f"{len(own)} drives of its controller are" if len(own) > 1 else "1 drive of its controller is"
         return checks.not_tested("volume_health", name, reason=f"{array.told}: {many} asked ({_ways(own)})")
-    why = "no drive behind it answers smartctl" if array.kind.reach else "smartctl can't ask the drives behind it"
+    why = "no drive behind it answers smartctl" if array.kind.reach else "the drives behind it can't be asked from here"
     why = found.unknown.get(array.host, "") or why if array.host is not None else why
-    reason = f"{array.told}: {why}; the maker's tool can ({array.kind.tool})"
+    reason = f"{array.told}: {why}; the maker's tool can ask them ({array.kind.tool})"
     return checks.not_tested("health", name, reason=reason, topic="smart")
 
 

@@ -72,6 +72,10 @@ class Ledger:
         others = (begun for way, begun in self._load().items() if way != _way(drive))
         return next((one for one in others if (one.name, one.asked_by) == (drive.name, asked_by)), None)
 
+    def begun_in_smart(self) -> set[str]:
+        """The names of the drives whose test SMART has started and whose end nobody has looked for."""
+        return {begun.name for begun in self._load().values() if begun.asked_by.startswith("SMART ")}
+
     def keep(self, drive: Drive, begun: Begun) -> None:
         """A full disk loses the note, never the stage: the test is then started over."""
         with _LEDGER, contextlib.suppress(OSError):

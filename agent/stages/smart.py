@@ -58,8 +58,16 @@ def await_self_tests(ctx: StageContext, disks: list[wire.Disk], board: Board) ->
     """The end of the tests that SMART has left running, for Storage, which may not read a drive meanwhile: most
     abort or slow down their test then."""
     found = drives.of(disks).drives
+    gone = sorted(self_tests.Ledger(ctx).begun_in_smart() - {drive.name for drive in found})
     with ThreadPoolExecutor(max_workers=max(1, len(found)), thread_name_prefix="self-test") as pool:
-        return list(pool.map(lambda drive: _await_self_test(ctx, drive, board), found))
+        parts = list(pool.map(lambda drive: _await_self_test(ctx, drive, board), found))
+    return [*parts, Part([_unended(name) for name in gone])]
+
+
+def _unended(name: str) -> wire.Check:
+    """Of a drive behind a RAID controller: the kernel's own disks are in the inventory, and are asked."""
+    why = f"{name}: SMART has started its self-test, and it does not answer any more"
+    return checks.not_tested(self_tests.CHECK, name, reason=why, topic=TOPIC)
 
 
 def _await_self_test(ctx: StageContext, drive: Drive, board: Board) -> Part:

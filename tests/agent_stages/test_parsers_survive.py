@@ -195,6 +195,7 @@ NO_TEXT = {
         "hba",
         "nics",
         "pcilink",
+        "raid_models",
         "sataport",
         "smart_attributes",
         "smart_counts",

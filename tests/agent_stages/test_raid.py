@@ -160,6 +160,39 @@ def test_a_volume_whose_drives_cant_be_asked_says_so_and_names_the_makers_tool(
 
 
 @pytest.mark.parametrize(
+    ("vendor", "model"),
+    [
+        ("DELL", "PERC H730 Mini"), ("AVAGO", "MR9361-8i"), ("LSI", "MegaRAID SAS RMB"), ("HPE", "MR416i-o Gen11"),
+        ("Lenovo", "RAID 930-8i-2GB"), ("FTS", "PRAID EP400i"), ("Intel", "RS3DC080"), ("SMC", "SMC3108"),
+        ("HP", "LOGICAL VOLUME"), ("LSI", "Logical Volume"), ("Dell", "VIRTUAL DISK"), ("Adaptec", "RAID1"),
+        ("ASR8405", "LogicalDrv 0"), ("ServeRA", "8k-l Mirror"), ("Areca", "ARC-1882-VOL#000"),
+        ("AMCC", "9650SE-4LP DISK"), ("HPT", "DISK_0_0"), ("", "DELLBOSS VD"), ("", "Dell BOSS-N1"),
+        ("", "HPE NS204i-p Gen10+ Boot Controller"), ("", "MARVELL Raid VD"),
+    ],
+)  # fmt: skip
+def test_a_volume_that_says_passed_of_itself_has_no_health(vendor: str, model: str) -> None:
+    """Also where no driver tells it, and in a recording."""
+    named = {"scsi_model_name": f"{vendor} {model}"} if vendor else {"model_name": model}
+    smart = smartctl.parse(json.dumps({**sas("A"), "scsi_model_name": "", **named}))
+    assert smart.passed
+    assert f"{vendor} {model}".strip() in smart.trouble
+    assert "is a RAID volume of" in smart.trouble
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "SEAGATE ST1200MM0099", "HP EG0600FBVFP", "HPE MO000800JWZJQ", "DELL ST600MP0005", "Dell Ent NVMe P5600",
+        "LENOVO-X ST900MM0168", "Samsung SSD 870 EVO 1TB", "INTEL SSDSC2KG480G8R", "Msft Virtual Disk",
+        "VMware Virtual disk", "QEMU QEMU HARDDISK", "IBM-ESXS ST9300605SS", "MR000480GWFLV", "MB4000GVYZK",
+        "LSI NWD-BLP4-800", "CT500MX500SSD1", "WDC WD2002FAEX-007BA0", "HGST HUS726T4TALE6L4", "",
+    ],
+)  # fmt: skip
+def test_a_drive_is_taken_for_no_volume(model: str) -> None:
+    assert smartctl.parse(json.dumps(sas("A", scsi_model_name=model))).trouble == ""
+
+
+@pytest.mark.parametrize(
     ("answer", "is_disk", "serial"),
     [
         (sas("A"), True, "A"),

@@ -1,7 +1,9 @@
-"""The counters around stages, of drives behind RAID controllers: the same drives, and no stage waits long for them."""
+"""Drives behind RAID controllers through a run: the counters around its stages, and self-tests that go on meanwhile."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,9 @@ from agent import command_counters, wire
 from agent.names import Names
 from agent.probes import bays
 from agent.probes.smartctl import Device
+from agent.stages import STAGES, drives, self_tests, smart
+from agent.stages.board import Board
+from tests.agent_stages.contexts import context
 from tests.agent_stages.raid_hosts import Host, a_host, one_hangs, smart_array, two_smart_arrays
 
 
@@ -67,3 +72,20 @@ def test_a_drive_that_hung_is_asked_again_after_a_while(
     assert counted(names) == {"A0"}
     (host.home / "cciss,1/dev/sda/hangs").unlink()
     assert counted(names) == {"A0", "A1"}
+
+
+def test_a_drive_that_leaves_before_its_self_test_ends_is_named(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SMART has started the test; Storage, which waits for its end, no longer finds the drive behind its volume."""
+    monkeypatch.setattr(drives, "of", partial(drives.of, root=host.root))
+    monkeypatch.setattr(self_tests, "_LOOK_S", dict.fromkeys(self_tests._LOOK_S, 0.01))
+    smart_array(host, 0, "sda", "A0", "A1")
+    inventory = wire.Inventory(disks=host.disks)
+    params = {"self_test": "short", "self_test_in_background": True}
+    first, second = (context(stage, host.home, inventory=inventory, params=params) for stage in ("SMART", "Storage"))
+    claim = replace(first.claim, stages=[first.order, second.order])
+    STAGES["SMART"](replace(first, claim=claim))
+    (host.home / "cciss,1/dev/sda/says").unlink()
+    parts = smart.await_self_tests(replace(second, claim=claim), host.disks, Board(second))
+    told = {check.component: check.reason for part in parts for check in part.checks if check.name == self_tests.CHECK}
+    assert set(told) == {"A0", "A1"}
+    assert told["A1"] == "A1: SMART has started its self-test, and it does not answer any more"
