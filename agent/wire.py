@@ -227,10 +227,21 @@ class Fan:
 
 
 @dataclass(frozen=True)
+class AdapterFirmware:
+    """A storage adapter by its PCI `slot`. `version` is empty where its driver tells none (MegaRAID)."""
+
+    slot: str
+    driver: str = ""
+    model: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True)
 class Firmware:
     bios: str = ""
     bios_date: str = ""
     bmc: str = ""
+    adapters: list[AdapterFirmware] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

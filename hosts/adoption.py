@@ -11,7 +11,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from agent.placeholders import is_no_name, is_placeholder
-from hosts import exchanged, expectations, specpaths
+from hosts import exchanged, expectations, specpaths, versions
 from hosts.fields import normalise_mac
 from hosts.parts import LISTS
 
@@ -21,7 +21,7 @@ Spec = dict[str, Any]
 # A place may be called by what is no serial number.
 _NAMES = ("locator", "name")
 # `memory.dimms[DIMM_A1].serial`; a name may hold brackets and dots of its own, as in `fans[FAN [1]]`.
-_PATH = re.compile(r"(?:(memory)\.)?([a-z_]+)(?:\[(.*)\])?(?:\.([a-z_]+))?", re.S)
+_PATH = re.compile(r"(?:(memory|firmware)\.)?([a-z_]+)(?:\[(.*)\])?(?:\.([a-z_]+))?", re.S)
 
 
 def from_inventory(inventory: Inventory) -> Spec:
@@ -33,7 +33,7 @@ def from_inventory(inventory: Inventory) -> Spec:
         "cpu": _kept(inventory["cpu"], "sockets", "cores", "model"),
         "memory": _memory(inventory["memory"], slots_known="dmidecode" not in missing_tools),
         "nics": _named("nics", map(_nic, inventory["nics"])),
-        "firmware": _kept(inventory["firmware"], "bios", "bmc"),
+        "firmware": _firmware(inventory),
         "not_expected": _not_there(inventory, missing_tools),
     }
     if "lsblk" not in missing_tools:
@@ -84,6 +84,8 @@ def adopt(expected: Spec | None, path: str, actual: Any, inventory: Inventory) -
         spec["cpu"] = found["cpu"]
     elif leaf == "serial" and (round_ := _exchanged(spec, path, found)):
         _put_back(spec, round_)
+    elif way and way[0][0] == "firmware" and key:
+        _adopt_version(spec, leaf, key, actual, inventory)
     elif key:
         _adopt_part(_find(spec, way), leaf, _card_at(key, inventory) or key, _find(found, way))
     else:
@@ -110,6 +112,18 @@ def _adopt_part(holder: Spec, kind: str, key: str, found: Spec) -> None:
     others = [part for part in holder.get(kind) or [] if not _is_called(part, kind, key)]
     named = [part for part in found.get(kind) or [] if _is_called(part, kind, key)]
     holder[kind] = others + (named if kind == "gpus" else named[:1])
+
+
+def _adopt_version(spec: Spec, kind: str, key: str, actual: Any, inventory: Inventory) -> None:
+    """A part that is named for the first time is pinned as its model was."""
+    stated = spec.setdefault("firmware", {}).setdefault(kind, {})
+    own = versions.NAMES[kind][0]
+    part = next((part for part in versions.of_inventory(inventory, kind) if part.get(own) == key), {})
+    before = versions.key_of(part, kind, stated)
+    if f"firmware.{kind}[{before}]" in (spec.get("pinned") or []) and key not in stated:
+        spec["pinned"].append(f"firmware.{kind}[{key}]")
+    if version := _clean(actual):
+        stated[key] = version
 
 
 def _card_at(pci: str, inventory: Inventory) -> str:
@@ -236,6 +250,23 @@ def _nic(nic: Inventory) -> Spec:
         return {**spec, "mac": normalise_mac(spec.get("mac", ""))}
     except ValidationError:
         return {}
+
+
+def _firmware(inventory: Inventory) -> Spec:
+    told = {**inventory["firmware"], "microcode": inventory["cpu"].get("microcode")}
+    return _kept(told, "bios", "bmc", "microcode") | {
+        kind: kept for kind in versions.NAMES if (kept := _versions(versions.as_found(inventory, kind)))
+    }
+
+
+def _versions(found: dict[str, str]) -> dict[str, str]:
+    """Those whose name and version say something, once for each name as a spec compares it."""
+    clean = {_clean(name): _clean(version) for name, version in found.items()}
+    first: dict[str, tuple[str, str]] = {}
+    for name, version in clean.items():
+        if name and version:
+            first.setdefault(versions.folded(name), (name, version))
+    return dict(list(first.values())[:1000])
 
 
 def _named(kind: str, parts: Iterable[Spec]) -> list[Spec]:

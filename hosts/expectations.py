@@ -7,6 +7,8 @@ may be written: `may_be_written` is accepted where somebody writes it, and dropp
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -23,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from hosts import specpaths, specproblems, yamllines
+from hosts import specpaths, specproblems, versions, yamllines
 from hosts.fields import normalise_mac
 from hosts.nearest import did_you_mean
 
@@ -49,6 +51,7 @@ NOT_EXPECTED: dict[str, str] = {
     "gpu_load": "GPU driver",
 }
 BUSES = ("nvme", "sata", "sas", "scsi", "virtio", "usb", "other")
+LIKE_A_MAC = re.compile(r"([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}|([0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4}")
 MAY_BE_WRITTEN = (
     "may_be_written was left out: permission to write is given on the host's form, disk by disk, with the serial typed"
 )
@@ -91,9 +94,19 @@ def _topic(word: str) -> str:
     return word
 
 
+def _told_apart(stated: dict[str, str]) -> dict[str, str]:
+    """Names are compared with capitals and runs of blanks aside, MACs in one notation."""
+    names = [_mac(name) if LIKE_A_MAC.fullmatch(name) else name for name in stated]
+    twice = [name for name, times in Counter(map(versions.folded, names)).items() if times > 1]
+    if twice:
+        raise ValueError(f"{twice[0]!r} stands here twice")
+    return dict(zip(names, stated.values(), strict=True))
+
+
 Text = Annotated[str, BeforeValidator(_number_as_text), AfterValidator(_clean), Field(strict=True, max_length=128)]
 Name = Annotated[Text, Field(min_length=1)]
 Mac = Annotated[Text, AfterValidator(_mac)]
+Versions = Annotated[dict[Name, Name], Field(min_length=1, max_length=1000), AfterValidator(_told_apart)]
 Count = Annotated[int, Field(strict=True, ge=1, le=10**9)]
 
 
@@ -170,8 +183,14 @@ class Named(Part):
 
 
 class Firmware(Part):
+    """Versions, those of the lists by model or by the part's own name; the own name counts first."""
+
     bios: Text | None = None
     bmc: Text | None = None
+    microcode: Text | None = None
+    disks: Versions | None = None
+    nics: Versions | None = None
+    hbas: Versions | None = None
 
 
 class Expected(Part):

@@ -58,6 +58,7 @@ KINDS: Sequence[Kind] = (
     Kind("gpu", "GPU", "GPUs", "gpus", ("uuid", "model")),
     Kind("psu", "power supply", "power supplies", "psus", ("name",)),
     Kind("fan", "fan", "fans", "fans", ("name",)),
+    Kind("hba", "storage adapter", "storage adapters"),
     Kind("bmc", "BMC", "BMCs"),
     Kind("firmware", "firmware", "firmware", "firmware"),
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hosts.parts import BY_LEAF, Kind
+from hosts.versions import WORDS
 
 Spec = dict[str, Any]
 
@@ -46,8 +47,16 @@ def sections(expected: Spec | None, found: Spec) -> list[Section]:
 def _values(path: str, old: Spec, new: Spec, part: str = "") -> Iterator[Line]:
     for leaf in [*old, *(key for key in new if key not in old)]:
         values = [spec.get(leaf) for spec in (old, new)]
-        if not any(isinstance(value, list) for value in values):
+        if any(isinstance(value, dict) for value in values):
+            yield from _versions(f"{path}.{leaf}", leaf, *(value or {} for value in values))
+        elif not any(isinstance(value, list) for value in values):
             yield Line(f"{path}.{leaf}", part, leaf, *values)
+
+
+def _versions(path: str, leaf: str, old: Spec, new: Spec) -> Iterator[Line]:
+    """Firmware by the names of the parts that have it."""
+    for name in [*old, *(name for name in new if name not in old)]:
+        yield Line(f"{path}[{name}]", "", f"{WORDS.get(leaf, leaf)} {name}", old.get(name), new.get(name))
 
 
 def _parts(kind: Kind, old: list[Spec], new: list[Spec]) -> Iterator[Line]:

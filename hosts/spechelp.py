@@ -15,7 +15,7 @@ class Key:
     words: str
 
 
-_TEXT, _NUMBER, _LIST = "text", "number", "list"
+_TEXT, _NUMBER, _LIST, _VERSIONS = "text", "number", "list", "versions by name"
 
 KEYS: Sequence[Key] = (
     Key("system.manufacturer", _TEXT, "who made the machine, as its firmware says it"),
@@ -56,6 +56,13 @@ KEYS: Sequence[Key] = (
     Key("fans[].name", _TEXT, "as the BMC calls it; needed"),
     Key("firmware.bios", _TEXT, "version; another one is information unless pinned"),
     Key("firmware.bmc", _TEXT, "version; a BMC that does not answer is critical then"),
+    Key("firmware.microcode", _TEXT, "revision, such as 0x2b000603; another one is information unless pinned"),
+    Key("firmware.disks", _VERSIONS, "by model, or by a disk's serial number or WWN, which counts before its model"),
+    Key("firmware.disks[]", _TEXT, "version; another one is information unless pinned, an absent model says nothing"),
+    Key("firmware.nics", _VERSIONS, "by MAC, model or driver, in this order"),
+    Key("firmware.nics[]", _TEXT, "version, as `ethtool -i` says it; as above"),
+    Key("firmware.hbas", _VERSIONS, "storage adapters, by PCI slot, model or driver, in this order"),
+    Key("firmware.hbas[]", _TEXT, "version; MegaRAID and others tell none, and are not compared then"),
     Key("pinned", "list of paths", "texts that must be exactly so, such as firmware.bios; else critical"),
     Key("not_expected", "list of words", f"what this host has not, and is not tested for: {', '.join(NOT_EXPECTED)}"),
 )

@@ -39,6 +39,7 @@ def compare(before: Parts, after: Parts) -> list[Change]:
         *_by_serial("gpu", _keyed(before, "gpus", "uuid", _gpu), _keyed(after, "gpus", "uuid", _gpu)),
         *_by_serial("psu", _keyed(before, "psus", "name", _psu), _keyed(after, "psus", "name", _psu)),
         *_by_serial("fan", _keyed(before, "fans", "name", _fan), _keyed(after, "fans", "name", _fan)),
+        *_adapters(before, after),
         *_by_place("system", _system(before), _system(after)),
     ]
 
@@ -96,6 +97,18 @@ def _psu(psu: Parts) -> str:
 
 def _fan(fan: Parts) -> str:
     return "fan"
+
+
+def _adapters(before: Parts, after: Parts) -> Iterator[Change]:
+    """By their slots, where both inventories listed them: older ones did not."""
+    lists = [(inventory.get("firmware") or {}).get("adapters") for inventory in (before, after)]
+    if None not in lists:
+        yield from _by_serial("hba", *({one["slot"]: _adapter(one) for one in adapters} for adapters in lists))
+
+
+def _adapter(adapter: Parts) -> str:
+    version = f"firmware {adapter['version']}" if adapter.get("version") else ""
+    return _joined(adapter.get("model") or adapter.get("driver"), version) or "storage adapter"
 
 
 def _system(inventory: Parts) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from hosts import parts
+from hosts import parts, versions
 from runs import keynumbers, naming, units
 from runs.keynumbers import Cell
 
@@ -17,6 +17,9 @@ _NBSP = "\u00a0"
 # A part in a list of the expected spec. Processors are told one by one, though a spec does not list them.
 _PARTS = {kind.path: kind.title for kind in parts.KINDS if kind.keys or kind.word == "cpu"}
 _PART_PATH = re.compile(rf"({'|'.join(map(re.escape, _PARTS))})\[(.*)\](?:\.(\w+))?", re.S)
+
+
+_VERSION_PATH = re.compile(rf"firmware\.({'|'.join(versions.WORDS)})\[(.*)\]", re.S)
 
 
 def duration(seconds: float | None) -> str:
@@ -123,6 +126,8 @@ def field_name(key: str) -> str:
 
 def spec_place(path: str) -> str:
     """`memory.dimms[DIMM_B1].serial` as `Memory module DIMM_B1, serial`; what is no path as it stands."""
+    if match := _VERSION_PATH.fullmatch(path):
+        return f"Firmware of {versions.WORDS[match[1]]} {match[2]}"
     if match := _PART_PATH.fullmatch(path):
         kind, name, leaf = match.groups()
         whole = f"{_PARTS[kind]} {name}"

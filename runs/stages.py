@@ -42,7 +42,8 @@ STAGES: tuple[Stage, ...] = (
         "Firmware",
         "Firmware",
         "Versions of BIOS, BMC, NIC, NVMe, HBA and microcode",
-        blind="Whether a version is a good one: it knows no maker's list. Expected parts compares it with the spec.",
+        blind="Whether a version is a good one: it knows no maker's list. Expected parts compares it with the spec. "
+        "MegaRAID and the drives behind it tell their versions to their maker's tool only.",
     ),
     Stage(
         "SpecValidate",

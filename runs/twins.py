@@ -65,5 +65,9 @@ def versions(inventory: Inventory) -> Iterator[Version]:
             Version("network card", _of(nic, "model"), "nic", _of(nic, "mac"), _of(nic, "firmware"))
             for nic in inventory.get("nics") or []
         ),
+        *(
+            Version("storage adapter", _of(one, "model"), "hba", _of(one, "slot"), _of(one, "version"))
+            for one in firmware.get("adapters") or []
+        ),
     ]
     yield from (one for one in rows if one.model and one.text)

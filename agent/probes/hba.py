@@ -1,35 +1,40 @@
-"""Storage adapters that tell their firmware in sysfs: SAS adapters, Smart Arrays, Fibre Channel. MegaRAID tells it to
-its maker's tool only."""
+"""Storage adapters (SAS, RAID, Fibre Channel) and the firmware that their drivers tell in sysfs."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
+from agent import wire
 from agent.probes.parsing import clean
 
-# By driver: mpt2sas and mpt3sas; hpsa; smartpqi; aacraid; qla2xxx; lpfc.
-_VERSIONS = ("version_fw", "firmware_revision", "firmware_version", "hba_kernel_version", "fw_version", "fwrev")
-_MODELS = ("board_name", "model", "model_name", "modelname")
-_SLOT = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
+# The kernel's drivers: mpt2sas, mpt3sas, mpi3mr, mptsas (version_fw); hpsa (firmware_revision); smartpqi, bfa
+# (firmware_version); aacraid (hba_kernel_version); arcmsr (host_fw_version); hptiop (firmware-version); pm80xx, qla2xxx
+# (fw_version); lpfc (fwrev). megaraid_sas, mvsas, stex and 3w-* tell none.
+_VERSIONS = (
+    "version_fw", "firmware_revision", "firmware_version", "hba_kernel_version", "host_fw_version", "firmware-version",
+    "fw_version", "fwrev",
+)  # fmt: skip
+_MODELS = ("board_name", "host_fw_model", "model", "model_name", "modelname")
+# Domains have more than four digits behind Intel's VMD.
+_SLOT = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
+# Ports of the chipset, disks on USB, and the disks of a virtual machine, which are no adapters with a firmware.
+_NONE_OF_ITS_OWN = re.compile(r"ata\d+|usb\d+|virtio\d+")
+_VIRTUAL = ("vmw_pvscsi",)
 
 
-@dataclass(frozen=True)
-class Adapter:
-    slot: str
-    model: str
-    firmware: str
-
-
-def read(root: Path = Path("/")) -> list[Adapter]:
-    """One per adapter that tells a version, by its PCI slot."""
-    found: dict[str, Adapter] = {}
+def read(root: Path = Path("/")) -> list[wire.AdapterFirmware]:
+    """One per adapter, by its PCI slot, whether it tells a version or not."""
+    found: dict[str, wire.AdapterFirmware] = {}
     for host in sorted((root / "sys/class/scsi_host").glob("host*")):
-        slots = [part for part in host.resolve().parts if _SLOT.fullmatch(part)]
-        version = _first(host, _VERSIONS)
-        if slots and version:
-            found[slots[-1]] = Adapter(slots[-1], _first(host, _MODELS), version)
+        way = host.resolve().parts
+        slots = [part for part in way if _SLOT.fullmatch(part)]
+        driver = _first(host, ("proc_name",))
+        if not slots or driver in _VIRTUAL or any(map(_NONE_OF_ITS_OWN.fullmatch, way)):
+            continue
+        one = wire.AdapterFirmware(slots[-1], driver, _first(host, _MODELS), _first(host, _VERSIONS))
+        if slots[-1] not in found or one.version:
+            found[slots[-1]] = one
     return list(found.values())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from agent import shell, wire
@@ -14,6 +15,7 @@ from agent.probes import (
     dmimemory,
     ethtool,
     gpus,
+    hba,
     ipmitool,
     lsblk,
     lscpu,
@@ -109,7 +111,7 @@ def collect(found: Collection) -> wire.Inventory:
         gpus=gpus.inventory(devices, _nvidia(found, devices)),
         psus=_psus(sensors) if ipmitool.has_bmc() else dmidecode.power_supplies(structures),
         fans=[wire.Fan(name, rpm) for name, rpm in ipmitool.fans(sensors)],
-        firmware=wire.Firmware(bios, bios_date, bmc_version),
+        firmware=wire.Firmware(bios, bios_date, bmc_version, _adapters(devices)),
         bmc=ipmitool.has_bmc(),
         missing_tools=found.missing,
     )
@@ -146,6 +148,12 @@ def _nic(found: Collection, state: nics.NicState, models: dict[str, str]) -> wir
         state.pci,
         models.get(state.pci, ""),
     )
+
+
+def _adapters(devices: list[lspci.PciDevice]) -> list[wire.AdapterFirmware]:
+    """By the name on the PCI bus where the driver tells none."""
+    models = {device.slot: f"{device.vendor} {device.device}" for device in devices}
+    return [replace(one, model=one.model or models.get(one.slot, "")) for one in hba.read()]
 
 
 def _settled_links(ctx: StageContext) -> list[nics.NicState]:

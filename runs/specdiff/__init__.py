@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from agent import wire
 from hosts import expectations, specpaths
-from runs.specdiff import board, cards, disks, memory, sensed
+from runs.specdiff import board, cards, disks, memory, sensed, versions
 from runs.specdiff.difference import Difference, Spec
 
 __all__ = ["Difference", "Spec", "compare", "not_compared"]
@@ -27,7 +27,6 @@ _TOLD_BY: dict[str, tuple[str, ...]] = {
     "gpus": ("lspci",),
     "psus": ("sdr_power_supply",),
     "fans": ("sdr_fan",),
-    "firmware": ("dmidecode",),
 }
 
 
@@ -50,6 +49,7 @@ def not_compared(expected: Spec | None, inventory: wire.Inventory) -> list[str]:
         for part in _TOLD_BY
         if _stated(expected, part) and (missing := _missing_tools(part, inventory))
     ]
+    answers += versions.not_read(expected, inventory)
     answers += [
         f"pinned {pin!r} could not be compared: it {why}"
         for pin in expected.get("pinned") or ()
@@ -75,8 +75,8 @@ def _differences(expected: Spec, inventory: wire.Inventory, pinned: frozenset[st
         yield from cards.nics(expected["nics"], inventory.nics, pinned)
     if asks("gpus"):
         yield from cards.gpus(expected["gpus"], inventory.gpus, pinned)
-    if asks("firmware"):
-        yield from board.firmware(expected["firmware"], inventory.firmware, pinned)
+    if _stated(expected, "firmware"):
+        yield from versions.compare(expected["firmware"], inventory, pinned)
     bmc_gone = sensed.bmc_is_missing(expected, inventory)
     if bmc_gone:  # blamed once, not with everything that only it can tell of
         yield sensed.bmc()

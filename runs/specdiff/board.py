@@ -1,4 +1,4 @@
-"""System, processors and firmware against what is expected."""
+"""System and processors against what is expected."""
 
 from __future__ import annotations
 
@@ -42,10 +42,3 @@ def _cores_due(expected: Spec, found: wire.Cpu) -> float | None:
     if cores is None or not sockets or found.sockets >= sockets:
         return cores
     return cores * found.sockets // sockets
-
-
-def firmware(expected: Spec, found: wire.Firmware, pinned: frozenset[str]) -> Iterator[Difference]:
-    """Versions are text. Whether a BMC is there at all is `sensed.bmc`'s question."""
-    yield from Part("firmware", "system", "system", pinned).text("bios", expected.get("bios"), found.bios, "BIOS")
-    if found.bmc:
-        yield from Part("firmware", "bmc", "BMC", pinned).text("bmc", expected.get("bmc"), found.bmc, "firmware")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,17 +47,87 @@ def test_other_models_are_no_twins() -> None:
     assert firmware.twins(wire.Inventory(disks=[disk("A", "1"), disk("B", "2", "HD2"), disk("C", "3", "")])) == []
 
 
-def test_an_adapter_tells_its_firmware_by_its_slot(tmp_path: Path) -> None:
-    host = tmp_path / "sys/devices/pci0000:00/0000:00:03.0/0000:02:00.0/host0/scsi_host/host0"
+def adapter(root: Path, number: int, way: str, **files: str) -> None:
+    """A SCSI host on a PCI device; a file's name with a hyphen for two underscores."""
+    host = root / f"sys/devices/pci0000:00/{way}/host{number}/scsi_host/host{number}"
     host.mkdir(parents=True)
-    (host / "version_fw").write_text("16.00.12.00\n")
-    (host / "board_name").write_text("SAS9300-8i\n")
-    quiet = tmp_path / "sys/devices/pci0000:00/0000:00:1f.2/ata1/host1/scsi_host/host1"
-    quiet.mkdir(parents=True)
-    for one in (host, quiet):
-        link = tmp_path / "sys/class/scsi_host" / one.name
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(one)
-    adapters = hba.read(tmp_path)
-    assert adapters == [hba.Adapter("0000:02:00.0", "SAS9300-8i", "16.00.12.00")]
-    assert firmware.collect(wire.Inventory(), adapters) == {"hba.0000:02:00.0": "16.00.12.00 SAS9300-8i"}
+    for name, text in files.items():
+        (host / name.replace("__", "-")).write_text(f"{text}\n")
+    link = root / "sys/class/scsi_host" / host.name
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(host)
+
+
+SAS = wire.AdapterFirmware("0000:02:00.0", "mpt3sas", "SAS9300-8i", "16.00.12.00")
+RAID = wire.AdapterFirmware("0000:03:00.0", "megaraid_sas", "LSI MegaRAID SAS-3 3108")
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"proc_name": "mpt3sas", "board_name": "SAS9300-8i", "version_fw": "16.00.12.00"}, SAS),
+        (
+            {"proc_name": "mpi3mr", "version_fw": "8.4.0.0.00000-00001"},
+            wire.AdapterFirmware("0000:02:00.0", "mpi3mr", "", "8.4.0.0.00000-00001"),
+        ),
+        (
+            {"proc_name": "smartpqi", "model": "P408i-a SR Gen10", "firmware_version": "5.32"},
+            wire.AdapterFirmware("0000:02:00.0", "smartpqi", "P408i-a SR Gen10", "5.32"),
+        ),
+        (
+            {"proc_name": "arcmsr", "host_fw_model": "ARC-1882", "host_fw_version": "V1.56"},
+            wire.AdapterFirmware("0000:02:00.0", "arcmsr", "ARC-1882", "V1.56"),
+        ),
+        (
+            {"proc_name": "hptiop", "firmware__version": "1.5.1.5"},
+            wire.AdapterFirmware("0000:02:00.0", "hptiop", "", "1.5.1.5"),
+        ),
+        ({"proc_name": "megaraid_sas"}, wire.AdapterFirmware("0000:02:00.0", "megaraid_sas")),
+        ({"proc_name": "vmw_pvscsi"}, None),
+    ],
+)
+def test_an_adapter_is_listed_with_the_firmware_that_its_driver_tells(
+    tmp_path: Path, files: dict[str, str], expected: wire.AdapterFirmware | None
+) -> None:
+    adapter(tmp_path, 0, "0000:00:03.0/0000:02:00.0", **files)
+    assert hba.read(tmp_path) == ([expected] if expected else [])
+
+
+def test_ports_of_the_chipset_sticks_and_virtual_disks_are_no_adapters(tmp_path: Path) -> None:
+    adapter(tmp_path, 0, "0000:00:1f.2/ata1", proc_name="ahci")
+    adapter(tmp_path, 1, "0000:00:14.0/usb2/2-1/2-1:1.0", proc_name="usb-storage")
+    adapter(tmp_path, 2, "0000:00:05.0/virtio2", proc_name="virtio_scsi")
+    adapter(tmp_path, 3, "0000:00:0e.0/pci10000:e0/10000:e0:06.0", proc_name="mpt3sas", version_fw="1")
+    assert [one.slot for one in hba.read(tmp_path)] == ["10000:e0:06.0"]
+
+
+def with_adapters(*adapters: wire.AdapterFirmware) -> wire.Inventory:
+    return wire.Inventory(firmware=wire.Firmware(adapters=list(adapters)))
+
+
+def test_an_adapter_that_tells_no_version_is_named_and_not_tested(tmp_path: Path) -> None:
+    report = firmware.run(context("Firmware", tmp_path, inventory=with_adapters(SAS, RAID)))
+    (check,) = [check for check in report.checks if check.name == "hbas"]
+    assert check.outcome is wire.Outcome.NOT_TESTED
+    assert check.reason == (
+        "1 of 2 tell their version; its driver tells none of 0000:03:00.0 (LSI MegaRAID SAS-3 3108)"
+    )
+    assert firmware.collect(with_adapters(SAS, RAID)) == {"hba.0000:02:00.0": "16.00.12.00"}
+
+
+@pytest.mark.parametrize(
+    "name", ["LSI MegaRAID SAS-3 3108", "lsi megaraid  sas-3 3108", "megaraid_sas", "0000:03:00.0"]
+)
+def test_an_adapter_whose_expected_firmware_was_not_read_was_not_compared(tmp_path: Path, name: str) -> None:
+    expected = {"firmware": {"hbas": {name: "24.21", "SAS9300-8i": "16.00.12.00"}, "disks": {"HD1": "1"}}}
+    inventory = replace(with_adapters(SAS, RAID), disks=[disk("S1", ""), disk("S2", "1")])
+    report = firmware.run(context("Firmware", tmp_path, inventory=inventory, expected=expected))
+    made = {(check.component, check.outcome) for check in report.checks if check.name == "expected"}
+    assert made == {("0000:03:00.0", wire.Outcome.NOT_TESTED), ("S1", wire.Outcome.NOT_TESTED)}
+
+
+def test_adapters_of_one_model_are_twins() -> None:
+    other = replace(SAS, slot="0000:04:00.0", version="16.00.01.00")
+    third = replace(SAS, slot="0000:05:00.0")
+    (finding,) = firmware.twins(with_adapters(SAS, other, third))
+    assert (finding.component_kind, finding.component, finding.limit) == ("hba", "0000:04:00.0", "16.00.12.00")

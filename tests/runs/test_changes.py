@@ -66,3 +66,18 @@ def test_firmware_and_board_are_told_by_what_they_are() -> None:
 def test_an_inventory_without_anything_in_it_compares() -> None:
     assert changes.compare({}, {}) == []
     assert all(change.what == "removed" for change in changes.compare(BEFORE, {}))
+
+
+def test_an_adapter_is_told_by_its_slot_where_both_inventories_listed_them() -> None:
+    after = copy.deepcopy(BEFORE)
+    adapter = {"slot": "0000:02:00.0", "driver": "mpt3sas", "model": "SAS9300-8i", "version": "16.00.01.00"}
+    after["firmware"]["adapters"] = [adapter]
+    assert words(after) == ["0000:02:00.0: new, SAS9300-8i firmware 16.00.01.00"]
+    updated = copy.deepcopy(after)
+    updated["firmware"]["adapters"][0]["version"] = "16.00.12.00"
+    assert [change.words for change in changes.compare(after, updated)] == [
+        "0000:02:00.0: changed, SAS9300-8i firmware 16.00.01.00 → SAS9300-8i firmware 16.00.12.00"
+    ]
+    older = copy.deepcopy(BEFORE)
+    del older["firmware"]["adapters"]
+    assert changes.compare(older, after) == []

@@ -74,3 +74,13 @@ def test_the_firmware_stage_tells_it_and_passes() -> None:
 def test_one_other_host_is_not_told_as_many(hosts: int, said: str) -> None:
     (one,) = twins.differing(host("1.2"), [host("1.4")] * hosts)
     assert one.message.endswith(said)
+
+
+def test_a_storage_adapter_is_set_beside_those_of_its_model() -> None:
+    def with_adapter(version: str, model: str = "SAS9300-8i") -> dict[str, Any]:
+        one = wire.AdapterFirmware("0000:02:00.0", "mpt3sas", model, version)
+        return codec.encode(wire.Inventory(firmware=wire.Firmware(adapters=[one])))
+
+    assert blamed(with_adapter("16.00.01.00"), with_adapter("16.00.12.00")) == [("0000:02:00.0", "16.00.12.00")]
+    assert blamed(with_adapter("16.00.01.00"), with_adapter("16.00.12.00", "SAS9305-16i")) == []
+    assert blamed(with_adapter(""), with_adapter("16.00.12.00")) == []
