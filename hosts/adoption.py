@@ -85,7 +85,7 @@ def adopt(expected: Spec | None, path: str, actual: Any, inventory: Inventory) -
     elif leaf == "serial" and (round_ := _exchanged(spec, path, found)):
         _put_back(spec, round_)
     elif way and way[0][0] == "firmware" and key:
-        _adopt_version(spec, leaf, key, actual, inventory)
+        versions.adopt(spec, leaf, key, str(actual or ""), inventory)
     elif key:
         _adopt_part(_find(spec, way), leaf, _card_at(key, inventory) or key, _find(found, way))
     else:
@@ -112,18 +112,6 @@ def _adopt_part(holder: Spec, kind: str, key: str, found: Spec) -> None:
     others = [part for part in holder.get(kind) or [] if not _is_called(part, kind, key)]
     named = [part for part in found.get(kind) or [] if _is_called(part, kind, key)]
     holder[kind] = others + (named if kind == "gpus" else named[:1])
-
-
-def _adopt_version(spec: Spec, kind: str, key: str, actual: Any, inventory: Inventory) -> None:
-    """A part that is named for the first time is pinned as its model was."""
-    stated = spec.setdefault("firmware", {}).setdefault(kind, {})
-    own = versions.NAMES[kind][0]
-    part = next((part for part in versions.of_inventory(inventory, kind) if part.get(own) == key), {})
-    before = versions.key_of(part, kind, stated)
-    if f"firmware.{kind}[{before}]" in (spec.get("pinned") or []) and key not in stated:
-        spec["pinned"].append(f"firmware.{kind}[{key}]")
-    if version := _clean(actual):
-        stated[key] = version
 
 
 def _card_at(pci: str, inventory: Inventory) -> str:
@@ -254,19 +242,7 @@ def _nic(nic: Inventory) -> Spec:
 
 def _firmware(inventory: Inventory) -> Spec:
     told = {**inventory["firmware"], "microcode": inventory["cpu"].get("microcode")}
-    return _kept(told, "bios", "bmc", "microcode") | {
-        kind: kept for kind in versions.NAMES if (kept := _versions(versions.as_found(inventory, kind)))
-    }
-
-
-def _versions(found: dict[str, str]) -> dict[str, str]:
-    """Those whose name and version say something, once for each name as a spec compares it."""
-    clean = {_clean(name): _clean(version) for name, version in found.items()}
-    first: dict[str, tuple[str, str]] = {}
-    for name, version in clean.items():
-        if name and version:
-            first.setdefault(versions.folded(name), (name, version))
-    return dict(list(first.values())[:1000])
+    return _kept(told, "bios", "bmc", "microcode") | versions.as_found(inventory)
 
 
 def _named(kind: str, parts: Iterable[Spec]) -> list[Spec]:

@@ -106,7 +106,7 @@ def _told_apart(stated: dict[str, str]) -> dict[str, str]:
 Text = Annotated[str, BeforeValidator(_number_as_text), AfterValidator(_clean), Field(strict=True, max_length=128)]
 Name = Annotated[Text, Field(min_length=1)]
 Mac = Annotated[Text, AfterValidator(_mac)]
-Versions = Annotated[dict[Name, Name], Field(min_length=1, max_length=1000), AfterValidator(_told_apart)]
+Versions = Annotated[dict[Name, Name], Field(min_length=1, max_length=versions.MOST), AfterValidator(_told_apart)]
 Count = Annotated[int, Field(strict=True, ge=1, le=10**9)]
 
 

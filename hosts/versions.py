@@ -12,6 +12,7 @@ NAMES: Mapping[str, Sequence[str]] = {
     "nics": ("mac", "model", "driver"),
     "hbas": ("slot", "model", "driver"),
 }
+MOST = 1000
 WORDS = {"disks": "disk", "nics": "network card", "hbas": "storage adapter"}
 
 
@@ -34,16 +35,39 @@ def of_inventory(inventory: Mapping[str, Any], kind: str) -> list[dict[str, Any]
     return [{**part, "version": part.get("firmware") or ""} for part in inventory.get(kind) or []]
 
 
-def as_found(inventory: Mapping[str, Any], kind: str) -> dict[str, str]:
-    """What a spec states of these parts if they are as they should be: a version for each model, and where those of one
-    model differ, one for each part by its own name."""
-    parts = [part for part in of_inventory(inventory, kind) if part["version"]]
-    by_model: dict[str, set[str]] = {}
-    for part in parts:
-        by_model.setdefault(folded(str(part.get("model") or "")), set()).add(part["version"])
-    own, found = NAMES[kind][0], {}
-    for part in parts:
-        model = str(part.get("model") or "")
-        name = model if model and len(by_model[folded(model)]) == 1 else str(part.get(own) or "")
-        found.setdefault(folded(name), (name, part["version"]))
-    return {name: version for name, version in found.values() if name}
+def as_found(inventory: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """What the lists of `firmware` state if the parts are as they should be."""
+    found = {kind: _as_found(inventory, kind) for kind in NAMES}
+    return {kind: stated for kind, stated in found.items() if stated}
+
+
+def adopt(spec: dict[str, Any], kind: str, key: str, version: str, inventory: Mapping[str, Any]) -> None:
+    """State this version under this name. A part that is named for the first time is pinned as its model was."""
+    stated = spec.setdefault("firmware", {}).setdefault(kind, {})
+    own, pins = NAMES[kind][0], spec.get("pinned") or []
+    part = next((part for part in of_inventory(inventory, kind) if part.get(own) == key), {})
+    before = key_of(part, kind, stated)
+    if key not in stated and f"firmware.{kind}[{before}]" in pins:
+        spec["pinned"] = [*pins, f"firmware.{kind}[{key}]"]
+    stated[key] = _clean(version) or stated.get(key) or ""
+
+
+def _as_found(inventory: Mapping[str, Any], kind: str) -> dict[str, str]:
+    """A version for each model, and where those of one model differ, one for each part by its own name."""
+    own = NAMES[kind][0]
+    told = [(_clean(part.get("model")), _clean(part.get(own)), _clean(part["version"]))
+            for part in of_inventory(inventory, kind)]  # fmt: skip
+    of_model: dict[str, set[str]] = {}
+    for model, _, version in told:
+        of_model.setdefault(folded(model), set()).update(filter(None, [version]))
+    found: dict[str, tuple[str, str]] = {}
+    for model, name, version in told:
+        key = model if model and len(of_model[folded(model)]) == 1 else name
+        if key and version:
+            found.setdefault(folded(key), (key, version))
+    return dict(list(found.values())[:MOST])
+
+
+def _clean(value: Any) -> str:
+    """In a form that a spec takes."""
+    return "".join(c for c in str(value or "") if c.isprintable()).strip()[:128].strip()
