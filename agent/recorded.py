@@ -149,13 +149,19 @@ def _dmidecode(ctx: StageContext, text: str) -> Judged:
         structures = dmidecode.parse(text)
     except ParseError as error:
         return Judged([checks.not_tested("dmidecode", reason=str(error))])
+    cpu, (bios, bios_date) = dmidecode.cpu(structures), dmidecode.bios(structures)
     inventory = wire.Inventory(
         system=dmidecode.system(structures),
+        cpu=cpu or wire.Cpu(),
         memory=dmimemory.memory(structures, 0),
         psus=dmidecode.power_supplies(structures),
-        missing_tools=_NOT_RECORDED,
+        firmware=wire.Firmware(bios, bios_date),
+        missing_tools=[name for name in _NOT_RECORDED if name != "lscpu" or cpu is None],
     )
-    return Judged([checks.passed("dmidecode")], inventory=inventory)
+    made = [checks.passed("dmidecode")]
+    if not dmidecode.of_kind(structures, 17):
+        made.append(checks.not_tested("memory", reason="the recording lists no memory slot", topic="dimms"))
+    return Judged(made, inventory=inventory)
 
 
 def _nvidia_smi(ctx: StageContext, text: str) -> Judged:

@@ -30,7 +30,7 @@ class Processor:
     socket: str
     populated: bool
     model: str
-    cores: int
+    cores: int | None
 
 
 def run(timeout_s: float = 30.0) -> shell.Completed:
@@ -99,7 +99,7 @@ def processors(structures: list[Structure]) -> list[Processor]:
             socket=fields.get("Socket Designation", ""),
             populated="Unpopulated" not in fields.get("Status", ""),
             model=clean(fields.get("Version")),
-            cores=_leading_number(fields.get("Core Count", "")),
+            cores=_cores(fields),
         )
         for fields in of_kind(structures, 4)
     ]
@@ -115,6 +115,24 @@ def power_supplies(structures: list[Structure]) -> list[wire.Psu]:
             ok = True if "OK" in status else False if "Critical" in status else None
             found.append(wire.Psu(name, present="Not Present" not in status, ok=ok))
     return found
+
+
+def cpu(structures: list[Structure]) -> wire.Cpu | None:
+    """The processors of all sockets together, None where the firmware lists none; each socket is one, however many dies
+    it has. For recordings: a run asks the kernel. Threads are not told."""
+    found = [one for one in processors(structures) if one.populated]
+    if not found:
+        return None
+    counts = [one.cores for one in found]
+    cores = 0 if None in counts else sum(count or 0 for count in counts)
+    return wire.Cpu(sockets=len(found), cores=cores, model=found[0].model)
+
+
+def _cores(fields: dict[str, str]) -> int | None:
+    """Where all that there are are enabled. Else one of the two is wrong as often as not: 40 of a processor of 32 (EPYC
+    7502P on Supermicro), 1 enabled of 4 (Phytium)."""
+    count, enabled = (_leading_number(fields.get(name, "")) for name in ("Core Count", "Core Enabled"))
+    return count or None if enabled in (0, count) else None
 
 
 def _leading_number(text: str) -> int:

@@ -55,6 +55,7 @@ def not_compared(expected: Spec | None, inventory: wire.Inventory) -> list[str]:
         for pin in expected.get("pinned") or ()
         if (why := specpaths.why_not_pinned(pin, expected, expectations.PATHS))
     ]
+    answers += board.not_compared(expected.get("cpu") or {}, inventory.cpu)
     return answers + list(memory.not_compared(expected.get("memory") or {}, inventory.memory))
 
 

@@ -32,8 +32,14 @@ def cpu(expected: Spec, found: wire.Cpu, pinned: frozenset[str]) -> Iterator[Dif
     some = Part("cpu", "cpu", "CPU0" if found.sockets == 1 else "system", pinned)
     if sockets and found.sockets > sockets:
         yield from some.amount("sockets", sockets, found.sockets, "processors")
-    yield from some.amount("cores", _cores_due(expected, found), found.cores, "cores")
+    yield from some.amount("cores", _cores_due(expected, found), found.cores or None, "cores")
     yield from some.text("model", expected.get("model"), found.model, "model")
+
+
+def not_compared(expected: Spec, found: wire.Cpu) -> Iterator[str]:
+    """A count that nobody told: a machine has a core."""
+    if expected.get("cores") and found.sockets and not found.cores:
+        yield "cpu.cores could not be compared: the number of cores was not told"
 
 
 def _cores_due(expected: Spec, found: wire.Cpu) -> float | None:

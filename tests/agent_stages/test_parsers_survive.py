@@ -24,6 +24,7 @@ from agent import (
     kmsg,
     kmsg_recording,
     machine_checks,
+    placeholders,
     power,
     redact,
     shell,
@@ -155,6 +156,8 @@ PARSERS: dict[str, Parser] = {
     "agent.probes.parsing.clean": Parser(parsing.clean, (), ()),
     "agent.probes.parsing.count": Parser(parsing.count, ("12",), ()),
     "agent.probes.parsing.identifier": Parser(parsing.identifier, ("None",), ()),
+    "agent.placeholders.is_no_name": Parser(placeholders.is_no_name, ("NO DIMM",), ()),
+    "agent.placeholders.is_placeholder": Parser(placeholders.is_placeholder, ("A1_SerNum0",), ()),
     "agent.probes.parsing.is_dummy": Parser(parsing.is_dummy, ("00000000-0000",), ()),
     "agent.probes.parsing.parse_json": Parser(lambda text: parsing.parse_json(text, "tool"), ("nvme/qemu-q35.json",)),
     "agent.probes.smartctl.parse": Parser(

@@ -75,3 +75,67 @@ def test_an_expected_spec_that_is_wrong_says_where(tmp_path: Path) -> None:
 def test_an_unknown_profile_is_named() -> None:
     with pytest.raises(CommandError, match="no-such-profile"):
         judged("--kind", "sel", "--profile", "no-such-profile", RECORDED / "ipmitool/qemu-q35-sel-empty.txt")
+
+
+# A server's spec: what dmidecode can't tell of stands in it, too.
+SPEC = """
+system: {serial: SYS-9}
+memory:
+  total_mb: 65536
+  dimms:
+  - {locator: P1-DIMMA1, size_mb: 32768, serial: 3A01C1D0}
+  - {locator: P1-DIMMA2, size_mb: 129408, serial: 00005A01, ram_mb: 0}
+  - {locator: P1-DIMMB1, size_mb: 32768, serial: 3A01C1D1}
+  - {locator: P1-DIMMB2, size_mb: 129408, serial: 00005A02, ram_mb: 0}
+disks: [{serial: SATA-1, model: Big 4000}]
+nics: [{mac: 52:54:00:12:34:56}]
+psus: [{name: PSU1}]
+pinned: ["disks[SATA-1].model"]
+"""
+OPTANE = RECORDED / "dmidecode/supermicro-x11-optane-app-direct.txt"
+
+
+def test_a_recording_of_memory_is_compared_with_what_it_can_tell_of(tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(SPEC)
+    _, [line] = judged("--kind", "dmidecode", "--expected", spec, OPTANE)
+    assert (line["result"], line["findings"]) == ("passed", [])
+    assert "not compared: system, disks, nics, psus" in line["reason"]
+    assert [check["component"] for check in line["checks"] if check["name"] == "dimm"] == [
+        "P1-DIMMA1", "P1-DIMMA2", "P1-DIMMB1", "P1-DIMMB2",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "result", "codes"),
+    [
+        ("Size: 32 GB", "Size: No Module Installed", "failed", {"spec.missing"}),
+        ("Size: 32 GB", "Size: 16 GB", "failed", {"spec.less"}),
+        ("Size: 129408 MB", "Size: No Module Installed", "failed", {"spec.missing"}),
+        ("Size: 32 GB", "Size: Unknown", "not_tested", set()),
+        ("Size: 32 GB", "Size: 3\ufffd GB", "not_tested", set()),
+        ("3A01C1D0", "3A01C1DF", "passed", {"spec.replaced"}),
+    ],
+)
+def test_a_recording_of_a_changed_machine(old: str, new: str, result: str, codes: set[str], tmp_path: Path) -> None:
+    spec, changed = tmp_path / "spec.yaml", tmp_path / "changed.txt"
+    spec.write_text(SPEC)
+    changed.write_text(OPTANE.read_text().replace(f"{old}\n", f"{new}\n", 1))
+    _, [line] = judged("--kind", "dmidecode", "--expected", spec, changed)
+    assert line["result"] == result
+    assert {one["code"] for one in line["findings"]} == codes
+
+
+def test_every_recording_of_dmidecode_is_as_what_would_be_adopted_from_it() -> None:
+    files = sorted((RECORDED / "dmidecode").iterdir())
+    status, lines = judged("--kind", "dmidecode", *files)
+    assert status == 0
+    assert [(line["result"], line["findings"]) for line in lines] == [("passed", [])] * len(files)
+
+
+def test_a_recording_without_memory_slots_is_not_tested(tmp_path: Path) -> None:
+    file = tmp_path / "system.txt"
+    file.write_text("Handle 0x0001, DMI type 1, 27 bytes\nSystem Information\n\tSerial Number: SYS-1\n")
+    _, [line] = judged("--kind", "dmidecode", file)
+    assert (line["result"], line["findings"]) == ("not_tested", [])
+    assert "memory" in line["reason"]

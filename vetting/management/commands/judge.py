@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from agent import codec, wire
 from hosts import adoption, expectations
-from runs import own_stages, profiles
+from runs import own_stages, profiles, specdiff
 from runs.stages import BY_NAME
 
 # Kind of recording → the stage whose limits judge it.
@@ -27,6 +27,9 @@ STAGES = {
     "dmidecode": "InventoryCheck",
     "nvidia-smi": "GPU",
 }
+# Parts of a spec that dmidecode tells of.
+_PARTS = ("system", "cpu", "memory", "firmware")
+_PINNED = ("system.", "cpu.", "memory.")
 TIMEOUT_S = 600
 EXIT_UNREADABLE = 1
 Line = dict[str, Any]
@@ -109,14 +112,47 @@ def _told(line: Line, expected: dict[str, Any]) -> Line:
     if line["inventory"] is None:
         return _line(line["outcome"], line["reason"], line["findings"], line["checks"])
     inventory = codec.decode(wire.Inventory, line["inventory"])
-    spec = expected or adoption.from_inventory(line["inventory"])
+    spec = _asked(expected or adoption.from_inventory(line["inventory"]), inventory)
     if line["outcome"] != wire.Outcome.PASSED or not expectations.names_parts(spec):
-        reason = line["reason"] or "the recording names no part to compare"
+        reason = line["reason"] or "nothing that the spec states is told by such a recording"
         return _line(wire.Outcome.NOT_TESTED, reason, [], line["checks"])
     compared = own_stages.compare(spec, inventory)
     found = [codec.encode(own_stages.finding(one)) for one in compared.differences]
-    check = wire.Check("compared", wire.Outcome(compared.outcome), compared.reason)
-    return _line(compared.outcome, compared.reason, found, [*line["checks"], codec.encode(check)])
+    left_out = [part for part in expected if part not in spec]
+    reason = "; ".join([compared.reason, *([f"not compared: {', '.join(left_out)}"] if left_out else [])])
+    made = [codec.encode(check) for part in _PARTS if part in spec for check in _checks(part, spec, inventory)]
+    return _line(compared.outcome, reason, found, [*line["checks"], *made])
+
+
+def _asked(spec: Line, inventory: wire.Inventory) -> Line:
+    """The part of a spec that dmidecode tells of, or what of it was recorded (`dmidecode -t memory`)."""
+    asked = {part: spec[part] for part in ("system", "cpu", "memory", "not_expected") if part in spec}
+    if inventory.system == wire.System():
+        asked.pop("system", None)
+    if bios := (spec.get("firmware") or {}).get("bios"):
+        asked["firmware"] = {"bios": bios}
+    pins = [pin for pin in spec.get("pinned") or [] if pin == "firmware.bios" or pin.startswith(_PINNED)]
+    return {**asked, "pinned": pins} if pins else asked
+
+
+def _checks(part: str, spec: Line, inventory: wire.Inventory) -> Iterator[wire.Check]:
+    """One for the part, and one for each memory module that is expected."""
+    alone = own_stages.compare({part: spec[part], "pinned": _pins(spec, part)}, inventory)
+    yield wire.Check(part, wire.Outcome(alone.outcome), alone.reason)
+    silent = specdiff.not_compared({part: spec[part]}, inventory)
+    for dimm in spec[part].get("dimms") or []:
+        path = f"memory.dimms[{dimm['locator']}]"
+        why = [line for line in silent if line.startswith(path)]
+        told = [one for one in alone.differences if one.path.startswith(path)]
+        words = "; ".join([*(one.message for one in told), *why])
+        if any(one.severity == wire.Severity.CRITICAL for one in told):
+            yield wire.Check("dimm", wire.Outcome.FAILED, words, dimm["locator"])
+        else:
+            yield wire.Check("dimm", wire.Outcome.NOT_TESTED if why else wire.Outcome.PASSED, words, dimm["locator"])
+
+
+def _pins(spec: Line, part: str) -> list[str]:
+    return [pin for pin in spec.get("pinned") or [] if pin.startswith(f"{part}.")]
 
 
 def _line(outcome: str, reason: str, findings: list[Line], checks: list[Line]) -> Line:
