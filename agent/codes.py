@@ -228,6 +228,19 @@ CODES: dict[str, Code] = {
     "gpu.miscompare": _part(_CRITICAL, "The GPU calculated wrongly", "Rule out power and heat, then replace the GPU."),
     "gpu.throttled": _part(_CRITICAL, "The GPU slowed down under load", "Check its cooling and power plugs."),
     "gpu.remap_pending": _part(_WARNING, "Memory rows wait to be remapped", "Reset the GPU; replace it if they grow."),
+    "gpu.ecc_past": _part(_WARNING, "Uncorrected errors in the GPU's past", "Watch it; replace it if they grow."),
+    "gpu.rows_remapped": _part(_WARNING, "Memory rows were remapped", "Watch it; replace it if they grow."),
+    "gpu.pages_retired": _part(_WARNING, "Memory pages were retired", "Watch it; replace it if they grow."),
+    "gpu.repair_pending": _part(_WARNING, "A repair waits for the GPU's reset", "Reset the GPU, then test it again."),
+    "gpu.memory_worn_out": _part(_CRITICAL, "The GPU says its memory is worn out", "Replace the GPU."),
+    "gpu.inforom": _part(
+        _WARNING, "The GPU's memory of its own faults is corrupt", "Update its driver and test again; else replace it."
+    ),
+    "gpu.lost": _part(_CRITICAL, "The driver lost the GPU", "Reseat the GPU; check its riser and power plugs."),
+    "gpu.needs_reset": _part(
+        _CRITICAL, "A fault left the GPU in need of a reset", "Reset it and test again; replace it."
+    ),
+    "gpu.no_power": _part(_CRITICAL, "The GPU's power plug is missing", "Plug in its power cables."),
     "gpu.driver_error": _part(_CRITICAL, "The driver had to reset the GPU", "Reseat the GPU; check its power plugs."),
     "gpu.xid": _part(_CRITICAL, "The driver reported an Xid error", "Reseat the GPU; look the number up."),
     # power and BMC

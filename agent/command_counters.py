@@ -84,11 +84,12 @@ def gpus(names: Names) -> Counts:
 def _nvidia(names: Names) -> Counts:
     if not Path(names.root / "proc/driver/nvidia").exists():
         return {}
-    try:
-        found = nvidia_smi.parse(nvidia_smi.run(SMART_TIMEOUT_S).stdout)
-    except nvidia_smi.ParseError:
-        return {}
-    return {("gpu.ecc", "gpu", gpu.uuid): gpu.uncorrected_ecc for gpu in found if gpu.uncorrected_ecc is not None}
+    cards = nvidia_smi.ask(SMART_TIMEOUT_S).cards
+    return {
+        ("gpu.ecc", "gpu", card.name): card.uncorrected_ecc
+        for card in cards
+        if card.name and card.uncorrected_ecc is not None and not card.memory.trouble
+    }
 
 
 def _amd(names: Names) -> Counts:

@@ -165,16 +165,18 @@ def _dmidecode(ctx: StageContext, text: str) -> Judged:
 
 
 def _nvidia_smi(ctx: StageContext, text: str) -> Judged:
-    """Each card's memory and state."""
+    """Each card's memory and state, with what was printed beside the XML."""
     try:
-        cards = nvidia_smi.parse(text)
+        answer = nvidia_smi.read(text)
     except ParseError as error:
-        return Judged([checks.not_tested("memory", reason=str(error), topic="gpu")])
-    part, most = Judged(), checks.limit(ctx, "uncorrected_errors_max")
-    for card in cards:
-        gpu = wire.Gpu(pci=card.pci, uuid=card.uuid)
-        gpu_memory._judge(gpu, gpu_memory.of_nvidia(card, most), card.uncorrected_ecc is not None, part)
-    return part if cards else Judged([checks.not_tested("memory", reason="the recording names no GPU", topic="gpu")])
+        answer = nvidia_smi.Answer(silent=nvidia_smi.silent(text), trouble=str(error))
+    part = Judged()
+    for card in answer.cards:
+        gpu_memory.of_card(ctx, card, answer, part)
+    gpu_memory.of_the_silent(ctx, answer, part)
+    return (
+        part if part.checks else Judged([checks.not_tested("memory", reason="the recording names no GPU", topic="gpu")])
+    )
 
 
 KINDS: dict[str, Judge] = {

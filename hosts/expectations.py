@@ -48,7 +48,8 @@ NOT_EXPECTED: dict[str, str] = {
     "lldp": "LLDP",
     "mce": "machine checks",
     "gpu": "GPU",
-    "gpu_load": "GPU driver",
+    "gpu_load": "load on GPUs, and their state",  # without the maker's driver
+    "gpu_memory": "memory errors of GPUs",  # without the maker's driver, and of cards without ECC
 }
 BUSES = ("nvme", "sata", "sas", "scsi", "virtio", "usb", "other")
 LIKE_A_MAC = re.compile(r"([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}|([0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4}")

@@ -47,7 +47,12 @@ KEYS: Sequence[Key] = (
     Key("nics[].mac", "MAC in any notation", "needed"),
     Key("nics[].speed_mbit", _NUMBER, "Mbit/s of its link; slower or no link is critical"),
     Key("nics[].neighbour", _TEXT, "switch, or switch and port, that it should hang on, as LLDP names them"),
-    Key("gpus", _LIST, "GPUs for computing; a missing one is critical"),
+    Key(
+        "gpus",
+        _LIST,
+        "GPUs for computing; a missing one is critical. Each must pass load and memory, which need the maker's driver; "
+        "where seeing them is enough: not_expected: [gpu_load, gpu_memory]",
+    ),
     Key("gpus[].uuid", _TEXT, "uuid or model tells a card; needed"),
     Key("gpus[].model", _TEXT, "without a uuid any card of this model will do"),
     Key("psus", _LIST, "power supplies that the BMC tells of; a missing one is critical"),

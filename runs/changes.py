@@ -36,7 +36,7 @@ def compare(before: Parts, after: Parts) -> list[Change]:
         *_by_place("dimm", _dimms(before), _dimms(after)),
         *_by_serial("disk", _keyed(before, "disks", "serial", _disk), _keyed(after, "disks", "serial", _disk)),
         *_by_serial("nic", _keyed(before, "nics", "mac", _nic), _keyed(after, "nics", "mac", _nic)),
-        *_by_serial("gpu", _keyed(before, "gpus", "uuid", _gpu), _keyed(after, "gpus", "uuid", _gpu)),
+        *_by_serial("gpu", *_gpus(before, after)),
         *_by_serial("psu", _keyed(before, "psus", "name", _psu), _keyed(after, "psus", "name", _psu)),
         *_by_serial("fan", _keyed(before, "fans", "name", _fan), _keyed(after, "fans", "name", _fan)),
         *_adapters(before, after),
@@ -85,6 +85,26 @@ def _disk(disk: Parts) -> str:
 
 def _nic(nic: Parts) -> str:
     return _joined(nic.get("model") or nic.get("driver"), _firmware(nic)) or "network card"
+
+
+def _gpus(before: Parts, after: Parts) -> tuple[dict[str, str], dict[str, str]]:
+    """Cards by UUID. One that told none (no driver, or AMD's) is the one that sat at its address, and of that only the
+    address is compared: the bus has another name for a model than the driver."""
+    sides = [inventory.get("gpus") or [] for inventory in (before, after)]
+    nameless = {gpu.get("pci") for side in sides for gpu in side if not gpu.get("uuid")}
+    return _gpus_of(sides[0], sides[1], nameless), _gpus_of(sides[1], sides[0], nameless)
+
+
+def _gpus_of(own: list[Parts], other: list[Parts], nameless: set[str]) -> dict[str, str]:
+    there = {gpu.get("pci"): gpu for gpu in other}
+    found = {}
+    for gpu in own:
+        pci, twin = gpu.get("pci") or "", there.get(gpu.get("pci"), {})
+        is_one_told = pci in nameless and bool(gpu.get("uuid")) != bool(twin.get("uuid")) and bool(twin)
+        name = gpu.get("uuid") or twin.get("uuid") or (f"GPU at {pci}" if pci else "")
+        if name:
+            found[name] = pci if is_one_told else _gpu(gpu)
+    return found
 
 
 def _gpu(gpu: Parts) -> str:

@@ -40,6 +40,7 @@ class Demand:
 # A drive that can't test itself says so by the second; which drives answer at all is for `health` to prove.
 _SELF_TEST = Demand("self_test", "self_test_offered", "smart")
 _FANS = Demand("fans", topic="bmc")
+_OF_A_GPU = {"load": "gpu_load", "memory": "gpu_memory", "state": "gpu_load"}
 
 
 def of_stage(name: str, profile: Document, expected: Document | None) -> list[Demand]:
@@ -103,6 +104,11 @@ def _network(profile: Document, expected: Document) -> Iterator[Demand]:
         yield Demand("neighbour", topic="lldp")
 
 
+def _gpu(profile: Document, expected: Document) -> Iterator[Demand]:
+    """A card of which only the presence was seen has not passed, unless the spec says that this is enough."""
+    yield from (Demand(name, topic=topic) for name, topic in _OF_A_GPU.items())
+
+
 ALSO: dict[str, Callable[[Document, Document], Iterator[Demand]]] = {
     State.INVENTORY_CHECK: _inventory,
     State.SMART: _smart,
@@ -111,6 +117,7 @@ ALSO: dict[str, Callable[[Document, Document], Iterator[Demand]]] = {
     State.STORAGE: _storage,
     State.NETWORK: _network,
     State.BURN: _fans,
+    State.GPU: _gpu,
 }
 
 

@@ -95,11 +95,12 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "GPU",
         "GPU",
-        "Presence, link width, memory, load",
+        "Presence, link width, load, state, memory",
         topic="gpu",
         parts="gpus",
         found_by="lspci",
-        blind="Load and memory errors where no driver of the maker is there: the live image carries none.",
+        blind="Load, state and memory errors where no driver of the maker is there (the live image carries none): the "
+        "stage is not tested then, unless the spec says that seeing the cards is enough. Memory of a card without ECC.",
     ),
     Stage(
         "PSU",

@@ -13,6 +13,11 @@ from agent.stop import StopFlag
 
 _ROOTS = ("DCGM Diagnostic", "DCGM GPU Diagnostic")
 _FAILED, _PASSED = ("fail",), ("pass",)
+# The tests that put a card to work; those of level 1 look at software and deployment only (DCGM's user guide).
+_WORK = frozenset(
+    {"memory", "gpu memory", "diagnostic", "targeted stress", "targeted power", "memtest", "sm stress", "pcie",
+     "memory bandwidth", "nvbandwidth", "pulse test", "eud"}
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,10 @@ class TestResult:
     @property
     def passed(self) -> bool:
         return self.outcome in _PASSED
+
+    @property
+    def is_work(self) -> bool:
+        return self.test.replace("_", " ").casefold() in _WORK
 
 
 def argv(level: int) -> list[str]:

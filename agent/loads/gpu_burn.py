@@ -28,13 +28,19 @@ class Burned:
     gflops: float
     errors: int
 
+    @property
+    def failed(self) -> bool:
+        return not self.ok or self.errors > 0
+
 
 def argv(name: str, memory_percent: int, duration_s: float) -> list[str]:
     return [name, "-m", f"{memory_percent}%", str(max(1, round(duration_s)))]
 
 
 def run(name: str, memory_percent: int, duration_s: float, stop: StopFlag | None = None) -> shell.Completed:
-    return shell.run(argv(name, memory_percent, duration_s), duration_s + _END_S, stop=stop)
+    # CUDA counts the fastest card first unless it is told to count as nvidia-smi does.
+    order = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    return shell.run(argv(name, memory_percent, duration_s), duration_s + _END_S, env=order, stop=stop)
 
 
 def parse(text: str) -> list[Burned]:

@@ -1,74 +1,184 @@
 """NVIDIA GPUs as their driver sees them. The live image carries no NVIDIA driver: this speaks where one is present.
 
-The elements are those of NVIDIA's nvsmi_device schema, versions 11 to 13; they differ in names of clocks and power,
-which is why nothing here is required but the UUID."""
+The elements are those of NVIDIA's nvsmi_device schema, versions 10 to 13; they differ in names of clocks, power and
+memory errors, which is why nothing here is required. Exit statuses and warnings are those of the manual page
+nvidia-smi(1), "RETURN VALUE"."""
 
 from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from agent import shell
+from agent.probes import nvidia_memory, nvidia_words
+from agent.probes.nvidia_memory import Memory
 from agent.probes.parsing import ParseError, clean
 
+# Heat and power: idling, and caps that somebody set, are ordinary.
 SLOWDOWNS = ("hw_slowdown", "hw_thermal_slowdown", "hw_power_brake_slowdown", "sw_thermal_slowdown")
+# The manual page: hw_slowdown alone "may be also reported during PState or clock change".
+WEAK_SLOWDOWN = "hw_slowdown"
+_ADDRESS = r"(?P<pci>[0-9A-Fa-f]{1,8}:[0-9A-Fa-f]{1,2}:[0-9A-Fa-f]{1,2}(?:\.[0-9A-Fa-f])?)"
+_NO_HANDLE = re.compile(
+    rf"Unable to determine the device handle for GPU ?(?:\d{{1,4}}: )?(?:{_ADDRESS})?:? ?(?P<words>.{{1,200}})",
+    re.IGNORECASE,
+)
+_INFOROM = re.compile(rf"infoROM is corrupted at gpu {_ADDRESS}", re.IGNORECASE)
+_UUID = re.compile(r"GPU-[0-9A-Za-z-]{1,60}")
+_MOST_LINES, _MOST_GPUS = 200, 256
 
 
 @dataclass(frozen=True)
 class NvidiaGpu:
-    """Numbers are None where the card does not support them (N/A). Errors are those since the driver was loaded;
-    `slowed_by` what the hardware slows the clocks for at this moment."""
+    """Numbers are None where the card does not support them (N/A), or where they were not read (`memory.trouble` and
+    `errors` say so). Errors are those since the driver was loaded; `slowed_by` what the hardware slows the clocks for
+    at this moment; `recovery` what the driver says must be done after a fault, '' where it says nothing of it."""
 
     uuid: str
     model: str
     pci: str
-    temperature_c: int | None
-    memory_mb: int | None
-    uncorrected_ecc: int | None
-    remap_pending: bool | None
+    temperature_c: int | None = None
+    memory_mb: int | None = None
+    uncorrected_ecc: int | None = None
+    remap_pending: bool | None = None
     remap_failed: bool | None = None
     power_w: float | None = None
     slowed_by: tuple[str, ...] = ()
+    memory: Memory = field(default_factory=Memory)
+    has_mig: bool = False
+    recovery: str = ""
+    errors: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What findings call it: its UUID, or where it sits."""
+        return self.uuid or self.pci
+
+
+@dataclass(frozen=True)
+class Silent:
+    """A card of which nvidia-smi says that it could not be asked (`is_gone`), or not wholly. `pci` is '' where it does
+    not say which one."""
+
+    pci: str
+    words: str
+    is_gone: bool = True
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one call of nvidia-smi came to. `attached` is how many cards it says there are."""
+
+    cards: list[NvidiaGpu] = field(default_factory=list)
+    silent: list[Silent] = field(default_factory=list)
+    attached: int | None = None
+    trouble: str = ""
+
+    @cached_property
+    def by_pci(self) -> dict[str, NvidiaGpu]:
+        return {card.pci: card for card in self.cards}
 
 
 def run(timeout_s: float = 60.0) -> shell.Completed:
     return shell.run(["nvidia-smi", "-q", "-x"], timeout_s)
 
 
-def parse(text: str) -> list[NvidiaGpu]:
-    """Raises ParseError for anything but nvidia-smi's XML. A document type with entities is refused unread."""
-    if "<!ENTITY" in text:
-        raise ParseError("nvidia-smi printed XML with entities")
+def ask(timeout_s: float = 60.0) -> Answer:
+    return of_completed(run(timeout_s))
+
+
+def of_completed(done: shell.Completed) -> Answer:
+    """A status other than 0 is trouble for all cards, unless the words beside the XML say whose it is."""
+    beside = done.stderr[-20000:]
     try:
-        root = ElementTree.fromstring(text)
-    except ElementTree.ParseError as error:
-        raise ParseError(f"nvidia-smi printed broken XML: {error}") from None
-    if root.tag != "nvidia_smi_log":
-        raise ParseError(f"nvidia-smi printed {clean(root.tag)[:40]} instead of nvidia_smi_log")
-    return [_gpu(element) for element in root.findall("gpu")]
-
-
-def _gpu(element: ElementTree.Element) -> NvidiaGpu:
-    return NvidiaGpu(
-        uuid=clean(element.findtext("uuid")),
-        model=clean(element.findtext("product_name")),
-        pci=pci_address(clean(element.get("id"))),
-        temperature_c=_number(element.findtext("temperature/gpu_temp")),
-        memory_mb=_number(element.findtext("fb_memory_usage/total")),
-        uncorrected_ecc=_uncorrected(element),
-        remap_pending=_yes(element, "remapped_rows/remapped_row_pending", "retired_pages/pending_retirement"),
-        remap_failed=_yes(element, "remapped_rows/remapped_row_failure"),
-        power_w=_power(element),
-        slowed_by=_slowed_by(element),
+        answer = read(f"{done.stdout}\n{beside}" if beside else done.stdout)
+    except ParseError as error:
+        return Answer(silent=silent(done.stdout + "\n" + beside), trouble=done.trouble or str(error))
+    explained = done.ended and any(one.pci for one in answer.silent)
+    return (
+        answer if explained or not done.trouble else Answer(answer.cards, answer.silent, answer.attached, done.trouble)
     )
 
 
-def _yes(element: ElementTree.Element, *paths: str) -> bool | None:
-    """None where none of them says Yes or No. Before Ampere whole pages are retired instead of rows remapped."""
-    said = [{"Yes": True, "No": False}.get(clean(element.findtext(path))) for path in paths]
-    known = [one for one in said if one is not None]
-    return any(known) if known else None
+def parse(text: str) -> list[NvidiaGpu]:
+    """The cards. Raises ParseError for anything but nvidia-smi's XML."""
+    return read(text).cards
+
+
+def read(text: str) -> Answer:
+    """Warnings may stand before and after the XML. Raises ParseError for anything but nvidia-smi's XML; a document type
+    with entities is refused unread."""
+    document, beside = _apart(text)
+    if "<!ENTITY" in document:
+        raise ParseError("nvidia-smi printed XML with entities")
+    try:
+        root = ElementTree.fromstring(document)
+    except ElementTree.ParseError as error:
+        raise ParseError(_words(beside) or f"nvidia-smi printed broken XML: {error}") from None
+    if root.tag != "nvidia_smi_log":
+        raise ParseError(f"nvidia-smi printed {clean(root.tag)[:40]} instead of nvidia_smi_log")
+    cards = [_gpu(element) for element in root.findall("gpu")[:_MOST_GPUS]]
+    return Answer(cards, silent(beside), nvidia_words.number(root.find("attached_gpus"), "attached_gpus").number)
+
+
+def _apart(text: str) -> tuple[str, str]:
+    """The XML, and what was printed before and after it."""
+    begins = [at for mark in ("<?xml", "<!DOCTYPE", "<nvidia_smi_log") if (at := text.find(mark)) >= 0]
+    begin, mark = min(begins, default=0), "</nvidia_smi_log>"
+    end = text.rfind(mark)
+    if not begins or end < begin:
+        return text, text[:20000] if not begins else ""
+    end += len(mark)
+    return text[begin:end], f"{text[:begin][-20000:]}\n{text[end:][:20000]}"
+
+
+def _words(beside: str) -> str:
+    """nvidia-smi's own sentence where it printed no XML at all."""
+    line = next((words for row in beside.splitlines()[:_MOST_LINES] if (words := clean(row))), "")
+    return f"nvidia-smi: {line[:200]}" if line and not line.startswith("<") else ""
+
+
+def silent(beside: str) -> list[Silent]:
+    """The cards that the lines beside the XML, or in place of it, speak of."""
+    found = []
+    for line in beside.splitlines()[:_MOST_LINES]:
+        words = clean(line)[:400]
+        if match := _NO_HANDLE.search(words):
+            found.append(Silent(pci_address(match["pci"] or ""), match["words"].strip()))
+        elif match := _INFOROM.search(words):
+            found.append(Silent(pci_address(match["pci"]), match[0], is_gone=False))
+    return found
+
+
+def _gpu(element: ElementTree.Element) -> NvidiaGpu:
+    memory = nvidia_memory.read(element)
+    uuid, pci = clean(element.findtext("uuid")), clean(element.get("id") or element.findtext("pci/pci_bus_id"))
+    return NvidiaGpu(
+        uuid=uuid if _UUID.fullmatch(uuid) else "",
+        model=_value(element.findtext("product_name")),
+        pci=pci_address(pci),
+        temperature_c=_number(element, "temperature/gpu_temp"),
+        memory_mb=_number(element, "fb_memory_usage/total"),
+        uncorrected_ecc=memory.uncorrected,
+        remap_pending=memory.remap_pending,
+        remap_failed=memory.remap_failed,
+        power_w=_power(element),
+        slowed_by=_slowed_by(element),
+        memory=memory,
+        has_mig=clean(element.findtext("mig_mode/current_mig")).casefold() == "enabled",
+        recovery=_recovery(element),
+        errors=nvidia_words.errors(element),
+    )
+
+
+def _value(text: str | None) -> str:
+    return "" if nvidia_words.is_absent(text) or nvidia_words.is_error(text) else clean(text)
+
+
+def _number(element: ElementTree.Element, path: str) -> int | None:
+    return nvidia_words.number(element.find(path), path).number
 
 
 def _power(element: ElementTree.Element) -> float | None:
@@ -80,28 +190,27 @@ def _power(element: ElementTree.Element) -> float | None:
 
 
 def _slowed_by(element: ElementTree.Element) -> tuple[str, ...]:
-    """Of the reasons only those that mean heat or power: idling and caps that somebody set are ordinary."""
     reasons = [*element.findall("clocks_event_reasons/*"), *element.findall("clocks_throttle_reasons/*")]
     active = [reason.tag for reason in reasons if clean(reason.text) == "Active"]
     names = [re.sub(r"^clocks_(?:event|throttle)_reasons?_", "", tag) for tag in active]
     return tuple(name for name in names if name in SLOWDOWNS)
 
 
+def _recovery(element: ElementTree.Element) -> str:
+    """`gpu_recovery_action` of newer drivers; older ones have two answers of yes or no."""
+    action = nvidia_words.plain(element.findtext("gpu_recovery_action"))
+    if action and not nvidia_words.is_absent(action) and not nvidia_words.is_moved(action):
+        return action
+    for name, word in (("reset_required", "Reset"), ("drain_and_reset_recommended", "Drain and Reset")):
+        if nvidia_words.yes_or_no(element.find(f"gpu_reset_status/{name}"), name).flag:
+            return word
+    return ""
+
+
 def pci_address(text: str) -> str:
-    """`00000000:65:00.0` as sysfs spells it, 0000:65:00.0."""
-    match = re.fullmatch(r"([0-9A-Fa-f]{4,8}):(.+)", text)
-    return f"{match[1][-4:]}:{match[2]}".lower() if match else text.lower()
-
-
-def _uncorrected(element: ElementTree.Element) -> int | None:
-    """Schema 12 has sram and dram, 11 a double bit total."""
-    names = ("sram_uncorrectable", "sram_uncorrectable_parity", "sram_uncorrectable_secded", "dram_uncorrectable")
-    texts = [element.findtext(f"ecc_errors/volatile/{name}") for name in names]
-    texts.append(element.findtext("ecc_errors/volatile/double_bit/total"))
-    known = [value for text in texts if (value := _number(text)) is not None]
-    return sum(known) if known else None
-
-
-def _number(text: str | None) -> int | None:
-    match = re.match(r"\d{1,18}", clean(text))
-    return int(match[0]) if match else None
+    """`00000000:65:00.0` as sysfs spells it, 0000:65:00.0. A domain of more than four digits is kept (VMD, Azure)."""
+    match = re.fullmatch(r"([0-9A-Fa-f]{1,8}):([0-9A-Fa-f]{1,2}):([0-9A-Fa-f]{1,2})(?:\.([0-9A-Fa-f]))?", text)
+    if not match:
+        return text.lower()
+    domain, bus, slot = (int(match[n], 16) for n in (1, 2, 3))
+    return f"{domain:04x}:{bus:02x}:{slot:02x}.{(match[4] or '0').lower()}"

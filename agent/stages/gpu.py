@@ -1,16 +1,18 @@
-"""GPU: presence, PCIe width, errors in its memory; load where a driver and a tool are there, which the live image has
-not."""
+"""GPU: presence, PCIe width, state, load, errors in its memory. All but the first two need the maker's driver, which
+the live image has not: without it a card is seen and not tested, unless the spec says that seeing it is enough."""
 
 from __future__ import annotations
 
 from agent import findings, wire
-from agent.probes import pcilink
+from agent.probes import nvidia_smi, pcilink
 from agent.stage import StageContext, StageReport
-from agent.stages import checks, gpu_load, gpu_memory
+from agent.stages import checks, gpu_load, gpu_memory, gpu_state
 from agent.stages.gpu_names import TOPIC, name_of
 from agent.stages.part import Part
 
-LIMITS = ("uncorrected_errors_max",)
+LIMITS = gpu_memory.LIMITS
+# Whatever the profile lists: a card that was only seen has not passed.
+REQUIRED = (gpu_load.CHECK, gpu_memory.CHECK, gpu_state.CHECK)
 TOOL = "lspci"
 
 
@@ -29,6 +31,7 @@ def run(ctx: StageContext) -> StageReport:
         ctx,
         [checks.judged("present", missing, topic=TOPIC), *links, *worked.checks],
         findings=[*missing, *narrow, *worked.findings],
+        also_required=REQUIRED,
         numbers=worked.numbers,
         evidence=worked.evidence,
     )
@@ -45,31 +48,31 @@ def _not_looked(inventory: wire.Inventory | None) -> str:
 
 def _worked(ctx: StageContext, present: list[wire.Gpu]) -> Part:
     """Under load first: what its memory counts afterwards is the load's, too."""
-    whole = Part()
-    for part in (gpu_load.run(ctx, present), gpu_memory.check(ctx, present)):
+    whole, before = Part(), nvidia_smi.ask()
+    loaded = gpu_load.run(ctx, present, before)
+    after = nvidia_smi.ask()
+    for part in (loaded, gpu_memory.check(ctx, present, after)):
         whole.checks += part.checks
         whole.findings += part.findings
         whole.numbers |= part.numbers
         whole.evidence |= part.evidence
+    whole.findings += gpu_state.lost_meanwhile(before, after)
     return whole
 
 
 def _missing(expected: list[dict[str, object]], present: list[wire.Gpu]) -> list[wire.Finding]:
-    there = {gpu.uuid for gpu in present if gpu.uuid}
-    named = [str(gpu.get("uuid") or "") for gpu in expected]
-    found = [
-        findings.make("gpu.missing", "gpu", name, f"GPU {name} is not there")
-        for name in named
-        if name and name not in there and there
-    ]
-    if not found and len(present) < len(expected):
-        message = f"{len(present)} of {len(expected)} GPUs are there"
-        found.append(
-            findings.make(
-                "gpu.missing", "gpu", "system", message, value=float(len(present)), limit=float(len(expected))
-            )
-        )
-    return found
+    """Fewer cards on the bus than are expected. Which ones those are is known only where each card told its UUID:
+    without a driver none does, and one in the place of another is for Expected parts to tell."""
+    lacking = len(expected) - len(present)
+    if lacking <= 0:
+        return []
+    there = {gpu.uuid for gpu in present}
+    named = [name for gpu in expected if (name := str(gpu.get("uuid") or "")) and name not in there]
+    if "" not in there and len(named) == lacking:
+        return [findings.make("gpu.missing", "gpu", name, f"GPU {name} is not there") for name in named]
+    message = f"{len(present)} of {len(expected)} GPUs are there"
+    counts = {"value": float(len(present)), "limit": float(len(expected))}
+    return [findings.make("gpu.missing", "gpu", "system", message, **counts)]
 
 
 def _links(present: list[wire.Gpu]) -> tuple[list[wire.Finding], list[wire.Check]]:

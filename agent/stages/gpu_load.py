@@ -8,119 +8,155 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from agent import findings, wire
 from agent.loads import dcgm, gpu_burn
 from agent.loads.dcgm import TestResult
 from agent.loads.gpu_burn import Burned
 from agent.probes import nvidia_smi
-from agent.probes.nvidia_smi import NvidiaGpu
+from agent.probes.nvidia_smi import Answer, NvidiaGpu
 from agent.probes.parsing import ParseError
 from agent.shell import Completed
 from agent.stage import StageContext
-from agent.stages import checks
+from agent.stages import checks, gpu_memory, gpu_state
 from agent.stages.board import Board
+from agent.stages.gpu_names import LOAD_TOPIC as TOPIC
+from agent.stages.gpu_names import REMEDY, name_of, topic
 from agent.stages.gpu_names import TOPIC as GPU_TOPIC
-from agent.stages.gpu_names import name_of
 from agent.stages.part import Part
 
 CHECK = "load"
-TOPIC = "gpu_load"
+_NO_WORK = "DCGM put this card to no work: its tests of this level look only at software, or were skipped"
 _LOOK_S = 5.0
 
 
-def run(ctx: StageContext, present: list[wire.Gpu]) -> Part:
-    cards = _cards()
-    has_dcgm, burner = shutil.which("dcgmi"), next((name for name in gpu_burn.NAMES if shutil.which(name)), "")
-    if not cards or not (has_dcgm or burner):
-        why = "no load tool for GPUs is installed (dcgmi, gpu_burn)" if cards else "no driver here puts a GPU to work"
-        return Part([checks.not_tested(CHECK, name_of(gpu), reason=why, topic=TOPIC) for gpu in present])
-    known = {card.pci for card in cards}
-    why = "no load tool for this maker's cards"
-    others = [name_of(gpu) for gpu in present if gpu.pci not in known]
-    part, watch = Part([checks.not_tested(CHECK, name, reason=why, topic=TOPIC) for name in others]), Watch()
+def run(ctx: StageContext, present: list[wire.Gpu], answer: Answer) -> Part:
+    """The check `load` of each card on the bus. `answer` is what nvidia-smi said just before."""
+    here = topic(TOPIC, ctx.claim.not_expected)
+    has_dcgm, burner = shutil.which("dcgmi"), tool()
+    if why := cannot(answer, bool(has_dcgm or burner)):
+        return Part([checks.not_tested(CHECK, name_of(gpu), reason=why, topic=here) for gpu in present])
+    part, watch = Part(), Watch()
+    part.checks += [_unreached(gpu, here) for gpu in present if gpu_memory.card_of(gpu, answer) is None]
     with watch.watching():
         if has_dcgm:
-            _diagnose(ctx, cards, part)
+            _diagnose(ctx, answer, part)
         if burner:
-            _burn(ctx, burner, cards, part)
+            _burn(ctx, burner, answer, part)
+    part.checks = [replace(check, topic=here) for check in _worked(part.checks)]
     watch.judge(part)
     return part
 
 
-def _cards() -> list[NvidiaGpu]:
-    done = nvidia_smi.run()
-    try:
-        return nvidia_smi.parse(done.stdout) if done.ok else []
-    except ParseError:
-        return []
+def tool() -> str:
+    """The name under which gpu_burn is installed; '' where it is not."""
+    return next((name for name in gpu_burn.NAMES if shutil.which(name)), "")
 
 
-def _diagnose(ctx: StageContext, cards: list[NvidiaGpu], part: Part) -> None:
+def cannot(answer: Answer, has_tool: bool) -> str:
+    """Why no card can be put to work here; '' where they can."""
+    if answer.trouble or not answer.cards:
+        return f"{answer.trouble or 'no driver here puts a GPU to work'}; {REMEDY}"
+    return "" if has_tool else f"no load tool for GPUs is installed (dcgmi, gpu_burn); {REMEDY}"
+
+
+def _unreached(gpu: wire.Gpu, topic: str) -> wire.Check:
+    why = f"{gpu.pci}: no load tool for this maker's cards, or the card did not answer its driver"
+    return checks.not_tested(CHECK, name_of(gpu), reason=why, topic=topic)
+
+
+def _diagnose(ctx: StageContext, answer: Answer, part: Part) -> None:
     level, most_s = int(checks.param(ctx, "dcgm_level")), float(checks.param(ctx, "dcgm_max_s"))
     with Board(ctx).timing("GPUs", f"DCGM diagnostic, level {level}", most_s):
         done = dcgm.run(level, most_s, ctx.stop)
     part.evidence["dcgmi.json"] = done.stdout or done.stderr
-    _each(cards, part, done, lambda: dcgm.parse(done.stdout), diagnosed)
+    _each(answer, part, done, lambda: dcgm.parse(done.stdout), diagnosed)
 
 
-def _burn(ctx: StageContext, name: str, cards: list[NvidiaGpu], part: Part) -> None:
+def _burn(ctx: StageContext, name: str, answer: Answer, part: Part) -> None:
     percent, seconds = int(checks.param(ctx, "burn_memory_percent")), float(checks.param(ctx, "load_duration_s"))
     with Board(ctx).timing("GPUs", "gpu_burn", seconds):
         done = gpu_burn.run(name, percent, seconds, ctx.stop)
     part.evidence["gpu_burn.txt"] = done.stdout[-20000:] or done.stderr
-    _each(cards, part, done, lambda: gpu_burn.parse(done.stdout), burned)
+    _each(answer, part, done, lambda: gpu_burn.parse(done.stdout), burned)
 
 
-def _each(cards: list[NvidiaGpu], part: Part, done: Completed, parse: Callable, judge: Callable) -> None:
-    """A check per card of what the tool said; all not tested when it said nothing."""
+def _each(answer: Answer, part: Part, done: Completed, parse: Callable, judge: Callable) -> None:
+    """A check per card of what the tool said. What failed is told even where the tool did not come to its end; the rest
+    is not tested then."""
+    results: list = []
     try:
         results = parse()
     except ParseError as error:
-        results, why = [], done.trouble or str(error)
+        why = done.trouble or str(error)
     else:
         # Not its exit status, which says little: one that was cut short tested a part of it.
-        why = done.trouble if done.status is None or done.timed_out or done.stopped else ""
-    if why:
-        part.checks += [checks.not_tested(CHECK, card.uuid, reason=why, topic=TOPIC) for card in cards]
-        return
-    for index, card in enumerate(cards):
-        check, found = judge(card, index, results)
+        why = "" if done.ended else done.trouble
+    mixed = _not_told_apart(answer, results)
+    part.findings += _nobodys(results) if mixed else []
+    for index, card in enumerate(answer.cards):
+        check, found = judge(card, index, [] if mixed else results)
+        if (why or mixed) and check.outcome is not wire.Outcome.FAILED:
+            check, found = checks.not_tested(CHECK, card.name, reason=why or mixed, topic=TOPIC), []
         part.checks.append(check)
         part.findings += found
 
 
+def _worked(made: list[wire.Check]) -> list[wire.Check]:
+    """Where one tool put a card to work, it does not matter that the other has no work for this card."""
+    done = {check.component for check in made if check.outcome is wire.Outcome.PASSED}
+    return [check for check in made if check.component not in done or check.reason != _NO_WORK]
+
+
+def _not_told_apart(answer: Answer, results: list[TestResult] | list[Burned]) -> str:
+    """The tools count cards from 0. Where one does not answer nvidia-smi, their numbers may be of other cards."""
+    listed = len(answer.cards)
+    silent = any(one.is_gone for one in answer.silent) or (answer.attached or listed) != listed
+    beyond = any(result.index is not None and result.index >= listed for result in results)
+    return "a card does not answer, so the tool's numbers may mean other cards" if silent or beyond else ""
+
+
+def _nobodys(results: list[TestResult] | list[Burned]) -> list[wire.Finding]:
+    """A failure that no card can be blamed for is told all the same."""
+    if not any(result.failed for result in results if result.index is not None):
+        return []
+    message = "a GPU failed under load, and it is not known which"
+    return [findings.make("gpu.diagnostic", "gpu", "system", message)]
+
+
 def diagnosed(card: NvidiaGpu, index: int, results: list[TestResult]) -> tuple[wire.Check, list[wire.Finding]]:
-    """Failed by any test of this card; passed when one passed; a test that fails for the whole host (library, driver)
-    says nothing about a card."""
+    """Failed by any test of this card; passed when one that puts it to work passed; a test that fails for the whole
+    host (library, driver) says nothing about a card."""
     own = [result for result in results if result.index == index]
     bench = [result for result in results if result.index is None and result.failed]
     found = [_diagnosis(card, result) for result in own if result.failed or result.outcome == "warn"]
-    check = checks.judged(CHECK, found, card.uuid, topic=TOPIC, reason=f"DCGM: {len(own)} tests")
-    if check.outcome is wire.Outcome.PASSED and (bench or not any(result.passed for result in own)):
-        why = f"DCGM: {bench[0].test}: {bench[0].words or 'failed'}" if bench else "DCGM passed no test of this card"
-        check = checks.not_tested(CHECK, card.uuid, reason=why, topic=TOPIC)
+    check = checks.judged(CHECK, found, card.name, topic=TOPIC, reason=f"DCGM: {len(own)} tests")
+    worked = any(result.passed and result.is_work for result in own)
+    if check.outcome is wire.Outcome.PASSED and (bench or not worked):
+        why = f"DCGM: {bench[0].test}: {bench[0].words or 'failed'}" if bench else _NO_WORK
+        check = checks.not_tested(CHECK, card.name, reason=why, topic=TOPIC)
     return check, found
 
 
 def _diagnosis(card: NvidiaGpu, result: TestResult) -> wire.Finding:
     message = f"{card.pci}: DCGM's {result.test}: {result.outcome}{': ' + result.words if result.words else ''}"
     severity = wire.Severity.CRITICAL if result.failed else wire.Severity.WARNING
-    return findings.make("gpu.diagnostic", "gpu", card.uuid, message, severity=severity)
+    return findings.make("gpu.diagnostic", "gpu", card.name, message, severity=severity)
 
 
 def burned(card: NvidiaGpu, index: int, results: list[Burned]) -> tuple[wire.Check, list[wire.Finding]]:
     own = next((result for result in results if result.index == index), None)
     if own is None:
         why = "gpu_burn gives no verdict on this card"
-        return checks.not_tested(CHECK, card.uuid, reason=why, topic=TOPIC), []
+        return checks.not_tested(CHECK, card.name, reason=why, topic=TOPIC), []
     if not own.ok or own.errors:
         message = f"{card.pci}: gpu_burn counted {own.errors} wrong results"
-        found = [findings.make("gpu.miscompare", "gpu", card.uuid, message, value=float(own.errors), limit=0.0)]
-        return checks.judged(CHECK, found, card.uuid, topic=TOPIC), found
+        found = [findings.make("gpu.miscompare", "gpu", card.name, message, value=float(own.errors), limit=0.0)]
+        return checks.judged(CHECK, found, card.name, topic=TOPIC), found
     if not own.gflops:
-        return checks.not_tested(CHECK, card.uuid, reason="gpu_burn did no work on this card", topic=TOPIC), []
-    return checks.passed(CHECK, card.uuid, topic=TOPIC, reason=f"gpu_burn: {own.gflops:.0f} Gflop/s"), []
+        return checks.not_tested(CHECK, card.name, reason="gpu_burn did no work on this card", topic=TOPIC), []
+    return checks.passed(CHECK, card.name, topic=TOPIC, reason=f"gpu_burn: {own.gflops:.0f} Gflop/s"), []
 
 
 class Watch:
@@ -144,20 +180,19 @@ class Watch:
 
     def _watch(self, over: threading.Event) -> None:
         while not over.wait(_LOOK_S):
-            self.look(_cards())
+            self.look(nvidia_smi.ask().cards)
 
     def look(self, cards: list[NvidiaGpu]) -> None:
         for card in cards:
-            self.hottest[card.uuid] = max(self.hottest.get(card.uuid, 0), card.temperature_c or 0)
-            self.most_power[card.uuid] = max(self.most_power.get(card.uuid, 0.0), card.power_w or 0.0)
-            self.slowed.setdefault(card.uuid, set()).update(card.slowed_by)
+            self.hottest[card.name] = max(self.hottest.get(card.name, 0), card.temperature_c or 0)
+            self.most_power[card.name] = max(self.most_power.get(card.name, 0.0), card.power_w or 0.0)
+            self.slowed.setdefault(card.name, set()).update(card.slowed_by)
 
     def judge(self, part: Part) -> None:
         """The check `throttled` for each card that was seen at work."""
-        for uuid, reasons in self.slowed.items():
-            part.numbers |= {f"gpu_peak_temp_c.{uuid}": float(self.hottest[uuid])}
-            part.numbers |= {f"gpu_peak_power_w.{uuid}": self.most_power[uuid]} if self.most_power[uuid] else {}
-            words = ", ".join(sorted(reasons))
-            found = [findings.make("gpu.throttled", "gpu", uuid, f"{uuid}: slowed down by {words}")] if words else []
+        for name, reasons in self.slowed.items():
+            part.numbers |= {f"gpu_peak_temp_c.{name}": float(self.hottest[name])}
+            part.numbers |= {f"gpu_peak_power_w.{name}": self.most_power[name]} if self.most_power[name] else {}
+            found = gpu_state.slowed(name, name, tuple(reasons))
             part.findings += found
-            part.checks.append(checks.judged("throttled", found, uuid, topic=GPU_TOPIC))
+            part.checks.append(checks.judged("throttled", found, name, topic=GPU_TOPIC))

@@ -28,6 +28,8 @@ _TOLD_BY: dict[str, tuple[str, ...]] = {
     "psus": ("sdr_power_supply",),
     "fans": ("sdr_fan",),
 }
+# Whoever says one of these does not expect what only a GPU's driver tells.
+_GPUS_ONLY_SEEN = frozenset({"gpu", "gpu_load"})
 
 
 def compare(expected: Spec | None, inventory: wire.Inventory) -> list[Difference]:
@@ -56,6 +58,9 @@ def not_compared(expected: Spec | None, inventory: wire.Inventory) -> list[str]:
         if (why := specpaths.why_not_pinned(pin, expected, expectations.PATHS))
     ]
     answers += board.not_compared(expected.get("cpu") or {}, inventory.cpu)
+    is_enough = _GPUS_ONLY_SEEN & set(expected.get("not_expected") or ())
+    if not is_enough and cards.uuids_untold(expected.get("gpus") or [], inventory.gpus):
+        answers.append("the UUIDs of gpus could not be compared: no driver told them, so the cards were counted")
     return answers + list(memory.not_compared(expected.get("memory") or {}, inventory.memory))
 
 

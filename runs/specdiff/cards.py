@@ -49,21 +49,46 @@ def _can_stand_in(spec: Spec, nic: wire.Nic) -> bool:
 
 
 def gpus(wanted: list[Spec], found: list[wire.Gpu], pinned: frozenset[str]) -> Iterator[Difference]:
+    """By UUID, then by model, then by number: a card whose UUID no driver told may be any of those expected, and its
+    model is the bus's word for it and not the driver's."""
     left = list(found)
-    exact = [_take(left, spec, _same_uuid) for spec in wanted]
-    for spec, gpu in zip(wanted, exact, strict=True):
-        name = spec.get("uuid") or spec.get("model") or "GPU"
-        part = Part(f"gpus[{name}]", "gpu", name, pinned)
-        if gpu is not None:
-            yield from part.text("model", spec.get("model"), gpu.model, "model")
-        elif (gpu := _take(left, spec, _same_model)) is None:
-            yield part.missing(name, f"{name}: expected GPU is missing")
-        elif spec.get("uuid"):
-            message = f"{gpu.uuid}: GPU in place of {spec['uuid']}, replaced"
-            yield Part(part.path, "gpu", gpu.uuid, pinned).replaced(spec["uuid"], gpu.uuid, message, "uuid")
+    pairs = _paired(wanted, left, [None] * len(wanted), _same_uuid)
+    pairs = _paired(wanted, left, pairs, _same_model)
+    pairs = _paired(wanted, left, pairs, _is_nameless)
+    for spec, gpu in zip(wanted, pairs, strict=True):
+        yield from _gpu(spec, gpu, pinned)
     for gpu in left:
         name, words = gpu.uuid or gpu.pci, f"GPU {gpu.model}".strip()
         yield Part(f"gpus[{name}]", "gpu", name).unexpected(words, f"{name}: {words} is not expected")
+
+
+def uuids_untold(wanted: list[Spec], found: list[wire.Gpu]) -> bool:
+    """Whether the spec names cards by UUID, and some card here told none."""
+    return any(spec.get("uuid") for spec in wanted) and any(not gpu.uuid for gpu in found)
+
+
+def _gpu(spec: Spec, gpu: wire.Gpu | None, pinned: frozenset[str]) -> Iterator[Difference]:
+    name, model = spec.get("uuid") or spec.get("model") or "GPU", spec.get("model") or ""
+    part = Part(f"gpus[{name}]", "gpu", name, pinned)
+    if gpu is None:
+        yield part.missing(name, f"{name}: expected GPU is missing")
+    elif not gpu.uuid:
+        # Two names of the bus can be compared with each other.
+        if _of_the_bus(model) and _of_the_bus(gpu.model) and not _same_model(spec, gpu):
+            message = f"{gpu.pci}: GPU {gpu.model} in place of {model}, replaced"
+            yield Part(part.path, "gpu", gpu.pci, pinned).replaced(model, gpu.model, message, "model")
+    elif gpu.uuid == spec.get("uuid"):
+        yield from part.text("model", model, gpu.model, "model")
+    elif spec.get("uuid"):
+        message = f"{gpu.uuid}: GPU in place of {spec['uuid']}, replaced"
+        yield Part(part.path, "gpu", gpu.uuid, pinned).replaced(spec["uuid"], gpu.uuid, message, "uuid")
+
+
+def _paired(
+    wanted: list[Spec], left: list[wire.Gpu], pairs: list[wire.Gpu | None], fits: Callable[[Spec, wire.Gpu], bool]
+) -> list[wire.Gpu | None]:
+    """Each expected card that has none yet with one of those left, which is taken out."""
+    return [gpu or _take(left, spec, fits) for spec, gpu in zip(wanted, pairs, strict=True)]
 
 
 def _take(left: list[wire.Gpu], spec: Spec, fits: Callable[[Spec, wire.Gpu], bool]) -> wire.Gpu | None:
@@ -79,3 +104,12 @@ def _same_uuid(spec: Spec, gpu: wire.Gpu) -> bool:
 
 def _same_model(spec: Spec, gpu: wire.Gpu) -> bool:
     return not spec.get("model") or spec["model"].casefold() == gpu.model.casefold()
+
+
+def _is_nameless(spec: Spec, gpu: wire.Gpu) -> bool:
+    return not gpu.uuid
+
+
+def _of_the_bus(model: str) -> bool:
+    """lspci's names have the chip first and the card in brackets: GA100 [A100 PCIe 40GB]. Drivers use none."""
+    return "[" in model

@@ -3,6 +3,7 @@ outputs are written after the documented formats."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,14 @@ import pytest
 from agent import wire
 from agent.loads import dcgm, gpu_burn
 from agent.names import Names
-from agent.probes import amdgpu, nvidia_smi
-from agent.probes.nvidia_smi import NvidiaGpu
+from agent.probes import amdgpu, nvidia_smi, pcilink
+from agent.probes.nvidia_smi import Answer, NvidiaGpu, Silent
 from agent.probes.parsing import ParseError
-from agent.stages import gpu_load, gpu_memory
+from agent.shell import Completed
+from agent.stage import StageReport
+from agent.stages import gpu, gpu_load, gpu_memory
 from agent.stages.part import Part
-from tests.agent_stages.contexts import context
+from tests.agent_stages.contexts import INVENTORY, context
 from tests.agent_stages.recordings import recorded
 
 PASSED, FAILED, NOT_TESTED = wire.Outcome.PASSED, wire.Outcome.FAILED, wire.Outcome.NOT_TESTED
@@ -43,10 +46,10 @@ def test_every_schema_of_nvidia_smi_tells_the_same(
 
 def test_what_a_card_counts_is_judged_by_the_profiles_limit() -> None:
     (card,) = nvidia_smi.parse(recorded("nvidia-smi", "written-by-schema-v11.xml"))
-    assert [one.code for one in gpu_memory.of_nvidia(card, most=0)] == ["gpu.ecc", "gpu.remap_pending"]
-    assert [one.code for one in gpu_memory.of_nvidia(card, most=3)] == ["gpu.remap_pending"]
+    assert [one.code for one in gpu_memory.of_nvidia(card, lambda _: 0)] == ["gpu.ecc", "gpu.remap_pending"]
+    assert [one.code for one in gpu_memory.of_nvidia(card, lambda _: 3)] == ["gpu.remap_pending"]
     (card,) = nvidia_smi.parse(recorded("nvidia-smi", "written-by-schema-v13.xml"))
-    assert [one.code for one in gpu_memory.of_nvidia(card, most=0)] == ["gpu.remap_failed"]
+    assert [one.code for one in gpu_memory.of_nvidia(card, lambda _: 0)] == ["gpu.remap_failed"]
 
 
 def amd(root: Path, driver: str = "amdgpu", **files: str) -> None:
@@ -65,7 +68,7 @@ def test_an_amd_card_is_read_from_sysfs(tmp_path: Path) -> None:
     amd(tmp_path, mem_info_vram_total="68702699520\n", gpu_busy_percent="97\n", ras__umc_err_count="ue: 2\nce: 5\n",
         ras__gfx_err_count="ue: 1\nce: 0\n")  # fmt: skip
     assert amdgpu.read("0000:41:00.0", tmp_path) == amdgpu.AmdGpu(65520, 97, 3, 5)
-    part = gpu_memory.check(context("GPU", tmp_path), [GPU], tmp_path)
+    part = gpu_memory.check(context("GPU", tmp_path), [GPU], Answer(), tmp_path)
     assert [(one.code, one.component, one.value) for one in part.findings] == [("gpu.ecc", "0000:41:00.0", 3.0)]
 
 
@@ -79,8 +82,33 @@ def test_an_amd_cards_errors_are_counted_around_every_stage(tmp_path: Path) -> N
 
 def test_an_amd_card_without_ecc_is_not_tested(tmp_path: Path) -> None:
     amd(tmp_path)
-    (check,) = gpu_memory.check(context("GPU", tmp_path), [GPU], tmp_path).checks
+    check, _ = gpu_memory.check(context("GPU", tmp_path), [GPU], Answer(), tmp_path).checks
     assert (check.outcome, check.reason) == (NOT_TESTED, "0000:41:00.0: this card has no ECC")
+
+
+def test_a_block_of_an_amd_card_that_gives_no_count_is_not_zero(tmp_path: Path) -> None:
+    amd(tmp_path, ras__umc_err_count="ue: 0\nce: 0\n", ras__gfx_err_count="Query currently inaccessible\n")
+    check, _ = gpu_memory.check(context("GPU", tmp_path), [GPU], Answer(), tmp_path).checks
+    assert (check.outcome, check.reason) == (NOT_TESTED, "0000:41:00.0: no count in gfx_err_count")
+
+
+def test_deferred_errors_and_pages_that_could_not_be_retired_condemn_an_amd_card(tmp_path: Path) -> None:
+    pages = "0x00000001 : 0x00001000 : R\n0x00000002 : 0x00001000 : F\n"
+    amd(tmp_path, ras__umc_err_count="ue: 0\nce: 9\nde: 1\n", ras__gpu_vram_bad_pages=pages)
+    part = gpu_memory.check(context("GPU", tmp_path), [GPU], Answer(), tmp_path)
+    assert [(one.code, one.value) for one in part.findings] == [("gpu.ecc", 1.0), ("gpu.remap_failed", 1.0)]
+
+
+def test_a_healthy_amd_card_with_a_retired_page_is_a_warning(tmp_path: Path) -> None:
+    amd(
+        tmp_path,
+        mem_info_vram_total="1\n",
+        ras__umc_err_count="ue: 0\nce: 0\n",
+        ras__gpu_vram_bad_pages="0x1 : 0x1000 : R\n",
+    )
+    part = gpu_memory.check(context("GPU", tmp_path), [GPU], Answer(), tmp_path)
+    assert [check.outcome for check in part.checks] == [PASSED, PASSED]
+    assert [(one.code, one.severity) for one in part.findings] == [("gpu.pages_retired", wire.Severity.WARNING)]
 
 
 def test_a_card_of_another_driver_is_none_of_amds(tmp_path: Path) -> None:
@@ -105,6 +133,101 @@ def test_a_card_that_dcgm_skipped_or_did_not_name_is_not_tested() -> None:
     skipped = [dcgm.TestResult("PCIe", 0, "skip")]
     assert gpu_load.diagnosed(CARDS[0], 0, skipped)[0].outcome is NOT_TESTED
     assert gpu_load.diagnosed(CARDS[1], 1, skipped)[0].outcome is NOT_TESTED
+
+
+def test_a_level_that_looks_at_software_only_is_no_load() -> None:
+    results = [dcgm.TestResult("Denylist", 0, "pass"), dcgm.TestResult("NVML Library", 0, "pass")]
+    assert gpu_load.diagnosed(CARDS[0], 0, results)[0].outcome is NOT_TESTED
+
+
+def done(text: str = "", status: int | None = 0) -> Completed:
+    return Completed(["gpu_burn"], status, stdout=text)
+
+
+def of_burn(answer: Answer, text: str, status: int | None = 0) -> Part:
+    part = Part()
+    gpu_load._each(answer, part, done(text, status), lambda: gpu_burn.parse(text), gpu_load.burned)
+    return part
+
+
+def test_what_failed_is_told_though_the_tool_was_cut_short() -> None:
+    part = of_burn(Answer(CARDS), recorded("gpu_burn", "written-by-source-faulty.txt"), None)
+    assert [check.outcome for check in part.checks] == [NOT_TESTED, FAILED]
+    assert [one.component for one in part.findings] == ["GPU-1"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(CARDS, [Silent("0000:af:00.0", "Unknown Error")]),
+        Answer(CARDS, attached=3),
+        Answer(CARDS[:1]),
+    ],
+)
+def test_a_tools_numbers_blame_no_card_where_another_does_not_answer(answer: Answer) -> None:
+    part = of_burn(answer, recorded("gpu_burn", "written-by-source-faulty.txt"))
+    assert {check.outcome for check in part.checks} == {NOT_TESTED}
+    assert [one.component for one in part.findings] == ["system"]
+
+
+def test_gpu_burn_counts_cards_as_nvidia_smi_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "gpu_burn"
+    script.write_text("#!/bin/sh\necho order $CUDA_DEVICE_ORDER\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert gpu_burn.run("gpu_burn", 90, 1).stdout == "order PCI_BUS_ID\n"
+
+
+def seen(tmp_path: Path, *not_expected: str, **claim: object) -> StageReport:
+    card = wire.Gpu("", "GA100 [A100 PCIe 40GB]", "0000:3b:00.0")
+    inventory = replace(INVENTORY, gpus=[card])
+    expected = {"gpus": [{"uuid": "GPU-0", "model": "NVIDIA A100-PCIE-40GB"}], "not_expected": list(not_expected)}
+    return gpu.run(
+        context("GPU", tmp_path, inventory=inventory, expected=expected, not_expected=list(not_expected), **claim)
+    )
+
+
+@pytest.fixture
+def no_tools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(pcilink, "read", lambda *_: pcilink.Link(16, 16, 16.0, 16.0))
+
+
+@pytest.mark.usefixtures("no_tools")
+def test_a_card_of_which_only_the_presence_was_seen_is_not_passed(tmp_path: Path) -> None:
+    for required in (None, ["present", "link"]):
+        report = seen(tmp_path, required=required)
+        assert (report.outcome, report.findings) == (NOT_TESTED, [])
+        assert (
+            "nvidia-smi is not installed" in report.reason and "not_expected: [gpu_load, gpu_memory]" in report.reason
+        )
+
+
+@pytest.mark.usefixtures("no_tools")
+@pytest.mark.parametrize("words", [("gpu_load", "gpu_memory"), ("gpu",)])
+def test_a_card_is_only_to_be_seen_where_the_spec_says_so(words: tuple[str, ...], tmp_path: Path) -> None:
+    assert seen(tmp_path, *words).outcome is PASSED
+
+
+@pytest.mark.usefixtures("no_tools")
+@pytest.mark.parametrize("word", ["gpu_load", "gpu_memory"])
+def test_one_word_takes_off_one_thing(word: str, tmp_path: Path) -> None:
+    assert seen(tmp_path, word).outcome is NOT_TESTED
+
+
+@pytest.mark.parametrize(
+    ("expected", "present", "missing"),
+    [
+        ([{"uuid": "GPU-0"}, {"uuid": "GPU-1"}], [wire.Gpu("GPU-0"), wire.Gpu("GPU-9")], []),
+        ([{"uuid": "GPU-0"}, {"uuid": "GPU-1"}], [wire.Gpu("", "", "0000:3b:00.0"), wire.Gpu("GPU-1")], []),
+        ([{"uuid": "GPU-0"}, {"uuid": "GPU-1"}], [wire.Gpu("GPU-0")], ["GPU-1"]),
+        ([{"uuid": "GPU-0"}, {"uuid": "GPU-1"}], [wire.Gpu("", "", "0000:3b:00.0")], ["system"]),
+    ],
+)
+def test_a_card_is_missing_by_its_name_only_where_every_card_told_its_own(
+    expected: list[dict[str, object]], present: list[wire.Gpu], missing: list[str]
+) -> None:
+    assert [one.component for one in gpu._missing(expected, present)] == missing
 
 
 def test_a_test_of_the_host_that_fails_condemns_no_card() -> None:

@@ -28,8 +28,7 @@ STAGE: dict[str, dict[str, Any]] = {
     "Storage, after SMART": {"params": {"speed_s": 1}, "background": True},
     "Network": {"params": {"throughput_duration_s": 1, "ping_count": 2, "busy_wait_s": 0}},
     "Burn": {"params": {"duration_s": 1, "memory_max_mb": 64}},
-    # In the image there is no NVIDIA driver; where there is one, a profile can require what it tells.
-    "GPU": {"required": ["present", "link", "memory", "load"], "params": {"load_duration_s": 1}},
+    "GPU": {"params": {"load_duration_s": 1}},
     "PSU": {"params": {"load_duration_s": 0.2}},
 }
 # Tool → the stages whose result rests on it.
@@ -81,7 +80,6 @@ def run(stage: str, directory: Path, monkeypatch: pytest.MonkeyPatch, broken: st
         **background,
         inventory=toolbench.inventory(),
         params=given.get("params"),
-        required=given.get("required"),
         write_mode=writes,
         destructive_allowed=writes,
         disks=[wire.AllowedDisk(toolbench.SERIAL, "", "sata", toolbench.SIZE_MB, writes)],

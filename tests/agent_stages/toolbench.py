@@ -112,7 +112,7 @@ HEALTHY: dict[str, str] = {
     "ping": _text(PING),
     "nvidia-smi": _text(re.sub(r"(uncorrectable)>\d+<", r"\1>0<", recorded("nvidia-smi", "written-by-schema-v12.xml"))),
     "dcgmi": _text(DCGMI),
-    "gpu_burn": _file("gpu_burn", "written-by-source-ok.txt"),
+    "gpu_burn": _text(recorded("gpu_burn", "written-by-source-ok.txt").replace("\tGPU 1: OK\n", "")),
     "wipefs": _text('{"signatures": []}'),
     "blkid": "exit 2",
 }  # fmt: skip

@@ -81,3 +81,24 @@ def test_an_adapter_is_told_by_its_slot_where_both_inventories_listed_them() -> 
     older = copy.deepcopy(BEFORE)
     del older["firmware"]["adapters"]
     assert changes.compare(older, after) == []
+
+
+def gpus(*cards: wire.Gpu) -> dict:
+    return codec.encode(wire.Inventory(gpus=list(cards)))
+
+
+BUS = "GA100 [A100 PCIe 40GB]"
+
+
+def test_cards_without_a_uuid_are_compared_by_where_they_sit() -> None:
+    before = gpus(wire.Gpu("", BUS, "0000:3b:00.0"), wire.Gpu("", BUS, "0000:af:00.0"))
+    assert changes.compare(before, before) == []
+    (gone,) = changes.compare(before, gpus(wire.Gpu("", BUS, "0000:3b:00.0")))
+    assert gone.words == f"GPU at 0000:af:00.0: gone, was {BUS} 0000:af:00.0"
+    (other,) = changes.compare(gpus(wire.Gpu("", BUS, "0000:3b:00.0")), gpus(wire.Gpu("", "T4", "0000:3b:00.0")))
+    assert other.what == "changed"
+
+
+def test_a_card_whose_driver_tells_its_uuid_only_now_has_not_changed() -> None:
+    told, untold = wire.Gpu("GPU-1", "NVIDIA A100-PCIE-40GB", "0000:3b:00.0"), wire.Gpu("", BUS, "0000:3b:00.0")
+    assert changes.compare(gpus(untold), gpus(told)) == changes.compare(gpus(told), gpus(untold)) == []

@@ -128,6 +128,20 @@ def test_every_stage_that_requires_more_of_itself_is_known_here() -> None:
     assert more and more == demands.ALSO.keys()
 
 
+@pytest.mark.parametrize(
+    ("not_expected", "lacks"), [([], True), (["gpu_load"], True), (["gpu_load", "gpu_memory"], False)]
+)
+def test_a_gpu_of_which_only_the_presence_was_seen_has_not_passed_whatever_the_profile_lists(
+    not_expected: list[str], lacks: bool
+) -> None:
+    wanted = demands.of_stage("GPU", {"stages": {"GPU": {"required": ["present", "link"]}}}, {})
+    topics = {"load": "gpu_load", "state": "gpu_load", "memory": "gpu_memory"}
+    made = [wire.Check(name, PASSED) for name in ("present", "link")]
+    untested = [wire.Check(name, NOT_TESTED, "no driver", "0000:3b:00.0", topic) for name, topic in topics.items()]
+    assert bool(proof.lacking(result(*made, *untested), wanted, not_expected)) is lacks
+    assert proof.lacking(result(*made, *(wire.Check(name, PASSED) for name in topics)), wanted, []) == ""
+
+
 GPU_CHECKS = [wire.Check(name, NOT_TESTED, "no GPU") for name in ("present", "link")]
 COUNTERS = wire.Check("counters.kernel_log", PASSED)
 NO_GPU = {"gpus": [], "missing_tools": []}

@@ -446,6 +446,42 @@ def test_cards_that_tell_their_model_only_are_adopted_by_their_number(before: in
     assert specdiff.compare(adopted, machine) == []
 
 
+A100 = {"uuid": "GPU-1", "model": "NVIDIA A100-PCIE-40GB"}
+
+
+def on_the_bus(*models: str) -> wire.Inventory:
+    """Cards of which no driver told more than the bus does."""
+    return found(gpus=[wire.Gpu("", model, f"0000:4{n}:00.0") for n, model in enumerate(models)])
+
+
+def test_without_a_driver_no_card_on_the_bus_is_missing_or_unexpected() -> None:
+    machine = on_the_bus("GA100 [A100 PCIe 40GB]", "GA100 [A100 PCIe 40GB]")
+    expected = {"gpus": [A100, {**A100, "uuid": "GPU-2"}], "pinned": ["gpus[GPU-1].model"]}
+    assert specdiff.compare(expected, machine) == []
+    assert "no driver told them" in specdiff.not_compared(expected, machine)[0]
+    assert specdiff.not_compared({**expected, "not_expected": ["gpu_load"]}, machine) == []
+
+
+def test_without_a_driver_cards_are_missing_by_their_number() -> None:
+    expected = {"gpus": [A100, {**A100, "uuid": "GPU-2"}]}
+    assert [d.code for d in specdiff.compare(expected, on_the_bus("GA100 [A100 PCIe 40GB]"))] == ["spec.missing"]
+    assert [d.code for d in specdiff.compare({"gpus": [A100]}, on_the_bus("A", "B"))] == ["spec.unexpected"]
+
+
+def test_of_two_cards_one_that_did_not_answer_its_driver_is_the_other() -> None:
+    machine = found(
+        gpus=[wire.Gpu("", "GA100 [A100]", "0000:40:00.0"), wire.Gpu("GPU-1", A100["model"], "0000:41:00.0")]
+    )
+    assert specdiff.compare({"gpus": [A100, {**A100, "uuid": "GPU-2"}]}, machine) == []
+
+
+def test_two_names_of_the_bus_are_compared_with_each_other() -> None:
+    expected = {"gpus": [{"model": "GA102 [GeForce RTX 3090]"}]}
+    assert specdiff.compare(expected, on_the_bus("GA102 [GeForce RTX 3090]")) == []
+    (difference,) = specdiff.compare(expected, on_the_bus("GA104 [GeForce RTX 3070]"))
+    assert (difference.severity, difference.code) == ("warning", "spec.replaced")
+
+
 def test_a_card_on_usb_is_adopted_without_a_speed_that_no_switch_could_prove() -> None:
     bmcs_own = wire.Nic("usb0", "be:3a:f2:b6:05:9f", "cdc_ether", speed_mbit=425, link=True)
     adopted = adoption.from_inventory(codec.encode(found(nics=[ENO1, bmcs_own])))

@@ -1,0 +1,156 @@
+"""What an NVIDIA card says of its memory: uncorrected errors, rows remapped, pages retired, repairs that wait.
+
+Schema 11 of nvidia-smi has either single and double bit errors by unit with a total (Kepler to Volta) or SRAM and DRAM
+(Turing and Ampere); schema 12 and 13 split uncorrectable SRAM errors into parity and SEC-DED. Rows are remapped since
+Ampere, pages were retired before it (NVIDIA: GPU Memory Error Management; Dynamic Page Retirement)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element
+
+from agent.probes import nvidia_words
+from agent.probes.nvidia_words import Said
+from agent.probes.parsing import clean
+
+# Newer drivers say these of memory that no reset mends, and of repairs that the next reset makes.
+WORN_OUT = ("ecc_errors/aggregate/sram_threshold_exceeded", "ecc_errors/unrepairable_memory", "unrepairable_memory")
+REPAIR_PENDING = ("ecc_errors/channel_repair_pending", "ecc_errors/tpc_repair_pending")
+_ROWS, _PAGES = "remapped_rows", "retired_pages"
+_FEW_SPARE = ("row_remapper_histogram_low", "row_remapper_histogram_none")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Numbers are None where they were not read. `has_no_ecc` is what the card declares; `trouble` holds what was
+    answered with an error or could not be read; `tells_of_repair` is false where neither remapped rows nor retired
+    pages are spoken of, not even as something that the card has not."""
+
+    uncorrected: int | None = None
+    corrected: int | None = None
+    lifetime_uncorrected: int | None = None
+    ecc_mode: str = ""
+    ecc_mode_after_reset: str = ""
+    has_no_ecc: bool = False
+    remap_pending: bool | None = None
+    remap_failed: bool | None = None
+    rows_uncorrected: int | None = None
+    banks_without_spare: int | None = None
+    pages_retired: int | None = None
+    tells_of_repair: bool = True
+    worn_out: tuple[str, ...] = ()
+    repairs: tuple[str, ...] = ()
+    trouble: tuple[str, ...] = ()
+
+
+def read(card: Element) -> Memory:
+    said = dict(_statements(card))
+    counts = {path: one for path, one in said.items() if _is_count(path)}
+    mode, later = (clean(card.findtext(f"ecc_mode/{name}_ecc")) for name in ("current", "pending"))
+    no_mode = nvidia_words.is_absent(mode) and nvidia_words.is_absent(later)
+    return Memory(
+        uncorrected=_total(counts, "ecc_errors/volatile/", "uncorrectable", "double_bit"),
+        corrected=_total(counts, "ecc_errors/volatile/", "_correctable", "single_bit"),
+        lifetime_uncorrected=_total(counts, "ecc_errors/aggregate/", "uncorrectable", "double_bit"),
+        ecc_mode=nvidia_words.plain(mode),
+        ecc_mode_after_reset=nvidia_words.plain(later),
+        has_no_ecc=no_mode and bool(counts) and all(one.is_absent for one in counts.values()),
+        remap_pending=_any(said, f"{_ROWS}/remapped_row_pending", f"{_PAGES}/pending_retirement"),
+        remap_failed=_any(said, f"{_ROWS}/remapped_row_failure"),
+        rows_uncorrected=_number(said, f"{_ROWS}/remapped_row_unc"),
+        banks_without_spare=_sum(said, *(f"{_ROWS}/row_remapper_histogram/{name}" for name in _FEW_SPARE)),
+        pages_retired=_sum(said, *(path for path in said if path.startswith(_PAGES) and path.endswith("_count"))),
+        tells_of_repair=card.find(_ROWS) is not None or card.find(_PAGES) is not None,
+        worn_out=tuple(_last(path) for path in WORN_OUT if path in said and said[path].flag),
+        repairs=tuple(_last(path) for path in REPAIR_PENDING if path in said and said[path].flag),
+        trouble=(*(one.trouble for one in said.values() if one.trouble), *_left_out(counts)),
+    )
+
+
+def _statements(card: Element) -> Iterator[tuple[str, Said]]:
+    """Every count, and every yes or no, by its path."""
+    for period in ("volatile", "aggregate"):
+        for path, element in _leaves(card.find(f"ecc_errors/{period}"), f"ecc_errors/{period}"):
+            if _is_count(path):
+                yield path, nvidia_words.number(element, f"{period} {_last(path)}")
+    for part in (_ROWS, _PAGES):
+        yield from _of_part(card.find(part), part)
+    for path in (*WORN_OUT, *REPAIR_PENDING):
+        if (element := card.find(path)) is not None:
+            yield path, nvidia_words.yes_or_no(element, _last(path))
+
+
+def _of_part(part: Element | None, name: str) -> Iterator[tuple[str, Said]]:
+    """A part that is told at all must tell of both: what waits, and what failed."""
+    if part is None or (not len(part) and nvidia_words.is_absent(part.text)):
+        return
+    if not len(part):
+        yield name, Said(trouble=f"{name}: {nvidia_words.plain(part.text)[:60] or 'nothing'}")
+        return
+    needed = {f"{_ROWS}/remapped_row_pending", f"{_ROWS}/remapped_row_failure"} if name == _ROWS else set()
+    for path, element in _leaves(part, name):
+        word = _last(path)
+        if word.endswith(("_pending", "_failure", "pending_retirement")):
+            yield path, nvidia_words.yes_or_no(element, word)
+        elif word.endswith(("_corr", "_unc", "_count")) or word in _FEW_SPARE:
+            yield path, nvidia_words.number(element, word)
+        needed.discard(path)
+    yield from ((path, Said(trouble=f"{_last(path)}: nothing")) for path in sorted(needed))
+
+
+def _left_out(counts: dict[str, Said]) -> Iterator[str]:
+    """Counters that stand beside those that are there, in every schema."""
+    names = {path.removeprefix("ecc_errors/volatile/") for path in counts if "/volatile/" in path}
+    by_unit = any("_bit/" in name for name in names)
+    sram = [name for name in ("sram_uncorrectable_parity", "sram_uncorrectable_secded") if name in names]
+    if by_unit and not names & {"double_bit/total", "double_bit/device_memory"}:
+        yield "volatile double_bit: nothing"
+    if not by_unit and names and "dram_uncorrectable" not in names:
+        yield "volatile dram_uncorrectable: nothing"
+    if not by_unit and names and len(sram) != 2 and "sram_uncorrectable" not in names:
+        yield "volatile sram_uncorrectable: nothing"
+
+
+def _leaves(element: Element | None, path: str, depth: int = 0) -> Iterator[tuple[str, Element]]:
+    for child in element if element is not None and depth < nvidia_words.DEEPEST else ():
+        here = f"{path}/{child.tag}"
+        if len(child):
+            yield from _leaves(child, here, depth + 1)
+        else:
+            yield here, child
+
+
+def _is_count(path: str) -> bool:
+    return path.startswith("ecc_errors/") and ("correctable" in path or "_bit/" in path)
+
+
+def _total(counts: dict[str, Said], period: str, word: str, bits: str) -> int | None:
+    """The sum of what was read. Where the units have a total of their own, that or their sum, whichever is more."""
+    known = {
+        path: one.number for path, one in counts.items()
+        if path.startswith(period) and (word in path or f"/{bits}/" in path) and one.number is not None
+    }  # fmt: skip
+    if not known:
+        return None
+    totals = sum(value for path, value in known.items() if path.endswith("/total"))
+    return max(totals, sum(value for path, value in known.items() if not path.endswith("/total")))
+
+
+def _any(said: dict[str, Said], *paths: str) -> bool | None:
+    """None where none of them says yes or no."""
+    known = [said[path].flag for path in paths if path in said and said[path].flag is not None]
+    return any(known) if known else None
+
+
+def _number(said: dict[str, Said], path: str) -> int | None:
+    return said[path].number if path in said else None
+
+
+def _sum(said: dict[str, Said], *paths: str) -> int | None:
+    known = [value for path in paths if (value := _number(said, path)) is not None]
+    return sum(known) if known else None
+
+
+def _last(path: str) -> str:
+    return path.rpartition("/")[2]

@@ -1,0 +1,99 @@
+"""What nvidia-smi writes where a number or a yes or no should stand: a value, that the card has no such thing, or an
+error of the driver.
+
+The errors are the words of NVML's nvmlErrorString (nvml.h; NVIDIA's NVML reference, "Device Return Codes"); the table
+of nvidia-smi writes ERR! for all of them, queries write them in brackets."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element
+
+from agent.probes.parsing import clean
+
+# The card or its driver has no such thing (NVML_ERROR_NOT_SUPPORTED is printed as N/A).
+_ABSENT = frozenset({"n/a", "not supported", "not applicable"})
+# This question is asked by another element of newer drivers: neither a value nor an error.
+_MOVED = "requested functionality has been deprecated"
+_ERRORS = re.compile(
+    r"ERR!|unknown error|gpu is lost|fallen off the bus|requires? reset|reset required|insufficient|corrupted inforom|"
+    r"inforom is corrupted|driver not loaded|not initialized|uninitialized|timed? ?out|interrupt request issue|"
+    r"access blocked|version mismatch|in use by another client|invalid argument|no data|unable to determine|"
+    r"memory error|\berror\b",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(r"(\d{1,18})(?:\.\d{1,9})?(?: [A-Za-z%()]{1,12})?")
+# Who wrote these is a program or a person, not the card.
+_NOT_THE_CARDS = frozenset({"processes", "accounted_processes", "product_name", "vbios_version", "mig_devices"})
+_MOST_ERRORS = 20
+# The schema's elements lie at most four deep.
+DEEPEST = 8
+
+
+@dataclass(frozen=True)
+class Said:
+    """`number` or `flag` where one was read; `is_absent` where the card declares that it has no such thing; else
+    `trouble` says in words what stood there."""
+
+    number: int | None = None
+    flag: bool | None = None
+    is_absent: bool = False
+    trouble: str = ""
+
+
+def plain(text: str | None) -> str:
+    """Without the brackets that queries put around what is no value."""
+    words = clean(text)
+    return words[1:-1].strip() if words.startswith("[") and words.endswith("]") else words
+
+
+def is_absent(text: str | None) -> bool:
+    return plain(text).casefold() in _ABSENT
+
+
+def is_moved(text: str | None) -> bool:
+    return plain(text).casefold() == _MOVED
+
+
+def is_error(text: str | None) -> bool:
+    words = plain(text)[:200]
+    return not is_moved(text) and _ERRORS.search(words) is not None
+
+
+def number(element: Element | None, name: str) -> Said:
+    """A count. An element that is empty, or holds anything but a number, is trouble."""
+    if element is None:
+        return Said()
+    words = plain(element.text)
+    if match := _NUMBER.fullmatch(words):
+        return Said(number=int(match[1]))
+    return Said(is_absent=True) if is_absent(words) else Said(trouble=f"{name}: {words[:60] or 'nothing'}")
+
+
+def yes_or_no(element: Element | None, name: str) -> Said:
+    if element is None:
+        return Said()
+    words = plain(element.text)
+    flag = {"yes": True, "no": False}.get(words.casefold())
+    if flag is not None:
+        return Said(flag=flag)
+    absent = is_absent(words) or is_moved(words)
+    return Said(is_absent=True) if absent else Said(trouble=f"{name}: {words[:60] or 'nothing'}")
+
+
+def errors(card: Element) -> tuple[str, ...]:
+    """Each answer of this card that is an error, as `gpu_temp: Unknown Error`."""
+    found: list[str] = []
+    _collect(card, found)
+    return tuple(found[:_MOST_ERRORS])
+
+
+def _collect(element: Element, found: list[str], depth: int = 0) -> None:
+    for child in element if depth < DEEPEST else ():
+        if child.tag in _NOT_THE_CARDS or len(found) >= _MOST_ERRORS:
+            continue
+        if len(child):
+            _collect(child, found, depth + 1)
+        elif is_error(child.text):
+            found.append(f"{clean(child.tag)[:40]}: {plain(child.text)[:60]}")
