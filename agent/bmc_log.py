@@ -7,62 +7,35 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable
+from pathlib import Path
 
-from agent.counters import SEL_WAS_READ, Counts
+from agent import wire
+from agent.bmc_events import EVENT, Meaning
+from agent.bmc_meanings import meaning
+from agent.counters import SEL, SEL_WAS_READ, Counts, Key
 from agent.names import Names
-from agent.probes import ipmitool
-from agent.probes.ipmitool import LogEntry
+from agent.probes import ipmitool, sel, supplies
 from agent.probes.parsing import ParseError
+from agent.probes.sel import LogEntry
 
 INFO_TIMEOUT_S, LIST_TIMEOUT_S = 20.0, 120.0
 OTHER = SEL_WAS_READ
 FULL = ("bmc.log_full", "bmc", "BMC")
-
-
-@dataclass(frozen=True)
-class Event:
-    """`code` is the finding's; `kind` is the component's: psu and fan are named by their sensor, what the BMC can't
-    tell apart is the system's."""
-
-    code: str
-    regex: re.Pattern[str]
-    kind: str = "system"
-
-
-def _event(code: str, regex: str, kind: str = "system") -> Event:
-    return Event(code, re.compile(regex, re.IGNORECASE), kind)
-
-
-# Sensor type, sensor name and event as `ipmitool sel elist` spells them (IPMI 2.0, table 42-3).
-EVENTS: tuple[Event, ...] = (
-    _event("memory.uncorrected", r"uncorrectable (?:memory |ecc)|memory.*\bparity\b"),
-    _event("memory.corrected", r"\bcorrectable (?:memory |ecc)"),
-    _event("cpu.machine_check", r"processor.*(?:ierr|machine check|thermal trip|configuration error)|caterr"),
-    _event("psu.redundancy_lost", r"power (?:supply|unit).*(?:redundancy (?:lost|degraded)|non-redundant)"),
-    _event("psu.predicted_failure", r"power supply.*predictive", "psu"),
-    _event("psu.failed", r"power supply.*(?:failure|ac lost|out-of-range|input lost)", "psu"),
-    _event("psu.voltage", r"voltage.*(?:critical|non-recoverable) going"),
-    _event("fan.stopped", r"fan.*(?:lower (?:critical|non-recoverable)|failure|device removed)", "fan"),
-    _event("sensor.temp_high", r"temperature.*upper (?:critical|non-recoverable)"),
-    _event("pcie.uncorrected", r"pci (?:perr|serr)|bus (?:fatal|uncorrectable) error|fatal nmi"),
-    _event("pcie.corrected", r"bus correctable error"),
-)
-# Written on healthy machines: who logged in, what booted, that the clock was set.
-ORDINARY = re.compile(
-    r"os boot|os stop|session audit|timestamp|acpi power state|log area reset|event logging|boot completed|"
-    r"power (?:off|on|cycle|button)|button|chassis|intrusion|presence detected|state (?:de)?asserted",
-    re.IGNORECASE,
-)
-_TYPES = re.compile(r"^(?:power supply|fan)\s+(?=\S)", re.IGNORECASE)
+NOWHERE = Names(Path("/nonexistent"))
+# How many entries a finding quotes, and how many of each kind are kept for it.
+QUOTED, KEPT = 3, 50
 
 
 class EventLog:
-    """A source of counters. Remembers what it last read, for as long as `sel info` says the same."""
+    """A source of counters. Remembers what it last read, for as long as `sel info` says the same. It counts each entry
+    once and never forgets one that was cleared or overwritten: an entry that comes in its place is new."""
 
     def __init__(self) -> None:
         self._info = ""
+        self._seen: frozenset[tuple[object, ...]] = frozenset()
         self._counts: Counts = {}
+        self._quotes: dict[Key, list[str]] = {}
 
     def __call__(self, names: Names) -> Counts:
         if not ipmitool.has_bmc(names.root):
@@ -75,14 +48,32 @@ class EventLog:
             entries = self._entries()
             if entries is None:
                 return {}
-            self._info, self._counts = info, {**counted(entries), FULL: int(is_full(info))}
+            self.take(entries, names)
+            self._info, self._counts[FULL] = info, int(is_full(info))
+        return dict(self._counts)
+
+    def take(self, entries: list[LogEntry], names: Names = NOWHERE) -> Counts:
+        """Count those that were not in the log before."""
+        new = [entry for entry in entries if entry.mark not in self._seen]
+        self._seen = frozenset(entry.mark for entry in entries)
+        self._counts.setdefault(OTHER, 0)
+        for key, entry in _keyed(new, names):
+            self._counts[key] = self._counts.get(key, 0) + 1
+            self._quotes[key] = [*self._quotes.get(key, []), entry.quote][-KEPT:]
         return self._counts
+
+    def said(self, delta: wire.CounterDelta) -> str:
+        """The newest of the entries that a delta counts, in their own words; '' for what is not of this log."""
+        quotes = self._quotes.get((delta.counter, delta.component_kind, delta.component), [])
+        newest = list(dict.fromkeys(reversed(quotes[-(delta.after - delta.before) :])))
+        more = f" and {len(newest) - QUOTED} others" if len(newest) > QUOTED else ""
+        return ", ".join(newest[:QUOTED]) + more
 
     @staticmethod
     def _entries() -> list[LogEntry] | None:
         done = ipmitool.run("sel", "elist", timeout_s=LIST_TIMEOUT_S)
         try:
-            return ipmitool.parse_sel(done.stdout) if done.ok else None
+            return sel.parse(done.stdout) if done.ok else None
         except ParseError:
             return None
 
@@ -98,25 +89,42 @@ def is_full(text: str) -> bool:
     return bool(re.search(r"^(?:Percent Used\s*:\s*100%|Overflow\s*:\s*true)", text, re.MULTILINE))
 
 
-def counted(entries: list[LogEntry]) -> Counts:
+def counted(entries: Iterable[LogEntry], names: Names = NOWHERE) -> Counts:
     """How many entries there are of each meaning and component. What has no meaning here is the BMC's own."""
-    found: Counter[tuple[str, str, str]] = Counter({OTHER: 0})
-    for entry in entries:
-        if entry.asserted and (key := _key(entry)):
-            found[key] += 1
+    found: Counter[Key] = Counter({OTHER: 0})
+    found.update(key for key, _ in _keyed(entries, names))
     return dict(found)
 
 
-def _key(entry: LogEntry) -> tuple[str, str, str] | None:
-    text = f"{entry.sensor} {entry.text}"
-    for event in EVENTS:
-        if event.regex.search(text):
-            return f"sel.{event.code}", event.kind, _component(event.kind, entry.sensor)
-    return None if ORDINARY.search(text) else OTHER
+def _keyed(entries: Iterable[LogEntry], names: Names) -> Iterable[tuple[Key, LogEntry]]:
+    for entry in entries:
+        if told := meaning(entry):
+            yield (OTHER if told == EVENT else _key(told, entry, names)), entry
 
 
-def _component(kind: str, sensor: str) -> str:
-    name = _TYPES.sub("", sensor)
-    if kind == "psu":
-        return ipmitool.supply_name(name)
-    return name if kind == "fan" else "system"
+def _key(told: Meaning, entry: LogEntry, names: Names) -> Key:
+    severity = f".{told.severity.value}" if told.severity else ""
+    return (f"{SEL}{told.code}{severity}", *_component(told.part, entry, names))
+
+
+def _component(part: str, entry: LogEntry, names: Names) -> tuple[str, str]:
+    """Supplies and fans by their sensor, modules by the slot that the entry names. The rest can't be told apart."""
+    if part == "bmc":
+        return "bmc", "BMC"
+    if part == "dimm":
+        slot = _module(f"{entry.text} {entry.reading} {entry.name}", names)
+        return ("dimm", slot) if slot else ("system", "system")
+    if part in ("psu", "fan") and entry.name:
+        return part, supplies.blamed(entry.name) if part == "psu" else entry.name
+    return "system", "system"
+
+
+def _module(text: str, names: Names) -> str:
+    """The inventory's module whose slot the text names: `Uncorrectable ECC (DIMMB1)`."""
+    locators = [dimm.locator for dimm in names.inventory.memory.dimms] if names.inventory else []
+    named = [one for one in locators if one and re.search(rf"{re.escape(_plain(one))}(?![0-9])", _plain(text))]
+    return max(named, key=len, default="")
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "", text.lower())

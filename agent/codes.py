@@ -51,6 +51,9 @@ CODES: dict[str, Code] = {
     "system.lost": _part(
         _CRITICAL, "The host hung, reset or lost power", "Read console and BMC log; suspect power, memory, board."
     ),
+    "system.stopped_by_watchdog": _part(
+        _CRITICAL, "The BMC's watchdog stopped the host", "It hung: read the console; suspect CPU, memory and board."
+    ),
     "system.overdue": _part(
         _CRITICAL, "A stage did not end in time", "Read the run's log: the host answered, so look at what it did last."
     ),
@@ -112,6 +115,7 @@ CODES: dict[str, Code] = {
     "cpu.corrected_machine_check": _part(
         _WARNING, "Corrected machine check", "Watch it; replace the part if it comes back under load."
     ),
+    "cpu.fault_reported": _part(_CRITICAL, "The BMC reports a fault of a CPU", "Reseat the CPU; check its power."),
     "cpu.offline": _part(_CRITICAL, "A core is offline", "Check the firmware's settings; reseat the CPU."),
     "thermal.hot": _part(_CRITICAL, "Too hot under load", "Check fans, airflow, heatsink and thermal paste."),
     "thermal.critical": _part(
@@ -135,12 +139,17 @@ CODES: dict[str, Code] = {
     "sensor.power_high": _part(_CRITICAL, "Power above its limit", "Check the supplies and what is plugged in."),
     "sensor.power_low": _part(_WARNING, "Power below its limit", "Suspect the sensor or an idle part."),
     "fan.stopped": _part(_CRITICAL, "A fan stands still", "Check the fan's plug; replace the fan."),
+    "fan.missing": _part(_CRITICAL, "A fan is not there", "Insert it; check its plug."),
+    "fan.redundancy_lost": _part(_WARNING, "Fans are not redundant", "Look for the fan that is slow or missing."),
     # memory
     "memory.miscompare": _part(
         _CRITICAL, "Memory gave back other data", "Test the DIMMs one by one; replace the one that fails."
     ),
     "memory.uncorrected": _part(_CRITICAL, "Uncorrected memory error", "Reseat a new DIMM, replace an old one."),
     "memory.corrected": _part(_WARNING, "Corrected memory errors", "Reseat the DIMM; replace it if they come back."),
+    "memory.fault_reported": _part(
+        _WARNING, "The BMC reports a fault of the memory", "Reseat the modules of that channel; check the event log."
+    ),
     # buses
     "pcie.uncorrected": _part(_CRITICAL, "Uncorrected PCIe error", "Reseat the card; try another slot."),
     "pcie.corrected": _part(_WARNING, "Corrected PCIe errors", "Reseat the card; check riser and cable."),
@@ -199,6 +208,7 @@ CODES: dict[str, Code] = {
     "disk.io_error": _part(_CRITICAL, "The kernel saw an I/O error", "Check cable and power, then the drive."),
     "disk.link_error": _part(_CRITICAL, "The link to the drive was reset", "Check cable, backplane and power."),
     "disk.controller_error": _part(_CRITICAL, "The drive's controller failed", "Reseat it; update its firmware."),
+    "disk.fault_reported": _part(_CRITICAL, "The BMC reports a fault of a drive", "Check the drive in that slot."),
     # network
     "network.no_link": _part(_CRITICAL, "No link", "Check cable, module, switch port."),
     "network.slow_link": _part(_CRITICAL, "Negotiated less than expected", "Replace the cable; check the switch port."),

@@ -155,9 +155,15 @@ def _parts(counts: Counts) -> Counter[str]:
     return Counter(counter for counter, _, _ in counts)
 
 
-def judged(deltas: Iterable[wire.CounterDelta], limits: Mapping[str, object], duration_s: float) -> list[wire.Finding]:
-    """One finding per delta; what is a warning becomes critical above the profile's limit."""
-    return [_finding(delta, limits, duration_s) for delta in deltas]
+def judged(
+    deltas: Iterable[wire.CounterDelta],
+    limits: Mapping[str, object],
+    duration_s: float,
+    said: Callable[[wire.CounterDelta], str] = lambda delta: "",
+) -> list[wire.Finding]:
+    """One finding per delta; what is a warning becomes critical above the profile's limit. `said` gives the words of
+    what was counted, where its source keeps them."""
+    return [_finding(delta, limits, duration_s, said(delta)) for delta in deltas]
 
 
 def merged(found: Iterable[wire.Finding]) -> list[wire.Finding]:
@@ -186,7 +192,7 @@ def _both(kept: wire.Finding, more: wire.Finding) -> wire.Finding:
     return kept
 
 
-def _finding(delta: wire.CounterDelta, limits: Mapping[str, object], duration_s: float) -> wire.Finding:
+def _finding(delta: wire.CounterDelta, limits: Mapping[str, object], duration_s: float, said: str) -> wire.Finding:
     meaning = _meaning(delta.counter)
     grown = delta.after - delta.before
     allowed = meaning.most.allowed(limits, duration_s) if meaning.most else None
@@ -195,7 +201,7 @@ def _finding(delta: wire.CounterDelta, limits: Mapping[str, object], duration_s:
         meaning.code,
         delta.component_kind,
         delta.component,
-        f"{delta.component}: {_words(delta, meaning)}",
+        f"{delta.component}: {_words(delta, meaning)}{f': {said}' if said else ''}",
         value=float(grown),
         limit=allowed or 0.0,
         severity=_CRITICAL if condemned else meaning.severity,
@@ -206,6 +212,8 @@ def _words(delta: wire.CounterDelta, meaning: Meaning) -> str:
     if delta.counter in STATES:
         return STATES[delta.counter].format(before=delta.before, after=delta.after)
     grown = delta.after - delta.before
+    if delta.counter.startswith(SEL):
+        return f"{grown} {meaning.noun if grown > 1 else meaning.noun.replace('entries', 'entry')}"
     return f"{grown} {meaning.noun} ({delta.counter} went from {delta.before} to {delta.after})"
 
 
@@ -213,12 +221,19 @@ def _meaning(counter: str) -> Meaning:
     """A counter may be named as the code of its finding (`smart.media_errors`); else its beginning says
     it."""
     if counter.startswith(SEL):
-        code = CODES[counter.removeprefix(SEL)]
-        noun = f"new entries in the BMC's event log: {code.title.lower()}"
-        return Meaning(counter.removeprefix(SEL), code.severity, noun)
+        return _of_log(counter.removeprefix(SEL))
     if counter in CODES:
         return Meaning(counter, CODES[counter].severity, CODES[counter].title.lower())
     return MEANINGS[max((word for word in MEANINGS if counter.startswith(word)), key=len)]
+
+
+def _of_log(counter: str) -> Meaning:
+    """Entries of the BMC's event log: the code of their finding, and its severity where it is not the code's own
+    (`memory.corrected.critical`)."""
+    code, _, word = counter.rpartition(".")
+    if word not in tuple(wire.Severity):
+        code, word = counter, CODES[counter].severity.value
+    return Meaning(code, wire.Severity(word), f"new entries in the BMC's event log, {CODES[code].title.lower()}")
 
 
 def _began_at_nothing(key: Key, before: Counts) -> bool:

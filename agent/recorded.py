@@ -18,7 +18,7 @@ from typing import Any
 
 from agent import bmc_log, codec, counters, kmsg_recording, wire
 from agent.names import Names
-from agent.probes import dmidecode, dmimemory, ipmitool, nvidia_smi, smartctl
+from agent.probes import bmc_fans, dmidecode, dmimemory, ipmitool, nvidia_smi, sel, smartctl, supplies
 from agent.probes.parsing import ParseError
 from agent.stage import StageContext, StageMemory, settle
 from agent.stages import checks, fans, gpu_memory, psu, smart_evidence, smart_limits
@@ -108,31 +108,43 @@ def _smartctl(ctx: StageContext, text: str) -> Judged:
 
 
 def _sel(ctx: StageContext, text: str) -> Judged:
-    """Every entry as if it were new."""
-    if not _without_comments(text).strip():
-        return Judged([checks.not_tested("event_log", reason="the recording is empty", topic="bmc")])
+    """Every entry as if it were new. A line that is no entry may have been anything."""
+    text = _without_comments(text)
     try:
-        entries = ipmitool.parse_sel(_without_comments(text))
+        entries = sel.parse(text)
     except ParseError as error:
         return Judged([checks.not_tested("event_log", reason=str(error), topic="bmc")])
-    deltas = [
-        wire.CounterDelta(*key, before=0, after=value) for key, value in bmc_log.counted(entries).items() if value
-    ]
-    found = counters.judged(deltas, ctx.claim.sensor_limits, 0.0)
-    return Judged([checks.judged("event_log", found, topic="bmc", reason=f"{len(entries)} entries")], found)
+    if not text.strip():
+        return Judged([checks.not_tested("event_log", reason="the recording is empty", topic="bmc")])
+    log = bmc_log.EventLog()
+    deltas = [wire.CounterDelta(*key, before=0, after=value) for key, value in log.take(entries).items() if value]
+    found = counters.merged(counters.judged(deltas, ctx.claim.sensor_limits, 0.0, log.said))
+    check = checks.judged("event_log", found, topic="bmc", reason=f"{len(entries)} entries")
+    if check.outcome is wire.Outcome.PASSED and (unread := sel.unread(text)):
+        check = checks.not_tested("event_log", reason=f"no entry of a log: {unread[0][:100]}", topic="bmc")
+    return Judged([check], found)
 
 
 def _sdr(ctx: StageContext, text: str) -> Judged:
-    """Supplies and fans as they are at one moment."""
+    """Supplies and fans as they are at one moment, those of them that the recording has a sensor of."""
     try:
         rows = ipmitool.parse_sdr(_without_comments(text))
     except ParseError as error:
         return Judged([checks.not_tested(name, reason=str(error), topic="bmc") for name in ("presence", "fans")])
-    part = Part()
-    psu._supplies(_names(ctx, "psus"), [psu.Look("now", ipmitool.power_supplies(rows), [])], part)
-    turning = fans.Fans(dict(ipmitool.fans(rows)), frozenset(row.name for row in rows if row.status in fans._TOO_SLOW))
-    made, found = fans.judge(_names(ctx, "fans"), turning, turning)
-    return Judged([*part.checks, *made], [*part.findings, *found], part.numbers)
+    part, names = Judged(), _names(ctx, "psus")
+    look = psu.seen("now", supplies.among(rows))
+    if look.supplies or names:
+        psu.judge(names, [look], part)
+    psu.judge_others([look], part)
+    if look.redundancy and "redundancy" not in ctx.claim.not_expected:
+        psu.judge_redundancy([look], part)
+    turning, names = fans.Fans({}, bmc_fans.among(rows)), _names(ctx, "fans")
+    made, found = fans.judge(names, turning, turning)
+    part.checks += made if turning.fans or names or not part.checks else []
+    part.findings += found
+    # One supply has nothing to be redundant with.
+    part.required = [check.name for check in part.checks if check.name != "redundancy"]
+    return part
 
 
 def _kmsg(ctx: StageContext, text: str) -> Judged:

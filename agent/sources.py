@@ -18,9 +18,10 @@ KERNEL: tuple[Callable[[Names], Counts], ...] = (
     sysfs_counters.wires,
     sysfs_counters.gone,
 )
+_EVENT_LOG = bmc_log.EventLog()
 COMMANDS: tuple[Callable[[Names], Counts], ...] = (
     command_counters.drives,
-    bmc_log.EventLog(),
+    _EVENT_LOG,
     command_counters.gpus,
 )
 SLOW_SENSORS: tuple[Callable[[], list[wire.Measurement]], ...] = (command_counters.bmc_sensors,)
@@ -30,6 +31,11 @@ def of(names: Callable[[], Names]) -> tuple[Source, ...]:
     """Every source, as the counter book reads it; `names` is asked each time, since the inventory comes
     later."""
     return tuple(partial(_read, source, names) for source in (*KERNEL, *COMMANDS))
+
+
+def said(delta: wire.CounterDelta) -> str:
+    """What a delta counts, in the words of its source; '' where it keeps none."""
+    return _EVENT_LOG.said(delta)
 
 
 def _read(source: Callable[[Names], Counts], names: Callable[[], Names]) -> Counts:

@@ -222,8 +222,11 @@ class Psu:
 
 @dataclass(frozen=True)
 class Fan:
+    """How fast it turns, or in percent of its full speed where its BMC tells it so."""
+
     name: str
     rpm: float | None = None
+    percent: float | None = None
 
 
 @dataclass(frozen=True)

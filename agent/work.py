@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from agent import counters, excuses, newcomers, sysfs_counters, wire
+from agent import counters, excuses, newcomers, sources, sysfs_counters, wire
 from agent.counters import CounterBook
 from agent.early import EarlyErrors
 from agent.parts import Parts, Stage
@@ -97,7 +97,7 @@ def carry_out(attempt: Attempt, context: StageContext, parts: Parts) -> wire.Res
     sysfs_counters.poll_machine_checks_often(parts.root)
     deltas = parts.book.close_stage()
     limits = {**context.claim.sensor_limits, **context.order.limits}
-    counted = counters.judged(deltas, limits, time.monotonic() - began)
+    counted = counters.judged(deltas, limits, time.monotonic() - began, sources.said)
     ordered = [order.name for order in context.claim.stages]
     said = EarlyErrors(parts.directory).judge(context.order, ordered, parts.kernel_log.take(parts.names()))
     merged = counters.merged([*excuses.without_echo(counted, said), *said])

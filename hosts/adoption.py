@@ -44,7 +44,7 @@ def from_inventory(inventory: Inventory) -> Spec:
     if "lspci" not in missing_tools:
         spec["gpus"] = _named("gpus", (_kept(gpu, "uuid", "model") for gpu in inventory["gpus"]))
     if "sdr_fan" not in missing_tools:
-        turning = (fan for fan in inventory["fans"] if fan.get("rpm"))
+        turning = (fan for fan in inventory["fans"] if fan.get("rpm") or fan.get("percent"))
         spec["fans"] = _named("fans", (_kept(fan, "name") for fan in turning))
     return expectations.normalise({key: spec[key] for key in expectations.PARTS if spec.get(key, {}) != {}})
 

@@ -107,7 +107,10 @@ STAGES: tuple[Stage, ...] = (
         "Power",
         "Presence, redundancy, power under a load step",
         parts="psus",
-        blind="Whether the host survives the loss of one supply: nobody pulls one. Supplies that the BMC can't sense.",
+        blind=(
+            "Whether the host survives the loss of one supply: nobody pulls one. Supplies that the BMC cannot sense,"
+            " and whether a bay that is empty should be, where no spec lists the supplies."
+        ),
     ),
     Stage(
         "Reporting",

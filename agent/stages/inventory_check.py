@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from agent import shell, wire
 from agent.probes import (
+    bmc_fans,
     disks,
     dmidecode,
     dmimemory,
@@ -24,6 +25,7 @@ from agent.probes import (
     meminfo,
     nics,
     nvidia_smi,
+    supplies,
 )
 from agent.probes.parsing import ParseError
 from agent.stage import StageContext, StageReport
@@ -100,7 +102,7 @@ def collect(found: Collection) -> wire.Inventory:
     devices = found.ask("lspci", lspci.run, lspci.parse) or []
     found.ask("lshw", lshw.run, lshw.parse)
     bios, bios_date = dmidecode.bios(structures)
-    sensors = _bmc_sensors(found)
+    of_power, of_fans = _bmc_sensors(found)
     bmc_version = _bmc_version(found)
     return wire.Inventory(
         system=dmidecode.system(structures),
@@ -109,8 +111,8 @@ def collect(found: Collection) -> wire.Inventory:
         disks=disks.merged(_identities(), found.ask("lsblk", lsblk.run, lsblk.parse) or []),
         nics=_nics(found, devices),
         gpus=gpus.inventory(devices, _nvidia(found, devices)),
-        psus=_psus(sensors) if ipmitool.has_bmc() else dmidecode.power_supplies(structures),
-        fans=[wire.Fan(name, rpm) for name, rpm in ipmitool.fans(sensors)],
+        psus=_psus(of_power) if ipmitool.has_bmc() else dmidecode.power_supplies(structures),
+        fans=[wire.Fan(fan.name, fan.rpm, fan.percent) for fan in bmc_fans.fans(of_fans) if not fan.absent],
         firmware=wire.Firmware(bios, bios_date, bmc_version, _adapters(devices)),
         bmc=ipmitool.has_bmc(),
         missing_tools=found.missing,
@@ -175,14 +177,15 @@ def _nvidia(found: Collection, devices: list[lspci.PciDevice]) -> list[nvidia_sm
     return found.ask("nvidia-smi", nvidia_smi.run, nvidia_smi.parse, topic="gpu") or []
 
 
-def _bmc_sensors(found: Collection) -> list[ipmitool.Sensor]:
+def _bmc_sensors(found: Collection) -> tuple[list[ipmitool.Sensor], list[ipmitool.Sensor]]:
+    """Those of power supplies, and those of fans."""
     if not ipmitool.has_bmc():
-        return []
-    supplies = found.ask(
+        return [], []
+    of_power = found.ask(
         "sdr_power_supply", lambda: ipmitool.run("sdr", "type", "Power Supply"), ipmitool.parse_sdr, topic="bmc"
     )
-    fans = found.ask("sdr_fan", lambda: ipmitool.run("sdr", "type", "Fan"), ipmitool.parse_sdr, topic="bmc")
-    return [*(supplies or []), *(fans or [])]
+    of_fans = found.ask("sdr_fan", lambda: ipmitool.run("sdr", "type", "Fan"), ipmitool.parse_sdr, topic="bmc")
+    return of_power or [], of_fans or []
 
 
 def _bmc_version(found: Collection) -> str:
@@ -198,10 +201,10 @@ def _bmc_version(found: Collection) -> str:
     return info["Firmware Revision"]
 
 
-def _psus(sensors: list[ipmitool.Sensor]) -> list[wire.Psu]:
+def _psus(of_power: list[ipmitool.Sensor]) -> list[wire.Psu]:
     """As the BMC calls them, which the PSU stage asks for them by name. The firmware's table, often filled once and for
     all, calls them otherwise."""
-    return [wire.Psu(supply.name, supply.present, supply.ok) for supply in ipmitool.power_supplies(sensors)]
+    return [wire.Psu(one.name, one.present is True, one.ok) for one in supplies.power_supplies(of_power)]
 
 
 def _completeness(inventory: wire.Inventory) -> list[wire.Check]:

@@ -7,9 +7,11 @@ import threading
 from dataclasses import dataclass, field
 
 from agent import findings, sensors, wire
-from agent.probes import ipmitool
-from agent.probes.ipmitool import LogEntry, PowerSupply, Sensor
+from agent.probes import ipmitool, sel, supplies
+from agent.probes.ipmitool import Sensor
 from agent.probes.parsing import ParseError
+from agent.probes.sel import LogEntry
+from agent.probes.supplies import Condition, PowerSupply
 from agent.stage import StageContext, StageReport
 from agent.stages import checks, cpu_load
 from agent.stages.board import Board
@@ -22,13 +24,15 @@ LIMITS = ("share_min_of_even",)
 
 @dataclass(frozen=True)
 class Look:
-    """What the BMC says of the supplies at one moment. `trouble` why it says nothing."""
+    """What the BMC says of the supplies at one moment. `conditions` are what is bad and belongs to no supply in
+    particular; `trouble` why it says nothing."""
 
     when: str
     supplies: list[PowerSupply]
     redundancy: list[Sensor]
     trouble: str = ""
     watts: dict[str, float] = field(default_factory=dict)
+    conditions: list[Condition] = field(default_factory=list)
 
 
 def run(ctx: StageContext) -> StageReport:
@@ -44,9 +48,10 @@ def run(ctx: StageContext) -> StageReport:
     load, during, power_under_load = _under_load(ctx)
     after = _look("after")
     part = Part(list(load.checks), list(load.findings), dict(load.numbers))
-    _supplies(names, [before, during, after], part)
+    judge(names, [before, during, after], part)
+    judge_others([before, during, after], part)
     if "redundancy" not in ctx.claim.not_expected:
-        _redundancy([before, during, after], part)
+        judge_redundancy([before, during, after], part)
         _shared(during, checks.limit(ctx, "share_min_of_even"), part)
     _drawn(power_before, power_under_load, part)
     _events(log_before, _event_log(), part)
@@ -82,9 +87,24 @@ def _look(when: str) -> Look:
     if not done.ok or not rows:
         # A supply that was pulled keeps its sensor: none at all is a BMC that can't be asked, or has none.
         return Look(when, [], [], done.trouble or "the BMC has no sensor of a power supply")
-    redundancy = [sensor for sensor in rows if ipmitool.is_redundancy(sensor)]
-    supplies = ipmitool.power_supplies(rows)
-    return Look(when, supplies, redundancy, watts=ipmitool.supply_watts(rows, supplies))
+    return seen(when, [*rows, *_power_units()])
+
+
+def _power_units() -> list[Sensor]:
+    """Where many BMCs keep the redundancy of the supplies."""
+    done = ipmitool.run("sdr", "type", "Power Unit")
+    try:
+        return ipmitool.parse_sdr(done.stdout) if done.ok else []
+    except ParseError:
+        return []
+
+
+def seen(when: str, rows: list[Sensor]) -> Look:
+    """What sensors of power say."""
+    found = supplies.power_supplies(rows)
+    redundancy = [sensor for sensor in rows if supplies.is_redundancy(sensor)]
+    watts = supplies.supply_watts(rows, found)
+    return Look(when, found, redundancy, watts=watts, conditions=supplies.conditions(rows))
 
 
 def _under_load(ctx: StageContext) -> tuple[Part, Look, float | None]:
@@ -107,8 +127,9 @@ def _under_load(ctx: StageContext) -> tuple[Part, Look, float | None]:
     return load, look, watts
 
 
-def _supplies(names: list[str], looks: list[Look], part: Part) -> None:
-    """Every expected supply must be there and well at each look; without a list, every one that the BMC knows."""
+def judge(names: list[str], looks: list[Look], part: Part) -> None:
+    """Every expected supply must be there and well at each look; without a list, every one that the BMC knows, but no
+    bay that was empty all the time: nobody said that a supply belongs there."""
     troubles = [look.trouble for look in looks if look.trouble]
     wanted = names or sorted({supply.name for look in looks for supply in look.supplies})
     if troubles or not wanted:
@@ -116,23 +137,45 @@ def _supplies(names: list[str], looks: list[Look], part: Part) -> None:
         part.checks += [checks.not_tested(name, reason=why, topic=TOPIC) for name in ("presence", "state")]
         return
     for name in wanted:
-        found = [finding for look in looks for finding in _one(name, look)][:1]
         part.findings += [finding for look in looks for finding in _predicted(name, look)][:1]
-        silent = [look.when for look in looks if (supply := _find(name, look)) and supply.present and supply.ok is None]
+        why = "" if names else _never_there(name, looks)
+        if why or (why := _silent(name, looks)):
+            part.checks += [checks.not_tested(each, name, reason=why, topic=TOPIC) for each in ("presence", "state")]
+            continue
+        found = [finding for look in looks for finding in _one(name, look)][:1]
         part.findings += found
         missing = [finding for finding in found if finding.code == "psu.missing"]
         part.checks.append(checks.judged("presence", missing, name, topic=TOPIC))
-        if silent and not found:
-            part.checks.append(
-                checks.not_tested("state", name, reason=f"its sensor gives no reading {silent[0]}", topic=TOPIC)
-            )
-        else:
-            part.checks.append(checks.judged("state", found, name, topic=TOPIC))
+        part.checks.append(_state(name, looks, found))
+
+
+def _state(name: str, looks: list[Look], found: list[wire.Finding]) -> wire.Check:
+    unclear = [
+        (look.when, one.reading) for look in looks if (one := _find(name, look)) and one.present and one.ok is None
+    ]
+    if not unclear or found:
+        return checks.judged("state", found, name, topic=TOPIC)
+    when, reading = unclear[0]
+    return checks.not_tested("state", name, reason=f"what its sensor says {when} is no state: {reading}", topic=TOPIC)
+
+
+def _never_there(name: str, looks: list[Look]) -> str:
+    found = [_find(name, look) for look in looks]
+    if all(supply is not None and supply.present is False for supply in found):
+        return "its bay is empty, and no spec says that a supply belongs there"
+    return ""
+
+
+def _silent(name: str, looks: list[Look]) -> str:
+    """Why nothing is known of it, unless another look condemns it."""
+    silent = [look.when for look in looks if (supply := _find(name, look)) and supply.present is None]
+    condemned = any(_one(name, look) for look in looks)
+    return f"its sensor gives no reading {silent[0]}" if silent and not condemned else ""
 
 
 def _one(name: str, look: Look) -> list[wire.Finding]:
     supply = _find(name, look)
-    if supply is None or not supply.present:
+    if supply is None or supply.present is False:
         said = f" ({supply.reading})" if supply and supply.reading else ""
         return [findings.make("psu.missing", "psu", name, f"{name}: not there {look.when}{said}")]
     if supply.ok is False:
@@ -140,25 +183,38 @@ def _one(name: str, look: Look) -> list[wire.Finding]:
     return []
 
 
+def judge_others(looks: list[Look], part: Part) -> None:
+    """What is bad and belongs to no supply in particular, once each, as the sensor calls itself."""
+    first: dict[str, str] = {}
+    for look in looks:
+        for one in look.conditions:
+            first.setdefault(one.name, f"{one.name}: {one.reading} {look.when}")
+    for name, words in first.items():
+        found = [findings.make("psu.failed", "psu", name, words)]
+        part.findings += found
+        part.checks.append(checks.judged("state", found, name, topic=TOPIC))
+
+
 def _predicted(name: str, look: Look) -> list[wire.Finding]:
     supply = _find(name, look)
-    if supply is None or not ipmitool.is_predicted(supply.reading):
+    if supply is None or not supply.predicted:
         return []
     words = f"{name}: {supply.reading} {look.when}"
     return [findings.make("psu.predicted_failure", "psu", name, words, value=supply.reading)]
 
 
 def _find(name: str, look: Look) -> PowerSupply | None:
-    return next((supply for supply in look.supplies if supply.name.lower() == name.lower()), None)
+    exact = next((supply for supply in look.supplies if supply.name.lower() == name.lower()), None)
+    return exact or next((supply for supply in look.supplies if supplies.same_supply(supply.name, name)), None)
 
 
-def _redundancy(looks: list[Look], part: Part) -> None:
-    """By the BMC's own sensor; not tested where it has none."""
-    states = [(look.when, ipmitool.redundancy_lost(sensor), sensor) for look in looks for sensor in look.redundancy]
+def judge_redundancy(looks: list[Look], part: Part) -> None:
+    """By the BMC's own sensor; not tested where it has none, or one that says nothing."""
+    states = [(look.when, supplies.redundancy_lost(sensor), sensor) for look in looks for sensor in look.redundancy]
     known = [(when, lost, sensor) for when, lost, sensor in states if lost is not None]
     if not known:
         part.checks.append(
-            checks.not_tested("redundancy", reason="the BMC has no redundancy sensor", topic="redundancy")
+            checks.not_tested("redundancy", reason="no redundancy sensor of the BMC says a state", topic="redundancy")
         )
         return
     found = [
@@ -195,6 +251,11 @@ def _drawn(before: float | None, under_load: float | None, part: Part, by: str =
 def _shared(look: Look, min_of_even: float, part: Part) -> None:
     """A warning only: some hosts let one supply sleep until it is needed, and call it hot spare or cold redundancy."""
     total_w = sum(look.watts.values())
+    asleep = [supply.name for supply in look.supplies if supply.standby]
+    if asleep:
+        why = f"{asleep[0]} is on standby until it is needed"
+        part.checks.append(checks.not_tested("share", reason=why, topic="redundancy"))
+        return
     if len(look.watts) < 2 or not total_w:
         why = "the BMC does not tell what each of several supplies delivers"
         part.checks.append(checks.not_tested("share", reason=why, topic="redundancy"))
@@ -214,7 +275,7 @@ def _shared(look: Look, min_of_even: float, part: Part) -> None:
 def _event_log() -> list[LogEntry] | None:
     done = ipmitool.run("sel", "elist", timeout_s=120)
     try:
-        return ipmitool.parse_sel(done.stdout) if done.ok else None
+        return sel.parse(done.stdout) if done.ok else None
     except ParseError:
         return None
 
@@ -224,8 +285,8 @@ def _events(before: list[LogEntry] | None, after: list[LogEntry] | None, part: P
     if before is None or after is None:
         part.checks.append(checks.not_tested("event_log", reason="the BMC's event log can't be read", topic=TOPIC))
         return
-    known = {entry.record for entry in before}
-    new = [f"{entry.sensor}: {entry.text}" for entry in after if entry.record not in known and entry.asserted]
+    known = {entry.mark for entry in before}
+    new = [entry.quote for entry in after if entry.mark not in known]
     part.evidence["event log"] = "\n".join(new)
     part.checks.append(checks.passed("event_log", topic=TOPIC, reason=f"{len(new)} new entries"))
 

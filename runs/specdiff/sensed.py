@@ -26,7 +26,8 @@ def psus(wanted: list[Spec], found: list[wire.Psu]) -> Iterator[Difference]:
 def fans(wanted: list[Spec], found: list[wire.Fan]) -> Iterator[Difference]:
     """An empty header has a sensor, too, without a reading or at 0: nobody expects a fan there."""
     expected = {spec["name"] for spec in wanted}
-    yield from _named("fans", "fan", "fan", wanted, {fan.name for fan in found if fan.rpm or fan.name in expected})
+    there = {fan.name for fan in found if fan.rpm or fan.percent or fan.name in expected}
+    yield from _named("fans", "fan", "fan", wanted, there)
 
 
 def _named(path: str, kind: str, words: str, wanted: list[Spec], there: set[str]) -> Iterator[Difference]:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from agent import bmc_log, codes, counters, wire
+from agent import bmc_events, bmc_log, codes, counters, wire
 from agent.names import Names
-from agent.probes import ipmitool
+from agent.probes import ipmitool, sel
 from agent.shell import Completed
 from tests.agent.hardware import Hardware, book_of, put
 
@@ -31,8 +31,9 @@ SEL = """   1 | 11/23/2026 | 19:15:54 | Power Supply PS1 Status | Power Supply A
 
 
 def test_the_bmcs_event_log_is_counted_by_what_it_means() -> None:
-    assert bmc_log.counted(ipmitool.parse_sel(SEL)) == {
-        ("bmc.sel", "bmc", "BMC"): 1,
+    assert bmc_log.counted(sel.parse(SEL)) == {
+        ("bmc.sel", "bmc", "BMC"): 0,
+        ("sel.disk.fault_reported", "system", "system"): 1,
         ("sel.psu.failed", "psu", "PS1"): 1,
         ("sel.psu.predicted_failure", "psu", "PS2"): 1,
         ("sel.psu.redundancy_lost", "system", "system"): 1,
@@ -47,26 +48,30 @@ def test_the_bmcs_event_log_is_counted_by_what_it_means() -> None:
 
 
 def test_every_event_of_the_bmcs_log_has_a_registered_code() -> None:
-    assert {event.code for event in bmc_log.EVENTS} <= codes.CODES.keys()
+    told = [value for value in vars(bmc_events).values() if isinstance(value, bmc_events.Meaning) and value.code]
+    assert len(told) > 30 and {one.code for one in told} <= codes.CODES.keys()
 
 
 def test_an_entry_of_a_kind_that_comes_up_during_a_stage_is_that_stages(tmp_path: Path) -> None:
-    hardware = Hardware()
-    hardware.counts = bmc_log.counted(ipmitool.parse_sel(SEL.splitlines()[4]))
+    hardware, log = Hardware(), bmc_log.EventLog()
+    hardware.counts = dict(log.take(sel.parse(SEL.splitlines()[4])))
     book = book_of(hardware, tmp_path)
     book.open_stage()
     assert book.close_stage() == []
-    hardware.counts = bmc_log.counted(ipmitool.parse_sel("\n".join(SEL.splitlines()[i] for i in (0, 4))))
-    (found,) = counters.judged(book.close_stage(), {}, 60)
+    hardware.counts = log.take(sel.parse("\n".join(SEL.splitlines()[i] for i in (0, 4))))
+    (found,) = counters.judged(book.close_stage(), {}, 60, log.said)
     assert (found.code, found.component, found.severity) == ("psu.failed", "PS1", CRITICAL)
-    assert "new entries in the BMC's event log" in found.message
+    assert found.message == (
+        "PS1: 1 new entry in the BMC's event log, a power supply reports a failure: "
+        '"Power Supply PS1 Status: Power Supply AC lost"'
+    )
 
 
 def test_what_a_log_already_held_that_could_not_be_read_at_first_is_nobodys_error(tmp_path: Path) -> None:
     hardware = Hardware()
     book = book_of(hardware, tmp_path)
     book.open_stage()
-    hardware.counts = bmc_log.counted(ipmitool.parse_sel(SEL))
+    hardware.counts = bmc_log.counted(sel.parse(SEL))
     assert book.close_stage() == []
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent import wire
+from agent.probes import ipmitool
 from agent.stage import StageMemory
 from agent.stages import cpu_stress, curve, fans
 from agent.stages.curve import Point
@@ -209,7 +210,7 @@ def test_a_fan_without_a_reading_is_not_tested() -> None:
 
 
 def test_a_fan_below_the_bmcs_own_limit_is_blamed() -> None:
-    after = Fans({"FAN1": 400.0}, frozenset({"FAN1"}))
+    after = Fans({}, ipmitool.parse_sdr("FAN1 | 41h | lcr | 29.1 | 400 RPM\n"))
     assert judged(["FAN1"], Fans({"FAN1": 400.0}), after) == ([FAILED], [("sensor.fan_low", "FAN1")])
 
 

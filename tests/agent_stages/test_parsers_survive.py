@@ -38,6 +38,7 @@ from agent.probes import (
     addresses,
     amdgpu,
     bays,
+    bmc_fans,
     disks,
     dmidecode,
     dmimemory,
@@ -54,7 +55,9 @@ from agent.probes import (
     nvme,
     parsing,
     raid,
+    sel,
     smartctl,
+    supplies,
     util_linux,
 )
 from agent.probes.parsing import ParseError
@@ -74,6 +77,7 @@ class Parser:
 
 
 CMDLINE = "ro vetting.url=http://10.0.0.1:8000 vetting.run=7 vetting.token=vt1.7.1.x.y quiet"
+PANIC = "   3 | Linux kernel panic: Fatal excep\n"
 ENTRY = "   1 | 11/23/2026 | 19:12:49 | Power Supply PS1 | Failure detected | Asserted\n"
 FAILED_READ = "fio: io_u error on file /dev/sda: Input/output error: read offset=2097152, buflen=1048576\n"
 FAILED_VERIFY = "crc32c: verify failed at file /dev/sda offset 5242880, length 4096 (requested block: offset=5242880)\n"
@@ -145,7 +149,8 @@ PARSERS: dict[str, Parser] = {
     "agent.probes.ipmitool.parse_sdr": Parser(
         lambda text: _all_of_sdr(ipmitool.parse_sdr(text)), ("ipmitool/qemu-q35-sdr.txt", toolbench.SDR + FAN)
     ),
-    "agent.probes.ipmitool.parse_sel": Parser(ipmitool.parse_sel, (ENTRY,)),
+    "agent.probes.sel.parse": Parser(lambda text: _all_of_sel(sel.parse(text)), (ENTRY, PANIC)),
+    "agent.probes.sel.unread": Parser(sel.unread, (ENTRY,), ()),
     "agent.probes.lsblk.parse": Parser(lsblk.parse, ("lsblk/qemu-q35.json", "lsblk/virtio-vm.json")),
     "agent.probes.lscpu.parse": Parser(lscpu.parse, ("lscpu/qemu-q35.json",)),
     "agent.probes.lshw.parse": Parser(lshw.parse, ("lshw/qemu-q35.json",)),
@@ -201,6 +206,7 @@ OTHERS: dict[str, Parser] = {
 NO_TEXT = {
     f"agent.probes.{name}"
     for name in (
+        "bmc_fans",
         "gaps",
         "gpus",
         "hba",
@@ -218,6 +224,7 @@ NO_TEXT = {
         "smart_self_test",
         "smart_statistics",
         "smart_wear",
+        "supplies",
         "turns",
         "usblink",
     )
@@ -359,10 +366,18 @@ def _all_of_dmi(structures: list[dmidecode.Structure]) -> None:
 
 
 def _all_of_sdr(sensors: list[ipmitool.Sensor]) -> None:
-    ipmitool.power_supplies(sensors)
-    ipmitool.fans(sensors)
+    for kind in (sensors, supplies.among(sensors), bmc_fans.among(sensors)):
+        supplies.power_supplies(kind)
+        supplies.conditions(kind)
+        bmc_fans.fans(kind)
     for sensor in sensors:
-        ipmitool.redundancy_lost(sensor)
+        supplies.redundancy_lost(sensor)
+
+
+def _all_of_sel(entries: list[sel.LogEntry]) -> None:
+    bmc_log.EventLog().take(entries)
+    for entry in entries:
+        assert entry.quote
 
 
 def _scan(content: bytes) -> None:

@@ -22,6 +22,8 @@ from agent.probes import (
     meminfo,
     nvidia_smi,
     nvme,
+    sel,
+    supplies,
     util_linux,
 )
 from agent.probes.parsing import ParseError, clean, identifier, is_dummy
@@ -169,7 +171,7 @@ def test_an_empty_wwn_is_no_other_empty_wwn() -> None:
 
 def test_a_bmc_without_sensors_of_a_type_is_an_empty_list() -> None:
     assert ipmitool.parse_sdr("") == []
-    assert ipmitool.parse_sel(recorded("ipmitool", "qemu-q35-sel-empty.txt")) == []
+    assert sel.parse(recorded("ipmitool", "qemu-q35-sel-empty.txt")) == []
 
 
 def test_a_bmc_that_measures_no_power_says_so() -> None:
@@ -188,9 +190,9 @@ PS Redundancy    | 02h | ok  | 10.5 | Redundancy Lost
 
 def test_power_supplies_are_told_by_their_state_sensors_only() -> None:
     sensors = ipmitool.parse_sdr(SUPPLIES)
-    found = {supply.name: (supply.present, supply.ok) for supply in ipmitool.power_supplies(sensors)}
+    found = {supply.name: (supply.present, supply.ok) for supply in supplies.power_supplies(sensors)}
     assert found == {"PS1": (True, True), "PS2": (True, False), "PS3": (False, None)}
-    assert [ipmitool.redundancy_lost(sensor) for sensor in sensors if ipmitool.is_redundancy(sensor)] == [True]
+    assert [supplies.redundancy_lost(sensor) for sensor in sensors if supplies.is_redundancy(sensor)] == [True]
 
 
 def test_nvme_controllers_say_whether_they_can_test_themselves() -> None:

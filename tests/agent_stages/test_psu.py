@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent import sensors, wire
-from agent.probes import ipmitool
+from agent.probes import bmc_fans, ipmitool, supplies
 from agent.stages import STAGES, psu
 from agent.stages.part import Part
 from agent.stages.psu import Look
@@ -27,8 +27,7 @@ PS Redundancy    | 7Ch | ok  |  7.1 | Fully Redundant
 
 def look() -> Look:
     rows = ipmitool.parse_sdr(SDR)
-    supplies = ipmitool.power_supplies(rows)
-    return Look("under load", supplies, [], watts=ipmitool.supply_watts(rows, supplies))
+    return psu.seen("under load", rows)
 
 
 def test_each_supplys_watts_are_its_first_sensors() -> None:
@@ -66,26 +65,24 @@ PS1 Fail         | 78h | ok  | 19.1 | State Deasserted, Presence detected
 
 
 @pytest.mark.parametrize(
-    ("sdr", "supplies"),
+    ("sdr", "told"),
     [
         (HPE, [("Power Supply 1", True, True), ("Power Supply 2", True, True)]),
         (DELL, [("Status 10.1", True, True), ("Status 10.2", True, False)]),
         (TWO_SENSORS, [("PS1", True, True)]),
     ],
 )
-def test_supplies_are_told_apart_however_their_maker_calls_them(
-    sdr: str, supplies: list[tuple[str, bool, bool]]
-) -> None:
+def test_supplies_are_told_apart_however_their_maker_calls_them(sdr: str, told: list[tuple[str, bool, bool]]) -> None:
     """The first two as these makers' BMCs print them, by their documentation: no such machine was at hand. The last is
     made up: two sensors of one supply that stand at different entities."""
-    found = ipmitool.power_supplies(ipmitool.parse_sdr(sdr))
-    assert [(supply.name, supply.present, supply.ok) for supply in found] == supplies
+    found = supplies.power_supplies(ipmitool.parse_sdr(sdr))
+    assert [(supply.name, supply.present, supply.ok) for supply in found] == told
 
 
 def test_a_supply_that_expects_to_fail_is_a_warning_about_it_once() -> None:
     part, rows = Part(), ipmitool.parse_sdr(HPE)
-    looks = [Look(when, ipmitool.power_supplies(rows), []) for when in ("before", "after")]
-    psu._supplies(["Power Supply 1", "Power Supply 2"], looks, part)
+    looks = [Look(when, supplies.power_supplies(rows), []) for when in ("before", "after")]
+    psu.judge(["Power Supply 1", "Power Supply 2"], looks, part)
     assert [(one.code, one.component, one.severity) for one in part.findings] == [
         ("psu.predicted_failure", "Power Supply 2", wire.Severity.WARNING)
     ]
@@ -94,18 +91,19 @@ def test_a_supply_that_expects_to_fail_is_a_warning_about_it_once() -> None:
 
 def test_redundancy_that_is_switched_off_is_not_lost() -> None:
     rows = {
-        row.name: ipmitool.redundancy_lost(row) for row in ipmitool.parse_sdr(HPE + DELL) if ipmitool.is_redundancy(row)
+        row.name: supplies.redundancy_lost(row) for row in ipmitool.parse_sdr(HPE + DELL) if supplies.is_redundancy(row)
     }
     assert rows == {"Power Supplies": True, "PS Redundancy": None}
 
 
-def test_fans_that_tell_percent_are_there_and_their_speed_is_not_known() -> None:
+def test_fans_that_tell_percent_are_there() -> None:
     """Rows as an HP ProLiant's BMC prints them."""
     text = """Fan Block 1      | 09h | ok  |  7.1 | 21.56 percent, Transition to Running
 Fans             | 0Dh | ok  |  7.5 | 0 percent, Fully Redundant
 FAN1             | 41h | ok  | 29.1 | 5600 RPM
 """
-    assert ipmitool.fans(ipmitool.parse_sdr(text)) == [("Fan Block 1", None), ("FAN1", 5600.0)]
+    found = bmc_fans.fans(ipmitool.parse_sdr(text))
+    assert [(fan.name, fan.rpm, fan.percent) for fan in found] == [("Fan Block 1", None, 21.56), ("FAN1", 5600.0, None)]
 
 
 ONE_SUPPLY = """PS1 Status       | 77h | ok  | 10.1 | Presence detected
@@ -178,6 +176,6 @@ def test_the_cpus_meter_adds_its_packages_and_nothing_within_them(tmp_path: Path
 def test_what_a_supplys_second_sensor_predicts_is_not_lost(second: str, predicted: bool) -> None:
     there = "| ok | 10.1 | Presence detected"
     rows = ipmitool.parse_sdr(f"PS1 Status | 77h {there}\nPS1 Health | 78h {there}, {second}\n")
-    (supply,) = ipmitool.power_supplies(rows)
+    (supply,) = supplies.power_supplies(rows)
     assert (supply.name, supply.present, supply.ok) == ("PS1", True, True)
-    assert ipmitool.is_predicted(supply.reading) is predicted
+    assert supply.predicted is predicted

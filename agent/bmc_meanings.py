@@ -1,0 +1,115 @@
+"""From an entry of the BMC's event log to what it means. The tables are in `bmc_events`."""
+
+from __future__ import annotations
+
+import re
+
+from agent import bmc_events as events
+from agent.bmc_events import Meaning, State
+from agent.probes.sel import LogEntry
+
+_BLANKS = re.compile(r"[\s-]+")
+# Makers' own words after the event: `Uncorrectable ECC (DIMMB1)`, `Run-time critical stop ()`.
+_OWN_WORDS = re.compile(r"\s*\(.*\)?$")
+_THRESHOLD = re.compile(
+    r"(?:at or (?:below|above) )?(lower|upper) (non critical|critical|non recoverable)(?: going (low|high))?"
+)
+_RPM_ABOVE_0 = re.compile(r"Reading 0*[1-9]|Reading 0*\.\d*[1-9]", re.IGNORECASE)
+# Words in the name of a sensor that has two states only (event type 03h). Dell's `PG` sensors, power good, are asserted
+# when power is not good.
+_THERE = re.compile(r"prsnt|presen|\bpres\b|install|insert")
+_FAULT = re.compile(
+    r"fail|fault|\berr|err\b|error|missing|trip\b|ierr|mcerr|mismatch|lost|\bcrit|alarm|alert|\bpg\b|over ?temp|"
+    r"over ?heat|over ?curr|over ?volt|under ?volt|uncorr|hang|time ?out|leak|\b[ou]v\b|\boc\b|\bhot\b|_hot|prochot|"
+    r"degrad|warn|\bbad\b|thermal shut"
+)
+_MILD = re.compile(r"prochot|\bhot\b|warn|alert|time ?out|mismatch")
+_MACHINE_CHECK = re.compile(r"ierr|caterr|mcerr|cat err")
+_SUPPLY = re.compile(r"\bpsu?[ _]?\d|power ?supply|\bpws\d")
+
+
+def meaning(entry: LogEntry) -> Meaning | None:
+    """None for what is written on healthy machines, and for what is over. What has no meaning here is the BMC's own
+    event when it is asserted."""
+    words = _words(entry.text)
+    found = _specific(entry, words) or _threshold(entry, words) or _generic(entry, words)
+    found = found or (events.EVENT if entry.asserted else events.ORDINARY)
+    return found if found.code else None
+
+
+def _words(text: str) -> str:
+    return _BLANKS.sub(" ", _OWN_WORDS.sub("", text).lower()).strip()
+
+
+def _specific(entry: LogEntry, words: str) -> Meaning | None:
+    if entry.kind in events.ORDINARY_TYPES or (entry.kind == "version change" and "change" in words):
+        return events.ORDINARY
+    known = events.SPECIFIC.get(entry.kind, {})
+    found = known.get(words) or (events.PANIC if words.startswith("linux kernel panic") else None)
+    if found is None or entry.asserted:
+        return found
+    return events.PRESENCE.get((entry.kind, words), events.ORDINARY)
+
+
+def _threshold(entry: LogEntry, words: str) -> Meaning | None:
+    match = _THRESHOLD.fullmatch(words)
+    if match is None:
+        return None
+    side, level, going = match.groups()
+    leaves = going is None or (side, going) in (("lower", "low"), ("upper", "high"))
+    if leaves is not entry.asserted:
+        return events.ORDINARY
+    if not leaves:
+        return events.EVENT
+    is_critical = level != "non critical"
+    beyond = events.THRESHOLDS.get((entry.kind, side), (events.GRAVE, events.EVENT))[0 if is_critical else 1]
+    turns = beyond is events.FAN_STOPPED and _RPM_ABOVE_0.search(entry.reading)
+    return events.FAN_LOW if turns else beyond
+
+
+def _generic(entry: LogEntry, words: str) -> Meaning | None:
+    if words not in events.GENERIC:
+        return None
+    state, begins = events.GENERIC[words]
+    holds = begins == entry.asserted
+    if state is State.ON:
+        return _two_states(entry, holds)
+    if not holds or state is State.NONE:
+        return events.ORDINARY
+    if state is State.CRITICAL:
+        return _critical(entry)
+    return events.BY_STATE[state].get(entry.kind, events.EVENT)
+
+
+def _critical(entry: LogEntry) -> Meaning:
+    """Dell's `Mem ECC Warning` is critical when too much was corrected."""
+    if entry.kind == "memory" and re.search(r"warn|(?<!un)corr", entry.name.lower()):
+        return events.CORRECTED_MANY
+    return events.BY_STATE[State.CRITICAL].get(entry.kind, events.GRAVE)
+
+
+def _two_states(entry: LogEntry, is_on: bool) -> Meaning:
+    """By the sensor's name: presence that ends, and a fault that begins, are bad. Without a word that tells, a state
+    that begins is told as it is."""
+    name = entry.name.lower().replace("_", " ")
+    if _THERE.search(name):
+        return events.ORDINARY if is_on else events.BY_STATE[State.ABSENT].get(entry.kind, events.EVENT)
+    if not is_on:
+        return events.ORDINARY
+    if _FAULT.search(name) or _MACHINE_CHECK.search(name):
+        return _fault(entry.kind, name)
+    return events.ORDINARY if entry.kind in events.ORDINARY_STATES else events.EVENT
+
+
+def _fault(kind: str, name: str) -> Meaning:
+    if kind == "voltage" and _SUPPLY.search(name):
+        return events.PSU_WARNING
+    if kind == "processor":
+        if _MACHINE_CHECK.search(name):
+            return events.MACHINE_CHECK
+        return events.HOT if "trip" in name else events.EVENT if _MILD.search(name) else events.CPU_FAULT
+    if kind == "memory":
+        return events.UNCORRECTED if "uncorr" in name else events.MEMORY_FAULT
+    if _MILD.search(name):
+        return events.BY_STATE[State.NON_CRITICAL].get(kind, events.EVENT)
+    return events.FAULTS.get(kind, events.EVENT)

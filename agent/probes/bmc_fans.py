@@ -1,0 +1,129 @@
+"""Fans among the BMC's sensors: how fast each turns, and what the BMC itself says of it.
+
+`among` picks them from a whole `sdr elist`, which names no sensor type: by what they measure, their entity (IPMI 2.0,
+table 43-13: 29 fan, 30 cooling unit) and name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import median
+
+from agent.bmc_events import GENERIC
+from agent.probes.ipmitool import LIMITS_CROSSED, UNREAD, Sensor
+
+_ENTITIES = ("29", "30")
+_RPM = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) *RPM", re.IGNORECASE)
+_PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,9})?) *(?:percent|%)", re.IGNORECASE)
+_OTHER_UNIT = re.compile(r"-?[\d.]{1,12} *(?:degrees|volts?|amps?|watts?|cfm)", re.IGNORECASE)
+# Sensors of fans that are no fan: faults, presence, redundancy stand beside the one that tells its speed.
+_ABSENT = ("device absent", "absent", "not present", "device removed")
+_STOPPED = re.compile(r"(?<!non )critical|non recoverable|(?<!predictive )\bfail|off line|install error")
+_POORLY = re.compile(r"non critical|degraded|predictive failure(?! deasserted)|performance lags|monitor")
+_LOW, _HIGH = ("lcr", "lnr", "lnc"), ("ucr", "unr", "unc")
+_MILD = ("lnc", "unc", "nc")
+_KNOWN = frozenset(GENERIC) | {"", "ok"}
+# `cr` in `sdr list` does not say on which side. Where no other fan turns to compare with, no lower limit of a fan lies
+# above this; upper ones do (Supermicro: 25,300 rpm).
+_NO_LOWER_LIMIT_RPM = 10_000
+
+
+@dataclass(frozen=True)
+class Fan:
+    """`rpm` or `percent` of its full speed, or neither where its sensor is silent. `side` is "low" or "high" where the
+    BMC says that it is beyond a limit, `is_mild` whether only beyond a non-critical one. `absent`: the BMC says that
+    none is there. `trouble`: what the BMC says of its state, `is_stopped` whether that is critical. `is_unread`: its
+    sensor says something that is not understood, which is not the silence of a header without a fan."""
+
+    name: str
+    rpm: float | None = None
+    percent: float | None = None
+    side: str = ""
+    is_mild: bool = False
+    absent: bool = False
+    trouble: str = ""
+    is_stopped: bool = False
+    is_unread: bool = False
+
+    @property
+    def speed(self) -> float | None:
+        return self.percent if self.rpm is None else self.rpm
+
+    @property
+    def words(self) -> str:
+        if self.rpm is not None:
+            return f"{self.rpm:.0f} rpm"
+        return "no reading" if self.percent is None else f"{self.percent:g} % of its full speed"
+
+
+def among(sensors: Iterable[Sensor]) -> list[Sensor]:
+    """Those of a whole `sdr elist` that are about fans."""
+    return [sensor for sensor in sensors if _is_about_fans(sensor)]
+
+
+def fans(sensors: list[Sensor]) -> list[Fan]:
+    """All that a sensor tells of, and those whose sensor is silent, but no redundancy."""
+    turning = [float(match[1]) for one in sensors if one.status == "ok" and (match := _RPM.match(one.reading))]
+    found: dict[str, Fan] = {}
+    for sensor in sensors:
+        if is_redundancy(sensor) or _OTHER_UNIT.match(sensor.reading):
+            continue
+        fan = _fan(sensor, [rpm for rpm in turning if rpm])
+        if fan is not None and (fan.name not in found or found[fan.name].speed is None):
+            found[fan.name] = fan
+    return list(found.values())
+
+
+def is_redundancy(sensor: Sensor) -> bool:
+    return "redund" in f"{sensor.name} {sensor.reading}".lower()
+
+
+def _is_about_fans(sensor: Sensor) -> bool:
+    if _OTHER_UNIT.match(sensor.reading):
+        return False
+    is_named = re.search(r"(?i)fan|\btach|cooling", sensor.name) is not None
+    is_of_fans = is_named or sensor.entity.partition(".")[0] in _ENTITIES
+    return _RPM.match(sensor.reading) is not None or is_of_fans
+
+
+def _fan(sensor: Sensor, turning: list[float]) -> Fan | None:
+    states = [part.strip() for part in sensor.reading.lower().replace("-", " ").split(",")]
+    rpm, percent = _number(_RPM, sensor), _number(_PERCENT, sensor)
+    if any(state in _ABSENT for state in states):
+        return Fan(sensor.name, absent=True)
+    if sensor.status == "ns":
+        return None if sensor.reading.lower() == "event-only" else Fan(sensor.name)
+    bad = next((one for one in states if _STOPPED.search(one)), "") or _asserted(sensor, states)
+    poor = next((one for one in states if _POORLY.search(one)), "")
+    side = _side(sensor.status, rpm, turning)
+    is_unread = sensor.status == UNREAD or (
+        rpm is None and percent is None and any(one not in _KNOWN for one in states)
+    )
+    if rpm is None and percent is None and not (bad or poor or side or is_unread):
+        return None
+    return Fan(
+        sensor.name, rpm, percent, side, is_mild=sensor.status in _MILD, trouble=bad or poor, is_stopped=bool(bad),
+        is_unread=is_unread and not bad,
+    )  # fmt: skip
+
+
+def _asserted(sensor: Sensor, states: list[str]) -> str:
+    """`PS1 Fan Fail | State Asserted`."""
+    is_fault = re.search(r"(?i)fail|fault|\berr|slow|stop", sensor.name)
+    return "state asserted" if is_fault and "state asserted" in states else ""
+
+
+def _number(pattern: re.Pattern[str], sensor: Sensor) -> float | None:
+    """Of a reading that is a whole number with this unit, with the sensor's states behind a comma."""
+    match = pattern.fullmatch(sensor.reading.partition(",")[0].strip())
+    return float(match[1]) if match and sensor.status != "ns" else None
+
+
+def _side(status: str, rpm: float | None, turning: list[float]) -> str:
+    if status in _LOW or status in _HIGH:
+        return "low" if status in _LOW else "high"
+    if status not in LIMITS_CROSSED:
+        return ""
+    usual = median(turning) if turning else _NO_LOWER_LIMIT_RPM
+    return "high" if rpm is not None and rpm > usual else "low"

@@ -1,0 +1,290 @@
+"""Power supplies among the BMC's sensors: which sensor is a supply, which tells of one, and what each says.
+
+`ipmitool sdr type "Power Supply"` gives more than supplies: faults of one (`PS 1 Therm Fault`), of none (`VT Fault`),
+readings in watts and volts, redundancy, alerts. A whole `sdr elist` names no type, so `among` picks what belongs to
+power by the sensor's entity (IPMI 2.0, table 43-13) and name. States: table 42-3, sensor type 08h, and table 42-2."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from agent.bmc_events import GENERIC, SPECIFIC
+from agent.probes.ipmitool import LIMITS_CROSSED, UNREAD, Sensor
+
+# Entities: power supply; power unit, power module, power management.
+_SUPPLY_ENTITY, _POWER_ENTITIES = "10", ("19", "20", "21")
+_NUMBER = r"-?[\d.]{1,12} *(?:watts?|volts?|amps?|degrees [cf]|percent|rpm|cfm|unspecified|hours?|seconds?)"
+_IS_NUMBER = re.compile(_NUMBER, re.IGNORECASE)
+# A spec holds names without these, so no word may be added.
+_QUALIFIER = re.compile(r"(?i)[ _-]*(status|state|presence|present|detect(ed)?|health|fail(ure)?)$")
+_WORDS_OF_FAULTS = re.compile(
+    r"(?i)(?:[ _-]{1,3}(?:status|state|stat|presence|present|prsnt|pres|detect(?:ed)?|health|fail(?:ure|ed)?|faults?|"
+    r"ac|dc|lost|input|pg|error|err|alert|warning|over|temp|therm|slow))+$"
+)
+_SUPPLY_NAME = re.compile(r"(?i)(?:power ?supply|pwr ?supply|psu|pws|ps)[ _#-]?(\d{1,2}|[a-d](?![a-z]))?(?![a-z])")
+_REDUNDANCY_OF_POWER = re.compile(r"(?i)\b(?:ps|psu|power|pwr|pws)(?![a-z])|\b(?:ps|psu|power|pwr|pws)[ _]")
+# Names of sensors of a supply, or of none, that are no supply.
+_ASPECT = re.compile(
+    r"(?i)fault|fail|alert|mismatch|therm|temp\b|\bfan|\b(?:ov|uv|oc|op|vco)\b|ac lost|\bpg\b|error|\berr\b|warn|"
+    r"slow|over\b"
+)
+_MEASURE = re.compile(
+    r"(?i)temp|curr|volt|\bv ?in\b|\bv ?out\b|\bi ?in\b|\bi ?out\b|\bp ?in\b|\bp ?out\b|watt|input|output|fan|"
+    r"consumption|meter|ambient|power$|power ?(?:in|out)\b"
+)
+_THERE = frozenset({"presence detected", "device present", "device inserted / device present", "present",
+                    "entity present", "ok"})  # fmt: skip
+_ABSENT = frozenset({"device absent", "absent", "not present", "entity absent", "device removed / device absent",
+                     "not installed"})  # fmt: skip
+_STANDBY = frozenset({"power supply inactive", "inactive", "standby", "transition to power save",
+                      "transition to off duty"})  # fmt: skip
+_WELL = frozenset(
+    {"device enabled", "transition to running", "transition to on line", "transition to in test", "transition to ok",
+     "predictive failure deasserted", "limit not exceeded", "performance met", "informational", "fully redundant",
+     "transition to idle", "transition to active", "transition to busy", "state deasserted"}
+)  # fmt: skip
+_REDUNDANT = frozenset({"fully redundant", "redundant", "ok", "state deasserted", "transition to ok"})
+_BAD = re.compile(
+    r"(?<!predictive )\bfail|\blost|out of range|error|mismatch|(?<!non )critical|non recoverable|"
+    r"limit exceeded|\bover|(?<!no )fault|power down|off line|under ?volt"
+)
+_PREDICTED = re.compile(r"^predictive failure(?! deasserted)")
+# The state mask as some print it, instead of its words (table 42-3).
+_BITS = ("presence detected", "failure detected", "predictive failure", "power supply ac lost",
+         "ac lost or out of range", "ac out of range", "config error", "power supply inactive")  # fmt: skip
+_OF_SUPPLIES_ONLY = frozenset(_BITS) - {"presence detected", "predictive failure", "config error"}
+# Every state that ipmitool has a word for; another one was not understood.
+_KNOWN = frozenset(GENERIC) | {word for events in SPECIFIC.values() for word in events} | _THERE | _ABSENT | _STANDBY
+_CRITICAL = frozenset(LIMITS_CROSSED) - {"lnc", "unc", "nc"}
+_SILENT = ("", "no reading", "disabled", "not readable", "na", "n/a", "unknown", "event only")
+
+
+@dataclass(frozen=True)
+class PowerSupply:
+    """A supply as its sensors tell. `present` is None where its sensor gives no reading; `ok` is None where nothing
+    that is known says how it is. `standby`: it sleeps until it is needed, as cold redundancy has it."""
+
+    name: str
+    present: bool | None
+    ok: bool | None
+    reading: str
+    entity: str = ""
+    predicted: bool = False
+    standby: bool = False
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A sensor of power that is no supply, and says that something is bad."""
+
+    name: str
+    reading: str
+
+
+def among(sensors: Iterable[Sensor]) -> list[Sensor]:
+    """Those of a whole `sdr elist` that are about power supplies."""
+    return [sensor for sensor in sensors if _is_about_power(sensor)]
+
+
+def power_supplies(sensors: list[Sensor]) -> list[PowerSupply]:
+    """The supplies among the sensors of power, each with what its other sensors say of it. Where several sensors have
+    one name (Dell calls each `Status`), the entity tells them apart: `Status 10.2`."""
+    told = [one for one in sensors if _is_supply(one)]
+    entities: dict[str, set[str]] = {}
+    for sensor in told:
+        entities.setdefault(sensor.name, set()).add(sensor.entity)
+    found: dict[str, PowerSupply] = {}
+    for sensor in sorted(told, key=_is_presence):
+        name = supply_name(sensor.name)
+        if _is_presence(sensor) and (owner := _owner(sensor, found.values())):
+            found[owner.name] = _both(owner, replace(_supply(owner.name, sensor), name=owner.name))
+            continue
+        supply = _supply(f"{name} {sensor.entity}" if len(entities[sensor.name]) > 1 else name, sensor)
+        found[supply.name] = _both(found[supply.name], supply) if supply.name in found else supply
+    for sensor in sensors:
+        if owner := None if _is_supply(sensor) else _owner(sensor, found.values()):
+            found[owner.name] = _with(owner, sensor)
+    return list(found.values())
+
+
+def conditions(sensors: list[Sensor]) -> list[Condition]:
+    """What is bad and belongs to no supply in particular."""
+    supplies = power_supplies(sensors)
+    return [
+        Condition(sensor.name, sensor.reading)
+        for sensor in sensors
+        if not _is_supply(sensor) and not is_redundancy(sensor) and not _owner(sensor, supplies) and _is_bad(sensor)
+    ]
+
+
+def supply_name(sensor: str) -> str:
+    """`PS1 Status` is the sensor of PS1."""
+    return _QUALIFIER.sub("", sensor[:64]) or sensor
+
+
+def blamed(sensor: str) -> str:
+    """The supply that a sensor is about: PS1 for `PS1 12V OV Fault` and `PS1 AC Lost`, which are no names of one."""
+    match = _SUPPLY_NAME.match(sensor)
+    return match[0] if match and match[1] else _WORDS_OF_FAULTS.sub("", sensor[:64]) or sensor
+
+
+def same_supply(one: str, other: str) -> bool:
+    return one.lower() == other.lower() or blamed(one).lower() == blamed(other).lower()
+
+
+def is_redundancy(sensor: Sensor) -> bool:
+    return "redund" in f"{sensor.name} {sensor.reading}".lower()
+
+
+def redundancy_lost(sensor: Sensor) -> bool | None:
+    """None when the sensor has no reading, is switched off, or says what nobody knows: with one supply there is nothing
+    to be redundant."""
+    if sensor.status == "ns" or _is_silent(sensor.reading):
+        return None
+    states = _states(sensor.reading)
+    if any("redundancy lost" in one or "redundancy degraded" in one or "non redundant" in one for one in states):
+        return True
+    if "state asserted" in states:
+        return True
+    return False if _REDUNDANT & set(states) else None
+
+
+def supply_watts(sensors: list[Sensor], supplies: list[PowerSupply]) -> dict[str, float]:
+    """Supply → watts, from the first sensor in watts whose name begins with the supply's: `PS1 Input Power`."""
+    found: dict[str, float] = {}
+    for sensor in sensors:
+        match = re.match(r"(\d{1,9}(?:\.\d{1,9})?)\s*Watts", sensor.reading, re.IGNORECASE)
+        names = [supply.name for supply in supplies if sensor.name.lower().startswith(supply.name.lower())]
+        if match and names:
+            found.setdefault(max(names, key=len), float(match[1]))
+    return found
+
+
+def _is_about_power(sensor: Sensor) -> bool:
+    entity = sensor.entity.partition(".")[0]
+    if _OF_SUPPLIES_ONLY & set(_states(sensor.reading)):
+        return True
+    if is_redundancy(sensor):
+        return "fan" not in sensor.name.lower() and (
+            entity in (_SUPPLY_ENTITY, *_POWER_ENTITIES) or _REDUNDANCY_OF_POWER.search(sensor.name) is not None
+        )
+    return entity in (_SUPPLY_ENTITY, *_POWER_ENTITIES) or _SUPPLY_NAME.match(sensor.name) is not None
+
+
+def _is_supply(sensor: Sensor) -> bool:
+    """One that tells a supply's own state. One without a reading is a supply if nothing in its name says otherwise."""
+    if is_redundancy(sensor) or _IS_NUMBER.fullmatch(sensor.reading) or sensor.reading.lower() == "event-only":
+        return False
+    states = _states(sensor.reading)
+    if any(one in _THERE or one in _BITS or one in _STANDBY for one in states):
+        return True
+    name = sensor.name.replace("_", " ")
+    if sensor.entity.partition(".")[0] in _POWER_ENTITIES or re.match(r"(?i)p(?:ower|wr) ?unit", name):
+        return False
+    return not (_ASPECT.search(name) or _MEASURE.search(name))
+
+
+def _supply(name: str, sensor: Sensor) -> PowerSupply:
+    reading, states = sensor.reading, _states(sensor.reading)
+    if sensor.status in ("ns", UNREAD) or (_is_silent(reading) and reading) or reading.lower() in ("0x00", "0x0"):
+        return PowerSupply(name, present=None, ok=None, reading=reading, entity=sensor.entity)
+    states = [_by_name(one, sensor.name) for one in states]
+    if not states or any(one in _ABSENT for one in states):
+        return PowerSupply(name, present=False, ok=None, reading=reading, entity=sensor.entity)
+    bad = any(_BAD.search(one) for one in states)
+    predicted = any(_PREDICTED.search(one) for one in states)
+    standby = any(one in _STANDBY for one in states)
+    known = all(one in _THERE | _STANDBY | _WELL or _PREDICTED.search(one) for one in states)
+    present = True if bad or known or any(one in _THERE for one in states) else None
+    ok = False if bad else True if known else None
+    return PowerSupply(name, present, ok, reading, sensor.entity, predicted, standby)
+
+
+def _by_name(state: str, name: str) -> str:
+    """What a sensor of two states says is in its name."""
+    if state not in ("state asserted", "state deasserted"):
+        return state
+    if re.search(r"(?i)presen|prsnt|install|insert", name):
+        return "presence detected" if state == "state asserted" else "absent"
+    if state == "state asserted" and _ASPECT.search(name.replace("_", " ")):
+        return "failure detected"
+    return state
+
+
+def _is_presence(sensor: Sensor) -> bool:
+    """Dell's `Presence` of a supply stands beside its `Status`."""
+    return sensor.name.lower() in ("presence", "present")
+
+
+def _both(one: PowerSupply, other: PowerSupply) -> PowerSupply:
+    """One supply of two sensors: what is worse counts, and what is known before what is not. A sensor in which nothing
+    is asserted says little beside one that names a state."""
+    first, second = sorted((one, other), key=_weight)
+    reading = second.reading if second.predicted and not first.predicted and first.ok else first.reading
+    return replace(
+        first, reading=reading, predicted=one.predicted or other.predicted, standby=one.standby or other.standby,
+        entity=one.entity,
+    )  # fmt: skip
+
+
+def _with(owner: PowerSupply, sensor: Sensor) -> PowerSupply:
+    """The supply with what another of its sensors says. One that is not understood leaves open how it is."""
+    words = f"{sensor.name}: {sensor.reading}{f' ({sensor.status})' if sensor.status != 'ok' else ''}"
+    if _is_bad(sensor) and owner.ok is not False and not (owner.standby and _IS_NUMBER.fullmatch(sensor.reading)):
+        return replace(owner, ok=False, reading=words)
+    return replace(owner, ok=None, reading=words) if owner.ok and _is_unknown(sensor) else owner
+
+
+def _weight(supply: PowerSupply) -> int:
+    if supply.ok is False:
+        return 0
+    if supply.present is False and supply.reading:
+        return 1
+    return 2 if supply.ok else 3 if supply.present is False else 4
+
+
+def _owner(sensor: Sensor, supplies: Iterable[PowerSupply]) -> PowerSupply | None:
+    """Whose sensor this is: by the supply's number in its name, else by its entity."""
+    supplies = list(supplies)
+    number = _number(sensor.name)
+    if number:
+        return next((one for one in supplies if _number(one.name) == number), None)
+    if sensor.entity.partition(".")[0] == _SUPPLY_ENTITY:
+        return next((one for one in supplies if one.entity == sensor.entity), None)
+    return None
+
+
+def _number(name: str) -> str:
+    match = _SUPPLY_NAME.match(name)
+    return (match[1] or "").lower() if match else ""
+
+
+def _is_bad(sensor: Sensor) -> bool:
+    if sensor.status in ("ns", UNREAD) or is_redundancy(sensor) or re.search(r"(?i) *RPM$", sensor.reading):
+        return False
+    if _IS_NUMBER.fullmatch(sensor.reading):
+        return sensor.status in _CRITICAL
+    return any(_BAD.search(_by_name(one, sensor.name)) for one in _states(sensor.reading))
+
+
+def _is_unknown(sensor: Sensor) -> bool:
+    if sensor.status == UNREAD:
+        return True
+    states = [] if sensor.status == "ns" or _is_silent(sensor.reading) else _states(sensor.reading)
+    return not is_redundancy(sensor) and any(one not in _KNOWN for one in states)
+
+
+def _is_silent(reading: str) -> bool:
+    return reading.lower().replace("-", " ") in _SILENT
+
+
+def _states(reading: str) -> list[str]:
+    """`115 Watts, Presence detected` is one state; a mask in hexadecimal is its bits."""
+    text = " ".join(reading.lower().replace("-", " ").split())
+    if re.fullmatch(r"0x[0-9a-f]{1,2}", text):
+        return [word for bit, word in enumerate(_BITS) if int(text, 16) >> bit & 1]
+    text = text.replace("out of range, but present", "out of range")
+    parts = [part.strip() for part in re.split("[,;]", text)]
+    return [part for part in parts if part and not _IS_NUMBER.fullmatch(part)]

@@ -1,0 +1,215 @@
+"""Supplies and fans by whole recordings of `ipmitool sdr elist`, as `manage.py judge` and the stages see them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent import recorded, wire
+from agent.probes import bmc_fans, ipmitool, supplies
+from agent.stages import fans, psu
+from agent.stages.fans import Fans
+from agent.stages.part import Part
+from tests.agent_stages.contexts import context
+from tests.agent_stages.recordings import RECORDED
+
+PASSED, FAILED, NOT_TESTED = wire.Outcome.PASSED, wire.Outcome.FAILED, wire.Outcome.NOT_TESTED
+# Recording → its result, and severity, code and component of each finding.
+RIGHT: dict[str, tuple[wire.Outcome, set[tuple[str, str, str]]]] = {
+    "hpe-ilo5-sound": (PASSED, set()),
+    "ibm-x3650-sound": (PASSED, set()),
+    "supermicro-x10-sound": (PASSED, set()),
+    "intel-s2600-cold-redundancy": (PASSED, set()),
+    "dell-r510-one-bay-empty": (NOT_TESTED, set()),
+    "supermicro-supply-silent": (NOT_TESTED, set()),
+    "hpe-ilo2-one-supply-failed": (
+        FAILED,
+        {("critical", "psu.failed", "Power Supply 1"), ("critical", "psu.redundancy_lost", "Power Supplies")},
+    ),
+    "hpe-ilo-fan-degraded-and-stopped": (
+        FAILED,
+        {
+            ("critical", "fan.stopped", "Fan 2"),
+            ("warning", "bmc.event", "Fan 3"),
+            ("warning", "fan.redundancy_lost", "Fans"),
+        },
+    ),
+    "dell-r740-mains-lost": (
+        FAILED,
+        {("critical", "psu.failed", "Status 10.2"), ("critical", "psu.redundancy_lost", "PS Redundancy")},
+    ),
+    "dgx1-two-without-mains": (
+        FAILED,
+        {
+            ("critical", "psu.failed", "PSU1"),
+            ("critical", "psu.failed", "PSU2"),
+            ("critical", "psu.redundancy_lost", "PSU Redundancy"),
+        },
+    ),
+    "ibm-x3650-supply-too-hot": (FAILED, {("critical", "psu.failed", "Power Supply 2")}),
+    "intel-s2600-redundancy-lost": (
+        FAILED,
+        {
+            ("critical", "psu.failed", "PS2"),
+            ("critical", "psu.failed", "Pwr Unit Status"),
+            ("critical", "psu.redundancy_lost", "Pwr Unit Redund"),
+            ("critical", "fan.stopped", "PS2 Fan Fail"),
+        },
+    ),
+    "supply-out-of-range": (FAILED, {("critical", "psu.failed", "PS2")}),
+    "short-states-in-hexadecimal": (FAILED, {("critical", "psu.failed", "PS2")}),
+    "dell-fan-stopped": (
+        FAILED,
+        {("critical", "fan.stopped", "Fan1A RPM"), ("warning", "fan.redundancy_lost", "Fan Redundancy")},
+    ),
+    "supermicro-fan-too-fast": (
+        FAILED,
+        {("warning", "sensor.fan_high", "FAN1"), ("critical", "sensor.fan_low", "FAN3")},
+    ),
+    "garbled": (FAILED, {("critical", "fan.stopped", "FAN2")}),
+}
+
+
+def judged(text: str, tmp_path: Path, **expected: object) -> tuple[wire.Outcome, set[tuple[str, str, str]]]:
+    line = recorded.judge(context("PSU", tmp_path, expected=expected), "sdr", text)
+    found = {(one["severity"], one["code"], one["component"]) for one in line["findings"]}
+    return wire.Outcome(line["outcome"]), found
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_recording_has_its_right_answer(name: str, tmp_path: Path) -> None:
+    assert judged((RECORDED / f"ipmitool/{name}.sdr").read_text(), tmp_path) == RIGHT[name]
+
+
+def test_every_recording_has_a_right_answer() -> None:
+    assert {path.stem for path in (RECORDED / "ipmitool").glob("*.sdr")} == RIGHT.keys()
+
+
+@pytest.mark.parametrize(
+    ("row", "outcome", "codes"),
+    [
+        ("FAN1 | 41h | cr | 29.1 | 25500 RPM", PASSED, {"sensor.fan_high"}),
+        ("FAN1 | 41h | unr | 29.1 | 25500 RPM", PASSED, {"sensor.fan_high"}),
+        ("FAN1 | 41h | nr | 29.1 | 300 RPM", FAILED, {"sensor.fan_low"}),
+        ("FAN1 | 41h | lnc | 29.1 | 600 RPM", PASSED, {"sensor.fan_low"}),
+        ("FAN1 | 41h | lnr | 29.1 | ", FAILED, {"sensor.fan_low"}),
+        ("FAN1 | 41h | ok | 29.1 | 40%$0 RPM", NOT_TESTED, set()),
+        ("FAN1 | 41h | ns | 29.1 | No Reading", NOT_TESTED, set()),
+        ("Fan 3 | 41h | ok | 29.1 | Device Absent", NOT_TESTED, set()),
+        ("PS1 Status | C8h | ok | 10.1 | Presence detected, Power Supply Inactive", PASSED, set()),
+        ("PS1 Status | C8h | ok | 10.1 | Config Error, Power Supply Inactive", FAILED, {"psu.failed"}),
+        ("PS1 Status | C8h | ok | 10.1 | Presence detected, Predictive failure", PASSED, {"psu.predicted_failure"}),
+        ("PS1 Status | C8h | ok | 10.1 | Device Present", PASSED, set()),
+        ("PS1 Status | C8h | ok | 10.1 | State Asserted", NOT_TESTED, set()),
+        ("PS1 Status | C8h | ok | 10.1 | ", NOT_TESTED, set()),
+        ("PS1 Status | C8h | ns | 10.1 | Disabled", NOT_TESTED, set()),
+        ("PS1 Status | C8h | ok | 10.1 | 0x00", NOT_TESTED, set()),
+        ("PS1 Status | C8h | ok | 10.1 | 0x01", PASSED, set()),
+        ("PS1 Status | C8h | ok | 10.1 | 0x03", FAILED, {"psu.failed"}),
+        ("PSU1_PRSNT | C8h | ok | 10.1 | State Asserted", PASSED, set()),
+        ("Status | C8h | ok | ?? | Presence detected, Failure detected", FAILED, {"psu.failed"}),
+    ],
+)
+def test_one_row_alone_has_its_right_answer(row: str, outcome: wire.Outcome, codes: set[str], tmp_path: Path) -> None:
+    said, found = judged(row + "\n", tmp_path)
+    assert (said, {code for _, code, _ in found}) == (outcome, codes)
+
+
+def test_a_supply_that_the_spec_expects_and_whose_bay_is_empty_is_missing(tmp_path: Path) -> None:
+    rows = "PS1 Status | C8h | ok | 10.1 | Presence detected\nPS2 Status | C9h | ok | 10.2 | \n"
+    two = [{"name": "PS1"}, {"name": "PS2"}]
+    assert judged(rows, tmp_path, psus=two) == (FAILED, {("critical", "psu.missing", "PS2")})
+    assert judged(rows, tmp_path, psus=two[:1]) == (PASSED, set())
+
+
+def test_a_fan_that_the_spec_expects_and_that_is_absent_is_missing(tmp_path: Path) -> None:
+    rows = "Fan 1 | 07h | ok | 7.1 | 21.56 percent\nFan 2 | 08h | ok | 7.2 | Device Absent\n"
+    two = [{"name": "Fan 1"}, {"name": "Fan 2"}]
+    assert judged(rows, tmp_path, fans=two) == (FAILED, {("critical", "fan.missing", "Fan 2")})
+    assert judged(rows, tmp_path, fans=two[:1]) == (PASSED, set())
+    assert judged(rows.replace("21.56", "0"), tmp_path, fans=two[:1])[0] is FAILED
+
+
+def seen(when: str, *rows: str) -> psu.Look:
+    return psu.seen(when, ipmitool.parse_sdr("\n".join(rows)))
+
+
+def test_a_supply_that_goes_between_two_looks_is_missing_without_a_spec() -> None:
+    there, gone = "PS2 Status | C9h | ok | 10.2 | Presence detected", "PS2 Status | C9h | ok | 10.2 | "
+    part = Part()
+    psu.judge([], [seen("before", there), seen("after", gone)], part)
+    assert [(one.code, one.component) for one in part.findings] == [("psu.missing", "PS2")]
+
+
+def test_a_fault_of_no_supply_in_particular_is_a_finding_of_its_sensor() -> None:
+    part = Part()
+    look = seen("now", "VT Fault | 28h | ok | 7.1 | State Asserted", "PS1 Status | C8h | ok | 10.1 | Presence detected")
+    psu.judge_others([look, look], part)
+    assert [(one.code, one.component) for one in part.findings] == [("psu.failed", "VT Fault")]
+    assert [check.outcome for check in part.checks] == [FAILED]
+    assert [(one.name, one.ok) for one in look.supplies] == [("PS1", True)]
+
+
+def test_a_measure_of_a_supply_that_the_bmc_calls_critical_fails_the_supply() -> None:
+    rows = ["PS2 Status | C9h | ok | 10.2 | Presence detected", "PS2 Input Voltage | 66h | lcr | 10.2 | 0 Volts"]
+    (supply,) = seen("now", *rows).supplies
+    assert (supply.ok, supply.reading) == (False, "PS2 Input Voltage: 0 Volts (lcr)")
+
+
+def test_supplies_of_which_one_sleeps_do_not_share_the_load() -> None:
+    part = Part()
+    look = seen(
+        "under load",
+        "PS1 Status | C8h | ok | 10.1 | Presence detected",
+        "PS1 Input Power | 66h | ok | 10.1 | 210 Watts",
+        "PS2 Status | C9h | ok | 10.2 | Presence detected, Power Supply Inactive",
+        "PS2 Input Power | 67h | ok | 10.2 | 5 Watts",
+    )
+    psu._shared(look, 0.8, part)
+    assert part.findings == [] and [check.outcome for check in part.checks] == [NOT_TESTED]
+
+
+@pytest.mark.parametrize(
+    ("reading", "lost"),
+    [
+        ("Fully Redundant", False),
+        ("Redundancy Degraded from Fully Redundant", True),
+        ("Non-Redundant: Sufficient from Insufficient", True),
+        ("Disabled", None),
+        ("No Reading", None),
+        ("", None),
+        ("Something else", None),
+    ],
+)
+def test_redundancy_is_lost_kept_or_not_known(reading: str, lost: bool | None) -> None:
+    (sensor,) = ipmitool.parse_sdr(f"Pwr Unit Redund | 02h | ok | 21.1 | {reading}\n")
+    assert supplies.redundancy_lost(sensor) is lost
+
+
+@pytest.mark.parametrize(
+    ("sensor", "supply"),
+    [
+        ("PSU1 AC Lost", "PSU1"), ("PS1 12V OV Fault", "PS1"), ("PS 1 Therm Fault", "PS 1"), ("PS1 Status", "PS1"),
+        ("Power Supply 2", "Power Supply 2"), ("#0x51", "#0x51"), ("Status", "Status"), ("PSU2_PRSNT", "PSU2"),
+    ],
+)  # fmt: skip
+def test_a_supply_is_called_by_its_name_and_not_by_what_its_sensor_tells(sensor: str, supply: str) -> None:
+    assert supplies.blamed(sensor) == supply
+
+
+def test_a_fan_that_turned_and_whose_sensor_is_silent_or_gone_later_is_not_tested() -> None:
+    before = Fans({}, ipmitool.parse_sdr("FAN1 | 41h | ok | 29.1 | 900 RPM\nFAN2 | 42h | ok | 29.2 | 900 RPM\n"))
+    after = Fans({}, ipmitool.parse_sdr("FAN1 | 41h | ns | 29.1 | No Reading\n"))
+    made, found = fans.judge([], before, after)
+    assert [(check.component, check.outcome) for check in made] == [("FAN1", NOT_TESTED), ("FAN2", NOT_TESTED)]
+    assert found == []
+
+
+def test_a_fan_of_a_supply_is_not_taken_for_a_supply_and_presence_not_for_a_fan() -> None:
+    rows = ipmitool.parse_sdr((RECORDED / "ipmitool/intel-s2600-cold-redundancy.sdr").read_text())
+    assert [one.name for one in supplies.power_supplies(supplies.among(rows))] == ["PS1", "PS2"]
+    assert [one.name for one in bmc_fans.fans(bmc_fans.among(rows)) if not one.absent] == [
+        "System Fan 1",
+        "System Fan 2",
+    ]
