@@ -103,11 +103,13 @@ def _before(run: Run, stage: str, in_setting: bool) -> list[trends.Earlier]:
 
 @dataclass(frozen=True)
 class _Reading:
-    """One pace of one disk whose model is known."""
+    """One pace of one disk whose model is known. A RAID controller gives all of its volumes one model, so that the size
+    counts, too."""
 
     name: str
     part: str
     model: str
+    size_mb: int
     value: float
 
 
@@ -127,17 +129,23 @@ def _peers(run: Run, stage: str, numbers: trends.Numbers) -> dict[str, list[floa
 
 
 def _equals(mine: _Reading, all_there_are: Iterable[_Reading]) -> list[float]:
-    wanted = (mine.name, mine.model)
-    return [one.value for one in all_there_are if (one.name, one.model) == wanted and one.part != mine.part]
+    return [
+        one.value
+        for one in all_there_are
+        if (one.name, one.model) == (mine.name, mine.model)
+        and one.part != mine.part
+        # Makers' firmwares of one model differ by a few sectors.
+        and abs(one.size_mb - mine.size_mb) * 100 <= mine.size_mb
+    ]
 
 
 def _readings(numbers: trends.Numbers, disks: list[dict[str, Any]]) -> list[_Reading]:
-    models = {disk.get("serial"): disk.get("model") for disk in disks if not _virtual(disk)}
+    known = {disk.get("serial"): disk for disk in disks if not _virtual(disk) and disk.get("model")}
     split = [(*key.partition(".")[::2], value) for key, value in numbers.items()]
     return [
-        _Reading(name, part, models[part], value)
+        _Reading(name, part, known[part]["model"], known[part].get("size_mb") or 0, value)
         for name, part, value in split
-        if name in trends.PACES and models.get(part)
+        if name in trends.PACES and part in known
     ]
 
 

@@ -39,9 +39,9 @@ def of(disks: list[wire.Disk], root: Path = Path("/")) -> Drives:
         behind.pop(drive.name, None)
     # A drive that died is no longer listed: that there are fewer than in the last good run tells it.
     numbers = {
-        f"raid_drives.{checks.disk_name(disk)}": float(len(own))
+        f"raid_drives.{checks.disk_name(disk)}": float(there)
         for disk, array in arrays
-        if (own := _answering(array, found))
+        if (there := _there(array, found))
     }
     volumes = [_volume(checks.disk_name(disk), array, found) for disk, array in arrays]
     return Drives([*plain, *behind.values()], [*volumes, *_silent(found.bays)], numbers)
@@ -54,6 +54,15 @@ def drive_of(disk: wire.Disk) -> Drive:
 def _answering(array: Volume, found: bays.Found) -> list[Bay]:
     """The drives behind the volume's own controller; those of another one say nothing of it."""
     return [bay for bay in found.bays if bay.host == array.host and bay.serial]
+
+
+def _there(array: Volume, found: bays.Found) -> int:
+    """How many drives are behind the volume's controller: those that answer, and those that hang or don't say who they
+    are. 0 where that is not known."""
+    own = [bay for bay in found.bays if bay.host == array.host]
+    silent = [bay for bay in own if bay.trouble]
+    known = _answering(array, found) and not _alike(silent)
+    return len(_answering(array, found)) + len(silent) if known else 0
 
 
 def _volume(name: str, array: Volume, found: bays.Found) -> wire.Check:
@@ -88,13 +97,18 @@ def _runs(numbers: list[int]) -> list[tuple[int, int]]:
 def _silent(places: Iterable[Bay]) -> list[wire.Check]:
     """A place whose drive can't be judged is named. Many numbers that may be empty are told in one sentence."""
     troubled = [bay for bay in places if bay.trouble]
-    alike = Counter((bay.host, bay.trouble) for bay in troubled if not bay.listed)
-    many = {key for key, count in alike.items() if count > _TOLD_SINGLY}
+    many = _alike(troubled)
     singly = [bay for bay in troubled if bay.listed or (bay.host, bay.trouble) not in many]
     together = [[bay for bay in troubled if (bay.host, bay.trouble) == key and not bay.listed] for key in sorted(many)]
     return [_unanswered(bay.label, bay) for bay in singly] + [
         _unanswered(f"{_ways(group)} of {group[0].device.path.removeprefix('/dev/')}", group[0]) for group in together
     ]
+
+
+def _alike(troubled: Iterable[Bay]) -> set[tuple[int, str]]:
+    """The host and the trouble of many numbers that have one and the same, and may be empty."""
+    alike = Counter((bay.host, bay.trouble) for bay in troubled if not bay.listed)
+    return {key for key, count in alike.items() if count > _TOLD_SINGLY}
 
 
 def _unanswered(label: str, bay: Bay) -> wire.Check:

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from agent import shell, wire
-from agent.probes import bays, turns
+from agent.probes import bays
 from agent.stage import StageReport
 from agent.stages import STAGES, drives
+from tests.agent_stages import toolbench
 from tests.agent_stages.contexts import context
 from tests.agent_stages.raid_hosts import (
     ENCLOSURE,
@@ -275,10 +276,27 @@ def test_without_smartctl_the_numbers_are_told_in_one_sentence(host: Host, monke
     assert all(check.outcome is NOT_TESTED for check in checks)
 
 
-def test_a_controller_is_never_given_more_commands_at_once_than_it_takes() -> None:
-    """hpsa turns the eleventh away, and a drive would look as if it did not answer."""
-    turn = turns.of("/dev/turns-test", "cciss,0")
-    with turn:
-        assert turns.of("/dev/turns-test", "cciss,9") is turn
-        assert turns.of("/dev/turns-test", "") is not turn
-    assert turns.AT_ONCE < 10
+@pytest.mark.parametrize("how", sorted(set(toolbench.BREAKAGES) - {"hanging after its whole answer"}))
+def test_no_way_in_which_smartctl_breaks_passes_a_host_with_a_controller(
+    how: str, host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bays, "IDENTITY_S", 0.5)
+    monkeypatch.setattr(bays, "CCISS_PLACES", 4)
+    smart_array(host, 0, "sda", "A0", "A1")
+    perc(host, 1, "sdb")
+    tool = tmp_path / "tools/smartctl"
+    tool.rename(tool.with_name("smartctl.well"))
+    if how != "missing":
+        tool.write_text(f"#!/bin/sh\n{toolbench.BREAKAGES[how]}\n")
+        tool.chmod(0o755)
+    report = smart(host, monkeypatch)
+    assert report.outcome is NOT_TESTED
+    assert PASSED not in result(report).values()
+
+
+def test_a_drive_that_hangs_is_there_and_not_gone(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer than in the last good run fails the host: that is for a drive that is not there any more."""
+    monkeypatch.setattr(bays, "IDENTITY_S", 1.0)
+    one_hangs(host)
+    numbers = smart(host, monkeypatch).numbers
+    assert (numbers["raid_drives.SN-sda"], numbers["raid_drives.SN-sdb"]) == (3.0, 1.0)

@@ -10,7 +10,7 @@ import pytest
 
 from agent import command_counters, wire
 from agent.names import Names
-from agent.probes import bays
+from agent.probes import bays, turns
 from agent.probes.smartctl import Device
 from agent.stages import STAGES, drives, self_tests, smart
 from agent.stages.board import Board
@@ -89,3 +89,12 @@ def test_a_drive_that_leaves_before_its_self_test_ends_is_named(host: Host, monk
     told = {check.component: check.reason for part in parts for check in part.checks if check.name == self_tests.CHECK}
     assert set(told) == {"A0", "A1"}
     assert told["A1"] == "A1: SMART has started its self-test, and it does not answer any more"
+
+
+def test_a_controller_is_never_given_more_commands_at_once_than_it_takes() -> None:
+    """hpsa turns the eleventh away, and a drive would look as if it did not answer."""
+    turn = turns.of("/dev/turns-test", "cciss,0")
+    with turn:
+        assert turns.of("/dev/turns-test", "cciss,9") is turn
+        assert turns.of("/dev/turns-test", "") is not turn
+    assert turns.AT_ONCE < 10

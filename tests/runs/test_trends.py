@@ -220,6 +220,19 @@ def test_other_hosts_disks_of_the_model_are_its_peers_and_other_models_are_not()
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(("size_mb", "peers"), [(1_830_000, True), (1_829_000, True), (915_000, False)])
+def test_volumes_of_one_controller_model_are_peers_only_when_they_have_one_size(size_mb: int, peers: bool) -> None:
+    """A mirror of hard disks and a stripe of flash are both a PERC H730."""
+    for number in range(3):
+        other = a_host(f"node-{number + 2}", f"52:54:00:00:00:1{number}")
+        volume = {**disk(f"P{number}", "PERC H730 Mini", "scsi"), "size_mb": size_mb}
+        kept(a_run_with(other, volume), "Storage", {f"seq_read_mb_s.P{number}": 900.0})
+    mine = {**disk("S1", "PERC H730 Mini", "scsi"), "size_mb": 1_830_000}
+    row = kept(a_run_with(a_host(), mine), "Storage", {"seq_read_mb_s.S1": 200.0})
+    assert row.findings.exists() is peers
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("virtual", [disk("S1", "QEMU HARDDISK"), disk("S1", "", "virtio")])
 def test_a_virtual_disk_has_no_pace_of_its_own(virtual: dict[str, Any]) -> None:
     host = a_host()
