@@ -84,8 +84,8 @@ def give_the_link(carries: Callable[[], Carries] = not_asked) -> None:
     here = StageRun.objects.filter(name__in=names, outcome="", run__state__in=names)
     if not here.filter(go_at=None).exists() or here.exclude(go_at=None).exists():
         return
-    unfit = fitness.unfit_now()
-    bench = Carries(unfit) if unfit else carries()
+    starved = fitness.starved_now()
+    bench = Carries(starved) if starved else carries()
     with taking_turns():
         waiting = here.filter(go_at=None).select_related("run").order_by("created_at").first()
         if waiting and not here.exclude(go_at=None).exists():
@@ -94,15 +94,18 @@ def give_the_link(carries: Callable[[], Carries] = not_asked) -> None:
 
 def _let_in(waiting: StageRun, bench: Carries) -> None:
     """Where the bench can't measure, the stage waits for it, but not for ever. The first time it is tried then all the
-    same: what passes on a poor bench has passed. What such a bench has spoilt already is left."""
-    if not bench.why:
+    same: what passes on a poor bench has passed. What such a bench has spoilt already is left. A port that is too slow
+    is nothing that passes by itself: the first time nobody waits for it."""
+    spoilt = stageruns.spoilt_before(waiting)
+    why = bench.why or (fitness.poor_port_now() if spoilt else "")
+    if not why:
         _try(lifecycle.give_go, waiting.run, why=bench.words)
     elif not _has_waited(waiting):
-        _try(lifecycle.wait_for_bench, waiting.run, why=bench.why)
-    elif stageruns.spoilt_before(waiting):
-        _try(lifecycle.leave_untested, waiting.run, why=bench.why)
+        _try(lifecycle.wait_for_bench, waiting.run, why=why)
+    elif spoilt:
+        _try(lifecycle.leave_untested, waiting.run, why=why)
     else:
-        _try(lifecycle.give_go, waiting.run, why=f"it has waited long enough for the bench, which is {bench.why}")
+        _try(lifecycle.give_go, waiting.run, why=f"it has waited long enough for the bench, which is {why}")
 
 
 def _has_waited(waiting: StageRun) -> bool:

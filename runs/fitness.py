@@ -70,10 +70,14 @@ def note(kind: str, found: Shortage, since: datetime) -> None:
     row.save()
 
 
-def unfit_now() -> str:
-    """Why the bench can't measure at this moment, in words; empty where it can."""
-    if found := _shortage_now():
-        return f"short of CPU: {found.why}"
+def starved_now() -> str:
+    """What the bench is short of at this moment, in words; empty where it is calm."""
+    found = _shortage_now()
+    return f"short of CPU: {found.why}" if found else ""
+
+
+def poor_port_now() -> str:
+    """What keeps the bench's own port from carrying what it should, in words."""
     recent = BenchShortage.objects.filter(kind=BenchShortage.PORT, ended_at__gte=timezone.now() - _GOES_ON)
     return recent.order_by("-ended_at").values_list("why", flat=True).first() or ""
 

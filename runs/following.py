@@ -146,7 +146,7 @@ def _doing(row: StageRun) -> RenderableType:
     if row.outcome:
         return Text(logfiles.clean(row.reason), style="dim")
     if row.go_at is None:
-        return Text(f"waits: the bench is {row.bench}" if row.bench else "waits for the shared link", style="yellow")
+        return Text(f"waits for the bench: {row.bench}" if row.bench else "waits for the shared link", style="yellow")
     if not row.progress:
         return Text("…", style="dim")
     inner = Table.grid(padding=(0, 1))

@@ -175,7 +175,7 @@ def wait_for_bench(run: Run, why: str, who: str = "dispatcher") -> None:
     with locked(run.pk) as run:
         waiting = run.stage_runs.filter(name=run.state, outcome="", go_at=None)
         if waiting.filter(bench_since=None).update(bench=why, bench_since=timezone.now()):
-            text = f"{naming.state_in_words(run.state)} waits: the bench is {why}"
+            text = f"{naming.state_in_words(run.state)} waits for the bench: {why}"
             write_event(run, "bench_waits", actor=Actor.WORKER, who=who, text=text)
 
 

@@ -112,10 +112,10 @@ def test_a_real_limit_on_the_port_is_seen_and_told_until_it_is_gone(
     bench(iperf3={"link_mbit": 100})
     with network.on_server():
         ownport.tick()
-        assert fitness.unfit_now() == ""
+        assert fitness.poor_port_now() == ""
         name = ownport.look().name
         ownport._tc("qdisc", "add", "dev", name, "root", "tbf", "rate", "10mbit", "burst", "65536", "latency", "50ms")
         monkeypatch.setattr(ownport, "_looked_at", None)
         ownport.tick()
-    assert fitness.unfit_now() == f"its own port {name} is limited to 10 Mbit/s (tc), iperf3.link_mbit is 100"
+    assert fitness.poor_port_now() == f"its own port {name} is limited to 10 Mbit/s (tc), iperf3.link_mbit is 100"
     assert "limited to 10 Mbit/s" in str(bench_status.problems("port")[0])

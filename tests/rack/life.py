@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.rack import disks, faults, outcome
+from tests.rack import disks, faults, outcome, starve
 from tests.rack.desk import DeskRefused
 from tests.rack.errors import BadMachineFile, RackBroken
 from tests.rack.guestport import GuestSilent
@@ -89,6 +89,7 @@ class Life:
             snapshot = self._look()
             self._try_the_key(snapshot)
             self._let_happen()
+            self._starve()
             self._act(snapshot)
             if self._is_over(snapshot):
                 return snapshot
@@ -134,6 +135,17 @@ class Life:
                 planned.do()
             except (QmpError, GuestSilent, OSError) as error:
                 raise RackBroken(f"{planned.what} could not be done: {error}") from error
+
+    def _starve(self) -> None:
+        """Loops that compete with the orchestrator, for as long as the file says."""
+        loops, wanted = self._rack.loops, self._rack.machine.bench
+        if not wanted.busy_loops:
+            return
+        is_due = starve.is_due(wanted, self._events)
+        if is_due is loops.are_running:
+            return
+        (loops.start if is_due else loops.stop)()
+        self._rack.progress.say(f"* {wanted.busy_loops} busy loops {'begin' if is_due else 'end'}")
 
     def _press_power(self) -> None:
         self._rack.vm.press_power()

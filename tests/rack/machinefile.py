@@ -196,6 +196,15 @@ class Event(Part):
         return self
 
 
+class Shortage(Part):
+    """What the orchestrator's machine lacks: processors, for which so many `busy_loops` compete `during` a time, or a
+    fast port of its own, all the time."""
+
+    busy_loops: Annotated[int, Field(ge=0, le=1000)] = 0
+    during: Literal["measurement", "Network", "run"] = "measurement"
+    port_mbit: Positive | None = None
+
+
 class OperatorStep(Part):
     """What the person at the dashboard does. `override_wipe` names a serial, `retry_stage` a stage."""
 
@@ -218,12 +227,13 @@ class Outcome(Part):
     """What must come of it. A disk that the operator lets be wiped is to be untouched until then.
     `components` are exactly those blamed; `found_in` says of a component in which stage it must be blamed; `findings`
     and `warnings` must be among those there were; `untouched` are serials whose image must not change by a byte. A key
-    left out is not compared."""
+    left out is not compared. `sound` are parts that nothing may be blamed on, whatever else comes of it."""
 
     state: State | None = None
     verdict: Literal["passed", "failed", "incomplete", "error"] | None = None
     stage: StageName | None = None
     components: tuple[str, ...] | None = None
+    sound: tuple[str, ...] = ()
     found_in: dict[str, StageName] = {}
     findings: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -243,6 +253,7 @@ class Machine(Part):
     disks: tuple[Disk, ...] = ()
     nics: tuple[Nic, ...]
     bmc: Bmc = Bmc()
+    bench: Shortage = Shortage()
     wake: Literal["magic-packet", "operator", "ipmi", "redfish"] = "magic-packet"
     destructive: bool = False
     profile: str = "quick"

@@ -54,6 +54,7 @@ def failures(wanted: Outcome, seen: Seen) -> list[str]:
             found.append(f"{word} is {getattr(seen, word) or 'none'}, not {value}")
     if wanted.components is not None:
         found += _blame(set(wanted.components), set(seen.components))
+    found += [f"{part} is blamed wrongly" for part in wanted.sound if part in seen.components]
     blamed_in = {(one.component, one.stage) for one in seen.found if one.severity == "critical"}
     found += [f"{part} is not blamed in {stage}" for part, stage in wanted.found_in.items()
               if (part, stage) not in blamed_in]  # fmt: skip

@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tests.rack import directboot, durations, expected, netns, ssh, warden
+from tests.rack import directboot, durations, expected, netns, ssh, starve, warden
 from tests.rack.bay import Bay
 from tests.rack.desk import Desk
 from tests.rack.errors import RackBroken
@@ -76,6 +76,10 @@ class Rack:
         self.namespace = netns.create()
         undo.callback(warden.sweep, self.namespace)
         undo.callback(warden.Warden(self.namespace, self.directory).dismiss)
+        if self.machine.bench.port_mbit:
+            starve.narrow_port(self.namespace, self.machine.bench.port_mbit)
+        self.loops = starve.Loops(self.machine.bench.busy_loops, self.namespace)
+        undo.callback(self.loops.stop)
         self.orchestrator = Orchestrator(self.namespace, self.directory, self._image, self.machine, self._profiles)
         undo.callback(self.orchestrator.stop)
         self.orchestrator.start()

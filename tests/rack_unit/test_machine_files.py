@@ -11,7 +11,8 @@ from hosts import expectations
 from tests.rack import expected, machinefile
 from tests.rack.errors import BadMachineFile
 
-MACHINES = sorted((Path(machinefile.__file__).parent / "machines").glob("*.yaml"))
+RACK = Path(machinefile.__file__).parent
+MACHINES = sorted([*(RACK / "machines").glob("*.yaml"), *(RACK / "starved").glob("*.yaml")])
 NIC = {"model": "virtio", "mac": "52:54:00:12:34:56"}
 
 

@@ -164,7 +164,7 @@ def test_it_waits_for_a_bench_that_is_starved_and_says_so(waiting: Talker) -> No
     row = network(waiting)
     assert (row.go_at, row.bench) == (None, unfit().why)
     events = the_run(waiting).events.filter(kind="bench_waits")
-    assert events.get().text == f"Network waits: the bench is {unfit().why}"
+    assert events.get().text == f"Network waits for the bench: {unfit().why}"
     dispatcher.tick(lambda: Carries(words="the bench carries 9000 Mbit/s over its own loopback"))
     assert network(waiting).go_at and network(waiting).bench == ""
     assert "carries 9000 Mbit/s" in the_run(waiting).events.get(kind="go").text
@@ -196,6 +196,20 @@ def test_what_the_bench_has_spoilt_already_is_left_untested_then(talker: Talker)
     assert (row.outcome, row.reason) == ("not_tested", f"bench: {unfit().why}")
     assert the_run(talker).state == "Burn"
     assert talker.heartbeat().next_state == "Burn"
+
+
+def test_nobody_waits_for_a_poor_port_the_first_time_and_then_it_is_left_untested(waiting: Talker) -> None:
+    """It is nothing that passes by itself."""
+    fitness.note(BenchShortage.PORT, Shortage("its own port eth1 negotiated 10 Mbit/s", 1), timezone.now())
+    dispatcher.tick()
+    started(waiting)
+    starved(timezone.now() - timedelta(seconds=60), 60, BenchShortage.PORT, "its own port eth1 negotiated 10 Mbit/s")
+    assert slow(waiting).attempt == 2
+    dispatcher.tick()
+    assert network(waiting).bench == "its own port eth1 negotiated 10 Mbit/s"
+    StageRun.objects.filter(pk=network(waiting).pk).update(bench_since=timezone.now() - timedelta(seconds=181))
+    dispatcher.tick()
+    assert (network(waiting).outcome, the_run(waiting).state) == ("not_tested", "Burn")
 
 
 def test_an_operators_retry_begins_to_count_anew(talker: Talker) -> None:
@@ -232,13 +246,13 @@ def test_the_worker_takes_samples_and_one_that_asks_takes_his_own(db: None) -> N
     fitness.tick()
     fitness.tick()
     assert len(fitness._kept()) == 2
-    assert bench.problems("load") == [] and fitness.unfit_now() == ""
+    assert bench.problems("load") == [] and fitness.starved_now() == ""
 
 
 def test_a_damaged_file_of_samples_begins_anew(db: None) -> None:
     fitness.tick()
     fitness._path().write_text('{"samples": [{"at": "x"}, 3]}')
-    assert fitness.unfit_now() == ""
+    assert fitness.starved_now() == ""
     fitness.tick()
     assert len(fitness._kept()) == 1
 
