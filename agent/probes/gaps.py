@@ -9,17 +9,22 @@ from agent.probes.parsing import mapping
 # A counter of 64 bits. NVMe's have 128.
 MOST = 2**64 - 1
 MOST_NVME = 2**128 - 1
+_MOST_SENTENCES = 50
 
 
 class Gaps:
     """Collects sentences on what could not be read."""
 
     def __init__(self) -> None:
-        self.sentences: list[str] = []
+        self._sentences: dict[str, None] = {}
+
+    @property
+    def sentences(self) -> list[str]:
+        return list(self._sentences)
 
     def note(self, sentence: str) -> None:
-        if sentence not in self.sentences:
-            self.sentences.append(sentence)
+        if len(self._sentences) < _MOST_SENTENCES:
+            self._sentences[sentence] = None
 
     def branch(self, data: dict[str, Any], key: str, what: str) -> dict[str, Any]:
         """The object at `key`; {} where a drive has none. One that is there and is empty or no object is noted."""

@@ -12,6 +12,8 @@ from agent.probes.parsing import clean, mapping
 
 NOW, PAST = "now", "past"
 _NORMALIZED_MOST = 255
+# smartctl's database has names of up to 23 characters.
+_NAME_MOST = 40
 _COMPARED = ("value", "thresh", "when_failed")
 # raw48, raw16(raw16), raw24(raw8) and raw16(avg16): the count, then what the maker keeps above it.
 _PLAIN = re.compile(r"(\d{1,20})(?: \([^()]{1,60}\))?")
@@ -56,7 +58,7 @@ def of(data: dict[str, Any], gaps: Gaps) -> dict[int, Attribute]:
 
 def _attribute(row: dict[str, Any], gaps: Gaps) -> Attribute | None:
     told = row.get("name")
-    name = clean(told) if isinstance(told, str) else ""
+    name = clean(told)[:_NAME_MOST] if isinstance(told, str) else ""
     number = gaps.needed(row, "id", f"the number of attribute {name or '?'}", _NORMALIZED_MOST)
     if not name:
         gaps.note(f"the name of attribute {number} was not read")

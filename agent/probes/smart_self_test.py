@@ -149,14 +149,16 @@ def _nvme_entry(row: dict[str, Any]) -> Entry:
 
 
 def _scsi(data: dict[str, Any]) -> SelfTest:
-    """The log's rows are keys of their own, scsi_self_test_0 the newest; a result of 15 is one that runs. A drive that
-    never made a test has no rows, so only trying tells whether it can."""
+    """The log's rows are keys of their own, scsi_self_test_0 the newest; a result of 15 is one that runs, and smartctl
+    7.5 has an object of its own for that. A drive that never made a test has no rows, so only trying tells whether it
+    can."""
     keys = [key for key in data if re.fullmatch(r"scsi_self_test_[0-9]+", key)]
     rows = [mapping(data[key]) for key in sorted(keys, key=lambda key: (len(key), key))]
     seconds = integer(data.get("scsi_extended_self_test_seconds"))
+    at_test = mapping(data.get("scsi_self_test_status")).get("in_progress") is True
     return SelfTest(
         can=True,
-        running=bool(rows) and integer(mapping(rows[0].get("result")).get("value")) == 15,
+        running=at_test or (bool(rows) and integer(mapping(rows[0].get("result")).get("value")) == 15),
         entries=tuple(entry for row in rows for entry in _scsi_entry(row)),
         extended_minutes=-(-seconds // 60) if seconds else None,
     )

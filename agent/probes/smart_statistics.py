@@ -17,6 +17,7 @@ COUNTED: dict[Place, str] = {
     (1, 64): smart_meanings.PENDING,
     (3, 32): smart_meanings.SECTORS,
     (3, 48): smart_meanings.SPIN,
+    (3, 56): smart_meanings.PENDING,
     (4, 8): smart_meanings.REPORTED,
     (6, 24): smart_meanings.CRC,
 }
@@ -49,7 +50,7 @@ def of(data: dict[str, Any], gaps: Gaps) -> dict[Place, Statistic]:
 
 
 def _row(row: dict[str, Any], place: Place, gaps: Gaps) -> dict[Place, Statistic]:
-    name, flags = clean(row.get("name")), mapping(row.get("flags"))
+    name, flags = clean(row.get("name"))[:60], mapping(row.get("flags"))
     at_limit, valid = flags.get("monitored_condition_met") is True, flags.get("valid")
     if place not in COUNTED and place != ENDURANCE:
         return {place: Statistic(name, None, at_limit)} if at_limit else {}

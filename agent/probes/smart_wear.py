@@ -10,8 +10,9 @@ from agent.probes.smartctl import Smart
 
 # Intel's and Samsung's normalised values stop at 1 when the rated writes are used (Intel, SSD DC S3700 specification).
 _STOPS_AT_1 = ("Media_Wearout_Indicator", "Wear_Leveling_Count")
-# Silicon Motion and Phison tell the percentage in the raw value; the normalised one of some firmware stays at 100.
-_ALSO_RAW = ("Remaining_Lifetime_Perc", "Lifetime_Remaining%")
+# Silicon Motion tells the percentage in the raw value, and the normalised one of some firmware stays at 100. Phison
+# does so in SSD_Life_Left, where SandForce has 0 in the raw value of a new drive.
+_ALSO_RAW = {"Remaining_Lifetime_Perc": 0, "Lifetime_Remaining%": 0, "SSD_Life_Left": 1}
 
 
 def used_percent(smart: Smart) -> int | None:
@@ -44,8 +45,9 @@ def _used(attribute: Attribute) -> int | None:
         return attribute.count if attribute.count is not None and attribute.count <= 255 else None
     if what != smart_meanings.LIFE_LEFT or (left := _percent(attribute.value)) is None:
         return None
-    raw = attribute.raw if attribute.name in _ALSO_RAW else None
-    left = min(left, raw) if raw is not None and raw <= 100 else left
+    least, raw = _ALSO_RAW.get(attribute.name), attribute.raw
+    if left == 100 and least is not None and raw is not None and least <= raw <= 100:
+        left = raw
     return 100 if left <= 1 and attribute.name in _STOPS_AT_1 else 100 - left
 
 

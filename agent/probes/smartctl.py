@@ -31,8 +31,11 @@ from agent.probes.smart_statistics import Place, Statistic
 COMMAND_LINE, OPEN_FAILED, COMMAND_FAILED, FAILING, PREFAIL, PAST_PREFAIL, ERROR_LOG, SELF_TEST_LOG = (
     1 << bit for bit in range(8)
 )
+_ASKS_FOR_STATE, _SHORT_WORDS = ("--xall", "--all", "--capabilities"), re.compile(r"-j?[axc]j?")
 # Messages of smartctl on the command that asks for the drive's health, among those on its logs.
-_OF_HEALTH = re.compile(r"SMART (Status|Disabled|support)|overall-health|Read SMART|scsiCheckIE|IE \(SMART\)", re.I)
+_OF_HEALTH = re.compile(
+    r"SMART (Status|Disabled|support)|overall-health|Read SMART (Data|Thresholds)|\bIE \(SMART\)", re.I
+)
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class Smart:
     temperature_c: int | None = None
     power_on_hours: int | None = None
     self_test: SelfTest = field(default_factory=SelfTest)
+    was_asked_for_all: bool = True
     gaps: tuple[str, ...] = ()
 
     @property
@@ -192,12 +196,19 @@ def parse(text: str) -> Smart:
         temperature_c=integer(mapping(data.get("temperature")).get("current")),
         power_on_hours=gaps.given(hours, "hours", "the power-on hours"),
         self_test=smart_self_test.of(data, gaps),
+        was_asked_for_all=_was_asked_for_all(head),
         gaps=tuple(gaps.sentences),
     )
 
 
 def _messages(head: dict[str, Any]) -> list[str]:
     return [clean(mapping(entry).get("string")) for entry in sequence(head.get("messages"))]
+
+
+def _was_asked_for_all(head: dict[str, Any]) -> bool:
+    """Whether smartctl was asked for the drive's state, too, as `run` does. Recordings of others may lack it."""
+    words = [word for word in sequence(head.get("argv")) if isinstance(word, str)]
+    return not words or any(word in _ASKS_FOR_STATE or _SHORT_WORDS.fullmatch(word) for word in words)
 
 
 def _is_enabled(data: dict[str, Any], head: dict[str, Any]) -> bool:

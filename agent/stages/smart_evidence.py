@@ -98,7 +98,7 @@ _BY_PROTOCOL = {"ATA": _ata, "NVMe": _nvme, "SCSI": _scsi}
 def _self_tests(smart: smartctl.Smart) -> list[str]:
     test = smart.self_test
     is_untold = not test.entries and test.ended is None and not test.running and test.can is not False
-    if smart.protocol == "ATA" and smart.attributes and is_untold:
+    if smart.protocol == "ATA" and smart.attributes and is_untold and smart.was_asked_for_all:
         return ["how the last self-test ended was not read"]
     if test.unread is not None and test.failure is None:
         return ["the result of a self-test in the drive's log was not read"]

@@ -46,9 +46,12 @@ RULES = (
     Rule("smart.end_to_end", "errors", "end_to_end_errors_max", noun="errors on the data path inside the drive"),
     Rule("smart.spin_retries", "retries", "spin_retries_max"),
 )
+# Limits of flash drives in the place of a hard disk's.
+_OF_FLASH = {"end_to_end_errors_max": "end_to_end_errors_flash_max"}
 LIMITS = (
     "new_drive_h", "percentage_used_max", "spare_min_percent", "helium_min_percent", "recent_errors_h",
-    "recent_read_errors_max", *(name for rule in RULES for name in (rule.limit, rule.told_above) if name),
+    "recent_read_errors_max", *_OF_FLASH.values(),
+    *(name for rule in RULES for name in (rule.limit, rule.told_above) if name),
 )  # fmt: skip
 # A part that has run for less than `new_drive_h` has none of these, whatever an old one may have.
 NEW_DRIVE_HAS_NONE = frozenset({
@@ -78,7 +81,8 @@ def _counted(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> I
     for rule in RULES:
         if (count := found.get(rule.code, 0)) > (limit(rule.told_above) if rule.told_above else 0):
             strict = is_new and rule.code in NEW_DRIVE_HAS_NONE
-            most = 0.0 if strict else limit(rule.limit) if rule.limit else None
+            name = _OF_FLASH.get(rule.limit, rule.limit) if smart.is_flash else rule.limit
+            most = 0.0 if strict else limit(name) if name else None
             age = f" after {smart.power_on_hours} h: a new drive has none" if strict else ""
             yield findings.make(
                 rule.code, "disk", serial, f"{device}: {count} {rule.counted}{age}", value=float(count), limit=most,

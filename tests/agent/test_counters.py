@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from agent import command_counters, counters, sources, sysfs_counters, wire
 from agent.counters import CounterBook, Counts
 from agent.names import Names
 from tests.agent.hardware import Hardware, book_of, put
+from tests.agent_stages.healthy import sas
 
 CRITICAL, WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
 INVENTORY = wire.Inventory(memory=wire.Memory(dimms=[wire.Dimm("DIMM_A1", 8192), wire.Dimm("DIMM_B1", 8192)]))
@@ -305,6 +307,13 @@ def test_a_drive_that_gives_up_after_its_health_was_looked_at_fails_the_stage_it
     found = counters.judged(book.close_stage(), {}, 60)
     assert {one.code for one in found} == codes
     assert all(one.severity is wire.Severity.CRITICAL and one.component == "N1" for one in found)
+
+
+def test_a_sas_drive_that_gets_too_warm_does_not_count_as_failing() -> None:
+    said = {"passed": False, "scsi": {"asc": 0x0B, "ascq": 1}}
+    warm, dying = sas(smart_status=said), sas(smart_status={"passed": False, "scsi": {"asc": 0x5D, "ascq": 0x10}})
+    counts = [command_counters.of_drive(json.dumps(drive), "S1") for drive in (sas(), warm, dying)]
+    assert [one["smart.failing", "disk", "S1"] for one in counts] == [0, 0, 1]
 
 
 @pytest.mark.parametrize("text", ["", "no json", "{}"])

@@ -52,6 +52,12 @@ def statistic(page: int, offset: int, name: str, value: int, **flags: bool) -> D
     return {"ata_device_statistics": {"pages": [{"number": page, "table": [row]}]}}
 
 
+def statistics(*rows: tuple[int, int, str, int]) -> Document:
+    """As `statistic`, each on a page of its own."""
+    each = [statistic(*row)["ata_device_statistics"]["pages"][0] for row in rows]
+    return {"ata_device_statistics": {"pages": each}}
+
+
 def error_log(*errors: tuple[str, int]) -> Document:
     """Of each error what smartctl says of it, and the drive's age in hours then."""
     table = [{"error_description": f"Error: {words}", "lifetime_hours": hours} for words, hours in errors]

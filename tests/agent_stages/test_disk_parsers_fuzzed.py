@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from agent.probes import ethtool, raid, smart_counts, smartctl
 from agent.probes.parsing import ParseError
-from agent.stages import smart_limits
+from agent.stages import smart_evidence, smart_limits
 from tests.agent_stages.recordings import recorded
-from tests.agent_stages.test_smart_limits import LIMITS
+from tests.agent_stages.smart_verdicts import LIMITS
 
 WORDS = """
     smartctl exit_status messages string device protocol smart_status passed ata_smart_attributes table id name raw
@@ -25,7 +25,10 @@ WORDS = """
     polling_minutes short capabilities self_tests_supported remaining_percent ata_smart_self_test_log standard type
     lifetime_hours nvme_self_test_log current_self_test_operation self_test_result self_test_code power_on_hours
     scsi_self_test_0 scsi_self_test_007 scsi_self_test_x result code power_on_time hours scsi_extended_self_test_seconds
-    devices open_error temperature serial_number
+    devices open_error temperature serial_number rotation_rate model_name firmware_version enabled available version
+    worst prefailure error_description completion_registers error scsi_background_scan result_1 reassign_status
+    sense_key scsi_pending_defects endurance_used current_percent spare_available threshold_percent asc ascq ie_string
+    scsi_percentage_used_endurance_indicator monitored_condition_met normalized
 """
 KEYS = st.sampled_from(WORDS.split())
 LEAVES = st.none() | st.booleans() | st.integers() | st.integers(8, 8) | st.floats() | st.text(max_size=9)
@@ -40,7 +43,8 @@ def test_no_json_breaks_smartctls_parser_or_what_is_made_of_it(tree: dict[str, A
         with contextlib.suppress(ParseError):
             smart = smartctl.parse(json.dumps(document))
             assert isinstance(smart.trouble, str)
-            smart_limits.judge(smart, "sda", "S1", LIMITS.__getitem__)
+            found = smart_limits.judge(smart, "sda", "S1", LIMITS.__getitem__)
+            smart_evidence.health(smart, found, "sda", "S1", LIMITS.__getitem__)
             assert all(isinstance(count, int) for count in smart_counts.of(smart).values())
             smart_counts.states(smart)
 

@@ -122,6 +122,70 @@ def test_a_test_that_leaves_no_entry_proves_nothing(drive: Script) -> None:
     assert "left no result" in check.reason
 
 
+def without_log(status: int) -> dict[str, Any]:
+    document = ata(status)
+    del document["ata_smart_self_test_log"]
+    return document
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        (0, wire.Outcome.PASSED),
+        (0x79, wire.Outcome.FAILED),
+        (0x10, wire.Outcome.NOT_TESTED),
+        (0x21, wire.Outcome.NOT_TESTED),
+    ],
+)
+def test_a_drive_without_a_log_tells_by_its_state_how_the_test_ended(
+    drive: Script, status: int, outcome: wire.Outcome
+) -> None:
+    drive.answers(x=[without_log(IDLE)], look=[without_log(IDLE), without_log(RUNNING), without_log(status)])
+    assert smart(drive)[0].outcome is outcome
+
+
+def test_a_test_that_was_never_seen_to_run_proves_nothing_without_a_log(drive: Script) -> None:
+    drive.answers(x=[without_log(IDLE)], look=[without_log(IDLE)])
+    assert smart(drive)[0].outcome is wire.Outcome.NOT_TESTED
+
+
+def test_capabilities_that_were_not_read_are_not_a_drive_without_self_test(drive: Script) -> None:
+    unread = ata(IDLE)
+    del unread["ata_smart_data"]["capabilities"]
+    drive.answers(x=[unread], look=[unread])
+    check, _ = smart(drive)
+    assert check.outcome is wire.Outcome.NOT_TESTED
+    assert "was not read" in check.reason
+    assert not (drive.directory / "calls").read_text().count(" -t ")
+
+
+def test_a_drive_that_says_that_it_has_no_self_test_is_told_apart_from_that(drive: Script) -> None:
+    none = ata(IDLE)
+    none["ata_smart_data"]["capabilities"]["self_tests_supported"] = False
+    drive.answers(x=[none], look=[none])
+    report = STAGES["SMART"](context("SMART", drive.directory, params={"self_test": "short"}))
+    assert [check.name for check in report.checks] == ["self_test_offered", "health"]
+
+
+def test_an_nvme_drive_is_tested_through_its_controller(drive: Script) -> None:
+    drive.answers(x=[nvme(0)], look=[nvme(0), nvme(1), nvme(0, (1, 0))])
+    disks = [wire.Disk("nvme7n1", "S1", "", "nvme", 256)]
+    report = STAGES["SMART"](
+        context("SMART", drive.directory, inventory=replace(INVENTORY, disks=disks), params={"self_test": "short"})
+    )
+    assert told(report)[0].outcome is wire.Outcome.PASSED
+    assert all(call.endswith(" /dev/nvme7") for call in (drive.directory / "calls").read_text().splitlines())
+
+
+def test_with_several_paths_the_subsystem_says_which_controllers_a_namespace_has(tmp_path: Path) -> None:
+    subsystem = tmp_path / "sys/class/nvme-subsystem/nvme-subsys0"
+    (subsystem / "nvme3").mkdir(parents=True)
+    (tmp_path / "sys/block/nvme0n1").mkdir(parents=True)
+    (tmp_path / "sys/block/nvme0n1/device").symlink_to(subsystem)
+    assert smartctl.of_disk("nvme0n1", tmp_path).path == "/dev/nvme3"
+    assert [smartctl.of_disk(name, tmp_path).path for name in ("sda", "nvme1n12")] == ["/dev/sda", "/dev/nvme1"]
+
+
 @pytest.mark.parametrize("entry", [(1, 16, 50), (1, 33, 50)])
 def test_an_aborted_test_of_a_sata_drive_condemns_nobody(drive: Script, entry: tuple[int, int, int]) -> None:
     drive.answers(look=[ata(IDLE), ata(IDLE, entry)])

@@ -17,10 +17,9 @@ from agent.probes.smart_self_test import Entry, SelfTest
 from agent.probes.smartctl import Smart
 from agent.stages import smart_limits
 from tests.agent_stages import healthy
-from tests.agent_stages.contexts import PROFILE
 from tests.agent_stages.recordings import recorded
+from tests.agent_stages.smart_verdicts import LIMITS
 
-LIMITS = {name: float(PROFILE["stages"]["SMART"]["limits"][name]) for name in smart_limits.LIMITS}
 GOOD = Smart(exit_status=0, protocol="ATA", passed=True)
 NVME = NvmeHealth(0, 0, 3, 100, 10)
 

@@ -1,0 +1,97 @@
+"""A drive passes only on what was read of it; what condemns it does so whatever else is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.agent_stages import healthy, smart_verdicts
+from tests.agent_stages.smart_verdicts import FAILED, NOT_TESTED, PASSED
+
+
+def without(document: dict[str, Any], *path: str) -> dict[str, Any]:
+    """Without the value at `path`."""
+    node = document
+    for key in path[:-1]:
+        node = node[key]
+    del node[path[-1]]
+    return document
+
+
+@pytest.mark.parametrize("drive", [healthy.ata(), healthy.ssd(), healthy.sas(), healthy.nvme()])
+def test_a_sound_drive_of_each_kind_passes_with_nothing_to_tell(drive: dict[str, Any]) -> None:
+    assert smart_verdicts.of(drive) == (PASSED, set(), set(), "")
+
+
+@pytest.mark.parametrize(
+    ("drive", "word"),
+    [
+        (without(healthy.sas(), "scsi_error_counter_log"), "error counters"),
+        (without(healthy.sas(), "scsi_error_counter_log", "write"), "error counters"),
+        (without(healthy.sas(), "scsi_grown_defect_list"), "grown defects"),
+        (healthy.sas(scsi_grown_defect_list="many"), "grown defects is no number"),
+        (without(healthy.nvme(), "nvme_smart_health_information_log"), "the health log was not read"),
+        (healthy.nvme(media_errors="0x0"), "media errors is no number: '0x0'"),
+        (healthy.nvme(available_spare=255), "available spare is no number"),
+        (without(healthy.nvme(), "nvme_smart_health_information_log", "percentage_used"), "percentage used was not"),
+        (healthy.ata(healthy.attribute(197, "Current_Pending_Sector", -1)), "197 Current_Pending_Sector is no number"),
+        (healthy.ata(healthy.attribute(5, "Reallocated_Sector_Ct", 0, text="?")), "in no known format"),
+        (healthy.ata(healthy.attribute(197, "Vendor_Specific", 0)), "pending sectors were not read"),
+        (healthy.ata(healthy.attribute(187, "Something_New", 4)), "187 Something_New: not known what it counts"),
+        (healthy.ata(smart_support={"available": True, "enabled": False}), "SMART is switched off"),
+        (healthy.ata(device={"protocol": "?"}), "no known protocol"),
+        (healthy.ata(ata_smart_attributes={"table": []}), "garbled"),
+    ],
+)
+def test_what_was_not_read_is_not_zero(drive: dict[str, Any], word: str) -> None:
+    verdict = smart_verdicts.of(drive)
+    assert (verdict.outcome, verdict.critical) == (NOT_TESTED, set())
+    assert word in verdict.words
+
+
+@pytest.mark.parametrize(
+    ("drive", "code"),
+    [
+        (healthy.sas(scsi_grown_defect_list=5000, smart_status={}), "smart.grown_defects"),
+        (without(healthy.nvme(critical_warning=8), "smart_status"), "smart.critical_warning"),
+        (healthy.nvme(media_errors=4, percentage_used="?"), "smart.media_errors"),
+        (healthy.ata(healthy.attribute(197, "Current_Pending_Sector", 3), smart_support={}), "smart.pending_sectors"),
+    ],
+)  # fmt: skip
+def test_what_condemns_does_so_though_other_things_are_missing(drive: dict[str, Any], code: str) -> None:
+    verdict = smart_verdicts.of(drive)
+    assert (verdict.outcome, verdict.critical) == (FAILED, {code})
+
+
+def test_the_reason_is_what_smartctl_says_of_the_health_command() -> None:
+    said = ["Read Device Statistics page 0x00 failed", "SMART Status command failed: scsi error aborted command"]
+    head = {"version": [7, 4], "exit_status": 4, "messages": [{"string": text} for text in said]}
+    verdict = smart_verdicts.of(without(healthy.ata(smartctl=head), "smart_status"))
+    assert verdict.words == f"sda: the drive gives no health status; {said[1]}"
+
+
+def test_a_flash_drive_on_sas_may_keep_no_list_of_defects_when_it_tells_its_endurance() -> None:
+    worn = healthy.sas(rotation_rate=0, scsi_percentage_used_endurance_indicator=4)
+    assert smart_verdicts.of(without(worn, "scsi_grown_defect_list")).outcome is PASSED
+
+
+def test_a_drive_without_attributes_passes_on_the_statistics_of_the_standard() -> None:
+    statistics = healthy.statistics((3, 32, "Number of Reallocated Logical Sectors", 0),
+                                    (4, 8, "Number of Reported Uncorrectable Errors", 0))  # fmt: skip
+    drive = without(healthy.ata(**statistics), "ata_smart_attributes")
+    assert smart_verdicts.of(drive).outcome is PASSED
+    drive["ata_device_statistics"]["pages"].pop()
+    assert smart_verdicts.of(drive).outcome is NOT_TESTED
+
+
+def test_smartctl_before_7_3_says_nothing_of_whether_smart_is_on() -> None:
+    old = without(healthy.ata(smartctl={"version": [7, 2], "exit_status": 0}), "smart_support")
+    assert smart_verdicts.of(old).outcome is PASSED
+    assert smart_verdicts.of({**old, "smartctl": {"version": [7, 4], "exit_status": 0}}).outcome is NOT_TESTED
+
+
+def test_a_failed_self_test_that_smartctl_counts_and_does_not_print_is_missed() -> None:
+    verdict = smart_verdicts.of(healthy.ata(smartctl={"version": [7, 4], "exit_status": 128}))
+    assert verdict.outcome is NOT_TESTED
+    assert "failed self-test" in verdict.words

@@ -1,0 +1,154 @@
+"""What a drive says beside its attributes, and attributes that mean something else on other models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agent.probes import smart_meanings
+from agent.probes.smart_attributes import in_its_format
+from tests.agent_stages import healthy, smart_verdicts
+from tests.agent_stages.healthy import ata, attribute, error_log, sas, ssd, statistic
+from tests.agent_stages.smart_verdicts import FAILED, PASSED
+
+
+def exception(asc: int, ascq: int) -> dict[str, Any]:
+    said = {"asc": asc, "ascq": ascq, "ie_string": "what smartctl says"}
+    return sas(smart_status={"passed": False, "scsi": said}, smartctl={"version": [7, 4], "exit_status": 8})
+
+
+def scanned(sense: int, status: int) -> dict[str, Any]:
+    place = {"sense_key": {"value": sense}, "reassign_status": {"value": status}, "lba": 7}
+    return sas(scsi_background_scan={"status": {"value": 1}, "result_1": place})
+
+
+BAD = {
+    "device statistics: reallocated": (ata(**statistic(3, 32, "Reallocated", 900)), "smart.reallocated_sectors"),
+    "device statistics: candidates": (ata(**statistic(3, 56, "Candidates", 8)), "smart.pending_sectors"),
+    "device statistics: pending": (ata(**statistic(1, 64, "Pending Error Count", 2)), "smart.pending_sectors"),
+    "device statistics: mechanical starts": (ata(**statistic(3, 48, "Start Failures", 40)), "smart.spin_retries"),
+    "device statistics: endurance": (ssd(**statistic(7, 8, "Endurance", 104, normalized=True)), "smart.wear"),
+    "pending log of SAS": (sas(scsi_pending_defects={"count": 2}), "smart.pending_sectors"),
+    "scan: reassignment failed": (scanned(3, 4), "smart.background_scan"),
+    "spin retries": (ata(attribute(10, "Spin_Retry_Count", 30)), "smart.spin_retries"),
+    "data path, not yet at its threshold": (ata(attribute(184, "End-to-End_Error", 2)), "smart.end_to_end"),
+    "raw48 is not masked": (ata(attribute(5, "Reallocated_Sector_Ct", 1 << 16)), "smart.reallocated_sectors"),
+    "Toshiba's helium": (ata(attribute(23, "Helium_Condition_Lower", 0, value=80, thresh=75)), "smart.helium"),
+    "Intel's wear": (ssd(attribute(233, "Media_Wearout_Indicator", 0, value=1)), "smart.wear"),
+    "Micron's wear": (ssd(attribute(202, "Percent_Lifetime_Used", 100, value=0)), "smart.wear"),
+    "Silicon Motion's wear": (ssd(attribute(169, "Remaining_Lifetime_Perc", 0, value=100)), "smart.wear"),
+    "smartctl 7.5's wear": (ssd(endurance_used={"current_percent": 100}), "smart.wear"),
+    "spare without a threshold": (ssd(attribute(232, "Available_Reservd_Space", 0, value=4)), "smart.spare"),
+    "flash blocks by the hundred": (ssd(attribute(5, "Reallocated_Sector_Ct", 700)), "smart.retired_blocks"),
+    "no rotation rate: as a hard disk": (
+        ata(attribute(5, "Reallocated_Sector_Ct", 12), rpm=None), "smart.reallocated_sectors"
+    ),
+    "IronWolf's upper bits": (
+        ata(attribute(5, "Reallocated_Sector_Ct", 90 << 32 | 5, text="5 (90 0)"), model_name="ST8000VN0022-2EL112",
+            firmware_version="SC61"),
+        "smart.reallocated_sectors",
+    ),
+    "the summary log alone": (
+        ata(ata_smart_error_log={"summary": {"count": 1, "table": [
+            {"lifetime_hours": 19999, "completion_registers": {"error": 0x40}}]}}),
+        "smart.recent_read_errors",
+    ),
+    "an address mark": (ata(**error_log(("AMNF at LBA = 0x1 = 1", 19990))), "smart.recent_read_errors"),
+    "hours that have wrapped": (
+        ata(**error_log(("UNC 8 sectors at LBA = 0x1 = 1", 20)), power_on_time={"hours": 65536 + 25}),
+        "smart.recent_read_errors",
+    ),
+    "impending failure of the controller": (exception(0x5D, 0x20), "smart.failing"),
+    "endurance limit met": (exception(0x5D, 0x73), "smart.failing"),
+    "its scan found unreadable places": (exception(0x0B, 0x05), "smart.failing"),
+    "its cache is not safe": (exception(0x0B, 0x06), "smart.failing"),
+    "a warning without a cause": (exception(0x0B, 0x00), "smart.failing"),
+    "NVMe's spare below its threshold": (healthy.nvme(available_spare=9), "smart.spare"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_drive_is_found_by_whatever_it_says(name: str) -> None:
+    document, code = BAD[name]
+    verdict = smart_verdicts.of(document)
+    assert (verdict.outcome, verdict.critical) == (FAILED, {code}), verdict.words
+
+
+SOUND = {
+    "a statistic that is not valid": (ata(**statistic(4, 8, "Uncorrectable", 500, valid=False)), set()),
+    "a normalised statistic is no count": (ata(**statistic(3, 32, "Reallocated", 100, normalized=True)), set()),
+    "a statistic at the host's own limit": (
+        ata(**statistic(5, 8, "Current Temperature", 60, monitored_condition_met=True)), {"smart.drive_warns"}
+    ),
+    "places that the drive has replaced": (scanned(3, 2), set()),
+    "places written again": (scanned(3, 5), set()),
+    "a weak place": (scanned(1, 1), {"smart.background_scan"}),
+    "a few spin retries": (ata(attribute(10, "Spin_Retry_Count", 2)), {"smart.spin_retries"}),
+    "helium, normalised, with another raw unit": (ata(attribute(22, "Helium_Level", 6553700)), set()),
+    "helium that begins to leak": (ata(attribute(22, "Helium_Level", 98, value=98, thresh=25)), {"smart.helium"}),
+    "wear that rises from 1": (ssd(attribute(230, "Media_Wearout_Indicator", 7, value=1)), set()),
+    "Phison's life in the raw value": (ssd(attribute(231, "SSD_Life_Left", 74)), set()),
+    "SandForce's new drive": (ssd(attribute(231, "SSD_Life_Left", 0)), set()),
+    "the standard's figure before the maker's": (
+        ssd(attribute(177, "Wear_Leveling_Count", 900, value=0), **statistic(7, 8, "Endurance", 12)), set()
+    ),
+    "JMicron's unknown 187": (ssd(attribute(187, "Unknown_JMF_Attribute", 4711)), set()),
+    "flash reads that the drive corrected": (ssd(attribute(187, "Total_Unc_NAND_Reads", 80)), set()),
+    "factory bad blocks": (ssd(attribute(184, "Initial_Bad_Block_Count", 112)), set()),
+    "pending cells that come and go": (ssd(attribute(197, "Current_Pending_ECC_Cnt", 1)), set()),
+    "more of them": (ssd(attribute(197, "Current_Pending_ECC_Cnt", 6)), {"smart.pending_sectors"}),
+    "a flash block of a new drive": (
+        ssd(attribute(5, "Retired_Block_Count", 1), power_on_time={"hours": 20}), {"smart.retired_blocks"}
+    ),
+    "old age by hours": (
+        ata(attribute(9, "Power_On_Hours", 80000, value=1, thresh=1, when_failed="now")), {"smart.prefail"}
+    ),
+    "aborted commands": (ata(**error_log(("ABRT", 20000), ("ABRT", 19999))), set()),
+    "transfer errors": (ata(**error_log(("ICRC, ABRT 8 sectors at LBA = 0x8 = 8", 20000))), {"smart.error_log"}),
+    "a place that was not found": (ata(**error_log(("IDNF at LBA = 0x0 = 0", 19900))), {"smart.error_log"}),
+    "reads that failed long ago": (ata(**error_log(("UNC at LBA = 0x8 = 8", 900))), {"smart.recent_read_errors"}),
+    "an enclosure": (exception(0x0B, 0x02), {"smart.enclosure"}),
+    "too cold": (exception(0x0B, 0x0B), {"smart.temperature"}),
+    "humidity": (exception(0x0B, 0x0E), {"smart.drive_warns"}),
+    "a failure that the host asked for": (exception(0x5D, 0xFF), {"smart.drive_warns"}),
+    "NVMe's spare at its threshold": (healthy.nvme(available_spare=10), {"smart.spare"}),
+    "a data path error noticed by flash": (ssd(attribute(184, "End-to-End_Error", 1)), {"smart.end_to_end"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_a_sound_drive_is_not_blamed_for_what_means_something_else(name: str) -> None:
+    document, warnings = SOUND[name]
+    verdict = smart_verdicts.of(document)
+    assert (verdict.outcome, verdict.critical, verdict.warning) == (PASSED, set(), warnings), verdict.words
+
+
+@pytest.mark.parametrize(("asc", "ascq"), [(0x5D, 0x20), (0x0B, 0x02), (0x0B, 0x01)])
+def test_the_sentence_of_a_sas_drive_is_shown(asc: int, ascq: int) -> None:
+    assert f"what smartctl says (asc {asc:02x}h, ascq {ascq:02x}h)" in smart_verdicts.of(exception(asc, ascq)).words
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "count"),
+    [
+        (16, "16", 16),
+        (2000 << 32, "0 (2000 0)", 0),
+        (1 << 32 | 1 << 16 | 1, "1 1 1", 1),
+        (7 << 24 | 300, "300 (0 0 7)", 300),
+        (0x50 << 16 | 0x40, "64 (Average 80)", 64),
+        (0x0064, "0x000000000064", 100),
+        (12, "13", None),
+        (12, "12h+30m", None),
+        (12, "0/12", None),
+        (12, "garbled", None),
+    ],
+)
+def test_a_raw_value_counts_as_smartctl_prints_it(value: int, text: str, count: int | None) -> None:
+    assert in_its_format(value, text) == count
+
+
+def test_each_name_of_an_attribute_has_one_meaning_and_each_meaning_a_reason() -> None:
+    names = [name for row in smart_meanings.TABLE for name in row.names]
+    assert len(names) == len(set(names))
+    assert all(len(row.why) > 20 for row in smart_meanings.TABLE)
