@@ -4,13 +4,13 @@ read from the schema itself. Pure."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 
-from hosts.nearest import nearest
+from hosts.nearest import did_you_mean, nearest
 from hosts.parts import LISTS
 
 TEXT, NUMBER, YES_OR_NO = "text", "number", "true or false"
@@ -61,6 +61,15 @@ def children(known: Table, pattern: str) -> list[str]:
     return [key for key in rest if "." not in key and "[" not in key]
 
 
+def known_instead(path: Sequence[str | int], known: Table) -> str:
+    """What may stand in place of the last key of a path, and what was meant most likely."""
+    *way, key = path
+    keys = children(known, "".join("[]" if isinstance(step, int) else f".{step}" for step in way).lstrip("."))
+    elsewhere = _nearest(str(key), [path for path in known if not path.endswith("[]")])
+    hint = did_you_mean(str(key), keys) or (f"; did you mean {elsewhere!r}?" if elsewhere else "")
+    return f"known here: {', '.join(keys)}{hint}"
+
+
 def names(spec: Mapping[str, Any], holder: str) -> list[str]:
     """What the parts of a list are called, as differences call them."""
     there = _within(spec, holder)
@@ -75,7 +84,7 @@ def why_not_pinned(path: str, spec: Mapping[str, Any], known: Table) -> str:
     to = place(path)
     kind = known.get(to.pattern)
     if kind is None:
-        return f"is no path of the spec{_meant(nearest_text(to.pattern, known), to)}"
+        return f"is no path of the spec{_meant(_nearest(to.pattern, _texts(known)), to)}"
     if kind in (NUMBER, YES_OR_NO):
         return "is no text; only texts can be pinned, and less than expected is critical as it is"
     if kind != TEXT:
@@ -99,11 +108,10 @@ def stated(spec: Mapping[str, Any], to: Place) -> Any:
     return part.get(to.leaf)
 
 
-def nearest_text(pattern: str, known: Table) -> str:
+def _nearest(pattern: str, paths: list[str]) -> str:
     """By the whole path, else by its last word: `bios` is `firmware.bios`."""
-    texts = _texts(known)
-    by_last = {path.rpartition(".")[2]: path for path in reversed(texts)}
-    return nearest(pattern, texts) or by_last.get(nearest(pattern.rpartition(".")[2], by_last), "")
+    by_last = {path.rpartition(".")[2]: path for path in reversed(paths)}
+    return nearest(pattern, paths) or by_last.get(nearest(pattern.rpartition(".")[2], by_last), "")
 
 
 def _entry(path: str, types: list[Any]) -> dict[str, str]:

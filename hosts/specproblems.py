@@ -10,7 +10,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from hosts import parts, specpaths, yamllines
-from hosts.nearest import did_you_mean
 from hosts.specpaths import Table
 
 Spec = dict[str, Any]
@@ -44,22 +43,12 @@ def _problem(problem: Any, document: yamllines.Document, known: Table) -> str:
     where = document.where(path) if document.lines else document.source
     name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".") or "spec"
     if problem["type"] == "extra_forbidden":
-        return f"{where}: {name} is not known; {_known(path, known)}"
+        return f"{where}: {name} is not known; {specpaths.known_instead(path, known)}"
     if problem["type"] == "missing":
         return f"{where}: {name} is missing"
     hint = "; put it in quotes" if problem["type"] == "string_type" else ""
     given = f" (given: {problem['input']!r})" if isinstance(problem["input"], str | int | float) else ""
     return f"{where}: {name}: {problem['msg'].removeprefix('Value error, ')}{hint}{given}"
-
-
-def _known(path: yamllines.Path, known: Table) -> str:
-    """What may stand in place of the last key of a path, the most similar one at the end."""
-    *way, key = path
-    pattern = "".join("[]" if isinstance(part, int) else f".{part}" for part in way).lstrip(".")
-    keys = specpaths.children(known, pattern)
-    elsewhere = specpaths.nearest_text(str(key), known)
-    hint = did_you_mean(str(key), keys) or (f"; did you mean {elsewhere!r}?" if elsewhere else "")
-    return f"known here: {', '.join(keys)}{hint}"
 
 
 def _twice(spec: Spec) -> Iterator[tuple[yamllines.Path, str]]:

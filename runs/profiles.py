@@ -28,6 +28,7 @@ from pydantic import (
 )
 
 from hosts import yamllines
+from hosts.nearest import did_you_mean
 from hosts.yamllines import Document
 from runs import limits, profilesense
 from runs.stages import AGENT_STAGES
@@ -231,12 +232,14 @@ def _problems(error: ValidationError, origins: Origins, source: str) -> Iterator
 
 
 def _words(problem: Any) -> str:
+    loc = problem["loc"]
     if problem["type"] == "extra_forbidden":
-        return "is not known here"
+        keys = StageProfile.model_fields if loc[0] == "stages" else Profile.model_fields
+        return f"is not known here{did_you_mean(str(loc[-1]), keys)}"
     if problem["type"] == "missing":
         return "is missing"
-    if problem["loc"][-1] == "[key]" and problem["type"] == "literal_error":
-        return f"is no stage of a profile; stages are {', '.join(_STAGE_NAMES)}"
+    if loc[-1] == "[key]" and problem["type"] == "literal_error":
+        return f"is no stage of a profile; stages are {', '.join(_STAGE_NAMES)}{did_you_mean(loc[-2], _STAGE_NAMES)}"
     return f"{problem['msg'].removeprefix('Value error, ')} (given: {problem['input']!r})"
 
 
@@ -266,7 +269,8 @@ def _paths(data: Any, path: yamllines.Path = ()) -> Iterator[yamllines.Path]:
 
 def _no_such_path(path: str, walked: list[str], here: Any) -> None:
     keys = f"there are {', '.join(here) or 'no keys'}" if isinstance(here, dict) else f"is the value {here!r}"
-    raise ProfileError(f"override {path}: no such value; in {'.'.join(walked) or 'the profile'} {keys}")
+    hint = did_you_mean(path.split(".")[len(walked)], here) if isinstance(here, dict) else ""
+    raise ProfileError(f"override {path}: no such value; in {'.'.join(walked) or 'the profile'} {keys}{hint}")
 
 
 def _kind(value: Any) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hosts import yamllines
+from hosts.nearest import did_you_mean
 
 KINDS = ("params", "limits")
 # (stage, params or limits) → the names of the values that somebody reads.
@@ -32,7 +33,8 @@ def senseless(profile: dict[str, Any], known: Known) -> Iterator[tuple[Place, st
         readable, timeout_s = known.get((stage, kind)), profile["stages"][stage]["timeout_s"]
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if readable is not None and name not in readable:
-            yield place, f"is read by nobody; {stage} reads {', '.join(sorted(readable)) or 'none'}"
+            words = f"is read by nobody; {stage} reads {', '.join(sorted(readable)) or 'none'}"
+            yield place, words + did_you_mean(name, sorted(readable))
         elif is_number and value < 0:
             yield place, f"can't be below 0 (given: {value})"
         elif is_number and name.endswith("duration_s") and value >= timeout_s:

@@ -27,6 +27,9 @@ def test_a_bare_off_is_the_word_and_not_false() -> None:
     [
         ("dispatcher: {max_concurrent: 0}", "dispatcher.max_concurrent: Input should be greater than or equal to 1"),
         ("dispacher: {}", "dispacher: Extra inputs are not permitted"),
+        ("dispacher: {}", "did you mean 'dispatcher'?"),
+        ("max_concurent: 2", "did you mean 'dispatcher.max_concurrent'?"),
+        ("notifications: {targets: [{name: m, kind: ntfy, urll: x}]}", "known here: name, kind, url, token_env, host"),
         ("deadlines: {boot_s: soon}", "(given: 'soon')"),
         ("pxe: {mode: dhcp}", "also needs interface, subnet, range_start, range_end"),
         ("notifications: {routes: [{to: [nobody]}]}", "a route names nobody"),
@@ -42,3 +45,26 @@ def test_a_wrong_value_is_named(text: str, named: str) -> None:
 def test_a_missing_file_says_which_variable_named_it(tmp_path: Path) -> None:
     with pytest.raises(config.ConfigError, match="VETTING_CONFIG"):
         config.load(tmp_path / "nowhere.yaml")
+
+
+def test_a_file_is_read_as_strictly_as_a_spec(tmp_path: Path) -> None:
+    """Of a key that stood twice the last one counted, and the other was lost in silence."""
+    path = tmp_path / "vetting.yaml"
+    for text, named in (
+        ("web: {port: 8000}\npxe: {mode: off}\nweb: {tls: true}\n", "line 3: web stands here twice (first in line 1)"),
+        ("deadlines:\n  boot_s: 900\n  hartbeat_s: 20\n", "line 3: deadlines.hartbeat_s: Extra inputs"),
+        ("deadlines:\n  boot_s: soon\n", "line 2: deadlines.boot_s: "),
+    ):
+        path.write_text(text)
+        with pytest.raises(config.ConfigError) as error:
+            config.load(path)
+        assert f"{path}" in str(error.value) and named in str(error.value)
+
+
+def test_what_the_example_and_a_bare_off_say_is_read_from_a_file_as_before(tmp_path: Path) -> None:
+    path = tmp_path / "vetting.yaml"
+    path.write_text("pxe: {mode: off}\niperf3: {supervise: off, ports: [5201, 5202]}\nweb: {tls: yes}\n")
+    loaded = config.load(path)
+    assert (loaded.pxe.mode, loaded.iperf3.supervise, loaded.web.tls) == ("off", "off", True)
+    path.write_text((Path(__file__).resolve().parents[1] / "vetting.example.yaml").read_text())
+    assert config.load(path) == config.Config()

@@ -6,8 +6,9 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from hosts import specpaths, yamllines
 
 
 class ConfigError(Exception):
@@ -193,33 +194,40 @@ class Config(Section):
     )
 
 
+_PATHS = specpaths.table(Config)
+
+
 def load(path: Path | None) -> Config:
     """Read `path`; the defaults where it is None. Raises ConfigError naming file, place, value and what is allowed."""
     if path is None:
         return Config()
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yamllines.parse(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise ConfigError(
             f"{path}: cannot be read ({error.strerror}); set VETTING_CONFIG to an existing file"
         ) from None
-    except yaml.YAMLError as error:
+    except (yamllines.YamlError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not YAML: {error}") from None
-    return parse(data or {}, str(path))
+    return parse(document.data or {}, str(path), document)
 
 
-def parse(data: Any, source: str) -> Config:
+def parse(data: Any, source: str, document: yamllines.Document | None = None) -> Config:
+    """`document` knows the lines."""
     try:
         return Config.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(explain(error, source)) from None
+        raise ConfigError(explain(error, document or yamllines.Document(data, source))) from None
 
 
-def explain(error: ValidationError, source: str) -> str:
-    """One line per problem: where, what was given, what is allowed."""
+def explain(error: ValidationError, document: yamllines.Document) -> str:
+    """One line per problem: where, what was given, what is allowed, and what was meant most likely."""
     lines = []
     for problem in error.errors():
-        place = ".".join(str(part) for part in problem["loc"]) or "top level"
+        loc = tuple(problem["loc"])
+        place = ".".join(map(str, loc)) or "top level"
         given = "" if problem["type"] in ("missing", "extra_forbidden") else f" (given: {problem['input']!r})"
-        lines.append(f"{source}: {place}: {problem['msg']}{given}")
+        meant = specpaths.known_instead(loc, _PATHS) if problem["type"] == "extra_forbidden" else ""
+        where = document.where(loc) if document.lines else document.source
+        lines.append(f"{where}: {place}: {problem['msg']}{given}{meant and f'; {meant}'}")
     return "\n".join(lines)

@@ -80,6 +80,7 @@ def test_a_path_that_pins_nothing_is_refused_with_its_line(path: str, words: str
         ("memroy: {ecc: true}", "did you mean 'memory'?"),
         ("cpu: {cores: 2}\nbios: '1'", "line 2: bios is not known"),
         ("cpu: {cores: 2}\nbios: '1'", "did you mean 'firmware.bios'?"),
+        ("cores: 8", "did you mean 'cpu.cores'?"),
         ("disks:\n- serial: A\n  modell: B", "line 3: disks[0].modell is not known"),
         ("disks:\n- serial: A\n  modell: B", "did you mean 'model'?"),
         ("memory:\n  dimms:\n  - locator: A\n    sise_mb: 2", "line 4: memory.dimms[0].sise_mb is not known"),
