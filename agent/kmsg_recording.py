@@ -11,7 +11,7 @@ from agent.kmsg import Classifier, parse
 from agent.kmsg_record import Record
 from agent.machine_checks import AT_BOOT_US
 from agent.names import Names
-from agent.wire import Finding
+from agent.wire import Disk, Finding, Inventory
 
 # The time of a line without a stamp: nobody knows that it is of the boot.
 LATER_US = 6 * AT_BOOT_US
@@ -28,10 +28,10 @@ _CLOCK = re.compile(
     r"\d{4}-\d\d-\d\dT[\d:]{8},\d{1,9}\S{0,6} "
 )
 _CALLER = re.compile(r"\[ *[TC]\d{1,10}\] ?")
-# syslog and journalctl: time, host, program, perhaps its number.
+# syslog and journalctl: time, host, in busybox's facility and level, program, perhaps its number.
 _SYSLOG = re.compile(
     r"(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?|\d{4}-\d\d-\d\d[T ][\d:]{8}(?:\.\d{1,9})?\S{0,6}) "
-    r"(?P<host>\S{1,255}) (?P<who>[^\s:\[\]]{1,64})(?:\[\d{1,10}\])?: ?"
+    r"(?P<host>\S{1,255}) (?:[a-z0-9]{2,8}\.[a-z]{3,7} )?(?P<who>[^\s:\[\]]{1,64})(?:\[\d{1,10}\])?: ?"
 )
 _MONOTONIC = re.compile(r"\S{1,255} (?P<who>kernel|[\w.@-]{1,64}\[\d{1,10}\]): ")
 # A program's line in the kernel's log; the kernel's own line about a program that crashed begins like one.
@@ -39,6 +39,10 @@ _PROGRAM = re.compile(
     r"\(?[\w.@/-]{1,64}\)?\[\d{1,10}\]: (?!segfault at|general protection|trap |bad frame)|"
     r"(?:systemd|dracut|udevd?|cloud-init)[\w-]{0,32}: "
 )
+# `Linux version 6.12`, or `nvme nvme0: …`: who speaks, and a colon. Running text has none so early.
+_NAMED = re.compile(r"Linux version |[\w{(\[][^:\"]{0,60}: ")
+_USB_HOST = re.compile(r"\bscsi host(?P<host>\d{1,5}): (?:usb-storage|uas)\b")
+_SCSI_DISK = re.compile(r"\bsd (?P<host>\d{1,5}):\d+:\d+:\d+: \[(?P<name>sd[a-z]{1,4})\]")
 # What tools say that could not read the log.
 _NO_LOG = re.compile(r"(?:-?(?:ba|da|z)?sh|sudo|dmesg|journalctl|cat|tail): |-- |Hint: |No journal files|No entries")
 
@@ -46,13 +50,19 @@ _NO_LOG = re.compile(r"(?:-?(?:ba|da|z)?sh|sudo|dmesg|journalctl|cat|tail): |-- 
 def findings(text: str, names: Names) -> list[Finding] | None:
     """What a run would say of the log if each line were new. None for a recording that has no line of the kernel."""
     lines = records(text)
-    if not lines:
-        return None
     classifier, tallies = Classifier(), Tallies()
     for record in lines:
         tallies.add(classifier.look(record))
     tallies.add(classifier.flush())
-    return tallies.take(names)
+    found = tallies.take(names if names.inventory else replace(names, inventory=_usb_disks(lines)))
+    return found if found or any(_NAMED.match(record.text) for record in lines) else None
+
+
+def _usb_disks(lines: list[Record]) -> Inventory:
+    """The disks of which the log itself says that they hang on USB."""
+    hosts = {match["host"] for record in lines if (match := _USB_HOST.search(record.text))}
+    attached = [match for record in lines if (match := _SCSI_DISK.search(record.text))]
+    return Inventory(disks=[Disk(one["name"], "", "", "usb", 0) for one in attached if one["host"] in hosts])
 
 
 def records(text: str) -> list[Record]:

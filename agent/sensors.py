@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent import sysfs, wire
+from agent import cpu_packages, sysfs, wire
 from agent.stop import StopFlag
 
 # NVMe drives without a limit report 65261.85 and -273.15 C (seen on Proxmox hosts); no part lives beyond these
@@ -125,14 +125,14 @@ class Rapl:
         self._before: dict[Path, tuple[float, float]] = {}
 
     def measurements(self, now: float, monotonic_s: float) -> list[wire.Measurement]:
-        """Mean power since the last call; nothing from the first."""
-        found = []
+        """Mean power since the last call, the dies of one package together; nothing from the first."""
+        found: dict[tuple[Part, str], float] = {}
         for zone in sorted((self.root / "sys/class/powercap").glob("intel-rapl:*")):
             watts = self._watts(zone, monotonic_s)
             if watts is not None:
-                part, name = _zone(sysfs.text(zone / "name"), zone)
-                found.append(wire.Measurement(now, part.kind, part.name, name, watts, "W"))
-        return found
+                key = _zone(sysfs.text(zone / "name"), zone)
+                found[key] = found.get(key, 0.0) + watts
+        return [wire.Measurement(now, part.kind, part.name, name, watts, "W") for (part, name), watts in found.items()]
 
     def _watts(self, zone: Path, monotonic_s: float) -> float | None:
         energy_uj = _number(zone / "energy_uj")
@@ -169,12 +169,10 @@ class Meter:
 
 def _zone(name: str, zone: Path) -> tuple[Part, str]:
     """`package-0` is CPU0; its sub-zones (`intel-rapl:0:0`) are named core, uncore or dram."""
-    package = zone.name.split(":")[1]
     if name == "psys":
         return Part("system", "system"), "power"
-    if name.startswith("package"):
-        return Part("cpu", f"CPU{name.rpartition('-')[2] or package}"), "power"
-    return Part("cpu", f"CPU{package}"), f"power_{name or 'zone'}"
+    part = Part("cpu", f"CPU{cpu_packages.of_zone(zone)}")
+    return part, "power" if name.startswith("package") else f"power_{name or 'zone'}"
 
 
 def _chips(root: Path) -> Iterator[Path]:
@@ -228,8 +226,10 @@ def _power(chip: Path, at: float) -> list[wire.Measurement]:
 def part_of(chip: Path, label: str) -> Part:
     """Whose sensor this is: by the chip's driver, then by the device behind it."""
     driver, device = sysfs.text(chip / "name"), chip / "device"
-    if driver in ("coretemp", "k10temp", "zenpower", "fam15h_power"):
-        return Part("cpu", f"CPU{_package(chip, driver)}")
+    if driver == "coretemp":
+        return Part("cpu", f"CPU{cpu_packages.of_intel_chip(chip)}")
+    if driver in ("k10temp", "zenpower", "fam15h_power"):
+        return Part("cpu", f"CPU{cpu_packages.of_amd_chip(chip.parents[3], chip)}")
     if serial := sysfs.text(device / "serial"):
         return Part("disk", serial)
     if driver == "drivetemp":
@@ -241,18 +241,6 @@ def part_of(chip: Path, label: str) -> Part:
     if driver in ("amdgpu", "nouveau", "xe", "i915"):
         return Part("gpu", _device_name(device))
     return Part("system", f"{driver} {label}".strip() or chip.name)
-
-
-def _package(chip: Path, driver: str) -> str:
-    """coretemp has one platform device per package (coretemp.1), k10temp one PCI device (…:18.3, then
-    19.3)."""
-    name = _device_name(chip / "device")
-    if driver == "coretemp":
-        return name.rpartition(".")[2] if "." in name else "0"
-    try:
-        return str(max(0, int(name.split(":")[-1].split(".")[0], 16) - 0x18))
-    except ValueError:
-        return "0"
 
 
 def _device_name(device: Path) -> str:

@@ -62,7 +62,8 @@ class Mode(StrEnum):
 @dataclass(frozen=True)
 class Finding:
     """One thing a stage saw. `component` is a disk serial, DIMM locator, NIC MAC, PSU or fan name, `CPU<n>`,
-    GPU UUID, `BMC` or `system`; `component_kind` one of disk, dimm, nic, psu, fan, cpu, gpu, bmc, system."""
+    GPU UUID, `BMC`, `system`, or of kind system the kernel's own word for a device that is none of these (a PCI
+    address); `component_kind` one of disk, dimm, nic, psu, fan, cpu, gpu, bmc, system."""
 
     code: str
     severity: Severity

@@ -72,5 +72,5 @@ _BUFFER = r"Buffer I/O error on dev(?:ice)? "
 PATTERNS = (
     critical("disk.io_error", rf"{_BUFFER}(?P<blk>(?:sd[a-z]|nvme\d|vd[a-z]|hd[a-z]|xvd[a-z]|mmcblk\d)\w{{0,16}})"),
     critical("disk.io_error", rf"{_BUFFER}(?!(?:sr|fd|loop|nbd|ram|zram|rbd|ublkb)\d)(?P<word>[\w!-]{{1,32}})"),
-    critical("disk.io_error", r"\bmd/\w{1,10}:\w{1,16}: Disk failure on (?P<blk>[\w-]{1,32}), disabling device"),
+    critical("disk.io_error", r"\bmd/\w{1,10}:\w{1,16}: Disk failure on (?P<blk>[\w-]{1,32})"),
 )

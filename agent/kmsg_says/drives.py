@@ -30,6 +30,7 @@ PATTERNS = (
         "disk.medium_error",
         r"\b(?P<blk>nvme\d+(?:c\d+)?n\d+): [\w ]{1,40}\(0x[0-9a-f]+\) @ LBA .{0,100}\(sct 0x2 / sc 0x8[0-4]\)",
     ),
+    critical("disk.controller_error", r"\bblock (?P<blk>nvme\d+n\d+): no available path - failing I/O"),
     critical(
         "disk.controller_error",
         rf"{_NVME}.{{0,200}}(?:I/O .{{0,100}}timeout|I/O (?:tag )?\d+ .{{0,60}}QID|controller is down|Device not ready|"

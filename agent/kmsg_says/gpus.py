@@ -1,6 +1,6 @@
 """GPUs: NVIDIA's Xid and SXid errors, and what the drivers say of cards that failed.
 
-Numbers: NVIDIA, "Xid Errors", catalog of the GPU deployment and management documentation (r570). Wordings: the same,
+Numbers: NVIDIA, "Xid Errors", catalog of the GPU deployment and management documentation (r580). Wordings: the same,
 and drivers/gpu/drm/amd/, drivers/gpu/drm/i915/."""
 
 from __future__ import annotations
@@ -14,18 +14,20 @@ from agent.wire import Severity
 _XID = re.compile(
     r"NVRM: Xid \((?:PCI:)?(?P<gpu>[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}(?:\.[0-7])?)\): (?P<number>\d{1,4})\b", re.I
 )
-# What a program or the driver can do to a sound card. 13 and 31 to 45: exceptions, faults and stops of a program's
-# work; 65 to 71, 75, 76, 83 to 86, 96 to 108: those of one engine (copy, video, JPEG).
+# What NVIDIA answers with "restart the application" or "ignore", and what it gives no meaning to any more: a program or
+# the driver can do it to a sound card. Without 46 and 109 (reset the GPU), 80 (corrupted data) and 94 (memory error).
 _OF_PROGRAMS = frozenset(
     {
-        1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 16, 17, 18, 19, 22, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35,
-        36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 49, 50, 51, 52, 53, 59, 65, 66, 67, 68, 69, 70, 71, 73, 75, 76,
-        77, 82, 83, 84, 85, 86, 96, 97, 98, 99, 100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 137,
+        *range(1, 46), 47, *range(49, 54), 60, *range(65, 74), *range(75, 79), *range(82, 87), 88, 89, *range(96, 109),
+        *range(126, 136), 137, 139, 141, 142, 151, 152, 153, 159,
     }
 )  # fmt: skip
 # 92: many corrected errors. 93: wear of the card's settings. 121: corrected errors of a link to the CPU. 154: says what
-# is to be done after another. 156 and 160: a resource was taken out of use, and the rest works.
-_TO_WATCH = frozenset({92, 93, 121, 154, 156, 160})
+# is to be done after another. 156 and 160: a resource was taken out of use, and the rest works. 162 to 165: power
+# smoothing.
+_TO_WATCH = frozenset({92, 93, 121, 154, 156, 160, *range(162, 166)})
+# Errors of NVLink 5 say themselves whether they are fatal.
+_NVLINK5 = range(144, 151)
 _REMAP_PENDING, _REMAP_FAILED = 63, 64
 # Of a card that fell off the bus, or that would not start; the address stands before the words or in them.
 _CARD = rf"NVRM: .{{0,60}}?(?P<gpu>{PCI})"
@@ -38,16 +40,16 @@ class Xid:
         match = _XID.search(record.text)
         if match is None:
             return None
-        code, severity = _weighed(int(match["number"]))
+        code, severity = _weighed(int(match["number"]), record.text)
         return Hit(record, code, severity, "gpu", match["gpu"])
 
 
-def _weighed(number: int) -> tuple[str, Severity]:
+def _weighed(number: int, text: str) -> tuple[str, Severity]:
     if number == _REMAP_PENDING:
         return "gpu.remap_pending", Severity.WARNING
     if number == _REMAP_FAILED:
         return "gpu.remap_failed", Severity.CRITICAL
-    is_mild = number in _OF_PROGRAMS or number in _TO_WATCH
+    is_mild = number in _OF_PROGRAMS or number in _TO_WATCH or (number in _NVLINK5 and "Nonfatal" in text)
     return "gpu.xid", Severity.WARNING if is_mild else Severity.CRITICAL
 
 

@@ -16,7 +16,7 @@ PATTERNS = (
     critical("nic.transmit_timeout", rf"\b{PCI}.{{0,40}}\b(?:tx_timeout: VSI|TX timeout (?:detected|on queue))"),
     critical("nic.stopped", r"(?:has been|was) stopped because it (?:has )?over ?heated"),
     critical("nic.stopped", rf"{_BNX2X}Fan Failure on Network Controller"),
-    critical("nic.stopped", r"PCIe link lost, device now detached|\bigbv?f?\b.{0,60}PCIe link lost"),
+    critical("nic.stopped", r"\bPCIe link lost"),
     critical("nic.stopped", r"\bmlx[45]_core .{0,100}(?:Internal error detected|firmware internal error)"),
     critical("nic.stopped", r"\bmlx5_core .{0,100}(?:device's health compromised|Fatal error \d+ detected)"),
     critical(
@@ -32,7 +32,8 @@ PATTERNS = (
     warning("nic.module", r"Port module event\[error\]|\bmodule \d+, Cable error"),
     warning("nic.module", rf"{_BNX2X}(?:Power fault on (?:SFP\+ module|Port \d))"),
     warning(
-        "nic.module", r"(?:unsupported|unqualified) (?:SFP\+?|QSFP\+?)? ?module|module is incompatible with the device"
+        "nic.module",
+        r"(?:unsupported|unqualified) (?:Q?SFP\+? module|module type)|module is incompatible with the device",
     ),
     warning("nic.module", r"module's power requirements exceed"),
 )

@@ -11,7 +11,9 @@ PATTERNS = (
     critical(
         "system.lockup",
         r"BUG: soft lockup - |detected hard LOCKUP|"
-        r"\brcu.{0,60}detected (?:expedited )?stalls?|\brcu.{0,60}kthread starved",
+        # Some kernels tell of expedited ones after milliseconds.
+        r"\brcu.{0,60}detected stalls?|\brcu.{0,60}self-detected stall|"
+        r"\brcu.{0,60}detected expedited stalls(?!.{0,200}\} \d{1,3} jiffies)|\brcu.{0,60}kthread starved",
     ),
     warning("system.lockup", r"BUG: workqueue lockup - "),
     critical("thermal.critical", r"\bthermal.{0,60}critical temperature reached"),

@@ -206,6 +206,7 @@ def test_it_is_told_alike_however_the_lines_were_recorded(name: str) -> None:
             "2023-11-27T12:00:00,123456+01:00 ",
             "Nov 27 12:00:00 node1 kernel: ",
             "Nov 27 12:00:00 node1 kernel: [  812.345678] ",
+            "Nov 27 12:00:00 node1 kern.err kernel: [  812.345678] ",
             "2023-11-27T12:00:00.123456+0100 node1 kernel: ",
             "[  812.345678] node1 kernel: ",
             "3,1042,812345678,-;",
@@ -241,10 +242,24 @@ def test_a_line_of_a_program_says_nothing_of_the_hardware(line: str) -> None:
         "cat: /dev/kmsg: Operation not permitted\n",
         "-- No entries --\n",
         "Nov 27 12:00:00 node1 sshd[812]: Accepted publickey\n",
+        "Lorem ipsum dolor sit amet, consetetur sadipscing elitr\n",
+        '{\n  "smartctl": {\n    "version": [7, 4]\n  }\n}\n',
     ],
 )
 def test_a_recording_without_a_line_of_the_kernel_is_none(text: str) -> None:
     assert kmsg_recording.findings(text, NOTHING) is None
+
+
+def test_a_stick_that_the_log_shows_on_usb_condemns_nobody() -> None:
+    text = """\
+usb-storage 1-1:1.0: USB Mass Storage device detected
+scsi host6: usb-storage 1-1:1.0
+sd 6:0:0:0: [sdb] 250069680 512-byte logical blocks: (128 GB/119 GiB)
+sd 0:0:0:0: [sda] 250069680 512-byte logical blocks: (128 GB/119 GiB)
+I/O error, dev sdb, sector 0 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 0
+I/O error, dev sda, sector 0 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 0
+"""
+    assert told(text) == [("disk.io_error", WARNING, "sdb"), ("disk.io_error", CRITICAL, "sda")]
 
 
 def test_a_program_that_crashed_is_the_kernels_line() -> None:

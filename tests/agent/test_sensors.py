@@ -106,6 +106,39 @@ def test_a_host_without_sensors_measures_nothing(root: Path) -> None:
     assert sensors.temperatures(root) == [] and numbers(root) == {}
 
 
+def nodes(root: Path, temperatures_c: list[int], packages: int) -> None:
+    """AMD's dies, each with a device, and the CPUs of the packages that they are in."""
+    for number, value_c in enumerate(temperatures_c):
+        device = f"pci0000:00/0000:00:{0x18 + number:x}.3"
+        chip(root, number, device, name="k10temp", temp1_input=value_c * 1000, temp1_label="Tctl")
+    for package in range(packages):
+        path = root / f"sys/devices/system/cpu/cpu{package}/topology"
+        path.mkdir(parents=True)
+        (path / "physical_package_id").write_text(f"{package}\n")
+
+
+def test_the_dies_of_one_amd_package_are_one_cpu(root: Path) -> None:
+    nodes(root, [40, 41, 66, 42, 50, 51, 52, 53], packages=2)
+    assert numbers(root) == {("CPU0", "temp"): 66.0, ("CPU1", "temp"): 53.0}
+
+
+def test_the_dies_of_a_single_amd_package_are_one_cpu(root: Path) -> None:
+    nodes(root, [40, 41, 42, 43], packages=1)
+    assert numbers(root) == {("CPU0", "temp"): 43.0}
+
+
+def test_amd_packages_of_one_node_each_are_two(root: Path) -> None:
+    nodes(root, [40, 41], packages=2)
+    assert numbers(root) == {("CPU0", "temp"): 40.0, ("CPU1", "temp"): 41.0}
+
+
+def test_the_dies_of_one_intel_package_are_one_cpu(root: Path) -> None:
+    for die, (package, value_c) in enumerate(((0, 50.0), (0, 71.0), (1, 52.0), (1, 53.0))):
+        path = coretemp(root, value_c, number=die, package=die)
+        (path / "temp1_label").write_text(f"Package id {package}\n")
+    assert numbers(root) == {("CPU0", "temp"): 71.0, ("CPU1", "temp"): 53.0}
+
+
 def zone(root: Path, name: str, energy_uj: int, label: str) -> Path:
     path = root / "sys/class/powercap" / name
     path.mkdir(parents=True, exist_ok=True)
@@ -124,6 +157,18 @@ def test_power_is_energy_over_time_also_when_the_counter_wraps(root: Path) -> No
     (dram / "energy_uj").write_text("5000000")
     found = {(m.component, m.name): m.value for m in rapl.measurements(3.0, monotonic_s=102.0)}
     assert found == {("CPU0", "power"): pytest.approx(60.0), ("CPU0", "power_dram"): pytest.approx(2.0)}
+
+
+def test_the_power_of_a_packages_dies_is_one(root: Path) -> None:
+    labels = ["package-0-die-0", "package-0-die-1", "package-1-die-0", "package-1-die-1"]
+    zones = [zone(root, f"intel-rapl:{number}", 0, label) for number, label in enumerate(labels)]
+    dram = zone(root, "intel-rapl:3:0", 0, "dram")
+    rapl = sensors.Rapl(root)
+    assert rapl.measurements(1.0, monotonic_s=100.0) == []
+    for path in [*zones, dram]:
+        (path / "energy_uj").write_text("50000000")
+    found = {(m.component, m.name): m.value for m in rapl.measurements(2.0, monotonic_s=101.0)}
+    assert found == {("CPU0", "power"): 100.0, ("CPU1", "power"): 100.0, ("CPU1", "power_dram"): 50.0}
 
 
 def test_a_critical_temperature_needs_two_samples_in_a_row(root: Path) -> None:
