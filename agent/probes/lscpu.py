@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from agent import shell, wire
 from agent.probes.parsing import ParseError, clean, integer, mapping, parse_json, sequence
+
+# What stands there where none was loaded, or a hypervisor tells none.
+_NO_REVISION = ("", "0x0", "0xffffffff")
 
 
 def run(timeout_s: float = 20.0) -> shell.Completed:
@@ -26,12 +30,11 @@ def parse(text: str) -> wire.Cpu:
 
 
 def with_microcode(cpu: wire.Cpu, cpuinfo: str) -> wire.Cpu:
-    """The same with the microcode revision that /proc/cpuinfo names first."""
-    for line in cpuinfo.splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == "microcode":
-            return wire.Cpu(cpu.sockets, cpu.cores, cpu.threads, cpu.model, clean(value))
-    return cpu
+    """The same with the microcode revision in /proc/cpuinfo; all of them where the processors run several."""
+    pairs = (line.partition(":") for line in cpuinfo.splitlines())
+    found = dict.fromkeys(clean(value) for key, _, value in pairs if key.strip() == "microcode")
+    named = [revision for revision in found if revision.lower() not in _NO_REVISION]
+    return replace(cpu, microcode=", ".join(named)[:128])
 
 
 def read_cpuinfo(root: Path = Path("/")) -> str:

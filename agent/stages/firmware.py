@@ -107,15 +107,19 @@ def _folded(text: str) -> str:
 
 def _checks(inventory: wire.Inventory, versions: Mapping[str, str]) -> list[wire.Check]:
     adapters = [one for one in told(inventory) if one.kind == "hba"]
-    quiet = ", ".join(f"{one.name} ({one.model or one.names[-1] or 'unknown'})" for one in adapters if not one.version)
     return [
         _read("bios", versions, "the firmware names no version"),
         _read("microcode", versions, "the kernel names no revision", topic="microcode"),
         _read("bmc", versions, "there is no BMC" if not inventory.bmc else "the BMC names no version", topic="bmc"),
         _all_read("disks", [bool(disk.firmware) for disk in inventory.disks if disk.bus not in ("usb", "virtio")]),
         _all_read("nics", [bool(nic.firmware) for nic in inventory.nics if not nic.driver.startswith("virtio")]),
-        _all_read("hbas", [bool(one.version) for one in adapters], f"; its driver tells none of {quiet}"),
+        *([_all_read("hbas", [bool(one.version) for one in adapters], _quiet(adapters))] if adapters else []),
     ]
+
+
+def _quiet(adapters: list[Told]) -> str:
+    quiet = ", ".join(f"{one.name} ({one.model or one.names[-1] or 'unknown'})" for one in adapters if not one.version)
+    return f"; its driver tells none of {quiet}"
 
 
 def _read(name: str, versions: Mapping[str, str], why_not: str, topic: str = "") -> wire.Check:

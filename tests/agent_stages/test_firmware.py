@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent import wire
-from agent.probes import hba
+from agent.probes import hba, lscpu
 from agent.stages import firmware
 from tests.agent_stages.contexts import context
 
@@ -131,3 +131,24 @@ def test_adapters_of_one_model_are_twins() -> None:
     third = replace(SAS, slot="0000:05:00.0")
     (finding,) = firmware.twins(with_adapters(SAS, other, third))
     assert (finding.component_kind, finding.component, finding.limit) == ("hba", "0000:04:00.0", "16.00.12.00")
+
+
+def test_a_host_without_an_adapter_has_no_check_of_one(tmp_path: Path) -> None:
+    report = firmware.run(context("Firmware", tmp_path, inventory=wire.Inventory()))
+    assert "hbas" not in {check.name for check in report.checks}
+
+
+@pytest.mark.parametrize(
+    ("revisions", "told"),
+    [
+        (["0x2b000603", "0x2b000603"], "0x2b000603"),
+        (["0x2b000603", "0x2b000590"], "0x2b000603, 0x2b000590"),
+        (["0xffffffff"], ""),
+        (["0x0"], ""),
+        ([], ""),
+    ],
+)
+def test_every_revision_of_the_microcode_is_told_and_none_that_is_none(revisions: list[str], told: str) -> None:
+    """A second processor with another one would be hidden behind the first."""
+    cpuinfo = "".join(f"processor\t: {n}\nmicrocode\t: {text}\n" for n, text in enumerate(revisions))
+    assert lscpu.with_microcode(wire.Cpu(sockets=2), cpuinfo) == wire.Cpu(sockets=2, microcode=told)
