@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent.probes.parsing import mapping
+from agent.probes.parsing import mapping, sequence
 
 # A counter of 64 bits. NVMe's have 128.
 MOST = 2**64 - 1
@@ -34,11 +34,11 @@ class Gaps:
             self.note(f"{what} is garbled")
         return mapping(data[key])
 
-    def rows(self, data: dict[str, Any], key: str, what: str) -> list[dict[str, Any]]:
-        """As `branch`, of a list of objects."""
+    def rows(self, data: dict[str, Any], key: str, what: str, *, sparse: bool = False) -> list[dict[str, Any]]:
+        """As `branch`, of a list of objects. In a sparse one smartctl writes null for places that it has left out."""
         if key not in data:
             return []
-        rows = data[key] if isinstance(data[key], list) else []
+        rows = [row for row in sequence(data[key]) if row is not None or not sparse]
         if not rows or not all(isinstance(row, dict) and row for row in rows):
             self.note(f"{what} is garbled")
         return [mapping(row) for row in rows]

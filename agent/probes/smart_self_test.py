@@ -136,7 +136,7 @@ def _nvme(log: dict[str, Any], gaps: Gaps) -> SelfTest:
         can=True,
         running=bool(integer(mapping(log.get("current_self_test_operation")).get("value"))),
         remaining_percent=None if done is None else 100 - done,
-        entries=tuple(map(_nvme_entry, gaps.rows(log, "table", "the table of the self-test log"))),
+        entries=tuple(map(_nvme_entry, gaps.rows(log, "table", "the table of the self-test log", sparse=True))),
     )
 
 

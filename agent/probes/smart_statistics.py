@@ -33,15 +33,14 @@ class Statistic:
 
 
 def of(data: dict[str, Any], gaps: Gaps) -> dict[Place, Statistic]:
-    """Those that the drive calls valid. A normalised value is no count, but for percent of endurance."""
+    """Those that the drive calls valid. A page on which it keeps none has no table, an empty one is null. A normalised
+    value is no count, but for percent of endurance."""
     found: dict[Place, Statistic] = {}
     pages = gaps.branch(data, "ata_device_statistics", "the device statistics")
     if pages and "pages" not in pages:
         gaps.note("no page of the device statistics was read")
-    for page in gaps.rows(pages, "pages", "the device statistics"):
+    for page in gaps.rows(pages, "pages", "the device statistics", sparse=True):
         number = gaps.needed(page, "number", "the number of a page of device statistics")
-        if "table" not in page:
-            gaps.note(f"page {number} of the device statistics was not read")
         for row in gaps.rows(page, "table", f"page {number} of the device statistics"):
             offset = gaps.needed(row, "offset", f"a row's place in page {number} of the device statistics")
             if number is not None and offset is not None:

@@ -95,7 +95,7 @@ class Smart:
         if self.exit_status & (COMMAND_LINE | OPEN_FAILED):
             return "; ".join(self.messages) or f"smartctl exited with {self.exit_status}"
         if volume := raid_models.no_health(self.model):
-            return volume
+            return f"no health status: {volume}"
         if not self.available:
             return "the drive gives no health status: it has no SMART"
         if not self.enabled:
@@ -241,6 +241,6 @@ def _pending(data: dict[str, Any], gaps: Gaps) -> int | None:
         if log in data:
             pending = gaps.branch(data, log, "the log of pending defects")
             count = gaps.needed(pending, "count", "the number of pending defects")
-            listed = len(sequence(pending.get("table")))
+            listed = sum(row is not None for row in sequence(pending.get("table")))
             return listed or None if count is None else max(count, listed)
     return None

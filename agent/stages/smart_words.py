@@ -33,7 +33,10 @@ def _verdict(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.F
     if smart.says_failing:
         yield findings.make("smart.failing", "disk", serial, f"{device}: the drive says that it is failing{said}")
     elif smart.exception and smart.exception.code != smart_scsi.FAILING:
-        words = {smart_scsi.WARM: "the drive is out of its temperature range", smart_scsi.ENCLOSURE: "its enclosure"}
+        words = {
+            smart_scsi.WARM: "the drive is out of its temperature range",
+            smart_scsi.ENCLOSURE: "the enclosure that it is in is degraded",
+        }
         told = words.get(smart.exception.code, "the drive warns")
         yield findings.make(smart.exception.code, "disk", serial, f"{device}: {told}{said}", severity=_WARNING)
 

@@ -85,6 +85,14 @@ def test_a_drive_without_attributes_passes_on_the_statistics_of_the_standard() -
     assert smart_verdicts.of(drive).outcome is NOT_TESTED
 
 
+def test_places_that_smartctl_leaves_out_of_a_sparse_list_are_no_gap() -> None:
+    pages = healthy.statistic(4, 8, "Number of Reported Uncorrectable Errors", 0)["ata_device_statistics"]["pages"]
+    drive = healthy.ata(ata_device_statistics={"pages": [None, *pages, {"number": 255, "name": "Vendor Specific"}]})
+    assert smart_verdicts.of(drive) == (PASSED, set(), set(), "")
+    one = {"count": 1, "table": [None, {"lba": 7, "accum_power_on_hours": 9}]}
+    assert "1 pending sectors" in smart_verdicts.of(healthy.sas(scsi_pending_defects=one)).words
+
+
 def test_smartctl_before_7_3_says_nothing_of_whether_smart_is_on() -> None:
     old = without(healthy.ata(smartctl={"version": [7, 2], "exit_status": 0}), "smart_support")
     assert smart_verdicts.of(old).outcome is PASSED

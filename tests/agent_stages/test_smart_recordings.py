@@ -48,7 +48,7 @@ VERDICTS: dict[str, tuple[wire.Outcome, set[str], set[str], str]] = {
     "written-reallocated-8256-short-failed": (
         FAILED, {"smart.reallocated_sectors", "smart.self_test_failed"}, {"smart.past_prefail"}, "8256 reallocated"
     ),
-    "written-reason-is-another-message": (NOT_TESTED, set(), set(), "sda: the drive gives no health status"),
+    "written-reason-is-another-message": (NOT_TESTED, set(), set(), "no health status"),
     "written-sas-background-scan-unrecovered": (FAILED, {"smart.background_scan"}, set(), "its own scan can't read"),
     "written-sas-ie-disabled-says-passed": (NOT_TESTED, set(), set(), "SMART is switched off"),
     "written-sas-predicts-failure": (FAILED, {"smart.failing"}, set(), "DATA ERROR RATE TOO HIGH (asc 5dh, ascq 32h)"),
