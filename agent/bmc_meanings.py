@@ -23,9 +23,13 @@ _FAULT = re.compile(
     r"over ?heat|over ?curr|over ?volt|under ?volt|uncorr|hang|time ?out|leak|\b[ou]v\b|\boc\b|\bhot\b|_hot|prochot|"
     r"degrad|warn|\bbad\b|thermal shut"
 )
+# Spelled out, power good is good while it is asserted.
+_GOOD = re.compile(r"(?:pwr|power|p) ?(?:good|gd|ok)\b|pgood")
 _MILD = re.compile(r"prochot|\bhot\b|warn|alert|time ?out|mismatch")
 _MACHINE_CHECK = re.compile(r"ierr|caterr|mcerr|cat err")
 _SUPPLY = re.compile(r"\bpsu?[ _]?\d|power ?supply|\bpws\d")
+_DRIVE = re.compile(r"\bhdd|\bssd|drive|disk|\bnvme")
+_KNOWN = frozenset((*events.GENERIC, *(word for each in events.SPECIFIC.values() for word in each)))
 
 
 def meaning(entry: LogEntry) -> Meaning | None:
@@ -37,6 +41,14 @@ def meaning(entry: LogEntry) -> Meaning | None:
     return found if found.code else None
 
 
+def is_understood(entry: LogEntry) -> bool:
+    """Whether the entry is whole, of a sensor type that ipmitool knows, and says something, be it in a maker's own
+    words: not nothing, and not the beginning of an event that ipmitool has a word for."""
+    words = _words(entry.text)
+    is_cut = words not in _KNOWN and any(word.startswith(words) for word in _KNOWN)
+    return bool(entry.is_whole and entry.kind and re.search("[a-z]{2}", words)) and not is_cut
+
+
 def _words(text: str) -> str:
     return _BLANKS.sub(" ", _OWN_WORDS.sub("", text).lower()).strip()
 
@@ -46,9 +58,12 @@ def _specific(entry: LogEntry, words: str) -> Meaning | None:
         return events.ORDINARY
     known = events.SPECIFIC.get(entry.kind, {})
     found = known.get(words) or (events.PANIC if words.startswith("linux kernel panic") else None)
+    if entry.kind == "entity presence" and words in ("absent", "entity absent"):
+        return _absent(entry) if entry.asserted else events.ORDINARY
     if found is None or entry.asserted:
         return found
-    return events.PRESENCE.get((entry.kind, words), events.ORDINARY)
+    is_gone = entry.kind == "entity presence" and (entry.kind, words) in events.PRESENCE
+    return _absent(entry) if is_gone else events.PRESENCE.get((entry.kind, words), events.ORDINARY)
 
 
 def _threshold(entry: LogEntry, words: str) -> Meaning | None:
@@ -78,7 +93,16 @@ def _generic(entry: LogEntry, words: str) -> Meaning | None:
         return events.ORDINARY
     if state is State.CRITICAL:
         return _critical(entry)
-    return events.BY_STATE[state].get(entry.kind, events.EVENT)
+    return _absent(entry) if state is State.ABSENT else events.BY_STATE[state].get(entry.kind, events.EVENT)
+
+
+def _absent(entry: LogEntry) -> Meaning:
+    """A sensor of presence alone says in its name of what."""
+    kind, name = entry.kind, entry.name.lower().replace("_", " ")
+    if kind == "entity presence":
+        kind = "power supply" if _SUPPLY.search(name) else "fan" if "fan" in name else kind
+        kind = "drive slot / bay" if _DRIVE.search(name) else kind
+    return events.BY_STATE[State.ABSENT].get(kind, events.EVENT)
 
 
 def _critical(entry: LogEntry) -> Meaning:
@@ -93,7 +117,9 @@ def _two_states(entry: LogEntry, is_on: bool) -> Meaning:
     that begins is told as it is."""
     name = entry.name.lower().replace("_", " ")
     if _THERE.search(name):
-        return events.ORDINARY if is_on else events.BY_STATE[State.ABSENT].get(entry.kind, events.EVENT)
+        return events.ORDINARY if is_on else _absent(entry)
+    if _GOOD.search(name):
+        return events.ORDINARY if is_on else events.BY_STATE[State.NON_CRITICAL].get(entry.kind, events.EVENT)
     if not is_on:
         return events.ORDINARY
     if _FAULT.search(name) or _MACHINE_CHECK.search(name):

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agent import bmc_log, codec, counters, kmsg_recording, wire
+from agent import bmc_log, bmc_meanings, codec, counters, kmsg_recording, wire
 from agent.names import Names
 from agent.probes import bmc_fans, dmidecode, dmimemory, ipmitool, nvidia_smi, sel, smartctl, supplies
 from agent.probes.parsing import ParseError
@@ -120,8 +120,9 @@ def _sel(ctx: StageContext, text: str) -> Judged:
     deltas = [wire.CounterDelta(*key, before=0, after=value) for key, value in log.take(entries).items() if value]
     found = counters.merged(counters.judged(deltas, ctx.claim.sensor_limits, 0.0, log.said))
     check = checks.judged("event_log", found, topic="bmc", reason=f"{len(entries)} entries")
-    if check.outcome is wire.Outcome.PASSED and (unread := sel.unread(text)):
-        check = checks.not_tested("event_log", reason=f"no entry of a log: {unread[0][:100]}", topic="bmc")
+    unread = sel.unread(text) + [entry.quote for entry in entries if not bmc_meanings.is_understood(entry)]
+    if check.outcome is wire.Outcome.PASSED and unread:
+        check = checks.not_tested("event_log", reason=f"not understood: {unread[0][:100]}", topic="bmc")
     return Judged([check], found)
 
 

@@ -23,6 +23,9 @@ _STOPPED = re.compile(r"(?<!non )critical|non recoverable|(?<!predictive )\bfail
 _POORLY = re.compile(r"non critical|degraded|predictive failure(?! deasserted)|performance lags|monitor")
 _LOW, _HIGH = ("lcr", "lnr", "lnc"), ("ucr", "unr", "unc")
 _MILD = ("lnc", "unc", "nc")
+_PLAIN = re.compile(
+    r"(?i)(?:sys(?:tem)?|cpu)?[ _]?fan[ _]?(?:block|mod|tray)?[ _]?\d{1,2}[ab]?(?:[ _](?:rpm|tach|speed))?"
+)
 _KNOWN = frozenset(GENERIC) | {"", "ok"}
 # `cr` in `sdr list` does not say on which side. Where no other fan turns to compare with, no lower limit of a fan lies
 # above this; upper ones do (Supermicro: 25,300 rpm).
@@ -58,7 +61,7 @@ class Fan:
 
 
 def among(sensors: Iterable[Sensor]) -> list[Sensor]:
-    """Those of a whole `sdr elist` that are about fans."""
+    """Those of a whole `sdr elist` that are about fans, or may be."""
     return [sensor for sensor in sensors if _is_about_fans(sensor)]
 
 
@@ -80,8 +83,13 @@ def is_redundancy(sensor: Sensor) -> bool:
 
 
 def _is_about_fans(sensor: Sensor) -> bool:
+    if sensor.status == UNREAD:
+        return True
     if _OTHER_UNIT.match(sensor.reading):
         return False
+    # HPE's: percent of full speed, then a state.
+    if _PERCENT.match(sensor.reading) and "," in sensor.reading:
+        return True
     is_named = re.search(r"(?i)fan|\btach|cooling", sensor.name) is not None
     is_of_fans = is_named or sensor.entity.partition(".")[0] in _ENTITIES
     return _RPM.match(sensor.reading) is not None or is_of_fans
@@ -97,15 +105,20 @@ def _fan(sensor: Sensor, turning: list[float]) -> Fan | None:
     bad = next((one for one in states if _STOPPED.search(one)), "") or _asserted(sensor, states)
     poor = next((one for one in states if _POORLY.search(one)), "")
     side = _side(sensor.status, rpm, turning)
-    is_unread = sensor.status == UNREAD or (
-        rpm is None and percent is None and any(one not in _KNOWN for one in states)
-    )
+    is_unread = sensor.status == UNREAD or _is_unknown(sensor, states)
     if rpm is None and percent is None and not (bad or poor or side or is_unread):
         return None
     return Fan(
         sensor.name, rpm, percent, side, is_mild=sensor.status in _MILD, trouble=bad or poor, is_stopped=bool(bad),
         is_unread=is_unread and not bad,
     )  # fmt: skip
+
+
+def _is_unknown(sensor: Sensor, states: list[str]) -> bool:
+    """A state that ipmitool has no word for, or none at all from what is called like a fan."""
+    words = [one for one in states if not (_RPM.fullmatch(one) or _PERCENT.fullmatch(one))]
+    is_silent = not any(states) and _PLAIN.fullmatch(sensor.name) is not None
+    return is_silent or any(one not in _KNOWN for one in words)
 
 
 def _asserted(sensor: Sensor, states: list[str]) -> str:

@@ -52,7 +52,7 @@ def parse_sdr(text: str) -> list[Sensor]:
     """Rows of `sdr elist` or `sdr type …`; one that lacks cells has the status UNREAD. Raises ParseError for text
     without a single row that isn't empty."""
     rows = [[clean(cell) for cell in line.split("|")] for line in text.splitlines()]
-    sensors = [_sensor(cells) for cells in rows if len(cells) > 1 and cells[0]]
+    sensors = [_sensor(cells) for cells in rows if len(cells) > 1]
     if all(sensor.status == UNREAD for sensor in sensors) and text.strip():
         raise ParseError(f"ipmitool sdr printed no sensor: {clean(text)[:100]}")
     return sensors
@@ -60,9 +60,10 @@ def parse_sdr(text: str) -> list[Sensor]:
 
 def _sensor(cells: list[str]) -> Sensor:
     if len(cells) < 5:
-        return Sensor(cells[0], "", UNREAD, "", " ".join(cells[1:]))
-    status = cells[2].lower()
-    return Sensor(cells[0], cells[1], status if status in STATUSES else UNREAD, cells[3], " ".join(cells[4:]))
+        return Sensor(cells[0] or "a sensor without a name", "", UNREAD, "", " ".join(cells[1:]))
+    name, number, status, entity, *reading = cells
+    known = status.lower() if status.lower() in STATUSES else UNREAD
+    return Sensor(name or f"sensor {number}", number, known, entity, " ".join(reading))
 
 
 def parse_dcmi_power(text: str) -> float:

@@ -33,7 +33,7 @@ _NEWEST = (
 TYPES: dict[str, str] = {**{word: word for word in _NEWEST}, **_SPELLED}
 _LONGEST_FIRST = sorted(TYPES, key=len, reverse=True)
 _RECORD = re.compile(r"[0-9a-fA-F]{1,8}")
-_DATE = re.compile(r"\d{1,4}[/-]\d{1,2}[/-]\d{1,4}( .*)?|Pre-Init|PostInit", re.IGNORECASE)
+_DATE = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}( .*)?|Pre-Init|PostInit", re.IGNORECASE)
 _TIME = re.compile(r"\d{1,2}:\d\d:\d\d( .*)?|\d{6,10}|Pre-Init|PostInit", re.IGNORECASE)
 _DIRECTIONS = ("asserted", "deasserted")
 # What Linux writes itself when it stops (drivers/char/ipmi/ipmi_msghandler.c, records of type F0h).
@@ -43,7 +43,8 @@ _PANIC = "Linux kernel panic"
 @dataclass(frozen=True)
 class LogEntry:
     """One entry. `sensor` is type and name as printed; `kind` the type as the newest ipmitool spells it, in small
-    letters, empty for one that is not in its list; `name` the rest, which may be `#0xeb`."""
+    letters, empty for one that is not in its list; `name` the rest, which may be `#0xeb`. `is_whole`: no cell is
+    missing."""
 
     record: str
     sensor: str
@@ -53,6 +54,7 @@ class LogEntry:
     name: str = ""
     reading: str = ""
     when: str = ""
+    is_whole: bool = True
 
     @property
     def mark(self) -> tuple[object, ...]:
@@ -94,12 +96,15 @@ def _entry(line: str) -> LogEntry | None:
     for pattern in (_DATE, _TIME):
         if cells and pattern.fullmatch(cells[0]):
             when.append(cells.pop(0))
-    if len(cells) < 2 or not cells[0]:
-        return None
+    if len(cells) < 2 or not cells[0] or cells[1].lower() in _DIRECTIONS:
+        torn = " | ".join(cell for cell in cells if cell)
+        return LogEntry(record, torn, "", asserted=True, when=" ".join(when), is_whole=False) if torn else None
+    # Records of makers may have no time (types E0h to FFh).
+    is_whole = len(when) == 2 or cells[0].startswith("OEM record")
     sensor, *said = cells
     text, asserted, reading = _event(said)
     kind, name = _kind_and_name(sensor)
-    return LogEntry(record, sensor, text, asserted, kind, name, reading, " ".join(when))
+    return LogEntry(record, sensor, text, asserted, kind, name, reading, " ".join(when), is_whole)
 
 
 def _event(said: list[str]) -> tuple[str, bool, str]:

@@ -84,7 +84,7 @@ class Condition:
 
 
 def among(sensors: Iterable[Sensor]) -> list[Sensor]:
-    """Those of a whole `sdr elist` that are about power supplies."""
+    """Those of a whole `sdr elist` that are about power supplies, or may be."""
     return [sensor for sensor in sensors if _is_about_power(sensor)]
 
 
@@ -164,7 +164,7 @@ def supply_watts(sensors: list[Sensor], supplies: list[PowerSupply]) -> dict[str
 
 def _is_about_power(sensor: Sensor) -> bool:
     entity = sensor.entity.partition(".")[0]
-    if _OF_SUPPLIES_ONLY & set(_states(sensor.reading)):
+    if sensor.status == UNREAD or _OF_SUPPLIES_ONLY & set(_states(sensor.reading)):
         return True
     if is_redundancy(sensor):
         return "fan" not in sensor.name.lower() and (

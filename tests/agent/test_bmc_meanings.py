@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from agent import bmc_log, counters, wire
+from agent import bmc_log, counters, recorded, wire
 from agent.names import Names
 from agent.probes import sel
+from tests.agent_stages.contexts import context
 
 RECORDED = Path(__file__).parents[1] / "recorded/ipmitool"
 
@@ -141,3 +142,47 @@ def test_a_sensor_that_is_named_by_its_number_once_is_no_new_entry() -> None:
     text = ENTRY.format(record=1, second=1)
     log.take(sel.parse(text))
     assert log.take(sel.parse(text.replace("PS1 Status", "#0x51"))) == {KEY: 1, bmc_log.OTHER: 0}
+
+
+# Recording → its result, and severity, code and component of each finding.
+RIGHT: dict[str, tuple[str, set[tuple[str, str, str]]]] = {
+    "memory-nonrecoverable": (
+        "failed", {("critical", "memory.uncorrected", "system"), ("critical", "bmc.event", "system")},
+    ),
+    "hpe-health-critical": ("failed", {("critical", "bmc.event", "system")}),
+    "hpe-health-back-to-ok": ("passed", set()),
+    "dell-power-not-good": (
+        "failed",
+        {
+            ("critical", "psu.voltage", "system"),
+            ("warning", "psu.failed", "PS1"),
+            ("warning", "memory.fault_reported", "system"),
+        },
+    ),
+    "supply-and-drive-pulled": (
+        "failed", {("critical", "psu.missing", "PS2"), ("critical", "system.part_gone", "system")},
+    ),
+    "corrected-machine-check": ("passed", {("warning", "cpu.corrected_machine_check", "system")}),
+    "sensors-of-a-supply": (
+        "failed",
+        {
+            ("critical", "fan.stopped", "PSU1 Slow FAN1"),
+            ("critical", "sensor.temp_high", "system"),
+            ("critical", "psu.failed", "PSU1"),
+        },
+    ),
+    "linux-panic": ("failed", {("critical", "system.kernel_oops", "system")}),
+    "boot-of-a-healthy-machine": ("passed", set()),
+    "torn": ("not_tested", {("warning", "bmc.event", "BMC")}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_recorded_log_has_its_right_answer(name: str, tmp_path: Path) -> None:
+    line = recorded.judge(context("PSU", tmp_path), "sel", (RECORDED / f"{name}.sel").read_text())
+    told = {(one["severity"], one["code"], one["component"]) for one in line["findings"]}
+    assert (line["outcome"], told) == RIGHT[name]
+
+
+def test_every_recorded_log_has_a_right_answer() -> None:
+    assert {path.stem for path in RECORDED.glob("*.sel")} == RIGHT.keys()
