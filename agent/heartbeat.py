@@ -42,6 +42,7 @@ class Heartbeat:
         self._progress: list[wire.Progress] = []
         self._continued: dict[AtWork, float] = {}
         self._silent_since: float | None = None
+        self._link_until = -math.inf
         self._wake = threading.Event()
         self._over = False
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -70,6 +71,10 @@ class Heartbeat:
         sent = self._continued.get(at_work)
         return math.inf if sent is None else time.monotonic() - sent
 
+    def link_s(self) -> float:
+        """For how many more seconds the bench's link is lent to this host. Counted from when the question was sent."""
+        return max(0.0, self._link_until - time.monotonic())
+
     def _run(self) -> None:
         while not self._over:
             started = time.monotonic()
@@ -95,6 +100,7 @@ class Heartbeat:
         of_this = (answer.next_state, answer.attempt) == (at_work.stage, at_work.attempt)
         if answer.cmd is wire.Cmd.CONTINUE and of_this and answer.go:
             self._continued = {at_work: sent}
+        self._link_until = sent + answer.link_s if of_this and math.isfinite(answer.link_s) else -math.inf
         self.on_answer(answer)
 
     def _unanswered(self, error: CallFailed) -> None:

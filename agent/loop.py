@@ -205,6 +205,7 @@ class Agent:
             last_continue_age_s=lambda: self.heartbeat.last_continue_age_s(at_work),
             in_image=parts.in_image,
             memory=StageMemory(parts.directory, order.name, order.attempt),
+            link_s=self.heartbeat.link_s,
         )
         self.running, parts.outbox.stage = attempt, order.name
         self.heartbeat.work_on(at_work)

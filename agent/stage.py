@@ -40,7 +40,8 @@ class StageMemory:
 class StageContext:
     """One attempt of one stage. `log` takes a level (debug, info, warning, error) and a line; `progress`
     replaces the whole list that the next heartbeat sends; `last_continue_age_s` is the time since the
-    orchestrator last answered a heartbeat of this very attempt (safety gate 5), infinite before the first."""
+    orchestrator last answered a heartbeat of this very attempt (safety gate 5), infinite before the first; `link_s`
+    says for how long the bench's link is lent to a stage that takes it only when it is free."""
 
     order: wire.StageOrder
     claim: wire.ClaimAnswer
@@ -53,6 +54,7 @@ class StageContext:
     last_continue_age_s: Callable[[], float]
     in_image: bool
     memory: StageMemory
+    link_s: Callable[[], float] = lambda: 0.0
 
 
 @dataclass(frozen=True)

@@ -386,7 +386,8 @@ class Heartbeat:
 @dataclass(frozen=True)
 class HeartbeatAnswer:
     """`retry_stage` comes with `stage`, `attempt` and `override_flags`; `go` tells an idle agent that
-    `next_state`'s stage may start."""
+    `next_state`'s stage may start; for `link_s` seconds more a stage that uses the bench's link only when nobody else
+    does (Burn) may use it."""
 
     cmd: Cmd
     next_state: str
@@ -395,6 +396,7 @@ class HeartbeatAnswer:
     stage: str = ""
     override_flags: list[OverrideFlags] = field(default_factory=list)
     reason: str = ""
+    link_s: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,19 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from runs import fitness, lifecycle, stageruns
 from runs.machine import NotAllowed
 from runs.models import Lease, Run, StageRun
-from runs.stages import STAGES
+from runs.stages import BY_NAME, STAGES
 from runs.transition import Refused
 
 log = logging.getLogger("vetting.dispatcher")
 AGENT_GONE_AFTER = timedelta(seconds=30)
+# Long enough for a heartbeat to tell of it and one test of ten seconds; who waits to measure waits no longer. [ours]
+LENT_S = 25.0
 
 
 class Carries(NamedTuple):
@@ -44,7 +47,12 @@ def tick(carries: Callable[[], Carries] = not_asked) -> None:
                 continue
             if not start(run):
                 break
-    give_the_link(carries)
+    names = [stage.name for stage in STAGES if stage.shares_link or stage.borrows_link]
+    at_the_link = {BY_NAME[name] for name in _running(names).values_list("name", flat=True)}
+    if any(stage.shares_link for stage in at_the_link):
+        give_the_link(carries)
+    elif at_the_link:
+        lend_the_link()
 
 
 def start(run: Run) -> bool:
@@ -81,8 +89,8 @@ def give_the_link(carries: Callable[[], Carries] = not_asked) -> None:
     """Let one waiting run into the stage that uses the orchestrator's link, if nobody is in it and the bench can
     measure."""
     names = [stage.name for stage in STAGES if stage.shares_link]
-    here = StageRun.objects.filter(name__in=names, outcome="", run__state__in=names)
-    if not here.filter(go_at=None).exists() or here.exclude(go_at=None).exists():
+    here = _running(names)
+    if not here.filter(go_at=None).exists() or here.exclude(go_at=None).exists() or lent().exists():
         return
     starved = fitness.starved_now()
     bench = Carries(starved) if starved else carries()
@@ -90,6 +98,33 @@ def give_the_link(carries: Callable[[], Carries] = not_asked) -> None:
         waiting = here.filter(go_at=None).select_related("run").order_by("created_at").first()
         if waiting and not here.exclude(go_at=None).exists():
             _let_in(waiting, bench)
+
+
+def lend_the_link() -> None:
+    """Let one attempt that can do with the link now and then use it for a short time: only while nobody measures or
+    waits to, and the bench is calm. Who was lent it longest ago comes first; who waits to measure, waits for its end.
+
+    1. Take turns. 2. See that nobody needs the link. 3. Write until when it is lent."""
+    if lent().exists() or fitness.unfit_now():
+        return
+    with taking_turns():
+        measuring = _running([stage.name for stage in STAGES if stage.shares_link])
+        if measuring.exists() or lent().exists():
+            return
+        at_work = _running([stage.name for stage in STAGES if stage.borrows_link]).exclude(go_at=None)
+        if first := at_work.order_by(F("link_until").asc(nulls_first=True), "pk").first():
+            until = timezone.now() + timedelta(seconds=LENT_S)
+            StageRun.objects.filter(pk=first.pk).update(link_until=until)
+
+
+def _running(names: list[str]) -> QuerySet[StageRun]:
+    """Attempts of these stages that run or wait for their go."""
+    return StageRun.objects.filter(name__in=names, outcome="", run__state__in=names)
+
+
+def lent() -> QuerySet[StageRun]:
+    """Those that have the link now. One that has ended does not use it any more."""
+    return StageRun.objects.filter(outcome="", link_until__gt=timezone.now())
 
 
 def _let_in(waiting: StageRun, bench: Carries) -> None:

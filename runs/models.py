@@ -174,6 +174,7 @@ class StageRun(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     go_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    link_until = models.DateTimeField(null=True, blank=True, help_text="Until when the bench's link is lent to it.")
     bench = models.TextField(blank=True, help_text="Why the bench can't measure yet, or could not.")
     bench_since = models.DateTimeField(null=True, blank=True, help_text="Since when it waits for a fit bench.")
     progress = models.JSONField(default=list, help_text="wire.Progress rows of the last heartbeat.")

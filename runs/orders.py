@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from django.conf import settings
+from django.utils import timezone
 
 from agent import codec, wire
 from runs import stageruns, writing
@@ -73,7 +74,15 @@ def heartbeat_answer(run: Run, stage_run: StageRun | None, at_work: tuple[str, i
         stage=stage_run.name if retry and stage_run else "",
         override_flags=override_flags(run, stage_run) if retry else [],
         reason=run.stopped_by if cmd is not wire.Cmd.CONTINUE else "",
+        link_s=link_s(stage_run),
     )
+
+
+def link_s(stage_run: StageRun | None) -> float:
+    """For how many more seconds the bench's link is lent to this attempt."""
+    if stage_run is None or stage_run.link_until is None:
+        return 0.0
+    return max(0.0, (stage_run.link_until - timezone.now()).total_seconds())
 
 
 def result_answer(run: Run) -> wire.ResultAnswer:

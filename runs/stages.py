@@ -17,7 +17,8 @@ class Stage:
     stage off; `writes` is whether it could write to a disk at all (under the gates of docs/safety.md); `blind` says
     what it can't see, so that nobody takes its pass for more than it is. `parts` is the list of spec and inventory
     without which it has nothing to test on a host; `found_by` the tool whose finding none is proof enough where the
-    spec says nothing of them."""
+    spec says nothing of them. `shares_link` waits until it has the bench's link for itself; `borrows_link` takes it
+    only while nobody else needs it."""
 
     name: str
     title: str
@@ -26,6 +27,7 @@ class Stage:
     writes: bool = False
     topic: str = ""
     shares_link: bool = False
+    borrows_link: bool = False
     blind: str = ""
     parts: str = ""
     found_by: str = ""
@@ -90,7 +92,9 @@ STAGES: tuple[Stage, ...] = (
         "Burn",
         "Burn",
         "Everything at once",
-        blind="Which of the parts at work is to blame for a host that dies: only that it did.",
+        borrows_link=True,
+        blind="Which of the parts at work is to blame for a host that dies: only that it did. Network and GPUs join "
+        "only where they can, and how fast the network is beside all else is not judged.",
     ),
     Stage(
         "GPU",

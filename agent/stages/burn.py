@@ -1,4 +1,5 @@
-"""Burn: cores, memory and disks at work at once, all of it verified, for as long as the profile says."""
+"""Burn: everything at work at once, for as long as the profile says: cores, memory and disks, all of it verified, the
+network while the bench lends its link, and GPUs where a load tool for them is there. What could not join is said."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from agent import wire
 from agent.loads import fio, stressapptest
 from agent.probes.parsing import ParseError
 from agent.stage import StageContext, StageReport
-from agent.stages import checks, cpu_load, fans, memory_load
+from agent.stages import burn_network, checks, cpu_load, fans, gpu_load, memory_load
 from agent.stages.board import Board
 from agent.stages.heat import Heat
 from agent.stages.part import Part
@@ -29,12 +30,14 @@ def run(ctx: StageContext) -> StageReport:
     expected_fans, fans_before = fans.expected(ctx.claim.expected), fans.look()
     with (
         Heat().watching() as heat,
-        Board(ctx).timing("everything", "cores, memory and disks", others_s),
-        ThreadPoolExecutor(max_workers=len(disks) + 2, thread_name_prefix="burn") as pool,
+        Board(ctx).timing("everything", "cores, memory, disks, network and GPUs", others_s),
+        ThreadPoolExecutor(max_workers=len(disks) + 4, thread_name_prefix="burn") as pool,
     ):
         work = [
             pool.submit(_memory, ctx, megabytes, duration_s),
             pool.submit(cpu_load.run, others_s, ctx.stop),
+            pool.submit(burn_network.run, ctx, others_s),
+            pool.submit(gpu_load.beside_all_else, ctx, others_s),
             *(pool.submit(_disk, ctx, disk, others_s) for disk in disks),
         ]
         parts = [job.result() for job in work]

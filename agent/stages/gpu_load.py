@@ -27,6 +27,7 @@ from agent.stages.gpu_names import TOPIC as GPU_TOPIC
 from agent.stages.part import Part
 
 CHECK = "load"
+CHECK_IN_BURN = "gpu"
 _NO_WORK = "DCGM put this card to no work: its tests of this level look only at software, or were skipped"
 _LOOK_S = 5.0
 
@@ -47,6 +48,30 @@ def run(ctx: StageContext, present: list[wire.Gpu], answer: Answer) -> Part:
     part.checks = [replace(check, topic=here) for check in _worked(part.checks)]
     watch.judge(part)
     return part
+
+
+def beside_all_else(ctx: StageContext, duration_s: float) -> Part:
+    """Burn's check `gpu` of each card: gpu_burn for as long as all other loads. Not required: where no driver or tool
+    is there, the check says that the card did not join."""
+    present = ctx.inventory.gpus if ctx.inventory else []
+    if not present:
+        return Part()
+    answer, here = nvidia_smi.ask(), topic(TOPIC, ctx.claim.not_expected)
+    if why := cannot(answer, bool(tool())):
+        return Part([_did_not_join(name_of(gpu), why, here) for gpu in present])
+    part, watch = Part(), Watch()
+    with watch.watching():
+        percent = int(checks.param(ctx, "gpu_memory_percent"))
+        _run_burn(ctx, tool(), answer, part, percent, duration_s)
+    part.checks = [replace(check, name=CHECK_IN_BURN, topic=here) for check in part.checks]
+    unreached = [gpu for gpu in present if gpu_memory.card_of(gpu, answer) is None]
+    part.checks += [_did_not_join(name_of(gpu), "no tool for it, or no answer of it", here) for gpu in unreached]
+    watch.judge(part)
+    return part
+
+
+def _did_not_join(name: str, why: str, topic: str) -> wire.Check:
+    return checks.not_tested(CHECK_IN_BURN, name, reason=f"GPU did not join: {why}", topic=topic)
 
 
 def tool() -> str:
@@ -77,7 +102,11 @@ def _diagnose(ctx: StageContext, answer: Answer, part: Part) -> None:
 def _burn(ctx: StageContext, name: str, answer: Answer, part: Part) -> None:
     percent, seconds = int(checks.param(ctx, "burn_memory_percent")), float(checks.param(ctx, "load_duration_s"))
     with Board(ctx).timing("GPUs", "gpu_burn", seconds):
-        done = gpu_burn.run(name, percent, seconds, ctx.stop)
+        _run_burn(ctx, name, answer, part, percent, seconds)
+
+
+def _run_burn(ctx: StageContext, name: str, answer: Answer, part: Part, percent: int, seconds: float) -> None:
+    done = gpu_burn.run(name, percent, seconds, ctx.stop)
     part.evidence["gpu_burn.txt"] = done.stdout[-20000:] or done.stderr
     _each(answer, part, done, lambda: gpu_burn.parse(done.stdout), burned)
 

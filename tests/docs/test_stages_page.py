@@ -41,7 +41,7 @@ def test_the_tools_of_a_stage_are_those_that_it_asks(writer: ModuleType, stage: 
     beside = {
         "InventoryCheck": {"ip", "nvidia-smi"},
         "CPUStress": {"ipmitool"},
-        "Burn": {"ipmitool"},
+        "Burn": {"ipmitool", "ip", "iperf3", "nvidia-smi", "gpu_burn", "gpu-burn"},
         "GPU": {"gpu-burn"},
     }
     assert set(writer.tools(stage)) == asked | beside.get(stage, set())
