@@ -63,7 +63,7 @@ class Mode(StrEnum):
 class Finding:
     """One thing a stage saw. `component` is a disk serial, DIMM locator, NIC MAC, PSU or fan name, `CPU<n>`,
     GPU UUID, `BMC`, `system`, or of kind system the kernel's own word for a device that is none of these (a PCI
-    address); `component_kind` one of disk, dimm, nic, psu, fan, cpu, gpu, bmc, system."""
+    address); `component_kind` one of disk, dimm, nic, psu, fan, cpu, gpu, adapter, infiniband, bmc, system."""
 
     code: str
     severity: Severity
@@ -215,6 +215,30 @@ class Gpu:
 
 
 @dataclass(frozen=True)
+class InfinibandPort:
+    """A port without a MAC: `name` is the kernel's with the port's number (mlx5_0/1), `guid` its own number, empty
+    where its driver tells none. `link` is that of the cable: whether a subnet manager has set it up is not asked."""
+
+    name: str
+    guid: str
+    pci: str = ""
+    model: str = ""
+    link: bool = False
+    speed_mbit: int | None = None
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A card of `kind` storage, infiniband or accelerator by its PCI `slot`; `serial` is the number in its
+    configuration space, empty where it has none of its own. All functions of one card are one."""
+
+    slot: str
+    kind: str
+    model: str = ""
+    serial: str = ""
+
+
+@dataclass(frozen=True)
 class Psu:
     name: str
     present: bool = True
@@ -259,6 +283,8 @@ class Inventory:
     disks: list[Disk] = field(default_factory=list)
     nics: list[Nic] = field(default_factory=list)
     gpus: list[Gpu] = field(default_factory=list)
+    infiniband: list[InfinibandPort] = field(default_factory=list)
+    adapters: list[Adapter] = field(default_factory=list)
     psus: list[Psu] = field(default_factory=list)
     fans: list[Fan] = field(default_factory=list)
     firmware: Firmware = field(default_factory=Firmware)

@@ -20,6 +20,8 @@ Spec = dict[str, Any]
 
 # A place may be called by what is no serial number.
 _NAMES = ("locator", "name")
+# Of some of these there is only the model to tell, and each of several is to be missed.
+_WITH_TWINS = ("gpus", "adapters")
 # `memory.dimms[DIMM_A1].serial`; a name may hold brackets and dots of its own, as in `fans[FAN [1]]`.
 _PATH = re.compile(r"(?:(memory|firmware)\.)?([a-z_]+)(?:\[(.*)\])?(?:\.([a-z_]+))?", re.S)
 
@@ -38,11 +40,17 @@ def from_inventory(inventory: Inventory) -> Spec:
     }
     if "lsblk" not in missing_tools:
         spec["disks"] = _named("disks", map(_disk, inventory["disks"]))
+    if ports := inventory.get("infiniband"):
+        spec["infiniband"] = _named("infiniband", map(_port, ports))
     if inventory["bmc"] and "sdr_power_supply" not in missing_tools:
         present = (psu for psu in inventory["psus"] if psu.get("present", True))
         spec["psus"] = _named("psus", (_kept(psu, "name") for psu in present))
     if "lspci" not in missing_tools:
         spec["gpus"] = _named("gpus", (_kept(gpu, "uuid", "model") for gpu in inventory["gpus"]))
+    if "lspci" not in missing_tools and "adapters" in inventory:
+        spec["adapters"] = _named(
+            "adapters", (_kept(one, "serial", "model") for one in inventory.get("adapters") or [])
+        )
     if "sdr_fan" not in missing_tools:
         turning = (fan for fan in inventory["fans"] if fan.get("rpm") or fan.get("percent"))
         spec["fans"] = _named("fans", (_kept(fan, "name") for fan in turning))
@@ -111,13 +119,15 @@ def _adopt_part(holder: Spec, kind: str, key: str, found: Spec) -> None:
     their model."""
     others = [part for part in holder.get(kind) or [] if not _is_called(part, kind, key)]
     named = [part for part in found.get(kind) or [] if _is_called(part, kind, key)]
-    holder[kind] = others + (named if kind == "gpus" else named[:1])
+    holder[kind] = others + (named if kind in _WITH_TWINS else named[:1])
 
 
 def _card_at(pci: str, inventory: Inventory) -> str:
-    """What a spec calls the GPU at this address, where a difference has only that for a name."""
+    """What a spec calls the GPU or adapter at this address, where a difference has only that for a name."""
     card = next((gpu for gpu in inventory["gpus"] if not gpu.get("uuid") and gpu.get("pci") == pci), {})
-    return str(card.get("model") or "")
+    adapters = inventory.get("adapters") or []
+    adapter = next((one for one in adapters if not one.get("serial") and one.get("slot") == pci), {})
+    return str(card.get("model") or adapter.get("model") or "")
 
 
 def _adopt_value(holder: Spec, leaf: str, actual: Any, found: Spec) -> None:
@@ -245,13 +255,17 @@ def _firmware(inventory: Inventory) -> Spec:
     return _kept(told, "bios", "bmc", "microcode") | versions.as_found(inventory)
 
 
+def _port(port: Inventory) -> Spec:
+    return _kept(port, "guid", "speed_mbit") if port.get("link") else _kept(port, "guid")
+
+
 def _named(kind: str, parts: Iterable[Spec]) -> list[Spec]:
     """Those that can be told from the others: with a name, and the first of each name. A GPU without a driver tells its
     model only: it may have twins, of which each is to be missed."""
     first: dict[Any, Spec] = {}
     for number, part in enumerate(parts):
         if name := LISTS[kind].name(part):
-            has_twins = kind == "gpus" and not part.get("uuid")
+            has_twins = kind in _WITH_TWINS and not part.get(LISTS[kind].keys[0])
             first.setdefault((name, number) if has_twins else name, part)
     return list(first.values())
 

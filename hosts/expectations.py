@@ -179,6 +179,22 @@ class Gpu(Part):
         return self
 
 
+class InfinibandPort(Part):
+    guid: Name
+    speed_mbit: Count | None = None
+
+
+class Adapter(Part):
+    serial: Text | None = None
+    model: Text | None = None
+
+    @model_validator(mode="after")
+    def _identified(self) -> Adapter:
+        if not self.serial and not self.model:
+            raise ValueError("an adapter is told by its serial or model: give one")
+        return self
+
+
 class Named(Part):
     name: Name
 
@@ -203,6 +219,8 @@ class Expected(Part):
     disks: list[Disk] | None = None
     nics: list[Nic] | None = None
     gpus: list[Gpu] | None = None
+    infiniband: list[InfinibandPort] | None = None
+    adapters: list[Adapter] | None = None
     psus: list[Named] | None = None
     fans: list[Named] | None = None
     firmware: Firmware | None = None

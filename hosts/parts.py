@@ -56,6 +56,8 @@ KINDS: Sequence[Kind] = (
     Kind("disk", "disk", "disks", "disks", ("serial", "wwn")),
     Kind("nic", "network card", "network cards", "nics", ("mac",)),
     Kind("gpu", "GPU", "GPUs", "gpus", ("uuid", "model")),
+    Kind("infiniband", "InfiniBand port", "InfiniBand ports", "infiniband", ("guid",)),
+    Kind("adapter", "adapter", "adapters", "adapters", ("serial", "model")),
     Kind("psu", "power supply", "power supplies", "psus", ("name",)),
     Kind("fan", "fan", "fans", "fans", ("name",)),
     Kind("hba", "storage adapter", "storage adapters"),

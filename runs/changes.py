@@ -37,6 +37,8 @@ def compare(before: Parts, after: Parts) -> list[Change]:
         *_by_serial("disk", _keyed(before, "disks", "serial", _disk), _keyed(after, "disks", "serial", _disk)),
         *_by_serial("nic", _keyed(before, "nics", "mac", _nic), _keyed(after, "nics", "mac", _nic)),
         *_by_serial("gpu", *_gpus(before, after)),
+        *_by_serial("infiniband", *_ports(before, after)),
+        *_by_serial("adapter", *_accelerators(before, after)),
         *_by_serial("psu", _keyed(before, "psus", "name", _psu), _keyed(after, "psus", "name", _psu)),
         *_by_serial("fan", _keyed(before, "fans", "name", _fan), _keyed(after, "fans", "name", _fan)),
         *_adapters(before, after),
@@ -76,7 +78,11 @@ def _keyed(inventory: Parts, part: str, key: str, words: Any) -> dict[str, str]:
 
 def _dimms(inventory: Parts) -> dict[str, str]:
     dimms = (inventory.get("memory") or {}).get("dimms") or []
-    return {d["locator"]: _joined(f"{d['size_mb']} MB", d.get("part"), _serial(d)) for d in dimms if d.get("size_mb")}
+    return {d["locator"]: _joined(_size(d), d.get("part"), _serial(d)) for d in dimms if d.get("size_mb") != 0}
+
+
+def _size(dimm: Parts) -> str:
+    return f"{dimm['size_mb']} MB" if dimm.get("size_mb") else "size unknown"
 
 
 def _disk(disk: Parts) -> str:
@@ -109,6 +115,33 @@ def _gpus_of(own: list[Parts], other: list[Parts], nameless: set[str]) -> dict[s
 
 def _gpu(gpu: Parts) -> str:
     return _joined(gpu.get("model"), gpu.get("pci")) or "GPU"
+
+
+def _ports(before: Parts, after: Parts) -> tuple[dict[str, str], dict[str, str]]:
+    """InfiniBand ports by GUID, where both inventories listed them: older ones did not."""
+    if not all("infiniband" in inventory for inventory in (before, after)):
+        return {}, {}
+    return _keyed(before, "infiniband", "guid", _port), _keyed(after, "infiniband", "guid", _port)
+
+
+def _port(port: Parts) -> str:
+    return port.get("model") or port.get("name") or "InfiniBand port"
+
+
+def _accelerators(before: Parts, after: Parts) -> tuple[dict[str, str], dict[str, str]]:
+    """Adapters other than for storage, which stand with their firmware."""
+    sides = [inventory.get("adapters") for inventory in (before, after)]
+    if None in sides:
+        return {}, {}
+    named = [
+        {
+            f"{one.get('kind')} at {one['slot']}": one.get("model") or "adapter"
+            for one in side
+            if one.get("kind") != "storage"
+        }
+        for side in sides
+    ]
+    return named[0], named[1]
 
 
 def _psu(psu: Parts) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from agent import shell, wire
+from agent import shell, sysfs, wire
 from agent.probes.parsing import ParseError, clean, integer, mapping, parse_json, sequence
 
 # What stands there where none was loaded, or a hypervisor tells none.
@@ -27,6 +27,22 @@ def parse(text: str) -> wire.Cpu:
     sockets = sockets or _count(fields, "Cluster(s)") or 1
     cores = sockets * per_socket if per_socket else threads
     return wire.Cpu(sockets=sockets, cores=cores, threads=threads, model=clean(fields.get("Model name")))
+
+
+def with_topology(cpu: wire.Cpu, root: Path = Path("/")) -> wire.Cpu:
+    """The same with sockets and cores as the kernel's topology has them. lscpu divides the cores that are online by
+    the sockets, and rounds; a package is one socket however many dies and NUMA nodes it has, and the threads of a
+    core are one core. Where the kernel has no topology (some virtual machines), lscpu's word stays."""
+    packages: set[int] = set()
+    cores: set[tuple[int, str]] = set()
+    for topology in sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/topology")):
+        package = sysfs.integer(topology / "physical_package_id")
+        threads = sysfs.text(topology / "core_cpus_list") or sysfs.text(topology / "thread_siblings_list")
+        if package is None or not threads:
+            return cpu
+        packages.add(package)
+        cores.add((package, threads))
+    return replace(cpu, sockets=len(packages), cores=len(cores)) if packages else cpu
 
 
 def with_microcode(cpu: wire.Cpu, cpuinfo: str) -> wire.Cpu:

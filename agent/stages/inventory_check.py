@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from agent import shell, wire
 from agent.probes import (
+    adapters,
     bmc_fans,
     disks,
     dmidecode,
@@ -17,6 +18,7 @@ from agent.probes import (
     ethtool,
     gpus,
     hba,
+    infiniband,
     ipmitool,
     lsblk,
     lscpu,
@@ -104,6 +106,7 @@ def collect(found: Collection) -> wire.Inventory:
     bios, bios_date = dmidecode.bios(structures)
     of_power, of_fans = _bmc_sensors(found)
     bmc_version = _bmc_version(found)
+    ports = infiniband.ports(_models(devices))
     return wire.Inventory(
         system=dmidecode.system(structures),
         cpu=_cpu(found),
@@ -111,6 +114,8 @@ def collect(found: Collection) -> wire.Inventory:
         disks=disks.merged(_identities(), found.ask("lsblk", lsblk.run, lsblk.parse) or []),
         nics=_nics(found, devices),
         gpus=gpus.inventory(devices, _nvidia(found, devices)),
+        infiniband=ports,
+        adapters=adapters.inventory(devices, [port.pci for port in ports if port.guid]),
         psus=_psus(of_power) if ipmitool.has_bmc() else dmidecode.power_supplies(structures),
         fans=[wire.Fan(fan.name, fan.rpm, fan.percent) for fan in bmc_fans.fans(of_fans) if not fan.absent],
         firmware=wire.Firmware(bios, bios_date, bmc_version, _adapters(devices)),
@@ -121,7 +126,7 @@ def collect(found: Collection) -> wire.Inventory:
 
 def _cpu(found: Collection) -> wire.Cpu:
     cpu = found.ask("lscpu", lscpu.run, lscpu.parse)
-    return lscpu.with_microcode(cpu, lscpu.read_cpuinfo()) if cpu else wire.Cpu()
+    return lscpu.with_microcode(lscpu.with_topology(cpu), lscpu.read_cpuinfo()) if cpu else wire.Cpu()
 
 
 def _memory(structures: list[dmidecode.Structure]) -> wire.Memory:
@@ -133,7 +138,7 @@ def _identities() -> list[disks.DiskIdentity]:
 
 
 def _nics(found: Collection, devices: list[lspci.PciDevice]) -> list[wire.Nic]:
-    models = {device.slot: f"{device.vendor} {device.device}" for device in devices}
+    models = _models(devices)
     return [_nic(found, state, models) for state in _settled_links(found.ctx)]
 
 
@@ -152,9 +157,13 @@ def _nic(found: Collection, state: nics.NicState, models: dict[str, str]) -> wir
     )
 
 
+def _models(devices: list[lspci.PciDevice]) -> dict[str, str]:
+    return {device.slot: f"{device.vendor} {device.device}" for device in devices}
+
+
 def _adapters(devices: list[lspci.PciDevice]) -> list[wire.AdapterFirmware]:
     """By the name on the PCI bus where the driver tells none."""
-    models = {device.slot: f"{device.vendor} {device.device}" for device in devices}
+    models = _models(devices)
     return [replace(one, model=one.model or models.get(one.slot, "")) for one in hba.read()]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from agent import wire
 from hosts import expectations, specpaths
-from runs.specdiff import board, cards, disks, memory, sensed, versions
+from runs.specdiff import adapters, board, cards, disks, memory, sensed, versions
 from runs.specdiff.difference import Difference, Spec
 
 __all__ = ["Difference", "Spec", "compare", "not_compared"]
@@ -25,6 +25,7 @@ _TOLD_BY: dict[str, tuple[str, ...]] = {
     "memory.dimms": ("dmidecode",),
     "disks": ("lsblk",),
     "gpus": ("lspci",),
+    "adapters": ("lspci",),
     "psus": ("sdr_power_supply",),
     "fans": ("sdr_fan",),
 }
@@ -79,6 +80,10 @@ def _differences(expected: Spec, inventory: wire.Inventory, pinned: frozenset[st
         yield from disks.disks(expected["disks"], inventory.disks, pinned)
     if _stated(expected, "nics"):
         yield from cards.nics(expected["nics"], inventory.nics, pinned)
+    if _stated(expected, "infiniband"):
+        yield from cards.infiniband(expected["infiniband"], inventory.infiniband, pinned)
+    if asks("adapters"):
+        yield from adapters.adapters(expected["adapters"], inventory.adapters, pinned)
     if asks("gpus"):
         yield from cards.gpus(expected["gpus"], inventory.gpus, pinned)
     if _stated(expected, "firmware"):

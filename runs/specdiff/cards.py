@@ -4,34 +4,67 @@ gone and an equivalent one that nobody expects are taken for a replacement, pair
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from agent import wire
 from runs.specdiff.difference import Difference, Part, Spec
 
 
+@dataclass(frozen=True)
+class _Like:
+    """What tells a port from others in spec and path, and its words."""
+
+    leaf: str
+    key: str
+    kind: str
+    words: str
+
+
+_NIC = _Like("nics", "mac", "nic", "network card")
+_INFINIBAND = _Like("infiniband", "guid", "infiniband", "InfiniBand port")
+
+
 def nics(wanted: list[Spec], found: list[wire.Nic], pinned: frozenset[str]) -> Iterator[Difference]:
+    yield from _ports(_NIC, wanted, found, pinned)
+
+
+def infiniband(wanted: list[Spec], found: list[wire.InfinibandPort], pinned: frozenset[str]) -> Iterator[Difference]:
+    """A port is told by its GUID, as a network card by its MAC."""
+    ports = [
+        wire.Nic(one.name, one.guid, speed_mbit=one.speed_mbit, link=one.link, pci=one.pci, model=one.model)
+        for one in found
+        if one.guid
+    ]
+    yield from _ports(_INFINIBAND, wanted, ports, pinned)
+
+
+def _ports(like: _Like, wanted: list[Spec], found: list[wire.Nic], pinned: frozenset[str]) -> Iterator[Difference]:
     there = {nic.mac.lower(): nic for nic in found}
-    pairs = [(spec, there.pop(spec["mac"].lower(), None)) for spec in wanted]
+    pairs = [(spec, there.pop(spec[like.key].lower(), None)) for spec in wanted]
     strangers = list(there.values())
     for spec, nic in pairs:
         stand_in = None if nic else next((s for s in strangers if _can_stand_in(spec, s)), None)
         if stand_in:
             strangers.remove(stand_in)
-        yield from _nic(spec, nic, stand_in, pinned)
+        yield from _nic(like, spec, nic, stand_in, pinned)
     for nic in strangers:
-        words = f"network card {nic.model or nic.driver or nic.name}"
-        yield Part(f"nics[{nic.mac}]", "nic", nic.mac).unexpected(words, f"{nic.mac}: {words} is not expected")
+        words = f"{like.words} {nic.model or nic.driver or nic.name}"
+        path = f"{like.leaf}[{nic.mac}]"
+        yield Part(path, like.kind, nic.mac).unexpected(words, f"{nic.mac}: {words} is not expected")
 
 
-def _nic(spec: Spec, nic: wire.Nic | None, stand_in: wire.Nic | None, pinned: frozenset[str]) -> Iterator[Difference]:
-    part = Part(f"nics[{spec['mac']}]", "nic", spec["mac"], pinned)
+def _nic(
+    like: _Like, spec: Spec, nic: wire.Nic | None, stand_in: wire.Nic | None, pinned: frozenset[str]
+) -> Iterator[Difference]:
+    name = spec[like.key]
+    part = Part(f"{like.leaf}[{name}]", like.kind, name, pinned)
     if nic is not None:
         yield from _speed(part, spec.get("speed_mbit"), nic)
     elif stand_in is not None:
-        message = f"{stand_in.mac}: network card in place of {spec['mac']}, replaced"
-        yield Part(part.path, "nic", stand_in.mac, pinned).replaced(spec["mac"], stand_in.mac, message, "mac")
+        message = f"{stand_in.mac}: {like.words} in place of {name}, replaced"
+        yield Part(part.path, like.kind, stand_in.mac, pinned).replaced(name, stand_in.mac, message, like.key)
     else:
-        yield part.missing(spec["mac"], f"{spec['mac']}: expected network card is missing")
+        yield part.missing(name, f"{name}: expected {like.words} is missing")
 
 
 def _speed(part: Part, speed_mbit: int | None, nic: wire.Nic) -> Iterator[Difference]:

@@ -102,3 +102,21 @@ def test_cards_without_a_uuid_are_compared_by_where_they_sit() -> None:
 def test_a_card_whose_driver_tells_its_uuid_only_now_has_not_changed() -> None:
     told, untold = wire.Gpu("GPU-1", "NVIDIA A100-PCIE-40GB", "0000:3b:00.0"), wire.Gpu("", BUS, "0000:3b:00.0")
     assert changes.compare(gpus(untold), gpus(told)) == changes.compare(gpus(told), gpus(untold)) == []
+
+
+def test_a_port_of_infiniband_and_an_accelerator_that_are_gone_are_told() -> None:
+    before = {
+        "infiniband": [{"guid": "248a:0703:00aa:bbcc", "model": "ConnectX-6"}],
+        "adapters": [{"slot": "0000:af:00.0", "kind": "accelerator", "model": "Alveo U250"}],
+    }
+    found = changes.compare(before, {"infiniband": [], "adapters": []})
+    assert [(one.component, one.what) for one in found] == [
+        ("248a:0703:00aa:bbcc", "removed"),
+        ("accelerator at 0000:af:00.0", "removed"),
+    ]
+    assert changes.compare(before, {}) == []
+
+
+def test_a_module_of_unknown_size_is_there() -> None:
+    [change] = changes.compare({"memory": {"dimms": [{"locator": "A1", "size_mb": None, "serial": "D-1"}]}}, {})
+    assert change.words == "A1: gone, was size unknown serial D-1"

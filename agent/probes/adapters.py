@@ -1,0 +1,80 @@
+"""Cards that are no network cards, disks or GPUs, so that one that is gone is noticed: storage adapters, InfiniBand
+cards and accelerators, by the class that PCI gives them (PCI Code and ID Assignment Specification 1.11, section
+1)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+
+from agent import wire
+from agent.placeholders import is_placeholder
+from agent.probes import gpus
+from agent.probes.lspci import PciDevice
+
+# SCSI, RAID, SATA, SAS, Fibre Channel; InfiniBand, Omni-Path (fabric); processing accelerator, co-processor. NVMe
+# (0108) is a disk, and stands among the disks.
+_KINDS = {
+    "0100": "storage", "0104": "storage", "0106": "storage", "0107": "storage", "0c04": "storage",
+    "0207": "infiniband", "0208": "infiniband", "0c06": "infiniband",
+    "1200": "accelerator", "0b40": "accelerator",
+}  # fmt: skip
+# What chipsets and processors have of these is a part of the board: RAID and AHCI are two settings of one port, and QAT
+# and NPUs go with their processor. Intel, AMD (two numbers), NVIDIA's nForce, VIA, SiS, Zhaoxin, Hygon.
+_CHIPSETS = ("8086", "1022", "1002", "10de", "1106", "1039", "1d17", "1d94")
+_OF_CHIPSETS = ("0104", "0106", "0107", "0b40")
+_INTEL = "8086"
+# Intel's integrated graphics sit at this place in every machine; its cards (Arc, Flex, Max) never do.
+_INTEL_INTEGRATED = ":00:02."
+_DISPLAY = "03"
+# The extended capability "Device Serial Number" (PCI Express Base Specification 5.0, 7.9.3), and how long the list
+# may be.
+_SERIAL_CAPABILITY, _FIRST, _MOST = 0x0003, 0x100, 64
+
+
+def inventory(devices: list[PciDevice], told: Collection[str], root: Path = Path("/")) -> list[wire.Adapter]:
+    """One per card. `told` are the slots of InfiniBand cards whose ports are known: a port is missed by itself. A
+    number that several cards have is nobody's."""
+    found: dict[tuple[str, str], wire.Adapter] = {}
+    for device in devices:
+        kind = _kind(device)
+        if kind and not _is_virtual(device.slot, root) and not (kind == "infiniband" and device.slot in told):
+            adapter = wire.Adapter(
+                device.slot, kind, f"{device.vendor} {device.device}".strip(), serial(device.slot, root)
+            )
+            found.setdefault((device.slot.rpartition(".")[0], adapter.model), adapter)
+    numbers = Counter(adapter.serial for adapter in found.values())
+    return [one if numbers[one.serial] == 1 else replace(one, serial="") for one in found.values()]
+
+
+def serial(slot: str, root: Path = Path("/")) -> str:
+    """`00-0a-f7-ff-fe-12-34-56`, as lspci writes it; empty where the card has none, or all cards of its maker the
+    same."""
+    try:
+        config = (root / "sys/bus/pci/devices" / slot / "config").read_bytes()
+    except OSError:
+        return ""
+    at, seen = _FIRST, 0
+    while _FIRST <= at <= len(config) - 12 and seen < _MOST:
+        head = int.from_bytes(config[at : at + 4], "little")
+        if head & 0xFFFF == _SERIAL_CAPABILITY:
+            number = config[at + 4 : at + 12][::-1]
+            return "" if is_placeholder(number.hex()) or number[2:] == bytes(6) else number.hex("-")
+        at, seen = head >> 20, seen + 1
+    return ""
+
+
+def _kind(device: PciDevice) -> str:
+    if gpus.is_gpu(device) or (device.class_id in _OF_CHIPSETS and device.vendor_id in _CHIPSETS):
+        return ""
+    if device.class_id.startswith(_DISPLAY):
+        is_card = device.vendor_id == _INTEL and _INTEL_INTEGRATED not in device.slot
+        return "accelerator" if is_card or device.class_id == "0302" else ""
+    return _KINDS.get(device.class_id, "")
+
+
+def _is_virtual(slot: str, root: Path) -> bool:
+    """A virtual function comes and goes with a setting."""
+    return (root / "sys/bus/pci/devices" / slot / "physfn").exists()
