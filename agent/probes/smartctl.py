@@ -76,7 +76,7 @@ class Smart:
     spare_threshold_percent: int | None = None
     pending_defects: int | None = None
     available: bool = True
-    enabled: bool = True
+    enabled: bool | None = True
     link_gbit: float | None = None
     link_most_gbit: float | None = None
     temperature_c: int | None = None
@@ -98,7 +98,7 @@ class Smart:
             return f"no health status: {volume}"
         if not self.available:
             return "the drive gives no health status: it has no SMART"
-        if not self.enabled:
+        if self.enabled is False:
             return "SMART is switched off in the drive: smartctl -s on switches it on"
         if self.passed is None:
             said = [text for text in self.messages if _OF_HEALTH.search(text)]
@@ -211,12 +211,13 @@ def _was_asked_for_all(head: dict[str, Any]) -> bool:
     return not words or any(word in _ASKS_FOR_STATE or _SHORT_WORDS.fullmatch(word) for word in words)
 
 
-def _is_enabled(data: dict[str, Any], head: dict[str, Any]) -> bool:
-    """smartctl says so since 7.3, of ATA and SAS. Of NVMe it always says yes."""
+def _is_enabled(data: dict[str, Any], head: dict[str, Any]) -> bool | None:
+    """smartctl says so since 7.3, of ATA and SAS. Of NVMe it always says yes. None where it was not read."""
     version = [whole(part) or 0 for part in sequence(head.get("version"))]
     said_nothing = "smart_support" not in data and bool(version) and version < [7, 3]
     is_nvme = mapping(data.get("device")).get("protocol") == "NVMe"
-    return said_nothing or is_nvme or mapping(data.get("smart_support")).get("enabled") is True
+    told = True if said_nothing or is_nvme else mapping(data.get("smart_support")).get("enabled")
+    return told if isinstance(told, bool) else None
 
 
 def _endurance(data: dict[str, Any], gaps: Gaps) -> int | None:

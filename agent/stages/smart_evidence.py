@@ -33,7 +33,8 @@ def missing(smart: smartctl.Smart, limit: Limit) -> list[str]:
         return [smart.trouble]
     protocol = _BY_PROTOCOL.get(smart.protocol)
     needed = protocol(smart) if protocol else [f"smartctl names no known protocol ({smart.protocol or 'none'})"]
-    told = [*needed, *_self_tests(smart), *_errors(smart, limit("recent_errors_h")), *smart.gaps]
+    is_on = "" if smart.enabled is not None else "whether SMART is switched on was not read"
+    told = [is_on, *needed, *_self_tests(smart), *_errors(smart, limit("recent_errors_h")), *smart.gaps]
     return list(dict.fromkeys(sentence for sentence in told if sentence))
 
 
