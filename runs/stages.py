@@ -86,7 +86,8 @@ STAGES: tuple[Stage, ...] = (
         "Network",
         "Negotiated speed, throughput both ways, loss, errors",
         shares_link=True,
-        blind="More than the bench's own link can carry, ports without an address, and who sits at the other end.",
+        blind="More than the bench's own link can carry, ports without an address, and who sits at the other end. "
+        "Anything while the bench is starved or its own port is poor: it measures again then (docs/operations.md).",
     ),
     Stage(
         "Burn",

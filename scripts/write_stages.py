@@ -34,7 +34,7 @@ WORK = ("agent.stages.", "agent.loads.", "agent.probes.", "agent.wipeprobe")
 # Faults made on purpose: what they come to is not a finding of the stage in which the tester is proven.
 REHEARSALS = "agent.stages.selftest"
 # The orchestrator's own, of a stage that the host left without a result.
-_NO_RESULT = ("system.lost", "system.overdue")
+_NO_RESULT = ("system.lost", "system.overdue", "bench.starved")
 
 HEAD = """\
 # The stages
