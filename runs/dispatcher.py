@@ -96,7 +96,7 @@ def give_the_link(carries: Callable[[], Carries] = not_asked) -> None:
     bench = Carries(starved) if starved else carries()
     with taking_turns():
         waiting = here.filter(go_at=None).select_related("run").order_by("created_at").first()
-        if waiting and not here.exclude(go_at=None).exists():
+        if waiting and not here.exclude(go_at=None).exists() and not lent().exists():
             _let_in(waiting, bench)
 
 
@@ -105,7 +105,7 @@ def lend_the_link() -> None:
     waits to, and the bench is calm. Who was lent it longest ago comes first; who waits to measure, waits for its end.
 
     1. Take turns. 2. See that nobody needs the link. 3. Write until when it is lent."""
-    if lent().exists() or fitness.unfit_now():
+    if lent().exists() or fitness.starved_now():
         return
     with taking_turns():
         measuring = _running([stage.name for stage in STAGES if stage.shares_link])
