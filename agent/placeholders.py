@@ -26,7 +26,8 @@ _DUMMIES = _NO_NAMES | {
     "chassis serial number", "chassis manufacturer", "base board serial number", "baseboard serial number",
     "board serial number", "board-serial", "type2 - board serial number", "oem_serial", "default_serial",
     "sample", "test", "eval", "asset-1234567890", "mb-1234567890", "bsn12345678901234567", "ssn12345678901234567",
-    "csn12345678901234567", "03000200-0400-0500-0006-000700080009", "123456789abc",
+    "csn12345678901234567", "03000200-0400-0500-0006-000700080009",
+    "00020003-0004-0005-0006-000700080009", "123456789abc",
 }  # fmt: skip
 # Zeros, all bits set, crosses or dots, four or more of any other character alone, with or without the dashes of a UUID.
 _ONE_CHARACTER = re.compile(r"[0 .:_-]+|0x(0+|f+)|[f:-]+|x+|\*+|\?+|(.)\2{3,}")

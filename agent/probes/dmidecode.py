@@ -9,6 +9,8 @@ from agent import shell, wire
 from agent.probes.parsing import ParseError, clean, identifier
 
 _HANDLE = re.compile(r"Handle (0x[0-9A-Fa-f]{1,8}), DMI type (\d{1,3})\b(?:, (\d{1,5}) bytes)?")
+# dmidecode 2.6 and older.
+_OLD_HANDLE = re.compile(r"(?m)^Handle (0x[0-9A-Fa-f]{1,8})\n[ \t]{1,16}DMI type (\d{1,3}), (\d{1,5}) bytes\.?$")
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def parse(text: str) -> list[Structure]:
     """All structures of dmidecode's text, in order, whether it is indented by tabs or, as in a report, by blanks.
     Raises ParseError when there is none."""
     blocks: list[list[str]] = []
-    for line in text.split("\n"):
+    for line in _OLD_HANDLE.sub(r"Handle \1, DMI type \2, \3 bytes", text).split("\n"):
         if _HANDLE.match(line.strip()):
             blocks.append([line.strip()])
         elif blocks and line.strip():

@@ -51,6 +51,9 @@ class Part:
         return self._as("spec.replaced", Severity.WARNING, expected, actual, message, leaf)
 
     def swapped(self, expected: str, actual: str, message: str) -> Difference:
+        """Parts that sit in each other's places: a warning, unless the spec pins which sits here."""
+        if self.at("serial") in self.pinned:
+            return self.replaced(expected, actual, message)
         return self._as("spec.swapped", Severity.WARNING, expected, actual, message, "serial")
 
     def wrong_bus(self, expected: str, actual: str) -> Difference:

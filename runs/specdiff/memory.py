@@ -59,7 +59,7 @@ def _dimms(wanted: list[Spec], found: wire.Memory, pinned: frozenset[str]) -> It
     there = _by_locator(found)
     rounds = exchanged.rounds(wanted, {slot: dimm.serial for slot, dimm in there.items()})
     moved = {slot: spec for round_ in rounds for slot, spec in round_.items()}
-    yield from map(_swapped, rounds)
+    yield from (_swapped(round_, pinned) for round_ in rounds)
     for spec in wanted:
         part = Part(f"memory.dimms[{spec['locator']}]", "dimm", spec["locator"], pinned)
         if (dimm := there.pop(spec["locator"], None)) is None:
@@ -71,14 +71,15 @@ def _dimms(wanted: list[Spec], found: wire.Memory, pinned: frozenset[str]) -> It
         yield part.unexpected(_size(dimm), f"{dimm.locator}: a module of {_size(dimm)} that is not expected")
 
 
-def _swapped(round_: exchanged.Round) -> Difference:
+def _swapped(round_: exchanged.Round, pinned: frozenset[str]) -> Difference:
     """Modules that sit in each other's slots: one difference, since nothing was replaced."""
-    first, *others = round_
+    first = next((slot for slot in round_ if f"memory.dimms[{slot}].serial" in pinned), next(iter(round_)))
+    others = [slot for slot in round_ if slot != first]
     words = " and ".join([", ".join([first, *others[:-1]]), others[-1]])
     sits = round_[first]["serial"]
     expected = next(spec["serial"] for spec in round_.values() if spec["locator"] == first)
     message = f"{words}: the modules are swapped, {sits} sits in {first} in place of {expected}"
-    return Part(f"memory.dimms[{first}]", "dimm", first).swapped(expected, sits, message)
+    return Part(f"memory.dimms[{first}]", "dimm", first, pinned).swapped(expected, sits, message)
 
 
 def _dimm(part: Part, spec: Spec, dimm: wire.Dimm) -> Iterator[Difference]:
