@@ -1,11 +1,13 @@
-"""From an entry of the BMC's event log to what it means. The tables are in `bmc_events`."""
+"""From an entry of the BMC's event log to what it means, by the tables of `bmc_events` and `bmc_states`."""
 
 from __future__ import annotations
 
 import re
 
 from agent import bmc_events as events
-from agent.bmc_events import Meaning, State
+from agent import bmc_states as states
+from agent.bmc_events import Meaning
+from agent.bmc_states import State
 from agent.probes.sel import LogEntry
 
 _BLANKS = re.compile(r"[\s-]+")
@@ -24,12 +26,12 @@ _FAULT = re.compile(
     r"degrad|warn|\bbad\b|thermal shut"
 )
 # Spelled out, power good is good while it is asserted.
-_GOOD = re.compile(r"(?:pwr|power|p) ?(?:good|gd|ok)\b|pgood")
+_GOOD = re.compile(r"(?:pwr|power|p|vin|v ?out|ac|dc) ?(?:good|gd|ok)\b|pgood")
 _MILD = re.compile(r"prochot|\bhot\b|warn|alert|time ?out|mismatch")
 _MACHINE_CHECK = re.compile(r"ierr|caterr|mcerr|cat err")
 _SUPPLY = re.compile(r"\bpsu?[ _]?\d|power ?supply|\bpws\d")
 _DRIVE = re.compile(r"\bhdd|\bssd|drive|disk|\bnvme")
-_KNOWN = frozenset((*events.GENERIC, *(word for each in events.SPECIFIC.values() for word in each)))
+_KNOWN = frozenset((*states.GENERIC, *(word for each in events.SPECIFIC.values() for word in each)))
 
 
 def meaning(entry: LogEntry) -> Meaning | None:
@@ -77,15 +79,15 @@ def _threshold(entry: LogEntry, words: str) -> Meaning | None:
     if not leaves:
         return events.EVENT
     is_critical = level != "non critical"
-    beyond = events.THRESHOLDS.get((entry.kind, side), (events.GRAVE, events.EVENT))[0 if is_critical else 1]
+    beyond = states.THRESHOLDS.get((entry.kind, side), (events.GRAVE, events.EVENT))[0 if is_critical else 1]
     turns = beyond is events.FAN_STOPPED and _RPM_ABOVE_0.search(entry.reading)
     return events.FAN_LOW if turns else beyond
 
 
 def _generic(entry: LogEntry, words: str) -> Meaning | None:
-    if words not in events.GENERIC:
+    if words not in states.GENERIC:
         return None
-    state, begins = events.GENERIC[words]
+    state, begins = states.GENERIC[words]
     holds = begins == entry.asserted
     if state is State.ON:
         return _two_states(entry, holds)
@@ -93,7 +95,7 @@ def _generic(entry: LogEntry, words: str) -> Meaning | None:
         return events.ORDINARY
     if state is State.CRITICAL:
         return _critical(entry)
-    return _absent(entry) if state is State.ABSENT else events.BY_STATE[state].get(entry.kind, events.EVENT)
+    return _absent(entry) if state is State.ABSENT else states.BY_STATE[state].get(entry.kind, events.EVENT)
 
 
 def _absent(entry: LogEntry) -> Meaning:
@@ -102,14 +104,14 @@ def _absent(entry: LogEntry) -> Meaning:
     if kind == "entity presence":
         kind = "power supply" if _SUPPLY.search(name) else "fan" if "fan" in name else kind
         kind = "drive slot / bay" if _DRIVE.search(name) else kind
-    return events.BY_STATE[State.ABSENT].get(kind, events.EVENT)
+    return states.BY_STATE[State.ABSENT].get(kind, events.EVENT)
 
 
 def _critical(entry: LogEntry) -> Meaning:
     """Dell's `Mem ECC Warning` is critical when too much was corrected."""
     if entry.kind == "memory" and re.search(r"warn|(?<!un)corr", entry.name.lower()):
         return events.CORRECTED_MANY
-    return events.BY_STATE[State.CRITICAL].get(entry.kind, events.GRAVE)
+    return states.BY_STATE[State.CRITICAL].get(entry.kind, events.GRAVE)
 
 
 def _two_states(entry: LogEntry, is_on: bool) -> Meaning:
@@ -119,12 +121,17 @@ def _two_states(entry: LogEntry, is_on: bool) -> Meaning:
     if _THERE.search(name):
         return events.ORDINARY if is_on else _absent(entry)
     if _GOOD.search(name):
-        return events.ORDINARY if is_on else events.BY_STATE[State.NON_CRITICAL].get(entry.kind, events.EVENT)
+        return events.ORDINARY if is_on else _not_good(entry.kind)
     if not is_on:
         return events.ORDINARY
     if _FAULT.search(name) or _MACHINE_CHECK.search(name):
         return _fault(entry.kind, name)
     return events.ORDINARY if entry.kind in events.ORDINARY_STATES else events.EVENT
+
+
+def _not_good(kind: str) -> Meaning:
+    """Power that is not good any more: a supply has failed; elsewhere it may be what a reset does."""
+    return events.PSU_FAILED if kind == "power supply" else states.BY_STATE[State.NON_CRITICAL].get(kind, events.EVENT)
 
 
 def _fault(kind: str, name: str) -> Meaning:
@@ -137,5 +144,5 @@ def _fault(kind: str, name: str) -> Meaning:
     if kind == "memory":
         return events.UNCORRECTED if "uncorr" in name else events.MEMORY_FAULT
     if _MILD.search(name):
-        return events.BY_STATE[State.NON_CRITICAL].get(kind, events.EVENT)
-    return events.FAULTS.get(kind, events.EVENT)
+        return states.BY_STATE[State.NON_CRITICAL].get(kind, events.EVENT)
+    return states.FAULTS.get(kind, events.EVENT)

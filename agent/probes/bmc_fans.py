@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
-from agent.bmc_events import GENERIC
+from agent.bmc_states import GENERIC
 from agent.probes.ipmitool import LIMITS_CROSSED, UNREAD, Sensor
 
 _ENTITIES = ("29", "30")

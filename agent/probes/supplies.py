@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from agent.bmc_events import GENERIC, SPECIFIC
+from agent.bmc_events import SPECIFIC
+from agent.bmc_states import GENERIC
 from agent.probes.ipmitool import LIMITS_CROSSED, UNREAD, Sensor
 
 # Entities: power supply; power unit, power module, power management.
@@ -30,6 +31,8 @@ _ASPECT = re.compile(
     r"(?i)fault|fail|alert|mismatch|therm|temp\b|\bfan|\b(?:ov|uv|oc|op|vco)\b|ac lost|\bpg\b|error|\berr\b|warn|"
     r"slow|over\b"
 )
+# Sun's `PS0/VINOK` and the like are asserted while all is well.
+_ALL_WELL = re.compile(r"(?i)(?:vin|v ?out|pwr|power|ac|dc|p) ?(?:ok|good|gd)\b")
 _MEASURE = re.compile(
     r"(?i)temp|curr|volt|\bv ?in\b|\bv ?out\b|\bi ?in\b|\bi ?out\b|\bp ?in\b|\bp ?out\b|watt|input|output|fan|"
     r"consumption|meter|ambient|power$|power ?(?:in|out)\b"
@@ -97,7 +100,7 @@ def power_supplies(sensors: list[Sensor]) -> list[PowerSupply]:
         entities.setdefault(sensor.name, set()).add(sensor.entity)
     found: dict[str, PowerSupply] = {}
     for sensor in sorted(told, key=_is_presence):
-        name = supply_name(sensor.name)
+        name = blamed(sensor.name) if _ASPECT.search(sensor.name.replace("_", " ")) else supply_name(sensor.name)
         if _is_presence(sensor) and (owner := _owner(sensor, found.values())):
             found[owner.name] = _both(owner, replace(_supply(owner.name, sensor), name=owner.name))
             continue
@@ -183,7 +186,7 @@ def _is_supply(sensor: Sensor) -> bool:
     name = sensor.name.replace("_", " ")
     if sensor.entity.partition(".")[0] in _POWER_ENTITIES or re.match(r"(?i)p(?:ower|wr) ?unit", name):
         return False
-    return not (_ASPECT.search(name) or _MEASURE.search(name))
+    return not (_ASPECT.search(name) or _ALL_WELL.search(name) or _MEASURE.search(name))
 
 
 def _supply(name: str, sensor: Sensor) -> PowerSupply:
@@ -206,11 +209,12 @@ def _by_name(state: str, name: str) -> str:
     """What a sensor of two states says is in its name."""
     if state not in ("state asserted", "state deasserted"):
         return state
+    is_on, name = state == "state asserted", name.replace("_", " ")
     if re.search(r"(?i)presen|prsnt|install|insert", name):
-        return "presence detected" if state == "state asserted" else "absent"
-    if state == "state asserted" and _ASPECT.search(name.replace("_", " ")):
-        return "failure detected"
-    return state
+        return "presence detected" if is_on else "absent"
+    if _ALL_WELL.search(name):
+        return "transition to ok" if is_on else "failure detected"
+    return "failure detected" if is_on and _ASPECT.search(name) else state
 
 
 def _is_presence(sensor: Sensor) -> bool:

@@ -67,6 +67,11 @@ RIGHT: dict[str, tuple[wire.Outcome, set[tuple[str, str, str]]]] = {
         FAILED,
         {("warning", "sensor.fan_high", "FAN1"), ("critical", "sensor.fan_low", "FAN3")},
     ),
+    "sun-input-lost": (FAILED, {("critical", "psu.failed", "PS1/PRSNT")}),
+    "inspur-mains-lost": (
+        FAILED,
+        {("critical", "psu.failed", "PSU1_Supply"), ("critical", "psu.redundancy_lost", "PSU_Redundant")},
+    ),
     "garbled": (FAILED, {("critical", "fan.stopped", "FAN2")}),
 }
 
@@ -108,6 +113,7 @@ def test_every_recording_has_a_right_answer() -> None:
         ("PS1 Status | C8h | ok | 10.1 | 0x01", PASSED, set()),
         ("PS1 Status | C8h | ok | 10.1 | 0x03", FAILED, {"psu.failed"}),
         ("PSU1_PRSNT | C8h | ok | 10.1 | State Asserted", PASSED, set()),
+        ("PSU1 AC Lost | C8h | ok | 10.1 | Power Supply AC lost", FAILED, {"psu.failed"}),
         ("Status | C8h | ok | ?? | Presence detected, Failure detected", FAILED, {"psu.failed"}),
     ],
 )
@@ -133,6 +139,11 @@ def test_a_fan_that_the_spec_expects_and_that_is_absent_is_missing(tmp_path: Pat
 
 def seen(when: str, *rows: str) -> psu.Look:
     return psu.seen(when, ipmitool.parse_sdr("\n".join(rows)))
+
+
+def test_a_sensor_that_is_called_after_a_fault_is_about_its_supply() -> None:
+    (supply,) = seen("now", "PSU1 AC Lost | C8h | ok | 10.1 | Power Supply AC lost").supplies
+    assert (supply.name, supply.ok) == ("PSU1", False)
 
 
 def test_a_supply_that_goes_between_two_looks_is_missing_without_a_spec() -> None:

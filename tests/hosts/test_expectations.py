@@ -148,8 +148,9 @@ def test_adopting_all_takes_everything_and_no_permission() -> None:
 
 
 def test_a_fan_header_that_nothing_is_plugged_into_is_not_adopted() -> None:
-    fans = [wire.Fan("FAN1", 5000), wire.Fan("FAN5"), wire.Fan("FAN6", 0)]
-    assert adoption.from_inventory(codec.encode(replace(SERVER, fans=fans)))["fans"] == [{"name": "FAN1"}]
+    fans = [wire.Fan("FAN1", 5000), wire.Fan("FAN5"), wire.Fan("FAN6", 0), wire.Fan("Fan 7", percent=21.5)]
+    adopted = adoption.from_inventory(codec.encode(replace(SERVER, fans=fans)))["fans"]
+    assert adopted == [{"name": "FAN1"}, {"name": "Fan 7"}]
 
 
 def test_a_cpu_of_amd_is_not_expected_to_count_its_throttling() -> None:

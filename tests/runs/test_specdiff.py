@@ -205,6 +205,10 @@ CASES: dict[str, tuple[wire.Inventory, list[tuple[str, str, str, str]]]] = {
     ),
     "a header without a fan": (found(fans=[*SERVER.fans, wire.Fan("FAN5"), wire.Fan("FAN6", 0)]), []),
     "a third fan": (found(fans=[*SERVER.fans, wire.Fan("FAN3", 900)]), [("warning", "spec.unexpected", "fan", "FAN3")]),
+    "a third fan that tells percent": (
+        found(fans=[*SERVER.fans, wire.Fan("Fan 3", percent=20.5)]),
+        [("warning", "spec.unexpected", "fan", "Fan 3")],
+    ),
     "a missing fan": (found(fans=[wire.Fan("FAN1")]), [("critical", "spec.missing", "fan", "FAN2")]),
     "a BMC that is gone is blamed alone": (
         found(bmc=False, psus=[], fans=[], firmware=wire.Firmware(bios="1.2.3")),
