@@ -54,7 +54,7 @@ def of(data: dict[str, Any], gaps: Gaps) -> ErrorLog:
     count = gaps.given(log, "count", "the number of errors in the drive's error log")
     rows = gaps.rows(log, "table", "the table of the error log")
     errors = tuple(_logged(row) for row in rows if not _is_empty(row))
-    if count and not errors:
+    if count and not rows:
         gaps.note(f"of the {count} errors in the drive's error log none was read")
     return ErrorLog(count, errors)
 

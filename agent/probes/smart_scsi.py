@@ -36,6 +36,8 @@ _FALSE_FAILURE = 0xFF
 _MENDED = frozenset({2, 5, 6, 7})
 _MEDIUM_ERROR = 3
 _HALTED = {3: "halted due to fatal error", 4: "halted due to a vendor specific pattern of error"}
+# Parameters above it are each maker's own (SBC-4, log page 15h); of one that is too short smartctl prints the number.
+_LAST_RESULT = 0x800
 _RESULT = re.compile(r"result_\d{1,5}")
 _DIRECTIONS = ("read", "write")
 
@@ -102,7 +104,9 @@ def scan(data: dict[str, Any], gaps: Gaps) -> Scan | None:
 
 
 def _place(row: dict[str, Any], gaps: Gaps) -> str:
-    what = "of a place that the drive's own scan has found"
+    what, number = "of a place that the drive's own scan has found", whole(row.get("parameter_code"))
+    if row.keys() == {"parameter_code"} or (number or 0) > _LAST_RESULT:
+        return ""
     status = gaps.needed(mapping(row.get("reassign_status")), "value", f"the state {what}", 15)
     sense = gaps.needed(mapping(row.get("sense_key")), "value", f"the sense key {what}", 15)
     if status is None or status in _MENDED:

@@ -83,6 +83,13 @@ SOUND = {
     ),
     "places that the drive has replaced": (scanned(3, 2), set()),
     "places written again": (scanned(3, 5), set()),
+    "a maker's own parameter among them": (sas(scsi_background_scan={
+        "status": {"value": 8}, "result_2": {"parameter_code": 2},
+        "result_32768": {"parameter_code": 0x8000, "sense_key": {"value": 3}, "reassign_status": {"value": 0}},
+    }), set()),
+    "errors of which the drive keeps no entry": (
+        ata(ata_smart_error_log={"extended": {"count": 2, "table": [{"error_number": 2, "log_index": 1}]}}), set()
+    ),
     "a weak place": (scanned(1, 1), {"smart.background_scan"}),
     "a few spin retries": (ata(attribute(10, "Spin_Retry_Count", 2)), {"smart.spin_retries"}),
     "helium, normalised, with another raw unit": (ata(attribute(22, "Helium_Level", 6553700)), set()),
