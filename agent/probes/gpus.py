@@ -14,6 +14,7 @@ NVIDIA, AMD = "10de", "1002"
 _INTEGRATED = re.compile(
     r"(?i)\b(picasso|raven|renoir|lucienne|cezanne|barcelo|rembrandt|raphael|phoenix|hawk point|granite ridge|"
     r"strix|mendocino|dragon crest|van gogh|vega mobile|radeon graphics|kaveri|carrizo|stoney|kabini|mullins|"
+    r"(?:super)?sumo|beavercreek|winterpark|wrestler|trinity|richland|devastator|scrapper|godavari|temash|wani|"
     r"[678]\d0m|krackan|gorgon|strix halo|"
     # Chipsets: RS480 to RS880 (Radeon Xpress, HD 3000 and 4000 graphics), SB700.
     r"r[sc]\d{3}\w*|radeon xpress\w*)\b"

@@ -155,6 +155,8 @@ def test_a_port_without_a_guid_is_nameless(gid: str, tmp_path: Path) -> None:
         ("1002", "0300", "Rage XL PCI", False),
         ("1002", "0300", "RV100 [Radeon 7000 / Radeon VE]", False),
         ("1002", "0300", "RS880 [Radeon HD 4250]", False),
+        ("1002", "0300", "Wrestler [Radeon HD 6310]", False),
+        ("1002", "0300", "Trinity [Radeon HD 7660D]", False),
         ("1002", "0300", "RS482/RS485 [Radeon Xpress 1100/1150]", False),
         ("10de", "0300", "C61 [GeForce 6150SE nForce 430]", False),
         ("10de", "0300", "MCP79 [GeForce 9400]", False),
