@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from agent.kmsg_record import Hit, Record
-from agent.kmsg_says import IGNORED, READERS
+from agent.kmsg_says import IGNORED, read
 from agent.machine_checks import Reports
 from agent.probes.parsing import count
 
@@ -41,7 +41,7 @@ class Classifier:
         reported = self._reports.look(record)
         if reported is not None:
             return reported
-        hit = next((hit for reader in READERS if (hit := reader.read(record))), None)
+        hit = read(record)
         return [hit] if hit else []
 
     def flush(self) -> list[Hit]:

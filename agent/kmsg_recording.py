@@ -28,9 +28,10 @@ _CLOCK = re.compile(
     r"\d{4}-\d\d-\d\dT[\d:]{8},\d{1,9}\S{0,6} "
 )
 _CALLER = re.compile(r"\[ *[TC]\d{1,10}\] ?")
-# syslog and journalctl: time, host, in busybox's facility and level, program, perhaps its number.
+# syslog and journalctl: time (the month may be in the operator's language), host, in busybox's facility and level,
+# program, perhaps its number.
 _SYSLOG = re.compile(
-    r"(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?|\d{4}-\d\d-\d\d[T ][\d:]{8}(?:\.\d{1,9})?\S{0,6}) "
+    r"(?:[^\W\d_]{3,5}\.? [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?|\d{4}-\d\d-\d\d[T ][\d:]{8}(?:\.\d{1,9})?\S{0,6}) "
     r"(?P<host>\S{1,255}) (?:[a-z0-9]{2,8}\.[a-z]{3,7} )?(?P<who>[^\s:\[\]]{1,64})(?:\[\d{1,10}\])?: ?"
 )
 _MONOTONIC = re.compile(r"\S{1,255} (?P<who>kernel|[\w.@-]{1,64}\[\d{1,10}\]): ")

@@ -18,6 +18,9 @@ SAME_REPORT_US = 500_000
 # What the banks and the firmware still held from before is collected while the kernel starts, before any load.
 AT_BOOT_US = 10_000_000
 
+# More at once are not printed; a recording without times would keep all.
+OPEN_REPORTS = 32
+
 _OURS = re.compile(
     r"\[Hardware Error\]|mce:.{0,60}Machine Check|BERT: (?:Error records from previous boot|Total records)"
 )
@@ -73,6 +76,8 @@ class Reports:
             return known
         if known is not None:
             done += known.news()
+        elif len(self._open) >= OPEN_REPORTS:
+            done += self._open.pop(next(iter(self._open))).news()
         self._open[mark] = Report(record, is_old=self._is_old(mark, text, record))
         return self._open[mark]
 

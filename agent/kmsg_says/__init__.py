@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
+from agent.kmsg_record import Hit, Record
 from agent.kmsg_says import block, buses, controllers, drives, gpus, memory, nics, system
 from agent.kmsg_says.pattern import Reader
 
@@ -13,15 +15,49 @@ IGNORED = re.compile(
     r"NMI watchdog: Shutting down hard lockup detector",
     re.IGNORECASE,
 )
+
+
+@dataclass(frozen=True)
+class Group:
+    """The readers of one kind of part, asked only of lines that have one of the words (in small letters): most lines
+    have none, and looking for words is quick."""
+
+    words: tuple[str, ...]
+    readers: tuple[Reader, ...]
+
+
+_OF_NICS = (
+    "watchdog", "unit hang", "timeout", "heat", "bnx2x", "fan ", "link lost", "mlx", "bnxt", "checksum", "module",
+    "thermal threshold", "power on the pcie", "pci error",
+)  # fmt: skip
+_OF_SYSTEM = (
+    "bug", "lockup", "rcu", "thermal", "temperature", "modulated", "segfault", "protection", "trap ", "bad frame",
+    "oops", "opcode", "divide error", "stack segment", "double fault", "panic", "unable to handle", "squashfs",
+    "blocked for", "killed process",
+)  # fmt: skip
+_OF_BUSES = (
+    "pcie bus error", "aer: ", "dpc", "edr:", "pciehp", "giving up", "power state", "retraining", "edac pci", "nmi",
+)  # fmt: skip
 # The first that answers says what the line is, so the one that names a device stands before the one that can't.
-READERS: tuple[Reader, ...] = (
-    *memory.PATTERNS,
-    *buses.PATTERNS,
-    block.ERROR,
-    *block.PATTERNS,
-    *controllers.PATTERNS,
-    *drives.PATTERNS,
-    *gpus.READERS,
-    *nics.PATTERNS,
-    *system.PATTERNS,
+GROUPS = (
+    Group(("edac", "mce:", "memory failure", "hardware memory", "offline", "offlining", "cmci"), memory.PATTERNS),
+    Group(_OF_BUSES, buses.PATTERNS),
+    Group((" error", "disk failure"), (block.ERROR, *block.PATTERNS)),
+    Group(("sas", "mpi3mr", "hpsa", "smartpqi", "aac", "arcmsr", "3w-"), controllers.PATTERNS),
+    Group(("sd ", "scsi", "ata", "nvme"), drives.PATTERNS),
+    Group(("nvrm", "sxid", "amdgpu", "gpu hang"), gpus.READERS),
+    Group(_OF_NICS, nics.PATTERNS),
+    Group(_OF_SYSTEM, system.PATTERNS),
 )
+READERS = tuple(reader for group in GROUPS for reader in group.readers)
+
+
+def read(record: Record) -> Hit | None:
+    """What the line says of the hardware, or None."""
+    text = record.text.lower()
+    for group in GROUPS:
+        if any(word in text for word in group.words):
+            hit = next((hit for reader in group.readers if (hit := reader.read(record))), None)
+            if hit is not None:
+                return hit
+    return None

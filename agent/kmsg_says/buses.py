@@ -28,7 +28,10 @@ PATTERNS = (
     warning("system.part_gone", r"pciehp: Slot\(\S{1,24}\): Link Down"),
     critical("pcie.uncorrected", r"not ready \d+ms after [\w ]{1,24}; giving up"),
     # Also said of cards that were put to sleep on purpose.
-    warning("pcie.uncorrected", r"D3cold to D0(?:, device inaccessible| \(config space inaccessible\))"),
+    warning(
+        "pcie.uncorrected",
+        r"change power state from D\w{1,8} to D0(?:, device inaccessible| \(config space inaccessible\))",
+    ),
     warning("pcie.link_slow", r"broken device, retraining non-functional downstream link|\bretraining failed"),
     # Some sound devices set these bits for good.
     warning("pcie.uncorrected", rf"EDAC PCI\d*: .{{0,40}}(?:Parity Error|System Error) on (?P<pci>{PCI})"),

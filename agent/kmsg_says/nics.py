@@ -22,12 +22,15 @@ PATTERNS = (
     critical(
         "nic.stopped", rf"{_BNX2X}(?:MC assert!|driver assert|FATAL HW block attention|HW block parity attention)"
     ),
-    critical("nic.stopped", r"\bbnxt_en .{0,120}(?:fatal (?:condition|error)|critical thermal|Thermal Shutdown)"),
+    critical("nic.stopped", r"\bbnxt_en .{0,120}fatal (?:condition|error)"),
+    critical(
+        "nic.stopped", r"temperature has (?:gone above|crossed) the (?:critical|fatal|shutdown) thermal threshold"
+    ),
     critical("nic.stopped", r"The (?:EEPROM|NVM) Checksum Is Not Valid"),
     warning("nic.card", r"\blink speed was downshifted because it overheated"),
     warning("nic.card", r"Fan has stopped, replace the adapter"),
     warning("nic.card", r"insufficient power on the PCIe slot|High temperature on sensors with bit set"),
-    warning("nic.card", r"\bbnxt_en .{0,120}(?:thermal threshold|over ?temperature)"),
+    warning("nic.card", r"temperature has (?:gone above|crossed) the \w{1,16} thermal threshold"),
     warning("nic.card", r"\b(?:r8169|r8125|rtl8169) .{0,40}PCI error \("),
     warning("nic.module", r"Port module event\[error\]|\bmodule \d+, Cable error"),
     warning("nic.module", rf"{_BNX2X}(?:Power fault on (?:SFP\+ module|Port \d))"),

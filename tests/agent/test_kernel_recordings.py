@@ -205,6 +205,7 @@ def test_it_is_told_alike_however_the_lines_were_recorded(name: str) -> None:
             "[  +0.000004] ",
             "2023-11-27T12:00:00,123456+01:00 ",
             "Nov 27 12:00:00 node1 kernel: ",
+            "déc. 27 12:00:00 node1 kernel: ",
             "Nov 27 12:00:00 node1 kernel: [  812.345678] ",
             "Nov 27 12:00:00 node1 kern.err kernel: [  812.345678] ",
             "2023-11-27T12:00:00.123456+0100 node1 kernel: ",

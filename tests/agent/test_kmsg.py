@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from agent import codes, kmsg, wire
+from agent import codes, wire
 from agent.kernel_log import KernelLog
 from agent.kmsg import Classifier, parse
 from agent.kmsg_record import Hit, Record
+from agent.kmsg_says import READERS
 from agent.kmsg_says.pattern import Pattern
 from agent.names import Names
 
@@ -55,18 +56,18 @@ def test_what_healthy_machines_say_is_nothing(text: str) -> None:
 
 
 def test_every_reader_has_a_sample_of_its_own() -> None:
-    first = [next((reader for reader in kmsg.READERS if reader.read(record(text))), None) for *_, text in SAYS]
-    unseen = [reader for reader in kmsg.READERS if reader not in first]
+    first = [next((reader for reader in READERS if reader.read(record(text))), None) for *_, text in SAYS]
+    unseen = [reader for reader in READERS if reader not in first]
     assert unseen == []
 
 
 def test_every_code_is_registered() -> None:
-    said = {reader.code for reader in kmsg.READERS if isinstance(reader, Pattern)}
+    said = {reader.code for reader in READERS if isinstance(reader, Pattern)}
     assert said | {code for code, *_ in SAYS} <= codes.CODES.keys()
 
 
 def test_a_link_that_the_kernel_reset_is_as_grave_in_the_log_as_in_the_table_of_codes() -> None:
-    patterns = [reader for reader in kmsg.READERS if isinstance(reader, Pattern)]
+    patterns = [reader for reader in READERS if isinstance(reader, Pattern)]
     said = {pattern.severity for pattern in patterns if pattern.code == "disk.link_error"}
     assert said == {codes.CODES["disk.link_error"].severity}
 
