@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from agent import counters, excuses, newcomers, sources, sysfs_counters, wire
+from agent import counters, excuses, gpu_afterwards, newcomers, sources, sysfs_counters, wire
 from agent.counters import CounterBook
 from agent.early import EarlyErrors
 from agent.parts import Parts, Stage
@@ -100,7 +100,7 @@ def carry_out(attempt: Attempt, context: StageContext, parts: Parts) -> wire.Res
     counted = counters.judged(deltas, limits, time.monotonic() - began, sources.said)
     ordered = [order.name for order in context.claim.stages]
     said = EarlyErrors(parts.directory).judge(context.order, ordered, parts.kernel_log.take(parts.names()))
-    merged = counters.merged([*excuses.without_echo(counted, said), *said])
+    merged = counters.merged([*excuses.without_echo(counted, said), *said, *gpu_afterwards.states(said)])
     excused = excuses.excused(context.order.name, context.claim.expected, merged)
     watched = newcomers.judged(excused, context.claim.expected, report.inventory or context.inventory, limits)
     around_s = time.monotonic() - began - tested_s

@@ -30,7 +30,7 @@ PAGE = ROOT / "docs" / "stages.md"
 PROFILES = ("quick", "deep", "soak")
 FOLDER = ROOT / "runs" / "profiles"
 # The agent's workshop, in which a stage's own work is done; the rest is the runtime's.
-WORK = ("agent.stages.", "agent.loads.", "agent.probes.", "agent.wipeprobe")
+WORK = ("agent.stages.", "agent.loads.", "agent.probes.", "agent.wipeprobe", "agent.gpu_faults")
 # Faults made on purpose: what they come to is not a finding of the stage in which the tester is proven.
 REHEARSALS = "agent.stages.selftest"
 # The orchestrator's own, of a stage that the host left without a result.

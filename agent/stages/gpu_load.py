@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from agent import findings, wire
+from agent import findings, gpu_faults, wire
 from agent.loads import dcgm, gpu_burn
 from agent.loads.dcgm import TestResult
 from agent.loads.gpu_burn import Burned
@@ -19,7 +19,7 @@ from agent.probes.nvidia_smi import Answer, NvidiaGpu
 from agent.probes.parsing import ParseError
 from agent.shell import Completed
 from agent.stage import StageContext
-from agent.stages import checks, gpu_memory, gpu_state
+from agent.stages import checks, gpu_memory
 from agent.stages.board import Board
 from agent.stages.gpu_names import LOAD_TOPIC as TOPIC
 from agent.stages.gpu_names import REMEDY, name_of, topic
@@ -222,6 +222,6 @@ class Watch:
         for name, reasons in self.slowed.items():
             part.numbers |= {f"gpu_peak_temp_c.{name}": float(self.hottest[name])}
             part.numbers |= {f"gpu_peak_power_w.{name}": self.most_power[name]} if self.most_power[name] else {}
-            found = gpu_state.slowed(name, name, tuple(reasons))
+            found = gpu_faults.slowed(name, name, tuple(reasons))
             part.findings += found
             part.checks.append(checks.judged("throttled", found, name, topic=GPU_TOPIC))

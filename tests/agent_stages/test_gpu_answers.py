@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from agent import gpu_afterwards, wire
 from agent import recorded as recorder
-from agent import wire
 from agent.probes import nvidia_smi
 from agent.shell import Completed
 from agent.stages import gpu_memory, gpu_state
@@ -255,6 +255,27 @@ def test_a_card_that_leaves_under_load_is_blamed() -> None:
     before, after = answered(recorded("nvidia-smi", "tesla-t4.xml")), answered(changed("a10g.xml").replace("1E", "1F"))
     assert [one.code for one in gpu_state.lost_meanwhile(before, after)] == ["gpu.lost"]
     assert gpu_state.lost_meanwhile(before, answered("", None)) == []
+
+
+def xid(component: str, severity: wire.Severity = wire.Severity.WARNING) -> wire.Finding:
+    return wire.Finding("gpu.xid", severity, "gpu", component, "the kernel said: NVRM: Xid 31")
+
+
+def after_xid(text: str, component: str = T4.pci) -> list[tuple[str, str]]:
+    found = gpu_afterwards.states([xid(component)], lambda: answered(text))
+    return [(one.code, str(one.severity)) for one in found]
+
+
+def test_after_a_mild_xid_the_cards_own_state_decides() -> None:
+    assert after_xid(recorded("nvidia-smi", "tesla-t4.xml")) == []
+    assert after_xid(changed("tesla-t4.xml", gpu_temp="GPU requires reset")) == [("gpu.needs_reset", "critical")]
+    assert after_xid(recorded("nvidia-smi", "tesla-t4.xml"), OTHER.pci) == [("gpu.lost", "critical")]
+    assert after_xid("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.") == []
+
+
+def test_the_driver_is_not_asked_while_the_log_names_no_gpu() -> None:
+    disk = wire.Finding("disk.io_error", wire.Severity.CRITICAL, "disk", "S1", "")
+    assert gpu_afterwards.states([disk], lambda: pytest.fail("asked")) == []
 
 
 # --- mutations ---------------------------------------------------------------------------------------------------
