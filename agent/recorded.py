@@ -120,10 +120,16 @@ def _sel(ctx: StageContext, text: str) -> Judged:
     deltas = [wire.CounterDelta(*key, before=0, after=value) for key, value in log.take(entries).items() if value]
     found = counters.merged(counters.judged(deltas, ctx.claim.sensor_limits, 0.0, log.said))
     check = checks.judged("event_log", found, topic="bmc", reason=f"{len(entries)} entries")
-    unread = sel.unread(text) + [entry.quote for entry in entries if not bmc_meanings.is_understood(entry)]
-    if check.outcome is wire.Outcome.PASSED and unread:
-        check = checks.not_tested("event_log", reason=f"not understood: {unread[0][:100]}", topic="bmc")
+    if check.outcome is wire.Outcome.PASSED and (unclear := _unclear(text, entries)):
+        check = checks.not_tested("event_log", reason=f"not understood: {unclear[:100]}", topic="bmc")
     return Judged([check], found)
+
+
+def _unclear(text: str, entries: list[sel.LogEntry]) -> str:
+    """The first line that may have been anything; '' where all are understood."""
+    lines = iter(sel.unread(text))
+    torn = (entry.quote for entry in entries if not bmc_meanings.is_understood(entry))
+    return next(lines, "") or next(torn, "")
 
 
 def _sdr(ctx: StageContext, text: str) -> Judged:

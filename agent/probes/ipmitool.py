@@ -16,6 +16,8 @@ _DEVICES = ("dev/ipmi0", "dev/ipmi/0", "dev/ipmidev/0")
 LIMITS_CROSSED = ("lnc", "lcr", "lnr", "unc", "ucr", "unr", "nc", "cr", "nr")
 STATUSES = ("ok", "ns", *LIMITS_CROSSED)
 UNREAD = "?"
+# One controller numbers 255 sensors in each of four logical units (IPMI 2.0, table 43-1); large machines have several.
+MOST_SENSORS = 3000
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ def parse_sdr(text: str) -> list[Sensor]:
     without a single row that isn't empty."""
     rows = [[clean(cell) for cell in line.split("|")] for line in text.splitlines()]
     sensors = [_sensor(cells) for cells in rows if len(cells) > 1]
+    if len(sensors) > MOST_SENSORS:
+        raise ParseError(f"ipmitool sdr printed {len(sensors)} sensors, more than a BMC has")
     if all(sensor.status == UNREAD for sensor in sensors) and text.strip():
         raise ParseError(f"ipmitool sdr printed no sensor: {clean(text)[:100]}")
     return sensors

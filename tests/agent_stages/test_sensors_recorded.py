@@ -8,6 +8,7 @@ import pytest
 
 from agent import recorded, wire
 from agent.probes import bmc_fans, ipmitool, supplies
+from agent.probes.parsing import ParseError
 from agent.stages import fans, psu
 from agent.stages.fans import Fans
 from agent.stages.part import Part
@@ -224,3 +225,8 @@ def test_a_fan_of_a_supply_is_not_taken_for_a_supply_and_presence_not_for_a_fan(
         "System Fan 1",
         "System Fan 2",
     ]
+
+
+def test_more_sensors_than_a_bmc_has_are_not_judged() -> None:
+    with pytest.raises(ParseError, match="more than a BMC has"):
+        ipmitool.parse_sdr("PS1 Status | C8h | ok | 10.1 | Presence detected\n" * (ipmitool.MOST_SENSORS + 1))
