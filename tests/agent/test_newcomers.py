@@ -32,6 +32,12 @@ def test_one_corrected_error_condemns_a_module_that_is_new(module: dict[str, Any
     assert severity(errors(), expecting(**module)) is (CRITICAL if is_new else WARNING)
 
 
+def test_a_module_that_was_only_moved_or_whose_number_names_none_is_not_new() -> None:
+    moved = {"memory": {"dimms": [{"locator": "DIMM_A1", "serial": "OLD"}, {"locator": "DIMM_B1", "serial": "NEW"}]}}
+    assert severity(errors(), moved) is WARNING
+    assert severity(errors(), expecting(serial="SerNum0")) is WARNING
+
+
 def test_it_says_why_and_by_which_limit() -> None:
     (found,) = newcomers.judged([errors(3.0)], expecting(serial="OLD"), INVENTORY, {"ecc_corrected_replaced_max": 2})
     assert found.message.endswith("the module is new, serial NEW")
