@@ -24,6 +24,9 @@ _UNIQUE = re.compile(
     r"(?=\S*DIMM)(?=\S*(?:DIMM[ _-]?[A-Z]|[A-Z]\d*[_-]?DIMM|P\d|CPU\d))\S*\d\S*$|DIMM[_-]?[A-Z]$", re.IGNORECASE
 )
 
+# Two sockets may have a `DIMM_A1` each.
+_SOCKET = re.compile(r"(?:CPU|PROC|PROCESSOR|SOCKET)[ _]?\d+", re.IGNORECASE)
+
 
 def is_nobodys(label: str) -> bool:
     return label.strip().lower() in _NOBODYS
@@ -52,5 +55,6 @@ def _holds(label: str, name: str) -> bool:
 
 def _device_locator(label: str) -> str:
     label = _NO_BANK.sub("", label)
-    last = label.rpartition(" ")[2]
-    return last if _UNIQUE.match(last) else _BANK.sub("", label)
+    before, _, last = label.rpartition(" ")
+    is_unique = _UNIQUE.match(last) and not _SOCKET.fullmatch(before)
+    return last if is_unique else _BANK.sub("", label)

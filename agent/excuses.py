@@ -13,7 +13,7 @@ from agent import wire
 BRINGS_LINKS_UP = "InventoryCheck"
 _COUNTED = ("nic.errors", "nic.link_flap")
 _EXCEPTION = "cpu.machine_check"
-_EXPLAINS = (_EXCEPTION, "memory.uncorrected", "pcie.uncorrected")
+_EXPLAINS = (_EXCEPTION, "memory.uncorrected", "pcie.uncorrected", "system.hardware_error")
 
 
 def excused(stage: str, expected: Mapping[str, Any], found: Iterable[wire.Finding]) -> list[wire.Finding]:

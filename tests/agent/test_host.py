@@ -101,6 +101,7 @@ INVENTORY = wire.Inventory(
         ("dimm", "any memory", Part("system", "system")),
         ("dimm", "unknown label", Part("system", "system")),
         ("dimm", "NODE 3 CPU0_DIMM_G1", Part("dimm", "CPU0_DIMM_G1")),
+        ("dimm", "CPU0 DIMM_A1", Part("dimm", "CPU0 DIMM_A1")),
         ("dimm", "CPU 1 DIMM 8", Part("dimm", "CPU 1 DIMM 8")),
         ("dimm", "Not Specified A1", Part("dimm", "A1")),
         ("dimm", "Bank 1 Dimm 13", Part("dimm", "Dimm 13")),

@@ -280,6 +280,24 @@ def test_what_the_kernel_calls_an_error_is_in_the_runs_log_and_a_flood_is_not(ke
     assert len(said) == 501
 
 
+def test_the_lines_of_a_corrected_error_are_in_the_runs_log(kernel: Kernel, tmp_path: Path) -> None:
+    said: list[str] = []
+    (tmp_path / "position").write_text("59999")  # a minute after the boot
+    log = log_of(kernel, tmp_path, said)
+    for seq, text in enumerate(CORRECTED_BY_FIRMWARE, 60_000):
+        kernel.say(seq, text, level=4)
+    (found,) = log.take(Names(tmp_path, None))
+    assert (found.code, found.component, found.severity) == ("memory.corrected", "CPU0 DIMM_A1", WARNING)
+    assert said == [f"kernel: {text}" for text in CORRECTED_BY_FIRMWARE]
+
+
+def test_a_mild_word_about_a_part_does_not_hide_a_grave_one(kernel: Kernel, tmp_path: Path) -> None:
+    log = log_of(kernel, tmp_path)
+    kernel.say(0, "I/O error, dev sda, sector 8 op 0x3:(DISCARD) flags 0x800")
+    kernel.say(1, "I/O error, dev sda, sector 8 op 0x0:(READ) flags 0x0")
+    assert {f.severity for f in log.take(Names(tmp_path, INVENTORY))} == {WARNING, CRITICAL}
+
+
 def test_it_listens_in_a_thread_that_ends_when_told(kernel: Kernel, tmp_path: Path) -> None:
     log = log_of(kernel, tmp_path)
     log.start()
