@@ -101,7 +101,6 @@ INVENTORY = wire.Inventory(
         ("dimm", "any memory", Part("system", "system")),
         ("dimm", "unknown label", Part("system", "system")),
         ("dimm", "NODE 3 CPU0_DIMM_G1", Part("dimm", "CPU0_DIMM_G1")),
-        ("dimm", "CPU0 DIMM_A1", Part("dimm", "CPU0 DIMM_A1")),
         ("dimm", "CPU 1 DIMM 8", Part("dimm", "CPU 1 DIMM 8")),
         ("dimm", "Not Specified A1", Part("dimm", "A1")),
         ("dimm", "Bank 1 Dimm 13", Part("dimm", "Dimm 13")),
@@ -117,6 +116,10 @@ INVENTORY = wire.Inventory(
 )
 def test_a_kernels_word_becomes_a_component(tmp_path: Path, kind: str, name: str, part: Part) -> None:
     assert Names(tmp_path, INVENTORY).part(kind, name) == part
+
+
+def test_without_an_inventory_a_module_keeps_its_socket(tmp_path: Path) -> None:
+    assert Names(tmp_path, None).part("dimm", "CPU0 DIMM_A1") == Part("dimm", "CPU0 DIMM_A1")
 
 
 def test_before_there_is_an_inventory_sysfs_knows_the_serial(tmp_path: Path) -> None:
