@@ -40,8 +40,8 @@ _PROGRAM = re.compile(
     r"\(?[\w.@/-]{1,64}\)?\[\d{1,10}\]: (?!segfault at|general protection|trap |bad frame)|"
     r"(?:systemd|dracut|udevd?|cloud-init)[\w-]{0,32}: "
 )
-# `Linux version 6.12`, or `nvme nvme0: …`: who speaks, and a colon. Running text has none so early.
-_NAMED = re.compile(r"Linux version |[\w{(\[][^:\"]{0,60}: ")
+# `Linux version 6.12`, or `pci 0000:00:00.0: …`: who speaks, and a colon. Running text has none so early.
+_NAMED = re.compile(r"Linux version |[\w{(\[][^\"]{0,60}?: ")
 _USB_HOST = re.compile(r"\bscsi host(?P<host>\d{1,5}): (?:usb-storage|uas)\b")
 _SCSI_DISK = re.compile(r"\bsd (?P<host>\d{1,5}):\d+:\d+:\d+: \[(?P<name>sd[a-z]{1,4})\]")
 # What tools say that could not read the log.
@@ -56,7 +56,13 @@ def findings(text: str, names: Names) -> list[Finding] | None:
         tallies.add(classifier.look(record))
     tallies.add(classifier.flush())
     found = tallies.take(names if names.inventory else replace(names, inventory=_usb_disks(lines)))
-    return found if found or any(_NAMED.match(record.text) for record in lines) else None
+    has_log = found or any(_NAMED.match(record.text) for record in lines) or _has_stamps(text)
+    return found if has_log else None
+
+
+def _has_stamps(text: str) -> bool:
+    """Whether a line has the kernel's own time or level before it: then it is the kernel's, whatever it says."""
+    return any(_RAW.match(line) or _PRIORITY.match(line) or _UPTIME.match(line) for line in text.splitlines())
 
 
 def _usb_disks(lines: list[Record]) -> Inventory:

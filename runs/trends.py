@@ -25,7 +25,7 @@ _PEERS_SIGMAS = "_of_peers_sigmas"
 # Of a normal distribution the median absolute deviation is 1 / 1.4826 of the standard deviation.
 _SIGMA_OF_MAD = 1.4826
 _CEILING = {"_of_last_good_max_percent": _CRITICAL, "_of_last_good_over_percent": _WARNING}
-SUFFIXES = (*_GROWTH, *_LAST_GOOD, *_PEERS, *_CEILING)
+SUFFIXES = (*_GROWTH, *_LAST_GOOD, *_PEERS, _PEERS_SIGMAS, *_CEILING)
 
 Numbers = Mapping[str, float]
 

@@ -14,6 +14,7 @@ PATTERNS = (
     critical("disk.medium_error", rf"{_SD}Sense Key ?: Medium Error"),
     critical("disk.io_error", rf"{_SD}Sense Key ?: Hardware Error"),
     critical("disk.io_error", rf"{_SCSI}(?:\[\w+\] )?(?:rejecting I/O to (?:offline|dead) device|Device offlined - )"),
+    critical("disk.io_error", rf"{_SD}Medium access timeout failure\. Offlining disk!"),
     critical("disk.io_error", rf"{_SCSI}.{{0,20}}attempting (?:device|target|host) reset"),
     # A command that took 30 s and more. The drive may still have answered.
     warning("disk.io_error", rf"{_SCSI}.{{0,20}}attempting task abort"),
@@ -28,7 +29,7 @@ PATTERNS = (
     # Status code type 2: media and data integrity errors. [NVM Express base specification 2.0, 3.3.3.2.1]
     critical(
         "disk.medium_error",
-        r"\b(?P<blk>nvme\d+(?:c\d+)?n\d+): [\w ]{1,40}\(0x[0-9a-f]+\) @ LBA .{0,100}\(sct 0x2 / sc 0x8[0-4]\)",
+        r"\b(?P<blk>nvme\d+(?:c\d+)?n\d+): [\w/ ]{1,40}\(0x[0-9a-f]+\) @ LBA .{0,100}\(sct 0x2 / sc 0x8[0-4]\)",
     ),
     critical("disk.controller_error", r"\bblock (?P<blk>nvme\d+n\d+): no available path - failing I/O"),
     critical(

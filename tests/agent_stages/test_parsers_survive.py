@@ -206,10 +206,12 @@ OTHERS: dict[str, Parser] = {
 NO_TEXT = {
     f"agent.probes.{name}"
     for name in (
+        "adapters",
         "bmc_fans",
         "gaps",
         "gpus",
         "hba",
+        "infiniband",
         "nics",
         "nvidia_memory",
         "pcilink",
