@@ -32,12 +32,15 @@ _MODELS: tuple[tuple[str, Maker], ...] = (
     (r"\bPERC\b|\bMegaRAID\b|\bMR\d{3,4}[a-z]?-|\bSMC\d{4}\b|\b\d{4}MR\b", _MEGARAID),
     (r"\bRAID \d{3}-\d{1,2}i\b|\bPRAID\b|\bUCSC-M?RAID|^Intel RM?S\d[A-Z]{2}\d{3}", _MEGARAID),
     (r"^(?:LSI|LSILOGIC) Logical Volume|^Dell VIRTUAL DISK", _FUSION),
+    (r"\bServeRAID[ -]M", _MEGARAID),
     (r"\bLOGICAL VOLUME$", _SMART_ARRAY),
-    (r"^Adaptec |\bLogicalDrv \d|^ServeRA", _ADAPTEC),
+    (r"^Adaptec |\bLogicalDrv \d|\bServeRA", _ADAPTEC),
     (r"^Areca ", Maker("an Areca controller", "Areca's CLI, or smartctl -d areca,N")),
     (r"^(?:AMCC|3ware) ", Maker("a 3ware controller", "tw_cli, or smartctl -d 3ware,N")),
     (r"^HPT DISK_", Maker("a HighPoint RocketRAID", "hptraidconf")),
     (r"^Promise \d", Maker("a Promise SuperTrak", "Promise's WebPAM")),
+    # No drive calls itself so.
+    (r"\bRAID\b", Maker("a RAID controller", "the maker's own")),
 )
 _PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), maker) for pattern, maker in _MODELS)
 
