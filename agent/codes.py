@@ -187,6 +187,7 @@ CODES: dict[str, Code] = {
     "smart.drive_warns": _part(_WARNING, "The drive warns of a condition", "Read its sentence: it names the cause."),
     "smart.critical_warning": _part(_CRITICAL, "NVMe critical warning", "Replace the drive; check its cooling first."),
     "smart.media_errors": _part(_CRITICAL, "NVMe media errors", "Replace the drive."),
+    "smart.write_protected": _part(_CRITICAL, "The drive has made itself read only", "Replace the drive."),
     "smart.wear": _part(_CRITICAL, "Worn out", "Replace the drive."),
     "smart.spare": _part(_CRITICAL, "Spare blocks used up", "Replace the drive."),
     "smart.raid_drive_gone": _part(_CRITICAL, "Fewer drives behind a RAID volume", "Look for the drive that is out."),

@@ -116,4 +116,5 @@ def in_its_format(value: int, text: str) -> int | None:
 
 def _is_counted(number: int, name: str) -> bool:
     what = smart_meanings.of(number, name).what
-    return what.startswith("smart.") or what in (smart_meanings.LIFE_USED, smart_meanings.UNKNOWN)
+    others = (smart_meanings.LIFE_USED, smart_meanings.WRITE_PROTECTED, smart_meanings.UNKNOWN)
+    return what.startswith("smart.") or what in others

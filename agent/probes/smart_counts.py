@@ -34,8 +34,8 @@ def states(smart: Smart) -> dict[str, int]:
 
 
 def code_of(smart: Smart, attribute: Attribute) -> str:
-    """The code of the finding that this attribute's count makes; '' for none. A drive without rotation has flash
-    blocks where others have sectors."""
+    """The code of the finding that this attribute's count makes; '' for none. A flash drive has blocks where others
+    have sectors."""
     what = attribute.meaning.what
     if what == smart_meanings.SECTORS and smart.is_flash:
         return smart_meanings.BLOCKS
@@ -72,22 +72,33 @@ def _counts_above(smart: Smart) -> bool:
 
 
 def _statistics(smart: Smart) -> Iterator[tuple[str, int]]:
+    """The standard counts reallocated sectors in logical ones: eight of them are one place on most hard disks (ACS-4
+    9.5.5). On flash thousands are one block, and other numbers tell the blocks."""
     for place, code in smart_statistics.COUNTED.items():
         statistic = smart.statistics.get(place)
-        if statistic is not None and statistic.value is not None:
-            yield code, statistic.value
+        count = None if statistic is None else statistic.value
+        if count is None or (code == smart_meanings.SECTORS and smart.is_flash) or _comes_and_goes(smart, code, count):
+            continue
+        yield code, -(-count // smart.logical_per_physical) if code == smart_meanings.SECTORS else count
 
 
 def _logs(smart: Smart) -> Iterator[tuple[str, int]]:
-    """Where the database says that a drive's pending sectors come and go between 0 and 1, one in the log does, too."""
-    pending, attribute = smart.pending_defects, smart.attributes.get(197)
-    flips = attribute is not None and smart_meanings.is_bogus(attribute.name)
+    """On flash a grown defect is a block."""
     told = {
-        smart_meanings.PENDING: None if flips and pending == 1 else pending,
+        smart_meanings.PENDING: smart.pending_defects,
         "smart.media_errors": smart.nvme.media_errors if smart.nvme else None,
-        "smart.grown_defects": smart.grown_defects,
+        smart_meanings.BLOCKS if smart.is_flash else "smart.grown_defects": smart.grown_defects,
         "smart.uncorrected_errors": sum(smart.uncorrected.values()) if smart.uncorrected else None,
         "smart.background_scan": smart.scan.unreadable if smart.scan else None,
         "smart.error_log": smart.errors.count,
     }
-    yield from ((code, count) for code, count in told.items() if count is not None)
+    counts = ((code, count) for code, count in told.items() if count is not None)
+    yield from ((code, count) for code, count in counts if not _comes_and_goes(smart, code, count))
+
+
+def _comes_and_goes(smart: Smart, code: str, count: int) -> bool:
+    """Whether the database says that this drive's pending sectors come and go between 0 and 1: one that logs and
+    statistics tell does, too."""
+    attribute = smart.attributes.get(197)
+    flips = attribute is not None and smart_meanings.is_bogus(attribute.name)
+    return code == smart_meanings.PENDING and count == 1 and flips

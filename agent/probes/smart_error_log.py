@@ -30,10 +30,12 @@ class Logged:
     hours: int | None
 
     def age_h(self, now_h: int | None) -> int | None:
-        """Hours since, by the drive's age now; None when one of the two is not known."""
-        if self.hours is None or now_h is None:
+        """Hours since, by the drive's age now; None when one of the two is not known, or when the error lies ahead:
+        then they count by different clocks."""
+        if self.hours is None or now_h is None or self.hours > now_h + _AHEAD_H:
             return None
-        age = (now_h - self.hours) % _HOURS_WRAP if self.hours < _HOURS_WRAP else max(0, now_h - self.hours)
+        age = max(0, now_h - self.hours)
+        age = age % _HOURS_WRAP if self.hours < _HOURS_WRAP else age
         return 0 if age >= _HOURS_WRAP - _AHEAD_H else age
 
 

@@ -9,13 +9,13 @@ import re
 from typing import NamedTuple
 
 # Beside the codes of findings: what a value can be.
-NOTHING, UNKNOWN, LIFE_LEFT, LIFE_USED, SPARE_LEFT, HELIUM, FLIPS, AGE = (
-    "nothing", "unknown", "life left", "life used", "spare left", "helium", "flips", "age"
+NOTHING, UNKNOWN, LIFE_LEFT, LIFE_USED, SPARE_LEFT, HELIUM, FLIPS, RATE, AGE = (
+    "nothing", "unknown", "life left", "life used", "spare left", "helium", "flips", "rate", "age"
 )  # fmt: skip
 SECTORS, BLOCKS = "smart.reallocated_sectors", "smart.retired_blocks"
 PENDING, UNREADABLE, REPORTED = "smart.pending_sectors", "smart.uncorrectable_sectors", "smart.reported_uncorrectable"
 TIMEOUTS, CRC, DATA_PATH, SPIN = "smart.command_timeouts", "smart.crc_errors", "smart.end_to_end", "smart.spin_retries"
-FAILURE_TO_COME = "failure to come"
+WRITE_PROTECTED, FAILURE_TO_COME = "write protected", "failure to come"
 
 
 class Meaning(NamedTuple):
@@ -45,14 +45,25 @@ TABLE = (
         PENDING, ("Current_Pending_Sector", "Pending_Sector_Count"), "unreadable now, waiting to be written", True
     ),
     Meaning(
-        UNREADABLE, ("Offline_Uncorrectable", "Offline_UErr_Media_Scan"), "found unreadable by the drive's scan", True
+        UNREADABLE, ("Offline_Uncorrectable", "Offline_UErr_Media_Scan", "Offline_Scan_UNC_SectCt"),
+        "found unreadable by the drive's scan", True,
     ),
     Meaning(
         REPORTED,
         ("Reported_Uncorrect", "Reported_UE_Counts", "Reported_Uncorr_Errors", "Uncorrectable_Error_Cnt",
          "Uncorrectable_Err_Ct", "Uncor_Read_Error_Ct", "Uncorrectable_ECC_Ct", "SATA_UNC_Count",
-         "Uncorrectable_Sectors", "UECC_Sector_Count"),
+         "Uncorrectable_Sectors", "UECC_Sector_Count", "Uncorrectable_ECC_Cnt", "UECC_Ct", "Lifetime_UECC_Ct",
+         "Power_On_UECC_Err_Cnt", "Power_On_Uncorr_Err_Cnt"),
         "reads that came back to the host as errors", True,
+    ),
+    Meaning(
+        REPORTED, ("Total_Pending_Sectors", "Total_Offl_Uncorrectabl"),
+        "sectors that could not be read, over the drive's life: this one never falls (smartctl's -v 197,increasing)",
+        True,
+    ),
+    Meaning(
+        WRITE_PROTECTED, ("SSD_Protect_Mode", "SSD_Write_Protect_Mode", "Write_Protect_Mode"),
+        "not 0 when the drive has made itself read only: its spare is used up (Kingston DC500, Toshiba, Apacer)", True,
     ),
     Meaning(TIMEOUTS, ("Command_Timeout", "Command_Timeouts"), "commands that took too long: power or cable, mostly"),
     Meaning(
@@ -97,23 +108,35 @@ TABLE = (
         ("Program_Fail_Count", "Program_Fail_Cnt_Total", "Program_Fail_Count_Chip", "Program_Fail_Ct",
          "Program_Fail_Cnt", "Erase_Fail_Count", "Erase_Fail_Count_Total", "Erase_Fail_Count_Chip", "Erase_Fail_Ct",
          "Erase_Fail_Cnt", "Used_Rsvd_Blk_Cnt_Tot", "Unused_Rsvd_Blk_Cnt_Tot", "Unused_Reserve_NAND_Blk",
-         "Used_Rsvd_Blk_Cnt_Chip", "Reserve_Block_Count", "Reserved_Block_Count", "Spare_Blocks_Remaining",
-         "Remaining_Spare_Blocks", "Power_Loss_Cap_Test", "PLP_Failure", "PwrLoss_ProtectionFail", "Supercap_Status",
+         "Used_Rsvd_Blk_Cnt_Chip", "Used_Rsrvd_Blk_Cnt_Tot", "Used_Rsrvd_Blk_Cnt_Wrst", "Unused_Rsvd_Blk_Ct_Chip",
+         "Reserve_Block_Count", "Reserved_Block_Count", "Reserve_Blk_Remaining", "Spare_Blocks_Remaining",
+         "Remaining_Spare_Blocks", "Spare_Block_Remaining", "Spare_Blocks", "Spare_Blocks_Available",
+         "Spares_Remaining", "Spare_Blk_Count_Left", "Valid_Spare_Block_Cnt", "Runtime_Invalid_Blk_Cnt",
+         "Power_Loss_Cap_Test", "PLP_Failure", "PwrLoss_ProtectionFail", "Supercap_Status",
          "SuperCap_Health", "Capacitor_Health", "Capacitor_Life", "End_of_Life", "Endurance_Limit_Met", "SSD_Health",
-         "Calibration_Retry_Count", "Head_Health", "Read_Fail_Count"),
+         "Calibration_Retry_Count", "Head_Health", "Head_Health_Score", "MAMR_Health_Monitor", "Read_Fail_Count"),
         "counts in a unit of each maker's own: only his threshold says when it is too much", True,
+    ),
+    Meaning(
+        RATE,
+        ("Raw_Read_Error_Rate", "Raw_Read_Error_Count", "Seek_Error_Rate", "Multi_Zone_Error_Rate", "Write_Error_Rate",
+         "Write_Error_Count", "Soft_Read_Error_Rate", "Read_Soft_Error_Rate", "Read_Error_Rate",
+         "Reallocated_Event_Count", "Data_Address_Mark_Errs", "Thermal_Asperity_Rate", "Detected_TA_Count"),
+        "errors of medium or heads in a unit of each maker's own: only his threshold says when they are too many", True,
     ),
     Meaning(FLIPS, ("Current_Pending_ECC_Cnt",), "MX500 and its kin: flips between 0 and 1 (smartmontools #1227)"),
     Meaning(
         AGE,
         ("Airflow_Temperature_Cel", "Temperature_Celsius", "Temperature_Case", "Temperature_Internal",
-         "Temperature_Celsius_x10", "Drive_Temperature", "Controller_Temperature", "Power_On_Hours",
+         "Temperature_Celsius_x10", "Drive_Temperature", "Device_Temperature", "Case_Temperature", "Drive_Temp_Warning",
+         "NAND_Temperature", "Controller_Temperature", "Power_On_Hours", "Power_On_Half_Minutes",
          "Power_On_Hours_and_Msec", "Power_Cycle_Count", "Start_Stop_Count", "Load_Cycle_Count", "Load_Retry_Count",
          "Power-Off_Retract_Count", "Power-off_Retract_Count", "Unsafe_Shutdown_Count", "Unexpect_Power_Loss_Ct",
          "G-Sense_Error_Rate", "Free_Fall_Sensor", "Head_Flying_Hours", "Loaded_Hours", "High_Fly_Writes",
          "Hardware_ECC_Recovered", "Seek_Time_Performance", "Throughput_Performance", "Spin_Up_Time",
-         "Thermal_Throttle_St", "Thermal_Throttle", "Total_LBAs_Written", "Total_LBAs_Read"),
-        "heat, shocks, use and age: at its threshold a reason to look, no failure",
+         "Thermal_Throttle_St", "Thermal_Throttle", "Total_LBAs_Written", "Total_LBAs_Read",
+         "Emerg_Retract_Cycle_Ct", "Load_Unload_Cycle_Ct", "SATA_Downshift_Count", "SATA_Iface_Downshift"),
+        "heat, shocks, use, age and slower links: at its threshold a reason to look, no failure",
     ),
     Meaning(
         NOTHING, ("Not_In_Use",), "the database says that this model counts nothing here",

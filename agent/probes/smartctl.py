@@ -12,6 +12,7 @@ from agent.probes import (
     raid_models,
     smart_attributes,
     smart_error_log,
+    smart_meanings,
     smart_nvme,
     smart_scsi,
     smart_self_test,
@@ -34,8 +35,11 @@ COMMAND_LINE, OPEN_FAILED, COMMAND_FAILED, FAILING, PREFAIL, PAST_PREFAIL, ERROR
 _ASKS_FOR_STATE, _SHORT_WORDS = ("--xall", "--all", "--capabilities"), re.compile(r"-j?[axc]j?")
 # Messages of smartctl on the command that asks for the drive's health, among those on its logs.
 _OF_HEALTH = re.compile(
-    r"SMART (Status|Disabled|support)|overall-health|Read SMART (Data|Thresholds)|\bIE \(SMART\)", re.I
+    r"SMART (Status|Disabled|support)|overall-health|Read SMART (Data|Thresholds)|\bIE\b|SMART/Health|Request Sense",
+    re.I,
 )
+# A sector of the medium has 4096 bytes at most, a flash drive may name its page.
+_PHYSICAL_MOST = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class Smart:
     pending_defects: int | None = None
     available: bool = True
     enabled: bool | None = True
+    logical_per_physical: int = 1
     link_gbit: float | None = None
     link_most_gbit: float | None = None
     temperature_c: int | None = None
@@ -116,8 +121,13 @@ class Smart:
 
     @property
     def is_flash(self) -> bool:
-        """Whether the drive says so itself. One that says nothing may be a hard disk."""
-        return self.rotation_rpm == 0 or self.nvme is not None
+        """Whether the drive says so itself, or names no rotation rate and tells of wear. Any other may be a hard
+        disk."""
+        if self.nvme is not None or self.rotation_rpm is not None:
+            return self.nvme is not None or self.rotation_rpm == 0
+        worn = {smart_meanings.LIFE_LEFT, smart_meanings.LIFE_USED}
+        by_attribute = any(one.meaning.what in worn for one in self.attributes.values())
+        return by_attribute or self.endurance_used_percent is not None or smart_statistics.ENDURANCE in self.statistics
 
 
 def run(device: Device, timeout_s: float = 60.0) -> shell.Completed:
@@ -191,6 +201,7 @@ def parse(text: str) -> Smart:
         pending_defects=_pending(data, gaps),
         available=mapping(data.get("smart_support")).get("available") is not False,
         enabled=_is_enabled(data, head),
+        logical_per_physical=_logical_per_physical(data),
         link_gbit=_gbit(data, "current"),
         link_most_gbit=_gbit(data, "max"),
         temperature_c=integer(mapping(data.get("temperature")).get("current")),
@@ -226,6 +237,12 @@ def _endurance(data: dict[str, Any], gaps: Gaps) -> int | None:
     used = gaps.given(data, "scsi_percentage_used_endurance_indicator", "the endurance used", 255)
     guessed = gaps.given(newer, "current_percent", "the endurance used", 255)
     return guessed if used is None else used
+
+
+def _logical_per_physical(data: dict[str, Any]) -> int:
+    """How many sectors of the interface are one of the medium: 8 of 512 bytes in one of 4096."""
+    logical, physical = whole(data.get("logical_block_size")), whole(data.get("physical_block_size"))
+    return physical // logical if logical and physical and logical <= physical <= _PHYSICAL_MOST else 1
 
 
 def _gbit(data: dict[str, Any], which: str) -> float | None:

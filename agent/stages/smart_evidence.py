@@ -6,11 +6,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from agent import wire
-from agent.probes import smart_counts, smart_error_log, smart_meanings, smart_scsi, smartctl
-from agent.probes.smart_attributes import NOW
+from agent.probes import smart_counts, smart_error_log, smart_meanings, smart_scsi, smart_wear, smartctl
+from agent.probes.smart_attributes import NOW, Attribute
 from agent.stages import checks
 
 Limit = Callable[[str], float]
+_OF_FLASH = frozenset({
+    smart_meanings.LIFE_LEFT, smart_meanings.LIFE_USED, smart_meanings.SPARE_LEFT, smart_meanings.FLIPS,
+})  # fmt: skip
+# What says nothing of a flash drive's cells: cable, power, host, and a spindle that it does not have.
+_NOT_OF_FLASH = frozenset({
+    smart_meanings.CRC, smart_meanings.TIMEOUTS, smart_meanings.SPIN, "smart.error_log",
+})  # fmt: skip
 # A reason with more sentences helps nobody.
 _SENTENCES = 3
 TOPIC = "smart"
@@ -48,8 +55,18 @@ def _ata(smart: smartctl.Smart) -> list[str]:
         lacks.append("5 Reallocated_Sector_Ct: this firmware counts other things in it, too")
     if smart.is_flash or smart.rotation_rpm is None:
         return lacks if _tells_of_wear(smart, counted) else [*lacks, "no attribute that counts errors or wear was read"]
-    names = {smart_meanings.SECTORS: "reallocated sectors", smart_meanings.PENDING: "pending sectors"}
-    return [*lacks, *(f"{words} were not read" for code, words in names.items() if code not in counted)]
+    reallocated = [] if smart_meanings.SECTORS in counted else ["reallocated sectors were not read"]
+    pending = [] if _tells_of_lost_sectors(smart, counted) else ["pending sectors were not read"]
+    return [*lacks, *reallocated, *pending]
+
+
+def _tells_of_lost_sectors(smart: smartctl.Smart, counted: dict[str, int]) -> bool:
+    """Whether a hard disk's sectors that can't be read were counted. The table comes in one piece, so a drive without
+    a row 197 keeps none, as older ones do, and tells them by another count or by its error log."""
+    row = smart.attributes.get(197)
+    others = {smart_meanings.UNREADABLE, smart_meanings.REPORTED, "smart.error_log"} & counted.keys()
+    has_none = row is None or row.meaning.what == smart_meanings.REPORTED
+    return smart_meanings.PENDING in counted or (has_none and bool(others))
 
 
 def _instead_of_attributes(smart: smartctl.Smart) -> list[str]:
@@ -70,10 +87,15 @@ def _not_known(smart: smartctl.Smart) -> Iterator[str]:
 
 
 def _tells_of_wear(smart: smartctl.Smart, counted: dict[str, int]) -> bool:
-    """Whether anything was read that a flash drive is judged by: each maker has other attributes."""
-    kinds = {smart_meanings.LIFE_LEFT, smart_meanings.LIFE_USED, smart_meanings.SPARE_LEFT, smart_meanings.FLIPS}
-    judged = set(counted) - {smart_meanings.CRC, smart_meanings.TIMEOUTS, "smart.error_log"}
-    return bool(judged or smart.statistics or any(one.meaning.what in kinds for one in smart.attributes.values()))
+    """Whether anything was read that a flash drive is judged by: each maker has other attributes. Reserves and failed
+    writes are judged by their threshold, so they need one."""
+    judged = set(counted) - _NOT_OF_FLASH or smart_wear.used_percent(smart) is not None
+    return bool(judged or any(map(_is_judged, smart.attributes.values())))
+
+
+def _is_judged(one: Attribute) -> bool:
+    what = one.meaning.what
+    return what in _OF_FLASH or (what == smart_meanings.FAILURE_TO_COME and bool(one.threshold))
 
 
 def _nvme(smart: smartctl.Smart) -> list[str]:

@@ -20,6 +20,7 @@ _HARMLESS = frozenset({"ABRT", "no error bit"})
 
 def judge(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> Iterator[wire.Finding]:
     yield from _verdict(smart, device, serial)
+    yield from _write_protected(smart, device, serial)
     yield from _at_threshold(smart, device, serial)
     yield from _statistics(smart, device, serial)
     yield from _scan(smart, device, serial)
@@ -39,6 +40,14 @@ def _verdict(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.F
         }
         told = words.get(smart.exception.code, "the drive warns")
         yield findings.make(smart.exception.code, "disk", serial, f"{device}: {told}{said}", severity=_WARNING)
+
+
+def _write_protected(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.Finding]:
+    """A SATA flash drive that has made itself read only still says "PASSED"."""
+    for one in smart.attributes.values():
+        if one.meaning.what == smart_meanings.WRITE_PROTECTED and one.count:
+            message = f"{device}: {one.name} is {one.count}: the drive has made itself read only"
+            yield findings.make("smart.write_protected", "disk", serial, message, value=float(one.count), limit=0.0)
 
 
 def _at_threshold(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.Finding]:

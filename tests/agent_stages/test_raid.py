@@ -166,8 +166,8 @@ def test_a_volume_whose_drives_cant_be_asked_says_so_and_names_the_makers_tool(
         ("Lenovo", "RAID 930-8i-2GB"), ("FTS", "PRAID EP400i"), ("Intel", "RS3DC080"), ("SMC", "SMC3108"),
         ("HP", "LOGICAL VOLUME"), ("LSI", "Logical Volume"), ("Dell", "VIRTUAL DISK"), ("Adaptec", "RAID1"),
         ("ASR8405", "LogicalDrv 0"), ("ServeRA", "8k-l Mirror"), ("IBM", "ServeRAID M5110"),
-        ("Sun", "STK RAID INT"), ("Areca", "ARC-1882-VOL#000"), ("AMCC", "9650SE-4LP DISK"), ("HPT", "DISK_0_0"), ("", "DELLBOSS VD"), ("", "Dell BOSS-N1"),
-        ("", "HPE NS204i-p Gen10+ Boot Controller"), ("", "MARVELL Raid VD"),
+        ("Sun", "STK RAID INT"), ("Areca", "ARC-1882-VOL#000"), ("AMCC", "9650SE-4LP DISK"), ("HPT", "DISK_0_0"),
+        ("", "DELLBOSS VD"), ("", "Dell BOSS-N1"), ("", "HPE NS204i-p Gen10+ Boot Controller"), ("", "MARVELL Raid VD"),
     ],
 )  # fmt: skip
 def test_a_volume_that_says_passed_of_itself_has_no_health(vendor: str, model: str) -> None:

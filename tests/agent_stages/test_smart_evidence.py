@@ -19,6 +19,30 @@ def without(document: dict[str, Any], *path: str) -> dict[str, Any]:
     return document
 
 
+def flash(*rows: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A SATA flash drive with these attributes only."""
+    return healthy.ssd(ata_smart_attributes={"table": [healthy.attribute(9, "Power_On_Hours", 20000), *rows]}, **more)
+
+
+def hard_disk(*rows: dict[str, Any]) -> dict[str, Any]:
+    """A SATA hard disk with these attributes only."""
+    return healthy.ata(ata_smart_attributes={"table": list(rows)})
+
+
+@pytest.mark.parametrize(
+    "drive",
+    [
+        flash(healthy.attribute(231, "SSD_Life_Left", 97, value=97)),
+        flash(healthy.attribute(172, "Erase_Fail_Count", 0, thresh=10)),
+        flash(healthy.attribute(196, "Spare_Blocks", 0, thresh=10, text="100/120")),
+        flash(**healthy.statistic(7, 8, "Percentage Used Endurance Indicator", 4)),
+        hard_disk(healthy.attribute(5, "Reallocated_Sector_Ct", 0), healthy.attribute(187, "Reported_Uncorrect", 0)),
+    ],
+)
+def test_a_drive_is_judged_by_what_its_maker_has(drive: dict[str, Any]) -> None:
+    assert smart_verdicts.of(drive).outcome is PASSED
+
+
 @pytest.mark.parametrize("drive", [healthy.ata(), healthy.ssd(), healthy.sas(), healthy.nvme()])
 def test_a_sound_drive_of_each_kind_passes_with_nothing_to_tell(drive: dict[str, Any]) -> None:
     assert smart_verdicts.of(drive) == (PASSED, set(), set(), "")
@@ -38,6 +62,19 @@ def test_a_sound_drive_of_each_kind_passes_with_nothing_to_tell(drive: dict[str,
         (healthy.ata(healthy.attribute(197, "Current_Pending_Sector", -1)), "197 Current_Pending_Sector is no number"),
         (healthy.ata(healthy.attribute(5, "Reallocated_Sector_Ct", 0, text="?")), "in no known format"),
         (healthy.ata(healthy.attribute(197, "Vendor_Specific", 0)), "pending sectors were not read"),
+        (flash(healthy.attribute(199, "UDMA_CRC_Error_Count", 0)), "no attribute that counts errors or wear"),
+        (
+            flash(healthy.attribute(10, "Spin_Retry_Count", 0), **healthy.statistic(6, 24, "CRC Errors", 0)),
+            "no attribute that counts errors or wear",
+        ),
+        (flash(healthy.attribute(172, "Erase_Fail_Count", 0)), "no attribute that counts errors or wear"),
+        (flash(healthy.attribute(1, "Raw_Read_Error_Rate", 0, thresh=50)), "no attribute that counts errors or wear"),
+        (hard_disk(healthy.attribute(5, "Reallocated_Sector_Ct", 0)), "pending sectors were not read"),
+        (hard_disk(healthy.attribute(198, "Offline_Uncorrectable", 0)), "reallocated sectors were not read"),
+        (
+            healthy.ata(power_on_time={"hours": 1000}, **healthy.error_log(("UNC at LBA = 0x1 = 1", 20000))),
+            "when 1 reads failed was not read",
+        ),
         (healthy.ata(healthy.attribute(187, "Something_New", 4)), "187 Something_New: not known what it counts"),
         (healthy.ata(smart_support={"available": True, "enabled": False}), "SMART is switched off"),
         (healthy.ata(device={"protocol": "?"}), "no known protocol"),
@@ -69,6 +106,21 @@ def test_the_reason_is_what_smartctl_says_of_the_health_command() -> None:
     head = {"version": [7, 4], "exit_status": 4, "messages": [{"string": text} for text in said]}
     verdict = smart_verdicts.of(without(healthy.ata(smartctl=head), "smart_status"))
     assert verdict.words == f"sda: the drive gives no health status; {said[1]}"
+
+
+@pytest.mark.parametrize(
+    ("drive", "said"),
+    [
+        (healthy.nvme(), "Read NVMe SMART/Health Information (NSID 0xffffffff) failed: NVMe Status 0x02"),
+        (healthy.nvme(), "Read NVMe SMART/Health Information failed: NVME_IOCTL_ADMIN_CMD: Input/output error"),
+        (healthy.sas(), "Log Sense failed, IE page [unsupported field in scsi command]"),
+        (healthy.sas(), "Request Sense failed, [medium or hardware error (serious)]"),
+    ],
+)
+def test_so_it_is_of_a_drive_that_is_not_ata(drive: dict[str, Any], said: str) -> None:
+    drive["smartctl"] = {"version": [7, 4], "exit_status": 4, "messages": [{"string": said}]}
+    verdict = smart_verdicts.of(without(drive, "smart_status"))
+    assert verdict.words.endswith(f"the drive gives no health status; {said}")
 
 
 def test_a_flash_drive_on_sas_may_keep_no_list_of_defects_when_it_tells_its_endurance() -> None:

@@ -23,6 +23,20 @@ def scanned(sense: int, status: int) -> dict[str, Any]:
     return sas(scsi_background_scan={"status": {"value": 1}, "result_1": place})
 
 
+def at_threshold(number: int, name: str) -> dict[str, Any]:
+    """One that its maker calls an attribute of old age."""
+    return attribute(number, name, 900, value=1, thresh=51, old_age=True, when_failed="now")
+
+
+def without_197(*rows: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A hard disk of those that keep neither 197 nor 198, and `rows`."""
+    table = [attribute(5, "Reallocated_Sector_Ct", 0, thresh=10), attribute(9, "Power_On_Hours", 20000), *rows]
+    return ata(ata_smart_attributes={"table": table}, **more)
+
+
+WEAR = attribute(177, "Wear_Leveling_Count", 50, value=95)
+BLOCKS_4K = {"logical_block_size": 512, "physical_block_size": 4096}
+SAS_FLASH = {"rotation_rate": 0, "scsi_percentage_used_endurance_indicator": 4}
 BAD = {
     "device statistics: reallocated": (ata(**statistic(3, 32, "Reallocated", 900)), "smart.reallocated_sectors"),
     "device statistics: candidates": (ata(**statistic(3, 56, "Candidates", 8)), "smart.pending_sectors"),
@@ -58,6 +72,32 @@ BAD = {
     "hours that have wrapped": (
         ata(**error_log(("UNC 8 sectors at LBA = 0x1 = 1", 20)), power_on_time={"hours": 65536 + 25}),
         "smart.recent_read_errors",
+    ),
+    "sectors that Samsung counts over the drive's life": (
+        ata(attribute(197, "Total_Pending_Sectors", 300)), "smart.reported_uncorrectable"
+    ),
+    "Fujitsu's name for unreadable sectors": (
+        ata(attribute(198, "Offline_Scan_UNC_SectCt", 7)), "smart.uncorrectable_sectors"
+    ),
+    "SanDisk's uncorrectable reads": (ssd(attribute(13, "Lifetime_UECC_Ct", 900)), "smart.reported_uncorrectable"),
+    "Kingston's write protection": (ssd(attribute(167, "Write_Protect_Mode", 1)), "smart.write_protected"),
+    "Toshiba's write protection": (ssd(attribute(167, "SSD_Protect_Mode", 2)), "smart.write_protected"),
+    "a rate of errors, called old age": (ata(at_threshold(200, "Multi_Zone_Error_Rate")), "smart.prefail"),
+    "events of reallocation, called old age": (ata(at_threshold(196, "Reallocated_Event_Count")), "smart.prefail"),
+    "heads of a drive with microwaves": (ata(at_threshold(27, "MAMR_Health_Monitor")), "smart.prefail"),
+    "no attribute 197, and 198 bad": (
+        without_197(attribute(198, "Offline_Uncorrectable", 9)), "smart.uncorrectable_sectors"
+    ),
+    "a hundred places of eight logical sectors": (
+        ata(**BLOCKS_4K, **statistic(3, 32, "Reallocated", 800)), "smart.reallocated_sectors"
+    ),
+    "grown defects of flash by the hundred": (sas(**SAS_FLASH, scsi_grown_defect_list=900), "smart.retired_blocks"),
+    "no rotation rate, and wear: flash": (
+        ata(attribute(5, "Reallocated_Sector_Ct", 900), WEAR, rpm=None), "smart.retired_blocks"
+    ),
+    "more pending cells than come and go": (
+        ssd(attribute(197, "Current_Pending_ECC_Cnt", 1), **statistic(1, 64, "Pending Error Count", 9)),
+        "smart.pending_sectors",
     ),
     "impending failure of the controller": (exception(0x5D, 0x20), "smart.failing"),
     "endurance limit met": (exception(0x5D, 0x73), "smart.failing"),
@@ -115,6 +155,30 @@ SOUND = {
     "transfer errors": (ata(**error_log(("ICRC, ABRT 8 sectors at LBA = 0x8 = 8", 20000))), {"smart.error_log"}),
     "a place that was not found": (ata(**error_log(("IDNF at LBA = 0x0 = 0", 19900))), {"smart.error_log"}),
     "reads that failed long ago": (ata(**error_log(("UNC at LBA = 0x8 = 8", 900))), {"smart.recent_read_errors"}),
+    "a few sectors that Samsung counts over the drive's life": (
+        ata(attribute(197, "Total_Pending_Sectors", 3)), {"smart.reported_uncorrectable"}
+    ),
+    "a new drive of Fujitsu": (ata(attribute(198, "Offline_Scan_UNC_SectCt", 0)), set()),
+    "no write protection": (ssd(attribute(167, "Write_Protect_Mode", 0)), set()),
+    "an unknown 167": (ssd(attribute(167, "Unknown_Attribute", 2, thresh=50)), set()),
+    "slower links, called old age": (ata(at_threshold(183, "SATA_Downshift_Count")), {"smart.prefail"}),
+    "heat by another name": (ata(at_threshold(194, "Device_Temperature")), {"smart.prefail"}),
+    "no attribute 197, and 198 good": (without_197(attribute(198, "Offline_Uncorrectable", 0)), set()),
+    "no attribute 197, and an error log that is empty": (
+        without_197(ata_smart_error_log={"summary": {"revision": 1, "count": 0}}), set()
+    ),
+    "two places of eight logical sectors": (
+        ata(attribute(5, "Reallocated_Sector_Ct", 2), **BLOCKS_4K, **statistic(3, 32, "Reallocated", 16)),
+        {"smart.reallocated_sectors"},
+    ),
+    "logical sectors of one flash block": (ssd(**statistic(3, 32, "Reallocated", 2048)), set()),
+    "grown defects of flash": (sas(**SAS_FLASH, scsi_grown_defect_list=37), {"smart.retired_blocks"}),
+    "flash that names no rotation rate": (
+        ata(attribute(5, "Reallocated_Sector_Ct", 12), WEAR, rpm=None), {"smart.retired_blocks"}
+    ),
+    "pending cells that come and go, by the statistics": (
+        ssd(attribute(197, "Current_Pending_ECC_Cnt", 1), **statistic(1, 64, "Pending Error Count", 1)), set()
+    ),
     "an enclosure": (exception(0x0B, 0x02), {"smart.enclosure"}),
     "too cold": (exception(0x0B, 0x0B), {"smart.temperature"}),
     "humidity": (exception(0x0B, 0x0E), {"smart.drive_warns"}),
