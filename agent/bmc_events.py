@@ -58,12 +58,30 @@ def _all(meaning: Meaning, *words: str) -> dict[str, Meaning]:
     return dict.fromkeys(words, meaning)
 
 
+# How far the firmware is, or where it hangs.
+_BOOTING = (
+    "memory initialization", "hard disk initialization", "secondary cpu initialization", "user authentication",
+    "user initiated system setup", "usb resource configuration", "pci resource configuration",
+    "option rom initialization", "video initialization", "cache initialization", "smbus initialization",
+    "keyboard controller initialization", "management controller initialization", "docking station attachment",
+    "enabling docking station", "docking station ejection", "disabling docking station",
+    "calling operating system wake up vector", "system boot initiated", "motherboard initialization",
+    "floppy initialization", "keyboard test", "pointing device test", "primary cpu initialization",
+)  # fmt: skip
+
+
 # An entry's type → event → meaning, when it is asserted. Deasserted, each of them is over; but see PRESENCE.
 SPECIFIC: dict[str, dict[str, Meaning]] = {
     # Somebody opened the case.
     "physical security": _all(
         ORDINARY, "general chassis intrusion", "drive bay intrusion", "i/o card area intrusion",
         "processor area intrusion", "fan area intrusion", "unauthorized dock",
+    ),
+    # Somebody mistyped a password.
+    "platform security": _all(
+        ORDINARY, "front panel lockout violation attempted", "pre boot password violation user password",
+        "pre boot password violation setup password", "pre boot password violation network boot password",
+        "other pre boot password violation", "out of band access password violation",
     ),
     "processor": {
         **_all(MACHINE_CHECK, "ierr", "sm bios uncorrectable cpu complex error",
@@ -96,32 +114,27 @@ SPECIFIC: dict[str, dict[str, Meaning]] = {
         **_all(UNCORRECTED, "uncorrectable ecc", "parity", "memory scrub failed"),
         **_all(CORRECTED, "correctable ecc", "correctable ecc logging limit reached"),
         **_all(MEMORY_GRAVE, "memory device disabled", "configuration error"),
-        **_all(MEMORY_FAULT, "spare"),
-        "presence detected": ORDINARY,
+        **_all(ORDINARY, "presence detected", "spare"),
         "throttled": THROTTLED,
         "critical overtemperature": HOT,
     },
     "drive slot / bay": {
         **_all(DRIVE_FAULT, "drive fault", "in critical array", "in failed array"),
         **_all(DRIVE_WARNING, "predictive failure", "rebuild aborted"),
-        **_all(EVENT, "rebuild in progress", "hot spare"),
-        **_all(ORDINARY, "drive present", "parity check in progress"),
+        "rebuild in progress": EVENT,
+        **_all(ORDINARY, "drive present", "parity check in progress", "hot spare"),
     },
     "system firmwares": {
         **_all(GRAVE, "no system memory installed", "no usable system memory", "unrecoverable ide device failure",
                "unrecoverable system board failure", "unrecoverable hard disk controller failure",
                "unrecoverable video controller failure", "bios corruption detected", "cpu voltage mismatch",
                "cpu speed mismatch failure"),
-        # Firmware tells so how far it is, with the same words as where it hangs.
-        **_all(ORDINARY, "memory initialization", "hard disk initialization", "secondary cpu initialization",
-               "user authentication", "user initiated system setup", "usb resource configuration",
-               "pci resource configuration", "option rom initialization", "video initialization",
-               "cache initialization", "smbus initialization", "keyboard controller initialization",
-               "management controller initialization", "docking station attachment", "enabling docking station",
-               "docking station ejection", "disabling docking station", "calling operating system wake up vector",
-               "system boot initiated", "motherboard initialization", "floppy initialization", "keyboard test",
-               "pointing device test", "primary cpu initialization", "unknown progress"),
+        # The newest ipmitool has one type for how far the firmware is and where it hangs.
+        **_all(ORDINARY, *_BOOTING, "unknown progress"),
+        "unknown hang": GRAVE,
     },
+    # Versions up to 1.8.12 name it in the type.
+    "system firmware hang": _all(GRAVE, *_BOOTING, "unspecified", "unknown hang"),
     "event logging disabled": {
         "log area reset/cleared": ORDINARY,
         # So many were corrected that the firmware stopped to tell of them.
@@ -143,14 +156,16 @@ SPECIFIC: dict[str, dict[str, Meaning]] = {
     },
     "critical interrupt": {
         **_all(PCIE, "bus timeout", "i/o channel check nmi", "pci perr", "pci serr", "bus uncorrectable error",
-               "fatal nmi", "bus fatal error"),
+               "bus fatal error"),
+        # Of a bus, memory or CPU: it does not say.
+        "fatal nmi": GRAVE,
         **_all(EVENT, "nmi/diag interrupt", "software nmi", "eisa failsafe timeout", "bus degraded"),
         "bus correctable error": PCIE_CORRECTED,
     },
     "button": _all(ORDINARY, "power button pressed", "sleep button pressed", "reset button pressed", "fru latch",
                    "fru service"),
     "chip set": {"soft power control failure": GRAVE, "thermal trip": HOT},
-    "cable / interconnect": {"connected": ORDINARY},
+    "cable / interconnect": {"connected": ORDINARY, "config error": GRAVE},
     "system boot initiated": _all(
         ORDINARY, "initiated by power up", "initiated by hard reset", "initiated by warm reset",
         "user requested pxe boot", "automatic boot to diagnostic", "os initiated hard reset",

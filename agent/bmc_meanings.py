@@ -18,16 +18,21 @@ _THRESHOLD = re.compile(
 )
 _RPM_ABOVE_0 = re.compile(r"Reading 0*[1-9]|Reading 0*\.\d*[1-9]", re.IGNORECASE)
 # Words in the name of a sensor that has two states only (event type 03h). Dell's `PG` sensors, power good, are asserted
-# when power is not good.
+# when power is not good; those of others are `POWER_GOOD`.
 _THERE = re.compile(r"prsnt|presen|\bpres\b|install|insert")
 _FAULT = re.compile(
     r"fail|fault|\berr|err\b|error|missing|trip\b|ierr|mcerr|mismatch|lost|\bcrit|alarm|alert|\bpg\b|over ?temp|"
-    r"over ?heat|over ?curr|over ?volt|under ?volt|uncorr|hang|time ?out|leak|\b[ou]v\b|\boc\b|\bhot\b|_hot|prochot|"
-    r"degrad|warn|\bbad\b|thermal shut"
+    r"over ?heat|over ?curr|over ?volt|under ?volt|uncorr|hang|time ?out|tmout|leak|\b[ou]v\b|\boc\b|degrad|warn|"
+    r"\bbad\b|thermal shut|\bdrop\b"
 )
-# Spelled out, power good is good while it is asserted.
-_GOOD = re.compile(r"(?:pwr|power|p|vin|v ?out|ac|dc) ?(?:good|gd|ok)\b|pgood")
-_MILD = re.compile(r"prochot|\bhot\b|warn|alert|time ?out|mismatch")
+_MILD = re.compile(r"warn|alert|time ?out|tmout|mismatch")
+# Heat, whatever the sensor's type: `CPU0_VR_Hot` is of type Voltage. PROCHOT# slows the CPU down.
+_HOT = re.compile(r"hot\b(?! ?(?:swap|plug|spare))")
+_SLOWED = re.compile(r"\bproc ?hot\b|cpu\d? ?prochot")
+# Intel's boards have event types of their own (70h to 76h), without a word in ipmitool: the name says how grave they
+# are (Intel S2600 family, System Event Log Troubleshooting Guide, "PCI Express" and "QPI" errors).
+_FATAL, _CORRECTED = re.compile(r"\b(?<!non )fat(?:al)?\b"), re.compile(r"\bcor(?:r|rectable|rected)?\b")
+_BETWEEN_CPUS = re.compile(r"\b[qu]pi\b")
 _MACHINE_CHECK = re.compile(r"ierr|caterr|mcerr|cat err")
 _SUPPLY = re.compile(r"\bpsu?[ _]?\d|power ?supply|\bpws\d")
 _DRIVE = re.compile(r"\bhdd|\bssd|drive|disk|\bnvme")
@@ -38,7 +43,7 @@ def meaning(entry: LogEntry) -> Meaning | None:
     """None for what is written on healthy machines, and for what is over. What has no meaning here is the BMC's own
     event when it is asserted."""
     words = _words(entry.text)
-    found = _specific(entry, words) or _threshold(entry, words) or _generic(entry, words)
+    found = _specific(entry, words) or _threshold(entry, words) or _generic(entry, words) or _by_name(entry, words)
     found = found or (events.EVENT if entry.asserted else events.ORDINARY)
     return found if found.code else None
 
@@ -48,7 +53,8 @@ def is_understood(entry: LogEntry) -> bool:
     words: not nothing, and not the beginning of an event that ipmitool has a word for."""
     words = _words(entry.text)
     is_cut = words not in _KNOWN and any(word.startswith(words) for word in _KNOWN)
-    return bool(entry.is_whole and entry.kind and re.search("[a-z]{2}", words)) and not is_cut
+    says = bool(re.search("[a-z]{2}", words)) and not is_cut
+    return bool(entry.is_whole and entry.kind) and (says or _by_name(entry, words) is not None)
 
 
 def _words(text: str) -> str:
@@ -57,6 +63,8 @@ def _words(text: str) -> str:
 
 def _specific(entry: LogEntry, words: str) -> Meaning | None:
     if entry.kind in events.ORDINARY_TYPES or (entry.kind == "version change" and "change" in words):
+        return events.ORDINARY
+    if entry.kind == "system firmwares" and words == "unspecified" and "progress" in entry.sensor.lower():
         return events.ORDINARY
     known = events.SPECIFIC.get(entry.kind, {})
     found = known.get(words) or (events.PANIC if words.startswith("linux kernel panic") else None)
@@ -98,9 +106,29 @@ def _generic(entry: LogEntry, words: str) -> Meaning | None:
     return _absent(entry) if state is State.ABSENT else states.BY_STATE[state].get(entry.kind, events.EVENT)
 
 
+def _by_name(entry: LogEntry, words: str) -> Meaning | None:
+    """Of an entry without a word for its event."""
+    if words or entry.kind != "critical interrupt":
+        return None
+    name = _plain(entry)
+    is_between_cpus = _BETWEEN_CPUS.search(name) is not None
+    if _FATAL.search(name):
+        found = events.MACHINE_CHECK if is_between_cpus else events.PCIE
+    elif _CORRECTED.search(name):
+        found = events.CPU_CORRECTED if is_between_cpus else events.PCIE_CORRECTED
+    else:
+        return None
+    return found if entry.asserted else events.ORDINARY
+
+
+def _plain(entry: LogEntry) -> str:
+    """The sensor's name in small letters, with blanks between its words."""
+    return re.sub(r"[_-]", " ", entry.name.lower())
+
+
 def _absent(entry: LogEntry) -> Meaning:
     """A sensor of presence alone says in its name of what."""
-    kind, name = entry.kind, entry.name.lower().replace("_", " ")
+    kind, name = entry.kind, _plain(entry)
     if kind == "entity presence":
         kind = "power supply" if _SUPPLY.search(name) else "fan" if "fan" in name else kind
         kind = "drive slot / bay" if _DRIVE.search(name) else kind
@@ -117,16 +145,20 @@ def _critical(entry: LogEntry) -> Meaning:
 def _two_states(entry: LogEntry, is_on: bool) -> Meaning:
     """By the sensor's name: presence that ends, and a fault that begins, are bad. Without a word that tells, a state
     that begins is told as it is."""
-    name = entry.name.lower().replace("_", " ")
+    name = _plain(entry)
     if _THERE.search(name):
         return events.ORDINARY if is_on else _absent(entry)
-    if _GOOD.search(name):
+    if states.POWER_GOOD.search(name):
         return events.ORDINARY if is_on else _not_good(entry.kind)
     if not is_on:
         return events.ORDINARY
+    if _HOT.search(name):
+        return events.THROTTLED if _SLOWED.search(name) else events.HOT_WARNING
     if _FAULT.search(name) or _MACHINE_CHECK.search(name):
         return _fault(entry.kind, name)
-    return events.ORDINARY if entry.kind in events.ORDINARY_STATES else events.EVENT
+    if entry.kind in events.ORDINARY_STATES:
+        return events.ORDINARY
+    return states.BY_STATE[State.ON].get(entry.kind, events.EVENT)
 
 
 def _not_good(kind: str) -> Meaning:

@@ -4,6 +4,7 @@ IPMI 2.0, table 42-2, in the words of ipmitool's `generic_event_types`, hyphens 
 
 from __future__ import annotations
 
+import re
 from enum import Enum, auto
 
 from agent.bmc_events import (
@@ -18,6 +19,7 @@ from agent.bmc_events import (
     FAN_MISSING,
     FAN_REDUNDANCY,
     FAN_STOPPED,
+    GRAVE,
     HOT,
     HOT_WARNING,
     MEMORY_FAULT,
@@ -93,8 +95,15 @@ GENERIC: dict[str, tuple[State, bool]] = {
             "transition to off duty", "transition to power save", "d0 power state", "d1 power state",
             "d2 power state", "d3 power state"),
 }  # fmt: skip
-# State → type → meaning, where it is another than EVENT.
+# Names of sensors of two states that are asserted while all is well: Cisco's `PSU1_PWRGD`, Sun's `PS0/VINOK`, boards'
+# `PG_P3V3_AUX`; not Huawei's `PwrOk Sig. Drop`. Dell has its `PG` behind: asserted while power is not good.
+POWER_GOOD = re.compile(
+    r"(?i)^(?!.*(?:drop|fail|fault|lost|err))"
+    r"(?:.*(?:pwr|power|p|vin|v[ _]?out|ac|dc)[ _]?(?:good|gd|ok)(?![a-z0-9])|pg[ _].)"
+)
+# State → type → meaning, where it is another than EVENT. ON: of a sensor whose name does not say of what.
 BY_STATE: dict[State, dict[str, Meaning]] = {
+    State.ON: {"power supply": PSU_EVENT, "fan": FAN_EVENT, "cooling device": FAN_EVENT},
     State.PREDICTED: {
         "power supply": PSU_PREDICTED, "power unit": POWER_PREDICTED, "memory": MEMORY_FAULT, "fan": FAN_EVENT,
         "cooling device": FAN_EVENT, "drive slot / bay": DRIVE_WARNING,
@@ -125,7 +134,8 @@ BY_STATE: dict[State, dict[str, Meaning]] = {
 FAULTS: dict[str, Meaning] = {
     "temperature": HOT, "voltage": VOLTAGE, "current": POWER_HIGH, "power supply": PSU_FAILED,
     "power unit": POWER_FAILED, "fan": FAN_STOPPED, "cooling device": FAN_STOPPED, "memory": MEMORY_FAULT,
-    "processor": CPU_FAULT, "drive slot / bay": DRIVE_FAULT, "critical interrupt": PCIE,
+    "processor": CPU_FAULT, "drive slot / bay": DRIVE_FAULT, "critical interrupt": PCIE, "chassis": GRAVE,
+    "module / board": GRAVE, "add-in card": GRAVE, "chip set": GRAVE, "slot / connector": GRAVE,
 }  # fmt: skip
 # A threshold that was crossed: type, side → beyond a critical one, beyond a non-critical one.
 THRESHOLDS: dict[tuple[str, str], tuple[Meaning, Meaning]] = {

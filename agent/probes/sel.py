@@ -33,8 +33,11 @@ _NEWEST = (
 TYPES: dict[str, str] = {**{word: word for word in _NEWEST}, **_SPELLED}
 _LONGEST_FIRST = sorted(TYPES, key=len, reverse=True)
 _RECORD = re.compile(r"[0-9a-fA-F]{1,8}")
-_DATE = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}( .*)?|Pre-Init|PostInit", re.IGNORECASE)
-_TIME = re.compile(r"\d{1,2}:\d\d:\d\d( .*)?|\d{6,10}|Pre-Init|PostInit", re.IGNORECASE)
+# Of a BMC whose clock was not set yet: by time since its start, or nothing at all (lib/ipmi_time.c since 1.8.19).
+_DATE = re.compile(
+    r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}( .*)?|S\+ \d\d/\d{1,3}|Pre-Init|PostInit|Unspecified", re.IGNORECASE
+)
+_TIME = re.compile(r"\d{1,2}:\d\d:\d\d( .*)?|\d{6,10}|Pre-Init|PostInit|Unspecified", re.IGNORECASE)
 _DIRECTIONS = ("asserted", "deasserted")
 # What Linux writes itself when it stops (drivers/char/ipmi/ipmi_msghandler.c, records of type F0h).
 _PANIC = "Linux kernel panic"

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from agent.bmc_events import SPECIFIC
-from agent.bmc_states import GENERIC
+from agent.bmc_states import GENERIC, POWER_GOOD
 from agent.probes.ipmitool import LIMITS_CROSSED, UNREAD, Sensor
 
 # Entities: power supply; power unit, power module, power management.
@@ -31,8 +31,6 @@ _ASPECT = re.compile(
     r"(?i)fault|fail|alert|mismatch|therm|temp\b|\bfan|\b(?:ov|uv|oc|op|vco)\b|ac lost|\bpg\b|error|\berr\b|warn|"
     r"slow|over\b"
 )
-# Sun's `PS0/VINOK` and the like are asserted while all is well.
-_ALL_WELL = re.compile(r"(?i)(?:vin|v ?out|pwr|power|ac|dc|p) ?(?:ok|good|gd)\b")
 _MEASURE = re.compile(
     r"(?i)temp|curr|volt|\bv ?in\b|\bv ?out\b|\bi ?in\b|\bi ?out\b|\bp ?in\b|\bp ?out\b|watt|input|output|fan|"
     r"consumption|meter|ambient|power$|power ?(?:in|out)\b"
@@ -186,7 +184,7 @@ def _is_supply(sensor: Sensor) -> bool:
     name = sensor.name.replace("_", " ")
     if sensor.entity.partition(".")[0] in _POWER_ENTITIES or re.match(r"(?i)p(?:ower|wr) ?unit", name):
         return False
-    return not (_ASPECT.search(name) or _ALL_WELL.search(name) or _MEASURE.search(name))
+    return not (_ASPECT.search(name) or POWER_GOOD.search(name) or _MEASURE.search(name))
 
 
 def _supply(name: str, sensor: Sensor) -> PowerSupply:
@@ -212,7 +210,7 @@ def _by_name(state: str, name: str) -> str:
     is_on, name = state == "state asserted", name.replace("_", " ")
     if re.search(r"(?i)presen|prsnt|install|insert", name):
         return "presence detected" if is_on else "absent"
-    if _ALL_WELL.search(name):
+    if POWER_GOOD.search(name):
         return "transition to ok" if is_on else "failure detected"
     return "failure detected" if is_on and _ASPECT.search(name) else state
 

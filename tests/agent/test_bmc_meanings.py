@@ -59,6 +59,20 @@ def test_what_healthy_machines_write_and_what_is_over_is_no_finding(entry: str) 
         ),
         ("1 |  Pre-Init  |0000000093| Fan FAN1 | Transition to OK", "fan", "FAN1", "Transition to OK", True),
         (
+            "1 | S+ 70/001 | 00:00:23 UTC | Fan FAN1 | Device Absent | Asserted",
+            "fan",
+            "FAN1",
+            "Device Absent",
+            True,
+        ),
+        (
+            "1 | Unspecified | Unspecified | Memory #0x02 | Parity | Asserted",
+            "memory",
+            "#0x02",
+            "Parity",
+            True,
+        ),
+        (
             "5d | 04/12/2026 | Drive Slot / Bay #0xa2 | Drive Fault () | Asserted",
             "drive slot / bay",
             "#0xa2",
