@@ -72,6 +72,7 @@ MEANINGS: dict[str, Meaning] = {
 STATES: dict[str, str] = {
     "smart.failing": "the drive says that it is failing, which it did not before",
     "smart.prefail": "an attribute is at its failure threshold, and none was before",
+    "smart.write_protected": "the drive has made itself read only, which it was not before",
     "smart.critical_warning": "NVMe critical warning 0x{after:02x}, 0x{before:02x} before",
     "gone": "the kernel no longer has it",
     "bmc.log_full": "the event log is full, which it was not before",

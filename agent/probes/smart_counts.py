@@ -30,7 +30,15 @@ def states(smart: Smart) -> dict[str, int]:
     if smart.nvme is not None:
         bits = smart.nvme.bits & ~TEMPERATURE_BIT
         found |= {"smart.critical_warning": bits, "smart.failing": int(bits != 0)}
+    if smart_meanings.WRITE_PROTECTED in {one.meaning.what for one in smart.attributes.values()}:
+        found["smart.write_protected"] = int(write_protection(smart) is not None)
     return {} if smart.is_silent else found
+
+
+def write_protection(smart: Smart) -> Attribute | None:
+    """The attribute by which a SATA flash drive tells that it has made itself read only."""
+    told = (one for one in smart.attributes.values() if one.meaning.what == smart_meanings.WRITE_PROTECTED)
+    return next((one for one in told if one.count), None)
 
 
 def code_of(smart: Smart, attribute: Attribute) -> str:

@@ -11,8 +11,6 @@ from agent.probes.parsing import mapping
 
 # What the medium could not give back: uncorrectable data, or an address mark that was not found.
 OF_THE_MEDIUM = frozenset({"UNC", "AMNF"})
-# An error of the transfer, so of cable or backplane.
-OF_THE_LINK = frozenset({"ICRC"})
 # The error register of a read (ACS-4 table 105; ataprint.cpp, format_st_er_desc).
 _REGISTER = {7: "ICRC", 6: "UNC", 4: "IDNF", 2: "ABRT", 0: "AMNF"}
 _WORD = re.compile(r"\b(ICRC|UNC|IDNF|ABRT|AMNF|WP|CCTO|EOM|ILI|TK0NF|NM|MCR?|Device Fault)\b")

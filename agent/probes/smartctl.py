@@ -120,6 +120,12 @@ class Smart:
         return self.exception is None or self.exception.code == smart_scsi.FAILING
 
     @property
+    def is_by_attributes(self) -> bool:
+        """Whether the verdict is smartctl's own: it judges by attributes where a bridge or an adapter does not hand the
+        drive's verdict on (ataprint.cpp)."""
+        return any("based on an Attribute check" in text for text in self.messages)
+
+    @property
     def is_flash(self) -> bool:
         """Whether the drive says so itself, or names no rotation rate and tells of wear. Any other may be a hard
         disk."""

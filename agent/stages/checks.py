@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from agent import wire
 from agent.stage import StageContext, StageReport, settle
+
+# Gives a limit of the profile by its name.
+Limit = Callable[[str], float]
 
 
 class ProfileLacks(KeyError):

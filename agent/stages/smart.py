@@ -127,7 +127,7 @@ def _found(ctx: StageContext, drive: Drive, smart: smartctl.Smart) -> list[wire.
     return [one for one in found if not (later and one.code == "smart.self_test_failed")]
 
 
-def _limits(ctx: StageContext) -> smart_limits.Limit:
+def _limits(ctx: StageContext) -> checks.Limit:
     return lambda word: checks.limit(ctx, word)
 
 

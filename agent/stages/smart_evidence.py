@@ -3,14 +3,14 @@ not tested. Pure: a reading in, sentences out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from agent import wire
 from agent.probes import smart_counts, smart_error_log, smart_meanings, smart_scsi, smart_wear, smartctl
 from agent.probes.smart_attributes import NOW, Attribute
 from agent.stages import checks
+from agent.stages.checks import Limit
 
-Limit = Callable[[str], float]
 _OF_FLASH = frozenset({
     smart_meanings.LIFE_LEFT, smart_meanings.LIFE_USED, smart_meanings.SPARE_LEFT, smart_meanings.FLIPS,
 })  # fmt: skip
@@ -62,10 +62,11 @@ def _ata(smart: smartctl.Smart) -> list[str]:
 
 def _tells_of_lost_sectors(smart: smartctl.Smart, counted: dict[str, int]) -> bool:
     """Whether a hard disk's sectors that can't be read were counted. The table comes in one piece, so a drive without
-    a row 197 keeps none, as older ones do, and tells them by another count or by its error log."""
+    a row 197 keeps none, as older ones do, nor does one whose row 197 is something else by the database: they tell by
+    another count or by the error log."""
     row = smart.attributes.get(197)
     others = {smart_meanings.UNREADABLE, smart_meanings.REPORTED, "smart.error_log"} & counted.keys()
-    has_none = row is None or row.meaning.what == smart_meanings.REPORTED
+    has_none = row is None or bool(row.meaning.names)
     return smart_meanings.PENDING in counted or (has_none and bool(others))
 
 
@@ -145,4 +146,6 @@ def _errors(smart: smartctl.Smart, recent_h: float) -> list[str]:
 
 
 def _note(smart: smartctl.Smart) -> str:
+    if smart.is_by_attributes:
+        return "the drive's own verdict was not read; smartctl says by its attributes that it is well"
     return "smartctl: an optional command failed (exit bit 2)" if smart.exit_status & smartctl.COMMAND_FAILED else ""

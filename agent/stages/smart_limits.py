@@ -5,15 +5,14 @@ status that isn't 0 condemns nobody: bits 2, 5 and 6 tell of the past or of an o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from agent import findings, wire
 from agent.probes import smart_counts, smart_meanings, smart_wear, smartctl
 from agent.probes.smart_nvme import TEMPERATURE_BIT
 from agent.stages import self_tests, smart_words
-
-Limit = Callable[[str], float]
+from agent.stages.checks import Limit
 
 
 class Rule(NamedTuple):
@@ -43,7 +42,7 @@ RULES = (
     Rule("smart.grown_defects", "defects", "grown_defects_max"),
     Rule("smart.uncorrected_errors", "errors", "uncorrected_errors_max"),
     Rule("smart.background_scan", "places", "background_scan_max", noun="places that its own scan can't read"),
-    Rule("smart.end_to_end", "errors", "end_to_end_errors_max", noun="errors on the data path inside the drive"),
+    Rule("smart.end_to_end", "errors", "end_to_end_errors_max", noun="end-to-end errors, inside the drive"),
     Rule("smart.spin_retries", "retries", "spin_retries_max"),
 )
 # Limits of flash drives in the place of a hard disk's.

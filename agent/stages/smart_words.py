@@ -5,14 +5,14 @@ Pure: a reading in, findings out."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from agent import findings, wire
-from agent.probes import smart_meanings, smart_scsi, smartctl
+from agent.probes import smart_counts, smart_meanings, smart_scsi, smartctl
 from agent.probes.smart_attributes import NOW, PAST, Attribute
 from agent.probes.smart_error_log import OF_THE_MEDIUM, Logged
+from agent.stages.checks import Limit
 
-Limit = Callable[[str], float]
 _CRITICAL, _WARNING, _INFO = wire.Severity.CRITICAL, wire.Severity.WARNING, wire.Severity.INFO
 # A command that the drive does not know or has aborted, and one that the host asked of a place that does not exist.
 _HARMLESS = frozenset({"ABRT", "no error bit"})
@@ -32,7 +32,8 @@ def _verdict(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.F
     """The drive's own words. Temperature is a warning here: it comes and goes, and has a limit of its own."""
     said = f": {smart.exception.words}" if smart.exception else ""
     if smart.says_failing:
-        yield findings.make("smart.failing", "disk", serial, f"{device}: the drive says that it is failing{said}")
+        who = "smartctl says by its attributes" if smart.is_by_attributes else "the drive says"
+        yield findings.make("smart.failing", "disk", serial, f"{device}: {who} that it is failing{said}")
     elif smart.exception and smart.exception.code != smart_scsi.FAILING:
         words = {
             smart_scsi.WARM: "the drive is out of its temperature range",
@@ -44,10 +45,9 @@ def _verdict(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.F
 
 def _write_protected(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.Finding]:
     """A SATA flash drive that has made itself read only still says "PASSED"."""
-    for one in smart.attributes.values():
-        if one.meaning.what == smart_meanings.WRITE_PROTECTED and one.count:
-            message = f"{device}: {one.name} is {one.count}: the drive has made itself read only"
-            yield findings.make("smart.write_protected", "disk", serial, message, value=float(one.count), limit=0.0)
+    if (one := smart_counts.write_protection(smart)) is not None:
+        message = f"{device}: {one.name} is {one.count}: the drive has made itself read only"
+        yield findings.make("smart.write_protected", "disk", serial, message, value=_number(one.count), limit=0.0)
 
 
 def _at_threshold(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.Finding]:

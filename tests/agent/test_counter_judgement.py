@@ -59,6 +59,7 @@ def test_each_counter_means_one_thing(counter: str, code: str, severity: wire.Se
     [
         ("smart.failing", 0, 1, "S1: the drive says that it is failing, which it did not before"),
         ("smart.prefail", 0, 1, "S1: an attribute is at its failure threshold, and none was before"),
+        ("smart.write_protected", 0, 1, "S1: the drive has made itself read only, which it was not before"),
         ("smart.critical_warning", 0, 5, "S1: NVMe critical warning 0x05, 0x00 before"),
         ("gone", 0, 1, "S1: the kernel no longer has it"),
         ("bmc.log_full", 0, 1, "S1: the event log is full, which it was not before"),

@@ -290,6 +290,13 @@ def test_a_drive_is_asked_for_what_only_ever_counts_errors() -> None:
     }
 
 
+@pytest.mark.parametrize("value", [0, 1])
+def test_a_drive_that_can_make_itself_read_only_is_watched_for_it(value: int) -> None:
+    text = ATA.replace('"id": 188, "name": "Command_Timeout"', '"id": 167, "name": "Write_Protect_Mode"')
+    counts = command_counters.of_drive(text.replace("4295032833", str(value)), "SATA-0001")
+    assert counts["smart.write_protected", "disk", "SATA-0001"] == value
+
+
 @pytest.mark.parametrize(
     ("later", "codes"),
     [

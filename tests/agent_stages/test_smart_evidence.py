@@ -117,10 +117,21 @@ def test_the_reason_is_what_smartctl_says_of_the_health_command() -> None:
         (healthy.sas(), "Request Sense failed, [medium or hardware error (serious)]"),
     ],
 )
-def test_so_it_is_of_a_drive_that_is_not_ata(drive: dict[str, Any], said: str) -> None:
+def test_the_reason_is_told_of_nvme_and_sas_as_well(drive: dict[str, Any], said: str) -> None:
     drive["smartctl"] = {"version": [7, 4], "exit_status": 4, "messages": [{"string": said}]}
     verdict = smart_verdicts.of(without(drive, "smart_status"))
     assert verdict.words.endswith(f"the drive gives no health status; {said}")
+
+
+def test_a_verdict_of_smartctls_own_is_not_called_the_drives() -> None:
+    head = {"version": [7, 4], "messages": [{"string": "Warning: This result is based on an Attribute check."}]}
+    good = healthy.ata(smartctl={**head, "exit_status": 4})
+    assert smart_verdicts.of(good).outcome is PASSED
+    assert "the drive's own verdict was not read" in smart_verdicts.of(good).words
+    worn = healthy.attribute(5, "Reallocated_Sector_Ct", 3, value=5, thresh=10, old_age=False, when_failed="now")
+    bad = healthy.ata(worn, smartctl={**head, "exit_status": 28}, smart_status={"passed": False})
+    assert smart_verdicts.of(bad).critical == {"smart.failing", "smart.prefail"}
+    assert "smartctl says by its attributes that it is failing" in smart_verdicts.of(bad).words
 
 
 def test_a_flash_drive_on_sas_may_keep_no_list_of_defects_when_it_tells_its_endurance() -> None:

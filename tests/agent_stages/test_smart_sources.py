@@ -163,6 +163,7 @@ SOUND = {
     "an unknown 167": (ssd(attribute(167, "Unknown_Attribute", 2, thresh=50)), set()),
     "slower links, called old age": (ata(at_threshold(183, "SATA_Downshift_Count")), {"smart.prefail"}),
     "heat by another name": (ata(at_threshold(194, "Device_Temperature")), {"smart.prefail"}),
+    "a 197 that is something else by the database, and 198 good": (ata(attribute(197, "Not_In_Use", 4711)), set()),
     "no attribute 197, and 198 good": (without_197(attribute(198, "Offline_Uncorrectable", 0)), set()),
     "no attribute 197, and an error log that is empty": (
         without_197(ata_smart_error_log={"summary": {"revision": 1, "count": 0}}), set()
