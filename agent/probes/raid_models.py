@@ -38,9 +38,10 @@ _MODELS: tuple[tuple[str, Maker], ...] = (
     (r"^Areca ", Maker("an Areca controller", "Areca's CLI, or smartctl -d areca,N")),
     (r"^(?:AMCC|3ware) ", Maker("a 3ware controller", "tw_cli, or smartctl -d 3ware,N")),
     (r"^HPT DISK_", Maker("a HighPoint RocketRAID", "hptraidconf")),
+    (r"^Intel Raid \d", Maker("Intel's RST or VROC", "the firmware's setup, or mdadm under Linux")),
     (r"^Promise \d", Maker("a Promise SuperTrak", "Promise's WebPAM")),
     # No drive calls itself so.
-    (r"\bRAID\b", Maker("a RAID controller", "the maker's own")),
+    (r"\bRAID\b", Maker("a RAID controller", "which one depends on the controller")),
 )
 _PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), maker) for pattern, maker in _MODELS)
 

@@ -168,6 +168,7 @@ def test_a_volume_whose_drives_cant_be_asked_says_so_and_names_the_makers_tool(
         ("ASR8405", "LogicalDrv 0"), ("ServeRA", "8k-l Mirror"), ("IBM", "ServeRAID M5110"),
         ("Sun", "STK RAID INT"), ("Areca", "ARC-1882-VOL#000"), ("AMCC", "9650SE-4LP DISK"), ("HPT", "DISK_0_0"),
         ("", "DELLBOSS VD"), ("", "Dell BOSS-N1"), ("", "HPE NS204i-p Gen10+ Boot Controller"), ("", "MARVELL Raid VD"),
+        ("Intel", "Raid 1 Volume"),
     ],
 )  # fmt: skip
 def test_a_volume_that_says_passed_of_itself_has_no_health(vendor: str, model: str) -> None:
