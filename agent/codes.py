@@ -208,6 +208,7 @@ CODES: dict[str, Code] = {
     "disk.medium_error": _part(_CRITICAL, "Medium error", "Replace the drive."),
     "disk.io_error": _part(_CRITICAL, "The kernel saw an I/O error", "Check cable and power, then the drive."),
     "disk.link_error": _part(_CRITICAL, "The link to the drive was reset", "Check cable, backplane and power."),
+    "disk.link_unsteady": _part(_WARNING, "The link to the drive comes and goes", "Check cable, backplane and fabric."),
     "disk.controller_error": _part(_CRITICAL, "The drive's controller failed", "Reseat it; update its firmware."),
     "disk.fault_reported": _part(_CRITICAL, "The BMC reports a fault of a drive", "Check the drive in that slot."),
     # network

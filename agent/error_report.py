@@ -34,14 +34,15 @@ _WORDS = {"recoverable": _CRITICAL, "fatal": _CRITICAL, "corrected": _WARNING, "
 _MEMORY_GUIDS = ("61ec04fc-48e6-d813", "fbcd0a77-c260-417f", "601dcbb3-9c06-4eab")
 _KINDS = (
     ("memory", re.compile(rf"section_type: memory error|section type: unknown, (?:{'|'.join(_MEMORY_GUIDS)})", re.I)),
-    ("pcie", re.compile(r"section_type: PCIe error", re.IGNORECASE)),
+    ("pcie", re.compile(r"section_type: (?:PCIe|CXL Protocol) error", re.IGNORECASE)),
     ("cpu", re.compile(r"section_type: .{0,24}processor error", re.IGNORECASE)),
     ("memory", re.compile(r"Memory Controller|DRAM ECC", re.IGNORECASE)),
 )
 _SECTION_TYPE = re.compile(r"section[_ ]type: ")
+_PCI = r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f]"
 _LEARNT = (
     ("dimm", re.compile(r"DIMM location: (?!not present)(?P<name>\S.{0,100})", re.IGNORECASE)),
-    ("pci", re.compile(r"(?<!, )device_id: (?P<name>[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f])", re.IGNORECASE)),
+    ("pci", re.compile(rf"(?<!, )(?:device_id|agent_address): (?P<name>{_PCI})", re.IGNORECASE)),
     ("package", re.compile(r"PROCESSOR \d+:[0-9a-f]+ .{0,40}SOCKET (?P<name>\d+)")),
     ("cpu", re.compile(r"^CPU[ :](?P<name>\d+)[ :]")),
     ("fru", re.compile(r"fru_text: (?P<name>\S.{0,40})")),

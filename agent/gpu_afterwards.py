@@ -11,7 +11,7 @@ from agent.probes.nvidia_smi import Answer, NvidiaGpu
 
 _TIMEOUT_S = 30.0
 # The codes under which NVIDIA's driver is quoted (kmsg_says/gpus.py).
-_QUOTED = frozenset({"gpu.xid", "gpu.remap_pending", "gpu.remap_failed", "gpu.driver_error"})
+_QUOTED = frozenset({"gpu.xid", "gpu.remap_pending", "gpu.remap_failed", "gpu.driver_error", "gpu.needs_reset"})
 
 
 def states(

@@ -13,6 +13,8 @@ from agent.sensors import Part
 
 # How many different sentences a finding quotes, and how much of each.
 QUOTED, QUOTED_CHARS = 3, 300
+# How often what is ordinary by itself has to be said, to be a warning. A number of ours.
+MANY = 20
 _NUMBER = re.compile(r"\b(?:0x)?[0-9a-f]*\d[0-9a-f]*\b", re.IGNORECASE)
 Key = tuple[str, wire.Severity, str, str]
 
@@ -56,7 +58,14 @@ class Tallies:
             part = names.part(kind, name)
             weight = wire.Severity.WARNING if names.condemns_nobody(part) else severity
             of_parts.setdefault((code, weight, part), Tally()).join(tally)
-        return [_finding(*key, tally) for key, tally in of_parts.items()]
+        return [
+            _finding(code, _by_number(weight, tally), part, tally) for (code, weight, part), tally in of_parts.items()
+        ]
+
+
+def _by_number(severity: wire.Severity, tally: Tally) -> wire.Severity:
+    is_many = severity is wire.Severity.INFO and tally.count >= MANY
+    return wire.Severity.WARNING if is_many else severity
 
 
 def _finding(code: str, severity: wire.Severity, part: Part, tally: Tally) -> wire.Finding:

@@ -40,8 +40,13 @@ _PROGRAM = re.compile(
     r"\(?[\w.@/-]{1,64}\)?\[\d{1,10}\]: (?!segfault at|general protection|trap |bad frame)|"
     r"(?:systemd|dracut|udevd?|cloud-init)[\w-]{0,32}: "
 )
-# `Linux version 6.12`, or `pci 0000:00:00.0: …`: who speaks, and a colon. Running text has none so early.
-_NAMED = re.compile(r"Linux version |[\w{(\[][^\"]{0,60}?: ")
+# `Linux version 6.12`, or `pci 0000:00:00.0: …`: who speaks, and a colon. Running text has none so early. Lines without
+# are those of the block layer, of stack traces, and a few at boot.
+_NAMED = re.compile(
+    r"Linux version |\s?[\w{(\[][^\"]{0,60}?:(?: |$)|[\w/ -]{0,40}\berror(?:,| on) dev(?:ice)? \w|"
+    r" <(?:/?TASK|/?IRQ|/?NMI)>$|---\[ |Run /\w|Adding \d+k swap on |device \S{1,16} (?:entered|left) |"
+    r"Emulex LightPulse |Freeing "
+)
 _USB_HOST = re.compile(r"\bscsi host(?P<host>\d{1,5}): (?:usb-storage|uas)\b")
 _SCSI_DISK = re.compile(r"\bsd (?P<host>\d{1,5}):\d+:\d+:\d+: \[(?P<name>sd[a-z]{1,4})\]")
 # What tools say that could not read the log.

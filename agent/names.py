@@ -96,6 +96,15 @@ class Names:
             return self._blk(block.name) if block.name.startswith("sd") else Part("disk", block.name)
         return Part("disk", address)
 
+    def _hba(self, name: str) -> Part:
+        """`mpt3sas_cm0`, `mpi3mr1`: the driver's number is the host's `unique_id`. (mpt3sas_scsih.c, mpi3mr_os.c)"""
+        driver, number = re.sub(r"(?:_cm)?\d+$", "", name), name[len(name.rstrip("0123456789")) :]
+        for host in sorted((self.root / "sys/class/scsi_host").glob("host*")):
+            if (sysfs.text(host / "proc_name"), sysfs.text(host / "unique_id")) == (driver, number):
+                address = next((one.name for one in host.resolve().parents if _PCI.fullmatch(one.name)), name)
+                return Part("system", address)
+        return Part("system", name)
+
     def _package(self, number: str) -> Part:
         return Part("cpu", f"CPU{int(number)}")
 

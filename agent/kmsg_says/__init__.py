@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from agent.kmsg_record import Hit, Record
-from agent.kmsg_says import block, buses, controllers, drives, gpus, memory, nics, system
+from agent.kmsg_says import block, buses, controllers, drives, fibre, gpus, memory, nics, system
 from agent.kmsg_says.pattern import Reader
 
 # Said on healthy machines: at boot, by drivers that introduce themselves, by a virtual machine that lacks a watchdog.
@@ -28,24 +28,30 @@ class Group:
 
 _OF_NICS = (
     "watchdog", "unit hang", "timeout", "heat", "bnx2x", "fan ", "link lost", "mlx", "bnxt", "checksum", "module",
-    "thermal threshold", "power on the pcie", "pci error",
+    "thermal threshold", "power on the pcie", "pci error", "timed out", "reset adapter", "adapter removed",
+    "error detected", "error occurred", "fatal error", "failed with error",
 )  # fmt: skip
 _OF_SYSTEM = (
     "bug", "lockup", "rcu", "thermal", "temperature", "modulated", "segfault", "protection", "trap ", "bad frame",
     "oops", "opcode", "divide error", "stack segment", "double fault", "panic", "unable to handle", "squashfs",
-    "blocked for", "killed process",
+    "blocked for", "out of memory", "page table", "to wakeup", "alive state", "assume dead",
 )  # fmt: skip
 _OF_BUSES = (
-    "pcie bus error", "aer: ", "dpc", "edr:", "pciehp", "giving up", "power state", "retraining", "edac pci", "nmi",
+    "pcie bus error", "aer: ", "dpc", "edr:", "pciehp", "giving up", "power state", "retraining", "edac pci",
+    "nmi", "frozen state", "iotlb_inv",
 )  # fmt: skip
 # The first that answers says what the line is, so the one that names a device stands before the one that can't.
 GROUPS = (
-    Group(("edac", "mce:", "memory failure", "hardware memory", "offline", "offlining", "cmci"), memory.PATTERNS),
+    Group(
+        ("edac", "mce:", "memory failure", "hardware memory", "offline", "offlining", "cmci", "bad mem"),
+        memory.PATTERNS,
+    ),
     Group(_OF_BUSES, buses.PATTERNS),
-    Group((" error", "disk failure"), (block.ERROR, *block.PATTERNS)),
-    Group(("sas", "mpi3mr", "hpsa", "smartpqi", "aac", "arcmsr", "3w-"), controllers.PATTERNS),
+    Group((" error", "disk failure", "failing path"), (block.ERROR, *block.PATTERNS)),
+    Group(("qla2xxx", "lpfc"), fibre.PATTERNS),
+    Group(("sas", "mpi3mr", "hpsa", "smartpqi", "aac", "arcmsr", "3w-", "failed with error"), controllers.PATTERNS),
     Group(("sd ", "scsi", "ata", "nvme"), drives.PATTERNS),
-    Group(("nvrm", "sxid", "amdgpu", "gpu hang"), gpus.READERS),
+    Group(("nvrm", "sxid", "amdgpu", "gpu hang", "as wedged"), gpus.READERS),
     Group(_OF_NICS, nics.PATTERNS),
     Group(_OF_SYSTEM, system.PATTERNS),
 )

@@ -1,13 +1,14 @@
 """Errors of the block layer: a word for the kind of error, the device, the operation.
 
-Words: blk_errors in block/blk-core.c (2.6.39 to 6.15); operations: blk_op_name in block/blk-core.c."""
+Arrays: drivers/md/ (raid1.c, raid5.c, raid10.c), drivers/md/dm-mpath.c. Words: blk_errors in block/blk-core.c
+(2.6.39 to 6.15); operations: blk_op_name in block/blk-core.c."""
 
 from __future__ import annotations
 
 import re
 
 from agent.kmsg_record import Hit, Record
-from agent.kmsg_says.pattern import critical
+from agent.kmsg_says.pattern import critical, warning
 from agent.wire import Severity
 
 _CRITICAL, _WARNING = Severity.CRITICAL, Severity.WARNING
@@ -68,9 +69,14 @@ def _plain(word: str) -> Severity:
 
 
 ERROR = BlockError()
+_MD, _OF_MD = r"\bmd/\w{1,10}:\w{1,16}: ", r"(?P<blk>[\w-]{1,32})\)"
 _BUFFER = r"Buffer I/O error on dev(?:ice)? "
 PATTERNS = (
     critical("disk.io_error", rf"{_BUFFER}(?P<blk>(?:sd[a-z]|nvme\d|vd[a-z]|hd[a-z]|xvd[a-z]|mmcblk\d)\w{{0,16}})"),
     critical("disk.io_error", rf"{_BUFFER}(?!(?:sr|fd|loop|nbd|ram|zram|rbd|ublkb)\d)(?P<word>[\w!-]{{1,32}})"),
+    critical("disk.medium_error", rf"{_MD}read error (?:not correctable|NOT corrected!!) \(sector \d+ on {_OF_MD}"),
+    # The drive could not read it, and the array wrote it again.
+    warning("disk.medium_error", rf"{_MD}read error corrected \(\d+ sectors at \d+ on {_OF_MD}"),
+    warning("disk.io_error", r"device-mapper: multipath: \S{1,16}: Failing path (?P<word>\d+:\d+)"),
     critical("disk.io_error", r"\bmd/\w{1,10}:\w{1,16}: Disk failure on (?P<blk>[\w-]{1,32})"),
 )

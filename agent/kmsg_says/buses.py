@@ -1,7 +1,8 @@
 """PCI Express, and interrupts that say that a bus failed.
 
 Wordings: drivers/pci/pcie/aer.c (old and 6.16), dpc.c, edr.c, drivers/pci/hotplug/pciehp_ctrl.c, drivers/pci/pci.c,
-drivers/pci/quirks.c, drivers/edac/edac_pci_sysfs.c, arch/x86/kernel/nmi.c."""
+drivers/pci/quirks.c, drivers/edac/edac_pci_sysfs.c, arch/x86/kernel/nmi.c, drivers/cxl/pci.c,
+drivers/iommu/amd/iommu.c."""
 
 from __future__ import annotations
 
@@ -25,6 +26,7 @@ PATTERNS = (
     critical("pcie.uncorrected", r"DPC:? (?:unmasked uncorrectable error|ERR_(?:NON)?FATAL|RP PIO error) detected"),
     critical("pcie.uncorrected", r"\bEDR: EDR event received"),
     critical("pcie.uncorrected", r"pciehp: Slot\(\S{1,24}\): Power fault"),
+    warning("pcie.link_slow", r"pciehp: Slot\(\S{1,24}\): Cannot train link"),
     warning("system.part_gone", r"pciehp: Slot\(\S{1,24}\): Link Down"),
     critical("pcie.uncorrected", r"not ready \d+ms after [\w ]{1,24}; giving up"),
     # Also said of cards that were put to sleep on purpose.
@@ -32,6 +34,9 @@ PATTERNS = (
         "pcie.uncorrected",
         r"change power state from D\w{1,8} to D0(?:, device inaccessible| \(config space inaccessible\))",
     ),
+    critical("pcie.uncorrected", r"\bcxl_\w{1,16} .{0,60}frozen state error detected"),
+    # The IOMMU waits for the answer of a card that answers no more.
+    critical("pcie.uncorrected", rf"AMD-Vi: Event logged \[IOTLB_INV_TIMEOUT device=(?P<pci>{PCI})"),
     warning("pcie.link_slow", r"broken device, retraining non-functional downstream link|\bretraining failed"),
     # Some sound devices set these bits for good.
     warning("pcie.uncorrected", rf"EDAC PCI\d*: .{{0,40}}(?:Parity Error|System Error) on (?P<pci>{PCI})"),

@@ -1,6 +1,7 @@
 """Drives and their links: SCSI, ATA, NVMe.
 
-Wordings: drivers/scsi/sd.c, scsi_error.c, scsi_logging.c; drivers/ata/libata-*.c; drivers/nvme/host/core.c, pci.c."""
+Wordings: drivers/scsi/sd.c, scsi_error.c, scsi_lib.c, scsi_logging.c, sense_codes.h (0x5D: failure predictions; FF
+is a drill); drivers/scsi/mpt3sas/mpt3sas_scsih.c; drivers/ata/libata-*.c; drivers/nvme/host/core.c, pci.c."""
 
 from __future__ import annotations
 
@@ -14,16 +15,24 @@ PATTERNS = (
     critical("disk.medium_error", rf"{_SD}Sense Key ?: Medium Error"),
     critical("disk.io_error", rf"{_SD}Sense Key ?: Hardware Error"),
     critical("disk.io_error", rf"{_SCSI}(?:\[\w+\] )?(?:rejecting I/O to (?:offline|dead) device|Device offlined - )"),
+    critical(
+        "smart.failing", rf"{_SD}Add\. Sense: .{{0,60}}(?:prediction threshold exceeded(?! \(false)|impending failure)"
+    ),
+    critical("disk.io_error", rf"{_SD}timing out command, waited \d+s"),
+    critical("disk.io_error", rf"{_SCSI}(?:tag#\d+ )?timing out command, waited \d+s"),
     critical("disk.io_error", rf"{_SD}Medium access timeout failure\. Offlining disk!"),
     critical("disk.io_error", rf"{_SCSI}.{{0,20}}attempting (?:device|target|host) reset"),
     # A command that took 30 s and more. The drive may still have answered.
     warning("disk.io_error", rf"{_SCSI}.{{0,20}}attempting task abort"),
+    # The link to a drive behind a SAS controller dropped, and may come back.
+    warning("disk.link_unsteady", rf"{_SCSI}device_block, handle\("),
     critical("disk.medium_error", rf"{_ATA}error: \{{[^}}]{{0,60}}\bUNC\b"),
     # Without the commands of optical drives: PACKET, 0xa0 and 0xa1.
     critical(
         "disk.link_error",
         rf"{_ATA}(?:exception Emask|failed command: (?!PACKET)|hard resetting link|COMRESET failed|"
-        r"limiting SATA link speed to|failed to IDENTIFY|revalidation failed|disable device|disabled\s*$|"
+        r"limiting (?:SATA link )?speed to|NCQ disabled due to excessive errors|lost interrupt|failed to IDENTIFY|"
+        r"revalidation failed|disable device|disabled\s*$|"
         r"qc timeout (?:after \d+ msecs )?\(cmd 0x(?!a[01])|EH pending after|reset failed, giving up)",
     ),
     # Status code type 2: media and data integrity errors. [NVM Express base specification 2.0, 3.3.3.2.1]

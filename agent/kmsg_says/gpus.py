@@ -1,7 +1,7 @@
 """GPUs: NVIDIA's Xid and SXid errors, and what the drivers say of cards that failed.
 
 Numbers: NVIDIA, "Xid Errors", catalog of the GPU deployment and management documentation (r580). Wordings: the same,
-and drivers/gpu/drm/amd/, drivers/gpu/drm/i915/."""
+and drivers/gpu/drm/: amd/ (amdgpu_ras.c, amdgpu_ras_eeprom.c), i915/, xe/."""
 
 from __future__ import annotations
 
@@ -28,9 +28,12 @@ _OF_PROGRAMS = frozenset(
 _TO_WATCH = frozenset({92, 93, 121, 154, 156, 160, *range(162, 166)})
 # Errors of NVLink 5 say themselves whether they are fatal.
 _NVLINK5 = range(144, 151)
-_REMAP_PENDING, _REMAP_FAILED = 63, 64
+_REMAP_PENDING, _REMAP_FAILED, _RECOVERY = 63, 64, 154
+# What the driver asks for in 154. `Drain and Reset` is for repairs that only wait, `None` says that it is over.
+_MUST_RESET = re.compile(r"changed from .{1,60} to 0x[0-9a-f]+ \((?:GPU Reset|Node Reboot|Drain P2P)", re.IGNORECASE)
 # Of a card that fell off the bus, or that would not start; the address stands before the words or in them.
 _CARD = rf"NVRM: .{{0,60}}?(?P<gpu>{PCI})"
+_AMD = rf"amdgpu (?P<gpu>{PCI}): .{{0,80}}\b"
 
 
 class Xid:
@@ -49,6 +52,8 @@ def _weighed(number: int, text: str) -> tuple[str, Severity]:
         return "gpu.remap_pending", Severity.WARNING
     if number == _REMAP_FAILED:
         return "gpu.remap_failed", Severity.CRITICAL
+    if number == _RECOVERY and _MUST_RESET.search(text):
+        return "gpu.needs_reset", Severity.CRITICAL
     is_mild = number in _OF_PROGRAMS or number in _TO_WATCH or (number in _NVLINK5 and "Nonfatal" in text)
     return "gpu.xid", Severity.WARNING if is_mild else Severity.CRITICAL
 
@@ -57,14 +62,21 @@ READERS = (
     Xid(),
     critical("gpu.driver_error", rf"{_CARD}.{{0,200}}fallen off the bus"),
     critical("gpu.driver_error", r"NVRM: .{0,100}fallen off the bus"),
-    critical("gpu.driver_error", rf"{_CARD}.{{0,40}}RmInitAdapter failed"),
+    critical("gpu.no_power", rf"{_CARD}.{{0,40}}does not have the necessary power cables"),
+    critical("gpu.driver_error", rf"{_CARD}.{{0,40}}(?:RmInitAdapter|rm_init_adapter) failed"),
+    critical("gpu.driver_error", r"NVRM: rm_init_adapter failed"),
+    # The firmware gave the card no addresses: its setting (above 4G decoding), or a board or card that is worse.
+    warning("gpu.driver_error", rf"NVRM: BAR\d is 0M @ 0x0 \(PCI:(?P<gpu>{PCI})\)"),
     critical("gpu.driver_error", rf"nvidia-nvswitch\d+: SXid \(PCI:(?P<pci>{PCI})\): \d+, Fatal"),
     warning("gpu.driver_error", rf"nvidia-nvswitch\d+: SXid \(PCI:(?P<pci>{PCI})\): \d+, Non-fatal"),
     critical(
         "gpu.driver_error",
-        rf"amdgpu (?P<gpu>{PCI}): .{{0,80}}(?:[1-9]\d* uncorrectable hardware error|ring \S+ timeout|GPU reset begin|"
-        r"over temperature range|Critical Temperature Fault)",
+        rf"{_AMD}(?:[1-9]\d* (?:new )?(?:uncorrectable|deferred) hardware error|uncorrectable hardware error\(|"
+        r"ring \S+ timeout|GPU reset begin|over temperature range|Critical Temperature Fault|device lost from bus|"
+        r"Fatal error during GPU init|RAS records:\d+ exceed threshold)",
     ),
+    warning("gpu.driver_error", rf"{_AMD}[1-9]\d* (?:new )?correctable hardware error"),
+    critical("gpu.driver_error", rf"\bXe has declared device (?P<gpu>{PCI}) as wedged"),
     critical("gpu.driver_error", r"\[drm:amdgpu_job_timedout.{0,20}\] \*ERROR\* ring \S+ timeout"),
     warning("gpu.driver_error", r"\bGPU HANG: ecode"),
 )

@@ -1,19 +1,35 @@
 """Network cards that stopped, and what they say of heat, power and modules.
 
 Wordings: net/sched/sch_generic.c; drivers/net/ethernet: intel/ (e1000e, igb, igc, ixgbe, i40e, ice), broadcom/ (tg3,
-bnx2x, bnxt), mellanox/ (mlx4, mlx5), realtek/r8169."""
+bnx2x, bnxt), mellanox/ (mlx4, mlx5: its health buffer has the severities of printk), realtek/r8169, emulex/benet,
+chelsio/cxgb4, qlogic/qed; drivers/base/dd.c."""
 
 from __future__ import annotations
 
-from agent.kmsg_says.pattern import NET, PCI, critical, warning
+from agent.kmsg_says.pattern import NET, PCI, critical, probe_failed, warning
 
 # bnx2x puts the port into brackets: `bnx2x: [bnx2x_fan_failure:2342(eth0)]Fan Failure …`.
 _BNX2X = rf"(?:bnx2x: \[[^\[\]()]{{1,60}}\((?P<net>{NET})\)\].{{0,20}})?"
+_DRIVERS = (
+    "e1000e|igb|igc|ixgbe|i40e|ice|tg3|bnx2|bnx2x|bnxt_en|mlx4_core|mlx5_core|r8169|atlantic|be2net|qed|qede|cxgb4|sfc|"
+    "ionic|hns3|enic"
+)
 PATTERNS = (
     critical("nic.transmit_timeout", rf"(?P<net>{NET}): NETDEV WATCHDOG"),
     critical("nic.transmit_timeout", rf"NETDEV WATCHDOG: (?P<net>{NET}) \("),
     critical("nic.transmit_timeout", r"Detected (?:Tx |Hardware )Unit Hang"),
     critical("nic.transmit_timeout", rf"\b{PCI}.{{0,40}}\b(?:tx_timeout: VSI|TX timeout (?:detected|on queue))"),
+    critical("nic.transmit_timeout", r"transmit timed out, resetting|: Reset adapter unexpectedly"),
+    critical("nic.stopped", probe_failed(_DRIVERS)),
+    critical("nic.stopped", r"\b(?:ixgbe|ixgbevf|txgbe|fm10k) .{0,40}: Adapter removed\b"),
+    critical("nic.stopped", r"\bbe2net .{0,60}Unrecoverable Error detected in the adapter"),
+    critical("nic.stopped", r"encountered fatal error, adapter (?:stopped|suspended)|\]HW error occurred \["),
+    warning("nic.card", r"\bmlx5_core .{0,100}Health issue observed, .{0,60}severity\([4-7]\)"),
+    critical(
+        "nic.stopped",
+        r"\bmlx5_core .{0,100}(?:Health issue observed, |PCI slot is unavailable|"
+        r"timeout\. Will cause a leak of a command)",
+    ),
     critical("nic.stopped", r"(?:has been|was) stopped because it (?:has )?over ?heated"),
     critical("nic.stopped", rf"{_BNX2X}Fan Failure on Network Controller"),
     critical("nic.stopped", r"\bPCIe link lost"),

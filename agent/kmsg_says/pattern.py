@@ -14,7 +14,7 @@ PCI = r"(?<![0-9a-f])(?<![0-9a-f]:)[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7](
 # IFNAMSIZ; without a bound a long line takes time by the square of its length.
 NET = r"[\w.@-]{1,16}"
 # Groups of a regex that name a device, the one that says most first.
-NAMING = ("net", "blk", "nvme", "ata", "scsi", "gpu", "pci", "cpu", "dimm", "word")
+NAMING = ("net", "blk", "nvme", "ata", "scsi", "gpu", "pci", "cpu", "dimm", "hba", "word")
 # `driver 0000:03:00.0 eth0: …`, as dev_printk and netdev_printk begin a line.
 _SUBJECT = re.compile(rf"^(?:[\w.-]{{1,32}} )?(?P<pci>{PCI})(?: (?P<net>(?!\(){NET}))?[: ]", re.IGNORECASE)
 
@@ -47,6 +47,17 @@ def critical(code: str, regex: str) -> Pattern:
 
 def warning(code: str, regex: str) -> Pattern:
     return Pattern(code, Severity.WARNING, re.compile(regex, re.IGNORECASE))
+
+
+def only_many(code: str, regex: str) -> Pattern:
+    """A line that is ordinary by itself: information, and a warning where it comes in numbers."""
+    return Pattern(code, Severity.INFO, re.compile(regex, re.IGNORECASE))
+
+
+def probe_failed(drivers: str) -> str:
+    """A driver that gave its card up, in the words of drivers/base/dd.c before and since 6.5. `drivers` are names with
+    a bar between them."""
+    return rf"\b(?:(?:{drivers}): probe of (?P<pci>{PCI})|probe with driver (?:{drivers})) failed with error -\d"
 
 
 def named(match: re.Match[str]) -> tuple[str, str] | None:

@@ -251,6 +251,41 @@ def test_a_recording_without_a_line_of_the_kernel_is_none(text: str) -> None:
     assert kmsg_recording.findings(text, NOTHING) is None
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "critical target error, dev nvme0n1, sector 0 op 0x9:(WRITE_ZEROES) flags 0x800 phys_seg 0 prio class 2",
+        "Buffer I/O error on dev sr0, logical block 0, async page read",
+        " nvme0n1: p1 p2 p3",
+        "device eno1 entered promiscuous mode",
+        "Run /init as init process",
+        "Call Trace:",
+    ],
+)
+def test_a_line_without_a_time_is_the_kernels_although_it_says_nothing_of_hardware(line: str) -> None:
+    assert kmsg_recording.findings(f"{line}\n", NOTHING) == []
+
+
+def test_a_flood_of_a_controllers_log_info_is_a_warning_and_one_is_not() -> None:
+    line = "mpt3sas_cm0: log_info(0x31110610): originator(PL), code(0x11), sub_code(0x0610)\n"
+    assert told(line) == [("disk.link_unsteady", wire.Severity.INFO, "mpt3sas_cm0")]
+    assert told(line * 200) == [("disk.link_unsteady", WARNING, "mpt3sas_cm0")]
+
+
+def test_a_cxl_device_is_named_by_its_address() -> None:
+    text = """\
+{5}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 2
+{5}[Hardware Error]: event severity: fatal
+{5}[Hardware Error]:  Error 0, type: fatal
+{5}[Hardware Error]:   section_type: CXL Protocol Error
+{5}[Hardware Error]:   agent_type: 1, CXL Device
+{5}[Hardware Error]:   agent_address: 0000:35:00.0
+{5}[Hardware Error]:   vendor_id: 0x1e98, device_id: 0xc000
+"""
+    assert told(text) == [("pcie.uncorrected", CRITICAL, "0000:35:00.0")]
+    assert told(text.replace("fatal", "corrected")) == [("pcie.corrected", WARNING, "0000:35:00.0")]
+
+
 def test_a_stick_that_the_log_shows_on_usb_condemns_nobody() -> None:
     text = """\
 usb-storage 1-1:1.0: USB Mass Storage device detected
