@@ -168,19 +168,28 @@ def judged(
 
 
 def merged(found: Iterable[wire.Finding]) -> list[wire.Finding]:
-    """One finding per code and component, the graver of two: a counter and the kernel's log may both have
-    seen it, and one of them may not have known whose it was."""
+    """One finding per code and component, the graver of two: a counter and the kernel's log may both have seen it, and
+    one of them may not have known whose it was. What nobody could attribute is the only named part's where that has
+    one as grave: it makes no part worse than what was said of the part."""
     found = list(found)
-    owners: dict[str, set[str]] = {}
+    owners: dict[str, dict[str, wire.Severity]] = {}
     for one in found:
-        owners.setdefault(one.code, set()).add(one.component)
+        known = owners.setdefault(one.code, {})
+        known[one.component] = _graver(known.get(one.component), one.severity)
     kept: dict[tuple[str, str], wire.Finding] = {}
     for one in sorted(found, key=lambda one: one.component == NOBODYS):
-        named = owners[one.code] - {NOBODYS}
-        is_theirs = one.component == NOBODYS and len(named) == 1
-        key = (one.code, named.pop() if is_theirs else one.component)
+        named = [part for part in owners[one.code] if part != NOBODYS]
+        is_theirs = (
+            one.component == NOBODYS and len(named) == 1 and owners[one.code][named[0]] in (one.severity, _CRITICAL)
+        )
+        key = (one.code, named[0] if is_theirs else one.component)
         kept[key] = _both(kept[key], one) if key in kept else one
     return list(kept.values())
+
+
+def _graver(one: wire.Severity | None, other: wire.Severity) -> wire.Severity:
+    order = list(wire.Severity)
+    return other if one is None else min(one, other, key=order.index)
 
 
 def _both(kept: wire.Finding, more: wire.Finding) -> wire.Finding:

@@ -97,6 +97,17 @@ def test_an_error_that_one_view_could_not_attribute_is_the_part_that_the_other_n
     assert [f.component for f in counters.merged([nobodys, known, second])] == ["DIMM_A1", "DIMM_B1", "system"]
 
 
+def test_a_part_is_not_condemned_by_errors_that_nobody_could_attribute() -> None:
+    nobodys = wire.Finding("memory.corrected", CRITICAL, "system", "system", "400 counted, at most 10")
+    known = wire.Finding("memory.corrected", WARNING, "dimm", "DIMM_A1", "the kernel said it")
+    assert [(f.component, f.severity) for f in counters.merged([nobodys, known])] == [
+        ("DIMM_A1", WARNING),
+        ("system", CRITICAL),
+    ]
+    mild = wire.Finding("memory.corrected", WARNING, "system", "system", "1 counted")
+    assert [(f.component, f.severity) for f in counters.merged([mild, known])] == [("DIMM_A1", WARNING)]
+
+
 @pytest.mark.parametrize(
     ("counter", "grown", "limits", "severity"),
     [
