@@ -157,9 +157,9 @@ SPECIFIC: dict[str, dict[str, Meaning]] = {
     "critical interrupt": {
         **_all(PCIE, "bus timeout", "i/o channel check nmi", "pci perr", "pci serr", "bus uncorrectable error",
                "bus fatal error"),
-        # Of a bus, memory or CPU: it does not say.
-        "fatal nmi": GRAVE,
-        **_all(EVENT, "nmi/diag interrupt", "software nmi", "eisa failsafe timeout", "bus degraded"),
+        # Of a bus, memory or CPU, or a button that nobody presses during a run: it does not say.
+        **_all(GRAVE, "fatal nmi", "nmi/diag interrupt", "eisa failsafe timeout"),
+        **_all(EVENT, "software nmi", "bus degraded"),
         "bus correctable error": PCIE_CORRECTED,
     },
     "button": _all(ORDINARY, "power button pressed", "sleep button pressed", "reset button pressed", "fru latch",

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from statistics import median
+from dataclasses import dataclass, replace
 
 from agent.bmc_states import GENERIC
 from agent.probes.ipmitool import LIMITS_CROSSED, UNREAD, Sensor
+from agent.probes.redundancy import is_redundancy
 
 _ENTITIES = ("29", "30")
 _RPM = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) *RPM", re.IGNORECASE)
@@ -27,9 +27,12 @@ _PLAIN = re.compile(
     r"(?i)(?:sys(?:tem)?|cpu)?[ _]?fan[ _]?(?:block|mod|tray)?[ _]?\d{1,2}[ab]?(?:[ _](?:rpm|tach|speed))?"
 )
 _KNOWN = frozenset(GENERIC) | {"", "ok"}
-# `cr` in `sdr list` does not say on which side. Where no other fan turns to compare with, no lower limit of a fan lies
-# above this; upper ones do (Supermicro: 25,300 rpm).
-_NO_LOWER_LIMIT_RPM = 10_000
+# Some versions print `cr`, which does not say on which side of its limits the BMC sees a fan. This only tells the side
+# where no sound fan of the same name turns beside it: upper limits lie above it (Supermicro: 25,300 rpm).
+_MOST_LOWER_LIMITS_RPM = 10_000
+_PRESENT = frozenset({"device present", "device inserted / device present", "present", "entity present"})
+_OF_PRESENCE = re.compile(r"(?i)[ _-]*(?:presence|present|prsnt|pres|status|detect(?:ed)?)$")
+_ALL_WELL = re.compile(r"(?i)presen|prsnt|\bpres\b|install|insert|detect|good|\bok\b")
 
 
 @dataclass(frozen=True)
@@ -67,19 +70,36 @@ def among(sensors: Iterable[Sensor]) -> list[Sensor]:
 
 def fans(sensors: list[Sensor]) -> list[Fan]:
     """All that a sensor tells of, and those whose sensor is silent, but no redundancy."""
-    turning = [float(match[1]) for one in sensors if one.status == "ok" and (match := _RPM.match(one.reading))]
+    sound = [(_kind(one.name), rpm) for one in sensors if one.status == "ok" and (rpm := _number(_RPM, one))]
+    there = _present(sensors)
     found: dict[str, Fan] = {}
     for sensor in sensors:
         if is_redundancy(sensor) or _OTHER_UNIT.match(sensor.reading):
             continue
-        fan = _fan(sensor, [rpm for rpm in turning if rpm])
+        fan = _fan(sensor, [rpm for kind, rpm in sound if kind == _kind(sensor.name)])
+        if fan is not None and fan.rpm == 0 and not fan.trouble and any(_is_of(fan.name, stem) for stem in there):
+            fan = replace(fan, trouble="it is there and stands still", is_stopped=True)
         if fan is not None and (fan.name not in found or found[fan.name].speed is None):
             found[fan.name] = fan
     return list(found.values())
 
 
-def is_redundancy(sensor: Sensor) -> bool:
-    return "redund" in f"{sensor.name} {sensor.reading}".lower()
+def _kind(name: str) -> str:
+    """Fans of one name, whatever their number, are alike; those of supplies and of the chassis are not."""
+    return re.sub(r"\d+", "#", name.lower())
+
+
+def _present(sensors: Iterable[Sensor]) -> list[str]:
+    """The fans of which the BMC says that they are there: `FAN1` for `FAN1 Presence`."""
+    return [
+        _OF_PRESENCE.sub("", one.name[:64]).lower()
+        for one in sensors
+        if "fan" in one.name.lower() and one.reading.lower() in _PRESENT
+    ]
+
+
+def _is_of(name: str, stem: str) -> bool:
+    return name.lower().startswith(stem) and not name[len(stem) :][:1].isalnum()
 
 
 def _is_about_fans(sensor: Sensor) -> bool:
@@ -95,7 +115,7 @@ def _is_about_fans(sensor: Sensor) -> bool:
     return _RPM.match(sensor.reading) is not None or is_of_fans
 
 
-def _fan(sensor: Sensor, turning: list[float]) -> Fan | None:
+def _fan(sensor: Sensor, alike: list[float]) -> Fan | None:
     states = [part.strip() for part in sensor.reading.lower().replace("-", " ").split(",")]
     rpm, percent = _number(_RPM, sensor), _number(_PERCENT, sensor)
     if any(state in _ABSENT for state in states):
@@ -103,8 +123,8 @@ def _fan(sensor: Sensor, turning: list[float]) -> Fan | None:
     if sensor.status == "ns":
         return None if sensor.reading.lower() == "event-only" else Fan(sensor.name)
     bad = next((one for one in states if _STOPPED.search(one)), "") or _asserted(sensor, states)
-    poor = next((one for one in states if _POORLY.search(one)), "")
-    side = _side(sensor.status, rpm, turning)
+    poor = next((one for one in states if _POORLY.search(one)), "") or _unclear(sensor, states)
+    side = _side(sensor.status, rpm, alike)
     is_unread = sensor.status == UNREAD or _is_unknown(sensor, states)
     if rpm is None and percent is None and not (bad or poor or side or is_unread):
         return None
@@ -127,16 +147,23 @@ def _asserted(sensor: Sensor, states: list[str]) -> str:
     return "state asserted" if is_fault and "state asserted" in states else ""
 
 
+def _unclear(sensor: Sensor, states: list[str]) -> str:
+    """Huawei's `FAN1 F Status | State Asserted`: not normal, and nothing more is said."""
+    is_told = _ALL_WELL.search(sensor.name.replace("_", " ")) is not None
+    return "state asserted" if "state asserted" in states and not is_told else ""
+
+
 def _number(pattern: re.Pattern[str], sensor: Sensor) -> float | None:
     """Of a reading that is a whole number with this unit, with the sensor's states behind a comma."""
     match = pattern.fullmatch(sensor.reading.partition(",")[0].strip())
     return float(match[1]) if match and sensor.status != "ns" else None
 
 
-def _side(status: str, rpm: float | None, turning: list[float]) -> str:
+def _side(status: str, rpm: float | None, alike: list[float]) -> str:
+    """On which side of its limits. A fan above every sound one like it is too fast: each of those is below that
+    limit."""
     if status in _LOW or status in _HIGH:
         return "low" if status in _LOW else "high"
     if status not in LIMITS_CROSSED:
         return ""
-    usual = median(turning) if turning else _NO_LOWER_LIMIT_RPM
-    return "high" if rpm is not None and rpm > usual else "low"
+    return "high" if rpm is not None and rpm > max(alike, default=_MOST_LOWER_LIMITS_RPM) else "low"

@@ -62,6 +62,15 @@ def parse_sdr(text: str) -> list[Sensor]:
     return sensors
 
 
+def sensors_of(kind: str) -> list[Sensor]:
+    """Those of one type; none where the BMC does not answer, or has none."""
+    done = run("sdr", "type", kind)
+    try:
+        return parse_sdr(done.stdout) if done.ok else []
+    except ParseError:
+        return []
+
+
 def _sensor(cells: list[str]) -> Sensor:
     if len(cells) < 5:
         return Sensor(cells[0] or "a sensor without a name", "", UNREAD, "", " ".join(cells[1:]))

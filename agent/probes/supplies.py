@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from agent.bmc_events import SPECIFIC
 from agent.bmc_states import GENERIC, POWER_GOOD
 from agent.probes.ipmitool import LIMITS_CROSSED, UNREAD, Sensor
+from agent.probes.redundancy import is_redundancy
 
 # Entities: power supply; power unit, power module, power management.
 _SUPPLY_ENTITY, _POWER_ENTITIES = "10", ("19", "20", "21")
@@ -46,7 +47,6 @@ _WELL = frozenset(
      "predictive failure deasserted", "limit not exceeded", "performance met", "informational", "fully redundant",
      "transition to idle", "transition to active", "transition to busy", "state deasserted"}
 )  # fmt: skip
-_REDUNDANT = frozenset({"fully redundant", "redundant", "ok", "state deasserted", "transition to ok"})
 _BAD = re.compile(
     r"(?<!predictive )\bfail|\blost|out of range|error|mismatch|(?<!non )critical|non recoverable|"
     r"limit exceeded|\bover|(?<!no )fault|power down|off line|under ?volt"
@@ -58,14 +58,16 @@ _BITS = ("presence detected", "failure detected", "predictive failure", "power s
 _OF_SUPPLIES_ONLY = frozenset(_BITS) - {"presence detected", "predictive failure", "config error"}
 # Every state that ipmitool has a word for; another one was not understood.
 _KNOWN = frozenset(GENERIC) | {word for events in SPECIFIC.values() for word in events} | _THERE | _ABSENT | _STANDBY
-_CRITICAL = frozenset(LIMITS_CROSSED) - {"lnc", "unc", "nc"}
+_NON_CRITICAL = frozenset({"lnc", "unc", "nc"})
+_CRITICAL = frozenset(LIMITS_CROSSED) - _NON_CRITICAL
 _SILENT = ("", "no reading", "disabled", "not readable", "na", "n/a", "unknown", "event only")
 
 
 @dataclass(frozen=True)
 class PowerSupply:
     """A supply as its sensors tell. `present` is None where its sensor gives no reading; `ok` is None where nothing
-    that is known says how it is. `standby`: it sleeps until it is needed, as cold redundancy has it."""
+    that is known says how it is. `standby`: it sleeps until it is needed, as cold redundancy has it. `uneasy`: what
+    one of its measures is beyond a non-critical limit with, in the BMC's words."""
 
     name: str
     present: bool | None
@@ -74,6 +76,7 @@ class PowerSupply:
     entity: str = ""
     predicted: bool = False
     standby: bool = False
+    uneasy: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,23 +136,6 @@ def blamed(sensor: str) -> str:
 
 def same_supply(one: str, other: str) -> bool:
     return one.lower() == other.lower() or blamed(one).lower() == blamed(other).lower()
-
-
-def is_redundancy(sensor: Sensor) -> bool:
-    return "redund" in f"{sensor.name} {sensor.reading}".lower()
-
-
-def redundancy_lost(sensor: Sensor) -> bool | None:
-    """None when the sensor has no reading, is switched off, or says what nobody knows: with one supply there is nothing
-    to be redundant."""
-    if sensor.status == "ns" or _is_silent(sensor.reading):
-        return None
-    states = _states(sensor.reading)
-    if any("redundancy lost" in one or "redundancy degraded" in one or "non redundant" in one for one in states):
-        return True
-    if "state asserted" in states:
-        return True
-    return False if _REDUNDANT & set(states) else None
 
 
 def supply_watts(sensors: list[Sensor], supplies: list[PowerSupply]) -> dict[str, float]:
@@ -234,8 +220,12 @@ def _both(one: PowerSupply, other: PowerSupply) -> PowerSupply:
 def _with(owner: PowerSupply, sensor: Sensor) -> PowerSupply:
     """The supply with what another of its sensors says. One that is not understood leaves open how it is."""
     words = f"{sensor.name}: {sensor.reading}{f' ({sensor.status})' if sensor.status != 'ok' else ''}"
-    if _is_bad(sensor) and owner.ok is not False and not (owner.standby and _IS_NUMBER.fullmatch(sensor.reading)):
+    if owner.standby and _IS_NUMBER.fullmatch(sensor.reading):
+        return owner
+    if _is_bad(sensor) and owner.ok is not False:
         return replace(owner, ok=False, reading=words)
+    if sensor.status in _NON_CRITICAL and not _is_speed(sensor):
+        return replace(owner, uneasy=owner.uneasy or words)
     return replace(owner, ok=None, reading=words) if owner.ok and _is_unknown(sensor) else owner
 
 
@@ -264,11 +254,16 @@ def _number(name: str) -> str:
 
 
 def _is_bad(sensor: Sensor) -> bool:
-    if sensor.status in ("ns", UNREAD) or is_redundancy(sensor) or re.search(r"(?i) *RPM$", sensor.reading):
+    if sensor.status in ("ns", UNREAD) or is_redundancy(sensor) or _is_speed(sensor):
         return False
     if _IS_NUMBER.fullmatch(sensor.reading):
         return sensor.status in _CRITICAL
     return any(_BAD.search(_by_name(one, sensor.name)) for one in _states(sensor.reading))
+
+
+def _is_speed(sensor: Sensor) -> bool:
+    """Fans of supplies are judged with all others."""
+    return sensor.reading.upper().endswith("RPM")
 
 
 def _is_unknown(sensor: Sensor) -> bool:

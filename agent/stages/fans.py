@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from agent import findings, sensors, wire
-from agent.probes import bmc_fans, ipmitool, supplies
+from agent.probes import bmc_fans, ipmitool, redundancy
 from agent.probes.bmc_fans import Fan
 from agent.probes.ipmitool import Sensor
-from agent.probes.parsing import ParseError
 from agent.stages import checks
 
 TOPIC = "bmc"
 CHECK = "fans"
+# Some BMCs keep the redundancy of fans, or whole zones, in the second.
+_TYPES = ("Fan", "Cooling Device")
 
 
 class Fans:
@@ -26,7 +27,7 @@ class Fans:
         rows = list(rows)
         self.fans = {name: Fan(name, value) for name, value in rpm.items()}
         self.fans |= {fan.name: fan for fan in bmc_fans.fans(rows)}
-        self.redundancy = [row for row in rows if bmc_fans.is_redundancy(row)]
+        self.redundancy = [row for row in rows if redundancy.is_redundancy(row)]
 
     @property
     def rpm(self) -> dict[str, float | None]:
@@ -42,11 +43,7 @@ def look(root: Path = Path("/")) -> Fans:
 def _of_bmc(root: Path) -> list[Sensor]:
     if not ipmitool.has_bmc(root):
         return []
-    done = ipmitool.run("sdr", "type", "Fan")
-    try:
-        return ipmitool.parse_sdr(done.stdout) if done.ok else []
-    except ParseError:
-        return []
+    return [row for kind in _TYPES for row in ipmitool.sensors_of(kind)]
 
 
 def expected(claim: Mapping[str, Any]) -> list[str]:
@@ -114,5 +111,5 @@ def _not_redundant(after: Fans) -> list[wire.Finding]:
     return [
         findings.make("fan.redundancy_lost", "fan", row.name, f"{row.name}: {row.reading}")
         for row in after.redundancy
-        if supplies.redundancy_lost(row)
+        if redundancy.lost(row)
     ]

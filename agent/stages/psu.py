@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass, field
 
 from agent import findings, sensors, wire
-from agent.probes import ipmitool, sel, supplies
+from agent.probes import ipmitool, redundancy, sel, supplies
 from agent.probes.ipmitool import Sensor
 from agent.probes.parsing import ParseError
 from agent.probes.sel import LogEntry
@@ -87,24 +87,16 @@ def _look(when: str) -> Look:
     if not done.ok or not rows:
         # A supply that was pulled keeps its sensor: none at all is a BMC that can't be asked, or has none.
         return Look(when, [], [], done.trouble or "the BMC has no sensor of a power supply")
-    return seen(when, [*rows, *_power_units()])
-
-
-def _power_units() -> list[Sensor]:
-    """Where many BMCs keep the redundancy of the supplies."""
-    done = ipmitool.run("sdr", "type", "Power Unit")
-    try:
-        return ipmitool.parse_sdr(done.stdout) if done.ok else []
-    except ParseError:
-        return []
+    # Where many BMCs keep the redundancy of the supplies.
+    return seen(when, [*rows, *ipmitool.sensors_of("Power Unit")])
 
 
 def seen(when: str, rows: list[Sensor]) -> Look:
     """What sensors of power say."""
     found = supplies.power_supplies(rows)
-    redundancy = [sensor for sensor in rows if supplies.is_redundancy(sensor)]
+    of_redundancy = [sensor for sensor in rows if redundancy.is_redundancy(sensor)]
     watts = supplies.supply_watts(rows, found)
-    return Look(when, found, redundancy, watts=watts, conditions=supplies.conditions(rows))
+    return Look(when, found, of_redundancy, watts=watts, conditions=supplies.conditions(rows))
 
 
 def _under_load(ctx: StageContext) -> tuple[Part, Look, float | None]:
@@ -138,6 +130,7 @@ def judge(names: list[str], looks: list[Look], part: Part) -> None:
         return
     for name in wanted:
         part.findings += [finding for look in looks for finding in _predicted(name, look)][:1]
+        part.findings += [finding for look in looks for finding in _uneasy(name, look)][:1]
         why = "" if names else _never_there(name, looks)
         if why or (why := _silent(name, looks)):
             part.checks += [checks.not_tested(each, name, reason=why, topic=TOPIC) for each in ("presence", "state")]
@@ -203,6 +196,13 @@ def _predicted(name: str, look: Look) -> list[wire.Finding]:
     return [findings.make("psu.predicted_failure", "psu", name, words, value=supply.reading)]
 
 
+def _uneasy(name: str, look: Look) -> list[wire.Finding]:
+    supply = _find(name, look)
+    if supply is None or not supply.uneasy:
+        return []
+    return [findings.make("bmc.event", "psu", name, f"{name}: {supply.uneasy} {look.when}")]
+
+
 def _find(name: str, look: Look) -> PowerSupply | None:
     exact = next((supply for supply in look.supplies if supply.name.lower() == name.lower()), None)
     return exact or next((supply for supply in look.supplies if supplies.same_supply(supply.name, name)), None)
@@ -210,7 +210,7 @@ def _find(name: str, look: Look) -> PowerSupply | None:
 
 def judge_redundancy(looks: list[Look], part: Part) -> None:
     """By the BMC's own sensor; not tested where it has none, or one that says nothing."""
-    states = [(look.when, supplies.redundancy_lost(sensor), sensor) for look in looks for sensor in look.redundancy]
+    states = [(look.when, redundancy.lost(sensor), sensor) for look in looks for sensor in look.redundancy]
     known = [(when, lost, sensor) for when, lost, sensor in states if lost is not None]
     if not known:
         part.checks.append(

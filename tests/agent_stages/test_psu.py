@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent import sensors, wire
-from agent.probes import bmc_fans, ipmitool, supplies
+from agent.probes import bmc_fans, ipmitool, redundancy, supplies
 from agent.stages import STAGES, psu
 from agent.stages.part import Part
 from agent.stages.psu import Look
@@ -90,9 +90,7 @@ def test_a_supply_that_expects_to_fail_is_a_warning_about_it_once() -> None:
 
 
 def test_redundancy_that_is_switched_off_is_not_lost() -> None:
-    rows = {
-        row.name: supplies.redundancy_lost(row) for row in ipmitool.parse_sdr(HPE + DELL) if supplies.is_redundancy(row)
-    }
+    rows = {row.name: redundancy.lost(row) for row in ipmitool.parse_sdr(HPE + DELL) if redundancy.is_redundancy(row)}
     assert rows == {"Power Supplies": True, "PS Redundancy": None}
 
 

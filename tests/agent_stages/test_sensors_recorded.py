@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agent import recorded, wire
-from agent.probes import bmc_fans, ipmitool, supplies
+from agent import recorded, shell, wire
+from agent.probes import bmc_fans, ipmitool, redundancy, supplies
 from agent.probes.parsing import ParseError
 from agent.stages import fans, psu
 from agent.stages.fans import Fans
@@ -196,7 +196,7 @@ def test_supplies_of_which_one_sleeps_do_not_share_the_load() -> None:
 )
 def test_redundancy_is_lost_kept_or_not_known(reading: str, lost: bool | None) -> None:
     (sensor,) = ipmitool.parse_sdr(f"Pwr Unit Redund | 02h | ok | 21.1 | {reading}\n")
-    assert supplies.redundancy_lost(sensor) is lost
+    assert redundancy.lost(sensor) is lost
 
 
 @pytest.mark.parametrize(
@@ -225,6 +225,68 @@ def test_a_fan_of_a_supply_is_not_taken_for_a_supply_and_presence_not_for_a_fan(
         "System Fan 1",
         "System Fan 2",
     ]
+
+
+def test_zones_of_cooling_are_asked_for_beside_fans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {
+        "Fan": "Fan 1 Tach | 50h | ok | 29.1 | 6000 RPM\n",
+        "Cooling Device": "Cooling Zone 1 | 75h | ok | 30.1 | Redundancy Lost\n",
+    }
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/ipmi0").touch()
+    monkeypatch.setattr(ipmitool, "run", lambda *words: shell.Completed([*words], 0, said[words[-1]]))
+    seen = fans.look(tmp_path)
+    assert seen.rpm == {"Fan 1 Tach": 6000.0}
+    assert [(one.code, one.component) for one in fans.judge([], seen, seen)[1]] == [
+        ("fan.redundancy_lost", "Cooling Zone 1")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "reading", "lost"),
+    [
+        ("PSU Redundancy Lost", "State Asserted", True),
+        ("PSU Redundancy Lost", "State Deasserted", False),
+        ("PSU Redundancy", "State Asserted", None),
+        ("PS_RDNDNT_MODE", "Fully Redundant", False),
+    ],
+)
+def test_a_redundancy_sensor_of_two_states_says_in_its_name_what_it_means(
+    name: str, reading: str, lost: bool | None
+) -> None:
+    (sensor,) = ipmitool.parse_sdr(f"{name} | 02h | ok | 21.1 | {reading}\n")
+    assert redundancy.is_redundancy(sensor) and redundancy.lost(sensor) is lost
+
+
+@pytest.mark.parametrize(
+    ("rows", "outcome", "codes"),
+    [
+        (("FAN1 | 41h | ok | 29.1 | 5400 RPM", "FAN3 | 43h | cr | 29.3 | 5350 RPM"), FAILED, {"sensor.fan_low"}),
+        (("FAN1 | 41h | ok | 29.1 | 15400 RPM", "FAN3 | 43h | cr | 29.3 | 25350 RPM"), PASSED, {"sensor.fan_high"}),
+        (
+            ("FAN1 | 41h | ok | 29.1 | 3400 RPM", "PSU1 FAN | 43h | cr | 29.3 | 4350 RPM"),
+            FAILED,
+            {"sensor.fan_low"},
+        ),
+        (("FAN1 F Speed | 50h | ok | 29.1 | 7800 RPM", "FAN1 F Status | 53h | ok | 29.1 | State Asserted"), PASSED,
+         {"bmc.event"}),
+        (("FAN1 F Speed | 50h | ok | 29.1 | 7800 RPM", "FAN1 F Status | 53h | ok | 29.1 | State Deasserted"), PASSED,
+         set()),
+        (("FAN1 Presence | 50h | ok | 29.1 | Device Present", "FAN1 Speed | 51h | ok | 29.1 | 0 RPM"), FAILED,
+         {"fan.stopped"}),
+        (("FAN1 Presence | 50h | ok | 29.1 | Device Present", "FAN1 Speed | 51h | ok | 29.1 | 900 RPM",
+          "FAN12 | 52h | ok | 29.2 | 0 RPM"), PASSED, set()),
+        (("PS1 Status | C8h | ok | 10.1 | Presence detected", "PS1 Temp | CAh | unc | 10.1 | 65 degrees C"), PASSED,
+         {"bmc.event"}),
+        (("PS1 Status | C8h | ok | 10.1 | Presence detected", "PS1 Temp | CAh | ok | 10.1 | 35 degrees C"), PASSED,
+         set()),
+    ],
+)  # fmt: skip
+def test_rows_together_have_their_right_answer(
+    rows: tuple[str, ...], outcome: wire.Outcome, codes: set[str], tmp_path: Path
+) -> None:
+    result, found = judged("\n".join(rows), tmp_path)
+    assert (result, {code for _, code, _ in found}) == (outcome, codes)
 
 
 def test_more_sensors_than_a_bmc_has_are_not_judged() -> None:
