@@ -154,6 +154,8 @@ def _two_states(entry: LogEntry, is_on: bool) -> Meaning:
         return events.ORDINARY
     if _HOT.search(name):
         return events.THROTTLED if _SLOWED.search(name) else events.HOT_WARNING
+    if entry.kind == "memory" and re.search(r"\bcorr", name):
+        return events.CORRECTED
     if _FAULT.search(name) or _MACHINE_CHECK.search(name):
         return _fault(entry.kind, name)
     if entry.kind in events.ORDINARY_STATES:

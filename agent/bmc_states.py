@@ -103,7 +103,9 @@ POWER_GOOD = re.compile(
 )
 # State → type → meaning, where it is another than EVENT. ON: of a sensor whose name does not say of what.
 BY_STATE: dict[State, dict[str, Meaning]] = {
-    State.ON: {"power supply": PSU_EVENT, "fan": FAN_EVENT, "cooling device": FAN_EVENT},
+    State.ON: {
+        "power supply": PSU_EVENT, "fan": FAN_EVENT, "cooling device": FAN_EVENT, "memory": MEMORY_FAULT,
+    },
     State.PREDICTED: {
         "power supply": PSU_PREDICTED, "power unit": POWER_PREDICTED, "memory": MEMORY_FAULT, "fan": FAN_EVENT,
         "cooling device": FAN_EVENT, "drive slot / bay": DRIVE_WARNING,

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from agent.bmc_events import SPECIFIC
-from agent.bmc_states import GENERIC, POWER_GOOD
+from agent.bmc_states import GENERIC, POWER_GOOD, State
 from agent.probes.ipmitool import LIMITS_CROSSED, UNREAD, Sensor
 from agent.probes.redundancy import is_redundancy
 
@@ -34,7 +34,7 @@ _ASPECT = re.compile(
 )
 _MEASURE = re.compile(
     r"(?i)temp|curr|volt|\bv ?in\b|\bv ?out\b|\bi ?in\b|\bi ?out\b|\bp ?in\b|\bp ?out\b|watt|input|output|fan|"
-    r"consumption|meter|ambient|power$|power ?(?:in|out)\b"
+    r"consumption|meter|ambient|power$|\bon$|power ?(?:in|out)\b"
 )
 _THERE = frozenset({"presence detected", "device present", "device inserted / device present", "present",
                     "entity present", "ok"})  # fmt: skip
@@ -51,6 +51,10 @@ _BAD = re.compile(
     r"(?<!predictive )\bfail|\blost|out of range|error|mismatch|(?<!non )critical|non recoverable|"
     r"limit exceeded|\bover|(?<!no )fault|power down|off line|under ?volt"
 )
+# It works, and the BMC is not content with it: a warning, as in the log.
+_UNEASY = {
+    word for word, (state, begins) in GENERIC.items() if begins and state in (State.NON_CRITICAL, State.LAGS)
+} | {"transition to degraded"}
 _PREDICTED = re.compile(r"^predictive failure(?! deasserted)")
 # The state mask as some print it, instead of its words (table 42-3).
 _BITS = ("presence detected", "failure detected", "predictive failure", "power supply ac lost",
@@ -67,7 +71,7 @@ _SILENT = ("", "no reading", "disabled", "not readable", "na", "n/a", "unknown",
 class PowerSupply:
     """A supply as its sensors tell. `present` is None where its sensor gives no reading; `ok` is None where nothing
     that is known says how it is. `standby`: it sleeps until it is needed, as cold redundancy has it. `uneasy`: what
-    one of its measures is beyond a non-critical limit with, in the BMC's words."""
+    the BMC calls non-critical, of its state or of one of its measures."""
 
     name: str
     present: bool | None
@@ -183,10 +187,11 @@ def _supply(name: str, sensor: Sensor) -> PowerSupply:
     bad = any(_BAD.search(one) for one in states)
     predicted = any(_PREDICTED.search(one) for one in states)
     standby = any(one in _STANDBY for one in states)
-    known = all(one in _THERE | _STANDBY | _WELL or _PREDICTED.search(one) for one in states)
+    uneasy = next((one for one in states if one in _UNEASY), "")
+    known = all(one in _THERE | _STANDBY | _WELL | _UNEASY or _PREDICTED.search(one) for one in states)
     present = True if bad or known or any(one in _THERE for one in states) else None
     ok = False if bad else True if known else None
-    return PowerSupply(name, present, ok, reading, sensor.entity, predicted, standby)
+    return PowerSupply(name, present, ok, reading, sensor.entity, predicted, standby, uneasy)
 
 
 def _by_name(state: str, name: str) -> str:
@@ -213,7 +218,7 @@ def _both(one: PowerSupply, other: PowerSupply) -> PowerSupply:
     reading = second.reading if second.predicted and not first.predicted and first.ok else first.reading
     return replace(
         first, reading=reading, predicted=one.predicted or other.predicted, standby=one.standby or other.standby,
-        entity=one.entity,
+        uneasy=one.uneasy or other.uneasy, entity=one.entity,
     )  # fmt: skip
 
 

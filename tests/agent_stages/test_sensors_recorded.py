@@ -107,6 +107,9 @@ def test_every_recording_has_a_right_answer() -> None:
         ("PS1 Status | C8h | ok | 10.1 | Config Error, Power Supply Inactive", FAILED, {"psu.failed"}),
         ("PS1 Status | C8h | ok | 10.1 | Presence detected, Predictive failure", PASSED, {"psu.predicted_failure"}),
         ("PS1 Status | C8h | ok | 10.1 | Device Present", PASSED, set()),
+        ("PS1 Status | C8h | ok | 10.1 | Transition to Non-critical from OK", PASSED, {"bmc.event"}),
+        ("PS1 Status | C8h | ok | 10.1 | Transition to Degraded", PASSED, {"bmc.event"}),
+        ("PS1 Status | C8h | ok | 10.1 | Transition to Critical from less severe", FAILED, {"psu.failed"}),
         ("PS1 Status | C8h | ok | 10.1 | State Asserted", NOT_TESTED, set()),
         ("PS1 Status | C8h | ok | 10.1 | ", NOT_TESTED, set()),
         ("PS1 Status | C8h | ns | 10.1 | Disabled", NOT_TESTED, set()),
@@ -279,6 +282,8 @@ def test_a_redundancy_sensor_of_two_states_says_in_its_name_what_it_means(
         (("PS1 Status | C8h | ok | 10.1 | Presence detected", "PS1 Temp | CAh | unc | 10.1 | 65 degrees C"), PASSED,
          {"bmc.event"}),
         (("PS1 Status | C8h | ok | 10.1 | Presence detected", "PS1 Temp | CAh | ok | 10.1 | 35 degrees C"), PASSED,
+         set()),
+        (("PS1 Status | C8h | ok | 10.1 | Presence detected", "PS_ON | CAh | ok | 7.1 | State Asserted"), PASSED,
          set()),
     ],
 )  # fmt: skip
