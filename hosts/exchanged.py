@@ -16,6 +16,7 @@ def rounds(wanted: list[Spec], sits: Mapping[str, str]) -> list[Round]:
     """`sits` is slot → serial number. For every closed round of slots whose modules are all expected in one
     another's: slot → the spec of the module that sits there. A number that names no module, or more than one, proves
     no exchange."""
+    sits = {slot: serial.casefold() for slot, serial in sits.items()}
     expected, found = Counter(map(_serial, wanted)), Counter(sits.values())
     home = {
         serial: spec
@@ -41,4 +42,4 @@ def _round(start: str, moved: Mapping[str, Spec]) -> Round:
 
 
 def _serial(spec: Spec) -> str:
-    return str(spec.get("serial") or "")
+    return str(spec.get("serial") or "").casefold()

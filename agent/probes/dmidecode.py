@@ -27,10 +27,11 @@ class Structure:
 
 @dataclass(frozen=True)
 class Processor:
-    """One socket (type 4)."""
+    """One socket (type 4). `enabled` is False for a processor that the firmware or a person switched off."""
 
     socket: str
     populated: bool
+    enabled: bool
     model: str
     cores: int | None
 
@@ -100,6 +101,7 @@ def processors(structures: list[Structure]) -> list[Processor]:
         Processor(
             socket=fields.get("Socket Designation", ""),
             populated="Unpopulated" not in fields.get("Status", ""),
+            enabled="Disabled" not in fields.get("Status", ""),
             model=clean(fields.get("Version")),
             cores=_cores(fields),
         )
@@ -121,8 +123,8 @@ def power_supplies(structures: list[Structure]) -> list[wire.Psu]:
 
 def cpu(structures: list[Structure]) -> wire.Cpu | None:
     """The processors of all sockets together, None where the firmware lists none; each socket is one, however many dies
-    it has. For recordings: a run asks the kernel. Threads are not told."""
-    found = [one for one in processors(structures) if one.populated]
+    it has, and one that is switched off is none. For recordings: a run asks the kernel. Threads are not told."""
+    found = [one for one in processors(structures) if one.populated and one.enabled]
     if not found:
         return None
     counts = [one.cores for one in found]

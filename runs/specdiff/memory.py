@@ -48,7 +48,7 @@ def not_compared(expected: Spec, found: wire.Memory) -> Iterator[str]:
 
 def _unread(spec: Spec, dimm: wire.Dimm, *, sum_seen: bool) -> Iterator[str]:
     path = f"memory.dimms[{spec['locator']}]"
-    is_it = bool(dimm.serial) and dimm.serial == spec.get("serial")
+    is_it = bool(dimm.serial) and dimm.serial.casefold() == str(spec.get("serial") or "").casefold()
     if dimm.size_mb is None and not sum_seen and (spec.get("size_mb") or (spec.get("serial") and not is_it)):
         yield f"{path}.size_mb could not be compared: the firmware lists the module without its size"
     if spec.get("speed_mts") and dimm.speed_mts is None:
@@ -87,7 +87,7 @@ def _dimm(part: Part, spec: Spec, dimm: wire.Dimm) -> Iterator[Difference]:
     if spec.get("speed_mts") and dimm.speed_mts is not None:
         yield from part.amount("speed_mts", spec["speed_mts"], dimm.speed_mts, "speed", "MT/s")
     serial = spec.get("serial") or ""
-    if not is_placeholder(serial) and serial != dimm.serial:
+    if not is_placeholder(serial) and serial.casefold() != dimm.serial.casefold():
         message = f"{part.name}: replaced, serial {dimm.serial or 'none'} in place of {serial}"
         yield part.replaced(serial, dimm.serial, message)
     yield from part.text("part", spec.get("part"), dimm.part, "part number")
@@ -123,12 +123,18 @@ def _unmapped(expected: Spec, found: wire.Memory) -> Iterator[Difference]:
 
 
 def _missing_mb(wanted: list[Spec], found: wire.Memory) -> int:
-    """RAM that missing and smaller modules took with them. Persistent memory is none, nor is a cache."""
+    """RAM that missing and smaller modules took with them. Persistent memory is none, nor is a cache. A module that is
+    there as large as ever and gives less RAM (its mode was changed) is blamed by nobody yet."""
     there = _by_locator(found)
-    due = {spec["locator"]: spec.get("ram_mb", spec.get("size_mb") or 0) for spec in wanted}
-    unknown = {slot for slot, dimm in there.items() if dimm.size_mb is None}
-    has = {slot: _ram_mb(dimm) for slot, dimm in there.items()}
-    return sum(max(ram_mb - has.get(slot, 0), 0) for slot, ram_mb in due.items() if slot not in unknown)
+    return sum(_lost_mb(spec, there.get(spec["locator"])) for spec in wanted)
+
+
+def _lost_mb(spec: Spec, dimm: wire.Dimm | None) -> int:
+    due_mb = spec.get("ram_mb", spec.get("size_mb") or 0)
+    if dimm is None:
+        return due_mb
+    is_smaller = dimm.size_mb is not None and dimm.size_mb < (spec.get("size_mb") or 0)
+    return max(due_mb - _ram_mb(dimm), 0) if is_smaller else 0
 
 
 def _by_locator(found: wire.Memory) -> dict[str, wire.Dimm]:

@@ -56,6 +56,25 @@ def with_modules(machine: wire.Inventory, *modules: wire.Dimm) -> wire.Inventory
     return replace(machine, memory=replace(machine.memory, dimms=list(modules), installed_mb=installed_mb))
 
 
+def test_memory_mode_that_was_switched_off_took_ram_with_it() -> None:
+    """Each module is there with its size, and the Optane gives no RAM any more."""
+    before = inventory(MEMORY_MODE)
+    modules = [replace(dimm, ram_mb=0 if dimm.persistent else None) for dimm in before.memory.dimms]
+    (told_of,) = specdiff.compare(adopted(before), with_modules(before, *modules))
+    assert (told_of.severity, told_of.code, told_of.path) == ("critical", "spec.less", "memory.total_mb")
+
+
+def test_a_serial_number_is_the_same_in_small_letters() -> None:
+    before = inventory(APP_DIRECT)
+    small = [replace(dimm, serial=dimm.serial.lower()) for dimm in before.memory.dimms]
+    assert told(adopted(before), with_modules(before, *small)) == []
+    first, second = [place for place, dimm in enumerate(small) if not dimm.persistent][:2]
+    swapped = list(small)
+    swapped[first] = replace(small[first], serial=small[second].serial)
+    swapped[second] = replace(small[second], serial=small[first].serial)
+    assert [code for _, code, _ in told(adopted(before), with_modules(before, *swapped))] == ["spec.swapped"]
+
+
 @pytest.mark.parametrize("name", RECORDINGS)
 @pytest.mark.parametrize("kernel_share", [0, 0.98])
 def test_what_was_adopted_is_what_is_found(name: str, kernel_share: float) -> None:
