@@ -23,8 +23,8 @@ INFO_TIMEOUT_S, LIST_TIMEOUT_S = 20.0, 120.0
 OTHER = SEL_WAS_READ
 FULL = ("bmc.log_full", "bmc", "BMC")
 NOWHERE = Names(Path("/nonexistent"))
-# How many entries a finding quotes, and how many of each kind are kept for it.
-QUOTED, KEPT = 3, 50
+# How many entries a finding quotes, enough for each rail of a board that fails as a whole, and how many are kept.
+QUOTED, KEPT = 12, 50
 
 
 class EventLog:

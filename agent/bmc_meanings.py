@@ -19,12 +19,13 @@ _THRESHOLD = re.compile(
 _RPM_ABOVE_0 = re.compile(r"Reading 0*[1-9]|Reading 0*\.\d*[1-9]", re.IGNORECASE)
 # Words in the name of a sensor that has two states only (event type 03h). Dell's `PG` sensors, power good, are asserted
 # when power is not good; those of others are `POWER_GOOD`.
-_THERE = re.compile(r"prsnt|presen|\bpres\b|install|insert")
+_THERE = re.compile(r"prsnt|presen|\bpres\b|install|insert|popul")
 _FAULT = re.compile(
     r"fail|fault|\berr|err\b|error|missing|trip\b|ierr|mcerr|mismatch|lost|\bcrit|alarm|alert|\bpg\b|over ?temp|"
     r"over ?heat|over ?curr|over ?volt|under ?volt|uncorr|hang|time ?out|tmout|leak|\b[ou]v\b|\boc\b|degrad|warn|"
-    r"\bbad\b|thermal shut|\bdrop\b"
+    r"\bbad\b|thermal shut|\bdrop\b|\bot\b"
 )
+_LAMP = re.compile(r"\buid\b|identify")
 _MILD = re.compile(r"warn|alert|time ?out|tmout|mismatch")
 # Heat, whatever the sensor's type: `CPU0_VR_Hot` is of type Voltage. PROCHOT# slows the CPU down.
 _HOT = re.compile(r"hot\b(?! ?(?:swap|plug|spare))")
@@ -32,10 +33,13 @@ _SLOWED = re.compile(r"\bproc ?hot\b|cpu\d? ?prochot")
 # Intel's boards have event types of their own (70h to 76h), without a word in ipmitool: the name says how grave they
 # are (Intel S2600 family, System Event Log Troubleshooting Guide, "PCI Express" and "QPI" errors).
 _FATAL, _CORRECTED = re.compile(r"\b(?<!non )fat(?:al)?\b"), re.compile(r"\bcor(?:r|rectable|rected)?\b")
+# "The system locked up before it was able to log the original issue" (the same guide, "SMI Timeout").
+_LOCKED_UP = re.compile(r"\bsmi ?time ?out")
 _BETWEEN_CPUS = re.compile(r"\b[qu]pi\b")
 _MACHINE_CHECK = re.compile(r"ierr|caterr|mcerr|cat err")
 _SUPPLY = re.compile(r"\bpsu?[ _]?\d|power ?supply|\bpws\d")
 _DRIVE = re.compile(r"\bhdd|\bssd|drive|disk|\bnvme")
+_OF_ANY_PART = ("entity presence", "power unit", "module / board", "add-in card", "other fru", "chassis")
 _KNOWN = frozenset((*states.GENERIC, *(word for each in events.SPECIFIC.values() for word in each)))
 
 
@@ -53,7 +57,7 @@ def is_understood(entry: LogEntry) -> bool:
     words: not nothing, and not the beginning of an event that ipmitool has a word for."""
     words = _words(entry.text)
     is_cut = words not in _KNOWN and any(word.startswith(words) for word in _KNOWN)
-    says = bool(re.search("[a-z]{2}", words)) and not is_cut
+    says = (bool(re.search("[a-z]{2}", words)) and not is_cut) or entry.kind in events.ORDINARY_TYPES
     return bool(entry.is_whole and entry.kind) and (says or _by_name(entry, words) is not None)
 
 
@@ -127,9 +131,9 @@ def _plain(entry: LogEntry) -> str:
 
 
 def _absent(entry: LogEntry) -> Meaning:
-    """A sensor of presence alone says in its name of what."""
+    """A sensor of presence alone says in its name of what. Huawei's `PS2 Presence` is of type Power Unit."""
     kind, name = entry.kind, _plain(entry)
-    if kind == "entity presence":
+    if kind in _OF_ANY_PART:
         kind = "power supply" if _SUPPLY.search(name) else "fan" if "fan" in name else kind
         kind = "drive slot / bay" if _DRIVE.search(name) else kind
     return states.BY_STATE[State.ABSENT].get(kind, events.EVENT)
@@ -150,13 +154,17 @@ def _two_states(entry: LogEntry, is_on: bool) -> Meaning:
         return events.ORDINARY if is_on else _absent(entry)
     if states.POWER_GOOD.search(name):
         return events.ORDINARY if is_on else _not_good(entry.kind)
-    if not is_on:
+    is_fault = _FAULT.search(name) or _MACHINE_CHECK.search(name)
+    if entry.kind == "drive slot / bay" and not is_fault:
+        # A slot is asserted while a drive is in it (freeipmi_interpret_sel.conf, IPMI_Drive_Slot_State).
+        return events.ORDINARY if is_on else events.DRIVE_WARNING
+    if not is_on or _LAMP.search(name):
         return events.ORDINARY
     if _HOT.search(name):
         return events.THROTTLED if _SLOWED.search(name) else events.HOT_WARNING
     if entry.kind == "memory" and re.search(r"\bcorr", name):
         return events.CORRECTED
-    if _FAULT.search(name) or _MACHINE_CHECK.search(name):
+    if is_fault:
         return _fault(entry.kind, name)
     if entry.kind in events.ORDINARY_STATES:
         return events.ORDINARY
@@ -177,6 +185,8 @@ def _fault(kind: str, name: str) -> Meaning:
         return events.HOT if "trip" in name else events.EVENT if _MILD.search(name) else events.CPU_FAULT
     if kind == "memory":
         return events.UNCORRECTED if "uncorr" in name else events.MEMORY_FAULT
+    if _LOCKED_UP.search(name):
+        return events.GRAVE
     if _MILD.search(name):
         return states.BY_STATE[State.NON_CRITICAL].get(kind, events.EVENT)
     return states.FAULTS.get(kind, events.EVENT)

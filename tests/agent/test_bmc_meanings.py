@@ -131,9 +131,9 @@ def test_an_entry_that_names_a_slot_is_about_the_module_in_it() -> None:
 
 
 def test_a_finding_quotes_the_newest_entries_and_says_how_many_others_there_are() -> None:
-    (one,) = found(*[f"Chassis Health{number} | Transition to Non-recoverable | Asserted" for number in range(5)])
-    assert one.message.startswith("system: 5 new entries in the BMC's event log, ")
-    assert '"Chassis Health4: Transition to Non-recoverable", "Chassis Health3' in one.message
+    (one,) = found(*[f"Chassis Health{number} | Transition to Non-recoverable | Asserted" for number in range(14)])
+    assert one.message.startswith("system: 14 new entries in the BMC's event log, ")
+    assert '"Chassis Health13: Transition to Non-recoverable", "Chassis Health12' in one.message
     assert one.message.endswith("and 2 others")
 
 
