@@ -17,8 +17,10 @@ from agent.probes.redundancy import is_redundancy
 
 # Entities: power supply; power unit, power module, power management.
 _SUPPLY_ENTITY, _POWER_ENTITIES = "10", ("19", "20", "21")
-_NUMBER = r"-?[\d.]{1,12} *(?:watts?|volts?|amps?|degrees [cf]|percent|rpm|cfm|unspecified|hours?|seconds?)"
-_IS_NUMBER = re.compile(_NUMBER, re.IGNORECASE)
+_IS_NUMBER = re.compile(
+    r"(?i)-?[\d.]{1,12} *(?:watts?|volts?|amps?|degrees [cf]|percent|%(?: *[a-z]{1,20})?|rpm|cfm|[kmg]?hz|unspecified|"
+    r"hours?|seconds?)"
+)
 # A spec holds names without these, so no word may be added.
 _QUALIFIER = re.compile(r"(?i)[ _-]*(status|state|presence|present|detect(ed)?|health|fail(ure)?)$")
 _WORDS_OF_FAULTS = re.compile(
@@ -64,6 +66,7 @@ _OF_SUPPLIES_ONLY = frozenset(_BITS) - {"presence detected", "predictive failure
 _KNOWN = frozenset(GENERIC) | {word for events in SPECIFIC.values() for word in events} | _THERE | _ABSENT | _STANDBY
 _NON_CRITICAL = frozenset({"lnc", "unc", "nc"})
 _CRITICAL = frozenset(LIMITS_CROSSED) - _NON_CRITICAL
+_PRESENCE = re.compile(r"(?i)presen|prsnt|install|insert")
 _SILENT = ("", "no reading", "disabled", "not readable", "na", "n/a", "unknown", "event only")
 
 
@@ -71,7 +74,8 @@ _SILENT = ("", "no reading", "disabled", "not readable", "na", "n/a", "unknown",
 class PowerSupply:
     """A supply as its sensors tell. `present` is None where its sensor gives no reading; `ok` is None where nothing
     that is known says how it is. `standby`: it sleeps until it is needed, as cold redundancy has it. `uneasy`: what
-    the BMC calls non-critical, of its state or of one of its measures."""
+    the BMC calls non-critical, of its state or of one of its measures. `is_presence`: told by a sensor of presence
+    alone."""
 
     name: str
     present: bool | None
@@ -81,6 +85,7 @@ class PowerSupply:
     predicted: bool = False
     standby: bool = False
     uneasy: str = ""
+    is_presence: bool = False
 
 
 @dataclass(frozen=True)
@@ -178,6 +183,10 @@ def _is_supply(sensor: Sensor) -> bool:
 
 
 def _supply(name: str, sensor: Sensor) -> PowerSupply:
+    return replace(_told(name, sensor), is_presence=_PRESENCE.search(sensor.name) is not None)
+
+
+def _told(name: str, sensor: Sensor) -> PowerSupply:
     reading, states = sensor.reading, _states(sensor.reading)
     if sensor.status in ("ns", UNREAD) or (_is_silent(reading) and reading) or reading.lower() in ("0x00", "0x0"):
         return PowerSupply(name, present=None, ok=None, reading=reading, entity=sensor.entity)
@@ -199,7 +208,7 @@ def _by_name(state: str, name: str) -> str:
     if state not in ("state asserted", "state deasserted"):
         return state
     is_on, name = state == "state asserted", name.replace("_", " ")
-    if re.search(r"(?i)presen|prsnt|install|insert", name):
+    if _PRESENCE.search(name):
         return "presence detected" if is_on else "absent"
     if POWER_GOOD.search(name):
         return "transition to ok" if is_on else "failure detected"
@@ -215,6 +224,9 @@ def _both(one: PowerSupply, other: PowerSupply) -> PowerSupply:
     """One supply of two sensors: what is worse counts, and what is known before what is not. A sensor in which nothing
     is asserted says little beside one that names a state."""
     first, second = sorted((one, other), key=_weight)
+    if first.ok and first.is_presence and second.present is None and second.reading and not second.is_presence:
+        # It is there, and the sensor that would say how it is does not answer.
+        first = replace(first, ok=None, reading=second.reading, is_presence=False)
     reading = second.reading if second.predicted and not first.predicted and first.ok else first.reading
     return replace(
         first, reading=reading, predicted=one.predicted or other.predicted, standby=one.standby or other.standby,
@@ -229,7 +241,7 @@ def _with(owner: PowerSupply, sensor: Sensor) -> PowerSupply:
         return owner
     if _is_bad(sensor) and owner.ok is not False:
         return replace(owner, ok=False, reading=words)
-    if sensor.status in _NON_CRITICAL and not _is_speed(sensor):
+    if sensor.status in _NON_CRITICAL and not sensor.reading.upper().endswith("RPM"):
         return replace(owner, uneasy=owner.uneasy or words)
     return replace(owner, ok=None, reading=words) if owner.ok and _is_unknown(sensor) else owner
 
@@ -259,16 +271,12 @@ def _number(name: str) -> str:
 
 
 def _is_bad(sensor: Sensor) -> bool:
-    if sensor.status in ("ns", UNREAD) or is_redundancy(sensor) or _is_speed(sensor):
+    """Fans of supplies are judged with all others."""
+    if sensor.status in ("ns", UNREAD) or is_redundancy(sensor) or sensor.reading.upper().endswith("RPM"):
         return False
     if _IS_NUMBER.fullmatch(sensor.reading):
         return sensor.status in _CRITICAL
     return any(_BAD.search(_by_name(one, sensor.name)) for one in _states(sensor.reading))
-
-
-def _is_speed(sensor: Sensor) -> bool:
-    """Fans of supplies are judged with all others."""
-    return sensor.reading.upper().endswith("RPM")
 
 
 def _is_unknown(sensor: Sensor) -> bool:
