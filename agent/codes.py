@@ -239,6 +239,8 @@ CODES: dict[str, Code] = {
     "gpu.diagnostic": _part(_CRITICAL, "NVIDIA's diagnostic complains", "Read the test's words; reseat, then replace."),
     "gpu.miscompare": _part(_CRITICAL, "The GPU calculated wrongly", "Rule out power and heat, then replace the GPU."),
     "gpu.throttled": _part(_CRITICAL, "The GPU slowed down under load", "Check its cooling and power plugs."),
+    "gpu.too_hot": _part(_CRITICAL, "The GPU is at its slowdown temperature", "Check fans, airflow and heatsink."),
+    "gpu.fabric": _part(_CRITICAL, "The GPU's NVLink fabric is not healthy", "Reset the GPUs; check the NVSwitches."),
     "gpu.remap_pending": _part(_WARNING, "Memory rows wait to be remapped", "Reset the GPU; replace it if they grow."),
     "gpu.ecc_past": _part(_WARNING, "Uncorrected errors in the GPU's past", "Watch it; replace it if they grow."),
     "gpu.rows_remapped": _part(_WARNING, "Memory rows were remapped", "Watch it; replace it if they grow."),

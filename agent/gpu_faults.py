@@ -24,7 +24,7 @@ ACTIONS = frozenset({"reset", "gpu reset required", "reboot", "node reboot requi
 
 def of_card(card: NvidiaGpu) -> list[wire.Finding]:
     """Everything about the card's state, its memory's counters aside."""
-    return [*_faults(card), *_recovery(card), *slowed(card.name, card.pci, card.slowed_by)]
+    return [*_faults(card), *_recovery(card), *slowed(card.name, card.pci, card.slowed_by), *_condition(card)]
 
 
 def slowed(name: str, pci: str, reasons: tuple[str, ...]) -> list[wire.Finding]:
@@ -33,6 +33,11 @@ def slowed(name: str, pci: str, reasons: tuple[str, ...]) -> list[wire.Finding]:
     severity = _WARNING if set(reasons) == {WEAK_SLOWDOWN} else _CRITICAL
     message = f"{pci}: slowed down by {', '.join(sorted(reasons))}"
     return [findings.make("gpu.throttled", "gpu", name, message, severity=severity)]
+
+
+def _condition(card: NvidiaGpu) -> list[wire.Finding]:
+    told = (("gpu.too_hot", card.too_hot), ("gpu.fabric", card.fabric_fault and f"NVLink fabric: {card.fabric_fault}"))
+    return [findings.make(code, "gpu", card.name, f"{card.pci}: {words}") for code, words in told if words]
 
 
 def _faults(card: NvidiaGpu) -> list[wire.Finding]:

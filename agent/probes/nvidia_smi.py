@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from agent import shell
-from agent.probes import nvidia_memory, nvidia_words
+from agent.probes import nvidia_condition, nvidia_memory, nvidia_words
 from agent.probes.nvidia_memory import Memory
 from agent.probes.parsing import ParseError, clean
 
@@ -50,6 +50,8 @@ class NvidiaGpu:
     has_mig: bool = False
     recovery: str = ""
     errors: tuple[str, ...] = ()
+    too_hot: str = ""
+    fabric_fault: str = ""
 
     @property
     def name(self) -> str:
@@ -170,6 +172,8 @@ def _gpu(element: ElementTree.Element) -> NvidiaGpu:
         has_mig=clean(element.findtext("mig_mode/current_mig")).casefold() == "enabled",
         recovery=_recovery(element),
         errors=nvidia_words.errors(element),
+        too_hot=nvidia_condition.heat(element),
+        fabric_fault=nvidia_condition.fabric(element),
     )
 
 

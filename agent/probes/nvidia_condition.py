@@ -1,0 +1,43 @@
+"""Two conditions that an NVIDIA card tells of beside its memory: heat at which it slows itself down, and its place in
+an NVLink fabric. Elements: nvsmi_device schema, versions 10 to 13; meanings: nvidia-smi(1), "Temperature", and NVML's
+nvmlGpuFabricInfo (state, status, healthMask)."""
+
+from __future__ import annotations
+
+import re
+from xml.etree.ElementTree import Element
+
+from agent.probes import nvidia_words
+from agent.probes.parsing import clean
+
+_DEGREES = re.compile(r"(-?\d{1,4}) C")
+# Words of the fabric's health that say that something is wrong.
+_UNHEALTHY = {"bandwidth": "degraded", "route_unhealthy": "true", "summary": "unhealthy"}
+
+
+def heat(card: Element) -> str:
+    """In words, where the card is as hot as its own slowdown temperature; '' where it is not, or says neither. Newer
+    cards tell how far they are from their limit: the less, the hotter."""
+    now, slow = (_degrees(card, f"gpu_temp{name}") for name in ("", "_slow_threshold"))
+    if now is not None and slow is not None and now >= slow > 0:
+        return f"{now} °C, and it slows down at {slow} °C"
+    left, slow = (_degrees(card, f"gpu_temp_{name}") for name in ("tlimit", "slow_tlimit_threshold"))
+    if left is not None and slow is not None and left <= slow <= 0:
+        return f"{left} °C left to its limit, and it slows down at {slow} °C"
+    return ""
+
+
+def fabric(card: Element) -> str:
+    """In words, what is wrong with the card's place in the fabric; '' where nothing is, where it has none, or where the
+    fabric is not up yet."""
+    state, status = (clean(card.findtext(f"fabric/{name}"))[:60] for name in ("state", "status"))
+    is_refused = status.casefold() not in ("", "success") and not nvidia_words.is_absent(status)
+    if state.casefold() == "completed" and is_refused:
+        return f"status {status}"
+    told = {name: clean(card.findtext(f"fabric/health/{name}"))[:60] for name in _UNHEALTHY}
+    return ", ".join(f"{name} {words}" for name, words in told.items() if words.casefold() == _UNHEALTHY[name])
+
+
+def _degrees(card: Element, name: str) -> int | None:
+    match = _DEGREES.fullmatch(nvidia_words.plain(card.findtext(f"temperature/{name}")))
+    return int(match[1]) if match else None

@@ -1,0 +1,81 @@
+"""Heat and fabric of NVIDIA cards, written into recordings of sound ones in the elements of schema 11 to 13."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent import recorded as recorder
+from tests.agent_stages.contexts import context
+from tests.agent_stages.recordings import recorded
+
+WELL = "tesla-t4.xml"
+
+
+def judged(tmp_path: Path, inside: str) -> tuple[str, list[str]]:
+    """Result and codes of a sound card with these elements in place of its own of the same part."""
+    text = recorded("nvidia-smi", WELL)
+    tag = inside[1 : inside.index(">")]
+    before, _, rest = text.partition(f"<{tag}>")
+    after = rest.partition(f"</{tag}>")[2] if rest else ""
+    text = f"{before}{inside}{after}" if rest else text.replace("</gpu>", f"{inside}</gpu>")
+    line = recorder.judge(context("GPU", tmp_path), "nvidia-smi", text)
+    return line["outcome"], [one["code"] for one in line["findings"]]
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "<gpu_temp>97 C</gpu_temp><gpu_temp_slow_threshold>93 C</gpu_temp_slow_threshold>",
+        "<gpu_temp>88 C</gpu_temp><gpu_temp_tlimit>-2 C</gpu_temp_tlimit>"
+        "<gpu_temp_slow_tlimit_threshold>-2 C</gpu_temp_slow_tlimit_threshold>",
+    ],
+)
+def test_a_card_as_hot_as_its_own_slowdown_temperature_fails(inside: str, tmp_path: Path) -> None:
+    assert judged(tmp_path, f"<temperature>{inside}</temperature>") == ("failed", ["gpu.too_hot"])
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "<gpu_temp>92 C</gpu_temp><gpu_temp_slow_threshold>93 C</gpu_temp_slow_threshold>",
+        "<gpu_temp>41 C</gpu_temp><gpu_temp_tlimit>46 C</gpu_temp_tlimit>"
+        "<gpu_temp_slow_tlimit_threshold>-2 C</gpu_temp_slow_tlimit_threshold>",
+        "<gpu_temp>41 C</gpu_temp><gpu_temp_tlimit>N/A</gpu_temp_tlimit>"
+        "<gpu_temp_slow_threshold>N/A</gpu_temp_slow_threshold>",
+        # Some drivers write the newer elements' numbers into the older ones.
+        "<gpu_temp>41 C</gpu_temp><gpu_temp_slow_threshold>-2 C</gpu_temp_slow_threshold>",
+    ],
+)
+def test_a_card_below_it_or_without_such_a_temperature_passes(inside: str, tmp_path: Path) -> None:
+    assert judged(tmp_path, f"<temperature>{inside}</temperature>") == ("passed", [])
+
+
+@pytest.mark.parametrize(
+    ("inside", "outcome"),
+    [
+        ("<state>Completed</state><status>Success</status>", "passed"),
+        ("<state>N/A</state><status>N/A</status>", "passed"),
+        ("<state>In Progress</state><status>N/A</status>", "passed"),
+        ("<state>Completed</state><status>Failure</status>", "failed"),
+        (
+            "<state>Completed</state><status>Success</status><health><bandwidth>Full</bandwidth>"
+            "<route_unhealthy>False</route_unhealthy></health>",
+            "passed",
+        ),
+        (
+            "<state>Completed</state><status>Success</status><health><bandwidth>Degraded</bandwidth>"
+            "<route_unhealthy>False</route_unhealthy></health>",
+            "failed",
+        ),
+        (
+            "<state>Completed</state><status>Success</status><health><bandwidth>Full</bandwidth>"
+            "<route_unhealthy>True</route_unhealthy></health>",
+            "failed",
+        ),
+    ],
+)
+def test_a_card_whose_fabric_is_not_healthy_fails(inside: str, outcome: str, tmp_path: Path) -> None:
+    found = ["gpu.fabric"] if outcome == "failed" else []
+    assert judged(tmp_path, f"<fabric>{inside}</fabric>") == (outcome, found)
