@@ -12,6 +12,9 @@ _CRITICAL, _WARNING = Severity.CRITICAL, Severity.WARNING
 # IA32_MCi_STATUS, Intel SDM volume 3B, 16.3.2.2 and 16.9.2: uncorrected; compound codes 000F_0000_1MMM_CCCC and
 # 000F_0010_1MMM_CCCC are the memory's.
 UNCORRECTED_BIT = 1 << 61
+# Of AMD's processors alone (APM volume 2, 9.3.2.1: data is lost, and nobody has used it yet); mce writes their maker
+# as 2.
+DEFERRED_BIT, _OF_AMD = 1 << 44, "PROCESSOR 2:"
 MEMORY_MASK, MEMORY_CODES = 0xEF80, (0x0080, 0x0280)
 # MCA_IPID, AMD's processor programming references: the kind of bank in bits 43 to 32, 0x96 is a memory controller.
 MEMORY_BANK = 0x96
@@ -75,6 +78,7 @@ class Section:
     words: dict[str, str] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     told: Severity | None = None
+    is_deferred: bool = False
 
     def part(self) -> tuple[str, str]:
         """Kind of word and word of the part, as in Hit."""
@@ -140,6 +144,9 @@ class Report:
             self.is_old = self.is_old and not bank["exception"]
             section.kind = "memory" if status & MEMORY_MASK in MEMORY_CODES else section.kind or "cpu"
             section.severity = _graver(section.severity, _CRITICAL if is_grave else _WARNING)
+            section.is_deferred = bool(status & DEFERRED_BIT)
+        elif section.is_deferred and _OF_AMD in text:
+            section.severity = _CRITICAL
         elif decoded := _DECODED.search(text):
             section.kind = section.kind or "cpu"
             section.severity = _graver(section.severity, _WARNING if decoded["mild"] else _CRITICAL)

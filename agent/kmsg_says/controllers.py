@@ -27,6 +27,7 @@ PATTERNS = (
         "disk.io_error", rf"{_EVENT}(?:Error on|.{{0,20}}predictive failure).{{0,10}}?(?P<word>PD \w+(?:\(\S+\))?)"
     ),
     critical("disk.io_error", rf"{_EVENT}(?P<word>VD \S{{1,12}}) is now (?:PARTIALLY )?(?:DEGRADED|OFFLINE)"),
+    critical(_CODE, rf"{_MEGARAID}Failed (?:from megasas_init_fw|to transition controller to ready)"),
     # The controller's own events: `1234 (581443580s/0x0002/FATAL) - …`.
     critical(_CODE, rf"{_MEGARAID}\d+ \([^()]{{1,40}}/(?:FATAL|DEAD)\) - "),
     warning(_CODE, rf"{_MEGARAID}\d+ \([^()]{{1,40}}/CRIT\) - "),
@@ -36,6 +37,7 @@ PATTERNS = (
         r"(?:diag|hard|unit) reset: FAILED|"
         r"failed going to (?:ready|operational) state|Command Timeout|handshake failed)",
     ),
+    critical(_CODE, rf"{_MPT}failure at .{{0,80}}/_scsih_probe\(\)"),
     warning(_CODE, rf"{_MPT}.{{0,40}}Temperature Threshold flags .{{0,60}}exceeded"),
     # One or two are ordinary.
     only_many("disk.link_unsteady", rf"{_MPT}log_info\(0x31[0-9a-f]{{6}}\): originator\(PL\)"),

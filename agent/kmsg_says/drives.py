@@ -31,7 +31,8 @@ PATTERNS = (
     critical(
         "disk.link_error",
         rf"{_ATA}(?:exception Emask|failed command: (?!PACKET)|hard resetting link|COMRESET failed|"
-        r"limiting (?:SATA link )?speed to|NCQ disabled due to excessive errors|lost interrupt|failed to IDENTIFY|"
+        r"limiting (?:SATA link )?speed to|NCQ disabled due to excessive errors|lost interrupt|"
+        r"failed to (?:IDENTIFY|set xfermode)|"
         r"revalidation failed|disable device|disabled\s*$|"
         r"qc timeout (?:after \d+ msecs )?\(cmd 0x(?!a[01])|EH pending after|reset failed, giving up)",
     ),

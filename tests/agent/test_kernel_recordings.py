@@ -286,6 +286,17 @@ def test_a_cxl_device_is_named_by_its_address() -> None:
     assert told(text.replace("fatal", "corrected")) == [("pcie.corrected", WARNING, "0000:35:00.0")]
 
 
+def test_an_error_that_an_amd_processor_deferred_is_a_lost_one_and_the_bit_means_nothing_on_intels() -> None:
+    text = """\
+mce: [Hardware Error]: CPU 2: Machine Check: 0 Bank 18: 8c2030000000011b
+mce: [Hardware Error]: TSC 0 ADDR 16b70a100 SYND 9fec08000a800a01 IPID 9600150f00
+mce: [Hardware Error]: PROCESSOR 2:830f10 TIME 1620000000 SOCKET 0 APIC 4 microcode 8301038
+"""
+    assert told(text) == [("memory.uncorrected", CRITICAL, "system")]
+    intel = text.replace("PROCESSOR 2:830f10", "PROCESSOR 0:50654").replace("IPID 9600150f00", "MISC 86")
+    assert [severity for _, severity, _ in told(intel)] == [WARNING]
+
+
 def test_a_stick_that_the_log_shows_on_usb_condemns_nobody() -> None:
     text = """\
 usb-storage 1-1:1.0: USB Mass Storage device detected
