@@ -28,7 +28,8 @@ class Group:
 
 _OF_NICS = (
     "watchdog", "unit hang", "timeout", "heat", "bnx2x", "fan ", "link lost", "mlx", "bnxt", "checksum", "module",
-    "thermal threshold", "power on the pcie", "pci error", "timed out", "reset adapter", "adapter removed",
+    "thermal threshold", "power on the pcie", "pci error", "timed out", "reset adapter",
+    "recovery mode", "adapter removed",
     "error detected", "error occurred", "fatal error", "failed with error",
 )  # fmt: skip
 _OF_SYSTEM = (

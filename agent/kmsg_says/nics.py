@@ -21,6 +21,9 @@ PATTERNS = (
     critical("nic.transmit_timeout", rf"\b{PCI}.{{0,40}}\b(?:tx_timeout: VSI|TX timeout (?:detected|on queue))"),
     critical("nic.transmit_timeout", r"transmit timed out, resetting|: Reset adapter unexpectedly"),
     critical("nic.stopped", probe_failed(_DRIVERS)),
+    # Intel's: the card's flash holds no firmware that it can run.
+    critical("nic.stopped", r"Firmware recovery mode detected"),
+    warning("nic.card", r"\b(?:ixgbe|i40e|ice) .{0,60}firmware error detected FWSM"),
     critical("nic.stopped", r"\b(?:ixgbe|ixgbevf|txgbe|fm10k) .{0,40}: Adapter removed\b"),
     critical("nic.stopped", r"\bbe2net .{0,60}Unrecoverable Error detected in the adapter"),
     critical("nic.stopped", r"encountered fatal error, adapter (?:stopped|suspended)|\]HW error occurred \["),
