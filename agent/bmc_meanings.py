@@ -41,6 +41,16 @@ _SUPPLY = re.compile(r"\bpsu?[ _]?\d|power ?supply|\bpws\d")
 _DRIVE = re.compile(r"\bhdd|\bssd|drive|disk|\bnvme")
 _OF_ANY_PART = ("entity presence", "power unit", "module / board", "add-in card", "other fru", "chassis")
 _KNOWN = frozenset((*states.GENERIC, *(word for each in events.SPECIFIC.values() for word in each)))
+_LIMITS = frozenset(
+    f"{side} {how} going {way}"
+    for side in ("lower", "upper")
+    for how in ("non critical", "critical", "non recoverable")
+    for way in ("low", "high")
+)
+_PIECES = [pieces for word in (*_KNOWN, *_LIMITS) if len(pieces := tuple(word.split())) > 1]
+# Known events of which one word is missing, and those of which one is blank.
+_SHORTENED = frozenset((*pieces[:at], *pieces[at + 1 :]) for pieces in _PIECES for at in range(len(pieces)))
+_HOLED = frozenset((*pieces[:at], "", *pieces[at + 1 :]) for pieces in _PIECES for at in range(len(pieces)))
 
 
 def meaning(entry: LogEntry) -> Meaning | None:
@@ -54,11 +64,35 @@ def meaning(entry: LogEntry) -> Meaning | None:
 
 def is_understood(entry: LogEntry) -> bool:
     """Whether the entry is whole, of a sensor type that ipmitool knows, and says something, be it in a maker's own
-    words: not nothing, and not the beginning of an event that ipmitool has a word for."""
+    words: not nothing, and not an event that ipmitool has a word for with a piece missing or spoilt."""
     words = _words(entry.text)
-    is_cut = words not in _KNOWN and any(word.startswith(words) for word in _KNOWN)
-    says = (bool(re.search("[a-z]{2}", words)) and not is_cut) or entry.kind in events.ORDINARY_TYPES
-    return bool(entry.is_whole and entry.kind) and (says or _by_name(entry, words) is not None)
+    is_known = words in _KNOWN or bool(_THRESHOLD.fullmatch(words))
+    says = bool(re.search("[a-z]{2}", words)) and (is_known or not _is_spoilt(words))
+    says = says or entry.kind in events.ORDINARY_TYPES or _by_name(entry, words) is not None
+    is_whole = bool(entry.is_whole and entry.kind) and entry.text.isascii()
+    return is_whole and says and (_has_name(entry) or not _needs_name(words))
+
+
+def _is_spoilt(words: str) -> bool:
+    """A known event that was cut, or of which one word is missing, or is no word."""
+    pieces = tuple(words.split())
+    holes = (
+        (*pieces[:at], "", *pieces[at + 1 :]) for at, piece in enumerate(pieces) if not re.search("[a-z]{2}", piece)
+    )
+    return (
+        any(word.startswith(words) for word in _KNOWN | _LIMITS)
+        or pieces in _SHORTENED
+        or any(one in _HOLED for one in holes)
+    )
+
+
+def _needs_name(words: str) -> bool:
+    """These say something only together with the sensor's name."""
+    return words in ("state asserted", "state deasserted")
+
+
+def _has_name(entry: LogEntry) -> bool:
+    return bool(entry.name) and entry.name.isascii()
 
 
 def _words(text: str) -> str:

@@ -12,7 +12,8 @@ from agent.probes.parsing import ParseError, clean, integer, mapping, parse_json
 from agent.stop import StopFlag
 
 _ROOTS = ("DCGM Diagnostic", "DCGM GPU Diagnostic")
-_FAILED, _PASSED = ("fail",), ("pass",)
+_FAILED, _PASSED, _SKIPPED, _UNREAD = "fail", "pass", ("skip", "not run"), ""
+_OUTCOMES = (_FAILED, _PASSED, "warn", *_SKIPPED)
 # The tests that put a card to work; those of level 1 look at software and deployment only (DCGM's user guide).
 _WORK = frozenset(
     {"memory", "gpu memory", "diagnostic", "targeted stress", "targeted power", "memtest", "sm stress", "pcie",
@@ -22,8 +23,8 @@ _WORK = frozenset(
 
 @dataclass(frozen=True)
 class TestResult:
-    """What one test said of one card (`index` as nvidia-smi counts; None for the whole host). `outcome` is pass, fail,
-    warn or skip."""
+    """What one test said of one card (`index` as nvidia-smi counts; None for the whole host, or one that was not
+    read). `outcome` is pass, fail, warn, skip or "not run"; "" where it was not read."""
 
     test: str
     index: int | None
@@ -32,11 +33,15 @@ class TestResult:
 
     @property
     def failed(self) -> bool:
-        return self.outcome in _FAILED
+        return self.outcome == _FAILED
 
     @property
     def passed(self) -> bool:
-        return self.outcome in _PASSED
+        return self.outcome == _PASSED
+
+    @property
+    def is_unread(self) -> bool:
+        return self.outcome == _UNREAD
 
     @property
     def is_work(self) -> bool:
@@ -56,32 +61,56 @@ def parse(text: str) -> list[TestResult]:
     """Raises ParseError when there is no result of any test in it."""
     data = parse_json(text, "dcgmi")
     root = next((mapping(data[name]) for name in _ROOTS if name in data), {})
-    found = [
-        result
-        for category in map(mapping, sequence(root.get("test_categories")))
-        for test in map(mapping, sequence(category.get("tests")))
-        for row in map(mapping, sequence(test.get("results")))
-        for result in _results(clean(test.get("name")), row)
-    ]
-    if not found:
+    categories = sequence(root.get("test_categories"))
+    found = [result for category in categories for result in _of_category(mapping(category))]
+    if all(result.is_unread for result in found):
         why = clean(root.get("runtime_error") or data.get("runtime_error"))
         raise ParseError(f"dcgmi tested nothing{': ' + why if why else ''}")
     return found
 
 
+def _of_category(category: dict[str, Any]) -> Iterator[TestResult]:
+    tests = category.get("tests")
+    if not isinstance(tests, list):
+        yield TestResult(clean(category.get("category")), None, _UNREAD)
+    for test in map(mapping, sequence(tests)):
+        yield from _of_test(clean(test.get("name")), test)
+
+
+def _of_test(name: str, test: dict[str, Any]) -> Iterator[TestResult]:
+    """Version 4 sums a test up, too: a failure there that no card is named for is the whole host's."""
+    rows, summary = test.get("results"), test.get("test_summary")
+    found = [result for row in map(mapping, sequence(rows)) for result in _results(name, row)]
+    summed = _outcome(mapping(summary)) if summary is not None else _UNREAD
+    if not isinstance(rows, list) and summed not in _SKIPPED:
+        found.append(TestResult(name, None, _UNREAD))
+    if summed == _FAILED and not any(result.failed for result in found):
+        found.append(TestResult(name, None, _FAILED))
+    yield from found
+
+
 def _results(test: str, row: dict[str, Any]) -> Iterator[TestResult]:
-    outcome = clean(row.get("status")).lower().removesuffix("ped").removesuffix("ed")
     for index in _indexes(row):
-        yield TestResult(test, index, outcome, _words(row.get("warnings")))
+        yield TestResult(test, index, _outcome(row), _words(row.get("warnings")))
+
+
+def _outcome(row: dict[str, Any]) -> str:
+    """`Pass`, `Passed`, `Skipped`."""
+    said = clean(row.get("status")).lower().replace("_", " ").removesuffix("ped").removesuffix("ed")
+    return said if said in _OUTCOMES else _UNREAD
 
 
 def _indexes(row: dict[str, Any]) -> list[int | None]:
     """Version 4 has an entity, 3 one id, 2 a list of them in one text."""
     if "entity_id" in row:
-        return [integer(row["entity_id"]) if clean(row.get("entity_group")).upper() == "GPU" else None]
-    ids = [integer(piece) for piece in clean(row.get("gpu_id", row.get("gpu_ids"))).split(",")]
-    known = [one for one in ids if one is not None]
-    return list(known) or [None]
+        return [_index(row["entity_id"]) if clean(row.get("entity_group")).upper() == "GPU" else None]
+    pieces = clean(row.get("gpu_id", row.get("gpu_ids"))).split(",")
+    return list(dict.fromkeys(map(_index, pieces)))
+
+
+def _index(value: object) -> int | None:
+    known = integer(value)
+    return known if known is not None and known >= 0 else None
 
 
 def _words(warnings: object) -> str:

@@ -22,17 +22,17 @@ VERIFY_ERRNO = 84  # EILSEQ, fio's own for a failed verification
 @dataclass(frozen=True)
 class Job:
     """What one fio job did. `error` is an errno, 0 for none; rates in bytes per second; `p99_us` completion latency
-    of reads, `slowest_ms` of the slowest one."""
+    of reads, `slowest_ms` of the slowest one. None for a number that was not read."""
 
     error: int
     read_bytes: int
     written_bytes: int
-    read_bytes_s: float
-    write_bytes_s: float
-    read_iops: float
-    read_ms: int
+    read_bytes_s: float | None
+    write_bytes_s: float | None
+    read_iops: float | None
+    read_ms: int | None
     p99_us: float | None
-    slowest_ms: float = 0.0
+    slowest_ms: float | None = None
 
 
 @dataclass(frozen=True)
@@ -140,20 +140,27 @@ def parse_all(text: str) -> dict[str, Job]:
 def _job(job: dict[str, Any]) -> Job:
     read, write = mapping(job.get("read")), mapping(job.get("write"))
     error, read_bytes = integer(job.get("error")), integer(read.get("io_bytes"))
-    if error is None or read_bytes is None:
+    if error is None or read_bytes is None or read_bytes < 0:
         raise ParseError("fio's JSON has no error or io_bytes")
-    p99 = number(mapping(mapping(read.get("clat_ns")).get("percentile")).get("99.000000"))
+    latency = mapping(read.get("clat_ns"))
+    p99, slowest = _positive(mapping(latency.get("percentile")).get("99.000000")), _positive(latency.get("max"))
     return Job(
         error=error,
         read_bytes=read_bytes,
         written_bytes=integer(write.get("io_bytes")) or 0,
-        read_bytes_s=number(read.get("bw_bytes")) or 0.0,
-        write_bytes_s=number(write.get("bw_bytes")) or 0.0,
-        read_iops=number(read.get("iops")) or 0.0,
-        read_ms=integer(read.get("runtime")) or 0,
+        read_bytes_s=_positive(read.get("bw_bytes")),
+        write_bytes_s=_positive(write.get("bw_bytes")),
+        read_iops=_positive(read.get("iops")),
+        read_ms=integer(read.get("runtime")),
         p99_us=None if p99 is None else p99 / 1000,
-        slowest_ms=(number(mapping(read.get("clat_ns")).get("max")) or 0.0) / 1e6,
+        slowest_ms=None if slowest is None else slowest / 1e6,
     )
+
+
+def _positive(value: object) -> float | None:
+    """None for what is no number, or below nothing."""
+    known = number(value)
+    return known if known is None or known >= 0 else None
 
 
 def io_errors(text: str) -> list[BadRange]:

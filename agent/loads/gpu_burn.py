@@ -16,21 +16,21 @@ NAMES = ("gpu_burn", "gpu-burn")
 _SUMMARY = re.compile(r"GPU (\d{1,4}): (OK|FAULTY)")
 _PROGRESS = re.compile(r"proc'd: ([^\n]*?)\s+errors: ([^\n]*?)\s+temps: ")
 _RATE = re.compile(r"\((\d{1,18}(?:\.\d{1,9})?) Gflop/s\)")
-_COUNT = re.compile(r"\d{1,18}")
+_COUNT = re.compile(r"-?(\d{1,18})(?:\s*\((?:WARNING|DIED)!\))?")
 
 
 @dataclass(frozen=True)
 class Burned:
-    """One card, as nvidia-smi counts. `errors` is the most that any line counted."""
+    """One card, as nvidia-smi counts. `errors` is the most that any line counted, None where one does not say."""
 
     index: int
     ok: bool
     gflops: float
-    errors: int
+    errors: int | None
 
     @property
     def failed(self) -> bool:
-        return not self.ok or self.errors > 0
+        return not self.ok or bool(self.errors)
 
 
 def argv(name: str, memory_percent: int, duration_s: float) -> list[str]:
@@ -60,8 +60,10 @@ def _rate(lines: list[tuple[str, str]], index: int) -> float:
     return known[-1] if known else 0.0
 
 
-def _errors(lines: list[tuple[str, str]], index: int) -> int:
+def _errors(lines: list[tuple[str, str]], index: int) -> int | None:
     """`0 - 12  (WARNING!)`: one number for each card; a negative one stands for a card that died."""
     columns = [counted.split(" - ") for _, counted in lines]
-    cells = [row[index] for row in columns if index < len(row)]
-    return max((int(match[0]) for cell in cells if (match := _COUNT.search(cell))), default=0)
+    cells = [row[index] if index < len(row) else "" for row in columns]
+    counts = [int(match[1]) if (match := _COUNT.fullmatch(cell.strip())) else None for cell in cells]
+    most = max((one for one in counts if one is not None), default=0)
+    return most or (None if None in counts or not counts else 0)

@@ -25,15 +25,16 @@ class Direction(StrEnum):
 @dataclass(frozen=True)
 class Throughput:
     """One direction of a test: bits per second and bytes that arrived, retransmitted segments (None where the
-    sender's kernel doesn't say) and how many bytes were sent. CPU in percent of one core, of the whole test."""
+    sender's kernel doesn't say) and how many bytes were sent. CPU in percent of one core, of the whole test; None
+    where iperf3 doesn't say."""
 
     bits_s: float
     received_bytes: float
     sent_bytes: float
     retransmits: int | None
     segment_bytes: int
-    local_cpu_percent: float
-    remote_cpu_percent: float
+    local_cpu_percent: float | None
+    remote_cpu_percent: float | None
 
 
 @dataclass(frozen=True)
@@ -84,16 +85,22 @@ def _throughput(data: dict[str, Any], suffix: str) -> Throughput:
     end = mapping(data.get("end"))
     received, sent = mapping(end.get(f"sum_received{suffix}")), mapping(end.get(f"sum_sent{suffix}"))
     cpu = mapping(end.get("cpu_utilization_percent"))
-    bits_s = number(received.get("bits_per_second"))
-    if bits_s is None:
+    bits_s, received_bytes = _positive(received.get("bits_per_second")), _positive(received.get("bytes"))
+    if bits_s is None or received_bytes is None:
         raise ParseError(f"iperf3's JSON has no sum_received{suffix}")
     retransmits = number(sent.get("retransmits"))
     return Throughput(
         bits_s=bits_s,
-        received_bytes=number(received.get("bytes")) or 0.0,
+        received_bytes=received_bytes,
         sent_bytes=number(sent.get("bytes")) or 0.0,
         retransmits=None if retransmits is None or not sequence(end.get("streams")) else int(retransmits),
         segment_bytes=int(number(mapping(data.get("start")).get("tcp_mss_default")) or 0),
-        local_cpu_percent=number(cpu.get("host_total")) or 0.0,
-        remote_cpu_percent=number(cpu.get("remote_total")) or 0.0,
+        local_cpu_percent=_positive(cpu.get("host_total")),
+        remote_cpu_percent=_positive(cpu.get("remote_total")),
     )
+
+
+def _positive(value: object) -> float | None:
+    """None for what is no number, or below nothing."""
+    known = number(value)
+    return known if known is None or known >= 0 else None

@@ -41,9 +41,9 @@ def run(command: list[str], duration_s: float, stop: StopFlag | None = None) -> 
 
 
 def parse(text: str) -> Loss:
-    """Raises ParseError when the summary is missing."""
+    """Raises ParseError when the summary is missing, or counts more answers than packets."""
     summary = _SUMMARY.search(text)
-    if summary is None:
+    if summary is None or int(summary[2]) > int(summary[1]):
         raise ParseError("ping printed no summary")
     times = _TIMES.search(text)
     return Loss(

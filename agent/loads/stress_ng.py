@@ -16,6 +16,8 @@ _METRIC = re.compile(
 _FAILURE = re.compile(r"stress-ng: fail:\s*\[\d+\]\s*(.*)")
 # Of the failures those of the CPU stressor itself: it fails for nothing but what it calculated.
 _WRONG = re.compile(r"cpu: ")
+# What `--cpu` is called in the metrics.
+CPU = "cpu"
 _END_S = 60.0  # stressors finish the method they are in; under emulation some take long
 
 
@@ -49,16 +51,20 @@ def patience_s(duration_s: float) -> float:
 
 
 def parse_yaml(text: str) -> dict[str, float]:
-    """Stressor → bogo operations per second. Raises ParseError when there is no metric."""
+    """Stressor → bogo operations per second. Raises ParseError when there is no metric, or none of a stressor."""
     rates: dict[str, float] = {}
+    named: list[str] = []
     stressor = ""
     for match in _METRIC.finditer(text):
         if match[1]:
             stressor = match[1]
+            named.append(stressor)
         elif stressor:
             rates[stressor] = float(match[2])
     if not rates:
         raise ParseError("stress-ng's YAML has no metrics")
+    if untold := [name for name in named if name not in rates]:
+        raise ParseError(f"stress-ng does not say what {untold[0]} did")
     return rates
 
 
@@ -75,6 +81,6 @@ def judge(done: shell.Completed, yaml: str) -> StressResult:
         return StressResult(failed, "" if failed else done.trouble or str(error), {}, failures)
     if failed:
         return StressResult(True, "", rates, failures)
-    idle = [name for name, rate in rates.items() if rate <= 0]
+    idle = [name for name, rate in {CPU: 0.0, **rates}.items() if rate <= 0]
     trouble = done.trouble or (f"stress-ng did no work in {', '.join(idle)}" if idle else "")
     return StressResult(False, trouble, rates, failures)

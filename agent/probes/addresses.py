@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 
 from agent import shell
@@ -13,7 +14,7 @@ def run(timeout_s: float = 10.0) -> shell.Completed:
 
 
 def parse(text: str) -> dict[str, str]:
-    """Card → its first global address; a card without one is left out. Raises ParseError."""
+    """Card → its first global address; a card without one, or with what is none, is left out. Raises ParseError."""
     try:
         rows = flat(json.loads(text or "[]"), "ip")
     except ParseError:
@@ -23,6 +24,13 @@ def parse(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for row in map(mapping, sequence(rows)):
         for address in map(mapping, sequence(row.get("addr_info"))):
-            if address.get("family") == "inet" and address.get("scope") == "global":
+            if address.get("family") == "inet" and address.get("scope") == "global" and _is_address(address):
                 found.setdefault(clean(row.get("ifname")), clean(address.get("local")))
     return found
+
+
+def _is_address(row: dict[str, object]) -> bool:
+    try:
+        return bool(ipaddress.IPv4Address(clean(row.get("local"))))
+    except ValueError:
+        return False

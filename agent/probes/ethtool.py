@@ -22,6 +22,10 @@ def parse_driver(text: str) -> dict[str, str]:
     return {key: "" if value.lower() in ("n/a", "na") else value for key, value in found.items()}
 
 
+# `1000baseT/Full`, `25000baseCR/Full`, and without a duplex `10000baseR_FEC`.
+_MODE = re.compile(r"([1-9]\d{0,6})base[\w-]{0,20}(?:/(Half|Full))?")
+
+
 @dataclass(frozen=True)
 class LinkModes:
     """Full-duplex speeds in Mbit/s: the card's own, and those that the other end offers, empty where it does not say.
@@ -51,10 +55,9 @@ def parse_link(text: str) -> LinkModes:
 
 
 def _modes(text: str, title: str) -> frozenset[int]:
-    """A list goes on over lines without a title of their own."""
-    match = re.search(rf"^[ \t]*{title}:(.*(?:\n[ \t]+\d[^:\n]*$)*)", text, re.MULTILINE)
-    return (
-        frozenset(int(speed) for speed in re.findall(r"\b([1-9]\d{0,6})base\S*/Full", match[1]))
-        if match
-        else frozenset()
-    )
+    """A list goes on over lines without a title of their own. Empty, too, where a word in it is no mode: it may have
+    been the fastest."""
+    match = re.search(rf"^[ \t]*{title}:(.*(?:\n[ \t]+[^:\n]+$)*)", text, re.MULTILINE)
+    found = [_MODE.fullmatch(word) for word in match[1].split()] if match else []
+    known = [mode for mode in found if mode]
+    return frozenset(int(mode[1]) for mode in known if mode[2] == "Full" and len(known) == len(found))

@@ -24,6 +24,9 @@ def parse(text: str) -> wire.Cpu:
     threads = _count(fields, "CPU(s)")
     if threads is None:
         raise ParseError("lscpu named no CPU(s)")
+    for name in ("Socket(s)", "Core(s) per socket"):
+        if name in fields and _count(fields, name) is None:
+            raise ParseError(f"lscpu says {name}: {fields[name][:40]}")
     sockets = sockets or _count(fields, "Cluster(s)") or 1
     cores = sockets * per_socket if per_socket else threads
     return wire.Cpu(sockets=sockets, cores=cores, threads=threads, model=clean(fields.get("Model name")))

@@ -23,9 +23,9 @@ def run(path: str, timeout_s: float = 20.0) -> shell.Completed:
 
 
 def parse(text: str) -> Controller:
-    """Raises ParseError when there is no OACS field."""
+    """Raises ParseError when there is no OACS field, of 16 bits."""
     data = parse_json(text, "nvme id-ctrl")
     oacs = integer(data.get("oacs"))
-    if oacs is None:
+    if oacs is None or not 0 <= oacs < 1 << 16:
         raise ParseError("nvme id-ctrl named no oacs")
     return Controller(bool(oacs & _SELF_TEST), integer(data.get("edstt")) or 0)

@@ -103,11 +103,18 @@ def _entry(line: str) -> LogEntry | None:
         torn = " | ".join(cell for cell in cells if cell)
         return LogEntry(record, torn, "", asserted=True, when=" ".join(when), is_whole=False) if torn else None
     # Records of makers may have no time (types E0h to FFh).
-    is_whole = len(when) == 2 or cells[0].startswith("OEM record")
     sensor, *said = cells
+    is_oem = sensor.startswith("OEM record")
+    is_whole = is_oem or (len(when) == 2 and _has_direction(said))
     text, asserted, reading = _event(said)
     kind, name = _kind_and_name(sensor)
     return LogEntry(record, sensor, text, asserted, kind, name, reading, " ".join(when), is_whole)
+
+
+def _has_direction(said: list[str]) -> bool:
+    """Whether the cell after the event is a direction, or there never was one."""
+    is_old = len(said) == 1 or said[1].startswith("Reading")
+    return is_old or any(cell.lower() in _DIRECTIONS for cell in said[1:])
 
 
 def _event(said: list[str]) -> tuple[str, bool, str]:

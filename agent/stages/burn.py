@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from agent import wire
 from agent.loads import fio, stressapptest
 from agent.probes.parsing import ParseError
+from agent.shell import Completed
 from agent.stage import StageContext, StageReport
 from agent.stages import burn_network, checks, cpu_load, fans, gpu_load, memory_load
 from agent.stages.board import Board
@@ -84,9 +85,12 @@ def _memory(ctx: StageContext, megabytes: int, duration_s: float) -> Part:
 
 def _disk(ctx: StageContext, disk: wire.Disk, duration_s: float) -> Part:
     """Reads at random all over the disk. What fails here is told by the kernel's log, too; here it fails the check."""
-    name = checks.disk_name(disk)
     argv = fio.burn_argv(f"/dev/{disk.name}", disk.size_mb * MIB, duration_s)
-    done = fio.run(argv, duration_s + _END_S, stop=ctx.stop)
+    return judge_disk(disk, fio.run(argv, duration_s + _END_S, stop=ctx.stop))
+
+
+def judge_disk(disk: wire.Disk, done: Completed) -> Part:
+    name = checks.disk_name(disk)
     bad = fio.io_errors(done.stderr + done.stdout)
     if bad:
         found = [unreadable(disk.name, name, [(one.offset // SECTOR_BYTES, one.length // SECTOR_BYTES) for one in bad])]

@@ -25,7 +25,7 @@ def run(duration_s: float, stop: StopFlag, packages: dict[int, list[int]] | None
         }
         for package, job in jobs.items():
             result, text = job.result()
-            _record(load, f"CPU{package}", len(packages[package]), result, text)
+            record(load, f"CPU{package}", len(packages[package]), result, text)
     return load
 
 
@@ -38,7 +38,7 @@ def _package(
     return stress_ng.judge(done, text), done.stdout + done.stderr + text
 
 
-def _record(load: Part, name: str, workers: int, result: stress_ng.StressResult, text: str) -> None:
+def record(load: Part, name: str, workers: int, result: stress_ng.StressResult, text: str) -> None:
     load.evidence[f"stress-ng.{name}"] = text
     if result.failed:
         said = f": {result.failures[0]}" if result.failures else ""

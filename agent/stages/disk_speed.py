@@ -7,6 +7,7 @@ from agent import findings, wire
 from agent.loads import fio
 from agent.probes import disks
 from agent.probes.parsing import ParseError
+from agent.shell import Completed
 from agent.stage import StageContext
 from agent.stages import checks
 from agent.stages.board import Board
@@ -14,6 +15,7 @@ from agent.stages.part import Part
 from agent.stages.surface import MIB
 
 _START_S = 60.0
+CHECK_WRITING = "write_speed"
 CLASSES = ("hdd", "ssd", "nvme", "virtual")
 LIMITS = (
     *(f"{kind}_read_min_mb_s" for kind in CLASSES),
@@ -31,19 +33,24 @@ def drive_class(disk: wire.Disk) -> str:
 
 
 def measure(ctx: StageContext, present: list[wire.Disk], board: Board) -> Part:
-    """Both checks of every disk. A disk without a result is not tested, whatever the others did."""
+    """Both checks of every disk."""
     duration_s = float(checks.param(ctx, "speed_s"))
     total_s = 2 * duration_s * len(present)
     sizes = {f"/dev/{disk.name}": disk.size_mb * MIB for disk in present}
     with board.timing("speed", "one disk after the other", total_s):
         done = fio.run(fio.speed_argv(sizes, duration_s), total_s + _START_S * len(present), stop=ctx.stop)
+    return judge(ctx, present, done)
+
+
+def judge(ctx: StageContext, present: list[wire.Disk], done: Completed) -> Part:
+    """What fio said of these disks. One without a result is not tested, whatever the others did."""
     part = Part(evidence={"fio-speed.json": done.stdout[-40000:]})
     try:
         jobs, why = fio.parse_all(done.stdout) if done.ended else {}, done.trouble
     except ParseError as error:
         jobs, why = {}, done.trouble or str(error)
     for disk in present:
-        for kind, names, judge in (
+        for kind, names, weigh in (
             ("sequential", ("sequential", fio.AGAIN), _sequential),
             ("random", ("random",), _random),
         ):
@@ -53,7 +60,7 @@ def measure(ctx: StageContext, present: list[wire.Disk], board: Board) -> Part:
                 part.checks.append(checks.not_tested(f"{kind}_speed", name, reason=reason))
             else:
                 # Something else on the bench can only slow a disk down, so the better of two rounds is the disk's.
-                judge(ctx, disk, max(done_jobs, key=lambda job: job.read_bytes_s), part)
+                weigh(ctx, disk, max(done_jobs, key=lambda job: job.read_bytes_s or 0.0), part)
     return part
 
 
@@ -62,11 +69,14 @@ def _trouble(jobs: list[fio.Job]) -> str:
     errors = [job.error for job in jobs if job.error]
     if errors:
         return f"fio reports error {errors[0]}"
-    return "" if jobs and all(job.read_bytes for job in jobs) else "nothing was read"
+    if not jobs or not all(job.read_bytes for job in jobs):
+        return "nothing was read"
+    told = all(job.read_bytes_s is not None and job.read_iops is not None for job in jobs)
+    return "" if told else "fio does not say how fast it read"
 
 
 def _sequential(ctx: StageContext, disk: wire.Disk, job: fio.Job, part: Part) -> None:
-    rate = job.read_bytes_s / 1e6
+    rate = (job.read_bytes_s or 0.0) / 1e6
     part.numbers[f"seq_read_mb_s.{checks.disk_name(disk)}"] = rate
     floor = checks.limit(ctx, f"{drive_class(disk)}_read_min_mb_s")
     _judge(disk, "sequential_speed", "storage.slow", rate, floor, "MB/s", part)
@@ -74,11 +84,12 @@ def _sequential(ctx: StageContext, disk: wire.Disk, job: fio.Job, part: Part) ->
 
 def _random(ctx: StageContext, disk: wire.Disk, job: fio.Job, part: Part) -> None:
     name = checks.disk_name(disk)
-    part.numbers[f"rand_read_iops.{name}"] = job.read_iops
+    iops = job.read_iops or 0.0
+    part.numbers[f"rand_read_iops.{name}"] = iops
     if job.p99_us is not None:
         part.numbers[f"rand_read_p99_ms.{name}"] = job.p99_us / 1000
     floor = checks.limit(ctx, f"{drive_class(disk)}_random_min_iops")
-    _judge(disk, "random_speed", "storage.slow_random", job.read_iops, floor, "IOPS", part)
+    _judge(disk, "random_speed", "storage.slow_random", iops, floor, "IOPS", part)
 
 
 def judge_writing(ctx: StageContext, disk: wire.Disk, rate: float, part: Part) -> None:
@@ -87,7 +98,7 @@ def judge_writing(ctx: StageContext, disk: wire.Disk, rate: float, part: Part) -
     part.numbers[f"seq_write_mb_s.{checks.disk_name(disk)}"] = rate
     kind = "smr" if disks.zones(disk.name) else drive_class(disk)
     floor = checks.limit(ctx, f"{kind}_write_min_mb_s")
-    _judge(disk, "write_speed", "storage.slow_writing", rate, floor, "MB/s", part)
+    _judge(disk, CHECK_WRITING, "storage.slow_writing", rate, floor, "MB/s", part)
 
 
 def _judge(disk: wire.Disk, check: str, code: str, value: float, floor: float, unit: str, part: Part) -> None:

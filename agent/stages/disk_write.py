@@ -21,7 +21,8 @@ from agent.stages.part import Part
 from agent.stages.surface import MIB, SECTOR_BYTES, Segment, plan
 from agent.stop import StopFlag
 
-CHECK = "verified_write"
+CHECK, CHECK_SPEED = "verified_write", disk_speed.CHECK_WRITING
+_NO_PACE = "fio does not say how fast it wrote"
 _START_S = 60.0
 _LEAST_RATE_BYTES_S = 4 * MIB
 REHEARSAL_BYTES = 4 * MIB
@@ -151,6 +152,8 @@ def _segments(
             part.checks.append(checks.not_tested(CHECK, grant.serial, reason=f"{grant.name}: {trouble}"))
             break
         seconds = segment.length / job.write_bytes_s if job and job.write_bytes_s else 0.0
+        if not seconds:
+            part.checks.append(checks.not_tested(CHECK_SPEED, grant.serial, reason=f"{grant.name}: {_NO_PACE}"))
         done = Written(number + 1, done.amount + segment.length, done.seconds + seconds)
         notes.keep_written(grant.serial, done)
     _blank(ctx, grant, fd, segments[:touched], part)
@@ -167,13 +170,17 @@ def _answered(ctx: StageContext) -> bool:
 
 def _told(ctx: StageContext, grant: WriteGrant, done: Written, part: Part) -> None:
     part.numbers[f"written_mb.{grant.serial}"] = done.amount / MIB
-    if not part.findings and not part.checks and not done.amount:
+    if not part.findings and not _is_told(part) and not done.amount:
         part.checks.append(checks.not_tested(CHECK, grant.serial, reason=f"{grant.name}: nothing was to be written"))
-    if part.findings or not any(check.name == CHECK for check in part.checks):
+    if part.findings or not _is_told(part):
         reason = f"{done.amount // MIB} MiB verified"
         part.checks.append(checks.judged(CHECK, part.findings, grant.serial, reason=reason))
-    if done.seconds:
+    if done.seconds and not any(check.name == CHECK_SPEED for check in part.checks):
         disk_speed.judge_writing(ctx, _inventoried(ctx, grant), done.amount / done.seconds / 1e6, part)
+
+
+def _is_told(part: Part) -> bool:
+    return any(check.name == CHECK for check in part.checks)
 
 
 def _inventoried(ctx: StageContext, grant: WriteGrant) -> wire.Disk:
@@ -223,7 +230,7 @@ def _fio(ctx: StageContext, fd: int, argv: list[str], amount: int) -> Any:
 def rehearsed(corrupt: bool, stop: StopFlag) -> Part:
     """The verified write on a file in memory, no disk anywhere near; `corrupt` flips one bit of it between writing and
     reading back. For the test of the tester."""
-    part, segment = Part(), Segment(0, REHEARSAL_BYTES)
+    segment = Segment(0, REHEARSAL_BYTES)
     fd = os.memfd_create("vetting-rehearsal")
     try:
         os.truncate(fd, segment.length)
@@ -235,13 +242,16 @@ def rehearsed(corrupt: bool, stop: StopFlag) -> Part:
             done = fio.run(fio.in_memory(argv, only_read_back=True), _START_S, stop=stop, pass_fds=(fd,))
     finally:
         os.close(fd)
+    return judge(done, segment, "memory")
+
+
+def judge(done: Completed, segment: Segment, name: str) -> Part:
+    """The verified write of one segment by itself."""
     _, trouble, bad = _verified(done, segment)
-    if trouble:
-        part.checks.append(checks.not_tested(CHECK, "memory", reason=trouble))
-        return part
-    part.findings += [_wrong("memory", "memory", bad[0])] if bad else []
-    part.checks.append(checks.judged(CHECK, part.findings, "memory"))
-    return part
+    found = [_wrong(name, name, bad[0])] if bad else []
+    if trouble and not bad:
+        return Part([checks.not_tested(CHECK, name, reason=trouble)])
+    return Part([checks.judged(CHECK, found, name)], found)
 
 
 def _wrong(device: str, serial: str, bad: fio.BadRange) -> wire.Finding:

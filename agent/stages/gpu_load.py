@@ -96,7 +96,7 @@ def _diagnose(ctx: StageContext, answer: Answer, part: Part) -> None:
     with Board(ctx).timing("GPUs", f"DCGM diagnostic, level {level}", most_s):
         done = dcgm.run(level, most_s, ctx.stop)
     part.evidence["dcgmi.json"] = done.stdout or done.stderr
-    _each(answer, part, done, lambda: dcgm.parse(done.stdout), diagnosed)
+    each(answer, part, done, lambda: dcgm.parse(done.stdout), diagnosed)
 
 
 def _burn(ctx: StageContext, name: str, answer: Answer, part: Part) -> None:
@@ -108,10 +108,10 @@ def _burn(ctx: StageContext, name: str, answer: Answer, part: Part) -> None:
 def _run_burn(ctx: StageContext, name: str, answer: Answer, part: Part, percent: int, seconds: float) -> None:
     done = gpu_burn.run(name, percent, seconds, ctx.stop)
     part.evidence["gpu_burn.txt"] = done.stdout[-20000:] or done.stderr
-    _each(answer, part, done, lambda: gpu_burn.parse(done.stdout), burned)
+    each(answer, part, done, lambda: gpu_burn.parse(done.stdout), burned)
 
 
-def _each(answer: Answer, part: Part, done: Completed, parse: Callable, judge: Callable) -> None:
+def each(answer: Answer, part: Part, done: Completed, parse: Callable, judge: Callable) -> None:
     """A check per card of what the tool said. What failed is told even where the tool did not come to its end; the rest
     is not tested then."""
     results: list = []
@@ -159,11 +159,14 @@ def diagnosed(card: NvidiaGpu, index: int, results: list[TestResult]) -> tuple[w
     host (library, driver) says nothing about a card."""
     own = [result for result in results if result.index == index]
     bench = [result for result in results if result.index is None and result.failed]
+    unread = next((result for result in results if result.is_unread and result.index in (index, None)), None)
     found = [_diagnosis(card, result) for result in own if result.failed or result.outcome == "warn"]
     check = checks.judged(CHECK, found, card.name, topic=TOPIC, reason=f"DCGM: {len(own)} tests")
     worked = any(result.passed and result.is_work for result in own)
-    if check.outcome is wire.Outcome.PASSED and (bench or not worked):
+    if check.outcome is wire.Outcome.PASSED and (bench or unread or not worked):
         why = f"DCGM: {bench[0].test}: {bench[0].words or 'failed'}" if bench else _NO_WORK
+        if unread and not bench:
+            why = f"DCGM does not say how {unread.test or 'a test'} ended"
         check = checks.not_tested(CHECK, card.name, reason=why, topic=TOPIC)
     return check, found
 
@@ -179,12 +182,14 @@ def burned(card: NvidiaGpu, index: int, results: list[Burned]) -> tuple[wire.Che
     if own is None:
         why = "gpu_burn gives no verdict on this card"
         return checks.not_tested(CHECK, card.name, reason=why, topic=TOPIC), []
-    if not own.ok or own.errors:
-        message = f"{card.pci}: gpu_burn counted {own.errors} wrong results"
-        found = [findings.make("gpu.miscompare", "gpu", card.name, message, value=float(own.errors), limit=0.0)]
+    if own.failed:
+        count = "" if own.errors is None else f"{own.errors} "
+        message, value = f"{card.pci}: gpu_burn counted {count}wrong results", float(own.errors or 0)
+        found = [findings.make("gpu.miscompare", "gpu", card.name, message, value=value, limit=0.0)]
         return checks.judged(CHECK, found, card.name, topic=TOPIC), found
-    if not own.gflops:
-        return checks.not_tested(CHECK, card.name, reason="gpu_burn did no work on this card", topic=TOPIC), []
+    if not own.gflops or own.errors is None:
+        why = "gpu_burn did no work on this card" if not own.gflops else "gpu_burn's count of errors can't be read"
+        return checks.not_tested(CHECK, card.name, reason=why, topic=TOPIC), []
     return checks.passed(CHECK, card.name, topic=TOPIC, reason=f"gpu_burn: {own.gflops:.0f} Gflop/s"), []
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from agent import shell, wire
@@ -58,7 +59,11 @@ class Collection:
     ) -> T | None:
         """What `parse` makes of the tool's output, None with a check that says why not."""
         self.ctx.stop.check()
-        done = run()
+        return self.take(name, run(), parse, topic=topic, component=component)
+
+    def take(
+        self, name: str, done: shell.Completed, parse: Callable[[str], T], *, topic: str = "", component: str = ""
+    ) -> T | None:
         self.evidence[f"{name}.{component}" if component else name] = done.stdout or done.stderr
         try:
             parsed, why = parse(done.stdout), done.trouble
@@ -81,7 +86,7 @@ def run(ctx: StageContext) -> StageReport:
     linked, proven = links.look(ctx, inventory), _tester(ctx)
     return checks.report(
         ctx,
-        [*found.checks, *_completeness(inventory), *linked.checks, *proven],
+        [*found.checks, *completeness(inventory), *linked.checks, *proven],
         findings=linked.findings,
         also_required=[check.name for check in proven],
         inventory=inventory,
@@ -99,38 +104,66 @@ def _tester(ctx: StageContext) -> list[wire.Check]:
     return made
 
 
+@dataclass
+class Said:
+    """What the tools and the kernel said of this host; empty where they did not answer."""
+
+    structures: list[dmidecode.Structure] = field(default_factory=list)
+    devices: list[lspci.PciDevice] = field(default_factory=list)
+    cpu: wire.Cpu = field(default_factory=wire.Cpu)
+    memory_mb: int = 0
+    identities: list[disks.DiskIdentity] = field(default_factory=list)
+    rows: list[lsblk.BlockDevice] = field(default_factory=list)
+    nics: list[wire.Nic] = field(default_factory=list)
+    cards: list[nvidia_smi.NvidiaGpu] = field(default_factory=list)
+    ports: list[wire.InfinibandPort] = field(default_factory=list)
+    versions: list[wire.AdapterFirmware] = field(default_factory=list)
+    bmc: bool = False
+    bmc_version: str = ""
+    of_power: list[ipmitool.Sensor] = field(default_factory=list)
+    of_fans: list[ipmitool.Sensor] = field(default_factory=list)
+
+
 def collect(found: Collection) -> wire.Inventory:
-    structures = found.ask("dmidecode", dmidecode.run, dmidecode.parse) or []
-    devices = found.ask("lspci", lspci.run, lspci.parse) or []
+    said = Said(bmc=ipmitool.has_bmc())
+    said.structures = found.ask("dmidecode", dmidecode.run, dmidecode.parse) or []
+    said.devices = found.ask("lspci", lspci.run, lspci.parse) or []
     found.ask("lshw", lshw.run, lshw.parse)
-    bios, bios_date = dmidecode.bios(structures)
-    of_power, of_fans = _bmc_sensors(found)
-    bmc_version = _bmc_version(found)
-    ports = infiniband.ports(_models(devices))
+    said.of_power, said.of_fans = _bmc_sensors(found)
+    said.bmc_version = _bmc_version(found)
+    said.cpu = _cpu(found)
+    said.memory_mb = meminfo.parse(meminfo.read())["MemTotal"] // meminfo.MIB
+    said.identities, said.rows = _identities(), found.ask("lsblk", lsblk.run, lsblk.parse) or []
+    said.nics = _nics(found, said.devices)
+    said.cards = _nvidia(found, said.devices)
+    said.ports = infiniband.ports(_models(said.devices))
+    said.versions = _adapters(said.devices)
+    return assembled(said, found.missing)
+
+
+def assembled(said: Said, missing: list[str], root: Path = Path("/")) -> wire.Inventory:
+    """The parts, with `missing` tools named."""
+    bios, bios_date = dmidecode.bios(said.structures)
     return wire.Inventory(
-        system=dmidecode.system(structures),
-        cpu=_cpu(found),
-        memory=_memory(structures),
-        disks=disks.merged(_identities(), found.ask("lsblk", lsblk.run, lsblk.parse) or []),
-        nics=_nics(found, devices),
-        gpus=gpus.inventory(devices, _nvidia(found, devices)),
-        infiniband=ports,
-        adapters=adapters.inventory(devices, [port.pci for port in ports if port.guid]),
-        psus=_psus(of_power) if ipmitool.has_bmc() else dmidecode.power_supplies(structures),
-        fans=[wire.Fan(fan.name, fan.rpm, fan.percent) for fan in bmc_fans.fans(of_fans) if not fan.absent],
-        firmware=wire.Firmware(bios, bios_date, bmc_version, _adapters(devices)),
-        bmc=ipmitool.has_bmc(),
-        missing_tools=found.missing,
+        system=dmidecode.system(said.structures),
+        cpu=said.cpu,
+        memory=dmimemory.memory(said.structures, said.memory_mb),
+        disks=disks.merged(said.identities, said.rows),
+        nics=said.nics,
+        gpus=gpus.inventory(said.devices, said.cards),
+        infiniband=said.ports,
+        adapters=adapters.inventory(said.devices, [port.pci for port in said.ports if port.guid], root),
+        psus=_psus(said.of_power) if said.bmc else dmidecode.power_supplies(said.structures),
+        fans=[wire.Fan(fan.name, fan.rpm, fan.percent) for fan in bmc_fans.fans(said.of_fans) if not fan.absent],
+        firmware=wire.Firmware(bios, bios_date, said.bmc_version, said.versions),
+        bmc=said.bmc,
+        missing_tools=missing,
     )
 
 
 def _cpu(found: Collection) -> wire.Cpu:
     cpu = found.ask("lscpu", lscpu.run, lscpu.parse)
     return lscpu.with_microcode(lscpu.with_topology(cpu), lscpu.read_cpuinfo()) if cpu else wire.Cpu()
-
-
-def _memory(structures: list[dmidecode.Structure]) -> wire.Memory:
-    return dmimemory.memory(structures, meminfo.parse(meminfo.read())["MemTotal"] // meminfo.MIB)
 
 
 def _identities() -> list[disks.DiskIdentity]:
@@ -216,7 +249,7 @@ def _psus(of_power: list[ipmitool.Sensor]) -> list[wire.Psu]:
     return [wire.Psu(one.name, one.present is True, one.ok) for one in supplies.power_supplies(of_power)]
 
 
-def _completeness(inventory: wire.Inventory) -> list[wire.Check]:
+def completeness(inventory: wire.Inventory) -> list[wire.Check]:
     """A host has a CPU, memory, a card that it booted from, and disks that have serial numbers."""
     made = [
         checks.passed("cpu") if inventory.cpu.threads else checks.not_tested("cpu", reason="no CPU was listed"),

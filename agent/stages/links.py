@@ -9,6 +9,7 @@ from agent import findings, wire
 from agent.names import Names
 from agent.probes import ethtool, pcilink, usblink
 from agent.probes.parsing import ParseError
+from agent.shell import Completed
 from agent.stage import StageContext
 from agent.stages import checks
 from agent.stages.part import Part
@@ -21,7 +22,7 @@ def look(ctx: StageContext, inventory: wire.Inventory) -> Part:
     _pcie(ctx, Names(ROOT, inventory), part)
     for nic in inventory.nics:
         if nic.link:
-            _nic(nic, part)
+            judge_nic(nic, ethtool.run_link(nic.name), part)
     _usb(part)
     return part
 
@@ -62,8 +63,8 @@ def _words(link: pcilink.Link) -> str:
     return f"x{link.width} at {link.speed_gts:g} GT/s, both ends can x{link.max_width} at {link.max_speed_gts:g} GT/s"
 
 
-def _nic(nic: wire.Nic, part: Part) -> None:
-    done = ethtool.run_link(nic.name)
+def judge_nic(nic: wire.Nic, done: Completed, part: Part) -> None:
+    """Adds the check `nic_links` from ethtool's page of settings."""
     try:
         modes, why = ethtool.parse_link(done.stdout), ""
     except ParseError as error:

@@ -9,6 +9,7 @@ from agent import findings, wire
 from agent.loads import memtester, stressapptest
 from agent.probes import meminfo
 from agent.probes.parsing import ParseError
+from agent.shell import Completed
 from agent.stages import checks
 from agent.stop import StopFlag
 
@@ -61,7 +62,10 @@ def stress(
     """stressapptest over `megabytes`. A run that did not come to its own verdict is not tested. `forced` errors are
     for the test of the tester."""
     argv = stressapptest.argv(megabytes, threads, duration_s, forced=forced)
-    done = stressapptest.run(argv, megabytes, duration_s, stop)
+    return judge_stress(name, megabytes, stressapptest.run(argv, megabytes, duration_s, stop), dimms)
+
+
+def judge_stress(name: str, megabytes: int, done: Completed, dimms: list[wire.Dimm]) -> MemoryOutcome:
     text = done.stdout + done.stderr
     try:
         result = stressapptest.parse(text)
@@ -73,9 +77,10 @@ def stress(
     if result.incidents:
         found = _miscompared(result.first, result.incidents, list(result.dimms), dimms)
         return MemoryOutcome(checks.judged(name, found), found, result.moved_mb, result.rate_mb_s, text)
-    if not result.passed or not done.ok:
+    if not result.passed or not done.ok or not result.moved_mb:
         # Procedural errors, such as too little memory for this many threads: nothing was wrong with the memory.
-        why = done.trouble or f"stressapptest had {result.errors} errors of its own"
+        own = f"stressapptest had {result.errors} errors of its own" if result.moved_mb else "nothing was copied"
+        why = done.trouble or own
         return MemoryOutcome(checks.not_tested(name, reason=why), [], 0, 0, text)
     words = f"{megabytes} MiB, {result.moved_mb:.0f} MB copied and checked"
     return MemoryOutcome(checks.passed(name, reason=words), [], result.moved_mb, result.rate_mb_s, text)
@@ -85,7 +90,11 @@ def patterns(
     name: str, megabytes: int, loops: int, timeout_s: float, stop: StopFlag, dimms: list[wire.Dimm]
 ) -> MemoryOutcome:
     """memtester over `megabytes`, `loops` times."""
-    done = memtester.run(memtester.argv(megabytes, loops), timeout_s, stop)
+    done = memtester.run(megabytes, loops, timeout_s, stop)
+    return judge_patterns(name, loops, done, dimms)
+
+
+def judge_patterns(name: str, loops: int, done: Completed, dimms: list[wire.Dimm]) -> MemoryOutcome:
     text = done.stdout[-4000:] + done.stderr[-4000:]
     try:
         result = memtester.parse(done.stdout + done.stderr)
@@ -95,10 +104,19 @@ def patterns(
     if wrong:
         found = _miscompared("; ".join(result.failures[:1]), max(1, len(result.failures)), [], dimms)
         return MemoryOutcome(checks.judged(name, found), found, 0, 0, text)
-    if not done.ok or not result.tests:
-        return MemoryOutcome(checks.not_tested(name, reason=done.trouble or "memtester did no test"), [], 0, 0, text)
+    if why := done.trouble or _unfinished(result, loops):
+        return MemoryOutcome(checks.not_tested(name, reason=why), [], 0, 0, text)
     words = f"{result.megabytes} MiB, {result.tests} patterns"
     return MemoryOutcome(checks.passed(name, reason=words), [], float(result.megabytes * loops), 0, text)
+
+
+def _unfinished(result: memtester.PatternResult, loops: int) -> str:
+    """Why the patterns prove nothing; '' where each came to its end in each loop."""
+    if result.unended:
+        return f"memtester does not say how {result.unended[0]} ended"
+    if result.loops != loops:
+        return f"memtester did {result.loops} of {loops} loops"
+    return "" if result.tests else "memtester did no test"
 
 
 def default_threads() -> int:

@@ -9,6 +9,7 @@ from agent.loads import ping
 from agent.probes import addresses, nics
 from agent.probes.lldp import Listener
 from agent.probes.parsing import ParseError
+from agent.shell import Completed
 from agent.stage import StageContext, StageReport
 from agent.stages import checks, neighbour, throughput
 from agent.stages.board import Board
@@ -142,6 +143,11 @@ def _loss(ctx: StageContext, state: nics.NicState, server: str, part: Part, boar
     with board.timing(state.mac, f"{count} packets to {server}", count * interval_s):
         done = ping.run(argv, count * interval_s, ctx.stop)
     part.evidence[f"ping.{state.mac}"] = done.stdout + done.stderr
+    judge_loss(ctx, state, server, done, part)
+
+
+def judge_loss(ctx: StageContext, state: nics.NicState, server: str, done: Completed, part: Part) -> None:
+    """Adds the check `loss` from what ping said."""
     try:
         loss = ping.parse(done.stdout)
     except ParseError as error:

@@ -16,6 +16,7 @@ from agent import findings, wire
 from agent.probes import nvme, smartctl
 from agent.probes.parsing import ParseError
 from agent.probes.smart_self_test import LONG, SHORT, Entry, SelfTest
+from agent.shell import Completed
 from agent.spool import write_whole
 from agent.stage import StageContext
 from agent.stages import checks
@@ -207,22 +208,26 @@ def _ended(drive: Drive, begun: Begun, entries: tuple[Entry, ...]) -> tuple[wire
 def _minutes_or_refusal(drive: Drive, smart: smartctl.Smart) -> dict[str, int]:
     """What the drive says its tests take, 0 where it does not say. Raises NotStarted where it says that it can't."""
     if smart.protocol == "NVMe":
-        done = nvme.run(drive.device.path)
-        try:
-            controller = nvme.parse(done.stdout)
-        except ParseError as error:
-            raise NotStarted(_not_tested(drive, done.trouble or str(error))) from None
-        if not done.ended:
-            raise NotStarted(_not_tested(drive, done.trouble))
-        if not controller.self_test:
-            raise NotStarted(_not_offered(drive, "the controller has no self-test (OACS bit 4)"))
-        # NVM Express base specification 1.3: a short one takes no longer than two minutes.
-        return {SHORT: 2, LONG: controller.extended_minutes}
+        return minutes_of_controller(drive, nvme.run(drive.device.path))
     if smart.self_test.can is None:
         raise NotStarted(_not_tested(drive, "whether the drive can test itself was not read"))
     if not smart.self_test.can:
         raise NotStarted(_not_offered(drive, "the drive says that it can't test itself"))
     return {SHORT: smart.self_test.short_minutes or 0, LONG: smart.self_test.extended_minutes or 0}
+
+
+def minutes_of_controller(drive: Drive, done: Completed) -> dict[str, int]:
+    """As above, from what `nvme id-ctrl` said."""
+    try:
+        controller = nvme.parse(done.stdout)
+    except ParseError as error:
+        raise NotStarted(_not_tested(drive, done.trouble or str(error))) from None
+    if not done.ended:
+        raise NotStarted(_not_tested(drive, done.trouble))
+    if not controller.self_test:
+        raise NotStarted(_not_offered(drive, "the controller has no self-test (OACS bit 4)"))
+    # NVM Express base specification 1.3: a short one takes no longer than two minutes.
+    return {SHORT: 2, LONG: controller.extended_minutes}
 
 
 def _clear_the_way(ctx: StageContext, drive: Drive, protocol: str, *, leave_running: bool) -> str | None:

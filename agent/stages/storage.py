@@ -70,7 +70,7 @@ def _surface(ctx: StageContext, disk: wire.Disk, board: Board, memory: Notes) ->
         stop=ctx.stop,
         told=lambda now, number: _told(board, memory, name, now, done + number, len(segments)),
     )  # fmt: skip
-    _judge(ctx, disk, size, segments, surface, part)
+    judge(ctx, disk, size, segments, surface, part)
     board.tell(name, 100, "surface read")
     return part
 
@@ -85,9 +85,7 @@ def size_bytes(disk: wire.Disk) -> int:
     return disks.identify(disks.BLOCK / disk.name).size_bytes or disk.size_mb * MIB
 
 
-def _judge(
-    ctx: StageContext, disk: wire.Disk, size: int, segments: list[Segment], surface: Surface, part: Part
-) -> None:
+def judge(ctx: StageContext, disk: wire.Disk, size: int, segments: list[Segment], surface: Surface, part: Part) -> None:
     name = checks.disk_name(disk)
     part.numbers |= {
         f"surface_mb.{name}": surface.read_bytes / MIB,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from agent import findings, wire
 from agent.loads import fio
 from agent.probes.parsing import ParseError
+from agent.shell import Completed
 from agent.stop import StopFlag
 
 MIB = 1024 * 1024
@@ -111,19 +112,28 @@ def _read_segment(name: str, segment: Segment, surface: Surface, bad_max: int, s
         surface.bad += _sectors(path, fio.io_errors(heard.text()), bad_max)
         return
     surface.bad += _sectors(path, fio.io_errors(done.stderr + done.stdout), bad_max)
+    take(done, segment, surface)
+
+
+def take(done: Completed, segment: Segment, surface: Surface) -> None:
+    """Add what fio said of one segment. Its bad places are in `surface` already."""
     try:
         job = fio.parse(done.stdout)
     except ParseError as error:
         surface.trouble = done.trouble or str(error)
         return
     surface.read_bytes += job.read_bytes
-    surface.seconds += job.read_ms / 1000
-    if job.slowest_ms > surface.slowest_ms:
+    surface.seconds += (job.read_ms or 0) / 1000
+    if job.slowest_ms and job.slowest_ms > surface.slowest_ms:
         surface.slowest_ms, surface.slowest_at = job.slowest_ms, segment.offset
-    if not surface.bad and (job.error or not done.ok):
+    if surface.bad:
+        return
+    if job.error or not done.ok:
         surface.trouble = done.trouble or f"fio reports error {job.error}"
-    elif not surface.bad and job.read_bytes < segment.length:
+    elif job.read_bytes < segment.length:
         surface.trouble = f"fio read {job.read_bytes} of {segment.length} bytes and names no error"
+    elif job.slowest_ms is None:
+        surface.trouble = "fio does not say how long the slowest read took"
 
 
 def unreadable(device: str, serial: str, bad: list[tuple[int, int]]) -> wire.Finding:

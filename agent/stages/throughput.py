@@ -16,6 +16,7 @@ from agent.loads.iperf3 import Direction, Refused, Throughput
 from agent.probes import nics
 from agent.probes.nics import NicState
 from agent.probes.parsing import ParseError
+from agent.shell import Completed
 from agent.stage import StageContext
 from agent.stages import checks
 from agent.stages.board import Board
@@ -46,8 +47,8 @@ class Link:
 def measure(ctx: StageContext, state: NicState, address: str, part: Part, board: Board) -> None:
     """Adds the checks `throughput` (each direction alone must have been measured for it to pass) and `both_ways`."""
     link = Link(ctx, state, address, part, board)
-    _judged(link, CHECK, [(direction, *_best(link, direction)) for direction in (Direction.OUT, Direction.IN)])
-    _judged(link, CHECK_BOTH, [(Direction.BOTH, *_best(link, Direction.BOTH))])
+    judge(link, CHECK, [(direction, *_best(link, direction)) for direction in (Direction.OUT, Direction.IN)])
+    judge(link, CHECK_BOTH, [(Direction.BOTH, *_best(link, Direction.BOTH))])
 
 
 def floor_mbit(ctx: StageContext, link_mbit: int | None, direction: Direction = Direction.OUT) -> float | None:
@@ -64,7 +65,10 @@ def floor_mbit(ctx: StageContext, link_mbit: int | None, direction: Direction = 
 
 
 def limited_by(ctx: StageContext, result: Throughput) -> str:
-    """In words, which processor was at its end; empty when none was. A stream has a thread of its own."""
+    """In words, which processor was at its end; empty when none was. A stream has a thread of its own. Where iperf3
+    does not say how busy they were, the link is not to blame either."""
+    if result.remote_cpu_percent is None or result.local_cpu_percent is None:
+        return "iperf3 does not say how busy the processors were"
     streams = int(checks.param(ctx, "streams"))
     if result.remote_cpu_percent >= _BUSY_PERCENT * min(streams, int(ctx.claim.iperf.get("server_cpus") or 1)):
         return f"{wire.THE_BENCH}its own processor was the limit ({result.remote_cpu_percent:.0f} % of a core)"
@@ -73,7 +77,7 @@ def limited_by(ctx: StageContext, result: Throughput) -> str:
     return ""
 
 
-def _judged(link: Link, name: str, outcomes: list[tuple[Direction, list[wire.Finding], str]]) -> None:
+def judge(link: Link, name: str, outcomes: list[tuple[Direction, list[wire.Finding], str]]) -> None:
     """One check of what each direction came to. Retransmits are warnings and stand beside it."""
     found = [finding for _, findings_, _ in outcomes for finding in findings_]
     untested = [f"{link.state.name}, {direction}: {why}" for direction, _, why in outcomes if why]
@@ -92,13 +96,13 @@ def _best(link: Link, direction: Direction) -> tuple[list[wire.Finding], str]:
         measured = _test(link, direction)
         if isinstance(measured, str):
             return found, measured
-        found, why = _weigh(link, direction, measured)
+        found, why = weigh(link, direction, measured)
         if why or not any(one.severity is wire.Severity.CRITICAL for one in found):
             return found, why
     return found, ""
 
 
-def _weigh(link: Link, direction: Direction, measured: Measured) -> tuple[list[wire.Finding], str]:
+def weigh(link: Link, direction: Direction, measured: Measured) -> tuple[list[wire.Finding], str]:
     found: list[wire.Finding] = []
     for way, result in measured.items():
         _number(link, direction, way, result)
@@ -158,6 +162,13 @@ def _once(link: Link, port: int, direction: Direction, duration_s: float) -> Mea
     done = iperf3.run(command, duration_s, link.ctx.stop)
     after = nics.traffic(state.name)
     link.part.evidence[f"iperf3.{state.mac}.{direction}"] = done.stdout[-20000:] or done.stderr
+    return read(done, direction, before, after)
+
+
+def read(
+    done: Completed, direction: Direction, before: nics.Traffic | None, after: nics.Traffic | None
+) -> Measured | Refused | str:
+    """What iperf3 measured, or why it says nothing; `before` and `after` are what the card itself counted."""
     try:
         result = _by_direction(done.stdout, direction)
     except ParseError as error:

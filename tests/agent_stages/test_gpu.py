@@ -146,7 +146,7 @@ def done(text: str = "", status: int | None = 0) -> Completed:
 
 def of_burn(answer: Answer, text: str, status: int | None = 0) -> Part:
     part = Part()
-    gpu_load._each(answer, part, done(text, status), lambda: gpu_burn.parse(text), gpu_load.burned)
+    gpu_load.each(answer, part, done(text, status), lambda: gpu_burn.parse(text), gpu_load.burned)
     return part
 
 

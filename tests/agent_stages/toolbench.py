@@ -57,7 +57,8 @@ echo '{"jobs": ['
 sep=
 printf %s "$names" | while read -r name; do
   echo "$sep {\\"jobname\\": \\"$name\\", \\"error\\": 0,"
-  echo "\\"read\\": {\\"io_bytes\\": $size, \\"bw_bytes\\": 9e9, \\"iops\\": 9e6, \\"runtime\\": 1},"
+  echo "\\"read\\": {\\"io_bytes\\": $size, \\"bw_bytes\\": 9e9, \\"iops\\": 9e6, \\"runtime\\": 1,"
+  echo "\\"clat_ns\\": {\\"max\\": 1}},"
   echo "\\"write\\": {\\"io_bytes\\": $((size * wrote)), \\"bw_bytes\\": 9e9}}"
   sep=,
 done
