@@ -78,6 +78,11 @@ def is_touched(result: wire.Result) -> bool:
     return bool(unmade) or any(one.code in CODES for one in result.findings)
 
 
+def condemns(result: wire.Result) -> bool:
+    """Whether it blames a part by something that the bench can have bent."""
+    return any(one.code in CODES and one.severity is wire.Severity.CRITICAL for one in result.findings)
+
+
 def _as_information(finding: wire.Finding, why: str) -> wire.Finding:
     if finding.code not in CODES:
         return finding

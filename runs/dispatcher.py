@@ -92,10 +92,14 @@ def give_the_link(carries: Callable[[], Carries] = not_asked) -> None:
     here = _running(names)
     if not here.filter(go_at=None).exists() or here.exclude(go_at=None).exists() or lent().exists():
         return
+    next_up = here.filter(go_at=None).select_related("run").order_by("created_at")
     starved = fitness.starved_now()
+    if not starved and (first := next_up.first()) and (busy := _busy_for(first)):
+        _try(lifecycle.wait_for_bench, first.run, why=busy)
+        return
     bench = Carries(starved) if starved else carries()
     with taking_turns():
-        waiting = here.filter(go_at=None).select_related("run").order_by("created_at").first()
+        waiting = next_up.first()
         if waiting and not here.exclude(go_at=None).exists() and not lent().exists():
             _let_in(waiting, bench)
 
@@ -141,6 +145,13 @@ def _let_in(waiting: StageRun, bench: Carries) -> None:
         _try(lifecycle.leave_untested, waiting.run, why=why)
     else:
         _try(lifecycle.give_go, waiting.run, why=f"it has waited long enough for the bench, which is {why}")
+
+
+def _busy_for(waiting: StageRun) -> str:
+    """Why one that is measured again waits for a calmer bench, for a time; empty where it need not."""
+    if not stageruns.spoilt_before(waiting) or _has_waited(waiting):
+        return ""
+    return fitness.busy_now()
 
 
 def _has_waited(waiting: StageRun) -> bool:

@@ -31,9 +31,12 @@ Span = tuple[datetime, datetime]
 def tick() -> None:
     """Take a sample, and keep what it says together with the last ones."""
     samples = _keep(benchload.read())
+    since = datetime.fromtimestamp(samples[0].at, UTC)
     found = benchload.shortage(samples, limits())
     if found:
-        note(BenchShortage.CPU, found, datetime.fromtimestamp(samples[0].at, UTC))
+        note(BenchShortage.CPU, found, since)
+    elif busy := benchload.shortage(samples, busy_limits()):
+        note(BenchShortage.BUSY, busy, since)
     bench.report(PART, [short_of_cpu()] if found else [])
 
 
@@ -57,6 +60,18 @@ def limits() -> Limits:
     )
 
 
+def busy_limits() -> Limits:
+    """From where a slow port is measured once more before it is blamed. Pressure alone tells nothing, so its limit
+    stays."""
+    strict, share = limits(), settings.VETTING.bench.busy_from_percent / 100
+    return Limits(
+        pressure_percent=strict.pressure_percent,
+        waiting_per_core=strict.waiting_per_core * share,
+        steal_percent=strict.steal_percent * share,
+        throttled_percent=strict.throttled_percent * share,
+    )
+
+
 def note(kind: str, found: Shortage, since: datetime) -> None:
     """The bench is short of something since then, and still is: one row for as long as it lasts."""
     now = timezone.now()
@@ -72,8 +87,14 @@ def note(kind: str, found: Shortage, since: datetime) -> None:
 
 def starved_now() -> str:
     """What the bench is short of at this moment, in words; empty where it is calm."""
-    found = _shortage_now()
+    found = _shortage_now(limits())
     return f"short of CPU: {found.why}" if found else ""
+
+
+def busy_now() -> str:
+    """Why a slow port had better be measured again later, in words."""
+    found = _shortage_now(busy_limits())
+    return f"busy: {found.why}" if found else ""
 
 
 def poor_port_now() -> str:
@@ -90,19 +111,27 @@ def unfit_now() -> str:
 def unfit_between(since: datetime, until: datetime) -> str:
     """Why what was measured between the two may be the bench's doing, in words; empty where it was fit. A short moment
     in a long time bends no result by as much as a limit allows."""
-    rows = _rows(since, until)
+    return _told(_rows(since, until, limits()), since, until)
+
+
+def busy_between(since: datetime, until: datetime) -> str:
+    """Why what was slow between the two had better be measured once more, in words; empty where the bench was calm."""
+    return _told([*_of_kind(since, until, BenchShortage.BUSY), *_rows(since, until, busy_limits())], since, until)
+
+
+def _told(rows: list[BenchShortage], since: datetime, until: datetime) -> str:
     unfit_s = total(_within(rows, since, until)).total_seconds()
     span_s = (until - since).total_seconds()
     if not rows or unfit_s <= 0 or unfit_s < settings.VETTING.bench.unfit_min_percent / 100 * span_s:
         return ""
     worst = max(rows, key=lambda row: row.weight)
-    what = "short of CPU, " if worst.kind == BenchShortage.CPU else ""
+    what = {BenchShortage.CPU: "short of CPU, ", BenchShortage.BUSY: "busy, "}.get(worst.kind, "")
     return f"{what}{worst.why}; so it was for {unfit_s:.0f} of {span_s:.0f} s"
 
 
 def starved(since: datetime, until: datetime) -> list[Span]:
     """The times between the two in which the bench was short of CPU."""
-    return _within([row for row in _rows(since, until) if row.kind == BenchShortage.CPU], since, until)
+    return _within([row for row in _rows(since, until, limits()) if row.kind == BenchShortage.CPU], since, until)
 
 
 def total(spans: Iterable[Span]) -> timedelta:
@@ -115,11 +144,15 @@ def total(spans: Iterable[Span]) -> timedelta:
     return added
 
 
-def _rows(since: datetime, until: datetime) -> list[BenchShortage]:
+def _of_kind(since: datetime, until: datetime, *kinds: str) -> list[BenchShortage]:
+    return list(BenchShortage.objects.filter(kind__in=kinds, ended_at__gt=since, started_at__lt=until))
+
+
+def _rows(since: datetime, until: datetime, most: Limits) -> list[BenchShortage]:
     """Those of the time, and what a sample taken now shows, where the time lasts until now."""
-    rows = list(BenchShortage.objects.filter(ended_at__gt=since, started_at__lt=until))
+    rows = _of_kind(since, until, BenchShortage.CPU, BenchShortage.PORT)
     now = timezone.now()
-    if until >= now - _GOES_ON and (found := _shortage_now()):
+    if until >= now - _GOES_ON and (found := _shortage_now(most)):
         began = max(since, now - timedelta(seconds=settings.VETTING.bench.window_s))
         rows.append(
             BenchShortage(
@@ -136,10 +169,10 @@ def _within(rows: Iterable[BenchShortage], since: datetime, until: datetime) -> 
 # --- the newest samples ------------------------------------------------------------------------------------------
 
 
-def _shortage_now() -> Shortage | None:
+def _shortage_now(most: Limits) -> Shortage | None:
     """None also where no worker takes samples: one alone tells nothing."""
     kept = _kept()
-    return benchload.shortage(_window([*kept, benchload.read()]), limits()) if kept else None
+    return benchload.shortage(_window([*kept, benchload.read()]), most) if kept else None
 
 
 def _keep(sample: Sample) -> list[Sample]:

@@ -326,9 +326,10 @@ class WebOutage(models.Model):
 
 class BenchShortage(models.Model):
     """A time in which this machine could not have measured a host: what was measured then condemns none. `kind` is
-    `cpu` or `port`, `weight` how many times over its limit it was at worst."""
+    `cpu` or `port`, `weight` how many times over its limit it was at worst. In a time of the kind `busy` it most likely
+    could: a host that is slow then is measured once more."""
 
-    CPU, PORT = "cpu", "port"
+    CPU, PORT, BUSY = "cpu", "port", "busy"
 
     kind = models.CharField(max_length=8)
     why = models.TextField()

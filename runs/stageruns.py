@@ -166,7 +166,16 @@ def _unfit(stage_run: StageRun, result: wire.Result) -> str:
     if why := fitness.unfit_between(stage_run.go_at or stage_run.created_at, timezone.now()):
         return why
     nics = (stage_run.run.inventory or {}).get("nics", [])
-    return bent.told_by_host(result) or bent.common_rate(result, {nic["mac"].lower(): nic["pci"] for nic in nics})
+    told = bent.told_by_host(result) or bent.common_rate(result, {nic["mac"].lower(): nic["pci"] for nic in nics})
+    return told or _busy(stage_run, result)
+
+
+def _busy(stage_run: StageRun, result: wire.Result) -> str:
+    """Why a port that is slow or loses is to be measured once more, on a bench that was busy and yet fit: only where
+    another attempt follows, and only the first time."""
+    if settings.VETTING.bench.network_tries < 2 or spoilt_before(stage_run) or not bent.condemns(result):
+        return ""
+    return fitness.busy_between(stage_run.go_at or stage_run.created_at, timezone.now())
 
 
 def _settled(stage_run: StageRun, result: wire.Result) -> tuple[Outcome, str]:

@@ -119,6 +119,7 @@ class Bench(Section):
     unfit_min_percent: Annotated[float, Field(ge=0, le=100)] = 5
     calm_wait_s: Annotated[float, Field(ge=0)] = 180
     network_tries: Annotated[int, Field(ge=1, le=20)] = 3
+    busy_from_percent: Annotated[float, Field(gt=0, le=100)] = 40
     deadline_extends_max: Annotated[float, Field(ge=0, le=10)] = 1
     excuses_deadline_percent: Annotated[float, Field(ge=0, le=100)] = 50
 

@@ -106,6 +106,41 @@ def test_a_host_that_is_slow_on_the_calm_bench_as_well_is_blamed_then(talker: Ta
     assert the_run(talker).findings.filter(severity="critical").get().component == MAC
 
 
+def test_on_a_busy_bench_it_is_measured_once_more_and_then_blamed(talker: Talker) -> None:
+    starved(started(talker), 60, BenchShortage.BUSY)
+    answer = slow(talker)
+    assert (answer.next_state, answer.attempt) == ("Network", 2)
+    assert network(talker).run.stage_runs.get(name="Network", attempt=1).reason.startswith("bench: busy, 13 tasks")
+    dispatcher.tick()
+    starved(started(talker), 60, BenchShortage.BUSY)
+    assert slow(talker, 2).next_state == "Failed"
+    assert the_run(talker).findings.filter(severity="critical").get().component == MAC
+
+
+def test_a_busy_bench_makes_nobody_measure_again_what_has_passed_or_what_the_host_did_alone(talker: Talker) -> None:
+    starved(started(talker), 60, BenchShortage.BUSY)
+    assert talker.result("Network", checks=checks(talker)).next_state == "Burn"
+
+
+def test_only_what_is_measured_again_waits_for_a_busy_bench(talker: Talker, monkeypatch: pytest.MonkeyPatch) -> None:
+    starved(started(talker), 60, BenchShortage.BUSY)
+    slow(talker)
+    asked: list[None] = []
+    monkeypatch.setattr(fitness, "_shortage_now", lambda most: STARVED if most == fitness.busy_limits() else None)
+    dispatcher.tick(lambda: asked.append(None) or Carries())
+    assert (network(talker).go_at, network(talker).bench) == (None, f"busy: {STARVED.why}")
+    assert not asked, "no test of its own makes it busier"
+    StageRun.objects.filter(pk=network(talker).pk).update(bench_since=timezone.now() - timedelta(seconds=181))
+    dispatcher.tick()
+    assert network(talker).go_at, "it has waited long enough, and a busy bench is fit"
+
+
+def test_the_first_attempt_does_not_wait_for_a_busy_bench(waiting: Talker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitness, "_shortage_now", lambda most: STARVED if most == fitness.busy_limits() else None)
+    dispatcher.tick()
+    assert network(waiting).go_at
+
+
 def test_a_moment_of_load_excuses_nothing(talker: Talker) -> None:
     starved(started(talker, 300), 10)
     assert slow(talker).next_state == "Failed"
@@ -172,7 +207,7 @@ def test_it_waits_for_a_bench_that_is_starved_and_says_so(waiting: Talker) -> No
 
 def test_it_waits_while_samples_say_that_the_bench_is_starved(waiting: Talker, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[None] = []
-    monkeypatch.setattr(fitness, "_shortage_now", lambda: STARVED)
+    monkeypatch.setattr(fitness, "_shortage_now", lambda most: STARVED)
     dispatcher.tick(lambda: asked.append(None) or Carries())
     assert network(waiting).bench == f"short of CPU: {STARVED.why}"
     assert not asked, "a starved bench is not loaded with a test of its own"
