@@ -101,7 +101,7 @@ def test_the_date_goes_where_the_sources_ask_for_it() -> None:
 # --- what the manifest says ---------------------------------------------------------------------------------------
 
 DAY = "20261101"
-SNAPSHOT = "http://snapshot.debian.org/archive/{archive}/{date}T000000Z"
+SNAPSHOT = "http://snapshot.test/archive/{archive}/{date}T000000Z"
 
 
 def said(mirror: str, date: str | None = DAY) -> str:
@@ -116,8 +116,8 @@ def test_a_build_from_the_archive_of_a_day_is_reproducible() -> None:
 @pytest.mark.parametrize(
     "mirror",
     [
-        "http://deb.debian.org/{archive}",
-        "http://deb.debian.org/{archive}?date={date}",
+        "http://mirror.test/{archive}",
+        "http://mirror.test/{archive}?date={date}",
         "http://{date}.mirror.test/{archive}",
         "http://mirror.test/{archive}/20261102T000000Z",
         "http://mirror.test/{archive}/{date}-latest",
