@@ -55,6 +55,7 @@ from agent.probes import (
     nvme,
     parsing,
     raid,
+    redundancy,
     sel,
     smartctl,
     supplies,
@@ -375,7 +376,7 @@ def _all_of_sdr(sensors: list[ipmitool.Sensor]) -> None:
         supplies.conditions(kind)
         bmc_fans.fans(kind)
     for sensor in sensors:
-        supplies.redundancy_lost(sensor)
+        redundancy.lost(sensor)
 
 
 def _all_of_sel(entries: list[sel.LogEntry]) -> None:

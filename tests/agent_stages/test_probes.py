@@ -22,6 +22,7 @@ from agent.probes import (
     meminfo,
     nvidia_smi,
     nvme,
+    redundancy,
     sel,
     supplies,
     util_linux,
@@ -192,7 +193,7 @@ def test_power_supplies_are_told_by_their_state_sensors_only() -> None:
     sensors = ipmitool.parse_sdr(SUPPLIES)
     found = {supply.name: (supply.present, supply.ok) for supply in supplies.power_supplies(sensors)}
     assert found == {"PS1": (True, True), "PS2": (True, False), "PS3": (False, None)}
-    assert [supplies.redundancy_lost(sensor) for sensor in sensors if supplies.is_redundancy(sensor)] == [True]
+    assert [redundancy.lost(sensor) for sensor in sensors if redundancy.is_redundancy(sensor)] == [True]
 
 
 def test_nvme_controllers_say_whether_they_can_test_themselves() -> None:
