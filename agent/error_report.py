@@ -41,7 +41,6 @@ _KINDS = (
     ("cpu", re.compile(r"section_type: .{0,24}processor error", re.IGNORECASE)),
     ("memory", re.compile(r"Memory Controller|DRAM ECC", re.IGNORECASE)),
 )
-_SECTION_TYPE = re.compile(r"section[_ ]type: ")
 _PCI = r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f]"
 _LEARNT = (
     ("dimm", re.compile(r"DIMM location: (?!not present)(?P<name>\S.{0,100})", re.IGNORECASE)),

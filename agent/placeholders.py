@@ -59,10 +59,5 @@ def is_no_name(text: str) -> bool:
     return _folded(text) in _NO_NAMES
 
 
-def is_same(one: str, other: str) -> bool:
-    """Whether two numbers are of one part as far as they tell: equal, or none of the two names a part."""
-    return _folded(one) == _folded(other) or (is_placeholder(one) and is_placeholder(other))
-
-
 def _folded(text: str) -> str:
     return " ".join(text.split()).casefold()

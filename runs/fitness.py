@@ -103,11 +103,6 @@ def poor_port_now() -> str:
     return recent.order_by("-ended_at").values_list("why", flat=True).first() or ""
 
 
-def unfit_now() -> str:
-    """Why the bench can't measure at this moment, in words; empty where it can."""
-    return starved_now() or poor_port_now()
-
-
 def unfit_between(since: datetime, until: datetime) -> str:
     """Why what was measured between the two may be the bench's doing, in words; empty where it was fit. A short moment
     in a long time bends no result by as much as a limit allows."""

@@ -33,12 +33,6 @@ def test_a_number_that_somebody_entered_names_a_part(text: str) -> None:
     assert not placeholders.is_placeholder(text)
 
 
-def test_two_placeholders_are_the_same_and_a_placeholder_is_no_real_number() -> None:
-    assert placeholders.is_same("SerNum0", "Dimm0_SerNum")
-    assert placeholders.is_same("2a91f0c7", "2A91F0C7")
-    assert not placeholders.is_same("2A91F0C7", "SerNum0")
-
-
 @pytest.mark.parametrize("text", ["0", "1234", "A1", "P0 CHANNEL A"])
 def test_a_slot_may_be_called_by_a_number(text: str) -> None:
     assert not placeholders.is_no_name(text)
