@@ -79,7 +79,7 @@ def test_it_is_lent_to_one_after_the_other(burning: Talker) -> None:
 
 
 def test_a_bench_that_is_short_of_cpu_lends_nothing(burning: Talker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitness, "_shortage_now", lambda: Shortage("13 tasks waited", 2.6))
+    monkeypatch.setattr(fitness, "_shortage_now", lambda _limits: Shortage("13 tasks waited", 2.6))
     dispatcher.tick()
     assert lent_s(burning) == 0.0
 
