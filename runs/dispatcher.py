@@ -63,7 +63,8 @@ def start(run: Run) -> bool:
     with taking_turns():
         if free_slots() < 1:
             return False
-        _try(lifecycle.grant_retry if run.retry_stage else lifecycle.dispatch, run)
+        grant = lifecycle.grant_retry if run.retry_stage else lifecycle.dispatch
+        _try(grant, run, slots=settings.VETTING.dispatcher.max_concurrent)
     return True
 
 
@@ -160,7 +161,7 @@ def _has_waited(waiting: StageRun) -> bool:
     return not longest or (since is not None and timezone.now() - since >= longest)
 
 
-def _try(call: Callable[..., None], run: Run, **more: str) -> None:
+def _try(call: Callable[..., None], run: Run, **more: str | int) -> None:
     """Somebody may have been faster (cancelled it, say): the next round looks again."""
     try:
         call(run, **more)

@@ -143,20 +143,20 @@ def disable_host(host: Host) -> None:
 # --- the worker --------------------------------------------------------------------------------------------------
 
 
-def dispatch(run: Run, who: str = "dispatcher") -> None:
-    """A slot is free: expect the boot and wake the host."""
+def dispatch(run: Run, who: str = "dispatcher", slots: int | None = None) -> None:
+    """A slot is free: expect the boot and wake the host. `slots` is how many there are, for the history."""
     with locked(run.pk) as run:
-        apply(run, Event.DISPATCH, actor=Actor.WORKER, who=who, why="a slot is free")
+        apply(run, Event.DISPATCH, actor=Actor.WORKER, who=who, why="a slot is free", data=_of_slots(slots))
 
 
-def grant_retry(run: Run, who: str = "dispatcher") -> None:
+def grant_retry(run: Run, who: str = "dispatcher", slots: int | None = None) -> None:
     """A slot is free for the retry that was asked for."""
     with locked(run.pk) as run:
         if not run.retry_stage:
             raise Refused(f"run {run.pk} waits for no retry")
         target = State.INVENTORY_CHECK if stageruns.was_booted_anew(run) else State(run.retry_stage)
         why = f"retry of {naming.state_in_words(target)}"
-        apply(run, Event.RETRY, actor=Actor.WORKER, who=who, why=why, target=target)
+        apply(run, Event.RETRY, actor=Actor.WORKER, who=who, why=why, target=target, data=_of_slots(slots))
         own_stages.resolve(run)
 
 
@@ -209,6 +209,10 @@ def record_rung(run: Run, rung: Rung, detail: str = "", at: datetime | None = No
 
 
 # --- details -----------------------------------------------------------------------------------------------------
+
+
+def _of_slots(slots: int | None) -> dict[str, Any]:
+    return {} if slots is None else {"slots": slots}
 
 
 def refuse_unless_free(host: Host) -> None:

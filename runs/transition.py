@@ -33,7 +33,16 @@ def locked(run_id: int) -> Iterator[Run]:
         yield query.get(pk=run_id)
 
 
-def apply(run: Run, event: Event, *, actor: Actor, who: str = "", why: str = "", target: State | None = None) -> None:
+def apply(
+    run: Run,
+    event: Event,
+    *,
+    actor: Actor,
+    who: str = "",
+    why: str = "",
+    target: State | None = None,
+    data: dict[str, Any] | None = None,
+) -> None:
     """Take one row of the table: compare-and-set of the state, its effects, and the event's row, in the transaction
     of the caller. Raises machine.NotAllowed when there is no such row, Refused when somebody was faster."""
     row = machine.step(State(run.state), event)
@@ -46,7 +55,7 @@ def apply(run: Run, event: Event, *, actor: Actor, who: str = "", why: str = "",
     run.state, why = after, readable(why)
     for effect in row.effects:
         effects.carry_out(effect, run, before, why)
-    write_event(run, event, actor=actor, who=who, text=why, before=before, tells=effects.told(row.effects))
+    write_event(run, event, actor=actor, who=who, text=why, before=before, data=data, tells=effects.told(row.effects))
     log.info("run %s host %s: %s -> %s (%s by %s) %s", run.pk, run.host.name, before, after, event, actor, why)
 
 

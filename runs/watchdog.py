@@ -49,11 +49,32 @@ def _began(run: Run) -> datetime:
     return run.started_at or run.created_at
 
 
+def is_overdue(run: Run, now: datetime) -> bool:
+    """Whether a deadline of the state that the run is in had passed by then."""
+    if run.state in AGENT_SILENT:
+        return boot_is_overdue(run, now)
+    if run.state == State.FAILED_HOLDING:
+        return now - run.state_since > timedelta(hours=settings.VETTING.deadlines.hold_hours)
+    stage_run = _open_attempt(run)
+    if stage_run is None:
+        return False
+    silent_s = _longer_than(settings.VETTING.deadlines.heartbeat_s, _heard(run, stage_run), now)
+    return bool(silent_s or _stage_is_over(stage_run, now))
+
+
+def _open_attempt(run: Run) -> StageRun | None:
+    return run.stage_runs.filter(name=run.state, outcome="").order_by("-attempt").first()
+
+
+def _heard(run: Run, stage_run: StageRun) -> datetime:
+    return max(moment for moment in (run.last_seen, stage_run.created_at) if moment)
+
+
 def _testing(run: Run, now: datetime) -> None:
-    stage_run = run.stage_runs.filter(name=run.state, outcome="").order_by("-attempt").first()
+    stage_run = _open_attempt(run)
     if stage_run is None:
         return
-    heard = max(moment for moment in (run.last_seen, stage_run.created_at) if moment)
+    heard = _heard(run, stage_run)
     if silent_s := _longer_than(settings.VETTING.deadlines.heartbeat_s, heard, now):
         silent = f"the host went silent in {naming.state_in_words(run.state)} for {silent_s:.0f} s"
         _miss_or_excuse(run, Event.HEARTBEAT_DEADLINE, f"{silent}; {intake.last_seen_text(run)}", heard, now)

@@ -1,0 +1,46 @@
+"""What must always hold in the data, once: used by `manage.py doctor`, by tests, and by campaigns of faults.
+
+`check()` reads and changes nothing. It may run beside a working orchestrator: what is broken is looked at again, and
+only what is still broken then is reported, since rows and files are not read at one moment.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+
+from runs.invariants import attempts, history, proofs, slots, stored, waiting
+from runs.invariants.kinds import MOST_TOLD, Broken, Invariant, Scope, Violation, newest
+
+__all__ = ["ALL", "Broken", "Invariant", "Scope", "Violation", "check", "newest"]
+
+ALL: tuple[Invariant, ...] = (*history.ALL, *attempts.ALL, *slots.ALL, *waiting.ALL, *proofs.ALL, *stored.ALL)
+
+
+def check(
+    scope: Scope | None = None, *, invariants: Sequence[Invariant] = ALL, again_after_s: float = 0
+) -> list[Violation]:
+    """Every violation in this scope (all runs, where none is given). With `again_after_s` those alone that are still
+    there so much later."""
+    scope = scope or Scope()
+    found = {one.name: list(one.find(scope)) for one in invariants}
+    if again_after_s and any(found.values()):
+        time.sleep(again_after_s)
+        later = Scope(scope.above)
+        for one in invariants:
+            if first := found[one.name]:
+                still = set(one.find(later))
+                found[one.name] = [broken for broken in first if broken in still]
+    return [violation for one in invariants for violation in _told(one, found[one.name])]
+
+
+def _told(invariant: Invariant, broken: Sequence[Broken]) -> Iterator[Violation]:
+    for one in _bounded(broken):
+        yield Violation(invariant.name, invariant.says, one.run, one.what, invariant.means, invariant.repair)
+
+
+def _bounded(broken: Sequence[Broken]) -> Iterable[Broken]:
+    """The first ones, and how many more there are."""
+    yield from broken[:MOST_TOLD]
+    if (more := len(broken) - MOST_TOLD) > 0:
+        yield Broken(None, f"and {more} more")

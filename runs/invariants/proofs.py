@@ -1,0 +1,167 @@
+"""A pass has its evidence, and nothing was written to a disk without its gates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import Max
+
+from agent import codec, wire
+from runs import demands, proof, stageruns, verdict, writing
+from runs.demands import Demand
+from runs.invariants.kinds import Broken, Invariant, Scope
+from runs.machine import LIVE, State
+from runs.models import Outcome, Run, Severity, StageRun, Verdict
+from runs.stages import BY_NAME, Owner
+from runs.verdict import Seen, StageOutcome
+
+WRITTEN = "written_mb."
+_AT_ONCE = 200
+
+
+def _no_evidence(scope: Scope) -> Iterator[Broken]:
+    """Run by run: the verdict from the rows once more, and of each passed stage the checks that were demanded."""
+    newer = _last_migrated()
+    passed = scope.runs().filter(verdict=Verdict.PASSED).light("profile", "expected")
+    for run in passed.prefetch_related("stage_runs", "findings__stage_run").iterator(_AT_ONCE):
+        for what in _lacking(run, all_demands=newer is None or run.created_at > newer):
+            yield Broken(run.pk, what)
+
+
+def _lacking(run: Run, *, all_demands: bool) -> Iterator[str]:
+    if run.state != State.COMPLETED:
+        yield f"it is called passed and is {run.state}"
+    rows = [row for row in run.stage_runs.all() if row.name != State.REPORTING]
+    attempts = [StageOutcome(row.name, row.attempt, row.boot, row.outcome, row.counts) for row in rows]
+    seen = [Seen(f.stage_run.name, f.stage_run.attempt, f.severity, f.component) for f in run.findings.all()]
+    again = verdict.verdict(attempts, seen, bench_error=run.bench_error, wanted=run.profile.get("stages", {}))
+    if again is not Verdict.PASSED:
+        yield f"it is called passed; by its stages and findings it is {again}"
+    for row in rows:
+        if row.outcome == Outcome.PASSED and (why := _unproven(run, row, all_demands)):
+            yield f"{row.name} attempt {row.attempt} is {why}"
+
+
+def _unproven(run: Run, row: StageRun, all_demands: bool) -> str:
+    """Of a run from before the last upgrade only what its own profile required: later demands are of newer code."""
+    if BY_NAME[row.name].owner is Owner.ORCHESTRATOR:
+        return ""
+    result = wire.Result("", row.name, row.attempt, wire.Outcome.PASSED, "", 0.0, 0.0, checks=_checks(row.checks))
+    demanded = demands.of_stage(row.name, run.profile, run.expected) if all_demands else _required(run, row.name)
+    return proof.lacking(result, demanded, (run.expected or {}).get("not_expected") or [])
+
+
+def _required(run: Run, name: str) -> list[Demand]:
+    listed = run.profile.get("stages", {}).get(name, {}).get("required") or []
+    return [Demand(one, topic=one.partition(".")[0]) for one in listed]
+
+
+def _checks(rows: Iterable[dict[str, Any]]) -> list[wire.Check]:
+    return [codec.decode(wire.Check, row) for row in rows]
+
+
+def _last_migrated() -> datetime | None:
+    """When this version's tables were made; what is older may be an older version's."""
+    return MigrationRecorder.Migration.objects.filter(app="runs").aggregate(last=Max("applied"))["last"]
+
+
+def _no_verdict(scope: Scope) -> Iterator[Broken]:
+    unjudged = {*LIVE, State.CANCELLED}
+    for pk, state in scope.runs().filter(verdict="").exclude(state__in=unjudged).values_list("pk", "state"):
+        yield Broken(pk, f"it is {state} and has no verdict")
+    for pk, state, said in (
+        scope.runs().filter(state__in=unjudged).exclude(verdict="").values_list("pk", "state", "verdict")
+    ):
+        yield Broken(pk, f"it is {state} and is called {said}")
+
+
+def _without_gates(scope: Scope) -> Iterator[Broken]:
+    rows = StageRun.objects.filter(name=State.STORAGE, **scope.of_runs()).select_related("run").order_by("id")
+    for row in rows.defer("progress", "counters", "evidence", "run__inventory", "run__expected").iterator(_AT_ONCE):
+        for serial in _written(row):
+            for gate, why in _gates_missed(row, serial):
+                yield Broken(row.run_id, f"attempt {row.attempt} wrote to disk {serial}: gate {gate}, {why}")
+
+
+def _written(row: StageRun) -> list[str]:
+    """Serial numbers of the disks that were written, as the attempt itself tells."""
+    amounts = {name.removeprefix(WRITTEN): mb for name, mb in row.numbers.items() if name.startswith(WRITTEN)}
+    tested = {c["component"] for c in row.checks if c["name"] == "verified_write" and c["outcome"] != "not_tested"}
+    return sorted({serial for serial, mb in amounts.items() if mb} | {serial for serial in tested if serial})
+
+
+def _gates_missed(row: StageRun, serial: str) -> Iterator[tuple[int, str]]:
+    run = row.run
+    if not run.boots.filter(number=row.boot, claimed_at__isnull=False).exists():
+        yield 2, f"boot {row.boot} was never claimed"
+    if stageruns.is_refused_by_wipe_probe(row):
+        yield 3, "the wipe probe refused a disk in this attempt"
+    if not any(disk["serial"] == serial and disk["may_be_written"] for disk in run.disks):
+        yield 4, "the run's list does not allow this disk to be written"
+    if not run.destructive_allowed:
+        yield 5, "the host does not allow destructive tests"
+    if not writing.writes(run.profile):
+        yield 5, "the profile does not write"
+
+
+def _unasked_overrides(scope: Scope) -> Iterator[Broken]:
+    """Each override stands in the history, and answers a list that was shown."""
+    for run in scope.runs().filter(overrides__isnull=False).distinct().prefetch_related("overrides", "stage_runs"):
+        told = run.events.filter(kind="override").count()
+        if told < len(run.overrides.all()):
+            yield Broken(run.pk, f"{len(run.overrides.all())} overrides of the wipe probe, {told} in its history")
+        for given in run.overrides.all():
+            shown = (row for row in run.stage_runs.all() if (row.name, row.attempt) == (given.stage, given.attempt - 1))
+            digests = {one["digest"] for row in shown for one in row.refusals if one["serial"] == given.serial}
+            if given.digest not in digests:
+                yield Broken(
+                    run.pk, f"the override of disk {given.serial} answers no list of attempt {given.attempt - 1}"
+                )
+
+
+def _warned(scope: Scope) -> Iterator[Broken]:
+    """A critical finding in a passed attempt."""
+    wrong = StageRun.objects.filter(
+        outcome=Outcome.PASSED, findings__severity=Severity.CRITICAL, **scope.of_runs()
+    ).distinct()
+    for run, name, attempt in wrong.values_list("run_id", "name", "attempt"):
+        yield Broken(run, f"{name} attempt {attempt} is passed and has a critical finding")
+
+
+_AGAIN = "Don't rely on this result: vet the host again. This is our bug: report it with the run's report."
+ALL = (
+    Invariant(
+        "passed_with_evidence",
+        "A run that is called passed has every stage of its profile passed, with the checks that were demanded.",
+        f"A bad host may have passed. {_AGAIN}",
+        _no_evidence,
+    ),
+    Invariant(
+        "no_critical_in_passed",
+        "An attempt that passed has no critical finding.",
+        f"A bad host may have passed. {_AGAIN}",
+        _warned,
+    ),
+    Invariant(
+        "verdict_when_over",
+        "A run has a verdict exactly when it is over and was not cancelled.",
+        f"The host's health may be out of date. {_AGAIN}",
+        _no_verdict,
+    ),
+    Invariant(
+        "written_through_gates",
+        "No disk was written without every gate that docs/safety.md names.",
+        "A disk may have been wiped that should not have been: stop vetting with writing profiles, look at the disk, "
+        "and report it with the run's report and log.",
+        _without_gates,
+    ),
+    Invariant(
+        "overrides_were_asked",
+        "Each override of the wipe probe stands in the history and answers the list of the attempt before it.",
+        "Somebody or something let a disk be written over that nobody was shown: look at the disk, and report it.",
+        _unasked_overrides,
+    ),
+)

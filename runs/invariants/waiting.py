@@ -1,0 +1,101 @@
+"""Nothing waits for ever: every state that waits has a deadline, and who waits for the worker waits a bounded time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from django.db.models import Max, Q
+
+from runs import dispatcher, pulse, watchdog
+from runs.invariants.kinds import Broken, Invariant, Scope
+from runs.machine import AGENT_SILENT, HELD, OCCUPIES_SLOT, STAGE_STATES, State
+from runs.models import Run, RunEvent, StageRun, WakeRequest
+from runs.stages import BY_NAME, STAGES, Owner
+
+# A round takes a second where all is well, and its lease 10 s to pass on where a process died.
+WORKER_BOUND = timedelta(seconds=60)
+# Two reports a round, each tried again after a minute.
+REPORT_BOUND = timedelta(minutes=15)
+_OURS = "This is our bug: report it with the run's page."
+_NO_AGENT = [stage.name for stage in STAGES if stage.owner is Owner.ORCHESTRATOR]
+
+
+def _without_deadline(scope: Scope) -> Iterator[Broken]:
+    passing = Q(state__in=[State.REGISTERED, *_NO_AGENT])
+    for pk, state in Run.objects.filter(passing).order_by("id").values_list("pk", "state"):
+        yield Broken(pk, f"it stays in {state}, which is left in the same transaction")
+    for pk, state in Run.objects.filter(state__in=AGENT_SILENT, boot_deadline=None).values_list("pk", "state"):
+        yield Broken(pk, f"it is {state} and has no deadline for its boot")
+    for pk, host in Run.objects.filter(state=State.QUEUED, host__enabled=False).values_list("pk", "host__name"):
+        yield Broken(pk, f"it is queued, and {host} is disabled")
+    here = StageRun.objects.filter(outcome="", run__state__in=STAGE_STATES).exclude(name__in=_NO_AGENT)
+    for run, name, timeout_s, go_at in here.values_list("run_id", "name", "timeout_s", "go_at"):
+        if timeout_s <= 0:
+            yield Broken(run, f"{name} has no time limit")
+        if go_at is None and not BY_NAME[name].shares_link:
+            yield Broken(run, f"{name} waits for a go that nobody gives")
+
+
+def _deadline_passed(scope: Scope) -> Iterator[Broken]:
+    """By the watchdog's own rule, as it was a minute ago. Where no worker does its round, that is the bench's
+    problem."""
+    if _worker_is_silent(scope.now):
+        return
+    for run in Run.objects.filter(state__in=OCCUPIES_SLOT | HELD).select_related("host").order_by("id"):
+        if watchdog.is_overdue(run, scope.now - WORKER_BOUND):
+            yield Broken(run.pk, f"it is {run.state}, and its deadline passed more than {_s(WORKER_BOUND)} ago")
+
+
+def _waits_for_worker(scope: Scope) -> Iterator[Broken]:
+    if _worker_is_silent(scope.now):
+        return
+    since = scope.now - WORKER_BOUND
+    yield from _queued_too_long(since)
+    for run in WakeRequest.objects.filter(run__state=State.WAITING_WOL, sent=0, problem="", requested_at__lt=since):
+        yield Broken(run.run_id, f"it waits to be woken since {run.requested_at:%H:%M:%S} UTC")
+    due = Run.objects.filter(report_due=True).annotate(told=Max("events__at"))
+    for pk, told in due.filter(told__lt=scope.now - REPORT_BOUND).values_list("pk", "told"):
+        yield Broken(pk, f"its report is due since {told:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _queued_too_long(since: datetime) -> Iterator[Broken]:
+    """Who is first in line while a slot has been free all the time."""
+    left = RunEvent.objects.filter(state_before__in=OCCUPIES_SLOT, at__gte=since).exclude(state_after__in=OCCUPIES_SLOT)
+    if dispatcher.free_slots() < 1 or left.exists():
+        return
+    for pk, at in Run.objects.next_in_line().filter(state_since__lt=since).values_list("pk", "state_since")[:1]:
+        yield Broken(pk, f"it is queued since {at:%Y-%m-%d %H:%M:%S} UTC, and a slot is free")
+
+
+def _worker_is_silent(now: datetime) -> bool:
+    last = pulse.last_round()
+    return last is None or (now - last).total_seconds() > pulse.SILENT_AFTER_S
+
+
+def _s(span: timedelta) -> str:
+    return f"{span.total_seconds():.0f} s"
+
+
+ALL = (
+    Invariant(
+        "waits_have_deadlines",
+        "Every state in which a run waits has a deadline.",
+        "The run would wait for ever: cancel it, or enable its host. Where its host is enabled, this is our bug: "
+        "report it with the run's page.",
+        _without_deadline,
+    ),
+    Invariant(
+        "deadlines_are_kept",
+        "A deadline that has passed ends the waiting within a minute of a worker's round.",
+        f"The watchdog does not see this run: cancel it. {_OURS}",
+        _deadline_passed,
+    ),
+    Invariant(
+        "worker_is_prompt",
+        "What waits for the worker (a slot, a wake, a report) waits no longer than its bound.",
+        "A tick of the worker fails or is slow: `journalctl -u vetting-worker` says which. A full disk keeps reports "
+        "from being written.",
+        _waits_for_worker,
+    ),
+)
