@@ -15,7 +15,7 @@ from datetime import timedelta
 
 import psutil
 from django.conf import settings
-from django.db import close_old_connections, models
+from django.db import DatabaseError, close_old_connections, models, transaction
 from django.utils import timezone
 from django_q.models import Schedule
 
@@ -59,20 +59,25 @@ LEASE_S = 10.0
 
 
 def session() -> str:
-    """Hold the lease for up to 25 s and do a round every second; then queue the next session."""
+    """Hold the lease for up to 25 s and do a round every second; then queue the next session. A database that is
+    locked, full or away for a time does not end it: it goes on until it could hand over, or somebody else took over."""
     me = f"{socket.gethostname()}:{os.getpid()}"
     if not take_lease(me):
         return "held by another"
     end = time.monotonic() + SESSION_S
-    while time.monotonic() < end:
+    while True:
         started = time.monotonic()
-        do_round()
-        if not (renew_lease(me) and parent_is_alive()):
-            return "lease lost, or the worker is stopping"
+        try:
+            do_round()
+            if not (renew_lease(me) and parent_is_alive()):
+                return "lease lost, or the worker is stopping"
+            if time.monotonic() >= end:
+                hand_over(me)
+                return "done"
+        except DatabaseError:
+            log.exception("the round is not on record")
+            close_old_connections()
         time.sleep(max(0.05, INTERVAL_S - (time.monotonic() - started)))
-    Lease.objects.filter(name=Lease.ROUND, holder=me).update(until=None)
-    enqueue(SESSION)
-    return "done"
 
 
 def do_round() -> None:
@@ -86,10 +91,19 @@ def do_round() -> None:
     Lease.objects.filter(name=Lease.ROUND).update(ticked_at=timezone.now())
 
 
+@transaction.atomic
+def hand_over(me: str) -> None:
+    """The lease is free and the next session is queued, or neither."""
+    Lease.objects.filter(name=Lease.ROUND, holder=me).update(until=None)
+    enqueue(SESSION)
+
+
 def take_lease(me: str) -> bool:
     Lease.objects.get_or_create(name=Lease.ROUND)
     now = timezone.now()
-    free = models.Q(until=None) | models.Q(until__lt=now) | models.Q(holder=me)
+    # Nobody takes it for so long: the clock was set back since, and whoever held it may be dead.
+    far = models.Q(until__gt=now + timedelta(seconds=2 * LEASE_S))
+    free = models.Q(until=None) | models.Q(until__lt=now) | models.Q(holder=me) | far
     taken = Lease.objects.filter(free, name=Lease.ROUND).update(holder=me, until=now + timedelta(seconds=LEASE_S))
     return taken == 1
 
@@ -111,8 +125,6 @@ def drop_lease() -> None:
 
 
 def ensure_schedule() -> None:
-    """The minute's schedule that revives the chain."""
-    Schedule.objects.update_or_create(
-        name="round",
-        defaults={"func": SESSION, "schedule_type": Schedule.MINUTES, "minutes": 1, "repeats": -1},
-    )
+    """The minute's schedule that revives the chain; also after the clock was set back, which left it in the future."""
+    every_minute = {"func": SESSION, "schedule_type": Schedule.MINUTES, "minutes": 1, "repeats": -1}
+    Schedule.objects.update_or_create(name="round", defaults={**every_minute, "next_run": timezone.now()})

@@ -7,10 +7,12 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.db import close_old_connections
+from django.db import DatabaseError, close_old_connections
 
 from runs import pulse
 from runs.jobs import enqueue
@@ -18,6 +20,7 @@ from vetting import processes, rounds
 
 log = logging.getLogger("vetting.worker")
 LOOK_EVERY_S = 2.0
+UNKNOWN = "unknown"
 
 
 class Command(BaseCommand):
@@ -31,7 +34,7 @@ class Command(BaseCommand):
         while not self.stopping:
             cluster = self._start()
             self._watch(cluster)
-            rounds.drop_lease()  # the session that runs ends with its round, so that the cluster can stop at once
+            _drop_lease()
             processes.stop(cluster)
             processes.kill_group(cluster.pid)
 
@@ -39,22 +42,51 @@ class Command(BaseCommand):
         self.stopping = True
 
     def _start(self) -> subprocess.Popen[bytes]:
-        rounds.drop_lease()
-        rounds.ensure_schedule()
-        enqueue(rounds.SESSION)
+        while not self.stopping and not _prepared():
+            time.sleep(LOOK_EVERY_S)
         return processes.start([*processes.MANAGE, "qcluster"], "qcluster", VETTING_WORKER_PARENT_PID=str(os.getpid()))
 
     def _watch(self, cluster: subprocess.Popen[bytes]) -> None:
-        """Until it ends, or until no round was completed for 20 s. (A cluster whose idle worker is killed while it
-        holds the queue's lock looks alive and does nothing, for ever: django-q2 issue 23.)"""
-        started = time.monotonic()
+        """Until it ends, or until no round was completed for 20 s, by a clock that nobody sets. (A cluster whose idle
+        worker is killed while it holds the queue's lock looks alive and does nothing, for ever: django-q2 issue 23.)
+        While the database can't be asked, no round can be done: then the cluster is not to blame."""
+        last, changed_at = None, time.monotonic()
         while not self.stopping:
             time.sleep(LOOK_EVERY_S)
             if cluster.poll() is not None:
                 log.warning("the worker cluster ended (status %s): starting it again", cluster.returncode)
                 return
-            close_old_connections()
-            if min(pulse.age_s(), time.monotonic() - started) > pulse.SILENT_AFTER_S:
+            if (now := _last_round()) == UNKNOWN or now != last:
+                last, changed_at = now, time.monotonic()
+            if time.monotonic() - changed_at > pulse.SILENT_AFTER_S:
                 log.error("no round for %.0f s: the worker cluster is stuck, starting it again", pulse.SILENT_AFTER_S)
                 processes.kill_group(cluster.pid)
                 return
+
+
+def _drop_lease() -> None:
+    """The session that runs ends with its round, so that the cluster can stop at once."""
+    with suppress(DatabaseError):
+        rounds.drop_lease()
+
+
+def _prepared() -> bool:
+    """Whether the lease is free, and a session is queued that will take it."""
+    close_old_connections()
+    try:
+        rounds.drop_lease()
+        rounds.ensure_schedule()
+        enqueue(rounds.SESSION)
+    except DatabaseError as error:
+        log.error("the worker waits for the database: %s", error)
+        return False
+    return True
+
+
+def _last_round() -> datetime | str | None:
+    close_old_connections()
+    try:
+        return pulse.last_round()
+    except DatabaseError as error:
+        log.error("the database can't be asked: %s", error)
+        return UNKNOWN

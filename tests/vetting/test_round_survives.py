@@ -1,0 +1,106 @@
+"""The worker's round goes on through a database that refuses a statement, and through a clock that is set back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from django.utils import timezone
+from django_q.models import OrmQ, Schedule
+
+from runs import pulse
+from runs.models import Lease
+from vetting import processes, rounds
+from vetting.management.commands import vetworker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+HOURS = timedelta(hours=5)
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "TICKS", ())
+    monkeypatch.setattr(rounds, "SESSION_S", 0.0)
+    monkeypatch.setattr(rounds, "INTERVAL_S", 0.0)
+
+
+@pytest.fixture
+def refused_once(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """The first statement with these words is refused."""
+    refused: list[str] = []
+
+    def refuse(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        if request.param in sql and not refused:
+            refused.append(sql)
+            raise OperationalError("database is locked")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(refuse):
+        yield refused
+
+
+@pytest.mark.parametrize("refused_once", ['"ticked_at" =', '"until" = NULL', 'INTO "django_q_ormq"'], indirect=True)
+def test_a_session_that_is_refused_a_statement_still_hands_over(refused_once: list[str]) -> None:
+    assert rounds.session() == "done"
+    assert refused_once
+    assert [row.task["func"] for row in OrmQ.objects.all()] == [rounds.SESSION]
+    assert Lease.objects.get().until is None
+
+
+def test_a_dead_sessions_lease_is_free_though_the_clock_was_set_back() -> None:
+    Lease.objects.create(name=Lease.ROUND, holder="bench:1", until=timezone.now() + HOURS)
+    assert rounds.take_lease("bench:2")
+
+
+def test_a_lease_that_somebody_holds_is_not_free() -> None:
+    assert rounds.take_lease("bench:1")
+    assert not rounds.take_lease("bench:2")
+
+
+def test_the_schedule_begins_anew_with_each_start() -> None:
+    rounds.ensure_schedule()
+    Schedule.objects.update(next_run=timezone.now() + HOURS)
+    rounds.ensure_schedule()
+    assert Schedule.objects.get().next_run <= timezone.now()
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[vetworker.Command]:
+    """A parent that looks often, and is ended after two seconds at the latest."""
+    monkeypatch.setattr(vetworker, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(pulse, "SILENT_AFTER_S", 0.1)
+    command = vetworker.Command()
+    command.stopping = False
+    end = threading.Timer(2, lambda: setattr(command, "stopping", True))
+    end.start()
+    yield command
+    end.cancel()
+
+
+def test_a_worker_that_does_no_round_is_seen_though_the_last_one_lies_in_the_future(
+    worker: vetworker.Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Lease.objects.create(name=Lease.ROUND, ticked_at=timezone.now() + HOURS)
+    killed: list[int] = []
+    monkeypatch.setattr(processes, "kill_group", killed.append)
+    worker._watch(SimpleNamespace(poll=lambda: None, pid=4711))
+    assert killed == [4711]
+
+
+def test_a_parent_that_cannot_ask_the_database_neither_ends_nor_blames_the_cluster(
+    worker: vetworker.Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise OperationalError("database is locked")
+
+    looks: list[None] = []
+    monkeypatch.setattr(pulse, "last_round", refuse)
+    monkeypatch.setattr(processes, "kill_group", lambda pid: pytest.fail("killed"))
+    cluster = SimpleNamespace(poll=lambda: looks.append(None) if len(looks) < 20 else 1, pid=4711, returncode=1)
+    worker._watch(cluster)
+    assert len(looks) == 20
