@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, close_old_connections, models, transaction
 from django.utils import timezone
 
 from notifications import kinds, routing, sending
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 
 # PostgreSQL can commit a lower id after a higher one; so many ids behind the cursor are looked at again.
 LOOK_BACK = 1000
+# A job waits for its turn behind one that waits for a dead target. What is a day old tells nobody anything.
+BEGUN_AFTER, FORGOTTEN_AFTER = timedelta(seconds=30), timedelta(days=1)
 
 
 def tick() -> None:
@@ -26,7 +29,8 @@ def tick() -> None:
     1. read what lies behind the cursor (and a little before it) and has no notice yet;
     2. per event, in one transaction: its notice (the key is unique: whoever comes second stops here), a
        delivery per target, and the job that sends them;
-    3. move the cursor.
+    3. move the cursor;
+    4. queue the job again where nobody has begun it: the queue drops one that fails before its first claim.
     """
     cursor, _ = Cursor.objects.get_or_create(name="outbox")
     newest = RunEvent.objects.order_by("-id").values_list("id", flat=True).first() or 0
@@ -35,6 +39,7 @@ def tick() -> None:
         _take_up(event)
     if newest > cursor.last_event:
         Cursor.objects.filter(name="outbox", last_event__lt=newest).update(last_event=newest)
+    _queue_again()
 
 
 @transaction.atomic
@@ -51,23 +56,41 @@ def _take_up(event: RunEvent) -> None:
         jobs.enqueue("notifications.outbox.deliver", [row.pk for row in rows])
 
 
+def _queue_again() -> None:
+    now = timezone.now()
+    set_back = models.Q(taken_at__gt=now + BEGUN_AFTER)  # the clock, and the queue's own times with it
+    a_while = models.Q(taken_at__lt=now - BEGUN_AFTER, taken_at__gt=now - FORGOTTEN_AFTER)
+    notices = Notice.objects.filter(set_back | a_while)
+    late = Delivery.objects.filter(attempted_at=None, event__notice__in=notices)
+    for event in late.order_by("event").values_list("event", flat=True).distinct():
+        with transaction.atomic():
+            if notices.filter(pk=event).update(taken_at=now):
+                rows = Delivery.objects.filter(event=event, attempted_at=None)
+                jobs.enqueue("notifications.outbox.deliver", list(rows.values_list("pk", flat=True)))
+
+
 def deliver(delivery_ids: Sequence[int]) -> None:
     """Send one event's deliveries side by side, each once: a queue may start a job a second time, so an
-    attempt is claimed on its row first. A target that never answers costs its own limit, delays no other."""
-    claimed = [row for row in map(_claim, delivery_ids) if row]
-    if not claimed:
+    attempt is claimed on its row first. A target that never answers costs its own limit, delays no other.
+
+    All that is read is read before the claim: what fails until then is queued again by the tick. A database that takes
+    no record of one keeps no other from its own."""
+    waiting = list(Delivery.objects.filter(pk__in=delivery_ids, attempted_at=None).select_related("event__run__host"))
+    if not waiting:
         return
-    message = kinds.compose(claimed[0].event)
-    by_target = {row.target: row for row in claimed}
-    for name, problem in sending.send_to_all(list(by_target), message):
-        _record(by_target[name], problem)
+    message = kinds.compose(waiting[0].event)
+    claimed = {row.target: row for row in waiting if _claim(row)}
+    for name, problem in sending.send_to_all(list(claimed), message):
+        try:
+            _record(claimed[name], problem)
+        except DatabaseError:
+            log.exception("what became of the message to %s is not on record: %s", name, problem or "it was sent")
+            close_old_connections()
 
 
-def _claim(delivery_id: int) -> Delivery | None:
+def _claim(row: Delivery) -> bool:
     now = timezone.now()
-    if Delivery.objects.filter(pk=delivery_id, attempted_at=None).update(attempted_at=now) != 1:
-        return None
-    return Delivery.objects.select_related("event__run__host").get(pk=delivery_id)
+    return Delivery.objects.filter(pk=row.pk, attempted_at=None).update(attempted_at=now) == 1
 
 
 def _record(row: Delivery, problem: str) -> None:

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 from django_q.models import OrmQ
 
 from notifications import checks, outbox, sending
@@ -136,6 +138,22 @@ def test_a_target_that_never_answers_is_bounded_and_in_nobodys_way(
     }
     assert all("no answer within 0.5 s" in row.problem for row in Delivery.objects.exclude(problem=""))
     assert len(phone.posts) == len(post.mails) == 1
+
+
+def test_a_job_that_failed_before_it_began_is_queued_again(configure: Callable, run_queue: Callable) -> None:
+    """The queue drops a job that fails."""
+    with http_server() as phone:
+        configure([ntfy("phone", phone.url)])
+        failed_run()
+        outbox.tick()
+        OrmQ.objects.all().delete()
+        outbox.tick()
+        assert not OrmQ.objects.exists(), "it may still wait for its turn"
+        Notice.objects.update(taken_at=timezone.now() - timedelta(seconds=31))
+        for _ in range(2):
+            outbox.tick()
+        assert run_queue() == 1
+    assert len(phone.posts) == 1
 
 
 def test_the_tick_itself_sends_nothing(configure: Callable) -> None:
