@@ -17,7 +17,7 @@ from django.utils import timezone
 from agent import codec, wire
 from agentapi.cleaning import cleaned, may_need_cleaning
 from runs import agent_calls, boots, intake, lifecycle, tokens, watchdog
-from runs.machine import AGENT_SILENT, ENDED, NotAllowed, State
+from runs.machine import AGENT_SILENT, ENDED, Event, NotAllowed, State
 from runs.models import Actor, Boot, Run
 from runs.querysets import DOCUMENTS
 from runs.transition import Refused
@@ -132,9 +132,14 @@ def _too_late(run: Run, boot: Boot, call: str) -> str:
     claimed has expired with the boot deadline."""
     if run.state in ENDED and call not in AFTER_THE_END:
         return f"a token of a run that is {run.state}"
-    if boot.claimed_at is None and _has_expired(run):
+    if boot.claimed_at is None and _has_expired(run) and not (call == "hello" and _failed_by_hello(run)):
         return "an expired token: nobody claimed it before the boot deadline"
     return ""
+
+
+def _failed_by_hello(run: Run) -> bool:
+    """A hello that is said once more is answered as the first time: with why the agent is not wanted."""
+    return run.state == State.FAILED and run.events.filter(kind=Event.CONTRACT_MISMATCH).exists()
 
 
 def _has_expired(run: Run) -> bool:

@@ -52,7 +52,9 @@ def is_due(request: WakeRequest, driver: Driver, now: datetime) -> bool:
     if driver.SLOW and request.run.rungs.filter(rung=Rung.WAKE_SENT).exists():
         return False
     after_s = config.interval_s if request.sent < config.repeat else max(config.interval_s, LATER_INTERVAL_S)
-    return request.last_sent_at is None or now - request.last_sent_at >= timedelta(seconds=after_s)
+    if request.last_sent_at is None:
+        return True
+    return not timedelta() <= now - request.last_sent_at < timedelta(seconds=after_s)  # else the clock was set back
 
 
 def _claim(request: WakeRequest) -> bool:

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from agent import wire
-from runs import intake, lifecycle, logfiles, transition
+from runs import dispatcher, intake, lifecycle, logfiles, transition
 from runs.machine import Event
 from runs.models import Actor, Measurement, Run
 from tests.talker import SERIAL, Talker
@@ -168,3 +168,10 @@ def test_a_late_result_is_kept_once_and_makes_a_new_report_due(talker: Talker, r
     run.refresh_from_db()
     assert run.report_due
     assert run.findings.filter(code="smart.wear").count() == 1
+
+
+def test_a_hello_of_another_contract_is_answered_alike_when_it_comes_twice(talker: Talker, run: Run) -> None:
+    dispatcher.tick()
+    talker.fetch_script()
+    assert talker.hello(contract="another") == talker.hello(contract="another")
+    assert not run.events.filter(kind="token_refused").exists()

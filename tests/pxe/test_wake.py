@@ -294,3 +294,8 @@ def test_a_bmc_that_does_not_answer_is_named(bench: Bench, settings: Any, monkey
     monkeypatch.setattr(ipmi, "TIMEOUT_S", 1.0)
     with pytest.raises(WakeProblem, match=r"BMC 127\.0\.0\.1: ipmitool chassis power status"):
         ipmi.wake(with_ipmi())
+
+
+def test_a_host_is_woken_again_though_the_clock_was_set_back_since() -> None:
+    later = timezone.now() + timedelta(hours=5)
+    assert wake.is_due(WakeRequest(run=a_run(a_host()), sent=1, last_sent_at=later), wol, timezone.now())
