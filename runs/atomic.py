@@ -10,7 +10,8 @@ from typing import Any
 
 
 def write(path: Path, content: bytes, mode: int = 0o644, *, sync: bool = False) -> None:
-    """With `sync` it is on the disk before it takes the old one's place: whole also through a loss of power."""
+    """With `sync` it is on the disk before it takes the old one's place, and so is its name before we return: whole and
+    there also through a loss of power."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -20,9 +21,19 @@ def write(path: Path, content: bytes, mode: int = 0o644, *, sync: bool = False) 
                 file.flush()
                 os.fsync(file.fileno())
         os.replace(name, path)
+        if sync:
+            _sync_names(path.parent)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _sync_names(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_if_changed(path: Path, content: bytes) -> bool:
