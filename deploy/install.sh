@@ -107,11 +107,16 @@ account() {
     run install -d -o "$user" -g "$user" -m 0750 "$data"
 }
 
+# Nothing runs without somebody who keeps it to the configuration: dnsmasq and iperf3 stop, too.
 stop() {
     [ -e /etc/systemd/system/vetting-web.service ] && [ -d /run/systemd/system ] || return 0
     say "Stop what runs (hosts under test go on and deliver afterwards)"
-    trap '[ $? = 0 ] || echo "install.sh: stopped half way, web and worker are down: mend it and run again" >&2' EXIT
-    run systemctl stop vetting-web.service vetting-worker.service
+    trap '[ $? = 0 ] || echo "install.sh: stopped half way, all of Vetting is down: mend it and run again" >&2' EXIT
+    for unit in vetting-keeper.timer vetting-web.service vetting-worker.service vetting-dnsmasq.path \
+        vetting-dnsmasq.service; do
+        [ ! -e "/etc/systemd/system/$unit" ] || run systemctl stop "$unit"
+    done
+    run systemctl stop "vetting-iperf3@*.service"
 }
 
 program() {
@@ -224,8 +229,13 @@ units() {
         now=""
     fi
     [ -z "$now" ] || run systemctl daemon-reload
-    run systemctl enable $now vetting-web.service vetting-worker.service vetting-dnsmasq.path
-    for port in $(iperf3_ports); do
+    run systemctl enable $now vetting-web.service vetting-worker.service vetting-dnsmasq.path vetting-keeper.timer
+    ports=" $(iperf3_ports) "
+    for link in /etc/systemd/system/multi-user.target.wants/vetting-iperf3@*.service; do
+        port=${link##*@} port=${port%.service}
+        case "$ports" in *" $port "*) ;; *) [ ! -e "$link" ] || run systemctl disable $now "vetting-iperf3@$port.service" ;; esac
+    done
+    for port in $ports; do
         run systemctl enable $now "vetting-iperf3@$port.service"
     done
 }

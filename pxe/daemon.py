@@ -7,16 +7,27 @@ They daemonise themselves, so a recycled worker neither takes them along nor lea
 from __future__ import annotations
 
 import os
+import re
 import select
 import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 START_TIMEOUT_S = 5.0
+END_WAIT_S = 0.5
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
+
+
+@dataclass(frozen=True)
+class Process:
+    """`words` is its command line."""
+
+    pid: int
+    words: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -36,11 +47,14 @@ class Daemon:
 
     def find(self) -> int | None:
         """The same; where the pid file doesn't tell, by looking at every process."""
-        return self.pid() or next((pid for pid in _all_pids() if self._is_ours(pid)), None)
+        return self.pid() or next((one.pid for one in running(self.program) if self.is_it(one)), None)
+
+    def is_it(self, process: Process) -> bool:
+        return set(self.marks) <= set(process.words)
 
     def _is_ours(self, pid: int) -> bool:
         words = _command_line(pid)
-        return bool(words) and Path(words[0]).name == self.program and set(self.marks) <= set(words)
+        return _is(self.program, words) and self.is_it(Process(pid, tuple(words)))
 
     def start(self) -> str:
         """Start it; the empty string, or what it said when it would not. FileNotFoundError: not installed."""
@@ -66,14 +80,32 @@ def which(program: str) -> str | None:
     return shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:{SBIN}")
 
 
-def stop(pid: int, wait_s: float) -> bool:
-    """SIGTERM, then wait; True when it has gone."""
+def running(program: str) -> Iterator[Process]:
+    """Every process of this name, those in containers within ours left out: they are another installation's."""
+    for pid in _all_pids():
+        words = _command_line(pid)
+        if _is(program, words) and _is_in_our_namespace(pid):
+            yield Process(pid, tuple(words))
+
+
+def end(pid: int) -> str:
+    """SIGTERM, half a second later SIGKILL. Empty when it has gone, else why it has not."""
+    try:
+        if stop(pid, END_WAIT_S) or stop(pid, END_WAIT_S, signal.SIGKILL):
+            return ""
+    except PermissionError:
+        return "it belongs to another user"
+    return "it does not end"
+
+
+def stop(pid: int, wait_s: float, number: signal.Signals = signal.SIGTERM) -> bool:
+    """Send the signal, then wait; True when it has gone."""
     try:
         watch = os.pidfd_open(pid)
     except ProcessLookupError:
         return True
     try:
-        signal.pidfd_send_signal(watch, signal.SIGTERM)
+        signal.pidfd_send_signal(watch, number)
         return bool(select.select([watch], [], [], wait_s)[0])
     except ProcessLookupError:
         return True
@@ -90,6 +122,19 @@ def _pid_in(path: Path) -> int | None:
 
 def _all_pids() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _is(program: str, words: list[str]) -> bool:
+    return bool(words) and Path(words[0]).name == program
+
+
+def _is_in_our_namespace(pid: int) -> bool:
+    """One that is in a namespace below ours has a number in each."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(errors="replace")
+    except OSError:
+        return False
+    return len((re.search(r"^NSpid:(.*)$", status, re.M) or ["", ""])[1].split()) < 2
 
 
 def _command_line(pid: int) -> list[str]:

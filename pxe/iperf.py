@@ -12,45 +12,67 @@ import socket
 
 from django.conf import settings
 
-from pxe import daemon
-from pxe.daemon import Daemon
+from pxe import daemon, unwanted
+from pxe.daemon import Daemon, Process
 from pxe.paths import paths
 from runs import bench
 from runs.bench import Problem
 
 log = logging.getLogger("vetting.pxe")
-# A host that dies in its test must not keep the server waiting for data longer than the next one would wait
-# for it.
-RECEIVE_TIMEOUT_MS = 20_000
-
-
-def server(port: int) -> Daemon:
-    """`--pidfile` is the mark: no other process has that argument."""
-    address, pid_file = settings.VETTING.web.address, paths().pid_dir / f"iperf3-{port}.pid"
-    arguments = ("--server", "--daemon", "--bind", address, "--port", str(port), "--pidfile", str(pid_file))
-    timeout = ("--rcv-timeout", str(RECEIVE_TIMEOUT_MS))
-    return Daemon("iperf3", (*arguments, *timeout), pid_file, (str(pid_file), address, str(port)))
 
 
 def tick() -> None:
-    config = settings.VETTING.iperf3
-    if config.supervise != "tick":
-        bench.report("iperf3", [])
-        return
     paths().make()
-    problems = [problem for port in config.ports if (problem := _keep(port))]
+    problems = switch_off()
+    if settings.VETTING.iperf3.supervise == "tick":
+        problems += [problem for port in settings.VETTING.iperf3.ports if (problem := _keep(port))]
+    elif missing := _units_that_do_not_run():
+        names = " ".join(missing)
+        problems.append(Problem("bench", f"{names} not running", f"sudo systemctl enable --now {names}"))
     if bench.report("iperf3", problems):
         for problem in problems:
             log.error("%s", problem)
 
 
+def switch_off() -> list[Problem]:
+    """End those that vetting.yaml does not want: of other ports, another address, another keeper."""
+    return unwanted.end_all(_unwanted())
+
+
+def strays() -> list[Problem]:
+    """What runs right now though this process's vetting.yaml does not want it."""
+    return [unwanted.problem(one) for one in _unwanted()]
+
+
 def stop() -> None:
     """End those that we started."""
-    if settings.VETTING.iperf3.supervise != "tick":
-        return
-    for port in settings.VETTING.iperf3.ports:
-        if pid := server(port).find():
-            daemon.stop(pid, wait_s=1.0)
+    if settings.VETTING.iperf3.supervise == "tick":
+        unwanted.end_all(unwanted.iperf3s(paths().pid_dir, wanted=[]))
+
+
+def server(port: int) -> Daemon:
+    return unwanted.iperf3(port, paths().pid_dir, settings.VETTING.web.address)
+
+
+def _unwanted() -> list[Process]:
+    return unwanted.iperf3s(paths().pid_dir, _wanted())
+
+
+def _wanted() -> list[Daemon]:
+    config = settings.VETTING.iperf3
+    if config.supervise == "unit":
+        return [unwanted.iperf3_of_unit(port, paths().pid_dir) for port in config.ports]
+    return [server(port) for port in config.ports] if config.supervise == "tick" else []
+
+
+def _units_that_do_not_run() -> list[str]:
+    config = settings.VETTING.iperf3
+    if config.supervise != "unit":
+        return []
+    there = list(daemon.running("iperf3"))
+    servers = {port: unwanted.iperf3_of_unit(port, paths().pid_dir) for port in config.ports}
+    missing = [port for port, one in servers.items() if not any(map(one.is_it, there))]
+    return [f"vetting-iperf3@{port}" for port in missing]
 
 
 def _keep(port: int) -> Problem | None:

@@ -24,6 +24,15 @@ class Paths:
         return self.root / "dnsmasq.hosts"
 
     @property
+    def order(self) -> Path:
+        return self.root / "dnsmasq.order.json"
+
+    @property
+    def state(self) -> Path:
+        """What dnsmasq has read, and how often it was tried to start it."""
+        return self.root / "dnsmasq.state.json"
+
+    @property
     def leases(self) -> Path:
         return self.root / "dnsmasq.leases"
 

@@ -3,29 +3,28 @@ hosts.
 
 dnsmasq is no child of the worker: it puts itself into the background and outlives it. Every tick compares
 what is with what should be. `pxe.supervise: unit` leaves the starting to systemd, whose unit starts it again
-at once.
+at once while there is a current order for it (pxe/order.py).
 """
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import logging
 import os
 import pwd
 import signal
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from dataclasses import replace
 from enum import Enum
 from typing import Any
 
 from django.conf import settings
 
 from hosts.models import HostMac
-from pxe import daemon, dnsmasq, dnsmasqlog, image
+from pxe import daemon, dnsmasq, dnsmasqlog, image, order, unwanted
 from pxe.daemon import Daemon
+from pxe.order import Order
 from pxe.paths import Paths, paths
 from runs import atomic, bench
 from runs.bench import Problem
@@ -45,22 +44,45 @@ class Action(Enum):
 def tick() -> None:
     """One comparison. Two workers at once do no harm: the second finds the lock taken and leaves.
 
-    1. Copy iPXE's binaries to where TFTP finds them; write configuration and list of MACs.
-    2. Decide from what runs and what it last read; start, restart or signal it.
-    3. Only after the signal went out put on record what it has read: a death in between signals twice, never
+    1. End what vetting.yaml does not want, and take away what would start it again.
+    2. Copy iPXE's binaries to where TFTP finds them; write configuration, list of MACs and the unit's order.
+    3. Decide from what runs and what it last read; start, restart or signal it.
+    4. Only after the signal went out put on record what it has read: a death in between signals twice, never
        not.
-    4. Read its log.
+    5. Read its log.
     """
     files = paths()
     files.make()
-    with _lock(files) as taken:
+    with order.lock(files) as taken:
         if not taken:
             return
+        problems = switch_off(files)
         if settings.VETTING.pxe.mode == "off":
-            _switch_off(files)
+            _report(problems)
             return
-        _reconcile(files)
+        _report([*problems, *_reconcile(files)])
         dnsmasqlog.tick(server(files).pid())
+
+
+def switch_off(files: Paths) -> list[Problem]:
+    """End what vetting.yaml does not want, and take away what would start it again."""
+    keeper = _keeper()
+    if keeper != "unit":
+        order.withdraw(files)
+    if keeper == "off":
+        for path in (files.conf, files.hosts):
+            path.unlink(missing_ok=True)
+    return unwanted.end_all(unwanted.dnsmasqs(files, keeper))
+
+
+def strays() -> list[Problem]:
+    """What runs right now though this process's vetting.yaml does not want it."""
+    return [unwanted.problem(one) for one in unwanted.dnsmasqs(paths(), _keeper())]
+
+
+def _keeper() -> unwanted.Keeper:
+    config = settings.VETTING.pxe
+    return "off" if config.mode == "off" else config.supervise
 
 
 def decide(pid: int | None, read: dict[str, Any], wanted: dict[str, str]) -> Action:
@@ -91,41 +113,59 @@ def known_macs() -> list[dnsmasq.KnownMac]:
     return [dnsmasq.KnownMac(mac, binary) for mac, binary in rows]
 
 
-def _reconcile(files: Paths) -> None:
+def _reconcile(files: Paths) -> list[Problem]:
+    """Without the right to start: where vetting.yaml was changed after this process read it, what runs goes on, its
+    list of MACs is kept, and nothing is started with what is no longer written there."""
     _copy_loaders(files)
-    conf, hosts = dnsmasq.render(plan()).encode(), dnsmasq.render_hosts(known_macs()).encode()
-    atomic.write_if_changed(files.conf, conf)
-    atomic.write_if_changed(files.hosts, hosts)
-    wanted = {"conf": _digest(conf), "hosts": _digest(hosts)}
-    state_path = files.root / "dnsmasq.state.json"
-    state = atomic.read_json(state_path)
+    changed = settings.CONFIGURATION.changed()
+    if not changed:
+        atomic.write_if_changed(files.conf, dnsmasq.render(plan()).encode())
+    atomic.write_if_changed(files.hosts, dnsmasq.render_hosts(known_macs()).encode())
+    wanted = {"conf": order.digest(files.conf), "hosts": order.digest(files.hosts)}
+    if _keeper() == "unit":
+        _give_order(files, wanted, may_start=not changed)
+    state = atomic.read_json(files.state)
     ours = server(files)
     action = decide(ours.pid(), state, wanted)
+    if changed and action is Action.RESTART:
+        action = Action.RELOAD
     if action is Action.START:
-        state = _start(ours, state, wanted)
-    elif action is not Action.NOTHING:
-        state = _signal(ours, action, state, wanted)
-    atomic.write_json(state_path, state)
-    if action is not Action.START or state.get("pid"):
-        bench.report("dnsmasq", _bench_problems())
+        state, problems = _start(ours, state, wanted, changed)
+    else:
+        state, problems = _signal(ours, action, state, wanted), _bench_problems()
+    atomic.write_json(files.state, state)
+    return problems
 
 
-def _start(ours: Daemon, state: dict[str, Any], wanted: dict[str, str]) -> dict[str, Any]:
+def _give_order(files: Paths, wanted: dict[str, str], may_start: bool) -> None:
+    """Before anything is signalled: what the unit starts then must find it. Who may not start anything renews what
+    is there, so that it is not taken for dead, and gives no new one."""
+    if may_start:
+        order.renew(files, Order(settings.CONFIGURATION.digest, **wanted))
+    elif before := order.read(files):
+        order.renew(files, replace(before, hosts=wanted["hosts"]))
+
+
+def _start(
+    ours: Daemon, state: dict[str, Any], wanted: dict[str, str], changed: str = ""
+) -> tuple[dict[str, Any], list[Problem]]:
     """A first try at once, more with growing pauses, at most five seconds: a start that can't work costs
     little."""
+    if changed:
+        what = f"dnsmasq is not running and is not started: {changed}"
+        return dict(wanted), [Problem("configuration", what, "restart web and worker")]
     if settings.VETTING.pxe.supervise == "unit":
         what = f"dnsmasq is not running ({ours.pid_file} names no such process)"
-        _report(Problem("bench", what, "systemctl status vetting-dnsmasq says why"))
-        return dict(wanted)
+        return dict(wanted), [Problem("bench", what, "systemctl status vetting-dnsmasq says why")]
     tries, now = int(state.get("tries", 0)), time.monotonic()
     if 0 < state.get("next_try", 0) - now < max(RETRY_S):
-        return state
+        return state, bench.problems("dnsmasq")
     problem = _adopt_or_start(ours)
     if problem is None:
         log.info("dnsmasq started, pid %s", ours.pid())
-        return {"pid": ours.pid(), **wanted}
-    _report(problem)
-    return {"tries": tries + 1, "next_try": now + RETRY_S[min(tries + 1, len(RETRY_S) - 1)]}
+        return {"pid": ours.pid(), **wanted}, _bench_problems()
+    next_try = now + RETRY_S[min(tries + 1, len(RETRY_S) - 1)]
+    return {"tries": tries + 1, "next_try": next_try}, [problem]
 
 
 def _adopt_or_start(ours: Daemon) -> Problem | None:
@@ -152,29 +192,23 @@ def _explain(said: str) -> Problem:
 
 def _signal(ours: Daemon, action: Action, state: dict[str, Any], wanted: dict[str, str]) -> dict[str, Any]:
     pid = ours.pid()
-    if pid is None:
+    if pid is None or action is Action.NOTHING:
         return state
     if action is Action.RESTART:
         log.info("dnsmasq pid %s: other configuration, starting it anew", pid)
         daemon.stop(pid, STOP_WAIT_S)
         # What starts from here on reads the new file.
-        return dict(wanted) if settings.VETTING.pxe.supervise == "unit" else _start(ours, {}, wanted)
+        return dict(wanted) if settings.VETTING.pxe.supervise == "unit" else _start(ours, {}, wanted)[0]
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGHUP)
         log.info("dnsmasq pid %s: list of MACs read again", pid)
     return {"pid": pid, **wanted}
 
 
-def stop(wait_s: float = 1.0) -> None:
+def stop() -> None:
     """End the dnsmasq that we started (the demo and the rack leave nothing behind)."""
-    if settings.VETTING.pxe.supervise == "tick" and (pid := server(paths()).find()):
-        daemon.stop(pid, wait_s)
-
-
-def _switch_off(files: Paths) -> None:
-    if settings.VETTING.pxe.supervise == "tick" and (pid := server(files).pid()):
-        daemon.stop(pid, STOP_WAIT_S)
-    bench.report("dnsmasq", [])
+    if _keeper() == "tick":
+        unwanted.end_all(unwanted.dnsmasqs(paths(), "off"))
 
 
 def _bench_problems() -> list[Problem]:
@@ -195,9 +229,10 @@ def _bench_problems() -> list[Problem]:
     return problems
 
 
-def _report(problem: Problem) -> None:
-    if bench.report("dnsmasq", [problem]):
-        log.error("%s", problem)
+def _report(problems: list[Problem]) -> None:
+    if bench.report("dnsmasq", problems):
+        for problem in problems:
+            log.error("%s", problem)
 
 
 def _copy_loaders(files: Paths) -> None:
@@ -214,21 +249,4 @@ def _copy_loaders(files: Paths) -> None:
 
 
 def server(files: Paths) -> Daemon:
-    """Our dnsmasq: the one with our configuration file."""
-    argument = f"--conf-file={files.conf}"
-    return Daemon("dnsmasq", (argument,), files.pid, (argument,))
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-@contextmanager
-def _lock(files: Paths) -> Iterator[bool]:
-    with (files.root / "supervisor.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+    return unwanted.dnsmasq(files)

@@ -14,7 +14,7 @@ from django.conf import settings
 
 from runs import atomic
 
-PARTS = ("dnsmasq", "iperf3", "load", "port")
+PARTS = ("configuration", "dnsmasq", "iperf3", "load", "port")
 
 
 @dataclass(frozen=True)

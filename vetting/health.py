@@ -6,7 +6,8 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 
-from runs import bench, pulse
+from runs import pulse
+from vetting import inforce
 
 
 @never_cache
@@ -18,11 +19,12 @@ def livez(request: HttpRequest) -> HttpResponse:
 @never_cache
 def healthz(request: HttpRequest) -> HttpResponse:
     """200 when the database answers and a worker did its round within 20 s, else 503 naming what is wrong. What keeps
-    hosts from being booted or measured stands behind an `ok, but: `, a line each: no restart of ours mends it."""
-    if problem := _problem():
-        return HttpResponse(f"{problem}\n", status=503, content_type="text/plain")
-    lines = [f"ok, but: {one}" for one in bench.problems()] or ["ok"]
-    return HttpResponse("\n".join(lines) + "\n", content_type="text/plain")
+    hosts from being booted or measured, and what runs and should not, stands behind an `ok, but: `, a line each: no
+    restart of ours mends it. Without a worker they stand behind an `and: `."""
+    problem = _problem()
+    others = [f"{'and' if problem else 'ok, but'}: {one}" for one in inforce.problems_now()]
+    lines = [problem, *others] if problem else others or ["ok"]
+    return HttpResponse("\n".join(lines) + "\n", status=503 if problem else 200, content_type="text/plain")
 
 
 def _problem() -> str:

@@ -30,6 +30,7 @@ import runs.fitness
 import runs.report
 import runs.retention
 import runs.watchdog
+import vetting.inforce
 from runs.jobs import enqueue
 from runs.models import Lease
 
@@ -40,14 +41,16 @@ def dispatch() -> None:
     runs.dispatcher.tick(pxe.loopback.carries)
 
 
+# What vetting.yaml switched off is off before anything that may take its time.
 TICKS: tuple[Callable[[], object], ...] = (
+    pxe.supervisor.tick,
+    pxe.iperf.tick,
+    vetting.inforce.tick,
     runs.fitness.tick,
     pxe.ownport.tick,
     dispatch,
     runs.watchdog.tick,
     pxe.wake.tick,
-    pxe.supervisor.tick,
-    pxe.iperf.tick,
     notifications.outbox.tick,
     runs.report.tick,
     runs.retention.tick,

@@ -10,6 +10,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from vetting import config
+from vetting.configfile import ConfigFile
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -43,9 +44,10 @@ ALLOWED_HOSTS = env.list("VETTING_ALLOWED_HOSTS", default=["*"])
 
 _config_path = env.str("VETTING_CONFIG", default="")
 try:
-    VETTING = config.load(Path(_config_path) if _config_path else None)
+    CONFIGURATION = ConfigFile(Path(_config_path) if _config_path else None)
 except config.ConfigError as error:
     raise ImproperlyConfigured(str(error)) from None
+VETTING = CONFIGURATION.config
 
 # Environment variable → its value, for the variables that notification targets name in `token_env`.
 TARGET_SECRETS = {

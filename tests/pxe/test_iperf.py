@@ -9,6 +9,8 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,7 @@ from pxe import daemon, iperf
 from pxe.paths import Paths
 from runs.bench import problems
 from tests.pxe.network import SERVER_ADDRESS, Network
+from vetting import keeper
 
 PORTS = [5201, 5202]
 
@@ -60,6 +63,81 @@ def test_one_that_was_killed_is_back_with_the_next_tick_and_the_other_is_left_al
         iperf.tick()
     assert pid_of(5201) != killed and pid_of(5202) == other
     assert problems("iperf3") == []
+
+
+def has_ended(pid: int) -> bool:
+    return pid not in {one.pid for one in daemon.running("iperf3")}
+
+
+@pytest.mark.parametrize(
+    "section", [{"ports": [5202]}, {"ports": []}, {"supervise": "off"}, {"supervise": "unit"}], ids=repr
+)
+def test_a_server_that_vetting_yaml_no_longer_wants_ends_with_the_next_tick(
+    servers: Network, bench: Callable[..., Paths], section: dict[str, Any]
+) -> None:
+    taken_out, other = pid_of(5201), pid_of(5202)
+    bench(iperf3={"ports": PORTS} | section)
+    with servers.on_server():
+        iperf.tick()
+    assert has_ended(taken_out)
+    assert has_ended(other) == (section.get("ports") != [5202])
+
+
+def test_one_at_an_address_that_is_no_longer_ours_makes_room(servers: Network, bench: Callable[..., Paths]) -> None:
+    before = [pid_of(port) for port in PORTS]
+    bench(web={"address": "127.0.0.1"}, iperf3={"ports": PORTS})
+    with servers.on_server():
+        iperf.tick()
+    assert all(map(has_ended, before))
+    assert problems("iperf3") == []
+
+
+@pytest.fixture
+def unit(bench: Callable[..., Paths], network: Network) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """A server as vetting-iperf3@.service runs it, of an installation with this directory of pid files."""
+    made: list[subprocess.Popen[bytes]] = []
+
+    def start(port: int, pid_dir: Path) -> subprocess.Popen[bytes]:
+        pid_dir.mkdir(parents=True, exist_ok=True)
+        pid_file = str(pid_dir / f"iperf3-unit-{port}.pid")
+        command = [daemon.which("iperf3") or pytest.skip("iperf3 is not installed: apt install iperf3")]
+        with network.on_server():
+            made.append(subprocess.Popen([*command, "--server", "--port", str(port), "--pidfile", pid_file]))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.kill()
+        one.wait()
+
+
+def test_of_the_units_only_ours_whose_port_was_taken_out_ends(
+    bench: Callable[..., Paths], unit: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    files = bench(iperf3={"supervise": "unit", "ports": [5202, 5203]})
+    kept, taken_out = unit(5202, files.pid_dir), unit(5201, files.pid_dir)
+    of_another = unit(5204, tmp_path / "other")
+    assert iperf.strays()[0].what.startswith(f"iperf3 (process {taken_out.pid}) runs though")
+    iperf.tick()
+    assert taken_out.wait(2) is not None
+    assert (kept.poll(), of_another.poll()) == (None, None)
+    assert [one.what for one in problems("iperf3")] == ["vetting-iperf3@5203 not running"]
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("iperf3: {supervise: unit, ports: [5201, 5202]}", keeper.MAY),
+        ("iperf3: {supervise: unit, ports: [5202]}", keeper.MAY_NOT),
+        ("iperf3: {supervise: unit, ports: []}", keeper.MAY_NOT),
+        ("iperf3: {supervise: tick}", keeper.MAY_NOT),
+        ("iperf3: {supervise: off}", keeper.MAY_NOT),
+        ("iperf3: {supervise: sometimes}", keeper.MAY),
+    ],
+)
+def test_a_unit_asks_vetting_yaml_whether_its_port_is_wanted(tmp_path: Path, said: str, answer: int) -> None:
+    (tmp_path / "vetting.yaml").write_text(said)
+    assert keeper.main(["port", str(tmp_path / "vetting.yaml"), str(tmp_path), "5201"]) == answer
 
 
 def test_a_port_that_is_taken_is_reported(bench: Callable[..., Paths], network: Network) -> None:

@@ -116,8 +116,16 @@ def test_under_a_unit_it_starts_nothing_but_signals_what_the_unit_started(
     files = dnsmasq_bench(pxe={"supervise": "unit"})
     assert tick(network) is None
     assert problems("dnsmasq")[0].what.startswith("dnsmasq is not running")
-    with network.on_server():
-        assert supervisor.server(files).start() == ""
+    command = [daemon.which("dnsmasq") or "", "--keep-in-foreground", f"--conf-file={files.conf}"]
+    with network.on_server(), subprocess.Popen(command) as unit:
+        for _ in range(400):
+            if supervisor.server(files).pid() == unit.pid:
+                break
+            select.select([], [], [], 0.01)
+        _the_unit_is_signalled(dnsmasq_bench, network)
+
+
+def _the_unit_is_signalled(dnsmasq_bench: Bench, network: Network) -> None:
     pid = tick(network)
     a_host(mac=KNOWN)
     assert tick(network) == pid

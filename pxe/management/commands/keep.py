@@ -1,0 +1,25 @@
+"""What a silent worker leaves undone for dnsmasq and iperf3, once. vetting/keeper.py calls it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from pxe import iperf, supervisor
+from pxe.paths import paths
+
+
+class Command(BaseCommand):
+    help = "Bring dnsmasq and iperf3 to what vetting.yaml and the database say, once, as the worker does every second."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Nothing is started as a child of ours: what a unit of systemd's calls ends with it."""
+        config = settings.VETTING
+        if config.pxe.mode != "off" and config.pxe.supervise == "tick":
+            paths().make()
+            supervisor.switch_off(paths())
+        else:
+            supervisor.tick()
+        iperf.switch_off()

@@ -1,0 +1,113 @@
+"""The order for dnsmasq's unit: that it is to run, with which files, and as of when.
+
+The worker renews it every few seconds. systemd starts the unit only where the file is there, and only after
+vetting/keeper.py found it current. Without a worker, after a boot or after a change of vetting.yaml it is not.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from pxe.paths import Paths
+from runs import atomic
+
+RENEW_AFTER_S = 5.0
+CURRENT_FOR_S = 60.0
+_LOOK_EVERY_S = 0.05
+
+
+@dataclass(frozen=True)
+class Order:
+    """Hashes of vetting.yaml, dnsmasq.conf and dnsmasq.hosts. `at_s` counts from the machine's boot, so that a clock
+    that is set moves nothing; `boot` says which boot that is."""
+
+    configuration: str
+    conf: str
+    hosts: str
+    boot: str = ""
+    at_s: float = 0.0
+
+    def age_s(self) -> float:
+        """Infinite for an order of another boot."""
+        age = _now_s() - self.at_s
+        return age if self.boot == this_boot() and age >= 0 else math.inf
+
+
+def read(files: Paths) -> Order | None:
+    try:
+        order = Order(**atomic.read_json(files.order))
+    except TypeError:
+        return None
+    return order if isinstance(order.at_s, int | float) else None
+
+
+def renew(files: Paths, wanted: Order) -> None:
+    """Written when it says something else than before, or is about to grow old."""
+    before = read(files)
+    same = before is not None and replace(before, boot="", at_s=0.0) == replace(wanted, boot="", at_s=0.0)
+    if before is None or not same or before.age_s() >= RENEW_AFTER_S:
+        atomic.write_json(files.order, asdict(replace(wanted, boot=this_boot(), at_s=_now_s())))
+
+
+def withdraw(files: Paths) -> None:
+    files.order.unlink(missing_ok=True)
+
+
+def refusal(files: Paths, configuration: Path) -> str:
+    """Why dnsmasq may not start now; empty where it may."""
+    order = read(files)
+    if order is None:
+        return "there is no order to run it"
+    if order.age_s() > CURRENT_FOR_S:
+        return "its order is of another boot, or nobody renewed it: the worker gives a new one"
+    if digest(configuration) != order.configuration:
+        return f"{configuration} was changed since: restart vetting-web and vetting-worker"
+    if (digest(files.conf), digest(files.hosts)) != (order.conf, order.hosts):
+        return "its files are not those of its order: the worker writes them anew"
+    return ""
+
+
+def digest(path: Path | None) -> str:
+    """Of the file's content; empty where there is none."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path else ""
+    except OSError:
+        return ""
+
+
+def this_boot() -> str:
+    """The kernel's boot, and when process 1 was started: a container that starts again keeps its host's kernel."""
+    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    started = Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19]
+    return f"{boot_id} {started}"
+
+
+@contextmanager
+def lock(files: Paths, wait_s: float = 0.0) -> Iterator[bool]:
+    """For who writes the files of dnsmasq, or reads them as a whole. False where another has it."""
+    ends = time.monotonic() + wait_s
+    with (files.root / "supervisor.lock").open("w") as file:
+        taken = _taken(file.fileno())
+        while not taken and time.monotonic() < ends:
+            time.sleep(_LOOK_EVERY_S)
+            taken = _taken(file.fileno())
+        yield taken
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _now_s() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -1,0 +1,75 @@
+"""What of ours runs beside us though vetting.yaml does not want it. Needs no database: off is off without one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from pxe import daemon
+from pxe.daemon import Daemon, Process
+from pxe.paths import Paths
+from runs.bench import Problem
+
+FOREGROUND = "--keep-in-foreground"
+# A host that dies in its test must not keep the server waiting for data longer than the next one would wait
+# for it.
+RECEIVE_TIMEOUT_MS = 20_000
+Keeper = Literal["tick", "unit", "off"]
+
+
+def dnsmasq(files: Paths) -> Daemon:
+    """Our dnsmasq: the one with our configuration file."""
+    argument = f"--conf-file={files.conf}"
+    return Daemon("dnsmasq", (argument,), files.pid, (argument,))
+
+
+def dnsmasqs(files: Paths, keeper: Keeper) -> list[Process]:
+    """Those that another keeper than the wanted one started, and of two the one that has no pid file. Only systemd's
+    stays in the foreground."""
+    ours = dnsmasq(files)
+    first = ours.pid()
+    return [
+        one
+        for one in daemon.running("dnsmasq")
+        if ours.is_it(one) and (keeper != _keeper_of(one) or first not in (None, one.pid))
+    ]
+
+
+def iperf3(port: int, pid_dir: Path, address: str) -> Daemon:
+    """The worker's. `--pidfile` is the mark: no other process has that argument."""
+    pid_file = pid_dir / f"iperf3-{port}.pid"
+    arguments = ("--server", "--daemon", "--bind", address, "--port", str(port), "--pidfile", str(pid_file))
+    timeout = ("--rcv-timeout", str(RECEIVE_TIMEOUT_MS))
+    return Daemon("iperf3", (*arguments, *timeout), pid_file, (str(pid_file), address, str(port)))
+
+
+def iperf3_of_unit(port: int, pid_dir: Path) -> Daemon:
+    pid_file = pid_dir / f"iperf3-unit-{port}.pid"
+    return Daemon("iperf3", (), pid_file, (str(pid_file), str(port)))
+
+
+def iperf3s(pid_dir: Path, wanted: Iterable[Daemon]) -> list[Process]:
+    """Ours that are not among `wanted`."""
+    servers = list(wanted)
+    ours = [one for one in daemon.running("iperf3") if _is_our_iperf3(one, pid_dir)]
+    return [one for one in ours if not any(server.is_it(one) for server in servers)]
+
+
+def end_all(processes: Iterable[Process]) -> list[Problem]:
+    """Of those that would not end."""
+    return [problem(one, why) for one in processes if (why := daemon.end(one.pid))]
+
+
+def problem(process: Process, why: str = "") -> Problem:
+    name = Path(process.words[0]).name
+    what = f"{name} (process {process.pid}) runs though vetting.yaml does not want it" + (why and f", and {why}")
+    return Problem("bench", what, f"the worker ends it within a second or two; else: sudo kill {process.pid}")
+
+
+def _keeper_of(process: Process) -> Keeper:
+    return "unit" if FOREGROUND in process.words else "tick"
+
+
+def _is_our_iperf3(process: Process, pid_dir: Path) -> bool:
+    return any(word.startswith(f"{pid_dir}/iperf3-") and word.endswith(".pid") for word in process.words)

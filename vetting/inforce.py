@@ -1,0 +1,30 @@
+"""Says that vetting.yaml was changed and is not in force yet: it is read when a process starts."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+import pxe.iperf
+import pxe.supervisor
+from runs import bench
+from runs.bench import Problem
+
+PART = "configuration"
+
+
+def tick() -> None:
+    bench.report(PART, [] if (one := problem("the worker")) is None else [one])
+
+
+def problem(who: str) -> Problem | None:
+    changed = settings.CONFIGURATION.changed()
+    return Problem("configuration", f"{changed} in {who}", "restart web and worker") if changed else None
+
+
+def problems_now() -> list[Problem]:
+    """What the worker put on record, and what this process sees for itself: the worker may be dead."""
+    known = bench.problems()
+    seen = [*pxe.supervisor.strays(), *pxe.iperf.strays()]
+    if not bench.problems(PART) and (one := problem("the web process")):
+        seen.append(one)
+    return [*known, *(one for one in seen if one not in known)]

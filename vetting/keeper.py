@@ -1,0 +1,98 @@
+"""What systemd asks before it starts dnsmasq or iperf3, and what it calls where the worker is silent. It needs no
+database and no secret, and works where Django does not start.
+
+    python -m vetting.keeper start CONFIGURATION DATA        may dnsmasq start?
+    python -m vetting.keeper port CONFIGURATION DATA PORT    may iperf3 serve this port?
+    python -m vetting.keeper watch CONFIGURATION DATA        is there somebody who keeps dnsmasq current?
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from pxe import order, unwanted
+from pxe.paths import Paths
+
+MAY, MAY_NOT = 0, 1
+# systemd tries again after this one, and skips the start after any other.
+TRY_AGAIN = 255
+LOCK_WAIT_S = 5.0
+SILENT_AFTER_S = 20.0
+GIVEN_UP_AFTER_S = 120.0
+_KEEP_TIMEOUT_S = 60.0
+_WARNING = "<4>"
+
+
+def may_start(configuration: Path, files: Paths) -> int:
+    """Only with files that are current. An order that is not is taken away, or systemd would ask again at once."""
+    with order.lock(files, LOCK_WAIT_S) as taken:
+        if not taken:
+            print(f"{_WARNING}dnsmasq waits: its files are being written")
+            return TRY_AGAIN
+        why = order.refusal(files, configuration)
+        if why:
+            order.withdraw(files)
+    if why:
+        print(f"{_WARNING}dnsmasq is not started: {why}")
+    return MAY_NOT if why else MAY
+
+
+def may_serve(configuration: Path, files: Paths, port: int) -> int:
+    """Where vetting.yaml can't be read, as before: nobody knows that this port was taken out."""
+    from vetting import config
+
+    files.make()
+    unwanted.iperf3_of_unit(port, files.pid_dir).pid_file.unlink(missing_ok=True)
+    try:
+        wish = config.load(configuration).iperf3
+    except config.ConfigError as error:
+        print(f"{_WARNING}{error}")
+        return MAY
+    return MAY if wish.supervise == "unit" and port in wish.ports else MAY_NOT
+
+
+def watch(files: Paths, keep: list[str]) -> int:
+    """While the worker renews the order there is nothing to do. Where it has gone silent, `keep` does its work for
+    dnsmasq; where that fails for two minutes, dnsmasq ends: nobody knows any more whom it may serve."""
+    before = order.read(files)
+    if before is None or before.age_s() <= SILENT_AFTER_S:
+        return 0
+    said = _call(keep)
+    after = order.read(files)
+    if after is None or after.age_s() <= SILENT_AFTER_S:
+        return 0
+    print(f"{_WARNING}nobody keeps dnsmasq current: {said or 'the worker holds its lock'}")
+    if after.age_s() > GIVEN_UP_AFTER_S:
+        order.withdraw(files)
+        for process in unwanted.dnsmasqs(files, "tick"):
+            print(f"{_WARNING}{unwanted.daemon.end(process.pid) or 'dnsmasq ended until there is a worker again'}")
+    return 0
+
+
+def _call(keep: list[str]) -> str:
+    """The last line that it said where it failed."""
+    try:
+        done = subprocess.run(keep, capture_output=True, text=True, timeout=_KEEP_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        return f"{keep[-1]} took longer than {_KEEP_TIMEOUT_S:.0f} s"
+    return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["no word"])[-1]
+
+
+def main(words: list[str]) -> int:
+    what, configuration, data = words[0], Path(words[1]), Path(words[2])
+    files = Paths(data / "pxe", data / "run")
+    try:
+        if what == "port":
+            return may_serve(configuration, files, int(words[3]))
+        return (
+            may_start(configuration, files) if what == "start" else watch(files, [sys.executable, "manage.py", "keep"])
+        )
+    except OSError as error:
+        print(f"{_WARNING}{error}")
+        return TRY_AGAIN
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
