@@ -200,6 +200,9 @@ CODES: dict[str, Code] = {
     "storage.corruption": _part(
         _CRITICAL, "Other data came back than was written", "Replace the drive; check HBA, cable and memory, too."
     ),
+    "storage.patterns_left": _bench(
+        _WARNING, "Test patterns were left on a disk", "Zero these places, or override the wipe probe in the next run."
+    ),
     "storage.slow": _part(_CRITICAL, "Slower than its kind of drive ever is", "Check link speed, cable and backplane."),
     "storage.slower_than_before": _part(_CRITICAL, "Slower than in its last good run", "Check link speed and cooling."),
     "storage.slower_than_peers": _part(_WARNING, "Slower than others of its model", "Check link, cable, firmware."),

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from agent import wire
 from agent.probes.disks import same_wwn
 from agent.probes.parsing import is_dummy
+from agent.ranges import Union
 
 HEARTBEAT_FRESH_S = 15.0
 STAGE = "Storage"
@@ -58,14 +59,18 @@ class WipeReport:
 
 @dataclass(frozen=True)
 class Begun:
-    """A grant of this very attempt before the agent was restarted: what was known of the disk then, and which places
-    were going to be written."""
+    """A grant of this very attempt before the agent was restarted: what was known of the disk then, which places we
+    began to overwrite (`ranges`), and which of those we have zeroed again (`blanked`). `wwn` and `size_mb` are the
+    disk's at that time; a size of 0 is not known."""
 
     run: int
     boot: int
     attempt: int
     found: tuple[Found, ...]
     ranges: tuple[tuple[int, int], ...]
+    blanked: tuple[tuple[int, int], ...] = ()
+    wwn: str = ""
+    size_mb: int = 0
 
 
 @dataclass(frozen=True)
@@ -251,7 +256,7 @@ def _gate_3(
         return wire.Refusal(
             3, disk.serial, f"gate 3: {disk.name} ({disk.serial}) was not probed", [], digest(disk.serial, ())
         )
-    if _continues(report, begun, now):
+    if begun is not None and _continues(disk, report, begun, now):
         return _grant(disk, begun.found, resumed=True)
     seen = digest(disk.serial, report.found)
     if not report.found or _overridden(disk.serial, seen, now, overrides):
@@ -271,16 +276,21 @@ def _overridden(serial: str, seen: str, now: Circumstances, overrides: list[wire
     return wanted in overrides
 
 
-def _continues(report: WipeReport, begun: Begun | None, now: Circumstances) -> bool:
-    """Whether this is the same attempt going on after the agent was restarted: nothing is on the disk but what was
-    listed then, and what we have written since, where we said we would."""
-    if begun is None or (begun.run, begun.boot, begun.attempt) != (now.run, now.boot, now.attempt):
+def _continues(disk: DiskFacts, report: WipeReport, begun: Begun, now: Circumstances) -> bool:
+    """Whether this is the same attempt going on after the agent was restarted: the disk is what it was, nothing is on
+    it but what was listed then and what we have begun to write since, and what we zeroed is still zero."""
+    if (begun.run, begun.boot, begun.attempt) != (now.run, now.boot, now.attempt):
+        return False
+    if begun.size_mb and (begun.wwn, begun.size_mb) != (disk.wwn, disk.size_mb):
         return False
     known = {one.signature() for one in begun.found}
-    ours = [*begun.ranges, *(place for one in begun.found if one.kind == UNKNOWN_DATA for place in one.ranges)]
-    return all(one.signature() in known or _is_ours(one, ours) for one in report.found)
+    data = [place for one in begun.found if one.kind == UNKNOWN_DATA for place in one.ranges]
+    ours, blanked = Union([*begun.ranges, *data]), Union(begun.blanked)
+    return all(
+        (one.signature() in known or _is_ours(one, ours)) and not any(map(blanked.touches, one.ranges))
+        for one in report.found
+    )
 
 
-def _is_ours(one: Found, ours: Sequence[tuple[int, int]]) -> bool:
-    inside = all(any(start <= at and at + length <= start + size for start, size in ours) for at, length in one.ranges)
-    return one.kind == UNKNOWN_DATA and bool(one.ranges) and inside
+def _is_ours(one: Found, ours: Union) -> bool:
+    return one.kind == UNKNOWN_DATA and bool(one.ranges) and all(map(ours.holds, one.ranges))

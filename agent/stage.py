@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
-import os
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,9 +21,11 @@ class StageMemory:
         self.path = directory / f"stage-{stage}-{attempt}.json"
 
     def load(self) -> dict[str, Any]:
-        """What was saved last; empty for a fresh attempt, and for a file that a crash left unreadable."""
+        """What was saved last; empty for a fresh attempt, and for a file that is not, to the last byte, what was saved:
+        disks are written to by what stands in it."""
         try:
-            data = json.loads(self.path.read_text())
+            digest, _, body = self.path.read_text().partition("\n")
+            data = json.loads(body) if digest == _digest(body) else {}
         except (OSError, ValueError):
             return {}
         return data if isinstance(data, dict) else {}
@@ -32,8 +34,13 @@ class StageMemory:
         """Replace what was saved, whole or not at all. A full disk loses the memory, never the stage."""
         draft = self.path.with_suffix(".new")
         with contextlib.suppress(OSError):
-            draft.write_text(json.dumps(data))
-            os.replace(draft, self.path)
+            body = json.dumps(data)
+            draft.write_text(f"{_digest(body)}\n{body}")
+            draft.replace(self.path)
+
+
+def _digest(body: str) -> str:
+    return hashlib.sha256(body.encode()).hexdigest()
 
 
 @dataclass(frozen=True)

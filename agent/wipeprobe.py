@@ -125,7 +125,9 @@ def _data(device: Path, parts: list[Partition], effort: Thoroughness) -> list[Fo
 
 
 def _not_zero(fd: int, places: list[tuple[int, int]], deadline: float) -> list[Found]:
-    zeros, full, content = bytes(MIB), [], hashlib.sha256()
+    """The range of each place is from its first byte that is not zero to its last: a place may lie half in a segment
+    that we wrote."""
+    zeros, full, ranges, content = bytes(MIB), [], [], hashlib.sha256()
     for at, length in places:
         if time.monotonic() > deadline:
             return [Found("disk", "not_probed", "data", "the search for data was not over in time")]
@@ -134,13 +136,14 @@ def _not_zero(fd: int, places: list[tuple[int, int]], deadline: float) -> list[F
         if len(read) < length:
             return [_unreadable(f"byte {at + len(read)}: the disk ends there")]
         if read != zeros[:length]:
-            full.append((at, length))
+            full.append(at)
+            ranges.append((at + length - len(read.lstrip(b"\0")), len(read.strip(b"\0"))))
             content.update(at.to_bytes(8, "big") + read)
     if not full:
         return []
-    where = f"{len(full)} of {len(places)} places looked at are not blank, the first at byte {full[0][0]}"
+    where = f"{len(full)} of {len(places)} places looked at are not blank, the first at byte {full[0]}"
     words = f"data of unknown kind: {where}"
-    return [Found("disk", UNKNOWN_DATA, content.hexdigest()[:16], words, tuple(full))]
+    return [Found("disk", UNKNOWN_DATA, content.hexdigest()[:16], words, tuple(ranges))]
 
 
 def _tools(device: Path, parts: list[Partition], known: list[Found]) -> list[Found]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
 
 from agent import diskio, findings, safety, wipeprobe, wire
 from agent.loads import fio
@@ -16,7 +15,7 @@ from agent.shell import Completed
 from agent.stage import StageContext
 from agent.stages import checks, disk_speed
 from agent.stages.board import Board
-from agent.stages.disk_notes import Notes, Written
+from agent.stages.disk_notes import Notes, State, Written
 from agent.stages.part import Part
 from agent.stages.surface import MIB, SECTOR_BYTES, Segment, plan
 from agent.stop import StopFlag
@@ -120,44 +119,51 @@ def _write(ctx: StageContext, grant: WriteGrant, board: Board, notes: Notes) -> 
         why = f"{grant.name}: host-managed zones take writes in their own order only"
         part.checks.append(checks.not_tested(CHECK, grant.serial, reason=why))
         return part
-    segments = plan(
-        grant.size_mb * MIB, int(checks.param(ctx, "write_max_mb")) * MIB, int(checks.param(ctx, "segment_mb")) * MIB
-    )
-    notes.keep_begun(grant, segments)
+    most, segment = (int(checks.param(ctx, name)) * MIB for name in ("write_max_mb", "segment_mb"))
+    segments = notes.keep_begun(grant, plan(grant.size_mb * MIB, most, segment))
     ctx.log("warning", f"writing to {grant.name} ({grant.serial}): {sum(s.length for s in segments) // MIB} MiB")
     try:
         with diskio.writable(grant, ctx.last_continue_age_s) as fd:
             _segments(ctx, grant, fd, segments, board, notes, part)
     except diskio.NotWritten as error:
         part.checks.append(checks.not_tested(CHECK, grant.serial, reason=str(error)))
-    board.tell(grant.serial, 100, "written and verified" if not part.findings else "failed")
+    board.tell(grant.serial, 100, "writing is over")
     return part
 
 
 def _segments(
     ctx: StageContext, grant: WriteGrant, fd: int, segments: list[Segment], board: Board, notes: Notes, part: Part
 ) -> None:
-    done, touched = notes.written(grant), len(segments) if grant.resumed else 0
-    for number, segment in enumerate(segments[done.segments :], start=done.segments):
+    """What an earlier agent of this attempt did stands in the notes: what it verified is not written again, and what it
+    found wrong stays wrong."""
+    done = notes.written(grant)
+    for number, segment in enumerate(segments):
         board.tell(grant.serial, 100.0 * number / len(segments), "writing and verifying")
-        if not _answered(ctx):
-            part.checks.append(checks.not_tested(CHECK, grant.serial, reason=f"{grant.name}: {ctx.stop.reason}"))
+        if done.bad or (segment not in done.verified and not _overwrite(ctx, grant, fd, segment, done, notes, part)):
             break
-        touched = max(touched, number + 1)
-        job, trouble, bad = _verify(ctx, fd, segment)
-        if bad:
-            part.findings.append(_wrong(grant.name, grant.serial, bad[0]))
-            break
-        if trouble:
-            part.checks.append(checks.not_tested(CHECK, grant.serial, reason=f"{grant.name}: {trouble}"))
-            break
-        seconds = segment.length / job.write_bytes_s if job and job.write_bytes_s else 0.0
-        if not seconds:
-            part.checks.append(checks.not_tested(CHECK_SPEED, grant.serial, reason=f"{grant.name}: {_NO_PACE}"))
-        done = Written(number + 1, done.amount + segment.length, done.seconds + seconds)
-        notes.keep_written(grant.serial, done)
-    _blank(ctx, grant, fd, segments[:touched], part)
-    _told(ctx, grant, done, part)
+    _blank(ctx, grant, fd, done, notes, part)
+    _told(ctx, grant, segments, done, part)
+
+
+def _overwrite(
+    ctx: StageContext, grant: WriteGrant, fd: int, segment: Segment, done: Written, notes: Notes, part: Part
+) -> bool:
+    """Patterns over one segment, read back; noted before and after. False: no other segment is written."""
+    if not _answered(ctx):
+        part.checks.append(checks.not_tested(CHECK, grant.serial, reason=f"{grant.name}: {ctx.stop.reason}"))
+        return False
+    done.begin(segment)
+    notes.keep_written(grant, done)
+    job, trouble, bad = _verify(ctx, fd, segment)
+    if job and job.written_bytes == segment.length:
+        done.states[segment] = State.WRITTEN
+    done.bad = bad[0] if bad else None
+    if trouble and not bad:
+        part.checks.append(checks.not_tested(CHECK, grant.serial, reason=f"{grant.name}: {trouble}"))
+    elif job and not bad:
+        done.verified[segment] = segment.length / job.write_bytes_s if job.write_bytes_s else 0.0
+    notes.keep_written(grant, done)
+    return segment in done.verified
 
 
 def _answered(ctx: StageContext) -> bool:
@@ -168,19 +174,27 @@ def _answered(ctx: StageContext) -> bool:
     return not ctx.stop.is_set()
 
 
-def _told(ctx: StageContext, grant: WriteGrant, done: Written, part: Part) -> None:
+def _told(ctx: StageContext, grant: WriteGrant, segments: list[Segment], done: Written, part: Part) -> None:
+    """What was wrong with the disk is told by `failures`, from the notes."""
+    verified, wanted = done.amount // MIB, sum(segment.length for segment in segments) // MIB
     part.numbers[f"written_mb.{grant.serial}"] = done.amount / MIB
-    if not part.findings and not _is_told(part) and not done.amount:
-        part.checks.append(checks.not_tested(CHECK, grant.serial, reason=f"{grant.name}: nothing was to be written"))
-    if part.findings or not _is_told(part):
-        reason = f"{done.amount // MIB} MiB verified"
-        part.checks.append(checks.judged(CHECK, part.findings, grant.serial, reason=reason))
-    if done.seconds and not any(check.name == CHECK_SPEED for check in part.checks):
+    if not done.bad and not any(check.name == CHECK for check in part.checks):
+        whole = bool(segments) and set(segments) <= set(done.verified)
+        why = f"{verified} MiB verified" if whole else f"{grant.name}: {verified} of {wanted} MiB verified"
+        part.checks.append((checks.passed if whole else checks.not_tested)(CHECK, grant.serial, reason=why))
+    if not all(done.verified.values()):
+        part.checks.append(checks.not_tested(CHECK_SPEED, grant.serial, reason=f"{grant.name}: {_NO_PACE}"))
+    elif done.seconds:
         disk_speed.judge_writing(ctx, _inventoried(ctx, grant), done.amount / done.seconds / 1e6, part)
 
 
-def _is_told(part: Part) -> bool:
-    return any(check.name == CHECK for check in part.checks)
+def failures(notes: Notes) -> Part:
+    """Every disk that failed in this attempt, also one that an earlier agent found and that was refused since."""
+    part = Part()
+    for name, serial, bad in notes.bad():
+        part.findings.append(_wrong(name, serial, bad))
+        part.checks.append(checks.judged(CHECK, part.findings[-1:], serial))
+    return part
 
 
 def _inventoried(ctx: StageContext, grant: WriteGrant) -> wire.Disk:
@@ -194,7 +208,9 @@ def _verify(ctx: StageContext, fd: int, segment: Segment) -> tuple[fio.Job | Non
     return _verified(done, segment)
 
 
-def _verified(done: Completed, segment: Segment) -> tuple[fio.Job | None, str, list[fio.BadRange]]:
+def _verified(
+    done: Completed, segment: Segment, *, read_back: bool = True
+) -> tuple[fio.Job | None, str, list[fio.BadRange]]:
     """The job, why it proves nothing ('' when it does), and what was wrong with the disk."""
     text = done.stderr + done.stdout
     bad = fio.verify_errors(text) + fio.io_errors(text)
@@ -206,24 +222,30 @@ def _verified(done: Completed, segment: Segment) -> tuple[fio.Job | None, str, l
         bad = [fio.BadRange(segment.offset, segment.length, "verify")]
     if not bad and (job.error or not done.ok):
         return job, done.trouble or f"fio reports error {job.error}", []
-    if not bad and not job.read_bytes == job.written_bytes == segment.length:
+    if not bad and (job.written_bytes, job.read_bytes) != (segment.length, segment.length if read_back else 0):
         why = f"{job.written_bytes} bytes written, {job.read_bytes} read back, {segment.length} wanted"
         return job, why, []
     return job, "", bad
 
 
-def _blank(ctx: StageContext, grant: WriteGrant, fd: int, segments: list[Segment], part: Part) -> None:
-    """Leave zeros where the patterns were, so that the next probe finds a blank disk and not data of unknown kind."""
-    for segment in segments:
-        argv = fio.blank_argv(f"/proc/self/fd/{fd}", segment.offset, segment.length)
-        done = _fio(ctx, fd, argv, segment.length)
-        if not done.ok:
-            part.evidence[f"blank.{grant.serial}"] = f"{grant.name}: test patterns were left behind: {done.trouble}"
-            ctx.log("warning", part.evidence[f"blank.{grant.serial}"])
+def _blank(ctx: StageContext, grant: WriteGrant, fd: int, done: Written, notes: Notes, part: Part) -> None:
+    """Zeros over every segment that was overwritten as a whole, and over no other byte, so that the next probe finds a
+    blank disk. Gate 5 is asked before each: what must be left is told by `disk_left`."""
+    for segment in done.having(State.WRITTEN):
+        if not _answered(ctx):
             return
+        argv = fio.blank_argv(f"/proc/self/fd/{fd}", segment.offset, segment.length)
+        _, trouble, bad = _verified(_fio(ctx, fd, argv, segment.length), segment, read_back=False)
+        if bad or trouble:
+            done.bad = done.bad or (bad[0] if bad else None)
+            notes.keep_written(grant, done)
+            ctx.log("warning", f"{grant.name} ({grant.serial}): zeros were not written: {trouble or bad[0].words}")
+            return
+        done.states[segment] = State.BLANK
+        notes.keep_written(grant, done)
 
 
-def _fio(ctx: StageContext, fd: int, argv: list[str], amount: int) -> Any:
+def _fio(ctx: StageContext, fd: int, argv: list[str], amount: int) -> Completed:
     return fio.run(argv, amount / _LEAST_RATE_BYTES_S + _START_S, stop=ctx.stop, pass_fds=(fd,))
 
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from agent import wire
 from agent.probes import disks
 from agent.stage import StageContext, StageReport
-from agent.stages import checks, disk_speed, disk_write, self_tests, smart
+from agent.stages import checks, disk_left, disk_speed, disk_write, self_tests, smart
 from agent.stages.board import Board
 from agent.stages.disk_notes import Notes
 from agent.stages.part import Part
@@ -37,6 +37,8 @@ def run(ctx: StageContext) -> StageReport:
         # Only now: reading can take hours, and what the probe saw before it may no longer be true.
         decided = disk_write.decide(ctx, memory)
         parts.append(disk_write.write_all(ctx, decided, board, memory))
+    if ctx.order.writes:
+        parts += [disk_write.failures(memory), disk_left.told(ctx, memory)]
     return _report(ctx, parts, decided)
 
 

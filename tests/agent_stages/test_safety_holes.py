@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 from dataclasses import replace
@@ -15,9 +16,10 @@ from agent.loads import fio
 from agent.probes import util_linux
 from agent.probes.parsing import is_dummy
 from agent.safety import DiskFacts, WipeReport, WriteGrant
+from agent.shell import Completed
 from agent.stages import disk_write, storage
 from agent.stages.board import Board
-from agent.stages.disk_notes import Notes, Written
+from agent.stages.disk_notes import Notes
 from agent.stages.part import Part
 from agent.stages.surface import MIB, Segment
 from agent.wipeprobe import Thoroughness
@@ -37,10 +39,10 @@ def writing(directory: Path, **changes: Any) -> Any:
 class Recorder:
     """In fio's place: which ranges would have been written, and how each job ends."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, trouble_at: int = -1) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, trouble_at: int = -1, killed_at: int = -1) -> None:
         self.patterns: list[Segment] = []
         self.blanked: list[Segment] = []
-        self._trouble_at = trouble_at
+        self._trouble_at, self._killed_at = trouble_at, killed_at
         monkeypatch.setattr(disk_write, "_verify", self._verify)
         monkeypatch.setattr(disk_write, "_fio", self._blank)
 
@@ -48,13 +50,24 @@ class Recorder:
         self.patterns.append(segment)
         if len(self.patterns) - 1 == self._trouble_at:
             return None, "fio exited with 1", []
+        if len(self.patterns) - 1 == self._killed_at:
+            raise KeyboardInterrupt
         length = segment.length
         return fio.Job(0, length, length, 1e8, 1e8, 100.0, 10, None), "", []
 
     def _blank(self, ctx: Any, fd: int, argv: list[str], amount: int) -> Any:
         words = dict(word.split("=", 1) for word in argv if "=" in word)
         self.blanked.append(Segment(int(words["--offset"]), int(words["--size"])))
-        return type("Done", (), {"ok": True, "trouble": ""})()
+        sides = {"read": {"io_bytes": 0}, "write": {"io_bytes": amount}}
+        return Completed(argv, 0, json.dumps({"jobs": [{"jobname": "blank", "error": 0, **sides}]}))
+
+
+def write(ctx: Any, grant: WriteGrant = GRANT, segments: list[Segment] = SEGMENTS) -> Part:
+    """As `disk_write` does between opening and closing the disk."""
+    notes, part = Notes(ctx), Part()
+    notes.keep_begun(grant, segments)
+    disk_write._segments(ctx, grant, -1, segments, Board(ctx), notes, part)
+    return part
 
 
 # --- what changes between the look and the write ------------------------------------------------------------------
@@ -114,65 +127,70 @@ def test_nothing_more_is_written_while_the_orchestrator_is_silent(
     recorder = Recorder(monkeypatch)
     ctx = writing(tmp_path, last_continue_age_s=lambda: next(ages))
     monkeypatch.setattr(ctx.stop, "wait", lambda timeout_s: ctx.stop.is_set() or ctx.stop.set("the run was ended"))
-    part = Part()
-    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), Notes(ctx), part)
+    part = write(ctx)
     assert recorder.patterns == SEGMENTS[:1]
     assert [check.outcome for check in part.checks if check.name == disk_write.CHECK] == [wire.Outcome.NOT_TESTED]
 
 
 def test_writing_goes_on_when_the_orchestrator_answers_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ages = iter([1.0, 16.0, 20.0, 0.5, 1.0])
+    ages = iter([1.0, 16.0, 20.0, 0.5, 1.0, 1.0, 1.0, 1.0])
     recorder = Recorder(monkeypatch)
     ctx = writing(tmp_path, last_continue_age_s=lambda: next(ages))
     monkeypatch.setattr(ctx.stop, "wait", lambda timeout_s: False)
-    part = Part()
-    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), Notes(ctx), part)
+    part = write(ctx)
     assert recorder.patterns == SEGMENTS
     assert [check.outcome for check in part.checks if check.name == disk_write.CHECK] == [wire.Outcome.PASSED]
 
 
-def test_only_places_that_patterns_were_written_to_are_blanked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_places_that_were_overwritten_as_a_whole_are_blanked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How far the second came is not known: zeros would overwrite what no pattern has. It is told instead."""
     recorder = Recorder(monkeypatch, trouble_at=1)
     ctx = writing(tmp_path)
-    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), Notes(ctx), Part())
-    assert recorder.blanked == SEGMENTS[:2]
+    write(ctx)
+    assert recorder.blanked == SEGMENTS[:1]
+    assert Notes(ctx).left() == {("sda", "SATA-0001"): SEGMENTS[1:2]}
 
 
 def test_a_resumed_attempt_blanks_what_it_wrote_before_the_restart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recorder = Recorder(monkeypatch, trouble_at=0)
     ctx = writing(tmp_path)
-    disk_write._segments(ctx, replace(GRANT, resumed=True), -1, SEGMENTS, Board(ctx), Notes(ctx), Part())
-    assert recorder.blanked == SEGMENTS
+    Recorder(monkeypatch, killed_at=2)
+    with pytest.raises(KeyboardInterrupt):
+        write(ctx)
+    recorder = Recorder(monkeypatch, trouble_at=0)
+    write(ctx, replace(GRANT, resumed=True))
+    assert recorder.patterns == SEGMENTS[2:]
+    assert recorder.blanked == SEGMENTS[:2]
 
 
 def test_a_resumed_attempt_goes_on_after_what_it_had_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, ctx = Recorder(monkeypatch, trouble_at=1), writing(tmp_path)
-    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), Notes(ctx), Part())
+    first, ctx = Recorder(monkeypatch, killed_at=1), writing(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        write(ctx)
     assert first.patterns == SEGMENTS[:2]
-    second, part = Recorder(monkeypatch), Part()
-    granted = replace(GRANT, resumed=True)
-    disk_write._segments(ctx, granted, -1, SEGMENTS, Board(ctx), Notes(ctx), part)
+    second = Recorder(monkeypatch)
+    part = write(ctx, replace(GRANT, resumed=True))
     assert second.patterns == SEGMENTS[1:]
     assert second.blanked == SEGMENTS
     assert part.numbers["written_mb.SATA-0001"] == sum(segment.length for segment in SEGMENTS) / MIB
 
 
-def test_an_attempt_that_was_not_begun_before_starts_at_the_first_byte(
+def test_an_attempt_that_is_granted_anew_starts_at_the_first_byte(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ctx = writing(tmp_path)
-    notes = Notes(ctx)
-    notes.keep_written(GRANT.serial, Written(2, 1, 1.0))
+    Recorder(monkeypatch)
+    write(ctx)
     recorder = Recorder(monkeypatch)
-    disk_write._segments(ctx, GRANT, -1, SEGMENTS, Board(ctx), notes, Part())
+    write(ctx)
     assert recorder.patterns == SEGMENTS
 
 
 def test_a_write_of_nothing_is_not_passed(tmp_path: Path) -> None:
-    ctx, part = writing(tmp_path), Part()
-    disk_write._segments(ctx, GRANT, -1, [], Board(ctx), Notes(ctx), part)
+    part = write(writing(tmp_path), segments=[])
     assert [check.outcome for check in part.checks if check.name == disk_write.CHECK] == [wire.Outcome.NOT_TESTED]
 
 
