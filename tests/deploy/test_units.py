@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from pxe import unwanted
-from pxe import iperf
 from vetting.front import channel
 
 ROOT = Path(__file__).resolve().parents[2]
