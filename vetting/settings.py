@@ -144,8 +144,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 Q_CLUSTER = {
     "name": "vetting",
     "orm": "default",
-    # One is busy with the round, one may wait for a notification target that is dead, one is free.
-    "workers": 3,
+    # One is left for the round, one may be busy with a report or the janitor's sweep, two wait for BMCs and for where
+    # messages go (runs/jobs.py).
+    "workers": 4,
     "timeout": 90,
     "retry": 120,
     "max_attempts": 1,
