@@ -26,7 +26,12 @@ def operator(client: Client) -> Client:
 def a_run_whose_report_failed(**fields: object) -> Run:
     run = rows.a_run(report_due=True)
     report.tick()
-    fields = {"tries": 3, "due_at": None, "problem": "it was not done within 60 s", "failed_at": timezone.now()} | fields
+    fields = {
+        "tries": 3,
+        "due_at": None,
+        "problem": "it was not done within 60 s",
+        "failed_at": timezone.now(),
+    } | fields
     Job.objects.update(**fields)
     jobs.tick()
     return run

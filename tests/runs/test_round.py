@@ -145,6 +145,7 @@ def test_a_report_that_never_ends_stops_no_round_and_once_killed_is_written_by_t
     worker.manage("shell", "-v", "0", "-c", A_DUE_REPORT)
     holder = "SELECT holder FROM runs_job WHERE started_at IS NOT NULL"
     wait_for(lambda: bool(worker.only(holder)), 60, "the report was never begun")
+    before = len(worker.said())
     for _ in range(3):
         worker.next_round(20)
     os.kill(int(worker.only(holder).rpartition(":")[2]), signal.SIGKILL)
@@ -152,4 +153,4 @@ def test_a_report_that_never_ends_stops_no_round_and_once_killed_is_written_by_t
     worker.sql(*ENDS, "UPDATE runs_job SET due_at = asked_at")
     wait_for(lambda: worker.only("SELECT report_due FROM runs_run") == "0", 60, "the report was never written")
     assert worker.only("SELECT COUNT(*) FROM runs_job") == "0"
-    assert "is stuck" not in worker.said()
+    assert "is stuck" not in worker.said()[before:]
