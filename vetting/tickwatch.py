@@ -19,7 +19,7 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections
 
-from runs import bench
+from runs import bench, dblimits
 from runs.bench import Problem
 from runs.models import Lease
 
@@ -33,7 +33,7 @@ END_S = 30.0
 PAUSES_S = (5.0, 15.0, 60.0)
 PART = "round"
 # A tick that holds the database's write lock must not keep the thread from looking at the clock.
-_IMPATIENCE = {"sqlite": "PRAGMA busy_timeout = 1000", "postgresql": "SET lock_timeout = '1s'"}
+_IMPATIENT = dblimits.Limits(lock_s=1, statement_s=5)
 
 
 class Overdue(BaseException):
@@ -85,6 +85,7 @@ class Watch:
             raise Overdue(name)
 
     def _run(self) -> None:
+        dblimits.use(_IMPATIENT)
         while not self._over.wait(LOOK_EVERY_S):
             try:
                 self._look(time.monotonic())
@@ -100,9 +101,6 @@ class Watch:
             self._interrupt()
         if self._is_busy and now - self._renewed > RENEW_EVERY_S:
             self._renewed = now
-            if connection.connection is None:
-                with connection.cursor() as cursor:
-                    cursor.execute(_IMPATIENCE[connection.vendor])
             self._renew()
 
     def _interrupt(self) -> None:

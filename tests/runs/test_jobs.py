@@ -155,6 +155,16 @@ def test_a_full_disk_or_a_locked_database_puts_no_report_aside(
     assert not run.report_due
 
 
+def test_one_that_used_up_its_time_in_the_database_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite says no more than "interrupted" of a query that was ended for its length."""
+    fails(monkeypatch, OperationalError("interrupted"))
+    a_due_report()
+    moments = iter([0.0, 59.0])
+    monkeypatch.setattr(jobs.time, "monotonic", lambda: next(moments, 60.0))
+    assert do_jobs() == 1
+    assert Job.objects.get().tries == 1
+
+
 @pytest.mark.parametrize("again", [reporting.want, lambda run: None])
 def test_one_put_aside_is_written_once_somebody_asks_again(
     again: Callable[[Run], None], monkeypatch: pytest.MonkeyPatch
