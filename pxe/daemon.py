@@ -19,7 +19,6 @@ from pathlib import Path
 
 START_TIMEOUT_S = 5.0
 END_WAIT_S = 0.5
-_COMMAND_LINE_BYTES = 4096
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -83,9 +82,9 @@ def which(program: str) -> str | None:
 
 def running(program: str) -> Iterator[Process]:
     """Every process of this name, those in containers within ours left out: they are another installation's."""
-    name = program.encode()
     for pid in _all_pids():
-        if name in _raw_command_line(pid) and _is(program, words := _command_line(pid)) and _is_in_our_namespace(pid):
+        words = _command_line(pid)
+        if _is(program, words) and _is_in_our_namespace(pid):
             yield Process(pid, tuple(words))
 
 
@@ -139,19 +138,8 @@ def _is_in_our_namespace(pid: int) -> bool:
 
 
 def _command_line(pid: int) -> list[str]:
-    return _raw_command_line(pid).decode(errors="replace").split("\0")[:-1]
-
-
-def _raw_command_line(pid: int) -> bytes:
-    """Empty for a process that has gone, and for a zombie. (Read twice a second for every process there is: pathlib
-    takes twice as long.)"""
+    """Empty for a process that has gone, and for a zombie."""
     try:
-        descriptor = os.open(f"/proc/{pid}/cmdline", os.O_RDONLY)
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
     except OSError:
-        return b""
-    try:
-        return os.read(descriptor, _COMMAND_LINE_BYTES)
-    except OSError:
-        return b""
-    finally:
-        os.close(descriptor)
+        return []

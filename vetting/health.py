@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
@@ -18,25 +16,19 @@ def livez(request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok\n", content_type="text/plain")
 
 
-async def alive(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """`livez` as a bare ASGI application: it waits for no thread and no database, whatever else is asked."""
-    headers = [(b"content-type", b"text/plain"), (b"content-length", b"3"), (b"cache-control", b"no-store")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else b"ok\n"})
-
-
 @never_cache
 def healthz(request: HttpRequest) -> HttpResponse:
     """200 when the database answers and a worker did its round within 20 s, else 503 naming what is wrong. What keeps
     hosts from being booted or measured, and what runs and should not, stands behind an `ok, but: `, a line each: no
     restart of ours mends it. Without a worker they stand behind an `and: `."""
-    problem = _problem()
+    problem = why_not_at_work()
     others = [f"{'and' if problem else 'ok, but'}: {one}" for one in inforce.problems_now()]
     lines = [problem, *others] if problem else others or ["ok"]
     return HttpResponse("\n".join(lines) + "\n", status=503 if problem else 200, content_type="text/plain")
 
 
-def _problem() -> str:
+def why_not_at_work() -> str:
+    """What is wrong with database or worker, with what to do; empty where both work."""
     try:
         age_s = pulse.age_s()
     except DatabaseError as error:

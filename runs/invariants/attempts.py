@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 from runs.invariants.history import moves
 from runs.invariants.kinds import Broken, Invariant, Scope
 from runs.machine import HELD, STAGE_STATES, TABLE, Effect
-from runs.models import Boot, HoldSession, Measurement, Run, StageRun
+from runs.models import Boot, HoldSession, Measurement, StageRun
 
 _OPENING = sorted({row.event.value for row in TABLE if Effect.OPEN_STAGE in row.effects})
 _OURS = "This is our bug: report it with the run's page. Vet the host again."
@@ -61,7 +61,7 @@ def _tokens(scope: Scope) -> Iterator[Broken]:
         yield Broken(run, f"boot {last} is claimed and the token of boot {number} still counts")
 
 
-def _keys(scope: Scope) -> Iterator[Broken]:
+def broken_keys(scope: Scope) -> Iterator[Broken]:
     """A hold is open exactly while the host is held, and no key is kept of one that is closed."""
     open_now = Count("holds", filter=Q(holds__closed_at=None))
     held = Q(state__in=HELD)
@@ -75,7 +75,7 @@ def _keys(scope: Scope) -> Iterator[Broken]:
 
 def _retries(scope: Scope) -> Iterator[Broken]:
     """Only a held run waits for a retry."""
-    for pk, state in Run.objects.exclude(retry_stage="").exclude(state__in=HELD).values_list("pk", "state"):
+    for pk, state in scope.runs().exclude(retry_stage="").exclude(state__in=HELD).values_list("pk", "state"):
         yield Broken(pk, f"it is {state} and waits for a retry")
 
 
@@ -109,7 +109,7 @@ ALL = (
         "A hold is open exactly while its host is held, and the private key of a closed one is forgotten.",
         "A key that should be gone may open a host, or a held host has none: press 'New key' on its page. The repair "
         "closes what is open and forgets what should be gone. This is our bug: report it.",
-        _keys,
+        broken_keys,
         repair="close_holds",
     ),
     Invariant(

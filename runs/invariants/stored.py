@@ -18,7 +18,7 @@ SETTLES = timedelta(minutes=15)
 _OURS_OR_DISK = "Somebody removed files, a disk lost them, or this is our bug."
 
 
-def _log_is_short(scope: Scope) -> Iterator[Broken]:
+def short_logs(scope: Scope) -> Iterator[Broken]:
     """What was acknowledged is in the file. The janitor takes away whole files of runs that are long over."""
     kept_since = scope.now - timedelta(days=settings.VETTING.logs.retention_days)
     for pk, length, ended in scope.runs().filter(log_bytes__gt=0).values_list("pk", "log_bytes", "ended_at"):
@@ -29,7 +29,7 @@ def _log_is_short(scope: Scope) -> Iterator[Broken]:
             yield Broken(pk, f"its log has {size or 0} of {length} bytes that were acknowledged")
 
 
-def _artifact_differs(scope: Scope) -> Iterator[Broken]:
+def different_files(scope: Scope) -> Iterator[Broken]:
     rows = Artifact.objects.filter(**scope.of_runs()).order_by("id").values_list("run_id", "name", "path", "size")
     for run, name, relative, size in rows.iterator():
         path = retention.inside(relative)
@@ -39,7 +39,7 @@ def _artifact_differs(scope: Scope) -> Iterator[Broken]:
             yield Broken(run, f"{name} has {'no file' if found is None else f'{found} bytes'}, its row says {size}")
 
 
-def _report_is_missing(scope: Scope) -> Iterator[Broken]:
+def missing_reports(scope: Scope) -> Iterator[Broken]:
     """Of runs whose report was written and is not yet old enough for the janitor."""
     since = scope.now - timedelta(days=settings.VETTING.artifacts.retention_days)
     written = scope.runs().filter(report_due=False, report_at__gt=since)
@@ -56,33 +56,29 @@ def _report_is_missing(scope: Scope) -> Iterator[Broken]:
 
 
 def _belongs_to_nobody(scope: Scope) -> Iterator[Broken]:
-    """Directories without a run, and files of the runs looked at that no row names."""
-    for directory in orphans():
-        yield Broken(None, f"{directory} belongs to no run")
+    for path in orphans(scope):
+        yield Broken(None, f"{path.relative_to(settings.RUNS_DIR)} belongs to no run, or is named by no row")
+
+
+def orphans(scope: Scope) -> Iterator[Path]:
+    """What lies in RUNS_DIR and belongs to no run, and files of the runs looked at that no row names."""
+    if not settings.RUNS_DIR.is_dir():
+        return
+    with os.scandir(settings.RUNS_DIR) as entries:
+        found = {entry.name: Path(entry.path) for entry in entries}
+    runs = set(map(str, Run.objects.values_list("pk", flat=True)))
+    yield from (found[name] for name in sorted(found.keys() - runs))
     named: dict[int, set[str]] = {}
     for run, relative in Artifact.objects.filter(**scope.of_runs()).values_list("run_id", "path"):
         named.setdefault(run, set()).add(relative)
     for pk in scope.runs().values_list("pk", flat=True).iterator():
-        for path in unnamed(pk, named.get(pk, set()), scope.now.timestamp() - SETTLES.total_seconds()):
-            yield Broken(pk, f"{path} is named by no row")
+        if str(pk) in found:
+            yield from _unnamed(pk, named.get(pk, set()), (scope.now - SETTLES).timestamp())
 
 
-def orphans() -> list[Path]:
-    """What lies in RUNS_DIR and belongs to no run."""
-    if not settings.RUNS_DIR.is_dir():
-        return []
-    with os.scandir(settings.RUNS_DIR) as entries:
-        found = {entry.name: Path(entry.path) for entry in entries}
-    runs = set(map(str, Run.objects.values_list("pk", flat=True)))
-    return [found[name] for name in sorted(found.keys() - runs)]
-
-
-def unnamed(run: int, named: set[str], before: float) -> Iterator[Path]:
+def _unnamed(run: int, named: set[str], before: float) -> Iterator[Path]:
     """Files of a run that no row names, and that nobody wrote to lately."""
-    directory = settings.RUNS_DIR / str(run)
-    if not directory.is_dir():
-        return
-    with os.scandir(directory) as entries:
+    with os.scandir(settings.RUNS_DIR / str(run)) as entries:
         for entry in sorted(entries, key=lambda one: one.name):
             known = entry.name.endswith(retention.LOG_SUFFIX) or f"{run}/{entry.name}" in named
             if not known and entry.stat(follow_symlinks=False).st_mtime < before:
@@ -101,21 +97,21 @@ ALL = (
         "log_is_whole",
         "The file of a run's log has every byte that was acknowledged to its host.",
         f"Lines of the log are lost. {_OURS_OR_DISK} The repair takes the file as it is, and says so in the history.",
-        _log_is_short,
+        short_logs,
         repair="log_length",
     ),
     Invariant(
         "files_as_listed",
         "Each file that a run lists is there, with the size that its row says.",
         f"A report can't be opened, or is another than was written. {_OURS_OR_DISK} The repair writes reports anew.",
-        _artifact_differs,
+        different_files,
         repair="write_reports",
     ),
     Invariant(
         "report_is_there",
         "A run that is over has its report, or it is due.",
         f"{_OURS_OR_DISK} The repair has it written.",
-        _report_is_missing,
+        missing_reports,
         repair="write_reports",
     ),
     Invariant(

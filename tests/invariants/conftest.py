@@ -2,48 +2,69 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
 from hosts.models import Host
 from runs import lifecycle, report
 from runs.models import Run
+from tests.factories import worker_at_work
 from tests.rows import a_host
-from tests.talker import EXPECTED, MAC, Talker
+from tests.talker import EXPECTED, Talker
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "tests/invariants" in str(item.path):
-            item.add_marker(pytest.mark.django_db)
+@dataclass
+class Runs:
+    """One that passed, one that is held, one that is in its Memory stage."""
+
+    passed: Run
+    held: Run
+    testing: Run
+
+    def refresh(self) -> None:
+        for run in (self.passed, self.held, self.testing):
+            run.refresh_from_db()
 
 
 @pytest.fixture
-def host(db: None) -> Host:
-    return a_host("node-1", mac=MAC, expected=EXPECTED, destructive_allowed=True)
+def made(db: None) -> Runs:
+    return make_runs()
 
 
-@pytest.fixture
-def machine(host: Host) -> Talker:
-    """It has claimed its run and is in its first stage."""
+def make_runs() -> Runs:
+    runs = Runs(*(Run.objects.get(pk=make()) for make in (_passed, _held, _testing)))
+    report.tick()
+    worker_at_work()
+    runs.refresh()
+    return runs
+
+
+def claimed(number: int) -> Talker:
+    """A machine that has claimed its run and is in the first stage."""
+    mac, uuid = f"52:54:00:00:00:{number:02x}", f"4c4c4544-0042-3510-8051-b4c04f4e37{number:02x}"
+    host = a_host(f"node-{number}", mac=mac, expected=EXPECTED, destructive_allowed=True)
     lifecycle.start_run(host, profile_name="quick")
-    machine = Talker(host)
+    machine = Talker(Host.objects.get(pk=host.pk), macs=[mac], uuid=uuid)
     machine.boot_and_claim()
     return machine
 
 
-@pytest.fixture
-def passed(machine: Talker) -> Run:
-    """Every stage passed; its report is written."""
+def _passed() -> int:
+    machine = claimed(1)
     machine.log("a line", "another")
     machine.pass_stages_until("Completed")
-    report.tick()
-    return Run.objects.get(pk=machine.run_id)
+    return machine.run_id
 
 
-@pytest.fixture
-def held(machine: Talker) -> Run:
-    """It failed in its first stage and is held."""
+def _held() -> int:
+    machine = claimed(2)
     machine.result("InventoryCheck", "failed", reason="a disk is missing")
     machine.hold()
-    report.tick()
-    return Run.objects.get(pk=machine.run_id)
+    return machine.run_id
+
+
+def _testing() -> int:
+    machine = claimed(3)
+    machine.pass_stages_until("Memory")
+    return machine.run_id

@@ -1,0 +1,45 @@
+"""What is to be told is taken up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from notifications.models import Cursor
+from notifications.outbox import LOOK_BACK
+from runs import pulse
+from runs.invariants import Broken, Invariant, Scope
+from runs.invariants.waiting import WORKER_BOUND
+from runs.models import RunEvent
+
+
+def _not_taken_up(scope: Scope) -> Iterator[Broken]:
+    """Events that are to be told and have no notice, a minute later. Where no worker does its round, that is the
+    bench's problem."""
+    if pulse.is_silent() or not Cursor.objects.exists():
+        return
+    untold = RunEvent.objects.exclude(tells="").filter(notice=None, at__lt=scope.now - WORKER_BOUND)
+    for event in untold.filter(**scope.of_runs()).order_by("id"):
+        yield Broken(event.run_id, f"event {event.pk} ({event.tells}) was never taken up")
+
+
+def _read_too_far(scope: Scope) -> Iterator[Broken]:
+    newest = RunEvent.objects.order_by("-id").values_list("id", flat=True).first() or 0
+    for cursor in Cursor.objects.filter(last_event__gt=newest + LOOK_BACK):
+        yield Broken(None, f"the outbox was read to event {cursor.last_event}, and the newest is {newest}")
+
+
+ALL = (
+    Invariant(
+        "messages_are_taken_up",
+        "Each event that is to be told has been taken up by the worker.",
+        "Nobody was told of it: look at the run. This is our bug: report it with the worker's log.",
+        _not_taken_up,
+    ),
+    Invariant(
+        "outbox_in_step",
+        "The outbox was not read further than the newest event.",
+        "An older database was put in place of a newer one: events to come are not told. Restore with "
+        "`./manage.py restore`, which sets it right.",
+        _read_too_far,
+    ),
+)
