@@ -1,0 +1,197 @@
+"""The archive: a compressed tar file of known names, and at its end a manifest with the hash of each.
+
+    database.sqlite3 or database.dump, runs/<id>/<file>, vetting.yaml, secrets.env (only where asked for), manifest.json
+
+Whoever reads one believes nothing: other names, links, names that come twice, wrong hashes and missing files are
+refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import tarfile
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+SQLITE, POSTGRESQL = "database.sqlite3", "database.dump"
+CONFIGURATION, SECRETS = "vetting.yaml", "secrets.env"
+_NAME = re.compile(
+    r"manifest\.json|database\.(sqlite3|dump)|vetting\.yaml|secrets\.env|runs/[1-9]\d{0,18}(/\w[\w.+-]{0,200}){1,3}",
+    re.ASCII,
+)
+_PIECE = 1 << 20
+_FACTS = {"files": dict, "migrations": list, "database": str, "made_at": str, "version": str, "runs": int}
+_MANIFEST_MAX = 1 << 30
+Progress = Callable[[str, int], None]
+
+
+def is_name(name: str) -> bool:
+    """Whether an archive may have a file of this name. None leads out of the directory that it is unpacked in."""
+    return bool(_NAME.fullmatch(name))
+
+
+class BadArchive(Exception):
+    """It can't be restored; the message says why."""
+
+
+def silent(what: str, done_bytes: int) -> None:
+    """For callers who need no progress."""
+
+
+@dataclass
+class Writer:
+    """Adds files to a tar stream and notes size and hash of each."""
+
+    tar: tarfile.TarFile
+    progress: Progress = silent
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    written: int = 0
+
+    def add(self, name: str, path: Path, length: int | None = None) -> None:
+        """The file, or its first `length` bytes: a log grows while it is copied. Raises FileNotFoundError."""
+        with path.open("rb") as stream:
+            size = path.stat().st_size if length is None else min(length, path.stat().st_size)
+            self._put(name, stream, size, path.stat().st_mtime)
+
+    def add_text(self, name: str, text: str) -> None:
+        data = text.encode()
+        self._put(name, io.BytesIO(data), len(data), time.time())
+
+    def finish(self, facts: dict[str, Any]) -> None:
+        """The manifest, as the last file: an archive without it was never finished."""
+        self.add_text(MANIFEST, json.dumps({"format": FORMAT, **facts, "files": dict(self.files)}, indent=0))
+
+    def _put(self, name: str, stream: BinaryIO, size: int, modified: float) -> None:
+        if not is_name(name):
+            raise ValueError(f"{name!r} is no name for an archive")
+        info = tarfile.TarInfo(name)
+        info.size, info.mtime, info.mode = size, int(modified), 0o640
+        reader = _Hashing(stream, lambda count: self.progress(name, self.written + count))
+        self.tar.addfile(info, reader)
+        self.written += size
+        self.files[name] = {"size": size, "sha256": reader.digest.hexdigest()}
+
+
+@dataclass
+class _Hashing:
+    stream: BinaryIO
+    told: Callable[[int], None]
+    digest: Any = field(default_factory=hashlib.sha256)
+    count: int = 0
+
+    def read(self, size: int = -1) -> bytes:
+        data = self.stream.read(size)
+        self.digest.update(data)
+        self.count += len(data)
+        self.told(self.count)
+        return data
+
+
+@contextmanager
+def writing(path: Path, progress: Progress = silent) -> Iterator[Writer]:
+    """An archive that nobody else may read. It takes its name when it is whole and on the disk."""
+    half = path.with_name(f".{path.name}.half")
+    half.unlink(missing_ok=True)
+    half.touch(mode=0o600)
+    try:
+        with half.open("wb") as file:
+            with tarfile.open(fileobj=file, mode="w:gz", compresslevel=3, format=tarfile.PAX_FORMAT) as tar:
+                yield Writer(tar, progress)
+            _sync(file)
+        half.replace(path)
+    except BaseException:
+        half.unlink(missing_ok=True)
+        raise
+
+
+def unpack(path: Path, into: Path, *, room_bytes: int, progress: Progress = silent) -> dict[str, Any]:
+    """Every file of the archive below `into`, checked; returns its manifest. Raises BadArchive, and OSError where
+    `path` can't be read."""
+    seen: dict[str, dict[str, Any]] = {}
+    total = 0
+    try:
+        with tarfile.open(path, "r|gz") as tar:
+            for member in tar:
+                _refuse(member, seen)
+                total += member.size
+                if total > room_bytes:
+                    raise BadArchive(f"more than the {room_bytes / 1e9:.1f} GB that are free here: make room first")
+                seen[member.name] = _take(tar, member, into / member.name)
+                progress(member.name, total)
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise BadArchive(f"{path} is damaged or no archive of ours: {error}") from None
+    return _checked(into / MANIFEST, seen)
+
+
+def _refuse(member: tarfile.TarInfo, seen: dict[str, Any]) -> None:
+    if not is_name(member.name):
+        raise BadArchive(f"it has a file {member.name[:200]!r}, which no backup of ours has: nothing was restored")
+    if not member.isreg() or member.issparse():
+        raise BadArchive(f"{member.name} is no plain file: nothing was restored")
+    if member.name in seen:
+        raise BadArchive(f"it has {member.name} twice: nothing was restored")
+    if MANIFEST in seen:
+        raise BadArchive(f"{member.name} comes after the manifest: nothing was restored")
+
+
+def _take(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> dict[str, Any]:
+    source, digest, size = tar.extractfile(member), hashlib.sha256(), 0
+    assert source is not None  # a plain file
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+    with target.open("xb") as file:
+        target.chmod(0o600 if member.name in (SECRETS, SQLITE, POSTGRESQL) else 0o640)
+        while data := source.read(_PIECE):
+            digest.update(data)
+            size += len(data)
+            file.write(data)
+        _sync(file)
+    return {"size": size, "sha256": digest.hexdigest()}
+
+
+def _checked(manifest: Path, seen: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    if MANIFEST not in seen:
+        raise BadArchive("it has no manifest at its end: the backup was cut off")
+    if seen.pop(MANIFEST)["size"] > _MANIFEST_MAX:
+        raise BadArchive("its manifest is too large")
+    facts = _parsed(manifest.read_bytes())
+    if facts.get("format") != FORMAT:
+        raise BadArchive(f"it has format {facts.get('format')!r}, this version reads {FORMAT}: use the version of it")
+    if wrong := [name for name, kind in _FACTS.items() if not isinstance(facts.get(name), kind)]:
+        raise BadArchive(f"its manifest has no {', '.join(wrong)}")
+    if not all(_is_migration(row) for row in facts["migrations"]):
+        raise BadArchive("its manifest lists no migrations")
+    told = facts["files"]
+    for name in sorted(told.keys() | seen.keys()):
+        if told.get(name) != seen.get(name):
+            raise BadArchive(f"{name} is not the file that was backed up (missing, or size or hash differ)")
+    return facts
+
+
+def _is_migration(row: Any) -> bool:
+    return isinstance(row, list) and len(row) == 2 and all(isinstance(word, str) for word in row)
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
+    try:
+        facts = json.loads(data)
+    except (ValueError, RecursionError):
+        raise BadArchive("its manifest is no JSON") from None
+    if not isinstance(facts, dict):
+        raise BadArchive("its manifest is no object")
+    return facts
+
+
+def _sync(file: Any) -> None:
+    file.flush()
+    os.fsync(file.fileno())

@@ -1,0 +1,49 @@
+"""`./manage.py restore FILE`: put a backup in place, bring it to this version, and look whether all is well."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+
+from runs.invariants import Scope
+from vetting import doctor
+from vetting.backups import archive, restoring
+from vetting.backups.databases import DatabaseProblem
+from vetting.backups.showing import shown
+
+
+class Command(BaseCommand):
+    help = "Replace database, logs and reports by those of a backup. Web and worker must be stopped."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", type=Path, help="an archive of `backup`")
+        parser.add_argument("--yes", action="store_true", help="replace what this system has, after a copy of it")
+
+    def handle(self, *args: Any, file: Path, yes: bool, **options: Any) -> None:
+        try:
+            with shown(self.stdout, "Restore") as progress:
+                done = restoring.restore(file.absolute(), yes=yes, progress=progress)
+        except (restoring.CannotRestore, archive.BadArchive, DatabaseProblem, DatabaseError, OSError) as error:
+            raise CommandError(f"nothing was restored: {error}") from None
+        self.stdout.write(
+            f"Restored {done.manifest['runs']} runs of {done.manifest['made_at'][:19]} UTC (version "
+            f"{done.manifest['version']})."
+        )
+        if done.safety_copy:
+            self.stdout.write(f"What was here before: {done.safety_copy}")
+        for note in done.notes:
+            self.stdout.write(f"Note: {note}")
+        self._examine()
+
+    def _examine(self) -> None:
+        """Nothing runs now: what is broken stays broken, and needs no second look."""
+        broken = doctor.violations(Scope(), again_after_s=0)
+        for one in broken:
+            self.stderr.write(f"{f'run {one.run}: ' if one.run else ''}{one.what} ({one.invariant})")
+        if broken:
+            raise CommandError("the restored data breaks invariants: `./manage.py doctor --all` explains them")
+        self.stdout.write("doctor finds nothing wrong with the data. Start web and worker.")
