@@ -10,7 +10,7 @@ help:
 	@echo "make test                   everything that needs no machine beyond one direct boot"
 	@echo "make test-agent             the agent's tests under Python 3.11, 3.12 and 3.13"
 	@echo "make test-rack              the acceptance machines, over the whole PXE chain"
-	@echo "make test-install           dry run of install.sh in a fresh Debian 12 and 13"
+	@echo "make test-install           install.sh: a dry run in a fresh Debian 12 and 13, and an installation that is booted"
 	@echo "make rack MACHINE=FILE      one machine file on the virtual rack"
 	@echo "make zoo [ONLY='GLOB…'|healthy] [REPEAT=N] [JOBS=N]  every machine file, with its result kept; writes docs/zoo.md"
 	@echo "make image [LEVEL=small]    build the live image into var/image"

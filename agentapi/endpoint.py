@@ -25,6 +25,7 @@ from runs.transition import Refused
 log = logging.getLogger("vetting.agentapi")
 # Frozen when the run was queued, some of it large; no heartbeat needs it.
 HEAVY = tuple(f"run__{name}" for name in DOCUMENTS)
+RETRY_AFTER_S = 5
 AFTER_THE_END = frozenset(("hello", "heartbeat", "log", "sensor", "result"))
 
 
@@ -150,6 +151,10 @@ def _has_expired(run: Run) -> bool:
 
 def problem(status: int, reason: str, **more: str) -> Answer:
     return Answer(status, json.dumps({"error": reason, **more}).encode())
+
+
+def more_headers(answer: Answer) -> dict[str, str]:
+    return {"Retry-After": str(RETRY_AFTER_S)} if answer.status == 503 else {}
 
 
 def _run(request: Request) -> Run | None:

@@ -28,6 +28,7 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         (b"content-type", b"application/json"),
         (b"content-length", str(len(reply.body)).encode()),
         (b"cache-control", b"no-store"),
+        *((name.lower().encode(), value.encode()) for name, value in endpoint.more_headers(reply).items()),
     ]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})

@@ -15,6 +15,7 @@ from django.db import close_old_connections, connection, transaction
 
 from agentapi import endpoint
 from agentapi.endpoint import Answer, Request
+from runs import dblimits
 
 log = logging.getLogger("vetting.ingest")
 MAX_GROUP = 200
@@ -49,6 +50,7 @@ class Writer:
                 self._thread.start()
 
     def _write_for_ever(self) -> None:
+        dblimits.use(dblimits.AGENT)
         while True:
             if not (group := self._gather()):
                 continue

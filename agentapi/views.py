@@ -19,7 +19,8 @@ from agentapi.endpoint import Answer, Request
 def call(request: HttpRequest, run: int, call: str) -> HttpResponse:
     """POST /api/v1/runs/{run}/{call}."""
     reply = _reply(request, run, call)
-    return HttpResponse(reply.body, status=reply.status, content_type="application/json")
+    headers = endpoint.more_headers(reply)
+    return HttpResponse(reply.body, status=reply.status, content_type="application/json", headers=headers)
 
 
 def _reply(request: HttpRequest, run: int, call: str) -> Answer:

@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 LOOK_BACK = 1000
 # A job waits for its turn behind one that waits for a dead target. What is a day old tells nobody anything.
 BEGUN_AFTER, FORGOTTEN_AFTER = timedelta(seconds=30), timedelta(days=1)
+# Of events that are to be told, in one round; the others follow in the next.
+PER_TICK = 20
+DELIVER = jobs.Kind("notifications.outbox.deliver", "a message", limit_s=30)
 
 
 def tick() -> None:
@@ -29,14 +32,17 @@ def tick() -> None:
     1. read what lies behind the cursor (and a little before it) and has no notice yet;
     2. per event, in one transaction: its notice (the key is unique: whoever comes second stops here), a
        delivery per target, and the job that sends them;
-    3. move the cursor;
+    3. move the cursor, as far as all is taken up;
     4. queue the job again where nobody has begun it: the queue drops one that fails before its first claim.
     """
     cursor, _ = Cursor.objects.get_or_create(name="outbox")
     newest = RunEvent.objects.order_by("-id").values_list("id", flat=True).first() or 0
     behind = RunEvent.objects.filter(id__gt=cursor.last_event - LOOK_BACK, id__lte=newest)
-    for event in behind.exclude(tells="").filter(notice=None).order_by("id"):
+    to_tell = behind.exclude(tells="").filter(notice=None).only("run_id", "tells").order_by("id")
+    for event in (taken := list(to_tell[:PER_TICK])):
         _take_up(event)
+    if len(taken) == PER_TICK:
+        newest = taken[-1].pk
     if newest > cursor.last_event:
         Cursor.objects.filter(name="outbox", last_event__lt=newest).update(last_event=newest)
     _queue_again()
@@ -53,7 +59,7 @@ def _take_up(event: RunEvent) -> None:
     names = routing.targets(settings.VETTING.notifications.routes, kind.name, kind.severity)
     rows = Delivery.objects.bulk_create(Delivery(event=event, target=name) for name in names)
     if rows:
-        jobs.enqueue("notifications.outbox.deliver", [row.pk for row in rows])
+        jobs.ask(DELIVER, [row.pk for row in rows], run_id=event.run_id)
 
 
 def _queue_again() -> None:
@@ -62,11 +68,11 @@ def _queue_again() -> None:
     a_while = models.Q(taken_at__lt=now - BEGUN_AFTER, taken_at__gt=now - FORGOTTEN_AFTER)
     notices = Notice.objects.filter(set_back | a_while)
     late = Delivery.objects.filter(attempted_at=None, event__notice__in=notices)
-    for event in late.order_by("event").values_list("event", flat=True).distinct():
+    for event, run_id in late.order_by("event").values_list("event", "event__run").distinct()[:PER_TICK]:
         with transaction.atomic():
             if notices.filter(pk=event).update(taken_at=now):
-                rows = Delivery.objects.filter(event=event, attempted_at=None)
-                jobs.enqueue("notifications.outbox.deliver", list(rows.values_list("pk", flat=True)))
+                rows = Delivery.objects.filter(event=event, attempted_at=None).order_by("pk")
+                jobs.ask(DELIVER, list(rows.values_list("pk", flat=True)), run_id=run_id)
 
 
 def deliver(delivery_ids: Sequence[int]) -> None:

@@ -24,6 +24,7 @@ from urllib.parse import parse_qs, urlsplit
 from django.conf import settings
 
 from pxe import agentcpio, image, rungs
+from runs.allowance import Allowance, OnceAMinute
 
 log = logging.getLogger("vetting.bootfiles")
 
@@ -33,6 +34,8 @@ PIECE_BYTES = 4 * 1024 * 1024
 # 4 MiB in two minutes is 35 kB/s: an image takes an hour then, and the boot deadline has long passed.
 PIECE_TIMEOUT_S = 120.0
 MAX_CLIENTS = 256
+# A host fetches one file after the other. Its connections without a request end after HEADER_TIMEOUT_S.
+MAX_CLIENTS_EACH = 32
 BACKLOG = 128
 REBIND_S = 5.0
 
@@ -100,6 +103,8 @@ class Listener:
         self.sock = sock
         self.piece_timeout_s = piece_timeout_s
         self.clients: set[asyncio.Task[None]] = set()
+        self.allowed = Allowance("connections for boot files", MAX_CLIENTS_EACH, MAX_CLIENTS, "pxe/bootfiles.py")
+        self.told = OnceAMinute()
 
     async def serve(self) -> None:
         loop = asyncio.get_running_loop()
@@ -111,7 +116,7 @@ class Listener:
                 log.warning("boot files: cannot accept a client (%s)", error)
                 await asyncio.sleep(1)
                 continue
-            if len(self.clients) >= MAX_CLIENTS:
+            if not self.allowed.take(address[0]):
                 client.close()
                 continue
             task = loop.create_task(self._client(client, address[0]))
@@ -124,9 +129,11 @@ class Listener:
             try:
                 await self._answer(client, address)
             except TimeoutError:
-                log.warning("boot files: %s takes nothing any more: cut off", address)
+                self.told.warn(address, f"boot files: {address} sent no request, or took nothing any more: cut off")
             except OSError as error:
                 log.info("boot files: %s went away (%s)", address, error.strerror)
+            finally:
+                self.allowed.give_back(address)
 
     async def _answer(self, client: socket.socket, address: str) -> None:
         try:

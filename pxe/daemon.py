@@ -19,6 +19,7 @@ from pathlib import Path
 
 START_TIMEOUT_S = 5.0
 END_WAIT_S = 0.5
+_COMMAND_LINE_BYTES = 4096
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -82,9 +83,9 @@ def which(program: str) -> str | None:
 
 def running(program: str) -> Iterator[Process]:
     """Every process of this name, those in containers within ours left out: they are another installation's."""
+    name = program.encode()
     for pid in _all_pids():
-        words = _command_line(pid)
-        if _is(program, words) and _is_in_our_namespace(pid):
+        if name in _raw_command_line(pid) and _is(program, words := _command_line(pid)) and _is_in_our_namespace(pid):
             yield Process(pid, tuple(words))
 
 
@@ -138,8 +139,19 @@ def _is_in_our_namespace(pid: int) -> bool:
 
 
 def _command_line(pid: int) -> list[str]:
-    """Empty for a process that has gone, and for a zombie."""
+    return _raw_command_line(pid).decode(errors="replace").split("\0")[:-1]
+
+
+def _raw_command_line(pid: int) -> bytes:
+    """Empty for a process that has gone, and for a zombie. (Read twice a second for every process there is: pathlib
+    takes twice as long.)"""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+        descriptor = os.open(f"/proc/{pid}/cmdline", os.O_RDONLY)
     except OSError:
-        return []
+        return b""
+    try:
+        return os.read(descriptor, _COMMAND_LINE_BYTES)
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)

@@ -116,13 +116,22 @@ def tick(pid: int | None) -> None:
     neighbours = parse_neighbours(Path("/proc/net/arp").read_text()) if lines else {}
     reader = Reader(state.get("addresses", {}), state.get("booting_xid", ""), neighbours)
     now = timezone.now()
-    for seen in reader.read(lines):
+    for seen in _once_each(reader.read(lines)):
         rungs.seen_on_wire(seen.mac, seen.rung, seen.detail, moment(seen.minute, seen.second, now))
     if lines or place != {key: state.get(key) for key in place}:
         kept = {"addresses": reader.addresses, "booting_xid": reader.booting_xid}
         atomic.write_json(state_path, place | kept)
     if pid and place["offset"] > ROTATE_BYTES:
         _rotate(files.log, pid)
+
+
+def _once_each(found: Iterator[Seen]) -> Iterator[Seen]:
+    """The first of each host and rung: a host that asks without pause must not cost a query for every line."""
+    told: set[tuple[str, Rung]] = set()
+    for seen in found:
+        if (key := (seen.mac, seen.rung)) not in told:
+            told.add(key)
+            yield seen
 
 
 def _new_lines(log: Path, state: dict[str, Any]) -> tuple[list[str], dict[str, int]]:

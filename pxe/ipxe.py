@@ -7,9 +7,11 @@ on with its next boot entry (after a success it would open its menu); a BIOS is 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 
 RETRY_S = 10
+# Five minutes. A host that has no run waits too, as long as nobody can tell: it must not do so for ever.
+COME_AGAIN_TIMES = 30
 READ_SCREEN_S = 15
 
 
@@ -60,6 +62,16 @@ def _command_line(plan: BootPlan) -> str:
 def not_ready(host: str, script_url: str, reason: str) -> str:
     """There is a run, but the bench can't boot it yet."""
     return _script(f"echo Vetting: {host}: {_plain(reason)}", *_again(script_url, "not ready"))
+
+
+def come_again(script_url: str, query: str, reason: str) -> str:
+    """Nobody could look up what this machine is to boot. `query` is what it asked with: how often it has come. (A
+    status of 503 would say so too, but iPXE then gives up, and shows no word of it.)"""
+    times = next(iter(parse_qs(query).get("again", [])), "0")
+    count = int(times) if times.isascii() and times.isdigit() and len(times) < 4 else 0
+    if count >= COME_AGAIN_TIMES:
+        return _script(f"echo Vetting: {_plain(reason)}. Going on to the local disk", *_LOCAL_DISK)
+    return _script(*_again(f"{script_url}?again={count + 1}", _plain(reason)))
 
 
 def local(host: str) -> str:

@@ -179,6 +179,17 @@ def new_key(request: HttpRequest, run_id: int) -> HttpResponse:
     return redirect(run)
 
 
+@require_POST
+@operator_required
+@refusals_answered
+def report_again(request: HttpRequest, run_id: int) -> HttpResponse:
+    """Have the worker write the report now, also one that it has put aside."""
+    run = runpage.load(run_id)
+    lifecycle.ask_report(run, who(request))
+    messages.success(request, "The report is written again, as a rule within a few seconds.")
+    return redirect(run)
+
+
 def _number(request: HttpRequest, field: str) -> int:
     value = request.POST.get(field, "")
     if not value.isdigit() or len(value) > 9:

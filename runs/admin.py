@@ -12,7 +12,7 @@ from django.utils.html import format_html
 
 from runs import naming, spelling
 from runs.machine import State
-from runs.models import Run
+from runs.models import Job, Run
 from runs.querysets import RunQuerySet
 
 
@@ -90,6 +90,23 @@ class RunAdmin(admin.ModelAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Job)
+class JobAdmin(admin.ModelAdmin):
+    """Work that waits, is in hand, or was put aside. To delete one is to give it up; a report that is due is asked for
+    again at once."""
+
+    list_display = ("title", "run", "tries", "due_at", "handed_at", "failed_at", "problem")
+    list_filter = ("title", ("due_at", admin.EmptyFieldListFilter))
+    list_select_related = ("run__host",)
+    readonly_fields = tuple(field.name for field in Job._meta.fields)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
 

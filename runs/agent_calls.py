@@ -8,7 +8,7 @@ from dataclasses import replace
 from django.utils import timezone
 
 from agent import codec, wire
-from runs import boots, hold, intake, naming, orders, own_stages, stageruns
+from runs import boots, hold, intake, naming, orders, own_stages, reporting, stageruns
 from runs.boots import Machine
 from runs.lifecycle import record_rung
 from runs.machine import AGENT_SILENT, ENDED, TESTING, Event, State
@@ -176,7 +176,7 @@ def _keep_late(run: Run, stage_run: StageRun, message: wire.Result, address: str
         "late_result": f"{message.outcome}: {message.reason}",
     }
     stage_run.save(update_fields=["evidence"])
-    Run.objects.filter(pk=run.pk).update(report_due=True)
+    reporting.want(run)
     write_event(
         run,
         "late_result",

@@ -14,7 +14,7 @@ from django.conf import settings
 
 from runs import atomic
 
-PARTS = ("configuration", "dnsmasq", "iperf3", "load", "port")
+PARTS = ("configuration", "dnsmasq", "iperf3", "load", "port", "round", "jobs")
 
 
 @dataclass(frozen=True)

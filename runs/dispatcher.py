@@ -24,6 +24,8 @@ log = logging.getLogger("vetting.dispatcher")
 AGENT_GONE_AFTER = timedelta(seconds=30)
 # Long enough for a heartbeat to tell of it and one test of ten seconds; who waits to measure waits no longer. [ours]
 LENT_S = 25.0
+# Looked at beyond the free slots, for those that can't start now.
+SPARE = 20
 
 
 class Carries(NamedTuple):
@@ -41,8 +43,8 @@ def not_asked() -> Carries:
 def tick(carries: Callable[[], Carries] = not_asked) -> None:
     """One round: fill the free slots, then give the shared link to the run that has waited longest. `carries` measures
     the bench; it takes a second, and is asked only where somebody is about to start."""
-    if free_slots() > 0:
-        for run in [*Run.objects.waiting_to_retry(), *Run.objects.next_in_line()]:
+    if (free := free_slots()) > 0:
+        for run in [*Run.objects.waiting_to_retry(), *Run.objects.next_in_line()[: free + SPARE]]:
             if run.retry_stage and not agent_is_there(run):
                 continue
             if not start(run):

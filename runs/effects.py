@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from runs import boots, hold, settle, stageruns
+from runs import boots, hold, reporting, settle, stageruns
 from runs.machine import Effect, State
 from runs.models import Run, Verdict, WakeRequest
 
@@ -82,7 +82,7 @@ def _reopen(run: Run, before: State, why: str) -> None:
 
 
 def _report(run: Run, before: State, why: str) -> None:
-    _save(run, report_due=True)
+    reporting.want(run)
 
 
 def _save(run: Run, **fields: object) -> None:

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from hosts.models import Host
 from hosts.readable import readable
-from runs import freeze, hold, machine, naming, own_stages, profiles, stageruns, writing
+from runs import freeze, hold, machine, naming, own_stages, profiles, reporting, stageruns, writing
 from runs.machine import Event, State
 from runs.models import Actor, LadderRung, Outcome, Override, Run, Rung
 from runs.transition import Refused, apply, locked, write_event
@@ -206,6 +206,15 @@ def record_rung(run: Run, rung: Rung, detail: str = "", at: datetime | None = No
             )
         else:
             LadderRung.objects.filter(pk=row.pk).update(seen=row.seen + 1)
+
+
+def ask_report(run: Run, who: str) -> None:
+    """An operator wants the report written again: it was put aside, or removed by age."""
+    with locked(run.pk) as run:
+        if not (run.is_over or run.state == State.FAILED_HOLDING):
+            raise Refused(f"run {run.pk} goes on: its report is written when it ends or is held")
+        reporting.want(run)
+        write_event(run, "report_asked", actor=Actor.OPERATOR, who=who)
 
 
 # --- details -----------------------------------------------------------------------------------------------------

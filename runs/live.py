@@ -35,6 +35,7 @@ from django_eventstream.utils import parse_last_event_id
 from django_eventstream.views import Listener, get_listener_manager, stream
 
 from runs import tailer
+from runs.allowance import Allowance
 from runs.models import RunEvent
 
 log = logging.getLogger("vetting.live")
@@ -42,6 +43,9 @@ log = logging.getLogger("vetting.live")
 DASHBOARD = "dash"
 DASHBOARD_LIVE = "dash-live"
 MAX_CHANNELS = 5
+# Of one account at one address: a page has one, and a browser no more than six of a site at once.
+MAX_STREAMS_EACH = 64
+MAX_STREAMS = 1000
 RETRY = b"retry: 1000\n\n"
 
 
@@ -152,6 +156,7 @@ class Fanout:
 
 watcher = tailer.Tailer(Fanout())
 _open_streams: set[Events] = set()
+_allowed = Allowance("event streams", MAX_STREAMS_EACH, MAX_STREAMS, "runs/live.py")
 
 
 class Events(AsyncHttpConsumer):
@@ -159,6 +164,7 @@ class Events(AsyncHttpConsumer):
 
     pump: asyncio.Task[None] | None = None
     request: asyncio.Task[None] | None = None
+    whose = ""
 
     async def http_request(self, message: dict[str, Any]) -> None:
         """Unlike the base class, go on receiving after the answer has begun, so that a disconnect is seen."""
@@ -176,6 +182,10 @@ class Events(AsyncHttpConsumer):
             return await self._refuse(400, "this host name is not in VETTING_ALLOWED_HOSTS")
         if not all(Channels().can_read_channel(request.user, channel) for channel in request.channels):
             return await self._refuse(403, "log in as an operator")
+        whose = f"{request.user} at {(self.scope.get('client') or ('',))[0]}"
+        if not _allowed.take(whose):
+            return await self._refuse(429, "too many live pages are open: close some, then load this one again")
+        self.whose = whose
         self.request, self.pump = asyncio.current_task(), asyncio.ensure_future(self._stream(request))
         _open_streams.add(self)
 
@@ -186,6 +196,9 @@ class Events(AsyncHttpConsumer):
     async def close(self) -> None:
         """End the stream; returns when its task is gone."""
         _open_streams.discard(self)
+        if self.whose:
+            _allowed.give_back(self.whose)
+            self.whose = ""
         if self.pump is not None:
             self.pump.cancel()
             await asyncio.gather(self.pump, return_exceptions=True)

@@ -73,7 +73,11 @@ class Run(models.Model):
 
     class Meta:
         ordering = ("-id",)
-        indexes = [models.Index(fields=["state"]), models.Index(fields=["host", "-id"])]
+        indexes = [
+            models.Index(fields=["state"]),
+            models.Index(fields=["host", "-id"]),
+            models.Index(fields=["id"], condition=models.Q(report_due=True), name="runs_report_due"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["host"],
@@ -338,13 +342,51 @@ class BenchShortage(models.Model):
     ended_at = models.DateTimeField(db_index=True)
 
 
-class Lease(models.Model):
-    """Who runs the ticks now. `ticked_at` is the last completed round: its age is the worker's pulse."""
+class Job(models.Model):
+    """A call that takes longer than the worker's round may (runs/jobs.py). It is in hand from `handed_at` on, and was
+    put aside where it is neither in hand nor due. `number` is that of its newest try, `tries` how many failed since it
+    was asked for."""
 
-    ROUND = "round"
+    call = models.CharField(max_length=100)
+    args = models.TextField(default="[]", help_text="A JSON list.")
+    title = models.CharField(max_length=60)
+    run = models.ForeignKey(Run, null=True, blank=True, on_delete=models.CASCADE, related_name="jobs")
+    limit_s = models.PositiveIntegerField()
+    most_tries = models.PositiveSmallIntegerField(default=1)
+    is_long = models.BooleanField(default=False)
+    asked_at = models.DateTimeField(default=timezone.now)
+    due_at = models.DateTimeField(null=True, blank=True)
+    number = models.PositiveIntegerField(default=0)
+    tries = models.PositiveSmallIntegerField(default=0)
+    handed_at = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    holder = models.CharField(max_length=80, blank=True, help_text="Machine and process of the newest try.")
+    failed_at = models.DateTimeField(null=True, blank=True)
+    problem = models.TextField(blank=True, help_text="Why the last try failed.")
+
+    class Meta:
+        ordering = ("id",)
+        indexes = [models.Index(fields=["handed_at", "due_at"])]
+        constraints = [models.UniqueConstraint(fields=["call", "args"], name="one_job_per_call_and_arguments")]
+
+    def __str__(self) -> str:
+        return f"{self.title} of run {self.run_id}" if self.run_id else self.title
+
+    @property
+    def is_put_aside(self) -> bool:
+        return self.due_at is None and self.handed_at is None
+
+
+class Lease(models.Model):
+    """Who runs the ticks now. `ticked_at` is when the round last showed that it goes on: its age is the worker's pulse.
+    `paused` has the ticks that took too long: when each is tried again, and what happened. The row of the sweep only
+    says when the last one was asked for."""
+
+    ROUND, SWEEP = "round", "sweep"
 
     name = models.CharField(max_length=32, primary_key=True)
     holder = models.CharField(max_length=64, blank=True)
     until = models.DateTimeField(null=True, blank=True)
     ticked_at = models.DateTimeField(null=True, blank=True)
     web_seen_at = models.DateTimeField(null=True, blank=True)
+    paused = models.JSONField(default=dict)

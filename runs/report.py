@@ -1,53 +1,46 @@
-"""The report of a run: a page and a JSON document, written whenever a run ends or begins to hold."""
+"""The report of a run: a page and a JSON document, written in a job whenever a run ends or begins to hold."""
 
 from __future__ import annotations
 
 import json
 import logging
-import time
 from pathlib import Path
 
 from django.conf import settings
-from django.db.models import Max
+from django.db.models import Exists, Max, OuterRef
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from runs import atomic
-from runs.models import Artifact, Run
+from runs import atomic, jobs, reporting
+from runs.models import Artifact, Job, Run
 from runs.report_document import Document, document
 
 log = logging.getLogger(__name__)
 
 HTML_NAME, JSON_NAME = "report.html", "report.json"
-PER_TICK = 2  # some 50 ms each, a 40 h soak run with its 2 million measurements about a second
-AGAIN_AFTER_S = 60.0
-
-_not_before: dict[int, float] = {}
+ASKED_PER_TICK = 20
 
 
 def tick() -> None:
-    """Write the reports that are due. Two workers can run this at once:
+    """Ask for the reports that are due and have no job: one that waits, is in hand or was put aside has one."""
+    has_job = Job.objects.filter(call=reporting.WRITE.call, run=OuterRef("pk"))
+    due = Run.objects.filter(~Exists(has_job), report_due=True).order_by("id").values_list("pk", flat=True)
+    for run_id in due[:ASKED_PER_TICK]:
+        jobs.ask(reporting.WRITE, run_id, run_id=run_id)
+
+
+def write_due(run_id: int) -> None:
+    """The job. Two workers can run this at once:
 
     1. both write the same two files, each put in place whole by a rename, and the same two rows;
     2. the mark is taken off only where no event came in since the report was begun: a run that has moved on
        meanwhile, and one whose late result was kept, stays due.
     """
-    due = Run.objects.filter(report_due=True).select_related("host").order_by("id")
-    waiting = [run_id for run_id, when in _not_before.items() if when > time.monotonic()]
-    for run in due.exclude(pk__in=waiting)[:PER_TICK]:
-        _write_due(run)
-
-
-def _write_due(run: Run) -> None:
-    told = run.events.aggregate(newest=Max("id"))["newest"] or 0
-    try:
-        write(run)
-    except Exception:
-        # A full disk, or a row that nobody foresaw: the others still get theirs, this one is tried again.
-        log.exception("run %s host %s: report not written, next try in %g s", run.pk, run.host, AGAIN_AFTER_S)
-        _not_before[run.pk] = time.monotonic() + AGAIN_AFTER_S
+    run = Run.objects.select_related("host").filter(pk=run_id).first()
+    if run is None:
         return
-    _not_before.pop(run.pk, None)
+    told = run.events.aggregate(newest=Max("id"))["newest"] or 0
+    write(run)
     as_told = Run.objects.filter(pk=run.pk, report_due=True).exclude(events__id__gt=told)
     as_told.update(report_due=False, report_at=timezone.now())
 

@@ -1,7 +1,8 @@
 """The janitor: removes files by age, never a row of a run's history.
 
 Artifact files older than `artifacts.retention_days` go with their rows, log files older than
-`logs.retention_days` go alone. Runs, hosts, stages, findings, measurements and differences stay for ever.
+`logs.retention_days` go alone. Runs, hosts, stages, findings, measurements and differences stay for ever. How long a
+sweep takes depends on how many files there are, so it is a job of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from pathlib import Path
 from django.conf import settings
 from django.utils import timezone
 
-from runs.models import Artifact, Run
+from runs import jobs
+from runs.models import Artifact, Job, Lease, Run
 from runs.querysets import RunQuerySet
 
 log = logging.getLogger(__name__)
@@ -33,25 +35,37 @@ class Removal:
     artifact: int | None = None
 
 
-_last_sweep: float | None = None
+SWEEP = jobs.Kind("runs.retention.sweep_a_while", "the janitor's sweep", limit_s=60, most_tries=3, is_long=True)
+# Of its 60 s; a file takes well below a second.
+SWEEP_FOR_S = 30.0
+JOBS_KEPT = timedelta(days=7)
 
 
-def tick() -> list[Removal]:
-    """Sweep every `janitor.interval_minutes`, counted in this process: a worker that has just started sweeps
-    at once, which harms nothing. Two sweeps at the same time remove the same files."""
-    global _last_sweep
-    now = time.monotonic()
-    if _last_sweep is not None and now - _last_sweep < settings.VETTING.janitor.interval_minutes * 60:
-        return []
-    _last_sweep = now
-    return sweep()
+def tick() -> None:
+    """Ask for a sweep every `janitor.interval_minutes`. Two workers at once ask for one."""
+    now = timezone.now()
+    every = timedelta(minutes=settings.VETTING.janitor.interval_minutes)
+    lease, _ = Lease.objects.get_or_create(name=Lease.SWEEP)
+    last = lease.ticked_at
+    if last is not None and timedelta() <= now - last < every:  # else it is due, or the clock was set back
+        return
+    if Lease.objects.filter(name=Lease.SWEEP, ticked_at=last).update(ticked_at=now):
+        jobs.ask(SWEEP)
 
 
-def sweep(*, dry_run: bool = False) -> list[Removal]:
+def sweep_a_while() -> str:
+    """The job: as much as fits into its time; the rest is another job's. What is old among the jobs goes, too, where
+    nobody can ask for it again."""
+    Job.objects.filter(due_at=None, handed_at=None, most_tries=1, failed_at__lt=timezone.now() - JOBS_KEPT).delete()
+    until = time.monotonic() + SWEEP_FOR_S
+    return jobs.AGAIN if sweep(until=until) and time.monotonic() > until else ""
+
+
+def sweep(*, dry_run: bool = False, until: float = float("inf")) -> list[Removal]:
     """Remove what is too old; returns what was removed (or would be). A file that can't be removed stays,
-    with its row, and is logged."""
+    with its row, and is logged. Nothing more is begun after `until`, on the monotonic clock."""
     doomed = [*_old_artifacts(), *_old_logs()]
-    removed = doomed if dry_run else [item for item in doomed if _remove(item)]
+    removed = doomed if dry_run else [item for item in doomed if time.monotonic() < until and _remove(item)]
     if removed and not dry_run:
         log.info("janitor removed %d files, %d bytes", len(removed), sum(item.size for item in removed))
     return removed
@@ -66,7 +80,7 @@ def inside(relative: str) -> Path | None:
 
 def _old_artifacts() -> Iterator[Removal]:
     rows = Artifact.objects.filter(created_at__lt=_before(settings.VETTING.artifacts.retention_days))
-    for row in rows.exclude(run__in=_in_use()).order_by("id"):
+    for row in rows.exclude(run__in=_in_use()).order_by("id").iterator():
         path = inside(row.path)
         if path is None:
             log.error("artifact %s of run %s lies outside of RUNS_DIR and is left alone", row.pk, row.run_id)

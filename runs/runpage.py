@@ -188,7 +188,13 @@ def counters(run: Run) -> dict[str, Any]:
 
 
 def files(run: Run) -> dict[str, Any]:
-    return {"artifacts": list(run.artifacts.all())}
+    may_write = run.is_over or run.state == State.FAILED_HOLDING
+    return {
+        "artifacts": list(run.artifacts.all()),
+        "troubled": [job for job in run.jobs.all() if job.problem],
+        "report_due": run.report_due,
+        "may_write_report": may_write,
+    }
 
 
 def history(run: Run) -> dict[str, Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from django.db.models import Min, QuerySet
+
 from runs import verdict
 from runs.machine import State
-from runs.models import Run
+from runs.models import Finding, Run, Severity
 from runs.verdict import Seen, StageOutcome
 
 
@@ -19,18 +21,23 @@ def settle(run: Run) -> None:
 
 
 def blamed(run: Run) -> list[str]:
-    """The components with a critical finding that counts."""
-    return verdict.components(attempts(run), seen(run))
+    """The components with a critical finding that counts, in the order in which it was found out."""
+    counted = {(attempt.name, attempt.attempt) for attempt in verdict.counting(attempts(run))}
+    found = _critical(run).values_list("stage_run__name", "stage_run__attempt", "component").annotate(first=Min("id"))
+    return list(dict.fromkeys(part for name, attempt, part, _ in found.order_by("first") if (name, attempt) in counted))
 
 
 def attempts(run: Run) -> list[StageOutcome]:
     """Every attempt that is over. Reporting judges the others and is not judged itself."""
-    return [
-        StageOutcome(row.name, row.attempt, row.boot, row.outcome, row.counts)
-        for row in run.stage_runs.exclude(outcome="").exclude(name=State.REPORTING)
-    ]
+    over = run.stage_runs.exclude(outcome="").exclude(name=State.REPORTING)
+    return [StageOutcome(*row) for row in over.values_list("name", "attempt", "boot", "outcome", "counts")]
 
 
 def seen(run: Run) -> list[Seen]:
-    rows = run.findings.select_related("stage_run")
-    return [Seen(f.stage_run.name, f.stage_run.attempt, f.severity, f.component) for f in rows]
+    """One line for each attempt with a critical finding, however many there are: a host may have sent thousands."""
+    found = _critical(run).order_by().values_list("stage_run__name", "stage_run__attempt").distinct()
+    return [Seen(name, attempt, Severity.CRITICAL, "") for name, attempt in found]
+
+
+def _critical(run: Run) -> QuerySet[Finding]:
+    return run.findings.filter(severity=Severity.CRITICAL)

@@ -5,8 +5,9 @@
 - Heartbeat, log and sensor calls go to a bare ASGI application that commits for many at once.
 - Event streams go to a Channels consumer. Through Django each would hold a thread and a database connection, and
   daphne would crash at its end while one is open (django-eventstream's view, 23 of 26 stops; the consumer, 0 of 16).
-- Everything else goes to Django in one of a few threads that are kept, with their database connections. Without that
-  Django starts two threads for every request, and half the time goes there.
+- Everything else goes to Django in one of a few threads (front/threads.py): some for people, some for machines, one for
+  passwords. `/livez` needs no thread at all.
+- What is too large or too slow was refused before any of this (front/channel.py).
 - Each request runs in a context of its own, whichever task its bytes happened to arrive in.
 """
 
@@ -16,12 +17,9 @@ import asyncio
 import contextvars
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from asgiref.sync import ThreadSensitiveContext
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vetting.settings")
@@ -34,41 +32,13 @@ from django.urls import path, re_path  # noqa: E402
 
 from agentapi import hot  # noqa: E402
 from pxe import bootfiles  # noqa: E402
-from runs import live  # noqa: E402
+from runs import dblimits, live  # noqa: E402
+from vetting import health  # noqa: E402
+from vetting.front import channel, trouble  # noqa: E402
+from vetting.front.logins import PATHS, Logins  # noqa: E402
+from vetting.front.threads import Threads, pooled  # noqa: E402
 
 Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
-
-
-class Threads:
-    """A fixed number of threads, each lent to one request at a time; the one used last is lent first, since its
-    database connection is warm."""
-
-    def __init__(self, count: int) -> None:
-        self._free = [ThreadPoolExecutor(1, thread_name_prefix=f"django-{n}") for n in range(count)]
-        self._turns = asyncio.Semaphore(count)
-
-    @asynccontextmanager
-    async def lend(self) -> AsyncIterator[None]:
-        async with self._turns:
-            executor = self._free.pop()
-            try:
-                async with ThreadSensitiveContext(executor=executor):
-                    yield
-            finally:
-                self._free.append(executor)
-
-
-def pooled(application: Application, count: int) -> Application:
-    """`application` with its synchronous parts in `count` lasting threads; as it is where `count` is 0."""
-    if not count:
-        return application
-    threads = Threads(count)
-
-    async def in_a_kept_thread(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        async with threads.lend():
-            await application(scope, receive, send)
-
-    return in_a_kept_thread
 
 
 class Requests:
@@ -103,11 +73,34 @@ class Requests:
         await asyncio.gather(*left, return_exceptions=True)
 
 
+dblimits.use_by_default(dblimits.PAGE)
+
+
+def in_threads(name: str, count: int, limits: dblimits.Limits, wait_s: float, most: int) -> Application:
+    """Django in threads of this kind; with VETTING_WEB_THREADS=0 in its own, as many as it likes."""
+    if not settings.WEB_THREADS:
+        return django_application
+    return pooled(django_application, Threads(name, count, limits, wait_s, most))
+
+
+people = in_threads("people", settings.WEB_THREADS, dblimits.PAGE, wait_s=30, most=200)
+machines = in_threads("machines", settings.WEB_THREADS, dblimits.AGENT, wait_s=4, most=1000)
+logins = Logins(in_threads("logins", 1, dblimits.PAGE, wait_s=10, most=8))
+
+
+async def pages(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """To show the login costs no more than another page; an attempt costs a password's hash."""
+    is_attempt = scope["path"] in PATHS and scope["method"] not in ("GET", "HEAD")
+    await (logins if is_attempt else people)(scope, receive, send)
+
+
 http = URLRouter(
     [
         re_path(r"^api/v1/runs/(?P<run>[0-9]{1,18})/(?P<call>heartbeat|log|sensor)$", hot.application),
-        path("events/", AuthMiddlewareStack(live.Events.as_asgi())),
-        re_path("", pooled(django_application, settings.WEB_THREADS)),
+        path("events/", trouble.answered(AuthMiddlewareStack(live.Events.as_asgi()))),
+        path("livez", health.alive),
+        re_path(r"^(?:api/|ipxe/|healthz$)", machines),
+        re_path("", pages),
     ]
 )
 requests = Requests()
@@ -131,5 +124,6 @@ def end_all_with_daphne() -> None:
         )
 
 
+channel.stand_before_daphne()
 end_all_with_daphne()
 bootfiles.start_in_background()

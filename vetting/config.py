@@ -33,6 +33,9 @@ class Web(Section):
     address: str = Field(default="127.0.0.1", description="Address of this machine on the hosts' network.")
     public_url: str = Field(default="", description="What links in messages begin with; empty: from address and port.")
     tls: bool = Field(default=False, description="Behind an HTTPS proxy: secure cookies.")
+    connections_per_address: Annotated[int, Field(ge=8, le=4096)] = Field(
+        default=256, description="Open at once from one address; a proxy has one for everybody behind it."
+    )
 
     @property
     def agent_url(self) -> str:

@@ -18,7 +18,7 @@ CONTENT_SECURITY_POLICY = (
 GetResponse = Callable[[HttpRequest], HttpResponse | Awaitable[HttpResponse]]
 
 
-def _after(get_response: GetResponse, change: Callable[[HttpResponse], HttpResponse]) -> GetResponse:
+def after(get_response: GetResponse, change: Callable[[HttpResponse], HttpResponse]) -> GetResponse:
     """A middleware that changes the answer and lets every request by."""
     if iscoroutinefunction(get_response):
 
@@ -35,7 +35,7 @@ def _after(get_response: GetResponse, change: Callable[[HttpResponse], HttpRespo
 @sync_and_async_middleware
 def content_security_policy(get_response: GetResponse) -> GetResponse:
     """No inline script or style, no other origin, no framing."""
-    return _after(get_response, _stamp)
+    return after(get_response, _stamp)
 
 
 @sync_and_async_middleware
@@ -43,7 +43,7 @@ def nothing_unseen(get_response: GetResponse) -> GetResponse:
     """No page holds a character that turns the direction of its text or can't be seen, whichever way it came in: it
     stands there as its escape. (Text is made readable before it is stored; pages also echo what never is: a search, a
     refused import, the name of a failed login.)"""
-    return _after(get_response, _spell_out)
+    return after(get_response, _spell_out)
 
 
 def _stamp(response: HttpResponse) -> HttpResponse:

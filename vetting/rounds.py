@@ -2,6 +2,10 @@
 
 The round runs in leased sessions of 25 s, each a django-q2 task that queues its successor; a schedule revives the chain
 every minute should it ever break. What a tick does may happen twice; every tick is written so that this is harmless.
+
+A tick looks at rows and does what is short. What takes as long as a host, a BMC or the number of rows wants is a job of
+its own, which the last tick hands out (runs/jobs.py); a tick that takes too long all the same is stopped
+(vetting/tickwatch.py).
 """
 
 from __future__ import annotations
@@ -12,10 +16,12 @@ import socket
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import psutil
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, models, transaction
+from django.db import DatabaseError, close_old_connections, connection, models, transaction
 from django.utils import timezone
 from django_q.models import Schedule
 
@@ -27,12 +33,15 @@ import pxe.supervisor
 import pxe.wake
 import runs.dispatcher
 import runs.fitness
+import runs.jobs
 import runs.report
 import runs.retention
 import runs.watchdog
 import vetting.inforce
 from runs.jobs import enqueue
 from runs.models import Lease
+from vetting import tickwatch
+from vetting.tickwatch import Watch
 
 log = logging.getLogger("vetting.rounds")
 
@@ -54,6 +63,7 @@ TICKS: tuple[Callable[[], object], ...] = (
     notifications.outbox.tick,
     runs.report.tick,
     runs.retention.tick,
+    runs.jobs.tick,
 )
 SESSION = "vetting.rounds.session"
 SESSION_S = 25.0
@@ -67,11 +77,16 @@ def session() -> str:
     me = f"{socket.gethostname()}:{os.getpid()}"
     if not take_lease(me):
         return "held by another"
+    with Watch(partial(renew_lease, me), partial(hand_over, me)) as watch:
+        return _do_rounds(me, watch)
+
+
+def _do_rounds(me: str, watch: Watch) -> str:
     end = time.monotonic() + SESSION_S
     while True:
         started = time.monotonic()
         try:
-            do_round()
+            do_round(watch)
             if not (renew_lease(me) and parent_is_alive()):
                 return "lease lost, or the worker is stopping"
             if time.monotonic() >= end:
@@ -83,15 +98,48 @@ def session() -> str:
         time.sleep(max(0.05, INTERVAL_S - (time.monotonic() - started)))
 
 
-def do_round() -> None:
-    """Each tick once; one that fails is logged and keeps no other from its turn."""
-    for tick in TICKS:
-        try:
+def do_round(watch: Watch) -> None:
+    """Each tick once; one that fails or takes too long keeps no other from its turn."""
+    paused = _paused()
+    with watch.round():
+        for tick in TICKS:
+            if not tickwatch.is_paused(paused, name := name_of(tick)):
+                _do(tick, name, watch, was_paused=name in paused)
+
+
+def _paused() -> dict[str, Any]:
+    """None where the database refuses: what needs none has its turn all the same."""
+    try:
+        return tickwatch.known()
+    except DatabaseError as error:
+        log.error("the database does not say which ticks are paused: %s", error)
+        close_old_connections()
+        return {}
+
+
+def _do(tick: Callable[[], object], name: str, watch: Watch, *, was_paused: bool) -> None:
+    started = time.monotonic()
+    try:
+        with watch.tick(name):
             tick()
-        except Exception:
-            log.exception("tick %s failed", tick.__module__)
-            close_old_connections()
-    Lease.objects.filter(name=Lease.ROUND).update(ticked_at=timezone.now())
+    except tickwatch.Overdue:
+        log.exception("tick %s was stopped", name)
+    except Exception:
+        log.exception("tick %s failed", name)
+        close_old_connections()
+    took_s = time.monotonic() - started
+    if took_s > tickwatch.LIMIT_S:
+        connection.close()  # whatever it was in the middle of
+        tickwatch.pause(name, took_s)
+    elif was_paused:
+        tickwatch.forgive(name)
+    elif took_s > tickwatch.SLOW_S:
+        log.warning("tick %s took %.1f s", name, took_s)
+
+
+def name_of(tick: Callable[[], object]) -> str:
+    """`pxe.wake` of `pxe.wake.tick`."""
+    return f"{tick.__module__}.{tick.__name__}".removesuffix(".tick")
 
 
 @transaction.atomic
@@ -112,8 +160,10 @@ def take_lease(me: str) -> bool:
 
 
 def renew_lease(me: str) -> bool:
-    until = timezone.now() + timedelta(seconds=LEASE_S)
-    return Lease.objects.filter(name=Lease.ROUND, holder=me).update(until=until) == 1
+    """Show that the round goes on. False where another session has it."""
+    now = timezone.now()
+    mine = Lease.objects.filter(name=Lease.ROUND, holder=me)
+    return mine.update(until=now + timedelta(seconds=LEASE_S), ticked_at=now) == 1
 
 
 def parent_is_alive() -> bool:

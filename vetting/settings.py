@@ -101,6 +101,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
+    "vetting.front.trouble.middleware",
 ]
 
 ROOT_URLCONF = "vetting.urls"
@@ -143,8 +144,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 Q_CLUSTER = {
     "name": "vetting",
     "orm": "default",
-    # One is busy with the round, one may wait for a notification target that is dead, one is free.
-    "workers": 3,
+    # One is left for the round, one may be busy with a report or the janitor's sweep, two wait for BMCs and for where
+    # messages go (runs/jobs.py).
+    "workers": 4,
     "timeout": 90,
     "retry": 120,
     "max_attempts": 1,

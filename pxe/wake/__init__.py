@@ -24,6 +24,8 @@ from runs.models import Actor, Rung, WakeRequest
 # A host that was on when it was woken, as one that still powers off after a cancelled run, needs one more later.
 LATER_INTERVAL_S = 60.0
 log = logging.getLogger("vetting.wake")
+# A BMC is asked three or four times, for 20 s each at most.
+SEND = jobs.Kind("pxe.wake.send", "waking the host", limit_s=85)
 DRIVERS: dict[str, Driver] = {
     WakeMethod.WOL: wol,
     WakeMethod.REDFISH: redfish,
@@ -39,7 +41,7 @@ def tick() -> None:
         driver = DRIVERS[request.run.host.wake_method]
         if is_due(request, driver, timezone.now()) and _claim(request):
             if driver.SLOW:
-                jobs.enqueue("pxe.wake.send", request.pk)
+                jobs.ask(SEND, request.pk, run_id=request.run_id)
             else:
                 send(request.pk)
 

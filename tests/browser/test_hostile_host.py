@@ -22,6 +22,7 @@ from tests import factories, rows
 from tests.runs.conftest import PASSWORD
 from tests.runs.webprocess import WebProcess
 from tests.talker import INVENTORY, MAC, UUID, Talker
+from tests.work import do_jobs
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -95,6 +96,7 @@ def _vet_twice() -> int:
     host.save()
     _fail(second := _begin(host, "D2"))
     report.tick()
+    do_jobs()
     connection.close()
     return second.run_id
 

@@ -9,15 +9,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = ROOT / "deploy" / "install.sh"
+from tests.deploy.debian import ROOT, SCRIPT, code_list, copy_checkout, own_mirror
+
 SUITES = {"bookworm": "Debian GNU/Linux 12", "trixie": "Debian GNU/Linux 13"}
-LEFT_OUT = shutil.ignore_patterns("__pycache__", "node_modules")
-
-
-def code_list() -> list[str]:
-    text = SCRIPT.read_text()
-    return text.split('code="', 1)[1].split('"', 1)[0].split()
 
 
 def test_the_script_is_plain_posix_shell() -> None:
@@ -53,7 +47,7 @@ def test_help_lists_the_options() -> None:
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What install.sh puts on a machine of the checkout, and nothing else."""
     root = tmp_path_factory.mktemp("installed")
-    _copy_checkout(root)
+    copy_checkout(root)
     return root
 
 
@@ -83,15 +77,6 @@ def test_the_wrapper_hands_on_a_secret_as_it_stands(tmp_path: Path) -> None:
     assert {name: handed.get(name) for name in secrets} == secrets, done.stderr
 
 
-def own_mirror() -> list[str]:
-    """Where this machine's apt has Debian from; nothing where it can't say, and debootstrap takes its default."""
-    wanted = ["apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages"]
-    done = subprocess.run(wanted, capture_output=True, text=True, timeout=30)
-    return [uri for label, _, uri in (line.partition(" ") for line in done.stdout.splitlines()) if label == "Debian"][
-        :1
-    ]
-
-
 @pytest.fixture(scope="module", params=list(SUITES))
 def debian(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """A minimal Debian of its own, with this checkout in /src; nothing is mounted into it."""
@@ -105,20 +90,10 @@ def debian(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         shutil.rmtree(root)
         pytest.skip(f"{' '.join(command)} failed: {(done.stderr + done.stdout)[-300:]}")
     try:
-        _copy_checkout(root / "src")
+        copy_checkout(root / "src")
         yield suite, root
     finally:
         shutil.rmtree(root)
-
-
-def _copy_checkout(target: Path) -> None:
-    for name in code_list():
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, target / name, symlinks=True, ignore=LEFT_OUT)
-        else:
-            target.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target / name)
 
 
 def _everything(root: Path) -> dict[str, tuple[int, int, int]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pxe import unwanted
+from vetting.front import channel
 
 ROOT = Path(__file__).resolve().parents[2]
 UNITS = sorted((ROOT / "deploy" / "systemd").iterdir())
@@ -72,6 +73,32 @@ def test_only_dnsmasq_has_capabilities_and_only_the_three_it_needs(unit: Path) -
     needed = "CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE" if "dnsmasq" in unit.name else ""
     assert service["CapabilityBoundingSet"] == needed
     assert service.get("AmbientCapabilities", "") == needed
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
+def test_no_part_can_take_the_machine_s_memory_or_call_what_administers_a_system(unit: Path) -> None:
+    text, service = unit.read_text(), parsed(unit)["Service"]
+    assert service["MemoryMax"][-1] in "MG" and int(service["TasksMax"]) <= 512
+    assert "SystemCallFilter=@system-service\n" in text and service["SystemCallErrorNumber"] == "EPERM"
+
+
+def test_a_web_process_may_hold_all_the_bodies_that_it_lets_in() -> None:
+    """Once as they came, once on their way to Django, once there."""
+    limit = parsed(ROOT / "deploy/systemd/vetting-web.service")["Service"]["MemoryHigh"]
+    assert int(limit.removesuffix("M")) * 1024 * 1024 > 3 * channel.HELD_BYTES + 150_000_000
+
+
+def test_a_worker_of_which_a_part_is_killed_for_memory_is_started_anew() -> None:
+    assert parsed(ROOT / "deploy/systemd/vetting-worker.service")["Service"]["OOMPolicy"] == "kill"
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
+def test_systemd_calls_every_part_s_exposure_low(unit: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is missing: apt-get install systemd")
+    command = ["systemd-analyze", "security", "--offline=true", "--threshold=25", str(unit)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout.splitlines()[-1]
 
 
 def test_a_killed_worker_leaves_nobody_behind() -> None:

@@ -4,9 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.utils.module_loading import import_string
-from django_q.models import OrmQ
 
+from tests.work import do_jobs
 from vetting import config
 
 
@@ -28,14 +27,5 @@ def configure(settings: Any) -> Callable[..., None]:
 
 @pytest.fixture
 def run_queue(db: None) -> Callable[[], int]:
-    """Does what a worker would: runs every queued job once. Returns how many there were."""
-
-    def run() -> int:
-        queued = list(OrmQ.objects.order_by("id"))
-        for row in queued:
-            task = row.task
-            row.delete()
-            import_string(task["func"])(*task["args"])
-        return len(queued)
-
-    return run
+    """Does what a worker would: every job that is due, once. Returns how many there were."""
+    return do_jobs

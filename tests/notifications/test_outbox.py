@@ -8,13 +8,13 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
-from django_q.models import OrmQ
 
 from notifications import checks, outbox, sending
 from notifications.models import Cursor, Delivery, Notice
-from runs.models import RunEvent
+from runs.models import Job, RunEvent
 from tests import rows
 from tests.notifications.receivers import http_server, mail_server, silent_server
+from tests.work import begin, do_queued
 
 pytestmark = pytest.mark.django_db
 
@@ -69,7 +69,7 @@ def test_a_second_tick_and_a_second_run_of_the_same_job_send_nothing_again(
         failed_run()
         outbox.tick()
         outbox.tick()
-        assert OrmQ.objects.count() == 1
+        assert Job.objects.count() == 1
         run_queue()
         outbox.deliver(list(Delivery.objects.values_list("pk", flat=True)))
     assert len(phone.posts) == 1
@@ -82,7 +82,20 @@ def test_a_worker_that_still_has_the_old_cursor_takes_nothing_up_twice(configure
     Cursor.objects.update(last_event=0)
     outbox.tick()
     assert Delivery.objects.count() == 1
-    assert OrmQ.objects.count() == 1
+    assert Job.objects.count() == 1
+
+
+def test_a_backlog_is_taken_up_a_part_a_round_and_all_of_it(configure: Callable) -> None:
+    configure([ntfy("phone", "http://127.0.0.1:9")])
+    run = rows.a_run()
+    for _ in range(2 * outbox.PER_TICK + 5):
+        rows.an_event(run, "RunCompleted")
+        rows.an_event(run)
+    taken = []
+    for _ in range(4):
+        outbox.tick()
+        taken.append(Delivery.objects.count())
+    assert taken == [outbox.PER_TICK, 2 * outbox.PER_TICK, 2 * outbox.PER_TICK + 5, 2 * outbox.PER_TICK + 5]
 
 
 def test_an_event_committed_behind_the_cursor_is_still_told(configure: Callable) -> None:
@@ -112,7 +125,7 @@ def test_a_failure_is_recorded_logged_and_not_tried_again(
 
 
 def test_a_target_that_never_answers_is_bounded_and_in_nobodys_way(
-    configure: Callable, run_queue: Callable, monkeypatch: pytest.MonkeyPatch
+    configure: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sending, "LIMIT_S", 0.5)
     with silent_server() as silent, http_server() as phone, mail_server() as post:
@@ -126,8 +139,9 @@ def test_a_target_that_never_answers_is_bounded_and_in_nobodys_way(
         )
         failed_run()
         outbox.tick()
+        begin()
         began = time.monotonic()
-        run_queue()
+        do_queued()
         took_s = time.monotonic() - began
     assert took_s < 2 * 0.5
     assert {row.target: bool(row.problem) for row in Delivery.objects.all()} == {
@@ -146,9 +160,9 @@ def test_a_job_that_failed_before_it_began_is_queued_again(configure: Callable, 
         configure([ntfy("phone", phone.url)])
         failed_run()
         outbox.tick()
-        OrmQ.objects.all().delete()
+        Job.objects.all().delete()
         outbox.tick()
-        assert not OrmQ.objects.exists(), "it may still wait for its turn"
+        assert not Job.objects.exists(), "it may still wait for its turn"
         Notice.objects.update(taken_at=timezone.now() - timedelta(seconds=31))
         for _ in range(2):
             outbox.tick()

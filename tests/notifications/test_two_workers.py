@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 from django.db import connection
-from django_q.models import OrmQ
 
 from notifications import outbox
 from notifications.models import Delivery
+from runs.models import Job
 from tests import rows
 from tests.notifications.receivers import http_server
 
@@ -42,7 +42,7 @@ def test_two_workers_at_once_take_an_event_up_once(configure: Callable) -> None:
         rows.an_event(run, "RunCompleted")
     assert at_once(outbox.tick) == []
     assert Delivery.objects.count() == 20
-    assert OrmQ.objects.count() == 20
+    assert Job.objects.count() == 20
 
 
 @pytest.mark.django_db(transaction=True)

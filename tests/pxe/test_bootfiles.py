@@ -202,6 +202,19 @@ def test_a_client_that_says_nothing_is_cut_off(port: int, monkeypatch: pytest.Mo
         assert client.recv(1) == b""
 
 
+def test_many_connections_of_one_address_close_the_port_to_no_other(
+    listener: Listener, port: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    idle = [socket.create_connection(("127.0.0.1", port), source_address=("127.0.0.2", 0)) for _ in range(256)]
+    assert ask(port, "/boot/vmlinuz", "HEAD")[0] == 200
+    assert listener.allowed.held["127.0.0.2"] <= bootfiles.MAX_CLIENTS_EACH
+    told = [record.message for record in caplog.records if "127.0.0.2 has 32 connections" in record.message]
+    assert len(told) == 1, "once, not for each"
+    for client in idle:
+        client.close()
+    wait_until(lambda: not listener.allowed.all)
+
+
 def test_a_port_that_is_taken_is_named(bench: Bench) -> None:
     with bootfiles.bind("127.0.0.1", 0) as taken, pytest.raises(OSError, match=f"port {taken.getsockname()[1]}"):
         bootfiles.bind("127.0.0.1", taken.getsockname()[1])

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from pxe import dnsmasqlog
@@ -176,3 +178,12 @@ def test_the_reader_forgets_the_oldest_addresses(monkeypatch: pytest.MonkeyPatch
     list(reader.read([f"{stamp} DHCPACK(pxe0) 10.77.0.{n} 52:54:00:00:00:0{n} " for n in (1, 2, 3)]))
     assert list(reader.addresses) == ["10.77.0.2", "10.77.0.3"]
     assert isinstance(next(reader.read([f"{stamp} PXE(pxe0) 52:54:00:00:00:01 proxy"])), Seen)
+
+
+@pytest.mark.django_db
+def test_a_host_that_asks_without_pause_costs_no_query_for_each_of_its_lines(log: Path) -> None:
+    run = a_waiting_run()
+    log.write_text(offer() * 3_000)
+    with CaptureQueriesContext(connection) as captured:
+        dnsmasqlog.tick(None)
+    assert (run.rungs.get().rung, len(captured) < 20) == (Rung.DHCP, True)

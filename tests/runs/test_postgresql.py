@@ -54,6 +54,25 @@ def tell(orchestrator: WebProcess, *, rolled_back: bool = False) -> int:
     return int(said.split()[-1])
 
 
+LIMITS = """
+from django.db import connection
+from runs import dblimits
+for limits in (None, dblimits.AGENT):
+    if limits:
+        dblimits.use(limits)
+    connection.close()
+    with connection.cursor() as cursor:
+        for name in ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"):
+            cursor.execute(f"SHOW {name}")
+            print(cursor.fetchone()[0], end=" ")
+"""
+
+
+def test_each_kind_of_process_has_its_time_limits(orchestrator: WebProcess) -> None:
+    said = orchestrator.manage("shell", "--verbosity", "0", "-c", LIMITS)
+    assert said.split() == ["1min", "0", "0", "6s", "8s", "8s"], "a command's, and a migration's; then an agent's"
+
+
 def test_the_migrations_describe_the_models(orchestrator: WebProcess) -> None:
     orchestrator.manage("makemigrations", "--check", "--dry-run")
 

@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from agent import codec, wire
 from runs import report, report_document
-from runs.models import Artifact, HoldSession, LadderRung, Measurement, Override, Run, SpecDiff
+from runs.models import Artifact, HoldSession, Job, LadderRung, Measurement, Override, Run, SpecDiff
 from tests import rows
+from tests.work import do_jobs
 
 pytestmark = pytest.mark.django_db
 
@@ -24,7 +25,6 @@ EVIL = "<script>alert(1)</script>"
 @pytest.fixture(autouse=True)
 def _own_files(settings: Any, tmp_path: Path) -> None:
     settings.RUNS_DIR = tmp_path / "runs"
-    report._not_before.clear()
 
 
 def inventory(dimm_serial: str) -> dict:
@@ -90,6 +90,8 @@ def failed_run() -> Run:
 def test_a_due_report_is_written_once_as_page_and_as_data(settings: Any) -> None:
     run = failed_run()
     report.tick()
+    assert run.artifacts.count() == 0
+    assert do_jobs() == 1
     run.refresh_from_db()
     assert (run.report_due, run.report_at is not None) == (False, True)
     for artifact in Artifact.objects.filter(run=run):
@@ -98,6 +100,7 @@ def test_a_due_report_is_written_once_as_page_and_as_data(settings: Any) -> None
     assert {a.name for a in run.artifacts.all()} == {"report.html", "report.json"}
     (settings.RUNS_DIR / f"{run.pk}/report.html").unlink()
     report.tick()
+    assert do_jobs() == 0
     assert not (settings.RUNS_DIR / f"{run.pk}/report.html").exists()
 
 
@@ -109,8 +112,12 @@ def test_a_run_that_moved_on_while_its_report_was_written_stays_due(monkeypatch:
 
     monkeypatch.setattr(report, "write", write_and_release)
     report.tick()
+    assert do_jobs() == 1
     run.refresh_from_db()
     assert (run.report_due, run.report_at) == (True, None)
+    monkeypatch.undo()
+    report.tick()
+    assert do_jobs() == 1
 
 
 def test_writing_twice_leaves_one_file_and_one_row_of_each(settings: Any) -> None:
@@ -124,20 +131,19 @@ def test_writing_twice_leaves_one_file_and_one_row_of_each(settings: Any) -> Non
     ]
 
 
-def test_a_report_that_cannot_be_written_is_logged_stays_due_and_holds_up_no_other(
-    settings: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_report_that_cannot_be_written_stays_due_and_holds_up_no_other(settings: Any) -> None:
     stuck = failed_run()
     settings.RUNS_DIR.mkdir()
     (settings.RUNS_DIR / str(stuck.pk)).write_text("a file where the directory should be")
     other = rows.a_run(rows.a_host("node-2", "52:54:00:00:00:02"), report_due=True)
     report.tick()
-    assert f"run {stuck.pk} host node-1: report not written" in caplog.text
+    do_jobs()
     assert set(Run.objects.filter(report_due=True)) == {stuck}
     assert other.artifacts.count() == 2
-    caplog.clear()
+    job = Job.objects.get()
+    assert (job.run, job.tries) == (stuck, 1) and "FileExistsError" in job.problem
     report.tick()
-    assert caplog.text == ""
+    assert do_jobs() == 0  # it waits
 
 
 def test_the_data_has_a_schema_and_everything_that_was_asked_of_it() -> None:

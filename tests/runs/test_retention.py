@@ -11,8 +11,9 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from runs import logfiles, retention
-from runs.models import Artifact, Finding, Run, StageRun
+from runs.models import Artifact, Finding, Lease, Run, StageRun
 from tests import rows
+from tests.work import begin, do_jobs, do_queued
 from vetting import config
 
 pytestmark = pytest.mark.django_db
@@ -21,11 +22,10 @@ OLD = timedelta(days=91)
 
 
 @pytest.fixture(autouse=True)
-def _own_files(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_files(settings: Any, tmp_path: Path) -> None:
     settings.RUNS_DIR = tmp_path / "runs"
     settings.RUNS_DIR.mkdir()
     settings.VETTING = config.Config()
-    monkeypatch.setattr(retention, "_last_sweep", None)
 
 
 def a_run_with_files(name: str = "node-1", age: timedelta = OLD, **fields: Any) -> Run:
@@ -132,15 +132,44 @@ def test_a_dry_run_lists_and_removes_nothing(settings: Any) -> None:
     assert files(settings) == set()
 
 
-def test_the_tick_sweeps_once_per_interval() -> None:
+def test_the_tick_asks_for_one_sweep_per_interval(settings: Any) -> None:
     a_run_with_files()
-    assert len(retention.tick()) == 2
+    retention.tick()
+    assert len(files(settings)) == 2
+    assert do_jobs() == 1
+    assert files(settings) == set()
     a_run_with_files("node-2")
-    assert retention.tick() == []
+    retention.tick()
+    assert do_jobs() == 0
 
 
-def test_the_tick_sweeps_again_when_the_interval_is_over(settings: Any) -> None:
+def test_the_tick_asks_again_when_the_interval_is_over(settings: Any) -> None:
     settings.VETTING = config.parse({"janitor": {"interval_minutes": 1e-9}}, "test")
-    assert retention.tick() == []
+    retention.tick()
+    assert do_jobs() == 1
     a_run_with_files()
-    assert len(retention.tick()) == 2
+    retention.tick()
+    assert do_jobs() == 1
+    assert files(settings) == set()
+
+
+def test_a_clock_that_was_set_back_stops_no_sweep() -> None:
+    Lease.objects.create(name=Lease.SWEEP, ticked_at=timezone.now() + timedelta(hours=9))
+    retention.tick()
+    assert do_jobs() == 1
+
+
+def test_what_does_not_fit_into_the_time_of_one_sweep_is_another_jobs(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_run_with_files()
+    moments = iter([0.0, 0.0, 100.0])
+    monkeypatch.setattr(retention.time, "monotonic", lambda: next(moments, 100.0))
+    retention.tick()
+    begin()
+    do_queued()
+    assert len(files(settings)) == 1
+    moments = iter([0.0])
+    monkeypatch.setattr(retention.time, "monotonic", lambda: next(moments, 1.0))
+    assert do_jobs() == 1
+    assert files(settings) == set()

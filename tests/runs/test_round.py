@@ -44,7 +44,7 @@ class Worker:
     def ticked_at(self) -> str:
         """When the last round was done, as the database has it; empty before the first."""
         with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=10) as connection:
-            row = connection.execute("SELECT ticked_at FROM runs_lease").fetchone()
+            row = connection.execute("SELECT ticked_at FROM runs_lease WHERE name = 'round'").fetchone()
         return (row and row[0]) or ""
 
     def next_round(self, within_s: float) -> float:
@@ -69,6 +69,15 @@ class Worker:
         status = self.process.wait(30)
         self.log.close()
         return status
+
+    def sql(self, *statements: str) -> list[tuple]:
+        with sqlite3.connect(self.database, timeout=20) as connection:
+            return [connection.execute(statement).fetchone() for statement in statements]
+
+    def only(self, statement: str) -> str:
+        """The one value that this asks for, as text; empty where there is no row."""
+        row = self.sql(statement)[0]
+        return str(row[0]) if row and row[0] is not None else ""
 
 
 def wait_for(condition: Callable[[], bool], within_s: float, otherwise: str) -> None:
@@ -115,3 +124,33 @@ def test_a_killed_parent_leaves_no_second_cluster_working(worker: Worker) -> Non
     worker.process.kill()
     worker.process.wait()
     wait_for(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in family), 30, "orphans")
+
+
+A_DUE_REPORT = """
+from tests import rows
+rows.a_run(report_due=True)
+"""
+# What a report reads of the measurements never ends, and nothing can interrupt it.
+ENDLESS = (
+    "ALTER TABLE runs_measurement RENAME TO kept",
+    "CREATE VIEW runs_measurement AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+    "SELECT i AS id, 1 AS run_id, '' AS at, 'cpu' AS component_kind, 'C' AS component, 'temp' AS name, 1.0 AS value, "
+    "'C' AS unit FROM n",
+)
+ENDS = ("DROP VIEW runs_measurement", "ALTER TABLE kept RENAME TO runs_measurement")
+
+
+def test_a_report_that_never_ends_stops_no_round_and_once_killed_is_written_by_the_next_try(worker: Worker) -> None:
+    worker.sql(*ENDLESS)
+    worker.manage("shell", "-v", "0", "-c", A_DUE_REPORT)
+    holder = "SELECT holder FROM runs_job WHERE started_at IS NOT NULL"
+    wait_for(lambda: bool(worker.only(holder)), 60, "the report was never begun")
+    before = len(worker.said())
+    for _ in range(3):
+        worker.next_round(20)
+    os.kill(int(worker.only(holder).rpartition(":")[2]), signal.SIGKILL)
+    wait_for(lambda: "killed" in worker.only("SELECT problem FROM runs_job"), 30, "that it was killed was not noticed")
+    worker.sql(*ENDS, "UPDATE runs_job SET due_at = asked_at")
+    wait_for(lambda: worker.only("SELECT report_due FROM runs_run") == "0", 60, "the report was never written")
+    assert worker.only("SELECT COUNT(*) FROM runs_job") == "0"
+    assert "is stuck" not in worker.said()[before:]

@@ -68,7 +68,7 @@ class WebProcess:
         )
         return done.stdout.decode()
 
-    def _wait_until_it_answers(self, limit_s: float = 30) -> None:
+    def _wait_until_it_answers(self, limit_s: float = 120) -> None:
         assert self.process is not None
         end = time.monotonic() + limit_s
         while time.monotonic() < end:

@@ -74,6 +74,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[vetworker.Command]:
     """A parent that looks often, and is ended after two seconds at the latest."""
     monkeypatch.setattr(vetworker, "LOOK_EVERY_S", 0.01)
     monkeypatch.setattr(pulse, "SILENT_AFTER_S", 0.1)
+    monkeypatch.setattr(vetworker, "STARTS_WITHIN_S", 0.3)
     command = vetworker.Command()
     command.stopping = False
     end = threading.Timer(2, lambda: setattr(command, "stopping", True))
@@ -104,3 +105,14 @@ def test_a_parent_that_cannot_ask_the_database_neither_ends_nor_blames_the_clust
     cluster = SimpleNamespace(poll=lambda: looks.append(None) if len(looks) < 20 else 1, pid=4711, returncode=1)
     worker._watch(cluster)
     assert len(looks) == 20
+
+
+def test_a_cluster_that_takes_long_to_start_is_not_started_again(
+    worker: vetworker.Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vetworker, "STARTS_WITHIN_S", 60.0)
+    monkeypatch.setattr(processes, "kill_group", lambda pid: pytest.fail("killed"))
+    looks: list[None] = []
+    cluster = SimpleNamespace(poll=lambda: looks.append(None) if len(looks) < 30 else 1, pid=4711, returncode=1)
+    worker._watch(cluster)
+    assert len(looks) == 30

@@ -1,0 +1,96 @@
+"""How long the database may keep somebody waiting: for a lock, and for one statement. Each connection gets the limits
+of who opens it; what takes longer fails with OperationalError.
+
+A page and an agent's call wait a short time and are told to come again. A worker's job ends before django-q2 ends it.
+A command, and so a migration, waits for a lock as long as a minute and then takes the time that it needs.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+# Of SQLite's virtual machine, between two looks at the clock: about every millisecond.
+INSTRUCTIONS = 50_000
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`statement_s` 0: as long as it takes."""
+
+    lock_s: float
+    statement_s: float
+
+
+# An agent hangs up after 10 s and sends again (agent/client.py).
+AGENT = Limits(lock_s=6, statement_s=8)
+PAGE = Limits(lock_s=10, statement_s=20)
+# Below Q_CLUSTER's timeout of 90 s.
+WORKER = Limits(lock_s=20, statement_s=60)
+COMMAND = Limits(lock_s=60, statement_s=0)
+
+_default = COMMAND
+_mine = threading.local()
+
+
+def use_by_default(limits: Limits) -> None:
+    """In every thread of this process that has none of its own."""
+    global _default
+    _default = limits
+
+
+def use(limits: Limits) -> None:
+    """In this thread, from its next connection on."""
+    _mine.limits = limits
+
+
+def apply(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """Receives Django's signal `connection_created`."""
+    limits: Limits = getattr(_mine, "limits", _default)
+    if connection.vendor == "sqlite":
+        _limit_sqlite(connection, limits)
+    elif connection.vendor == "postgresql":
+        _limit_postgresql(connection, limits)
+
+
+def _limit_sqlite(connection: BaseDatabaseWrapper, limits: Limits) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"PRAGMA busy_timeout = {int(limits.lock_s * 1000)}")
+    wrappers = connection.execute_wrappers
+    wrappers[:] = [one for one in wrappers if not isinstance(one, Clock)]
+    if limits.statement_s:
+        clock = Clock(limits.statement_s)
+        # First, not last: who adds one for a while takes the last one away again.
+        wrappers.insert(0, clock)
+        connection.connection.set_progress_handler(clock.is_late, INSTRUCTIONS)
+
+
+def _limit_postgresql(connection: BaseDatabaseWrapper, limits: Limits) -> None:
+    """A transaction in which nothing happens ends too: its locks keep others waiting."""
+    idle_s = limits.statement_s or 0
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false),"
+            " set_config('idle_in_transaction_session_timeout', %s, false)",
+            [f"{int(seconds * 1000)}ms" for seconds in (limits.lock_s, limits.statement_s, idle_s)],
+        )
+
+
+class Clock:
+    """SQLite has no time limit of its own for a statement: it asks us now and then whether to go on."""
+
+    def __init__(self, limit_s: float) -> None:
+        self.limit_s = limit_s
+        self.ends = 0.0
+
+    def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        self.ends = time.monotonic() + self.limit_s
+        return execute(sql, params, many, context)
+
+    def is_late(self) -> bool:
+        return time.monotonic() > self.ends

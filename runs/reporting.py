@@ -1,0 +1,20 @@
+"""Asking for a run's report, and how far that has come."""
+
+from __future__ import annotations
+
+from runs import jobs
+from runs.models import Job, Run
+
+WRITE = jobs.Kind("runs.report.write_due", "the report", limit_s=60, most_tries=3, is_long=True)
+
+
+def want(run: Run) -> None:
+    """In the transaction of the caller. One that was put aside is tried again."""
+    run.report_due = True
+    Run.objects.filter(pk=run.pk).update(report_due=True)
+    jobs.ask(WRITE, run.pk, run_id=run.pk)
+
+
+def job_of(run: Run) -> Job | None:
+    """None where the report is written, or was not asked for yet."""
+    return run.jobs.filter(call=WRITE.call).first()

@@ -1,0 +1,191 @@
+"""Work beside the round: handed out in number, tried again, put aside with its reason, asked for again."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+from django.utils import timezone
+from django_q.exceptions import TimeoutException
+from django_q.models import OrmQ
+
+from runs import bench, jobs, report, reporting
+from runs.jobs import Kind
+from runs.models import Job, Run, RunEvent
+from tests import rows
+from tests.work import begin, do_jobs, do_queued
+
+pytestmark = pytest.mark.django_db
+
+SHORT = Kind("runs.report.write_due", "a short one", limit_s=60)
+LONG = Kind("runs.retention.sweep_a_while", "a long one", limit_s=60, most_tries=3, is_long=True)
+
+
+def a_due_report(name: str = "node-1", mac: str = "52:54:00:00:00:01") -> Run:
+    run = rows.a_run(rows.a_host(name, mac), report_due=True)
+    report.tick()
+    return run
+
+
+def fails(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def write(run: Run) -> None:
+        raise error
+
+    monkeypatch.setattr(report, "write", write)
+
+
+def is_due() -> None:
+    Job.objects.exclude(due_at=None).update(due_at=timezone.now())
+
+
+def test_jobs_leave_a_process_to_the_round_and_long_ones_leave_the_others_to_messages(settings: Any) -> None:
+    settings.Q_CLUSTER = {**settings.Q_CLUSTER, "workers": 4}
+    for number in range(6):
+        jobs.ask(LONG, number)
+        jobs.ask(SHORT, number)
+    assert begin() == 3
+    assert Job.objects.exclude(handed_at=None).filter(is_long=True).count() == 1
+    assert begin() == 3
+    assert OrmQ.objects.count() == 3
+
+
+def test_of_two_processes_one_is_left_to_the_round(settings: Any) -> None:
+    settings.Q_CLUSTER = {**settings.Q_CLUSTER, "workers": 2}
+    for number in range(3):
+        jobs.ask(SHORT, number)
+    assert begin() == 1
+
+
+def test_the_same_call_is_one_job_and_one_in_hand_goes_on() -> None:
+    for _ in range(3):
+        jobs.ask(SHORT, 1)
+    begin()
+    jobs.ask(SHORT, 1)
+    begin()
+    assert (Job.objects.get().number, OrmQ.objects.count()) == (1, 1)
+
+
+def test_a_try_begins_once_however_often_the_queue_starts_it() -> None:
+    jobs.ask(SHORT, 1)
+    begin()
+    job = Job.objects.get()
+    Job.objects.update(started_at=timezone.now())
+    assert jobs.work(job.pk, job.number) == "no longer wanted"
+    assert jobs.work(job.pk, job.number + 1) == "no longer wanted"
+    assert Job.objects.exists()
+
+
+def test_a_report_that_fails_is_tried_three_times_and_put_aside_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fails(monkeypatch, ValueError("no such colour"))
+    run = a_due_report()
+    for tries in (1, 2, 3):
+        assert do_jobs() == 1
+        assert Job.objects.get().tries == tries
+        is_due()
+        report.tick()
+    assert do_jobs() == 0
+    job = Job.objects.get()
+    assert job.is_put_aside and job.problem == "ValueError: no such colour"
+    event = RunEvent.objects.get(run=run, kind="job_put_aside")
+    assert event.text == "the report was put aside after 3 tries: ValueError: no such colour"
+    problem = bench.problems("jobs")[0]
+    assert problem.what == f"The report of run {run.pk} (node-1) failed 3 times: ValueError: no such colour"
+    run.refresh_from_db()
+    assert run.report_due
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_that_runs_out_of_time_has_failed_and_its_process_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    fails(monkeypatch, TimeoutException("60 s"))
+    a_due_report()
+    begin()
+    with pytest.raises(TimeoutException):
+        do_queued()
+    job = Job.objects.get()
+    assert (job.tries, job.problem, job.handed_at) == (1, "it was not done within 60 s", None)
+
+
+@pytest.mark.parametrize(
+    ("began_s", "why"),
+    [(20, "its process was killed after 20 s"), (63, "it was not done within 60 s, and its process was ended")],
+)
+def test_one_whose_process_is_gone_has_failed(began_s: int, why: str) -> None:
+    a_due_report()
+    begin()
+    holder = f"{jobs.socket.gethostname()}:{2**22 + 1}"  # beyond the highest pid that Linux gives
+    Job.objects.update(holder=holder, started_at=timezone.now() - timedelta(seconds=began_s))
+    begin()
+    job = Job.objects.get()
+    assert (job.tries, job.problem) == (1, why)
+    do_queued()
+    assert Job.objects.get().tries == 1  # what django-q2 starts again has no effect
+
+
+def test_what_nobody_began_is_handed_out_again_and_has_not_failed() -> None:
+    a_due_report()
+    begin()
+    OrmQ.objects.all().delete()
+    Job.objects.update(handed_at=timezone.now() - timedelta(seconds=90))
+    assert do_jobs() == 1
+    assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), OperationalError("database is locked")]
+)
+def test_a_full_disk_or_a_locked_database_puts_no_report_aside(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails(monkeypatch, error)
+    run = a_due_report()
+    for _ in range(5):
+        assert do_jobs() == 1
+        is_due()
+    assert Job.objects.get().tries == 0
+    assert bench.problems("jobs") == []
+    monkeypatch.undo()
+    assert do_jobs() == 1
+    run.refresh_from_db()
+    assert not run.report_due
+
+
+def test_one_that_used_up_its_time_in_the_database_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite says no more than "interrupted" of a query that was ended for its length."""
+    fails(monkeypatch, OperationalError("interrupted"))
+    a_due_report()
+    moments = iter([0.0, 59.0])
+    monkeypatch.setattr(jobs.time, "monotonic", lambda: next(moments, 60.0))
+    assert do_jobs() == 1
+    assert Job.objects.get().tries == 1
+
+
+@pytest.mark.parametrize("again", [reporting.want, lambda run: None])
+def test_one_put_aside_is_written_once_somebody_asks_again(
+    again: Callable[[Run], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = a_due_report()
+    Job.objects.update(due_at=None, tries=3, problem="x")
+    again(run)
+    report.tick()
+    assert do_jobs() == (again is reporting.want)
+    assert Job.objects.exists() is (again is not reporting.want)
+
+
+def test_a_clock_that_was_set_back_holds_up_no_job() -> None:
+    a_due_report()
+    Job.objects.update(due_at=timezone.now() + timedelta(hours=5))
+    assert do_jobs() == 1
+
+
+def test_five_are_named_and_the_others_counted() -> None:
+    for number in range(8):
+        Job.objects.create(call="x", args=f"[{number}]", title="a message", limit_s=1, problem="no route")
+    begin()
+    told = bench.problems("jobs")
+    assert len(told) == 6 and told[-1].what == "3 more jobs were put aside"

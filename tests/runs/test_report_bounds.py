@@ -1,0 +1,123 @@
+"""A report's size and its number of queries do not depend on how much a host sent."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from runs import measured, report, report_document, settle
+from runs.models import Finding, Measurement, Run, StageRun
+from tests import rows
+
+pytestmark = pytest.mark.django_db
+
+
+def many_findings(stage: StageRun, count: int, **fields: Any) -> None:
+    Finding.objects.bulk_create(
+        Finding(
+            run=stage.run, stage_run=stage, code="disk.pending", component_kind="disk", component=f"S{number}",
+            message=f"S{number}: pending", **{"severity": "critical"} | fields,
+        )
+        for number in range(count)
+    )  # fmt: skip
+
+
+def stage_of(content: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(stage for stage in content["stages"] if stage["name"] == name)
+
+
+def test_of_thousands_of_findings_the_worst_are_shown_and_the_others_counted() -> None:
+    run = rows.a_run(verdict="failed")
+    stage = rows.a_stage(run, "SMART", "failed")
+    many_findings(stage, 1_000, severity="info")
+    many_findings(stage, 150)
+    content = report_document.document(run)
+    attempt = stage_of(content, "SMART")["attempts"][0]
+    assert len(attempt["findings"]) == 200
+    assert [finding["severity"] for finding in attempt["findings"][:150]] == ["critical"] * 150
+    assert attempt["left_out"] == {"findings": 950}
+    assert content["verdict"]["sentence"] == "node-1 failed: S0: pending (and 149 more)"
+    assert (len(content["verdict"]["components"]), content["left_out"]) == (50, {"components": 100})
+    html = report.to_html(content)
+    assert "and 950 more findings; the worst are shown" in html
+    assert "and 100 more</p>" in html
+
+
+def test_no_query_of_verdict_or_report_reads_a_row_for_each_finding() -> None:
+    """The verdict is made in a transaction, beside which nobody else can write."""
+    run = rows.a_run(verdict="failed")
+    stage = rows.a_stage(run, "SMART", "failed", evidence={"smartctl": "x" * 10_000})
+    few = queries(run)
+    many_findings(stage, 2_000)
+    assert settle.seen(run) == [settle.Seen("SMART", 1, "critical", "")]
+    assert queries(run) <= few + 1
+
+
+def queries(run: Run) -> int:
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        settle.settle(run)
+        report_document.document(run)
+    return len(captured)
+
+
+def test_long_lists_of_one_stage_are_cut_those_that_did_not_pass_first() -> None:
+    run = rows.a_run(verdict="failed")
+    checks = [{"name": f"c{number}", "outcome": "passed"} for number in range(800)]
+    checks += [{"name": "bad", "outcome": "failed"}, {"name": "gap", "outcome": "not_tested", "reason": "no answer"}]
+    rows.a_stage(
+        run, "SMART", "failed", checks=checks, numbers={f"n{number}": 1.0 for number in range(600)},
+        evidence={"dmesg": "y" * 100_000},
+    )  # fmt: skip
+    content = report_document.document(run)
+    attempt = stage_of(content, "SMART")["attempts"][0]
+    assert [check["name"] for check in attempt["checks"][:3]] == ["bad", "gap", "c0"]
+    assert attempt["left_out"] == {"checks": 302, "numbers": 100}
+    assert attempt["evidence"]["dmesg"].endswith("… and 36000 more characters")
+    assert [gap["check"] for gap in content["not_tested"]] == ["gap"]
+
+
+def test_a_long_text_is_cut_and_says_so() -> None:
+    run = rows.a_run(verdict="failed")
+    rows.a_finding(rows.a_stage(run, "SMART", "failed"), "m" * 800_000)
+    rows.an_event(run, text="e" * 1_900_000)
+    content = report_document.document(run)
+    assert stage_of(content, "SMART")["attempts"][0]["findings"][0]["message"].endswith("… and 796000 more characters")
+    assert len(report.to_json(content)) < 40_000
+
+
+def test_of_a_long_history_the_newest_are_kept() -> None:
+    run = rows.a_run()
+    for number in range(report_document.ROWS + 3):
+        rows.an_event(run, kind=f"k{number}")
+    content = report_document.document(run)
+    assert [event["kind"] for event in content["events"]][:: report_document.ROWS - 1] == ["k3", "k502"]
+    assert "3 earlier entries are left out" in report.to_html(content)
+
+
+def test_measurements_are_summed_up_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, other = rows.a_run(), rows.a_run(rows.a_host("node-2", "52:54:00:00:00:02"))
+    now = timezone.now()
+    Measurement.objects.bulk_create(
+        Measurement(
+            run=run if number % 3 else other, at=now + timedelta(seconds=number), component_kind="cpu",
+            component=f"CPU{number % 2}", name="temp", value=number, unit="C",
+        )
+        for number in range(60)
+    )  # fmt: skip
+    whole, _ = measured.figures(run)
+    monkeypatch.setattr(measured, "PIECE", 7)
+    pieces, left_out = measured.figures(run)
+    assert (pieces, left_out) == (whole, 0)
+    assert [(row["component"], row["lowest"], row["highest"], row["mean"], row["count"]) for row in pieces] == [
+        ("CPU0", 2.0, 58.0, 30.0, 20),
+        ("CPU1", 1.0, 59.0, 30.0, 20),
+    ]
+    monkeypatch.setattr(measured, "CURVES_KEPT", 1)
+    assert measured.figures(run)[1] == 20

@@ -1,0 +1,268 @@
+"""daphne's HTTP server with bounds. daphne reads every request whole before it calls an application, into a file on
+disk where it is large, and grants a minute anew with each byte: here a request is refused as soon as it is known to be
+too large or too slow, whatever its path, and no body is written to disk.
+
+daphne has no way to name another class for a connection: `stand_before_daphne` puts ours in place of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import resource
+from http import HTTPStatus
+from io import BytesIO
+from typing import Any
+
+import daphne.server
+from daphne.http_protocol import HTTPFactory, WebRequest
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.backends.signed_cookies import SessionStore
+from django.http import parse_cookie
+from twisted.protocols.basic import LineReceiver
+from twisted.web.http import HTTPChannel
+
+from runs.allowance import Allowance, OnceAMinute
+
+log = logging.getLogger("vetting.web")
+
+# From the first byte of a request to the end of its headers. Also: from the connection to its first byte.
+HEAD_S = 10.0
+# Between two requests on a connection that is kept.
+IDLE_S = 60.0
+# For a body: so long, and a second more for each so many bytes. 2 MiB: 47 s.
+BODY_S = 15.0
+BODY_BYTES_PER_S = 64 * 1024
+# For an answer that waits to be taken; then its client is gone, or holds our memory on purpose.
+TAKE_S = 300.0
+# How long, and how much, is still read and thrown away after a refusal, so that its client gets to read it.
+LINGER_S = 2.0
+LINGER_BYTES = 1024 * 1024
+
+LOGGED_IN_BODY_BYTES = 16 * 1024 * 1024
+HELD_BYTES_EACH = 8 * 1024 * 1024
+HELD_BYTES = 64 * 1024 * 1024
+MAX_CONNECTIONS = 4096
+# Of the descriptors that this process may have; the rest is for databases, logs and boot files.
+SHARE_OF_DESCRIPTORS = 0.75
+
+
+class Request(WebRequest):
+    """One request; it holds its body in memory, and counts it, until it is answered."""
+
+    def __init__(self, channel: Channel, queued: bool) -> None:
+        # Twisted would look for form fields in every body, in the event loop, and daphne does not use them.
+        super().__init__(channel, queued, parsePOSTFormSubmission=False)
+        self.held = 0
+        self.limit = 0
+
+    def gotLength(self, length: int | None) -> None:
+        self.content = BytesIO()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        channel: Channel = self.channel
+        if channel.refused:
+            return
+        if self.content.tell() + len(data) > self.limit:
+            return channel.refuse_size(self.limit)
+        if not self._hold(len(data)):
+            text = "the bodies of requests under way are more than are held at once: send it again"
+            return channel.refuse(HTTPStatus.SERVICE_UNAVAILABLE, text)
+        self.content.write(data)
+
+    def _hold(self, count: int) -> bool:
+        if not self.channel.factory.bodies.take(self._holder(), count):
+            return False
+        self.held += count
+        return True
+
+    def _holder(self) -> str:
+        """Those who are logged in don't share an address's part: behind a proxy they would have one for all."""
+        return self.client.host if self.limit <= settings.AGENT_BODY_LIMIT_BYTES else "people who are logged in"
+
+    def let_go(self) -> None:
+        if self.held:
+            self.factory.bodies.give_back(self._holder(), self.held)
+            self.held = 0
+
+    def process(self) -> Any:
+        """Without what daphne would do at a client's word: change to WebSocket, where none of these bounds count, and
+        take a part of the path for a prefix, so that one address has many names."""
+        self.requestHeaders.removeHeader(b"upgrade")
+        self.requestHeaders.removeHeader(b"daphne-root-path")
+        return super().process()
+
+    def finish(self) -> None:
+        super().finish()
+        self.let_go()
+
+    def connectionLost(self, reason: Any) -> None:
+        super().connectionLost(reason)
+        self.let_go()
+
+    @property
+    def factory(self) -> Factory:
+        return self.server.http_factory
+
+
+class Channel(HTTPChannel):
+    """One connection. `timeOut` of the base class is a deadline here, which no further byte moves."""
+
+    factory: Factory
+    address = ""
+    refused = False
+    _receiving = False
+    _dropped = 0
+    _taking: Any = None
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self.setTimeout(HEAD_S)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self.refused:
+            return self._drop(len(data))
+        if not self._receiving and not self._handlingRequest:
+            self._receiving = True
+            self.setTimeout(HEAD_S)
+        # Not the next class's, which moves the deadline.
+        LineReceiver.dataReceived(self, data)
+
+    def allHeadersReceived(self) -> None:
+        request: Request = self.requests[-1]
+        request.limit = _body_limit(request)
+        if self.length is not None and self.length > request.limit:
+            return self.refuse_size(request.limit)
+        super().allHeadersReceived()
+        size = request.limit if self.length is None else self.length
+        self.setTimeout(BODY_S + size / BODY_BYTES_PER_S)
+
+    def rawDataReceived(self, data: bytes) -> None:
+        if not self.refused:
+            super().rawDataReceived(data)
+
+    def allContentReceived(self) -> None:
+        if self.refused:
+            return
+        self._receiving = False
+        # The base class keeps this one, and sets it again when the answer has been sent.
+        self.setTimeout(IDLE_S)
+        super().allContentReceived()
+
+    def timeoutConnection(self) -> None:
+        if self._receiving and not self.refused:
+            self.refuse(HTTPStatus.REQUEST_TIMEOUT, "this request came too slowly: send it again")
+        else:
+            self.loseConnection()
+
+    def refuse_size(self, limit: int) -> None:
+        text = f"more than {limit} bytes: nothing of it was kept"
+        if limit < LOGGED_IN_BODY_BYTES:
+            text += f" (a file to import may have {LOGGED_IN_BODY_BYTES} bytes, once you have logged in)"
+        self.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
+
+    def refuse(self, status: HTTPStatus, text: str) -> None:
+        """Answer at once, let go of what has come, and close. Read a little more meanwhile: a connection that is
+        closed while something lies unread takes the answer away from its client."""
+        self.refused = True
+        self.setTimeout(None)
+        self.factory.tell_refusal(self.address, status, text)
+        request: Request | None = self.requests[-1] if self.requests else None
+        if request is not None:
+            request.let_go()
+            request.content = BytesIO()
+        self._networkProducer.unregisterProducer()
+        self.transport.write(_refusal(status, text, getattr(self, "_path", b"")))
+        self.transport.loseWriteConnection()
+        self.callLater(LINGER_S, self.transport.abortConnection)
+
+    def _drop(self, count: int) -> None:
+        self._dropped += count
+        if self._dropped > LINGER_BYTES:
+            self.transport.pauseProducing()
+
+    def pauseProducing(self) -> None:
+        """More than 64 kB wait to be taken."""
+        super().pauseProducing()
+        self._expect_to_be_taken()
+
+    def resumeProducing(self) -> None:
+        super().resumeProducing()
+        self._cancel_taking()
+
+    def loseConnection(self) -> None:
+        super().loseConnection()
+        self._expect_to_be_taken()
+
+    def _expect_to_be_taken(self) -> None:
+        if self._taking is None:
+            self._taking = self.callLater(TAKE_S, self._cut_off)
+
+    def _cancel_taking(self) -> None:
+        if self._taking is not None and self._taking.active():
+            self._taking.cancel()
+        self._taking = None
+
+    def _cut_off(self) -> None:
+        log.warning("%s took no answer for %.0f s: cut off", self.address, TAKE_S)
+        self.transport.abortConnection()
+
+    def connectionLost(self, reason: Any) -> None:
+        self._cancel_taking()
+        self.factory.connections.give_back(self.address)
+        super().connectionLost(reason)
+
+
+class Factory(HTTPFactory):
+    """Makes connections, and counts them and the bytes they hold."""
+
+    protocol = Channel
+
+    def __init__(self, server: daphne.server.Server) -> None:
+        super().__init__(server)
+        each = settings.VETTING.web.connections_per_address
+        self.connections = Allowance("connections", each, _max_connections(), "web.connections_per_address")
+        self.bodies = Allowance("bytes of bodies under way", HELD_BYTES_EACH, HELD_BYTES, "vetting/front/channel.py")
+        self._refusals = OnceAMinute()
+
+    def buildProtocol(self, addr: Any) -> Channel | None:
+        address = getattr(addr, "host", "")
+        if not self.connections.take(address):
+            return None  # closed at once
+        channel: Channel = super().buildProtocol(addr)
+        channel.requestFactory = Request
+        channel.address = address
+        return channel
+
+    def tell_refusal(self, address: str, status: HTTPStatus, text: str) -> None:
+        self._refusals.warn(address, f"{address} was answered {status.value}: {text}")
+
+
+def _body_limit(request: Request) -> int:
+    """Files are imported by people who are logged in; whoever else sends much means harm. The session is a signed
+    cookie: no database is asked here, in the event loop."""
+    header = (request.getHeader(b"cookie") or b"").decode("latin-1")
+    session = parse_cookie(header).get(settings.SESSION_COOKIE_NAME)
+    logged_in = session is not None and SESSION_KEY in SessionStore(session).load()
+    return LOGGED_IN_BODY_BYTES if logged_in else settings.AGENT_BODY_LIMIT_BYTES
+
+
+def _refusal(status: HTTPStatus, text: str, path: bytes) -> bytes:
+    if path.startswith(b"/api/"):
+        kind, body = "application/json", json.dumps({"error": text})
+    else:
+        kind, body = "text/plain; charset=utf-8", f"{text}\n"
+    again = "Retry-After: 5\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else ""
+    head = f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
+    return f"{head}{again}Cache-Control: no-store\r\nConnection: close\r\n\r\n{body}".encode()
+
+
+def _max_connections() -> int:
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(MAX_CONNECTIONS, int(descriptors * SHARE_OF_DESCRIPTORS))
+
+
+def stand_before_daphne() -> None:
+    """daphne's server, which is about to be started, takes its connections from `Factory`."""
+    daphne.server.HTTPFactory = Factory
