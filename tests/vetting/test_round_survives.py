@@ -116,3 +116,12 @@ def test_a_cluster_that_takes_long_to_start_is_not_started_again(
     cluster = SimpleNamespace(poll=lambda: looks.append(None) if len(looks) < 30 else 1, pid=4711, returncode=1)
     worker._watch(cluster)
     assert len(looks) == 30
+
+
+def test_a_cluster_that_did_not_start_in_time_is_given_twice_as_long_the_next_time() -> None:
+    """A starved machine: killed after a fixed time, each time, it would never come up."""
+    given = [1]
+    for _ in range(4):
+        given.append(vetworker.longer(given[-1], did_a_round=False))
+    assert given == [1, 2, 4, 8, 8]
+    assert vetworker.longer(8, did_a_round=True) == 1

@@ -25,6 +25,7 @@ log = logging.getLogger("vetting.worker")
 LOOK_EVERY_S = 2.0
 # A cluster that starts loads all of us first: 18 s on a bench that is short of CPU.
 STARTS_WITHIN_S = 60.0
+LONGEST_TIMES = 8
 UNKNOWN = "unknown"
 
 
@@ -44,9 +45,10 @@ class Command(BaseCommand):
             signal.signal(number, self._stop)
         processes.kill_leftover("qcluster", "qcluster")
         switch_off()
+        times = 1
         while not self.stopping:
             cluster = self._start()
-            self._watch(cluster)
+            times = longer(times, did_a_round=self._watch(cluster, times))
             _drop_lease()
             processes.stop(cluster)
             processes.kill_group(cluster.pid)
@@ -59,25 +61,32 @@ class Command(BaseCommand):
             time.sleep(LOOK_EVERY_S)
         return processes.start([*processes.MANAGE, "qcluster"], "qcluster", VETTING_WORKER_PARENT_PID=str(os.getpid()))
 
-    def _watch(self, cluster: subprocess.Popen[bytes]) -> None:
+    def _watch(self, cluster: subprocess.Popen[bytes], times: int = 1) -> bool:
         """Until it ends, or until no round was completed for 20 s, by a clock that nobody sets. (A cluster whose idle
         worker is killed while it holds the queue's lock looks alive and does nothing, for ever: django-q2 issue 23.)
         While the database can't be asked, no round can be done: then the cluster is not to blame. One that was just
-        started has longer."""
+        started has `times` the time to start. Whether it did a round."""
         before = last = _last_round()
         changed_at = time.monotonic()
         while not self.stopping:
             time.sleep(LOOK_EVERY_S)
             if cluster.poll() is not None:
                 log.warning("the worker cluster ended (status %s): starting it again", cluster.returncode)
-                return
+                break
             if (now := _last_round()) == UNKNOWN or now != last:
                 last, changed_at = now, time.monotonic()
-            limit_s = STARTS_WITHIN_S if last == before else pulse.SILENT_AFTER_S
+            limit_s = STARTS_WITHIN_S * times if last == before else pulse.SILENT_AFTER_S
             if time.monotonic() - changed_at > limit_s:
                 log.error("no round for %.0f s: the worker cluster is stuck, starting it again", limit_s)
                 processes.kill_group(cluster.pid)
-                return
+                break
+        return last != before
+
+
+def longer(times: int, *, did_a_round: bool) -> int:
+    """On a machine that is starved of CPU a cluster may need more time to start, whatever it is given: killed each time,
+    it would never do a round."""
+    return 1 if did_a_round else min(2 * times, LONGEST_TIMES)
 
 
 def _drop_lease() -> None:
