@@ -20,6 +20,7 @@ from runs import dblimits
 log = logging.getLogger("vetting.ingest")
 MAX_GROUP = 200
 MAX_WAITING = 5000
+Group = list[tuple[Request, Future[Answer]]]
 
 
 class Overloaded(Exception):
@@ -52,19 +53,22 @@ class Writer:
     def _write_for_ever(self) -> None:
         dblimits.use(dblimits.AGENT)
         while True:
-            if not (group := self._gather()):
-                continue
-            try:
-                answers = self._commit([request for request, _ in group])
-            except Exception as error:  # whatever it is: these callers must hear of it, and the thread must live on
-                log.exception("a group of %d calls was not committed", len(group))
-                _fail(group, error)
-                connection.close()
-            else:
-                for (_, future), answer in zip(group, answers, strict=True):
-                    future.set_result(answer)
+            if group := self._gather():
+                self.answer(group)
 
-    def _gather(self) -> list[tuple[Request, Future[Answer]]]:
+    def answer(self, group: Group) -> None:
+        """Set each future: to its answer once all are committed, or to what kept them from being."""
+        try:
+            answers = self._commit([request for request, _ in group])
+        except Exception as error:  # whatever it is: these callers must hear of it, and the thread must live on
+            log.exception("a group of %d calls was not committed", len(group))
+            _fail(group, error)
+            connection.close()
+        else:
+            for (_, future), answer in zip(group, answers, strict=True):
+                future.set_result(answer)
+
+    def _gather(self) -> Group:
         """What waits, by run: two processes that lock the same runs do so in the same order then. A caller that has
         hung up is left out; the others can't from here on (`cancel` has no effect on a future that runs)."""
         group = [self._waiting.get()]
@@ -89,12 +93,18 @@ def _one(request: Request) -> Answer:
         return endpoint.answer(request)
     except Exception:
         log.exception("run %s %s: not answered", request.run, request.call)
-        if connection.needs_rollback or not connection.is_usable():
+        if connection.needs_rollback or not connection.is_usable() or _is_undone():
             raise
         return endpoint.problem(500, "a fault of the orchestrator; its log says more")
 
 
-def _fail(group: list[tuple[Request, Future[Answer]]], error: Exception) -> None:
+def _is_undone() -> bool:
+    """Whether SQLite has ended the transaction by itself, as it does on a full disk: where the statement was not within
+    the call's savepoint, nothing of Django's knows of it."""
+    return connection.vendor == "sqlite" and not connection.connection.in_transaction
+
+
+def _fail(group: Group, error: Exception) -> None:
     for _, future in group:
         future.set_exception(error)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Future
+from typing import Any
 
 import pytest
 from django.db import OperationalError, connection, transaction
@@ -109,6 +110,24 @@ def test_no_call_of_a_group_is_answered_as_kept_when_the_database_has_undone_the
     with pytest.raises(OperationalError):
         ingest.Writer()._commit([log_request(talker, 1), log_request(talker, 2)])
     assert Run.objects.get(pk=talker.run_id).boots.get().log_seq == 0
+
+
+@pytest.mark.parametrize("statement", ["SAVEPOINT", 'SELECT "runs_boot"'])
+def test_nor_when_the_disk_was_full_outside_the_savepoint_of_a_call(talker: Talker, statement: str) -> None:
+    seen: list[str] = []
+
+    def full(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        if sql.startswith(statement):
+            seen.append(sql)
+            if len(seen) == 2:
+                connection.connection.execute("ROLLBACK")
+                raise OperationalError("database or disk is full")
+        return execute(sql, params, many, context)
+
+    requests = [log_request(talker, 1), log_request(talker, 2)]
+    with connection.execute_wrapper(full), pytest.raises(OperationalError):
+        ingest.Writer()._commit(requests)
+    assert len(seen) >= 2 and Run.objects.get(pk=talker.run_id).boots.get().log_seq == 0
 
 
 def test_a_caller_that_hangs_up_while_it_waits_hurts_no_other(talker: Talker) -> None:
