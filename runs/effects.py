@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from runs import boots, hold, reporting, settle, stageruns
-from runs.machine import Effect, State
+from runs.machine import ENDED, Effect, State
 from runs.models import Run, Verdict, WakeRequest
 
 NOTIFICATIONS = {
@@ -66,6 +66,8 @@ def _open_hold(run: Run, before: State, why: str) -> None:
 
 def _close_hold(run: Run, before: State, why: str) -> None:
     hold.close_sessions(run)
+    if run.state in ENDED:  # who is released waits for no retry
+        _save(run, retry_stage="")
 
 
 def _settle(run: Run, before: State, why: str) -> None:

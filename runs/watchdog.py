@@ -8,6 +8,7 @@ import logging
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
 from runs import fitness, intake, ladder, naming, transition
@@ -157,9 +158,10 @@ def look_at_web() -> None:
         return
     if not web_answers():
         return
-    if seen is not None and now - seen > OUTAGE_AFTER:
-        WebOutage.objects.create(started_at=seen, ended_at=now)
-    Lease.objects.filter(name=Lease.ROUND).update(web_seen_at=now)
+    with transaction.atomic():
+        if seen is not None and now - seen > OUTAGE_AFTER:
+            WebOutage.objects.create(started_at=seen, ended_at=now)
+        Lease.objects.filter(name=Lease.ROUND).update(web_seen_at=now)
 
 
 def web_answers(timeout_s: float = 1.0) -> bool:

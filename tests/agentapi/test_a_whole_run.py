@@ -79,6 +79,14 @@ def test_release_forgets_the_key_and_shuts_down(talker: Talker, run: Run) -> Non
     assert talker.heartbeat().cmd is wire.Cmd.SHUTDOWN
 
 
+def test_a_run_that_is_released_waits_for_no_retry(talker: Talker, run: Run) -> None:
+    _hold_in(talker, "SMART")
+    lifecycle.ask_retry(run, "SMART", "admin")
+    lifecycle.release(run, "admin")
+    run.refresh_from_db()
+    assert (run.state, run.retry_stage) == ("Released", "")
+
+
 def test_the_private_key_is_handed_out_once(talker: Talker, run: Run) -> None:
     _hold_in(talker, "SMART")
     assert lifecycle.take_private_key(run).startswith("-----BEGIN OPENSSH PRIVATE KEY-----")

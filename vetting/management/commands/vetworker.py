@@ -84,8 +84,8 @@ class Command(BaseCommand):
 
 
 def longer(times: int, *, did_a_round: bool) -> int:
-    """On a machine that is starved of CPU a cluster may need more time to start, whatever it is given: killed each time,
-    it would never do a round."""
+    """On a machine that is starved of CPU a cluster may need more time to start, whatever it is given: killed each
+    time, it would never do a round."""
     return 1 if did_a_round else min(2 * times, LONGEST_TIMES)
 
 
