@@ -11,7 +11,7 @@ from django.conf import settings
 
 from agentapi import endpoint, ingest
 from agentapi.endpoint import Answer, Request
-from runs import tokens
+from runs import dbfailures, tokens
 
 log = logging.getLogger("vetting.agentapi")
 
@@ -47,9 +47,10 @@ async def _reply(scope: dict[str, Any], receive: Any, run: int, call: str) -> An
         return await ingest.writer.submit(request)
     except ingest.Overloaded:
         return endpoint.problem(503, "overloaded: send it again")
-    except Exception:
+    except Exception as error:
         log.exception("run %s %s: not answered", run, call)
-        return endpoint.problem(503, "not recorded: send it again")
+        why = f" ({dbfailures.reason(error)})" if dbfailures.is_passing(error) else ""
+        return endpoint.problem(503, f"not recorded{why}: send it again")
 
 
 async def _warm(request: Request) -> None:

@@ -7,36 +7,17 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from django.db import Error, InterfaceError, OperationalError
+from django.db import Error
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import sync_and_async_middleware
 
+from runs.dbfailures import is_passing, reason
 from vetting.front.answers import not_now
 from vetting.middleware import GetResponse, after
 
 log = logging.getLogger("vetting.web")
 
-# Words of SQLite's and PostgreSQL's messages, in lower case, and what they mean to somebody who waits.
-REASONS: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("locked", "lock timeout", "deadlock"), "the database is busy with another write"),
-    (("interrupted", "statement timeout"), "the database took too long"),
-    (("is full", "no space left"), "the orchestrator's disk is full: whoever runs it must free space"),
-    (("readonly", "read-only"), "the database can't be written: whoever runs the orchestrator must look at its disk"),
-    (("disk i/o", "malformed"), "the orchestrator's disk fails: whoever runs it must look at it"),
-)
-OTHERWISE = "the database does not answer"
-
 Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
-
-
-def is_passing(error: BaseException) -> bool:
-    """Whether the same call may succeed later. A statement that is wrong stays wrong."""
-    return isinstance(error, OperationalError | InterfaceError)
-
-
-def reason(error: BaseException) -> str:
-    text = str(error).lower()
-    return next((meaning for words, meaning in REASONS if any(word in text for word in words)), OTHERWISE)
 
 
 def answer(request: HttpRequest, error: Exception) -> HttpResponse | None:

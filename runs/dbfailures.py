@@ -1,0 +1,25 @@
+"""What a failure of the database means to somebody who asked for something: may it succeed later, and who must act."""
+
+from __future__ import annotations
+
+from django.db import InterfaceError, OperationalError
+
+# Words of SQLite's and PostgreSQL's messages, in lower case, and what they mean to somebody who waits.
+REASONS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("locked", "lock timeout", "deadlock"), "the database is busy with another write"),
+    (("interrupted", "statement timeout"), "the database took too long"),
+    (("is full", "no space left"), "the orchestrator's disk is full: whoever runs it must free space"),
+    (("readonly", "read-only"), "the database can't be written: whoever runs the orchestrator must look at its disk"),
+    (("disk i/o", "malformed"), "the orchestrator's disk fails: whoever runs it must look at it"),
+)
+OTHERWISE = "the database does not answer"
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the same call may succeed later. A statement that is wrong stays wrong."""
+    return isinstance(error, OperationalError | InterfaceError)
+
+
+def reason(error: BaseException) -> str:
+    text = str(error).lower()
+    return next((meaning for words, meaning in REASONS if any(word in text for word in words)), OTHERWISE)
