@@ -55,7 +55,8 @@ class Booted:
     def boot(self) -> None:
         """Until systemd has started all it is to start."""
         namespace = f"/proc/{os.getpid()}/fd/{self.network.server}"
-        command = [*NSPAWN, "--boot", f"--directory={self.root}", f"--network-namespace-path={namespace}"]
+        command = [*NSPAWN, "--boot", "--capability=CAP_NET_ADMIN", f"--directory={self.root}"]
+        command.append(f"--network-namespace-path={namespace}")
         with (self.root.parent / "console.log").open("ab") as console:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
         self.until(lambda: self.said("systemctl", "is-system-running") in ("running", "degraded"), "it boots")
