@@ -4,7 +4,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 MACHINE ?= tests/rack/machines/healthy-uefi.yaml
 LEVEL ?= fast
 
-.PHONY: help demo test test-agent test-rack test-install rack zoo image venv lint lock docs gallery bench
+.PHONY: help demo test test-agent test-rack test-install rack zoo image venv lint lock docs gallery bench worlds
 help:
 	@echo "make demo [KEEP=1]          vet a virtual host, from magic packet to report, with the dashboard open"
 	@echo "make test                   everything that needs no machine beyond one direct boot"
@@ -14,6 +14,7 @@ help:
 	@echo "make rack MACHINE=FILE      one machine file on the virtual rack"
 	@echo "make zoo [ONLY='GLOB…'|healthy] [REPEAT=N] [JOBS=N]  every machine file, with its result kept; writes docs/zoo.md"
 	@echo "make image [LEVEL=small]    build the live image into var/image"
+	@echo "make worlds [WORLDS=N] [SEED=N]  generated worlds and histories against what may be written to a disk"
 	@echo "make gallery                photographs every page during a run of the rack; writes docs/gallery.md"
 	@echo "make lint, lock, docs, bench"
 
@@ -74,3 +75,6 @@ gallery:
 
 bench: venv
 	$(PYTHON) -m tests.bench
+
+worlds: venv
+	$(PYTHON) -m tests.agent_stages.campaign --worlds $(or $(WORLDS),20000) --seed $(or $(SEED),0)
