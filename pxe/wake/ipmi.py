@@ -7,25 +7,35 @@ BIOS.
 from __future__ import annotations
 
 import os
-import subprocess
+import time
 
 from hosts.models import Host
 from pxe.daemon import which
+from pxe.wake import tool
 from pxe.wake.shape import Sent, WakeProblem, option, password
 
 LIMIT: int | None = None
 SLOW = True
 TIMEOUT_S = 20.0
+TOTAL_S = 60.0
+_ADVICE = (
+    ("unauthorized name", "the BMC does not know `user`: check it"),
+    ("HMAC is invalid", "wrong password: check the variable that `password_env` names"),
+    ("RAKP", "check `user`, the password, and that IPMI over LAN is allowed to this user"),
+    ("insufficient privilege", "give the user the role Operator in the BMC"),
+    ("Could not open", "`address` can't be reached or is none: check it"),
+    ("Unable to establish", "check address and network, and that IPMI over LAN is switched on in the BMC"),
+)
 
 
 def wake(host: Host) -> Sent:
-    address, secret = option(host, "address"), password(host)
-    if "is on" in _ipmitool(host, secret, "chassis", "power", "status"):
+    address, secret, until = option(host, "address"), password(host), time.monotonic() + TOTAL_S
+    if "is on" in _ipmitool(host, secret, until, "chassis", "power", "status"):
         raise WakeProblem(
             f"{host.name}: BMC {address} says that it is on already; nothing was sent: restart it yourself"
         )
-    _ipmitool(host, secret, *boot_device(host))
-    _ipmitool(host, secret, "chassis", "power", "on")
+    _ipmitool(host, secret, until, *boot_device(host))
+    _ipmitool(host, secret, until, "chassis", "power", "on")
     return Sent(f"BMC {address}: boot from the network once, power on (IPMI)")
 
 
@@ -41,20 +51,30 @@ def command(host: Host, *words: str) -> list[str]:
     return ["ipmitool", "-I", "lanplus", *who, "-N", "3", "-R", "2", *words]
 
 
-def _ipmitool(host: Host, secret: str, *words: str) -> str:
+def _ipmitool(host: Host, secret: str, until: float, *words: str) -> str:
     executable = which("ipmitool")
     if executable is None:
         raise WakeProblem(f"{host.name}: ipmitool is not installed on the orchestrator: apt install ipmitool")
+    env = os.environ | {"IPMI_PASSWORD": secret, "LC_ALL": "C"}
     try:
-        done = subprocess.run(
-            [executable, *command(host, *words)[1:]], env=os.environ | {"IPMI_PASSWORD": secret}, text=True,
-            errors="replace", capture_output=True, timeout=TIMEOUT_S, check=False, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        raise WakeProblem(_failed(host, words, f"no answer within {TIMEOUT_S:.0f} s")) from None
-    if done.returncode:
-        raise WakeProblem(_failed(host, words, (done.stderr or done.stdout).strip()[-200:]))
-    return done.stdout
+        done = tool.run([executable, *command(host, *words)[1:]], env, min(until, time.monotonic() + TIMEOUT_S))
+    except OSError as error:
+        raise WakeProblem(_failed(host, words, f"it can't be run here: {error.strerror}")) from None
+    if done.too_long:
+        raise WakeProblem(_failed(host, words, f"no answer within {TIMEOUT_S:.0f} s: check address and network"))
+    if done.too_much:
+        raise WakeProblem(_failed(host, words, "it said too much, the rest was not read: is that address a BMC?"))
+    if done.status:
+        raise WakeProblem(_failed(host, words, _advised(done.said.replace(secret, "…"))))
+    return done.said
+
+
+def _advised(said: str) -> str:
+    """ipmitool's last words, and what to do about those that are common."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    words = " ".join(lines)[-200:] or "it failed and said nothing"
+    advice = next((advice for mark, advice in _ADVICE if mark in said), "check the BMC by hand with the same command")
+    return f"{words}: {advice}"
 
 
 def _failed(host: Host, words: tuple[str, ...], said: str) -> str:

@@ -2,79 +2,144 @@
 
 Wake options: `url` of the BMC (https://10.0.0.5), `user`, `password_env`; `system` (its path) where the BMC
 has more than one; `verify_tls: false` for a BMC with a certificate of its own making.
+
+What BMCs do otherwise than the standard says is known to sushy (OpenStack's library), which is imported only here, when
+a host is woken. How much a BMC may say, and for how long, is bounded by `pxe.wake.bounds`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from typing import Any
-from urllib.parse import urljoin
-
-import requests
 
 from hosts.models import Host
+from pxe.wake.bounds import TOTAL_S, Bounds, origin
 from pxe.wake.shape import Sent, WakeProblem, option, password
 
 LIMIT: int | None = None
 SLOW = True
-TIMEOUT_S = (5.0, 20.0)
-RESET = "#ComputerSystem.Reset"
-ONCE_FROM_NETWORK = {"Boot": {"BootSourceOverrideEnabled": "Once", "BootSourceOverrideTarget": "Pxe"}}
+SYSTEMS_TOLD = 5
+# What sushy ends in when an answer has other types than Redfish says.
+_MALFORMED = (AttributeError, KeyError, IndexError, TypeError, ValueError, RecursionError)
+_BY_STATUS = {
+    401: "the BMC takes neither user nor password: check `user` and the variable that `password_env` names",
+    403: "the BMC does not allow it to this user: give the user the role Operator there",
+    404: "there is no such place: check `url` and `system`, or wake this host by IPMI",
+}
+_BY_CLASS = {4: "update the BMC's firmware, or wake this host by IPMI", 5: "restart the BMC, update its firmware"}
 
 
 def wake(host: Host) -> Sent:
-    bmc = _Bmc(host)
-    path = (host.wake_options or {}).get("system") or bmc.only_system()
-    system = bmc.call("GET", path)
-    if system.get("PowerState") == "On":
-        raise WakeProblem(
-            f"{host.name}: BMC {bmc.url} says that it is on already; nothing was sent: restart it yourself"
-        )
-    bmc.call("PATCH", path, ONCE_FROM_NETWORK, etag=str(system.get("@odata.etag", "")))
-    bmc.call("POST", reset_target(host, system), {"ResetType": "On"})
-    return Sent(f"BMC {bmc.url}: boot from the network once, power on (Redfish)")
+    url, secret = option(host, "url"), password(host)
+    who = f"{host.name}: BMC {_shown(host, url)}"
+    user = option(host, "user")
+    with Bounds(who, url, TOTAL_S) as bounds:
+        _power_on(host, bounds, user, secret)
+    return Sent(f"BMC {url}: boot from the network once, power on (Redfish)")
 
 
-def reset_target(host: Host, system: dict[str, Any]) -> str:
+def _power_on(host: Host, bounds: Bounds, user: str, secret: str) -> None:
+    import sushy
+
+    # It quotes whole answers of the BMC; what matters of them is in our sentences.
+    logging.getLogger("sushy").setLevel(logging.CRITICAL)
+    auth: list[Any] = []
     try:
-        return str(system["Actions"][RESET]["target"])
-    except (KeyError, TypeError):
-        raise WakeProblem(f"{host.name}: its BMC offers no {RESET}: choose another way to wake it") from None
+        system = _system(host, bounds, user, secret, auth)
+        if system.power_state in (sushy.PowerState.ON, sushy.PowerState.POWERING_ON):
+            raise WakeProblem(f"{bounds.who} says that it is on already; nothing was sent: restart it yourself")
+        on = _way_to_turn_on(bounds.who, system)
+        system.set_system_boot_options(target=sushy.BootSource.PXE, enabled=sushy.BootSourceOverrideEnabled.ONCE)
+        system.reset_system(on)
+    except sushy.exceptions.HTTPError as error:
+        raise WakeProblem(f"{bounds.who} answered {error.status_code}: {_advice(error.status_code)}") from None
+    except sushy.exceptions.SushyError as error:
+        raise WakeProblem(f"{bounds.who}: {_lacking(error)}: {_BY_CLASS[4]}") from None
+    except _MALFORMED as error:
+        why = f"an answer that is not as Redfish says ({type(error).__name__})"
+        raise WakeProblem(f"{bounds.who}: {why}: {_BY_CLASS[4]}") from None
+    finally:
+        for one in auth:
+            # A session that can't be closed ends by itself; the machine was woken or it was not.
+            with contextlib.suppress(sushy.exceptions.SushyError, WakeProblem, *_MALFORMED):
+                one.close()
 
 
-class _Bmc:
-    def __init__(self, host: Host) -> None:
-        self.host = host
-        self.url = option(host, "url")
-        self.session = requests.Session()
-        self.session.auth = (option(host, "user"), password(host))
-        self.session.verify = bool((host.wake_options or {}).get("verify_tls", True))
-        # Nothing of the environment: neither a proxy nor a .netrc is meant for BMCs.
-        self.session.trust_env = False
+def _system(host: Host, bounds: Bounds, user: str, secret: str, auth: list[Any]) -> Any:
+    """By name and password with every call; by a session where the BMC wants one. `auth` gets what must be closed."""
+    import sushy
 
-    def only_system(self) -> str:
-        members = self.call("GET", "/redfish/v1/Systems").get("Members")
-        paths = [member.get("@odata.id") for member in members] if isinstance(members, list) else []
-        if len(paths) != 1 or not isinstance(paths[0], str):
-            raise WakeProblem(f"{self.host.name}: BMC {self.url} has {len(paths)} systems: name one as `system`")
-        return paths[0]
+    verify = bool((host.wake_options or {}).get("verify_tls", True))
+    try:
+        return _named(host, bounds, _root(bounds, sushy.auth.BasicAuth(user, secret), verify, (user, secret)))
+    except sushy.exceptions.AccessError as error:
+        if error.status_code != 401:
+            raise
+    auth.append(sushy.auth.SessionAuth(user, secret))
+    return _named(host, bounds, _root(bounds, auth[0], verify))
 
-    def call(self, method: str, path: str, body: Any = None, etag: str = "") -> dict[str, Any]:
-        """The answer's JSON object, empty where there is none. Raises WakeProblem, without the password."""
-        headers = {"If-Match": etag} if etag else {}
-        try:
-            answer = self.session.request(
-                method, self._address(path), json=body, headers=headers, timeout=TIMEOUT_S, allow_redirects=False
-            )
-            content = answer.json() if answer.content else {}
-        except (requests.RequestException, ValueError) as error:
-            raise WakeProblem(f"{self.host.name}: BMC {self.url}: {method} {path}: {type(error).__name__}") from None
-        if not answer.ok or answer.is_redirect:
-            raise WakeProblem(f"{self.host.name}: BMC {self.url}: {method} {path} answered {answer.status_code}")
-        return content if isinstance(content, dict) else {}
 
-    def _address(self, path: str) -> str:
-        """What the BMC names must lie on the BMC itself: the password goes nowhere else."""
-        address = urljoin(self.url.rstrip("/") + "/", path)
-        if not address.startswith(self.url.rstrip("/") + "/"):
-            raise WakeProblem(f"{self.host.name}: BMC {self.url} names a place that is not its own: {path[:100]}")
-        return address
+def _root(bounds: Bounds, how: Any, verify: bool, basic: tuple[str, str] | None = None) -> Any:
+    import sushy
+
+    class Connector(sushy.connector.Connector):
+        def _op(self, method: str, path: str = "", *given: Any, **more: Any) -> Any:
+            return super()._op(method, bounds.address(path), *given, **more)
+
+    connector = Connector(bounds.url, verify=verify, server_side_retries=1, server_side_retries_delay=1)
+    for scheme in ("http://", "https://"):
+        connector._session.mount(scheme, bounds)
+    # Nothing of the environment: neither a proxy nor a .netrc is meant for BMCs.
+    connector._session.trust_env = False
+    connector._session.auth = basic
+    return sushy.Sushy(bounds.url, auth=how, connector=connector)
+
+
+def _named(host: Host, bounds: Bounds, root: Any) -> Any:
+    path = (host.wake_options or {}).get("system")
+    if not path:
+        found = root.get_system_collection().members_identities
+        if len(found) != 1:
+            named = f": {', '.join(str(one)[:60] for one in found[:SYSTEMS_TOLD])}" if found else ""
+            raise WakeProblem(f"{bounds.who} has {len(found)} systems: name one as `system` in the wake options{named}")
+        path = found[0]
+    return root.get_system(path)
+
+
+def _way_to_turn_on(who: str, system: Any) -> Any:
+    import sushy
+
+    offered = system.get_allowed_reset_system_values()
+    for way in (sushy.ResetType.ON, sushy.ResetType.FORCE_ON, sushy.ResetType.PUSH_POWER_BUTTON):
+        if way in offered:
+            return way
+    raise WakeProblem(f"{who} offers no way to turn the machine on: {_BY_CLASS[4]}")
+
+
+def _advice(status: int) -> str:
+    return _BY_STATUS.get(status) or _BY_CLASS.get(status // 100, _BY_CLASS[5])
+
+
+def _lacking(error: Exception) -> str:
+    """In short: sushy's own words quote the answer."""
+    import sushy
+
+    if isinstance(error, sushy.exceptions.MissingActionError):
+        return "it offers no #ComputerSystem.Reset"
+    if isinstance(error, sushy.exceptions.InvalidParameterValueError):
+        return "it offers no boot from the network (Pxe), or no power on"
+    if isinstance(error, sushy.exceptions.MissingAttributeError | sushy.exceptions.MalformedAttributeError):
+        return f"an answer without what Redfish says ({str(error)[:120]})"
+    return f"an answer that is not as Redfish says ({type(error).__name__})"
+
+
+def _shown(host: Host, url: str) -> str:
+    """The address, which must be one and carry no password of its own."""
+    try:
+        origin(url)
+    except ValueError:
+        raise WakeProblem(f"{host.name}: `url` is no address such as https://10.0.0.9: {url[:60]!r}") from None
+    if "@" in url:
+        raise WakeProblem(f"{host.name}: `url` must not hold a name or password: use `user` and `password_env`")
+    return url

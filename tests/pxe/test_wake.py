@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import socket
-import threading
-from base64 import b64encode
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -22,6 +18,7 @@ from pxe.wake import ipmi, redfish, wol
 from pxe.wake.shape import WakeProblem
 from runs.machine import State
 from runs.models import Run, Rung, WakeRequest
+from tests.pxe.bmc import Bmc, serving
 from tests.pxe.network import Network
 from tests.rows import a_host, a_run
 from tests.work import do_jobs
@@ -152,59 +149,11 @@ def test_every_way_to_wake_has_its_driver() -> None:
 # ----------------------------------------------------------------------
 
 
-class Bmc(ThreadingHTTPServer):
-    """Answers like a service of one system; keeps what it was sent."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Redfish)
-        self.power, self.sent, self.reset_path = "Off", [], "/redfish/v1/Systems/1/Actions/ComputerSystem.Reset"
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Redfish(BaseHTTPRequestHandler):
-    server: Bmc
-
-    def do_GET(self) -> None:
-        if self.headers["Authorization"] != "Basic " + b64encode(b"admin:sesame").decode():
-            return self._say(401, {})
-        if self.path == "/redfish/v1/Systems":
-            return self._say(200, {"Members": [{"@odata.id": "/redfish/v1/Systems/1"}]})
-        reset = {"#ComputerSystem.Reset": {"target": self.server.reset_path}}
-        self._say(200, {"@odata.etag": 'W/"7"', "PowerState": self.server.power, "Actions": reset})
-
-    def do_PATCH(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.sent.append((self.command, self.path, self.headers["If-Match"], body))
-        self._say(200, {})
-
-    do_POST = do_PATCH
-
-    def _say(self, status: int, body: Any) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
 @pytest.fixture
 def bmc(settings: Any) -> Iterator[Bmc]:
     settings.BMC_PASSWORDS = {"VETTING_BMC_NODE1": "sesame"}
-    server = Bmc()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving() as server:
+        yield server
 
 
 def with_bmc(bmc: Bmc, **options: Any) -> Host:

@@ -1,0 +1,223 @@
+"""HTTP to a BMC within bounds: one address, so many bytes per answer, so many seconds in all, however it drips.
+
+What a BMC does to a connection is a sentence here (WakeProblem); which HTTP status it answers is for the caller."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from pxe.wake.shape import WakeProblem
+
+TOTAL_S = 60.0
+CONNECT_S, READ_S = 5.0, 20.0
+# A system with all its links is below 100 kB.
+ANSWER_BYTES = 1024 * 1024
+_PIECE_BYTES = 4096
+_PORTS = {"http": 80, "https": 443}
+
+
+class Bounds(HTTPAdapter):
+    """For one wake, from `with` on. `who` begins every sentence: host and BMC. Its timer cuts connections that are
+    still open when the time is over: a read time-out alone ends no answer that drips."""
+
+    def __init__(self, who: str, url: str, total_s: float = TOTAL_S) -> None:
+        self.who, self.url, self._origin = who, url, origin(url)
+        self._lock, self._open = threading.Lock(), []
+        self._total_s, self._until = total_s, time.monotonic() + total_s
+        self._timer = threading.Timer(total_s, self._cut)
+        self._timer.daemon = True
+        super().__init__()
+
+    def __enter__(self) -> Bounds:
+        self._until = time.monotonic() + self._total_s
+        self._timer.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._timer.cancel()
+        self._until = 0.0
+        self._cut()
+        self.close()
+
+    def address(self, path: str) -> str:
+        """What the BMC names must lie on the BMC itself: the password goes nowhere else. Raises WakeProblem."""
+        try:
+            address = urljoin(self.url, path) if path else ""
+            ours = origin(address) == self._origin
+        except (ValueError, TypeError, AttributeError):
+            ours = False
+        if not ours:
+            raise WakeProblem(f"{self.who} names a place that is not its own: {str(path)[:100]!r}: look at the BMC")
+        return address
+
+    def init_poolmanager(self, *given: Any, **more: Any) -> None:
+        super().init_poolmanager(*given, **more)
+        pools = urllib3.connectionpool.HTTPConnectionPool, urllib3.connectionpool.HTTPSConnectionPool
+        self.poolmanager.pool_classes_by_scheme = {
+            scheme: type("Pool", (pool,), {"ConnectionCls": self._watched(pool.ConnectionCls)})
+            for scheme, pool in zip(_PORTS, pools, strict=True)
+        }
+
+    def send(self, request: requests.PreparedRequest, **more: Any) -> requests.Response:
+        self.address(request.url or "")
+        what = f"{request.method} {urlsplit(request.url or '').path[:100]}"
+        left_s = self._until - time.monotonic()
+        if left_s <= 0:
+            raise self._too_late()
+        more |= {"stream": True, "timeout": (min(CONNECT_S, left_s), min(READ_S, left_s))}
+        with self._in_words(what):
+            answer = super().send(request, **more)
+            answer._content = self._body(answer, what)
+        if time.monotonic() >= self._until:
+            raise self._too_late()  # headers that were cut look like headers that are over
+        answer._content_consumed = True
+        self._judge(answer, what)
+        return answer
+
+    def _body(self, answer: requests.Response, what: str) -> bytes:
+        body = bytearray()
+        for piece in answer.iter_content(_PIECE_BYTES):
+            body += piece
+            if len(body) > ANSWER_BYTES:
+                answer.close()
+                raise WakeProblem(
+                    f"{self.who}: {what}: more than {ANSWER_BYTES >> 20} MiB in one answer, the rest was not read: "
+                    "is that address a BMC? Update its firmware"
+                )
+        answer.close()
+        return bytes(body)
+
+    def _judge(self, answer: requests.Response, what: str) -> None:
+        """An answer that does what was asked is a JSON object, or empty."""
+        if 300 <= answer.status_code < 400:
+            raise WakeProblem(
+                f"{self.who}: {what} answered {answer.status_code} and sends elsewhere, which is not followed: "
+                "give the address that it leads to as `url` in the wake options"
+            )
+        if answer.status_code < 400 and answer.content.strip():
+            self._judge_json(answer.content, what)
+
+    def _judge_json(self, content: bytes, what: str) -> None:
+        try:
+            said = json.loads(content)
+        except (ValueError, RecursionError):
+            kind = "a web page" if content.lstrip()[:1] == b"<" else "what is no JSON"
+            raise WakeProblem(
+                f"{self.who}: {what} answered with {kind}, not with Redfish: check `url`, and that Redfish is "
+                "switched on in the BMC"
+            ) from None
+        if not isinstance(said, dict):
+            raise WakeProblem(
+                f"{self.who}: {what} answered with a {type(said).__name__}, not with a JSON object: "
+                "update the BMC's firmware, or wake this host by IPMI"
+            )
+
+    @contextmanager
+    def _in_words(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            if time.monotonic() >= self._until:
+                raise self._too_late() from None
+            raise WakeProblem(f"{self.who}: {what}: {_words(error)}") from None
+
+    def _too_late(self) -> WakeProblem:
+        return WakeProblem(
+            f"{self.who}: not done within {self._total_s:.0f} s, it answers too slowly: restart the BMC, "
+            "check its network"
+        )
+
+    def _watched(self, connection: type) -> type:
+        """The connection, known to the timer from its first packet on, before TLS."""
+        bounds = self
+
+        class Watched(connection):
+            def _new_conn(self) -> socket.socket:
+                return bounds._watch(super()._new_conn())
+
+        return Watched
+
+    def _watch(self, opened: socket.socket) -> socket.socket:
+        """TLS takes the socket over; a duplicate of it still ends the same connection."""
+        with self._lock:
+            self._open.append(opened.dup())
+        if time.monotonic() >= self._until:
+            self._cut()
+        return opened
+
+    def _cut(self) -> None:
+        with self._lock:
+            duplicates, self._open = self._open, []
+        for one in duplicates:
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it has ended by itself
+            finally:
+                one.close()
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port. Raises ValueError for what is no address of a web server."""
+    parts = urlsplit(url)
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise ValueError(f"{url[:100]!r} is no address")
+    return parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme]
+
+
+def _words(error: BaseException) -> str:
+    """What happened to the connection, and who must do what."""
+    chain = list(_chain(error))
+    if certificate := [one for one in chain if isinstance(one, ssl.SSLCertVerificationError)]:
+        return (
+            f"its certificate is not trusted ({certificate[0].verify_message}): give the BMC one that this machine "
+            "trusts, or write verify_tls: false into the host's wake options"
+        )
+    for kinds, words in _WORDS:
+        if any(isinstance(one, kinds) for one in chain):
+            return words
+    return f"the connection failed ({type(error).__name__}): check address and network of the BMC"
+
+
+_WORDS: tuple[tuple[Any, str], ...] = (
+    (ConnectionRefusedError, "it refuses the connection: check `url`, and that Redfish is switched on in the BMC"),
+    ((ssl.SSLError, requests.exceptions.SSLError), "no TLS connection: does `url` begin with https where it should?"),
+    ((socket.gaierror, urllib3.exceptions.NameResolutionError), "its name is not known: write its address into `url`"),
+    (
+        (requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError),
+        f"it can't be reached within {CONNECT_S:.0f} s: check power, cable and address of the BMC",
+    ),
+    (
+        (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError),
+        f"no answer within {READ_S:.0f} s: restart the BMC",
+    ),
+    (
+        (ConnectionResetError, urllib3.exceptions.ProtocolError, requests.exceptions.ChunkedEncodingError),
+        "it broke the connection off: restart the BMC, update its firmware",
+    ),
+)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, what it is made of and what it came from."""
+    seen: list[BaseException] = []
+    todo: list[Any] = [error]
+    while todo:
+        one = todo.pop(0)
+        if isinstance(one, BaseException) and one not in seen:
+            seen.append(one)
+            yield one
+            todo += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]

@@ -1,0 +1,59 @@
+"""Runs a tool that asks a BMC, within bounds: seconds and bytes. What it says beyond them is not read."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+OUTPUT_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Ended:
+    """`said` is stdout and stderr together. A tool that was ended by us has no status."""
+
+    status: int | None
+    said: str
+    too_long: bool = False
+    too_much: bool = False
+
+
+def run(argv: Sequence[str], env: Mapping[str, str], until: float) -> Ended:
+    """`until` is of the monotonic clock."""
+    process = subprocess.Popen(
+        argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        said = _read(process, until)
+        if said is None or len(said) > OUTPUT_BYTES:
+            return Ended(None, "", too_long=said is None, too_much=said is not None)
+        status = process.wait(max(0.1, until - time.monotonic()))
+        return Ended(status, said.decode(errors="replace"))
+    except subprocess.TimeoutExpired:
+        return Ended(None, "", too_long=True)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def _read(process: subprocess.Popen[bytes], until: float) -> bytearray | None:
+    """All that it says, up to a byte more than is allowed; None when the time is over."""
+    said = bytearray()
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while len(said) <= OUTPUT_BYTES:
+            left_s = until - time.monotonic()
+            if left_s <= 0 or not selector.select(left_s):
+                return None
+            piece = os.read(process.stdout.fileno(), OUTPUT_BYTES + 1 - len(said))
+            if not piece:
+                break
+            said += piece
+    return said
