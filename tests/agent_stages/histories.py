@@ -71,7 +71,7 @@ def _changed(rng: Random, model: ModelDisk, change: str, whole: bool) -> bool:
         return True
     elif change == "notes lost":
         model.papers.pop(paper, None)
-        return not text
+        return whole and not text
     elif change == "notes cut" and text:
         model.papers[paper] = text[: rng.randrange(len(text))]
         return False

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -144,10 +145,16 @@ class ModelDisk:
 
     def somebody_writes(self, cell: int) -> None:
         """Into a place that is zero, and in no segment where patterns may stand: it could not be told from them."""
-        if cell < len(self.cells) and self.cells[cell] == ZERO and cell not in self.begun:
+        if cell < len(self.cells) and self.cells[cell] == ZERO and cell not in self.begun | self._noted_as_begun():
             self.cells[cell] = FOREIGN
             self.ours.discard(cell)
             self.verified.discard(cell)
+
+    def _noted_as_begun(self) -> set[int]:
+        """Of segments that are noted and that no command has come to yet."""
+        text = self.papers.get(f"notes-{self.attempt}", "")
+        places = re.findall(r'"offset": (\d+), "length": (\d+), "state": "begun"', text)
+        return {cell for at, n in places for cell in range(int(at) // CELL, (int(at) + int(n)) // CELL)}
 
     def shrink(self, size_mb: int) -> None:
         self.facts = replace(self.facts, size_mb=size_mb)
