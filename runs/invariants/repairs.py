@@ -11,7 +11,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from runs import hold, logfiles
+from runs import hold, logfiles, reporting
 from runs.invariants import attempts, stored
 from runs.invariants.kinds import Scope
 from runs.machine import HELD
@@ -79,8 +79,7 @@ def _write_reports() -> Iterator[Step]:
 
 def _make_due(pk: int, who: str) -> None:
     with locked(pk) as run:
-        run.report_due = True
-        run.save(update_fields=["report_due"])
+        reporting.want(run)
         _tell(run, who, "report to be written anew")
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from django.db.models import Max, Q
+from django.db.models import Exists, Max, OuterRef, Q
 
 from runs import dispatcher, pulse, watchdog
 from runs.invariants.kinds import Broken, Invariant, Scope
 from runs.machine import AGENT_SILENT, HELD, OCCUPIES_SLOT, STAGE_STATES, State
-from runs.models import Run, RunEvent, StageRun, WakeRequest
+from runs.models import Job, Run, RunEvent, StageRun, WakeRequest
 from runs.stages import BY_NAME, STAGES, Owner
 
 # A round takes a second where all is well, and its lease 10 s to pass on where a process died.
 WORKER_BOUND = timedelta(seconds=60)
-# Two reports a round, each tried again after a minute.
+# Long jobs come one after the other, and one that failed is tried again after five minutes.
 REPORT_BOUND = timedelta(minutes=15)
 # More than a thousand runs write in a minute; there is no index by time.
 _LATE_EVENTS = 20_000
@@ -54,11 +54,22 @@ def _waits_for_worker(scope: Scope) -> Iterator[Broken]:
         return
     since = scope.now - WORKER_BOUND
     yield from _queued_too_long(since)
+    yield from _jobs(scope.now)
     for run in WakeRequest.objects.filter(run__state=State.WAITING_WOL, sent=0, problem="", requested_at__lt=since):
         yield Broken(run.run_id, f"it waits to be woken since {run.requested_at:%H:%M:%S} UTC")
-    due = scope.runs().filter(report_due=True).annotate(told=Max("events__at"))
+    put_aside = Job.objects.filter(run=OuterRef("pk"), due_at=None, handed_at=None)  # that is told as a problem
+    due = scope.runs().filter(~Exists(put_aside), report_due=True).annotate(told=Max("events__at"))
     for pk, told in due.filter(told__lt=scope.now - REPORT_BOUND).values_list("pk", "told"):
         yield Broken(pk, f"its report is due since {told:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _jobs(now: datetime) -> Iterator[Broken]:
+    """One that nobody hands out, and one that is in hand longer than it may be."""
+    for job in Job.objects.filter(handed_at=None, due_at__lt=now - REPORT_BOUND):
+        yield Broken(job.run_id, f"{job.title} is to be made since {job.due_at:%Y-%m-%d %H:%M:%S} UTC")
+    for job in Job.objects.filter(handed_at__lt=now - REPORT_BOUND):
+        if now - job.handed_at > REPORT_BOUND + timedelta(seconds=job.limit_s):
+            yield Broken(job.run_id, f"{job.title} is in hand since {job.handed_at:%Y-%m-%d %H:%M:%S} UTC")
 
 
 def _queued_too_long(since: datetime) -> Iterator[Broken]:

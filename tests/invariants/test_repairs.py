@@ -8,11 +8,10 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
-from runs import report
 from runs.invariants import repairs
 from tests.invariants import wrong_results, wrong_rows
 from tests.invariants.cases import CASES
-from tests.invariants.conftest import Runs
+from tests.invariants.conftest import Runs, write_reports
 from tests.invariants.test_invariants import broken, undone
 from vetting import doctor
 
@@ -38,7 +37,7 @@ def test_each_repair_mends_what_it_is_offered_for(made: Runs, subtests: pytest.S
                 assert (shown, broken()) == (None, expected[make])
                 assert "would: " in said.getvalue() and "Nothing was changed" in said.getvalue()
                 call_command("doctor", "--repair", name, "--yes", stdout=(said := io.StringIO()))
-                report.tick()
+                write_reports()
                 assert broken() == set()
                 told = [run.events.filter(kind="repaired").count() for run in (made.passed, made.held)]
                 assert sum(told) == (name != "move_orphans")

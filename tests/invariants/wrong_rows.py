@@ -8,7 +8,7 @@ from django.db import connection
 from django.utils import timezone
 
 from runs.machine import Event, State
-from runs.models import Boot, HoldSession, Measurement, RunEvent, StageRun, WakeRequest
+from runs.models import Boot, HoldSession, Job, Measurement, RunEvent, StageRun, WakeRequest
 from tests.invariants.cases import OLD, breaks, put
 from tests.invariants.conftest import Runs
 
@@ -189,6 +189,16 @@ def a_hold_that_nobody_ends(runs: Runs) -> None:
 def a_report_that_nobody_writes(runs: Runs) -> None:
     put(runs.passed, report_due=True)
     runs.passed.events.update(at=timezone.now() - OLD)
+
+
+@breaks("worker_is_prompt")
+def a_job_that_nobody_hands_out(runs: Runs) -> None:
+    Job.objects.create(call="runs.report.write_due", title="the report", limit_s=60, due_at=timezone.now() - OLD)
+
+
+@breaks("worker_is_prompt")
+def a_job_that_never_ends(runs: Runs) -> None:
+    Job.objects.create(call="runs.report.write_due", title="the report", limit_s=60, handed_at=timezone.now() - OLD)
 
 
 @breaks("worker_is_prompt", "state_by_history", "one_open_attempt")
