@@ -10,6 +10,10 @@ REASONS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("interrupted", "statement timeout"), "the database took too long"),
     (("is full", "no space left"), "the orchestrator's disk is full: whoever runs it must free space"),
     (("readonly", "read-only"), "the database can't be written: whoever runs the orchestrator must look at its disk"),
+    (
+        ("no such table", "no such column", "has no column"),
+        "the database is older than the program: whoever runs the orchestrator must run `vetting migrate`",
+    ),
     (("disk i/o", "malformed"), "the orchestrator's disk fails: whoever runs it must look at it"),
 )
 OTHERWISE = "the database does not answer"
