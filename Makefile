@@ -4,7 +4,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 MACHINE ?= tests/rack/machines/healthy-uefi.yaml
 LEVEL ?= fast
 
-.PHONY: help demo test test-agent test-rack test-install rack zoo image venv lint lock docs gallery bench worlds
+.PHONY: help demo test test-agent test-rack test-install rack zoo image venv lint lock docs gallery bench worlds statements chaos
 help:
 	@echo "make demo [KEEP=1]          vet a virtual host, from magic packet to report, with the dashboard open"
 	@echo "make test                   everything that needs no machine beyond one direct boot"
@@ -16,6 +16,8 @@ help:
 	@echo "make image [LEVEL=small]    build the live image into var/image"
 	@echo "make worlds [WORLDS=N] [SEED=N]  generated worlds and histories against what may be written to a disk"
 	@echo "make gallery                photographs every page during a run of the rack; writes docs/gallery.md"
+	@echo "make statements [ONLY='GLOB']  every statement of every call fails once, in every way; then the power, below SQLite"
+	@echo "make chaos [SEEDS=N] [FIRST=N] [SECONDS=S] [DATABASE=postgresql] [UNBOUNDED=1]  campaigns of faults; root fills a disk"
 	@echo "make lint, lock, docs, bench"
 
 demo:
@@ -72,6 +74,14 @@ gallery:
 	@scripts/prepare test
 	@$(MAKE) --no-print-directory image
 	@$(AS_ROOT) $(PYTHON) -m tests.walk.gallery
+
+statements: venv
+	$(PYTHON) -m tests.statements --only '$(or $(ONLY),*)'
+	$(PYTHON) -m tests.statements --only '$(or $(ONLY),*)' --power
+
+chaos: venv
+	@$(AS_ROOT) $(PYTHON) -m tests.chaos --seeds $(or $(SEEDS),10) --first $(or $(FIRST),1) --seconds $(or $(SECONDS),15) \
+		--database $(or $(DATABASE),sqlite) $(if $(UNBOUNDED),--unbounded)
 
 bench: venv
 	$(PYTHON) -m tests.bench
