@@ -12,7 +12,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from import_export.forms import ImportForm, SelectableFieldsExportForm
 
-from hosts import expectations, resources, spechelp, wakeoptions
+from hosts import expectations, formats, spechelp, wakeoptions
 from hosts.fields import normalise_mac
 from hosts.models import Host, HostMac, WakeMethod
 
@@ -159,7 +159,16 @@ class HostImportForm(ImportForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["format"].initial = resources.YAML_CHOICE
+        self.fields["format"].initial = formats.YAML_CHOICE
+
+    def clean_import_file(self) -> Any:
+        file = self.cleaned_data["import_file"]
+        if file.size > formats.MAX_PAGE_BYTES:
+            raise ValidationError(
+                f"{file.size / 2**20:.1f} MiB are more than the {formats.MAX_PAGE_BYTES // 2**20} that a page reads: "
+                "on the server `vetting hosts import FILE` takes larger files"
+            )
+        return file
 
 
 class HostExportForm(SelectableFieldsExportForm):
@@ -167,7 +176,7 @@ class HostExportForm(SelectableFieldsExportForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["format"].initial = resources.YAML_CHOICE
+        self.fields["format"].initial = formats.YAML_CHOICE
 
     def _get_field_label(self, resource: Any, field_name: str) -> str:
         field = HostForm.base_fields.get(_COLUMNS_OF_FORM.get(field_name, field_name))
@@ -208,11 +217,10 @@ def offered(host: Host) -> list[dict[str, Any]]:
     return [disk for disk in disks if disk.get("serial") and disk.get("bus") != "usb"]
 
 
-def with_disks(form: type[HostForm], host: Host, busy: str, editor: dict[str, Any]) -> type[HostForm]:
+def with_disks(form: type[HostForm], host: Host) -> type[HostForm]:
     """The form with two fields for each disk of this host."""
     disks = tuple(offered(host))
-    known = {"disks": disks, "busy": busy, "editor": editor}
-    return type(form.__name__, (form,), {**dict(_disk_fields(disks)), **known})
+    return type(form.__name__, (form,), {**dict(_disk_fields(disks)), "disks": disks})
 
 
 def disk_rows(host: Host | None) -> list[tuple[str, str]]:

@@ -70,6 +70,12 @@ class Host(models.Model):
 
     class Meta:
         ordering = ("name",)
+        permissions = [
+            ("import_host", "Can import hosts, with the permissions to add and to change them"),
+            ("export_host", "Can export hosts"),
+            ("wake_host", "Can change how a host is woken, and so where a BMC's password is sent"),
+            ("allow_writing", "Can allow a disk to be written"),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -3,21 +3,19 @@ as it is. Nothing here gives permission to write to a disk; it goes where its di
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 import tablib
-import yaml
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from import_export import fields, resources, widgets
-from import_export.formats.base_formats import CSV, TextFormat
+from import_export.instance_loaders import BaseInstanceLoader
+from import_export.results import Result, RowResult
 
-from hosts import expectations, wakeoptions, yamllines
+from hosts import bulk, changes, expectations, wakeoptions
 from hosts.fields import normalise_mac
 from hosts.models import Host, HostMac
 from hosts.nearest import did_you_mean
@@ -26,34 +24,8 @@ COLUMNS = (
     "name", "enabled", "notes", "profile_name", "wake_method", "wake_options", "idle_boot", "boot_binary",
     "compared_since", "macs", "expected",
 )  # fmt: skip
+_TRANSACTIONS = {"use_transactions", "collect_failed_rows", "rollback_on_validation_errors"}
 _WRITING = {"may_be_written", "destructive_allowed", "writable_disks"}
-
-
-class HostsYaml(TextFormat):
-    """A list of hosts, read with the same rules as an expected spec, so that a MAC needs no quotes."""
-
-    CONTENT_TYPE = "text/yaml"
-    TABLIB_MODULE = "tablib.formats._yaml"
-
-    def create_dataset(self, in_stream: str | bytes, **kwargs: Any) -> tablib.Dataset:
-        text = in_stream.decode(self.encoding or "utf-8") if isinstance(in_stream, bytes) else in_stream
-        document = yamllines.parse(text, "file")
-        hosts = document.data
-        if not isinstance(hosts, list) or not all(isinstance(host, dict) for host in hosts):
-            raise yamllines.YamlError("file, line 1: a list of hosts is needed, each beginning with `- name:`")
-        headers = list(dict.fromkeys(key for host in hosts for key in host))
-        rows = ([_cell(document, n, key) for key in headers] for n in range(len(hosts)))
-        return tablib.Dataset(*rows, headers=headers)
-
-    def export_data(self, dataset: tablib.Dataset, **kwargs: Any) -> str:
-        rows = [{key: _structured(key, value) for key, value in row.items()} for row in dataset.dict]
-        return yaml.safe_dump(rows, sort_keys=False, allow_unicode=True, width=110)
-
-
-def _cell(document: yamllines.Document, number: int, key: str) -> Any:
-    """A spec keeps the lines it has in the file, for what its check says of it."""
-    value = document.data[number].get(key)
-    return document.part((number, key)) if key == "expected" and value is not None else value
 
 
 class _Kept(fields.Field):
@@ -130,8 +102,30 @@ class _Spec(_Json):
         return expectations.read_document(value)
 
 
+class _Known(BaseInstanceLoader):
+    """All hosts that the file names, read at once. (The package's own reads one for each row.)"""
+
+    def __init__(self, resource: Any, dataset: tablib.Dataset) -> None:
+        super().__init__(resource, dataset)
+        names = [str(name) for name in dataset["name"]] if "name" in (dataset.headers or []) else []
+        self.hosts = {host.name: host for host in _read(names)}
+
+    def get_instance(self, row: Mapping[str, Any]) -> Host | None:
+        return self.hosts.get(str(row["name"]))
+
+
+def _read(names: list[str]) -> Iterator[Host]:
+    for chunk in bulk.batches(names):
+        yield from Host.objects.filter(name__in=chunk).prefetch_related("macs", "writable_disks")
+
+
 class HostResource(resources.ModelResource):
-    """`busy` is name → why this host can't be disabled now, `profiles` the names of those there are."""
+    """`busy` asks which hosts can't be disabled now (name → why), `profiles` are the names of those there are,
+    `may_wake` whether the one who imports may change how hosts are woken.
+
+    All rows are checked first, in memory and without a transaction; then all are written, or none. No row costs a
+    query of its own.
+    """
 
     enabled = _Kept("enabled", "enabled", _Flag())
     notes = _Kept("notes", "notes")
@@ -150,16 +144,35 @@ class HostResource(resources.ModelResource):
         import_order = export_order = COLUMNS
         import_id_fields = ("name",)
         clean_model_instances = True
-        use_transactions = True
-        skip_unchanged = True
+        instance_loader_class = _Known
+        skip_diff = True  # its own reads each host twice; `changes` says what differs
 
-    def __init__(self, busy: Mapping[str, str] | None = None, profiles: Collection[str] = (), **kwargs: Any) -> None:
+    def __init__(
+        self,
+        busy: Callable[[], Mapping[str, str]] = dict,
+        profiles: Collection[str] = (),
+        may_wake: bool = True,
+        most: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self.busy, self.profiles = busy or {}, profiles
+        self.busy, self.profiles, self.may_wake, self.most = busy, profiles, may_wake, most
 
-    def import_data(self, *args: Any, **kwargs: Any) -> Any:
+    def import_data(self, dataset: tablib.Dataset, dry_run: bool = False, **kwargs: Any) -> Result:
         """All rows or none, also where one has become wrong since it was shown."""
-        return super().import_data(*args, **{**kwargs, "rollback_on_validation_errors": True})
+        result = self.check(dataset, **kwargs)
+        if dry_run or result.has_errors() or result.has_validation_errors():
+            return result
+        try:
+            bulk.write(self.changed, self.columns, self.busy)
+        except bulk.Changed as error:
+            result.append_base_error(self.get_error_result_class()(error))
+        return result
+
+    def check(self, dataset: tablib.Dataset, raise_errors: bool = False, **kwargs: Any) -> Result:
+        """Reads, writes nothing. What is to be written is in `changed` then."""
+        options = {name: value for name, value in kwargs.items() if name not in _TRANSACTIONS}
+        return self.import_data_inner(dataset, True, raise_errors, False, False, **options)
 
     def before_import(self, dataset: tablib.Dataset, **kwargs: Any) -> None:
         headers = set(dataset.headers or [])
@@ -169,113 +182,73 @@ class HostResource(resources.ModelResource):
         if unknown := headers - set(COLUMNS):
             hints = "".join(did_you_mean(str(name), COLUMNS) for name in sorted(unknown)[:5])
             raise ValidationError(f"unknown: {', '.join(sorted(unknown))}; known are {', '.join(COLUMNS)}{hints}")
+        if self.most is not None and len(dataset) > self.most:
+            raise ValidationError(too_many(len(dataset), self.most))
+        self.columns = tuple(name for name in COLUMNS if name in headers)
+        self.changed: list[Host] = []
+        self.busy_now = self.busy()
+        self.seen: dict[str, int] = {}
+        self.owners = dict(HostMac.objects.values_list("mac", "host__name"))
 
-    def before_save_instance(self, instance: Host, row: Mapping[str, Any], **kwargs: Any) -> None:
-        if not instance.enabled and instance.name in self.busy:
-            raise ValidationError({"enabled": f"can't be disabled now: {self.busy[instance.name]}"})
+    def before_import_row(self, row: Mapping[str, Any], **kwargs: Any) -> None:
+        name = str(row.get("name") or "")
+        if (first := self.seen.setdefault(name, kwargs["row_number"])) != kwargs["row_number"]:
+            raise ValidationError({"name": f"{name} stands in row {first} already"})
+
+    def after_init_instance(self, instance: Host, new: bool, row: Any, **kwargs: Any) -> None:
+        self.instance, self.before = instance, changes.state_of(instance, new)
+
+    def skip_row(self, instance: Host, original: Host, row: Mapping[str, Any], errors: Any = None) -> bool:
+        """A host that the row leaves as it is."""
+        return not errors and not self.before.new and not changes.differs(self.before, instance)
+
+    def validate_instance(self, instance: Host, import_validation_errors: Any = None, **kwargs: Any) -> None:
+        """The name is unique: hosts are found by it, and a second row with it is refused."""
+        super().validate_instance(instance, import_validation_errors, validate_unique=False)
+
+    def save_instance(self, instance: Host, is_create: bool, row: Mapping[str, Any], **kwargs: Any) -> None:
+        """Checked to its end, and kept for the writing."""
+        if not instance.enabled and instance.name in self.busy_now:
+            raise ValidationError({"enabled": f"can't be disabled now: {self.busy_now[instance.name]}"})
         if instance.profile_name not in self.profiles:
             known = ", ".join(sorted(self.profiles))
             raise ValidationError({"profile_name": f"{instance.profile_name!r} is no profile: there are {known}"})
         if problems := wakeoptions.problems(instance.wake_method, instance.wake_options):
             raise ValidationError({"wake_options": problems})
+        if not self.may_wake and (column := changes.waking_differs(self.before, instance)):
+            raise ValidationError({column: "your account may not change how hosts are woken (hosts.wake_host)"})
+        self._take_macs(instance)
+        self.changed.append(instance)
 
-    def skip_row(self, instance: Host, original: Host, row: Mapping[str, Any], errors: Any = None) -> bool:
-        """A host that the row leaves as it is."""
-        diff = _HostDiff(self, original, new=False) if original.pk and not errors else None
-        if diff is None:
-            return False
-        diff.compare_with(self, instance)
-        return not diff.changes
-
-    def after_save_instance(self, instance: Host, row: Mapping[str, Any], **kwargs: Any) -> None:
-        """The MACs, where the row names any: those that it does not name go. Permissions of disks that left the spec
-        go too, or a later import that brings the serial back would bring the permission back."""
-        instance.withdraw_permissions()
+    def _take_macs(self, instance: Host) -> None:
+        """In the order of the rows: what an earlier row gave up may be taken."""
         wanted = getattr(instance, "new_macs", None)
         if wanted is None:
             return
-        taken = HostMac.objects.filter(mac__in=wanted).exclude(host=instance).select_related("host").first()
-        if taken is not None:
-            raise ValidationError({"macs": f"{taken.mac} belongs to host {taken.host.name} already"})
-        instance.macs.exclude(mac__in=wanted).delete()
-        there = set(instance.macs.values_list("mac", flat=True))
-        HostMac.objects.bulk_create(HostMac(host=instance, mac=mac) for mac in wanted if mac not in there)
+        for mac in wanted:
+            if (owner := self.owners.get(mac, instance.name)) != instance.name:
+                raise ValidationError({"macs": f"{mac} belongs to host {owner} already"})
+        for mac in set(self.before.macs) - set(wanted):
+            del self.owners[mac]
+        self.owners |= dict.fromkeys(wanted, instance.name)
+
+    def after_import_row(self, row: Mapping[str, Any], row_result: RowResult, **kwargs: Any) -> None:
+        row_result.diff = changes.Told(self.before, self.instance)
 
     def dehydrate_macs(self, host: Host) -> str:
-        return " ".join(_macs(host))
-
-    def get_diff_class(self) -> type:
-        return _HostDiff
+        return " ".join(host.mac_list)
 
 
-@dataclass(frozen=True)
-class Change:
-    """What an import would do to one field: `lines` begin with `-`, `+`, or a blank where they stay."""
-
-    field: str
-    lines: list[str]
-
-
-class _HostDiff(resources.Diff):
-    """What the preview shows: the fields that change, a spec as the lines of its YAML, and permission that goes. All of
-    the host before is read at once: its rows change while the row is imported."""
-
-    def __init__(self, resource: HostResource, instance: Host, new: bool) -> None:
-        self.names = [field.column_name for field in resource.get_import_fields() if field.column_name != "name"]
-        self.new = new
-        self.before = _all_shown(Host() if new else instance, self.names)
-        self.writable = set() if new else set(instance.writable_disks.values_list("serial", flat=True))
-        self.changes: list[Change] = []
-
-    def compare_with(self, resource: HostResource, instance: Host) -> None:
-        after = _all_shown(instance, self.names)
-        both = ((name, self.before[name], after[name]) for name in self.names)
-        self.changes = [Change(name, _lines([] if self.new else old, new)) for name, old, new in both if old != new]
-        staying = {disk.get("serial") for disk in (instance.expected or {}).get("disks") or []}
-        if gone := sorted(self.writable - staying):
-            self.changes.append(Change("may no longer be written", [f"-{serial}" for serial in gone]))
-
-    def as_html(self) -> list[Change]:
-        return self.changes
+def too_many(count: int, most: int) -> str:
+    return (
+        f"{count:,} hosts are more than the {most:,} that a page imports at once: on the server `vetting hosts import "
+        "FILE` takes any number, and shows with --dry-run what it would do"
+    )
 
 
-def _all_shown(host: Host, names: Collection[str]) -> dict[str, list[str]]:
-    return {name: _shown(host, name) for name in names}
-
-
-def _shown(host: Host, column: str) -> list[str]:
-    """A field as lines of text."""
-    if column == "macs":
-        return _macs(host)
-    value = getattr(host, column)
-    if column == "expected":
-        return expectations.to_yaml(value).splitlines()
-    if value is None:
-        return []
-    return (json.dumps(value) if isinstance(value, dict) else str(value)).splitlines()
-
-
-def _lines(old: list[str], new: list[str]) -> list[str]:
-    lines = difflib.unified_diff(old, new, lineterm="", n=2)
-    return [line for line in lines if not line.startswith(("---", "+++", "@@"))]
-
-
-def _macs(host: Host) -> list[str]:
-    if (new := getattr(host, "new_macs", None)) is not None:
-        return new
-    return host.mac_list if host.pk else []
-
-
-def _structured(key: str, value: Any) -> Any:
-    """A cell of the flat table as YAML shows it."""
-    if key == "macs":
-        return str(value).split()
-    if key in ("expected", "wake_options"):
-        return json.loads(value) if value else None
-    if key == "compared_since":
-        return value or None
-    return value == "true" if key == "enabled" else value
-
-
-FORMATS = (CSV, HostsYaml)
-YAML_CHOICE = str(FORMATS.index(HostsYaml))
+def problems(result: Result) -> list[str]:
+    """Why a file is refused, a line for each fault."""
+    whole = [str(error.error) for error in result.base_errors]
+    broken = [f"row {number}: {error.error}" for number, errors in result.row_errors() for error in errors]
+    invalid = [f"row {row.number}: {', '.join(row.error.messages)}" for row in result.invalid_rows]
+    return whole + broken + invalid

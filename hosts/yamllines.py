@@ -48,6 +48,14 @@ class Document:
         lines = {known[depth:]: line for known, line in self.lines.items() if known[:depth] == path}
         return Document(data, self.source, lines)
 
+    def items(self) -> list[Document]:
+        """Each item of a list as a document of its own; the lines are gone through once, however many there are."""
+        lines: list[dict[Path, int]] = [{} for _ in self.data]
+        for path, line in self.lines.items():
+            if path:
+                lines[path[0]][path[1:]] = line  # type: ignore[index]
+        return [Document(data, self.source, known) for data, known in zip(self.data, lines, strict=True)]
+
 
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
@@ -58,11 +66,11 @@ for _name, _pattern in _PLAIN.items():
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(rf"^(?:{_pattern})$"), None)
 
 
-def parse(text: str, source: str) -> Document:
+def parse(text: str, source: str, max_bytes: int = MAX_BYTES) -> Document:
     """Read one document. Raises YamlError for what is no YAML, for anchors and tags, for a key that stands
-    twice, and for more than 256 KiB."""
-    if len(text.encode(errors="replace")) > MAX_BYTES:
-        raise YamlError(f"{source}: more than {MAX_BYTES // 1024} KiB")
+    twice, and for more than `max_bytes`."""
+    if len(text.encode(errors="replace")) > max_bytes:
+        raise YamlError(f"{source}: more than {max_bytes // 1024} KiB")
     lines: dict[Path, int] = {}
     try:
         node = _compose(text, source)

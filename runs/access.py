@@ -1,4 +1,5 @@
-"""Who may see the operator's pages: staff that is logged in."""
+"""Who may see the operator's pages and do what they offer. Each page and action asks for permissions of Django; which
+role has which is in vetting/roles.py."""
 
 from __future__ import annotations
 
@@ -12,22 +13,81 @@ from django.http import HttpRequest, HttpResponse
 
 View = Callable[..., HttpResponse]
 
+SEE = ("hosts.view_host", "runs.view_run")
+"""What every page asks for: a host's page shows its runs, and a run's page its host."""
 
-def operator_required(view: View) -> View:
-    """To the login page where nobody is logged in; 403 for a user who is no operator. A fragment asked for by a page
-    that lost its session makes that page load itself anew, so that no login form is swapped into it."""
+WORDS = {
+    "hosts.view_host": "see hosts",
+    "hosts.add_host": "add hosts",
+    "hosts.change_host": "change hosts",
+    "hosts.delete_host": "delete hosts",
+    "hosts.import_host": "import hosts",
+    "hosts.export_host": "export hosts",
+    "hosts.wake_host": "change how hosts are woken",
+    "hosts.allow_writing": "allow disks to be written",
+    "runs.view_run": "see runs",
+    "runs.start_run": "start runs",
+    "runs.cancel_run": "cancel runs",
+    "runs.release_run": "release held hosts",
+    "runs.retry_run": "retry stages",
+    "runs.override_run": "override the wipe probe",
+    "runs.adopt_run": "adopt what a run found",
+    "runs.report_run": "have reports written again",
+    "runs.view_job": "see jobs",
+    "runs.delete_job": "give up jobs",
+    "runs.take_hold_key": "take the key of a held host",
+}
 
-    @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if request.user.is_authenticated and request.user.is_staff:
+
+def may(user: Any, *permissions: str) -> bool:
+    """Staff that is active, and has all of these. Only staff can log in to the administration, and only staff may see
+    these pages."""
+    return bool(user is not None and user.is_authenticated and user.is_staff and user.has_perms(permissions))
+
+
+def require(request: HttpRequest, *permissions: str) -> None:
+    """Raises PermissionDenied, with what is missing and who can give it."""
+    missing = [name for name in permissions if not may(request.user, name)]
+    if missing:
+        raise PermissionDenied(refusal(missing))
+
+
+def refusal(missing: list[str]) -> str:
+    words = " or ".join(WORDS.get(name, name) for name in missing)
+    return (
+        f"Your account may not {words}. An administrator can give it a role that may, or "
+        f"{'this permission' if len(missing) == 1 else 'these permissions'}: {', '.join(missing)}."
+    )
+
+
+def needs(*permissions: str) -> Callable[[View], View]:
+    """Beside `permissions` each page asks for those of SEE. To the login page where nobody is logged in; 403 for a user
+    who lacks one. A fragment asked for by a page that lost its session makes that page load itself anew, so that no
+    login form is swapped into it."""
+
+    def guard(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if not request.user.is_authenticated:
+                return _to_the_login(request)
+            require_staff(request)
+            require(request, *SEE, *permissions)
             return view(request, *args, **kwargs)
-        if request.user.is_authenticated:
-            raise PermissionDenied("Your account is no operator's: an administrator can give it staff status.")
-        if request.headers.get("HX-Request"):
-            return HttpResponse(status=204, headers={"HX-Refresh": "true"})
-        return redirect_to_login(request.get_full_path())
 
-    return guarded
+        return guarded
+
+    return guard
+
+
+def require_staff(request: HttpRequest) -> None:
+    if not request.user.is_staff:
+        raise PermissionDenied("Your account has no staff status: an administrator can give it that, and a role.")
+
+
+def _to_the_login(request: HttpRequest) -> HttpResponse:
+    if request.headers.get("HX-Request"):
+        return HttpResponse(status=204, headers={"HX-Refresh": "true"})
+    return redirect_to_login(request.get_full_path())
 
 
 def who(request: HttpRequest) -> str:

@@ -15,8 +15,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from hosts.models import Host
 from runs import actions, dispatcher, estimate, hostpage, lifecycle, naming, profiles, runpage, writing
-from runs.access import operator_required, who
+from runs.access import needs, require, who
 from runs.actions import Action
+from runs.asked import whole_number
 from runs.machine import NotAllowed
 from runs.models import Run
 from runs.transition import Refused
@@ -59,11 +60,12 @@ def refused(request: HttpRequest, reason: str, run_id: int | str | None = None, 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
-@operator_required
+@needs()
 @refusals_answered
 def act(request: HttpRequest, run_id: int, name: str) -> HttpResponse:
     """The confirmation page of an action (GET), and the action (POST)."""
     run, action = runpage.load(run_id), actions.BY_NAME[name]
+    require(request, action.permission)
     if reason := actions.why_not(run, action):
         return refused(request, reason, run_id)
     if request.method != "POST":
@@ -144,7 +146,7 @@ def _start_confirmation(host: Host, profile: str, repair: str) -> dict[str, Any]
 
 @require_POST
 @never_cache
-@operator_required
+@needs("runs.start_run")
 @refusals_answered
 def start(request: HttpRequest, name: str) -> HttpResponse:
     """Start vetting a host with the profile that was chosen, once it was confirmed what that will do."""
@@ -158,7 +160,7 @@ def start(request: HttpRequest, name: str) -> HttpResponse:
 
 @require_POST
 @never_cache
-@operator_required
+@needs("runs.take_hold_key")
 @refusals_answered
 def hold_key(request: HttpRequest, run_id: int) -> HttpResponse:
     """The private key of the hold, handed out once."""
@@ -169,7 +171,7 @@ def hold_key(request: HttpRequest, run_id: int) -> HttpResponse:
 
 
 @require_POST
-@operator_required
+@needs("runs.take_hold_key")
 @refusals_answered
 def new_key(request: HttpRequest, run_id: int) -> HttpResponse:
     """Another key pair for the hold; the one before it opens nothing any more."""
@@ -180,7 +182,7 @@ def new_key(request: HttpRequest, run_id: int) -> HttpResponse:
 
 
 @require_POST
-@operator_required
+@needs("runs.report_run")
 @refusals_answered
 def report_again(request: HttpRequest, run_id: int) -> HttpResponse:
     """Have the worker write the report now, also one that it has put aside."""
@@ -192,6 +194,6 @@ def report_again(request: HttpRequest, run_id: int) -> HttpResponse:
 
 def _number(request: HttpRequest, field: str) -> int:
     value = request.POST.get(field, "")
-    if not value.isdigit() or len(value) > 9:
-        raise Refused(f"{field} is {value!r}: open the page again and use its form")
-    return int(value)
+    if (number := whole_number(value, 9)) is None:
+        raise Refused(f"{field} is {value[:40]!r}: open the page again and use its form")
+    return number

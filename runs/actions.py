@@ -12,9 +12,10 @@ from runs.models import Outcome, Run, StageRun
 
 @dataclass(frozen=True)
 class Action:
-    """`name` is also the last part of its address, `/runs/<id>/<name>/`."""
+    """`name` is also the last part of its address, `/runs/<id>/<name>/`; `permission` is what it asks for."""
 
     name: str
+    permission: str
     label: str
     event: Event
     title: str
@@ -24,6 +25,7 @@ class Action:
 
 CANCEL = Action(
     "cancel",
+    "runs.cancel_run",
     "Cancel run",
     Event.CANCEL,
     "Cancel this run?",
@@ -33,6 +35,7 @@ CANCEL = Action(
 )
 RELEASE = Action(
     "release",
+    "runs.release_run",
     "Release host",
     Event.RELEASE,
     "Release this host?",
@@ -42,6 +45,7 @@ RELEASE = Action(
 )
 RETRY = Action(
     "retry",
+    "runs.retry_run",
     "Retry stage",
     Event.RETRY,
     "Run a stage once more?",
@@ -51,6 +55,7 @@ RETRY = Action(
 )
 OVERRIDE = Action(
     "override",
+    "runs.override_run",
     "Override wipe probe",
     Event.RETRY,
     "Write over what is on this disk?",

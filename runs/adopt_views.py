@@ -9,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from runs import adopting, runpage, spelling
-from runs.access import operator_required, who
+from runs.access import needs, who
 from runs.action_views import refusals_answered, refused
 from runs.machine import HELD, LIVE, State
 
@@ -18,7 +18,7 @@ _STAGE = State.SPEC_VALIDATE
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
-@operator_required
+@needs("runs.adopt_run")
 @refusals_answered
 def adopt(request: HttpRequest, run_id: int) -> HttpResponse:
     """The confirmation (GET), and the adopting (POST). `path` names one difference; without it all are meant."""

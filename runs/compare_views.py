@@ -9,20 +9,22 @@ from django.views.decorators.http import require_safe
 
 from hosts.models import Host
 from runs import comparing
-from runs.access import operator_required
+from runs.access import needs
+from runs.asked import whole_number
 
 
 @require_safe
 @never_cache
-@operator_required
+@needs()
 def compare(request: HttpRequest, name: str) -> HttpResponse:
     """`?run=12&run=15`: these runs; without any, the newest and the last that passed."""
     host = get_object_or_404(Host, name=name)
     wanted = request.GET.getlist("run")
-    if wrong := [text for text in wanted if not (text.isdecimal() and len(text) < 19)]:
+    numbers = [whole_number(text) for text in wanted]
+    if wrong := [text for text, number in zip(wanted, numbers, strict=True) if number is None]:
         return HttpResponseBadRequest(f"run is {wrong[0][:40]!r}: give the number of a run, as in ?run=12&run=15")
     choice = comparing.comparable(host)
-    run_ids = [int(text) for text in wanted] or [run.pk for run in comparing.suggested(choice)]
+    run_ids = [number for number in numbers if number is not None] or [run.pk for run in comparing.suggested(choice)]
     shown = comparing.compare(host, run_ids)
     chosen = [run.pk for run in shown.runs]
     context = {"host": host, "choice": choice, "shown": shown, "chosen": chosen, "most": comparing.MAX_RUNS}

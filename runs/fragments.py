@@ -11,7 +11,8 @@ from django.views.decorators.http import require_safe
 from hosts.models import Host
 from runs import hostpage, logpage, runpage, tilefilter, tiles
 from runs import pulse as worker_pulse
-from runs.access import operator_required
+from runs.access import needs
+from runs.asked import whole_number
 from runs.models import Run
 from runs.tilefilter import TileFilter
 
@@ -20,7 +21,7 @@ _MAX_TILES = 200
 
 @require_safe
 @never_cache
-@operator_required
+@needs()
 def run_parts(request: HttpRequest, run_id: int) -> HttpResponse:
     """`?part=stages&part=log`: these parts of the run's page, each to be put in the place of the one it has."""
     names = list(dict.fromkeys(request.GET.getlist("part")))
@@ -32,14 +33,15 @@ def run_parts(request: HttpRequest, run_id: int) -> HttpResponse:
 
 @require_safe
 @never_cache
-@operator_required
+@needs()
 def dashboard_parts(request: HttpRequest) -> HttpResponse:
     """`?part=grid`: all tiles anew. `?part=tile-12&part=tile-15`: these hosts' tiles, by the number of the run."""
     names = request.GET.getlist("part")
     if "grid" in names:
         context = grid_context(tilefilter.asked_for(request.GET))
         return HttpResponse(render_to_string("runs/_grid.html", context, request))
-    run_ids = [int(name[5:]) for name in names if name.startswith("tile-") and name[5:].isdigit()]
+    numbers = [whole_number(name.removeprefix("tile-")) if name.startswith("tile-") else None for name in names]
+    run_ids = [number for number in numbers if number is not None]
     if len(run_ids) != len(names) or len(names) > _MAX_TILES:
         return HttpResponseBadRequest(f"give part=grid, or up to {_MAX_TILES} of part=tile-<run>")
     shown = tiles.tiles(run_ids)
@@ -48,7 +50,7 @@ def dashboard_parts(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @never_cache
-@operator_required
+@needs()
 def host_parts(request: HttpRequest, name: str) -> HttpResponse:
     host = get_object_or_404(Host, name=name)
     return HttpResponse(render_to_string("runs/_host.html", hostpage.context(host), request))
@@ -56,7 +58,7 @@ def host_parts(request: HttpRequest, name: str) -> HttpResponse:
 
 @require_safe
 @never_cache
-@operator_required
+@needs()
 def log_lines(request: HttpRequest, run_id: int) -> HttpResponse:
     """`?after=4096`: the lines of the log that came since, at most the last 200; `?before=4096`: those before it."""
     run = get_object_or_404(Run, pk=run_id)
@@ -71,7 +73,7 @@ def log_lines(request: HttpRequest, run_id: int) -> HttpResponse:
 
 @require_safe
 @never_cache
-@operator_required
+@needs()
 def pulse(request: HttpRequest) -> HttpResponse:
     """Asked for every few seconds by a page that somebody looks at: that there is an answer tells of the web process
     and the network, what it says of the worker."""

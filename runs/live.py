@@ -34,8 +34,9 @@ from django_eventstream.storage import EventDoesNotExist, StorageBase
 from django_eventstream.utils import parse_last_event_id
 from django_eventstream.views import Listener, get_listener_manager, stream
 
-from runs import tailer
+from runs import access, tailer
 from runs.allowance import Allowance
+from runs.asked import whole_number
 from runs.models import RunEvent
 
 log = logging.getLogger("vetting.live")
@@ -58,9 +59,9 @@ def run_id_of(channel: str) -> int | None:
     if channel in (DASHBOARD, DASHBOARD_LIVE):
         return None
     kind, _, number = channel.partition("-")
-    if kind not in ("run", "live") or not (number.isascii() and number.isdigit() and len(number) < 16):
+    if kind not in ("run", "live") or (run_id := whole_number(number)) is None:
         raise UnknownChannel(f"no channel {channel[:40]!r}: there are dash and run-<id>")
-    return int(number)
+    return run_id
 
 
 def both(channel: str) -> tuple[str, str]:
@@ -72,10 +73,11 @@ def both(channel: str) -> tuple[str, str]:
 
 
 class Channels(ChannelManagerBase):
-    """Operators read everything, nobody else reads anything."""
+    """Who may see the pages reads everything, nobody else reads anything."""
 
     def can_read_channel(self, user: Any, channel: str) -> bool:
-        return bool(user is not None and user.is_authenticated and user.is_staff)
+        """Asks the database."""
+        return access.may(user, *access.SEE)
 
     def is_channel_reliable(self, channel: str) -> bool:
         return True
@@ -180,8 +182,8 @@ class Events(AsyncHttpConsumer):
             return await self._refuse(405, "GET it")
         if not self._host_allowed():
             return await self._refuse(400, "this host name is not in VETTING_ALLOWED_HOSTS")
-        if not all(Channels().can_read_channel(request.user, channel) for channel in request.channels):
-            return await self._refuse(403, "log in as an operator")
+        if not await sync_to_async(_may_read)(request):
+            return await self._refuse(403, f"log in with an account that has {' and '.join(access.SEE)}")
         whose = f"{request.user} at {(self.scope.get('client') or ('',))[0]}"
         if not _allowed.take(whose):
             return await self._refuse(429, "too many live pages are open: close some, then load this one again")
@@ -252,6 +254,11 @@ class Events(AsyncHttpConsumer):
     async def _refuse(self, status: int, reason: str) -> None:
         await self.send_response(status, f"{reason}\n".encode(), headers=[(b"content-type", b"text/plain")])
         raise StopConsumer
+
+
+def _may_read(request: EventRequest) -> bool:
+    _renew_connection()
+    return all(Channels().can_read_channel(request.user, channel) for channel in request.channels)
 
 
 _HEADERS = [

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 
 from runs import logsearch
+from runs.asked import whole_number
 from runs.logsearch import Filter
 from runs.models import Run
 
@@ -32,9 +33,9 @@ def wanted(query: QueryDict) -> Filter:
 def offset(query: QueryDict, name: str) -> int | None:
     """A place in the file, None where none is given. Raises BadQuery for what is no number."""
     value = query.get(name, "")
-    if value and not (value.isascii() and value.isdigit() and len(value) < 16):
+    if value and (number := whole_number(value)) is None:
         raise BadQuery(f"{name} is {value[:40]!r}: it is a number of bytes")
-    return int(value) if value else None
+    return number if value else None
 
 
 def context(run: Run, asked: Filter, count: int, before: int | None = None, after: int = 0) -> dict[str, Any]:

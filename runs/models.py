@@ -73,6 +73,16 @@ class Run(models.Model):
 
     class Meta:
         ordering = ("-id",)
+        permissions = [
+            ("start_run", "Can start a run"),
+            ("cancel_run", "Can cancel a run"),
+            ("release_run", "Can release a held host"),
+            ("retry_run", "Can retry a stage"),
+            ("override_run", "Can override the wipe probe: what is on that disk is destroyed"),
+            ("adopt_run", "Can adopt what a run found as expected"),
+            ("report_run", "Can have a report written again"),
+            ("take_hold_key", "Can take the key of a held host, which opens its root account"),
+        ]
         indexes = [
             models.Index(fields=["state"]),
             models.Index(fields=["host", "-id"]),

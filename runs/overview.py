@@ -10,6 +10,7 @@ from django.db.models import Max, QuerySet
 
 from hosts import expectations
 from hosts.models import Host
+from runs import naming
 from runs.machine import HELD, LIVE, State
 from runs.models import Run, Verdict
 from runs.querysets import RunQuerySet
@@ -53,6 +54,15 @@ def standings_of(hosts: Sequence[Host]) -> list[Standing]:
     """The same for hosts that were fetched already, in their order."""
     runs, verdicts = newest_runs(hosts), last_verdicts([host.pk for host in hosts])
     return [Standing(host, runs.get(host.pk), verdicts.get(host.pk, "")) for host in hosts]
+
+
+def busy_hosts() -> dict[str, str]:
+    """The hosts that can't be disabled now: name → why."""
+    return {run.host.name: why_busy(run) for run in Run.objects.live_or_held().select_related("host")}
+
+
+def why_busy(run: Run) -> str:
+    return f"run {run.pk} ({naming.state_in_words(run.state)}) goes on: cancel or release it first"
 
 
 def newest_runs(hosts: Iterable[Host]) -> dict[int, Run]:

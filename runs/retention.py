@@ -17,6 +17,7 @@ from pathlib import Path
 from django.conf import settings
 from django.utils import timezone
 
+from hosts import previews
 from runs import jobs
 from runs.models import Artifact, Job, Lease, Run
 from runs.querysets import RunQuerySet
@@ -64,7 +65,7 @@ def sweep_a_while() -> str:
 def sweep(*, dry_run: bool = False, until: float = float("inf")) -> list[Removal]:
     """Remove what is too old; returns what was removed (or would be). A file that can't be removed stays,
     with its row, and is logged. Nothing more is begun after `until`, on the monotonic clock."""
-    doomed = [*_old_artifacts(), *_old_logs()]
+    doomed = [*_old_artifacts(), *_old_logs(), *_stale_previews()]
     removed = doomed if dry_run else [item for item in doomed if time.monotonic() < until and _remove(item)]
     if removed and not dry_run:
         log.info("janitor removed %d files, %d bytes", len(removed), sum(item.size for item in removed))
@@ -97,6 +98,11 @@ def _old_logs() -> Iterator[Removal]:
             continue
         if (facts := path.stat()).st_mtime < oldest:
             yield Removal(path, facts.st_size)
+
+
+def _stale_previews() -> Iterator[Removal]:
+    for path in previews.stale():
+        yield Removal(path, path.stat().st_size)
 
 
 def _in_use() -> RunQuerySet:

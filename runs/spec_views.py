@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 
 from hosts import adoption, expectations, sidebyside
 from runs import adopting, runpage
-from runs.access import operator_required
+from runs.access import needs
 from runs.models import Run, RunEvent, SpecDiff
 
 
@@ -36,7 +36,7 @@ class Part:
 
 @require_safe
 @never_cache
-@operator_required
+@needs()
 def spec(request: HttpRequest, run_id: int) -> HttpResponse:
     run = runpage.load(run_id)
     told = {row.path: row for row in adopting.shown(run)}

@@ -30,5 +30,5 @@ urlpatterns: list[URLPattern] = [
     path("runs/<int:run_id>/new-key/", action_views.new_key, name="new-key"),
     path("runs/<int:run_id>/spec/", spec_views.spec, name="spec"),
     path("runs/<int:run_id>/adopt/", adopt_views.adopt, name="adopt"),
-    re_path(rf"^runs/(?P<run_id>[0-9]+)/(?P<name>{_ACTIONS})/$", action_views.act, name="act"),
+    re_path(rf"^runs/(?P<run_id>[0-9]{{1,18}})/(?P<name>{_ACTIONS})/$", action_views.act, name="act"),
 ]

@@ -19,7 +19,8 @@ from django.views.decorators.http import require_safe
 from hosts.models import Host
 from runs import hostpage, logfiles, logpage, profiles, retention, runpage, tilefilter
 from runs import series as measured
-from runs.access import operator_required
+from runs.access import needs
+from runs.asked import whole_number
 from runs.fragments import grid_context
 from runs.models import Artifact, Run
 
@@ -30,7 +31,7 @@ _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; 
 
 @require_safe
 @never_cache
-@operator_required
+@needs()
 def dashboard(request: HttpRequest) -> HttpResponse:
     asked = tilefilter.asked_for(request.GET)
     choices = {"healths": tilefilter.HEALTHS, "profiles": profiles.names()}
@@ -39,39 +40,38 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @never_cache
-@operator_required
+@needs()
 def host(request: HttpRequest, name: str) -> HttpResponse:
     return render(request, "runs/host.html", hostpage.whole(get_object_or_404(Host, name=name)))
 
 
 @require_safe
 @never_cache
-@operator_required
+@needs()
 def run(request: HttpRequest, run_id: int) -> HttpResponse:
     return render(request, "runs/run.html", runpage.context(runpage.load(run_id)))
 
 
 @require_safe
 @never_cache
-@operator_required
+@needs()
 def series(request: HttpRequest, run_id: int) -> HttpResponse:
     """The charts' numbers; `?window=3600` for the last hour only, `?since=1700000000&last_id=4711` for what is new."""
-    window = request.GET.get("window", "")
-    if window and not (window.isdigit() and int(window) in measured.WINDOWS_S):
+    asked = {name: request.GET.get(name, "") for name in ("window", "since", "last_id")}
+    numbers = {name: whole_number(value, 11) for name, value in asked.items() if value}
+    if wrong := [name for name, number in numbers.items() if number is None]:
+        return HttpResponseBadRequest(f"{wrong[0]} is {asked[wrong[0]][:40]!r}: it is a whole number")
+    if (window := numbers.get("window")) not in (None, *measured.WINDOWS_S):
         allowed = ", ".join(str(seconds) for seconds in measured.WINDOWS_S)
-        return HttpResponseBadRequest(f"window is {window!r}: it may be {allowed} seconds, or left out for all")
-    given = {name: request.GET.get(name, "0") for name in ("since", "last_id")}
-    for name, value in given.items():
-        if not (value.isascii() and value.isdigit() and len(value) < 12):
-            return HttpResponseBadRequest(f"{name} is {value[:40]!r}: it is a whole number")
-    known = measured.Known(int(given["since"]), int(given["last_id"])) if int(given["since"]) else None
-    shown = get_object_or_404(Run, pk=run_id)
-    return JsonResponse(measured.series(shown, int(window) if window else None, known))
+        return HttpResponseBadRequest(f"window is {window}: it may be {allowed} seconds, or left out for all")
+    since = numbers.get("since")
+    known = measured.Known(since, numbers.get("last_id") or 0) if since else None
+    return JsonResponse(measured.series(get_object_or_404(Run, pk=run_id), window, known))
 
 
 @require_safe
 @never_cache
-@operator_required
+@needs()
 def log(request: HttpRequest, run_id: int) -> HttpResponse:
     """The whole log as a text file."""
     shown = get_object_or_404(Run, pk=run_id)
@@ -81,7 +81,7 @@ def log(request: HttpRequest, run_id: int) -> HttpResponse:
 
 @require_safe
 @never_cache
-@operator_required
+@needs()
 def log_page(request: HttpRequest, run_id: int) -> HttpResponse:
     """Any stretch of the log, by level and by word; works without a script."""
     shown = runpage.load(run_id)
@@ -95,7 +95,7 @@ def log_page(request: HttpRequest, run_id: int) -> HttpResponse:
 
 @require_safe
 @never_cache
-@operator_required
+@needs()
 def report(request: HttpRequest, run_id: int, kind: str) -> HttpResponse:
     """The report as it was written last; shown, not downloaded."""
     name, content_type = REPORTS[kind]
@@ -107,7 +107,7 @@ def report(request: HttpRequest, run_id: int, kind: str) -> HttpResponse:
 
 @require_safe
 @never_cache
-@operator_required
+@needs()
 def artifact(request: HttpRequest, run_id: int, name: str) -> HttpResponse:
     """Any file of the run, always as a download: what a host left is never rendered."""
     row = get_object_or_404(Artifact, run_id=run_id, name=name)

@@ -1,6 +1,9 @@
+from typing import Any
+
 from django.apps import AppConfig
 from django.conf import settings
 from django.db.backends.signals import connection_created
+from django.db.models.signals import post_migrate
 
 
 class VettingConfig(AppConfig):
@@ -13,3 +16,12 @@ class VettingConfig(AppConfig):
         connection_created.connect(dblimits.apply, dispatch_uid="dblimits")
         if settings.WORKER_PARENT_PID:
             dblimits.use_by_default(dblimits.WORKER)
+        post_migrate.connect(give_roles, sender=self)
+
+
+def give_roles(verbosity: int = 1, stdout: Any = None, **kwargs: Any) -> None:
+    from vetting import roles
+
+    for line in roles.give_all(**kwargs):
+        if verbosity and stdout is not None:
+            stdout.write(f"  {line}\n")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from asgiref.sync import iscoroutinefunction
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import sync_and_async_middleware
 
@@ -36,6 +38,28 @@ def after(get_response: GetResponse, change: Callable[[HttpResponse], HttpRespon
 def content_security_policy(get_response: GetResponse) -> GetResponse:
     """No inline script or style, no other origin, no framing."""
     return after(get_response, _stamp)
+
+
+@sync_and_async_middleware
+def only_permitted_actions(get_response: GetResponse) -> GetResponse:
+    """403 for an action of the administration that is not among those that this account is offered. (Django itself
+    answers as though none had been chosen.)"""
+    middleware = after(get_response, lambda response: response)
+    middleware.process_view = _refuse_action  # type: ignore[attr-defined]
+    return middleware
+
+
+def _refuse_action(request: HttpRequest, view: Any, *_: Any) -> None:
+    model_admin = getattr(view, "model_admin", None)
+    if model_admin is None or request.method != "POST" or not request.user.is_staff:
+        return
+    wanted = set(filter(None, request.POST.getlist("action")))
+    if wanted and (unknown := wanted - set(model_admin.get_actions(request))):
+        word = min(unknown)[:40]
+        raise PermissionDenied(
+            f"Your account may not use the action {word!r} on {model_admin.opts.verbose_name_plural}, or there is no "
+            "such action. An administrator can give it a role that may."
+        )
 
 
 @sync_and_async_middleware

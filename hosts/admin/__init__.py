@@ -9,19 +9,20 @@ from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from import_export.admin import ExportActionMixin, ImportExportModelAdmin
-from import_export.results import Result
 
-from hosts import adoption, expectations, resources
+from hosts import adoption, expectations
 from hosts.admin.actions import HostActions
+from hosts.admin.exchange import Exchange
 from hosts.admin.filters import ModelFilter, ProfileFilter, SpecFilter, StateFilter
-from hosts.forms import HostExportForm, HostForm, HostImportForm, MacForm, MacFormSet, disk_rows, with_disks
-from hosts.models import Host, HostMac
+from hosts.admin.permissions import WRITE, HostPermissions, MacInline
+from hosts.forms import HostForm, MacForm, MacFormSet, disk_rows, with_disks
+from hosts.models import Host
 from hosts.readable import readable
-from runs import adopting, naming, overview, profiles
+from runs import access, adopting, overview, profiles
+from runs.asked import whole_number
 from runs.models import Run
 
 _WRITING = (
@@ -32,8 +33,7 @@ _WRITING = (
 _WAKING = "How a run gets the host up, and what the host does when it boots from the network without a run."
 
 
-class MacInline(admin.TabularInline):
-    model = HostMac
+class Macs(MacInline):
     form = MacForm
     formset = MacFormSet
     extra = 1
@@ -55,17 +55,10 @@ def with_standing(standing: overview.Standing) -> Host:
 
 
 @admin.register(Host)
-class HostAdmin(HostActions, ExportActionMixin, ImportExportModelAdmin):
+class HostAdmin(Exchange, HostPermissions, HostActions, ExportActionMixin, ImportExportModelAdmin):
     form = HostForm
-    inlines = (MacInline,)
-    resource_classes = (resources.HostResource,)
-    formats = list(resources.FORMATS)
-    import_form_class = HostImportForm
-    export_form_class = HostExportForm
+    inlines = (Macs,)
     change_form_template = "admin/hosts/host/change_form.html"
-    import_template_name = "admin/hosts/host/import.html"
-    export_template_name = "admin/hosts/host/export.html"
-    show_change_form_export = False
     list_display = ("name", "health", "enabled", "state", "profile_column", "model_column", "first_mac")
     list_filter = (StateFilter, "health", ProfileFilter, ModelFilter, "enabled", SpecFilter, "destructive_allowed")
     search_fields = ("name", "macs__mac", "notes", "dmi_uuid", "expected__system__serial")
@@ -108,17 +101,26 @@ class HostAdmin(HostActions, ExportActionMixin, ImportExportModelAdmin):
     # --- the form --------------------------------------------------------------------------------------------------
 
     def get_fieldsets(self, request: HttpRequest, obj: Host | None = None) -> list[tuple[str | None, dict[str, Any]]]:
+        is_editor = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
+        may_allow = is_editor and access.may(request.user, WRITE)
+        spec = ("expected_yaml", "seen_spec") if is_editor else ("spec_to_read",)
         return [
             (None, {"fields": ("name", "enabled", "profile_name", "notes")}),
             (
                 "Waking and booting",
                 {"fields": ("wake_method", "wake_options", "idle_boot", "boot_binary"), "description": _WAKING},
             ),
-            ("What it should be made of", {"fields": ("expected_yaml", "seen_spec")}),
+            (
+                "What it should be made of",
+                {"fields": spec},
+            ),
             ("What its runs are compared with", {"fields": ("compared_since",)}),
             (
                 "Which disks may be written",
-                {"fields": ("destructive_allowed", *disk_rows(obj)), "description": _WRITING},
+                {
+                    "fields": ("destructive_allowed", *(disk_rows(obj) if may_allow else ("disks_to_write",))),
+                    "description": _WRITING,
+                },
             ),
             ("What is known of it", {"fields": ("health", "dmi_uuid", "created_at", "updated_at")}),
         ]
@@ -132,7 +134,8 @@ class HostAdmin(HostActions, ExportActionMixin, ImportExportModelAdmin):
 
     def get_form(self, request: HttpRequest, obj: Host | None = None, **kwargs: Any) -> type[forms.ModelForm]:
         host = obj or Host()
-        kwargs["form"] = with_disks(self.form, host, _busy(host), editor=_editor(host))
+        form = with_disks(self.form, host) if access.may(request.user, WRITE) else self.form
+        kwargs["form"] = type(form.__name__, (form,), {"busy": _busy(host), "editor": _editor(host)})
         return super().get_form(request, obj, **kwargs)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
@@ -148,7 +151,10 @@ class HostAdmin(HostActions, ExportActionMixin, ImportExportModelAdmin):
         super().save_model(request, obj, form, change)
         for notice in form.notices:
             messages.warning(request, f"{obj.name}: {notice}.")
-        self._save_permissions(request, obj, form.serials_to_allow())
+        if access.may(request.user, WRITE):
+            self._save_permissions(request, obj, form.serials_to_allow())
+        else:
+            obj.withdraw_permissions()
 
     def _save_permissions(self, request: HttpRequest, host: Host, wanted: set[str]) -> None:
         there = set(host.writable_disks.values_list("serial", flat=True))
@@ -167,7 +173,8 @@ class HostAdmin(HostActions, ExportActionMixin, ImportExportModelAdmin):
 
     def check_spec(self, request: HttpRequest) -> HttpResponse:
         """What saving this text would say, and how it differs from what the host's last run found. Writes nothing."""
-        if request.method != "POST" or not self.has_view_or_change_permission(request):
+        access.require(request, *access.SEE)
+        if request.method != "POST":
             return JsonResponse({"problems": ["POST a spec as `text`"]}, status=405)
         try:
             read = expectations.read(request.POST.get("text", ""))
@@ -176,7 +183,7 @@ class HostAdmin(HostActions, ExportActionMixin, ImportExportModelAdmin):
         found = _found(request.POST.get("host", ""))
         return JsonResponse({"problems": [], "notices": read.notices, **_differences(read.spec, found)})
 
-    # --- deletion, import, export ----------------------------------------------------------------------------------
+    # --- deletion --------------------------------------------------------------------------------------------------
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[list, dict, set, list]:
         """A host with a history is not deleted: runs are kept for ever."""
@@ -189,21 +196,6 @@ class HostAdmin(HostActions, ExportActionMixin, ImportExportModelAdmin):
         ]
         return (to_delete, counts, set(), reasons) if reasons else (to_delete, counts, permissions, protected)
 
-    def get_import_resource_kwargs(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
-        busy = {run.host.name: _reason(run) for run in Run.objects.live_or_held().select_related("host")}
-        more = {"busy": busy, "profiles": frozenset(profiles.titles())}
-        return {**super().get_import_resource_kwargs(request, **kwargs), **more}
-
-    def process_result(self, result: Result, request: HttpRequest) -> HttpResponse:
-        """Something may have changed between the preview and its confirmation."""
-        if problems := _problems(result):
-            messages.error(request, f"Nothing was imported. Since you looked: {'; '.join(problems[:5])}.")
-            return redirect("admin:hosts_host_import")
-        return super().process_result(result, request)
-
-    def add_data_read_fail_error_to_form(self, form: forms.Form, error: Exception) -> None:
-        form.add_error("import_file", f"The file can't be read: {error}")
-
 
 def _editor(host: Host) -> dict[str, Any]:
     """What the spec's editor needs to know of this host."""
@@ -215,9 +207,9 @@ def _editor(host: Host) -> dict[str, Any]:
 
 def _found(host_id: str) -> Run | None:
     """The host's newest run that found something."""
-    if not host_id.isdecimal() or len(host_id) > 18:
+    if (number := whole_number(host_id)) is None:
         return None
-    return Run.objects.with_parts().filter(host_id=int(host_id)).first()
+    return Run.objects.with_parts().filter(host_id=number).first()
 
 
 def _differences(spec: Any, run: Run | None) -> dict[str, Any]:
@@ -227,15 +219,6 @@ def _differences(spec: Any, run: Run | None) -> dict[str, Any]:
     return {"run": run.pk, "differences": rows}
 
 
-def _problems(result: Result) -> list[str]:
-    broken = [f"row {number}: {error.error}" for number, errors in result.row_errors() for error in errors]
-    return broken + [f"row {row.number}: {', '.join(row.error.messages)}" for row in result.invalid_rows]
-
-
 def _busy(host: Host) -> str:
     run = Run.objects.busy_on(host) if host.pk else None
-    return _reason(run) if run else ""
-
-
-def _reason(run: Run) -> str:
-    return f"run {run.pk} ({naming.state_in_words(run.state)}) goes on: cancel or release it first"
+    return overview.why_busy(run) if run else ""

@@ -25,7 +25,7 @@ class HostActions:
     admin_site: admin.AdminSite
     opts: Any
 
-    @admin.action(description="Start vetting with the host's own profile…")
+    @admin.action(permissions=["start"], description="Start vetting with the host's own profile…")
     def start_vetting(self, request: HttpRequest, hosts: QuerySet[Host]) -> HttpResponse | None:
         """Asks first, and says how long it takes and what is written."""
         if "confirmed" not in request.POST:
@@ -33,17 +33,17 @@ class HostActions:
         who = request.user.get_username()
         return self._each(request, hosts, "start", lambda host: lifecycle.start_run(host, who=who), "vetting is queued")
 
-    @admin.action(description="Cancel the run")
+    @admin.action(permissions=["cancel"], description="Cancel the run")
     def cancel_vetting(self, request: HttpRequest, hosts: QuerySet[Host]) -> HttpResponse | None:
         who = request.user.get_username()
         return self._each(request, hosts, "cancel", lambda host: lifecycle.cancel(_run(host), who), "cancelled")
 
-    @admin.action(description="Release the hold: the key goes, the host powers off")
+    @admin.action(permissions=["release"], description="Release the hold: the key goes, the host powers off")
     def release_hold(self, request: HttpRequest, hosts: QuerySet[Host]) -> HttpResponse | None:
         who = request.user.get_username()
         return self._each(request, hosts, "release", lambda host: lifecycle.release(_run(host), who), "released")
 
-    @admin.action(description="Adopt what the last run found as expected…")
+    @admin.action(permissions=["adopt"], description="Adopt what the last run found as expected…")
     def adopt(self, request: HttpRequest, hosts: QuerySet[Host]) -> HttpResponse | None:
         """Shown first, done when it was confirmed. What was found is of the run that was shown, or it is refused."""
         if "confirmed" not in request.POST:
@@ -60,7 +60,7 @@ class HostActions:
 
         return self._each(request, hosts, "adopt", adopt_as_shown, "adopted")
 
-    @admin.action(description="Set the profile…")
+    @admin.action(permissions=["change"], description="Set the profile…")
     def set_profile(self, request: HttpRequest, hosts: QuerySet[Host]) -> HttpResponse | None:
         titles = profiles.titles()
         name = request.POST.get("profile", "")
@@ -70,12 +70,12 @@ class HostActions:
         messages.success(request, f"{count} {_hosts(count)} with profile {titles[name]}. Runs that go on keep theirs.")
         return None
 
-    @admin.action(description="Enable")
+    @admin.action(permissions=["change"], description="Enable")
     def enable(self, request: HttpRequest, hosts: QuerySet[Host]) -> None:
         count = hosts.filter(enabled=False).update(enabled=True)
         messages.success(request, f"{count} {_hosts(count)} enabled.")
 
-    @admin.action(description="Disable: no DHCP answer, no run")
+    @admin.action(permissions=["change"], description="Disable: no DHCP answer, no run")
     def disable(self, request: HttpRequest, hosts: QuerySet[Host]) -> HttpResponse | None:
         return self._each(request, hosts, "disable", lifecycle.disable_host, "disabled")
 

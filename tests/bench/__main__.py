@@ -6,11 +6,12 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import agents, overhead, pages, report, rows, streams
+from tests.bench import agents, imports, overhead, pages, report, rows, streams
 from tests.rack.zoo.specimen import MACHINES
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "agents": lambda options: agents.main(options.agents, options.seconds),
+    "imports": lambda options: imports.main(options.imported),
     "overhead": lambda options: overhead.main(options.machine),
     "pages": lambda options: pages.main(options.hosts, options.measurements),
     "report": lambda options: report.main(options.rows, options.findings),
@@ -25,6 +26,7 @@ def main() -> None:
     parser.add_argument("--agents", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--hosts", type=int, nargs="+", default=[5, 50, 500])
+    parser.add_argument("--imported", type=int, default=15_000, help="hosts of an import")
     parser.add_argument("--measurements", type=int, default=pages.MEASUREMENTS)
     parser.add_argument("--rows", type=int, default=report.MEASUREMENTS, help="measurements of one run")
     parser.add_argument("--findings", type=int, default=report.FINDINGS, help="findings of one run")

@@ -55,7 +55,7 @@ def test_who_may_not_see_hosts_can_not_check_a_spec(client: Client) -> None:
     client.force_login(
         get_user_model().objects.create_user("eve", is_staff=True), backend="django.contrib.auth.backends.ModelBackend"
     )
-    assert client.post(address, {"text": ""}).status_code == 405
+    assert client.post(address, {"text": ""}).status_code == 403
 
 
 def test_the_form_offers_what_the_last_run_found_and_explains_every_key(operator: Client, host: Host) -> None:

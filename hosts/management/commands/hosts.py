@@ -1,27 +1,42 @@
-"""`./manage.py hosts [NAME]`: the inventory as a table, one host in full, or either as JSON."""
+"""`./manage.py hosts [NAME]`: the inventory as a table, one host in full, or either as JSON. `hosts import FILE`: hosts
+from a file, however many."""
 
 from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hosts import expectations
+from hosts import bulk, expectations, importing
 from hosts.models import Health, Host
-from runs import following, overview, terminal
+from runs import following, overview, profiles, terminal
+from runs.following import EXIT_USAGE
 from runs.overview import Standing
+
+SHOWN = 50
+"""Faults of a file that are listed."""
 
 
 class Command(BaseCommand):
-    help = "List the hosts, or show one: how it stands, what it should be made of, its newest runs."
+    help = (
+        "List the hosts, or show one: how it stands, what it should be made of, its newest runs. `hosts import FILE` "
+        "adds and changes hosts as a CSV or YAML file says: all of it is checked first, and nothing is written where a "
+        "row is wrong. An import that was broken off is ended by doing it again."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("host", nargs="?", default="", help="name of a host, to show it in full")
+        parser.add_argument("host", nargs="?", default="", help="name of a host, to show it in full; or `import`")
+        parser.add_argument("file", nargs="?", type=Path, help="with `import`: a file as the administration exports it")
+        parser.add_argument("--dry-run", action="store_true", help="with `import`: say what would be done")
+        parser.add_argument("--format", choices=["csv", "yaml"], help="with `import`: else by the file's name")
         parser.add_argument("--health", choices=Health.values, default="")
         parser.add_argument("--state", choices=list(overview.STATES), default="")
         parser.add_argument("--profile", default="", help="only hosts with this profile")
@@ -29,6 +44,8 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="a JSON list, or one object for one host")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["file"] is not None or options["dry_run"] or options["format"]:
+            return self._import(**options)
         console = terminal.console(self.stdout)
         if options["host"]:
             standing = _one(options["host"])
@@ -40,6 +57,38 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(text, indent=1))
         else:
             console.print(picture)
+
+    def _import(self, host: str, file: Path | None, dry_run: bool, json: bool, **options: Any) -> None:
+        if host != "import" or file is None:
+            raise CommandError("usage: hosts import FILE [--dry-run] [--format csv|yaml]", returncode=EXIT_USAGE)
+        try:
+            dataset = importing.read(file, options["format"] or ("csv" if file.suffix == ".csv" else "yaml"))
+            self.stderr.write(f"{file}: {len(dataset):,} hosts; checking them")
+            plan = importing.plan(dataset, overview.busy_hosts, frozenset(profiles.titles()))
+        except importing.ImportRefused as refused:
+            raise CommandError(_refusal(refused.reasons)) from None
+        would = "would be " if dry_run else ""
+        words = f"{plan.new:,} {would}added, {plan.changed:,} {would}changed, {plan.same:,} stay as they are"
+        if not dry_run:
+            self._write(plan)
+        self.stdout.write(words)
+
+    def _write(self, plan: importing.Plan) -> None:
+        written, total = 0, len(plan.hosts)
+        try:
+            for written in importing.write(plan, overview.busy_hosts):
+                self.stderr.write(f"{written:,} of {total:,} written")
+        except (bulk.Changed, OperationalError, KeyboardInterrupt) as error:
+            reason = "you broke it off" if isinstance(error, KeyboardInterrupt) else error
+            raise CommandError(
+                f"stopped after {written:,} of {total:,}: {reason}. Import the same file again: what is written is "
+                "left alone then"
+            ) from None
+
+
+def _refusal(reasons: Sequence[str]) -> str:
+    more = [f"and {len(reasons) - SHOWN:,} more"] if len(reasons) > SHOWN else []
+    return "\n".join(["nothing was imported:", *reasons[:SHOWN], *more])
 
 
 def _one(name: str) -> Standing:

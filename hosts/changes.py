@@ -1,0 +1,100 @@
+"""What an import changes of a host: whether anything, and what as lines of text."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from hosts import expectations
+from hosts.models import Host
+
+WAKING = ("wake_method", "wake_options")
+VALUES = (
+    "enabled", "notes", "profile_name", *WAKING, "idle_boot", "boot_binary", "compared_since", "expected",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Before:
+    """A host before its row was read, or a new one as it is made."""
+
+    new: bool
+    values: dict[str, Any]
+    macs: tuple[str, ...]
+    writable: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What an import would do to one field: `lines` begin with `-`, `+`, or a blank where they stay."""
+
+    field: str
+    lines: list[str]
+
+
+@dataclass(frozen=True)
+class Told:
+    """The fields that change, a spec as the lines of its YAML, and permission that goes. Worked out when it is read:
+    an import that is confirmed, or large, shows none."""
+
+    before: Before
+    host: Host
+
+    def __iter__(self) -> Iterator[Change]:
+        old, new = self.before.values, _values(self.host)
+        for name in (name for name in VALUES if old[name] != new[name]):
+            yield Change(name, _lines([] if self.before.new else _shown(name, old[name]), _shown(name, new[name])))
+        if _macs_differ(self.before, self.host):
+            yield Change("macs", _lines(list(self.before.macs), self.host.new_macs))
+        if gone := withdrawn(self.before, self.host):
+            yield Change("may no longer be written", [f"-{serial}" for serial in gone])
+
+
+def state_of(host: Host, new: bool) -> Before:
+    """Reads nothing where the host's MACs and disks were fetched with it."""
+    if new:
+        return Before(new, _values(host), (), frozenset())
+    writable = frozenset(disk.serial for disk in host.writable_disks.all())
+    return Before(new, _values(host), tuple(host.mac_list), writable)
+
+
+def differs(before: Before, host: Host) -> bool:
+    return before.values != _values(host) or _macs_differ(before, host) or bool(withdrawn(before, host))
+
+
+def waking_differs(before: Before, host: Host) -> str:
+    """The first column about waking that is not as it was; empty for none."""
+    return next((name for name in WAKING if before.values[name] != getattr(host, name)), "")
+
+
+def withdrawn(before: Before, host: Host) -> list[str]:
+    """Disks whose permission to be written goes, since the spec no longer names them."""
+    staying = {disk.get("serial") for disk in (host.expected or {}).get("disks") or []}
+    return sorted(before.writable - staying)
+
+
+def _values(host: Host) -> dict[str, Any]:
+    return {name: getattr(host, name) for name in VALUES}
+
+
+def _macs_differ(before: Before, host: Host) -> bool:
+    """Which come first is not changed by an import."""
+    wanted = getattr(host, "new_macs", None)
+    return wanted is not None and set(wanted) != set(before.macs)
+
+
+def _shown(name: str, value: Any) -> list[str]:
+    """A field as lines of text."""
+    if name == "expected":
+        return expectations.to_yaml(value).splitlines()
+    if value is None:
+        return []
+    return (json.dumps(value) if isinstance(value, dict) else str(value)).splitlines()
+
+
+def _lines(old: list[str], new: list[str]) -> list[str]:
+    lines = difflib.unified_diff(old, new, lineterm="", n=2)
+    return [line for line in lines if not line.startswith(("---", "+++", "@@"))]

@@ -1,0 +1,19 @@
+"""What the installation as a whole remembers."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class GivenPermission(models.Model):
+    """A permission that a role was given when it was shipped. It is given once: where an administrator took it away
+    from the role, the next upgrade does not bring it back."""
+
+    role = models.CharField(max_length=150)
+    permission = models.CharField(max_length=200)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["role", "permission"], name="given_once_per_role")]
+
+    def __str__(self) -> str:
+        return f"{self.role}: {self.permission}"

@@ -1,0 +1,131 @@
+"""What each address and action asks for. A test walks all of them as every role and fails for one that is not here or
+that answers otherwise; docs/security.md is written from this (scripts/write_roles.py)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hosts.admin.permissions import EXPORT, IMPORT
+from runs import actions
+from runs.access import SEE
+
+Asked = tuple[str, ...] | str
+"""Permissions, all of which are asked for; or one of the words below."""
+
+ANYBODY = "nothing"
+TOKEN = "the token of the run"
+LOGIN = "a login"
+STAFF = "staff status"
+NOBODY = "nobody may"
+NOT_OFFERED = "not offered"
+"""405 for everybody."""
+
+
+@dataclass(frozen=True)
+class Right:
+    """What looking (GET) and doing (POST) ask for."""
+
+    get: Asked
+    post: Asked = NOT_OFFERED
+
+
+_SEEN = Right(SEE)
+_LOOKED_AT = (
+    "dashboard", "dashboard-parts", "pulse", "host", "host-parts", "compare", "run", "run-parts", "series", "log",
+    "log-page", "log-lines", "report", "report-json", "artifact", "spec", "view-on-site",
+)  # fmt: skip
+
+PAGES: dict[str, Right] = {
+    **dict.fromkeys(_LOOKED_AT, _SEEN),
+    "start": Right(NOT_OFFERED, (*SEE, "runs.start_run")),
+    "hold-key": Right(NOT_OFFERED, (*SEE, "runs.take_hold_key")),
+    "new-key": Right(NOT_OFFERED, (*SEE, "runs.take_hold_key")),
+    "report-again": Right(NOT_OFFERED, (*SEE, "runs.report_run")),
+    "adopt": Right((*SEE, "runs.adopt_run"), (*SEE, "runs.adopt_run")),
+    **{f"act {action.name}": Right((*SEE, action.permission), (*SEE, action.permission)) for action in actions.ACTIONS},
+    "events": _SEEN,
+    "login": Right(ANYBODY, ANYBODY),
+    "logout": Right(NOT_OFFERED, ANYBODY),
+    "healthz": Right(ANYBODY, ANYBODY),
+    "livez": Right(ANYBODY, ANYBODY),
+    "ipxe-script": Right(ANYBODY),
+    "agent-call": Right(NOT_OFFERED, TOKEN),
+}
+"""By the name of the address."""
+
+
+def _model(name: str, add: bool = True, change: bool = True, delete: bool = True) -> dict[str, Right]:
+    """Django's own pages of a model; False: our administration offers it to nobody."""
+    app, model = name.split(".")
+    may = {verb: (f"{app}.{verb}_{model}",) for verb in ("view", "add", "change", "delete")}
+    added = may["add"] if add else NOBODY
+    deleted = may["delete"] if delete else NOBODY
+    return {
+        f"admin:{app}_{model}_changelist": Right(may["view"], may["view"]),
+        f"admin:{app}_{model}_history": Right(may["view"], may["view"]),
+        f"admin:{app}_{model}_add": Right(added, added),
+        f"admin:{app}_{model}_change": Right(may["view"], may["change"] if change else NOBODY),
+        f"admin:{app}_{model}_delete": Right(deleted, deleted),
+    }
+
+
+_USER_CHANGE = ("auth.change_user",)
+
+ADMINISTRATION: dict[str, Right] = {
+    "admin:index": Right(STAFF, STAFF),
+    "admin:login": Right(ANYBODY, ANYBODY),
+    "admin:logout": Right(NOT_OFFERED, ANYBODY),
+    "admin:password_change": Right(STAFF, STAFF),
+    "admin:password_change_done": Right(STAFF),
+    "admin:autocomplete": Right(NOBODY),
+    "admin:jsi18n": Right(STAFF),
+    "admin:view_on_site": Right(STAFF, STAFF),
+    "admin:app_list": Right(STAFF, STAFF),
+    **_model("hosts.host"),
+    "admin:hosts_host_check_spec": Right(NOT_OFFERED, SEE),
+    "admin:hosts_host_import": Right(IMPORT, IMPORT),
+    "admin:hosts_host_process_import": Right(NOT_OFFERED, IMPORT),
+    "admin:hosts_host_export": Right(EXPORT, EXPORT),
+    **_model("runs.run", add=False, change=False, delete=False),
+    **_model("runs.job", add=False, change=False),
+    **_model("notifications.delivery", add=False, change=False, delete=False),
+    **_model("auth.user"),
+    "admin:auth_user_add": Right(("auth.add_user", "auth.change_user"), ("auth.add_user", "auth.change_user")),
+    "admin:auth_user_password_change": Right(_USER_CHANGE, _USER_CHANGE),
+    **_model("auth.group"),
+    **_model("axes.accessattempt", add=False),
+    **_model("axes.accesslog", add=False),
+    **_model("axes.accessfailurelog", add=False),
+    **_model("django_q.schedule"),
+    **_model("django_q.success", add=False),
+    **_model("django_q.failure", add=False),
+    **_model("django_q.ormq", add=False),
+}
+
+_DELETE = "delete_selected"
+ACTIONS: dict[str, dict[str, Asked]] = {
+    "hosts.host": {
+        "start_vetting": ("runs.start_run",),
+        "cancel_vetting": ("runs.cancel_run",),
+        "release_hold": ("runs.release_run",),
+        "adopt": ("runs.adopt_run",),
+        "set_profile": ("hosts.change_host",),
+        "enable": ("hosts.change_host",),
+        "disable": ("hosts.change_host",),
+        "export_admin_action": EXPORT,
+        _DELETE: ("hosts.delete_host",),
+    },
+    "runs.run": {_DELETE: NOBODY},
+    "runs.job": {_DELETE: ("runs.delete_job",)},
+    "notifications.delivery": {_DELETE: NOBODY},
+    "auth.user": {_DELETE: ("auth.delete_user",)},
+    "auth.group": {_DELETE: ("auth.delete_group",)},
+    "axes.accessattempt": {_DELETE: ("axes.delete_accessattempt",)},
+    "axes.accesslog": {_DELETE: ("axes.delete_accesslog",)},
+    "axes.accessfailurelog": {_DELETE: ("axes.delete_accessfailurelog",)},
+    "django_q.schedule": {_DELETE: ("django_q.delete_schedule",)},
+    "django_q.success": {_DELETE: ("django_q.delete_success",), "resubmit_task": ("django_q.change_success",)},
+    "django_q.failure": {_DELETE: ("django_q.delete_failure",), "resubmit_task": ("django_q.change_failure",)},
+    "django_q.ormq": {_DELETE: ("django_q.delete_ormq",)},
+}
+"""Actions of the administration's lists, beside the permission to see the list."""
