@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -12,6 +14,9 @@ from hypothesis import strategies as st
 
 from agent import wire
 from agent.codes import CODES
+from agent.loads import fio
+from agent.stages import disk_write
+from agent.stages.surface import MIB, Segment
 from tests.agent_stages.histories import play
 from tests.agent_stages.modeldisk import PATTERN, SERIAL, ModelDisk, Report, Script
 
@@ -161,3 +166,16 @@ def test_what_is_drawn_leads_to_every_kind_of_resumption() -> None:
 @given(st.randoms(use_true_random=False))
 def test_whatever_happens_only_our_patterns_are_zeroed_and_what_is_left_is_told(rng: Random) -> None:
     play(rng)
+
+
+@pytest.mark.skipif(not shutil.which("fio"), reason="fio is not installed: apt-get install fio")
+def test_the_real_fio_counts_its_patterns_and_zeros_as_the_model_does(tmp_path: Path) -> None:
+    image, segment = tmp_path / "disk", Segment(MIB, 2 * MIB)
+    image.write_bytes(bytes(4 * MIB))
+    place = (str(image), segment.offset, segment.length)
+    for argv, read_back in ((fio.verify_argv(*place), True), (fio.blank_argv(*place), False)):
+        done = fio.run(fio.in_memory(argv, only_read_back=False), 60)
+        job, trouble, bad = disk_write._verified(done, segment, read_back=read_back)
+        assert (job and job.written_bytes, trouble, bad) == (segment.length, "", [])
+        content = image.read_bytes()
+        assert any(content[MIB : 3 * MIB]) is read_back and not any(content[:MIB]) and not any(content[3 * MIB :])
