@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +31,19 @@ class Database(ABC):
     member: str
 
     @abstractmethod
-    def snapshot(self, path: Path, progress: archive.Progress) -> Rows:
-        """Write it as of one moment to `path`; returns a way to ask that very copy. Raises DatabaseProblem."""
+    def snapshot(self, path: Path, progress: archive.Progress) -> AbstractContextManager[Rows]:
+        """Write it as of one moment to `path`; gives a way to ask that very copy. Raises DatabaseProblem."""
 
     @abstractmethod
-    def replaced(self, path: Path) -> Any:
+    def replaced(self, path: Path) -> AbstractContextManager[None]:
         """A context in which `path` is in the place of the database; where it fails, the old one comes back."""
 
 
 class Sqlite(Database):
     kind, member = "sqlite", archive.SQLITE
 
-    def snapshot(self, path: Path, progress: archive.Progress) -> Rows:
+    @contextmanager
+    def snapshot(self, path: Path, progress: archive.Progress) -> Iterator[Rows]:
         """In one read transaction: it holds up no writer, and no writer makes it begin anew."""
         source = sqlite3.connect(f"file:{self._file()}?mode=rw", uri=True, isolation_level=None)
         target = sqlite3.connect(path, isolation_level=None)
@@ -61,7 +62,7 @@ class Sqlite(Database):
         finally:
             source.close()
             target.close()
-        return lambda query: _asked(path, query)
+        yield lambda query: _asked(path, query)
 
     @contextmanager
     def replaced(self, path: Path) -> Iterator[None]:
@@ -111,23 +112,20 @@ def _asked(path: Path, query: str) -> list[tuple[Any, ...]]:
 class Postgresql(Database):
     kind, member = "postgresql", archive.POSTGRESQL
 
-    def snapshot(self, path: Path, progress: archive.Progress) -> Rows:
+    @contextmanager
+    def snapshot(self, path: Path, progress: archive.Progress) -> Iterator[Rows]:
         """pg_dump reads the very snapshot that the questions are put to."""
         asking = connection.copy()
-        with asking.cursor() as cursor:
-            cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            cursor.execute("SELECT pg_export_snapshot()")
-            number = cursor.fetchone()[0]
-        progress(self.member, 0)
-        self._run("pg_dump", "--format=custom", f"--snapshot={number}", f"--file={path}")
-        progress(self.member, path.stat().st_size)
-
-        def rows(query: str) -> list[tuple[Any, ...]]:
-            with asking.cursor() as cursor:
-                cursor.execute(query)
-                return cursor.fetchall()
-
-        return rows
+        try:
+            number = _rows(asking, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "SELECT pg_export_snapshot()")[0][
+                0
+            ]
+            progress(self.member, 0)
+            self._run("pg_dump", "--format=custom", f"--snapshot={number}", f"--file={path}")
+            progress(self.member, path.stat().st_size)
+            yield lambda query: _rows(asking, query)
+        finally:
+            asking.close()  # else its locks stay
 
     @contextmanager
     def replaced(self, path: Path) -> Iterator[None]:
@@ -163,6 +161,14 @@ class Postgresql(Database):
             raise DatabaseProblem(f"{program} is not installed: apt install postgresql-client") from None
         if done.returncode:
             raise DatabaseProblem(f"{program}: {done.stderr.strip()[-2000:]}")
+
+
+def _rows(asking: Any, *statements: str) -> list[tuple[Any, ...]]:
+    """What the last of them answers."""
+    with asking.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+        return cursor.fetchall()
 
 
 def current() -> Database:

@@ -47,8 +47,7 @@ def make(path: Path, *, with_secrets: bool = False, progress: archive.Progress =
     database, left_out = databases.current(), []
     with tempfile.TemporaryDirectory(prefix=".vetting-backup-", dir=path.parent) as folder:
         copy = Path(folder) / database.member
-        ask = database.snapshot(copy, progress)
-        with archive.writing(path, progress) as writer:
+        with database.snapshot(copy, progress) as ask, archive.writing(path, progress) as writer:
             writer.add(database.member, copy)
             for name, file, length in _files(ask):
                 if not _is_added(writer, name, file, length):
