@@ -18,12 +18,16 @@ from agent import wire
 
 T = TypeVar("T")
 Decoder = Callable[[Any], Any]
+# Of an error: what was sent is quoted no longer than this.
+MAX_PLACE_CHARS, MAX_PATH_CHARS, MAX_PROBLEM_CHARS, MAX_QUOTED_CHARS = 60, 200, 300, 60
 
 
 class WireError(ValueError):
-    """A message that is not of the contract. `path` is where, e.g. `findings[2].severity`."""
+    """A message that is not of the contract. `path` is where, e.g. `findings[2].severity`. Both are short, whatever
+    was sent: they are logged, and answered to whoever sent it."""
 
     def __init__(self, path: str, problem: str) -> None:
+        path, problem = _short(path, MAX_PATH_CHARS), _short(problem, MAX_PROBLEM_CHARS)
         super().__init__(f"{path or 'message'}: {problem}")
         self.path = path
         self.problem = problem
@@ -31,7 +35,7 @@ class WireError(ValueError):
     def within(self, place: str) -> WireError:
         """The same, seen from outside: `place` is a field's name or `[index]`."""
         dot = "." if self.path and not self.path.startswith("[") else ""
-        return WireError(f"{place}{dot}{self.path}", self.problem)
+        return WireError(f"{_short(place, MAX_PLACE_CHARS)}{dot}{self.path}", self.problem)
 
 
 def dumps(message: Any) -> bytes:
@@ -83,6 +87,10 @@ def _shape() -> dict[str, Any]:
 
 def _is_optional(f: dataclasses.Field) -> bool:
     return f.default is not dataclasses.MISSING or f.default_factory is not dataclasses.MISSING
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _no_constant(word: str) -> Any:
@@ -150,7 +158,7 @@ def _dict(value: Decoder) -> Decoder:
             try:
                 decoded[_text(key)] = value(item)
             except WireError as error:
-                raise error.within(ascii(key)[1:-1]) from None
+                raise error.within(ascii(key[: MAX_PLACE_CHARS + 1])[1:-1]) from None
         return decoded
 
     return decode_dict
@@ -173,7 +181,7 @@ def _dataclass(kind: type) -> Decoder:
         for name, value in data.items():
             decoder = decoders.get(name)
             if decoder is None:
-                raise WireError(ascii(name)[1:-1], "unknown field")
+                raise WireError(_short(ascii(name[: MAX_PLACE_CHARS + 1])[1:-1], MAX_PLACE_CHARS), "unknown field")
             try:
                 fields[name] = decoder(value)
             except WireError as error:
@@ -190,7 +198,7 @@ def _enum(kind: type[StrEnum]) -> Decoder:
         try:
             return members[_text(data)]
         except KeyError:
-            raise WireError("", f"{data!r} is none of {', '.join(kind)}") from None
+            raise WireError("", f"{data[:MAX_QUOTED_CHARS]!r} is none of {', '.join(kind)}") from None
 
     return decode_enum
 

@@ -8,18 +8,19 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 
 from agent import codec, wire
 from agentapi.cleaning import cleaned, may_need_cleaning
-from runs import agent_calls, boots, intake, lifecycle, tokens, watchdog
+from hosts import bounds
+from runs import agent_calls, boots, intake, lifecycle, received, tokens, transactions, watchdog
 from runs.machine import AGENT_SILENT, ENDED, Event, NotAllowed, State
 from runs.models import Actor, Boot, Run
 from runs.querysets import DOCUMENTS
+from runs.received import Taken
 from runs.transition import Refused
 
 log = logging.getLogger("vetting.agentapi")
@@ -40,10 +41,12 @@ class Rejected(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """`handle(boot, message, address)` runs in the transaction that `answer` opened."""
+    """`handle(boot, message, address)` runs in the transaction that `answer` opened. `take(boot, message)` comes before
+    it and cuts the message to its bounds; a call with one of its own is told what was cut."""
 
     message: type
-    handle: Callable[[Boot, Any, str], Any]
+    handle: Callable[..., Any]
+    take: Callable[[Boot, Any], Taken] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Request:
     bearer: str
     body: bytes
     address: str
+    taken: Taken | codec.WireError | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Answer:
 CALLS: dict[str, Call] = {
     "hello": Call(wire.Hello, agent_calls.hello),
     "claim": Call(wire.Claim, agent_calls.claim),
-    "result": Call(wire.Result, agent_calls.result),
+    "result": Call(wire.Result, agent_calls.result, agent_calls.take_result),
     "hold": Call(wire.Hold, agent_calls.held),
     "heartbeat": Call(wire.Heartbeat, intake.heartbeat),
     "log": Call(wire.LogBatch, intake.log_lines),
@@ -79,9 +83,10 @@ def answer(request: Request) -> Answer:
     try:
         call = CALLS[request.call]
         boot = authenticate(request)
-        message = codec.decode(call.message, _json(request.body))
-        with transaction.atomic():
-            return Answer(200, codec.dumps(call.handle(boot, message, request.address)))
+        taken = _taken(request, boot)
+        cut = (taken.cut,) if call.take else ()
+        with transactions.short(f"run {request.run} {request.call}"):
+            return Answer(200, codec.dumps(call.handle(boot, taken.message, request.address, *cut)))
     except Rejected as error:
         if error.run is not None:
             _show(error.run, "token_refused", request, error.reason)
@@ -97,6 +102,28 @@ def answer(request: Request) -> Answer:
     except OSError as error:
         log.error("run %s %s: %s: the orchestrator's disk needs looking after", request.run, request.call, error)
         return problem(503, f"not recorded ({error.strerror}): send it again")
+
+
+def read(request: Request) -> Request:
+    """The same with its message decoded and cut to its bounds, or with why it can't be read, so that a transaction has
+    no more to do than to write. Only of a caller whose token was good before."""
+    try:
+        return replace(request, taken=received.taken(_message(request)))
+    except codec.WireError as error:
+        return replace(request, taken=error)
+
+
+def _taken(request: Request, boot: Boot) -> Taken:
+    if isinstance(request.taken, codec.WireError):
+        raise request.taken
+    if request.taken is not None:
+        return request.taken
+    take = CALLS[request.call].take
+    return take(boot, _message(request)) if take else received.taken(_message(request))
+
+
+def _message(request: Request) -> Any:
+    return codec.decode(CALLS[request.call].message, _json(request.body))
 
 
 def _show(run: Run, kind: str, request: Request, reason: str) -> None:
@@ -150,7 +177,8 @@ def _has_expired(run: Run) -> bool:
 
 
 def problem(status: int, reason: str, **more: str) -> Answer:
-    return Answer(status, json.dumps({"error": reason, **more}).encode())
+    """An error in words: short, whatever it quotes."""
+    return Answer(status, json.dumps({"error": bounds.ANSWER.cut(reason), **more}).encode())
 
 
 def more_headers(answer: Answer) -> dict[str, str]:

@@ -44,7 +44,7 @@ async def _reply(scope: dict[str, Any], receive: Any, run: int, call: str) -> An
     request = Request(call, run, _bearer(scope), body, (scope.get("client") or ("",))[0])
     try:
         await _warm(request)
-        return await ingest.writer.submit(request)
+        return await ingest.writer.submit(await _read(request))
     except ingest.Overloaded:
         return endpoint.problem(503, "overloaded: send it again")
     except Exception as error:
@@ -60,6 +60,16 @@ async def _warm(request: Request) -> None:
         await sync_to_async(_check_once, thread_sensitive=False)(request)
 
 
+async def _read(request: Request) -> Request:
+    """Decoded here, and not in the transaction of everybody's calls; a large one in a thread."""
+    if request.bearer not in _warmed:
+        return request
+    if len(request.body) <= _READ_AT_ONCE_BYTES:
+        return endpoint.read(request)
+    return await sync_to_async(endpoint.read, thread_sensitive=False)(request)
+
+
+_READ_AT_ONCE_BYTES = 16 * 1024
 _warmed: set[str] = set()
 
 

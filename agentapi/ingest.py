@@ -1,6 +1,7 @@
 """Group commit: heartbeats, logs and measurements of all agents go through one thread that commits whatever has
 gathered, in one transaction. Nobody waits for a window: with one agent each call commits at once; with a thousand, many
-share a commit. Each caller gets its answer after the commit that holds its rows.
+share a commit. Each caller gets its answer after the commit that holds its rows. A transaction that has been open for
+`GROUP_S` takes no more calls: the rest of the group follows in the next one.
 """
 
 from __future__ import annotations
@@ -9,16 +10,18 @@ import asyncio
 import logging
 import queue
 import threading
+import time
 from concurrent.futures import Future
 
-from django.db import close_old_connections, connection, transaction
+from django.db import close_old_connections, connection
 
 from agentapi import endpoint
 from agentapi.endpoint import Answer, Request
-from runs import dblimits
+from runs import dblimits, transactions
 
 log = logging.getLogger("vetting.ingest")
 MAX_GROUP = 200
+GROUP_S = 0.25
 MAX_WAITING = 5000
 Group = list[tuple[Request, Future[Answer]]]
 
@@ -57,16 +60,22 @@ class Writer:
                 self.answer(group)
 
     def answer(self, group: Group) -> None:
-        """Set each future: to its answer once all are committed, or to what kept them from being."""
+        """Set each future: to its answer once it is committed, or to what kept it from being."""
+        while group:
+            group = self._write(group)
+
+    def _write(self, group: Group) -> Group:
+        """One transaction; the calls for which it had no more time."""
         try:
             answers = self._commit([request for request, _ in group])
         except Exception as error:  # whatever it is: these callers must hear of it, and the thread must live on
             log.exception("a group of %d calls was not committed", len(group))
             _fail(group, error)
             connection.close()
-        else:
-            for (_, future), answer in zip(group, answers, strict=True):
-                future.set_result(answer)
+            return []
+        for (_, future), answer in zip(group, answers, strict=False):
+            future.set_result(answer)
+        return group[len(answers) :]
 
     def _gather(self) -> Group:
         """What waits, by run: two processes that lock the same runs do so in the same order then. A caller that has
@@ -80,9 +89,16 @@ class Writer:
         return sorted((one for one in group if one[1].set_running_or_notify_cancel()), key=lambda one: one[0].run)
 
     def _commit(self, requests: list[Request]) -> list[Answer]:
+        """The answers of the first of these, at least of one."""
         close_old_connections()
-        with transaction.atomic():
-            return [_one(request) for request in requests]
+        answers: list[Answer] = []
+        with transactions.short(f"{len(requests)} calls of agents"):
+            until_s = time.monotonic() + GROUP_S
+            for request in requests:
+                answers.append(_one(request))
+                if time.monotonic() > until_s:
+                    break
+        return answers
 
 
 def _one(request: Request) -> Answer:

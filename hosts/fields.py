@@ -1,4 +1,5 @@
-"""MAC addresses: taken in any notation, kept as lower case with colons. And moments that are past."""
+"""MAC addresses: taken in any notation, kept as lower case with colons. Texts of bounded length, and moments that are
+past."""
 
 from __future__ import annotations
 
@@ -9,6 +10,8 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
+
+from hosts import bounds
 
 _DIGITS = re.compile(r"[0-9a-f]{12}")
 _NOTATION = re.compile(r"[0-9A-Fa-f]{1,4}(?:[:.\- ]?[0-9A-Fa-f]{1,4}){2,11}")
@@ -21,7 +24,9 @@ def normalise_mac(text: str) -> str:
     """
     digits = re.sub(r"[:.\- ]", "", text.strip()).lower()
     if not _NOTATION.fullmatch(text.strip()) or not _DIGITS.fullmatch(digits):
-        raise ValidationError(f"{text!r} is no MAC address: twelve hexadecimal digits, e.g. 52:54:00:12:34:56")
+        raise ValidationError(
+            f"{bounds.quoted(text)} is no MAC address: twelve hexadecimal digits, e.g. 52:54:00:12:34:56"
+        )
     if int(digits, 16) == 0:
         raise ValidationError("00:00:00:00:00:00 is no machine's address")
     if int(digits[:2], 16) & 1:
@@ -41,6 +46,30 @@ class MacField(models.CharField):
 
     def get_prep_value(self, value: Any) -> Any:
         return super().get_prep_value(self.to_python(value))
+
+
+class BoundedText(models.TextField):
+    """A TextField that neither keeps nor gives more than its bound: no page, report or message holds more, whoever
+    wrote the row, an older version included. To migrations it is a plain TextField."""
+
+    def __init__(self, *args: Any, bound: bounds.Bound = bounds.SENTENCE, **kwargs: Any) -> None:
+        self.bound = bound
+        super().__init__(*args, **kwargs)
+
+    def deconstruct(self) -> Any:
+        name, _, args, kwargs = super().deconstruct()
+        return name, "django.db.models.TextField", args, kwargs
+
+    def clone(self) -> BoundedText:
+        _, _, args, kwargs = self.deconstruct()
+        return type(self)(*args, bound=self.bound, **kwargs)
+
+    def get_prep_value(self, value: Any) -> Any:
+        text = super().get_prep_value(value)
+        return self.bound.cut(text) if isinstance(text, str) else text
+
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        return self.bound.cut(value) if isinstance(value, str) else value
 
 
 def validate_past(moment: datetime) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.urls import reverse
 
+from hosts import bounds
 from hosts.fields import MacField, validate_past
 from hosts.readable import readable
 
@@ -84,6 +86,8 @@ class Host(models.Model):
         return reverse("host", args=[self.name])
 
     def clean(self) -> None:
+        if too_long := bounds.NOTES.refusal(self.notes):
+            raise ValidationError({"notes": too_long})
         self.notes = readable(self.notes)
 
     @property

@@ -15,7 +15,7 @@ from import_export import fields, resources, widgets
 from import_export.instance_loaders import BaseInstanceLoader
 from import_export.results import Result, RowResult
 
-from hosts import bulk, changes, expectations, wakeoptions
+from hosts import bounds, bulk, changes, expectations, wakeoptions
 from hosts.fields import normalise_mac
 from hosts.models import Host, HostMac
 from hosts.nearest import did_you_mean
@@ -42,7 +42,7 @@ class _Flag(widgets.BooleanWidget):
     def clean(self, value: Any, row: Any = None, **kwargs: Any) -> bool:
         word = str(value).strip().casefold()
         if word not in ("1", "true", "yes", "0", "false", "no"):
-            raise ValueError(f"{value!r} is neither true nor false")
+            raise ValueError(f"{bounds.quoted(value)} is neither true nor false")
         return word in ("1", "true", "yes")
 
     def render(self, value: Any, obj: Any = None, **kwargs: Any) -> str:
@@ -58,7 +58,7 @@ class _Moment(widgets.Widget):
         try:
             moment = datetime.fromisoformat(str(value).strip())
         except ValueError:
-            raise ValueError(f"{value!r} is no date and time such as 2026-11-25T12:00:00+00:00") from None
+            raise ValueError(f"{bounds.quoted(value)} is no date and time such as 2026-11-25T12:00:00+00:00") from None
         return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
 
     def render(self, value: Any, obj: Any = None, **kwargs: Any) -> str:
@@ -86,7 +86,7 @@ class _Json(widgets.Widget):
         except ValueError as error:
             raise ValueError(f"not JSON: {error}") from None
         if not isinstance(data, dict):
-            raise ValueError(f"{value!r} is no object of names and values")
+            raise ValueError(f"{bounds.quoted(value)} is no object of names and values")
         return data
 
     def render(self, value: Any, obj: Any = None, **kwargs: Any) -> str:
@@ -180,8 +180,9 @@ class HostResource(resources.ModelResource):
             text = "permission to write is never imported: take the column off, and give it on the host's form"
             raise ValidationError(f"{', '.join(sorted(forbidden))}: {text}")
         if unknown := headers - set(COLUMNS):
-            hints = "".join(did_you_mean(str(name), COLUMNS) for name in sorted(unknown)[:5])
-            raise ValidationError(f"unknown: {', '.join(sorted(unknown))}; known are {', '.join(COLUMNS)}{hints}")
+            hints = "".join(did_you_mean(str(name)[:80], COLUMNS) for name in sorted(map(str, unknown))[:5])
+            named = ", ".join(bounds.QUOTE.cut(str(name)) for name in sorted(map(str, unknown))[:10])
+            raise ValidationError(f"unknown: {named}; known are {', '.join(COLUMNS)}{hints}")
         if self.most is not None and len(dataset) > self.most:
             raise ValidationError(too_many(len(dataset), self.most))
         self.columns = tuple(name for name in COLUMNS if name in headers)
@@ -212,7 +213,9 @@ class HostResource(resources.ModelResource):
             raise ValidationError({"enabled": f"can't be disabled now: {self.busy_now[instance.name]}"})
         if instance.profile_name not in self.profiles:
             known = ", ".join(sorted(self.profiles))
-            raise ValidationError({"profile_name": f"{instance.profile_name!r} is no profile: there are {known}"})
+            raise ValidationError(
+                {"profile_name": f"{bounds.quoted(instance.profile_name)} is no profile: there are {known}"}
+            )
         if problems := wakeoptions.problems(instance.wake_method, instance.wake_options):
             raise ValidationError({"wake_options": problems})
         if not self.may_wake and (column := changes.waking_differs(self.before, instance)):

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hosts import parts, specpaths, yamllines
+from hosts import bounds, parts, specpaths, yamllines
 from hosts.specpaths import Table
 
 Spec = dict[str, Any]
@@ -34,7 +34,7 @@ def of_pins(spec: Spec, document: yamllines.Document, known: Table) -> str:
 
 def _listed(problems: Iterable[str]) -> str:
     """The first of them: finding the word that was meant takes time."""
-    found = list(islice(problems, MAX_PROBLEMS + 1))
+    found = [bounds.ANSWER.cut(problem) for problem in islice(problems, MAX_PROBLEMS + 1)]
     return "\n".join([*found[:MAX_PROBLEMS], *(["and more like these"] if len(found) > MAX_PROBLEMS else [])])
 
 
@@ -47,7 +47,7 @@ def _problem(problem: Any, document: yamllines.Document, known: Table) -> str:
     if problem["type"] == "missing":
         return f"{where}: {name} is missing"
     hint = "; put it in quotes" if problem["type"] == "string_type" else ""
-    given = f" (given: {problem['input']!r})" if isinstance(problem["input"], str | int | float) else ""
+    given = f" (given: {bounds.quoted(problem['input'])})" if isinstance(problem["input"], str | int | float) else ""
     return f"{where}: {name}: {problem['msg'].removeprefix('Value error, ')}{hint}{given}"
 
 

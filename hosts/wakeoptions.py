@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hosts import bounds
 from hosts.models import WakeMethod
 
 PASSWORD_PREFIX = "VETTING_BMC_"
@@ -46,7 +47,7 @@ def problems(method: str, given: Any) -> list[str]:
 
 
 def _unknown(given: dict[str, Any]) -> Iterator[str]:
-    for name in sorted(given.keys() - _KNOWN):
+    for name in map(bounds.QUOTE.cut, sorted(given.keys() - _KNOWN)[:10]):
         if "pass" in name.lower():
             yield (
                 f"{name}: passwords are not kept here. Put it into the environment under a name that begins with "
@@ -65,9 +66,12 @@ def _missing(method: str, given: dict[str, Any]) -> Iterator[str]:
 def _wrong(given: dict[str, Any]) -> Iterator[str]:
     for name, value in sorted(given.items()):
         if name in YES_OR_NO and not isinstance(value, bool):
-            yield f"{name} is true or false, not {value!r}"
+            yield f"{name} is true or false, not {bounds.quoted(value)}"
         elif name in _KNOWN - YES_OR_NO and not isinstance(value, str):
-            yield f"{name} is a text in quotes, not {value!r}"
+            yield f"{name} is a text in quotes, not {bounds.quoted(value)}"
+        elif isinstance(value, str) and (too_long := bounds.WAKE_OPTION.refusal(value)):
+            yield f"{name}: {too_long}"
     name = given.get("password_env")
     if isinstance(name, str) and name and not name.startswith(PASSWORD_PREFIX):
-        yield f"password_env names an environment variable, and it must begin with {PASSWORD_PREFIX}: {name!r} does not"
+        words = "password_env names an environment variable, and it must begin with"
+        yield f"{words} {PASSWORD_PREFIX}: {bounds.quoted(name)} does not"

@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from hosts import bounds
+
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
 
@@ -20,6 +22,9 @@ Path = tuple[str | int, ...]
 
 class YamlError(ValueError):
     """Not readable; the message names source and line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(bounds.ANSWER.cut(message))
 
 
 @dataclass(frozen=True)

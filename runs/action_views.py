@@ -13,6 +13,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
+from hosts import bounds
 from hosts.models import Host
 from runs import actions, dispatcher, estimate, hostpage, lifecycle, naming, profiles, runpage, writing
 from runs.access import needs, require, who
@@ -51,7 +52,7 @@ def refusals_answered(view: View) -> View:
 def refused(request: HttpRequest, reason: str, run_id: int | str | None = None, host: str = "") -> HttpResponse:
     """The reason, and the way back to the run or the host that was meant."""
     context = {
-        "reason": reason,
+        "reason": bounds.ANSWER.cut(reason),
         "run": Run.objects.filter(pk=run_id or 0).first(),
         "host": Host.objects.filter(name=host).first(),
     }
@@ -87,9 +88,15 @@ def _confirmation(run: Run, action: Action, request: HttpRequest) -> dict[str, A
         "lost": writing.what_is_lost(run.profile, run.disks) if writing.writes(run.profile) else [],
         "only_read": writing.what_is_only_read(run.disks),
         "wanted": request.GET.get("stage", ""),
-        "refusals": actions.refusals(run) if action is actions.OVERRIDE else [],
+        "refusals": _refusals(run) if action is actions.OVERRIDE else [],
         "stage": run.state,
     }
+
+
+def _refusals(run: Run) -> list[dict[str, Any]]:
+    """Those that wait for an override first: with each that is given, the next comes into sight."""
+    waiting_first = sorted(actions.refusals(run), key=lambda refusal: refusal["overridden"])
+    return waiting_first[: bounds.SHOWN_REFUSALS.most]
 
 
 def _cancel(request: HttpRequest, run: Run) -> str:
@@ -112,7 +119,7 @@ def _override(request: HttpRequest, run: Run) -> str:
     """The serial must be typed as it is shown: a click alone wipes nothing."""
     serial, typed = request.POST.get("serial", ""), request.POST.get("typed", "").strip()
     if typed != serial or not serial:
-        raise WrongSerial(serial, typed)
+        raise WrongSerial(bounds.NAME.cut(serial), bounds.QUOTE.cut(typed))
     lifecycle.override_wipe(
         run,
         attempt=_number(request, "attempt"),
@@ -151,7 +158,7 @@ def _start_confirmation(host: Host, profile: str, repair: str) -> dict[str, Any]
 def start(request: HttpRequest, name: str) -> HttpResponse:
     """Start vetting a host with the profile that was chosen, once it was confirmed what that will do."""
     host = get_object_or_404(Host, name=name)
-    profile, repair = request.POST.get("profile", ""), request.POST.get("repair", "").strip()
+    profile, repair = request.POST.get("profile", ""), request.POST.get("repair", "").strip()[:200]
     if "confirmed" not in request.POST:
         return render(request, "runs/confirm_start.html", _start_confirmation(host, profile, repair))
     run = lifecycle.start_run(host, profile_name=profile, who=who(request), repair=repair)

@@ -12,6 +12,7 @@ from runs import adopting, runpage, spelling
 from runs.access import needs, who
 from runs.action_views import refusals_answered, refused
 from runs.machine import HELD, LIVE, State
+from runs.shown import first
 
 _STAGE = State.SPEC_VALIDATE
 
@@ -31,8 +32,8 @@ def adopt(request: HttpRequest, run_id: int) -> HttpResponse:
         context = {
             "run": run,
             "path": path,
-            "differences": differences,
-            "changed_lines": adopting.preview(run, path) if run.host.expected else [],
+            "differences": first(differences),
+            "changed_lines": first(adopting.preview(run, path)) if run.host.expected else None,
             "judged_again": run.state in LIVE | HELD,
             "stage": _STAGE,
         }

@@ -13,12 +13,14 @@ from hosts.models import Host
 from runs import specdiff
 from runs.machine import HELD, LIVE, State
 from runs.models import Actor, Run, SpecDiff, StageRun
+from runs.querysets import STAGE_DOCUMENTS
 from runs.transition import Refused, locked, write_event
 
 
 def shown(run: Run) -> list[SpecDiff]:
     """The differences that stand: those of the newest comparison, and what an earlier one had that was adopted."""
-    rows = list(run.spec_diffs.select_related("stage_run"))
+    documents = (f"stage_run__{name}" for name in STAGE_DOCUMENTS)
+    rows = list(run.spec_diffs.select_related("stage_run").defer(*documents))
     newest = max((row.stage_run.attempt for row in rows), default=0)
     compared = max((stage.attempt for stage in run.stage_runs.all() if _is_comparison(stage)), default=newest)
     return [row for row in rows if row.adopted_at or row.stage_run.attempt == compared]

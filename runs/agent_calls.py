@@ -8,7 +8,19 @@ from dataclasses import replace
 from django.utils import timezone
 
 from agent import codec, wire
-from runs import boots, hold, intake, naming, orders, own_stages, reporting, stageruns
+from runs import (
+    boots,
+    demands,
+    hold,
+    intake,
+    leftout,
+    naming,
+    orders,
+    own_stages,
+    received,
+    reporting,
+    stageruns,
+)  # fmt: skip
 from runs.boots import Machine
 from runs.lifecycle import record_rung
 from runs.machine import AGENT_SILENT, ENDED, TESTING, Event, State
@@ -60,8 +72,24 @@ def claim(boot: Boot, message: wire.Claim, address: str) -> wire.ClaimAnswer:
         return orders.claim_answer(run, boot)
 
 
-def result(boot: Boot, message: wire.Result, address: str) -> wire.ResultAnswer:
-    """An attempt of a stage is over.
+def take_result(boot: Boot, message: wire.Result) -> received.Taken:
+    """The result within the bounds, before the transaction that keeps it; where it had to be cut, the whole of it goes
+    into a file first. Raises OSError, as on a full disk: nothing is answered then, and the agent sends it again."""
+    stage_run = boot.run.stage_runs.filter(name=message.stage, attempt=message.attempt).first()
+    if stage_run is None:
+        return received.taken(message)
+
+    def required() -> list[str]:
+        return [one.name for one in demands.of_stage(message.stage, boot.run.profile, boot.run.expected)]
+
+    taken = received.taken(message, leftout.room(boot.run_id), required)
+    if taken.cut and (stage_run.outcome == Outcome.RUNNING or stageruns.was_given_up(stage_run)):
+        leftout.write_whole(boot.run_id, leftout.whole_name(message), codec.dumps(message))
+    return taken
+
+
+def result(boot: Boot, message: wire.Result, address: str, cut: received.Cut = received.NOTHING) -> wire.ResultAnswer:
+    """An attempt of a stage is over. `cut` is what `take_result` left out of it.
 
     1. The same result again is answered as the first time, without effect.
     2. A result of an attempt that was given up meanwhile is kept as evidence.
@@ -75,9 +103,9 @@ def result(boot: Boot, message: wire.Result, address: str) -> wire.ResultAnswer:
             raise Refused(f"run {run.pk} has no {message.stage[:32]} attempt {message.attempt}")
         Run.objects.filter(pk=run.pk).update(last_seen=timezone.now())
         if stage_run.outcome == Outcome.RUNNING and run.state == stage_run.name:
-            _take_result(run, stage_run, message, address)
+            _take_result(run, stage_run, message, address, cut)
         elif run.state in (State.FAILED, State.FAILED_HOLDING) and stageruns.was_given_up(stage_run):
-            _keep_late(run, stage_run, message, address)
+            _keep_late(run, stage_run, message, address, cut)
             return replace(orders.result_answer(run), cmd=wire.Cmd.ABORT)
         return orders.result_answer(run)
 
@@ -157,19 +185,27 @@ def _host_has_reset(run: Run, address: str) -> None:
     apply(run, Event.HOST_RESET, actor=Actor.AGENT, who=address, why=why)
 
 
-def _take_result(run: Run, stage_run: StageRun, message: wire.Result, address: str) -> None:
-    if message.inventory is not None:
+def _take_result(run: Run, stage_run: StageRun, message: wire.Result, address: str, cut: received.Cut) -> None:
+    if message.inventory is not None or "inventory" in cut.left_out:
         run.inventory = codec.encode(message.inventory)
         run.save(update_fields=["inventory"])
-    stageruns.keep(stage_run, message)
+    stageruns.keep(stage_run, message, cut)
+    _note_cut(run, stage_run, message, cut)
     own_stages.after_stage(run, stage_run, who=address)
 
 
-def _keep_late(run: Run, stage_run: StageRun, message: wire.Result, address: str) -> None:
+def _note_cut(run: Run, stage_run: StageRun, message: wire.Result, cut: received.Cut) -> None:
+    if cut:
+        name = leftout.whole_name(message)
+        leftout.list_whole(run, name)
+        leftout.note(run, cut, stage_run, name)
+
+
+def _keep_late(run: Run, stage_run: StageRun, message: wire.Result, address: str, cut: received.Cut) -> None:
     if "late_result" in stage_run.evidence:
         return
-    for finding in message.findings:
-        stageruns.add_finding(stage_run, finding)
+    stageruns.add_findings(stage_run, message.findings)
+    _note_cut(run, stage_run, message, cut)
     stage_run.evidence = {
         **stage_run.evidence,
         **message.evidence,

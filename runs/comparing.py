@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from hosts import bounds
 from hosts.models import Host
 from runs import changes, keynumbers
 from runs.keynumbers import Numbers, Row
 from runs.models import Finding, Run, Severity, StageRun, Verdict
+from runs.shown import Shown, first, of_each
 from runs.stages import BY_NAME
 
 MAX_RUNS = 6
@@ -31,10 +33,10 @@ class Between:
     before: Run
     after: Run
     known: bool
-    parts: Sequence[changes.Change]
-    numbers: Sequence[Row]
-    findings_new: Sequence[Finding]
-    findings_gone: Sequence[Finding]
+    parts: Shown[changes.Change]
+    numbers: Shown[Row]
+    findings_new: Shown[Finding]
+    findings_gone: Shown[Finding]
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Comparison:
     stages: Sequence[StageRow]
     numbers: Sequence[Row]
     between: Sequence[Between]
+    more_numbers: int = 0
 
 
 def comparable(host: Host) -> list[Run]:
@@ -67,10 +70,12 @@ def compare(host: Host, run_ids: Iterable[int]) -> Comparison:
     numbers = [_numbers(attempts.get(run.pk, {})) for run in runs]
     found = _findings(runs)
     pairs = zip(range(len(runs)), range(1, len(runs)), strict=False)
+    rows, more = of_each(keynumbers.table(numbers), lambda row: row.number.stage, bounds.SHOWN_TRENDS.most)
     return Comparison(
         runs=runs,
         stages=_stage_rows(runs, attempts),
-        numbers=keynumbers.table(numbers),
+        numbers=rows,
+        more_numbers=more,
         between=[_between(runs[a], runs[b], numbers[a], numbers[b], found) for a, b in pairs],
     )
 
@@ -123,8 +128,8 @@ def _between(
         before=before,
         after=after,
         known=known,
-        parts=changes.compare(before.inventory, after.inventory) if known else [],
-        numbers=[row for row in rows if row.cells[1].moved and row.number.unit != "h"],
-        findings_new=[has[key] for key in has if key not in had],
-        findings_gone=[had[key] for key in had if key not in has],
+        parts=first(changes.compare(before.inventory, after.inventory) if known else []),
+        numbers=first([row for row in rows if row.cells[1].moved and row.number.unit != "h"]),
+        findings_new=first([has[key] for key in has if key not in had]),
+        findings_gone=first([had[key] for key in had if key not in has]),
     )

@@ -26,7 +26,7 @@ def run_parts(request: HttpRequest, run_id: int) -> HttpResponse:
     """`?part=stages&part=log`: these parts of the run's page, each to be put in the place of the one it has."""
     names = list(dict.fromkeys(request.GET.getlist("part")))
     if unknown := [name for name in names if name not in runpage.PARTS]:
-        return HttpResponseBadRequest(f"no part {unknown[0]!r}: there are {', '.join(runpage.PARTS)}")
+        return HttpResponseBadRequest(f"no part {unknown[0][:40]!r}: there are {', '.join(runpage.PARTS)}")
     context = runpage.context(runpage.load(run_id), names)
     return HttpResponse("".join(render_to_string(runpage.PARTS[name][0], context, request) for name in names))
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent import codec
+from hosts import bounds
 from hosts.models import Host
 from runs import comparing, estimate, freeze, profiles, writing
 from runs.models import Run
+from runs.shown import of_each
 
 HISTORY = 50
 _NOT_ALLOWED = "this host does not allow destructive tests"
@@ -54,12 +56,14 @@ def context(host: Host) -> dict[str, Any]:
 def whole(host: Host) -> dict[str, Any]:
     """The whole page: also what a new run may be, and how the key numbers went."""
     shown, comparable = context(host), comparing.comparable(host)
-    every, trends = choices(host), comparing.trends(shown["runs"])
+    every, numbers = choices(host), comparing.trends(shown["runs"])
+    trends, more = of_each(numbers, lambda row: row.number.stage, bounds.SHOWN_TRENDS.most)
     return {
         **shown,
         "choices": [choice for choice in every if not choice.is_off],
         "some_are_off": any(choice.is_off for choice in every),
         "trends": trends,
+        "more_trends": more,
         "has_course": any(len(row.values) > 1 for row in trends),
         "comparable": comparable,
         "suggested": comparing.suggested(comparable),

@@ -13,7 +13,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from agent import codec, wire
-from runs import limits, logfiles, orders, stageruns
+from hosts import bounds
+from runs import leftout, limits, logfiles, orders, stageruns
 from runs.machine import ENDED, TESTING
 from runs.models import Boot, Finding, Measurement, Run, Severity, StageRun
 from runs.transition import Refused
@@ -38,29 +39,39 @@ def heartbeat(boot: Boot, message: wire.Heartbeat, address: str) -> wire.Heartbe
 
 
 def log_lines(boot: Boot, message: wire.LogBatch, address: str) -> wire.Accepted:
-    """Append to the run's log file. A batch that came before is answered, not written again; the committed length in
-    the row lets the next append cut off what a crash left uncommitted."""
+    """Append to the run's log file, up to its bound; lines beyond it are counted. A batch that came before is
+    answered, not written again; the committed length in the row lets the next append cut off what a crash left
+    uncommitted."""
     run = claimed(boot, message.boot_id)
     if message.seq > boot.log_seq:
-        text = "".join(logfiles.format_line(line.time, line.level, line.stage, line.text) for line in message.lines)
-        length = logfiles.append(run.pk, run.log_bytes, text.encode())
-        Run.objects.filter(pk=run.pk).update(log_bytes=length)
+        _append(run, message.lines)
         Boot.objects.filter(pk=boot.pk).update(log_seq=message.seq)
     return wire.Accepted(max(message.seq, boot.log_seq))
+
+
+def _append(run: Run, lines: list[wire.LogLine]) -> None:
+    if run.log_bytes >= bounds.RUN_LOG.most:
+        leftout.count_more(run, "log lines", len(lines))
+        return
+    text = "".join(logfiles.format_line(line.time, line.level, line.stage, line.text) for line in lines)
+    if run.log_bytes + len(text) >= bounds.RUN_LOG.most:
+        end = f"the log has reached {bounds.RUN_LOG.most:,} bytes: what follows is counted, and not kept"
+        text += logfiles.format_line(timezone.now().timestamp(), "warning", "", end)
+    length = logfiles.append(run.pk, run.log_bytes, text.encode())
+    Run.objects.filter(pk=run.pk).update(log_bytes=length)
 
 
 def measurements(boot: Boot, message: wire.SensorBatch, address: str) -> wire.Accepted:
     """Keep up to 50 measurements, and check them against the profile's sensor limits. The conditional update decides
     about a batch that two web processes have at once (only PostgreSQL lets them)."""
     run = claimed(boot, message.boot_id)
-    if len(message.measurements) > wire.MAX_MEASUREMENTS_PER_BATCH:
-        raise Refused(
-            f"{len(message.measurements)} measurements in one batch: at most {wire.MAX_MEASUREMENTS_PER_BATCH}"
-        )
     if message.seq > boot.sensor_seq:
         Run.objects.filter(pk=run.pk).update(sensor_seq=F("sensor_seq") + 1)
         if Boot.objects.filter(pk=boot.pk, sensor_seq__lt=message.seq).update(sensor_seq=message.seq):
-            _insert(run, message.measurements)
+            if run.sensor_seq * wire.MAX_MEASUREMENTS_PER_BATCH < bounds.RUN_MEASUREMENTS.most:
+                _insert(run, message.measurements)
+            else:
+                leftout.count_more(run, "measurements", len(message.measurements))
             _check_limits(run, message.measurements)
     return wire.Accepted(max(message.seq, boot.sensor_seq))
 
@@ -93,7 +104,7 @@ def claimed(boot: Boot, boot_id: str) -> Run:
 def _keep_progress(stage_run: StageRun | None, message: wire.Heartbeat) -> bool:
     if stage_run is None or (message.stage, message.attempt) != (stage_run.name, stage_run.attempt):
         return False
-    progress = codec.encode(message.progress)[:200]
+    progress = codec.encode(message.progress)
     if progress == stage_run.progress:
         return False
     StageRun.objects.filter(pk=stage_run.pk).update(progress=progress)
@@ -135,7 +146,15 @@ def _check_limits(run: Run, batch: list[wire.Measurement]) -> None:
     for finding in found:
         said = Finding.objects.filter(stage_run=stage_run, code=finding.code, component=finding.component)
         if not said.filter(severity__in=(finding.severity, Severity.CRITICAL)).exists():  # a warning hides no worse one
-            stageruns.add_finding(stage_run, finding)
+            _add(run, stage_run, finding)
+
+
+def _add(run: Run, stage_run: StageRun, finding: wire.Finding) -> None:
+    """Within the bound. Warnings take no room from critical findings."""
+    if stage_run.findings.filter(severity=finding.severity).count() < bounds.FINDINGS.most:
+        stageruns.add_finding(stage_run, finding)
+    else:
+        leftout.count_more(run, "findings", 1, stage_run)
 
 
 def _before(run: Run, firsts: list[wire.Measurement]) -> list[wire.Measurement]:

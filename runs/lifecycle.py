@@ -12,12 +12,13 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from hosts import bounds
 from hosts.models import Host
 from hosts.readable import readable
 from runs import freeze, hold, machine, naming, own_stages, profiles, reporting, stageruns, writing
 from runs.machine import Event, State
 from runs.models import Actor, LadderRung, Outcome, Override, Run, Rung
-from runs.transition import Refused, apply, locked, write_event
+from runs.transition import Refused, apply, for_history, locked, write_event
 
 _NOTE_AGAIN_AFTER = timedelta(seconds=60)
 _NOTES_PER_MINUTE = 20
@@ -25,13 +26,18 @@ _NOTES_PER_MINUTE = 20
 
 def note(run: Run, kind: str, *, actor: Actor, who: str = "", text: str = "") -> None:
     """Something worth a line in the history that changes no state. The same again within a minute is not repeated,
-    nor are more than 20 of a kind kept, so that a caller gone wild can't fill the history."""
-    who, text = readable(who)[:150], readable(text)
+    nor are more than 20 of a kind kept in one, nor more than its bound in all, so that a caller gone wild can't fill
+    the history."""
+    who, text = readable(who[:150])[:150], for_history(text)
     with transaction.atomic():
         recent = run.events.filter(kind=kind, at__gte=timezone.now() - _NOTE_AGAIN_AFTER)
         if recent.filter(who=who, text=text).exists() or recent.count() >= _NOTES_PER_MINUTE:
             return
-        write_event(run, kind, actor=actor, who=who, text=text)
+        before = run.events.filter(kind=kind).count()
+        if before < bounds.RUN_NOTES.most:
+            write_event(run, kind, actor=actor, who=who, text=text)
+        elif before == bounds.RUN_NOTES.most:
+            write_event(run, kind, actor=actor, text=f"more than {before:,} of this kind: no more are kept")
 
 
 # --- the operator ------------------------------------------------------------------------------------------------
@@ -55,7 +61,9 @@ def start_run(
         host = Host.objects.select_for_update().get(pk=host.pk)  # against disabling it meanwhile
         refuse_unless_free(host)
         _refuse_unless_it_may_write(host, profile)
-        run = Run(host=host, requested_by=who[:150], repair=readable(repair)[:200], **freeze.frozen(host, profile))
+        run = Run(
+            host=host, requested_by=who[:150], repair=readable(repair[:200])[:200], **freeze.frozen(host, profile)
+        )
         try:
             with transaction.atomic():
                 run.save()
@@ -250,6 +258,8 @@ def _ask_retry(run: Run, stage: str, who: str) -> None:
     machine.step(State(run.state), Event.RETRY)
     if not run.stage_runs.filter(name=stage).exclude(outcome="").exists():
         raise Refused(f"{naming.state_in_words(stage)} has not run in run {run.pk}: there is nothing to retry")
+    if run.stage_runs.count() >= bounds.RUN_ATTEMPTS.most:
+        raise Refused(f"run {run.pk} has had {bounds.RUN_ATTEMPTS.most} attempts: release the host, start another run")
     if stage != State.INVENTORY_CHECK and stageruns.was_booted_anew(run):
         raise Refused("the host was booted anew since its parts were collected: retry Inventory, all stages follow")
     run.retry_stage = stage

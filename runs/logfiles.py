@@ -16,10 +16,10 @@ from pathlib import Path
 from django.conf import settings
 from django.utils import timezone
 
+from hosts import bounds
 from hosts.readable import readable
 from runs import tokens
 
-MAX_LINE_CHARS = 4000
 _BLOCK_BYTES = 64 * 1024
 _LEVELS = {"debug": "DEBUG", "info": "INFO", "warning": "WARN", "error": "ERROR"}
 
@@ -62,9 +62,9 @@ def format_line(time: float, level: str, stage: str, text: str) -> str:
 
 
 def clean(text: str) -> str:
-    """Readable and on one line, with run tokens blotted out, cut to MAX_LINE_CHARS."""
+    """Readable and on one line, with run tokens blotted out, cut to its bound."""
     line = readable(text.replace("\t", " ").replace("\n", " "))
-    return tokens.blotted(line)[:MAX_LINE_CHARS]
+    return bounds.LOG_LINE.cut(tokens.blotted(line))
 
 
 def append(run_id: int, committed_bytes: int, data: bytes) -> int:

@@ -6,6 +6,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
+from hosts.fields import BoundedText
 from hosts.models import Host
 from runs.machine import ENDED, State
 from runs.querysets import RunQuerySet
@@ -40,8 +41,8 @@ class Run(models.Model):
     state = models.CharField(max_length=16, default=State.REGISTERED, choices=[(s.value, s.value) for s in State])
     state_since = models.DateTimeField(default=timezone.now)
     verdict = models.CharField(max_length=10, blank=True, choices=Verdict.choices, default=Verdict.NONE)
-    bench_error = models.TextField(blank=True, help_text="Why the verdict is error: the fault of the bench.")
-    stopped_by = models.TextField(blank=True, help_text="Why the run ended early, in a sentence.")
+    bench_error = BoundedText(blank=True, help_text="Why the verdict is error: the fault of the bench.")
+    stopped_by = BoundedText(blank=True, help_text="Why the run ended early, in a sentence.")
     repair = models.CharField(max_length=200, blank=True, help_text="What was repaired, in the operator's words.")
 
     profile_name = models.CharField(max_length=64)
@@ -181,7 +182,7 @@ class StageRun(models.Model):
     boot = models.PositiveIntegerField(default=1)
     outcome = models.CharField(max_length=10, blank=True, choices=Outcome.choices, default=Outcome.RUNNING)
     counts = models.BooleanField(default=True, help_text="Off: not in the profile or not expected on this host.")
-    reason = models.TextField(blank=True)
+    reason = BoundedText(blank=True)
     by_retry = models.BooleanField(default=False, help_text="The agent is in a hold and must be told to come back.")
     timeout_s = models.FloatField(default=0)
     restarts = models.PositiveSmallIntegerField(default=0)
@@ -189,7 +190,7 @@ class StageRun(models.Model):
     go_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     link_until = models.DateTimeField(null=True, blank=True, help_text="Until when the bench's link is lent to it.")
-    bench = models.TextField(blank=True, help_text="Why the bench can't measure yet, or could not.")
+    bench = BoundedText(blank=True, help_text="Why the bench can't measure yet, or could not.")
     bench_since = models.DateTimeField(null=True, blank=True, help_text="Since when it waits for a fit bench.")
     progress = models.JSONField(default=list, help_text="wire.Progress rows of the last heartbeat.")
     checks = models.JSONField(default=list)
@@ -218,7 +219,7 @@ class Finding(models.Model):
     severity = models.CharField(max_length=8, choices=Severity.choices)
     component_kind = models.CharField(max_length=16)
     component = models.CharField(max_length=128)
-    message = models.TextField()
+    message = BoundedText()
     value = models.JSONField(null=True, blank=True)
     limit = models.JSONField(null=True, blank=True)
     unit = models.CharField(max_length=16, blank=True)
@@ -237,7 +238,7 @@ class SpecDiff(models.Model):
     severity = models.CharField(max_length=8, choices=Severity.choices)
     expected = models.JSONField(null=True, blank=True)
     actual = models.JSONField(null=True, blank=True)
-    message = models.TextField()
+    message = BoundedText()
     adopted_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -271,6 +272,20 @@ class Artifact(models.Model):
     class Meta:
         ordering = ("name",)
         constraints = [models.UniqueConstraint(fields=["run", "name"], name="one_artifact_per_name")]
+
+
+class LeftOut(models.Model):
+    """How many of one kind were sent and not kept, because they were more than `hosts.bounds` allows. `whole` names
+    the artifact that has all of them. `stage_run` is empty for what belongs to the run: log lines, measurements."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="left_out")
+    stage_run = models.ForeignKey(StageRun, null=True, blank=True, on_delete=models.CASCADE, related_name="left_out")
+    what = models.CharField(max_length=16)
+    count = models.BigIntegerField()
+    whole = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ("id",)
 
 
 class HoldSession(models.Model):
@@ -323,7 +338,7 @@ class RunEvent(models.Model):
     kind = models.CharField(max_length=32)
     state_before = models.CharField(max_length=16, blank=True)
     state_after = models.CharField(max_length=16, blank=True)
-    text = models.TextField(blank=True)
+    text = BoundedText(blank=True)
     data = models.JSONField(default=dict, blank=True)
     tells = models.CharField(max_length=24, blank=True)
 
@@ -346,7 +361,7 @@ class BenchShortage(models.Model):
     CPU, PORT, BUSY = "cpu", "port", "busy"
 
     kind = models.CharField(max_length=8)
-    why = models.TextField()
+    why = BoundedText()
     weight = models.FloatField(default=1)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(db_index=True)

@@ -117,7 +117,7 @@ def override_flags(run: Run, stage_run: StageRun | None) -> list[wire.OverrideFl
 
 
 def _next_attempt(run: Run, name: str) -> int:
-    rows = list(run.stage_runs.filter(name=name).order_by("-attempt")[:1])
+    rows = list(run.stage_runs.filter(name=name).order_by("-attempt").only("attempt", "outcome")[:1])
     if not rows:
         return 1
     return rows[0].attempt if rows[0].outcome == Outcome.RUNNING else rows[0].attempt + 1

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent import codec, wire
-from hosts import expectations
-from runs import specdiff, stageruns, transition
+from hosts import bounds, expectations
+from runs import leftout, specdiff, stageruns, transition
 from runs.machine import STAGE_STATES, Event, State
 from runs.models import Actor, Outcome, Run, SpecDiff, StageRun
 from runs.stages import BY_NAME
@@ -118,10 +118,8 @@ def finding(difference: specdiff.Difference) -> wire.Finding:
 
 def _compare(run: Run, stage_run: StageRun) -> None:
     compared = compare(run.expected, codec.decode(wire.Inventory, run.inventory))
-    differences = compared.differences
-    for difference in differences:
-        _keep(run, stage_run, difference)
-    critical = [d for d in differences if d.severity == wire.Severity.CRITICAL]
+    critical = [d for d in compared.differences if d.severity == wire.Severity.CRITICAL]
+    _keep(run, stage_run, compared.differences)
     if critical:
         transition.write_event(
             run,
@@ -134,8 +132,22 @@ def _compare(run: Run, stage_run: StageRun) -> None:
     stageruns.finish(stage_run, compared.outcome, compared.reason)
 
 
-def _keep(run: Run, stage_run: StageRun, difference: specdiff.Difference) -> None:
-    SpecDiff.objects.create(
+def _keep(run: Run, stage_run: StageRun, differences: list[specdiff.Difference]) -> None:
+    """The critical ones first, where there are more than are kept."""
+    most = bounds.DIFFERENCES.most
+    by_weight = sorted(differences, key=lambda one: one.severity != wire.Severity.CRITICAL)
+    kept = differences if len(differences) <= most else by_weight[:most]
+    rows = [_row(run, stage_run, one) for one in kept]
+    SpecDiff.objects.bulk_create(rows, batch_size=100)
+    stageruns.add_findings(stage_run, map(finding, kept[: bounds.FINDINGS.most]))
+    if lost := len(differences) - len(kept):
+        leftout.count_more(run, "differences", lost, stage_run)
+    if (lost := len(differences) - bounds.FINDINGS.most) > 0:
+        leftout.count_more(run, "findings", lost, stage_run)
+
+
+def _row(run: Run, stage_run: StageRun, difference: specdiff.Difference) -> SpecDiff:
+    return SpecDiff(
         run=run,
         stage_run=stage_run,
         path=difference.path[:200],
@@ -144,12 +156,12 @@ def _keep(run: Run, stage_run: StageRun, difference: specdiff.Difference) -> Non
         actual=difference.actual,
         message=difference.message,
     )
-    stageruns.add_finding(stage_run, finding(difference))
 
 
 def _reporting(run: Run, stage_run: StageRun) -> None:
     """The verdict's stage: a run that went on over a failed stage stops here and holds."""
-    newest = {row.name: row.outcome for row in run.stage_runs.exclude(pk=stage_run.pk).order_by("attempt")}
+    rows = run.stage_runs.exclude(pk=stage_run.pk).order_by("attempt")
+    newest = dict(rows.values_list("name", "outcome"))
     failed = [BY_NAME[name].title for name, outcome in newest.items() if outcome == Outcome.FAILED]
     stageruns.finish(stage_run, Outcome.PASSED, f"failed stages: {', '.join(failed)}" if failed else "")
     if failed:

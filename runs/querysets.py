@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # The columns of a run that hold whole documents, some of them large.
 DOCUMENTS = ("profile", "expected", "disks", "inventory")
+# Those of an attempt: of many megabytes where every row of a list brings its attempt along.
+STAGE_DOCUMENTS = ("progress", "checks", "counters", "numbers", "refusals", "evidence")
 
 
 class RunQuerySet(models.QuerySet):

@@ -14,7 +14,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from hosts import expectations
-from runs import changes, estimate, measured, naming, report_stages, settle, tokens, verdict
+from runs import changes, estimate, leftout, measured, naming, report_stages, settle, tokens, verdict
 from runs.models import Outcome, Run, Severity, StageRun, Verdict
 from runs.report_stages import ROWS, Document, left_out, seconds, time
 
@@ -45,6 +45,7 @@ def document(run: Run) -> Document:
         "run": _run(run),
         "changes": _changes(run, before),
         "stages": stages,
+        "not_kept": leftout.document(run),
         "not_tested": gaps[:ROWS],
         "not_expected": list((run.expected or {}).get("not_expected") or []),
         "measurements": curves[:ROWS],

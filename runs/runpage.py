@@ -11,16 +11,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Min, Prefetch
 from django.http import Http404
 from django.utils import timezone
 
-from runs import actions, adopting, durations, estimate, hold, ladder, logpage, verdict, writing
+from hosts import bounds
+from runs import actions, adopting, durations, estimate, hold, ladder, leftout, logpage, shown, verdict, writing
 from runs.logsearch import Filter
 from runs.machine import LIVE, STAGE_STATES, State
 from runs.models import Finding, LadderRung, Outcome, Run, Rung, StageRun
 from runs.stages import BY_NAME
-
-_BY_SEVERITY = {"critical": 0, "warning": 1, "info": 2}
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,12 @@ class StageLine:
 
     @property
     def earlier(self) -> list[StageRun]:
-        """The attempts before the newest, latest first."""
-        return self.attempts[-2::-1]
+        """The attempts before the newest, latest first, as many as a page shows."""
+        return self.attempts[-2::-1][: bounds.SHOWN_ATTEMPTS.most]
+
+    @property
+    def still_earlier(self) -> int:
+        return max(0, len(self.attempts) - 1 - bounds.SHOWN_ATTEMPTS.most)
 
     @property
     def percent(self) -> int:
@@ -59,7 +63,8 @@ class StageLine:
 
 def load(run_id: int) -> Run:
     """The run with all that the parts need. Raises Http404 where there is none."""
-    query = Run.objects.select_related("host").prefetch_related("stage_runs", "findings", "rungs")
+    stages = Prefetch("stage_runs", StageRun.objects.defer("evidence"))
+    query = Run.objects.select_related("host").prefetch_related(stages, "rungs")
     if (run := query.filter(pk=run_id).first()) is None:
         raise Http404(f"There is no run {run_id}.")
     return run
@@ -93,7 +98,7 @@ def held(run: Run) -> dict[str, Any]:
         "hold_actions": [action for action in actions.available(run) if action is not actions.CANCEL],
         "command": hold.ssh_command(session) if session else "",
         "fingerprint": fingerprint(session.host_key) if session else "",
-        "refusals": actions.refusals(run),
+        "refusals": shown.first(actions.refusals(run), bounds.SHOWN_REFUSALS),
         "retry_stage": run.retry_stage,
     }
 
@@ -109,19 +114,23 @@ def fingerprint(host_key: str) -> str:
 
 
 def findings(run: Run) -> dict[str, Any]:
-    rows = sorted(run.findings.all(), key=lambda row: (_BY_SEVERITY.get(row.severity, 3), row.pk))
+    some = shown.findings(run.findings.all())
     stages = {row.pk: row for row in run.stage_runs.all()}
-    return {"findings": [(row, stages.get(row.stage_run_id)) for row in rows]}
+    return {
+        "findings": [(row, stages.get(row.stage_run_id)) for row in some.rows],
+        "more_findings": some.more,
+        "left_out": [
+            (row, stages.get(row.stage_run_id), leftout.words(row.what, row.count)) for row in run.left_out.all()
+        ],
+    }
 
 
 def blamed(run: Run) -> list[Finding]:
     """The first critical finding of each component in the attempts that count: the parts to look at."""
-    counted = {row.pk for row in verdict.counting(run.stage_runs.all())}
-    first: dict[str, Finding] = {}
-    for row in run.findings.all():
-        if row.severity == "critical" and row.stage_run_id in counted:
-            first.setdefault(row.component, row)
-    return list(first.values())
+    counted = [row.pk for row in verdict.counting(run.stage_runs.all())]
+    critical = run.findings.filter(severity="critical", stage_run__in=counted).order_by()
+    firsts = critical.values("component").annotate(first=Min("pk")).order_by("first").values_list("first", flat=True)
+    return list(run.findings.filter(pk__in=list(firsts[: bounds.SHOWN_ROWS.most])))
 
 
 def gaps(rows: Iterable[StageRun]) -> list[StageRun]:
@@ -176,7 +185,7 @@ def _line(name: str, attempts: list[StageRun], planned: dict[str, float]) -> Sta
 
 def differences(run: Run) -> dict[str, Any]:
     return {
-        "differences": adopting.shown(run),
+        "differences": shown.first(adopting.shown(run)),
         "open_count": len(adopting.still_open(run)),
         "lacks_spec": adopting.lacks_spec(run),
     }
@@ -184,13 +193,13 @@ def differences(run: Run) -> dict[str, Any]:
 
 def counters(run: Run) -> dict[str, Any]:
     moved = [(row, delta) for row in run.stage_runs.all() for delta in row.counters]
-    return {"moved": moved, "counted": any(row.outcome != Outcome.RUNNING for row in run.stage_runs.all())}
+    return {"moved": shown.first(moved), "counted": any(row.outcome != Outcome.RUNNING for row in run.stage_runs.all())}
 
 
 def files(run: Run) -> dict[str, Any]:
     may_write = run.is_over or run.state == State.FAILED_HOLDING
     return {
-        "artifacts": list(run.artifacts.all()),
+        "artifacts": list(run.artifacts.all()[: bounds.SHOWN_ROWS.most]),
         "troubled": [job for job in run.jobs.all() if job.problem],
         "report_due": run.report_due,
         "may_write_report": may_write,
@@ -198,7 +207,9 @@ def files(run: Run) -> dict[str, Any]:
 
 
 def history(run: Run) -> dict[str, Any]:
-    return {"events": list(run.events.order_by("-id")[:300])}
+    newest = list(run.events.order_by("-id")[: bounds.SHOWN_EVENTS.most])
+    more = run.events.count() - len(newest) if len(newest) == bounds.SHOWN_EVENTS.most else 0
+    return {"events": newest, "more_events": more}
 
 
 def log(run: Run) -> dict[str, Any]:

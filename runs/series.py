@@ -13,9 +13,12 @@ from django.utils import timezone
 from hosts import parts
 from runs import limits, naming, units
 from runs.models import Measurement, Run, StageRun
+from runs.querysets import STAGE_DOCUMENTS
 
 POINTS = 600
 MAX_LINES = 12
+# More of these no host measures; one that makes names up must not fill the web process.
+MAX_CHARTS, MAX_NEW_LINES, MAX_POINTS = 40, 500, 300_000
 WINDOWS_S = (900, 3600, 21_600)
 _NBSP = "\u00a0"
 _TITLES = {"fan": "Fans", "power": "Power", "throughput_in": "Received", "throughput_out": "Sent", "clock": "Clock"}
@@ -89,11 +92,12 @@ def series(run: Run, window_s: int | None = None, known: Known | None = None) ->
     last_id = Measurement.objects.aggregate(last=Max("id"))["last"] or 0
     if known and _came_late(run, known):
         known = None
-    stages = list(run.stage_runs.filter(counts=True).exclude(go_at=None).order_by("go_at"))
+    begun = run.stage_runs.filter(counts=True).exclude(go_at=None).defer(*STAGE_DOCUMENTS)
+    stages = list(begun.order_by("go_at"))
     window = _window(run, stages, window_s, known.since if known else 0)
     bounds = limits.of(run.profile.get("sensors") or {})
     grouped = _grouped(run, window)
-    charts = [_chart(series, grouped[series], window, bounds) for series in sorted(grouped, key=_place)]
+    charts = [_chart(series, grouped[series], window, bounds) for series in sorted(grouped, key=_place)[:MAX_CHARTS]]
     return {
         "step_s": window.step_s,
         "start": window.start,
@@ -136,7 +140,7 @@ def _grouped(run: Run, window: Window) -> dict[Series, list[dict[str, Any]]]:
         .order_by()
         .annotate(bucket=bucket)
         .values("bucket", "name", "component", "component_kind")
-        .annotate(unit=Min("unit"), mean=Avg("value"), peak=Max("value"))
+        .annotate(unit=Min("unit"), mean=Avg("value"), peak=Max("value"))[:MAX_POINTS]
     )
     grouped: dict[Series, list[dict[str, Any]]] = {}
     for row in sorted(rows, key=lambda row: (row["bucket"], row["component"])):
@@ -149,12 +153,13 @@ def _names(run: Run) -> list[str]:
     """What was measured: one look into the index for each, where DISTINCT would read millions of its entries. With
     them a stretch of time is one range of the index for each name."""
     names: list[str] = []
-    while True:
+    while len(names) < MAX_CHARTS:
         later = Measurement.objects.filter(run=run, name__gt=names[-1] if names else "").order_by("name")
         name = later.values_list("name", flat=True).first()
         if name is None:
-            return names
+            break
         names.append(name)
+    return names
 
 
 def _chart(series: Series, rows: list[dict[str, Any]], window: Window, bounds: list[limits.Limit]) -> dict[str, Any]:
@@ -165,7 +170,7 @@ def _chart(series: Series, rows: list[dict[str, Any]], window: Window, bounds: l
         line = values.setdefault(row["component"], [None] * len(buckets))
         line[position[row["bucket"]]] = round(row["peak"] if series.name == "temp" else row["mean"], 2)
     shown = sorted(values, key=lambda component: -max(v for v in values[component] if v is not None))
-    shown = shown if window.since else shown[:MAX_LINES]
+    shown = shown[: MAX_NEW_LINES if window.since else MAX_LINES]
     return {
         "key": f"{series.name} {series.kind} {series.unit}",
         "name": series.name,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.http import HttpRequest, HttpResponse
@@ -14,6 +13,7 @@ from hosts import adoption, expectations, sidebyside
 from runs import adopting, runpage
 from runs.access import needs
 from runs.models import Run, RunEvent, SpecDiff
+from runs.shown import Shown, first
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Row:
 class Part:
     title: str
     stated: bool
-    rows: Sequence[Row]
+    rows: Shown[Row]
     told: int
 
 
@@ -41,12 +41,12 @@ def spec(request: HttpRequest, run_id: int) -> HttpResponse:
     run = runpage.load(run_id)
     told = {row.path: row for row in adopting.shown(run)}
     parts = [_part(section, told) for section in _sections(run)]
-    shown = {row.difference.pk for part in parts for row in part.rows if row.difference}
+    shown = {row.difference.pk for part in parts for row in part.rows.rows if row.difference}
     context = {
         "run": run,
         "host": run.host,
         "parts": parts,
-        "elsewhere": [row for row in told.values() if row.pk not in shown],
+        "elsewhere": first([row for row in told.values() if row.pk not in shown]),
         "open_count": len(adopting.still_open(run)),
         "compares": expectations.names_parts(run.expected),
         "lacks_spec": adopting.lacks_spec(run),
@@ -71,7 +71,7 @@ def _sections(run: Run) -> list[sidebyside.Section]:
 
 def _part(section: sidebyside.Section, told: dict[str, SpecDiff]) -> Part:
     rows = [Row(line, told.get(line.path), _word(section, line)) for line in section.lines]
-    return Part(section.title, section.stated, rows, sum(row.difference is not None for row in rows))
+    return Part(section.title, section.stated, first(rows), sum(row.difference is not None for row in rows))
 
 
 def _word(section: sidebyside.Section, line: sidebyside.Line) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
@@ -10,7 +10,8 @@ from django.db.models import Max
 from django.utils import timezone
 
 from agent import codec, wire
-from runs import bent, demands, earlier, fitness, proof, writing
+from hosts import bounds
+from runs import bent, demands, earlier, fitness, proof, received, writing
 from runs.machine import State
 from runs.models import Finding, Outcome, Run, StageRun
 from runs.stages import BY_NAME, STAGES, Owner
@@ -139,11 +140,11 @@ def finish(stage_run: StageRun, outcome: str, reason: str = "") -> None:
     _end(stage_run, outcome, reason)
 
 
-def keep(stage_run: StageRun, result: wire.Result) -> None:
+def keep(stage_run: StageRun, result: wire.Result, cut: received.Cut = received.NOTHING) -> None:
     """Everything that the agent says of an attempt, in the row and its findings, and what earlier runs say of its
     numbers. What a bench that was not fit may have bent counts against no part. A critical finding or a failed check
     makes it failed, a refusal by the wipe probe or a required check that did not pass at best not tested, whatever the
-    agent called it."""
+    agent called it. `cut` is what had to be left out of the result before."""
     weighed = bent.excused(result, _unfit(stage_run, result))
     result, stage_run.bench = weighed.result, weighed.why
     stage_run.checks = codec.encode(result.checks)
@@ -152,10 +153,9 @@ def keep(stage_run: StageRun, result: wire.Result) -> None:
     stage_run.refusals = codec.encode(result.refusals)
     stage_run.evidence = result.evidence
     stage_run.progress = []
-    for finding in (*result.findings, *earlier.judged(stage_run)):
-        add_finding(stage_run, finding)
-    stage_run.counts = not _is_not_expected(stage_run, result)
-    _end(stage_run, *_settled(stage_run, result))
+    add_findings(stage_run, (*result.findings, *earlier.judged(stage_run)))
+    stage_run.counts = bool(cut.unseen) or not _is_not_expected(stage_run, result)
+    _end(stage_run, *_settled(stage_run, result, cut))
 
 
 def _unfit(stage_run: StageRun, result: wire.Result) -> str:
@@ -178,12 +178,15 @@ def _busy(stage_run: StageRun, result: wire.Result) -> str:
     return fitness.busy_between(stage_run.go_at or stage_run.created_at, timezone.now())
 
 
-def _settled(stage_run: StageRun, result: wire.Result) -> tuple[Outcome, str]:
+def _settled(stage_run: StageRun, result: wire.Result, cut: received.Cut) -> tuple[Outcome, str]:
     failed = [check.reason for check in result.checks if check.outcome is wire.Outcome.FAILED]
-    critical = list(stage_run.findings.filter(severity=wire.Severity.CRITICAL).values_list("message", flat=True))
+    found = stage_run.findings.filter(severity=wire.Severity.CRITICAL)
+    critical = list(found.values_list("message", flat=True)[:5])
     if critical or failed:
         said = result.reason if result.outcome is wire.Outcome.FAILED else ""
-        return Outcome.FAILED, said or "; ".join(failed) or "; ".join(critical[:5])
+        return Outcome.FAILED, said or "; ".join(failed) or "; ".join(critical)
+    if result.outcome is wire.Outcome.PASSED and cut.unseen:
+        return Outcome.NOT_TESTED, f"more was sent than is kept, and nobody has judged the rest: {cut.unseen}"
     if result.outcome is wire.Outcome.PASSED and (why := _unproven(stage_run, result)):
         return Outcome.NOT_TESTED, why
     if result.outcome is wire.Outcome.PASSED and is_refused_by_wipe_probe(stage_run):
@@ -228,18 +231,27 @@ def _has_data(refusal: dict[str, Any]) -> bool:
     return any(signature["kind"] not in NO_DATA for signature in refusal["signatures"])
 
 
-def add_finding(stage_run: StageRun, finding: wire.Finding) -> Finding:
-    finding = replace(finding, component=finding.component[:128] or "system")
-    fields = codec.encode(finding)
-    return Finding.objects.create(
-        run=stage_run.run,
+def add_finding(stage_run: StageRun, finding: wire.Finding) -> None:
+    add_findings(stage_run, (finding,))
+
+
+def add_findings(stage_run: StageRun, findings: Iterable[wire.Finding]) -> None:
+    """Some statements, however many there are."""
+    Finding.objects.bulk_create([_row(stage_run, one) for one in findings], batch_size=200)
+
+
+def _row(stage_run: StageRun, finding: wire.Finding) -> Finding:
+    return Finding(
+        run_id=stage_run.run_id,
         stage_run=stage_run,
-        **{
-            **fields,
-            "code": finding.code[:64],
-            "component_kind": finding.component_kind[:16],
-            "unit": finding.unit[:16],
-        },
+        code=finding.code[:64],
+        severity=finding.severity,
+        component_kind=finding.component_kind[:16],
+        component=finding.component[:128] or "system",
+        message=finding.message,
+        value=finding.value,
+        limit=finding.limit,
+        unit=finding.unit[:16],
     )
 
 
@@ -261,7 +273,7 @@ def has_failed(run: Run) -> bool:
     """Whether the newest attempt of any stage in this boot is failed. After another boot all stages are tested anew:
     what failed before it stands in the way of none."""
     rows = run.stage_runs.filter(boot=claimed_boot(run)).order_by("attempt")
-    newest = {row.name: row.outcome for row in rows}
+    newest = dict(rows.values_list("name", "outcome"))
     return Outcome.FAILED in newest.values()
 
 
@@ -270,5 +282,5 @@ def _timeout_s(run: Run, name: str) -> float:
 
 
 def _end(stage_run: StageRun, outcome: str, reason: str) -> None:
-    stage_run.outcome, stage_run.reason, stage_run.ended_at = outcome, reason, timezone.now()
+    stage_run.outcome, stage_run.reason, stage_run.ended_at = outcome, bounds.SENTENCE.cut(reason), timezone.now()
     stage_run.save()

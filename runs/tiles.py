@@ -7,16 +7,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Exists, Max, OuterRef
+from django.db.models import Count, Exists, Max, OuterRef, Subquery, Window
+from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from hosts.models import Health, Host, WakeMethod
 from runs.durations import Standing, standing
 from runs.machine import LIVE, STAGE_STATES, State
 from runs.models import Finding, Measurement, Outcome, Run, Severity, StageRun, Verdict
+from runs.shown import Shown
 from runs.tilefilter import TileFilter
 
 FRESH = timedelta(seconds=60)
+BLAMED = 2
 _NEEDS_SOMEBODY = frozenset((State.FAILED_HOLDING, State.FAILED))
 
 
@@ -30,6 +33,7 @@ class Tile:
     position: Standing = field(default_factory=lambda: Standing(0.0, None))
     hottest_c: float | None = None
     blamed: Sequence[Finding] = ()
+    more_blamed: int = 0
     last_verdict: str = ""
 
     @property
@@ -105,7 +109,7 @@ def _tile(
     run: Run | None,
     stages: dict[int, list[StageRun]],
     heat: dict[int, float],
-    blamed: dict[int, list[Finding]],
+    blamed: dict[int, Shown[Finding]],
     last_verdict: str,
     now: datetime,
 ) -> Tile:
@@ -119,7 +123,8 @@ def _tile(
         stage=running[-1] if running else None,
         position=standing(run.profile, run.state, attempts, now),
         hottest_c=heat.get(run.pk),
-        blamed=blamed.get(run.pk, []),
+        blamed=blamed[run.pk].rows if run.pk in blamed else (),
+        more_blamed=blamed[run.pk].more if run.pk in blamed else 0,
         last_verdict=last_verdict,
     )
 
@@ -147,16 +152,20 @@ def _hottest(run_ids: list[int]) -> dict[int, float]:
     return dict(recent.values_list("run_id").annotate(hottest=Max("value")))
 
 
-def _blamed(runs: list[Run]) -> dict[int, list[Finding]]:
-    """The critical findings of the runs shown that count, as `verdict.counting` has it: which part to pull."""
+def _blamed(runs: list[Run]) -> dict[int, Shown[Finding]]:
+    """The first critical findings of the runs shown that count, as `verdict.counting` has it: which part to pull."""
     wanted = [run.pk for run in runs if run.verdict == Verdict.FAILED or run.state in (State.FAILED, *LIVE)]
     same_stage = StageRun.objects.filter(run_id=OuterRef("run_id"), name=OuterRef("stage_run__name"))
     in_a_later_boot = same_stage.filter(boot__gt=OuterRef("stage_run__boot"))
-    findings = Finding.objects.filter(run_id__in=wanted, severity=Severity.CRITICAL)
+    critical = Finding.objects.filter(run_id__in=wanted, severity=Severity.CRITICAL).exclude(Exists(in_a_later_boot))
+    # Numbered and counted by their keys alone: the messages of an old run can be of many megabytes.
+    place = Window(RowNumber(), partition_by="run_id", order_by="id")
+    firsts = critical.annotate(place=place).filter(place__lte=BLAMED).values("pk")
+    count = critical.filter(run=OuterRef("run")).order_by().values("run").annotate(count=Count("pk")).values("count")
     by_run: dict[int, list[Finding]] = {}
-    for finding in findings.exclude(Exists(in_a_later_boot)).order_by("id"):
+    for finding in Finding.objects.filter(pk__in=firsts).annotate(count=Subquery(count)).order_by("id"):
         by_run.setdefault(finding.run_id, []).append(finding)
-    return by_run
+    return {run: Shown(rows, rows[0].count - len(rows)) for run, rows in by_run.items()}
 
 
 def last_verdicts(host_ids: list[int]) -> dict[int, str]:

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 
+from hosts import bounds
 from hosts.readable import readable
-from runs import effects, machine, naming
+from runs import effects, machine, naming, transactions
 from runs.machine import Event, State
 from runs.models import Actor, Run, RunEvent
 
@@ -26,7 +27,7 @@ class Refused(Exception):
 def locked(run_id: int) -> Iterator[Run]:
     """The run as it is now, in a transaction that keeps others from changing it meanwhile. (SQLite's transactions are
     IMMEDIATE and need no row lock.)"""
-    with transaction.atomic():
+    with transactions.short(f"run {run_id}"):
         query = Run.objects.select_related("host")
         if connection.features.has_select_for_update:
             query = query.select_for_update(of=("self",))
@@ -52,7 +53,7 @@ def apply(
     moved = Run.objects.filter(pk=run.pk, state=before).update(state=after, state_since=timezone.now())
     if moved != 1:
         raise Refused(f'run {run.pk} is no longer "{naming.state_in_words(before)}": look again')
-    run.state, why = after, readable(why)
+    run.state, why = after, for_history(why)
     for effect in row.effects:
         effects.carry_out(effect, run, before, why)
     write_event(run, event, actor=actor, who=who, text=why, before=before, data=data, tells=effects.told(row.effects))
@@ -76,9 +77,14 @@ def write_event(
         actor=actor,
         who=readable(who)[:150],
         kind=kind,
-        text=readable(text),
+        text=for_history(text),
         state_before=before or run.state,
         state_after=run.state,
-        data=data or {},
+        data={key: for_history(value) if isinstance(value, str) else value for key, value in (data or {}).items()},
         tells=tells,
     )
+
+
+def for_history(text: str) -> str:
+    """A sentence as a history may have it: readable and not too long."""
+    return bounds.SENTENCE.cut(readable(bounds.SENTENCE.cut(text)))

@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import wraps
 from typing import Any
 
 from django import template
 from django.utils import timezone
 
 from agent.codes import CODES, Acts, Code
-from hosts import parts
+from hosts import bounds, parts
 from runs import keynumbers, naming, places, spelling
 from runs import pulse as worker
+from runs import shown as listed
 from runs.keynumbers import KeyNumber, Row
 from runs.logfiles import Line
 from runs.machine import State
-from runs.models import Finding, Run
+from runs.models import Finding, Run, StageRun
 
 register = template.Library()
+
+
+def _bounded(spelling_of: Callable[..., Any]) -> Callable[..., Any]:
+    """What a filter spells, as long as a page shows it."""
+
+    @wraps(spelling_of)
+    def bounded(*given: Any) -> Any:
+        text = spelling_of(*given)
+        return bounds.SHOWN_TEXT.cut(text) if isinstance(text, str) else text
+
+    return bounded
+
+
 for plain in (
     spelling.bytes_between, spelling.change, spelling.duration, spelling.field_name, spelling.figure, spelling.number,
     spelling.off_by, spelling.rise, spelling.roughly, spelling.size, spelling.soon, spelling.spec_place,
     spelling.spelled, spelling.with_unit,
 ):  # fmt: skip
-    register.filter(plain)
+    register.filter(plain.__name__, _bounded(plain))
 
 _MARKS = {"passed": "✓", "failed": "✗", "not_tested": "–", "incomplete": "!", "error": "!", "": "…"}
 _OUTCOMES = {"passed": "passed", "failed": "failed", "not_tested": "not tested"}
@@ -53,6 +69,47 @@ _EVENTS = {"go": "may start", "rung": "boot ladder"}
 def pulse() -> dict[str, Any]:
     """A warning where no worker does its rounds; nothing to see where one does."""
     return worker.context()
+
+
+@register.filter
+def shown(text: Any) -> str:
+    """A text from outside, as long as a table shows it."""
+    return bounds.SHOWN_TEXT.cut(str(text))
+
+
+@register.filter
+def shown_name(text: Any) -> str:
+    return bounds.NAME.cut(str(text))
+
+
+@register.filter
+def shown_line(text: str) -> str:
+    return bounds.SHOWN_LINE.cut(text)
+
+
+@register.filter
+def shown_notes(text: str) -> str:
+    return bounds.NOTES.cut(text)
+
+
+@register.filter
+def checks_shown(attempt: StageRun) -> listed.Shown[Any]:
+    return listed.checks(attempt.checks, bounds.SHOWN_CHECKS)
+
+
+@register.filter
+def numbers_shown(attempt: StageRun) -> listed.Shown[Any]:
+    return listed.entries(attempt.numbers, bounds.SHOWN_CHECKS)
+
+
+@register.filter
+def earlier_checks_shown(attempt: StageRun) -> listed.Shown[Any]:
+    return listed.checks(attempt.checks, bounds.SHOWN_EARLIER_CHECKS)
+
+
+@register.filter
+def earlier_numbers_shown(attempt: StageRun) -> listed.Shown[Any]:
+    return listed.entries(attempt.numbers, bounds.SHOWN_EARLIER_CHECKS)
 
 
 @register.filter

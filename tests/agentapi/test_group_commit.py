@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -151,3 +152,28 @@ def test_a_group_is_handled_run_by_run_in_the_order_of_arrival() -> None:
     futures[4].cancel()
     assert [request.body for request, _ in writer._gather()] == [b"b", b"d", b"a", b"c"]
     assert not futures[0].cancel(), "too late: it is being committed, and its answer will be set"
+
+
+def test_a_message_is_decoded_before_the_transaction_of_everybody(
+    talker: Talker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = [endpoint.read(log_request(talker, 1)), endpoint.read(replace(log_request(talker, 2), body=b"nonsense"))]
+    monkeypatch.setattr(endpoint, "_message", None)
+    assert [answer.status for answer in submit(*ready)] == [200, 400]
+
+
+def test_a_group_that_takes_long_is_committed_in_several_transactions(
+    talker: Talker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "GROUP_S", 0.0)
+    writer, sizes = ingest.Writer(), []
+    real = writer._commit
+    monkeypatch.setattr(writer, "_commit", lambda requests: sizes.append(len(requests)) or real(requests))
+    requests = [log_request(talker, n) for n in range(1, 6)]
+    futures: list[Future[endpoint.Answer]] = [Future() for _ in requests]
+    for request, future in zip(requests, futures, strict=True):
+        writer._waiting.put((request, future))
+    writer._ensure_running()
+    assert {future.result(30).status for future in futures} == {200}
+    assert sizes == [5, 4, 3, 2, 1]
+    assert Run.objects.get(pk=talker.run_id).boots.get().log_seq == 5

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import agents, imports, overhead, pages, report, rows, streams
+from tests.bench import agents, imports, overhead, pages, report, results, rows, streams
 from tests.rack.zoo.specimen import MACHINES
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
@@ -15,6 +15,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "overhead": lambda options: overhead.main(options.machine),
     "pages": lambda options: pages.main(options.hosts, options.measurements),
     "report": lambda options: report.main(options.rows, options.findings),
+    "results": lambda options: results.main(),
     "rows": lambda options: rows.main(),
     "streams": lambda options: streams.main(options.streams, options.events, options.every),
 }

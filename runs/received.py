@@ -1,0 +1,242 @@
+"""A message of an agent, cut to the bounds of `hosts.bounds`. Pure, and done before any transaction.
+
+A cut never makes a result better. What counts against the host is kept first; where something was left out that could
+have counted, `Cut.unseen` says so, and the stage can't be passed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import cache
+from typing import Any, TypeVar
+
+from agent import codec, wire
+from hosts import bounds
+from hosts.bounds import Bound
+
+T = TypeVar("T")
+Required = Callable[[], Collection[str]]
+
+_TEXTS: Mapping[tuple[type, str], Bound] = {
+    (wire.Finding, "code"): bounds.NAME,
+    (wire.Finding, "component"): bounds.NAME,
+    (wire.Finding, "message"): bounds.SENTENCE,
+    (wire.Check, "name"): bounds.NAME,
+    (wire.Check, "component"): bounds.NAME,
+    (wire.Check, "reason"): bounds.SENTENCE,
+    (wire.CounterDelta, "counter"): bounds.NAME,
+    (wire.CounterDelta, "component"): bounds.NAME,
+    (wire.Measurement, "component"): bounds.NAME,
+    (wire.Refusal, "serial"): bounds.NAME,
+    (wire.Refusal, "reason"): bounds.SENTENCE,
+    (wire.Signature, "words"): bounds.SENTENCE,
+    (wire.Result, "reason"): bounds.SENTENCE,
+    (wire.LogLine, "text"): bounds.LOG_LINE,
+    (wire.Hold, "host_key"): bounds.HOST_KEY,
+    (wire.Hold, "users"): bounds.NAME,
+}
+_LISTS: Mapping[tuple[type, str], Bound] = {
+    (wire.Result, "findings"): bounds.FINDINGS,
+    (wire.Result, "checks"): bounds.CHECKS,
+    (wire.Result, "counters"): bounds.COUNTERS,
+    (wire.Result, "refusals"): bounds.REFUSALS,
+    (wire.Refusal, "signatures"): bounds.SIGNATURES,
+    (wire.Heartbeat, "progress"): bounds.PROGRESS,
+    (wire.Hold, "users"): bounds.USERS,
+    (wire.Memory, "dimms"): bounds.PARTS,
+    **{(wire.Inventory, one.name): bounds.PARTS for one in fields(wire.Inventory)},
+}
+# Too many of these are refused: cut, they would be another machine's, or lost without a word.
+_REFUSED: Mapping[tuple[type, str], int] = {
+    (wire.Hello, "macs"): bounds.MACS.most,
+    (wire.Claim, "macs"): bounds.MACS.most,
+    (wire.LogBatch, "lines"): wire.MAX_LOG_LINES_PER_BATCH,
+    (wire.SensorBatch, "measurements"): wire.MAX_MEASUREMENTS_PER_BATCH,
+}
+_SEVERITIES = {wire.Severity.CRITICAL: 0, wire.Severity.WARNING: 1, wire.Severity.INFO: 2}
+# Of what was left out of these, nothing counts against a host that what was kept does not.
+_NO_WEIGHT = frozenset({"findings", "texts", "evidence", "progress", "users", "signatures"})
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What was left out: kind → how many. `unseen` names what of it could have counted against the host, in words."""
+
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    unseen: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.left_out)
+
+
+NOTHING = Cut()
+
+
+@dataclass(frozen=True)
+class Room:
+    """How much more the run of a result may take: findings, and characters of evidence."""
+
+    findings: int = bounds.FINDINGS.most
+    evidence: int = bounds.EVIDENCE.most
+
+
+@dataclass(frozen=True)
+class Taken:
+    message: Any
+    cut: Cut = NOTHING
+
+
+def taken(message: Any, room: Room = Room(), required: Required = tuple) -> Taken:
+    """The message within the bounds. `required` names the checks that the stage can't do without; it is asked only
+    where checks have to be left out. Raises WireError for what can't be cut."""
+    return _Taker(room, required).take(message)
+
+
+class _Taker:
+    """Counts while it cuts."""
+
+    def __init__(self, room: Room, required: Required) -> None:
+        self.room, self.required = room, required
+        self.left_out: Counter[str] = Counter()
+        self.unseen: Counter[str] = Counter()
+
+    def take(self, message: Any) -> Taken:
+        if isinstance(message, wire.Result):
+            message = self._documents(message)
+        message = self._within(message)
+        unseen = ", ".join(f"{count:,} {what}" for what, count in self.unseen.items())
+        return Taken(message, Cut(dict(self.left_out), unseen))
+
+    def _within(self, value: Any) -> Any:
+        """Any dataclass, field by field; the very same object where nothing had to be cut."""
+        kind, changed = type(value), {}
+        for name in _names(kind):
+            old = getattr(value, name)
+            new = self._field(kind, name, old)
+            if new is not old:
+                changed[name] = new
+        return replace(value, **changed) if changed else value
+
+    def _field(self, kind: type, name: str, value: Any) -> Any:
+        if type(value) is str:
+            return self._text(kind, name, value)
+        if type(value) is list:
+            return self._list(kind, name, value)
+        return self._within(value) if is_dataclass(value) else value
+
+    def _text(self, kind: type, name: str, text: str) -> str:
+        bound = _TEXTS.get((kind, name), bounds.WORD)
+        if len(text) <= bound.most:
+            return text
+        if kind in wire.MESSAGES and (kind, name) not in _TEXTS:
+            raise codec.WireError(name, f"{len(text):,} characters: at most {bound.most}")
+        self.left_out["texts"] += 1
+        return bound.cut(text)
+
+    def _list(self, kind: type, name: str, items: list[Any]) -> list[Any]:
+        most = _REFUSED.get((kind, name))
+        if most is not None and len(items) > most:
+            raise codec.WireError(name, f"{len(items):,} entries: at most {most:,}")
+        bound = most or self._most(kind, name)
+        kept = items if len(items) <= bound else self._chosen(name, items, bound)
+        made = [self._text(kind, name, item) if type(item) is str else self._within(item) for item in kept]
+        return items if all(new is old for new, old in zip(made, items, strict=False)) and kept is items else made
+
+    def _most(self, kind: type, name: str) -> int:
+        bound = _LISTS.get((kind, name), bounds.ITEMS)
+        return min(bound.most, self.room.findings) if bound is bounds.FINDINGS else bound.most
+
+    def _chosen(self, name: str, items: list[Any], most: int) -> list[Any]:
+        rank = _RANKS.get(name)
+        ranks = rank(items, self.required() if name == "checks" else ()) if rank else [0] * len(items)
+        order = sorted(range(len(items)), key=ranks.__getitem__)
+        self.left_out[name] += len(items) - most
+        lost = [items[n] for n in order[most:]]
+        weighty = [one for one in lost if not (isinstance(one, wire.Check) and one.outcome is wire.Outcome.PASSED)]
+        if name not in _NO_WEIGHT and weighty:
+            self.unseen[name] += len(weighty)
+        return [items[n] for n in sorted(order[:most])]
+
+    # --- of a result only ------------------------------------------------------------------------------------------
+
+    def _documents(self, result: wire.Result) -> wire.Result:
+        return replace(
+            result,
+            numbers=self._numbers(result.numbers),
+            evidence=self._evidence(result.evidence),
+            inventory=self._inventory(result.inventory),
+        )
+
+    def _numbers(self, numbers: dict[str, float]) -> dict[str, float]:
+        fit = {key: value for key, value in numbers.items() if len(key) <= bounds.NAME.most}
+        kept = dict(list(fit.items())[: bounds.NUMBERS.most])
+        if lost := len(numbers) - len(kept):
+            self.left_out["numbers"] += lost
+            self.unseen["numbers"] += lost
+        return kept if lost else numbers
+
+    def _evidence(self, evidence: dict[str, str]) -> dict[str, str]:
+        """An even share for each; of those that are shorter, the others have no more for it."""
+        most = bounds.EVIDENCE_TEXTS.most
+        if len(evidence) > most:
+            self.left_out["evidence"] += len(evidence) - most
+        share = min(bounds.EVIDENCE_TEXT.most, self.room.evidence // max(1, min(len(evidence), most)))
+        cap = Bound(share, bounds.EVIDENCE_TEXT.about)
+        kept = list(evidence.items())[:most]
+        self.left_out["evidence"] += sum(len(text) > share or len(name) > bounds.NAME.most for name, text in kept)
+        if not self.left_out["evidence"]:
+            del self.left_out["evidence"]
+            return evidence
+        return {bounds.NAME.cut(name): cap.cut_middle(text) for name, text in kept}
+
+    def _inventory(self, inventory: wire.Inventory | None) -> wire.Inventory | None:
+        """Too large as a whole, it is left out as a whole: of half a list of parts nobody could say what is missing."""
+        if inventory is None:
+            return None
+        inventory = self._within(inventory)
+        if len(codec.dumps(inventory)) <= bounds.INVENTORY.most:
+            return inventory
+        self.left_out["inventory"] += 1
+        self.unseen["inventory"] += 1
+        return None
+
+
+def _firsts(keys: Sequence[Hashable]) -> list[bool]:
+    seen: set[Hashable] = set()
+    return [not (key in seen or seen.add(key)) for key in keys]  # type: ignore[func-returns-value]
+
+
+def _rank_findings(findings: list[wire.Finding], _: Collection[str]) -> list[Any]:
+    """By severity, and of one severity the first of each part before what else there is of it: every part that is to
+    blame is named."""
+    firsts = _firsts([(one.severity, one.component) for one in findings])
+    return [(_SEVERITIES[one.severity], not first) for one, first in zip(findings, firsts, strict=True)]
+
+
+def _rank_checks(checks: list[wire.Check], required: Collection[str]) -> list[Any]:
+    """What did not pass before what passed, required ones before others, the first of each name before its others."""
+    exact, begin = set(required), tuple(name for name in required if name.endswith("."))
+    worse = {wire.Outcome.FAILED: 0, wire.Outcome.NOT_TESTED: 1, wire.Outcome.PASSED: 2}
+    firsts = _firsts([one.name for one in checks])
+    return [
+        (worse[one.outcome], not (one.name in exact or one.name.startswith(begin)), not first)
+        for one, first in zip(checks, firsts, strict=True)
+    ]
+
+
+def _rank_refusals(refusals: list[wire.Refusal], _: Collection[str]) -> list[Any]:
+    return [not refusal.signatures for refusal in refusals]
+
+
+_RANKS: Mapping[str, Callable[[list[Any], Collection[str]], list[Any]]] = {
+    "findings": _rank_findings,
+    "checks": _rank_checks,
+    "refusals": _rank_refusals,
+}
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(kind))

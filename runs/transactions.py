@@ -1,0 +1,32 @@
+"""Transactions that hold up nobody: SQLite lets one of them write at a time, and every heartbeat waits for it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic as now_s
+
+from django.db import connection, transaction
+
+log = logging.getLogger("vetting.transactions")
+# What is decoded, checked and counted beforehand takes no part of this; the agents wait 5 s between heartbeats.
+LIMIT_S = 1.0
+
+
+@contextmanager
+def short(what: str) -> Iterator[None]:
+    """A transaction, or a savepoint inside one. How long it was open is measured, from the lock to the end of the
+    commit; one that was open for too long is logged, with what it was about."""
+    if connection.in_atomic_block:
+        with transaction.atomic():
+            yield
+        return
+    began_s = now_s()
+    try:
+        with transaction.atomic():
+            began_s = now_s()
+            yield
+    finally:
+        if (open_s := now_s() - began_s) > LIMIT_S:
+            log.warning("%s: the transaction was open for %.1f s, at most %.1f s are allowed", what, open_s, LIMIT_S)
