@@ -4,7 +4,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 MACHINE ?= tests/rack/machines/healthy-uefi.yaml
 LEVEL ?= fast
 
-.PHONY: help demo test test-agent test-rack test-install rack zoo image venv lint lock docs gallery bench worlds statements chaos
+.PHONY: help demo test test-agent test-rack test-install rack zoo image venv lint lock docs gallery bench worlds statements chaos sbom audit
 help:
 	@echo "make demo [KEEP=1]          vet a virtual host, from magic packet to report, with the dashboard open"
 	@echo "make test                   everything that needs no machine beyond one direct boot"
@@ -18,6 +18,8 @@ help:
 	@echo "make gallery                photographs every page during a run of the rack; writes docs/gallery.md"
 	@echo "make statements [ONLY='GLOB']  every statement of every call fails once, in every way; then the power, below SQLite"
 	@echo "make chaos [SEEDS=N] [FIRST=N] [SECONDS=S] [DATABASE=postgresql] [UNBOUNDED=1]  campaigns of faults; root fills a disk"
+	@echo "make sbom                   what it consists of, as CycloneDX, into var/sbom"
+	@echo "make audit                  asks an advisory database about the locked packages; status 3: not audited"
 	@echo "make lint, lock, docs, bench"
 
 demo:
@@ -88,3 +90,9 @@ bench: venv
 
 worlds: venv
 	$(PYTHON) -m tests.agent_stages.campaign --worlds $(or $(WORLDS),20000) --seed $(or $(SEED),0)
+
+sbom: venv
+	$(PYTHON) scripts/sbom.py --output var/sbom --image var/image
+
+audit: venv
+	$(PYTHON) scripts/audit.py $(ARGS)
