@@ -14,7 +14,7 @@ from runs.machine import HELD, LIVE
 from runs.models import Run
 from runs.querysets import RunQuerySet
 
-NEWEST = 2000
+NEWEST = 500
 # Of one invariant. A table that is wrong as a whole is told by its first rows and a number.
 MOST_TOLD = 20
 
