@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from hosts.models import Host, HostMac, WritableDisk
 
 BATCH = 200
-"""Hosts in one statement, and in one transaction of the command: its writing took 0.1 s (docs/benchmarks.md)."""
+"""Hosts in one statement, and in one transaction of the command: 0.06 s on average (docs/benchmarks.md)."""
 
 
 class Changed(Exception):
