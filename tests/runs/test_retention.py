@@ -4,6 +4,7 @@ import os
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -45,6 +46,13 @@ def a_run_with_files(name: str = "node-1", age: timedelta = OLD, **fields: Any) 
 
 def files(settings: Any) -> set[str]:
     return {str(p.relative_to(settings.RUNS_DIR)) for p in settings.RUNS_DIR.rglob("*") if p.is_file()}
+
+
+def its_clock(monkeypatch: pytest.MonkeyPatch, *moments: float) -> None:
+    """The sweep's own clock says these, the last one for ever; everybody else's goes on."""
+    left = list(moments)
+    clock = SimpleNamespace(monotonic=lambda: left.pop(0) if len(left) > 1 else left[0])
+    monkeypatch.setattr(retention, "time", clock)
 
 
 def test_old_artifacts_go_with_their_rows_and_old_logs_go(settings: Any) -> None:
@@ -163,13 +171,11 @@ def test_what_does_not_fit_into_the_time_of_one_sweep_is_another_jobs(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a_run_with_files()
-    moments = iter([0.0, 0.0, 100.0])
-    monkeypatch.setattr(retention.time, "monotonic", lambda: next(moments, 100.0))
+    its_clock(monkeypatch, 0.0, 0.0, 100.0)
     retention.tick()
     begin()
     do_queued()
     assert len(files(settings)) == 1
-    moments = iter([0.0])
-    monkeypatch.setattr(retention.time, "monotonic", lambda: next(moments, 1.0))
+    its_clock(monkeypatch, 0.0, 1.0)
     assert do_jobs() == 1
     assert files(settings) == set()
