@@ -23,7 +23,8 @@ class Notice(models.Model):
 
 
 class Delivery(models.Model):
-    """`attempted_at` without `sent_at` or `problem`: the worker died while sending. It is not tried again."""
+    """`attempted_at` without `sent_at` or `problem`: it is being sent, or the worker died while it was. It is not tried
+    again; the next try of its job notes that nobody knows."""
 
     event = models.ForeignKey(RunEvent, on_delete=models.CASCADE, related_name="deliveries")
     target = models.CharField(max_length=100)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
-from datetime import timedelta
+from functools import partial
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, models, transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from notifications import kinds, routing, sending
@@ -19,11 +20,12 @@ log = logging.getLogger(__name__)
 
 # PostgreSQL can commit a lower id after a higher one; so many ids behind the cursor are looked at again.
 LOOK_BACK = 1000
-# A job waits for its turn behind one that waits for a dead target. What is a day old tells nobody anything.
-BEGUN_AFTER, FORGOTTEN_AFTER = timedelta(seconds=30), timedelta(days=1)
 # Of events that are to be told, in one round; the others follow in the next.
 PER_TICK = 20
-DELIVER = jobs.Kind("notifications.outbox.deliver", "a message", limit_s=30)
+DELIVER = jobs.Kind("notifications.outbox.deliver", "a message", limit_s=30, most_tries=3)
+# What became of a message that was sent is noted within this; who reads answers beside it waits as long.
+_RECORD_S = 5.0
+NOBODY_KNOWS = "whether it arrived is not known: the worker ended while it was sent"
 
 
 def tick() -> None:
@@ -32,8 +34,7 @@ def tick() -> None:
     1. read what lies behind the cursor (and a little before it) and has no notice yet;
     2. per event, in one transaction: its notice (the key is unique: whoever comes second stops here), a
        delivery per target, and the job that sends them;
-    3. move the cursor, as far as all is taken up;
-    4. queue the job again where nobody has begun it: the queue drops one that fails before its first claim.
+    3. move the cursor, as far as all is taken up.
     """
     cursor, _ = Cursor.objects.get_or_create(name="outbox")
     newest = RunEvent.objects.order_by("-id").values_list("id", flat=True).first() or 0
@@ -45,7 +46,6 @@ def tick() -> None:
         newest = taken[-1].pk
     if newest > cursor.last_event:
         Cursor.objects.filter(name="outbox", last_event__lt=newest).update(last_event=newest)
-    _queue_again()
 
 
 @transaction.atomic
@@ -62,36 +62,24 @@ def _take_up(event: RunEvent) -> None:
         jobs.ask(DELIVER, [row.pk for row in rows], run_id=event.run_id)
 
 
-def _queue_again() -> None:
-    now = timezone.now()
-    set_back = models.Q(taken_at__gt=now + BEGUN_AFTER)  # the clock, and the queue's own times with it
-    a_while = models.Q(taken_at__lt=now - BEGUN_AFTER, taken_at__gt=now - FORGOTTEN_AFTER)
-    notices = Notice.objects.filter(set_back | a_while)
-    late = Delivery.objects.filter(attempted_at=None, event__notice__in=notices)
-    for event, run_id in late.order_by("event").values_list("event", "event__run").distinct()[:PER_TICK]:
-        with transaction.atomic():
-            if notices.filter(pk=event).update(taken_at=now):
-                rows = Delivery.objects.filter(event=event, attempted_at=None).order_by("pk")
-                jobs.ask(DELIVER, list(rows.values_list("pk", flat=True)), run_id=run_id)
-
-
 def deliver(delivery_ids: Sequence[int]) -> None:
-    """Send one event's deliveries side by side, each once: a queue may start a job a second time, so an
-    attempt is claimed on its row first. A target that never answers costs its own limit, delays no other.
+    """Send one event's deliveries side by side, each once: the job may be tried again, so an attempt is claimed on its
+    row first. A target that never answers costs its own limit, delays no other.
 
-    All that is read is read before the claim: what fails until then is queued again by the tick. A database that takes
-    no record of one keeps no other from its own."""
-    waiting = list(Delivery.objects.filter(pk__in=delivery_ids, attempted_at=None).select_related("event__run__host"))
+    All that is read is read before the claim: what fails until then is tried again. What an earlier try has claimed is
+    not sent again."""
+    mine = Delivery.objects.filter(pk__in=delivery_ids)
+    mine.filter(sent_at=None, problem="").exclude(attempted_at=None).update(problem=NOBODY_KNOWS)
+    waiting = list(mine.filter(attempted_at=None).select_related("event__run__host"))
     if not waiting:
         return
     message = kinds.compose(waiting[0].event)
     claimed = {row.target: row for row in waiting if _claim(row)}
     for name, problem in sending.send_to_all(list(claimed), message):
         try:
-            _record(claimed[name], problem)
+            jobs.put_on_record(partial(_record, claimed[name], problem), time.monotonic() + _RECORD_S)
         except DatabaseError:
             log.exception("what became of the message to %s is not on record: %s", name, problem or "it was sent")
-            close_old_connections()
 
 
 def _claim(row: Delivery) -> bool:

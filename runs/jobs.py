@@ -7,7 +7,7 @@ again. What a full disk or a locked database does to a job that may be tried aga
 minute.
 
 A try may be started twice (django-q2 starts a task again whose process was killed), so it has a number and begins once.
-A job that is tried again may have done half of its work: whoever is called makes that harmless.
+A job that is tried again may have done half of its work, or all of it: whoever is called makes that harmless.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import psutil
 from django.conf import settings
-from django.db import OperationalError, connection
+from django.db import DatabaseError, OperationalError, close_old_connections, connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.module_loading import import_string
@@ -45,6 +47,8 @@ _NOT_BEGUN_S = 60.0
 # django-q2 ends a process 3 s after its time; its guard looks every half second.
 _GRACE_S = 15.0
 _NAMED = 5
+# How soon a statement is sent again that the database has refused.
+_RECORD_AGAIN_S = 0.2
 # The bench's own state: every job would meet it, and it passes without anybody asking again.
 _BENCH_ERRNOS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE}
@@ -53,7 +57,8 @@ _BENCH_ERRNOS = frozenset(
 
 @dataclass(frozen=True)
 class Kind:
-    """What may be asked for: `call(*args)`, within `limit_s`. `title` says what it is, as in "the report"."""
+    """What may be asked for: `call(*args)`, within `limit_s`. `title` says what it is, as in "the report". A long one
+    that was put aside can be asked for again; a short one is over then, and its row goes after a week."""
 
     call: str
     title: str
@@ -94,14 +99,15 @@ def tick() -> None:
 def work(job_id: int, number: int) -> str:
     """One try, in a worker process. Two processes can be given the same one:
 
-    1. take it by its number, which one of them does; 2. call; 3. delete the job, or note why it failed, where the try
-    was not given up meanwhile.
+    1. read it; 2. take it by its number, which one of them does; 3. call; 4. delete the job, or note why it failed,
+    where the try was not given up meanwhile. What came of it is noted as soon as the database takes it: else a try
+    that was done would be called one that took too long.
     """
     mine = Job.objects.filter(pk=job_id, number=number).exclude(handed_at=None)
-    holder = f"{socket.gethostname()}:{os.getpid()}"
-    if mine.filter(started_at=None).update(started_at=timezone.now(), holder=holder) != 1:
+    job, holder = mine.filter(started_at=None).first(), f"{socket.gethostname()}:{os.getpid()}"
+    if job is None or mine.filter(started_at=None).update(started_at=timezone.now(), holder=holder) != 1:
         return "no longer wanted"
-    job, began = mine.get(), time.monotonic()
+    until = time.monotonic() + job.limit_s
     try:
         result = import_string(job.call)(*json.loads(job.args))
     except TimeoutException:
@@ -110,14 +116,34 @@ def work(job_id: int, number: int) -> str:
         raise
     except Exception as error:
         log.exception("job %s: try %s failed", job, number)
-        used_up = time.monotonic() - began > job.limit_s / 2  # also a query that was ended for its length
-        _failed(job, f"{type(error).__name__}: {error}"[:500], counts=used_up or not _is_the_benchs(error))
+        used_up = until - time.monotonic() < job.limit_s / 2  # also a query that was ended for its length
+        counts, why = used_up or not _is_the_benchs(error), f"{type(error).__name__}: {error}"[:500]
+        put_on_record(partial(_failed, job, why, counts=counts), until)
         return "failed"
-    if result == AGAIN:
-        mine.update(handed_at=None, started_at=None, due_at=timezone.now(), tries=0, problem="")
-    else:
-        mine.delete()
+    put_on_record(partial(_done, job, is_over=result != AGAIN), until)
     return "done"
+
+
+def put_on_record(write: Callable[[], object], until: float) -> None:
+    """What was done outside of the database can't be taken back: send `write` again where it is refused, until this
+    time on the monotonic clock. Raises DatabaseError then. `write` may be carried out twice."""
+    while True:
+        try:
+            write()
+            return
+        except DatabaseError:
+            close_old_connections()
+            if time.monotonic() > until:
+                raise
+            log.exception("the database does not take what was done: once more")
+        time.sleep(_RECORD_AGAIN_S)
+
+
+def _done(job: Job, *, is_over: bool) -> None:
+    if is_over:
+        _in_hand(job).delete()
+    else:
+        _in_hand(job).update(handed_at=None, started_at=None, due_at=timezone.now(), tries=0, problem="")
 
 
 def problems() -> list[Problem]:
@@ -129,14 +155,14 @@ def problems() -> list[Problem]:
     return told
 
 
-_TOLD = ("title", "tries", "most_tries", "problem", "failed_at", "run__host__name")
+_TOLD = ("title", "tries", "is_long", "problem", "failed_at", "run__host__name")
 
 
 def _told(job: Job) -> Problem:
     where = f" of run {job.run_id} ({job.run.host.name})" if job.run else ""
     what = f"{job.title}{where} failed {job.tries} time{'' if job.tries == 1 else 's'}: {job.problem[:200]}"
     once = "the admin has it under jobs: delete it there once it is dealt with"
-    fix = 'press "Write the report again" on the page of the run' if job.run and job.most_tries > 1 else once
+    fix = 'press "Write the report again" on the page of the run' if job.run and job.is_long else once
     return Problem("bench", what[:1].upper() + what[1:], fix)
 
 
@@ -178,6 +204,7 @@ def _is_gone(holder: str) -> bool:
     return host == socket.gethostname() and not psutil.pid_exists(int(pid))
 
 
+@transaction.atomic
 def _failed(job: Job, why: str, *, counts: bool = True) -> None:
     """Note a failed try, and when the next one is due; none where they were enough."""
     may_wait = not counts and job.most_tries > 1

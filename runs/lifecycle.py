@@ -255,6 +255,7 @@ def _run_in_words(run: Run) -> str:
 
 
 def _ask_retry(run: Run, stage: str, who: str) -> None:
+    """Once: whoever was not answered asks again."""
     machine.step(State(run.state), Event.RETRY)
     if not run.stage_runs.filter(name=stage).exclude(outcome="").exists():
         raise Refused(f"{naming.state_in_words(stage)} has not run in run {run.pk}: there is nothing to retry")
@@ -262,6 +263,8 @@ def _ask_retry(run: Run, stage: str, who: str) -> None:
         raise Refused(f"run {run.pk} has had {bounds.RUN_ATTEMPTS.most} attempts: release the host, start another run")
     if stage != State.INVENTORY_CHECK and stageruns.was_booted_anew(run):
         raise Refused("the host was booted anew since its parts were collected: retry Inventory, all stages follow")
+    if run.retry_stage == stage:
+        return
     run.retry_stage = stage
     run.save(update_fields=["retry_stage"])
     text = f"retry of {naming.state_in_words(stage)}: waits for a free slot"
@@ -280,11 +283,11 @@ def _refusals_shown(run: Run, attempt: int) -> dict[str, dict[str, Any]]:
 
 
 def _give_override(run: Run, attempt: int, serial: str, digest: str, who: str) -> None:
-    Override.objects.update_or_create(
-        run=run,
-        stage=State.STORAGE,
-        attempt=attempt,
-        serial=serial,
-        defaults={"boot": stageruns.claimed_boot(run), "digest": digest, "given_by": who[:150]},
-    )
+    """Once for the same list."""
+    mine = Override.objects.filter(run=run, stage=State.STORAGE, attempt=attempt, serial=serial)
+    shown = {"boot": stageruns.claimed_boot(run), "digest": digest}
+    if mine.filter(**shown).exists():
+        return
+    what = {"run": run, "stage": State.STORAGE, "attempt": attempt, "serial": serial}
+    Override.objects.update_or_create(**what, defaults={**shown, "given_by": who[:150]})
     write_event(run, "override", actor=Actor.OPERATOR, who=who, text=f"wipe probe overridden on disk {serial}")

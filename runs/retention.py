@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
 from hosts import previews
@@ -43,21 +44,23 @@ JOBS_KEPT = timedelta(days=7)
 
 
 def tick() -> None:
-    """Ask for a sweep every `janitor.interval_minutes`. Two workers at once ask for one."""
+    """Ask for a sweep every `janitor.interval_minutes`. Two workers at once ask for one. That it was asked for is on
+    record with the job, or neither is: else there would be no sweep until the next one is due."""
     now = timezone.now()
     every = timedelta(minutes=settings.VETTING.janitor.interval_minutes)
     lease, _ = Lease.objects.get_or_create(name=Lease.SWEEP)
     last = lease.ticked_at
     if last is not None and timedelta() <= now - last < every:  # else it is due, or the clock was set back
         return
-    if Lease.objects.filter(name=Lease.SWEEP, ticked_at=last).update(ticked_at=now):
-        jobs.ask(SWEEP)
+    with transaction.atomic():
+        if Lease.objects.filter(name=Lease.SWEEP, ticked_at=last).update(ticked_at=now):
+            jobs.ask(SWEEP)
 
 
 def sweep_a_while() -> str:
     """The job: as much as fits into its time; the rest is another job's. What is old among the jobs goes, too, where
     nobody can ask for it again."""
-    Job.objects.filter(due_at=None, handed_at=None, most_tries=1, failed_at__lt=timezone.now() - JOBS_KEPT).delete()
+    Job.objects.filter(due_at=None, handed_at=None, is_long=False, failed_at__lt=timezone.now() - JOBS_KEPT).delete()
     until = time.monotonic() + SWEEP_FOR_S
     return jobs.AGAIN if sweep(until=until) and time.monotonic() > until else ""
 

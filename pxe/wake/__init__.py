@@ -11,6 +11,7 @@ import logging
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -39,11 +40,19 @@ def tick() -> None:
     waiting = WakeRequest.objects.filter(run__state=State.WAITING_WOL).select_related("run__host")
     for request in waiting.order_by("id"):
         driver = DRIVERS[request.run.host.wake_method]
-        if is_due(request, driver, timezone.now()) and _claim(request):
-            if driver.SLOW:
-                jobs.ask(SEND, request.pk, run_id=request.run_id)
-            else:
-                send(request.pk)
+        if not is_due(request, driver, timezone.now()):
+            continue
+        if driver.SLOW:
+            _ask(request)
+        elif _claim(request):
+            send(request.pk)
+
+
+@transaction.atomic
+def _ask(request: WakeRequest) -> None:
+    """It is counted and there is a job, or neither."""
+    if _claim(request):
+        jobs.ask(SEND, request.pk, run_id=request.run_id)
 
 
 def is_due(request: WakeRequest, driver: Driver, now: datetime) -> bool:

@@ -8,9 +8,11 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
+from django_q.models import OrmQ
 
-from notifications import checks, outbox, sending
+from notifications import checks, kinds, outbox, sending
 from notifications.models import Cursor, Delivery, Notice
+from runs import jobs
 from runs.models import Job, RunEvent
 from tests import rows
 from tests.notifications.receivers import http_server, mail_server, silent_server
@@ -154,20 +156,40 @@ def test_a_target_that_never_answers_is_bounded_and_in_nobodys_way(
     assert len(phone.posts) == len(post.mails) == 1
 
 
-def test_a_job_that_failed_before_it_began_is_queued_again(configure: Callable, run_queue: Callable) -> None:
-    """The queue drops a job that fails."""
-    with http_server() as phone:
-        configure([ntfy("phone", phone.url)])
+def test_a_message_that_can_not_be_composed_is_put_aside_once(
+    configure: Callable, run_queue: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not asked for again every half minute, with a row in the history each time."""
+    monkeypatch.setattr(kinds, "compose", lambda event: 1 // 0)
+    configure([ntfy("phone", "http://127.0.0.1:9")])
+    failed_run()
+    for _ in range(6):
+        outbox.tick()
+        run_queue()
+        Notice.objects.update(taken_at=timezone.now() - timedelta(seconds=31))
+        Job.objects.exclude(due_at=None).update(due_at=timezone.now())
+    assert Job.objects.get().tries == 3
+    assert RunEvent.objects.filter(kind="job_put_aside").count() == 1
+
+
+def test_a_message_whose_worker_died_is_sent_once_and_its_row_says_what_is_known(
+    configure: Callable, run_queue: Callable
+) -> None:
+    """Killed behind the sending to one target and before the claim of another; the job is tried again."""
+    with http_server() as phone, http_server() as other:
+        configure([ntfy("phone", phone.url), ntfy("other", other.url)])
         failed_run()
         outbox.tick()
-        Job.objects.all().delete()
-        outbox.tick()
-        assert not Job.objects.exists(), "it may still wait for its turn"
-        Notice.objects.update(taken_at=timezone.now() - timedelta(seconds=31))
-        for _ in range(2):
-            outbox.tick()
+        Delivery.objects.filter(target="phone").update(attempted_at=timezone.now())
+        begin()
+        Job.objects.update(holder=f"{jobs.socket.gethostname()}:{2**22 + 1}", started_at=timezone.now())
+        OrmQ.objects.all().delete()
+        begin()
+        Job.objects.update(due_at=timezone.now())
         assert run_queue() == 1
-    assert len(phone.posts) == 1
+    assert (len(phone.posts), len(other.posts)) == (0, 1)
+    assert Delivery.objects.get(target="phone").problem == outbox.NOBODY_KNOWS
+    assert not Job.objects.exists() and not RunEvent.objects.filter(kind="job_put_aside").exists()
 
 
 def test_the_tick_itself_sends_nothing(configure: Callable) -> None:

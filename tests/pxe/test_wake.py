@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 from wakeonlan import create_magic_packet
 
@@ -210,6 +211,21 @@ def test_a_bmc_is_asked_by_a_job_and_no_more_once_it_has_worked(bench: Bench, bm
     a_while_passes(request)
     wake.tick()
     assert do_jobs() == 0
+
+
+def test_a_bmc_whose_job_could_not_be_asked_for_has_not_been_asked(
+    bench: Bench, bmc: Bmc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*words: object, **more: object) -> None:
+        raise OperationalError("database is locked")
+
+    asked_for(with_bmc(bmc))
+    with monkeypatch.context() as patched, pytest.raises(OperationalError):
+        patched.setattr(wake.jobs, "ask", refuse)
+        wake.tick()
+    wake.tick()
+    assert do_jobs() == 1
+    assert WakeRequest.objects.get().sent == 1
 
 
 # --- IPMI

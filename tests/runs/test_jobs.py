@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.utils import timezone
 from django_q.exceptions import TimeoutException
 from django_q.models import OrmQ
@@ -189,3 +189,54 @@ def test_five_are_named_and_the_others_counted() -> None:
     begin()
     told = bench.problems("jobs")
     assert len(told) == 6 and told[-1].what == "3 more jobs were put aside"
+
+
+class _Refuses:
+    """Each statement of one kind on the jobs, so many times."""
+
+    def __init__(self, verb: str, times: int, of: str = "") -> None:
+        self.verb, self.times, self.of = verb, times, of
+
+    def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        if self.times and sql.startswith(self.verb) and '"runs_job"' in sql and self.of in ("", *params):
+            self.times -= 1
+            raise OperationalError("database is locked")
+        return execute(sql, params, many, context)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_done_is_on_record_although_the_database_refuses_for_a_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jobs, "_RECORD_AGAIN_S", 0.0)
+    run = a_due_report()
+    begin()
+    with connection.execute_wrapper(refuses := _Refuses("DELETE", 3)):
+        do_queued()
+    assert refuses.times == 0
+    assert not Job.objects.exists()
+    assert not run.events.filter(kind="job_put_aside").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_why_it_failed_is_on_record_although_the_database_refuses_for_a_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jobs, "_RECORD_AGAIN_S", 0.0)
+    fails(monkeypatch, ValueError("no such colour"))
+    a_due_report()
+    begin()
+
+    with connection.execute_wrapper(refuses := _Refuses("UPDATE", 2, of="ValueError: no such colour")):
+        do_queued()
+    assert refuses.times == 0
+    assert Job.objects.get().problem == "ValueError: no such colour"
+
+
+def test_a_try_that_could_not_be_read_has_not_begun() -> None:
+    """Else it would be called one that took too long, although nothing was done."""
+    a_due_report()
+    begin()
+    with connection.execute_wrapper(_Refuses("SELECT", 1)), pytest.raises(OperationalError):
+        do_queued()
+    assert Job.objects.get().started_at is None

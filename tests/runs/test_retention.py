@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.db import OperationalError
 from django.utils import timezone
 
-from runs import logfiles, retention
+from runs import jobs, logfiles, retention
 from runs.models import Artifact, Finding, Lease, Run, StageRun
 from tests import rows
 from tests.work import begin, do_jobs, do_queued
@@ -159,6 +160,19 @@ def test_the_tick_asks_again_when_the_interval_is_over(settings: Any) -> None:
     retention.tick()
     assert do_jobs() == 1
     assert files(settings) == set()
+
+
+def test_a_sweep_that_could_not_be_asked_for_is_asked_for_by_the_next_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only when the interval is over."""
+    with monkeypatch.context() as patched, pytest.raises(OperationalError):
+        patched.setattr(jobs, "ask", refuse)
+        retention.tick()
+    retention.tick()
+    assert do_jobs() == 1
+
+
+def refuse(kind: jobs.Kind, *args: object, **more: object) -> None:
+    raise OperationalError("database is locked")
 
 
 def test_a_clock_that_was_set_back_stops_no_sweep() -> None:

@@ -22,7 +22,6 @@ import runs.fitness
 import runs.report
 import runs.retention
 import runs.watchdog
-from notifications.models import Notice
 from pxe import dnsmasqlog
 from pxe.paths import paths
 from runs import fitness, jobs, lifecycle
@@ -155,11 +154,6 @@ def _deliver() -> Act:
     return _with_its_jobs(notifications.outbox.tick)
 
 
-def _half_a_minute_later() -> None:
-    Notice.objects.update(taken_at=timezone.now() - notifications.outbox.BEGUN_AFTER)
-    _minutes_later()
-
-
 def _minutes_later() -> None:
     """What was handed out and not begun is so long ago that it is handed out again; what failed is due again."""
     now = timezone.now()
@@ -170,11 +164,10 @@ def _minutes_later() -> None:
 
 
 def _may_have_arrived_or_not(difference: str, fault: Fault | None) -> bool:
-    """It is not sent again by a worker that died while it was being sent; its row says that it was tried. That
-    the job was put aside is in the history, also where only its last statement, behind the sending, has failed."""
-    died = fault in (Fault.CUT, Fault.CUT_AFTER, Fault.KILLED)
-    told = "kind='job_put_aside'" in difference or difference.startswith(("Delivery:", "Cursor:"))
-    return told or (died and difference.startswith("messages: only without"))
+    """It is not sent again by a worker that died while it was being sent, or was told that its claim is lost; its row
+    says so."""
+    died = fault in (Fault.CUT, Fault.CUT_AFTER, Fault.KILLED, Fault.UNTOLD)
+    return died and difference.startswith(("Delivery:", "messages: only without"))
 
 
 def _report() -> Act:
@@ -265,7 +258,7 @@ _TICKS: dict[str, Callable[[], Act]] = {
 }
 SCENARIOS = [
     *(Scenario(f"tick: {name}", Caller.TICK, prepare) for name, prepare in _TICKS.items()),
-    Scenario("job: messages", Caller.TICK, _deliver, _half_a_minute_later, _may_have_arrived_or_not),
+    Scenario("job: messages", Caller.TICK, _deliver, _minutes_later, _may_have_arrived_or_not),
     Scenario("job: report", Caller.TICK, _report, _minutes_later),
     Scenario("job: janitor", Caller.TICK, _janitor, _minutes_later),
 ]
