@@ -16,8 +16,8 @@ help:
 	@echo "make image [LEVEL=small]    build the live image into var/image"
 	@echo "make worlds [WORLDS=N] [SEED=N]  generated worlds and histories against what may be written to a disk"
 	@echo "make gallery                photographs every page during a run of the rack; writes docs/gallery.md"
-	@echo "make statements [ONLY='GLOB']  every statement of every call fails once, in every way; then the power, below SQLite"
-	@echo "make chaos [SEEDS=N] [FIRST=N] [SECONDS=S] [DATABASE=postgresql] [UNBOUNDED=1]  campaigns of faults; root fills a disk"
+	@echo "make statements [ONLY='GLOB'] [DATABASE=postgresql]  every statement of every call fails once, in every way; then the power, below SQLite"
+	@echo "make chaos [SEEDS=N] [FIRST=N] [SECONDS=S] [JOBS=N] [DATABASE=postgresql] [UNBOUNDED=1]  campaigns of faults; root fills a disk"
 	@echo "make sbom                   what it consists of, as CycloneDX, into var/sbom"
 	@echo "make audit                  asks an advisory database about the locked packages; status 3: not audited"
 	@echo "make lint, lock, docs, bench"
@@ -78,11 +78,11 @@ gallery:
 	@$(AS_ROOT) $(PYTHON) -m tests.walk.gallery
 
 statements: venv
-	$(PYTHON) -m tests.statements --only '$(or $(ONLY),*)'
-	$(PYTHON) -m tests.statements --only '$(or $(ONLY),*)' --power
+	$(PYTHON) -m tests.statements --only '$(or $(ONLY),*)' --database $(or $(DATABASE),sqlite)
+	$(if $(DATABASE),,$(PYTHON) -m tests.statements --only '$(or $(ONLY),*)' --power)
 
 chaos: venv
-	@$(AS_ROOT) $(PYTHON) -m tests.chaos --seeds $(or $(SEEDS),10) --first $(or $(FIRST),1) --seconds $(or $(SECONDS),15) \
+	@$(AS_ROOT) $(PYTHON) -m tests.chaos --seeds $(or $(SEEDS),10) --first $(or $(FIRST),1) --seconds $(or $(SECONDS),15) --jobs $(or $(JOBS),1) \
 		--database $(or $(DATABASE),sqlite) $(if $(UNBOUNDED),--unbounded)
 
 bench: venv

@@ -14,6 +14,8 @@ from runs import invariants, logfiles
 from runs.machine import ENDED, State
 from runs.models import Measurement, Outcome, Run, Verdict
 
+NOT_AT_ITS_END = "has not come to its end"
+
 
 def violations(journals: list[Path], bad: set[int], lost: set[int], *, bounded: bool) -> list[str]:
     """`bad` are the hosts (by pk) that have a bad disk, `lost` those that booted anew by themselves."""
@@ -23,15 +25,22 @@ def violations(journals: list[Path], bad: set[int], lost: set[int], *, bounded: 
         said += _of_machine(_read(journal))
     for run in Run.objects.select_related("host").order_by("id"):
         if bounded and not (run.state in ENDED or run.state == State.FAILED):
-            said.append(f"run {run.pk}: has not come to its end, it is in {run.state}")
+            said.append(f"run {run.pk}: {NOT_AT_ITS_END}, it is in {run.state}")
         said += _of_run(run, run.host_id in bad, bounded and run.host_id not in lost)
     return said
 
 
-def all_over() -> bool:
-    """Whether every run has come to its end; one that is failed and not held is over too, once its agent is off."""
+def is_late(said: str) -> bool:
+    """Whether it is about what has not happened yet, not about what has happened."""
+    return NOT_AT_ITS_END in said or said.partition(":")[0] in {one.name for one in invariants.waiting.ALL}
+
+
+def all_over(on: set[int]) -> bool:
+    """Whether every run has come to its end; one that is failed and not held is over too, once its host (by pk) is not
+    on any more: its agent would still hold."""
     close_old_connections()
-    return not Run.objects.exclude(state__in=[*ENDED, State.FAILED]).exists()
+    going_on = Run.objects.exclude(state__in=ENDED)
+    return not going_on.exclude(state=State.FAILED).exists() and not going_on.filter(host__in=on).exists()
 
 
 def _sentence(violation: Any) -> str:

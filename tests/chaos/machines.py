@@ -28,13 +28,16 @@ class Machine(threading.Thread):
         super().__init__(daemon=True)
         self.facts, self.url, self.folder = facts, url, folder
         self.boots = 0
+        self.is_on = False
         self.agent: subprocess.Popen[bytes] | None = None
         self._over, self._reset = threading.Event(), threading.Event()
 
     def run(self) -> None:
         while not self._over.wait(ASK_EVERY_S):
             if (target := self._boot_script()) is not None:
+                self.is_on = True
                 self._boot(target)
+                self.is_on = False
 
     def reset(self) -> None:
         """It boots anew by itself: all that was in memory is gone."""

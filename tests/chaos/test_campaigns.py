@@ -15,7 +15,7 @@ from django.utils import timezone
 from runs import logfiles
 from runs.models import Measurement, Run
 from tests import rows
-from tests.chaos import audit, plan
+from tests.chaos import audit, pace, plan
 from tests.chaos.plan import DRAWN, Fault
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +30,27 @@ def test_every_fault_is_met_within_fifty_seeds_and_lasts_no_longer_than_it_may()
     steps = [step for seed in range(50) for step in plan.steps(seed, 15, 4, bounded=True)]
     assert {step.fault for step in steps} == set(Fault)
     assert all(0.5 <= step.at_s <= 15 and step.lasts_s <= DRAWN[step.fault][1] for step in steps)
+
+
+def test_a_clock_of_fair_time_goes_slower_where_more_want_to_run_than_there_are_cores() -> None:
+    assert pace.crowd("0.50 0.70 0.90 1/400 12345", cores=2) == 1
+    assert pace.crowd("9.50 9.70 9.90 9/400 12345", cores=2) == 4.5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_failed_run_is_over_once_its_host_is_off() -> None:
+    run = rows.a_run(state="Failed", verdict="failed")
+    assert audit.all_over(set()) and not audit.all_over({run.host_id})
+
+
+def test_what_is_late_is_told_apart_from_what_is_wrong(db: None) -> None:
+    bad, stuck = (rows.a_host(f"node-{n}", mac=f"52:54:00:00:00:0{n}") for n in (1, 2))
+    rows.a_run(bad, verdict="passed")
+    run = rows.a_run(stuck, state="SMART", verdict="")
+    said = audit.violations([], {bad.pk}, set(), bounded=True)
+    late = [one for one in said if audit.is_late(one)]
+    assert f"run {run.pk}: has not come to its end, it is in SMART" in late
+    assert not any("a host with a bad disk has passed" in one for one in late)
 
 
 def test_the_clock_of_a_process_is_moved(tmp_path: Path) -> None:

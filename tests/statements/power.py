@@ -121,7 +121,7 @@ def _recorded(scenario: Scenario, folder: Path) -> tuple[list[str], bytes]:
     for name in (DATABASE, WAL):
         (folder / name).unlink(missing_ok=True)
     with closing(sqlite3.connect(folder / DATABASE)) as file:
-        world.copy_to(file)
+        world.rows.rows.backup(file)  # type: ignore[attr-defined]
         file.execute("PRAGMA journal_mode=WAL")
     return [text for text in said if not text.startswith(_NO_WRITES)], (folder / DATABASE).read_bytes()
 

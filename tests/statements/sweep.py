@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from django.utils import timezone
 
 from pxe import ownport
 from runs import intake, invariants, tokens
-from tests.statements import state
+from tests.statements import snapshots, state
 from tests.statements.faults import AT_COMMITS_ALONE, COMMIT, Cut, Fault, Injector, injected, reopen
 
 Done = set[int]
@@ -87,21 +86,14 @@ class World:
     def __init__(self) -> None:
         self.broken: set[str] = set()
         self.at = timezone.now()
-        self._rows = sqlite3.connect(":memory:")
-        connection.ensure_connection()
-        connection.connection.backup(self._rows)
+        self.rows = snapshots.take()
         self._files = settings.RUNS_DIR.with_name("runs-before")
         shutil.rmtree(self._files, ignore_errors=True)
         shutil.copytree(settings.RUNS_DIR, self._files) if settings.RUNS_DIR.exists() else self._files.mkdir()
 
-    def copy_to(self, database: sqlite3.Connection) -> None:
-        """The rows alone."""
-        self._rows.backup(database)
-
     @contextmanager
     def restored(self) -> Iterator[None]:
-        connection.ensure_connection()
-        self._rows.backup(connection.connection)
+        self.rows.restore()
         if _names(settings.RUNS_DIR) or _names(self._files):
             shutil.rmtree(settings.RUNS_DIR, ignore_errors=True)
             shutil.copytree(self._files, settings.RUNS_DIR)
