@@ -82,7 +82,7 @@ statements: venv
 	$(if $(DATABASE),,$(PYTHON) -m tests.statements --only '$(or $(ONLY),*)' --power)
 
 chaos: venv
-	@$(AS_ROOT) $(PYTHON) -m tests.chaos --seeds $(or $(SEEDS),10) --first $(or $(FIRST),1) --seconds $(or $(SECONDS),15) --jobs $(or $(JOBS),1) \
+	@$(AS_ROOT) $(PYTHON) -m tests.chaos --seeds $(or $(SEEDS),10) --first $(or $(FIRST),1) --seconds $(or $(SECONDS),10) --jobs $(or $(JOBS),1) \
 		--database $(or $(DATABASE),sqlite) $(if $(UNBOUNDED),--unbounded)
 
 bench: venv

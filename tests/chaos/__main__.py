@@ -90,7 +90,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1, help="how many campaigns")
     parser.add_argument("--first", type=int, default=1, metavar="SEED", help="the first one's seed")
-    parser.add_argument("--seconds", type=float, default=15, help="how long faults happen in each")
+    parser.add_argument("--seconds", type=float, default=10, help="how long faults happen in each")
     parser.add_argument("--jobs", type=int, default=1, help="how many campaigns at once")
     parser.add_argument("--keep", action="store_true", help="keep all data directories")
     parser.add_argument("--machines", type=int, default=MACHINES)

@@ -13,13 +13,16 @@ from django.db import close_old_connections
 from runs import invariants, logfiles
 from runs.machine import ENDED, State
 from runs.models import Measurement, Outcome, Run, Verdict
+from vetting.doctor import INVARIANTS
 
+# Those of doctor that say that something takes too long.
+LATE = frozenset({*(one.name for one in invariants.waiting.ALL), "messages_are_taken_up"})
 NOT_AT_ITS_END = "has not come to its end"
 
 
 def violations(journals: list[Path], bad: set[int], lost: set[int], *, bounded: bool) -> list[str]:
     """`bad` are the hosts (by pk) that have a bad disk, `lost` those that booted anew by themselves."""
-    meant = [one for one in invariants.ALL if bounded or one not in invariants.waiting.ALL]
+    meant = [one for one in INVARIANTS if bounded or one.name not in LATE]
     said = [_sentence(one) for one in invariants.check(invariants=meant)]
     for journal in journals:
         said += _of_machine(_read(journal))
@@ -32,7 +35,7 @@ def violations(journals: list[Path], bad: set[int], lost: set[int], *, bounded: 
 
 def is_late(said: str) -> bool:
     """Whether it is about what has not happened yet, not about what has happened."""
-    return NOT_AT_ITS_END in said or said.partition(":")[0] in {one.name for one in invariants.waiting.ALL}
+    return NOT_AT_ITS_END in said or said.partition(":")[0] in LATE
 
 
 def all_over(on: set[int]) -> bool:

@@ -61,6 +61,8 @@ class Bench:
         for part in PARTS:
             self._start(part)
         self._keeper.start()
+
+    def await_answer(self) -> None:
         end = time.monotonic() + START_LIMIT_S
         while not self.answers():
             assert time.monotonic() < end, f"the web process did not come up: {self.folder}/web.log"

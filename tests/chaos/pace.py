@@ -7,7 +7,7 @@ import threading
 import time
 from pathlib import Path
 
-LOOK_EVERY_S = 0.25
+LOOK_EVERY_S = 0.1
 STARVED_FROM = 3.0
 _LOAD = Path("/proc/loadavg")
 

@@ -44,7 +44,7 @@ DRAWN: dict[Fault, tuple[int, float]] = {
     Fault.LATE: (3, 4),
     Fault.HANG_UP: (1, 0),
 }
-MEAN_PAUSE_S = 1.0
+MEAN_PAUSE_S = 0.7
 UNBOUNDED_LONGER = 20
 
 

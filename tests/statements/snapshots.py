@@ -39,6 +39,7 @@ class Tables:
         self._rows = {name: rows for name in self._names if (rows := self._copied(name))}
 
     def restore(self) -> None:
+        connection.close()  # one that gets too old is opened anew in the middle of a call, with statements of its own
         connection.ensure_connection()
         with _server().cursor() as cursor:
             cursor.execute("SET session_replication_role = replica")

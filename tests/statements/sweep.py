@@ -22,6 +22,7 @@ from pxe import ownport
 from runs import intake, invariants, tokens
 from tests.statements import snapshots, state
 from tests.statements.faults import AT_COMMITS_ALONE, COMMIT, Cut, Fault, Injector, injected, reopen
+from vetting.doctor import INVARIANTS
 
 Done = set[int]
 # Answers whether it was answered; where not, its caller makes it again. `Done` is for those that are several.
@@ -182,7 +183,7 @@ def _again(scenario: Scenario, act: Act, done: Done) -> bool:
 
 
 def _invariants() -> set[str]:
-    return {f"{one.invariant} of run {one.run}: {one.says}" for one in invariants.check()}
+    return {f"{one.invariant} of run {one.run}: {one.says}" for one in invariants.check(invariants=INVARIANTS)}
 
 
 def _names(folder: Path) -> list[Any]:

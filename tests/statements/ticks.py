@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 from django.utils.module_loading import import_string
@@ -26,7 +27,7 @@ from pxe import dnsmasqlog
 from pxe.paths import paths
 from runs import fitness, jobs, lifecycle
 from runs.benchload import Shortage
-from runs.models import Artifact, BenchShortage, Job, Lease, Run, StageRun
+from runs.models import Artifact, BenchShortage, Job, Lease, Run, StageRun, WakeRequest
 from tests.statements import worlds
 from tests.statements.faults import Fault
 from tests.statements.sweep import Act, Caller, Done, Scenario, forget
@@ -144,6 +145,13 @@ def _wake() -> Act:
     return _round_of(pxe.wake.tick)
 
 
+def _an_interval_later() -> None:
+    """One that was counted and not sent is left out; the next one is due."""
+    at = timezone.now() - timedelta(seconds=settings.VETTING.wake.interval_s)
+    WakeRequest.objects.exclude(last_sent_at=None).update(last_sent_at=at)
+    forget()
+
+
 def _take_up_events() -> Act:
     worlds.held()
     return _round_of(notifications.outbox.tick)
@@ -250,7 +258,6 @@ _TICKS: dict[str, Callable[[], Act]] = {
     "watchdog: bench": _bench_deadline,
     "watchdog: hold": _hold_deadline,
     "watchdog: web": _web_outage,
-    "wake": _wake,
     "messages: taken up": _take_up_events,
     "bench": _bench_sample,
     "dnsmasq's log": _dnsmasq_log,
@@ -258,6 +265,7 @@ _TICKS: dict[str, Callable[[], Act]] = {
 }
 SCENARIOS = [
     *(Scenario(f"tick: {name}", Caller.TICK, prepare) for name, prepare in _TICKS.items()),
+    Scenario("tick: wake", Caller.TICK, _wake, _an_interval_later),
     Scenario("job: messages", Caller.TICK, _deliver, _minutes_later, _may_have_arrived_or_not),
     Scenario("job: report", Caller.TICK, _report, _minutes_later),
     Scenario("job: janitor", Caller.TICK, _janitor, _minutes_later),
