@@ -11,14 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from django.db import DataError
 from django.utils import timezone
 
 from agent import codec, wire
 from agentapi.cleaning import cleaned, may_need_cleaning
+from agentapi.refusals import refusals
 from hosts import bounds
-from runs import agent_calls, boots, intake, lifecycle, received, tokens, transactions, watchdog
+from runs import agent_calls, boots, intake, received, tokens, transactions, watchdog
 from runs.machine import AGENT_SILENT, ENDED, Event, NotAllowed, State
-from runs.models import Actor, Boot, Run
+from runs.models import Boot, Run
 from runs.querysets import DOCUMENTS
 from runs.received import Taken
 from runs.transition import Refused
@@ -99,6 +101,9 @@ def answer(request: Request) -> Answer:
         return problem(403, str(error))
     except (Refused, NotAllowed) as error:
         return problem(409, str(error))
+    except DataError as error:
+        log.error("run %s %s from %s: %s", request.run, request.call, request.address, error)
+        return problem(400, "it holds a value that no database takes")
     except OSError as error:
         log.error("run %s %s: %s: the orchestrator's disk needs looking after", request.run, request.call, error)
         return problem(503, f"not recorded ({error.strerror}): send it again")
@@ -127,8 +132,7 @@ def _message(request: Request) -> Any:
 
 
 def _show(run: Run, kind: str, request: Request, reason: str) -> None:
-    """In the run's history, after whatever the call did was rolled back."""
-    lifecycle.note(run, kind, actor=Actor.AGENT, who=request.address, text=f"{request.call}: {reason}")
+    refusals.show(run, kind, request.address, f"{request.call}: {reason}")
 
 
 def authenticate(request: Request) -> Boot:
@@ -186,7 +190,7 @@ def more_headers(answer: Answer) -> dict[str, str]:
 
 
 def _run(request: Request) -> Run | None:
-    return Run.objects.filter(pk=request.run).first()
+    return Run.objects.defer(*DOCUMENTS).filter(pk=request.run).first()
 
 
 def _json(body: bytes) -> Any:

@@ -4,6 +4,8 @@ request, one commit for many (`ingest.py`)."""
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -12,8 +14,11 @@ from django.conf import settings
 from agentapi import endpoint, ingest
 from agentapi.endpoint import Answer, Request
 from runs import dbfailures, tokens
+from runs.allowance import Allowance
 
 log = logging.getLogger("vetting.agentapi")
+# An agent has three at most: heartbeat, log and measurements.
+CALLS_EACH = 16
 
 
 class BodyTooLarge(Exception):
@@ -44,7 +49,8 @@ async def _reply(scope: dict[str, Any], receive: Any, run: int, call: str) -> An
     request = Request(call, run, _bearer(scope), body, (scope.get("client") or ("",))[0])
     try:
         await _warm(request)
-        return await ingest.writer.submit(await _read(request))
+        with _place_in_line(request):
+            return await ingest.writer.submit(await _read(request))
     except ingest.Overloaded:
         return endpoint.problem(503, "overloaded: send it again")
     except Exception as error:
@@ -69,6 +75,20 @@ async def _read(request: Request) -> Request:
     return await sync_to_async(endpoint.read, thread_sensitive=False)(request)
 
 
+@contextmanager
+def _place_in_line(request: Request) -> Iterator[None]:
+    """One host has few calls under way. Whoever has more is told to send them again, so that nobody waits behind them;
+    all whose token is not good share one line. Raises Overloaded."""
+    who = f"run {request.run}" if request.bearer in _warmed else "callers that are refused"
+    if not _under_way.take(who):
+        raise ingest.Overloaded
+    try:
+        yield
+    finally:
+        _under_way.give_back(who)
+
+
+_under_way = Allowance("calls under way", CALLS_EACH, ingest.MAX_WAITING, "agentapi/hot.py")
 _READ_AT_ONCE_BYTES = 16 * 1024
 _warmed: set[str] = set()
 

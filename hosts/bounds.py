@@ -54,6 +54,9 @@ WAKE_OPTION = Bound(500, "one of the options by which a host is woken")
 EVIDENCE_TEXT = Bound(64 * 1024, "the output of one tool, kept as evidence")
 HOST_KEY = Bound(1_000, "the SSH host key of a held host")
 
+# Sums of twenty million of these, and one of these times a percentage, are numbers still.
+FIGURE = Bound(10**18, "a number of an agent that may have a fraction, on either side of 0; beyond, it is set to that")
+
 # --- what one result may bring -----------------------------------------------------------------------------------
 
 EVIDENCE = Bound(1024 * 1024, "characters of evidence of one attempt of a stage")

@@ -8,6 +8,7 @@ from typing import Any
 
 from hosts import bounds
 from hosts.models import WakeMethod
+from hosts.readable import readable
 
 PASSWORD_PREFIX = "VETTING_BMC_"
 
@@ -71,6 +72,8 @@ def _wrong(given: dict[str, Any]) -> Iterator[str]:
             yield f"{name} is a text in quotes, not {bounds.quoted(value)}"
         elif isinstance(value, str) and (too_long := bounds.WAKE_OPTION.refusal(value)):
             yield f"{name}: {too_long}"
+        elif isinstance(value, str) and readable(value) != value:
+            yield f"{name}: it holds a character that can't be seen: type it anew"
     name = given.get("password_env")
     if isinstance(name, str) and name and not name.startswith(PASSWORD_PREFIX):
         words = "password_env names an environment variable, and it must begin with"

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
+from hosts.readable import readable
 from notifications import kinds, routing, sending
 from notifications.models import Cursor, Delivery, Notice
 from runs import jobs
@@ -89,7 +90,7 @@ def _claim(row: Delivery) -> bool:
 
 def _record(row: Delivery, problem: str) -> None:
     sent_at = None if problem else timezone.now()
-    Delivery.objects.filter(pk=row.pk).update(sent_at=sent_at, problem=problem[:300])
+    Delivery.objects.filter(pk=row.pk).update(sent_at=sent_at, problem=readable(problem)[:300])
     run, host = row.event.run_id, row.event.run.host
     if problem:
         log.warning("run %s host %s: %s not delivered to %s: %s", run, host, row.event.tells, row.target, problem)

@@ -83,7 +83,7 @@ def take_result(boot: Boot, message: wire.Result) -> received.Taken:
         return [one.name for one in demands.of_stage(message.stage, boot.run.profile, boot.run.expected)]
 
     taken = received.taken(message, leftout.room(boot.run_id), required)
-    if taken.cut and (stage_run.outcome == Outcome.RUNNING or stageruns.was_given_up(stage_run)):
+    if taken.cut and (stage_run.outcome == Outcome.RUNNING or _comes_late(stage_run)):
         leftout.write_whole(boot.run_id, leftout.whole_name(message), codec.dumps(message))
     return taken
 
@@ -201,8 +201,13 @@ def _note_cut(run: Run, stage_run: StageRun, message: wire.Result, cut: received
         leftout.note(run, cut, stage_run, name)
 
 
+def _comes_late(stage_run: StageRun) -> bool:
+    """To an attempt that was given up, for the first time."""
+    return "late_result" not in stage_run.evidence and stageruns.was_given_up(stage_run)
+
+
 def _keep_late(run: Run, stage_run: StageRun, message: wire.Result, address: str, cut: received.Cut) -> None:
-    if "late_result" in stage_run.evidence:
+    if not _comes_late(stage_run):
         return
     stageruns.add_findings(stage_run, message.findings)
     _note_cut(run, stage_run, message, cut)
@@ -231,5 +236,6 @@ def _refuse_if_superseded(run: Run) -> None:
 def _update_session(session: HoldSession, boot: Boot, message: wire.Hold, address: str) -> None:
     session.boot, session.port = boot.number, message.port
     session.address = address
-    session.host_key, session.users = message.host_key[:1000], message.users[:50]
+    # Somebody may copy the key into known_hosts: a second line would be another key there.
+    session.host_key, session.users = message.host_key.partition("\n")[0], message.users
     session.save()

@@ -16,9 +16,11 @@ from agent import codec, wire
 from hosts import bounds
 from runs import leftout, limits, logfiles, orders, stageruns
 from runs.machine import ENDED, TESTING
-from runs.models import Boot, Finding, Measurement, Run, Severity, StageRun
+from runs.models import Boot, Measurement, Run, Severity, StageRun
 from runs.transition import Refused
 
+# More than a host has sensors of one name: each of its newest samples is among these.
+LOOK_BACK = 2_000
 _COLUMNS = ("run_id", "at", "component_kind", "component", "name", "value", "unit")
 _INSERT = f"INSERT INTO {Measurement._meta.db_table} ({', '.join(_COLUMNS)}) VALUES ({', '.join(['%s'] * 7)})"
 
@@ -143,26 +145,39 @@ def _check_limits(run: Run, batch: list[wire.Measurement]) -> None:
     found = limits.check(sensors, batch, _before(run, limits.broken_by_first(sensors, batch)))
     if not found or (stage_run := stageruns.current(run)) is None:
         return
-    for finding in found:
-        said = Finding.objects.filter(stage_run=stage_run, code=finding.code, component=finding.component)
-        if not said.filter(severity__in=(finding.severity, Severity.CRITICAL)).exists():  # a warning hides no worse one
-            _add(run, stage_run, finding)
+    known = stage_run.findings.filter(
+        code__in={one.code for one in found}, component__in={one.component for one in found}
+    )
+    said = set(known.values_list("code", "component", "severity"))
+    _add(run, stage_run, [finding for finding in found if not _was_said(finding, said)])
 
 
-def _add(run: Run, stage_run: StageRun, finding: wire.Finding) -> None:
+def _was_said(finding: wire.Finding, said: set[tuple[str, str, str]]) -> bool:
+    """A warning hides no worse one."""
+    return any((finding.code, finding.component, one) in said for one in (finding.severity, Severity.CRITICAL))
+
+
+def _add(run: Run, stage_run: StageRun, findings: list[wire.Finding]) -> None:
     """Within the bound. Warnings take no room from critical findings."""
-    if stage_run.findings.filter(severity=finding.severity).count() < bounds.FINDINGS.most:
-        stageruns.add_finding(stage_run, finding)
-    else:
-        leftout.count_more(run, "findings", 1, stage_run)
+    for severity in dict.fromkeys(finding.severity for finding in findings):
+        same = [finding for finding in findings if finding.severity == severity]
+        room = max(0, bounds.FINDINGS.most - stage_run.findings.filter(severity=severity).count())
+        stageruns.add_findings(stage_run, same[:room])
+        if len(same) > room:
+            leftout.count_more(run, "findings", len(same) - room, stage_run)
 
 
 def _before(run: Run, firsts: list[wire.Measurement]) -> list[wire.Measurement]:
-    """The newest sample before each of these."""
+    """The newest sample before each of these, as far as it is among the newest of its name: to look for one that never
+    was would read all that the run has, and everybody waits for it."""
     found = []
-    for first in firsts:
-        same = {"component_kind": first.component_kind[:16], "component": first.component[:128]}
-        rows = Measurement.objects.filter(run=run, name=first.name[:32], at__lt=_when(first.time), **same)
-        if row := rows.order_by("-at").first():
-            found.append(replace(first, time=row.at.timestamp(), value=row.value))
+    for name in {first.name for first in firsts}:
+        mine = {(one.component_kind[:16], one.component[:128]): one for one in firsts if one.name == name}
+        until = _when(max(one.time for one in mine.values()))
+        newest = Measurement.objects.filter(run=run, name=name[:32], at__lt=until).order_by("-at")
+        for at, kind, component, value in newest.values_list("at", "component_kind", "component", "value")[:LOOK_BACK]:
+            first = mine.get((kind, component))
+            if first is not None and at < _when(first.time):
+                found.append(replace(first, time=at.timestamp(), value=value))
+                del mine[kind, component]
     return found

@@ -33,6 +33,7 @@ from django.utils.module_loading import import_string
 from django_q.exceptions import TimeoutException
 from django_q.tasks import async_task
 
+from hosts.readable import readable
 from runs import bench
 from runs.bench import Problem
 from runs.models import Actor, Job, RunEvent
@@ -207,7 +208,7 @@ def _is_gone(holder: str) -> bool:
 @transaction.atomic
 def _failed(job: Job, why: str, *, counts: bool = True) -> None:
     """Note a failed try, and when the next one is due; none where they were enough."""
-    may_wait = not counts and job.most_tries > 1
+    may_wait, why = not counts and job.most_tries > 1, readable(why)  # an error may quote anything
     tries = job.tries + (not may_wait)
     is_put_aside, now = tries >= job.most_tries, timezone.now()
     after_s = AGAIN_AFTER_S[min(max(tries, 1), len(AGAIN_AFTER_S)) - 1]

@@ -25,6 +25,7 @@ _WORDS: dict[str, tuple[bounds.Bound, str]] = {
     "evidence": (bounds.EVIDENCE, "pieces of evidence"),
     "inventory": (bounds.INVENTORY, "inventory"),
     "texts": (bounds.SENTENCE, "texts"),
+    "figures": (bounds.FIGURE, "figures"),
     "differences": (bounds.DIFFERENCES, "differences to the expected spec"),
     "log lines": (bounds.RUN_LOG, "log lines"),
     "measurements": (bounds.RUN_MEASUREMENTS, "measurements"),
@@ -98,6 +99,8 @@ def words(what: str, count: int) -> str:
     if what == "inventory":
         return f"the inventory was larger than {bound.most:,} characters and was not taken"
     were = "was" if count == 1 else "were"
+    if what == "figures":
+        return f"{count:,} {name} beyond any measure {were} set to {bound.most:.0e}"
     if what in _SHORTENED:
         return f"{count:,} {name} {were} shortened"
     return f"{count:,} more {name} {were} sent than are kept"

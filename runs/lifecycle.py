@@ -17,27 +17,28 @@ from hosts.models import Host
 from hosts.readable import readable
 from runs import freeze, hold, machine, naming, own_stages, profiles, reporting, stageruns, writing
 from runs.machine import Event, State
-from runs.models import Actor, LadderRung, Outcome, Override, Run, Rung
+from runs.models import Actor, LadderRung, Outcome, Override, Run, RunEvent, Rung
 from runs.transition import Refused, apply, for_history, locked, write_event
 
 _NOTE_AGAIN_AFTER = timedelta(seconds=60)
 _NOTES_PER_MINUTE = 20
 
 
-def note(run: Run, kind: str, *, actor: Actor, who: str = "", text: str = "") -> None:
+def note(run: Run, kind: str, *, actor: Actor, who: str = "", text: str = "") -> RunEvent | None:
     """Something worth a line in the history that changes no state. The same again within a minute is not repeated,
     nor are more than 20 of a kind kept in one, nor more than its bound in all, so that a caller gone wild can't fill
-    the history."""
+    the history. None where nothing was written."""
     who, text = readable(who[:150])[:150], for_history(text)
     with transaction.atomic():
         recent = run.events.filter(kind=kind, at__gte=timezone.now() - _NOTE_AGAIN_AFTER)
         if recent.filter(who=who, text=text).exists() or recent.count() >= _NOTES_PER_MINUTE:
-            return
+            return None
         before = run.events.filter(kind=kind).count()
         if before < bounds.RUN_NOTES.most:
-            write_event(run, kind, actor=actor, who=who, text=text)
-        elif before == bounds.RUN_NOTES.most:
-            write_event(run, kind, actor=actor, text=f"more than {before:,} of this kind: no more are kept")
+            return write_event(run, kind, actor=actor, who=who, text=text)
+        if before == bounds.RUN_NOTES.most:
+            return write_event(run, kind, actor=actor, text=f"more than {before:,} of this kind: no more are kept")
+        return None
 
 
 # --- the operator ------------------------------------------------------------------------------------------------

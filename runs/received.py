@@ -57,7 +57,7 @@ _REFUSED: Mapping[tuple[type, str], int] = {
 }
 _SEVERITIES = {wire.Severity.CRITICAL: 0, wire.Severity.WARNING: 1, wire.Severity.INFO: 2}
 # Of what was left out of these, nothing counts against a host that what was kept does not.
-_NO_WEIGHT = frozenset({"findings", "texts", "evidence", "progress", "users", "signatures"})
+_NO_WEIGHT = frozenset({"texts", "evidence", "progress", "users", "signatures"})
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,8 @@ class _Taker:
     def _field(self, kind: type, name: str, value: Any) -> Any:
         if type(value) is str:
             return self._text(kind, name, value)
+        if type(value) is float:
+            return self._figure(value)
         if type(value) is list:
             return self._list(kind, name, value)
         return self._within(value) if is_dataclass(value) else value
@@ -134,6 +136,13 @@ class _Taker:
             raise codec.WireError(name, f"{len(text):,} characters: at most {bound.most}")
         self.left_out["texts"] += 1
         return bound.cut(text)
+
+    def _figure(self, value: float) -> float:
+        """On the same side of every limit: what is too much stays too much."""
+        if -bounds.FIGURE.most <= value <= bounds.FIGURE.most:
+            return value
+        self.left_out["figures"] += 1
+        return float(bounds.FIGURE.most if value > 0 else -bounds.FIGURE.most)
 
     def _list(self, kind: type, name: str, items: list[Any]) -> list[Any]:
         most = _REFUSED.get((kind, name))
@@ -154,7 +163,7 @@ class _Taker:
         order = sorted(range(len(items)), key=ranks.__getitem__)
         self.left_out[name] += len(items) - most
         lost = [items[n] for n in order[most:]]
-        weighty = [one for one in lost if not (isinstance(one, wire.Check) and one.outcome is wire.Outcome.PASSED)]
+        weighty = [one for one in lost if _weighs(one)]
         if name not in _NO_WEIGHT and weighty:
             self.unseen[name] += len(weighty)
         return [items[n] for n in sorted(order[:most])]
@@ -171,11 +180,11 @@ class _Taker:
 
     def _numbers(self, numbers: dict[str, float]) -> dict[str, float]:
         fit = {key: value for key, value in numbers.items() if len(key) <= bounds.NAME.most}
-        kept = dict(list(fit.items())[: bounds.NUMBERS.most])
+        kept = {key: self._figure(value) for key, value in list(fit.items())[: bounds.NUMBERS.most]}
         if lost := len(numbers) - len(kept):
             self.left_out["numbers"] += lost
             self.unseen["numbers"] += lost
-        return kept if lost else numbers
+        return kept
 
     def _evidence(self, evidence: dict[str, str]) -> dict[str, str]:
         """An even share for each; of those that are shorter, the others have no more for it."""
@@ -201,6 +210,14 @@ class _Taker:
         self.left_out["inventory"] += 1
         self.unseen["inventory"] += 1
         return None
+
+
+def _weighs(one: Any) -> bool:
+    """Whether it counts against the host. A critical finding does also where others are kept: what the bench may have
+    bent of those is excused, and this one would not have been."""
+    if isinstance(one, wire.Check):
+        return one.outcome is not wire.Outcome.PASSED
+    return not isinstance(one, wire.Finding) or one.severity is wire.Severity.CRITICAL
 
 
 def _firsts(keys: Sequence[Hashable]) -> list[bool]:

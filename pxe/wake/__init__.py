@@ -16,6 +16,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from hosts.models import WakeMethod
+from hosts.readable import readable
 from pxe.wake import ipmi, operator, redfish, wol
 from pxe.wake.shape import Driver, WakeProblem
 from runs import jobs, lifecycle
@@ -93,7 +94,7 @@ def send(request_id: int) -> None:
 
 
 def _tell(request: WakeRequest, problem: str) -> None:
-    problem = problem[:300]
+    problem = readable(problem)[:300]  # what a BMC says may hold what no database takes
     log.error("run %s host %s: %s", request.run_id, request.run.host.name, problem)
     if WakeRequest.objects.filter(pk=request.pk).exclude(problem=problem).update(problem=problem):
         lifecycle.note(request.run, "wake_problem", actor=Actor.WORKER, who="wake", text=problem)

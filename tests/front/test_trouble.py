@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, InterfaceError, OperationalError, ProgrammingError
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError, ProgrammingError
 from django.test import Client
 from django.urls import reverse
 
@@ -134,3 +134,21 @@ def test_an_agent_is_answered_in_json_by_a_bare_application_too() -> None:
 
     _, body = ask(trouble.answered(fails_at_once), "/api/v1/runs/1/hello")
     assert "send it again" in json.loads(body["body"])["error"]
+
+
+@pytest.mark.parametrize("where", [(views, "dashboard"), (endpoint, "authenticate")])
+def test_a_value_that_no_database_takes_is_the_askers(
+    where: tuple[Any, str], admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL says so of a NUL."""
+
+    def refuses(*args: Any, **more: Any) -> None:
+        raise DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
+
+    module, name = where
+    if module is views:
+        monkeypatch.setattr(views.tilefilter, "asked_for", refuses)
+        assert admin_client.get("/", {"text": "\0"}).status_code == 400
+        return
+    monkeypatch.setattr(module, name, refuses)
+    assert admin_client.post("/api/v1/runs/1/hello", b"{}", content_type="application/json").status_code == 400

@@ -14,11 +14,13 @@ from typing import Any
 import pytest
 
 from hosts.models import Host
+from pxe import wake
 from pxe.wake import bounds, ipmi, redfish, tool
 from pxe.wake.shape import WakeProblem
+from runs.models import WakeRequest
 from tests.pxe import bmc as plays
 from tests.pxe.bmc import ROOT, SYSTEM, SYSTEMS, Bmc, Play, serving
-from tests.rows import a_host
+from tests.rows import a_host, a_run
 
 pytestmark = pytest.mark.django_db
 DEEP = b"[" * 100_000
@@ -245,3 +247,14 @@ def test_the_bounds_are_those_of_the_job() -> None:
     from django.conf import settings
 
     assert max(bounds.TOTAL_S, ipmi.TOTAL_S) + ipmi.TIMEOUT_S < settings.Q_CLUSTER["timeout"]
+
+
+def test_a_problem_that_no_database_takes_is_made_readable(bmc: Bmc) -> None:
+    """A BMC's names stand in the sentence: PostgreSQL takes no NUL, and nobody takes half a character."""
+    members = [{"@odata.id": f"{SYSTEMS}/{name}"} for name in ("a\0b", "\ud800")]
+    bmc.plays[GET_SYSTEMS] = lambda answering: answering.say(200, answering.server.body(SYSTEMS) | {"Members": members})
+    request = WakeRequest.objects.create(run=a_run(host_of(bmc), state="WaitingWoL"))
+    wake.send(request.pk)
+    request.refresh_from_db()
+    assert f"{SYSTEMS}/ab, {SYSTEMS}/\\ud800" in request.problem
+    assert request.run.events.get(kind="wake_problem").text == request.problem

@@ -240,3 +240,11 @@ def test_a_try_that_could_not_be_read_has_not_begun() -> None:
     with connection.execute_wrapper(_Refuses("SELECT", 1)), pytest.raises(OperationalError):
         do_queued()
     assert Job.objects.get().started_at is None
+
+
+def test_a_reason_that_no_database_takes_is_made_readable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error quotes what it met: PostgreSQL takes no NUL, and nobody takes half a character."""
+    a_due_report()
+    fails(monkeypatch, ValueError("a\0b \ud800"))
+    do_jobs()
+    assert Job.objects.get().problem == "ValueError: ab \\ud800"

@@ -7,9 +7,10 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from django.db import Error
+from django.db import DataError, Error
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import sync_and_async_middleware
+from django.views.defaults import bad_request
 
 from runs.dbfailures import OTHERWISE, is_passing, reason
 from vetting.front.answers import not_now
@@ -21,7 +22,11 @@ Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 
 
 def answer(request: HttpRequest, error: Exception) -> HttpResponse | None:
-    """For a view that raised `error`: None where the database is not to blame."""
+    """For a view that raised `error`: None where the database is not to blame. A value that it does not take, as
+    PostgreSQL takes no NUL, is the asker's."""
+    if isinstance(error, DataError):
+        log.warning("%s %s: not answered: %s", request.method, request.path[:200], error)
+        return bad_request(request, error)
     if not is_passing(error):
         return None
     _tell(request.method or "", request.path, error)
