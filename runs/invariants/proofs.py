@@ -7,18 +7,18 @@ from datetime import datetime
 from typing import Any
 
 from django.db.migrations.recorder import MigrationRecorder
-from django.db.models import Max
+from django.db.models import Max, Prefetch
 
 from agent import codec, wire
 from runs import demands, proof, stageruns, verdict, writing
 from runs.demands import Demand
 from runs.invariants.kinds import Broken, Invariant, Scope
 from runs.machine import LIVE, State
-from runs.models import Outcome, Run, Severity, StageRun, Verdict
+from runs.models import Finding, Outcome, Run, Severity, StageRun, Verdict
 from runs.stages import BY_NAME, Owner
 from runs.verdict import Seen, StageOutcome
 
-WRITTEN = "written_mb."
+WRITTEN, LEFT = "written_mb.", "storage.patterns_left"
 _AT_ONCE = 200
 
 
@@ -79,8 +79,10 @@ def _no_verdict(scope: Scope) -> Iterator[Broken]:
 
 
 def _without_gates(scope: Scope) -> Iterator[Broken]:
+    left = Prefetch("findings", Finding.objects.filter(code=LEFT), to_attr="left")
     rows = StageRun.objects.filter(name=State.STORAGE, **scope.of_runs()).select_related("run").order_by("id")
-    for row in rows.defer("progress", "counters", "evidence", "run__inventory", "run__expected").iterator(_AT_ONCE):
+    rows = rows.defer("progress", "counters", "evidence", "run__inventory", "run__expected").prefetch_related(left)
+    for row in rows.iterator(_AT_ONCE):
         for serial in _written(row):
             for gate, why in _gates_missed(row, serial):
                 yield Broken(row.run_id, f"attempt {row.attempt} wrote to disk {serial}: gate {gate}, {why}")
@@ -88,16 +90,33 @@ def _without_gates(scope: Scope) -> Iterator[Broken]:
 
 def _written(row: StageRun) -> list[str]:
     """Serial numbers of the disks that were written, as the attempt itself tells."""
+    left = {finding.component for finding in row.left}
+    return sorted(_verified(row) | _tested(row, "failed") | {serial for serial in left if serial})
+
+
+def _verified(row: StageRun) -> set[str]:
+    """The disks that the agent which sent the result has written to, or to which an earlier one of the same attempt
+    has and which it was granted again."""
     amounts = {name.removeprefix(WRITTEN): mb for name, mb in row.numbers.items() if name.startswith(WRITTEN)}
-    tested = {c["component"] for c in row.checks if c["name"] == "verified_write" and c["outcome"] != "not_tested"}
-    return sorted({serial for serial, mb in amounts.items() if mb} | {serial for serial in tested if serial})
+    return {serial for serial, mb in amounts.items() if mb} | _tested(row, "passed")
+
+
+def _tested(row: StageRun, outcome: str) -> set[str]:
+    made = [one["component"] for one in row.checks if (one["name"], one["outcome"]) == ("verified_write", outcome)]
+    return {serial for serial in made if serial}
+
+
+def _was_refused(row: StageRun, serial: str) -> bool:
+    """Whether it was written beside a refusal by the wipe probe. An agent that was started again in the middle of a
+    write probes again: what was found then refuses, and what its predecessor left is told by the same result."""
+    return stageruns.is_refused_by_wipe_probe(row) and (not row.restarts or serial in _verified(row))
 
 
 def _gates_missed(row: StageRun, serial: str) -> Iterator[tuple[int, str]]:
     run = row.run
     if not run.boots.filter(number=row.boot, claimed_at__isnull=False).exists():
         yield 2, f"boot {row.boot} was never claimed"
-    if stageruns.is_refused_by_wipe_probe(row):
+    if _was_refused(row, serial):
         yield 3, "the wipe probe refused a disk in this attempt"
     if not any(disk["serial"] == serial and disk["may_be_written"] for disk in run.disks):
         yield 4, "the run's list does not allow this disk to be written"

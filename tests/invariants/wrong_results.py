@@ -69,6 +69,22 @@ def a_disk_that_was_written_in_spite_of_the_wipe_probe(runs: Runs) -> None:
     runs.passed.stage_runs.filter(name="Storage").update(refusals=[refusal])
 
 
+@breaks("written_through_gates")
+def patterns_that_were_left_on_a_disk_that_nothing_allowed(runs: Runs) -> None:
+    _leave_patterns(runs.passed)
+
+
+@breaks("written_through_gates", "passed_with_evidence")
+def a_write_that_failed_beside_a_refusal_of_an_agent_that_was_never_restarted(runs: Runs) -> None:
+    _refused_in_the_middle(runs.passed, restarts=0)
+
+
+@breaks("written_through_gates", "passed_with_evidence")
+def a_disk_that_was_verified_beside_the_refusal_of_a_restarted_agent(runs: Runs) -> None:
+    _refused_in_the_middle(runs.passed, restarts=1)
+    runs.passed.stage_runs.filter(name="Storage").update(numbers={"written_mb.SATA-0001": 256.0})
+
+
 @breaks("written_through_gates", "one_live_token")
 def a_disk_that_was_written_in_a_boot_that_nobody_claimed(runs: Runs) -> None:
     _allow_writing(runs.passed)
@@ -86,6 +102,11 @@ def a_disk_that_was_written_through_all_gates(runs: Runs) -> None:
     _allow_writing(runs.passed)
 
 
+@breaks("passed_with_evidence")
+def a_write_that_failed_before_a_restart_and_was_refused_after_it(runs: Runs) -> None:
+    _refused_in_the_middle(runs.passed, restarts=1)
+
+
 @breaks()
 def a_failure_that_the_run_went_on_from(runs: Runs) -> None:
     here = {"state_before": State.SMART, "state_after": State.SMART}
@@ -99,6 +120,21 @@ def _allow_writing(run: Run) -> None:
     row.numbers = {"written_mb.SATA-0001": 256.0}
     row.checks.append({"name": "verified_write", "outcome": "passed", "component": "SATA-0001"})
     row.save()
+
+
+def _refused_in_the_middle(run: Run, restarts: int) -> None:
+    """An agent wrote and found the disk bad; another one of the same attempt was refused by what its probe found."""
+    _allow_writing(run)
+    _leave_patterns(run)
+    row = run.stage_runs.get(name="Storage")
+    row.numbers, row.restarts, row.checks[-1]["outcome"] = {}, restarts, "failed"
+    row.refusals = [{"gate": 3, "serial": "SATA-0001", "reason": "LVM", "signatures": [], "digest": "d"}]
+    row.save()
+
+
+def _leave_patterns(run: Run) -> None:
+    left = {"code": "storage.patterns_left", "severity": "warning", "component_kind": "disk", "component": "SATA-0001"}
+    Finding.objects.create(run=run, stage_run=run.stage_runs.get(name="Storage"), message="sda: left", **left)
 
 
 # --- files -------------------------------------------------------------------------------------------------------
