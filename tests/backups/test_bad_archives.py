@@ -113,6 +113,34 @@ def test_what_is_no_plain_file_is_refused(backup: Path, subtests: pytest.Subtest
             call_command("restore", bad, "--yes")
 
 
+def _pax(headers: dict[str, str]) -> Callable[[tarfile.TarInfo], None]:
+    return lambda info: info.pax_headers.update(headers)
+
+
+HEADERS: dict[str, tuple[Callable[[tarfile.TarInfo], None], int]] = {
+    "a long comment": (_pax({"comment": "x" * (1 << 20)}), tarfile.PAX_FORMAT),
+    "many words": (_pax({f"word{number}": "x" for number in range(10_000)}), tarfile.PAX_FORMAT),
+    "a long name": (lambda info: setattr(info, "name", "x" * (1 << 20)), tarfile.GNU_FORMAT),
+    "a sparse file without an end": (
+        _pax({"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "runs/1/run.log"}),
+        tarfile.PAX_FORMAT,
+    ),
+}
+
+
+def test_headers_that_would_fill_the_memory_are_refused(backup: Path, subtests: pytest.Subtests) -> None:
+    """tarfile reads them whole before it tells of the file."""
+    places = b"%d\n" % 10**9 + b"1\n" * (1 << 20)
+    for name, (spoil, form) in HEADERS.items():
+        bad, info = backup.with_name(f"{name}.tar.gz"), tarfile.TarInfo("runs/1/run.log")
+        info.size = len(places)
+        spoil(info)
+        with tarfile.open(bad, "w:gz", format=form) as tar:
+            tar.addfile(info, io.BytesIO(places))
+        with subtests.test(name), pytest.raises(CommandError, match="headers of a file in it are larger than 64 KiB"):
+            call_command("restore", bad, "--yes")
+
+
 def test_what_is_cut_off_or_no_archive_at_all_is_refused(backup: Path, subtests: pytest.Subtests) -> None:
     whole = backup.read_bytes()
     for name, data in {

@@ -8,6 +8,7 @@ refused.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -33,6 +34,8 @@ _NAME = re.compile(
 _PIECE = 1 << 20
 _FACTS = {"files": dict, "migrations": list, "database": str, "made_at": str, "version": str, "runs": int}
 _MANIFEST_MAX = 1 << 30
+# Of a file's headers: a long name has one of its own, and tarfile keeps all of it in memory.
+_HEADERS_MAX = 64 << 10
 Progress = Callable[[str, int], None]
 
 
@@ -121,23 +124,54 @@ def unpack(path: Path, into: Path, *, room_bytes: int, progress: Progress = sile
     seen: dict[str, dict[str, Any]] = {}
     total = 0
     try:
-        with tarfile.open(path, "r|gz") as tar:
+        with _unpacked(path) as (stream, tar):
             for member in tar:
                 _refuse(member, seen)
                 total += member.size
                 if total > room_bytes:
                     raise BadArchive(f"more than the {room_bytes / 1e9:.1f} GB that are free here: make room first")
+                stream.left = member.size
                 seen[member.name] = _take(tar, member, into / member.name)
+                stream.left = _HEADERS_MAX
                 progress(member.name, total)
-    except (tarfile.TarError, EOFError, zlib.error) as error:
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, ValueError, zlib.error) as error:
         raise BadArchive(f"{path} is damaged or no archive of ours: {error}") from None
     return _checked(into / MANIFEST, seen)
+
+
+@contextmanager
+def _unpacked(path: Path) -> Iterator[tuple[_Bounded, tarfile.TarFile]]:
+    with gzip.open(path) as plain:
+        stream = _Bounded(plain)
+        with tarfile.open(fileobj=stream, mode="r:") as tar:
+            yield stream, tar
+
+
+@dataclass
+class _Bounded:
+    """What the archive unpacks to, of which `left` bytes may be read: the headers of one file, then its content."""
+
+    stream: Any
+    left: int = _HEADERS_MAX
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= self.left:
+            raise BadArchive(f"the headers of a file in it are larger than {_HEADERS_MAX >> 10} KiB")
+        data = self.stream.read(size)
+        self.left -= len(data)
+        return data
+
+    def seek(self, place: int) -> int:
+        return self.stream.seek(place)
+
+    def tell(self) -> int:
+        return self.stream.tell()
 
 
 def _refuse(member: tarfile.TarInfo, seen: dict[str, Any]) -> None:
     if not is_name(member.name):
         raise BadArchive(f"it has a file {member.name[:200]!r}, which no backup of ours has: nothing was restored")
-    if not member.isreg() or member.issparse():
+    if not member.isreg() or member.issparse() or member.size < 0:
         raise BadArchive(f"{member.name} is no plain file: nothing was restored")
     if member.name in seen:
         raise BadArchive(f"it has {member.name} twice: nothing was restored")
