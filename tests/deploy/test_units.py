@@ -82,6 +82,12 @@ def test_no_part_can_take_the_machine_s_memory_or_call_what_administers_a_system
     assert "SystemCallFilter=@system-service\n" in text and service["SystemCallErrorNumber"] == "EPERM"
 
 
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_no_line_of_a_unit_stands_there_twice(unit: Path) -> None:
+    lines = [line for line in unit.read_text().splitlines() if "=" in line and not line.startswith("#")]
+    assert len(lines) == len(set(lines))
+
+
 def test_a_web_process_may_hold_all_the_bodies_that_it_lets_in() -> None:
     """Once as they came, once on their way to Django, once there."""
     limit = parsed(ROOT / "deploy/systemd/vetting-web.service")["Service"]["MemoryHigh"]
