@@ -209,5 +209,5 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("VETTING_LOG_LEVEL", default="INFO")},
-    "loggers": {"django.channels.server": {"level": "WARNING"}, "django_q": {"level": "WARNING"}},
+    "loggers": {"django.channels.server": {"level": "WARNING"}, "django-q": {"level": "WARNING"}},
 }

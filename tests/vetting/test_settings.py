@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import runpy
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,13 @@ def test_a_task_ends_before_it_would_be_started_a_second_time_beside_the_first()
 def test_no_middleware_is_only_synchronous(path: str) -> None:
     """One that is costs a thread per request, and the web process may not stop."""
     assert getattr(import_string(path), "async_capable", False)
+
+
+def test_every_logger_that_is_made_quieter_is_one_that_somebody_logs_to() -> None:
+    """django-q2 logs as `django-q`: under its module's name its lines would fill the journal."""
+    import_string("django_q.conf.logger"), import_string("daphne.management.commands.runserver.logger")
+    assert settings.LOGGING["loggers"].keys() <= logging.Logger.manager.loggerDict.keys()
+    assert not import_string("django_q.conf.logger").isEnabledFor(logging.INFO)
 
 
 def test_live_pages_have_a_storage_and_a_channel_manager_of_their_own() -> None:
