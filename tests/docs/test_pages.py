@@ -70,6 +70,15 @@ def test_every_file_that_is_named_exists(page: Path) -> None:
     assert missing == []
 
 
+def test_every_folder_of_code_and_of_tests_is_on_the_map() -> None:
+    """But those that are named as the package they test, and what Django puts into every app."""
+    text, usual = text_of(ROOT / "docs" / "architecture.md"), {"management", "migrations", "templatetags", "commands"}
+    packages = [path.parent.relative_to(ROOT) for top in TOP_LEVEL for path in (ROOT / top).glob("*/__init__.py")]
+    of_a_package = {f"tests/{top}" for top in TOP_LEVEL}
+    folders = {str(one) for one in packages if one.name not in usual} - of_a_package
+    assert [folder for folder in sorted(folders) if f"`{folder}/`" not in text] == []
+
+
 def test_the_first_page_has_the_two_commands_and_the_picture() -> None:
     readme = text_of(ROOT / "README.md")
     assert "\nmake demo " in readme
