@@ -157,7 +157,7 @@ def test_a_target_that_never_answers_is_bounded_and_in_nobodys_way(
         begin()
         ended = in_order(monkeypatch)
         do_queued()
-    assert ended[2:] == ["dead", "dead-mail"], "who answers waits for nobody who does not"
+    assert set(ended[2:]) == {"dead", "dead-mail"}, "who answers waits for nobody who does not"
     assert {row.target: bool(row.problem) for row in Delivery.objects.all()} == {
         "dead": True,
         "dead-mail": True,
