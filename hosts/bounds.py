@@ -67,7 +67,7 @@ NUMBERS = Bound(2_000, "key numbers of one attempt")
 COUNTERS = Bound(1_000, "error counters that moved in one attempt")
 REFUSALS = Bound(256, "disks of one attempt that were not written, those with data on them first")
 SIGNATURES = Bound(64, "things that the wipe probe found on one disk")
-PARTS = Bound(1_024, "parts of one kind in an inventory")
+PARTS = Bound(512, "parts of one kind in an inventory")
 INVENTORY = Bound(512 * 1024, "characters of an inventory")
 
 # --- what a run may bring in all ---------------------------------------------------------------------------------

@@ -74,8 +74,8 @@ def test_a_stage_of_which_not_all_numbers_were_judged_is_not_passed(talker: Talk
 def test_an_inventory_that_is_too_large_is_none_and_no_earlier_one_stands_in_for_it(talker: Talker, run: Run) -> None:
     talker.boot_and_claim()
     Run.objects.filter(pk=run.pk).update(inventory=codec.encode(INVENTORY))
-    disk = wire.Disk("x" * 250, "y" * 250, "z" * 250, "sata", 1)
-    talker.result("InventoryCheck", "passed", inventory=wire.Inventory(disks=[disk] * 1_024))
+    disk = wire.Disk("x" * 250, "y" * 250, "z" * 250, "sata", 1, "m" * 250, "f" * 250)
+    talker.result("InventoryCheck", "passed", inventory=wire.Inventory(disks=[disk] * 500))
     run.refresh_from_db()
     assert run.inventory is None
     assert run.stage_runs.get(name="InventoryCheck").outcome == "not_tested"

@@ -74,9 +74,13 @@ def test_where_checks_that_did_not_pass_were_left_out_it_says_that_nobody_saw_th
         ({"numbers": {"n" * 200: 1.0}}, "1 numbers"),
         ({"counters": [wire.CounterDelta("c", "disk", f"S{n}", 0, 1) for n in range(1_001)]}, "1 counters"),
         ({"refusals": [wire.Refusal(3, f"S{n}", "data") for n in range(257)]}, "1 refusals"),
-        ({"inventory": wire.Inventory(missing_tools=["t"] * 1_025)}, "1 missing_tools"),
+        ({"inventory": wire.Inventory(missing_tools=["t"] * 513)}, "1 missing_tools"),
         (
-            {"inventory": wire.Inventory(disks=[wire.Disk("x" * 250, "y" * 250, "z" * 250, "a", 1)] * 1_024)},
+            {
+                "inventory": wire.Inventory(
+                    disks=[wire.Disk("x" * 250, "y" * 250, "z" * 250, "a", 1, "m" * 250, "f" * 250)] * 500
+                )
+            },
             "1 inventory",
         ),
     ],
