@@ -193,9 +193,9 @@ database() {
     run /usr/local/bin/vetting migrate --noinput
     run /usr/local/bin/vetting collectstatic --noinput --verbosity 0
     if [ -n "$dry" ] || [ -t 0 ]; then
-        run /usr/local/bin/vetting admin_user "$admin" --if-missing
+        run /usr/local/bin/vetting admin_user "$admin" --role superuser --if-missing
     else
-        say "No terminal to ask for a password: make the administrator with: vetting admin_user $admin"
+        say "No terminal to ask for a password: make the administrator with: vetting admin_user $admin --role superuser"
     fi
 }
 

@@ -89,6 +89,9 @@ class Host(models.Model):
         if too_long := bounds.NOTES.refusal(self.notes):
             raise ValidationError({"notes": too_long})
         self.notes = readable(self.notes)
+        if self.compared_since is not None and not 1970 <= self.compared_since.year <= 9000:
+            # Every time zone has it then; the last and first hours of all calendars have some zones only.
+            raise ValidationError({"compared_since": "not between the years 1970 and 9000"})
 
     @property
     def mac_list(self) -> list[str]:

@@ -6,7 +6,7 @@ import logging
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from hosts.fields import normalise_mac
@@ -14,6 +14,7 @@ from hosts.models import Host, IdleBoot
 from pxe import bootfiles, image, ipxe, leases
 from pxe.paths import paths
 from runs import bootscript, lifecycle
+from runs.asked import not_understood
 from runs.models import Actor, Run
 
 log = logging.getLogger("vetting.pxe")
@@ -26,7 +27,7 @@ def script(request: HttpRequest, mac: str) -> HttpResponse:
     try:
         mac = normalise_mac(mac)
     except ValidationError as error:
-        return HttpResponseBadRequest(f"{error.messages[0]}\n", content_type="text/plain; charset=utf-8")
+        return not_understood(error.messages[0])
     answer = HttpResponse(_script_for(mac, request.META["REMOTE_ADDR"]), content_type="text/plain; charset=utf-8")
     answer["Cache-Control"] = "no-store"
     return answer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 from hosts.models import Host
 from runs import comparing
 from runs.access import needs
-from runs.asked import whole_number
+from runs.asked import not_understood, whole_number
 
 
 @require_safe
@@ -22,7 +22,7 @@ def compare(request: HttpRequest, name: str) -> HttpResponse:
     wanted = request.GET.getlist("run")
     numbers = [whole_number(text) for text in wanted]
     if wrong := [text for text, number in zip(wanted, numbers, strict=True) if number is None]:
-        return HttpResponseBadRequest(f"run is {wrong[0][:40]!r}: give the number of a run, as in ?run=12&run=15")
+        return not_understood(f"run is {wrong[0][:40]!r}: give the number of a run, as in ?run=12&run=15")
     choice = comparing.comparable(host)
     run_ids = [number for number in numbers if number is not None] or [run.pk for run in comparing.suggested(choice)]
     shown = comparing.compare(host, run_ids)

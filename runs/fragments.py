@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
 from django.views.decorators.cache import never_cache
@@ -12,7 +12,7 @@ from hosts.models import Host
 from runs import hostpage, logpage, runpage, tilefilter, tiles
 from runs import pulse as worker_pulse
 from runs.access import needs
-from runs.asked import whole_number
+from runs.asked import not_understood, whole_number
 from runs.models import Run
 from runs.tilefilter import TileFilter
 
@@ -26,7 +26,7 @@ def run_parts(request: HttpRequest, run_id: int) -> HttpResponse:
     """`?part=stages&part=log`: these parts of the run's page, each to be put in the place of the one it has."""
     names = list(dict.fromkeys(request.GET.getlist("part")))
     if unknown := [name for name in names if name not in runpage.PARTS]:
-        return HttpResponseBadRequest(f"no part {unknown[0][:40]!r}: there are {', '.join(runpage.PARTS)}")
+        return not_understood(f"no part {unknown[0][:40]!r}: there are {', '.join(runpage.PARTS)}")
     context = runpage.context(runpage.load(run_id), names)
     return HttpResponse("".join(render_to_string(runpage.PARTS[name][0], context, request) for name in names))
 
@@ -43,7 +43,7 @@ def dashboard_parts(request: HttpRequest) -> HttpResponse:
     numbers = [whole_number(name.removeprefix("tile-")) if name.startswith("tile-") else None for name in names]
     run_ids = [number for number in numbers if number is not None]
     if len(run_ids) != len(names) or len(names) > _MAX_TILES:
-        return HttpResponseBadRequest(f"give part=grid, or up to {_MAX_TILES} of part=tile-<run>")
+        return not_understood(f"give part=grid, or up to {_MAX_TILES} of part=tile-<run>")
     shown = tiles.tiles(run_ids)
     return HttpResponse("".join(render_to_string("runs/_tile.html", {"tile": tile}, request) for tile in shown))
 
@@ -66,7 +66,7 @@ def log_lines(request: HttpRequest, run_id: int) -> HttpResponse:
         asked = logpage.wanted(request.GET)
         before, after = logpage.offset(request.GET, "before"), logpage.offset(request.GET, "after")
     except logpage.BadQuery as error:
-        return HttpResponseBadRequest(str(error))
+        return not_understood(str(error))
     context = logpage.context(run, asked, logpage.LINES, before, after or 0)
     return HttpResponse(render_to_string("runs/_log_lines.html", context, request))
 

@@ -274,7 +274,7 @@ def _last_ids(header: str, channels: set[str]) -> dict[str, str]:
         parsed = parse_last_event_id(header) if header else {}
     except ValueError:
         return {}
-    return {name: last for name, last in parsed.items() if name in channels and last.isascii() and last.isdigit()}
+    return {name: last for name, last in parsed.items() if name in channels and whole_number(last) is not None}
 
 
 async def close_all() -> None:

@@ -9,7 +9,6 @@ from django.http import (
     Http404,
     HttpRequest,
     HttpResponse,
-    HttpResponseBadRequest,
     JsonResponse,
 )
 from django.shortcuts import get_object_or_404, render
@@ -20,7 +19,7 @@ from hosts.models import Host
 from runs import hostpage, logfiles, logpage, profiles, retention, runpage, tilefilter
 from runs import series as measured
 from runs.access import needs
-from runs.asked import whole_number
+from runs.asked import not_understood, whole_number
 from runs.fragments import grid_context
 from runs.models import Artifact, Run
 
@@ -60,10 +59,10 @@ def series(request: HttpRequest, run_id: int) -> HttpResponse:
     asked = {name: request.GET.get(name, "") for name in ("window", "since", "last_id")}
     numbers = {name: whole_number(value, 11) for name, value in asked.items() if value}
     if wrong := [name for name, number in numbers.items() if number is None]:
-        return HttpResponseBadRequest(f"{wrong[0]} is {asked[wrong[0]][:40]!r}: it is a whole number")
+        return not_understood(f"{wrong[0]} is {asked[wrong[0]][:40]!r}: it is a whole number")
     if (window := numbers.get("window")) not in (None, *measured.WINDOWS_S):
         allowed = ", ".join(str(seconds) for seconds in measured.WINDOWS_S)
-        return HttpResponseBadRequest(f"window is {window}: it may be {allowed} seconds, or left out for all")
+        return not_understood(f"window is {window}: it may be {allowed} seconds, or left out for all")
     since = numbers.get("since")
     known = measured.Known(since, numbers.get("last_id") or 0) if since else None
     return JsonResponse(measured.series(get_object_or_404(Run, pk=run_id), window, known))
@@ -88,7 +87,7 @@ def log_page(request: HttpRequest, run_id: int) -> HttpResponse:
     try:
         asked, before = logpage.wanted(request.GET), logpage.offset(request.GET, "before")
     except logpage.BadQuery as error:
-        return HttpResponseBadRequest(str(error))
+        return not_understood(str(error))
     context = logpage.context(shown, asked, logpage.PAGE_LINES, before)
     return render(request, "runs/log.html", {"run": shown, "host": shown.host, **context})
 

@@ -7,8 +7,11 @@ from typing import Any
 
 from axes.admin import AccessAttemptAdmin
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth.views import LoginView
 from django.db.models import Field, ManyToManyField, Q, QuerySet
 from django.http import HttpRequest
 
@@ -18,6 +21,23 @@ AccessAttemptAdmin.actions = ()
 admin.site.unregister(User)
 
 
+class DatedList(ChangeList):
+    """Django's, which answers 500 to the last year of all calendars."""
+
+    def get_filters(self, request: HttpRequest) -> Any:
+        try:
+            return super().get_filters(request)
+        except (ValueError, OverflowError) as error:
+            raise IncorrectLookupParameters(error) from None
+
+
+def mend_dated_lists() -> None:
+    """Called when every admin is there, those of libraries too."""
+    for model_admin in admin.site._registry.values():
+        if model_admin.date_hierarchy:
+            model_admin.get_changelist = lambda request, **_: DatedList  # type: ignore[method-assign]
+
+
 def close_actions() -> None:
     """Django offers an action that names no permission to everybody who may see the list, as those of libraries do: it
     asks for the permission to change, then. Called when every admin is there."""
@@ -25,6 +45,14 @@ def close_actions() -> None:
         for function, _, _ in model_admin._get_base_actions():
             if not getattr(function, "allowed_permissions", None):
                 function.allowed_permissions = ("change",)
+
+
+class Login(LoginView):
+    """Django's, which answers 500 to somebody who is logged in and whom an address sends on to the login itself."""
+
+    def get_success_url(self) -> str:
+        address = super().get_success_url()
+        return self.get_default_redirect_url() if address == self.request.path else address
 
 
 @admin.register(User)

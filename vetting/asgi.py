@@ -35,7 +35,7 @@ from pxe import bootfiles  # noqa: E402
 from runs import dblimits, live  # noqa: E402
 from vetting import health  # noqa: E402
 from vetting.front import channel, trouble  # noqa: E402
-from vetting.front.logins import PATHS, Logins  # noqa: E402
+from vetting.front.logins import Logins, is_attempt, sets_password  # noqa: E402
 from vetting.front.threads import Threads, pooled  # noqa: E402
 
 Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
@@ -85,13 +85,14 @@ def in_threads(name: str, count: int, limits: dblimits.Limits, wait_s: float, mo
 
 people = in_threads("people", settings.WEB_THREADS, dblimits.PAGE, wait_s=30, most=200)
 machines = in_threads("machines", settings.WEB_THREADS, dblimits.AGENT, wait_s=4, most=1000)
-logins = Logins(in_threads("logins", 1, dblimits.PAGE, wait_s=10, most=8))
+passwords = in_threads("passwords", 1, dblimits.PAGE, wait_s=10, most=8)
+logins = Logins(passwords)
 
 
 async def pages(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """To show the login costs no more than another page; an attempt costs a password's hash."""
-    is_attempt = scope["path"] in PATHS and scope["method"] not in ("GET", "HEAD")
-    await (logins if is_attempt else people)(scope, receive, send)
+    """Whatever costs a password's hash waits for the one thread that is for this."""
+    application = logins if is_attempt(scope) else passwords if sets_password(scope) else people
+    await application(scope, receive, send)
 
 
 http = URLRouter(

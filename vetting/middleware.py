@@ -1,9 +1,10 @@
-"""What every page carries, and what none may have in it."""
+"""What every page carries, what none may have in it, and which requests nobody can read."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import unquote
 
 from asgiref.sync import iscoroutinefunction
 from django.core.exceptions import PermissionDenied
@@ -11,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import sync_and_async_middleware
 
 from hosts.readable import spelled_out
+from runs.asked import not_understood
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -38,6 +40,40 @@ def after(get_response: GetResponse, change: Callable[[HttpResponse], HttpRespon
 def content_security_policy(get_response: GetResponse) -> GetResponse:
     """No inline script or style, no other origin, no framing."""
     return after(get_response, _stamp)
+
+
+@sync_and_async_middleware
+def only_readable(get_response: GetResponse) -> GetResponse:
+    """400 for text in another encoding than UTF-8, and for the character NUL in an address or a form: no name, number
+    or sentence here has one, and PostgreSQL takes none. (Django answers 500 to a form in UTF-7.)"""
+    if iscoroutinefunction(get_response):
+
+        async def middleware(request: HttpRequest) -> HttpResponse:
+            return _unreadable(request) or await get_response(request)
+    else:
+
+        def middleware(request: HttpRequest) -> HttpResponse:
+            return _unreadable(request) or get_response(request)
+
+    middleware.process_view = _refuse_form  # type: ignore[attr-defined]
+    return middleware
+
+
+def _unreadable(request: HttpRequest) -> HttpResponse | None:
+    if request.encoding is not None and request.encoding.lower() not in ("utf-8", "utf8"):
+        return not_understood("this request says that it is in another encoding than UTF-8: send it in UTF-8")
+    if "\0" in request.path_info or "\0" in unquote(request.META.get("QUERY_STRING", "")):
+        return not_understood("the address holds the character NUL, which nothing here has: take it out")
+    return None
+
+
+def _refuse_form(request: HttpRequest, view: Any, *_: Any) -> HttpResponse | None:
+    """Agents send no forms: what they send is cleaned (agentapi/cleaning.py)."""
+    if request.method != "POST" or getattr(view, "csrf_exempt", False):
+        return None
+    if any("\0" in text for name, values in request.POST.lists() for text in (name, *values)):
+        return not_understood("the form holds the character NUL, which nothing here has: take it out")
+    return None
 
 
 @sync_and_async_middleware

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
 from django.contrib.contenttypes.views import shortcut
 from django.urls import include, path
 from django.views.decorators.http import require_safe
 
 from runs.access import needs
 from vetting import health
-from vetting.admin import close_actions
+from vetting.admin import Login, close_actions, mend_dated_lists
 
 admin.site.enable_nav_sidebar = False  # its width is the lists'; the index has the same links
 admin.site.site_url = None  # the header leads back to the hosts already
 close_actions()
+mend_dated_lists()
 
 urlpatterns = [
     # In the place of the administration's own, which tells the address of any object to any staff.
@@ -22,7 +23,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path(
         "login/",
-        LoginView.as_view(template_name="login.html", redirect_authenticated_user=True),
+        Login.as_view(template_name="login.html", redirect_authenticated_user=True),
         name="login",
     ),
     path("logout/", LogoutView.as_view(), name="logout"),

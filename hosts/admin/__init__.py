@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
+from django.db import connection
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, path, reverse
@@ -128,8 +129,8 @@ class HostAdmin(Exchange, HostPermissions, HostActions, ExportActionMixin, Impor
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Host | None:
         """A host that is being saved is locked: no run can start between the look at its runs and the saving."""
         host = super().get_object(request, object_id, from_field)
-        if host is None or request.method != "POST":
-            return host
+        if host is None or request.method != "POST" or not connection.in_atomic_block:
+            return host  # looked at only: a host is changed and deleted in a transaction
         return Host.objects.select_for_update().get(pk=host.pk)
 
     def get_form(self, request: HttpRequest, obj: Host | None = None, **kwargs: Any) -> type[forms.ModelForm]:

@@ -274,3 +274,35 @@ def test_requests_that_wait_behind_another_are_all_answered(connect: Connect, se
 
 def test_the_sessions_that_the_limit_looks_at_are_those_of_the_site() -> None:
     assert SessionStore.__module__ == settings.SESSION_ENGINE
+
+
+def test_a_line_that_is_too_long_is_answered_not_cut_off(connect: Connect, server: SimpleNamespace) -> None:
+    for line in (b"GET /" + b"a" * 20000, b"GET / HTTP/1.1\r\nCookie: " + b"a" * 20000 + b"\r\n\r\n"):
+        peer = connect()
+        peer.send(line)
+        assert peer.status == 431 and peer.transport.half_closed and not server.scopes
+
+
+@pytest.mark.parametrize("more", ["", "X: y"])
+def test_a_length_of_thousands_of_digits_is_too_large(connect: Connect, server: SimpleNamespace, more: str) -> None:
+    peer = connect()
+    peer.head("/login/", "Content-Length: " + "9" * 5000, *filter(None, [more]))
+    assert peer.status == 413 and not server.scopes
+
+
+def test_what_comes_after_a_refusal_is_not_read(connect: Connect, server: SimpleNamespace) -> None:
+    peer = connect()
+    peer.send(
+        b"POST / HTTP/1.1\r\nContent-Length: " + b"9" * 50 + b"\r\nA: b\r\n\r\nGET /livez HTTP/1.1\r\nHost: v\r\n\r\n"
+    )
+    assert peer.answer.count(b"HTTP/1.1") == 1 and not server.scopes
+
+
+def test_two_who_are_logged_in_may_each_send_the_largest_body(connect: Connect, server: SimpleNamespace) -> None:
+    peers = [connect() for _ in range(2)]
+    for number, peer in enumerate(peers):
+        peer.head("/admin/", f"Content-Length: {channel.LOGGED_IN_BODY_BYTES}", session(**{SESSION_KEY: str(number)}))
+        for _ in range(channel.LOGGED_IN_BODY_BYTES // 65536):
+            peer.send(b"x" * 65536)
+    assert [peer.status for peer in peers] == [0, 0] and len(server.scopes) == 2
+    assert not server.http_factory.bodies.all, "nothing of it counts against agents and strangers"

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
 from asgiref.sync import sync_to_async
 from django.urls import URLPattern, URLResolver, get_resolver
 
@@ -141,8 +142,18 @@ def test_who_knows_the_password_may_log_in_as_often_as_he_likes() -> None:
 
 
 def test_every_page_that_checks_a_password_of_a_stranger_goes_that_way() -> None:
-    found = {f"/{path}" for path, pattern in _patterns(get_resolver()) if pattern.name == "login"}
+    names = ("login", "password_change")
+    found = {f"/{path}" for path, pattern in _patterns(get_resolver()) if pattern.name in names}
     assert found == logins.PATHS
+
+
+@pytest.mark.parametrize(
+    "path", ["/admin/auth/user/add/", "/admin/auth/user/5/password/", "/admin/auth/user/a/b/password/"]
+)
+def test_who_sets_a_password_takes_the_thread_of_passwords_and_no_attempt(path: str) -> None:
+    assert logins.sets_password({"path": path, "method": "POST"})
+    assert not logins.sets_password({"path": path, "method": "GET"})
+    assert not logins.is_attempt({"path": path, "method": "POST"})
 
 
 def _patterns(resolver: URLResolver, before: str = "") -> list[tuple[str, URLPattern]]:

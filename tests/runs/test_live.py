@@ -195,7 +195,9 @@ def test_a_channel_that_is_not_ours_is_refused(name: str) -> None:
         live.both(name)
 
 
-@pytest.mark.parametrize("header", ["error", "junk", "a:b:c", "run-5:x", "other:4", ":::", "run-5:1,dash"])
+@pytest.mark.parametrize(
+    "header", ["error", "junk", "a:b:c", "run-5:x", "other:4", ":::", "run-5:1,dash", "run-5:" + "9" * 20]
+)
 def test_a_last_event_id_that_is_not_ours_counts_as_none(header: str) -> None:
     assert live._last_ids(header, {"run-5", "live-5"}) == {}
 

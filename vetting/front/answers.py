@@ -35,6 +35,7 @@ class Answer:
     def _headers(self) -> dict[str, str]:
         return {
             "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
             "Content-Security-Policy": CONTENT_SECURITY_POLICY,
             **({"Retry-After": str(self.retry_after_s)} if self.retry_after_s else {}),
         }

@@ -42,8 +42,11 @@ LINGER_BYTES = 1024 * 1024
 
 LOGGED_IN_BODY_BYTES = 16 * 1024 * 1024
 HELD_BYTES_EACH = 8 * 1024 * 1024
+HELD_BYTES_EACH_LOGGED_IN = 2 * LOGGED_IN_BODY_BYTES
 HELD_BYTES = 64 * 1024 * 1024
 MAX_CONNECTIONS = 4096
+# Digits of a length: more than any file has, and fewer than `int` refuses.
+LENGTH_DIGITS = 18
 # Of the descriptors that this process may have; the rest is for databases, logs and boot files.
 SHARE_OF_DESCRIPTORS = 0.75
 
@@ -56,6 +59,7 @@ class Request(WebRequest):
         super().__init__(channel, queued, parsePOSTFormSubmission=False)
         self.held = 0
         self.limit = 0
+        self.account = ""
 
     def gotLength(self, length: int | None) -> None:
         self.content = BytesIO()
@@ -72,18 +76,21 @@ class Request(WebRequest):
         self.content.write(data)
 
     def _hold(self, count: int) -> bool:
-        if not self.channel.factory.bodies.take(self._holder(), count):
+        if not self._allowance().take(self._holder(), count):
             return False
         self.held += count
         return True
 
+    def _allowance(self) -> Allowance:
+        return self.factory.bodies_logged_in if self.account else self.factory.bodies
+
     def _holder(self) -> str:
         """Those who are logged in don't share an address's part: behind a proxy they would have one for all."""
-        return self.client.host if self.limit <= settings.AGENT_BODY_LIMIT_BYTES else "people who are logged in"
+        return f"account {self.account}" if self.account else self.client.host
 
     def let_go(self) -> None:
         if self.held:
-            self.factory.bodies.give_back(self._holder(), self.held)
+            self._allowance().give_back(self._holder(), self.held)
             self.held = 0
 
     def process(self) -> Any:
@@ -129,9 +136,26 @@ class Channel(HTTPChannel):
         # Not the next class's, which moves the deadline.
         LineReceiver.dataReceived(self, data)
 
+    def lineReceived(self, line: bytes) -> None:
+        if not self.refused:
+            super().lineReceived(line)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        text = f"a line of {len(line)} bytes or more in the headers: at most {self.MAX_LENGTH} are taken"
+        self.refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, text)
+
+    def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:
+        if header == b"Content-Length" and len(data) > LENGTH_DIGITS:
+            self.refuse_size(settings.AGENT_BODY_LIMIT_BYTES)
+            return False
+        return super()._maybeChooseTransferDecoder(header, data)
+
     def allHeadersReceived(self) -> None:
+        if self.refused:
+            return
         request: Request = self.requests[-1]
-        request.limit = _body_limit(request)
+        request.account = _account(request)
+        request.limit = LOGGED_IN_BODY_BYTES if request.account else settings.AGENT_BODY_LIMIT_BYTES
         if self.length is not None and self.length > request.limit:
             return self.refuse_size(request.limit)
         super().allHeadersReceived()
@@ -223,7 +247,9 @@ class Factory(HTTPFactory):
         super().__init__(server)
         each = settings.VETTING.web.connections_per_address
         self.connections = Allowance("connections", each, _max_connections(), "web.connections_per_address")
-        self.bodies = Allowance("bytes of bodies under way", HELD_BYTES_EACH, HELD_BYTES, "vetting/front/channel.py")
+        bodies, here = "bytes of bodies under way", "vetting/front/channel.py"
+        self.bodies = Allowance(bodies, HELD_BYTES_EACH, HELD_BYTES, here)
+        self.bodies_logged_in = Allowance(bodies, HELD_BYTES_EACH_LOGGED_IN, HELD_BYTES, here)
         self._refusals = OnceAMinute()
 
     def buildProtocol(self, addr: Any) -> Channel | None:
@@ -239,13 +265,12 @@ class Factory(HTTPFactory):
         self._refusals.warn(address, f"{address} was answered {status.value}: {text}")
 
 
-def _body_limit(request: Request) -> int:
-    """Files are imported by people who are logged in; whoever else sends much means harm. The session is a signed
-    cookie: no database is asked here, in the event loop."""
+def _account(request: Request) -> str:
+    """Whose session this is, empty for a stranger's. Files are imported by people who are logged in; whoever else sends
+    much means harm. The session is a signed cookie: no database is asked here, in the event loop."""
     header = (request.getHeader(b"cookie") or b"").decode("latin-1")
     session = parse_cookie(header).get(settings.SESSION_COOKIE_NAME)
-    logged_in = session is not None and SESSION_KEY in SessionStore(session).load()
-    return LOGGED_IN_BODY_BYTES if logged_in else settings.AGENT_BODY_LIMIT_BYTES
+    return "" if session is None else str(SessionStore(session).load().get(SESSION_KEY, ""))
 
 
 def _refusal(status: HTTPStatus, text: str, path: bytes) -> bytes:
@@ -253,9 +278,10 @@ def _refusal(status: HTTPStatus, text: str, path: bytes) -> bytes:
         kind, body = "application/json", json.dumps({"error": text})
     else:
         kind, body = "text/plain; charset=utf-8", f"{text}\n"
-    again = "Retry-After: 5\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else ""
+    more = "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n"
+    more += "Retry-After: 5\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else ""
     head = f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
-    return f"{head}{again}Cache-Control: no-store\r\nConnection: close\r\n\r\n{body}".encode()
+    return f"{head}{more}\r\n{body}".encode()
 
 
 def _max_connections() -> int:

@@ -1,8 +1,9 @@
-"""Attempts to log in: a password costs a quarter of a second of a processor to check, whoever sends it. So they have
+"""Attempts to guess a password: to check one costs a quarter of a second of a processor, whoever sends it. So they have
 one thread of their own, few may wait for it, and each address has so many attempts a minute."""
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -12,11 +13,27 @@ from vetting.front.answers import not_now
 
 Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 
-PATHS = frozenset(("/login/", "/admin/login/"))
+# The last asks for the old password: whoever finds a browser open could try there as many as he likes.
+PATHS = frozenset(("/login/", "/admin/login/", "/admin/password_change/"))
+# Here whoever may change accounts sets a password: as much work as to check one, and nothing to guess.
+_SET = re.compile(r"/admin/auth/user/(?:add/|.+/password/)")
 # At once, and then one every so many seconds. An attempt that succeeds is not counted.
 FROM_ONE, FROM_ONE_EVERY_S = 20, 3.0
 FROM_ALL, FROM_ALL_EVERY_S = 60, 1.0
 _REMEMBERED = 10_000
+
+
+def is_attempt(scope: dict[str, Any]) -> bool:
+    return _sends(scope) and scope["path"] in PATHS
+
+
+def sets_password(scope: dict[str, Any]) -> bool:
+    return _sends(scope) and _SET.fullmatch(scope["path"]) is not None
+
+
+def _sends(scope: dict[str, Any]) -> bool:
+    """To show a form costs no more than another page."""
+    return scope["method"] not in ("GET", "HEAD")
 
 
 class Pace:

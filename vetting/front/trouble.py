@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from django.db import DataError, Error
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.decorators import sync_and_async_middleware
-from django.views.defaults import bad_request
 
+from runs.asked import not_understood
 from runs.dbfailures import OTHERWISE, is_passing, reason
 from vetting.front.answers import not_now
 from vetting.middleware import GetResponse, after
@@ -23,10 +23,13 @@ Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 
 def answer(request: HttpRequest, error: Exception) -> HttpResponse | None:
     """For a view that raised `error`: None where the database is not to blame. A value that it does not take, as
-    PostgreSQL takes no NUL, is the asker's."""
-    if isinstance(error, DataError):
-        log.warning("%s %s: not answered: %s", request.method, request.path[:200], error)
-        return bad_request(request, error)
+    PostgreSQL takes no NUL and no column a number of 20 digits, is the asker's."""
+    if isinstance(error, DataError | OverflowError):
+        log.warning("%s %s: not answered", request.method, request.path[:200], exc_info=error)
+        why = "this asks for a number, a date or a text that the database can't hold"
+        return (
+            JsonResponse({"error": why}, status=400) if request.path_info.startswith("/api/") else not_understood(why)
+        )
     if not is_passing(error):
         return None
     _tell(request.method or "", request.path, error)

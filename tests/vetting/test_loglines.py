@@ -1,0 +1,22 @@
+"""A line of the log is one line, whatever a stranger asked for."""
+
+from __future__ import annotations
+
+import logging
+
+from vetting.loglines import Formatter
+
+
+def line(message: str, *args: object) -> str:
+    return Formatter("{message}", style="{").format(logging.LogRecord("x", 30, "", 1, message, args, None))
+
+
+def test_a_stranger_can_not_write_a_line_of_his_own() -> None:
+    assert line("%s: answered 503", "/x\n2026-11-29 ERROR forged\x1b[2J") == (
+        "/x\\n2026-11-29 ERROR forged\\x1b[2J: answered 503"
+    )
+    assert line("%s", ValueError("a\r\nb\u202e")) == "a\\r\\nb\\u202e"
+
+
+def test_what_we_write_ourselves_stays() -> None:
+    assert line("two\nlines of %d and Jürgen, %s", 5, "Jürgen") == "two\nlines of 5 and Jürgen, Jürgen"
