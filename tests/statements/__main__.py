@@ -50,8 +50,10 @@ def _set_up(folder: Path, address: str) -> None:
     from django.core.management import call_command
     from django.db import connection
     from django.db.migrations.recorder import MigrationRecorder
+    from django.test.utils import setup_test_environment
 
     django.setup()
+    setup_test_environment()  # a form that is filled in is read from the page's context
     settings.MIGRATION_MODULES = {app.label: None for app in apps.get_app_configs()}
     call_command("migrate", run_syncdb=True, verbosity=0)
     MigrationRecorder(connection).ensure_schema()

@@ -71,6 +71,8 @@ class Injector:
         if self.fault in (Fault.CUT, Fault.CUT_AFTER):
             self.is_dead = True
             _hang_up()
+            if connection.vendor != "sqlite":
+                connection.connection = _Dead()
             raise Cut
         if self.fault is Fault.LOCKED:
             _break_transaction_of_postgresql()
@@ -94,6 +96,18 @@ class _Gone:
     execute = commit = rollback = cursor
 
     def close(self) -> None: ...
+
+
+class _Dead:
+    """In the place of PostgreSQL's connection when our process ends: its last use is no error that is handled."""
+
+    def close(self) -> None: ...
+
+    def __getattr__(self, name: str) -> Any:
+        raise Cut
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise Cut
 
 
 def _hang_up() -> None:
