@@ -1,0 +1,48 @@
+"""Who has too many live pages open is told so, and has one again as soon as another is closed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+from asgiref.testing import ApplicationCommunicator
+from django.contrib.auth import get_user_model
+
+from runs import live
+from runs.allowance import Allowance
+
+
+def stream(user: Any) -> ApplicationCommunicator:
+    scope = {
+        "type": "http", "method": "GET", "path": "/events/", "query_string": b"channel=dash", "user": user,
+        "headers": [(b"host", b"testserver")], "client": ("10.77.0.9", 40000),
+    }  # fmt: skip
+    return ApplicationCommunicator(live.Events.as_asgi(), scope)
+
+
+async def opened(events: ApplicationCommunicator) -> int:
+    await events.send_input({"type": "http.request", "body": b""})
+    return int((await events.receive_output(timeout=20))["status"])
+
+
+async def closed(events: ApplicationCommunicator) -> None:
+    await events.send_input({"type": "http.disconnect"})
+    await events.wait(timeout=20)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_stream_beyond_the_limit_is_answered_429(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "_allowed", Allowance("event streams", 2, 10, "runs/live.py"))
+    user = get_user_model().objects.create_user("ada", is_staff=True, is_superuser=True)
+
+    async def scene() -> list[int]:
+        streams = [stream(user) for _ in range(4)]
+        answers = [await opened(one) for one in streams[:3]]
+        await closed(streams[0])
+        answers.append(await opened(streams[3]))
+        await closed(streams[1])
+        await closed(streams[3])
+        return answers
+
+    assert async_to_sync(scene)() == [200, 200, 429, 200]
