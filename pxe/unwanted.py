@@ -57,7 +57,7 @@ def iperf3s(pid_dir: Path, wanted: Iterable[Daemon]) -> list[Process]:
 
 
 def end_all(processes: Iterable[Process]) -> list[Problem]:
-    """Of those that would not end."""
+    """End them. A problem for each that would not end."""
     return [problem(one, why) for one in processes if (why := daemon.end(one.pid))]
 
 

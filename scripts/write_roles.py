@@ -24,6 +24,10 @@ from vetting.rights import Asked, Right  # noqa: E402
 PAGE = ROOT / "docs" / "security.md"
 BEGIN = "<!-- roles: written by scripts/write_roles.py from vetting/roles.py and vetting/rights.py -->\n"
 END = "<!-- /roles -->\n"
+OF_LIBRARIES = {
+    "delivery": "messages that were sent", "user": "accounts", "group": "roles", "accessattempt": "attempts to log in",
+    "accesslog": "logins", "accessfailurelog": "logins that failed",
+}  # fmt: skip
 ADDRESSES = "What every address asks for, by its name:\n\n| address | to look (GET) | to do (POST) |\n|---|---|---|\n"
 ACTIONS = "\nActions of the administration's lists, beside the permission to see the list:\n\n| list | action | asks for |\n|---|---|---|\n"  # noqa: E501  # fmt: skip
 
@@ -36,11 +40,18 @@ def _roles() -> str:
     """Each permission, and the roles that have it."""
     head = "".join(f"| {role} " for role in roles.ROLES)
     rows = (
-        f"| `{name}` | {WORDS.get(name, '')} |" + "".join(f" {'yes' if name in held else ''} |" for held in _held())
+        f"| `{name}` | {WORDS.get(name) or _words(name)} |"
+        + "".join(f" {'yes' if name in held else ''} |" for held in _held())
         for name in roles.ROLES[roles.ADMINISTRATOR]
     )
     summary = "".join(f"- **{role}** {words}.\n" for role, words in roles.SUMMARIES.items())
     return f"{summary}\n| permission | to {head}|\n|---|---|{'---|' * len(roles.ROLES)}\n" + "\n".join(rows) + "\n"
+
+
+def _words(name: str) -> str:
+    """Of a permission that Django made, from its name: `auth.view_user`."""
+    verb, model = name.partition(".")[2].split("_")
+    return f"{'see' if verb == 'view' else verb} {OF_LIBRARIES[model]}"
 
 
 def _held() -> Iterator[tuple[str, ...]]:

@@ -22,7 +22,7 @@ AGAIN_AFTER_S = 1.5
 
 
 def violations(scope: Scope | None = None, *, again_after_s: float = AGAIN_AFTER_S) -> list[Violation]:
-    """Of all parts. Changes nothing. Raises DatabaseError."""
+    """What is broken, by the invariants of every part. Changes nothing. Raises DatabaseError."""
     with read_only():
         return invariants.check(scope, invariants=INVARIANTS, again_after_s=again_after_s)
 

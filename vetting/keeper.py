@@ -40,7 +40,7 @@ def may_start(configuration: Path, files: Paths) -> int:
 
 
 def may_serve(configuration: Path, files: Paths, port: int) -> int:
-    """Where vetting.yaml can't be read, as before: nobody knows that this port was taken out."""
+    """Yes also where vetting.yaml can't be read: nobody knows then whether this port was taken out."""
     from vetting import config
 
     files.make()

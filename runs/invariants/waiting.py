@@ -17,7 +17,8 @@ from runs.stages import BY_NAME, STAGES, Owner
 WORKER_BOUND = timedelta(seconds=60)
 # Long jobs come one after the other, and one that failed is tried again after five minutes.
 REPORT_BOUND = timedelta(minutes=15)
-# More than a thousand runs write in a minute; there is no index by time.
+# More than a thousand runs write in a minute; there is no index by time, since nothing else asks for
+# events by time alone.
 _LATE_EVENTS = 20_000
 _OURS = "This is our bug: report it with the run's page."
 _NO_AGENT = [stage.name for stage in STAGES if stage.owner is Owner.ORCHESTRATOR]

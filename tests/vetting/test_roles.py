@@ -109,7 +109,7 @@ def test_a_new_password_makes_nobody_a_superuser(monkeypatch: pytest.MonkeyPatch
 
 def test_a_superuser_gets_no_role(monkeypatch: pytest.MonkeyPatch) -> None:
     admin_user(monkeypatch, "ada", "--password-stdin")
-    with pytest.raises(CommandError, match="is a superuser, who may everything"):
+    with pytest.raises(CommandError, match="is a superuser, who may do everything"):
         admin_user(monkeypatch, "ada", "--role", "viewer", "--password-stdin")
     assert get_user_model().objects.get(username="ada").is_superuser
 

@@ -1,1 +1,2 @@
-"""One archive with everything that can't be made again: `manage.py backup` writes it, `manage.py restore` reads it."""
+"""One archive with all that can't be made again: database, logs, reports, configuration. `manage.py backup` writes it,
+`manage.py restore` reads it."""

@@ -2,7 +2,7 @@
 
     database.sqlite3 or database.dump, runs/<id>/<file>, vetting.yaml, secrets.env (only where asked for), manifest.json
 
-Whoever reads one believes nothing: other names, links, names that come twice, wrong hashes and missing files are
+Anybody may have changed an archive: other names, links, names that come twice, wrong hashes and missing files are
 refused.
 """
 

@@ -100,7 +100,7 @@ def _copy_of_now(*, yes: bool, progress: archive.Progress) -> Path | None:
     if not (there := _what_is_there()):
         return None
     if not yes:
-        raise CannotRestore(f"this system has {there}: with --yes they are replaced, after a copy of them was made")
+        raise CannotRestore(f"this system has {there}: with --yes all of it is replaced, after a backup of it was made")
     path = settings.DATA_DIR / f"before-restore-{timezone.now():%Y%m%d-%H%M%S}.tar.gz"
     return making.make(path, progress=progress).path
 
@@ -112,7 +112,7 @@ def _what_is_there() -> str:
         for words, model in (("runs", Run), ("hosts", Host), ("accounts", get_user_model()))
         if model._meta.db_table in tables
     }
-    return ", ".join(f"{count} {words}" for words, count in counts.items() if count)
+    return ", ".join(f"{count} {words if count > 1 else words[:-1]}" for words, count in counts.items() if count)
 
 
 @contextmanager

@@ -36,7 +36,11 @@ class Command(BaseCommand):
         parser.add_argument("host", nargs="?", default="", help="name of a host, to show it in full; or `import`")
         parser.add_argument("file", nargs="?", type=Path, help="with `import`: a file as the administration exports it")
         parser.add_argument("--dry-run", action="store_true", help="with `import`: say what would be done")
-        parser.add_argument("--format", choices=["csv", "yaml"], help="with `import`: else by the file's name")
+        parser.add_argument(
+            "--format",
+            choices=["csv", "yaml"],
+            help="with `import`: else .csv is CSV, all others YAML",
+        )
         parser.add_argument("--health", choices=Health.values, default="")
         parser.add_argument("--state", choices=list(overview.STATES), default="")
         parser.add_argument("--profile", default="", help="only hosts with this profile")

@@ -22,15 +22,15 @@ class Command(BaseCommand):
     help = "Make an account that may log in, or give one a new password or role."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("name", nargs="?", default="admin")
+        parser.add_argument("name", nargs="?", default="admin", help="the account, admin where none is named")
         parser.add_argument(
             "--role",
             choices=[*roles.ROLES, SUPERUSER],
-            help=f"Without one a new account is {SUPERUSER}, who may everything, and an old one keeps its role. "
+            help=f"Without it a new account becomes {SUPERUSER}, who may do everything; an old one keeps its role. "
             + " ".join(f"{role} {words}." for role, words in roles.SUMMARIES.items()),
         )
         parser.add_argument("--password-stdin", action="store_true", help="Read the password from standard input.")
-        parser.add_argument("--keep-password", action="store_true", help="Change the role alone.")
+        parser.add_argument("--keep-password", action="store_true", help="Change the role and ask for no password.")
         parser.add_argument("--if-missing", action="store_true", help="Do nothing when an administrator exists.")
 
     def handle(self, *args: Any, name: str, role: str | None, if_missing: bool, **options: Any) -> None:
@@ -57,7 +57,7 @@ def _group(user: Any, role: str | None) -> Group | None:
         return None
     if user.is_superuser:
         raise CommandError(
-            f"{user.username} is a superuser, who may everything whatever the role: another superuser takes that "
+            f"{user.username} is a superuser, who may do everything whatever the role: another superuser takes that "
             "status away in the administration, under Users"
         )
     if (group := Group.objects.filter(name=role).first()) is None:

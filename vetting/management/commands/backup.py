@@ -14,7 +14,7 @@ from vetting.backups.showing import shown
 
 
 class Command(BaseCommand):
-    help = "Write one archive with everything that can't be made again. Runs may go on meanwhile."
+    help = "Write one archive with database, logs, reports and vetting.yaml. Runs may go on meanwhile."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path, help="the archive to write, e.g. /mnt/backup/vetting.tar.gz")

@@ -19,7 +19,10 @@ from vetting.benchstate import Found
 
 
 class Command(BaseCommand):
-    help = "Look at every invariant of the data and at the state of the bench; changes nothing without --repair --yes."
+    help = (
+        "Say what is wrong with the data and with this machine as a bench, and how to mend it. Ends with 0 where "
+        "nothing was found, else 1. Changes nothing without --repair NAME --yes."
+    )
     requires_system_checks = ()  # it reports them itself
 
     def add_arguments(self, parser: ArgumentParser) -> None:

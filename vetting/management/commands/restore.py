@@ -21,7 +21,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path, help="an archive of `backup`")
-        parser.add_argument("--yes", action="store_true", help="replace what this system has, after a copy of it")
+        parser.add_argument("--yes", action="store_true", help="replace what this system has; it is backed up first")
 
     def handle(self, *args: Any, file: Path, yes: bool, **options: Any) -> None:
         try:
