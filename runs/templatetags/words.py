@@ -67,7 +67,7 @@ _EVENTS = {"go": "may start", "rung": "boot ladder"}
 
 @register.inclusion_tag("runs/_pulse.html")
 def pulse() -> dict[str, Any]:
-    """A warning where no worker does its rounds; nothing to see where one does."""
+    """A warning where the worker is not running; nothing to see where it is."""
     return worker.context()
 
 

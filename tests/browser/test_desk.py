@@ -130,7 +130,7 @@ def test_a_worker_that_stops_is_told_on_the_open_page_and_taken_back_when_it_wor
     _open(page, factories.in_smart())
     expect(page.locator("#pulse")).to_be_hidden()
     factories.worker_at_work(timezone.now() - timedelta(minutes=2))
-    expect(page.locator("#pulse")).to_contain_text("No worker does its rounds", timeout=10_000)
+    expect(page.locator("#pulse")).to_contain_text("The worker is not running", timeout=10_000)
     factories.worker_at_work(timezone.now() + timedelta(hours=1))
     expect(page.locator("#pulse")).to_be_hidden(timeout=10_000)
 

@@ -101,7 +101,7 @@ def test_a_worker_that_does_no_rounds_is_told_on_every_page(
         factories.worker_at_work(timezone.now() - timedelta(seconds=age_s))
     run = factories.in_smart()
     for address in (reverse("dashboard"), run.get_absolute_url(), run.host.get_absolute_url(), reverse("pulse")):
-        assert ("No worker does its rounds" in operator.get(address).content.decode()) == warned
+        assert ("The worker is not running" in operator.get(address).content.decode()) == warned
 
 
 def test_a_bench_that_cannot_boot_a_host_is_told_on_every_page_and_to_monitoring(operator: Client) -> None:
