@@ -266,8 +266,8 @@ class Factory(HTTPFactory):
 
 
 def _account(request: Request) -> str:
-    """Whose session this is, empty for a stranger's. Only people who are logged in import
-    files; nobody else needs to send much. The session is a signed cookie: no database is asked here, in the event loop."""
+    """Whose session this is, empty for a stranger's. Only people who are logged in import files; nobody else
+    needs to send much. The session is a signed cookie: no database is asked here, in the event loop."""
     header = (request.getHeader(b"cookie") or b"").decode("latin-1")
     session = parse_cookie(header).get(settings.SESSION_COOKIE_NAME)
     return "" if session is None else str(SessionStore(session).load().get(SESSION_KEY, ""))
