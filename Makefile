@@ -4,7 +4,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 MACHINE ?= tests/rack/machines/healthy-uefi.yaml
 LEVEL ?= fast
 
-.PHONY: help demo test test-agent test-rack test-install rack zoo image venv lint lock docs gallery bench worlds statements chaos sbom audit
+.PHONY: help demo test test-agent test-rack test-install rack zoo image venv lint lock docs gallery bench worlds statements chaos sbom audit fuzz
 help:
 	@echo "make demo [KEEP=1]          vet a virtual host, from magic packet to report, with the dashboard open"
 	@echo "make test                   everything that needs no machine beyond one direct boot"
@@ -18,6 +18,7 @@ help:
 	@echo "make gallery                photographs every page during a run of the rack; writes docs/gallery.md"
 	@echo "make statements [ONLY='GLOB'] [DATABASE=postgresql]  every statement of every call fails once, in every way; then the power, below SQLite"
 	@echo "make chaos [SEEDS=N] [FIRST=N] [SECONDS=S] [JOBS=N] [DATABASE=postgresql] [UNBOUNDED=1]  campaigns of faults; root fills a disk"
+	@echo "make fuzz [SECONDS=S] [SEED=N]  generated calls, and walks of operators, agents and time; ten minutes"
 	@echo "make sbom                   what it consists of, as CycloneDX, into var/sbom"
 	@echo "make audit                  asks an advisory database about the locked packages; status 3: not audited"
 	@echo "make lint, lock, docs, bench"
@@ -96,3 +97,6 @@ sbom: venv
 
 audit: venv
 	$(PYTHON) scripts/audit.py $(ARGS)
+
+fuzz: venv
+	VETTING_FUZZ_SECONDS=$(or $(SECONDS),600) VETTING_FUZZ_SEED=$(or $(SEED),0) $(PYTHON) -m pytest -q -x -s tests/fuzz $(ARGS)
