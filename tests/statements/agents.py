@@ -212,8 +212,14 @@ def _boot_script_of_a_reset() -> Act:
 
 
 def _asks_what_to_boot(talker: Talker) -> Act:
+    """A script that has it come again is no answer yet."""
     client = Client(raise_request_exception=False)
-    return lambda done: client.get(f"/ipxe/{talker.macs[0]}").status_code < 500
+
+    def act(done: Done) -> bool:
+        answer = client.get(f"/ipxe/{talker.macs[0]}")
+        return answer.status_code < 500 and b"?again=" not in answer.content
+
+    return act
 
 
 _CALLS: dict[str, Callable[[], Act]] = {

@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import close_old_connections, connection
 from django.utils import timezone
 
+from agentapi.refusals import refusals
 from pxe import ownport
 from runs import intake, invariants, tokens
 from tests.statements import snapshots, state
@@ -33,6 +34,7 @@ TRIES = 3
 def forget() -> None:
     """What a process that has just started does not know; and that enough time has gone by to try again."""
     ownport._looked_at = None
+    refusals._told.clear()
 
 
 class Caller(Enum):
