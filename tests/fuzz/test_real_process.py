@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from contextlib import closing
+from typing import Any
 
 import httpx
 import pytest
@@ -54,10 +56,14 @@ def look_and_end(operator: httpx.Client, run: Run) -> None:
         lifecycle.release(run)
 
 
-def test_a_real_process_answers_what_was_generated_and_does_not_grow(web: WebProcess) -> None:  # noqa: F811
+def test_a_real_process_answers_what_was_generated_and_does_not_grow(
+    web: WebProcess,  # noqa: F811
+    settings: Any,
+) -> None:
     assert web.process is not None
+    settings.SECRET_KEY = web.environment["VETTING_SECRET_KEY"]  # so that it takes the tokens that are made here
     answers: Counter[str] = Counter()
-    with web.log_in("operator", PASSWORD) as operator:
+    with closing(web.log_in("operator", PASSWORD)) as operator:
         for number in budget.rounds(0.3, web.process.pid):
             scene, call = random.Random(number).choice(EVERY)
             run, answered = call_it(web.url, scene, call, number)
@@ -65,3 +71,4 @@ def test_a_real_process_answers_what_was_generated_and_does_not_grow(web: WebPro
             look_and_end(operator, run)
     print(dict(sorted(answers.items())))
     assert web.process.poll() is None
+    assert any(answer.endswith(" 200") for answer in answers), "no call got past the token"
