@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
+from typing import Any
 
 from hosts.readable import UNSEEN
 
-_BREAKING = re.compile(f"[\x00-\x1f\x7f-\x9f{UNSEEN}]")
+_CONTROL = f"\x7f-\x9f\ud800-\udfff{UNSEEN}"
+_BREAKING = re.compile(f"[\x00-\x1f{_CONTROL}]")
+_BREAKING_BUT_LINES = re.compile(f"[\x00-\x09\x0b-\x1f{_CONTROL}]")
 
 
 class Formatter(logging.Formatter):
@@ -19,8 +22,14 @@ class Formatter(logging.Formatter):
             record = logging.makeLogRecord(record.__dict__ | {"args": tuple(map(_harmless, record.args))})
         return super().format(record)
 
+    def formatException(self, ei: Any) -> str:
+        """A traceback has lines; what it quotes can hold anything."""
+        return _escaped(_BREAKING_BUT_LINES, super().formatException(ei))
+
 
 def _harmless(value: object) -> object:
-    if not isinstance(value, str | BaseException):
-        return value
-    return _BREAKING.sub(lambda found: found[0].encode("unicode_escape").decode(), str(value))
+    return _escaped(_BREAKING, str(value)) if isinstance(value, str | BaseException) else value
+
+
+def _escaped(which: re.Pattern[str], text: str) -> str:
+    return which.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

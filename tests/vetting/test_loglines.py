@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 
 from vetting.loglines import Formatter
 
@@ -20,3 +21,13 @@ def test_a_stranger_can_not_write_a_line_of_his_own() -> None:
 
 def test_what_we_write_ourselves_stays() -> None:
     assert line("two\nlines of %d and Jürgen, %s", 5, "Jürgen") == "two\nlines of 5 and Jürgen, Jürgen"
+
+
+def test_what_a_traceback_quotes_is_escaped_and_its_lines_stay() -> None:
+    try:
+        raise ValueError("half a character \ud800, a bell \a")
+    except ValueError:
+        record = logging.LogRecord("vetting", logging.ERROR, __file__, 1, "failed", None, sys.exc_info())
+    text = Formatter("%(message)s").format(record)
+    assert text.encode().endswith(b"ValueError: half a character \\ud800, a bell \\x07")
+    assert text.startswith("failed\nTraceback (most recent call last):\n")
