@@ -6,6 +6,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
+# Before any test module imports twisted.internet.testing: zope.interface then marks Python's own Mapping in a way that
+# sushy, whose fields are mappings, can't be imported with. No process of the product imports it.
+import sushy  # noqa: F401
 from hypothesis import settings as property_settings
 
 property_settings.register_profile("busy", deadline=None)

@@ -11,10 +11,6 @@ from typing import Any
 
 import pytest
 
-# Before any test has Twisted ask what an object provides: zope.interface then marks Python's own Mapping in a way that
-# sushy, whose fields are mappings, can't be imported with. A worker, which wakes, has no such objects.
-import sushy  # noqa: F401
-
 from pxe import daemon, supervisor
 from pxe.paths import Paths, paths
 from tests.pxe.network import CLONE_NEWNET, SERVER_ADDRESS, SERVER_INTERFACE, Network
