@@ -1,6 +1,6 @@
 """`python3 -m agent`: the kernel command line says which orchestrator, run and token; all else comes from
-there. On any machine, `--selftest` tests the tester instead (`agent.stages.selftest`), and `--judge` judges recorded
-outputs (`agent.recorded`)."""
+there. On any machine, `--selftest` tests the tester (`agent.tester_proof.made_faults`), and `--judge` judges recorded
+outputs (`agent.judge`)."""
 
 from __future__ import annotations
 
@@ -13,19 +13,24 @@ import traceback
 from functools import partial
 from pathlib import Path
 
-from agent import clock, cmdline, diskio, identity, recorded, sources, sysfs_counters
-from agent.children import RUNNING
-from agent.client import Client
-from agent.counters import CounterBook
-from agent.hold import Hold, Sshd
-from agent.kernel_log import KernelLog
-from agent.loop import Agent
-from agent.outbox import Outbox
-from agent.parts import Parts
-from agent.power import Power
-from agent.redact import printable, redact
-from agent.results import Results
-from agent.stages import STAGES, selftest
+from agent import judge
+from agent.counters import sources, sysfs_counters
+from agent.counters.counting import CounterBook
+from agent.counters.kernel.log import KernelLog
+from agent.disk_writes import diskio
+from agent.host import clock, identity
+from agent.host.children import RUNNING
+from agent.host.hold import Hold, Sshd
+from agent.host.power import Power
+from agent.link import cmdline
+from agent.link.client import Client
+from agent.link.outbox import Outbox
+from agent.link.redact import printable, redact
+from agent.link.results import Results
+from agent.runtime import Runtime
+from agent.session import Agent
+from agent.stages import STAGES
+from agent.tester_proof import made_faults
 
 STATE = Path("/run/vetting")
 NICENESS = -10
@@ -37,9 +42,9 @@ VITAL_THREADS = ("heartbeat", "outbox", "stage")
 
 def main(argv: list[str]) -> int:
     if argv == ["--selftest"]:
-        return selftest.main()
+        return made_faults.main()
     if argv == ["--judge"]:
-        return recorded.main()
+        return judge.main()
     if argv:
         word = "host mode is not built yet" if "--host-mode" in argv else f"unknown argument {argv[0]}"
         print(f"vetting-agent: {word}; in the live image it takes no arguments", file=sys.stderr)
@@ -52,7 +57,7 @@ def main(argv: list[str]) -> int:
     _stand_above_the_tests()
     sysfs_counters.poll_machine_checks_often(identity.ROOT)
     agent = Agent(assemble(target, STATE))
-    _lock_disks(agent.parts)
+    _lock_disks(agent.runtime)
     signal.signal(signal.SIGTERM, lambda *_: agent.quit())
     threading.excepthook = _die_of
     try:
@@ -62,11 +67,11 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def assemble(target: cmdline.Target, directory: Path, root: Path = identity.ROOT) -> Parts:
+def assemble(target: cmdline.Target, directory: Path, root: Path = identity.ROOT) -> Runtime:
     """Every part as it is on a real host."""
     me = identity.read(root)
     outbox = Outbox(me.boot_id, directory / "spool")
-    parts = Parts(
+    runtime = Runtime(
         identity=me,
         address=lambda: identity.local_address(target.url),
         root=root,
@@ -84,15 +89,15 @@ def assemble(target: cmdline.Target, directory: Path, root: Path = identity.ROOT
         set_clock=clock.of_this_boot,
         slow_sensors=sources.SLOW_SENSORS,
     )
-    parts.book.sources = sources.of(parts.names)
-    return parts
+    runtime.book.sources = sources.of(runtime.names)
+    return runtime
 
 
-def _lock_disks(parts: Parts) -> None:
+def _lock_disks(runtime: Runtime) -> None:
     """An agent killed in the middle of a write could not set the flag again, and a udev rule may have failed."""
-    if parts.in_image:
-        for trouble in diskio.make_all_read_only(parts.root):
-            parts.say("error", f"could not be made read-only: {trouble}")
+    if runtime.in_image:
+        for trouble in diskio.make_all_read_only(runtime.root):
+            runtime.say("error", f"could not be made read-only: {trouble}")
 
 
 def _stand_above_the_tests() -> None:

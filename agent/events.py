@@ -6,9 +6,9 @@ import queue
 import time
 from dataclasses import dataclass
 
-from agent import wire
-from agent.orders import Word
-from agent.work import Attempt
+from agent.attempt import Attempt
+from agent.contract import wire
+from agent.link.orders import Word
 
 
 @dataclass(frozen=True)

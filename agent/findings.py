@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from agent import wire
-from agent.codes import CODES
+from agent.contract import wire
+from agent.contract.codes import CODES
 
 
 class UnknownCode(ValueError):
-    """We have a bug: a finding was made with a code that is not in `agent.codes`."""
+    """We have a bug: a finding was made with a code that is not in `agent.contract.codes`."""
 
 
 def make(
@@ -23,7 +23,7 @@ def make(
 ) -> wire.Finding:
     """A finding with the code's own severity, unless `severity` says another. Raises UnknownCode."""
     if code not in CODES:
-        raise UnknownCode(f"finding code {code!r} is not in agent/codes.py")
+        raise UnknownCode(f"finding code {code!r} is not in agent/contract/codes.py")
     name = component or "system"
     return wire.Finding(
         code, severity or CODES[code].severity, component_kind, name, message, value=value, limit=limit, unit=unit

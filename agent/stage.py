@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agent import wire
-from agent.stop import StopFlag
+from agent.contract import wire
+from agent.host.stop import StopFlag
 
 
 class StageMemory:

@@ -6,8 +6,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from agent import codec
-from agent.wire import TOKEN_PREFIX
+from agent.contract import codec
+from agent.contract.wire import TOKEN_PREFIX
 from hosts.readable import UNSEEN, readable
 from runs import tokens
 

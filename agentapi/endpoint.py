@@ -14,7 +14,7 @@ from typing import Any
 from django.db import DataError
 from django.utils import timezone
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from agentapi.cleaning import cleaned, may_need_cleaning
 from agentapi.refusals import refusals
 from hosts import bounds

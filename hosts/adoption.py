@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from agent.placeholders import is_no_name, is_placeholder
+from agent.contract.placeholders import is_no_name, is_placeholder
 from hosts import exchanged, expectations, specpaths, versions
 from hosts.fields import normalise_mac
 from hosts.parts import LISTS

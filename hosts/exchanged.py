@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from agent.placeholders import is_placeholder
+from agent.contract.placeholders import is_placeholder
 
 Spec = dict[str, Any]
 Round = dict[str, Spec]

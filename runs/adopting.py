@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from hosts import adoption, expectations
 from hosts.models import Host
 from runs import specdiff

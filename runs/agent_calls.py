@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from django.utils import timezone
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from runs import (
     boots,
     demands,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from agent import wire
+from agent.contract import wire
 
 # Findings that are measured against the bench's own end of the link.
 CODES = frozenset({"network.slow", "network.loss", "network.retransmits"})

@@ -27,7 +27,7 @@ class Limits:
     statement_s: float
 
 
-# An agent hangs up after 10 s and sends again (agent/client.py).
+# An agent hangs up after 10 s and sends again (agent/link/client.py).
 AGENT = Limits(lock_s=6, statement_s=8)
 PAGE = Limits(lock_s=10, statement_s=20)
 # Below Q_CLUSTER's timeout of 90 s.

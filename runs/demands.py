@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent import wire
+from agent.contract import wire
 from runs import writing
 from runs.machine import State
 from runs.stages import BY_NAME

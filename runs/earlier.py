@@ -11,7 +11,7 @@ from django.db.models import F, Max
 from django.db.models.expressions import Combinable
 from django.db.models.fields.json import KeyTextTransform
 
-from agent import wire
+from agent.contract import wire
 from runs import trends, twins
 from runs.machine import State
 from runs.models import Outcome, Run, StageRun

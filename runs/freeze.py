@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from hosts.models import Host
 from runs import estimate, writing
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent import codec
+from agent.contract import codec
 from hosts import bounds
 from hosts.models import Host
 from runs import comparing, estimate, freeze, profiles, writing

@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from hosts import bounds
 from runs import leftout, limits, logfiles, orders, stageruns
 from runs.machine import ENDED, TESTING

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db.models import F, Sum, TextField
 from django.db.models.functions import Cast, Length
 
-from agent import wire
+from agent.contract import wire
 from hosts import bounds
 from runs import atomic
 from runs.models import Artifact, Finding, LeftOut, Run, StageRun

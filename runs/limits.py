@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from agent import wire
+from agent.contract import wire
 
 _UNITS = {"c": "C", "rpm": "rpm", "w": "W"}
 _NAME = re.compile(

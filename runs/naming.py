@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent import wire
+from agent.contract import wire
 from hosts.expectations import NOT_EXPECTED
 from runs.stages import BY_NAME
 

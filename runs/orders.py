@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from runs import stageruns, writing
 from runs.machine import ENDED, TESTING, State
 from runs.models import Boot, Outcome, Run, StageRun

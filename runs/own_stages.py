@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from hosts import bounds, expectations
 from runs import leftout, specdiff, stageruns, transition
 from runs.machine import STAGE_STATES, Event, State

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from agent import wire
+from agent.contract import wire
 from runs.demands import Demand
 
 

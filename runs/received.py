@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from typing import Any, TypeVar
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from hosts import bounds
 from hosts.bounds import Bound
 

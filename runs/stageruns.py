@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db.models import Max
 from django.utils import timezone
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from hosts import bounds
 from runs import bent, demands, earlier, fitness, proof, received, writing
 from runs.machine import State

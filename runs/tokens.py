@@ -19,7 +19,7 @@ from threading import Lock
 import bcrypt
 from django.conf import settings
 
-from agent.wire import TOKEN_PREFIX
+from agent.contract.wire import TOKEN_PREFIX
 
 # Whatever begins as one: a log or a report may be read by more people than may act.
 _ANY = re.compile(re.escape(TOKEN_PREFIX) + r"[A-Za-z0-9._-]*")

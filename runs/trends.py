@@ -13,7 +13,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from agent import wire
+from agent.contract import wire
 from runs import units
 
 LEAST_PEERS = 3

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agent import wire
+from agent.contract import wire
 
 Inventory = Mapping[str, Any]
 

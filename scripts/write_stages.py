@@ -19,9 +19,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vetting.settings")
 
 import yaml  # noqa: E402
 
-from agent.codes import CODES  # noqa: E402
+from agent.attempt import WATCHED  # noqa: E402
+from agent.contract.codes import CODES  # noqa: E402
 from agent.stages import STAGES as FUNCTIONS  # noqa: E402
-from agent.work import WATCHED  # noqa: E402
 from runs import profilenotes  # noqa: E402
 from runs.profilenotes import Note  # noqa: E402
 from runs.stages import STAGES, Owner, Stage  # noqa: E402
@@ -29,10 +29,13 @@ from runs.stages import STAGES, Owner, Stage  # noqa: E402
 PAGE = ROOT / "docs" / "stages.md"
 PROFILES = ("quick", "deep", "soak")
 FOLDER = ROOT / "runs" / "profiles"
-# The agent's workshop, in which a stage's own work is done; the rest is the runtime's.
-WORK = ("agent.stages.", "agent.loads.", "agent.probes.", "agent.wipeprobe", "agent.gpu_faults")
+# Where a stage's own work is done; the rest is the runtime's.
+WORK = (
+    "agent.stages.", "agent.exercises.", "agent.reports.", "agent.loads.", "agent.probes.",
+    "agent.disk_writes.verified_writes", "agent.disk_writes.wipe_probe", "agent.counters.gpu_faults",
+)  # fmt: skip
 # Faults made on purpose: what they come to is not a finding of the stage in which the tester is proven.
-REHEARSALS = "agent.stages.selftest"
+REHEARSALS = "agent.tester_proof.made_faults"
 # The orchestrator's own, of a stage that the host left without a result.
 _NO_RESULT = ("system.lost", "system.overdue", "bench.starved")
 

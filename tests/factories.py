@@ -16,7 +16,7 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
-from agent import codec
+from agent.contract import codec
 from hosts.models import Health, Host, HostMac
 from runs import hold, logfiles
 from runs.machine import STAGE_STATES, State

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.test import Client
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from hosts.models import Host
 from runs import bootscript, demands, dispatcher
 from runs.models import Run

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from agent import shell
-from agent.probes.parsing import ParseError, clean, integer, mapping, parse_json, sequence
-from agent.stop import StopFlag
+from agent.host import shell
+from agent.host.stop import StopFlag
+from agent.parsing import ParseError, clean, integer, mapping, parse_json, sequence
 
 _ROOTS = ("DCGM Diagnostic", "DCGM GPU Diagnostic")
 _FAILED, _PASSED, _SKIPPED, _UNREAD = "fail", "pass", ("skip", "not run"), ""

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agent import shell
-from agent.probes.parsing import ParseError, integer, mapping, number, parse_json, sequence
-from agent.stop import StopFlag
+from agent.host import shell
+from agent.host.stop import StopFlag
+from agent.parsing import ParseError, integer, mapping, number, parse_json, sequence
 
 _IO_ERROR = re.compile(r"fio: io_u error on file [^\n]*?: ([^:\n]+): (read|write) offset=(\d{1,20}), buflen=(\d{1,20})")
 _VERIFY = re.compile(r"verify(?: failed at file|: bad \S+[^\n]*?at file) \S+ offset (\d{1,20}), length (\d{1,20})")

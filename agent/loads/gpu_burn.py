@@ -6,9 +6,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from agent import shell
-from agent.probes.parsing import ParseError
-from agent.stop import StopFlag
+from agent.host import shell
+from agent.host.stop import StopFlag
+from agent.parsing import ParseError
 
 _END_S = 60.0
 # Debian's package has a dash, everybody else's build an underscore.

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from agent import shell
-from agent.probes.parsing import ParseError, clean, mapping, number, parse_json, sequence
-from agent.stop import StopFlag
+from agent.host import shell
+from agent.host.stop import StopFlag
+from agent.parsing import ParseError, clean, mapping, number, parse_json, sequence
 
 _END_S = 20.0
 BUSY = "busy running a test"

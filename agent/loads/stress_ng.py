@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent import shell
-from agent.probes.parsing import ParseError
-from agent.stop import StopFlag
+from agent.host import shell
+from agent.host.stop import StopFlag
+from agent.parsing import ParseError
 
 _METRIC = re.compile(
     r"^\s*-\s*stressor:\s*(\S+)|^\s+bogo-ops-per-second-real-time:\s*(\d{1,18}(?:\.\d{1,18})?)", re.MULTILINE

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from agent import shell
-from agent.probes.parsing import ParseError
-from agent.stop import StopFlag
+from agent.host import shell
+from agent.host.stop import StopFlag
+from agent.parsing import ParseError
 
 _STATUS = re.compile(r"Status: (PASS|FAIL)")
 _COMPLETED = re.compile(

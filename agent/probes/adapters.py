@@ -9,8 +9,8 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
-from agent import wire
-from agent.placeholders import is_placeholder
+from agent.contract import wire
+from agent.contract.placeholders import is_placeholder
 from agent.probes import gpus
 from agent.probes.lspci import PciDevice
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ipaddress
 import json
 
-from agent import shell
-from agent.probes.parsing import ParseError, clean, flat, mapping, sequence
+from agent.host import shell
+from agent.parsing import ParseError, clean, flat, mapping, sequence
 
 
 def run(timeout_s: float = 10.0) -> shell.Completed:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent import sysfs
+from agent.host import sysfs
 
 _DRIVER = "amdgpu"
 # Newer kernels count deferred errors, too: data that is lost, and was not used yet (MI300; amdgpu_ras.c).

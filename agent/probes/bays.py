@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from agent import shell
+from agent.host import shell
+from agent.parsing import ParseError, clean, identifier, integer, mapping, parse_json, sequence
 from agent.probes import raid, turns
-from agent.probes.parsing import ParseError, clean, identifier, integer, mapping, parse_json, sequence
 from agent.probes.raid import Controller
 from agent.probes.smartctl import OPEN_FAILED, Device
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from agent.bmc_states import GENERIC
+from agent.probes.bmc_states import GENERIC
 from agent.probes.ipmitool import LIMITS_CROSSED, UNREAD, Sensor
 from agent.probes.redundancy import is_redundancy
 

@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent import sysfs, wire
+from agent.contract import wire
+from agent.host import sysfs
+from agent.parsing import clean, identifier
 from agent.probes.lsblk import BlockDevice
-from agent.probes.parsing import clean, identifier
 
 SECTOR_BYTES = 512
 MIB = 1024 * 1024

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from agent import shell, wire
-from agent.probes.parsing import ParseError, clean, identifier
+from agent.contract import wire
+from agent.host import shell
+from agent.parsing import ParseError, clean, identifier
 
 _HANDLE = re.compile(r"Handle (0x[0-9A-Fa-f]{1,8}), DMI type (\d{1,3})\b(?:, (\d{1,5}) bytes)?")
 # dmidecode 2.6 and older.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent.probes.parsing import mapping, sequence
+from agent.parsing import mapping, sequence
 
 # A counter of 64 bits. NVMe's have 128.
 MOST = 2**64 - 1

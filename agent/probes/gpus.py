@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from agent import wire
+from agent.contract import wire
 from agent.probes.lspci import PciDevice
 from agent.probes.nvidia_smi import NvidiaGpu
 

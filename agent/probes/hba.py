@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from agent import wire
-from agent.probes.parsing import clean
+from agent.contract import wire
+from agent.parsing import clean
 
 # The kernel's drivers: mpt2sas, mpt3sas, mpi3mr, mptsas (version_fw); hpsa (firmware_revision); smartpqi, bfa
 # (firmware_version); aacraid (hba_kernel_version); arcmsr (host_fw_version); hptiop (firmware-version); pm80xx, qla2xxx

@@ -6,7 +6,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from agent import sysfs, wire
+from agent.contract import wire
+from agent.host import sysfs
 
 _RATE = re.compile(r"(\d{1,6}(?:\.\d)?) Gb/sec")
 _GUID = re.compile(r"(?:[0-9a-f]{4}:){4}((?:[0-9a-f]{4}:){3}[0-9a-f]{4})")

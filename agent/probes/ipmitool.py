@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent import shell
-from agent.probes.parsing import ParseError, clean
+from agent.host import shell
+from agent.parsing import ParseError, clean
 
 _DEVICES = ("dev/ipmi0", "dev/ipmi/0", "dev/ipmidev/0")
 

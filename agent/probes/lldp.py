@@ -9,7 +9,7 @@ import struct
 import time
 from dataclasses import dataclass
 
-from agent.probes.parsing import ParseError, clean
+from agent.parsing import ParseError, clean
 
 ETHERTYPE = 0x88CC
 _NEAREST_BRIDGE = bytes.fromhex("0180c200000e")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from agent import shell
-from agent.probes.parsing import ParseError, clean, integer, mapping, parse_json, sequence
+from agent.host import shell
+from agent.parsing import ParseError, clean, integer, mapping, parse_json, sequence
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from agent import shell, sysfs, wire
-from agent.probes.parsing import ParseError, clean, integer, mapping, parse_json, sequence
+from agent.contract import wire
+from agent.host import shell, sysfs
+from agent.parsing import ParseError, clean, integer, mapping, parse_json, sequence
 
 # What stands there where none was loaded, or a hypervisor tells none.
 _NO_REVISION = ("", "0x0", "0xffffffff")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from agent import shell
-from agent.probes.parsing import ParseError, clean, flat, mapping, sequence
+from agent.host import shell
+from agent.parsing import ParseError, clean, flat, mapping, sequence
 
 
 @dataclass(frozen=True)

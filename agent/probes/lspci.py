@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from agent import shell
-from agent.probes.parsing import ParseError, clean
+from agent.host import shell
+from agent.parsing import ParseError, clean
 
 _ID = re.compile(r"\[([0-9a-fA-F]{4})\]\s*$")
 

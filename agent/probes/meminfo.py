@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agent.probes.parsing import ParseError, count
+from agent.parsing import ParseError, count
 
 MIB = 1024 * 1024
 

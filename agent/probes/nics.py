@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent import sysfs
+from agent.host import sysfs
 
 _ETHERNET = "1"  # ARPHRD_ETHER
 

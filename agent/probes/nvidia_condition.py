@@ -7,8 +7,8 @@ from __future__ import annotations
 import re
 from xml.etree.ElementTree import Element
 
+from agent.parsing import clean
 from agent.probes import nvidia_words
-from agent.probes.parsing import clean
 
 _DEGREES = re.compile(r"(-?\d{1,4}) C")
 # Words of the fabric's health that say that something is wrong.

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
+from agent.parsing import clean
 from agent.probes import nvidia_words
 from agent.probes.nvidia_words import Said
-from agent.probes.parsing import clean
 
 # Newer drivers say these of memory that no reset mends, and of repairs that the next reset makes.
 WORN_OUT = ("ecc_errors/aggregate/sram_threshold_exceeded", "ecc_errors/unrepairable_memory", "unrepairable_memory")

@@ -11,10 +11,10 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from agent import shell
+from agent.host import shell
+from agent.parsing import ParseError, clean
 from agent.probes import nvidia_condition, nvidia_memory, nvidia_words
 from agent.probes.nvidia_memory import Memory
-from agent.probes.parsing import ParseError, clean
 
 # Heat and power: idling, and caps that somebody set, are ordinary.
 SLOWDOWNS = ("hw_slowdown", "hw_thermal_slowdown", "hw_power_brake_slowdown", "sw_thermal_slowdown")

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from agent.probes.parsing import clean
+from agent.parsing import clean
 
 # The card or its driver has no such thing (NVML_ERROR_NOT_SUPPORTED is printed as N/A).
 _ABSENT = frozenset({"n/a", "not supported", "not applicable"})

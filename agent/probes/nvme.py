@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agent import shell
-from agent.probes.parsing import ParseError, integer, parse_json
+from agent.host import shell
+from agent.parsing import ParseError, integer, parse_json
 
 _SELF_TEST = 1 << 4  # OACS bit 4, NVM Express base specification 1.3, figure 109
 

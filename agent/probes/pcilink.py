@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent import sysfs
+from agent.host import sysfs
 
 # PCI Express base specification 4.0, 7.5.3: capability 0x10; its flags' bits 4 to 7 are the kind of device or port, at
 # 0x30 stands Link Control 2 with the target speed in bits 0 to 3 (from version 2 of the capability on).

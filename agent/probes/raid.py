@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent import shell, sysfs
+from agent.host import shell, sysfs
+from agent.parsing import clean, mapping, parse_json, sequence
 from agent.probes import raid_models
-from agent.probes.parsing import clean, mapping, parse_json, sequence
 from agent.probes.smartctl import Device
 
 # How smartctl gets at the drives: its scan lists them (MegaRAID), they have numbers (Smart Array), or the kernel has

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from agent import sysfs
+from agent.host import sysfs
 
 # AHCI 1.3.1, 3.1.1: bits 20 to 23 of CAP, the interface speed.
 _AHCI_GBIT = {1: 1.5, 2: 3.0, 3: 6.0}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from agent.probes.parsing import ParseError, clean
+from agent.parsing import ParseError, clean
 
 # How a version spells a type → how the newest one does, in small letters.
 _SPELLED = {

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from agent.parsing import clean, mapping
 from agent.probes import smart_meanings
 from agent.probes.gaps import Gaps, whole
-from agent.probes.parsing import clean, mapping
 
 NOW, PAST = "now", "past"
 _NORMALIZED_MOST = 255

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from agent.parsing import mapping
 from agent.probes.gaps import Gaps, whole
-from agent.probes.parsing import mapping
 
 # What the medium could not give back: uncorrectable data, or an address mark that was not found.
 OF_THE_MEDIUM = frozenset({"UNC", "AMNF"})

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agent.parsing import mapping
 from agent.probes.gaps import MOST_NVME, Gaps, whole
-from agent.probes.parsing import mapping
 
 TEMPERATURE_BIT = 1 << 1
 _NAMESPACE, _CONTROLLER = re.compile(r"(nvme[0-9]{1,5})n[0-9]{1,9}"), re.compile(r"nvme[0-9]{1,5}")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from agent.parsing import clean, integer, mapping
 from agent.probes.gaps import Gaps, whole
-from agent.probes.parsing import clean, integer, mapping
 
 SHORT, LONG = "short", "long"
 

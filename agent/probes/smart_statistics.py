@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from agent.parsing import clean, mapping
 from agent.probes import smart_meanings
 from agent.probes.gaps import Gaps
-from agent.probes.parsing import clean, mapping
 
 Place = tuple[int, int]
 ENDURANCE: Place = (7, 8)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agent import shell
+from agent.host import shell
+from agent.parsing import ParseError, clean, integer, mapping, parse_json, sequence
 from agent.probes import (
     raid_models,
     smart_attributes,
@@ -20,7 +21,6 @@ from agent.probes import (
     turns,
 )
 from agent.probes.gaps import Gaps, whole
-from agent.probes.parsing import ParseError, clean, integer, mapping, parse_json, sequence
 from agent.probes.smart_attributes import Attribute
 from agent.probes.smart_error_log import ErrorLog
 from agent.probes.smart_nvme import TEMPERATURE_BIT, NvmeHealth

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from agent.bmc_events import SPECIFIC
-from agent.bmc_states import GENERIC, POWER_GOOD, State
+from agent.probes.bmc_events import SPECIFIC
+from agent.probes.bmc_states import GENERIC, POWER_GOOD, State
 from agent.probes.ipmitool import LIMITS_CROSSED, UNREAD, Sensor
 from agent.probes.redundancy import is_redundancy
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent import shell
-from agent.probes.parsing import ParseError, clean, mapping, parse_json, sequence
+from agent.host import shell
+from agent.parsing import ParseError, clean, mapping, parse_json, sequence
 
 BLKID_NOTHING, BLKID_AMBIVALENT = 2, 8
-# libblkid's types, in the words of agent.signatures where both know the kind.
+# libblkid's types, in the words of agent.disk_writes.signatures where both know the kind.
 _KINDS = {
     "lvm2_member": "lvm", "lvm1_member": "lvm", "linux_raid_member": "md_raid", "crypto_luks": "luks",
     "zfs_member": "zfs", "ceph_bluestore": "ceph", "pmbr": "mbr", "dos": "mbr",

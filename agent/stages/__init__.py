@@ -6,7 +6,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from agent.stage import StageContext, StageReport
-from agent.stages import burn, cpu_stress, firmware, gpu, inventory_check, memory, network, psu, smart, storage
+from agent.stages.burn import stage as burn
+from agent.stages.cpu_stress import stage as cpu_stress
+from agent.stages.firmware import stage as firmware
+from agent.stages.gpu import stage as gpu
+from agent.stages.inventory_check import stage as inventory_check
+from agent.stages.memory import stage as memory
+from agent.stages.network import stage as network
+from agent.stages.psu import stage as psu
+from agent.stages.smart import stage as smart
+from agent.stages.storage import stage as storage
 
 STAGES: dict[str, Callable[[StageContext], StageReport]] = {
     "InventoryCheck": inventory_check.run,

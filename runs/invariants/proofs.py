@@ -9,7 +9,7 @@ from typing import Any
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Max, Prefetch
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from runs import demands, proof, stageruns, verdict, writing
 from runs.demands import Demand
 from runs.invariants.kinds import Broken, Invariant, Scope

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agent import wire
+from agent.contract import wire
 from hosts import expectations, specpaths
 from runs.specdiff import adapters, board, cards, disks, memory, sensed, versions
 from runs.specdiff.difference import Difference, Spec

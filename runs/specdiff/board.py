@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agent import wire
-from agent.placeholders import is_placeholder
+from agent.contract import wire
+from agent.contract.placeholders import is_placeholder
 from runs.specdiff.difference import Difference, Part, Spec
 
 WORDS = {"manufacturer": "manufacturer", "product": "product", "serial": "serial number", "uuid": "UUID"}

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from agent import wire
+from agent.contract import wire
 from runs.specdiff.difference import Difference, Part, Spec
 
 

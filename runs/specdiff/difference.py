@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from agent.wire import Severity
+from agent.contract.wire import Severity
 
 Spec = dict[str, Any]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from agent import wire
-from agent.placeholders import is_placeholder
+from agent.contract import wire
+from agent.contract.placeholders import is_placeholder
 from hosts import exchanged
 from runs.specdiff.difference import Difference, Part, Spec
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agent import wire
+from agent.contract import wire
 from runs.specdiff.difference import Difference, Part, Spec
 
 

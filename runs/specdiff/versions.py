@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from hosts import versions
 from runs.specdiff import sensed
 from runs.specdiff.difference import Difference, Part, Spec

@@ -10,7 +10,7 @@ from typing import Any
 from django import template
 from django.utils import timezone
 
-from agent.codes import CODES, Acts, Code
+from agent.contract.codes import CODES, Acts, Code
 from hosts import bounds, parts
 from runs import keynumbers, naming, places, spelling
 from runs import pulse as worker

@@ -1,4 +1,4 @@
-"""An agent made of its real parts, but for the three that would change the machine the tests run on: logins, power
+"""An agent made of its real runtime, but for the three that would change the machine the tests run on: logins, power
 and the kernel's log are told what to do, and say what they were told."""
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from agent import wire
-from agent.client import Client
-from agent.cmdline import Target
-from agent.counters import CounterBook, Source
+from agent.contract import wire
+from agent.counters.counting import CounterBook, Source
+from agent.counters.kernel.log import KernelLog
 from agent.events import Timing
-from agent.hold import Hold
-from agent.identity import Identity
-from agent.kernel_log import KernelLog
-from agent.loop import Agent
-from agent.outbox import Outbox
-from agent.parts import Parts, Stage
-from agent.results import Results
+from agent.host.hold import Hold
+from agent.host.identity import Identity
+from agent.link.client import Client
+from agent.link.cmdline import Target
+from agent.link.outbox import Outbox
+from agent.link.results import Results
+from agent.runtime import Runtime, Stage
+from agent.session import Agent
 from agent.stage import StageContext, StageReport
 from tests.agent.orchestrator import TOKEN, Orchestrator
 
@@ -80,7 +80,7 @@ class Bench:
     def agent(self, stages: dict[str, Stage], boot_id: str = "boot-1") -> Agent:
         outbox = Outbox(boot_id, self.directory / "spool", log_interval_s=0.02, sensor_interval_s=0.05)
         return Agent(
-            Parts(
+            Runtime(
                 identity=Identity(boot_id, "8c1f4a5e-0000-4000-8000-0123456789ab", ["52:54:00:12:34:56"]),
                 address=lambda: "127.0.0.1",
                 root=self.root,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agent.counters import CounterBook, Counts
+from agent.counters.counting import CounterBook, Counts
 
 
 def put(root: Path, path: str, text: object) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from agent import codec, wire
+from agent.contract import codec, wire
 
 TOKEN = "vt1.7.1.random.signature"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ1uDT0ExampleExampleExampleExampleExampl vetting-run-7"

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from agent import bmc_events, bmc_log, codes, counters, wire
-from agent.names import Names
-from agent.probes import ipmitool, sel
-from agent.shell import Completed
+from agent.contract import codes, wire
+from agent.counters import bmc_log, counting
+from agent.counters.component_names import Names
+from agent.host.shell import Completed
+from agent.probes import bmc_events, ipmitool, sel
 from tests.agent.hardware import Hardware, book_of, put
 
 CRITICAL = wire.Severity.CRITICAL
@@ -59,7 +60,7 @@ def test_an_entry_of_a_kind_that_comes_up_during_a_stage_is_that_stages(tmp_path
     book.open_stage()
     assert book.close_stage() == []
     hardware.counts = log.take(sel.parse("\n".join(SEL.splitlines()[i] for i in (0, 4))))
-    (found,) = counters.judged(book.close_stage(), {}, 60, log.said)
+    (found,) = counting.judged(book.close_stage(), {}, 60, log.said)
     assert (found.code, found.component, found.severity) == ("psu.failed", "PS1", CRITICAL)
     assert found.message == (
         "PS1: 1 new entry in the BMC's event log, a power supply reports a failure: "
@@ -103,4 +104,4 @@ def test_a_full_log_that_can_say_nothing_is_told(tmp_path: Path) -> None:
     hardware.counts = {bmc_log.FULL: 1}
     book = book_of(hardware, tmp_path)
     book.open_stage()
-    assert [one.code for one in counters.judged(book.close_stage(), {}, 60)] == ["bmc.log_full"]
+    assert [one.code for one in counting.judged(book.close_stage(), {}, 60)] == ["bmc.log_full"]

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from agent import bmc_log, counters, recorded, wire
-from agent.names import Names
+from agent import judge
+from agent.contract import wire
+from agent.counters import bmc_log, counting
+from agent.counters.component_names import Names
 from agent.probes import sel
 from tests.agent_stages.contexts import context
 
@@ -23,7 +25,7 @@ def found(*entries: str, names: Names = bmc_log.NOWHERE) -> list[wire.Finding]:
     text = "\n".join(f"{number:4x} | 11/23/2026 | 19:15:54 | {entry}" for number, entry in enumerate(entries, 1))
     log = bmc_log.EventLog()
     deltas = [wire.CounterDelta(*key, 0, value) for key, value in log.take(sel.parse(text), names).items() if value]
-    return counters.judged(deltas, {}, 60.0, log.said)
+    return counting.judged(deltas, {}, 60.0, log.said)
 
 
 @pytest.mark.parametrize("row", rows("sel-says.tsv"))
@@ -193,7 +195,7 @@ RIGHT: dict[str, tuple[str, set[tuple[str, str, str]]]] = {
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_a_recorded_log_has_its_right_answer(name: str, tmp_path: Path) -> None:
-    line = recorded.judge(context("PSU", tmp_path), "sel", (RECORDED / f"{name}.sel").read_text())
+    line = judge.judge(context("PSU", tmp_path), "sel", (RECORDED / f"{name}.sel").read_text())
     told = {(one["severity"], one["code"], one["component"]) for one in line["findings"]}
     assert (line["outcome"], told) == RIGHT[name]
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.cmdline import BadCommandLine, parse
+from agent.link.cmdline import BadCommandLine, parse
 
 GIVEN = (
     "BOOT_IMAGE=vmlinuz initrd=initrd.zst vetting.url=http://192.0.2.1:8000 vetting.run=12 "

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from agent import codes, counters, excuses, wire
+from agent.contract import codes, wire
+from agent.counters import counting, exclusions
 
 CRITICAL, WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
 
 
 def judge(counter: str, grown: int, limits: dict | None = None, duration_s: float = 60) -> wire.Finding:
     delta = wire.CounterDelta(counter, "dimm", "DIMM_A1", 0, grown)
-    return counters.judged([delta], limits or {}, duration_s)[0]
+    return counting.judged([delta], limits or {}, duration_s)[0]
 
 
 @pytest.mark.parametrize(
@@ -69,18 +70,18 @@ def test_a_state_that_changed_is_told_as_one_and_not_counted(
     counter: str, before: int, after: int, message: str
 ) -> None:
     delta = wire.CounterDelta(counter, "disk", "S1", before, after)
-    assert [one.message for one in counters.judged([delta], {}, 60.0)] == [message]
+    assert [one.message for one in counting.judged([delta], {}, 60.0)] == [message]
 
 
 def test_every_meaning_has_a_registered_code() -> None:
-    assert {meaning.code for meaning in counters.MEANINGS.values()} <= codes.CODES.keys()
+    assert {meaning.code for meaning in counting.MEANINGS.values()} <= codes.CODES.keys()
 
 
 def test_two_views_of_one_error_are_one_finding_the_graver() -> None:
     counted = wire.Finding("memory.corrected", WARNING, "dimm", "DIMM_A1", "3 counted")
     heard = wire.Finding("memory.corrected", CRITICAL, "dimm", "DIMM_A1", "the kernel said it")
     other = wire.Finding("memory.corrected", WARNING, "dimm", "DIMM_B1", "1 counted")
-    merged = counters.merged([counted, heard, other])
+    merged = counting.merged([counted, heard, other])
     assert [(f.component, f.severity, f.message) for f in merged] == [
         ("DIMM_A1", CRITICAL, "the kernel said it; 3 counted"),
         ("DIMM_B1", WARNING, "1 counted"),
@@ -91,21 +92,21 @@ def test_an_error_that_one_view_could_not_attribute_is_the_part_that_the_other_n
     nobodys = wire.Finding("memory.uncorrected", CRITICAL, "system", "system", "1 counted")
     known = wire.Finding("memory.uncorrected", CRITICAL, "dimm", "DIMM_A1", "the kernel said it")
     second = wire.Finding("memory.uncorrected", CRITICAL, "dimm", "DIMM_B1", "the kernel said it")
-    assert [(f.component, f.message) for f in counters.merged([nobodys, known])] == [
+    assert [(f.component, f.message) for f in counting.merged([nobodys, known])] == [
         ("DIMM_A1", "the kernel said it; 1 counted")
     ]
-    assert [f.component for f in counters.merged([nobodys, known, second])] == ["DIMM_A1", "DIMM_B1", "system"]
+    assert [f.component for f in counting.merged([nobodys, known, second])] == ["DIMM_A1", "DIMM_B1", "system"]
 
 
 def test_a_part_is_not_condemned_by_errors_that_nobody_could_attribute() -> None:
     nobodys = wire.Finding("memory.corrected", CRITICAL, "system", "system", "400 counted, at most 10")
     known = wire.Finding("memory.corrected", WARNING, "dimm", "DIMM_A1", "the kernel said it")
-    assert [(f.component, f.severity) for f in counters.merged([nobodys, known])] == [
+    assert [(f.component, f.severity) for f in counting.merged([nobodys, known])] == [
         ("DIMM_A1", WARNING),
         ("system", CRITICAL),
     ]
     mild = wire.Finding("memory.corrected", WARNING, "system", "system", "1 counted")
-    assert [(f.component, f.severity) for f in counters.merged([mild, known])] == [("DIMM_A1", WARNING)]
+    assert [(f.component, f.severity) for f in counting.merged([mild, known])] == [("DIMM_A1", WARNING)]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +132,7 @@ FLAP = wire.Finding("nic.link_flap", CRITICAL, "nic", "52:54:00:aa:bb:cc", "1 lo
 
 
 def severities(stage: str, expected: dict[str, object]) -> list[wire.Severity]:
-    return [one.severity for one in excuses.excused(stage, expected, [ERRORS, FLAP])]
+    return [one.severity for one in exclusions.excused(stage, expected, [ERRORS, FLAP])]
 
 
 def test_a_port_is_not_blamed_for_what_it_counts_while_its_link_comes_up() -> None:
@@ -150,7 +151,7 @@ def test_an_exception_whose_part_the_kernel_names_is_not_the_cpus_as_well() -> N
     of_cpu = wire.Finding("cpu.machine_check", CRITICAL, "cpu", "CPU1", "the kernel said it")
 
     def blamed(*said: wire.Finding) -> list[str]:
-        merged = counters.merged([*excuses.without_echo(exceptions, said), *said])
+        merged = counting.merged([*exclusions.without_echo(exceptions, said), *said])
         return sorted(one.component for one in merged if one.severity is CRITICAL)
 
     assert blamed() == ["CPU0", "CPU1"]

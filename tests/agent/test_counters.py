@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from agent import command_counters, counters, sources, sysfs_counters, wire
-from agent.counters import CounterBook, Counts
-from agent.names import Names
+from agent.contract import wire
+from agent.counters import command_counters, counting, sources, sysfs_counters
+from agent.counters.component_names import Names
+from agent.counters.counting import CounterBook, Counts
 from tests.agent.hardware import Hardware, book_of, put
 from tests.agent_stages.healthy import sas
 
@@ -120,7 +121,7 @@ def test_a_part_that_disappears_after_its_own_stage_is_counted(tmp_path: Path) -
     for path in ("sys/block/sda", "sys/class/net/eth0", "sys/bus/pci/devices/0000:41:00.0"):
         (tmp_path / path).rename(tmp_path / path.replace("/", "-"))
     assert sysfs_counters.gone(there) == {("gone", *part): 1 for part in parts}
-    found = counters.judged([wire.CounterDelta("gone", "disk", "SATA-0001", 0, 1)], {}, 60)
+    found = counting.judged([wire.CounterDelta("gone", "disk", "SATA-0001", 0, 1)], {}, 60)
     assert [(one.code, one.severity, one.component) for one in found] == [("system.part_gone", CRITICAL, "SATA-0001")]
 
 
@@ -311,7 +312,7 @@ def test_a_drive_that_gives_up_after_its_health_was_looked_at_fails_the_stage_it
     texts = iter([NVME, later])
     book = CounterBook((lambda: command_counters.of_drive(next(texts), "N1"),), tmp_path / "c.json")
     book.open_stage()
-    found = counters.judged(book.close_stage(), {}, 60)
+    found = counting.judged(book.close_stage(), {}, 60)
     assert {one.code for one in found} == codes
     assert all(one.severity is wire.Severity.CRITICAL and one.component == "N1" for one in found)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from agent import wire
-from agent.early import EarlyErrors
+from agent.contract import wire
+from agent.counters.boot_disk_errors import EarlyErrors
 
 STAGES = ["InventoryCheck", "Firmware", "SMART", "Storage"]
 ERROR = wire.Finding("disk.io_error", wire.Severity.CRITICAL, "disk", "SATA-0001", "sda: I/O error at sector 4096")

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from agent import identity, wire
-from agent.hold import Hold, HoldFailed, Sshd
-from agent.names import Names
-from agent.power import supports_magic_packet
-from agent.redact import printable, sendable
-from agent.sensors import Part
+from agent.contract import wire
+from agent.counters.component_names import Names
+from agent.host import identity
+from agent.host.hold import Hold, HoldFailed, Sshd
+from agent.host.power import supports_magic_packet
+from agent.link.redact import printable, sendable
+from agent.sensors.readings import Part
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA vetting-run-7"
 

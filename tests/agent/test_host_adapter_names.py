@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agent.names import Names
-from agent.sensors import Part
+from agent.counters.component_names import Names
+from agent.sensors.readings import Part
 
 
 def _host(root: Path, number: int, address: str, driver: str, unique_id: int) -> None:

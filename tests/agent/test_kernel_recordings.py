@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from agent import kmsg_recording, wire
-from agent.names import Names
+from agent.contract import wire
+from agent.counters.component_names import Names
+from agent.counters.kernel import kmsg_recording
 
 CRITICAL, WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
 NOTHING = Names(Path("/nonexistent"))

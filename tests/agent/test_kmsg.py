@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from agent import codes, wire
-from agent.kernel_log import KernelLog
-from agent.kmsg import Classifier, parse
-from agent.kmsg_record import Hit, Record
-from agent.kmsg_says import READERS
-from agent.kmsg_says.pattern import Pattern
-from agent.names import Names
+from agent.contract import codes, wire
+from agent.counters.component_names import Names
+from agent.counters.kernel.kmsg import Classifier, parse
+from agent.counters.kernel.kmsg_record import Hit, Record
+from agent.counters.kernel.log import KernelLog
+from agent.counters.kernel.rules import READERS
+from agent.counters.kernel.rules.pattern import Pattern
 
 CRITICAL, WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
 

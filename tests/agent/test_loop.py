@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
-from agent import wire
-from agent.heartbeat import AtWork
-from agent.loop import Agent
+from agent.contract import wire
+from agent.link.heartbeat import AtWork
+from agent.session import Agent
 from agent.stage import StageContext, StageReport
 from tests.agent.conftest import Bench, failing, passing
 from tests.agent.orchestrator import TOKEN, Orchestrator, order
@@ -198,9 +198,9 @@ def test_what_ran_too_hot_is_told_however_long_the_rest_takes(
 
     b = bench(of("CPUStress"))
     agent = b.agent({"CPUStress": hot})
-    close_stage = agent.parts.book.close_stage
+    close_stage = agent.runtime.book.close_stage
     takes_s = 0 if slow == "the load" else 3 * agent.timing.stop_patience_s
-    monkeypatch.setattr(agent.parts.book, "close_stage", lambda: (time.sleep(takes_s), close_stage())[1])
+    monkeypatch.setattr(agent.runtime.book, "close_stage", lambda: (time.sleep(takes_s), close_stage())[1])
     with b.running(agent):
         assert started.wait(10)
         agent._too_hot(HOT)
@@ -249,7 +249,7 @@ def test_gate_5_opens_only_with_an_answer_for_this_very_attempt(bench: NewBench)
         ages.append(agent.heartbeat.last_continue_age_s(AtWork("Storage", 2)))
         return StageReport(wire.Outcome.PASSED)
 
-    agent.parts.stages = {"Storage": storage}
+    agent.runtime.stages = {"Storage": storage}
     with b.running(agent) as thread:
         thread.join(15)
     assert ages[0] == ages[2] == float("inf")
@@ -388,7 +388,7 @@ def test_what_was_measured_is_there_before_the_result_that_judges_it(bench: NewB
 
     b = bench(of("PSU"))
     agent = b.agent({"PSU": measuring})
-    agent.parts.outbox.sensor_interval_s = 3600.0
+    agent.runtime.outbox.sensor_interval_s = 3600.0
     with b.running(agent) as thread:
         thread.join(10)
     calls = b.orchestrator.calls()
@@ -418,7 +418,7 @@ def test_what_was_measured_before_an_outage_still_comes_before_the_result(bench:
 
 def _silent(agent: Agent) -> Agent:
     """Delivers nothing by itself before its end."""
-    agent.parts.outbox.log_interval_s = agent.parts.outbox.sensor_interval_s = 3600.0
+    agent.runtime.outbox.log_interval_s = agent.runtime.outbox.sensor_interval_s = 3600.0
     return agent
 
 
@@ -447,7 +447,7 @@ def test_an_inventory_reaches_the_later_stages_and_the_next_agent(bench: NewBenc
     b = bench(of("InventoryCheck", "Firmware"))
     b.run_to_the_end({"InventoryCheck": inventory, "Firmware": look})
     assert seen == ["S123"]
-    assert b.agent({}).parts.inventory.system.serial == "S123"
+    assert b.agent({}).runtime.inventory.system.serial == "S123"
 
 
 def test_a_kernels_log_of_which_a_part_was_lost_leaves_the_stage_not_tested(bench: NewBench) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from agent import wire
-from agent.limits_local import CriticalTemperature
-from agent.sensors import Temperature
+from agent.attempt import Attempt
+from agent.contract import wire
+from agent.sensors.critical_limit import CriticalTemperature
+from agent.sensors.readings import Temperature
 from agent.stage import StageContext, StageReport
-from agent.work import Attempt
 from tests.agent.conftest import Bench
 from tests.agent.orchestrator import Orchestrator, order
 from tests.agent.test_sensors import chip, coretemp

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent import placeholders
+from agent.contract import placeholders
 
 # Seen in dmidecode outputs of boards by ASRock, ASUS, Gigabyte, Intel, MSI, Sun and Supermicro, and in dmidecode.c.
 SHIPPED = (

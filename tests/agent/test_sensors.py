@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from agent import sensors, wire
-from agent.limits_local import CriticalTemperature
-from agent.sidecar import Sidecar
+from agent.contract import wire
+from agent.sensors import readings
+from agent.sensors.critical_limit import CriticalTemperature
+from agent.sensors.sidecar import Sidecar
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def coretemp(root: Path, value_c: float, number: int = 0, package: int = 0) -> P
 
 
 def numbers(root: Path) -> dict[tuple[str, str], float]:
-    found = sensors.measurements(root, sensors.temperatures(root), now=1.0)
+    found = readings.measurements(root, readings.temperatures(root), now=1.0)
     return {(one.component, one.name): one.value for one in found}
 
 
@@ -103,7 +104,7 @@ def test_fans_power_and_clock_are_measured(root: Path) -> None:
 
 
 def test_a_host_without_sensors_measures_nothing(root: Path) -> None:
-    assert sensors.temperatures(root) == [] and numbers(root) == {}
+    assert readings.temperatures(root) == [] and numbers(root) == {}
 
 
 def nodes(root: Path, temperatures_c: list[int], packages: int) -> None:
@@ -151,7 +152,7 @@ def zone(root: Path, name: str, energy_uj: int, label: str) -> Path:
 def test_power_is_energy_over_time_also_when_the_counter_wraps(root: Path) -> None:
     package = zone(root, "intel-rapl:0", 262_143_328_850 - 10_000_000, "package-0")
     dram = zone(root, "intel-rapl:0:0", 1_000_000, "dram")
-    rapl = sensors.Rapl(root)
+    rapl = readings.Rapl(root)
     assert rapl.measurements(1.0, monotonic_s=100.0) == []
     (package / "energy_uj").write_text("110000000")
     (dram / "energy_uj").write_text("5000000")
@@ -163,7 +164,7 @@ def test_the_power_of_a_packages_dies_is_one(root: Path) -> None:
     labels = ["package-0-die-0", "package-0-die-1", "package-1-die-0", "package-1-die-1"]
     zones = [zone(root, f"intel-rapl:{number}", 0, label) for number, label in enumerate(labels)]
     dram = zone(root, "intel-rapl:3:0", 0, "dram")
-    rapl = sensors.Rapl(root)
+    rapl = readings.Rapl(root)
     assert rapl.measurements(1.0, monotonic_s=100.0) == []
     for path in [*zones, dram]:
         (path / "energy_uj").write_text("50000000")
@@ -174,27 +175,27 @@ def test_the_power_of_a_packages_dies_is_one(root: Path) -> None:
 def test_a_critical_temperature_needs_two_samples_in_a_row(root: Path) -> None:
     limit = CriticalTemperature({"temp_critical_margin_c": 5.0})
     package = coretemp(root, 96.0)
-    assert limit.look(sensors.temperatures(root)) == []
-    found = limit.look(sensors.temperatures(root))
+    assert limit.look(readings.temperatures(root)) == []
+    found = limit.look(readings.temperatures(root))
     assert [(f.code, f.component, f.value, f.limit) for f in found] == [("thermal.critical", "CPU0", 96.0, 95.0)]
     assert found[0].message == "CPU0: 96 C (Package id 0), limit 95 C: the load was stopped"
     (package / "temp1_input").write_text("94000")
-    assert limit.look(sensors.temperatures(root)) == []
+    assert limit.look(readings.temperatures(root)) == []
     (package / "temp1_input").write_text("96000")
-    assert limit.look(sensors.temperatures(root)) == []
+    assert limit.look(readings.temperatures(root)) == []
 
 
 def test_a_sensor_without_a_critical_limit_stops_nothing(root: Path) -> None:
     limit = CriticalTemperature({})
     chip(root, 0, "platform/x", name="nct6775", temp1_input=120_000)
-    assert [limit.look(sensors.temperatures(root)) for _ in range(3)] == [[], [], []]
+    assert [limit.look(readings.temperatures(root)) for _ in range(3)] == [[], [], []]
 
 
 def stopped_by(root: Path, **limits: float) -> list[str]:
     """What the load was stopped for in two samples."""
     limit = CriticalTemperature(limits)
-    limit.look(sensors.temperatures(root))
-    return [finding.component for finding in limit.look(sensors.temperatures(root))]
+    limit.look(readings.temperatures(root))
+    return [finding.component for finding in limit.look(readings.temperatures(root))]
 
 
 def test_a_cpu_that_names_no_critical_limit_has_the_profiles(root: Path) -> None:
@@ -220,7 +221,7 @@ def test_the_hot_spots_of_an_nvme_drive_are_not_its_temperature(root: Path) -> N
     chip(root, 0, "nvme/nvme0", name="nvme", temp1_input=62_850, temp1_label="Composite", temp1_crit=84_850,
          temp2_input=50_850, temp2_label="Sensor 1", temp3_input=92_850, temp3_label="Sensor 2")  # fmt: skip
     assert stopped_by(root, disk_temp_max_c=75.0) == []
-    measured = sensors.measurements(root, sensors.temperatures(root), 1.0)
+    measured = readings.measurements(root, readings.temperatures(root), 1.0)
     assert [one.value for one in measured if one.name == "temp"] == [62.85]
 
 
@@ -277,14 +278,14 @@ def test_a_look_that_fails_is_told_once_and_the_limit_stays_watched(
         interval_s=0.01,
     )
     reads = iter(range(1_000_000))
-    temperatures = sensors.temperatures
+    temperatures = readings.temperatures
 
     def unsteady(root: Path) -> list:
         if next(reads) < 3:
             raise ValueError("a chip went away")
         return temperatures(root)
 
-    monkeypatch.setattr(sensors, "temperatures", unsteady)
+    monkeypatch.setattr(readings, "temperatures", unsteady)
     sidecar.start()
     assert hot.wait(10)
     sidecar.finish()

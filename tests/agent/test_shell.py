@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from agent import shell
-from agent.children import RUNNING
-from agent.stop import StopFlag
+from agent.host import shell
+from agent.host.children import RUNNING
+from agent.host.stop import StopFlag
 
 
 def sh(script: str, timeout_s: float = 20, **more: object) -> shell.Completed:

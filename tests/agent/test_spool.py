@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from agent import codec, wire
-from agent.client import Client
-from agent.errors import BadMessage, Unreachable
-from agent.outbox import Outbox, thin
-from agent.spool import PAGE_BYTES, Spool
+from agent.contract import codec, wire
+from agent.host.spool import PAGE_BYTES, Spool
+from agent.link.client import Client
+from agent.link.errors import BadMessage, Unreachable
+from agent.link.outbox import Outbox, thin
 
 
 def body(seq: int) -> bytes:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.contract.wire import Check, Outcome
 from agent.stage import StageMemory, settle
-from agent.wire import Check, Outcome
 
 PASSED, FAILED, NOT_TESTED = Outcome.PASSED, Outcome.FAILED, Outcome.NOT_TESTED
 

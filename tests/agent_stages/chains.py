@@ -8,32 +8,25 @@ from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
 
-from agent import recorded, wire
+from agent import judge
+from agent.contract import wire
+from agent.disk_writes import verified_writes
+from agent.exercises import cpu_load, disk_speed, drive_self_tests, gpu_load, memory_load, surface, throughput
+from agent.exercises.surface import Segment, Surface
+from agent.host.shell import Completed
 from agent.loads import dcgm, fio, gpu_burn, stress_ng
 from agent.loads.iperf3 import Direction
+from agent.parsing import ParseError
 from agent.probes import addresses, ipmitool, nvidia_smi
 from agent.probes.nics import NicState, Traffic
-from agent.probes.parsing import ParseError
 from agent.probes.smartctl import Device
-from agent.shell import Completed
+from agent.reports.partial_report import PartialReport
+from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext, settle
-from agent.stages import (
-    burn,
-    cpu_load,
-    disk_speed,
-    disk_write,
-    gpu_load,
-    links,
-    memory_load,
-    network,
-    self_tests,
-    storage,
-    surface,
-    throughput,
-)
-from agent.stages.board import Board
-from agent.stages.part import Part
-from agent.stages.surface import Segment, Surface
+from agent.stages.burn import stage as burn
+from agent.stages.inventory_check import links
+from agent.stages.network import stage as network
+from agent.stages.storage import stage as storage
 from tests.agent_stages.contexts import INVENTORY, context
 
 Judge = Callable[[str], str]
@@ -57,7 +50,7 @@ def done(text: str) -> Completed:
     return Completed(["tool"], 0, stdout=text)
 
 
-def outcome(part: Part) -> str:
+def outcome(part: PartialReport) -> str:
     if any(finding.severity is wire.Severity.CRITICAL for finding in part.findings):
         return "failed"
     return settle(part.checks, [check.name for check in part.checks], [])[0].value
@@ -65,18 +58,18 @@ def outcome(part: Part) -> str:
 
 def of_kind(kind: str, stage: str) -> Judge:
     """As `manage.py judge` has it."""
-    return lambda text: str(recorded.judge(ctx(stage), kind, text)["outcome"])
+    return lambda text: str(judge.judge(ctx(stage), kind, text)["outcome"])
 
 
 # --- disks ---------------------------------------------------------------------------------------------------------
 
 
 def verified_write(text: str) -> str:
-    return outcome(disk_write.judge(done(text), Segment(0, SIZE), "S1"))
+    return outcome(verified_writes.judge(done(text), Segment(0, SIZE), "S1"))
 
 
 def surface_read(text: str) -> str:
-    segment, read, part = Segment(0, SIZE), Surface(), Part()
+    segment, read, part = Segment(0, SIZE), Surface(), PartialReport()
     read.bad += [(one.offset // 512, one.length // 512) for one in fio.io_errors(text)]
     surface.take(done(text), segment, read)
     storage.judge(ctx("Storage"), DISK, SIZE, [segment], read, part)
@@ -100,10 +93,10 @@ def burnt_disk(text: str) -> str:
 
 def nvme_self_test(text: str) -> str:
     """Whether the drive's own test may begin."""
-    drive = self_tests.Drive(Device("/dev/nvme0"), "nvme0", "S1")
+    drive = drive_self_tests.Drive(Device("/dev/nvme0"), "nvme0", "S1")
     try:
-        self_tests.minutes_of_controller(drive, done(text))
-    except self_tests.NotStarted as error:
+        drive_self_tests.minutes_of_controller(drive, done(text))
+    except drive_self_tests.NotStarted as error:
         return error.check.outcome.value
     return "passed"
 
@@ -112,29 +105,29 @@ def nvme_self_test(text: str) -> str:
 
 
 def cores(text: str) -> str:
-    part = Part()
+    part = PartialReport()
     cpu_load.record(part, "CPU0", 2, stress_ng.judge(done(""), text), text)
     return outcome(part)
 
 
 def patterns(text: str) -> str:
     found = memory_load.judge_stress("patterns", 64, done(text), [])
-    return outcome(Part([found.check], found.findings))
+    return outcome(PartialReport([found.check], found.findings))
 
 
 def bit_patterns(text: str) -> str:
     found = memory_load.judge_patterns("bit_patterns", 1, done(text), [])
-    return outcome(Part([found.check], found.findings))
+    return outcome(PartialReport([found.check], found.findings))
 
 
 def gpus_burnt(text: str) -> str:
-    part = Part()
+    part = PartialReport()
     gpu_load.each(nvidia_smi.Answer(CARDS), part, done(text), lambda: gpu_burn.parse(text), gpu_load.burned)
     return outcome(part)
 
 
 def gpus_diagnosed(cards: int, text: str) -> str:
-    part, answer = Part(), nvidia_smi.Answer(CARDS[:cards])
+    part, answer = PartialReport(), nvidia_smi.Answer(CARDS[:cards])
     gpu_load.each(answer, part, done(text), lambda: dcgm.parse(text), gpu_load.diagnosed)
     return outcome(part)
 
@@ -147,8 +140,8 @@ def state(speed_mbit: int) -> NicState:
 
 
 def carried(direction: Direction, speed_mbit: int, text: str) -> str:
-    part, stage = Part(), ctx("Network")
-    link = throughput.Link(stage, state(speed_mbit), "10.0.0.2", part, Board(stage))
+    part, stage = PartialReport(), ctx("Network")
+    link = throughput.Link(stage, state(speed_mbit), "10.0.0.2", part, ProgressBoard(stage))
     counted = Traffic(10**18, 10**18)
     measured = throughput.read(done(text), direction, Traffic(0, 0), counted)
     if isinstance(measured, dict):
@@ -167,13 +160,13 @@ def calm(text: str) -> str:
 
 
 def loss(text: str) -> str:
-    part = Part()
+    part = PartialReport()
     network.judge_loss(ctx("Network"), state(1000), SERVER, done(text), part)
     return outcome(part)
 
 
 def linked(text: str) -> str:
-    part = Part()
+    part = PartialReport()
     links.judge_nic(wire.Nic("eno1", MAC), done(text), part)
     return outcome(part)
 

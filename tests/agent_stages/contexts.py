@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
-from agent import wire
+from agent.contract import wire
+from agent.host.stop import StopFlag
 from agent.stage import StageContext, StageMemory
-from agent.stop import StopFlag
 
 PROFILE = yaml.safe_load((Path(__file__).parents[2] / "runs/profiles/quick.yaml").read_text())
 INVENTORY = wire.Inventory(

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from random import Random
 
-from agent import wire
-from agent.stages.surface import MIB
+from agent.contract import wire
+from agent.exercises.surface import MIB
 from tests.agent_stages.modeldisk import CELL, PATTERN, ModelDisk, Report, Script, Violation
 
 FAULTS = ("corruption", "write error", "no answer", "stopped")

@@ -9,12 +9,13 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from agent import codec, recorded, wire
+from agent import judge as recordings
+from agent.contract import codec, wire
+from agent.host.shell import Completed
 from agent.probes import dmidecode, dmimemory, ethtool, ipmitool, lsblk, lscpu, lshw, lspci, meminfo
 from agent.probes.disks import DiskIdentity
-from agent.shell import Completed
 from agent.stage import settle
-from agent.stages.inventory_check import Collection, Said, assembled, completeness
+from agent.stages.inventory_check.stage import Collection, Said, assembled, completeness
 from hosts import adoption
 from runs import own_stages
 from tests.agent_stages.contexts import PROFILE, context
@@ -118,7 +119,7 @@ def _of_firmware(whole: str) -> dict[str, Any]:
 
 
 def _inventory(text: str) -> wire.Inventory | None:
-    document = recorded.judge(context("InventoryCheck", NOWHERE), "dmidecode", text)["inventory"]
+    document = recordings.judge(context("InventoryCheck", NOWHERE), "dmidecode", text)["inventory"]
     return codec.decode(wire.Inventory, document) if document else None
 
 

@@ -15,17 +15,18 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from agent import diskio, safety, wipeprobe, wire
+from agent.contract import wire
+from agent.disk_writes import diskio, safety, verified_writes, wipe_probe
+from agent.disk_writes.disk_notes import Notes
+from agent.disk_writes.safety import DiskFacts, Found, WipeReport
+from agent.exercises.surface import MIB
+from agent.host.shell import Completed
+from agent.host.stop import StopFlag
 from agent.loads import fio
-from agent.safety import DiskFacts, Found, WipeReport
-from agent.shell import Completed
+from agent.reports.partial_report import PartialReport
+from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext, StageMemory
-from agent.stages import disk_left, disk_write
-from agent.stages.board import Board
-from agent.stages.disk_notes import Notes
-from agent.stages.part import Part
-from agent.stages.surface import MIB
-from agent.stop import StopFlag
+from agent.stages.storage import left_patterns
 from tests.agent_stages.contexts import context
 
 CELL = MIB // 4
@@ -171,12 +172,12 @@ class ModelDisk:
         self.script, self.steps, self.fresh, self.commands = script, 0, False, []
         self.stop, self.read_only, self._seen_failing, self._zeroed = _Stop(self), True, False, set()
         ctx = self._context()
-        notes, found = Notes(ctx), Part()
+        notes, found = Notes(ctx), PartialReport()
         with _played(self):
             try:
-                decided = disk_write.decide(ctx, notes) if not self.stop.is_set() else disk_write.NOTHING
-                written = disk_write.write_all(ctx, decided, Board(ctx), notes)
-                for part in (written, disk_write.failures(notes), disk_left.told(ctx, notes)):
+                decided = verified_writes.decide(ctx, notes) if not self.stop.is_set() else verified_writes.NOTHING
+                written = verified_writes.write_all(ctx, decided, ProgressBoard(ctx), notes)
+                for part in (written, verified_writes.failures(notes), left_patterns.told(ctx, notes)):
                     found.checks += part.checks
                     found.findings += part.findings
                     found.numbers |= part.numbers
@@ -296,11 +297,11 @@ class ModelDisk:
 class Report:
     """What an agent that came to its end has to say."""
 
-    part: Part
-    decided: disk_write.Decided
+    part: PartialReport
+    decided: verified_writes.Decided
 
     def outcomes(self) -> set[wire.Outcome]:
-        return {check.outcome for check in self.part.checks if check.name == disk_write.CHECK}
+        return {check.outcome for check in self.part.checks if check.name == verified_writes.CHECK}
 
     def refused_by(self) -> set[int]:
         return {one.gate for one in self.decided.refusals if one.serial == SERIAL}
@@ -337,10 +338,10 @@ def _played(model: ModelDisk) -> Iterator[None]:
 
     with contextlib.ExitStack() as stack:
         for place, name, value in (
-            (disk_write, "ThreadPoolExecutor", _AtOnce),
-            (disk_write, "facts", lambda: [model.facts]),
-            (disk_write.disks, "zones", lambda name: ""),
-            (wipeprobe, "probe", lambda name, effort: model.report()),
+            (verified_writes, "ThreadPoolExecutor", _AtOnce),
+            (verified_writes, "facts", lambda: [model.facts]),
+            (verified_writes.disks, "zones", lambda name: ""),
+            (wipe_probe, "probe", lambda name, effort: model.report()),
             (diskio, "_open", lambda grant, root: os.open("/dev/null", os.O_RDONLY)),
             (diskio, "_check_identity", check_identity),
             (diskio, "_set_read_only", lambda fd, flag: setattr(model, "read_only", flag)),

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agent import wire
+from agent.contract import wire
 
 SMARTCTL = """\
 #!/bin/sh

@@ -8,10 +8,11 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from agent import safety, wire
+from agent.contract import wire
+from agent.disk_writes import safety
+from agent.disk_writes.safety import Begun, Circumstances, DiskFacts, Found, WipeReport, WriteGrant
+from agent.parsing import is_dummy
 from agent.probes.disks import same_wwn
-from agent.probes.parsing import is_dummy
-from agent.safety import Begun, Circumstances, DiskFacts, Found, WipeReport, WriteGrant
 from tests.agent_stages.worlds import NOW
 
 World = dict[str, Any]

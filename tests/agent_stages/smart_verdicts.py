@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from agent import wire
+from agent.contract import wire
 from agent.probes import smartctl
-from agent.stages import smart_evidence, smart_limits
+from agent.stages.smart import smart_evidence, smart_limits
 from tests.agent_stages.contexts import PROFILE
 
 LIMITS = {name: float(PROFILE["stages"]["SMART"]["limits"][name]) for name in smart_limits.LIMITS}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import wire
+from agent.contract import wire
 from agent.probes import adapters, gpus, infiniband, lscpu, lspci
 
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from agent import wire
-from agent.heartbeat import AtWork, Heartbeat
+from agent.contract import wire
+from agent.link.heartbeat import AtWork, Heartbeat
 from agent.probes import nics
 from agent.probes.nics import NicState
 from agent.stage import StageContext
-from agent.stages import burn, burn_network
+from agent.stages.burn import burn_network
+from agent.stages.burn import stage as burn
 from tests.agent_stages import toolbench
 from tests.agent_stages.contexts import INVENTORY, context
 from tests.agent_stages.recordings import RECORDED
@@ -135,7 +136,7 @@ def test_gpus_join_where_a_tool_is_and_one_that_calculates_wrongly_fails(
 
 
 def test_a_host_without_gpus_says_nothing_of_them(tmp_path: Path) -> None:
-    from agent.stages import gpu_load
+    from agent.exercises import gpu_load
 
     assert gpu_load.beside_all_else(context("Burn", tmp_path, inventory=INVENTORY), 1).checks == []
 

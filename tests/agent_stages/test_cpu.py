@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from agent import wire
-from agent.stages import cpu_cores
-from agent.stages.board import Board
-from agent.stages.part import Part
-from agent.stop import StopFlag
+from agent.contract import wire
+from agent.host.stop import StopFlag
+from agent.reports.partial_report import PartialReport
+from agent.reports.progress import ProgressBoard
+from agent.stages.cpu_stress import cpu_cores
 from tests.agent_stages.contexts import context
 
 # A stress-ng that gives a wrong result on one core, the one that FAILING names.
@@ -38,8 +38,8 @@ def stress_ng(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyP
     return monkeypatch
 
 
-def alone(tmp_path: Path, packages: dict[int, list[int]], most_s: float = 60) -> Part:
-    return cpu_cores.run(packages, 1.0, most_s, StopFlag(), Board(context("CPUStress", tmp_path)))
+def alone(tmp_path: Path, packages: dict[int, list[int]], most_s: float = 60) -> PartialReport:
+    return cpu_cores.run(packages, 1.0, most_s, StopFlag(), ProgressBoard(context("CPUStress", tmp_path)))
 
 
 def test_a_core_that_calculates_wrongly_is_named(tmp_path: Path, stress_ng: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.codes import CODES
+from agent.contract.codes import CODES
 
 AGENT = Path(__file__).parents[2] / "agent"
 SOURCES = {path.relative_to(AGENT).as_posix(): path.read_text() for path in AGENT.rglob("*.py")}
@@ -18,16 +18,16 @@ def files_with(pattern: str) -> set[str]:
 
 
 def test_only_the_decision_makes_a_grant() -> None:
-    assert files_with(r"WriteGrant\(") == {"safety.py"}
+    assert files_with(r"WriteGrant\(") == {"disk_writes/safety.py"}
 
 
 def test_only_one_place_takes_the_read_only_flag_away() -> None:
-    assert files_with(r"BLKROSET") == {"diskio.py"}
+    assert files_with(r"BLKROSET") == {"disk_writes/diskio.py"}
     assert files_with(r"setrw") == set()
 
 
 def test_only_the_verified_write_opens_for_writing() -> None:
-    assert files_with(r"diskio\.writable\(") == {"stages/disk_write.py"}
+    assert files_with(r"diskio\.writable\(") == {"disk_writes/verified_writes.py"}
 
 
 @pytest.mark.parametrize(
@@ -57,12 +57,12 @@ def test_nvme_is_asked_and_never_told() -> None:
 def test_fio_writes_in_two_functions_only() -> None:
     assert files_with(r'"--rw=(rand)?(write|rw|trim)') == {"loads/fio.py"}
     assert len(re.findall(r'"--rw=(?:rand)?(?:write|rw|trim)', SOURCES["loads/fio.py"])) == 2
-    assert files_with(r"fio\.(verify|blank)_argv") == {"stages/disk_write.py"}
+    assert files_with(r"fio\.(verify|blank)_argv") == {"disk_writes/verified_writes.py"}
 
 
 def test_the_rehearsal_of_a_verified_write_has_no_way_to_a_disk() -> None:
     """Its only file is one in memory that it makes itself."""
-    source = SOURCES["stages/disk_write.py"]
+    source = SOURCES["disk_writes/verified_writes.py"]
     rehearsal = source[source.index("def rehearsed(") : source.index("def _wrong(")]
     assert re.findall(r"os\.(open|memfd_create)\(", rehearsal) == ["memfd_create"]
     assert "/dev" not in rehearsal and "writable" not in rehearsal

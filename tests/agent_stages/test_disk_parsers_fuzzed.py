@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.parsing import ParseError
 from agent.probes import ethtool, raid, smart_counts, smartctl
-from agent.probes.parsing import ParseError
-from agent.stages import smart_evidence, smart_limits
+from agent.stages.smart import smart_evidence, smart_limits
 from tests.agent_stages.recordings import recorded
 from tests.agent_stages.smart_verdicts import LIMITS
 

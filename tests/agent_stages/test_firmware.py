@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agent import wire
+from agent.contract import wire
 from agent.probes import hba, lscpu
-from agent.stages import firmware
+from agent.stages.firmware import stage as firmware
 from tests.agent_stages.contexts import context
 
 

@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from agent import wire
+from agent.contract import wire
+from agent.counters.component_names import Names
+from agent.exercises import gpu_load, gpu_memory
+from agent.host.shell import Completed
 from agent.loads import dcgm, gpu_burn
-from agent.names import Names
+from agent.parsing import ParseError
 from agent.probes import amdgpu, nvidia_smi, pcilink
 from agent.probes.nvidia_smi import Answer, NvidiaGpu, Silent
-from agent.probes.parsing import ParseError
-from agent.shell import Completed
+from agent.reports.partial_report import PartialReport
 from agent.stage import StageReport
-from agent.stages import gpu, gpu_load, gpu_memory
-from agent.stages.part import Part
+from agent.stages.gpu import stage as gpu
 from tests.agent_stages.contexts import INVENTORY, context
 from tests.agent_stages.recordings import recorded
 
@@ -73,7 +74,7 @@ def test_an_amd_card_is_read_from_sysfs(tmp_path: Path) -> None:
 
 
 def test_an_amd_cards_errors_are_counted_around_every_stage(tmp_path: Path) -> None:
-    from agent import command_counters
+    from agent.counters import command_counters
 
     amd(tmp_path, ras__umc_err_count="ue: 2\nce: 5\n")
     names = Names(tmp_path, wire.Inventory(gpus=[GPU]))
@@ -144,8 +145,8 @@ def done(text: str = "", status: int | None = 0) -> Completed:
     return Completed(["gpu_burn"], status, stdout=text)
 
 
-def of_burn(answer: Answer, text: str, status: int | None = 0) -> Part:
-    part = Part()
+def of_burn(answer: Answer, text: str, status: int | None = 0) -> PartialReport:
+    part = PartialReport()
     gpu_load.each(answer, part, done(text, status), lambda: gpu_burn.parse(text), gpu_load.burned)
     return part
 
@@ -263,7 +264,7 @@ def test_rubbish_is_a_parse_error(parse: object, text: str) -> None:
 
 
 def test_a_card_that_slows_down_under_load_fails() -> None:
-    watch, part = gpu_load.Watch(), Part()
+    watch, part = gpu_load.Watch(), PartialReport()
     (hot,) = nvidia_smi.parse(recorded("nvidia-smi", "written-by-schema-v11.xml"))
     watch.look([hot, CARDS[0]])
     watch.judge(part)

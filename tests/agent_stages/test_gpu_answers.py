@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from agent import gpu_afterwards, wire
-from agent import recorded as recorder
+from agent import judge as recorder
+from agent.contract import wire
+from agent.counters import gpu_after_xid
+from agent.exercises import gpu_memory, gpu_state
+from agent.host.shell import Completed
 from agent.probes import nvidia_smi
-from agent.shell import Completed
-from agent.stages import gpu_memory, gpu_state
-from agent.stages.part import Part
+from agent.reports.partial_report import PartialReport
 from tests.agent_stages import mutations
 from tests.agent_stages.contexts import context
 from tests.agent_stages.recordings import RECORDED, recorded
@@ -215,11 +216,11 @@ def answered(stdout: str, status: int | None = 0, stderr: str = "") -> nvidia_sm
     return nvidia_smi.of_completed(Completed(["nvidia-smi"], status, stdout=stdout, stderr=stderr))
 
 
-def of_host(tmp_path: Path, answer: nvidia_smi.Answer, *present: wire.Gpu) -> Part:
+def of_host(tmp_path: Path, answer: nvidia_smi.Answer, *present: wire.Gpu) -> PartialReport:
     return gpu_memory.check(context("GPU", tmp_path), list(present), answer, tmp_path)
 
 
-def results(part: Part) -> dict[tuple[str, str], str]:
+def results(part: PartialReport) -> dict[tuple[str, str], str]:
     return {(check.name, check.component): check.outcome.value for check in part.checks}
 
 
@@ -261,7 +262,7 @@ def xid(component: str, severity: wire.Severity = wire.Severity.WARNING) -> wire
 
 
 def after_xid(text: str, component: str = T4.pci) -> list[tuple[str, str]]:
-    found = gpu_afterwards.states([xid(component)], lambda: answered(text))
+    found = gpu_after_xid.states([xid(component)], lambda: answered(text))
     return [(one.code, str(one.severity)) for one in found]
 
 
@@ -274,7 +275,7 @@ def test_after_a_mild_xid_the_cards_own_state_decides() -> None:
 
 def test_the_driver_is_not_asked_while_the_log_names_no_gpu() -> None:
     disk = wire.Finding("disk.io_error", wire.Severity.CRITICAL, "disk", "S1", "")
-    assert gpu_afterwards.states([disk], lambda: pytest.fail("asked")) == []
+    assert gpu_after_xid.states([disk], lambda: pytest.fail("asked")) == []
 
 
 # --- mutations ---------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import recorded as recorder
+from agent import judge as recorder
 from tests.agent_stages.contexts import context
 from tests.agent_stages.recordings import recorded
 

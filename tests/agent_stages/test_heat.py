@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from agent import wire
+from agent.contract import wire
+from agent.exercises import fans, temperature_curve
+from agent.exercises.fans import Fans
+from agent.exercises.heat import Heat
+from agent.exercises.temperature_curve import Point
+from agent.host.stop import StopFlag
 from agent.probes import ipmitool
 from agent.stage import StageMemory
-from agent.stages import cpu_stress, curve, fans
-from agent.stages.curve import Point
-from agent.stages.fans import Fans
-from agent.stages.heat import Heat
-from agent.stop import StopFlag
+from agent.stages.cpu_stress import stage as cpu_stress
 from tests.agent_stages.contexts import context
 
 PASSED, FAILED, NOT_TESTED = wire.Outcome.PASSED, wire.Outcome.FAILED, wire.Outcome.NOT_TESTED
@@ -52,24 +53,24 @@ def sampled(root: Path, times: int = 1) -> Heat:
 
 def test_the_plateau_is_the_last_quarter() -> None:
     points = [Point(float(n), 40.0 if n < 75 else 80.0, 10.0 if n < 75 else 90.0) for n in range(100)]
-    assert curve.plateau_c(points) == pytest.approx(80.0, abs=0.5)
-    assert curve.plateau_w(points) == pytest.approx(90.0, abs=1)
+    assert temperature_curve.plateau_c(points) == pytest.approx(80.0, abs=0.5)
+    assert temperature_curve.plateau_w(points) == pytest.approx(90.0, abs=1)
 
 
 @pytest.mark.parametrize("c_min", [-0.3, 0.0, 0.4, 2.0])
 def test_the_slope_is_degrees_a_minute(c_min: float) -> None:
-    assert curve.slope_c_min(rising(c_min), 300) == pytest.approx(c_min)
+    assert temperature_curve.slope_c_min(rising(c_min), 300) == pytest.approx(c_min)
 
 
 def test_a_curve_that_is_too_short_has_no_slope() -> None:
-    assert curve.slope_c_min(rising(2.0, minutes=4), 300) is None
-    assert curve.slope_c_min([], 300) is None
+    assert temperature_curve.slope_c_min(rising(2.0, minutes=4), 300) is None
+    assert temperature_curve.slope_c_min([], 300) is None
 
 
 def test_thermal_resistance_is_degrees_per_watt_above_rest() -> None:
     load = [Point(float(n), 70.0, 120.0) for n in range(10)]
-    assert curve.resistance_c_per_w(Point(0, 40.0, 20.0), load, 20.0) == pytest.approx(0.3)
-    assert curve.resistance_c_per_w(Point(0, 40.0, 100.0), load, 20.0) == pytest.approx(1.5)
+    assert temperature_curve.resistance_c_per_w(Point(0, 40.0, 20.0), load, 20.0) == pytest.approx(0.3)
+    assert temperature_curve.resistance_c_per_w(Point(0, 40.0, 100.0), load, 20.0) == pytest.approx(1.5)
 
 
 @pytest.mark.parametrize(
@@ -106,8 +107,8 @@ def test_only_the_first_load_of_a_run_begins_at_rest(tmp_path: Path) -> None:
 def test_a_day_long_curve_stays_small_and_keeps_its_newest_part_whole() -> None:
     points: list[Point] = []
     for n in range(20_000):
-        curve.add(points, Point(2.0 * n, 50.0))
-    assert len(points) <= curve.MOST_POINTS
+        temperature_curve.add(points, Point(2.0 * n, 50.0))
+    assert len(points) <= temperature_curve.MOST_POINTS
     assert points[0].at_s == 0
     assert [point.at_s for point in points[-150:]] == [2.0 * n for n in range(19_850, 20_000)]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from agent import shell
+from agent.host import shell
+from agent.reports.checks import ProfileLacks
 from agent.stages import STAGES
-from agent.stages.checks import ProfileLacks
 from runs import trends
 from tests.agent_stages.contexts import PROFILE, context
 

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
-from agent import shell, wire
+from agent.contract import wire
+from agent.exercises.drive_self_tests import Drive
+from agent.host import shell
+from agent.parsing import ParseError
 from agent.probes import ethtool, pcilink, sataport, smartctl, usblink
-from agent.probes.parsing import ParseError
-from agent.stages import links, smart
-from agent.stages.part import Part
-from agent.stages.self_tests import Drive
+from agent.reports.partial_report import PartialReport
+from agent.stages.inventory_check import links
+from agent.stages.smart import stage as smart
 from tests.agent_stages.contexts import context
 from tests.agent_stages.recordings import recorded
 
@@ -200,7 +202,7 @@ def test_a_sata_link_is_judged_by_what_drive_and_port_can(
     )
     reading = smartctl.parse('{"smartctl": {"exit_status": 0}, "interface_speed": {' + speeds + "}}")
     monkeypatch.setattr(sataport, "most_gbit", lambda name: port)
-    part = Part()
+    part = PartialReport()
     smart._link(context("SMART", tmp_path), Drive(smartctl.of_disk("sda"), "sda", "S1"), reading, part)
     assert [finding.code for finding in part.findings] == found
     assert len(part.checks) == (0 if port is None else 1)

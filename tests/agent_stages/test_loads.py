@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from agent.host.shell import Completed
 from agent.loads import fio, iperf3, memtester, ping, stress_ng, stressapptest
-from agent.probes.parsing import ParseError
-from agent.shell import Completed
+from agent.parsing import ParseError
 from tests.agent_stages.recordings import recorded
 
 

@@ -7,13 +7,13 @@ import socket
 
 import pytest
 
-from agent import wire
+from agent.contract import wire
+from agent.parsing import ParseError
 from agent.probes import lldp
 from agent.probes.lldp import Listener, Neighbour
 from agent.probes.nics import NicState
-from agent.probes.parsing import ParseError
-from agent.stages import neighbour
-from agent.stages.part import Part
+from agent.reports.partial_report import PartialReport
+from agent.stages.network import neighbour
 
 STATE = NicState("eth0", "52:54:00:00:00:01", "igb", "", True, 1000, "full")
 
@@ -77,7 +77,7 @@ SW1 = Neighbour("sw1", "Gi1/0/3")
 def test_a_card_in_another_port_than_expected_fails(
     heard: Neighbour | None, expected: str, outcome: wire.Outcome, waited_s: float
 ) -> None:
-    part, listener = Part(), Heard(heard)
+    part, listener = PartialReport(), Heard(heard)
     neighbour.judge(STATE, listener, expected, 40, part)
     assert (part.checks[0].outcome, listener.waited_s) == (outcome, waited_s)
     assert [one.code for one in part.findings] == (["network.other_port"] if outcome is wire.Outcome.FAILED else [])

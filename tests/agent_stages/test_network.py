@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from agent import wire
+from agent.contract import wire
+from agent.exercises import throughput
 from agent.loads import iperf3
 from agent.loads.iperf3 import Direction, Throughput
 from agent.probes.nics import NicState, Traffic
-from agent.stages import network, throughput
-from agent.stages.board import Board
-from agent.stages.part import Part
+from agent.reports.partial_report import PartialReport
+from agent.reports.progress import ProgressBoard
+from agent.stages.network import stage as network
 from tests.agent_stages.contexts import context
 from tests.agent_stages.recordings import recorded
 
@@ -69,15 +70,15 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 SERVER = {"address": "10.0.0.1", "ports": [5201], "server_link_mbit": 1000, "server_cpus": 2}
 
 
-def measured(tmp_path: Path, speed_mbit: int | None = 1000, iperf: dict[str, object] = SERVER) -> Part:
-    part = Part()
+def measured(tmp_path: Path, speed_mbit: int | None = 1000, iperf: dict[str, object] = SERVER) -> PartialReport:
+    part = PartialReport()
     ctx = context("Network", tmp_path, params={"throughput_duration_s": 1, "busy_wait_s": 0}, iperf=iperf)
     state = NicState("vetting-no-such-card", MAC, "igb", "", True, speed_mbit, "full")
-    throughput.measure(ctx, state, "10.0.0.2", part, Board(ctx))
+    throughput.measure(ctx, state, "10.0.0.2", part, ProgressBoard(ctx))
     return part
 
 
-def outcomes(part: Part) -> dict[str, wire.Outcome]:
+def outcomes(part: PartialReport) -> dict[str, wire.Outcome]:
     return {check.name: check.outcome for check in part.checks}
 
 

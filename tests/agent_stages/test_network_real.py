@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from agent import wire
+from agent.contract import wire
+from agent.exercises import throughput
 from agent.probes.nics import NicState
-from agent.stages import network, throughput
-from agent.stages.board import Board
-from agent.stages.part import Part
+from agent.reports.partial_report import PartialReport
+from agent.reports.progress import ProgressBoard
+from agent.stages.network import stage as network
 from tests.agent_stages.contexts import context
 
 pytestmark = [
@@ -58,12 +59,15 @@ class Cable:
             sh("ip", "link", "del", self.near)
         sh("ip", "netns", "del", self.space)
 
-    def measured(self, tmp_path: Path) -> Part:
-        part, params = Part(), {"throughput_duration_s": 1, "busy_wait_s": 5, "ping_count": 300, "throughput_tries": 1}
+    def measured(self, tmp_path: Path) -> PartialReport:
+        part, params = (
+            PartialReport(),
+            {"throughput_duration_s": 1, "busy_wait_s": 5, "ping_count": 300, "throughput_tries": 1},
+        )
         ctx = context("Network", tmp_path, params=params, iperf=IPERF)
         state = NicState(self.near, MAC, "veth", "", True, 100, "full")
-        throughput.measure(ctx, state, HERE, part, Board(ctx))
-        network._loss(ctx, state, THERE, part, Board(ctx))
+        throughput.measure(ctx, state, HERE, part, ProgressBoard(ctx))
+        network._loss(ctx, state, THERE, part, ProgressBoard(ctx))
         return part
 
 

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from agent import wire
+from agent.contract import wire
+from agent.parsing import ParseError, clean, identifier, is_dummy
 from agent.probes import (
     addresses,
     disks,
@@ -27,7 +28,6 @@ from agent.probes import (
     supplies,
     util_linux,
 )
-from agent.probes.parsing import ParseError, clean, identifier, is_dummy
 from tests.agent_stages.recordings import recorded
 
 PARSERS = {

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from agent import sensors, wire
+from agent.contract import wire
+from agent.host.stop import StopFlag
 from agent.probes import bmc_fans, ipmitool, redundancy, supplies
-from agent.stages import STAGES, psu
-from agent.stages.part import Part
-from agent.stages.psu import Look
-from agent.stop import StopFlag
+from agent.reports.partial_report import PartialReport
+from agent.sensors import readings
+from agent.stages import STAGES
+from agent.stages.psu import stage as psu
+from agent.stages.psu.stage import Look
 from tests.agent_stages.contexts import context
 from tests.agent_stages.test_cpu import STRESS_NG
 
@@ -35,7 +37,7 @@ def test_each_supplys_watts_are_its_first_sensors() -> None:
 
 
 def test_a_supply_that_carries_little_is_a_warning_about_it() -> None:
-    part = Part()
+    part = PartialReport()
     psu._shared(look(), 0.8, part)
     assert [(one.code, one.component, one.severity, one.limit) for one in part.findings] == [
         ("psu.share", "PS2", wire.Severity.WARNING, 100.0)
@@ -44,7 +46,7 @@ def test_a_supply_that_carries_little_is_a_warning_about_it() -> None:
 
 
 def test_supplies_that_share_evenly_are_no_finding_and_one_alone_is_not_tested() -> None:
-    part = Part()
+    part = PartialReport()
     psu._shared(Look("under load", [], [], watts={"PS1": 120.0, "PS2": 131.0}), 0.8, part)
     psu._shared(Look("under load", [], [], watts={"PS1": 120.0}), 0.8, part)
     assert part.findings == []
@@ -80,7 +82,7 @@ def test_supplies_are_told_apart_however_their_maker_calls_them(sdr: str, told: 
 
 
 def test_a_supply_that_expects_to_fail_is_a_warning_about_it_once() -> None:
-    part, rows = Part(), ipmitool.parse_sdr(HPE)
+    part, rows = PartialReport(), ipmitool.parse_sdr(HPE)
     looks = [Look(when, supplies.power_supplies(rows), []) for when in ("before", "after")]
     psu.judge(["Power Supply 1", "Power Supply 2"], looks, part)
     assert [(one.code, one.component, one.severity) for one in part.findings] == [
@@ -162,9 +164,9 @@ def test_the_cpus_meter_adds_its_packages_and_nothing_within_them(tmp_path: Path
         path.mkdir(parents=True)
         (path / "name").write_text(name)
         (path / "energy_uj").write_text("0")
-    meter = sensors.Meter(tmp_path)
+    meter = readings.Meter(tmp_path)
     assert meter.watts_over(0.0, StopFlag()) == 0.0
-    assert sensors.Meter(tmp_path / "none").watts_since() is None
+    assert readings.Meter(tmp_path / "none").watts_since() is None
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from agent import wire
+from agent.contract import wire
+from agent.exercises import drives
 from agent.probes import bays, raid, smartctl
-from agent.stages import drives
 from tests.agent_stages.raid_hosts import a_host, sas
 
 SCAN: dict[str, Any] = {

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
-from agent import shell, wire
+from agent.contract import wire
+from agent.exercises import drives
+from agent.host import shell
 from agent.probes import bays
 from agent.stage import StageReport
-from agent.stages import STAGES, drives
+from agent.stages import STAGES
 from tests.agent_stages import toolbench
 from tests.agent_stages.contexts import context
 from tests.agent_stages.raid_hosts import (

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from agent import command_counters, wire
-from agent.names import Names
+from agent.contract import wire
+from agent.counters import command_counters
+from agent.counters.component_names import Names
+from agent.exercises import awaited_self_tests, drive_self_tests, drives
 from agent.probes import bays, turns
 from agent.probes.smartctl import Device
-from agent.stages import STAGES, drives, self_tests, smart
-from agent.stages.board import Board
+from agent.reports.progress import ProgressBoard
+from agent.stages import STAGES
 from tests.agent_stages.contexts import context
 from tests.agent_stages.raid_hosts import Host, a_host, one_hangs, smart_array, two_smart_arrays
 
@@ -77,7 +79,7 @@ def test_a_drive_that_hung_is_asked_again_after_a_while(
 def test_a_drive_that_leaves_before_its_self_test_ends_is_named(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """SMART has started the test; Storage, which waits for its end, no longer finds the drive behind its volume."""
     monkeypatch.setattr(drives, "of", partial(drives.of, root=host.root))
-    monkeypatch.setattr(self_tests, "_LOOK_S", dict.fromkeys(self_tests._LOOK_S, 0.01))
+    monkeypatch.setattr(drive_self_tests, "_LOOK_S", dict.fromkeys(drive_self_tests._LOOK_S, 0.01))
     smart_array(host, 0, "sda", "A0", "A1")
     inventory = wire.Inventory(disks=host.disks)
     params = {"self_test": "short", "self_test_in_background": True}
@@ -85,8 +87,10 @@ def test_a_drive_that_leaves_before_its_self_test_ends_is_named(host: Host, monk
     claim = replace(first.claim, stages=[first.order, second.order])
     STAGES["SMART"](replace(first, claim=claim))
     (host.home / "cciss,1/dev/sda/says").unlink()
-    parts = smart.await_self_tests(replace(second, claim=claim), host.disks, Board(second))
-    told = {check.component: check.reason for part in parts for check in part.checks if check.name == self_tests.CHECK}
+    parts = awaited_self_tests.await_self_tests(replace(second, claim=claim), host.disks, ProgressBoard(second))
+    told = {
+        check.component: check.reason for part in parts for check in part.checks if check.name == drive_self_tests.CHECK
+    }
     assert set(told) == {"A0", "A1"}
     assert told["A1"] == "A1: SMART has started its self-test, and it does not answer any more"
 

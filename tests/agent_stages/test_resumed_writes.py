@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent import wire
-from agent.codes import CODES
+from agent.contract import wire
+from agent.contract.codes import CODES
+from agent.disk_writes import verified_writes
+from agent.exercises.surface import MIB, Segment
 from agent.loads import fio
-from agent.stages import disk_write
-from agent.stages.surface import MIB, Segment
 from tests.agent_stages.histories import play
 from tests.agent_stages.modeldisk import PATTERN, SERIAL, ModelDisk, Report, Script
 
@@ -175,7 +175,7 @@ def test_the_real_fio_counts_its_patterns_and_zeros_as_the_model_does(tmp_path: 
     place = (str(image), segment.offset, segment.length)
     for argv, read_back in ((fio.verify_argv(*place), True), (fio.blank_argv(*place), False)):
         done = fio.run(fio.in_memory(argv, only_read_back=False), 60)
-        job, trouble, bad = disk_write._verified(done, segment, read_back=read_back)
+        job, trouble, bad = verified_writes._verified(done, segment, read_back=read_back)
         assert (job and job.written_bytes, trouble, bad) == (segment.length, "", [])
         content = image.read_bytes()
         assert any(content[MIB : 3 * MIB]) is read_back and not any(content[:MIB]) and not any(content[3 * MIB :])

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from agent import safety, wire
-from agent.safety import UNKNOWN_DATA, Found, WipeReport, WriteGrant
+from agent.contract import wire
+from agent.disk_writes import safety
+from agent.disk_writes.safety import UNKNOWN_DATA, Found, WipeReport, WriteGrant
 from tests.agent_stages.worlds import ALLOWED, BLANK, DISK, LVM, NOW, OTHER, about, begun, judge, override
 
 

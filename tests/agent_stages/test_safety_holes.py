@@ -11,18 +11,19 @@ from typing import Any
 
 import pytest
 
-from agent import diskio, safety, wipeprobe, wire
+from agent.contract import wire
+from agent.disk_writes import diskio, safety, verified_writes, wipe_probe
+from agent.disk_writes.disk_notes import Notes
+from agent.disk_writes.safety import DiskFacts, WipeReport, WriteGrant
+from agent.disk_writes.wipe_probe import Thoroughness
+from agent.exercises.surface import MIB, Segment
+from agent.host.shell import Completed
 from agent.loads import fio
+from agent.parsing import is_dummy
 from agent.probes import util_linux
-from agent.probes.parsing import is_dummy
-from agent.safety import DiskFacts, WipeReport, WriteGrant
-from agent.shell import Completed
-from agent.stages import disk_write, storage
-from agent.stages.board import Board
-from agent.stages.disk_notes import Notes
-from agent.stages.part import Part
-from agent.stages.surface import MIB, Segment
-from agent.wipeprobe import Thoroughness
+from agent.reports.partial_report import PartialReport
+from agent.reports.progress import ProgressBoard
+from agent.stages.storage import stage as storage
 from tests.agent_stages.contexts import context
 from tests.agent_stages.worlds import ALLOWED, BLANK, DISK, about, judge
 
@@ -43,8 +44,8 @@ class Recorder:
         self.patterns: list[Segment] = []
         self.blanked: list[Segment] = []
         self._trouble_at, self._killed_at = trouble_at, killed_at
-        monkeypatch.setattr(disk_write, "_verify", self._verify)
-        monkeypatch.setattr(disk_write, "_fio", self._blank)
+        monkeypatch.setattr(verified_writes, "_verify", self._verify)
+        monkeypatch.setattr(verified_writes, "_fio", self._blank)
 
     def _verify(self, ctx: Any, fd: int, segment: Segment) -> tuple[fio.Job | None, str, list[fio.BadRange]]:
         self.patterns.append(segment)
@@ -62,11 +63,11 @@ class Recorder:
         return Completed(argv, 0, json.dumps({"jobs": [{"jobname": "blank", "error": 0, **sides}]}))
 
 
-def write(ctx: Any, grant: WriteGrant = GRANT, segments: list[Segment] = SEGMENTS) -> Part:
+def write(ctx: Any, grant: WriteGrant = GRANT, segments: list[Segment] = SEGMENTS) -> PartialReport:
     """As `disk_write` does between opening and closing the disk."""
-    notes, part = Notes(ctx), Part()
+    notes, part = Notes(ctx), PartialReport()
     notes.keep_begun(grant, segments)
-    disk_write._segments(ctx, grant, -1, segments, Board(ctx), notes, part)
+    verified_writes._segments(ctx, grant, -1, segments, ProgressBoard(ctx), notes, part)
     return part
 
 
@@ -77,10 +78,10 @@ def test_the_wipe_probe_looks_after_hours_of_reading_and_not_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[str] = []
-    monkeypatch.setattr(storage, "_surface", lambda *given: order.append("surface") or Part())
-    monkeypatch.setattr(storage.disk_speed, "measure", lambda *given: order.append("speed") or Part())
-    monkeypatch.setattr(disk_write, "decide", lambda *given: order.append("decide") or disk_write.NOTHING)
-    monkeypatch.setattr(disk_write, "write_all", lambda *given: order.append("write") or Part())
+    monkeypatch.setattr(storage, "_surface", lambda *given: order.append("surface") or PartialReport())
+    monkeypatch.setattr(storage.disk_speed, "measure", lambda *given: order.append("speed") or PartialReport())
+    monkeypatch.setattr(verified_writes, "decide", lambda *given: order.append("decide") or verified_writes.NOTHING)
+    monkeypatch.setattr(verified_writes, "write_all", lambda *given: order.append("write") or PartialReport())
     storage.run(writing(tmp_path))
     assert order == ["surface", "speed", "decide", "write"]
 
@@ -88,7 +89,7 @@ def test_the_wipe_probe_looks_after_hours_of_reading_and_not_before(
 def test_a_stage_that_was_stopped_neither_probes_nor_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ctx = writing(tmp_path)
     ctx.stop.set("the run was ended")
-    monkeypatch.setattr(disk_write, "decide", lambda *given: pytest.fail("it decided"))
+    monkeypatch.setattr(verified_writes, "decide", lambda *given: pytest.fail("it decided"))
     report = storage.run(ctx)
     assert report.outcome is wire.Outcome.NOT_TESTED
     assert "verified_write: was not run" in report.reason
@@ -109,10 +110,10 @@ def test_disks_are_looked_at_again_after_the_probe(
     after: list[DiskFacts], gate: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = iter([[DISK], after])
-    monkeypatch.setattr(disk_write, "facts", lambda: next(seen))
-    monkeypatch.setattr(wipeprobe, "probe", lambda name, effort: WipeReport())
+    monkeypatch.setattr(verified_writes, "facts", lambda: next(seen))
+    monkeypatch.setattr(wipe_probe, "probe", lambda name, effort: WipeReport())
     ctx = writing(tmp_path)
-    decided = disk_write.decide(ctx, Notes(ctx))
+    decided = verified_writes.decide(ctx, Notes(ctx))
     assert [one.gate for one in decided.refusals if one.serial == DISK.serial][:1] == ([] if gate is None else [gate])
     assert bool(decided.grants) is (gate is None)
 
@@ -129,7 +130,7 @@ def test_nothing_more_is_written_while_the_orchestrator_is_silent(
     monkeypatch.setattr(ctx.stop, "wait", lambda timeout_s: ctx.stop.is_set() or ctx.stop.set("the run was ended"))
     part = write(ctx)
     assert recorder.patterns == SEGMENTS[:1]
-    assert [check.outcome for check in part.checks if check.name == disk_write.CHECK] == [wire.Outcome.NOT_TESTED]
+    assert [check.outcome for check in part.checks if check.name == verified_writes.CHECK] == [wire.Outcome.NOT_TESTED]
 
 
 def test_writing_goes_on_when_the_orchestrator_answers_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +140,7 @@ def test_writing_goes_on_when_the_orchestrator_answers_again(tmp_path: Path, mon
     monkeypatch.setattr(ctx.stop, "wait", lambda timeout_s: False)
     part = write(ctx)
     assert recorder.patterns == SEGMENTS
-    assert [check.outcome for check in part.checks if check.name == disk_write.CHECK] == [wire.Outcome.PASSED]
+    assert [check.outcome for check in part.checks if check.name == verified_writes.CHECK] == [wire.Outcome.PASSED]
 
 
 def test_only_places_that_were_overwritten_as_a_whole_are_blanked(
@@ -191,7 +192,7 @@ def test_an_attempt_that_is_granted_anew_starts_at_the_first_byte(
 
 def test_a_write_of_nothing_is_not_passed(tmp_path: Path) -> None:
     part = write(writing(tmp_path), segments=[])
-    assert [check.outcome for check in part.checks if check.name == disk_write.CHECK] == [wire.Outcome.NOT_TESTED]
+    assert [check.outcome for check in part.checks if check.name == verified_writes.CHECK] == [wire.Outcome.NOT_TESTED]
 
 
 # --- the read-only flag after a killed agent ----------------------------------------------------------------------
@@ -226,7 +227,7 @@ def probed(root: Path, size: int = 8 * MIB) -> set[str]:
     (root / "dev").mkdir()
     with (root / "dev/sda").open("wb") as file:
         file.truncate(size)
-    return {one.kind for one in wipeprobe.probe("sda", EFFORT, root).found}
+    return {one.kind for one in wipe_probe.probe("sda", EFFORT, root).found}
 
 
 def test_holders_that_can_not_be_listed_are_a_refusal(tmp_path: Path) -> None:
@@ -257,7 +258,7 @@ def test_an_lvm_label_that_points_beyond_all_numbers_is_a_refusal_at_once(tmp_pa
         file.truncate(8 * MIB)
         file.seek(512)
         file.write(label)
-    found = wipeprobe.probe("sda", EFFORT, tmp_path).found
+    found = wipe_probe.probe("sda", EFFORT, tmp_path).found
     assert "unreadable" in {one.kind for one in found}
     assert not any("no answer within" in one.words for one in found)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent import safety
+from agent.disk_writes import safety
 from tests.agent_stages import campaign
 from tests.agent_stages.modeldisk import Violation
 from tests.agent_stages.safetyworlds import a_world, check

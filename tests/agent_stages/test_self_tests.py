@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from agent import wire
+from agent.contract import wire
+from agent.exercises import drive_self_tests
 from agent.probes import smart_self_test, smartctl
 from agent.stage import StageContext
-from agent.stages import STAGES, self_tests
+from agent.stages import STAGES
 from tests.agent_stages import healthy
 from tests.agent_stages.contexts import INVENTORY, context
 
@@ -50,7 +51,7 @@ class Script:
 
     def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.directory = directory
-        monkeypatch.setattr(self_tests, "_LOOK_S", {"short": 0.0, "long": 0.0})
+        monkeypatch.setattr(drive_self_tests, "_LOOK_S", {"short": 0.0, "long": 0.0})
         monkeypatch.setenv("PATH", f"{directory}:/usr/bin:/bin")
         self._tool(
             "smartctl", 'case "$*" in *-x*) k=x;; *"-t "*) k=t;; *-X*) k=stop;; *) k=look;; esac; echo "$*" >>D/calls'
@@ -394,6 +395,6 @@ def test_storage_is_not_tested_while_a_drives_test_has_no_end(drive: Script) -> 
     assert "self_test (S1)" in report.reason
 
 
-def begin(ctx: StageContext, name: str = INVENTORY.disks[0].name) -> self_tests.Begun:
-    one = self_tests.Drive(smartctl.of_disk(name), name, "S1")
-    return self_tests.begin(ctx, one, smartctl.parse(json.dumps(ata(IDLE))), "short")
+def begin(ctx: StageContext, name: str = INVENTORY.disks[0].name) -> drive_self_tests.Begun:
+    one = drive_self_tests.Drive(smartctl.of_disk(name), name, "S1")
+    return drive_self_tests.begin(ctx, one, smartctl.parse(json.dumps(ata(IDLE))), "short")

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from agent import recorded, shell, wire
+from agent import judge
+from agent.contract import wire
+from agent.exercises import fans
+from agent.exercises.fans import Fans
+from agent.host import shell
+from agent.parsing import ParseError
 from agent.probes import bmc_fans, ipmitool, redundancy, supplies
-from agent.probes.parsing import ParseError
-from agent.stages import fans, psu
-from agent.stages.fans import Fans
-from agent.stages.part import Part
+from agent.reports.partial_report import PartialReport
+from agent.stages.psu import stage as psu
 from tests.agent_stages.contexts import context
 from tests.agent_stages.recordings import RECORDED
 
@@ -78,7 +81,7 @@ RIGHT: dict[str, tuple[wire.Outcome, set[tuple[str, str, str]]]] = {
 
 
 def judged(text: str, tmp_path: Path, **expected: object) -> tuple[wire.Outcome, set[tuple[str, str, str]]]:
-    line = recorded.judge(context("PSU", tmp_path, expected=expected), "sdr", text)
+    line = judge.judge(context("PSU", tmp_path, expected=expected), "sdr", text)
     found = {(one["severity"], one["code"], one["component"]) for one in line["findings"]}
     return wire.Outcome(line["outcome"]), found
 
@@ -152,13 +155,13 @@ def test_a_sensor_that_is_called_after_a_fault_is_about_its_supply() -> None:
 
 def test_a_supply_that_goes_between_two_looks_is_missing_without_a_spec() -> None:
     there, gone = "PS2 Status | C9h | ok | 10.2 | Presence detected", "PS2 Status | C9h | ok | 10.2 | "
-    part = Part()
+    part = PartialReport()
     psu.judge([], [seen("before", there), seen("after", gone)], part)
     assert [(one.code, one.component) for one in part.findings] == [("psu.missing", "PS2")]
 
 
 def test_a_fault_of_no_supply_in_particular_is_a_finding_of_its_sensor() -> None:
-    part = Part()
+    part = PartialReport()
     look = seen("now", "VT Fault | 28h | ok | 7.1 | State Asserted", "PS1 Status | C8h | ok | 10.1 | Presence detected")
     psu.judge_others([look, look], part)
     assert [(one.code, one.component) for one in part.findings] == [("psu.failed", "VT Fault")]
@@ -173,7 +176,7 @@ def test_a_measure_of_a_supply_that_the_bmc_calls_critical_fails_the_supply() ->
 
 
 def test_supplies_of_which_one_sleeps_do_not_share_the_load() -> None:
-    part = Part()
+    part = PartialReport()
     look = seen(
         "under load",
         "PS1 Status | C8h | ok | 10.1 | Presence detected",

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from agent import signatures, wipeprobe
-from agent.safety import UNKNOWN_DATA
-from agent.wipeprobe import Partition, Thoroughness
+from agent.disk_writes import signatures, wipe_probe
+from agent.disk_writes.safety import UNKNOWN_DATA
+from agent.disk_writes.wipe_probe import Partition, Thoroughness
 from tests.rack import content
 
 MIB = 1024 * 1024
@@ -116,7 +116,7 @@ def test_an_encrypted_volume_is_told(tmp_path: Path) -> None:
 def test_a_blank_disk_carries_nothing(tmp_path: Path) -> None:
     path = image(tmp_path)
     assert words(path) == []
-    assert wipeprobe._data(path, [], EFFORT) == []
+    assert wipe_probe._data(path, [], EFFORT) == []
 
 
 @pytest.mark.parametrize("size", [0, 1, 511, 512, 4096, 100_000, MIB])
@@ -137,7 +137,7 @@ def test_a_single_byte_at_either_end_is_data(at: int, tmp_path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(at)
         file.write(b"\x01")
-    assert [one.kind for one in wipeprobe._data(path, [], EFFORT)] == [UNKNOWN_DATA]
+    assert [one.kind for one in wipe_probe._data(path, [], EFFORT)] == [UNKNOWN_DATA]
 
 
 def test_a_small_disk_is_read_whole(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_small_disk_is_read_whole(tmp_path: Path) -> None:
         file.seek(SIZE // 2 + 12345)
         file.write(b"\x01")
     whole = Thoroughness(full_scan_bytes=SIZE, samples=1, time_limit_s=30)
-    assert [one.kind for one in wipeprobe._data(path, [], whole)] == [UNKNOWN_DATA]
+    assert [one.kind for one in wipe_probe._data(path, [], whole)] == [UNKNOWN_DATA]
 
 
 def test_other_content_in_the_same_place_gives_another_label(tmp_path: Path) -> None:
@@ -155,23 +155,23 @@ def test_other_content_in_the_same_place_gives_another_label(tmp_path: Path) -> 
         path = image(tmp_path)
         with path.open("r+b") as file:
             file.write(byte)
-        labels.add(wipeprobe._data(path, [], EFFORT)[0].label)
+        labels.add(wipe_probe._data(path, [], EFFORT)[0].label)
     assert len(labels) == 2
 
 
 def test_samples_cover_both_ends_and_every_partition() -> None:
     size, part = 4 << 40, Partition(1, 7 * MIB, 1 << 40, "sda1")
-    places = wipeprobe.sample_places(size, [part], Thoroughness(MIB, 4096, 1))
+    places = wipe_probe.sample_places(size, [part], Thoroughness(MIB, 4096, 1))
     assert places[0][0] == 0
     assert max(at + length for at, length in places) == size
-    assert (part.start, wipeprobe.SAMPLE_BYTES) in places
+    assert (part.start, wipe_probe.SAMPLE_BYTES) in places
     assert 4096 <= len(places) <= 4200
     gaps = [b[0] - a[0] for a, b in itertools.pairwise(places)]
     assert max(gaps) <= size // 4000
 
 
 def test_a_disk_that_is_not_there_is_unreadable_and_not_blank(tmp_path: Path) -> None:
-    kinds = {one.kind for one in wipeprobe.probe("no-such-disk", EFFORT, tmp_path).found}
+    kinds = {one.kind for one in wipe_probe.probe("no-such-disk", EFFORT, tmp_path).found}
     assert kinds == {"unreadable"}
 
 
@@ -184,16 +184,16 @@ def disk_without_holders(root: Path) -> None:
 def test_a_probe_without_its_tools_is_not_blank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     disk_without_holders(tmp_path)
     monkeypatch.setenv("PATH", "/nowhere")
-    found = wipeprobe.probe("disk.img", EFFORT, tmp_path).found
+    found = wipe_probe.probe("disk.img", EFFORT, tmp_path).found
     assert {(one.kind, one.label) for one in found} == {("not_probed", "wipefs"), ("not_probed", "blkid")}
 
 
 @pytest.mark.skipif(not shutil.which("wipefs"), reason="util-linux is not installed")
 def test_a_blank_disk_with_all_tools_is_blank(tmp_path: Path) -> None:
     disk_without_holders(tmp_path)
-    assert wipeprobe.probe("disk.img", EFFORT, tmp_path).found == ()
+    assert wipe_probe.probe("disk.img", EFFORT, tmp_path).found == ()
 
 
 def test_a_search_that_takes_too_long_is_not_blank(tmp_path: Path) -> None:
     slow = Thoroughness(full_scan_bytes=SIZE, samples=1, time_limit_s=-1)
-    assert [one.kind for one in wipeprobe._data(image(tmp_path), [], slow)] == ["not_probed"]
+    assert [one.kind for one in wipe_probe._data(image(tmp_path), [], slow)] == ["not_probed"]

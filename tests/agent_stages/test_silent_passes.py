@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent import wire
+from agent.contract import wire
 from agent.stage import StageReport
 from agent.stages import STAGES
 from tests.agent_stages import toolbench

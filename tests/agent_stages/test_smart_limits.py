@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from agent import wire
+from agent.contract import wire
+from agent.parsing import ParseError
 from agent.probes import smartctl
-from agent.probes.parsing import ParseError
 from agent.probes.smart_attributes import Attribute
 from agent.probes.smart_nvme import NvmeHealth
 from agent.probes.smart_self_test import Entry, SelfTest
 from agent.probes.smartctl import Smart
-from agent.stages import smart_limits
+from agent.stages.smart import smart_limits
 from tests.agent_stages import healthy
 from tests.agent_stages.recordings import recorded
 from tests.agent_stages.smart_verdicts import LIMITS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent import wire
+from agent.contract import wire
 from tests.agent_stages import smart_verdicts
 from tests.agent_stages.recordings import RECORDED, recorded
 from tests.agent_stages.smart_verdicts import FAILED, NOT_TESTED, PASSED

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from agent import wire
-from agent.stages import STAGES, checks, memory_load
-from agent.stages.checks import ProfileLacks
+from agent.contract import wire
+from agent.exercises import memory_load
+from agent.reports import checks
+from agent.reports.checks import ProfileLacks
+from agent.stages import STAGES
 from runs.stages import AGENT_STAGES
 from tests.agent_stages.contexts import INVENTORY, PROFILE, context
 
@@ -116,10 +118,10 @@ def test_a_gpu_that_nobody_could_look_for_is_not_missing(
 
 def test_an_expected_card_without_link_is_blamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from agent.probes.nics import NicState
-    from agent.stages import network
-    from agent.stages.part import Part
+    from agent.reports.partial_report import PartialReport
+    from agent.stages.network import stage as network
 
-    part = Part()
+    part = PartialReport()
     network._link(NicState("eth0", "52:54:00:00:00:01", "e1000e", "", False, None, ""), part)
     assert [(finding.code, finding.component) for finding in part.findings] == [
         ("network.no_link", "52:54:00:00:00:01")
@@ -153,8 +155,8 @@ def test_coverage_below_what_the_profile_promises_is_not_tested(tmp_path: Path) 
 
 
 def test_memory_that_was_not_gone_through_once_is_not_tested(tmp_path: Path) -> None:
-    from agent.stages import memory
-    from agent.stages.memory_load import MemoryRoom
+    from agent.exercises.memory_load import MemoryRoom
+    from agent.stages.memory import stage as memory
 
     ctx, space = context("Memory", tmp_path), MemoryRoom(testable_mb=900, total_mb=1000)
     assert memory.coverage(ctx, space, moved_mb=0).outcome is wire.Outcome.NOT_TESTED
@@ -182,7 +184,7 @@ def test_cores_and_disks_burn_as_long_as_a_terabyte_takes_to_fill_and_be_worked(
 def test_a_memory_test_that_is_stopped_after_it_saw_wrong_data_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from agent.stop import StopFlag
+    from agent.host.stop import StopFlag
     from tests.agent_stages.recordings import recorded
 
     text = recorded("stressapptest", "forced-errors.txt")

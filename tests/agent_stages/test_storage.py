@@ -12,14 +12,16 @@ from typing import Any
 
 import pytest
 
-from agent import wire
+from agent.contract import wire
+from agent.disk_writes.disk_notes import Notes
+from agent.exercises import disk_speed
+from agent.exercises.surface import MIB, Segment, Surface, plan, read
+from agent.host.stop import StopFlag
 from agent.loads import fio
 from agent.probes import disks
 from agent.stage import StageReport
-from agent.stages import STAGES, disk_speed, storage
-from agent.stages.disk_notes import Notes
-from agent.stages.surface import MIB, Segment, Surface, plan, read
-from agent.stop import StopFlag
+from agent.stages import STAGES
+from agent.stages.storage import stage as storage
 from tests.agent_stages.contexts import INVENTORY, context
 
 needs_fio = pytest.mark.skipif(not shutil.which("fio"), reason="fio is not installed: apt-get install fio")
@@ -214,9 +216,9 @@ def test_a_round_that_failed_is_not_made_good_by_the_other(
 
 
 def test_slow_writing_is_judged_by_the_kind_of_drive(tmp_path: Path) -> None:
-    from agent.stages.part import Part
+    from agent.reports.partial_report import PartialReport
 
-    ctx, part = context("Storage", tmp_path), Part()
+    ctx, part = context("Storage", tmp_path), PartialReport()
     for bus, serial in (("nvme", "N"), ("virtio", "V")):
         disk_speed.judge_writing(ctx, wire.Disk("vetting-no-such-disk", serial, "", bus, 256), 5.0, part)
     assert [(finding.code, finding.component) for finding in part.findings] == [("storage.slow_writing", "N")]

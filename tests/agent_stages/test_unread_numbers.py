@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from agent import wire
+from agent.contract import wire
+from agent.exercises import disk_speed, gpu_load, memory_load, surface, throughput
+from agent.exercises.surface import Segment, Surface
+from agent.host.shell import Completed
 from agent.loads import dcgm, fio, gpu_burn, iperf3, memtester, stress_ng
+from agent.parsing import ParseError
 from agent.probes import addresses, ethtool, nvme
-from agent.probes.parsing import ParseError
-from agent.shell import Completed
-from agent.stages import disk_speed, gpu_load, memory_load, surface, throughput
-from agent.stages.surface import Segment, Surface
 from tests.agent_stages.contexts import INVENTORY, context
 from tests.agent_stages.recordings import recorded
 

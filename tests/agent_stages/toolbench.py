@@ -14,19 +14,22 @@ from pathlib import Path
 
 import pytest
 
-from agent import diskio, sensors, shell, wipeprobe, wire
+from agent.contract import wire
+from agent.disk_writes import diskio, wipe_probe
+from agent.exercises import drive_self_tests
+from agent.host import shell
 from agent.probes import disks, ipmitool, nics, pcilink
 from agent.probes.disks import DiskIdentity
 from agent.probes.nics import NicState
 from agent.probes.pcilink import Link
-from agent.sensors import Temperature
-from agent.stages import self_tests
+from agent.sensors import readings
+from agent.sensors.readings import Temperature
 from tests.agent_stages.recordings import RECORDED, recorded
 
 MAC = "52:54:00:00:00:09"
 SIZE_MB = 8
 SERIAL = "S1"
-AGENT = Path(shell.__file__).parent
+AGENT = Path(shell.__file__).parents[1]
 # A tool that hangs is given so long; the others have what the stage gives them.
 PATIENCE_S = 0.3
 
@@ -165,10 +168,10 @@ def be_well(monkeypatch: pytest.MonkeyPatch, directory: Path, broken: str) -> No
     monkeypatch.setattr(nics, "state", lambda *_: state)
     monkeypatch.setattr(ipmitool, "has_bmc", lambda *_: True)
     monkeypatch.setattr(pcilink, "read", lambda *_: Link(16, 16, 16.0, 16.0))
-    monkeypatch.setattr(sensors, "temperatures", lambda _: [Temperature("cpu", "CPU0", "Package", 50.0, 100.0)])
+    monkeypatch.setattr(readings, "temperatures", lambda _: [Temperature("cpu", "CPU0", "Package", 50.0, 100.0)])
     monkeypatch.setattr(shell, "run", partial(_impatient, shell.run, broken))
     monkeypatch.setattr(shell, "TERM_GRACE_S", 0.1)
-    monkeypatch.setattr(self_tests, "_LOOK_S", dict.fromkeys(self_tests._LOOK_S, 0.01))
+    monkeypatch.setattr(drive_self_tests, "_LOOK_S", dict.fromkeys(drive_self_tests._LOOK_S, 0.01))
     _blank_disk(monkeypatch, directory)
 
 
@@ -217,7 +220,7 @@ def _blank_disk(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
     (root / "dev").mkdir(parents=True)
     (root / "sys/block/sda/holders").mkdir(parents=True)
     (root / "dev/sda").write_bytes(bytes(SIZE_MB << 20))
-    monkeypatch.setattr(wipeprobe, "probe", partial(wipeprobe.probe, root=root))
+    monkeypatch.setattr(wipe_probe, "probe", partial(wipe_probe.probe, root=root))
 
     @contextlib.contextmanager
     def writable(*_: object) -> Iterator[int]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from agent import wire
-from agent.safety import Begun, Circumstances, DiskFacts, Found, WipeReport, WriteGrant, decide
+from agent.contract import wire
+from agent.disk_writes.safety import Begun, Circumstances, DiskFacts, Found, WipeReport, WriteGrant, decide
 
 DISK = DiskFacts("sda", "SATA-0001", "0x5000c50012345678", "sata", 256)
 OTHER = DiskFacts("nvme0n1", "NVME-0001", "eui.0025385b71b12345", "nvme", 512)

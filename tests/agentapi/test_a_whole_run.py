@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from agent import wire
+from agent.contract import wire
 from hosts.models import Host
 from runs import dispatcher, lifecycle
 from runs.machine import NotAllowed

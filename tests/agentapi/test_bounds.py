@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from hosts import bounds
 from runs import intake, lifecycle, logfiles, settle, stageruns, transactions, transition
 from runs.machine import Event

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection, transaction
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from agentapi import endpoint, ingest
 from agentapi.endpoint import Request
 from hosts.models import Host

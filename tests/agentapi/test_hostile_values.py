@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from agentapi import hot, ingest, refusals
 from agentapi.endpoint import Request
 from hosts import bounds

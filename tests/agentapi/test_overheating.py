@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils.html import escape
 
-from agent import wire
+from agent.contract import wire
 from runs.models import Run
 from tests import factories
 from tests.talker import SERIAL, Talker

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from agent import wire
+from agent.contract import wire
 from hosts.models import Host
 from runs import actions, bootscript, dispatcher, lifecycle, tokens
 from runs.models import Boot, HoldSession, Run, WebOutage

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from agent import wire
+from agent.contract import wire
 from runs import dispatcher, intake, lifecycle, logfiles, transition
 from runs.machine import Event
 from runs.models import Actor, Measurement, Run

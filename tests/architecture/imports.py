@@ -12,7 +12,7 @@ OURS = ("agent", "agentapi", "hosts", "notifications", "pxe", "runs", "vetting")
 
 
 class Import(NamedTuple):
-    """`name` is as deep as can be told: `from agent import wire` is `agent.wire`."""
+    """`name` is as deep as can be told: `from agent import wire` is `agent.contract.wire`."""
 
     path: Path
     line: int

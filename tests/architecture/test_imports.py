@@ -10,8 +10,8 @@ import pytest
 from tests.architecture import imports
 from tests.architecture.imports import Import
 
-LEAVES = {"agent.wire", "agent.codec", "agent.codes", "agent.placeholders"}
-"""What the server may know of the agent: the contract, the registry of finding codes, and what is no serial number."""
+CONTRACT = "agent.contract"
+"""What the server may know of the agent: the messages, the registry of finding codes, and what is no serial number."""
 
 MAY_IMPORT: dict[str, set[str]] = {
     "agent": set(),
@@ -29,8 +29,8 @@ def is_edge(path: Path) -> bool:
     return path.name == "admin.py" or bool({"admin", "management"} & set(path.parts))
 
 
-def is_leaf(one: Import) -> bool:
-    return any(one.name == leaf or one.name.startswith(f"{leaf}.") for leaf in LEAVES)
+def is_contract(one: Import) -> bool:
+    return one.name == CONTRACT or one.name.startswith(f"{CONTRACT}.")
 
 
 @pytest.mark.parametrize("package", MAY_IMPORT)
@@ -44,16 +44,16 @@ def test_a_package_imports_only_what_it_may(package: str) -> None:
 
 
 @pytest.mark.parametrize("package", [package for package in MAY_IMPORT if package != "agent"])
-def test_of_the_agent_the_server_imports_the_leaves_only(package: str) -> None:
-    wrong = [one for one in imports.ours(package) if one.package == "agent" and not is_leaf(one)]
+def test_of_the_agent_the_server_imports_the_contract_only(package: str) -> None:
+    wrong = [one for one in imports.ours(package) if one.package == "agent" and not is_contract(one)]
     assert not wrong, "\n".join(map(str, wrong))
 
 
 def test_the_hosts_know_no_more_of_the_agent_than_what_is_no_serial_number() -> None:
     assert {one.name for one in imports.ours("hosts") if one.package == "agent"} <= {
-        "agent.placeholders",
-        "agent.placeholders.is_no_name",
-        "agent.placeholders.is_placeholder",
+        "agent.contract.placeholders",
+        "agent.contract.placeholders.is_no_name",
+        "agent.contract.placeholders.is_placeholder",
     }
 
 
@@ -64,10 +64,40 @@ def test_the_agent_is_standard_library_only(package: str) -> None:
     assert not wrong, "\n".join(map(str, wrong))
 
 
-@pytest.mark.parametrize("leaf", sorted(LEAVES))
-def test_a_leaf_stands_on_leaves_only(leaf: str) -> None:
-    path = imports.ROOT / f"{leaf.replace('.', '/')}.py"
-    wrong = [one for one in imports.of(path) if one.package == "agent" and not is_leaf(one)]
+AGENT_ORDER = (
+    "contract", "parsing", "findings", "host", "probes", "sensors", "link", "counters", "stage", "reports", "loads",
+    "exercises", "disk_writes", "runtime", "attempt", "tester_proof", "stages", "events", "retrying", "session", "judge",
+    "__main__",
+)  # fmt: skip
+"""Folders and modules of the agent: each imports only what stands before it, and itself."""
+
+
+def _below_agent(name: str) -> str:
+    return name.split(".")[1] if "." in name else "__init__"
+
+
+def test_the_agents_folders_import_only_what_stands_before_them() -> None:
+    wrong = []
+    for path in imports.files("agent"):
+        own = path.relative_to(imports.ROOT / "agent").with_suffix("").parts[0]
+        if own != "__init__":
+            known = {*AGENT_ORDER[: AGENT_ORDER.index(own) + 1], "__init__"}
+            wrong += [one for one in imports.of(path) if one.package == "agent" and _below_agent(one.name) not in known]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_no_stage_imports_another() -> None:
+    wrong = []
+    for folder in (imports.ROOT / "agent/stages").iterdir():
+        for path in folder.rglob("*.py"):
+            found = [one for one in imports.of(path) if one.name.startswith("agent.stages.")]
+            wrong += [one for one in found if one.name.split(".")[2] != folder.name]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_the_contract_stands_alone() -> None:
+    found = [one for path in imports.files("agent/contract") for one in imports.of(path)]
+    wrong = [one for one in found if one.package not in sys.stdlib_module_names and not is_contract(one)]
     assert not wrong, "\n".join(map(str, wrong))
 
 
@@ -114,6 +144,6 @@ def test_the_environment_is_read_in_the_settings_only() -> None:
 def test_a_forbidden_import_inside_a_function_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The test of the test."""
     (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "bad.py").write_text("def lazy():\n    from pxe import ipxe\n    import agent.loop\n")
+    (tmp_path / "runs" / "bad.py").write_text("def lazy():\n    from pxe import ipxe\n    import agent.session\n")
     monkeypatch.setattr(imports, "ROOT", tmp_path)
-    assert [(one.line, one.name) for one in imports.ours("runs")] == [(2, "pxe.ipxe"), (3, "agent.loop")]
+    assert [(one.line, one.name) for one in imports.ours("runs")] == [(2, "pxe.ipxe"), (3, "agent.session")]

@@ -23,7 +23,7 @@ import aiohttp
 import psutil
 import requests
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]

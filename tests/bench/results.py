@@ -13,7 +13,7 @@ from typing import Any
 
 import requests
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from tests.bench import agents
 from tests.ports import free_port
 

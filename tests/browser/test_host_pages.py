@@ -7,7 +7,7 @@ import copy
 import pytest
 from playwright.sync_api import Page, expect
 
-from agent import codec
+from agent.contract import codec
 from hosts.models import Host
 from runs.models import Run
 from tests import factories, rows

@@ -13,7 +13,7 @@ import pytest
 from django.db import connection
 from playwright.sync_api import Page
 
-from agent import wire
+from agent.contract import wire
 from hosts import adoption, readable
 from hosts.models import Host
 from runs import lifecycle, report

@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
-from agent import codec
+from agent.contract import codec
 from hosts.models import Host
 from tests import rows
 from tests.browser.chromium import Chromium

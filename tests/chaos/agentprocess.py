@@ -16,18 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from agent import codec, wire
-from agent.client import Client
-from agent.cmdline import Target
-from agent.counters import CounterBook
+from agent.contract import codec, wire
+from agent.counters.counting import CounterBook
+from agent.counters.kernel.log import KernelLog
 from agent.events import Timing
-from agent.hold import Hold
-from agent.identity import Identity
-from agent.kernel_log import KernelLog
-from agent.loop import Agent
-from agent.outbox import Outbox
-from agent.parts import Parts
-from agent.results import Results
+from agent.host.hold import Hold
+from agent.host.identity import Identity
+from agent.link.client import Client
+from agent.link.cmdline import Target
+from agent.link.outbox import Outbox
+from agent.link.results import Results
+from agent.runtime import Runtime
+from agent.session import Agent
 from agent.stage import StageContext, StageReport
 
 T = TypeVar("T")
@@ -113,17 +113,17 @@ class Switch:
 def main(file: str) -> None:
     script = Script(**json.loads(Path(file).read_text()))
     Journaling.journal = Path(script.journal)
-    agent = Agent(_parts(script), TIMING)
+    agent = Agent(_runtime(script), TIMING)
     signal.signal(signal.SIGTERM, lambda *_: agent.quit())
     agent.run()
 
 
-def _parts(script: Script) -> Parts:
+def _runtime(script: Script) -> Runtime:
     directory, root = Path(script.directory), Path(script.directory) / "root"
     root.mkdir(exist_ok=True)
     outbox = Outbox(script.boot_id, directory / "spool", log_interval_s=0.2, sensor_interval_s=0.4)
     switch = Switch(directory / "off")
-    return Parts(
+    return Runtime(
         identity=Identity(script.boot_id, script.uuid, [script.mac]),
         address=lambda: "127.0.0.1",
         root=root,

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import close_old_connections
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from hosts.models import Host, HostMac, WakeMethod
 from runs import demands, lifecycle
 from runs.machine import ENDED, NotAllowed, State

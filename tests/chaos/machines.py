@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import requests
 
-from agent import cmdline
+from agent.link import cmdline
 from tests.chaos.agentprocess import Script
 from tests.chaos.bench import ROOT
 

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 from pydantic import TypeAdapter
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from agentapi.endpoint import CALLS
 from runs import profiles
 

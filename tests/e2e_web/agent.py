@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from tests.talker import Talker
 
 # Far above any answer: a call that waited for a dead target (10 s each) would not be saved by it either.

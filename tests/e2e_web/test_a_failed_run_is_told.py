@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from agent import wire
+from agent.contract import wire
 from tests.e2e.waiting import until
 from tests.e2e_web.agent import HttpTalker
 from tests.e2e_web.installation import Installation

@@ -17,7 +17,7 @@ from django.utils import timezone
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from hosts import expectations
 from runs import dispatcher, jobs, lifecycle, report, retention, stageruns, watchdog
 from runs.machine import HELD, LIVE, STAGE_STATES, State

@@ -12,7 +12,7 @@ import schemathesis
 from hypothesis.strategies import SearchStrategy, one_of
 from schemathesis import Case, GenerationMode, HookContext
 
-from agent import codec
+from agent.contract import codec
 from agentapi.endpoint import CALLS
 from scripts import write_protocol
 from tests.talker import Talker

@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from agent import codec
+from agent.contract import codec
 from runs import dispatcher, lifecycle, stageruns
 from runs.machine import STAGE_STATES
 from runs.models import Run

@@ -11,7 +11,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from agent import codec
+from agent.contract import codec
 from runs import dispatcher
 from runs.models import Run
 from tests.fuzz import budget, generated, pages, scenes

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from hosts.models import Host, HostMac
 from pxe import supervisor
 from runs import lifecycle

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from hosts import adoption, expectations
 from hosts.expectations import ExpectationError
 from runs import specdiff

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from agent import wire
+from agent.contract import wire
 from hosts import parts
 
 

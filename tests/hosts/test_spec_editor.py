@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 from django.urls import reverse
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from hosts import expectations, spechelp, specpaths
 from hosts.models import Host
 from tests import rows

@@ -12,12 +12,12 @@ import pytest
 
 from pxe import agentcpio
 
-FILES = [("agent/__init__.py", b""), ("agent/loop.py", b"x = 1\n"), ("agent/stages/smart.py", b"y = 22\n")]
+FILES = [("agent/__init__.py", b""), ("agent/session.py", b"x = 1\n"), ("agent/stages/smart/stage.py", b"y = 22\n")]
 
 
 def test_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
     assert agentcpio.pack(FILES) == agentcpio.pack(FILES)
-    assert agentcpio.pack(FILES) != agentcpio.pack([*FILES[:2], ("agent/stages/smart.py", b"y = 23\n")])
+    assert agentcpio.pack(FILES) != agentcpio.pack([*FILES[:2], ("agent/stages/smart/stage.py", b"y = 23\n")])
 
 
 def test_the_tool_unpacks_what_was_packed(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_the_tool_unpacks_what_was_packed(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     below = tmp_path / "usr/lib/vetting"
     assert {path.relative_to(below).as_posix(): path.read_bytes() for path in below.rglob("*.py")} == dict(FILES)
-    assert (below / "agent/loop.py").stat().st_mtime == 0
+    assert (below / "agent/session.py").stat().st_mtime == 0
     assert (below / "agent/stages").stat().st_mode & 0o777 == 0o755
 
 
@@ -41,7 +41,12 @@ def test_this_checkout_s_agent_is_whole_and_importable_from_the_archive(settings
     names = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if path.is_file()}
     wanted = settings.BASE_DIR / "agent"
     assert names == {f"agent/{path.relative_to(wanted)}" for path in wanted.rglob("*.py")}
-    command = [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(unpacked)!r}); import agent.wire"]
+    command = [
+        sys.executable,
+        "-I",
+        "-c",
+        f"import sys; sys.path.insert(0, {str(unpacked)!r}); import agent.contract.wire",
+    ]
     assert subprocess.run(command, capture_output=True).returncode == 0
 
 

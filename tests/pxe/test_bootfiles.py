@@ -96,7 +96,7 @@ def test_head_answers_the_length_and_no_body(port: int, settings: Any) -> None:
 
 def test_the_agent_is_sent_as_an_archive(port: int) -> None:
     status, _, body = ask(port, "/boot/agent.cpio")
-    assert status == 200 and body.startswith(b"070701") and b"usr/lib/vetting/agent/wire.py" in body
+    assert status == 200 and body.startswith(b"070701") and b"usr/lib/vetting/agent/contract/wire.py" in body
 
 
 def test_an_extra_initrd_is_served_only_where_one_is_configured(port: int, bench: Bench, tmp_path: Path) -> None:

@@ -166,10 +166,10 @@ def commit(root: Path, path: str) -> str:
 
 def test_the_commit_is_the_newest_that_changed_the_product(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q")
-    product = commit(tmp_path, "agent/loop.py")
+    product = commit(tmp_path, "agent/session.py")
     commit(tmp_path, "docs/zoo.md")
     assert results.commit_of_the_product(tmp_path) == product
-    (tmp_path / "agent" / "loop.py").write_text("changed")
+    (tmp_path / "agent" / "session.py").write_text("changed")
     assert results.commit_of_the_product(tmp_path) == f"{product}+"
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from hosts import adoption, expectations
 from runs import specdiff
 

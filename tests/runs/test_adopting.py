@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from hosts.models import Host
 from runs import adopting, specdiff
 from runs.models import Run, SpecDiff

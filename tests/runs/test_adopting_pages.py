@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from agent.codes import CODES, Acts
+from agent.contract.codes import CODES, Acts
 from runs import runpage
 from runs.models import Outcome, Run, Severity, SpecDiff
 from runs.templatetags import words

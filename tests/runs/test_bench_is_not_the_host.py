@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from agent import codes, wire
+from agent.contract import codes, wire
 from hosts.models import Host
 from runs import bench, demands, dispatcher, fitness, lifecycle
 from runs.benchload import Shortage

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agent import codes, wire
+from agent.contract import codes, wire
 from runs import bent
 
 PASSED, FAILED, NOT_TESTED = wire.Outcome.PASSED, wire.Outcome.FAILED, wire.Outcome.NOT_TESTED

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import copy
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from runs import changes
 
 BEFORE = codec.encode(

@@ -11,7 +11,7 @@ from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent import codec
+from agent.contract import codec
 from hosts.models import Host
 from runs import comparing, keynumbers, spelling
 from runs.models import Run

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from agent import codec, wire
+from agent.contract import codec, wire
+from agent.parsing import ParseError
 from agent.probes import dmidecode, dmimemory
-from agent.probes.parsing import ParseError
 from hosts import adoption
 from runs import own_stages, specdiff
 

@@ -7,8 +7,8 @@ from io import StringIO
 
 from django.core.management import call_command
 
-from agent.codes import CODES
-from agent.wire import Severity
+from agent.contract.codes import CODES
+from agent.contract.wire import Severity
 from runs.specdiff import compare
 from tests.runs.test_specdiff import CASES, SPEC
 

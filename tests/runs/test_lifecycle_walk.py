@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from runs import dispatcher, lifecycle, stageruns, watchdog
 from runs.machine import ENDED, HELD, LIVE, STAGE_STATES, TESTING, Event, NotAllowed, State
 from runs.models import Boot, Lease, Run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent import codes, wire
+from agent.contract import codes, wire
 from runs import limits
 
 

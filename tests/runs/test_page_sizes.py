@@ -9,7 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from agent import codec
+from agent.contract import codec
 from runs import report_document, tiles
 from runs.models import Finding, LeftOut, Run, RunEvent, SpecDiff
 from tests.rows import a_finding, a_host, a_run, a_stage

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent import wire
+from agent.contract import wire
 from agent.stages import STAGES
 from runs import demands, proof, stageruns
 from runs.models import Outcome

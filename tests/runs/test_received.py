@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from hosts import bounds
 from runs import received
 from runs.received import Room

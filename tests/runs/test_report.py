@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from runs import report, report_document
 from runs.models import Artifact, HoldSession, Job, LadderRung, Measurement, Override, Run, SpecDiff
 from tests import rows

@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from agent import wire
-from agent.stages import inventory_check, selftest
+from agent.contract import wire
+from agent.stages.inventory_check import stage as inventory_check
+from agent.tester_proof import made_faults
 from runs.management.commands import selftest as command
 from tests.agent_stages import toolbench
 from tests.agent_stages.contexts import context
 
 TOOLS = ("stressapptest", "fio", "stress-ng")
 with_tools = pytest.mark.skipif(not all(map(shutil.which, TOOLS)), reason=f"needs {', '.join(TOOLS)}")
-TRIALS = {trial.name: trial for trial in selftest.TRIALS}
+TRIALS = {trial.name: trial for trial in made_faults.TRIALS}
 
 
 def status_and_output(*arguments: str) -> tuple[int, str]:
@@ -57,19 +58,19 @@ def test_without_its_tools_the_tester_is_not_proven_and_says_what_is_missing(
 
 @pytest.mark.parametrize("name", ["counter", "kernel_log"])
 def test_what_needs_no_tool_is_proven_anywhere(name: str) -> None:
-    proof = selftest.prove(TRIALS[name])
+    proof = made_faults.prove(TRIALS[name])
     assert proof.trouble == ""
     assert TRIALS[name].code in [finding.code for finding in proof.broken.findings]
 
 
 def test_a_tester_that_does_not_see_the_fault_is_blind() -> None:
-    blind = replace(TRIALS["counter"], run=lambda ctx, root, broken: selftest._counter(ctx, root, False))
-    assert "uncorrected memory error is counted: passed" in selftest.prove(blind).trouble
+    blind = replace(TRIALS["counter"], run=lambda ctx, root, broken: made_faults._counter(ctx, root, False))
+    assert "uncorrected memory error is counted: passed" in made_faults.prove(blind).trouble
 
 
 def test_a_tester_that_fails_without_the_fault_cries_wolf() -> None:
-    wolf = replace(TRIALS["counter"], run=lambda ctx, root, broken: selftest._counter(ctx, root, True))
-    assert "without the fault it was failed" in selftest.prove(wolf).trouble
+    wolf = replace(TRIALS["counter"], run=lambda ctx, root, broken: made_faults._counter(ctx, root, True))
+    assert "without the fault it was failed" in made_faults.prove(wolf).trouble
 
 
 def test_a_fault_that_passes_is_worse_than_one_that_is_not_proven(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,8 +99,8 @@ def test_a_profile_can_ask_for_it_as_a_step_and_a_blind_tester_tests_nothing(
 ) -> None:
     trial = TRIALS["counter"]
     if trouble:
-        trial = replace(trial, run=lambda ctx, root, broken: selftest._counter(ctx, root, False))
-    monkeypatch.setattr(selftest, "TRIALS", (trial,))
+        trial = replace(trial, run=lambda ctx, root, broken: made_faults._counter(ctx, root, False))
+    monkeypatch.setattr(made_faults, "TRIALS", (trial,))
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", toolbench.install(tmp_path / "bin"))
     toolbench.be_well(monkeypatch, tmp_path, "")

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from hosts import adoption, sidebyside
 from runs import adopting, specdiff
 from runs.models import Run, SpecDiff

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from runs import adopting, own_stages, specdiff
 from runs.machine import State
 from runs.models import Run

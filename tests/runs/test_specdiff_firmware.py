@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from hosts import adoption, expectations, sidebyside
 from hosts.expectations import ExpectationError
 from runs import own_stages, specdiff, spelling

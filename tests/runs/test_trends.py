@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from agent import wire
+from agent.contract import wire
 from hosts.models import Host
 from runs import earlier as earlier_runs
 from runs import freeze, profiles, stageruns, trends

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from runs import stageruns, twins
 from tests.rows import a_host, a_run, a_stage
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from agent import wire
+from agent.contract import wire
 from hosts.models import Host
 from runs import dispatcher, lifecycle, stageruns, watchdog
 from runs.models import BenchShortage, Lease, Run, WebOutage

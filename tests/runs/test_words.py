@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from agent import codec
+from agent.contract import codec
 from runs import keynumbers, places, profilenotes, spelling, stageruns, writing
 from runs.logfiles import Line
 from runs.models import StageRun

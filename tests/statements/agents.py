@@ -8,7 +8,7 @@ from concurrent.futures import Future
 
 from django.test import Client
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from agentapi import endpoint, ingest
 from runs import demands
 from runs.machine import Event

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from agent import wire
+from agent.contract import wire
 from hosts.models import Host
 from runs import dispatcher, lifecycle
 from runs.models import Boot, Run, StageRun

@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from hosts import adoption
 from runs import adopting, following, terminal
 from runs.models import Run

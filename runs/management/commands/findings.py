@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from agent.codes import CODES
+from agent.contract.codes import CODES
 
 
 class Command(BaseCommand):

@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from agent import codec, wire
+from agent.contract import codec, wire
 from hosts import adoption, expectations
 from runs import own_stages, profiles, specdiff
 from runs.stages import BY_NAME

@@ -1,0 +1,130 @@
+"""What the BMC wrote into its event log, counted by what it means and whom it is about.
+
+The log outlives boots and is never cleared here: only what is added during a stage is that stage's. `sel info` answers
+at once; the entries, which a slow BMC takes a minute to list, are read only when it says that there are new ones."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from agent.contract import wire
+from agent.counters.component_names import Names
+from agent.counters.counting import SEL, SEL_WAS_READ, Counts, Key
+from agent.parsing import ParseError
+from agent.probes import ipmitool, sel, supplies
+from agent.probes.bmc_events import EVENT, Meaning
+from agent.probes.bmc_meanings import meaning
+from agent.probes.sel import LogEntry
+
+INFO_TIMEOUT_S, LIST_TIMEOUT_S = 20.0, 120.0
+OTHER = SEL_WAS_READ
+FULL = ("bmc.log_full", "bmc", "BMC")
+NOWHERE = Names(Path("/nonexistent"))
+# How many entries a finding quotes, enough for each rail of a board that fails as a whole, and how many are kept.
+QUOTED, KEPT = 12, 50
+
+
+class EventLog:
+    """A source of counters. Remembers what it last read, for as long as `sel info` says the same. It counts each entry
+    once and never forgets one that was cleared or overwritten: an entry that comes in its place is new."""
+
+    def __init__(self) -> None:
+        self._info = ""
+        self._seen: frozenset[tuple[object, ...]] = frozenset()
+        self._counts: Counts = {}
+        self._quotes: dict[Key, list[str]] = {}
+
+    def __call__(self, names: Names) -> Counts:
+        if not ipmitool.has_bmc(names.root):
+            return {}
+        done = ipmitool.run("sel", "info", timeout_s=INFO_TIMEOUT_S)
+        info = done.stdout if done.ok else ""
+        if entry_count(info) is None:
+            return {}
+        if info != self._info:
+            entries = self._entries()
+            if entries is None:
+                return {}
+            self.take(entries, names)
+            self._info, self._counts[FULL] = info, int(is_full(info))
+        return dict(self._counts)
+
+    def take(self, entries: list[LogEntry], names: Names = NOWHERE) -> Counts:
+        """Count those that were not in the log before."""
+        new = [entry for entry in entries if entry.mark not in self._seen]
+        self._seen = frozenset(entry.mark for entry in entries)
+        self._counts.setdefault(OTHER, 0)
+        for key, entry in _keyed(new, names):
+            self._counts[key] = self._counts.get(key, 0) + 1
+            self._quotes[key] = [*self._quotes.get(key, []), entry.quote][-KEPT:]
+        return self._counts
+
+    def said(self, delta: wire.CounterDelta) -> str:
+        """The newest of the entries that a delta counts, in their own words; '' for what is not of this log."""
+        quotes = self._quotes.get((delta.counter, delta.component_kind, delta.component), [])
+        newest = list(dict.fromkeys(reversed(quotes[-(delta.after - delta.before) :])))
+        more = f" and {len(newest) - QUOTED} others" if len(newest) > QUOTED else ""
+        return ", ".join(newest[:QUOTED]) + more
+
+    @staticmethod
+    def _entries() -> list[LogEntry] | None:
+        done = ipmitool.run("sel", "elist", timeout_s=LIST_TIMEOUT_S)
+        try:
+            return sel.parse(done.stdout) if done.ok else None
+        except ParseError:
+            return None
+
+
+def entry_count(text: str) -> int | None:
+    """Of `sel info`."""
+    match = re.search(r"^Entries\s*:\s*(\d{1,9})\b", text, re.MULTILINE)
+    return int(match[1]) if match else None
+
+
+def is_full(text: str) -> bool:
+    """Whether the log can take no entry any more: then it says nothing of what happens now."""
+    return bool(re.search(r"^(?:Percent Used\s*:\s*100%|Overflow\s*:\s*true)", text, re.MULTILINE))
+
+
+def counted(entries: Iterable[LogEntry], names: Names = NOWHERE) -> Counts:
+    """How many entries there are of each meaning and component. What has no meaning here is the BMC's own."""
+    found: Counter[Key] = Counter({OTHER: 0})
+    found.update(key for key, _ in _keyed(entries, names))
+    return dict(found)
+
+
+def _keyed(entries: Iterable[LogEntry], names: Names) -> Iterable[tuple[Key, LogEntry]]:
+    for entry in entries:
+        if told := meaning(entry):
+            yield (OTHER if told == EVENT else _key(told, entry, names)), entry
+
+
+def _key(told: Meaning, entry: LogEntry, names: Names) -> Key:
+    severity = f".{told.severity.value}" if told.severity else ""
+    return (f"{SEL}{told.code}{severity}", *_component(told.part, entry, names))
+
+
+def _component(part: str, entry: LogEntry, names: Names) -> tuple[str, str]:
+    """Supplies and fans by their sensor, modules by the slot that the entry names. The rest can't be told apart."""
+    if part == "bmc":
+        return "bmc", "BMC"
+    if part == "dimm":
+        slot = _module(f"{entry.text} {entry.reading} {entry.name}", names)
+        return ("dimm", slot) if slot else ("system", "system")
+    if part in ("psu", "fan") and entry.name:
+        return part, supplies.blamed(entry.name) if part == "psu" else entry.name
+    return "system", "system"
+
+
+def _module(text: str, names: Names) -> str:
+    """The inventory's module whose slot the text names: `Uncorrectable ECC (DIMMB1)`."""
+    locators = [dimm.locator for dimm in names.inventory.memory.dimms] if names.inventory else []
+    named = [one for one in locators if one and re.search(rf"{re.escape(_plain(one))}(?![0-9])", _plain(text))]
+    return max(named, key=len, default="")
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "", text.lower())

@@ -1,0 +1,122 @@
+"""The error counters and slow sensors that only a command can read: drives, BMC, GPUs."""
+
+from __future__ import annotations
+
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+
+from agent.contract import wire
+from agent.counters.component_names import Names
+from agent.counters.counting import Counts
+from agent.probes import amdgpu, bays, disks, ipmitool, nvidia_smi, raid, smart_counts, smartctl
+
+SMART_TIMEOUT_S = 30.0
+BMC_TIMEOUT_S = 20.0
+DRIVES_AT_ONCE = 8
+# For all drives around one stage.
+ALL_DRIVES_S = 120.0
+# A drive that hangs costs SMART_TIMEOUT_S so seldom, and not around every stage.
+HUNG_LEFT_ALONE_S = 900.0
+_HUNG: dict[smartctl.Device, float] = {}
+_READING = re.compile(r"(?P<value>-?\d{1,9}(?:\.\d{1,9})?)\s*(?P<unit>degrees C|RPM|Watts)", re.IGNORECASE)
+_MEASURES = {"degrees c": ("temp", "C"), "rpm": ("fan", "rpm"), "watts": ("power", "W")}
+
+
+def drives(names: Names) -> Counts:
+    """What every drive but those on USB has counted, drives behind RAID volumes included. One that can't be asked has
+    no counts."""
+    blocks = (disks.identify(names.root / "sys/block" / name) for name in disks.names(names.root))
+    fixed = [one.name for one in blocks if not one.removable]
+    volumes = tuple(name for name in fixed if raid.is_volume(name, names.root))
+    asked = {smartctl.of_disk(name, names.root): names.part("blk", name).name for name in fixed if name not in volumes}
+    # A drive that is passed through has both ways; it has the name that stages give it.
+    theirs = set(asked.values())
+    asked |= {device: serial for device, serial in _behind(volumes, names.root) if serial not in theirs}
+    until = time.monotonic() + ALL_DRIVES_S
+    with ThreadPoolExecutor(DRIVES_AT_ONCE, thread_name_prefix="smart") as pool:
+        texts = list(pool.map(lambda device: _answer(device, until), asked))
+    counts: Counts = {}
+    for component, text in zip(asked.values(), texts, strict=True):
+        counts.update(of_drive(text, component))
+    return counts
+
+
+@lru_cache(maxsize=4)
+def _behind(volumes: tuple[str, ...], root: Path) -> tuple[tuple[smartctl.Device, str], ...]:
+    """The drives that answered when the controllers were first asked, by serial number: a place that was empty or hung
+    then is not asked again around every stage."""
+    arrays = [array for name in volumes if (array := raid.volume(name, root))]
+    found = {bay.serial: bay.device for bay in bays.behind(raid.controllers(arrays, root), root).bays if bay.serial}
+    return tuple((device, serial) for serial, device in found.items())
+
+
+def _answer(device: smartctl.Device, until: float) -> str:
+    """What one drive says; nothing of a drive that let us wait in vain a short while ago, or when the time for all of
+    them is over. Its counters are missing then, which the stage says."""
+    now = time.monotonic()
+    if now > until or _HUNG.get(device, now) > now:
+        return ""
+    done = smartctl.run(device, SMART_TIMEOUT_S)
+    if done.timed_out:
+        _HUNG[device] = time.monotonic() + HUNG_LEFT_ALONE_S
+    return done.stdout if done.ended else ""
+
+
+def of_drive(text: str, component: str) -> Counts:
+    """The counters in one `smartctl -j -x`, of `component` or of the serial number in it."""
+    try:
+        smart = smartctl.parse(text)
+    except smartctl.ParseError:
+        return {}
+    name = component or smart.serial
+    found = smart_counts.of(smart) | smart_counts.states(smart)
+    return {(code, "disk", name): value for code, value in found.items() if name}
+
+
+def gpus(names: Names) -> Counts:
+    """Uncorrected memory errors of GPUs, where their driver is."""
+    return {**_nvidia(names), **_amd(names)}
+
+
+def _nvidia(names: Names) -> Counts:
+    if not Path(names.root / "proc/driver/nvidia").exists():
+        return {}
+    cards = nvidia_smi.ask(SMART_TIMEOUT_S).cards
+    return {
+        ("gpu.ecc", "gpu", card.name): card.uncorrected_ecc
+        for card in cards
+        if card.name and card.uncorrected_ecc is not None and not card.memory.trouble
+    }
+
+
+def _amd(names: Names) -> Counts:
+    counts: Counts = {}
+    for gpu in names.inventory.gpus if names.inventory else []:
+        card = amdgpu.read(gpu.pci, names.root)
+        if card is not None and card.uncorrected is not None:
+            counts["gpu.ecc", "gpu", gpu.uuid or gpu.pci] = card.uncorrected
+    return counts
+
+
+def bmc_sensors() -> list[wire.Measurement]:
+    """Temperatures, fans and power as the BMC measures them."""
+    if not ipmitool.has_bmc():
+        return []
+    return of_sdr(ipmitool.run("sdr", "elist", "full", timeout_s=BMC_TIMEOUT_S).stdout, time.time())
+
+
+def of_sdr(text: str, now: float) -> list[wire.Measurement]:
+    try:
+        sensors = ipmitool.parse_sdr(text)
+    except ipmitool.ParseError:
+        return []
+    found = []
+    for sensor in sensors:
+        if match := _READING.match(sensor.reading):
+            name, unit = _MEASURES[match["unit"].lower()]
+            kind = {"fan": "fan", "power": "psu"}.get(name, "system")
+            found.append(wire.Measurement(now, kind, sensor.name, name, float(match["value"]), unit))
+    return found

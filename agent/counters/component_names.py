@@ -1,0 +1,146 @@
+"""From the kernel's words for a device (sda, eth0, 0000:03:00.0, cpu 5) to the component that findings
+blame."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.contract import wire
+from agent.counters import edac_label
+from agent.host import sysfs
+from agent.sensors.readings import Part
+
+SYSTEM = Part("system", "system")
+_PARTITION = re.compile(r"(?<=\d)p\d+$|(?<=[a-z])\d+$")
+# `nvme0c1n1` is one path to `nvme0n1`.
+_PATH = re.compile(r"(?<=\d)c\d+(?=n\d)")
+_PCI = re.compile(r"(?:(?P<domain>[0-9a-f]{1,8}):)?(?P<slot>[0-9a-f]{2}:[0-9a-f]{2})(?:\.(?P<function>[0-7]))?")
+
+
+@dataclass(frozen=True)
+class Names:
+    """Resolves by the inventory first, then by sysfs, then leaves the kernel's word: a finding never
+    lacks a name."""
+
+    root: Path
+    inventory: wire.Inventory | None = None
+
+    def part(self, names: str, name: str) -> Part:
+        """`names` is the kind of word as in kmsg_record.Hit. A device that is no part of the inventory, a bridge, say,
+        keeps the kernel's word, of kind `system`; where there is no word, it is the system."""
+        resolve = getattr(self, f"_{names}", None) if name else None
+        return resolve(name) if resolve else SYSTEM
+
+    def condemns_nobody(self, part: Part) -> bool:
+        """A USB stick is a surprise, not a part of the host; an optical drive complains of its disc."""
+        disks = self.inventory.disks if self.inventory else []
+        is_usb = any(disk.bus == "usb" and part.name in (disk.serial, disk.name) for disk in disks)
+        return is_usb or (part.kind == "disk" and re.fullmatch(r"sr\d+", part.name) is not None)
+
+    def _word(self, name: str) -> Part:
+        return Part("system", name)
+
+    def _blk(self, name: str) -> Part:
+        if not name.startswith("nvme") or "p" in name:
+            name = _PARTITION.sub("", name)
+        name = _PATH.sub("", name)
+        for disk in self.inventory.disks if self.inventory else []:
+            if disk.name == name and disk.serial:
+                return Part("disk", disk.serial)
+        device = self.root / "sys/block" / name / "device"
+        return Part("disk", sysfs.text(device / "serial") or sysfs.scsi_serial(device) or name)
+
+    def _net(self, name: str) -> Part:
+        for nic in self.inventory.nics if self.inventory else []:
+            if nic.name == name:
+                return Part("nic", nic.mac.lower())
+        return Part("nic", sysfs.text(self.root / "sys/class/net" / name / "address").lower() or name)
+
+    def _pci(self, address: str) -> Part:
+        wanted = _slot(address)
+        for gpu in self.inventory.gpus if self.inventory else []:
+            if _is_same(_slot(gpu.pci), wanted):
+                return Part("gpu", gpu.uuid or gpu.pci)
+        for nic in self.inventory.nics if self.inventory else []:
+            if _is_same(_slot(nic.pci), wanted):
+                return Part("nic", nic.mac.lower())
+        return self._pci_by_sysfs(_full(address))
+
+    def _pci_by_sysfs(self, address: str) -> Part:
+        device = self.root / "sys/bus/pci/devices" / address
+        for port in sorted((device / "net").glob("*")):
+            return self._net(port.name)
+        for controller in sorted((device / "nvme").glob("nvme*")):
+            return self._nvme(controller.name)
+        return Part("system", address)
+
+    def _gpu(self, address: str) -> Part:
+        """A driver of GPUs said it, so it is one; NVIDIA's leaves out the function, which is 0."""
+        part = self._pci(address)
+        full = _full(address)
+        return part if part.kind == "gpu" else Part("gpu", full if "." in full else f"{full}.0")
+
+    def _nvme(self, name: str) -> Part:
+        serial = sysfs.text(self.root / "sys/class/nvme" / name / "serial")
+        return Part("disk", serial) if serial else self._blk(f"{name}n1")
+
+    def _ata(self, port: str) -> Part:
+        for block in sorted((self.root / "sys/block").glob("s[dr]*")):
+            if f"/{port}/" in str(block.resolve()):
+                return self._blk(block.name) if block.name.startswith("sd") else Part("disk", block.name)
+        return Part("disk", port)
+
+    def _scsi(self, address: str) -> Part:
+        """`0:0:1:0`: host, channel, target, unit."""
+        for block in sorted((self.root / "sys/class/scsi_device" / address / "device/block").glob("*")):
+            return self._blk(block.name) if block.name.startswith("sd") else Part("disk", block.name)
+        return Part("disk", address)
+
+    def _hba(self, name: str) -> Part:
+        """`mpt3sas_cm0`, `mpi3mr1`: the driver's number is the host's `unique_id`. (mpt3sas_scsih.c, mpi3mr_os.c)"""
+        driver, number = re.sub(r"(?:_cm)?\d+$", "", name), name[len(name.rstrip("0123456789")) :]
+        for host in sorted((self.root / "sys/class/scsi_host").glob("host*")):
+            if (sysfs.text(host / "proc_name"), sysfs.text(host / "unique_id")) == (driver, number):
+                address = next((one.name for one in host.resolve().parents if _PCI.fullmatch(one.name)), name)
+                return Part("system", address)
+        return Part("system", name)
+
+    def _package(self, number: str) -> Part:
+        return Part("cpu", f"CPU{int(number)}")
+
+    def _cpu(self, number: str) -> Part:
+        """A socket is one package, however many dies (`die_id`) it has."""
+        topology = self.root / f"sys/devices/system/cpu/cpu{number}/topology/physical_package_id"
+        package = sysfs.text(topology)
+        return Part("cpu", f"CPU{package if package.isdigit() else 0}")
+
+    def _dimm(self, label: str) -> Part:
+        """EDAC's label is the firmware's locator where the driver knows it."""
+        if edac_label.is_nobodys(label):
+            return SYSTEM
+        locators = [dimm.locator for dimm in self.inventory.memory.dimms] if self.inventory else []
+        return Part("dimm", edac_label.locator(label, locators))
+
+
+def _slot(address: str) -> tuple[int, str, str | None] | None:
+    """Domain as a number (the kernel writes it with 4 digits and more, NVIDIA's tools with 8), bus and device, function
+    or None."""
+    match = _PCI.fullmatch(address.strip().lower())
+    return (int(match["domain"] or "0", 16), match["slot"], match["function"]) if match else None
+
+
+def _is_same(one: tuple[int, str, str | None] | None, other: tuple[int, str, str | None] | None) -> bool:
+    """Whether both are one device; an address without a function is any function's."""
+    if one is None or other is None or one[:2] != other[:2]:
+        return False
+    return one[2] == other[2] or None in (one[2], other[2])
+
+
+def _full(address: str) -> str:
+    """The address as sysfs writes it."""
+    slot = _slot(address)
+    if slot is None:
+        return address
+    return f"{slot[0]:04x}:{slot[1]}" + (f".{slot[2]}" if slot[2] is not None else "")

@@ -1,0 +1,259 @@
+"""Error counters, read around every stage. What moved is a finding of that stage, blamed on its component."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from agent import findings
+from agent.contract import wire
+from agent.contract.codes import CODES
+from agent.host.spool import write_whole
+
+Key = tuple[str, str, str]
+Counts = dict[Key, int]
+Source = Callable[[], Counts]
+
+
+@dataclass(frozen=True)
+class Most:
+    """The profile's limit `name`: growth above it condemns the part. `fallback` stands where a profile of one's own
+    names none; None is no limit."""
+
+    name: str
+    fallback: float | None
+    per_hour: bool = False
+
+    def allowed(self, limits: Mapping[str, object], duration_s: float) -> float | None:
+        """How much may be counted in this time; what is counted per hour has a whole one at least."""
+        given = limits.get(self.name)
+        most = float(given) if isinstance(given, int | float) else self.fallback
+        return most * max(1.0, duration_s / 3600) if most is not None and self.per_hour else most
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a counter that moved means. `noun` goes into "DIMM_A1: 3 corrected memory errors"."""
+
+    code: str
+    severity: wire.Severity
+    noun: str
+    most: Most | None = None
+
+
+# Whose an error is that nobody could attribute.
+NOBODYS = "system"
+
+_CRITICAL, _WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
+# By the longest beginning of the counter's name.
+MEANINGS: dict[str, Meaning] = {
+    # nhc warns at nine an hour.
+    "edac.ce": Meaning(
+        "memory.corrected", _WARNING, "corrected memory errors", Most("ecc_corrected_per_hour", 10.0, per_hour=True)
+    ),
+    "edac.ue": Meaning("memory.uncorrected", _CRITICAL, "uncorrected memory errors"),
+    "mce.exceptions": Meaning("cpu.machine_check", _CRITICAL, "machine check exceptions"),
+    "aer.correctable": Meaning("pcie.corrected", _WARNING, "corrected PCIe errors"),
+    "aer.nonfatal": Meaning("pcie.uncorrected", _CRITICAL, "uncorrected PCIe errors"),
+    "aer.fatal": Meaning("pcie.uncorrected", _CRITICAL, "fatal PCIe errors"),
+    # Only the stages whose load a good cooler must carry limit it.
+    "throttle": Meaning("thermal.throttled", _WARNING, "thermal throttling events", Most("throttle_events_max", None)),
+    "nic.link_down": Meaning("nic.link_flap", _CRITICAL, "losses of the link"),
+    # At 1e-12, the bit error rate that Ethernet allows, a full 10 Gbit/s link makes one in 100 s.
+    "nic.": Meaning("nic.errors", _WARNING, "errors", Most("nic_errors_max", 10.0)),
+    "smart.": Meaning("smart.error_log", _WARNING, "more errors counted by the drive"),
+    "gpu.": Meaning("gpu.ecc", _CRITICAL, "uncorrected errors in GPU memory"),
+    "gone": Meaning("system.part_gone", _CRITICAL, "disappearances"),
+    "bmc.": Meaning("bmc.event", _WARNING, "new entries in the BMC's event log"),
+}
+# Counters that are states: how many times they rose means nothing, what they say now does.
+STATES: dict[str, str] = {
+    "smart.failing": "the drive says that it is failing, which it did not before",
+    "smart.prefail": "an attribute is at its failure threshold, and none was before",
+    "smart.write_protected": "the drive has made itself read only, which it was not before",
+    "smart.critical_warning": "NVMe critical warning 0x{after:02x}, 0x{before:02x} before",
+    "gone": "the kernel no longer has it",
+    "bmc.log_full": "the event log is full, which it was not before",
+}
+# These start at 0 with the boot, so before the first stage "before" is 0 and not what it had come to by then.
+SINCE_BOOT = ("edac.", "aer.", "throttle", "mce.", "gone", "bmc.log_full")
+# The BMC's event log outlives boots, so what it holds at first is old; but a kind of entry that comes up after it could
+# be read is new.
+SEL, SEL_WAS_READ = "sel.", ("bmc.sel", "bmc", "BMC")
+
+
+class CounterBook:
+    """The last reading of every source. `close_stage` takes the next one: what moved in between belongs
+    to the stage that ends, the pause before it included, so that no error falls between two stages."""
+
+    def __init__(
+        self, sources: Iterable[Source], state: Path, say: Callable[[str, str], None] = lambda level, text: None
+    ) -> None:
+        self.sources = tuple(sources)
+        self.state, self.say = state, say
+        self._before: Counts | None = _load(state)
+        self._newest: Counts | None = None
+        # `lost` are counters that fewer parts have than at some reading before: a tool broke or a part went, and what
+        # it counted since is not known.
+        self._most: Counter[str] = Counter()
+        self.lost: frozenset[str] = frozenset()
+
+    def open_stage(self) -> None:
+        """Before a stage. Only the first of a boot, and the first after a hold, need a reading of their
+        own."""
+        if self._before is None:
+            counts = self._read()
+            self._before = {key: 0 if key[0].startswith(SINCE_BOOT) else value for key, value in counts.items()}
+            self.commit()
+
+    def close_stage(self) -> list[wire.CounterDelta]:
+        """What moved since. A counter that fell was reset, not repaired; one that is new counts from 0 only where
+        it starts with the boot. Call `commit` when the deltas are safe: until then the next agent of this boot
+        finds them again."""
+        before = self._before or {}
+        after = self._read()
+        self._before = {**before, **after}
+        self.lost = frozenset(counter for counter, most in self._most.items() if _parts(after)[counter] < most)
+        deltas = []
+        for key, value in sorted(after.items()):
+            known = before.get(key, 0 if _began_at_nothing(key, before) else value)
+            if value > known:
+                deltas.append(wire.CounterDelta(*key, before=known, after=value))
+        return deltas
+
+    def forget(self) -> None:
+        """After a hold: a person had the machine, and what was counted meanwhile is nobody's error."""
+        self._most.clear()
+        self._before = self._read()
+        self.commit()
+
+    def commit(self) -> None:
+        """The reading is where an agent that is started again in this boot goes on from."""
+        rows = [[*key, value] for key, value in (self._before or {}).items()]
+        write_whole(self.state, json.dumps(rows).encode())
+
+    def has(self, beginning: str) -> bool:
+        """Whether the last reading had any counter of this name: absent is not the same as zero."""
+        newest = self._before if self._newest is None else self._newest
+        return any(key[0].startswith(beginning) for key in newest or {})
+
+    def _read(self) -> Counts:
+        counts: Counts = {}
+        for source in self.sources:
+            try:
+                counts.update(source())
+            except (OSError, ValueError, LookupError) as error:
+                self.say("error", f"error counters could not be read: {type(error).__name__}: {error}")
+        self._newest = counts
+        self._most |= _parts(counts)
+        return counts
+
+
+def _parts(counts: Counts) -> Counter[str]:
+    """How many parts have each counter. By number, since a part may get its name from the inventory later."""
+    return Counter(counter for counter, _, _ in counts)
+
+
+def judged(
+    deltas: Iterable[wire.CounterDelta],
+    limits: Mapping[str, object],
+    duration_s: float,
+    said: Callable[[wire.CounterDelta], str] = lambda delta: "",
+) -> list[wire.Finding]:
+    """One finding per delta; what is a warning becomes critical above the profile's limit. `said` gives the words of
+    what was counted, where its source keeps them."""
+    return [_finding(delta, limits, duration_s, said(delta)) for delta in deltas]
+
+
+def merged(found: Iterable[wire.Finding]) -> list[wire.Finding]:
+    """One finding per code and component, the graver of two: a counter and the kernel's log may both have seen it, and
+    one of them may not have known whose it was. What nobody could attribute is the only named part's where that has
+    one as grave: it makes no part worse than what was said of the part."""
+    found = list(found)
+    owners: dict[str, dict[str, wire.Severity]] = {}
+    for one in found:
+        known = owners.setdefault(one.code, {})
+        known[one.component] = _graver(known.get(one.component), one.severity)
+    kept: dict[tuple[str, str], wire.Finding] = {}
+    for one in sorted(found, key=lambda one: one.component == NOBODYS):
+        named = [part for part in owners[one.code] if part != NOBODYS]
+        is_theirs = (
+            one.component == NOBODYS and len(named) == 1 and owners[one.code][named[0]] in (one.severity, _CRITICAL)
+        )
+        key = (one.code, named[0] if is_theirs else one.component)
+        kept[key] = _both(kept[key], one) if key in kept else one
+    return list(kept.values())
+
+
+def _graver(one: wire.Severity | None, other: wire.Severity) -> wire.Severity:
+    order = list(wire.Severity)
+    return other if one is None else min(one, other, key=order.index)
+
+
+def _both(kept: wire.Finding, more: wire.Finding) -> wire.Finding:
+    """One finding of two about the same: the part that the first names, the graver's severity."""
+    if more.severity is _CRITICAL and kept.severity is not _CRITICAL:
+        graver = replace(more, component=kept.component, component_kind=kept.component_kind)
+        return replace(graver, message=f"{more.message}; {kept.message}")
+    if more.message not in kept.message:
+        return replace(kept, message=f"{kept.message}; {more.message}")
+    return kept
+
+
+def _finding(delta: wire.CounterDelta, limits: Mapping[str, object], duration_s: float, said: str) -> wire.Finding:
+    meaning = _meaning(delta.counter)
+    grown = delta.after - delta.before
+    allowed = meaning.most.allowed(limits, duration_s) if meaning.most else None
+    condemned = allowed is not None and grown > allowed
+    return findings.make(
+        meaning.code,
+        delta.component_kind,
+        delta.component,
+        f"{delta.component}: {_words(delta, meaning)}{f': {said}' if said else ''}",
+        value=float(grown),
+        limit=allowed or 0.0,
+        severity=_CRITICAL if condemned else meaning.severity,
+    )
+
+
+def _words(delta: wire.CounterDelta, meaning: Meaning) -> str:
+    if delta.counter in STATES:
+        return STATES[delta.counter].format(before=delta.before, after=delta.after)
+    grown = delta.after - delta.before
+    if delta.counter.startswith(SEL):
+        return f"{grown} {meaning.noun if grown > 1 else meaning.noun.replace('entries', 'entry')}"
+    return f"{grown} {meaning.noun} ({delta.counter} went from {delta.before} to {delta.after})"
+
+
+def _meaning(counter: str) -> Meaning:
+    """A counter may be named as the code of its finding (`smart.media_errors`); else its beginning says
+    it."""
+    if counter.startswith(SEL):
+        return _of_log(counter.removeprefix(SEL))
+    if counter in CODES:
+        return Meaning(counter, CODES[counter].severity, CODES[counter].title.lower())
+    return MEANINGS[max((word for word in MEANINGS if counter.startswith(word)), key=len)]
+
+
+def _of_log(counter: str) -> Meaning:
+    """Entries of the BMC's event log: the code of their finding, and its severity where it is not the code's own
+    (`memory.corrected.critical`)."""
+    code, _, word = counter.rpartition(".")
+    if word not in tuple(wire.Severity):
+        code, word = counter, CODES[counter].severity.value
+    return Meaning(code, wire.Severity(word), f"new entries in the BMC's event log, {CODES[code].title.lower()}")
+
+
+def _began_at_nothing(key: Key, before: Counts) -> bool:
+    """Whether a counter that was not there before stood at 0 then."""
+    return key[0].startswith(SINCE_BOOT) or (key[0].startswith(SEL) and SEL_WAS_READ in before)
+
+
+def _load(state: Path) -> Counts | None:
+    try:
+        return {(row[0], row[1], row[2]): int(row[3]) for row in json.loads(state.read_text())}
+    except (OSError, ValueError, LookupError, TypeError):
+        return None

@@ -1,0 +1,45 @@
+"""What a counter is not to be blamed for: a link that is only coming up, a port that nobody expects, an error that is
+told of twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from agent.contract import wire
+
+# The stage that sets every port up: drivers drop the carrier then, and a link that trains makes symbol errors.
+BRINGS_LINKS_UP = "InventoryCheck"
+_COUNTED = ("nic.errors", "nic.link_flap")
+_EXCEPTION = "cpu.machine_check"
+_EXPLAINS = (_EXCEPTION, "memory.uncorrected", "pcie.uncorrected", "system.hardware_error")
+
+
+def excused(stage: str, expected: Mapping[str, Any], found: Iterable[wire.Finding]) -> list[wire.Finding]:
+    """The findings with those about ports at the severity they deserve in this stage on this host."""
+    nics = expected.get("nics")
+    macs = None if nics is None else {str(nic.get("mac") or "").lower() for nic in nics}
+    return [_weighed(stage, macs, one) for one in found]
+
+
+def without_echo(counted: Iterable[wire.Finding], said: Iterable[wire.Finding]) -> list[wire.Finding]:
+    """The kernel counts a machine check exception on every CPU that it interrupts, whatever it was about: where its log
+    names the part, the CPUs that were told are not to blame as well."""
+    explained = any(one.code in _EXPLAINS and one.severity is wire.Severity.CRITICAL for one in said)
+    return [
+        replace(one, severity=wire.Severity.WARNING) if explained and one.code == _EXCEPTION else one for one in counted
+    ]
+
+
+def _weighed(stage: str, macs: set[str] | None, one: wire.Finding) -> wire.Finding:
+    if one.component_kind != "nic":
+        return one
+    if stage == BRINGS_LINKS_UP and one.code in _COUNTED:
+        return replace(one, severity=wire.Severity.INFO)
+    if macs is None or one.component.lower() in macs:
+        return one
+    # A port without a cable receives noise, and some cards count it.
+    if one.code == "nic.errors":
+        return replace(one, severity=wire.Severity.INFO)
+    return replace(one, severity=wire.Severity.WARNING) if one.severity is wire.Severity.CRITICAL else one

@@ -1,0 +1,191 @@
+"""One report of a hardware error, learnt line by line: its sections, and what each says of which part."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from agent.contract.wire import Severity
+from agent.counters.kernel.kmsg_record import Hit, Record
+
+_CRITICAL, _WARNING = Severity.CRITICAL, Severity.WARNING
+# IA32_MCi_STATUS, Intel SDM volume 3B, 16.3.2.2 and 16.9.2: uncorrected; compound codes 000F_0000_1MMM_CCCC and
+# 000F_0010_1MMM_CCCC are the memory's.
+UNCORRECTED_BIT = 1 << 61
+# Of AMD's processors alone (APM volume 2, 9.3.2.1: data is lost, and nobody has used it yet); mce writes their maker
+# as 2.
+DEFERRED_BIT, _OF_AMD = 1 << 44, "PROCESSOR 2:"
+MEMORY_MASK, MEMORY_CODES = 0xEF80, (0x0080, 0x0280)
+# MCA_IPID, AMD's processor programming references: the kind of bank in bits 43 to 32, 0x96 is a memory controller.
+MEMORY_BANK = 0x96
+QUOTED_CHARS = 300
+
+_APEI = re.compile(r"Hardware error from APEI")
+_HEAD = re.compile(r"It has been corrected by h/w|(?:event |^)severity: ")
+_SECTION = re.compile(r"^\s*(?:Error \d+, type: (?P<type>\w+)|section: \d+, severity: \d+, (?P<old>\w+))")
+_EVENT = re.compile(r"(?:event severity: |^\s*severity: \d+, )(?P<word>\w+)")
+_BANK = re.compile(
+    r"CPU (?P<cpu>\d+): Machine Check(?P<exception> Exception)?: [0-9a-f]+ Bank \d+: (?P<status>[0-9a-f]{1,16})\b", re.I
+)
+_DECODED = re.compile(
+    r"(?:(?P<mild>Corrected error, no action)|Deferred error, no action|Uncorrected, software|System Fatal error)", re.I
+)
+# Of `CPU:2 (19:21:0) MC0_STATUS[Over|CE|…`.
+_FLAG = re.compile(r"\bMC\d+_STATUS\[[^|\]]{0,8}\|(?P<flag>UE|CE)\|")
+_WORDS = {"recoverable": _CRITICAL, "fatal": _CRITICAL, "corrected": _WARNING, "info": _WARNING}
+# UEFI specification 2.10, appendix N.2.2: platform memory 2, and the CXL events of media and DRAM.
+_MEMORY_GUIDS = ("61ec04fc-48e6-d813", "fbcd0a77-c260-417f", "601dcbb3-9c06-4eab")
+_KINDS = (
+    ("memory", re.compile(rf"section_type: memory error|section type: unknown, (?:{'|'.join(_MEMORY_GUIDS)})", re.I)),
+    ("pcie", re.compile(r"section_type: (?:PCIe|CXL Protocol) error", re.IGNORECASE)),
+    ("cpu", re.compile(r"section_type: .{0,24}processor error", re.IGNORECASE)),
+    ("memory", re.compile(r"Memory Controller|DRAM ECC", re.IGNORECASE)),
+)
+_PCI = r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f]"
+_LEARNT = (
+    ("dimm", re.compile(r"DIMM location: (?!not present)(?P<name>\S.{0,100})", re.IGNORECASE)),
+    ("pci", re.compile(rf"(?<!, )(?:device_id|agent_address): (?P<name>{_PCI})", re.IGNORECASE)),
+    ("package", re.compile(r"PROCESSOR \d+:[0-9a-f]+ .{0,40}SOCKET (?P<name>\d+)")),
+    ("cpu", re.compile(r"^CPU[ :](?P<name>\d+)[ :]")),
+    ("fru", re.compile(r"fru_text: (?P<name>\S.{0,40})")),
+)
+_IPID = re.compile(r"\bIPID:? (?:0x)?(?P<value>[0-9a-f]{9,16})\b", re.IGNORECASE)
+# `D2`, `DIMM_A`, but not `MemoryError`: what the firmware puts there need not be the name of a slot.
+_SLOT = re.compile(r"\d|DIMM[ _-]?[A-Z]\b", re.IGNORECASE)
+# Kind of part → code of a corrected and of an uncorrected error. "" is what only the firmware's maker can read.
+_CODES = {
+    "": ("system.hardware_error", "system.hardware_error"),
+    "cpu": ("cpu.corrected_machine_check", "cpu.machine_check"),
+    "memory": ("memory.corrected", "memory.uncorrected"),
+    "pcie": ("pcie.corrected", "pcie.uncorrected"),
+}
+# Which words name the part of which kind. The CPU that noticed an error of the memory is not the one to blame.
+_NAMED_BY = {"": (), "cpu": ("package", "cpu"), "memory": ("dimm",), "pcie": ("pci",)}
+
+
+def is_of_processor(text: str) -> bool:
+    """Whether the line is of a bank of the CPU and not of the firmware's report."""
+    return bool(_BANK.search(text) or _DECODED.search(text) or _FLAG.search(text))
+
+
+@dataclass
+class Section:
+    """One error. `severity` is None until a line tells; `told` is what was last said of it."""
+
+    kind: str = ""
+    severity: Severity | None = None
+    words: dict[str, str] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+    told: Severity | None = None
+    is_deferred: bool = False
+
+    def part(self) -> tuple[str, str]:
+        """Kind of word and word of the part, as in Hit."""
+        for word in _NAMED_BY[self.kind]:
+            if word in self.words:
+                return word, self.words[word]
+        fru = self.words.get("fru", "")
+        return ("dimm", fru) if self.kind == "memory" and _SLOT.search(fru) else ("", "")
+
+
+class Report:
+    """`learn` takes a line without its mark; `news` gives what was not told before, or not as that grave."""
+
+    def __init__(self, first: Record, *, is_old: bool) -> None:
+        self.first, self.is_old, self.until_us = first, is_old, 0
+        self._event: Severity | None = None
+        self._is_stated = False
+        self._head = Section()
+        self._sections: list[Section] = []
+
+    def ends_before(self, text: str) -> bool:
+        """Whether the line begins another report."""
+        if _APEI.search(text):
+            return True
+        if _HEAD.search(text):
+            return self._is_stated or bool(self._sections)
+        return bool(_BANK.search(text) or _DECODED.search(text)) and self._is_begun()
+
+    def learn(self, text: str) -> None:
+        if match := _SECTION.search(text):
+            self._begin_section((match["type"] or match["old"]).lower())
+        elif match := _EVENT.search(text):
+            self._event, self._is_stated = _WORDS.get(match["word"].lower(), _CRITICAL), True
+        elif "It has been corrected by h/w" in text:
+            self._event = _WARNING
+        section = self._sections[-1] if self._sections else self._head
+        if sum(map(len, section.lines)) < QUOTED_CHARS:
+            section.lines.append(text.strip())
+        _learn_kind(section, text)
+        self._learn_bank(section, text)
+        for word, regex in _LEARNT:
+            if word not in section.words and (match := regex.search(text)):
+                section.words[word] = match["name"].strip()
+
+    def news(self) -> list[Hit]:
+        if self.is_old:
+            return self._tell(self._head, "system.error_before_boot", _WARNING)
+        hits = [hit for section in self._sections or [self._head] for hit in self._of(section)]
+        return hits + self._unaccounted()
+
+    def _is_begun(self) -> bool:
+        return self._is_stated or bool(self._sections) or self._head.severity is not None
+
+    def _begin_section(self, word: str) -> None:
+        # What was told before any section came was about the first.
+        told = None if self._sections else self._head.told
+        self._sections.append(Section(severity=_WORDS.get(word, _CRITICAL), told=told))
+
+    def _learn_bank(self, section: Section, text: str) -> None:
+        if bank := _BANK.search(text):
+            status = int(bank["status"], 16)
+            is_grave = bool(bank["exception"]) or bool(status & UNCORRECTED_BIT)
+            self.is_old = self.is_old and not bank["exception"]
+            section.kind = "memory" if status & MEMORY_MASK in MEMORY_CODES else section.kind or "cpu"
+            section.severity = _graver(section.severity, _CRITICAL if is_grave else _WARNING)
+            section.is_deferred = bool(status & DEFERRED_BIT)
+        elif section.is_deferred and _OF_AMD in text:
+            section.severity = _CRITICAL
+        elif decoded := _DECODED.search(text):
+            section.kind = section.kind or "cpu"
+            section.severity = _graver(section.severity, _WARNING if decoded["mild"] else _CRITICAL)
+        elif flagged := _FLAG.search(text):
+            section.kind = section.kind or "cpu"
+            section.severity = _graver(section.severity, _CRITICAL if flagged["flag"] == "UE" else _WARNING)
+
+    def _of(self, section: Section) -> list[Hit]:
+        # A report whose gravity nobody read may have been a grave one.
+        severity = section.severity or self._event or _CRITICAL
+        if len(self._sections) == 1 and self._event is not None:
+            severity = _graver(severity, self._event)
+        corrected, uncorrected = _CODES[section.kind]
+        code = uncorrected if severity is _CRITICAL else corrected
+        return self._tell(section, code, severity, section.part())
+
+    def _unaccounted(self) -> list[Hit]:
+        """The whole is told as graver than each of its sections: one of them did not come."""
+        is_lost = self._event is _CRITICAL and all(one.severity is not _CRITICAL for one in self._sections)
+        return self._tell(self._head, _CODES[""][1], _CRITICAL) if is_lost and len(self._sections) > 1 else []
+
+    def _tell(self, section: Section, code: str, severity: Severity, part: tuple[str, str] = ("", "")) -> list[Hit]:
+        if section.told in (severity, _CRITICAL):
+            return []
+        section.told = severity
+        own = [] if section is self._head else section.lines
+        lines = [line for line in self._head.lines if not _APEI.search(line)] + own
+        return [Hit(self.first, code, severity, *part, said="; ".join(lines)[:QUOTED_CHARS])]
+
+
+def _learn_kind(section: Section, text: str) -> None:
+    found = next((kind for kind, regex in _KINDS if regex.search(text)), None)
+    if found is not None and (not section.kind or found == "memory"):
+        section.kind = found
+    elif match := _IPID.search(text):
+        is_memory = (int(match["value"], 16) >> 32) & 0xFFF == MEMORY_BANK
+        section.kind = "memory" if is_memory else section.kind
+    elif section.severity is None and "Machine check: " in text:
+        section.kind = section.kind or "cpu"
+
+
+def _graver(one: Severity | None, other: Severity) -> Severity:
+    return _CRITICAL if _CRITICAL in (one, other) else other

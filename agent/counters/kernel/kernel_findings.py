@@ -1,0 +1,77 @@
+"""From what the kernel's log said to findings: one per code and part, which quotes the kernel and counts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from agent import findings
+from agent.contract import wire
+from agent.counters.component_names import Names
+from agent.counters.kernel.kmsg_record import Hit
+from agent.sensors.readings import Part
+
+# How many different sentences a finding quotes, and how much of each.
+QUOTED, QUOTED_CHARS = 3, 300
+# How often what is ordinary by itself has to be said, to be a warning. A number of ours.
+MANY = 20
+_NUMBER = re.compile(r"\b(?:0x)?[0-9a-f]*\d[0-9a-f]*\b", re.IGNORECASE)
+Key = tuple[str, wire.Severity, str, str]
+
+
+@dataclass
+class Tally:
+    """How often one thing was said about one device, and the first of each kind of sentence: `quoted` has it by what is
+    left of it without its numbers."""
+
+    count: int = 0
+    quoted: dict[str, str] = field(default_factory=dict)
+
+    def add(self, hit: Hit) -> None:
+        self.count += 1
+        said = (hit.said or hit.record.text)[:QUOTED_CHARS]
+        if len(self.quoted) < QUOTED:
+            self.quoted.setdefault(_NUMBER.sub("#", said), said)
+
+    def join(self, other: Tally) -> None:
+        self.count += other.count
+        for shape, said in other.quoted.items():
+            if len(self.quoted) < QUOTED:
+                self.quoted.setdefault(shape, said)
+
+
+class Tallies:
+    """What was said since the last `take`."""
+
+    def __init__(self) -> None:
+        self._said: dict[Key, Tally] = {}
+
+    def add(self, hits: Iterable[Hit]) -> None:
+        for hit in hits:
+            self._said.setdefault((hit.code, hit.severity, hit.names, hit.name), Tally()).add(hit)
+
+    def take(self, names: Names) -> list[wire.Finding]:
+        """One finding per code, severity and part: the kernel may have more than one word for a part."""
+        said, self._said = self._said, {}
+        of_parts: dict[tuple[str, wire.Severity, Part], Tally] = {}
+        for (code, severity, kind, name), tally in said.items():
+            part = names.part(kind, name)
+            weight = wire.Severity.WARNING if names.condemns_nobody(part) else severity
+            of_parts.setdefault((code, weight, part), Tally()).join(tally)
+        return [
+            _finding(code, _by_number(weight, tally), part, tally) for (code, weight, part), tally in of_parts.items()
+        ]
+
+
+def _by_number(severity: wire.Severity, tally: Tally) -> wire.Severity:
+    is_many = severity is wire.Severity.INFO and tally.count >= MANY
+    return wire.Severity.WARNING if is_many else severity
+
+
+def _finding(code: str, severity: wire.Severity, part: Part, tally: Tally) -> wire.Finding:
+    often = f" ({tally.count} times)" if tally.count > 1 else ""
+    message = f"{part.name}: the kernel said: {'; '.join(tally.quoted.values())}{often}"
+    return findings.make(
+        code, part.kind, part.name, message, value=float(tally.count), unit="messages", severity=severity
+    )

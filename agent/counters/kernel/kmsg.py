@@ -1,0 +1,48 @@
+"""The kernel's log: reading a record, and telling what it says about the hardware. No I/O here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from agent.counters.kernel.kmsg_record import Hit, Record
+from agent.counters.kernel.machine_checks import Reports
+from agent.counters.kernel.rules import IGNORED, read
+from agent.parsing import count
+
+# The kernel's own lines are shorter (LOG_LINE_MAX in kernel/printk/printk.c); a longer one is somebody's text.
+LINE_CHARS = 1024
+
+
+def parse(line: str) -> Record | None:
+    """One read of /dev/kmsg: `prefix;text`, then ` KEY=value` lines. None for what isn't a record."""
+    head, semicolon, rest = line.partition(";")
+    fields = head.split(",")
+    numbers = [number for field in fields[:3] if (number := count(field)) is not None]
+    if not semicolon or len(numbers) < 3:
+        return None
+    text, *more = rest.split("\n")
+    priority, seq, time_us = numbers
+    device = next((word[8:] for word in more if word.startswith(" DEVICE=")), "")
+    return Record(seq, time_us, priority & 7, text, device, from_user=priority >> 3 != 0)
+
+
+class Classifier:
+    """Tells what each record means. The lines of one machine check are one report: `flush` gives the last."""
+
+    def __init__(self) -> None:
+        self._reports = Reports()
+
+    def look(self, record: Record) -> list[Hit]:
+        """What a record of the kernel says about the hardware, if anything. Lines of programs say nothing."""
+        if len(record.text) > LINE_CHARS:
+            record = replace(record, text=record.text[:LINE_CHARS])
+        if record.from_user or IGNORED.search(record.text):
+            return []
+        reported = self._reports.look(record)
+        if reported is not None:
+            return reported
+        hit = read(record)
+        return [hit] if hit else []
+
+    def flush(self) -> list[Hit]:
+        return self._reports.flush()

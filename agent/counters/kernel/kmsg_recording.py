@@ -1,0 +1,127 @@
+"""The lines of a recorded kernel log: what `dmesg` prints in its forms, `journalctl -k`, syslog files, or /dev/kmsg
+itself. No I/O here."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from agent.contract.wire import Disk, Finding, Inventory
+from agent.counters.component_names import Names
+from agent.counters.kernel.kernel_findings import Tallies
+from agent.counters.kernel.kmsg import Classifier, parse
+from agent.counters.kernel.kmsg_record import Record
+from agent.counters.kernel.machine_checks import AT_BOOT_US
+
+# The time of a line without a stamp: nobody knows that it is of the boot.
+LATER_US = 6 * AT_BOOT_US
+LEVELS = ("emerg", "alert", "crit", "err", "warn", "notice", "info", "debug")
+
+_RAW = re.compile(r"\d{1,4},\d{1,20},\d{1,20},[^;]{0,40};")
+_PRIORITY = re.compile(r"<(?P<number>\d{1,4})>")
+# dmesg -x.
+_DECODED = re.compile(rf"(?P<facility>[a-z0-9]{{2,10}}) *:(?P<level>{'|'.join(LEVELS)}) *: ")
+_UPTIME = re.compile(r"\[ *(?P<seconds>\d{1,10}\.\d{1,9})(?: <[^<>]{0,20}>)?\] ?")
+# dmesg -T, -e and -d, and `--time-format iso`, whose fraction begins with a comma.
+_CLOCK = re.compile(
+    r"\[(?:(?:[A-Z][a-z]{2} )?[A-Z][a-z]{2} {0,2}\d{1,2} \d\d:\d\d[ :\d]{0,12}|[ +<]{0,8}\d{1,10}\.\d{1,9}>?)\] ?|"
+    r"\d{4}-\d\d-\d\dT[\d:]{8},\d{1,9}\S{0,6} "
+)
+_CALLER = re.compile(r"\[ *[TC]\d{1,10}\] ?")
+# syslog and journalctl: time (the month may be in the operator's language), host, in busybox's facility and level,
+# program, perhaps its number.
+_SYSLOG = re.compile(
+    r"(?:[^\W\d_]{3,5}\.? [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?|\d{4}-\d\d-\d\d[T ][\d:]{8}(?:\.\d{1,9})?\S{0,6}) "
+    r"(?P<host>\S{1,255}) (?:[a-z0-9]{2,8}\.[a-z]{3,7} )?(?P<who>[^\s:\[\]]{1,64})(?:\[\d{1,10}\])?: ?"
+)
+_MONOTONIC = re.compile(r"\S{1,255} (?P<who>kernel|[\w.@-]{1,64}\[\d{1,10}\]): ")
+# A program's line in the kernel's log; the kernel's own line about a program that crashed begins like one.
+_PROGRAM = re.compile(
+    r"\(?[\w.@/-]{1,64}\)?\[\d{1,10}\]: (?!segfault at|general protection|trap |bad frame)|"
+    r"(?:systemd|dracut|udevd?|cloud-init)[\w-]{0,32}: "
+)
+# `Linux version 6.12`, or `pci 0000:00:00.0: …`: who speaks, and a colon. Running text has none so early. Lines without
+# are those of the block layer, of stack traces, and a few at boot.
+_NAMED = re.compile(
+    r"Linux version |\s?[\w{(\[][^\"]{0,60}?:(?: |$)|[\w/ -]{0,40}\berror(?:,| on) dev(?:ice)? \w|"
+    r" <(?:/?TASK|/?IRQ|/?NMI)>$|---\[ |Run /\w|Adding \d+k swap on |device \S{1,16} (?:entered|left) |"
+    r"Emulex LightPulse |Freeing "
+)
+_USB_HOST = re.compile(r"\bscsi host(?P<host>\d{1,5}): (?:usb-storage|uas)\b")
+_SCSI_DISK = re.compile(r"\bsd (?P<host>\d{1,5}):\d+:\d+:\d+: \[(?P<name>sd[a-z]{1,4})\]")
+# What tools say that could not read the log.
+_NO_LOG = re.compile(r"(?:-?(?:ba|da|z)?sh|sudo|dmesg|journalctl|cat|tail): |-- |Hint: |No journal files|No entries")
+
+
+def findings(text: str, names: Names) -> list[Finding] | None:
+    """What a run would say of the log if each line were new. None for a recording that has no line of the kernel."""
+    lines = records(text)
+    classifier, tallies = Classifier(), Tallies()
+    for record in lines:
+        tallies.add(classifier.look(record))
+    tallies.add(classifier.flush())
+    found = tallies.take(names if names.inventory else replace(names, inventory=_usb_disks(lines)))
+    has_log = found or any(_NAMED.match(record.text) for record in lines) or _has_stamps(text)
+    return found if has_log else None
+
+
+def _has_stamps(text: str) -> bool:
+    """Whether a line has the kernel's own time or level before it: then it is the kernel's, whatever it says."""
+    return any(_RAW.match(line) or _PRIORITY.match(line) or _UPTIME.match(line) for line in text.splitlines())
+
+
+def _usb_disks(lines: list[Record]) -> Inventory:
+    """The disks of which the log itself says that they hang on USB."""
+    hosts = {match["host"] for record in lines if (match := _USB_HOST.search(record.text))}
+    attached = [match for record in lines if (match := _SCSI_DISK.search(record.text))]
+    return Inventory(disks=[Disk(one["name"], "", "", "usb", 0) for one in attached if one["host"] in hosts])
+
+
+def records(text: str) -> list[Record]:
+    """The kernel's lines. Those that begin with # are the recorder's own words."""
+    found: list[Record] = []
+    for line in text.splitlines():
+        if line.startswith(" DEVICE=") and found:
+            found[-1] = replace(found[-1], device=line[8:].strip())
+        elif line.strip() and not line.startswith(("#", " SUBSYSTEM=")) and (record := _record(line, found)):
+            found.append(record)
+    return found
+
+
+def _record(line: str, before: list[Record]) -> Record | None:
+    """None for what is no line of the kernel."""
+    if _RAW.match(line):
+        raw = parse(line)
+        return None if raw is None or raw.from_user else raw
+    level, rest = _level(line)
+    from_kernel, rest = _without_syslog(rest)
+    time_us, rest = _time(rest, before[-1].time_us if before else LATER_US)
+    rest = _CALLER.sub("", rest, count=1) if _CALLER.match(rest) else rest
+    if match := _MONOTONIC.match(rest):
+        from_kernel, rest = from_kernel and match["who"] == "kernel", rest[match.end() :]
+    if level is None or not from_kernel or not rest.strip() or _PROGRAM.match(rest) or _NO_LOG.match(rest):
+        return None
+    return Record(len(before), time_us, level, rest)
+
+
+def _level(line: str) -> tuple[int | None, str]:
+    """None where the line is a program's."""
+    if match := _PRIORITY.match(line):
+        number = int(match["number"])
+        return (number & 7 if number < 8 else None), line[match.end() :]
+    if match := _DECODED.match(line):
+        is_kernels = match["facility"] == "kern"
+        return (LEVELS.index(match["level"]) if is_kernels else None), line[match.end() :]
+    return 4, line
+
+
+def _without_syslog(line: str) -> tuple[bool, str]:
+    match = _SYSLOG.match(line)
+    return (match["who"] == "kernel", line[match.end() :]) if match else (True, line)
+
+
+def _time(line: str, before_us: int) -> tuple[int, str]:
+    if match := _UPTIME.match(line):
+        return round(float(match["seconds"]) * 1e6), line[match.end() :]
+    match = _CLOCK.match(line)
+    return before_us, line[match.end() :] if match else line

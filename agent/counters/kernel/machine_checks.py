@@ -1,0 +1,107 @@
+"""Machine checks and the firmware's error reports in the kernel's log: several lines that say, one after the other,
+that something happened, how grave it was and to which part. No I/O here.
+
+The firmware's reports (APEI) carry a mark, `{5}[Hardware Error]:`, since lines of others come between theirs; one
+report has a section for each error. Wordings: drivers/firmware/efi/cper*.c, drivers/acpi/apei/ghes.c and bert.c,
+arch/x86/kernel/cpu/mce/core.c, drivers/edac/mce_amd.c."""
+
+from __future__ import annotations
+
+import re
+
+from agent.contract.wire import Severity
+from agent.counters.kernel.error_report import Report, is_of_processor
+from agent.counters.kernel.kmsg_record import Hit, Record
+
+# Lines of one report follow each other within this time.
+SAME_REPORT_US = 500_000
+# What the banks and the firmware still held from before is collected while the kernel starts, before any load.
+AT_BOOT_US = 10_000_000
+
+# More at once are not printed; a recording without times would keep all.
+OPEN_REPORTS = 32
+
+_OURS = re.compile(
+    r"\[Hardware Error\]|mce:.{0,60}Machine Check|BERT: (?:Error records from previous boot|Total records)"
+)
+_IGNORED = re.compile(
+    r"Machine check (?:exception )?polling|MCE banks|CMCI storm|"
+    r"BERT: (?:\[Hardware Error\]: Skipped|Total records found: 0)",
+    re.IGNORECASE,
+)
+_LOGGED = re.compile(r"Machine check events logged", re.IGNORECASE)
+_MARKED = re.compile(r"(?:\{(?P<mark>\d{1,10})\})?\[Hardware Error\]: ?(?P<text>.*)")
+
+
+def is_told_in_reports(text: str) -> bool:
+    """Whether the line is one of several that make up a report."""
+    return _OURS.search(text) is not None and _IGNORED.search(text) is None
+
+
+class Reports:
+    """`look` takes the lines in their order and gives what has ended; `flush` what is left."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Report] = {}
+        self._logged: Record | None = None
+        self._heard_us = -SAME_REPORT_US - 1
+        self._from_before_us = -1
+
+    def look(self, record: Record) -> list[Hit] | None:
+        """None for a line that belongs to no report."""
+        if not is_told_in_reports(record.text):
+            return None
+        done = self._ended(record.time_us)
+        if _LOGGED.search(record.text):
+            self._hear_of_one(record)
+            return done
+        match = _MARKED.search(record.text)
+        mark, text = (match["mark"] or "", match["text"]) if match else ("", record.text)
+        if record.text.startswith("BERT:"):
+            self._from_before_us = record.time_us
+        report = self._report(mark, text, record, done)
+        report.learn(text)
+        report.until_us = self._heard_us = record.time_us + SAME_REPORT_US
+        self._logged = None
+        return done
+
+    def flush(self) -> list[Hit]:
+        """The reports so far. Lines that still follow belong to them and make no second ones."""
+        done = [hit for report in self._open.values() for hit in report.news()]
+        return [*done, *self._alone()]
+
+    def _report(self, mark: str, text: str, record: Record, done: list[Hit]) -> Report:
+        known = self._open.get(mark)
+        if known is not None and not known.ends_before(text):
+            return known
+        if known is not None:
+            done += known.news()
+        elif len(self._open) >= OPEN_REPORTS:
+            done += self._open.pop(next(iter(self._open))).news()
+        self._open[mark] = Report(record, is_old=self._is_old(mark, text, record))
+        return self._open[mark]
+
+    def _is_old(self, mark: str, text: str, record: Record) -> bool:
+        """What the kernel prints of the last boot's records (BERT) has no mark."""
+        near = self._from_before_us >= 0 and record.time_us <= self._from_before_us + SAME_REPORT_US
+        return record.time_us < AT_BOOT_US or (near and not mark and not is_of_processor(text))
+
+    def _hear_of_one(self, record: Record) -> None:
+        """`Machine check events logged` says that there was one, perhaps the one that another line tells of."""
+        if record.time_us > self._heard_us and self._logged is None:
+            self._logged = record
+
+    def _ended(self, now_us: int) -> list[Hit]:
+        over = [mark for mark, report in self._open.items() if report.until_us < now_us]
+        done = [hit for mark in over for hit in self._open.pop(mark).news()]
+        if self._logged is not None and self._logged.time_us + SAME_REPORT_US < now_us:
+            done += self._alone()
+        return done
+
+    def _alone(self) -> list[Hit]:
+        record, self._logged = self._logged, None
+        if record is None:
+            return []
+        is_old = record.time_us < AT_BOOT_US
+        code = "system.error_before_boot" if is_old else "system.machine_check_logged"
+        return [Hit(record, code, Severity.WARNING)]

@@ -1,0 +1,70 @@
+"""What single lines of the kernel's log mean, one module per kind of part. No I/O here."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from agent.counters.kernel.kmsg_record import Hit, Record
+from agent.counters.kernel.rules import block, buses, controllers, drives, fibre, gpus, memory, nics, system
+from agent.counters.kernel.rules.pattern import Reader
+
+# Said on healthy machines: at boot, by drivers that introduce themselves, by a virtual machine that lacks a watchdog.
+IGNORED = re.compile(
+    r"ACPI (?:BIOS )?Error|link is not ready|EDAC MC: Ver|Shutdown timeout set to|EDAC MC\d+: Giving out|"
+    r"NMI watchdog: Shutting down hard lockup detector",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Group:
+    """The readers of one kind of part, asked only of lines that have one of the words (in small letters): most lines
+    have none, and looking for words is quick."""
+
+    words: tuple[str, ...]
+    readers: tuple[Reader, ...]
+
+
+_OF_NICS = (
+    "watchdog", "unit hang", "timeout", "heat", "bnx2x", "fan ", "link lost", "mlx", "bnxt", "checksum", "module",
+    "thermal threshold", "power on the pcie", "pci error", "timed out", "reset adapter",
+    "recovery mode", "adapter removed",
+    "error detected", "error occurred", "fatal error", "failed with error",
+)  # fmt: skip
+_OF_SYSTEM = (
+    "bug", "lockup", "rcu", "thermal", "temperature", "modulated", "segfault", "protection", "trap ", "bad frame",
+    "oops", "opcode", "divide error", "stack segment", "double fault", "panic", "unable to handle", "squashfs",
+    "blocked for", "out of memory", "page table", "to wakeup", "alive state", "assume dead",
+)  # fmt: skip
+_OF_BUSES = (
+    "pcie bus error", "aer: ", "dpc", "edr:", "pciehp", "giving up", "power state", "retraining", "edac pci",
+    "nmi", "frozen state", "iotlb_inv",
+)  # fmt: skip
+# The first that answers says what the line is, so the one that names a device stands before the one that can't.
+GROUPS = (
+    Group(
+        ("edac", "mce:", "memory failure", "hardware memory", "offline", "offlining", "cmci", "bad mem"),
+        memory.PATTERNS,
+    ),
+    Group(_OF_BUSES, buses.PATTERNS),
+    Group((" error", "disk failure", "failing path"), (block.ERROR, *block.PATTERNS)),
+    Group(("qla2xxx", "lpfc"), fibre.PATTERNS),
+    Group(("sas", "mpi3mr", "hpsa", "smartpqi", "aac", "arcmsr", "3w-", "failed with error"), controllers.PATTERNS),
+    Group(("sd ", "scsi", "ata", "nvme"), drives.PATTERNS),
+    Group(("nvrm", "sxid", "amdgpu", "gpu hang", "as wedged"), gpus.READERS),
+    Group(_OF_NICS, nics.PATTERNS),
+    Group(_OF_SYSTEM, system.PATTERNS),
+)
+READERS = tuple(reader for group in GROUPS for reader in group.readers)
+
+
+def read(record: Record) -> Hit | None:
+    """What the line says of the hardware, or None."""
+    text = record.text.lower()
+    for group in GROUPS:
+        if any(word in text for word in group.words):
+            hit = next((hit for reader in group.readers if (hit := reader.read(record))), None)
+            if hit is not None:
+                return hit
+    return None

@@ -1,0 +1,60 @@
+"""Storage controllers whose firmware failed or that had to be reset.
+
+Wordings: drivers/scsi/megaraid/, mpt3sas/, mpi3mr/, hpsa.c, smartpqi/, aacraid/, arcmsr/, 3w-*.c, drivers/base/dd.c.
+The events of a MegaRAID are Broadcom's: MegaRAID Storage Manager user guide, appendix "Events and Messages". The
+log_info of a SAS controller is read after mpi/mpi_log_sas.h: 31 is its protocol layer, which tells of links and
+drives."""
+
+from __future__ import annotations
+
+from agent.counters.kernel.rules.pattern import PCI, critical, only_many, probe_failed, warning
+
+_MEGARAID = rf"\bmega(?:raid_)?sas:? (?:(?P<pci>{PCI}): )?"
+_EVENT = r"\bmega(?:raid_)?sas:? .{0,20}?\d+ \([^()]{1,40}/(?:CRIT|FATAL|DEAD)\) - "
+_MPT = r"\b(?P<hba>mpt[23]sas(?:_cm)?\d+): "
+_CODE = "disk.controller_error"
+PATTERNS = (
+    critical(
+        _CODE,
+        rf"{_MEGARAID}.{{0,80}}(?:FW in FAULT state|in fault ?state|forcibly FAULT|killing adapter|"
+        r"Diag reset adapter never cleared|resetting fusion adapter|Reset (?:adapter )?failed|"
+        r"hasn't changed in \d+ sec|Init cmd return status FAILED)",
+    ),
+    critical(
+        "disk.medium_error", rf"{_EVENT}Un(?:recover|correct)able medium error .{{0,60}}?(?P<word>PD \w+(?:\(\S+\))?)"
+    ),
+    critical(
+        "disk.io_error", rf"{_EVENT}(?:Error on|.{{0,20}}predictive failure).{{0,10}}?(?P<word>PD \w+(?:\(\S+\))?)"
+    ),
+    critical("disk.io_error", rf"{_EVENT}(?P<word>VD \S{{1,12}}) is now (?:PARTIALLY )?(?:DEGRADED|OFFLINE)"),
+    critical(_CODE, rf"{_MEGARAID}Failed (?:from megasas_init_fw|to transition controller to ready)"),
+    # The controller's own events: `1234 (581443580s/0x0002/FATAL) - …`.
+    critical(_CODE, rf"{_MEGARAID}\d+ \([^()]{{1,40}}/(?:FATAL|DEAD)\) - "),
+    warning(_CODE, rf"{_MEGARAID}\d+ \([^()]{{1,40}}/CRIT\) - "),
+    critical(
+        _CODE,
+        rf"{_MPT}.{{0,60}}(?:\bfault_state\(|coredump_state\(|SAS host is non-operational|"
+        r"(?:diag|hard|unit) reset: FAILED|"
+        r"failed going to (?:ready|operational) state|Command Timeout|handshake failed)",
+    ),
+    critical(_CODE, rf"{_MPT}failure at .{{0,80}}/_scsih_probe\(\)"),
+    warning(_CODE, rf"{_MPT}.{{0,40}}Temperature Threshold flags .{{0,60}}exceeded"),
+    # One or two are ordinary.
+    only_many("disk.link_unsteady", rf"{_MPT}log_info\(0x31[0-9a-f]{{6}}\): originator\(PL\)"),
+    warning("system.part_gone", rf"{_MPT}removing handle\(0x[0-9a-f]+\), sas_addr\("),
+    critical(
+        _CODE,
+        r"\b(?P<hba>mpi3mr\d+): .{0,60}(?:\bfault[_ ]?code|\bfault\s{0,8}:\s?code\(|\bfaulted\b|unrecoverable|"
+        r"reset (?:is )?failed)",
+    ),
+    critical(_CODE, r"\bhpsa .{0,60}(?:controller lockup detected|resetting (?:logical|physical) )"),
+    critical(_CODE, r"\bsmartpqi .{0,60}(?:controller is offline|controller offline|no heartbeat|resetting scsi )"),
+    critical(
+        _CODE,
+        r"\baacraid:? .{0,60}(?:Host (?:adapter|bus|device|target) (?:abort|reset) request|Adapter health - -?\d)",
+    ),
+    critical(_CODE, r"\b(?P<word>aac(?:raid)?\d*):? .{0,40}adapter kernel panic"),
+    critical(_CODE, r"\b(?P<word>arcmsr\d+): .{0,40}(?:abort device command|bus reset eh|notify .{0,20}timeout)"),
+    critical(_CODE, probe_failed("nvme|ahci|megaraid_sas|mpt[23]sas|mpi3mr|hpsa|smartpqi|aacraid|arcmsr|qla2xxx|lpfc")),
+    critical(_CODE, r"\b3w-\w{4,5}: (?P<word>scsi\d+): (?:AEN: )?ERROR"),
+)

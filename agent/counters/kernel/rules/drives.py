@@ -1,0 +1,51 @@
+"""Drives and their links: SCSI, ATA, NVMe.
+
+Wordings: drivers/scsi/sd.c, scsi_error.c, scsi_lib.c, scsi_logging.c, sense_codes.h (0x5D: failure predictions; FF
+is a drill); drivers/scsi/mpt3sas/mpt3sas_scsih.c; drivers/ata/libata-*.c; drivers/nvme/host/core.c, pci.c."""
+
+from __future__ import annotations
+
+from agent.counters.kernel.rules.pattern import critical, warning
+
+_SD = r"\bsd \d+:\d+:\d+:\d+: \[(?P<blk>sd[a-z]{1,4})\].{0,60}"
+_SCSI = r"\b(?:sd|scsi) (?P<scsi>\d+:\d+:\d+:\d+): "
+_ATA = r"\b(?P<ata>ata\d+)(?:\.\d+)?: "
+_NVME = r"\b(?P<nvme>nvme\d+)(?:n\d+)?: "
+PATTERNS = (
+    critical("disk.medium_error", rf"{_SD}Sense Key ?: Medium Error"),
+    critical("disk.io_error", rf"{_SD}Sense Key ?: Hardware Error"),
+    critical("disk.io_error", rf"{_SCSI}(?:\[\w+\] )?(?:rejecting I/O to (?:offline|dead) device|Device offlined - )"),
+    critical(
+        "smart.failing", rf"{_SD}Add\. Sense: .{{0,60}}(?:prediction threshold exceeded(?! \(false)|impending failure)"
+    ),
+    critical("disk.io_error", rf"{_SD}timing out command, waited \d+s"),
+    critical("disk.io_error", rf"{_SCSI}(?:tag#\d+ )?timing out command, waited \d+s"),
+    critical("disk.io_error", rf"{_SD}Medium access timeout failure\. Offlining disk!"),
+    critical("disk.io_error", rf"{_SCSI}.{{0,20}}attempting (?:device|target|host) reset"),
+    # A command that took 30 s and more. The drive may still have answered.
+    warning("disk.io_error", rf"{_SCSI}.{{0,20}}attempting task abort"),
+    # The link to a drive behind a SAS controller dropped, and may come back.
+    warning("disk.link_unsteady", rf"{_SCSI}device_block, handle\("),
+    critical("disk.medium_error", rf"{_ATA}error: \{{[^}}]{{0,60}}\bUNC\b"),
+    # Without the commands of optical drives: PACKET, 0xa0 and 0xa1.
+    critical(
+        "disk.link_error",
+        rf"{_ATA}(?:exception Emask|failed command: (?!PACKET)|hard resetting link|COMRESET failed|"
+        r"limiting (?:SATA link )?speed to|NCQ disabled due to excessive errors|lost interrupt|"
+        r"failed to (?:IDENTIFY|set xfermode)|"
+        r"revalidation failed|disable device|disabled\s*$|"
+        r"qc timeout (?:after \d+ msecs )?\(cmd 0x(?!a[01])|EH pending after|reset failed, giving up)",
+    ),
+    # Status code type 2: media and data integrity errors. [NVM Express base specification 2.0, 3.3.3.2.1]
+    critical(
+        "disk.medium_error",
+        r"\b(?P<blk>nvme\d+(?:c\d+)?n\d+): [\w/ ]{1,40}\(0x[0-9a-f]+\) @ LBA .{0,100}\(sct 0x2 / sc 0x8[0-4]\)",
+    ),
+    critical("disk.controller_error", r"\bblock (?P<blk>nvme\d+n\d+): no available path - failing I/O"),
+    critical(
+        "disk.controller_error",
+        rf"{_NVME}.{{0,200}}(?:I/O .{{0,100}}timeout|I/O (?:tag )?\d+ .{{0,60}}QID|controller is down|Device not ready|"
+        r"Removing after probe failure|Disabling device after reset failure|frozen state error detected|"
+        r"Device shutdown incomplete|resetting controller due to|Identify Controller failed|Could not set queue count)",
+    ),
+)

@@ -1,0 +1,61 @@
+"""Network cards that stopped, and what they say of heat, power and modules.
+
+Wordings: net/sched/sch_generic.c; drivers/net/ethernet: intel/ (e1000e, igb, igc, ixgbe, i40e, ice), broadcom/ (tg3,
+bnx2x, bnxt), mellanox/ (mlx4, mlx5: its health buffer has the severities of printk), realtek/r8169, emulex/benet,
+chelsio/cxgb4, qlogic/qed; drivers/base/dd.c."""
+
+from __future__ import annotations
+
+from agent.counters.kernel.rules.pattern import NET, PCI, critical, probe_failed, warning
+
+# bnx2x puts the port into brackets: `bnx2x: [bnx2x_fan_failure:2342(eth0)]Fan Failure …`.
+_BNX2X = rf"(?:bnx2x: \[[^\[\]()]{{1,60}}\((?P<net>{NET})\)\].{{0,20}})?"
+_DRIVERS = (
+    "e1000e|igb|igc|ixgbe|i40e|ice|tg3|bnx2|bnx2x|bnxt_en|mlx4_core|mlx5_core|r8169|atlantic|be2net|qed|qede|cxgb4|sfc|"
+    "ionic|hns3|enic"
+)
+PATTERNS = (
+    critical("nic.transmit_timeout", rf"(?P<net>{NET}): NETDEV WATCHDOG"),
+    critical("nic.transmit_timeout", rf"NETDEV WATCHDOG: (?P<net>{NET}) \("),
+    critical("nic.transmit_timeout", r"Detected (?:Tx |Hardware )Unit Hang"),
+    critical("nic.transmit_timeout", rf"\b{PCI}.{{0,40}}\b(?:tx_timeout: VSI|TX timeout (?:detected|on queue))"),
+    critical("nic.transmit_timeout", r"transmit timed out, resetting|: Reset adapter unexpectedly"),
+    critical("nic.stopped", probe_failed(_DRIVERS)),
+    # Intel's: the card's flash holds no firmware that it can run.
+    critical("nic.stopped", r"Firmware recovery mode detected"),
+    warning("nic.card", r"\b(?:ixgbe|i40e|ice) .{0,60}firmware error detected FWSM"),
+    critical("nic.stopped", r"\b(?:ixgbe|ixgbevf|txgbe|fm10k) .{0,40}: Adapter removed\b"),
+    critical("nic.stopped", r"\bbe2net .{0,60}Unrecoverable Error detected in the adapter"),
+    critical("nic.stopped", r"encountered fatal error, adapter (?:stopped|suspended)|\]HW error occurred \["),
+    warning("nic.card", r"\bmlx5_core .{0,100}Health issue observed, .{0,60}severity\([4-7]\)"),
+    critical(
+        "nic.stopped",
+        r"\bmlx5_core .{0,100}(?:Health issue observed, |PCI slot is unavailable|"
+        r"timeout\. Will cause a leak of a command)",
+    ),
+    critical("nic.stopped", r"(?:has been|was) stopped because it (?:has )?over ?heated"),
+    critical("nic.stopped", rf"{_BNX2X}Fan Failure on Network Controller"),
+    critical("nic.stopped", r"\bPCIe link lost"),
+    critical("nic.stopped", r"\bmlx[45]_core .{0,100}(?:Internal error detected|firmware internal error)"),
+    critical("nic.stopped", r"\bmlx5_core .{0,100}(?:device's health compromised|Fatal error \d+ detected)"),
+    critical(
+        "nic.stopped", rf"{_BNX2X}(?:MC assert!|driver assert|FATAL HW block attention|HW block parity attention)"
+    ),
+    critical("nic.stopped", r"\bbnxt_en .{0,120}fatal (?:condition|error)"),
+    critical(
+        "nic.stopped", r"temperature has (?:gone above|crossed) the (?:critical|fatal|shutdown) thermal threshold"
+    ),
+    critical("nic.stopped", r"The (?:EEPROM|NVM) Checksum Is Not Valid"),
+    warning("nic.card", r"\blink speed was downshifted because it overheated"),
+    warning("nic.card", r"Fan has stopped, replace the adapter"),
+    warning("nic.card", r"insufficient power on the PCIe slot|High temperature on sensors with bit set"),
+    warning("nic.card", r"temperature has (?:gone above|crossed) the \w{1,16} thermal threshold"),
+    warning("nic.card", r"\b(?:r8169|r8125|rtl8169) .{0,40}PCI error \("),
+    warning("nic.module", r"Port module event\[error\]|\bmodule \d+, Cable error"),
+    warning("nic.module", rf"{_BNX2X}(?:Power fault on (?:SFP\+ module|Port \d))"),
+    warning(
+        "nic.module",
+        r"(?:unsupported|unqualified) (?:Q?SFP\+? module|module type)|module is incompatible with the device",
+    ),
+    warning("nic.module", r"module's power requirements exceed"),
+)

@@ -1,0 +1,73 @@
+"""How a line of the kernel's log is told by a regular expression, and whom it is about."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.contract.wire import Severity
+from agent.counters.kernel.kmsg_record import Hit, Record
+
+# Domains have four digits, behind an Intel VMD five, in NVIDIA's driver eight.
+PCI = r"(?<![0-9a-f])(?<![0-9a-f]:)[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7](?!\d)"
+# IFNAMSIZ; without a bound a long line takes time by the square of its length.
+NET = r"[\w.@-]{1,16}"
+# Groups of a regex that name a device, the one that says most first.
+NAMING = ("net", "blk", "nvme", "ata", "scsi", "gpu", "pci", "cpu", "dimm", "hba", "word")
+# `driver 0000:03:00.0 eth0: …`, as dev_printk and netdev_printk begin a line.
+_SUBJECT = re.compile(rf"^(?:[\w.-]{{1,32}} )?(?P<pci>{PCI})(?: (?P<net>(?!\(){NET}))?[: ]", re.IGNORECASE)
+
+
+class Reader(Protocol):
+    """Tells what a line means, or None."""
+
+    def read(self, record: Record) -> Hit | None: ...
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """What a line means. A group of the regex that is called as one of NAMING names the device; without one it is the
+    device that the line begins with."""
+
+    code: str
+    severity: Severity
+    regex: re.Pattern[str]
+
+    def read(self, record: Record) -> Hit | None:
+        match = self.regex.search(record.text)
+        if match is None:
+            return None
+        return Hit(record, self.code, self.severity, *(named(match) or subject(record)))
+
+
+def critical(code: str, regex: str) -> Pattern:
+    return Pattern(code, Severity.CRITICAL, re.compile(regex, re.IGNORECASE))
+
+
+def warning(code: str, regex: str) -> Pattern:
+    return Pattern(code, Severity.WARNING, re.compile(regex, re.IGNORECASE))
+
+
+def only_many(code: str, regex: str) -> Pattern:
+    """A line that is ordinary by itself: information, and a warning where it comes in numbers."""
+    return Pattern(code, Severity.INFO, re.compile(regex, re.IGNORECASE))
+
+
+def probe_failed(drivers: str) -> str:
+    """A driver that gave its card up, in the words of drivers/base/dd.c before and since 6.5. `drivers` are names with
+    a bar between them."""
+    return rf"\b(?:(?:{drivers}): probe of (?P<pci>{PCI})|probe with driver (?:{drivers})) failed with error -\d"
+
+
+def named(match: re.Match[str]) -> tuple[str, str] | None:
+    """Kind of word and word of the device that the regex caught."""
+    groups = match.groupdict()
+    return next(((kind, groups[kind].strip()) for kind in NAMING if groups.get(kind)), None)
+
+
+def subject(record: Record) -> tuple[str, str]:
+    """The device that the line begins with, or that the kernel noted beside it."""
+    if match := _SUBJECT.match(record.text):
+        return named(match) or ("", "")
+    return ("pci", record.device[5:]) if record.device.startswith("+pci:") else ("", "")

@@ -1,0 +1,41 @@
+"""What the kernel says of itself: a core that hangs, a fault in its own code or data, heat, programs that died.
+
+Wordings: arch/x86/kernel/smpboot.c, kernel/cpu.c, kernel/watchdog.c, kernel/rcu/tree_stall.h, kernel/hung_task.c,
+arch/x86/mm/fault.c, arch/x86/kernel/traps.c, mm/page_alloc.c, mm/memory.c, drivers/thermal/, fs/squashfs/."""
+
+from __future__ import annotations
+
+from agent.counters.kernel.rules.pattern import critical, warning
+
+PATTERNS = (
+    critical(
+        "system.lockup",
+        r"BUG: soft lockup - |detected hard LOCKUP|"
+        # Some kernels tell of expedited ones after milliseconds.
+        r"\brcu.{0,60}detected stalls?|\brcu.{0,60}self-detected stall|"
+        r"\brcu.{0,60}detected expedited stalls(?!.{0,200}\} \d{1,3} jiffies)|\brcu.{0,60}kthread starved",
+    ),
+    warning("system.lockup", r"BUG: workqueue lockup - "),
+    critical("thermal.critical", r"\bthermal.{0,60}critical temperature reached"),
+    warning("thermal.throttled", r"CPU(?P<cpu>\d+): (?:Package |Core )?temperature (?:is )?above threshold"),
+    warning("thermal.throttled", r"CPU(?P<cpu>\d+): Running in modulated clock mode"),
+    # A program's own fault is told with its number in brackets, the kernel's is not.
+    warning("system.program_crashed", r"\S\[\d+\]:? (?:segfault at|general protection|trap |bad frame)"),
+    # A page whose notes are wrong: a bit flipped in memory, or a fault of the kernel.
+    critical("system.kernel_oops", r"BUG: Bad page (?:state|map|cache)"),
+    critical(
+        "system.kernel_oops",
+        r"Corrupted page table at address|PANIC: double fault|"
+        r"BUG: unable to handle|BUG: kernel NULL pointer|kernel BUG at|general protection fault|\bOops: |"
+        r"\b(?:invalid opcode|divide error|stack segment|double fault): [0-9a-f]{4} \[#\d+\]|"
+        r"Unable to handle kernel (?:paging|NULL pointer)|Kernel panic - not syncing: (?!VFS)",
+    ),
+    # No part has its name: a core that never started is in no table of the kernel.
+    critical("cpu.offline", r"do_boot_cpu failed\(-?\d+\) to wakeup (?P<word>CPU#\d+)"),
+    critical("cpu.offline", r"\b(?P<word>CPU\d+) failed to report alive state"),
+    critical("system.hardware_error", r"xHCI host controller not responding, assume dead"),
+    # Read from the network or from memory, so not the fault of a disk.
+    warning("system.image_corrupt", r"SQUASHFS error: "),
+    warning("system.hung_task", r"task \S{1,40} blocked for more than \d+ seconds"),
+    warning("system.out_of_memory", r"Out of memory: Kill(?:ed)? process"),
+)

@@ -1,0 +1,43 @@
+"""Which error counters are read around every stage, and which sensors cost a command. One line each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from agent.contract import wire
+from agent.counters import bmc_log, command_counters, sysfs_counters
+from agent.counters.component_names import Names
+from agent.counters.counting import Counts, Source
+
+KERNEL: tuple[Callable[[Names], Counts], ...] = (
+    sysfs_counters.edac,
+    sysfs_counters.aer,
+    sysfs_counters.machine_checks,
+    sysfs_counters.throttling,
+    sysfs_counters.ports,
+    sysfs_counters.wires,
+    sysfs_counters.gone,
+)
+_EVENT_LOG = bmc_log.EventLog()
+COMMANDS: tuple[Callable[[Names], Counts], ...] = (
+    command_counters.drives,
+    _EVENT_LOG,
+    command_counters.gpus,
+)
+SLOW_SENSORS: tuple[Callable[[], list[wire.Measurement]], ...] = (command_counters.bmc_sensors,)
+
+
+def of(names: Callable[[], Names]) -> tuple[Source, ...]:
+    """Every source, as the counter book reads it; `names` is asked each time, since the inventory comes
+    later."""
+    return tuple(partial(_read, source, names) for source in (*KERNEL, *COMMANDS))
+
+
+def said(delta: wire.CounterDelta) -> str:
+    """What a delta counts, in the words of its source; '' where it keeps none."""
+    return _EVENT_LOG.said(delta)
+
+
+def _read(source: Callable[[Names], Counts], names: Callable[[], Names]) -> Counts:
+    return source(names())

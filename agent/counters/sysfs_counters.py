@@ -1,0 +1,182 @@
+"""The error counters that the kernel keeps: memory, PCIe, machine checks, throttling, network ports.
+
+Each source takes Names and returns {(counter, component kind, component): count}. What isn't there is
+left out: no memory controller in EDAC means "not tested", never zero.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+
+from agent.counters.component_names import Names
+from agent.counters.counting import Counts
+from agent.host import identity, shell, sysfs
+from agent.parsing import count
+
+POLL_MACHINE_CHECKS_S = 10
+NIC_ERRORS = (
+    "rx_errors",
+    "tx_errors",
+    "rx_crc_errors",
+    "rx_frame_errors",
+    "tx_carrier_errors",
+    "collisions",
+)
+# Of `ethtool -S`, whose names every driver invents: what says that bits were lost on the wire.
+WIRE_ERRORS = re.compile(r"crc|fcs|symbol|align|code_err|jabber|bit_err|pcs_err|fec_uncorrect", re.IGNORECASE)
+
+
+def poll_machine_checks_often(root: Path) -> None:
+    """Corrected machine checks are collected every 300 s by default: longer than a quick stage. Writing
+    one core's file sets all, and collects at once what the banks hold (mce_restart in mce/core.c), but only a value
+    other than the present one does: so it alternates. Called at the end of a stage, too, so that no error is left to
+    the stage that follows, or to nobody after the last."""
+    with contextlib.suppress(OSError):
+        path = root / "sys/devices/system/machinecheck/machinecheck0/check_interval"
+        now = path.read_text().strip()
+        path.write_text(str(POLL_MACHINE_CHECKS_S - 1 if now == str(POLL_MACHINE_CHECKS_S) else POLL_MACHINE_CHECKS_S))
+
+
+def gone(names: Names) -> Counts:
+    """1 for each part of the inventory that the kernel no longer has: it may have left after the stage that tests
+    it."""
+    inventory = names.inventory
+    if inventory is None:
+        return {}
+    present = {mac for _, mac in identity.physical_nics(names.root)}
+    counts: Counts = {}
+    for disk in (disk for disk in inventory.disks if disk.bus != "usb"):
+        key = ("gone", "disk", disk.serial or disk.name)
+        # One serial number may stand on two disks.
+        counts[key] = max(counts.get(key, 0), _is_gone(names.root / "sys/block" / disk.name))
+    for nic in inventory.nics:
+        counts["gone", "nic", nic.mac.lower()] = int(nic.mac.lower() not in present)
+    for gpu in inventory.gpus:
+        counts["gone", "gpu", gpu.uuid or gpu.pci] = _is_gone(names.root / "sys/bus/pci/devices" / gpu.pci)
+    return counts
+
+
+def _is_gone(path: Path) -> int:
+    return int(not path.exists())
+
+
+def edac(names: Names) -> Counts:
+    """Corrected and uncorrected errors per DIMM; those that the controller can't attribute are the
+    system's."""
+    counts: Counts = {}
+    for controller in sorted((names.root / "sys/devices/system/edac/mc").glob("mc[0-9]*")):
+        counts.update(_of_dimms(controller, names) or _of_rows(controller, names))
+        for kind, word in (("edac.ce", "ce_noinfo_count"), ("edac.ue", "ue_noinfo_count")):
+            _add(counts, (kind, "system", "system"), sysfs.integer(controller / word))
+    return counts
+
+
+def _of_dimms(controller: Path, names: Names) -> Counts:
+    counts: Counts = {}
+    for dimm in sorted([*controller.glob("dimm[0-9]*"), *controller.glob("rank[0-9]*")]):
+        part = names.part("dimm", sysfs.text(dimm / "dimm_label") or f"{controller.name} {dimm.name}")
+        _add(counts, ("edac.ce", part.kind, part.name), sysfs.integer(dimm / "dimm_ce_count"))
+        _add(counts, ("edac.ue", part.kind, part.name), sysfs.integer(dimm / "dimm_ue_count"))
+    return counts
+
+
+def _of_rows(controller: Path, names: Names) -> Counts:
+    """Older drivers: corrected errors per channel of a row, uncorrected ones per row."""
+    counts: Counts = {}
+    for row in sorted(controller.glob("csrow[0-9]*")):
+        for channel in sorted(row.glob("ch[0-9]*_ce_count")):
+            stem = channel.name.removesuffix("_ce_count")
+            label = sysfs.text(row / f"{stem}_dimm_label") or f"{controller.name} {row.name} {stem}"
+            part = names.part("dimm", label)
+            _add(counts, ("edac.ce", part.kind, part.name), sysfs.integer(channel))
+            _add(counts, ("edac.ue", part.kind, part.name), sysfs.integer(row / "ue_count"))
+    return counts
+
+
+def aer(names: Names) -> Counts:
+    """Totals of PCIe Advanced Error Reporting per device; a bridge's are the system's, with its address."""
+    counts: Counts = {}
+    for device in sorted((names.root / "sys/bus/pci/devices").glob("*")):
+        for severity in ("correctable", "nonfatal", "fatal"):
+            total = _aer_total(device / f"aer_dev_{severity}")
+            if total is not None:
+                part = names.part("pci", device.name)
+                counts[(f"aer.{severity}.{device.name}", part.kind, part.name)] = total
+    return counts
+
+
+def _aer_total(path: Path) -> int | None:
+    """The file's last line is `TOTAL_ERR_COR 3`."""
+    for line in sysfs.text(path).splitlines():
+        word, _, number = line.partition(" ")
+        if word.startswith("TOTAL_ERR") and (total := count(number.strip())) is not None:
+            return total
+    return None
+
+
+def throttling(names: Names) -> Counts:
+    """Throttling per package: cores of one package repeat its count, each core's own are summed."""
+    counts: Counts = {}
+    for cpu in sorted((names.root / "sys/devices/system/cpu").glob("cpu[0-9]*")):
+        part = names.part("cpu", cpu.name[3:])
+        core = sysfs.integer(cpu / "thermal_throttle/core_throttle_count")
+        package = sysfs.integer(cpu / "thermal_throttle/package_throttle_count")
+        _add(counts, ("throttle.core", part.kind, part.name), core)
+        if package is not None:
+            key = ("throttle.package", part.kind, part.name)
+            counts[key] = max(counts.get(key, 0), package)
+    return counts
+
+
+def machine_checks(names: Names) -> Counts:
+    """The MCE line of /proc/interrupts: machine check exceptions per logical CPU, summed per package. Its columns are
+    the CPUs of the first line, which are those that are online."""
+    counts: Counts = {}
+    lines = sysfs.text(names.root / "proc/interrupts").splitlines()
+    cpus = [word.removeprefix("CPU") for word in lines[0].split()] if lines else []
+    for line in lines[1:]:
+        word, _, rest = line.strip().partition(":")
+        if word == "MCE":
+            for number, said in zip(cpus, rest.split(), strict=False):
+                part = names.part("cpu", number)
+                _add(counts, ("mce.exceptions", part.kind, part.name), count(said))
+    return counts
+
+
+def ports(names: Names) -> Counts:
+    """Errors of every physical port, and how often its link went away."""
+    counts: Counts = {}
+    for name, mac in identity.physical_nics(names.root):
+        port = names.root / "sys/class/net" / name
+        for error in NIC_ERRORS:
+            _add(counts, (f"nic.{error}", "nic", mac), sysfs.integer(port / "statistics" / error))
+        _add(counts, ("nic.link_down", "nic", mac), sysfs.integer(port / "carrier_down_count"))
+    return counts
+
+
+def wires(names: Names) -> Counts:
+    """What the drivers count beyond that, as `ethtool -S` prints it."""
+    counts: Counts = {}
+    for name, mac in identity.physical_nics(names.root):
+        for counter, value in wire_errors(shell.run(["ethtool", "-S", name], 5).stdout).items():
+            _add(counts, (f"nic.{counter}", "nic", mac), value)
+    return counts
+
+
+def wire_errors(text: str) -> dict[str, int]:
+    """The lines of `ethtool -S` that count lost bits; per-queue lines carry the same again and are left
+    out."""
+    found = {}
+    for line in text.splitlines():
+        counter, _, value = line.strip().partition(":")
+        known = count(value.strip())
+        if WIRE_ERRORS.search(counter) and known is not None and counter not in NIC_ERRORS:
+            found[counter.strip().replace(" ", "_")] = known
+    return found
+
+
+def _add(counts: Counts, key: tuple[str, str, str], value: int | None) -> None:
+    if value is not None:
+        counts[key] = counts.get(key, 0) + value

@@ -1,0 +1,297 @@
+"""Verified writes: the data for the safety decision, and the work on what it returned. Nothing here decides."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from agent import findings
+from agent.contract import wire
+from agent.disk_writes import diskio, safety, wipe_probe
+from agent.disk_writes.disk_notes import Notes, State, Written
+from agent.disk_writes.safety import DiskFacts, WipeReport, WriteGrant
+from agent.exercises import disk_speed
+from agent.exercises.surface import MIB, SECTOR_BYTES, Segment, plan
+from agent.host.shell import Completed
+from agent.host.stop import StopFlag
+from agent.loads import fio
+from agent.parsing import ParseError
+from agent.probes import disks
+from agent.reports import checks
+from agent.reports.partial_report import PartialReport
+from agent.reports.progress import ProgressBoard
+from agent.stage import StageContext
+
+CHECK, CHECK_SPEED = "verified_write", disk_speed.CHECK_WRITING
+_NO_PACE = "fio does not say how fast it wrote"
+_START_S = 60.0
+_LEAST_RATE_BYTES_S = 4 * MIB
+REHEARSAL_BYTES = 4 * MIB
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What the safety decision came to, with a check for each thing that is not written."""
+
+    grants: list[WriteGrant] = field(default_factory=list)
+    refusals: list[wire.Refusal] = field(default_factory=list)
+    checks: list[wire.Check] = field(default_factory=list)
+
+
+NOTHING = Decided()
+
+
+def decide(ctx: StageContext, notes: Notes) -> Decided:
+    """Gather what the decision needs, for all disks, and ask it. The probe only reads.
+
+    Disks are looked at again after the probe, which can take minutes: one that came meanwhile may be the twin of a
+    candidate, and one that changed was not the one probed."""
+    candidates, _ = safety.before_probe(facts(), ctx.claim.disks, _circumstances(ctx))
+    reports = _probed(ctx, candidates)
+    seen = facts()
+    probes = {disk.name: reports[disk] for disk in seen if disk in reports}
+    decisions = safety.decide(seen, ctx.claim.disks, probes, _circumstances(ctx), ctx.overrides, notes.begun())
+    for refusal in safety.refusals(decisions):
+        ctx.log("warning", f"not written: {refusal.serial}: {refusal.reason}")
+    return _decided(decisions)
+
+
+def _probed(ctx: StageContext, candidates: list[DiskFacts]) -> dict[DiskFacts, WipeReport]:
+    """All candidates at once."""
+    effort = wipe_probe.Thoroughness(
+        full_scan_bytes=int(checks.param(ctx, "wipe_full_scan_mb")) * MIB,
+        samples=int(checks.param(ctx, "wipe_samples")),
+        time_limit_s=float(checks.param(ctx, "wipe_probe_max_s")),
+    )
+    with ThreadPoolExecutor(max_workers=max(1, len(candidates)), thread_name_prefix="wipe-probe") as pool:
+        reports = pool.map(lambda disk: wipe_probe.probe(disk.name, effort), candidates)
+        return dict(zip(candidates, reports, strict=True))
+
+
+def facts() -> list[DiskFacts]:
+    """Every disk as sysfs shows it now, USB sticks included."""
+    identities = [disks.identify(disks.BLOCK / name) for name in disks.names()]
+    return [DiskFacts(d.name, d.serial, d.wwn, d.bus, d.size_bytes // MIB, d.removable) for d in identities]
+
+
+def write_all(ctx: StageContext, decided: Decided, board: ProgressBoard, notes: Notes) -> PartialReport:
+    """Every granted disk, side by side."""
+    whole = PartialReport()
+    with ThreadPoolExecutor(max_workers=max(1, len(decided.grants)), thread_name_prefix="write") as pool:
+        for part in pool.map(lambda grant: _write(ctx, grant, board, notes), decided.grants):
+            whole.checks += part.checks
+            whole.findings += part.findings
+            whole.numbers |= part.numbers
+            whole.evidence |= part.evidence
+    return whole
+
+
+def _circumstances(ctx: StageContext) -> safety.Circumstances:
+    claim = ctx.claim
+    return safety.Circumstances(
+        mode=claim.mode,
+        run=claim.run,
+        boot=claim.boot,
+        stage=ctx.order.name,
+        attempt=ctx.order.attempt,
+        stage_writes=ctx.order.writes,
+        write_mode=claim.write_mode,
+        destructive_allowed=claim.destructive_allowed,
+        in_image=ctx.in_image,
+        last_continue_age_s=ctx.last_continue_age_s(),
+    )
+
+
+def _decided(decisions: list[WriteGrant | wire.Refusal]) -> Decided:
+    """A refusal by the gates 2, 3 and 5, or of a disk that should be written, is a check that was not made. That other
+    disks are not on the allowlist is as it should be."""
+    granted, refused = safety.grants(decisions), safety.refusals(decisions)
+    waiting = [one for one in decisions if isinstance(one, WriteGrant) and one not in granted]
+    made = [checks.not_tested(CHECK, one.serial, reason="another disk was refused by gate 3") for one in waiting]
+    made += [checks.not_tested(CHECK, one.serial, reason=one.reason) for one in refused if one.gate != 4]
+    if not granted and not made:
+        made = [checks.not_tested(CHECK, reason=f"no disk may be written: {'; '.join(one.reason for one in refused)}")]
+    return Decided(granted, refused, made)
+
+
+def _write(ctx: StageContext, grant: WriteGrant, board: ProgressBoard, notes: Notes) -> PartialReport:
+    """Write, read back, blank. The disk is read-only again whatever happens in between."""
+    part = PartialReport()
+    if disks.zones(grant.name) == "host-managed":
+        why = f"{grant.name}: host-managed zones take writes in their own order only"
+        part.checks.append(checks.not_tested(CHECK, grant.serial, reason=why))
+        return part
+    most, segment = (int(checks.param(ctx, name)) * MIB for name in ("write_max_mb", "segment_mb"))
+    segments = notes.keep_begun(grant, plan(grant.size_mb * MIB, most, segment))
+    ctx.log("warning", f"writing to {grant.name} ({grant.serial}): {sum(s.length for s in segments) // MIB} MiB")
+    try:
+        with diskio.writable(grant, ctx.last_continue_age_s) as fd:
+            _segments(ctx, grant, fd, segments, board, notes, part)
+    except diskio.NotWritten as error:
+        part.checks.append(checks.not_tested(CHECK, grant.serial, reason=str(error)))
+    board.tell(grant.serial, 100, "writing is over")
+    return part
+
+
+def _segments(
+    ctx: StageContext,
+    grant: WriteGrant,
+    fd: int,
+    segments: list[Segment],
+    board: ProgressBoard,
+    notes: Notes,
+    part: PartialReport,
+) -> None:
+    """What an earlier agent of this attempt did stands in the notes: what it verified is not written again, and what it
+    found wrong stays wrong."""
+    done = notes.written(grant)
+    for number, segment in enumerate(segments):
+        board.tell(grant.serial, 100.0 * number / len(segments), "writing and verifying")
+        if done.bad or (segment not in done.verified and not _overwrite(ctx, grant, fd, segment, done, notes, part)):
+            break
+    _blank(ctx, grant, fd, done, notes, part)
+    _told(ctx, grant, segments, done, part)
+
+
+def _overwrite(
+    ctx: StageContext, grant: WriteGrant, fd: int, segment: Segment, done: Written, notes: Notes, part: PartialReport
+) -> bool:
+    """Patterns over one segment, read back; noted before and after. False: no other segment is written."""
+    if not _answered(ctx):
+        part.checks.append(checks.not_tested(CHECK, grant.serial, reason=f"{grant.name}: {ctx.stop.reason}"))
+        return False
+    done.begin(segment)
+    notes.keep_written(grant, done)
+    job, trouble, bad = _verify(ctx, fd, segment)
+    if job and job.written_bytes == segment.length:
+        done.states[segment] = State.WRITTEN
+    done.bad = bad[0] if bad else None
+    if trouble and not bad:
+        part.checks.append(checks.not_tested(CHECK, grant.serial, reason=f"{grant.name}: {trouble}"))
+    elif job and not bad:
+        done.verified[segment] = segment.length / job.write_bytes_s if job.write_bytes_s else 0.0
+    notes.keep_written(grant, done)
+    return segment in done.verified
+
+
+def _answered(ctx: StageContext) -> bool:
+    """Gate 5 before each segment: while the orchestrator is silent nothing more is overwritten, since a run that was
+    cancelled meanwhile could not be told so. Waits until it answers; False when the stage is stopped instead."""
+    while not ctx.stop.is_set() and not safety.still_fresh(ctx.last_continue_age_s()):
+        ctx.stop.wait(1.0)
+    return not ctx.stop.is_set()
+
+
+def _told(ctx: StageContext, grant: WriteGrant, segments: list[Segment], done: Written, part: PartialReport) -> None:
+    """What was wrong with the disk is told by `failures`, from the notes."""
+    verified, wanted = done.amount // MIB, sum(segment.length for segment in segments) // MIB
+    part.numbers[f"written_mb.{grant.serial}"] = done.amount / MIB
+    if not done.bad and not any(check.name == CHECK for check in part.checks):
+        whole = bool(segments) and set(segments) <= set(done.verified)
+        why = f"{verified} MiB verified" if whole else f"{grant.name}: {verified} of {wanted} MiB verified"
+        part.checks.append((checks.passed if whole else checks.not_tested)(CHECK, grant.serial, reason=why))
+    if not all(done.verified.values()):
+        part.checks.append(checks.not_tested(CHECK_SPEED, grant.serial, reason=f"{grant.name}: {_NO_PACE}"))
+    elif done.seconds:
+        disk_speed.judge_writing(ctx, _inventoried(ctx, grant), done.amount / done.seconds / 1e6, part)
+
+
+def failures(notes: Notes) -> PartialReport:
+    """Every disk that failed in this attempt, also one that an earlier agent found and that was refused since."""
+    part = PartialReport()
+    for name, serial, bad in notes.bad():
+        part.findings.append(_wrong(name, serial, bad))
+        part.checks.append(checks.judged(CHECK, part.findings[-1:], serial))
+    return part
+
+
+def _inventoried(ctx: StageContext, grant: WriteGrant) -> wire.Disk:
+    found = [disk for disk in checks.fixed_disks(ctx.inventory) if disk.serial == grant.serial]
+    return found[0] if found else wire.Disk(grant.name, grant.serial, grant.wwn, grant.bus, grant.size_mb)
+
+
+def _verify(ctx: StageContext, fd: int, segment: Segment) -> tuple[fio.Job | None, str, list[fio.BadRange]]:
+    """One segment, as `_verified` says it."""
+    done = _fio(ctx, fd, fio.verify_argv(f"/proc/self/fd/{fd}", segment.offset, segment.length), 2 * segment.length)
+    return _verified(done, segment)
+
+
+def _verified(
+    done: Completed, segment: Segment, *, read_back: bool = True
+) -> tuple[fio.Job | None, str, list[fio.BadRange]]:
+    """The job, why it proves nothing ('' when it does), and what was wrong with the disk."""
+    text = done.stderr + done.stdout
+    bad = fio.verify_errors(text) + fio.io_errors(text)
+    try:
+        job = fio.parse(done.stdout)
+    except ParseError as error:
+        return None, done.trouble or str(error), bad
+    if not bad and job.error == fio.VERIFY_ERRNO:
+        bad = [fio.BadRange(segment.offset, segment.length, "verify")]
+    if not bad and (job.error or not done.ok):
+        return job, done.trouble or f"fio reports error {job.error}", []
+    if not bad and (job.written_bytes, job.read_bytes) != (segment.length, segment.length if read_back else 0):
+        why = f"{job.written_bytes} bytes written, {job.read_bytes} read back, {segment.length} wanted"
+        return job, why, []
+    return job, "", bad
+
+
+def _blank(ctx: StageContext, grant: WriteGrant, fd: int, done: Written, notes: Notes, part: PartialReport) -> None:
+    """Zeros over every segment that was overwritten as a whole, and over no other byte, so that the next probe finds a
+    blank disk. Gate 5 is asked before each: what must be left is told by `disk_left`."""
+    for segment in done.having(State.WRITTEN):
+        if not _answered(ctx):
+            return
+        argv = fio.blank_argv(f"/proc/self/fd/{fd}", segment.offset, segment.length)
+        _, trouble, bad = _verified(_fio(ctx, fd, argv, segment.length), segment, read_back=False)
+        if bad or trouble:
+            done.bad = done.bad or (bad[0] if bad else None)
+            notes.keep_written(grant, done)
+            ctx.log("warning", f"{grant.name} ({grant.serial}): zeros were not written: {trouble or bad[0].words}")
+            return
+        done.states[segment] = State.BLANK
+        notes.keep_written(grant, done)
+
+
+def _fio(ctx: StageContext, fd: int, argv: list[str], amount: int) -> Completed:
+    return fio.run(argv, amount / _LEAST_RATE_BYTES_S + _START_S, stop=ctx.stop, pass_fds=(fd,))
+
+
+def rehearsed(corrupt: bool, stop: StopFlag) -> PartialReport:
+    """The verified write on a file in memory, no disk anywhere near; `corrupt` flips one bit of it between writing and
+    reading back. For the test of the tester."""
+    segment = Segment(0, REHEARSAL_BYTES)
+    fd = os.memfd_create("vetting-rehearsal")
+    try:
+        os.truncate(fd, segment.length)
+        argv = fio.verify_argv(f"/proc/self/fd/{fd}", segment.offset, segment.length)
+        done = fio.run(fio.in_memory(argv, only_read_back=False), _START_S, stop=stop, pass_fds=(fd,))
+        if corrupt and done.ok:
+            at = segment.length // 2 + SECTOR_BYTES
+            os.pwrite(fd, bytes([os.pread(fd, 1, at)[0] ^ 1]), at)
+            done = fio.run(fio.in_memory(argv, only_read_back=True), _START_S, stop=stop, pass_fds=(fd,))
+    finally:
+        os.close(fd)
+    return judge(done, segment, "memory")
+
+
+def judge(done: Completed, segment: Segment, name: str) -> PartialReport:
+    """The verified write of one segment by itself."""
+    _, trouble, bad = _verified(done, segment)
+    found = [_wrong(name, name, bad[0])] if bad else []
+    if trouble and not bad:
+        return PartialReport([checks.not_tested(CHECK, name, reason=trouble)])
+    return PartialReport([checks.judged(CHECK, found, name)], found)
+
+
+def _wrong(device: str, serial: str, bad: fio.BadRange) -> wire.Finding:
+    lba = bad.offset // SECTOR_BYTES
+    if bad.kind == "verify":
+        message = (
+            f"{device}: other data came back than was written, at LBA {lba} ({bad.length // SECTOR_BYTES} sectors)"
+        )
+        return findings.make("storage.corruption", "disk", serial, message, value=float(lba), unit="LBA")
+    code = "storage.write_error" if bad.kind == "write" else "storage.read_error"
+    message = f"{device}: {bad.kind} failed at LBA {lba}: {bad.words}"
+    return findings.make(code, "disk", serial, message, value=float(lba), unit="LBA")

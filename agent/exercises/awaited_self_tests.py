@@ -1,0 +1,47 @@
+"""The end of the self-tests that SMART leaves running in the drives."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from agent.contract import wire
+from agent.exercises import drive_self_tests, drives
+from agent.exercises.drive_self_tests import TOPIC, Drive
+from agent.reports import checks
+from agent.reports.partial_report import PartialReport
+from agent.reports.progress import ProgressBoard
+from agent.stage import StageContext
+
+
+def await_self_tests(ctx: StageContext, disks: list[wire.Disk], board: ProgressBoard) -> list[PartialReport]:
+    """The end of the tests that SMART has left running, for Storage, which may not read a drive meanwhile: most
+    abort or slow down their test then."""
+    found = drives.of(disks).drives
+    gone = sorted(drive_self_tests.Ledger(ctx).begun_in_smart() - {drive.name for drive in found})
+    with ThreadPoolExecutor(max_workers=max(1, len(found)), thread_name_prefix="self-test") as pool:
+        parts = list(pool.map(lambda drive: _await_self_test(ctx, drive, board), found))
+    return [*parts, PartialReport([_unended(name) for name in gone])]
+
+
+def _unended(name: str) -> wire.Check:
+    """Of a drive behind a RAID controller: the kernel's own disks are in the inventory, and are asked."""
+    why = f"{name}: SMART has started its self-test, and it does not answer any more"
+    return checks.not_tested(drive_self_tests.CHECK, name, reason=why, topic=TOPIC)
+
+
+def _await_self_test(ctx: StageContext, drive: Drive, board: ProgressBoard) -> PartialReport:
+    part = PartialReport()
+    smart = drives.ask(drive, part)
+    if smart is None or smart.is_silent:
+        why = f"{drive.label}: {smart.trouble}" if smart else part.checks.pop().reason
+        part.checks.append(checks.not_tested(drive_self_tests.CHECK, drive.name, reason=why, topic=TOPIC))
+        return part
+    try:
+        begun = drive_self_tests.take_over(ctx, drive, smart, drive_self_tests.in_background(ctx.claim))
+        check, part.findings = drive_self_tests.follow(ctx, drive, smart.protocol, begun, board)
+    except drive_self_tests.NotStarted as error:
+        check = error.check
+    now = drives.ask(drive, part) or smart
+    part.checks = [check]
+    part.findings = part.findings or drive_self_tests.failed(now.self_test.failure, drive.label, drive.name)
+    return part

@@ -1,0 +1,52 @@
+"""Verified load on every core, one stress-ng per CPU package: used by CPUStress and Burn."""
+
+from __future__ import annotations
+
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from agent import findings
+from agent.exercises.packages import processors_by_package
+from agent.host.stop import StopFlag
+from agent.loads import stress_ng
+from agent.reports import checks
+from agent.reports.partial_report import PartialReport
+
+
+def run(duration_s: float, stop: StopFlag, packages: dict[int, list[int]] | None = None) -> PartialReport:
+    """The check is called `compute`, one per package."""
+    packages = packages or processors_by_package()
+    load = PartialReport()
+    with tempfile.TemporaryDirectory(prefix="vetting-cpu-") as directory, ThreadPoolExecutor(len(packages)) as pool:
+        jobs = {
+            package: pool.submit(_package, package, processors, duration_s, stop, Path(directory))
+            for package, processors in packages.items()
+        }
+        for package, job in jobs.items():
+            result, text = job.result()
+            record(load, f"CPU{package}", len(packages[package]), result, text)
+    return load
+
+
+def _package(
+    package: int, processors: list[int], duration_s: float, stop: StopFlag, directory: Path
+) -> tuple[stress_ng.StressResult, str]:
+    yaml = directory / f"{package}.yaml"
+    done = stress_ng.run(stress_ng.cpu_argv(processors, duration_s, yaml), duration_s, stop)
+    text = yaml.read_text(errors="replace") if yaml.exists() else ""
+    return stress_ng.judge(done, text), done.stdout + done.stderr + text
+
+
+def record(load: PartialReport, name: str, workers: int, result: stress_ng.StressResult, text: str) -> None:
+    load.evidence[f"stress-ng.{name}"] = text
+    if result.failed:
+        said = f": {result.failures[0]}" if result.failures else ""
+        message = f"{name}: a core gave a wrong result{said}"
+        load.findings.append(findings.make("cpu.miscompare", "cpu", name, message))
+        load.checks.append(checks.failed("compute", name, reason=message))
+    elif result.trouble:
+        load.checks.append(checks.not_tested("compute", name, reason=result.trouble))
+    else:
+        load.checks.append(checks.passed("compute", name, reason=f"{workers} cores verified"))
+        load.numbers[f"cpu_bogo_ops_s.{name}"] = result.rates.get("cpu", 0.0)

@@ -1,0 +1,112 @@
+"""How fast a disk reads, in order and at random, one disk at a time. Floors by class of drive are sanity only: what a
+drive of its kind reaches on the worst day of its life, from the profile."""
+
+from __future__ import annotations
+
+from agent import findings
+from agent.contract import wire
+from agent.exercises.surface import MIB
+from agent.host.shell import Completed
+from agent.loads import fio
+from agent.parsing import ParseError
+from agent.probes import disks
+from agent.reports import checks
+from agent.reports.partial_report import PartialReport
+from agent.reports.progress import ProgressBoard
+from agent.stage import StageContext
+
+_START_S = 60.0
+CHECK_WRITING = "write_speed"
+CLASSES = ("hdd", "ssd", "nvme", "virtual")
+LIMITS = (
+    *(f"{kind}_read_min_mb_s" for kind in CLASSES),
+    *(f"{kind}_random_min_iops" for kind in CLASSES),
+    *(f"{kind}_write_min_mb_s" for kind in (*CLASSES, "smr")),
+)
+
+
+def drive_class(disk: wire.Disk) -> str:
+    """One of CLASSES; `virtual` for a disk that is none of the others: what a virtio disk says of itself is what
+    somebody configured."""
+    if disk.bus in ("nvme", "virtio"):
+        return "nvme" if disk.bus == "nvme" else "virtual"
+    return "hdd" if disk.rotational else "ssd"
+
+
+def measure(ctx: StageContext, present: list[wire.Disk], board: ProgressBoard) -> PartialReport:
+    """Both checks of every disk."""
+    duration_s = float(checks.param(ctx, "speed_s"))
+    total_s = 2 * duration_s * len(present)
+    sizes = {f"/dev/{disk.name}": disk.size_mb * MIB for disk in present}
+    with board.timing("speed", "one disk after the other", total_s):
+        done = fio.run(fio.speed_argv(sizes, duration_s), total_s + _START_S * len(present), stop=ctx.stop)
+    return judge(ctx, present, done)
+
+
+def judge(ctx: StageContext, present: list[wire.Disk], done: Completed) -> PartialReport:
+    """What fio said of these disks. One without a result is not tested, whatever the others did."""
+    part = PartialReport(evidence={"fio-speed.json": done.stdout[-40000:]})
+    try:
+        jobs, why = fio.parse_all(done.stdout) if done.ended else {}, done.trouble
+    except ParseError as error:
+        jobs, why = {}, done.trouble or str(error)
+    for disk in present:
+        for kind, names, weigh in (
+            ("sequential", ("sequential", fio.AGAIN), _sequential),
+            ("random", ("random",), _random),
+        ):
+            done_jobs = [jobs[name] for name in (f"{name} /dev/{disk.name}" for name in names) if name in jobs]
+            if trouble := _trouble(done_jobs):
+                name, reason = checks.disk_name(disk), f"{disk.name}: {why or trouble}"
+                part.checks.append(checks.not_tested(f"{kind}_speed", name, reason=reason))
+            else:
+                # Something else on the bench can only slow a disk down, so the better of two rounds is the disk's.
+                weigh(ctx, disk, max(done_jobs, key=lambda job: job.read_bytes_s or 0.0), part)
+    return part
+
+
+def _trouble(jobs: list[fio.Job]) -> str:
+    """Why these rounds say nothing of the disk; '' where each has read something."""
+    errors = [job.error for job in jobs if job.error]
+    if errors:
+        return f"fio reports error {errors[0]}"
+    if not jobs or not all(job.read_bytes for job in jobs):
+        return "nothing was read"
+    told = all(job.read_bytes_s is not None and job.read_iops is not None for job in jobs)
+    return "" if told else "fio does not say how fast it read"
+
+
+def _sequential(ctx: StageContext, disk: wire.Disk, job: fio.Job, part: PartialReport) -> None:
+    rate = (job.read_bytes_s or 0.0) / 1e6
+    part.numbers[f"seq_read_mb_s.{checks.disk_name(disk)}"] = rate
+    floor = checks.limit(ctx, f"{drive_class(disk)}_read_min_mb_s")
+    _judge(disk, "sequential_speed", "storage.slow", rate, floor, "MB/s", part)
+
+
+def _random(ctx: StageContext, disk: wire.Disk, job: fio.Job, part: PartialReport) -> None:
+    name = checks.disk_name(disk)
+    iops = job.read_iops or 0.0
+    part.numbers[f"rand_read_iops.{name}"] = iops
+    if job.p99_us is not None:
+        part.numbers[f"rand_read_p99_ms.{name}"] = job.p99_us / 1000
+    floor = checks.limit(ctx, f"{drive_class(disk)}_random_min_iops")
+    _judge(disk, "random_speed", "storage.slow_random", iops, floor, "IOPS", part)
+
+
+def judge_writing(ctx: StageContext, disk: wire.Disk, rate: float, part: PartialReport) -> None:
+    """The pace of verified writing, all disks at once. Overlapping tracks are rewritten by the band, so they have a
+    floor of their own."""
+    part.numbers[f"seq_write_mb_s.{checks.disk_name(disk)}"] = rate
+    kind = "smr" if disks.zones(disk.name) else drive_class(disk)
+    floor = checks.limit(ctx, f"{kind}_write_min_mb_s")
+    _judge(disk, CHECK_WRITING, "storage.slow_writing", rate, floor, "MB/s", part)
+
+
+def _judge(disk: wire.Disk, check: str, code: str, value: float, floor: float, unit: str, part: PartialReport) -> None:
+    name, found = checks.disk_name(disk), []
+    if value < floor:
+        kind = drive_class(disk)
+        message = f"{disk.name}: {value:.0f} {unit} {check.partition('_')[0]}, floor for {kind} is {floor:g} {unit}"
+        found = [findings.make(code, "disk", name, message, value=round(value, 1), limit=floor, unit=unit)]
+    part.findings += found
+    part.checks.append(checks.judged(check, found, name, reason=f"{value:.0f} {unit}"))

@@ -1,0 +1,285 @@
+"""The drives' own self-tests: started, followed to their end, taken up again by an agent that was restarted.
+
+A test runs inside the drive and needs nobody, so one may be started in SMART and its end awaited in Storage, which
+needs the disk for itself, while CPU and memory are tested in between. What was started is noted for the whole boot."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections import defaultdict
+from dataclasses import dataclass, replace
+
+from agent import findings
+from agent.contract import wire
+from agent.host.shell import Completed
+from agent.host.spool import write_whole
+from agent.parsing import ParseError
+from agent.probes import nvme, smartctl
+from agent.probes.smart_self_test import LONG, SHORT, Entry, SelfTest
+from agent.reports import checks
+from agent.reports.progress import ProgressBoard
+from agent.stage import StageContext
+
+CHECK = "self_test"
+# A drive that by its own word can't test itself has this check instead, which no profile requires.
+OFFERED = "self_test_offered"
+TOPIC = "smart"
+_LOOK_S = {SHORT: 5.0, LONG: 30.0}
+_LOOKS_IN_VAIN = 3
+
+
+@dataclass(frozen=True)
+class Drive:
+    """A drive to ask: how, by which words in sentences (sda), by which name in findings (its serial number)."""
+
+    device: smartctl.Device
+    label: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A test that was started: of which drive, which, when in seconds of this boot, what the log held before, and for
+    whom. `instead` says why it is not the kind that the profile asks for."""
+
+    name: str
+    kind: str
+    at: float
+    limit_s: float
+    log: str
+    asked_by: str
+    instead: str = ""
+
+
+_LEDGER = threading.Lock()
+_BEGINNING: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+
+class Ledger:
+    """The tests that this boot has started, by the way to the drive. Survives the agent, not the boot: nor do our notes
+    need to, since a reset aborts the test as well."""
+
+    def __init__(self, ctx: StageContext) -> None:
+        self._path = ctx.memory.path.with_name("self-tests.json")
+
+    def get(self, drive: Drive) -> Begun | None:
+        return self._load().get(_way(drive))
+
+    def elsewhere(self, drive: Drive, asked_by: str) -> Begun | None:
+        """A test of this drive that was begun by another way: a second path to it, or another namespace of its
+        controller."""
+        others = (begun for way, begun in self._load().items() if way != _way(drive))
+        return next((one for one in others if (one.name, one.asked_by) == (drive.name, asked_by)), None)
+
+    def begun_in_smart(self) -> set[str]:
+        """The names of the drives whose test SMART has started and whose end nobody has looked for."""
+        return {begun.name for begun in self._load().values() if begun.asked_by.startswith("SMART ")}
+
+    def keep(self, drive: Drive, begun: Begun) -> None:
+        """A full disk loses the note, never the stage: the test is then started over."""
+        with _LEDGER, contextlib.suppress(OSError):
+            rows = {way: vars(one) for way, one in {**self._load(), _way(drive): begun}.items()}
+            write_whole(self._path, json.dumps(rows).encode())
+
+    def _load(self) -> dict[str, Begun]:
+        try:
+            return {way: Begun(**row) for way, row in json.loads(self._path.read_text()).items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
+
+
+def _way(drive: Drive) -> str:
+    return " ".join(drive.device.words)
+
+
+class NotStarted(Exception):
+    """There is no test to follow; carries the check that says why."""
+
+    def __init__(self, check: wire.Check) -> None:
+        super().__init__(check.reason)
+        self.check = check
+
+
+def in_background(claim: wire.ClaimAnswer) -> str:
+    """The kind of test that SMART leaves to Storage to see the end of; '' where it waits itself."""
+    orders = {order.name: order for order in claim.stages}
+    smart = orders.get("SMART")
+    if smart is None or "Storage" not in orders or smart.params.get("self_test_in_background") is not True:
+        return ""
+    kind = str(smart.params.get("self_test"))
+    return kind if kind in (SHORT, LONG) else ""
+
+
+def begin(ctx: StageContext, drive: Drive, smart: smartctl.Smart, wanted: str) -> Begun:
+    """The test that runs for this attempt: one that was begun before the agent was restarted, or by another way to the
+    same drive, or a new one. Raises NotStarted."""
+    ledger = Ledger(ctx)
+    with _BEGINNING[drive.name]:
+        begun = ledger.get(drive)
+        if begun is None or begun.asked_by != _asker(ctx):
+            begun = _new(ctx, drive, smart, wanted, ledger)
+            ledger.keep(drive, begun)
+        return begun
+
+
+def _new(ctx: StageContext, drive: Drive, smart: smartctl.Smart, wanted: str, ledger: Ledger) -> Begun:
+    minutes, limit_s = _minutes_or_refusal(drive, smart), _limit_s(ctx, wanted)
+    other = ledger.elsewhere(drive, _asker(ctx))
+    log = _clear_the_way(ctx, drive, smart.protocol, leave_running=other is not None)
+    if log is None and other is not None:
+        return other
+    kind, instead = wanted, ""
+    if wanted == LONG and minutes[LONG] * 60 > limit_s:
+        kind = SHORT
+        instead = f"the long one takes {minutes[LONG]} min, the profile allows {limit_s / 60:.0f}"
+    if refused := smartctl.refusal(smartctl.start_self_test(drive.device, kind)):
+        # A SAS drive tells in no other way that it has none.
+        never = smart.protocol == "SCSI" and "unsupported" in refused and not smart.self_test.entries
+        raise NotStarted((_not_offered if never else _not_tested)(drive, f"the drive refused the test: {refused}"))
+    # A drive's own estimate is unreliable in both directions; past it and a half more, nothing will come.
+    patience_s = min(limit_s, minutes[kind] * 90.0 + 1800.0) if minutes[kind] else limit_s
+    return Begun(drive.name, kind, _clock_s(), patience_s, log or "", _asker(ctx), instead)
+
+
+def take_over(ctx: StageContext, drive: Drive, smart: smartctl.Smart, kind: str) -> Begun:
+    """In Storage: the test that SMART has started. One that it could not start, or whose end an earlier attempt of
+    Storage has seen, is begun here. Raises NotStarted."""
+    ledger, begun = Ledger(ctx), Ledger(ctx).get(drive)
+    if begun is None or not begun.asked_by.startswith("SMART "):
+        return begin(ctx, drive, smart, kind)
+    begun = replace(begun, asked_by=_asker(ctx))
+    ledger.keep(drive, begun)
+    return begun
+
+
+def follow(
+    ctx: StageContext, drive: Drive, protocol: str, begun: Begun, board: ProgressBoard
+) -> tuple[wire.Check, list[wire.Finding]]:
+    """Look at the log until the test is over. Its end is an entry of its kind that was not there before. A drive that
+    keeps no log tells by its state how a test ended that was seen to run."""
+    in_vain, ran = 0, False
+    while True:
+        now = _look(drive, protocol)
+        if isinstance(now, SelfTest) and not now.running and (_log(now) != begun.log or (ran and now.without_log)):
+            return _ended(drive, begun, now.entries or (*((now.ended,) if now.ended else ()),))
+        ran = ran or (isinstance(now, SelfTest) and now.running)
+        in_vain = 0 if isinstance(now, SelfTest) and now.running else in_vain + 1
+        if in_vain > _LOOKS_IN_VAIN:
+            why = now if isinstance(now, str) else "the test left no result in the drive's log"
+            return _not_tested(drive, why), []
+        elapsed_s = max(0.0, _clock_s() - begun.at)
+        if elapsed_s > begun.limit_s:
+            return _not_tested(drive, f"the test was not over after {begun.limit_s:.0f} s"), []
+        _tell(board, drive, begun, now, elapsed_s)
+        if ctx.stop.wait(_LOOK_S[begun.kind]):
+            return _not_tested(drive, f"stopped: {ctx.stop.reason}"), []
+
+
+def failed(entry: Entry | None, drive_label: str, name: str) -> list[wire.Finding]:
+    if entry is None:
+        return []
+    message = f"{drive_label}: {entry.sentence}"
+    return [findings.make("smart.self_test_failed", "disk", name, message, value=entry.words)]
+
+
+def _clock_s() -> float:
+    """Goes on while the agent is restarted, and through every jump of the clock."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _asker(ctx: StageContext) -> str:
+    return f"{ctx.order.name} {ctx.order.attempt}"
+
+
+def _ended(drive: Drive, begun: Begun, entries: tuple[Entry, ...]) -> tuple[wire.Check, list[wire.Finding]]:
+    """The newest entry is the test's own. An aborted one proves nothing, nor does one of another kind."""
+    newest = entries[0] if entries else None
+    if newest is None or newest.passed is None:
+        return _not_tested(drive, f"it left no result ({newest.sentence if newest else 'the log is empty'})"), []
+    if newest.passed and newest.kind not in ("", begun.kind):
+        return _not_tested(drive, f"another test ended instead of ours ({newest.sentence})"), []
+    found = [] if newest.passed else failed(newest, drive.label, drive.name)
+    words = f"{begun.kind}: {newest.words}" + (f"; {begun.instead}" if begun.instead else "")
+    return checks.judged(CHECK, found, drive.name, reason=words), found
+
+
+def _minutes_or_refusal(drive: Drive, smart: smartctl.Smart) -> dict[str, int]:
+    """What the drive says its tests take, 0 where it does not say. Raises NotStarted where it says that it can't."""
+    if smart.protocol == "NVMe":
+        return minutes_of_controller(drive, nvme.run(drive.device.path))
+    if smart.self_test.can is None:
+        raise NotStarted(_not_tested(drive, "whether the drive can test itself was not read"))
+    if not smart.self_test.can:
+        raise NotStarted(_not_offered(drive, "the drive says that it can't test itself"))
+    return {SHORT: smart.self_test.short_minutes or 0, LONG: smart.self_test.extended_minutes or 0}
+
+
+def minutes_of_controller(drive: Drive, done: Completed) -> dict[str, int]:
+    """As above, from what `nvme id-ctrl` said."""
+    try:
+        controller = nvme.parse(done.stdout)
+    except ParseError as error:
+        raise NotStarted(_not_tested(drive, done.trouble or str(error))) from None
+    if not done.ended:
+        raise NotStarted(_not_tested(drive, done.trouble))
+    if not controller.self_test:
+        raise NotStarted(_not_offered(drive, "the controller has no self-test (OACS bit 4)"))
+    # NVM Express base specification 1.3: a short one takes no longer than two minutes.
+    return {SHORT: 2, LONG: controller.extended_minutes}
+
+
+def _clear_the_way(ctx: StageContext, drive: Drive, protocol: str, *, leave_running: bool) -> str | None:
+    """The log as it is before our test; None when one runs that is to be left running. Any other is nobody's any more,
+    such as that of a run that was cancelled: it need not be of the kind that is wanted, and may take a day. Raises
+    NotStarted."""
+    for _ in range(_LOOKS_IN_VAIN):
+        now = _look(drive, protocol)
+        if isinstance(now, str):
+            raise NotStarted(_not_tested(drive, now))
+        if not now.running:
+            return _log(now)
+        if leave_running:
+            return None
+        ctx.log("info", f"{drive.label}: a self-test that nobody waits for is stopped")
+        smartctl.stop_self_test(drive.device)
+    raise NotStarted(_not_tested(drive, "an earlier self-test can't be stopped"))
+
+
+def _look(drive: Drive, protocol: str) -> SelfTest | str:
+    """The log, or why it can't be read."""
+    done = smartctl.look(drive.device, protocol)
+    try:
+        smart = smartctl.parse(done.stdout)
+    except ParseError as error:
+        return done.trouble or str(error)
+    if smart.exit_status & (smartctl.COMMAND_LINE | smartctl.OPEN_FAILED) or not done.ended:
+        return smart.trouble or done.trouble
+    return smart.self_test
+
+
+def _log(test: SelfTest) -> str:
+    return repr(test.entries)
+
+
+def _limit_s(ctx: StageContext, kind: str) -> float:
+    smart = next(order for order in (ctx.order, *ctx.claim.stages) if order.name == "SMART")
+    return float(checks.of_order(smart, f"self_test_{kind}_max_s"))
+
+
+def _tell(board: ProgressBoard, drive: Drive, begun: Begun, now: SelfTest | str, elapsed_s: float) -> None:
+    percent = 100.0 * elapsed_s / begun.limit_s
+    if isinstance(now, SelfTest) and now.remaining_percent is not None and now.running:
+        percent = 100.0 - now.remaining_percent
+    left_s = elapsed_s * (100.0 / percent - 1.0) if percent > 0 else begun.limit_s
+    board.tell(drive.name, min(99.0, percent), f"{begun.kind} self-test", max(0.0, left_s))
+
+
+def _not_tested(drive: Drive, why: str) -> wire.Check:
+    return checks.not_tested(CHECK, drive.name, reason=f"{drive.label}: {why}", topic=TOPIC)
+
+
+def _not_offered(drive: Drive, why: str) -> wire.Check:
+    return checks.not_tested(OFFERED, drive.name, reason=f"{drive.label}: {why}", topic=TOPIC)

@@ -1,0 +1,135 @@
+"""Which drives there are to ask for their health: the kernel's disks, and those behind the volumes of a controller."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+
+from agent.contract import wire
+from agent.exercises.drive_self_tests import TOPIC, Drive
+from agent.parsing import ParseError
+from agent.probes import bays, raid, smartctl
+from agent.probes.bays import Bay
+from agent.probes.raid import Volume
+from agent.reports import checks
+from agent.reports.partial_report import PartialReport
+
+# So many places with one and the same trouble are told one by one, more of them together.
+_TOLD_SINGLY = 4
+
+
+@dataclass
+class Drives:
+    """`volumes` are checks that say what became of each RAID volume, and of each place behind one whose drive can't be
+    judged; `numbers` how many drives are behind them."""
+
+    drives: list[Drive] = field(default_factory=list)
+    volumes: list[wire.Check] = field(default_factory=list)
+    numbers: dict[str, float] = field(default_factory=dict)
+
+
+def of(disks: list[wire.Disk], root: Path = Path("/")) -> Drives:
+    known = {disk.name: raid.volume(disk.name, root, disk.model) for disk in disks}
+    arrays = [(disk, array) for disk in disks if (array := known[disk.name])]
+    plain = [drive_of(disk) for disk in disks if not known[disk.name]]
+    found = bays.behind(raid.controllers((array for _, array in arrays), root), root)
+    behind = {bay.serial: Drive(bay.device, bay.label, bay.serial) for bay in found.bays if bay.serial}
+    for drive in plain:
+        behind.pop(drive.name, None)
+    # A drive that died is no longer listed: that there are fewer than in the last good run tells it.
+    numbers = {
+        f"raid_drives.{checks.disk_name(disk)}": float(there)
+        for disk, array in arrays
+        if (there := _there(array, found))
+    }
+    volumes = [_volume(checks.disk_name(disk), array, found) for disk, array in arrays]
+    return Drives([*plain, *behind.values()], [*volumes, *_silent(found.bays)], numbers)
+
+
+def drive_of(disk: wire.Disk) -> Drive:
+    return Drive(smartctl.of_disk(disk.name), disk.name, checks.disk_name(disk))
+
+
+def _answering(array: Volume, found: bays.Found) -> list[Bay]:
+    """The drives behind the volume's own controller; those of another one say nothing of it."""
+    return [bay for bay in found.bays if bay.host == array.host and bay.serial]
+
+
+def _there(array: Volume, found: bays.Found) -> int:
+    """How many drives are behind the volume's controller: those that answer, and those that hang or don't say who they
+    are. 0 where that is not known."""
+    own = [bay for bay in found.bays if bay.host == array.host]
+    silent = [bay for bay in own if bay.trouble]
+    known = _answering(array, found) and not _alike(silent)
+    return len(_answering(array, found)) + len(silent) if known else 0
+
+
+def _volume(name: str, array: Volume, found: bays.Found) -> wire.Check:
+    """Not tested either way. It counts when there was nothing behind it that could be asked instead."""
+    if own := _answering(array, found):
+        many = f"{len(own)} drives of its controller are" if len(own) > 1 else "1 drive of its controller is"
+        return checks.not_tested("volume_health", name, reason=f"{array.told}: {many} asked ({_ways(own)})")
+    why = "no drive behind it answers smartctl" if array.kind.reach else "the drives behind it can't be asked from here"
+    why = found.unknown.get(array.host, "") or why if array.host is not None else why
+    reason = f"{array.told}: {why}; the maker's tool can ask them ({array.kind.tool})"
+    return checks.not_tested("health", name, reason=reason, topic="smart")
+
+
+def _ways(own: list[Bay]) -> str:
+    """`cciss,0 to 3, cciss,20`: which numbers answered, so that one that is missing between them is seen."""
+    names = [bay.device.way or bay.label for bay in own]
+    stems = [(name.rstrip("0123456789"), name) for name in dict.fromkeys(names)]
+    told = []
+    for stem, group in groupby(stems, key=lambda pair: pair[0]):
+        numbers = sorted(int(name[len(stem) :][:9] or 0) for _, name in group)
+        told += [f"{stem}{first}" if first == last else f"{stem}{first} to {last}" for first, last in _runs(numbers)]
+    return ", ".join(told)
+
+
+def _runs(numbers: list[int]) -> list[tuple[int, int]]:
+    """Numbers that follow each other, as the first and the last of them."""
+    groups = groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
+    runs = [[number for _, number in group] for _, group in groups]
+    return [(run[0], run[-1]) for run in runs]
+
+
+def _silent(places: Iterable[Bay]) -> list[wire.Check]:
+    """A place whose drive can't be judged is named. Many numbers that may be empty are told in one sentence."""
+    troubled = [bay for bay in places if bay.trouble]
+    many = _alike(troubled)
+    singly = [bay for bay in troubled if bay.listed or (bay.host, bay.trouble) not in many]
+    together = [[bay for bay in troubled if (bay.host, bay.trouble) == key and not bay.listed] for key in sorted(many)]
+    return [_unanswered(bay.label, bay) for bay in singly] + [
+        _unanswered(f"{_ways(group)} of {group[0].device.path.removeprefix('/dev/')}", group[0]) for group in together
+    ]
+
+
+def _alike(troubled: Iterable[Bay]) -> set[tuple[int, str]]:
+    """The host and the trouble of many numbers that have one and the same, and may be empty."""
+    alike = Counter((bay.host, bay.trouble) for bay in troubled if not bay.listed)
+    return {key for key, count in alike.items() if count > _TOLD_SINGLY}
+
+
+def _unanswered(label: str, bay: Bay) -> wire.Check:
+    listed = "the controller lists this drive, and " if bay.listed else ""
+    return checks.not_tested("health", label, reason=f"{label}: {listed}{bay.trouble}", topic="smart")
+
+
+def ask(drive: Drive, part: PartialReport) -> smartctl.Smart | None:
+    """One reading, which may lack a health status. A drive that can't be asked leaves checks that say why, replaced by
+    a later reading."""
+    part.checks = [check for check in part.checks if check.name != "health"]
+    done = smartctl.run(drive.device)
+    part.evidence[f"smartctl.{drive.name}"] = done.stdout
+    try:
+        smart = smartctl.parse(done.stdout)
+        trouble = "" if done.ended else done.trouble
+    except ParseError as error:
+        smart, trouble = None, done.trouble or str(error)
+    if trouble:
+        part.checks.append(checks.not_tested("health", drive.name, reason=f"{drive.label}: {trouble}", topic=TOPIC))
+        return None
+    return smart

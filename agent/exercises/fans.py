@@ -1,0 +1,117 @@
+"""Fans: which turn before the load, and which still do after it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from agent import findings
+from agent.contract import wire
+from agent.probes import bmc_fans, ipmitool, redundancy
+from agent.probes.bmc_fans import Fan
+from agent.probes.ipmitool import Sensor
+from agent.reports import checks
+from agent.sensors import readings
+
+TOPIC = "bmc"
+CHECK = "fans"
+# Some BMCs keep the redundancy of fans, or whole zones, in the second.
+_TYPES = ("Fan", "Cooling Device")
+
+
+class Fans:
+    """At one moment. `rpm` are those of the board's monitoring chips, None where one gives no reading; `rows` the BMC's
+    sensors of fans."""
+
+    def __init__(self, rpm: Mapping[str, float | None], rows: Iterable[Sensor] = ()) -> None:
+        rows = list(rows)
+        self.fans = {name: Fan(name, value) for name, value in rpm.items()}
+        self.fans |= {fan.name: fan for fan in bmc_fans.fans(rows)}
+        self.redundancy = [row for row in rows if redundancy.is_redundancy(row)]
+
+    @property
+    def rpm(self) -> dict[str, float | None]:
+        return {name: fan.rpm for name, fan in self.fans.items()}
+
+
+def look(root: Path = Path("/")) -> Fans:
+    """Those of the board's monitoring chips and those of the BMC."""
+    chips = readings.measurements(root, [], time.time())
+    return Fans({one.component: one.value for one in chips if one.name == "fan"}, _of_bmc(root))
+
+
+def _of_bmc(root: Path) -> list[Sensor]:
+    if not ipmitool.has_bmc(root):
+        return []
+    return [row for kind in _TYPES for row in ipmitool.sensors_of(kind)]
+
+
+def expected(claim: Mapping[str, Any]) -> list[str]:
+    return [str(fan.get("name") or "") for fan in claim.get("fans") or []]
+
+
+def judge(names: list[str], before: Fans, after: Fans) -> tuple[list[wire.Check], list[wire.Finding]]:
+    """A check per expected fan; without a list, one over each that turned before the load, and each of which the BMC
+    itself says that something is wrong. A header that nothing is plugged into reads 0 all the time and is no fan."""
+    wanted = names or _worth_a_check(before, after)
+    lost = _not_redundant(after)
+    if not wanted:
+        return [checks.not_tested(CHECK, reason="no sensor here tells of a fan that turns", topic=TOPIC)], lost
+    made, found = [], []
+    for name in wanted:
+        bad = _bad(after.fans.get(name) or Fan(name), before.fans.get(name) or Fan(name))
+        found += bad
+        made.append(_check(after.fans.get(name) or Fan(name), bad))
+    return made, [*found, *lost]
+
+
+def _worth_a_check(before: Fans, after: Fans) -> list[str]:
+    turned = [name for name, fan in before.fans.items() if fan.speed]
+    told = [name for name, fan in after.fans.items() if fan.side or fan.trouble or fan.is_unread]
+    return list(dict.fromkeys([*turned, *told]))
+
+
+def _check(fan: Fan, bad: list[wire.Finding]) -> wire.Check:
+    if any(one.severity is wire.Severity.CRITICAL for one in bad):
+        return checks.judged(CHECK, bad, fan.name, topic=TOPIC)
+    if fan.is_unread or (fan.speed is None and not fan.trouble):
+        why = "its sensor says nothing that is understood" if fan.is_unread else "its sensor gives no reading"
+        return checks.not_tested(CHECK, fan.name, reason=why, topic=TOPIC)
+    return checks.passed(CHECK, fan.name, topic=TOPIC, reason=fan.words)
+
+
+def _bad(fan: Fan, before: Fan) -> list[wire.Finding]:
+    was = f", {before.words} before" if before.words != fan.words else ""
+    if fan.absent:
+        return [findings.make("fan.missing", "fan", fan.name, f"{fan.name}: the BMC says that no fan is there{was}")]
+    if fan.is_stopped:
+        return [findings.make("fan.stopped", "fan", fan.name, f"{fan.name}: {fan.trouble}, {fan.words}{was}")]
+    if fan.speed == 0:
+        words = f"{fan.name}: {fan.words}{', below the limit of the BMC' if fan.side == 'low' else ''}{was}"
+        return [findings.make("fan.stopped", "fan", fan.name, words, value=0.0, unit="rpm")]
+    if fan.side:
+        return [_beyond(fan)]
+    if fan.trouble:
+        return [findings.make("bmc.event", "fan", fan.name, f"{fan.name}: {fan.trouble}, {fan.words}")]
+    return []
+
+
+def _beyond(fan: Fan) -> wire.Finding:
+    """What the BMC calls non-critical is a warning, and so is a fan that turns too fast."""
+    is_low = fan.side == "low"
+    return findings.make(
+        "sensor.fan_low" if is_low else "sensor.fan_high", "fan", fan.name,
+        f"{fan.name}: {fan.words}, {'below' if is_low else 'faster than'} the BMC's own limit",
+        value=fan.speed, unit="rpm" if fan.percent is None else "%",
+        severity=wire.Severity.WARNING if fan.is_mild else None,
+    )  # fmt: skip
+
+
+def _not_redundant(after: Fans) -> list[wire.Finding]:
+    return [
+        findings.make("fan.redundancy_lost", "fan", row.name, f"{row.name}: {row.reading}")
+        for row in after.redundancy
+        if redundancy.lost(row)
+    ]

@@ -1,0 +1,235 @@
+"""GPUs at work: NVIDIA's diagnostic and gpu_burn, where they are installed, and what the cards say meanwhile.
+
+Both count cards as nvidia-smi does."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from agent import findings
+from agent.contract import wire
+from agent.counters import gpu_faults
+from agent.exercises import gpu_memory
+from agent.exercises.gpu_names import LOAD_TOPIC as TOPIC
+from agent.exercises.gpu_names import REMEDY, name_of, topic
+from agent.exercises.gpu_names import TOPIC as GPU_TOPIC
+from agent.host.shell import Completed
+from agent.loads import dcgm, gpu_burn
+from agent.loads.dcgm import TestResult
+from agent.loads.gpu_burn import Burned
+from agent.parsing import ParseError
+from agent.probes import nvidia_smi
+from agent.probes.nvidia_smi import Answer, NvidiaGpu
+from agent.reports import checks
+from agent.reports.partial_report import PartialReport
+from agent.reports.progress import ProgressBoard
+from agent.stage import StageContext
+
+CHECK = "load"
+CHECK_IN_BURN = "gpu"
+_NO_WORK = "DCGM put this card to no work: its tests of this level look only at software, or were skipped"
+_LOOK_S = 5.0
+
+
+def run(ctx: StageContext, present: list[wire.Gpu], answer: Answer) -> PartialReport:
+    """The check `load` of each card on the bus. `answer` is what nvidia-smi said just before."""
+    here = topic(TOPIC, ctx.claim.not_expected)
+    has_dcgm, burner = shutil.which("dcgmi"), tool()
+    if why := cannot(answer, bool(has_dcgm or burner)):
+        return PartialReport([checks.not_tested(CHECK, name_of(gpu), reason=why, topic=here) for gpu in present])
+    part, watch = PartialReport(), Watch()
+    part.checks += [_unreached(gpu, here) for gpu in present if gpu_memory.card_of(gpu, answer) is None]
+    with watch.watching():
+        if has_dcgm:
+            _diagnose(ctx, answer, part)
+        if burner:
+            _burn(ctx, burner, answer, part)
+    part.checks = [replace(check, topic=here) for check in _worked(part.checks)]
+    watch.judge(part)
+    return part
+
+
+def beside_all_else(ctx: StageContext, duration_s: float) -> PartialReport:
+    """Burn's check `gpu` of each card: gpu_burn for as long as all other loads. Not required: where no driver or tool
+    is there, the check says that the card did not join."""
+    present = ctx.inventory.gpus if ctx.inventory else []
+    if not present:
+        return PartialReport()
+    answer, here = nvidia_smi.ask(), topic(TOPIC, ctx.claim.not_expected)
+    if why := cannot(answer, bool(tool())):
+        return PartialReport([_did_not_join(name_of(gpu), why, here) for gpu in present])
+    part, watch = PartialReport(), Watch()
+    with watch.watching():
+        percent = int(checks.param(ctx, "gpu_memory_percent"))
+        _run_burn(ctx, tool(), answer, part, percent, duration_s)
+    part.checks = [replace(check, name=CHECK_IN_BURN, topic=here) for check in part.checks]
+    unreached = [gpu for gpu in present if gpu_memory.card_of(gpu, answer) is None]
+    part.checks += [_did_not_join(name_of(gpu), "no tool for it, or no answer of it", here) for gpu in unreached]
+    watch.judge(part)
+    return part
+
+
+def _did_not_join(name: str, why: str, topic: str) -> wire.Check:
+    return checks.not_tested(CHECK_IN_BURN, name, reason=f"GPU did not join: {why}", topic=topic)
+
+
+def tool() -> str:
+    """The name under which gpu_burn is installed; '' where it is not."""
+    return next((name for name in gpu_burn.NAMES if shutil.which(name)), "")
+
+
+def cannot(answer: Answer, has_tool: bool) -> str:
+    """Why no card can be put to work here; '' where they can."""
+    if answer.trouble or not answer.cards:
+        return f"{answer.trouble or 'no driver here puts a GPU to work'}; {REMEDY}"
+    return "" if has_tool else f"no load tool for GPUs is installed (dcgmi, gpu_burn); {REMEDY}"
+
+
+def _unreached(gpu: wire.Gpu, topic: str) -> wire.Check:
+    why = f"{gpu.pci}: no load tool for this maker's cards, or the card did not answer its driver"
+    return checks.not_tested(CHECK, name_of(gpu), reason=why, topic=topic)
+
+
+def _diagnose(ctx: StageContext, answer: Answer, part: PartialReport) -> None:
+    level, most_s = int(checks.param(ctx, "dcgm_level")), float(checks.param(ctx, "dcgm_max_s"))
+    with ProgressBoard(ctx).timing("GPUs", f"DCGM diagnostic, level {level}", most_s):
+        done = dcgm.run(level, most_s, ctx.stop)
+    part.evidence["dcgmi.json"] = done.stdout or done.stderr
+    each(answer, part, done, lambda: dcgm.parse(done.stdout), diagnosed)
+
+
+def _burn(ctx: StageContext, name: str, answer: Answer, part: PartialReport) -> None:
+    percent, seconds = int(checks.param(ctx, "burn_memory_percent")), float(checks.param(ctx, "load_duration_s"))
+    with ProgressBoard(ctx).timing("GPUs", "gpu_burn", seconds):
+        _run_burn(ctx, name, answer, part, percent, seconds)
+
+
+def _run_burn(ctx: StageContext, name: str, answer: Answer, part: PartialReport, percent: int, seconds: float) -> None:
+    done = gpu_burn.run(name, percent, seconds, ctx.stop)
+    part.evidence["gpu_burn.txt"] = done.stdout[-20000:] or done.stderr
+    each(answer, part, done, lambda: gpu_burn.parse(done.stdout), burned)
+
+
+def each(answer: Answer, part: PartialReport, done: Completed, parse: Callable, judge: Callable) -> None:
+    """A check per card of what the tool said. What failed is told even where the tool did not come to its end; the rest
+    is not tested then."""
+    results: list = []
+    try:
+        results = parse()
+    except ParseError as error:
+        why = done.trouble or str(error)
+    else:
+        # Not its exit status, which says little: one that was cut short tested a part of it.
+        why = "" if done.ended else done.trouble
+    mixed = _not_told_apart(answer, results)
+    part.findings += _nobodys(results) if mixed else []
+    for index, card in enumerate(answer.cards):
+        check, found = judge(card, index, [] if mixed else results)
+        if (why or mixed) and check.outcome is not wire.Outcome.FAILED:
+            check, found = checks.not_tested(CHECK, card.name, reason=why or mixed, topic=TOPIC), []
+        part.checks.append(check)
+        part.findings += found
+
+
+def _worked(made: list[wire.Check]) -> list[wire.Check]:
+    """Where one tool put a card to work, it does not matter that the other has no work for this card."""
+    done = {check.component for check in made if check.outcome is wire.Outcome.PASSED}
+    return [check for check in made if check.component not in done or check.reason != _NO_WORK]
+
+
+def _not_told_apart(answer: Answer, results: list[TestResult] | list[Burned]) -> str:
+    """The tools count cards from 0. Where one does not answer nvidia-smi, their numbers may be of other cards."""
+    listed = len(answer.cards)
+    silent = any(one.is_gone for one in answer.silent) or (answer.attached or listed) != listed
+    beyond = any(result.index is not None and result.index >= listed for result in results)
+    return "a card does not answer, so the tool's numbers may mean other cards" if silent or beyond else ""
+
+
+def _nobodys(results: list[TestResult] | list[Burned]) -> list[wire.Finding]:
+    """A failure that no card can be blamed for is told all the same."""
+    if not any(result.failed for result in results if result.index is not None):
+        return []
+    message = "a GPU failed under load, and it is not known which"
+    return [findings.make("gpu.diagnostic", "gpu", "system", message)]
+
+
+def diagnosed(card: NvidiaGpu, index: int, results: list[TestResult]) -> tuple[wire.Check, list[wire.Finding]]:
+    """Failed by any test of this card; passed when one that puts it to work passed; a test that fails for the whole
+    host (library, driver) says nothing about a card."""
+    own = [result for result in results if result.index == index]
+    bench = [result for result in results if result.index is None and result.failed]
+    unread = next((result for result in results if result.is_unread and result.index in (index, None)), None)
+    found = [_diagnosis(card, result) for result in own if result.failed or result.outcome == "warn"]
+    check = checks.judged(CHECK, found, card.name, topic=TOPIC, reason=f"DCGM: {len(own)} tests")
+    worked = any(result.passed and result.is_work for result in own)
+    if check.outcome is wire.Outcome.PASSED and (bench or unread or not worked):
+        why = f"DCGM: {bench[0].test}: {bench[0].words or 'failed'}" if bench else _NO_WORK
+        if unread and not bench:
+            why = f"DCGM does not say how {unread.test or 'a test'} ended"
+        check = checks.not_tested(CHECK, card.name, reason=why, topic=TOPIC)
+    return check, found
+
+
+def _diagnosis(card: NvidiaGpu, result: TestResult) -> wire.Finding:
+    message = f"{card.pci}: DCGM's {result.test}: {result.outcome}{': ' + result.words if result.words else ''}"
+    severity = wire.Severity.CRITICAL if result.failed else wire.Severity.WARNING
+    return findings.make("gpu.diagnostic", "gpu", card.name, message, severity=severity)
+
+
+def burned(card: NvidiaGpu, index: int, results: list[Burned]) -> tuple[wire.Check, list[wire.Finding]]:
+    own = next((result for result in results if result.index == index), None)
+    if own is None:
+        why = "gpu_burn gives no verdict on this card"
+        return checks.not_tested(CHECK, card.name, reason=why, topic=TOPIC), []
+    if own.failed:
+        count = "" if own.errors is None else f"{own.errors} "
+        message, value = f"{card.pci}: gpu_burn counted {count}wrong results", float(own.errors or 0)
+        found = [findings.make("gpu.miscompare", "gpu", card.name, message, value=value, limit=0.0)]
+        return checks.judged(CHECK, found, card.name, topic=TOPIC), found
+    if not own.gflops or own.errors is None:
+        why = "gpu_burn did no work on this card" if not own.gflops else "gpu_burn's count of errors can't be read"
+        return checks.not_tested(CHECK, card.name, reason=why, topic=TOPIC), []
+    return checks.passed(CHECK, card.name, topic=TOPIC, reason=f"gpu_burn: {own.gflops:.0f} Gflop/s"), []
+
+
+class Watch:
+    """What the cards say every few seconds while they work: how hot, how much power, and whether they slow down."""
+
+    def __init__(self) -> None:
+        self.hottest: dict[str, int] = {}
+        self.most_power: dict[str, float] = {}
+        self.slowed: dict[str, set[str]] = {}
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        over = threading.Event()
+        thread = threading.Thread(target=self._watch, args=(over,), daemon=True, name="gpu")
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _watch(self, over: threading.Event) -> None:
+        while not over.wait(_LOOK_S):
+            self.look(nvidia_smi.ask().cards)
+
+    def look(self, cards: list[NvidiaGpu]) -> None:
+        for card in cards:
+            self.hottest[card.name] = max(self.hottest.get(card.name, 0), card.temperature_c or 0)
+            self.most_power[card.name] = max(self.most_power.get(card.name, 0.0), card.power_w or 0.0)
+            self.slowed.setdefault(card.name, set()).update(card.slowed_by)
+
+    def judge(self, part: PartialReport) -> None:
+        """The check `throttled` for each card that was seen at work."""
+        for name, reasons in self.slowed.items():
+            part.numbers |= {f"gpu_peak_temp_c.{name}": float(self.hottest[name])}
+            part.numbers |= {f"gpu_peak_power_w.{name}": self.most_power[name]} if self.most_power[name] else {}
+            found = gpu_faults.slowed(name, name, tuple(reasons))
+            part.findings += found
+            part.checks.append(checks.judged("throttled", found, name, topic=GPU_TOPIC))

@@ -1,0 +1,222 @@
+"""Errors in a GPU's memory, as its driver counts them. A card that no driver speaks for is not tested, nor is one whose
+driver answers with errors: only a card that says itself that it has no ECC has none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from agent import findings
+from agent.contract import wire
+from agent.exercises import gpu_state
+from agent.exercises.gpu_names import LOAD_TOPIC, MEMORY_TOPIC, REMEDY, name_of, topic
+from agent.probes import amdgpu
+from agent.probes.amdgpu import AmdGpu
+from agent.probes.nvidia_smi import Answer, NvidiaGpu
+from agent.reports import checks
+from agent.reports.partial_report import PartialReport
+from agent.stage import StageContext
+
+CHECK = "memory"
+LIMITS = ("uncorrected_errors_max", "retired_pages_max")
+_CRITICAL, _WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
+Limit = Callable[[str], float]
+
+
+def check(ctx: StageContext, present: list[wire.Gpu], answer: Answer, root: Path = Path("/")) -> PartialReport:
+    """The checks `memory` and `state` of each card on the bus, and of each that only the driver knows."""
+    part = PartialReport()
+    for gpu in present:
+        card, amd = card_of(gpu, answer), amdgpu.read(gpu.pci, root)
+        if amd is not None:
+            _amd(ctx, gpu, amd, part)
+        elif card is None or answer.trouble:
+            _unasked(ctx, gpu, answer, part)
+        else:
+            of_card(ctx, card, answer, part)
+    known = {gpu.pci for gpu in present} | {gpu.uuid for gpu in present if gpu.uuid}
+    for card in answer.cards:
+        if card.pci not in known and card.uuid not in known:
+            why = f"{card.pci}: the driver lists it, the inventory does not"
+            part.checks.append(_not_tested(ctx, card.name, why))
+    named = {gpu.pci for gpu in present}
+    others = [one for one in answer.silent if one.pci not in named and one.pci not in answer.by_pci]
+    of_the_silent(ctx, replace(answer, silent=others, attached=None, trouble=""), part)
+    return part
+
+
+def of_the_silent(ctx: StageContext, answer: Answer, part: PartialReport) -> None:
+    """Cards that only a warning names, cards that are counted but not listed, and why nothing was read at all."""
+    silent = [one for one in answer.silent if one.pci not in answer.by_pci]
+    for number, one in enumerate(silent):
+        name = one.pci or f"GPU without a name {number + 1}"
+        state, found = gpu_state.of_silent(name, one, _topic(ctx, LOAD_TOPIC))
+        part.checks += [state, _not_tested(ctx, name, f"its driver says: {one.words[:200]}")]
+        part.findings += found
+    lacking = (answer.attached or 0) - len(answer.cards) - len([one for one in silent if one.is_gone])
+    if lacking > 0:
+        part.checks.append(_not_tested(ctx, "system", f"{lacking} of {answer.attached} attached GPUs are not listed"))
+    if answer.trouble:
+        part.checks.append(_not_tested(ctx, "", answer.trouble))
+
+
+def card_of(gpu: wire.Gpu, answer: Answer) -> NvidiaGpu | None:
+    by_uuid = next((card for card in answer.cards if gpu.uuid and card.uuid == gpu.uuid), None)
+    return answer.by_pci.get(gpu.pci) or by_uuid
+
+
+def of_card(ctx: StageContext, card: NvidiaGpu, answer: Answer, part: PartialReport) -> None:
+    """One card that the driver told of, and what was printed about it beside the answer."""
+    found = of_nvidia(card, lambda name: checks.limit(ctx, name))
+    beside = [finding for one in answer.silent if one.pci == card.pci
+              for finding in gpu_state.of_silent(card.name, one, "")[1]]  # fmt: skip
+    check = checks.judged(CHECK, [*found, *beside], card.name, topic=_topic(ctx, MEMORY_TOPIC), reason=_words(card))
+    why = "; ".join(one.message for one in beside) or unread(card)
+    if why and check.outcome is wire.Outcome.PASSED:
+        check = _not_tested(ctx, card.name, why)
+    state, faults = gpu_state.judge(card, _topic(ctx, LOAD_TOPIC))
+    part.checks += [check, state]
+    part.findings += [*found, *beside, *faults]
+    part.numbers |= _numbers(card)
+
+
+def of_nvidia(card: NvidiaGpu, limit: Limit) -> list[wire.Finding]:
+    found = _uncorrected(card.name, card.pci, card.uncorrected_ecc, limit("uncorrected_errors_max"))
+    if card.remap_failed:
+        found.append(_finding("gpu.remap_failed", card, "memory rows could not be remapped"))
+    if card.remap_pending:
+        found.append(_finding("gpu.remap_pending", card, "memory rows or pages wait for a reset to be replaced"))
+    if card.memory.worn_out:
+        words = ", ".join(card.memory.worn_out)
+        found.append(_finding("gpu.memory_worn_out", card, f"the card says of its memory: {words}"))
+    if card.memory.repairs:
+        found.append(_finding("gpu.repair_pending", card, f"the card says: {', '.join(card.memory.repairs)}"))
+    return [*found, *_past(card, limit("retired_pages_max"))]
+
+
+def of_amd(name: str, pci: str, card: AmdGpu, most: float) -> list[wire.Finding]:
+    """Uncorrected errors since the driver was loaded, and pages of the card's life (amdgpu's gpu_vram_bad_pages)."""
+    found = _uncorrected(name, pci, card.uncorrected, most)
+    if card.unretired:
+        words = f"{pci}: {card.unretired} bad memory pages could not be retired"
+        found.append(findings.make("gpu.remap_failed", "gpu", name, words, value=float(card.unretired)))
+    elif card.bad_pages:
+        words = f"{pci}: {card.bad_pages} memory pages were retired"
+        found.append(findings.make("gpu.pages_retired", "gpu", name, words, value=float(card.bad_pages)))
+    return found
+
+
+def unread(card: NvidiaGpu) -> str:
+    """Why this card's memory is not tested; '' where its counters and its repairs were read."""
+    memory = card.memory
+    if memory.trouble:
+        return f"{card.pci}: could not be read: {'; '.join(memory.trouble[:5])}"
+    if card.uncorrected_ecc is None:
+        return f"{card.pci}: {_uncounted(card)}"
+    if not memory.tells_of_repair:
+        return f"{card.pci}: nvidia-smi does not tell whether memory waits to be remapped or retired"
+    if card.has_mig and card.remap_pending is None and memory.lifetime_uncorrected != 0:
+        return f"{card.pci}: MIG mode hides whether memory waits to be remapped: switch it off (nvidia-smi -mig 0)"
+    return ""
+
+
+def _uncounted(card: NvidiaGpu) -> str:
+    memory = card.memory
+    if card.errors:
+        return f"errors instead of answers: {'; '.join(card.errors[:5])}"
+    if card.has_mig:
+        return "MIG mode hides its counters of memory errors: switch it off (nvidia-smi -mig 0)"
+    if memory.has_no_ecc:
+        return (
+            "this card has no ECC, so nothing counts its memory's errors; where that is as it should be, the spec "
+            "says so: not_expected: [gpu_memory]"
+        )
+    if memory.ecc_mode.casefold() == "disabled":
+        return "ECC is switched off: switch it on (nvidia-smi -e 1) and reset the card"
+    return "nvidia-smi does not tell its memory errors"
+
+
+def _past(card: NvidiaGpu, pages_most: float) -> list[wire.Finding]:
+    """What has happened in this card's life. Only its own limits condemn it: that is what spare rows are there for."""
+    memory, found = card.memory, []
+    if memory.lifetime_uncorrected and not card.uncorrected_ecc:
+        words = f"{memory.lifetime_uncorrected} uncorrected errors in the card's life, none since the driver was loaded"
+        found.append(_finding("gpu.ecc_past", card, words, float(memory.lifetime_uncorrected)))
+    if memory.rows_uncorrected:
+        words = f"{memory.rows_uncorrected} memory rows were remapped for uncorrected errors"
+        found.append(_finding("gpu.rows_remapped", card, words, float(memory.rows_uncorrected)))
+    elif memory.banks_without_spare:
+        words = f"{memory.banks_without_spare} memory banks have few or no spare rows left"
+        found.append(_finding("gpu.rows_remapped", card, words, float(memory.banks_without_spare)))
+    if pages := memory.pages_retired:
+        severity = _CRITICAL if pages > pages_most else _WARNING
+        message = f"{card.pci}: {pages} memory pages were retired, at most {pages_most:g}"
+        found.append(
+            findings.make(
+                "gpu.pages_retired", "gpu", card.name, message, value=float(pages), limit=pages_most, severity=severity
+            )
+        )
+    return found
+
+
+def _uncorrected(name: str, pci: str, count: int | None, most: float) -> list[wire.Finding]:
+    if count is None or count <= most:
+        return []
+    message = f"{pci}: {count} uncorrected errors in GPU memory, at most {most:g}"
+    return [findings.make("gpu.ecc", "gpu", name, message, value=float(count), limit=most)]
+
+
+def _finding(code: str, card: NvidiaGpu, words: str, value: float | None = None) -> wire.Finding:
+    return findings.make(code, "gpu", card.name, f"{card.pci}: {words}", value=value)
+
+
+def _amd(ctx: StageContext, gpu: wire.Gpu, card: AmdGpu, part: PartialReport) -> None:
+    """amdgpu tells of no state: a card that hangs is reset, and the kernel's log says so."""
+    name, load_topic = name_of(gpu), _topic(ctx, LOAD_TOPIC)
+    found = of_amd(name, gpu.pci, card, checks.limit(ctx, "uncorrected_errors_max"))
+    check = checks.judged(CHECK, found, name, topic=_topic(ctx, MEMORY_TOPIC))
+    if check.outcome is wire.Outcome.PASSED and card.uncorrected is None:
+        check = _not_tested(ctx, name, f"{gpu.pci}: {card.trouble or 'this card has no ECC'}")
+    if card.busy_percent is None and card.memory_mb is None:
+        state = checks.not_tested(
+            gpu_state.CHECK, name, reason=f"{gpu.pci}: amdgpu tells nothing of it", topic=load_topic
+        )
+    else:
+        state = checks.passed(gpu_state.CHECK, name, topic=load_topic, reason="amdgpu drives it")
+    part.findings += found
+    part.checks += [check, state]
+
+
+def _unasked(ctx: StageContext, gpu: wire.Gpu, answer: Answer, part: PartialReport) -> None:
+    """A card on the bus of which the driver said nothing, or nothing that could be believed."""
+    name, silent = name_of(gpu), next((one for one in answer.silent if one.pci == gpu.pci), None)
+    if silent is not None:
+        state, found = gpu_state.of_silent(name, silent, _topic(ctx, LOAD_TOPIC))
+        part.checks += [state, _not_tested(ctx, name, f"{gpu.pci}: its driver says: {silent.words[:200]}")]
+        part.findings += found
+        return
+    why = f"{answer.trouble}; {REMEDY}" if answer.trouble else f"{gpu.pci}: did not answer its driver"
+    part.checks.append(_not_tested(ctx, name, why))
+    part.checks.append(checks.not_tested(gpu_state.CHECK, name, reason=why, topic=_topic(ctx, LOAD_TOPIC)))
+
+
+def _not_tested(ctx: StageContext, name: str, why: str) -> wire.Check:
+    return checks.not_tested(CHECK, name, reason=why, topic=_topic(ctx, MEMORY_TOPIC))
+
+
+def _topic(ctx: StageContext, word: str) -> str:
+    return topic(word, ctx.claim.not_expected)
+
+
+def _words(card: NvidiaGpu) -> str:
+    return f"{card.uncorrected_ecc} uncorrected errors" if card.uncorrected_ecc is not None else ""
+
+
+def _numbers(card: NvidiaGpu) -> dict[str, float]:
+    memory = card.memory
+    known = {
+        "gpu_corrected_errors": memory.corrected, "gpu_lifetime_errors": memory.lifetime_uncorrected,
+        "gpu_rows_remapped": memory.rows_uncorrected, "gpu_pages_retired": memory.pages_retired,
+    }  # fmt: skip
+    return {f"{name}.{card.name}": float(value) for name, value in known.items() if value is not None}

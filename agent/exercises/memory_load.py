@@ -1,0 +1,137 @@
+"""Pattern tests over memory: used by Memory and Burn."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from agent import findings
+from agent.contract import wire
+from agent.host.shell import Completed
+from agent.host.stop import StopFlag
+from agent.loads import memtester, stressapptest
+from agent.parsing import ParseError
+from agent.probes import meminfo
+from agent.reports import checks
+
+
+@dataclass(frozen=True)
+class MemoryRoom:
+    """How much of the memory a test may take, and how much there is, in MiB."""
+
+    testable_mb: int
+    total_mb: int
+
+    @property
+    def percent(self) -> float:
+        return 100.0 * self.testable_mb / self.total_mb if self.total_mb else 0.0
+
+
+@dataclass(frozen=True)
+class MemoryOutcome:
+    """`moved_mb` is 0 where the test gave no result."""
+
+    check: wire.Check
+    findings: list[wire.Finding]
+    moved_mb: float
+    rate_mb_s: float
+    evidence: str
+
+
+def room(reserve_percent: float, reserve_min_mb: float, share: float = 1.0, max_mb: int = 0) -> MemoryRoom:
+    """What is available less the reserve that keeps the agent and the kernel alive, times `share`, up to `max_mb`
+    unless that is 0."""
+    known = meminfo.parse(meminfo.read())
+    usable = meminfo.testable_bytes(
+        known["MemAvailable"], meminfo.group_room_bytes(), known["MemTotal"], reserve_percent,
+        int(reserve_min_mb * meminfo.MIB),
+    )  # fmt: skip
+    testable_mb = int(usable * share) // meminfo.MIB
+    return MemoryRoom(min(testable_mb, max_mb or testable_mb), known["MemTotal"] // meminfo.MIB)
+
+
+def stress(
+    name: str,
+    megabytes: int,
+    threads: int,
+    duration_s: float,
+    stop: StopFlag,
+    dimms: list[wire.Dimm],
+    *,
+    forced: bool = False,
+) -> MemoryOutcome:
+    """stressapptest over `megabytes`. A run that did not come to its own verdict is not tested. `forced` errors are
+    for the test of the tester."""
+    argv = stressapptest.argv(megabytes, threads, duration_s, forced=forced)
+    return judge_stress(name, megabytes, stressapptest.run(argv, megabytes, duration_s, stop), dimms)
+
+
+def judge_stress(name: str, megabytes: int, done: Completed, dimms: list[wire.Dimm]) -> MemoryOutcome:
+    text = done.stdout + done.stderr
+    try:
+        result = stressapptest.parse(text)
+    except ParseError as error:
+        if seen := stressapptest.miscompares(text):
+            found = _miscompared(seen[0], len(seen), list(stressapptest.named_dimms(seen)), dimms)
+            return MemoryOutcome(checks.judged(name, found), found, 0, 0, text)
+        return MemoryOutcome(checks.not_tested(name, reason=done.trouble or str(error)), [], 0, 0, text)
+    if result.incidents:
+        found = _miscompared(result.first, result.incidents, list(result.dimms), dimms)
+        return MemoryOutcome(checks.judged(name, found), found, result.moved_mb, result.rate_mb_s, text)
+    if not result.passed or not done.ok or not result.moved_mb:
+        # Procedural errors, such as too little memory for this many threads: nothing was wrong with the memory.
+        own = f"stressapptest had {result.errors} errors of its own" if result.moved_mb else "nothing was copied"
+        why = done.trouble or own
+        return MemoryOutcome(checks.not_tested(name, reason=why), [], 0, 0, text)
+    words = f"{megabytes} MiB, {result.moved_mb:.0f} MB copied and checked"
+    return MemoryOutcome(checks.passed(name, reason=words), [], result.moved_mb, result.rate_mb_s, text)
+
+
+def patterns(
+    name: str, megabytes: int, loops: int, timeout_s: float, stop: StopFlag, dimms: list[wire.Dimm]
+) -> MemoryOutcome:
+    """memtester over `megabytes`, `loops` times."""
+    done = memtester.run(megabytes, loops, timeout_s, stop)
+    return judge_patterns(name, loops, done, dimms)
+
+
+def judge_patterns(name: str, loops: int, done: Completed, dimms: list[wire.Dimm]) -> MemoryOutcome:
+    text = done.stdout[-4000:] + done.stderr[-4000:]
+    try:
+        result = memtester.parse(done.stdout + done.stderr)
+    except ParseError as error:
+        return MemoryOutcome(checks.not_tested(name, reason=done.trouble or str(error)), [], 0, 0, text)
+    wrong = result.failures or (done.status or 0) & (memtester.STUCK_ADDRESS | memtester.OTHER_TEST)
+    if wrong:
+        found = _miscompared("; ".join(result.failures[:1]), max(1, len(result.failures)), [], dimms)
+        return MemoryOutcome(checks.judged(name, found), found, 0, 0, text)
+    if why := done.trouble or _unfinished(result, loops):
+        return MemoryOutcome(checks.not_tested(name, reason=why), [], 0, 0, text)
+    words = f"{result.megabytes} MiB, {result.tests} patterns"
+    return MemoryOutcome(checks.passed(name, reason=words), [], float(result.megabytes * loops), 0, text)
+
+
+def _unfinished(result: memtester.PatternResult, loops: int) -> str:
+    """Why the patterns prove nothing; '' where each came to its end in each loop."""
+    if result.unended:
+        return f"memtester does not say how {result.unended[0]} ended"
+    if result.loops != loops:
+        return f"memtester did {result.loops} of {loops} loops"
+    return "" if result.tests else "memtester did no test"
+
+
+def default_threads() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _miscompared(first: str, count: int, named: list[str], dimms: list[wire.Dimm]) -> list[wire.Finding]:
+    """Blamed on the modules that the test names; with one module there is no other; else on the system."""
+    known = [dimm.locator for dimm in dimms]
+    blamed = [locator for locator in known if locator in named] or (known if len(known) == 1 else [])
+    message = f"{count} times memory gave back other data than was written: {first}"
+    if not blamed:
+        return [findings.make("memory.miscompare", "system", "system", message, value=float(count), limit=0.0)]
+    return [
+        findings.make("memory.miscompare", "dimm", name, f"{name}: {message}", value=float(count), limit=0.0)
+        for name in blamed
+    ]

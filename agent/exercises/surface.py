@@ -1,0 +1,210 @@
+"""Reading a disk's surface: which parts, how far it came, what could not be read. Read-only from end to end."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from agent import findings
+from agent.contract import wire
+from agent.host.shell import Completed
+from agent.host.stop import StopFlag
+from agent.loads import fio
+from agent.parsing import ParseError
+
+MIB = 1024 * 1024
+SECTOR_BYTES = 512
+_LEAST_RATE_BYTES_S = 1 * MIB  # a healthy disk reads a hundred times as fast; below it, it hangs
+_START_S = 60.0
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of a disk, in bytes."""
+
+    offset: int
+    length: int
+
+
+@dataclass
+class Surface:
+    """How far the reading came. `bad` are (LBA, sectors) that could not be read; `trouble` why it ended early, which
+    is as planned only when `time_over`; `slowest_ms` the longest that one request took, in the segment at
+    `slowest_at`."""
+
+    read_bytes: int = 0
+    seconds: float = 0.0
+    bad: list[tuple[int, int]] = field(default_factory=list)
+    trouble: str = ""
+    time_over: bool = False
+    slowest_ms: float = 0.0
+    slowest_at: int = 0
+
+    @property
+    def rate_mb_s(self) -> float:
+        return self.read_bytes / self.seconds / 1e6 if self.seconds > 0 else 0.0
+
+
+def plan(size: int, sample_max_bytes: int, segment_bytes: int) -> list[Segment]:
+    """The whole disk in segments when `sample_max_bytes` is 0 or covers it, else so many bytes in segments spread from
+    the first to the last byte of the disk, in the order in which they are read. What is left of a last MiB is a
+    segment of its own: fio reads whole blocks only, and would leave it out without a word."""
+    if size <= 0:
+        return []
+    whole = size // MIB * MIB
+    tail = [Segment(whole, size - whole)] if size > whole else []
+    return _scattered([*_spread(whole, sample_max_bytes, segment_bytes), *tail])
+
+
+def _scattered(segments: list[Segment]) -> list[Segment]:
+    """The first, the last, then by halves, quarters, eighths: where the time is over early, what was read lies all
+    over the disk. (The bits of each number are turned round: van der Corput's sequence.)"""
+    bits = len(segments).bit_length()
+    order = sorted(range(len(segments)), key=lambda number: f"{number:0{bits}b}"[::-1])
+    order.remove(len(segments) - 1)
+    order.insert(1, len(segments) - 1)
+    return [segments[number] for number in order]
+
+
+def _spread(size: int, sample_max_bytes: int, segment_bytes: int) -> list[Segment]:
+    if not sample_max_bytes or size <= sample_max_bytes:
+        return [Segment(at, min(segment_bytes, size - at)) for at in range(0, size, segment_bytes)]
+    length = min(segment_bytes, sample_max_bytes)
+    count = max(2, sample_max_bytes // length)
+    length = min(length, sample_max_bytes // count) // MIB * MIB or MIB
+    step = (size - length) / (count - 1)
+    return [Segment(int(n * step) // MIB * MIB, length) for n in range(count)]
+
+
+def read(
+    name: str, segments: list[Segment], surface: Surface, *, time_limit_s: float, bad_max: int, stop: StopFlag,
+    told: Callable[[Surface, int], None],
+) -> None:  # fmt: skip
+    """Go through `segments`, adding to `surface`; `told` after each with how many are done. Ends early at the time
+    limit, at `bad_max` bad places, or when fio can't go on."""
+    began = time.monotonic()
+    for number, segment in enumerate(segments, start=1):
+        if stop.is_set():
+            surface.trouble = f"stopped: {stop.reason}"
+        elif time.monotonic() - began > time_limit_s:
+            surface.trouble, surface.time_over = f"{time_limit_s:.0f} s were over", True
+        elif len(surface.bad) >= bad_max:
+            surface.trouble = f"given up after {len(surface.bad)} unreadable places"
+        else:
+            _read_segment(name, segment, surface, bad_max, stop)
+        if surface.trouble:
+            return
+        told(surface, number)
+
+
+def _read_segment(name: str, segment: Segment, surface: Surface, bad_max: int, stop: StopFlag) -> None:
+    path = f"/dev/{name}"
+    limit_s = segment.length / _LEAST_RATE_BYTES_S + _START_S
+    heard = _Errors(bad_max)
+    try:
+        done = fio.run(
+            fio.surface_argv(path, segment.offset, segment.length), limit_s, stop=stop, on_output=heard.listen
+        )
+    except TooManyErrors:
+        surface.bad += _sectors(path, fio.io_errors(heard.text()), bad_max)
+        return
+    surface.bad += _sectors(path, fio.io_errors(done.stderr + done.stdout), bad_max)
+    take(done, segment, surface)
+
+
+def take(done: Completed, segment: Segment, surface: Surface) -> None:
+    """Add what fio said of one segment. Its bad places are in `surface` already."""
+    try:
+        job = fio.parse(done.stdout)
+    except ParseError as error:
+        surface.trouble = done.trouble or str(error)
+        return
+    surface.read_bytes += job.read_bytes
+    surface.seconds += (job.read_ms or 0) / 1000
+    if job.slowest_ms and job.slowest_ms > surface.slowest_ms:
+        surface.slowest_ms, surface.slowest_at = job.slowest_ms, segment.offset
+    if surface.bad:
+        return
+    if job.error or not done.ok:
+        surface.trouble = done.trouble or f"fio reports error {job.error}"
+    elif job.read_bytes < segment.length:
+        surface.trouble = f"fio read {job.read_bytes} of {segment.length} bytes and names no error"
+    elif job.slowest_ms is None:
+        surface.trouble = "fio does not say how long the slowest read took"
+
+
+def unreadable(device: str, serial: str, bad: list[tuple[int, int]]) -> wire.Finding:
+    """`bad` are (LBA, sectors), at least one."""
+    first, sectors = min(bad)
+    places = f"{len(bad)} unreadable place{'s' if len(bad) > 1 else ''}"
+    message = f"{device}: {places}, the first at LBA {first} ({sectors} sectors)"
+    return findings.make("storage.read_error", "disk", serial, message, value=float(len(bad)), limit=0.0, unit="places")
+
+
+def hesitating(device: str, serial: str, surface: Surface, most_ms: float) -> list[wire.Finding]:
+    """A drive that needs seconds for one request reads a weak place again and again, and then calls it well."""
+    if surface.slowest_ms <= most_ms:
+        return []
+    first, value = surface.slowest_at // SECTOR_BYTES, round(surface.slowest_ms)
+    message = f"{device}: one read took {value} ms, in the stretch from LBA {first}"
+    return [findings.make("storage.hesitates", "disk", serial, message, value=float(value), limit=most_ms, unit="ms")]
+
+
+class TooManyErrors(Exception):
+    """The disk fails so often that reading on would take days; what was heard so far is enough."""
+
+
+class _Errors:
+    """Counts failed requests as fio names them."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._heard, self._lock = most, bytearray(), threading.Lock()
+
+    def listen(self, chunk: bytes) -> None:
+        self._heard += chunk
+        del self._heard[: -256 * 1024]
+        if self._heard.count(b"io_u error") >= self._most:
+            raise TooManyErrors
+
+    def text(self) -> str:
+        return self._heard.decode(errors="replace")
+
+
+def _sectors(path: str, errors: list[fio.BadRange], most: int) -> list[tuple[int, int]]:
+    """The LBAs behind failed requests, found by reading them again in small pieces. One that reads well now stays
+    on the list as a whole: it failed once."""
+    found: list[tuple[int, int]] = []
+    for error in errors[:most]:
+        found += _narrowed(path, error.offset, error.length) or [
+            (error.offset // SECTOR_BYTES, error.length // SECTOR_BYTES)
+        ]
+    return sorted(set(found))
+
+
+def _narrowed(path: str, offset: int, length: int, piece: int = 4096) -> list[tuple[int, int]]:
+    """Pieces that can't be read, 4096 bytes each, no more than one request's worth."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC)
+    except OSError:
+        return []
+    try:
+        return [
+            (at // SECTOR_BYTES, piece // SECTOR_BYTES)
+            for at in range(offset, offset + length, piece)
+            if not _reads(fd, at, piece)
+        ]
+    finally:
+        os.close(fd)
+
+
+def _reads(fd: int, at: int, length: int) -> bool:
+    """O_DIRECT needs an aligned buffer: anonymous memory maps are."""
+    with mmap.mmap(-1, length) as buffer:
+        try:
+            return os.preadv(fd, [buffer], at) == length
+        except OSError:
+            return False

@@ -1,0 +1,235 @@
+"""Throughput of one link, each way and both at once, against the orchestrator's iperf3 server.
+
+The floor is a fraction of what the link or the server can do, whichever is less: one server's link says nothing about
+a faster card. What a processor at its end could not feed is not the link's fault either, nor what went by another
+card."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+
+from agent import findings
+from agent.contract import wire
+from agent.host.shell import Completed
+from agent.loads import iperf3
+from agent.loads.iperf3 import Direction, Refused, Throughput
+from agent.parsing import ParseError
+from agent.probes import nics
+from agent.probes.nics import NicState
+from agent.reports import checks
+from agent.reports.partial_report import PartialReport
+from agent.reports.progress import ProgressBoard
+from agent.stage import StageContext
+
+CHECK, CHECK_BOTH = "throughput", "both_ways"
+LIMITS = ("min_fraction", "min_fraction_above_10g", "min_fraction_of_each", "retransmits_max_percent")
+_BUSY_WAIT_S = 2.0
+# A processor is at its end here: what is left goes into interrupts that iperf3 does not count as its own.
+_BUSY_PERCENT = 90.0
+# Of what iperf3 says it moved, headers not counted, so much at least must have gone by the card.
+_BY_THE_CARD = 0.9
+# What one test gave, by direction.
+Measured = dict[Direction, Throughput]
+
+
+@dataclass(frozen=True)
+class Link:
+    """One card under test, and where its results go."""
+
+    ctx: StageContext
+    state: NicState
+    address: str
+    part: PartialReport
+    board: ProgressBoard
+
+
+def measure(ctx: StageContext, state: NicState, address: str, part: PartialReport, board: ProgressBoard) -> None:
+    """Adds the checks `throughput` (each direction alone must have been measured for it to pass) and `both_ways`."""
+    link = Link(ctx, state, address, part, board)
+    judge(link, CHECK, [(direction, *_best(link, direction)) for direction in (Direction.OUT, Direction.IN)])
+    judge(link, CHECK_BOTH, [(Direction.BOTH, *_best(link, Direction.BOTH))])
+
+
+def floor_mbit(ctx: StageContext, link_mbit: int | None, direction: Direction = Direction.OUT) -> float | None:
+    """What must be reached; None when neither the link's nor the server's speed is known."""
+    server = float(ctx.claim.iperf.get("server_link_mbit") or 0)
+    known = [speed for speed in (float(link_mbit or 0), server) if speed > 0]
+    if not known:
+        return None
+    slowest = min(known)
+    if direction is Direction.BOTH:
+        return slowest * checks.limit(ctx, "min_fraction_of_each")
+    name = "min_fraction" if slowest <= 10_000 else "min_fraction_above_10g"
+    return slowest * checks.limit(ctx, name)
+
+
+def limited_by(ctx: StageContext, result: Throughput) -> str:
+    """In words, which processor was at its end; empty when none was. A stream has a thread of its own. Where iperf3
+    does not say how busy they were, the link is not to blame either."""
+    if result.remote_cpu_percent is None or result.local_cpu_percent is None:
+        return "iperf3 does not say how busy the processors were"
+    streams = int(checks.param(ctx, "streams"))
+    if result.remote_cpu_percent >= _BUSY_PERCENT * min(streams, int(ctx.claim.iperf.get("server_cpus") or 1)):
+        return f"{wire.THE_BENCH}its own processor was the limit ({result.remote_cpu_percent:.0f} % of a core)"
+    if result.local_cpu_percent >= _BUSY_PERCENT * min(streams, len(os.sched_getaffinity(0))):
+        return f"this host's processor was the limit ({result.local_cpu_percent:.0f} % of a core)"
+    return ""
+
+
+def judge(link: Link, name: str, outcomes: list[tuple[Direction, list[wire.Finding], str]]) -> None:
+    """One check of what each direction came to. Retransmits are warnings and stand beside it."""
+    found = [finding for _, findings_, _ in outcomes for finding in findings_]
+    untested = [f"{link.state.name}, {direction}: {why}" for direction, _, why in outcomes if why]
+    link.part.findings += found
+    check = checks.judged(name, found, link.state.mac)
+    if untested and check.outcome is wire.Outcome.PASSED:
+        check = checks.not_tested(name, link.state.mac, reason="; ".join(untested))
+    link.part.checks.append(check)
+
+
+def _best(link: Link, direction: Direction) -> tuple[list[wire.Finding], str]:
+    """What is wrong, and why nothing can be said. One that is too slow is measured again before the card is blamed:
+    others use the server's link, too."""
+    found: list[wire.Finding] = []
+    for _ in range(int(checks.param(link.ctx, "throughput_tries"))):
+        measured = _test(link, direction)
+        if isinstance(measured, str):
+            return found, measured
+        found, why = weigh(link, direction, measured)
+        if why or not any(one.severity is wire.Severity.CRITICAL for one in found):
+            return found, why
+    return found, ""
+
+
+def weigh(link: Link, direction: Direction, measured: Measured) -> tuple[list[wire.Finding], str]:
+    found: list[wire.Finding] = []
+    for way, result in measured.items():
+        _number(link, direction, way, result)
+        found += _retransmits(link, direction, way, result)
+        floor = floor_mbit(link.ctx, link.state.speed_mbit, direction)
+        if floor is None:
+            return found, "neither the link's nor the server's speed is known"
+        if result.bits_s / 1e6 < floor:
+            if why := limited_by(link.ctx, result):
+                return found, f"{result.bits_s / 1e6:.0f} Mbit/s {way}: {why}"
+            found.append(_slow(link, direction, way, result, floor))
+    if direction is Direction.BOTH and not found and (slow := _slow_together(link, measured)):
+        why = limited_by(link.ctx, measured[Direction.OUT])
+        return ([], why) if why else (slow, "")
+    return found, ""
+
+
+def _slow_together(link: Link, measured: Measured) -> list[wire.Finding]:
+    """Both directions must carry together what one alone must: full duplex does nearly twice that."""
+    floor = floor_mbit(link.ctx, link.state.speed_mbit)
+    mbit = sum(result.bits_s for result in measured.values()) / 1e6
+    if floor is None or mbit >= floor:
+        return []
+    message = f"{link.state.name}: {mbit:.0f} Mbit/s in both directions together, floor {floor:.0f} Mbit/s"
+    mac = link.state.mac
+    return [
+        findings.make("network.slow", "nic", mac, message, value=round(mbit, 1), limit=round(floor, 1), unit="Mbit/s")
+    ]
+
+
+def _test(link: Link, direction: Direction) -> Measured | str:
+    """The result by direction, or why there is none. A busy server is asked again, on its other ports, too."""
+    ctx, duration_s = link.ctx, float(checks.param(link.ctx, "throughput_duration_s"))
+    ports = [int(port) for port in ctx.claim.iperf.get("ports") or []]
+    if not ports:
+        return "the bench names no iperf3 port"
+    deadline = time.monotonic() + float(checks.param(ctx, "busy_wait_s"))
+    attempt = 0
+    while True:
+        port = ports[attempt % len(ports)]
+        attempt += 1
+        with link.board.timing(link.state.mac, f"throughput {direction}", duration_s):
+            result = _once(link, port, direction, duration_s)
+        if not (isinstance(result, Refused) and result.is_busy):
+            return result.words if isinstance(result, Refused) else result
+        if time.monotonic() > deadline or ctx.stop.wait(_BUSY_WAIT_S):
+            return f"the server was busy for {checks.param(ctx, 'busy_wait_s')} s"
+
+
+def _once(link: Link, port: int, direction: Direction, duration_s: float) -> Measured | Refused | str:
+    state = link.state
+    command = iperf3.argv(
+        str(link.ctx.claim.iperf["address"]), port, device=state.name, address=link.address, duration_s=duration_s,
+        streams=int(checks.param(link.ctx, "streams")), direction=direction,
+    )  # fmt: skip
+    before = nics.traffic(state.name)
+    done = iperf3.run(command, duration_s, link.ctx.stop)
+    after = nics.traffic(state.name)
+    link.part.evidence[f"iperf3.{state.mac}.{direction}"] = done.stdout[-20000:] or done.stderr
+    return read(done, direction, before, after)
+
+
+def read(
+    done: Completed, direction: Direction, before: nics.Traffic | None, after: nics.Traffic | None
+) -> Measured | Refused | str:
+    """What iperf3 measured, or why it says nothing; `before` and `after` are what the card itself counted."""
+    try:
+        result = _by_direction(done.stdout, direction)
+    except ParseError as error:
+        return done.trouble or str(error)
+    if isinstance(result, Refused):
+        return result
+    if not done.ok or not all(way.bits_s for way in result.values()):
+        return done.trouble or "nothing arrived, and iperf3 names no reason"
+    return went_elsewhere(result, before, after) or result
+
+
+def _by_direction(text: str, direction: Direction) -> Measured | Refused:
+    result = iperf3.parse_both(text) if direction is Direction.BOTH else iperf3.parse(text)
+    if isinstance(result, Refused):
+        return result
+    if isinstance(result, Throughput):
+        return {direction: result}
+    return dict(zip((Direction.OUT, Direction.IN), result, strict=True))
+
+
+def went_elsewhere(measured: Measured, before: nics.Traffic | None, after: nics.Traffic | None) -> str:
+    """Why this says nothing about the card: its own counters did not see the bytes. Two cards of one network answer
+    for each other unless the kernel is told not to."""
+    if before is None or after is None:
+        return ""
+    seen = {
+        Direction.OUT: after.sent_bytes - before.sent_bytes,
+        Direction.IN: after.received_bytes - before.received_bytes,
+    }
+    for way, result in measured.items():
+        if seen[way] < _BY_THE_CARD * result.received_bytes:
+            return f"of {result.received_bytes:.0f} bytes {way}, {seen[way]} went by this card"
+    return ""
+
+
+def _number(link: Link, direction: Direction, way: Direction, result: Throughput) -> None:
+    mbit, mac = result.bits_s / 1e6, link.state.mac
+    name = f"tcp_both_{way}_mbit" if direction is Direction.BOTH else f"tcp_{way}_mbit"
+    link.part.numbers[f"{name}.{mac}"] = max(mbit, link.part.numbers.get(f"{name}.{mac}", 0.0))
+    link.ctx.measure(wire.Measurement(time.time(), "nic", mac, f"throughput_{way}", mbit / 8, "MB/s"))
+
+
+def _slow(link: Link, direction: Direction, way: Direction, result: Throughput, floor: float) -> wire.Finding:
+    mbit, name = result.bits_s / 1e6, link.state.name
+    at_once = " with both directions at once" if direction is Direction.BOTH else ""
+    message = f"{name}: {mbit:.0f} Mbit/s {way}{at_once}, floor {floor:.0f} Mbit/s"
+    return findings.make(
+        "network.slow", "nic", link.state.mac, message, value=round(mbit, 1), limit=round(floor, 1), unit="Mbit/s"
+    )
+
+
+def _retransmits(link: Link, direction: Direction, way: Direction, result: Throughput) -> list[wire.Finding]:
+    """A warning only: queues that fill up retransmit on a good link, too, and with both directions at once always."""
+    if direction is Direction.BOTH or result.retransmits is None or not result.segment_bytes or not result.sent_bytes:
+        return []
+    percent = 100.0 * result.retransmits * result.segment_bytes / result.sent_bytes
+    mac = link.state.mac
+    link.part.numbers[f"retransmits_{way}_percent.{mac}"] = percent
+    limit = checks.limit(link.ctx, "retransmits_max_percent")
+    if percent <= limit:
+        return []
+    message = f"{link.state.name}: {percent:.2f} % of segments sent again ({way}), limit {limit:g} %"
+    return [findings.make("network.retransmits", "nic", mac, message, value=round(percent, 3), limit=limit, unit="%")]

@@ -1,0 +1,271 @@
+"""Runs the tools. One that is missing, hangs or floods its output is an answer, never an exception."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from agent.host.capture import Capture
+from agent.host.children import RUNNING, kill_session, lower
+from agent.host.stop import StopFlag
+
+OUTPUT_CAP_BYTES = 8 * 1024 * 1024
+TERM_GRACE_S = 2.0
+KILL_GRACE_S = 5.0
+DRAIN_S = 1.0
+
+
+@dataclass(frozen=True)
+class Completed:
+    """How a tool ended. `status` is None when it never ran, was killed, or would not die (a process stuck in
+    the I/O of a dead disk survives SIGKILL). `stdout` and `stderr` are decoded with replacement and cut in
+    the middle above the cap."""
+
+    argv: list[str]
+    status: int | None
+    stdout: str = ""
+    stderr: str = ""
+    duration_s: float = 0.0
+    timed_out: bool = False
+    missing: bool = False
+    stopped: bool = False
+    killed_by_signal: int | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.status == 0 and not (self.timed_out or self.stopped)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it came to its own end, whatever its status says: what a tool printed before it was killed or left
+        hanging may be half an answer that reads like a whole one."""
+        return self.status is not None and not (self.timed_out or self.stopped)
+
+    @property
+    def trouble(self) -> str:
+        """In words why this is not ok; empty when it is. For the `reason` of a check."""
+        tool = os.path.basename(self.argv[0])
+        if self.missing:
+            return f"{tool} is not installed"
+        if self.stopped:
+            return f"{tool} was stopped after {self.duration_s:.0f} s"
+        if self.timed_out:
+            return f"{tool} did not end within {self.duration_s:.0f} s"
+        if self.killed_by_signal is not None:
+            return f"{tool} was killed by {_signal_name(self.killed_by_signal)}"
+        if self.status is None:
+            return f"{tool} could not be run{_last_line(self.stderr)}"
+        if self.status == 0:
+            return ""
+        return f"{tool} exited with {self.status}{_last_line(self.stderr or self.stdout)}"
+
+
+def run(
+    argv: Sequence[str],
+    timeout_s: float,
+    *,
+    input: bytes | str | None = None,
+    env: Mapping[str, str] | None = None,
+    on_output: Callable[[bytes], None] | None = None,
+    stop: StopFlag | None = None,
+    pass_fds: Sequence[int] = (),
+    cap_bytes: int = OUTPUT_CAP_BYTES,
+) -> Completed:
+    """Run one tool to its end, its time-out or the stop flag, whichever comes first.
+
+    `env` is laid over ours with LC_ALL=C. `on_output` gets stdout and stderr as they come, in the calling
+    thread; what it raises kills the tool and is raised. The tool runs in its own session, below the agent in
+    priority and before it in the out-of-memory killer's choice; when it ends, so does everything that it
+    started in that session."""
+    argv = [str(word) for word in argv]
+    if stop is not None and stop.is_set():
+        return Completed(argv, None, stopped=True)
+    started = time.monotonic()
+    try:
+        process = _spawn(argv, input is not None, env, pass_fds)
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError | PermissionError) and not shutil.which(argv[0])
+        return Completed(argv, None, stderr=str(error), missing=missing)
+    with RUNNING.holding(process):
+        conversation = _Conversation(process, argv, started, timeout_s, input, on_output, stop, cap_bytes)
+        return conversation.until_over()
+
+
+def _spawn(
+    argv: list[str], has_input: bool, env: Mapping[str, str] | None, pass_fds: Sequence[int]
+) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        argv,
+        stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "LC_ALL": "C", **(env or {})},
+        start_new_session=True,
+        pass_fds=tuple(pass_fds),
+        bufsize=0,
+    )
+    lower(process.pid)
+    return process
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return f": {lines[-1][:200]}" if lines else ""
+
+
+class _Conversation:
+    """One running tool: its pipes, its end, its time-out, in one select loop without polling."""
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        argv: list[str],
+        started: float,
+        timeout_s: float,
+        given: bytes | str | None,
+        on_output: Callable[[bytes], None] | None,
+        stop: StopFlag | None,
+        cap_bytes: int,
+    ) -> None:
+        self.process, self.argv, self.started = process, argv, started
+        self.deadline = started + timeout_s
+        self.given = memoryview(given.encode() if isinstance(given, str) else given or b"")
+        self.on_output, self.stop = on_output, stop
+        self.captures = {process.stdout: Capture(cap_bytes), process.stderr: Capture(cap_bytes)}
+        self.timed_out = self.cut_short = False
+        self.wake_read, self.wake_write = os.pipe()
+        self.pidfd = os.pidfd_open(process.pid)
+        self.selector = selectors.DefaultSelector()
+
+    def until_over(self) -> Completed:
+        self._register()
+        try:
+            with self.stop.calling(self._wake) if self.stop else contextlib.nullcontext():
+                self._talk()
+                if self.process.poll() is None:
+                    self.cut_short = True
+                    self._end()
+                self._drain()
+            return self._completed()
+        finally:
+            self._close()
+
+    def _register(self) -> None:
+        for pipe in self.captures:
+            os.set_blocking(pipe.fileno(), False)
+            self.selector.register(pipe, selectors.EVENT_READ)
+        self.selector.register(self.pidfd, selectors.EVENT_READ)
+        self.selector.register(self.wake_read, selectors.EVENT_READ)
+        if self.process.stdin is not None:
+            os.set_blocking(self.process.stdin.fileno(), False)
+            self.selector.register(self.process.stdin, selectors.EVENT_WRITE)
+
+    def _wake(self) -> None:
+        with contextlib.suppress(OSError):
+            os.write(self.wake_write, b"x")
+
+    def _talk(self) -> None:
+        """Until the tool has ended, its time is over or the stop flag is set."""
+        while True:
+            remaining_s = self.deadline - time.monotonic()
+            if remaining_s <= 0:
+                self.timed_out = True
+                return
+            for key, _ in self.selector.select(remaining_s):
+                if key.fileobj in (self.pidfd, self.wake_read):
+                    return
+                self._serve(key.fileobj)
+
+    def _serve(self, pipe: object) -> None:
+        if pipe is self.process.stdin:
+            self._feed()
+        else:
+            self._read(pipe)
+
+    def _feed(self) -> None:
+        stdin = self.process.stdin
+        try:
+            self.given = self.given[os.write(stdin.fileno(), self.given[:65536]) :]
+        except BlockingIOError:
+            return
+        except OSError:
+            self.given = memoryview(b"")
+        if not self.given:
+            self.selector.unregister(stdin)
+            stdin.close()
+
+    def _read(self, pipe: object) -> bool:
+        try:
+            chunk = os.read(pipe.fileno(), 65536)
+        except BlockingIOError:
+            return False
+        if not chunk:
+            self.selector.unregister(pipe)
+            return False
+        self.captures[pipe].add(chunk)
+        if self.on_output:
+            self.on_output(chunk)
+        return True
+
+    def _drain(self) -> None:
+        """What is still in the pipes. Bounded: a process that left the session may hold them open."""
+        until = time.monotonic() + DRAIN_S
+        open_pipes = [pipe for pipe in self.captures if pipe in self.selector.get_map()]
+        for pipe in open_pipes:
+            while time.monotonic() < until and self._read(pipe):
+                pass
+
+    def _end(self) -> None:
+        """Ask the whole session to stop, then make it."""
+        kill_session(self.process.pid, signal.SIGTERM)
+        if not self._ends_within(TERM_GRACE_S):
+            kill_session(self.process.pid, signal.SIGKILL)
+            self._ends_within(KILL_GRACE_S)
+
+    def _ends_within(self, seconds: float) -> bool:
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def _completed(self) -> Completed:
+        code = self.process.poll()
+        return Completed(
+            self.argv,
+            status=code if code is not None and code >= 0 else None,
+            stdout=self.captures[self.process.stdout].text(),
+            stderr=self.captures[self.process.stderr].text(),
+            duration_s=time.monotonic() - self.started,
+            timed_out=self.timed_out,
+            # Also when it then exits with 0: stressapptest says PASS for the part that it came to.
+            stopped=self.cut_short and not self.timed_out,
+            killed_by_signal=-code if code is not None and code < 0 else None,
+        )
+
+    def _close(self) -> None:
+        if self.process.poll() is None:
+            kill_session(self.process.pid, signal.SIGKILL)
+            self._ends_within(KILL_GRACE_S)
+        kill_session(self.process.pid, signal.SIGKILL)
+        self.selector.close()
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        for fd in (self.pidfd, self.wake_read, self.wake_write):
+            os.close(fd)

@@ -1,0 +1,111 @@
+"""One call to the orchestrator: a message of the contract out, its answer in, every failure as one of
+`errors`."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from agent.contract import codec
+from agent.link.cmdline import Target
+from agent.link.errors import BadMessage, CallFailed, NotAllowed, TokenRefused, TooLarge, Unreachable
+from agent.link.redact import printable, sendable
+
+T = TypeVar("T")
+TIMEOUT_S = 10.0
+ANSWER_CAP_BYTES = 4 * 1024 * 1024
+_BY_STATUS: dict[int, type[CallFailed]] = {
+    401: TokenRefused,
+    403: TokenRefused,
+    408: Unreachable,
+    409: NotAllowed,
+    413: TooLarge,
+    429: Unreachable,
+}
+
+
+class Client:
+    """Keeps one connection open. For one thread only: each has a client of its own (`another`), so that a
+    call that hangs delays nobody else's."""
+
+    def __init__(self, target: Target, timeout_s: float = TIMEOUT_S) -> None:
+        self.target = target
+        self.timeout_s = timeout_s
+        self._connection: http.client.HTTPConnection | None = None
+
+    def another(self) -> Client:
+        return Client(self.target, self.timeout_s)
+
+    def post(self, call: str, message: object, answer: type[T]) -> T:
+        """POST /api/v1/runs/{run}/{call}. Raises one of agent.link.errors; the caller decides about trying
+        again."""
+        return self.post_encoded(call, encoded(message), answer)
+
+    def post_encoded(self, call: str, body: bytes, answer: type[T]) -> T:
+        """The same for a message that was encoded, and kept, before."""
+        status, reply = self._exchange(f"/api/v1/runs/{self.target.run}/{call}", body)
+        if status != 200:
+            raise _error(call, status, reply)
+        try:
+            return codec.loads(answer, reply)
+        except codec.WireError as error:
+            raise BadMessage(f"the answer to {call}: {error}") from None
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _exchange(self, path: str, body: bytes) -> tuple[int, bytes]:
+        """A connection kept open may have died unseen: then once more on a fresh one. Every message may
+        be sent twice and counts once, so that is harmless."""
+        kept = self._connection is not None
+        try:
+            return self._once(path, body)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            if not kept or isinstance(error, TimeoutError):
+                raise Unreachable(f"{self.target.url}: {_words(error)}") from None
+        try:
+            return self._once(path, body)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise Unreachable(f"{self.target.url}: {_words(error)}") from None
+
+    def _once(self, path: str, body: bytes) -> tuple[int, bytes]:
+        if self._connection is None:
+            parts = urlsplit(self.target.url)
+            self._connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=self.timeout_s)
+        self._connection.request("POST", path, body, self._headers())
+        response = self._connection.getresponse()
+        reply = response.read(ANSWER_CAP_BYTES)
+        if not response.isclosed():
+            self.close()
+        return response.status, reply
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.target.token}", "Content-Type": "application/json"}
+
+
+def encoded(message: object) -> bytes:
+    """A message as it goes out: tokens, control characters and numbers that aren't finite taken out."""
+    tree = sendable(codec.encode(message))
+    return json.dumps(tree, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def _error(call: str, status: int, reply: bytes) -> CallFailed:
+    kind = _BY_STATUS.get(status) or (Unreachable if status >= 500 else BadMessage)
+    return kind(f"{call} was answered {status}: {_reason(reply)}")
+
+
+def _reason(reply: bytes) -> str:
+    with contextlib.suppress(ValueError, AttributeError, TypeError):
+        return printable(json.loads(reply)["error"])[:500]
+    return printable(reply[:200].decode(errors="replace"))
+
+
+def _words(error: Exception) -> str:
+    return printable(str(error) or type(error).__name__)

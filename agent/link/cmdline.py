@@ -1,0 +1,54 @@
+"""What the boot script put on the kernel command line: where the orchestrator is, which run, which token."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from agent.parsing import count
+
+
+class BadCommandLine(ValueError):
+    """The kernel command line is not one that the orchestrator's boot script writes; the text names the
+    word."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """`url` without a path. The token is kept out of repr, so that no traceback shows it."""
+
+    url: str
+    run: int
+    token: str = field(repr=False)
+
+
+def parse(text: str) -> Target:
+    """Read `vetting.url`, `vetting.run` and `vetting.token`. Of a word given twice the last stands, as in the
+    kernel. Raises BadCommandLine."""
+    words = dict(word.partition("=")[::2] for word in _words(text) if word.startswith("vetting."))
+    missing = [name for name in ("vetting.url", "vetting.run", "vetting.token") if not words.get(name)]
+    if missing:
+        raise BadCommandLine(f"the kernel command line has no {', '.join(missing)}")
+    if (run := count(words["vetting.run"])) is None:
+        raise BadCommandLine(f"vetting.run={words['vetting.run']} is not a number")
+    return Target(_url(words["vetting.url"]), run, words["vetting.token"])
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
+
+
+def _url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise BadCommandLine(f"vetting.url={text} has no valid port") from None
+    if parts.scheme != "http" or not parts.hostname or parts.username:
+        raise BadCommandLine(f"vetting.url={text} is not of the form http://ADDRESS:PORT")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"http://{host}:{port or 80}"

@@ -1,0 +1,39 @@
+"""Text that may leave the agent: no token in it, nothing that a terminal or JSON would choke on."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from agent.contract.wire import TOKEN_PREFIX
+
+_TOKEN = re.compile(re.escape(TOKEN_PREFIX) + r"[^\s\"'<>&]*")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+BLOTTED = f"{TOKEN_PREFIX}…"
+
+
+def redact(text: str) -> str:
+    """Blot out everything that begins like a token."""
+    return _TOKEN.sub(BLOTTED, text)
+
+
+def printable(text: str) -> str:
+    """Text of a device or tool without tokens, control characters (tab and newline stay) and lone
+    surrogates."""
+    return redact(_CONTROL.sub("", text).encode(errors="replace").decode())
+
+
+def sendable(tree: Any) -> Any:
+    """A JSON tree with printable text in it; a number that isn't finite is left out of its object."""
+    if isinstance(tree, str):
+        return printable(tree)
+    if isinstance(tree, list):
+        return [sendable(item) for item in tree]
+    if isinstance(tree, dict):
+        return {printable(str(key)): sendable(item) for key, item in tree.items() if not _endless(item)}
+    return tree
+
+
+def _endless(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)

@@ -1,0 +1,1 @@
+"""How a stage makes its report: checks, progress, partial reports."""

@@ -1,0 +1,112 @@
+"""How a stage makes its checks and its report: three results, each with a reason, none by silence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from agent.contract import wire
+from agent.stage import StageContext, StageReport, settle
+
+# Gives a limit of the profile by its name.
+Limit = Callable[[str], float]
+
+
+class ProfileLacks(KeyError):
+    """The configuration is wrong: the profile gives no such parameter or limit. The text names it."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def passed(name: str, component: str = "", *, topic: str = "", reason: str = "") -> wire.Check:
+    return wire.Check(name, wire.Outcome.PASSED, reason, component, topic)
+
+
+def failed(name: str, component: str = "", *, reason: str, topic: str = "") -> wire.Check:
+    return wire.Check(name, wire.Outcome.FAILED, reason, component, topic)
+
+
+def not_tested(name: str, component: str = "", *, reason: str, topic: str = "") -> wire.Check:
+    return wire.Check(name, wire.Outcome.NOT_TESTED, reason, component, topic)
+
+
+def judged(
+    name: str, findings: Iterable[wire.Finding], component: str = "", *, topic: str = "", reason: str = ""
+) -> wire.Check:
+    """Failed when one of the findings is critical, else passed."""
+    critical = [finding.message for finding in findings if finding.severity is wire.Severity.CRITICAL]
+    if critical:
+        return failed(name, component, reason="; ".join(critical), topic=topic)
+    return passed(name, component, topic=topic, reason=reason)
+
+
+def param(ctx: StageContext, name: str) -> Any:
+    """What to run. Raises ProfileLacks: nothing that is run has a default here."""
+    return of_order(ctx.order, name)
+
+
+def of_order(order: wire.StageOrder, name: str) -> Any:
+    """A parameter of any stage of the claim."""
+    return _value(order.params, "params", order.name, name)
+
+
+def limit(ctx: StageContext, name: str) -> float:
+    """What passes. Raises ProfileLacks: no limit has a default here."""
+    return float(_value(ctx.order.limits, "limits", ctx.order.name, name))
+
+
+def demand(ctx: StageContext, limits: Iterable[str], params: Iterable[str] = ()) -> None:
+    """Before the work, so that none is done of which nothing could be judged: the limits, and those parameters that
+    are read only after it. Raises ProfileLacks."""
+    for name in limits:
+        limit(ctx, name)
+    for name in params:
+        param(ctx, name)
+
+
+def report(
+    ctx: StageContext,
+    checks: Iterable[wire.Check],
+    *,
+    findings: Iterable[wire.Finding] = (),
+    also_required: Iterable[str] = (),
+    **more: Any,
+) -> StageReport:
+    """The report of a stage whose checks are all made. `also_required` adds to what the profile requires."""
+    made = list(checks)
+    required = [*ctx.order.required, *also_required]
+    outcome, reason = settle(made, required, ctx.claim.not_expected)
+    return StageReport(outcome=outcome, reason=reason, checks=made, findings=list(findings), **more)
+
+
+def nothing_here(names: Iterable[str], why: str) -> StageReport:
+    """The report of a stage that has nothing to test on this host, by its own expected spec: it does not count."""
+    made = [not_tested(name, reason=why) for name in names]
+    return StageReport(wire.Outcome.NOT_TESTED, wire.NOT_EXPECTED_HERE, checks=made)
+
+
+def disk_name(disk: wire.Disk) -> str:
+    """What findings call a disk: its serial number, or the kernel's name where it has none."""
+    return disk.serial or disk.name
+
+
+def fixed_disks(inventory: wire.Inventory | None) -> list[wire.Disk]:
+    """The host's own disks: a USB stick is a surprise, not a part of the host."""
+    return [disk for disk in (inventory.disks if inventory else []) if disk.bus != "usb"]
+
+
+def on_usb(ctx: StageContext) -> list[wire.Check]:
+    """Expected disks on USB, such as the stick that a host boots from: shown as what no stage tests."""
+    wanted = {str(disk.get("serial") or "") for disk in ctx.claim.expected.get("disks") or []} - {""}
+    return [
+        not_tested("usb_disk", disk.serial, reason=f"{disk.name} is on USB: it is neither asked, read nor written")
+        for disk in (ctx.inventory.disks if ctx.inventory else [])
+        if disk.bus == "usb" and disk.serial in wanted
+    ]
+
+
+def _value(values: dict[str, Any], kind: str, stage: str, name: str) -> Any:
+    if name not in values:
+        raise ProfileLacks(f"profile: stages.{stage}.{kind}.{name} is missing")
+    return values[name]

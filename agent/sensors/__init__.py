@@ -1,0 +1,1 @@
+"""Temperatures, fans, power and clocks: reading them, and stopping the load near a critical limit."""

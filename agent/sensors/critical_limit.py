@@ -1,0 +1,64 @@
+"""The one limit that can't wait for the orchestrator: near a critical temperature the load is stopped
+first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from agent import findings
+from agent.contract import wire
+from agent.sensors.readings import Temperature
+
+MARGIN_NAME = "temp_critical_margin_c"
+# Only where the profile names none. Recipe: abort the stage at the chip's critical limit less 2 C.
+MARGIN_C = 2.0
+# Boards report limits that nobody set: 0, -1, 20.8 C (acpitz of several desktop boards). No part's is so low.
+LOWEST_CRITICAL_C = 50.0
+# Inputs of a board's monitoring chip that lead nowhere read anything; only ACPI's own zone is one that the kernel
+# itself would power off for.
+_BOARD, _ACPI = "system", "acpitz"
+# One reading can be a glitch of the bus; the second comes 2 s later.
+READINGS_IN_A_ROW = 2
+
+
+class CriticalTemperature:
+    """Remembers what was too hot in the last sample. `sensor_limits` are the claim's: where a chip names no critical
+    limit of its own (AMD's CPUs), the profile's for this kind of part stands (`cpu_temp_max_c`)."""
+
+    def __init__(self, sensor_limits: Mapping[str, float]) -> None:
+        self.margin_c = sensor_limits.get(MARGIN_NAME, MARGIN_C)
+        self._limits = sensor_limits
+        self._too_hot: dict[tuple[str, str], int] = {}
+
+    def look(self, temperatures: Iterable[Temperature]) -> list[wire.Finding]:
+        """One finding for each part that was at its limit in two samples in a row, with its hottest sensor."""
+        hot = {_part(one): one for one in sorted(temperatures, key=lambda one: one.value_c) if self._is_hot(one)}
+        self._too_hot = {part: self._too_hot.get(part, 0) + 1 for part in hot}
+        return [self._finding(hot[part]) for part, times in self._too_hot.items() if times >= READINGS_IN_A_ROW]
+
+    def _is_hot(self, one: Temperature) -> bool:
+        limit_c = self._limit_c(one)
+        return limit_c is not None and one.value_c >= limit_c
+
+    def _limit_c(self, one: Temperature) -> float | None:
+        if one.component_kind == _BOARD and not one.component.startswith(_ACPI):
+            return None
+        if one.critical_c is not None and one.critical_c >= LOWEST_CRITICAL_C:
+            return one.critical_c - self.margin_c
+        return self._limits.get(f"{one.component_kind}_temp_max_c")
+
+    def _finding(self, one: Temperature) -> wire.Finding:
+        limit_c = self._limit_c(one)
+        return findings.make(
+            "thermal.critical",
+            one.component_kind,
+            one.component,
+            f"{one.component}: {one.value_c:.0f} C ({one.label}), limit {limit_c:.0f} C: the load was stopped",
+            value=one.value_c,
+            limit=limit_c,
+            unit="C",
+        )
+
+
+def _part(one: Temperature) -> tuple[str, str]:
+    return one.component_kind, one.component

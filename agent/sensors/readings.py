@@ -1,0 +1,263 @@
+"""Temperatures, fans, power and clocks, read from sysfs directly: `sensors` is slow and stumbles over a
+failing chip.
+
+Everything here takes the root of the file system and returns data; a sensor that isn't there gives
+nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.contract import wire
+from agent.host import sysfs
+from agent.host.stop import StopFlag
+from agent.sensors import cpu_packages
+
+# NVMe drives without a limit report 65261.85 and -273.15 C (seen on Proxmox hosts); no part lives beyond these
+LOWEST_C, HIGHEST_C = -40.0, 200.0
+CLOCKS_READ = 8
+FAN_FAULT_RPM = 100_000
+_PACKAGE = ("cpu", "power")
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """One temperature input. `critical_c` is the chip's own critical limit, None when it names none that
+    is sane."""
+
+    component_kind: str
+    component: str
+    label: str
+    value_c: float
+    critical_c: float | None
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a hwmon chip belongs to, in the words findings use."""
+
+    kind: str
+    name: str
+
+
+def temperatures(root: Path) -> list[Temperature]:
+    """Every input of every chip that reads something sane."""
+    return [one for chip in _chips(root) for one in _chip_temperatures(chip)]
+
+
+def hottest(found: Iterable[Temperature]) -> list[Temperature]:
+    """The hottest input of each part: one series per CPU package, disk, DIMM, port and board sensor."""
+    by_part: dict[Part, Temperature] = {}
+    for one in found:
+        part = Part(one.component_kind, one.component)
+        if part not in by_part or one.value_c > by_part[part].value_c:
+            by_part[part] = one
+    return list(by_part.values())
+
+
+def measurements(root: Path, found: Iterable[Temperature], now: float) -> list[wire.Measurement]:
+    """One sample: the temperatures `found`, fans, power and clock. RAPL's, which need two readings, are
+    apart."""
+    sample = [wire.Measurement(now, t.component_kind, t.component, "temp", t.value_c, "C") for t in hottest(found)]
+    for chip in _chips(root):
+        sample += _fans(chip, now) + _power(chip, now)
+    if (mhz := mean_clock_mhz(root)) is not None:
+        sample.append(wire.Measurement(now, "system", "system", "clock", mhz, "MHz"))
+    return sample
+
+
+def mean_clock_mhz(root: Path) -> float | None:
+    """Mean of a few cores spread over the machine: reading a core's clock interrupts that core."""
+    cores = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_cur_freq"))
+    picked = cores[:: max(1, len(cores) // CLOCKS_READ)]
+    values = [khz for path in picked if (khz := _number(path)) is not None]
+    return sum(values) / len(values) / 1000 if values else None
+
+
+class Clocks:
+    """The clocks of a few cores of each package. Which ones is found out once: a large machine has hundreds."""
+
+    def __init__(self, root: Path) -> None:
+        self._picked = {
+            name: cores[:: max(1, len(cores) // CLOCKS_READ)] for name, cores in _cores_by_package(root).items()
+        }
+
+    def mhz(self) -> dict[str, float]:
+        """CPU package → their mean; a package that tells none is left out."""
+        found = {
+            name: [khz / 1000 for core in cores if (khz := _number(core / "cpufreq/scaling_cur_freq")) is not None]
+            for name, cores in self._picked.items()
+        }
+        return {name: sum(values) / len(values) for name, values in found.items() if values}
+
+
+def base_clocks_mhz(root: Path) -> dict[str, float]:
+    """CPU package → the clock that its maker promises with all cores at work, of its slowest kind of core: by
+    intel_pstate (kHz), or by ACPI's nominal performance (MHz)."""
+    found: dict[str, float] = {}
+    for name, cores in _cores_by_package(root).items():
+        bases = [base for core in cores if (base := _base_clock_mhz(core)) is not None]
+        if bases:
+            found[name] = min(bases)
+    return found
+
+
+def _base_clock_mhz(core: Path) -> float | None:
+    khz = _number(core / "cpufreq/base_frequency")
+    return khz / 1000 if khz else _number(core / "acpi_cppc/nominal_freq") or None
+
+
+def _cores_by_package(root: Path) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for core in sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*"), key=lambda path: int(path.name[3:])):
+        package = sysfs.text(core / "topology/physical_package_id")
+        found.setdefault(f"CPU{package if package.isdigit() else 0}", []).append(core)
+    return found
+
+
+class Rapl:
+    """Power from RAPL's energy counters (root only; they wrap at `max_energy_range_uj`)."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._before: dict[Path, tuple[float, float]] = {}
+
+    def measurements(self, now: float, monotonic_s: float) -> list[wire.Measurement]:
+        """Mean power since the last call, the dies of one package together; nothing from the first."""
+        found: dict[tuple[Part, str], float] = {}
+        for zone in sorted((self.root / "sys/class/powercap").glob("intel-rapl:*")):
+            watts = self._watts(zone, monotonic_s)
+            if watts is not None:
+                key = _zone(sysfs.text(zone / "name"), zone)
+                found[key] = found.get(key, 0.0) + watts
+        return [wire.Measurement(now, part.kind, part.name, name, watts, "W") for (part, name), watts in found.items()]
+
+    def _watts(self, zone: Path, monotonic_s: float) -> float | None:
+        energy_uj = _number(zone / "energy_uj")
+        if energy_uj is None:
+            return None
+        before = self._before.get(zone)
+        self._before[zone] = (energy_uj, monotonic_s)
+        if before is None or monotonic_s <= before[1]:
+            return None
+        used_uj = energy_uj - before[0]
+        if used_uj < 0:
+            used_uj += _number(zone / "max_energy_range_uj") or 0
+        return used_uj / 1e6 / (monotonic_s - before[1]) if used_uj >= 0 else None
+
+
+class Meter:
+    """What the CPUs draw together, averaged over times of one's own choice; None where RAPL does not say."""
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        self._rapl = Rapl(root)
+        self.watts_since()
+
+    def watts_since(self) -> float | None:
+        """Since the last call."""
+        now = time.monotonic()
+        found = [one.value for one in self._rapl.measurements(now, now) if (one.component_kind, one.name) == _PACKAGE]
+        return sum(found) if found else None
+
+    def watts_over(self, seconds: float, stop: StopFlag) -> float | None:
+        self.watts_since()
+        stop.wait(seconds)
+        return self.watts_since()
+
+
+def _zone(name: str, zone: Path) -> tuple[Part, str]:
+    """`package-0` is CPU0; its sub-zones (`intel-rapl:0:0`) are named core, uncore or dram."""
+    if name == "psys":
+        return Part("system", "system"), "power"
+    part = Part("cpu", f"CPU{cpu_packages.of_zone(zone)}")
+    return part, "power" if name.startswith("package") else f"power_{name or 'zone'}"
+
+
+def _chips(root: Path) -> Iterator[Path]:
+    return iter(sorted((root / "sys/class/hwmon").glob("hwmon*"), key=lambda chip: int(chip.name[5:] or 0)))
+
+
+def _chip_temperatures(chip: Path) -> Iterator[Temperature]:
+    """Of an NVMe drive only the composite temperature (temp1), which its limits are for: a controller's hot spots, in
+    temp2 and above, are often at 80 to 95 C. [NVM Express base specification, SMART log page; the kernel's nvme driver]
+    Of an AMD processor that tells its die's temperature (Tdie) not the control value (Tctl), which on some models is 10
+    to 27 C above it for the fans' sake. [the kernel's k10temp driver]
+    """
+    labels = {sysfs.text(path) for path in chip.glob("temp*_label")}
+    inputs = "temp1_input" if sysfs.text(chip / "name") == "nvme" else "temp*_input"
+    for source in sorted(chip.glob(inputs)):
+        stem = source.name.removesuffix("_input")
+        value_c = _celsius(source)
+        if value_c is None or sysfs.text(chip / f"{stem}_fault") == "1":
+            continue
+        label = sysfs.text(chip / f"{stem}_label")
+        if label == "Tctl" and "Tdie" in labels:
+            continue
+        part = part_of(chip, label)
+        yield Temperature(part.kind, part.name, label or stem, value_c, _celsius(chip / f"{stem}_crit"))
+
+
+def _fans(chip: Path, at: float) -> list[wire.Measurement]:
+    """A fan at 0 rpm may be an empty header: left to the orchestrator, which knows what is expected."""
+    found = []
+    for source in sorted(chip.glob("fan*_input")):
+        rpm = _number(source)
+        if rpm is not None and 0 <= rpm < FAN_FAULT_RPM:
+            stem = source.name.removesuffix("_input")
+            name = sysfs.text(chip / f"{stem}_label") or f"{sysfs.text(chip / 'name')} {stem}"
+            found.append(wire.Measurement(at, "fan", name, "fan", rpm, "rpm"))
+    return found
+
+
+def _power(chip: Path, at: float) -> list[wire.Measurement]:
+    found = []
+    for stem in ("power1", "power2"):
+        microwatts = _number(chip / f"{stem}_average")
+        if microwatts is None:
+            microwatts = _number(chip / f"{stem}_input")
+        if microwatts is not None and microwatts >= 0:
+            part = part_of(chip, sysfs.text(chip / f"{stem}_label"))
+            found.append(wire.Measurement(at, part.kind, part.name, "power", microwatts / 1e6, "W"))
+    return found
+
+
+def part_of(chip: Path, label: str) -> Part:
+    """Whose sensor this is: by the chip's driver, then by the device behind it."""
+    driver, device = sysfs.text(chip / "name"), chip / "device"
+    if driver == "coretemp":
+        return Part("cpu", f"CPU{cpu_packages.of_intel_chip(chip)}")
+    if driver in ("k10temp", "zenpower", "fam15h_power"):
+        return Part("cpu", f"CPU{cpu_packages.of_amd_chip(chip.parents[3], chip)}")
+    if serial := sysfs.text(device / "serial"):
+        return Part("disk", serial)
+    if driver == "drivetemp":
+        return Part("disk", sysfs.scsi_serial(device) or _device_name(device))
+    if driver in ("jc42", "spd5118"):
+        return Part("dimm", f"{driver} {_device_name(device)}")
+    for port in sorted((device / "net").glob("*")):
+        return Part("nic", sysfs.text(port / "address").lower())
+    if driver in ("amdgpu", "nouveau", "xe", "i915"):
+        return Part("gpu", _device_name(device))
+    return Part("system", f"{driver} {label}".strip() or chip.name)
+
+
+def _device_name(device: Path) -> str:
+    return device.resolve().name
+
+
+def _celsius(path: Path) -> float | None:
+    millidegrees = _number(path)
+    if millidegrees is None or not LOWEST_C < millidegrees / 1000 < HIGHEST_C:
+        return None
+    return millidegrees / 1000
+
+
+def _number(path: Path) -> float | None:
+    try:
+        return float(path.read_text())
+    except (OSError, ValueError):
+        return None

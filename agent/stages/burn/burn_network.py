@@ -1,0 +1,119 @@
+"""Burn's network: both directions of each port at once, in short tests against the bench's server, while the bench
+lends its link. How fast it is beside all other loads is not judged; what the ports count as errors meanwhile is.
+
+A test between two own ports would not leave the host: the kernel hands over by itself what is for an own address."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from agent.contract import wire
+from agent.exercises import throughput
+from agent.loads import iperf3
+from agent.parsing import ParseError
+from agent.probes import addresses, nics
+from agent.reports import checks
+from agent.reports.partial_report import PartialReport
+from agent.stage import StageContext
+
+CHECK, TOPIC = "network", "network"
+# What iperf3 needs to connect and to end, beside the time of its test.
+_AROUND_S = 5.0
+_LOOK_S = 1.0
+_MIB = 1024 * 1024
+NEVER_FREE = "the bench's link was not free for it (others measured, or the bench was short of CPU)"
+
+
+@dataclass
+class Port:
+    """One port with a link and an address, and what went through it so far."""
+
+    mac: str
+    name: str
+    address: str
+    tests: int = 0
+    moved_bytes: float = 0.0
+    trouble: str = NEVER_FREE
+    evidence: list[str] = field(default_factory=list)
+
+
+def run(ctx: StageContext, duration_s: float) -> PartialReport:
+    """The check `network` of each port; not tested, and not required, where it did not join, with the reason."""
+    why, ports = _ports(ctx)
+    if why:
+        return PartialReport([_did_not_join("", why)])
+    test_s, until, turn = float(checks.param(ctx, "network_test_s")), time.monotonic() + duration_s, 0
+    if duration_s < test_s + _AROUND_S:
+        return PartialReport([_did_not_join("", f"{duration_s:.0f} s are too short for a test of {test_s:g} s")])
+    while (left_s := until - time.monotonic()) > 0:
+        if min(left_s, ctx.link_s()) >= test_s + _AROUND_S:
+            _test(ctx, ports[turn % len(ports)], test_s)
+            turn += 1
+        elif ctx.stop.wait(_LOOK_S):
+            break
+    return PartialReport(
+        [_judged(port) for port in ports],
+        numbers={f"burn_network_mb.{port.mac}": port.moved_bytes / _MIB for port in ports if port.tests},
+        evidence={f"iperf3.{port.mac}": port.evidence[-1] for port in ports if port.evidence},
+    )
+
+
+def _ports(ctx: StageContext) -> tuple[str, list[Port]]:
+    """Why there is none to test, and those that can be."""
+    if not ctx.claim.iperf.get("address") or not ctx.claim.iperf.get("ports"):
+        return "the bench names no iperf3 server", []
+    done = addresses.run()
+    try:
+        own = addresses.parse(done.stdout)
+    except ParseError as error:
+        return done.trouble or str(error), []
+    if not done.ok:
+        return done.trouble, []
+    states = [nics.state(name) for name in nics.names()]
+    ports = [
+        Port(state.mac, state.name, own[state.name])
+        for state in states
+        if state.link and not state.on_usb and own.get(state.name)
+    ]
+    return ("" if ports else "no port has a link and an address"), ports
+
+
+def _test(ctx: StageContext, port: Port, test_s: float) -> None:
+    bench = ctx.claim.iperf
+    command = iperf3.argv(
+        str(bench["address"]), int(bench["ports"][0]), device=port.name, address=port.address, duration_s=test_s,
+        streams=int(checks.param(ctx, "network_streams")), direction=iperf3.Direction.BOTH,
+    )  # fmt: skip
+    before = nics.traffic(port.name)
+    done = iperf3.run(command, test_s, ctx.stop)
+    after = nics.traffic(port.name)
+    port.evidence.append(done.stdout[-20000:] or done.stderr)
+    try:
+        result = iperf3.parse_both(done.stdout)
+    except ParseError as error:
+        port.trouble = done.trouble or str(error)
+        return
+    if isinstance(result, iperf3.Refused):
+        port.trouble = result.words
+        return
+    ways = dict(zip((iperf3.Direction.OUT, iperf3.Direction.IN), result, strict=True))
+    moved = [way.received_bytes for way in result]
+    if not done.ok or not all(moved):
+        port.trouble = done.trouble or "nothing arrived, and iperf3 names no reason"
+    elif elsewhere := throughput.went_elsewhere(ways, before, after):
+        port.trouble = elsewhere
+    else:
+        port.tests += 1
+        port.moved_bytes += sum(moved)
+
+
+def _judged(port: Port) -> wire.Check:
+    if not port.tests:
+        return _did_not_join(port.mac, f"{port.name}: {port.trouble}")
+    words = f"{port.moved_bytes / _MIB:.0f} MiB both ways in {port.tests} tests beside all other loads"
+    return checks.passed(CHECK, port.mac, topic=TOPIC, reason=words)
+
+
+def _did_not_join(component: str, why: str) -> wire.Check:
+    return checks.not_tested(CHECK, component, reason=f"network did not join: {why}", topic=TOPIC)

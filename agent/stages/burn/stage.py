@@ -1,0 +1,115 @@
+"""Burn: everything at work at once, for as long as the profile says: cores, memory and disks, all of it verified, the
+network while the bench lends its link, and GPUs where a load tool for them is there. What could not join is said."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from agent.contract import wire
+from agent.exercises import cpu_load, fans, gpu_load, memory_load
+from agent.exercises.heat import Heat
+from agent.exercises.surface import MIB, SECTOR_BYTES, unreadable
+from agent.host.shell import Completed
+from agent.loads import fio, stressapptest
+from agent.parsing import ParseError
+from agent.reports import checks
+from agent.reports.partial_report import PartialReport
+from agent.reports.progress import ProgressBoard
+from agent.stage import StageContext, StageReport
+from agent.stages.burn import burn_network
+
+_END_S = 120.0
+_LEAST_MB = 64
+LIMITS = ("temp_margin_c", "temp_max_c", "clock_min_fraction")
+
+
+def run(ctx: StageContext) -> StageReport:
+    checks.demand(ctx, LIMITS)
+    duration_s = float(checks.param(ctx, "duration_s"))
+    disks = checks.fixed_disks(ctx.inventory)
+    megabytes = _room(ctx)
+    # The others work on while memory is being filled, and for the whole time after that.
+    others_s = duration_s + stressapptest.filling_s(megabytes)
+    expected_fans, fans_before = fans.expected(ctx.claim.expected), fans.look()
+    with (
+        Heat().watching() as heat,
+        ProgressBoard(ctx).timing("everything", "cores, memory, disks, network and GPUs", others_s),
+        ThreadPoolExecutor(max_workers=len(disks) + 4, thread_name_prefix="burn") as pool,
+    ):
+        work = [
+            pool.submit(_memory, ctx, megabytes, duration_s),
+            pool.submit(cpu_load.run, others_s, ctx.stop),
+            pool.submit(burn_network.run, ctx, others_s),
+            pool.submit(gpu_load.beside_all_else, ctx, others_s),
+            *(pool.submit(_disk, ctx, disk, others_s) for disk in disks),
+        ]
+        parts = [job.result() for job in work]
+    turning, stopped = fans.judge(expected_fans, fans_before, fans.look())
+    thermal, hot = _thermal(ctx, heat)
+    return checks.report(
+        ctx,
+        [*(check for part in parts for check in part.checks), *_no_disk(disks), *thermal, *turning],
+        findings=[*(finding for part in parts for finding in part.findings), *hot, *stopped],
+        also_required=(fans.CHECK,) if expected_fans else (),
+        numbers={**{k: v for part in parts for k, v in part.numbers.items()}, **heat.numbers()},
+        evidence={**{name: text for part in parts for name, text in part.evidence.items()}, **heat.evidence()},
+    )
+
+
+def _thermal(ctx: StageContext, heat: Heat) -> tuple[list[wire.Check], list[wire.Finding]]:
+    sockets = ctx.inventory.cpu.sockets if ctx.inventory else 1
+    judged = [
+        heat.temperature(checks.limit(ctx, "temp_margin_c"), checks.limit(ctx, "temp_max_c"), sockets),
+        heat.clock(checks.limit(ctx, "clock_min_fraction")),
+    ]
+    return [check for check, _ in judged], [finding for _, found in judged for finding in found]
+
+
+def _room(ctx: StageContext) -> int:
+    """How much memory is worked, in MiB."""
+    return memory_load.room(
+        checks.param(ctx, "reserve_percent"),
+        checks.param(ctx, "reserve_min_mb"),
+        float(checks.param(ctx, "memory_percent")) / 100,
+        int(checks.param(ctx, "memory_max_mb")),
+    ).testable_mb
+
+
+def _memory(ctx: StageContext, megabytes: int, duration_s: float) -> PartialReport:
+    if megabytes < _LEAST_MB:
+        return PartialReport([checks.not_tested("memory", reason=f"{megabytes} MiB can be tested")])
+    dimms = ctx.inventory.memory.dimms if ctx.inventory else []
+    threads = max(1, memory_load.default_threads() // 2)
+    outcome = memory_load.stress("memory", megabytes, threads, duration_s, ctx.stop, dimms)
+    numbers = {"burn_memory_mb": float(megabytes), "burn_memory_moved_mb": outcome.moved_mb}
+    return PartialReport([outcome.check], outcome.findings, numbers, {"stressapptest.txt": outcome.evidence})
+
+
+def _disk(ctx: StageContext, disk: wire.Disk, duration_s: float) -> PartialReport:
+    """Reads at random all over the disk. What fails here is told by the kernel's log, too; here it fails the check."""
+    argv = fio.burn_argv(f"/dev/{disk.name}", disk.size_mb * MIB, duration_s)
+    return judge_disk(disk, fio.run(argv, duration_s + _END_S, stop=ctx.stop))
+
+
+def judge_disk(disk: wire.Disk, done: Completed) -> PartialReport:
+    name = checks.disk_name(disk)
+    bad = fio.io_errors(done.stderr + done.stdout)
+    if bad:
+        found = [unreadable(disk.name, name, [(one.offset // SECTOR_BYTES, one.length // SECTOR_BYTES) for one in bad])]
+        return PartialReport([checks.judged("disks", found, name)], found)
+    try:
+        job = fio.parse(done.stdout)
+    except ParseError as error:
+        return PartialReport([checks.not_tested("disks", name, reason=f"{disk.name}: {done.trouble or error}")])
+    if not done.ok or job.error or not job.read_bytes:
+        return PartialReport(
+            [checks.not_tested("disks", name, reason=f"{disk.name}: {done.trouble or 'nothing was read'}")]
+        )
+    words = f"{job.read_bytes // MIB} MiB read"
+    return PartialReport(
+        [checks.passed("disks", name, reason=words)], [], {f"burn_read_mb.{name}": job.read_bytes / MIB}
+    )
+
+
+def _no_disk(disks: list[wire.Disk]) -> list[wire.Check]:
+    return [] if disks else [checks.not_tested("disks", reason="no disk was found", topic="storage")]

@@ -1,0 +1,73 @@
+"""CPUStress: all cores at work at once, then each alone, every result verified; how hot they get and how fast they
+run."""
+
+from __future__ import annotations
+
+from agent.contract import wire
+from agent.exercises import cpu_load, fans
+from agent.exercises.heat import Heat
+from agent.exercises.packages import processors_by_package
+from agent.reports import checks
+from agent.reports.progress import ProgressBoard
+from agent.stage import StageContext, StageReport
+from agent.stages.cpu_stress import cpu_cores
+
+LIMITS = ("temp_margin_c", "temp_max_c", "clock_min_fraction")
+PARAMS = ("slope_window_s", "power_rise_min_w", "core_s", "cores_max_s")
+
+
+def run(ctx: StageContext) -> StageReport:
+    checks.demand(ctx, LIMITS, PARAMS)
+    duration_s = float(checks.param(ctx, "duration_s"))
+    packages, board, heat = processors_by_package(), ProgressBoard(ctx), Heat(warm=_warm(ctx))
+    expected_fans, fans_before = fans.expected(ctx.claim.expected), fans.look()
+    heat.rest_for(float(checks.param(ctx, "idle_s")), ctx.stop)
+    with heat.watching(), board.timing("CPU", "verified load", duration_s):
+        load = cpu_load.run(duration_s, ctx.stop, packages)
+    turning, stopped = fans.judge(expected_fans, fans_before, fans.look())
+    alone = cpu_cores.run(
+        cpu_cores.first_threads(packages), float(checks.param(ctx, "core_s")),
+        float(checks.param(ctx, "cores_max_s")), ctx.stop, board,
+    )  # fmt: skip
+    thermal, hot = _thermal(ctx, heat)
+    carried, resistance = heat.resistance(float(checks.param(ctx, "power_rise_min_w")))
+    online = _all_online(ctx.inventory, sum(map(len, packages.values())))
+    return checks.report(
+        ctx,
+        [*load.checks, online, *thermal, *carried, *turning, *alone.checks],
+        findings=[*load.findings, *hot, *stopped, *alone.findings],
+        also_required=(fans.CHECK,) if expected_fans else (),
+        numbers={**load.numbers, **heat.numbers(float(checks.param(ctx, "slope_window_s"))), **resistance},
+        evidence={**load.evidence, **alone.evidence, **heat.evidence()},
+    )
+
+
+def _warm(ctx: StageContext) -> str:
+    """Why the CPUs may not be at rest before this load: they were under the same one before. Notes that from now on
+    they were."""
+    begun = ctx.memory.load()
+    ctx.memory.save({"begun": True})
+    again = ctx.order.attempt > 1 or begun
+    return "the CPUs may have been warm before this load: it is not the run's first" if again else ""
+
+
+def _thermal(ctx: StageContext, heat: Heat) -> tuple[list[wire.Check], list[wire.Finding]]:
+    """The rise has a limit only in the profiles whose load lasts until it settles."""
+    sockets = ctx.inventory.cpu.sockets if ctx.inventory else 1
+    slope_max = ctx.order.limits.get("temp_slope_max_c_min")
+    judged = [
+        heat.temperature(checks.limit(ctx, "temp_margin_c"), checks.limit(ctx, "temp_max_c"), sockets),
+        heat.clock(checks.limit(ctx, "clock_min_fraction")),
+        heat.plateau(float(checks.param(ctx, "slope_window_s")), None if slope_max is None else float(slope_max)),
+    ]
+    return [check for check, _ in judged], [finding for _, found in judged for finding in found]
+
+
+def _all_online(inventory: wire.Inventory | None, used: int) -> wire.Check:
+    """Cores that the inventory counted and that could not be loaded were not tested."""
+    known = inventory.cpu.threads if inventory else 0
+    if not known:
+        return checks.not_tested("all_cores", reason="the inventory has no count of processors")
+    if used < known:
+        return checks.not_tested("all_cores", reason=f"{used} of {known} processors were under load")
+    return checks.passed("all_cores", reason=f"{used} of {known} processors were under load")

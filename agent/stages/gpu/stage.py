@@ -1,0 +1,100 @@
+"""GPU: presence, PCIe width, state, load, errors in its memory. All but the first two need the maker's driver, which
+the live image has not: without it a card is seen and not tested, unless the spec says that seeing it is enough."""
+
+from __future__ import annotations
+
+from agent import findings
+from agent.contract import wire
+from agent.exercises import gpu_load, gpu_memory, gpu_state
+from agent.exercises.gpu_names import TOPIC, name_of
+from agent.probes import nvidia_smi, pcilink
+from agent.reports import checks
+from agent.reports.partial_report import PartialReport
+from agent.stage import StageContext, StageReport
+
+LIMITS = gpu_memory.LIMITS
+# Whatever the profile lists: a card that was only seen has not passed.
+REQUIRED = (gpu_load.CHECK, gpu_memory.CHECK, gpu_state.CHECK)
+TOOL = "lspci"
+
+
+def run(ctx: StageContext) -> StageReport:
+    checks.demand(ctx, LIMITS)
+    present = ctx.inventory.gpus if ctx.inventory else []
+    expected = ctx.claim.expected.get("gpus")
+    if expected != [] and (why := _not_looked(ctx.inventory)):
+        return checks.report(ctx, [checks.not_tested(name, reason=why, topic=TOPIC) for name in ("present", "link")])
+    if not present and not expected:
+        return checks.nothing_here(("present", "link"), "no GPU is expected here and none was found")
+    missing = _missing(expected or [], present)
+    narrow, links = _links(present)
+    worked = _worked(ctx, present)
+    return checks.report(
+        ctx,
+        [checks.judged("present", missing, topic=TOPIC), *links, *worked.checks],
+        findings=[*missing, *narrow, *worked.findings],
+        also_required=REQUIRED,
+        numbers=worked.numbers,
+        evidence=worked.evidence,
+    )
+
+
+def _not_looked(inventory: wire.Inventory | None) -> str:
+    """Why nobody knows which cards there are, which is no card's fault; '' where it is known."""
+    if inventory is None:
+        return "there is no inventory"
+    return (
+        "lspci could not be asked which cards there are: see InventoryCheck" if TOOL in inventory.missing_tools else ""
+    )
+
+
+def _worked(ctx: StageContext, present: list[wire.Gpu]) -> PartialReport:
+    """Under load first: what its memory counts afterwards is the load's, too."""
+    whole, before = PartialReport(), nvidia_smi.ask()
+    loaded = gpu_load.run(ctx, present, before)
+    after = nvidia_smi.ask()
+    for part in (loaded, gpu_memory.check(ctx, present, after)):
+        whole.checks += part.checks
+        whole.findings += part.findings
+        whole.numbers |= part.numbers
+        whole.evidence |= part.evidence
+    whole.findings += gpu_state.lost_meanwhile(before, after)
+    return whole
+
+
+def _missing(expected: list[dict[str, object]], present: list[wire.Gpu]) -> list[wire.Finding]:
+    """Fewer cards on the bus than are expected. Which ones those are is known only where each card told its UUID:
+    without a driver none does, and one in the place of another is for Expected parts to tell."""
+    lacking = len(expected) - len(present)
+    if lacking <= 0:
+        return []
+    there = {gpu.uuid for gpu in present}
+    named = [name for gpu in expected if (name := str(gpu.get("uuid") or "")) and name not in there]
+    if "" not in there and len(named) == lacking:
+        return [findings.make("gpu.missing", "gpu", name, f"GPU {name} is not there") for name in named]
+    message = f"{len(present)} of {len(expected)} GPUs are there"
+    counts = {"value": float(len(present)), "limit": float(len(expected))}
+    return [findings.make("gpu.missing", "gpu", "system", message, **counts)]
+
+
+def _links(present: list[wire.Gpu]) -> tuple[list[wire.Finding], list[wire.Check]]:
+    """Width only: GPUs lower their speed when idle, never their width."""
+    found, made = [], []
+    for gpu in present:
+        link, name = pcilink.read(gpu.pci), name_of(gpu)
+        if link is None:
+            made.append(
+                checks.not_tested("link", name, reason=f"{gpu.pci}: the kernel knows no PCIe link", topic=TOPIC)
+            )
+            continue
+        narrow = []
+        if link.width < link.max_width:
+            message = f"{gpu.pci}: x{link.width} of x{link.max_width} lanes"
+            narrow = [
+                findings.make(
+                    "gpu.link_width", "gpu", name, message, value=float(link.width), limit=float(link.max_width)
+                )
+            ]
+        found += narrow
+        made.append(checks.judged("link", narrow, name, topic=TOPIC, reason=f"x{link.width}, {link.speed_gts:g} GT/s"))
+    return found, made

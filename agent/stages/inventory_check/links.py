@@ -1,0 +1,95 @@
+"""Links that run below what both ends can: PCIe, network, USB. A part that is half seated, or a cable that lost a pair,
+works; slowly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from agent import findings
+from agent.contract import wire
+from agent.counters.component_names import Names
+from agent.host.shell import Completed
+from agent.parsing import ParseError
+from agent.probes import ethtool, pcilink, usblink
+from agent.reports import checks
+from agent.reports.partial_report import PartialReport
+from agent.stage import StageContext
+
+ROOT = Path("/")
+
+
+def look(ctx: StageContext, inventory: wire.Inventory) -> PartialReport:
+    part = PartialReport()
+    _pcie(ctx, Names(ROOT, inventory), part)
+    for nic in inventory.nics:
+        if nic.link:
+            judge_nic(nic, ethtool.run_link(nic.name), part)
+    _usb(part)
+    return part
+
+
+def _pcie(ctx: StageContext, names: Names, part: PartialReport) -> None:
+    links = {slot: link for slot in pcilink.lower_ends(ROOT) if (link := pcilink.read(slot, ROOT))}
+    found = [one for slot, link in links.items() for one in _narrow(ctx, names, slot, link)]
+    part.findings += found
+    part.evidence["pcie-links"] = "\n".join(f"{slot}: {_words(link)}" for slot, link in links.items())
+    if links:
+        part.checks.append(checks.judged("pcie_links", found, reason=f"{len(links)} links"))
+    else:
+        part.checks.append(checks.not_tested("pcie_links", reason="no PCIe link is known here", topic="pcie_links"))
+
+
+def _narrow(ctx: StageContext, names: Names, slot: str, link: pcilink.Link) -> list[wire.Finding]:
+    """Width and speed against what both ends can. A limit that the firmware or the kernel has set is told, since the
+    kernel also sets one on a link that would not train."""
+    blamed = names.part("pci", slot)
+    kind, name, found = blamed.kind, blamed.name or "system", []
+    if 100 * link.width < link.max_width * checks.limit(ctx, "pcie_width_min_percent"):
+        words = f"{slot}: {_words(link)}"
+        found.append(
+            _finding("pcie.link_reduced", kind, name, words, float(link.width), float(link.max_width), "lanes")
+        )
+    allowed = min(link.max_speed_gts, link.limit_gts or link.max_speed_gts)
+    if pcilink.is_display(slot, ROOT):
+        return found
+    if 100 * link.speed_gts < allowed * checks.limit(ctx, "pcie_speed_min_percent"):
+        found.append(_finding("pcie.link_slow", kind, name, f"{slot}: {_words(link)}", link.speed_gts, allowed, "GT/s"))
+    elif allowed < link.max_speed_gts and link.speed_gts <= allowed:
+        words = f"{slot}: {_words(link)}, limited to {allowed:g} GT/s by the firmware or the kernel"
+        found.append(_finding("pcie.link_limited", kind, name, words, allowed, link.max_speed_gts, "GT/s"))
+    return found
+
+
+def _words(link: pcilink.Link) -> str:
+    return f"x{link.width} at {link.speed_gts:g} GT/s, both ends can x{link.max_width} at {link.max_speed_gts:g} GT/s"
+
+
+def judge_nic(nic: wire.Nic, done: Completed, part: PartialReport) -> None:
+    """Adds the check `nic_links` from ethtool's page of settings."""
+    try:
+        modes, why = ethtool.parse_link(done.stdout), ""
+    except ParseError as error:
+        modes, why = None, done.trouble or str(error)
+    if modes is None or modes.speed_mbit is None or modes.best_mbit is None:
+        why = why or "one end of the link does not say what it can"
+        part.checks.append(checks.not_tested("nic_links", nic.mac, reason=f"{nic.name}: {why}", topic="link_speed"))
+        return
+    found = []
+    if modes.speed_mbit < modes.best_mbit:
+        words = f"{nic.name}: {modes.speed_mbit} Mbit/s, both ends can {modes.best_mbit}"
+        mbit = (float(modes.speed_mbit), float(modes.best_mbit))
+        found = [_finding("network.slow_link", "nic", nic.mac, words, *mbit, "Mbit/s")]
+    part.findings += found
+    part.checks.append(checks.judged("nic_links", found, nic.mac, reason=f"{modes.speed_mbit} Mbit/s"))
+
+
+def _usb(part: PartialReport) -> None:
+    for device in usblink.slow(ROOT):
+        name = device.product or "a device"
+        words = f"USB {device.place}: {name} runs at {device.speed_mbit:g} Mbit/s, device and connector can more"
+        most = float(usblink.SUPERSPEED_MBIT)
+        part.findings.append(_finding("usb.link_slow", "system", "system", words, device.speed_mbit, most, "Mbit/s"))
+
+
+def _finding(code: str, kind: str, component: str, message: str, value: float, limit: float, unit: str) -> wire.Finding:
+    return findings.make(code, kind, component, message, value=value, limit=limit, unit=unit)

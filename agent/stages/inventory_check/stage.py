@@ -1,0 +1,278 @@
+"""InventoryCheck: every part with its serial number. A tool that fails leaves its part empty and is named. Where the
+profile asks for it, the tester proves before anything else that it can see a fault."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from agent.contract import wire
+from agent.host import shell
+from agent.parsing import ParseError
+from agent.probes import (
+    adapters,
+    bmc_fans,
+    disks,
+    dmidecode,
+    dmimemory,
+    ethtool,
+    gpus,
+    hba,
+    infiniband,
+    ipmitool,
+    lsblk,
+    lscpu,
+    lshw,
+    lspci,
+    meminfo,
+    nics,
+    nvidia_smi,
+    supplies,
+)
+from agent.reports import checks
+from agent.stage import StageContext, StageReport
+from agent.stages.inventory_check import links
+from agent.tester_proof import made_faults
+
+T = TypeVar("T")
+_LINK_POLL_S = 0.25
+LIMITS = ("pcie_width_min_percent", "pcie_speed_min_percent")
+
+
+class Collection:
+    """What was collected so far: what each tool said, and which could not be asked."""
+
+    def __init__(self, ctx: StageContext) -> None:
+        self.ctx = ctx
+        self.evidence: dict[str, str] = {}
+        self.missing: list[str] = []
+        self.checks: list[wire.Check] = []
+
+    def ask(
+        self,
+        name: str,
+        run: Callable[[], shell.Completed],
+        parse: Callable[[str], T],
+        *,
+        topic: str = "",
+        component: str = "",
+    ) -> T | None:
+        """What `parse` makes of the tool's output, None with a check that says why not."""
+        self.ctx.stop.check()
+        return self.take(name, run(), parse, topic=topic, component=component)
+
+    def take(
+        self, name: str, done: shell.Completed, parse: Callable[[str], T], *, topic: str = "", component: str = ""
+    ) -> T | None:
+        self.evidence[f"{name}.{component}" if component else name] = done.stdout or done.stderr
+        try:
+            parsed, why = parse(done.stdout), done.trouble
+        except ParseError as error:
+            parsed, why = None, done.trouble or str(error)
+        if parsed is None or not done.ended or (not done.ok and not parsed):
+            self.missing += [name] if name not in self.missing else []
+            self.checks.append(checks.not_tested(name, component, reason=why, topic=topic))
+            return None
+        self.checks.append(checks.passed(name, component, topic=topic))
+        return parsed
+
+
+def run(ctx: StageContext) -> StageReport:
+    checks.demand(ctx, LIMITS)
+    found = Collection(ctx)
+    inventory = collect(found)
+    if found.ctx.claim.not_expected:
+        ctx.log("info", f"not expected on this host: {', '.join(ctx.claim.not_expected)}")
+    linked, proven = links.look(ctx, inventory), _tester(ctx)
+    return checks.report(
+        ctx,
+        [*found.checks, *completeness(inventory), *linked.checks, *proven],
+        findings=linked.findings,
+        also_required=[check.name for check in proven],
+        inventory=inventory,
+        numbers=_numbers(inventory),
+        evidence=found.evidence | linked.evidence,
+    )
+
+
+def _tester(ctx: StageContext) -> list[wire.Check]:
+    """The trials of `selftest`, each done once for the whole run."""
+    made: list[wire.Check] = []
+    for trial in made_faults.TRIALS if checks.param(ctx, "prove_tester") else ():
+        ctx.stop.check()
+        made.append(made_faults.check(trial))
+    return made
+
+
+@dataclass
+class Said:
+    """What the tools and the kernel said of this host; empty where they did not answer."""
+
+    structures: list[dmidecode.Structure] = field(default_factory=list)
+    devices: list[lspci.PciDevice] = field(default_factory=list)
+    cpu: wire.Cpu = field(default_factory=wire.Cpu)
+    memory_mb: int = 0
+    identities: list[disks.DiskIdentity] = field(default_factory=list)
+    rows: list[lsblk.BlockDevice] = field(default_factory=list)
+    nics: list[wire.Nic] = field(default_factory=list)
+    cards: list[nvidia_smi.NvidiaGpu] = field(default_factory=list)
+    ports: list[wire.InfinibandPort] = field(default_factory=list)
+    versions: list[wire.AdapterFirmware] = field(default_factory=list)
+    bmc: bool = False
+    bmc_version: str = ""
+    of_power: list[ipmitool.Sensor] = field(default_factory=list)
+    of_fans: list[ipmitool.Sensor] = field(default_factory=list)
+
+
+def collect(found: Collection) -> wire.Inventory:
+    said = Said(bmc=ipmitool.has_bmc())
+    said.structures = found.ask("dmidecode", dmidecode.run, dmidecode.parse) or []
+    said.devices = found.ask("lspci", lspci.run, lspci.parse) or []
+    found.ask("lshw", lshw.run, lshw.parse)
+    said.of_power, said.of_fans = _bmc_sensors(found)
+    said.bmc_version = _bmc_version(found)
+    said.cpu = _cpu(found)
+    said.memory_mb = meminfo.parse(meminfo.read())["MemTotal"] // meminfo.MIB
+    said.identities, said.rows = _identities(), found.ask("lsblk", lsblk.run, lsblk.parse) or []
+    said.nics = _nics(found, said.devices)
+    said.cards = _nvidia(found, said.devices)
+    said.ports = infiniband.ports(_models(said.devices))
+    said.versions = _adapters(said.devices)
+    return assembled(said, found.missing)
+
+
+def assembled(said: Said, missing: list[str], root: Path = Path("/")) -> wire.Inventory:
+    """The parts, with `missing` tools named."""
+    bios, bios_date = dmidecode.bios(said.structures)
+    return wire.Inventory(
+        system=dmidecode.system(said.structures),
+        cpu=said.cpu,
+        memory=dmimemory.memory(said.structures, said.memory_mb),
+        disks=disks.merged(said.identities, said.rows),
+        nics=said.nics,
+        gpus=gpus.inventory(said.devices, said.cards),
+        infiniband=said.ports,
+        adapters=adapters.inventory(said.devices, [port.pci for port in said.ports if port.guid], root),
+        psus=_psus(said.of_power) if said.bmc else dmidecode.power_supplies(said.structures),
+        fans=[wire.Fan(fan.name, fan.rpm, fan.percent) for fan in bmc_fans.fans(said.of_fans) if not fan.absent],
+        firmware=wire.Firmware(bios, bios_date, said.bmc_version, said.versions),
+        bmc=said.bmc,
+        missing_tools=missing,
+    )
+
+
+def _cpu(found: Collection) -> wire.Cpu:
+    cpu = found.ask("lscpu", lscpu.run, lscpu.parse)
+    return lscpu.with_microcode(lscpu.with_topology(cpu), lscpu.read_cpuinfo()) if cpu else wire.Cpu()
+
+
+def _identities() -> list[disks.DiskIdentity]:
+    return [disks.identify(disks.BLOCK / name) for name in disks.names()]
+
+
+def _nics(found: Collection, devices: list[lspci.PciDevice]) -> list[wire.Nic]:
+    models = _models(devices)
+    return [_nic(found, state, models) for state in _settled_links(found.ctx)]
+
+
+def _nic(found: Collection, state: nics.NicState, models: dict[str, str]) -> wire.Nic:
+    driver = found.ask("ethtool", lambda: ethtool.run_driver(state.name), ethtool.parse_driver, component=state.mac)
+    firmware = (driver or {}).get("firmware-version", "")
+    return wire.Nic(
+        state.name,
+        state.mac,
+        state.driver,
+        firmware,
+        state.speed_mbit,
+        state.link,
+        state.pci,
+        models.get(state.pci, ""),
+    )
+
+
+def _models(devices: list[lspci.PciDevice]) -> dict[str, str]:
+    return {device.slot: f"{device.vendor} {device.device}" for device in devices}
+
+
+def _adapters(devices: list[lspci.PciDevice]) -> list[wire.AdapterFirmware]:
+    """By the name on the PCI bus where the driver tells none."""
+    models = _models(devices)
+    return [replace(one, model=one.model or models.get(one.slot, "")) for one in hba.read()]
+
+
+def _settled_links(ctx: StageContext) -> list[nics.NicState]:
+    """The cards, once those that are expected have their link or `link_wait_s` is over: negotiation takes seconds."""
+    expected = {str(nic.get("mac", "")).lower() for nic in ctx.claim.expected.get("nics") or []}
+    deadline = time.monotonic() + float(checks.param(ctx, "link_wait_s"))
+    for name in nics.names():
+        shell.run(["ip", "link", "set", name, "up"], 10)
+    while True:
+        states = [nics.state(name) for name in nics.names()]
+        waiting = [state for state in states if state.mac in expected and not state.link]
+        if not waiting or time.monotonic() >= deadline or ctx.stop.wait(_LINK_POLL_S):
+            return states
+
+
+def _nvidia(found: Collection, devices: list[lspci.PciDevice]) -> list[nvidia_smi.NvidiaGpu]:
+    if not any(device.vendor_id == gpus.NVIDIA for device in gpus.discrete(devices)):
+        return []
+    return found.ask("nvidia-smi", nvidia_smi.run, nvidia_smi.parse, topic="gpu") or []
+
+
+def _bmc_sensors(found: Collection) -> tuple[list[ipmitool.Sensor], list[ipmitool.Sensor]]:
+    """Those of power supplies, and those of fans."""
+    if not ipmitool.has_bmc():
+        return [], []
+    of_power = found.ask(
+        "sdr_power_supply", lambda: ipmitool.run("sdr", "type", "Power Supply"), ipmitool.parse_sdr, topic="bmc"
+    )
+    of_fans = found.ask("sdr_fan", lambda: ipmitool.run("sdr", "type", "Fan"), ipmitool.parse_sdr, topic="bmc")
+    return of_power or [], of_fans or []
+
+
+def _bmc_version(found: Collection) -> str:
+    """The check `bmc` is passed by one that answers: the kernel's device file is there before a dead BMC, too."""
+    if not ipmitool.has_bmc():
+        found.checks.append(checks.not_tested("bmc", reason="the kernel found no BMC", topic="bmc"))
+        return ""
+    info = found.ask("mc_info", lambda: ipmitool.run("mc", "info"), ipmitool.parse_mc_info, topic="bmc")
+    if info is None:
+        found.checks.append(checks.not_tested("bmc", reason=found.checks[-1].reason, topic="bmc"))
+        return ""
+    found.checks.append(checks.passed("bmc", topic="bmc"))
+    return info["Firmware Revision"]
+
+
+def _psus(of_power: list[ipmitool.Sensor]) -> list[wire.Psu]:
+    """As the BMC calls them, which the PSU stage asks for them by name. The firmware's table, often filled once and for
+    all, calls them otherwise."""
+    return [wire.Psu(one.name, one.present is True, one.ok) for one in supplies.power_supplies(of_power)]
+
+
+def completeness(inventory: wire.Inventory) -> list[wire.Check]:
+    """A host has a CPU, memory, a card that it booted from, and disks that have serial numbers."""
+    made = [
+        checks.passed("cpu") if inventory.cpu.threads else checks.not_tested("cpu", reason="no CPU was listed"),
+        checks.passed("memory") if inventory.memory.dimms else checks.not_tested(
+            "memory", reason="the firmware lists no memory module", topic="dimms"),
+        checks.passed("nics") if inventory.nics else checks.not_tested("nics", reason="no network card was found"),
+    ]  # fmt: skip
+    nameless = [disk.name for disk in inventory.disks if not disk.serial and disk.bus != "usb"]
+    if nameless:
+        made.append(checks.not_tested("disk_serials", reason=f"no serial number: {', '.join(nameless)}"))
+    else:
+        made.append(checks.passed("disk_serials", reason=f"{len(inventory.disks)} disks"))
+    return made
+
+
+def _numbers(inventory: wire.Inventory) -> dict[str, Any]:
+    return {
+        "cores": float(inventory.cpu.cores),
+        "memory_mb": float(inventory.memory.total_mb),
+        "dimms": float(len(inventory.memory.dimms)),
+        "disks": float(len(inventory.disks)),
+        "nics": float(len(inventory.nics)),
+    }

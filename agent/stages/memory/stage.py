@@ -1,0 +1,91 @@
+"""Memory: patterns over all that can be reached. What cannot (the live image, the kernel, the reserve) is said."""
+
+from __future__ import annotations
+
+from agent.contract import wire
+from agent.exercises import memory_load
+from agent.exercises.memory_load import MemoryOutcome, MemoryRoom
+from agent.reports import checks
+from agent.reports.progress import ProgressBoard
+from agent.stage import StageContext, StageReport
+
+_LEAST_MB = 64
+LIMITS = ("passes_min",)
+PARAMS = ("coverage_min_percent",)
+
+
+def run(ctx: StageContext) -> StageReport:
+    checks.demand(ctx, LIMITS, PARAMS)
+    space = memory_load.room(
+        checks.param(ctx, "reserve_percent"),
+        checks.param(ctx, "reserve_min_mb"),
+        max_mb=int(checks.param(ctx, "test_max_mb")),
+    )
+    if space.testable_mb < _LEAST_MB:
+        why = f"{space.testable_mb} MiB can be tested of {space.total_mb} MiB"
+        return checks.report(ctx, [checks.not_tested("patterns", reason=why)])
+    outcomes = [_stress(ctx, space)]
+    if (loops := int(checks.param(ctx, "memtester_loops"))) > 0:
+        outcomes.append(_memtester(ctx, space, loops))
+    return checks.report(
+        ctx,
+        [*(outcome.check for outcome in outcomes), coverage(ctx, space, _moved_mb(outcomes))],
+        findings=[finding for outcome in outcomes for finding in outcome.findings],
+        # Every test that the profile orders must have come to its end.
+        also_required=[outcome.check.name for outcome in outcomes],
+        numbers=_numbers(space, outcomes),
+        evidence={f"{outcome.check.name}.txt": outcome.evidence for outcome in outcomes},
+    )
+
+
+def duration_s(ctx: StageContext, space: MemoryRoom) -> float:
+    """A base and so much per GiB, up to a most: more memory takes longer to go through once."""
+    base, per_gib = float(checks.param(ctx, "duration_s")), float(checks.param(ctx, "per_gib_s"))
+    return min(float(checks.param(ctx, "max_duration_s")), base + per_gib * space.testable_mb / 1024)
+
+
+def _stress(ctx: StageContext, space: MemoryRoom) -> MemoryOutcome:
+    seconds = duration_s(ctx, space)
+    with ProgressBoard(ctx).timing("memory", f"patterns over {space.testable_mb} MiB", seconds):
+        return memory_load.stress(
+            "patterns", space.testable_mb, memory_load.default_threads(), seconds, ctx.stop, _dimms(ctx)
+        )
+
+
+def _memtester(ctx: StageContext, space: MemoryRoom, loops: int) -> MemoryOutcome:
+    """Single-threaded: over so much that it comes to its end in time."""
+    limit_s = float(checks.param(ctx, "memtester_max_s"))
+    megabytes = min(space.testable_mb, int(checks.param(ctx, "memtester_max_mb")) or space.testable_mb)
+    with ProgressBoard(ctx).timing("memory", f"bit patterns over {megabytes} MiB", limit_s):
+        return memory_load.patterns("bit_patterns", megabytes, loops, limit_s, ctx.stop, _dimms(ctx))
+
+
+def _dimms(ctx: StageContext) -> list[wire.Dimm]:
+    return ctx.inventory.memory.dimms if ctx.inventory else []
+
+
+def coverage(ctx: StageContext, space: MemoryRoom, moved_mb: float) -> wire.Check:
+    """How much of the memory was under test, and how often each byte of it was. stressapptest fills all of it before
+    its time begins and checks all of it after: one pass more than it copied, if it did anything at all."""
+    passes = 1 + moved_mb / space.testable_mb if moved_mb else 0.0
+    words = f"{space.testable_mb} of {space.total_mb} MiB ({space.percent:.0f} %) were under test, {passes:.1f} times"
+    enough = space.percent >= float(checks.param(ctx, "coverage_min_percent"))
+    if not enough or passes < checks.limit(ctx, "passes_min"):
+        return checks.not_tested("coverage", reason=words)
+    return checks.passed("coverage", reason=words)
+
+
+def _numbers(space: MemoryRoom, outcomes: list[MemoryOutcome]) -> dict[str, float]:
+    moved = _moved_mb(outcomes)
+    numbers = {
+        "covered_mb": float(space.testable_mb),
+        "covered_percent": space.percent,
+        "moved_mb": moved,
+        "passes": moved / space.testable_mb,
+    }
+    rates = [outcome.rate_mb_s for outcome in outcomes if outcome.rate_mb_s]
+    return {**numbers, "rate_mb_s": rates[0]} if rates else numbers
+
+
+def _moved_mb(outcomes: list[MemoryOutcome]) -> float:
+    return sum(outcome.moved_mb for outcome in outcomes)

@@ -1,0 +1,190 @@
+"""Network: of every expected link what it negotiated, what it carries both ways, and what it loses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent import findings
+from agent.contract import wire
+from agent.exercises import throughput
+from agent.host.shell import Completed
+from agent.loads import ping
+from agent.parsing import ParseError
+from agent.probes import addresses, nics
+from agent.probes.lldp import Listener
+from agent.reports import checks
+from agent.reports.partial_report import PartialReport
+from agent.reports.progress import ProgressBoard
+from agent.stage import StageContext, StageReport
+from agent.stages.network import neighbour
+
+TOPIC = "network"
+LIMITS = ("loss_max_percent", *throughput.LIMITS)
+
+
+def run(ctx: StageContext) -> StageReport:
+    checks.demand(ctx, LIMITS)
+    cards = {state.mac: state for state in map(nics.state, nics.names())}
+    wanted = _wanted(ctx.claim.expected.get("nics"), cards)
+    if not wanted:
+        why = "no network card is expected and none has a link"
+        return checks.report(ctx, [checks.not_tested(name, reason=why, topic=TOPIC) for name in ctx.order.required])
+    own, unknown = _addresses()
+    board = ProgressBoard(ctx)
+    ports = _expected_ports(ctx.claim.expected.get("nics"))
+    parts = [_card(ctx, mac, speed, cards.get(mac), own, unknown, board, ports) for mac, speed in wanted.items()]
+    return checks.report(
+        ctx,
+        [check for part in parts for check in part.checks],
+        findings=[finding for part in parts for finding in part.findings],
+        also_required=(neighbour.CHECK,) if ports else (),
+        numbers={name: value for part in parts for name, value in part.numbers.items()},
+        evidence={name: text for part in parts for name, text in part.evidence.items()},
+    )
+
+
+def _expected_ports(expected: list[dict[str, Any]] | None) -> dict[str, str]:
+    """MAC → the switch port that the spec names."""
+    return {str(nic.get("mac")).lower(): str(nic["neighbour"]) for nic in expected or [] if nic.get("neighbour")}
+
+
+def _wanted(expected: list[dict[str, Any]] | None, cards: dict[str, nics.NicState]) -> dict[str, int | None]:
+    """MAC → expected speed. Without a list, every card that has a link. One on USB, as a BMC's own into the host
+    (iDRAC, AMI), leads to no switch: it is tested only where the spec gives it a speed."""
+    on_usb = {mac for mac, state in cards.items() if state.on_usb}
+    if expected is None:
+        return {mac: None for mac, state in cards.items() if state.link and mac not in on_usb}
+    wanted = {str(nic.get("mac") or "").lower(): nic.get("speed_mbit") or None for nic in expected}
+    return {mac: speed for mac, speed in wanted.items() if speed or mac not in on_usb}
+
+
+def _addresses() -> tuple[dict[str, str], str]:
+    """Card → address, and why none is known where `ip` did not say."""
+    done = addresses.run()
+    try:
+        found = addresses.parse(done.stdout)
+    except ParseError as error:
+        return {}, done.trouble or str(error)
+    return ({}, done.trouble) if not done.ok else (found, "")
+
+
+def _card(
+    ctx: StageContext,
+    mac: str,
+    speed: int | None,
+    state: nics.NicState | None,
+    own: dict[str, str],
+    unknown: str,
+    board: ProgressBoard,
+    ports: dict[str, str],
+) -> PartialReport:
+    """One card: link first, since nothing else can be measured without it."""
+    part = PartialReport()
+    if state is None:
+        part.checks += [checks.not_tested(name, mac, reason="the card is not there") for name in ("link", "speed")]
+        return part
+    _link(state, part)
+    if not state.link:
+        return part
+    _speed(state, speed, part)
+    with Listener(state.name) as listener:
+        _traffic(ctx, state, own.get(state.name), unknown, part, board)
+        neighbour.judge(state, listener, ports.get(mac, ""), float(checks.param(ctx, "lldp_wait_s")), part)
+    board.tell(mac, 100, "measured")
+    return part
+
+
+def _traffic(
+    ctx: StageContext,
+    state: nics.NicState,
+    address: str | None,
+    unknown: str,
+    part: PartialReport,
+    board: ProgressBoard,
+) -> None:
+    server = str(ctx.claim.iperf.get("address") or "")
+    if not address or not server:
+        why = unknown or f"{state.name} has no address" if server else "the bench names no server"
+        part.checks += [checks.not_tested(name, state.mac, reason=why) for name in ("throughput", "loss")]
+        return
+    throughput.measure(ctx, state, address, part, board)
+    _loss(ctx, state, server, part, board)
+
+
+def _link(state: nics.NicState, part: PartialReport) -> None:
+    found = [] if state.link else [findings.make("network.no_link", "nic", state.mac, f"{state.name}: no link")]
+    part.findings += found
+    part.checks.append(checks.judged("link", found, state.mac))
+
+
+def _speed(state: nics.NicState, expected: int | None, part: PartialReport) -> None:
+    actual = state.speed_mbit
+    if actual is not None:
+        part.numbers[f"link_mbit.{state.mac}"] = float(actual)
+    if actual is None:
+        why = f"{state.name}: the driver {state.driver} does not tell the speed"
+        part.checks.append(checks.not_tested("speed", state.mac, reason=why, topic="link_speed"))
+        return
+    found = []
+    if expected and actual < expected:
+        message = f"{state.name}: negotiated {actual} Mbit/s, expected {expected}"
+        found.append(
+            findings.make(
+                "network.slow_link",
+                "nic",
+                state.mac,
+                message,
+                value=float(actual),
+                limit=float(expected),
+                unit="Mbit/s",
+            )
+        )
+    if state.duplex == "half":
+        found.append(findings.make("network.half_duplex", "nic", state.mac, f"{state.name}: half duplex"))
+    part.findings += found
+    part.checks.append(checks.judged("speed", found, state.mac, reason=f"{actual} Mbit/s"))
+
+
+def _loss(ctx: StageContext, state: nics.NicState, server: str, part: PartialReport, board: ProgressBoard) -> None:
+    count, interval_s = int(checks.param(ctx, "ping_count")), float(checks.param(ctx, "ping_interval_s"))
+    argv = ping.argv(server, state.name, count, interval_s, int(checks.param(ctx, "ping_bytes")))
+    with board.timing(state.mac, f"{count} packets to {server}", count * interval_s):
+        done = ping.run(argv, count * interval_s, ctx.stop)
+    part.evidence[f"ping.{state.mac}"] = done.stdout + done.stderr
+    judge_loss(ctx, state, server, done, part)
+
+
+def judge_loss(ctx: StageContext, state: nics.NicState, server: str, done: Completed, part: PartialReport) -> None:
+    """Adds the check `loss` from what ping said."""
+    try:
+        loss = ping.parse(done.stdout)
+    except ParseError as error:
+        part.checks.append(checks.not_tested("loss", state.mac, reason=done.trouble or str(error)))
+        return
+    if not done.ended:
+        part.checks.append(checks.not_tested("loss", state.mac, reason=done.trouble))
+        return
+    if not loss.received:
+        # The link carried TCP or that check says so: a server that never answers pings proves nothing about loss.
+        part.checks.append(checks.not_tested("loss", state.mac, reason=f"{server} answers no ping by {state.name}"))
+        return
+    part.numbers[f"loss_percent.{state.mac}"] = loss.lost_percent
+    if loss.mean_ms is not None:
+        part.numbers[f"ping_ms.{state.mac}"] = loss.mean_ms
+    found = _lossy(state, loss, checks.limit(ctx, "loss_max_percent"))
+    part.findings += found
+    part.checks.append(
+        checks.judged("loss", found, state.mac, reason=f"{loss.sent - loss.received} of {loss.sent} lost")
+    )
+
+
+def _lossy(state: nics.NicState, loss: ping.Loss, limit: float) -> list[wire.Finding]:
+    if loss.lost_percent <= limit:
+        return []
+    lost = loss.sent - loss.received
+    message = f"{state.name}: {lost} of {loss.sent} packets lost ({loss.lost_percent:.2f} %), limit {limit:g} %"
+    return [
+        findings.make(
+            "network.loss", "nic", state.mac, message, value=round(loss.lost_percent, 3), limit=limit, unit="%"
+        )
+    ]

@@ -1,0 +1,303 @@
+"""PSU: presence and state of every supply, before, during and after a load step, what the load draws, and how the
+supplies share it. Without a BMC only the CPUs' own meter speaks, and that the load was survived."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from agent import findings
+from agent.contract import wire
+from agent.exercises import cpu_load
+from agent.parsing import ParseError
+from agent.probes import ipmitool, redundancy, sel, supplies
+from agent.probes.ipmitool import Sensor
+from agent.probes.sel import LogEntry
+from agent.probes.supplies import Condition, PowerSupply
+from agent.reports import checks
+from agent.reports.partial_report import PartialReport
+from agent.reports.progress import ProgressBoard
+from agent.sensors import readings
+from agent.stage import StageContext, StageReport
+
+TOPIC = "bmc"
+_DCMI_TRIES = 3
+LIMITS = ("share_min_of_even",)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the BMC says of the supplies at one moment. `conditions` are what is bad and belongs to no supply in
+    particular; `trouble` why it says nothing."""
+
+    when: str
+    supplies: list[PowerSupply]
+    redundancy: list[Sensor]
+    trouble: str = ""
+    watts: dict[str, float] = field(default_factory=dict)
+    conditions: list[Condition] = field(default_factory=list)
+
+
+def run(ctx: StageContext) -> StageReport:
+    checks.demand(ctx, LIMITS)
+    expected = ctx.claim.expected.get("psus")
+    if expected == []:
+        return checks.nothing_here(("presence", "state"), "no power supply is expected here")
+    if not ipmitool.has_bmc():
+        return _without_bmc(ctx)
+    names = [str(psu.get("name") or "") for psu in expected or []]
+    log_before = _event_log()
+    before, power_before = _look("before"), _power()
+    load, during, power_under_load = _under_load(ctx)
+    after = _look("after")
+    part = PartialReport(list(load.checks), list(load.findings), dict(load.numbers))
+    judge(names, [before, during, after], part)
+    judge_others([before, during, after], part)
+    if "redundancy" not in ctx.claim.not_expected:
+        judge_redundancy([before, during, after], part)
+        _shared(during, checks.limit(ctx, "share_min_of_even"), part)
+    _drawn(power_before, power_under_load, part)
+    _events(log_before, _event_log(), part)
+    return checks.report(
+        ctx, part.checks, findings=part.findings, numbers=part.numbers,
+        evidence={**part.evidence, **_evidence(before, during, after)},
+    )  # fmt: skip
+
+
+def _without_bmc(ctx: StageContext) -> StageReport:
+    why = "the kernel found no BMC"
+    duration_s, meter = float(checks.param(ctx, "load_duration_s")), readings.Meter()
+    idle_w = meter.watts_over(float(checks.param(ctx, "idle_s")), ctx.stop)
+    with ProgressBoard(ctx).timing("load step", "all cores at once", duration_s):
+        load = cpu_load.run(duration_s, ctx.stop)
+    part = PartialReport(
+        [checks.not_tested(name, reason=why, topic=TOPIC) for name in _names(ctx)], load.findings, load.numbers
+    )
+    part.checks += load.checks
+    _drawn(idle_w, meter.watts_since(), part, by="by the CPUs' own meter (RAPL)")
+    return checks.report(ctx, part.checks, findings=part.findings, numbers=part.numbers)
+
+
+def _names(ctx: StageContext) -> list[str]:
+    """What only a BMC can tell: the load's own check is made without it, too."""
+    return [name for name in ctx.order.required if name != "compute"] or ["presence"]
+
+
+def _look(when: str) -> Look:
+    done = ipmitool.run("sdr", "type", "Power Supply")
+    try:
+        rows = ipmitool.parse_sdr(done.stdout)
+    except ParseError as error:
+        return Look(when, [], [], done.trouble or str(error))
+    if not done.ok or not rows:
+        # A supply that was pulled keeps its sensor: none at all is a BMC that can't be asked, or has none.
+        return Look(when, [], [], done.trouble or "the BMC has no sensor of a power supply")
+    # Where many BMCs keep the redundancy of the supplies.
+    return seen(when, [*rows, *ipmitool.sensors_of("Power Unit")])
+
+
+def seen(when: str, rows: list[Sensor]) -> Look:
+    """What sensors of power say."""
+    found = supplies.power_supplies(rows)
+    of_redundancy = [sensor for sensor in rows if redundancy.is_redundancy(sensor)]
+    watts = supplies.supply_watts(rows, found)
+    return Look(when, found, of_redundancy, watts=watts, conditions=supplies.conditions(rows))
+
+
+def _under_load(ctx: StageContext) -> tuple[PartialReport, Look, float | None]:
+    """All cores at once; the supplies are asked halfway through."""
+    duration_s = float(checks.param(ctx, "load_duration_s"))
+    halfway: list[tuple[Look, float | None]] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        over.wait(duration_s / 2)
+        halfway.append((_look("under load"), _power()))
+
+    thread = threading.Thread(target=watch, name="psu", daemon=True)
+    thread.start()
+    with ProgressBoard(ctx).timing("load step", "all cores at once", duration_s):
+        load = cpu_load.run(duration_s, ctx.stop)
+    over.set()
+    thread.join()
+    look, watts = halfway[0]
+    return load, look, watts
+
+
+def judge(names: list[str], looks: list[Look], part: PartialReport) -> None:
+    """Every expected supply must be there and well at each look; without a list, every one that the BMC knows, but no
+    bay that was empty all the time: nobody said that a supply belongs there."""
+    troubles = [look.trouble for look in looks if look.trouble]
+    wanted = names or sorted({supply.name for look in looks for supply in look.supplies})
+    if troubles or not wanted:
+        why = troubles[0] if troubles else "the BMC has no sensor of a power supply"
+        part.checks += [checks.not_tested(name, reason=why, topic=TOPIC) for name in ("presence", "state")]
+        return
+    for name in wanted:
+        part.findings += [finding for look in looks for finding in _predicted(name, look)][:1]
+        part.findings += [finding for look in looks for finding in _uneasy(name, look)][:1]
+        why = "" if names else _never_there(name, looks)
+        if why or (why := _silent(name, looks)):
+            part.checks += [checks.not_tested(each, name, reason=why, topic=TOPIC) for each in ("presence", "state")]
+            continue
+        found = [finding for look in looks for finding in _one(name, look)][:1]
+        part.findings += found
+        missing = [finding for finding in found if finding.code == "psu.missing"]
+        part.checks.append(checks.judged("presence", missing, name, topic=TOPIC))
+        part.checks.append(_state(name, looks, found))
+
+
+def _state(name: str, looks: list[Look], found: list[wire.Finding]) -> wire.Check:
+    unclear = [
+        (look.when, one.reading) for look in looks if (one := _find(name, look)) and one.present and one.ok is None
+    ]
+    if not unclear or found:
+        return checks.judged("state", found, name, topic=TOPIC)
+    when, reading = unclear[0]
+    return checks.not_tested("state", name, reason=f"what its sensor says {when} is no state: {reading}", topic=TOPIC)
+
+
+def _never_there(name: str, looks: list[Look]) -> str:
+    found = [_find(name, look) for look in looks]
+    if all(supply is not None and supply.present is False for supply in found):
+        return "its bay is empty, and no spec says that a supply belongs there"
+    return ""
+
+
+def _silent(name: str, looks: list[Look]) -> str:
+    """Why nothing is known of it, unless another look condemns it."""
+    silent = [look.when for look in looks if (supply := _find(name, look)) and supply.present is None]
+    condemned = any(_one(name, look) for look in looks)
+    return f"its sensor gives no reading {silent[0]}" if silent and not condemned else ""
+
+
+def _one(name: str, look: Look) -> list[wire.Finding]:
+    supply = _find(name, look)
+    if supply is None or supply.present is False:
+        said = f" ({supply.reading})" if supply and supply.reading else ""
+        return [findings.make("psu.missing", "psu", name, f"{name}: not there {look.when}{said}")]
+    if supply.ok is False:
+        return [findings.make("psu.failed", "psu", name, f"{name}: {supply.reading} {look.when}", value=supply.reading)]
+    return []
+
+
+def judge_others(looks: list[Look], part: PartialReport) -> None:
+    """What is bad and belongs to no supply in particular, once each, as the sensor calls itself."""
+    first: dict[str, str] = {}
+    for look in looks:
+        for one in look.conditions:
+            first.setdefault(one.name, f"{one.name}: {one.reading} {look.when}")
+    for name, words in first.items():
+        found = [findings.make("psu.failed", "psu", name, words)]
+        part.findings += found
+        part.checks.append(checks.judged("state", found, name, topic=TOPIC))
+
+
+def _predicted(name: str, look: Look) -> list[wire.Finding]:
+    supply = _find(name, look)
+    if supply is None or not supply.predicted:
+        return []
+    words = f"{name}: {supply.reading} {look.when}"
+    return [findings.make("psu.predicted_failure", "psu", name, words, value=supply.reading)]
+
+
+def _uneasy(name: str, look: Look) -> list[wire.Finding]:
+    supply = _find(name, look)
+    if supply is None or not supply.uneasy:
+        return []
+    return [findings.make("bmc.event", "psu", name, f"{name}: {supply.uneasy} {look.when}")]
+
+
+def _find(name: str, look: Look) -> PowerSupply | None:
+    exact = next((supply for supply in look.supplies if supply.name.lower() == name.lower()), None)
+    return exact or next((supply for supply in look.supplies if supplies.same_supply(supply.name, name)), None)
+
+
+def judge_redundancy(looks: list[Look], part: PartialReport) -> None:
+    """By the BMC's own sensor; not tested where it has none, or one that says nothing."""
+    states = [(look.when, redundancy.lost(sensor), sensor) for look in looks for sensor in look.redundancy]
+    known = [(when, lost, sensor) for when, lost, sensor in states if lost is not None]
+    if not known:
+        part.checks.append(
+            checks.not_tested("redundancy", reason="no redundancy sensor of the BMC says a state", topic="redundancy")
+        )
+        return
+    found = [
+        findings.make("psu.redundancy_lost", "psu", sensor.name, f"{sensor.name}: {sensor.reading} {when}")
+        for when, lost, sensor in known
+        if lost
+    ][:1]
+    part.findings += found
+    part.checks.append(checks.judged("redundancy", found, topic="redundancy"))
+
+
+def _power() -> float | None:
+    """Watts by DCMI, asked up to three times: some controllers answer the first call with nothing."""
+    for _ in range(_DCMI_TRIES):
+        done = ipmitool.run("dcmi", "power", "reading", timeout_s=20)
+        try:
+            return ipmitool.parse_dcmi_power(done.stdout)
+        except ParseError:
+            if done.status is None:
+                return None
+    return None
+
+
+def _drawn(before: float | None, under_load: float | None, part: PartialReport, by: str = "by the BMC (DCMI)") -> None:
+    """Numbers, no limit: what a host may draw is not known. The check says whether the step was seen at all."""
+    if before is None or under_load is None:
+        part.checks.append(checks.not_tested("power_reading", reason=f"no power is measured {by}", topic="dcmi"))
+        return
+    part.numbers |= {"power_idle_w": before, "power_load_w": under_load}
+    words = f"{before:.0f} W idle, {under_load:.0f} W under load, {by}"
+    part.checks.append(checks.passed("power_reading", reason=words, topic="dcmi"))
+
+
+def _shared(look: Look, min_of_even: float, part: PartialReport) -> None:
+    """A warning only: some hosts let one supply sleep until it is needed, and call it hot spare or cold redundancy."""
+    total_w = sum(look.watts.values())
+    asleep = [supply.name for supply in look.supplies if supply.standby]
+    if asleep:
+        why = f"{asleep[0]} is on standby until it is needed"
+        part.checks.append(checks.not_tested("share", reason=why, topic="redundancy"))
+        return
+    if len(look.watts) < 2 or not total_w:
+        why = "the BMC does not tell what each of several supplies delivers"
+        part.checks.append(checks.not_tested("share", reason=why, topic="redundancy"))
+        return
+    even_w = total_w / len(look.watts)
+    found = [
+        findings.make(
+            "psu.share", "psu", name, f"{name}: carries {watts:.0f} W of {total_w:.0f} W {look.when}",
+            value=watts, limit=round(even_w * min_of_even, 1), unit="W",
+        )
+        for name, watts in look.watts.items() if watts < even_w * min_of_even
+    ]  # fmt: skip
+    part.findings += found
+    part.checks.append(checks.judged("share", found, topic="redundancy"))
+
+
+def _event_log() -> list[LogEntry] | None:
+    done = ipmitool.run("sel", "elist", timeout_s=120)
+    try:
+        return sel.parse(done.stdout) if done.ok else None
+    except ParseError:
+        return None
+
+
+def _events(before: list[LogEntry] | None, after: list[LogEntry] | None, part: PartialReport) -> None:
+    """New entries in their own words; what they mean is judged with the error counters around the stage."""
+    if before is None or after is None:
+        part.checks.append(checks.not_tested("event_log", reason="the BMC's event log can't be read", topic=TOPIC))
+        return
+    known = {entry.mark for entry in before}
+    new = [entry.quote for entry in after if entry.mark not in known]
+    part.evidence["event log"] = "\n".join(new)
+    part.checks.append(checks.passed("event_log", topic=TOPIC, reason=f"{len(new)} new entries"))
+
+
+def _evidence(*looks: Look) -> dict[str, str]:
+    return {
+        f"psu {look.when}": "\n".join(f"{supply.name}: {supply.reading}" for supply in look.supplies) or look.trouble
+        for look in looks
+    }

@@ -1,0 +1,151 @@
+"""What a drive's health check needs to have read. A number that was not read is not zero: without it the check is
+not tested. Pure: a reading in, sentences out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from agent.contract import wire
+from agent.probes import smart_counts, smart_error_log, smart_meanings, smart_scsi, smart_wear, smartctl
+from agent.probes.smart_attributes import NOW, Attribute
+from agent.reports import checks
+from agent.reports.checks import Limit
+
+_OF_FLASH = frozenset({
+    smart_meanings.LIFE_LEFT, smart_meanings.LIFE_USED, smart_meanings.SPARE_LEFT, smart_meanings.FLIPS,
+})  # fmt: skip
+# What says nothing of a flash drive's cells: cable, power, host, and a spindle that it does not have.
+_NOT_OF_FLASH = frozenset({
+    smart_meanings.CRC, smart_meanings.TIMEOUTS, smart_meanings.SPIN, "smart.error_log",
+})  # fmt: skip
+# A reason with more sentences helps nobody.
+_SENTENCES = 3
+TOPIC = "smart"
+
+
+def health(smart: smartctl.Smart, found: list[wire.Finding], label: str, name: str, limit: Limit) -> wire.Check:
+    """The health check: failed by a critical finding, whatever else is not known; else not tested where something was
+    not read that this kind of drive has to tell; else passed."""
+    judged = checks.judged("health", found, name, topic=TOPIC, reason=_note(smart))
+    lacks = missing(smart, limit)
+    if judged.outcome is wire.Outcome.FAILED or not lacks:
+        return judged
+    return checks.not_tested("health", name, reason=f"{label}: {'; '.join(lacks[:_SENTENCES])}", topic=TOPIC)
+
+
+def missing(smart: smartctl.Smart, limit: Limit) -> list[str]:
+    """Sentences on what is missing. Without a health status that alone is the reason: whatever else was not read,
+    mostly was not for the same cause."""
+    if smart.trouble:
+        return [smart.trouble]
+    protocol = _BY_PROTOCOL.get(smart.protocol)
+    needed = protocol(smart) if protocol else [f"smartctl names no known protocol ({smart.protocol or 'none'})"]
+    is_on = "" if smart.enabled is not None else "whether SMART is switched on was not read"
+    told = [is_on, *needed, *_self_tests(smart), *_errors(smart, limit("recent_errors_h")), *smart.gaps]
+    return list(dict.fromkeys(sentence for sentence in told if sentence))
+
+
+def _ata(smart: smartctl.Smart) -> list[str]:
+    """The table of attributes, or, where a drive has none any more, the statistics of the standard; and of a hard disk
+    both counts that tell of lost sectors."""
+    if not smart.attributes:
+        return _instead_of_attributes(smart)
+    counted, lacks = smart_counts.of(smart), [*_not_known(smart)]
+    if smart_counts.has_ambiguous_sectors(smart):
+        lacks.append("5 Reallocated_Sector_Ct: this firmware counts other things in it, too")
+    if smart.is_flash or smart.rotation_rpm is None:
+        return lacks if _tells_of_wear(smart, counted) else [*lacks, "no attribute that counts errors or wear was read"]
+    reallocated = [] if smart_meanings.SECTORS in counted else ["reallocated sectors were not read"]
+    pending = [] if _tells_of_lost_sectors(smart, counted) else ["pending sectors were not read"]
+    return [*lacks, *reallocated, *pending]
+
+
+def _tells_of_lost_sectors(smart: smartctl.Smart, counted: dict[str, int]) -> bool:
+    """Whether a hard disk's sectors that can't be read were counted. The table comes in one piece, so a drive without
+    a row 197 keeps none, as older ones do, nor does one whose row 197 is something else by the database: they tell by
+    another count or by the error log."""
+    row = smart.attributes.get(197)
+    others = {smart_meanings.UNREADABLE, smart_meanings.REPORTED, "smart.error_log"} & counted.keys()
+    has_none = row is None or bool(row.meaning.names)
+    return smart_meanings.PENDING in counted or (has_none and bool(others))
+
+
+def _instead_of_attributes(smart: smartctl.Smart) -> list[str]:
+    at_threshold = smartctl.PREFAIL | smartctl.PAST_PREFAIL
+    has_errors, has_state = (4, 8) in smart.statistics, {(3, 32), (7, 8)} & smart.statistics.keys()
+    if smart.exit_status & at_threshold or not (has_errors and has_state):
+        return ["neither attributes nor the device statistics that tell the same were read"]
+    return []
+
+
+def _not_known(smart: smartctl.Smart) -> Iterator[str]:
+    """Attributes with a count, or at their threshold, of which nobody knows what they are on this model."""
+    for number, one in smart.attributes.items():
+        if one.meaning.what == smart_meanings.UNKNOWN and one.count != 0:
+            yield f"{number} {one.name}: not known what it counts on this model"
+        elif one.failed == NOW and not one.prefailure and one.meaning.what == smart_meanings.NOTHING:
+            yield f"{number} {one.name} is at its threshold, and not known what it is on this model"
+
+
+def _tells_of_wear(smart: smartctl.Smart, counted: dict[str, int]) -> bool:
+    """Whether anything was read that a flash drive is judged by: each maker has other attributes. Reserves and failed
+    writes are judged by their threshold, so they need one."""
+    judged = set(counted) - _NOT_OF_FLASH or smart_wear.used_percent(smart) is not None
+    return bool(judged or any(map(_is_judged, smart.attributes.values())))
+
+
+def _is_judged(one: Attribute) -> bool:
+    what = one.meaning.what
+    return what in _OF_FLASH or (what == smart_meanings.FAILURE_TO_COME and bool(one.threshold))
+
+
+def _nvme(smart: smartctl.Smart) -> list[str]:
+    """Every field that is judged is mandatory; one that is missing is among the gaps."""
+    return [] if smart.nvme is not None else ["the health log was not read"]
+
+
+def _scsi(smart: smartctl.Smart) -> list[str]:
+    """Grown defects and the error counters of reads and writes. Flash drives may keep no list of defects when they tell
+    how much of their endurance is used."""
+    lacks = []
+    if not smart_scsi.has_counters(smart.uncorrected):
+        lacks.append("the error counters of reads and writes were not read")
+    worn = smart.is_flash and smart.endurance_used_percent is not None
+    if smart.grown_defects is None and not worn:
+        lacks.append("the number of grown defects was not read")
+    return lacks
+
+
+_BY_PROTOCOL = {"ATA": _ata, "NVMe": _nvme, "SCSI": _scsi}
+
+
+def _self_tests(smart: smartctl.Smart) -> list[str]:
+    test = smart.self_test
+    is_untold = not test.entries and test.ended is None and not test.running and test.can is not False
+    if smart.protocol == "ATA" and smart.attributes and is_untold and smart.was_asked_for_all:
+        return ["how the last self-test ended was not read"]
+    if test.unread is not None and test.failure is None:
+        return ["the result of a self-test in the drive's log was not read"]
+    seen = any(entry.passed is False for entry in (*test.entries, *((test.ended,) if test.ended else ())))
+    if smart.exit_status & smartctl.SELF_TEST_LOG and not seen:
+        return ["smartctl found a failed self-test in the drive's log, and which one was not read"]
+    return []
+
+
+def _errors(smart: smartctl.Smart, recent_h: float) -> list[str]:
+    """Errors of the medium, or of a kind that was not read, whose age is not known or that are not old."""
+    of_unknown_age, of_unknown_kind = 0, 0
+    for error in smart.errors.errors:
+        age_h = error.age_h(smart.power_on_hours)
+        of_unknown_age += age_h is None and bool(smart_error_log.OF_THE_MEDIUM & set(error.kinds))
+        of_unknown_kind += not error.kinds and (age_h is None or age_h <= recent_h)
+    return [
+        *([f"when {of_unknown_age} reads failed was not read"] if of_unknown_age else []),
+        *([f"of {of_unknown_kind} errors in the drive's log the kind was not read"] if of_unknown_kind else []),
+    ]
+
+
+def _note(smart: smartctl.Smart) -> str:
+    if smart.is_by_attributes:
+        return "the drive's own verdict was not read; smartctl says by its attributes that it is well"
+    return "smartctl: an optional command failed (exit bit 2)" if smart.exit_status & smartctl.COMMAND_FAILED else ""

@@ -1,0 +1,114 @@
+"""Storage: every disk's surface and speed, and verified writes where all five gates let them through.
+
+What the drives' own self-tests came to is seen first, where SMART has left them running. Reading comes next and for all
+disks at once, speed after it for one disk at a time so that they don't compete, writing last. With `storage.mode: read`
+nothing here opens a disk but for reading, and the image keeps all of them read-only."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from agent.contract import wire
+from agent.disk_writes import verified_writes
+from agent.disk_writes.disk_notes import Notes
+from agent.exercises import awaited_self_tests, disk_speed, drive_self_tests
+from agent.exercises.surface import MIB, Segment, Surface, hesitating, plan, read, unreadable
+from agent.probes import disks
+from agent.reports import checks
+from agent.reports.partial_report import PartialReport
+from agent.reports.progress import ProgressBoard
+from agent.stage import StageContext, StageReport
+from agent.stages.storage import left_patterns
+
+TOPIC = "storage"
+LIMITS = ("slowest_read_max_ms", "surface_min_percent", *disk_speed.LIMITS)
+
+
+def run(ctx: StageContext) -> StageReport:
+    checks.demand(ctx, LIMITS)
+    fixed = checks.fixed_disks(ctx.inventory)
+    if not fixed:
+        absent = [checks.not_tested(name, reason="no disk was found", topic=TOPIC) for name in ctx.order.required]
+        return checks.report(ctx, [*absent, *checks.on_usb(ctx)])
+    board, memory = ProgressBoard(ctx), Notes(ctx)
+    tested = awaited_self_tests.await_self_tests(ctx, fixed, board) if drive_self_tests.in_background(ctx.claim) else []
+    with ThreadPoolExecutor(max_workers=len(fixed), thread_name_prefix="surface") as pool:
+        parts = [*tested, *pool.map(lambda disk: _surface(ctx, disk, board, memory), fixed)]
+    parts.append(disk_speed.measure(ctx, fixed, board))
+    decided = verified_writes.NOTHING
+    if ctx.order.writes and not ctx.stop.is_set():
+        # Only now: reading can take hours, and what the probe saw before it may no longer be true.
+        decided = verified_writes.decide(ctx, memory)
+        parts.append(verified_writes.write_all(ctx, decided, board, memory))
+    if ctx.order.writes:
+        parts += [verified_writes.failures(memory), left_patterns.told(ctx, memory)]
+    return _report(ctx, parts, decided)
+
+
+def _report(ctx: StageContext, parts: list[PartialReport], decided: verified_writes.Decided) -> StageReport:
+    return checks.report(
+        ctx,
+        [*(check for part in parts for check in part.checks), *decided.checks, *checks.on_usb(ctx)],
+        findings=[finding for part in parts for finding in part.findings],
+        also_required=[
+            *([verified_writes.CHECK] if ctx.order.writes else []),
+            *[check.name for part in parts for check in part.checks if check.name == drive_self_tests.CHECK][:1],
+        ],
+        numbers={name: value for part in parts for name, value in part.numbers.items()},
+        refusals=decided.refusals,
+        evidence={name: text for part in parts for name, text in part.evidence.items()},
+    )
+
+
+def _surface(ctx: StageContext, disk: wire.Disk, board: ProgressBoard, memory: Notes) -> PartialReport:
+    name, part, size = checks.disk_name(disk), PartialReport(), size_bytes(disk)
+    segments = plan(
+        size,
+        int(checks.param(ctx, "sample_max_mb")) * MIB,
+        int(checks.param(ctx, "segment_mb")) * MIB,
+    )
+    done, surface = memory.surface(name)
+    read(
+        disk.name, segments[done:], surface,
+        time_limit_s=float(checks.param(ctx, "surface_max_s")),
+        bad_max=int(checks.param(ctx, "bad_sectors_give_up")),
+        stop=ctx.stop,
+        told=lambda now, number: _told(board, memory, name, now, done + number, len(segments)),
+    )  # fmt: skip
+    judge(ctx, disk, size, segments, surface, part)
+    board.tell(name, 100, "surface read")
+    return part
+
+
+def _told(board: ProgressBoard, memory: Notes, name: str, surface: Surface, done: int, of: int) -> None:
+    memory.keep_surface(name, done, surface)
+    board.tell(name, 100.0 * done / of, f"reading, {surface.rate_mb_s:.0f} MB/s")
+
+
+def size_bytes(disk: wire.Disk) -> int:
+    """To the last sector: the inventory has it in whole MiB."""
+    return disks.identify(disks.BLOCK / disk.name).size_bytes or disk.size_mb * MIB
+
+
+def judge(
+    ctx: StageContext, disk: wire.Disk, size: int, segments: list[Segment], surface: Surface, part: PartialReport
+) -> None:
+    name = checks.disk_name(disk)
+    part.numbers |= {
+        f"surface_mb.{name}": surface.read_bytes / MIB,
+        f"surface_percent.{name}": 100.0 * surface.read_bytes / size if size else 0.0,
+        f"surface_mb_s.{name}": surface.rate_mb_s,
+        f"slowest_read_ms.{name}": surface.slowest_ms,
+    }
+    part.findings += hesitating(disk.name, name, surface, checks.limit(ctx, "slowest_read_max_ms"))
+    planned = sum(segment.length for segment in segments)
+    words = f"{surface.read_bytes // MIB} of {size // MIB} MiB read"
+    enough = surface.read_bytes >= planned * checks.limit(ctx, "surface_min_percent") / 100 and surface.read_bytes
+    if surface.bad:
+        part.findings.append(unreadable(disk.name, name, surface.bad))
+        part.checks.append(checks.judged("surface", part.findings, name))
+    elif not enough or (surface.trouble and not surface.time_over):
+        why = surface.trouble or f"{planned // MIB} MiB were to be read"
+        part.checks.append(checks.not_tested("surface", name, reason=f"{disk.name}: {words}: {why}"))
+    else:
+        part.checks.append(checks.passed("surface", name, reason=f"{words} {surface.trouble}".strip()))
