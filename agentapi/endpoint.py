@@ -18,7 +18,8 @@ from agent.contract import codec, wire
 from agentapi.cleaning import cleaned, may_need_cleaning
 from agentapi.refusals import refusals
 from hosts import bounds
-from runs import agent_calls, boots, intake, received, tokens, transactions, watchdog
+from runs import agent_calls, boots, intake, received, tokens, watchdog
+from runs.database import transactions
 from runs.machine import AGENT_SILENT, ENDED, Event, NotAllowed, State
 from runs.models import Boot, Run
 from runs.querysets import DOCUMENTS

@@ -13,8 +13,9 @@ from django.conf import settings
 
 from agentapi import endpoint, ingest
 from agentapi.endpoint import Answer, Request
-from runs import dbfailures, tokens
-from runs.allowance import Allowance
+from runs import tokens
+from runs.database import failures as dbfailures
+from runs.live.allowance import Allowance
 
 log = logging.getLogger("vetting.agentapi")
 # An agent has three at most: heartbeat, log and measurements.

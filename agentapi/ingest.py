@@ -17,7 +17,8 @@ from django.db import close_old_connections, connection
 
 from agentapi import endpoint
 from agentapi.endpoint import Answer, Request
-from runs import dblimits, transactions
+from runs.database import limits as dblimits
+from runs.database import transactions
 
 log = logging.getLogger("vetting.ingest")
 MAX_GROUP = 200

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from notifications.models import Cursor
 from notifications.outbox import LOOK_BACK
-from runs import pulse
+from runs.bench import service_state
 from runs.invariants import Broken, Invariant, Scope
 from runs.invariants.waiting import WORKER_BOUND
 from runs.models import RunEvent
@@ -15,7 +15,7 @@ from runs.models import RunEvent
 def _not_taken_up(scope: Scope) -> Iterator[Broken]:
     """Events that are to be told and have no notice, a minute later. Where no worker does its round, that is the
     bench's problem."""
-    if pulse.is_silent() or not Cursor.objects.exists():
+    if service_state.is_silent() or not Cursor.objects.exists():
         return
     untold = RunEvent.objects.exclude(tells="").filter(notice=None, at__lt=scope.now - WORKER_BOUND)
     for event in untold.filter(**scope.of_runs()).order_by("id"):

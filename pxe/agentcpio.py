@@ -15,7 +15,7 @@ from pathlib import Path
 from django.conf import settings
 
 from pxe.paths import paths
-from runs import atomic
+from runs.files import atomic
 
 TARGET = "usr/lib/vetting"
 DIRECTORY_MODE, FILE_MODE = 0o040755, 0o100644

@@ -24,7 +24,7 @@ from urllib.parse import parse_qs, urlsplit
 from django.conf import settings
 
 from pxe import agentcpio, image, rungs
-from runs.allowance import Allowance, OnceAMinute
+from runs.live.allowance import Allowance, OnceAMinute
 
 log = logging.getLogger("vetting.bootfiles")
 

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from pxe import rungs
 from pxe.paths import paths
-from runs import atomic
+from runs.files import atomic
 from runs.models import Rung
 
 READ_LIMIT_BYTES = 1024 * 1024

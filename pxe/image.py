@@ -6,7 +6,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from runs import atomic
+from runs.files import atomic
 
 KERNEL, INITRD = "vmlinuz", "initrd.zst"
 LOADERS = ("snponly.efi", "ipxe.efi", "undionly.kpxe")

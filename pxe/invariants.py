@@ -8,13 +8,13 @@ from django.conf import settings
 
 from pxe import dnsmasq, supervisor
 from pxe.paths import paths
-from runs import pulse
+from runs.bench import service_state
 from runs.invariants import Broken, Invariant, Scope
 
 
 def _list_differs(scope: Scope) -> Iterator[Broken]:
     """Where no worker does its round, nobody writes the list: that is the bench's problem."""
-    if settings.VETTING.pxe.mode == "off" or pulse.is_silent():
+    if settings.VETTING.pxe.mode == "off" or service_state.is_silent():
         return
     wanted = set(dnsmasq.render_hosts(supervisor.known_macs()).splitlines())
     try:

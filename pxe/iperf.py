@@ -15,8 +15,8 @@ from django.conf import settings
 from pxe import daemon, unwanted
 from pxe.daemon import Daemon, Process
 from pxe.paths import paths
-from runs import bench
-from runs.bench import Problem
+from runs.bench import problems as bench
+from runs.bench.problems import Problem
 
 log = logging.getLogger("vetting.pxe")
 

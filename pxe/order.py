@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pxe.paths import Paths
-from runs import atomic
+from runs.files import atomic
 
 RENEW_AFTER_S = 5.0
 CURRENT_FOR_S = 60.0

@@ -15,9 +15,10 @@ from django.conf import settings
 from django.utils import timezone
 
 from pxe import daemon
-from runs import bench, fitness
-from runs.bench import Problem
-from runs.benchload import Shortage
+from runs.bench import fitness
+from runs.bench import problems as bench
+from runs.bench.load import Shortage
+from runs.bench.problems import Problem
 from runs.models import BenchShortage
 
 PART = "port"

@@ -26,8 +26,9 @@ from pxe import daemon, dnsmasq, dnsmasqlog, image, order, unwanted
 from pxe.daemon import Daemon
 from pxe.order import Order
 from pxe.paths import Paths, paths
-from runs import atomic, bench
-from runs.bench import Problem
+from runs.bench import problems as bench
+from runs.bench.problems import Problem
+from runs.files import atomic
 
 log = logging.getLogger("vetting.pxe")
 STOP_WAIT_S = 0.15

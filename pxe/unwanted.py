@@ -9,7 +9,7 @@ from typing import Literal
 from pxe import daemon
 from pxe.daemon import Daemon, Process
 from pxe.paths import Paths
-from runs.bench import Problem
+from runs.bench.problems import Problem
 
 FOREGROUND = "--keep-in-foreground"
 # A host that dies in its test must not keep the server waiting for data longer than the next one would wait

@@ -13,8 +13,8 @@ from hosts.fields import normalise_mac
 from hosts.models import Host, IdleBoot
 from pxe import bootfiles, image, ipxe, leases
 from pxe.paths import paths
-from runs import bootscript, lifecycle
-from runs.asked import not_understood
+from runs import boot_script, lifecycle
+from runs.desk.asked import not_understood
 from runs.models import Actor, Run
 
 log = logging.getLogger("vetting.pxe")
@@ -40,7 +40,7 @@ def _script_for(mac: str, address: str) -> str:
         return ipxe.unknown(mac, settings.VETTING.web.link_base)
     if not _address_is_its_own(mac, address):
         return _refuse(host, mac, address)
-    answer = bootscript.script_fetched(host, address)
+    answer = boot_script.script_fetched(host, address)
     if answer.kind == "boot" and answer.run is not None:
         return _boot(host, mac, answer.run, answer.boot, answer.token)
     return ipxe.power_off(host.name) if answer.kind == "poweroff" else ipxe.local(host.name)

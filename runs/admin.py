@@ -10,10 +10,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from runs import naming, spelling
 from runs.machine import State
 from runs.models import Job, Run
 from runs.querysets import RunQuerySet
+from runs.wording import formatting, naming
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -65,7 +65,7 @@ class RunAdmin(admin.ModelAdmin):
     def duration(self, run: Run) -> str:
         if run.started_at is None or run.ended_at is None:
             return ""
-        return spelling.duration((run.ended_at - run.started_at).total_seconds())
+        return formatting.duration((run.ended_at - run.started_at).total_seconds())
 
     @admin.display(description="page")
     def page(self, run: Run) -> str:

@@ -10,7 +10,7 @@ from django.utils import timezone
 from agent.contract import codec, wire
 from hosts import adoption, expectations
 from hosts.models import Host
-from runs import specdiff
+from runs.judging import specdiff
 from runs.machine import HELD, LIVE, State
 from runs.models import Actor, Run, SpecDiff, StageRun
 from runs.querysets import STAGE_DOCUMENTS

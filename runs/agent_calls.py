@@ -8,24 +8,14 @@ from dataclasses import replace
 from django.utils import timezone
 
 from agent.contract import codec, wire
-from runs import (
-    boots,
-    demands,
-    hold,
-    intake,
-    leftout,
-    naming,
-    orders,
-    own_stages,
-    received,
-    reporting,
-    stageruns,
-)  # fmt: skip
+from runs import answers, boots, hold, intake, left_out, own_stages, received, reporting, stage_rows
 from runs.boots import Machine
+from runs.judging import required_checks  # fmt: skip
 from runs.lifecycle import record_rung
 from runs.machine import AGENT_SILENT, ENDED, TESTING, Event, State
 from runs.models import Actor, Boot, HoldSession, Outcome, Run, Rung, StageRun
 from runs.transition import Refused, apply, locked, write_event
+from runs.wording import naming
 
 
 class NotThisMachine(Exception):
@@ -69,7 +59,7 @@ def claim(boot: Boot, message: wire.Claim, address: str) -> wire.ClaimAnswer:
         else:
             _claimed_again(run, boot, address)
         Run.objects.filter(pk=run.pk).update(agent_address=address, last_seen=timezone.now())
-        return orders.claim_answer(run, boot)
+        return answers.claim_answer(run, boot)
 
 
 def take_result(boot: Boot, message: wire.Result) -> received.Taken:
@@ -80,11 +70,11 @@ def take_result(boot: Boot, message: wire.Result) -> received.Taken:
         return received.taken(message)
 
     def required() -> list[str]:
-        return [one.name for one in demands.of_stage(message.stage, boot.run.profile, boot.run.expected)]
+        return [one.name for one in required_checks.of_stage(message.stage, boot.run.profile, boot.run.expected)]
 
-    taken = received.taken(message, leftout.room(boot.run_id), required)
+    taken = received.taken(message, left_out.room(boot.run_id), required)
     if taken.cut and (stage_run.outcome == Outcome.RUNNING or _comes_late(stage_run)):
-        leftout.write_whole(boot.run_id, leftout.whole_name(message), codec.dumps(message))
+        left_out.write_whole(boot.run_id, left_out.whole_name(message), codec.dumps(message))
     return taken
 
 
@@ -104,10 +94,10 @@ def result(boot: Boot, message: wire.Result, address: str, cut: received.Cut = r
         Run.objects.filter(pk=run.pk).update(last_seen=timezone.now())
         if stage_run.outcome == Outcome.RUNNING and run.state == stage_run.name:
             _take_result(run, stage_run, message, address, cut)
-        elif run.state in (State.FAILED, State.FAILED_HOLDING) and stageruns.was_given_up(stage_run):
+        elif run.state in (State.FAILED, State.FAILED_HOLDING) and stage_rows.was_given_up(stage_run):
             _keep_late(run, stage_run, message, address, cut)
-            return replace(orders.result_answer(run), cmd=wire.Cmd.ABORT)
-        return orders.result_answer(run)
+            return replace(answers.result_answer(run), cmd=wire.Cmd.ABORT)
+        return answers.result_answer(run)
 
 
 def held(boot: Boot, message: wire.Hold, address: str) -> wire.HoldAnswer:
@@ -172,8 +162,8 @@ def _first_claim(run: Run, boot: Boot, machine: Machine, address: str) -> None:
 
 
 def _claimed_again(run: Run, boot: Boot, address: str) -> None:
-    stage_run = stageruns.current(run) if boot.number == stageruns.claimed_boot(run) else None
-    if stage_run is not None and stageruns.begin_anew(stage_run):
+    stage_run = stage_rows.current(run) if boot.number == stage_rows.claimed_boot(run) else None
+    if stage_run is not None and stage_rows.begin_anew(stage_run):
         text = f"the agent was restarted: the time for {naming.state_in_words(run.state)} begins anew"
         write_event(run, "agent_restarted", actor=Actor.AGENT, who=address, text=text)
 
@@ -189,27 +179,27 @@ def _take_result(run: Run, stage_run: StageRun, message: wire.Result, address: s
     if message.inventory is not None or "inventory" in cut.left_out:
         run.inventory = codec.encode(message.inventory)
         run.save(update_fields=["inventory"])
-    stageruns.keep(stage_run, message, cut)
+    stage_rows.keep(stage_run, message, cut)
     _note_cut(run, stage_run, message, cut)
     own_stages.after_stage(run, stage_run, who=address)
 
 
 def _note_cut(run: Run, stage_run: StageRun, message: wire.Result, cut: received.Cut) -> None:
     if cut:
-        name = leftout.whole_name(message)
-        leftout.list_whole(run, name)
-        leftout.note(run, cut, stage_run, name)
+        name = left_out.whole_name(message)
+        left_out.list_whole(run, name)
+        left_out.note(run, cut, stage_run, name)
 
 
 def _comes_late(stage_run: StageRun) -> bool:
     """To an attempt that was given up, for the first time."""
-    return "late_result" not in stage_run.evidence and stageruns.was_given_up(stage_run)
+    return "late_result" not in stage_run.evidence and stage_rows.was_given_up(stage_run)
 
 
 def _keep_late(run: Run, stage_run: StageRun, message: wire.Result, address: str, cut: received.Cut) -> None:
     if not _comes_late(stage_run):
         return
-    stageruns.add_findings(stage_run, message.findings)
+    stage_rows.add_findings(stage_run, message.findings)
     _note_cut(run, stage_run, message, cut)
     stage_run.evidence = {
         **stage_run.evidence,

@@ -14,7 +14,8 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from runs import fitness, lifecycle, stageruns
+from runs import lifecycle, stage_rows
+from runs.bench import fitness
 from runs.machine import NotAllowed
 from runs.models import Lease, Run, StageRun
 from runs.stages import BY_NAME, STAGES
@@ -138,7 +139,7 @@ def _let_in(waiting: StageRun, bench: Carries) -> None:
     """Where the bench can't measure, the stage waits for it, but not for ever. The first time it is tried then all the
     same: what passes on a poor bench has passed. What such a bench has spoilt already is left. A port that is too slow
     is nothing that passes by itself: the first time nobody waits for it."""
-    spoilt = stageruns.spoilt_before(waiting)
+    spoilt = stage_rows.spoilt_before(waiting)
     why = bench.why or (fitness.poor_port_now() if spoilt else "")
     if not why:
         _try(lifecycle.give_go, waiting.run, why=bench.words)
@@ -152,7 +153,7 @@ def _let_in(waiting: StageRun, bench: Carries) -> None:
 
 def _busy_for(waiting: StageRun) -> str:
     """Why one that is measured again waits for a calmer bench, for a time; empty where it need not."""
-    if not stageruns.spoilt_before(waiting) or _has_waited(waiting):
+    if not stage_rows.spoilt_before(waiting) or _has_waited(waiting):
         return ""
     return fitness.busy_now()
 

@@ -9,7 +9,8 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from runs import boots, hold, reporting, settle, stageruns
+from runs import boots, hold, reporting, stage_rows
+from runs.judging import settle
 from runs.machine import ENDED, Effect, State
 from runs.models import Run, Verdict, WakeRequest
 
@@ -42,22 +43,22 @@ def _expect_boot(run: Run, before: State, why: str) -> None:
 
 
 def _open_stage(run: Run, before: State, why: str) -> None:
-    stageruns.open_attempt(
-        run, by_retry=before == State.FAILED_HOLDING or stageruns.is_passed_over_by_retry(run, before)
+    stage_rows.open_attempt(
+        run, by_retry=before == State.FAILED_HOLDING or stage_rows.is_passed_over_by_retry(run, before)
     )
 
 
 def _close_stage(run: Run, before: State, why: str) -> None:
-    blamed = None if run.state == State.CANCELLED else stageruns.HOST_LOST
-    stageruns.close_running(run, why, blamed)
+    blamed = None if run.state == State.CANCELLED else stage_rows.HOST_LOST
+    stage_rows.close_running(run, why, blamed)
 
 
 def _give_up_stage(run: Run, before: State, why: str) -> None:
-    stageruns.close_running(run, why, stageruns.OVERDUE)
+    stage_rows.close_running(run, why, stage_rows.OVERDUE)
 
 
 def _drop_stage(run: Run, before: State, why: str) -> None:
-    stageruns.close_running(run, why, stageruns.BENCH_STARVED)
+    stage_rows.close_running(run, why, stage_rows.BENCH_STARVED)
 
 
 def _open_hold(run: Run, before: State, why: str) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 from agent.contract import codec, wire
 from hosts.models import Host
-from runs import estimate, writing
+from runs import disk_writes
+from runs.profiles import estimate
 
 
 def frozen(host: Host, profile: dict[str, Any]) -> dict[str, Any]:
@@ -38,4 +39,4 @@ def allowed_disks(host: Host) -> list[wire.AllowedDisk]:
 
 def what_is_written(host: Host, profile: dict[str, Any]) -> list[str]:
     """In words, what a run of this host with this profile would write."""
-    return writing.what_is_written(profile, codec.encode(allowed_disks(host)))
+    return disk_writes.what_is_written(profile, codec.encode(allowed_disks(host)))

@@ -14,7 +14,9 @@ from django.utils import timezone
 
 from agent.contract import codec, wire
 from hosts import bounds
-from runs import leftout, limits, logfiles, orders, stageruns
+from runs import answers, left_out, stage_rows
+from runs.files import logs as logfiles
+from runs.judging import sensor_limits
 from runs.machine import ENDED, TESTING
 from runs.models import Boot, Measurement, Run, Severity, StageRun
 from runs.transition import Refused
@@ -32,12 +34,12 @@ class UnknownBoot(Exception):
 def heartbeat(boot: Boot, message: wire.Heartbeat, address: str) -> wire.HeartbeatAnswer:
     """The host is alive: note when, keep its progress if it changed, answer with the command."""
     run = boot.run if boot.run.state in ENDED else claimed(boot, message.boot_id)
-    stage_run = stageruns.current(run) if run.state in TESTING else None
+    stage_run = stage_rows.current(run) if run.state in TESTING else None
     changed = _keep_progress(stage_run, message)
     Run.objects.filter(pk=run.pk).update(
         last_seen=timezone.now(), **({"progress_seq": F("progress_seq") + 1} if changed else {})
     )
-    return orders.heartbeat_answer(run, stage_run, (message.stage, message.attempt))
+    return answers.heartbeat_answer(run, stage_run, (message.stage, message.attempt))
 
 
 def log_lines(boot: Boot, message: wire.LogBatch, address: str) -> wire.Accepted:
@@ -53,7 +55,7 @@ def log_lines(boot: Boot, message: wire.LogBatch, address: str) -> wire.Accepted
 
 def _append(run: Run, lines: list[wire.LogLine]) -> None:
     if run.log_bytes >= bounds.RUN_LOG.most:
-        leftout.count_more(run, "log lines", len(lines))
+        left_out.count_more(run, "log lines", len(lines))
         return
     text = "".join(logfiles.format_line(line.time, line.level, line.stage, line.text) for line in lines)
     if run.log_bytes + len(text) >= bounds.RUN_LOG.most:
@@ -73,7 +75,7 @@ def measurements(boot: Boot, message: wire.SensorBatch, address: str) -> wire.Ac
             if run.sensor_seq * wire.MAX_MEASUREMENTS_PER_BATCH < bounds.RUN_MEASUREMENTS.most:
                 _insert(run, message.measurements)
             else:
-                leftout.count_more(run, "measurements", len(message.measurements))
+                left_out.count_more(run, "measurements", len(message.measurements))
             _check_limits(run, message.measurements)
     return wire.Accepted(max(message.seq, boot.sensor_seq))
 
@@ -142,8 +144,8 @@ def _when(seconds: float) -> datetime:
 
 def _check_limits(run: Run, batch: list[wire.Measurement]) -> None:
     sensors = _sensor_limits(run.pk)
-    found = limits.check(sensors, batch, _before(run, limits.broken_by_first(sensors, batch)))
-    if not found or (stage_run := stageruns.current(run)) is None:
+    found = sensor_limits.check(sensors, batch, _before(run, sensor_limits.broken_by_first(sensors, batch)))
+    if not found or (stage_run := stage_rows.current(run)) is None:
         return
     known = stage_run.findings.filter(
         code__in={one.code for one in found}, component__in={one.component for one in found}
@@ -162,9 +164,9 @@ def _add(run: Run, stage_run: StageRun, findings: list[wire.Finding]) -> None:
     for severity in dict.fromkeys(finding.severity for finding in findings):
         same = [finding for finding in findings if finding.severity == severity]
         room = max(0, bounds.FINDINGS.most - stage_run.findings.filter(severity=severity).count())
-        stageruns.add_findings(stage_run, same[:room])
+        stage_rows.add_findings(stage_run, same[:room])
         if len(same) > room:
-            leftout.count_more(run, "findings", len(same) - room, stage_run)
+            left_out.count_more(run, "findings", len(same) - room, stage_run)
 
 
 def _before(run: Run, firsts: list[wire.Measurement]) -> list[wire.Measurement]:

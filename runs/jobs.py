@@ -34,8 +34,8 @@ from django_q.exceptions import TimeoutException
 from django_q.tasks import async_task
 
 from hosts.readable import readable
-from runs import bench
-from runs.bench import Problem
+from runs.bench import problems as bench
+from runs.bench.problems import Problem
 from runs.models import Actor, Job, RunEvent
 
 log = logging.getLogger("vetting.jobs")

@@ -15,10 +15,12 @@ from django.utils import timezone
 from hosts import bounds
 from hosts.models import Host
 from hosts.readable import readable
-from runs import freeze, hold, machine, naming, own_stages, profiles, reporting, stageruns, writing
+from runs import disk_writes, freeze, hold, machine, own_stages, reporting, stage_rows
 from runs.machine import Event, State
 from runs.models import Actor, LadderRung, Outcome, Override, Run, RunEvent, Rung
+from runs.profiles import load as profiles
 from runs.transition import Refused, apply, for_history, locked, write_event
+from runs.wording import naming
 
 _NOTE_AGAIN_AFTER = timedelta(seconds=60)
 _NOTES_PER_MINUTE = 20
@@ -101,7 +103,7 @@ def override_wipe(run: Run, attempt: int, serial: str, digest: str, who: str = "
     with locked(run.pk) as run:
         machine.step(State(run.state), Event.RETRY)
         refused = _refusals_shown(run, attempt)
-        if boot is not None and boot != stageruns.claimed_boot(run):
+        if boot is not None and boot != stage_rows.claimed_boot(run):
             raise Refused(f"the list shown was of boot {boot}; the host is in another now: look at the new list")
         if serial not in refused:
             raise Refused(f"the wipe probe refused no disk {serial!r} in Storage attempt {attempt}")
@@ -163,7 +165,7 @@ def grant_retry(run: Run, who: str = "dispatcher", slots: int | None = None) -> 
     with locked(run.pk) as run:
         if not run.retry_stage:
             raise Refused(f"run {run.pk} waits for no retry")
-        target = State.INVENTORY_CHECK if stageruns.was_booted_anew(run) else State(run.retry_stage)
+        target = State.INVENTORY_CHECK if stage_rows.was_booted_anew(run) else State(run.retry_stage)
         why = f"retry of {naming.state_in_words(target)}"
         apply(run, Event.RETRY, actor=Actor.WORKER, who=who, why=why, target=target, data=_of_slots(slots))
         own_stages.resolve(run)
@@ -191,10 +193,10 @@ def wait_for_bench(run: Run, why: str, who: str = "dispatcher") -> None:
 def leave_untested(run: Run, why: str, who: str = "dispatcher") -> None:
     """The bench did not become fit in time: the stage that waits is not tested, and the run goes on."""
     with locked(run.pk) as run:
-        stage_run = stageruns.current(run)
+        stage_run = stage_rows.current(run)
         if stage_run is not None and stage_run.go_at is None:
             stage_run.bench = why
-            stageruns.finish(stage_run, Outcome.NOT_TESTED, f"bench: {why}")
+            stage_rows.finish(stage_run, Outcome.NOT_TESTED, f"bench: {why}")
             own_stages.after_stage(run, stage_run, who=who)
 
 
@@ -244,7 +246,7 @@ def refuse_unless_free(host: Host) -> None:
 
 
 def _refuse_unless_it_may_write(host: Host, profile: dict[str, Any]) -> None:
-    if writing.writes(profile) and not host.destructive_allowed:
+    if disk_writes.writes(profile) and not host.destructive_allowed:
         raise Refused(
             f"profile {profile['name']} writes to disks and {host.name} does not allow that: choose a profile that "
             "only reads, or allow destructive tests on the host's page"
@@ -262,7 +264,7 @@ def _ask_retry(run: Run, stage: str, who: str) -> None:
         raise Refused(f"{naming.state_in_words(stage)} has not run in run {run.pk}: there is nothing to retry")
     if run.stage_runs.count() >= bounds.RUN_ATTEMPTS.most:
         raise Refused(f"run {run.pk} has had {bounds.RUN_ATTEMPTS.most} attempts: release the host, start another run")
-    if stage != State.INVENTORY_CHECK and stageruns.was_booted_anew(run):
+    if stage != State.INVENTORY_CHECK and stage_rows.was_booted_anew(run):
         raise Refused("the host was booted anew since its parts were collected: retry Inventory, all stages follow")
     if run.retry_stage == stage:
         return
@@ -276,17 +278,17 @@ def _refusals_shown(run: Run, attempt: int) -> dict[str, dict[str, Any]]:
     stage_run = run.stage_runs.filter(name=State.STORAGE).order_by("-attempt").first()
     if stage_run is None or stage_run.attempt != attempt:
         raise Refused(f"Storage attempt {attempt} is not the newest: look at the list of the newest one")
-    if stage_run.boot != (now := stageruns.claimed_boot(run)):
+    if stage_run.boot != (now := stage_rows.claimed_boot(run)):
         raise Refused(f"the list is of boot {stage_run.boot}, the host is in boot {now}: retry for a new list")
     return {
-        refusal["serial"]: refusal for refusal in stage_run.refusals if refusal["gate"] == stageruns.WIPE_PROBE_GATE
+        refusal["serial"]: refusal for refusal in stage_run.refusals if refusal["gate"] == stage_rows.WIPE_PROBE_GATE
     }
 
 
 def _give_override(run: Run, attempt: int, serial: str, digest: str, who: str) -> None:
     """Once for the same list."""
     mine = Override.objects.filter(run=run, stage=State.STORAGE, attempt=attempt, serial=serial)
-    shown = {"boot": stageruns.claimed_boot(run), "digest": digest}
+    shown = {"boot": stage_rows.claimed_boot(run), "digest": digest}
     if mine.filter(**shown).exists():
         return
     what = {"run": run, "stage": State.STORAGE, "attempt": attempt, "serial": serial}

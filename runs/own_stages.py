@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from agent.contract import codec, wire
 from hosts import bounds, expectations
-from runs import leftout, specdiff, stageruns, transition
+from runs import left_out, stage_rows, transition
+from runs.judging import specdiff
 from runs.machine import STAGE_STATES, Event, State
 from runs.models import Actor, Outcome, Run, SpecDiff, StageRun
 from runs.stages import BY_NAME
@@ -18,11 +19,11 @@ _WHO = "orchestrator"
 def resolve(run: Run) -> None:
     """Move on until the run is in a stage for the agent, or has stopped. In the caller's transaction."""
     while run.state in STAGE_STATES:
-        stage_run = stageruns.current(run)
+        stage_run = stage_rows.current(run)
         if stage_run is None:
             return
-        if reason := stageruns.skip_reason(run):
-            stageruns.skip(stage_run, reason)
+        if reason := stage_rows.skip_reason(run):
+            stage_rows.skip(stage_run, reason)
             _move(run, Event.STAGE_DONE, reason)
         elif run.state == State.SPEC_VALIDATE:
             _spec_validate(run, stage_run)
@@ -51,9 +52,9 @@ def event_of(run: Run, stage_run: StageRun) -> Event:
     the bench has spoilt is done once more."""
     if stage_run.outcome == Outcome.FAILED:
         return Event.STAGE_DONE if run.profile.get("on_failure") == "continue" else Event.STAGE_FAILED
-    if stageruns.is_refused_by_wipe_probe(stage_run):
+    if stage_rows.is_refused_by_wipe_probe(stage_run):
         return Event.STAGE_REFUSED
-    if stageruns.may_go_again(stage_run):
+    if stage_rows.may_go_again(stage_run):
         return Event.BENCH_UNFIT
     return Event.STAGE_DONE
 
@@ -68,16 +69,16 @@ def sentence(stage_run: StageRun) -> str:
 
 
 def _found_by_the_probe(stage_run: StageRun) -> str:
-    serials = stageruns.found_data_on(stage_run)
+    serials = stage_rows.found_data_on(stage_run)
     return f"the wipe probe found data on {', '.join(serials)}" if serials else ""
 
 
 def _spec_validate(run: Run, stage_run: StageRun) -> None:
     if not expectations.names_parts(run.expected):
         lacks = "no expected spec" if run.expected is None else "the expected spec names no part"
-        stageruns.finish(stage_run, Outcome.NOT_TESTED, f"{lacks}: adopt what was found, or enter one")
+        stage_rows.finish(stage_run, Outcome.NOT_TESTED, f"{lacks}: adopt what was found, or enter one")
     elif run.inventory is None:
-        stageruns.finish(stage_run, Outcome.NOT_TESTED, "there is no inventory to compare with")
+        stage_rows.finish(stage_run, Outcome.NOT_TESTED, "there is no inventory to compare with")
     else:
         _compare(run, stage_run)
     after_stage(run, stage_run, who=_WHO)
@@ -129,7 +130,7 @@ def _compare(run: Run, stage_run: StageRun) -> None:
             text="; ".join(d.message for d in critical[:5]),
             tells="SpecMismatch",
         )
-    stageruns.finish(stage_run, compared.outcome, compared.reason)
+    stage_rows.finish(stage_run, compared.outcome, compared.reason)
 
 
 def _keep(run: Run, stage_run: StageRun, differences: list[specdiff.Difference]) -> None:
@@ -139,11 +140,11 @@ def _keep(run: Run, stage_run: StageRun, differences: list[specdiff.Difference])
     kept = differences if len(differences) <= most else by_weight[:most]
     rows = [_row(run, stage_run, one) for one in kept]
     SpecDiff.objects.bulk_create(rows, batch_size=100)
-    stageruns.add_findings(stage_run, map(finding, kept[: bounds.FINDINGS.most]))
+    stage_rows.add_findings(stage_run, map(finding, kept[: bounds.FINDINGS.most]))
     if lost := len(differences) - len(kept):
-        leftout.count_more(run, "differences", lost, stage_run)
+        left_out.count_more(run, "differences", lost, stage_run)
     if (lost := len(differences) - bounds.FINDINGS.most) > 0:
-        leftout.count_more(run, "findings", lost, stage_run)
+        left_out.count_more(run, "findings", lost, stage_run)
 
 
 def _row(run: Run, stage_run: StageRun, difference: specdiff.Difference) -> SpecDiff:
@@ -163,7 +164,7 @@ def _reporting(run: Run, stage_run: StageRun) -> None:
     rows = run.stage_runs.exclude(pk=stage_run.pk).order_by("attempt")
     newest = dict(rows.values_list("name", "outcome"))
     failed = [BY_NAME[name].title for name, outcome in newest.items() if outcome == Outcome.FAILED]
-    stageruns.finish(stage_run, Outcome.PASSED, f"failed stages: {', '.join(failed)}" if failed else "")
+    stage_rows.finish(stage_run, Outcome.PASSED, f"failed stages: {', '.join(failed)}" if failed else "")
     if failed:
         run.stopped_by = f"went on to the end after {', '.join(failed)} failed"
         run.save(update_fields=["stopped_by"])

@@ -12,9 +12,11 @@ from django.utils import timezone
 
 from hosts import bounds
 from hosts.readable import readable
-from runs import effects, machine, naming, transactions
+from runs import effects, machine
+from runs.database import transactions
 from runs.machine import Event, State
 from runs.models import Actor, Run, RunEvent
+from runs.wording import naming
 
 log = logging.getLogger("vetting.runs")
 

@@ -11,9 +11,11 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from runs import fitness, intake, ladder, naming, transition
+from runs import intake, ladder, transition
+from runs.bench import fitness
 from runs.machine import AGENT_SILENT, STAGE_STATES, Event, NotAllowed, State
 from runs.models import Actor, Lease, Run, StageRun, WebOutage
+from runs.wording import naming
 
 log = logging.getLogger("vetting.watchdog")
 LOOK_EVERY = timedelta(seconds=3)

@@ -17,7 +17,7 @@ import django  # noqa: E402
 
 django.setup()
 
-from runs.access import SEE, WORDS  # noqa: E402
+from runs.desk.access import SEE, WORDS  # noqa: E402
 from vetting import rights, roles  # noqa: E402
 from vetting.rights import Asked, Right  # noqa: E402
 

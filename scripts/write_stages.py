@@ -22,8 +22,8 @@ import yaml  # noqa: E402
 from agent.attempt import WATCHED  # noqa: E402
 from agent.contract.codes import CODES  # noqa: E402
 from agent.stages import STAGES as FUNCTIONS  # noqa: E402
-from runs import profilenotes  # noqa: E402
-from runs.profilenotes import Note  # noqa: E402
+from runs.profiles import notes as profile_notes  # noqa: E402
+from runs.profiles.notes import Note  # noqa: E402
 from runs.stages import STAGES, Owner, Stage  # noqa: E402
 
 PAGE = ROOT / "docs" / "stages.md"
@@ -76,7 +76,7 @@ Notes = dict[tuple[str | int, ...], Note]
 def page() -> str:
     """The whole page as text."""
     documents = {name: yaml.safe_load(_text(name)) for name in PROFILES}
-    notes = {name: profilenotes.read(_text(name), f"{name}.yaml") for name in PROFILES}
+    notes = {name: profile_notes.read(_text(name), f"{name}.yaml") for name in PROFILES}
     parts = [_stage(stage, documents, notes) for stage in STAGES]
     return HEAD + _durations() + "\n".join([*parts, _around(documents, notes)])
 
@@ -242,7 +242,7 @@ def _table(rows: list[tuple[str, list[str], Note]]) -> str:
 
 def _unit(name: str, values: list[str]) -> str:
     """None for what is a word."""
-    return "" if any(value.isalpha() for value in values) else profilenotes.unit(name)
+    return "" if any(value.isalpha() for value in values) else profile_notes.unit(name)
 
 
 def _at(document: Document, path: tuple[str | int, ...]) -> Any:

@@ -18,7 +18,8 @@ from factory.django import DjangoModelFactory
 
 from agent.contract import codec
 from hosts.models import Health, Host, HostMac
-from runs import hold, logfiles
+from runs import hold
+from runs.files import logs as logfiles
 from runs.machine import STAGE_STATES, State
 from runs.models import (
     Actor,

@@ -10,7 +10,8 @@ from django.test import Client
 
 from agent.contract import codec, wire
 from hosts.models import Host
-from runs import bootscript, demands, dispatcher
+from runs import boot_script, dispatcher
+from runs.judging import required_checks
 from runs.models import Run
 
 UUID = "4c4c4544-0042-3510-8051-b4c04f4e3732"
@@ -42,8 +43,8 @@ class Talker:
         self.token = ""
         self.seq = 0
 
-    def fetch_script(self) -> bootscript.ScriptAnswer:
-        answer = bootscript.script_fetched(self.host, "10.77.0.23")
+    def fetch_script(self) -> boot_script.ScriptAnswer:
+        answer = boot_script.script_fetched(self.host, "10.77.0.23")
         if answer.run is not None:
             self.run_id, self.token = answer.run.pk, answer.token
         return answer
@@ -111,7 +112,7 @@ class Talker:
                 return wire.ResultAnswer(run.state, 1, True)
             dispatcher.tick()
             attempt = run.stage_runs.filter(name=run.state, outcome="").get().attempt
-            wanted = demands.of_stage(run.state, run.profile, run.expected)
+            wanted = required_checks.of_stage(run.state, run.profile, run.expected)
             checks = [wire.Check(demand.name, wire.Outcome.PASSED) for demand in wanted]
             answer = self.result(run.state, attempt=attempt, checks=checks)
             if answer.next_state == last:

@@ -10,7 +10,7 @@ class VettingConfig(AppConfig):
     name = "vetting"
 
     def ready(self) -> None:
-        from runs import dblimits
+        from runs.database import limits as dblimits
         from vetting import checks  # noqa: F401  registers them
 
         connection_created.connect(dblimits.apply, dispatch_uid="dblimits")

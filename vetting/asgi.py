@@ -32,7 +32,8 @@ from django.urls import path, re_path  # noqa: E402
 
 from agentapi import hot  # noqa: E402
 from pxe import bootfiles  # noqa: E402
-from runs import dblimits, live  # noqa: E402
+from runs.database import limits as dblimits  # noqa: E402
+from runs.live import stream as live  # noqa: E402
 from vetting import health  # noqa: E402
 from vetting.front import channel, trouble  # noqa: E402
 from vetting.front.logins import Logins, is_attempt, sets_password  # noqa: E402

@@ -20,7 +20,8 @@ from django.utils import timezone
 from hosts.models import Host
 from pxe import image, supervisor
 from pxe.paths import paths
-from runs import pulse, watchdog
+from runs import watchdog
+from runs.bench import service_state
 from runs.models import Lease, RunEvent
 from vetting import health, inforce
 
@@ -166,7 +167,7 @@ def _space() -> Checks:
 def _clock() -> Checks:
     now = timezone.now()
     event = RunEvent.objects.order_by("-id").values_list("at", flat=True).first()
-    newest = _latest(event, pulse.last_round(), Lease.objects.values_list("web_seen_at", flat=True).first())
+    newest = _latest(event, service_state.last_round(), Lease.objects.values_list("web_seen_at", flat=True).first())
     if newest and newest > now + CLOCK_AHEAD:
         what = f"the clock was set back: it is {now:%Y-%m-%d %H:%M} UTC, and rows are of {newest:%Y-%m-%d %H:%M} UTC"
         yield "bench", what, "set the clock (`timedatectl`); deadlines wait until it has caught up"

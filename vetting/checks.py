@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
-from runs import profiles
+from runs.profiles import load as profiles
 
 
 @register()

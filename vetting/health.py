@@ -8,7 +8,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 
-from runs import pulse
+from runs.bench import service_state
 from vetting import inforce
 
 
@@ -39,10 +39,10 @@ def healthz(request: HttpRequest) -> HttpResponse:
 def why_not_at_work() -> str:
     """What is wrong with database or worker, with what to do; empty where both work."""
     try:
-        age_s = pulse.age_s()
+        age_s = service_state.age_s()
     except DatabaseError as error:
         return f"the database does not answer: {error}"
-    if age_s > pulse.SILENT_AFTER_S:
+    if age_s > service_state.SILENT_AFTER_S:
         since = "was done yet" if age_s == float("inf") else f"was done for {age_s:.0f} s"
         return f"no worker's round {since}: start vetting-worker, or look at its log"
     return ""

@@ -6,8 +6,8 @@ from django.conf import settings
 
 import pxe.iperf
 import pxe.supervisor
-from runs import bench
-from runs.bench import Problem
+from runs.bench import problems as bench
+from runs.bench.problems import Problem
 
 PART = "configuration"
 

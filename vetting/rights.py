@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hosts.admin.permissions import EXPORT, IMPORT
-from runs import actions
-from runs.access import SEE
+from runs.desk import actions
+from runs.desk.access import SEE
 
 Asked = tuple[str, ...] | str
 """Permissions, all of which are asked for; or one of the words below."""

@@ -31,10 +31,10 @@ import pxe.loopback
 import pxe.ownport
 import pxe.supervisor
 import pxe.wake
+import runs.bench.fitness
 import runs.dispatcher
-import runs.fitness
 import runs.jobs
-import runs.report
+import runs.reports.write
 import runs.retention
 import runs.watchdog
 import vetting.inforce
@@ -55,13 +55,13 @@ TICKS: tuple[Callable[[], object], ...] = (
     pxe.supervisor.tick,
     pxe.iperf.tick,
     vetting.inforce.tick,
-    runs.fitness.tick,
+    runs.bench.fitness.tick,
     pxe.ownport.tick,
     dispatch,
     runs.watchdog.tick,
     pxe.wake.tick,
     notifications.outbox.tick,
-    runs.report.tick,
+    runs.reports.write.tick,
     runs.retention.tick,
     runs.jobs.tick,
 )

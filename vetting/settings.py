@@ -70,6 +70,8 @@ INSTALLED_APPS = [
     "daphne",
     "hosts",
     "runs",
+    "runs.desk",
+    "runs.reports",
     "agentapi",
     "pxe",
     "notifications",
@@ -191,8 +193,8 @@ X_FRAME_OPTIONS = "DENY"
 AGENT_TOKEN_BCRYPT_ROUNDS = 4 if TESTING else 10
 AGENT_BODY_LIMIT_BYTES = 2 * 1024 * 1024
 
-EVENTSTREAM_STORAGE_CLASS = "runs.live.OutboxStorage"
-EVENTSTREAM_CHANNELMANAGER_CLASS = "runs.live.Channels"
+EVENTSTREAM_STORAGE_CLASS = "runs.live.stream.OutboxStorage"
+EVENTSTREAM_CHANNELMANAGER_CLASS = "runs.live.stream.Channels"
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = env.str("VETTING_TIME_ZONE", default="UTC")

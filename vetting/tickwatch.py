@@ -19,8 +19,9 @@ from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections
 
-from runs import bench, dblimits
-from runs.bench import Problem
+from runs.bench import problems as bench
+from runs.bench.problems import Problem
+from runs.database import limits as dblimits
 from runs.models import Lease
 
 log = logging.getLogger("vetting.rounds")

@@ -8,7 +8,7 @@ from django.contrib.contenttypes.views import shortcut
 from django.urls import include, path
 from django.views.decorators.http import require_safe
 
-from runs.access import needs
+from runs.desk.access import needs
 from vetting import health
 from vetting.admin import Login, close_actions, mend_dated_lists
 
@@ -31,5 +31,5 @@ urlpatterns = [
     path("livez", health.livez, name="livez"),
     path("", include("agentapi.urls")),
     path("", include("pxe.urls")),
-    path("", include("runs.urls")),
+    path("", include("runs.desk.urls")),
 ]

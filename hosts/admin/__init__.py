@@ -22,9 +22,11 @@ from hosts.admin.permissions import WRITE, HostPermissions, MacInline
 from hosts.forms import HostForm, MacForm, MacFormSet, disk_rows, with_disks
 from hosts.models import Host
 from hosts.readable import readable
-from runs import access, adopting, overview, profiles
-from runs.asked import whole_number
+from runs import adopting
+from runs.desk import access, overview
+from runs.desk.asked import whole_number
 from runs.models import Run
+from runs.profiles import load as profiles
 
 _WRITING = (
     "A profile that writes destroys everything on the disks that are ticked here, and touches no other. Tick a disk "

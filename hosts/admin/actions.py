@@ -11,9 +11,11 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from hosts.models import Host
-from runs import adopting, estimate, freeze, lifecycle, profiles
+from runs import adopting, freeze, lifecycle
 from runs.machine import NotAllowed
 from runs.models import Run
+from runs.profiles import estimate
+from runs.profiles import load as profiles
 from runs.transition import Refused
 
 REFUSALS = (Refused, NotAllowed, profiles.ProfileError)

@@ -15,7 +15,8 @@ from import_export.results import Result
 from hosts import formats, previews, resources
 from hosts.admin.permissions import EXPORT, IMPORT, WAKE
 from hosts.forms import HostExportForm, HostImportForm
-from runs import access, overview, profiles
+from runs.desk import access, overview
+from runs.profiles import load as profiles
 
 MOST = 1000
 """Hosts that a page imports at once, in one transaction."""

@@ -9,7 +9,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from hosts.models import Host
-from runs import overview, profiles
+from runs.desk import overview
+from runs.profiles import load as profiles
 
 
 class StateFilter(admin.SimpleListFilter):

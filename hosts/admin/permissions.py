@@ -11,7 +11,7 @@ from django.utils.html import format_html
 
 from hosts import expectations
 from hosts.models import Host, HostMac
-from runs import access
+from runs.desk import access
 
 IMPORT = ("hosts.import_host", "hosts.add_host", "hosts.change_host")
 EXPORT = ("hosts.export_host", "hosts.view_host")

@@ -10,13 +10,14 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Max, Prefetch
 
 from agent.contract import codec, wire
-from runs import demands, proof, stageruns, verdict, writing
-from runs.demands import Demand
+from runs import disk_writes, stage_rows
 from runs.invariants.kinds import Broken, Invariant, Scope
+from runs.judging import required_checks, second_look, verdict
+from runs.judging.required_checks import Demand
+from runs.judging.verdict import Seen, StageOutcome
 from runs.machine import LIVE, State
 from runs.models import Finding, Outcome, Run, Severity, StageRun, Verdict
 from runs.stages import BY_NAME, Owner
-from runs.verdict import Seen, StageOutcome
 
 WRITTEN, LEFT = "written_mb.", "storage.patterns_left"
 _AT_ONCE = 200
@@ -50,8 +51,10 @@ def _unproven(run: Run, row: StageRun, all_demands: bool) -> str:
     if BY_NAME[row.name].owner is Owner.ORCHESTRATOR:
         return ""
     result = wire.Result("", row.name, row.attempt, wire.Outcome.PASSED, "", 0.0, 0.0, checks=_checks(row.checks))
-    demanded = demands.of_stage(row.name, run.profile, run.expected) if all_demands else _required(run, row.name)
-    return proof.lacking(result, demanded, (run.expected or {}).get("not_expected") or [])
+    demanded = (
+        required_checks.of_stage(row.name, run.profile, run.expected) if all_demands else _required(run, row.name)
+    )
+    return second_look.lacking(result, demanded, (run.expected or {}).get("not_expected") or [])
 
 
 def _required(run: Run, name: str) -> list[Demand]:
@@ -109,7 +112,7 @@ def _tested(row: StageRun, outcome: str) -> set[str]:
 def _was_refused(row: StageRun, serial: str) -> bool:
     """Whether it was written beside a refusal by the wipe probe. An agent that was started again in the middle of a
     write probes again: what was found then refuses, and what its predecessor left is told by the same result."""
-    return stageruns.is_refused_by_wipe_probe(row) and (not row.restarts or serial in _verified(row))
+    return stage_rows.is_refused_by_wipe_probe(row) and (not row.restarts or serial in _verified(row))
 
 
 def _gates_missed(row: StageRun, serial: str) -> Iterator[tuple[int, str]]:
@@ -122,7 +125,7 @@ def _gates_missed(row: StageRun, serial: str) -> Iterator[tuple[int, str]]:
         yield 4, "the run's list does not allow this disk to be written"
     if not run.destructive_allowed:
         yield 5, "the host does not allow destructive tests"
-    if not writing.writes(run.profile):
+    if not disk_writes.writes(run.profile):
         yield 5, "the profile does not write"
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from django.conf import settings
 
-from runs import hold, logfiles, reporting
+from runs import hold, reporting
+from runs.files import logs as logfiles
 from runs.invariants import attempts, stored
 from runs.invariants.kinds import Scope
 from runs.machine import HELD

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from django.conf import settings
 
-from runs import logfiles, report, retention
+from runs import retention
+from runs.files import logs as logfiles
 from runs.invariants.kinds import Broken, Invariant, Scope
 from runs.models import Artifact, Run
+from runs.reports import write as report
 
 # A report is rewritten, and a log is appended to, while somebody looks.
 SETTLES = timedelta(minutes=15)

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from django.db.models import Exists, Max, OuterRef, Q
 
-from runs import dispatcher, pulse, watchdog
+from runs import dispatcher, watchdog
+from runs.bench import service_state
 from runs.invariants.kinds import Broken, Invariant, Scope
 from runs.machine import AGENT_SILENT, HELD, OCCUPIES_SLOT, STAGE_STATES, State
 from runs.models import Job, Run, RunEvent, StageRun, WakeRequest
@@ -89,8 +90,8 @@ def _somebody_left(since: datetime) -> bool:
 
 
 def _worker_is_silent(now: datetime) -> bool:
-    last = pulse.last_round()
-    return last is None or (now - last).total_seconds() > pulse.SILENT_AFTER_S
+    last = service_state.last_round()
+    return last is None or (now - last).total_seconds() > service_state.SILENT_AFTER_S
 
 
 def _s(span: timedelta) -> str:

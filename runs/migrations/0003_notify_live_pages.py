@@ -1,4 +1,4 @@
-"""On PostgreSQL: a NOTIFY with every commit that live pages should hear of (runs/tailer.py listens)."""
+"""On PostgreSQL: a NOTIFY with every commit that live pages should hear of (runs/live/tailer.py listens)."""
 
 from django.db import migrations
 

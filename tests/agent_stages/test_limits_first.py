@@ -9,7 +9,7 @@ import pytest
 from agent.host import shell
 from agent.reports.checks import ProfileLacks
 from agent.stages import STAGES
-from runs import trends
+from runs.judging import trends
 from tests.agent_stages.contexts import PROFILE, context
 
 # Read by the counters around the stage, with what it says where there is none.

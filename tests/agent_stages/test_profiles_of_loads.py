@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agent.loads import stress_ng, stressapptest
-from runs import profiles
+from runs.profiles import load as profiles
 
 SHIPPED = ("quick", "deep", "soak")
 # A BMC that hangs costs its tool's whole time-out at each look.

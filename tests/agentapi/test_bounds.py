@@ -13,7 +13,10 @@ from django.urls import reverse
 
 from agent.contract import codec, wire
 from hosts import bounds
-from runs import intake, lifecycle, logfiles, settle, stageruns, transactions, transition
+from runs import intake, lifecycle, stage_rows, transition
+from runs.database import transactions
+from runs.files import logs as logfiles
+from runs.judging import settle
 from runs.machine import Event
 from runs.models import Actor, Run
 from tests.talker import INVENTORY, SERIAL, Talker
@@ -219,5 +222,5 @@ def test_settling_a_run_reads_no_documents_of_its_attempts(talker: Talker, run: 
     at_smart(talker)
     with CaptureQueriesContext(connection) as queries:
         settle.settle(Run.objects.get(pk=run.pk))
-        stageruns.has_failed(run)
+        stage_rows.has_failed(run)
     assert not [query for query in queries if '"runs_stagerun"."evidence"' in query["sql"]]

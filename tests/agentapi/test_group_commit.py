@@ -15,7 +15,8 @@ from agent.contract import codec, wire
 from agentapi import endpoint, ingest
 from agentapi.endpoint import Request
 from hosts.models import Host
-from runs import lifecycle, logfiles
+from runs import lifecycle
+from runs.files import logs as logfiles
 from runs.models import Run
 from tests.rows import a_host
 from tests.talker import EXPECTED, MAC, Talker

@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from agent.contract import wire
 from hosts.models import Host
-from runs import actions, bootscript, dispatcher, lifecycle, tokens
+from runs import boot_script, dispatcher, lifecycle, tokens
+from runs.desk import actions
 from runs.models import Boot, HoldSession, Run, WebOutage
 from runs.transition import Refused
 from tests.rows import a_host
@@ -33,7 +34,7 @@ def test_only_the_bcrypt_hash_is_kept(talker: Talker, run: Run) -> None:
 
 
 def test_a_registered_host_without_a_run_boots_locally(host: Host) -> None:
-    assert bootscript.script_fetched(host, "10.77.0.23").kind == "local"
+    assert boot_script.script_fetched(host, "10.77.0.23").kind == "local"
 
 
 def test_a_queued_run_gives_no_token(talker: Talker, run: Run) -> None:

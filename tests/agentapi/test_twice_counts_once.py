@@ -7,7 +7,8 @@ import time
 import pytest
 
 from agent.contract import wire
-from runs import dispatcher, intake, lifecycle, logfiles, transition
+from runs import dispatcher, intake, lifecycle, transition
+from runs.files import logs as logfiles
 from runs.machine import Event
 from runs.models import Actor, Measurement, Run
 from tests.talker import SERIAL, Talker

@@ -56,6 +56,41 @@ def _names(node: ast.AST, package: tuple[str, ...]) -> list[str]:
     return []
 
 
+def modules(package: str) -> dict[str, set[str]]:
+    """Module → modules of the same package that it imports."""
+    by_name = {_dotted(path): path for path in files(package)}
+    found = {name: {_module(one.name, by_name) for one in of(path)} - {name, ""} for name, path in by_name.items()}
+    return found
+
+
+def cycles(package: str) -> list[list[str]]:
+    """Groups of modules that reach each other by imports."""
+    graph = modules(package)
+    reach = {name: _reached(name, graph) for name in graph}
+    groups = {tuple(sorted(other for other in reach[name] if name in reach.get(other, ()))) for name in graph}
+    return [list(group) for group in sorted(groups) if len(group) > 1]
+
+
+def _reached(start: str, graph: dict[str, set[str]]) -> set[str]:
+    seen, left = set(), [start]
+    while left:
+        for name in graph.get(left.pop(), set()) - seen:
+            seen.add(name)
+            left.append(name)
+    return seen
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _module(name: str, known: dict[str, Path]) -> str:
+    """The module that an imported name lies in; empty for one of another package."""
+    while name and name not in known:
+        name = name.rpartition(".")[0]
+    return name
+
+
 def writes_state(path: Path) -> list[str]:
     """Places where `.update(state=…)` or `run.state = …` stands."""
     tree = ast.parse(path.read_text(encoding="utf-8"), str(path))

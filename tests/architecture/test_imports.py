@@ -65,9 +65,9 @@ def test_the_agent_is_standard_library_only(package: str) -> None:
 
 
 AGENT_ORDER = (
-    "contract", "parsing", "findings", "host", "probes", "sensors", "link", "counters", "stage", "reports", "loads",
-    "exercises", "disk_writes", "runtime", "attempt", "tester_proof", "stages", "events", "retrying", "session", "judge",
-    "__main__",
+    "contract", "parsing", "findings", "host", "probes", "sensors", "link", "counters", "stage", "reports",
+    "loads", "exercises", "disk_writes", "runtime", "attempt", "tester_proof", "stages", "events", "retrying",
+    "session", "judge", "__main__",
 )  # fmt: skip
 """Folders and modules of the agent: each imports only what stands before it, and itself."""
 
@@ -95,6 +95,41 @@ def test_no_stage_imports_another() -> None:
     assert not wrong, "\n".join(map(str, wrong))
 
 
+RUNS_NOUNS = ("stages", "machine", "models", "querysets", "tokens", "disk_writes")
+"""What a run is. Everything in `runs` may import these."""
+
+RUNS_BELOW = ("wording", "database", "files", "bench", "judging", "profiles")
+"""Folders that the life of a run calls: each imports the nouns and what stands before it."""
+
+RUNS_ABOVE = ("reports", "invariants", "desk", "live", "management", "admin")
+"""What looks at runs from outside: each imports the whole life of a run and what stands before it."""
+
+
+def test_the_folders_of_runs_import_only_what_stands_before_them() -> None:
+    wrong = []
+    for path in imports.files("runs"):
+        own = path.relative_to(imports.ROOT / "runs").with_suffix("").parts[0]
+        found = [one for one in imports.of(path) if one.package == "runs" and "." in one.name]
+        wrong += [one for one in found if not _may_import_in_runs(own, one.name.split(".")[1])]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def _may_import_in_runs(own: str, other: str) -> bool:
+    if own in RUNS_NOUNS:
+        return other in (*RUNS_NOUNS, "wording")
+    if own in RUNS_BELOW:
+        return other in (*RUNS_NOUNS, *RUNS_BELOW[: RUNS_BELOW.index(own) + 1])
+    if own in RUNS_ABOVE:
+        return other not in RUNS_ABOVE[RUNS_ABOVE.index(own) + 1 :]
+    return other not in RUNS_ABOVE
+
+
+def test_no_modules_import_each_other() -> None:
+    """Imports in functions included. Models and their queries are one subject."""
+    for package in imports.OURS:
+        assert imports.cycles(package) in ([], [["runs.models", "runs.querysets"]]), package
+
+
 def test_the_contract_stands_alone() -> None:
     found = [one for path in imports.files("agent/contract") for one in imports.of(path)]
     wrong = [one for one in found if one.package not in sys.stdlib_module_names and not is_contract(one)]
@@ -120,7 +155,7 @@ def test_only_transition_writes_the_state_of_a_run() -> None:
 @pytest.mark.parametrize(
     ("name", "who"),
     [
-        ("django_eventstream", {"runs/live.py", "runs/tailer.py", "vetting/settings.py"}),
+        ("django_eventstream", {"runs/live/stream.py", "runs/live/tailer.py", "vetting/settings.py"}),
         ("django_q", {"runs/jobs.py", "vetting/rounds.py", "vetting/processes.py"}),
     ],
 )

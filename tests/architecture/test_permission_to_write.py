@@ -35,6 +35,6 @@ def test_only_the_saving_of_the_hosts_form_gives_permission_to_write() -> None:
 def test_nothing_but_the_form_allows_a_host_destructive_tests() -> None:
     """The one call that passes the word on tells the agent what was frozen into its run."""
     passed = {place for place, call in calls() for word in call.keywords if word.arg == "destructive_allowed"}
-    assert passed == {"runs/orders.py: claim_answer"}
+    assert passed == {"runs/answers.py: claim_answer"}
     sources = [path for app in APPS for path in (ROOT / app).rglob("*.py")]
     assert [str(path) for path in sources if re.search(r"\.destructive_allowed\s*=[^=]", path.read_text())] == []

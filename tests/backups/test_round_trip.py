@@ -11,8 +11,10 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import transaction
 
-from runs import lifecycle, logfiles, report
+from runs import lifecycle
+from runs.files import logs as logfiles
 from runs.models import Artifact, Lease, Measurement, Run, RunEvent, StageRun
+from runs.reports import write as report
 from tests import factories
 from tests.invariants.conftest import Runs, claimed, make_runs
 from vetting import doctor

@@ -82,7 +82,7 @@ def _claimed_runs(agents: int) -> list[tuple[int, str]]:
     from django.conf import settings
 
     from hosts.models import Host, HostMac
-    from runs import agent_calls, bootscript, lifecycle
+    from runs import agent_calls, boot_script, lifecycle
     from runs.models import Boot
 
     settings.AGENT_TOKEN_BCRYPT_ROUNDS = 4  # each is made once here; the web process checks with what was made
@@ -93,7 +93,7 @@ def _claimed_runs(agents: int) -> list[tuple[int, str]]:
         HostMac.objects.create(host=host, mac=mac)
         run = lifecycle.start_run(host, profile_name="quick")
         lifecycle.dispatch(run)
-        token = bootscript.script_fetched(host, "127.0.0.1").token
+        token = boot_script.script_fetched(host, "127.0.0.1").token
         claim = wire.Claim(f"boot-{n}", f"4c4c4544-0042-3510-8051-{n:012x}", [mac])
         agent_calls.claim(Boot.objects.get(run=run), claim, "127.0.0.1")
         made.append((run.pk, token))
@@ -180,7 +180,7 @@ async def _send(
 
 
 def _report(agents: int, seconds: float, took: float, tally: Tally, cpu_s: float, memory: int) -> None:
-    from runs import logfiles
+    from runs.files import logs as logfiles
     from runs.models import Measurement, Run
 
     recorded = Measurement.objects.count()

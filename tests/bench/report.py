@@ -77,15 +77,15 @@ _MEASUREMENTS = (
 
 
 def _report(run_id: int) -> str:
-    from runs import report
     from runs.models import Run
+    from runs.reports import write as report
 
     paths = report.write(Run.objects.select_related("host").get(pk=run_id))
     return " ".join(f"{path.name} {path.stat().st_size / 1e6:.2f} MB" for path in paths)
 
 
 def _verdict(run_id: int) -> str:
-    from runs import settle
+    from runs.judging import settle
     from runs.models import Run
 
     settle.settle(Run.objects.select_related("host").get(pk=run_id))

@@ -98,7 +98,7 @@ def _post(url: str, run: tuple[int, str], call: str, body: bytes) -> Any:
 
 def _longest_transaction(run: tuple[int, str]) -> float:
     from agentapi import endpoint
-    from runs import transactions
+    from runs.database import transactions
 
     real, held = transactions.short, [0.0]
 

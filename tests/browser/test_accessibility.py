@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from runs import report, report_document
 from runs.models import Run
+from runs.reports import document as report_document
+from runs.reports import write as report
 from tests import factories
 from tests.browser import axe
 

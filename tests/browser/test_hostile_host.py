@@ -16,8 +16,9 @@ from playwright.sync_api import Page
 from agent.contract import wire
 from hosts import adoption, readable
 from hosts.models import Host
-from runs import lifecycle, report
+from runs import lifecycle
 from runs.models import Run
+from runs.reports import write as report
 from tests import factories, rows
 from tests.runs.conftest import PASSWORD
 from tests.runs.webprocess import WebProcess

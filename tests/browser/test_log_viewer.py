@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from runs import logfiles
+from runs.files import logs as logfiles
 from runs.models import Run
 from tests import factories
 

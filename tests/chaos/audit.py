@@ -10,7 +10,8 @@ from typing import Any
 
 from django.db import close_old_connections
 
-from runs import invariants, logfiles
+from runs import invariants
+from runs.files import logs as logfiles
 from runs.machine import ENDED, State
 from runs.models import Measurement, Outcome, Run, Verdict
 from vetting.doctor import INVARIANTS

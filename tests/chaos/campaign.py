@@ -118,10 +118,10 @@ class Campaign:
 
     def _await_a_round(self) -> None:
         """The worker is there: from here on its absence is a fault of the plan."""
-        from runs import pulse
+        from runs.bench import service_state
 
         end = time.monotonic() + START_LIMIT_S
-        while pulse.last_round() is None:
+        while service_state.last_round() is None:
             assert time.monotonic() < end, f"the worker did no round: {self.wanted.folder}/worker.log"
             time.sleep(0.2)
 

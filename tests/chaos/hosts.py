@@ -10,7 +10,8 @@ from django.db import close_old_connections
 
 from agent.contract import codec, wire
 from hosts.models import Host, HostMac, WakeMethod
-from runs import demands, lifecycle
+from runs import lifecycle
+from runs.judging import required_checks
 from runs.machine import ENDED, NotAllowed, State
 from runs.models import Run
 from runs.transition import Refused
@@ -32,7 +33,7 @@ def register(number: int) -> tuple[Host, dict[str, Any]]:
     host = Host.objects.create(name=f"chaos-{number}", expected=expected, wake_method=WakeMethod.OPERATOR)
     HostMac.objects.create(host=host, mac=mac)
     run = start(host)
-    wanted = {name: [one.name for one in demands.of_stage(name, run.profile, run.expected)] for name in STAGES}
+    wanted = {name: [one.name for one in required_checks.of_stage(name, run.profile, run.expected)] for name in STAGES}
     facts = {"number": number, "mac": mac, "uuid": uuid, "demands": wanted, "inventory": codec.encode(inventory)}
     return host, facts
 

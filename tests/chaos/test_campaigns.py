@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from runs import logfiles
+from runs.files import logs as logfiles
 from runs.models import Measurement, Run
 from tests import rows
 from tests.chaos import audit, pace, plan

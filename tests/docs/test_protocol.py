@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from agent.contract import codec, wire
 from agentapi.endpoint import CALLS
-from runs import profiles
+from runs.profiles import load as profiles
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden"

@@ -8,8 +8,8 @@ from types import ModuleType
 
 import pytest
 
-from runs import profilenotes
-from runs.profilenotes import Note
+from runs.profiles import notes as profile_notes
+from runs.profiles.notes import Note
 from runs.stages import STAGES
 from tests.agent_stages.test_silent_passes import ASKED
 
@@ -55,7 +55,7 @@ def test_finding_codes_are_found_where_they_are_made(writer: ModuleType) -> None
 
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
 def test_every_value_of_a_shipped_profile_has_a_reason_and_a_source(path: Path) -> None:
-    notes = profilenotes.read(path.read_text(), path.name)
+    notes = profile_notes.read(path.read_text(), path.name)
     bare = [f"{path.name}, line {note.line}: {where[-1]}" for where, note in notes.items() if not note.source]
     assert bare == [], "write the comment above it: a reason, and [its source] in brackets"
 
@@ -65,7 +65,7 @@ def test_a_value_has_the_comment_above_it_or_that_of_its_neighbour() -> None:
         "stages:\n  Memory:\n    timeout_s: 9\n    params:\n"
         "      # Why it\n      # is so. [ours]\n      one_s: 1\n      two_s: 2\n\n      three_s: 3\n"
     )
-    assert profilenotes.read(text, "mine.yaml") == {
+    assert profile_notes.read(text, "mine.yaml") == {
         ("stages", "Memory", "params", "one_s"): Note(7, "Why it is so.", "ours"),
         ("stages", "Memory", "params", "two_s"): Note(8, "Why it is so.", "ours"),
         ("stages", "Memory", "params", "three_s"): Note(10),
@@ -82,4 +82,4 @@ def test_a_value_has_the_comment_above_it_or_that_of_its_neighbour() -> None:
     ],
 )  # fmt: skip
 def test_a_value_has_its_unit_in_its_name(name: str, unit: str) -> None:
-    assert profilenotes.unit(name) == unit
+    assert profile_notes.unit(name) == unit

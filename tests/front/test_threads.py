@@ -11,7 +11,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from runs import dblimits
+from runs.database import limits as dblimits
 from vetting.front import logins
 from vetting.front.logins import Logins, Pace
 from vetting.front.threads import Threads, pooled

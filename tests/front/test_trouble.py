@@ -14,7 +14,7 @@ from django.urls import reverse
 from agentapi import endpoint
 from pxe import ipxe
 from pxe import views as pxe_views
-from runs import views
+from runs.desk import views
 from tests import factories
 from tests.talker import MAC
 from vetting.front import trouble

@@ -19,9 +19,10 @@ from hypothesis.stateful import invariant, precondition, rule
 
 from agent.contract import codec, wire
 from hosts import expectations
-from runs import dispatcher, jobs, lifecycle, report, retention, stageruns, watchdog
+from runs import dispatcher, jobs, lifecycle, retention, stage_rows, watchdog
 from runs.machine import HELD, LIVE, STAGE_STATES, State
 from runs.models import Boot, Job, Lease, WakeRequest
+from runs.reports import write as report
 from tests.fuzz import pages, scenes
 from tests.hosts.adminclient import confirm, do, preview, send
 from tests.runs.test_lifecycle_walk import SELDOM, Lifecycle, Machine
@@ -142,7 +143,7 @@ class Desk(Lifecycle):
         given = self._act("override", serial=SERIAL, typed=typed, digest=digest, attempt=attempt, boot=boot)
         if given:
             assert digest == "d1g3st" and typed == SERIAL and newest.refusals
-            assert newest.boot == stageruns.claimed_boot(run)
+            assert newest.boot == stage_rows.claimed_boot(run)
         dispatcher.tick()
 
     # --- more of the desk ---

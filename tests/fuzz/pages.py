@@ -7,8 +7,9 @@ from typing import Any
 from django.test import Client
 from django.urls import reverse
 
-from runs import invariants, report
+from runs import invariants
 from runs.models import Run
+from runs.reports import write as report
 
 OF_RUN = ("run", "run-parts", "spec", "log-page", "log-lines", "series", "adopt", "report", "report-json")
 OF_HOST = ("host", "host-parts", "compare")

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 
 from agent.contract import codec
-from runs import dispatcher, lifecycle, stageruns
+from runs import dispatcher, lifecycle, stage_rows
 from runs.machine import STAGE_STATES
 from runs.models import Run
 from tests.rows import a_host
@@ -100,7 +100,7 @@ def talker_in(scene: Scene, number: int = 1) -> Talker:
 def good_words(talker: Talker) -> dict[str, Any]:
     """The fields of a message by which it belongs to this run as it is now."""
     run = Run.objects.get(pk=talker.run_id)
-    row = stageruns.current(run) if run.state in STAGE_STATES else run.stage_runs.order_by("-id").first()
+    row = stage_rows.current(run) if run.state in STAGE_STATES else run.stage_runs.order_by("-id").first()
     return {
         "boot_id": talker.boot_id,
         "dmi_uuid": UUID,

@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from hosts.models import Host, HostMac
-from runs import profiles
+from runs.profiles import load as profiles
 from tests.hosts.adminclient import (
     SPEC,
 )

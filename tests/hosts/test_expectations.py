@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from agent.contract import codec, wire
 from hosts import adoption, expectations
 from hosts.expectations import ExpectationError
-from runs import specdiff
+from runs.judging import specdiff
 from runs.stages import STAGES
 from tests.architecture import imports
 from tests.runs.test_specdiff import CASES, SERVER, SPEC

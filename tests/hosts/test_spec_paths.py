@@ -9,7 +9,7 @@ import pytest
 from hosts import adoption, expectations
 from hosts.expectations import ExpectationError
 from hosts.nearest import nearest
-from runs import specdiff
+from runs.judging import specdiff
 from tests.hosts.test_expectations import FOUND
 from tests.runs.test_specdiff import SERVER, SPEC
 

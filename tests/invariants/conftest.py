@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import pytest
 
 from hosts.models import Host
-from runs import lifecycle, report
+from runs import lifecycle
 from runs.models import Job, Run
+from runs.reports import write as report
 from tests.factories import worker_at_work
 from tests.rows import a_host
 from tests.talker import EXPECTED, Talker

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from notifications.models import Cursor
-from runs import logfiles
+from runs.files import logs as logfiles
 from runs.machine import Event, State
 from runs.models import Actor, Boot, Finding, Override, Run, RunEvent
 from tests.invariants.cases import OLD, breaks, put

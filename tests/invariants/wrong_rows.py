@@ -193,12 +193,14 @@ def a_report_that_nobody_writes(runs: Runs) -> None:
 
 @breaks("worker_is_prompt")
 def a_job_that_nobody_hands_out(runs: Runs) -> None:
-    Job.objects.create(call="runs.report.write_due", title="the report", limit_s=60, due_at=timezone.now() - OLD)
+    Job.objects.create(call="runs.reports.write.write_due", title="the report", limit_s=60, due_at=timezone.now() - OLD)
 
 
 @breaks("worker_is_prompt")
 def a_job_that_never_ends(runs: Runs) -> None:
-    Job.objects.create(call="runs.report.write_due", title="the report", limit_s=60, handed_at=timezone.now() - OLD)
+    Job.objects.create(
+        call="runs.reports.write.write_due", title="the report", limit_s=60, handed_at=timezone.now() - OLD
+    )
 
 
 @breaks("worker_is_prompt", "state_by_history", "one_open_attempt")

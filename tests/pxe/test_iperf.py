@@ -16,7 +16,7 @@ import pytest
 
 from pxe import daemon, iperf
 from pxe.paths import Paths
-from runs.bench import problems
+from runs.bench.problems import problems
 from tests.pxe.network import SERVER_ADDRESS, Network
 from vetting import keeper
 

@@ -12,7 +12,7 @@ import pytest
 from hosts.models import Host
 from pxe import daemon, order, supervisor, unwanted
 from pxe.paths import Paths
-from runs.bench import problems
+from runs.bench.problems import problems
 from tests.pxe import dhcpclient
 from tests.pxe.conftest import tick
 from tests.pxe.installation import Installation

@@ -11,8 +11,8 @@ import pytest
 from pxe import ownport
 from pxe.ownport import Port, parse_limit, unfit
 from pxe.paths import Paths
-from runs import bench as bench_status
-from runs import fitness
+from runs.bench import fitness
+from runs.bench import problems as bench_status
 from tests.pxe.network import Network
 
 # As `tc -j qdisc show dev …` of iproute2 6.1 prints them.

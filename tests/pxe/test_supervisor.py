@@ -18,7 +18,7 @@ from django.utils import timezone
 from pxe import daemon, dnsmasqlog, supervisor
 from pxe.paths import Paths
 from pxe.supervisor import Action
-from runs.bench import problems
+from runs.bench.problems import problems
 from runs.machine import State
 from runs.models import Rung
 from tests.pxe import dhcpclient

@@ -18,7 +18,7 @@ from django.db import OperationalError, connection  # noqa: E402
 
 from hosts.expectations import ExpectationError  # noqa: E402
 from runs.machine import NotAllowed  # noqa: E402
-from runs.profiles import ProfileError  # noqa: E402
+from runs.profiles.load import ProfileError  # noqa: E402
 from runs.transition import Refused  # noqa: E402
 from tests.rack.desk_work import WORK  # noqa: E402
 

@@ -12,9 +12,11 @@ from django.contrib.auth import get_user_model
 from hosts import expectations
 from hosts.models import Host, HostMac, WritableDisk
 from pxe import bootfiles, image, ipxe
-from runs import bootscript, estimate, hold, lifecycle
+from runs import boot_script as scripts
+from runs import hold, lifecycle
 from runs.machine import State
 from runs.models import Finding, Run, RunEvent
+from runs.profiles import estimate
 
 WHO = "rack"
 
@@ -117,7 +119,7 @@ def take_key(*, run: int) -> str:
 def boot_script(*, host: str) -> str:
     """The script that boots the host's run, for a machine that does not come over PXE and so has no lease."""
     row = Host.objects.get(name=host)
-    answer = bootscript.script_fetched(row, settings.VETTING.web.address)
+    answer = scripts.script_fetched(row, settings.VETTING.web.address)
     if answer.run is None:
         return ipxe.local(host)
     web = settings.VETTING.web

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import yaml
 
-from runs import profiles
+from runs.profiles import load as profiles
 from tests.rack import durations
 
 

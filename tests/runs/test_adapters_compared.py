@@ -8,7 +8,7 @@ import pytest
 
 from agent.contract import codec, wire
 from hosts import adoption, expectations
-from runs import specdiff
+from runs.judging import specdiff
 
 HBA = wire.Adapter("0000:18:00.0", "storage", "SAS3008", "50-06-05-b0-0c-4e-5d-20")
 FC = wire.Adapter("0000:3b:00.0", "storage", "ISP2722")

@@ -8,7 +8,8 @@ import pytest
 
 from agent.contract import codec, wire
 from hosts.models import Host
-from runs import adopting, specdiff
+from runs import adopting
+from runs.judging import specdiff
 from runs.models import Run, SpecDiff
 from runs.transition import Refused
 from tests import rows

@@ -9,9 +9,9 @@ from django.test import Client
 from django.urls import reverse
 
 from agent.contract.codes import CODES, Acts
-from runs import runpage
+from runs.desk import run_page
+from runs.desk.templatetags import words
 from runs.models import Outcome, Run, Severity, SpecDiff
-from runs.templatetags import words
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -184,4 +184,4 @@ def test_every_one_who_must_act_has_a_place() -> None:
 
 def test_every_finding_of_the_scenes_has_a_code_of_the_registry() -> None:
     for run in factories.for_every_state():
-        assert all(row.code in CODES for row in runpage.load(run.pk).findings.all())
+        assert all(row.code in CODES for row in run_page.load(run.pk).findings.all())

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from runs.asked import whole_number
+from runs.desk.asked import whole_number
 from tests import factories
 
 pytestmark = pytest.mark.django_db

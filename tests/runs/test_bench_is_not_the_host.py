@@ -10,9 +10,12 @@ from django.utils import timezone
 
 from agent.contract import codes, wire
 from hosts.models import Host
-from runs import bench, demands, dispatcher, fitness, lifecycle
-from runs.benchload import Shortage
+from runs import dispatcher, lifecycle
+from runs.bench import fitness
+from runs.bench import problems as bench
+from runs.bench.load import Shortage
 from runs.dispatcher import Carries
+from runs.judging import required_checks
 from runs.models import BenchShortage, Lease, Run, StageRun
 from tests.rows import a_host
 from tests.talker import EXPECTED, MAC, Talker
@@ -61,7 +64,7 @@ def starved(since: datetime, seconds: float, kind: str = BenchShortage.CPU, why:
 
 def checks(talker: Talker, *failed: str) -> list[wire.Check]:
     run = the_run(talker)
-    wanted = [demand.name for demand in demands.of_stage("Network", run.profile, run.expected)]
+    wanted = [demand.name for demand in required_checks.of_stage("Network", run.profile, run.expected)]
     passed = [wire.Check(name, wire.Outcome.PASSED, component=MAC) for name in wanted if name not in failed]
     return passed + [wire.Check(name, wire.Outcome.FAILED, SLOW, MAC) for name in failed]
 

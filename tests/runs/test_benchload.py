@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from runs import benchload
-from runs.benchload import Limits, Sample
+from runs.bench import load as benchload
+from runs.bench.load import Limits, Sample
 
 LIMITS = Limits(pressure_percent=60, waiting_per_core=5, steal_percent=10, throttled_percent=5)
 # 2 cores, 10 s apart, as counted while iperf3 ran over loopback: beside nothing; beside 2, 6 and 24 busy loops, each in

@@ -3,7 +3,7 @@ from __future__ import annotations
 import copy
 
 from agent.contract import codec, wire
-from runs import changes
+from runs.judging import inventory_changes
 
 BEFORE = codec.encode(
     wire.Inventory(
@@ -19,7 +19,7 @@ BEFORE = codec.encode(
 
 
 def words(after: dict) -> list[str]:
-    return [change.words for change in changes.compare(BEFORE, after)]
+    return [change.words for change in inventory_changes.compare(BEFORE, after)]
 
 
 def test_the_same_inventory_has_no_change() -> None:
@@ -42,7 +42,7 @@ def test_a_missing_dimm_is_gone_whether_its_slot_is_listed_empty_or_not_at_all()
 def test_a_swapped_disk_is_one_gone_and_one_new_by_serial() -> None:
     after = copy.deepcopy(BEFORE)
     after["disks"][0]["serial"] = "SATA-0002"
-    assert [(c.what, c.component) for c in changes.compare(BEFORE, after)] == [
+    assert [(c.what, c.component) for c in inventory_changes.compare(BEFORE, after)] == [
         ("removed", "SATA-0001"),
         ("added", "SATA-0002"),
     ]
@@ -64,8 +64,8 @@ def test_firmware_and_board_are_told_by_what_they_are() -> None:
 
 
 def test_an_inventory_without_anything_in_it_compares() -> None:
-    assert changes.compare({}, {}) == []
-    assert all(change.what == "removed" for change in changes.compare(BEFORE, {}))
+    assert inventory_changes.compare({}, {}) == []
+    assert all(change.what == "removed" for change in inventory_changes.compare(BEFORE, {}))
 
 
 def test_an_adapter_is_told_by_its_slot_where_both_inventories_listed_them() -> None:
@@ -75,12 +75,12 @@ def test_an_adapter_is_told_by_its_slot_where_both_inventories_listed_them() -> 
     assert words(after) == ["0000:02:00.0: new, SAS9300-8i firmware 16.00.01.00"]
     updated = copy.deepcopy(after)
     updated["firmware"]["adapters"][0]["version"] = "16.00.12.00"
-    assert [change.words for change in changes.compare(after, updated)] == [
+    assert [change.words for change in inventory_changes.compare(after, updated)] == [
         "0000:02:00.0: changed, SAS9300-8i firmware 16.00.01.00 → SAS9300-8i firmware 16.00.12.00"
     ]
     older = copy.deepcopy(BEFORE)
     del older["firmware"]["adapters"]
-    assert changes.compare(older, after) == []
+    assert inventory_changes.compare(older, after) == []
 
 
 def gpus(*cards: wire.Gpu) -> dict:
@@ -92,16 +92,20 @@ BUS = "GA100 [A100 PCIe 40GB]"
 
 def test_cards_without_a_uuid_are_compared_by_where_they_sit() -> None:
     before = gpus(wire.Gpu("", BUS, "0000:3b:00.0"), wire.Gpu("", BUS, "0000:af:00.0"))
-    assert changes.compare(before, before) == []
-    (gone,) = changes.compare(before, gpus(wire.Gpu("", BUS, "0000:3b:00.0")))
+    assert inventory_changes.compare(before, before) == []
+    (gone,) = inventory_changes.compare(before, gpus(wire.Gpu("", BUS, "0000:3b:00.0")))
     assert gone.words == f"GPU at 0000:af:00.0: gone, was {BUS} 0000:af:00.0"
-    (other,) = changes.compare(gpus(wire.Gpu("", BUS, "0000:3b:00.0")), gpus(wire.Gpu("", "T4", "0000:3b:00.0")))
+    (other,) = inventory_changes.compare(
+        gpus(wire.Gpu("", BUS, "0000:3b:00.0")), gpus(wire.Gpu("", "T4", "0000:3b:00.0"))
+    )
     assert other.what == "changed"
 
 
 def test_a_card_whose_driver_tells_its_uuid_only_now_has_not_changed() -> None:
     told, untold = wire.Gpu("GPU-1", "NVIDIA A100-PCIE-40GB", "0000:3b:00.0"), wire.Gpu("", BUS, "0000:3b:00.0")
-    assert changes.compare(gpus(untold), gpus(told)) == changes.compare(gpus(told), gpus(untold)) == []
+    assert (
+        inventory_changes.compare(gpus(untold), gpus(told)) == inventory_changes.compare(gpus(told), gpus(untold)) == []
+    )
 
 
 def test_a_port_of_infiniband_and_an_accelerator_that_are_gone_are_told() -> None:
@@ -109,14 +113,16 @@ def test_a_port_of_infiniband_and_an_accelerator_that_are_gone_are_told() -> Non
         "infiniband": [{"guid": "248a:0703:00aa:bbcc", "model": "ConnectX-6"}],
         "adapters": [{"slot": "0000:af:00.0", "kind": "accelerator", "model": "Alveo U250"}],
     }
-    found = changes.compare(before, {"infiniband": [], "adapters": []})
+    found = inventory_changes.compare(before, {"infiniband": [], "adapters": []})
     assert [(one.component, one.what) for one in found] == [
         ("248a:0703:00aa:bbcc", "removed"),
         ("accelerator at 0000:af:00.0", "removed"),
     ]
-    assert changes.compare(before, {}) == []
+    assert inventory_changes.compare(before, {}) == []
 
 
 def test_a_module_of_unknown_size_is_there() -> None:
-    [change] = changes.compare({"memory": {"dimms": [{"locator": "A1", "size_mb": None, "serial": "D-1"}]}}, {})
+    [change] = inventory_changes.compare(
+        {"memory": {"dimms": [{"locator": "A1", "size_mb": None, "serial": "D-1"}]}}, {}
+    )
     assert change.words == "A1: gone, was size unknown serial D-1"

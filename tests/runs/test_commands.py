@@ -16,7 +16,8 @@ from django.core.management.base import OutputWrapper
 from rich.console import Console
 
 from hosts.models import Host
-from runs import logfiles, terminal, watching
+from runs.desk import terminal, watching
+from runs.files import logs as logfiles
 from runs.models import Run
 from tests import factories, rows
 

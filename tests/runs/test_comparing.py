@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from agent.contract import codec
 from hosts.models import Host
-from runs import comparing, keynumbers, spelling
+from runs.desk import comparing
 from runs.models import Run
+from runs.wording import formatting, key_numbers
 from tests import rows
 from tests.talker import INVENTORY
 
@@ -35,13 +36,13 @@ from tests.talker import INVENTORY
     ],
 )
 def test_a_name_is_put_into_words(name: str, told: tuple[str, str, str, int]) -> None:
-    number = keynumbers.explained("Storage", name)
+    number = key_numbers.explained("Storage", name)
     assert (number.title, number.component, number.unit, number.better) == told
 
 
 def test_a_number_that_got_worse_by_a_tenth_is_marked_in_its_own_direction() -> None:
     speed, wait = ("Storage", "seq_read_mb_s.A"), ("Storage", "rand_read_p99_ms.A")
-    slower, longer = keynumbers.table([{speed: 1000, wait: 1.0}, {speed: 900, wait: 2.0}, {speed: 990, wait: 0.5}])[
+    slower, longer = key_numbers.table([{speed: 1000, wait: 1.0}, {speed: 900, wait: 2.0}, {speed: 990, wait: 0.5}])[
         ::-1
     ]
     assert [cell.is_worse for cell in slower.cells] == [False, True, False]
@@ -52,9 +53,9 @@ def test_a_number_that_got_worse_by_a_tenth_is_marked_in_its_own_direction() -> 
 @pytest.mark.parametrize(("before", "after", "worse"), [(0, 1, True), (300, 301, True), (5, 0, False)])
 def test_every_one_more_of_what_should_not_happen_is_marked(before: float, after: float, worse: bool) -> None:
     key = ("SMART", "pending_sectors.SATA-1")
-    (row,) = keynumbers.table([{key: before}, {key: after}])
+    (row,) = key_numbers.table([{key: before}, {key: after}])
     assert row.newest.is_worse == worse
-    assert spelling.change(row.newest) == {1: "+1", 301: "+1", 0: "−5"}[after]
+    assert formatting.change(row.newest) == {1: "+1", 301: "+1", 0: "−5"}[after]
 
 
 @pytest.mark.parametrize(
@@ -62,21 +63,21 @@ def test_every_one_more_of_what_should_not_happen_is_marked(before: float, after
     [(0.0, 0.0042, True, "+0.0042"), (0.00501, 0.00504, False, "+0.6 %"), (0.005, 0.0057, True, "+14 %")],
 )
 def test_a_small_number_is_told_where_its_figures_differ(before: float, after: float, moved: bool, told: str) -> None:
-    (row,) = keynumbers.table([{("Network", "loss_percent.A"): before}, {("Network", "loss_percent.A"): after}])
+    (row,) = key_numbers.table([{("Network", "loss_percent.A"): before}, {("Network", "loss_percent.A"): after}])
     assert row.newest.moved == moved
-    assert spelling.change(row.newest).replace("\u00a0", " ") == told
+    assert formatting.change(row.newest).replace("\u00a0", " ") == told
 
 
 def test_a_run_without_the_number_is_passed_over() -> None:
     key = ("Memory", "rate_mb_s")
-    (row,) = keynumbers.table([{key: 100}, {}, {key: 80}])
+    (row,) = key_numbers.table([{key: 100}, {}, {key: 80}])
     assert [cell.value for cell in row.cells] == [100, None, 80]
     assert row.newest.change_percent == -20
 
 
 @given(st.lists(st.none() | st.floats(-1e12, 1e12), max_size=40))
 def test_a_sparkline_stays_inside_its_box(values: list[float | None]) -> None:
-    for spot in keynumbers.points(values).split():
+    for spot in key_numbers.points(values).split():
         x, y = map(float, spot.split(","))
         assert 0 <= x <= 120 and 0 <= y <= 26
 

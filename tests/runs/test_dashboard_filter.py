@@ -11,8 +11,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from hosts.models import Health, WakeMethod
-from runs import bench, tilefilter, tiles
-from runs.tilefilter import TileFilter
+from runs.bench import problems as bench
+from runs.desk import tile_filter, tiles
+from runs.desk.tile_filter import TileFilter
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -68,7 +69,7 @@ def test_a_live_update_asks_for_the_same_hosts_as_the_page(operator: Client) -> 
 
 
 def test_what_an_address_can_not_ask_for_counts_as_not_asked() -> None:
-    asked = tilefilter.asked_for(QueryDict("show=<script>&health=sick&q=" + "x" * 500))
+    asked = tile_filter.asked_for(QueryDict("show=<script>&health=sick&q=" + "x" * 500))
     assert (asked.group, asked.health, len(asked.text)) == ("", "", 100)
 
 

@@ -10,8 +10,8 @@ import pytest
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
 
-from runs import dblimits
-from runs.dblimits import AGENT, COMMAND, PAGE, WORKER, Limits
+from runs.database import limits as dblimits
+from runs.database.limits import AGENT, COMMAND, PAGE, WORKER, Limits
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -14,7 +14,8 @@ from agent.contract import codec, wire
 from agent.parsing import ParseError
 from agent.probes import dmidecode, dmimemory
 from hosts import adoption
-from runs import own_stages, specdiff
+from runs import own_stages
+from runs.judging import specdiff
 
 FOLDER = Path(__file__).parents[1] / "recorded" / "dmidecode"
 RECORDINGS = sorted(path.name for path in FOLDER.iterdir())

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from runs import durations
 from runs.models import StageRun
+from runs.profiles import durations
 
 NOW = timezone.now()
 PROFILE = {

@@ -12,10 +12,12 @@ from django.test import Client
 from django.utils import timezone
 
 from hosts.models import Host
-from runs import durations, estimate, freeze, lifecycle, profiles
-from runs.estimate import Disk, Machine
+from runs import freeze, lifecycle
 from runs.models import Outcome
-from runs.spelling import off_by
+from runs.profiles import durations, estimate
+from runs.profiles import load as profiles
+from runs.profiles.estimate import Disk, Machine
+from runs.wording.formatting import off_by
 from tests import factories
 from tests.factories import HostFactory
 
@@ -155,7 +157,7 @@ def test_a_large_hard_disk_makes_deep_longer_than_a_night_and_it_is_said(terabyt
     large = (Disk("H1", "hdd", terabytes * 10**12 // 2**20),)
     hours = estimate.total_s(estimate.planned(profiles.load("deep"), replace(SERVER, disks=large))) / 3600
     assert 15.5 <= hours <= 17.5
-    page = (Path(profiles.__file__).parents[1] / "docs/stages.md").read_text()
+    page = (Path(profiles.__file__).parents[2] / "docs/stages.md").read_text()
     assert "A hard disk of 4 TB and more takes 16 to 17 hours." in page
 
 

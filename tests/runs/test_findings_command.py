@@ -9,7 +9,7 @@ from django.core.management import call_command
 
 from agent.contract.codes import CODES
 from agent.contract.wire import Severity
-from runs.specdiff import compare
+from runs.judging.specdiff import compare
 from tests.runs.test_specdiff import CASES, SPEC
 
 

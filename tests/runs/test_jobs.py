@@ -16,15 +16,17 @@ from django.utils import timezone
 from django_q.exceptions import TimeoutException
 from django_q.models import OrmQ
 
-from runs import bench, jobs, report, reporting
+from runs import jobs, reporting
+from runs.bench import problems as bench
 from runs.jobs import Kind
 from runs.models import Job, Run, RunEvent
+from runs.reports import write as report
 from tests import rows
 from tests.work import begin, do_jobs, do_queued
 
 pytestmark = pytest.mark.django_db
 
-SHORT = Kind("runs.report.write_due", "a short one", limit_s=60)
+SHORT = Kind("runs.reports.write.write_due", "a short one", limit_s=60)
 LONG = Kind("runs.retention.sweep_a_while", "a long one", limit_s=60, most_tries=3, is_long=True)
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from agent.contract import codec, wire
-from runs import dispatcher, lifecycle, stageruns, watchdog
+from runs import dispatcher, lifecycle, stage_rows, watchdog
 from runs.machine import ENDED, HELD, LIVE, STAGE_STATES, TESTING, Event, NotAllowed, State
 from runs.models import Boot, Lease, Run
 from runs.stages import STAGES
@@ -87,7 +87,7 @@ class Lifecycle(RuleBasedStateMachine):
         return claimed[-1] if claimed else None
 
     def _boot(self, run: Run) -> str:
-        return str(stageruns.claimed_boot(run))
+        return str(stage_rows.claimed_boot(run))
 
     # --- operator and worker ---
 
@@ -129,7 +129,7 @@ class Lifecycle(RuleBasedStateMachine):
         newest = run.stage_runs.filter(name="Storage").order_by("-attempt").first()
         given = self._try(lambda: lifecycle.override_wipe(run, newest.attempt if newest else 1, SERIAL, digest))
         if given:
-            assert digest == "d1g3st" and newest.refusals and newest.boot == stageruns.claimed_boot(run)
+            assert digest == "d1g3st" and newest.refusals and newest.boot == stage_rows.claimed_boot(run)
         dispatcher.tick()
 
     @rule()
@@ -273,7 +273,7 @@ class Lifecycle(RuleBasedStateMachine):
         newest = {row.name: row for row in run.stage_runs.order_by("attempt")}
         for name in due & set(run.profile["stages"]):
             assert newest[name].outcome == "passed", name
-            assert newest[name].boot == stageruns.claimed_boot(run), name
+            assert newest[name].boot == stage_rows.claimed_boot(run), name
 
     # --- details ---
 
@@ -293,7 +293,7 @@ class Lifecycle(RuleBasedStateMachine):
         return "passed" if all_passed else "incomplete"
 
     def _result(self, machine: Machine, how: str, stage: str = "", attempt: int = 0) -> None:
-        row = stageruns.current(self.run)
+        row = stage_rows.current(self.run)
         stage, attempt = stage or self.run.state, attempt or row.attempt
         more: dict[str, Any] = {"findings": [WORN_DISK]}
         if how == "critical":

@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from runs import dispatcher, fitness, lifecycle
-from runs.benchload import Shortage
+from runs import dispatcher, lifecycle
+from runs.bench import fitness
+from runs.bench.load import Shortage
 from runs.models import StageRun
 from tests.rows import a_host
 from tests.talker import EXPECTED, Talker

@@ -11,9 +11,10 @@ from django.contrib.auth.models import AnonymousUser
 from django.db.models import F
 from django_eventstream.storage import EventDoesNotExist
 
-from runs import live, tailer
+from runs.live import stream as live
+from runs.live import tailer
+from runs.live.tailer import News, Tailer, Versions
 from runs.models import Run
-from runs.tailer import News, Tailer, Versions
 from tests import factories
 
 LIMIT_S = 10

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from runs import logpage
+from runs.desk import log_viewer
 from runs.models import Run
 from tests import factories
 
@@ -48,22 +48,22 @@ def test_what_came_since_is_given_and_no_more(operator: Client) -> None:
 
 
 def test_more_than_fits_says_where_it_begins(operator: Client) -> None:
-    run = _run(3 * logpage.LINES)
+    run = _run(3 * log_viewer.LINES)
     shown, start, _ = _lines(operator, run, after=0)
-    assert len(shown) == logpage.LINES
+    assert len(shown) == log_viewer.LINES
     earlier, _, end = _lines(operator, run, before=start)
     assert end == start
-    assert earlier[-1] == f"line {2 * logpage.LINES - 1}"
+    assert earlier[-1] == f"line {2 * log_viewer.LINES - 1}"
 
 
 def test_the_page_of_its_own_filters_and_leads_to_earlier_lines_without_a_script(operator: Client) -> None:
-    run = _run(2 * logpage.PAGE_LINES)
+    run = _run(2 * log_viewer.PAGE_LINES)
     factories.say(run, ("error", "SMART", "sda: gone"))
     address = reverse("log-page", args=[run.pk])
     page = operator.get(address).content.decode()
     earlier = page.split("data-log-earlier")[1].split('href="')[1].split('"')[0]
     assert "line 0" not in _shown(page)
-    assert len(_shown(operator.get(earlier).content.decode())) == logpage.PAGE_LINES
+    assert len(_shown(operator.get(earlier).content.decode())) == log_viewer.PAGE_LINES
     assert _shown(operator.get(address, {"level": "error"}).content.decode()) == ["sda: gone"]
     assert _shown(operator.get(address, {"q": "SDA"}).content.decode()) == ["sda: gone"]
     assert "No such line" in operator.get(address, {"q": "nothing like it"}).content.decode()

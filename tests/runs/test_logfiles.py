@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runs import logfiles
+from runs.files import logs as logfiles
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from runs import logfiles, logsearch
-from runs.logsearch import Filter, find
+from runs.files import log_search
+from runs.files import logs as logfiles
+from runs.files.log_search import Filter, find
 
 
 def _write(run_id: int, lines: list[tuple[str, str]]) -> int:
@@ -15,7 +16,7 @@ def _write(run_id: int, lines: list[tuple[str, str]]) -> int:
     return logfiles.append(run_id, 0, data.encode())
 
 
-def _texts(found: logsearch.Found) -> list[str]:
+def _texts(found: log_search.Found) -> list[str]:
     return [line.text for line in found.lines]
 
 
@@ -40,7 +41,7 @@ def test_a_word_is_found_in_upper_and_lower_case_and_as_it_stands() -> None:
 
 
 def test_pages_backwards_and_forwards_give_every_line_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logsearch, "_BLOCK_BYTES", 300)
+    monkeypatch.setattr(log_search, "_BLOCK_BYTES", 300)
     wanted = [f"line {n} {'x' * (n % 90)}" for n in range(200)]
     end = _write(1, [("info", text) for text in wanted])
     seen: list[str] = []
@@ -50,7 +51,7 @@ def test_pages_backwards_and_forwards_give_every_line_once(monkeypatch: pytest.M
         seen = _texts(page) + seen
         before = page.start
     assert seen == wanted
-    monkeypatch.setattr(logsearch, "SEARCH_BYTES", 1000)
+    monkeypatch.setattr(log_search, "SEARCH_BYTES", 1000)
     before, seen = end, []
     while before:
         page = find(1, Filter(text="line"), 1000, before)
@@ -64,24 +65,24 @@ def test_pages_backwards_and_forwards_give_every_line_once(monkeypatch: pytest.M
 
 def test_what_came_since_is_nothing_where_nothing_came() -> None:
     end = _write(1, [("info", "one")])
-    assert find(1, Filter(), 10, end, after=end) == logsearch.Found([], end, end)
+    assert find(1, Filter(), 10, end, after=end) == log_search.Found([], end, end)
 
 
 def test_of_a_million_lines_one_answer_reads_a_bounded_part_and_the_next_goes_on() -> None:
     line = logfiles.format_line(1_000_000, "info", "Memory", "pass 1: 15872 MiB walked, 0 errors, as the ones before")
     rare = logfiles.format_line(1_000_000, "error", "Memory", "the needle")
     end = logfiles.append(1, 0, (rare + line * 1_000_000).encode())
-    begun, answers, before, found = time.process_time(), 0, end, logsearch.Found([], end, end)
+    begun, answers, before, found = time.process_time(), 0, end, log_search.Found([], end, end)
     while before and not found.lines:
         found = find(1, Filter("error", "needle"), 200, before)
         before, answers = found.start, answers + 1
     assert _texts(found) == ["the needle"]
-    assert answers == -(-end // logsearch.SEARCH_BYTES)
+    assert answers == -(-end // log_search.SEARCH_BYTES)
     assert time.process_time() - begun < 10
 
 
 def test_a_log_that_is_gone_has_no_lines() -> None:
-    assert find(9, Filter(), 10, end=500) == logsearch.Found([], 0, 0)
+    assert find(9, Filter(), 10, end=500) == log_search.Found([], 0, 0)
 
 
 def test_bytes_that_were_never_committed_are_not_shown() -> None:

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from hosts.expectations import NOT_EXPECTED
-from runs import stageruns
+from runs import stage_rows
 from runs.models import Run
-from runs.naming import in_words, topic_in_words
+from runs.wording.naming import in_words, topic_in_words
 
 
 @pytest.mark.parametrize(
@@ -38,4 +38,4 @@ def test_no_two_topics_are_called_the_same() -> None:
 )
 def test_a_stage_is_left_out_by_its_own_topic(stage: str, topic: str, why: str) -> None:
     run = Run(state=stage, profile={"stages": {stage: {}}}, expected={"not_expected": [topic]})
-    assert stageruns.skip_reason(run) == why
+    assert stage_rows.skip_reason(run) == why

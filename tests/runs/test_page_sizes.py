@@ -10,8 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from agent.contract import codec
-from runs import report_document, tiles
+from runs.desk import tiles
 from runs.models import Finding, LeftOut, Run, RunEvent, SpecDiff
+from runs.reports import document as report_document
 from tests.rows import a_finding, a_host, a_run, a_stage
 from tests.talker import INVENTORY
 

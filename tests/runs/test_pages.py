@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from runs import actions, runpage, series, tiles
+from runs.desk import actions, run_page, series, tiles
 from runs.machine import State
 from runs.models import Artifact, Measurement, Run, StageRun
 from tests import factories, rows
@@ -35,7 +35,7 @@ def test_every_page_of_every_situation_renders(operator: Client, scene: Callable
         return
     assert operator.get(run.host.get_absolute_url()).status_code == 200
     page = operator.get(run.get_absolute_url()).content.decode()
-    for name in runpage.PARTS:
+    for name in run_page.PARTS:
         assert f'id="{name}"' in page
         part = operator.get(reverse("run-parts", args=[run.pk]), {"part": name})
         assert part.status_code == 200
@@ -47,7 +47,7 @@ def test_what_an_earlier_boot_of_a_stage_was_blamed_for_is_not_blamed_any_more()
     rows.a_finding(rows.a_stage(run, "Memory", "failed", boot=1), component="DIMM_A1")
     rows.a_finding(rows.a_stage(run, "SMART", "failed", boot=1), component="SATA-0001")
     rows.a_stage(run, "Memory", "passed", attempt=2, boot=2)
-    assert [row.component for row in runpage.blamed(run)] == ["SATA-0001"]
+    assert [row.component for row in run_page.blamed(run)] == ["SATA-0001"]
     (tile,) = tiles.tiles()
     assert [row.component for row in tile.blamed] == ["SATA-0001"]
 
@@ -59,7 +59,7 @@ def test_only_what_the_state_allows_is_offered_and_all_else_is_409(
     run = scene()
     if run is None:
         return
-    run = runpage.load(run.pk)
+    run = run_page.load(run.pk)
     offered = {action.name for action in actions.available(run)}
     page = operator.get(run.get_absolute_url()).content.decode()
     for name in actions.BY_NAME:
@@ -83,7 +83,7 @@ def test_only_what_the_state_allows_is_offered_and_all_else_is_409(
     ],
 )
 def test_the_actions_of_each_situation_are_these(scene: Callable[[], Run], offered: set[str]) -> None:
-    assert {action.name for action in actions.available(runpage.load(scene().pk))} == offered
+    assert {action.name for action in actions.available(run_page.load(scene().pk))} == offered
 
 
 @pytest.mark.parametrize("hosts", [1, 20])
@@ -280,7 +280,7 @@ def test_a_stage_that_passed_shows_that_some_of_it_was_not_tested(operator: Clie
 
 @pytest.mark.parametrize("line", ["", "ssh-ed25519", "ssh-ed25519 !!!", "ssh-ed25519 AAA"])
 def test_a_broken_host_key_has_no_fingerprint(line: str) -> None:
-    assert runpage.fingerprint(line) == ""
+    assert run_page.fingerprint(line) == ""
 
 
 # --- numbers and files -------------------------------------------------------------------------------------------

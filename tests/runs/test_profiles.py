@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from runs import estimate, profiles, writing
+from runs import disk_writes
+from runs.profiles import estimate
+from runs.profiles import load as profiles
 from runs.stages import AGENT_STAGES
 
 QUICK = """\
@@ -180,13 +182,13 @@ def a_disk(serial: str, may_be_written: bool) -> dict[str, Any]:
 
 def test_what_is_written_names_the_disks(folder: Path) -> None:
     disks = [a_disk("A", True), a_disk("B", False)]
-    assert writing.what_is_written(profiles.load("quick"), disks) == ["Nothing is written to any disk."]
-    assert writing.what_is_written(profiles.load("quick-write"), disks) == [
+    assert disk_writes.what_is_written(profiles.load("quick"), disks) == ["Nothing is written to any disk."]
+    assert disk_writes.what_is_written(profiles.load("quick-write"), disks) == [
         "Everything on disk A (sata, 268 MB) is destroyed; 268 MB of it is written twice, with patterns and with "
         "zeros.",
         "1 other expected disk is only read.",
     ]
-    assert "no disk of this host is allowed" in writing.what_is_written(profiles.load("quick-write"), disks[1:])[0]
+    assert "no disk of this host is allowed" in disk_writes.what_is_written(profiles.load("quick-write"), disks[1:])[0]
 
 
 @pytest.mark.parametrize(
@@ -199,12 +201,12 @@ def test_what_is_written_names_the_disks(folder: Path) -> None:
 )
 def test_what_is_lost_is_told_at_a_glance(may_be_written: tuple[bool, ...], words: str) -> None:
     disks = [a_disk(str(number), may) for number, may in enumerate(may_be_written)]
-    assert writing.lost_at_a_glance(disks) == words
+    assert disk_writes.lost_at_a_glance(disks) == words
 
 
 def test_a_large_disk_is_told_by_the_size_on_its_label() -> None:
     disk = {**a_disk("A", True), "bus": "nvme", "size_mb": 1_831_420}
-    assert writing.what_is_lost(profiles.load("quick-write"), [disk])[0].startswith(
+    assert disk_writes.what_is_lost(profiles.load("quick-write"), [disk])[0].startswith(
         "Everything on disk A (nvme, 1.9 TB) is destroyed;"
     )
 
@@ -250,7 +252,7 @@ def test_a_value_that_can_not_be_meant_is_refused_with_its_line(
     assert words in refusal(tmp_path, text)
 
 
-SHIPPED_QUICK = (Path(profiles.__file__).parent / "profiles" / "quick.yaml").read_text()
+SHIPPED_QUICK = (Path(profiles.__file__).parent / "quick.yaml").read_text()
 VALUES = [
     (stage, kind, name)
     for stage, part in yaml.safe_load(SHIPPED_QUICK)["stages"].items()

@@ -9,7 +9,8 @@ import pytest
 
 from agent.contract import wire
 from agent.stages import STAGES
-from runs import demands, proof, stageruns
+from runs import stage_rows
+from runs.judging import required_checks, second_look
 from runs.models import Outcome
 from runs.stages import AGENT_STAGES
 from tests import factories, rows
@@ -39,8 +40,8 @@ def result(*checks: wire.Check) -> wire.Result:
 def test_what_is_required_must_be_there_and_have_passed(
     checks: list[wire.Check], required: list[str], not_expected: list[str], lacking: str
 ) -> None:
-    wanted = demands.of_stage("SMART", {"stages": {"SMART": {"required": required}}}, None)
-    said = proof.lacking(result(*checks), wanted, not_expected)
+    wanted = required_checks.of_stage("SMART", {"stages": {"SMART": {"required": required}}}, None)
+    said = second_look.lacking(result(*checks), wanted, not_expected)
     assert said.endswith(lacking) and bool(said) is bool(lacking)
 
 
@@ -57,9 +58,9 @@ def test_a_stage_that_is_called_passed_is_only_what_its_checks_are(checks: list[
     run = factories.in_smart()
     run.profile["stages"]["SMART"]["required"] = ["health"]
     run.save()
-    stage_run = stageruns.current(run)
+    stage_run = stage_rows.current(run)
     assert stage_run is not None
-    stageruns.keep(stage_run, result(*checks))
+    stage_rows.keep(stage_run, result(*checks))
     stage_run.refresh_from_db()
     assert stage_run.outcome == outcome
 
@@ -92,12 +93,12 @@ def test_what_parameters_and_spec_order_has_to_show(
     stage: str, profile: dict[str, Any], expected: dict[str, Any], check: str
 ) -> None:
     """The agent requires these of itself; one that leaves them out is not taken at its word."""
-    wanted = demands.of_stage(stage, profile, expected)
+    wanted = required_checks.of_stage(stage, profile, expected)
     made = [wire.Check(check, NOT_TESTED if check == "self_test_offered" else PASSED)]
-    assert proof.lacking(result(*made), wanted, []) == ""
-    assert proof.lacking(result(wire.Check("other", PASSED)), wanted, []).startswith("called passed without ")
+    assert second_look.lacking(result(*made), wanted, []) == ""
+    assert second_look.lacking(result(wire.Check("other", PASSED)), wanted, []).startswith("called passed without ")
     if check != "self_test_offered":
-        assert proof.lacking(result(wire.Check(check, NOT_TESTED, "no tool")), wanted, [])
+        assert second_look.lacking(result(wire.Check(check, NOT_TESTED, "no tool")), wanted, [])
 
 
 @pytest.mark.parametrize(
@@ -114,18 +115,18 @@ def test_what_parameters_and_spec_order_has_to_show(
 def test_nothing_is_demanded_that_nobody_has_ordered(
     stage: str, profile: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    assert demands.of_stage(stage, profile, expected) == []
+    assert required_checks.of_stage(stage, profile, expected) == []
 
 
 def test_a_drive_whose_test_was_not_done_is_not_excused_by_one_that_can_do_none() -> None:
-    wanted = demands.of_stage("SMART", profile(SMART={"self_test": "short"}), {})
+    wanted = required_checks.of_stage("SMART", profile(SMART={"self_test": "short"}), {})
     made = [wire.Check("self_test", NOT_TESTED, "aborted", "S1"), wire.Check("self_test_offered", NOT_TESTED, "", "S2")]
-    assert proof.lacking(result(*made), wanted, []) == "called passed without self_test"
+    assert second_look.lacking(result(*made), wanted, []) == "called passed without self_test"
 
 
 def test_every_stage_that_requires_more_of_itself_is_known_here() -> None:
     more = {name for name, run in STAGES.items() if "also_required=" in inspect.getsource(inspect.getmodule(run))}
-    assert more and more == demands.ALSO.keys()
+    assert more and more == required_checks.ALSO.keys()
 
 
 @pytest.mark.parametrize(
@@ -134,12 +135,12 @@ def test_every_stage_that_requires_more_of_itself_is_known_here() -> None:
 def test_a_gpu_of_which_only_the_presence_was_seen_has_not_passed_whatever_the_profile_lists(
     not_expected: list[str], lacks: bool
 ) -> None:
-    wanted = demands.of_stage("GPU", {"stages": {"GPU": {"required": ["present", "link"]}}}, {})
+    wanted = required_checks.of_stage("GPU", {"stages": {"GPU": {"required": ["present", "link"]}}}, {})
     topics = {"load": "gpu_load", "state": "gpu_load", "memory": "gpu_memory"}
     made = [wire.Check(name, PASSED) for name in ("present", "link")]
     untested = [wire.Check(name, NOT_TESTED, "no driver", "0000:3b:00.0", topic) for name, topic in topics.items()]
-    assert bool(proof.lacking(result(*made, *untested), wanted, not_expected)) is lacks
-    assert proof.lacking(result(*made, *(wire.Check(name, PASSED) for name in topics)), wanted, []) == ""
+    assert bool(second_look.lacking(result(*made, *untested), wanted, not_expected)) is lacks
+    assert second_look.lacking(result(*made, *(wire.Check(name, PASSED) for name in topics)), wanted, []) == ""
 
 
 GPU_CHECKS = [wire.Check(name, NOT_TESTED, "no GPU") for name in ("present", "link")]
@@ -171,7 +172,7 @@ def test_a_stage_counts_unless_the_hosts_own_settings_take_it_off(
     run = rows.a_run(profile=profile(), expected=expected, inventory=inventory)
     stage_run = rows.a_stage(run, stage, "")
     said = wire.Result("b", stage, 1, NOT_TESTED, wire.NOT_EXPECTED_HERE, 1.0, 2.0, checks=[*checks, COUNTERS])
-    stageruns.keep(stage_run, said)
+    stage_rows.keep(stage_run, said)
     stage_run.refresh_from_db()
     assert (stage_run.outcome, stage_run.counts) == (Outcome.NOT_TESTED, counts)
     assert (stage_run.reason == wire.NOT_EXPECTED_HERE) is not counts
@@ -184,7 +185,7 @@ def test_a_stage_that_only_the_comparison_fails_says_why() -> None:
     rows.a_stage(before, numbers={"media_errors.S1": 0.0})
     now = rows.a_run(run.host, profile=run.profile, inventory={})
     stage_run = rows.a_stage(now, outcome="")
-    stageruns.keep(stage_run, wire.Result("b", "SMART", 1, PASSED, "", 1.0, 2.0, numbers={"media_errors.S1": 3.0}))
+    stage_rows.keep(stage_run, wire.Result("b", "SMART", 1, PASSED, "", 1.0, 2.0, numbers={"media_errors.S1": 3.0}))
     stage_run.refresh_from_db()
     assert stage_run.outcome == Outcome.FAILED
     assert "media errors went from 0 to 3 since run" in stage_run.reason

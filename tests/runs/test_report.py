@@ -11,8 +11,9 @@ import pytest
 from django.utils import timezone
 
 from agent.contract import codec, wire
-from runs import report, report_document
 from runs.models import Artifact, HoldSession, Job, LadderRung, Measurement, Override, Run, SpecDiff
+from runs.reports import document as report_document
+from runs.reports import write as report
 from tests import rows
 from tests.work import do_jobs
 

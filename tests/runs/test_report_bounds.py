@@ -11,8 +11,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from hosts import bounds
-from runs import measured, report, report_document, settle
+from runs.judging import settle
 from runs.models import Finding, Measurement, Run, StageRun
+from runs.reports import document as report_document
+from runs.reports import measured
+from runs.reports import write as report
 from tests import rows
 
 pytestmark = pytest.mark.django_db

@@ -9,8 +9,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from runs import jobs, report
+from runs import jobs
 from runs.models import Job, Lease, Run
+from runs.reports import write as report
 from tests import factories, rows
 from tests.work import do_jobs
 

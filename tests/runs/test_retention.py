@@ -12,7 +12,8 @@ from django.core.management import call_command
 from django.db import OperationalError
 from django.utils import timezone
 
-from runs import jobs, logfiles, retention
+from runs import jobs, retention
+from runs.files import logs as logfiles
 from runs.models import Artifact, Finding, Lease, Run, StageRun
 from tests import rows
 from tests.work import begin, do_jobs, do_queued

@@ -11,7 +11,8 @@ from django.urls import reverse
 
 from agent.contract import codec, wire
 from hosts import adoption, sidebyside
-from runs import adopting, specdiff
+from runs import adopting
+from runs.judging import specdiff
 from runs.models import Run, SpecDiff
 from tests import factories, rows
 from tests.runs.test_specdiff import CASES, SERVER, SPEC

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from agent.contract import codec, wire
-from runs import adopting, own_stages, specdiff
+from runs import adopting, own_stages
+from runs.judging import specdiff
 from runs.machine import State
 from runs.models import Run
 from tests import rows

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agent.contract import codec, wire
 from hosts import adoption
-from runs import specdiff
+from runs.judging import specdiff
 
 SERVER = wire.Inventory(
     system=wire.System("ACME", "R100", "SYS-1", "11111111-2222-3333-4444-555555555555"),

@@ -10,7 +10,9 @@ import pytest
 from agent.contract import codec, wire
 from hosts import adoption, expectations, sidebyside
 from hosts.expectations import ExpectationError
-from runs import own_stages, specdiff, spelling
+from runs import own_stages
+from runs.judging import specdiff
+from runs.wording import formatting
 from tests.runs.test_specdiff import SERVER
 
 SAS = wire.AdapterFirmware("0000:02:00.0", "mpt3sas", "SAS9300-8i", "16.00.12.00")
@@ -194,4 +196,4 @@ def test_versions_stand_side_by_side_with_what_was_found() -> None:
     lines = {line.path: (line.expected, line.found) for line in section.lines}
     assert lines["firmware.disks[Quick 1000]"] == ("2B2QEXM7", "2B2QEXM7")
     assert lines["firmware.hbas[SAS9300-8i]"] == ("16.00.12.00", "16.00.12.00")
-    assert spelling.spec_place("firmware.disks[Quick 1000]") == "Firmware of disk Quick 1000"
+    assert formatting.spec_place("firmware.disks[Quick 1000]") == "Firmware of disk Quick 1000"

@@ -7,9 +7,9 @@ from django.test import Client
 from django.urls import reverse
 
 from hosts.models import Host, WakeMethod
-from runs import profiles
 from runs.machine import State
 from runs.models import Run
+from runs.profiles import load as profiles
 from tests import factories
 
 pytestmark = pytest.mark.django_db

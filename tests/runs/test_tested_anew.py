@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runs import dispatcher, lifecycle, stageruns
+from runs import dispatcher, lifecycle, stage_rows
 from runs.models import Run
 from tests.rows import a_host
 from tests.talker import EXPECTED, MAC, Talker
@@ -24,7 +24,7 @@ def _through_with(talker: Talker, failing: dict[str, str]) -> None:
     for stage, outcome in failing.items():
         talker.pass_stages_until(stage)
         dispatcher.tick()
-        talker.result(stage, outcome, attempt=stageruns.current(_now(run)).attempt)
+        talker.result(stage, outcome, attempt=stage_rows.current(_now(run)).attempt)
     if _now(run).state not in ("Failed", "Completed"):
         talker.pass_stages_until("Failed" if failing else "Completed")
 
@@ -64,4 +64,4 @@ def test_a_writing_stage_that_a_failure_passed_over_is_missed_by_the_verdict(run
     talker.boot_and_claim()
     _through_with(talker, {"CPUStress": "failed"})
     storage = run.stage_runs.get(name="Storage")
-    assert (storage.outcome, storage.counts, storage.reason) == ("not_tested", True, stageruns.AFTER_A_FAILURE)
+    assert (storage.outcome, storage.counts, storage.reason) == ("not_tested", True, stage_rows.AFTER_A_FAILURE)

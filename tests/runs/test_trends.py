@@ -13,10 +13,11 @@ from django.utils import timezone
 
 from agent.contract import wire
 from hosts.models import Host
-from runs import earlier as earlier_runs
-from runs import freeze, profiles, stageruns, trends
+from runs import freeze, stage_rows
+from runs.judging import earlier_runs, trends
+from runs.judging.trends import Earlier
 from runs.models import Outcome, Run, StageRun
-from runs.trends import Earlier
+from runs.profiles import load as profiles
 from tests.rows import a_host, a_run, a_stage
 
 SMART = profiles.load("quick")["stages"]["SMART"]["limits"]
@@ -174,7 +175,7 @@ def a_run_with(host: Host, *disks: dict[str, Any], verdict: str = "passed") -> R
 def kept(run: Run, stage: str, numbers: dict[str, float]) -> StageRun:
     """The stage as it is after an agent that saw nothing wrong has sent its result."""
     row = a_stage(run, stage, outcome="")
-    stageruns.keep(row, wire.Result("boot", stage, 1, wire.Outcome.PASSED, "", 1.0, 2.0, numbers=numbers))
+    stage_rows.keep(row, wire.Result("boot", stage, 1, wire.Outcome.PASSED, "", 1.0, 2.0, numbers=numbers))
     return row
 
 

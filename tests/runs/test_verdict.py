@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hosts.models import Health
+from runs.judging.verdict import Seen, StageOutcome, components, health_after, verdict
 from runs.models import Verdict
-from runs.verdict import Seen, StageOutcome, components, health_after, verdict
 
 
 def a_stage(name: str, outcome: str = "passed", attempt: int = 1, boot: int = 1, counts: bool = True) -> StageOutcome:

@@ -12,7 +12,8 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from hosts.models import Host
-from runs import following, lifecycle
+from runs import lifecycle
+from runs.desk import following
 from runs.models import Lease, Run
 from tests import rows
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from agent.contract import wire
 from hosts.models import Host
-from runs import dispatcher, lifecycle, stageruns, watchdog
+from runs import dispatcher, lifecycle, stage_rows, watchdog
 from runs.models import BenchShortage, Lease, Run, WebOutage
 from tests.rows import a_host
 from tests.talker import EXPECTED, MAC, Talker
@@ -114,7 +114,7 @@ def test_the_time_of_a_stage_begins_anew_with_a_restarted_agent_but_not_for_ever
         run.stage_runs.update(go_at=seconds_ago(restart * limit_s - 5))
         talker.claim()
         talker.claim()  # its answer was lost: said twice, counted once
-        assert run.events.filter(kind="agent_restarted").count() == min(restart, stageruns.MAX_RESTARTS)
+        assert run.events.filter(kind="agent_restarted").count() == min(restart, stage_rows.MAX_RESTARTS)
     run.stage_runs.update(go_at=seconds_ago(4 * limit_s + 5))
     watchdog.tick()
     run.refresh_from_db()

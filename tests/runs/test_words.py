@@ -8,10 +8,12 @@ import pytest
 from django.utils import timezone
 
 from agent.contract import codec
-from runs import keynumbers, places, profilenotes, spelling, stageruns, writing
-from runs.logfiles import Line
+from runs import disk_writes, stage_rows
+from runs.desk.templatetags import words
+from runs.files.logs import Line
 from runs.models import StageRun
-from runs.templatetags import words
+from runs.profiles import notes
+from runs.wording import component_places, formatting, key_numbers
 from tests.talker import INVENTORY
 
 
@@ -28,7 +30,7 @@ from tests.talker import INVENTORY
     ],
 )
 def test_a_value_of_the_spec_is_spelled_with_its_unit(value: object, path: str, said: str) -> None:
-    assert spelling.spelled(value, path) == said
+    assert formatting.spelled(value, path) == said
 
 
 @pytest.mark.parametrize(
@@ -46,7 +48,7 @@ def test_a_value_of_the_spec_is_spelled_with_its_unit(value: object, path: str, 
     ],
 )
 def test_a_place_in_the_spec_is_put_into_words(path: str, said: str) -> None:
-    assert spelling.spec_place(path) == said
+    assert formatting.spec_place(path) == said
 
 
 @pytest.mark.parametrize(
@@ -65,7 +67,7 @@ def test_a_place_in_the_spec_is_put_into_words(path: str, said: str) -> None:
     ],
 )
 def test_a_figure_is_rounded_to_what_it_repeats_to(value: float | None, unit: str, said: str) -> None:
-    assert spelling.figure(value, unit).replace("\u00a0", " ") == said
+    assert formatting.figure(value, unit).replace("\u00a0", " ") == said
 
 
 @pytest.mark.parametrize(
@@ -82,14 +84,14 @@ def test_a_figure_is_rounded_to_what_it_repeats_to(value: float | None, unit: st
     ],
 )
 def test_what_is_planned_is_told_roughly(seconds: float, said: str) -> None:
-    assert spelling.roughly(seconds).replace("\u00a0", " ") == said
+    assert formatting.roughly(seconds).replace("\u00a0", " ") == said
 
 
 @pytest.mark.parametrize(
     ("seconds", "said"), [(None, ""), (38, "38 s"), (245, "4 min 05 s"), (7500, "2 h 05 min"), (273_600, "3 d 4 h")]
 )
 def test_a_duration_has_two_units_at_most(seconds: float | None, said: str) -> None:
-    assert spelling.duration(seconds).replace("\u00a0", " ") == said
+    assert formatting.duration(seconds).replace("\u00a0", " ") == said
 
 
 @pytest.mark.parametrize(
@@ -97,39 +99,39 @@ def test_a_duration_has_two_units_at_most(seconds: float | None, said: str) -> N
     [("seq_read_mb_s", "MB/s"), ("size_mb", "MiB"), ("rand_read_iops", "IOPS"), ("new_drive_h", "h"), ("cores", "")],
 )
 def test_the_end_of_a_name_is_the_same_unit_for_key_numbers_profiles_and_specs(name: str, unit: str) -> None:
-    assert keynumbers.explained("Storage", name).unit == unit
-    assert profilenotes.unit(name) in (unit, name)
-    assert spelling.spelled(1, name) == f"1\u00a0{unit}".rstrip("\u00a0")
+    assert key_numbers.explained("Storage", name).unit == unit
+    assert notes.unit(name) in (unit, name)
+    assert formatting.spelled(1, name) == f"1\u00a0{unit}".rstrip("\u00a0")
 
 
 def test_an_end_on_another_day_names_the_day() -> None:
     now = timezone.localtime()
-    assert spelling.soon(now) == now.strftime("%H:%M")
-    assert spelling.soon(now + timedelta(days=2)) == (now + timedelta(days=2)).strftime("%a %H:%M")
+    assert formatting.soon(now) == now.strftime("%H:%M")
+    assert formatting.soon(now + timedelta(days=2)) == (now + timedelta(days=2)).strftime("%a %H:%M")
 
 
 @pytest.mark.parametrize(("before", "after", "said"), [(0, 8, "+8"), (3, 3, "+0"), (9, 2, "reset")])
 def test_a_counter_s_rise(before: int, after: int, said: str) -> None:
-    assert spelling.rise(before, after) == said
+    assert formatting.rise(before, after) == said
 
 
 def test_a_finding_s_part_is_told_with_what_the_run_found_of_it() -> None:
     found = codec.encode(INVENTORY)
     disk, dimm, nic = found["disks"][0], found["memory"]["dimms"][0], found["nics"][0]
-    assert places.describe(found, "disk", disk["serial"]).startswith(f"{disk['name']}, ")
-    assert "GiB" in places.describe(found, "dimm", dimm["locator"])
-    assert places.describe(found, "nic", nic["mac"].upper()).startswith(nic["name"])
+    assert component_places.describe(found, "disk", disk["serial"]).startswith(f"{disk['name']}, ")
+    assert "GiB" in component_places.describe(found, "dimm", dimm["locator"])
+    assert component_places.describe(found, "nic", nic["mac"].upper()).startswith(nic["name"])
 
 
 @pytest.mark.parametrize(("kind", "component"), [("disk", "unknown"), ("disk", ""), ("system", "system")])
 def test_a_part_that_is_not_in_the_inventory_has_no_place(kind: str, component: str) -> None:
-    assert places.describe(codec.encode(INVENTORY), kind, component) == ""
-    assert places.describe(None, kind, component) == ""
+    assert component_places.describe(codec.encode(INVENTORY), kind, component) == ""
+    assert component_places.describe(None, kind, component) == ""
 
 
 def test_two_parts_of_one_name_have_none_either() -> None:
     found = {"disks": [{"name": "sda", "serial": "X"}, {"name": "sdb", "serial": "X"}]}
-    assert places.describe(found, "disk", "X") == ""
+    assert component_places.describe(found, "disk", "X") == ""
 
 
 def test_a_stage_that_passed_says_how_many_of_its_checks_could_not_be_made() -> None:
@@ -138,7 +140,7 @@ def test_a_stage_that_passed_says_how_many_of_its_checks_could_not_be_made() -> 
 
 @pytest.mark.parametrize(("size_mb", "label"), [(256, "268 MB"), (1_907_729, "2.0 TB"), (457_862, "480 GB")])
 def test_a_disk_s_size_is_that_of_its_label(size_mb: int, label: str) -> None:
-    assert places.describe({"disks": [{"serial": "X", "size_mb": size_mb}]}, "disk", "X") == label
+    assert component_places.describe({"disks": [{"serial": "X", "size_mb": size_mb}]}, "disk", "X") == label
 
 
 @pytest.mark.parametrize(
@@ -165,7 +167,7 @@ def test_a_disk_that_could_not_be_read_is_not_said_to_hold_data(
     found = [{"where": "disk", "kind": kind, "label": "", "words": said} for kind, said in signatures]
     not_allowed = {"gate": 4, "serial": "S2", "reason": "it is not marked may_be_written", "signatures": []}
     stage = StageRun(refusals=[{"gate": 3, "serial": "S1", "reason": "gate 3", "signatures": found}, not_allowed])
-    assert stageruns.found_data_on(stage) == serials
+    assert stage_rows.found_data_on(stage) == serials
 
 
 def test_a_disk_of_unknown_size_is_written_as_a_whole() -> None:
@@ -173,5 +175,5 @@ def test_a_disk_of_unknown_size_is_written_as_a_whole() -> None:
     profile = {"storage": {"mode": "write"}, "stages": {"Storage": {"params": {"write_max_mb": 0}}}}
     assert (
         "Everything on disk S1 (sata) is destroyed; all of it is written twice"
-        in writing.what_is_lost(profile, [disk])[0]
+        in disk_writes.what_is_lost(profile, [disk])[0]
     )

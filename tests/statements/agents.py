@@ -10,7 +10,7 @@ from django.test import Client
 
 from agent.contract import codec, wire
 from agentapi import endpoint, ingest
-from runs import demands
+from runs.judging import required_checks
 from runs.machine import Event
 from runs.models import Actor, Run, StageRun
 from runs.transition import apply, locked
@@ -50,7 +50,7 @@ def _group(requests: list[endpoint.Request]) -> Act:
 def _result(talker: Talker, stage: str, outcome: str = "passed", attempt: int = 1, **more: object) -> Act:
     """With all that is demanded of it, so that what is called passed is."""
     run = Run.objects.get(pk=talker.run_id)
-    wanted = demands.of_stage(stage, run.profile, run.expected)
+    wanted = required_checks.of_stage(stage, run.profile, run.expected)
     given = {"checks": [wire.Check(one.name, wire.Outcome.PASSED) for one in wanted], **more}
     if stage == "InventoryCheck":
         given |= {"inventory": INVENTORY}

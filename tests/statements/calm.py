@@ -13,7 +13,8 @@ from django.test import override_settings
 from notifications import sending
 from pxe.wake import wol
 from pxe.wake.shape import Sent
-from runs import fitness, watchdog
+from runs import watchdog
+from runs.bench import fitness
 from tests.statements import state
 from vetting import config
 

@@ -18,15 +18,16 @@ from django_q.models import OrmQ
 import notifications.outbox
 import pxe.ownport
 import pxe.wake
+import runs.bench.fitness
 import runs.dispatcher
-import runs.fitness
-import runs.report
+import runs.reports.write
 import runs.retention
 import runs.watchdog
 from pxe import dnsmasqlog
 from pxe.paths import paths
-from runs import fitness, jobs, lifecycle
-from runs.benchload import Shortage
+from runs import jobs, lifecycle
+from runs.bench import fitness
+from runs.bench.load import Shortage
 from runs.models import Artifact, BenchShortage, Job, Lease, Run, StageRun, WakeRequest
 from tests.statements import worlds
 from tests.statements.faults import Fault
@@ -180,12 +181,12 @@ def _may_have_arrived_or_not(difference: str, fault: Fault | None) -> bool:
 
 def _report() -> Act:
     worlds.held()
-    return _with_its_jobs(runs.report.tick)
+    return _with_its_jobs(runs.reports.write.tick)
 
 
 def _janitor() -> Act:
     talker = worlds.in_stage("SMART")
-    runs.report.write(worlds.run_of(talker))
+    runs.reports.write.write(worlds.run_of(talker))
     then = timezone.now() - timedelta(days=365)
     talker.log("long ago")
     lifecycle.cancel(worlds.run_of(talker), "admin")

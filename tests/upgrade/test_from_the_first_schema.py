@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings
 from django.core.management import call_command
 
-from runs import logfiles
+from runs.files import logs as logfiles
 from runs.models import Artifact, Run
 from tests.backups.conftest import own_sqlite, own_system, sqlite_at  # noqa: F401  fixtures
 from tests.upgrade.first_schema import COPIED, FILE

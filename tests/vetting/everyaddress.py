@@ -19,7 +19,7 @@ from django_q.signing import SignedPackage
 
 from hosts.models import Host
 from notifications.models import Delivery
-from runs import actions
+from runs.desk import actions
 from runs.models import Artifact, Job, Run
 from tests import factories
 

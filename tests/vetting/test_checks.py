@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runs import profiles
+from runs.profiles import load as profiles
 from tests.runs.test_profiles import QUICK
 from vetting import checks
 

@@ -16,8 +16,9 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from pxe import supervisor
-from runs import bench, watchdog
-from runs.bench import Problem
+from runs import watchdog
+from runs.bench import problems as bench
+from runs.bench.problems import Problem
 from runs.machine import State
 from runs.models import Lease
 from tests.factories import HostFactory, RunFactory, worker_at_work

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from runs import views
+from runs.desk import views
 from tests import factories
 
 pytestmark = pytest.mark.django_db

@@ -9,8 +9,8 @@ from asgiref.sync import async_to_sync
 from asgiref.testing import ApplicationCommunicator
 from django.contrib.auth import get_user_model
 
-from runs import live
-from runs.allowance import Allowance
+from runs.live import stream as live
+from runs.live.allowance import Allowance
 
 
 def stream(user: Any) -> ApplicationCommunicator:
@@ -33,7 +33,7 @@ async def closed(events: ApplicationCommunicator) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_the_stream_beyond_the_limit_is_answered_429(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "_allowed", Allowance("event streams", 2, 10, "runs/live.py"))
+    monkeypatch.setattr(live, "_allowed", Allowance("event streams", 2, 10, "runs/live/stream.py"))
     user = get_user_model().objects.create_user("ada", is_staff=True, is_superuser=True)
 
     async def scene() -> list[int]:

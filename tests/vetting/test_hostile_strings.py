@@ -13,7 +13,8 @@ from django.urls import reverse
 
 from agent.contract import codec, wire
 from hosts import adoption
-from runs import adopting, following, terminal
+from runs import adopting
+from runs.desk import following, terminal
 from runs.models import Run
 from tests import rows
 from tests.runs.test_specdiff import SERVER

@@ -19,7 +19,8 @@ from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import Resolver404, resolve
 
-from runs import access, live
+from runs.desk import access
+from runs.live import stream as live
 from tests.vetting import everyaddress
 from vetting import rights, roles
 from vetting.asgi import http

@@ -13,7 +13,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule
 
-from runs import pulse
+from runs.bench import service_state
 from runs.models import Lease
 from vetting import processes, rounds
 from vetting.management.commands import vetworker
@@ -73,7 +73,7 @@ def test_the_schedule_begins_anew_with_each_start() -> None:
 def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[vetworker.Command]:
     """A parent that looks often, and is ended after two seconds at the latest."""
     monkeypatch.setattr(vetworker, "LOOK_EVERY_S", 0.01)
-    monkeypatch.setattr(pulse, "SILENT_AFTER_S", 0.1)
+    monkeypatch.setattr(service_state, "SILENT_AFTER_S", 0.1)
     monkeypatch.setattr(vetworker, "STARTS_WITHIN_S", 0.3)
     command = vetworker.Command()
     command.stopping = False
@@ -100,7 +100,7 @@ def test_a_parent_that_cannot_ask_the_database_neither_ends_nor_blames_the_clust
         raise OperationalError("database is locked")
 
     looks: list[None] = []
-    monkeypatch.setattr(pulse, "last_round", refuse)
+    monkeypatch.setattr(service_state, "last_round", refuse)
     monkeypatch.setattr(processes, "kill_group", lambda pid: pytest.fail("killed"))
     cluster = SimpleNamespace(poll=lambda: looks.append(None) if len(looks) < 20 else 1, pid=4711, returncode=1)
     worker._watch(cluster)

@@ -14,7 +14,7 @@ from django.utils.module_loading import import_string
 from django_eventstream.channelmanager import ChannelManagerBase
 from django_eventstream.storage import StorageBase
 
-from runs import live
+from runs.live import stream as live
 from vetting import rounds
 
 SETTINGS = Path(__file__).resolve().parents[2] / "vetting" / "settings.py"

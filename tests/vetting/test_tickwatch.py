@@ -11,7 +11,8 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from runs import bench, pulse
+from runs.bench import problems as bench
+from runs.bench import service_state
 from runs.models import Lease
 from vetting import rounds, tickwatch
 from vetting.tickwatch import Watch
@@ -55,10 +56,10 @@ def test_it_is_stopped_told_by_name_and_left_out_for_a_while(
     had_their_turn: list[float] = []
 
     def after() -> None:
-        had_their_turn.append(pulse.age_s())
+        had_their_turn.append(service_state.age_s())
 
     a_round(monkeypatch, slow, after)
-    assert len(had_their_turn) == 1 and had_their_turn[0] < pulse.SILENT_AFTER_S
+    assert len(had_their_turn) == 1 and had_their_turn[0] < service_state.SILENT_AFTER_S
     name = f"tests.vetting.test_tickwatch.{slow.__name__}"
     assert tickwatch.is_paused(tickwatch.known(), name)
     assert bench.problems("round")[0].what.startswith(f"The worker's tick {name} took ")

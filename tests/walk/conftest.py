@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
 
-from runs.naming import state_in_words
+from runs.wording.naming import state_in_words
 from tests.browser import axe
 from tests.browser.chromium import Chromium
 from tests.browser.conftest import chromium  # noqa: F401  the fixture

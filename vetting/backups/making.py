@@ -14,7 +14,8 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from runs import logfiles, retention
+from runs import retention
+from runs.files import logs as logfiles
 from vetting.backups import archive, databases
 from vetting.backups.databases import Rows
 

@@ -18,9 +18,11 @@ from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
 from hosts.models import Host
-from runs import pulse, report, watchdog
+from runs import watchdog
+from runs.bench import service_state
 from runs.invariants import Scope, stored
 from runs.models import Artifact, Lease, Run
+from runs.reports import write as report
 from vetting.backups import archive, databases, making
 
 ROUND_JUST_DONE_S = 5.0
@@ -65,7 +67,7 @@ def restore(path: Path, *, yes: bool = False, progress: archive.Progress = archi
 
 def _refuse_while_at_work() -> None:
     try:
-        age_s = pulse.age_s()
+        age_s = service_state.age_s()
     except DatabaseError:  # no tables yet
         age_s = float("inf")
     if age_s < ROUND_JUST_DONE_S or watchdog.web_answers():

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from runs import terminal
+from runs.desk import terminal
 from vetting.backups import archive
 
 

@@ -23,7 +23,7 @@ from django.http import parse_cookie
 from twisted.protocols.basic import LineReceiver
 from twisted.web.http import HTTPChannel
 
-from runs.allowance import Allowance, OnceAMinute
+from runs.live.allowance import Allowance, OnceAMinute
 
 log = logging.getLogger("vetting.web")
 

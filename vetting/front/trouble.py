@@ -11,8 +11,8 @@ from django.db import DataError, Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.decorators import sync_and_async_middleware
 
-from runs.asked import not_understood
-from runs.dbfailures import OTHERWISE, is_passing, reason
+from runs.database.failures import OTHERWISE, is_passing, reason
+from runs.desk.asked import not_understood
 from vetting.front.answers import not_now
 from vetting.middleware import GetResponse, after
 

@@ -17,9 +17,10 @@ from rich.text import Text
 
 from hosts import bulk, expectations, importing
 from hosts.models import Health, Host
-from runs import following, overview, profiles, terminal
-from runs.following import EXIT_USAGE
-from runs.overview import Standing
+from runs.desk import following, overview, terminal
+from runs.desk.following import EXIT_USAGE
+from runs.desk.overview import Standing
+from runs.profiles import load as profiles
 
 SHOWN = 50
 """Faults of a file that are listed."""

@@ -9,7 +9,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from runs import following, hold, lifecycle
+from runs import hold, lifecycle
+from runs.desk import following
 from runs.models import Run
 from runs.transition import Refused
 

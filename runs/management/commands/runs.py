@@ -9,9 +9,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from hosts.models import Host
-from runs import following, logfiles, overview, report_document, terminal, watching
+from runs.desk import following, overview, terminal, watching
+from runs.files import logs as logfiles
 from runs.machine import HELD, LIVE, State
 from runs.models import Run, Verdict
+from runs.reports import document as report_document
 
 
 class Command(BaseCommand):

@@ -14,8 +14,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from agent.contract import codec, wire
+from runs.judging.verdict import Seen, StageOutcome, verdict
 from runs.models import Verdict
-from runs.verdict import Seen, StageOutcome, verdict
 
 EXIT_BLIND, EXIT_NOT_PROVEN = 1, 2
 TIMEOUT_S = 300

@@ -10,10 +10,14 @@ from typing import Any, NoReturn
 from django.core.management.base import BaseCommand, CommandError
 
 from hosts.models import Host
-from runs import estimate, following, freeze, lifecycle, profiles, pulse, terminal, watching
+from runs import freeze, lifecycle
+from runs.bench import service_state
+from runs.desk import following, terminal, watching
 from runs.models import Run
-from runs.spelling import duration, off_by
+from runs.profiles import estimate
+from runs.profiles import load as profiles
 from runs.transition import Refused
+from runs.wording.formatting import duration, off_by
 
 
 class Command(BaseCommand):
@@ -59,7 +63,7 @@ class Command(BaseCommand):
         self.stderr.write(f"{profile['title']} on {host.name}: about {takes}. {' '.join(written)}")
 
     def _start(self, host: Host, options: dict[str, Any]) -> Run:
-        if pulse.is_silent():
+        if service_state.is_silent():
             self._usage(
                 "no worker is running that could do it: start `./manage.py up`, or `systemctl start vetting-worker`"
             )

@@ -13,8 +13,8 @@ from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 
 from hosts.models import Host
-from runs import profiles
 from runs.models import Run
+from runs.profiles import load as profiles
 
 OURS = frozenset({"hosts", "runs", "vetting", "notifications", "pxe", "agentapi"})
 _NEWEST_RUNS = 50

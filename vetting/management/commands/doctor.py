@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.text import Text
 
-from runs import terminal
+from runs.desk import terminal
 from runs.invariants import Violation, kinds, repairs
 from vetting import doctor
 from vetting.benchstate import Found

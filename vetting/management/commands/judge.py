@@ -15,7 +15,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from agent.contract import codec, wire
 from hosts import adoption, expectations
-from runs import own_stages, profiles, specdiff
+from runs import own_stages
+from runs.judging import specdiff
+from runs.profiles import load as profiles
 from runs.stages import BY_NAME
 
 # Kind of recording → the stage whose limits judge it.

@@ -17,7 +17,7 @@ from django.db import DatabaseError, close_old_connections
 import pxe.iperf
 import pxe.paths
 import pxe.supervisor
-from runs import pulse
+from runs.bench import service_state
 from runs.jobs import enqueue
 from vetting import processes, rounds
 
@@ -75,7 +75,7 @@ class Command(BaseCommand):
                 break
             if (now := _last_round()) == UNKNOWN or now != last:
                 last, changed_at = now, time.monotonic()
-            limit_s = STARTS_WITHIN_S * times if last == before else pulse.SILENT_AFTER_S
+            limit_s = STARTS_WITHIN_S * times if last == before else service_state.SILENT_AFTER_S
             if time.monotonic() - changed_at > limit_s:
                 log.error("no round for %.0f s: the worker cluster is stuck, starting it again", limit_s)
                 processes.kill_group(cluster.pid)
@@ -111,7 +111,7 @@ def _prepared() -> bool:
 def _last_round() -> datetime | str | None:
     close_old_connections()
     try:
-        return pulse.last_round()
+        return service_state.last_round()
     except DatabaseError as error:
         log.error("the database can't be asked: %s", error)
         return UNKNOWN

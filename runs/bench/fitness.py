@@ -1,0 +1,198 @@
+"""Whether the bench, this machine, was fit to measure: now, and in a time that is over.
+
+The worker's round takes a sample every second. The newest lie in `<data>/pxe/load.json`; a time in which the bench was
+short of something is a row, so that web and worker know of it long after. Whoever asks about now takes a sample of his
+own: a worker that is starved takes few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from runs.bench import load as benchload
+from runs.bench import problems as bench
+from runs.bench.load import Limits, Sample, Shortage
+from runs.bench.problems import Problem
+from runs.files import atomic
+from runs.models import BenchShortage
+
+PART = "load"
+_KEPT_S = 90.0
+# A shortage goes on until it was away for so long; a starved worker does not look every second.
+_GOES_ON = timedelta(seconds=8)
+_FORGOTTEN = timedelta(days=90)
+Span = tuple[datetime, datetime]
+
+
+def tick() -> None:
+    """Take a sample, and keep what it says together with the last ones."""
+    samples = _keep(benchload.read())
+    since = datetime.fromtimestamp(samples[0].at, UTC)
+    found = benchload.shortage(samples, limits())
+    if found:
+        note(BenchShortage.CPU, found, since)
+    elif busy := benchload.shortage(samples, busy_limits()):
+        note(BenchShortage.BUSY, busy, since)
+    bench.report(PART, [short_of_cpu()] if found else [])
+
+
+def short_of_cpu() -> Problem:
+    """Without figures, which change every second; the rows have them."""
+    return Problem(
+        "bench",
+        "This bench is short of CPU: Network waits, and what is measured meanwhile condemns no host",
+        "end what else runs on it, give it more cores or a larger share, or lower dispatcher.max_concurrent",
+    )
+
+
+def limits() -> Limits:
+    config = settings.VETTING.bench
+    fast = settings.VETTING.iperf3.link_mbit > 1000
+    return Limits(
+        pressure_percent=config.cpu_pressure_max_percent,
+        waiting_per_core=config.waiting_per_core_max_above_1g if fast else config.waiting_per_core_max,
+        steal_percent=config.steal_max_percent,
+        throttled_percent=config.throttled_max_percent,
+    )
+
+
+def busy_limits() -> Limits:
+    """From where a slow port is measured once more before it is blamed. Pressure alone tells nothing, so its limit
+    stays."""
+    strict, share = limits(), settings.VETTING.bench.busy_from_percent / 100
+    return Limits(
+        pressure_percent=strict.pressure_percent,
+        waiting_per_core=strict.waiting_per_core * share,
+        steal_percent=strict.steal_percent * share,
+        throttled_percent=strict.throttled_percent * share,
+    )
+
+
+def note(kind: str, found: Shortage, since: datetime) -> None:
+    """The bench is short of something since then, and still is: one row for as long as it lasts."""
+    now = timezone.now()
+    row = BenchShortage.objects.filter(kind=kind, ended_at__gte=now - _GOES_ON).order_by("-ended_at").first()
+    if row is None:
+        BenchShortage.objects.filter(ended_at__lt=now - _FORGOTTEN).delete()
+        row = BenchShortage(kind=kind, started_at=since, why=found.why, weight=found.weight)
+    if found.weight > row.weight:
+        row.why, row.weight = found.why, found.weight
+    row.ended_at = now
+    row.save()
+
+
+def starved_now() -> str:
+    """What the bench is short of at this moment, in words; empty where it is calm."""
+    found = _shortage_now(limits())
+    return f"short of CPU: {found.why}" if found else ""
+
+
+def busy_now() -> str:
+    """Why a slow port had better be measured again later, in words."""
+    found = _shortage_now(busy_limits())
+    return f"busy: {found.why}" if found else ""
+
+
+def poor_port_now() -> str:
+    """What keeps the bench's own port from carrying what it should, in words."""
+    recent = BenchShortage.objects.filter(kind=BenchShortage.PORT, ended_at__gte=timezone.now() - _GOES_ON)
+    return recent.order_by("-ended_at").values_list("why", flat=True).first() or ""
+
+
+def unfit_between(since: datetime, until: datetime) -> str:
+    """Why what was measured between the two may be the bench's doing, in words; empty where it was fit. A short moment
+    in a long time bends no result by as much as a limit allows."""
+    return _told(_rows(since, until, limits()), since, until)
+
+
+def busy_between(since: datetime, until: datetime) -> str:
+    """Why what was slow between the two had better be measured once more, in words; empty where the bench was calm."""
+    return _told([*_of_kind(since, until, BenchShortage.BUSY), *_rows(since, until, busy_limits())], since, until)
+
+
+def _told(rows: list[BenchShortage], since: datetime, until: datetime) -> str:
+    unfit_s = total(_within(rows, since, until)).total_seconds()
+    span_s = (until - since).total_seconds()
+    if not rows or unfit_s <= 0 or unfit_s < settings.VETTING.bench.unfit_min_percent / 100 * span_s:
+        return ""
+    worst = max(rows, key=lambda row: row.weight)
+    what = {BenchShortage.CPU: "short of CPU, ", BenchShortage.BUSY: "busy, "}.get(worst.kind, "")
+    return f"{what}{worst.why}; so it was for {unfit_s:.0f} of {span_s:.0f} s"
+
+
+def starved(since: datetime, until: datetime) -> list[Span]:
+    """The times between the two in which the bench was short of CPU."""
+    return _within([row for row in _rows(since, until, limits()) if row.kind == BenchShortage.CPU], since, until)
+
+
+def total(spans: Iterable[Span]) -> timedelta:
+    """How long they are together; what two of them share counts once."""
+    added, reached = timedelta(), None
+    for start, end in sorted(spans):
+        start = start if reached is None else max(start, reached)
+        if end > start:
+            added, reached = added + (end - start), end
+    return added
+
+
+def _of_kind(since: datetime, until: datetime, *kinds: str) -> list[BenchShortage]:
+    return list(BenchShortage.objects.filter(kind__in=kinds, ended_at__gt=since, started_at__lt=until))
+
+
+def _rows(since: datetime, until: datetime, most: Limits) -> list[BenchShortage]:
+    """Those of the time, and what a sample taken now shows, where the time lasts until now."""
+    rows = _of_kind(since, until, BenchShortage.CPU, BenchShortage.PORT)
+    now = timezone.now()
+    if until >= now - _GOES_ON and (found := _shortage_now(most)):
+        began = max(since, now - timedelta(seconds=settings.VETTING.bench.window_s))
+        rows.append(
+            BenchShortage(
+                kind=BenchShortage.CPU, why=found.why, weight=found.weight, started_at=began, ended_at=max(now, until)
+            )
+        )
+    return rows
+
+
+def _within(rows: Iterable[BenchShortage], since: datetime, until: datetime) -> list[Span]:
+    return [(max(row.started_at, since), min(row.ended_at, until)) for row in rows]
+
+
+# --- the newest samples ------------------------------------------------------------------------------------------
+
+
+def _shortage_now(most: Limits) -> Shortage | None:
+    """None also where no worker takes samples: one alone tells nothing."""
+    kept = _kept()
+    return benchload.shortage(_window([*kept, benchload.read()]), most) if kept else None
+
+
+def _keep(sample: Sample) -> list[Sample]:
+    """With those of the window before it."""
+    samples = [one for one in _kept() if sample.at - _KEPT_S < one.at < sample.at]
+    window = _window([*samples, sample])
+    _path().parent.mkdir(parents=True, exist_ok=True)
+    atomic.write_json(_path(), {"samples": [benchload.as_json(one) for one in window]})
+    return window
+
+
+def _window(samples: list[Sample]) -> list[Sample]:
+    """The last seconds of them; where they are fewer than two, the one before as well."""
+    first = samples[-1].at - settings.VETTING.bench.window_s
+    inside = [one for one in samples if one.at >= first]
+    return inside if len(inside) > 1 else samples[-2:]
+
+
+def _kept() -> list[Sample]:
+    found: Any = atomic.read_json(_path()).get("samples")
+    samples = [benchload.from_json(one) for one in found] if isinstance(found, list) else []
+    return [one for one in samples if one is not None]
+
+
+def _path() -> Path:
+    return settings.PXE_DIR / "load.json"

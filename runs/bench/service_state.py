@@ -1,0 +1,37 @@
+"""Whether anybody does the work behind the pages, and whether the bench can boot a host. Without a worker nothing
+starts and no deadline is watched, and a page that shows yesterday's states would look as calm as ever."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from runs.bench import problems as bench
+from runs.models import Lease
+
+SILENT_AFTER_S = 20.0
+
+
+def last_round() -> datetime | None:
+    """When a worker last did its round; None where none ever did."""
+    return Lease.objects.filter(name=Lease.ROUND).values_list("ticked_at", flat=True).first()
+
+
+def age_s() -> float:
+    """Seconds since the last completed round; infinity before the first."""
+    return _since(last_round())
+
+
+def is_silent() -> bool:
+    return age_s() > SILENT_AFTER_S
+
+
+def context() -> dict[str, Any]:
+    last = last_round()
+    return {"silent": _since(last) > SILENT_AFTER_S, "last": last, "problems": bench.problems()}
+
+
+def _since(last: datetime | None) -> float:
+    return float("inf") if last is None else (timezone.now() - last).total_seconds()

@@ -1,0 +1,1 @@
+"""Time limits, failures and transactions of the database."""

@@ -1,0 +1,108 @@
+"""What an operator can do to a run, by its state. The table of the machine decides; the words are here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from runs import machine, stage_rows
+from runs.machine import Event, State
+from runs.models import Outcome, Run, StageRun
+from runs.wording import naming
+
+
+@dataclass(frozen=True)
+class Action:
+    """`name` is also the last part of its address, `/runs/<id>/<name>/`; `permission` is what it asks for."""
+
+    name: str
+    permission: str
+    label: str
+    event: Event
+    title: str
+    consequence: str
+    danger: bool = False
+
+
+CANCEL = Action(
+    "cancel",
+    "runs.cancel_run",
+    "Cancel run",
+    Event.CANCEL,
+    "Cancel this run?",
+    "The test that runs now is stopped, the host powers itself off, and the run ends without a verdict. "
+    "What was found so far is kept.",
+    danger=True,
+)
+RELEASE = Action(
+    "release",
+    "runs.release_run",
+    "Release host",
+    Event.RELEASE,
+    "Release this host?",
+    "The login key is removed, everybody who is logged in over SSH is thrown out, and the host powers itself off. "
+    "The verdict stays.",
+    danger=True,
+)
+RETRY = Action(
+    "retry",
+    "runs.retry_run",
+    "Retry stage",
+    Event.RETRY,
+    "Run a stage once more?",
+    "As soon as a slot is free the hold ends and the stage starts its next attempt; the stages after it follow. "
+    "A critical finding stays in the verdict though the retry passes, unless the host was booted anew; then its parts "
+    "are collected again and all stages follow.",
+)
+OVERRIDE = Action(
+    "override",
+    "runs.override_run",
+    "Override wipe probe",
+    Event.RETRY,
+    "Write over what is on this disk?",
+    "What is listed here is destroyed for good. The permission holds for the next Storage attempt only.",
+    danger=True,
+)
+ACTIONS: tuple[Action, ...] = (RETRY, OVERRIDE, RELEASE, CANCEL)
+BY_NAME: dict[str, Action] = {action.name: action for action in ACTIONS}
+
+
+def available(run: Run) -> list[Action]:
+    """Those that the run's state allows, and for which there is something to do."""
+    return [action for action in ACTIONS if not why_not(run, action)]
+
+
+def why_not(run: Run, action: Action) -> str:
+    """Why the action is not possible now, in a sentence; empty where it is."""
+    if not machine.allows(State(run.state), action.event):
+        now = naming.state_in_words(run.state)
+        return f'Run {run.pk} of {run.host} is now "{now}": "{action.label}" is not possible then.'
+    if action is OVERRIDE and not refusals(run):
+        return f"The wipe probe refused nothing in the newest Storage attempt of run {run.pk}."
+    if action is RETRY and not retryable(run):
+        return f"No stage of run {run.pk} has been tried yet: there is nothing to retry."
+    return ""
+
+
+def retryable(run: Run) -> list[StageRun]:
+    """The newest attempt of every stage that has a result, those that did not pass first; after another boot only the
+    one that collects the parts."""
+    newest = {row.name: row for row in run.stage_runs.all() if row.outcome and row.counts}
+    if stage_rows.was_booted_anew(run):
+        return [newest[State.INVENTORY_CHECK]] if State.INVENTORY_CHECK in newest else []
+    return sorted(newest.values(), key=lambda row: (row.outcome == Outcome.PASSED, row.order))
+
+
+def refusals(run: Run) -> list[dict[str, Any]]:
+    """What the wipe probe (gate 3) refused in the newest Storage attempt; each with that attempt's number and boot,
+    and whether it was overridden already."""
+    attempts = [row for row in run.stage_runs.all() if row.name == State.STORAGE]
+    if not attempts:
+        return []
+    newest = max(attempts, key=lambda row: row.attempt)
+    given = set(run.overrides.filter(attempt=newest.attempt + 1).values_list("serial", flat=True))
+    return [
+        {**refusal, "attempt": newest.attempt, "boot": newest.boot, "overridden": refusal["serial"] in given}
+        for refusal in newest.refusals
+        if refusal["gate"] == stage_rows.WIPE_PROBE_GATE
+    ]

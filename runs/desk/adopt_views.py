@@ -1,0 +1,46 @@
+"""Adopting from a run's page: one difference, or all that was found. Confirmed first, on a page of its own."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from runs import adopting
+from runs.desk import run_page
+from runs.desk.access import needs, who
+from runs.desk.action_views import refusals_answered, refused
+from runs.desk.shown import first
+from runs.machine import HELD, LIVE, State
+from runs.wording import formatting
+
+_STAGE = State.SPEC_VALIDATE
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@needs("runs.adopt_run")
+@refusals_answered
+def adopt(request: HttpRequest, run_id: int) -> HttpResponse:
+    """The confirmation (GET), and the adopting (POST). `path` names one difference; without it all are meant."""
+    run = run_page.load(run_id)
+    path = (request.POST if request.method == "POST" else request.GET).get("path", "")
+    if reason := adopting.why_not(run, path):
+        return refused(request, reason, run_id)
+    if request.method != "POST":
+        differences = [row for row in adopting.still_open(run) if path in ("", row.path)]
+        context = {
+            "run": run,
+            "path": path,
+            "differences": first(differences),
+            "changed_lines": first(adopting.preview(run, path)) if run.host.expected else None,
+            "judged_again": run.state in LIVE | HELD,
+            "stage": _STAGE,
+        }
+        return render(request, "runs/adopt.html", context)
+    adopting.adopt(run, path, who(request))
+    what = formatting.spec_place(path) if path else "everything"
+    messages.success(request, f"{run.host} is now expected to be as it was found: {what}.")
+    return redirect(run)

@@ -1,0 +1,179 @@
+"""A run as something to follow in a terminal: what has become of it so far, as data, as a picture, or line by line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from django.utils import timezone
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from runs.desk import terminal
+from runs.files import logs as logfiles
+from runs.machine import ENDED, State
+from runs.models import Finding, Outcome, Run, StageRun
+from runs.profiles import durations
+from runs.wording import naming
+from runs.wording.formatting import duration
+
+MARKS = {
+    Outcome.PASSED: ("✓", "green"),
+    Outcome.FAILED: ("✗", "bold red"),
+    Outcome.NOT_TESTED: ("–", "yellow"),
+}
+EXIT_PASSED, EXIT_FAILED, EXIT_INCOMPLETE, EXIT_CANCELLED, EXIT_USAGE = range(5)
+
+
+def snapshots(run: Run, every_s: float = 0.5, wait: Callable[[float], object] = time.sleep) -> Iterator[Run]:
+    """The run again and again, until nothing more happens to it by itself. `wait` may come back early."""
+    while True:
+        run.refresh_from_db()
+        yield run
+        if is_final(run):
+            return
+        wait(every_s)
+
+
+def is_final(run: Run) -> bool:
+    """Ended or held; a failed one when no agent has come to hold it for 30 s."""
+    if run.state in ENDED or run.state == State.FAILED_HOLDING:
+        return not run.retry_stage
+    return run.state == State.FAILED and (timezone.now() - run.state_since).total_seconds() > 30
+
+
+def exit_status(run: Run) -> int:
+    """0 passed, 1 failed, 2 incomplete or error, 3 cancelled."""
+    if run.state == State.CANCELLED:
+        return EXIT_CANCELLED
+    return {"passed": EXIT_PASSED, "failed": EXIT_FAILED}.get(run.verdict, EXIT_INCOMPLETE)
+
+
+def as_data(run: Run) -> dict[str, Any]:
+    """For scripts: one flat object per snapshot."""
+    stage_run = _at_work(run)
+    return {
+        "run": run.pk,
+        "host": run.host.name,
+        "state": run.state,
+        "verdict": run.verdict or None,
+        "stage_progress": stage_run.progress if stage_run else [],
+        "stages": {row.name: row.outcome or "running" for row in run.stage_runs.all()},
+        "findings": [
+            {"code": f.code, "severity": f.severity, "component": f.component, "message": f.message}
+            for f in run.findings.all()
+        ],
+        "stopped_by": run.stopped_by,
+    }
+
+
+def picture(run: Run, log: int = 0) -> RenderableType:
+    """Ladder, stages with progress, findings; with the last `log` lines of its log where that is more than none."""
+    parts = [_heading(run), _ladder(run), _waiting(run), _stages(run), *_findings(run), *_log(run, log)]
+    return Group(*(part for part in parts if part is not None))
+
+
+def news(run: Run, after_event: int) -> tuple[int, list[str]]:
+    """What happened since that event, a line each, for where no picture can be drawn; and the newest event."""
+    rows = list(run.events.filter(pk__gt=after_event).order_by("pk"))
+    lines = [
+        f"{row.at:%H:%M:%S} {row.state_after or row.kind}: {logfiles.clean(row.text)}".rstrip(": ") for row in rows
+    ]
+    return (rows[-1].pk if rows else after_event), lines
+
+
+def _log(run: Run, count: int) -> list[RenderableType]:
+    if not count:
+        return []
+    lines = logfiles.tail(run.pk, count, before=run.log_bytes).lines
+    return [Text(), terminal.log_lines(lines) if lines else Text("\nno log yet, or it lies on another machine", "dim")]
+
+
+def _heading(run: Run) -> Text:
+    text = Text.assemble(
+        ("run ", "dim"),
+        str(run.pk),
+        ("  host ", "dim"),
+        (run.host.name, "bold"),
+        ("  ", ""),
+        (run.state, "bold cyan"),
+    )
+    position = durations.standing(run.profile, run.state, run.stage_runs.all(), timezone.now())
+    if position.ends_at:
+        left_s = (position.ends_at - timezone.now()).total_seconds()
+        text.append(f"  {position.fraction:.0%}, about {duration(left_s)} left", style="dim")
+    if run.verdict:
+        text.append(f"  verdict {run.verdict}", style="bold green" if run.verdict == "passed" else "bold red")
+    if run.stopped_by:
+        text.append(f"\n{logfiles.clean(run.stopped_by)}", style="red")
+    if run.retry_stage:
+        text.append(f"\nretry of {naming.state_in_words(run.retry_stage)} waits for a free slot", style="yellow")
+    return text
+
+
+def _ladder(run: Run) -> Text | None:
+    rungs = list(run.rungs.all())
+    if not rungs:
+        return Text("waiting for a slot") if run.state == State.QUEUED else None
+    first = rungs[0].at
+    return Text(
+        " → ".join(f"{r.get_rung_display()} +{(r.at - first).total_seconds():.0f} s" for r in rungs),
+        style="dim",
+    )
+
+
+def _waiting(run: Run) -> Text | None:
+    """What was done last to get the host up, and perhaps what a person has to do."""
+    last = run.events.order_by("-pk").first() if run.state in (State.WAITING_WOL, State.BOOTING) else None
+    return Text(logfiles.clean(last.text), "yellow") if last and last.text else None
+
+
+def _stages(run: Run) -> Table | None:
+    rows = list(run.stage_runs.all())
+    table = Table.grid(padding=(0, 2))
+    for row in rows:
+        mark, style = MARKS.get(row.outcome, ("▸", "cyan"))
+        attempt = f" ({row.attempt})" if row.attempt > 1 else ""
+        table.add_row(Text(mark, style), Text(row.name + attempt, style), Text(_took(row), "dim"), _doing(row))
+    return table if rows else None
+
+
+def _took(row: StageRun) -> str:
+    return duration(((row.ended_at or timezone.now()) - row.go_at).total_seconds()) if row.go_at else ""
+
+
+def _doing(row: StageRun) -> RenderableType:
+    if row.outcome:
+        return Text(logfiles.clean(row.reason), style="dim")
+    if row.go_at is None:
+        return Text(f"waits for the bench: {row.bench}" if row.bench else "waits for the shared link", style="yellow")
+    if not row.progress:
+        return Text("…", style="dim")
+    inner = Table.grid(padding=(0, 1))
+    for item in row.progress[:8]:
+        inner.add_row(
+            terminal.plain(item["item"]),
+            ProgressBar(100, item["percent"], width=24),
+            f"{item['percent']:.0f} %",
+            terminal.plain(item["doing"]),
+        )
+    return inner
+
+
+def _findings(run: Run) -> list[Text]:
+    styles = {"critical": "bold red", "warning": "yellow", "info": "dim"}
+    return [
+        Text(logfiles.clean(f"{f.severity:8} {_who(f)}{f.message}"), style=styles[f.severity])
+        for f in run.findings.exclude(severity="info")
+    ]
+
+
+def _who(finding: Finding) -> str:
+    return "" if finding.component in finding.message else f"{finding.component}: "
+
+
+def _at_work(run: Run) -> StageRun | None:
+    return run.stage_runs.filter(outcome=Outcome.RUNNING).order_by("-order").first()

@@ -1,0 +1,105 @@
+"""Parts of pages, rendered anew when an event said that something changed."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.loader import render_to_string
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from hosts.models import Host
+from runs.bench import service_state as worker_pulse
+from runs.desk import host_page, log_viewer, run_page, tile_filter, tiles
+from runs.desk.access import needs
+from runs.desk.asked import not_understood, whole_number
+from runs.desk.tile_filter import TileFilter
+from runs.models import Run
+
+_MAX_TILES = 200
+
+
+@require_safe
+@never_cache
+@needs()
+def run_parts(request: HttpRequest, run_id: int) -> HttpResponse:
+    """`?part=stages&part=log`: these parts of the run's page, each to be put in the place of the one it has."""
+    names = list(dict.fromkeys(request.GET.getlist("part")))
+    if unknown := [name for name in names if name not in run_page.PARTS]:
+        return not_understood(f"no part {unknown[0][:40]!r}: there are {', '.join(run_page.PARTS)}")
+    context = run_page.context(run_page.load(run_id), names)
+    return HttpResponse("".join(render_to_string(run_page.PARTS[name][0], context, request) for name in names))
+
+
+@require_safe
+@never_cache
+@needs()
+def dashboard_parts(request: HttpRequest) -> HttpResponse:
+    """`?part=grid`: all tiles anew. `?part=tile-12&part=tile-15`: these hosts' tiles, by the number of the run."""
+    names = request.GET.getlist("part")
+    if "grid" in names:
+        context = grid_context(tile_filter.asked_for(request.GET))
+        return HttpResponse(render_to_string("runs/_grid.html", context, request))
+    numbers = [whole_number(name.removeprefix("tile-")) if name.startswith("tile-") else None for name in names]
+    run_ids = [number for number in numbers if number is not None]
+    if len(run_ids) != len(names) or len(names) > _MAX_TILES:
+        return not_understood(f"give part=grid, or up to {_MAX_TILES} of part=tile-<run>")
+    shown = tiles.tiles(run_ids)
+    return HttpResponse("".join(render_to_string("runs/_tile.html", {"tile": tile}, request) for tile in shown))
+
+
+@require_safe
+@never_cache
+@needs()
+def host_parts(request: HttpRequest, name: str) -> HttpResponse:
+    host = get_object_or_404(Host, name=name)
+    return HttpResponse(render_to_string("runs/_host.html", host_page.context(host), request))
+
+
+@require_safe
+@never_cache
+@needs()
+def log_lines(request: HttpRequest, run_id: int) -> HttpResponse:
+    """`?after=4096`: the lines of the log that came since, at most the last 200; `?before=4096`: those before it."""
+    run = get_object_or_404(Run, pk=run_id)
+    try:
+        asked = log_viewer.wanted(request.GET)
+        before, after = log_viewer.offset(request.GET, "before"), log_viewer.offset(request.GET, "after")
+    except log_viewer.BadQuery as error:
+        return not_understood(str(error))
+    context = log_viewer.context(run, asked, log_viewer.LINES, before, after or 0)
+    return HttpResponse(render_to_string("runs/_log_lines.html", context, request))
+
+
+@require_safe
+@never_cache
+@needs()
+def pulse(request: HttpRequest) -> HttpResponse:
+    """Asked for every few seconds by a page that somebody looks at: that there is an answer tells of the web process
+    and the network, what it says of the worker."""
+    return HttpResponse(render_to_string("runs/_pulse.html", worker_pulse.context(), request))
+
+
+def grid_context(asked: TileFilter) -> dict[str, object]:
+    """Every host counts in its group; shown are the groups that are asked for."""
+    groups = tiles.grouped(tiles.tiles(asked=asked))
+    counts = {name: len(groups[name]) for name, _ in tile_filter.GROUPS}
+    shown = {name: found if asked.group in ("", name) else [] for name, found in groups.items()}
+    return {
+        "groups": shown,
+        "filter": asked,
+        "tabs": _tabs(asked, counts),
+        "shown": sum(map(len, shown.values())),
+        "hosts_exist": bool(sum(counts.values())) or Host.objects.exists(),
+        "attention": counts["attention"],
+    }
+
+
+def _tabs(asked: TileFilter, counts: dict[str, int]) -> list[dict[str, object]]:
+    """The groups as links: everything, then each with how many hosts it has."""
+    tabs = [("", "All hosts", sum(counts.values()))]
+    tabs += [(name, title, counts[name]) for name, title in tile_filter.GROUPS]
+    return [
+        {"title": title, "count": count, "address": asked.address(show=name), "current": asked.group == name}
+        for name, title, count in tabs
+    ]

@@ -1,0 +1,106 @@
+"""What a host's page shows: what it is, how it fared, and how long another vetting would take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agent.contract import codec
+from hosts import bounds
+from hosts.models import Host
+from runs import disk_writes, freeze
+from runs.desk import comparing
+from runs.desk.shown import of_each
+from runs.models import Run
+from runs.profiles import estimate
+from runs.profiles import load as profiles
+
+HISTORY = 50
+_NOT_ALLOWED = "this host does not allow destructive tests"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A profile as the start form offers it."""
+
+    name: str
+    title: str
+    description: str
+    seconds: float
+    writes: bool
+    lost: Sequence[str] = ()
+    at_a_glance: str = ""
+    only_read: Sequence[str] = ()
+    refused: str = ""
+
+    @property
+    def is_off(self) -> bool:
+        """The host allows no writing: nothing is wrong with the profile."""
+        return self.refused == _NOT_ALLOWED
+
+
+def context(host: Host) -> dict[str, Any]:
+    """What changes while a run goes on."""
+    runs = list(host.runs.light().order_by("-id")[:HISTORY])
+    newest: Run | None = runs[0] if runs else None
+    busy = Run.objects.busy_on(host)
+    return {
+        "host": host,
+        "macs": host.mac_list,
+        "writable_disks": list(host.writable_disks.all()),
+        "runs": runs,
+        "newest": newest,
+        "busy": busy,
+        "found": _found(host),
+    }
+
+
+def whole(host: Host) -> dict[str, Any]:
+    """The whole page: also what a new run may be, and how the key numbers went."""
+    shown, comparable = context(host), comparing.comparable(host)
+    every, numbers = choices(host), comparing.trends(shown["runs"])
+    trends, more = of_each(numbers, lambda row: row.number.stage, bounds.SHOWN_TRENDS.most)
+    return {
+        **shown,
+        "choices": [choice for choice in every if not choice.is_off],
+        "some_are_off": any(choice.is_off for choice in every),
+        "trends": trends,
+        "more_trends": more,
+        "has_course": any(len(row.values) > 1 for row in trends),
+        "comparable": comparable,
+        "suggested": comparing.suggested(comparable),
+    }
+
+
+def _found(host: Host) -> Run | None:
+    """The newest run that found something."""
+    return host.runs.with_parts().only("id", "host_id").first()
+
+
+def choices(host: Host) -> list[Choice]:
+    """Every profile, with how long it should take and whether it writes: those that only read first, the shortest of
+    them before the others. One that can't be read says why."""
+    disks, machine = codec.encode(freeze.allowed_disks(host)), estimate.machine_of(host)
+    every = [_choice(host, name, disks, machine) for name in profiles.names()]
+    return sorted(every, key=lambda choice: (bool(choice.refused), choice.writes, choice.seconds))
+
+
+def _choice(host: Host, name: str, disks: list[dict[str, Any]], machine: estimate.Machine | None) -> Choice:
+    try:
+        profile = profiles.load(name)
+    except profiles.ProfileError as error:
+        return Choice(name, name, "", 0.0, writes=False, refused=str(error))
+    writes = disk_writes.writes(profile)
+    refused = "" if not writes or host.destructive_allowed else _NOT_ALLOWED
+    return Choice(
+        name=name,
+        title=profile.get("title") or name,
+        description=profile.get("description") or "",
+        seconds=estimate.total_s(estimate.planned(profile, machine)),
+        writes=writes,
+        lost=disk_writes.what_is_lost(profile, disks) if writes else (),
+        at_a_glance=disk_writes.lost_at_a_glance(disks) if writes else "only reads disks",
+        only_read=disk_writes.what_is_only_read(disks),
+        refused=refused,
+    )

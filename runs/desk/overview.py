@@ -1,0 +1,141 @@
+"""Many hosts in one list, each with how it stands: from a number of queries that does not grow with the hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Max, QuerySet
+
+from hosts import expectations
+from hosts.models import Host
+from runs.desk.tiles import last_verdicts
+from runs.machine import HELD, LIVE, State
+from runs.models import Run, Verdict
+from runs.querysets import RunQuerySet
+from runs.wording import naming
+
+STATES: Mapping[str, str] = {
+    "held": "Held for a person",
+    "vetting": "Being vetted",
+    "queued": "Waiting for a slot",
+    "idle": "Nothing is happening",
+    "never": "Never vetted",
+}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """`run` is the newest run, None for a host that was never vetted."""
+
+    host: Host
+    run: Run | None
+    last_verdict: str
+
+    @property
+    def state(self) -> str:
+        """A word of STATES."""
+        if self.run is None:
+            return "never"
+        if self.run.state in HELD:
+            return "held"
+        if self.run.state == State.QUEUED:
+            return "queued"
+        return "vetting" if self.run.state in LIVE else "idle"
+
+
+def standings(hosts: QuerySet[Host]) -> list[Standing]:
+    """These hosts by name, with their MACs, newest runs and last verdicts."""
+    return standings_of(list(hosts.prefetch_related("macs").order_by("name")))
+
+
+def standings_of(hosts: Sequence[Host]) -> list[Standing]:
+    """The same for hosts that were fetched already, in their order."""
+    runs, verdicts = newest_runs(hosts), last_verdicts([host.pk for host in hosts])
+    return [Standing(host, runs.get(host.pk), verdicts.get(host.pk, "")) for host in hosts]
+
+
+def busy_hosts() -> dict[str, str]:
+    """The hosts that can't be disabled now: name → why."""
+    return {run.host.name: why_busy(run) for run in Run.objects.live_or_held().select_related("host")}
+
+
+def why_busy(run: Run) -> str:
+    return f"run {run.pk} ({naming.state_in_words(run.state)}) goes on: cancel or release it first"
+
+
+def newest_runs(hosts: Iterable[Host]) -> dict[int, Run]:
+    """Host → its newest run, without the documents of the run."""
+    ids = Run.objects.filter(host__in=list(hosts)).order_by().values("host").annotate(newest=Max("id")).values("newest")
+    return {run.host_id: run for run in Run.objects.filter(pk__in=ids).light().select_related("host")}
+
+
+def in_state(hosts: QuerySet[Host], state: str) -> QuerySet[Host]:
+    """Those hosts that stand so; `state` is a word of STATES. Raises KeyError for another."""
+    chosen = {
+        "held": Run.objects.held(),
+        "vetting": Run.objects.live().exclude(state=State.QUEUED),
+        "queued": Run.objects.filter(state=State.QUEUED),
+    }
+    if state in chosen:
+        return hosts.filter(pk__in=chosen[state].values("host"))
+    if state == "never":
+        return hosts.filter(runs=None)
+    STATES[state]
+    return hosts.exclude(runs=None).exclude(pk__in=Run.objects.live_or_held().values("host"))
+
+
+def models(hosts: QuerySet[Host]) -> list[str]:
+    """The models that these hosts are expected to be."""
+    found = hosts.order_by().values_list("expected__system__product", flat=True).distinct()
+    return sorted(str(model) for model in found if model)
+
+
+def of_model(hosts: QuerySet[Host], model: str) -> QuerySet[Host]:
+    return hosts.filter(expected__system__product=model)
+
+
+def as_data(standing: Standing) -> dict[str, Any]:
+    """One flat object for scripts."""
+    host, run = standing.host, standing.run
+    return {
+        "name": host.name,
+        "enabled": host.enabled,
+        "health": host.health,
+        "profile": host.profile_name,
+        "model": host.model,
+        "macs": host.mac_list,
+        "wake_method": host.wake_method,
+        "has_expected_spec": expectations.names_parts(host.expected),
+        "destructive_allowed": host.destructive_allowed,
+        "state": standing.state,
+        "last_verdict": standing.last_verdict or None,
+        "run": run_as_data(run) if run else None,
+    }
+
+
+def run_as_data(run: Run) -> dict[str, Any]:
+    times = {key: _iso(getattr(run, key)) for key in ("created_at", "started_at", "ended_at")}
+    return {
+        "run": run.pk,
+        "host": run.host.name,
+        "state": run.state,
+        "verdict": run.verdict or None,
+        "profile": run.profile_name,
+        "repair": run.repair,
+        "requested_by": run.requested_by,
+        "stopped_by": run.stopped_by,
+        **times,
+    }
+
+
+def newest_first(runs: RunQuerySet, *, verdict: str = "", states: Sequence[str] = ()) -> RunQuerySet:
+    """For a list of runs: those with this verdict and in one of these states, where any is given."""
+    rows = runs.light().select_related("host").order_by("-id")
+    rows = rows.filter(verdict=Verdict(verdict)) if verdict else rows
+    return rows.filter(state__in=states) if states else rows
+
+
+def _iso(moment: Any) -> str | None:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z") if moment else None

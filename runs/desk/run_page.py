@@ -1,0 +1,242 @@
+"""The parts of a run's page. Each is a template with the context that it needs; the page includes all of them, and a
+live update renders only those that it asks for."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Min, Prefetch
+from django.http import Http404
+from django.utils import timezone
+
+from hosts import bounds
+from runs import adopting, disk_writes, hold, ladder, left_out
+from runs.desk import actions, log_viewer, shown
+from runs.files.log_search import Filter
+from runs.judging import verdict
+from runs.machine import LIVE, STAGE_STATES, State
+from runs.models import Finding, LadderRung, Outcome, Run, Rung, StageRun
+from runs.profiles import durations, estimate
+from runs.stages import BY_NAME
+
+
+@dataclass(frozen=True)
+class Step:
+    """One rung of the ladder. `reached` is None while it is not; `after_s` counts from the rung before."""
+
+    label: str
+    reached: LadderRung | None
+    after_s: float | None
+
+
+@dataclass(frozen=True)
+class StageLine:
+    """One stage of the timeline with its attempts, newest last; without any, it is still to come."""
+
+    name: str
+    title: str
+    summary: str
+    attempts: list[StageRun]
+    fraction: float
+    planned_s: float | None
+
+    @property
+    def newest(self) -> StageRun | None:
+        return self.attempts[-1] if self.attempts else None
+
+    @property
+    def earlier(self) -> list[StageRun]:
+        """The attempts before the newest, latest first, as many as a page shows."""
+        return self.attempts[-2::-1][: bounds.SHOWN_ATTEMPTS.most]
+
+    @property
+    def still_earlier(self) -> int:
+        return max(0, len(self.attempts) - 1 - bounds.SHOWN_ATTEMPTS.most)
+
+    @property
+    def percent(self) -> int:
+        return round(self.fraction * 100)
+
+
+def load(run_id: int) -> Run:
+    """The run with all that the parts need. Raises Http404 where there is none."""
+    stages = Prefetch("stage_runs", StageRun.objects.defer("evidence"))
+    query = Run.objects.select_related("host").prefetch_related(stages, "rungs")
+    if (run := query.filter(pk=run_id).first()) is None:
+        raise Http404(f"There is no run {run_id}.")
+    return run
+
+
+def summary(run: Run) -> dict[str, Any]:
+    now = timezone.now()
+    return {
+        "actions": actions.available(run),
+        "position": durations.standing(run.profile, run.state, run.stage_runs.all(), now),
+        "testing": run.state in STAGE_STATES,
+        "over": run.is_over,
+        "estimated_s": estimate.total_s(run.profile) if run.profile.get("stages") else None,
+        "estimate_error": estimate.error_percent(run),
+        "elapsed_s": ((run.ended_at or now) - (run.started_at or run.created_at)).total_seconds(),
+        "writes": disk_writes.writes(run.profile),
+        "blamed": blamed(run),
+        "gaps": gaps(run.stage_runs.all()),
+        "reported": run.report_at is not None,
+        "held": run.state == State.FAILED_HOLDING,  # its actions stand with the hold
+        "bench_error": run.bench_error.removesuffix(ladder.advice(_reached(run)).hint),  # which stands with the boot
+    }
+
+
+def held(run: Run) -> dict[str, Any]:
+    session = hold.current(run) if run.state == State.FAILED_HOLDING else None
+    return {
+        "held": run.state == State.FAILED_HOLDING,
+        "session": session,
+        "held_until": run.state_since + timedelta(hours=settings.VETTING.deadlines.hold_hours),
+        "hold_actions": [action for action in actions.available(run) if action is not actions.CANCEL],
+        "command": hold.ssh_command(session) if session else "",
+        "fingerprint": fingerprint(session.host_key) if session else "",
+        "refusals": shown.first(actions.refusals(run), bounds.SHOWN_REFUSALS),
+        "retry_stage": run.retry_stage,
+    }
+
+
+def fingerprint(host_key: str) -> str:
+    """As ssh shows it at the first login: `SHA256:…` of an OpenSSH public key line. Empty for what is none."""
+    parts = host_key.split()
+    try:
+        blob = base64.b64decode(parts[1], validate=True)
+    except (IndexError, ValueError):
+        return ""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+
+
+def findings(run: Run) -> dict[str, Any]:
+    some = shown.findings(run.findings.all())
+    stages = {row.pk: row for row in run.stage_runs.all()}
+    return {
+        "findings": [(row, stages.get(row.stage_run_id)) for row in some.rows],
+        "more_findings": some.more,
+        "left_out": [
+            (row, stages.get(row.stage_run_id), left_out.words(row.what, row.count)) for row in run.left_out.all()
+        ],
+    }
+
+
+def blamed(run: Run) -> list[Finding]:
+    """The first critical finding of each component in the attempts that count: the parts to look at."""
+    counted = [row.pk for row in verdict.counting(run.stage_runs.all())]
+    critical = run.findings.filter(severity="critical", stage_run__in=counted).order_by()
+    firsts = critical.values("component").annotate(first=Min("pk")).order_by("first").values_list("first", flat=True)
+    return list(run.findings.filter(pk__in=list(firsts[: bounds.SHOWN_ROWS.most])))
+
+
+def gaps(rows: Iterable[StageRun]) -> list[StageRun]:
+    """The stages that had to be tested and were not, in their newest attempt: why a run is incomplete."""
+    newest = {row.name: row for row in rows if row.counts}
+    return [row for row in newest.values() if row.outcome == Outcome.NOT_TESTED]
+
+
+def boot(run: Run) -> dict[str, Any]:
+    """The rungs of the newest boot; once it has been given up, with advice on the one it stopped at."""
+    reached = _reached(run)
+    steps: list[Step] = []
+    before: datetime | None = run.started_at
+    for rung in Rung:
+        row = reached.get(rung)
+        steps.append(Step(rung.label, row, _gap(before, row)))
+        before = row.at if row else before
+    given_up = run.state == State.FAILED and Rung.CLAIMED not in reached
+    advice = ladder.advice(reached) if given_up else None
+    return {"steps": steps, "boot": run.boot, "claimed": Rung.CLAIMED in reached, "advice": advice}
+
+
+def _reached(run: Run) -> dict[str, LadderRung]:
+    """The rungs of the newest boot."""
+    return {row.rung: row for row in run.rungs.all() if row.boot == max(run.boot, 1)}
+
+
+def _gap(before: datetime | None, row: LadderRung | None) -> float | None:
+    return max(0.0, (row.at - before).total_seconds()) if row and before else None
+
+
+def timeline(run: Run) -> dict[str, Any]:
+    planned = durations.plan(run.profile)
+    attempts: dict[str, list[StageRun]] = {}
+    for row in run.stage_runs.all():
+        attempts.setdefault(row.name, []).append(row)
+    lines = [_line(name, attempts.get(name, []), planned) for name in BY_NAME]
+    goes_on = run.state in LIVE
+    return {
+        "lines": [line for line in lines if line.attempts or goes_on],
+        "not_reached": [line.title for line in lines if not line.attempts and not goes_on],
+        "goes_on": goes_on,
+    }
+
+
+def _line(name: str, attempts: list[StageRun], planned: dict[str, float]) -> StageLine:
+    stage = BY_NAME[name]
+    newest = attempts[-1] if attempts else None
+    fraction = durations.stage_fraction(newest, planned.get(name, 0.0), timezone.now())
+    return StageLine(name, stage.title, stage.summary, attempts, fraction, planned.get(name))
+
+
+def differences(run: Run) -> dict[str, Any]:
+    return {
+        "differences": shown.first(adopting.shown(run)),
+        "open_count": len(adopting.still_open(run)),
+        "lacks_spec": adopting.lacks_spec(run),
+    }
+
+
+def counters(run: Run) -> dict[str, Any]:
+    moved = [(row, delta) for row in run.stage_runs.all() for delta in row.counters]
+    return {"moved": shown.first(moved), "counted": any(row.outcome != Outcome.RUNNING for row in run.stage_runs.all())}
+
+
+def files(run: Run) -> dict[str, Any]:
+    may_write = run.is_over or run.state == State.FAILED_HOLDING
+    return {
+        "artifacts": list(run.artifacts.all()[: bounds.SHOWN_ROWS.most]),
+        "troubled": [job for job in run.jobs.all() if job.problem],
+        "report_due": run.report_due,
+        "may_write_report": may_write,
+    }
+
+
+def history(run: Run) -> dict[str, Any]:
+    newest = list(run.events.order_by("-id")[: bounds.SHOWN_EVENTS.most])
+    more = run.events.count() - len(newest) if len(newest) == bounds.SHOWN_EVENTS.most else 0
+    return {"events": newest, "more_events": more}
+
+
+def log(run: Run) -> dict[str, Any]:
+    return log_viewer.context(run, Filter(), log_viewer.LINES)
+
+
+Context = Callable[[Run], dict[str, Any]]
+PARTS: dict[str, tuple[str, Context]] = {
+    "summary": ("runs/_summary.html", summary),
+    "hold": ("runs/_hold.html", held),
+    "findings": ("runs/_findings.html", findings),
+    "stages": ("runs/_stages.html", timeline),
+    "diff": ("runs/_diff.html", differences),
+    "counters": ("runs/_counters.html", counters),
+    "ladder": ("runs/_ladder.html", boot),
+    "log": ("runs/_log.html", log),
+    "files": ("runs/_files.html", files),
+    "history": ("runs/_history.html", history),
+}
+
+
+def context(run: Run, names: Iterable[str] = tuple(PARTS)) -> dict[str, Any]:
+    """Everything that these parts need, in one dictionary. Raises KeyError for an unknown part."""
+    merged: dict[str, Any] = {"run": run, "host": run.host}
+    for name in names:
+        merged |= PARTS[name][1](run)
+    return merged

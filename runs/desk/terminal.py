@@ -1,0 +1,112 @@
+"""What the commands share: tables and colours, text from hardware without its escape codes, keys while one waits."""
+
+from __future__ import annotations
+
+import select
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from hosts.models import Host
+from runs.files import logs as logfiles
+from runs.models import Run
+
+try:
+    import termios
+    import tty
+except ImportError:  # no terminal to read keys from, e.g. on Windows
+    termios = tty = None  # type: ignore[assignment]
+
+_STYLES = {
+    "good": "green", "passed": "green", "bad": "bold red", "failed": "bold red", "incomplete": "yellow",
+    "error": "yellow", "ERROR": "red", "WARN": "yellow", "DEBUG": "dim",
+}  # fmt: skip
+
+
+def console(stream: Any) -> Console:
+    """On the command's own output; where that is no terminal, as wide as the widest row needs."""
+    file: IO[str] = getattr(stream, "_out", stream)
+    is_terminal = bool(getattr(file, "isatty", bool)())
+    return Console(file=file, width=None if is_terminal else 200, highlight=False, markup=False, emoji=False)
+
+
+def plain(text: str) -> Text:
+    """Text from hardware or a person: no markup, no control characters, line breaks kept."""
+    return Text("\n".join(logfiles.clean(line) for line in text.split("\n")))
+
+
+def word(text: str) -> Text:
+    return Text(text, _STYLES.get(text, ""))
+
+
+def table(*columns: str) -> Table:
+    made = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False, header_style="dim")
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    return made
+
+
+def runs_table(runs: Iterable[Run], *, with_host: bool = True) -> Table:
+    made = table(
+        "Run", *(["Host"] if with_host else []), "State", "Verdict", "Profile", "Started", "Repair", "Why it stopped"
+    )
+    for run in runs:
+        made.add_row(
+            str(run.pk),
+            *([run.host.name] if with_host else []),
+            run.state,
+            word(run.verdict),
+            plain(run.profile_name),
+            f"{run.created_at:%Y-%m-%d %H:%M}",
+            plain(run.repair),
+            plain(run.stopped_by or run.bench_error),
+        )
+    return made
+
+
+def log_lines(lines: Iterable[logfiles.Line]) -> Text:
+    text = Text()
+    for line in lines:
+        text.append(f"{line.clock} {line.level:<5} {line.stage:<12} ", "dim")
+        text.append(f"{logfiles.clean(line.text)}\n", _STYLES.get(line.level, ""))
+    return text
+
+
+def unknown_host(name: str) -> str:
+    known = ", ".join(Host.objects.values_list("name", flat=True)[:20]) or "none yet: add one in the admin"
+    return f"there is no host {name!r}; registered: {known}"
+
+
+class Keys:
+    """Single keys while a command waits. `pressed` waits at most that long and is empty where none was."""
+
+    def __init__(self, source: IO[str] | None) -> None:
+        self.source = source
+
+    def pressed(self, timeout_s: float) -> str:
+        if self.source is None:
+            time.sleep(timeout_s)
+            return ""
+        ready, _, _ = select.select([self.source], [], [], timeout_s)
+        return self.source.read(1) if ready else ""
+
+
+@contextmanager
+def keys() -> Iterator[Keys]:
+    """Reads keys one by one where standard input is a terminal (Ctrl-C stays what it is), none elsewhere."""
+    if termios is None or not sys.stdin.isatty():
+        yield Keys(None)
+        return
+    before = termios.tcgetattr(sys.stdin)
+    try:
+        tty.setcbreak(sys.stdin)
+        yield Keys(sys.stdin)
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)

@@ -1,0 +1,175 @@
+"""The dashboard: one tile per host, from a number of queries that does not grow with the hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, Exists, Max, OuterRef, Subquery, Window
+from django.db.models.functions import RowNumber
+from django.utils import timezone
+
+from hosts.models import Health, Host, WakeMethod
+from runs.desk.shown import Shown
+from runs.desk.tile_filter import TileFilter
+from runs.machine import LIVE, STAGE_STATES, State
+from runs.models import Finding, Measurement, Outcome, Run, Severity, StageRun, Verdict
+from runs.profiles.durations import Standing, standing
+
+FRESH = timedelta(seconds=60)
+BLAMED = 2
+_NEEDS_SOMEBODY = frozenset((State.FAILED_HOLDING, State.FAILED))
+
+
+@dataclass(frozen=True)
+class Tile:
+    """What one tile shows. `run` is the newest run, None for a host that was never vetted."""
+
+    host: Host
+    run: Run | None = None
+    stage: StageRun | None = None
+    position: Standing = field(default_factory=lambda: Standing(0.0, None))
+    hottest_c: float | None = None
+    blamed: Sequence[Finding] = ()
+    more_blamed: int = 0
+    last_verdict: str = ""
+
+    @property
+    def group(self) -> str:
+        """`attention`, `running` or `rest`."""
+        if self.run is None:
+            return "rest"
+        if self.wants_button:
+            return "attention"
+        if self.run.state in LIVE:
+            return "running"
+        if self.run.state in _NEEDS_SOMEBODY or self.run.verdict in (Verdict.ERROR, Verdict.FAILED):
+            return "attention"
+        return "rest"
+
+    @property
+    def wants_button(self) -> bool:
+        """It waits for somebody to press the host's button."""
+        waits = self.run is not None and self.run.state == State.WAITING_WOL
+        return waits and self.host.wake_method == WakeMethod.OPERATOR
+
+    @property
+    def testing(self) -> bool:
+        return self.run is not None and self.run.state in STAGE_STATES
+
+    @property
+    def percent(self) -> int:
+        return round(self.position.fraction * 100)
+
+    @property
+    def tone(self) -> str:
+        if self.group == "running":
+            return "live"
+        if self.wants_button:
+            return "warn"
+        if self.run and self.run.state == State.FAILED_HOLDING and self.run.verdict == Verdict.INCOMPLETE:
+            return "warn"
+        if self.group == "attention":
+            return "warn" if self.run and self.run.verdict == Verdict.ERROR else "bad"
+        if self.run and self.run.verdict == Verdict.INCOMPLETE:
+            return "warn"
+        return {Health.GOOD: "good", Health.BAD: "bad"}.get(self.host.health, "idle")
+
+
+def tiles(run_ids: Iterable[int] | None = None, asked: TileFilter = TileFilter()) -> list[Tile]:  # noqa: B008  frozen
+    """The tiles of the hosts that are asked for, by name, whichever group they are in; only those whose newest run is
+    among `run_ids` where that is given."""
+    hosts, newest = _hosts_with_newest(run_ids, asked)
+    runs = {run.host_id: run for run in newest}
+    live = [run.pk for run in newest if run.state in LIVE]
+    stages, heat = _stages(live), _hottest(live)
+    blamed, verdicts = _blamed(newest), last_verdicts([host.pk for host in hosts])
+    now = timezone.now()
+    return [_tile(host, runs.get(host.pk), stages, heat, blamed, verdicts.get(host.pk, ""), now) for host in hosts]
+
+
+def grouped(all_tiles: Sequence[Tile]) -> dict[str, list[Tile]]:
+    """By what the operator should look at first: held before failed, the newest of each first."""
+    groups: dict[str, list[Tile]] = {"attention": [], "running": [], "rest": []}
+    for tile in all_tiles:
+        groups[tile.group].append(tile)
+    groups["attention"].sort(key=_urgency)
+    return groups
+
+
+def _urgency(tile: Tile) -> tuple[bool, float]:
+    assert tile.run is not None
+    return tile.run.state != State.FAILED_HOLDING, -tile.run.state_since.timestamp()
+
+
+def _tile(
+    host: Host,
+    run: Run | None,
+    stages: dict[int, list[StageRun]],
+    heat: dict[int, float],
+    blamed: dict[int, Shown[Finding]],
+    last_verdict: str,
+    now: datetime,
+) -> Tile:
+    if run is None:
+        return Tile(host)
+    attempts = stages.get(run.pk, [])
+    running = [row for row in attempts if row.name == run.state and row.outcome == Outcome.RUNNING]
+    return Tile(
+        host=host,
+        run=run,
+        stage=running[-1] if running else None,
+        position=standing(run.profile, run.state, attempts, now),
+        hottest_c=heat.get(run.pk),
+        blamed=blamed[run.pk].rows if run.pk in blamed else (),
+        more_blamed=blamed[run.pk].more if run.pk in blamed else 0,
+        last_verdict=last_verdict,
+    )
+
+
+def _hosts_with_newest(run_ids: Iterable[int] | None, asked: TileFilter) -> tuple[list[Host], list[Run]]:
+    newest_ids = asked.hosts().order_by().annotate(newest=Max("runs__id")).values("newest")
+    newest = Run.objects.filter(pk__in=newest_ids).light("profile")
+    if run_ids is None:
+        return list(asked.hosts()), list(newest)
+    runs = list(newest.filter(pk__in=list(run_ids)))
+    return list(Host.objects.filter(pk__in=[run.host_id for run in runs])), runs
+
+
+def _stages(run_ids: list[int]) -> dict[int, list[StageRun]]:
+    rows = StageRun.objects.filter(run_id__in=run_ids).defer("checks", "counters", "numbers", "refusals", "evidence")
+    by_run: dict[int, list[StageRun]] = {}
+    for row in rows:
+        by_run.setdefault(row.run_id, []).append(row)
+    return by_run
+
+
+def _hottest(run_ids: list[int]) -> dict[int, float]:
+    """Highest temperature of the last minute, in °C."""
+    recent = Measurement.objects.filter(run_id__in=run_ids, name="temp", at__gte=timezone.now() - FRESH)
+    return dict(recent.values_list("run_id").annotate(hottest=Max("value")))
+
+
+def _blamed(runs: list[Run]) -> dict[int, Shown[Finding]]:
+    """The first critical findings of the runs shown that count, as `verdict.counting` has it: which part to pull."""
+    wanted = [run.pk for run in runs if run.verdict == Verdict.FAILED or run.state in (State.FAILED, *LIVE)]
+    same_stage = StageRun.objects.filter(run_id=OuterRef("run_id"), name=OuterRef("stage_run__name"))
+    in_a_later_boot = same_stage.filter(boot__gt=OuterRef("stage_run__boot"))
+    critical = Finding.objects.filter(run_id__in=wanted, severity=Severity.CRITICAL).exclude(Exists(in_a_later_boot))
+    # Numbered and counted by their keys alone: the messages of an old run can be of many megabytes.
+    place = Window(RowNumber(), partition_by="run_id", order_by="id")
+    firsts = critical.annotate(place=place).filter(place__lte=BLAMED).values("pk")
+    count = critical.filter(run=OuterRef("run")).order_by().values("run").annotate(count=Count("pk")).values("count")
+    by_run: dict[int, list[Finding]] = {}
+    for finding in Finding.objects.filter(pk__in=firsts).annotate(count=Subquery(count)).order_by("id"):
+        by_run.setdefault(finding.run_id, []).append(finding)
+    return {run: Shown(rows, rows[0].count - len(rows)) for run, rows in by_run.items()}
+
+
+def last_verdicts(host_ids: list[int]) -> dict[int, str]:
+    """Verdict of each host's newest run that has one."""
+    judged = Run.objects.filter(host_id__in=host_ids).exclude(verdict=Verdict.NONE)
+    newest: dict[int, Any] = dict(judged.order_by().values_list("host_id").annotate(newest=Max("id")))
+    return dict(Run.objects.filter(pk__in=newest.values()).values_list("host_id", "verdict"))

@@ -1,0 +1,132 @@
+"""The operator's pages: the dashboard, a host, a run, and the files that a run left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from django.http import (
+    FileResponse,
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    JsonResponse,
+)
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from hosts.models import Host
+from runs import retention
+from runs.desk import host_page, log_viewer, run_page, tile_filter
+from runs.desk import series as measured
+from runs.desk.access import needs
+from runs.desk.asked import not_understood, whole_number
+from runs.desk.fragments import grid_context
+from runs.files import logs as logfiles
+from runs.models import Artifact, Run
+from runs.profiles import load as profiles
+
+REPORTS = {"html": ("report.html", "text/html; charset=utf-8"), "json": ("report.json", "application/json")}
+# A report is one file with its style inside. It runs no script, wherever it is opened.
+_REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
+
+
+@require_safe
+@never_cache
+@needs()
+def dashboard(request: HttpRequest) -> HttpResponse:
+    asked = tile_filter.asked_for(request.GET)
+    choices = {"healths": tile_filter.HEALTHS, "profiles": profiles.names()}
+    return render(request, "runs/dashboard.html", grid_context(asked) | choices)
+
+
+@require_safe
+@never_cache
+@needs()
+def host(request: HttpRequest, name: str) -> HttpResponse:
+    return render(request, "runs/host.html", host_page.whole(get_object_or_404(Host, name=name)))
+
+
+@require_safe
+@never_cache
+@needs()
+def run(request: HttpRequest, run_id: int) -> HttpResponse:
+    return render(request, "runs/run.html", run_page.context(run_page.load(run_id)))
+
+
+@require_safe
+@never_cache
+@needs()
+def series(request: HttpRequest, run_id: int) -> HttpResponse:
+    """The charts' numbers; `?window=3600` for the last hour only, `?since=1700000000&last_id=4711` for what is new."""
+    asked = {name: request.GET.get(name, "") for name in ("window", "since", "last_id")}
+    numbers = {name: whole_number(value, 11) for name, value in asked.items() if value}
+    if wrong := [name for name, number in numbers.items() if number is None]:
+        return not_understood(f"{wrong[0]} is {asked[wrong[0]][:40]!r}: it is a whole number")
+    if (window := numbers.get("window")) not in (None, *measured.WINDOWS_S):
+        allowed = ", ".join(str(seconds) for seconds in measured.WINDOWS_S)
+        return not_understood(f"window is {window}: it may be {allowed} seconds, or left out for all")
+    since = numbers.get("since")
+    known = measured.Known(since, numbers.get("last_id") or 0) if since else None
+    return JsonResponse(measured.series(get_object_or_404(Run, pk=run_id), window, known))
+
+
+@require_safe
+@never_cache
+@needs()
+def log(request: HttpRequest, run_id: int) -> HttpResponse:
+    """The whole log as a text file."""
+    shown = get_object_or_404(Run, pk=run_id)
+    name = f"vetting-run-{shown.pk}-{shown.host}.log"
+    return _file(logfiles.path(shown.pk), name, "text/plain; charset=utf-8")
+
+
+@require_safe
+@never_cache
+@needs()
+def log_page(request: HttpRequest, run_id: int) -> HttpResponse:
+    """Any stretch of the log, by level and by word; works without a script."""
+    shown = run_page.load(run_id)
+    try:
+        asked, before = log_viewer.wanted(request.GET), log_viewer.offset(request.GET, "before")
+    except log_viewer.BadQuery as error:
+        return not_understood(str(error))
+    context = log_viewer.context(shown, asked, log_viewer.PAGE_LINES, before)
+    return render(request, "runs/log.html", {"run": shown, "host": shown.host, **context})
+
+
+@require_safe
+@never_cache
+@needs()
+def report(request: HttpRequest, run_id: int, kind: str) -> HttpResponse:
+    """The report as it was written last; shown, not downloaded."""
+    name, content_type = REPORTS[kind]
+    artifact = get_object_or_404(Artifact, run_id=run_id, name=name)
+    response = _file(_inside_runs_dir(artifact), "", content_type)
+    response.headers["Content-Security-Policy"] = _REPORT_POLICY
+    return response
+
+
+@require_safe
+@never_cache
+@needs()
+def artifact(request: HttpRequest, run_id: int, name: str) -> HttpResponse:
+    """Any file of the run, always as a download: what a host left is never rendered."""
+    row = get_object_or_404(Artifact, run_id=run_id, name=name)
+    return _file(_inside_runs_dir(row), f"vetting-run-{run_id}-{Path(row.name).name}", "application/octet-stream")
+
+
+def _inside_runs_dir(artifact: Artifact) -> Path:
+    if (path := retention.inside(artifact.path)) is None:
+        raise Http404(f"artifact {artifact.name} does not lie in the directory of runs")
+    return path
+
+
+def _file(path: Path, download_as: str, content_type: str) -> HttpResponse:
+    try:
+        stream = path.open("rb")
+    except FileNotFoundError:
+        raise Http404("This file is gone: it was older than the retention of vetting.yaml allows.") from None
+    response = FileResponse(stream, as_attachment=bool(download_as), filename=download_as, content_type=content_type)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response

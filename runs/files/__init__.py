@@ -1,0 +1,1 @@
+"""Files of runs: logs, their search, retention, and writing a file whole."""

@@ -1,0 +1,138 @@
+"""What a stage has to show beside the checks that its profile requires: what parameters and spec order by themselves.
+
+The agent knows it, too, but a result is judged by what was frozen into the run, not by what the agent says of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agent.contract import wire
+from runs import disk_writes
+from runs.machine import State
+from runs.stages import BY_NAME
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Demand:
+    """A check that has to be there and to have passed. A `name` with a dot at its end stands for any that begin so;
+    `instead` is one that may stand there in its place, whatever its result; `topic` is the word of `not_expected` under
+    which it may be left out."""
+
+    name: str
+    instead: str = ""
+    topic: str = ""
+
+    def met_by(self, checks: Sequence[wire.Check], not_expected: Collection[str]) -> bool:
+        made = [check for check in checks if self._is_meant(check.name)]
+        if made:
+            return all(check.outcome is wire.Outcome.PASSED or taken_off(check, not_expected) for check in made)
+        return self.topic in not_expected or any(check.name == self.instead for check in checks)
+
+    def _is_meant(self, name: str) -> bool:
+        return name.startswith(self.name) if self.name.endswith(".") else name == self.name
+
+
+# A drive that can't test itself says so by the second; which drives answer at all is for `health` to prove.
+_SELF_TEST = Demand("self_test", "self_test_offered", "smart")
+_FANS = Demand("fans", topic="bmc")
+_OF_A_GPU = {"load": "gpu_load", "memory": "gpu_memory", "state": "gpu_load"}
+
+
+def of_stage(name: str, profile: Document, expected: Document | None) -> list[Demand]:
+    """Those of the profile's list first, then those of `ALSO`."""
+    required = _part(profile, name, "required") or []
+    listed = [Demand(one, topic=one.partition(".")[0]) for one in required]
+    return [*listed, *(ALSO[name](profile, expected or {}) if name in ALSO else ())]
+
+
+def is_not_expected(name: str, result: wire.Result, expected: Document | None, inventory: Document | None) -> bool:
+    """Whether the host's own settings say that the stage has nothing to test here: by the topic of each of its checks,
+    by an empty list of the parts that it tests, or, where the spec says nothing of them, by a complete look that found
+    none."""
+    expected, inventory, stage = expected or {}, inventory or {}, BY_NAME[name]
+    own = [check for check in result.checks if not check.name.startswith(wire.COUNTER_CHECKS)]
+    if own and all(taken_off(check, expected.get("not_expected") or []) for check in own):
+        return True
+    listed = expected.get(stage.parts)
+    if listed is None and stage.found_by:
+        was_asked = stage.found_by not in inventory.get("missing_tools", [stage.found_by])
+        return was_asked and not inventory.get(stage.parts)
+    return listed == []
+
+
+def taken_off(check: wire.Check, not_expected: Collection[str]) -> bool:
+    return check.outcome is wire.Outcome.NOT_TESTED and check.topic in not_expected
+
+
+# --- beside the profile's list -----------------------------------------------------------------------------------
+
+
+def _inventory(profile: Document, expected: Document) -> Iterator[Demand]:
+    if _param(profile, State.INVENTORY_CHECK, "prove_tester"):
+        yield Demand("tester.")
+
+
+def _smart(profile: Document, expected: Document) -> Iterator[Demand]:
+    if _is_self_tested(profile) and not _in_background(profile):
+        yield _SELF_TEST
+
+
+def _storage(profile: Document, expected: Document) -> Iterator[Demand]:
+    if _is_self_tested(profile) and _in_background(profile):
+        yield _SELF_TEST
+    if disk_writes.writes(profile):
+        yield Demand("verified_write")
+
+
+def _memory(profile: Document, expected: Document) -> Iterator[Demand]:
+    if _param(profile, State.MEMORY, "memtester_loops"):
+        yield Demand("bit_patterns")
+
+
+def _fans(profile: Document, expected: Document) -> Iterator[Demand]:
+    if expected.get("fans"):
+        yield _FANS
+
+
+def _network(profile: Document, expected: Document) -> Iterator[Demand]:
+    if any(nic.get("neighbour") for nic in expected.get("nics") or []):
+        yield Demand("neighbour", topic="lldp")
+
+
+def _gpu(profile: Document, expected: Document) -> Iterator[Demand]:
+    """A card of which only the presence was seen has not passed, unless the spec says that this is enough."""
+    yield from (Demand(name, topic=topic) for name, topic in _OF_A_GPU.items())
+
+
+ALSO: dict[str, Callable[[Document, Document], Iterator[Demand]]] = {
+    State.INVENTORY_CHECK: _inventory,
+    State.SMART: _smart,
+    State.CPU_STRESS: _fans,
+    State.MEMORY: _memory,
+    State.STORAGE: _storage,
+    State.NETWORK: _network,
+    State.BURN: _fans,
+    State.GPU: _gpu,
+}
+
+
+def _is_self_tested(profile: Document) -> bool:
+    return _param(profile, State.SMART, "self_test") in ("short", "long")
+
+
+def _in_background(profile: Document) -> bool:
+    """Whether Storage sees the end of the drives' tests."""
+    return State.STORAGE in profile["stages"] and _param(profile, State.SMART, "self_test_in_background") is True
+
+
+def _param(profile: Document, stage: str, name: str) -> Any:
+    return (_part(profile, stage, "params") or {}).get(name)
+
+
+def _part(profile: Document, stage: str, kind: str) -> Any:
+    return profile.get("stages", {}).get(stage, {}).get(kind)

@@ -1,0 +1,43 @@
+"""The verdict of a run and the health of its host, from the rows as they are."""
+
+from __future__ import annotations
+
+from django.db.models import Min, QuerySet
+
+from runs.judging import verdict
+from runs.judging.verdict import Seen, StageOutcome
+from runs.machine import State
+from runs.models import Finding, Run, Severity
+
+
+def settle(run: Run) -> None:
+    """Write the verdict and what it does to the host's health."""
+    run.verdict = verdict.verdict(
+        attempts(run), seen(run), bench_error=run.bench_error, wanted=run.profile.get("stages", {})
+    )
+    run.save(update_fields=["verdict"])
+    run.host.health = verdict.health_after(run.host.health, run.verdict)
+    run.host.save(update_fields=["health"])
+
+
+def blamed(run: Run) -> list[str]:
+    """The components with a critical finding that counts, in the order in which it was found out."""
+    counted = {(attempt.name, attempt.attempt) for attempt in verdict.counting(attempts(run))}
+    found = _critical(run).values_list("stage_run__name", "stage_run__attempt", "component").annotate(first=Min("id"))
+    return list(dict.fromkeys(part for name, attempt, part, _ in found.order_by("first") if (name, attempt) in counted))
+
+
+def attempts(run: Run) -> list[StageOutcome]:
+    """Every attempt that is over. Reporting judges the others and is not judged itself."""
+    over = run.stage_runs.exclude(outcome="").exclude(name=State.REPORTING)
+    return [StageOutcome(*row) for row in over.values_list("name", "attempt", "boot", "outcome", "counts")]
+
+
+def seen(run: Run) -> list[Seen]:
+    """One line for each attempt with a critical finding, however many there are: a host may have sent thousands."""
+    found = _critical(run).order_by().values_list("stage_run__name", "stage_run__attempt").distinct()
+    return [Seen(name, attempt, Severity.CRITICAL, "") for name, attempt in found]
+
+
+def _critical(run: Run) -> QuerySet[Finding]:
+    return run.findings.filter(severity=Severity.CRITICAL)

@@ -1,0 +1,40 @@
+"""Storage adapters, InfiniBand cards without ports and accelerators against what is expected: by serial number, else by
+model and number. The spec names no slots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from agent.contract import wire
+from runs.judging.specdiff.difference import Difference, Part, Spec
+
+
+def adapters(wanted: list[Spec], found: list[wire.Adapter], pinned: frozenset[str]) -> Iterator[Difference]:
+    left = list(found)
+    exact = [
+        _take(left, lambda one, spec=spec: bool(one.serial) and one.serial == spec.get("serial")) for spec in wanted
+    ]
+    for spec, adapter in zip(wanted, exact, strict=True):
+        name = spec.get("serial") or spec["model"]
+        part = Part(f"adapters[{name}]", "adapter", name, pinned)
+        if adapter is not None:
+            yield from part.text("model", spec.get("model"), adapter.model, "model")
+        elif (stand_in := _take(left, lambda one, spec=spec: _same_model(spec, one))) is None:
+            yield part.missing(name, f"{name}: expected {spec.get('model') or 'adapter'} is missing")
+        elif spec.get("serial") and stand_in.serial:
+            message = f"{stand_in.serial}: {stand_in.model} in place of {spec['serial']}, replaced"
+            yield Part(part.path, "adapter", stand_in.serial, pinned).replaced(spec["serial"], stand_in.serial, message)
+    for adapter in left:
+        name, words = adapter.serial or adapter.slot, f"{adapter.kind} adapter {adapter.model} at {adapter.slot}"
+        yield Part(f"adapters[{name}]", "adapter", name).unexpected(words, f"{name}: {words} is not expected")
+
+
+def _take(left: list[wire.Adapter], fits: Callable[[wire.Adapter], bool]) -> wire.Adapter | None:
+    adapter = next((one for one in left if fits(one)), None)
+    if adapter is not None:
+        left.remove(adapter)
+    return adapter
+
+
+def _same_model(spec: Spec, adapter: wire.Adapter) -> bool:
+    return not spec.get("model") or spec["model"].casefold() == adapter.model.casefold()

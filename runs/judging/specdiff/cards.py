@@ -1,0 +1,148 @@
+"""Network cards and GPUs against what is expected. The spec names no slots, so an expected card that is
+gone and an equivalent one that nobody expects are taken for a replacement, pair by pair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from agent.contract import wire
+from runs.judging.specdiff.difference import Difference, Part, Spec
+
+
+@dataclass(frozen=True)
+class _Like:
+    """What tells a port from others in spec and path, and its words."""
+
+    leaf: str
+    key: str
+    kind: str
+    words: str
+
+
+_NIC = _Like("nics", "mac", "nic", "network card")
+_INFINIBAND = _Like("infiniband", "guid", "infiniband", "InfiniBand port")
+
+
+def nics(wanted: list[Spec], found: list[wire.Nic], pinned: frozenset[str]) -> Iterator[Difference]:
+    yield from _ports(_NIC, wanted, found, pinned)
+
+
+def infiniband(wanted: list[Spec], found: list[wire.InfinibandPort], pinned: frozenset[str]) -> Iterator[Difference]:
+    """A port is told by its GUID, as a network card by its MAC."""
+    ports = [
+        wire.Nic(one.name, one.guid, speed_mbit=one.speed_mbit, link=one.link, pci=one.pci, model=one.model)
+        for one in found
+        if one.guid
+    ]
+    yield from _ports(_INFINIBAND, wanted, ports, pinned)
+
+
+def _ports(like: _Like, wanted: list[Spec], found: list[wire.Nic], pinned: frozenset[str]) -> Iterator[Difference]:
+    there = {nic.mac.lower(): nic for nic in found}
+    pairs = [(spec, there.pop(spec[like.key].lower(), None)) for spec in wanted]
+    strangers = list(there.values())
+    for spec, nic in pairs:
+        stand_in = None if nic else next((s for s in strangers if _can_stand_in(spec, s)), None)
+        if stand_in:
+            strangers.remove(stand_in)
+        yield from _nic(like, spec, nic, stand_in, pinned)
+    for nic in strangers:
+        words = f"{like.words} {nic.model or nic.driver or nic.name}"
+        path = f"{like.leaf}[{nic.mac}]"
+        yield Part(path, like.kind, nic.mac).unexpected(words, f"{nic.mac}: {words} is not expected")
+
+
+def _nic(
+    like: _Like, spec: Spec, nic: wire.Nic | None, stand_in: wire.Nic | None, pinned: frozenset[str]
+) -> Iterator[Difference]:
+    name = spec[like.key]
+    part = Part(f"{like.leaf}[{name}]", like.kind, name, pinned)
+    if nic is not None:
+        yield from _speed(part, spec.get("speed_mbit"), nic)
+    elif stand_in is not None:
+        message = f"{stand_in.mac}: {like.words} in place of {name}, replaced"
+        yield Part(part.path, like.kind, stand_in.mac, pinned).replaced(name, stand_in.mac, message, like.key)
+    else:
+        yield part.missing(name, f"{name}: expected {like.words} is missing")
+
+
+def _speed(part: Part, speed_mbit: int | None, nic: wire.Nic) -> Iterator[Difference]:
+    """A card with a link whose driver names no speed is left to the Network stage."""
+    if speed_mbit and not nic.link:
+        yield part.less("speed_mbit", speed_mbit, 0, "no link, link speed", "Mbit/s", code="spec.slower")
+    elif nic.speed_mbit is not None:
+        yield from part.amount("speed_mbit", speed_mbit, nic.speed_mbit, "link speed", "Mbit/s")
+
+
+def _can_stand_in(spec: Spec, nic: wire.Nic) -> bool:
+    """At least as fast, and a card in the machine: what hangs on USB has no PCI address."""
+    wanted = spec.get("speed_mbit")
+    return bool(nic.pci) and (not wanted or (nic.speed_mbit or 0) >= wanted)
+
+
+def gpus(wanted: list[Spec], found: list[wire.Gpu], pinned: frozenset[str]) -> Iterator[Difference]:
+    """By UUID, then by model, then by number: a card whose UUID no driver told may be any of those expected, and its
+    model is the bus's word for it and not the driver's."""
+    left = list(found)
+    pairs = _paired(wanted, left, [None] * len(wanted), _same_uuid)
+    pairs = _paired(wanted, left, pairs, _same_model)
+    pairs = _paired(wanted, left, pairs, _is_nameless)
+    for spec, gpu in zip(wanted, pairs, strict=True):
+        yield from _gpu(spec, gpu, pinned)
+    for gpu in left:
+        name, words = gpu.uuid or gpu.pci, f"GPU {gpu.model}".strip()
+        yield Part(f"gpus[{name}]", "gpu", name).unexpected(words, f"{name}: {words} is not expected")
+
+
+def uuids_untold(wanted: list[Spec], found: list[wire.Gpu]) -> bool:
+    """Whether the spec names cards by UUID, and some card here told none."""
+    return any(spec.get("uuid") for spec in wanted) and any(not gpu.uuid for gpu in found)
+
+
+def _gpu(spec: Spec, gpu: wire.Gpu | None, pinned: frozenset[str]) -> Iterator[Difference]:
+    name, model = spec.get("uuid") or spec.get("model") or "GPU", spec.get("model") or ""
+    part = Part(f"gpus[{name}]", "gpu", name, pinned)
+    if gpu is None:
+        yield part.missing(name, f"{name}: expected GPU is missing")
+    elif not gpu.uuid:
+        # Two names of the bus can be compared with each other.
+        if _of_the_bus(model) and _of_the_bus(gpu.model) and not _same_model(spec, gpu):
+            message = f"{gpu.pci}: GPU {gpu.model} in place of {model}, replaced"
+            yield Part(part.path, "gpu", gpu.pci, pinned).replaced(model, gpu.model, message, "model")
+    elif gpu.uuid == spec.get("uuid"):
+        yield from part.text("model", model, gpu.model, "model")
+    elif spec.get("uuid"):
+        message = f"{gpu.uuid}: GPU in place of {spec['uuid']}, replaced"
+        yield Part(part.path, "gpu", gpu.uuid, pinned).replaced(spec["uuid"], gpu.uuid, message, "uuid")
+
+
+def _paired(
+    wanted: list[Spec], left: list[wire.Gpu], pairs: list[wire.Gpu | None], fits: Callable[[Spec, wire.Gpu], bool]
+) -> list[wire.Gpu | None]:
+    """Each expected card that has none yet with one of those left, which is taken out."""
+    return [gpu or _take(left, spec, fits) for spec, gpu in zip(wanted, pairs, strict=True)]
+
+
+def _take(left: list[wire.Gpu], spec: Spec, fits: Callable[[Spec, wire.Gpu], bool]) -> wire.Gpu | None:
+    gpu = next((gpu for gpu in left if fits(spec, gpu)), None)
+    if gpu is not None:
+        left.remove(gpu)
+    return gpu
+
+
+def _same_uuid(spec: Spec, gpu: wire.Gpu) -> bool:
+    return bool(spec.get("uuid")) and gpu.uuid == spec["uuid"]
+
+
+def _same_model(spec: Spec, gpu: wire.Gpu) -> bool:
+    return not spec.get("model") or spec["model"].casefold() == gpu.model.casefold()
+
+
+def _is_nameless(spec: Spec, gpu: wire.Gpu) -> bool:
+    return not gpu.uuid
+
+
+def _of_the_bus(model: str) -> bool:
+    """lspci's names have the chip first and the card in brackets: GA100 [A100 PCIe 40GB]. Drivers use none."""
+    return "[" in model

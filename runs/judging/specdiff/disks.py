@@ -1,0 +1,51 @@
+"""Disks against what is expected: by serial and WWN, never by name or place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from agent.contract import wire
+from runs.judging.specdiff.difference import Difference, Part, Spec
+
+ROUNDING_MB = 1
+
+
+def disks(wanted: list[Spec], found: list[wire.Disk], pinned: frozenset[str]) -> Iterator[Difference]:
+    """An expected disk that is absent is critical on its serial. One that nobody expects, a USB stick
+    included, is a warning; so is a second disk that says it has the same serial."""
+    left = list(found)
+    for spec in wanted:
+        name = spec.get("serial") or spec.get("wwn") or ""
+        part = Part(f"disks[{name}]", "disk", name, pinned)
+        disk = next((disk for disk in left if matches(spec, disk)), None)
+        if disk is None:
+            yield part.missing(name, _absent(spec, name, left))
+        else:
+            left.remove(disk)
+            yield from _disk(part, spec, disk)
+    for disk in left:
+        name = disk.serial or disk.wwn or disk.name
+        words = " ".join(filter(None, (disk.bus.upper(), "disk", disk.model, f"of {disk.size_mb} MiB ({disk.name})")))
+        yield Part(f"disks[{name}]", "disk", name).unexpected(words, f"{name}: {words} is not expected")
+
+
+def matches(spec: Spec, disk: wire.Disk) -> bool:
+    """Every identifier that the spec gives is the disk's own; one that gives none matches nothing."""
+    given = {key: spec[key] for key in ("serial", "wwn") if spec.get(key)}
+    return bool(given) and all(getattr(disk, key) == value for key, value in given.items())
+
+
+def _disk(part: Part, spec: Spec, disk: wire.Disk) -> Iterator[Difference]:
+    if spec.get("bus") and spec["bus"] != disk.bus:
+        yield part.wrong_bus(spec["bus"], disk.bus)
+    yield from part.amount("size_mb", spec.get("size_mb"), disk.size_mb, "size", "MiB", slack=ROUNDING_MB)
+    yield from part.text("model", spec.get("model"), disk.model, "model")
+
+
+def _absent(spec: Spec, name: str, left: list[wire.Disk]) -> str:
+    near = next((d for d in left if spec.get("serial") and d.serial == spec["serial"]), None)
+    if near is not None:
+        return f"{name}: {near.name} has this serial, but WWN {near.wwn or 'none'} and not {spec.get('wwn')}"
+    kind = " ".join(filter(None, (spec.get("bus"), "disk", spec.get("model"))))
+    size = f" of {spec['size_mb']} MiB" if spec.get("size_mb") else ""
+    return f"{name}: expected {kind}{size} is absent"

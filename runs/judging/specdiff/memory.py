@@ -1,0 +1,161 @@
+"""Memory against what is expected: the modules slot by slot, then the sum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from agent.contract import wire
+from agent.contract.placeholders import is_placeholder
+from hosts import exchanged
+from runs.judging.specdiff.difference import Difference, Part, Spec
+
+# What firmware, graphics and the crash kernel may keep for themselves of the installed memory: Canonical's
+# Checkbox allows 25 % up to 2 GiB and 10 % above 16 GiB; between the two we go down in a straight line.
+_KEPT_SMALL, _KEPT_LARGE = 0.25, 0.10
+_SMALL_MB, _LARGE_MB = 2048, 16384
+# Where the modules are listed, a finer rule: the kernel's own map takes 64 bytes of each page of 4 KiB (1.6 %),
+# firmware and live image some hundred MiB. More than this, and as much as a module has: one was listed and not mapped.
+_MAP_SHARE, _MAP_MB = 0.025, 1024
+
+
+def memory(expected: Spec, found: wire.Memory, pinned: frozenset[str], *, slots_known: bool) -> Iterator[Difference]:
+    """`slots_known` is False where the firmware's list of modules could not be asked."""
+    missing_mb = 0
+    wanted = expected.get("dimms")
+    if wanted is not None and slots_known:
+        missing_mb = _missing_mb(wanted, found)
+        yield from _dimms(wanted, found, pinned)
+    total = list(_total(expected, found, missing_mb, extra_told=wanted is not None and slots_known))
+    yield from total or (_unmapped(expected, found) if slots_known else [])
+    if expected.get("ecc") and found.ecc is False:
+        yield Part("memory", "system", "system").less("ecc", 1, 0, "memory error correction")
+
+
+def not_compared(expected: Spec, found: wire.Memory) -> Iterator[str]:
+    """What the spec states of memory and the firmware does not tell, each in a sentence. A module's size is known
+    without its firmware where the kernel sees all the memory that is expected."""
+    if expected.get("ecc") and found.ecc is None:
+        yield "memory.ecc could not be compared: the firmware does not say whether errors are corrected"
+    sum_seen = bool(expected.get("total_mb") and found.total_mb)
+    if expected.get("total_mb") and not found.total_mb and not found.installed_mb:
+        yield "memory.total_mb could not be compared: neither the kernel nor the firmware tells it"
+    there = _by_locator(found)
+    for spec in expected.get("dimms") or []:
+        if (dimm := there.get(spec["locator"])) is not None:
+            yield from _unread(spec, dimm, sum_seen=sum_seen)
+
+
+def _unread(spec: Spec, dimm: wire.Dimm, *, sum_seen: bool) -> Iterator[str]:
+    path = f"memory.dimms[{spec['locator']}]"
+    is_it = bool(dimm.serial) and dimm.serial.casefold() == str(spec.get("serial") or "").casefold()
+    if dimm.size_mb is None and not sum_seen and (spec.get("size_mb") or (spec.get("serial") and not is_it)):
+        yield f"{path}.size_mb could not be compared: the firmware lists the module without its size"
+    if spec.get("speed_mts") and dimm.speed_mts is None:
+        yield f"{path}.speed_mts could not be compared: the firmware does not tell the speed at which the module runs"
+
+
+def _dimms(wanted: list[Spec], found: wire.Memory, pinned: frozenset[str]) -> Iterator[Difference]:
+    there = _by_locator(found)
+    rounds = exchanged.rounds(wanted, {slot: dimm.serial for slot, dimm in there.items()})
+    moved = {slot: spec for round_ in rounds for slot, spec in round_.items()}
+    yield from (_swapped(round_, pinned) for round_ in rounds)
+    for spec in wanted:
+        part = Part(f"memory.dimms[{spec['locator']}]", "dimm", spec["locator"], pinned)
+        if (dimm := there.pop(spec["locator"], None)) is None:
+            yield part.missing(_words(spec), f"{part.name}: no module found, expected {_words(spec)}")
+        else:
+            yield from _dimm(part, moved.get(spec["locator"], spec), dimm)
+    for dimm in there.values():
+        part = Part(f"memory.dimms[{dimm.locator}]", "dimm", dimm.locator)
+        yield part.unexpected(_size(dimm), f"{dimm.locator}: a module of {_size(dimm)} that is not expected")
+
+
+def _swapped(round_: exchanged.Round, pinned: frozenset[str]) -> Difference:
+    """Modules that sit in each other's slots: one difference, since nothing was replaced."""
+    first = next((slot for slot in round_ if f"memory.dimms[{slot}].serial" in pinned), next(iter(round_)))
+    others = [slot for slot in round_ if slot != first]
+    words = " and ".join([", ".join([first, *others[:-1]]), others[-1]])
+    sits = round_[first]["serial"]
+    expected = next(spec["serial"] for spec in round_.values() if spec["locator"] == first)
+    message = f"{words}: the modules are swapped, {sits} sits in {first} in place of {expected}"
+    return Part(f"memory.dimms[{first}]", "dimm", first, pinned).swapped(expected, sits, message)
+
+
+def _dimm(part: Part, spec: Spec, dimm: wire.Dimm) -> Iterator[Difference]:
+    yield from part.amount("size_mb", spec.get("size_mb"), dimm.size_mb, "size", "MiB")
+    if spec.get("speed_mts") and dimm.speed_mts is not None:
+        yield from part.amount("speed_mts", spec["speed_mts"], dimm.speed_mts, "speed", "MT/s")
+    serial = spec.get("serial") or ""
+    if not is_placeholder(serial) and serial.casefold() != dimm.serial.casefold():
+        message = f"{part.name}: replaced, serial {dimm.serial or 'none'} in place of {serial}"
+        yield part.replaced(serial, dimm.serial, message)
+    yield from part.text("part", spec.get("part"), dimm.part, "part number")
+
+
+def _total(expected: Spec, found: wire.Memory, missing_mb: int, *, extra_told: bool) -> Iterator[Difference]:
+    """The sum, less what missing or smaller modules have been blamed for already. Both what the firmware
+    lists and what the kernel sees must reach it: a module that is listed and not seen is one that failed
+    its training."""
+    total_mb = expected.get("total_mb")
+    if total_mb is None:
+        return
+    due_mb = max(total_mb - missing_mb, 0)
+    part = Part("memory", "system", "system")
+    if found.installed_mb and found.installed_mb != due_mb:
+        if found.installed_mb < due_mb or not extra_told:
+            yield from part.amount("total_mb", due_mb, found.installed_mb, "installed memory", "MiB")
+    elif found.total_mb and found.total_mb < due_mb * (1 - _kept(due_mb)):
+        yield part.less("total_mb", due_mb, found.total_mb, "memory that the kernel sees", "MiB")
+
+
+def _unmapped(expected: Spec, found: wire.Memory) -> Iterator[Difference]:
+    """A module that the firmware lists and did not hand on, on hosts with so many that the share kept hides it. A spec
+    that states less is content with less."""
+    sizes = [ram_mb for dimm in found.dimms if (ram_mb := _ram_mb(dimm)) > 0]
+    due_mb = min(expected.get("total_mb") or found.installed_mb, found.installed_mb)
+    short_mb = due_mb - found.total_mb
+    if sizes and found.total_mb and short_mb >= min(sizes) and short_mb > _MAP_SHARE * due_mb + _MAP_MB:
+        short = Part("memory", "system", "system").less(
+            "total_mb", due_mb, found.total_mb, "memory that the kernel sees", "MiB"
+        )
+        yield replace(short, message=f"{short.message}: short by as much as a module")
+
+
+def _missing_mb(wanted: list[Spec], found: wire.Memory) -> int:
+    """RAM that missing and smaller modules took with them. Persistent memory is none, nor is a cache. A module that is
+    there as large as ever and gives less RAM (its mode was changed) is blamed by nobody yet."""
+    there = _by_locator(found)
+    return sum(_lost_mb(spec, there.get(spec["locator"])) for spec in wanted)
+
+
+def _lost_mb(spec: Spec, dimm: wire.Dimm | None) -> int:
+    due_mb = spec.get("ram_mb", spec.get("size_mb") or 0)
+    if dimm is None:
+        return due_mb
+    is_smaller = dimm.size_mb is not None and dimm.size_mb < (spec.get("size_mb") or 0)
+    return max(due_mb - _ram_mb(dimm), 0) if is_smaller else 0
+
+
+def _by_locator(found: wire.Memory) -> dict[str, wire.Dimm]:
+    return {dimm.locator: dimm for dimm in found.dimms if dimm.size_mb is None or dimm.size_mb > 0}
+
+
+def _ram_mb(dimm: wire.Dimm) -> int:
+    return (dimm.size_mb or 0) if dimm.ram_mb is None else dimm.ram_mb
+
+
+def _kept(total_mb: float) -> float:
+    """Share of the memory that the kernel may not see."""
+    along = min(max((total_mb - _SMALL_MB) / (_LARGE_MB - _SMALL_MB), 0.0), 1.0)
+    return _KEPT_SMALL + along * (_KEPT_LARGE - _KEPT_SMALL)
+
+
+def _words(spec: Spec) -> str:
+    size = f"{spec['size_mb']} MiB" if spec.get("size_mb") else "a module"
+    return f"{size}, serial {spec['serial']}" if spec.get("serial") else size
+
+
+def _size(dimm: wire.Dimm) -> str:
+    kind = " of persistent memory" if dimm.persistent else ""
+    return f"{dimm.size_mb} MiB{kind}" if dimm.size_mb else f"unknown size{kind}"

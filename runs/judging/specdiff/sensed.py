@@ -1,0 +1,39 @@
+"""What the BMC and the sensors tell of: the BMC itself, power supplies, fans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from agent.contract import wire
+from runs.judging.specdiff.difference import Difference, Part, Spec
+
+
+def bmc_is_missing(expected: Spec, inventory: wire.Inventory) -> bool:
+    """Only a spec that lists power supplies or BMC firmware expects a BMC."""
+    expects = bool(expected.get("psus")) or bool((expected.get("firmware") or {}).get("bmc"))
+    return expects and not inventory.bmc and "bmc" not in expected.get("not_expected", [])
+
+
+def bmc() -> Difference:
+    return Part("firmware.bmc", "bmc", "BMC").missing("BMC", "BMC: does not answer, and the spec expects one")
+
+
+def psus(wanted: list[Spec], found: list[wire.Psu]) -> Iterator[Difference]:
+    there = {psu.name for psu in found if psu.present}
+    yield from _named("psus", "psu", "power supply", wanted, there)
+
+
+def fans(wanted: list[Spec], found: list[wire.Fan]) -> Iterator[Difference]:
+    """An empty header has a sensor, too, without a reading or at 0: nobody expects a fan there."""
+    expected = {spec["name"] for spec in wanted}
+    there = {fan.name for fan in found if fan.rpm or fan.percent or fan.name in expected}
+    yield from _named("fans", "fan", "fan", wanted, there)
+
+
+def _named(path: str, kind: str, words: str, wanted: list[Spec], there: set[str]) -> Iterator[Difference]:
+    expected = [spec["name"] for spec in wanted]
+    for name in expected:
+        if name not in there:
+            yield Part(f"{path}[{name}]", kind, name).missing(name, f"{name}: expected {words} is missing")
+    for name in sorted(there - set(expected)):
+        yield Part(f"{path}[{name}]", kind, name).unexpected(name, f"{name}: {words} is not expected")

@@ -1,0 +1,193 @@
+"""What a stage's numbers say beside others of their kind: the same part in earlier runs, and equal parts elsewhere.
+
+The limits stand among the stage's limits in the profile, by the name of the number: `media_errors_growth_max: 0`,
+`crc_errors_growth_warn: 0`, `seq_read_mb_s_of_last_good_min_percent: 60`, `seq_read_mb_s_of_peers_warn_percent: 80`
+with `seq_read_mb_s_of_peers_sigmas: 3` for how far the peers' own spread must be left,
+`thermal_resistance_c_w_of_last_good_max_percent: 150` with `…_over_percent` for its warning.
+Pure: numbers and limits in, findings out.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from agent.contract import wire
+from runs.wording import units
+
+LEAST_PEERS = 3
+_CRITICAL, _WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
+_GROWTH = {"_growth_max": _CRITICAL, "_growth_warn": _WARNING}
+_LAST_GOOD = {"_of_last_good_min_percent": _CRITICAL, "_of_last_good_warn_percent": _WARNING}
+_PEERS = {"_of_peers_min_percent": _CRITICAL, "_of_peers_warn_percent": _WARNING}
+_PEERS_SIGMAS = "_of_peers_sigmas"
+# Of a normal distribution the median absolute deviation is 1 / 1.4826 of the standard deviation.
+_SIGMA_OF_MAD = 1.4826
+_CEILING = {"_of_last_good_max_percent": _CRITICAL, "_of_last_good_over_percent": _WARNING}
+SUFFIXES = (*_GROWTH, *_LAST_GOOD, *_PEERS, _PEERS_SIGMAS, *_CEILING)
+
+Numbers = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The numbers of one stage of an earlier run of the same host. `when` is a date in words; `passed` whether the
+    stage did: what else was wrong with the host then is no matter here; `setting` what some numbers depend on:
+    profile, firmware, microcode."""
+
+    run: int
+    when: str
+    passed: bool
+    numbers: Numbers
+    setting: str = ""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """A number of which less is bad (or more, where it has a ceiling): the findings' codes, the unit, what the part
+    does. `same_setting` compares it with runs of the same profile, firmware and microcode only."""
+
+    before: str
+    peers: str
+    unit: str
+    does: str
+    kind: str = "disk"
+    same_setting: bool = False
+
+
+PACES = {
+    "cpu_bogo_ops_s": Pace("cpu.slower_than_before", "", "bogo-ops/s", "does", "cpu", same_setting=True),
+    "thermal_resistance_c_w": Pace("thermal.worse_than_before", "", "C/W", "heats up by", "cpu", same_setting=True),
+    "seq_read_mb_s": Pace("storage.slower_than_before", "storage.slower_than_peers", "MB/s", "reads"),
+    "raid_drives": Pace("smart.raid_drive_gone", "smart.raid_drive_gone", "drives", "has"),
+}
+
+
+def concern(limits: Mapping[str, object]) -> bool:
+    """Whether any of a stage's limits needs other numbers than its own."""
+    return any(name.endswith(SUFFIXES) for name in limits)
+
+
+def need_setting(numbers: Numbers, limits: Mapping[str, object]) -> bool:
+    """Whether a number is compared with runs in the same setting only."""
+    concerned = _concerned(numbers, limits, {**_LAST_GOOD, **_CEILING})
+    return any(name in PACES and PACES[name].same_setting for name, *_ in concerned)
+
+
+def need_peers(numbers: Numbers, limits: Mapping[str, object]) -> bool:
+    return any(True for _ in _concerned(numbers, limits, _PEERS))
+
+
+def judge(
+    numbers: Numbers,
+    limits: Mapping[str, object],
+    earlier: Sequence[Earlier],
+    peers: Mapping[str, Sequence[float]],
+    setting: str = "",
+) -> list[wire.Finding]:
+    """`earlier` the newest first; `peers` are the same numbers of equal parts, by the name of ours."""
+    found = [
+        *_growth(numbers, limits, earlier),
+        *_slower(numbers, limits, earlier, setting),
+        *_above(numbers, limits, earlier, setting),
+        *_behind(numbers, limits, peers),
+    ]
+    gravest: dict[tuple[str, str], wire.Finding] = {}
+    for one in sorted(found, key=lambda finding: finding.severity is not _CRITICAL):
+        gravest.setdefault((one.code, one.component), one)
+    return list(gravest.values())
+
+
+def _growth(numbers: Numbers, limits: Mapping[str, object], earlier: Sequence[Earlier]) -> Iterator[wire.Finding]:
+    """Against the last good run, or the first on record where none was good: against the last one, a drive that has
+    failed for its growth would pass when it is tried again."""
+    for name, part, key, severity, limit in _concerned(numbers, limits, _GROWTH):
+        known = [run for run in earlier if key in run.numbers]
+        base = next((run for run in known if run.passed), known[-1] if known else None)
+        if base is None or numbers[key] - base.numbers[key] <= limit:
+            continue
+        before, after = base.numbers[key], numbers[key]
+        words = f"{name.replace('_', ' ')} went from {before:g} to {after:g} since run {base.run} ({base.when})"
+        yield wire.Finding(f"smart.{name}", severity, "disk", part, f"{part}: {words}", after - before, limit)
+
+
+def _last_good(earlier: Sequence[Earlier], name: str, key: str, setting: str) -> Earlier | None:
+    """The newest good run that has this number, and where that matters, had it in the same setting."""
+    any_setting = name not in PACES or not PACES[name].same_setting
+    good = (run for run in earlier if run.passed and run.numbers.get(key))
+    return next((run for run in good if any_setting or run.setting == setting), None)
+
+
+def _above(
+    numbers: Numbers, limits: Mapping[str, object], earlier: Sequence[Earlier], setting: str
+) -> Iterator[wire.Finding]:
+    for name, part, key, severity, percent in _concerned(numbers, limits, _CEILING):
+        base = _last_good(earlier, name, key, setting)
+        if base is None or name not in PACES or numbers[key] <= base.numbers[key] * percent / 100:
+            continue
+        pace, before, limit = PACES[name], base.numbers[key], base.numbers[key] * percent / 100
+        message = (
+            f"{part}: {pace.does} {numbers[key]:.2f} {pace.unit}, {before:.2f} in run {base.run} ({base.when}), "
+            f"at most {percent:g} % are expected"
+        )
+        value = round(numbers[key], 3)
+        yield wire.Finding(pace.before, severity, pace.kind, part, message, value, round(limit, 3), pace.unit)
+
+
+def _slower(
+    numbers: Numbers, limits: Mapping[str, object], earlier: Sequence[Earlier], setting: str
+) -> Iterator[wire.Finding]:
+    for name, part, key, severity, percent in _concerned(numbers, limits, _LAST_GOOD):
+        base = _last_good(earlier, name, key, setting)
+        if base is not None and name in PACES:
+            against = f"in run {base.run} ({base.when})"
+            yield from _short(
+                PACES[name].before, name, part, numbers[key], base.numbers[key], percent, against, severity
+            )
+
+
+def _behind(
+    numbers: Numbers, limits: Mapping[str, object], peers: Mapping[str, Sequence[float]]
+) -> Iterator[wire.Finding]:
+    """Slower than equal parts, where there are enough of them, and where they don't differ as much among themselves."""
+    for name, part, key, severity, percent in _concerned(numbers, limits, _PEERS):
+        others = peers.get(key, ())
+        if len(others) < LEAST_PEERS or name not in PACES:
+            continue
+        median, sigmas = statistics.median(others), limits.get(name + _PEERS_SIGMAS)
+        usual = _sigma(others) * float(sigmas) if isinstance(sigmas, int | float) else 0.0
+        if median - numbers[key] > usual:
+            against = f"is the median of {len(others)} of its model"
+            yield from _short(PACES[name].peers, name, part, numbers[key], median, percent, against, severity)
+
+
+def _sigma(values: Sequence[float]) -> float:
+    """The standard deviation, by the median absolute deviation: one part that is far off does not widen it."""
+    median = statistics.median(values)
+    return _SIGMA_OF_MAD * statistics.median(abs(value - median) for value in values)
+
+
+def _short(
+    code: str, name: str, part: str, value: float, base: float, percent: float, against: str, severity: wire.Severity
+) -> Iterator[wire.Finding]:
+    least = base * percent / 100
+    if value < least:
+        pace = PACES[name]
+        message = (
+            f"{part}: {pace.does} {value:.0f} {units.written(pace.unit, value)}, {base:.0f} {against}, "
+            f"at least {percent:g} % are expected"
+        )
+        yield wire.Finding(code, severity, pace.kind, part, message, round(value, 1), round(least, 1), pace.unit)
+
+
+def _concerned(
+    numbers: Numbers, limits: Mapping[str, object], suffixes: Mapping[str, wire.Severity]
+) -> Iterator[tuple[str, str, str, wire.Severity, float]]:
+    """Name, part, whole key, severity and limit of each number that has such a limit."""
+    for key in numbers:
+        name, _, part = key.partition(".")
+        for suffix, severity in suffixes.items():
+            limit = limits.get(name + suffix)
+            if part and isinstance(limit, int | float):
+                yield name, part, key, severity, float(limit)

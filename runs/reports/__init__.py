@@ -1,0 +1,1 @@
+"""The report of a run: the document and the page."""

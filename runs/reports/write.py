@@ -1,0 +1,74 @@
+"""The report of a run: a page and a JSON document, written in a job whenever a run ends or begins to hold."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+from django.conf import settings
+from django.db.models import Exists, Max, OuterRef
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from runs import jobs, reporting
+from runs.files import atomic
+from runs.models import Artifact, Job, Run
+from runs.reports.document import Document, document
+
+log = logging.getLogger(__name__)
+
+HTML_NAME, JSON_NAME = "report.html", "report.json"
+ASKED_PER_TICK = 20
+
+
+def tick() -> None:
+    """Ask for the reports that are due and have no job: one that waits, is in hand or was put aside has one."""
+    has_job = Job.objects.filter(call=reporting.WRITE.call, run=OuterRef("pk"))
+    due = Run.objects.filter(~Exists(has_job), report_due=True).order_by("id").values_list("pk", flat=True)
+    for run_id in due[:ASKED_PER_TICK]:
+        jobs.ask(reporting.WRITE, run_id, run_id=run_id)
+
+
+def write_due(run_id: int) -> None:
+    """The job. Two workers can run this at once:
+
+    1. both write the same two files, each put in place whole by a rename, and the same two rows;
+    2. the mark is taken off only where no event came in since the report was begun: a run that has moved on
+       meanwhile, and one whose late result was kept, stays due.
+    """
+    run = Run.objects.select_related("host").filter(pk=run_id).first()
+    if run is None:
+        return
+    told = run.events.aggregate(newest=Max("id"))["newest"] or 0
+    write(run)
+    as_told = Run.objects.filter(pk=run.pk, report_due=True).exclude(events__id__gt=told)
+    as_told.update(report_due=False, report_at=timezone.now())
+
+
+def write(run: Run) -> list[Path]:
+    """Put both files into the run's directory and list them as artifacts. Raises OSError."""
+    content = document(run)
+    texts = {JSON_NAME: to_json(content), HTML_NAME: to_html(content)}
+    paths = [_put(run, name, text.encode()) for name, text in texts.items()]
+    log.info("run %s host %s: report written, verdict %s", run.pk, run.host, run.verdict or "none")
+    return paths
+
+
+def to_json(content: Document) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def to_html(content: Document) -> str:
+    """One page that needs no other file: to print, to mail, to keep."""
+    return render_to_string("runs/report.html", {"report": content})
+
+
+def _put(run: Run, name: str, data: bytes) -> Path:
+    """`Artifact.path` is relative to RUNS_DIR."""
+    path = settings.RUNS_DIR / str(run.pk) / name
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+    atomic.write(path, data, mode=0o640, sync=True)
+    fields = {"path": f"{run.pk}/{name}", "size": len(data), "created_at": timezone.now()}
+    Artifact.objects.update_or_create(run=run, name=name, defaults=fields)
+    return path

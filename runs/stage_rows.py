@@ -1,0 +1,290 @@
+"""The rows of a run's stages: opening an attempt, closing it, keeping what the agent found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Max
+from django.utils import timezone
+
+from agent.contract import codec, wire
+from hosts import bounds
+from runs import disk_writes, received
+from runs.bench import fitness, not_measured
+from runs.judging import earlier_runs, required_checks, second_look
+from runs.machine import State
+from runs.models import Finding, Outcome, Run, StageRun
+from runs.stages import BY_NAME, STAGES, Owner
+
+# What the probe says of a disk where it could not tell.
+NO_DATA = frozenset({"unreadable", "not_probed"})
+WIPE_PROBE_GATE = 3  # of the five that docs/safety.md has
+# A host that hung, reset or lost power in a stage has failed it, and so has one that did not end it in time.
+HOST_LOST, OVERDUE = "system.lost", "system.overdue"
+# What nobody can tell of a host that a starved bench did not hear in time.
+BENCH_STARVED = "bench.starved"
+# An agent that is restarted again and again ends no stage.
+MAX_RESTARTS = 3
+CLAIM_REPEATED_S = 60.0
+AFTER_A_FAILURE = "it would write, and after a failure only stages that read go on"
+ORDER = {stage.name: number for number, stage in enumerate(STAGES)}
+
+
+def open_attempt(run: Run, *, by_retry: bool = False) -> StageRun:
+    """A row for the next attempt of the stage that the run is in. A stage that needs the shared link gets its `go`
+    from the dispatcher, all others at once."""
+    stage = BY_NAME[run.state]
+    last = run.stage_runs.filter(name=stage.name).aggregate(last=Max("attempt"))["last"] or 0
+    return StageRun.objects.create(
+        run=run,
+        name=stage.name,
+        order=ORDER[stage.name],
+        attempt=last + 1,
+        boot=claimed_boot(run),
+        by_retry=by_retry,
+        timeout_s=_timeout_s(run, stage.name),
+        go_at=None if stage.shares_link else timezone.now(),
+    )
+
+
+def is_passed_over_by_retry(run: Run, name: str) -> bool:
+    """Whether a retry led to this stage and it resolved without the agent, which is still in its hold."""
+    row = run.stage_runs.filter(name=name).order_by("-attempt").first()
+    if row is None or not row.by_retry:
+        return False
+    return not row.counts or row.reason == AFTER_A_FAILURE or BY_NAME[name].owner is Owner.ORCHESTRATOR
+
+
+def claimed_boot(run: Run) -> int:
+    """Number of the boot that the agent at work belongs to."""
+    return run.boots.exclude(claimed_at=None).aggregate(newest=Max("number"))["newest"] or run.boot
+
+
+def was_booted_anew(run: Run) -> bool:
+    """Whether the agent at work is of another boot than the one that collected the parts. It knows none of them then,
+    and the host may have been opened: no stage can start but InventoryCheck."""
+    collected = [row.boot for row in run.stage_runs.all() if row.name == State.INVENTORY_CHECK]
+    return bool(collected) and max(collected) < claimed_boot(run)
+
+
+def current(run: Run) -> StageRun | None:
+    """The attempt that is running or waits for its go."""
+    return run.stage_runs.filter(name=run.state, outcome=Outcome.RUNNING).order_by("-attempt").first()
+
+
+def close_running(run: Run, why: str, code: str | None) -> None:
+    """What was running ends now without a result: failed, with a critical finding of this code on the system; not
+    tested where the bench is to blame; or simply not finished where there is none (cancelled)."""
+    for stage_run in run.stage_runs.filter(outcome=Outcome.RUNNING):
+        if code is None:
+            _end(stage_run, Outcome.NOT_TESTED, "cancelled")
+        elif code == BENCH_STARVED:
+            stage_run.bench = why
+            _end(stage_run, Outcome.NOT_TESTED, why)
+            add_finding(stage_run, wire.Finding(code, wire.Severity.INFO, "system", "system", why))
+        else:
+            _end(stage_run, Outcome.FAILED, why)
+            add_finding(stage_run, wire.Finding(code, wire.Severity.CRITICAL, "system", "system", why))
+
+
+def was_given_up(stage_run: StageRun) -> bool:
+    """Whether it was closed without a result of the agent: its host was taken for lost, or its time was over."""
+    return stage_run.findings.filter(code__in=(HOST_LOST, OVERDUE, BENCH_STARVED)).exists()
+
+
+def spoilt_before(stage_run: StageRun) -> int:
+    """How many attempts just before this one the bench has spoilt; an operator's retry begins to count anew."""
+    rows = stage_run.run.stage_runs.filter(name=stage_run.name, boot=stage_run.boot)
+    count = 0
+    if stage_run.by_retry:
+        return count
+    for row in rows.filter(attempt__lt=stage_run.attempt).order_by("-attempt"):
+        if not row.bench:
+            break
+        count += 1
+        if row.by_retry:
+            break
+    return count
+
+
+def may_go_again(stage_run: StageRun) -> bool:
+    """Whether this attempt was spoilt by the bench and another one is to follow."""
+    if not (stage_run.bench and stage_run.go_at and BY_NAME[stage_run.name].shares_link):
+        return False
+    spoilt = stage_run.outcome == Outcome.NOT_TESTED
+    return spoilt and spoilt_before(stage_run) + 1 < settings.VETTING.bench.network_tries
+
+
+def begin_anew(stage_run: StageRun) -> bool:
+    """The agent was restarted and starts over what it had begun: so does the stage's time, a few times at most. False
+    where it stays as it is, also for a claim that is only said twice."""
+    if stage_run.go_at is None or stage_run.restarts >= MAX_RESTARTS:
+        return False
+    allowed_s, elapsed_s = _timeout_s(stage_run.run, stage_run.name), (timezone.now() - stage_run.go_at).total_seconds()
+    if stage_run.timeout_s - elapsed_s > allowed_s - CLAIM_REPEATED_S:
+        return False
+    stage_run.restarts += 1
+    stage_run.timeout_s = elapsed_s + allowed_s
+    stage_run.save(update_fields=["restarts", "timeout_s"])
+    return True
+
+
+def skip(stage_run: StageRun, reason: str) -> None:
+    """What is not in the profile, or not expected on this host, is shown and doesn't count. What the host should have
+    been tested for does: the run can't pass without it."""
+    stage_run.counts = reason == AFTER_A_FAILURE
+    _end(stage_run, Outcome.NOT_TESTED, reason)
+
+
+def finish(stage_run: StageRun, outcome: str, reason: str = "") -> None:
+    _end(stage_run, outcome, reason)
+
+
+def keep(stage_run: StageRun, result: wire.Result, cut: received.Cut = received.NOTHING) -> None:
+    """Everything that the agent says of an attempt, in the row and its findings, and what earlier runs say of its
+    numbers. What a bench that was not fit may have bent counts against no part. A critical finding or a failed check
+    makes it failed, a refusal by the wipe probe or a required check that did not pass at best not tested, whatever the
+    agent called it. `cut` is what had to be left out of the result before."""
+    weighed = not_measured.excused(result, _unfit(stage_run, result))
+    result, stage_run.bench = weighed.result, weighed.why
+    stage_run.checks = codec.encode(result.checks)
+    stage_run.counters = codec.encode(result.counters)
+    stage_run.numbers = result.numbers
+    stage_run.refusals = codec.encode(result.refusals)
+    stage_run.evidence = result.evidence
+    stage_run.progress = []
+    add_findings(stage_run, (*result.findings, *earlier_runs.judged(stage_run)))
+    stage_run.counts = bool(cut.unseen) or not _is_not_expected(stage_run, result)
+    _end(stage_run, *_settled(stage_run, result, cut))
+
+
+def _unfit(stage_run: StageRun, result: wire.Result) -> str:
+    """Why the bench could not have measured what this attempt did, in words. No query where there is nothing that it
+    could have bent."""
+    if not not_measured.is_touched(result):
+        return ""
+    if why := fitness.unfit_between(stage_run.go_at or stage_run.created_at, timezone.now()):
+        return why
+    nics = (stage_run.run.inventory or {}).get("nics", [])
+    told = not_measured.told_by_host(result) or not_measured.common_rate(
+        result, {nic["mac"].lower(): nic["pci"] for nic in nics}
+    )
+    return told or _busy(stage_run, result)
+
+
+def _busy(stage_run: StageRun, result: wire.Result) -> str:
+    """Why a port that is slow or loses is to be measured once more, on a bench that was busy and yet fit: only where
+    another attempt follows, and only the first time."""
+    if settings.VETTING.bench.network_tries < 2 or spoilt_before(stage_run) or not not_measured.condemns(result):
+        return ""
+    return fitness.busy_between(stage_run.go_at or stage_run.created_at, timezone.now())
+
+
+def _settled(stage_run: StageRun, result: wire.Result, cut: received.Cut) -> tuple[Outcome, str]:
+    failed = [check.reason for check in result.checks if check.outcome is wire.Outcome.FAILED]
+    found = stage_run.findings.filter(severity=wire.Severity.CRITICAL)
+    critical = list(found.values_list("message", flat=True)[:5])
+    if critical or failed:
+        said = result.reason if result.outcome is wire.Outcome.FAILED else ""
+        return Outcome.FAILED, said or "; ".join(failed) or "; ".join(critical)
+    if result.outcome is wire.Outcome.PASSED and cut.unseen:
+        return Outcome.NOT_TESTED, f"more was sent than is kept, and nobody has judged the rest: {cut.unseen}"
+    if result.outcome is wire.Outcome.PASSED and (why := _unproven(stage_run, result)):
+        return Outcome.NOT_TESTED, why
+    if result.outcome is wire.Outcome.PASSED and is_refused_by_wipe_probe(stage_run):
+        return Outcome.NOT_TESTED, result.reason or "the wipe probe refused a disk (gate 3)"
+    if _is_called_not_expected(result) and stage_run.counts:
+        return (
+            Outcome.NOT_TESTED,
+            "nothing was tested, and neither spec nor inventory of the host takes the stage off",
+        )
+    return Outcome(result.outcome), result.reason
+
+
+def _unproven(stage_run: StageRun, result: wire.Result) -> str:
+    run = stage_run.run
+    wanted = required_checks.of_stage(stage_run.name, run.profile, run.expected)
+    return second_look.lacking(result, wanted, (run.expected or {}).get("not_expected") or [])
+
+
+def _is_not_expected(stage_run: StageRun, result: wire.Result) -> bool:
+    """The agent says so, and so does what is known of the host."""
+    run = stage_run.run
+    said = _is_called_not_expected(result)
+    return said and required_checks.is_not_expected(stage_run.name, result, run.expected, run.inventory)
+
+
+def _is_called_not_expected(result: wire.Result) -> bool:
+    return (result.outcome, result.reason) == (wire.Outcome.NOT_TESTED, wire.NOT_EXPECTED_HERE)
+
+
+def is_refused_by_wipe_probe(stage_run: StageRun) -> bool:
+    return any(refusal["gate"] == WIPE_PROBE_GATE for refusal in stage_run.refusals)
+
+
+def found_data_on(stage_run: StageRun) -> list[str]:
+    """The disks that it did not write because the wipe probe found something on each. One that could not be read is
+    another matter; one that may not be written at all (gate 4) was never to be."""
+    by_probe = [refusal for refusal in stage_run.refusals if refusal["gate"] == WIPE_PROBE_GATE]
+    return [refusal["serial"] for refusal in by_probe] if all(map(_has_data, by_probe)) else []
+
+
+def _has_data(refusal: dict[str, Any]) -> bool:
+    return any(signature["kind"] not in NO_DATA for signature in refusal["signatures"])
+
+
+def add_finding(stage_run: StageRun, finding: wire.Finding) -> None:
+    add_findings(stage_run, (finding,))
+
+
+def add_findings(stage_run: StageRun, findings: Iterable[wire.Finding]) -> None:
+    """Some statements, however many there are."""
+    Finding.objects.bulk_create([_row(stage_run, one) for one in findings], batch_size=200)
+
+
+def _row(stage_run: StageRun, finding: wire.Finding) -> Finding:
+    return Finding(
+        run_id=stage_run.run_id,
+        stage_run=stage_run,
+        code=finding.code[:64],
+        severity=finding.severity,
+        component_kind=finding.component_kind[:16],
+        component=finding.component[:128] or "system",
+        message=finding.message,
+        value=finding.value,
+        limit=finding.limit,
+        unit=finding.unit[:16],
+    )
+
+
+def skip_reason(run: Run) -> str:
+    """Why the stage that the run is in is passed over, or empty."""
+    stage = BY_NAME[run.state]
+    if stage.owner is Owner.ORCHESTRATOR:
+        return ""
+    if stage.name not in run.profile.get("stages", {}):
+        return f"not in profile {run.profile_name}"
+    if stage.topic and stage.topic in (run.expected or {}).get("not_expected", []):
+        return wire.NOT_EXPECTED_HERE
+    if stage.writes and disk_writes.writes(run.profile) and has_failed(run):
+        return AFTER_A_FAILURE
+    return ""
+
+
+def has_failed(run: Run) -> bool:
+    """Whether the newest attempt of any stage in this boot is failed. After another boot all stages are tested anew:
+    what failed before it stands in the way of none."""
+    rows = run.stage_runs.filter(boot=claimed_boot(run)).order_by("attempt")
+    newest = dict(rows.values_list("name", "outcome"))
+    return Outcome.FAILED in newest.values()
+
+
+def _timeout_s(run: Run, name: str) -> float:
+    return float(run.profile.get("stages", {}).get(name, {}).get("timeout_s", 0))
+
+
+def _end(stage_run: StageRun, outcome: str, reason: str) -> None:
+    stage_run.outcome, stage_run.reason, stage_run.ended_at = outcome, bounds.SENTENCE.cut(reason), timezone.now()
+    stage_run.save()
