@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from django.core.management import get_commands
 
+from tests.architecture.test_imports import AGENT_ORDER, RUNS_ABOVE, RUNS_BELOW
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 TOP_LEVEL = {"agent", "agentapi", "deploy", "docs", "hosts", "live-image", "notifications", "pxe", "requirements",
@@ -70,13 +72,44 @@ def test_every_file_that_is_named_exists(page: Path) -> None:
     assert missing == []
 
 
+MAP = ROOT / "docs" / "architecture.md"
+DJANGOS = {"management", "migrations", "templatetags", "commands"}
+
+
+def folders_on_the_map() -> list[str]:
+    """What stands in the first column of its tables, in its order."""
+    rows = re.findall(r"^\| (`[^|]*/`) \|", text_of(MAP), re.M)
+    return [name for row in rows for name in re.findall(r"`([\w./-]+)/`", row)]
+
+
+def packages() -> set[str]:
+    """Every folder with an `__init__.py`, but Django's own, single stages, and tests named as what they test."""
+    found = {path.parent.relative_to(ROOT) for top in TOP_LEVEL for path in (ROOT / top).rglob("__init__.py")}
+    skipped = DJANGOS | {"en"}
+    ours = {str(one) for one in found if not skipped & set(one.parts) and not one.is_relative_to("agent/stages")}
+    tests = {name for name in ours if name.startswith("tests") and (name.count("/") != 1 or name[6:] in TOP_LEVEL)}
+    return ours - tests | {"agent/stages"}
+
+
 def test_every_folder_of_code_and_of_tests_is_on_the_map() -> None:
-    """But those that are named as the package they test, and what Django puts into every app."""
-    text, usual = text_of(ROOT / "docs" / "architecture.md"), {"management", "migrations", "templatetags", "commands"}
-    packages = [path.parent.relative_to(ROOT) for top in TOP_LEVEL for path in (ROOT / top).glob("*/__init__.py")]
-    of_a_package = {f"tests/{top}" for top in TOP_LEVEL}
-    folders = {str(one) for one in packages if one.name not in usual} - of_a_package
-    assert [folder for folder in sorted(folders) if f"`{folder}/`" not in text] == []
+    assert sorted(packages() - set(folders_on_the_map())) == []
+
+
+def test_every_folder_on_the_map_exists_and_stands_there_once() -> None:
+    folders = folders_on_the_map()
+    assert [folder for folder in folders if not (ROOT / folder).is_dir()] == []
+    assert len(folders) == len(set(folders))
+
+
+def test_the_map_shows_the_order_in_which_folders_import_each_other() -> None:
+    listed = folders_on_the_map()
+    assert [f for f in listed if f.count("/") == 1 and f.startswith("agent/")] == _folders("agent", AGENT_ORDER)
+    runs = [folder for folder in listed if folder.count("/") == 1 and folder.startswith("runs/")]
+    assert runs == _folders("runs", (*RUNS_BELOW, *RUNS_ABOVE))
+
+
+def _folders(package: str, order: tuple[str, ...]) -> list[str]:
+    return [f"{package}/{name}" for name in order if (ROOT / package / name).is_dir() and name not in DJANGOS]
 
 
 def test_the_first_page_has_the_two_commands_and_the_picture() -> None:
