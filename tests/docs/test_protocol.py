@@ -55,7 +55,7 @@ def test_the_sample_of_a_claim_orders_what_a_profile_can_order() -> None:
 def test_the_agents_side_decodes_every_sample_with_the_standard_library_alone() -> None:
     """In an interpreter of its own (-S: no installed packages), as on the live image."""
     program = (
-        "import pathlib, sys; sys.path.insert(0, sys.argv[1]); from agent import codec, wire\n"
+        "import pathlib, sys; sys.path.insert(0, sys.argv[1]); from agent.contract import codec, wire\n"
         "for kind in wire.MESSAGES:\n"
         "    codec.loads(kind, pathlib.Path(sys.argv[1], 'tests/golden', kind.__name__ + '.json').read_bytes())\n"
         "assert not {'django', 'pydantic'} & set(sys.modules); print(len(wire.MESSAGES))"
