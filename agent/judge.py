@@ -143,20 +143,20 @@ def _sdr(ctx: StageContext, text: str) -> Judged:
         rows = ipmitool.parse_sdr(_without_comments(text))
     except ParseError as error:
         return Judged([checks.not_tested(name, reason=str(error), topic="bmc") for name in ("presence", "fans")])
-    part, names = Judged(), _names(ctx, "psus")
+    report, names = Judged(), _names(ctx, "psus")
     look = psu.seen("now", supplies.among(rows))
     if look.supplies or names:
-        psu.judge(names, [look], part)
-    psu.judge_others([look], part)
+        psu.judge(names, [look], report)
+    psu.judge_others([look], report)
     if look.redundancy and "redundancy" not in ctx.claim.not_expected:
-        psu.judge_redundancy([look], part)
+        psu.judge_redundancy([look], report)
     turning, names = fans.Fans({}, bmc_fans.among(rows)), _names(ctx, "fans")
     made, found = fans.judge(names, turning, turning)
-    part.checks += made if turning.fans or names or not part.checks else []
-    part.findings += found
+    report.checks += made if turning.fans or names or not report.checks else []
+    report.findings += found
     # One supply has nothing to be redundant with.
-    part.required = [check.name for check in part.checks if check.name != "redundancy"]
-    return part
+    report.required = [check.name for check in report.checks if check.name != "redundancy"]
+    return report
 
 
 def _kmsg(ctx: StageContext, text: str) -> Judged:
@@ -194,12 +194,14 @@ def _nvidia_smi(ctx: StageContext, text: str) -> Judged:
         answer = nvidia_smi.read(text)
     except ParseError as error:
         answer = nvidia_smi.Answer(silent=nvidia_smi.silent(text), trouble=str(error))
-    part = Judged()
+    report = Judged()
     for card in answer.cards:
-        gpu_memory.of_card(ctx, card, answer, part)
-    gpu_memory.of_the_silent(ctx, answer, part)
+        gpu_memory.of_card(ctx, card, answer, report)
+    gpu_memory.of_the_silent(ctx, answer, report)
     return (
-        part if part.checks else Judged([checks.not_tested("memory", reason="the recording names no GPU", topic="gpu")])
+        report
+        if report.checks
+        else Judged([checks.not_tested("memory", reason="the recording names no GPU", topic="gpu")])
     )
 
 

@@ -79,11 +79,11 @@ def write_all(ctx: StageContext, decided: Decided, board: ProgressBoard, notes: 
     """Every granted disk, side by side."""
     whole = PartialReport()
     with ThreadPoolExecutor(max_workers=max(1, len(decided.grants)), thread_name_prefix="write") as pool:
-        for part in pool.map(lambda grant: _write(ctx, grant, board, notes), decided.grants):
-            whole.checks += part.checks
-            whole.findings += part.findings
-            whole.numbers |= part.numbers
-            whole.evidence |= part.evidence
+        for report in pool.map(lambda grant: _write(ctx, grant, board, notes), decided.grants):
+            whole.checks += report.checks
+            whole.findings += report.findings
+            whole.numbers |= report.numbers
+            whole.evidence |= report.evidence
     return whole
 
 
@@ -117,21 +117,21 @@ def _decided(decisions: list[WriteGrant | wire.Refusal]) -> Decided:
 
 def _write(ctx: StageContext, grant: WriteGrant, board: ProgressBoard, notes: Notes) -> PartialReport:
     """Write, read back, blank. The disk is read-only again whatever happens in between."""
-    part = PartialReport()
+    report = PartialReport()
     if disks.zones(grant.name) == "host-managed":
         why = f"{grant.name}: host-managed zones take writes in their own order only"
-        part.checks.append(checks.not_tested(CHECK, grant.serial, reason=why))
-        return part
+        report.checks.append(checks.not_tested(CHECK, grant.serial, reason=why))
+        return report
     most, segment = (int(checks.param(ctx, name)) * MIB for name in ("write_max_mb", "segment_mb"))
     segments = notes.keep_begun(grant, plan(grant.size_mb * MIB, most, segment))
     ctx.log("warning", f"writing to {grant.name} ({grant.serial}): {sum(s.length for s in segments) // MIB} MiB")
     try:
         with diskio.writable(grant, ctx.last_continue_age_s) as fd:
-            _segments(ctx, grant, fd, segments, board, notes, part)
+            _segments(ctx, grant, fd, segments, board, notes, report)
     except diskio.NotWritten as error:
-        part.checks.append(checks.not_tested(CHECK, grant.serial, reason=str(error)))
+        report.checks.append(checks.not_tested(CHECK, grant.serial, reason=str(error)))
     board.tell(grant.serial, 100, "writing is over")
-    return part
+    return report
 
 
 def _segments(
@@ -141,25 +141,25 @@ def _segments(
     segments: list[Segment],
     board: ProgressBoard,
     notes: Notes,
-    part: PartialReport,
+    report: PartialReport,
 ) -> None:
     """What an earlier agent of this attempt did stands in the notes: what it verified is not written again, and what it
     found wrong stays wrong."""
     done = notes.written(grant)
     for number, segment in enumerate(segments):
         board.tell(grant.serial, 100.0 * number / len(segments), "writing and verifying")
-        if done.bad or (segment not in done.verified and not _overwrite(ctx, grant, fd, segment, done, notes, part)):
+        if done.bad or (segment not in done.verified and not _overwrite(ctx, grant, fd, segment, done, notes, report)):
             break
-    _blank(ctx, grant, fd, done, notes, part)
-    _told(ctx, grant, segments, done, part)
+    _blank(ctx, grant, fd, done, notes, report)
+    _told(ctx, grant, segments, done, report)
 
 
 def _overwrite(
-    ctx: StageContext, grant: WriteGrant, fd: int, segment: Segment, done: Written, notes: Notes, part: PartialReport
+    ctx: StageContext, grant: WriteGrant, fd: int, segment: Segment, done: Written, notes: Notes, report: PartialReport
 ) -> bool:
     """Patterns over one segment, read back; noted before and after. False: no other segment is written."""
     if not _answered(ctx):
-        part.checks.append(checks.not_tested(CHECK, grant.serial, reason=f"{grant.name}: {ctx.stop.reason}"))
+        report.checks.append(checks.not_tested(CHECK, grant.serial, reason=f"{grant.name}: {ctx.stop.reason}"))
         return False
     done.begin(segment)
     notes.keep_written(grant, done)
@@ -168,7 +168,7 @@ def _overwrite(
         done.states[segment] = State.WRITTEN
     done.bad = bad[0] if bad else None
     if trouble and not bad:
-        part.checks.append(checks.not_tested(CHECK, grant.serial, reason=f"{grant.name}: {trouble}"))
+        report.checks.append(checks.not_tested(CHECK, grant.serial, reason=f"{grant.name}: {trouble}"))
     elif job and not bad:
         done.verified[segment] = segment.length / job.write_bytes_s if job.write_bytes_s else 0.0
     notes.keep_written(grant, done)
@@ -183,27 +183,27 @@ def _answered(ctx: StageContext) -> bool:
     return not ctx.stop.is_set()
 
 
-def _told(ctx: StageContext, grant: WriteGrant, segments: list[Segment], done: Written, part: PartialReport) -> None:
+def _told(ctx: StageContext, grant: WriteGrant, segments: list[Segment], done: Written, report: PartialReport) -> None:
     """What was wrong with the disk is told by `failures`, from the notes."""
     verified, wanted = done.amount // MIB, sum(segment.length for segment in segments) // MIB
-    part.numbers[f"written_mb.{grant.serial}"] = done.amount / MIB
-    if not done.bad and not any(check.name == CHECK for check in part.checks):
+    report.numbers[f"written_mb.{grant.serial}"] = done.amount / MIB
+    if not done.bad and not any(check.name == CHECK for check in report.checks):
         whole = bool(segments) and set(segments) <= set(done.verified)
         why = f"{verified} MiB verified" if whole else f"{grant.name}: {verified} of {wanted} MiB verified"
-        part.checks.append((checks.passed if whole else checks.not_tested)(CHECK, grant.serial, reason=why))
+        report.checks.append((checks.passed if whole else checks.not_tested)(CHECK, grant.serial, reason=why))
     if not all(done.verified.values()):
-        part.checks.append(checks.not_tested(CHECK_SPEED, grant.serial, reason=f"{grant.name}: {_NO_PACE}"))
+        report.checks.append(checks.not_tested(CHECK_SPEED, grant.serial, reason=f"{grant.name}: {_NO_PACE}"))
     elif done.seconds:
-        disk_speed.judge_writing(ctx, _inventoried(ctx, grant), done.amount / done.seconds / 1e6, part)
+        disk_speed.judge_writing(ctx, _inventoried(ctx, grant), done.amount / done.seconds / 1e6, report)
 
 
 def failures(notes: Notes) -> PartialReport:
     """Every disk that failed in this attempt, also one that an earlier agent found and that was refused since."""
-    part = PartialReport()
+    report = PartialReport()
     for name, serial, bad in notes.bad():
-        part.findings.append(_wrong(name, serial, bad))
-        part.checks.append(checks.judged(CHECK, part.findings[-1:], serial))
-    return part
+        report.findings.append(_wrong(name, serial, bad))
+        report.checks.append(checks.judged(CHECK, report.findings[-1:], serial))
+    return report
 
 
 def _inventoried(ctx: StageContext, grant: WriteGrant) -> wire.Disk:
@@ -237,7 +237,7 @@ def _verified(
     return job, "", bad
 
 
-def _blank(ctx: StageContext, grant: WriteGrant, fd: int, done: Written, notes: Notes, part: PartialReport) -> None:
+def _blank(ctx: StageContext, grant: WriteGrant, fd: int, done: Written, notes: Notes, report: PartialReport) -> None:
     """Zeros over every segment that was overwritten as a whole, and over no other byte, so that the next probe finds a
     blank disk. Gate 5 is asked before each: what must be left is told by `disk_left`."""
     for segment in done.having(State.WRITTEN):

@@ -19,8 +19,8 @@ def await_self_tests(ctx: StageContext, disks: list[wire.Disk], board: ProgressB
     found = drives.of(disks).drives
     gone = sorted(drive_self_tests.Ledger(ctx).begun_in_smart() - {drive.name for drive in found})
     with ThreadPoolExecutor(max_workers=max(1, len(found)), thread_name_prefix="self-test") as pool:
-        parts = list(pool.map(lambda drive: _await_self_test(ctx, drive, board), found))
-    return [*parts, PartialReport([_unended(name) for name in gone])]
+        reports = list(pool.map(lambda drive: _await_self_test(ctx, drive, board), found))
+    return [*reports, PartialReport([_unended(name) for name in gone])]
 
 
 def _unended(name: str) -> wire.Check:
@@ -30,18 +30,18 @@ def _unended(name: str) -> wire.Check:
 
 
 def _await_self_test(ctx: StageContext, drive: Drive, board: ProgressBoard) -> PartialReport:
-    part = PartialReport()
-    smart = drives.ask(drive, part)
+    report = PartialReport()
+    smart = drives.ask(drive, report)
     if smart is None or smart.is_silent:
-        why = f"{drive.label}: {smart.trouble}" if smart else part.checks.pop().reason
-        part.checks.append(checks.not_tested(drive_self_tests.CHECK, drive.name, reason=why, topic=TOPIC))
-        return part
+        why = f"{drive.label}: {smart.trouble}" if smart else report.checks.pop().reason
+        report.checks.append(checks.not_tested(drive_self_tests.CHECK, drive.name, reason=why, topic=TOPIC))
+        return report
     try:
         begun = drive_self_tests.take_over(ctx, drive, smart, drive_self_tests.in_background(ctx.claim))
-        check, part.findings = drive_self_tests.follow(ctx, drive, smart.protocol, begun, board)
+        check, report.findings = drive_self_tests.follow(ctx, drive, smart.protocol, begun, board)
     except drive_self_tests.NotStarted as error:
         check = error.check
-    now = drives.ask(drive, part) or smart
-    part.checks = [check]
-    part.findings = part.findings or drive_self_tests.failed(now.self_test.failure, drive.label, drive.name)
-    return part
+    now = drives.ask(drive, report) or smart
+    report.checks = [check]
+    report.findings = report.findings or drive_self_tests.failed(now.self_test.failure, drive.label, drive.name)
+    return report

@@ -45,7 +45,7 @@ def measure(ctx: StageContext, present: list[wire.Disk], board: ProgressBoard) -
 
 def judge(ctx: StageContext, present: list[wire.Disk], done: Completed) -> PartialReport:
     """What fio said of these disks. One without a result is not tested, whatever the others did."""
-    part = PartialReport(evidence={"fio-speed.json": done.stdout[-40000:]})
+    report = PartialReport(evidence={"fio-speed.json": done.stdout[-40000:]})
     try:
         jobs, why = fio.parse_all(done.stdout) if done.ended else {}, done.trouble
     except ParseError as error:
@@ -58,11 +58,11 @@ def judge(ctx: StageContext, present: list[wire.Disk], done: Completed) -> Parti
             done_jobs = [jobs[name] for name in (f"{name} /dev/{disk.name}" for name in names) if name in jobs]
             if trouble := _trouble(done_jobs):
                 name, reason = checks.disk_name(disk), f"{disk.name}: {why or trouble}"
-                part.checks.append(checks.not_tested(f"{kind}_speed", name, reason=reason))
+                report.checks.append(checks.not_tested(f"{kind}_speed", name, reason=reason))
             else:
                 # Something else on the bench can only slow a disk down, so the better of two rounds is the disk's.
-                weigh(ctx, disk, max(done_jobs, key=lambda job: job.read_bytes_s or 0.0), part)
-    return part
+                weigh(ctx, disk, max(done_jobs, key=lambda job: job.read_bytes_s or 0.0), report)
+    return report
 
 
 def _trouble(jobs: list[fio.Job]) -> str:
@@ -76,37 +76,39 @@ def _trouble(jobs: list[fio.Job]) -> str:
     return "" if told else "fio does not say how fast it read"
 
 
-def _sequential(ctx: StageContext, disk: wire.Disk, job: fio.Job, part: PartialReport) -> None:
+def _sequential(ctx: StageContext, disk: wire.Disk, job: fio.Job, report: PartialReport) -> None:
     rate = (job.read_bytes_s or 0.0) / 1e6
-    part.numbers[f"seq_read_mb_s.{checks.disk_name(disk)}"] = rate
+    report.numbers[f"seq_read_mb_s.{checks.disk_name(disk)}"] = rate
     floor = checks.limit(ctx, f"{drive_class(disk)}_read_min_mb_s")
-    _judge(disk, "sequential_speed", "storage.slow", rate, floor, "MB/s", part)
+    _judge(disk, "sequential_speed", "storage.slow", rate, floor, "MB/s", report)
 
 
-def _random(ctx: StageContext, disk: wire.Disk, job: fio.Job, part: PartialReport) -> None:
+def _random(ctx: StageContext, disk: wire.Disk, job: fio.Job, report: PartialReport) -> None:
     name = checks.disk_name(disk)
     iops = job.read_iops or 0.0
-    part.numbers[f"rand_read_iops.{name}"] = iops
+    report.numbers[f"rand_read_iops.{name}"] = iops
     if job.p99_us is not None:
-        part.numbers[f"rand_read_p99_ms.{name}"] = job.p99_us / 1000
+        report.numbers[f"rand_read_p99_ms.{name}"] = job.p99_us / 1000
     floor = checks.limit(ctx, f"{drive_class(disk)}_random_min_iops")
-    _judge(disk, "random_speed", "storage.slow_random", iops, floor, "IOPS", part)
+    _judge(disk, "random_speed", "storage.slow_random", iops, floor, "IOPS", report)
 
 
-def judge_writing(ctx: StageContext, disk: wire.Disk, rate: float, part: PartialReport) -> None:
+def judge_writing(ctx: StageContext, disk: wire.Disk, rate: float, report: PartialReport) -> None:
     """The pace of verified writing, all disks at once. Overlapping tracks are rewritten by the band, so they have a
     floor of their own."""
-    part.numbers[f"seq_write_mb_s.{checks.disk_name(disk)}"] = rate
+    report.numbers[f"seq_write_mb_s.{checks.disk_name(disk)}"] = rate
     kind = "smr" if disks.zones(disk.name) else drive_class(disk)
     floor = checks.limit(ctx, f"{kind}_write_min_mb_s")
-    _judge(disk, CHECK_WRITING, "storage.slow_writing", rate, floor, "MB/s", part)
+    _judge(disk, CHECK_WRITING, "storage.slow_writing", rate, floor, "MB/s", report)
 
 
-def _judge(disk: wire.Disk, check: str, code: str, value: float, floor: float, unit: str, part: PartialReport) -> None:
+def _judge(
+    disk: wire.Disk, check: str, code: str, value: float, floor: float, unit: str, report: PartialReport
+) -> None:
     name, found = checks.disk_name(disk), []
     if value < floor:
         kind = drive_class(disk)
         message = f"{disk.name}: {value:.0f} {unit} {check.partition('_')[0]}, floor for {kind} is {floor:g} {unit}"
         found = [findings.make(code, "disk", name, message, value=round(value, 1), limit=floor, unit=unit)]
-    part.findings += found
-    part.checks.append(checks.judged(check, found, name, reason=f"{value:.0f} {unit}"))
+    report.findings += found
+    report.checks.append(checks.judged(check, found, name, reason=f"{value:.0f} {unit}"))

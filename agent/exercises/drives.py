@@ -118,18 +118,18 @@ def _unanswered(label: str, bay: Bay) -> wire.Check:
     return checks.not_tested("health", label, reason=f"{label}: {listed}{bay.trouble}", topic="smart")
 
 
-def ask(drive: Drive, part: PartialReport) -> smartctl.Smart | None:
+def ask(drive: Drive, report: PartialReport) -> smartctl.Smart | None:
     """One reading, which may lack a health status. A drive that can't be asked leaves checks that say why, replaced by
     a later reading."""
-    part.checks = [check for check in part.checks if check.name != "health"]
+    report.checks = [check for check in report.checks if check.name != "health"]
     done = smartctl.run(drive.device)
-    part.evidence[f"smartctl.{drive.name}"] = done.stdout
+    report.evidence[f"smartctl.{drive.name}"] = done.stdout
     try:
         smart = smartctl.parse(done.stdout)
         trouble = "" if done.ended else done.trouble
     except ParseError as error:
         smart, trouble = None, done.trouble or str(error)
     if trouble:
-        part.checks.append(checks.not_tested("health", drive.name, reason=f"{drive.label}: {trouble}", topic=TOPIC))
+        report.checks.append(checks.not_tested("health", drive.name, reason=f"{drive.label}: {trouble}", topic=TOPIC))
         return None
     return smart

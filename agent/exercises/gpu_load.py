@@ -41,16 +41,16 @@ def run(ctx: StageContext, present: list[wire.Gpu], answer: Answer) -> PartialRe
     has_dcgm, burner = shutil.which("dcgmi"), tool()
     if why := cannot(answer, bool(has_dcgm or burner)):
         return PartialReport([checks.not_tested(CHECK, name_of(gpu), reason=why, topic=here) for gpu in present])
-    part, watch = PartialReport(), Watch()
-    part.checks += [_unreached(gpu, here) for gpu in present if gpu_memory.card_of(gpu, answer) is None]
+    report, watch = PartialReport(), Watch()
+    report.checks += [_unreached(gpu, here) for gpu in present if gpu_memory.card_of(gpu, answer) is None]
     with watch.watching():
         if has_dcgm:
-            _diagnose(ctx, answer, part)
+            _diagnose(ctx, answer, report)
         if burner:
-            _burn(ctx, burner, answer, part)
-    part.checks = [replace(check, topic=here) for check in _worked(part.checks)]
-    watch.judge(part)
-    return part
+            _burn(ctx, burner, answer, report)
+    report.checks = [replace(check, topic=here) for check in _worked(report.checks)]
+    watch.judge(report)
+    return report
 
 
 def beside_all_else(ctx: StageContext, duration_s: float) -> PartialReport:
@@ -62,15 +62,15 @@ def beside_all_else(ctx: StageContext, duration_s: float) -> PartialReport:
     answer, here = nvidia_smi.ask(), topic(TOPIC, ctx.claim.not_expected)
     if why := cannot(answer, bool(tool())):
         return PartialReport([_did_not_join(name_of(gpu), why, here) for gpu in present])
-    part, watch = PartialReport(), Watch()
+    report, watch = PartialReport(), Watch()
     with watch.watching():
         percent = int(checks.param(ctx, "gpu_memory_percent"))
-        _run_burn(ctx, tool(), answer, part, percent, duration_s)
-    part.checks = [replace(check, name=CHECK_IN_BURN, topic=here) for check in part.checks]
+        _run_burn(ctx, tool(), answer, report, percent, duration_s)
+    report.checks = [replace(check, name=CHECK_IN_BURN, topic=here) for check in report.checks]
     unreached = [gpu for gpu in present if gpu_memory.card_of(gpu, answer) is None]
-    part.checks += [_did_not_join(name_of(gpu), "no tool for it, or no answer of it", here) for gpu in unreached]
-    watch.judge(part)
-    return part
+    report.checks += [_did_not_join(name_of(gpu), "no tool for it, or no answer of it", here) for gpu in unreached]
+    watch.judge(report)
+    return report
 
 
 def _did_not_join(name: str, why: str, topic: str) -> wire.Check:
@@ -94,27 +94,29 @@ def _unreached(gpu: wire.Gpu, topic: str) -> wire.Check:
     return checks.not_tested(CHECK, name_of(gpu), reason=why, topic=topic)
 
 
-def _diagnose(ctx: StageContext, answer: Answer, part: PartialReport) -> None:
+def _diagnose(ctx: StageContext, answer: Answer, report: PartialReport) -> None:
     level, most_s = int(checks.param(ctx, "dcgm_level")), float(checks.param(ctx, "dcgm_max_s"))
     with ProgressBoard(ctx).timing("GPUs", f"DCGM diagnostic, level {level}", most_s):
         done = dcgm.run(level, most_s, ctx.stop)
-    part.evidence["dcgmi.json"] = done.stdout or done.stderr
-    each(answer, part, done, lambda: dcgm.parse(done.stdout), diagnosed)
+    report.evidence["dcgmi.json"] = done.stdout or done.stderr
+    each(answer, report, done, lambda: dcgm.parse(done.stdout), diagnosed)
 
 
-def _burn(ctx: StageContext, name: str, answer: Answer, part: PartialReport) -> None:
+def _burn(ctx: StageContext, name: str, answer: Answer, report: PartialReport) -> None:
     percent, seconds = int(checks.param(ctx, "burn_memory_percent")), float(checks.param(ctx, "load_duration_s"))
     with ProgressBoard(ctx).timing("GPUs", "gpu_burn", seconds):
-        _run_burn(ctx, name, answer, part, percent, seconds)
+        _run_burn(ctx, name, answer, report, percent, seconds)
 
 
-def _run_burn(ctx: StageContext, name: str, answer: Answer, part: PartialReport, percent: int, seconds: float) -> None:
+def _run_burn(
+    ctx: StageContext, name: str, answer: Answer, report: PartialReport, percent: int, seconds: float
+) -> None:
     done = gpu_burn.run(name, percent, seconds, ctx.stop)
-    part.evidence["gpu_burn.txt"] = done.stdout[-20000:] or done.stderr
-    each(answer, part, done, lambda: gpu_burn.parse(done.stdout), burned)
+    report.evidence["gpu_burn.txt"] = done.stdout[-20000:] or done.stderr
+    each(answer, report, done, lambda: gpu_burn.parse(done.stdout), burned)
 
 
-def each(answer: Answer, part: PartialReport, done: Completed, parse: Callable, judge: Callable) -> None:
+def each(answer: Answer, report: PartialReport, done: Completed, parse: Callable, judge: Callable) -> None:
     """A check per card of what the tool said. What failed is told even where the tool did not come to its end; the rest
     is not tested then."""
     results: list = []
@@ -126,13 +128,13 @@ def each(answer: Answer, part: PartialReport, done: Completed, parse: Callable, 
         # Not its exit status, which says little: one that was cut short tested a part of it.
         why = "" if done.ended else done.trouble
     mixed = _not_told_apart(answer, results)
-    part.findings += _nobodys(results) if mixed else []
+    report.findings += _nobodys(results) if mixed else []
     for index, card in enumerate(answer.cards):
         check, found = judge(card, index, [] if mixed else results)
         if (why or mixed) and check.outcome is not wire.Outcome.FAILED:
             check, found = checks.not_tested(CHECK, card.name, reason=why or mixed, topic=TOPIC), []
-        part.checks.append(check)
-        part.findings += found
+        report.checks.append(check)
+        report.findings += found
 
 
 def _worked(made: list[wire.Check]) -> list[wire.Check]:
@@ -225,11 +227,11 @@ class Watch:
             self.most_power[card.name] = max(self.most_power.get(card.name, 0.0), card.power_w or 0.0)
             self.slowed.setdefault(card.name, set()).update(card.slowed_by)
 
-    def judge(self, part: PartialReport) -> None:
+    def judge(self, report: PartialReport) -> None:
         """The check `throttled` for each card that was seen at work."""
         for name, reasons in self.slowed.items():
-            part.numbers |= {f"gpu_peak_temp_c.{name}": float(self.hottest[name])}
-            part.numbers |= {f"gpu_peak_power_w.{name}": self.most_power[name]} if self.most_power[name] else {}
+            report.numbers |= {f"gpu_peak_temp_c.{name}": float(self.hottest[name])}
+            report.numbers |= {f"gpu_peak_power_w.{name}": self.most_power[name]} if self.most_power[name] else {}
             found = gpu_faults.slowed(name, name, tuple(reasons))
-            part.findings += found
-            part.checks.append(checks.judged("throttled", found, name, topic=GPU_TOPIC))
+            report.findings += found
+            report.checks.append(checks.judged("throttled", found, name, topic=GPU_TOPIC))

@@ -26,39 +26,39 @@ Limit = Callable[[str], float]
 
 def check(ctx: StageContext, present: list[wire.Gpu], answer: Answer, root: Path = Path("/")) -> PartialReport:
     """The checks `memory` and `state` of each card on the bus, and of each that only the driver knows."""
-    part = PartialReport()
+    report = PartialReport()
     for gpu in present:
         card, amd = card_of(gpu, answer), amdgpu.read(gpu.pci, root)
         if amd is not None:
-            _amd(ctx, gpu, amd, part)
+            _amd(ctx, gpu, amd, report)
         elif card is None or answer.trouble:
-            _unasked(ctx, gpu, answer, part)
+            _unasked(ctx, gpu, answer, report)
         else:
-            of_card(ctx, card, answer, part)
+            of_card(ctx, card, answer, report)
     known = {gpu.pci for gpu in present} | {gpu.uuid for gpu in present if gpu.uuid}
     for card in answer.cards:
         if card.pci not in known and card.uuid not in known:
             why = f"{card.pci}: the driver lists it, the inventory does not"
-            part.checks.append(_not_tested(ctx, card.name, why))
+            report.checks.append(_not_tested(ctx, card.name, why))
     named = {gpu.pci for gpu in present}
     others = [one for one in answer.silent if one.pci not in named and one.pci not in answer.by_pci]
-    of_the_silent(ctx, replace(answer, silent=others, attached=None, trouble=""), part)
-    return part
+    of_the_silent(ctx, replace(answer, silent=others, attached=None, trouble=""), report)
+    return report
 
 
-def of_the_silent(ctx: StageContext, answer: Answer, part: PartialReport) -> None:
+def of_the_silent(ctx: StageContext, answer: Answer, report: PartialReport) -> None:
     """Cards that only a warning names, cards that are counted but not listed, and why nothing was read at all."""
     silent = [one for one in answer.silent if one.pci not in answer.by_pci]
     for number, one in enumerate(silent):
         name = one.pci or f"GPU without a name {number + 1}"
         state, found = gpu_state.of_silent(name, one, _topic(ctx, LOAD_TOPIC))
-        part.checks += [state, _not_tested(ctx, name, f"its driver says: {one.words[:200]}")]
-        part.findings += found
+        report.checks += [state, _not_tested(ctx, name, f"its driver says: {one.words[:200]}")]
+        report.findings += found
     lacking = (answer.attached or 0) - len(answer.cards) - len([one for one in silent if one.is_gone])
     if lacking > 0:
-        part.checks.append(_not_tested(ctx, "system", f"{lacking} of {answer.attached} attached GPUs are not listed"))
+        report.checks.append(_not_tested(ctx, "system", f"{lacking} of {answer.attached} attached GPUs are not listed"))
     if answer.trouble:
-        part.checks.append(_not_tested(ctx, "", answer.trouble))
+        report.checks.append(_not_tested(ctx, "", answer.trouble))
 
 
 def card_of(gpu: wire.Gpu, answer: Answer) -> NvidiaGpu | None:
@@ -66,7 +66,7 @@ def card_of(gpu: wire.Gpu, answer: Answer) -> NvidiaGpu | None:
     return answer.by_pci.get(gpu.pci) or by_uuid
 
 
-def of_card(ctx: StageContext, card: NvidiaGpu, answer: Answer, part: PartialReport) -> None:
+def of_card(ctx: StageContext, card: NvidiaGpu, answer: Answer, report: PartialReport) -> None:
     """One card that the driver told of, and what was printed about it beside the answer."""
     found = of_nvidia(card, lambda name: checks.limit(ctx, name))
     beside = [finding for one in answer.silent if one.pci == card.pci
@@ -76,9 +76,9 @@ def of_card(ctx: StageContext, card: NvidiaGpu, answer: Answer, part: PartialRep
     if why and check.outcome is wire.Outcome.PASSED:
         check = _not_tested(ctx, card.name, why)
     state, faults = gpu_state.judge(card, _topic(ctx, LOAD_TOPIC))
-    part.checks += [check, state]
-    part.findings += [*found, *beside, *faults]
-    part.numbers |= _numbers(card)
+    report.checks += [check, state]
+    report.findings += [*found, *beside, *faults]
+    report.numbers |= _numbers(card)
 
 
 def of_nvidia(card: NvidiaGpu, limit: Limit) -> list[wire.Finding]:
@@ -171,7 +171,7 @@ def _finding(code: str, card: NvidiaGpu, words: str, value: float | None = None)
     return findings.make(code, "gpu", card.name, f"{card.pci}: {words}", value=value)
 
 
-def _amd(ctx: StageContext, gpu: wire.Gpu, card: AmdGpu, part: PartialReport) -> None:
+def _amd(ctx: StageContext, gpu: wire.Gpu, card: AmdGpu, report: PartialReport) -> None:
     """amdgpu tells of no state: a card that hangs is reset, and the kernel's log says so."""
     name, load_topic = name_of(gpu), _topic(ctx, LOAD_TOPIC)
     found = of_amd(name, gpu.pci, card, checks.limit(ctx, "uncorrected_errors_max"))
@@ -184,21 +184,21 @@ def _amd(ctx: StageContext, gpu: wire.Gpu, card: AmdGpu, part: PartialReport) ->
         )
     else:
         state = checks.passed(gpu_state.CHECK, name, topic=load_topic, reason="amdgpu drives it")
-    part.findings += found
-    part.checks += [check, state]
+    report.findings += found
+    report.checks += [check, state]
 
 
-def _unasked(ctx: StageContext, gpu: wire.Gpu, answer: Answer, part: PartialReport) -> None:
+def _unasked(ctx: StageContext, gpu: wire.Gpu, answer: Answer, report: PartialReport) -> None:
     """A card on the bus of which the driver said nothing, or nothing that could be believed."""
     name, silent = name_of(gpu), next((one for one in answer.silent if one.pci == gpu.pci), None)
     if silent is not None:
         state, found = gpu_state.of_silent(name, silent, _topic(ctx, LOAD_TOPIC))
-        part.checks += [state, _not_tested(ctx, name, f"{gpu.pci}: its driver says: {silent.words[:200]}")]
-        part.findings += found
+        report.checks += [state, _not_tested(ctx, name, f"{gpu.pci}: its driver says: {silent.words[:200]}")]
+        report.findings += found
         return
     why = f"{answer.trouble}; {REMEDY}" if answer.trouble else f"{gpu.pci}: did not answer its driver"
-    part.checks.append(_not_tested(ctx, name, why))
-    part.checks.append(checks.not_tested(gpu_state.CHECK, name, reason=why, topic=_topic(ctx, LOAD_TOPIC)))
+    report.checks.append(_not_tested(ctx, name, why))
+    report.checks.append(checks.not_tested(gpu_state.CHECK, name, reason=why, topic=_topic(ctx, LOAD_TOPIC)))
 
 
 def _not_tested(ctx: StageContext, name: str, why: str) -> wire.Check:

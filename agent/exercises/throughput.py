@@ -41,13 +41,13 @@ class Link:
     ctx: StageContext
     state: NicState
     address: str
-    part: PartialReport
+    report: PartialReport
     board: ProgressBoard
 
 
-def measure(ctx: StageContext, state: NicState, address: str, part: PartialReport, board: ProgressBoard) -> None:
+def measure(ctx: StageContext, state: NicState, address: str, report: PartialReport, board: ProgressBoard) -> None:
     """Adds the checks `throughput` (each direction alone must have been measured for it to pass) and `both_ways`."""
-    link = Link(ctx, state, address, part, board)
+    link = Link(ctx, state, address, report, board)
     judge(link, CHECK, [(direction, *_best(link, direction)) for direction in (Direction.OUT, Direction.IN)])
     judge(link, CHECK_BOTH, [(Direction.BOTH, *_best(link, Direction.BOTH))])
 
@@ -82,11 +82,11 @@ def judge(link: Link, name: str, outcomes: list[tuple[Direction, list[wire.Findi
     """One check of what each direction came to. Retransmits are warnings and stand beside it."""
     found = [finding for _, findings_, _ in outcomes for finding in findings_]
     untested = [f"{link.state.name}, {direction}: {why}" for direction, _, why in outcomes if why]
-    link.part.findings += found
+    link.report.findings += found
     check = checks.judged(name, found, link.state.mac)
     if untested and check.outcome is wire.Outcome.PASSED:
         check = checks.not_tested(name, link.state.mac, reason="; ".join(untested))
-    link.part.checks.append(check)
+    link.report.checks.append(check)
 
 
 def _best(link: Link, direction: Direction) -> tuple[list[wire.Finding], str]:
@@ -162,7 +162,7 @@ def _once(link: Link, port: int, direction: Direction, duration_s: float) -> Mea
     before = nics.traffic(state.name)
     done = iperf3.run(command, duration_s, link.ctx.stop)
     after = nics.traffic(state.name)
-    link.part.evidence[f"iperf3.{state.mac}.{direction}"] = done.stdout[-20000:] or done.stderr
+    link.report.evidence[f"iperf3.{state.mac}.{direction}"] = done.stdout[-20000:] or done.stderr
     return read(done, direction, before, after)
 
 
@@ -208,7 +208,7 @@ def went_elsewhere(measured: Measured, before: nics.Traffic | None, after: nics.
 def _number(link: Link, direction: Direction, way: Direction, result: Throughput) -> None:
     mbit, mac = result.bits_s / 1e6, link.state.mac
     name = f"tcp_both_{way}_mbit" if direction is Direction.BOTH else f"tcp_{way}_mbit"
-    link.part.numbers[f"{name}.{mac}"] = max(mbit, link.part.numbers.get(f"{name}.{mac}", 0.0))
+    link.report.numbers[f"{name}.{mac}"] = max(mbit, link.report.numbers.get(f"{name}.{mac}", 0.0))
     link.ctx.measure(wire.Measurement(time.time(), "nic", mac, f"throughput_{way}", mbit / 8, "MB/s"))
 
 
@@ -227,7 +227,7 @@ def _retransmits(link: Link, direction: Direction, way: Direction, result: Throu
         return []
     percent = 100.0 * result.retransmits * result.segment_bytes / result.sent_bytes
     mac = link.state.mac
-    link.part.numbers[f"retransmits_{way}_percent.{mac}"] = percent
+    link.report.numbers[f"retransmits_{way}_percent.{mac}"] = percent
     limit = checks.limit(link.ctx, "retransmits_max_percent")
     if percent <= limit:
         return []

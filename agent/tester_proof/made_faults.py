@@ -206,5 +206,5 @@ def _context(order: wire.StageOrder, attempt: Attempt, runtime: Runtime) -> Stag
     )
 
 
-def _of(ctx: StageContext, part: PartialReport) -> StageReport:
-    return checks.report(ctx, part.checks, findings=part.findings, numbers=part.numbers, evidence=part.evidence)
+def _of(ctx: StageContext, report: PartialReport) -> StageReport:
+    return checks.report(ctx, report.checks, findings=report.findings, numbers=report.numbers, evidence=report.evidence)

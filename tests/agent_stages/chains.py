@@ -50,10 +50,10 @@ def done(text: str) -> Completed:
     return Completed(["tool"], 0, stdout=text)
 
 
-def outcome(part: PartialReport) -> str:
-    if any(finding.severity is wire.Severity.CRITICAL for finding in part.findings):
+def outcome(report: PartialReport) -> str:
+    if any(finding.severity is wire.Severity.CRITICAL for finding in report.findings):
         return "failed"
-    return settle(part.checks, [check.name for check in part.checks], [])[0].value
+    return settle(report.checks, [check.name for check in report.checks], [])[0].value
 
 
 def of_kind(kind: str, stage: str) -> Judge:
@@ -69,11 +69,11 @@ def verified_write(text: str) -> str:
 
 
 def surface_read(text: str) -> str:
-    segment, read, part = Segment(0, SIZE), Surface(), PartialReport()
+    segment, read, report = Segment(0, SIZE), Surface(), PartialReport()
     read.bad += [(one.offset // 512, one.length // 512) for one in fio.io_errors(text)]
     surface.take(done(text), segment, read)
-    storage.judge(ctx("Storage"), DISK, SIZE, [segment], read, part)
-    return outcome(part)
+    storage.judge(ctx("Storage"), DISK, SIZE, [segment], read, report)
+    return outcome(report)
 
 
 def speed(text: str) -> str:
@@ -105,9 +105,9 @@ def nvme_self_test(text: str) -> str:
 
 
 def cores(text: str) -> str:
-    part = PartialReport()
-    cpu_load.record(part, "CPU0", 2, stress_ng.judge(done(""), text), text)
-    return outcome(part)
+    report = PartialReport()
+    cpu_load.record(report, "CPU0", 2, stress_ng.judge(done(""), text), text)
+    return outcome(report)
 
 
 def patterns(text: str) -> str:
@@ -121,15 +121,15 @@ def bit_patterns(text: str) -> str:
 
 
 def gpus_burnt(text: str) -> str:
-    part = PartialReport()
-    gpu_load.each(nvidia_smi.Answer(CARDS), part, done(text), lambda: gpu_burn.parse(text), gpu_load.burned)
-    return outcome(part)
+    report = PartialReport()
+    gpu_load.each(nvidia_smi.Answer(CARDS), report, done(text), lambda: gpu_burn.parse(text), gpu_load.burned)
+    return outcome(report)
 
 
 def gpus_diagnosed(cards: int, text: str) -> str:
-    part, answer = PartialReport(), nvidia_smi.Answer(CARDS[:cards])
-    gpu_load.each(answer, part, done(text), lambda: dcgm.parse(text), gpu_load.diagnosed)
-    return outcome(part)
+    report, answer = PartialReport(), nvidia_smi.Answer(CARDS[:cards])
+    gpu_load.each(answer, report, done(text), lambda: dcgm.parse(text), gpu_load.diagnosed)
+    return outcome(report)
 
 
 # --- network -------------------------------------------------------------------------------------------------------
@@ -140,8 +140,8 @@ def state(speed_mbit: int) -> NicState:
 
 
 def carried(direction: Direction, speed_mbit: int, text: str) -> str:
-    part, stage = PartialReport(), ctx("Network")
-    link = throughput.Link(stage, state(speed_mbit), "10.0.0.2", part, ProgressBoard(stage))
+    report, stage = PartialReport(), ctx("Network")
+    link = throughput.Link(stage, state(speed_mbit), "10.0.0.2", report, ProgressBoard(stage))
     counted = Traffic(10**18, 10**18)
     measured = throughput.read(done(text), direction, Traffic(0, 0), counted)
     if isinstance(measured, dict):
@@ -149,7 +149,7 @@ def carried(direction: Direction, speed_mbit: int, text: str) -> str:
     else:
         found, why = [], measured if isinstance(measured, str) else measured.words
     throughput.judge(link, throughput.CHECK, [(direction, found, why)])
-    return outcome(part)
+    return outcome(report)
 
 
 def calm(text: str) -> str:
@@ -160,15 +160,15 @@ def calm(text: str) -> str:
 
 
 def loss(text: str) -> str:
-    part = PartialReport()
-    network.judge_loss(ctx("Network"), state(1000), SERVER, done(text), part)
-    return outcome(part)
+    report = PartialReport()
+    network.judge_loss(ctx("Network"), state(1000), SERVER, done(text), report)
+    return outcome(report)
 
 
 def linked(text: str) -> str:
-    part = PartialReport()
-    links.judge_nic(wire.Nic("eno1", MAC), done(text), part)
-    return outcome(part)
+    report = PartialReport()
+    links.judge_nic(wire.Nic("eno1", MAC), done(text), report)
+    return outcome(report)
 
 
 def addressed(text: str) -> str:

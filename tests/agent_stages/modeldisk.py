@@ -177,11 +177,11 @@ class ModelDisk:
             try:
                 decided = verified_writes.decide(ctx, notes) if not self.stop.is_set() else verified_writes.NOTHING
                 written = verified_writes.write_all(ctx, decided, ProgressBoard(ctx), notes)
-                for part in (written, verified_writes.failures(notes), left_patterns.told(ctx, notes)):
-                    found.checks += part.checks
-                    found.findings += part.findings
-                    found.numbers |= part.numbers
-                    found.evidence |= part.evidence
+                for report in (written, verified_writes.failures(notes), left_patterns.told(ctx, notes)):
+                    found.checks += report.checks
+                    found.findings += report.findings
+                    found.numbers |= report.numbers
+                    found.evidence |= report.evidence
             except Killed:
                 return None
         if not self.read_only:
@@ -297,18 +297,18 @@ class ModelDisk:
 class Report:
     """What an agent that came to its end has to say."""
 
-    part: PartialReport
+    report: PartialReport
     decided: verified_writes.Decided
 
     def outcomes(self) -> set[wire.Outcome]:
-        return {check.outcome for check in self.part.checks if check.name == verified_writes.CHECK}
+        return {check.outcome for check in self.report.checks if check.name == verified_writes.CHECK}
 
     def refused_by(self) -> set[int]:
         return {one.gate for one in self.decided.refusals if one.serial == SERIAL}
 
     def left(self) -> set[int]:
         """The cells that are told not to be blank."""
-        lines = [line.split() for line in self.part.evidence.get(f"left.{SERIAL}", "").splitlines()[1:]]
+        lines = [line.split() for line in self.report.evidence.get(f"left.{SERIAL}", "").splitlines()[1:]]
         return {cell for _, at, _, end in lines for cell in range(int(at) // CELL, (int(end) + 1) // CELL)}
 
 

@@ -48,18 +48,18 @@ def well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tools
 
 
-def only(part: object) -> tuple[wire.Outcome, str]:
-    (check,) = part.checks
+def only(report: object) -> tuple[wire.Outcome, str]:
+    (check,) = report.checks
     assert (check.name, check.topic) == ("network", "network")
     return check.outcome, check.reason
 
 
 @pytest.mark.usefixtures("well")
 def test_the_network_joins_while_the_link_is_lent(tmp_path: Path) -> None:
-    part = burn_network.run(ctx(tmp_path), 0.5)
-    outcome, reason = only(part)
+    report = burn_network.run(ctx(tmp_path), 0.5)
+    outcome, reason = only(report)
     assert outcome is PASSED and "beside all other loads" in reason
-    assert part.numbers[f"burn_network_mb.{toolbench.MAC}"] > 0
+    assert report.numbers[f"burn_network_mb.{toolbench.MAC}"] > 0
 
 
 @pytest.mark.usefixtures("well")
@@ -171,7 +171,7 @@ def test_a_real_test_goes_over_the_cable(
     port = NicState(cable.near, toolbench.MAC, "veth", "", True, 100, "full")
     monkeypatch.setattr(nics, "names", lambda *_: [cable.near])
     monkeypatch.setattr(nics, "state", lambda *_: port)
-    part = burn_network.run(ctx(tmp_path, iperf=IPERF, network_test_s=1), 7.0)
-    outcome, reason = only(part)
+    report = burn_network.run(ctx(tmp_path, iperf=IPERF, network_test_s=1), 7.0)
+    outcome, reason = only(report)
     assert outcome is PASSED, reason
-    assert HERE in part.evidence[f"iperf3.{toolbench.MAC}"]
+    assert HERE in report.evidence[f"iperf3.{toolbench.MAC}"]

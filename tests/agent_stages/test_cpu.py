@@ -44,12 +44,12 @@ def alone(tmp_path: Path, packages: dict[int, list[int]], most_s: float = 60) ->
 
 def test_a_core_that_calculates_wrongly_is_named(tmp_path: Path, stress_ng: pytest.MonkeyPatch) -> None:
     stress_ng.setenv("FAILING", "5")
-    part = alone(tmp_path, {0: [0, 1], 1: [4, 5]})
-    assert [(check.component, check.outcome) for check in part.checks] == [
+    report = alone(tmp_path, {0: [0, 1], 1: [4, 5]})
+    assert [(check.component, check.outcome) for check in report.checks] == [
         ("CPU0", wire.Outcome.PASSED),
         ("CPU1", wire.Outcome.FAILED),
     ]
-    (found,) = part.findings
+    (found,) = report.findings
     assert (found.code, found.component, found.value) == ("cpu.miscompare", "CPU1", "core 5")
     assert "core 5, working alone, gave a wrong result: cpu: fft failed" in found.message
 

@@ -69,8 +69,8 @@ def test_an_amd_card_is_read_from_sysfs(tmp_path: Path) -> None:
     amd(tmp_path, mem_info_vram_total="68702699520\n", gpu_busy_percent="97\n", ras__umc_err_count="ue: 2\nce: 5\n",
         ras__gfx_err_count="ue: 1\nce: 0\n")  # fmt: skip
     assert amdgpu.read("0000:41:00.0", tmp_path) == amdgpu.AmdGpu(65520, 97, 3, 5)
-    part = gpu_memory.check(context("GPU", tmp_path), [GPU], Answer(), tmp_path)
-    assert [(one.code, one.component, one.value) for one in part.findings] == [("gpu.ecc", "0000:41:00.0", 3.0)]
+    report = gpu_memory.check(context("GPU", tmp_path), [GPU], Answer(), tmp_path)
+    assert [(one.code, one.component, one.value) for one in report.findings] == [("gpu.ecc", "0000:41:00.0", 3.0)]
 
 
 def test_an_amd_cards_errors_are_counted_around_every_stage(tmp_path: Path) -> None:
@@ -96,8 +96,8 @@ def test_a_block_of_an_amd_card_that_gives_no_count_is_not_zero(tmp_path: Path) 
 def test_deferred_errors_and_pages_that_could_not_be_retired_condemn_an_amd_card(tmp_path: Path) -> None:
     pages = "0x00000001 : 0x00001000 : R\n0x00000002 : 0x00001000 : F\n"
     amd(tmp_path, ras__umc_err_count="ue: 0\nce: 9\nde: 1\n", ras__gpu_vram_bad_pages=pages)
-    part = gpu_memory.check(context("GPU", tmp_path), [GPU], Answer(), tmp_path)
-    assert [(one.code, one.value) for one in part.findings] == [("gpu.ecc", 1.0), ("gpu.remap_failed", 1.0)]
+    report = gpu_memory.check(context("GPU", tmp_path), [GPU], Answer(), tmp_path)
+    assert [(one.code, one.value) for one in report.findings] == [("gpu.ecc", 1.0), ("gpu.remap_failed", 1.0)]
 
 
 def test_a_healthy_amd_card_with_a_retired_page_is_a_warning(tmp_path: Path) -> None:
@@ -107,9 +107,9 @@ def test_a_healthy_amd_card_with_a_retired_page_is_a_warning(tmp_path: Path) -> 
         ras__umc_err_count="ue: 0\nce: 0\n",
         ras__gpu_vram_bad_pages="0x1 : 0x1000 : R\n",
     )
-    part = gpu_memory.check(context("GPU", tmp_path), [GPU], Answer(), tmp_path)
-    assert [check.outcome for check in part.checks] == [PASSED, PASSED]
-    assert [(one.code, one.severity) for one in part.findings] == [("gpu.pages_retired", wire.Severity.WARNING)]
+    report = gpu_memory.check(context("GPU", tmp_path), [GPU], Answer(), tmp_path)
+    assert [check.outcome for check in report.checks] == [PASSED, PASSED]
+    assert [(one.code, one.severity) for one in report.findings] == [("gpu.pages_retired", wire.Severity.WARNING)]
 
 
 def test_a_card_of_another_driver_is_none_of_amds(tmp_path: Path) -> None:
@@ -146,15 +146,15 @@ def done(text: str = "", status: int | None = 0) -> Completed:
 
 
 def of_burn(answer: Answer, text: str, status: int | None = 0) -> PartialReport:
-    part = PartialReport()
-    gpu_load.each(answer, part, done(text, status), lambda: gpu_burn.parse(text), gpu_load.burned)
-    return part
+    report = PartialReport()
+    gpu_load.each(answer, report, done(text, status), lambda: gpu_burn.parse(text), gpu_load.burned)
+    return report
 
 
 def test_what_failed_is_told_though_the_tool_was_cut_short() -> None:
-    part = of_burn(Answer(CARDS), recorded("gpu_burn", "written-by-source-faulty.txt"), None)
-    assert [check.outcome for check in part.checks] == [NOT_TESTED, FAILED]
-    assert [one.component for one in part.findings] == ["GPU-1"]
+    report = of_burn(Answer(CARDS), recorded("gpu_burn", "written-by-source-faulty.txt"), None)
+    assert [check.outcome for check in report.checks] == [NOT_TESTED, FAILED]
+    assert [one.component for one in report.findings] == ["GPU-1"]
 
 
 @pytest.mark.parametrize(
@@ -166,9 +166,9 @@ def test_what_failed_is_told_though_the_tool_was_cut_short() -> None:
     ],
 )
 def test_a_tools_numbers_blame_no_card_where_another_does_not_answer(answer: Answer) -> None:
-    part = of_burn(answer, recorded("gpu_burn", "written-by-source-faulty.txt"))
-    assert {check.outcome for check in part.checks} == {NOT_TESTED}
-    assert [one.component for one in part.findings] == ["system"]
+    report = of_burn(answer, recorded("gpu_burn", "written-by-source-faulty.txt"))
+    assert {check.outcome for check in report.checks} == {NOT_TESTED}
+    assert [one.component for one in report.findings] == ["system"]
 
 
 def test_gpu_burn_counts_cards_as_nvidia_smi_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,10 +264,10 @@ def test_rubbish_is_a_parse_error(parse: object, text: str) -> None:
 
 
 def test_a_card_that_slows_down_under_load_fails() -> None:
-    watch, part = gpu_load.Watch(), PartialReport()
+    watch, report = gpu_load.Watch(), PartialReport()
     (hot,) = nvidia_smi.parse(recorded("nvidia-smi", "written-by-schema-v11.xml"))
     watch.look([hot, CARDS[0]])
-    watch.judge(part)
-    assert [check.outcome for check in part.checks] == [FAILED, PASSED]
-    assert [(one.code, one.component) for one in part.findings] == [("gpu.throttled", hot.uuid)]
-    assert part.numbers[f"gpu_peak_power_w.{hot.uuid}"] == 249.31
+    watch.judge(report)
+    assert [check.outcome for check in report.checks] == [FAILED, PASSED]
+    assert [(one.code, one.component) for one in report.findings] == [("gpu.throttled", hot.uuid)]
+    assert report.numbers[f"gpu_peak_power_w.{hot.uuid}"] == 249.31

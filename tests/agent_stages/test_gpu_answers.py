@@ -220,14 +220,14 @@ def of_host(tmp_path: Path, answer: nvidia_smi.Answer, *present: wire.Gpu) -> Pa
     return gpu_memory.check(context("GPU", tmp_path), list(present), answer, tmp_path)
 
 
-def results(part: PartialReport) -> dict[tuple[str, str], str]:
-    return {(check.name, check.component): check.outcome.value for check in part.checks}
+def results(report: PartialReport) -> dict[tuple[str, str], str]:
+    return {(check.name, check.component): check.outcome.value for check in report.checks}
 
 
 def test_a_card_on_the_bus_that_nvidia_smi_does_not_list_is_named_and_not_tested(tmp_path: Path) -> None:
-    part = of_host(tmp_path, answered(recorded("nvidia-smi", "tesla-t4.xml")), T4, OTHER)
+    report = of_host(tmp_path, answered(recorded("nvidia-smi", "tesla-t4.xml")), T4, OTHER)
     (uuid,) = [card.uuid for card in nvidia_smi.parse(recorded("nvidia-smi", "tesla-t4.xml"))]
-    assert results(part) == {
+    assert results(report) == {
         ("memory", uuid): "passed", ("state", uuid): "passed",
         ("memory", OTHER.pci): "not_tested", ("state", OTHER.pci): "not_tested",
     }  # fmt: skip
@@ -235,20 +235,20 @@ def test_a_card_on_the_bus_that_nvidia_smi_does_not_list_is_named_and_not_tested
 
 def test_a_lost_card_on_standard_error_is_blamed_and_the_others_are_judged_by_their_own(tmp_path: Path) -> None:
     answer = answered(recorded("nvidia-smi", "tesla-t4.xml"), 15, LOST)
-    part = of_host(tmp_path, answer, T4, OTHER)
-    assert [(one.code, one.component) for one in part.findings] == [("gpu.lost", OTHER.pci)]
-    assert sorted(results(part).values()) == ["failed", "not_tested", "passed", "passed"]
+    report = of_host(tmp_path, answer, T4, OTHER)
+    assert [(one.code, one.component) for one in report.findings] == [("gpu.lost", OTHER.pci)]
+    assert sorted(results(report).values()) == ["failed", "not_tested", "passed", "passed"]
 
 
 def test_an_exit_status_that_nothing_explains_passes_no_card(tmp_path: Path) -> None:
-    part = of_host(tmp_path, answered(recorded("nvidia-smi", "tesla-t4.xml"), 255), T4)
-    assert set(results(part).values()) == {"not_tested"}
-    assert all("nvidia-smi exited with 255" in check.reason for check in part.checks)
+    report = of_host(tmp_path, answered(recorded("nvidia-smi", "tesla-t4.xml"), 255), T4)
+    assert set(results(report).values()) == {"not_tested"}
+    assert all("nvidia-smi exited with 255" in check.reason for check in report.checks)
 
 
 def test_a_card_that_only_the_driver_knows_is_not_passed_over(tmp_path: Path) -> None:
-    part = of_host(tmp_path, answered(recorded("nvidia-smi", "tesla-t4.xml")))
-    assert set(results(part).values()) == {"not_tested"}
+    report = of_host(tmp_path, answered(recorded("nvidia-smi", "tesla-t4.xml")))
+    assert set(results(report).values()) == {"not_tested"}
 
 
 def test_a_card_that_leaves_under_load_is_blamed() -> None:

@@ -56,8 +56,8 @@ def look(
     root: Path, monkeypatch: pytest.MonkeyPatch, inventory: wire.Inventory | None = None, **limits: Any
 ) -> dict[tuple[str, str], wire.Severity]:
     monkeypatch.setattr(links, "ROOT", root)
-    part = links.look(context("InventoryCheck", root, limits=limits), inventory or wire.Inventory())
-    return {(finding.code, finding.component): finding.severity for finding in part.findings}
+    report = links.look(context("InventoryCheck", root, limits=limits), inventory or wire.Inventory())
+    return {(finding.code, finding.component): finding.severity for finding in report.findings}
 
 
 def test_a_link_at_its_full_width_and_speed_is_no_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,10 +202,10 @@ def test_a_sata_link_is_judged_by_what_drive_and_port_can(
     )
     reading = smartctl.parse('{"smartctl": {"exit_status": 0}, "interface_speed": {' + speeds + "}}")
     monkeypatch.setattr(sataport, "most_gbit", lambda name: port)
-    part = PartialReport()
-    smart._link(context("SMART", tmp_path), Drive(smartctl.of_disk("sda"), "sda", "S1"), reading, part)
-    assert [finding.code for finding in part.findings] == found
-    assert len(part.checks) == (0 if port is None else 1)
+    report = PartialReport()
+    smart._link(context("SMART", tmp_path), Drive(smartctl.of_disk("sda"), "sda", "S1"), reading, report)
+    assert [finding.code for finding in report.findings] == found
+    assert len(report.checks) == (0 if port is None else 1)
 
 
 # --- USB ----------------------------------------------------------------------------------------------------------

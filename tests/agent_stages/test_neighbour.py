@@ -77,10 +77,10 @@ SW1 = Neighbour("sw1", "Gi1/0/3")
 def test_a_card_in_another_port_than_expected_fails(
     heard: Neighbour | None, expected: str, outcome: wire.Outcome, waited_s: float
 ) -> None:
-    part, listener = PartialReport(), Heard(heard)
-    neighbour.judge(STATE, listener, expected, 40, part)
-    assert (part.checks[0].outcome, listener.waited_s) == (outcome, waited_s)
-    assert [one.code for one in part.findings] == (["network.other_port"] if outcome is wire.Outcome.FAILED else [])
+    report, listener = PartialReport(), Heard(heard)
+    neighbour.judge(STATE, listener, expected, 40, report)
+    assert (report.checks[0].outcome, listener.waited_s) == (outcome, waited_s)
+    assert [one.code for one in report.findings] == (["network.other_port"] if outcome is wire.Outcome.FAILED else [])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a raw socket needs root")

@@ -71,38 +71,38 @@ SERVER = {"address": "10.0.0.1", "ports": [5201], "server_link_mbit": 1000, "ser
 
 
 def measured(tmp_path: Path, speed_mbit: int | None = 1000, iperf: dict[str, object] = SERVER) -> PartialReport:
-    part = PartialReport()
+    report = PartialReport()
     ctx = context("Network", tmp_path, params={"throughput_duration_s": 1, "busy_wait_s": 0}, iperf=iperf)
     state = NicState("vetting-no-such-card", MAC, "igb", "", True, speed_mbit, "full")
-    throughput.measure(ctx, state, "10.0.0.2", part, ProgressBoard(ctx))
-    return part
+    throughput.measure(ctx, state, "10.0.0.2", report, ProgressBoard(ctx))
+    return report
 
 
-def outcomes(part: PartialReport) -> dict[str, wire.Outcome]:
-    return {check.name: check.outcome for check in part.checks}
+def outcomes(report: PartialReport) -> dict[str, wire.Outcome]:
+    return {check.name: check.outcome for check in report.checks}
 
 
 def test_a_link_that_carries_what_it_should_each_way_and_both_passes(tmp_path: Path, bench: Bench) -> None:
-    part = measured(tmp_path)
-    assert outcomes(part) == {"throughput": PASSED, "both_ways": PASSED}
+    report = measured(tmp_path)
+    assert outcomes(report) == {"throughput": PASSED, "both_ways": PASSED}
     assert bench.asked() == ["out", "in", "both"]
-    assert part.numbers[f"tcp_both_in_mbit.{MAC}"] == 940
+    assert report.numbers[f"tcp_both_in_mbit.{MAC}"] == 940
 
 
 def test_one_slow_direction_is_blamed_on_the_card_after_a_second_try(tmp_path: Path, bench: Bench) -> None:
     bench.answers("in", 90, 95)
-    part = measured(tmp_path)
-    assert outcomes(part) == {"throughput": FAILED, "both_ways": PASSED}
+    report = measured(tmp_path)
+    assert outcomes(report) == {"throughput": FAILED, "both_ways": PASSED}
     assert bench.asked() == ["out", "in", "in", "both"]
-    assert [(one.code, one.component, one.value, one.limit) for one in part.findings] == [
+    assert [(one.code, one.component, one.value, one.limit) for one in report.findings] == [
         ("network.slow", MAC, 95.0, 850.0)
     ]
 
 
 def test_a_link_that_was_slow_once_is_not_blamed(tmp_path: Path, bench: Bench) -> None:
     bench.answers("out", 300, 940)
-    part = measured(tmp_path)
-    assert (outcomes(part)["throughput"], part.findings) == (PASSED, [])
+    report = measured(tmp_path)
+    assert (outcomes(report)["throughput"], report.findings) == (PASSED, [])
 
 
 @pytest.mark.parametrize(
@@ -116,9 +116,9 @@ def test_a_link_that_breaks_down_with_both_directions_at_once_is_blamed(
     tmp_path: Path, bench: Bench, mbit: float, words: str
 ) -> None:
     bench.answers("both", mbit)
-    part = measured(tmp_path)
-    assert outcomes(part) == {"throughput": PASSED, "both_ways": FAILED}
-    assert words in part.findings[0].message
+    report = measured(tmp_path)
+    assert outcomes(report) == {"throughput": PASSED, "both_ways": FAILED}
+    assert words in report.findings[0].message
 
 
 def test_directions_that_share_the_link_unevenly_are_no_fault(tmp_path: Path, bench: Bench) -> None:
@@ -128,8 +128,8 @@ def test_directions_that_share_the_link_unevenly_are_no_fault(tmp_path: Path, be
 
 def test_a_processor_at_its_end_is_the_limit_of_both_ways_too(tmp_path: Path, bench: Bench) -> None:
     bench.answers("both", 300, remote=190)
-    part = measured(tmp_path)
-    assert (outcomes(part)["both_ways"], part.findings) == (NOT_TESTED, [])
+    report = measured(tmp_path)
+    assert (outcomes(report)["both_ways"], report.findings) == (NOT_TESTED, [])
 
 
 @pytest.mark.parametrize("cpu", [{"remote": 190}, {"local": 400}])
@@ -137,10 +137,10 @@ def test_a_processor_at_its_end_is_the_limit_and_not_the_link(
     tmp_path: Path, bench: Bench, cpu: dict[str, float]
 ) -> None:
     bench.answers("out", 500, **cpu)
-    part = measured(tmp_path)
-    assert outcomes(part)["throughput"] is NOT_TESTED
-    assert "processor was the limit" in part.checks[0].reason
-    assert part.findings == []
+    report = measured(tmp_path)
+    assert outcomes(report)["throughput"] is NOT_TESTED
+    assert "processor was the limit" in report.checks[0].reason
+    assert report.findings == []
 
 
 def test_a_faster_card_is_held_against_what_the_server_can(tmp_path: Path, bench: Bench) -> None:
@@ -148,14 +148,14 @@ def test_a_faster_card_is_held_against_what_the_server_can(tmp_path: Path, bench
 
 
 def test_without_any_known_speed_no_throughput_passes(tmp_path: Path, bench: Bench) -> None:
-    part = measured(tmp_path, speed_mbit=None, iperf={**SERVER, "server_link_mbit": 0})
-    assert outcomes(part) == {"throughput": NOT_TESTED, "both_ways": NOT_TESTED}
+    report = measured(tmp_path, speed_mbit=None, iperf={**SERVER, "server_link_mbit": 0})
+    assert outcomes(report) == {"throughput": NOT_TESTED, "both_ways": NOT_TESTED}
 
 
 def test_a_server_that_refuses_blames_nobody(tmp_path: Path, bench: Bench) -> None:
     (bench.directory / "out.1").write_text(recorded("iperf3", "refused.json"))
-    part = measured(tmp_path)
-    assert outcomes(part)["throughput"] is NOT_TESTED and part.findings == []
+    report = measured(tmp_path)
+    assert outcomes(report)["throughput"] is NOT_TESTED and report.findings == []
 
 
 THROUGHPUT = Throughput(1e9, 1_000_000, 1_000_000, 0, 1448, 10, 10)

@@ -60,15 +60,15 @@ class Cable:
         sh("ip", "netns", "del", self.space)
 
     def measured(self, tmp_path: Path) -> PartialReport:
-        part, params = (
+        report, params = (
             PartialReport(),
             {"throughput_duration_s": 1, "busy_wait_s": 5, "ping_count": 300, "throughput_tries": 1},
         )
         ctx = context("Network", tmp_path, params=params, iperf=IPERF)
         state = NicState(self.near, MAC, "veth", "", True, 100, "full")
-        throughput.measure(ctx, state, HERE, part, ProgressBoard(ctx))
-        network._loss(ctx, state, THERE, part, ProgressBoard(ctx))
-        return part
+        throughput.measure(ctx, state, HERE, report, ProgressBoard(ctx))
+        network._loss(ctx, state, THERE, report, ProgressBoard(ctx))
+        return report
 
 
 @pytest.fixture
@@ -92,18 +92,18 @@ def cable() -> Iterator[Cable]:
 
 
 def test_a_good_cable_passes(cable: Cable, tmp_path: Path) -> None:
-    part = cable.measured(tmp_path)
-    assert {check.name: check.outcome for check in part.checks} == dict.fromkeys(
+    report = cable.measured(tmp_path)
+    assert {check.name: check.outcome for check in report.checks} == dict.fromkeys(
         ("throughput", "both_ways", "loss"), wire.Outcome.PASSED
-    ), [check.reason for check in part.checks]
+    ), [check.reason for check in report.checks]
 
 
 def test_a_slow_and_lossy_cable_is_blamed_on_the_card(cable: Cable, tmp_path: Path) -> None:
     cable.spoil(rate_mbit=20, loss_percent=4)
-    part = cable.measured(tmp_path)
-    assert {check.name: check.outcome for check in part.checks} == dict.fromkeys(
+    report = cable.measured(tmp_path)
+    assert {check.name: check.outcome for check in report.checks} == dict.fromkeys(
         ("throughput", "both_ways", "loss"), wire.Outcome.FAILED
-    ), [check.reason for check in part.checks]
-    critical = {one.code for one in part.findings if one.severity is wire.Severity.CRITICAL}
+    ), [check.reason for check in report.checks]
+    critical = {one.code for one in report.findings if one.severity is wire.Severity.CRITICAL}
     assert critical == {"network.slow", "network.loss"}
-    assert {one.component for one in part.findings} == {MAC}
+    assert {one.component for one in report.findings} == {MAC}

@@ -37,20 +37,20 @@ def test_each_supplys_watts_are_its_first_sensors() -> None:
 
 
 def test_a_supply_that_carries_little_is_a_warning_about_it() -> None:
-    part = PartialReport()
-    psu._shared(look(), 0.8, part)
-    assert [(one.code, one.component, one.severity, one.limit) for one in part.findings] == [
+    report = PartialReport()
+    psu._shared(look(), 0.8, report)
+    assert [(one.code, one.component, one.severity, one.limit) for one in report.findings] == [
         ("psu.share", "PS2", wire.Severity.WARNING, 100.0)
     ]
-    assert part.checks[0].outcome is wire.Outcome.PASSED
+    assert report.checks[0].outcome is wire.Outcome.PASSED
 
 
 def test_supplies_that_share_evenly_are_no_finding_and_one_alone_is_not_tested() -> None:
-    part = PartialReport()
-    psu._shared(Look("under load", [], [], watts={"PS1": 120.0, "PS2": 131.0}), 0.8, part)
-    psu._shared(Look("under load", [], [], watts={"PS1": 120.0}), 0.8, part)
-    assert part.findings == []
-    assert [check.outcome for check in part.checks] == [wire.Outcome.PASSED, wire.Outcome.NOT_TESTED]
+    report = PartialReport()
+    psu._shared(Look("under load", [], [], watts={"PS1": 120.0, "PS2": 131.0}), 0.8, report)
+    psu._shared(Look("under load", [], [], watts={"PS1": 120.0}), 0.8, report)
+    assert report.findings == []
+    assert [check.outcome for check in report.checks] == [wire.Outcome.PASSED, wire.Outcome.NOT_TESTED]
 
 
 HPE = """Power Supply 1   | 30h | ok  | 10.1 | 115 Watts, Presence detected
@@ -82,13 +82,13 @@ def test_supplies_are_told_apart_however_their_maker_calls_them(sdr: str, told: 
 
 
 def test_a_supply_that_expects_to_fail_is_a_warning_about_it_once() -> None:
-    part, rows = PartialReport(), ipmitool.parse_sdr(HPE)
+    report, rows = PartialReport(), ipmitool.parse_sdr(HPE)
     looks = [Look(when, supplies.power_supplies(rows), []) for when in ("before", "after")]
-    psu.judge(["Power Supply 1", "Power Supply 2"], looks, part)
-    assert [(one.code, one.component, one.severity) for one in part.findings] == [
+    psu.judge(["Power Supply 1", "Power Supply 2"], looks, report)
+    assert [(one.code, one.component, one.severity) for one in report.findings] == [
         ("psu.predicted_failure", "Power Supply 2", wire.Severity.WARNING)
     ]
-    assert {check.outcome for check in part.checks} == {wire.Outcome.PASSED}
+    assert {check.outcome for check in report.checks} == {wire.Outcome.PASSED}
 
 
 def test_redundancy_that_is_switched_off_is_not_lost() -> None:

@@ -87,9 +87,12 @@ def test_a_drive_that_leaves_before_its_self_test_ends_is_named(host: Host, monk
     claim = replace(first.claim, stages=[first.order, second.order])
     STAGES["SMART"](replace(first, claim=claim))
     (host.home / "cciss,1/dev/sda/says").unlink()
-    parts = awaited_self_tests.await_self_tests(replace(second, claim=claim), host.disks, ProgressBoard(second))
+    reports = awaited_self_tests.await_self_tests(replace(second, claim=claim), host.disks, ProgressBoard(second))
     told = {
-        check.component: check.reason for part in parts for check in part.checks if check.name == drive_self_tests.CHECK
+        check.component: check.reason
+        for report in reports
+        for check in report.checks
+        if check.name == drive_self_tests.CHECK
     }
     assert set(told) == {"A0", "A1"}
     assert told["A1"] == "A1: SMART has started its self-test, and it does not answer any more"

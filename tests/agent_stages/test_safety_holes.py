@@ -65,10 +65,10 @@ class Recorder:
 
 def write(ctx: Any, grant: WriteGrant = GRANT, segments: list[Segment] = SEGMENTS) -> PartialReport:
     """As `disk_write` does between opening and closing the disk."""
-    notes, part = Notes(ctx), PartialReport()
+    notes, report = Notes(ctx), PartialReport()
     notes.keep_begun(grant, segments)
-    verified_writes._segments(ctx, grant, -1, segments, ProgressBoard(ctx), notes, part)
-    return part
+    verified_writes._segments(ctx, grant, -1, segments, ProgressBoard(ctx), notes, report)
+    return report
 
 
 # --- what changes between the look and the write ------------------------------------------------------------------
@@ -128,9 +128,11 @@ def test_nothing_more_is_written_while_the_orchestrator_is_silent(
     recorder = Recorder(monkeypatch)
     ctx = writing(tmp_path, last_continue_age_s=lambda: next(ages))
     monkeypatch.setattr(ctx.stop, "wait", lambda timeout_s: ctx.stop.is_set() or ctx.stop.set("the run was ended"))
-    part = write(ctx)
+    report = write(ctx)
     assert recorder.patterns == SEGMENTS[:1]
-    assert [check.outcome for check in part.checks if check.name == verified_writes.CHECK] == [wire.Outcome.NOT_TESTED]
+    assert [check.outcome for check in report.checks if check.name == verified_writes.CHECK] == [
+        wire.Outcome.NOT_TESTED
+    ]
 
 
 def test_writing_goes_on_when_the_orchestrator_answers_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,9 +140,9 @@ def test_writing_goes_on_when_the_orchestrator_answers_again(tmp_path: Path, mon
     recorder = Recorder(monkeypatch)
     ctx = writing(tmp_path, last_continue_age_s=lambda: next(ages))
     monkeypatch.setattr(ctx.stop, "wait", lambda timeout_s: False)
-    part = write(ctx)
+    report = write(ctx)
     assert recorder.patterns == SEGMENTS
-    assert [check.outcome for check in part.checks if check.name == verified_writes.CHECK] == [wire.Outcome.PASSED]
+    assert [check.outcome for check in report.checks if check.name == verified_writes.CHECK] == [wire.Outcome.PASSED]
 
 
 def test_only_places_that_were_overwritten_as_a_whole_are_blanked(
@@ -173,10 +175,10 @@ def test_a_resumed_attempt_goes_on_after_what_it_had_verified(tmp_path: Path, mo
         write(ctx)
     assert first.patterns == SEGMENTS[:2]
     second = Recorder(monkeypatch)
-    part = write(ctx, replace(GRANT, resumed=True))
+    report = write(ctx, replace(GRANT, resumed=True))
     assert second.patterns == SEGMENTS[1:]
     assert second.blanked == SEGMENTS
-    assert part.numbers["written_mb.SATA-0001"] == sum(segment.length for segment in SEGMENTS) / MIB
+    assert report.numbers["written_mb.SATA-0001"] == sum(segment.length for segment in SEGMENTS) / MIB
 
 
 def test_an_attempt_that_is_granted_anew_starts_at_the_first_byte(
@@ -191,8 +193,10 @@ def test_an_attempt_that_is_granted_anew_starts_at_the_first_byte(
 
 
 def test_a_write_of_nothing_is_not_passed(tmp_path: Path) -> None:
-    part = write(writing(tmp_path), segments=[])
-    assert [check.outcome for check in part.checks if check.name == verified_writes.CHECK] == [wire.Outcome.NOT_TESTED]
+    report = write(writing(tmp_path), segments=[])
+    assert [check.outcome for check in report.checks if check.name == verified_writes.CHECK] == [
+        wire.Outcome.NOT_TESTED
+    ]
 
 
 # --- the read-only flag after a killed agent ----------------------------------------------------------------------

@@ -155,17 +155,17 @@ def test_a_sensor_that_is_called_after_a_fault_is_about_its_supply() -> None:
 
 def test_a_supply_that_goes_between_two_looks_is_missing_without_a_spec() -> None:
     there, gone = "PS2 Status | C9h | ok | 10.2 | Presence detected", "PS2 Status | C9h | ok | 10.2 | "
-    part = PartialReport()
-    psu.judge([], [seen("before", there), seen("after", gone)], part)
-    assert [(one.code, one.component) for one in part.findings] == [("psu.missing", "PS2")]
+    report = PartialReport()
+    psu.judge([], [seen("before", there), seen("after", gone)], report)
+    assert [(one.code, one.component) for one in report.findings] == [("psu.missing", "PS2")]
 
 
 def test_a_fault_of_no_supply_in_particular_is_a_finding_of_its_sensor() -> None:
-    part = PartialReport()
+    report = PartialReport()
     look = seen("now", "VT Fault | 28h | ok | 7.1 | State Asserted", "PS1 Status | C8h | ok | 10.1 | Presence detected")
-    psu.judge_others([look, look], part)
-    assert [(one.code, one.component) for one in part.findings] == [("psu.failed", "VT Fault")]
-    assert [check.outcome for check in part.checks] == [FAILED]
+    psu.judge_others([look, look], report)
+    assert [(one.code, one.component) for one in report.findings] == [("psu.failed", "VT Fault")]
+    assert [check.outcome for check in report.checks] == [FAILED]
     assert [(one.name, one.ok) for one in look.supplies] == [("PS1", True)]
 
 
@@ -176,7 +176,7 @@ def test_a_measure_of_a_supply_that_the_bmc_calls_critical_fails_the_supply() ->
 
 
 def test_supplies_of_which_one_sleeps_do_not_share_the_load() -> None:
-    part = PartialReport()
+    report = PartialReport()
     look = seen(
         "under load",
         "PS1 Status | C8h | ok | 10.1 | Presence detected",
@@ -184,8 +184,8 @@ def test_supplies_of_which_one_sleeps_do_not_share_the_load() -> None:
         "PS2 Status | C9h | ok | 10.2 | Presence detected, Power Supply Inactive",
         "PS2 Input Power | 67h | ok | 10.2 | 5 Watts",
     )
-    psu._shared(look, 0.8, part)
-    assert part.findings == [] and [check.outcome for check in part.checks] == [NOT_TESTED]
+    psu._shared(look, 0.8, report)
+    assert report.findings == [] and [check.outcome for check in report.checks] == [NOT_TESTED]
 
 
 @pytest.mark.parametrize(

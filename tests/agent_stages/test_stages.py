@@ -121,9 +121,9 @@ def test_an_expected_card_without_link_is_blamed(tmp_path: Path, monkeypatch: py
     from agent.reports.partial_report import PartialReport
     from agent.stages.network import stage as network
 
-    part = PartialReport()
-    network._link(NicState("eth0", "52:54:00:00:00:01", "e1000e", "", False, None, ""), part)
-    assert [(finding.code, finding.component) for finding in part.findings] == [
+    report = PartialReport()
+    network._link(NicState("eth0", "52:54:00:00:00:01", "e1000e", "", False, None, ""), report)
+    assert [(finding.code, finding.component) for finding in report.findings] == [
         ("network.no_link", "52:54:00:00:00:01")
     ]
 

@@ -218,10 +218,10 @@ def test_a_round_that_failed_is_not_made_good_by_the_other(
 def test_slow_writing_is_judged_by_the_kind_of_drive(tmp_path: Path) -> None:
     from agent.reports.partial_report import PartialReport
 
-    ctx, part = context("Storage", tmp_path), PartialReport()
+    ctx, report = context("Storage", tmp_path), PartialReport()
     for bus, serial in (("nvme", "N"), ("virtio", "V")):
-        disk_speed.judge_writing(ctx, wire.Disk("vetting-no-such-disk", serial, "", bus, 256), 5.0, part)
-    assert [(finding.code, finding.component) for finding in part.findings] == [("storage.slow_writing", "N")]
+        disk_speed.judge_writing(ctx, wire.Disk("vetting-no-such-disk", serial, "", bus, 256), 5.0, report)
+    assert [(finding.code, finding.component) for finding in report.findings] == [("storage.slow_writing", "N")]
 
 
 @pytest.mark.parametrize(

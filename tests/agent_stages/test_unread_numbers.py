@@ -44,8 +44,8 @@ def test_a_speed_that_fio_does_not_say_blames_no_disk(unread: dict[str, Any], tm
     rows = [json.loads(job(**unread))["jobs"][0] for _ in range(3)]
     for row, name in zip(rows, ("sequential", "random", fio.AGAIN), strict=True):
         row["jobname"] = f"{name} /dev/{disk.name}"
-    part = disk_speed.judge(context("Storage", tmp_path), [disk], ended(json.dumps({"jobs": rows})))
-    assert ({check.outcome for check in part.checks}, part.findings) == ({NOT_TESTED}, [])
+    report = disk_speed.judge(context("Storage", tmp_path), [disk], ended(json.dumps({"jobs": rows})))
+    assert ({check.outcome for check in report.checks}, report.findings) == ({NOT_TESTED}, [])
 
 
 PATTERNS = recorded("memtester", "pass.txt")

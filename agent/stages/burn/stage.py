@@ -43,16 +43,16 @@ def run(ctx: StageContext) -> StageReport:
             pool.submit(gpu_load.beside_all_else, ctx, others_s),
             *(pool.submit(_disk, ctx, disk, others_s) for disk in disks),
         ]
-        parts = [job.result() for job in work]
+        reports = [job.result() for job in work]
     turning, stopped = fans.judge(expected_fans, fans_before, fans.look())
     thermal, hot = _thermal(ctx, heat)
     return checks.report(
         ctx,
-        [*(check for part in parts for check in part.checks), *_no_disk(disks), *thermal, *turning],
-        findings=[*(finding for part in parts for finding in part.findings), *hot, *stopped],
+        [*(check for report in reports for check in report.checks), *_no_disk(disks), *thermal, *turning],
+        findings=[*(finding for report in reports for finding in report.findings), *hot, *stopped],
         also_required=(fans.CHECK,) if expected_fans else (),
-        numbers={**{k: v for part in parts for k, v in part.numbers.items()}, **heat.numbers()},
-        evidence={**{name: text for part in parts for name, text in part.evidence.items()}, **heat.evidence()},
+        numbers={**{k: v for report in reports for k, v in report.numbers.items()}, **heat.numbers()},
+        evidence={**{name: text for report in reports for name, text in report.evidence.items()}, **heat.evidence()},
     )
 
 

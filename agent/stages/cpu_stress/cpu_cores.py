@@ -65,17 +65,17 @@ def run(
     each_s = max(_LEAST_S, min(core_s, most_s / max(1, len(cores))))
     within = cores[: max(1, int(most_s / each_s))]
     tallies = {package: _Tally(len(members)) for package, members in packages.items()}
-    part = PartialReport()
+    report = PartialReport()
     with tempfile.TemporaryDirectory(prefix="vetting-core-") as directory:
         for number, (package, core) in enumerate(within):
             board.tell("cores", 100 * number / len(within), f"core {core} alone", each_s * (len(within) - number))
             result, text = _one(core, each_s, stop, Path(directory))
             _count(tallies[package], package, core, result)
             if result.failed:
-                part.evidence[f"stress-ng.core{core}"] = text
-    part.findings += [finding for tally in tallies.values() for finding in tally.wrong]
-    part.checks += [_check(f"CPU{package}", tally, each_s) for package, tally in tallies.items()]
-    return part
+                report.evidence[f"stress-ng.core{core}"] = text
+    report.findings += [finding for tally in tallies.values() for finding in tally.wrong]
+    report.checks += [_check(f"CPU{package}", tally, each_s) for package, tally in tallies.items()]
+    return report
 
 
 def _count(tally: _Tally, package: int, core: int, result: stress_ng.StressResult) -> None:

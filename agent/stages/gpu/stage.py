@@ -53,11 +53,11 @@ def _worked(ctx: StageContext, present: list[wire.Gpu]) -> PartialReport:
     whole, before = PartialReport(), nvidia_smi.ask()
     loaded = gpu_load.run(ctx, present, before)
     after = nvidia_smi.ask()
-    for part in (loaded, gpu_memory.check(ctx, present, after)):
-        whole.checks += part.checks
-        whole.findings += part.findings
-        whole.numbers |= part.numbers
-        whole.evidence |= part.evidence
+    for report in (loaded, gpu_memory.check(ctx, present, after)):
+        whole.checks += report.checks
+        whole.findings += report.findings
+        whole.numbers |= report.numbers
+        whole.evidence |= report.evidence
     whole.findings += gpu_state.lost_meanwhile(before, after)
     return whole
 

@@ -28,15 +28,15 @@ def look(ctx: StageContext, inventory: wire.Inventory) -> PartialReport:
     return part
 
 
-def _pcie(ctx: StageContext, names: Names, part: PartialReport) -> None:
+def _pcie(ctx: StageContext, names: Names, report: PartialReport) -> None:
     links = {slot: link for slot in pcilink.lower_ends(ROOT) if (link := pcilink.read(slot, ROOT))}
     found = [one for slot, link in links.items() for one in _narrow(ctx, names, slot, link)]
-    part.findings += found
-    part.evidence["pcie-links"] = "\n".join(f"{slot}: {_words(link)}" for slot, link in links.items())
+    report.findings += found
+    report.evidence["pcie-links"] = "\n".join(f"{slot}: {_words(link)}" for slot, link in links.items())
     if links:
-        part.checks.append(checks.judged("pcie_links", found, reason=f"{len(links)} links"))
+        report.checks.append(checks.judged("pcie_links", found, reason=f"{len(links)} links"))
     else:
-        part.checks.append(checks.not_tested("pcie_links", reason="no PCIe link is known here", topic="pcie_links"))
+        report.checks.append(checks.not_tested("pcie_links", reason="no PCIe link is known here", topic="pcie_links"))
 
 
 def _narrow(ctx: StageContext, names: Names, slot: str, link: pcilink.Link) -> list[wire.Finding]:
@@ -64,7 +64,7 @@ def _words(link: pcilink.Link) -> str:
     return f"x{link.width} at {link.speed_gts:g} GT/s, both ends can x{link.max_width} at {link.max_speed_gts:g} GT/s"
 
 
-def judge_nic(nic: wire.Nic, done: Completed, part: PartialReport) -> None:
+def judge_nic(nic: wire.Nic, done: Completed, report: PartialReport) -> None:
     """Adds the check `nic_links` from ethtool's page of settings."""
     try:
         modes, why = ethtool.parse_link(done.stdout), ""
@@ -72,23 +72,23 @@ def judge_nic(nic: wire.Nic, done: Completed, part: PartialReport) -> None:
         modes, why = None, done.trouble or str(error)
     if modes is None or modes.speed_mbit is None or modes.best_mbit is None:
         why = why or "one end of the link does not say what it can"
-        part.checks.append(checks.not_tested("nic_links", nic.mac, reason=f"{nic.name}: {why}", topic="link_speed"))
+        report.checks.append(checks.not_tested("nic_links", nic.mac, reason=f"{nic.name}: {why}", topic="link_speed"))
         return
     found = []
     if modes.speed_mbit < modes.best_mbit:
         words = f"{nic.name}: {modes.speed_mbit} Mbit/s, both ends can {modes.best_mbit}"
         mbit = (float(modes.speed_mbit), float(modes.best_mbit))
         found = [_finding("network.slow_link", "nic", nic.mac, words, *mbit, "Mbit/s")]
-    part.findings += found
-    part.checks.append(checks.judged("nic_links", found, nic.mac, reason=f"{modes.speed_mbit} Mbit/s"))
+    report.findings += found
+    report.checks.append(checks.judged("nic_links", found, nic.mac, reason=f"{modes.speed_mbit} Mbit/s"))
 
 
-def _usb(part: PartialReport) -> None:
+def _usb(report: PartialReport) -> None:
     for device in usblink.slow(ROOT):
         name = device.product or "a device"
         words = f"USB {device.place}: {name} runs at {device.speed_mbit:g} Mbit/s, device and connector can more"
         most = float(usblink.SUPERSPEED_MBIT)
-        part.findings.append(_finding("usb.link_slow", "system", "system", words, device.speed_mbit, most, "Mbit/s"))
+        report.findings.append(_finding("usb.link_slow", "system", "system", words, device.speed_mbit, most, "Mbit/s"))
 
 
 def _finding(code: str, kind: str, component: str, message: str, value: float, limit: float, unit: str) -> wire.Finding:

@@ -13,17 +13,17 @@ CHECK = "neighbour"
 TOPIC = "lldp"
 
 
-def judge(state: NicState, listener: Listener, expected: str, wait_s: float, part: PartialReport) -> None:
+def judge(state: NicState, listener: Listener, expected: str, wait_s: float, report: PartialReport) -> None:
     """Adds the check `neighbour`. Only a named port is worth waiting for: switches speak every 30 s."""
     heard = listener.heard(wait_s if expected else 0.0)
     if heard is None:
         why = listener.trouble or f"{state.name}: no switch said who it is (LLDP)"
-        part.checks.append(checks.not_tested(CHECK, state.mac, reason=why, topic=TOPIC))
+        report.checks.append(checks.not_tested(CHECK, state.mac, reason=why, topic=TOPIC))
         return
     found = _wrong_port(state, heard, expected)
-    part.findings += found
-    part.evidence[f"neighbour.{state.mac}"] = str(heard)
-    part.checks.append(checks.judged(CHECK, found, state.mac, topic=TOPIC, reason=str(heard)))
+    report.findings += found
+    report.evidence[f"neighbour.{state.mac}"] = str(heard)
+    report.checks.append(checks.judged(CHECK, found, state.mac, topic=TOPIC, reason=str(heard)))
 
 
 def _wrong_port(state: NicState, heard: Neighbour, expected: str) -> list[wire.Finding]:

@@ -32,14 +32,14 @@ def run(ctx: StageContext) -> StageReport:
     own, unknown = _addresses()
     board = ProgressBoard(ctx)
     ports = _expected_ports(ctx.claim.expected.get("nics"))
-    parts = [_card(ctx, mac, speed, cards.get(mac), own, unknown, board, ports) for mac, speed in wanted.items()]
+    reports = [_card(ctx, mac, speed, cards.get(mac), own, unknown, board, ports) for mac, speed in wanted.items()]
     return checks.report(
         ctx,
-        [check for part in parts for check in part.checks],
-        findings=[finding for part in parts for finding in part.findings],
+        [check for report in reports for check in report.checks],
+        findings=[finding for report in reports for finding in report.findings],
         also_required=(neighbour.CHECK,) if ports else (),
-        numbers={name: value for part in parts for name, value in part.numbers.items()},
-        evidence={name: text for part in parts for name, text in part.evidence.items()},
+        numbers={name: value for report in reports for name, value in report.numbers.items()},
+        evidence={name: text for report in reports for name, text in report.evidence.items()},
     )
 
 
@@ -79,19 +79,19 @@ def _card(
     ports: dict[str, str],
 ) -> PartialReport:
     """One card: link first, since nothing else can be measured without it."""
-    part = PartialReport()
+    report = PartialReport()
     if state is None:
-        part.checks += [checks.not_tested(name, mac, reason="the card is not there") for name in ("link", "speed")]
-        return part
-    _link(state, part)
+        report.checks += [checks.not_tested(name, mac, reason="the card is not there") for name in ("link", "speed")]
+        return report
+    _link(state, report)
     if not state.link:
-        return part
-    _speed(state, speed, part)
+        return report
+    _speed(state, speed, report)
     with Listener(state.name) as listener:
-        _traffic(ctx, state, own.get(state.name), unknown, part, board)
-        neighbour.judge(state, listener, ports.get(mac, ""), float(checks.param(ctx, "lldp_wait_s")), part)
+        _traffic(ctx, state, own.get(state.name), unknown, report, board)
+        neighbour.judge(state, listener, ports.get(mac, ""), float(checks.param(ctx, "lldp_wait_s")), report)
     board.tell(mac, 100, "measured")
-    return part
+    return report
 
 
 def _traffic(
@@ -99,31 +99,31 @@ def _traffic(
     state: nics.NicState,
     address: str | None,
     unknown: str,
-    part: PartialReport,
+    report: PartialReport,
     board: ProgressBoard,
 ) -> None:
     server = str(ctx.claim.iperf.get("address") or "")
     if not address or not server:
         why = unknown or f"{state.name} has no address" if server else "the bench names no server"
-        part.checks += [checks.not_tested(name, state.mac, reason=why) for name in ("throughput", "loss")]
+        report.checks += [checks.not_tested(name, state.mac, reason=why) for name in ("throughput", "loss")]
         return
-    throughput.measure(ctx, state, address, part, board)
-    _loss(ctx, state, server, part, board)
+    throughput.measure(ctx, state, address, report, board)
+    _loss(ctx, state, server, report, board)
 
 
-def _link(state: nics.NicState, part: PartialReport) -> None:
+def _link(state: nics.NicState, report: PartialReport) -> None:
     found = [] if state.link else [findings.make("network.no_link", "nic", state.mac, f"{state.name}: no link")]
-    part.findings += found
-    part.checks.append(checks.judged("link", found, state.mac))
+    report.findings += found
+    report.checks.append(checks.judged("link", found, state.mac))
 
 
-def _speed(state: nics.NicState, expected: int | None, part: PartialReport) -> None:
+def _speed(state: nics.NicState, expected: int | None, report: PartialReport) -> None:
     actual = state.speed_mbit
     if actual is not None:
-        part.numbers[f"link_mbit.{state.mac}"] = float(actual)
+        report.numbers[f"link_mbit.{state.mac}"] = float(actual)
     if actual is None:
         why = f"{state.name}: the driver {state.driver} does not tell the speed"
-        part.checks.append(checks.not_tested("speed", state.mac, reason=why, topic="link_speed"))
+        report.checks.append(checks.not_tested("speed", state.mac, reason=why, topic="link_speed"))
         return
     found = []
     if expected and actual < expected:
@@ -141,39 +141,39 @@ def _speed(state: nics.NicState, expected: int | None, part: PartialReport) -> N
         )
     if state.duplex == "half":
         found.append(findings.make("network.half_duplex", "nic", state.mac, f"{state.name}: half duplex"))
-    part.findings += found
-    part.checks.append(checks.judged("speed", found, state.mac, reason=f"{actual} Mbit/s"))
+    report.findings += found
+    report.checks.append(checks.judged("speed", found, state.mac, reason=f"{actual} Mbit/s"))
 
 
-def _loss(ctx: StageContext, state: nics.NicState, server: str, part: PartialReport, board: ProgressBoard) -> None:
+def _loss(ctx: StageContext, state: nics.NicState, server: str, report: PartialReport, board: ProgressBoard) -> None:
     count, interval_s = int(checks.param(ctx, "ping_count")), float(checks.param(ctx, "ping_interval_s"))
     argv = ping.argv(server, state.name, count, interval_s, int(checks.param(ctx, "ping_bytes")))
     with board.timing(state.mac, f"{count} packets to {server}", count * interval_s):
         done = ping.run(argv, count * interval_s, ctx.stop)
-    part.evidence[f"ping.{state.mac}"] = done.stdout + done.stderr
-    judge_loss(ctx, state, server, done, part)
+    report.evidence[f"ping.{state.mac}"] = done.stdout + done.stderr
+    judge_loss(ctx, state, server, done, report)
 
 
-def judge_loss(ctx: StageContext, state: nics.NicState, server: str, done: Completed, part: PartialReport) -> None:
+def judge_loss(ctx: StageContext, state: nics.NicState, server: str, done: Completed, report: PartialReport) -> None:
     """Adds the check `loss` from what ping said."""
     try:
         loss = ping.parse(done.stdout)
     except ParseError as error:
-        part.checks.append(checks.not_tested("loss", state.mac, reason=done.trouble or str(error)))
+        report.checks.append(checks.not_tested("loss", state.mac, reason=done.trouble or str(error)))
         return
     if not done.ended:
-        part.checks.append(checks.not_tested("loss", state.mac, reason=done.trouble))
+        report.checks.append(checks.not_tested("loss", state.mac, reason=done.trouble))
         return
     if not loss.received:
         # The link carried TCP or that check says so: a server that never answers pings proves nothing about loss.
-        part.checks.append(checks.not_tested("loss", state.mac, reason=f"{server} answers no ping by {state.name}"))
+        report.checks.append(checks.not_tested("loss", state.mac, reason=f"{server} answers no ping by {state.name}"))
         return
-    part.numbers[f"loss_percent.{state.mac}"] = loss.lost_percent
+    report.numbers[f"loss_percent.{state.mac}"] = loss.lost_percent
     if loss.mean_ms is not None:
-        part.numbers[f"ping_ms.{state.mac}"] = loss.mean_ms
+        report.numbers[f"ping_ms.{state.mac}"] = loss.mean_ms
     found = _lossy(state, loss, checks.limit(ctx, "loss_max_percent"))
-    part.findings += found
-    part.checks.append(
+    report.findings += found
+    report.checks.append(
         checks.judged("loss", found, state.mac, reason=f"{loss.sent - loss.received} of {loss.sent} lost")
     )
 

@@ -50,17 +50,17 @@ def run(ctx: StageContext) -> StageReport:
     before, power_before = _look("before"), _power()
     load, during, power_under_load = _under_load(ctx)
     after = _look("after")
-    part = PartialReport(list(load.checks), list(load.findings), dict(load.numbers))
-    judge(names, [before, during, after], part)
-    judge_others([before, during, after], part)
+    report = PartialReport(list(load.checks), list(load.findings), dict(load.numbers))
+    judge(names, [before, during, after], report)
+    judge_others([before, during, after], report)
     if "redundancy" not in ctx.claim.not_expected:
-        judge_redundancy([before, during, after], part)
-        _shared(during, checks.limit(ctx, "share_min_of_even"), part)
-    _drawn(power_before, power_under_load, part)
-    _events(log_before, _event_log(), part)
+        judge_redundancy([before, during, after], report)
+        _shared(during, checks.limit(ctx, "share_min_of_even"), report)
+    _drawn(power_before, power_under_load, report)
+    _events(log_before, _event_log(), report)
     return checks.report(
-        ctx, part.checks, findings=part.findings, numbers=part.numbers,
-        evidence={**part.evidence, **_evidence(before, during, after)},
+        ctx, report.checks, findings=report.findings, numbers=report.numbers,
+        evidence={**report.evidence, **_evidence(before, during, after)},
     )  # fmt: skip
 
 
@@ -70,12 +70,12 @@ def _without_bmc(ctx: StageContext) -> StageReport:
     idle_w = meter.watts_over(float(checks.param(ctx, "idle_s")), ctx.stop)
     with ProgressBoard(ctx).timing("load step", "all cores at once", duration_s):
         load = cpu_load.run(duration_s, ctx.stop)
-    part = PartialReport(
+    report = PartialReport(
         [checks.not_tested(name, reason=why, topic=TOPIC) for name in _names(ctx)], load.findings, load.numbers
     )
-    part.checks += load.checks
-    _drawn(idle_w, meter.watts_since(), part, by="by the CPUs' own meter (RAPL)")
-    return checks.report(ctx, part.checks, findings=part.findings, numbers=part.numbers)
+    report.checks += load.checks
+    _drawn(idle_w, meter.watts_since(), report, by="by the CPUs' own meter (RAPL)")
+    return checks.report(ctx, report.checks, findings=report.findings, numbers=report.numbers)
 
 
 def _names(ctx: StageContext) -> list[str]:
@@ -124,27 +124,27 @@ def _under_load(ctx: StageContext) -> tuple[PartialReport, Look, float | None]:
     return load, look, watts
 
 
-def judge(names: list[str], looks: list[Look], part: PartialReport) -> None:
+def judge(names: list[str], looks: list[Look], report: PartialReport) -> None:
     """Every expected supply must be there and well at each look; without a list, every one that the BMC knows, but no
     bay that was empty all the time: nobody said that a supply belongs there."""
     troubles = [look.trouble for look in looks if look.trouble]
     wanted = names or sorted({supply.name for look in looks for supply in look.supplies})
     if troubles or not wanted:
         why = troubles[0] if troubles else "the BMC has no sensor of a power supply"
-        part.checks += [checks.not_tested(name, reason=why, topic=TOPIC) for name in ("presence", "state")]
+        report.checks += [checks.not_tested(name, reason=why, topic=TOPIC) for name in ("presence", "state")]
         return
     for name in wanted:
-        part.findings += [finding for look in looks for finding in _predicted(name, look)][:1]
-        part.findings += [finding for look in looks for finding in _uneasy(name, look)][:1]
+        report.findings += [finding for look in looks for finding in _predicted(name, look)][:1]
+        report.findings += [finding for look in looks for finding in _uneasy(name, look)][:1]
         why = "" if names else _never_there(name, looks)
         if why or (why := _silent(name, looks)):
-            part.checks += [checks.not_tested(each, name, reason=why, topic=TOPIC) for each in ("presence", "state")]
+            report.checks += [checks.not_tested(each, name, reason=why, topic=TOPIC) for each in ("presence", "state")]
             continue
         found = [finding for look in looks for finding in _one(name, look)][:1]
-        part.findings += found
+        report.findings += found
         missing = [finding for finding in found if finding.code == "psu.missing"]
-        part.checks.append(checks.judged("presence", missing, name, topic=TOPIC))
-        part.checks.append(_state(name, looks, found))
+        report.checks.append(checks.judged("presence", missing, name, topic=TOPIC))
+        report.checks.append(_state(name, looks, found))
 
 
 def _state(name: str, looks: list[Look], found: list[wire.Finding]) -> wire.Check:
@@ -181,7 +181,7 @@ def _one(name: str, look: Look) -> list[wire.Finding]:
     return []
 
 
-def judge_others(looks: list[Look], part: PartialReport) -> None:
+def judge_others(looks: list[Look], report: PartialReport) -> None:
     """What is bad and belongs to no supply in particular, once each, as the sensor calls itself."""
     first: dict[str, str] = {}
     for look in looks:
@@ -189,8 +189,8 @@ def judge_others(looks: list[Look], part: PartialReport) -> None:
             first.setdefault(one.name, f"{one.name}: {one.reading} {look.when}")
     for name, words in first.items():
         found = [findings.make("psu.failed", "psu", name, words)]
-        part.findings += found
-        part.checks.append(checks.judged("state", found, name, topic=TOPIC))
+        report.findings += found
+        report.checks.append(checks.judged("state", found, name, topic=TOPIC))
 
 
 def _predicted(name: str, look: Look) -> list[wire.Finding]:
@@ -213,12 +213,12 @@ def _find(name: str, look: Look) -> PowerSupply | None:
     return exact or next((supply for supply in look.supplies if supplies.same_supply(supply.name, name)), None)
 
 
-def judge_redundancy(looks: list[Look], part: PartialReport) -> None:
+def judge_redundancy(looks: list[Look], report: PartialReport) -> None:
     """By the BMC's own sensor; not tested where it has none, or one that says nothing."""
     states = [(look.when, redundancy.lost(sensor), sensor) for look in looks for sensor in look.redundancy]
     known = [(when, lost, sensor) for when, lost, sensor in states if lost is not None]
     if not known:
-        part.checks.append(
+        report.checks.append(
             checks.not_tested("redundancy", reason="no redundancy sensor of the BMC says a state", topic="redundancy")
         )
         return
@@ -227,8 +227,8 @@ def judge_redundancy(looks: list[Look], part: PartialReport) -> None:
         for when, lost, sensor in known
         if lost
     ][:1]
-    part.findings += found
-    part.checks.append(checks.judged("redundancy", found, topic="redundancy"))
+    report.findings += found
+    report.checks.append(checks.judged("redundancy", found, topic="redundancy"))
 
 
 def _power() -> float | None:
@@ -243,27 +243,29 @@ def _power() -> float | None:
     return None
 
 
-def _drawn(before: float | None, under_load: float | None, part: PartialReport, by: str = "by the BMC (DCMI)") -> None:
+def _drawn(
+    before: float | None, under_load: float | None, report: PartialReport, by: str = "by the BMC (DCMI)"
+) -> None:
     """Numbers, no limit: what a host may draw is not known. The check says whether the step was seen at all."""
     if before is None or under_load is None:
-        part.checks.append(checks.not_tested("power_reading", reason=f"no power is measured {by}", topic="dcmi"))
+        report.checks.append(checks.not_tested("power_reading", reason=f"no power is measured {by}", topic="dcmi"))
         return
-    part.numbers |= {"power_idle_w": before, "power_load_w": under_load}
+    report.numbers |= {"power_idle_w": before, "power_load_w": under_load}
     words = f"{before:.0f} W idle, {under_load:.0f} W under load, {by}"
-    part.checks.append(checks.passed("power_reading", reason=words, topic="dcmi"))
+    report.checks.append(checks.passed("power_reading", reason=words, topic="dcmi"))
 
 
-def _shared(look: Look, min_of_even: float, part: PartialReport) -> None:
+def _shared(look: Look, min_of_even: float, report: PartialReport) -> None:
     """A warning only: some hosts let one supply sleep until it is needed, and call it hot spare or cold redundancy."""
     total_w = sum(look.watts.values())
     asleep = [supply.name for supply in look.supplies if supply.standby]
     if asleep:
         why = f"{asleep[0]} is on standby until it is needed"
-        part.checks.append(checks.not_tested("share", reason=why, topic="redundancy"))
+        report.checks.append(checks.not_tested("share", reason=why, topic="redundancy"))
         return
     if len(look.watts) < 2 or not total_w:
         why = "the BMC does not tell what each of several supplies delivers"
-        part.checks.append(checks.not_tested("share", reason=why, topic="redundancy"))
+        report.checks.append(checks.not_tested("share", reason=why, topic="redundancy"))
         return
     even_w = total_w / len(look.watts)
     found = [
@@ -273,8 +275,8 @@ def _shared(look: Look, min_of_even: float, part: PartialReport) -> None:
         )
         for name, watts in look.watts.items() if watts < even_w * min_of_even
     ]  # fmt: skip
-    part.findings += found
-    part.checks.append(checks.judged("share", found, topic="redundancy"))
+    report.findings += found
+    report.checks.append(checks.judged("share", found, topic="redundancy"))
 
 
 def _event_log() -> list[LogEntry] | None:
@@ -285,15 +287,15 @@ def _event_log() -> list[LogEntry] | None:
         return None
 
 
-def _events(before: list[LogEntry] | None, after: list[LogEntry] | None, part: PartialReport) -> None:
+def _events(before: list[LogEntry] | None, after: list[LogEntry] | None, report: PartialReport) -> None:
     """New entries in their own words; what they mean is judged with the error counters around the stage."""
     if before is None or after is None:
-        part.checks.append(checks.not_tested("event_log", reason="the BMC's event log can't be read", topic=TOPIC))
+        report.checks.append(checks.not_tested("event_log", reason="the BMC's event log can't be read", topic=TOPIC))
         return
     known = {entry.mark for entry in before}
     new = [entry.quote for entry in after if entry.mark not in known]
-    part.evidence["event log"] = "\n".join(new)
-    part.checks.append(checks.passed("event_log", topic=TOPIC, reason=f"{len(new)} new entries"))
+    report.evidence["event log"] = "\n".join(new)
+    report.checks.append(checks.passed("event_log", topic=TOPIC, reason=f"{len(new)} new entries"))
 
 
 def _evidence(*looks: Look) -> dict[str, str]:

@@ -24,36 +24,36 @@ def run(ctx: StageContext) -> StageReport:
     disks = checks.fixed_disks(ctx.inventory)
     board, found = ProgressBoard(ctx), drives.of(disks)
     with ThreadPoolExecutor(max_workers=max(1, len(found.drives)), thread_name_prefix="smart") as pool:
-        parts = list(pool.map(lambda drive: examine(ctx, drive, board), found.drives))
-    absent, made = _absent(ctx, disks), [check for part in parts for check in part.checks]
+        reports = list(pool.map(lambda drive: examine(ctx, drive, board), found.drives))
+    absent, made = _absent(ctx, disks), [check for report in reports for check in report.checks]
     return checks.report(
         ctx,
         [*absent, *checks.on_usb(ctx), *found.volumes, *made],
-        findings=[finding for part in parts for finding in part.findings],
+        findings=[finding for report in reports for finding in report.findings],
         # A test that was ordered, and that the drive can do, must have come to its end.
         also_required=[check.name for check in made if check.name == drive_self_tests.CHECK][:1],
-        numbers=found.numbers | {name: value for part in parts for name, value in part.numbers.items()},
-        evidence={name: text for part in parts for name, text in part.evidence.items()},
+        numbers=found.numbers | {name: value for report in reports for name, value in report.numbers.items()},
+        evidence={name: text for report in reports for name, text in report.evidence.items()},
     )
 
 
 def examine(ctx: StageContext, drive: Drive, board: ProgressBoard) -> PartialReport:
     """Health and counters before, self-test, health and counters after: what counts is the later one."""
-    part = PartialReport()
+    report = PartialReport()
     board.tell(drive.name, 0, "health")
-    first = drives.ask(drive, part)
+    first = drives.ask(drive, report)
     if first is None:
         board.tell(drive.name, 100, "no SMART")
-        return part
-    tested = not first.is_silent and _self_test(ctx, drive, first, part, board)
-    last = drives.ask(drive, part) if tested else first
+        return report
+    tested = not first.is_silent and _self_test(ctx, drive, first, report, board)
+    last = drives.ask(drive, report) if tested else first
     if last is None or last.is_silent:
         # If it answered before its test and does not any more, what it said then stands; its health is not tested.
-        part.findings += _found(ctx, drive, first)
+        report.findings += _found(ctx, drive, first)
     if last is not None:
-        _judge(ctx, drive, last, part)
+        _judge(ctx, drive, last, report)
     board.tell(drive.name, 100, "done")
-    return part
+    return report
 
 
 def _absent(ctx: StageContext, disks: list[wire.Disk]) -> list[wire.Check]:
@@ -82,12 +82,12 @@ def _limits(ctx: StageContext) -> checks.Limit:
     return lambda word: checks.limit(ctx, word)
 
 
-def _judge(ctx: StageContext, drive: Drive, smart: smartctl.Smart, part: PartialReport) -> None:
+def _judge(ctx: StageContext, drive: Drive, smart: smartctl.Smart, report: PartialReport) -> None:
     found = _found(ctx, drive, smart)
-    known = {(one.code, one.component) for one in part.findings}
-    part.findings += [one for one in found if (one.code, one.component) not in known]
-    part.checks.append(smart_evidence.health(smart, found, drive.label, drive.name, _limits(ctx)))
-    _link(ctx, drive, smart, part)
+    known = {(one.code, one.component) for one in report.findings}
+    report.findings += [one for one in found if (one.code, one.component) not in known]
+    report.checks.append(smart_evidence.health(smart, found, drive.label, drive.name, _limits(ctx)))
+    _link(ctx, drive, smart, report)
     counts = {code.partition(".")[2]: float(count) for code, count in smart_counts.of(smart).items()}
     ages = {
         "power_on_h": smart.power_on_hours,
@@ -95,10 +95,10 @@ def _judge(ctx: StageContext, drive: Drive, smart: smartctl.Smart, part: Partial
         "used_percent": smart_wear.used_percent(smart),
     }
     told = counts | {name: float(value) for name, value in ages.items() if value is not None}
-    part.numbers |= {f"{name}.{drive.name}": value for name, value in told.items()}
+    report.numbers |= {f"{name}.{drive.name}": value for name, value in told.items()}
 
 
-def _link(ctx: StageContext, drive: Drive, smart: smartctl.Smart, part: PartialReport) -> None:
+def _link(ctx: StageContext, drive: Drive, smart: smartctl.Smart, report: PartialReport) -> None:
     """A SATA link that runs below what drive and port can. Nothing is said where one of them does not say."""
     port = sataport.most_gbit(drive.label)
     if smart.link_gbit is None or smart.link_most_gbit is None or port is None:
@@ -107,12 +107,12 @@ def _link(ctx: StageContext, drive: Drive, smart: smartctl.Smart, part: PartialR
     words, found = f"{drive.label}: link at {now:g} Gbit/s, drive and port can {most:g}", []
     if 100 * now < most * checks.limit(ctx, "sata_speed_min_percent"):
         found = [findings.make("disk.link_slow", "disk", drive.name, words, value=now, limit=most, unit="Gbit/s")]
-    part.findings += found
-    part.checks.append(checks.judged("link", found, drive.name, reason=words))
+    report.findings += found
+    report.checks.append(checks.judged("link", found, drive.name, reason=words))
 
 
 def _self_test(
-    ctx: StageContext, drive: Drive, smart: smartctl.Smart, part: PartialReport, board: ProgressBoard
+    ctx: StageContext, drive: Drive, smart: smartctl.Smart, report: PartialReport, board: ProgressBoard
 ) -> bool:
     """Start the drive's own test, and follow it to its end where that is not left to Storage. False when there was no
     test to wait for."""
@@ -123,12 +123,12 @@ def _self_test(
         begun = drive_self_tests.begin(ctx, drive, smart, kind)
     except drive_self_tests.NotStarted as error:
         if not drive_self_tests.in_background(ctx.claim):
-            part.checks.append(error.check)
+            report.checks.append(error.check)
         return False
     if drive_self_tests.in_background(ctx.claim):
         ctx.log("info", f"{drive.label}: {begun.kind} self-test started; Storage waits for its end")
         return False
     check, found = drive_self_tests.follow(ctx, drive, smart.protocol, begun, board)
-    part.checks.append(check)
-    part.findings += found
+    report.checks.append(check)
+    report.findings += found
     return True

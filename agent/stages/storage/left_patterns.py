@@ -14,17 +14,17 @@ PLACES_TOLD = 4
 
 def told(ctx: StageContext, notes: Notes) -> PartialReport:
     """A warning for each disk that is not blank by our doing, with the places; all of them are evidence."""
-    part = PartialReport()
+    report = PartialReport()
     for (name, serial), segments in notes.left().items():
         places = _places(segments)
         amount = sum(segment.length for segment in segments)
         message = f"{name}: test patterns were left in {amount // MIB} MiB: {_few(places)}"
-        part.findings.append(
+        report.findings.append(
             findings.make("storage.patterns_left", "disk", serial, message, value=amount, unit="bytes")
         )
-        part.evidence[f"left.{serial}"] = f"{name}: not blank:\n" + "\n".join(places)
+        report.evidence[f"left.{serial}"] = f"{name}: not blank:\n" + "\n".join(places)
         ctx.log("warning", message)
-    return part
+    return report
 
 
 def _places(segments: list[Segment]) -> list[str]:

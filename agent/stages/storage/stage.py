@@ -45,18 +45,18 @@ def run(ctx: StageContext) -> StageReport:
     return _report(ctx, parts, decided)
 
 
-def _report(ctx: StageContext, parts: list[PartialReport], decided: verified_writes.Decided) -> StageReport:
+def _report(ctx: StageContext, reports: list[PartialReport], decided: verified_writes.Decided) -> StageReport:
     return checks.report(
         ctx,
-        [*(check for part in parts for check in part.checks), *decided.checks, *checks.on_usb(ctx)],
-        findings=[finding for part in parts for finding in part.findings],
+        [*(check for report in reports for check in report.checks), *decided.checks, *checks.on_usb(ctx)],
+        findings=[finding for report in reports for finding in report.findings],
         also_required=[
             *([verified_writes.CHECK] if ctx.order.writes else []),
-            *[check.name for part in parts for check in part.checks if check.name == drive_self_tests.CHECK][:1],
+            *[check.name for report in reports for check in report.checks if check.name == drive_self_tests.CHECK][:1],
         ],
-        numbers={name: value for part in parts for name, value in part.numbers.items()},
+        numbers={name: value for report in reports for name, value in report.numbers.items()},
         refusals=decided.refusals,
-        evidence={name: text for part in parts for name, text in part.evidence.items()},
+        evidence={name: text for report in reports for name, text in report.evidence.items()},
     )
 
 
@@ -91,24 +91,24 @@ def size_bytes(disk: wire.Disk) -> int:
 
 
 def judge(
-    ctx: StageContext, disk: wire.Disk, size: int, segments: list[Segment], surface: Surface, part: PartialReport
+    ctx: StageContext, disk: wire.Disk, size: int, segments: list[Segment], surface: Surface, report: PartialReport
 ) -> None:
     name = checks.disk_name(disk)
-    part.numbers |= {
+    report.numbers |= {
         f"surface_mb.{name}": surface.read_bytes / MIB,
         f"surface_percent.{name}": 100.0 * surface.read_bytes / size if size else 0.0,
         f"surface_mb_s.{name}": surface.rate_mb_s,
         f"slowest_read_ms.{name}": surface.slowest_ms,
     }
-    part.findings += hesitating(disk.name, name, surface, checks.limit(ctx, "slowest_read_max_ms"))
+    report.findings += hesitating(disk.name, name, surface, checks.limit(ctx, "slowest_read_max_ms"))
     planned = sum(segment.length for segment in segments)
     words = f"{surface.read_bytes // MIB} of {size // MIB} MiB read"
     enough = surface.read_bytes >= planned * checks.limit(ctx, "surface_min_percent") / 100 and surface.read_bytes
     if surface.bad:
-        part.findings.append(unreadable(disk.name, name, surface.bad))
-        part.checks.append(checks.judged("surface", part.findings, name))
+        report.findings.append(unreadable(disk.name, name, surface.bad))
+        report.checks.append(checks.judged("surface", report.findings, name))
     elif not enough or (surface.trouble and not surface.time_over):
         why = surface.trouble or f"{planned // MIB} MiB were to be read"
-        part.checks.append(checks.not_tested("surface", name, reason=f"{disk.name}: {words}: {why}"))
+        report.checks.append(checks.not_tested("surface", name, reason=f"{disk.name}: {words}: {why}"))
     else:
-        part.checks.append(checks.passed("surface", name, reason=f"{words} {surface.trouble}".strip()))
+        report.checks.append(checks.passed("surface", name, reason=f"{words} {surface.trouble}".strip()))
