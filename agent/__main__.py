@@ -29,7 +29,7 @@ from agent.link.redact import printable, redact
 from agent.link.results import Results
 from agent.runtime import Runtime
 from agent.session import Agent
-from agent.stages import STAGES
+from agent.stage_functions import STAGES
 from agent.tester_proof import made_faults
 
 STATE = Path("/run/vetting")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from agent.contract import wire
@@ -88,7 +88,7 @@ def carry_out(attempt: Attempt, context: StageContext, runtime: Runtime) -> wire
     started, began = time.time(), time.monotonic()
     runtime.book.open_stage()
     tests_began = time.monotonic()
-    report = _report(runtime.stages.get(attempt.order.name), context)
+    report = _report(runtime.stages, context)
     tested_s = time.monotonic() - tests_began
     attempt.tested.set()
     if attempt.left_behind:
@@ -116,12 +116,12 @@ def too_hot_result(attempt: Attempt, boot_id: str) -> wire.Result:
     return wire.Result(boot_id, *attempt.key, wire.Outcome.FAILED, why, ended, ended, findings=list(attempt.hot))
 
 
-def _report(stage: Stage | None, context: StageContext) -> StageReport:
+def _report(stages: Mapping[str, Stage], context: StageContext) -> StageReport:
     """A fault of ours is never the host's: it makes the stage not tested, and the trace is evidence."""
-    if stage is None:
+    if context.order.name not in stages:
         return StageReport(wire.Outcome.NOT_TESTED, f"this agent has no stage {context.order.name}")
     try:
-        return stage(context)
+        return stages[context.order.name](context)
     except Stopped as stopped:
         return StageReport(wire.Outcome.NOT_TESTED, f"stopped: {stopped}")
     except Exception as error:

@@ -38,7 +38,7 @@ class Run(models.Model):
     """One vetting of a host. Spec, disks and profile are frozen here when it is queued."""
 
     host = models.ForeignKey(Host, on_delete=models.PROTECT, related_name="runs")
-    state = models.CharField(max_length=16, default=State.REGISTERED, choices=[(s.value, s.value) for s in State])
+    state = models.CharField(max_length=16, default=State.REGISTERED)
     state_since = models.DateTimeField(default=timezone.now)
     verdict = models.CharField(max_length=10, blank=True, choices=Verdict.choices, default=Verdict.NONE)
     bench_error = BoundedText(blank=True, help_text="Why the verdict is error: the fault of the bench.")

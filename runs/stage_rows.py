@@ -10,13 +10,14 @@ from django.db.models import Max
 from django.utils import timezone
 
 from agent.contract import codec, wire
+from agent.contract.stage_spec import Owner
 from hosts import bounds
 from runs import disk_writes, received
 from runs.bench import fitness, not_measured
 from runs.judging import earlier_runs, required_checks, second_look
 from runs.machine import State
 from runs.models import Finding, Outcome, Run, StageRun
-from runs.stages import BY_NAME, STAGES, Owner
+from runs.stages import BY_NAME, STAGES
 
 # What the probe says of a disk where it could not tell.
 NO_DATA = frozenset({"unreadable", "not_probed"})

@@ -21,10 +21,11 @@ import yaml  # noqa: E402
 
 from agent.attempt import WATCHED  # noqa: E402
 from agent.contract.codes import CODES  # noqa: E402
-from agent.stages import STAGES as FUNCTIONS  # noqa: E402
+from agent.contract.stage_spec import Owner, StageSpec  # noqa: E402
+from agent.stage_functions import STAGES as FUNCTIONS  # noqa: E402
 from runs.profiles import notes as profile_notes  # noqa: E402
 from runs.profiles.notes import Note  # noqa: E402
-from runs.stages import STAGES, Owner, Stage  # noqa: E402
+from runs.stages import STAGES  # noqa: E402
 
 PAGE = ROOT / "docs" / "stages.md"
 PROFILES = ("quick", "deep", "soak")
@@ -91,7 +92,7 @@ def _foreword(text: str) -> str:
     return " ".join(line.removeprefix("# ") for line in lines)
 
 
-def _stage(stage: Stage, documents: dict[str, Document], notes: dict[str, Notes]) -> str:
+def _stage(stage: StageSpec, documents: dict[str, Document], notes: dict[str, Notes]) -> str:
     lines = [f"## {stage.name}", "", f"{stage.summary}.", ""]
     if stage.owner is Owner.AGENT:
         lines += [f"- **Tools**: {_list(tools(stage.name)) or 'none: it reads what the inventory collected'}"]
@@ -204,7 +205,7 @@ def _first_word(node: ast.expr | None, *, surely: bool) -> Iterator[str]:
             yield str(node.elts[0].value)
 
 
-def _required(stage: Stage, documents: dict[str, Document]) -> str:
+def _required(stage: StageSpec, documents: dict[str, Document]) -> str:
     """Per profile, where it names any."""
     named = {name: _at(documents[name], ("stages", stage.name, "required")) for name in PROFILES}
     return "; ".join(f"{_list(checks)} (`{name}`)" for name, checks in named.items() if checks)

@@ -10,6 +10,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Max, Prefetch
 
 from agent.contract import codec, wire
+from agent.contract.stage_spec import Owner
 from runs import disk_writes, stage_rows
 from runs.invariants.kinds import Broken, Invariant, Scope
 from runs.judging import required_checks, second_look, verdict
@@ -17,7 +18,7 @@ from runs.judging.required_checks import Demand
 from runs.judging.verdict import Seen, StageOutcome
 from runs.machine import LIVE, State
 from runs.models import Finding, Outcome, Run, Severity, StageRun, Verdict
-from runs.stages import BY_NAME, Owner
+from runs.stages import BY_NAME
 
 WRITTEN, LEFT = "written_mb.", "storage.patterns_left"
 _AT_ONCE = 200

@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 
 from django.db.models import Exists, Max, OuterRef, Q
 
+from agent.contract.stage_spec import Owner
 from runs import dispatcher, watchdog
 from runs.bench import service_state
 from runs.invariants.kinds import Broken, Invariant, Scope
 from runs.machine import AGENT_SILENT, HELD, OCCUPIES_SLOT, STAGE_STATES, State
 from runs.models import Job, Run, RunEvent, StageRun, WakeRequest
-from runs.stages import BY_NAME, STAGES, Owner
+from runs.stages import BY_NAME, STAGES
 
 # A round takes a second where all is well, and its lease 10 s to pass on where a process died.
 WORKER_BOUND = timedelta(seconds=60)

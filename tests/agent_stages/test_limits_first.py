@@ -8,7 +8,7 @@ import pytest
 
 from agent.host import shell
 from agent.reports.checks import ProfileLacks
-from agent.stages import STAGES
+from agent.stage_functions import STAGES
 from runs.judging import trends
 from tests.agent_stages.contexts import PROFILE, context
 

@@ -12,7 +12,7 @@ from agent.host.stop import StopFlag
 from agent.probes import bmc_fans, ipmitool, redundancy, supplies
 from agent.reports.partial_report import PartialReport
 from agent.sensors import readings
-from agent.stages import STAGES
+from agent.stage_functions import STAGES
 from agent.stages.psu import stage as psu
 from agent.stages.psu.stage import Look
 from tests.agent_stages.contexts import context

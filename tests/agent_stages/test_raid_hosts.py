@@ -15,7 +15,7 @@ from agent.exercises import drives
 from agent.host import shell
 from agent.probes import bays
 from agent.stage import StageReport
-from agent.stages import STAGES
+from agent.stage_functions import STAGES
 from tests.agent_stages import toolbench
 from tests.agent_stages.contexts import context
 from tests.agent_stages.raid_hosts import (

@@ -15,7 +15,7 @@ from agent.exercises import awaited_self_tests, drive_self_tests, drives
 from agent.probes import bays, turns
 from agent.probes.smartctl import Device
 from agent.reports.progress import ProgressBoard
-from agent.stages import STAGES
+from agent.stage_functions import STAGES
 from tests.agent_stages.contexts import context
 from tests.agent_stages.raid_hosts import Host, a_host, one_hangs, smart_array, two_smart_arrays
 

@@ -13,7 +13,7 @@ from agent.contract import wire
 from agent.exercises import drive_self_tests
 from agent.probes import smart_self_test, smartctl
 from agent.stage import StageContext
-from agent.stages import STAGES
+from agent.stage_functions import STAGES
 from tests.agent_stages import healthy
 from tests.agent_stages.contexts import INVENTORY, context
 

@@ -10,7 +10,7 @@ import pytest
 
 from agent.contract import wire
 from agent.stage import StageReport
-from agent.stages import STAGES
+from agent.stage_functions import STAGES
 from tests.agent_stages import toolbench
 from tests.agent_stages.contexts import PROFILE, context
 

@@ -20,7 +20,7 @@ from agent.host.stop import StopFlag
 from agent.loads import fio
 from agent.probes import disks
 from agent.stage import StageReport
-from agent.stages import STAGES
+from agent.stage_functions import STAGES
 from agent.stages.storage import stage as storage
 from tests.agent_stages.contexts import INVENTORY, context
 

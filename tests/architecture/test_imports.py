@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from agent.contract.stages import SPECS
 from tests.architecture import imports
 from tests.architecture.imports import Import
 
@@ -31,6 +34,11 @@ def is_edge(path: Path) -> bool:
 
 def is_contract(one: Import) -> bool:
     return one.name == CONTRACT or one.name.startswith(f"{CONTRACT}.")
+
+
+def is_spec(one: Import) -> bool:
+    """What a stage says of itself: `agent.stages.<folder>.spec`."""
+    return re.match(r"agent\.stages\.\w+\.spec\b", one.name) is not None
 
 
 @pytest.mark.parametrize("package", MAY_IMPORT)
@@ -66,8 +74,8 @@ def test_the_agent_is_standard_library_only(package: str) -> None:
 
 AGENT_ORDER = (
     "contract", "parsing", "findings", "host", "probes", "sensors", "link", "counters", "stage", "reports",
-    "loads", "exercises", "disk_writes", "runtime", "attempt", "tester_proof", "stages", "events", "retrying",
-    "session", "judge", "__main__",
+    "loads", "exercises", "disk_writes", "runtime", "attempt", "tester_proof", "stages", "stage_functions", "events",
+    "retrying", "session", "judge", "__main__",
 )  # fmt: skip
 """Folders and modules of the agent: each imports only what stands before it, and itself."""
 
@@ -90,9 +98,33 @@ def test_no_stage_imports_another() -> None:
     wrong = []
     for folder in (imports.ROOT / "agent/stages").iterdir():
         for path in folder.rglob("*.py"):
-            found = [one for one in imports.of(path) if one.name.startswith("agent.stages.")]
+            found = [one for one in imports.of(path) if one.name.startswith("agent.stages.") and not is_spec(one)]
             wrong += [one for one in found if one.name.split(".")[2] != folder.name]
     assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_a_stages_spec_imports_the_contract_and_other_specs_only() -> None:
+    """The orchestrator reads the specs through the contract: what they import it would import, too."""
+    wrong = []
+    for path in sorted((imports.ROOT / "agent/stages").glob("*/spec.py")):
+        found = [one for one in imports.of(path) if one.package not in sys.stdlib_module_names]
+        wrong += [one for one in found if not is_contract(one) and not is_spec(one)]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_what_python_runs_on_the_way_to_a_spec_is_empty() -> None:
+    packages = [imports.ROOT / "agent/stages", *(imports.ROOT / "agent/stages").glob("*/")]
+    assert [str(one) for one in packages if one.name != "__pycache__" and (one / "__init__.py").read_text()] == []
+
+
+def test_the_contract_brings_no_module_of_the_agent_but_specs_into_the_server() -> None:
+    program = "import sys, agent.contract.stages; print(*sorted(name for name in sys.modules if name[:5] == 'agent'))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=imports.ROOT, capture_output=True, text=True, check=True)
+    packages = {"agent", "agent.stages", *(f"agent.stages.{spec.folder}" for spec in SPECS.values())}
+    loaded = set(done.stdout.split()) - packages
+    assert {name for name in loaded if not name.startswith(CONTRACT)} == {
+        f"agent.stages.{spec.folder}.spec" for spec in SPECS.values()
+    }
 
 
 RUNS_NOUNS = ("stages", "machine", "models", "querysets", "tokens", "disk_writes")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agent.contract import wire
-from agent.stages import STAGES
+from agent.stage_functions import STAGES
 from runs import stage_rows
 from runs.judging import required_checks, second_look
 from runs.models import Outcome
