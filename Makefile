@@ -63,7 +63,7 @@ venv:
 	@scripts/prepare venv
 
 lint: venv
-	$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m mypy
 
 lock: venv
 	$(PYTHON) -m pip -q install uv

@@ -77,7 +77,7 @@ class Agent:
         runtime.outbox.start(runtime.client.another())
         self._claim()
         self.heartbeat.start()  # one that came before the claim would be refused
-        limit = CriticalTemperature(self.claim.sensor_limits)
+        limit = CriticalTemperature(self._claimed().sensor_limits)
         self.sidecar = Sidecar(
             runtime.root,
             limit,
@@ -112,6 +112,10 @@ class Agent:
         self.word = orders.from_claim(self.claim)
         self._announce("info", f"{self.claim.host}, run {self.claim.run}, boot {self.claim.boot}: claimed")
 
+    def _claimed(self) -> wire.ClaimAnswer:
+        assert self.claim is not None, "nothing is done before the first claim was answered"
+        return self.claim
+
     def _until_answered(self, call: str, message: object, answer: type[T]) -> T:
         return retrying.until_answered(
             lambda: self.runtime.client.post(call, message, answer), self.events, self.timing, self._announce
@@ -119,7 +123,7 @@ class Agent:
 
     def _step(self) -> None:
         """Do what the newest word asks for, until something else is heard."""
-        action = orders.decide(self.word, {order.name for order in self.claim.stages}, self.done)
+        action = orders.decide(self.word, {order.name for order in self._claimed().stages}, self.done)
         if action is Action.SHUT_DOWN:
             raise RunIsOver(self.word.reason)
         if action is Action.TEST and self._left_behind is not None and self._left_behind.is_alive():
@@ -168,7 +172,7 @@ class Agent:
 
     def _test(self) -> None:
         self._leave_hold()
-        order = next(order for order in self.claim.stages if order.name == self.word.state)
+        order = next(order for order in self._claimed().stages if order.name == self.word.state)
         attempt = Attempt(replace(order, attempt=self.word.attempt))
         self._begin(attempt, self.word.overrides)
         result = self._until_finished(attempt)
@@ -204,7 +208,7 @@ class Agent:
         at_work = AtWork(order.name, order.attempt)
         context = StageContext(
             order=order,
-            claim=self.claim,
+            claim=self._claimed(),
             inventory=runtime.inventory,
             overrides=overrides,
             progress=self.heartbeat.progress,

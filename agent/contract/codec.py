@@ -49,7 +49,8 @@ def loads(kind: type[T], body: bytes) -> T:
         data = json.loads(body, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise WireError("", f"not JSON: {error}") from None
-    return decode(kind, data)
+    message: T = decode(kind, data)
+    return message
 
 
 def encode(value: Any) -> Any:
@@ -85,7 +86,7 @@ def _shape() -> dict[str, Any]:
     return shape
 
 
-def _is_optional(f: dataclasses.Field) -> bool:
+def _is_optional(f: dataclasses.Field[Any]) -> bool:
     return f.default is not dataclasses.MISSING or f.default_factory is not dataclasses.MISSING
 
 
@@ -111,7 +112,7 @@ def _decoder(kind: Any) -> Decoder:
         return _list(_decoder(inner[0]))
     if origin is dict:
         return _dict(_decoder(inner[1]))
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _dataclass(kind)
     return _enum(kind) if issubclass(kind, StrEnum) else _SCALARS[kind]
 

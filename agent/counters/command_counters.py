@@ -11,6 +11,7 @@ from pathlib import Path
 from agent.contract import wire
 from agent.counters.component_names import Names
 from agent.counters.counting import Counts
+from agent.parsing import ParseError
 from agent.probes import amdgpu, bays, disks, ipmitool, nvidia_smi, raid, smart_counts, smartctl
 
 SMART_TIMEOUT_S = 30.0
@@ -69,7 +70,7 @@ def of_drive(text: str, component: str) -> Counts:
     """The counters in one `smartctl -j -x`, of `component` or of the serial number in it."""
     try:
         smart = smartctl.parse(text)
-    except smartctl.ParseError:
+    except ParseError:
         return {}
     name = component or smart.serial
     found = smart_counts.of(smart) | smart_counts.states(smart)
@@ -111,7 +112,7 @@ def bmc_sensors() -> list[wire.Measurement]:
 def of_sdr(text: str, now: float) -> list[wire.Measurement]:
     try:
         sensors = ipmitool.parse_sdr(text)
-    except ipmitool.ParseError:
+    except ParseError:
         return []
     found = []
     for sensor in sensors:

@@ -145,9 +145,8 @@ class Notes:
             return earlier.plan
         claim, disk = self._ctx.claim, (grant.name, grant.wwn, grant.size_mb)
         found = [_found_row(one) for one in grant.found]
-        row = _WriteRow(
-            claim.run, claim.boot, self._ctx.order.attempt, *disk, found, segments, bad=earlier and earlier.bad
-        )
+        bad = earlier.bad if earlier else None
+        row = _WriteRow(claim.run, claim.boot, self._ctx.order.attempt, *disk, found, segments, bad=bad)
         self._keep_write(grant.serial, row)
         return segments
 
@@ -182,8 +181,10 @@ class Notes:
 
 
 def _decoded(kind: type[T], rows: Any) -> dict[str, T]:
+    """Every row, or none: one that can't be read makes all of them unsafe to go by."""
     try:
-        return codec.decode(dict[str, kind], rows)
+        by_name: dict[str, Any] = codec.decode(dict[str, Any], rows)
+        return {name: codec.decode(kind, row) for name, row in by_name.items()}
     except codec.WireError:
         return {}
 

@@ -63,7 +63,8 @@ def _make_read_only(device: Path) -> None:
 
 
 def size_bytes(fd: int) -> int:
-    return struct.unpack("Q", fcntl.ioctl(fd, _BLKGETSIZE64, b"\0" * 8))[0]
+    size: int = struct.unpack("Q", fcntl.ioctl(fd, _BLKGETSIZE64, b"\0" * 8))[0]
+    return size
 
 
 def _open(grant: WriteGrant, root: Path) -> int:

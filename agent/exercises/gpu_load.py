@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TypeVar
 
 from agent import findings
 from agent.contract import wire
@@ -29,6 +30,7 @@ from agent.reports.partial_report import PartialReport
 from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext
 
+R = TypeVar("R", TestResult, Burned)
 CHECK = "load"
 CHECK_IN_BURN = "gpu"
 _NO_WORK = "DCGM put this card to no work: its tests of this level look only at software, or were skipped"
@@ -116,10 +118,16 @@ def _run_burn(
     each(answer, report, done, lambda: gpu_burn.parse(done.stdout), burned)
 
 
-def each(answer: Answer, report: PartialReport, done: Completed, parse: Callable, judge: Callable) -> None:
+def each(
+    answer: Answer,
+    report: PartialReport,
+    done: Completed,
+    parse: Callable[[], list[R]],
+    judge: Callable[[NvidiaGpu, int, list[R]], tuple[wire.Check, list[wire.Finding]]],
+) -> None:
     """A check per card of what the tool said. What failed is told even where the tool did not come to its end; the rest
     is not tested then."""
-    results: list = []
+    results: list[R] = []
     try:
         results = parse()
     except ParseError as error:
@@ -143,7 +151,7 @@ def _worked(made: list[wire.Check]) -> list[wire.Check]:
     return [check for check in made if check.component not in done or check.reason != _NO_WORK]
 
 
-def _not_told_apart(answer: Answer, results: list[TestResult] | list[Burned]) -> str:
+def _not_told_apart(answer: Answer, results: list[R]) -> str:
     """The tools count cards from 0. Where one does not answer nvidia-smi, their numbers may be of other cards."""
     listed = len(answer.cards)
     silent = any(one.is_gone for one in answer.silent) or (answer.attached or listed) != listed
@@ -151,7 +159,7 @@ def _not_told_apart(answer: Answer, results: list[TestResult] | list[Burned]) ->
     return "a card does not answer, so the tool's numbers may mean other cards" if silent or beyond else ""
 
 
-def _nobodys(results: list[TestResult] | list[Burned]) -> list[wire.Finding]:
+def _nobodys(results: list[R]) -> list[wire.Finding]:
     """A failure that no card can be blamed for is told all the same."""
     if not any(result.failed for result in results if result.index is not None):
         return []

@@ -11,6 +11,8 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import IO
 
 from agent.host.capture import Capture
 from agent.host.children import RUNNING, kill_session, lower
@@ -145,7 +147,9 @@ class _Conversation:
         self.deadline = started + timeout_s
         self.given = memoryview(given.encode() if isinstance(given, str) else given or b"")
         self.on_output, self.stop = on_output, stop
-        self.captures = {process.stdout: Capture(cap_bytes), process.stderr: Capture(cap_bytes)}
+        assert process.stdout and process.stderr, "the tool was started without pipes"
+        self.stdout, self.stderr = process.stdout, process.stderr
+        self.captures = {self.stdout: Capture(cap_bytes), self.stderr: Capture(cap_bytes)}
         self.timed_out = self.cut_short = False
         self.wake_read, self.wake_write = os.pipe()
         self.pidfd = os.pidfd_open(process.pid)
@@ -167,12 +171,12 @@ class _Conversation:
     def _register(self) -> None:
         for pipe in self.captures:
             os.set_blocking(pipe.fileno(), False)
-            self.selector.register(pipe, selectors.EVENT_READ)
+            self.selector.register(pipe, selectors.EVENT_READ, partial(self._read, pipe))
         self.selector.register(self.pidfd, selectors.EVENT_READ)
         self.selector.register(self.wake_read, selectors.EVENT_READ)
-        if self.process.stdin is not None:
-            os.set_blocking(self.process.stdin.fileno(), False)
-            self.selector.register(self.process.stdin, selectors.EVENT_WRITE)
+        if (stdin := self.process.stdin) is not None:
+            os.set_blocking(stdin.fileno(), False)
+            self.selector.register(stdin, selectors.EVENT_WRITE, partial(self._feed, stdin))
 
     def _wake(self) -> None:
         with contextlib.suppress(OSError):
@@ -188,16 +192,9 @@ class _Conversation:
             for key, _ in self.selector.select(remaining_s):
                 if key.fileobj in (self.pidfd, self.wake_read):
                     return
-                self._serve(key.fileobj)
+                key.data()
 
-    def _serve(self, pipe: object) -> None:
-        if pipe is self.process.stdin:
-            self._feed()
-        else:
-            self._read(pipe)
-
-    def _feed(self) -> None:
-        stdin = self.process.stdin
+    def _feed(self, stdin: IO[bytes]) -> None:
         try:
             self.given = self.given[os.write(stdin.fileno(), self.given[:65536]) :]
         except BlockingIOError:
@@ -208,7 +205,7 @@ class _Conversation:
             self.selector.unregister(stdin)
             stdin.close()
 
-    def _read(self, pipe: object) -> bool:
+    def _read(self, pipe: IO[bytes]) -> bool:
         try:
             chunk = os.read(pipe.fileno(), 65536)
         except BlockingIOError:
@@ -248,8 +245,8 @@ class _Conversation:
         return Completed(
             self.argv,
             status=code if code is not None and code >= 0 else None,
-            stdout=self.captures[self.process.stdout].text(),
-            stderr=self.captures[self.process.stderr].text(),
+            stdout=self.captures[self.stdout].text(),
+            stderr=self.captures[self.stderr].text(),
             duration_s=time.monotonic() - self.started,
             timed_out=self.timed_out,
             # Also when it then exits with 0: stressapptest says PASS for the part that it came to.

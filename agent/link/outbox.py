@@ -8,13 +8,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from agent.contract import wire
 from agent.host.spool import LOG_CAP_BYTES, SENSOR_CAP_BYTES, Spool
 from agent.link.client import Client, encoded
 from agent.link.errors import BadMessage, CallFailed
 from agent.link.redact import printable
+
+T = TypeVar("T")
 
 MAX_LINE_CHARS = 4000
 MAX_BATCH_CHARS = 256 * 1024
@@ -64,14 +68,20 @@ class Outbox:
             if dropped := spool.take_dropped():
                 self.log("warning", f"{dropped} {what} batches were dropped: out of reach for too long")
         for lines in _by_size(_take(self._lines)):
-            self.logs.put(lambda seq, lines=lines: encoded(wire.LogBatch(self.boot_id, seq, lines)))
+            self.logs.put(partial(self._log_batch, lines))
 
     def cut_measurements(self) -> None:
         """Make numbered batches of the measurements so far."""
         found = thin(_take(self._measurements))
         for start in range(0, len(found), wire.MAX_MEASUREMENTS_PER_BATCH):
             part = found[start : start + wire.MAX_MEASUREMENTS_PER_BATCH]
-            self.sensors.put(lambda seq, part=part: encoded(wire.SensorBatch(self.boot_id, seq, part)))
+            self.sensors.put(partial(self._sensor_batch, part))
+
+    def _log_batch(self, lines: list[wire.LogLine], seq: int) -> bytes:
+        return encoded(wire.LogBatch(self.boot_id, seq, lines))
+
+    def _sensor_batch(self, measurements: list[wire.Measurement], seq: int) -> bytes:
+        return encoded(wire.SensorBatch(self.boot_id, seq, measurements))
 
     def start(self, client: Client) -> None:
         self._thread = threading.Thread(target=self._run, args=(client,), name="outbox", daemon=True)
@@ -172,7 +182,7 @@ def _by_size(lines: list[wire.LogLine]) -> Iterator[list[wire.LogLine]]:
         yield batch
 
 
-def _take(pending: deque) -> list:
+def _take(pending: deque[T]) -> list[T]:
     taken = []
     while pending:
         taken.append(pending.popleft())

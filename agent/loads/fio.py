@@ -66,7 +66,7 @@ def speed_argv(disks: Mapping[str, int], duration_s: float) -> list[str]:
         words += [f"--name=sequential {path}", *_timed(path, size, duration_s / 2), *in_order]
         words += [f"--name=random {path}", *_timed(path, size, duration_s / 2)]
         words += ["--rw=randread", "--bs=4k", "--iodepth=32", "--norandommap"]
-    for path, size in reversed(disks.items()):
+    for path, size in reversed(list(disks.items())):
         words += [f"--name={AGAIN} {path}", *_timed(path, size, duration_s / 2), *in_order]
     return words
 

@@ -46,7 +46,8 @@ def parse(text: str) -> list[Node]:
 
 def _walk(data: dict[str, Any]) -> Iterator[Node]:
     settings = {str(key): clean(value) for key, value in mapping(data.get("configuration")).items()}
-    words = (data.get(key) for key in ("class", "description", "product", "vendor", "serial", "businfo", "version"))
-    yield Node(*(clean(word) for word in words), settings)
+    keys = ("class", "description", "product", "vendor", "serial", "businfo", "version")
+    kind, description, product, vendor, serial, bus, version = (clean(data.get(key)) for key in keys)
+    yield Node(kind, description, product, vendor, serial, bus, version, settings)
     for child in sequence(data.get("children")):
         yield from _walk(mapping(child))

@@ -77,8 +77,8 @@ def _statements(card: Element) -> Iterator[tuple[str, Said]]:
     for part in (_ROWS, _PAGES):
         yield from _of_part(card.find(part), part)
     for path in (*WORN_OUT, *REPAIR_PENDING):
-        if (element := card.find(path)) is not None:
-            yield path, nvidia_words.yes_or_no(element, _last(path))
+        if (answer := card.find(path)) is not None:
+            yield path, nvidia_words.yes_or_no(answer, _last(path))
 
 
 def _of_part(part: Element | None, name: str) -> Iterator[tuple[str, Said]]:

@@ -72,7 +72,8 @@ def _kind(device: Path) -> int | None:
     if found is None:
         return None
     config, at = found
-    return struct.unpack_from("<H", config, at + 2)[0] >> 4 & 15
+    flags: int = struct.unpack_from("<H", config, at + 2)[0]
+    return flags >> 4 & 15
 
 
 def _target_gts(device: Path) -> float | None:

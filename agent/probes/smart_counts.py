@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from agent.probes import smart_meanings, smart_statistics
 from agent.probes.smart_attributes import Attribute
-from agent.probes.smartctl import PREFAIL, TEMPERATURE_BIT, Smart
+from agent.probes.smart_nvme import TEMPERATURE_BIT
+from agent.probes.smartctl import PREFAIL, Smart
 
 _16_BITS = 0xFFFF
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from agent.contract import wire
@@ -65,7 +66,10 @@ class Sidecar:
     def _run_slow(self) -> None:
         while not self._over.wait(SLOW_INTERVAL_S):
             for source in self.slow:
-                self._survive(lambda source=source: self._measure_all(source()))
+                self._survive(partial(self._measure_slow, source))
+
+    def _measure_slow(self, source: Callable[[], list[wire.Measurement]]) -> None:
+        self._measure_all(source())
 
     def _measure_all(self, found: list[wire.Measurement]) -> None:
         for one in found:

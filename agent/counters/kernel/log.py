@@ -69,6 +69,7 @@ class KernelLog:
             write_whole(self.state, str(self._taken_seq).encode())
 
     def _run(self) -> None:
+        assert self._fd is not None, "start() starts the thread only where /dev/kmsg can be read"
         with selectors.DefaultSelector() as selector:
             selector.register(self._fd, selectors.EVENT_READ)
             selector.register(self._wake_read, selectors.EVENT_READ)

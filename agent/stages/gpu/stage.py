@@ -73,8 +73,8 @@ def _missing(expected: list[dict[str, object]], present: list[wire.Gpu]) -> list
     if "" not in there and len(named) == lacking:
         return [findings.make("gpu.missing", "gpu", name, f"GPU {name} is not there") for name in named]
     message = f"{len(present)} of {len(expected)} GPUs are there"
-    counts = {"value": float(len(present)), "limit": float(len(expected))}
-    return [findings.make("gpu.missing", "gpu", "system", message, **counts)]
+    value, limit = float(len(present)), float(len(expected))
+    return [findings.make("gpu.missing", "gpu", "system", message, value=value, limit=limit)]
 
 
 def _links(present: list[wire.Gpu]) -> tuple[list[wire.Finding], list[wire.Check]]:
