@@ -1,5 +1,5 @@
 """Strings from hardware and agents, made harmless at the door: control characters go, what can't be seen is spelled
-out, tokens are blotted out."""
+out, tokens are without_tokens out."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def may_need_cleaning(text: str) -> bool:
 
 def clean_text(text: str) -> str:
     """Readable, and without anything that begins like a token."""
-    return tokens.blotted(readable(text))
+    return tokens.without_tokens(readable(text))
 
 
 def cleaned(data: Any, depth: int = 0) -> Any:

@@ -23,7 +23,7 @@ from runs.database import transactions
 from runs.machine import AGENT_SILENT, ENDED, Event, NotAllowed, State
 from runs.models import Boot, Run
 from runs.querysets import DOCUMENTS
-from runs.received import Taken
+from runs.received import Bounded
 from runs.transition import Refused
 
 log = logging.getLogger("vetting.agentapi")
@@ -49,7 +49,7 @@ class Call:
 
     message: type
     handle: Callable[..., Any]
-    take: Callable[[Boot, Any], Taken] | None = None
+    take: Callable[[Boot, Any], Bounded] | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Request:
     bearer: str
     body: bytes
     address: str
-    taken: Taken | codec.WireError | None = None
+    taken: Bounded | codec.WireError | None = None
 
 
 @dataclass(frozen=True)
@@ -114,18 +114,18 @@ def read(request: Request) -> Request:
     """The same with its message decoded and cut to its bounds, or with why it can't be read, so that a transaction has
     no more to do than to write. Only of a caller whose token was good before."""
     try:
-        return replace(request, taken=received.taken(_message(request)))
+        return replace(request, taken=received.within_bounds(_message(request)))
     except codec.WireError as error:
         return replace(request, taken=error)
 
 
-def _taken(request: Request, boot: Boot) -> Taken:
+def _taken(request: Request, boot: Boot) -> Bounded:
     if isinstance(request.taken, codec.WireError):
         raise request.taken
     if request.taken is not None:
         return request.taken
     take = CALLS[request.call].take
-    return take(boot, _message(request)) if take else received.taken(_message(request))
+    return take(boot, _message(request)) if take else received.within_bounds(_message(request))
 
 
 def _message(request: Request) -> Any:

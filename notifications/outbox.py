@@ -78,7 +78,7 @@ def deliver(delivery_ids: Sequence[int]) -> None:
     claimed = {row.target: row for row in waiting if _claim(row)}
     for name, problem in sending.send_to_all(list(claimed), message):
         try:
-            jobs.put_on_record(partial(_record, claimed[name], problem), time.monotonic() + _RECORD_S)
+            jobs.save_outcome(partial(_record, claimed[name], problem), time.monotonic() + _RECORD_S)
         except DatabaseError:
             log.exception("what became of the message to %s is not on record: %s", name, problem or "it was sent")
 

@@ -10,7 +10,7 @@ import time
 from django.conf import settings
 
 from pxe import daemon
-from runs.dispatcher import Carries
+from runs.dispatcher import LoopbackResult
 
 DURATION_S = 1
 # As many as a host uses; a thread each.
@@ -19,12 +19,12 @@ STREAMS = 4
 _TIMEOUT_S = 4.0
 
 
-def carries() -> Carries:
+def measure() -> LoopbackResult:
     """Unfit only where it was measured and is too little: a server that is busy or gone says nothing of the rest."""
     config = settings.VETTING
     floor_mbit = config.bench.loopback_min_of_link * config.iperf3.link_mbit
     if config.iperf3.supervise == "off" or not floor_mbit:
-        return Carries()
+        return LoopbackResult()
     give_up_at = time.monotonic() + _TIMEOUT_S
     for port in config.iperf3.ports:
         if time.monotonic() >= give_up_at:
@@ -32,14 +32,16 @@ def carries() -> Carries:
         mbit = parse(_measured(config.web.address, port))
         if mbit is not None:
             return judged(mbit, floor_mbit)
-    return Carries(words="its own loopback could not be measured")
+    return LoopbackResult(words="its own loopback could not be measured")
 
 
-def judged(mbit: float, floor_mbit: float) -> Carries:
+def judged(mbit: float, floor_mbit: float) -> LoopbackResult:
     words = f"the bench carries {mbit:.0f} Mbit/s over its own loopback"
     if mbit >= floor_mbit:
-        return Carries(words=words)
-    return Carries(why=f"too slow: {mbit:.0f} Mbit/s over its own loopback, {floor_mbit:.0f} needed", words=words)
+        return LoopbackResult(words=words)
+    return LoopbackResult(
+        why=f"too slow: {mbit:.0f} Mbit/s over its own loopback, {floor_mbit:.0f} needed", words=words
+    )
 
 
 def parse(text: str) -> float | None:

@@ -21,7 +21,7 @@ from runs.bench.load import Shortage
 from runs.bench.problems import Problem
 from runs.models import BenchShortage
 
-PART = "port"
+SOURCE = "port"
 LOOK_EVERY_S = 3.0
 _TC_TIMEOUT_S = 3.0
 _MIN_PACKETS = 1000
@@ -59,7 +59,7 @@ def tick() -> None:
     _before = port
     if why:
         fitness.note(BenchShortage.PORT, Shortage(why, 1.0), timezone.now())
-    bench.report(PART, [problem(why)] if why else [])
+    bench.report(SOURCE, [problem(why)] if why else [])
 
 
 def problem(why: str) -> Problem:

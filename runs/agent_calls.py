@@ -8,7 +8,7 @@ from dataclasses import replace
 from django.utils import timezone
 
 from agent.contract import codec, wire
-from runs import answers, boots, hold, intake, left_out, own_stages, received, reporting, stage_rows
+from runs import answers, boots, hold, intake, left_out, orchestrator_stages, received, reporting, stage_rows
 from runs.boots import Machine
 from runs.judging import required_checks  # fmt: skip
 from runs.lifecycle import record_rung
@@ -62,17 +62,17 @@ def claim(boot: Boot, message: wire.Claim, address: str) -> wire.ClaimAnswer:
         return answers.claim_answer(run, boot)
 
 
-def take_result(boot: Boot, message: wire.Result) -> received.Taken:
+def take_result(boot: Boot, message: wire.Result) -> received.Bounded:
     """The result within the bounds, before the transaction that keeps it; where it had to be cut, the whole of it goes
     into a file first. Raises OSError, as on a full disk: nothing is answered then, and the agent sends it again."""
     stage_run = boot.run.stage_runs.filter(name=message.stage, attempt=message.attempt).first()
     if stage_run is None:
-        return received.taken(message)
+        return received.within_bounds(message)
 
     def required() -> list[str]:
         return [one.name for one in required_checks.of_stage(message.stage, boot.run.profile, boot.run.expected)]
 
-    taken = received.taken(message, left_out.room(boot.run_id), required)
+    taken = received.within_bounds(message, left_out.room(boot.run_id), required)
     if taken.cut and (stage_run.outcome == Outcome.RUNNING or _comes_late(stage_run)):
         left_out.write_whole(boot.run_id, left_out.whole_name(message), codec.dumps(message))
     return taken
@@ -156,14 +156,14 @@ def _first_claim(run: Run, boot: Boot, machine: Machine, address: str) -> None:
             who=address,
             why=f"by {machine.dmi_uuid or ', '.join(machine.macs)}",
         )
-        own_stages.resolve(run)
+        orchestrator_stages.advance(run)
     elif run.state in TESTING:
         _host_has_reset(run, address)
 
 
 def _claimed_again(run: Run, boot: Boot, address: str) -> None:
     stage_run = stage_rows.current(run) if boot.number == stage_rows.claimed_boot(run) else None
-    if stage_run is not None and stage_rows.begin_anew(stage_run):
+    if stage_run is not None and stage_rows.restart_clock(stage_run):
         text = f"the agent was restarted: the time for {naming.state_in_words(run.state)} begins anew"
         write_event(run, "agent_restarted", actor=Actor.AGENT, who=address, text=text)
 
@@ -181,7 +181,7 @@ def _take_result(run: Run, stage_run: StageRun, message: wire.Result, address: s
         run.save(update_fields=["inventory"])
     stage_rows.keep(stage_run, message, cut)
     _note_cut(run, stage_run, message, cut)
-    own_stages.after_stage(run, stage_run, who=address)
+    orchestrator_stages.after_stage(run, stage_run, who=address)
 
 
 def _note_cut(run: Run, stage_run: StageRun, message: wire.Result, cut: received.Cut) -> None:

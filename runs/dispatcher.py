@@ -26,10 +26,10 @@ AGENT_GONE_AFTER = timedelta(seconds=30)
 # Long enough for a heartbeat to tell of it and one test of ten seconds; who waits to measure waits no longer. [ours]
 LENT_S = 25.0
 # Looked at beyond the free slots, for those that can't start now.
-SPARE = 20
+LOOK_AHEAD = 20
 
 
-class Carries(NamedTuple):
+class LoopbackResult(NamedTuple):
     """What the bench carries right now over its own loopback. `why` says why it can't measure, empty where it can;
     `words` what it did."""
 
@@ -37,15 +37,15 @@ class Carries(NamedTuple):
     words: str = ""
 
 
-def not_asked() -> Carries:
-    return Carries()
+def not_tested() -> LoopbackResult:
+    return LoopbackResult()
 
 
-def tick(carries: Callable[[], Carries] = not_asked) -> None:
-    """One round: fill the free slots, then give the shared link to the run that has waited longest. `carries` measures
-    the bench; it takes a second, and is asked only where somebody is about to start."""
+def tick(test_loopback: Callable[[], LoopbackResult] = not_tested) -> None:
+    """One round: fill the free slots, then give the shared link to the run that has waited longest. `test_loopback`
+    measures the bench; it takes a second, and is called only where a stage is about to start."""
     if (free := free_slots()) > 0:
-        for run in [*Run.objects.waiting_to_retry(), *Run.objects.next_in_line()[: free + SPARE]]:
+        for run in [*Run.objects.waiting_to_retry(), *Run.objects.next_in_line()[: free + LOOK_AHEAD]]:
             if run.retry_stage and not agent_is_there(run):
                 continue
             if not start(run):
@@ -53,7 +53,7 @@ def tick(carries: Callable[[], Carries] = not_asked) -> None:
     names = [stage.name for stage in STAGES if stage.shares_link or stage.borrows_link]
     at_the_link = {BY_NAME[name] for name in _running(names).values_list("name", flat=True)}
     if any(stage.shares_link for stage in at_the_link):
-        give_the_link(carries)
+        give_the_link(test_loopback)
     elif at_the_link:
         lend_the_link()
 
@@ -89,7 +89,7 @@ def agent_is_there(run: Run) -> bool:
     return run.last_seen is not None and timezone.now() - run.last_seen < AGENT_GONE_AFTER
 
 
-def give_the_link(carries: Callable[[], Carries] = not_asked) -> None:
+def give_the_link(test_loopback: Callable[[], LoopbackResult] = not_tested) -> None:
     """Let one waiting run into the stage that uses the orchestrator's link, if nobody is in it and the bench can
     measure."""
     names = [stage.name for stage in STAGES if stage.shares_link]
@@ -101,11 +101,11 @@ def give_the_link(carries: Callable[[], Carries] = not_asked) -> None:
     if not starved and (first := next_up.first()) and (busy := _busy_for(first)):
         _try(lifecycle.wait_for_bench, first.run, why=busy)
         return
-    bench = Carries(starved) if starved else carries()
+    bench = LoopbackResult(starved) if starved else test_loopback()
     with taking_turns():
         waiting = next_up.first()
         if waiting and not here.exclude(go_at=None).exists() and not lent().exists():
-            _let_in(waiting, bench)
+            _grant_link(waiting, bench)
 
 
 def lend_the_link() -> None:
@@ -135,17 +135,17 @@ def lent() -> QuerySet[StageRun]:
     return StageRun.objects.filter(outcome="", link_until__gt=timezone.now())
 
 
-def _let_in(waiting: StageRun, bench: Carries) -> None:
+def _grant_link(waiting: StageRun, bench: LoopbackResult) -> None:
     """Where the bench can't measure, the stage waits for it, but not for ever. The first time it is tried then all the
-    same: what passes on a poor bench has passed. What such a bench has spoilt already is left. A port that is too slow
+    same: what passes on a poor bench has passed. What such a bench has unfit already is left. A port that is too slow
     is nothing that passes by itself: the first time nobody waits for it."""
-    spoilt = stage_rows.spoilt_before(waiting)
-    why = bench.why or (fitness.poor_port_now() if spoilt else "")
+    unfit = stage_rows.unfit_attempts_before(waiting)
+    why = bench.why or (fitness.poor_port_now() if unfit else "")
     if not why:
         _try(lifecycle.give_go, waiting.run, why=bench.words)
     elif not _has_waited(waiting):
         _try(lifecycle.wait_for_bench, waiting.run, why=why)
-    elif spoilt:
+    elif unfit:
         _try(lifecycle.leave_untested, waiting.run, why=why)
     else:
         _try(lifecycle.give_go, waiting.run, why=f"it has waited long enough for the bench, which is {why}")
@@ -153,7 +153,7 @@ def _let_in(waiting: StageRun, bench: Carries) -> None:
 
 def _busy_for(waiting: StageRun) -> str:
     """Why one that is measured again waits for a calmer bench, for a time; empty where it need not."""
-    if not stage_rows.spoilt_before(waiting) or _has_waited(waiting):
+    if not stage_rows.unfit_attempts_before(waiting) or _has_waited(waiting):
         return ""
     return fitness.busy_now()
 

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from runs import boots, hold, reporting, stage_rows
-from runs.judging import settle
+from runs.judging import run_verdict
 from runs.machine import ENDED, Effect, State
 from runs.models import Run, Verdict, WakeRequest
 
@@ -44,7 +44,7 @@ def _expect_boot(run: Run, before: State, why: str) -> None:
 
 def _open_stage(run: Run, before: State, why: str) -> None:
     stage_rows.open_attempt(
-        run, by_retry=before == State.FAILED_HOLDING or stage_rows.is_passed_over_by_retry(run, before)
+        run, by_retry=before == State.FAILED_HOLDING or stage_rows.was_skipped_in_retry(run, before)
     )
 
 
@@ -71,8 +71,8 @@ def _close_hold(run: Run, before: State, why: str) -> None:
         _save(run, retry_stage="")
 
 
-def _settle(run: Run, before: State, why: str) -> None:
-    settle.settle(run)
+def _write_verdict(run: Run, before: State, why: str) -> None:
+    run_verdict.write(run)
 
 
 def _end(run: Run, before: State, why: str) -> None:
@@ -103,7 +103,7 @@ _WRITERS: dict[Effect, Callable[[Run, State, str], None]] = {
     Effect.DROP_STAGE: _drop_stage,
     Effect.OPEN_HOLD: _open_hold,
     Effect.CLOSE_HOLD: _close_hold,
-    Effect.SETTLE: _settle,
+    Effect.WRITE_VERDICT: _write_verdict,
     Effect.END: _end,
     Effect.REOPEN: _reopen,
     Effect.REPORT: _report,

@@ -42,7 +42,7 @@ log = logging.getLogger("vetting.jobs")
 WORK = "runs.jobs.work"
 AGAIN = "again"  # what a call returns that has more to do than fits into one job
 AGAIN_AFTER_S = (60.0, 300.0)
-PART = "jobs"
+SOURCE = "jobs"
 # From here on nobody will begin what was handed out: the queue was lost with its cluster.
 _NOT_BEGUN_S = 60.0
 # django-q2 ends a process 3 s after its time; its guard looks every half second.
@@ -94,7 +94,7 @@ def tick() -> None:
         _look_after(job, now)
     for job in _next_in_line(now):
         _hand_out(job)
-    bench.report(PART, problems())
+    bench.report(SOURCE, problems())
 
 
 def work(job_id: int, number: int) -> str:
@@ -119,13 +119,13 @@ def work(job_id: int, number: int) -> str:
         log.exception("job %s: try %s failed", job, number)
         used_up = until - time.monotonic() < job.limit_s / 2  # also a query that was ended for its length
         counts, why = used_up or not _is_the_benchs(error), f"{type(error).__name__}: {error}"[:500]
-        put_on_record(partial(_failed, job, why, counts=counts), until)
+        save_outcome(partial(_failed, job, why, counts=counts), until)
         return "failed"
-    put_on_record(partial(_done, job, is_over=result != AGAIN), until)
+    save_outcome(partial(_done, job, is_over=result != AGAIN), until)
     return "done"
 
 
-def put_on_record(write: Callable[[], object], until: float) -> None:
+def save_outcome(write: Callable[[], object], until: float) -> None:
     """What was done outside of the database can't be taken back: send `write` again where it is refused, until this
     time on the monotonic clock. Raises DatabaseError then. `write` may be carried out twice."""
     while True:

@@ -15,7 +15,7 @@ from django.utils import timezone
 from hosts import bounds
 from hosts.models import Host
 from hosts.readable import readable
-from runs import disk_writes, freeze, hold, machine, own_stages, reporting, stage_rows
+from runs import disk_writes, freeze, hold, machine, orchestrator_stages, reporting, stage_rows
 from runs.machine import Event, State
 from runs.models import Actor, LadderRung, Outcome, Override, Run, RunEvent, Rung
 from runs.profiles import load as profiles
@@ -168,7 +168,7 @@ def grant_retry(run: Run, who: str = "dispatcher", slots: int | None = None) -> 
         target = State.INVENTORY_CHECK if stage_rows.was_booted_anew(run) else State(run.retry_stage)
         why = f"retry of {naming.state_in_words(target)}"
         apply(run, Event.RETRY, actor=Actor.WORKER, who=who, why=why, target=target, data=_of_slots(slots))
-        own_stages.resolve(run)
+        orchestrator_stages.advance(run)
 
 
 def give_go(run: Run, who: str = "dispatcher", why: str = "") -> None:
@@ -197,7 +197,7 @@ def leave_untested(run: Run, why: str, who: str = "dispatcher") -> None:
         if stage_run is not None and stage_run.go_at is None:
             stage_run.bench = why
             stage_rows.finish(stage_run, Outcome.NOT_TESTED, f"bench: {why}")
-            own_stages.after_stage(run, stage_run, who=who)
+            orchestrator_stages.after_stage(run, stage_run, who=who)
 
 
 def record_rung(run: Run, rung: Rung, detail: str = "", at: datetime | None = None, boot: int | None = None) -> None:

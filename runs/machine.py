@@ -73,7 +73,7 @@ class Effect(StrEnum):
     DROP_STAGE = "drop_stage"  # what was running is not tested: the bench is to blame
     OPEN_HOLD = "open_hold"  # a fresh key pair
     CLOSE_HOLD = "close_hold"  # forget the key pair
-    SETTLE = "settle"  # verdict of the run, health of the host
+    WRITE_VERDICT = "write_verdict"  # verdict of the run, health of the host
     END = "end"  # the testing is over: its time is taken
     REOPEN = "reopen"  # a retry: it is not over yet
     REPORT = "report"  # a report is due
@@ -108,7 +108,7 @@ ENDED = frozenset((State.COMPLETED, State.RELEASED, State.CANCELLED))
 HELD = frozenset((State.FAILED_HOLDING,))
 LIVE = frozenset((State.REGISTERED, State.QUEUED, *AGENT_SILENT, *STAGE_STATES))
 
-_FAIL = (Effect.SETTLE, Effect.END, Effect.REPORT, Effect.TELL_STAGE_FAILED)
+_FAIL = (Effect.WRITE_VERDICT, Effect.END, Effect.REPORT, Effect.TELL_STAGE_FAILED)
 _LOST = (Effect.CLOSE_STAGE, *_FAIL)
 _STOP = (Effect.CLOSE_STAGE, Effect.END, Effect.REPORT)
 
@@ -144,14 +144,14 @@ def _rows() -> tuple[Row, ...]:
     )
     the_end = (
         Row(S.STORAGE, E.STAGE_REFUSED, S.FAILED, _FAIL),
-        Row(S.REPORTING, E.STAGE_DONE, S.COMPLETED, (F.SETTLE, F.END, F.REPORT, F.TELL_COMPLETED)),
+        Row(S.REPORTING, E.STAGE_DONE, S.COMPLETED, (F.WRITE_VERDICT, F.END, F.REPORT, F.TELL_COMPLETED)),
         Row(S.REPORTING, E.STAGE_FAILED, S.FAILED, _FAIL),
         Row(S.REPORTING, E.CANCEL, S.CANCELLED, _STOP),
         Row(S.FAILED, E.HOLD, S.FAILED_HOLDING, (F.OPEN_HOLD, F.REPORT, F.TELL_HOLDING)),
         Row(S.FAILED_HOLDING, E.HOLD, S.FAILED_HOLDING, (F.CLOSE_HOLD, F.OPEN_HOLD)),
         Row(S.FAILED_HOLDING, E.RETRY, None, (F.CLOSE_HOLD, F.REOPEN, F.OPEN_STAGE)),
-        Row(S.FAILED_HOLDING, E.RELEASE, S.RELEASED, (F.CLOSE_HOLD, F.SETTLE, F.END, F.REPORT)),
-        Row(S.FAILED_HOLDING, E.HOLD_DEADLINE, S.RELEASED, (F.CLOSE_HOLD, F.SETTLE, F.END, F.REPORT)),
+        Row(S.FAILED_HOLDING, E.RELEASE, S.RELEASED, (F.CLOSE_HOLD, F.WRITE_VERDICT, F.END, F.REPORT)),
+        Row(S.FAILED_HOLDING, E.HOLD_DEADLINE, S.RELEASED, (F.CLOSE_HOLD, F.WRITE_VERDICT, F.END, F.REPORT)),
     )
     return (*before_stages, *onward, *each_stage, *once_more, *the_end)
 

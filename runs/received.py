@@ -1,7 +1,7 @@
 """A message of an agent, cut to the bounds of `hosts.bounds`. Pure, and done before any transaction.
 
 A cut never makes a result better. What counts against the host is kept first; where something was left out that could
-have counted, `Cut.unseen` says so, and the stage can't be passed.
+have counted, `Cut.unjudged` says so, and the stage can't be passed.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ _NO_WEIGHT = frozenset({"texts", "evidence", "progress", "users", "signatures"})
 
 @dataclass(frozen=True)
 class Cut:
-    """What was left out: kind → how many. `unseen` names what of it could have counted against the host, in words."""
+    """What was left out: kind → how many. `unjudged` names what of it could have counted against the host, in words."""
 
     left_out: Mapping[str, int] = field(default_factory=dict)
-    unseen: str = ""
+    unjudged: str = ""
 
     def __bool__(self) -> bool:
         return bool(self.left_out)
@@ -83,31 +83,31 @@ class Room:
 
 
 @dataclass(frozen=True)
-class Taken:
+class Bounded:
     message: Any
     cut: Cut = NOTHING
 
 
-def taken(message: Any, room: Room = Room(), required: Required = tuple) -> Taken:
+def within_bounds(message: Any, room: Room = Room(), required: Required = tuple) -> Bounded:
     """The message within the bounds. `required` names the checks that the stage can't do without; it is asked only
     where checks have to be left out. Raises WireError for what can't be cut."""
-    return _Taker(room, required).take(message)
+    return _Cutter(room, required).take(message)
 
 
-class _Taker:
+class _Cutter:
     """Counts while it cuts."""
 
     def __init__(self, room: Room, required: Required) -> None:
         self.room, self.required = room, required
         self.left_out: Counter[str] = Counter()
-        self.unseen: Counter[str] = Counter()
+        self.unjudged: Counter[str] = Counter()
 
-    def take(self, message: Any) -> Taken:
+    def take(self, message: Any) -> Bounded:
         if isinstance(message, wire.Result):
             message = self._documents(message)
         message = self._within(message)
-        unseen = ", ".join(f"{count:,} {what}" for what, count in self.unseen.items())
-        return Taken(message, Cut(dict(self.left_out), unseen))
+        unjudged = ", ".join(f"{count:,} {what}" for what, count in self.unjudged.items())
+        return Bounded(message, Cut(dict(self.left_out), unjudged))
 
     def _within(self, value: Any) -> Any:
         """Any dataclass, field by field; the very same object where nothing had to be cut."""
@@ -163,9 +163,9 @@ class _Taker:
         order = sorted(range(len(items)), key=ranks.__getitem__)
         self.left_out[name] += len(items) - most
         lost = [items[n] for n in order[most:]]
-        weighty = [one for one in lost if _weighs(one)]
-        if name not in _NO_WEIGHT and weighty:
-            self.unseen[name] += len(weighty)
+        counting = [one for one in lost if _counts_against_host(one)]
+        if name not in _NO_WEIGHT and counting:
+            self.unjudged[name] += len(counting)
         return [items[n] for n in sorted(order[:most])]
 
     # --- of a result only ------------------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ class _Taker:
         kept = {key: self._figure(value) for key, value in list(fit.items())[: bounds.NUMBERS.most]}
         if lost := len(numbers) - len(kept):
             self.left_out["numbers"] += lost
-            self.unseen["numbers"] += lost
+            self.unjudged["numbers"] += lost
         return kept
 
     def _evidence(self, evidence: dict[str, str]) -> dict[str, str]:
@@ -208,11 +208,11 @@ class _Taker:
         if len(codec.dumps(inventory)) <= bounds.INVENTORY.most:
             return inventory
         self.left_out["inventory"] += 1
-        self.unseen["inventory"] += 1
+        self.unjudged["inventory"] += 1
         return None
 
 
-def _weighs(one: Any) -> bool:
+def _counts_against_host(one: Any) -> bool:
     """Whether it counts against the host. A critical finding does also where others are kept: what the bench may have
     bent of those is excused, and this one would not have been."""
     if isinstance(one, wire.Check):

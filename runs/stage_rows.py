@@ -13,8 +13,8 @@ from agent.contract import codec, wire
 from agent.contract.stage_spec import Owner
 from hosts import bounds
 from runs import disk_writes, received
-from runs.bench import fitness, not_measured
-from runs.judging import earlier_runs, required_checks, second_look
+from runs.bench import fitness, unfit_results
+from runs.judging import comparisons, required_checks
 from runs.machine import State
 from runs.models import Finding, Outcome, Run, StageRun
 from runs.stages import BY_NAME, STAGES
@@ -50,7 +50,7 @@ def open_attempt(run: Run, *, by_retry: bool = False) -> StageRun:
     )
 
 
-def is_passed_over_by_retry(run: Run, name: str) -> bool:
+def was_skipped_in_retry(run: Run, name: str) -> bool:
     """Whether a retry led to this stage and it resolved without the agent, which is still in its hold."""
     row = run.stage_runs.filter(name=name).order_by("-attempt").first()
     if row is None or not row.by_retry:
@@ -95,7 +95,7 @@ def was_given_up(stage_run: StageRun) -> bool:
     return stage_run.findings.filter(code__in=(HOST_LOST, OVERDUE, BENCH_STARVED)).exists()
 
 
-def spoilt_before(stage_run: StageRun) -> int:
+def unfit_attempts_before(stage_run: StageRun) -> int:
     """How many attempts just before this one the bench has spoilt; an operator's retry begins to count anew."""
     rows = stage_run.run.stage_runs.filter(name=stage_run.name, boot=stage_run.boot)
     count = 0
@@ -110,15 +110,15 @@ def spoilt_before(stage_run: StageRun) -> int:
     return count
 
 
-def may_go_again(stage_run: StageRun) -> bool:
+def is_to_be_repeated(stage_run: StageRun) -> bool:
     """Whether this attempt was spoilt by the bench and another one is to follow."""
     if not (stage_run.bench and stage_run.go_at and BY_NAME[stage_run.name].shares_link):
         return False
     spoilt = stage_run.outcome == Outcome.NOT_TESTED
-    return spoilt and spoilt_before(stage_run) + 1 < settings.VETTING.bench.network_tries
+    return spoilt and unfit_attempts_before(stage_run) + 1 < settings.VETTING.bench.network_tries
 
 
-def begin_anew(stage_run: StageRun) -> bool:
+def restart_clock(stage_run: StageRun) -> bool:
     """The agent was restarted and starts over what it had begun: so does the stage's time, a few times at most. False
     where it stays as it is, also for a claim that is only said twice."""
     if stage_run.go_at is None or stage_run.restarts >= MAX_RESTARTS:
@@ -148,28 +148,28 @@ def keep(stage_run: StageRun, result: wire.Result, cut: received.Cut = received.
     numbers. What a bench that was not fit may have bent counts against no part. A critical finding or a failed check
     makes it failed, a refusal by the wipe probe or a required check that did not pass at best not tested, whatever the
     agent called it. `cut` is what had to be left out of the result before."""
-    weighed = not_measured.excused(result, _unfit(stage_run, result))
-    result, stage_run.bench = weighed.result, weighed.why
+    adjusted = unfit_results.adjusted(result, _unfit(stage_run, result))
+    result, stage_run.bench = adjusted.result, adjusted.why
     stage_run.checks = codec.encode(result.checks)
     stage_run.counters = codec.encode(result.counters)
     stage_run.numbers = result.numbers
     stage_run.refusals = codec.encode(result.refusals)
     stage_run.evidence = result.evidence
     stage_run.progress = []
-    add_findings(stage_run, (*result.findings, *earlier_runs.judged(stage_run)))
-    stage_run.counts = bool(cut.unseen) or not _is_not_expected(stage_run, result)
-    _end(stage_run, *_settled(stage_run, result, cut))
+    add_findings(stage_run, (*result.findings, *comparisons.findings_of(stage_run)))
+    stage_run.counts = bool(cut.unjudged) or not _is_not_expected(stage_run, result)
+    _end(stage_run, *_outcome(stage_run, result, cut))
 
 
 def _unfit(stage_run: StageRun, result: wire.Result) -> str:
     """Why the bench could not have measured what this attempt did, in words. No query where there is nothing that it
     could have bent."""
-    if not not_measured.is_touched(result):
+    if not unfit_results.may_be_affected(result):
         return ""
     if why := fitness.unfit_between(stage_run.go_at or stage_run.created_at, timezone.now()):
         return why
     nics = (stage_run.run.inventory or {}).get("nics", [])
-    told = not_measured.told_by_host(result) or not_measured.common_rate(
+    told = unfit_results.reported_by_agent(result) or unfit_results.common_rate(
         result, {nic["mac"].lower(): nic["pci"] for nic in nics}
     )
     return told or _busy(stage_run, result)
@@ -178,21 +178,25 @@ def _unfit(stage_run: StageRun, result: wire.Result) -> str:
 def _busy(stage_run: StageRun, result: wire.Result) -> str:
     """Why a port that is slow or loses is to be measured once more, on a bench that was busy and yet fit: only where
     another attempt follows, and only the first time."""
-    if settings.VETTING.bench.network_tries < 2 or spoilt_before(stage_run) or not not_measured.condemns(result):
+    if (
+        settings.VETTING.bench.network_tries < 2
+        or unfit_attempts_before(stage_run)
+        or not unfit_results.blames_host(result)
+    ):
         return ""
     return fitness.busy_between(stage_run.go_at or stage_run.created_at, timezone.now())
 
 
-def _settled(stage_run: StageRun, result: wire.Result, cut: received.Cut) -> tuple[Outcome, str]:
+def _outcome(stage_run: StageRun, result: wire.Result, cut: received.Cut) -> tuple[Outcome, str]:
     failed = [check.reason for check in result.checks if check.outcome is wire.Outcome.FAILED]
     found = stage_run.findings.filter(severity=wire.Severity.CRITICAL)
     critical = list(found.values_list("message", flat=True)[:5])
     if critical or failed:
         said = result.reason if result.outcome is wire.Outcome.FAILED else ""
         return Outcome.FAILED, said or "; ".join(failed) or "; ".join(critical)
-    if result.outcome is wire.Outcome.PASSED and cut.unseen:
-        return Outcome.NOT_TESTED, f"more was sent than is kept, and nobody has judged the rest: {cut.unseen}"
-    if result.outcome is wire.Outcome.PASSED and (why := _unproven(stage_run, result)):
+    if result.outcome is wire.Outcome.PASSED and cut.unjudged:
+        return Outcome.NOT_TESTED, f"more was sent than is kept, and nobody has judged the rest: {cut.unjudged}"
+    if result.outcome is wire.Outcome.PASSED and (why := _why_not_passed(stage_run, result)):
         return Outcome.NOT_TESTED, why
     if result.outcome is wire.Outcome.PASSED and is_refused_by_wipe_probe(stage_run):
         return Outcome.NOT_TESTED, result.reason or "the wipe probe refused a disk (gate 3)"
@@ -204,10 +208,10 @@ def _settled(stage_run: StageRun, result: wire.Result, cut: received.Cut) -> tup
     return Outcome(result.outcome), result.reason
 
 
-def _unproven(stage_run: StageRun, result: wire.Result) -> str:
+def _why_not_passed(stage_run: StageRun, result: wire.Result) -> str:
     run = stage_run.run
     wanted = required_checks.of_stage(stage_run.name, run.profile, run.expected)
-    return second_look.lacking(result, wanted, (run.expected or {}).get("not_expected") or [])
+    return required_checks.why_not_passed(result, wanted, (run.expected or {}).get("not_expected") or [])
 
 
 def _is_not_expected(stage_run: StageRun, result: wire.Result) -> bool:

@@ -23,15 +23,15 @@ from agent.contract.wire import TOKEN_PREFIX
 
 # Whatever begins as one: a log or a report may be read by more people than may act.
 _ANY = re.compile(re.escape(TOKEN_PREFIX) + r"[A-Za-z0-9._-]*")
-BLOTTED = "[token removed]"
+REMOVED = "[token removed]"
 _FORM = re.compile(r"vt1\.(\d{1,18})\.(\d{1,9})\.([A-Za-z0-9_-]{22})\.([A-Za-z0-9_-]{43})")
 _PROCESS_KEY = secrets.token_bytes(32)
 _MEMO_SIZE = 4096
 
 
-def blotted(text: str) -> str:
+def without_tokens(text: str) -> str:
     """The text without anything that begins like a token."""
-    return _ANY.sub(BLOTTED, text)
+    return _ANY.sub(REMOVED, text)
 
 
 @dataclass(frozen=True)

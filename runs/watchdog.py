@@ -45,7 +45,7 @@ def boot_is_overdue(run: Run, now: datetime) -> bool:
     """Whether nothing more is expected of a boot. Its token expires now, though the watchdog may come later."""
     if run.boot_deadline is None or now < run.boot_deadline:
         return False
-    return now >= run.boot_deadline + excused(_began(run), now, settings.VETTING.deadlines.boot_s)
+    return now >= run.boot_deadline + not_counted(_began(run), now, settings.VETTING.deadlines.boot_s)
 
 
 def _began(run: Run) -> datetime:
@@ -61,7 +61,7 @@ def is_overdue(run: Run, now: datetime) -> bool:
     stage_run = _open_attempt(run)
     if stage_run is None:
         return False
-    silent_s = _longer_than(settings.VETTING.deadlines.heartbeat_s, _heard(run, stage_run), now)
+    silent_s = _longer_than(settings.VETTING.deadlines.heartbeat_s, _last_heard(run, stage_run), now)
     return bool(silent_s or _stage_is_over(stage_run, now))
 
 
@@ -69,7 +69,7 @@ def _open_attempt(run: Run) -> StageRun | None:
     return run.stage_runs.filter(name=run.state, outcome="").order_by("-attempt").first()
 
 
-def _heard(run: Run, stage_run: StageRun) -> datetime:
+def _last_heard(run: Run, stage_run: StageRun) -> datetime:
     return max(moment for moment in (run.last_seen, stage_run.created_at) if moment)
 
 
@@ -77,18 +77,18 @@ def _testing(run: Run, now: datetime) -> None:
     stage_run = _open_attempt(run)
     if stage_run is None:
         return
-    heard = _heard(run, stage_run)
+    heard = _last_heard(run, stage_run)
     if silent_s := _longer_than(settings.VETTING.deadlines.heartbeat_s, heard, now):
         silent = f"the host went silent in {naming.state_in_words(run.state)} for {silent_s:.0f} s"
-        _miss_or_excuse(run, Event.HEARTBEAT_DEADLINE, f"{silent}; {intake.last_seen_text(run)}", heard, now)
+        _miss_or_blame_bench(run, Event.HEARTBEAT_DEADLINE, f"{silent}; {intake.last_seen_text(run)}", heard, now)
     elif over := _stage_is_over(stage_run, now):
         late = f"{naming.state_in_words(run.state)} was not done after {over:.0f} s (limit {stage_run.timeout_s:.0f} s)"
-        _miss_or_excuse(
+        _miss_or_blame_bench(
             run, Event.STAGE_DEADLINE, f"{late}; {intake.last_seen_text(run)}", stage_run.go_at or heard, now
         )
 
 
-def _miss_or_excuse(run: Run, event: Event, why: str, since: datetime, now: datetime) -> None:
+def _miss_or_blame_bench(run: Run, event: Event, why: str, since: datetime, now: datetime) -> None:
     """A bench that was starved for most of the time can't tell whether the host was late."""
     starved_s = fitness.total(fitness.starved(since, now)).total_seconds()
     if starved_s * 100 < settings.VETTING.bench.excuses_deadline_percent * (now - since).total_seconds():
@@ -118,7 +118,7 @@ def _longer_than(limit_s: float, since: datetime, now: datetime) -> float:
     where it decides: with a thousand runs it is some queries for each."""
     if (now - since).total_seconds() <= limit_s:
         return 0
-    taken_s = (now - since - excused(since, now, limit_s)).total_seconds()
+    taken_s = (now - since - not_counted(since, now, limit_s)).total_seconds()
     return taken_s if taken_s > limit_s else 0
 
 
@@ -179,16 +179,16 @@ def web_answers(timeout_s: float = 1.0) -> bool:
         connection.close()
 
 
-def excused(since: datetime, until: datetime, limit_s: float) -> timedelta:
+def not_counted(since: datetime, until: datetime, limit_s: float) -> timedelta:
     """How much of this span does not count against a deadline of `limit_s`: our own outages, all of them, and what the
     bench was starved beside them, so many times the deadline at most."""
-    outages = unheard(since, until)
+    outages = web_outages(since, until)
     down = fitness.total(outages)
     starved = fitness.total([*outages, *fitness.starved(since, until)]) - down
     return down + min(starved, timedelta(seconds=limit_s * settings.VETTING.bench.deadline_extends_max))
 
 
-def unheard(since: datetime, until: datetime) -> list[fitness.Span]:
+def web_outages(since: datetime, until: datetime) -> list[fitness.Span]:
     """When in this span our web was out of reach, an outage that still goes on included."""
     outages = WebOutage.objects.filter(ended_at__gt=since, started_at__lt=until)
     spans = [(max(outage.started_at, since), min(outage.ended_at, until)) for outage in outages]

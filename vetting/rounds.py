@@ -47,7 +47,7 @@ log = logging.getLogger("vetting.rounds")
 
 
 def dispatch() -> None:
-    runs.dispatcher.tick(pxe.loopback.carries)
+    runs.dispatcher.tick(pxe.loopback.measure)
 
 
 # What vetting.yaml switched off is off before anything that may take its time.

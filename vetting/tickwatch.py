@@ -32,7 +32,7 @@ SLOW_S = 5.0
 LIMIT_S = 15.0
 END_S = 30.0
 PAUSES_S = (5.0, 15.0, 60.0)
-PART = "round"
+SOURCE = "round"
 # A tick that holds the database's write lock must not keep the thread from looking at the clock.
 _IMPATIENT = dblimits.Limits(lock_s=1, statement_s=5)
 
@@ -147,7 +147,7 @@ def known() -> dict[str, Any]:
 
 def _keep(paused: dict[str, Any]) -> None:
     Lease.objects.filter(name=Lease.ROUND).update(paused=paused)
-    bench.report(PART, [_told(name, what) for name, what in sorted(paused.items())])
+    bench.report(SOURCE, [_told(name, what) for name, what in sorted(paused.items())])
 
 
 def _told(name: str, what: dict[str, Any]) -> Problem:

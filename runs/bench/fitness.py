@@ -22,7 +22,7 @@ from runs.bench.problems import Problem
 from runs.files import atomic
 from runs.models import BenchShortage
 
-PART = "load"
+SOURCE = "load"
 _KEPT_S = 90.0
 # A shortage goes on until it was away for so long; a starved worker does not look every second.
 _GOES_ON = timedelta(seconds=8)
@@ -39,7 +39,7 @@ def tick() -> None:
         note(BenchShortage.CPU, found, since)
     elif busy := benchload.shortage(samples, busy_limits()):
         note(BenchShortage.BUSY, busy, since)
-    bench.report(PART, [short_of_cpu()] if found else [])
+    bench.report(SOURCE, [short_of_cpu()] if found else [])
 
 
 def short_of_cpu() -> Problem:

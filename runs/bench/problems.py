@@ -14,7 +14,7 @@ from django.conf import settings
 
 from runs.files import atomic
 
-PARTS = ("configuration", "dnsmasq", "iperf3", "load", "port", "round", "jobs")
+SOURCES = ("configuration", "dnsmasq", "iperf3", "load", "port", "round", "jobs")
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,16 @@ class Problem:
         return f"{self.what}; {self.fix}"
 
 
-def report(part: str, problems: list[Problem]) -> bool:
+def report(source: str, problems: list[Problem]) -> bool:
     """Put what is wrong with `part` on record; True when that is news."""
     _path().parent.mkdir(parents=True, exist_ok=True)
-    return atomic.write_json(_path(), atomic.read_json(_path()) | {part: [asdict(problem) for problem in problems]})
+    return atomic.write_json(_path(), atomic.read_json(_path()) | {source: [asdict(problem) for problem in problems]})
 
 
-def problems(part: str = "") -> list[Problem]:
+def problems(source: str = "") -> list[Problem]:
     """Of one part, or of all."""
     known = atomic.read_json(_path())
-    return [Problem(**problem) for name in ([part] if part else PARTS) for problem in known.get(name, [])]
+    return [Problem(**problem) for name in ([source] if source else SOURCES) for problem in known.get(name, [])]
 
 
 def _path() -> Path:

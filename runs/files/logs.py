@@ -62,9 +62,9 @@ def format_line(time: float, level: str, stage: str, text: str) -> str:
 
 
 def clean(text: str) -> str:
-    """Readable and on one line, with run tokens blotted out, cut to its bound."""
+    """Readable and on one line, with run tokens without_tokens out, cut to its bound."""
     line = readable(text.replace("\t", " ").replace("\n", " "))
-    return bounds.LOG_LINE.cut(tokens.blotted(line))
+    return bounds.LOG_LINE.cut(tokens.without_tokens(line))
 
 
 def append(run_id: int, committed_bytes: int, data: bytes) -> int:

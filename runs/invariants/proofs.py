@@ -13,8 +13,8 @@ from agent.contract import codec, wire
 from agent.contract.stage_spec import Owner
 from runs import disk_writes, stage_rows
 from runs.invariants.kinds import Broken, Invariant, Scope
-from runs.judging import required_checks, second_look, verdict
-from runs.judging.required_checks import Demand
+from runs.judging import required_checks, verdict
+from runs.judging.required_checks import RequiredCheck
 from runs.judging.verdict import Seen, StageOutcome
 from runs.machine import LIVE, State
 from runs.models import Finding, Outcome, Run, Severity, StageRun, Verdict
@@ -55,12 +55,12 @@ def _unproven(run: Run, row: StageRun, all_demands: bool) -> str:
     demanded = (
         required_checks.of_stage(row.name, run.profile, run.expected) if all_demands else _required(run, row.name)
     )
-    return second_look.lacking(result, demanded, (run.expected or {}).get("not_expected") or [])
+    return required_checks.why_not_passed(result, demanded, (run.expected or {}).get("not_expected") or [])
 
 
-def _required(run: Run, name: str) -> list[Demand]:
+def _required(run: Run, name: str) -> list[RequiredCheck]:
     listed = run.profile.get("stages", {}).get(name, {}).get("required") or []
-    return [Demand(one, topic=one.partition(".")[0]) for one in listed]
+    return [RequiredCheck(one, topic=one.partition(".")[0]) for one in listed]
 
 
 def _checks(rows: Iterable[dict[str, Any]]) -> list[wire.Check]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-Parts = dict[str, Any]
+Inventory = dict[str, Any]
 _VERSIONS = frozenset({"microcode", "BIOS", "BMC firmware"})
 
 
@@ -29,8 +29,8 @@ class Change:
         return f"{self.component}: {self.what}, {self.before} → {self.after}"
 
 
-def compare(before: Parts, after: Parts) -> list[Change]:
-    """Differences of two `wire.Inventory` documents. Parts with a serial of their own are matched by it,
+def compare(before: Inventory, after: Inventory) -> list[Change]:
+    """Differences of two `wire.Inventory` documents. Inventory with a serial of their own are matched by it,
     those with a fixed place (DIMM slots, the board) by the place."""
     return [
         *_by_place("dimm", _dimms(before), _dimms(after)),
@@ -71,29 +71,29 @@ def _both(name: str) -> str:
     return "changed" if name in _VERSIONS else "replaced"
 
 
-def _keyed(inventory: Parts, part: str, key: str, words: Any) -> dict[str, str]:
-    """Parts without a serial can't be told apart and are left out."""
-    return {entry[key]: words(entry) for entry in inventory.get(part) or [] if entry.get(key)}
+def _keyed(inventory: Inventory, list_name: str, key: str, words: Any) -> dict[str, str]:
+    """Inventory without a serial can't be told apart and are left out."""
+    return {entry[key]: words(entry) for entry in inventory.get(list_name) or [] if entry.get(key)}
 
 
-def _dimms(inventory: Parts) -> dict[str, str]:
+def _dimms(inventory: Inventory) -> dict[str, str]:
     dimms = (inventory.get("memory") or {}).get("dimms") or []
     return {d["locator"]: _joined(_size(d), d.get("part"), _serial(d)) for d in dimms if d.get("size_mb") != 0}
 
 
-def _size(dimm: Parts) -> str:
+def _size(dimm: Inventory) -> str:
     return f"{dimm['size_mb']} MB" if dimm.get("size_mb") else "size unknown"
 
 
-def _disk(disk: Parts) -> str:
+def _disk(disk: Inventory) -> str:
     return _joined(disk.get("model"), f"{disk.get('size_mb', 0)} MB", disk.get("bus"), _firmware(disk))
 
 
-def _nic(nic: Parts) -> str:
+def _nic(nic: Inventory) -> str:
     return _joined(nic.get("model") or nic.get("driver"), _firmware(nic)) or "network card"
 
 
-def _gpus(before: Parts, after: Parts) -> tuple[dict[str, str], dict[str, str]]:
+def _gpus(before: Inventory, after: Inventory) -> tuple[dict[str, str], dict[str, str]]:
     """Cards by UUID. One that told none (no driver, or AMD's) is the one that sat at its address, and of that only the
     address is compared: the bus has another name for a model than the driver."""
     sides = [inventory.get("gpus") or [] for inventory in (before, after)]
@@ -101,7 +101,7 @@ def _gpus(before: Parts, after: Parts) -> tuple[dict[str, str], dict[str, str]]:
     return _gpus_of(sides[0], sides[1], nameless), _gpus_of(sides[1], sides[0], nameless)
 
 
-def _gpus_of(own: list[Parts], other: list[Parts], nameless: set[str]) -> dict[str, str]:
+def _gpus_of(own: list[Inventory], other: list[Inventory], nameless: set[str]) -> dict[str, str]:
     there = {gpu.get("pci"): gpu for gpu in other}
     found = {}
     for gpu in own:
@@ -113,22 +113,22 @@ def _gpus_of(own: list[Parts], other: list[Parts], nameless: set[str]) -> dict[s
     return found
 
 
-def _gpu(gpu: Parts) -> str:
+def _gpu(gpu: Inventory) -> str:
     return _joined(gpu.get("model"), gpu.get("pci")) or "GPU"
 
 
-def _ports(before: Parts, after: Parts) -> tuple[dict[str, str], dict[str, str]]:
+def _ports(before: Inventory, after: Inventory) -> tuple[dict[str, str], dict[str, str]]:
     """InfiniBand ports by GUID, where both inventories listed them: older ones did not."""
     if not all("infiniband" in inventory for inventory in (before, after)):
         return {}, {}
     return _keyed(before, "infiniband", "guid", _port), _keyed(after, "infiniband", "guid", _port)
 
 
-def _port(port: Parts) -> str:
+def _port(port: Inventory) -> str:
     return port.get("model") or port.get("name") or "InfiniBand port"
 
 
-def _accelerators(before: Parts, after: Parts) -> tuple[dict[str, str], dict[str, str]]:
+def _accelerators(before: Inventory, after: Inventory) -> tuple[dict[str, str], dict[str, str]]:
     """Adapters other than for storage, which stand with their firmware."""
     sides = [inventory.get("adapters") for inventory in (before, after)]
     if None in sides:
@@ -144,27 +144,27 @@ def _accelerators(before: Parts, after: Parts) -> tuple[dict[str, str], dict[str
     return named[0], named[1]
 
 
-def _psu(psu: Parts) -> str:
+def _psu(psu: Inventory) -> str:
     return "present" if psu.get("present", True) else "not present"
 
 
-def _fan(fan: Parts) -> str:
+def _fan(fan: Inventory) -> str:
     return "fan"
 
 
-def _adapters(before: Parts, after: Parts) -> Iterator[Change]:
+def _adapters(before: Inventory, after: Inventory) -> Iterator[Change]:
     """By their slots, where both inventories listed them: older ones did not."""
     lists = [(inventory.get("firmware") or {}).get("adapters") for inventory in (before, after)]
     if None not in lists:
         yield from _by_serial("hba", *({one["slot"]: _adapter(one) for one in adapters} for adapters in lists))
 
 
-def _adapter(adapter: Parts) -> str:
+def _adapter(adapter: Inventory) -> str:
     version = f"firmware {adapter['version']}" if adapter.get("version") else ""
     return _joined(adapter.get("model") or adapter.get("driver"), version) or "storage adapter"
 
 
-def _system(inventory: Parts) -> dict[str, str]:
+def _system(inventory: Inventory) -> dict[str, str]:
     system, cpu = inventory.get("system") or {}, inventory.get("cpu") or {}
     firmware = inventory.get("firmware") or {}
     return {
@@ -178,11 +178,11 @@ def _system(inventory: Parts) -> dict[str, str]:
     }
 
 
-def _serial(part: Parts) -> str:
+def _serial(part: Inventory) -> str:
     return f"serial {part['serial']}" if part.get("serial") else ""
 
 
-def _firmware(part: Parts) -> str:
+def _firmware(part: Inventory) -> str:
     return f"firmware {part['firmware']}" if part.get("firmware") else ""
 
 

@@ -5,7 +5,7 @@ The agent knows it, too, but a result is judged by what was frozen into the run,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Demand:
+class RequiredCheck:
     """A check that has to be there and to have passed. A `name` with a dot at its end stands for any that begin so;
     `instead` is one that may stand there in its place, whatever its result; `topic` is the word of `not_expected` under
     which it may be left out."""
@@ -38,15 +38,15 @@ class Demand:
 
 
 # A drive that can't test itself says so by the second; which drives answer at all is for `health` to prove.
-_SELF_TEST = Demand("self_test", "self_test_offered", "smart")
-_FANS = Demand("fans", topic="bmc")
+_SELF_TEST = RequiredCheck("self_test", "self_test_offered", "smart")
+_FANS = RequiredCheck("fans", topic="bmc")
 _OF_A_GPU = {"load": "gpu_load", "memory": "gpu_memory", "state": "gpu_load"}
 
 
-def of_stage(name: str, profile: Document, expected: Document | None) -> list[Demand]:
+def of_stage(name: str, profile: Document, expected: Document | None) -> list[RequiredCheck]:
     """Those of the profile's list first, then those of `ALSO`."""
-    required = _part(profile, name, "required") or []
-    listed = [Demand(one, topic=one.partition(".")[0]) for one in required]
+    required = _section(profile, name, "required") or []
+    listed = [RequiredCheck(one, topic=one.partition(".")[0]) for one in required]
     return [*listed, *(ALSO[name](profile, expected or {}) if name in ALSO else ())]
 
 
@@ -69,47 +69,54 @@ def taken_off(check: wire.Check, not_expected: Collection[str]) -> bool:
     return check.outcome is wire.Outcome.NOT_TESTED and check.topic in not_expected
 
 
+def why_not_passed(result: wire.Result, required: Iterable[RequiredCheck], not_expected: Collection[str]) -> str:
+    """Why a result that the agent calls passed is not: it lacks a required check, or one did not pass. Empty where all
+    passed, or where the host is not expected to have what the check looks at."""
+    missing = [one.name.rstrip(".") for one in required if not one.met_by(result.checks, not_expected)]
+    return f"called passed without {', '.join(dict.fromkeys(missing))}" if missing else ""
+
+
 # --- beside the profile's list -----------------------------------------------------------------------------------
 
 
-def _inventory(profile: Document, expected: Document) -> Iterator[Demand]:
+def _inventory(profile: Document, expected: Document) -> Iterator[RequiredCheck]:
     if _param(profile, State.INVENTORY_CHECK, "prove_tester"):
-        yield Demand("tester.")
+        yield RequiredCheck("tester.")
 
 
-def _smart(profile: Document, expected: Document) -> Iterator[Demand]:
+def _smart(profile: Document, expected: Document) -> Iterator[RequiredCheck]:
     if _is_self_tested(profile) and not _in_background(profile):
         yield _SELF_TEST
 
 
-def _storage(profile: Document, expected: Document) -> Iterator[Demand]:
+def _storage(profile: Document, expected: Document) -> Iterator[RequiredCheck]:
     if _is_self_tested(profile) and _in_background(profile):
         yield _SELF_TEST
     if disk_writes.writes(profile):
-        yield Demand("verified_write")
+        yield RequiredCheck("verified_write")
 
 
-def _memory(profile: Document, expected: Document) -> Iterator[Demand]:
+def _memory(profile: Document, expected: Document) -> Iterator[RequiredCheck]:
     if _param(profile, State.MEMORY, "memtester_loops"):
-        yield Demand("bit_patterns")
+        yield RequiredCheck("bit_patterns")
 
 
-def _fans(profile: Document, expected: Document) -> Iterator[Demand]:
+def _fans(profile: Document, expected: Document) -> Iterator[RequiredCheck]:
     if expected.get("fans"):
         yield _FANS
 
 
-def _network(profile: Document, expected: Document) -> Iterator[Demand]:
+def _network(profile: Document, expected: Document) -> Iterator[RequiredCheck]:
     if any(nic.get("neighbour") for nic in expected.get("nics") or []):
-        yield Demand("neighbour", topic="lldp")
+        yield RequiredCheck("neighbour", topic="lldp")
 
 
-def _gpu(profile: Document, expected: Document) -> Iterator[Demand]:
+def _gpu(profile: Document, expected: Document) -> Iterator[RequiredCheck]:
     """A card of which only the presence was seen has not passed, unless the spec says that this is enough."""
-    yield from (Demand(name, topic=topic) for name, topic in _OF_A_GPU.items())
+    yield from (RequiredCheck(name, topic=topic) for name, topic in _OF_A_GPU.items())
 
 
-ALSO: dict[str, Callable[[Document, Document], Iterator[Demand]]] = {
+ALSO: dict[str, Callable[[Document, Document], Iterator[RequiredCheck]]] = {
     State.INVENTORY_CHECK: _inventory,
     State.SMART: _smart,
     State.CPU_STRESS: _fans,
@@ -131,8 +138,8 @@ def _in_background(profile: Document) -> bool:
 
 
 def _param(profile: Document, stage: str, name: str) -> Any:
-    return (_part(profile, stage, "params") or {}).get(name)
+    return (_section(profile, stage, "params") or {}).get(name)
 
 
-def _part(profile: Document, stage: str, kind: str) -> Any:
+def _section(profile: Document, stage: str, kind: str) -> Any:
     return profile.get("stages", {}).get(stage, {}).get(kind)

@@ -31,7 +31,7 @@ Numbers = Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class Earlier:
+class EarlierRun:
     """The numbers of one stage of an earlier run of the same host. `when` is a date in words; `passed` whether the
     stage did: what else was wrong with the host then is no matter here; `setting` what some numbers depend on:
     profile, firmware, microcode."""
@@ -44,7 +44,7 @@ class Earlier:
 
 
 @dataclass(frozen=True)
-class Pace:
+class Metric:
     """A number of which less is bad (or more, where it has a ceiling): the findings' codes, the unit, what the part
     does. `same_setting` compares it with runs of the same profile, firmware and microcode only."""
 
@@ -56,33 +56,33 @@ class Pace:
     same_setting: bool = False
 
 
-PACES = {
-    "cpu_bogo_ops_s": Pace("cpu.slower_than_before", "", "bogo-ops/s", "does", "cpu", same_setting=True),
-    "thermal_resistance_c_w": Pace("thermal.worse_than_before", "", "C/W", "heats up by", "cpu", same_setting=True),
-    "seq_read_mb_s": Pace("storage.slower_than_before", "storage.slower_than_peers", "MB/s", "reads"),
-    "raid_drives": Pace("smart.raid_drive_gone", "smart.raid_drive_gone", "drives", "has"),
+METRICS = {
+    "cpu_bogo_ops_s": Metric("cpu.slower_than_before", "", "bogo-ops/s", "does", "cpu", same_setting=True),
+    "thermal_resistance_c_w": Metric("thermal.worse_than_before", "", "C/W", "heats up by", "cpu", same_setting=True),
+    "seq_read_mb_s": Metric("storage.slower_than_before", "storage.slower_than_peers", "MB/s", "reads"),
+    "raid_drives": Metric("smart.raid_drive_gone", "smart.raid_drive_gone", "drives", "has"),
 }
 
 
-def concern(limits: Mapping[str, object]) -> bool:
+def need_other_runs(limits: Mapping[str, object]) -> bool:
     """Whether any of a stage's limits needs other numbers than its own."""
     return any(name.endswith(SUFFIXES) for name in limits)
 
 
 def need_setting(numbers: Numbers, limits: Mapping[str, object]) -> bool:
     """Whether a number is compared with runs in the same setting only."""
-    concerned = _concerned(numbers, limits, {**_LAST_GOOD, **_CEILING})
-    return any(name in PACES and PACES[name].same_setting for name, *_ in concerned)
+    limited = _limited(numbers, limits, {**_LAST_GOOD, **_CEILING})
+    return any(name in METRICS and METRICS[name].same_setting for name, *_ in limited)
 
 
 def need_peers(numbers: Numbers, limits: Mapping[str, object]) -> bool:
-    return any(True for _ in _concerned(numbers, limits, _PEERS))
+    return any(True for _ in _limited(numbers, limits, _PEERS))
 
 
 def judge(
     numbers: Numbers,
     limits: Mapping[str, object],
-    earlier: Sequence[Earlier],
+    earlier: Sequence[EarlierRun],
     peers: Mapping[str, Sequence[float]],
     setting: str = "",
 ) -> list[wire.Finding]:
@@ -99,10 +99,10 @@ def judge(
     return list(gravest.values())
 
 
-def _growth(numbers: Numbers, limits: Mapping[str, object], earlier: Sequence[Earlier]) -> Iterator[wire.Finding]:
+def _growth(numbers: Numbers, limits: Mapping[str, object], earlier: Sequence[EarlierRun]) -> Iterator[wire.Finding]:
     """Against the last good run, or the first on record where none was good: against the last one, a drive that has
     failed for its growth would pass when it is tried again."""
-    for name, part, key, severity, limit in _concerned(numbers, limits, _GROWTH):
+    for name, part, key, severity, limit in _limited(numbers, limits, _GROWTH):
         known = [run for run in earlier if key in run.numbers]
         base = next((run for run in known if run.passed), known[-1] if known else None)
         if base is None or numbers[key] - base.numbers[key] <= limit:
@@ -112,38 +112,38 @@ def _growth(numbers: Numbers, limits: Mapping[str, object], earlier: Sequence[Ea
         yield wire.Finding(f"smart.{name}", severity, "disk", part, f"{part}: {words}", after - before, limit)
 
 
-def _last_good(earlier: Sequence[Earlier], name: str, key: str, setting: str) -> Earlier | None:
+def _last_good(earlier: Sequence[EarlierRun], name: str, key: str, setting: str) -> EarlierRun | None:
     """The newest good run that has this number, and where that matters, had it in the same setting."""
-    any_setting = name not in PACES or not PACES[name].same_setting
+    any_setting = name not in METRICS or not METRICS[name].same_setting
     good = (run for run in earlier if run.passed and run.numbers.get(key))
     return next((run for run in good if any_setting or run.setting == setting), None)
 
 
 def _above(
-    numbers: Numbers, limits: Mapping[str, object], earlier: Sequence[Earlier], setting: str
+    numbers: Numbers, limits: Mapping[str, object], earlier: Sequence[EarlierRun], setting: str
 ) -> Iterator[wire.Finding]:
-    for name, part, key, severity, percent in _concerned(numbers, limits, _CEILING):
+    for name, part, key, severity, percent in _limited(numbers, limits, _CEILING):
         base = _last_good(earlier, name, key, setting)
-        if base is None or name not in PACES or numbers[key] <= base.numbers[key] * percent / 100:
+        if base is None or name not in METRICS or numbers[key] <= base.numbers[key] * percent / 100:
             continue
-        pace, before, limit = PACES[name], base.numbers[key], base.numbers[key] * percent / 100
+        metric, before, limit = METRICS[name], base.numbers[key], base.numbers[key] * percent / 100
         message = (
-            f"{part}: {pace.does} {numbers[key]:.2f} {pace.unit}, {before:.2f} in run {base.run} ({base.when}), "
+            f"{part}: {metric.does} {numbers[key]:.2f} {metric.unit}, {before:.2f} in run {base.run} ({base.when}), "
             f"at most {percent:g} % are expected"
         )
         value = round(numbers[key], 3)
-        yield wire.Finding(pace.before, severity, pace.kind, part, message, value, round(limit, 3), pace.unit)
+        yield wire.Finding(metric.before, severity, metric.kind, part, message, value, round(limit, 3), metric.unit)
 
 
 def _slower(
-    numbers: Numbers, limits: Mapping[str, object], earlier: Sequence[Earlier], setting: str
+    numbers: Numbers, limits: Mapping[str, object], earlier: Sequence[EarlierRun], setting: str
 ) -> Iterator[wire.Finding]:
-    for name, part, key, severity, percent in _concerned(numbers, limits, _LAST_GOOD):
+    for name, part, key, severity, percent in _limited(numbers, limits, _LAST_GOOD):
         base = _last_good(earlier, name, key, setting)
-        if base is not None and name in PACES:
+        if base is not None and name in METRICS:
             against = f"in run {base.run} ({base.when})"
             yield from _short(
-                PACES[name].before, name, part, numbers[key], base.numbers[key], percent, against, severity
+                METRICS[name].before, name, part, numbers[key], base.numbers[key], percent, against, severity
             )
 
 
@@ -151,15 +151,15 @@ def _behind(
     numbers: Numbers, limits: Mapping[str, object], peers: Mapping[str, Sequence[float]]
 ) -> Iterator[wire.Finding]:
     """Slower than equal parts, where there are enough of them, and where they don't differ as much among themselves."""
-    for name, part, key, severity, percent in _concerned(numbers, limits, _PEERS):
+    for name, part, key, severity, percent in _limited(numbers, limits, _PEERS):
         others = peers.get(key, ())
-        if len(others) < LEAST_PEERS or name not in PACES:
+        if len(others) < LEAST_PEERS or name not in METRICS:
             continue
         median, sigmas = statistics.median(others), limits.get(name + _PEERS_SIGMAS)
         usual = _sigma(others) * float(sigmas) if isinstance(sigmas, int | float) else 0.0
         if median - numbers[key] > usual:
             against = f"is the median of {len(others)} of its model"
-            yield from _short(PACES[name].peers, name, part, numbers[key], median, percent, against, severity)
+            yield from _short(METRICS[name].peers, name, part, numbers[key], median, percent, against, severity)
 
 
 def _sigma(values: Sequence[float]) -> float:
@@ -173,15 +173,15 @@ def _short(
 ) -> Iterator[wire.Finding]:
     least = base * percent / 100
     if value < least:
-        pace = PACES[name]
+        metric = METRICS[name]
         message = (
-            f"{part}: {pace.does} {value:.0f} {units.written(pace.unit, value)}, {base:.0f} {against}, "
+            f"{part}: {metric.does} {value:.0f} {units.written(metric.unit, value)}, {base:.0f} {against}, "
             f"at least {percent:g} % are expected"
         )
-        yield wire.Finding(code, severity, pace.kind, part, message, round(value, 1), round(least, 1), pace.unit)
+        yield wire.Finding(code, severity, metric.kind, part, message, round(value, 1), round(least, 1), metric.unit)
 
 
-def _concerned(
+def _limited(
     numbers: Numbers, limits: Mapping[str, object], suffixes: Mapping[str, wire.Severity]
 ) -> Iterator[tuple[str, str, str, wire.Severity, float]]:
     """Name, part, whole key, severity and limit of each number that has such a limit."""

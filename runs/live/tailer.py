@@ -73,7 +73,7 @@ def dashboard_total() -> int:
     return Run.objects.aggregate(total=Sum(F("progress_seq") + F("sensor_seq")))["total"] or 0
 
 
-class Audience(Protocol):
+class Subscriber(Protocol):
     """Whoever wants to be told. Called in the tailer's thread."""
 
     def event(self, news: News) -> None: ...
@@ -83,7 +83,7 @@ class Audience(Protocol):
     def progressed(self, run_ids: list[int], total: int) -> None: ...
 
 
-class Bell(Protocol):
+class Commits(Protocol):
     def wait(self) -> bool:
         """Wait a while; True when something may have been committed."""
         ...
@@ -91,7 +91,7 @@ class Bell(Protocol):
     def close(self) -> None: ...
 
 
-class SqliteBell:
+class SqliteCommits:
     """`PRAGMA data_version` on a read-only connection."""
 
     def __init__(self, name: str) -> None:
@@ -112,7 +112,7 @@ class SqliteBell:
         return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
 
 
-class PostgresBell:
+class PostgresCommits:
     """LISTEN, on a connection of its own."""
 
     def __init__(self, params: dict[str, Any]) -> None:
@@ -130,21 +130,21 @@ class PostgresBell:
         self._connection.close()
 
 
-def bell() -> Bell:
+def commits() -> Commits:
     """For the database that Django uses."""
     if connection.vendor == "sqlite":
-        return SqliteBell(str(connection.settings_dict["NAME"]))
+        return SqliteCommits(str(connection.settings_dict["NAME"]))
     params = connection.get_connection_params()
     names = ("host", "port", "user", "password", "dbname")
-    return PostgresBell({name: params[name] for name in names if params.get(name)})
+    return PostgresCommits({name: params[name] for name in names if params.get(name)})
 
 
 class Tailer:
     """`watch` and `unwatch` are called by the streams; the thread lives from the first watch to the last unwatch."""
 
-    def __init__(self, audience: Audience, ring: Callable[[], Bell] = bell) -> None:
-        self._audience = audience
-        self._make_bell = ring
+    def __init__(self, subscriber: Subscriber, watch: Callable[[], Commits] = commits) -> None:
+        self._subscriber = subscriber
+        self._watch_commits = watch
         self._lock = threading.Lock()
         self._watched: Counter[int] = Counter()
         self._streams = 0
@@ -191,28 +191,28 @@ class Tailer:
             thread.join(2)
 
     def _run(self, stop: threading.Event) -> None:
-        ringing: Bell | None = None
+        commits_seen: Commits | None = None
         try:
             while not stop.is_set():
                 try:
-                    if ringing is None:
-                        ringing = self._make_bell()
+                    if commits_seen is None:
+                        commits_seen = self._watch_commits()
                         self.look()
-                    if ringing.wait() or self._dashboard_waits():
+                    if commits_seen.wait() or self._dashboard_waits():
                         self.look()
                 except (DatabaseError, sqlite3.Error, OSError) as error:
                     log.warning("live pages: the database does not answer (%s), next try in 1 s", error)
-                    ringing = self._silence(ringing)
+                    commits_seen = self._closed(commits_seen)
                     stop.wait(1)
         finally:
-            self._silence(ringing)
+            self._closed(commits_seen)
             connections.close_all()
 
     @staticmethod
-    def _silence(ringing: Bell | None) -> None:
+    def _closed(commits_seen: Commits | None) -> None:
         connections.close_all()
-        if ringing is not None:
-            ringing.close()
+        if commits_seen is not None:
+            commits_seen.close()
 
     def look(self) -> None:
         """Tell everything that is new since the last look."""
@@ -226,7 +226,7 @@ class Tailer:
         fields = rows.values_list("pk", "run_id", "run__host__name", "kind", "state_after")
         for news in (News(*row) for row in fields.iterator(chunk_size=500)):
             if news.id not in self._recent:
-                self._audience.event(news)
+                self._subscriber.event(news)
             self._last_id = max(self._last_id, news.id)
             if back:
                 self._recent.add(news.id)
@@ -240,7 +240,7 @@ class Tailer:
         for run_id, now in versions(watched).items():
             if self._told.get(run_id) != now:
                 self._told[run_id] = now
-                self._audience.changed(run_id, now)
+                self._subscriber.changed(run_id, now)
 
     def _dashboard_waits(self) -> bool:
         return self._dashboard_pending and time.monotonic() - self._dashboard_at >= DASHBOARD_S
@@ -252,7 +252,7 @@ class Tailer:
         now, before = live_progress(), self._told_dashboard
         self._told_dashboard, self._dashboard_at = now, time.monotonic()
         if moved := [run_id for run_id, number in now.items() if before.get(run_id) != number]:
-            self._audience.progressed(moved, dashboard_total())
+            self._subscriber.progressed(moved, dashboard_total())
 
 
 def _late_rows() -> bool:

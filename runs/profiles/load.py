@@ -55,11 +55,11 @@ def _sensor_limit(name: str) -> str:
     return name
 
 
-class Part(BaseModel):
+class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class StageProfile(Part):
+class StageProfile(Strict):
     """`expected_s` is how long the stage usually takes; where left out, the sum of the durations in
     `params`."""
 
@@ -70,11 +70,11 @@ class StageProfile(Part):
     limits: dict[str, Value] = {}
 
 
-class Storage(Part):
+class Storage(Strict):
     mode: Literal["read", "write"] = "read"
 
 
-class Profile(Part):
+class Profile(Strict):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
     title: Annotated[str, Field(min_length=1, max_length=100)]
     description: str = ""

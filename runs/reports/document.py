@@ -16,7 +16,7 @@ from django.utils import timezone
 from hosts import expectations
 from runs import left_out as not_kept
 from runs import tokens
-from runs.judging import inventory_changes, settle, verdict
+from runs.judging import inventory_changes, run_verdict, verdict
 from runs.models import Outcome, Run, Severity, StageRun, Verdict
 from runs.profiles import estimate
 from runs.reports import measured, stage_rows
@@ -40,7 +40,7 @@ def document(run: Run) -> Document:
     before = last_run(run)
     stages, (curves, curves_more) = stage_rows.of_run(rows, before), measured.figures(run)
     gaps, events = list(stage_rows.not_tested(stages)), run.events.count()
-    refused, blamed = stage_rows.refusals(stages), settle.blamed(run)
+    refused, blamed = stage_rows.refusals(stages), run_verdict.blamed(run)
     content = {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
@@ -82,9 +82,9 @@ def cut_texts(value: Any) -> Any:
 
 
 def without_secrets(value: Any) -> Any:
-    """The same document with run tokens and private keys blotted out, wherever a string holds one."""
+    """The same document with run tokens and private keys without_tokens out, wherever a string holds one."""
     if isinstance(value, str):
-        return _KEYS.sub("[removed]", tokens.blotted(value))
+        return _KEYS.sub("[removed]", tokens.without_tokens(value))
     if isinstance(value, dict):
         return {without_secrets(key): without_secrets(item) for key, item in value.items()}
     return [without_secrets(item) for item in value] if isinstance(value, list) else value

@@ -17,7 +17,7 @@ from agent.probes.disks import DiskIdentity
 from agent.stage import settle
 from agent.stages.inventory_check.stage import Collection, Said, assembled, completeness
 from hosts import adoption
-from runs import own_stages
+from runs import orchestrator_stages
 from tests.agent_stages.contexts import PROFILE, context
 from tests.agent_stages.recordings import RECORDED
 
@@ -108,7 +108,7 @@ def of_tool(tool: str) -> Judge:
 
 def compared(expected: dict[str, Any], inventory: wire.Inventory) -> str:
     """A difference that is no more than a warning is one all the same."""
-    found = own_stages.compare(expected, inventory)
+    found = orchestrator_stages.compare(expected, inventory)
     return "failed" if found.differences and found.outcome.value == "passed" else str(found.outcome.value)
 
 

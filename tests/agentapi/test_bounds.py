@@ -16,7 +16,7 @@ from hosts import bounds
 from runs import intake, lifecycle, stage_rows, transition
 from runs.database import transactions
 from runs.files import logs as logfiles
-from runs.judging import settle
+from runs.judging import run_verdict
 from runs.machine import Event
 from runs.models import Actor, Run
 from tests.talker import INVENTORY, SERIAL, Talker
@@ -221,6 +221,6 @@ def test_settling_a_run_reads_no_documents_of_its_attempts(talker: Talker, run: 
     """Each of 500 findings would bring the evidence of its attempt along, of a megabyte."""
     at_smart(talker)
     with CaptureQueriesContext(connection) as queries:
-        settle.settle(Run.objects.get(pk=run.pk))
+        run_verdict.write(Run.objects.get(pk=run.pk))
         stage_rows.has_failed(run)
     assert not [query for query in queries if '"runs_stagerun"."evidence"' in query["sql"]]

@@ -85,10 +85,10 @@ def _report(run_id: int) -> str:
 
 
 def _verdict(run_id: int) -> str:
-    from runs.judging import settle
+    from runs.judging import run_verdict
     from runs.models import Run
 
-    settle.settle(Run.objects.select_related("host").get(pk=run_id))
+    run_verdict.write(Run.objects.select_related("host").get(pk=run_id))
     return ""
 
 

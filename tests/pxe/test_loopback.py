@@ -9,12 +9,12 @@ import pytest
 
 from pxe import daemon, iperf, loopback
 from pxe.paths import Paths
-from runs.dispatcher import Carries
+from runs.dispatcher import LoopbackResult
 from tests.pxe.network import Network
 
 
 def test_too_little_is_a_reason_and_enough_is_told() -> None:
-    assert loopback.judged(14_622, 1200) == Carries(words="the bench carries 14622 Mbit/s over its own loopback")
+    assert loopback.judged(14_622, 1200) == LoopbackResult(words="the bench carries 14622 Mbit/s over its own loopback")
     assert loopback.judged(90, 1200).why == "too slow: 90 Mbit/s over its own loopback, 1200 needed"
 
 
@@ -44,10 +44,10 @@ def test_it_is_measured_with_the_servers_that_hosts_use(bench: Callable[..., Pat
         pytest.skip("iperf3 is not installed: apt install iperf3")
     bench(iperf3={"ports": [5201], "link_mbit": 10})
     with network.on_server():
-        assert loopback.carries().words == "its own loopback could not be measured", "and is no reason to wait"
+        assert loopback.measure().words == "its own loopback could not be measured", "and is no reason to wait"
         iperf.tick()
         try:
-            found = loopback.carries()
+            found = loopback.measure()
         finally:
             iperf.stop()
     assert found.why == "" and "Mbit/s over its own loopback" in found.words
@@ -58,4 +58,4 @@ def test_where_it_is_not_asked_for_nothing_is_said(
     bench: Callable[..., Paths], config: dict[str, dict[str, object]]
 ) -> None:
     bench(**config)
-    assert loopback.carries() == Carries()
+    assert loopback.measure() == LoopbackResult()

@@ -14,7 +14,7 @@ from runs import dispatcher, lifecycle
 from runs.bench import fitness
 from runs.bench import problems as bench
 from runs.bench.load import Shortage
-from runs.dispatcher import Carries
+from runs.dispatcher import LoopbackResult
 from runs.judging import required_checks
 from runs.models import BenchShortage, Lease, Run, StageRun
 from tests.rows import a_host
@@ -130,7 +130,7 @@ def test_only_what_is_measured_again_waits_for_a_busy_bench(talker: Talker, monk
     slow(talker)
     asked: list[None] = []
     monkeypatch.setattr(fitness, "_shortage_now", lambda most: STARVED if most == fitness.busy_limits() else None)
-    dispatcher.tick(lambda: asked.append(None) or Carries())
+    dispatcher.tick(lambda: asked.append(None) or LoopbackResult())
     assert (network(talker).go_at, network(talker).bench) == (None, f"busy: {STARVED.why}")
     assert not asked, "no test of its own makes it busier"
     StageRun.objects.filter(pk=network(talker).pk).update(bench_since=timezone.now() - timedelta(seconds=181))
@@ -192,8 +192,8 @@ def waiting(host: Host) -> Talker:
     return talker
 
 
-def unfit() -> Carries:
-    return Carries("too slow: 90 Mbit/s over its own loopback, 1200 needed")
+def unfit() -> LoopbackResult:
+    return LoopbackResult("too slow: 90 Mbit/s over its own loopback, 1200 needed")
 
 
 def test_it_waits_for_a_bench_that_is_starved_and_says_so(waiting: Talker) -> None:
@@ -203,7 +203,7 @@ def test_it_waits_for_a_bench_that_is_starved_and_says_so(waiting: Talker) -> No
     assert (row.go_at, row.bench) == (None, unfit().why)
     events = the_run(waiting).events.filter(kind="bench_waits")
     assert events.get().text == f"Network waits for the bench: {unfit().why}"
-    dispatcher.tick(lambda: Carries(words="the bench carries 9000 Mbit/s over its own loopback"))
+    dispatcher.tick(lambda: LoopbackResult(words="the bench carries 9000 Mbit/s over its own loopback"))
     assert network(waiting).go_at and network(waiting).bench == ""
     assert "carries 9000 Mbit/s" in the_run(waiting).events.get(kind="go").text
 
@@ -211,7 +211,7 @@ def test_it_waits_for_a_bench_that_is_starved_and_says_so(waiting: Talker) -> No
 def test_it_waits_while_samples_say_that_the_bench_is_starved(waiting: Talker, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[None] = []
     monkeypatch.setattr(fitness, "_shortage_now", lambda most: STARVED)
-    dispatcher.tick(lambda: asked.append(None) or Carries())
+    dispatcher.tick(lambda: asked.append(None) or LoopbackResult())
     assert network(waiting).bench == f"short of CPU: {STARVED.why}"
     assert not asked, "a starved bench is not loaded with a test of its own"
 

@@ -14,7 +14,7 @@ from agent.contract import codec, wire
 from agent.parsing import ParseError
 from agent.probes import dmidecode, dmimemory
 from hosts import adoption
-from runs import own_stages
+from runs import orchestrator_stages
 from runs.judging import specdiff
 
 FOLDER = Path(__file__).parents[1] / "recorded" / "dmidecode"
@@ -323,7 +323,7 @@ def outcome(text: str, expected: dict[str, Any]) -> str:
     if not dmidecode.of_kind(structures, 17):
         return "not_tested"
     machine = wire.Inventory(memory=dmimemory.memory(structures, 0))
-    return str(own_stages.compare({"memory": expected["memory"]}, machine).outcome)
+    return str(orchestrator_stages.compare({"memory": expected["memory"]}, machine).outcome)
 
 
 @pytest.mark.parametrize("name", [APP_DIRECT, MEMORY_MODE, "ampere-altra-no-volatile-size.txt"])

@@ -125,10 +125,10 @@ def test_a_database_that_fails_once_does_not_end_the_watch(ear: Ear) -> None:
     run = factories.queued()
     failures = iter([True, False])
 
-    def ring() -> tailer.Bell:
+    def ring() -> tailer.Commits:
         if next(failures, False):
             raise OSError("unable to open database file")
-        return tailer.bell()
+        return tailer.commits()
 
     watcher = Tailer(ear, ring)
     watcher.watch()

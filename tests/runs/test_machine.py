@@ -145,7 +145,7 @@ def test_the_effects_fit_where_the_row_goes(row: Row) -> None:
     if to in STAGE_STATES or to is None:
         assert Effect.OPEN_STAGE in row.effects
     if to is State.FAILED:
-        assert {Effect.SETTLE, Effect.END, Effect.REPORT} <= set(row.effects)
+        assert {Effect.WRITE_VERDICT, Effect.END, Effect.REPORT} <= set(row.effects)
     if to is State.FAILED_HOLDING:
         assert Effect.OPEN_HOLD in row.effects
     if row.state is State.FAILED_HOLDING:
@@ -153,7 +153,7 @@ def test_the_effects_fit_where_the_row_goes(row: Row) -> None:
     if to in ENDED:
         assert Effect.END in row.effects and Effect.REPORT in row.effects
     if row.event is Event.CANCEL:
-        assert Effect.SETTLE not in row.effects, "a cancelled run has no verdict and changes no health"
+        assert Effect.WRITE_VERDICT not in row.effects, "a cancelled run has no verdict and changes no health"
 
 
 def test_held_and_ended_runs_take_no_slot() -> None:

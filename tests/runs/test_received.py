@@ -28,13 +28,13 @@ def findings(count: int, severity: wire.Severity, component: str = "") -> list[w
 
 def test_what_is_within_the_bounds_stays_the_very_same() -> None:
     result = a_result(findings=findings(3, WARNING), numbers={"a": 1.0}, evidence={"smartctl": "fine"})
-    taken = received.taken(result)
+    taken = received.within_bounds(result)
     assert taken.message == result and not taken.cut
 
 
 def test_critical_findings_are_kept_before_the_many_warnings_around_them() -> None:
     many = [*findings(9_000, WARNING), *findings(10, CRITICAL, "S-BAD"), *findings(9_000, WARNING)]
-    taken = received.taken(a_result(findings=many))
+    taken = received.within_bounds(a_result(findings=many))
     kept = taken.message.findings
     assert len(kept) == bounds.FINDINGS.most
     assert sum(one.severity is CRITICAL for one in kept) == 10
@@ -43,32 +43,34 @@ def test_critical_findings_are_kept_before_the_many_warnings_around_them() -> No
 
 def test_every_part_that_is_to_blame_is_named_before_one_is_named_twice() -> None:
     many = [*findings(17_000, CRITICAL, "S-LOUD"), *findings(40, CRITICAL)]
-    kept = received.taken(a_result(findings=many)).message.findings
+    kept = received.within_bounds(a_result(findings=many)).message.findings
     assert {f"S{n}" for n in range(40)} < {one.component for one in kept}
 
 
 def test_a_run_that_has_reached_its_bound_still_takes_some_findings() -> None:
     room = Room(findings=bounds.LEAST_FINDINGS.most)
-    kept = received.taken(a_result(findings=findings(500, CRITICAL)), room).message.findings
+    kept = received.within_bounds(a_result(findings=findings(500, CRITICAL)), room).message.findings
     assert len(kept) == bounds.LEAST_FINDINGS.most
 
 
 def test_checks_that_did_not_pass_and_required_ones_are_kept_first() -> None:
     filler = [wire.Check(f"filler{n}", PASSED) for n in range(bounds.CHECKS.most + 500)]
     bad = [wire.Check("surface", FAILED, "S1: bad"), wire.Check("other", NOT_TESTED, "no tool")]
-    taken = received.taken(a_result(checks=[*filler, wire.Check("health", PASSED), *bad]), required=lambda: ["health"])
+    taken = received.within_bounds(
+        a_result(checks=[*filler, wire.Check("health", PASSED), *bad]), required=lambda: ["health"]
+    )
     names = [one.name for one in taken.message.checks]
     assert len(names) == bounds.CHECKS.most and {"surface", "other", "health"} < set(names)
-    assert taken.cut.left_out == {"checks": 503} and not taken.cut.unseen
+    assert taken.cut.left_out == {"checks": 503} and not taken.cut.unjudged
 
 
 def test_where_checks_that_did_not_pass_were_left_out_it_says_that_nobody_saw_them() -> None:
     many = [wire.Check(f"c{n}", NOT_TESTED, "no tool") for n in range(bounds.CHECKS.most + 7)]
-    assert received.taken(a_result(checks=many)).cut.unseen == "7 checks"
+    assert received.within_bounds(a_result(checks=many)).cut.unjudged == "7 checks"
 
 
 @pytest.mark.parametrize(
-    ("fields", "unseen"),
+    ("fields", "unjudged"),
     [
         ({"numbers": {f"n{n}": 1.0 for n in range(bounds.NUMBERS.most + 3)}}, "3 numbers"),
         ({"numbers": {"n" * 200: 1.0}}, "1 numbers"),
@@ -85,20 +87,20 @@ def test_where_checks_that_did_not_pass_were_left_out_it_says_that_nobody_saw_th
         ),
     ],
 )
-def test_what_could_have_counted_against_the_host_is_told_as_unseen(fields: dict[str, Any], unseen: str) -> None:
-    assert received.taken(a_result(**fields)).cut.unseen == unseen
+def test_what_could_have_counted_against_the_host_is_told_as_unseen(fields: dict[str, Any], unjudged: str) -> None:
+    assert received.within_bounds(a_result(**fields)).cut.unjudged == unjudged
 
 
 def test_a_text_says_that_it_was_cut_and_by_how_much() -> None:
     finding = wire.Finding("smart.wear", CRITICAL, "disk", "S1", "x" * 800_000)
-    taken = received.taken(a_result(findings=[finding]))
+    taken = received.within_bounds(a_result(findings=[finding]))
     message = taken.message.findings[0].message
     assert len(message) == bounds.SENTENCE.most and message.endswith(" … [798,000 characters more]")
     assert taken.cut.left_out == {"texts": 1}
 
 
 def test_evidence_keeps_its_beginning_and_its_end() -> None:
-    taken = received.taken(a_result(evidence={"fio": "begin" + "x" * 200_000 + "end"}))
+    taken = received.within_bounds(a_result(evidence={"fio": "begin" + "x" * 200_000 + "end"}))
     text = taken.message.evidence["fio"]
     assert len(text) <= bounds.EVIDENCE_TEXT.most and text.startswith("begin") and text.endswith("end")
     assert "characters more" in text and taken.cut.left_out == {"evidence": 1}
@@ -106,7 +108,7 @@ def test_evidence_keeps_its_beginning_and_its_end() -> None:
 
 def test_evidence_shares_the_room_that_its_run_has_left() -> None:
     room = Room(evidence=bounds.EVIDENCE_TEXT.most)
-    kept = received.taken(a_result(evidence={f"t{n}": "x" * 60_000 for n in range(16)}), room).message.evidence
+    kept = received.within_bounds(a_result(evidence={f"t{n}": "x" * 60_000 for n in range(16)}), room).message.evidence
     assert len(kept) == 16 and sum(map(len, kept.values())) <= bounds.EVIDENCE_TEXT.most
 
 
@@ -124,7 +126,7 @@ def test_evidence_shares_the_room_that_its_run_has_left() -> None:
 )
 def test_what_names_a_machine_or_would_be_lost_is_refused_and_never_cut(message: Any) -> None:
     with pytest.raises(codec.WireError) as error:
-        received.taken(message)
+        received.within_bounds(message)
     assert len(str(error.value)) < 600
 
 
@@ -132,9 +134,9 @@ def test_what_names_a_machine_or_would_be_lost_is_refused_and_never_cut(message:
 def test_no_cut_of_checks_hides_one_that_did_not_pass(checks: list[tuple[wire.Outcome, str]], most: int) -> None:
     """Whatever is left out: either all that did not pass is still there, or it says that something was not seen."""
     made = [wire.Check(name, outcome) for outcome, name in checks]
-    taker = received._Taker(Room(), tuple)
-    kept = made if len(made) <= most else taker._chosen("checks", made, most)
+    cutter = received._Cutter(Room(), tuple)
+    kept = made if len(made) <= most else cutter._chosen("checks", made, most)
     bad = sum(one.outcome is not PASSED for one in made)
-    assert taker.unseen["checks"] == bad - sum(one.outcome is not PASSED for one in kept)
+    assert cutter.unjudged["checks"] == bad - sum(one.outcome is not PASSED for one in kept)
     if any(one.outcome is FAILED for one in made):
         assert any(one.outcome is FAILED for one in kept)

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from hosts import bounds
-from runs.judging import settle
+from runs.judging import run_verdict
 from runs.models import Finding, Measurement, Run, StageRun
 from runs.reports import document as report_document
 from runs.reports import measured
@@ -58,7 +58,7 @@ def test_no_query_of_verdict_or_report_reads_a_row_for_each_finding() -> None:
     stage = rows.a_stage(run, "SMART", "failed", evidence={"smartctl": "x" * 10_000})
     few = queries(run)
     many_findings(stage, 2_000)
-    assert settle.seen(run) == [settle.Seen("SMART", 1, "critical", "")]
+    assert run_verdict.seen(run) == [run_verdict.Seen("SMART", 1, "critical", "")]
     assert queries(run) <= few + 1
 
 
@@ -66,7 +66,7 @@ def queries(run: Run) -> int:
     with CaptureQueriesContext(
         connection,
     ) as captured:
-        settle.settle(run)
+        run_verdict.write(run)
         report_document.document(run)
     return len(captured)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agent.contract import codec, wire
-from runs import adopting, own_stages
+from runs import adopting, orchestrator_stages
 from runs.judging import specdiff
 from runs.machine import State
 from runs.models import Run
@@ -29,7 +29,7 @@ def judged(expected: dict[str, Any] | None, inventory: wire.Inventory | None) ->
         profile={"name": "quick", "stages": {"SMART": {"timeout_s": 60}}},
     )
     rows.a_stage(run, "SpecValidate", outcome="")
-    own_stages.resolve(run)
+    orchestrator_stages.advance(run)
     run.refresh_from_db()
     return run
 

@@ -10,7 +10,7 @@ import pytest
 from agent.contract import codec, wire
 from hosts import adoption, expectations, sidebyside
 from hosts.expectations import ExpectationError
-from runs import own_stages
+from runs import orchestrator_stages
 from runs.judging import specdiff
 from runs.wording import formatting
 from tests.runs.test_specdiff import SERVER
@@ -73,7 +73,7 @@ def test_another_version_is_information_and_critical_where_it_is_pinned(
 ) -> None:
     assert told(spec(**firmware), FULL) == [("info", component, path)]
     assert told(spec(path, **firmware), FULL) == [("critical", component, path)]
-    assert own_stages.compare(spec(path, **firmware), FULL).outcome == wire.Outcome.FAILED
+    assert orchestrator_stages.compare(spec(path, **firmware), FULL).outcome == wire.Outcome.FAILED
 
 
 def test_each_disk_of_a_model_is_blamed_by_its_serial_number() -> None:
@@ -116,7 +116,7 @@ def test_what_could_not_be_read_is_named_and_is_no_difference() -> None:
         "firmware.nics[52:54:00:00:00:01] could not be compared: 52:54:00:00:00:01 tells no version",
         "firmware.hbas[SAS9300-8i] could not be compared: 0000:02:00.0 tells no version",
     ]
-    assert own_stages.compare(spec(), silent).outcome == wire.Outcome.NOT_TESTED
+    assert orchestrator_stages.compare(spec(), silent).outcome == wire.Outcome.NOT_TESTED
 
 
 def test_a_model_that_is_absent_says_nothing_unless_a_controller_hides_its_drives() -> None:

@@ -14,8 +14,8 @@ from django.utils import timezone
 from agent.contract import wire
 from hosts.models import Host
 from runs import freeze, stage_rows
-from runs.judging import earlier_runs, trends
-from runs.judging.trends import Earlier
+from runs.judging import comparisons, trends
+from runs.judging.trends import EarlierRun
 from runs.models import Outcome, Run, StageRun
 from runs.profiles import load as profiles
 from tests.rows import a_host, a_run, a_stage
@@ -25,12 +25,12 @@ STORAGE = profiles.load("quick")["stages"]["Storage"]["limits"]
 CRITICAL, WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
 
 
-def earlier(number: int, passed: bool, **numbers: float) -> Earlier:
-    return Earlier(number, "2026-01-02", passed, {f"{name}.S1": value for name, value in numbers.items()})
+def earlier(number: int, passed: bool, **numbers: float) -> EarlierRun:
+    return EarlierRun(number, "2026-01-02", passed, {f"{name}.S1": value for name, value in numbers.items()})
 
 
 def judge(
-    limits: dict[str, Any], runs: list[Earlier], peers: list[float] | None = None, **numbers: float
+    limits: dict[str, Any], runs: list[EarlierRun], peers: list[float] | None = None, **numbers: float
 ) -> dict[str, wire.Severity]:
     own = {f"{name}.S1": value for name, value in numbers.items()}
     found = trends.judge(own, limits, runs, {key: peers or [] for key in own})
@@ -56,7 +56,7 @@ def cpu(setting: str, earlier_setting: str, **numbers: tuple[float, float]) -> d
     before = {f"{name}.CPU0": then for name, (then, _) in numbers.items()}
     found = trends.judge(
         {f"{name}.CPU0": now for name, (_, now) in numbers.items()},
-        CPU, [Earlier(3, "2026-01-02", True, before, earlier_setting)], {}, setting,
+        CPU, [EarlierRun(3, "2026-01-02", True, before, earlier_setting)], {}, setting,
     )  # fmt: skip
     assert all((finding.component_kind, finding.component) == ("cpu", "CPU0") for finding in found)
     return {finding.code: finding.severity for finding in found}
@@ -301,7 +301,7 @@ def test_a_result_asks_little_of_other_runs_however_many_there_are(stage: str, n
             kept(a_run_with(host, disk("S1")), stage, {f"{number}.S1": 1.0} if number else {})
         row = a_stage(a_run_with(host, disk("S1")), stage, outcome="", numbers={f"{number}.S1": 1.0} if number else {})
         with CaptureQueriesContext(connection) as asked:
-            earlier_runs.judged(row)
+            comparisons.findings_of(row)
         assert len(asked) == most
         columns = [query["sql"].partition(" FROM ")[0] for query in asked]
         assert stage == "Firmware" or not any(re.search(WHOLE, text) for text in columns)

@@ -239,6 +239,6 @@ def test_an_outage_and_a_shortage_at_the_same_time_count_once(db: None) -> None:
     WebOutage.objects.create(started_at=seconds_ago(100), ended_at=seconds_ago(50))
     _starved(80, 20)
     now = timezone.now()
-    excused_s = watchdog.excused(now - timedelta(seconds=200), now, 1000).total_seconds()
+    excused_s = watchdog.not_counted(now - timedelta(seconds=200), now, 1000).total_seconds()
     assert round(excused_s) == 80
-    assert round(watchdog.excused(now - timedelta(seconds=200), now, 10).total_seconds()) == 60
+    assert round(watchdog.not_counted(now - timedelta(seconds=200), now, 10).total_seconds()) == 60

@@ -96,7 +96,7 @@ def _lend_link() -> Act:
 def _wait_for_bench() -> Act:
     worlds.in_stage("Network")
     fitness.note(BenchShortage.PORT, Shortage("100 Mbit/s", 1.0), timezone.now())
-    starved = lambda: runs.dispatcher.Carries(why="too slow: 100 Mbit/s")  # noqa: E731
+    starved = lambda: runs.dispatcher.LoopbackResult(why="too slow: 100 Mbit/s")  # noqa: E731
     return _round_of(lambda: runs.dispatcher.tick(starved))
 
 

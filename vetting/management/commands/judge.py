@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from agent.contract import codec, wire
 from hosts import adoption, expectations
-from runs import own_stages
+from runs import orchestrator_stages
 from runs.judging import specdiff
 from runs.profiles import load as profiles
 from runs.stages import BY_NAME
@@ -118,8 +118,8 @@ def _told(line: Line, expected: dict[str, Any]) -> Line:
     if line["outcome"] != wire.Outcome.PASSED or not expectations.names_parts(spec):
         reason = line["reason"] or "nothing that the spec states is told by such a recording"
         return _line(wire.Outcome.NOT_TESTED, reason, [], line["checks"])
-    compared = own_stages.compare(spec, inventory)
-    found = [codec.encode(own_stages.finding(one)) for one in compared.differences]
+    compared = orchestrator_stages.compare(spec, inventory)
+    found = [codec.encode(orchestrator_stages.finding(one)) for one in compared.differences]
     left_out = [part for part in expected if part not in spec]
     reason = "; ".join([compared.reason, *([f"not compared: {', '.join(left_out)}"] if left_out else [])])
     made = [codec.encode(check) for part in _PARTS if part in spec for check in _checks(part, spec, inventory)]
@@ -139,7 +139,7 @@ def _asked(spec: Line, inventory: wire.Inventory) -> Line:
 
 def _checks(part: str, spec: Line, inventory: wire.Inventory) -> Iterator[wire.Check]:
     """One for the part, and one for each memory module that is expected."""
-    alone = own_stages.compare({part: spec[part], "pinned": _pins(spec, part)}, inventory)
+    alone = orchestrator_stages.compare({part: spec[part], "pinned": _pins(spec, part)}, inventory)
     yield wire.Check(part, wire.Outcome(alone.outcome), alone.reason)
     silent = specdiff.not_compared({part: spec[part]}, inventory)
     for dimm in spec[part].get("dimms") or []:

@@ -10,7 +10,7 @@ from runs.machine import State
 from runs.models import Finding, Run, Severity
 
 
-def settle(run: Run) -> None:
+def write(run: Run) -> None:
     """Write the verdict and what it does to the host's health."""
     run.verdict = verdict.verdict(
         attempts(run), seen(run), bench_error=run.bench_error, wanted=run.profile.get("stages", {})

@@ -10,7 +10,7 @@ import pytest
 from agent.contract import wire
 from agent.stage_functions import STAGES
 from runs import stage_rows
-from runs.judging import required_checks, second_look
+from runs.judging import required_checks
 from runs.models import Outcome
 from runs.stages import AGENT_STAGES
 from tests import factories, rows
@@ -41,7 +41,7 @@ def test_what_is_required_must_be_there_and_have_passed(
     checks: list[wire.Check], required: list[str], not_expected: list[str], lacking: str
 ) -> None:
     wanted = required_checks.of_stage("SMART", {"stages": {"SMART": {"required": required}}}, None)
-    said = second_look.lacking(result(*checks), wanted, not_expected)
+    said = required_checks.why_not_passed(result(*checks), wanted, not_expected)
     assert said.endswith(lacking) and bool(said) is bool(lacking)
 
 
@@ -95,10 +95,12 @@ def test_what_parameters_and_spec_order_has_to_show(
     """The agent requires these of itself; one that leaves them out is not taken at its word."""
     wanted = required_checks.of_stage(stage, profile, expected)
     made = [wire.Check(check, NOT_TESTED if check == "self_test_offered" else PASSED)]
-    assert second_look.lacking(result(*made), wanted, []) == ""
-    assert second_look.lacking(result(wire.Check("other", PASSED)), wanted, []).startswith("called passed without ")
+    assert required_checks.why_not_passed(result(*made), wanted, []) == ""
+    assert required_checks.why_not_passed(result(wire.Check("other", PASSED)), wanted, []).startswith(
+        "called passed without "
+    )
     if check != "self_test_offered":
-        assert second_look.lacking(result(wire.Check(check, NOT_TESTED, "no tool")), wanted, [])
+        assert required_checks.why_not_passed(result(wire.Check(check, NOT_TESTED, "no tool")), wanted, [])
 
 
 @pytest.mark.parametrize(
@@ -121,7 +123,7 @@ def test_nothing_is_demanded_that_nobody_has_ordered(
 def test_a_drive_whose_test_was_not_done_is_not_excused_by_one_that_can_do_none() -> None:
     wanted = required_checks.of_stage("SMART", profile(SMART={"self_test": "short"}), {})
     made = [wire.Check("self_test", NOT_TESTED, "aborted", "S1"), wire.Check("self_test_offered", NOT_TESTED, "", "S2")]
-    assert second_look.lacking(result(*made), wanted, []) == "called passed without self_test"
+    assert required_checks.why_not_passed(result(*made), wanted, []) == "called passed without self_test"
 
 
 def test_every_stage_that_requires_more_of_itself_is_known_here() -> None:
@@ -139,8 +141,10 @@ def test_a_gpu_of_which_only_the_presence_was_seen_has_not_passed_whatever_the_p
     topics = {"load": "gpu_load", "state": "gpu_load", "memory": "gpu_memory"}
     made = [wire.Check(name, PASSED) for name in ("present", "link")]
     untested = [wire.Check(name, NOT_TESTED, "no driver", "0000:3b:00.0", topic) for name, topic in topics.items()]
-    assert bool(second_look.lacking(result(*made, *untested), wanted, not_expected)) is lacks
-    assert second_look.lacking(result(*made, *(wire.Check(name, PASSED) for name in topics)), wanted, []) == ""
+    assert bool(required_checks.why_not_passed(result(*made, *untested), wanted, not_expected)) is lacks
+    assert (
+        required_checks.why_not_passed(result(*made, *(wire.Check(name, PASSED) for name in topics)), wanted, []) == ""
+    )
 
 
 GPU_CHECKS = [wire.Check(name, NOT_TESTED, "no GPU") for name in ("present", "link")]

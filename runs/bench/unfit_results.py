@@ -22,29 +22,29 @@ _WAYS = ("out", "in")
 
 
 @dataclass(frozen=True)
-class Excused:
+class Adjusted:
     """`why` is empty where the result is as the agent sent it and nothing was to be excused."""
 
     result: wire.Result
     why: str = ""
 
 
-def excused(result: wire.Result, why: str) -> Excused:
+def adjusted(result: wire.Result, why: str) -> Adjusted:
     """The result as it counts where the bench was unfit because of `why`.
 
     1. A finding that it may have made is information. 2. A check that failed by nothing else is not tested. 3. The
     stage fails only by what is left; what was failed or not tested for the bench's sake is not tested.
     """
-    if not why or not is_touched(result):
-        return Excused(result)
+    if not why or not may_be_affected(result):
+        return Adjusted(result)
     findings = [_as_information(one, why) for one in result.findings]
-    checks = [_weighed(one, result.findings, why) for one in result.checks]
+    checks = [_adjusted_check(one, result.findings, why) for one in result.checks]
     kept = replace(result, findings=findings, checks=checks)
     if result.outcome is wire.Outcome.PASSED:
-        return Excused(kept)
+        return Adjusted(kept)
     if _still_fails(kept):
-        return Excused(replace(kept, reason=""))
-    return Excused(replace(kept, outcome=wire.Outcome.NOT_TESTED, reason=f"{wire.THE_BENCH}{why}"), why)
+        return Adjusted(replace(kept, reason=""))
+    return Adjusted(replace(kept, outcome=wire.Outcome.NOT_TESTED, reason=f"{wire.THE_BENCH}{why}"), why)
 
 
 def common_rate(result: wire.Result, cards: Mapping[str, str]) -> str:
@@ -64,7 +64,7 @@ def common_rate(result: wire.Result, cards: Mapping[str, str]) -> str:
     return ""
 
 
-def told_by_host(result: wire.Result) -> str:
+def reported_by_agent(result: wire.Result) -> str:
     """What the agent itself saw of the bench: by iperf3's own figure, the server's processor was at its end."""
     for check in result.checks:
         if check.outcome is wire.Outcome.NOT_TESTED and wire.THE_BENCH in check.reason:
@@ -72,13 +72,13 @@ def told_by_host(result: wire.Result) -> str:
     return ""
 
 
-def is_touched(result: wire.Result) -> bool:
+def may_be_affected(result: wire.Result) -> bool:
     """Whether there is anything in it that the bench can have bent."""
     unmade = [one for one in result.checks if one.name in CHECKS and one.outcome is wire.Outcome.NOT_TESTED]
     return bool(unmade) or any(one.code in CODES for one in result.findings)
 
 
-def condemns(result: wire.Result) -> bool:
+def blames_host(result: wire.Result) -> bool:
     """Whether it blames a part by something that the bench can have bent."""
     return any(one.code in CODES and one.severity is wire.Severity.CRITICAL for one in result.findings)
 
@@ -89,7 +89,7 @@ def _as_information(finding: wire.Finding, why: str) -> wire.Finding:
     return replace(finding, severity=wire.Severity.INFO, message=f"{finding.message} (bench: {why})")
 
 
-def _weighed(check: wire.Check, findings: Iterable[wire.Finding], why: str) -> wire.Check:
+def _adjusted_check(check: wire.Check, findings: Iterable[wire.Finding], why: str) -> wire.Check:
     """A failed check quotes the critical findings that it failed by."""
     if check.outcome is wire.Outcome.NOT_TESTED and check.name in CHECKS:
         return replace(check, reason=f"{wire.THE_BENCH}{why}; {check.reason}")

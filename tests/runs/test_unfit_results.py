@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agent.contract import codes, wire
-from runs.bench import not_measured
+from runs.bench import unfit_results
 
 PASSED, FAILED, NOT_TESTED = wire.Outcome.PASSED, wire.Outcome.FAILED, wire.Outcome.NOT_TESTED
 A, B = "52:54:00:00:00:01", "52:54:00:00:00:02"
@@ -34,7 +34,7 @@ def result(*findings: wire.Finding, checks: list[wire.Check] | None = None, **mo
 
 @pytest.mark.parametrize("code", ["network.slow", "network.loss"])
 def test_what_was_measured_against_a_starved_bench_blames_no_port(code: str) -> None:
-    found = not_measured.excused(result(finding(code)), WHY)
+    found = unfit_results.adjusted(result(finding(code)), WHY)
     assert (found.result.outcome, found.why, found.result.reason) == (NOT_TESTED, WHY, f"bench: {WHY}")
     assert [one.severity for one in found.result.findings] == [wire.Severity.INFO]
     assert [(one.outcome, one.reason) for one in found.result.checks] == [
@@ -44,7 +44,7 @@ def test_what_was_measured_against_a_starved_bench_blames_no_port(code: str) -> 
 
 def test_on_a_fit_bench_all_is_as_the_agent_sent_it() -> None:
     sent = result(finding("network.slow"), finding("network.loss", B))
-    assert not_measured.excused(sent, "") == not_measured.Excused(sent)
+    assert unfit_results.adjusted(sent, "") == unfit_results.Adjusted(sent)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_on_a_fit_bench_all_is_as_the_agent_sent_it() -> None:
 )
 def test_what_the_host_did_alone_stays_its_own(code: str) -> None:
     own = wire.Finding(code, wire.Severity.CRITICAL, "nic", B, f"{B} alone")
-    found = not_measured.excused(result(own, finding("network.slow", A)), WHY)
+    found = unfit_results.adjusted(result(own, finding("network.slow", A)), WHY)
     assert (found.result.outcome, found.why) == (FAILED, "")
     critical = [one.component for one in found.result.findings if one.severity is wire.Severity.CRITICAL]
     assert critical == [B], "the other port is not blamed beside it"
@@ -61,19 +61,19 @@ def test_what_the_host_did_alone_stays_its_own(code: str) -> None:
 
 def test_a_check_that_failed_by_something_else_as_well_stays_failed() -> None:
     both = wire.Check("link", FAILED, f"network.slow of {A}; network.no_link of {A}", A)
-    found = not_measured.excused(result(finding("network.slow"), finding("network.no_link"), checks=[both]), WHY)
+    found = unfit_results.adjusted(result(finding("network.slow"), finding("network.no_link"), checks=[both]), WHY)
     assert found.result.checks[-1] == both
 
 
 def test_what_passed_has_passed_on_a_poor_bench_too_and_its_warning_is_information() -> None:
-    found = not_measured.excused(result(finding("network.retransmits")), WHY)
+    found = unfit_results.adjusted(result(finding("network.retransmits")), WHY)
     assert (found.result.outcome, found.why) == (PASSED, "")
     assert found.result.findings[0].severity is wire.Severity.INFO
 
 
 def test_a_test_that_could_not_be_made_is_the_benchs_as_well() -> None:
     unmade = wire.Check("throughput", NOT_TESTED, "the server was busy for 120 s", A)
-    found = not_measured.excused(result(checks=[unmade], outcome=NOT_TESTED), WHY)
+    found = unfit_results.adjusted(result(checks=[unmade], outcome=NOT_TESTED), WHY)
     assert found.why == WHY
     assert found.result.checks[0].reason == f"bench: {WHY}; the server was busy for 120 s"
 
@@ -82,15 +82,15 @@ def test_a_stage_of_which_the_bench_can_bend_nothing_is_left_alone() -> None:
     sent = result(
         wire.Finding("smart.pending_sectors", wire.Severity.CRITICAL, "disk", "S-1", "sda: 2 pending sectors")
     )
-    assert not_measured.excused(sent, WHY) == not_measured.Excused(sent)
+    assert unfit_results.adjusted(sent, WHY) == unfit_results.Adjusted(sent)
 
 
 def test_the_agent_tells_what_iperf3_said_of_the_server() -> None:
     told = wire.Check(
         "throughput", NOT_TESTED, f"eth0, out: 300 Mbit/s out: {wire.THE_BENCH}its own processor was the limit", A
     )
-    assert not_measured.told_by_host(result(checks=[told])) == "its own processor was the limit"
-    assert not_measured.told_by_host(result(finding("network.slow"))) == ""
+    assert unfit_results.reported_by_agent(result(checks=[told])) == "its own processor was the limit"
+    assert unfit_results.reported_by_agent(result(finding("network.slow"))) == ""
 
 
 def slow(mac: str, mbit: float) -> wire.Finding:
@@ -105,7 +105,7 @@ SAME = rates(out={A: 9.6, B: 9.5}, **{"in": {A: 210.0, B: 140.0}})
 
 
 def test_ports_that_all_carry_one_and_the_same_rate_share_a_narrow_place() -> None:
-    said = not_measured.common_rate(result(slow(A, 9.6), slow(B, 9.5), numbers=SAME), CARDS)
+    said = unfit_results.common_rate(result(slow(A, 9.6), slow(B, 9.5), numbers=SAME), CARDS)
     assert said == "all 2 ports carried the same 10 Mbit/s out: they share the bench's port"
 
 
@@ -123,4 +123,4 @@ def test_ports_that_all_carry_one_and_the_same_rate_share_a_narrow_place() -> No
 def test_anything_else_is_no_common_rate(
     findings: list[wire.Finding], numbers: dict[str, float], cards: dict[str, str]
 ) -> None:
-    assert not_measured.common_rate(result(*findings, numbers=numbers), cards) == ""
+    assert unfit_results.common_rate(result(*findings, numbers=numbers), cards) == ""

@@ -8,7 +8,7 @@ import pytest
 
 from agent.contract import codec, wire
 from runs import stage_rows
-from runs.judging import twins
+from runs.judging import peer_firmware
 from tests.rows import a_host, a_run, a_stage
 
 
@@ -24,7 +24,7 @@ def host(bios: str = "1.4", product: str = "R1", disks: tuple[str, ...] = (), **
 
 
 def blamed(own: dict[str, Any], *others: dict[str, Any]) -> list[tuple[str, str]]:
-    found = twins.differing(own, others)
+    found = peer_firmware.differing(own, others)
     assert all(one.severity is wire.Severity.INFO for one in found)
     return [(one.component, str(one.limit)) for one in found]
 
@@ -73,7 +73,7 @@ def test_the_firmware_stage_tells_it_and_passes() -> None:
     ("hosts", "said"), [(1, "1 other host with R1 runs 1.4"), (2, "2 other hosts with R1 run 1.4")]
 )
 def test_one_other_host_is_not_told_as_many(hosts: int, said: str) -> None:
-    (one,) = twins.differing(host("1.2"), [host("1.4")] * hosts)
+    (one,) = peer_firmware.differing(host("1.2"), [host("1.4")] * hosts)
     assert one.message.endswith(said)
 
 

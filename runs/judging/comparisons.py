@@ -12,7 +12,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.fields.json import KeyTextTransform
 
 from agent.contract import wire
-from runs.judging import trends, twins
+from runs.judging import peer_firmware, trends
 from runs.machine import State
 from runs.models import Outcome, Run, StageRun
 
@@ -30,7 +30,7 @@ _SETTING = (
 _VIRTUAL = ("QEMU", "VMware", "VBOX", "Virtual", "Msft")
 
 
-def judged(stage_run: StageRun) -> list[wire.Finding]:
+def findings_of(stage_run: StageRun) -> list[wire.Finding]:
     """What a stage's result says beside others. No query for a stage that compares with nothing."""
     if stage_run.name == State.FIRMWARE:
         return _firmware(stage_run.run)
@@ -42,13 +42,13 @@ def _firmware(run: Run) -> list[wire.Finding]:
     known = Run.objects.filter(inventory__isnull=False).exclude(host_id=run.host_id).order_by()
     newest = known.values("host").annotate(newest=Max("pk")).order_by("-newest").values("newest")[:PEER_HOSTS]
     others = Run.objects.filter(pk__in=newest).values_list("inventory", flat=True)
-    return twins.differing(run.inventory or {}, others)
+    return peer_firmware.differing(run.inventory or {}, others)
 
 
 def _numbers(stage_run: StageRun) -> list[wire.Finding]:
     run = stage_run.run
     limits = run.profile.get("stages", {}).get(stage_run.name, {}).get("limits", {})
-    if not stage_run.numbers or not trends.concern(limits):
+    if not stage_run.numbers or not trends.need_other_runs(limits):
         return []
     disks = _disks(run.inventory)
     own = stage_run.numbers
@@ -84,7 +84,7 @@ def _has_a_clock(key: str, numbers: trends.Numbers) -> bool:
     return name != "cpu_bogo_ops_s" or f"clock_load_mhz.{part}" in numbers
 
 
-def _before(run: Run, stage: str, in_setting: bool) -> list[trends.Earlier]:
+def _before(run: Run, stage: str, in_setting: bool) -> list[trends.EarlierRun]:
     """One per run, of its last attempt, the newest first. The database hands over no whole inventory or profile: this
     is asked inside the answer to a result, while no other can be taken."""
     rows = StageRun.objects.filter(run__host_id=run.host_id, run_id__lt=run.pk, name=stage).exclude(numbers={})
@@ -92,12 +92,12 @@ def _before(run: Run, stage: str, in_setting: bool) -> list[trends.Earlier]:
         rows = rows.filter(run__created_at__gte=run.compared_since)
     setting = {f"setting_{n}": _in_database(path) for n, path in enumerate(_SETTING if in_setting else ())}
     rows = rows.annotate(**setting).order_by("-run_id", "-attempt")
-    newest: dict[int, trends.Earlier] = {}
+    newest: dict[int, trends.EarlierRun] = {}
     for number, at, outcome, numbers, *facts in rows.values_list(
         "run_id", "run__created_at", "outcome", "numbers", *setting
     )[:RUNS_BACK]:
         passed, when = outcome == Outcome.PASSED, at.strftime("%Y-%m-%d")
-        newest.setdefault(number, trends.Earlier(number, when, passed, numbers, _words(facts)))
+        newest.setdefault(number, trends.EarlierRun(number, when, passed, numbers, _words(facts)))
     return list(newest.values())
 
 
@@ -145,7 +145,7 @@ def _readings(numbers: trends.Numbers, disks: list[dict[str, Any]]) -> list[_Rea
     return [
         _Reading(name, part, known[part]["model"], known[part].get("size_mb") or 0, value)
         for name, part, value in split
-        if name in trends.PACES and part in known
+        if name in trends.METRICS and part in known
     ]
 
 
@@ -154,7 +154,7 @@ def _is_comparable(key: str, disks: list[dict[str, Any]]) -> bool:
     name, _, part = key.partition(".")
     nameless = {disk.get("name") for disk in disks if not disk.get("serial")}
     virtual = {disk.get("serial") for disk in disks if _virtual(disk)}
-    return part not in nameless and not (name in trends.PACES and part in virtual)
+    return part not in nameless and not (name in trends.METRICS and part in virtual)
 
 
 def _disks(inventory: dict[str, Any] | None) -> list[dict[str, Any]]:

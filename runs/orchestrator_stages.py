@@ -16,7 +16,7 @@ from runs.stages import BY_NAME
 _WHO = "orchestrator"
 
 
-def resolve(run: Run) -> None:
+def advance(run: Run) -> None:
     """Move on until the run is in a stage for the agent, or has stopped. In the caller's transaction."""
     while run.state in STAGE_STATES:
         stage_run = stage_rows.current(run)
@@ -44,7 +44,7 @@ def after_stage(run: Run, stage_run: StageRun, *, who: str) -> None:
         run.stopped_by = sentence(stage_run)
         run.save(update_fields=["stopped_by"])
     transition.apply(run, event, actor=Actor.AGENT, who=who, why=sentence(stage_run))
-    resolve(run)
+    advance(run)
 
 
 def event_of(run: Run, stage_run: StageRun) -> Event:
@@ -54,7 +54,7 @@ def event_of(run: Run, stage_run: StageRun) -> Event:
         return Event.STAGE_DONE if run.profile.get("on_failure") == "continue" else Event.STAGE_FAILED
     if stage_rows.is_refused_by_wipe_probe(stage_run):
         return Event.STAGE_REFUSED
-    if stage_rows.may_go_again(stage_run):
+    if stage_rows.is_to_be_repeated(stage_run):
         return Event.BENCH_UNFIT
     return Event.STAGE_DONE
 
