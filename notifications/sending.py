@@ -9,8 +9,8 @@ from queue import Empty, SimpleQueue
 
 from django.conf import settings
 
+from notifications.channel import DeliveryFailed, Target
 from notifications.channels import CHANNELS
-from notifications.channels.shape import DeliveryFailed, Target
 from notifications.kinds import Message
 
 LIMIT_S = 10.0

@@ -3,8 +3,8 @@ ends before it."""
 
 from __future__ import annotations
 
-from notifications.channels.http import post
-from notifications.channels.shape import Target
+from notifications.channel import Target
+from notifications.http import post
 from notifications.kinds import Message
 
 KIND = "discord"

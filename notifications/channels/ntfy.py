@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit, urlunsplit
 
-from notifications.channels.http import post
-from notifications.channels.shape import DeliveryFailed, Target
+from notifications.channel import DeliveryFailed, Target
+from notifications.http import post
 from notifications.kinds import Message
 
 KIND = "ntfy"

@@ -7,7 +7,7 @@ import ssl
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
-from notifications.channels.shape import DeliveryFailed, Target
+from notifications.channel import DeliveryFailed, Target
 from notifications.kinds import Message
 
 KIND = "smtp"

@@ -2,7 +2,7 @@
 
 A way to wake is one small file of one shape: `LIMIT` (how often at most, None for until the host is seen), `SLOW` (asks
 another machine and waits: done as a job of its own, not in the tick), and `wake(host) -> Sent`, which raises
-WakeProblem. To add one: copy a neighbour, name it in `DRIVERS` and in `hosts.models.WakeMethod`.
+WakeProblem. To add one: copy a neighbour in drivers/, name it in `DRIVERS` and in `hosts.models.WakeMethod`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from hosts.models import WakeMethod
 from hosts.readable import readable
-from pxe.wake import ipmi, operator, redfish, wol
+from pxe.wake.drivers import ipmi, operator, redfish, wol
 from pxe.wake.shape import Driver, WakeProblem
 from runs import jobs, lifecycle
 from runs.machine import State

@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
+from notifications.channel import DeliveryFailed
 from notifications.channels import CHANNELS, discord, ntfy, smtp
-from notifications.channels.shape import DeliveryFailed
 from notifications.kinds import Message
 from tests.notifications.receivers import http_server, mail_server, silent_server
 from vetting.config import Target

@@ -15,7 +15,8 @@ import pytest
 
 from hosts.models import Host
 from pxe import wake
-from pxe.wake import bounds, ipmi, redfish, tool
+from pxe.wake import bounds, tool
+from pxe.wake.drivers import ipmi, redfish
 from pxe.wake.shape import WakeProblem
 from runs.models import WakeRequest
 from tests.pxe import bmc as plays

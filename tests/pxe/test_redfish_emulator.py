@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from werkzeug.serving import make_server
 
-from pxe.wake import redfish
+from pxe.wake.drivers import redfish
 from tests.rows import a_host
 
 pytestmark = pytest.mark.django_db

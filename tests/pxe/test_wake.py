@@ -15,7 +15,7 @@ from wakeonlan import create_magic_packet
 from hosts.models import Host, HostMac, WakeMethod
 from pxe import daemon, wake
 from pxe.paths import Paths
-from pxe.wake import ipmi, redfish, wol
+from pxe.wake.drivers import ipmi, redfish, wol
 from pxe.wake.shape import WakeProblem
 from runs.machine import State
 from runs.models import Run, Rung, WakeRequest

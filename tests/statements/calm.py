@@ -11,7 +11,7 @@ from unittest.mock import patch
 from django.test import override_settings
 
 from notifications import sending
-from pxe.wake import wol
+from pxe.wake.drivers import wol
 from pxe.wake.shape import Sent
 from runs import watchdog
 from runs.bench import fitness

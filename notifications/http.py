@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from notifications.channels.shape import DeliveryFailed
+from notifications.channel import DeliveryFailed
 
 
 def post(url: str, body: dict[str, Any], timeout_s: float, headers: dict[str, str] | None = None) -> None:

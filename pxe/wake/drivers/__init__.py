@@ -1,0 +1,1 @@
+"""One file for each way to wake a host."""
