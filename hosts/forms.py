@@ -10,11 +10,12 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.functional import lazy
 from import_export.forms import ImportForm, SelectableFieldsExportForm
 
 from hosts import expectations, formats, spechelp, wakeoptions
 from hosts.fields import normalise_mac
-from hosts.models import Host, HostMac, WakeMethod
+from hosts.models import Host, HostMac
 
 _COLUMNS_OF_FORM = {"expected": "expected_yaml"}
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -72,10 +73,7 @@ class HostForm(forms.ModelForm):
         }
         help_texts = {
             "profile_name": "Which stages a run has, how long they take, their limits; a start may say another.",
-            "wake_options": "Names and values in braces. Wake-on-LAN needs none; IPMI: "
-            f"{wakeoptions.OPTIONS[WakeMethod.IPMI].example}; Redfish: "
-            f"{wakeoptions.OPTIONS[WakeMethod.REDFISH].example}. The password itself stands in that variable of the "
-            "environment, never here.",
+            "wake_options": lazy(wakeoptions.help_text, str)(),
             "idle_boot": "What this host is told when it boots from the network and no run is due.",
             "boot_binary": "Leave it on automatic; a network card whose own driver hangs may need the other.",
         }

@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.urls import reverse
 
-from hosts import bounds
+from hosts import bounds, wakemethods
 from hosts.fields import MacField, validate_past
 from hosts.readable import readable
 
@@ -15,13 +15,6 @@ class Health(models.TextChoices):
     GOOD = "good", "Good"
     BAD = "bad", "Bad"
     UNKNOWN = "unknown", "Unknown"
-
-
-class WakeMethod(models.TextChoices):
-    WOL = "wol", "Wake-on-LAN"
-    REDFISH = "redfish", "Redfish"
-    IPMI = "ipmi", "IPMI"
-    OPERATOR = "operator", "A person presses the button"
 
 
 class IdleBoot(models.TextChoices):
@@ -45,7 +38,7 @@ class Host(models.Model):
     enabled = models.BooleanField(default=True, help_text="Off: its MACs get no DHCP answer and no run can start.")
     notes = models.TextField(blank=True)
     profile_name = models.CharField(max_length=64, default="quick")
-    wake_method = models.CharField(max_length=16, choices=WakeMethod.choices, default=WakeMethod.WOL)
+    wake_method = models.CharField(max_length=16, choices=wakemethods.choices, default=wakemethods.DEFAULT)
     wake_options = models.JSONField(
         default=dict, blank=True, help_text="Address and user of the BMC, where one wakes it."
     )

@@ -1,80 +1,83 @@
-"""The options of each way to wake a host: which there are, which are needed. Pure."""
+"""What is wrong with a host's wake options, and what a person may write there. Pure; the drivers declare them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator
 from typing import Any
 
-from hosts import bounds
-from hosts.models import WakeMethod
+from hosts import bounds, wakemethods
+from hosts.options import EMPTY, Option
 from hosts.readable import readable
-
-PASSWORD_PREFIX = "VETTING_BMC_"
-
-
-@dataclass(frozen=True)
-class Options:
-    """`example` as it is typed."""
-
-    needed: tuple[str, ...] = ()
-    optional: tuple[str, ...] = ()
-    example: str = "{}"
+from hosts.wakemethods import SECRET_PREFIX
 
 
-OPTIONS: Mapping[str, Options] = {
-    WakeMethod.WOL: Options(optional=("broadcast",), example='{"broadcast": "10.0.7.255"}'),
-    WakeMethod.REDFISH: Options(
-        ("url", "user", "password_env"),
-        ("system", "verify_tls"),
-        '{"url": "https://10.0.0.9", "user": "vetting", "password_env": "VETTING_BMC_RACK1"}',
-    ),
-    WakeMethod.IPMI: Options(
-        ("address", "user", "password_env"),
-        ("efi",),
-        '{"address": "10.0.0.9", "user": "vetting", "password_env": "VETTING_BMC_RACK1"}',
-    ),
-    WakeMethod.OPERATOR: Options(),
-}
-YES_OR_NO = frozenset({"efi", "verify_tls"})
-_KNOWN = frozenset(name for options in OPTIONS.values() for name in options.needed + options.optional)
+def example(method: str) -> str:
+    """As it is typed: what is needed, or, where nothing is, what may be given."""
+    declared = [one for one in wakemethods.declared(method) if one.example is not None]
+    shown = [one for one in declared if one.needed] or declared
+    return json.dumps({one.key: one.example for one in shown})
+
+
+def help_text() -> str:
+    """Beside the field of the form."""
+    said = (
+        f"{method.title}: {example(name)}" if _needed(name) else f"{method.title} needs none"
+        for name, method in wakemethods.every().items()
+        if not method.by_hand
+    )
+    return (
+        f"Names and values in braces. {'; '.join(said)}. The password itself stands in that variable of the "
+        "environment, never here."
+    )
 
 
 def problems(method: str, given: Any) -> list[str]:
     """What is wrong with these options for this way to wake, a sentence each. Those of another way may stay."""
     if not isinstance(given, dict):
-        return [f"Names and values in braces, such as {OPTIONS[WakeMethod.IPMI].example}"]
-    return [*_unknown(given), *_missing(method, given), *_wrong(given)]
+        such = next(filter(_needed, wakemethods.every()), method)
+        return [f"Names and values in braces, such as {example(such)}"]
+    known = _known(method)
+    return [*_unknown(given, known), *_missing(method, given), *_wrong(given, known)]
 
 
-def _unknown(given: dict[str, Any]) -> Iterator[str]:
-    for name in map(bounds.QUOTE.cut, sorted(given.keys() - _KNOWN)[:10]):
-        if "pass" in name.lower():
+def _needed(method: str) -> list[str]:
+    return [one.key for one in wakemethods.declared(method) if one.needed]
+
+
+def _known(method: str) -> dict[str, list[Option]]:
+    """By key. An option of this way to wake is measured by its own declaration, another by any."""
+    found: dict[str, list[Option]] = {}
+    for one in wakemethods.all_options():
+        found.setdefault(one.key, []).append(one)
+    return found | {one.key: [one] for one in wakemethods.declared(method)}
+
+
+def _unknown(given: dict[str, Any], known: dict[str, list[Option]]) -> Iterator[str]:
+    for key in map(bounds.QUOTE.cut, sorted(given.keys() - known.keys())[:10]):
+        if "pass" in key.lower():
             yield (
-                f"{name}: passwords are not kept here. Put it into the environment under a name that begins with "
-                f'{PASSWORD_PREFIX}, and write {{"password_env": "{PASSWORD_PREFIX}…"}}'
+                f"{key}: passwords are not kept here. Put it into the environment under a name that begins with "
+                f'{SECRET_PREFIX}, and write {{"password_env": "{SECRET_PREFIX}…"}}'
             )
         else:
-            yield f"{name} is not known; known are {', '.join(sorted(_KNOWN))}"
+            yield f"{key} is not known; known are {', '.join(sorted(known))}"
 
 
 def _missing(method: str, given: dict[str, Any]) -> Iterator[str]:
-    options = OPTIONS.get(method, Options())
-    if missing := [name for name in options.needed if not given.get(name)]:
-        yield f"{', '.join(missing)} missing, such as {options.example}"
+    if missing := [key for key in _needed(method) if given.get(key) in EMPTY]:
+        yield f"{', '.join(missing)} missing, such as {example(method)}"
 
 
-def _wrong(given: dict[str, Any]) -> Iterator[str]:
-    for name, value in sorted(given.items()):
-        if name in YES_OR_NO and not isinstance(value, bool):
-            yield f"{name} is true or false, not {bounds.quoted(value)}"
-        elif name in _KNOWN - YES_OR_NO and not isinstance(value, str):
-            yield f"{name} is a text in quotes, not {bounds.quoted(value)}"
+def _wrong(given: dict[str, Any], known: dict[str, list[Option]]) -> Iterator[str]:
+    for key, value in sorted(given.items()):
+        declared = known.get(key, [])
+        if declared and not any(one.takes(value) for one in declared):
+            yield f"{key} is {' or '.join(dict.fromkeys(one.words for one in declared))}, not {bounds.quoted(value)}"
         elif isinstance(value, str) and (too_long := bounds.WAKE_OPTION.refusal(value)):
-            yield f"{name}: {too_long}"
+            yield f"{key}: {too_long}"
         elif isinstance(value, str) and readable(value) != value:
-            yield f"{name}: it holds a character that can't be seen: type it anew"
-    name = given.get("password_env")
-    if isinstance(name, str) and name and not name.startswith(PASSWORD_PREFIX):
-        words = "password_env names an environment variable, and it must begin with"
-        yield f"{words} {PASSWORD_PREFIX}: {bounds.quoted(name)} does not"
+            yield f"{key}: it holds a character that can't be seen: type it anew"
+        elif declared and declared[0].secret and value and not value.startswith(SECRET_PREFIX):
+            words = f"{key} names an environment variable, and it must begin with"
+            yield f"{words} {SECRET_PREFIX}: {bounds.quoted(value)} does not"

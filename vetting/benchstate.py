@@ -17,6 +17,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from hosts import wakemethods
 from hosts.models import Host
 from pxe import image, supervisor
 from pxe.paths import paths
@@ -147,10 +148,10 @@ def _secrets() -> Checks:
     if path.exists() and path.stat().st_mode & 0o077:
         yield "bench", f"{path} can be read by others", f"chmod 600 {path}, and make a new key if somebody did"
     for host in Host.objects.filter(enabled=True).order_by("name"):
-        name = (host.wake_options or {}).get("password_env")
-        if name and not settings.BMC_PASSWORDS.get(name):
-            what = f"{host.name} can't be woken: the environment has no {name}"
-            yield "configuration", what, "set it in /etc/vetting/secrets.env and restart web and worker"
+        for name in wakemethods.secrets_named(host.wake_options):
+            if not settings.BMC_PASSWORDS.get(name):
+                what = f"{host.name} can't be woken: the environment has no {name}"
+                yield "configuration", what, "set it in /etc/vetting/secrets.env and restart web and worker"
 
 
 def _space() -> Checks:

@@ -9,6 +9,7 @@ from pathlib import Path
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from hosts.wakemethods import SECRET_PREFIX
 from vetting import config
 from vetting.configfile import ConfigFile
 
@@ -57,7 +58,7 @@ TARGET_SECRETS = {
 }
 
 # BMC passwords: a host's wake options name one of these variables (`password_env`), and no other.
-BMC_PASSWORDS = {name: value for name, value in env.ENVIRON.items() if name.startswith("VETTING_BMC_")}
+BMC_PASSWORDS = {name: value for name, value in env.ENVIRON.items() if name.startswith(SECRET_PREFIX)}
 
 IMAGE_DIR = VETTING.boot_files.image_dir or DATA_DIR / "image"
 RUNS_DIR = DATA_DIR / "runs"

@@ -1,9 +1,5 @@
-"""Waking hosts: reads WakeRequest rows, acts, and puts on record what came of it.
-
-A way to wake is one small file of one shape: `LIMIT` (how often at most, None for until the host is seen), `SLOW` (asks
-another machine and waits: done as a job of its own, not in the tick), and `wake(host) -> Sent`, which raises
-WakeProblem. To add one: copy a neighbour in drivers/, name it in `DRIVERS` and in `hosts.models.WakeMethod`.
-"""
+"""Waking hosts: reads WakeRequest rows, acts, and puts on record what came of it. Each way to wake is a file of
+pxe/wake/drivers; one that is slow is called in a job of its own, not in the tick."""
 
 from __future__ import annotations
 
@@ -15,10 +11,11 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from hosts.models import WakeMethod
+from hosts.models import Host
 from hosts.readable import readable
-from pxe.wake.drivers import ipmi, operator, redfish, wol
-from pxe.wake.shape import Driver, WakeProblem
+from hosts.wakemethods import WakeMethod
+from pxe.wake.drivers import DRIVERS
+from pxe.wake.shape import WakeProblem, options_of
 from runs import jobs, lifecycle
 from runs.machine import State
 from runs.models import Actor, Rung, WakeRequest
@@ -28,25 +25,36 @@ LATER_INTERVAL_S = 60.0
 log = logging.getLogger("vetting.wake")
 # A BMC is asked three or four times, for 20 s each at most.
 SEND = jobs.Kind("pxe.wake.send", "waking the host", limit_s=85)
-DRIVERS: dict[str, Driver] = {
-    WakeMethod.WOL: wol,
-    WakeMethod.REDFISH: redfish,
-    WakeMethod.IPMI: ipmi,
-    WakeMethod.OPERATOR: operator,
-}
 
 
 def tick() -> None:
     """Send what is due for every run that still waits for its machine."""
     waiting = WakeRequest.objects.filter(run__state=State.WAITING_WOL).select_related("run__host")
     for request in waiting.order_by("id"):
-        driver = DRIVERS[request.run.host.wake_method]
-        if not is_due(request, driver, timezone.now()):
+        method = _method(request.run.host)
+        if not is_due(request, method, timezone.now()):
             continue
-        if driver.SLOW:
+        if method.slow:
             _ask(request)
         elif _claim(request):
             send(request.pk)
+
+
+def wake(host: Host) -> str:
+    """Wake this host now by its driver. Returns what was done. Raises WakeProblem."""
+    driver = DRIVERS.get(host.wake_method)
+    if driver is None:
+        known = ", ".join(DRIVERS)
+        raise WakeProblem(
+            f"{host.name}: there is no wake driver {host.wake_method!r}: choose one of {known} on the host's page"
+        )
+    return driver.wake(host, options_of(host, driver.METHOD.options))
+
+
+def _method(host: Host) -> WakeMethod:
+    """A host whose driver's file was removed is treated as any other: sending says what is wrong."""
+    driver = DRIVERS.get(host.wake_method)
+    return driver.METHOD if driver else WakeMethod("Unknown", "nothing", type(None))
 
 
 @transaction.atomic
@@ -56,12 +64,12 @@ def _ask(request: WakeRequest) -> None:
         jobs.ask(SEND, request.pk, run_id=request.run_id)
 
 
-def is_due(request: WakeRequest, driver: Driver, now: datetime) -> bool:
-    """A driver that knows whether it worked is done after the first time that it did."""
+def is_due(request: WakeRequest, method: WakeMethod, now: datetime) -> bool:
+    """A person is asked once. A slow driver knows whether it worked, and is not called again after that."""
     config = settings.VETTING.wake
-    if driver.LIMIT is not None and request.sent >= driver.LIMIT:
+    if method.by_hand and request.sent:
         return False
-    if driver.SLOW and request.run.rungs.filter(rung=Rung.WAKE_SENT).exists():
+    if method.slow and request.run.rungs.filter(rung=Rung.WAKE_SENT).exists():
         return False
     after_s = config.interval_s if request.sent < config.repeat else max(config.interval_s, LATER_INTERVAL_S)
     if request.last_sent_at is None:
@@ -83,14 +91,14 @@ def send(request_id: int) -> None:
     if run.state != State.WAITING_WOL:
         return
     try:
-        sent = DRIVERS[run.host.wake_method].wake(run.host)
+        done = wake(run.host)
     except WakeProblem as problem:
         return _tell(request, str(problem))
     WakeRequest.objects.filter(pk=request_id).update(problem="")
-    if sent.by_hand:
-        lifecycle.note(run, "wake_by_hand", actor=Actor.WORKER, who="wake", text=sent.detail)
+    if _method(run.host).by_hand:
+        lifecycle.note(run, "wake_by_hand", actor=Actor.WORKER, who="wake", text=done)
     else:
-        lifecycle.record_rung(run, Rung.WAKE_SENT, sent.detail)
+        lifecycle.record_rung(run, Rung.WAKE_SENT, done)
 
 
 def _tell(request: WakeRequest, problem: str) -> None:

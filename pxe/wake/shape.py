@@ -1,48 +1,50 @@
-"""What every way to wake has in common."""
+"""What every wake driver has in common."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from django.conf import settings
 
+from hosts import options
 from hosts.models import Host
+from hosts.wakemethods import SECRET_PREFIX, WakeMethod
+
+T = TypeVar("T")
 
 
 class WakeProblem(Exception):
     """The machine could not be woken; the message names the device, what was seen, and who must act."""
 
 
-@dataclass(frozen=True)
-class Sent:
-    """What was done, in words. `by_hand`: nothing was sent, a person must act."""
-
-    detail: str
-    by_hand: bool = False
-
-
 class Driver(Protocol):
-    LIMIT: int | None
-    SLOW: bool
+    """A file of pxe/wake/drivers."""
 
-    def wake(self, host: Host) -> Sent: ...
+    METHOD: WakeMethod
 
-
-def option(host: Host, name: str) -> str:
-    """A text of the host's wake options. Raises WakeProblem when it is missing."""
-    value: Any = (host.wake_options or {}).get(name)
-    if not isinstance(value, str) or not value:
-        raise WakeProblem(f"{host.name}: wake options have no {name!r}: add it on the host's page")
-    return value
+    def wake(self, host: Host, options: Any) -> str:
+        """Wake the host once. `options` is METHOD.options, filled in. Returns what was done, a few words for the run's
+        history. Raises WakeProblem."""
+        ...
 
 
-def password(host: Host) -> str:
-    """From the environment variable that `password_env` names: it must begin with VETTING_BMC_, so that a
-    host's options can't send another secret to an address of their own. Raises WakeProblem."""
-    name = option(host, "password_env")
-    if not settings.BMC_PASSWORDS.get(name):
+def options_of(host: Host, declared: type[T]) -> T:
+    """The host's wake options as the driver declares them, secrets read from the environment. Raises WakeProblem."""
+
+    def value_of(variable: str) -> str:
+        if not settings.BMC_PASSWORDS.get(variable):
+            raise WakeProblem(
+                f"{host.name}: the environment has no {variable}: set it for web and worker (names begin with "
+                f"{SECRET_PREFIX})"
+            )
+        return settings.BMC_PASSWORDS[variable]
+
+    given = host.wake_options or {}
+    if missing := options.missing(declared, given):
+        raise WakeProblem(f"{host.name}: wake options have no {missing[0]!r}: add it on the host's page")
+    try:
+        return options.read(declared, given, value_of)
+    except options.OptionProblem as problem:
         raise WakeProblem(
-            f"{host.name}: the environment has no {name}: set it for web and worker (names begin with VETTING_BMC_)"
-        )
-    return settings.BMC_PASSWORDS[name]
+            f"{host.name}: wake options: {problem.key} {problem}: correct it on the host's page"
+        ) from None

@@ -11,7 +11,8 @@ from django.db.models import Count, Exists, Max, OuterRef, Subquery, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
-from hosts.models import Health, Host, WakeMethod
+from hosts import wakemethods
+from hosts.models import Health, Host
 from runs.desk.shown import Shown
 from runs.desk.tile_filter import TileFilter
 from runs.machine import LIVE, STAGE_STATES, State
@@ -53,7 +54,7 @@ class Tile:
     def wants_button(self) -> bool:
         """It waits for somebody to press the host's button."""
         waits = self.run is not None and self.run.state == State.WAITING_WOL
-        return waits and self.host.wake_method == WakeMethod.OPERATOR
+        return waits and wakemethods.by_hand(self.host.wake_method)
 
     @property
     def testing(self) -> bool:

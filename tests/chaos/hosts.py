@@ -9,7 +9,7 @@ from typing import Any
 from django.db import close_old_connections
 
 from agent.contract import codec, wire
-from hosts.models import Host, HostMac, WakeMethod
+from hosts.models import Host, HostMac
 from runs import lifecycle
 from runs.judging import required_checks
 from runs.machine import ENDED, NotAllowed, State
@@ -30,7 +30,7 @@ def register(number: int) -> tuple[Host, dict[str, Any]]:
         nics=[replace(INVENTORY.nics[0], mac=mac)],
     )
     expected = EXPECTED | {"nics": [{"mac": mac, "speed_mbit": 1000}]}
-    host = Host.objects.create(name=f"chaos-{number}", expected=expected, wake_method=WakeMethod.OPERATOR)
+    host = Host.objects.create(name=f"chaos-{number}", expected=expected, wake_method="operator")
     HostMac.objects.create(host=host, mac=mac)
     run = start(host)
     wanted = {name: [one.name for one in required_checks.of_stage(name, run.profile, run.expected)] for name in STAGES}

@@ -1,32 +1,60 @@
-"""What the form asks of wake options is what the drivers read."""
+"""What the form asks of wake options is what the drivers declare."""
 
 from __future__ import annotations
 
-import inspect
 import json
-import re
+from dataclasses import fields
 
 import pytest
 
-from hosts import wakeoptions
-from hosts.models import WakeMethod
-from pxe.wake import DRIVERS
+from hosts import options, wakemethods, wakeoptions
+from pxe.wake.drivers import DRIVERS
+
+drivers = pytest.mark.parametrize("name", DRIVERS)
 
 
-@pytest.mark.parametrize("method", WakeMethod.values)
-def test_the_options_are_those_that_the_driver_reads(method: str) -> None:
-    source = inspect.getsource(DRIVERS[method])
-    needed = set(re.findall(r'\boption\((?:self\.)?host, "(\w+)"\)', source))
-    needed |= {"password_env"} if "password(host)" in source else set()
-    optional = set(re.findall(r'wake_options or \{\}\)\.get\("(\w+)"', source))
-    options = wakeoptions.OPTIONS[method]
-    assert (set(options.needed), set(options.optional)) == (needed, optional)
+@drivers
+def test_every_driver_declares_itself_wholly(name: str) -> None:
+    method = DRIVERS[name].METHOD
+    assert method.title and method.does and len(name) <= 16
+    for one in options.of(method.options):
+        assert one.kind in options.WORDS and one.help
+        assert one.example is None or one.takes(one.example)
+        assert one.example is not None or not one.needed
+        assert not one.secret or one.example.startswith(wakemethods.SECRET_PREFIX)
 
 
-@pytest.mark.parametrize("method", WakeMethod.values)
-def test_every_example_is_right(method: str) -> None:
-    assert wakeoptions.problems(method, json.loads(wakeoptions.OPTIONS[method].example)) == []
+@drivers
+def test_every_option_has_a_bool_text_or_number_that_can_be_typed_as_json(name: str) -> None:
+    declared = DRIVERS[name].METHOD.options
+    assert set(json.loads(wakeoptions.example(name))) <= {one.key for one in options.of(declared)}
+    assert len(options.of(declared)) == len(fields(declared))
+
+
+@drivers
+def test_every_example_is_right(name: str) -> None:
+    assert wakeoptions.problems(name, json.loads(wakeoptions.example(name))) == []
+
+
+@drivers
+def test_the_form_shows_what_a_driver_needs(name: str) -> None:
+    method = DRIVERS[name].METHOD
+    needed = [one for one in options.of(method.options) if one.needed]
+    words = f"{method.title}: {wakeoptions.example(name)}" if needed else f"{method.title} needs none"
+    assert method.by_hand or words in wakeoptions.help_text()
+
+
+@pytest.mark.parametrize("name", ["ipmi", "redfish"])
+def test_what_is_missing_is_named_with_an_example(name: str) -> None:
+    [problem] = wakeoptions.problems(name, {"user": "vetting"})
+    assert problem.endswith(f" missing, such as {wakeoptions.example(name)}") and "password_env" in problem
 
 
 def test_options_of_another_way_to_wake_may_stay() -> None:
-    assert wakeoptions.problems(WakeMethod.WOL, {"address": "10.0.0.9", "user": "vetting"}) == []
+    assert wakeoptions.problems("wol", {"address": "10.0.0.9", "user": "vetting"}) == []
+
+
+def test_a_secret_is_not_shown_where_options_are_printed() -> None:
+    declared = DRIVERS["ipmi"].METHOD.options
+    filled = options.read(declared, {"address": "a", "user": "u", "password_env": "X"}, lambda name: "sesame")
+    assert "sesame" not in repr(filled)

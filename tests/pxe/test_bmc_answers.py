@@ -42,7 +42,7 @@ def host_of(bmc: Bmc, **options: Any) -> Host:
 
 def problem(host: Host) -> str:
     with pytest.raises(WakeProblem) as caught:
-        redfish.wake(host)
+        wake.wake(host)
     said = str(caught.value)
     assert said.startswith(f"{host.name}: ") and "sesame" not in said
     assert len(said) <= 300, "the page shows no more of it"
@@ -163,13 +163,13 @@ def test_a_certificate_of_its_own_making_is_refused_unless_the_host_says_so(bmc:
     host = host_of(bmc, url=url)
     assert "its certificate is not trusted (self-signed certificate)" in problem(host)
     host.wake_options["verify_tls"] = False
-    redfish.wake(host)
+    wake.wake(host)
     assert bmc.sent[-1][3] == {"ResetType": "On"}
 
 
 def test_a_bmc_that_takes_sessions_only_gets_one_and_it_is_closed(bmc: Bmc) -> None:
     bmc.sessions_only = True
-    redfish.wake(host_of(bmc))
+    wake.wake(host_of(bmc))
     assert bmc.sent[-1][3] == {"ResetType": "On"}
     assert bmc.asked[-1] == "DELETE /redfish/v1/SessionService/Sessions/1"
 
@@ -178,7 +178,7 @@ def test_a_bmc_that_takes_sessions_only_gets_one_and_it_is_closed(bmc: Bmc) -> N
 def test_a_bmc_that_turns_on_by_another_word_is_told_that_word(bmc: Bmc, offered: str) -> None:
     reset = {"target": bmc.reset_path, "ResetType@Redfish.AllowableValues": ["ForceOff", offered]}
     bmc.plays[GET_SYSTEM] = system(Actions={"#ComputerSystem.Reset": reset})
-    redfish.wake(host_of(bmc))
+    wake.wake(host_of(bmc))
     assert bmc.sent[-1][3] == {"ResetType": offered}
 
 
@@ -233,7 +233,7 @@ def test_every_failure_of_ipmitool_says_who_must_do_what(
 ) -> None:
     monkeypatch.setattr(ipmi, "TIMEOUT_S", 0.8)
     with pytest.raises(WakeProblem) as caught:
-        ipmi.wake(ipmi_host(monkeypatch, settings, tmp_path, script))
+        wake.wake(ipmi_host(monkeypatch, settings, tmp_path, script))
     assert words in str(caught.value) and "sesame" not in str(caught.value)
     assert len(str(caught.value)) <= 300
 

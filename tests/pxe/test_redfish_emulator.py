@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from werkzeug.serving import make_server
 
-from pxe.wake.drivers import redfish
+from pxe import wake
 from tests.rows import a_host
 
 pytestmark = pytest.mark.django_db
@@ -35,7 +35,7 @@ def test_a_machine_is_told_to_boot_from_the_network_and_turned_on(emulator: tupl
     settings.BMC_PASSWORDS = {"VETTING_BMC_NODE1": "sesame"}
     url, client = emulator
     wanted = {"url": url, "user": "admin", "password_env": "VETTING_BMC_NODE1"}
-    sent = redfish.wake(a_host(wake_method="redfish", wake_options=wanted))
-    assert sent.detail.endswith("boot from the network once, power on (Redfish)")
+    done = wake.wake(a_host(wake_method="redfish", wake_options=wanted))
+    assert done.endswith("boot from the network once, power on (Redfish)")
     (member,) = client.get("/redfish/v1/Systems").json["Members"]
     assert client.get(member["@odata.id"]).json["Boot"]["BootSourceOverrideTarget"] == "Pxe"

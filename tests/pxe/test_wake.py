@@ -12,11 +12,12 @@ from django.db import OperationalError
 from django.utils import timezone
 from wakeonlan import create_magic_packet
 
-from hosts.models import Host, HostMac, WakeMethod
+from hosts import wakemethods
+from hosts.models import Host, HostMac
 from pxe import daemon, wake
 from pxe.paths import Paths
-from pxe.wake.drivers import ipmi, redfish, wol
-from pxe.wake.shape import WakeProblem
+from pxe.wake.drivers import ipmi, wol
+from pxe.wake.shape import WakeProblem, options_of
 from runs.machine import State
 from runs.models import Run, Rung, WakeRequest
 from tests.pxe.bmc import Bmc, serving
@@ -130,7 +131,7 @@ def test_a_host_without_a_mac_says_what_is_missing(bench: Bench) -> None:
     host = a_host(mac=MAC)
     host.macs.all().delete()
     with pytest.raises(WakeProblem, match="no MAC address"):
-        wol.wake(host)
+        wake.wake(host)
 
 
 def test_a_person_is_asked_once_and_nothing_is_sent(bench: Bench) -> None:
@@ -142,8 +143,19 @@ def test_a_person_is_asked_once_and_nothing_is_sent(bench: Bench) -> None:
     assert not request.run.rungs.exists()
 
 
-def test_every_way_to_wake_has_its_driver() -> None:
-    assert set(wake.DRIVERS) == set(WakeMethod)
+def test_every_driver_is_a_choice_in_the_inventory() -> None:
+    assert sorted(wake.DRIVERS) == sorted(name for name, _ in wakemethods.choices())
+
+
+def test_a_host_whose_driver_was_removed_is_told_and_keeps_no_other_from_waking(bench: Bench) -> None:
+    gone, other = (
+        asked_for(a_host("gone", wake_method="fax")),
+        asked_for(a_host("other", MAC.replace("01", "02"), wake_method="operator")),
+    )
+    wake.tick()
+    gone.refresh_from_db()
+    assert "there is no wake driver 'fax': choose one of ipmi, operator, redfish, wol" in gone.problem
+    assert other.run.events.filter(kind="wake_by_hand").exists()
 
 
 # --- a BMC that speaks Redfish, on loopback
@@ -186,20 +198,20 @@ def test_a_machine_that_is_on_is_left_alone(bench: Bench, bmc: Bmc) -> None:
 def test_the_password_goes_to_no_other_place_that_a_bmc_names(bench: Bench, bmc: Bmc, target: str) -> None:
     bmc.reset_path = target
     with pytest.raises(WakeProblem, match="not its own"):
-        redfish.wake(with_bmc(bmc))
+        wake.wake(with_bmc(bmc))
 
 
 def test_a_wrong_password_is_said_without_the_password(bench: Bench, bmc: Bmc, settings: Any) -> None:
     settings.BMC_PASSWORDS = {"VETTING_BMC_NODE1": "wrong-one"}
     with pytest.raises(WakeProblem, match="answered 401") as caught:
-        redfish.wake(with_bmc(bmc))
+        wake.wake(with_bmc(bmc))
     assert "wrong-one" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["VETTING_SECRET_KEY", "DATABASE_URL", "VETTING_BMC_OTHER"])
 def test_no_other_secret_can_be_named_as_a_password(bench: Bench, bmc: Bmc, name: str) -> None:
     with pytest.raises(WakeProblem, match="VETTING_BMC_"):
-        redfish.wake(with_bmc(bmc, password_env=name))
+        wake.wake(with_bmc(bmc, password_env=name))
     assert bmc.sent == []
 
 
@@ -239,17 +251,19 @@ def with_ipmi(**options: Any) -> Host:
 
 def test_the_password_is_no_argument_of_ipmitool(settings: Any) -> None:
     settings.BMC_PASSWORDS = {"VETTING_BMC_NODE1": "sesame"}
-    words = ipmi.command(with_ipmi(), "chassis", "power", "on")
+    words = ipmi.command(options_of(with_ipmi(), ipmi.Options), "chassis", "power", "on")
     assert "sesame" not in words and "-E" in words
     assert words[:3] == ["ipmitool", "-I", "lanplus"] and words[-3:] == ["chassis", "power", "on"]
 
 
-def test_a_uefi_machine_is_told_to_boot_as_one() -> None:
-    assert ipmi.boot_device(with_ipmi())[-1] == "options=efiboot"
+def test_a_uefi_machine_is_told_to_boot_as_one(settings: Any) -> None:
+    settings.BMC_PASSWORDS = {"VETTING_BMC_NODE1": "sesame"}
+    assert ipmi.boot_device(options_of(with_ipmi(), ipmi.Options))[-1] == "options=efiboot"
 
 
-def test_a_bios_machine_is_not() -> None:
-    assert ipmi.boot_device(with_ipmi(efi=False)) == ("chassis", "bootdev", "pxe")
+def test_a_bios_machine_is_not(settings: Any) -> None:
+    settings.BMC_PASSWORDS = {"VETTING_BMC_NODE1": "sesame"}
+    assert ipmi.boot_device(options_of(with_ipmi(efi=False), ipmi.Options)) == ("chassis", "bootdev", "pxe")
 
 
 def test_a_bmc_that_does_not_answer_is_named(bench: Bench, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,9 +272,9 @@ def test_a_bmc_that_does_not_answer_is_named(bench: Bench, settings: Any, monkey
     settings.BMC_PASSWORDS = {"VETTING_BMC_NODE1": "sesame"}
     monkeypatch.setattr(ipmi, "TIMEOUT_S", 1.0)
     with pytest.raises(WakeProblem, match=r"BMC 127\.0\.0\.1: ipmitool chassis power status"):
-        ipmi.wake(with_ipmi())
+        wake.wake(with_ipmi())
 
 
 def test_a_host_is_woken_again_though_the_clock_was_set_back_since() -> None:
     later = timezone.now() + timedelta(hours=5)
-    assert wake.is_due(WakeRequest(run=a_run(a_host()), sent=1, last_sent_at=later), wol, timezone.now())
+    assert wake.is_due(WakeRequest(run=a_run(a_host()), sent=1, last_sent_at=later), wol.METHOD, timezone.now())

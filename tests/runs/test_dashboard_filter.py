@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from hosts.models import Health, WakeMethod
+from hosts.models import Health
 from runs.bench import problems as bench
 from runs.desk import tile_filter, tiles
 from runs.desk.tile_filter import TileFilter
@@ -88,7 +88,7 @@ def test_an_empty_search_says_so_and_leads_back(operator: Client) -> None:
 def test_a_host_that_a_person_wakes_needs_that_person() -> None:
     run = factories.waiting()
     assert tiles.tiles()[0].group == "running"
-    run.host.wake_method = WakeMethod.OPERATOR
+    run.host.wake_method = "operator"
     run.host.save()
     (tile,) = tiles.tiles()
     assert (tile.group, tile.tone) == ("attention", "warn")

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from hosts.models import Host, WakeMethod
+from hosts.models import Host
 from runs.machine import State
 from runs.models import Run
 from runs.profiles import load as profiles
@@ -54,7 +54,7 @@ def test_a_profile_that_writes_names_each_disk_it_destroys(operator: Client) -> 
 
 
 def test_a_host_that_a_person_wakes_says_so(operator: Client) -> None:
-    host = factories.HostFactory(wake_method=WakeMethod.OPERATOR)
+    host = factories.HostFactory(wake_method="operator")
     assert "press the power button" in _start(operator, host)[1]
 
 

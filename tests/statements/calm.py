@@ -12,7 +12,6 @@ from django.test import override_settings
 
 from notifications import sending
 from pxe.wake.drivers import wol
-from pxe.wake.shape import Sent
 from runs import watchdog
 from runs.bench import fitness
 from tests.statements import state
@@ -29,7 +28,7 @@ def calm() -> Iterator[None]:
         stack.enter_context(override_settings(VETTING=config.parse(_CONFIG, "test")))
         stack.enter_context(patch.object(fitness, "_shortage_now", lambda most: None))
         stack.enter_context(patch.object(watchdog, "web_answers", lambda: True))
-        stack.enter_context(patch.object(wol, "wake", lambda host: Sent(f"magic packet to {host.name}")))
+        stack.enter_context(patch.object(wol, "wake", lambda host, options: f"magic packet to {host.name}"))
         stack.enter_context(patch.object(sending, "send_to_all", _sent))
         logging.disable(logging.CRITICAL)
         try:

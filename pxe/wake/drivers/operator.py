@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from hosts.models import Host
-from pxe.wake.shape import Sent
-
-LIMIT: int | None = 1
-SLOW = False
+from hosts.wakemethods import WakeMethod
 
 
-def wake(host: Host) -> Sent:
-    return Sent(f"nothing is sent to {host.name}: press its power button; it must boot from the network", by_hand=True)
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """None."""
+
+
+METHOD = WakeMethod(
+    title="A person presses the button",
+    does="nothing; the run says that somebody must press the button",
+    options=Options,
+    by_hand=True,
+)
+
+
+def wake(host: Host, options: Options) -> str:
+    return f"nothing is sent to {host.name}: press its power button; it must boot from the network"

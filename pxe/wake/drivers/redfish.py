@@ -1,8 +1,5 @@
 """Redfish (DMTF DSP0266): next boot from the network, then power on. A machine that is on is left alone.
 
-Wake options: `url` of the BMC (https://10.0.0.5), `user`, `password_env`; `system` (its path) where the BMC
-has more than one; `verify_tls: false` for a BMC with a certificate of its own making.
-
 What BMCs do otherwise than the standard says is known to sushy (OpenStack's library), which is imported only here, when
 a host is woken. How much a BMC may say, and for how long, is bounded by `pxe.wake.bounds`.
 """
@@ -11,14 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from dataclasses import dataclass
 from typing import Any
 
 from hosts.models import Host
+from hosts.options import option, secret
+from hosts.wakemethods import WakeMethod
 from pxe.wake.bounds import TOTAL_S, Bounds, origin
-from pxe.wake.shape import Sent, WakeProblem, option, password
+from pxe.wake.shape import WakeProblem
 
-LIMIT: int | None = None
-SLOW = True
 SYSTEMS_TOLD = 5
 # What sushy ends in when an answer has other types than Redfish says.
 _MALFORMED = (AttributeError, KeyError, IndexError, TypeError, ValueError, RecursionError)
@@ -30,23 +28,33 @@ _BY_STATUS = {
 _BY_CLASS = {4: "update the BMC's firmware, or wake this host by IPMI", 5: "restart the BMC, update its firmware"}
 
 
-def wake(host: Host) -> Sent:
-    url, secret = option(host, "url"), password(host)
-    who = f"{host.name}: BMC {_shown(host, url)}"
-    user = option(host, "user")
-    with Bounds(who, url, TOTAL_S) as bounds:
-        _power_on(host, bounds, user, secret)
-    return Sent(f"BMC {url}: boot from the network once, power on (Redfish)")
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    url: str = option("address of the BMC", example="https://10.0.0.9")
+    user: str = option("user of the BMC, with the role Operator", example="vetting")
+    password: str = secret("password of `user`", example="VETTING_BMC_RACK1")
+    system: str = option("path of the system, where the BMC has more than one", default="")
+    verify_tls: bool = option("false for a BMC with a certificate of its own making", default=True)
 
 
-def _power_on(host: Host, bounds: Bounds, user: str, secret: str) -> None:
+METHOD = WakeMethod(title="Redfish", does="next boot from the network once, power on", options=Options, slow=True)
+
+
+def wake(host: Host, options: Options) -> str:
+    who = f"{host.name}: BMC {_shown(host, options.url)}"
+    with Bounds(who, options.url, TOTAL_S) as bounds:
+        _power_on(options, bounds)
+    return f"BMC {options.url}: boot from the network once, power on (Redfish)"
+
+
+def _power_on(options: Options, bounds: Bounds) -> None:
     import sushy
 
     # It quotes whole answers of the BMC; what matters of them is in our sentences.
     logging.getLogger("sushy").setLevel(logging.CRITICAL)
     auth: list[Any] = []
     try:
-        system = _system(host, bounds, user, secret, auth)
+        system = _system(options, bounds, auth)
         if system.power_state in (sushy.PowerState.ON, sushy.PowerState.POWERING_ON):
             raise WakeProblem(f"{bounds.who} says that it is on already; nothing was sent: restart it yourself")
         on = _way_to_turn_on(bounds.who, system)
@@ -66,18 +74,18 @@ def _power_on(host: Host, bounds: Bounds, user: str, secret: str) -> None:
                 one.close()
 
 
-def _system(host: Host, bounds: Bounds, user: str, secret: str, auth: list[Any]) -> Any:
+def _system(options: Options, bounds: Bounds, auth: list[Any]) -> Any:
     """By name and password with every call; by a session where the BMC wants one. `auth` gets what must be closed."""
     import sushy
 
-    verify = bool((host.wake_options or {}).get("verify_tls", True))
+    account = (options.user, options.password)
     try:
-        return _named(host, bounds, _root(bounds, sushy.auth.BasicAuth(user, secret), verify, (user, secret)))
+        return _named(options, bounds, _root(bounds, sushy.auth.BasicAuth(*account), options.verify_tls, account))
     except sushy.exceptions.AccessError as error:
         if error.status_code != 401:
             raise
-    auth.append(sushy.auth.SessionAuth(user, secret))
-    return _named(host, bounds, _root(bounds, auth[0], verify))
+    auth.append(sushy.auth.SessionAuth(*account))
+    return _named(options, bounds, _root(bounds, auth[0], options.verify_tls))
 
 
 def _root(bounds: Bounds, how: Any, verify: bool, basic: tuple[str, str] | None = None) -> Any:
@@ -96,8 +104,8 @@ def _root(bounds: Bounds, how: Any, verify: bool, basic: tuple[str, str] | None 
     return sushy.Sushy(bounds.url, auth=how, connector=connector)
 
 
-def _named(host: Host, bounds: Bounds, root: Any) -> Any:
-    path = (host.wake_options or {}).get("system")
+def _named(options: Options, bounds: Bounds, root: Any) -> Any:
+    path = options.system
     if not path:
         found = root.get_system_collection().members_identities
         if len(found) != 1:
