@@ -1,44 +1,34 @@
-"""The one shape of a channel: a module with `KIND` and `send`."""
+"""What every channel has in common. Knows no Django: vetting.yaml is checked by the channels before Django starts."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from notifications.kinds import Message
+from notifications.message import Message
 
 
 class DeliveryFailed(Exception):
     """What the other side did, in a sentence, without the path of an address: a webhook's is a secret."""
 
 
-class Target(Protocol):
-    """A `notifications.targets` entry of vetting.yaml. `kind` decides which of the fields count."""
+@dataclass(frozen=True)
+class Service:
+    """What a channel declares.
 
-    @property
-    def name(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def url(self) -> str: ...
-    @property
-    def token_env(self) -> str: ...
-    @property
-    def host(self) -> str: ...
-    @property
-    def port(self) -> int: ...
-    @property
-    def starttls(self) -> bool: ...
-    @property
-    def user(self) -> str: ...
-    @property
-    def sender(self) -> str: ...
-    @property
-    def to(self) -> list[str]: ...
+    title: the service's name, for docs.
+    options: dataclass of the keys that a target of this kind has beside `name` and `kind` (hosts.options).
+    """
+
+    title: str
+    options: type
 
 
 class Channel(Protocol):
-    KIND: str
+    """A file of notifications/channels."""
 
-    def send(self, target: Target, secret: str, message: Message, timeout_s: float) -> None:
-        """One attempt. Raises DeliveryFailed with the reason."""
+    SERVICE: Service
+
+    def send(self, options: Any, message: Message, timeout_s: float) -> None:
+        """Send once. `options` is SERVICE.options, filled in. Raises DeliveryFailed with the reason."""
         ...

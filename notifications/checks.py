@@ -12,12 +12,13 @@ from django.core.checks import CheckMessage, Error, Warning, register
 def targets_have_their_secrets(**_: Any) -> list[CheckMessage]:
     return [
         Error(
-            f"notification target {target.name}: the environment has no {target.token_env}",
-            hint="Set it in /etc/vetting/secrets.env (or .env), or take token_env off the target.",
+            f"notification target {target.name}: the environment has no {variable}",
+            hint="Set it in /etc/vetting/secrets.env (or .env), or do not name it in the target.",
             id="notifications.E001",
         )
         for target in settings.VETTING.notifications.targets
-        if target.token_env and not settings.TARGET_SECRETS.get(target.token_env)
+        for variable in target.secrets
+        if not settings.TARGET_SECRETS.get(variable)
     ]
 
 

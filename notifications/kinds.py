@@ -4,28 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 from django.conf import settings
 
 from hosts.readable import spelled_out
+from notifications.message import Message, Weight
 from runs import hold, stages
 from runs.models import Finding, Run, RunEvent, Severity
 
-Weight = Literal["critical", "info"]
 MAX_LINES = 10
 MAX_LINE_CHARS = 300  # ten of them stay under Discord's 2,000 and ntfy's 4,096
-
-
-@dataclass(frozen=True)
-class Message:
-    """What a channel sends. `title` is one line; `body` a few; `link` opens the run's page."""
-
-    kind: str
-    severity: Weight
-    title: str
-    body: str
-    link: str
 
 
 @dataclass(frozen=True)

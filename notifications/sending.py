@@ -6,12 +6,14 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from queue import Empty, SimpleQueue
+from typing import Any, Protocol
 
 from django.conf import settings
 
-from notifications.channel import DeliveryFailed, Target
-from notifications.channels import CHANNELS
-from notifications.kinds import Message
+from hosts import options
+from notifications import channels
+from notifications.channel import DeliveryFailed
+from notifications.message import Message
 
 LIMIT_S = 10.0
 
@@ -43,12 +45,24 @@ def _attempt(name: str, message: Message) -> str:
     alone, since its text may hold an address with a token in it."""
     try:
         target = find(name)
-        CHANNELS[target.kind].send(target, secret(target), message, LIMIT_S)
+        channel = channels.channel(target.kind)
+        channel.send(options.read(channel.SERVICE.options, target.given, secret), message, LIMIT_S)
     except DeliveryFailed as problem:
         return str(problem)
     except Exception as error:
         return f"not sent, by a fault of ours ({type(error).__name__})"
     return ""
+
+
+class Target(Protocol):
+    """A `notifications.targets` entry of vetting.yaml. `given` is what stands in it beside its name and kind."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def given(self) -> dict[str, Any]: ...
 
 
 def find(name: str) -> Target:
@@ -58,9 +72,8 @@ def find(name: str) -> Target:
     raise DeliveryFailed(f"vetting.yaml has no target {name!r} any more")
 
 
-def secret(target: Target) -> str:
-    """What the variable named in `token_env` holds; empty where the target names none."""
-    wanted = target.token_env
-    if wanted and not settings.TARGET_SECRETS.get(wanted):
-        raise DeliveryFailed(f"the environment has no {wanted}; set it in secrets.env and restart")
-    return settings.TARGET_SECRETS.get(wanted, "")
+def secret(variable: str) -> str:
+    """What an environment variable that a target names holds. Raises DeliveryFailed."""
+    if not settings.TARGET_SECRETS.get(variable):
+        raise DeliveryFailed(f"the environment has no {variable}; set it in secrets.env and restart")
+    return settings.TARGET_SECRETS[variable]

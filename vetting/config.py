@@ -6,9 +6,12 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from hosts import specpaths, yamllines
+from vetting import targets
+from vetting.section import Section
+from vetting.targets import AnyTarget
 
 
 class ConfigError(Exception):
@@ -18,10 +21,6 @@ class ConfigError(Exception):
 def _yaml_off(value: Any) -> Any:
     """YAML reads a bare `off` as false."""
     return "off" if value is False else value
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Web(Section):
@@ -127,29 +126,6 @@ class Bench(Section):
     excuses_deadline_percent: Annotated[float, Field(ge=0, le=100)] = 50
 
 
-class Target(Section):
-    """One place messages go to. `kind` decides which of the other fields count."""
-
-    name: str
-    kind: Literal["ntfy", "discord", "smtp"]
-    url: str = ""
-    token_env: str = Field(default="", description="Name of the environment variable that holds the secret.")
-    host: str = ""
-    port: int = 25
-    starttls: bool = False
-    user: str = ""
-    sender: str = ""
-    to: list[str] = []
-
-    @model_validator(mode="after")
-    def _complete(self) -> Target:
-        wanted = {"ntfy": ["url"], "discord": ["url"], "smtp": ["host", "sender", "to"]}[self.kind]
-        missing = [name for name in wanted if not getattr(self, name)]
-        if missing:
-            raise ValueError(f"a {self.kind} target also needs {', '.join(missing)}")
-        return self
-
-
 NotificationKind = Literal["StageFailed", "SpecMismatch", "HoldingOpened", "RunCompleted"]
 
 
@@ -162,7 +138,7 @@ class Route(Section):
 
 
 class Notifications(Section):
-    targets: list[Target] = []
+    targets: list[AnyTarget] = []
     routes: list[Route] = []
 
     @model_validator(mode="after")
@@ -231,7 +207,8 @@ def explain(error: ValidationError, document: yamllines.Document) -> str:
         loc = tuple(problem["loc"])
         place = ".".join(map(str, loc)) or "top level"
         given = "" if problem["type"] in ("missing", "extra_forbidden") else f" (given: {problem['input']!r})"
-        meant = specpaths.known_instead(loc, _PATHS) if problem["type"] == "extra_forbidden" else ""
+        known = _PATHS | targets.paths(loc, document.data)
+        meant = specpaths.known_instead(loc, known) if problem["type"] == "extra_forbidden" else ""
         where = document.where(loc) if document.lines else document.source
         lines.append(f"{where}: {place}: {problem['msg']}{given}{meant and f'; {meant}'}")
     return "\n".join(lines)

@@ -50,11 +50,9 @@ except config.ConfigError as error:
     raise ImproperlyConfigured(str(error)) from None
 VETTING = CONFIGURATION.config
 
-# Environment variable → its value, for the variables that notification targets name in `token_env`.
+# Environment variable → its value, for the variables that notification targets name.
 TARGET_SECRETS = {
-    target.token_env: env.str(target.token_env, default="")
-    for target in VETTING.notifications.targets
-    if target.token_env
+    variable: env.str(variable, default="") for target in VETTING.notifications.targets for variable in target.secrets
 }
 
 # BMC passwords: a host's wake options name one of these variables (`password_env`), and no other.

@@ -1,19 +1,32 @@
-"""A Discord webhook. `url` is the webhook's; where its last part (the token) is given by `token_env`, `url`
-ends before it."""
+"""A Discord webhook."""
 
 from __future__ import annotations
 
-from notifications.channel import Target
-from notifications.http import post
-from notifications.kinds import Message
+from dataclasses import dataclass
 
-KIND = "discord"
+from hosts.options import option, secret
+from notifications.channel import Service
+from notifications.http import post
+from notifications.message import Message
+
 COLOUR = {"critical": 0xC0392B, "info": 0x2E86C1}
 TITLE_LIMIT, DESCRIPTION_LIMIT = 256, 4096  # Discord's own, more is answered 400
 
 
-def send(target: Target, secret: str, message: Message, timeout_s: float) -> None:
-    url = f"{target.url.rstrip('/')}/{secret}" if secret else target.url
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    url: str = option(
+        "the webhook's address, without its last part where `token_env` is given",
+        example="https://discord.com/api/webhooks/123456",
+    )
+    token: str = secret("the last part of the webhook's address", example="DISCORD_TOKEN", optional=True)
+
+
+SERVICE = Service(title="Discord", options=Options)
+
+
+def send(options: Options, message: Message, timeout_s: float) -> None:
+    url = f"{options.url.rstrip('/')}/{options.token}" if options.token else options.url
     embed = {
         "title": message.title[:TITLE_LIMIT],
         "description": message.body[:DESCRIPTION_LIMIT],

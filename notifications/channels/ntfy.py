@@ -1,23 +1,33 @@
-"""ntfy (https://docs.ntfy.sh/publish/#publish-as-json). `url` is the topic's; the secret an access token.
+"""ntfy (https://docs.ntfy.sh/publish/#publish-as-json).
 
 Published as JSON to the server's root: in the header form a title cannot hold more than ASCII.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
-from notifications.channel import DeliveryFailed, Target
+from hosts.options import option, secret
+from notifications.channel import DeliveryFailed, Service
 from notifications.http import post
-from notifications.kinds import Message
+from notifications.message import Message
 
-KIND = "ntfy"
 PRIORITY = {"critical": 5, "info": 3}
 TAGS = {"critical": ["rotating_light"], "info": ["white_check_mark"]}
 
 
-def send(target: Target, secret: str, message: Message, timeout_s: float) -> None:
-    server, topic = _split(target.url)
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    url: str = option("the topic's address", example="https://ntfy.example.org/vetting")
+    token: str = secret("an access token", example="NTFY_TOKEN", optional=True)
+
+
+SERVICE = Service(title="ntfy", options=Options)
+
+
+def send(options: Options, message: Message, timeout_s: float) -> None:
+    server, topic = _split(options.url)
     body = {
         "topic": topic,
         "title": message.title,
@@ -26,7 +36,7 @@ def send(target: Target, secret: str, message: Message, timeout_s: float) -> Non
         "tags": TAGS[message.severity],
         "click": message.link,
     }
-    post(server, body, timeout_s, {"Authorization": f"Bearer {secret}"} if secret else None)
+    post(server, body, timeout_s, {"Authorization": f"Bearer {options.token}"} if options.token else None)
 
 
 def _split(url: str) -> tuple[str, str]:

@@ -1,28 +1,43 @@
-"""Mail. The secret is the password of `user`. Port 465 is TLS from the start, others after `starttls`."""
+"""Mail. Port 465 is TLS from the start, others after `starttls`."""
 
 from __future__ import annotations
 
 import smtplib
 import ssl
+from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
-from notifications.channel import DeliveryFailed, Target
-from notifications.kinds import Message
+from hosts.options import option, secret
+from notifications.channel import DeliveryFailed, Service
+from notifications.message import Message
 
-KIND = "smtp"
 IMPLICIT_TLS_PORT = 465
 
 
-def send(target: Target, secret: str, message: Message, timeout_s: float) -> None:
-    where = f"{target.host}:{target.port}"
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    host: str = option("the mail server", example="mail.example.org")
+    port: int = option("its port; 465 is TLS from the start", example=587, default=25)
+    starttls: bool = option("true to ask for TLS on another port", example=True, default=False)
+    user: str = option("who logs in; without it nobody does", example="vetting", default="")
+    token: str = secret("the password of `user`", example="SMTP_PASSWORD", optional=True)
+    sender: str = option("the address that mails come from", example="vetting@example.org")
+    to: tuple[str, ...] = option("the addresses that mails go to", example=["ops@example.org"])
+
+
+SERVICE = Service(title="mail", options=Options)
+
+
+def send(options: Options, message: Message, timeout_s: float) -> None:
+    where = f"{options.host}:{options.port}"
     try:
-        with _connect(target, timeout_s) as server:
-            if target.starttls and target.port != IMPLICIT_TLS_PORT:
+        with _connect(options, timeout_s) as server:
+            if options.starttls and options.port != IMPLICIT_TLS_PORT:
                 server.starttls(context=ssl.create_default_context())
-            if target.user:
-                server.login(target.user, secret)
-            server.send_message(_mail(target, message))
+            if options.user:
+                server.login(options.user, options.token)
+            server.send_message(_mail(options, message))
     except TimeoutError:
         raise DeliveryFailed(f"{where}: no answer within {timeout_s:g} s") from None
     except smtplib.SMTPResponseException as error:
@@ -33,17 +48,17 @@ def send(target: Target, secret: str, message: Message, timeout_s: float) -> Non
         raise DeliveryFailed(f"{where}: cannot be reached or refused ({type(error).__name__})") from None
 
 
-def _connect(target: Target, timeout_s: float) -> smtplib.SMTP:
-    if target.port == IMPLICIT_TLS_PORT:
-        return smtplib.SMTP_SSL(target.host, target.port, timeout=timeout_s, context=ssl.create_default_context())
-    return smtplib.SMTP(target.host, target.port, timeout=timeout_s)
+def _connect(options: Options, timeout_s: float) -> smtplib.SMTP:
+    if options.port == IMPLICIT_TLS_PORT:
+        return smtplib.SMTP_SSL(options.host, options.port, timeout=timeout_s, context=ssl.create_default_context())
+    return smtplib.SMTP(options.host, options.port, timeout=timeout_s)
 
 
-def _mail(target: Target, message: Message) -> EmailMessage:
+def _mail(options: Options, message: Message) -> EmailMessage:
     mail = EmailMessage()
     mail["Subject"] = f"[vetting] {message.title}"
-    mail["From"] = target.sender
-    mail["To"] = ", ".join(target.to)
+    mail["From"] = options.sender
+    mail["To"] = ", ".join(options.to)
     mail["Date"] = formatdate(localtime=True)
     mail["Message-ID"] = make_msgid(domain="vetting.invalid")
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers

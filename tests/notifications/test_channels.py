@@ -4,11 +4,14 @@ import socket
 
 import pytest
 
+from hosts import options
+from notifications import channels
 from notifications.channel import DeliveryFailed
-from notifications.channels import CHANNELS, discord, ntfy, smtp
-from notifications.kinds import Message
+from notifications.channels import discord, ntfy, smtp
+from notifications.message import Message
+from tests.architecture import imports
 from tests.notifications.receivers import http_server, mail_server, silent_server
-from vetting.config import Target
+from vetting import config
 
 LIMIT_S = 5.0
 MESSAGE = Message(
@@ -20,14 +23,39 @@ MESSAGE = Message(
 )
 
 
-def test_every_kind_of_target_has_a_channel() -> None:
-    assert set(CHANNELS) == set(Target.model_fields["kind"].annotation.__args__)
+every = pytest.mark.parametrize("name", channels.NAMES)
+
+
+@every
+def test_every_channel_declares_itself_wholly(name: str) -> None:
+    service = channels.channel(name).SERVICE
+    assert service.title
+    for one in options.of(service.options):
+        assert one.kind in options.WORDS and one.help and one.key not in ("name", "kind")
+        assert one.example is None or one.takes(one.example)
+        assert one.example is not None or not one.needed
+
+
+@every
+def test_the_example_of_every_channel_is_a_target(name: str) -> None:
+    declared = channels.channel(name).SERVICE.options
+    given = options.example(declared)
+    parsed = config.parse({"notifications": {"targets": [{"name": "it", "kind": name, **given}]}}, "example")
+    [target] = parsed.notifications.targets
+    assert options.read(declared, target.given, str) == options.read(declared, given, str)
+
+
+@every
+def test_a_channel_knows_no_django(name: str) -> None:
+    """vetting.yaml is checked by it before there are settings."""
+    for module in (f"channels/{name}", "channel", "message", "http"):
+        found = {one.package for one in imports.of(imports.ROOT / f"notifications/{module}.py")}
+        assert not found & {"django", "runs", "pxe", "vetting"}
 
 
 def test_ntfy_gets_topic_title_priority_and_link_with_the_token_in_a_header() -> None:
     with http_server() as server:
-        target = Target(name="phone", kind="ntfy", url=f"{server.url}/vetting")
-        ntfy.send(target, "tk_secret", MESSAGE, LIMIT_S)
+        ntfy.send(ntfy.Options(url=f"{server.url}/vetting", token="tk_secret"), MESSAGE, LIMIT_S)
     [(path, headers, body)] = server.posts
     assert path == "/"
     assert headers["Authorization"] == "Bearer tk_secret"
@@ -39,13 +67,12 @@ def test_ntfy_gets_topic_title_priority_and_link_with_the_token_in_a_header() ->
 
 def test_an_ntfy_url_without_a_topic_says_how_to_write_it() -> None:
     with pytest.raises(DeliveryFailed, match="https://SERVER/TOPIC"):
-        ntfy.send(Target(name="phone", kind="ntfy", url="http://127.0.0.1/"), "", MESSAGE, LIMIT_S)
+        ntfy.send(ntfy.Options(url="http://127.0.0.1/"), MESSAGE, LIMIT_S)
 
 
 def test_discord_gets_an_embed_that_pings_nobody() -> None:
     with http_server(204) as server:
-        target = Target(name="room", kind="discord", url=f"{server.url}/api/webhooks/1")
-        discord.send(target, "hook-token", MESSAGE, LIMIT_S)
+        discord.send(discord.Options(url=f"{server.url}/api/webhooks/1", token="hook-token"), MESSAGE, LIMIT_S)
     [(path, _, body)] = server.posts
     assert path == "/api/webhooks/1/hook-token"
     assert body["allowed_mentions"] == {"parse": []}
@@ -55,15 +82,8 @@ def test_discord_gets_an_embed_that_pings_nobody() -> None:
 
 def test_a_mail_has_subject_text_and_link() -> None:
     with mail_server() as server:
-        target = Target(
-            name="mail",
-            kind="smtp",
-            host="127.0.0.1",
-            port=server.port,
-            sender="v@bench.test",
-            to=["a@x.test", "b@x.test"],
-        )
-        smtp.send(target, "", MESSAGE, LIMIT_S)
+        wanted = smtp.Options(host="127.0.0.1", port=server.port, sender="v@bench.test", to=("a@x.test", "b@x.test"))
+        smtp.send(wanted, MESSAGE, LIMIT_S)
     [mail] = server.mails
     assert mail["Subject"] == "[vetting] knoten-ü: SMART failed"
     assert mail["To"] == "a@x.test, b@x.test"
@@ -75,7 +95,7 @@ def test_an_answer_that_is_not_2xx_is_a_failure_with_its_number_and_without_the_
     status: int,
 ) -> None:
     with http_server(status) as server, pytest.raises(DeliveryFailed) as failure:
-        discord.send(Target(name="room", kind="discord", url=f"{server.url}/hooks"), "hook-token", MESSAGE, LIMIT_S)
+        discord.send(discord.Options(url=f"{server.url}/hooks", token="hook-token"), MESSAGE, LIMIT_S)
     assert str(failure.value) == f"127.0.0.1:{server.port}: answered {status}"
     assert len(server.posts) == 1
 
@@ -89,7 +109,7 @@ def test_a_closed_port_is_named_without_the_secret_path() -> None:
     port = _closed_port()
     url = f"http://127.0.0.1:{port}/hooks"
     with pytest.raises(DeliveryFailed) as failure:
-        discord.send(Target(name="room", kind="discord", url=url), "hook-token", MESSAGE, LIMIT_S)
+        discord.send(discord.Options(url=url, token="hook-token"), MESSAGE, LIMIT_S)
     assert f"127.0.0.1:{port}" in str(failure.value)
     assert "hook-token" not in str(failure.value)
 
@@ -97,13 +117,9 @@ def test_a_closed_port_is_named_without_the_secret_path() -> None:
 @pytest.mark.parametrize("kind", ["ntfy", "smtp"])
 def test_a_server_that_never_answers_is_given_up_after_the_limit(kind: str) -> None:
     with silent_server() as server, pytest.raises(DeliveryFailed, match=r"no answer within 0\.2 s"):
-        target = Target(
-            name="t",
-            kind=kind,
-            url=f"{server.url}/t",
-            host="127.0.0.1",
-            port=server.port,
-            sender="v@b.test",
-            to=["a@x.test"],
-        )
-        CHANNELS[kind].send(target, "", MESSAGE, 0.2)
+        given = {
+            "ntfy": {"url": f"{server.url}/t"},
+            "smtp": {"host": "127.0.0.1", "port": server.port, "sender": "v@b.test", "to": ["a@x.test"]},
+        }
+        channel = channels.channel(kind)
+        channel.send(options.read(channel.SERVICE.options, given[kind], str), MESSAGE, 0.2)

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from notifications.kinds import Message
+from notifications.message import Message
 from notifications.sending import send_to_all
 
 
