@@ -70,6 +70,7 @@ INSTALLED_APPS = [
     "hosts",
     "runs",
     "runs.desk",
+    "runs.inventory",
     "runs.reports",
     "agentapi",
     "pxe",

@@ -1,4 +1,5 @@
-"""The inventory in the admin. The outermost edge: it may ask `runs` about a host, and start and stop runs."""
+"""The inventory in the administration: the list, the form and the spec's editor. It knows nothing of runs. What the
+pages show of runs is added in runs/inventory, which registers `HostAdmin`."""
 
 from __future__ import annotations
 
@@ -6,27 +7,20 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.views.main import ChangeList
 from django.db import connection
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
 from import_export.admin import ExportActionMixin, ImportExportModelAdmin
 
-from hosts import adoption, expectations
+from hosts import access, expectations
 from hosts.admin.actions import HostActions
 from hosts.admin.exchange import Exchange
-from hosts.admin.filters import ModelFilter, ProfileFilter, SpecFilter, StateFilter
+from hosts.admin.filters import ModelFilter, ProfileFilter, SpecFilter
 from hosts.admin.permissions import WRITE, HostPermissions, MacInline
 from hosts.forms import HostForm, MacForm, MacFormSet, disk_rows, with_disks
 from hosts.models import Host
 from hosts.readable import readable
-from runs import adopting
-from runs.desk import access, overview
-from runs.desk.asked import whole_number
-from runs.models import Run
-from runs.profiles import load as profiles
 
 _WRITING = (
     "A profile that writes destroys everything on the disks that are ticked here, and touches no other. Tick a disk "
@@ -44,49 +38,24 @@ class Macs(MacInline):
     verbose_name_plural = "MAC addresses, in any notation: all may boot, the first is the one that is woken"
 
 
-class HostList(ChangeList):
-    """One page of hosts, each with how it stands: some queries a page, however many hosts."""
-
-    def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        self.result_list = [with_standing(one) for one in overview.standings_of(list(self.result_list))]
-
-
-def with_standing(standing: overview.Standing) -> Host:
-    standing.host.standing = standing
-    return standing.host
-
-
-@admin.register(Host)
 class HostAdmin(Exchange, HostPermissions, HostActions, ExportActionMixin, ImportExportModelAdmin):
+    """Abstract: a subclass writes the methods of `RunsSide`."""
+
     form = HostForm
     inlines = (Macs,)
     change_form_template = "admin/hosts/host/change_form.html"
-    list_display = ("name", "health", "enabled", "state", "profile_column", "model_column", "first_mac")
-    list_filter = (StateFilter, "health", ProfileFilter, ModelFilter, "enabled", SpecFilter, "destructive_allowed")
+    list_display = ("name", "health", "enabled", "profile_column", "model_column", "first_mac")
+    list_filter = ("health", ProfileFilter, ModelFilter, "enabled", SpecFilter, "destructive_allowed")
     search_fields = ("name", "macs__mac", "notes", "dmi_uuid", "expected__system__serial")
     search_help_text = "Name, MAC, notes, DMI UUID, or the serial number of the machine."
     readonly_fields = ("health", "created_at", "updated_at")
-    actions = ("start_vetting", "cancel_vetting", "release_hold", "adopt", "set_profile", "enable", "disable")
+    actions = ("set_profile", "enable", "disable")
     save_on_top = True
 
     # --- the list --------------------------------------------------------------------------------------------------
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return HostList
-
     def get_queryset(self, request: HttpRequest) -> QuerySet[Host]:
         return super().get_queryset(request).prefetch_related("macs")
-
-    @admin.display(description="state or last verdict")
-    def state(self, host: Host) -> str:
-        run, word = host.standing.run, host.standing.state
-        if run is None:
-            return "never vetted"
-        ended = run.verdict or run.state.lower()
-        return format_html(
-            '{}, <a href="{}">run {}</a>', ended if word == "idle" else word, run.get_absolute_url(), run.pk
-        )
 
     @admin.display(description="profile", ordering="profile_name")
     def profile_column(self, host: Host) -> str:
@@ -138,12 +107,12 @@ class HostAdmin(Exchange, HostPermissions, HostActions, ExportActionMixin, Impor
     def get_form(self, request: HttpRequest, obj: Host | None = None, **kwargs: Any) -> type[forms.ModelForm]:
         host = obj or Host()
         form = with_disks(self.form, host) if access.may(request.user, WRITE) else self.form
-        kwargs["form"] = type(form.__name__, (form,), {"busy": _busy(host), "editor": _editor(host)})
+        kwargs["form"] = type(form.__name__, (form,), {"busy": self.why_busy(host), "editor": self._editor(host)})
         return super().get_form(request, obj, **kwargs)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "profile_name":
-            kwargs["widget"] = forms.Select(choices=list(profiles.titles().items()))
+            kwargs["widget"] = forms.Select(choices=list(self.profile_titles().items()))
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if db_field.name == "compared_since":  # one label on the page stands beside two fields
             for part, word in zip(field.widget.widgets, ("date", "time"), strict=True):
@@ -176,52 +145,17 @@ class HostAdmin(Exchange, HostPermissions, HostActions, ExportActionMixin, Impor
 
     def check_spec(self, request: HttpRequest) -> HttpResponse:
         """What saving this text would say, and how it differs from what the host's last run found. Writes nothing."""
-        access.require(request, *access.SEE)
+        access.require(request, self.may_compare)
         if request.method != "POST":
             return JsonResponse({"problems": ["POST a spec as `text`"]}, status=405)
         try:
             read = expectations.read(request.POST.get("text", ""))
         except expectations.ExpectationError as error:
             return JsonResponse({"problems": readable(str(error)).splitlines()})
-        found = _found(request.POST.get("host", ""))
-        return JsonResponse({"problems": [], "notices": read.notices, **_differences(read.spec, found)})
+        differences = self.differences(read.spec, request.POST.get("host", ""))
+        return JsonResponse({"problems": [], "notices": read.notices, **differences})
 
-    # --- deletion --------------------------------------------------------------------------------------------------
-
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[list, dict, set, list]:
-        """A host with a history is not deleted: runs are kept for ever."""
-        to_delete, counts, permissions, protected = super().get_deleted_objects(objs, request)
-        with_runs = Host.objects.filter(pk__in=[host.pk for host in objs]).annotate(n=Count("runs")).filter(n__gt=0)
-        reasons = [
-            f"{host.name} has {host.n} {'run' if host.n == 1 else 'runs'}, and those are kept for ever: disable it "
-            "instead, and its MACs get no answer from that moment on"
-            for host in with_runs
-        ]
-        return (to_delete, counts, set(), reasons) if reasons else (to_delete, counts, permissions, protected)
-
-
-def _editor(host: Host) -> dict[str, Any]:
-    """What the spec's editor needs to know of this host."""
-    run = _found(str(host.pk or ""))
-    found = expectations.to_yaml(adoption.from_inventory(run.inventory)) if run else ""
-    address = reverse("admin:hosts_host_check_spec")
-    return {"check": address, "host": host.pk or "", "found": found, "run": run.pk if run else None}
-
-
-def _found(host_id: str) -> Run | None:
-    """The host's newest run that found something."""
-    if (number := whole_number(host_id)) is None:
-        return None
-    return Run.objects.with_parts().filter(host_id=number).first()
-
-
-def _differences(spec: Any, run: Run | None) -> dict[str, Any]:
-    if run is None or spec is None:
-        return {"run": None, "differences": []}
-    rows = [{"severity": row.severity, "message": row.message} for row in adopting.against(spec, run)]
-    return {"run": run.pk, "differences": rows}
-
-
-def _busy(host: Host) -> str:
-    run = Run.objects.busy_on(host) if host.pk else None
-    return overview.why_busy(run) if run else ""
+    def _editor(self, host: Host) -> dict[str, Any]:
+        """What the spec's editor needs to know of this host."""
+        run, found = self.last_found(host) if host.pk else (None, "")
+        return {"check": reverse("admin:hosts_host_check_spec"), "host": host.pk or "", "found": found, "run": run}

@@ -12,17 +12,16 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from import_export.results import Result
 
-from hosts import formats, previews, resources
+from hosts import access, formats, previews, resources
 from hosts.admin.permissions import EXPORT, IMPORT, WAKE
+from hosts.admin.runs_side import RunsSide
 from hosts.forms import HostExportForm, HostImportForm
-from runs.desk import access, overview
-from runs.profiles import load as profiles
 
 MOST = 1000
 """Hosts that a page imports at once, in one transaction."""
 
 
-class Exchange:
+class Exchange(RunsSide):
     """Mixed into the hosts' ModelAdmin."""
 
     resource_classes = (resources.HostResource,)
@@ -38,7 +37,7 @@ class Exchange:
 
     def import_action(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         """The preview. Its file is kept only where it can be confirmed."""
-        access.require(request, *IMPORT)
+        access.require(request, IMPORT)
         response = super().import_action(request, **kwargs)  # type: ignore[misc]
         shown = response.context_data
         if "confirm_form" not in shown and (file := shown["form"].files.get("import_file")) is not None:
@@ -47,7 +46,7 @@ class Exchange:
 
     def process_import(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         """The confirmation, once: whatever comes of it, the preview's file goes."""
-        access.require(request, *IMPORT)
+        access.require(request, IMPORT)
         name = request.POST.get("import_file_name", "")
         if request.method == "POST" and (reason := _why_not(request, name)):
             return self._wrong_address(request, "import", reason)
@@ -57,7 +56,7 @@ class Exchange:
             previews.remove(name)
 
     def export_action(self, request: HttpRequest) -> HttpResponse:
-        access.require(request, *EXPORT)
+        access.require(request, EXPORT)
         try:
             return super().export_action(request)  # type: ignore[misc]
         except IncorrectLookupParameters as error:
@@ -70,8 +69,8 @@ class Exchange:
 
     def get_import_resource_kwargs(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
         more = {
-            "busy": overview.busy_hosts,
-            "profiles": frozenset(profiles.titles()),
+            "busy": self.busy_hosts,
+            "profiles": frozenset(self.profile_titles()),
             "may_wake": access.may(request.user, WAKE),
             "most": MOST,
         }

@@ -9,19 +9,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from hosts.models import Host
-from runs.desk import overview
-from runs.profiles import load as profiles
 
-
-class StateFilter(admin.SimpleListFilter):
-    title = "state"
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return list(overview.STATES.items())
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Host]) -> QuerySet[Host]:
-        return overview.in_state(queryset, self.value()) if self.value() in overview.STATES else queryset
+MODEL = "expected__system__product"
 
 
 class ProfileFilter(admin.SimpleListFilter):
@@ -32,7 +21,7 @@ class ProfileFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         used = Host.objects.order_by("profile_name").values_list("profile_name", flat=True).distinct()
-        titles = profiles.titles()
+        titles = model_admin.profile_titles()
         return [(name, titles.get(name, f"{name} (no such profile)")) for name in used]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Host]) -> QuerySet[Host]:
@@ -46,10 +35,11 @@ class ModelFilter(admin.SimpleListFilter):
     parameter_name = "model"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(model, model) for model in overview.models(Host.objects.all())]
+        found = Host.objects.order_by().values_list(MODEL, flat=True).distinct()
+        return [(model, model) for model in sorted(str(model) for model in found if model)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Host]) -> QuerySet[Host]:
-        return overview.of_model(queryset, self.value()) if self.value() else queryset
+        return queryset.filter(**{MODEL: self.value()}) if self.value() else queryset
 
 
 class SpecFilter(admin.SimpleListFilter):

@@ -9,9 +9,8 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from hosts import expectations
+from hosts import access, expectations
 from hosts.models import Host, HostMac
-from runs.desk import access
 
 IMPORT = ("hosts.import_host", "hosts.add_host", "hosts.change_host")
 EXPORT = ("hosts.export_host", "hosts.view_host")
@@ -20,19 +19,7 @@ WRITE = "hosts.allow_writing"
 
 
 class HostPermissions:
-    """Mixed into the hosts' ModelAdmin. `has_<word>_permission` is what Django asks for an action's `permissions`."""
-
-    def has_start_permission(self, request: HttpRequest) -> bool:
-        return access.may(request.user, "runs.start_run")
-
-    def has_cancel_permission(self, request: HttpRequest) -> bool:
-        return access.may(request.user, "runs.cancel_run")
-
-    def has_release_permission(self, request: HttpRequest) -> bool:
-        return access.may(request.user, "runs.release_run")
-
-    def has_adopt_permission(self, request: HttpRequest) -> bool:
-        return access.may(request.user, "runs.adopt_run")
+    """Mixed into the hosts' ModelAdmin."""
 
     def has_import_permission(self, request: HttpRequest) -> bool:
         return access.may(request.user, *IMPORT)

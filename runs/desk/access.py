@@ -11,20 +11,15 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 
+from hosts import access
+
 View = Callable[..., HttpResponse]
 
 SEE = ("hosts.view_host", "runs.view_run")
 """What every page asks for: a host's page shows its runs, and a run's page its host."""
 
 WORDS = {
-    "hosts.view_host": "see hosts",
-    "hosts.add_host": "add hosts",
-    "hosts.change_host": "change hosts",
-    "hosts.delete_host": "delete hosts",
-    "hosts.import_host": "import hosts",
-    "hosts.export_host": "export hosts",
-    "hosts.wake_host": "change how hosts are woken",
-    "hosts.allow_writing": "allow disks to be written",
+    **access.WORDS,
     "runs.view_run": "see runs",
     "runs.start_run": "start runs",
     "runs.cancel_run": "cancel runs",
@@ -39,25 +34,9 @@ WORDS = {
 }
 
 
-def may(user: Any, *permissions: str) -> bool:
-    """Staff that is active, and has all of these. Only staff can log in to the administration, and only staff may see
-    these pages."""
-    return bool(user is not None and user.is_authenticated and user.is_staff and user.has_perms(permissions))
-
-
 def require(request: HttpRequest, *permissions: str) -> None:
-    """Raises PermissionDenied, with what is missing and who can give it."""
-    missing = [name for name in permissions if not may(request.user, name)]
-    if missing:
-        raise PermissionDenied(refusal(missing))
-
-
-def refusal(missing: list[str]) -> str:
-    words = " or ".join(WORDS.get(name, name) for name in missing)
-    return (
-        f"Your account may not {words}. An administrator can give it a role that may, or "
-        f"{'this permission' if len(missing) == 1 else 'these permissions'}: {', '.join(missing)}."
-    )
+    """Raises PermissionDenied. Its text says what is missing and who can give it."""
+    access.require(request, permissions, WORDS)
 
 
 def needs(*permissions: str) -> Callable[[View], View]:

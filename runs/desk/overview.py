@@ -86,16 +86,6 @@ def in_state(hosts: QuerySet[Host], state: str) -> QuerySet[Host]:
     return hosts.exclude(runs=None).exclude(pk__in=Run.objects.live_or_held().values("host"))
 
 
-def models(hosts: QuerySet[Host]) -> list[str]:
-    """The models that these hosts are expected to be."""
-    found = hosts.order_by().values_list("expected__system__product", flat=True).distinct()
-    return sorted(str(model) for model in found if model)
-
-
-def of_model(hosts: QuerySet[Host], model: str) -> QuerySet[Host]:
-    return hosts.filter(expected__system__product=model)
-
-
 def as_data(standing: Standing) -> dict[str, Any]:
     """One flat object for scripts."""
     host, run = standing.host, standing.run

@@ -34,7 +34,8 @@ from django_eventstream.storage import EventDoesNotExist, StorageBase
 from django_eventstream.utils import parse_last_event_id
 from django_eventstream.views import Listener, get_listener_manager, stream
 
-from runs.desk import access
+from hosts.access import may
+from runs.desk.access import SEE
 from runs.desk.asked import whole_number
 from runs.live import tailer
 from runs.live.allowance import Allowance
@@ -78,7 +79,7 @@ class Channels(ChannelManagerBase):
 
     def can_read_channel(self, user: Any, channel: str) -> bool:
         """Asks the database."""
-        return access.may(user, *access.SEE)
+        return may(user, *SEE)
 
     def is_channel_reliable(self, channel: str) -> bool:
         return True
@@ -184,7 +185,7 @@ class Events(AsyncHttpConsumer):
         if not self._host_allowed():
             return await self._refuse(400, "this host name is not in VETTING_ALLOWED_HOSTS")
         if not await sync_to_async(_may_read)(request):
-            return await self._refuse(403, f"log in with an account that has {' and '.join(access.SEE)}")
+            return await self._refuse(403, f"log in with an account that has {' and '.join(SEE)}")
         whose = f"{request.user} at {(self.scope.get('client') or ('',))[0]}"
         if not _allowed.take(whose):
             return await self._refuse(429, "too many live pages are open: close some, then load this one again")

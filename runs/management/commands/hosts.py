@@ -105,9 +105,8 @@ def _one(name: str) -> Standing:
 
 def _chosen(options: dict[str, Any]) -> Any:
     hosts = Host.objects.all()
-    for option, field in (("health", "health"), ("profile", "profile_name")):
+    for option, field in (("health", "health"), ("profile", "profile_name"), ("model", "expected__system__product")):
         hosts = hosts.filter(**{field: options[option]}) if options[option] else hosts
-    hosts = overview.of_model(hosts, options["model"]) if options["model"] else hosts
     return overview.in_state(hosts, options["state"]) if options["state"] else hosts
 
 
