@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.db import models
-from django.utils import timezone
 
 from runs.models import RunEvent
 
@@ -19,7 +18,6 @@ class Notice(models.Model):
     """This event was taken up. Its key is the event's, so only one worker can."""
 
     event = models.OneToOneField(RunEvent, primary_key=True, on_delete=models.CASCADE, related_name="notice")
-    taken_at = models.DateTimeField(default=timezone.now)
 
 
 class Delivery(models.Model):
