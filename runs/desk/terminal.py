@@ -24,6 +24,10 @@ try:
 except ImportError:  # no terminal to read keys from, e.g. on Windows
     termios = tty = None  # type: ignore[assignment]
 
+_NO_HOST_YET = (
+    "There are no hosts yet. Add one in the administration (/admin/hosts/host/add/), or import a file: "
+    "`./manage.py hosts import FILE`."
+)
 _STYLES = {
     "good": "green", "passed": "green", "bad": "bold red", "failed": "bold red", "incomplete": "yellow",
     "error": "yellow", "ERROR": "red", "WARN": "yellow", "DEBUG": "dim",
@@ -80,8 +84,15 @@ def log_lines(lines: Iterable[logfiles.Line]) -> Text:
 
 
 def unknown_host(name: str) -> str:
-    known = ", ".join(Host.objects.values_list("name", flat=True)[:20]) or "none yet: add one in the admin"
-    return f"there is no host {name!r}; registered: {known}"
+    known = ", ".join(Host.objects.values_list("name", flat=True)[:20])
+    return f"there is no host {name!r}; registered: {known}" if known else f"there is no host {name!r}. {_NO_HOST_YET}"
+
+
+def no_host() -> str:
+    """Why a list of hosts is empty."""
+    if Host.objects.exists():
+        return "No host matches these options. `./manage.py hosts` without options lists all hosts."
+    return _NO_HOST_YET
 
 
 class Keys:

@@ -116,6 +116,16 @@ def test_what_is_not_there_ends_with_4(inventory: dict[str, Host], words: tuple[
     assert error.value.returncode == 4
 
 
+def test_an_empty_inventory_says_what_to_do() -> None:
+    assert "There are no hosts yet. Add one in the administration" in printed("hosts")
+    with pytest.raises(CommandError, match="there is no host 'nobody'. There are no hosts yet"):
+        printed("hosts", "nobody")
+
+
+def test_a_list_that_the_options_leave_empty_says_so(inventory: dict[str, Host]) -> None:
+    assert "No host matches these options." in printed("hosts", "--state", "queued")
+
+
 def test_text_from_hardware_is_shown_as_text(inventory: dict[str, Host]) -> None:
     Host.objects.filter(name="new").update(
         expected={"system": {"product": "[red]R\x1b[31m1\u202e00"}}, notes="one\n[bold]two\x1b]0;title\x07"

@@ -124,7 +124,7 @@ def _table(standings: list[Standing]) -> RenderableType:
             terminal.plain(host.model),
             Text(", ".join(host.mac_list) if host.enabled else "disabled", "" if host.enabled else "dim"),
         )
-    return table if standings else Text("no such host; `./manage.py hosts` lists all, the admin adds one")
+    return table if standings else Text(terminal.no_host())
 
 
 def _in_full(standing: Standing) -> dict[str, Any]:
