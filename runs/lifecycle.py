@@ -157,7 +157,7 @@ def disable_host(host: Host) -> None:
 def dispatch(run: Run, who: str = "dispatcher", slots: int | None = None) -> None:
     """A slot is free: expect the boot and wake the host. `slots` is how many there are, for the history."""
     with locked(run.pk) as run:
-        apply(run, Event.DISPATCH, actor=Actor.WORKER, who=who, why="a slot is free", data=_of_slots(slots))
+        apply(run, Event.DISPATCH, actor=Actor.WORKER, who=who, why="a slot is free", slots=slots)
 
 
 def grant_retry(run: Run, who: str = "dispatcher", slots: int | None = None) -> None:
@@ -167,7 +167,7 @@ def grant_retry(run: Run, who: str = "dispatcher", slots: int | None = None) -> 
             raise Refused(f"run {run.pk} waits for no retry")
         target = State.INVENTORY_CHECK if stage_rows.was_booted_anew(run) else State(run.retry_stage)
         why = f"retry of {naming.state_in_words(target)}"
-        apply(run, Event.RETRY, actor=Actor.WORKER, who=who, why=why, target=target, data=_of_slots(slots))
+        apply(run, Event.RETRY, actor=Actor.WORKER, who=who, why=why, target=target, slots=slots)
         orchestrator_stages.advance(run)
 
 
@@ -208,13 +208,7 @@ def record_rung(run: Run, rung: Rung, detail: str = "", at: datetime | None = No
             run=run, boot=boot or max(run.boot, 1), rung=rung, defaults={"at": at, "detail": detail[:200]}
         )
         if new:
-            write_event(
-                run,
-                "rung",
-                actor=Actor.WORKER,
-                text=Rung(rung).label,
-                data={"rung": str(rung), "detail": detail},
-            )
+            write_event(run, "rung", actor=Actor.WORKER, text=Rung(rung).label)
         else:
             LadderRung.objects.filter(pk=row.pk).update(seen=row.seen + 1)
 
@@ -229,10 +223,6 @@ def ask_report(run: Run, who: str) -> None:
 
 
 # --- details -----------------------------------------------------------------------------------------------------
-
-
-def _of_slots(slots: int | None) -> dict[str, Any]:
-    return {} if slots is None else {"slots": slots}
 
 
 def refuse_unless_free(host: Host) -> None:

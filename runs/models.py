@@ -329,7 +329,7 @@ class Override(models.Model):
 class RunEvent(models.Model):
     """The outbox. Every change of state and everything worth telling is one row; history, live pages and
     notifications read it. `kind` is an event of the machine, or a plain word such as `token_refused`; `tells` a
-    notification kind, or empty."""
+    notification kind, or empty. `data` of an event that gives a slot has `slots`: how many there were."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="events")
     at = models.DateTimeField(default=timezone.now)

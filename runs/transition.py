@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from django.db import connection
 from django.utils import timezone
@@ -44,7 +43,7 @@ def apply(
     who: str = "",
     why: str = "",
     target: State | None = None,
-    data: dict[str, Any] | None = None,
+    slots: int | None = None,
 ) -> None:
     """Take one row of the table: compare-and-set of the state, its effects, and the event's row, in the transaction
     of the caller. Raises machine.NotAllowed when there is no such row, Refused when somebody was faster."""
@@ -58,7 +57,7 @@ def apply(
     run.state, why = after, for_history(why)
     for effect in row.effects:
         effects.carry_out(effect, run, before, why)
-    write_event(run, event, actor=actor, who=who, text=why, before=before, data=data, tells=effects.told(row.effects))
+    write_event(run, event, actor=actor, who=who, text=why, before=before, slots=slots, tells=effects.told(row.effects))
     log.info("run %s host %s: %s -> %s (%s by %s) %s", run.pk, run.host.name, before, after, event, actor, why)
 
 
@@ -70,10 +69,11 @@ def write_event(
     who: str = "",
     text: str = "",
     before: str = "",
-    data: dict[str, Any] | None = None,
+    slots: int | None = None,
     tells: str = "",
 ) -> RunEvent:
-    """One row of the outbox, in the caller's transaction."""
+    """One row of the outbox, in the caller's transaction. `slots`: how many slots there were
+    when this event gave one."""
     return RunEvent.objects.create(
         run=run,
         actor=actor,
@@ -82,7 +82,7 @@ def write_event(
         text=for_history(text),
         state_before=before or run.state,
         state_after=run.state,
-        data={key: for_history(value) if isinstance(value, str) else value for key, value in (data or {}).items()},
+        data={} if slots is None else {"slots": slots},
         tells=tells,
     )
 

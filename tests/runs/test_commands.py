@@ -118,7 +118,7 @@ def test_what_is_not_there_ends_with_4(inventory: dict[str, Host], words: tuple[
 
 def test_an_empty_inventory_says_what_to_do() -> None:
     assert "There are no hosts yet. Add one in the administration" in printed("hosts")
-    with pytest.raises(CommandError, match="there is no host 'nobody'. There are no hosts yet"):
+    with pytest.raises(CommandError, match=r"there is no host 'nobody'\. There are no hosts yet"):
         printed("hosts", "nobody")
 
 
