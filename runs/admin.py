@@ -1,4 +1,4 @@
-"""The history of runs in the admin: to search and to look at, never to change."""
+"""Runs and jobs in the admin. Runs can be searched and read, never changed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from runs.wording import formatting, naming
 
 
 class StateFilter(admin.SimpleListFilter):
-    """By the states in words, as the column has them."""
+    """Lists the states in the same words as the column."""
 
     title, parameter_name = "state", "state"
 
@@ -49,7 +49,7 @@ class RunAdmin(admin.ModelAdmin):
         css = {"all": ("vetting/spec-editor.css",)}
 
     def get_queryset(self, request: HttpRequest) -> RunQuerySet:
-        """The list shows no documents: they are large, and read for one run only."""
+        """Without the JSON documents in the list: they are large, and only a single run's page shows them."""
         query = super().get_queryset(request)
         return query if request.resolver_match and "object_id" in request.resolver_match.kwargs else query.light()
 
@@ -95,8 +95,7 @@ class RunAdmin(admin.ModelAdmin):
 
 @admin.register(Job)
 class JobAdmin(admin.ModelAdmin):
-    """Work that waits, is in hand, or was put aside. To delete one is to give it up; a report that is due is asked for
-    again at once."""
+    """Jobs that wait, run, or were put aside. Deleting one gives it up; but a report that is due gets a new job."""
 
     list_display = ("title", "run", "tries", "due_at", "handed_at", "failed_at", "problem")
     list_filter = ("title", ("due_at", admin.EmptyFieldListFilter))
@@ -111,7 +110,7 @@ class JobAdmin(admin.ModelAdmin):
 
 
 def _document(content: Any) -> str:
-    """As it was frozen when the run was queued, to be read in a box of its own."""
+    """A frozen document as YAML, in a box that scrolls."""
     if not content:
         return "–"
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)

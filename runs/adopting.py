@@ -1,4 +1,4 @@
-"""Adopting what a run found as what its host is expected to be: one difference, or everything."""
+"""Take over what a run found into the host's expected spec: one difference, or everything."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from runs.transition import Refused, locked, write_event
 
 
 def shown(run: Run) -> list[SpecDiff]:
-    """The differences that stand: those of the newest comparison, and what an earlier one had that was adopted."""
+    """The differences of the newest comparison, and those of earlier ones that were adopted."""
     documents = (f"stage_run__{name}" for name in STAGE_DOCUMENTS)
     rows = list(run.spec_diffs.select_related("stage_run").defer(*documents))
     newest = max((row.stage_run.attempt for row in rows), default=0)
@@ -32,13 +32,12 @@ def still_open(run: Run) -> list[SpecDiff]:
 
 
 def lacks_spec(run: Run) -> bool:
-    """Nothing was compared for want of an expected spec that names a part, there is none yet, and what was found could
-    be one."""
+    """Whether neither run nor host has an expected spec that names a part, and the inventory can become one."""
     return run.inventory is not None and not any(map(expectations.names_parts, (run.expected, run.host.expected)))
 
 
 def why_not(run: Run, path: str = "") -> str:
-    """Why this difference (all that was found, without a path) can't be adopted, in a sentence; empty where it can."""
+    """Why the difference at `path` can't be adopted, in a sentence; empty if it can. Without a path: everything."""
     if run.inventory is None:
         return f"Run {run.pk} of {run.host} has found nothing yet: there is nothing to adopt."
     if path and path not in [row.path for row in still_open(run)]:
@@ -49,7 +48,7 @@ def why_not(run: Run, path: str = "") -> str:
 
 
 def against(spec: dict[str, Any], run: Run) -> list[specdiff.Difference]:
-    """How what this run found differs from a spec, which may be one that somebody is still writing."""
+    """The differences between a spec, which may still be in an editor, and this run's inventory."""
     return specdiff.compare(spec, codec.decode(wire.Inventory, run.inventory))
 
 
@@ -61,15 +60,15 @@ def preview(run: Run, path: str = "") -> list[str]:
 
 
 def adopt(run: Run, path: str = "", who: str = "") -> None:
-    """Take over the difference at `path`; without one every open difference, or all that was found for a host without
-    a spec. One transaction.
+    """Adopt the difference at `path`. Without a path, adopt every open difference, or the whole inventory for a host
+    without a spec. One transaction.
 
-    1. The host's spec as it is now is changed; other differences stay.
-    2. A run that is still live or held is judged by the new spec from now on: its next SpecValidate sees it.
-    3. Permission to write is never given. It goes where its disk has left the spec; which disks this run may write
-       was frozen when it was queued and stays so.
+    1. Change the host's spec as it is now. Other differences stay.
+    2. If the run is live or held, change its frozen spec too: its next SpecValidate uses it.
+    3. Never give permission to write. A disk that leaves the spec loses its permission. Which disks this run may write
+       was frozen when it was queued and does not change.
 
-    Raises Refused for a run without an inventory, a path that is no difference of it, and where nothing is open.
+    Raises Refused if the run has no inventory, has no difference at `path`, or has nothing open.
     """
     with locked(run.pk) as run:
         if run.inventory is None:

@@ -1,5 +1,8 @@
-"""The agent's door: hello, claim, result, hold. One function is one transaction; each may be called twice with the
-same message and counts once. (Heartbeats, logs and measurements come in groups: `intake.py`.)"""
+"""The agent's calls that change a run: hello, claim, result, hold.
+
+Each function is one transaction. The agent may send the same message twice; it counts once. Heartbeats, log lines and
+measurements are in `intake.py`, since they come in groups.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +26,11 @@ class NotThisMachine(Exception):
 
 
 def hello(boot: Boot, message: wire.Hello, address: str) -> wire.HelloAnswer:
-    """The agent is up. A contract other than ours fails a run that is still booting."""
+    """The agent has started. A run that is still booting fails if the agent was built from another contract."""
     with locked(boot.run_id) as run:
         record_rung(run, Rung.HELLO, detail=address, boot=boot.number)
-        if run.state in AGENT_SILENT or boot.claimed_at is not None:  # else it would hide when the old boot was lost
+        # Not for a second boot that has not claimed: `last_seen` would no longer say when the first one was lost.
+        if run.state in AGENT_SILENT or boot.claimed_at is not None:
             Run.objects.filter(pk=run.pk).update(agent_address=address, last_seen=timezone.now())
         if run.state in ENDED:
             return wire.HelloAnswer(wire.Cmd.SHUTDOWN, f"run {run.pk} is {run.state}")
@@ -44,11 +48,11 @@ def hello(boot: Boot, message: wire.Hello, address: str) -> wire.HelloAnswer:
 
 
 def claim(boot: Boot, message: wire.Claim, address: str) -> wire.ClaimAnswer:
-    """The token is bound to this machine, and the run goes to its first stage.
+    """Bind the token to this machine and move the run to its first stage.
 
-    1. A claimed boot may be claimed again by the same machine in the same boot: the agent was restarted, and resumes.
-    2. A first boot's claim starts the testing; a later boot's means that the host has reset by itself.
-    Raises NotThisMachine for any other machine, Refused for a run that is over.
+    1. The same machine may claim again in the same boot: the agent was restarted and resumes.
+    2. The claim of the first boot starts the testing. The claim of a later boot means that the host has reset.
+    Raises NotThisMachine for another machine, Refused for a run that is over.
     """
     machine = Machine.of(message.boot_id, message.dmi_uuid, message.macs)
     with locked(boot.run_id) as run:
@@ -63,8 +67,8 @@ def claim(boot: Boot, message: wire.Claim, address: str) -> wire.ClaimAnswer:
 
 
 def take_result(boot: Boot, message: wire.Result) -> received.Bounded:
-    """The result within the bounds, before the transaction that keeps it; where it had to be cut, the whole of it goes
-    into a file first. Raises OSError, as on a full disk: nothing is answered then, and the agent sends it again."""
+    """Cut a result to its bounds, before the transaction that keeps it. If something was cut, the whole result is
+    first written to a file. Raises OSError, e.g. on a full disk: the agent gets no answer and sends it again."""
     stage_run = boot.run.stage_runs.filter(name=message.stage, attempt=message.attempt).first()
     if stage_run is None:
         return received.within_bounds(message)
@@ -79,12 +83,12 @@ def take_result(boot: Boot, message: wire.Result) -> received.Bounded:
 
 
 def result(boot: Boot, message: wire.Result, address: str, cut: received.Cut = received.NOTHING) -> wire.ResultAnswer:
-    """An attempt of a stage is over. `cut` is what `take_result` left out of it.
+    """Keep the result of an attempt and move the run on. `cut` is what `take_result` left out.
 
-    1. The same result again is answered as the first time, without effect.
-    2. A result of an attempt that was given up meanwhile is kept as evidence.
-    3. Else it is kept, the state moves, and our own stages resolve before the answer.
-    Raises Refused for a stage that is not the one running.
+    1. The same result again gets the same answer and has no effect.
+    2. If the attempt was closed meanwhile, the result is kept as evidence.
+    3. Else it is kept, the state changes, and the orchestrator's own stages are done before the answer.
+    Raises Refused if this stage is not the one that runs.
     """
     with locked(boot.run_id) as run:
         intake.claimed(Boot.objects.get(pk=boot.pk), message.boot_id)
@@ -101,8 +105,11 @@ def result(boot: Boot, message: wire.Result, address: str, cut: received.Cut = r
 
 
 def held(boot: Boot, message: wire.Hold, address: str) -> wire.HoldAnswer:
-    """The host is held: answered with the one key that may log in. The same boot again updates who is logged in; a
-    later boot's renews the hold with a new key. Raises Refused for a run that is neither failed nor held."""
+    """The host is held: answer with the one key that may log in.
+
+    A repeat from the same boot updates who is logged in. A later boot gets a new key. Raises Refused for a run that is
+    neither failed nor held.
+    """
     if not 0 < message.port < 65536:
         raise codec.WireError("port", f"{message.port} is no TCP port")
     with locked(boot.run_id) as run:
@@ -192,7 +199,7 @@ def _note_cut(run: Run, stage_run: StageRun, message: wire.Result, cut: received
 
 
 def _comes_late(stage_run: StageRun) -> bool:
-    """To an attempt that was given up, for the first time."""
+    """Whether this is the first result of an attempt that was closed without one."""
     return "late_result" not in stage_run.evidence and stage_rows.was_given_up(stage_run)
 
 
@@ -226,6 +233,6 @@ def _refuse_if_superseded(run: Run) -> None:
 def _update_session(session: HoldSession, boot: Boot, message: wire.Hold, address: str) -> None:
     session.boot, session.port = boot.number, message.port
     session.address = address
-    # Somebody may copy the key into known_hosts: a second line would be another key there.
+    # One line only: an operator may copy it into known_hosts, where a second line is another key.
     session.host_key, session.users = message.host_key.partition("\n")[0], message.users
     session.save()

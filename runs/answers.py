@@ -1,4 +1,4 @@
-"""What the agent is told to do next: the answers to claim, result and heartbeat, from the run as it is."""
+"""The answers to claim, result and heartbeat: what the agent does next."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from runs.stages import AGENT_STAGES
 
 
 def claim_answer(run: Run, boot: Boot) -> wire.ClaimAnswer:
-    """Everything that the stages need to know. Only a run in a stage gets stages and disks, and only for the boot
-    that is its newest; any other claim allows a hold and nothing else."""
+    """Everything that the stages need. Stages and disks are sent only if the run is in a stage and this is its newest
+    boot. Any other claim allows a hold and nothing else."""
     testing = run.state in TESTING and boot.number == stage_rows.claimed_boot(run)
     stage_run = stage_rows.current(run) if testing else None
     return wire.ClaimAnswer(
@@ -41,8 +41,7 @@ def claim_answer(run: Run, boot: Boot) -> wire.ClaimAnswer:
 
 
 def stage_orders(run: Run) -> list[wire.StageOrder]:
-    """The stages of the profile that are the agent's, in order. Which of them are passed over is decided as the run
-    comes to each."""
+    """The agent's stages of the profile, in order. Which of them are skipped is decided when the run gets there."""
     orders = []
     for stage in AGENT_STAGES:
         if (wanted := run.profile.get("stages", {}).get(stage.name)) is not None:
@@ -79,7 +78,7 @@ def heartbeat_answer(run: Run, stage_run: StageRun | None, at_work: tuple[str, i
 
 
 def link_s(stage_run: StageRun | None) -> float:
-    """For how many more seconds the bench's link is lent to this attempt."""
+    """For how many more seconds this attempt may use the bench's link."""
     if stage_run is None or stage_run.link_until is None:
         return 0.0
     return max(0.0, (stage_run.link_until - timezone.now()).total_seconds())
@@ -97,8 +96,8 @@ def result_answer(run: Run) -> wire.ResultAnswer:
 
 
 def command(run: Run) -> wire.Cmd:
-    """A failed run that was followed by another can't be held any more: its machine goes off, so that it can be woken
-    for the new one."""
+    """What the agent does now. If a newer run of the host exists, a failed run's machine powers off, so that it can be
+    woken for the new run."""
     if run.state in ENDED or (run.state == State.FAILED and is_superseded(run)):
         return wire.Cmd.SHUTDOWN
     return wire.Cmd.ABORT if run.state == State.FAILED else wire.Cmd.CONTINUE

@@ -1,4 +1,4 @@
-"""What a machine that asks for its boot script is to do, and which token it may be given."""
+"""The answer to a machine that asks for its boot script: what it boots, and with which token."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from runs.models import Actor, Boot, Run, Rung
 
 @dataclass(frozen=True)
 class ScriptAnswer:
-    """`boot` with the run and its token, or what an idle host does: `local` disk or `poweroff`."""
+    """`boot` has the run and its token. Without a run, the host boots from its `local` disk or does a `poweroff`."""
 
     kind: Literal["boot", "local", "poweroff"]
     run: Run | None = None
@@ -25,11 +25,12 @@ class ScriptAnswer:
 
 
 def script_fetched(host: Host, address: str) -> ScriptAnswer:
-    """This registered host asks what to boot.
+    """Say what this registered host boots.
 
-    1. Find the host's newest run; one that is queued, or over, boots nothing of ours.
-    2. Waiting for its first boot: the token of that boot, the same on every repeat until it is claimed.
-    3. Claimed, held, or failed with an agent seen: the next boot's token, whose claim allows a hold and no more.
+    1. Find the host's newest run. If it is queued or over, the host does not boot the live image.
+    2. If the run waits for its first boot, give that boot's token: the same one until it is claimed.
+    3. If it was claimed, is held, or failed after an agent was seen, give the next boot's token. Its claim allows a
+       hold and nothing else.
     4. Record the rung, and that the machine was seen.
     """
     newest = host.runs.order_by("-id").first()

@@ -1,4 +1,4 @@
-"""The boots of a run and the token of each: which one the boot script may carry, which one a call came with."""
+"""The boots of a run, and which machine each boot's token is bound to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DUMMY_UUID = re.compile(
 
 @dataclass(frozen=True)
 class Machine:
-    """Who is calling: the kernel's boot id, the DMI UUID (lower case) and the MACs (lower case, sorted)."""
+    """The machine that calls: the kernel's boot id, the DMI UUID (lower case) and the MACs (lower case, sorted)."""
 
     boot_id: str
     dmi_uuid: str
@@ -59,7 +59,7 @@ def last_claimed(run: Run) -> Boot | None:
 
 
 def bind(boot: Boot, machine: Machine) -> None:
-    """This machine has claimed this boot: every older token of the run dies now."""
+    """This machine has claimed this boot. Older tokens of the run are refused from now on."""
     now = timezone.now()
     boot.claimed_at, boot.boot_id = now, machine.boot_id
     boot.dmi_uuid, boot.macs = machine.dmi_uuid, list(machine.macs)
@@ -68,8 +68,8 @@ def bind(boot: Boot, machine: Machine) -> None:
 
 
 def other_machine(boot: Boot, machine: Machine) -> str:
-    """Why `machine` is not the one that `boot` is bound to, or empty. Without a usable DMI UUID the set of MACs
-    decides."""
+    """Why `machine` is not the one that `boot` is bound to; empty if it is. Compares the DMI UUIDs; if neither has a
+    usable one, the MACs."""
     if boot.dmi_uuid or machine.dmi_uuid:
         if boot.dmi_uuid != machine.dmi_uuid:
             return f"bound to DMI UUID {boot.dmi_uuid or 'none'}, called from {machine.dmi_uuid or 'none'}"

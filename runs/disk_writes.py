@@ -1,4 +1,4 @@
-"""In words, what a run would write to a host's disks: what an operator reads before it starts."""
+"""What a run would write to a host's disks, in sentences that an operator reads before the run starts."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def writes(profile: Mapping[str, Any]) -> bool:
 
 
 def what_is_written(profile: dict[str, Any], disks: list[dict[str, Any]]) -> list[str]:
-    """In words, what a run would write. `disks` are `wire.AllowedDisk` documents of the host."""
+    """What a run would write, as sentences. `disks` are `wire.AllowedDisk` documents of the host."""
     if not writes(profile):
         return ["Nothing is written to any disk."]
     return [*what_is_lost(profile, disks), *what_is_only_read(disks)]
 
 
 def what_is_lost(profile: dict[str, Any], disks: list[dict[str, Any]]) -> list[str]:
-    """A sentence for each disk that a writing profile would destroy, or the one that there is none."""
+    """A sentence for each disk that a writing profile would destroy, or one sentence if there is none."""
     return [
         f"Everything on disk {disk['serial']} ({_size(disk)}) is destroyed; {_amount(profile, disk)} of it is "
         "written twice, with patterns and with zeros."
@@ -31,7 +31,7 @@ def what_is_lost(profile: dict[str, Any], disks: list[dict[str, Any]]) -> list[s
 
 
 def lost_at_a_glance(disks: list[dict[str, Any]]) -> str:
-    """What a writing profile would destroy, in a few words: the confirmation names each disk."""
+    """What a writing profile would destroy, in a few words. (The confirmation page names each disk.)"""
     lost = sum(disk["may_be_written"] for disk in disks)
     if not lost:
         return "would write, but no disk is allowed to be written"
@@ -39,7 +39,7 @@ def lost_at_a_glance(disks: list[dict[str, Any]]) -> str:
 
 
 def what_is_only_read(disks: list[dict[str, Any]]) -> list[str]:
-    """At most one sentence, about the disks that a writing profile leaves as they are beside those that it destroys."""
+    """A sentence about the disks that a writing profile only reads. Empty if it reads all of them or none."""
     spared = sum(not disk["may_be_written"] for disk in disks)
     if not spared or spared == len(disks):
         return []
@@ -47,7 +47,7 @@ def what_is_only_read(disks: list[dict[str, Any]]) -> list[str]:
 
 
 def _amount(profile: dict[str, Any], disk: dict[str, Any]) -> str:
-    """What a disk's endurance is charged with, each time."""
+    """How much of the disk each pass writes."""
     most = int(profile["stages"].get("Storage", {}).get("params", {}).get("write_max_mb", 0))
     size_mb = min(most or disk["size_mb"], disk["size_mb"]) if disk["size_mb"] else most
     return component_places.size(size_mb) or "all"

@@ -1,5 +1,8 @@
-"""Who starts next: at most `dispatcher.max_concurrent` runs at once, first come first served; retries of held hosts
-take a free slot too; the shared link has a queue of one."""
+"""Which run starts next, and which attempt may use the bench's link.
+
+At most `dispatcher.max_concurrent` runs work at once, in the order in which they were queued. A retry of a held host
+takes a slot too. One attempt at a time has the link.
+"""
 
 from __future__ import annotations
 
@@ -23,15 +26,16 @@ from runs.transition import Refused
 
 log = logging.getLogger("vetting.dispatcher")
 AGENT_GONE_AFTER = timedelta(seconds=30)
-# Long enough for a heartbeat to tell of it and one test of ten seconds; who waits to measure waits no longer. [ours]
+# Long enough for the next heartbeat and one test of ten seconds. An attempt that needs the link alone waits so long
+# at most. [ours]
 LENT_S = 25.0
-# Looked at beyond the free slots, for those that can't start now.
+# Queued runs to look at beyond the free slots: some can't start now.
 LOOK_AHEAD = 20
 
 
 class LoopbackResult(NamedTuple):
-    """What the bench carries right now over its own loopback. `why` says why it can't measure, empty where it can;
-    `words` what it did."""
+    """A throughput test of the bench over its own loopback. `why` says why the bench can't measure, empty if it can.
+    `words` says what was measured."""
 
     why: str = ""
     words: str = ""
@@ -59,9 +63,9 @@ def tick(test_loopback: Callable[[], LoopbackResult] = not_tested) -> None:
 
 
 def start(run: Run) -> bool:
-    """Give the run a slot; False when there is none. Two workers can do this at once:
+    """Give the run a slot; False if there is none. Two workers can do this at once:
 
-    1. Take turns. 2. Count the slots, which nobody else fills now. 3. Take one.
+    1. Lock. 2. Count the free slots. 3. Take one.
     """
     with taking_turns():
         if free_slots() < 1:
@@ -73,8 +77,8 @@ def start(run: Run) -> bool:
 
 @contextmanager
 def taking_turns() -> Iterator[None]:
-    """A transaction in which no other worker hands out slots or the link: whoever lost the lease of the round in the
-    middle of it may still be at work. (SQLite's transactions are IMMEDIATE and need no row lock.)"""
+    """A transaction in which no other worker gives out slots or the link. Needed because a worker that lost the
+    round's lease may still be at work. (SQLite's transactions are IMMEDIATE and need no row lock.)"""
     with transaction.atomic():
         Lease.objects.select_for_update().filter(name=Lease.ROUND).first()
         yield
@@ -85,13 +89,12 @@ def free_slots() -> int:
 
 
 def agent_is_there(run: Run) -> bool:
-    """A retry needs somebody to carry it out."""
+    """Whether the agent was heard of recently: without it a retry can't run."""
     return run.last_seen is not None and timezone.now() - run.last_seen < AGENT_GONE_AFTER
 
 
 def give_the_link(test_loopback: Callable[[], LoopbackResult] = not_tested) -> None:
-    """Let one waiting run into the stage that uses the orchestrator's link, if nobody is in it and the bench can
-    measure."""
+    """Let one waiting attempt use the link alone, if no other has it and the bench can measure."""
     names = [stage.name for stage in STAGES if stage.shares_link]
     here = _running(names)
     if not here.filter(go_at=None).exists() or here.exclude(go_at=None).exists() or lent().exists():
@@ -109,10 +112,13 @@ def give_the_link(test_loopback: Callable[[], LoopbackResult] = not_tested) -> N
 
 
 def lend_the_link() -> None:
-    """Let one attempt that can do with the link now and then use it for a short time: only while nobody measures or
-    waits to, and the bench is calm. Who was lent it longest ago comes first; who waits to measure, waits for its end.
+    """Lend the link for a short time to an attempt that can use it but does not need it (Burn).
 
-    1. Take turns. 2. See that nobody needs the link. 3. Write until when it is lent."""
+    Only while no attempt measures or waits to measure, and the bench has CPU to spare. The attempt that had it longest
+    ago comes first.
+
+    1. Lock. 2. Check that nobody needs the link. 3. Write until when it is lent.
+    """
     if lent().exists() or fitness.starved_now():
         return
     with taking_turns():
@@ -126,12 +132,12 @@ def lend_the_link() -> None:
 
 
 def _running(names: list[str]) -> QuerySet[StageRun]:
-    """Attempts of these stages that run or wait for their go."""
+    """Attempts of these stages that run, or wait for their go."""
     return StageRun.objects.filter(name__in=names, outcome="", run__state__in=names)
 
 
 def lent() -> QuerySet[StageRun]:
-    """Those that have the link now. One that has ended does not use it any more."""
+    """Attempts that have the link on loan now."""
     return StageRun.objects.filter(outcome="", link_until__gt=timezone.now())
 
 
@@ -152,7 +158,7 @@ def _grant_link(waiting: StageRun, bench: LoopbackResult) -> None:
 
 
 def _busy_for(waiting: StageRun) -> str:
-    """Why one that is measured again waits for a calmer bench, for a time; empty where it need not."""
+    """Why a repeated attempt waits for a calmer bench; empty if it need not wait."""
     if not stage_rows.unfit_attempts_before(waiting) or _has_waited(waiting):
         return ""
     return fitness.busy_now()
@@ -165,7 +171,7 @@ def _has_waited(waiting: StageRun) -> bool:
 
 
 def _try(call: Callable[..., None], run: Run, **more: str | int) -> None:
-    """Somebody may have been faster (cancelled it, say): the next round looks again."""
+    """The run may have changed meanwhile (cancelled, for example): then the next round looks again."""
     try:
         call(run, **more)
     except (Refused, NotAllowed) as error:

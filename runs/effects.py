@@ -1,5 +1,5 @@
-"""What a transition writes besides the state, in the same transaction. Ticks of pxe/ and notifications/ read these
-rows and act on them; nothing here calls outward."""
+"""The rows that a transition writes besides the state, in the same transaction. Ticks of pxe/ and notifications/ read
+these rows and act. Nothing here calls outward."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOTIFICATIONS = {
 
 
 def carry_out(effect: Effect, run: Run, before: State, why: str) -> None:
-    """Write the rows of one effect. `before` is the state that was left, `why` what happened in a sentence."""
+    """Write the rows of one effect. `before` is the state that the run left; `why` says what happened."""
     match effect:
         case Effect.WAKE:
             WakeRequest.objects.create(run=run)
@@ -49,7 +49,7 @@ def carry_out(effect: Effect, run: Run, before: State, why: str) -> None:
             _save(run, ended_at=None, retry_stage="", stopped_by="", bench_error="", verdict=Verdict.NONE)
         case Effect.REPORT:
             reporting.want(run)
-        case _ if effect not in NOTIFICATIONS:  # the row of the event tells those
+        case _ if effect not in NOTIFICATIONS:  # notifications read those from the event's row
             raise ValueError(f"nothing carries out the effect {effect}")
 
 
@@ -66,7 +66,7 @@ def _expect_boot(run: Run) -> None:
 
 def _close_hold(run: Run) -> None:
     hold.close_sessions(run)
-    if run.state in ENDED:  # a run that has ended waits for no retry
+    if run.state in ENDED:  # a released host gets no retry
         _save(run, retry_stage="")
 
 

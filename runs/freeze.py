@@ -1,4 +1,4 @@
-"""What is frozen into a run when it is queued: profile, expected spec, and which disks may be written."""
+"""The copies that a queued run keeps: profile, expected spec, and which disks may be written."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runs.profiles import estimate
 
 
 def frozen(host: Host, profile: dict[str, Any]) -> dict[str, Any]:
-    """The fields of Run that hold the frozen copies; in the profile's, how long each stage should take on this host."""
+    """The fields of Run that hold the frozen copies. The profile's copy says how long each stage takes on this host."""
     return {
         "profile_name": profile["name"],
         "profile": estimate.planned(profile, estimate.machine_of(host)),
@@ -23,7 +23,8 @@ def frozen(host: Host, profile: dict[str, Any]) -> dict[str, Any]:
 
 
 def allowed_disks(host: Host) -> list[wire.AllowedDisk]:
-    """The expected disks. Only a `WritableDisk` row gives permission to write, never the spec, never on USB."""
+    """The expected disks, each with whether it may be written. Only a `WritableDisk` row gives that permission. The
+    spec never does, and a USB disk never gets it."""
     writable = set(host.writable_disks.values_list("serial", flat=True))
     return [
         wire.AllowedDisk(
@@ -38,5 +39,5 @@ def allowed_disks(host: Host) -> list[wire.AllowedDisk]:
 
 
 def what_is_written(host: Host, profile: dict[str, Any]) -> list[str]:
-    """In words, what a run of this host with this profile would write."""
+    """What a run of this host with this profile would write, as sentences."""
     return disk_writes.what_is_written(profile, codec.encode(allowed_disks(host)))

@@ -1,4 +1,5 @@
-"""The key pair of a hold: made fresh, the private half encrypted at rest, handed out once, gone at the end."""
+"""The SSH key pair of a hold. Each hold has a new one; the private key is stored encrypted, can be downloaded once, and
+is deleted when the hold ends."""
 
 from __future__ import annotations
 
@@ -33,12 +34,12 @@ def open_session(run: Run) -> HoldSession:
 
 
 def close_sessions(run: Run) -> None:
-    """Forget the run's keys."""
+    """Close the run's holds and delete their private keys."""
     HoldSession.objects.filter(run=run, closed_at=None).update(closed_at=timezone.now(), private_key_sealed="")
 
 
 def renew(run: Run) -> HoldSession:
-    """Another key pair; where the host is reached and its host key stay as they were."""
+    """Make another key pair. Address, port and host key of the hold stay."""
     old = current(run)
     session = open_session(run)
     if old is not None:
@@ -53,8 +54,11 @@ def current(run: Run) -> HoldSession | None:
 
 
 def ssh_command(session: HoldSession, key_file: str = "") -> str:
-    """How to log in; empty before the host has said where. This key and no other of the caller's agent, and a name of
-    its own among the known hosts: the next run at this address has another host key."""
+    """The command to log in; empty before the host has sent its address.
+
+    `IdentitiesOnly`: ssh offers this key and none of the ssh-agent's. `HostKeyAlias`: the next run at this address has
+    another host key.
+    """
     if not session.address:
         return ""
     name = f"vetting-run-{session.run_id}"

@@ -1,5 +1,5 @@
-"""What agents send all the time: heartbeats, log lines, measurements. Called by agentapi's group commit, several in one
-transaction, so everything here is short and does no more queries than it must."""
+"""What agents send every few seconds: heartbeats, log lines, measurements. `agentapi` handles several of them in one
+transaction, so each function is short and makes few queries."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from runs.machine import ENDED, TESTING
 from runs.models import Boot, Measurement, Run, Severity, StageRun
 from runs.transition import Refused
 
-# More than a host has sensors of one name: each of its newest samples is among these.
+# More than the sensors of one name on any host: so the newest sample of each is among these.
 LOOK_BACK = 2_000
 _COLUMNS = ("run_id", "at", "component_kind", "component", "name", "value", "unit")
 _INSERT = f"INSERT INTO {Measurement._meta.db_table} ({', '.join(_COLUMNS)}) VALUES ({', '.join(['%s'] * 7)})"
@@ -32,7 +32,7 @@ class UnknownBoot(Exception):
 
 
 def heartbeat(boot: Boot, message: wire.Heartbeat, address: str) -> wire.HeartbeatAnswer:
-    """The host is alive: note when, keep its progress if it changed, answer with the command."""
+    """Note when the host was heard of, keep its progress if it changed, answer with the command."""
     run = boot.run if boot.run.state in ENDED else claimed(boot, message.boot_id)
     stage_run = stage_rows.current(run) if run.state in TESTING else None
     changed = _keep_progress(stage_run, message)
@@ -43,9 +43,11 @@ def heartbeat(boot: Boot, message: wire.Heartbeat, address: str) -> wire.Heartbe
 
 
 def log_lines(boot: Boot, message: wire.LogBatch, address: str) -> wire.Accepted:
-    """Append to the run's log file, up to its bound; lines beyond it are counted. A batch that came before is
-    answered, not written again; the committed length in the row lets the next append cut off what a crash left
-    uncommitted."""
+    """Append to the run's log file, up to its bound. Lines beyond the bound are counted.
+
+    A batch that was sent before is answered and not written again. The row holds the committed length of the file, so
+    that the next append removes what a crash left behind it.
+    """
     run = claimed(boot, message.boot_id)
     if message.seq > boot.log_seq:
         _append(run, message.lines)
@@ -66,8 +68,8 @@ def _append(run: Run, lines: list[wire.LogLine]) -> None:
 
 
 def measurements(boot: Boot, message: wire.SensorBatch, address: str) -> wire.Accepted:
-    """Keep up to 50 measurements, and check them against the profile's sensor limits. The conditional update decides
-    about a batch that two web processes have at once (only PostgreSQL lets them)."""
+    """Keep up to 50 measurements and check them against the profile's sensor limits. On PostgreSQL two web processes
+    may have the same batch at once: the conditional update lets one of them keep it."""
     run = claimed(boot, message.boot_id)
     if message.seq > boot.sensor_seq:
         Run.objects.filter(pk=run.pk).update(sensor_seq=F("sensor_seq") + 1)
@@ -81,7 +83,7 @@ def measurements(boot: Boot, message: wire.SensorBatch, address: str) -> wire.Ac
 
 
 def last_seen_text(run: Run) -> str:
-    """What was last seen, from whom, when, for a host that is gone: the evidence of a missed deadline."""
+    """When and where the host was last heard of, and what it was doing: the evidence of a missed deadline."""
     if run.last_seen is None:
         return "nothing was ever heard of it"
     stage_run = run.stage_runs.filter(name=run.state).order_by("-attempt").first()
@@ -95,7 +97,7 @@ def last_seen_text(run: Run) -> str:
 
 
 def claimed(boot: Boot, boot_id: str) -> Run:
-    """The run, if this very boot of a machine has claimed it and none has since. Raises Refused or UnknownBoot."""
+    """The run, if this boot has claimed it and no later boot has. Raises Refused or UnknownBoot."""
     if boot.claimed_at is None:
         raise Refused("this boot has claimed no run: POST claim first")
     if boot.boot_id != boot_id[:64]:
@@ -116,7 +118,7 @@ def _keep_progress(stage_run: StageRun | None, message: wire.Heartbeat) -> bool:
 
 
 def _insert(run: Run, batch: Iterable[wire.Measurement]) -> None:
-    """Without the ORM: `bulk_create` of 50 rows costs ten times what the insertion itself does."""
+    """Insert without the ORM: `bulk_create` of 50 rows takes ten times as long."""
     adapt = connection.ops.adapt_datetimefield_value
     rows = [
         (run.pk, adapt(_when(m.time)), m.component_kind[:16], m.component[:128], m.name[:32], m.value, m.unit[:16])
@@ -133,7 +135,7 @@ def _sensor_limits(run_id: int) -> dict[str, float]:
 
 
 def _when(seconds: float) -> datetime:
-    """The agent's clock; ours where its own is absurd (a board whose battery was out)."""
+    """The agent's time. The orchestrator's if the two differ by more than a week (a board with an empty battery)."""
     now = timezone.now()
     try:
         at = datetime.fromtimestamp(seconds, UTC)
@@ -155,12 +157,12 @@ def _check_limits(run: Run, batch: list[wire.Measurement]) -> None:
 
 
 def _was_said(finding: wire.Finding, said: set[tuple[str, str, str]]) -> bool:
-    """A warning hides no worse one."""
+    """Whether this finding is known, or a critical one of the same code and component."""
     return any((finding.code, finding.component, one) in said for one in (finding.severity, Severity.CRITICAL))
 
 
 def _add(run: Run, stage_run: StageRun, findings: list[wire.Finding]) -> None:
-    """Within the bound. Warnings take no room from critical findings."""
+    """Add findings up to the bound, counted for each severity: warnings take no room from critical findings."""
     for severity in dict.fromkeys(finding.severity for finding in findings):
         same = [finding for finding in findings if finding.severity == severity]
         room = max(0, bounds.FINDINGS.most - stage_run.findings.filter(severity=severity).count())
@@ -170,8 +172,8 @@ def _add(run: Run, stage_run: StageRun, findings: list[wire.Finding]) -> None:
 
 
 def _before(run: Run, firsts: list[wire.Measurement]) -> list[wire.Measurement]:
-    """The newest sample before each of these, as far as it is among the newest of its name: to look for one that never
-    was would read all that the run has, and everybody waits for it."""
+    """The newest earlier sample of each of these sensors, if it is among the last `LOOK_BACK` of its name. The search
+    is bounded because a sensor without an earlier sample would make it read every row of the run."""
     found = []
     for name in {first.name for first in firsts}:
         mine = {(one.component_kind[:16], one.component[:128]): one for one in firsts if one.name == name}

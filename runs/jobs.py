@@ -1,13 +1,14 @@
-"""The one seam to django-q2, and the work that takes longer than the worker's round may.
+"""Jobs: work that takes longer than the worker's round may. The only module that calls django-q2.
 
-A job is a row; the round hands it to a worker process when it is due. One process is always left for the round, and one
-at most is given to long jobs, so that neither the round nor messages and wake-ups wait behind reports. A try that
-raises, is killed or runs out of time has failed; after `most_tries` of them the job is put aside until somebody asks
-again. What a full disk or a locked database does to a job that may be tried again is no failure of it: it waits a
-minute.
+A job is a row. When it is due, the round gives it to a worker process. One process always stays free for the round, and
+at most one is busy with a long job, so that neither the round nor messages and wake-ups wait behind reports.
 
-A try may be started twice (django-q2 starts a task again whose process was killed), so it has a number and begins once.
-A job that is tried again may have done half of its work, or all of it: whoever is called makes that harmless.
+A try that raises, is killed, or takes too long has failed. After `most_tries` of them the job is put aside until
+somebody asks for it again. A full disk or a locked database does not count as a try, if the job may be tried again: it
+waits a minute.
+
+django-q2 may start a try twice, after a process was killed. So each try has a number and begins once. A job that is
+tried again may have done half of its work before, or all of it: the function that it calls must allow for that.
 """
 
 from __future__ import annotations
@@ -43,14 +44,14 @@ WORK = "runs.jobs.work"
 AGAIN = "again"  # what a call returns that has more to do than fits into one job
 AGAIN_AFTER_S = (60.0, 300.0)
 SOURCE = "jobs"
-# From here on nobody will begin what was handed out: the queue was lost with its cluster.
+# A job that was handed out and has not begun after this time never will: the queue was lost with its processes.
 _NOT_BEGUN_S = 60.0
 # django-q2 ends a process 3 s after its time; its guard looks every half second.
 _GRACE_S = 15.0
 _NAMED = 5
 # How soon a statement is sent again that the database has refused.
 _RECORD_AGAIN_S = 0.2
-# The bench's own state: every job would meet it, and it passes without anybody asking again.
+# Errors of the bench: every job would meet them, and they pass by themselves.
 _BENCH_ERRNOS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE}
 )
@@ -58,8 +59,8 @@ _BENCH_ERRNOS = frozenset(
 
 @dataclass(frozen=True)
 class Kind:
-    """What may be asked for: `call(*args)`, within `limit_s`. `title` says what it is, as in "the report". A long one
-    that was put aside can be asked for again; a short one is over then, and its row goes after a week."""
+    """A kind of job: `call(*args)` within `limit_s` seconds. `title` names it, such as "the report". A long job that
+    was put aside can be asked for again; a short one can't, and its row is deleted after a week."""
 
     call: str
     title: str
@@ -69,15 +70,15 @@ class Kind:
 
 
 def enqueue(dotted: str, *args: object, limit_s: int | None = None) -> None:
-    """Have a worker process call `dotted(*args)` now. Inside a transaction the call is queued only if it commits. For
-    the round and for what it hands out; everything else is asked for as a job."""
+    """Have a worker process call `dotted(*args)` now. Inside a transaction, the call is queued only if it commits. Only
+    the round uses this; everything else asks for a job."""
     options: dict[str, Any] = {"save": False} | ({"timeout": limit_s} if limit_s else {})
     async_task(dotted, *args, q_options=options)
 
 
 def ask(kind: Kind, *args: int | list[int], run_id: int | None = None) -> None:
-    """Have the round hand this out. The same call with the same arguments is one job; where it waits or was put aside,
-    it is due now and begins to count its tries anew. One that is in hand goes on."""
+    """Ask for a job. The same call with the same arguments is one job. If it waits or was put aside, it is due now,
+    with all its tries. If it runs, it goes on."""
     fields = {
         "title": kind.title, "limit_s": kind.limit_s, "most_tries": kind.most_tries, "is_long": kind.is_long,
         "run_id": run_id, "due_at": timezone.now(),
@@ -88,7 +89,7 @@ def ask(kind: Kind, *args: int | list[int], run_id: int | None = None) -> None:
 
 
 def tick() -> None:
-    """Note the tries that died, hand out what is due while processes are free, tell what was put aside."""
+    """Note the tries whose process ended, hand out what is due while processes are free, report what was put aside."""
     now = timezone.now()
     for job in Job.objects.exclude(handed_at=None):
         _look_after(job, now)
@@ -98,11 +99,11 @@ def tick() -> None:
 
 
 def work(job_id: int, number: int) -> str:
-    """One try, in a worker process. Two processes can be given the same one:
+    """One try of a job, in a worker process. Two processes may get the same try:
 
-    1. read it; 2. take it by its number, which one of them does; 3. call; 4. delete the job, or note why it failed,
-    where the try was not given up meanwhile. What came of it is noted as soon as the database takes it: else a try
-    that was done would be called one that took too long.
+    1. Read it. 2. Take it by its number; one process succeeds. 3. Call. 4. Delete the job, or note why it failed,
+    unless the try was given up meanwhile. Step 4 is repeated while the database refuses it: else a try that succeeded
+    would count as one that took too long.
     """
     mine = Job.objects.filter(pk=job_id, number=number).exclude(handed_at=None)
     job, holder = mine.filter(started_at=None).first(), f"{socket.gethostname()}:{os.getpid()}"
@@ -112,7 +113,7 @@ def work(job_id: int, number: int) -> str:
     try:
         result = import_string(job.call)(*json.loads(job.args))
     except TimeoutException:
-        connection.close()  # whatever it was in the middle of
+        connection.close()  # it may be in the middle of a statement
         _failed(job, f"it was not done within {job.limit_s:.0f} s")
         raise
     except Exception as error:
@@ -126,8 +127,8 @@ def work(job_id: int, number: int) -> str:
 
 
 def save_outcome(write: Callable[[], object], until: float) -> None:
-    """What was done outside of the database can't be taken back: send `write` again where it is refused, until this
-    time on the monotonic clock. Raises DatabaseError then. `write` may be carried out twice."""
+    """Call `write` until the database accepts it, since work outside the database can't be undone. Raises DatabaseError
+    after `until` on the monotonic clock. `write` may run twice."""
     while True:
         try:
             write()
@@ -136,7 +137,7 @@ def save_outcome(write: Callable[[], object], until: float) -> None:
             close_old_connections()
             if time.monotonic() > until:
                 raise
-            log.exception("the database does not take what was done: once more")
+            log.exception("the database refused to record what was done: trying again")
         time.sleep(_RECORD_AGAIN_S)
 
 
@@ -148,7 +149,7 @@ def _done(job: Job, *, is_over: bool) -> None:
 
 
 def problems() -> list[Problem]:
-    """What was put aside, for the pages and /healthz."""
+    """The jobs that were put aside, for the pages and /healthz."""
     waiting = Job.objects.filter(due_at=None, handed_at=None)
     told = [_told(job) for job in waiting.select_related("run__host").only(*_TOLD).order_by("-failed_at")[:_NAMED]]
     if more := max(0, waiting.count() - _NAMED) if told else 0:
@@ -168,8 +169,8 @@ def _told(job: Job) -> Problem:
 
 
 def _next_in_line(now: datetime) -> list[Job]:
-    """What is due, a long one first where none is in hand: the short ones have the other processes. A time that lies
-    further ahead than anything waits is one of a clock that was set back."""
+    """The due jobs to hand out now. A long one comes first if none runs: the short ones have the other processes. A due
+    time too far in the future counts as due: the clock was set back."""
     in_hand = Job.objects.exclude(handed_at=None)
     room = max(1, settings.Q_CLUSTER["workers"] - 1) - in_hand.count()
     if room < 1:
@@ -181,8 +182,8 @@ def _next_in_line(now: datetime) -> list[Job]:
 
 
 def _hand_out(job: Job) -> None:
-    """The number is counted and the call queued in one statement each; where the second is lost, nobody begins it, and
-    it is handed out again."""
+    """Count the number of the try, then queue the call: two statements. If the second is lost, nobody begins the try,
+    and it is handed out again."""
     mine = Job.objects.filter(pk=job.pk, number=job.number, handed_at=None)
     if mine.update(number=F("number") + 1, handed_at=timezone.now(), started_at=None, holder="") == 1:
         enqueue(WORK, job.pk, job.number + 1, limit_s=job.limit_s)
@@ -200,14 +201,14 @@ def _look_after(job: Job, now: datetime) -> None:
 
 
 def _is_gone(holder: str) -> bool:
-    """Whether the process that began it is no more. Of another machine's nobody knows."""
+    """Whether the process that began it has ended. False for a process of another machine, since we can't tell."""
     host, _, pid = holder.rpartition(":")
     return host == socket.gethostname() and not psutil.pid_exists(int(pid))
 
 
 @transaction.atomic
 def _failed(job: Job, why: str, *, counts: bool = True) -> None:
-    """Note a failed try, and when the next one is due; none where they were enough."""
+    """Note a failed try and when the next one is due. After the last try, put the job aside."""
     may_wait, why = not counts and job.most_tries > 1, readable(why)  # an error may quote anything
     tries = job.tries + (not may_wait)
     is_put_aside, now = tries >= job.most_tries, timezone.now()
@@ -237,5 +238,5 @@ def _in_hand(job: Job) -> Any:
 
 
 def _is_the_benchs(error: Exception) -> bool:
-    """A full disk, a locked database: no fault of the job's own data."""
+    """Whether the error is the bench's (a full disk, a locked database) and not one of the job."""
     return isinstance(error, OperationalError) or (isinstance(error, OSError) and error.errno in _BENCH_ERRNOS)

@@ -1,8 +1,7 @@
-"""A boot that stops names the rung it stopped at, what usually causes that, and what to check.
+"""For a boot that stopped: the last step that it reached, the usual causes, and what to check.
 
-The ladder: wake sent → DHCP answered → iPXE over TFTP → boot script → kernel → initrd → hello → claimed. TFTP
-is no rung for machines whose firmware has iPXE built in or boots over HTTP, so it is never the one that is
-missing.
+The steps ("rungs"): wake sent → DHCP answered → iPXE over TFTP → boot script → kernel → initrd → hello → claimed.
+Machines whose firmware has iPXE built in, or boots over HTTP, skip TFTP.
 """
 
 from __future__ import annotations
@@ -17,8 +16,7 @@ ORDER: tuple[Rung, ...] = tuple(Rung)
 
 @dataclass(frozen=True)
 class Advice:
-    """`stopped`: what did not happen, in words; `causes`: the usual ones, likeliest first; `checks`: what
-    to look at."""
+    """`stopped` says what did not happen; `causes` are the usual ones, likeliest first; `checks` what to look at."""
 
     stopped: str
     causes: tuple[str, ...]
@@ -121,16 +119,16 @@ ADVICE: dict[Rung | None, Advice] = {
 
 
 def last(reached: Iterable[str]) -> Rung | None:
-    """The highest rung of these, None when there is none. The order is the ladder's, not that of time."""
+    """The highest of these rungs, by the order of the ladder and not by time; None if there is none."""
     return max((Rung(rung) for rung in reached), key=ORDER.index, default=None)
 
 
 def advice(reached: Iterable[str]) -> Advice:
-    """For a boot that reached these rungs and no more."""
+    """The advice for a boot that reached these rungs and no more."""
     return ADVICE[last(reached)]
 
 
 def stopped_at(run: Run) -> str:
-    """One paragraph on where the newest boot of this run stopped."""
+    """A paragraph that says where the newest boot of this run stopped."""
     reached = LadderRung.objects.filter(run=run, boot=max(run.boot, 1)).values_list("rung", flat=True)
     return advice(reached).sentence

@@ -1,4 +1,4 @@
-"""What was left out of a run because there was too much of it: counted in rows, and the whole of it in a file."""
+"""What a run's agent sent beyond the bounds. Rows count what was left out; a file keeps the whole result."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SHORTENED = frozenset({"texts", "evidence"})
 
 
 def room(run_id: int) -> Room:
-    """How much more this run may take. Read before the transaction: only the run's own agent adds to it."""
+    """How much more this run may store. Read before the transaction, since only the run's own agent adds to it."""
     findings = bounds.RUN_FINDINGS.most - Finding.objects.filter(run_id=run_id).count()
     size = Sum(Length(Cast("evidence", TextField())))
     held = StageRun.objects.filter(run_id=run_id).aggregate(size=size)["size"] or 0
@@ -49,26 +49,27 @@ def whole_name(message: wire.Result) -> str:
 
 
 def write_whole(run_id: int, name: str, data: bytes) -> None:
-    """Before the row that names it: what was answered as kept lies on the disk. Raises OSError."""
+    """Write the whole result to a file, before the row that names it is committed. So an answered result is on the
+    disk. Raises OSError."""
     directory = settings.RUNS_DIR / str(run_id)
     directory.mkdir(parents=True, exist_ok=True, mode=0o750)
     atomic.write(directory / name, data, mode=0o640, sync=True)
 
 
 def list_whole(run: Run, name: str) -> None:
-    """As an artifact, in the caller's transaction."""
+    """List the file among the run's artifacts, in the caller's transaction."""
     size = (settings.RUNS_DIR / str(run.pk) / name).stat().st_size
     Artifact.objects.update_or_create(run=run, name=name, defaults={"path": f"{run.pk}/{name}", "size": size})
 
 
 def note(run: Run, cut: Cut, stage_run: StageRun | None = None, whole: str = "") -> None:
-    """A row for each kind, in the caller's transaction."""
+    """Count what was cut, one row per kind, in the caller's transaction."""
     for what, count in cut.left_out.items():
         count_more(run, what, count, stage_run, whole)
 
 
 def count_more(run: Run, what: str, count: int, stage_run: StageRun | None = None, whole: str = "") -> bool:
-    """Whether it is the first time."""
+    """Add `count` to the row of this kind. True if it is the first time."""
     row, new = LeftOut.objects.get_or_create(
         run=run, stage_run=stage_run, what=what, defaults={"count": count, "whole": whole}
     )
@@ -78,7 +79,7 @@ def count_more(run: Run, what: str, count: int, stage_run: StageRun | None = Non
 
 
 def document(run: Run) -> list[dict[str, Any]]:
-    """For the report."""
+    """What was left out of this run, as the report lists it."""
     rows = run.left_out.values("what", "count", "whole", "stage_run__name", "stage_run__attempt").order_by("id")
     return [
         {
@@ -94,7 +95,7 @@ def document(run: Run) -> list[dict[str, Any]]:
 
 
 def words(what: str, count: int) -> str:
-    """`16,900 more findings were sent than are kept`."""
+    """A sentence such as `16,900 more findings were sent than are kept`."""
     bound, name = _WORDS.get(what, (bounds.ITEMS, what))
     if what == "inventory":
         return f"the inventory was larger than {bound.most:,} characters and was not taken"

@@ -1,7 +1,7 @@
-"""What the operator and the worker can do to a run. One function is one transaction.
+"""What the operator and the worker can do to a run. Each function is one transaction.
 
-The agent's calls are in `agent_calls.py`, the missed deadlines in `watchdog.py`; all of them change the state by
-`transition.apply`, and the table in `machine.py` says what may come next.
+The agent's calls are in `agent_calls.py`, missed deadlines in `watchdog.py`. All of them change the state by
+`transition.apply`; the table in `machine.py` says what may come next.
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ _NOTES_PER_MINUTE = 20
 
 
 def note(run: Run, kind: str, *, actor: Actor, who: str = "", text: str = "") -> RunEvent | None:
-    """Something worth a line in the history that changes no state. The same again within a minute is not repeated,
-    nor are more than 20 of a kind kept in one, nor more than its bound in all, so that a caller gone wild can't fill
-    the history. None where nothing was written."""
+    """Write a line of the history that changes no state; None if it was not written.
+
+    Not written: a repeat within a minute, more than 20 of a kind in a minute, and more of a kind than the bound. So a
+    caller that repeats itself can't fill the history.
+    """
     who, text = readable(who[:150])[:150], for_history(text)
     with transaction.atomic():
         recent = run.events.filter(kind=kind, at__gte=timezone.now() - _NOTE_AGAIN_AFTER)
@@ -61,7 +63,7 @@ def start_run(
     """
     profile = profiles.apply_overrides(profiles.load(profile_name or host.profile_name), overrides or {})
     with transaction.atomic():
-        host = Host.objects.select_for_update().get(pk=host.pk)  # against disabling it meanwhile
+        host = Host.objects.select_for_update().get(pk=host.pk)  # so that nobody disables it meanwhile
         refuse_unless_free(host)
         _refuse_unless_it_may_write(host, profile)
         run = Run(
@@ -77,28 +79,28 @@ def start_run(
 
 
 def cancel(run: Run, who: str = "") -> None:
-    """Stop before the end. A held run can only be released."""
+    """Stop a run before its end. A held run can't be cancelled, only released."""
     with locked(run.pk) as run:
         apply(run, Event.CANCEL, actor=Actor.OPERATOR, who=who, why=f"cancelled ({naming.state_in_words(run.state)})")
 
 
 def release(run: Run, who: str = "") -> None:
-    """End the hold: the key goes first, then the host powers itself off."""
+    """End the hold: delete the key. The agent then powers the host off."""
     with locked(run.pk) as run:
         apply(run, Event.RELEASE, actor=Actor.OPERATOR, who=who, why="released")
 
 
 def ask_retry(run: Run, stage: str, who: str = "") -> None:
-    """Run this stage once more, as soon as a slot is free; until then the hold stays."""
+    """Ask for another attempt of this stage. It starts when a slot is free; until then the hold stays."""
     with locked(run.pk) as run:
         _ask_retry(run, stage, who)
 
 
 def override_wipe(run: Run, attempt: int, serial: str, digest: str, who: str = "", boot: int | None = None) -> None:
-    """Let the next Storage attempt go on over what the wipe probe listed on this disk.
+    """Let the next Storage attempt write over what the wipe probe found on this disk.
 
-    `attempt`, `serial`, `digest` (and `boot`) must be those of the list that was shown. When every disk that was
-    refused has its override, the retry is asked for. Raises Refused for any difference.
+    `attempt`, `serial`, `digest` (and `boot`) must be those of the list that the operator saw; raises Refused if one
+    differs. When every refused disk has its override, this asks for the retry.
     """
     with locked(run.pk) as run:
         machine.step(State(run.state), Event.RETRY)
@@ -116,7 +118,7 @@ def override_wipe(run: Run, attempt: int, serial: str, digest: str, who: str = "
 
 
 def take_private_key(run: Run, who: str = "") -> str:
-    """The hold's private key, once. Raises Refused when there is none to give."""
+    """The hold's private key, which can be taken once. Raises Refused if there is none."""
     with locked(run.pk) as run:
         session = hold.current(run)
         if session is None:
@@ -155,13 +157,13 @@ def disable_host(host: Host) -> None:
 
 
 def dispatch(run: Run, who: str = "dispatcher", slots: int | None = None) -> None:
-    """A slot is free: expect the boot and wake the host. `slots` is how many there are, for the history."""
+    """Give the run a slot: expect the boot and wake the host. The history keeps `slots`, how many there are."""
     with locked(run.pk) as run:
         apply(run, Event.DISPATCH, actor=Actor.WORKER, who=who, why="a slot is free", slots=slots)
 
 
 def grant_retry(run: Run, who: str = "dispatcher", slots: int | None = None) -> None:
-    """A slot is free for the retry that was asked for."""
+    """Give a slot to the retry that was asked for."""
     with locked(run.pk) as run:
         if not run.retry_stage:
             raise Refused(f"run {run.pk} waits for no retry")
@@ -172,8 +174,8 @@ def grant_retry(run: Run, who: str = "dispatcher", slots: int | None = None) -> 
 
 
 def give_go(run: Run, who: str = "dispatcher", why: str = "") -> None:
-    """The shared link is free: the stage that waits may start, its deadline counts from now. `why` is what is known of
-    the bench."""
+    """Let the waiting stage use the shared link. Its deadline counts from now. `why` says what is known of the
+    bench."""
     with locked(run.pk) as run:
         waiting = run.stage_runs.filter(name=run.state, outcome="", go_at=None)
         if waiting.update(go_at=timezone.now(), bench=""):
@@ -182,7 +184,7 @@ def give_go(run: Run, who: str = "dispatcher", why: str = "") -> None:
 
 
 def wait_for_bench(run: Run, why: str, who: str = "dispatcher") -> None:
-    """The link is free, but the bench can't measure: the stage goes on waiting, and says for what."""
+    """The link is free, but the bench can't measure: record why the stage goes on waiting."""
     with locked(run.pk) as run:
         waiting = run.stage_runs.filter(name=run.state, outcome="", go_at=None)
         if waiting.filter(bench_since=None).update(bench=why, bench_since=timezone.now()):
@@ -191,7 +193,7 @@ def wait_for_bench(run: Run, why: str, who: str = "dispatcher") -> None:
 
 
 def leave_untested(run: Run, why: str, who: str = "dispatcher") -> None:
-    """The bench did not become fit in time: the stage that waits is not tested, and the run goes on."""
+    """The bench did not become fit in time: the waiting stage is not tested, and the run goes on."""
     with locked(run.pk) as run:
         stage_run = stage_rows.current(run)
         if stage_run is not None and stage_run.go_at is None:
@@ -201,7 +203,7 @@ def leave_untested(run: Run, why: str, who: str = "dispatcher") -> None:
 
 
 def record_rung(run: Run, rung: Rung, detail: str = "", at: datetime | None = None, boot: int | None = None) -> None:
-    """This rung of the boot ladder was reached; the first time counts, repeats are numbered."""
+    """Record that the boot reached this rung. The row keeps the first time and counts repeats."""
     at = at or timezone.now()
     with transaction.atomic():
         row, new = LadderRung.objects.get_or_create(
@@ -214,7 +216,7 @@ def record_rung(run: Run, rung: Rung, detail: str = "", at: datetime | None = No
 
 
 def ask_report(run: Run, who: str) -> None:
-    """An operator wants the report written again: it was put aside, or removed by age."""
+    """Ask for the report again, because it could not be written, or was removed by age."""
     with locked(run.pk) as run:
         if not (run.is_over or run.state == State.FAILED_HOLDING):
             raise Refused(f"run {run.pk} goes on: its report is written when it ends or is held")
@@ -226,7 +228,7 @@ def ask_report(run: Run, who: str) -> None:
 
 
 def refuse_unless_free(host: Host) -> None:
-    """Raises Refused for a host that no run can start on now."""
+    """Raises Refused if no run can start on this host now."""
     if not host.enabled:
         raise Refused(f"{host.name} is disabled: enable it first")
     if not host.macs.exists():
@@ -248,14 +250,14 @@ def _run_in_words(run: Run) -> str:
 
 
 def _ask_retry(run: Run, stage: str, who: str) -> None:
-    """Once: whoever was not answered asks again."""
+    """Ask for the retry, once: a caller that got no answer calls again."""
     machine.step(State(run.state), Event.RETRY)
     if not run.stage_runs.filter(name=stage).exclude(outcome="").exists():
         raise Refused(f"{naming.state_in_words(stage)} has not run in run {run.pk}: there is nothing to retry")
     if run.stage_runs.count() >= bounds.RUN_ATTEMPTS.most:
         raise Refused(f"run {run.pk} has had {bounds.RUN_ATTEMPTS.most} attempts: release the host, start another run")
     if stage != State.INVENTORY_CHECK and stage_rows.was_booted_anew(run):
-        raise Refused("the host was booted anew since its parts were collected: retry Inventory, all stages follow")
+        raise Refused("the host has booted again since its inventory was read: retry Inventory, all stages follow")
     if run.retry_stage == stage:
         return
     run.retry_stage = stage
@@ -276,7 +278,7 @@ def _refusals_shown(run: Run, attempt: int) -> dict[str, dict[str, Any]]:
 
 
 def _give_override(run: Run, attempt: int, serial: str, digest: str, who: str) -> None:
-    """Once for the same list."""
+    """Write the override, once for the same list."""
     mine = Override.objects.filter(run=run, stage=State.STORAGE, attempt=attempt, serial=serial)
     shown = {"boot": stage_rows.claimed_boot(run), "digest": digest}
     if mine.filter(**shown).exists():

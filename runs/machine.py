@@ -1,7 +1,7 @@
 """The life of a run: one table, `(state, event) → (next state, effects)`, each row once.
 
-This is the only answer to "what comes next". A pair that is not here is not allowed: `step` raises `NotAllowed`, and
-the API answers 409. `lifecycle` applies it; nothing else writes `Run.state`. No Django import.
+Only this table says what comes next. A pair that is not in it is not allowed: `step` raises `NotAllowed`, and the API
+answers 409. `transition` applies it; nothing else writes `Run.state`. No Django import.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class State(StrEnum):
 
 
 class Event(StrEnum):
-    """What can happen to a run, and through which of the four doors it comes."""
+    """What can happen to a run, and who causes it."""
 
     QUEUE = "queue"  # operator: start vetting
     DISPATCH = "dispatch"  # worker: a slot is free
@@ -48,7 +48,7 @@ class Event(StrEnum):
     STAGE_DONE = "stage_done"  # agent: passed, or not tested, or failed under on_failure: continue
     STAGE_FAILED = "stage_failed"  # agent: a check failed
     STAGE_REFUSED = "stage_refused"  # agent: the wipe probe found something (gate 3)
-    BENCH_UNFIT = "bench_unfit"  # agent: the bench could not have measured: once more when it can
+    BENCH_UNFIT = "bench_unfit"  # agent: the bench could not have measured: another attempt follows
     HOLD = "hold"  # agent: the host is held
     HOST_RESET = "host_reset"  # agent: back under another boot id
     CONTRACT_MISMATCH = "contract_mismatch"  # agent: built from another contract
@@ -58,24 +58,24 @@ class Event(StrEnum):
     BOOT_DEADLINE = "boot_deadline"  # watchdog: nothing claimed the run
     HEARTBEAT_DEADLINE = "heartbeat_deadline"  # watchdog: the host went silent
     STAGE_DEADLINE = "stage_deadline"  # watchdog: the stage took too long
-    BENCH_DEADLINE = "bench_deadline"  # watchdog: one of these two, while the bench was starved
+    BENCH_DEADLINE = "bench_deadline"  # watchdog: one of these two, while the bench was short of CPU
     HOLD_DEADLINE = "hold_deadline"  # watchdog: held longer than the bench allows
 
 
 class Effect(StrEnum):
-    """What a transition writes besides the state, in the same transaction (`effects.py`)."""
+    """What a transition writes besides the state, in the same transaction (see `effects.py`)."""
 
-    WAKE = "wake"  # ask for the host to be woken
-    EXPECT_BOOT = "expect_boot"  # a fresh boot with its own token, and a deadline
+    WAKE = "wake"  # ask pxe to wake the host
+    EXPECT_BOOT = "expect_boot"  # a new boot with its own token, and a deadline
     OPEN_STAGE = "open_stage"  # a row for the stage's next attempt
-    CLOSE_STAGE = "close_stage"  # what was running has failed with what was last seen: the host is lost
-    GIVE_UP_STAGE = "give_up_stage"  # what was running has failed: it took too long, though the host answers
-    DROP_STAGE = "drop_stage"  # what was running is not tested: the bench is to blame
-    OPEN_HOLD = "open_hold"  # a fresh key pair
+    CLOSE_STAGE = "close_stage"  # the running attempt has failed: the host is lost
+    GIVE_UP_STAGE = "give_up_stage"  # the running attempt has failed: it took too long, though the host answers
+    DROP_STAGE = "drop_stage"  # the running attempt is not tested: the bench is to blame
+    OPEN_HOLD = "open_hold"  # a new key pair
     CLOSE_HOLD = "close_hold"  # forget the key pair
     WRITE_VERDICT = "write_verdict"  # verdict of the run, health of the host
-    END = "end"  # the testing is over: its time is taken
-    REOPEN = "reopen"  # a retry: it is not over yet
+    END = "end"  # the testing is over: note when
+    REOPEN = "reopen"  # a retry: the run goes on
     REPORT = "report"  # a report is due
     TELL_STAGE_FAILED = "tell_stage_failed"  # notifications, by kind
     TELL_HOLDING = "tell_holding"
@@ -83,7 +83,7 @@ class Effect(StrEnum):
 
 
 class Row(NamedTuple):
-    """`goes_to` None means the stage that was asked for (a retry names its stage)."""
+    """One row of the table. `goes_to` is None for a retry, which names its stage itself."""
 
     state: State
     event: Event

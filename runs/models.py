@@ -1,4 +1,4 @@
-"""What is kept of a run. The database is the only truth: pages, history and notifications are read from these rows."""
+"""The rows of a run. The database is the only truth: pages, history and messages are made from these rows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Actor(models.TextChoices):
 
 
 class Run(models.Model):
-    """One vetting of a host. Spec, disks and profile are frozen here when it is queued."""
+    """One vetting of a host. Expected spec, disks and profile are copied here when it is queued."""
 
     host = models.ForeignKey(Host, on_delete=models.PROTECT, related_name="runs")
     state = models.CharField(max_length=16, default=State.REGISTERED)
@@ -106,14 +106,14 @@ class Run(models.Model):
 
     @property
     def is_over(self) -> bool:
-        """Nothing more will happen to it by itself (a Failed run may still be held)."""
+        """Whether it has ended. (A Failed run may still become held.)"""
         return self.state in ENDED or self.state == State.FAILED
 
 
 class Boot(models.Model):
-    """One boot of a run. The token itself is never kept: it is made anew from `nonce` and the secret key, and checked
-    against the bcrypt hash. `number` counts from 1; number 1 tests, later ones hold or renew a
-    hold, and test when a retry was asked for."""
+    """One boot of a run. `number` counts from 1. The first boot tests; a later one holds the host, or tests if a retry
+    was asked for. The token is not stored: it is made from `nonce` and the secret key when needed, and checked against
+    its bcrypt hash."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="boots")
     number = models.PositiveIntegerField()
@@ -147,7 +147,7 @@ class Rung(models.TextChoices):
 
 
 class LadderRung(models.Model):
-    """A rung that a boot reached, at its first time; `seen` counts repeats."""
+    """A rung that a boot reached, and when it first did; `seen` counts repeats."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="rungs")
     boot = models.PositiveIntegerField()
@@ -162,7 +162,8 @@ class LadderRung(models.Model):
 
 
 class WakeRequest(models.Model):
-    """Asks pxe's wake tick to wake the run's host; repeated until the machine is seen or the deadline passes."""
+    """Asks pxe's wake tick to wake the run's host. The tick repeats it until the machine is seen or the deadline
+    passes."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="wakes")
     requested_at = models.DateTimeField(default=timezone.now)
@@ -172,8 +173,8 @@ class WakeRequest(models.Model):
 
 
 class StageRun(models.Model):
-    """One attempt of one stage. `outcome` empty while it runs or waits for its `go_at`. Times of the deadline count
-    from `go_at`."""
+    """One attempt of one stage. `outcome` is empty while it runs or waits for its go. Its deadline counts from
+    `go_at`."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="stage_runs")
     name = models.CharField(max_length=16)
@@ -211,7 +212,7 @@ class Severity(models.TextChoices):
 
 
 class Finding(models.Model):
-    """One thing a stage saw (wire.Finding). `value` and `limit` are a number, a text or null."""
+    """One thing that a stage saw (wire.Finding). `value` and `limit` are a number, a text or null."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="findings")
     stage_run = models.ForeignKey(StageRun, on_delete=models.CASCADE, related_name="findings")
@@ -230,7 +231,7 @@ class Finding(models.Model):
 
 
 class SpecDiff(models.Model):
-    """One difference between the expected and the actual; `path` such as `memory.dimms[DIMM_A1].serial`."""
+    """One difference between expected spec and inventory, at a `path` such as `memory.dimms[DIMM_A1].serial`."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="spec_diffs")
     stage_run = models.ForeignKey(StageRun, on_delete=models.CASCADE, related_name="spec_diffs")
@@ -261,7 +262,7 @@ class Measurement(models.Model):
 
 
 class Artifact(models.Model):
-    """A file that a run left, below the run's directory."""
+    """A file of a run, below the run's directory."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="artifacts")
     name = models.CharField(max_length=200)
@@ -275,8 +276,8 @@ class Artifact(models.Model):
 
 
 class LeftOut(models.Model):
-    """How many of one kind were sent and not kept, because they were more than `hosts.bounds` allows. `whole` names
-    the artifact that has all of them. `stage_run` is empty for what belongs to the run: log lines, measurements."""
+    """How many of one kind were sent and not kept, because `hosts.bounds` allows no more. `whole` names the artifact
+    that has all of them. `stage_run` is empty for log lines and measurements, which belong to the run."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="left_out")
     stage_run = models.ForeignKey(StageRun, null=True, blank=True, on_delete=models.CASCADE, related_name="left_out")
@@ -289,7 +290,7 @@ class LeftOut(models.Model):
 
 
 class HoldSession(models.Model):
-    """One hold of a host: a key pair of its own. The private key lies encrypted until it was downloaded once or the
+    """One hold of a host, with a key pair of its own. The private key is stored encrypted until it is downloaded or the
     hold ends."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="holds")
@@ -309,7 +310,7 @@ class HoldSession(models.Model):
 
 
 class Override(models.Model):
-    """The operator saw what the wipe probe listed on one disk and lets this Storage attempt go on over it."""
+    """An operator saw what the wipe probe found on one disk, and lets this Storage attempt write over it."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="overrides")
     boot = models.PositiveIntegerField()
@@ -327,9 +328,9 @@ class Override(models.Model):
 
 
 class RunEvent(models.Model):
-    """The outbox. Every change of state and everything worth telling is one row; history, live pages and
-    notifications read it. `kind` is an event of the machine, or a plain word such as `token_refused`; `tells` a
-    notification kind, or empty. `data` of an event that gives a slot has `slots`: how many there were."""
+    """The outbox: one row for every change of state and every other line of the history. History, live pages and
+    messages read it. `kind` is an event of the machine, or a word such as `token_refused`. `tells` is the kind of
+    message to send, or empty. `data` of an event that gives a slot has `slots`, how many there are."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="events")
     at = models.DateTimeField(default=timezone.now)
@@ -347,16 +348,18 @@ class RunEvent(models.Model):
 
 
 class WebOutage(models.Model):
-    """A time in which our own web was not seen to answer: it counts against no deadline of a host."""
+    """A time in which our web process did not answer. It counts against no deadline of a host."""
 
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField()
 
 
 class BenchShortage(models.Model):
-    """A time in which this machine could not have measured a host: what was measured then condemns none. `kind` is
-    `cpu` or `port`, `weight` how many times over its limit it was at worst. In a time of the kind `busy` it most likely
-    could: a host that is slow then is measured once more."""
+    """A time in which the bench was short of something. `weight` says how many times over its limit it was at worst.
+
+    `cpu` and `port`: it could not measure, and what was measured then fails no host. `busy`: it most likely could; a
+    host that was slow then is measured once more.
+    """
 
     CPU, PORT, BUSY = "cpu", "port", "busy"
 
@@ -368,8 +371,8 @@ class BenchShortage(models.Model):
 
 
 class Job(models.Model):
-    """A call that takes longer than the worker's round may (runs/jobs.py). It is in hand from `handed_at` on, and was
-    put aside where it is neither in hand nor due. `number` is that of its newest try, `tries` how many failed since it
+    """A call that takes longer than the worker's round may (runs/jobs.py). It runs from `handed_at` on. A job that
+    neither runs nor is due was put aside. `number` is the number of its newest try, `tries` how many failed since it
     was asked for."""
 
     call = models.CharField(max_length=100)
@@ -403,9 +406,9 @@ class Job(models.Model):
 
 
 class Lease(models.Model):
-    """Who runs the ticks now. `ticked_at` is when the round last showed that it goes on: its age is the worker's pulse.
-    `paused` has the ticks that took too long: when each is tried again, and what happened. The row of the sweep only
-    says when the last one was asked for."""
+    """Which process runs the ticks now. `ticked_at` is when the round was last seen to go on; its age shows whether the
+    worker lives. `paused` has the ticks that took too long, and when each is tried again. The row of the sweep only
+    says when the last sweep was asked for."""
 
     ROUND, SWEEP = "round", "sweep"
 

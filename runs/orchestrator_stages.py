@@ -1,5 +1,5 @@
-"""What happens without the agent: SpecValidate and Reporting resolve here, and stages that don't apply are passed over,
-all inside the call that led to them."""
+"""The stages that need no agent: SpecValidate, Reporting, and those that are skipped. They are done inside the call
+that moved the run to them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WHO = "orchestrator"
 
 
 def advance(run: Run) -> None:
-    """Move on until the run is in a stage for the agent, or has stopped. In the caller's transaction."""
+    """Move the run on until it is in a stage for the agent, or has stopped. In the caller's transaction."""
     while run.state in STAGE_STATES:
         stage_run = stage_rows.current(run)
         if stage_run is None:
@@ -34,7 +34,7 @@ def advance(run: Run) -> None:
 
 
 def after_stage(run: Run, stage_run: StageRun, *, who: str) -> None:
-    """An attempt is over: take the event that its result means, then resolve what follows."""
+    """An attempt has ended: apply the event of its outcome, then move the run on."""
     event = event_of(run, stage_run)
     if event is Event.STAGE_DONE and stage_run.outcome == Outcome.FAILED:
         transition.write_event(
@@ -48,8 +48,8 @@ def after_stage(run: Run, stage_run: StageRun, *, who: str) -> None:
 
 
 def event_of(run: Run, stage_run: StageRun) -> Event:
-    """A failed stage stops the run, unless the profile says to go on; a refusal by the wipe probe always stops it. What
-    the bench has spoilt is done once more."""
+    """The event of an attempt's outcome. A failed stage stops the run, unless the profile says to continue. A refusal
+    by the wipe probe always stops it. What the bench could not measure is repeated."""
     if stage_run.outcome == Outcome.FAILED:
         return Event.STAGE_DONE if run.profile.get("on_failure") == "continue" else Event.STAGE_FAILED
     if stage_rows.is_refused_by_wipe_probe(stage_run):
@@ -60,7 +60,7 @@ def event_of(run: Run, stage_run: StageRun) -> Event:
 
 
 def sentence(stage_run: StageRun) -> str:
-    """`Storage attempt 2: failed, sda: 2 unreadable sectors`."""
+    """The attempt's outcome, such as `Storage attempt 2: failed, sda: 2 unreadable sectors`."""
     finding = stage_run.findings.filter(severity=wire.Severity.CRITICAL).first()
     detail = finding.message if finding else _found_by_the_probe(stage_run) or stage_run.reason
     attempt = f" attempt {stage_run.attempt}" if stage_run.attempt > 1 else ""
@@ -86,7 +86,7 @@ def _spec_validate(run: Run, stage_run: StageRun) -> None:
 
 @dataclass(frozen=True)
 class Compared:
-    """What Expected parts makes of a spec and an inventory."""
+    """The comparison of a spec with an inventory: outcome and reason of SpecValidate, and the differences."""
 
     outcome: Outcome
     reason: str
@@ -94,7 +94,7 @@ class Compared:
 
 
 def compare(expected: specdiff.Spec | None, inventory: wire.Inventory) -> Compared:
-    """Failed where anything is critical; not tested where the inventory has no answer to something the spec states."""
+    """Failed if a difference is critical; not tested if the inventory can't answer something that the spec states."""
     differences, unanswered = specdiff.compare(expected, inventory), specdiff.not_compared(expected, inventory)
     critical = [d for d in differences if d.severity == wire.Severity.CRITICAL]
     found = "1 difference" if len(differences) == 1 else f"{len(differences)} differences"
@@ -134,7 +134,7 @@ def _compare(run: Run, stage_run: StageRun) -> None:
 
 
 def _keep(run: Run, stage_run: StageRun, differences: list[specdiff.Difference]) -> None:
-    """The critical ones first, where there are more than are kept."""
+    """Keep the differences. If there are too many, keep the critical ones first."""
     most = bounds.DIFFERENCES.most
     by_weight = sorted(differences, key=lambda one: one.severity != wire.Severity.CRITICAL)
     kept = differences if len(differences) <= most else by_weight[:most]
@@ -160,7 +160,7 @@ def _row(run: Run, stage_run: StageRun, difference: specdiff.Difference) -> Spec
 
 
 def _reporting(run: Run, stage_run: StageRun) -> None:
-    """The verdict's stage: a run that went on over a failed stage stops here and holds."""
+    """End the run. One that continued after a failed stage fails here, and holds."""
     rows = run.stage_runs.exclude(pk=stage_run.pk).order_by("attempt")
     newest = dict(rows.values_list("name", "outcome"))
     failed = [BY_NAME[name].title for name, outcome in newest.items() if outcome == Outcome.FAILED]

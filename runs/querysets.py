@@ -1,4 +1,4 @@
-"""Every question about many runs."""
+"""Queries about many runs."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from runs.machine import HELD, LIVE, OCCUPIES_SLOT, State
 if TYPE_CHECKING:
     from runs.models import Run
 
-# The columns of a run that hold whole documents, some of them large.
+# The columns of a run that hold JSON documents, some of them large.
 DOCUMENTS = ("profile", "expected", "disks", "inventory")
-# Those of an attempt: of many megabytes where every row of a list brings its attempt along.
+# The same of an attempt: a list that loads them for every row reads many megabytes.
 STAGE_DOCUMENTS = ("progress", "checks", "counters", "numbers", "refusals", "evidence")
 
 
 class RunQuerySet(models.QuerySet):
     def live(self) -> RunQuerySet:
-        """Between registered and reporting: something is still to happen."""
+        """From registered to reporting."""
         return self.filter(state__in=LIVE)
 
     def live_or_held(self) -> RunQuerySet:
         return self.filter(state__in=LIVE | HELD)
 
     def busy_on(self, host: Host) -> Run | None:
-        """The run that the host is busy with, of which there is one at most."""
+        """The live or held run of this host. There is one at most."""
         return self.live_or_held().filter(host=host).first()
 
     def with_parts(self) -> RunQuerySet:
-        """Those that got as far as an inventory, newest first."""
+        """Runs with an inventory, newest first."""
         return self.filter(inventory__isnull=False).order_by("-id")
 
     def light(self, *kept: str) -> RunQuerySet:
-        """Without their documents, apart from those that are `kept`."""
+        """Without the JSON documents, except those in `kept`."""
         return self.defer(*(name for name in DOCUMENTS if name not in kept))
 
     def held(self) -> RunQuerySet:

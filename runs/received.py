@@ -1,7 +1,7 @@
-"""A message of an agent, cut to the bounds of `hosts.bounds`. Pure, and done before any transaction.
+"""Cut an agent's message to the bounds of `hosts.bounds`. No database; called before the transaction.
 
-A cut never makes a result better. What counts against the host is kept first; where something was left out that could
-have counted, `Cut.unjudged` says so, and the stage can't be passed.
+A cut never makes a result better. What counts against the host is kept first. If something that could count against it
+is left out, `Cut.unjudged` says so, and the stage does not pass.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _LISTS: Mapping[tuple[type, str], Bound] = {
     (wire.Memory, "dimms"): bounds.PARTS,
     **{(wire.Inventory, one.name): bounds.PARTS for one in fields(wire.Inventory)},
 }
-# Too many of these are refused: cut, they would be another machine's, or lost without a word.
+# A message with too many of these is refused: cut, it would name another machine, or lose data unnoticed.
 _REFUSED: Mapping[tuple[type, str], int] = {
     (wire.Hello, "macs"): bounds.MACS.most,
     (wire.Claim, "macs"): bounds.MACS.most,
@@ -56,13 +56,13 @@ _REFUSED: Mapping[tuple[type, str], int] = {
     (wire.SensorBatch, "measurements"): wire.MAX_MEASUREMENTS_PER_BATCH,
 }
 _SEVERITIES = {wire.Severity.CRITICAL: 0, wire.Severity.WARNING: 1, wire.Severity.INFO: 2}
-# Of what was left out of these, nothing counts against a host that what was kept does not.
+# What is left out of these never counts against a host.
 _NO_WEIGHT = frozenset({"texts", "evidence", "progress", "users", "signatures"})
 
 
 @dataclass(frozen=True)
 class Cut:
-    """What was left out: kind → how many. `unjudged` names what of it could have counted against the host, in words."""
+    """What was left out, by kind and number. `unjudged` names, in words, what of it could count against the host."""
 
     left_out: Mapping[str, int] = field(default_factory=dict)
     unjudged: str = ""
@@ -76,7 +76,7 @@ NOTHING = Cut()
 
 @dataclass(frozen=True)
 class Room:
-    """How much more the run of a result may take: findings, and characters of evidence."""
+    """How much more a run may store: findings, and characters of evidence."""
 
     findings: int = bounds.FINDINGS.most
     evidence: int = bounds.EVIDENCE.most
@@ -89,13 +89,13 @@ class Bounded:
 
 
 def within_bounds(message: Any, room: Room = Room(), required: Required = tuple) -> Bounded:
-    """The message within the bounds. `required` names the checks that the stage can't do without; it is asked only
-    where checks have to be left out. Raises WireError for what can't be cut."""
+    """The message, cut to the bounds. `required` returns the names of the required checks; it is called only if checks
+    have to be left out. Raises WireError for what can't be cut."""
     return _Cutter(room, required).take(message)
 
 
 class _Cutter:
-    """Counts while it cuts."""
+    """Cuts a message and counts what it leaves out."""
 
     def __init__(self, room: Room, required: Required) -> None:
         self.room, self.required = room, required
@@ -110,7 +110,7 @@ class _Cutter:
         return Bounded(message, Cut(dict(self.left_out), unjudged))
 
     def _within(self, value: Any) -> Any:
-        """Any dataclass, field by field; the very same object where nothing had to be cut."""
+        """Cut a dataclass field by field. Returns the same object if nothing had to be cut."""
         kind, changed = type(value), {}
         for name in _names(kind):
             old = getattr(value, name)
@@ -138,7 +138,7 @@ class _Cutter:
         return bound.cut(text)
 
     def _figure(self, value: float) -> float:
-        """On the same side of every limit: what is too much stays too much."""
+        """Cut a number to the bound. It stays on the same side of every limit."""
         if -bounds.FIGURE.most <= value <= bounds.FIGURE.most:
             return value
         self.left_out["figures"] += 1
@@ -187,7 +187,7 @@ class _Cutter:
         return kept
 
     def _evidence(self, evidence: dict[str, str]) -> dict[str, str]:
-        """An even share for each; of those that are shorter, the others have no more for it."""
+        """Cut each text to an equal share of the room. What a short text does not use is not given to others."""
         most = bounds.EVIDENCE_TEXTS.most
         if len(evidence) > most:
             self.left_out["evidence"] += len(evidence) - most
@@ -201,7 +201,7 @@ class _Cutter:
         return {bounds.NAME.cut(name): cap.cut_middle(text) for name, text in kept}
 
     def _inventory(self, inventory: wire.Inventory | None) -> wire.Inventory | None:
-        """Too large as a whole, it is left out as a whole: of half a list of parts nobody could say what is missing."""
+        """Leave out an inventory that is too large, all of it: half a list would look as if parts were missing."""
         if inventory is None:
             return None
         inventory = self._within(inventory)
@@ -213,8 +213,8 @@ class _Cutter:
 
 
 def _counts_against_host(one: Any) -> bool:
-    """Whether it counts against the host. A critical finding does also where others are kept: what the bench may have
-    bent of those is excused, and this one would not have been."""
+    """Whether it counts against the host. A critical finding does even if other critical ones are kept: an unfit bench
+    may explain those and not this one."""
     if isinstance(one, wire.Check):
         return one.outcome is not wire.Outcome.PASSED
     return not isinstance(one, wire.Finding) or one.severity is wire.Severity.CRITICAL
@@ -226,14 +226,13 @@ def _firsts(keys: Sequence[Hashable]) -> list[bool]:
 
 
 def _rank_findings(findings: list[wire.Finding], _: Collection[str]) -> list[Any]:
-    """By severity, and of one severity the first of each part before what else there is of it: every part that is to
-    blame is named."""
+    """By severity. Within a severity, the first finding of each component comes first, so that each is named."""
     firsts = _firsts([(one.severity, one.component) for one in findings])
     return [(_SEVERITIES[one.severity], not first) for one, first in zip(findings, firsts, strict=True)]
 
 
 def _rank_checks(checks: list[wire.Check], required: Collection[str]) -> list[Any]:
-    """What did not pass before what passed, required ones before others, the first of each name before its others."""
+    """Failed before not tested before passed; then required before others; then the first of each name."""
     exact, begin = set(required), tuple(name for name in required if name.endswith("."))
     worse = {wire.Outcome.FAILED: 0, wire.Outcome.NOT_TESTED: 1, wire.Outcome.PASSED: 2}
     firsts = _firsts([one.name for one in checks])

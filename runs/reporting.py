@@ -1,4 +1,4 @@
-"""Asking for a run's report, and how far that has come."""
+"""Ask for a run's report, and find the job that writes it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ WRITE = jobs.Kind("runs.reports.write.write_due", "the report", limit_s=100, mos
 
 
 def want(run: Run) -> None:
-    """In the transaction of the caller. One that was put aside is tried again."""
+    """Ask for the report, in the caller's transaction. A job that was put aside is tried again."""
     run.report_due = True
     Run.objects.filter(pk=run.pk).update(report_due=True)
     jobs.ask(WRITE, run.pk, run_id=run.pk)
 
 
 def job_of(run: Run) -> Job | None:
-    """None where the report is written, or was not asked for yet."""
+    """The job that writes the report; None if it is written, or was not asked for."""
     return run.jobs.filter(call=WRITE.call).first()

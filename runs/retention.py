@@ -1,8 +1,8 @@
-"""The janitor: removes files by age, never a row of a run's history.
+"""The janitor: removes old files, and never a row of a run's history.
 
-Artifact files older than `artifacts.retention_days` go with their rows, log files older than
-`logs.retention_days` go alone. Runs, hosts, stages, findings, measurements and differences stay for ever. How long a
-sweep takes depends on how many files there are, so it is a job of its own.
+Artifacts older than `artifacts.retention_days` are removed with their rows, logs older than `logs.retention_days`
+without. Runs, hosts, stages, findings, measurements and differences stay for ever. A sweep takes longer the more files
+there are, so it is a job.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LOG_SUFFIX = ".log"
 
 @dataclass(frozen=True)
 class Removal:
-    """One file that goes. `artifact` is its row's key, None for a log."""
+    """One file to remove. `artifact` is the key of its row, None for a log."""
 
     path: Path
     size: int
@@ -38,14 +38,17 @@ class Removal:
 
 
 SWEEP = jobs.Kind("runs.retention.sweep_a_while", "the janitor's sweep", limit_s=60, most_tries=3, is_long=True)
-# Of its 60 s; a file takes well below a second.
+# Less than the job's 60 s, since the last file may take a while.
 SWEEP_FOR_S = 30.0
 JOBS_KEPT = timedelta(days=7)
 
 
 def tick() -> None:
-    """Ask for a sweep every `janitor.interval_minutes`. Two workers at once ask for one. That it was asked for is on
-    record with the job, or neither is: else there would be no sweep until the next one is due."""
+    """Ask for a sweep every `janitor.interval_minutes`. Two workers at once ask for one.
+
+    The job and the note that it was asked for are written in one transaction. Else a crash between them would skip a
+    sweep.
+    """
     now = timezone.now()
     every = timedelta(minutes=settings.VETTING.janitor.interval_minutes)
     lease, _ = Lease.objects.get_or_create(name=Lease.SWEEP)
@@ -58,16 +61,16 @@ def tick() -> None:
 
 
 def sweep_a_while() -> str:
-    """The job: as much as fits into its time; the rest is another job's. What is old among the jobs goes, too, where
-    nobody can ask for it again."""
+    """The job: sweep for `SWEEP_FOR_S`, and ask for another job if files are left. Also deletes old short jobs that
+    were put aside, since nobody can ask for them again."""
     Job.objects.filter(due_at=None, handed_at=None, is_long=False, failed_at__lt=timezone.now() - JOBS_KEPT).delete()
     until = time.monotonic() + SWEEP_FOR_S
     return jobs.AGAIN if sweep(until=until) and time.monotonic() > until else ""
 
 
 def sweep(*, dry_run: bool = False, until: float = float("inf")) -> list[Removal]:
-    """Remove what is too old; returns what was removed (or would be). A file that can't be removed stays,
-    with its row, and is logged. Nothing more is begun after `until`, on the monotonic clock."""
+    """Remove what is too old, and return what was removed (or would be). A file that can't be removed stays, with its
+    row, and is logged. Stops after `until` on the monotonic clock."""
     doomed = [*_old_artifacts(), *_old_logs(), *_stale_previews()]
     removed = doomed if dry_run else [item for item in doomed if time.monotonic() < until and _remove(item)]
     if removed and not dry_run:
@@ -76,7 +79,7 @@ def sweep(*, dry_run: bool = False, until: float = float("inf")) -> list[Removal
 
 
 def inside(relative: str) -> Path | None:
-    """The file below RUNS_DIR that this names, symbolic links followed; None for what leads outside."""
+    """The file below RUNS_DIR with this relative path, symbolic links followed; None if it lies outside."""
     base = settings.RUNS_DIR.resolve()
     path = (base / relative).resolve()
     return path if base in path.parents else None
@@ -93,7 +96,7 @@ def _old_artifacts() -> Iterator[Removal]:
 
 
 def _old_logs() -> Iterator[Removal]:
-    """By the time of their last line: a log is appended to as long as its run lives."""
+    """Logs whose last line is too old."""
     oldest = _before(settings.VETTING.logs.retention_days).timestamp()
     in_use = {str(pk) for pk in _in_use().values_list("pk", flat=True)}
     for path in sorted(settings.RUNS_DIR.glob(f"*/*{LOG_SUFFIX}")):
@@ -109,7 +112,7 @@ def _stale_previews() -> Iterator[Removal]:
 
 
 def _in_use() -> RunQuerySet:
-    """Runs whose files nobody may take away: live, held, and just failed, where the agent may still hold."""
+    """Runs whose files stay: live, held, and ended within a day (the agent may still ask for a hold)."""
     return Run.objects.live_or_held() | Run.objects.filter(ended_at__gte=_before(1))
 
 

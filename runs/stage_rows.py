@@ -19,14 +19,14 @@ from runs.machine import State
 from runs.models import Finding, Outcome, Run, StageRun
 from runs.stages import BY_NAME, STAGES
 
-# What the probe says of a disk where it could not tell.
+# The wipe probe's answers for a disk that it could not read.
 NO_DATA = frozenset({"unreadable", "not_probed"})
 WIPE_PROBE_GATE = 3  # of the five that docs/safety.md has
-# A host that hung, reset or lost power in a stage has failed it, and so has one that did not end it in time.
+# Findings on a host that hung, reset or lost power in a stage, and on one that did not end it in time.
 HOST_LOST, OVERDUE = "system.lost", "system.overdue"
-# What nobody can tell of a host that a starved bench did not hear in time.
+# The deadline was missed while the bench was short of CPU: that says nothing of the host.
 BENCH_STARVED = "bench.starved"
-# An agent that is restarted again and again ends no stage.
+# How often an agent that was restarted gets the whole time of its stage again.
 MAX_RESTARTS = 3
 CLAIM_REPEATED_S = 60.0
 AFTER_A_FAILURE = "it would write, and after a failure only stages that read go on"
@@ -34,8 +34,8 @@ ORDER = {stage.name: number for number, stage in enumerate(STAGES)}
 
 
 def open_attempt(run: Run, *, by_retry: bool = False) -> StageRun:
-    """A row for the next attempt of the stage that the run is in. A stage that needs the shared link gets its `go`
-    from the dispatcher, all others at once."""
+    """A row for the next attempt of the stage that the run is in. A stage that needs the link alone gets its go from
+    the dispatcher, all others at once."""
     stage = BY_NAME[run.state]
     last = run.stage_runs.filter(name=stage.name).aggregate(last=Max("attempt"))["last"] or 0
     return StageRun.objects.create(
@@ -51,7 +51,7 @@ def open_attempt(run: Run, *, by_retry: bool = False) -> StageRun:
 
 
 def was_skipped_in_retry(run: Run, name: str) -> bool:
-    """Whether a retry led to this stage and it resolved without the agent, which is still in its hold."""
+    """Whether a retry came to this stage and the stage was done without the agent, which is still in its hold."""
     row = run.stage_runs.filter(name=name).order_by("-attempt").first()
     if row is None or not row.by_retry:
         return False
@@ -59,25 +59,28 @@ def was_skipped_in_retry(run: Run, name: str) -> bool:
 
 
 def claimed_boot(run: Run) -> int:
-    """Number of the boot that the agent at work belongs to."""
+    """Number of the newest claimed boot."""
     return run.boots.exclude(claimed_at=None).aggregate(newest=Max("number"))["newest"] or run.boot
 
 
 def was_booted_anew(run: Run) -> bool:
-    """Whether the agent at work is of another boot than the one that collected the parts. It knows none of them then,
-    and the host may have been opened: no stage can start but InventoryCheck."""
+    """Whether the host has booted since its inventory was read. It may have been opened then, and the agent knows no
+    inventory: only InventoryCheck can start."""
     collected = [row.boot for row in run.stage_runs.all() if row.name == State.INVENTORY_CHECK]
     return bool(collected) and max(collected) < claimed_boot(run)
 
 
 def current(run: Run) -> StageRun | None:
-    """The attempt that is running or waits for its go."""
+    """The attempt that runs, or waits for its go."""
     return run.stage_runs.filter(name=run.state, outcome=Outcome.RUNNING).order_by("-attempt").first()
 
 
 def close_running(run: Run, why: str, code: str | None) -> None:
-    """What was running ends now without a result: failed, with a critical finding of this code on the system; not
-    tested where the bench is to blame; or simply not finished where there is none (cancelled)."""
+    """End the running attempt, which has no result.
+
+    With HOST_LOST or OVERDUE it has failed, with a critical finding of this code on the system. With BENCH_STARVED it
+    is not tested. Without a code it was cancelled.
+    """
     for stage_run in run.stage_runs.filter(outcome=Outcome.RUNNING):
         if code is None:
             _end(stage_run, Outcome.NOT_TESTED, "cancelled")
@@ -91,12 +94,12 @@ def close_running(run: Run, why: str, code: str | None) -> None:
 
 
 def was_given_up(stage_run: StageRun) -> bool:
-    """Whether it was closed without a result of the agent: its host was taken for lost, or its time was over."""
+    """Whether it was closed without a result: the host was taken for lost, or the time was over."""
     return stage_run.findings.filter(code__in=(HOST_LOST, OVERDUE, BENCH_STARVED)).exists()
 
 
 def unfit_attempts_before(stage_run: StageRun) -> int:
-    """How many attempts just before this one the bench has spoilt; an operator's retry begins to count anew."""
+    """How many attempts just before this one the bench could not measure. An operator's retry starts at 0 again."""
     rows = stage_run.run.stage_runs.filter(name=stage_run.name, boot=stage_run.boot)
     count = 0
     if stage_run.by_retry:
@@ -111,7 +114,7 @@ def unfit_attempts_before(stage_run: StageRun) -> int:
 
 
 def is_to_be_repeated(stage_run: StageRun) -> bool:
-    """Whether this attempt was spoilt by the bench and another one is to follow."""
+    """Whether the bench could not measure this attempt, and another one follows."""
     if not (stage_run.bench and stage_run.go_at and BY_NAME[stage_run.name].shares_link):
         return False
     spoilt = stage_run.outcome == Outcome.NOT_TESTED
@@ -119,8 +122,8 @@ def is_to_be_repeated(stage_run: StageRun) -> bool:
 
 
 def restart_clock(stage_run: StageRun) -> bool:
-    """The agent was restarted and starts over what it had begun: so does the stage's time, a few times at most. False
-    where it stays as it is, also for a claim that is only said twice."""
+    """The agent was restarted and begins the stage again: give it the whole time again, `MAX_RESTARTS` times at most.
+    False if the deadline stays, also for a claim that was only sent twice."""
     if stage_run.go_at is None or stage_run.restarts >= MAX_RESTARTS:
         return False
     allowed_s, elapsed_s = _timeout_s(stage_run.run, stage_run.name), (timezone.now() - stage_run.go_at).total_seconds()
@@ -133,8 +136,8 @@ def restart_clock(stage_run: StageRun) -> bool:
 
 
 def skip(stage_run: StageRun, reason: str) -> None:
-    """What is not in the profile, or not expected on this host, is shown and doesn't count. What the host should have
-    been tested for does: the run can't pass without it."""
+    """End an attempt without running it. A stage that is not in the profile, or not expected on this host, does not
+    count. One that is skipped after a failure counts: the run can't pass without it."""
     stage_run.counts = reason == AFTER_A_FAILURE
     _end(stage_run, Outcome.NOT_TESTED, reason)
 
@@ -144,10 +147,13 @@ def finish(stage_run: StageRun, outcome: str, reason: str = "") -> None:
 
 
 def keep(stage_run: StageRun, result: wire.Result, cut: received.Cut = received.NOTHING) -> None:
-    """Everything that the agent says of an attempt, in the row and its findings, and what earlier runs say of its
-    numbers. What a bench that was not fit may have bent counts against no part. A critical finding or a failed check
-    makes it failed, a refusal by the wipe probe or a required check that did not pass at best not tested, whatever the
-    agent called it. `cut` is what had to be left out of the result before."""
+    """Write the result into the row and its findings, and end the attempt. `cut` is what was left out of the result.
+
+    1. If the bench was unfit, what it can explain counts against no component.
+    2. Findings from comparing the numbers with other runs are added.
+    3. The agent's outcome is not taken as it is: a critical finding or a failed check makes it failed; a refusal by the
+       wipe probe, or a required check that did not pass, makes a pass not tested.
+    """
     adjusted = unfit_results.adjusted(result, _unfit(stage_run, result))
     result, stage_run.bench = adjusted.result, adjusted.why
     stage_run.checks = codec.encode(result.checks)
@@ -162,8 +168,8 @@ def keep(stage_run: StageRun, result: wire.Result, cut: received.Cut = received.
 
 
 def _unfit(stage_run: StageRun, result: wire.Result) -> str:
-    """Why the bench could not have measured what this attempt did, in words. No query where there is nothing that it
-    could have bent."""
+    """Why the bench could not measure during this attempt, in words; empty if it could. Makes no query if nothing in
+    the result was measured against the bench."""
     if not unfit_results.may_be_affected(result):
         return ""
     if why := fitness.unfit_between(stage_run.go_at or stage_run.created_at, timezone.now()):
@@ -176,8 +182,8 @@ def _unfit(stage_run: StageRun, result: wire.Result) -> str:
 
 
 def _busy(stage_run: StageRun, result: wire.Result) -> str:
-    """Why a port that is slow or loses is to be measured once more, on a bench that was busy and yet fit: only where
-    another attempt follows, and only the first time."""
+    """Why a slow or lossy port is measured once more, since the bench was busy though fit; else empty. Only the first
+    time, and only if another attempt may follow."""
     if (
         settings.VETTING.bench.network_tries < 2
         or unfit_attempts_before(stage_run)
@@ -195,7 +201,7 @@ def _outcome(stage_run: StageRun, result: wire.Result, cut: received.Cut) -> tup
         said = result.reason if result.outcome is wire.Outcome.FAILED else ""
         return Outcome.FAILED, said or "; ".join(failed) or "; ".join(critical)
     if result.outcome is wire.Outcome.PASSED and cut.unjudged:
-        return Outcome.NOT_TESTED, f"more was sent than is kept, and nobody has judged the rest: {cut.unjudged}"
+        return Outcome.NOT_TESTED, f"more was sent than is kept, and the rest was not judged: {cut.unjudged}"
     if result.outcome is wire.Outcome.PASSED and (why := _why_not_passed(stage_run, result)):
         return Outcome.NOT_TESTED, why
     if result.outcome is wire.Outcome.PASSED and is_refused_by_wipe_probe(stage_run):
@@ -215,7 +221,7 @@ def _why_not_passed(stage_run: StageRun, result: wire.Result) -> str:
 
 
 def _is_not_expected(stage_run: StageRun, result: wire.Result) -> bool:
-    """The agent says so, and so does what is known of the host."""
+    """Whether the stage has nothing to test here: the agent says so, and spec or inventory agree."""
     run = stage_run.run
     said = _is_called_not_expected(result)
     return said and required_checks.is_not_expected(stage_run.name, result, run.expected, run.inventory)
@@ -230,8 +236,8 @@ def is_refused_by_wipe_probe(stage_run: StageRun) -> bool:
 
 
 def found_data_on(stage_run: StageRun) -> list[str]:
-    """The disks that it did not write because the wipe probe found something on each. One that could not be read is
-    another matter; one that may not be written at all (gate 4) was never to be."""
+    """The disks that the wipe probe refused, if it found data on all of them. Empty if it could not read one. A disk
+    that may not be written at all (gate 4) is not among them."""
     by_probe = [refusal for refusal in stage_run.refusals if refusal["gate"] == WIPE_PROBE_GATE]
     return [refusal["serial"] for refusal in by_probe] if all(map(_has_data, by_probe)) else []
 
@@ -245,7 +251,7 @@ def add_finding(stage_run: StageRun, finding: wire.Finding) -> None:
 
 
 def add_findings(stage_run: StageRun, findings: Iterable[wire.Finding]) -> None:
-    """Some statements, however many there are."""
+    """Insert findings, 200 per statement."""
     Finding.objects.bulk_create([_row(stage_run, one) for one in findings], batch_size=200)
 
 
@@ -265,7 +271,7 @@ def _row(stage_run: StageRun, finding: wire.Finding) -> Finding:
 
 
 def skip_reason(run: Run) -> str:
-    """Why the stage that the run is in is passed over, or empty."""
+    """Why the stage that the run is in is skipped; empty if it runs."""
     stage = BY_NAME[run.state]
     if stage.owner is Owner.ORCHESTRATOR:
         return ""
@@ -279,8 +285,8 @@ def skip_reason(run: Run) -> str:
 
 
 def has_failed(run: Run) -> bool:
-    """Whether the newest attempt of any stage in this boot is failed. After another boot all stages are tested anew:
-    what failed before it stands in the way of none."""
+    """Whether the newest attempt of any stage in this boot has failed. Earlier boots do not count: after a boot all
+    stages are tested again."""
     rows = run.stage_runs.filter(boot=claimed_boot(run)).order_by("attempt")
     newest = dict(rows.values_list("name", "outcome"))
     return Outcome.FAILED in newest.values()

@@ -1,8 +1,8 @@
 """Run tokens: `vt1.<run>.<boot>.<random>.<HMAC>`, one per boot.
 
-The signature (over run, host, boot and the random part) is checked first and in constant time, so that garbage never
-reaches bcrypt. The token is not kept: it is made anew from the boot's nonce and the secret key for each fetch of the
-boot script, and compared with the bcrypt hash that is kept.
+The signature covers run, host, boot and the random part. It is checked first, in constant time, so that a wrong token
+never reaches bcrypt, which is slow. The token is not stored: for each fetch of the boot script it is made from the
+boot's nonce and the secret key. Its bcrypt hash is stored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from django.conf import settings
 
 from agent.contract.wire import TOKEN_PREFIX
 
-# Whatever begins as one: a log or a report may be read by more people than may act.
+# Anything that begins like a token: more people may read a log or a report than may use a token.
 _ANY = re.compile(re.escape(TOKEN_PREFIX) + r"[A-Za-z0-9._-]*")
 REMOVED = "[token removed]"
 _FORM = re.compile(r"vt1\.(\d{1,18})\.(\d{1,9})\.([A-Za-z0-9_-]{22})\.([A-Za-z0-9_-]{43})")
@@ -55,7 +55,7 @@ def make(run: int, host: int, boot: int, nonce: str) -> str:
 
 
 def parse(text: str) -> Token | None:
-    """The parts of a token, or None if it is not of that form."""
+    """The fields of a token, or None if the text does not have its form."""
     match = _FORM.fullmatch(text)
     return Token(int(match[1]), int(match[2]), match[3], match[4], text) if match else None
 
@@ -65,13 +65,13 @@ def signed_by_us(token: Token, host: int) -> bool:
 
 
 def hashed(token: str) -> str:
-    """bcrypt of the token, for keeping. bcrypt takes at most 72 bytes, so its SHA-256 goes in."""
+    """The bcrypt hash to store. bcrypt takes at most 72 bytes, so it gets the token's SHA-256."""
     return bcrypt.hashpw(_short(token), bcrypt.gensalt(settings.AGENT_TOKEN_BCRYPT_ROUNDS)).decode()
 
 
 def matches(token: str, kept_hash: str) -> bool:
-    """Compare with the kept hash. bcrypt runs once per token and process (91 ms at cost 10); after that a keyed
-    digest of the token is remembered beside the hash it matched. Failures are not remembered."""
+    """Compare a token with the stored hash. bcrypt runs once per token and process (91 ms at cost 10). After that a
+    keyed digest of the token is remembered with the hash. Failures are not remembered."""
     digest = hmac.digest(_PROCESS_KEY, token.encode(), "sha256")
     known = _memo.get(kept_hash)
     if known is not None:
@@ -93,7 +93,7 @@ def _short(token: str) -> bytes:
 
 
 class _Memo:
-    """The last few thousand hashes that matched, with a keyed digest of what matched them."""
+    """The last few thousand hashes that matched, each with the keyed digest of its token."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, bytes] = OrderedDict()

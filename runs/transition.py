@@ -1,4 +1,4 @@
-"""The one way in which the state of a run changes. No other module writes `Run.state`."""
+"""Change the state of a run. No other module writes `Run.state`."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ log = logging.getLogger("vetting.runs")
 
 
 class Refused(Exception):
-    """Not possible now; the message says why and what would help. Answered 409."""
+    """The call is not possible now. The message says why and what would help. Answered 409."""
 
 
 @contextmanager
 def locked(run_id: int) -> Iterator[Run]:
-    """The run as it is now, in a transaction that keeps others from changing it meanwhile. (SQLite's transactions are
-    IMMEDIATE and need no row lock.)"""
+    """Read the run in a transaction in which no other process can change it. (SQLite's transactions are IMMEDIATE and
+    need no row lock.)"""
     with transactions.short(f"run {run_id}"):
         query = Run.objects.select_related("host")
         if connection.features.has_select_for_update:
@@ -45,8 +45,8 @@ def apply(
     target: State | None = None,
     slots: int | None = None,
 ) -> None:
-    """Take one row of the table: compare-and-set of the state, its effects, and the event's row, in the transaction
-    of the caller. Raises machine.NotAllowed when there is no such row, Refused when somebody was faster."""
+    """Apply one row of the table in the caller's transaction: compare-and-set of the state, the effects, the event.
+    Raises machine.NotAllowed if there is no such row, Refused if the state has changed meanwhile."""
     row = machine.step(State(run.state), event)
     before, after = row.state, row.goes_to or target
     if after is None:
@@ -88,5 +88,5 @@ def write_event(
 
 
 def for_history(text: str) -> str:
-    """A sentence as a history may have it: readable and not too long."""
+    """A sentence for the history: control characters removed, cut to its bound."""
     return bounds.SENTENCE.cut(readable(bounds.SENTENCE.cut(text)))

@@ -1,5 +1,8 @@
-"""Every state that waits has a deadline. A missed one becomes an event of the table, with what was last seen. Time in
-which our own web was not answering does not count, nor, within bounds, does time in which the bench was starved."""
+"""Deadlines. Every state that waits has one; a missed deadline becomes an event of the table, with what was last seen.
+
+Time in which our web process did not answer does not count. Time in which the bench was short of CPU does not count
+either, within bounds.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ def _boot(run: Run, now: datetime) -> None:
 
 
 def boot_is_overdue(run: Run, now: datetime) -> bool:
-    """Whether nothing more is expected of a boot. Its token expires now, though the watchdog may come later."""
+    """Whether the boot's deadline has passed. The token is refused from then on, even before the watchdog looks."""
     if run.boot_deadline is None or now < run.boot_deadline:
         return False
     return now >= run.boot_deadline + not_counted(_began(run), now, settings.VETTING.deadlines.boot_s)
@@ -53,7 +56,7 @@ def _began(run: Run) -> datetime:
 
 
 def is_overdue(run: Run, now: datetime) -> bool:
-    """Whether a deadline of the state that the run is in had passed by then."""
+    """Whether the deadline of the run's present state has passed."""
     if run.state in AGENT_SILENT:
         return boot_is_overdue(run, now)
     if run.state == State.FAILED_HOLDING:
@@ -89,7 +92,7 @@ def _testing(run: Run, now: datetime) -> None:
 
 
 def _miss_or_blame_bench(run: Run, event: Event, why: str, since: datetime, now: datetime) -> None:
-    """A bench that was starved for most of the time can't tell whether the host was late."""
+    """Miss the deadline. If the bench was short of CPU for most of the time, blame the bench and not the host."""
     starved_s = fitness.total(fitness.starved(since, now)).total_seconds()
     if starved_s * 100 < settings.VETTING.bench.excuses_deadline_percent * (now - since).total_seconds():
         _miss(run, event, why)
@@ -99,7 +102,7 @@ def _miss_or_blame_bench(run: Run, event: Event, why: str, since: datetime, now:
 
 
 def _starved_words(since: datetime, now: datetime) -> str:
-    """Empty where the bench had what it needs."""
+    """For how long the bench was short of CPU, as a sentence; empty if it was not."""
     starved_s = fitness.total(fitness.starved(since, now)).total_seconds()
     if starved_s < 1:
         return ""
@@ -107,15 +110,15 @@ def _starved_words(since: datetime, now: datetime) -> str:
 
 
 def _stage_is_over(stage_run: StageRun, now: datetime) -> float:
-    """Seconds that the stage has taken if they are too many, else 0."""
+    """Seconds that the stage has taken if its time is over, else 0."""
     if stage_run.go_at is None or not stage_run.timeout_s:
         return 0
     return _longer_than(stage_run.timeout_s, stage_run.go_at, now)
 
 
 def _longer_than(limit_s: float, since: datetime, now: datetime) -> float:
-    """Seconds since then, less what does not count, if they are more than `limit_s`, else 0. That is asked for only
-    where it decides: with a thousand runs it is some queries for each."""
+    """Seconds since then, without those that do not count, if they are more than `limit_s`; else 0. What does not count
+    is read only if it can matter: it takes some queries for each run."""
     if (now - since).total_seconds() <= limit_s:
         return 0
     taken_s = (now - since - not_counted(since, now, limit_s)).total_seconds()
@@ -134,13 +137,13 @@ def _held(run: Run, now: datetime) -> None:
 
 
 def _miss(run: Run, event: Event, why: str, *, states: tuple[State, ...] = STAGE_STATES, bench_error: str = "") -> None:
-    """The deadline passed, unless something came in since the run was read."""
+    """Apply the missed deadline, unless the host was heard of since the run was read."""
     seen = run.last_seen
     try:
         with transition.locked(run.pk) as now_run:
             if now_run.state != run.state or now_run.last_seen != seen or now_run.state not in states:
                 return
-            if event is not Event.HOLD_DEADLINE:  # that ends the waiting; why the run failed was told before
+            if event is not Event.HOLD_DEADLINE:  # this one ends a hold; why the run failed is known
                 now_run.stopped_by, now_run.bench_error = why, bench_error
                 now_run.save(update_fields=["stopped_by", "bench_error"])
             transition.apply(now_run, event, actor=Actor.WATCHDOG, who="watchdog", why=why)
@@ -152,8 +155,8 @@ def _miss(run: Run, event: Event, why: str, *, states: tuple[State, ...] = STAGE
 
 
 def look_at_web() -> None:
-    """Ask our web whether it answers, every few seconds. A gap since it last did is an outage, also one in which this
-    worker was not there to ask."""
+    """Ask our web process whether it answers, every few seconds. A gap since its last answer is an outage, also if this
+    worker was not running to ask."""
     lease, _ = Lease.objects.get_or_create(name=Lease.ROUND)
     now, seen = timezone.now(), lease.web_seen_at
     if seen is not None and timedelta() <= now - seen < LOOK_EVERY:  # else the clock was set back
@@ -180,8 +183,11 @@ def web_answers(timeout_s: float = 1.0) -> bool:
 
 
 def not_counted(since: datetime, until: datetime, limit_s: float) -> timedelta:
-    """How much of this span does not count against a deadline of `limit_s`: our own outages, all of them, and what the
-    bench was starved beside them, so many times the deadline at most."""
+    """How much of this span does not count against a deadline of `limit_s` seconds.
+
+    All outages of our web process, and the other time in which the bench was short of CPU: the latter at most
+    `bench.deadline_extends_max` times the deadline.
+    """
     outages = web_outages(since, until)
     down = fitness.total(outages)
     starved = fitness.total([*outages, *fitness.starved(since, until)]) - down
@@ -189,7 +195,7 @@ def not_counted(since: datetime, until: datetime, limit_s: float) -> timedelta:
 
 
 def web_outages(since: datetime, until: datetime) -> list[fitness.Span]:
-    """When in this span our web was out of reach, an outage that still goes on included."""
+    """When in this span our web process did not answer, an outage that goes on included."""
     outages = WebOutage.objects.filter(ended_at__gt=since, started_at__lt=until)
     spans = [(max(outage.started_at, since), min(outage.ended_at, until)) for outage in outages]
     lease = Lease.objects.filter(name=Lease.ROUND).first()

@@ -71,7 +71,7 @@ def test_a_stage_of_which_not_all_numbers_were_judged_is_not_passed(talker: Talk
     numbers = {f"n{n}": 1.0 for n in range(bounds.NUMBERS.most + 1)}
     talker.result("Firmware", "passed", numbers=numbers, checks=[wire.Check("firmware", wire.Outcome.PASSED)])
     stage = run.stage_runs.get(name="Firmware")
-    assert stage.outcome == "not_tested" and "nobody has judged the rest: 1 numbers" in stage.reason
+    assert stage.outcome == "not_tested" and "the rest was not judged: 1 numbers" in stage.reason
 
 
 def test_an_inventory_that_is_too_large_is_none_and_no_earlier_one_stands_in_for_it(talker: Talker, run: Run) -> None:
