@@ -1,2 +1,1 @@
-"""What the results of a run come to: required checks, sensor limits, comparisons with earlier runs and equal parts,
-and the verdict."""
+"""Judging results: required checks, sensor limits, comparisons with earlier runs and with peers, and the verdict."""

@@ -1,4 +1,5 @@
-"""What a stage's result is set beside: the host's earlier runs, and equal parts of other hosts."""
+"""Compare a stage's result with the host's earlier runs, and with equal parts of other hosts. Reads the rows that
+`trends` and `peer_firmware` need."""
 
 from __future__ import annotations
 
@@ -17,28 +18,28 @@ from runs.machine import State
 from runs.models import Outcome, Run, StageRun
 
 RUNS_BACK = 50
-# So many are read inside the answer to a result: enough to know what is usual.
+# How many are read inside the answer to a result: enough to know what is usual.
 PEER_RUNS = PEER_HOSTS = 30
-# What a CPU's numbers depend on beside the CPU: how long it was worked, and what it runs on.
+# What a CPU's numbers depend on, apart from the CPU: firmware, microcode, and how long the load ran.
 _SETTING = (
     ("inventory", "cpu", "model"),
     ("inventory", "cpu", "microcode"),
     ("inventory", "firmware", "bios"),
     ("profile", "stages", "CPUStress", "params", "duration_s"),
 )
-# What such a disk reads in a second depends on its neighbours, not on itself.
+# Models of virtual disks. How fast they read depends on their neighbours.
 _VIRTUAL = ("QEMU", "VMware", "VBOX", "Virtual", "Msft")
 
 
 def findings_of(stage_run: StageRun) -> list[wire.Finding]:
-    """What a stage's result says beside others. No query for a stage that compares with nothing."""
+    """The findings of comparing this attempt with others. Makes no query for a stage without such limits."""
     if stage_run.name == State.FIRMWARE:
         return _firmware(stage_run.run)
     return _numbers(stage_run)
 
 
 def _firmware(run: Run) -> list[wire.Finding]:
-    """Beside the newest inventory of each other host."""
+    """Compare firmware with the newest inventory of each other host."""
     known = Run.objects.filter(inventory__isnull=False).exclude(host_id=run.host_id).order_by()
     newest = known.values("host").annotate(newest=Max("pk")).order_by("-newest").values("newest")[:PEER_HOSTS]
     others = Run.objects.filter(pk__in=newest).values_list("inventory", flat=True)
@@ -69,7 +70,7 @@ def _at(run: Run, path: tuple[str, ...]) -> Any:
 
 
 def _in_database(path: tuple[str, ...]) -> Combinable:
-    """The same of the run that a row belongs to, as text."""
+    """The same value as text, read by the database from the run of a row."""
     field, *keys = path
     return reduce(lambda value, key: KeyTextTransform(key, value), keys, F(f"run__{field}"))
 
@@ -79,14 +80,14 @@ def _words(facts: Iterable[Any]) -> str:
 
 
 def _has_a_clock(key: str, numbers: trends.Numbers) -> bool:
-    """A CPU that tells no clock is a virtual one: what it does in a second depends on its neighbours."""
+    """Whether the CPU reports its clock. One that does not is virtual: its speed depends on its neighbours."""
     name, _, part = key.partition(".")
     return name != "cpu_bogo_ops_s" or f"clock_load_mhz.{part}" in numbers
 
 
 def _before(run: Run, stage: str, in_setting: bool) -> list[trends.EarlierRun]:
-    """One per run, of its last attempt, the newest first. The database hands over no whole inventory or profile: this
-    is asked inside the answer to a result, while no other can be taken."""
+    """The numbers of the last attempt of each earlier run, newest first. Reads no whole inventory or profile: this runs
+    inside the answer to a result, while no other result can be written."""
     rows = StageRun.objects.filter(run__host_id=run.host_id, run_id__lt=run.pk, name=stage).exclude(numbers={})
     if run.compared_since:
         rows = rows.filter(run__created_at__gte=run.compared_since)
@@ -103,8 +104,8 @@ def _before(run: Run, stage: str, in_setting: bool) -> list[trends.EarlierRun]:
 
 @dataclass(frozen=True)
 class _Reading:
-    """One pace of one disk whose model is known. A RAID controller gives all of its volumes one model, so that the size
-    counts, too."""
+    """One number of one disk whose model is known. The size is compared too, since a RAID controller gives all of its
+    volumes one model."""
 
     name: str
     part: str
@@ -114,8 +115,8 @@ class _Reading:
 
 
 def _peers(run: Run, stage: str, numbers: trends.Numbers) -> dict[str, list[float]]:
-    """For each of our paces, those of other disks of the model: in this host, and in others where the stage has
-    passed, each disk once."""
+    """For each of our numbers, those of other disks of the same model: in this host, and in others where the stage has
+    passed. Each disk once."""
     ours = _readings(numbers, _disks(run.inventory))
     if not ours:
         return {}
@@ -150,7 +151,7 @@ def _readings(numbers: trends.Numbers, disks: list[dict[str, Any]]) -> list[_Rea
 
 
 def _is_comparable(key: str, disks: list[dict[str, Any]]) -> bool:
-    """A disk without a serial number can't be told from another; a virtual one has no pace of its own."""
+    """Whether this number can be compared: not of a disk without a serial number, nor the speed of a virtual disk."""
     name, _, part = key.partition(".")
     nameless = {disk.get("name") for disk in disks if not disk.get("serial")}
     virtual = {disk.get("serial") for disk in disks if _virtual(disk)}

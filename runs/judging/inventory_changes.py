@@ -1,4 +1,4 @@
-"""What changed in a host since its last run, by serial number. Pure: two inventories in, rows out."""
+"""What changed in a host since its last run, by serial number. Takes two inventories, returns changes; no database."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Change:
 
 
 def compare(before: Inventory, after: Inventory) -> list[Change]:
-    """Differences of two `wire.Inventory` documents. Inventory with a serial of their own are matched by it,
-    those with a fixed place (DIMM slots, the board) by the place."""
+    """The differences of two `wire.Inventory` documents. Parts with a serial number are matched by it, DIMMs and the
+    board by their place."""
     return [
         *_by_place("dimm", _dimms(before), _dimms(after)),
         *_by_serial("disk", _keyed(before, "disks", "serial", _disk), _keyed(after, "disks", "serial", _disk)),
@@ -67,12 +67,12 @@ def _by_place(kind: str, before: dict[str, str], after: dict[str, str]) -> Itera
 
 
 def _both(name: str) -> str:
-    """Firmware is not replaced but changed."""
+    """The word for another value in the same place: firmware is changed, a part is replaced."""
     return "changed" if name in _VERSIONS else "replaced"
 
 
 def _keyed(inventory: Inventory, list_name: str, key: str, words: Any) -> dict[str, str]:
-    """Inventory without a serial can't be told apart and are left out."""
+    """The parts of this list by their key. Parts without one can't be matched and are left out."""
     return {entry[key]: words(entry) for entry in inventory.get(list_name) or [] if entry.get(key)}
 
 
@@ -94,8 +94,8 @@ def _nic(nic: Inventory) -> str:
 
 
 def _gpus(before: Inventory, after: Inventory) -> tuple[dict[str, str], dict[str, str]]:
-    """Cards by UUID. One that told none (no driver, or AMD's) is the one that sat at its address, and of that only the
-    address is compared: the bus has another name for a model than the driver."""
+    """GPUs by UUID. A card without one (no driver, or AMD's) is matched by its PCI address. Then only the address is
+    compared, since lspci and the driver name a model differently."""
     sides = [inventory.get("gpus") or [] for inventory in (before, after)]
     nameless = {gpu.get("pci") for side in sides for gpu in side if not gpu.get("uuid")}
     return _gpus_of(sides[0], sides[1], nameless), _gpus_of(sides[1], sides[0], nameless)
@@ -118,7 +118,7 @@ def _gpu(gpu: Inventory) -> str:
 
 
 def _ports(before: Inventory, after: Inventory) -> tuple[dict[str, str], dict[str, str]]:
-    """InfiniBand ports by GUID, where both inventories listed them: older ones did not."""
+    """InfiniBand ports by GUID, if both inventories list them: older ones do not."""
     if not all("infiniband" in inventory for inventory in (before, after)):
         return {}, {}
     return _keyed(before, "infiniband", "guid", _port), _keyed(after, "infiniband", "guid", _port)
@@ -129,7 +129,7 @@ def _port(port: Inventory) -> str:
 
 
 def _accelerators(before: Inventory, after: Inventory) -> tuple[dict[str, str], dict[str, str]]:
-    """Adapters other than for storage, which stand with their firmware."""
+    """Adapters that are not for storage. (Storage adapters are compared with their firmware.)"""
     sides = [inventory.get("adapters") for inventory in (before, after)]
     if None in sides:
         return {}, {}
@@ -153,7 +153,7 @@ def _fan(fan: Inventory) -> str:
 
 
 def _adapters(before: Inventory, after: Inventory) -> Iterator[Change]:
-    """By their slots, where both inventories listed them: older ones did not."""
+    """Storage adapters by their slots, if both inventories list them: older ones do not."""
     lists = [(inventory.get("firmware") or {}).get("adapters") for inventory in (before, after)]
     if None not in lists:
         yield from _by_serial("hba", *({one["slot"]: _adapter(one) for one in adapters} for adapters in lists))

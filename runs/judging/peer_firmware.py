@@ -1,4 +1,4 @@
-"""Firmware of a host beside that of its twins: the same product, processor, disk or card in other hosts. Pure."""
+"""Compare a host's firmware with that of the same product, processor, disk or card in other hosts. No database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Inventory = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Version:
-    """One version that runs: of what, in which part, of which model. Parts of one `what` and model are twins."""
+    """The version of one part's firmware. Parts with the same `what` and `model` are compared with each other."""
 
     what: str
     model: str
@@ -24,10 +24,11 @@ class Version:
 
 
 def differing(own: Inventory, others: Iterable[Inventory]) -> list[wire.Finding]:
-    """Told, no more: which of two versions is the right one is nothing that a majority decides."""
+    """A finding for each part whose version differs from the most common one. Information only: a majority does not
+    say which version is right."""
     elsewhere: dict[tuple[str, str], Counter[str]] = {}
     for inventory in others:
-        # Each host has one voice for each of its models, however many parts of it there are.
+        # Each host counts once per model and version, however many such parts it has.
         for what, model, text in {(one.what, one.model, one.text) for one in versions(inventory)}:
             elsewhere.setdefault((what, model), Counter())[text] += 1
     found = []
@@ -45,12 +46,12 @@ def differing(own: Inventory, others: Iterable[Inventory]) -> list[wire.Finding]
 
 
 def _of(part: Mapping[str, Any], *names: str) -> str:
-    """The first that is there: an inventory of an older version may lack what today's has."""
+    """The first of these values that the part has: an older inventory may lack some."""
     return next((str(part[name]) for name in names if part.get(name)), "")
 
 
 def versions(inventory: Inventory) -> Iterator[Version]:
-    """Everything that tells its version and its model."""
+    """Everything in the inventory with a model and a firmware version."""
     firmware, product = inventory.get("firmware") or {}, (inventory.get("system") or {}).get("product") or ""
     cpu = inventory.get("cpu") or {}
     rows = [

@@ -1,6 +1,8 @@
-"""What a stage has to show beside the checks that its profile requires: what parameters and spec order by themselves.
+"""Required checks: without each of them, a stage does not pass.
 
-The agent knows it, too, but a result is judged by what was frozen into the run, not by what the agent says of it.
+The profile lists some. Parameters and expected spec require others (`ALSO`). The agent applies the same rules, but we
+judge a result by the profile and spec that were frozen into the run, and never trust the word "passed": a bad host
+that passes is the worst fault of this program.
 """
 
 from __future__ import annotations
@@ -19,9 +21,9 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class RequiredCheck:
-    """A check that has to be there and to have passed. A `name` with a dot at its end stands for any that begin so;
-    `instead` is one that may stand there in its place, whatever its result; `topic` is the word of `not_expected` under
-    which it may be left out."""
+    """A check that must be in the result and have passed. A `name` that ends with a dot means every check that begins
+    so. If the check is missing, the check `instead` may replace it, with any outcome. If the host does not expect
+    `topic`, the check may be missing."""
 
     name: str
     instead: str = ""
@@ -37,23 +39,25 @@ class RequiredCheck:
         return name.startswith(self.name) if self.name.endswith(".") else name == self.name
 
 
-# A drive that can't test itself says so by the second; which drives answer at all is for `health` to prove.
+# A drive without self-tests has the second check instead. Whether a drive answers at all is checked by `health`.
 _SELF_TEST = RequiredCheck("self_test", "self_test_offered", "smart")
 _FANS = RequiredCheck("fans", topic="bmc")
 _OF_A_GPU = {"load": "gpu_load", "memory": "gpu_memory", "state": "gpu_load"}
 
 
 def of_stage(name: str, profile: Document, expected: Document | None) -> list[RequiredCheck]:
-    """Those of the profile's list first, then those of `ALSO`."""
+    """The required checks of a stage: those that the profile lists, then those of `ALSO`."""
     required = _section(profile, name, "required") or []
     listed = [RequiredCheck(one, topic=one.partition(".")[0]) for one in required]
     return [*listed, *(ALSO[name](profile, expected or {}) if name in ALSO else ())]
 
 
 def is_not_expected(name: str, result: wire.Result, expected: Document | None, inventory: Document | None) -> bool:
-    """Whether the host's own settings say that the stage has nothing to test here: by the topic of each of its checks,
-    by an empty list of the parts that it tests, or, where the spec says nothing of them, by a complete look that found
-    none."""
+    """Whether the stage has nothing to test on this host. One of these must hold:
+
+    1. The spec does not expect the topic of any of its checks. 2. The spec has an empty list of the parts that it
+    tests. 3. The spec omits the list, and the tool that finds these parts answered and found none.
+    """
     expected, inventory, stage = expected or {}, inventory or {}, BY_NAME[name]
     own = [check for check in result.checks if not check.name.startswith(wire.COUNTER_CHECKS)]
     if own and all(taken_off(check, expected.get("not_expected") or []) for check in own):
@@ -112,7 +116,7 @@ def _network(profile: Document, expected: Document) -> Iterator[RequiredCheck]:
 
 
 def _gpu(profile: Document, expected: Document) -> Iterator[RequiredCheck]:
-    """A card of which only the presence was seen has not passed, unless the spec says that this is enough."""
+    """Seeing a GPU is not enough to pass, unless the spec says so."""
     yield from (RequiredCheck(name, topic=topic) for name, topic in _OF_A_GPU.items())
 
 
@@ -133,7 +137,7 @@ def _is_self_tested(profile: Document) -> bool:
 
 
 def _in_background(profile: Document) -> bool:
-    """Whether Storage sees the end of the drives' tests."""
+    """Whether the drives' self-tests run in the background, and Storage checks how they ended."""
     return State.STORAGE in profile["stages"] and _param(profile, State.SMART, "self_test_in_background") is True
 
 

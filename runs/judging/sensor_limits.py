@@ -1,8 +1,8 @@
-"""The sensor limits of a profile, checked here as each batch of measurements arrives. (What can't wait is
-watched on the host itself: a critical temperature stops the load first and is reported after.)
+"""The sensor limits of a profile, checked when a batch of measurements arrives. (The agent itself watches critical
+temperatures: it stops the load first and reports then.)
 
-The limits stand in the profile's `sensors`, by name: component kind, measurement, `max` or `min`, unit, as in
-`cpu_temp_max_c: 95` or `fan_fan_min_rpm: 200`; `_warning` at the end makes it a warning. Other names in
+The limits are in the profile's `sensors`. A name has component kind, measurement, `max` or `min`, and unit, as in
+`cpu_temp_max_c: 95` or `fan_fan_min_rpm: 200`. `_warning` at its end makes the finding a warning. Other names in
 `sensors` are for the agent.
 """
 
@@ -27,7 +27,7 @@ FOR_THE_AGENT = frozenset(
 
 @dataclass(frozen=True)
 class Limit:
-    """One limit of a profile: which measurements it is for, and on which side of `bound` they are bad."""
+    """One limit of a profile: its measurements, and on which `side` of `bound` they are bad."""
 
     kind: str
     measure: str
@@ -48,12 +48,12 @@ class Limit:
 
 
 def is_known(name: str) -> bool:
-    """Whether somebody, here or on the host, looks at this name of a profile's `sensors`."""
+    """Whether this is a name of a sensor limit, for us or for the agent."""
     return name in FOR_THE_AGENT or _NAME.fullmatch(name) is not None
 
 
 def of(sensors: Mapping[str, float]) -> list[Limit]:
-    """The limits that are ours to check, the critical ones first."""
+    """The limits that are checked here, the critical ones first."""
     limits = [_limit(match, value) for name, value in sensors.items() if (match := _NAME.fullmatch(name))]
     return sorted(limits, key=lambda limit: limit.severity != wire.Severity.CRITICAL)
 
@@ -61,9 +61,9 @@ def of(sensors: Mapping[str, float]) -> list[Limit]:
 def check(
     sensors: Mapping[str, float], batch: Iterable[wire.Measurement], before: Iterable[wire.Measurement] = ()
 ) -> list[wire.Finding]:
-    """A finding for each component and measurement that broke a limit in two samples in a row, with its worst value:
-    one reading can be a glitch of the sensor. `before` has the newest samples from before the batch. What broke the
-    critical limit is not told a second time as a warning."""
+    """A finding, with the worst value, for each component and measurement that broke a limit twice in a row. (A single
+    reading can be a glitch of the sensor.) `before` has the newest samples before the batch. A value beyond the
+    critical limit makes no second finding for the warning limit."""
     series = _series(batch, before)
     found: dict[tuple[str, str, str], wire.Finding] = {}
     for limit in of(sensors):
@@ -74,7 +74,7 @@ def check(
 
 
 def broken_by_first(sensors: Mapping[str, float], batch: Iterable[wire.Measurement]) -> list[wire.Measurement]:
-    """The first samples of those series that begin beyond a limit: of these it matters what came before the batch."""
+    """The first sample of each series, if it is beyond a limit: for these, the sample before the batch matters."""
     bounds = of(sensors)
     firsts = (samples[0] for samples in _series(batch))
     return [first for first in firsts if any(one.is_for(first) and one.is_broken_by(first.value) for one in bounds)]
@@ -94,7 +94,7 @@ def _limit(match: re.Match[str], value: float) -> Limit:
 
 
 def _worst(limit: Limit, samples: list[wire.Measurement]) -> wire.Measurement | None:
-    """The sample furthest beyond the limit, of those that have a neighbour beyond it."""
+    """The sample furthest beyond the limit, among those with a neighbour that is also beyond it."""
     beyond = [
         sample
         for pair in pairwise(samples)

@@ -1,10 +1,13 @@
-"""What a stage's numbers say beside others of their kind: the same part in earlier runs, and equal parts elsewhere.
+"""Compare a stage's numbers with the same part in earlier runs, and with equal parts of other hosts (peers).
 
-The limits stand among the stage's limits in the profile, by the name of the number: `media_errors_growth_max: 0`,
-`crc_errors_growth_warn: 0`, `seq_read_mb_s_of_last_good_min_percent: 60`, `seq_read_mb_s_of_peers_warn_percent: 80`
-with `seq_read_mb_s_of_peers_sigmas: 3` for how far the peers' own spread must be left,
-`thermal_resistance_c_w_of_last_good_max_percent: 150` with `…_over_percent` for its warning.
-Pure: numbers and limits in, findings out.
+Takes numbers and limits, returns findings; no database. A limit is among the stage's limits in the profile. Its name
+is the number's name and an ending:
+
+- `_growth_max`, `_growth_warn`: how much a counter may grow since the last good run
+- `_of_last_good_min_percent`, `_of_last_good_warn_percent`: the least percentage of the last good run
+- `_of_last_good_max_percent`, `_of_last_good_over_percent`: the most, for numbers of which more is bad
+- `_of_peers_min_percent`, `_of_peers_warn_percent`: the least percentage of the peers' median
+- `_of_peers_sigmas`: and by how many standard deviations of the peers it must be below their median
 """
 
 from __future__ import annotations
@@ -32,9 +35,9 @@ Numbers = Mapping[str, float]
 
 @dataclass(frozen=True)
 class EarlierRun:
-    """The numbers of one stage of an earlier run of the same host. `when` is a date in words; `passed` whether the
-    stage did: what else was wrong with the host then is no matter here; `setting` what some numbers depend on:
-    profile, firmware, microcode."""
+    """The numbers of one stage in an earlier run of the same host. `when` is its date as text. `passed` says whether
+    the stage passed; other stages do not matter. `setting` has what some numbers depend on: duration of the load,
+    firmware, microcode."""
 
     run: int
     when: str
@@ -45,8 +48,8 @@ class EarlierRun:
 
 @dataclass(frozen=True)
 class Metric:
-    """A number of which less is bad (or more, where it has a ceiling): the findings' codes, the unit, what the part
-    does. `same_setting` compares it with runs of the same profile, firmware and microcode only."""
+    """A number of which less is bad, or more if its limit is a maximum. `before` and `peers` are the codes of its
+    findings, `does` the verb of their sentences. `same_setting`: compare only with runs in the same setting."""
 
     before: str
     peers: str
@@ -65,12 +68,12 @@ METRICS = {
 
 
 def need_other_runs(limits: Mapping[str, object]) -> bool:
-    """Whether any of a stage's limits needs other numbers than its own."""
+    """Whether any limit of a stage needs the numbers of other runs."""
     return any(name.endswith(SUFFIXES) for name in limits)
 
 
 def need_setting(numbers: Numbers, limits: Mapping[str, object]) -> bool:
-    """Whether a number is compared with runs in the same setting only."""
+    """Whether any number is compared only with runs in the same setting."""
     limited = _limited(numbers, limits, {**_LAST_GOOD, **_CEILING})
     return any(name in METRICS and METRICS[name].same_setting for name, *_ in limited)
 
@@ -86,7 +89,8 @@ def judge(
     peers: Mapping[str, Sequence[float]],
     setting: str = "",
 ) -> list[wire.Finding]:
-    """`earlier` the newest first; `peers` are the same numbers of equal parts, by the name of ours."""
+    """The findings of all comparisons; of one code and component, the gravest. `earlier` has the newest run first.
+    `peers` has the numbers of equal parts, by the name of ours."""
     found = [
         *_growth(numbers, limits, earlier),
         *_slower(numbers, limits, earlier, setting),
@@ -100,8 +104,8 @@ def judge(
 
 
 def _growth(numbers: Numbers, limits: Mapping[str, object], earlier: Sequence[EarlierRun]) -> Iterator[wire.Finding]:
-    """Against the last good run, or the first on record where none was good: against the last one, a drive that has
-    failed for its growth would pass when it is tried again."""
+    """Counters that grew since the last good run, or since the first on record if none was good. Compared with the last
+    run, a drive that failed for its growth would pass when it is tested again."""
     for name, part, key, severity, limit in _limited(numbers, limits, _GROWTH):
         known = [run for run in earlier if key in run.numbers]
         base = next((run for run in known if run.passed), known[-1] if known else None)
@@ -113,7 +117,7 @@ def _growth(numbers: Numbers, limits: Mapping[str, object], earlier: Sequence[Ea
 
 
 def _last_good(earlier: Sequence[EarlierRun], name: str, key: str, setting: str) -> EarlierRun | None:
-    """The newest good run that has this number, and where that matters, had it in the same setting."""
+    """The newest good run that has this number, in the same setting if that matters."""
     any_setting = name not in METRICS or not METRICS[name].same_setting
     good = (run for run in earlier if run.passed and run.numbers.get(key))
     return next((run for run in good if any_setting or run.setting == setting), None)
@@ -150,7 +154,7 @@ def _slower(
 def _behind(
     numbers: Numbers, limits: Mapping[str, object], peers: Mapping[str, Sequence[float]]
 ) -> Iterator[wire.Finding]:
-    """Slower than equal parts, where there are enough of them, and where they don't differ as much among themselves."""
+    """Numbers below those of peers, if there are enough peers, and they do not differ as much among themselves."""
     for name, part, key, severity, percent in _limited(numbers, limits, _PEERS):
         others = peers.get(key, ())
         if len(others) < LEAST_PEERS or name not in METRICS:
@@ -163,7 +167,7 @@ def _behind(
 
 
 def _sigma(values: Sequence[float]) -> float:
-    """The standard deviation, by the median absolute deviation: one part that is far off does not widen it."""
+    """The standard deviation, from the median absolute deviation: a single outlier does not widen it."""
     median = statistics.median(values)
     return _SIGMA_OF_MAD * statistics.median(abs(value - median) for value in values)
 
@@ -184,7 +188,7 @@ def _short(
 def _limited(
     numbers: Numbers, limits: Mapping[str, object], suffixes: Mapping[str, wire.Severity]
 ) -> Iterator[tuple[str, str, str, wire.Severity, float]]:
-    """Name, part, whole key, severity and limit of each number that has such a limit."""
+    """Name, part, key, severity and limit of each number that has a limit with one of these endings."""
     for key in numbers:
         name, _, part = key.partition(".")
         for suffix, severity in suffixes.items():

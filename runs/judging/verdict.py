@@ -1,9 +1,8 @@
-"""What a run's results come to: the verdict, which components are to blame, and what it does to the host's
-health. Plain functions of data.
+"""The verdict of a run, the components to blame, and the host's health. Plain functions of data.
 
-Failed before error before incomplete before passed; warnings never fail. Every attempt of a stage in the
-boot of its newest attempt counts: a critical finding stays though a retry in the same boot passes. Attempts
-of earlier boots of that stage do not (somebody has reseated a DIMM since).
+Failed comes before error, error before incomplete, incomplete before passed. Warnings never fail a run. For each
+stage, the attempts in the boot of its newest attempt count: a critical finding stays even if a retry in the same boot
+passes. Attempts of earlier boots do not count, since the host may have been repaired in between.
 """
 
 from __future__ import annotations
@@ -17,8 +16,7 @@ from runs.models import Outcome, Severity, Verdict
 
 @dataclass(frozen=True)
 class StageOutcome:
-    """One attempt of one stage. `counts` is False where the stage is not in the profile or not expected
-    here."""
+    """One attempt of one stage. `counts` is False if the stage is not in the profile, or not expected on this host."""
 
     name: str
     attempt: int
@@ -29,7 +27,7 @@ class StageOutcome:
 
 @dataclass(frozen=True)
 class Seen:
-    """The part of a finding that decides: which attempt saw it, how bad, on what."""
+    """What the verdict needs of a finding: its attempt, severity and component."""
 
     stage: str
     attempt: int
@@ -46,8 +44,8 @@ def verdict(
 ) -> Verdict:
     """The verdict of a run with these attempts and findings.
 
-    `bench_error` says what was wrong with the bench, if anything; `wanted` names stages without which a run
-    is not complete. A run in which nothing was tested is never passed.
+    `bench_error` says what was wrong with the bench, if anything. `wanted` names the stages without which a run is not
+    complete. A run that tested nothing never passes.
     """
     counted = counting(stages)
     if any(stage.outcome == Outcome.FAILED for stage in counted) or critical(stages, findings):
@@ -58,7 +56,7 @@ def verdict(
 
 
 def counting(stages: Iterable[StageOutcome]) -> list[StageOutcome]:
-    """The attempts that the verdict is made of, oldest first."""
+    """The attempts that count for the verdict, oldest first."""
     ordered = sorted(stages, key=lambda stage: stage.attempt)
     newest_boot = {stage.name: stage.boot for stage in ordered}
     return [stage for stage in ordered if stage.boot == newest_boot[stage.name]]
@@ -71,13 +69,13 @@ def critical(stages: Iterable[StageOutcome], findings: Iterable[Seen]) -> list[S
 
 
 def components(stages: Iterable[StageOutcome], findings: Iterable[Seen]) -> list[str]:
-    """Who is to blame, in the order in which it was found out."""
+    """The components to blame, in the order of the findings."""
     return list(dict.fromkeys(finding.component for finding in critical(stages, findings)))
 
 
 def health_after(health: str, result: Verdict) -> Health:
-    """Passed makes good and failed bad; incomplete and error make unknown, but never from bad; a cancelled
-    run changes nothing."""
+    """The host's health after a run. Passed makes it good, failed bad. Incomplete and error make it unknown, unless it
+    was bad. A cancelled run changes nothing."""
     if result in (Verdict.PASSED, Verdict.FAILED):
         return Health.GOOD if result == Verdict.PASSED else Health.BAD
     if result == Verdict.NONE or health == Health.BAD:
@@ -86,7 +84,7 @@ def health_after(health: str, result: Verdict) -> Health:
 
 
 def _is_complete(counted: list[StageOutcome], wanted: Collection[str]) -> bool:
-    """Each stage's last attempt passed, each that is wanted is there, and something was tested at all."""
+    """Whether the last attempt of each stage passed, every wanted stage is there, and something was tested."""
     last = {stage.name: stage for stage in counted}
     tested = [stage for stage in last.values() if stage.counts]
     return bool(tested) and all(stage.outcome == Outcome.PASSED for stage in tested) and set(wanted) <= last.keys()

@@ -1,9 +1,8 @@
-"""Expected against actual. Pure: a spec and an inventory in, differences out.
+"""Compare the expected spec with the inventory. Takes both, returns differences; no database.
 
-Missing, less, slower or on the wrong bus is critical. Another serial in the same place, something more and
-something unexpected are warnings. Text is information unless pinned. What the spec leaves out is not
-checked, and an empty list means that none may be there. What could not be asked is no difference:
-`not_compared` names it.
+Missing, less, slower, or on the wrong bus is critical. Another serial number in the same place, something more, and
+something unexpected are warnings. Another text is information, unless it is pinned. What the spec omits is not
+checked; an empty list means that there must be none. What could not be read is no difference: `not_compared` names it.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from runs.judging.specdiff.difference import Difference, Spec
 
 __all__ = ["Difference", "Spec", "compare", "not_compared"]
 
-# Which question, as InventoryCheck names it, tells of which part of the spec. Where it had no answer, an absent part is
-# no difference. (Network cards are read from the kernel itself.)
+# The tools that read each section of the spec. If one gave no answer, a missing part is no difference. (Network cards
+# are read from the kernel.)
 _TOLD_BY: dict[str, tuple[str, ...]] = {
     "system": ("dmidecode",),
     "cpu": ("lscpu",),
@@ -29,13 +28,12 @@ _TOLD_BY: dict[str, tuple[str, ...]] = {
     "psus": ("sdr_power_supply",),
     "fans": ("sdr_fan",),
 }
-# Whoever says one of these does not expect what only a GPU's driver tells.
+# A spec with one of these topics in `not_expected` does not expect what only a GPU's driver can read.
 _GPUS_ONLY_SEEN = frozenset({"gpu", "gpu_load"})
 
 
 def compare(expected: Spec | None, inventory: wire.Inventory) -> list[Difference]:
-    """Every difference, the critical ones first. Nothing where there is no expected spec: that is not
-    tested."""
+    """Every difference, the critical ones first. Empty without an expected spec (SpecValidate is not tested then)."""
     if not expected:
         return []
     differences = list(_differences(expected, inventory, frozenset(expected.get("pinned") or ())))
@@ -44,7 +42,7 @@ def compare(expected: Spec | None, inventory: wire.Inventory) -> list[Difference
 
 
 def not_compared(expected: Spec | None, inventory: wire.Inventory) -> list[str]:
-    """What the spec states and the inventory can't answer, each in a sentence."""
+    """What the spec states and the inventory can't answer, one sentence each."""
     if not expected:
         return []
     answers = [
@@ -89,7 +87,7 @@ def _differences(expected: Spec, inventory: wire.Inventory, pinned: frozenset[st
     if _stated(expected, "firmware"):
         yield from versions.compare(expected["firmware"], inventory, pinned)
     bmc_gone = sensed.bmc_is_missing(expected, inventory)
-    if bmc_gone:  # blamed once, not with everything that only it can tell of
+    if bmc_gone:  # one difference, and none for what only the BMC reports
         yield sensed.bmc()
     elif asks("psus") and "bmc" not in expected.get("not_expected", []):
         yield from sensed.psus(expected["psus"], inventory.psus)

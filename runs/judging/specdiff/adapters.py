@@ -1,5 +1,5 @@
-"""Storage adapters, InfiniBand cards without ports and accelerators against what is expected: by serial number, else by
-model and number. The spec names no slots."""
+"""Compare storage adapters, InfiniBand cards without ports, and accelerators: by serial number, else by model and
+number. The spec names no slots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""System and processors against what is expected."""
+"""Compare the system board and the processors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WORDS = {"manufacturer": "manufacturer", "product": "product", "serial": "serial
 
 
 def system(expected: Spec, found: wire.System, pinned: frozenset[str]) -> Iterator[Difference]:
-    """Another serial or UUID means another board or chassis: replaced. Names are text."""
+    """Another serial number or UUID means another board or chassis. Names are compared as text."""
     part = Part("system", "system", "system", pinned)
     for leaf in ("manufacturer", "product"):
         yield from part.text(leaf, expected.get(leaf), getattr(found, leaf), WORDS[leaf])
@@ -24,7 +24,7 @@ def system(expected: Spec, found: wire.System, pinned: frozenset[str]) -> Iterat
 
 
 def cpu(expected: Spec, found: wire.Cpu, pinned: frozenset[str]) -> Iterator[Difference]:
-    """Missing sockets are blamed by number; cores that a missing socket took with it are not told twice."""
+    """A difference for each missing socket. Its cores make no second difference."""
     sockets = expected.get("sockets")
     for number in range(found.sockets, sockets or 0):
         message = f"CPU{number}: missing, {found.sockets} of {sockets} processors found"
@@ -37,13 +37,13 @@ def cpu(expected: Spec, found: wire.Cpu, pinned: frozenset[str]) -> Iterator[Dif
 
 
 def not_compared(expected: Spec, found: wire.Cpu) -> Iterator[str]:
-    """A count that nobody told: a machine has a core."""
+    """A number of cores that was not read: 0 cores can't be right."""
     if expected.get("cores") and found.sockets and not found.cores:
         yield "cpu.cores could not be compared: the number of cores was not told"
 
 
 def _cores_due(expected: Spec, found: wire.Cpu) -> float | None:
-    """Cores to be expected of the sockets that are there."""
+    """How many cores the sockets that were found should have."""
     cores, sockets = expected.get("cores"), expected.get("sockets")
     if cores is None or not sockets or found.sockets >= sockets:
         return cores

@@ -1,5 +1,5 @@
-"""Network cards and GPUs against what is expected. The spec names no slots, so an expected card that is
-gone and an equivalent one that nobody expects are taken for a replacement, pair by pair."""
+"""Compare network cards, InfiniBand ports and GPUs. The spec names no slots, so a missing card and an unexpected,
+equivalent one are taken for a replacement, pair by pair."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runs.judging.specdiff.difference import Difference, Part, Spec
 
 @dataclass(frozen=True)
 class _Like:
-    """What tells a port from others in spec and path, and its words."""
+    """How a kind of port is identified in spec and path, and what messages call it."""
 
     leaf: str
     key: str
@@ -29,7 +29,7 @@ def nics(wanted: list[Spec], found: list[wire.Nic], pinned: frozenset[str]) -> I
 
 
 def infiniband(wanted: list[Spec], found: list[wire.InfinibandPort], pinned: frozenset[str]) -> Iterator[Difference]:
-    """A port is told by its GUID, as a network card by its MAC."""
+    """By GUID, as network cards by MAC."""
     ports = [
         wire.Nic(one.name, one.guid, speed_mbit=one.speed_mbit, link=one.link, pci=one.pci, model=one.model)
         for one in found
@@ -68,7 +68,7 @@ def _nic(
 
 
 def _speed(part: Part, speed_mbit: int | None, nic: wire.Nic) -> Iterator[Difference]:
-    """A card with a link whose driver names no speed is left to the Network stage."""
+    """The speed of a port. If its driver reports none though there is a link, the Network stage measures it."""
     if speed_mbit and not nic.link:
         yield part.less("speed_mbit", speed_mbit, 0, "no link, link speed", "Mbit/s", code="spec.slower")
     elif nic.speed_mbit is not None:
@@ -76,14 +76,14 @@ def _speed(part: Part, speed_mbit: int | None, nic: wire.Nic) -> Iterator[Differ
 
 
 def _can_stand_in(spec: Spec, nic: wire.Nic) -> bool:
-    """At least as fast, and a card in the machine: what hangs on USB has no PCI address."""
+    """Whether this card can replace the expected one: at least as fast, and not on USB (it has a PCI address)."""
     wanted = spec.get("speed_mbit")
     return bool(nic.pci) and (not wanted or (nic.speed_mbit or 0) >= wanted)
 
 
 def gpus(wanted: list[Spec], found: list[wire.Gpu], pinned: frozenset[str]) -> Iterator[Difference]:
-    """By UUID, then by model, then by number: a card whose UUID no driver told may be any of those expected, and its
-    model is the bus's word for it and not the driver's."""
+    """By UUID, then by model, then by number. Without a driver a card has no UUID, and its model is lspci's name and
+    not the driver's: so it may be any of the expected ones."""
     left = list(found)
     pairs = _paired(wanted, left, [None] * len(wanted), _same_uuid)
     pairs = _paired(wanted, left, pairs, _same_model)
@@ -96,7 +96,7 @@ def gpus(wanted: list[Spec], found: list[wire.Gpu], pinned: frozenset[str]) -> I
 
 
 def uuids_untold(wanted: list[Spec], found: list[wire.Gpu]) -> bool:
-    """Whether the spec names cards by UUID, and some card here told none."""
+    """Whether the spec names GPUs by UUID, and some GPU here has none."""
     return any(spec.get("uuid") for spec in wanted) and any(not gpu.uuid for gpu in found)
 
 
@@ -120,7 +120,7 @@ def _gpu(spec: Spec, gpu: wire.Gpu | None, pinned: frozenset[str]) -> Iterator[D
 def _paired(
     wanted: list[Spec], left: list[wire.Gpu], pairs: list[wire.Gpu | None], fits: Callable[[Spec, wire.Gpu], bool]
 ) -> list[wire.Gpu | None]:
-    """Each expected card that has none yet with one of those left, which is taken out."""
+    """For each expected card without a partner, take a fitting one from `left`."""
     return [gpu or _take(left, spec, fits) for spec, gpu in zip(wanted, pairs, strict=True)]
 
 
@@ -144,5 +144,5 @@ def _is_nameless(spec: Spec, gpu: wire.Gpu) -> bool:
 
 
 def _of_the_bus(model: str) -> bool:
-    """lspci's names have the chip first and the card in brackets: GA100 [A100 PCIe 40GB]. Drivers use none."""
+    """Whether this is lspci's name of a model, such as `GA100 [A100 PCIe 40GB]`. Drivers use no brackets."""
     return "[" in model

@@ -1,5 +1,4 @@
-"""One difference between what is expected and what was found, and the few shapes in which differences
-come."""
+"""One difference between the expected spec and the inventory, and functions that make each kind of difference."""
 
 from __future__ import annotations
 
@@ -14,8 +13,8 @@ Spec = dict[str, Any]
 
 @dataclass(frozen=True)
 class Difference:
-    """`path` such as `memory.dimms[DIMM_A1].size_mb`; `expected` and `actual` are a number, a text or None.
-    Who is blamed is `component`: a disk's serial, DIMM's locator, NIC's MAC, `CPU1`, `BMC`, `system` …"""
+    """One difference. `path` is such as `memory.dimms[DIMM_A1].size_mb`; `expected` and `actual` are a number, a text
+    or None. `component` is what to blame: a disk's serial, a DIMM's locator, a NIC's MAC, `CPU1`, `BMC`, `system`."""
 
     path: str
     severity: Severity
@@ -30,8 +29,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Part:
-    """What a difference is about: its path in the spec, its kind, its name, and the spec's list of pinned
-    texts."""
+    """The part that a difference is about: its path in the spec, kind and name, and the spec's pinned paths."""
 
     path: str
     kind: str
@@ -45,13 +43,13 @@ class Part:
         return self._as("spec.unexpected", Severity.WARNING, None, actual, message)
 
     def replaced(self, expected: str, actual: str, message: str, leaf: str = "serial") -> Difference:
-        """Another number in the same place: a warning, unless the spec pins it."""
+        """Another serial number in the same place: a warning, critical if the spec pins it."""
         if self.at(leaf) in self.pinned:
             return self._as("spec.pinned", Severity.CRITICAL, expected, actual, f"{message}; it is pinned", leaf)
         return self._as("spec.replaced", Severity.WARNING, expected, actual, message, leaf)
 
     def swapped(self, expected: str, actual: str, message: str) -> Difference:
-        """Parts that sit in each other's places: a warning, unless the spec pins which sits here."""
+        """Two parts in each other's places: a warning, critical if the spec pins the serial number here."""
         if self.at("serial") in self.pinned:
             return self.replaced(expected, actual, message)
         return self._as("spec.swapped", Severity.WARNING, expected, actual, message, "serial")
@@ -75,8 +73,8 @@ class Part:
         unit: str = "",
         slack: float = 0,
     ) -> Iterator[Difference]:
-        """Less than expected is critical (code `spec.slower` for a speed), more a warning; either left out
-        says nothing. `slack` is what rounding may take."""
+        """Less than expected is critical (code `spec.slower` for a speed), more is a warning. No difference if one of
+        the two is None, or if they differ by `slack` at most."""
         if expected is None or actual is None or abs(actual - expected) <= slack:
             return
         if actual < expected:
@@ -88,7 +86,7 @@ class Part:
             yield self._as("spec.more", Severity.WARNING, expected, actual, message, leaf, unit)
 
     def text(self, leaf: str, expected: str | None, actual: str, words: str) -> Iterator[Difference]:
-        """How a model or a version is written: information only, unless the spec pins it."""
+        """Another model or version: information, critical if the spec pins it."""
         if not expected or _folded(expected) == _folded(actual):
             return
         pinned = self.at(leaf) in self.pinned

@@ -1,4 +1,4 @@
-"""Disks against what is expected: by serial and WWN, never by name or place."""
+"""Compare disks: by serial number and WWN, never by name or place."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ ROUNDING_MB = 1
 
 
 def disks(wanted: list[Spec], found: list[wire.Disk], pinned: frozenset[str]) -> Iterator[Difference]:
-    """An expected disk that is absent is critical on its serial. One that nobody expects, a USB stick
-    included, is a warning; so is a second disk that says it has the same serial."""
+    """A missing disk is critical. An unexpected one is a warning, also a USB stick, and a second disk with the same
+    serial number."""
     left = list(found)
     for spec in wanted:
         name = spec.get("serial") or spec.get("wwn") or ""
@@ -30,7 +30,7 @@ def disks(wanted: list[Spec], found: list[wire.Disk], pinned: frozenset[str]) ->
 
 
 def matches(spec: Spec, disk: wire.Disk) -> bool:
-    """Every identifier that the spec gives is the disk's own; one that gives none matches nothing."""
+    """Whether the disk has every identifier that the spec gives. A spec without identifiers matches no disk."""
     given = {key: spec[key] for key in ("serial", "wwn") if spec.get(key)}
     return bool(given) and all(getattr(disk, key) == value for key, value in given.items())
 

@@ -1,4 +1,4 @@
-"""Memory against what is expected: the modules slot by slot, then the sum."""
+"""Compare memory: the modules slot by slot, then the sum."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from agent.contract.placeholders import is_placeholder
 from hosts import exchanged
 from runs.judging.specdiff.difference import Difference, Part, Spec
 
-# What firmware, graphics and the crash kernel may keep for themselves of the installed memory: Canonical's
-# Checkbox allows 25 % up to 2 GiB and 10 % above 16 GiB; between the two we go down in a straight line.
+# The share of the installed memory that firmware, graphics and the crash kernel may keep. Canonical's Checkbox allows
+# 25 % up to 2 GiB and 10 % above 16 GiB; in between we interpolate.
 _KEPT_SMALL, _KEPT_LARGE = 0.25, 0.10
 _SMALL_MB, _LARGE_MB = 2048, 16384
-# Where the modules are listed, a finer rule: the kernel's own map takes 64 bytes of each page of 4 KiB (1.6 %),
-# firmware and live image some hundred MiB. More than this, and as much as a module has: one was listed and not mapped.
+# A finer rule if the firmware lists the modules: the kernel's page map takes 64 bytes per 4 KiB (1.6 %), firmware and
+# live image some hundred MiB. If more is missing, and as much as a module has, a listed module was not mapped.
 _MAP_SHARE, _MAP_MB = 0.025, 1024
 
 
 def memory(expected: Spec, found: wire.Memory, pinned: frozenset[str], *, slots_known: bool) -> Iterator[Difference]:
-    """`slots_known` is False where the firmware's list of modules could not be asked."""
+    """The differences of the memory. `slots_known` is False if the firmware's list of modules could not be read."""
     missing_mb = 0
     wanted = expected.get("dimms")
     if wanted is not None and slots_known:
@@ -33,8 +33,8 @@ def memory(expected: Spec, found: wire.Memory, pinned: frozenset[str], *, slots_
 
 
 def not_compared(expected: Spec, found: wire.Memory) -> Iterator[str]:
-    """What the spec states of memory and the firmware does not tell, each in a sentence. A module's size is known
-    without its firmware where the kernel sees all the memory that is expected."""
+    """What the spec states of memory and the firmware does not report, one sentence each. A module's size need not be
+    reported if the kernel sees all the expected memory."""
     if expected.get("ecc") and found.ecc is None:
         yield "memory.ecc could not be compared: the firmware does not say whether errors are corrected"
     sum_seen = bool(expected.get("total_mb") and found.total_mb)
@@ -72,7 +72,7 @@ def _dimms(wanted: list[Spec], found: wire.Memory, pinned: frozenset[str]) -> It
 
 
 def _swapped(round_: exchanged.Round, pinned: frozenset[str]) -> Difference:
-    """Modules that sit in each other's slots: one difference, since nothing was replaced."""
+    """One difference for modules in each other's slots, since nothing was replaced."""
     first = next((slot for slot in round_ if f"memory.dimms[{slot}].serial" in pinned), next(iter(round_)))
     others = [slot for slot in round_ if slot != first]
     words = " and ".join([", ".join([first, *others[:-1]]), others[-1]])
@@ -94,9 +94,8 @@ def _dimm(part: Part, spec: Spec, dimm: wire.Dimm) -> Iterator[Difference]:
 
 
 def _total(expected: Spec, found: wire.Memory, missing_mb: int, *, extra_told: bool) -> Iterator[Difference]:
-    """The sum, less what missing or smaller modules have been blamed for already. Both what the firmware
-    lists and what the kernel sees must reach it: a module that is listed and not seen is one that failed
-    its training."""
+    """The sum of memory, without what missing and smaller modules account for. Both the firmware's sum and the kernel's
+    must reach it: a module that the firmware lists and the kernel does not see has failed its training."""
     total_mb = expected.get("total_mb")
     if total_mb is None:
         return
@@ -110,8 +109,8 @@ def _total(expected: Spec, found: wire.Memory, missing_mb: int, *, extra_told: b
 
 
 def _unmapped(expected: Spec, found: wire.Memory) -> Iterator[Difference]:
-    """A module that the firmware lists and did not hand on, on hosts with so many that the share kept hides it. A spec
-    that states less is content with less."""
+    """A module that the firmware lists but did not map, on hosts with so many modules that `_kept` would allow it. If
+    the spec states less memory, less is enough."""
     sizes = [ram_mb for dimm in found.dimms if (ram_mb := _ram_mb(dimm)) > 0]
     due_mb = min(expected.get("total_mb") or found.installed_mb, found.installed_mb)
     short_mb = due_mb - found.total_mb
@@ -123,8 +122,8 @@ def _unmapped(expected: Spec, found: wire.Memory) -> Iterator[Difference]:
 
 
 def _missing_mb(wanted: list[Spec], found: wire.Memory) -> int:
-    """RAM that missing and smaller modules took with them. Persistent memory is none, nor is a cache. A module that is
-    there as large as ever and gives less RAM (its mode was changed) is blamed by nobody yet."""
+    """MiB of RAM that missing and smaller modules account for. Persistent memory and caches are not RAM. A module of
+    the right size that gives less RAM (its mode was changed) is not counted here: the sum's difference reports it."""
     there = _by_locator(found)
     return sum(_lost_mb(spec, there.get(spec["locator"])) for spec in wanted)
 
@@ -146,7 +145,7 @@ def _ram_mb(dimm: wire.Dimm) -> int:
 
 
 def _kept(total_mb: float) -> float:
-    """Share of the memory that the kernel may not see."""
+    """The share of the memory that the kernel need not see."""
     along = min(max((total_mb - _SMALL_MB) / (_LARGE_MB - _SMALL_MB), 0.0), 1.0)
     return _KEPT_SMALL + along * (_KEPT_LARGE - _KEPT_SMALL)
 

@@ -1,4 +1,4 @@
-"""What the BMC and the sensors tell of: the BMC itself, power supplies, fans."""
+"""Compare what the BMC and the sensors report: the BMC itself, power supplies, fans."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from runs.judging.specdiff.difference import Difference, Part, Spec
 
 
 def bmc_is_missing(expected: Spec, inventory: wire.Inventory) -> bool:
-    """Only a spec that lists power supplies or BMC firmware expects a BMC."""
+    """Whether the spec expects a BMC and none answered. It expects one if it lists power supplies or BMC firmware."""
     expects = bool(expected.get("psus")) or bool((expected.get("firmware") or {}).get("bmc"))
     return expects and not inventory.bmc and "bmc" not in expected.get("not_expected", [])
 
@@ -24,7 +24,7 @@ def psus(wanted: list[Spec], found: list[wire.Psu]) -> Iterator[Difference]:
 
 
 def fans(wanted: list[Spec], found: list[wire.Fan]) -> Iterator[Difference]:
-    """An empty header has a sensor, too, without a reading or at 0: nobody expects a fan there."""
+    """A sensor without a reading, or at 0, is no unexpected fan: it may be an empty header."""
     expected = {spec["name"] for spec in wanted}
     there = {fan.name for fan in found if fan.rpm or fan.percent or fan.name in expected}
     yield from _named("fans", "fan", "fan", wanted, there)

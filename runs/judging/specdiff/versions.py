@@ -1,5 +1,5 @@
-"""Firmware against what is expected: of the board, the BMC and the processors, and of disks, network cards and storage
-adapters by their model or their own name. A version is text: information only, unless the spec pins it."""
+"""Compare firmware versions: of the board, the BMC and the processors; of disks, network cards and storage adapters by
+model or by their own name. Another version is information, critical if the spec pins it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runs.judging.specdiff import sensed
 from runs.judging.specdiff.difference import Difference, Part, Spec
 
 KINDS = {"disks": "disk", "nics": "nic", "hbas": "hba"}
-# Their drivers list volumes. What the drives behind them tell is not in the inventory.
+# Drivers of controllers that list volumes. The drives behind them are not in the inventory.
 _HIDES_DRIVES = frozenset(
     {"megaraid_sas", "hpsa", "smartpqi", "aacraid", "arcmsr", "hptiop", "stex", "3w-9xxx", "3w-sas", "3w-xxxx"}
 )
@@ -20,8 +20,7 @@ _HIDES_DRIVES = frozenset(
 
 @dataclass(frozen=True)
 class Compared:
-    """One part whose firmware the spec states under `key`. `own` is the part's own name in the spec, where it has
-    one."""
+    """One part whose firmware the spec states under `key`. `own` is the part's own name in the spec, or empty."""
 
     key: str
     name: str
@@ -31,7 +30,7 @@ class Compared:
 
 
 def compare(expected: Spec, inventory: wire.Inventory, pinned: frozenset[str]) -> Iterator[Difference]:
-    """What could not be read is no difference: `not_read` names it. Whether a BMC is there at all is `sensed`'s."""
+    """The differences of versions. `not_read` names versions that were not read; `sensed` reports a missing BMC."""
     found = inventory.firmware
     board, bmc = Part("firmware", "system", "system", pinned), Part("firmware", "bmc", "BMC", pinned)
     cpu = Part("firmware", "cpu", "CPU0" if inventory.cpu.sockets == 1 else "system", pinned)
@@ -47,7 +46,7 @@ def compare(expected: Spec, inventory: wire.Inventory, pinned: frozenset[str]) -
 
 
 def not_read(expected: Spec, inventory: wire.Inventory) -> Iterator[str]:
-    """What a whole spec states of firmware and nobody could read, each in a sentence."""
+    """Versions that the spec states and that were not read, one sentence each."""
     stated = expected.get("firmware") or {}
     found = inventory.firmware
     told = {"bios": found.bios, "bmc": found.bmc, "microcode": inventory.cpu.microcode}
@@ -70,7 +69,7 @@ def _why(name: str, inventory: wire.Inventory) -> str:
 
 
 def _hidden(stated: Spec, inventory: wire.Inventory, seen: set[str]) -> Iterator[str]:
-    """A model that is absent says nothing, except where drives are hidden behind a controller."""
+    """Disk models of the spec that may be hidden behind a RAID controller. Without one, an absent model is no gap."""
     behind = [f"{one.slot} ({one.driver})" for one in inventory.firmware.adapters if one.driver in _HIDES_DRIVES]
     for key in stated.get("disks") or {}:
         if behind and key not in seen:
@@ -90,15 +89,15 @@ def _compared(kind: str, stated: Spec, inventory: wire.Inventory) -> list[Compar
 
 
 def _document(inventory: wire.Inventory, kind: str) -> Spec:
-    """As much of the inventory's document as has these parts."""
+    """The section of the inventory that lists these parts, as JSON types."""
     if kind == "hbas":
         return {"firmware": codec.encode(inventory.firmware)}
     return {kind: codec.encode(getattr(inventory, kind))}
 
 
 def _parts(kind: str, compared: list[Compared], pinned: frozenset[str]) -> Iterator[Difference]:
-    """Where all parts of a key run one version, the difference is that of the key, and adopting it changes the key's
-    version. Where they do not, it is that of the part, and adopting it states the part by its own name."""
+    """The differences of one kind of part. If all parts of a key have the same version, the path is the key's, and
+    adopting changes the version of the key. Else the path is the part's own, and adopting adds the part by name."""
     for one in compared:
         run = {versions.folded(other.version) for other in compared if other.key == one.key and other.version}
         key = one.key if len(run) == 1 or not one.own else one.own
@@ -109,7 +108,7 @@ def _parts(kind: str, compared: list[Compared], pinned: frozenset[str]) -> Itera
 
 
 def _same_revision(wanted: str | None, actual: str) -> bool:
-    """`0x02006e05` and `0x2006e05` are one."""
+    """Whether two microcode revisions are equal as numbers: `0x02006e05` and `0x2006e05` are."""
     try:
         return int(wanted or "", 16) == int(actual, 16)
     except ValueError:
