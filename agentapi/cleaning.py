@@ -1,5 +1,5 @@
 """Strings from hardware and agents, made harmless at the door: control characters go, what can't be seen is spelled
-out, tokens are without_tokens out."""
+out, tokens are removed."""
 
 from __future__ import annotations
 

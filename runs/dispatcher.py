@@ -142,9 +142,12 @@ def lent() -> QuerySet[StageRun]:
 
 
 def _grant_link(waiting: StageRun, bench: LoopbackResult) -> None:
-    """Where the bench can't measure, the stage waits for it, but not for ever. The first time it is tried then all the
-    same: what passes on a poor bench has passed. What such a bench has unfit already is left. A port that is too slow
-    is nothing that passes by itself: the first time nobody waits for it."""
+    """Give the waiting attempt the link, if the bench can measure. Else it waits, but not for ever.
+
+    After the wait, a first attempt starts all the same: what passes on a poor bench has passed. If the bench has made
+    earlier attempts unfit, the stage is left not tested. A port that is too slow does not pass by itself, so a first
+    attempt does not wait for it.
+    """
     unfit = stage_rows.unfit_attempts_before(waiting)
     why = bench.why or (fitness.poor_port_now() if unfit else "")
     if not why:

@@ -1,1 +1,1 @@
-"""This machine, which measures the hosts: what is wrong with it, its load, and whether it was fit to measure."""
+"""The bench (the orchestrator's machine and its port): its problems, its load, and whether it was fit to measure."""

@@ -1,8 +1,8 @@
-"""Whether the bench, this machine, was fit to measure: now, and in a time that is over.
+"""Whether the bench is fit to measure now, and whether it was in the past.
 
-The worker's round takes a sample every second. The newest lie in `<data>/pxe/load.json`; a time in which the bench was
-short of something is a row, so that web and worker know of it long after. Whoever asks about now takes a sample of his
-own: a worker that is starved takes few.
+The worker's round takes a sample of the load every second and keeps the newest in `<data>/pxe/load.json`. A time in
+which the bench was short of something is a row of BenchShortage, so that web and worker can read it later. A question
+about now takes a sample of its own: a worker that is short of CPU takes few.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from runs.models import BenchShortage
 
 SOURCE = "load"
 _KEPT_S = 90.0
-# A shortage goes on until it was away for so long; a starved worker does not look every second.
+# A shortage ends when it was not seen for so long: a worker that is short of CPU does not look every second.
 _GOES_ON = timedelta(seconds=8)
 _FORGOTTEN = timedelta(days=90)
 Span = tuple[datetime, datetime]
 
 
 def tick() -> None:
-    """Take a sample, and keep what it says together with the last ones."""
+    """Take a sample of the load, and record a shortage that it shows together with the last ones."""
     samples = _keep(benchload.read())
     since = datetime.fromtimestamp(samples[0].at, UTC)
     found = benchload.shortage(samples, limits())
@@ -43,7 +43,7 @@ def tick() -> None:
 
 
 def short_of_cpu() -> Problem:
-    """Without figures, which change every second; the rows have them."""
+    """The problem for the pages. Without figures, which change every second; the rows have them."""
     return Problem(
         "bench",
         "This bench is short of CPU: Network waits, and what is measured meanwhile condemns no host",
@@ -63,8 +63,8 @@ def limits() -> Limits:
 
 
 def busy_limits() -> Limits:
-    """From where a slow port is measured once more before it is blamed. Pressure alone tells nothing, so its limit
-    stays."""
+    """The lower limits above which a slow port is measured again before it is blamed. The limit of the pressure stays:
+    pressure alone does not show a shortage."""
     strict, share = limits(), settings.VETTING.bench.busy_from_percent / 100
     return Limits(
         pressure_percent=strict.pressure_percent,
@@ -75,7 +75,7 @@ def busy_limits() -> Limits:
 
 
 def note(kind: str, found: Shortage, since: datetime) -> None:
-    """The bench is short of something since then, and still is: one row for as long as it lasts."""
+    """Record that the bench is short of something since then. One row for as long as it lasts."""
     now = timezone.now()
     row = BenchShortage.objects.filter(kind=kind, ended_at__gte=now - _GOES_ON).order_by("-ended_at").first()
     if row is None:
@@ -88,31 +88,31 @@ def note(kind: str, found: Shortage, since: datetime) -> None:
 
 
 def starved_now() -> str:
-    """What the bench is short of at this moment, in words; empty where it is calm."""
+    """What the bench is short of now, in words; empty if nothing."""
     found = _shortage_now(limits())
     return f"short of CPU: {found.why}" if found else ""
 
 
 def busy_now() -> str:
-    """Why a slow port had better be measured again later, in words."""
+    """Why a slow port should be measured again later, in words; empty if the bench is not busy."""
     found = _shortage_now(busy_limits())
     return f"busy: {found.why}" if found else ""
 
 
 def poor_port_now() -> str:
-    """What keeps the bench's own port from carrying what it should, in words."""
+    """Why the bench's own port is slower than it should be, in words; empty if it is not."""
     recent = BenchShortage.objects.filter(kind=BenchShortage.PORT, ended_at__gte=timezone.now() - _GOES_ON)
     return recent.order_by("-ended_at").values_list("why", flat=True).first() or ""
 
 
 def unfit_between(since: datetime, until: datetime) -> str:
-    """Why what was measured between the two may be the bench's doing, in words; empty where it was fit. A short moment
-    in a long time bends no result by as much as a limit allows."""
+    """Why the bench was unfit in this span, in words; empty if it was fit. A shortage of less than
+    `bench.unfit_min_percent` of the span is too short to matter."""
     return _told(_rows(since, until, limits()), since, until)
 
 
 def busy_between(since: datetime, until: datetime) -> str:
-    """Why what was slow between the two had better be measured once more, in words; empty where the bench was calm."""
+    """Why what was slow in this span should be measured again, in words; empty if the bench was not busy."""
     return _told([*_of_kind(since, until, BenchShortage.BUSY), *_rows(since, until, busy_limits())], since, until)
 
 
@@ -127,12 +127,12 @@ def _told(rows: list[BenchShortage], since: datetime, until: datetime) -> str:
 
 
 def starved(since: datetime, until: datetime) -> list[Span]:
-    """The times between the two in which the bench was short of CPU."""
+    """The times in this span in which the bench was short of CPU."""
     return _within([row for row in _rows(since, until, limits()) if row.kind == BenchShortage.CPU], since, until)
 
 
 def total(spans: Iterable[Span]) -> timedelta:
-    """How long they are together; what two of them share counts once."""
+    """How long the spans are together. Where they overlap, the time counts once."""
     added, reached = timedelta(), None
     for start, end in sorted(spans):
         start = start if reached is None else max(start, reached)
@@ -146,7 +146,7 @@ def _of_kind(since: datetime, until: datetime, *kinds: str) -> list[BenchShortag
 
 
 def _rows(since: datetime, until: datetime, most: Limits) -> list[BenchShortage]:
-    """Those of the time, and what a sample taken now shows, where the time lasts until now."""
+    """The shortages in this span. If it lasts until now, also what a sample taken now shows."""
     rows = _of_kind(since, until, BenchShortage.CPU, BenchShortage.PORT)
     now = timezone.now()
     if until >= now - _GOES_ON and (found := _shortage_now(most)):
@@ -167,13 +167,13 @@ def _within(rows: Iterable[BenchShortage], since: datetime, until: datetime) -> 
 
 
 def _shortage_now(most: Limits) -> Shortage | None:
-    """None also where no worker takes samples: one alone tells nothing."""
+    """The shortage that a sample taken now shows. None without a worker that takes samples: one alone shows nothing."""
     kept = _kept()
     return benchload.shortage(_window([*kept, benchload.read()]), most) if kept else None
 
 
 def _keep(sample: Sample) -> list[Sample]:
-    """With those of the window before it."""
+    """Keep this sample and those of the window before it; return them."""
     samples = [one for one in _kept() if sample.at - _KEPT_S < one.at < sample.at]
     window = _window([*samples, sample])
     _path().parent.mkdir(parents=True, exist_ok=True)
@@ -182,7 +182,7 @@ def _keep(sample: Sample) -> list[Sample]:
 
 
 def _window(samples: list[Sample]) -> list[Sample]:
-    """The last seconds of them; where they are fewer than two, the one before as well."""
+    """The samples of the last seconds; if that is only one, also the one before it."""
     first = samples[-1].at - settings.VETTING.bench.window_s
     inside = [one for one in samples if one.at >= first]
     return inside if len(inside) > 1 else samples[-2:]

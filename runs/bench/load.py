@@ -1,6 +1,6 @@
-"""Whether this machine's processors had time to measure a host: plain functions of what the Linux kernel counts.
+"""Whether the bench's processors had time to measure a host, from what the Linux kernel counts. Plain functions.
 
-A sample is what the counters say at one moment. Two or more of them tell what was asked of the processors between.
+A sample has the counters at one moment. Two or more samples show what the processors had to do in between.
 """
 
 from __future__ import annotations
@@ -21,10 +21,13 @@ _RUN_DELAY = 8  # of a processor's words in /proc/schedstat [Linux, Documentatio
 
 @dataclass(frozen=True)
 class Sample:
-    """None where the kernel does not count it. `stalled_us`: in which some task waited for a processor (PSI).
-    `waiting_ns`: of all tasks together, in the queues of our processors (schedstat). `running`: tasks that ran or
-    wanted to at that moment. `ticks` and `stolen`: of all processors, and those that a hypervisor gave to others.
-    `throttled_us`: in which our control group had used up its share (cpu.max)."""
+    """The kernel's counters at one moment; None for what this kernel does not count.
+
+    `stalled_us`: time in which some task waited for a processor (PSI). `waiting_ns`: time that all tasks together
+    waited in the queues of our processors (schedstat). `running`: tasks that ran or wanted to. `ticks`, `stolen`: of
+    all processors, and of those the ticks that a hypervisor gave to others. `throttled_us`: time in which our control
+    group had used up its share (cpu.max).
+    """
 
     at: float
     cores: int
@@ -39,7 +42,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Limits:
-    """What is still fit to measure; see `bench` in vetting.example.yaml."""
+    """The most at which the bench is still fit; see `bench` in vetting.example.yaml."""
 
     pressure_percent: float
     waiting_per_core: float
@@ -49,17 +52,17 @@ class Limits:
 
 @dataclass(frozen=True)
 class Shortage:
-    """`why` in words, and how many times over its limit it is."""
+    """What was short, in words, and how many times over its limit (`weight`)."""
 
     why: str
     weight: float
 
 
 def shortage(samples: Sequence[Sample], limits: Limits) -> Shortage | None:
-    """What these samples, oldest first, say was short; the worst of it, and None where the machine was fit.
+    """The worst shortage that these samples show, oldest first; None if the machine was fit.
 
-    Pressure alone does not tell: two tasks more than processors keep it at its end, and each still gets two thirds of
-    one. So many tasks must have waited, too.
+    Pressure alone is not enough. With two tasks more than processors it is near 100 %, and yet each task gets two
+    thirds of a processor. So the number of waiting tasks must be over its limit too.
     """
     if len(samples) < 2 or samples[-1].at - samples[0].at < _MIN_SPAN_S:
         return None
@@ -68,8 +71,8 @@ def shortage(samples: Sequence[Sample], limits: Limits) -> Shortage | None:
 
 
 def waiting_per_core(samples: Sequence[Sample]) -> float | None:
-    """How many tasks waited for each processor, on average: by the queues' own clock, else by the tasks seen at each
-    sample, else by the load average of the last minute."""
+    """How many tasks waited for each processor, on average. From the time in the queues; else from the tasks that ran
+    at each sample; else from the load average of the last minute."""
     first, last = samples[0], samples[-1]
     if (waited_ns := _grown(first.waiting_ns, last.waiting_ns)) is not None:
         return waited_ns / 1e9 / (last.at - first.at) / last.cores
@@ -113,7 +116,7 @@ def _throttled(samples: Sequence[Sample], limits: Limits) -> Shortage | None:
 
 
 def _grown(before: int | None, after: int | None) -> int | None:
-    """None also for a counter that went back: it began anew."""
+    """By how much a counter grew; None if it fell, since then it was reset."""
     return None if before is None or after is None or after < before else after - before
 
 
@@ -125,7 +128,7 @@ def _percent(part: float | None, whole: float | None) -> float | None:
 
 
 def read(root: Path = Path("/")) -> Sample:
-    """What the kernel counts now."""
+    """Read the kernel's counters."""
     ours = os.sched_getaffinity(0)
     stat = _text(root / "proc/stat")
     ticks, stolen = parse_ticks(stat)
@@ -143,7 +146,7 @@ def read(root: Path = Path("/")) -> Sample:
 
 
 def parse_pressure(text: str) -> int | None:
-    """Microseconds of the line `some`."""
+    """Microseconds in the line `some` of a PSI file."""
     for line in text.splitlines():
         if line.startswith("some "):
             return _whole(line.rpartition("total=")[2])
@@ -151,7 +154,7 @@ def parse_pressure(text: str) -> int | None:
 
 
 def parse_schedstat(text: str, processors: Iterable[int]) -> int | None:
-    """Nanoseconds that tasks waited in the queues of these processors; None where one of them is not listed."""
+    """Nanoseconds that tasks waited in the queues of these processors; None if one is not listed."""
     waited: dict[str, int] = {}
     for line in text.splitlines():
         words = line.split()
@@ -184,7 +187,7 @@ def parse_load(text: str) -> float | None:
 
 
 def parse_throttled(text: str) -> int | None:
-    """Of a control group's cpu.stat, in microseconds; version 1 counts in nanoseconds."""
+    """Throttled microseconds in a control group's cpu.stat. (Version 1 counts nanoseconds.)"""
     for line in text.splitlines():
         name, _, value = line.partition(" ")
         if name in ("throttled_usec", "throttled_time") and (count := _whole(value)) is not None:
@@ -193,7 +196,7 @@ def parse_throttled(text: str) -> int | None:
 
 
 def own_groups(text: str) -> list[Path]:
-    """Where the cpu.stat of our control group and of those around it lie below /sys/fs/cgroup, by /proc/self/cgroup."""
+    """Our control group and those that contain it, as paths below /sys/fs/cgroup. `text` is /proc/self/cgroup."""
     found: list[Path] = []
     for line in text.splitlines():
         number, _, rest = line.partition(":")
@@ -207,7 +210,7 @@ def own_groups(text: str) -> list[Path]:
 
 
 def _read_throttled(root: Path) -> int | None:
-    """The most of any group that holds us: whichever is held back holds us back."""
+    """The most of our control group and those that contain it: each of them can hold us back."""
     groups = own_groups(_text(root / "proc/self/cgroup"))
     counts = [parse_throttled(_text(root / "sys/fs/cgroup" / group / "cpu.stat")) for group in groups]
     return max((count for count in counts if count is not None), default=None)
@@ -233,7 +236,7 @@ def as_json(sample: Sample) -> dict[str, Any]:
 
 
 def from_json(data: Any) -> Sample | None:
-    """None for what is no sample: another version wrote it."""
+    """A sample from JSON; None if it has other fields, since another version wrote it."""
     known = {field.name for field in fields(Sample)}
     if not isinstance(data, dict) or data.keys() != known:
         return None

@@ -1,7 +1,7 @@
-"""What is wrong with the bench right now, for the pages and /healthz: `<data>/pxe/status.json`.
+"""What is wrong with the bench now, for the pages and /healthz. Kept in `<data>/pxe/status.json`, written on change.
 
-Shape: `{"dnsmasq": [{"who": "configuration", "what": "…", "fix": "…"}], "iperf3": []}`. An empty list means
-that the part was looked at and is well. Written on change only.
+Its shape: `{"dnsmasq": [{"who": "configuration", "what": "…", "fix": "…"}], "iperf3": []}`. An empty list means that
+this source looked and found no problem.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SOURCES = ("configuration", "dnsmasq", "iperf3", "load", "port", "round", "jobs"
 
 @dataclass(frozen=True)
 class Problem:
-    """`who` must act: the configuration's author, or whoever looks after the bench (this machine)."""
+    """One problem. `who` says who must act: the author of the configuration, or the operator of the bench."""
 
     who: Literal["configuration", "bench"]
     what: str
@@ -30,13 +30,13 @@ class Problem:
 
 
 def report(source: str, problems: list[Problem]) -> bool:
-    """Put what is wrong with `part` on record; True when that is news."""
+    """Record what `source` found wrong. True if it changed."""
     _path().parent.mkdir(parents=True, exist_ok=True)
     return atomic.write_json(_path(), atomic.read_json(_path()) | {source: [asdict(problem) for problem in problems]})
 
 
 def problems(source: str = "") -> list[Problem]:
-    """Of one part, or of all."""
+    """The problems that one source reported, or all."""
     known = atomic.read_json(_path())
     return [Problem(**problem) for name in ([source] if source else SOURCES) for problem in known.get(name, [])]
 

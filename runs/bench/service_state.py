@@ -1,5 +1,5 @@
-"""Whether anybody does the work behind the pages, and whether the bench can boot a host. Without a worker nothing
-starts and no deadline is watched, and a page that shows yesterday's states would look as calm as ever."""
+"""Whether the worker runs, and whether the bench can boot a host. Without a worker nothing starts and no deadline is
+watched, and the pages would show old states without a hint."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ SILENT_AFTER_S = 20.0
 
 
 def last_round() -> datetime | None:
-    """When a worker last did its round; None where none ever did."""
+    """When a worker last did its round; None if none ever did."""
     return Lease.objects.filter(name=Lease.ROUND).values_list("ticked_at", flat=True).first()
 
 
 def age_s() -> float:
-    """Seconds since the last completed round; infinity before the first."""
+    """Seconds since the last round; infinity before the first."""
     return _since(last_round())
 
 

@@ -1,8 +1,8 @@
-"""What a bench that was not fit to measure makes of a result: what only it can have bent is not tested, and blames no
+"""Adjust a result that was measured while the bench was unfit: what the bench can explain is not tested, and blames no
 part. Plain functions of data.
 
-Throughput and loss are measured against this machine. What a host alone did stays its own fault: no link, a lower
-speed negotiated, errors that its own card counted.
+Throughput and loss are measured against the bench. What only the host can cause stays a fault of the host: no link, a
+lower speed negotiated, errors that its own card counted.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from agent.contract import wire
 
 # Findings that are measured against the bench's own end of the link.
 CODES = frozenset({"network.slow", "network.loss", "network.retransmits"})
-# Checks that the bench can keep from being made: no server, no answer to pings.
+# Checks that an unfit bench can prevent: no server, no answer to pings.
 CHECKS = frozenset({"throughput", "both_ways", "loss"})
-# So near to each other are rates that one narrow place makes; a port's own fault repeats itself on no other. [ours]
+# Rates that differ by no more than this have one bottleneck. A fault of one port does not repeat on another. [ours]
 _SAME_RATE = 0.15
 _WAYS = ("out", "in")
 
 
 @dataclass(frozen=True)
 class Adjusted:
-    """`why` is empty where the result is as the agent sent it and nothing was to be excused."""
+    """A result after `adjusted`. `why` says what was wrong with the bench; empty if the outcome did not change."""
 
     result: wire.Result
     why: str = ""
 
 
 def adjusted(result: wire.Result, why: str) -> Adjusted:
-    """The result as it counts where the bench was unfit because of `why`.
+    """The result as it counts if the bench was unfit because of `why`.
 
-    1. A finding that it may have made is information. 2. A check that failed by nothing else is not tested. 3. The
-    stage fails only by what is left; what was failed or not tested for the bench's sake is not tested.
+    1. A finding that the bench can explain becomes information. 2. A check that failed only by such findings is not
+    tested. 3. The stage fails only if something else failed; else it is not tested, unless it passed.
     """
     if not why or not may_be_affected(result):
         return Adjusted(result)
@@ -48,10 +48,10 @@ def adjusted(result: wire.Result, why: str) -> Adjusted:
 
 
 def common_rate(result: wire.Result, cards: Mapping[str, str]) -> str:
-    """In words, that every port was too slow at one and the same rate: they share a narrow place beyond the host.
+    """Says that every port was too slow at the same rate, so that the bottleneck is outside the host; empty if not.
 
-    `cards` is MAC → PCI address, as the inventory has it. Ports of one card share that card, so at least two must be
-    known to take part.
+    `cards` is MAC → PCI address, from the inventory. Ports of one card share that card, so at least two cards must have
+    taken part.
     """
     slow = _slowest_limit(result.findings)
     for way in _WAYS:
@@ -65,7 +65,7 @@ def common_rate(result: wire.Result, cards: Mapping[str, str]) -> str:
 
 
 def reported_by_agent(result: wire.Result) -> str:
-    """What the agent itself saw of the bench: by iperf3's own figure, the server's processor was at its end."""
+    """What the agent reports of the bench: iperf3 said that the server's processor was fully busy. Empty if not."""
     for check in result.checks:
         if check.outcome is wire.Outcome.NOT_TESTED and wire.THE_BENCH in check.reason:
             return check.reason.partition(wire.THE_BENCH)[2]
@@ -73,13 +73,13 @@ def reported_by_agent(result: wire.Result) -> str:
 
 
 def may_be_affected(result: wire.Result) -> bool:
-    """Whether there is anything in it that the bench can have bent."""
+    """Whether an unfit bench can explain anything in this result."""
     unmade = [one for one in result.checks if one.name in CHECKS and one.outcome is wire.Outcome.NOT_TESTED]
     return bool(unmade) or any(one.code in CODES for one in result.findings)
 
 
 def blames_host(result: wire.Result) -> bool:
-    """Whether it blames a part by something that the bench can have bent."""
+    """Whether it has a critical finding that an unfit bench can explain."""
     return any(one.code in CODES and one.severity is wire.Severity.CRITICAL for one in result.findings)
 
 
@@ -90,7 +90,7 @@ def _as_information(finding: wire.Finding, why: str) -> wire.Finding:
 
 
 def _adjusted_check(check: wire.Check, findings: Iterable[wire.Finding], why: str) -> wire.Check:
-    """A failed check quotes the critical findings that it failed by."""
+    """The check as it counts. A failed check quotes the critical findings that made it fail."""
     if check.outcome is wire.Outcome.NOT_TESTED and check.name in CHECKS:
         return replace(check, reason=f"{wire.THE_BENCH}{why}; {check.reason}")
     if check.outcome is not wire.Outcome.FAILED:
@@ -108,7 +108,7 @@ def _still_fails(result: wire.Result) -> bool:
 
 
 def _slowest_limit(findings: Iterable[wire.Finding]) -> dict[str, float]:
-    """MAC → the highest floor that it missed."""
+    """MAC → the highest minimum rate that it missed, in Mbit/s."""
     missed: dict[str, float] = {}
     for one in findings:
         if one.code == "network.slow" and isinstance(one.limit, int | float):
@@ -122,5 +122,5 @@ def _rates(numbers: Mapping[str, float], way: str) -> dict[str, float]:
 
 
 def _on_several_cards(macs: Iterable[str], cards: Mapping[str, str]) -> bool:
-    """By the PCI device, of which a card of two ports has two functions."""
+    """Whether these ports are on several cards. Two ports of one card are two functions of one PCI device."""
     return len({cards[mac].rpartition(".")[0] for mac in macs if cards.get(mac)}) > 1

@@ -1,10 +1,10 @@
-"""What a failure of the database means to somebody who asked for something: may it succeed later, and who must act."""
+"""What a database error means to a caller: whether the call may succeed later, and who must act."""
 
 from __future__ import annotations
 
 from django.db import InterfaceError, OperationalError
 
-# Words of SQLite's and PostgreSQL's messages, in lower case, and what they mean to somebody who waits.
+# Words in SQLite's and PostgreSQL's messages, in lower case, and what they mean.
 REASONS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("locked", "lock timeout", "deadlock"), "the database is busy with another write"),
     (("interrupted", "statement timeout"), "the database took too long"),
@@ -20,7 +20,7 @@ OTHERWISE = "the database does not answer"
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether the same call may succeed later. A statement that is wrong stays wrong."""
+    """Whether the same call may succeed later. A wrong statement never will."""
     return isinstance(error, OperationalError | InterfaceError)
 
 

@@ -1,8 +1,8 @@
-"""How long the database may keep somebody waiting: for a lock, and for one statement. Each connection gets the limits
-of who opens it; what takes longer fails with OperationalError.
+"""Time limits of the database: for a lock, and for one statement. What takes longer raises OperationalError.
 
-A page and an agent's call wait a short time and are told to come again. A worker's job ends before django-q2 ends it.
-A command, and so a migration, waits for a lock as long as a minute and then takes the time that it needs.
+A connection gets the limits of the thread or process that opens it. A page and an agent's call wait a short time, and
+the caller is told to try again. A worker's job ends before django-q2 would end it. A command, so also a migration,
+waits a minute for a lock and has no limit after that.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-# Of SQLite's virtual machine, between two looks at the clock: about every millisecond.
+# How many instructions SQLite executes before it calls us to look at the clock: about a millisecond.
 INSTRUCTIONS = 50_000
 
 
 @dataclass(frozen=True)
 class Limits:
-    """`statement_s` 0: as long as it takes."""
+    """Seconds. A `statement_s` of 0 is no limit."""
 
     lock_s: float
     statement_s: float
@@ -39,13 +39,13 @@ _mine = threading.local()
 
 
 def use_by_default(limits: Limits) -> None:
-    """In every thread of this process that has none of its own."""
+    """Set the limits for every thread of this process that has none of its own."""
     global _default
     _default = limits
 
 
 def use(limits: Limits) -> None:
-    """In this thread, from its next connection on."""
+    """Set the limits for this thread, from its next connection on."""
     _mine.limits = limits
 
 
@@ -65,13 +65,13 @@ def _limit_sqlite(connection: BaseDatabaseWrapper, limits: Limits) -> None:
     wrappers[:] = [one for one in wrappers if not isinstance(one, Clock)]
     if limits.statement_s:
         clock = Clock(limits.statement_s)
-        # First, not last: who adds one for a while takes the last one away again.
+        # First, not last: Django's `execute_wrapper` removes the last one when it ends.
         wrappers.insert(0, clock)
         connection.connection.set_progress_handler(clock.is_late, INSTRUCTIONS)
 
 
 def _limit_postgresql(connection: BaseDatabaseWrapper, limits: Limits) -> None:
-    """A transaction in which nothing happens ends too: its locks keep others waiting."""
+    """Also ends a transaction that is idle for too long, since its locks make others wait."""
     idle_s = limits.statement_s or 0
     with connection.cursor() as cursor:
         cursor.execute(
@@ -82,7 +82,7 @@ def _limit_postgresql(connection: BaseDatabaseWrapper, limits: Limits) -> None:
 
 
 class Clock:
-    """SQLite has no time limit of its own for a statement: it asks us now and then whether to go on."""
+    """The time limit of a statement. SQLite has none of its own: it calls `is_late` now and then."""
 
     def __init__(self, limit_s: float) -> None:
         self.limit_s = limit_s

@@ -1,4 +1,4 @@
-"""Transactions that hold up nobody: SQLite lets one of them write at a time, and every heartbeat waits for it."""
+"""Measure how long transactions are open. SQLite lets one write at a time, and every heartbeat waits for it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from time import monotonic as now_s
 from django.db import connection, transaction
 
 log = logging.getLogger("vetting.transactions")
-# What is decoded, checked and counted beforehand takes no part of this; the agents wait 5 s between heartbeats.
+# An agent sends a heartbeat every 5 s. Decoding and checking a message is done before the transaction.
 LIMIT_S = 1.0
 
 
 @contextmanager
 def short(what: str) -> Iterator[None]:
-    """A transaction, or a savepoint inside one. How long it was open is measured, from the lock to the end of the
-    commit; one that was open for too long is logged, with what it was about."""
+    """A transaction, or a savepoint inside one. Measures how long it is open, from the lock to the end of the commit,
+    and logs one that was open too long; `what` says what it was for."""
     if connection.in_atomic_block:
         with transaction.atomic():
             yield

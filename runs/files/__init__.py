@@ -1,1 +1,1 @@
-"""Files of runs: logs, their search, retention, and writing a file whole."""
+"""Files of runs: logs, searching them, and writing a file whole."""

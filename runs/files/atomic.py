@@ -1,4 +1,4 @@
-"""Files that are replaced whole: a reader sees the old content or the new one, never a half."""
+"""Replace a file as a whole: a reader sees the old content or the new, never half of it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 
 def write(path: Path, content: bytes, mode: int = 0o644, *, sync: bool = False) -> None:
-    """With `sync` it is on the disk before it takes the old one's place, and so is its name before we return: whole and
-    there also through a loss of power."""
+    """Replace `path`. With `sync` the content is on the disk before it replaces the old one, and the file's name is
+    before this returns: so a loss of power can't lose or halve it."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -37,7 +37,7 @@ def _sync_names(folder: Path) -> None:
 
 
 def write_if_changed(path: Path, content: bytes) -> bool:
-    """True when `path` held something else before."""
+    """Write only if the content differs. True if it did."""
     try:
         if path.read_bytes() == content:
             return False
@@ -48,8 +48,8 @@ def write_if_changed(path: Path, content: bytes) -> bool:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in `path`; an empty one where there is none or it is damaged (all we keep so can be made
-    again)."""
+    """The JSON object in `path`; an empty one if the file is missing or damaged. (All that is kept so can be made
+    again.)"""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):

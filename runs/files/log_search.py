@@ -1,5 +1,5 @@
-"""Lines of a run's log by level and word, from its end backwards. What one answer reads is bounded, however long the
-log is: it says how far it has looked, and the next one goes on from there."""
+"""Search a run's log by level and text, from its end backwards. One call reads a bounded amount, however long the log
+is, and returns how far it has looked; the next call goes on from there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import BinaryIO
 from runs.files import logs as logfiles
 from runs.files.logs import Line
 
-# Lowest level shown → the levels that it shows, as they stand in the file.
+# The lowest level that is shown → all levels that are shown, as they are written in the file.
 LEVELS: dict[str, tuple[str, ...]] = {
     "": (),
     "info": ("INFO", "WARN", "ERROR"),
@@ -24,7 +24,7 @@ _BLOCK_BYTES = 256 * 1024
 
 @dataclass(frozen=True)
 class Filter:
-    """Which lines are wanted. Upper and lower case are the same."""
+    """Which lines are wanted. Ignores upper and lower case."""
 
     level: str = ""
     text: str = ""
@@ -38,7 +38,7 @@ class Filter:
         return not self.level or logfiles.parse_line(raw.decode("utf-8", "replace")).level in LEVELS[self.level]
 
     def may_be_in(self, block: bytes) -> bool:
-        """Cheap, before a block is cut into its lines."""
+        """Whether a block can have a wanted line: a cheap test before it is split into lines."""
         if self.text and self._needle not in block.lower():
             return False
         levels = LEVELS[self.level]
@@ -51,7 +51,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class Found:
-    """Lines in order. They lie between the offsets `start` and `end`; before `start` nobody has looked."""
+    """The lines found, in order, between the offsets `start` and `end`. What is before `start` was not searched."""
 
     lines: list[Line]
     start: int
@@ -59,7 +59,7 @@ class Found:
 
 
 def find(run_id: int, wanted: Filter, count: int, end: int, after: int = 0) -> Found:
-    """The last `count` wanted lines between the offsets `after` and `end`, both at a line's beginning."""
+    """The last `count` wanted lines between the offsets `after` and `end`. Both are at the beginning of a line."""
     kept: list[Line] = []
     start = end
     try:
@@ -76,7 +76,7 @@ def find(run_id: int, wanted: Filter, count: int, end: int, after: int = 0) -> F
 
 
 def _backwards(stream: BinaryIO, wanted: Filter, after: int, end: int) -> Iterator[tuple[int, bytes | None]]:
-    """Each line with its offset, the last first; None for all lines of a block that has none which is wanted."""
+    """Each line with its offset, the last first. For a block without a wanted line, its offset and None."""
     for offset, block in _blocks(stream, after, end):
         if not wanted.may_be_in(block):
             yield offset, None
@@ -88,7 +88,7 @@ def _backwards(stream: BinaryIO, wanted: Filter, after: int, end: int) -> Iterat
 
 
 def _blocks(stream: BinaryIO, after: int, end: int) -> Iterator[tuple[int, bytes]]:
-    """Whole lines, some 256 KiB at a time, with the offset of the first; the last block first."""
+    """Blocks of whole lines, some 256 KiB each, with the offset of the first line; the last block first."""
     oldest = max(after, end - SEARCH_BYTES)
     while end > oldest:
         start = max(oldest, end - _BLOCK_BYTES)

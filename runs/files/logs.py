@@ -1,9 +1,9 @@
-"""One flat text file per run, `<RUNS_DIR>/<id>/run.log`, written as the lines come.
+"""The log of a run: one text file, `<RUNS_DIR>/<id>/run.log`, written as the lines arrive.
 
     2026-11-23T22:10:05.123Z INFO  SMART        sda: short self-test started
 
-The committed length stands in `Run.log_bytes`: what a file holds beyond it was written by somebody who died
-before the commit, and the next `append` cuts it off. Readers that pass the committed length never see it.
+`Run.log_bytes` has the committed length. What a file has beyond it was written by a process that died before the
+commit; the next `append` removes it. Readers that pass the committed length never see it.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _LEVELS = {"debug": "DEBUG", "info": "INFO", "warning": "WARN", "error": "ERROR"
 
 @dataclass(frozen=True)
 class Line:
-    """`level` is DEBUG, INFO, WARN or ERROR; `stage` empty where none ran; `at` as it stands in the file. `offset` in
-    the file, in bytes, where the reader gave it."""
+    """One line of a log. `level` is DEBUG, INFO, WARN or ERROR; `stage` is empty if none ran; `at` is the time as the
+    file has it; `offset` is its place in the file in bytes, if the reader gave it."""
 
     at: str
     level: str
@@ -37,7 +37,7 @@ class Line:
 
     @property
     def clock(self) -> str:
-        """`22:10:05`: the file has UTC, the pages the time zone that is set."""
+        """The time of day, such as `22:10:05`, in the time zone of the settings. (The file has UTC.)"""
         try:
             return timezone.localtime(datetime.fromisoformat(self.at)).strftime("%H:%M:%S")
         except ValueError:
@@ -46,7 +46,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Tail:
-    """Lines in order; `start` is the offset in bytes of the first: pass it as `before` for what precedes."""
+    """Lines in order. `start` is the offset of the first, in bytes: pass it as `before` to get the lines before it."""
 
     lines: list[Line]
     start: int
@@ -62,16 +62,16 @@ def format_line(time: float, level: str, stage: str, text: str) -> str:
 
 
 def clean(text: str) -> str:
-    """Readable and on one line, with run tokens without_tokens out, cut to its bound."""
+    """The text on one line, without control characters and run tokens, cut to its bound."""
     line = readable(text.replace("\t", " ").replace("\n", " "))
     return bounds.LOG_LINE.cut(tokens.without_tokens(line))
 
 
 def append(run_id: int, committed_bytes: int, data: bytes) -> int:
-    """Write `data` behind the first `committed_bytes` bytes and return the new length, for `Run.log_bytes`.
+    """Write `data` after the first `committed_bytes` bytes and return the new length, for `Run.log_bytes`.
 
-    A file shorter than that (retention removed it, a backup was restored) is continued at its end. Raises
-    OSError, e.g. on a full disk; nothing is lost then: the sender gets no answer and sends the batch again.
+    If the file is shorter than that (the janitor removed it, a backup was restored), write at its end. Raises OSError,
+    e.g. on a full disk. Nothing is lost then: the agent gets no answer and sends the batch again.
     """
     file = path(run_id)
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -101,7 +101,7 @@ def tail(run_id: int, lines: int = 200, before: int | None = None) -> Tail:
 
 
 def since(run_id: int, offset: int, end: int) -> tuple[int, list[Line]]:
-    """The whole lines between two offsets, some at a time, and the offset behind the last of them."""
+    """Whole lines between two offsets, 1 MiB at most, and the offset after the last of them."""
     try:
         with path(run_id).open("rb") as stream:
             stream.seek(offset)
@@ -113,7 +113,7 @@ def since(run_id: int, offset: int, end: int) -> tuple[int, list[Line]]:
 
 
 def parse_line(raw: str, offset: int = 0) -> Line:
-    """The parts of a line; text that is not of our format comes back whole as `text`."""
+    """The fields of a line. If it does not have our format, all of it is `text`."""
     parts = raw.split(" ", 1)
     rest = parts[1].split(None, 2) if len(parts) == 2 else []
     if len(parts[0]) != 24 or len(rest) < 2:
@@ -122,7 +122,7 @@ def parse_line(raw: str, offset: int = 0) -> Line:
 
 
 def _last_lines(block: bytes, start: int, count: int) -> Tail:
-    """`block` begins at offset `start`. A first line that is cut (start > 0) is left out."""
+    """The last `count` lines of a block that begins at offset `start`. A first line that may be cut is left out."""
     rows = block.split(b"\n")
     if rows and not rows[-1]:
         rows.pop()
@@ -138,7 +138,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def _stamp(time: float) -> str:
-    """ISO 8601 in UTC with milliseconds. A clock beyond all calendars is written as the epoch."""
+    """ISO 8601 in UTC with milliseconds. A time that Python can't represent is written as the epoch."""
     try:
         moment = datetime.fromtimestamp(time, UTC)
     except (OverflowError, OSError, ValueError):

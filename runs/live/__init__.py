@@ -1,1 +1,1 @@
-"""Pages that are told of changes as they happen (server-sent events)."""
+"""Pages that update themselves, by server-sent events."""

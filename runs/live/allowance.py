@@ -1,5 +1,5 @@
-"""How much each one may hold at once, and all of them together: connections, event streams, bytes. When somebody has
-reached a limit, the log says so, once a minute."""
+"""Limits on what one caller, and all callers together, may hold at once: connections, event streams, bytes. If a limit
+is reached, the log says so, once a minute."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ log = logging.getLogger("vetting.limits")
 
 
 class OnceAMinute:
-    """Warnings about what a stranger can make happen as often as he likes: once a minute for each `who`."""
+    """Logs warnings that a stranger can cause as often as he likes: once a minute for each `who`."""
 
     def __init__(self) -> None:
         self._at: dict[str, float] = {}
@@ -29,7 +29,8 @@ class OnceAMinute:
 
 
 class Allowance:
-    """For one thread (an event loop's). `what` is what is counted, `setting` where its limit stands."""
+    """Counts what callers hold. Not thread-safe: for one event loop. `what` names what is counted, `setting` where the
+    limit is set."""
 
     def __init__(self, what: str, each: int, total: int, setting: str) -> None:
         self.what, self.each, self.total, self.setting = what, each, total, setting
@@ -38,7 +39,7 @@ class Allowance:
         self._told = OnceAMinute()
 
     def take(self, who: str, count: int = 1) -> bool:
-        """Whether `who` may have `count` more; has them from then on."""
+        """Give `who` `count` more. False, and nothing given, if that is over a limit."""
         if self.held.get(who, 0) + count > self.each:
             self._warn(who, f"{who} has {self.held.get(who, 0)} {self.what}: no more than {self.each} at once from one")
             return False

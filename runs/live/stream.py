@@ -1,13 +1,13 @@
 """Live pages over server-sent events. The only module that knows django-eventstream.
 
-A page subscribes to `dash` or to `run-<id>`. Behind each are two channels of the event stream:
+A page subscribes to `dash` or to `run-<id>`. Each stands for two channels of the event stream:
 
 - `dash`, `run-<id>`: rows of RunEvent. Type `run`, data `{"id", "run", "host", "kind", "state"}`, id the row's.
-- `dash-live`, `live-<id>`: numbers that moved, of no row of their own. Type `live`, data `{"run", "log", "progress",
-  "sensor"}` or, for the dashboard, `{"runs": [...]}`. Their id is the sum of what they tell of, so a client that lost
-  some (overflow, reconnect) is told the present numbers once, and nothing else needs to be kept.
+- `dash-live`, `live-<id>`: numbers that changed and have no row of their own. Type `live`, data `{"run", "log",
+  "progress", "sensor"}` or, for the dashboard, `{"runs": [...]}`. Their id is the sum of the numbers. So a client that
+  lost some events (overflow, reconnect) gets the present numbers once, and no event needs to be stored.
 
-An event never carries content: the page fetches the parts that it makes stale.
+An event has no content: the page fetches the fragments that the event makes stale.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ log = logging.getLogger("vetting.live")
 DASHBOARD = "dash"
 DASHBOARD_LIVE = "dash-live"
 MAX_CHANNELS = 5
-# Of one account at one address: a page has one, and a browser no more than six of a site at once.
+# For one account at one address. A page has one stream, and a browser opens six per site at most.
 MAX_STREAMS_EACH = 64
 MAX_STREAMS = 1000
 RETRY = b"retry: 1000\n\n"
@@ -75,7 +75,7 @@ def both(channel: str) -> tuple[str, str]:
 
 
 class Channels(ChannelManagerBase):
-    """Who may see the pages reads everything, nobody else reads anything."""
+    """A user who may see the pages may read every channel; nobody else may read any."""
 
     def can_read_channel(self, user: Any, channel: str) -> bool:
         """Asks the database."""
@@ -86,14 +86,14 @@ class Channels(ChannelManagerBase):
 
 
 class OutboxStorage(StorageBase):
-    """What a client missed, from the rows that are there anyway: one query per channel."""
+    """What a client missed, read from the rows of RunEvent: one query per channel."""
 
     def append_event(self, channel: str, event_type: str, data: Any) -> Event:
         raise NotImplementedError("events are rows of RunEvent: write one in the transaction that it tells of")
 
     def get_events(self, channel: str, last_id: int, limit: int = 100) -> list[Event]:
-        """Those after `last_id`. Raises EventDoesNotExist when that one is not among the rows, as in a database that
-        was restored: the client is told to fetch everything."""
+        """The events after `last_id`. Raises EventDoesNotExist if there is no such row, for example in a database that
+        was restored: the client then fetches everything."""
         _renew_connection()
         if channel == DASHBOARD_LIVE or channel.startswith("live-"):
             return [event for event in [_present(channel)] if event and event.id != last_id]
@@ -113,7 +113,7 @@ class OutboxStorage(StorageBase):
 
 
 def _renew_connection() -> None:
-    """No request begins or ends in a stream's thread: without this, a database that was restarted stays gone for it."""
+    """Drop a broken connection. Django does that at the begin and end of a request, and a stream's thread has none."""
     if not connection.in_atomic_block:
         close_old_connections()
 
@@ -124,7 +124,7 @@ def _rows(channel: str) -> Any:
 
 
 def _present(channel: str) -> Event | None:
-    """The numbers as they are now. None for a run that does not exist."""
+    """The present numbers as an event; None for a run that does not exist."""
     run_id = run_id_of(channel)
     if run_id is None:
         runs = list(tailer.live_progress())
@@ -144,7 +144,7 @@ def _changed_event(run_id: int, now: tailer.Versions) -> Event:
 
 
 class Fanout:
-    """What the tailer saw, to the streams of this process."""
+    """Sends what the tailer saw to the streams of this process."""
 
     def event(self, news: tailer.News) -> None:
         for channel in (DASHBOARD, f"run-{news.run}"):
@@ -227,7 +227,7 @@ class Events(AsyncHttpConsumer):
                 await self.send_body(chunk.encode(), more_body=True)
             await self.send_body(b"")
         except Exception:
-            # The database is away, say. The browser comes back by itself and is told what it missed.
+            # The database may be away. The browser reconnects by itself and gets what it missed.
             log.exception("event stream of %s ended", ", ".join(request.channels))
             await self.send_body(b"")
         finally:
@@ -271,7 +271,8 @@ _HEADERS = [
 
 
 def _last_ids(header: str, channels: set[str]) -> dict[str, str]:
-    """What the browser had last, by channel. Anything that is not ours counts as nothing: it fetches all anyway."""
+    """The last event that the browser had, by channel. An id that is not ours is ignored: the browser then fetches
+    everything."""
     try:
         parsed = parse_last_event_id(header) if header else {}
     except ValueError:

@@ -1,8 +1,8 @@
-"""Watches the database for what pages should hear of, and tells one listener: a thread in the web process.
+"""A thread in the web process that watches the database and tells one subscriber what live pages must know.
 
-It runs only while somebody looks on. On SQLite it asks `PRAGMA data_version` every 50 ms on a read-only connection of
-its own: the number changes with every commit of any process and costs 3 µs. On PostgreSQL it waits for a NOTIFY that a
-trigger sends (migration `notify_live_pages`), and looks every second all the same.
+It runs only while a live page is open. On SQLite it reads `PRAGMA data_version` every 50 ms on a read-only connection
+of its own: the number changes with every commit of any process, and reading it takes 3 µs. On PostgreSQL it waits for
+a NOTIFY that a trigger sends (migration `notify_live_pages`), and looks every second in any case.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ POLL_S = 0.05
 NOTIFY_S = 1.0
 DASHBOARD_S = 1.0  # progress of one run is told to the dashboard at most this often
 NOTIFY_CHANNEL = "vetting_live"
-# PostgreSQL gives ids out before the commit: a row may appear behind a later one. That many are looked at again.
+# PostgreSQL assigns ids before the commit, so a row may appear after one with a higher id. So many are read again.
 _LOOK_BACK = 200
 
 
 @dataclass(frozen=True)
 class News:
-    """A row of the outbox as far as pages need it."""
+    """What pages need of a row of RunEvent."""
 
     id: int
     run: int
@@ -46,7 +46,7 @@ class News:
 
 @dataclass(frozen=True)
 class Versions:
-    """Numbers of a run that only rise: which parts of its page are stale."""
+    """Numbers of a run that only rise. A change says which sections of its page are stale."""
 
     log: int
     progress: int
@@ -63,7 +63,7 @@ def versions(run_ids: Iterable[int]) -> dict[int, Versions]:
 
 
 def live_progress() -> dict[int, int]:
-    """Run → a number that rises with what the dashboard shows of it."""
+    """For each live run, a number that rises if what the dashboard shows of it changes."""
     rows = Run.objects.filter(state__in=LIVE).order_by()
     return dict(rows.values_list("pk", F("progress_seq") + F("sensor_seq")))
 
@@ -74,7 +74,7 @@ def dashboard_total() -> int:
 
 
 class Subscriber(Protocol):
-    """Whoever wants to be told. Called in the tailer's thread."""
+    """Gets what the tailer sees. Called in the tailer's thread."""
 
     def event(self, news: News) -> None: ...
 
@@ -84,15 +84,17 @@ class Subscriber(Protocol):
 
 
 class Commits(Protocol):
+    """Waits for commits of any process."""
+
     def wait(self) -> bool:
-        """Wait a while; True when something may have been committed."""
+        """Wait for a short time. True if something may have been committed."""
         ...
 
     def close(self) -> None: ...
 
 
 class SqliteCommits:
-    """`PRAGMA data_version` on a read-only connection."""
+    """Reads `PRAGMA data_version` on a read-only connection."""
 
     def __init__(self, name: str) -> None:
         self._connection = sqlite3.connect(
@@ -113,7 +115,7 @@ class SqliteCommits:
 
 
 class PostgresCommits:
-    """LISTEN, on a connection of its own."""
+    """Waits for NOTIFY on a connection of its own."""
 
     def __init__(self, params: dict[str, Any]) -> None:
         import psycopg  # only where DATABASE_URL names PostgreSQL
@@ -131,7 +133,7 @@ class PostgresCommits:
 
 
 def commits() -> Commits:
-    """For the database that Django uses."""
+    """The `Commits` of the database that Django uses."""
     if connection.vendor == "sqlite":
         return SqliteCommits(str(connection.settings_dict["NAME"]))
     params = connection.get_connection_params()
@@ -140,7 +142,7 @@ def commits() -> Commits:
 
 
 class Tailer:
-    """`watch` and `unwatch` are called by the streams; the thread lives from the first watch to the last unwatch."""
+    """The thread. Streams call `watch` and `unwatch`; it runs from the first `watch` to the last `unwatch`."""
 
     def __init__(self, subscriber: Subscriber, watch: Callable[[], Commits] = commits) -> None:
         self._subscriber = subscriber
@@ -163,7 +165,7 @@ class Tailer:
         self._dashboard_pending = False
 
     def watch(self, run_ids: Iterable[int] = ()) -> None:
-        """One more stream. Returns when every later commit will be told: the stream reads its backlog after this."""
+        """Add a stream. After this returns, every later commit is seen: the stream reads its backlog then."""
         with self._lock:
             self._streams += 1
             self._watched.update(run_ids)
@@ -183,7 +185,7 @@ class Tailer:
                 self.thread = None
 
     def stop(self) -> None:
-        """Whatever streams there are: the process ends."""
+        """Stop the thread, since the process ends."""
         with self._lock:
             self._stop.set()
             thread, self.thread = self.thread, None
@@ -215,7 +217,7 @@ class Tailer:
             commits_seen.close()
 
     def look(self) -> None:
-        """Tell everything that is new since the last look."""
+        """Tell the subscriber everything that is new since the last call."""
         self._tell_events()
         self._tell_changes()
         self._tell_dashboard()
@@ -256,5 +258,5 @@ class Tailer:
 
 
 def _late_rows() -> bool:
-    """Whether a row can become visible after one with a higher id. SQLite has one writer at a time."""
+    """Whether a row can become visible after one with a higher id. Not on SQLite, which has one writer at a time."""
     return connection.vendor != "sqlite"

@@ -1,1 +1,1 @@
-"""Profiles, which are the YAML files here: loading and checking them, and how long each takes on a host."""
+"""Profiles (the YAML files here): loading and checking them, and how long each takes on a host."""

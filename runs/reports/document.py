@@ -82,7 +82,7 @@ def cut_texts(value: Any) -> Any:
 
 
 def without_secrets(value: Any) -> Any:
-    """The same document with run tokens and private keys without_tokens out, wherever a string holds one."""
+    """The same document without run tokens and private keys, in whatever string they are."""
     if isinstance(value, str):
         return _KEYS.sub("[removed]", tokens.without_tokens(value))
     if isinstance(value, dict):
