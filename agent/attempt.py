@@ -1,18 +1,23 @@
-"""One attempt of one stage: the error counters around it, what may stop it, and the result it all adds up
-to."""
+"""One attempt of one stage: what may stop it, the error counters around it, and the result made of both."""
 
 from __future__ import annotations
 
 import threading
 import time
 import traceback
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 
 from agent.contract import wire
-from agent.counters import counting, exclusions, gpu_after_xid, replaced_parts, sources, sysfs_counters
-from agent.counters.boot_disk_errors import EarlyErrors
-from agent.counters.counting import CounterBook
+from agent.counters import (
+    counter_checks,
+    counting,
+    gpu_after_xid,
+    lowered_severity,
+    replaced_dimms,
+    sources,
+    sysfs_counters,
+)
+from agent.counters.boot_disk_errors import BootDiskErrors
 from agent.host.stop import StopFlag, Stopped
 from agent.runtime import Runtime, Stage
 from agent.stage import StageContext, StageReport, settle
@@ -22,36 +27,10 @@ EVIDENCE_CAP_CHARS = 64 * 1024
 EVIDENCE_CHARS = 1024 * 1024
 
 
-@dataclass(frozen=True)
-class Watched:
-    """A check that the runtime makes in every stage: was anything counted, and was there something to
-    count with."""
-
-    name: str
-    topic: str
-    counters: tuple[str, ...]
-    codes: tuple[str, ...]
-    absent: str
-
-
-WATCHED: tuple[Watched, ...] = (
-    Watched("edac", "ecc", ("edac.",), ("memory.",), "no memory controller reports errors here (EDAC)"),
-    Watched("pcie", "aer", ("aer.",), ("pcie.",), "no PCIe device reports errors here (AER)"),
-    # AMD's CPUs throttle without counting it; their temperatures are still there to be judged.
-    Watched("thermal", "throttling", ("throttle",), ("thermal.",), "the CPU counts no throttling here"),
-    Watched("disks", "smart", ("smart.",), ("smart.", "disk."), "no disk here counts its errors"),
-    Watched("nics", "network", ("nic.",), ("nic.",), "no network port here counts its errors"),
-    Watched("gpus", "gpu", ("gpu.",), ("gpu.",), "no GPU here counts its errors"),
-    Watched("bmc", "bmc", ("bmc.",), ("bmc.", "psu.", "fan."), "no BMC here tells of events"),
-    Watched("mce", "mce", ("mce.",), ("cpu.machine_check",), "the kernel counts no machine checks here"),
-)
-# Topic → the word of `not_expected` that takes it in: a host without thermal sensors counts no throttling either.
-WIDER = {"throttling": "thermal"}
-
-
 class Attempt:
-    """What runs now. `key` is stage and attempt; `stop` ends it early; `hot` is what the side-car ended it for;
-    `tested` is set when the load is off, and only the error counters are still read."""
+    """An attempt that runs now. `key` is its stage and number. `stop` ends it early. `hot` holds the findings for which
+    the side-car stopped it. `tested` is set when the load is off and only the error counters are still to be read.
+    `abandoned` means that nobody waits for its result any more."""
 
     def __init__(self, order: wire.StageOrder) -> None:
         self.order = order
@@ -60,16 +39,16 @@ class Attempt:
         self.hot: list[wire.Finding] = []
         self.tested = threading.Event()
         self.thread: threading.Thread | None = None
-        self.left_behind = False
+        self.abandoned = False
 
-    def leave(self, why: str) -> None:
-        """Stop it and forget it: what was counted meanwhile is for whoever comes next to judge."""
-        self.left_behind = True
+    def abandon(self, why: str) -> None:
+        """Stop the attempt and drop its result. The next attempt judges what was counted meanwhile."""
+        self.abandoned = True
         self.stop.set(why)
 
     def too_hot(self, finding: wire.Finding) -> bool:
-        """Stop the load first, report after. Every part that is too hot is kept, once; whether it is news is the
-        answer. A stage that was stopped for another reason has no load any more, and nothing is added to it."""
+        """Stop the attempt because a part is too hot. Returns whether the finding is new: each part is reported once.
+        An attempt that was stopped for another reason takes no finding, since its load is off already."""
         if self.stop.is_set() and not self.hot:
             return False
         if any(_same_part(finding, known) for known in self.hot):
@@ -84,40 +63,55 @@ def _same_part(one: wire.Finding, other: wire.Finding) -> bool:
 
 
 def carry_out(attempt: Attempt, context: StageContext, runtime: Runtime) -> wire.Result | None:
-    """Run the stage to its end, whatever happens in it. None for one that was left behind."""
+    """Run the stage to its end, with the error counters read before and after it. Returns None for an attempt that was
+    abandoned meanwhile."""
     started, began = time.time(), time.monotonic()
     runtime.book.open_stage()
     tests_began = time.monotonic()
     report = _report(runtime.stages, context)
     tested_s = time.monotonic() - tests_began
     attempt.tested.set()
-    if attempt.left_behind:
+    if attempt.abandoned:
         return None
     if report.inventory is not None:
         runtime.keep_inventory(report.inventory)
     sysfs_counters.poll_machine_checks_often(runtime.root)
     deltas = runtime.book.close_stage()
-    limits = {**context.claim.sensor_limits, **context.order.limits}
-    counted = counting.judged(deltas, limits, time.monotonic() - began, sources.said)
-    ordered = [order.name for order in context.claim.stages]
-    said = EarlyErrors(runtime.directory).judge(context.order, ordered, runtime.kernel_log.take(runtime.names()))
-    merged = counting.merged([*exclusions.without_echo(counted, said), *said, *gpu_after_xid.states(said)])
-    excused = exclusions.excused(context.order.name, context.claim.expected, merged)
-    watched = replaced_parts.judged(excused, context.claim.expected, report.inventory or context.inventory, limits)
+    around = _findings_around(context, report.inventory or context.inventory, deltas, time.monotonic() - began, runtime)
     around_s = time.monotonic() - began - tested_s
     context.log("info", f"the tests took {tested_s:.2f} s, the error counters around them {around_s:.2f} s")
-    return _result(context, report, deltas, [*attempt.hot, *watched], runtime, (started, time.time()))
+    return _result(context, report, deltas, [*attempt.hot, *around], runtime, (started, time.time()))
+
+
+def _findings_around(
+    context: StageContext,
+    inventory: wire.Inventory | None,
+    deltas: list[wire.CounterDelta],
+    duration_s: float,
+    runtime: Runtime,
+) -> list[wire.Finding]:
+    """Findings from the error counters and the kernel's log since the last stage, at the severity they have here."""
+    limits = {**context.claim.sensor_limits, **context.order.limits}
+    counted = counting.judged(deltas, limits, duration_s, sources.said)
+    ordered = [order.name for order in context.claim.stages]
+    logged = BootDiskErrors(runtime.directory).judge(context.order, ordered, runtime.kernel_log.take(runtime.names()))
+    counted = lowered_severity.lower_explained_machine_checks(counted, logged)
+    found = counting.merged([*counted, *logged, *gpu_after_xid.states(logged)])
+    found = lowered_severity.lower_for_ports(context.order.name, context.claim.expected, found)
+    return replaced_dimms.with_stricter_limit(found, context.claim.expected, inventory, limits)
 
 
 def too_hot_result(attempt: Attempt, boot_id: str) -> wire.Result:
-    """For an attempt that was stopped because a part was near its critical limit, and did not end in time."""
+    """The result of an attempt that was stopped because a part was near its critical temperature, and that did not end
+    in time."""
     why = "; ".join(finding.message for finding in attempt.hot)
     ended = time.time()
     return wire.Result(boot_id, *attempt.key, wire.Outcome.FAILED, why, ended, ended, findings=list(attempt.hot))
 
 
 def _report(stages: Mapping[str, Stage], context: StageContext) -> StageReport:
-    """A fault of ours is never the host's: it makes the stage not tested, and the trace is evidence."""
+    """The stage's report. An error in our code makes the stage not tested, never failed, and the trace is kept as
+    evidence."""
     if context.order.name not in stages:
         return StageReport(wire.Outcome.NOT_TESTED, f"this agent has no stage {context.order.name}")
     try:
@@ -139,7 +133,7 @@ def _result(
     runtime: Runtime,
     times: tuple[float, float],
 ) -> wire.Result:
-    checks = [_excusable(check, context.claim.not_expected) for check in _checks(seen, runtime)]
+    checks = counter_checks.made(seen, runtime.book, runtime.kernel_log.available, context.claim.not_expected)
     outcome, reason = _outcome(context, report, checks, [*report.findings, *seen])
     return wire.Result(
         boot_id=runtime.identity.boot_id,
@@ -162,8 +156,8 @@ def _result(
 def _outcome(
     context: StageContext, report: StageReport, checks: list[wire.Check], found: list[wire.Finding]
 ) -> tuple[wire.Outcome, str]:
-    """A critical finding fails the stage, whoever made it; a required counter that isn't there leaves it
-    not tested."""
+    """A critical finding fails the stage, no matter what reported it. A required counter that this host lacks leaves
+    the stage not tested."""
     critical = [one.message for one in found if one.severity is wire.Severity.CRITICAL]
     if report.outcome is wire.Outcome.FAILED or critical:
         return wire.Outcome.FAILED, report.reason if report.outcome is wire.Outcome.FAILED else "; ".join(critical[:5])
@@ -183,44 +177,8 @@ def _with_counters(context: StageContext, report: StageReport, checks: list[wire
     return report.outcome, report.reason
 
 
-def _checks(seen: list[wire.Finding], runtime: Runtime) -> list[wire.Check]:
-    made = [_check(watched, seen, runtime.book) for watched in WATCHED]
-    return [*made, _kernel_check(seen, runtime.kernel_log.available)]
-
-
-def _excusable(check: wire.Check, not_expected: Collection[str]) -> wire.Check:
-    wider = WIDER.get(check.topic, "")
-    return replace(check, topic=wider) if wider in not_expected else check
-
-
-def _check(watched: Watched, seen: list[wire.Finding], book: CounterBook) -> wire.Check:
-    name = wire.COUNTER_CHECKS + watched.name
-    bad = [one for one in seen if one.code.startswith(watched.codes) and one.severity is wire.Severity.CRITICAL]
-    if bad:
-        return wire.Check(name, wire.Outcome.FAILED, bad[0].message, bad[0].component, watched.topic)
-    if lost := sorted(counter for counter in book.lost if counter.startswith(watched.counters)):
-        why = f"could not be read again after the stage: {', '.join(lost)}"
-        return wire.Check(name, wire.Outcome.NOT_TESTED, why, topic=watched.topic)
-    if not any(book.has(beginning) for beginning in watched.counters):
-        return wire.Check(name, wire.Outcome.NOT_TESTED, watched.absent, topic=watched.topic)
-    return wire.Check(name, wire.Outcome.PASSED, topic=watched.topic)
-
-
-def _kernel_check(seen: list[wire.Finding], available: bool) -> wire.Check:
-    """A log of which a part was overwritten may have said anything there."""
-    name, topic = f"{wire.COUNTER_CHECKS}kernel_log", "kernel_log"
-    said = [one for one in seen if one.severity is wire.Severity.CRITICAL and one.unit == "messages"]
-    lost = [one for one in seen if one.code == "system.kernel_log_gap"]
-    if said:
-        return wire.Check(name, wire.Outcome.FAILED, said[0].message, said[0].component, topic)
-    if lost or not available:
-        why = lost[0].message if lost else "the kernel's log can't be read"
-        return wire.Check(name, wire.Outcome.NOT_TESTED, why, topic=topic)
-    return wire.Check(name, wire.Outcome.PASSED, topic=topic)
-
-
 def _bounded(evidence: dict[str, str]) -> dict[str, str]:
-    """The beginning and the end of each, so that all of them fit into one message."""
+    """Each text cut to its beginning and end, so that all of them fit into one message."""
     cap = min(EVIDENCE_CAP_CHARS, EVIDENCE_CHARS // max(1, len(evidence)))
     return {name: _cut(text, cap) for name, text in evidence.items()}
 

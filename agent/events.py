@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from agent.attempt import Attempt
 from agent.contract import wire
-from agent.link.orders import Word
+from agent.link.instructions import Instruction
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,10 @@ class Timing:
     retry_cap_s: float = 15.0
     refused_s: float = 30.0
     hold_refresh_s: float = 15.0
-    stop_patience_s: float = 20.0
-    counters_patience_s: float = 600.0  # a BMC's event log of 4,000 entries takes two minutes, each of many drives 30 s
-    flush_patience_s: float = 30.0
-    poweroff_patience_s: float = 120.0
+    stop_timeout_s: float = 20.0
+    counters_timeout_s: float = 600.0  # a BMC's event log of 4,000 entries takes two minutes, each of many drives 30 s
+    flush_timeout_s: float = 30.0
+    poweroff_timeout_s: float = 120.0
     heartbeat_s: float = wire.HEARTBEAT_INTERVAL_S
     sample_s: float = wire.SAMPLE_INTERVAL_S
 
@@ -48,12 +48,12 @@ class Events:
     alone."""
 
     def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[Word | Finished | Quit] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Instruction | Finished | Quit] = queue.SimpleQueue()
 
-    def put(self, event: Word | Finished | Quit) -> None:
+    def put(self, event: Instruction | Finished | Quit) -> None:
         self._queue.put(event)
 
-    def next(self, timeout_s: float) -> Word | Finished | None:
+    def next(self, timeout_s: float) -> Instruction | Finished | None:
         """The next event, None when there is none in time. Raises Quit."""
         try:
             event = self._queue.get(timeout=max(0.0, timeout_s))
@@ -69,5 +69,5 @@ class Events:
         until = time.monotonic() + seconds
         while (left_s := until - time.monotonic()) > 0:
             event = self.next(left_s)
-            if isinstance(event, Word) and event.cmd is wire.Cmd.SHUTDOWN:
+            if isinstance(event, Instruction) and event.cmd is wire.Cmd.SHUTDOWN:
                 raise RunIsOver(event.reason)

@@ -12,18 +12,18 @@ T = TypeVar("T")
 Announce = Callable[[str, str], None]
 
 
-def until_answered(post: Callable[[], T], events: Events, timing: Timing, announce: Announce) -> T:
+def call_until_answered(post: Callable[[], T], events: Events, timing: Timing, announce: Announce) -> T:
     """Try until there is an answer. What was refused can only change by a person's hand: it is said on
     the screen, and asked again slowly. Raises Quit and RunIsOver."""
     while True:
         try:
-            return until_reachable(post, events, timing, announce)
+            return call_until_reachable(post, events, timing, announce)
         except (NotAllowed, BadMessage) as error:
             announce("error", str(error))
             events.pause(timing.refused_s)
 
 
-def until_reachable(post: Callable[[], T], events: Events, timing: Timing, announce: Announce) -> T:
+def call_until_reachable(post: Callable[[], T], events: Events, timing: Timing, announce: Announce) -> T:
     """Try through every outage and refused token; NotAllowed and BadMessage are the caller's to judge."""
     wait_s = timing.retry_first_s
     while True:

@@ -19,9 +19,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vetting.settings")
 
 import yaml  # noqa: E402
 
-from agent.attempt import WATCHED  # noqa: E402
 from agent.contract.codes import CODES  # noqa: E402
 from agent.contract.stage_spec import Owner, StageSpec  # noqa: E402
+from agent.counters.counter_checks import GROUPS  # noqa: E402
 from agent.stage_functions import STAGES as FUNCTIONS  # noqa: E402
 from runs.profiles import notes as profile_notes  # noqa: E402
 from runs.profiles.notes import Note  # noqa: E402
@@ -108,8 +108,7 @@ def _stage(stage: StageSpec, documents: dict[str, Document], notes: dict[str, No
 
 def _around(documents: dict[str, Document], notes: dict[str, Notes]) -> str:
     rows = [
-        (watched.name, watched.topic, _list(code for code in CODES if code.startswith(watched.codes)))
-        for watched in WATCHED
+        (group.name, group.topic, _list(code for code in CODES if code.startswith(group.codes))) for group in GROUPS
     ]
     said = (code for code in CODES if code.startswith(("disk.", "system.", "gpu.xid")) and code not in _NO_RESULT)
     kernel = _list(said)

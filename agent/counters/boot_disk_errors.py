@@ -1,6 +1,7 @@
-"""Disk errors that the kernel met before disks were anyone's turn: while it looked for partitions, say. They are shown
-where they were seen, as a warning, and judged by the stage that reads the disks; the run gets there that way and can
-say how much is unreadable, instead of ending at the inventory.
+"""Disk errors that the kernel logged before any disk stage ran, for example while it read the partition tables.
+
+They are shown as a warning in the stage that saw them, and judged by Storage, the stage that reads the disks. If they
+failed the inventory instead, the run would end there, and nobody would learn how much of the disk is unreadable.
 """
 
 from __future__ import annotations
@@ -13,28 +14,30 @@ from pathlib import Path
 from agent.contract import codec, wire
 from agent.host.spool import write_whole
 
-ONLY_LOOK = ("InventoryCheck", "Firmware")
-JUDGE = "Storage"
+BEFORE_DISK_STAGES = ("InventoryCheck", "Firmware")
+JUDGING_STAGE = "Storage"
 
 
-class EarlyErrors:
-    """Kept in files of the agent's directory, for an agent that is started again in this boot; another boot begins
-    without them."""
+class BootDiskErrors:
+    """Postponed disk errors, kept in files of the agent's directory. An agent that is started again in the same boot
+    finds them; the next boot starts without them."""
 
     def __init__(self, directory: Path) -> None:
-        self._file = directory / "early-errors.json"
-        self._judged_by = directory / "early-errors-judged-by"
+        self._file = directory / "boot-disk-errors.json"
+        self._judged_by = directory / "boot-disk-errors-judged-by"
 
     def judge(self, order: wire.StageOrder, ordered: Collection[str], seen: list[wire.Finding]) -> list[wire.Finding]:
-        """What was seen in this attempt, with critical disk errors put off while the stage that judges them is still
-        to come (`ordered` are the run's stages), and with those put off when it is that stage's first attempt in this
-        boot: attempts are numbered through all boots of a run."""
-        if order.name in ONLY_LOOK and JUDGE in ordered:
-            put_off = [finding for finding in seen if _is_critical_on_disk(finding)]
-            if put_off:
-                self._keep(put_off)
-            return [replace(f, severity=wire.Severity.WARNING) if f in put_off else f for f in seen]
-        return [*self._kept(), *seen] if order.name == JUDGE and self._is_first(order.attempt) else seen
+        """The findings for this attempt. `ordered` names the run's stages, `seen` are the findings of this attempt.
+
+        Before Storage, a critical disk error becomes a warning and is kept. Storage gets the kept errors as they were,
+        but only in its first attempt of this boot: attempts are numbered through all boots of a run.
+        """
+        if order.name in BEFORE_DISK_STAGES and JUDGING_STAGE in ordered:
+            postponed = [finding for finding in seen if _is_critical_on_disk(finding)]
+            if postponed:
+                self._keep(postponed)
+            return [replace(f, severity=wire.Severity.WARNING) if f in postponed else f for f in seen]
+        return [*self._kept(), *seen] if order.name == JUDGING_STAGE and self._is_first(order.attempt) else seen
 
     def _is_first(self, attempt: int) -> bool:
         """Whether no other attempt of this boot has judged them."""
@@ -43,7 +46,7 @@ class EarlyErrors:
         return self._judged_by.read_text() == str(attempt)
 
     def _keep(self, findings: list[wire.Finding]) -> None:
-        if self._judged_by.exists():  # a repeated look: what was put off before has had its judge, this has not
+        if self._judged_by.exists():  # the errors kept before were judged, the new ones were not
             self._file.unlink(missing_ok=True)
             self._judged_by.unlink()
         kept = {(finding.code, finding.component): finding for finding in [*self._kept(), *findings]}

@@ -28,7 +28,7 @@ CHECK = "self_test"
 OFFERED = "self_test_offered"
 TOPIC = "smart"
 _LOOK_S = {SHORT: 5.0, LONG: 30.0}
-_LOOKS_IN_VAIN = 3
+_MAX_LOOKS_WITHOUT_TEST = 3
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,12 @@ class Ledger:
         self._path = ctx.memory.path.with_name("self-tests.json")
 
     def get(self, drive: Drive) -> Begun | None:
-        return self._load().get(_way(drive))
+        return self._load().get(_device_words(drive))
 
     def elsewhere(self, drive: Drive, asked_by: str) -> Begun | None:
         """A test of this drive that was begun by another way: a second path to it, or another namespace of its
         controller."""
-        others = (begun for way, begun in self._load().items() if way != _way(drive))
+        others = (begun for device, begun in self._load().items() if device != _device_words(drive))
         return next((one for one in others if (one.name, one.asked_by) == (drive.name, asked_by)), None)
 
     def begun_in_smart(self) -> set[str]:
@@ -81,17 +81,17 @@ class Ledger:
     def keep(self, drive: Drive, begun: Begun) -> None:
         """A full disk loses the note, never the stage: the test is then started over."""
         with _LEDGER, contextlib.suppress(OSError):
-            rows = {way: vars(one) for way, one in {**self._load(), _way(drive): begun}.items()}
+            rows = {device: vars(one) for device, one in {**self._load(), _device_words(drive): begun}.items()}
             write_whole(self._path, json.dumps(rows).encode())
 
     def _load(self) -> dict[str, Begun]:
         try:
-            return {way: Begun(**row) for way, row in json.loads(self._path.read_text()).items()}
+            return {device: Begun(**row) for device, row in json.loads(self._path.read_text()).items()}
         except (OSError, ValueError, TypeError, AttributeError):
             return {}
 
 
-def _way(drive: Drive) -> str:
+def _device_words(drive: Drive) -> str:
     return " ".join(drive.device.words)
 
 
@@ -128,7 +128,7 @@ def begin(ctx: StageContext, drive: Drive, smart: smartctl.Smart, wanted: str) -
 def _new(ctx: StageContext, drive: Drive, smart: smartctl.Smart, wanted: str, ledger: Ledger) -> Begun:
     minutes, limit_s = _minutes_or_refusal(drive, smart), _limit_s(ctx, wanted)
     other = ledger.elsewhere(drive, _asker(ctx))
-    log = _clear_the_way(ctx, drive, smart.protocol, leave_running=other is not None)
+    log = _log_before(ctx, drive, smart.protocol, leave_running=other is not None)
     if log is None and other is not None:
         return other
     kind, instead = wanted, ""
@@ -140,8 +140,8 @@ def _new(ctx: StageContext, drive: Drive, smart: smartctl.Smart, wanted: str, le
         never = smart.protocol == "SCSI" and "unsupported" in refused and not smart.self_test.entries
         raise NotStarted((_not_offered if never else _not_tested)(drive, f"the drive refused the test: {refused}"))
     # A drive's own estimate is unreliable in both directions; past it and a half more, nothing will come.
-    patience_s = min(limit_s, minutes[kind] * 90.0 + 1800.0) if minutes[kind] else limit_s
-    return Begun(drive.name, kind, _clock_s(), patience_s, log or "", _asker(ctx), instead)
+    wait_s = min(limit_s, minutes[kind] * 90.0 + 1800.0) if minutes[kind] else limit_s
+    return Begun(drive.name, kind, _clock_s(), wait_s, log or "", _asker(ctx), instead)
 
 
 def take_over(ctx: StageContext, drive: Drive, smart: smartctl.Smart, kind: str) -> Begun:
@@ -160,14 +160,14 @@ def follow(
 ) -> tuple[wire.Check, list[wire.Finding]]:
     """Look at the log until the test is over. Its end is an entry of its kind that was not there before. A drive that
     keeps no log tells by its state how a test ended that was seen to run."""
-    in_vain, ran = 0, False
+    looks_without_test, ran = 0, False
     while True:
         now = _look(drive, protocol)
         if isinstance(now, SelfTest) and not now.running and (_log(now) != begun.log or (ran and now.without_log)):
             return _ended(drive, begun, now.entries or (*((now.ended,) if now.ended else ()),))
         ran = ran or (isinstance(now, SelfTest) and now.running)
-        in_vain = 0 if isinstance(now, SelfTest) and now.running else in_vain + 1
-        if in_vain > _LOOKS_IN_VAIN:
+        looks_without_test = 0 if isinstance(now, SelfTest) and now.running else looks_without_test + 1
+        if looks_without_test > _MAX_LOOKS_WITHOUT_TEST:
             why = now if isinstance(now, str) else "the test left no result in the drive's log"
             return _not_tested(drive, why), []
         elapsed_s = max(0.0, _clock_s() - begun.at)
@@ -231,11 +231,11 @@ def minutes_of_controller(drive: Drive, done: Completed) -> dict[str, int]:
     return {SHORT: 2, LONG: controller.extended_minutes}
 
 
-def _clear_the_way(ctx: StageContext, drive: Drive, protocol: str, *, leave_running: bool) -> str | None:
+def _log_before(ctx: StageContext, drive: Drive, protocol: str, *, leave_running: bool) -> str | None:
     """The log as it is before our test; None when one runs that is to be left running. Any other is nobody's any more,
     such as that of a run that was cancelled: it need not be of the kind that is wanted, and may take a day. Raises
     NotStarted."""
-    for _ in range(_LOOKS_IN_VAIN):
+    for _ in range(_MAX_LOOKS_WITHOUT_TEST):
         now = _look(drive, protocol)
         if isinstance(now, str):
             raise NotStarted(_not_tested(drive, now))

@@ -80,7 +80,7 @@ def _volume(name: str, array: Volume, found: bays.Found) -> wire.Check:
 
 def _ways(own: list[Bay]) -> str:
     """`cciss,0 to 3, cciss,20`: which numbers answered, so that one that is missing between them is seen."""
-    names = [bay.device.way or bay.label for bay in own]
+    names = [bay.device.device_type or bay.label for bay in own]
     stems = [(name.rstrip("0123456789"), name) for name in dict.fromkeys(names)]
     told = []
     for stem, group in groupby(stems, key=lambda pair: pair[0]):

@@ -42,10 +42,10 @@ def cpu_argv(processors: list[int], duration_s: float, yaml: Path) -> list[str]:
 
 
 def run(argv: list[str], duration_s: float, stop: StopFlag | None = None) -> shell.Completed:
-    return shell.run(argv, patience_s(duration_s), stop=stop)
+    return shell.run(argv, time_limit_s(duration_s), stop=stop)
 
 
-def patience_s(duration_s: float) -> float:
+def time_limit_s(duration_s: float) -> float:
     """When a run of `duration_s` is given up."""
     return duration_s + _END_S
 

@@ -45,10 +45,10 @@ def argv(megabytes: int, threads: int, duration_s: float, *, forced: bool = Fals
 
 
 def run(command: list[str], megabytes: int, duration_s: float, stop: StopFlag | None = None) -> shell.Completed:
-    return shell.run(command, patience_s(megabytes, duration_s), stop=stop)
+    return shell.run(command, time_limit_s(megabytes, duration_s), stop=stop)
 
 
-def patience_s(megabytes: int, duration_s: float) -> float:
+def time_limit_s(megabytes: int, duration_s: float) -> float:
     """When a run of `duration_s` over so much memory is given up."""
     return duration_s * (1 + _END_SHARE) + 2 * filling_s(megabytes) + _END_S
 

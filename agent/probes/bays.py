@@ -40,7 +40,7 @@ class Bay:
     def label(self) -> str:
         """`cciss,20 of sda`, as one would ask it; `sg3` for a SCSI device."""
         of = self.device.path.removeprefix("/dev/")
-        return f"{self.device.way} of {of}" if self.device.way else of
+        return f"{self.device.device_type} of {of}" if self.device.device_type else of
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _member(name: str, address: str, host: int) -> Bay:
 
 
 def run_identity(device: Device, timeout_s: float) -> shell.Completed:
-    with turns.of(device.path, device.way):
+    with turns.of(device.path, device.device_type):
         return shell.run(["smartctl", "-j", "-i", *device.words], timeout_s)
 
 

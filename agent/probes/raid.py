@@ -232,5 +232,5 @@ def parse_scan(text: str) -> list[Device]:
 def scanned_host(device: Device) -> int | None:
     """The SCSI host of a drive in smartctl's scan: `/dev/bus/0 -d megaraid,3`, `/dev/bsg/sssraid1 -d sssraid,0,4`."""
     match = re.fullmatch(r"/dev/(?:bus/|bsg/sssraid)(\d{1,9})", device.path)
-    behind = re.search(r"\b(megaraid,\d|sssraid,\d)", device.way[:80])
+    behind = re.search(r"\b(megaraid,\d|sssraid,\d)", device.device_type[:80])
     return int(match[1]) if match and behind else None

@@ -47,11 +47,11 @@ class Device:
     """What smartctl is to open: a path, and the way to it where smartctl can't guess it (`megaraid,3`)."""
 
     path: str
-    way: str = ""
+    device_type: str = ""
 
     @property
     def words(self) -> list[str]:
-        return [*(("-d", self.way) if self.way else ()), self.path]
+        return [*(("-d", self.device_type) if self.device_type else ()), self.path]
 
 
 @dataclass(frozen=True)
@@ -137,18 +137,18 @@ class Smart:
 
 
 def run(device: Device, timeout_s: float = 60.0) -> shell.Completed:
-    with turns.of(device.path, device.way):
+    with turns.of(device.path, device.device_type):
         return shell.run(["smartctl", "-j", "-x", *device.words], timeout_s)
 
 
 def start_self_test(device: Device, kind: str, timeout_s: float = 60.0) -> shell.Completed:
     """`kind` is short or long."""
-    with turns.of(device.path, device.way):
+    with turns.of(device.path, device.device_type):
         return shell.run(["smartctl", "-j", "-t", kind, *device.words], timeout_s)
 
 
 def stop_self_test(device: Device, timeout_s: float = 60.0) -> shell.Completed:
-    with turns.of(device.path, device.way):
+    with turns.of(device.path, device.device_type):
         return shell.run(["smartctl", "-j", "-X", *device.words], timeout_s)
 
 
@@ -166,7 +166,7 @@ def refusal(done: shell.Completed) -> str:
 def look(device: Device, protocol: str, timeout_s: float = 60.0) -> shell.Completed:
     """The self-test log and nothing else, for a drive that is at its test: `-x` reads far more, every time."""
     what = ("-c", "-l", "xselftest,selftest") if protocol == "ATA" else ("-l", "selftest")
-    with turns.of(device.path, device.way):
+    with turns.of(device.path, device.device_type):
         return shell.run(["smartctl", "-j", *what, *device.words], timeout_s)
 
 

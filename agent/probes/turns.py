@@ -11,6 +11,6 @@ AT_ONCE = 6
 _TURNS: dict[str, threading.BoundedSemaphore] = {}
 
 
-def of(path: str, way: str) -> AbstractContextManager[object]:
+def of(path: str, device_type: str) -> AbstractContextManager[object]:
     """A turn at the controller that `path` leads to; a drive that is asked without a `way` is its own."""
-    return _TURNS.setdefault(path, threading.BoundedSemaphore(AT_ONCE)) if way else nullcontext()
+    return _TURNS.setdefault(path, threading.BoundedSemaphore(AT_ONCE)) if device_type else nullcontext()

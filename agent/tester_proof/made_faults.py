@@ -57,23 +57,23 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Proof:
+class TrialResult:
     """What both runs of a trial came to."""
 
     trial: Trial
-    well: wire.Result
-    broken: wire.Result
+    without_fault: wire.Result
+    with_fault: wire.Result
 
     @property
     def trouble(self) -> str:
         """Why this proves nothing, or what the tester is blind to; '' when it saw the fault and only the fault."""
-        if self.well.outcome is not wire.Outcome.PASSED:
-            return f"without the fault it was {self.well.outcome}: {self.well.reason}"
-        seen = {one.code for one in self.broken.findings if one.severity is wire.Severity.CRITICAL}
+        if self.without_fault.outcome is not wire.Outcome.PASSED:
+            return f"without the fault it was {self.without_fault.outcome}: {self.without_fault.reason}"
+        seen = {one.code for one in self.with_fault.findings if one.severity is wire.Severity.CRITICAL}
         wanted = wire.Outcome.FAILED if self.trial.code else wire.Outcome.NOT_TESTED
-        if self.broken.outcome is not wanted or not seen >= {self.trial.code} - {""}:
-            said = ", ".join(sorted(seen)) or self.broken.reason or "nothing"
-            return f"{self.trial.fault}: {self.broken.outcome} ({said}), not {wanted} ({self.trial.code})"
+        if self.with_fault.outcome is not wanted or not seen >= {self.trial.code} - {""}:
+            said = ", ".join(sorted(seen)) or self.with_fault.reason or "nothing"
+            return f"{self.trial.fault}: {self.with_fault.outcome} ({said}), not {wanted} ({self.trial.code})"
         return ""
 
 
@@ -119,25 +119,25 @@ TRIALS: tuple[Trial, ...] = (
 )
 
 
-def prove(trial: Trial) -> Proof:
+def run_trial(trial: Trial) -> TrialResult:
     """Both runs, each as the runtime carries out a stage, counters and kernel log included."""
-    return Proof(trial, _carried_out(trial, broken=False), _carried_out(trial, broken=True))
+    return TrialResult(trial, _carried_out(trial, broken=False), _carried_out(trial, broken=True))
 
 
 def check(trial: Trial) -> wire.Check:
     """For a stage: a tester that can't be trusted has tested nothing."""
-    proof = prove(trial)
-    if proof.trouble:
-        return checks.not_tested(f"tester.{trial.name}", reason=proof.trouble)
+    result = run_trial(trial)
+    if result.trouble:
+        return checks.not_tested(f"tester.{trial.name}", reason=result.trouble)
     return checks.passed(f"tester.{trial.name}", reason=f"{trial.fault}: noticed")
 
 
 def main() -> int:
     """One JSON object per trial, for whoever judges: `trial`, `fault`, `wants`, `trouble`, `well` and `broken`."""
     for trial in TRIALS:
-        proof = prove(trial)
-        row = {"trial": trial.name, "fault": trial.fault, "wants": trial.code, "trouble": proof.trouble}
-        results = {"well": codec.encode(proof.well), "broken": codec.encode(proof.broken)}
+        result = run_trial(trial)
+        row = {"trial": trial.name, "fault": trial.fault, "wants": trial.code, "trouble": result.trouble}
+        results = {"well": codec.encode(result.without_fault), "broken": codec.encode(result.with_fault)}
         print(json.dumps({**row, **results}), flush=True)
     return 0
 

@@ -31,9 +31,9 @@ QUICK = Timing(
     retry_cap_s=0.1,
     refused_s=0.1,
     hold_refresh_s=0.1,
-    stop_patience_s=0.5,
-    flush_patience_s=10.0,
-    poweroff_patience_s=0.05,
+    stop_timeout_s=0.5,
+    flush_timeout_s=10.0,
+    poweroff_timeout_s=0.05,
     heartbeat_s=0.05,
     sample_s=0.05,
 )

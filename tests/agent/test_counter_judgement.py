@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.contract import codes, wire
-from agent.counters import counting, exclusions
+from agent.counters import counting, lowered_severity
 
 CRITICAL, WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
 
@@ -132,7 +132,7 @@ FLAP = wire.Finding("nic.link_flap", CRITICAL, "nic", "52:54:00:aa:bb:cc", "1 lo
 
 
 def severities(stage: str, expected: dict[str, object]) -> list[wire.Severity]:
-    return [one.severity for one in exclusions.excused(stage, expected, [ERRORS, FLAP])]
+    return [one.severity for one in lowered_severity.lower_for_ports(stage, expected, [ERRORS, FLAP])]
 
 
 def test_a_port_is_not_blamed_for_what_it_counts_while_its_link_comes_up() -> None:
@@ -151,7 +151,7 @@ def test_an_exception_whose_part_the_kernel_names_is_not_the_cpus_as_well() -> N
     of_cpu = wire.Finding("cpu.machine_check", CRITICAL, "cpu", "CPU1", "the kernel said it")
 
     def blamed(*said: wire.Finding) -> list[str]:
-        merged = counting.merged([*exclusions.without_echo(exceptions, said), *said])
+        merged = counting.merged([*lowered_severity.lower_explained_machine_checks(exceptions, said), *said])
         return sorted(one.component for one in merged if one.severity is CRITICAL)
 
     assert blamed() == ["CPU0", "CPU1"]

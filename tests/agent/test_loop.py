@@ -199,7 +199,7 @@ def test_what_ran_too_hot_is_told_however_long_the_rest_takes(
     b = bench(of("CPUStress"))
     agent = b.agent({"CPUStress": hot})
     close_stage = agent.runtime.book.close_stage
-    takes_s = 0 if slow == "the load" else 3 * agent.timing.stop_patience_s
+    takes_s = 0 if slow == "the load" else 3 * agent.timing.stop_timeout_s
     monkeypatch.setattr(agent.runtime.book, "close_stage", lambda: (time.sleep(takes_s), close_stage())[1])
     with b.running(agent):
         assert started.wait(10)

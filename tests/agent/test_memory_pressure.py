@@ -21,7 +21,7 @@ group, hog = sys.argv[1:]
 Path(group, "cgroup.procs").write_text("0")
 with contextlib.suppress(OSError):
     Path("/proc/self/oom_score_adj").write_text("-1000")
-from agent import shell
+from agent.host import shell
 done = shell.run([sys.executable, "-c", hog], 60)
 print(done.status, done.killed_by_signal, done.trouble)
 """

@@ -19,12 +19,12 @@ MOST_MEMORY_MB = 2 << 20
 
 def _cpu(params: Mapping[str, Any]) -> float:
     """Each core's run may take twice its time: stress-ng starts as long as a short one lasts."""
-    return params["idle_s"] + stress_ng.patience_s(params["duration_s"]) + 2 * params["cores_max_s"] + 2 * BMC_S
+    return params["idle_s"] + stress_ng.time_limit_s(params["duration_s"]) + 2 * params["cores_max_s"] + 2 * BMC_S
 
 
 def _memory(params: Mapping[str, Any]) -> float:
     longest = max(params["duration_s"], params["max_duration_s"])
-    return stressapptest.patience_s(MOST_MEMORY_MB, longest) + (
+    return stressapptest.time_limit_s(MOST_MEMORY_MB, longest) + (
         params["memtester_max_s"] if params["memtester_loops"] else 0
     )
 
@@ -38,11 +38,11 @@ def _network(params: Mapping[str, Any]) -> float:
 def _burn(params: Mapping[str, Any]) -> float:
     megabytes = MOST_MEMORY_MB * params["memory_percent"] // 100
     others_s = params["duration_s"] + stressapptest.filling_s(megabytes)
-    return max(stressapptest.patience_s(megabytes, params["duration_s"]), stress_ng.patience_s(others_s))
+    return max(stressapptest.time_limit_s(megabytes, params["duration_s"]), stress_ng.time_limit_s(others_s))
 
 
 def _psu(params: Mapping[str, Any]) -> float:
-    return stress_ng.patience_s(params["load_duration_s"]) + 3 * BMC_S + 2 * SEL_S + 6 * 20
+    return stress_ng.time_limit_s(params["load_duration_s"]) + 3 * BMC_S + 2 * SEL_S + 6 * 20
 
 
 WORST = {"CPUStress": _cpu, "Memory": _memory, "Network": _network, "Burn": _burn, "PSU": _psu}

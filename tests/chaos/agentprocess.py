@@ -36,9 +36,9 @@ TIMING = Timing(
     retry_cap_s=1.0,
     refused_s=1.0,
     hold_refresh_s=1.0,
-    stop_patience_s=2.0,
-    flush_patience_s=5.0,
-    poweroff_patience_s=0.1,
+    stop_timeout_s=2.0,
+    flush_timeout_s=5.0,
+    poweroff_timeout_s=0.1,
     heartbeat_s=0.7,
     sample_s=60.0,
 )

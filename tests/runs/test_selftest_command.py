@@ -58,19 +58,19 @@ def test_without_its_tools_the_tester_is_not_proven_and_says_what_is_missing(
 
 @pytest.mark.parametrize("name", ["counter", "kernel_log"])
 def test_what_needs_no_tool_is_proven_anywhere(name: str) -> None:
-    proof = made_faults.prove(TRIALS[name])
-    assert proof.trouble == ""
-    assert TRIALS[name].code in [finding.code for finding in proof.broken.findings]
+    result = made_faults.run_trial(TRIALS[name])
+    assert result.trouble == ""
+    assert TRIALS[name].code in [finding.code for finding in result.with_fault.findings]
 
 
 def test_a_tester_that_does_not_see_the_fault_is_blind() -> None:
     blind = replace(TRIALS["counter"], run=lambda ctx, root, broken: made_faults._counter(ctx, root, False))
-    assert "uncorrected memory error is counted: passed" in made_faults.prove(blind).trouble
+    assert "uncorrected memory error is counted: passed" in made_faults.run_trial(blind).trouble
 
 
 def test_a_tester_that_fails_without_the_fault_cries_wolf() -> None:
     wolf = replace(TRIALS["counter"], run=lambda ctx, root, broken: made_faults._counter(ctx, root, True))
-    assert "without the fault it was failed" in made_faults.prove(wolf).trouble
+    assert "without the fault it was failed" in made_faults.run_trial(wolf).trouble
 
 
 def test_a_fault_that_passes_is_worse_than_one_that_is_not_proven(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ class Action(Enum):
 
 
 @dataclass(frozen=True)
-class Word:
+class Instruction:
     """The state of the run as the orchestrator told it."""
 
     state: str
@@ -35,38 +35,42 @@ class Word:
         return self.state, self.attempt
 
 
-def from_claim(answer: wire.ClaimAnswer) -> Word:
-    return Word(answer.next_state, answer.attempt, answer.go, overrides=answer.override_flags)
+def from_claim(answer: wire.ClaimAnswer) -> Instruction:
+    return Instruction(answer.next_state, answer.attempt, answer.go, overrides=answer.override_flags)
 
 
-def from_heartbeat(answer: wire.HeartbeatAnswer) -> Word:
+def from_heartbeat(answer: wire.HeartbeatAnswer) -> Instruction:
     """`retry_stage` names its stage itself; all else speaks of the run's state."""
     stage = answer.stage if answer.cmd is wire.Cmd.RETRY_STAGE and answer.stage else answer.next_state
-    return Word(stage, answer.attempt, answer.go, answer.cmd, answer.override_flags, answer.reason)
+    return Instruction(stage, answer.attempt, answer.go, answer.cmd, answer.override_flags, answer.reason)
 
 
-def from_result(answer: wire.ResultAnswer) -> Word:
-    return Word(answer.next_state, answer.attempt, answer.go, answer.cmd, reason=answer.reason)
+def from_result(answer: wire.ResultAnswer) -> Instruction:
+    return Instruction(answer.next_state, answer.attempt, answer.go, answer.cmd, reason=answer.reason)
 
 
-def decide(word: Word, stages: Collection[str], done: Collection[tuple[str, int]]) -> Action:
+def decide(instruction: Instruction, stages: Collection[str], done: Collection[tuple[str, int]]) -> Action:
     """`stages` are those the claim ordered, `done` the attempts that are over. A heartbeat's answer may be older
     than a result's: it then speaks of an attempt that is done, and nothing follows from it."""
-    if word.cmd is wire.Cmd.SHUTDOWN:
+    if instruction.cmd is wire.Cmd.SHUTDOWN:
         return Action.SHUT_DOWN
-    if word.cmd is wire.Cmd.ABORT or word.state in FAILED_STATES:
+    if instruction.cmd is wire.Cmd.ABORT or instruction.state in FAILED_STATES:
         return Action.HOLD
-    if word.state not in stages or word.key in done:
+    if instruction.state not in stages or instruction.key in done:
         return Action.IDLE
-    return Action.TEST if word.go else Action.AWAIT_GO
+    return Action.TEST if instruction.go else Action.AWAIT_GO
 
 
-def breaks_off(word: Word, running: tuple[str, int]) -> str:
+def stop_reason(instruction: Instruction, running: tuple[str, int]) -> str:
     """Why the attempt that runs now must stop at once, in words; empty when it goes on."""
-    if word.cmd is wire.Cmd.SHUTDOWN:
-        return f"the run was ended: {word.reason}" if word.reason else "the run was ended"
-    if word.cmd is wire.Cmd.ABORT:
-        return f"the run has failed meanwhile: {word.reason}" if word.reason else "the run has failed meanwhile"
-    if word.cmd is wire.Cmd.RETRY_STAGE and word.key != running:
-        return f"{word.state} is to be run again, as attempt {word.attempt}"
+    if instruction.cmd is wire.Cmd.SHUTDOWN:
+        return f"the run was ended: {instruction.reason}" if instruction.reason else "the run was ended"
+    if instruction.cmd is wire.Cmd.ABORT:
+        return (
+            f"the run has failed meanwhile: {instruction.reason}"
+            if instruction.reason
+            else "the run has failed meanwhile"
+        )
+    if instruction.cmd is wire.Cmd.RETRY_STAGE and instruction.key != running:
+        return f"{instruction.state} is to be run again, as attempt {instruction.attempt}"
     return ""

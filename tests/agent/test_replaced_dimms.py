@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agent.contract import wire
-from agent.counters import replaced_parts
+from agent.counters import replaced_dimms
 
 CRITICAL, WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
 INVENTORY = wire.Inventory(memory=wire.Memory(dimms=[wire.Dimm("DIMM_A1", 16384, "NEW"), wire.Dimm("DIMM_B1", 16384)]))
@@ -22,7 +22,7 @@ def errors(count: float | None = 1.0, component: str = "DIMM_A1", kind: str = "d
 
 
 def severity(one: wire.Finding, expected: dict[str, Any], limits: dict[str, Any] | None = None) -> wire.Severity:
-    return replaced_parts.judged([one], expected, INVENTORY, limits or {})[0].severity
+    return replaced_dimms.with_stricter_limit([one], expected, INVENTORY, limits or {})[0].severity
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_module_that_was_only_moved_or_whose_number_names_none_is_not_new() ->
 
 
 def test_it_says_why_and_by_which_limit() -> None:
-    (found,) = replaced_parts.judged(
+    (found,) = replaced_dimms.with_stricter_limit(
         [errors(3.0)], expecting(serial="OLD"), INVENTORY, {"ecc_corrected_replaced_max": 2}
     )
     assert found.message.endswith("the module is new, serial NEW")
@@ -58,4 +58,4 @@ def test_other_modules_and_what_is_nobodys_stay_as_they_were(one: wire.Finding) 
 
 
 def test_without_an_inventory_nobody_is_new() -> None:
-    assert replaced_parts.judged([errors()], expecting(serial="OLD"), None, {}) == [errors()]
+    assert replaced_dimms.with_stricter_limit([errors()], expecting(serial="OLD"), None, {}) == [errors()]

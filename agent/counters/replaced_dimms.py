@@ -15,7 +15,7 @@ _MOST = 0.0
 _CODE = "memory.corrected"
 
 
-def judged(
+def with_stricter_limit(
     found: Iterable[wire.Finding],
     expected: Mapping[str, Any],
     inventory: wire.Inventory | None,

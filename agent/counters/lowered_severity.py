@@ -16,14 +16,14 @@ _EXCEPTION = "cpu.machine_check"
 _EXPLAINS = (_EXCEPTION, "memory.uncorrected", "pcie.uncorrected", "system.hardware_error")
 
 
-def excused(stage: str, expected: Mapping[str, Any], found: Iterable[wire.Finding]) -> list[wire.Finding]:
+def lower_for_ports(stage: str, expected: Mapping[str, Any], found: Iterable[wire.Finding]) -> list[wire.Finding]:
     """The findings with those about ports at the severity they deserve in this stage on this host."""
     nics = expected.get("nics")
     macs = None if nics is None else {str(nic.get("mac") or "").lower() for nic in nics}
     return [_weighed(stage, macs, one) for one in found]
 
 
-def without_echo(counted: Iterable[wire.Finding], said: Iterable[wire.Finding]) -> list[wire.Finding]:
+def lower_explained_machine_checks(counted: Iterable[wire.Finding], said: Iterable[wire.Finding]) -> list[wire.Finding]:
     """The kernel counts a machine check exception on every CPU that it interrupts, whatever it was about: where its log
     names the part, the CPUs that were told are not to blame as well."""
     explained = any(one.code in _EXPLAINS and one.severity is wire.Severity.CRITICAL for one in said)
