@@ -1,5 +1,5 @@
-"""Adopting what was found as what is expected: a whole spec for a host that has none, or difference by difference.
-Pure, and it never gives permission to write to a disk."""
+"""Adopt what a run found as what is expected: a whole spec for a host that has none, or one difference at a time. Pure.
+It never gives permission to write to a disk."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from hosts.parts import LISTS
 Inventory = dict[str, Any]
 Spec = dict[str, Any]
 
-# A place may be called by what is no serial number.
+# A slot's name need not be a serial number.
 _NAMES = ("locator", "name")
-# Of some of these there is only the model to tell, and each of several is to be missed.
+# Some of these are known by their model only; if one of several is missing, that must be noticed.
 _WITH_TWINS = ("gpus", "adapters")
 # `memory.dimms[DIMM_A1].serial`; a name may hold brackets and dots of its own, as in `fans[FAN [1]]`.
 _PATH = re.compile(r"(?:(memory|firmware)\.)?([a-z_]+)(?:\[(.*)\])?(?:\.([a-z_]+))?", re.S)
 
 
 def from_inventory(inventory: Inventory) -> Spec:
-    """The spec of a machine that is as it should be. `inventory` is a `wire.Inventory` document. What it
-    has not, and was asked for with the tool at hand, stands in `not_expected`."""
+    """Make a spec from the inventory of a good machine. `inventory` is a `wire.Inventory` document. A kind of part that
+    its tool looked for and did not find goes into `not_expected`."""
     missing_tools = inventory.get("missing_tools") or []
     spec: Spec = {
         "system": _kept(inventory["system"], "manufacturer", "product", "serial", "uuid"),
@@ -58,8 +58,8 @@ def from_inventory(inventory: Inventory) -> Spec:
 
 
 def adopt_all(expected: Spec | None, differences: Iterable[tuple[str, Any]], inventory: Inventory) -> Spec:
-    """Every difference (path, actual) settled, one after the other: what no difference is about stays, as do pinned
-    values and what is not expected. A host whose spec names no part gets all that was found."""
+    """Adopt every difference (path, actual), one after the other. Everything else stays, also pinned values and
+    `not_expected`. A host whose spec names no part gets all that was found."""
     if not expectations.names_parts(expected):
         return _with_what_was_said(from_inventory(inventory), expected or {})
     for path, actual in differences:
@@ -68,15 +68,14 @@ def adopt_all(expected: Spec | None, differences: Iterable[tuple[str, Any]], inv
 
 
 def _with_what_was_said(found: Spec, said: Spec) -> Spec:
-    """What was said to be not expected, and what to be exactly so, before there was any part."""
+    """Keep `not_expected` and `pinned` of a spec that named no part yet."""
     words = {key: [*(said.get(key) or []), *(found.get(key) or [])] for key in ("pinned", "not_expected")}
     return expectations.normalise(found | {key: list(dict.fromkeys(each)) for key, each in words.items() if each})
 
 
 def adopt(expected: Spec | None, path: str, actual: Any, inventory: Inventory) -> Spec:
-    """The spec with one difference settled in favour of what was found. `path` and `actual` are those of the
-    difference: a part that is gone is taken out, one that is new comes in, a value is replaced. A part that has
-    neither serial nor WWN can't stand in a spec: it stays a difference."""
+    """Adopt one difference. `path` and `actual` are those of the difference. A part that is gone is removed, a new part
+    is added, a value is replaced. A part without serial and WWN can't be listed in a spec: it stays a difference."""
     found = from_inventory(inventory)
     if expected is None:
         return found
@@ -106,7 +105,7 @@ def adopt(expected: Spec | None, path: str, actual: Any, inventory: Inventory) -
 
 
 def _steps(path: str) -> list[tuple[str, str]]:
-    """The way through a spec, step by step, each with the name of its part; nothing for what is no path."""
+    """The steps of a path through a spec, each with the name of its part; empty for what is no path."""
     match = _PATH.fullmatch(path)
     if match is None:
         return []
@@ -115,15 +114,15 @@ def _steps(path: str) -> list[tuple[str, str]]:
 
 
 def _adopt_part(holder: Spec, kind: str, key: str, found: Spec) -> None:
-    """Put the part of this name as it was found in place of what was expected; of GPUs all of the name, for it may be
-    their model."""
+    """Replace the expected part of this name by the part that was found. GPUs: all of this name, since it may be their
+    model."""
     others = [part for part in holder.get(kind) or [] if not _is_called(part, kind, key)]
     named = [part for part in found.get(kind) or [] if _is_called(part, kind, key)]
     holder[kind] = others + (named if kind in _WITH_TWINS else named[:1])
 
 
 def _card_at(pci: str, inventory: Inventory) -> str:
-    """What a spec calls the GPU or adapter at this address, where a difference has only that for a name."""
+    """The name in the spec of the GPU or adapter at this address, for a difference that names only the address."""
     card = next((gpu for gpu in inventory["gpus"] if not gpu.get("uuid") and gpu.get("pci") == pci), {})
     adapters = inventory.get("adapters") or []
     adapter = next((one for one in adapters if not one.get("serial") and one.get("slot") == pci), {})
@@ -131,7 +130,7 @@ def _card_at(pci: str, inventory: Inventory) -> str:
 
 
 def _adopt_value(holder: Spec, leaf: str, actual: Any, found: Spec) -> None:
-    """A count of nothing and a yes or no are taken from what was found; a speed without a link is left out."""
+    """Take over counts of zero and booleans as they were found. A speed without a link is left out."""
     value = found.get(leaf) if leaf == "ecc" or actual in (0, "", None) else _clean(actual)
     holder[leaf] = value
     if value is None:
@@ -139,26 +138,26 @@ def _adopt_value(holder: Spec, leaf: str, actual: Any, found: Spec) -> None:
 
 
 def _exchanged(spec: Spec, path: str, found: Spec) -> exchanged.Round:
-    """The round of swapped modules that the slot of this path is in; empty where it is in none."""
+    """The group of swapped modules that the slot of this path belongs to; empty if none."""
     wanted, there = ((one.get("memory") or {}).get("dimms") or [] for one in (spec, found))
     rounds = exchanged.rounds(wanted, {dimm["locator"]: dimm.get("serial", "") for dimm in there})
     return next((one for one in rounds for slot in one if path == f"memory.dimms[{slot}].serial"), {})
 
 
 def _put_back(spec: Spec, round_: exchanged.Round) -> None:
-    """The modules are expected where they sit."""
+    """Expect these modules in the slots where they are now."""
     dimms = spec["memory"]["dimms"]
     spec["memory"]["dimms"] = [{**round_.get(slot := dimm["locator"], dimm), "locator": slot} for dimm in dimms]
 
 
 def _keep_total(spec: Spec, before: Spec) -> None:
-    """The total follows the modules that were adopted."""
+    """Update the total size after modules were adopted."""
     if (spec.get("memory") or {}).get("total_mb"):
         spec["memory"]["total_mb"] += _sum_mb(spec) - _sum_mb(before)
 
 
 def _keep_pins(spec: Spec, path: str, actual: Any) -> None:
-    """Pins of a part follow it to its new name."""
+    """Rename the pins of a part that was renamed."""
     *way, (leaf, key) = _steps(path)
     prefix = path if key else path.rpartition(".")[0]
     kind, old = (leaf, key) if key else (way or [("", "")])[-1]
@@ -170,7 +169,7 @@ def _keep_pins(spec: Spec, path: str, actual: Any) -> None:
 
 
 def _drop_pins(spec: Spec, before: Spec) -> None:
-    """A pin goes with the value that it is about. One that never led to a value stays: comparing names it."""
+    """Remove the pins of a value that was removed. A pin that never led to a value stays: the comparison reports it."""
     gone = [pin for pin in spec.get("pinned") or [] if not _is_stated(spec, pin) and _is_stated(before, pin)]
     if gone:
         spec["pinned"] = [pin for pin in spec["pinned"] if pin not in gone]
@@ -181,20 +180,20 @@ def _is_stated(spec: Spec, pin: str) -> bool:
 
 
 def _expect_again(spec: Spec, before: Spec) -> None:
-    """A GPU where there was none must be tested from now on, though `not_expected` says that there is none. (Where the
-    spec named some before, somebody wrote that word and meant it.)"""
+    """Test GPUs from now on: remove them from `not_expected`, if the spec named none before. (If it named some, a
+    person wrote that word and meant it.)"""
     if "gpu" in (spec.get("not_expected") or []) and spec.get("gpus") and not before.get("gpus"):
         spec["not_expected"] = [word for word in spec["not_expected"] if word != "gpu"]
 
 
 def _sum_mb(spec: Spec) -> int:
-    """Of RAM: persistent memory adds nothing to the total."""
+    """The size of the RAM: persistent memory does not count."""
     dimms = (spec.get("memory") or {}).get("dimms") or []
     return sum(dimm.get("ram_mb", dimm.get("size_mb") or 0) for dimm in dimms)
 
 
 def _without_bmc(spec: Spec, found: Spec) -> Spec:
-    """No BMC from here on, nor what only a BMC tells of."""
+    """Remove the BMC and everything that only a BMC reports."""
     spec.pop("psus", None)
     (spec.get("firmware") or {}).pop("bmc", None)
     if "fans" in spec:
@@ -204,7 +203,7 @@ def _without_bmc(spec: Spec, found: Spec) -> Spec:
 
 
 def _find(spec: Spec, way: list[tuple[str, str]]) -> Spec:
-    """The part that the way leads to; an empty one where there is none."""
+    """The part at the end of these steps; an empty one if there is none."""
     here = spec
     for name, key in way:
         if key:
@@ -215,7 +214,7 @@ def _find(spec: Spec, way: list[tuple[str, str]]) -> Spec:
 
 
 def _is_called(part: Spec, kind: str, key: str) -> bool:
-    """By any of the names that its kind has."""
+    """Whether the part has this name under any of the names of its kind."""
     return kind in LISTS and key in (part.get(field) for field in LISTS[kind].keys)
 
 
@@ -229,7 +228,7 @@ def _memory(memory: Inventory, *, slots_known: bool) -> Spec:
 
 
 def _dimm(dimm: Inventory) -> Spec:
-    """What of it is RAM only where that is not all of it."""
+    """Says how much of the module is RAM only if that is not all of it."""
     spec = _kept(dimm, "locator", "size_mb", "serial", "part", "speed_mts")
     ram_mb = dimm.get("ram_mb")
     return spec if ram_mb is None or not 0 <= ram_mb <= 10**9 else {**spec, "ram_mb": ram_mb}
@@ -241,8 +240,8 @@ def _disk(disk: Inventory) -> Spec:
 
 
 def _nic(nic: Inventory) -> Spec:
-    """The speed only where there is a link to have one, and of a card in the machine: what a BMC has on USB leads to no
-    switch, and is not tested."""
+    """Includes the speed only if the port has a link and is a card of the machine. A BMC's network port on USB leads to
+    no switch and is not tested."""
     spec = _kept(nic, "mac", "speed_mbit") if nic.get("link") and nic.get("pci") else _kept(nic, "mac")
     try:
         return {**spec, "mac": normalise_mac(spec.get("mac", ""))}
@@ -260,8 +259,8 @@ def _port(port: Inventory) -> Spec:
 
 
 def _named(kind: str, parts: Iterable[Spec]) -> list[Spec]:
-    """Those that can be told from the others: with a name, and the first of each name. A GPU without a driver tells its
-    model only: it may have twins, of which each is to be missed."""
+    """The parts that have a name of their own: of several with the same name, the first. GPUs without a driver are kept
+    all: they have only their model as a name, and each of them must be missed if it goes."""
     first: dict[Any, Spec] = {}
     for number, part in enumerate(parts):
         if name := LISTS[kind].name(part):
@@ -271,7 +270,7 @@ def _named(kind: str, parts: Iterable[Spec]) -> list[Spec]:
 
 
 def _kept(part: Inventory, *names: str) -> Spec:
-    """What the hardware says in these fields, in a form that a spec takes."""
+    """These fields as the hardware reports them, in a form that a spec accepts."""
     values = {name: _clean(part.get(name), is_name=name in _NAMES) for name in names}
     return {name: value for name, value in values.items() if value is not None}
 

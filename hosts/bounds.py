@@ -1,7 +1,8 @@
-"""How much is taken of each kind of text and list that comes from outside: from a host, a BMC, a file, a person. This
-is the one table; whoever takes something in cuts it by a bound of this table, or refuses it.
+"""The bounds of each text and list that comes from outside: from a host, a BMC, a file, a person. This is the only
+table. Code that reads such input cuts it to a bound of this table or refuses it.
 
-A bound on a text is in characters, on a list in entries. What is cut says so itself, and by how much.
+A bound on a text is in characters,
+on a list in entries. A text that was cut says by how much.
 """
 
 from __future__ import annotations
@@ -11,20 +12,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Bound:
-    """`most` of what `about` says."""
+    """At most `most` of what `about` names."""
 
     most: int
     about: str
 
     def cut(self, text: str) -> str:
-        """The text, or its beginning with a note of how much was left out; never longer than `most`."""
+        """The text, or its beginning and a note of how much was left out; never longer than `most`."""
         if len(text) <= self.most:
             return text
         note = f" … [{len(text) - self.most:,} characters more]"
         return text[: max(0, self.most - len(note))] + note[: self.most]
 
     def cut_middle(self, text: str) -> str:
-        """The beginning and the end: a tool's output says at its end how it ended."""
+        """Keep the beginning and the end: the end of a tool's output says how the tool ended."""
         if len(text) <= self.most:
             return text
         note = f"\n[… {len(text) - self.most:,} characters more …]\n"
@@ -32,12 +33,12 @@ class Bound:
         return text[:half] + note + text[len(text) - half :]
 
     def refusal(self, text: str) -> str:
-        """What to tell a person whose text is too long; empty where it is not."""
+        """The message for a person whose text is too long; empty if it is not."""
         return f"{len(text):,} characters: at most {self.most:,} are taken" if len(text) > self.most else ""
 
 
 def quoted(value: object) -> str:
-    """What somebody sent, in an error: between quotes, and its beginning only."""
+    """The beginning of what somebody sent, in quotes, for an error message."""
     return QUOTE.cut(repr(value[: QUOTE.most] if isinstance(value, str) else value))
 
 
@@ -54,7 +55,7 @@ WAKE_OPTION = Bound(500, "one of the options by which a host is woken")
 EVIDENCE_TEXT = Bound(64 * 1024, "the output of one tool, kept as evidence")
 HOST_KEY = Bound(1_000, "the SSH host key of a held host")
 
-# Sums of twenty million of these, and one of these times a percentage, are numbers still.
+# A sum of twenty million such numbers, or one times a percentage, does not overflow.
 FIGURE = Bound(10**18, "a number of an agent that may have a fraction, on either side of 0; beyond, it is set to that")
 
 # --- what one result may bring -----------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
-"""Many hosts written at once, in few statements and short transactions. They were checked before; what may have changed
-since is checked again in the transaction."""
+"""Write many hosts at once, in few statements and short transactions. They were checked before. What may have changed
+since then is checked again in the transaction."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BATCH = 200
 
 
 class Changed(Exception):
-    """What was checked is no longer so; the message names the host. Nothing was written."""
+    """A host changed after it was checked; the message names it. Nothing was written."""
 
 
 def batches(hosts: Sequence[Any], count: int = BATCH) -> Iterator[list[Any]]:
@@ -26,10 +26,11 @@ def batches(hosts: Sequence[Any], count: int = BATCH) -> Iterator[list[Any]]:
 
 
 def write(hosts: Sequence[Host], columns: Collection[str], busy: Callable[[], Mapping[str, str]]) -> None:
-    """One transaction: all of these hosts or none. `columns` are those that the file has; no other is touched.
+    """Write all of these hosts or none, in one transaction. `columns` are the columns of the file; others are not
+        changed.
 
-    Raises Changed where a host was made, changed or deleted since it was read, where one that is to be disabled has a
-    run by now, and where another host has taken a MAC.
+    Raises Changed if a host was created, changed or deleted since it was read, if a host to be disabled has a
+        run by now, or if another host has taken a MAC.
     """
     try:
         with transaction.atomic():
@@ -78,8 +79,8 @@ def _write_macs(hosts: list[Host]) -> None:
 
 
 def _withdraw_permissions(hosts: list[Host]) -> None:
-    """The permission to write to a disk goes with the disk: else a later import that brings the serial back would
-    bring the permission back."""
+    """Take back the permission to write for disks that left the spec. Otherwise a later import that names the serial
+    again would restore the permission."""
     specs = {host.pk: {disk.get("serial") for disk in (host.expected or {}).get("disks") or []} for host in hosts}
     rows = WritableDisk.objects.filter(host__in=hosts)
     WritableDisk.objects.filter(pk__in=[row.pk for row in rows if row.serial not in specs[row.host_id]]).delete()

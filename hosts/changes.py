@@ -1,4 +1,4 @@
-"""What an import changes of a host: whether anything, and what as lines of text."""
+"""What an import would change in a host, as lines of text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VALUES = (
 
 @dataclass(frozen=True)
 class Before:
-    """A host before its row was read, or a new one as it is made."""
+    """A host as it was before its row was read; for a new host, its default values."""
 
     new: bool
     values: dict[str, Any]
@@ -29,7 +29,7 @@ class Before:
 
 @dataclass(frozen=True)
 class Change:
-    """What an import would do to one field: `lines` begin with `-`, `+`, or a blank where they stay."""
+    """What an import would do to one field. `lines` begin with `-` (removed), `+` (added) or a blank (unchanged)."""
 
     field: str
     lines: list[str]
@@ -37,8 +37,8 @@ class Change:
 
 @dataclass(frozen=True)
 class Told:
-    """The fields that change, a spec as the lines of its YAML, and permission that goes. Worked out when it is read:
-    an import that is confirmed, or large, shows none."""
+    """The fields that change and the permissions that are withdrawn; a spec is shown as lines of YAML. Computed when it
+    is read, since a confirmed or large import does not show it."""
 
     before: Before
     host: Host
@@ -54,7 +54,7 @@ class Told:
 
 
 def state_of(host: Host, new: bool) -> Before:
-    """Reads nothing where the host's MACs and disks were fetched with it."""
+    """Makes no query if the host's MACs and disks were prefetched."""
     if new:
         return Before(new, _values(host), (), frozenset())
     writable = frozenset(disk.serial for disk in host.writable_disks.all())
@@ -66,12 +66,12 @@ def differs(before: Before, host: Host) -> bool:
 
 
 def waking_differs(before: Before, host: Host) -> str:
-    """The first column about waking that is not as it was; empty for none."""
+    """The first column about waking that changed; empty if none did."""
     return next((name for name in WAKING if before.values[name] != getattr(host, name)), "")
 
 
 def withdrawn(before: Before, host: Host) -> list[str]:
-    """Disks whose permission to be written goes, since the spec no longer names them."""
+    """Disks that lose their permission to be written because the spec no longer names them."""
     staying = {disk.get("serial") for disk in (host.expected or {}).get("disks") or []}
     return sorted(before.writable - staying)
 
@@ -81,7 +81,7 @@ def _values(host: Host) -> dict[str, Any]:
 
 
 def _macs_differ(before: Before, host: Host) -> bool:
-    """Which come first is not changed by an import."""
+    """Compares without order: an import does not change which MAC is first."""
     wanted = getattr(host, "new_macs", None)
     return wanted is not None and set(wanted) != set(before.macs)
 

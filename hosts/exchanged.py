@@ -1,4 +1,4 @@
-"""Memory modules that were put back into each other's slots. Pure."""
+"""Find memory modules that were swapped between slots. Pure."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Round = dict[str, Spec]
 
 
 def rounds(wanted: list[Spec], sits: Mapping[str, str]) -> list[Round]:
-    """`sits` is slot → serial number. For every closed round of slots whose modules are all expected in one
-    another's: slot → the spec of the module that sits there. A number that names no module, or more than one, proves
-    no exchange."""
+    """`sits` is slot → serial number. Returns, for each group of slots whose expected modules were only swapped among
+    each other: slot → the spec of the module that is there now. A serial number that names no module, or several,
+    proves no swap."""
     sits = {slot: serial.casefold() for slot, serial in sits.items()}
     expected, found = Counter(map(_serial, wanted)), Counter(sits.values())
     home = {
@@ -32,7 +32,8 @@ def rounds(wanted: list[Spec], sits: Mapping[str, str]) -> list[Round]:
 
 
 def _round(start: str, moved: Mapping[str, Spec]) -> Round:
-    """From a slot to the slot of the module that sits there, and on; empty where that does not come back."""
+    """Follow from a slot to the slot in which its module is expected, and on; empty if this does not lead back to the
+    start."""
     made: Round = {}
     slot = start
     while slot in moved and slot not in made:

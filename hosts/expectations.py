@@ -1,8 +1,8 @@
 """The expected spec of a host: what it should be made of. Pure: text and dicts in, a checked dict or an
 error out.
 
-What is left out is not checked; an empty list means that none may be there. A spec never says which disks
-may be written: `may_be_written` is accepted where somebody writes it, and dropped with a notice.
+A key that is left out is not checked; an empty list means that there must be none. A spec never says which disks may be
+written: if somebody writes `may_be_written`, it is dropped with a notice.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from hosts import specpaths, specproblems, versions, yamllines
 from hosts.fields import normalise_mac
 from hosts.nearest import did_you_mean
 
-# The words of `not_expected`, and in words for people what each takes off.
+# The words of `not_expected`, and what each of them switches off.
 NOT_EXPECTED: dict[str, str] = {
     "ecc": "ECC memory",
     "dimms": "memory modules",
@@ -59,20 +59,19 @@ MAY_BE_WRITTEN = (
 
 
 class ExpectationError(ValueError):
-    """The spec is wrong; one line of the message per problem, each with its line or path and what is
-    allowed."""
+    """The spec is wrong. The message has one line per problem, with its line or path and what is allowed."""
 
 
 @dataclass(frozen=True)
 class Read:
-    """A spec that was read, None for an empty text, and what the reader should be told about it."""
+    """A spec that was read (None for an empty text) and the notices for the person who wrote it."""
 
     spec: dict[str, Any] | None
     notices: list[str] = field(default_factory=list)
 
 
 def _number_as_text(value: Any) -> Any:
-    """A serial of digits alone reads as a number in YAML; as a text it is what was written."""
+    """YAML reads a serial of digits as a number; keep it as the text that was written."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -96,7 +95,7 @@ def _topic(word: str) -> str:
 
 
 def _told_apart(stated: dict[str, str]) -> dict[str, str]:
-    """Names are compared with capitals and runs of blanks aside, MACs in one notation."""
+    """Names are compared without regard to capitals and repeated blanks, MACs in one notation."""
     names = [_mac(name) if LIKE_A_MAC.fullmatch(name) else name for name in stated]
     twice = [name for name, times in Counter(map(versions.folded, names)).items() if times > 1]
     if twice:
@@ -136,7 +135,7 @@ class Dimm(Part):
     serial: Text | None = None
     part: Text | None = None
     speed_mts: Count | None = None
-    # What of it is RAM, where that is not all: none of persistent memory, nor of its cache.
+    # How much of it is RAM, if not all: persistent memory and its cache do not count.
     ram_mb: Annotated[int, Field(strict=True, ge=0, le=10**9)] | None = None
 
 
@@ -200,7 +199,7 @@ class Named(Part):
 
 
 class Firmware(Part):
-    """Versions, those of the lists by model or by the part's own name; the own name counts first."""
+    """Firmware versions. The lists are by model or by the part's own name; the own name takes precedence."""
 
     bios: Text | None = None
     bmc: Text | None = None
@@ -234,7 +233,7 @@ _ABOUT_OTHERS = frozenset({"pinned", "not_expected"})
 
 
 def read(text: str, source: str = "expected spec") -> Read:
-    """A spec from YAML (JSON is YAML too). Raises ExpectationError with the line of every problem."""
+    """Read a spec from YAML (JSON is YAML too). Raises ExpectationError with the line of every problem."""
     try:
         document = yamllines.parse(text, source)
     except yamllines.YamlError as error:
@@ -246,20 +245,20 @@ def read(text: str, source: str = "expected spec") -> Read:
 
 
 def read_document(document: yamllines.Document) -> dict[str, Any]:
-    """A spec that stands in a larger file. Raises ExpectationError with the line of every problem."""
+    """Read a spec that is part of a larger file. Raises ExpectationError with the line of every problem."""
     return _checked(document.data, document)
 
 
 def normalise(data: Any) -> dict[str, Any]:
-    """A spec that we made: JSON-ready types, identifiers in one spelling, without `may_be_written`. What a person has
-    pinned is theirs to mend: it is looked at when they write it, and when a host is compared. Raises
+    """Normalise a spec that our code made: JSON-ready types, identifiers in one notation, no `may_be_written`. Pins are
+    not checked here: they are checked when a person writes them and when a host is compared. Raises
     ExpectationError."""
     return _shaped(data, yamllines.Document(data, "expected spec"))
 
 
 def names_parts(spec: dict[str, Any] | None) -> bool:
-    """Whether there is anything to compare with. Words about what is not expected, or must be exactly so, name no
-    part; an empty list does, since it says that none may be there."""
+    """Whether the spec has anything to compare with. `not_expected` and `pinned` name no part. An empty list does: it
+    says that there must be none."""
     return any(stated not in (None, {}) for key, stated in (spec or {}).items() if key not in _ABOUT_OTHERS)
 
 
@@ -274,7 +273,7 @@ def _in_order(spec: dict[str, Any]) -> dict[str, Any]:
     try:
         return Expected.model_validate(spec).model_dump(mode="json", exclude_none=True)
     except ValidationError:
-        return spec  # of an older schema: shown as it is, and refused when it is saved
+        return spec  # made by an older schema: shown unchanged, and refused when it is saved
 
 
 def _checked(data: Any, document: yamllines.Document) -> dict[str, Any]:

@@ -1,5 +1,5 @@
-"""MAC addresses: taken in any notation, kept as lower case with colons. Texts of bounded length, and moments that are
-past."""
+"""Model fields: MAC addresses (any notation is accepted, stored as lower case with colons), texts of bounded length,
+and a validator for times in the past."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class MacField(models.CharField):
 
 
 class BoundedText(models.TextField):
-    """A TextField that neither keeps nor gives more than its bound: no page, report or message holds more, whoever
-    wrote the row, an older version included. To migrations it is a plain TextField."""
+    """A TextField that stores and returns no more than its bound, so that no page, report or message is longer, also
+    for rows of an older version. Migrations see a plain TextField."""
 
     def __init__(self, *args: Any, bound: bounds.Bound = bounds.SENTENCE, **kwargs: Any) -> None:
         self.bound = bound

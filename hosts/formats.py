@@ -1,4 +1,4 @@
-"""The files that hold an inventory: CSV, and YAML as people type it."""
+"""The file formats of an inventory: CSV, and YAML as people type it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from import_export.formats import base_formats
 from hosts import yamllines
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
-"""How a cell begins that a spreadsheet takes for a formula, or one that was made harmless."""
+"""How a cell begins that a spreadsheet would take for a formula, or that was made harmless."""
 
 MAX_PAGE_BYTES = 4 * 2**20
 MAX_PAGE_ROWS = 10_000
-"""Of a file that a page reads; how many hosts it then takes at once is another bound."""
+"""Size of a file that a page reads. How many hosts it imports at once is another bound."""
 
 
 class HostsCsv(base_formats.CSV):
-    """A spreadsheet calculates a cell that begins with `=`, `+`, `-` or `@`, and can so send what else is in the file
-    elsewhere. An apostrophe before it makes it text; the import takes the apostrophe off again."""
+    """CSV that is safe to open in a spreadsheet. A spreadsheet evaluates a cell that begins with `=`, `+`, `-` or `@`,
+    which can send the file's contents elsewhere. An apostrophe before it makes the cell text; the import removes it
+    again."""
 
     def get_title(self) -> str:
         return "csv"
@@ -40,7 +41,8 @@ class HostsCsv(base_formats.CSV):
 
 
 class PageCsv(HostsCsv):
-    """What a page imports. Two million lines fit into what it takes, and would be a gigabyte of memory once read."""
+    """CSV that a page imports. Bounds the lines too: two million lines fit into the allowed size and would need a
+    gigabyte of memory."""
 
     def create_dataset(self, in_stream: str | bytes, **kwargs: Any) -> tablib.Dataset:
         text = in_stream.decode(self.encoding or "utf-8") if isinstance(in_stream, bytes) else in_stream
@@ -83,19 +85,19 @@ class HostsYaml(base_formats.TextFormat):
 
 
 class LargeHostsYaml(HostsYaml):
-    """For the command, which has no request to answer in time."""
+    """YAML for the command, which may take longer than a request."""
 
     max_bytes = 64 * 1024 * 1024
 
 
 def _cell(host: yamllines.Document, key: str) -> Any:
-    """A spec keeps the lines it has in the file, for what its check says of it."""
+    """A spec keeps its line numbers in the file, for the errors of its check."""
     value = host.data.get(key)
     return host.part((key,)) if key == "expected" and value is not None else value
 
 
 def _structured(key: str, value: Any) -> Any:
-    """A cell of the flat table as YAML shows it."""
+    """A cell of the flat table as a YAML value."""
     if key == "macs":
         return str(value).split()
     if key in ("expected", "wake_options"):

@@ -22,8 +22,8 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class SpecEditor(forms.Textarea):
-    """YAML with line numbers, checked while one types, with the schema's help and what the last run found beside it.
-    Without JavaScript it is a plain text area that is checked when it is saved. `editor`: address of the check, number
+    """A YAML editor with line numbers. It checks while one types, and shows the schema's help and what the last run
+    found. Without JavaScript it is a plain text area, checked when it is saved. `editor`: address of the check, number
     of the host, and the newest run with what it found."""
 
     template_name = "hosts/spec_editor.html"
@@ -41,8 +41,8 @@ class SpecEditor(forms.Textarea):
 
 
 class HostForm(forms.ModelForm):
-    """`busy` says why the host can't be disabled now, or nothing. The fields `write_<n>` and `serial_<n>` belong to the
-    n-th entry of `disks`; `with_disks` adds them."""
+    """`busy` says why the host can't be disabled now; empty if it can. The fields `write_<n>` and `serial_<n>` belong
+    to the n-th entry of `disks`; `with_disks` adds them."""
 
     busy = ""
     disks: tuple[dict[str, Any], ...] = ()
@@ -126,7 +126,7 @@ class HostForm(forms.ModelForm):
         return text
 
     def _refuse_if_changed_meanwhile(self, spec: dict[str, Any] | None) -> None:
-        """Somebody may have adopted what a run found while this form stood open: saving would undo that."""
+        """Refuse to save over a spec that was changed (adopted or edited) while this form was open."""
         now = self.instance.expected
         if self.data.get("seen_spec") and self.data["seen_spec"] != _digest(now) and spec != now:
             raise ValidationError(
@@ -153,7 +153,7 @@ class HostForm(forms.ModelForm):
 
 
 class HostImportForm(ImportForm):
-    """YAML is what is meant, until a file says otherwise."""
+    """Preselects YAML; a file's name may say otherwise."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -170,7 +170,7 @@ class HostImportForm(ImportForm):
 
 
 class HostExportForm(SelectableFieldsExportForm):
-    """YAML is what is meant; each column is called what the host's form calls it."""
+    """Preselects YAML. Each column has the label that it has in the host's form."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -199,7 +199,8 @@ class MacForm(forms.ModelForm):
 
 class MacFormSet(forms.BaseInlineFormSet):
     def add_fields(self, form: MacForm, index: int | None) -> None:
-        """In a table nothing but the column's head says what the tick is for."""
+        """Give the check box that deletes a row a label of its own: in a table only the column's head says what it is
+        for."""
         super().add_fields(form, index)
         if "DELETE" in form.fields:
             form.fields["DELETE"].widget.attrs["aria-label"] = f"Delete {form.instance.mac or 'this address'}"
@@ -210,7 +211,7 @@ def _digest(spec: dict[str, Any] | None) -> str:
 
 
 def offered(host: Host) -> list[dict[str, Any]]:
-    """The expected disks that can be allowed to be written at all: with a serial of their own, and not on USB."""
+    """The expected disks that can be allowed to be written: those with a serial of their own that are not on USB."""
     disks = (host.expected or {}).get("disks") or []
     return [disk for disk in disks if disk.get("serial") and disk.get("bus") != "usb"]
 

@@ -1,8 +1,8 @@
 """A file of hosts, imported from the command line: read, checked as a whole, then written in short transactions.
 
-The check is all or nothing: with one wrong row nothing is written. The writing is not: one transaction over 15,000
-hosts would keep every agent from sending meanwhile. A writing that was broken off is ended by importing the same file
-again: hosts that are as the file says are left alone.
+If one row is wrong, nothing is written. The writing itself is not one transaction: with 15,000 hosts it would block
+every agent's calls meanwhile. To complete an import that was interrupted, import the same file again: hosts that
+already match the file are not touched.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ImportRefused(Exception):
 
 @dataclass(frozen=True)
 class Plan:
-    """What a file would do. `hosts` are those that it makes or changes."""
+    """What a file would do. `hosts` are those that it creates or changes."""
 
     hosts: list[Host]
     columns: tuple[str, ...]
@@ -70,8 +70,8 @@ def plan(dataset: tablib.Dataset, busy: Callable[[], Mapping[str, str]], profile
 
 
 def write(wanted: Plan, busy: Callable[[], Mapping[str, str]]) -> Iterator[int]:
-    """Batch by batch; yields how many hosts are written. After each it waits as long as the batch took, so that others
-    come to write, too. Raises bulk.Changed; what was yielded before stays."""
+    """Write batch by batch; yields how many hosts are written so far. After each batch it waits as long as the batch
+    took, so that others can write too. Raises bulk.Changed; batches that were yielded before stay written."""
     written = 0
     for batch in bulk.batches(wanted.hosts):
         started = time.monotonic()

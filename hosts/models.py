@@ -83,7 +83,7 @@ class Host(models.Model):
             raise ValidationError({"notes": too_long})
         self.notes = readable(self.notes)
         if self.compared_since is not None and not 1970 <= self.compared_since.year <= 9000:
-            # Every time zone has it then; the last and first hours of all calendars have some zones only.
+            # Within these years the time is valid in every time zone.
             raise ValidationError({"compared_since": "not between the years 1970 and 9000"})
 
     @property
@@ -92,7 +92,7 @@ class Host(models.Model):
 
     @property
     def model(self) -> str:
-        """What it is expected to be, as its maker calls it; empty where the spec does not say."""
+        """The expected model, as its maker calls it; empty if the spec does not say."""
         return str(((self.expected or {}).get("system") or {}).get("product") or "")
 
     def withdraw_permissions(self) -> None:

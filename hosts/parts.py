@@ -32,14 +32,14 @@ class Kind:
         return self.path.rpartition(".")[2]
 
     def within(self, document: dict[str, Any]) -> Any:
-        """What stands at its path, None where nothing does."""
+        """The value at its path, None if there is none."""
         here: Any = document
         for step in self.path.split("."):
             here = (here or {}).get(step)
         return here
 
     def name(self, part: dict[str, Any]) -> str:
-        """What one of a list is called; empty where it has no name."""
+        """The name of one part of a list; empty if it has none."""
         return next((str(part[key]) for key in self.keys if part.get(key)), "")
 
 
@@ -65,13 +65,13 @@ KINDS: Sequence[Kind] = (
     Kind("firmware", "firmware", "firmware", "firmware"),
 )
 BY_WORD = {kind.word: kind for kind in KINDS}
-# Those that a spec states, by the last word of their path, and of them those of which it has a list.
+# The kinds that a spec can state, by the last word of their path; then those that are lists.
 BY_LEAF = {kind.leaf: kind for kind in KINDS if kind.path}
 LISTS = {leaf: kind for leaf, kind in BY_LEAF.items() if kind.keys}
 
 
 def in_words(word: str) -> str:
-    """`dimm` as "memory module"; a word that is not known as it stands."""
+    """`dimm` as "memory module"; an unknown word unchanged."""
     return BY_WORD[word].one if word in BY_WORD else word
 
 

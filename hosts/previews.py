@@ -1,5 +1,5 @@
-"""The files between an import's preview and its confirmation. Each has an unguessable name, is readable by this server
-only, and goes when it was confirmed, when its preview found a fault, or after an hour."""
+"""The files between an import's preview and its confirmation. Each has an unguessable name and is readable by this
+server only. It is deleted when the import was confirmed, when the preview found a fault, or after an hour."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAME = re.compile(r"[0-9a-f]{32}")
 
 
 class Previews(BaseStorage):
-    """Where django-import-export keeps the file that it shows."""
+    """The storage in which django-import-export keeps the file of a preview."""
 
     def save(self, data: bytes) -> None:
         self.name = secrets.token_hex(16)

@@ -1,11 +1,11 @@
-"""Text that came from outside (hardware, agents, files, people, browsers) so that what is read is what is there."""
+"""Make text from outside (hardware, agents, files, people, browsers) readable: what a person reads is what is there."""
 
 from __future__ import annotations
 
 import re
 
-# What Unicode calls format characters, line and paragraph separators, and lone surrogates: they turn the direction of
-# what stands beside them, join it, or can't be seen at all.
+# Unicode's format characters, line and paragraph separators, and lone surrogates: they change the direction of the text
+# beside them, join it, or are invisible.
 UNSEEN = (
     "\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
     "\ufff9-\ufffb\ud800-\udfff\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
@@ -22,8 +22,8 @@ def spelled_out(text: str) -> str:
 
 
 def readable(text: str) -> str:
-    """The same without control characters, which no terminal may get; line feed and tab stay. They go first: none can
-    hide anything from a later look then."""
+    """`spelled_out`, and without control characters, which must not reach a terminal; line feed and tab stay. Control
+    characters are removed first, so that they can't hide anything from a later check."""
     return spelled_out(_CONTROL.sub("", text))
 
 

@@ -1,5 +1,6 @@
-"""The inventory from and to CSV and YAML. The host's name decides which row it is; what a YAML entry leaves out stays
-as it is. Nothing here gives permission to write to a disk; it goes where its disk leaves the spec."""
+"""Import and export of the inventory as CSV and YAML. A row belongs to the host with its name. A field that a YAML
+entry leaves out stays unchanged. Nothing here gives permission to write to a disk; a disk that leaves the spec loses
+it."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ _WRITING = {"may_be_written", "destructive_allowed", "writable_disks"}
 
 
 class _Kept(fields.Field):
-    """A null leaves the host as it is."""
+    """A field that a null leaves unchanged."""
 
     def save(self, instance: Host, row: Mapping[str, Any], is_m2m: bool = False, **kwargs: Any) -> None:
         if row[self.column_name] is not None:
@@ -37,7 +38,7 @@ class _Kept(fields.Field):
 
 
 class _Flag(widgets.BooleanWidget):
-    """Yes or no, and nothing that could be either: a typing error must not disable a host."""
+    """Accepts only clear words for yes or no: a typing error must not disable a host."""
 
     def clean(self, value: Any, row: Any = None, **kwargs: Any) -> bool:
         word = str(value).strip().casefold()
@@ -50,7 +51,8 @@ class _Flag(widgets.BooleanWidget):
 
 
 class _Moment(widgets.Widget):
-    """As `2026-11-25T12:00:00+00:00`; without an offset in the server's time zone. An empty cell is none."""
+    """A time such as `2026-11-25T12:00:00+00:00`; without an offset it is in the server's time zone. An empty cell is
+    None."""
 
     def clean(self, value: Any, row: Any = None, **kwargs: Any) -> datetime | None:
         if not str(value).strip():
@@ -94,7 +96,7 @@ class _Json(widgets.Widget):
 
 
 class _Spec(_Json):
-    """An expected spec; an empty cell is no spec. `may_be_written` is dropped, whoever wrote it."""
+    """An expected spec; an empty cell is no spec. `may_be_written` is always dropped."""
 
     def clean(self, value: Any, row: Any = None, **kwargs: Any) -> Any:
         if isinstance(value, str):
@@ -103,7 +105,7 @@ class _Spec(_Json):
 
 
 class _Known(BaseInstanceLoader):
-    """All hosts that the file names, read at once. (The package's own reads one for each row.)"""
+    """Reads all hosts that the file names at once. (The package's own loader makes one query per row.)"""
 
     def __init__(self, resource: Any, dataset: tablib.Dataset) -> None:
         super().__init__(resource, dataset)
@@ -120,8 +122,8 @@ def _read(names: list[str]) -> Iterator[Host]:
 
 
 class HostResource(resources.ModelResource):
-    """`busy` asks which hosts can't be disabled now (name → why), `profiles` are the names of those there are,
-    `may_wake` whether the one who imports may change how hosts are woken.
+    """`busy` returns the hosts that can't be disabled now (name → why). `profiles` are the names of the existing
+    profiles. `may_wake`: whether the user may change how hosts are woken.
 
     All rows are checked first, in memory and without a transaction; then all are written, or none. No row costs a
     query of its own.
@@ -145,7 +147,7 @@ class HostResource(resources.ModelResource):
         import_id_fields = ("name",)
         clean_model_instances = True
         instance_loader_class = _Known
-        skip_diff = True  # its own reads each host twice; `changes` says what differs
+        skip_diff = True  # the package's own diff reads each host twice; `changes` says what differs
 
     def __init__(
         self,
@@ -159,7 +161,7 @@ class HostResource(resources.ModelResource):
         self.busy, self.profiles, self.may_wake, self.most = busy, profiles, may_wake, most
 
     def import_data(self, dataset: tablib.Dataset, dry_run: bool = False, **kwargs: Any) -> Result:
-        """All rows or none, also where one has become wrong since it was shown."""
+        """Write all rows or none, also if one became wrong since the preview."""
         result = self.check(dataset, **kwargs)
         if dry_run or result.has_errors() or result.has_validation_errors():
             return result
@@ -170,7 +172,7 @@ class HostResource(resources.ModelResource):
         return result
 
     def check(self, dataset: tablib.Dataset, raise_errors: bool = False, **kwargs: Any) -> Result:
-        """Reads, writes nothing. What is to be written is in `changed` then."""
+        """Check the file and write nothing. Afterwards `changed` holds the hosts to write."""
         options = {name: value for name, value in kwargs.items() if name not in _TRANSACTIONS}
         return self.import_data_inner(dataset, True, raise_errors, False, False, **options)
 
@@ -200,15 +202,16 @@ class HostResource(resources.ModelResource):
         self.instance, self.before = instance, changes.state_of(instance, new)
 
     def skip_row(self, instance: Host, original: Host, row: Mapping[str, Any], errors: Any = None) -> bool:
-        """A host that the row leaves as it is."""
+        """Whether the row changes nothing in its host."""
         return not errors and not self.before.new and not changes.differs(self.before, instance)
 
     def validate_instance(self, instance: Host, import_validation_errors: Any = None, **kwargs: Any) -> None:
-        """The name is unique: hosts are found by it, and a second row with it is refused."""
+        """Skips the check that the name is unique: hosts are found by their name, and a second row with it is
+        refused."""
         super().validate_instance(instance, import_validation_errors, validate_unique=False)
 
     def save_instance(self, instance: Host, is_create: bool, row: Mapping[str, Any], **kwargs: Any) -> None:
-        """Checked to its end, and kept for the writing."""
+        """Complete the check of one host and keep it for the writing."""
         if not instance.enabled and instance.name in self.busy_now:
             raise ValidationError({"enabled": f"can't be disabled now: {self.busy_now[instance.name]}"})
         if instance.profile_name not in self.profiles:
@@ -224,7 +227,7 @@ class HostResource(resources.ModelResource):
         self.changed.append(instance)
 
     def _take_macs(self, instance: Host) -> None:
-        """In the order of the rows: what an earlier row gave up may be taken."""
+        """Check the MACs in the order of the rows: a later row may take a MAC that an earlier one gave up."""
         wanted = getattr(instance, "new_macs", None)
         if wanted is None:
             return

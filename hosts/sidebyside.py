@@ -14,7 +14,7 @@ Spec = dict[str, Any]
 
 @dataclass(frozen=True)
 class Line:
-    """One value. `path` as differences have it; None is what is not stated, or not there."""
+    """One value. `path` is written as in differences. None means not stated, or not found."""
 
     path: str
     part: str
@@ -25,7 +25,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Section:
-    """`stated` is False where the spec leaves the whole of it out, so that nothing of it is checked."""
+    """`stated` is False if the spec leaves the section out, so that nothing in it is checked."""
 
     title: str
     stated: bool
@@ -33,7 +33,7 @@ class Section:
 
 
 def sections(expected: Spec | None, found: Spec) -> list[Section]:
-    """Everything that either of the two states. `found` is a spec made from an inventory."""
+    """All sections that either spec states. `found` is a spec made from an inventory."""
     wanted = expected or {}
     made = []
     for kind in BY_LEAF.values():
@@ -60,7 +60,7 @@ def _versions(path: str, leaf: str, old: Spec, new: Spec) -> Iterator[Line]:
 
 
 def _parts(kind: Kind, old: list[Spec], new: list[Spec]) -> Iterator[Line]:
-    """Part by part, found ones with those that are expected under any of their names."""
+    """Part by part. A found part is paired with the expected part that has one of its names."""
     left = list(new)
     for spec in old:
         match = next((part for part in left if _same(kind, spec, part)), None)
@@ -72,7 +72,7 @@ def _parts(kind: Kind, old: list[Spec], new: list[Spec]) -> Iterator[Line]:
 
 
 def _part(kind: Kind, old: Spec | None, new: Spec | None) -> Iterator[Line]:
-    """The part as a whole, then each value that the spec states and that was found otherwise."""
+    """One line for the part, then one for each value that the spec states and that differs."""
     key = kind.name(old or new or {})
     path = f"{kind.path}[{key}]"
     yield Line(path, key, "", _whole(old, key, "expected"), _whole(new, key, "there"))
@@ -82,7 +82,7 @@ def _part(kind: Kind, old: Spec | None, new: Spec | None) -> Iterator[Line]:
 
 
 def _whole(part: Spec | None, key: str, otherwise: str) -> Any:
-    """What is said of a part beside its name; the long WWN last."""
+    """The values of a part beside its name; the long WWN last."""
     if part is None:
         return None
     return {k: part[k] for k in sorted(part, key="wwn".__eq__) if part[k] != key} or otherwise

@@ -1,5 +1,5 @@
-"""Paths into an expected spec, as `pinned` and differences write them: `memory.dimms[DIMM_A1].part`. Which there are is
-read from the schema itself. Pure."""
+"""Paths into an expected spec, as `pinned` and differences write them: `memory.dimms[DIMM_A1].part`. The valid paths
+are read from the schema. Pure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Place:
 
     @property
     def leaf(self) -> str:
-        """What follows the brackets."""
+        """The part of the path behind the brackets."""
         return self.pattern.partition("[]")[2].lstrip(".")
 
     def text(self) -> str:
@@ -62,7 +62,7 @@ def children(known: Table, pattern: str) -> list[str]:
 
 
 def known_instead(path: Sequence[str | int], known: Table) -> str:
-    """What may stand in place of the last key of a path, and what was meant most likely."""
+    """The keys that are allowed in place of the last key of a path, and the most likely one."""
     *way, key = path
     keys = children(known, "".join("[]" if isinstance(step, int) else f".{step}" for step in way).lstrip("."))
     elsewhere = _nearest(str(key), [path for path in known if not path.endswith("[]")])
@@ -71,7 +71,7 @@ def known_instead(path: Sequence[str | int], known: Table) -> str:
 
 
 def names(spec: Mapping[str, Any], holder: str) -> list[str]:
-    """What the parts of a list are called, as differences call them."""
+    """The names of the parts of a list, as differences write them."""
     there = _within(spec, holder)
     if isinstance(there, dict):
         return list(there)
@@ -80,7 +80,7 @@ def names(spec: Mapping[str, Any], holder: str) -> list[str]:
 
 
 def why_not_pinned(path: str, spec: Mapping[str, Any], known: Table) -> str:
-    """What is wrong with a pinned path, in words; empty for one of a text that the spec states."""
+    """Why this path can't be pinned; empty if it leads to a text that the spec states."""
     to = place(path)
     kind = known.get(to.pattern)
     if kind is None:
@@ -109,7 +109,7 @@ def stated(spec: Mapping[str, Any], to: Place) -> Any:
 
 
 def _nearest(pattern: str, paths: list[str]) -> str:
-    """By the whole path, else by its last word: `bios` is `firmware.bios`."""
+    """The most similar path: by the whole path, else by its last word (`bios` for `firmware.bios`)."""
     by_last = {path.rpartition(".")[2]: path for path in reversed(paths)}
     return nearest(pattern, paths) or by_last.get(nearest(pattern.rpartition(".")[2], by_last), "")
 
@@ -129,7 +129,7 @@ def _entry(path: str, types: list[Any]) -> dict[str, str]:
 
 
 def _types(annotation: Any) -> Iterator[Any]:
-    """The annotation and what it is made of."""
+    """The annotation and the types inside it."""
     yield annotation
     if get_origin(annotation) is not Literal:
         for inner in get_args(annotation):

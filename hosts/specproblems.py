@@ -22,18 +22,18 @@ def of_shape(error: ValidationError, document: yamllines.Document, known: Table)
 
 
 def of_names(spec: Spec, document: yamllines.Document) -> str:
-    """Parts that can't be told apart; empty where all can."""
+    """Parts with the same name; empty if all differ."""
     return _listed(f"{document.where(path)}: {words}" for path, words in _twice(spec))
 
 
 def of_pins(spec: Spec, document: yamllines.Document, known: Table) -> str:
-    """Pinned paths that lead to no text; empty where all do. They would pin nothing, and nobody would know."""
+    """Pinned paths that lead to no text; empty if all do. Such a pin would have no effect, and nobody would notice."""
     whys = ((n, pin, specpaths.why_not_pinned(pin, spec, known)) for n, pin in enumerate(spec.get("pinned") or []))
     return _listed(f"{document.where(('pinned', n))}: pinned: {pin!r} {why}" for n, pin, why in whys if why)
 
 
 def _listed(problems: Iterable[str]) -> str:
-    """The first of them: finding the word that was meant takes time."""
+    """Only the first ones: searching for a similar word takes time."""
     found = [bounds.ANSWER.cut(problem) for problem in islice(problems, MAX_PROBLEMS + 1)]
     return "\n".join([*found[:MAX_PROBLEMS], *(["and more like these"] if len(found) > MAX_PROBLEMS else [])])
 
@@ -52,7 +52,7 @@ def _problem(problem: Any, document: yamllines.Document, known: Table) -> str:
 
 
 def _twice(spec: Spec) -> Iterator[tuple[yamllines.Path, str]]:
-    """Two parts of one name can't be told apart."""
+    """Report parts that have the same name."""
     for kind in parts.LISTS.values():
         entries, key = kind.within(spec) or [], kind.keys[0]
         counted = Counter(entry[key] for entry in entries if entry.get(key))

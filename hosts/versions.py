@@ -17,32 +17,32 @@ WORDS = {"disks": "disk", "nics": "network card", "hbas": "storage adapter"}
 
 
 def folded(text: str) -> str:
-    """Capitals and runs of blanks aside."""
+    """The text in lower case, repeated blanks as one."""
     return " ".join(text.split()).casefold()
 
 
 def key_of(part: Mapping[str, Any], kind: str, stated: Mapping[str, str]) -> str:
-    """The key under which a spec states this part's version, the part's own before its model's; empty for none."""
+    """The key under which a spec states this part's version: the part's own name before its model; empty if none."""
     spelled = {folded(key): key for key in stated}
     names = (folded(str(part.get(field) or "")) for field in NAMES[kind])
     return next((spelled[name] for name in names if name and name in spelled), "")
 
 
 def of_inventory(inventory: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
-    """The parts of an inventory document, each with its `version`; none of a document that knew no such list."""
+    """The parts of an inventory document, each with its `version`; empty for a document without such a list."""
     if kind == "hbas":
         return list((inventory.get("firmware") or {}).get("adapters") or [])
     return [{**part, "version": part.get("firmware") or ""} for part in inventory.get(kind) or []]
 
 
 def as_found(inventory: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """What the lists of `firmware` state if the parts are as they should be."""
+    """The lists of `firmware` as these parts would state them."""
     found = {kind: _as_found(inventory, kind) for kind in NAMES}
     return {kind: stated for kind, stated in found.items() if stated}
 
 
 def adopt(spec: dict[str, Any], kind: str, key: str, version: str, inventory: Mapping[str, Any]) -> None:
-    """State this version under this name. A part that is named for the first time is pinned as its model was."""
+    """State this version under this name. If its model was pinned, a newly named part is pinned too."""
     stated = spec.setdefault("firmware", {}).setdefault(kind, {})
     own, pins = NAMES[kind][0], spec.get("pinned") or []
     part = next((part for part in of_inventory(inventory, kind) if part.get(own) == key), {})
@@ -53,7 +53,7 @@ def adopt(spec: dict[str, Any], kind: str, key: str, version: str, inventory: Ma
 
 
 def _as_found(inventory: Mapping[str, Any], kind: str) -> dict[str, str]:
-    """A version for each model, and where those of one model differ, one for each part by its own name."""
+    """One version per model. If parts of one model differ, one version per part, by its own name."""
     own = NAMES[kind][0]
     told = [(_clean(part.get("model")), _clean(part.get(own)), _clean(part["version"]))
             for part in of_inventory(inventory, kind)]  # fmt: skip

@@ -33,7 +33,7 @@ def help_text() -> str:
 
 
 def problems(method: str, given: Any) -> list[str]:
-    """What is wrong with these options for this way to wake, a sentence each. Those of another way may stay."""
+    """What is wrong with these options for this way to wake, one sentence each. Options of another way are ignored."""
     if not isinstance(given, dict):
         such = next(filter(_needed, wakemethods.every()), method)
         return [f"Names and values in braces, such as {example(such)}"]

@@ -1,6 +1,7 @@
-"""YAML that people type: read strictly, with the line of every value, so that an error can point at it.
+"""Read YAML that people type: strictly, and with the line of every value for error messages.
 
-Only what YAML 1.2 calls a number or a boolean is one. PyYAML's own rules would read the MAC
+Only what YAML 1.2 calls
+a number or a boolean is one. PyYAML's own rules would read the MAC
 `52:54:00:12:34:56` as a base-60 number, the serial `0012` as ten and the answer `no` as false.
 """
 
@@ -36,7 +37,7 @@ class Document:
     lines: dict[Path, int] = field(default_factory=dict)
 
     def line(self, path: Path) -> int:
-        """Line of the value at `path`, or of the nearest thing around it."""
+        """Line of the value at `path`, or of the closest value that contains it."""
         while path not in self.lines and path:
             path = path[:-1]
         return self.lines.get(path, 1)
@@ -45,7 +46,7 @@ class Document:
         return f"{self.source}, line {self.line(path)}"
 
     def part(self, path: Path) -> Document:
-        """The value at `path` as a document of its own, with the lines it has in this one."""
+        """The value at `path` as a document of its own, with its line numbers in this one."""
         data = self.data
         for step in path:
             data = data[step]
@@ -54,7 +55,7 @@ class Document:
         return Document(data, self.source, lines)
 
     def items(self) -> list[Document]:
-        """Each item of a list as a document of its own; the lines are gone through once, however many there are."""
+        """Each item of a list as a document of its own. The lines are read once for all items."""
         lines: list[dict[Path, int]] = [{} for _ in self.data]
         for path, line in self.lines.items():
             if path:
@@ -89,8 +90,8 @@ def parse(text: str, source: str, max_bytes: int = MAX_BYTES) -> Document:
 
 
 def _compose(text: str, source: str) -> yaml.Node | None:
-    """Look through the events first: they come one by one, so that what is refused costs little. (PyYAML takes 20 s
-    to compose 5,000 brackets.)"""
+    """Check the parser's events first: a text that is refused then costs little. (PyYAML takes 20 s to compose 5,000
+    brackets.)"""
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
         if getattr(event, "anchor", None) is not None:

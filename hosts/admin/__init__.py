@@ -98,10 +98,10 @@ class HostAdmin(Exchange, HostPermissions, HostActions, ExportActionMixin, Impor
         ]
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Host | None:
-        """A host that is being saved is locked: no run can start between the look at its runs and the saving."""
+        """Locks a host that is being saved, so that no run can start between the check of its runs and the saving."""
         host = super().get_object(request, object_id, from_field)
         if host is None or request.method != "POST" or not connection.in_atomic_block:
-            return host  # looked at only: a host is changed and deleted in a transaction
+            return host  # only shown: a host is changed and deleted in a transaction
         return Host.objects.select_for_update().get(pk=host.pk)
 
     def get_form(self, request: HttpRequest, obj: Host | None = None, **kwargs: Any) -> type[forms.ModelForm]:
@@ -114,7 +114,7 @@ class HostAdmin(Exchange, HostPermissions, HostActions, ExportActionMixin, Impor
         if db_field.name == "profile_name":
             kwargs["widget"] = forms.Select(choices=list(self.profile_titles().items()))
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if db_field.name == "compared_since":  # one label on the page stands beside two fields
+        if db_field.name == "compared_since":  # the page has one label for two fields
             for part, word in zip(field.widget.widgets, ("date", "time"), strict=True):
                 part.attrs["aria-label"] = f"Compare only with runs since, {word}"
         return field
@@ -144,7 +144,7 @@ class HostAdmin(Exchange, HostPermissions, HostActions, ExportActionMixin, Impor
         return [checker, *super().get_urls()]
 
     def check_spec(self, request: HttpRequest) -> HttpResponse:
-        """What saving this text would say, and how it differs from what the host's last run found. Writes nothing."""
+        """Check a spec as saving would, and compare it with what the host's last run found. Writes nothing."""
         access.require(request, self.may_compare)
         if request.method != "POST":
             return JsonResponse({"problems": ["POST a spec as `text`"]}, status=405)

@@ -1,4 +1,5 @@
-"""What can be done to many hosts at once. Each host is done or refused by itself; refusals get a page that says why."""
+"""Actions on many hosts at once. Each host is done or refused by itself; a page lists the refusals with their
+reasons."""
 
 from __future__ import annotations
 
@@ -42,7 +43,7 @@ class HostActions(RunsSide):
     def do_each(
         self, request: HttpRequest, hosts: QuerySet[Host], verb: str, call: Callable[[Host], object], done: str
     ) -> HttpResponse | None:
-        """Do it to each host; where one was refused, a page with status 409 that says which, and why."""
+        """Call `call` for each host. If one was refused, return a page with status 409 that says which and why."""
         refusals = []
         for host in hosts:
             try:

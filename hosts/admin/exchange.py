@@ -1,4 +1,5 @@
-"""Import and export of the inventory on pages. What a page imports is bounded; the command takes any number."""
+"""Import and export of the inventory on pages. A page imports a bounded number of hosts; the command takes any
+number."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ class Exchange(RunsSide):
     opts: Any
 
     def import_action(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        """The preview. Its file is kept only where it can be confirmed."""
+        """Show the preview. Its file is kept only if the import can be confirmed."""
         access.require(request, IMPORT)
         response = super().import_action(request, **kwargs)  # type: ignore[misc]
         shown = response.context_data
@@ -45,7 +46,7 @@ class Exchange(RunsSide):
         return response
 
     def process_import(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        """The confirmation, once: whatever comes of it, the preview's file goes."""
+        """Carry out a confirmed import. The preview's file is deleted afterwards, also when the import fails."""
         access.require(request, IMPORT)
         name = request.POST.get("import_file_name", "")
         if request.method == "POST" and (reason := _why_not(request, name)):
@@ -77,7 +78,7 @@ class Exchange(RunsSide):
         return {**super().get_import_resource_kwargs(request, **kwargs), **more}  # type: ignore[misc]
 
     def process_result(self, result: Result, request: HttpRequest) -> HttpResponse:
-        """Something may have changed between the preview and its confirmation."""
+        """Report rows that became wrong between the preview and its confirmation."""
         if problems := resources.problems(result):
             messages.error(request, f"Nothing was imported. Since you looked: {'; '.join(problems[:5])}.")
             return redirect("admin:hosts_host_import")
@@ -88,7 +89,7 @@ class Exchange(RunsSide):
 
 
 def _why_not(request: HttpRequest, name: str) -> str:
-    """Why this confirmation is none of a preview that was shown; empty where it is."""
+    """Why this confirmation belongs to no preview that was shown; empty if it does."""
     if request.POST.get("format") not in map(str, range(len(formats.FORMATS))):
         return "the form names no format that there is: choose the file again"
     if request.POST.get("resource", "") not in ("", "0") or not request.POST.get("original_file_name"):

@@ -14,7 +14,7 @@ MODEL = "expected__system__product"
 
 
 class ProfileFilter(admin.SimpleListFilter):
-    """Profiles by their titles; one that a host has and no file, by its name."""
+    """Profiles by their titles. A profile that a host names and that has no file is shown by its name."""
 
     title = "profile"
     parameter_name = "profile"

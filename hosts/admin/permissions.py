@@ -1,4 +1,4 @@
-"""Which permission each part of the inventory's administration asks for."""
+"""The permission that each part of the inventory's administration needs."""
 
 from __future__ import annotations
 
