@@ -12,12 +12,12 @@ from hosts.readable import UNSEEN, readable
 from runs import tokens
 
 _DEEPEST = 50
-# In JSON a control character can only stand escaped (json.loads refuses it raw), but for those above 0x7e.
+# In JSON a control character up to 0x1f must be escaped (json.loads refuses it raw); those from 0x7f on may stand raw.
 _SUSPECT = re.compile(rf"\\[ubfr]|{re.escape(TOKEN_PREFIX)}|[\x7f-\x9f{UNSEEN}]")
 
 
 def may_need_cleaning(text: str) -> bool:
-    """Whether this JSON text could hold something that `cleaned` would change or refuse."""
+    """Whether `cleaned` could change or refuse something in this JSON text."""
     return _SUSPECT.search(text) is not None
 
 
@@ -27,7 +27,7 @@ def clean_text(text: str) -> str:
 
 
 def cleaned(data: Any, depth: int = 0) -> Any:
-    """The same for every string of parsed JSON, keys included. Raises WireError for nesting beyond 50."""
+    """Clean every string of parsed JSON, keys included. Raises WireError for nesting deeper than 50."""
     if depth > _DEEPEST:
         raise codec.WireError("", f"nested deeper than {_DEEPEST}")
     if isinstance(data, str):

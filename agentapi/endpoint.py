@@ -27,14 +27,14 @@ from runs.received import Bounded
 from runs.transition import Refused
 
 log = logging.getLogger("vetting.agentapi")
-# Frozen when the run was queued, some of it large; no heartbeat needs it.
+# Documents that were frozen when the run was queued; some are large, and no heartbeat needs them.
 HEAVY = tuple(f"run__{name}" for name in DOCUMENTS)
 RETRY_AFTER_S = 5
 AFTER_THE_END = frozenset(("hello", "heartbeat", "log", "sensor", "result"))
 
 
 class Rejected(Exception):
-    """The token is not good for this call: 401, shown in the run's history."""
+    """The token is not valid for this call: answered 401 and shown in the run's history."""
 
     def __init__(self, run: Run | None, reason: str) -> None:
         super().__init__(reason)
@@ -44,8 +44,8 @@ class Rejected(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """`handle(boot, message, address)` runs in the transaction that `answer` opened. `take(boot, message)` comes before
-    it and cuts the message to its bounds; a call with one of its own is told what was cut."""
+    """`handle(boot, message, address)` runs in the transaction that `answer` opened. Before it, `take(boot, message)`
+    cuts the message to its bounds; a call with its own `take` gets a report of what was cut."""
 
     message: type
     handle: Callable[..., Any]
@@ -54,7 +54,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Request:
-    """What came over HTTP: which call, of which run, with which token, from which address."""
+    """One HTTP request: the call, the run, the token, and the sender's address."""
 
     call: str
     run: int
@@ -111,8 +111,8 @@ def answer(request: Request) -> Answer:
 
 
 def read(request: Request) -> Request:
-    """The same with its message decoded and cut to its bounds, or with why it can't be read, so that a transaction has
-    no more to do than to write. Only of a caller whose token was good before."""
+    """Decode the message and cut it to its bounds, or note why it can't be read, so that the transaction only has to
+    write. Only for a caller whose token was valid before."""
     try:
         return replace(request, taken=received.within_bounds(_message(request)))
     except codec.WireError as error:
@@ -137,10 +137,10 @@ def _show(run: Run, kind: str, request: Request, reason: str) -> None:
 
 
 def authenticate(request: Request) -> Boot:
-    """The boot that this token was made for.
+    """Check a token and return the boot that it was made for.
 
-    1. Its form, and that it names the run of the address. 2. Its signature, in constant time. 3. That its boot is not
-    dead. 4. bcrypt, once per process. Raises Rejected.
+    1. Its form, and that it names the run of the URL. 2.
+        Its signature, in constant time. 3. That its boot is not dead. 4. bcrypt, once per process. Raises Rejected.
     """
     token = tokens.parse(request.bearer)
     if token is None or token.run != request.run:
@@ -161,8 +161,8 @@ def authenticate(request: Request) -> Boot:
 
 
 def _too_late(run: Run, boot: Boot, call: str) -> str:
-    """After its end a run still takes what was on its way, and tells its agent to shut down; a token that nobody
-    claimed has expired with the boot deadline."""
+    """Whether the token has expired. A run that has ended still accepts calls for a while and tells its agent to shut
+    down. A token that was never claimed expires with the boot deadline."""
     if run.state in ENDED and call not in AFTER_THE_END:
         return f"a token of a run that is {run.state}"
     if boot.claimed_at is None and _has_expired(run) and not (call == "hello" and _failed_by_hello(run)):
@@ -171,7 +171,7 @@ def _too_late(run: Run, boot: Boot, call: str) -> str:
 
 
 def _failed_by_hello(run: Run) -> bool:
-    """A hello that is said once more is answered as the first time: with why the agent is not wanted."""
+    """Answer a repeated hello as the first one: with the reason why the agent is not wanted."""
     return run.state == State.FAILED and run.events.filter(kind=Event.CONTRACT_MISMATCH).exists()
 
 
@@ -182,7 +182,7 @@ def _has_expired(run: Run) -> bool:
 
 
 def problem(status: int, reason: str, **more: str) -> Answer:
-    """An error in words: short, whatever it quotes."""
+    """The text of an error, cut to a bounded length."""
     return Answer(status, json.dumps({"error": bounds.ANSWER.cut(reason), **more}).encode())
 
 
@@ -195,7 +195,7 @@ def _run(request: Request) -> Run | None:
 
 
 def _json(body: bytes) -> Any:
-    """Parsed, and cleaned where there is anything to clean: most bodies show at one look that there is not."""
+    """Parse JSON, and clean it only if `may_need_cleaning` says so: most bodies need none."""
     try:
         text = body.decode()
         data = json.loads(text)

@@ -1,5 +1,5 @@
 """The three calls that every agent makes every few seconds, as a bare ASGI application: no middleware, no thread per
-request, one commit for many (`ingest.py`)."""
+request, one commit for many calls (`ingest.py`)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from runs.database import failures as dbfailures
 from runs.live.allowance import Allowance
 
 log = logging.getLogger("vetting.agentapi")
-# An agent has three at most: heartbeat, log and measurements.
+# An agent has at most three calls under way: heartbeat, log and measurements.
 CALLS_EACH = 16
 
 
@@ -61,14 +61,14 @@ async def _reply(scope: dict[str, Any], receive: Any, run: int, call: str) -> An
 
 
 async def _warm(request: Request) -> None:
-    """A token that this process has not seen costs 91 ms of bcrypt: not in the one writing thread."""
+    """Check an unknown token here: bcrypt takes 91 ms, too long for the one writing thread."""
     token = tokens.parse(request.bearer)
     if token is not None and request.bearer not in _warmed:
         await sync_to_async(_check_once, thread_sensitive=False)(request)
 
 
 async def _read(request: Request) -> Request:
-    """Decoded here, and not in the transaction of everybody's calls; a large one in a thread."""
+    """Decode the message outside of the shared transaction; a large one in a thread."""
     if request.bearer not in _warmed:
         return request
     if len(request.body) <= _READ_AT_ONCE_BYTES:
@@ -78,8 +78,8 @@ async def _read(request: Request) -> Request:
 
 @contextmanager
 def _place_in_line(request: Request) -> Iterator[None]:
-    """One host has few calls under way. Whoever has more is told to send them again, so that nobody waits behind them;
-    all whose token is not good share one line. Raises Overloaded."""
+    """Limit the calls of one host that are under way. Further calls are refused and sent again later, so that other
+    hosts don't wait behind them. All callers with an invalid token share one limit. Raises Overloaded."""
     who = f"run {request.run}" if request.bearer in _warmed else "callers that are refused"
     if not _under_way.take(who):
         raise ingest.Overloaded
@@ -101,7 +101,7 @@ def _check_once(request: Request) -> None:
         endpoint.authenticate(request)
         _remember(request.bearer)
     except endpoint.Rejected:
-        pass  # the writer rejects it again, and writes it into the run's history
+        pass  # the writer rejects it again and records that in the run's history
     finally:
         connection.close()
 

@@ -1,7 +1,7 @@
-"""Group commit: heartbeats, logs and measurements of all agents go through one thread that commits whatever has
-gathered, in one transaction. Nobody waits for a window: with one agent each call commits at once; with a thousand, many
-share a commit. Each caller gets its answer after the commit that holds its rows. A transaction that has been open for
-`GROUP_S` takes no more calls: the rest of the group follows in the next one.
+"""Group commit: one thread writes the heartbeats, logs and measurements of all agents. It commits all waiting calls in
+one transaction. There is no fixed waiting time: with one agent each call commits at once; with a thousand, many share a
+commit. Each caller is answered after its rows are committed. A transaction that has been open for `GROUP_S` takes no
+more calls: the rest of the group follows in the next one.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ Group = list[tuple[Request, Future[Answer]]]
 
 
 class Overloaded(Exception):
-    """More waits than can be answered in time; answered 503, and the agent sends it again."""
+    """Too many calls wait to be answered in time. Answered 503; the agent sends the call again."""
 
 
 class Writer:
-    """The one writing thread of this process; started at the first call, and again should it ever die."""
+    """The one writing thread of this process. It is started at the first call, and again if it ever dies."""
 
     def __init__(self) -> None:
         self._waiting: queue.SimpleQueue[tuple[Request, Future[Answer]]] = queue.SimpleQueue()
@@ -40,7 +40,7 @@ class Writer:
         self._starting = threading.Lock()
 
     async def submit(self, request: Request) -> Answer:
-        """The answer, once it is committed. Raises Overloaded."""
+        """Wait for the answer, which comes once it is committed. Raises Overloaded."""
         if self._waiting.qsize() > MAX_WAITING:
             raise Overloaded
         future: Future[Answer] = Future()
@@ -61,15 +61,15 @@ class Writer:
                 self.answer(group)
 
     def answer(self, group: Group) -> None:
-        """Set each future: to its answer once it is committed, or to what kept it from being."""
+        """Set the result of each future: its answer once it is committed, or the error that prevented it."""
         while group:
             group = self._write(group)
 
     def _write(self, group: Group) -> Group:
-        """One transaction; the calls for which it had no more time."""
+        """Write one transaction. Returns the calls for which there was no time."""
         try:
             answers = self._commit([request for request, _ in group])
-        except Exception as error:  # whatever it is: these callers must hear of it, and the thread must live on
+        except Exception as error:  # any error: these callers must get it, and the thread must go on
             log.exception("a group of %d calls was not committed", len(group))
             _fail(group, error)
             connection.close()
@@ -79,8 +79,8 @@ class Writer:
         return group[len(answers) :]
 
     def _gather(self) -> Group:
-        """What waits, by run: two processes that lock the same runs do so in the same order then. A caller that has
-        hung up is left out; the others can't from here on (`cancel` has no effect on a future that runs)."""
+        """The waiting calls, sorted by run, so that two processes lock the same runs in the same order. A caller that
+        has hung up is left out; from here on the others can't (`cancel` has no effect on a running future)."""
         group = [self._waiting.get()]
         while len(group) < MAX_GROUP:
             try:
@@ -90,7 +90,7 @@ class Writer:
         return sorted((one for one in group if one[1].set_running_or_notify_cancel()), key=lambda one: one[0].run)
 
     def _commit(self, requests: list[Request]) -> list[Answer]:
-        """The answers of the first of these, at least of one."""
+        """Commit the first of these calls, at least one, and return their answers."""
         close_old_connections()
         answers: list[Answer] = []
         with transactions.short(f"{len(requests)} calls of agents"):
@@ -103,9 +103,9 @@ class Writer:
 
 
 def _one(request: Request) -> Answer:
-    """One call of the group; a fault of ours in it must not take the others down. (What it wrote is in a savepoint of
-    its own, which `answer` makes.) Raises where the fault has undone the whole transaction, as a full disk does in
-    SQLite and a failed query outside the savepoint in PostgreSQL: the COMMIT would say nothing of it."""
+    """Answer one call of the group. A bug in it must not fail the others: its writes are in a savepoint of their own,
+    which `answer` makes. Raises if the error has undone the whole transaction (SQLite: a full disk; PostgreSQL: a
+    failed query outside the savepoint), since the COMMIT would not report it."""
     try:
         return endpoint.answer(request)
     except Exception:
@@ -116,8 +116,8 @@ def _one(request: Request) -> Answer:
 
 
 def _is_undone() -> bool:
-    """Whether SQLite has ended the transaction by itself, as it does on a full disk: where the statement was not within
-    the call's savepoint, nothing of Django's knows of it."""
+    """Whether SQLite has ended the transaction by itself, as it does on a full disk. Django does not notice this if the
+    statement was outside of the call's savepoint."""
     return connection.vendor == "sqlite" and not connection.connection.in_transaction
 
 

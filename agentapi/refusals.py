@@ -1,5 +1,5 @@
-"""Refused calls in a run's history: once a minute for each reason and address, with how often it was. A caller that is
-refused ten thousand times a second costs no more of the database than one that is refused once."""
+"""Record refused calls in a run's history: once a minute for each reason and address, with a count. A caller that is
+refused ten thousand times a second costs the database no more than one that is refused once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runs import lifecycle
 from runs.models import Actor, Run, RunEvent
 
 MINUTE_S = 60.0
-TOLD_EACH = 19  # of a run and kind, in a minute; all others share a row (`lifecycle.note` takes 20)
+TOLD_EACH = 19  # rows per run, kind and minute; all others share a row (`lifecycle.note` takes 20)
 OTHERS = ("", "more different calls were refused than are told one by one")
 _ROUND = frozenset(10**digits for digits in range(1, 12))
 _RUNS_REMEMBERED = 1_000
@@ -23,7 +23,7 @@ Key = tuple[str, str]
 
 @dataclass
 class _Told:
-    """A row of the history, and how often what it tells of has happened."""
+    """A row of the history, and how often its event has happened."""
 
     row: int
     text: str
@@ -36,16 +36,16 @@ class _Told:
 
 
 class Refusals:
-    """Of this process. What is remembered here only spares the database: without it, `lifecycle.note` keeps the history
-    short."""
+    """The refusals that this process remembers. This only saves queries: `lifecycle.note` keeps the history short
+    without it."""
 
     def __init__(self) -> None:
         self._told: dict[Hashable, dict[Key, _Told]] = {}
         self._lock = threading.Lock()
 
     def show(self, run: Run, kind: str, who: str, text: str) -> None:
-        """In the run's history, after whatever the call did was rolled back."""
-        of_run = (run.pk, run.created_at, kind)  # after a restore, a number can be another run's
+        """Record a refusal in the run's history, after the call was rolled back."""
+        of_run = (run.pk, run.created_at, kind)  # after a restore the number may belong to another run
         with self._lock:
             key, told = self._counted(of_run, (who, text))
         if told is None:
@@ -54,7 +54,7 @@ class Refusals:
             RunEvent.objects.filter(pk=told.row).update(text=f"{told.text} (at least {told.times:,} times)")
 
     def _counted(self, of_run: Hashable, key: Key) -> tuple[Key, _Told | None]:
-        """What is told of it in this minute, one more by now; none where it is to be written."""
+        """The row for this refusal in this minute, counted up by one; None if there is no row yet."""
         told = {one: other for one, other in self._told.get(of_run, {}).items() if not other.is_over}
         key = key if key in told or len(told) < TOLD_EACH else OTHERS
         if key in told:
@@ -63,7 +63,7 @@ class Refusals:
 
     def _write(self, run: Run, kind: str, of_run: Hashable, key: Key) -> None:
         row = lifecycle.note(run, kind, actor=Actor.AGENT, who=key[0], text=key[1])
-        told = _Told(row.pk, row.text) if row else _Told(0, "")  # of which there are enough already
+        told = _Told(row.pk, row.text) if row else _Told(0, "")  # there are enough of them already
         transaction.on_commit(lambda: self._remember(of_run, key, told))
 
     def _remember(self, of_run: Hashable, key: Key, new: _Told) -> None:

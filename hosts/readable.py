@@ -16,8 +16,8 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def spelled_out(text: str) -> str:
-    """Each unseen character as its escape: a serial number with a right-to-left override in it shows `\\u202e`, in
-    place, and is no longer mistaken for the one without."""
+    """Replace each invisible character by its escape: a serial number with a right-to-left override shows `\\u202e` and
+    can't be mistaken for the one without it."""
     return text if text.isascii() else _UNSEEN.sub(_escape, text)
 
 

@@ -1,4 +1,4 @@
-"""What was told to whom, to read only."""
+"""The messages that were sent, to read only."""
 
 from __future__ import annotations
 

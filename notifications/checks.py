@@ -1,4 +1,4 @@
-"""What an operator can get wrong about messages, said at the start."""
+"""System checks of the configuration for messages."""
 
 from __future__ import annotations
 

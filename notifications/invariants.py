@@ -1,4 +1,4 @@
-"""What is to be told is taken up."""
+"""Every event with a message is taken up."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from runs.models import RunEvent
 
 
 def _not_taken_up(scope: Scope) -> Iterator[Broken]:
-    """Events that are to be told and have no notice, a minute later. Where no worker does its round, that is the
-    bench's problem."""
+    """Events with a message that have no notice after a minute. If the worker is not running, the bench reports that
+    problem."""
     if service_state.is_silent() or not Cursor.objects.exists():
         return
     untold = RunEvent.objects.exclude(tells="").filter(notice=None, at__lt=scope.now - WORKER_BOUND)

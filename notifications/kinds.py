@@ -1,4 +1,4 @@
-"""The four things that are told, and in which words. One `RunEvent` row with `tells` becomes one message."""
+"""The four kinds of message and their texts. One `RunEvent` row with `tells` becomes one message."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Kind:
 
 
 def _stage_failed(event: RunEvent) -> Iterable[str]:
-    """The critical findings of the stage's last attempt; where there are none, what the event says."""
+    """The critical findings of the stage's last attempt; if there are none, the event's text."""
     attempts = event.run.stage_runs.filter(name=event.state_before, created_at__lte=event.at)
     findings = Finding.objects.filter(stage_run=attempts.order_by("attempt").last(), at__lte=event.at)
     lines = [finding.message for finding in findings.filter(severity=Severity.CRITICAL)]
@@ -83,7 +83,7 @@ def plain(text: str) -> str:
 
 
 def _stage(event: RunEvent) -> str:
-    """A host that never came up has failed in no stage."""
+    """The stage of an event; empty for a host that never came up."""
     return stages.BY_NAME[event.state_before].title if event.state_before in stages.BY_NAME else "boot"
 
 

@@ -1,4 +1,4 @@
-"""What was told to whom. A notice is the claim on one event; a delivery is the one attempt at one target."""
+"""Messages and their delivery. A notice claims one event; a delivery is the one attempt to reach one target."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Notice(models.Model):
 
 
 class Delivery(models.Model):
-    """`attempted_at` without `sent_at` or `problem`: it is being sent, or the worker died while it was. It is not tried
-    again; the next try of its job notes that nobody knows."""
+    """`attempted_at` without `sent_at` or `problem`: it is being sent, or the worker died while sending it. It is not
+    sent again; the next try of its job records that the result is not known."""
 
     event = models.ForeignKey(RunEvent, on_delete=models.CASCADE, related_name="deliveries")
     target = models.CharField(max_length=100)

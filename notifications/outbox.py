@@ -1,4 +1,4 @@
-"""From event rows to messages: `tick` takes up new events, `deliver` sends, in the queue, in nobody's way."""
+"""Turn event rows into messages: `tick` takes up new events; `deliver` sends them, as a job of its own."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from runs.models import RunEvent
 
 log = logging.getLogger(__name__)
 
-# PostgreSQL can commit a lower id after a higher one; so many ids behind the cursor are looked at again.
+# PostgreSQL can commit a lower id after a higher one, so this many ids before the cursor are read again.
 LOOK_BACK = 1000
-# Of events that are to be told, in one round; the others follow in the next.
+# Events that one round takes up; the others follow in the next round.
 PER_TICK = 20
 DELIVER = jobs.Kind("notifications.outbox.deliver", "a message", limit_s=30, most_tries=3)
-# What became of a message that was sent is noted within this; who reads answers beside it waits as long.
+# The result of a delivery is recorded within this time; other deliveries of the job wait as long.
 _RECORD_S = 5.0
 NOBODY_KNOWS = "whether it arrived is not known: the worker ended while it was sent"
 
@@ -64,11 +64,11 @@ def _take_up(event: RunEvent) -> None:
 
 
 def deliver(delivery_ids: Sequence[int]) -> None:
-    """Send one event's deliveries side by side, each once: the job may be tried again, so an attempt is claimed on its
-    row first. A target that never answers costs its own limit, delays no other.
+    """Send one event's deliveries in parallel, each once. The job may be tried again, so each attempt is first claimed
+        in its row. A target that never answers uses up its own time limit and delays no other.
 
-    All that is read is read before the claim: what fails until then is tried again. What an earlier try has claimed is
-    not sent again."""
+    Everything is read before
+        the claim: a failure until then is tried again. A delivery that an earlier try claimed is not sent again."""
     mine = Delivery.objects.filter(pk__in=delivery_ids)
     mine.filter(sent_at=None, problem="").exclude(attempted_at=None).update(problem=NOBODY_KNOWS)
     waiting = list(mine.filter(attempted_at=None).select_related("event__run__host"))

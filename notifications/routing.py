@@ -1,4 +1,4 @@
-"""Which targets hear of what. Pure: takes the configuration's routes, returns names."""
+"""Which targets receive a message. Pure: takes the configuration's routes, returns names."""
 
 from __future__ import annotations
 

@@ -21,10 +21,11 @@ Outcome = tuple[str, str]
 
 
 def send_to_all(names: Sequence[str], message: Message) -> Iterator[Outcome]:
-    """Yields (target, problem) as each is done; the problem is empty where it was sent.
+    """Yields (target, problem) as each attempt ends; the problem is empty if the message was sent.
 
-    A socket's time limit starts anew with every byte and does not cover name resolution, so each attempt has
-    a thread that is left behind when LIMIT_S is over.
+    A socket's time
+        limit starts again with every byte and does not cover name resolution. So each attempt has a thread, which is
+        abandoned after LIMIT_S.
     """
     done: SimpleQueue[Outcome] = SimpleQueue()
     for name in names:
@@ -41,8 +42,8 @@ def send_to_all(names: Sequence[str], message: Message) -> Iterator[Outcome]:
 
 
 def _attempt(name: str, message: Message) -> str:
-    """The problem in a sentence, or nothing. What a channel did not foresee is our bug: named by its type
-    alone, since its text may hold an address with a token in it."""
+    """Send once. Returns the problem in a sentence, or nothing. An exception that the channel did not expect is our
+    bug: only its type is named, since its text may contain an address with a token."""
     try:
         target = find(name)
         channel = channels.channel(target.kind)

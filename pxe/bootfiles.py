@@ -31,7 +31,7 @@ log = logging.getLogger("vetting.bootfiles")
 HEADER_LIMIT_BYTES = 8192
 HEADER_TIMEOUT_S = 10.0
 PIECE_BYTES = 4 * 1024 * 1024
-# 4 MiB in two minutes is 35 kB/s: an image takes an hour then, and the boot deadline has long passed.
+# 4 MiB in two minutes is 35 kB/s: at that speed an image takes an hour, far beyond the boot deadline.
 PIECE_TIMEOUT_S = 120.0
 MAX_CLIENTS = 256
 # A host fetches one file after the other. Its connections without a request end after HEADER_TIMEOUT_S.
@@ -41,8 +41,7 @@ REBIND_S = 5.0
 
 
 def table() -> dict[str, Callable[[], Path]]:
-    """Every path that is answered, and where its file lies. Nothing in a request becomes part of a file
-    name."""
+    """Every path that is served, and the file it stands for. No part of a request becomes part of a file name."""
     extra = settings.VETTING.boot_files.extra_initrd
     files: dict[str, Callable[[], Path]] = {
         "/boot/vmlinuz": lambda: image.directory() / image.KERNEL,
@@ -62,7 +61,7 @@ def initrds() -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Request:
-    """`run` and `boot` are those that the boot script put into the address, 0 without."""
+    """`run` and `boot` are what the boot script put into the address; 0 if missing."""
 
     method: str
     path: str
@@ -71,11 +70,11 @@ class Request:
 
 
 class BadRequest(Exception):
-    """Not HTTP as we know it; the message is the status line's."""
+    """Not valid HTTP; the message goes into the status line."""
 
 
 def parse(head: bytes) -> Request:
-    """The request line; headers are not looked at. Raises BadRequest."""
+    """Parse the request line; headers are ignored. Raises BadRequest."""
     try:
         method, target, version = head.split(b"\r\n", 1)[0].decode("ascii").split(" ")
     except ValueError:
@@ -112,7 +111,7 @@ class Listener:
             try:
                 client, address = await loop.sock_accept(self.sock)
             except OSError as error:
-                # Out of descriptors: those who are being served go on, and free theirs.
+                # No descriptor is free: clients that are being served go on and free theirs.
                 log.warning("boot files: cannot accept a client (%s)", error)
                 await asyncio.sleep(1)
                 continue
@@ -229,7 +228,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 async def run() -> None:
-    """Listen for ever; while the port is taken (the process before us is still ending) try again."""
+    """Listen for ever. While the port is taken (the process before us is still ending), try again."""
     web = settings.VETTING.web
     while True:
         try:

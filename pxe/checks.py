@@ -1,4 +1,4 @@
-"""What an operator can get wrong about booting, told at the start with the fix."""
+"""System checks of the configuration for booting. Each message says how to fix the problem."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def boot_configuration(**_: Any) -> list[CheckMessage]:
 
 @register()
 def boot_tools(**_: Any) -> list[CheckMessage]:
-    """Missing tools are warnings: what does without them still works."""
+    """Missing tools are warnings: everything that does not need them still works."""
     config = settings.VETTING
     messages: list[CheckMessage] = []
     if config.pxe.mode != "off" and config.pxe.supervise == "tick" and not which("dnsmasq"):
@@ -70,7 +70,7 @@ def _addresses() -> list[CheckMessage]:
 
 
 def _kernel_arguments() -> list[CheckMessage]:
-    """In a boot script `||`, `&&` and `${` mean something to iPXE."""
+    """`||`, `&&` and `${` are iPXE syntax, so kernel arguments must not contain them."""
     extra = settings.VETTING.boot_files.extra_args
     if re.search(r"\|\||&&|\$\{|^#|\s#|[^\x20-\x7e]", extra):
         text = f"boot_files.extra_args holds ||, &&, ${{, # or a control character: {extra!r}"

@@ -1,7 +1,7 @@
-"""Programs that run beside us and outlive our processes: found again by pid file, known by an argument of
-theirs.
+"""Programs that run in the background and outlive our processes. They are found by their pid file and recognised by an
+argument of theirs.
 
-They daemonise themselves, so a recycled worker neither takes them along nor leaves zombies.
+They daemonise themselves, so that a worker that ends neither stops them nor leaves zombies.
 """
 
 from __future__ import annotations
@@ -33,8 +33,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Daemon:
-    """`marks` are arguments of its command line that no other process has all of, e.g. our configuration's
-    path."""
+    """`marks` are arguments of its command line which together identify it, e.g. the path of our configuration."""
 
     program: str
     arguments: tuple[str, ...]
@@ -42,12 +41,12 @@ class Daemon:
     marks: tuple[str, ...]
 
     def pid(self) -> int | None:
-        """Of the running one, by its pid file; None where that is missing or stale."""
+        """The pid of the running process, by its pid file; None if that is missing or stale."""
         pid = _pid_in(self.pid_file)
         return pid if pid and self._is_ours(pid) else None
 
     def find(self) -> int | None:
-        """The same; where the pid file doesn't tell, by looking at every process."""
+        """The same; if the pid file does not help, by looking at every process."""
         return self.pid() or next((one.pid for one in running(self.program) if self.is_it(one)), None)
 
     def is_it(self, process: Process) -> bool:
@@ -58,11 +57,12 @@ class Daemon:
         return _is(self.program, words) and self.is_it(Process(pid, tuple(words)))
 
     def start(self) -> str:
-        """Start it; the empty string, or what it said when it would not. FileNotFoundError: not installed."""
+        """Start it. Returns an empty text, or its output if it did not start. Raises FileNotFoundError if it is not
+        installed."""
         executable = which(self.program)
         if executable is None:
             raise FileNotFoundError(self.program)
-        # A file, not a pipe: a daemon that keeps its standard error open would make us wait for it.
+        # A file, not a pipe: with a pipe we would wait for a daemon that keeps its standard error open.
         with tempfile.TemporaryFile() as output:
             try:
                 done = subprocess.run(
@@ -82,7 +82,8 @@ def which(program: str) -> str | None:
 
 
 def running(program: str) -> Iterator[Process]:
-    """Every process of this name, those in containers within ours left out: they are another installation's."""
+    """Every process of this name. Those in containers on this machine are left out: they belong to another
+    installation."""
     name = program.encode()
     for pid in _all_pids():
         if name in _raw_command_line(pid) and _is(program, words := _command_line(pid)) and _is_in_our_namespace(pid):
@@ -90,7 +91,7 @@ def running(program: str) -> Iterator[Process]:
 
 
 def end(pid: int) -> str:
-    """SIGTERM, half a second later SIGKILL. Empty when it has gone, else why it has not."""
+    """Send SIGTERM, and SIGKILL half a second later. Returns an empty text if it has ended, else why it has not."""
     try:
         if stop(pid, END_WAIT_S) or stop(pid, END_WAIT_S, signal.SIGKILL):
             return ""
@@ -100,7 +101,7 @@ def end(pid: int) -> str:
 
 
 def stop(pid: int, wait_s: float, number: signal.Signals = signal.SIGTERM) -> bool:
-    """Send the signal, then wait; True when it has gone."""
+    """Send the signal and wait; True if it has ended."""
     try:
         watch = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -130,7 +131,7 @@ def _is(program: str, words: list[str]) -> bool:
 
 
 def _is_in_our_namespace(pid: int) -> bool:
-    """One that is in a namespace below ours has a number in each."""
+    """A process in a pid namespace below ours has one number in each namespace."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(errors="replace")
     except OSError:
@@ -143,8 +144,8 @@ def _command_line(pid: int) -> list[str]:
 
 
 def _raw_command_line(pid: int) -> bytes:
-    """Empty for a process that has gone, and for a zombie. (Read twice a second for every process there is: pathlib
-    takes twice as long.)"""
+    """The command line of a process; empty if it has ended or is a zombie. (This is read twice a second for every
+    process; pathlib takes twice as long.)"""
     try:
         descriptor = os.open(f"/proc/{pid}/cmdline", os.O_RDONLY)
     except OSError:

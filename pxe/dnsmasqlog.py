@@ -107,8 +107,8 @@ def parse_neighbours(text: str) -> dict[str, str]:
 
 
 def tick(pid: int | None) -> None:
-    """Put on record what the log says since the last time. `pid` is dnsmasq's, to have it open a new file
-    when the old one has grown too long."""
+    """Record the log's new lines. `pid` is dnsmasq's: it is told to open a new file when the old one has grown too
+    long."""
     files = paths()
     state_path = files.root / "dnsmasq.log.state.json"
     state = atomic.read_json(state_path)
@@ -126,7 +126,7 @@ def tick(pid: int | None) -> None:
 
 
 def _once_each(found: Iterator[Seen]) -> Iterator[Seen]:
-    """The first of each host and rung: a host that asks without pause must not cost a query for every line."""
+    """The first line of each host and rung: a host that asks without pause must not cause a query for every line."""
     told: set[tuple[str, Rung]] = set()
     for seen in found:
         if (key := (seen.mac, seen.rung)) not in told:

@@ -21,7 +21,8 @@ def missing() -> list[str]:
 
 
 def unaligned() -> int:
-    """Size of an initrd that no second one can follow everywhere (live-image/builder/output.py); 0 for a good one."""
+    """The size of an initrd that a second initrd can't follow with every loader (live-image/builder/output.py); 0 if it
+    can."""
     path = directory() / INITRD
     size = path.stat().st_size if path.is_file() else 0
     return size if size % 4 else 0
@@ -32,8 +33,7 @@ def loader(name: str) -> Path:
 
 
 def kernel_args() -> tuple[str, ...]:
-    """Those the image wants (`kernel_args` of its manifest: a list, or one text), then the
-    configuration's."""
+    """The image's arguments (`kernel_args` of its manifest: a list or one text), then the configuration's."""
     wanted = atomic.read_json(directory() / "manifest.json").get("kernel_args", [])
     words = wanted.split() if isinstance(wanted, str) else [str(word) for word in wanted]
     return (*words, *settings.VETTING.boot_files.extra_args.split())

@@ -1,4 +1,4 @@
-"""Who is given an address: exactly the enabled hosts."""
+"""Exactly the enabled hosts are given an address."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runs.invariants import Broken, Invariant, Scope
 
 
 def _list_differs(scope: Scope) -> Iterator[Broken]:
-    """Where no worker does its round, nobody writes the list: that is the bench's problem."""
+    """If the worker is not running, nobody writes the list; then the bench reports that problem."""
     if settings.VETTING.pxe.mode == "off" or service_state.is_silent():
         return
     wanted = set(dnsmasq.render_hosts(supervisor.known_macs()).splitlines())

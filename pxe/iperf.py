@@ -35,17 +35,17 @@ def tick() -> None:
 
 
 def switch_off() -> list[Problem]:
-    """End those that vetting.yaml does not want: of other ports, another address, another keeper."""
+    """End our iperf3 servers that vetting.yaml does not ask for: other ports, another address, another supervisor."""
     return unwanted.end_all(_unwanted())
 
 
 def strays() -> list[Problem]:
-    """What runs right now though this process's vetting.yaml does not want it."""
+    """Servers that run although this process's vetting.yaml does not ask for them."""
     return [unwanted.problem(one) for one in _unwanted()]
 
 
 def stop() -> None:
-    """End those that we started."""
+    """End the servers that we started."""
     if settings.VETTING.iperf3.supervise == "tick":
         unwanted.end_all(unwanted.iperf3s(paths().pid_dir, wanted=[]))
 
@@ -79,9 +79,9 @@ def _keep(port: int) -> Problem | None:
     ours = server(port)
     if ours.find():
         return None
-    # iperf3 does not start while the pid in its file is anybody's, be it a zombie's or a stranger's.
+    # iperf3 does not start while the pid in its file belongs to any process, even a zombie or another program.
     ours.pid_file.unlink(missing_ok=True)
-    # iperf3 goes into the background before it binds: what would go wrong there would never be said.
+    # iperf3 goes into the background before it binds, so an error there would be lost.
     if problem := _cannot_bind(port):
         return problem
     try:

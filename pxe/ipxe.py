@@ -1,4 +1,4 @@
-"""What a machine is told when it asks for its boot script: text for iPXE, nothing else.
+"""The boot scripts that machines are given: text for iPXE.
 
 How iPXE hands over to the local disk differs: under UEFI it leaves with an error, so that the firmware goes
 on with its next boot entry (after a success it would open its menu); a BIOS is asked to boot its first disk.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs, urlencode
 
 RETRY_S = 10
-# Five minutes. A host that has no run waits too, as long as nobody can tell: it must not do so for ever.
+# Five minutes. While we can't tell whether a host has a run, it waits; it must not wait for ever.
 COME_AGAIN_TIMES = 30
 READ_SCREEN_S = 15
 
@@ -33,8 +33,8 @@ class BootPlan:
 
 
 def boot(plan: BootPlan) -> str:
-    """Kernel, initrds, go. Whatever fails is tried again from the start: the token of a boot stays the
-    same until it is claimed, and the boot deadline ends it."""
+    """Load kernel and initrds, then boot. If a step fails, the script starts again: a boot keeps its token until it is
+    claimed, and the boot deadline ends the retries."""
     query = urlencode({"run": plan.run, "boot": plan.boot})
     return _script(
         f"echo Vetting: run {plan.run} of {plan.host}, boot {plan.boot}",
@@ -60,13 +60,13 @@ def _command_line(plan: BootPlan) -> str:
 
 
 def not_ready(host: str, script_url: str, reason: str) -> str:
-    """There is a run, but the bench can't boot it yet."""
+    """The host has a run, but the bench can't boot it yet."""
     return _script(f"echo Vetting: {host}: {_plain(reason)}", *_again(script_url, "not ready"))
 
 
 def come_again(script_url: str, query: str, reason: str) -> str:
-    """Nobody could look up what this machine is to boot. `query` is what it asked with: how often it has come. (A
-    status of 503 would say so too, but iPXE then gives up, and shows no word of it.)"""
+    """The script for a machine whose run we could not look up: ask again later. `query` counts how often it has asked.
+    (With a status of 503 iPXE would give up and show no message.)"""
     times = next(iter(parse_qs(query).get("again", [])), "0")
     count = int(times) if times.isascii() and times.isdigit() and len(times) < 4 else 0
     if count >= COME_AGAIN_TIMES:
@@ -79,7 +79,7 @@ def local(host: str) -> str:
 
 
 def power_off(host: str) -> str:
-    """Where the firmware can't power off, the machine goes on to its own disk."""
+    """Power off. If the firmware can't, the machine boots from its own disk."""
     return _script(f"echo Vetting: nothing to do for {host}, it powers off", "poweroff ||", *_LOCAL_DISK)
 
 
@@ -93,7 +93,7 @@ def unknown(mac: str, server: str) -> str:
 
 
 def refused(mac: str, address: str) -> str:
-    """A run waits for this MAC, but whoever asks does not have the address that we leased to it."""
+    """A run waits for this MAC, but the request came from another address than the one leased to it."""
     return _script(
         f"echo Vetting: {mac} was given another address than {address}: no boot from here.",
         f"sleep {READ_SCREEN_S}",
@@ -121,5 +121,5 @@ def _script(*lines: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Words only: nothing that iPXE would expand or take for an operator."""
+    """The text without anything that iPXE would expand or take for an operator."""
     return " ".join("".join(char if char.isalnum() or char in " .,:-/_()" else " " for char in text).split())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def parse(text: str) -> dict[str, str]:
-    """Address by MAC. Lines of another shape (DHCPv6, the server's DUID) are passed over."""
+    """Address by MAC. Other lines (DHCPv6, the server's DUID) are ignored."""
     rows = (line.split() for line in text.splitlines())
     return {row[1].lower(): row[2] for row in rows if len(row) == 5 and row[1].count(":") == 5}
 

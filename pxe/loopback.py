@@ -1,5 +1,5 @@
-"""What this machine carries right now: iperf3 for a second over its own loopback, both ends of it here. It is asked
-just before a host is measured."""
+"""Measure what this machine can transfer now: iperf3 for one second over its own loopback. This is done just before a
+host is measured."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pxe import daemon
 from runs.dispatcher import LoopbackResult
 
 DURATION_S = 1
-# As many as a host uses; a thread each.
+# As many streams as a host uses; each has a thread.
 STREAMS = 4
-# The round waits for it, and its lease lasts 10 s.
+# The round waits for it, and the round's lease lasts 10 s.
 _TIMEOUT_S = 4.0
 
 
@@ -45,7 +45,7 @@ def judged(mbit: float, floor_mbit: float) -> LoopbackResult:
 
 
 def parse(text: str) -> float | None:
-    """Mbit/s; None for an error or what is no result."""
+    """Mbit/s; None for an error or an unreadable result."""
     try:
         data = json.loads(text)
         bits_s = data["end"]["sum_received"]["bits_per_second"]

@@ -1,7 +1,8 @@
-"""The order for dnsmasq's unit: that it is to run, with which files, and as of when.
+"""The order file for dnsmasq's unit: whether to run, with which files, and since when.
 
-The worker renews it every few seconds. systemd starts the unit only where the file is there, and only after
-vetting/keeper.py found it current. Without a worker, after a boot or after a change of vetting.yaml it is not.
+The worker renews it every few
+seconds. systemd starts the unit only if the file exists and vetting/keeper.py finds it current. It is not current
+without a worker, after a reboot, or after a change of vetting.yaml.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ _LOOK_EVERY_S = 0.05
 
 @dataclass(frozen=True)
 class Order:
-    """Hashes of vetting.yaml, dnsmasq.conf and dnsmasq.hosts. `at_s` counts from the machine's boot, so that a clock
-    that is set moves nothing; `boot` says which boot that is."""
+    """Hashes of vetting.yaml, dnsmasq.conf and dnsmasq.hosts. `at_s` counts from the machine's boot, so that setting
+    the clock has no effect; `boot` identifies that boot."""
 
     configuration: str
     conf: str
@@ -35,7 +36,7 @@ class Order:
     at_s: float = 0.0
 
     def age_s(self) -> float:
-        """Infinite for an order of another boot."""
+        """Its age in seconds; infinite for an order of another boot."""
         age = _now_s() - self.at_s
         return age if self.boot == this_boot() and age >= 0 else math.inf
 
@@ -49,7 +50,7 @@ def read(files: Paths) -> Order | None:
 
 
 def renew(files: Paths, wanted: Order) -> None:
-    """Written when it says something else than before, or is about to grow old."""
+    """Write the order if it changed or will soon be too old."""
     before = read(files)
     same = before is not None and replace(before, boot="", at_s=0.0) == replace(wanted, boot="", at_s=0.0)
     if before is None or not same or before.age_s() >= RENEW_AFTER_S:
@@ -61,7 +62,7 @@ def withdraw(files: Paths) -> None:
 
 
 def refusal(files: Paths, configuration: Path) -> str:
-    """Why dnsmasq may not start now; empty where it may."""
+    """Why dnsmasq must not start now; empty if it may."""
     order = read(files)
     if order is None:
         return "there is no order to run it"
@@ -75,7 +76,7 @@ def refusal(files: Paths, configuration: Path) -> str:
 
 
 def digest(path: Path | None) -> str:
-    """Of the file's content; empty where there is none."""
+    """The hash of the file's content; empty if there is no file."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest() if path else ""
     except OSError:
@@ -83,7 +84,7 @@ def digest(path: Path | None) -> str:
 
 
 def this_boot() -> str:
-    """The kernel's boot, and when process 1 was started: a container that starts again keeps its host's kernel."""
+    """The kernel's boot id and the start of process 1: a container that restarts keeps its host's kernel."""
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     started = Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19]
     return f"{boot_id} {started}"
@@ -91,7 +92,7 @@ def this_boot() -> str:
 
 @contextmanager
 def lock(files: Paths, wait_s: float = 0.0) -> Iterator[bool]:
-    """For who writes the files of dnsmasq, or reads them as a whole. False where another has it."""
+    """A lock for writing dnsmasq's files or reading all of them. False if another process holds it."""
     ends = time.monotonic() + wait_s
     with (files.root / "supervisor.lock").open("w") as file:
         taken = _taken(file.fileno())

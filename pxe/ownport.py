@@ -1,5 +1,5 @@
-"""The bench's own port, over which every host is measured: its negotiated speed, a limit that someone has set on it,
-and its errors. What it can't carry is no host's fault."""
+"""The bench's own network port, over which every host is measured: its negotiated speed, a rate limit that someone set
+on it, and its errors. A host is not blamed for what this port can't carry."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _UNIT_MBIT = {"": 1e-6, "K": 1e-3, "M": 1.0, "G": 1e3, "T": 1e6}
 
 @dataclass(frozen=True)
 class Port:
-    """What is known of it. `speed_mbit` and `limit_mbit` are None where nothing says one."""
+    """What is known of the port. `speed_mbit` and `limit_mbit` are None if unknown."""
 
     name: str
     speed_mbit: float | None = None
@@ -47,7 +47,7 @@ _looked_at: float | None = None
 
 
 def tick() -> None:
-    """Look at it every few seconds, counted in this process: one that has just started looks at once."""
+    """Look at the port every few seconds; a process that has just started looks at once."""
     global _before, _looked_at
     now = time.monotonic()
     if _looked_at is not None and now - _looked_at < LOOK_EVERY_S:
@@ -71,7 +71,7 @@ def problem(why: str) -> Problem:
 
 
 def unfit(now: Port, before: Port | None, link_mbit: int, errors_max_percent: float) -> str:
-    """Why it can't carry `link_mbit`, in words; empty where nothing says so."""
+    """Why the port can't carry `link_mbit`; empty if nothing is known against it."""
     if now.limit_mbit is not None and now.limit_mbit < link_mbit:
         return f"its own port {now.name} is limited to {now.limit_mbit:g} Mbit/s (tc), iperf3.link_mbit is {link_mbit}"
     if now.speed_mbit is not None and now.speed_mbit < link_mbit:
@@ -79,14 +79,14 @@ def unfit(now: Port, before: Port | None, link_mbit: int, errors_max_percent: fl
     if before is None or before.name != now.name or now.packets - before.packets < _MIN_PACKETS:
         return ""
     percent = 100.0 * (now.errors - before.errors) / (now.packets - before.packets)
-    # The share, not the number: it moves by a few with every look, and what is told should not.
+    # The share and not the number: the number changes with every look, the message should not.
     return (
         f"its own port {now.name} counts errors in {percent:.1f} % of packets" if percent > errors_max_percent else ""
     )
 
 
 def look() -> Port | None:
-    """The port that has the address which hosts are told; None where it is the loopback's, or no port's."""
+    """The port with the address that hosts are given; None if that is the loopback's or no port's."""
     name = _named(settings.VETTING.web.address)
     if not name or name == "lo":
         return None
@@ -104,7 +104,7 @@ def look() -> Port | None:
 
 
 def lowest(name: str, net: Path = _NET) -> list[str]:
-    """The real ports below a bridge, bond or VLAN; none for one that is real itself."""
+    """The physical ports below a bridge, bond or VLAN; none for a physical port."""
     if _is_real(net / name):
         return []
     beneath = [path.name.removeprefix("lower_") for path in sorted((net / name).glob("lower_*"))]
@@ -113,7 +113,8 @@ def lowest(name: str, net: Path = _NET) -> list[str]:
 
 
 def speed_mbit(name: str, net: Path = _NET) -> float | None:
-    """Of a real port or a bond. What a bridge, tap or veth says of itself is made up, so its real ports are asked."""
+    """The speed of a physical port or a bond. Bridges, taps and veths report an invented speed, so their physical ports
+    are read."""
     if _is_real(net / name) or (net / name / "bonding").is_dir():
         return _positive(net / name / "speed")
     beneath = [path.name.removeprefix("lower_") for path in sorted((net / name).glob("lower_*"))]
@@ -122,7 +123,7 @@ def speed_mbit(name: str, net: Path = _NET) -> float | None:
 
 
 def parse_limit(qdiscs: str, classes: str = "") -> float | None:
-    """Mbit/s that the port's root queue lets out, by `tc -j qdisc` and, for HTB, the words of `tc class`."""
+    """The rate limit of the port's root queue in Mbit/s, from `tc -j qdisc` and, for HTB, the text of `tc class`."""
     try:
         listed = json.loads(qdiscs or "[]")
     except ValueError:

@@ -1,4 +1,4 @@
-"""Where the files of the boot path lie."""
+"""The paths of the files for booting."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Paths:
 
     @property
     def state(self) -> Path:
-        """What dnsmasq has read, and how often it was tried to start it."""
+        """The file that says what dnsmasq has read and how often we tried to start it."""
         return self.root / "dnsmasq.state.json"
 
     @property

@@ -1,4 +1,4 @@
-"""Rungs of the boot ladder that this app sees: put on record for the run of a machine."""
+"""Record the rungs of the boot ladder that this app sees."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ _room = BoundedSemaphore(MAX_WAITING)
 
 
 def file_sent(path: str, run_id: int, boot: int, detail: str) -> None:
-    """A boot file went out whole. Returns at once: the database is asked by one thread of its own, however
-    many hosts boot; where a thousand rungs wait already, this one is left out."""
+    """A boot file was sent completely. Returns at once: one thread writes all rungs to the database, however many hosts
+    boot. If a thousand rungs are waiting, this one is dropped."""
     if (rung := OF_FILE.get(path)) and run_id and _room.acquire(blocking=False):
         _recorder.submit(_record_file, run_id, boot, rung, detail)
 
 
 def wait_until_recorded() -> None:
-    """All that was sent so far is on record (tests)."""
+    """Wait until everything sent so far is recorded (tests)."""
     _recorder.submit(int).result()
 
 
 def _record_file(run_id: int, boot: int, rung: Rung, detail: str) -> None:
     close_old_connections()
     try:
-        # Only the boot that is expected now: the address is all that tells who asks.
+        # Only for the boot that is expected now: the address is the only thing that identifies the client.
         if run := Run.objects.live_or_held().filter(pk=run_id, boot=boot).first():
             lifecycle.record_rung(run, rung, detail, boot=boot)
     except DatabaseError:
@@ -46,8 +46,8 @@ def _record_file(run_id: int, boot: int, rung: Rung, detail: str) -> None:
 
 
 def seen_on_wire(mac: str, rung: Rung, detail: str, at: datetime) -> None:
-    """dnsmasq's log says that this MAC got so far. What was before the run's start is not its own; what
-    comes after its newest boot was claimed is the next boot's."""
+    """dnsmasq's log shows that this MAC reached this rung. Lines from before the run's start don't belong to it. Lines
+    after its newest boot was claimed belong to the next boot."""
     run = Run.objects.live_or_held().filter(host__macs__mac=mac, started_at__lte=at).first()
     if run is not None:
         claimed = run.boots.filter(number=run.boot).exclude(claimed_at=None).exists()

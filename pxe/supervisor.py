@@ -1,9 +1,9 @@
-"""Keeps dnsmasq running with what the database says: the configuration from vetting.yaml, the MACs of enabled
-hosts.
+"""Keep dnsmasq running with the configuration from vetting.yaml and the MACs of the enabled hosts.
 
-dnsmasq is no child of the worker: it puts itself into the background and outlives it. Every tick compares
-what is with what should be. `pxe.supervise: unit` leaves the starting to systemd, whose unit starts it again
-at once while there is a current order for it (pxe/order.py).
+dnsmasq is no child
+of the worker: it puts itself into the background and outlives the worker. Every tick compares the actual state with the
+wanted one. With `pxe.supervise: unit` systemd starts dnsmasq, as long as there is a current order for it
+(pxe/order.py).
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ class Action(Enum):
 
 
 def tick() -> None:
-    """One comparison. Two workers at once do no harm: the second finds the lock taken and leaves.
+    """Compare once. Two workers at once do no harm: the second finds the lock taken and returns.
 
-    1. End what vetting.yaml does not want, and take away what would start it again.
+    1. End what vetting.yaml does not ask for, and remove what would start it again.
     2. Copy iPXE's binaries to where TFTP finds them; write configuration, list of MACs and the unit's order.
     3. Decide from what runs and what it last read; start, restart or signal it.
-    4. Only after the signal went out put on record what it has read: a death in between signals twice, never
-       not.
+    4. Record what it has read only after the signal was sent: after a crash in between it is signalled twice, never
+       not at all.
     5. Read its log.
     """
     files = paths()
@@ -66,7 +66,7 @@ def tick() -> None:
 
 
 def switch_off(files: Paths) -> list[Problem]:
-    """End what vetting.yaml does not want, and take away what would start it again."""
+    """End what vetting.yaml does not ask for, and remove what would start it again."""
     keeper = _keeper()
     if keeper != "unit":
         order.withdraw(files)
@@ -77,7 +77,7 @@ def switch_off(files: Paths) -> list[Problem]:
 
 
 def strays() -> list[Problem]:
-    """What runs right now though this process's vetting.yaml does not want it."""
+    """Processes that run although this process's vetting.yaml does not ask for them."""
     return [unwanted.problem(one) for one in unwanted.dnsmasqs(paths(), _keeper())]
 
 
@@ -87,8 +87,8 @@ def _keeper() -> unwanted.Keeper:
 
 
 def decide(pid: int | None, read: dict[str, Any], wanted: dict[str, str]) -> Action:
-    """`read` is what the process `read["pid"]` last loaded, `wanted` what the files say now (hashes). Where it is not
-    known what was loaded, it is loaded anew."""
+    """Decide what to do with dnsmasq. `read` is what the process `read["pid"]` last loaded, `wanted` what the files
+    contain now (hashes). If it is not known what was loaded, load it again."""
     if pid is None:
         return Action.START
     if read.get("conf") != wanted["conf"]:
@@ -99,7 +99,7 @@ def decide(pid: int | None, read: dict[str, Any], wanted: dict[str, str]) -> Act
 
 
 def plan() -> dnsmasq.Plan:
-    """From vetting.yaml. dnsmasq runs as whoever runs the worker."""
+    """The plan from vetting.yaml. dnsmasq runs as the worker's user."""
     config, web = settings.VETTING.pxe, settings.VETTING.web
     return dnsmasq.Plan(
         mode=config.mode, interface=config.interface, subnet=config.subnet, files=paths(),
@@ -115,8 +115,8 @@ def known_macs() -> list[dnsmasq.KnownMac]:
 
 
 def _reconcile(files: Paths) -> list[Problem]:
-    """Without the right to start: where vetting.yaml was changed after this process read it, what runs goes on, its
-    list of MACs is kept, and nothing is started with what is no longer written there."""
+    """Compare without starting anything, if vetting.yaml changed after this process read it: a running dnsmasq goes on
+    and its list of MACs is kept current, but nothing is started with an outdated configuration."""
     _copy_loaders(files)
     changed = settings.CONFIGURATION.changed()
     if not changed:
@@ -139,8 +139,8 @@ def _reconcile(files: Paths) -> list[Problem]:
 
 
 def _give_order(files: Paths, wanted: dict[str, str], may_start: bool) -> None:
-    """Before anything is signalled: what the unit starts then must find it. Who may not start anything renews what
-    is there, so that it is not taken for dead, and gives no new one."""
+    """Write the order before any signal is sent: a unit that starts then must find it. A worker that may not start
+    anything renews an existing order, so that it does not expire, and writes no new one."""
     if may_start:
         order.renew(files, Order(settings.CONFIGURATION.digest, **wanted))
     elif before := order.read(files):
@@ -150,8 +150,7 @@ def _give_order(files: Paths, wanted: dict[str, str], may_start: bool) -> None:
 def _start(
     ours: Daemon, state: dict[str, Any], wanted: dict[str, str], changed: str = ""
 ) -> tuple[dict[str, Any], list[Problem]]:
-    """A first try at once, more with growing pauses, at most five seconds: a start that can't work costs
-    little."""
+    """Try at once, then again with growing pauses of at most five seconds: a start that can't work costs little."""
     if changed:
         what = f"dnsmasq is not running and is not started: {changed}"
         return dict(wanted), [Problem("configuration", what, "restart web and worker")]
@@ -171,7 +170,7 @@ def _start(
 
 def _adopt_or_start(ours: Daemon) -> Problem | None:
     if stray := ours.find():
-        # Its pid file is gone: it can't be told from a failed start for ever, so it makes room.
+        # Its pid file is gone, so it would look like a failed start for ever: end it and start anew.
         daemon.stop(stray, STOP_WAIT_S)
     try:
         said = ours.start()
@@ -181,7 +180,7 @@ def _adopt_or_start(ours: Daemon) -> Problem | None:
 
 
 def _explain(said: str) -> Problem:
-    """dnsmasq's own words, and what usually helps."""
+    """dnsmasq's own message, and what usually helps."""
     if "Address already in use" in said or "address already in use" in said:
         fix = "another server has the port: `ss -ulpn 'sport = :67 or sport = :69'` names it; stop it"
     elif "capability" in said or "ermission" in said or "not permitted" in said:
@@ -213,7 +212,7 @@ def stop() -> None:
 
 
 def _bench_problems() -> list[Problem]:
-    """It runs, but does it serve anybody?"""
+    """Reasons why a running dnsmasq serves nobody."""
     interface = settings.VETTING.pxe.interface
     problems = []
     if interface not in {name for _, name in socket.if_nameindex()}:

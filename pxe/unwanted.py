@@ -1,4 +1,4 @@
-"""What of ours runs beside us though vetting.yaml does not want it. Needs no database: off is off without one."""
+"""Find and end our background programs that vetting.yaml does not ask for. Works without a database."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def dnsmasq(files: Paths) -> Daemon:
 
 
 def dnsmasqs(files: Paths, keeper: Keeper) -> list[Process]:
-    """Those that another keeper than the wanted one started, and of two the one that has no pid file. Only systemd's
-    stays in the foreground."""
+    """The dnsmasq processes that the wrong supervisor started, and of two the one without a pid file. Only a process of
+    systemd's stays in the foreground."""
     ours = dnsmasq(files)
     first = ours.pid()
     return [
@@ -37,7 +37,7 @@ def dnsmasqs(files: Paths, keeper: Keeper) -> list[Process]:
 
 
 def iperf3(port: int, pid_dir: Path, address: str) -> Daemon:
-    """The worker's. `--pidfile` is the mark: no other process has that argument."""
+    """The worker's iperf3, recognised by `--pidfile`: no other process has that argument."""
     pid_file = pid_dir / f"iperf3-{port}.pid"
     arguments = ("--server", "--daemon", "--bind", address, "--port", str(port), "--pidfile", str(pid_file))
     timeout = ("--rcv-timeout", str(RECEIVE_TIMEOUT_MS))
@@ -50,14 +50,14 @@ def iperf3_of_unit(port: int, pid_dir: Path) -> Daemon:
 
 
 def iperf3s(pid_dir: Path, wanted: Iterable[Daemon]) -> list[Process]:
-    """Ours that are not among `wanted`."""
+    """Our iperf3 servers that are not among `wanted`."""
     servers = list(wanted)
     ours = [one for one in daemon.running("iperf3") if _is_our_iperf3(one, pid_dir)]
     return [one for one in ours if not any(server.is_it(one) for server in servers)]
 
 
 def end_all(processes: Iterable[Process]) -> list[Problem]:
-    """End them. A problem for each that would not end."""
+    """End these processes. Returns one problem for each that did not end."""
     return [problem(one, why) for one in processes if (why := daemon.end(one.pid))]
 
 

@@ -22,8 +22,8 @@ log = logging.getLogger("vetting.pxe")
 
 @require_safe
 def script(request: HttpRequest, mac: str) -> HttpResponse:
-    """The per-host script, never cached. Always 200 for a MAC: iPXE shows a script's words, but no body of
-    an error."""
+    """The host's script, never cached. The status is always 200 for a MAC: iPXE shows messages of a script, but no body
+    of an error."""
     try:
         mac = normalise_mac(mac)
     except ValidationError as error:
@@ -47,12 +47,12 @@ def _script_for(mac: str, address: str) -> str:
 
 
 def _address_is_its_own(mac: str, address: str) -> bool:
-    """Where we give out the addresses, the one that asks must have the one leased to this MAC."""
+    """If we are the DHCP server, the client must have the address that is leased to this MAC."""
     return settings.VETTING.pxe.mode != "dhcp" or leases.read(paths().leases).get(mac) == address
 
 
 def _refuse(host: Host, mac: str, address: str) -> str:
-    """No token. An idle host has none to lose: it gets what it would get anyway."""
+    """Refuse without giving a token. A host without a run gets its usual script: it holds no token that could leak."""
     run = Run.objects.busy_on(host)
     log.warning("boot script of %s (%s) asked for by %s, which is not its lease: no token", host.name, mac, address)
     if run is None:
