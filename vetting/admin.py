@@ -1,4 +1,4 @@
-"""Accounts, and the actions that libraries bring to the administration without asking for a permission."""
+"""Accounts in the administration, and corrections of what Django and libraries bring to it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from django.contrib.auth.views import LoginView
 from django.db.models import Field, ManyToManyField, Q, QuerySet
 from django.http import HttpRequest
 
-# axes 8.3.1 answers it 500: it asks the request for what only a login's has. Attempts expire by themselves.
+# axes 8.3.1 answers its action with 500: it reads a value that only a login request has. Attempts expire by themselves.
 AccessAttemptAdmin.actions = ()
 
 admin.site.unregister(User)
 
 
 class DatedList(ChangeList):
-    """Django's, which answers 500 to the last year of all calendars."""
+    """Django's list, without its answer 500 to the year 9999."""
 
     def get_filters(self, request: HttpRequest) -> Any:
         try:
@@ -32,15 +32,15 @@ class DatedList(ChangeList):
 
 
 def mend_dated_lists() -> None:
-    """Called when every admin is there, those of libraries too."""
+    """Called when every admin is registered, also those of libraries."""
     for model_admin in admin.site._registry.values():
         if model_admin.date_hierarchy:
             model_admin.get_changelist = lambda request, **_: DatedList  # type: ignore[method-assign]
 
 
 def close_actions() -> None:
-    """Django offers an action that names no permission to everybody who may see the list, as those of libraries do: it
-    asks for the permission to change, then. Called when every admin is there."""
+    """Make every action ask for a permission. Django offers an action that names none, as actions of libraries do, to
+    everybody who may see the list; those get the permission to change. Called when every admin is registered."""
     for model_admin in admin.site._registry.values():
         for function, _, _ in model_admin._get_base_actions():
             if not getattr(function, "allowed_permissions", None):
@@ -48,7 +48,7 @@ def close_actions() -> None:
 
 
 class Login(LoginView):
-    """Django's, which answers 500 to somebody who is logged in and whom an address sends on to the login itself."""
+    """Django's login, without its answer 500 to a logged-in user whose `next` address is the login itself."""
 
     def get_success_url(self) -> str:
         address = super().get_success_url()
@@ -57,8 +57,8 @@ class Login(LoginView):
 
 @admin.register(User)
 class AccountAdmin(UserAdmin):
-    """Nobody gives more than they have: who is no superuser changes no superuser, makes none, and hands out only
-    groups whose permissions they all have. Permissions are given by groups."""
+    """Nobody can give more permissions than they have. Only a superuser can change or make a superuser. Others give
+    only groups whose permissions they all have themselves. Permissions are given by groups."""
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return super().has_change_permission(request, obj) and _is_below(request, obj)
@@ -76,14 +76,15 @@ class AccountAdmin(UserAdmin):
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def get_deleted_objects(self, objs: QuerySet[User], request: HttpRequest) -> tuple[list, dict, set, list]:
-        """The list's own action asks for the permission once, not for each account."""
+        """Protect accounts that may do more than the user: the list's delete action checks the permission once, not for
+        each account."""
         to_delete, counts, permissions, protected = super().get_deleted_objects(objs, request)
         above = [f"{user} may do more than you" for user in objs if not _is_below(request, user)]
         return to_delete, counts, permissions, protected + above
 
 
 def _is_below(request: HttpRequest, account: User | None) -> bool:
-    """Whether this account, were it active, may do nothing that the one that asks may not."""
+    """Whether this account, if it were active, could do nothing that the requesting user can't."""
     if account is None or request.user.is_superuser:
         return True
     held = Permission.objects.filter(Q(user=account) | Q(group__user=account)).select_related("content_type")

@@ -64,8 +64,8 @@ class Requests:
         return in_its_own_context
 
     async def end(self, limit_s: float = 5) -> None:
-        """Let them finish, then break off whatever task is left, and wait until it is gone. (A request of Django's
-        that is cancelled leaves two tasks of its own behind.)"""
+        """Let the requests finish, then cancel the tasks that are left and wait for their end. (A cancelled request of
+        Django's leaves two tasks of its own behind.)"""
         if self._running:
             await asyncio.wait(self._running, timeout=limit_s)
         left = asyncio.all_tasks() - {asyncio.current_task()}
@@ -78,7 +78,7 @@ dblimits.use_by_default(dblimits.PAGE)
 
 
 def in_threads(name: str, count: int, limits: dblimits.Limits, wait_s: float, most: int) -> Application:
-    """Django in threads of this kind; with VETTING_WEB_THREADS=0 in its own, as many as it likes."""
+    """Django in threads of this kind; with VETTING_WEB_THREADS=0 in Django's own, without a limit."""
     if not settings.WEB_THREADS:
         return django_application
     return pooled(django_application, Threads(name, count, limits, wait_s, most))
@@ -91,7 +91,7 @@ logins = Logins(passwords)
 
 
 async def pages(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Whatever costs a password's hash waits for the one thread that is for this."""
+    """Send requests that hash a password to the one thread for them, all others to the threads for pages."""
     application = logins if is_attempt(scope) else passwords if sets_password(scope) else people
     await application(scope, receive, send)
 

@@ -1,4 +1,4 @@
-"""What is wrong with this machine as a bench, each with its cure. Reads and asks; changes and starts nothing."""
+"""Problems of this machine as a bench, each with its remedy. This code only reads; it changes and starts nothing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ASKED_FOR_S = 1.0
 
 @dataclass(frozen=True)
 class Found:
-    """One problem: what `check` found it, `who` must act, what is wrong, and how to mend it."""
+    """One problem: the `check` that found it, `who` must act, what is wrong, and how to fix it."""
 
     check: str
     who: str
@@ -46,7 +46,7 @@ Checks = Iterator[tuple[str, str, str]]
 
 
 def problems() -> list[Found]:
-    """Of every check, each told once. A check that needs the database is silent where it does not answer."""
+    """The problems of every check, each once. A check that needs the database reports nothing if it does not answer."""
     found: dict[str, Found] = {}
     for name, check in CHECKS.items():
         try:
@@ -76,7 +76,7 @@ def _worker() -> Checks:
 
 
 def _in_force() -> Checks:
-    """What the worker put on record last, and what runs or stands in vetting.yaml that is not as it should be."""
+    """Problems that the worker recorded last, and differences between vetting.yaml, files and running programs."""
     for told in inforce.problems_now():
         yield told.who, told.what, told.fix
 
@@ -195,7 +195,7 @@ def _permissions() -> Checks:
 
 
 def _places() -> list[Path]:
-    """Directories, and the database's files where there are any."""
+    """The directories that we write to, and the database's files if it has any."""
     found = [settings.DATA_DIR, settings.RUNS_DIR, settings.PXE_DIR, settings.PID_DIR]
     if connection.vendor == "sqlite":
         name = str(connection.settings_dict["NAME"])

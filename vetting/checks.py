@@ -1,4 +1,4 @@
-"""What an operator or a deployment can get wrong about the whole, said at the start with what to do.
+"""System checks of the whole installation. Each message says what to do.
 
 (Booting has its checks in pxe/checks.py, messages in notifications/checks.py.)
 """
@@ -16,7 +16,7 @@ from runs.profiles import load as profiles
 
 @register()
 def directories(**_: Any) -> list[CheckMessage]:
-    """What we write to must exist, or be makeable, and be ours."""
+    """Each directory that we write to must exist or be creatable, and belong to us."""
     wanted = {"VETTING_DATA_DIR": settings.DATA_DIR, "RUNS_DIR": settings.RUNS_DIR, "PXE_DIR": settings.PXE_DIR}
     messages: list[CheckMessage] = []
     for name, path in wanted.items():
@@ -29,7 +29,7 @@ def directories(**_: Any) -> list[CheckMessage]:
 
 @register()
 def every_profile_loads(**_: Any) -> list[CheckMessage]:
-    """Found at the start, not when somebody wants to vet a host with it."""
+    """Report a broken profile at the start, not when somebody starts a run with it."""
     messages: list[CheckMessage] = []
     for name in profiles.names():
         try:

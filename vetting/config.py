@@ -1,4 +1,5 @@
-"""`vetting.yaml`: what an operator tunes, as types. A wrong value stops the start with its name and what is allowed."""
+"""`vetting.yaml`, the operator's settings, as types. A wrong value stops the start with its name and what is
+allowed."""
 
 from __future__ import annotations
 
@@ -108,7 +109,7 @@ class Iperf(Section):
 
 
 class Bench(Section):
-    """When this machine is fit to measure a host, and what happens where it isn't. Limits over `window_s`."""
+    """When this machine is fit to measure a host, and what happens if it is not. Limits apply over `window_s`."""
 
     cpu_pressure_max_percent: Annotated[float, Field(gt=0, le=100)] = 60
     waiting_per_core_max: Annotated[float, Field(gt=0)] = 5
@@ -178,7 +179,7 @@ _PATHS = specpaths.table(Config)
 
 
 def load(path: Path | None) -> Config:
-    """Read `path`; the defaults where it is None. Raises ConfigError naming file, place, value and what is allowed."""
+    """Read `path`; the defaults if it is None. Raises ConfigError naming file, place, value and what is allowed."""
     if path is None:
         return Config()
     try:
@@ -193,7 +194,7 @@ def load(path: Path | None) -> Config:
 
 
 def parse(data: Any, source: str, document: yamllines.Document | None = None) -> Config:
-    """`document` knows the lines."""
+    """Check a document that was read; its line numbers go into the errors."""
     try:
         return Config.model_validate(data)
     except ValidationError as error:
@@ -201,7 +202,7 @@ def parse(data: Any, source: str, document: yamllines.Document | None = None) ->
 
 
 def explain(error: ValidationError, document: yamllines.Document) -> str:
-    """One line per problem: where, what was given, what is allowed, and what was meant most likely."""
+    """One line per problem: the place, the given value, what is allowed, and the most likely correction."""
     lines = []
     for problem in error.errors():
         loc = tuple(problem["loc"])

@@ -1,4 +1,4 @@
-"""vetting.yaml as this process read it, and whether it still says so."""
+"""vetting.yaml as this process read it, and whether the file has changed since."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from vetting import config
 
 
 class ConfigFile:
-    """`config` is in force in this process until it ends. `digest` is the file's that says so; empty without a file."""
+    """`config` is in force until this process ends. `digest` is the hash of the file it came from; empty without a
+    file."""
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
@@ -19,14 +20,15 @@ class ConfigFile:
         self._changed = ""
 
     def changed(self) -> str:
-        """Why the file is not what is in force; empty where it is. Read again only when it was written to."""
+        """Why the file differs from the configuration in force; empty if it does not. The file is read again only after
+        it was written."""
         seen = self._look()
         if seen != self._seen:
             self._seen, self._changed = seen, self._compare()
         return self._changed
 
     def _compare(self) -> str:
-        """A file that says the same in other words, or with other comments, is in force as it stands."""
+        """Compare the values: a file with the same values and other comments or notation counts as unchanged."""
         now = digest(self.path)
         if now == self.digest:
             return ""

@@ -17,12 +17,12 @@ from vetting import benchstate
 from vetting.benchstate import Found
 
 INVARIANTS: tuple[Invariant, ...] = (*invariants.ALL, *pxe.invariants.ALL, *notifications.invariants.ALL)
-# What is broken is looked at once more so much later: a worker may be in the middle of it.
+# A violation is checked again after this time: a worker may be in the middle of a change.
 AGAIN_AFTER_S = 1.5
 
 
 def violations(scope: Scope | None = None, *, again_after_s: float = AGAIN_AFTER_S) -> list[Violation]:
-    """What is broken, by the invariants of every part. Changes nothing. Raises DatabaseError."""
+    """The violated invariants of every app. Changes nothing. Raises DatabaseError."""
     with read_only():
         return invariants.check(scope, invariants=INVARIANTS, again_after_s=again_after_s)
 
@@ -33,7 +33,7 @@ def problems() -> list[Found]:
 
 
 def examine(*, every_run: bool = False) -> tuple[list[Violation], list[Found]]:
-    """Violations and problems. Where the tables can't be read, that is the problem, and there are no violations."""
+    """Violations and problems. If the tables can't be read, that is reported as a problem, without violations."""
     found = problems()
     try:
         broken = violations(Scope() if every_run else invariants.newest())
@@ -51,7 +51,7 @@ def as_data(broken: list[Violation], found: list[Found]) -> dict[str, Any]:
 
 @contextmanager
 def read_only() -> Iterator[None]:
-    """The database refuses every write of this process meanwhile."""
+    """Within this context the database refuses every write of this process."""
     on, off = (
         ("PRAGMA query_only=ON", "PRAGMA query_only=OFF")
         if connection.vendor == "sqlite"
@@ -59,7 +59,7 @@ def read_only() -> Iterator[None]:
     )
     try:
         _say(on)
-    except DatabaseError:  # it does not answer at all: the caller's own query will say so
+    except DatabaseError:  # it does not answer at all: the caller's own query will fail too
         yield
         return
     try:

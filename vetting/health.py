@@ -1,4 +1,5 @@
-"""Is it alive, does it work: `/livez` for the watchdog and load balancers, `/healthz` for monitoring."""
+"""`/livez` for the watchdog and load balancers: is the process alive? `/healthz` for monitoring: does everything
+work?"""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ def livez(request: HttpRequest) -> HttpResponse:
 
 
 async def alive(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """`livez` as a bare ASGI application: it waits for no thread and no database, whatever else is asked."""
+    """`livez` as a bare ASGI application: it needs no thread and no database."""
     headers = [(b"content-type", b"text/plain"), (b"content-length", b"3"), (b"cache-control", b"no-store")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else b"ok\n"})
@@ -27,9 +28,9 @@ async def alive(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 @never_cache
 def healthz(request: HttpRequest) -> HttpResponse:
-    """200 when the database answers and a worker did its round within 20 s, else 503 naming what is wrong. What keeps
-    hosts from being booted or measured, and what runs and should not, stands behind an `ok, but: `, a line each: no
-    restart of ours mends it. Without a worker they stand behind an `and: `."""
+    """200 if the database answers and the worker did its round within 20 s, else 503 with the reason. Problems that no
+    restart of ours fixes follow after `ok, but: `, one per line: what prevents booting or measuring, and what runs
+    though it should not. With 503 they follow after `and: `."""
     problem = why_not_at_work()
     others = [f"{'and' if problem else 'ok, but'}: {one}" for one in inforce.problems_now()]
     lines = [problem, *others] if problem else others or ["ok"]
@@ -37,7 +38,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 
 def why_not_at_work() -> str:
-    """What is wrong with database or worker, with what to do; empty where both work."""
+    """What is wrong with the database or the worker, and what to do; empty if both work."""
     try:
         age_s = service_state.age_s()
     except DatabaseError as error:

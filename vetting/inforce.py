@@ -1,4 +1,4 @@
-"""Says that vetting.yaml was changed and is not in force yet: it is read when a process starts."""
+"""Report that vetting.yaml was changed and is not in force yet: it is read when a process starts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def problem(who: str) -> Problem | None:
 
 
 def problems_now() -> list[Problem]:
-    """What the worker put on record, and what this process sees for itself: the worker may be dead."""
+    """The problems that the worker recorded, and those that this process sees itself, since the worker may be dead."""
     known = bench.problems()
     seen = [*pxe.supervisor.strays(), *pxe.iperf.strays()]
     if not bench.problems(PART) and (one := problem("the web process")):

@@ -1,9 +1,9 @@
-"""What systemd asks before it starts dnsmasq or iperf3, and what it calls where the worker is silent. It needs no
-database and no secret, and works where Django does not start.
+"""A program for systemd: whether dnsmasq or iperf3 may start, and what to do when the worker does not run. It needs no
+database and no secret, and works even if Django does not start.
 
     python -m vetting.keeper start CONFIGURATION DATA        may dnsmasq start?
     python -m vetting.keeper port CONFIGURATION DATA PORT    may iperf3 serve this port?
-    python -m vetting.keeper watch CONFIGURATION DATA        is there somebody who keeps dnsmasq current?
+    python -m vetting.keeper watch CONFIGURATION DATA        does the worker keep dnsmasq current?
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pxe import order, unwanted
 from pxe.paths import Paths
 
 MAY, MAY_NOT = 0, 1
-# systemd tries again after this one, and skips the start after any other.
+# systemd tries again after this exit status; after any other it skips the start.
 TRY_AGAIN = 255
 LOCK_WAIT_S = 5.0
 SILENT_AFTER_S = 20.0
@@ -26,7 +26,7 @@ _WARNING = "<4>"
 
 
 def may_start(configuration: Path, files: Paths) -> int:
-    """Only with files that are current. An order that is not is taken away, or systemd would ask again at once."""
+    """Allow the start only with current files. An outdated order is removed, or systemd would ask again at once."""
     with order.lock(files, LOCK_WAIT_S) as taken:
         if not taken:
             print(f"{_WARNING}dnsmasq waits: its files are being written")
@@ -40,7 +40,7 @@ def may_start(configuration: Path, files: Paths) -> int:
 
 
 def may_serve(configuration: Path, files: Paths, port: int) -> int:
-    """Yes also where vetting.yaml can't be read: nobody knows then whether this port was taken out."""
+    """Also yes if vetting.yaml can't be read: then it is not known that this port was removed."""
     from vetting import config
 
     files.make()
@@ -54,8 +54,8 @@ def may_serve(configuration: Path, files: Paths, port: int) -> int:
 
 
 def watch(files: Paths, keep: list[str]) -> int:
-    """While the worker renews the order there is nothing to do. Where it has gone silent, `keep` does its work for
-    dnsmasq; where that fails for two minutes, dnsmasq ends: nobody knows any more whom it may serve."""
+    """While the worker renews the order there is nothing to do. If it stops, `keep` does its work for dnsmasq. If that
+    fails for two minutes, dnsmasq is stopped, since its list of hosts may be outdated."""
     before = order.read(files)
     if before is None or before.age_s() <= SILENT_AFTER_S:
         return 0
@@ -72,7 +72,7 @@ def watch(files: Paths, keep: list[str]) -> int:
 
 
 def _call(keep: list[str]) -> str:
-    """The last line that it said where it failed."""
+    """Call it. Returns the last line of its output if it failed."""
     try:
         done = subprocess.run(keep, capture_output=True, text=True, timeout=_KEEP_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""How the log's lines are written."""
+"""The format of the log's lines."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _BREAKING_BUT_LINES = re.compile(f"[\x00-\x09\x0b-\x1f{_CONTROL}]")
 
 
 class Formatter(logging.Formatter):
-    """Text that came from outside stands in a message as its argument: it can't end the line and begin another that
-    looks like ours, and no terminal gets control characters of it."""
+    """Escape text from outside, which is an argument of a message: it can't start a new line that looks like ours, and
+    its control characters reach no terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
         if isinstance(record.args, tuple):
@@ -23,7 +23,7 @@ class Formatter(logging.Formatter):
         return super().format(record)
 
     def formatException(self, ei: Any) -> str:
-        """A traceback has lines; what it quotes can hold anything."""
+        """Keep the lines of a traceback, and escape what it quotes."""
         return _escaped(_BREAKING_BUT_LINES, super().formatException(ei))
 
 

@@ -1,4 +1,4 @@
-"""What every page carries, what none may have in it, and which requests nobody can read."""
+"""Headers of every page, the escaping of invisible characters, and the refusal of unreadable requests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GetResponse = Callable[[HttpRequest], HttpResponse | Awaitable[HttpResponse]]
 
 
 def after(get_response: GetResponse, change: Callable[[HttpResponse], HttpResponse]) -> GetResponse:
-    """A middleware that changes the answer and lets every request by."""
+    """A middleware that only changes the answer."""
     if iscoroutinefunction(get_response):
 
         async def middleware(request: HttpRequest) -> HttpResponse:
@@ -68,7 +68,7 @@ def _unreadable(request: HttpRequest) -> HttpResponse | None:
 
 
 def _refuse_form(request: HttpRequest, view: Any, *_: Any) -> HttpResponse | None:
-    """Agents send no forms: what they send is cleaned (agentapi/cleaning.py)."""
+    """Not for agents, which send no forms: their messages are cleaned (agentapi/cleaning.py)."""
     if request.method != "POST" or getattr(view, "csrf_exempt", False):
         return None
     if any("\0" in text for name, values in request.POST.lists() for text in (name, *values)):
@@ -78,8 +78,8 @@ def _refuse_form(request: HttpRequest, view: Any, *_: Any) -> HttpResponse | Non
 
 @sync_and_async_middleware
 def only_permitted_actions(get_response: GetResponse) -> GetResponse:
-    """403 for an action of the administration that is not among those that this account is offered. (Django itself
-    answers as though none had been chosen.)"""
+    """403 for an action of the administration that this account is not offered. (Django would answer as if no action
+    had been chosen.)"""
     middleware = after(get_response, lambda response: response)
     middleware.process_view = _refuse_action  # type: ignore[attr-defined]
     return middleware
@@ -100,9 +100,9 @@ def _refuse_action(request: HttpRequest, view: Any, *_: Any) -> None:
 
 @sync_and_async_middleware
 def nothing_unseen(get_response: GetResponse) -> GetResponse:
-    """No page holds a character that turns the direction of its text or can't be seen, whichever way it came in: it
-    stands there as its escape. (Text is made readable before it is stored; pages also echo what never is: a search, a
-    refused import, the name of a failed login.)"""
+    """Escape invisible characters and those that change the direction of text, on every page. (Text is made readable
+    before it is stored, but pages also show text that is never stored: a search, a refused import, the name of a failed
+    login.)"""
     return after(get_response, _spell_out)
 
 

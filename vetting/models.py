@@ -1,4 +1,4 @@
-"""What the installation as a whole remembers."""
+"""Data about the installation as a whole."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from django.db import models
 
 
 class GivenPermission(models.Model):
-    """A permission that a role was given when it was shipped. It is given once: where an administrator took it away
-    from the role, the next upgrade does not bring it back."""
+    """A permission that a role was given once. If an administrator takes it away from the role, the next upgrade does
+    not give it again."""
 
     role = models.CharField(max_length=150)
     permission = models.CharField(max_length=200)

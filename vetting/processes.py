@@ -18,7 +18,7 @@ MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
 
 
 def start(argv: list[str], name: str, **env: str) -> subprocess.Popen[bytes]:
-    """Start `argv` in a process group of its own; it gets SIGTERM should we die. Its pid goes to PID_DIR/name.pid."""
+    """Start `argv` in a process group of its own; it gets SIGTERM if we die. Its pid is written to PID_DIR/name.pid."""
     child = subprocess.Popen(argv, start_new_session=True, preexec_fn=_die_with_parent, env={**os.environ, **env})
     pid_file(name).parent.mkdir(parents=True, exist_ok=True)
     pid_file(name).write_text(str(child.pid))
@@ -46,8 +46,8 @@ def kill_group(pgid: int) -> None:
 
 
 def kill_leftover(name: str, word: str) -> None:
-    """End what an earlier, killed parent left behind: the group of the pid file, if its leader or a member still is
-    one of ours (`word` in its command line)."""
+    """End the process group that an earlier, killed parent left behind. The pid file names it; its leader or a member
+    must have `word` in its command line."""
     try:
         pgid = int(pid_file(name).read_text())
     except (OSError, ValueError):

@@ -1,5 +1,5 @@
-"""What each address and action asks for. A test walks all of them as every role and fails for one that is not here or
-that answers otherwise; docs/security.md is written from this (scripts/write_roles.py)."""
+"""The permissions that each address and action needs. A test requests all of them as every role; it fails for one that
+is missing here or answers differently. scripts/write_roles.py writes docs/security.md from this."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from runs.desk import actions
 from runs.desk.access import SEE
 
 Asked = tuple[str, ...] | str
-"""Permissions, all of which are asked for; or one of the words below."""
+"""Permissions, all of which are needed; or one of the words below."""
 
 ANYBODY = "nothing"
 TOKEN = "the token of the run"
@@ -23,7 +23,7 @@ NOT_OFFERED = "not offered"
 
 @dataclass(frozen=True)
 class Right:
-    """What looking (GET) and doing (POST) ask for."""
+    """What GET and POST need."""
 
     get: Asked
     post: Asked = NOT_OFFERED
@@ -55,7 +55,7 @@ PAGES: dict[str, Right] = {
 
 
 def _model(name: str, add: bool = True, change: bool = True, delete: bool = True) -> dict[str, Right]:
-    """Django's own pages of a model; False: our administration offers it to nobody."""
+    """Django's own pages of a model. False: our administration offers this to nobody."""
     app, model = name.split(".")
     may = {verb: (f"{app}.{verb}_{model}",) for verb in ("view", "add", "change", "delete")}
     added = may["add"] if add else NOBODY
@@ -128,4 +128,4 @@ ACTIONS: dict[str, dict[str, Asked]] = {
     "django_q.failure": {_DELETE: ("django_q.delete_failure",), "resubmit_task": ("django_q.change_failure",)},
     "django_q.ormq": {_DELETE: ("django_q.delete_ormq",)},
 }
-"""Actions of the administration's lists, beside the permission to see the list."""
+"""What actions of the administration's lists need, in addition to the permission to see the list."""

@@ -38,7 +38,7 @@ SUMMARIES = {
 
 
 def give_all(apps: Any = installed, using: str = "default", **_: Any) -> list[str]:
-    """After every `migrate`. Returns what an operator of an older version is told.
+    """Called after every `migrate`. Returns messages for the operator of an older version.
 
     1. A role gets each permission that ships with it once: what an administrator added stays, and what one took away
        does not come back.
@@ -47,7 +47,7 @@ def give_all(apps: Any = installed, using: str = "default", **_: Any) -> list[st
     """
     try:
         given, user = apps.get_model("vetting", "GivenPermission"), apps.get_model("auth", "User")
-    except LookupError:  # migrated back to a time without roles, or only a part of the apps
+    except LookupError:  # migrated back to a version without roles, or only some of the apps
         return []
     first_time = not given.objects.using(using).exists()
     _make_permissions(apps, using)
@@ -57,7 +57,7 @@ def give_all(apps: Any = installed, using: str = "default", **_: Any) -> list[st
 
 
 def _make_permissions(apps: Any, using: str) -> None:
-    """Django makes an app's permissions when that app's turn comes, which for some is after ours."""
+    """Create the permissions now: for some apps Django would create them only after this function."""
     for label in sorted({name.partition(".")[0] for name in ROLES[ADMINISTRATOR]}):
         create_permissions(installed.get_app_config(label), verbosity=0, using=using, apps=apps)
 
@@ -72,7 +72,7 @@ def _give(apps: Any, using: str, role: str, names: Iterable[str]) -> None:
 
 
 def _permissions(apps: Any, using: str, names: Iterable[str]) -> list[Any]:
-    """Raises LookupError for one that there is not."""
+    """Raises LookupError for an unknown permission."""
     rows = apps.get_model("auth", "Permission").objects.using(using).select_related("content_type")
     by_name = {f"{row.content_type.app_label}.{row.codename}": row for row in rows}
     if unknown := [name for name in names if name not in by_name]:

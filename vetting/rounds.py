@@ -50,7 +50,7 @@ def dispatch() -> None:
     runs.dispatcher.tick(pxe.loopback.measure)
 
 
-# What vetting.yaml switched off is off before anything that may take its time.
+# First end what vetting.yaml switched off: later ticks may take long.
 TICKS: tuple[Callable[[], object], ...] = (
     pxe.supervisor.tick,
     pxe.iperf.tick,
@@ -72,8 +72,8 @@ LEASE_S = 10.0
 
 
 def session() -> str:
-    """Hold the lease for up to 25 s and do a round every second; then queue the next session. A database that is
-    locked, full or away for a time does not end it: it goes on until it could hand over, or somebody else took over."""
+    """Hold the lease for up to 25 s and do a round every second; then queue the next session. If the database is
+    locked, full or unreachable for a while, the session goes on until it can hand over or another session took over."""
     me = f"{socket.gethostname()}:{os.getpid()}"
     if not take_lease(me):
         return "held by another"
@@ -99,7 +99,7 @@ def _do_rounds(me: str, watch: Watch) -> str:
 
 
 def do_round(watch: Watch) -> None:
-    """Each tick once; one that fails or takes too long keeps no other from its turn."""
+    """Call each tick once. A tick that fails or takes too long does not prevent the others."""
     paused = _paused()
     with watch.round():
         for tick in TICKS:
@@ -108,7 +108,7 @@ def do_round(watch: Watch) -> None:
 
 
 def _paused() -> dict[str, Any]:
-    """None where the database refuses: what needs none has its turn all the same."""
+    """The paused ticks; none if the database fails, since some ticks need no database."""
     try:
         return tickwatch.known()
     except DatabaseError as error:
@@ -129,7 +129,7 @@ def _do(tick: Callable[[], object], name: str, watch: Watch, *, was_paused: bool
         close_old_connections()
     took_s = time.monotonic() - started
     if took_s > tickwatch.LIMIT_S:
-        connection.close()  # whatever it was in the middle of
+        connection.close()  # also in the middle of a transaction or query
         tickwatch.pause(name, took_s)
     elif was_paused:
         tickwatch.forgive(name)
@@ -144,7 +144,7 @@ def name_of(tick: Callable[[], object]) -> str:
 
 @transaction.atomic
 def hand_over(me: str) -> None:
-    """The lease is free and the next session is queued, or neither."""
+    """Free the lease and queue the next session, both in one transaction."""
     Lease.objects.filter(name=Lease.ROUND, holder=me).update(until=None)
     enqueue(SESSION)
 
@@ -152,7 +152,7 @@ def hand_over(me: str) -> None:
 def take_lease(me: str) -> bool:
     Lease.objects.get_or_create(name=Lease.ROUND)
     now = timezone.now()
-    # Nobody takes it for so long: the clock was set back since, and whoever held it may be dead.
+    # No lease lasts this long: the clock was set back, and the holder may be dead.
     far = models.Q(until__gt=now + timedelta(seconds=2 * LEASE_S))
     free = models.Q(until=None) | models.Q(until__lt=now) | models.Q(holder=me) | far
     taken = Lease.objects.filter(free, name=Lease.ROUND).update(holder=me, until=now + timedelta(seconds=LEASE_S))
@@ -167,17 +167,18 @@ def renew_lease(me: str) -> bool:
 
 
 def parent_is_alive() -> bool:
-    """Whether the vetworker that started this cluster still is (True where none did, as in a test)."""
+    """Whether the vetworker that started this cluster is alive (True if none did, as in a test)."""
     return not settings.WORKER_PARENT_PID or psutil.pid_exists(settings.WORKER_PARENT_PID)
 
 
 def drop_lease() -> None:
-    """Of a worker of this machine that is known to be dead; another machine's goes on."""
+    """Drop the lease of a dead worker on this machine; a lease of another machine is kept."""
     ours = models.Q(holder="") | models.Q(holder__startswith=f"{socket.gethostname()}:")
     Lease.objects.filter(ours, name=Lease.ROUND).update(until=None, holder="")
 
 
 def ensure_schedule() -> None:
-    """The minute's schedule that revives the chain; also after the clock was set back, which left it in the future."""
+    """Create the schedule that queues a session every minute if none is queued; also repair it after the clock was set
+    back, which leaves it in the future."""
     every_minute = {"func": SESSION, "schedule_type": Schedule.MINUTES, "minutes": 1, "repeats": -1}
     Schedule.objects.update_or_create(name="round", defaults={**every_minute, "next_run": timezone.now()})

@@ -25,7 +25,8 @@ TESTING = env.bool("VETTING_TESTING", default=False)
 
 
 def _secret_key() -> str:
-    """From the environment, else kept beside the data: made once, readable by us alone."""
+    """The secret key from the environment, else from a file beside the data, which is made once and readable by us
+    alone."""
     if key := env.str("VETTING_SECRET_KEY", default=""):
         return key
     path = DATA_DIR / "secret_key"
@@ -125,16 +126,16 @@ TEMPLATES = [
     }
 ]
 
-# Requests of people run in this many lasting threads (vetting/asgi.py), each with its own database connection. 0:
-# Django's own way, two new threads and a new connection for every request, at half the speed.
+# Requests of people run in this many permanent threads (vetting/asgi.py), each with its own database connection. 0:
+# Django's default, two new threads and a new connection for every request, at half the speed.
 WEB_THREADS = env.int("VETTING_WEB_THREADS", default=4)
 
 DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'vetting.sqlite3'}")}
 DATABASES["default"]["CONN_MAX_AGE"] = None if WEB_THREADS else 0
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # IMMEDIATE: a transaction that reads first and writes later can't be refused with "database is locked". FULL: with
-    # NORMAL a loss of power takes back what was answered already, and an agent never sends that again.
+    # IMMEDIATE: a transaction that reads first and writes later can't fail with "database is locked". FULL: with NORMAL
+    # a loss of power undoes commits that were already acknowledged, and an agent never sends those again.
     DATABASES["default"]["OPTIONS"] = {
         "timeout": 20,
         "transaction_mode": "IMMEDIATE",
@@ -170,7 +171,7 @@ AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_LOCKOUT_TEMPLATE = "axes_locked_out.html"
 AXES_RESET_ON_SUCCESS = True
-AXES_VERBOSE = False  # else every command begins with a line of axes
+AXES_VERBOSE = False  # otherwise axes prints a line at the start of every command
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.BCryptSHA256PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",

@@ -1,8 +1,9 @@
-"""What keeps one slow tick from stopping the round: a thread beside the ticks.
+"""A thread beside the ticks, so that one slow tick does not stop the round.
 
-While a round goes on, the thread shows that the worker lives (`Lease.ticked_at`), whatever a tick is busy with. A tick
-that took longer than `LIMIT_S` is interrupted and paused for a while. Where that does not help, its process ends after
-`END_S`, and another one goes on with the round. Log, pages and /healthz say which tick it was.
+During a round the thread shows that the
+worker is alive (`Lease.ticked_at`), whatever a tick does. A tick that takes longer than `LIMIT_S` is interrupted and
+paused for a while. If it can't be interrupted, its process ends after `END_S`, and another process continues the round.
+Log, pages and /healthz say which tick it was.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ log = logging.getLogger("vetting.rounds")
 LOOK_EVERY_S = 0.5
 RENEW_EVERY_S = 3.0
 SLOW_S = 5.0
-# The longest thing that a tick waits for is the measurement over loopback: 8 s at worst.
+# The longest wait of a tick is the measurement over loopback: 8 s at most.
 LIMIT_S = 15.0
 END_S = 30.0
 PAUSES_S = (5.0, 15.0, 60.0)
@@ -38,15 +39,15 @@ _IMPATIENT = dblimits.Limits(lock_s=1, statement_s=5)
 
 
 class Overdue(BaseException):
-    """The tick took too long. No handler inside a tick takes it for an error of its own."""
+    """The tick took too long. It is no Exception, so that no handler inside a tick catches it."""
 
 
 class Watch:
-    """Of one session. `renew` shows that it lives, `hand_over` lets another session take its place."""
+    """The watch of one session. `renew` shows that it is alive, `hand_over` lets another session take over."""
 
     def __init__(self, renew: Callable[[], Any], hand_over: Callable[[], Any]) -> None:
         self._renew, self._hand_over = renew, hand_over
-        self._doing: tuple[str, float] = ("", 0.0)  # the tick, and since when; empty between two of them
+        self._doing: tuple[str, float] = ("", 0.0)  # the running tick and its start; empty between two ticks
         self._is_busy, self._renewed = False, time.monotonic()
         self._over = threading.Event()
         self._main, self._connection = threading.get_ident(), connections[DEFAULT_DB_ALIAS]
@@ -105,14 +106,14 @@ class Watch:
             self._renew()
 
     def _interrupt(self) -> None:
-        """Python's own code by a signal, a query by the database's driver."""
+        """Interrupt Python code by a signal, and a query through the database's driver."""
         signal.pthread_kill(self._main, signal.SIGUSR1)
         raw = self._connection.connection
         if stop := getattr(raw, "interrupt", None) or getattr(raw, "cancel", None):
             stop()
 
     def _end(self, name: str, took_s: float) -> None:
-        """It can't be interrupted: this process ends, and takes it along."""
+        """End this process, since the tick can't be interrupted."""
         log.critical("tick %s does not end: its process %s is ended after %.0f s", name, os.getpid(), took_s)
         try:
             pause(name, took_s)
@@ -122,12 +123,12 @@ class Watch:
 
 
 def is_paused(paused: dict[str, Any], name: str) -> bool:
-    """A time too far ahead is one of a clock that was set back."""
+    """Whether the tick is paused. A time too far ahead does not count: the clock was set back."""
     return 0 < paused.get(name, {}).get("until", 0) - time.time() <= PAUSES_S[-1]
 
 
 def pause(name: str, took_s: float) -> None:
-    """Leave this tick out for a while, the longer the more often it took too long in a row, and say so."""
+    """Pause this tick for a while and report it; the pause grows with each time in a row that it took too long."""
     paused = known()
     times = paused.get(name, {}).get("times", 0) + 1
     until = time.time() + PAUSES_S[min(times, len(PAUSES_S)) - 1]
@@ -136,7 +137,7 @@ def pause(name: str, took_s: float) -> None:
 
 
 def forgive(name: str) -> None:
-    """It ended in time again."""
+    """Reset the pause after the tick ended in time."""
     _keep({other: what for other, what in known().items() if other != name})
     log.warning("tick %s ends in time again", name)
 

@@ -12,13 +12,13 @@ from runs.desk.access import needs
 from vetting import health
 from vetting.admin import Login, close_actions, mend_dated_lists
 
-admin.site.enable_nav_sidebar = False  # its width is the lists'; the index has the same links
+admin.site.enable_nav_sidebar = False  # it takes width from the lists; the index has the same links
 admin.site.site_url = None  # the header leads back to the hosts already
 close_actions()
 mend_dated_lists()
 
 urlpatterns = [
-    # In the place of the administration's own, which tells the address of any object to any staff.
+    # Replaces the administration's own view, which reveals the address of any object to any staff.
     path("admin/r/<int:content_type_id>/<int:object_id>/", require_safe(needs()(shortcut)), name="view-on-site"),
     path("admin/", admin.site.urls),
     path(

@@ -1,2 +1,2 @@
-"""One archive with all that can't be made again: database, logs, reports, configuration. `manage.py backup` writes it,
-`manage.py restore` reads it."""
+"""Backups: one archive with everything that can't be regenerated: database, logs, reports, configuration. `manage.py
+backup` writes it, `manage.py restore` reads it."""

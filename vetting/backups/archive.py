@@ -34,18 +34,18 @@ _NAME = re.compile(
 _PIECE = 1 << 20
 _FACTS = {"files": dict, "migrations": list, "database": str, "made_at": str, "version": str, "runs": int}
 _MANIFEST_MAX = 1 << 30
-# Of a file's headers: a long name has one of its own, and tarfile keeps all of it in memory.
+# Size of a file's headers: a long name has a header of its own, which tarfile reads into memory.
 _HEADERS_MAX = 64 << 10
 Progress = Callable[[str, int], None]
 
 
 def is_name(name: str) -> bool:
-    """Whether an archive may have a file of this name. None leads out of the directory that it is unpacked in."""
+    """Whether an archive may contain a file of this name. No allowed name leads out of the target directory."""
     return bool(_NAME.fullmatch(name))
 
 
 class BadArchive(Exception):
-    """It can't be restored; the message says why."""
+    """The archive can't be restored; the message says why."""
 
 
 def silent(what: str, done_bytes: int) -> None:
@@ -62,7 +62,7 @@ class Writer:
     written: int = 0
 
     def add(self, name: str, path: Path, length: int | None = None) -> None:
-        """The file, or its first `length` bytes: a log grows while it is copied. Raises FileNotFoundError."""
+        """Add the file, or its first `length` bytes: a log grows while it is copied. Raises FileNotFoundError."""
         with path.open("rb") as stream:
             size = path.stat().st_size if length is None else min(length, path.stat().st_size)
             self._put(name, stream, size, path.stat().st_mtime)
@@ -72,7 +72,7 @@ class Writer:
         self._put(name, io.BytesIO(data), len(data), time.time())
 
     def finish(self, facts: dict[str, Any]) -> None:
-        """The manifest, as the last file: an archive without it was never finished."""
+        """Add the manifest as the last file: an archive without it was never finished."""
         self.add_text(MANIFEST, json.dumps({"format": FORMAT, **facts, "files": dict(self.files)}, indent=0))
 
     def _put(self, name: str, stream: BinaryIO, size: int, modified: float) -> None:
@@ -103,7 +103,7 @@ class _Hashing:
 
 @contextmanager
 def writing(path: Path, progress: Progress = silent) -> Iterator[Writer]:
-    """An archive that nobody else may read. It takes its name when it is whole and on the disk."""
+    """Write an archive that only we may read. It gets its name when it is complete and synced to the disk."""
     half = path.with_name(f".{path.name}.half")
     half.unlink(missing_ok=True)
     half.touch(mode=0o600)
@@ -119,8 +119,8 @@ def writing(path: Path, progress: Progress = silent) -> Iterator[Writer]:
 
 
 def unpack(path: Path, into: Path, *, room_bytes: int, progress: Progress = silent) -> dict[str, Any]:
-    """Every file of the archive below `into`, checked; returns its manifest. Raises BadArchive, and OSError where
-    `path` can't be read."""
+    """Unpack every file of the archive below `into` and check it; returns the manifest. Raises BadArchive, and OSError
+    if `path` can't be read."""
     seen: dict[str, dict[str, Any]] = {}
     total = 0
     try:
@@ -149,7 +149,7 @@ def _unpacked(path: Path) -> Iterator[tuple[_Bounded, tarfile.TarFile]]:
 
 @dataclass
 class _Bounded:
-    """What the archive unpacks to, of which `left` bytes may be read: the headers of one file, then its content."""
+    """The unpacked stream, of which at most `left` bytes may be read: the headers of one file, then its content."""
 
     stream: Any
     left: int = _HEADERS_MAX

@@ -32,11 +32,12 @@ class Database(ABC):
 
     @abstractmethod
     def snapshot(self, path: Path, progress: archive.Progress) -> AbstractContextManager[Rows]:
-        """Write it as of one moment to `path`; gives a way to ask that very copy. Raises DatabaseProblem."""
+        """Write the database as of one moment to `path`; yields a function that queries this same copy. Raises
+        DatabaseProblem."""
 
     @abstractmethod
     def replaced(self, path: Path) -> AbstractContextManager[None]:
-        """A context in which `path` is in the place of the database; where it fails, the old one comes back."""
+        """A context in which `path` replaces the database; if it fails, the old database is put back."""
 
 
 class Sqlite(Database):
@@ -44,7 +45,7 @@ class Sqlite(Database):
 
     @contextmanager
     def snapshot(self, path: Path, progress: archive.Progress) -> Iterator[Rows]:
-        """In one read transaction: it holds up no writer, and no writer makes it begin anew."""
+        """Copy in one read transaction: it blocks no writer, and no writer makes it start again."""
         source = sqlite3.connect(f"file:{self._file()}?mode=rw", uri=True, isolation_level=None)
         target = sqlite3.connect(path, isolation_level=None)
         path.chmod(0o600)
@@ -114,7 +115,7 @@ class Postgresql(Database):
 
     @contextmanager
     def snapshot(self, path: Path, progress: archive.Progress) -> Iterator[Rows]:
-        """pg_dump reads the very snapshot that the questions are put to."""
+        """pg_dump reads the same snapshot as the queries."""
         asking = connection.copy()
         try:
             number = _rows(asking, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "SELECT pg_export_snapshot()")[0][
@@ -129,7 +130,7 @@ class Postgresql(Database):
 
     @contextmanager
     def replaced(self, path: Path) -> Iterator[None]:
-        """The tables of now stay in a schema beside until all is well."""
+        """The present tables stay in another schema until the restore has succeeded."""
         self._say(f"DROP SCHEMA IF EXISTS {_OLD_SCHEMA} CASCADE")
         self._say(f"ALTER SCHEMA public RENAME TO {_OLD_SCHEMA}", "CREATE SCHEMA public")
         try:
@@ -145,7 +146,7 @@ class Postgresql(Database):
     def _say(self, *statements: str) -> None:
         with connection.cursor() as cursor:
             cursor.execute("; ".join(statements))
-        connection.close()  # what is prepared or cached knows the old tables
+        connection.close()  # prepared statements and caches refer to the old tables
 
     def _run(self, program: str, *options: str) -> None:
         words, extra = connection.client.settings_to_cmd_args_env(connection.settings_dict, list(options))

@@ -1,4 +1,4 @@
-"""A backup of a system at work: first the database at one moment, then the files that this very database names."""
+"""Back up a running system: first the database as of one moment, then the files that this copy names."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MIGRATIONS = "SELECT app, name FROM django_migrations ORDER BY app, name"
 
 @dataclass(frozen=True)
 class Made:
-    """What a backup holds. `left_out` names files that rows name and that were not there."""
+    """What a backup contains. `left_out`: files that rows name and that did not exist."""
 
     path: Path
     size: int
@@ -40,7 +40,7 @@ class CannotBackUp(Exception):
 
 
 def make(path: Path, *, with_secrets: bool = False, progress: archive.Progress = archive.silent) -> Made:
-    """Write the archive; never over another file. Raises CannotBackUp, databases.DatabaseProblem and OSError."""
+    """Write the archive; never overwrites a file. Raises CannotBackUp, databases.DatabaseProblem and OSError."""
     if path.exists():
         raise CannotBackUp(f"{path} is there already: choose another name, or remove it")
     if not path.parent.is_dir():
@@ -60,7 +60,7 @@ def make(path: Path, *, with_secrets: bool = False, progress: archive.Progress =
 
 
 def _files(ask: Rows) -> Iterator[tuple[str, Path, int | None]]:
-    """Name in the archive, file, and how much of it: a log as far as the copied rows know it."""
+    """Each file as (name in the archive, path, length): a log is copied as far as the copied rows know it."""
     for run, length in ask(_RUNS):
         if length:
             yield f"runs/{run}/run.log", logfiles.path(run), length
@@ -70,7 +70,7 @@ def _files(ask: Rows) -> Iterator[tuple[str, Path, int | None]]:
 
 
 def _is_added(writer: archive.Writer, name: str, file: Path, length: int | None) -> bool:
-    """The janitor may have taken it away, or nothing of ours has such a name."""
+    """Whether the file was added. The janitor may have removed it, or its name is none of ours."""
     if not archive.is_name(name):
         return False
     try:
@@ -101,7 +101,7 @@ def _facts(kind: str, ask: Rows, with_secrets: bool) -> dict[str, Any]:
 
 
 def version() -> str:
-    """What CHANGELOG.md names first."""
+    """The version that CHANGELOG.md names first."""
     text = (settings.BASE_DIR / "CHANGELOG.md").read_text(encoding="utf-8")
     return next((line[3:].strip() for line in text.splitlines() if line.startswith("## ")), "")
 
@@ -112,7 +112,7 @@ def configuration_digest() -> str:
 
 
 def secret_key_id() -> str:
-    """Tells whether two systems have the same secret key, and nothing else of it."""
+    """An id that shows whether two systems have the same secret key and reveals nothing else about it."""
     return hmac.new(settings.SECRET_KEY.encode(), b"vetting backup", hashlib.sha256).hexdigest()[:16]
 
 

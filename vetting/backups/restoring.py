@@ -1,4 +1,5 @@
-"""From an archive to a system that works: checked whole before anything is touched, and undone where it fails."""
+"""Restore a system from an archive. The whole archive is checked before anything is changed; if a step fails, it is
+undone."""
 
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ class CannotRestore(Exception):
 
 @dataclass(frozen=True)
 class Restored:
-    """What came back. `safety_copy` is what was there before, `notes` what the operator should know."""
+    """The result of a restore. `safety_copy` is a backup of the previous data; `notes` are for the operator."""
 
     manifest: dict[str, Any]
     safety_copy: Path | None
@@ -98,7 +99,7 @@ def _refuse_newer(manifest: dict[str, Any]) -> None:
 
 
 def _copy_of_now(*, yes: bool, progress: archive.Progress) -> Path | None:
-    """A backup of what is about to be replaced; None where there is nothing."""
+    """Back up the data that is about to be replaced; None if there is none."""
     if not (there := _what_is_there()):
         return None
     if not yes:
@@ -119,7 +120,7 @@ def _what_is_there() -> str:
 
 @contextmanager
 def _files_replaced(staged: Path) -> Iterator[None]:
-    """The archive's files in the place of the runs' directory; where it fails, the old ones come back."""
+    """Replace the runs' directory by the archive's files; if it fails, the old directory is put back."""
     place, kept = settings.RUNS_DIR, settings.RUNS_DIR.with_name("runs.replaced")
     shutil.rmtree(kept, ignore_errors=True)
     if place.exists():
@@ -139,8 +140,8 @@ def _files_replaced(staged: Path) -> Iterator[None]:
 
 
 def _set_right() -> None:
-    """The lease is nobody's. A report that changed while the backup was made, or was removed, is written anew; a file
-    of another kind that is gone leaves no row."""
+    """Adjust the restored rows. Release the lease. Write reports again that are missing or changed during the backup.
+    Delete rows of other files that are missing."""
     Lease.objects.update(holder="", until=None)
     reports = {report.HTML_NAME, report.JSON_NAME}
     differing = {one.run for find in (stored.different_files, stored.missing_reports) for one in find(Scope())}

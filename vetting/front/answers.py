@@ -1,4 +1,5 @@
-"""Answers that need neither a database nor a thread of Django's: for a bare ASGI `send`, and as Django's response."""
+"""Answers that need neither a database nor one of Django's threads: for a bare ASGI `send`, and as Django's
+response."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ class Answer:
 
 
 def not_now(path: str, reason: str, *, status: int = 503, retry_after_s: int = 5, query: str = "") -> Answer:
-    """What whoever asks at this path can use: an agent JSON, iPXE a script that comes again, people a page."""
+    """A temporary refusal in the form that the client of this path understands: JSON for an agent, a script that asks
+    again for iPXE, a page for people."""
     if path.startswith("/api/"):
         body = json.dumps({"error": f"not recorded ({reason}): send it again"})
         return Answer(status, "application/json", body, retry_after_s)
@@ -53,5 +55,5 @@ def not_now(path: str, reason: str, *, status: int = 503, retry_after_s: int = 5
 
 
 def _url(path: str) -> str:
-    """As iPXE asked for it; nothing in it stands for something else there."""
+    """The URL that iPXE requested, without anything that iPXE would expand."""
     return f"{settings.VETTING.web.agent_url}{quote(path, safe='/:')}"

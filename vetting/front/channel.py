@@ -27,16 +27,16 @@ from runs.live.allowance import Allowance, OnceAMinute
 
 log = logging.getLogger("vetting.web")
 
-# From the first byte of a request to the end of its headers. Also: from the connection to its first byte.
+# Time from the first byte of a request to the end of its headers; also from the connection to the first byte.
 HEAD_S = 10.0
-# Between two requests on a connection that is kept.
+# Time between two requests on a connection that is kept open.
 IDLE_S = 60.0
-# For a body: so long, and a second more for each so many bytes. 2 MiB: 47 s.
+# Time for a body: this long, plus a second for each so many bytes. 2 MiB: 47 s.
 BODY_S = 15.0
 BODY_BYTES_PER_S = 64 * 1024
-# For an answer that waits to be taken; then its client is gone, or holds our memory on purpose.
+# Time for a client to read an answer; after that it is gone, or holds our memory on purpose.
 TAKE_S = 300.0
-# How long, and how much, is still read and thrown away after a refusal, so that its client gets to read it.
+# How long, and how much, we still read and discard after a refusal, so that the client can read the refusal.
 LINGER_S = 2.0
 LINGER_BYTES = 1024 * 1024
 
@@ -45,14 +45,14 @@ HELD_BYTES_EACH = 8 * 1024 * 1024
 HELD_BYTES_EACH_LOGGED_IN = 2 * LOGGED_IN_BODY_BYTES
 HELD_BYTES = 64 * 1024 * 1024
 MAX_CONNECTIONS = 4096
-# Digits of a length: more than any file has, and fewer than `int` refuses.
+# Digits of a Content-Length: enough for any file, and fewer than `int` refuses.
 LENGTH_DIGITS = 18
-# Of the descriptors that this process may have; the rest is for databases, logs and boot files.
+# Share of this process's file descriptors; the rest is for databases, logs and boot files.
 SHARE_OF_DESCRIPTORS = 0.75
 
 
 class Request(WebRequest):
-    """One request; it holds its body in memory, and counts it, until it is answered."""
+    """One request. Its body is kept in memory, and counted, until it is answered."""
 
     def __init__(self, channel: Channel, queued: bool) -> None:
         # Twisted would look for form fields in every body, in the event loop, and daphne does not use them.
@@ -85,7 +85,7 @@ class Request(WebRequest):
         return self.factory.bodies_logged_in if self.account else self.factory.bodies
 
     def _holder(self) -> str:
-        """Those who are logged in don't share an address's part: behind a proxy they would have one for all."""
+        """A logged-in user has a share of their own: behind a proxy, all users have one address."""
         return f"account {self.account}" if self.account else self.client.host
 
     def let_go(self) -> None:
@@ -94,8 +94,8 @@ class Request(WebRequest):
             self.held = 0
 
     def process(self) -> Any:
-        """Without what daphne would do at a client's word: change to WebSocket, where none of these bounds count, and
-        take a part of the path for a prefix, so that one address has many names."""
+        """Process the request without two features of daphne that a client can trigger: the change to WebSocket, where
+        none of these bounds apply, and a path prefix, which would give one address many names."""
         self.requestHeaders.removeHeader(b"upgrade")
         self.requestHeaders.removeHeader(b"daphne-root-path")
         return super().process()
@@ -114,7 +114,7 @@ class Request(WebRequest):
 
 
 class Channel(HTTPChannel):
-    """One connection. `timeOut` of the base class is a deadline here, which no further byte moves."""
+    """One connection. Here `timeOut` of the base class is a deadline: further bytes do not extend it."""
 
     factory: Factory
     address = ""
@@ -133,7 +133,7 @@ class Channel(HTTPChannel):
         if not self._receiving and not self._handlingRequest:
             self._receiving = True
             self.setTimeout(HEAD_S)
-        # Not the next class's, which moves the deadline.
+        # Skips the next class's method, which would extend the deadline.
         LineReceiver.dataReceived(self, data)
 
     def lineReceived(self, line: bytes) -> None:
@@ -187,8 +187,8 @@ class Channel(HTTPChannel):
         self.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
 
     def refuse(self, status: HTTPStatus, text: str) -> None:
-        """Answer at once, let go of what has come, and close. Read a little more meanwhile: a connection that is
-        closed while something lies unread takes the answer away from its client."""
+        """Answer at once, drop what was received, and close. Read a little more meanwhile: if a connection is closed
+        with unread data, the client loses the answer."""
         self.refused = True
         self.setTimeout(None)
         self.factory.tell_refusal(self.address, status, text)
@@ -207,7 +207,7 @@ class Channel(HTTPChannel):
             self.transport.pauseProducing()
 
     def pauseProducing(self) -> None:
-        """More than 64 kB wait to be taken."""
+        """More than 64 kB wait for the client to read them."""
         super().pauseProducing()
         self._expect_to_be_taken()
 
@@ -266,8 +266,8 @@ class Factory(HTTPFactory):
 
 
 def _account(request: Request) -> str:
-    """Whose session this is, empty for a stranger's. Only people who are logged in import files; nobody else
-    needs to send much. The session is a signed cookie: no database is asked here, in the event loop."""
+    """The account of this session; empty if nobody is logged in. Only logged-in people import files; nobody else needs
+    to send much. The session is a signed cookie, so the event loop makes no query."""
     header = (request.getHeader(b"cookie") or b"").decode("latin-1")
     session = parse_cookie(header).get(settings.SESSION_COOKIE_NAME)
     return "" if session is None else str(SessionStore(session).load().get(SESSION_KEY, ""))
@@ -290,5 +290,5 @@ def _max_connections() -> int:
 
 
 def stand_before_daphne() -> None:
-    """daphne's server, which is about to be started, takes its connections from `Factory`."""
+    """Make daphne's server, which is about to be started, use `Factory` for its connections."""
     daphne.server.HTTPFactory = Factory

@@ -1,5 +1,5 @@
-"""Attempts to guess a password: to check one costs a quarter of a second of a processor, whoever sends it. So they have
-one thread of their own, few may wait for it, and each address has so many attempts a minute."""
+"""Limit attempts to guess a password. To check a password takes a quarter of a second of CPU time. So logins have one
+thread of their own, few may wait for it, and each address has a limited number of attempts a minute."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from vetting.front.answers import not_now
 
 Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 
-# The last asks for the old password: whoever finds a browser open could try there as many as he likes.
+# The last one asks for the old password: at an unlocked browser, somebody could guess it there without limit.
 PATHS = frozenset(("/login/", "/admin/login/", "/admin/password_change/"))
-# Here whoever may change accounts sets a password: as much work as to check one, and nothing to guess.
+# Here an administrator sets a password: as much work as to check one, but nothing to guess.
 _SET = re.compile(r"/admin/auth/user/(?:add/|.+/password/)")
-# At once, and then one every so many seconds. An attempt that succeeds is not counted.
+# Attempts at once, then one every so many seconds. A successful attempt is not counted.
 FROM_ONE, FROM_ONE_EVERY_S = 20, 3.0
 FROM_ALL, FROM_ALL_EVERY_S = 60, 1.0
 _REMEMBERED = 10_000
@@ -32,20 +32,20 @@ def sets_password(scope: dict[str, Any]) -> bool:
 
 
 def _sends(scope: dict[str, Any]) -> bool:
-    """To show a form costs no more than another page."""
+    """Whether the request sends a form: showing one costs no more than any page."""
     return scope["method"] not in ("GET", "HEAD")
 
 
 class Pace:
-    """So many at once for each, and one more after every `every_s` seconds."""
+    """Allow each client a number of attempts at once, and one more every `every_s` seconds."""
 
     def __init__(self, at_once: int, every_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.at_once, self.every_s, self._clock = at_once, every_s, clock
-        # When each will have all of its attempts again; a moment that has passed says nothing.
+        # The time when each client has all its attempts again; a time in the past has no effect.
         self._full_at: dict[str, float] = {}
 
     def take(self, who: str) -> float:
-        """0 where `who` may go on, which counts; else seconds until then."""
+        """Count an attempt of `who`: 0 if it is allowed, else the seconds until it is."""
         now = self._clock()
         full_at = max(now, self._full_at.get(who, now)) + self.every_s
         if (wait_s := full_at - now - self.at_once * self.every_s) > 0:
@@ -64,7 +64,7 @@ class Pace:
 
 
 class Logins:
-    """Before `application`, which checks the password."""
+    """Limits requests to `application`, which checks the password."""
 
     def __init__(self, application: Application) -> None:
         self.application = application

@@ -1,7 +1,8 @@
-"""Django's requests in a few lasting threads, each with its database connection. Without that Django starts two threads
-for every request, and half the time goes there.
+"""Run Django's requests in a few permanent threads, each with its database connection. Otherwise Django starts two
+threads for every request, which takes half of the time.
 
-Each kind of request has threads of its own: people who wait for pages, or try passwords, keep no agent waiting.
+Each kind of request has its own threads, so that agents never
+wait behind pages or logins.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from vetting.front.answers import not_now
 
 Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 
-# Requests that wait for one of the threads: more could not be answered in time.
+# How many requests may wait for a thread: more could not be answered in time.
 MAX_WAITING = 200
 
 
@@ -29,8 +30,8 @@ class Busy(Exception):
 
 
 class Threads:
-    """`count` threads, each lent to one request at a time; the one used last is lent first, since its database
-    connection is warm. Their connections have `limits`; a request waits up to `wait_s` for one."""
+    """`count` threads. Each serves one request at a time; the thread used last is taken first, since its database
+    connection is warm. Their connections have `limits`; a request waits up to `wait_s` for a thread."""
 
     def __init__(self, name: str, count: int, limits: dblimits.Limits, wait_s: float, most: int = MAX_WAITING) -> None:
         self._free = [
@@ -72,7 +73,7 @@ _told = OnceAMinute()
 
 
 def pooled(application: Application, threads: Threads) -> Application:
-    """`application` with its synchronous parts in `threads`; a request for which there is none in time is told so."""
+    """`application` with its synchronous parts in `threads`. A request that gets no thread in time is refused."""
 
     async def in_a_kept_thread(scope: dict[str, Any], receive: Any, send: Any) -> None:
         try:

@@ -1,5 +1,5 @@
-"""The one place where a failure of the database becomes an answer. What failed is undone, so whoever asked may ask
-again; the answer says who has to do something about it."""
+"""Turn a failure of the database into an answer; this is done only here. The failed request was rolled back, so the
+client may repeat it; the answer says who must act."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 
 
 def answer(request: HttpRequest, error: Exception) -> HttpResponse | None:
-    """For a view that raised `error`: None where the database is not to blame. A value that it does not take, as
-    PostgreSQL takes no NUL and no column a number of 20 digits, is the asker's."""
+    """The answer to a view that raised `error`; None if the database is not the cause. A value that the database does
+    not accept (PostgreSQL: NUL; a number of 20 digits) is the client's error."""
     if isinstance(error, DataError | OverflowError):
         log.warning("%s %s: not answered", request.method, request.path[:200], exc_info=error)
         why = "this asks for a number, a date or a text that the database can't hold"
@@ -39,14 +39,14 @@ def answer(request: HttpRequest, error: Exception) -> HttpResponse | None:
 
 @sync_and_async_middleware
 def middleware(get_response: GetResponse) -> GetResponse:
-    """Puts `answer` after every view of Django's, and after the rendering of its page."""
+    """Apply `answer` to errors of every Django view and of the rendering of its page."""
     passing = after(get_response, lambda response: response)
     passing.process_exception = answer  # type: ignore[attr-defined]
     return passing
 
 
 def answered(application: Application) -> Application:
-    """The same around an ASGI application that is not Django's, as long as it has not begun to answer."""
+    """Do the same for an ASGI application outside Django, as long as it has not begun to answer."""
 
     async def guarded(scope: dict[str, Any], receive: Any, send: Any) -> None:
         begun = False
@@ -68,6 +68,6 @@ def answered(application: Application) -> Application:
 
 
 def _tell(method: str, path: str, error: Exception) -> None:
-    """With its place in the code where nobody knows the words: SQLite calls some faults of ours operational too."""
+    """Log the error; with a traceback if its text is unknown, since SQLite calls some bugs of ours operational too."""
     known = reason(error) != OTHERWISE
     log.error("%s %s: not answered: %s", method, path, error, exc_info=None if known else error)

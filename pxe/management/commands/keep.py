@@ -1,4 +1,4 @@
-"""What a silent worker leaves undone for dnsmasq and iperf3, once. vetting/keeper.py calls it."""
+"""Do the worker's tasks for dnsmasq and iperf3 once, while the worker does not run. vetting/keeper.py calls this."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Command(BaseCommand):
     help = "Bring dnsmasq and iperf3 to what vetting.yaml and the database say, once, as the worker does every second."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Nothing is started as a child of ours: what a unit of systemd's calls ends with it."""
+        """Starts nothing as a child: systemd ends a unit's children with the unit."""
         config = settings.VETTING
         if config.pxe.mode != "off" and config.pxe.supervise == "tick":
             paths().make()

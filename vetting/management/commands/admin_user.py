@@ -52,7 +52,7 @@ class Command(BaseCommand):
 
 
 def _group(user: Any, role: str | None) -> Group | None:
-    """The role's group; None for a superuser, who needs none, and where the role stays."""
+    """The role's group; None for a superuser, who needs none, and if the role does not change."""
     if role in (None, SUPERUSER):
         return None
     if user.is_superuser:

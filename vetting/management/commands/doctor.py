@@ -1,4 +1,4 @@
-"""`./manage.py doctor [--json]`: is the data as it must be, and is the bench fit to work? 0 where nothing was found."""
+"""`./manage.py doctor [--json]`: check the data and the bench. The exit status is 0 if nothing was found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`./manage.py judge --kind KIND FILE…`: what a run would have said of recorded tool outputs, one JSON line a file."""
+"""`./manage.py judge --kind KIND FILE…`: what a run would find in recorded tool outputs, one JSON line per file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STAGES = {
     "dmidecode": "InventoryCheck",
     "nvidia-smi": "GPU",
 }
-# Parts of a spec that dmidecode tells of.
+# Parts of a spec that dmidecode reports.
 _PARTS = ("system", "cpu", "memory", "firmware")
 _PINNED = ("system.", "cpu.", "memory.")
 TIMEOUT_S = 600
@@ -63,7 +63,7 @@ class Command(BaseCommand):
 
 
 def _request(kind: str, profile_name: str, spec_file: str | None, files: list[str]) -> dict[str, Any]:
-    """What the agent is told, as in a claim. Raises CommandError."""
+    """The data that the agent would get in a claim. Raises CommandError."""
     try:
         profile = profiles.load(profile_name)
     except profiles.ProfileError as error:
@@ -94,7 +94,7 @@ def _spec(path: str | None) -> dict[str, Any]:
 
 
 def _agent(request: dict[str, Any]) -> Iterator[Line]:
-    """The agent's own process, as in the image: the server imports none of its stages. Raises CommandError."""
+    """Run the agent as a process, as in the image: the server must not import stages. Raises CommandError."""
     command = [sys.executable, "-m", "agent", "--judge"]
     try:
         done = subprocess.run(
@@ -108,7 +108,7 @@ def _agent(request: dict[str, Any]) -> Iterator[Line]:
 
 
 def _told(line: Line, expected: dict[str, Any]) -> Line:
-    """The line as it is printed."""
+    """The line to print."""
     if line["trouble"]:
         return _line(wire.Outcome.NOT_TESTED, f"could not be read: {line['trouble']}", [], [])
     if line["inventory"] is None:
@@ -127,7 +127,7 @@ def _told(line: Line, expected: dict[str, Any]) -> Line:
 
 
 def _asked(spec: Line, inventory: wire.Inventory) -> Line:
-    """The part of a spec that dmidecode tells of, or what of it was recorded (`dmidecode -t memory`)."""
+    """The part of the spec that dmidecode reports, or only the recorded part of it (`dmidecode -t memory`)."""
     asked = {part: spec[part] for part in ("system", "cpu", "memory", "not_expected") if part in spec}
     if inventory.system == wire.System():
         asked.pop("system", None)

@@ -1,4 +1,4 @@
-"""`./manage.py restore FILE`: put a backup in place, bring it to this version, and look whether all is well."""
+"""`./manage.py restore FILE`: restore a backup, migrate it to this version, and check the result."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         self._examine()
 
     def _examine(self) -> None:
-        """Nothing runs now: what is broken stays broken, and needs no second look."""
+        """Nothing runs now, so a violation needs no second check."""
         broken = doctor.violations(Scope(), again_after_s=0)
         for one in broken:
             self.stderr.write(f"{f'run {one.run}: ' if one.run else ''}{one.what} ({one.invariant})")

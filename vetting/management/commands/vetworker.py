@@ -1,4 +1,4 @@
-"""The worker: a django-q2 cluster that does the rounds, and a parent that notices when it has stopped doing them."""
+"""The worker: a django-q2 cluster that does the rounds, and a parent process that notices when the rounds stop."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from vetting import processes, rounds
 
 log = logging.getLogger("vetting.worker")
 LOOK_EVERY_S = 2.0
-# A cluster that starts loads all of us first: 18 s on a bench that is short of CPU.
+# A starting cluster first loads all our code: 18 s on a bench that is short of CPU.
 STARTS_WITHIN_S = 60.0
 LONGEST_TIMES = 8
 UNKNOWN = "unknown"
 
 
 def switch_off() -> None:
-    """What this vetting.yaml does not want ends before the cluster starts, whatever the database says."""
+    """End programs that vetting.yaml does not ask for before the cluster starts, even if the database fails."""
     pxe.paths.paths().make()
     for problem in [*pxe.supervisor.switch_off(pxe.paths.paths()), *pxe.iperf.switch_off()]:
         log.error("%s", problem)
@@ -84,19 +84,19 @@ class Command(BaseCommand):
 
 
 def longer(times: int, *, did_a_round: bool) -> int:
-    """On a machine that is starved of CPU a cluster may need more time to start, whatever it is given: killed each
-    time, it would never do a round."""
+    """Give the next cluster more time to start: on a machine short of CPU, a cluster that is killed each time would
+    never do a round."""
     return 1 if did_a_round else min(2 * times, LONGEST_TIMES)
 
 
 def _drop_lease() -> None:
-    """The session that runs ends with its round, so that the cluster can stop at once."""
+    """Drop the lease, so that the running session ends after its round and the cluster can stop at once."""
     with suppress(DatabaseError):
         rounds.drop_lease()
 
 
 def _prepared() -> bool:
-    """Whether the lease is free, and a session is queued that will take it."""
+    """Free the lease and queue a session that takes it. False if that was not possible."""
     close_old_connections()
     try:
         rounds.drop_lease()
