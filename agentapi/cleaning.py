@@ -22,7 +22,7 @@ def may_need_cleaning(text: str) -> bool:
 
 
 def clean_text(text: str) -> str:
-    """Readable, and without anything that begins like a token."""
+    """The text made readable, and without anything that begins like a token."""
     return tokens.without_tokens(readable(text))
 
 

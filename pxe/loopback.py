@@ -20,7 +20,7 @@ _TIMEOUT_S = 4.0
 
 
 def measure() -> LoopbackResult:
-    """Unfit only where it was measured and is too little: a server that is busy or gone says nothing of the rest."""
+    """Unfit only if the measured rate is too low: a server that is busy or missing proves nothing about the rest."""
     config = settings.VETTING
     floor_mbit = config.bench.loopback_min_of_link * config.iperf3.link_mbit
     if config.iperf3.supervise == "off" or not floor_mbit:

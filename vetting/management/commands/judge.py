@@ -138,7 +138,7 @@ def _asked(spec: Line, inventory: wire.Inventory) -> Line:
 
 
 def _checks(part: str, spec: Line, inventory: wire.Inventory) -> Iterator[wire.Check]:
-    """One for the part, and one for each memory module that is expected."""
+    """One check for the part, and one for each expected memory module."""
     alone = orchestrator_stages.compare({part: spec[part], "pinned": _pins(spec, part)}, inventory)
     yield wire.Check(part, wire.Outcome(alone.outcome), alone.reason)
     silent = specdiff.not_compared({part: spec[part]}, inventory)
