@@ -1,5 +1,5 @@
-"""Strings from hardware and agents, made harmless at the door: control characters go, what can't be seen is spelled
-out, tokens are removed."""
+"""Clean strings from hardware and agents before anything uses them: remove control characters and tokens, and replace
+invisible characters by their escapes."""
 
 from __future__ import annotations
 
