@@ -19,6 +19,7 @@ property_settings.load_profile("busy")
 @pytest.fixture(autouse=True)
 def own_files(tmp_path: Path, settings: object, request: pytest.FixtureRequest) -> None:
     """No test writes into the working copy's data. A real web process has the real hashers, and so has who asks."""
+    settings.DATA_DIR = tmp_path
     settings.RUNS_DIR = tmp_path / "runs"
     settings.PXE_DIR = tmp_path / "pxe"
     settings.PID_DIR = tmp_path / "run"

@@ -84,7 +84,7 @@ def test_a_page_says_what_is_wrong_and_that_the_hosts_go_on(
     client: Client, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
 ) -> None:
     client.force_login(factories.UserFactory(), backend="django.contrib.auth.backends.ModelBackend")
-    monkeypatch.setattr(views.runpage, "context", raising(error))
+    monkeypatch.setattr(views.run_page, "context", raising(error))
     reply = client.get(reverse("run", args=[factories.held().pk]))
     page = reply.content.decode()
     assert reply.status_code == 503 and reply["Retry-After"] and reply["Content-Security-Policy"]
@@ -147,7 +147,7 @@ def test_a_value_that_no_database_takes_is_the_askers(
 
     module, name = where
     if module is views:
-        monkeypatch.setattr(views.tilefilter, "asked_for", refuses)
+        monkeypatch.setattr(views.tile_filter, "asked_for", refuses)
         assert admin_client.get("/", {"text": "\0"}).status_code == 400
         return
     monkeypatch.setattr(module, name, refuses)

@@ -56,7 +56,7 @@ def tell(orchestrator: WebProcess, *, rolled_back: bool = False) -> int:
 
 LIMITS = """
 from django.db import connection
-from runs import dblimits
+from runs.database import limits as dblimits
 for limits in (None, dblimits.AGENT):
     if limits:
         dblimits.use(limits)

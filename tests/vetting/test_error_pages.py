@@ -59,7 +59,7 @@ def test_a_fault_of_ours_says_that_the_hosts_go_on(operator: Client, monkeypatch
     def breaks(*_: object) -> None:
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr(views.runpage, "context", breaks)
+    monkeypatch.setattr(views.run_page, "context", breaks)
     answer = operator.get(factories.held().get_absolute_url())
     assert answer.status_code == 500
     assert "goes on regardless" in answer.content.decode()

@@ -12,7 +12,8 @@ BOX = re.compile(r'<div class="scroll[^>]*>')
 def test_every_box_that_scrolls_takes_the_focus_and_has_a_name() -> None:
     boxes = [
         (path.name, box)
-        for path in settings.BASE_DIR.glob("*/templates/**/*.html")
+        for app in ("hosts", "runs", "vetting")
+        for path in (settings.BASE_DIR / app).glob("**/templates/**/*.html")
         for box in BOX.findall(path.read_text(encoding="utf-8"))
     ]
     assert len(boxes) >= 8
