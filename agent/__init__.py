@@ -1,1 +1,2 @@
-"""What runs inside the live image. Standard library only; `wire` and `codec` are shared with the server."""
+"""The program that runs inside the live image. It uses the standard library only. The server imports `agent.contract`
+and nothing else of it."""

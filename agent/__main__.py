@@ -1,6 +1,8 @@
-"""`python3 -m agent`: the kernel command line says which orchestrator, run and token; all else comes from
-there. On any machine, `--selftest` tests the tester (`agent.tester_proof.made_faults`), and `--judge` judges recorded
-outputs (`agent.judge`)."""
+"""The command line of the agent.
+
+`python3 -m agent` takes the orchestrator's address, the run and the token from the kernel command line. On any machine,
+`--selftest` tests the tester (`agent.tester_proof.made_faults`), and `--judge` judges recorded outputs (`agent.judge`).
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,8 @@ STATE = Path("/run/vetting")
 NICENESS = -10
 OOM_SCORE_ADJ = -1000
 EX_USAGE, EX_CONFIG = 64, 78
-# Without these the host looks dead, or looks alive and does nothing. Any other thread may be missed.
+# If one of these threads dies, the host looks dead, or it looks alive and does nothing. The agent survives without any
+# other thread.
 VITAL_THREADS = ("heartbeat", "outbox", "stage")
 
 
@@ -46,8 +49,7 @@ def main(argv: list[str]) -> int:
     if argv == ["--judge"]:
         return judge.main()
     if argv:
-        word = "host mode is not built yet" if "--host-mode" in argv else f"unknown argument {argv[0]}"
-        print(f"vetting-agent: {word}; in the live image it takes no arguments", file=sys.stderr)
+        print(f"vetting-agent: unknown argument {argv[0]}; it takes --selftest, --judge, or none", file=sys.stderr)
         return EX_USAGE
     try:
         target = cmdline.parse(Path("/proc/cmdline").read_text())
@@ -68,7 +70,7 @@ def main(argv: list[str]) -> int:
 
 
 def assemble(target: cmdline.Target, directory: Path, root: Path = identity.ROOT) -> Runtime:
-    """Every part as it is on a real host."""
+    """The runtime of an agent on a real host."""
     me = identity.read(root)
     outbox = Outbox(me.boot_id, directory / "spool")
     runtime = Runtime(
@@ -94,14 +96,16 @@ def assemble(target: cmdline.Target, directory: Path, root: Path = identity.ROOT
 
 
 def _lock_disks(runtime: Runtime) -> None:
-    """An agent killed in the middle of a write could not set the flag again, and a udev rule may have failed."""
+    """Make all disks read-only again. An agent that was killed during a write could not do it, and the udev rule may
+    have failed."""
     if runtime.in_image:
         for trouble in diskio.make_all_read_only(runtime.root):
             runtime.say("error", f"could not be made read-only: {trouble}")
 
 
 def _stand_above_the_tests() -> None:
-    """The unit says so too; a heartbeat that starves under load looks like a dead host."""
+    """Raise this process above the load that it starts: without CPU time its heartbeat stops, and the host looks dead.
+    The systemd unit does the same."""
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, min(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
     with contextlib.suppress(OSError):
@@ -109,8 +113,8 @@ def _stand_above_the_tests() -> None:
 
 
 def _die_of(args: threading.ExceptHookArgs) -> None:
-    """A vital thread never dies unseen: systemd starts the agent again, and it resumes. A fault in
-    reading sensors is said and survived, since a restart would meet it again and cost the stage."""
+    """Log an error in a thread. If the thread is vital, end the agent: systemd starts it again, and it resumes the
+    stage. Any other thread may fail, because a restart would meet the same error and cost the stage."""
     name = args.thread.name if args.thread else ""
     trace = "".join(traceback.format_exception(args.exc_type, args.exc_value, args.exc_traceback))
     print(printable(f"vetting-agent: thread {name} failed:\n{trace}"), flush=True)

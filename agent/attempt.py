@@ -23,7 +23,7 @@ from agent.runtime import Runtime, Stage
 from agent.stage import StageContext, StageReport, settle
 
 EVIDENCE_CAP_CHARS = 64 * 1024
-# The orchestrator takes messages of 2 MiB; what a drive says as JSON is quoted once more, and some of it doubles.
+# The orchestrator accepts messages of 2 MiB. JSON inside of JSON is quoted, and some of its characters double.
 EVIDENCE_CHARS = 1024 * 1024
 
 

@@ -1,4 +1,4 @@
-"""What the agent's deciding thread waits for, and how long."""
+"""The events that the agent's deciding thread waits for, and how long it waits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agent.link.instructions import Instruction
 
 @dataclass(frozen=True)
 class Timing:
-    """How long to wait for what; tests shorten it."""
+    """How long to wait for what. Tests shorten it."""
 
     retry_first_s: float = 1.0
     retry_cap_s: float = 15.0
@@ -28,7 +28,7 @@ class Timing:
 
 
 class Quit(Exception):
-    """SIGTERM: end now, and leave everything so that the next agent of this boot can go on."""
+    """SIGTERM: end now, and leave everything so that the next agent of this boot can continue."""
 
 
 class RunIsOver(Exception):
@@ -37,15 +37,14 @@ class RunIsOver(Exception):
 
 @dataclass(frozen=True)
 class Finished:
-    """The stage thread's last word."""
+    """The stage thread has ended, with this result."""
 
     attempt: Attempt
     result: wire.Result
 
 
 class Events:
-    """Filled by the heartbeat, the stage thread and the signal handler; emptied by the deciding thread
-    alone."""
+    """The heartbeat, the stage thread and the signal handler put events in. Only the deciding thread takes them out."""
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[Instruction | Finished | Quit] = queue.SimpleQueue()
@@ -54,7 +53,7 @@ class Events:
         self._queue.put(event)
 
     def next(self, timeout_s: float) -> Instruction | Finished | None:
-        """The next event, None when there is none in time. Raises Quit."""
+        """The next event, or None if there is none in time. Raises Quit."""
         try:
             event = self._queue.get(timeout=max(0.0, timeout_s))
         except queue.Empty:
@@ -64,8 +63,8 @@ class Events:
         return event
 
     def pause(self, seconds: float) -> None:
-        """Wait without losing what ends everything: raises Quit, or RunIsOver on `shutdown`. Other words are
-        older than what is waited for; the next heartbeat says them again."""
+        """Wait, but react to the end of the run: raises Quit, or RunIsOver on `shutdown`. Other instructions are
+        dropped, since the next heartbeat brings them again."""
         until = time.monotonic() + seconds
         while (left_s := until - time.monotonic()) > 0:
             event = self.next(left_s)

@@ -1,4 +1,4 @@
-"""Makes findings, so that none has a code that the registry does not know."""
+"""Makes findings, and refuses codes that the registry does not know."""
 
 from __future__ import annotations
 

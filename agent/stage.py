@@ -88,14 +88,14 @@ def settle(
     checks = list(checks)
     failed = [check for check in checks if check.outcome is wire.Outcome.FAILED]
     if failed:
-        return wire.Outcome.FAILED, _words(failed)
+        return wire.Outcome.FAILED, _sentences(failed)
     missing = _missing(checks, required, not_expected)
     if missing:
         return wire.Outcome.NOT_TESTED, "; ".join(missing)
     if any(check.outcome is wire.Outcome.PASSED for check in checks):
         return wire.Outcome.PASSED, ""
     expected = [check for check in checks if not _taken_off(check, not_expected)]
-    return wire.Outcome.NOT_TESTED, _words(expected) if expected else wire.NOT_EXPECTED_HERE
+    return wire.Outcome.NOT_TESTED, _sentences(expected) if expected else wire.NOT_EXPECTED_HERE
 
 
 def _missing(checks: list[wire.Check], required: Collection[str], not_expected: Collection[str]) -> list[str]:
@@ -118,7 +118,7 @@ def _off(name: str, not_expected: Collection[str]) -> bool:
     return name.partition(".")[0] in not_expected
 
 
-def _words(checks: list[wire.Check]) -> str:
+def _sentences(checks: list[wire.Check]) -> str:
     return "; ".join(_sentence(check) for check in checks)
 
 

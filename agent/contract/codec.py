@@ -1,5 +1,5 @@
-"""JSON to the dataclasses of `wire` and back, strictly: an unknown or missing field, a wrong type or a bad enum value
-raises `WireError` naming the path. Used by the agent and by the server alike."""
+"""Turns JSON into the dataclasses of `wire` and back. Decoding is strict: an unknown or missing field, a wrong type or
+a bad enum value raises `WireError`, which names the path. The agent and the server both use this module."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from agent.contract import wire
 
 T = TypeVar("T")
 Decoder = Callable[[Any], Any]
-# Of an error: what was sent is quoted no longer than this.
+# An error message quotes no more of the received data than this.
 MAX_PLACE_CHARS, MAX_PATH_CHARS, MAX_PROBLEM_CHARS, MAX_QUOTED_CHARS = 60, 200, 300, 60
 
 
 class WireError(ValueError):
-    """A message that is not of the contract. `path` is where, e.g. `findings[2].severity`. Both are short, whatever
-    was sent: they are logged, and answered to whoever sent it."""
+    """A message that does not follow the contract. `path` says where, for example `findings[2].severity`. Path and text
+    are short, whatever was received: they are logged and sent back."""
 
     def __init__(self, path: str, problem: str) -> None:
         path, problem = _short(path, MAX_PATH_CHARS), _short(problem, MAX_PROBLEM_CHARS)
@@ -33,7 +33,7 @@ class WireError(ValueError):
         self.problem = problem
 
     def within(self, place: str) -> WireError:
-        """The same, seen from outside: `place` is a field's name or `[index]`."""
+        """The same error with `place`, a field's name or `[index]`, before its path."""
         dot = "." if self.path and not self.path.startswith("[") else ""
         return WireError(f"{_short(place, MAX_PLACE_CHARS)}{dot}{self.path}", self.problem)
 
@@ -44,7 +44,7 @@ def dumps(message: Any) -> bytes:
 
 
 def loads(kind: type[T], body: bytes) -> T:
-    """Parse JSON into `kind`; raises WireError for anything that is not exactly that message."""
+    """Parse JSON into `kind`. Raises WireError for anything else than exactly such a message."""
     try:
         data = json.loads(body, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
@@ -72,7 +72,7 @@ def decode(kind: Any, data: Any) -> Any:
 
 
 def fingerprint() -> str:
-    """12 hex digits that change whenever a field, type or enum value of the contract does."""
+    """12 hex digits that change whenever a field, a type or an enum value of the contract changes."""
     return hashlib.sha256(json.dumps(_shape(), sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -1,8 +1,5 @@
-"""Every finding code there is: how bad it usually is, who must act, and what to do about it.
-
-Data only, standard library only: the agent makes findings with it (`agent.findings`), the orchestrator lists it
-and explains findings with it. A code that is not here is no code.
-"""
+"""Every finding code: its usual severity, who must act, and what to do. Data only, standard library only. The agent
+makes findings with it (`agent.findings`), the orchestrator lists and explains them. No other code is valid."""
 
 from __future__ import annotations
 
@@ -22,8 +19,8 @@ class Acts(StrEnum):
 
 @dataclass(frozen=True)
 class Code:
-    """`severity` is the default; the stage may say another where a limit has two steps. `advice` is one sentence for
-    the person at the host: which part to pull, what to try first."""
+    """`severity` is the default. A stage may give another one where a limit has two steps. `advice` is one sentence for
+    the person at the host: which part to replace, what to try first."""
 
     severity: Severity
     title: str
@@ -162,7 +159,7 @@ CODES: dict[str, Code] = {
     ),
     "usb.link_slow": _part(_WARNING, "USB device slower than it can", "Check plug and cable; try another connector."),
     "disk.link_slow": _part(_CRITICAL, "Link to the drive slower than both ends can", "Check cable and backplane."),
-    # disks: what the drive says of itself
+    # disks: reported by the drive
     "smart.failing": _part(_CRITICAL, "The drive says that it is failing", "Replace the drive."),
     "smart.prefail": _part(_CRITICAL, "An attribute is at its failure threshold", "Replace the drive."),
     "smart.past_prefail": _part(_WARNING, "An attribute was at its threshold before", "Watch it; check cooling."),
@@ -193,7 +190,7 @@ CODES: dict[str, Code] = {
     "smart.raid_drive_gone": _part(_CRITICAL, "Fewer drives behind a RAID volume", "Look for the drive that is out."),
     "smart.self_test_failed": _part(_CRITICAL, "The drive's self-test failed", "Replace the drive."),
     "smart.error_log": _part(_WARNING, "Entries in the drive's error log", "Old ones are harmless; new ones are not."),
-    # disks: what we and the kernel saw
+    # disks: seen by the stages and by the kernel
     "storage.read_error": _part(_CRITICAL, "Sectors that cannot be read", "Replace the drive."),
     "storage.hesitates": _part(_WARNING, "A read took seconds", "Watch the drive; replace it if others come."),
     "storage.write_error": _part(_CRITICAL, "Sectors that cannot be written", "Replace the drive."),

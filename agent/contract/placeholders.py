@@ -1,12 +1,12 @@
-"""What firmware says where nobody entered a serial number, part number or name. The one list of it, for the agent and
-for the orchestrator: it knows nothing else of either."""
+"""The texts that firmware gives for a serial number, part number or name that nobody entered. This is the only such
+list. The agent and the orchestrator both use it."""
 
 from __future__ import annotations
 
 import re
 
-# Words that name nothing: dmidecode's own (dmi_string and the *_SPEC of dmidecode.c) and those of board makers, seen in
-# place of serial numbers, part numbers and slot names.
+# Words that stand for no name: dmidecode's own (dmi_string and the *_SPEC of dmidecode.c) and those of board makers,
+# seen in place of serial numbers, part numbers and slot names.
 _NO_NAMES = frozenset(
     {
         "", "-", "--", "n/a", "na", "none", "null", "unknown", "unspecified", "not specified", "not provided",
@@ -19,7 +19,8 @@ _NO_NAMES = frozenset(
         "o.e.m.", "oem", "other",
     }
 )  # fmt: skip
-# Texts that stand for a number: of AMI's, Phoenix's and Insyde's reference firmware, ASUS, Gigabyte, MSI and others.
+# Texts in place of a serial number, from the reference firmware of AMI, Phoenix and Insyde, and from ASUS, Gigabyte,
+# MSI and others.
 _DUMMIES = _NO_NAMES | {
     "system serial number", "system product name", "system manufacturer", "system version", "system uuid",
     "serial number", "serial", "serialnumber", "serial_number", "serial no", "s/n", "part number", "partnum",
@@ -29,13 +30,14 @@ _DUMMIES = _NO_NAMES | {
     "csn12345678901234567", "03000200-0400-0500-0006-000700080009",
     "00020003-0004-0005-0006-000700080009", "123456789abc",
 }  # fmt: skip
-# Zeros, all bits set, crosses or dots, four or more of any other character alone, with or without the dashes of a UUID.
+# Zeros, all bits set, crosses or dots; or any other character repeated four times or more. With or without the dashes
+# of a UUID.
 _ONE_CHARACTER = re.compile(r"[0 .:_-]+|0x(0+|f+)|[f:-]+|x+|\*+|\?+|(.)\2{3,}")
-# Counted from 0 or 1, in decimal (round and round) or in hexadecimal: 0123456789, 12345678, 123456789abcdef.
+# Digits that count up from 0 or 1, in decimal (repeatedly) or hexadecimal: 0123456789, 12345678, 123456789abcdef.
 _COUNTED_MIN = 5
 _COUNTS = ("0123456789" * 4, "123456789" + "0123456789" * 3, "0123456789abcdef" * 2, "123456789abcdef")
-# A slot's name and the name of the field in one, with the slot's number before or behind: SerNum0, A1_SerNum0,
-# Dimm0_SerNum, Array1_PartNumber0, ModulePartNumber00, Dimm3_Manufacturer, A1_AssetTagNum0.
+# The name of the field with the slot's name or number before or behind it: SerNum0, A1_SerNum0, Dimm0_SerNum,
+# Array1_PartNumber0, ModulePartNumber00, Dimm3_Manufacturer, A1_AssetTagNum0.
 _FIELD_NAME = re.compile(
     r"(?:(?:[a-z]{1,8}\d{0,3})[ _-]?){0,2}"
     r"(?:ser(?:ial)?[ _-]?(?:num(?:ber)?|no)|part[ _-]?(?:num(?:ber)?|no)|manufacturer|asset[ _-]?tag(?:num)?)"
@@ -44,7 +46,8 @@ _FIELD_NAME = re.compile(
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether this names no particular part: empty, a maker's placeholder, one character repeated, or a count."""
+    """Whether this text identifies no particular part: it is empty, a maker's placeholder, one character repeated, or a
+    count."""
     folded = _folded(text)
     return (
         folded in _DUMMIES
@@ -55,7 +58,7 @@ def is_placeholder(text: str) -> bool:
 
 
 def is_no_name(text: str) -> bool:
-    """Whether this is no name for a place. A place may be called 0 or 1234; a serial number may not."""
+    """Whether this text is no name of a slot. A slot may be called 0 or 1234; a serial number may not."""
     return _folded(text) in _NO_NAMES
 
 

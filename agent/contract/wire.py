@@ -1,8 +1,7 @@
-"""What the agent and the orchestrator say to each other: plain dataclasses and enums, standard library only.
+"""The messages between the agent and the orchestrator, as plain dataclasses and enums. Standard library only.
 
-Both sides import this module and nothing else of each other. Policy (order, time limits, thresholds, which disk may
-be written) is not here: it travels in the answer to a claim. There is no version to negotiate: both sides compute
-`codec.fingerprint()` over these definitions and it must be equal.
+Policy is not here: order, time limits, thresholds and the disks that may be written travel in the answer to a claim. No
+version is negotiated: both sides compute `codec.fingerprint()` over these definitions, and the two must be equal.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ SAMPLE_INTERVAL_S = 2.0
 MAX_MEASUREMENTS_PER_BATCH = 50
 MAX_LOG_LINES_PER_BATCH = 500
 TOKEN_PREFIX = "vt1."
-# The reason of a stage that has nothing to test on this host: it does not count.
+# The reason of a stage that has nothing to test on this host. Such a stage does not count in the verdict.
 NOT_EXPECTED_HERE = "not expected here"
-# So begins why something was not tested where the orchestrator's machine, and not the host, is the cause.
+# The beginning of the reason when the orchestrator's machine is the cause of "not tested", and not the host.
 THE_BENCH = "bench: "
-# The checks that the runtime adds to every stage begin so; a stage doesn't make them and doesn't judge them.
+# The beginning of the names of the checks that the agent adds to every stage. A stage neither makes nor judges them.
 COUNTER_CHECKS = "counters."
 
 
 class Outcome(StrEnum):
-    """The result of a check or of a stage. Three, never two."""
+    """The result of a check or of a stage. There are always three."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -41,7 +40,7 @@ class Severity(StrEnum):
 
 
 class Cmd(StrEnum):
-    """What a heartbeat's answer tells the agent to do."""
+    """What the answer to a heartbeat tells the agent to do."""
 
     CONTINUE = "continue"
     SHUTDOWN = "shutdown"
@@ -61,9 +60,9 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing a stage saw. `component` is a disk serial, DIMM locator, NIC MAC, PSU or fan name, `CPU<n>`,
-    GPU UUID, `BMC`, `system`, or of kind system the kernel's own word for a device that is none of these (a PCI
-    address); `component_kind` one of disk, dimm, nic, psu, fan, cpu, gpu, adapter, infiniband, bmc, system."""
+    """One fault or observation of a stage. `component` is a disk serial, DIMM locator, NIC MAC, PSU or fan name,
+    `CPU<n>`, GPU UUID, `BMC` or `system`. For any other device it is the kernel's own name (a PCI address), of kind
+    system. `component_kind` is one of disk, dimm, nic, psu, fan, cpu, gpu, adapter, infiniband, bmc, system."""
 
     code: str
     severity: Severity
@@ -77,8 +76,8 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """One question a stage asked, with one of three results. `topic` is the word of `not_expected` that takes it
-    off."""
+    """One question that a stage asked, with one of three results. If `topic` is in `not_expected`, the check is not
+    required on this host."""
 
     name: str
     outcome: Outcome
@@ -89,7 +88,7 @@ class Check:
 
 @dataclass(frozen=True)
 class CounterDelta:
-    """An error counter that moved while a stage ran, e.g. `edac.ce` of DIMM_A1 from 0 to 3."""
+    """An error counter that rose while a stage ran, for example `edac.ce` of DIMM_A1 from 0 to 3."""
 
     counter: str
     component_kind: str
@@ -100,7 +99,7 @@ class CounterDelta:
 
 @dataclass(frozen=True)
 class Signature:
-    """One thing the wipe probe found on a disk: where, what, and in words what would be destroyed."""
+    """Data that the wipe probe found on a disk: where, what kind, and a sentence about what a write would destroy."""
 
     where: str
     kind: str
@@ -110,7 +109,7 @@ class Signature:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A write that the safety decision did not allow: which gate (1 to 5), on which disk, why."""
+    """A write that a safety gate refused: which gate (1 to 5), which disk, and why."""
 
     gate: int
     serial: str
@@ -155,8 +154,8 @@ class Cpu:
 
 @dataclass(frozen=True)
 class Dimm:
-    """`size_mb` is None for a module that is there and whose size the firmware does not tell, 0 for an empty slot.
-    `ram_mb` is what of it the system has as RAM where that is not all: 0 of persistent memory and of a cache."""
+    """`size_mb` is None for a module of unknown size, and 0 for an empty slot. `ram_mb` is given if only a part of the
+    module is RAM: 0 for persistent memory and for a cache."""
 
     locator: str
     size_mb: int | None
@@ -170,8 +169,8 @@ class Dimm:
 
 @dataclass(frozen=True)
 class Memory:
-    """`total_mb` is what the kernel sees, 0 where it was not asked. `installed_mb` is what it should see of the modules
-    that the firmware lists, 0 where the firmware does not tell that of each."""
+    """`total_mb` is what the kernel sees, 0 if it was not read. `installed_mb` is what the kernel should see by the
+    modules that the firmware lists, 0 if the firmware does not give the size of each."""
 
     total_mb: int = 0
     installed_mb: int = 0
@@ -195,7 +194,7 @@ class Disk:
 
 @dataclass(frozen=True)
 class Nic:
-    """`speed_mbit` is the negotiated one, None when there is no link or the driver does not say."""
+    """`speed_mbit` is the negotiated speed, None without a link or if the driver does not give it."""
 
     name: str
     mac: str
@@ -216,8 +215,8 @@ class Gpu:
 
 @dataclass(frozen=True)
 class InfinibandPort:
-    """A port without a MAC: `name` is the kernel's with the port's number (mlx5_0/1), `guid` its own number, empty
-    where its driver tells none. `link` is that of the cable: whether a subnet manager has set it up is not asked."""
+    """A port without a MAC. `name` is the kernel's name with the port's number (mlx5_0/1). `guid` is its own number,
+    empty if the driver gives none. `link` is the state of the cable, not of the subnet manager."""
 
     name: str
     guid: str
@@ -229,8 +228,8 @@ class InfinibandPort:
 
 @dataclass(frozen=True)
 class Adapter:
-    """A card of `kind` storage, infiniband or accelerator by its PCI `slot`; `serial` is the number in its
-    configuration space, empty where it has none of its own. All functions of one card are one."""
+    """A card of `kind` storage, infiniband or accelerator at PCI `slot`. `serial` is the number in its configuration
+    space, empty if it has none. All functions of one card are one adapter."""
 
     slot: str
     kind: str
@@ -247,7 +246,7 @@ class Psu:
 
 @dataclass(frozen=True)
 class Fan:
-    """How fast it turns, or in percent of its full speed where its BMC tells it so."""
+    """Its speed in rpm, or in percent of full speed if the BMC gives that."""
 
     name: str
     rpm: float | None = None
@@ -256,7 +255,7 @@ class Fan:
 
 @dataclass(frozen=True)
 class AdapterFirmware:
-    """A storage adapter by its PCI `slot`. `version` is empty where its driver tells none (MegaRAID)."""
+    """A storage adapter at PCI `slot`. `version` is empty if the driver gives none (MegaRAID)."""
 
     slot: str
     driver: str = ""
@@ -274,8 +273,8 @@ class Firmware:
 
 @dataclass(frozen=True)
 class Inventory:
-    """Everything InventoryCheck collected. `missing_tools` names what could not be asked, so that absence of a part
-    is never mistaken for absence of a tool."""
+    """Everything that InventoryCheck collected. `missing_tools` names the sources that could not be read, so that
+    nobody takes a missing tool for a missing part."""
 
     system: System = field(default_factory=System)
     cpu: Cpu = field(default_factory=Cpu)
@@ -297,7 +296,7 @@ class Inventory:
 
 @dataclass(frozen=True)
 class Hello:
-    """POST /api/v1/runs/{id}/hello: I am up. `boot_id` is the kernel's, `contract` the fingerprint."""
+    """POST /api/v1/runs/{id}/hello: the host is up. `boot_id` is the kernel's, `contract` is the fingerprint."""
 
     boot_id: str
     address: str
@@ -326,8 +325,8 @@ class Claim:
 
 @dataclass(frozen=True)
 class StageOrder:
-    """One stage as the profile wants it. `params` are what to run (the unit is in the name: `_s` seconds, `_mb` MiB),
-    `limits` what passes; `required` the checks that may not be missing; `attempt` counts from 1."""
+    """One stage as the profile orders it. `params` say what to run (the unit is in the name: `_s` seconds, `_mb` MiB),
+    `limits` what passes, `required` which checks must be made. `attempt` counts from 1."""
 
     name: str
     title: str
@@ -341,7 +340,7 @@ class StageOrder:
 
 @dataclass(frozen=True)
 class AllowedDisk:
-    """A disk of the host's expected spec, frozen when the run was queued."""
+    """A disk in the host's expected spec, as it was when the run was queued."""
 
     serial: str
     wwn: str
@@ -352,7 +351,8 @@ class AllowedDisk:
 
 @dataclass(frozen=True)
 class OverrideFlags:
-    """Lets Storage go on over what the wipe probe listed: any difference to what is found then refuses again."""
+    """Allows Storage to write although the wipe probe found data. It is valid only for exactly the data that was
+    listed: if the probe finds anything else, Storage refuses again."""
 
     run: int
     boot: int
@@ -364,8 +364,8 @@ class OverrideFlags:
 
 @dataclass(frozen=True)
 class ClaimAnswer:
-    """`next_state` names the stage to run now; `go` false means idle with heartbeats until a heartbeat says go.
-    In mode `hold` there are no stages and no disks: the only thing left to do is /hold."""
+    """`next_state` names the stage to run now. With `go` false the agent idles and sends heartbeats until an answer
+    says go. In mode `hold` there are no stages and no disks, and the agent may only call /hold."""
 
     mode: Mode
     run: int
@@ -390,7 +390,7 @@ class ClaimAnswer:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far one thing of a stage is: `item` a disk serial, core or port; `percent` 0 to 100; `doing` in words."""
+    """How far the work on one `item` is: a disk serial, core or port. `percent` is 0 to 100, `doing` a short text."""
 
     item: str
     percent: float
@@ -400,7 +400,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """POST …/heartbeat, every 5 s. `stage` is what runs now, empty when idle."""
+    """POST …/heartbeat, every 5 s. `stage` is the one that runs now, empty when idle."""
 
     boot_id: str
     stage: str
@@ -411,9 +411,8 @@ class Heartbeat:
 
 @dataclass(frozen=True)
 class HeartbeatAnswer:
-    """`retry_stage` comes with `stage`, `attempt` and `override_flags`; `go` tells an idle agent that
-    `next_state`'s stage may start; for `link_s` seconds more a stage that uses the bench's link only when nobody else
-    does (Burn) may use it."""
+    """`retry_stage` comes with `stage`, `attempt` and `override_flags`. `go` tells an idle agent that the stage
+    `next_state` may start. For `link_s` seconds, a stage that borrows the bench's link (Burn) may use it."""
 
     cmd: Cmd
     next_state: str
@@ -427,7 +426,7 @@ class HeartbeatAnswer:
 
 @dataclass(frozen=True)
 class LogLine:
-    """`level` one of debug, info, warning, error; `stage` what ran when it was said."""
+    """`level` is one of debug, info, warning, error; `stage` is the one that ran then."""
 
     time: float
     level: str
@@ -446,7 +445,7 @@ class LogBatch:
 
 @dataclass(frozen=True)
 class SensorBatch:
-    """POST …/sensor: up to 50 measurements. `seq` as in LogBatch, counted apart."""
+    """POST …/sensor: up to 50 measurements. `seq` as in LogBatch, with a count of its own."""
 
     boot_id: str
     seq: int
@@ -462,8 +461,8 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Result:
-    """POST …/result: one attempt of one stage is over. `inventory` comes with InventoryCheck, `numbers` are the key
-    figures (`{"seq_read_mb_s.SATA-0001": 512.3}`), `refusals` what the safety gates did not allow."""
+    """POST …/result: one attempt of one stage has ended. `inventory` comes with InventoryCheck. `numbers` are the key
+    figures (`{"seq_read_mb_s.SATA-0001": 512.3}`). `refusals` are the writes that the safety gates refused."""
 
     boot_id: str
     stage: str
@@ -483,7 +482,8 @@ class Result:
 
 @dataclass(frozen=True)
 class ResultAnswer:
-    """`next_state` is the run's state now: a stage to run when `go`, Failed (then /hold), Completed or Cancelled."""
+    """`next_state` is the run's state now: a stage to run when `go` is set, Failed (call /hold then), Completed or
+    Cancelled."""
 
     next_state: str
     attempt: int
@@ -494,8 +494,8 @@ class ResultAnswer:
 
 @dataclass(frozen=True)
 class Hold:
-    """POST …/hold: the host is held. `host_key` is the public SSH host key in OpenSSH form; `users`
-    who is logged in."""
+    """POST …/hold: the host is held. `host_key` is the public SSH host key in OpenSSH form, `users` are those logged
+    in."""
 
     boot_id: str
     address: str

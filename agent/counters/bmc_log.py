@@ -1,7 +1,8 @@
-"""What the BMC wrote into its event log, counted by what it means and whom it is about.
+"""The entries of the BMC's event log as error counters, by meaning and component.
 
-The log outlives boots and is never cleared here: only what is added during a stage is that stage's. `sel info` answers
-at once; the entries, which a slow BMC takes a minute to list, are read only when it says that there are new ones."""
+The log outlives boots and is never cleared here. Only an entry that is added during a stage counts for that stage. `sel
+info` is quick; the entries, which a slow BMC takes a minute to list, are read only when it reports new ones.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +24,14 @@ INFO_TIMEOUT_S, LIST_TIMEOUT_S = 20.0, 120.0
 OTHER = SEL_WAS_READ
 FULL = ("bmc.log_full", "bmc", "BMC")
 NOWHERE = Names(Path("/nonexistent"))
-# How many entries a finding quotes, enough for each rail of a board that fails as a whole, and how many are kept.
+# QUOTED is how many entries a finding quotes: enough for each voltage of a board that fails as a whole. KEPT is how
+# many are remembered.
 QUOTED, KEPT = 12, 50
 
 
 class EventLog:
-    """A source of counters. Remembers what it last read, for as long as `sel info` says the same. It counts each entry
-    once and never forgets one that was cleared or overwritten: an entry that comes in its place is new."""
+    """A source of counters. It reads the entries again only when `sel info` changes. It counts each entry once. A
+    cleared or overwritten entry stays counted, and an entry that takes its place is new."""
 
     def __init__(self) -> None:
         self._info = ""
@@ -53,7 +55,7 @@ class EventLog:
         return dict(self._counts)
 
     def take(self, entries: list[LogEntry], names: Names = NOWHERE) -> Counts:
-        """Count those that were not in the log before."""
+        """Count the entries that were not in the log before."""
         new = [entry for entry in entries if entry.mark not in self._seen]
         self._seen = frozenset(entry.mark for entry in entries)
         self._counts.setdefault(OTHER, 0)
@@ -63,7 +65,7 @@ class EventLog:
         return self._counts
 
     def said(self, delta: wire.CounterDelta) -> str:
-        """The newest of the entries that a delta counts, in their own words; '' for what is not of this log."""
+        """The newest entries that a delta counts, quoted. Empty for a delta of another source."""
         quotes = self._quotes.get((delta.counter, delta.component_kind, delta.component), [])
         newest = list(dict.fromkeys(reversed(quotes[-(delta.after - delta.before) :])))
         more = f" and {len(newest) - QUOTED} others" if len(newest) > QUOTED else ""
@@ -79,18 +81,18 @@ class EventLog:
 
 
 def entry_count(text: str) -> int | None:
-    """Of `sel info`."""
+    """The number of entries, from the output of `sel info`."""
     match = re.search(r"^Entries\s*:\s*(\d{1,9})\b", text, re.MULTILINE)
     return int(match[1]) if match else None
 
 
 def is_full(text: str) -> bool:
-    """Whether the log can take no entry any more: then it says nothing of what happens now."""
+    """Whether the log is full. A full log records nothing of what happens now."""
     return bool(re.search(r"^(?:Percent Used\s*:\s*100%|Overflow\s*:\s*true)", text, re.MULTILINE))
 
 
 def counted(entries: Iterable[LogEntry], names: Names = NOWHERE) -> Counts:
-    """How many entries there are of each meaning and component. What has no meaning here is the BMC's own."""
+    """The number of entries for each meaning and component. An entry without a known meaning counts for the BMC."""
     found: Counter[Key] = Counter({OTHER: 0})
     found.update(key for key, _ in _keyed(entries, names))
     return dict(found)
@@ -108,7 +110,8 @@ def _key(told: Meaning, entry: LogEntry, names: Names) -> Key:
 
 
 def _component(part: str, entry: LogEntry, names: Names) -> tuple[str, str]:
-    """Supplies and fans by their sensor, modules by the slot that the entry names. The rest can't be told apart."""
+    """A supply or fan by its sensor, a memory module by the slot that the entry names. Any other component can't be
+    told apart."""
     if part == "bmc":
         return "bmc", "BMC"
     if part == "dimm":
@@ -120,7 +123,7 @@ def _component(part: str, entry: LogEntry, names: Names) -> tuple[str, str]:
 
 
 def _module(text: str, names: Names) -> str:
-    """The inventory's module whose slot the text names: `Uncorrectable ECC (DIMMB1)`."""
+    """The inventory's memory module whose slot the text names: `Uncorrectable ECC (DIMMB1)`."""
     locators = [dimm.locator for dimm in names.inventory.memory.dimms] if names.inventory else []
     named = [one for one in locators if one and re.search(rf"{re.escape(_plain(one))}(?![0-9])", _plain(text))]
     return max(named, key=len, default="")

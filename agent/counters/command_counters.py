@@ -1,4 +1,4 @@
-"""The error counters and slow sensors that only a command can read: drives, BMC, GPUs."""
+"""The error counters and slow sensors that only a command can read: those of drives, BMC and GPUs."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from agent.probes import amdgpu, bays, disks, ipmitool, nvidia_smi, raid, smart_
 SMART_TIMEOUT_S = 30.0
 BMC_TIMEOUT_S = 20.0
 DRIVES_AT_ONCE = 8
-# For all drives around one stage.
+# Time limit for all drives around one stage.
 ALL_DRIVES_S = 120.0
-# A drive that hangs costs SMART_TIMEOUT_S so seldom, and not around every stage.
+# A drive that hangs is not asked again for this long: each try costs SMART_TIMEOUT_S.
 HUNG_LEFT_ALONE_S = 900.0
 _HUNG: dict[smartctl.Device, float] = {}
 _READING = re.compile(r"(?P<value>-?\d{1,9}(?:\.\d{1,9})?)\s*(?P<unit>degrees C|RPM|Watts)", re.IGNORECASE)
@@ -27,13 +27,13 @@ _MEASURES = {"degrees c": ("temp", "C"), "rpm": ("fan", "rpm"), "watts": ("power
 
 
 def drives(names: Names) -> Counts:
-    """What every drive but those on USB has counted, drives behind RAID volumes included. One that can't be asked has
-    no counts."""
+    """The counters of every drive except USB drives, including those behind RAID volumes. A drive that does not answer
+    has no counters."""
     blocks = (disks.identify(names.root / "sys/block" / name) for name in disks.names(names.root))
     fixed = [one.name for one in blocks if not one.removable]
     volumes = tuple(name for name in fixed if raid.is_volume(name, names.root))
     asked = {smartctl.of_disk(name, names.root): names.part("blk", name).name for name in fixed if name not in volumes}
-    # A drive that is passed through has both ways; it has the name that stages give it.
+    # A drive that the controller passes through appears twice. It keeps the name that the stages give it.
     theirs = set(asked.values())
     asked |= {device: serial for device, serial in _behind(volumes, names.root) if serial not in theirs}
     until = time.monotonic() + ALL_DRIVES_S
@@ -47,7 +47,7 @@ def drives(names: Names) -> Counts:
 
 @lru_cache(maxsize=4)
 def _behind(volumes: tuple[str, ...], root: Path) -> tuple[tuple[smartctl.Device, str], ...]:
-    """The drives that answered when the controllers were first asked, by serial number: a place that was empty or hung
+    """The drives that answered when the controllers were first asked, by serial number. A bay that was empty or hung
     then is not asked again around every stage."""
     arrays = [array for name in volumes if (array := raid.volume(name, root))]
     found = {bay.serial: bay.device for bay in bays.behind(raid.controllers(arrays, root), root).bays if bay.serial}
@@ -55,8 +55,8 @@ def _behind(volumes: tuple[str, ...], root: Path) -> tuple[tuple[smartctl.Device
 
 
 def _answer(device: smartctl.Device, until: float) -> str:
-    """What one drive says; nothing of a drive that let us wait in vain a short while ago, or when the time for all of
-    them is over. Its counters are missing then, which the stage says."""
+    """The output of one drive. Empty for a drive that timed out a short while ago, and when the time for all drives is
+    over; the stage then reports that its counters are missing."""
     now = time.monotonic()
     if now > until or _HUNG.get(device, now) > now:
         return ""
@@ -67,7 +67,7 @@ def _answer(device: smartctl.Device, until: float) -> str:
 
 
 def of_drive(text: str, component: str) -> Counts:
-    """The counters in one `smartctl -j -x`, of `component` or of the serial number in it."""
+    """The counters in one `smartctl -j -x`, for `component`, or for the serial number in it."""
     try:
         smart = smartctl.parse(text)
     except ParseError:
@@ -78,7 +78,7 @@ def of_drive(text: str, component: str) -> Counts:
 
 
 def gpus(names: Names) -> Counts:
-    """Uncorrected memory errors of GPUs, where their driver is."""
+    """Uncorrected memory errors of the GPUs whose driver is loaded."""
     return {**_nvidia(names), **_amd(names)}
 
 
@@ -103,7 +103,7 @@ def _amd(names: Names) -> Counts:
 
 
 def bmc_sensors() -> list[wire.Measurement]:
-    """Temperatures, fans and power as the BMC measures them."""
+    """Temperatures, fan speeds and power as the BMC measures them."""
     if not ipmitool.has_bmc():
         return []
     return of_sdr(ipmitool.run("sdr", "elist", "full", timeout_s=BMC_TIMEOUT_S).stdout, time.time())

@@ -1,5 +1,4 @@
-"""From the kernel's words for a device (sda, eth0, 0000:03:00.0, cpu 5) to the component that findings
-blame."""
+"""Finds the component that a finding blames, from the kernel's name for a device (sda, eth0, 0000:03:00.0, cpu 5)."""
 
 from __future__ import annotations
 
@@ -21,20 +20,22 @@ _PCI = re.compile(r"(?:(?P<domain>[0-9a-f]{1,8}):)?(?P<slot>[0-9a-f]{2}:[0-9a-f]
 
 @dataclass(frozen=True)
 class Names:
-    """Resolves by the inventory first, then by sysfs, then leaves the kernel's word: a finding never
-    lacks a name."""
+    """Looks in the inventory first, then in sysfs. If neither knows the device, the kernel's name stays, so that a
+    finding always has a name."""
 
     root: Path
     inventory: wire.Inventory | None = None
 
     def part(self, names: str, name: str) -> Part:
-        """`names` is the kind of word as in kmsg_record.Hit. A device that is no part of the inventory, a bridge, say,
-        keeps the kernel's word, of kind `system`; where there is no word, it is the system."""
+        """The part with this name. `names` is the kind of name, as in kmsg_record.Hit. A device that is not in the
+        inventory, for example a bridge, keeps the kernel's name and is of kind `system`. Without a name it is the
+        system."""
         resolve = getattr(self, f"_{names}", None) if name else None
         return resolve(name) if resolve else SYSTEM
 
     def condemns_nobody(self, part: Part) -> bool:
-        """A USB stick is a surprise, not a part of the host; an optical drive complains of its disc."""
+        """Whether errors of this part never fail the host: a USB stick is no part of the host, and an optical drive
+        complains about its disc."""
         disks = self.inventory.disks if self.inventory else []
         is_usb = any(disk.bus == "usb" and part.name in (disk.serial, disk.name) for disk in disks)
         return is_usb or (part.kind == "disk" and re.fullmatch(r"sr\d+", part.name) is not None)
@@ -77,7 +78,7 @@ class Names:
         return Part("system", address)
 
     def _gpu(self, address: str) -> Part:
-        """A driver of GPUs said it, so it is one; NVIDIA's leaves out the function, which is 0."""
+        """A GPU, since a GPU driver named it. NVIDIA's driver leaves out the function, which is 0."""
         part = self._pci(address)
         full = _full(address)
         return part if part.kind == "gpu" else Part("gpu", full if "." in full else f"{full}.0")
@@ -111,7 +112,7 @@ class Names:
         return Part("cpu", f"CPU{int(number)}")
 
     def _cpu(self, number: str) -> Part:
-        """A socket is one package, however many dies (`die_id`) it has."""
+        """The socket. A socket is one package, however many dies (`die_id`) it has."""
         topology = self.root / f"sys/devices/system/cpu/cpu{number}/topology/physical_package_id"
         package = sysfs.text(topology)
         return Part("cpu", f"CPU{package if package.isdigit() else 0}")
@@ -125,14 +126,14 @@ class Names:
 
 
 def _slot(address: str) -> tuple[int, str, str | None] | None:
-    """Domain as a number (the kernel writes it with 4 digits and more, NVIDIA's tools with 8), bus and device, function
+    """The domain as a number (the kernel writes 4 digits or more, NVIDIA's tools 8), bus and device, and the function
     or None."""
     match = _PCI.fullmatch(address.strip().lower())
     return (int(match["domain"] or "0", 16), match["slot"], match["function"]) if match else None
 
 
 def _is_same(one: tuple[int, str, str | None] | None, other: tuple[int, str, str | None] | None) -> bool:
-    """Whether both are one device; an address without a function is any function's."""
+    """Whether both addresses are one device. An address without a function matches any function."""
     if one is None or other is None or one[:2] != other[:2]:
         return False
     return one[2] == other[2] or None in (one[2], other[2])

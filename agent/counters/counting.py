@@ -1,4 +1,4 @@
-"""Error counters, read around every stage. What moved is a finding of that stage, blamed on its component."""
+"""Error counters, read around every stage. A counter that rose is a finding of that stage, blamed on its component."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ Source = Callable[[], Counts]
 
 @dataclass(frozen=True)
 class Most:
-    """The profile's limit `name`: growth above it condemns the part. `fallback` stands where a profile of one's own
-    names none; None is no limit."""
+    """The profile's limit `name`: a counter that rises above it fails the part. `fallback` is used if the profile has
+    no such limit; None means no limit."""
 
     name: str
     fallback: float | None
     per_hour: bool = False
 
     def allowed(self, limits: Mapping[str, object], duration_s: float) -> float | None:
-        """How much may be counted in this time; what is counted per hour has a whole one at least."""
+        """How much the counter may rise in this time. A limit per hour is never scaled below one hour."""
         given = limits.get(self.name)
         most = float(given) if isinstance(given, int | float) else self.fallback
         return most * max(1.0, duration_s / 3600) if most is not None and self.per_hour else most
@@ -36,7 +36,7 @@ class Most:
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a counter that moved means. `noun` goes into "DIMM_A1: 3 corrected memory errors"."""
+    """The finding that a rising counter makes. `noun` goes into "DIMM_A1: 3 corrected memory errors"."""
 
     code: str
     severity: wire.Severity
@@ -44,11 +44,11 @@ class Meaning:
     most: Most | None = None
 
 
-# Whose an error is that nobody could attribute.
+# The component of an error that could not be attributed to a part.
 NOBODYS = "system"
 
 _CRITICAL, _WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
-# By the longest beginning of the counter's name.
+# Key: the beginning of the counter's name. The longest match counts.
 MEANINGS: dict[str, Meaning] = {
     # nhc warns at nine an hour.
     "edac.ce": Meaning(
@@ -59,7 +59,7 @@ MEANINGS: dict[str, Meaning] = {
     "aer.correctable": Meaning("pcie.corrected", _WARNING, "corrected PCIe errors"),
     "aer.nonfatal": Meaning("pcie.uncorrected", _CRITICAL, "uncorrected PCIe errors"),
     "aer.fatal": Meaning("pcie.uncorrected", _CRITICAL, "fatal PCIe errors"),
-    # Only the stages whose load a good cooler must carry limit it.
+    # Only stages whose load a good cooler must carry set this limit.
     "throttle": Meaning("thermal.throttled", _WARNING, "thermal throttling events", Most("throttle_events_max", None)),
     "nic.link_down": Meaning("nic.link_flap", _CRITICAL, "losses of the link"),
     # At 1e-12, the bit error rate that Ethernet allows, a full 10 Gbit/s link makes one in 100 s.
@@ -69,7 +69,7 @@ MEANINGS: dict[str, Meaning] = {
     "gone": Meaning("system.part_gone", _CRITICAL, "disappearances"),
     "bmc.": Meaning("bmc.event", _WARNING, "new entries in the BMC's event log"),
 }
-# Counters that are states: how many times they rose means nothing, what they say now does.
+# Counters that are states. How far they rose means nothing; their value does.
 STATES: dict[str, str] = {
     "smart.failing": "the drive says that it is failing, which it did not before",
     "smart.prefail": "an attribute is at its failure threshold, and none was before",
@@ -78,16 +78,16 @@ STATES: dict[str, str] = {
     "gone": "the kernel no longer has it",
     "bmc.log_full": "the event log is full, which it was not before",
 }
-# These start at 0 with the boot, so before the first stage "before" is 0 and not what it had come to by then.
+# These counters start at 0 with the boot. So before the first stage they count from 0, not from their first reading.
 SINCE_BOOT = ("edac.", "aer.", "throttle", "mce.", "gone", "bmc.log_full")
-# The BMC's event log outlives boots, so what it holds at first is old; but a kind of entry that comes up after it could
-# be read is new.
+# The BMC's event log outlives boots, so the entries at the first reading are old. A kind of entry that appears later is
+# new.
 SEL, SEL_WAS_READ = "sel.", ("bmc.sel", "bmc", "BMC")
 
 
 class CounterBook:
-    """The last reading of every source. `close_stage` takes the next one: what moved in between belongs
-    to the stage that ends, the pause before it included, so that no error falls between two stages."""
+    """The last reading of every source. `close_stage` takes the next one. Everything that rose in between, also in the
+    pause before the stage, belongs to the stage that ends: so no error falls between two stages."""
 
     def __init__(
         self, sources: Iterable[Source], state: Path, say: Callable[[str, str], None] = lambda level, text: None
@@ -96,23 +96,23 @@ class CounterBook:
         self.state, self.say = state, say
         self._before: Counts | None = _load(state)
         self._newest: Counts | None = None
-        # `lost` are counters that fewer parts have than at some reading before: a tool broke or a part went, and what
-        # it counted since is not known.
+        # `lost` are the counters that fewer parts have than at an earlier reading: a tool failed or a part disappeared,
+        # and what it has counted since is unknown.
         self._most: Counter[str] = Counter()
         self.lost: frozenset[str] = frozenset()
 
     def open_stage(self) -> None:
-        """Before a stage. Only the first of a boot, and the first after a hold, need a reading of their
-        own."""
+        """Take a reading before the stage, if there is none: in the first stage of a boot, and in the first one after a
+        hold."""
         if self._before is None:
             counts = self._read()
             self._before = {key: 0 if key[0].startswith(SINCE_BOOT) else value for key, value in counts.items()}
             self.commit()
 
     def close_stage(self) -> list[wire.CounterDelta]:
-        """What moved since. A counter that fell was reset, not repaired; one that is new counts from 0 only where
-        it starts with the boot. Call `commit` when the deltas are safe: until then the next agent of this boot
-        finds them again."""
+        """The counters that rose since the last reading. A counter that fell was reset. A counter that is new counts
+        from 0 only if it starts with the boot. Call `commit` when the deltas are stored: until then, the next agent of
+        this boot finds them again."""
         before = self._before or {}
         after = self._read()
         self._before = {**before, **after}
@@ -125,18 +125,18 @@ class CounterBook:
         return deltas
 
     def forget(self) -> None:
-        """After a hold: a person had the machine, and what was counted meanwhile is nobody's error."""
+        """Start anew after a hold: errors while a person used the host belong to no stage."""
         self._most.clear()
         self._before = self._read()
         self.commit()
 
     def commit(self) -> None:
-        """The reading is where an agent that is started again in this boot goes on from."""
+        """Store the reading. An agent that is started again in this boot continues from it."""
         rows = [[*key, value] for key, value in (self._before or {}).items()]
         write_whole(self.state, json.dumps(rows).encode())
 
     def has(self, beginning: str) -> bool:
-        """Whether the last reading had any counter of this name: absent is not the same as zero."""
+        """Whether the last reading had a counter whose name begins so. An absent counter is not the same as zero."""
         newest = self._before if self._newest is None else self._newest
         return any(key[0].startswith(beginning) for key in newest or {})
 
@@ -153,7 +153,8 @@ class CounterBook:
 
 
 def _parts(counts: Counts) -> Counter[str]:
-    """How many parts have each counter. By number, since a part may get its name from the inventory later."""
+    """How many parts have each counter. They are counted, not named, since a part may get its name from the inventory
+    later."""
     return Counter(counter for counter, _, _ in counts)
 
 
@@ -163,15 +164,18 @@ def judged(
     duration_s: float,
     said: Callable[[wire.CounterDelta], str] = lambda delta: "",
 ) -> list[wire.Finding]:
-    """One finding per delta; what is a warning becomes critical above the profile's limit. `said` gives the words of
-    what was counted, where its source keeps them."""
+    """One finding per delta. A warning becomes critical above the profile's limit. `said` returns the source's own text
+    for a delta, if it has one."""
     return [_finding(delta, limits, duration_s, said(delta)) for delta in deltas]
 
 
 def merged(found: Iterable[wire.Finding]) -> list[wire.Finding]:
-    """One finding per code and component, the graver of two: a counter and the kernel's log may both have seen it, and
-    one of them may not have known whose it was. What nobody could attribute is the only named part's where that has
-    one as grave: it makes no part worse than what was said of the part."""
+    """One finding per code and component. A counter and the kernel's log may both have seen the same error; the more
+    severe finding of the two stays.
+
+    An error that could not be attributed joins the only named part with the same code, if that part's finding is at
+    least as severe. So it never makes a part look worse.
+    """
     found = list(found)
     owners: dict[str, dict[str, wire.Severity]] = {}
     for one in found:
@@ -194,7 +198,7 @@ def _graver(one: wire.Severity | None, other: wire.Severity) -> wire.Severity:
 
 
 def _both(kept: wire.Finding, more: wire.Finding) -> wire.Finding:
-    """One finding of two about the same: the part that the first names, the graver's severity."""
+    """One finding made of two about the same error: the part of the first, the higher severity of both."""
     if more.severity is _CRITICAL and kept.severity is not _CRITICAL:
         graver = replace(more, component=kept.component, component_kind=kept.component_kind)
         return replace(graver, message=f"{more.message}; {kept.message}")
@@ -212,14 +216,14 @@ def _finding(delta: wire.CounterDelta, limits: Mapping[str, object], duration_s:
         meaning.code,
         delta.component_kind,
         delta.component,
-        f"{delta.component}: {_words(delta, meaning)}{f': {said}' if said else ''}",
+        f"{delta.component}: {_sentence(delta, meaning)}{f': {said}' if said else ''}",
         value=float(grown),
         limit=allowed or 0.0,
         severity=_CRITICAL if condemned else meaning.severity,
     )
 
 
-def _words(delta: wire.CounterDelta, meaning: Meaning) -> str:
+def _sentence(delta: wire.CounterDelta, meaning: Meaning) -> str:
     if delta.counter in STATES:
         return STATES[delta.counter].format(before=delta.before, after=delta.after)
     grown = delta.after - delta.before
@@ -229,8 +233,8 @@ def _words(delta: wire.CounterDelta, meaning: Meaning) -> str:
 
 
 def _meaning(counter: str) -> Meaning:
-    """A counter may be named as the code of its finding (`smart.media_errors`); else its beginning says
-    it."""
+    """A counter may have the name of its finding code (`smart.media_errors`). If not, the beginning of its name
+    decides."""
     if counter.startswith(SEL):
         return _of_log(counter.removeprefix(SEL))
     if counter in CODES:
@@ -239,8 +243,8 @@ def _meaning(counter: str) -> Meaning:
 
 
 def _of_log(counter: str) -> Meaning:
-    """Entries of the BMC's event log: the code of their finding, and its severity where it is not the code's own
-    (`memory.corrected.critical`)."""
+    """The meaning of entries of the BMC's event log. The name holds the finding code, and the severity if it is not the
+    code's default (`memory.corrected.critical`)."""
     code, _, word = counter.rpartition(".")
     if word not in tuple(wire.Severity):
         code, word = counter, CODES[counter].severity.value
@@ -248,7 +252,7 @@ def _of_log(counter: str) -> Meaning:
 
 
 def _began_at_nothing(key: Key, before: Counts) -> bool:
-    """Whether a counter that was not there before stood at 0 then."""
+    """Whether a counter that is missing in the reading before was 0 then."""
     return key[0].startswith(SINCE_BOOT) or (key[0].startswith(SEL) and SEL_WAS_READ in before)
 
 

@@ -1,8 +1,9 @@
-"""The kernel's name for a memory module. EDAC drivers that know the layout of the board make a label of it; with the
-firmware's errors (ghes_edac, APEI) it is the firmware's bank locator, a blank, and its device locator, which may have
-blanks of its own.
+"""The kernel's name for a memory module.
 
-Words: drivers/edac/edac_mc.c (edac_mc_handle_error), drivers/edac/ghes_edac.c, drivers/firmware/efi/cper.c."""
+EDAC drivers that know the layout of the board make a label of it. With errors from the firmware (ghes_edac, APEI) the
+label is the bank locator, a blank, and the device locator, which may itself contain blanks. Sources:
+drivers/edac/edac_mc.c (edac_mc_handle_error), drivers/edac/ghes_edac.c, drivers/firmware/efi/cper.c.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +11,16 @@ import re
 from collections import Counter
 from collections.abc import Collection
 
-# The core's words for a module that it does not know, and the core's separator of several that it may have been.
+# EDAC's texts for an unknown module, and its separator between several modules that may be meant.
 _NOBODYS = frozenset({"any memory", "unknown memory", "unknown label", "memory", "-", ""})
 _OR = " or "
-# What vendors put where they have no bank locator.
+# What vendors enter if there is no bank locator.
 _NO_BANK = re.compile(
     r"^(?:Not Specified|Not Present|Unknown|None|NULL|N/A|To Be Filled By O\.E\.M\.|_+) +", re.IGNORECASE
 )
-# A bank locator of which the device locator after it is unique in the machine.
+# A bank locator before a device locator that is unique in the machine.
 _BANK = re.compile(r"^(?:BANK|NODE)[ _]?\d+ +(?=\S*DIMM\S*$|DIMM[ _]?\d+$)", re.IGNORECASE)
-# A device locator that says more than `DIMM 0`: with a channel, a socket, or both.
+# A device locator that says more than `DIMM 0`: with a channel, a socket or both.
 _UNIQUE = re.compile(
     r"(?=\S*DIMM)(?=\S*(?:DIMM[ _-]?[A-Z]|[A-Z]\d*[_-]?DIMM|P\d|CPU\d))\S*\d\S*$|DIMM[_-]?[A-Z]$", re.IGNORECASE
 )
@@ -33,8 +34,8 @@ def is_nobodys(label: str) -> bool:
 
 
 def locator(label: str, known: Collection[str]) -> str:
-    """The locator in `known` that the label holds as whole words, else what of the label is the device locator. A name
-    that two modules have says nothing without its bank; a label of several modules names none of them alone."""
+    """The locator in `known` that the label contains as whole words; if there is none, the label's device locator. A
+    name that two modules share is ambiguous without its bank. A label of several modules names none of them."""
     label = label.strip()
     if _OR in label:
         return label

@@ -1,5 +1,5 @@
-"""What a GPU says of itself after the kernel's log has named it. An Xid that a program may have caused is a warning; a
-card that was left in need of a reset, or lost, by the same fault is not."""
+"""The state of a GPU after the kernel's log has named it. An Xid that a program may have caused is only a warning. A
+card that needs a reset afterwards, or that is lost, is more."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from agent.probes import nvidia_smi
 from agent.probes.nvidia_smi import Answer, NvidiaGpu
 
 _TIMEOUT_S = 30.0
-# The codes under which NVIDIA's driver is quoted (kmsg_says/gpus.py).
+# The finding codes for messages of NVIDIA's driver (kernel/rules/gpus.py).
 _QUOTED = frozenset({"gpu.xid", "gpu.remap_pending", "gpu.remap_failed", "gpu.driver_error", "gpu.needs_reset"})
 
 
 def states(
     said: Iterable[wire.Finding], ask: Callable[[], Answer] = lambda: nvidia_smi.ask(_TIMEOUT_S)
 ) -> list[wire.Finding]:
-    """Findings from the state of each card that the log names, as it is now. The driver is asked only then; one that
-    gives no answer at all adds nothing to what its log said."""
+    """Findings from the present state of each card that the log names. The driver is asked only if the log names a
+    card. If it does not answer at all, the log's findings stand alone."""
     named = {one.component for one in said if one.code in _QUOTED and one.component_kind == "gpu"}
     if not named or not (answer := ask()).cards:
         return []

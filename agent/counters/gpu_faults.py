@@ -1,6 +1,5 @@
-"""What the words of a GPU's driver mean: faults that only a reset ends, a clock held down.
-
-Words and actions are those of nvidia-smi(1) and of NVIDIA's "GPU Memory Error Management", error recovery flags."""
+"""Faults in the answer of a GPU's driver: faults that only a reset ends, and a reduced clock. Words and actions as in
+nvidia-smi(1) and in NVIDIA's "GPU Memory Error Management", error recovery flags."""
 
 from __future__ import annotations
 
@@ -9,7 +8,7 @@ from agent.contract import wire
 from agent.probes.nvidia_smi import WEAK_SLOWDOWN, NvidiaGpu
 
 _CRITICAL, _WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
-# By a piece of the driver's words: what they mean, and the sentence.
+# Part of the driver's text → what it means, and the sentence for the finding.
 _FAULTS = (
     ("lost", "gpu.lost", "the driver lost the card"),
     ("fallen off the bus", "gpu.lost", "the card fell off the bus"),
@@ -24,7 +23,7 @@ ACTIONS = frozenset({"reset", "gpu reset required", "reboot", "node reboot requi
 
 
 def of_card(card: NvidiaGpu) -> list[wire.Finding]:
-    """Everything about the card's state, its memory's counters aside."""
+    """All findings about the card's state, except those from the counters of its memory."""
     return [*_faults(card), *_recovery(card), *slowed(card.name, card.pci, card.slowed_by), *_condition(card)]
 
 
@@ -59,8 +58,8 @@ def meant(name: str, pci: str, words: str) -> list[wire.Finding]:
 
 
 def _recovery(card: NvidiaGpu) -> list[wire.Finding]:
-    """A fault has happened since the driver was loaded. Rows and repairs that only wait for a reset are a warning of
-    their own, and the gentle action is for them, too."""
+    """A finding for a fault since the driver was loaded. Rows and repairs that only wait for a reset have a warning of
+    their own, so the mild action for them makes no second one."""
     action = card.recovery.casefold()
     if action not in ACTIONS:
         return []

@@ -1,5 +1,5 @@
-"""What a counter is not to be blamed for: a link that is only coming up, a port that nobody expects, an error that is
-told of twice."""
+"""Lowers the severity of findings that do not mean a fault of the part: errors while a link comes up, errors of a port
+that the spec does not expect, and machine checks that the kernel has already explained."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from agent.contract import wire
 
-# The stage that sets every port up: drivers drop the carrier then, and a link that trains makes symbol errors.
+# The stage that sets every port up. Drivers drop the carrier then, and a link that trains makes symbol errors.
 BRINGS_LINKS_UP = "InventoryCheck"
 _COUNTED = ("nic.errors", "nic.link_flap")
 _EXCEPTION = "cpu.machine_check"
@@ -17,15 +17,15 @@ _EXPLAINS = (_EXCEPTION, "memory.uncorrected", "pcie.uncorrected", "system.hardw
 
 
 def lower_for_ports(stage: str, expected: Mapping[str, Any], found: Iterable[wire.Finding]) -> list[wire.Finding]:
-    """The findings with those about ports at the severity they deserve in this stage on this host."""
+    """The findings, with those about network ports lowered to what they mean in this stage on this host."""
     nics = expected.get("nics")
     macs = None if nics is None else {str(nic.get("mac") or "").lower() for nic in nics}
     return [_weighed(stage, macs, one) for one in found]
 
 
 def lower_explained_machine_checks(counted: Iterable[wire.Finding], said: Iterable[wire.Finding]) -> list[wire.Finding]:
-    """The kernel counts a machine check exception on every CPU that it interrupts, whatever it was about: where its log
-    names the part, the CPUs that were told are not to blame as well."""
+    """The kernel counts a machine check exception on every CPU that it interrupts, whatever the cause. If the kernel's
+    log names the part, the exceptions on the CPUs become warnings."""
     explained = any(one.code in _EXPLAINS and one.severity is wire.Severity.CRITICAL for one in said)
     return [
         replace(one, severity=wire.Severity.WARNING) if explained and one.code == _EXCEPTION else one for one in counted

@@ -1,4 +1,4 @@
-"""More is asked of a part that a repair has put in: one corrected error of a new memory module is one too many."""
+"""Stricter ECC limit for replaced DIMMs: one corrected error of a new memory module is too many."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from agent.contract import wire
 from agent.contract.placeholders import is_placeholder
 
 LIMIT = "ecc_corrected_replaced_max"
-# Only where the profile names none. A module that was tested by its maker has no weak cell to begin with.
+# Used only if the profile has no limit. A module that its maker has tested has no weak cell at first.
 _MOST = 0.0
 _CODE = "memory.corrected"
 
@@ -21,15 +21,17 @@ def with_stricter_limit(
     inventory: wire.Inventory | None,
     limits: Mapping[str, object],
 ) -> list[wire.Finding]:
-    """The findings, with corrected errors of a module that has another serial number than the spec says critical above
-    `ecc_corrected_replaced_max` in one stage. One of which nobody knows how many there were counts as one."""
+    """The findings, with corrected errors of a replaced module critical above `ecc_corrected_replaced_max` in one
+    stage. A module is replaced if its serial number is not the one in the spec. An unknown number of errors counts as
+    one."""
     given = limits.get(LIMIT)
     most, new = float(given) if isinstance(given, int | float) else _MOST, replaced(expected, inventory)
     return [_condemned(one, new[one.component], most) if _is_too_many(one, new, most) else one for one in found]
 
 
 def replaced(expected: Mapping[str, Any], inventory: wire.Inventory | None) -> dict[str, str]:
-    """Locator → serial number, of the modules that sit where the spec has another one and that it has nowhere else."""
+    """Locator → serial number of the replaced modules: another module than the spec names for this slot, and one that
+    the spec names for no other slot."""
     there = {dimm.locator: dimm.serial for dimm in (inventory.memory.dimms if inventory else [])}
     wanted = {str(d.get("locator")): str(d.get("serial") or "") for d in _dimms(expected)}
     known = {serial for serial in wanted.values() if not is_placeholder(serial)}

@@ -1,4 +1,4 @@
-"""Which error counters are read around every stage, and which sensors cost a command. One line each."""
+"""The error counters that are read around every stage, and the sensors that only a command can read. One line each."""
 
 from __future__ import annotations
 
@@ -29,13 +29,12 @@ SLOW_SENSORS: tuple[Callable[[], list[wire.Measurement]], ...] = (command_counte
 
 
 def of(names: Callable[[], Names]) -> tuple[Source, ...]:
-    """Every source, as the counter book reads it; `names` is asked each time, since the inventory comes
-    later."""
+    """Every source, as the counter book reads it. `names` is called each time, since the inventory is made later."""
     return tuple(partial(_read, source, names) for source in (*KERNEL, *COMMANDS))
 
 
 def said(delta: wire.CounterDelta) -> str:
-    """What a delta counts, in the words of its source; '' where it keeps none."""
+    """The text of a delta's source, for example quoted log entries. Empty if the source has none."""
     return _EVENT_LOG.said(delta)
 
 

@@ -24,15 +24,18 @@ NIC_ERRORS = (
     "tx_carrier_errors",
     "collisions",
 )
-# Of `ethtool -S`, whose names every driver invents: what says that bits were lost on the wire.
+# Counters of `ethtool -S` for bits that were lost on the wire. Each driver has its own names.
 WIRE_ERRORS = re.compile(r"crc|fcs|symbol|align|code_err|jabber|bit_err|pcs_err|fec_uncorrect", re.IGNORECASE)
 
 
 def poll_machine_checks_often(root: Path) -> None:
-    """Corrected machine checks are collected every 300 s by default: longer than a quick stage. Writing
-    one core's file sets all, and collects at once what the banks hold (mce_restart in mce/core.c), but only a value
-    other than the present one does: so it alternates. Called at the end of a stage, too, so that no error is left to
-    the stage that follows, or to nobody after the last."""
+    """Have the kernel collect corrected machine checks more often, and now. The default is every 300 s, which is longer
+    than a quick stage.
+
+    Writing one core's file sets all cores and collects what the banks hold (mce_restart in mce/core.c), but only if the
+    value changes; so it alternates. It is also called at the end of a stage, so that no error is left to the next
+    stage, or to nobody after the last.
+    """
     with contextlib.suppress(OSError):
         path = root / "sys/devices/system/machinecheck/machinecheck0/check_interval"
         now = path.read_text().strip()
@@ -40,7 +43,7 @@ def poll_machine_checks_often(root: Path) -> None:
 
 
 def gone(names: Names) -> Counts:
-    """1 for each part of the inventory that the kernel no longer has: it may have left after the stage that tests
+    """1 for each part of the inventory that the kernel no longer has. A part may disappear after the stage that tests
     it."""
     inventory = names.inventory
     if inventory is None:
@@ -49,7 +52,7 @@ def gone(names: Names) -> Counts:
     counts: Counts = {}
     for disk in (disk for disk in inventory.disks if disk.bus != "usb"):
         key = ("gone", "disk", disk.serial or disk.name)
-        # One serial number may stand on two disks.
+        # Two disks may have the same serial number.
         counts[key] = max(counts.get(key, 0), _is_gone(names.root / "sys/block" / disk.name))
     for nic in inventory.nics:
         counts["gone", "nic", nic.mac.lower()] = int(nic.mac.lower() not in present)
@@ -63,8 +66,7 @@ def _is_gone(path: Path) -> int:
 
 
 def edac(names: Names) -> Counts:
-    """Corrected and uncorrected errors per DIMM; those that the controller can't attribute are the
-    system's."""
+    """Corrected and uncorrected errors per DIMM. Errors that the controller can't attribute belong to the system."""
     counts: Counts = {}
     for controller in sorted((names.root / "sys/devices/system/edac/mc").glob("mc[0-9]*")):
         counts.update(_of_dimms(controller, names) or _of_rows(controller, names))
@@ -96,7 +98,7 @@ def _of_rows(controller: Path, names: Names) -> Counts:
 
 
 def aer(names: Names) -> Counts:
-    """Totals of PCIe Advanced Error Reporting per device; a bridge's are the system's, with its address."""
+    """Totals of PCIe Advanced Error Reporting per device. Those of a bridge belong to the system, with its address."""
     counts: Counts = {}
     for device in sorted((names.root / "sys/bus/pci/devices").glob("*")):
         for severity in ("correctable", "nonfatal", "fatal"):
@@ -117,7 +119,7 @@ def _aer_total(path: Path) -> int | None:
 
 
 def throttling(names: Names) -> Counts:
-    """Throttling per package: cores of one package repeat its count, each core's own are summed."""
+    """Throttling per package. Every core of a package repeats the package's count; the cores' own counts are summed."""
     counts: Counts = {}
     for cpu in sorted((names.root / "sys/devices/system/cpu").glob("cpu[0-9]*")):
         part = names.part("cpu", cpu.name[3:])
@@ -132,7 +134,7 @@ def throttling(names: Names) -> Counts:
 
 def machine_checks(names: Names) -> Counts:
     """The MCE line of /proc/interrupts: machine check exceptions per logical CPU, summed per package. Its columns are
-    the CPUs of the first line, which are those that are online."""
+    the online CPUs, as the first line lists them."""
     counts: Counts = {}
     lines = sysfs.text(names.root / "proc/interrupts").splitlines()
     cpus = [word.removeprefix("CPU") for word in lines[0].split()] if lines else []
@@ -146,7 +148,7 @@ def machine_checks(names: Names) -> Counts:
 
 
 def ports(names: Names) -> Counts:
-    """Errors of every physical port, and how often its link went away."""
+    """Errors of every physical port, and how often its link was lost."""
     counts: Counts = {}
     for name, mac in identity.physical_nics(names.root):
         port = names.root / "sys/class/net" / name
@@ -157,7 +159,7 @@ def ports(names: Names) -> Counts:
 
 
 def wires(names: Names) -> Counts:
-    """What the drivers count beyond that, as `ethtool -S` prints it."""
+    """Further error counters of the drivers, as `ethtool -S` prints them."""
     counts: Counts = {}
     for name, mac in identity.physical_nics(names.root):
         for counter, value in wire_errors(shell.run(["ethtool", "-S", name], 5).stdout).items():
@@ -166,8 +168,7 @@ def wires(names: Names) -> Counts:
 
 
 def wire_errors(text: str) -> dict[str, int]:
-    """The lines of `ethtool -S` that count lost bits; per-queue lines carry the same again and are left
-    out."""
+    """The lines of `ethtool -S` that count lost bits. Per-queue lines repeat the same errors and are left out."""
     found = {}
     for line in text.splitlines():
         counter, _, value = line.strip().partition(":")

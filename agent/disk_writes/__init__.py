@@ -1,1 +1,2 @@
-"""Whether a disk may be written, what a disk carries, and the one place that opens a disk for writing."""
+"""Decides whether a disk may be written, finds what a disk carries, and holds the only code that opens a disk for
+writing."""

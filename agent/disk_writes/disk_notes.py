@@ -1,5 +1,8 @@
-"""What one attempt of Storage remembers over a restart of the agent: how far each disk was read, and what was written
-to it. It decides nothing: whether a write may go on is for `agent/disk_writes/safety.py` to say."""
+"""What one attempt of Storage remembers when the agent restarts: how far each disk was read, and what was written to
+it.
+
+It decides nothing. `agent/disk_writes/safety.py` decides whether a write may go on.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,8 @@ T = TypeVar("T")
 
 
 class State(StrEnum):
-    """What a segment of a disk holds. `begun`: patterns were being written, and it is not known how far that came.
-    `written`: every byte of it was overwritten with a pattern. `blank`: every byte was zeroed after that."""
+    """What a segment of a disk holds. `begun`: a pattern was being written, and how far that came is unknown.
+    `written`: every byte was overwritten with a pattern. `blank`: every byte was zeroed after that."""
 
     BEGUN = "begun"
     WRITTEN = "written"
@@ -28,20 +31,21 @@ class State(StrEnum):
 
 @dataclass
 class Written:
-    """What this attempt has done to one disk. `verified` are segments that read back well, with the seconds that
-    writing them took; `bad` is the first place that failed."""
+    """What this attempt has done to one disk. `verified` are segments that read back correctly, with the seconds that
+    writing them took. `bad` is the first place that failed."""
 
     states: dict[Segment, State] = field(default_factory=dict)
     verified: dict[Segment, float] = field(default_factory=dict)
     bad: BadRange | None = None
 
     def begin(self, segment: Segment) -> None:
-        """A segment that was overwritten as a whole before stays so, however far a second pattern comes."""
+        """Note that a pattern is about to be written. A segment that was already overwritten as a whole stays
+        `written`, however far the second pattern comes."""
         if self.states.get(segment) is not State.WRITTEN:
             self.states[segment] = State.BEGUN
 
     def having(self, *states: State) -> list[Segment]:
-        """In the order in which they were begun."""
+        """The segments in this state, in the order in which they were begun."""
         return [segment for segment, state in self.states.items() if state in states]
 
     @property
@@ -72,7 +76,7 @@ class _FoundRow:
 
 @dataclass(frozen=True)
 class _WriteRow:
-    """What is kept of one granted disk. `plan` are the segments that are to be written."""
+    """The stored note for one granted disk. `plan` are the segments to write."""
 
     run: int
     boot: int
@@ -103,7 +107,7 @@ class _SurfaceRow:
 
 
 class Notes:
-    """What this attempt remembers. A note that can't be read, or is none of this attempt's, is no note."""
+    """What this attempt remembers. A note that can't be read, or that belongs to another attempt, is ignored."""
 
     def __init__(self, ctx: StageContext) -> None:
         self._ctx, self._lock = ctx, threading.Lock()
@@ -113,13 +117,13 @@ class Notes:
         self._writes = {serial: row for serial, row in writes.items() if self._is_ours(row)}
 
     def _is_ours(self, row: _WriteRow) -> bool:
-        """Of this attempt, and with no place that was not planned."""
+        """Whether the note is of this attempt and holds no place that was not planned."""
         claim = self._ctx.claim
         of_this = (row.run, row.boot, row.attempt) == (claim.run, claim.boot, self._ctx.order.attempt)
         return of_this and set(_written(row).states) <= set(row.plan)
 
     def surface(self, name: str) -> tuple[int, Surface]:
-        """How many segments are read already, and what came of them."""
+        """How many segments are read already, and the result of reading them."""
         row = self._surfaces.get(name)
         if row is None:
             return 0, Surface()
@@ -138,8 +142,9 @@ class Notes:
         return {serial: _begun(row) for serial, row in self._writes.items()}
 
     def keep_begun(self, grant: WriteGrant, segments: list[Segment]) -> list[Segment]:
-        """Before the first byte is written; the segments to write. On a resumption those of the earlier note stand:
-        they are what was granted. A new grant begins anew, but a disk that failed in this attempt stays failed."""
+        """Call this before the first byte is written. Returns the segments to write. On a resumption those of the
+        earlier note stay, since they are what was granted. A new grant starts anew, but a disk that failed in this
+        attempt stays failed."""
         earlier = self._writes.get(grant.serial)
         if grant.resumed and earlier:
             return earlier.plan
@@ -151,7 +156,7 @@ class Notes:
         return segments
 
     def written(self, grant: WriteGrant) -> Written:
-        """What agents of this attempt have done to the disk since it was granted."""
+        """What the agents of this attempt have done to the disk since it was granted."""
         return _written(self._writes[grant.serial])
 
     def keep_written(self, grant: WriteGrant, now: Written) -> None:
@@ -163,7 +168,7 @@ class Notes:
         self._keep_write(grant.serial, replace(row, name=grant.name, places=places, bad=now.bad))
 
     def bad(self) -> list[tuple[str, str, BadRange]]:
-        """Name, serial number and the first place that failed, of each disk that has one."""
+        """Name, serial number and first failed place of each disk that failed."""
         return [(row.name, serial, row.bad) for serial, row in self._writes.items() if row.bad]
 
     def left(self) -> dict[tuple[str, str], list[Segment]]:
@@ -181,7 +186,7 @@ class Notes:
 
 
 def _decoded(kind: type[T], rows: Any) -> dict[str, T]:
-    """Every row, or none: one that can't be read makes all of them unsafe to go by."""
+    """All rows, or none: if one row can't be read, none of them is safe to use."""
     try:
         by_name: dict[str, Any] = codec.decode(dict[str, Any], rows)
         return {name: codec.decode(kind, row) for name, row in by_name.items()}

@@ -1,4 +1,4 @@
-"""Opens a device for writing: the only place that takes away a read-only flag, and only with a grant in its hand."""
+"""Opens a device for writing. This is the only code that removes a read-only flag, and it does so only with a grant."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ _BLKROSET, _BLKGETSIZE64 = 0x125D, 0x80081272
 
 
 class NotWritten(Exception):
-    """A granted device was not opened after all; the text says why, with the gate."""
+    """A granted device was not opened. The text says why, and names the gate."""
 
 
 @contextmanager
 def writable(grant: WriteGrant, last_continue_age_s: Callable[[], float], root: Path = Path("/")) -> Iterator[int]:
-    """A descriptor of the granted device, held exclusively and writable within the block, read-only again after it.
+    """A descriptor of the granted device: exclusive and writable within the block, read-only again after it. Raises
+    NotWritten.
 
-    A tool gets the descriptor itself (`pass_fds`, /proc/self/fd/N), never the name: while it is open, the device that
-    was checked can't become another. Raises NotWritten."""
+    A tool gets the descriptor itself (`pass_fds`, /proc/self/fd/N), never the name. While the descriptor is open, the
+    device that was checked can't become another one.
+    """
     fd = _open(grant, root)
     try:
         _check_identity(fd, grant, root)
@@ -43,8 +45,8 @@ def writable(grant: WriteGrant, last_continue_age_s: Callable[[], float], root: 
 
 
 def make_all_read_only(root: Path = Path("/")) -> list[str]:
-    """Take back what an agent that was killed left writable; the names of disks that refused. Only in the live image:
-    elsewhere the disks are somebody's."""
+    """Make every disk read-only that a killed agent left writable. Returns the names of the disks that refused. Call it
+    only in the live image: elsewhere the disks are in use."""
     refused = []
     for name in disks.names(root):
         try:
@@ -76,7 +78,7 @@ def _open(grant: WriteGrant, root: Path) -> int:
 
 
 def _check_identity(fd: int, grant: WriteGrant, root: Path) -> None:
-    """Who is behind the descriptor now: by its device number, not by its name."""
+    """Check which device the descriptor belongs to, by its device number and not by its name."""
     number = os.fstat(fd).st_rdev
     seen = disks.identify(root / f"sys/dev/block/{os.major(number)}:{os.minor(number)}")
     actual = (seen.name, seen.serial, seen.wwn, seen.bus, size_bytes(fd) // disks.MIB)

@@ -1,4 +1,4 @@
-"""Stretches of a disk, as (offset, length) in bytes. Pure."""
+"""Ranges of a disk, as (offset, length) in bytes. No I/O here."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Union:
                 self._ends.append(start + length)
 
     def holds(self, wanted: Range) -> bool:
-        """Whether every byte of `wanted` is among them."""
+        """Whether the union contains every byte of `wanted`."""
         number = bisect_right(self._starts, wanted[0]) - 1
         return number >= 0 and wanted[0] + wanted[1] <= self._ends[number]
 
     def touches(self, wanted: Range) -> bool:
-        """Whether any byte of `wanted` is among them."""
+        """Whether the union contains any byte of `wanted`."""
         number = bisect_right(self._starts, wanted[0] + wanted[1] - 1) - 1
         return number >= 0 and self._ends[number] > wanted[0]
 

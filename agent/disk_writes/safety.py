@@ -1,9 +1,10 @@
-"""What may be written. A pure function of data: what is seen, what was allowed, what the wipe probe found, and under
-which circumstances; it returns a grant or a refusal for each disk, and nothing is written without a grant.
+"""Decides what may be written. It is a pure function of data: the disks that are there, what was allowed, what the wipe
+probe found, and the circumstances. It returns a grant or a refusal for each disk. Nothing is written without a grant.
 
-The gates (docs/safety.md): 1 the MAC allowlist, 2 the run token (both the orchestrator's; of them a claim in mode
-`test` is what can be seen here), 3 the wipe probe, 4 the device allowlist, 5 destructive mode. They are asked in the
-order 2, 5, 4, 3: the probe of a disk that may not be written anyway would only cost time."""
+The gates (docs/safety.md): 1 the MAC allowlist, 2 the run token (the orchestrator checks both; the agent only sees that
+the claim is in mode `test`), 3 the wipe probe, 4 the device allowlist, 5 destructive mode. They are asked in the order
+2, 5, 4, 3, since a probe takes long and is useless for a disk that another gate refuses.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ UNKNOWN_DATA = "unknown_data"
 
 @dataclass(frozen=True)
 class DiskFacts:
-    """One block device as it is now. `removable` by its bus or by its own word."""
+    """One block device as it is now. `removable` by its bus or by its own report."""
 
     name: str
     serial: str
@@ -37,8 +38,8 @@ class DiskFacts:
 
 @dataclass(frozen=True)
 class Found:
-    """One thing the wipe probe found, or could not look at. `ranges` are the places it was seen, as (offset, length)
-    in bytes from the start of the disk; they are not part of the digest."""
+    """One thing that the wipe probe found, or one place that it could not read. `ranges` are where it was seen, as
+    (offset, length) in bytes from the start of the disk; they are not part of the digest."""
 
     where: str
     kind: str
@@ -52,16 +53,16 @@ class Found:
 
 @dataclass(frozen=True)
 class WipeReport:
-    """Everything that one complete look at a disk found; empty for a blank disk."""
+    """Everything that one complete probe of a disk found. Empty for a blank disk."""
 
     found: tuple[Found, ...] = ()
 
 
 @dataclass(frozen=True)
 class Begun:
-    """A grant of this very attempt before the agent was restarted: what was known of the disk then, which places we
-    began to overwrite (`ranges`), and which of those we have zeroed again (`blanked`). `wwn` and `size_mb` are the
-    disk's at that time; a size of 0 is not known."""
+    """A grant of this very attempt, from before the agent was restarted: what was known of the disk then, the places
+    that the agent began to overwrite (`ranges`), and those that it has zeroed again (`blanked`). `wwn` and `size_mb`
+    are the disk's at that time; a size of 0 is unknown."""
 
     run: int
     boot: int
@@ -75,7 +76,8 @@ class Begun:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """Gates 2 and 5. `last_continue_age_s` is the time since the last answer to a heartbeat of this attempt."""
+    """The data for gates 2 and 5. `last_continue_age_s` is the time since the last answer to a heartbeat of this
+    attempt."""
 
     mode: wire.Mode
     run: int
@@ -91,7 +93,7 @@ class Circumstances:
 
 @dataclass(frozen=True)
 class WriteGrant:
-    """Permission to write to one device, given by `decide` only. `found` is what will be destroyed."""
+    """Permission to write to one device. Only `decide` makes it. `found` is the data that will be destroyed."""
 
     name: str
     serial: str
@@ -110,8 +112,8 @@ def decide(
     overrides: Iterable[wire.OverrideFlags] = (),
     begun: Mapping[str, Begun] | None = None,
 ) -> list[WriteGrant | wire.Refusal]:
-    """A grant or a refusal for every disk that is seen, and a refusal for every one that may be written and isn't
-    there. `probes` is by kernel name; a disk without one is refused by gate 3."""
+    """A grant or a refusal for every disk that is there, and a refusal for every allowed disk that is not there.
+    `probes` is by kernel name; gate 3 refuses a disk without a probe."""
     candidates, refusals = before_probe(disks, allowed, now)
     overrides = list(overrides)
     probed = [
@@ -123,7 +125,7 @@ def decide(
 def before_probe(
     disks: Sequence[DiskFacts], allowed: Sequence[wire.AllowedDisk], now: Circumstances
 ) -> tuple[list[DiskFacts], list[wire.Refusal]]:
-    """The disks that only gate 3 still stands before, and the refusals of all other gates."""
+    """The disks that pass all gates but gate 3, and the refusals of those gates."""
     refusals = [wire.Refusal(4, entry.serial, why) for entry in allowed if (why := _is_not_there(entry, disks))]
     why, gate = _gate_2_or_5(now)
     if gate:
@@ -138,8 +140,8 @@ def before_probe(
 
 
 def grants(decisions: Iterable[WriteGrant | wire.Refusal]) -> list[WriteGrant]:
-    """What is written: every grant, or none while gate 3 refuses any disk. (The attempt is repeated after an override,
-    and a disk that was written meanwhile would no longer be what it was.)"""
+    """The disks to write: every grant, or none if gate 3 refuses any disk. After an override the attempt is repeated,
+    and a disk that was written meanwhile would no longer be as it was listed."""
     decisions = list(decisions)
     if any(isinstance(one, wire.Refusal) and one.gate == 3 for one in decisions):
         return []
@@ -157,7 +159,7 @@ def digest(serial: str, found: Iterable[Found]) -> str:
 
 
 def still_fresh(age_s: float) -> bool:
-    """Gate 5's clock, asked again at the moment a device is opened for writing."""
+    """The time limit of gate 5, checked again when a device is opened for writing."""
     return 0 <= age_s < HEARTBEAT_FRESH_S
 
 
@@ -204,7 +206,7 @@ def _gate_4(disk: DiskFacts, disks: Sequence[DiskFacts], allowed: Sequence[wire.
 
 
 def _not_one(disk: DiskFacts, disks: Sequence[DiskFacts]) -> str:
-    """Two devices with one serial number, or one WWN, refuse each other whatever else tells them apart."""
+    """Two devices with the same serial number or the same WWN are both refused, even if other identifiers differ."""
     serials = Counter(_strip(other.serial) for other in disks)
     names = sorted(other.name for other in disks if _strip(other.serial) == _strip(disk.serial))
     if serials[_strip(disk.serial)] > 1:
@@ -214,7 +216,7 @@ def _not_one(disk: DiskFacts, disks: Sequence[DiskFacts]) -> str:
 
 
 def _mismatch(disk: DiskFacts, entry: wire.AllowedDisk) -> str:
-    """Every identifier that the expected spec gives must be this disk's."""
+    """Every identifier in the expected spec must be this disk's."""
     if entry.wwn and (is_dummy(entry.wwn) or not same_wwn(entry.wwn, disk.wwn)):
         return f"gate 4: {disk.name} ({disk.serial}) has WWN {disk.wwn or 'none'}, expected {entry.wwn}"
     if entry.bus and entry.bus != disk.bus:
@@ -225,7 +227,7 @@ def _mismatch(disk: DiskFacts, entry: wire.AllowedDisk) -> str:
 
 
 def _is_not_there(entry: wire.AllowedDisk, disks: Sequence[DiskFacts]) -> str:
-    """Why a disk that may be written has no device; '' for one that has, or that may not be written."""
+    """Why an allowed disk has no device. Empty for a disk that has one, and for a disk that is not allowed."""
     if entry.may_be_written is not True:
         return ""
     if is_dummy(entry.serial):
@@ -271,14 +273,15 @@ def _grant(disk: DiskFacts, found: tuple[Found, ...], *, resumed: bool = False) 
 
 
 def _overridden(serial: str, seen: str, now: Circumstances, overrides: list[wire.OverrideFlags]) -> bool:
-    """The operator's override names run, boot, stage, attempt, serial number and the list's digest: all of them."""
+    """Whether the operator's override names this run, boot, stage, attempt, serial number and digest of the list: all
+    of them."""
     wanted = wire.OverrideFlags(now.run, now.boot, STAGE, now.attempt, serial, seen)
     return wanted in overrides
 
 
 def _continues(disk: DiskFacts, report: WipeReport, begun: Begun, now: Circumstances) -> bool:
-    """Whether this is the same attempt going on after the agent was restarted: the disk is what it was, nothing is on
-    it but what was listed then and what we have begun to write since, and what we zeroed is still zero."""
+    """Whether this is the same attempt, resumed after a restart of the agent. The disk must be the same, it must hold
+    nothing but what was listed and what the agent has begun to write since, and what was zeroed must still be zero."""
     if (begun.run, begun.boot, begun.attempt) != (now.run, now.boot, now.attempt):
         return False
     if begun.size_mb and (begun.wwn, begun.size_mb) != (disk.wwn, disk.size_mb):

@@ -1,7 +1,9 @@
-"""What a disk can carry, by its own marks: volume managers, RAID, encryption, pools, file systems, tables.
+"""Recognises what a disk carries: volume managers, RAID, encryption, pools, file systems, partition tables. No I/O
+here: `scan` is given a function that reads.
 
-Pure: `scan` is given a function that reads, and tells what it recognised. util-linux knows more kinds (the wipe probe
-asks it, too) but no names: "volume group pve" and "pool rpool" are what an operator needs to read."""
+util-linux knows more kinds, and the wipe probe asks it, too. But it gives no names, and an operator needs to read
+"volume group pve" or "pool rpool".
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ KIB, MIB = 1024, 1024 * 1024
 
 
 class Mark(NamedTuple):
-    """Something recognised: `kind` in one word, `label` its own name, `words` for a person."""
+    """Something recognised: `kind` in one word, `label` its own name, `words` a text for the operator."""
 
     kind: str
     label: str
@@ -26,7 +28,7 @@ class Mark(NamedTuple):
 
 
 class Magic(NamedTuple):
-    """Bytes at a place; a negative place counts from the end. The label is text of `label_length` at `label_at`."""
+    """Bytes at a place. A negative place counts from the end. The label is text of `label_length` at `label_at`."""
 
     kind: str
     at: int
@@ -72,7 +74,7 @@ _ZFS_NAME = re.compile(rb"\x00\x00\x00\x04name\x00\x00\x00\x09\x00\x00\x00\x01\x
 
 def scan(read: Read, size: int) -> list[Mark]:
     """Everything recognised on a device or partition of `size` bytes. `read(offset, length)` may return less at the
-    end; what it raises is raised."""
+    end. Errors of `read` are passed on."""
     found = [*_magics(read, size), *_lvm(read), *_md(read, size), *_zfs(read, size), *_mbr(read)]
     unique: dict[tuple[str, str], Mark] = {}
     for mark in found:

@@ -1,4 +1,4 @@
-"""Verified writes: the data for the safety decision, and the work on what it returned. Nothing here decides."""
+"""Verified writes: collects the data for the safety decision, and does the granted work. Nothing here decides."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from agent.loads import fio
 from agent.parsing import ParseError
 from agent.probes import disks
 from agent.reports import checks
-from agent.reports.partial_report import PartialReport
+from agent.reports.partial_report import PartialReport, joined
 from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext
 
@@ -32,7 +32,7 @@ REHEARSAL_BYTES = 4 * MIB
 
 @dataclass(frozen=True)
 class Decided:
-    """What the safety decision came to, with a check for each thing that is not written."""
+    """The result of the safety decision, with a check for each disk that is not written."""
 
     grants: list[WriteGrant] = field(default_factory=list)
     refusals: list[wire.Refusal] = field(default_factory=list)
@@ -43,10 +43,11 @@ NOTHING = Decided()
 
 
 def decide(ctx: StageContext, notes: Notes) -> Decided:
-    """Gather what the decision needs, for all disks, and ask it. The probe only reads.
+    """Collect the data for all disks and ask for the decision. The probe only reads.
 
-    Disks are looked at again after the probe, which can take minutes: one that came meanwhile may be the twin of a
-    candidate, and one that changed was not the one probed."""
+    The disks are listed again after the probe, which can take minutes. A disk that appeared meanwhile may have the same
+    serial number as a candidate, and a disk that changed is not the one that was probed.
+    """
     candidates, _ = safety.before_probe(facts(), ctx.claim.disks, _circumstances(ctx))
     reports = _probed(ctx, candidates)
     seen = facts()
@@ -58,7 +59,7 @@ def decide(ctx: StageContext, notes: Notes) -> Decided:
 
 
 def _probed(ctx: StageContext, candidates: list[DiskFacts]) -> dict[DiskFacts, WipeReport]:
-    """All candidates at once."""
+    """Probe all candidates at once."""
     effort = wipe_probe.Thoroughness(
         full_scan_bytes=int(checks.param(ctx, "wipe_full_scan_mb")) * MIB,
         samples=int(checks.param(ctx, "wipe_samples")),
@@ -76,15 +77,9 @@ def facts() -> list[DiskFacts]:
 
 
 def write_all(ctx: StageContext, decided: Decided, board: ProgressBoard, notes: Notes) -> PartialReport:
-    """Every granted disk, side by side."""
-    whole = PartialReport()
+    """Write every granted disk, all in parallel."""
     with ThreadPoolExecutor(max_workers=max(1, len(decided.grants)), thread_name_prefix="write") as pool:
-        for report in pool.map(lambda grant: _write(ctx, grant, board, notes), decided.grants):
-            whole.checks += report.checks
-            whole.findings += report.findings
-            whole.numbers |= report.numbers
-            whole.evidence |= report.evidence
-    return whole
+        return joined(pool.map(lambda grant: _write(ctx, grant, board, notes), decided.grants))
 
 
 def _circumstances(ctx: StageContext) -> safety.Circumstances:
@@ -104,8 +99,8 @@ def _circumstances(ctx: StageContext) -> safety.Circumstances:
 
 
 def _decided(decisions: list[WriteGrant | wire.Refusal]) -> Decided:
-    """A refusal by the gates 2, 3 and 5, or of a disk that should be written, is a check that was not made. That other
-    disks are not on the allowlist is as it should be."""
+    """A refusal by gate 2, 3 or 5, or of a disk that should be written, makes a check that is not tested. It is normal
+    that other disks are not on the allowlist."""
     granted, refused = safety.grants(decisions), safety.refusals(decisions)
     waiting = [one for one in decisions if isinstance(one, WriteGrant) and one not in granted]
     made = [checks.not_tested(CHECK, one.serial, reason="another disk was refused by gate 3") for one in waiting]
@@ -116,7 +111,7 @@ def _decided(decisions: list[WriteGrant | wire.Refusal]) -> Decided:
 
 
 def _write(ctx: StageContext, grant: WriteGrant, board: ProgressBoard, notes: Notes) -> PartialReport:
-    """Write, read back, blank. The disk is read-only again whatever happens in between."""
+    """Write, read back, blank. The disk is read-only again afterwards, whatever happens."""
     report = PartialReport()
     if disks.zones(grant.name) == "host-managed":
         why = f"{grant.name}: host-managed zones take writes in their own order only"
@@ -143,8 +138,8 @@ def _segments(
     notes: Notes,
     report: PartialReport,
 ) -> None:
-    """What an earlier agent of this attempt did stands in the notes: what it verified is not written again, and what it
-    found wrong stays wrong."""
+    """The notes hold what an earlier agent of this attempt did. A segment that it verified is not written again, and a
+    disk that failed stays failed."""
     done = notes.written(grant)
     for number, segment in enumerate(segments):
         board.tell(grant.serial, 100.0 * number / len(segments), "writing and verifying")
@@ -157,7 +152,8 @@ def _segments(
 def _overwrite(
     ctx: StageContext, grant: WriteGrant, fd: int, segment: Segment, done: Written, notes: Notes, report: PartialReport
 ) -> bool:
-    """Patterns over one segment, read back; noted before and after. False: no other segment is written."""
+    """Write patterns over one segment and read them back. It is noted before and after. Returns False when no other
+    segment may be written."""
     if not _answered(ctx):
         report.checks.append(checks.not_tested(CHECK, grant.serial, reason=f"{grant.name}: {ctx.stop.reason}"))
         return False
@@ -176,15 +172,15 @@ def _overwrite(
 
 
 def _answered(ctx: StageContext) -> bool:
-    """Gate 5 before each segment: while the orchestrator is silent nothing more is overwritten, since a run that was
-    cancelled meanwhile could not be told so. Waits until it answers; False when the stage is stopped instead."""
+    """Gate 5 before each segment. While the orchestrator is silent nothing more is overwritten, since the run may have
+    been cancelled meanwhile. Waits until it answers. Returns False when the stage is stopped instead."""
     while not ctx.stop.is_set() and not safety.still_fresh(ctx.last_continue_age_s()):
         ctx.stop.wait(1.0)
     return not ctx.stop.is_set()
 
 
 def _told(ctx: StageContext, grant: WriteGrant, segments: list[Segment], done: Written, report: PartialReport) -> None:
-    """What was wrong with the disk is told by `failures`, from the notes."""
+    """Add speed and checks of a disk. `failures` adds what was wrong with it, from the notes."""
     verified, wanted = done.amount // MIB, sum(segment.length for segment in segments) // MIB
     report.numbers[f"written_mb.{grant.serial}"] = done.amount / MIB
     if not done.bad and not any(check.name == CHECK for check in report.checks):
@@ -198,7 +194,7 @@ def _told(ctx: StageContext, grant: WriteGrant, segments: list[Segment], done: W
 
 
 def failures(notes: Notes) -> PartialReport:
-    """Every disk that failed in this attempt, also one that an earlier agent found and that was refused since."""
+    """Every disk that failed in this attempt, also a disk that an earlier agent found and that was refused since."""
     report = PartialReport()
     for name, serial, bad in notes.bad():
         report.findings.append(_wrong(name, serial, bad))
@@ -220,13 +216,13 @@ def _verify(ctx: StageContext, fd: int, segment: Segment) -> tuple[fio.Job | Non
 def _verified(
     done: Completed, segment: Segment, *, read_back: bool = True
 ) -> tuple[fio.Job | None, str, list[fio.BadRange]]:
-    """The job, why it proves nothing ('' when it does), and what was wrong with the disk."""
+    """The job, why it proves nothing (empty if it does), and what was wrong with the disk."""
     text = done.stderr + done.stdout
     bad = fio.verify_errors(text) + fio.io_errors(text)
     try:
         job = fio.parse(done.stdout)
     except ParseError as error:
-        return None, done.trouble or str(error), bad
+        return None, done.trouble_or(error), bad
     if not bad and job.error == fio.VERIFY_ERRNO:
         bad = [fio.BadRange(segment.offset, segment.length, "verify")]
     if not bad and (job.error or not done.ok):
@@ -238,8 +234,8 @@ def _verified(
 
 
 def _blank(ctx: StageContext, grant: WriteGrant, fd: int, done: Written, notes: Notes, report: PartialReport) -> None:
-    """Zeros over every segment that was overwritten as a whole, and over no other byte, so that the next probe finds a
-    blank disk. Gate 5 is asked before each: what must be left is told by `disk_left`."""
+    """Write zeros over every segment that was overwritten as a whole, and over no other byte, so that the next probe
+    finds a blank disk. Gate 5 is asked before each segment. left_patterns reports what could not be zeroed."""
     for segment in done.having(State.WRITTEN):
         if not _answered(ctx):
             return
@@ -259,8 +255,8 @@ def _fio(ctx: StageContext, fd: int, argv: list[str], amount: int) -> Completed:
 
 
 def rehearsed(corrupt: bool, stop: StopFlag) -> PartialReport:
-    """The verified write on a file in memory, no disk anywhere near; `corrupt` flips one bit of it between writing and
-    reading back. For the test of the tester."""
+    """The verified write on a file in memory; no disk is touched. `corrupt` flips one bit between writing and reading
+    back. Used by the test of the tester."""
     segment = Segment(0, REHEARSAL_BYTES)
     fd = os.memfd_create("vetting-rehearsal")
     try:

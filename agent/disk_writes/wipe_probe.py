@@ -1,5 +1,5 @@
-"""Looks at a disk before anything destructive: the whole disk, each partition, its end, its holders, and samples of
-everything else. Whatever can't be looked at is on the list as such: silence never means blank."""
+"""Examines a disk before a write: the whole disk, each partition, its end, its holders, and samples of everything else.
+A place that can't be read is listed as such. It never counts as blank."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TOOL_TIMEOUT_S = 60.0
 
 @dataclass(frozen=True)
 class Partition:
-    """As the kernel sees it: number, start and size in bytes, and its device."""
+    """A partition as the kernel sees it: number, start and size in bytes, and device."""
 
     number: int
     start: int
@@ -37,7 +37,8 @@ class Partition:
 
 @dataclass(frozen=True)
 class Thoroughness:
-    """A disk up to `full_scan_bytes` is read whole, a larger one at `samples` places; all within `time_limit_s`."""
+    """How much to read. A disk up to `full_scan_bytes` is read whole, a larger one at `samples` places; all within
+    `time_limit_s`."""
 
     full_scan_bytes: int
     samples: int
@@ -45,7 +46,7 @@ class Thoroughness:
 
 
 def probe(name: str, effort: Thoroughness, root: Path = Path("/")) -> WipeReport:
-    """Everything that is on disk `name` (sda). Takes a while; never raises for what the disk or a tool does."""
+    """Everything that is on disk `name` (sda). Takes a while. Raises nothing, whatever the disk or a tool does."""
     device, block = root / "dev" / name, root / "sys/block" / name
     try:
         parts = partitions(block)
@@ -67,7 +68,7 @@ def partitions(block: Path) -> list[Partition]:
 
 
 def holders(block: Path, parts: list[Partition]) -> list[Found]:
-    """What the kernel has built on the disk or on a partition of it. Raises OSError where that can't be seen."""
+    """What the kernel has built on the disk or on a partition of it. Raises OSError if that can't be read."""
     places = [("disk", block), *((f"partition {part.number}", block / part.name) for part in parts)]
     return [
         Found(where, "held", held.name, f"in use by {held.name}")
@@ -77,8 +78,8 @@ def holders(block: Path, parts: list[Partition]) -> list[Found]:
 
 
 def sample_places(size: int, parts: list[Partition], effort: Thoroughness) -> list[tuple[int, int]]:
-    """What is read to find data of unknown kind, as (offset, length): all of a small disk; of a large one both ends,
-    the start of every partition, and places spread evenly. Always the same for the same disk."""
+    """The places to read for data of unknown kind, as (offset, length). A small disk is read whole. Of a large one both
+    ends, the start of every partition, and places spread evenly. They are always the same for the same disk."""
     if size <= effort.full_scan_bytes:
         return [(at, min(MIB, size - at)) for at in range(0, size, MIB)]
     edge = min(_EDGE_BYTES, size)
@@ -90,7 +91,7 @@ def sample_places(size: int, parts: list[Partition], effort: Thoroughness) -> li
 
 
 def _marks(device: Path, parts: list[Partition]) -> list[Found]:
-    """Our own recognition, by name where the format has one."""
+    """What our own code recognises, with the name if the format has one."""
     fd = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
     try:
         size = _size(fd)
@@ -103,7 +104,7 @@ def _marks(device: Path, parts: list[Partition]) -> list[Found]:
 
 
 def _size(fd: int) -> int:
-    """A disk without a medium would look blank. Raises OSError."""
+    """The size in bytes. Raises OSError for a disk without a medium, which would look blank."""
     size = os.lseek(fd, 0, os.SEEK_END)
     if size <= 0:
         raise OSError(errno.ENOMEDIUM, "the disk has no size")
@@ -116,7 +117,7 @@ def _scan(fd: int, where: str, base: int, size: int) -> list[Found]:
 
 
 def _data(device: Path, parts: list[Partition], effort: Thoroughness) -> list[Found]:
-    """Bytes other than zero, whatever they are."""
+    """Any bytes other than zero."""
     fd = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
     try:
         size = _size(fd)
@@ -126,7 +127,7 @@ def _data(device: Path, parts: list[Partition], effort: Thoroughness) -> list[Fo
 
 
 def _not_zero(fd: int, places: list[tuple[int, int]], deadline: float) -> list[Found]:
-    """The range of each place is from its first byte that is not zero to its last: a place may lie half in a segment
+    """The range of each place goes from its first byte that is not zero to its last: a place may lie half in a segment
     that we wrote."""
     zeros, full, ranges, content = bytes(MIB), [], [], hashlib.sha256()
     for at, length in places:
@@ -148,7 +149,7 @@ def _not_zero(fd: int, places: list[tuple[int, int]], deadline: float) -> list[F
 
 
 def _tools(device: Path, parts: list[Partition], known: list[Found]) -> list[Found]:
-    """What util-linux recognises and we did not, on the disk and on each partition."""
+    """What util-linux recognises and our code does not, on the disk and on each partition."""
     found = []
     places = [("disk", device), *((f"partition {part.number}", device.parent / part.name) for part in parts)]
     for where, path in places:
@@ -186,7 +187,8 @@ def _told(
 
 
 def _within(time_limit_s: float, what: str, look: Callable[[], list[Found]]) -> list[Found]:
-    """A dead disk can hold a read for ever: it is left behind in its thread, and the list says so."""
+    """Look for a limited time. A dead disk can hold a read for ever: the thread is abandoned then, and the list says
+    so."""
     answers: queue.Queue[list[Found]] = queue.Queue()
 
     def work() -> None:

@@ -1,1 +1,2 @@
-"""What more than one stage does with the hardware: loads that verify their results, and what is watched meanwhile."""
+"""Work on the hardware that more than one stage does: loads that verify their results, and what is watched
+meanwhile."""

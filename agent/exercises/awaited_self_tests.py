@@ -1,4 +1,4 @@
-"""The end of the self-tests that SMART leaves running in the drives."""
+"""Waits for the self-tests that SMART left running in the drives."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from agent.stage import StageContext
 
 
 def await_self_tests(ctx: StageContext, disks: list[wire.Disk], board: ProgressBoard) -> list[PartialReport]:
-    """The end of the tests that SMART has left running, for Storage, which may not read a drive meanwhile: most
-    abort or slow down their test then."""
+    """Wait for the tests that SMART left running. Storage calls it before it reads: most drives abort or slow down
+    their test while they are read."""
     found = drives.of(disks).drives
     gone = sorted(drive_self_tests.Ledger(ctx).begun_in_smart() - {drive.name for drive in found})
     with ThreadPoolExecutor(max_workers=max(1, len(found)), thread_name_prefix="self-test") as pool:
@@ -24,7 +24,8 @@ def await_self_tests(ctx: StageContext, disks: list[wire.Disk], board: ProgressB
 
 
 def _unended(name: str) -> wire.Check:
-    """Of a drive behind a RAID controller: the kernel's own disks are in the inventory, and are asked."""
+    """The check for a drive behind a RAID controller that no longer answers. The kernel's own disks are in the
+    inventory and are asked."""
     why = f"{name}: SMART has started its self-test, and it does not answer any more"
     return checks.not_tested(drive_self_tests.CHECK, name, reason=why, topic=TOPIC)
 

@@ -15,7 +15,7 @@ from agent.reports.partial_report import PartialReport
 
 
 def run(duration_s: float, stop: StopFlag, packages: dict[int, list[int]] | None = None) -> PartialReport:
-    """The check is called `compute`, one per package."""
+    """Makes one check `compute` per package."""
     packages = packages or processors_by_package()
     load = PartialReport()
     with tempfile.TemporaryDirectory(prefix="vetting-cpu-") as directory, ThreadPoolExecutor(len(packages)) as pool:

@@ -1,5 +1,5 @@
-"""How fast a disk reads, in order and at random, one disk at a time. Floors by class of drive are sanity only: what a
-drive of its kind reaches on the worst day of its life, from the profile."""
+"""How fast a disk reads, in order and at random, one disk at a time. The profile's floor for each class of drive only
+catches faults: every sound drive of its class reaches it."""
 
 from __future__ import annotations
 
@@ -26,15 +26,14 @@ LIMITS = (
 
 
 def drive_class(disk: wire.Disk) -> str:
-    """One of CLASSES; `virtual` for a disk that is none of the others: what a virtio disk says of itself is what
-    somebody configured."""
+    """One of CLASSES. `virtual` for any other disk: a virtio disk reports what somebody configured."""
     if disk.bus in ("nvme", "virtio"):
         return "nvme" if disk.bus == "nvme" else "virtual"
     return "hdd" if disk.rotational else "ssd"
 
 
 def measure(ctx: StageContext, present: list[wire.Disk], board: ProgressBoard) -> PartialReport:
-    """Both checks of every disk."""
+    """Makes both checks for every disk."""
     duration_s = float(checks.param(ctx, "speed_s"))
     total_s = 2 * duration_s * len(present)
     sizes = {f"/dev/{disk.name}": disk.size_mb * MIB for disk in present}
@@ -44,12 +43,12 @@ def measure(ctx: StageContext, present: list[wire.Disk], board: ProgressBoard) -
 
 
 def judge(ctx: StageContext, present: list[wire.Disk], done: Completed) -> PartialReport:
-    """What fio said of these disks. One without a result is not tested, whatever the others did."""
+    """Judge fio's output for these disks. A disk without a result is not tested, whatever the others did."""
     report = PartialReport(evidence={"fio-speed.json": done.stdout[-40000:]})
     try:
         jobs, why = fio.parse_all(done.stdout) if done.ended else {}, done.trouble
     except ParseError as error:
-        jobs, why = {}, done.trouble or str(error)
+        jobs, why = {}, done.trouble_or(error)
     for disk in present:
         for kind, names, weigh in (
             ("sequential", ("sequential", fio.AGAIN), _sequential),
@@ -60,13 +59,13 @@ def judge(ctx: StageContext, present: list[wire.Disk], done: Completed) -> Parti
                 name, reason = checks.disk_name(disk), f"{disk.name}: {why or trouble}"
                 report.checks.append(checks.not_tested(f"{kind}_speed", name, reason=reason))
             else:
-                # Something else on the bench can only slow a disk down, so the better of two rounds is the disk's.
+                # Anything else on the bench can only slow a disk down, so the better of two rounds counts.
                 weigh(ctx, disk, max(done_jobs, key=lambda job: job.read_bytes_s or 0.0), report)
     return report
 
 
 def _trouble(jobs: list[fio.Job]) -> str:
-    """Why these rounds say nothing of the disk; '' where each has read something."""
+    """Why these rounds say nothing about the disk. Empty if each has read something."""
     errors = [job.error for job in jobs if job.error]
     if errors:
         return f"fio reports error {errors[0]}"
@@ -94,8 +93,8 @@ def _random(ctx: StageContext, disk: wire.Disk, job: fio.Job, report: PartialRep
 
 
 def judge_writing(ctx: StageContext, disk: wire.Disk, rate: float, report: PartialReport) -> None:
-    """The pace of verified writing, all disks at once. Overlapping tracks are rewritten by the band, so they have a
-    floor of their own."""
+    """Judge the speed of the verified writes, all disks at once. Drives with overlapping tracks (SMR) rewrite whole
+    bands, so they have a floor of their own."""
     report.numbers[f"seq_write_mb_s.{checks.disk_name(disk)}"] = rate
     kind = "smr" if disks.zones(disk.name) else drive_class(disk)
     floor = checks.limit(ctx, f"{kind}_write_min_mb_s")

@@ -1,7 +1,8 @@
-"""The drives' own self-tests: started, followed to their end, taken up again by an agent that was restarted.
+"""The drives' own self-tests: start them, follow them to their end, resume after a restart of the agent.
 
-A test runs inside the drive and needs nobody, so one may be started in SMART and its end awaited in Storage, which
-needs the disk for itself, while CPU and memory are tested in between. What was started is noted for the whole boot."""
+A test runs inside the drive. So SMART may start it and Storage, which needs the disk for itself, may wait for its end,
+while CPU and memory are tested in between. Started tests are noted for the whole boot.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext
 
 CHECK = "self_test"
-# A drive that by its own word can't test itself has this check instead, which no profile requires.
+# A drive that reports that it can't test itself gets this check instead. No profile requires it.
 OFFERED = "self_test_offered"
 TOPIC = "smart"
 _LOOK_S = {SHORT: 5.0, LONG: 30.0}
@@ -33,7 +34,7 @@ _MAX_LOOKS_WITHOUT_TEST = 3
 
 @dataclass(frozen=True)
 class Drive:
-    """A drive to ask: how, by which words in sentences (sda), by which name in findings (its serial number)."""
+    """A drive to ask: how to reach it, its label in sentences (sda), and its name in findings (its serial number)."""
 
     device: smartctl.Device
     label: str
@@ -42,8 +43,8 @@ class Drive:
 
 @dataclass(frozen=True)
 class Begun:
-    """A test that was started: of which drive, which, when in seconds of this boot, what the log held before, and for
-    whom. `instead` says why it is not the kind that the profile asks for."""
+    """A test that was started: on which drive, which kind, when (seconds of this boot), the log before it, and for
+    which attempt. `instead` says why it is not the kind that the profile asks for."""
 
     name: str
     kind: str
@@ -59,8 +60,8 @@ _BEGINNING: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 
 class Ledger:
-    """The tests that this boot has started, by the way to the drive. Survives the agent, not the boot: nor do our notes
-    need to, since a reset aborts the test as well."""
+    """The tests that this boot has started, by smartctl's arguments for the drive. They survive the agent but not the
+    boot: a reset aborts a test anyway."""
 
     def __init__(self, ctx: StageContext) -> None:
         self._path = ctx.memory.path.with_name("self-tests.json")
@@ -69,17 +70,17 @@ class Ledger:
         return self._load().get(_device_words(drive))
 
     def elsewhere(self, drive: Drive, asked_by: str) -> Begun | None:
-        """A test of this drive that was begun by another way: a second path to it, or another namespace of its
-        controller."""
+        """A test of this drive that was started through another device: a second path to it, or another namespace of
+        its controller."""
         others = (begun for device, begun in self._load().items() if device != _device_words(drive))
         return next((one for one in others if (one.name, one.asked_by) == (drive.name, asked_by)), None)
 
     def begun_in_smart(self) -> set[str]:
-        """The names of the drives whose test SMART has started and whose end nobody has looked for."""
+        """The names of the drives whose test SMART has started and nobody has waited for yet."""
         return {begun.name for begun in self._load().values() if begun.asked_by.startswith("SMART ")}
 
     def keep(self, drive: Drive, begun: Begun) -> None:
-        """A full disk loses the note, never the stage: the test is then started over."""
+        """Note a started test. If the disk is full the note is lost, and the test is started again."""
         with _LEDGER, contextlib.suppress(OSError):
             rows = {device: vars(one) for device, one in {**self._load(), _device_words(drive): begun}.items()}
             write_whole(self._path, json.dumps(rows).encode())
@@ -96,7 +97,7 @@ def _device_words(drive: Drive) -> str:
 
 
 class NotStarted(Exception):
-    """There is no test to follow; carries the check that says why."""
+    """There is no test to follow. Carries the check that says why."""
 
     def __init__(self, check: wire.Check) -> None:
         super().__init__(check.reason)
@@ -104,7 +105,7 @@ class NotStarted(Exception):
 
 
 def in_background(claim: wire.ClaimAnswer) -> str:
-    """The kind of test that SMART leaves to Storage to see the end of; '' where it waits itself."""
+    """The kind of test that SMART leaves to Storage to wait for. Empty if SMART waits itself."""
     orders = {order.name: order for order in claim.stages}
     smart = orders.get("SMART")
     if smart is None or "Storage" not in orders or smart.params.get("self_test_in_background") is not True:
@@ -114,8 +115,8 @@ def in_background(claim: wire.ClaimAnswer) -> str:
 
 
 def begin(ctx: StageContext, drive: Drive, smart: smartctl.Smart, wanted: str) -> Begun:
-    """The test that runs for this attempt: one that was begun before the agent was restarted, or by another way to the
-    same drive, or a new one. Raises NotStarted."""
+    """The test that runs for this attempt: one that was started before the agent was restarted, or through another
+    device of the same drive, or a new one. Raises NotStarted."""
     ledger = Ledger(ctx)
     with _BEGINNING[drive.name]:
         begun = ledger.get(drive)
@@ -136,17 +137,17 @@ def _new(ctx: StageContext, drive: Drive, smart: smartctl.Smart, wanted: str, le
         kind = SHORT
         instead = f"the long one takes {minutes[LONG]} min, the profile allows {limit_s / 60:.0f}"
     if refused := smartctl.refusal(smartctl.start_self_test(drive.device, kind)):
-        # A SAS drive tells in no other way that it has none.
+        # A SAS drive does not say in any other way that it has no self-test.
         never = smart.protocol == "SCSI" and "unsupported" in refused and not smart.self_test.entries
         raise NotStarted((_not_offered if never else _not_tested)(drive, f"the drive refused the test: {refused}"))
-    # A drive's own estimate is unreliable in both directions; past it and a half more, nothing will come.
+    # A drive's own estimate may be too low or too high. After half as much again and 30 minutes no result will come.
     wait_s = min(limit_s, minutes[kind] * 90.0 + 1800.0) if minutes[kind] else limit_s
     return Begun(drive.name, kind, _clock_s(), wait_s, log or "", _asker(ctx), instead)
 
 
 def take_over(ctx: StageContext, drive: Drive, smart: smartctl.Smart, kind: str) -> Begun:
-    """In Storage: the test that SMART has started. One that it could not start, or whose end an earlier attempt of
-    Storage has seen, is begun here. Raises NotStarted."""
+    """In Storage: the test that SMART has started. If SMART could not start it, or if an earlier attempt of Storage has
+    seen its end, start it here. Raises NotStarted."""
     ledger, begun = Ledger(ctx), Ledger(ctx).get(drive)
     if begun is None or not begun.asked_by.startswith("SMART "):
         return begin(ctx, drive, smart, kind)
@@ -158,8 +159,8 @@ def take_over(ctx: StageContext, drive: Drive, smart: smartctl.Smart, kind: str)
 def follow(
     ctx: StageContext, drive: Drive, protocol: str, begun: Begun, board: ProgressBoard
 ) -> tuple[wire.Check, list[wire.Finding]]:
-    """Look at the log until the test is over. Its end is an entry of its kind that was not there before. A drive that
-    keeps no log tells by its state how a test ended that was seen to run."""
+    """Read the log until the test is over: until an entry of its kind appears that was not there before. A drive that
+    keeps no log shows the result in its state, if the test was seen running."""
     looks_without_test, ran = 0, False
     while True:
         now = _look(drive, protocol)
@@ -186,7 +187,7 @@ def failed(entry: Entry | None, drive_label: str, name: str) -> list[wire.Findin
 
 
 def _clock_s() -> float:
-    """Goes on while the agent is restarted, and through every jump of the clock."""
+    """Seconds of this boot. A restart of the agent or a change of the clock does not disturb them."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
@@ -195,7 +196,7 @@ def _asker(ctx: StageContext) -> str:
 
 
 def _ended(drive: Drive, begun: Begun, entries: tuple[Entry, ...]) -> tuple[wire.Check, list[wire.Finding]]:
-    """The newest entry is the test's own. An aborted one proves nothing, nor does one of another kind."""
+    """The newest entry is the test's own. An aborted test proves nothing, and neither does one of another kind."""
     newest = entries[0] if entries else None
     if newest is None or newest.passed is None:
         return _not_tested(drive, f"it left no result ({newest.sentence if newest else 'the log is empty'})"), []
@@ -207,7 +208,8 @@ def _ended(drive: Drive, begun: Begun, entries: tuple[Entry, ...]) -> tuple[wire
 
 
 def _minutes_or_refusal(drive: Drive, smart: smartctl.Smart) -> dict[str, int]:
-    """What the drive says its tests take, 0 where it does not say. Raises NotStarted where it says that it can't."""
+    """How long the drive says that its tests take, 0 if it does not say. Raises NotStarted if it says that it can't
+    test itself."""
     if smart.protocol == "NVMe":
         return minutes_of_controller(drive, nvme.run(drive.device.path))
     if smart.self_test.can is None:
@@ -218,11 +220,11 @@ def _minutes_or_refusal(drive: Drive, smart: smartctl.Smart) -> dict[str, int]:
 
 
 def minutes_of_controller(drive: Drive, done: Completed) -> dict[str, int]:
-    """As above, from what `nvme id-ctrl` said."""
+    """The same, from the output of `nvme id-ctrl`."""
     try:
         controller = nvme.parse(done.stdout)
     except ParseError as error:
-        raise NotStarted(_not_tested(drive, done.trouble or str(error))) from None
+        raise NotStarted(_not_tested(drive, done.trouble_or(error))) from None
     if not done.ended:
         raise NotStarted(_not_tested(drive, done.trouble))
     if not controller.self_test:
@@ -232,9 +234,8 @@ def minutes_of_controller(drive: Drive, done: Completed) -> dict[str, int]:
 
 
 def _log_before(ctx: StageContext, drive: Drive, protocol: str, *, leave_running: bool) -> str | None:
-    """The log as it is before our test; None when one runs that is to be left running. Any other is nobody's any more,
-    such as that of a run that was cancelled: it need not be of the kind that is wanted, and may take a day. Raises
-    NotStarted."""
+    """The log before our test. None if a test runs that may go on (`leave_running`). Any other running test is stopped,
+    for example one of a cancelled run: it may be of another kind, and may take a day. Raises NotStarted."""
     for _ in range(_MAX_LOOKS_WITHOUT_TEST):
         now = _look(drive, protocol)
         if isinstance(now, str):
@@ -254,7 +255,7 @@ def _look(drive: Drive, protocol: str) -> SelfTest | str:
     try:
         smart = smartctl.parse(done.stdout)
     except ParseError as error:
-        return done.trouble or str(error)
+        return done.trouble_or(error)
     if smart.exit_status & (smartctl.COMMAND_LINE | smartctl.OPEN_FAILED) or not done.ended:
         return smart.trouble or done.trouble
     return smart.self_test

@@ -1,4 +1,4 @@
-"""Which drives there are to ask for their health: the kernel's disks, and those behind the volumes of a controller."""
+"""The drives to ask for their health: the kernel's disks, and those behind the volumes of a RAID controller."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from agent.probes.raid import Volume
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport
 
-# So many places with one and the same trouble are told one by one, more of them together.
+# Up to this many bays with the same trouble are listed one by one, more of them together.
 _TOLD_SINGLY = 4
 
 
 @dataclass
 class Drives:
-    """`volumes` are checks that say what became of each RAID volume, and of each place behind one whose drive can't be
-    judged; `numbers` how many drives are behind them."""
+    """`volumes` are checks about each RAID volume, and about each bay behind one whose drive can't be judged. `numbers`
+    is how many drives are behind them."""
 
     drives: list[Drive] = field(default_factory=list)
     volumes: list[wire.Check] = field(default_factory=list)
@@ -39,7 +39,7 @@ def of(disks: list[wire.Disk], root: Path = Path("/")) -> Drives:
     behind = {bay.serial: Drive(bay.device, bay.label, bay.serial) for bay in found.bays if bay.serial}
     for drive in plain:
         behind.pop(drive.name, None)
-    # A drive that died is no longer listed: that there are fewer than in the last good run tells it.
+    # A dead drive is no longer listed. The comparison with the last good run finds that there are fewer.
     numbers = {
         f"raid_drives.{checks.disk_name(disk)}": float(there)
         for disk, array in arrays
@@ -54,13 +54,13 @@ def drive_of(disk: wire.Disk) -> Drive:
 
 
 def _answering(array: Volume, found: bays.Found) -> list[Bay]:
-    """The drives behind the volume's own controller; those of another one say nothing of it."""
+    """The drives behind the volume's own controller. Those of another controller say nothing about it."""
     return [bay for bay in found.bays if bay.host == array.host and bay.serial]
 
 
 def _there(array: Volume, found: bays.Found) -> int:
-    """How many drives are behind the volume's controller: those that answer, and those that hang or don't say who they
-    are. 0 where that is not known."""
+    """How many drives are behind the volume's controller: those that answer, and those that hang or do not identify
+    themselves. 0 if unknown."""
     own = [bay for bay in found.bays if bay.host == array.host]
     silent = [bay for bay in own if bay.trouble]
     known = _answering(array, found) and not _alike(silent)
@@ -68,7 +68,8 @@ def _there(array: Volume, found: bays.Found) -> int:
 
 
 def _volume(name: str, array: Volume, found: bays.Found) -> wire.Check:
-    """Not tested either way. It counts when there was nothing behind it that could be asked instead."""
+    """The check about a volume, always not tested. It is required if no drive behind the volume could be asked
+    instead."""
     if own := _answering(array, found):
         many = f"{len(own)} drives of its controller are" if len(own) > 1 else "1 drive of its controller is"
         return checks.not_tested("volume_health", name, reason=f"{array.told}: {many} asked ({_ways(own)})")
@@ -79,7 +80,7 @@ def _volume(name: str, array: Volume, found: bays.Found) -> wire.Check:
 
 
 def _ways(own: list[Bay]) -> str:
-    """`cciss,0 to 3, cciss,20`: which numbers answered, so that one that is missing between them is seen."""
+    """`cciss,0 to 3, cciss,20`: the numbers that answered, so that a missing one between them is visible."""
     names = [bay.device.device_type or bay.label for bay in own]
     stems = [(name.rstrip("0123456789"), name) for name in dict.fromkeys(names)]
     told = []
@@ -90,14 +91,14 @@ def _ways(own: list[Bay]) -> str:
 
 
 def _runs(numbers: list[int]) -> list[tuple[int, int]]:
-    """Numbers that follow each other, as the first and the last of them."""
+    """Consecutive numbers, as the first and the last of them."""
     groups = groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
     runs = [[number for _, number in group] for _, group in groups]
     return [(run[0], run[-1]) for run in runs]
 
 
 def _silent(places: Iterable[Bay]) -> list[wire.Check]:
-    """A place whose drive can't be judged is named. Many numbers that may be empty are told in one sentence."""
+    """Checks that name each bay whose drive can't be judged. Many numbers that may be empty share one sentence."""
     troubled = [bay for bay in places if bay.trouble]
     many = _alike(troubled)
     singly = [bay for bay in troubled if bay.listed or (bay.host, bay.trouble) not in many]
@@ -108,7 +109,7 @@ def _silent(places: Iterable[Bay]) -> list[wire.Check]:
 
 
 def _alike(troubled: Iterable[Bay]) -> set[tuple[int, str]]:
-    """The host and the trouble of many numbers that have one and the same, and may be empty."""
+    """Host and trouble of many numbers that have the same trouble and may be empty."""
     alike = Counter((bay.host, bay.trouble) for bay in troubled if not bay.listed)
     return {key for key, count in alike.items() if count > _TOLD_SINGLY}
 
@@ -119,8 +120,8 @@ def _unanswered(label: str, bay: Bay) -> wire.Check:
 
 
 def ask(drive: Drive, report: PartialReport) -> smartctl.Smart | None:
-    """One reading, which may lack a health status. A drive that can't be asked leaves checks that say why, replaced by
-    a later reading."""
+    """Read a drive once. The answer may lack a health status. A drive that can't be asked leaves checks that say why; a
+    later reading replaces them."""
     report.checks = [check for check in report.checks if check.name != "health"]
     done = smartctl.run(drive.device)
     report.evidence[f"smartctl.{drive.name}"] = done.stdout
@@ -128,7 +129,7 @@ def ask(drive: Drive, report: PartialReport) -> smartctl.Smart | None:
         smart = smartctl.parse(done.stdout)
         trouble = "" if done.ended else done.trouble
     except ParseError as error:
-        smart, trouble = None, done.trouble or str(error)
+        smart, trouble = None, done.trouble_or(error)
     if trouble:
         report.checks.append(checks.not_tested("health", drive.name, reason=f"{drive.label}: {trouble}", topic=TOPIC))
         return None

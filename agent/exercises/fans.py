@@ -1,4 +1,4 @@
-"""Fans: which turn before the load, and which still do after it."""
+"""Which fans turn before the load, and which still turn after it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from agent.sensors import readings
 
 TOPIC = "bmc"
 CHECK = "fans"
-# Some BMCs keep the redundancy of fans, or whole zones, in the second.
+# Some BMCs put the redundancy of fans, or whole zones, under the second type.
 _TYPES = ("Fan", "Cooling Device")
 
 
 class Fans:
-    """At one moment. `rpm` are those of the board's monitoring chips, None where one gives no reading; `rows` the BMC's
-    sensors of fans."""
+    """The fans at one moment. `rpm` are those of the board's monitoring chips, None if one gives no reading. `rows` are
+    the BMC's sensors of fans."""
 
     def __init__(self, rpm: Mapping[str, float | None], rows: Iterable[Sensor] = ()) -> None:
         rows = list(rows)
@@ -37,7 +37,7 @@ class Fans:
 
 
 def look(root: Path = Path("/")) -> Fans:
-    """Those of the board's monitoring chips and those of the BMC."""
+    """The fans of the board's monitoring chips and of the BMC, now."""
     chips = readings.measurements(root, [], time.time())
     return Fans({one.component: one.value for one in chips if one.name == "fan"}, _of_bmc(root))
 
@@ -53,8 +53,8 @@ def expected(claim: Mapping[str, Any]) -> list[str]:
 
 
 def judge(names: list[str], before: Fans, after: Fans) -> tuple[list[wire.Check], list[wire.Finding]]:
-    """A check per expected fan; without a list, one over each that turned before the load, and each of which the BMC
-    itself says that something is wrong. A header that nothing is plugged into reads 0 all the time and is no fan."""
+    """A check per expected fan. Without a list of expected fans: one check over each fan that turned before the load,
+    and over each for which the BMC reports a fault. A header without a fan reads 0 all the time and is no fan."""
     wanted = names or _worth_a_check(before, after)
     lost = _not_redundant(after)
     if not wanted:

@@ -1,6 +1,5 @@
-"""GPUs at work: NVIDIA's diagnostic and gpu_burn, where they are installed, and what the cards say meanwhile.
-
-Both count cards as nvidia-smi does."""
+"""Load on GPUs: NVIDIA's diagnostic and gpu_burn, if they are installed, and what the cards report meanwhile. Both
+tools count cards as nvidia-smi does."""
 
 from __future__ import annotations
 
@@ -38,7 +37,7 @@ _LOOK_S = 5.0
 
 
 def run(ctx: StageContext, present: list[wire.Gpu], answer: Answer) -> PartialReport:
-    """The check `load` of each card on the bus. `answer` is what nvidia-smi said just before."""
+    """Makes the check `load` for each card on the bus. `answer` is what nvidia-smi reported just before."""
     here = topic(TOPIC, ctx.claim.not_expected)
     has_dcgm, burner = shutil.which("dcgmi"), tool()
     if why := cannot(answer, bool(has_dcgm or burner)):
@@ -56,8 +55,8 @@ def run(ctx: StageContext, present: list[wire.Gpu], answer: Answer) -> PartialRe
 
 
 def beside_all_else(ctx: StageContext, duration_s: float) -> PartialReport:
-    """Burn's check `gpu` of each card: gpu_burn for as long as all other loads. Not required: where no driver or tool
-    is there, the check says that the card did not join."""
+    """Burn's check `gpu` for each card: gpu_burn for as long as all other loads. It is not required. Without a driver
+    or a tool, the check says that the card did not join."""
     present = ctx.inventory.gpus if ctx.inventory else []
     if not present:
         return PartialReport()
@@ -80,12 +79,12 @@ def _did_not_join(name: str, why: str, topic: str) -> wire.Check:
 
 
 def tool() -> str:
-    """The name under which gpu_burn is installed; '' where it is not."""
+    """The name under which gpu_burn is installed, or empty."""
     return next((name for name in gpu_burn.NAMES if shutil.which(name)), "")
 
 
 def cannot(answer: Answer, has_tool: bool) -> str:
-    """Why no card can be put to work here; '' where they can."""
+    """Why no GPU can be loaded here. Empty if they can."""
     if answer.trouble or not answer.cards:
         return f"{answer.trouble or 'no driver here puts a GPU to work'}; {REMEDY}"
     return "" if has_tool else f"no load tool for GPUs is installed (dcgmi, gpu_burn); {REMEDY}"
@@ -125,15 +124,15 @@ def each(
     parse: Callable[[], list[R]],
     judge: Callable[[NvidiaGpu, int, list[R]], tuple[wire.Check, list[wire.Finding]]],
 ) -> None:
-    """A check per card of what the tool said. What failed is told even where the tool did not come to its end; the rest
-    is not tested then."""
+    """A check per card from the tool's output. A failure counts even if the tool did not finish; all else is not tested
+    then."""
     results: list[R] = []
     try:
         results = parse()
     except ParseError as error:
-        why = done.trouble or str(error)
+        why = done.trouble_or(error)
     else:
-        # Not its exit status, which says little: one that was cut short tested a part of it.
+        # Not the exit status: a tool that was cut short has tested only a part.
         why = "" if done.ended else done.trouble
     mixed = _not_told_apart(answer, results)
     report.findings += _nobodys(results) if mixed else []
@@ -146,13 +145,13 @@ def each(
 
 
 def _worked(made: list[wire.Check]) -> list[wire.Check]:
-    """Where one tool put a card to work, it does not matter that the other has no work for this card."""
+    """If one tool loaded a card, it does not matter that the other one has no work for it."""
     done = {check.component for check in made if check.outcome is wire.Outcome.PASSED}
     return [check for check in made if check.component not in done or check.reason != _NO_WORK]
 
 
 def _not_told_apart(answer: Answer, results: list[R]) -> str:
-    """The tools count cards from 0. Where one does not answer nvidia-smi, their numbers may be of other cards."""
+    """The tools count cards from 0. If one card does not answer nvidia-smi, their numbers may mean other cards."""
     listed = len(answer.cards)
     silent = any(one.is_gone for one in answer.silent) or (answer.attached or listed) != listed
     beyond = any(result.index is not None and result.index >= listed for result in results)
@@ -160,7 +159,7 @@ def _not_told_apart(answer: Answer, results: list[R]) -> str:
 
 
 def _nobodys(results: list[R]) -> list[wire.Finding]:
-    """A failure that no card can be blamed for is told all the same."""
+    """A failure that can't be attributed to a card is reported for the system."""
     if not any(result.failed for result in results if result.index is not None):
         return []
     message = "a GPU failed under load, and it is not known which"
@@ -168,7 +167,7 @@ def _nobodys(results: list[R]) -> list[wire.Finding]:
 
 
 def diagnosed(card: NvidiaGpu, index: int, results: list[TestResult]) -> tuple[wire.Check, list[wire.Finding]]:
-    """Failed by any test of this card; passed when one that puts it to work passed; a test that fails for the whole
+    """Failed by any test of this card. Passed if a test that loads the card passed. A test that fails for the whole
     host (library, driver) says nothing about a card."""
     own = [result for result in results if result.index == index]
     bench = [result for result in results if result.index is None and result.failed]
@@ -207,7 +206,7 @@ def burned(card: NvidiaGpu, index: int, results: list[Burned]) -> tuple[wire.Che
 
 
 class Watch:
-    """What the cards say every few seconds while they work: how hot, how much power, and whether they slow down."""
+    """What the cards report every few seconds under load: temperature, power, and whether they slow down."""
 
     def __init__(self) -> None:
         self.hottest: dict[str, int] = {}
@@ -236,7 +235,7 @@ class Watch:
             self.slowed.setdefault(card.name, set()).update(card.slowed_by)
 
     def judge(self, report: PartialReport) -> None:
-        """The check `throttled` for each card that was seen at work."""
+        """The check `throttled` for each card that was seen under load."""
         for name, reasons in self.slowed.items():
             report.numbers |= {f"gpu_peak_temp_c.{name}": float(self.hottest[name])}
             report.numbers |= {f"gpu_peak_power_w.{name}": self.most_power[name]} if self.most_power[name] else {}

@@ -1,5 +1,5 @@
-"""Errors in a GPU's memory, as its driver counts them. A card that no driver speaks for is not tested, nor is one whose
-driver answers with errors: only a card that says itself that it has no ECC has none."""
+"""Errors in a GPU's memory, as its driver counts them. A card without a driver is not tested, nor is one whose driver
+answers with errors. Only the card's own report that it has no ECC is accepted."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Limit = Callable[[str], float]
 
 
 def check(ctx: StageContext, present: list[wire.Gpu], answer: Answer, root: Path = Path("/")) -> PartialReport:
-    """The checks `memory` and `state` of each card on the bus, and of each that only the driver knows."""
+    """Makes the checks `memory` and `state` for each card on the bus, and for each that only the driver knows."""
     report = PartialReport()
     for gpu in present:
         card, amd = card_of(gpu, answer), amdgpu.read(gpu.pci, root)
@@ -47,7 +47,8 @@ def check(ctx: StageContext, present: list[wire.Gpu], answer: Answer, root: Path
 
 
 def of_the_silent(ctx: StageContext, answer: Answer, report: PartialReport) -> None:
-    """Cards that only a warning names, cards that are counted but not listed, and why nothing was read at all."""
+    """Checks for cards that only a warning names, for cards that are counted but not listed, and for an answer that
+    could not be read at all."""
     silent = [one for one in answer.silent if one.pci not in answer.by_pci]
     for number, one in enumerate(silent):
         name = one.pci or f"GPU without a name {number + 1}"
@@ -67,11 +68,13 @@ def card_of(gpu: wire.Gpu, answer: Answer) -> NvidiaGpu | None:
 
 
 def of_card(ctx: StageContext, card: NvidiaGpu, answer: Answer, report: PartialReport) -> None:
-    """One card that the driver told of, and what was printed about it beside the answer."""
+    """Checks for one card in the driver's answer, and from what was printed about it beside the answer."""
     found = of_nvidia(card, lambda name: checks.limit(ctx, name))
     beside = [finding for one in answer.silent if one.pci == card.pci
               for finding in gpu_state.of_silent(card.name, one, "")[1]]  # fmt: skip
-    check = checks.judged(CHECK, [*found, *beside], card.name, topic=_topic(ctx, MEMORY_TOPIC), reason=_words(card))
+    check = checks.judged(
+        CHECK, [*found, *beside], card.name, topic=_topic(ctx, MEMORY_TOPIC), reason=_error_count(card)
+    )
     why = "; ".join(one.message for one in beside) or unread(card)
     if why and check.outcome is wire.Outcome.PASSED:
         check = _not_tested(ctx, card.name, why)
@@ -96,7 +99,8 @@ def of_nvidia(card: NvidiaGpu, limit: Limit) -> list[wire.Finding]:
 
 
 def of_amd(name: str, pci: str, card: AmdGpu, most: float) -> list[wire.Finding]:
-    """Uncorrected errors since the driver was loaded, and pages of the card's life (amdgpu's gpu_vram_bad_pages)."""
+    """Uncorrected errors since the driver was loaded, and bad pages over the card's life (amdgpu's
+    gpu_vram_bad_pages)."""
     found = _uncorrected(name, pci, card.uncorrected, most)
     if card.unretired:
         words = f"{pci}: {card.unretired} bad memory pages could not be retired"
@@ -108,7 +112,7 @@ def of_amd(name: str, pci: str, card: AmdGpu, most: float) -> list[wire.Finding]
 
 
 def unread(card: NvidiaGpu) -> str:
-    """Why this card's memory is not tested; '' where its counters and its repairs were read."""
+    """Why this card's memory is not tested. Empty if its counters and its repairs were read."""
     memory = card.memory
     if memory.trouble:
         return f"{card.pci}: could not be read: {'; '.join(memory.trouble[:5])}"
@@ -138,7 +142,7 @@ def _uncounted(card: NvidiaGpu) -> str:
 
 
 def _past(card: NvidiaGpu, pages_most: float) -> list[wire.Finding]:
-    """What has happened in this card's life. Only its own limits condemn it: that is what spare rows are there for."""
+    """Errors over the card's life. They fail it only above the card's own limits, since it has spare rows for them."""
     memory, found = card.memory, []
     if memory.lifetime_uncorrected and not card.uncorrected_ecc:
         words = f"{memory.lifetime_uncorrected} uncorrected errors in the card's life, none since the driver was loaded"
@@ -172,7 +176,7 @@ def _finding(code: str, card: NvidiaGpu, words: str, value: float | None = None)
 
 
 def _amd(ctx: StageContext, gpu: wire.Gpu, card: AmdGpu, report: PartialReport) -> None:
-    """amdgpu tells of no state: a card that hangs is reset, and the kernel's log says so."""
+    """amdgpu reports no state. It resets a card that hangs, and the kernel's log says so."""
     name, load_topic = name_of(gpu), _topic(ctx, LOAD_TOPIC)
     found = of_amd(name, gpu.pci, card, checks.limit(ctx, "uncorrected_errors_max"))
     check = checks.judged(CHECK, found, name, topic=_topic(ctx, MEMORY_TOPIC))
@@ -189,7 +193,7 @@ def _amd(ctx: StageContext, gpu: wire.Gpu, card: AmdGpu, report: PartialReport) 
 
 
 def _unasked(ctx: StageContext, gpu: wire.Gpu, answer: Answer, report: PartialReport) -> None:
-    """A card on the bus of which the driver said nothing, or nothing that could be believed."""
+    """Checks for a card on the bus about which the driver said nothing, or nothing credible."""
     name, silent = name_of(gpu), next((one for one in answer.silent if one.pci == gpu.pci), None)
     if silent is not None:
         state, found = gpu_state.of_silent(name, silent, _topic(ctx, LOAD_TOPIC))
@@ -209,7 +213,7 @@ def _topic(ctx: StageContext, word: str) -> str:
     return topic(word, ctx.claim.not_expected)
 
 
-def _words(card: NvidiaGpu) -> str:
+def _error_count(card: NvidiaGpu) -> str:
     return f"{card.uncorrected_ecc} uncorrected errors" if card.uncorrected_ecc is not None else ""
 
 

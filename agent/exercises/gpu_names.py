@@ -1,4 +1,4 @@
-"""What findings call a GPU, and the words of `not_expected` that its checks stand under."""
+"""The name of a GPU in findings, and the topics of `not_expected` for its checks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection
 from agent.contract import wire
 
 TOPIC = "gpu"
-# What only the maker's driver does or tells: load and state; and what only memory with ECC counts.
+# Topics: load and state need the maker's driver, memory errors need memory with ECC.
 LOAD_TOPIC = "gpu_load"
 MEMORY_TOPIC = "gpu_memory"
 REMEDY = (
@@ -17,10 +17,10 @@ REMEDY = (
 
 
 def name_of(gpu: wire.Gpu) -> str:
-    """Its UUID, or where it sits when no driver tells one."""
+    """Its UUID, or its PCI address if no driver gives one."""
     return gpu.uuid or gpu.pci
 
 
 def topic(word: str, not_expected: Collection[str]) -> str:
-    """`gpu` takes in the narrower words: who expects no GPU at all expects none of them."""
+    """The topic for a check. `gpu` includes the narrower topics: a host without GPUs has none of them."""
     return TOPIC if TOPIC in not_expected else word

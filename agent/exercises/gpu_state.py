@@ -1,6 +1,5 @@
-"""What a GPU's driver says of its state: faults that only a reset ends, errors instead of answers, a clock held down.
-
-What the words mean stands in `agent.counters.gpu_faults`."""
+"""What a GPU's driver reports about its state: faults that only a reset ends, errors instead of answers, a reduced
+clock. `agent.counters.gpu_faults` knows what the words mean."""
 
 from __future__ import annotations
 
@@ -15,14 +14,14 @@ CHECK = "state"
 
 def judge(card: NvidiaGpu, topic: str) -> tuple[wire.Check, list[wire.Finding]]:
     found = gpu_faults.of_card(card)
-    check = checks.judged(CHECK, found, card.name, topic=topic, reason=_words(card))
+    check = checks.judged(CHECK, found, card.name, topic=topic, reason=_recovery_action(card))
     if check.outcome is wire.Outcome.PASSED and (why := _unread(card)):
         check = checks.not_tested(CHECK, card.name, reason=f"{card.pci}: {why}", topic=topic)
     return check, found
 
 
 def of_silent(name: str, silent: Silent, topic: str) -> tuple[wire.Check, list[wire.Finding]]:
-    """A card that could not be asked: failed where the words say what is wrong, else not tested."""
+    """The check for a card that could not be asked: failed if the driver's text says what is wrong, else not tested."""
     found = gpu_faults.meant(name, silent.pci, silent.words)
     check = checks.judged(CHECK, found, name, topic=topic)
     if check.outcome is wire.Outcome.PASSED:
@@ -32,7 +31,7 @@ def of_silent(name: str, silent: Silent, topic: str) -> tuple[wire.Check, list[w
 
 
 def lost_meanwhile(before: Answer, after: Answer) -> list[wire.Finding]:
-    """Cards that answered before the load and are not listed after it. (A tool that broke says nothing of them.)"""
+    """Cards that answered before the load and are not listed after it. (A tool that failed says nothing about them.)"""
     if after.trouble:
         return []
     gone = [card for card in before.cards if card.pci not in after.by_pci]
@@ -51,5 +50,5 @@ def _unread(card: NvidiaGpu) -> str:
     return ""
 
 
-def _words(card: NvidiaGpu) -> str:
+def _recovery_action(card: NvidiaGpu) -> str:
     return f"recovery action: {card.recovery}" if card.recovery else ""

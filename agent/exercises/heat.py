@@ -1,5 +1,4 @@
-"""How hot the host gets while it works and how fast its cores run meanwhile: sampled through the block, judged after
-it."""
+"""How hot the host gets under load, and how fast its cores run meanwhile: sampled within the block, judged after it."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ from agent.sensors import readings
 TOPIC = "thermal"
 RESISTANCE = "thermal_resistance"
 _SAMPLE_S = 2.0
-# A curve in the evidence has at most so many lines per part; every sample is among the run's measurements.
+# A curve in the evidence has at most this many lines per part. The run's measurements hold every sample.
 _CURVE_LINES = 400
 
 
@@ -39,10 +38,10 @@ class Mean:
 
 
 class Heat:
-    """The curve of each part since the block began, its highest reading, and the clocks of each CPU."""
+    """The temperature curve of each part since the block began, its highest reading, and the clocks of each CPU."""
 
     def __init__(self, root: Path = Path("/"), warm: str = "") -> None:
-        """`warm` says why what the parts read before the load is not how they are at rest."""
+        """`warm` says why the readings before the load are not those at rest."""
         self._root, self._warm = root, warm
         self._rapl = readings.Rapl(root)
         self._cores = readings.Clocks(root)
@@ -53,7 +52,7 @@ class Heat:
         self._clocks: dict[str, Mean] = {}
 
     def rest_for(self, seconds: float, stop: StopFlag) -> None:
-        """What the parts read before the load: power needs two readings, a sample apart."""
+        """Read the parts before the load. Power needs two readings, a sample apart."""
         self._watts()
         stop.wait(seconds)
         watts = self._watts()
@@ -97,8 +96,8 @@ class Heat:
     # --- judged -----------------------------------------------------------------------------------------------------
 
     def temperature(self, margin_c: float, max_c: float, sockets: int) -> tuple[wire.Check, list[wire.Finding]]:
-        """The check `temperature`: CPUs that came nearer than `margin_c` to their own critical limit, or above `max_c`
-        where they name none. Not tested unless each of `sockets` tells its temperature."""
+        """The check `temperature`. It fails for CPUs that came nearer than `margin_c` to their own critical limit, or
+        above `max_c` if they report no limit. Not tested unless each of `sockets` reports its temperature."""
         found = [finding for one in self._cpus() if (finding := _too_hot(one, margin_c, max_c))]
         if not found and len(self._cpus()) < max(1, sockets):
             why = f"{len(self._cpus())} of {sockets} CPUs here tell their temperature"
@@ -106,8 +105,8 @@ class Heat:
         return checks.judged("temperature", found, topic=TOPIC), found
 
     def plateau(self, window_s: float, slope_max_c_min: float | None) -> tuple[wire.Check, list[wire.Finding]]:
-        """The check `plateau`: whether a CPU was still getting hotter at the end. A warning: a room's air conditioning
-        makes waves, too."""
+        """The check `plateau`: whether a CPU was still getting hotter at the end. Only a warning, since the room's air
+        conditioning makes waves, too."""
         slopes = {one.component: self._slope(one.component, window_s) for one in self._cpus()}
         known = {name: slope for name, slope in slopes.items() if slope is not None}
         if slope_max_c_min is None or not known:
@@ -117,8 +116,8 @@ class Heat:
         return checks.judged("plateau", found, topic=TOPIC), found
 
     def clock(self, min_fraction: float) -> tuple[wire.Check, list[wire.Finding]]:
-        """The check `clock`: the mean under load against the clock that the maker promises for all cores at once. A CPU
-        that a board holds down (PROCHOT, a supply it does not know) is cool, error-free and useless."""
+        """The check `clock`: the mean clock under load against the one that the maker promises for all cores at once. A
+        CPU that the board slows down (PROCHOT, an unknown supply) is cool and error-free, but useless."""
         base = readings.base_clocks_mhz(self._root)
         known = {name: mean.value for name, mean in self._clocks.items() if name in base}
         if not known:
@@ -130,7 +129,7 @@ class Heat:
         return checks.judged("clock", found, topic=TOPIC), found
 
     def resistance(self, rise_min_w: float) -> tuple[list[wire.Check], dict[str, float]]:
-        """The check `thermal_resistance` of each CPU, and what it came to. Not tested where it is not known."""
+        """The check `thermal_resistance` of each CPU, and its value. Not tested if the value is unknown."""
         made, found = [], {}
         for name in (one.component for one in self._cpus()):
             try:
@@ -154,7 +153,7 @@ class Heat:
         return found | {f"clock_load_mhz.{name}": mean.value for name, mean in self._clocks.items()}
 
     def evidence(self) -> dict[str, str]:
-        """The curves as text: seconds, part, degrees, watts."""
+        """The curves as CSV: seconds, part, degrees, watts."""
         lines = [line for name, points in sorted(self.curves.items()) for line in _lines(name, points)]
         return {"heat.csv": "\n".join(["seconds,part,celsius,watts", *lines])} if lines else {}
 

@@ -1,4 +1,4 @@
-"""Pattern tests over memory: used by Memory and Burn."""
+"""Pattern tests of the memory, used by Memory and Burn."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class MemoryRoom:
 
 @dataclass(frozen=True)
 class MemoryOutcome:
-    """`moved_mb` is 0 where the test gave no result."""
+    """`moved_mb` is 0 if the test gave no result."""
 
     check: wire.Check
     findings: list[wire.Finding]
@@ -39,8 +39,8 @@ class MemoryOutcome:
 
 
 def room(reserve_percent: float, reserve_min_mb: float, share: float = 1.0, max_mb: int = 0) -> MemoryRoom:
-    """What is available less the reserve that keeps the agent and the kernel alive, times `share`, up to `max_mb`
-    unless that is 0."""
+    """How much memory to test: the available memory less the reserve for the agent and the kernel, times `share`, up to
+    `max_mb` unless that is 0."""
     known = meminfo.parse(meminfo.read())
     usable = meminfo.testable_bytes(
         known["MemAvailable"], meminfo.group_room_bytes(), known["MemTotal"], reserve_percent,
@@ -60,8 +60,8 @@ def stress(
     *,
     forced: bool = False,
 ) -> MemoryOutcome:
-    """stressapptest over `megabytes`. A run that did not come to its own verdict is not tested. `forced` errors are
-    for the test of the tester."""
+    """stressapptest over `megabytes`. Not tested if stressapptest did not give its own verdict. `forced` errors are for
+    the test of the tester."""
     argv = stressapptest.argv(megabytes, threads, duration_s, forced=forced)
     return judge_stress(name, megabytes, stressapptest.run(argv, megabytes, duration_s, stop), dimms)
 
@@ -74,12 +74,12 @@ def judge_stress(name: str, megabytes: int, done: Completed, dimms: list[wire.Di
         if seen := stressapptest.miscompares(text):
             found = _miscompared(seen[0], len(seen), list(stressapptest.named_dimms(seen)), dimms)
             return MemoryOutcome(checks.judged(name, found), found, 0, 0, text)
-        return MemoryOutcome(checks.not_tested(name, reason=done.trouble or str(error)), [], 0, 0, text)
+        return MemoryOutcome(checks.not_tested(name, reason=done.trouble_or(error)), [], 0, 0, text)
     if result.incidents:
         found = _miscompared(result.first, result.incidents, list(result.dimms), dimms)
         return MemoryOutcome(checks.judged(name, found), found, result.moved_mb, result.rate_mb_s, text)
     if not result.passed or not done.ok or not result.moved_mb:
-        # Procedural errors, such as too little memory for this many threads: nothing was wrong with the memory.
+        # Errors of the procedure, such as too little memory for this many threads. The memory is not at fault.
         own = f"stressapptest had {result.errors} errors of its own" if result.moved_mb else "nothing was copied"
         why = done.trouble or own
         return MemoryOutcome(checks.not_tested(name, reason=why), [], 0, 0, text)
@@ -100,7 +100,7 @@ def judge_patterns(name: str, loops: int, done: Completed, dimms: list[wire.Dimm
     try:
         result = memtester.parse(done.stdout + done.stderr)
     except ParseError as error:
-        return MemoryOutcome(checks.not_tested(name, reason=done.trouble or str(error)), [], 0, 0, text)
+        return MemoryOutcome(checks.not_tested(name, reason=done.trouble_or(error)), [], 0, 0, text)
     wrong = result.failures or (done.status or 0) & (memtester.STUCK_ADDRESS | memtester.OTHER_TEST)
     if wrong:
         found = _miscompared("; ".join(result.failures[:1]), max(1, len(result.failures)), [], dimms)
@@ -112,7 +112,7 @@ def judge_patterns(name: str, loops: int, done: Completed, dimms: list[wire.Dimm
 
 
 def _unfinished(result: memtester.PatternResult, loops: int) -> str:
-    """Why the patterns prove nothing; '' where each came to its end in each loop."""
+    """Why the patterns prove nothing. Empty if each one finished in each loop."""
     if result.unended:
         return f"memtester does not say how {result.unended[0]} ended"
     if result.loops != loops:
@@ -125,7 +125,7 @@ def default_threads() -> int:
 
 
 def _miscompared(first: str, count: int, named: list[str], dimms: list[wire.Dimm]) -> list[wire.Finding]:
-    """Blamed on the modules that the test names; with one module there is no other; else on the system."""
+    """Blamed on the modules that the test names; or on the only module, if there is one; else on the system."""
     known = [dimm.locator for dimm in dimms]
     blamed = [locator for locator in known if locator in named] or (known if len(known) == 1 else [])
     message = f"{count} times memory gave back other data than was written: {first}"

@@ -1,4 +1,4 @@
-"""Reading a disk's surface: which parts, how far it came, what could not be read. Read-only from end to end."""
+"""Reads a disk's surface: which places, how far it came, what could not be read. It never writes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _START_S = 60.0
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of a disk, in bytes."""
+    """A range of a disk, in bytes."""
 
     offset: int
     length: int
@@ -32,8 +32,8 @@ class Segment:
 
 @dataclass
 class Surface:
-    """How far the reading came. `bad` are (LBA, sectors) that could not be read; `trouble` why it ended early, which
-    is as planned only when `time_over`; `slowest_ms` the longest that one request took, in the segment at
+    """How far the reading came. `bad` are (LBA, sectors) that could not be read. `trouble` says why it ended early,
+    which is as planned only with `time_over`. `slowest_ms` is the longest time that one request took, in the segment at
     `slowest_at`."""
 
     read_bytes: int = 0
@@ -50,9 +50,9 @@ class Surface:
 
 
 def plan(size: int, sample_max_bytes: int, segment_bytes: int) -> list[Segment]:
-    """The whole disk in segments when `sample_max_bytes` is 0 or covers it, else so many bytes in segments spread from
-    the first to the last byte of the disk, in the order in which they are read. What is left of a last MiB is a
-    segment of its own: fio reads whole blocks only, and would leave it out without a word."""
+    """The segments to read, in their order. If `sample_max_bytes` is 0 or covers the disk: the whole disk. If not: that
+    many bytes, spread from the first to the last byte of the disk. The rest behind the last whole MiB is a segment of
+    its own, since fio reads whole blocks only and would skip it silently."""
     if size <= 0:
         return []
     whole = size // MIB * MIB
@@ -61,8 +61,8 @@ def plan(size: int, sample_max_bytes: int, segment_bytes: int) -> list[Segment]:
 
 
 def _scattered(segments: list[Segment]) -> list[Segment]:
-    """The first, the last, then by halves, quarters, eighths: where the time is over early, what was read lies all
-    over the disk. (The bits of each number are turned round: van der Corput's sequence.)"""
+    """The first, the last, then halves, quarters, eighths. If the time runs out, the places that were read are spread
+    over the whole disk. (The bits of each number are reversed: van der Corput's sequence.)"""
     bits = len(segments).bit_length()
     order = sorted(range(len(segments)), key=lambda number: f"{number:0{bits}b}"[::-1])
     order.remove(len(segments) - 1)
@@ -84,8 +84,8 @@ def read(
     name: str, segments: list[Segment], surface: Surface, *, time_limit_s: float, bad_max: int, stop: StopFlag,
     told: Callable[[Surface, int], None],
 ) -> None:  # fmt: skip
-    """Go through `segments`, adding to `surface`; `told` after each with how many are done. Ends early at the time
-    limit, at `bad_max` bad places, or when fio can't go on."""
+    """Read `segments` and add the results to `surface`. `told` is called after each with the number done. Ends early at
+    the time limit, at `bad_max` bad places, or when fio can't go on."""
     began = time.monotonic()
     for number, segment in enumerate(segments, start=1):
         if stop.is_set():
@@ -117,11 +117,11 @@ def _read_segment(name: str, segment: Segment, surface: Surface, bad_max: int, s
 
 
 def take(done: Completed, segment: Segment, surface: Surface) -> None:
-    """Add what fio said of one segment. Its bad places are in `surface` already."""
+    """Add fio's result for one segment. Its bad places are in `surface` already."""
     try:
         job = fio.parse(done.stdout)
     except ParseError as error:
-        surface.trouble = done.trouble or str(error)
+        surface.trouble = done.trouble_or(error)
         return
     surface.read_bytes += job.read_bytes
     surface.seconds += (job.read_ms or 0) / 1000
@@ -138,7 +138,7 @@ def take(done: Completed, segment: Segment, surface: Surface) -> None:
 
 
 def unreadable(device: str, serial: str, bad: list[tuple[int, int]]) -> wire.Finding:
-    """`bad` are (LBA, sectors), at least one."""
+    """The finding for `bad`, (LBA, sectors), at least one."""
     first, sectors = min(bad)
     places = f"{len(bad)} unreadable place{'s' if len(bad) > 1 else ''}"
     message = f"{device}: {places}, the first at LBA {first} ({sectors} sectors)"
@@ -146,7 +146,7 @@ def unreadable(device: str, serial: str, bad: list[tuple[int, int]]) -> wire.Fin
 
 
 def hesitating(device: str, serial: str, surface: Surface, most_ms: float) -> list[wire.Finding]:
-    """A drive that needs seconds for one request reads a weak place again and again, and then calls it well."""
+    """A drive that needs seconds for one request reads a weak place again and again, and then reports success."""
     if surface.slowest_ms <= most_ms:
         return []
     first, value = surface.slowest_at // SECTOR_BYTES, round(surface.slowest_ms)
@@ -155,7 +155,7 @@ def hesitating(device: str, serial: str, surface: Surface, most_ms: float) -> li
 
 
 class TooManyErrors(Exception):
-    """The disk fails so often that reading on would take days; what was heard so far is enough."""
+    """The disk fails so often that reading on would take days. The errors so far are enough."""
 
 
 class _Errors:
@@ -175,8 +175,8 @@ class _Errors:
 
 
 def _sectors(path: str, errors: list[fio.BadRange], most: int) -> list[tuple[int, int]]:
-    """The LBAs behind failed requests, found by reading them again in small pieces. One that reads well now stays
-    on the list as a whole: it failed once."""
+    """The LBAs behind failed requests, found by reading them again in small pieces. A request that now reads correctly
+    stays on the list as a whole, since it failed once."""
     found: list[tuple[int, int]] = []
     for error in errors[:most]:
         found += _narrowed(path, error.offset, error.length) or [
@@ -186,7 +186,7 @@ def _sectors(path: str, errors: list[fio.BadRange], most: int) -> list[tuple[int
 
 
 def _narrowed(path: str, offset: int, length: int, piece: int = 4096) -> list[tuple[int, int]]:
-    """Pieces that can't be read, 4096 bytes each, no more than one request's worth."""
+    """The pieces that can't be read, 4096 bytes each, no more than one request's worth."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC)
     except OSError:
@@ -202,7 +202,7 @@ def _narrowed(path: str, offset: int, length: int, piece: int = 4096) -> list[tu
 
 
 def _reads(fd: int, at: int, length: int) -> bool:
-    """O_DIRECT needs an aligned buffer: anonymous memory maps are."""
+    """Whether the place can be read. O_DIRECT needs an aligned buffer, and anonymous memory maps are aligned."""
     with mmap.mmap(-1, length) as buffer:
         try:
             return os.preadv(fd, [buffer], at) == length

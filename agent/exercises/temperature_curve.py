@@ -1,18 +1,18 @@
-"""What a temperature's curve under load says: where it settled, whether it still rises, how well the heat gets away.
-Pure."""
+"""Calculates from a temperature curve under load where it settled, whether it still rises, and how well the heat is
+carried away. No I/O here."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# A soak takes 20,000 samples of each part: above so many the older ones are thinned, the newest stay as they are.
+# A soak takes 20,000 samples of each part. Above this many the older ones are thinned out, the newest stay.
 MOST_POINTS, NEWEST_POINTS = 2000, 500
 
 
 @dataclass(frozen=True)
 class Point:
-    """`at_s` since the load began, `celsius` the part's temperature, `watts` its power where it is known."""
+    """`at_s` since the load began, `celsius` the part's temperature, `watts` its power if known."""
 
     at_s: float
     celsius: float
@@ -20,7 +20,7 @@ class Point:
 
 
 def add(points: list[Point], point: Point) -> None:
-    """Append, within bounds."""
+    """Append a point, and thin out the curve if it is too long."""
     points.append(point)
     if len(points) > MOST_POINTS:
         points[:-NEWEST_POINTS] = points[:-NEWEST_POINTS:2]
@@ -38,7 +38,8 @@ def plateau_w(points: Sequence[Point]) -> float | None:
 
 
 def slope_c_min(points: Sequence[Point], window_s: float) -> float | None:
-    """Degrees a minute over the last `window_s`, by least squares; None for a curve that is shorter, or too thin."""
+    """Degrees per minute over the last `window_s`, by least squares. None for a curve that is shorter, or has too few
+    points."""
     if not points or points[-1].at_s - points[0].at_s < window_s:
         return None
     last = [point for point in points if point.at_s >= points[-1].at_s - window_s]
@@ -51,12 +52,12 @@ def slope_c_min(points: Sequence[Point], window_s: float) -> float | None:
 
 
 class NotKnown(ValueError):
-    """A curve does not say it; the text says why not."""
+    """The curve does not give the value. The text says why."""
 
 
 def resistance_c_per_w(rest: Point, points: Sequence[Point], rise_min_w: float) -> float:
-    """How many degrees each watt more than at rest costs: paste and heatsink in one number, whatever the room's
-    temperature is. Raises NotKnown: with less than `rise_min_w` more, the quotient is noise."""
+    """Degrees per watt above rest. It rates paste and heatsink in one number, independent of the room's temperature.
+    Raises NotKnown: with a rise of less than `rise_min_w`, the quotient is noise."""
     settled_c, settled_w = plateau_c(points), plateau_w(points)
     if settled_c is None or settled_w is None or rest.watts is None:
         raise NotKnown("nothing here tells the power")

@@ -1,8 +1,8 @@
-"""Throughput of one link, each way and both at once, against the orchestrator's iperf3 server.
+"""Throughput of one link, each direction alone and both at once, against the orchestrator's iperf3 server.
 
-The floor is a fraction of what the link or the server can do, whichever is less: one server's link says nothing about
-a faster card. What a processor at its end could not feed is not the link's fault either, nor what went by another
-card."""
+The floor is a fraction of the slower of the link and the server: a server's link says nothing about a faster card. The
+link is not at fault if a processor at full load could not feed it, or if the bytes went through another card.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from agent.stage import StageContext
 CHECK, CHECK_BOTH = "throughput", "both_ways"
 LIMITS = ("min_fraction", "min_fraction_above_10g", "min_fraction_of_each", "retransmits_max_percent")
 _BUSY_WAIT_S = 2.0
-# A processor is at its end here: what is left goes into interrupts that iperf3 does not count as its own.
+# Above this, a processor counts as fully loaded: iperf3 does not count the time in interrupts as its own.
 _BUSY_PERCENT = 90.0
-# Of what iperf3 says it moved, headers not counted, so much at least must have gone by the card.
+# At least this share of the bytes that iperf3 reports, without headers, must have gone through the card.
 _BY_THE_CARD = 0.9
-# What one test gave, by direction.
+# The result of one test, by direction.
 Measured = dict[Direction, Throughput]
 
 
@@ -46,14 +46,14 @@ class Link:
 
 
 def measure(ctx: StageContext, state: NicState, address: str, report: PartialReport, board: ProgressBoard) -> None:
-    """Adds the checks `throughput` (each direction alone must have been measured for it to pass) and `both_ways`."""
+    """Adds the checks `throughput` (to pass, each direction alone must have been measured) and `both_ways`."""
     link = Link(ctx, state, address, report, board)
     judge(link, CHECK, [(direction, *_best(link, direction)) for direction in (Direction.OUT, Direction.IN)])
     judge(link, CHECK_BOTH, [(Direction.BOTH, *_best(link, Direction.BOTH))])
 
 
 def floor_mbit(ctx: StageContext, link_mbit: int | None, direction: Direction = Direction.OUT) -> float | None:
-    """What must be reached; None when neither the link's nor the server's speed is known."""
+    """The least acceptable speed. None if neither the link's nor the server's speed is known."""
     server = float(ctx.claim.iperf.get("server_link_mbit") or 0)
     known = [speed for speed in (float(link_mbit or 0), server) if speed > 0]
     if not known:
@@ -66,8 +66,8 @@ def floor_mbit(ctx: StageContext, link_mbit: int | None, direction: Direction = 
 
 
 def limited_by(ctx: StageContext, result: Throughput) -> str:
-    """In words, which processor was at its end; empty when none was. A stream has a thread of its own. Where iperf3
-    does not say how busy they were, the link is not to blame either."""
+    """A sentence about the processor that was fully loaded, or empty. A stream has a thread of its own. If iperf3 does
+    not report the load, the link is not at fault either."""
     if result.remote_cpu_percent is None or result.local_cpu_percent is None:
         return "iperf3 does not say how busy the processors were"
     streams = int(checks.param(ctx, "streams"))
@@ -79,7 +79,7 @@ def limited_by(ctx: StageContext, result: Throughput) -> str:
 
 
 def judge(link: Link, name: str, outcomes: list[tuple[Direction, list[wire.Finding], str]]) -> None:
-    """One check of what each direction came to. Retransmits are warnings and stand beside it."""
+    """One check from the result of each direction. Retransmits are warnings of their own."""
     found = [finding for _, findings_, _ in outcomes for finding in findings_]
     untested = [f"{link.state.name}, {direction}: {why}" for direction, _, why in outcomes if why]
     link.report.findings += found
@@ -90,7 +90,7 @@ def judge(link: Link, name: str, outcomes: list[tuple[Direction, list[wire.Findi
 
 
 def _best(link: Link, direction: Direction) -> tuple[list[wire.Finding], str]:
-    """What is wrong, and why nothing can be said. One that is too slow is measured again before the card is blamed:
+    """What is wrong, and why nothing can be said. A slow result is measured again before the card is blamed, since
     others use the server's link, too."""
     found: list[wire.Finding] = []
     for _ in range(int(checks.param(link.ctx, "throughput_tries"))):
@@ -122,7 +122,7 @@ def weigh(link: Link, direction: Direction, measured: Measured) -> tuple[list[wi
 
 
 def _slow_together(link: Link, measured: Measured) -> list[wire.Finding]:
-    """Both directions must carry together what one alone must: full duplex does nearly twice that."""
+    """Both directions together must carry at least what one alone must. Full duplex carries nearly twice that."""
     floor = floor_mbit(link.ctx, link.state.speed_mbit)
     mbit = sum(result.bits_s for result in measured.values()) / 1e6
     if floor is None or mbit >= floor:
@@ -135,7 +135,7 @@ def _slow_together(link: Link, measured: Measured) -> list[wire.Finding]:
 
 
 def _test(link: Link, direction: Direction) -> Measured | str:
-    """The result by direction, or why there is none. A busy server is asked again, on its other ports, too."""
+    """The result by direction, or why there is none. A busy server is tried again, on its other ports, too."""
     ctx, duration_s = link.ctx, float(checks.param(link.ctx, "throughput_duration_s"))
     ports = [int(port) for port in ctx.claim.iperf.get("ports") or []]
     if not ports:
@@ -169,11 +169,11 @@ def _once(link: Link, port: int, direction: Direction, duration_s: float) -> Mea
 def read(
     done: Completed, direction: Direction, before: nics.Traffic | None, after: nics.Traffic | None
 ) -> Measured | Refused | str:
-    """What iperf3 measured, or why it says nothing; `before` and `after` are what the card itself counted."""
+    """What iperf3 measured, or why it says nothing. `before` and `after` are the card's own counters."""
     try:
         result = _by_direction(done.stdout, direction)
     except ParseError as error:
-        return done.trouble or str(error)
+        return done.trouble_or(error)
     if isinstance(result, Refused):
         return result
     if not done.ok or not all(way.bits_s for way in result.values()):
@@ -191,7 +191,7 @@ def _by_direction(text: str, direction: Direction) -> Measured | Refused:
 
 
 def went_elsewhere(measured: Measured, before: nics.Traffic | None, after: nics.Traffic | None) -> str:
-    """Why this says nothing about the card: its own counters did not see the bytes. Two cards of one network answer
+    """Why the test says nothing about the card: its own counters did not see the bytes. Two cards on one network answer
     for each other unless the kernel is told not to."""
     if before is None or after is None:
         return ""
@@ -222,7 +222,7 @@ def _slow(link: Link, direction: Direction, way: Direction, result: Throughput, 
 
 
 def _retransmits(link: Link, direction: Direction, way: Direction, result: Throughput) -> list[wire.Finding]:
-    """A warning only: queues that fill up retransmit on a good link, too, and with both directions at once always."""
+    """Only a warning: full queues cause retransmits on a good link, too, and with both directions at once always."""
     if direction is Direction.BOTH or result.retransmits is None or not result.segment_bytes or not result.sent_bytes:
         return []
     percent = 100.0 * result.retransmits * result.segment_bytes / result.sent_bytes

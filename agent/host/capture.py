@@ -1,10 +1,10 @@
-"""Output of a tool in bounded memory."""
+"""Keeps the output of a tool in bounded memory."""
 
 from __future__ import annotations
 
 
 class Capture:
-    """The first and the last half of a cap's worth of output."""
+    """The beginning and the end of the output, each up to half of the cap."""
 
     def __init__(self, cap_bytes: int) -> None:
         self._half = cap_bytes // 2

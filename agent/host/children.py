@@ -1,4 +1,4 @@
-"""The tools that run now: below the agent in priority, and killed with everything they started."""
+"""The running tools. They have a lower priority than the agent, and are killed with everything they started."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KILL_PASSES = 3
 
 
 class Running:
-    """Every tool that runs now, so that all of them can be stopped at once."""
+    """Every running tool, so that all of them can be stopped at once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -33,7 +33,7 @@ class Running:
                 self._processes.discard(process)
 
     def kill_all(self) -> None:
-        """The agent is ending: nothing that it started may go on without it."""
+        """Kill all tools, because the agent ends: nothing that it started may go on without it."""
         with self._lock:
             processes = list(self._processes)
         for process in processes:
@@ -44,9 +44,8 @@ RUNNING = Running()
 
 
 def lower(pid: int) -> None:
-    """Put a new child below the agent, whose priority and out-of-memory protection it inherited.
-
-    From outside, not in a preexec_fn: that runs Python between fork and exec, where threads can deadlock."""
+    """Lower the priority and out-of-memory protection of a new child, which it inherited from the agent. It is done
+    from outside and not in a preexec_fn, which runs Python between fork and exec, where threads can deadlock."""
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, pid, CHILD_NICENESS)
     with contextlib.suppress(OSError):
@@ -54,9 +53,8 @@ def lower(pid: int) -> None:
 
 
 def kill_session(pid: int, number: int) -> None:
-    """Signal every process of the session that `pid` leads: stressors leave its process group only.
-
-    SIGKILL goes round again for what was forked meanwhile."""
+    """Signal every process of the session that `pid` leads: stressors leave its process group, but not the session.
+    SIGKILL is repeated for processes that were forked meanwhile."""
     for _ in range(KILL_PASSES if number == signal.SIGKILL else 1):
         members = _session_members(pid)
         for member in members:

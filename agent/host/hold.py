@@ -1,6 +1,6 @@
-"""The hold: a failed host kept up for a person, who may log in with one key and no other way.
+"""The hold: a failed host stays up for a person, who can log in with one key and in no other way.
 
-Opened with a host key that is made for it; closed by taking the key away first and the logins with it.
+It is opened with a host key that is made for it. It is closed by removing the key first, and then ending the logins.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ SSH_PORT = 22
 SERVICE = "vetting-sshd.service"
 KEYGEN_TIMEOUT_S = 30
 SYSTEMCTL_TIMEOUT_S = 20
-# OpenSSH names the process of a login `sshd: root@pts/0` before 9.8, `sshd-session: root@pts/0` since
+# OpenSSH names the process of a login `sshd: root@pts/0` before 9.8, and `sshd-session: root@pts/0` since.
 _LOGIN = re.compile(r"^sshd(?:-session)?: (?P<user>[^\s\[\]@]+)@(?P<tty>\S+)")
 _KEY = re.compile(r"^(?:ssh-ed25519|ecdsa-sha2-\S+|ssh-rsa|sk-\S+) [A-Za-z0-9+/=]+(?: [^\r\n]*)?$")
 
 
 class HoldFailed(Exception):
-    """The host can't be held open; the text says what is missing. The bench must act."""
+    """The host can't be held open. The text says what is missing on the bench."""
 
 
 class LoginServer(Protocol):
-    """What opens and closes the door; `stop` ends every login with it."""
+    """The SSH server. `stop` ends every login with it."""
 
     def start(self) -> None: ...
     def stop(self) -> None: ...
@@ -35,25 +35,24 @@ class LoginServer(Protocol):
 
 
 class Sshd:
-    """vetting-sshd.service: logins live in its control group, so stopping it ends them."""
+    """vetting-sshd.service. Logins live in its control group, so stopping the service ends them."""
 
     def __init__(self, proc: Path = Path("/proc")) -> None:
         self.proc = proc
 
     def start(self) -> None:
-        """Raises HoldFailed with systemd's words."""
+        """Start the service. Raises HoldFailed with systemd's message."""
         done = shell.run(["systemctl", "start", SERVICE], SYSTEMCTL_TIMEOUT_S)
         if not done.ok:
             raise HoldFailed(f"{SERVICE} did not start: {done.trouble}")
 
     def stop(self) -> None:
-        """Kill rather than ask: a login that ignores its hang-up must not outlive the key."""
+        """Kill the service instead of asking: a login that ignores its hang-up must not outlive the key."""
         shell.run(["systemctl", "kill", "--signal=SIGKILL", SERVICE], SYSTEMCTL_TIMEOUT_S)
         shell.run(["systemctl", "stop", SERVICE], SYSTEMCTL_TIMEOUT_S)
 
     def users(self) -> list[str]:
-        """Who is logged in, as `root on pts/0`. There is no logind in the image: sshd's process titles
-        say it."""
+        """Who is logged in, as `root on pts/0`. The image has no logind, so sshd's process titles tell."""
         titles = [_title(path) for path in self.proc.glob("[0-9]*/cmdline")]
         logins = [match for title in titles if (match := _LOGIN.match(title))]
         return sorted(f"{login['user']} on {login['tty']}" for login in logins)
@@ -70,19 +69,20 @@ class Hold:
 
     @property
     def is_open(self) -> bool:
-        """By the file, not by our memory: an agent before this one may have opened it."""
+        """Whether the key file exists. An earlier agent may have opened the hold, so this object's memory does not
+        count."""
         return self.authorized_keys.exists()
 
     def prepare(self) -> str:
-        """The public host key of this hold, made when there is none yet. Raises HoldFailed."""
+        """The public host key of this hold. It is made if there is none yet. Raises HoldFailed."""
         public = self.host_key.with_suffix(".pub")
         if not (self.host_key.exists() and public.exists()):
             self._make_host_key()
         return public.read_text().strip()
 
     def admit(self, key_line: str) -> None:
-        """Let this one key in, and open the door. Another key than before ends the logins of the one before.
-        Raises HoldFailed for what is not one OpenSSH public key."""
+        """Let this one key in, and start the SSH server. A new key ends the logins of the one before. Raises HoldFailed
+        for anything but one OpenSSH public key."""
         if not _KEY.match(key_line.strip()):
             raise HoldFailed("the orchestrator's answer holds no OpenSSH public key: nobody is let in")
         if key_line == self._key_line:
@@ -97,8 +97,8 @@ class Hold:
         return wire.Hold(boot_id, address, SSH_PORT, self.prepare(), self.server.users())
 
     def close(self) -> None:
-        """The key first, so that nobody new comes in; then the logins; then the host key, which is of
-        this hold. Done whether or not this process opened it: an agent before it may have."""
+        """Remove the key first, so that nobody else comes in; then end the logins; then remove the host key, which is
+        of this hold. It is done also if this process did not open the hold: an earlier agent may have."""
         self.authorized_keys.unlink(missing_ok=True)
         self.server.stop()
         for path in (self.host_key, self.host_key.with_suffix(".pub")):

@@ -1,4 +1,4 @@
-"""Which machine this is, in which boot of it, and at which address the orchestrator can reach it."""
+"""Which machine this is, which boot, and at which address the orchestrator can reach it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ IN_MEMORY = ("rootfs", "tmpfs", "ramfs")
 
 @dataclass(frozen=True)
 class Identity:
-    """`macs` are those of the physical ports, lower case, sorted; `dmi_uuid` is empty where the firmware
-    has none."""
+    """`macs` are those of the physical ports, in lower case, sorted. `dmi_uuid` is empty if the firmware has none."""
 
     boot_id: str
     dmi_uuid: str
@@ -44,7 +43,7 @@ def physical_nics(root: Path = ROOT) -> list[tuple[str, str]]:
 
 
 def local_address(url: str) -> str:
-    """The address this host uses toward the orchestrator, empty when there is no route. Sends nothing."""
+    """The address that this host uses toward the orchestrator, empty without a route. Sends nothing."""
     parts = urlsplit(url)
     family = socket.AF_INET6 if ":" in (parts.hostname or "") else socket.AF_INET
     try:
@@ -57,8 +56,8 @@ def local_address(url: str) -> str:
 
 
 def in_image(root: Path = ROOT) -> bool:
-    """Whether this is our live image: the agent came in an initrd, and / is memory, with no system under
-    it."""
+    """Whether this is our live image: the agent came in an initrd, and / is in memory with no installed system
+    below."""
     ours = (root / "usr/lib/vetting/agent/__main__.py").exists() and "vetting.url=" in sysfs.text(root / "proc/cmdline")
     mounts = [line.split() for line in sysfs.text(root / "proc/self/mounts").splitlines()]
     kinds = [fields[2] for fields in mounts if len(fields) > 2 and fields[1] == "/"]

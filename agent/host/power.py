@@ -1,4 +1,4 @@
-"""Off, and able to be woken again."""
+"""Powers the host off, and makes sure that it can be woken again."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ POWEROFF_TIMEOUT_S = 30
 
 
 class Power:
-    """`say` gets a line per port that can't be armed: a host that nobody can wake should surprise nobody."""
+    """`say` gets a line for each port that can't be armed, so that a host that can't be woken surprises nobody."""
 
     def __init__(self, say: Callable[[str, str], None], root: Path = identity.ROOT) -> None:
         self.say, self.root = say, root
 
     def arm_wake_on_lan(self) -> None:
-        """Magic packet on every port that can: drivers reset it, and the next vetting needs it (recipe
-        D.13)."""
+        """Enable wake by magic packet on every port that supports it: drivers reset the setting, and the next vetting
+        needs it."""
         for name, mac in identity.physical_nics(self.root):
             if not supports_magic_packet(shell.run(["ethtool", name], TOOL_TIMEOUT_S).stdout):
                 self.say("info", f"{name} ({mac}) can't be woken by a magic packet")
@@ -31,7 +31,7 @@ class Power:
                 self.say("warning", f"{name} ({mac}): Wake-on-LAN could not be armed: {done.trouble}")
 
     def off(self) -> None:
-        """In order if systemd still answers, at once if not: nothing on disk is open."""
+        """An orderly shutdown if systemd still answers, at once if not: nothing on a disk is open."""
         if not shell.run(["systemctl", "poweroff"], POWEROFF_TIMEOUT_S).ok:
             shell.run(["systemctl", "poweroff", "--force", "--force"], POWEROFF_TIMEOUT_S)
 

@@ -1,4 +1,4 @@
-"""Runs the tools. One that is missing, hangs or floods its output is an answer, never an exception."""
+"""Runs the tools. A tool that is missing, hangs or floods its output gives a result, never an exception."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ DRAIN_S = 1.0
 
 @dataclass(frozen=True)
 class Completed:
-    """How a tool ended. `status` is None when it never ran, was killed, or would not die (a process stuck in
-    the I/O of a dead disk survives SIGKILL). `stdout` and `stderr` are decoded with replacement and cut in
-    the middle above the cap."""
+    """How a tool ended. `status` is None if it never ran, was killed, or could not be killed (a process that hangs in
+    the I/O of a dead disk survives SIGKILL). `stdout` and `stderr` are decoded with replacement and cut in the middle
+    above the cap."""
 
     argv: list[str]
     status: int | None
@@ -46,13 +46,13 @@ class Completed:
 
     @property
     def ended(self) -> bool:
-        """Whether it came to its own end, whatever its status says: what a tool printed before it was killed or left
-        hanging may be half an answer that reads like a whole one."""
+        """Whether it ended by itself, whatever its status. The output of a tool that was killed may be half an answer
+        that reads like a whole one."""
         return self.status is not None and not (self.timed_out or self.stopped)
 
     @property
     def trouble(self) -> str:
-        """In words why this is not ok; empty when it is. For the `reason` of a check."""
+        """Why the tool did not end well, for the `reason` of a check. Empty if it did."""
         tool = os.path.basename(self.argv[0])
         if self.missing:
             return f"{tool} is not installed"
@@ -68,6 +68,10 @@ class Completed:
             return ""
         return f"{tool} exited with {self.status}{_last_line(self.stderr or self.stdout)}"
 
+    def trouble_or(self, error: Exception) -> str:
+        """Why the output is of no use: the tool's own trouble, or the parser's `error` if the tool ended well."""
+        return self.trouble or str(error)
+
 
 def run(
     argv: Sequence[str],
@@ -80,12 +84,13 @@ def run(
     pass_fds: Sequence[int] = (),
     cap_bytes: int = OUTPUT_CAP_BYTES,
 ) -> Completed:
-    """Run one tool to its end, its time-out or the stop flag, whichever comes first.
+    """Run one tool until it ends, times out or is stopped by the flag. `env` is added to ours with LC_ALL=C.
+    `on_output` gets stdout and stderr as they come, in the calling thread; what it raises kills the tool and is passed
+    on.
 
-    `env` is laid over ours with LC_ALL=C. `on_output` gets stdout and stderr as they come, in the calling
-    thread; what it raises kills the tool and is raised. The tool runs in its own session, below the agent in
-    priority and before it in the out-of-memory killer's choice; when it ends, so does everything that it
-    started in that session."""
+    The tool runs in its own session, with a lower priority than the agent, and the out-of-memory killer takes it first.
+    When it ends, everything that it started in that session ends, too.
+    """
     argv = [str(word) for word in argv]
     if stop is not None and stop.is_set():
         return Completed(argv, None, stopped=True)
@@ -130,7 +135,7 @@ def _last_line(text: str) -> str:
 
 
 class _Conversation:
-    """One running tool: its pipes, its end, its time-out, in one select loop without polling."""
+    """One running tool: its pipes, its end and its time-out, in one select loop without polling."""
 
     def __init__(
         self,
@@ -219,7 +224,8 @@ class _Conversation:
         return True
 
     def _drain(self) -> None:
-        """What is still in the pipes. Bounded: a process that left the session may hold them open."""
+        """Read what is still in the pipes. The time is bounded, since a process that left the session may hold them
+        open."""
         until = time.monotonic() + DRAIN_S
         open_pipes = [pipe for pipe in self.captures if pipe in self.selector.get_map()]
         for pipe in open_pipes:
@@ -227,7 +233,7 @@ class _Conversation:
                 pass
 
     def _end(self) -> None:
-        """Ask the whole session to stop, then make it."""
+        """Ask the whole session to stop, then kill it."""
         kill_session(self.process.pid, signal.SIGTERM)
         if not self._ends_within(TERM_GRACE_S):
             kill_session(self.process.pid, signal.SIGKILL)
@@ -249,7 +255,7 @@ class _Conversation:
             stderr=self.captures[self.stderr].text(),
             duration_s=time.monotonic() - self.started,
             timed_out=self.timed_out,
-            # Also when it then exits with 0: stressapptest says PASS for the part that it came to.
+            # Also if it then exits with 0: stressapptest says PASS for the part that it did.
             stopped=self.cut_short and not self.timed_out,
             killed_by_signal=-code if code is not None and code < 0 else None,
         )

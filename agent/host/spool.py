@@ -1,7 +1,7 @@
-"""What the agent has to say, kept in memory-backed files until the orchestrator has it.
+"""Log lines and measurements, kept in files in memory (tmpfs) until the orchestrator has them.
 
-A batch is written down with its number before it is sent, and is sent again as the very same bytes: after
-a lost answer, a long outage or a restart of the agent a number never stands for anything else.
+A batch is stored with its number before it is sent, and it is always sent as the same bytes. So a number never stands
+for anything else, after a lost answer, a long outage or a restart of the agent.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 LOG_CAP_BYTES = 16 * 1024 * 1024
 SENSOR_CAP_BYTES = 32 * 1024 * 1024
-# tmpfs takes whole pages: what a batch costs, not what it holds
+# tmpfs uses whole pages, so this is what a batch costs.
 PAGE_BYTES = 4096
 
 
@@ -45,7 +45,7 @@ class Spool:
         return seq
 
     def oldest(self) -> tuple[int, bytes] | None:
-        """The batch to send next, as it was kept."""
+        """The batch to send next, exactly as it was stored."""
         with self._lock:
             while self._kept:
                 seq = self._kept[0][0]
@@ -62,7 +62,7 @@ class Spool:
                 self._forget_oldest()
 
     def take_dropped(self) -> int:
-        """How many batches were dropped since the last time this was asked."""
+        """How many batches were dropped since the last call."""
         with self._lock:
             dropped, self.dropped_batches = self.dropped_batches, 0
         return dropped
@@ -93,7 +93,7 @@ class Spool:
 
 
 def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Replace a file, whole or not at all, readable by us alone."""
+    """Replace a file, whole or not at all. Only this user can read it."""
     draft = path.with_name(f".{path.name}.new")
     with contextlib.suppress(FileNotFoundError):
         draft.unlink()

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 
 class Stopped(Exception):
-    """Work was stopped before its end; the text says why."""
+    """Work was stopped before its end. The text says why."""
 
 
 class StopFlag:
-    """Set once, for one reason; whoever waits on it wakes at once. Safe to use from any thread."""
+    """Set once, for one reason. Waiting threads wake at once. Safe to use from any thread."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -22,7 +22,7 @@ class StopFlag:
         self.reason = ""
 
     def set(self, reason: str) -> bool:
-        """Stop, and say why. The first reason stands: False when the flag was set already."""
+        """Stop for this reason. The first reason stays: returns False if the flag was set already."""
         with self._lock:
             if self._event.is_set():
                 return False

@@ -68,12 +68,12 @@ class Client:
         except (OSError, http.client.HTTPException) as error:
             self.close()
             if not kept or isinstance(error, TimeoutError):
-                raise Unreachable(f"{self.target.url}: {_words(error)}") from None
+                raise Unreachable(f"{self.target.url}: {_error_text(error)}") from None
         try:
             return self._once(path, body)
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            raise Unreachable(f"{self.target.url}: {_words(error)}") from None
+            raise Unreachable(f"{self.target.url}: {_error_text(error)}") from None
 
     def _once(self, path: str, body: bytes) -> tuple[int, bytes]:
         if self._connection is None:
@@ -108,5 +108,5 @@ def _reason(reply: bytes) -> str:
     return printable(reply[:200].decode(errors="replace"))
 
 
-def _words(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return printable(str(error) or type(error).__name__)

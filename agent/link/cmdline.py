@@ -26,7 +26,7 @@ class Target:
 def parse(text: str) -> Target:
     """Read `vetting.url`, `vetting.run` and `vetting.token`. Of a word given twice the last stands, as in the
     kernel. Raises BadCommandLine."""
-    words = dict(word.partition("=")[::2] for word in _words(text) if word.startswith("vetting."))
+    words = dict(word.partition("=")[::2] for word in _split(text) if word.startswith("vetting."))
     missing = [name for name in ("vetting.url", "vetting.run", "vetting.token") if not words.get(name)]
     if missing:
         raise BadCommandLine(f"the kernel command line has no {', '.join(missing)}")
@@ -35,7 +35,7 @@ def parse(text: str) -> Target:
     return Target(_url(words["vetting.url"]), run, words["vetting.token"])
 
 
-def _words(text: str) -> list[str]:
+def _split(text: str) -> list[str]:
     try:
         return shlex.split(text)
     except ValueError:

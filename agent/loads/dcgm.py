@@ -91,7 +91,7 @@ def _of_test(name: str, test: dict[str, Any]) -> Iterator[TestResult]:
 
 def _results(test: str, row: dict[str, Any]) -> Iterator[TestResult]:
     for index in _indexes(row):
-        yield TestResult(test, index, _outcome(row), _words(row.get("warnings")))
+        yield TestResult(test, index, _outcome(row), _warnings(row.get("warnings")))
 
 
 def _outcome(row: dict[str, Any]) -> str:
@@ -113,6 +113,6 @@ def _index(value: object) -> int | None:
     return known if known is not None and known >= 0 else None
 
 
-def _words(warnings: object) -> str:
+def _warnings(warnings: object) -> str:
     rows = sequence(warnings) or [warnings]
     return "; ".join(clean(row.get("warning") if isinstance(row, dict) else row) for row in rows if row)

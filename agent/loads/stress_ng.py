@@ -78,7 +78,7 @@ def judge(done: shell.Completed, yaml: str) -> StressResult:
     try:
         rates = parse_yaml(yaml)
     except ParseError as error:
-        return StressResult(failed, "" if failed else done.trouble or str(error), {}, failures)
+        return StressResult(failed, "" if failed else done.trouble_or(error), {}, failures)
     if failed:
         return StressResult(True, "", rates, failures)
     idle = [name for name, rate in {CPU: 0.0, **rates}.items() if rate <= 0]

@@ -83,7 +83,7 @@ def _scanned(controllers: list[Controller]) -> tuple[list[Device], str]:
     try:
         return raid.parse_scan(done.stdout), "" if done.ended else done.trouble
     except ParseError as error:
-        return [], done.trouble or str(error)
+        return [], done.trouble_or(error)
 
 
 def _places(one: Controller, scanned: list[Device], root: Path) -> list[Bay]:

@@ -56,7 +56,7 @@ _HOLED = frozenset((*pieces[:at], "", *pieces[at + 1 :]) for pieces in _PIECES f
 def meaning(entry: LogEntry) -> Meaning | None:
     """None for what is written on healthy machines, and for what is over. What has no meaning here is the BMC's own
     event when it is asserted."""
-    words = _words(entry.text)
+    words = _normalized(entry.text)
     found = _specific(entry, words) or _threshold(entry, words) or _generic(entry, words) or _by_name(entry, words)
     found = found or (events.EVENT if entry.asserted else events.ORDINARY)
     return found if found.code else None
@@ -65,7 +65,7 @@ def meaning(entry: LogEntry) -> Meaning | None:
 def is_understood(entry: LogEntry) -> bool:
     """Whether the entry is whole, of a sensor type that ipmitool knows, and says something, be it in a maker's own
     words: not nothing, and not an event that ipmitool has a word for with a piece missing or spoilt."""
-    words = _words(entry.text)
+    words = _normalized(entry.text)
     is_known = words in _KNOWN or bool(_THRESHOLD.fullmatch(words))
     says = bool(re.search("[a-z]{2}", words)) and (is_known or not _is_spoilt(words))
     says = says or entry.kind in events.ORDINARY_TYPES or _by_name(entry, words) is not None
@@ -95,7 +95,7 @@ def _has_name(entry: LogEntry) -> bool:
     return bool(entry.name) and entry.name.isascii()
 
 
-def _words(text: str) -> str:
+def _normalized(text: str) -> str:
     return _BLANKS.sub(" ", _OWN_WORDS.sub("", text).lower()).strip()
 
 

@@ -97,7 +97,7 @@ def of_completed(done: shell.Completed) -> Answer:
     try:
         answer = read(f"{done.stdout}\n{beside}" if beside else done.stdout)
     except ParseError as error:
-        return Answer(silent=silent(done.stdout + "\n" + beside), trouble=done.trouble or str(error))
+        return Answer(silent=silent(done.stdout + "\n" + beside), trouble=done.trouble_or(error))
     explained = done.ended and any(one.pci for one in answer.silent)
     return (
         answer if explained or not done.trouble else Answer(answer.cards, answer.silent, answer.attached, done.trouble)
@@ -118,7 +118,7 @@ def read(text: str) -> Answer:
     try:
         root = ElementTree.fromstring(document)
     except ElementTree.ParseError as error:
-        raise ParseError(_words(beside) or f"nvidia-smi printed broken XML: {error}") from None
+        raise ParseError(_first_line(beside) or f"nvidia-smi printed broken XML: {error}") from None
     if root.tag != "nvidia_smi_log":
         raise ParseError(f"nvidia-smi printed {clean(root.tag)[:40]} instead of nvidia_smi_log")
     cards = [_gpu(element) for element in root.findall("gpu")[:_MOST_GPUS]]
@@ -136,7 +136,7 @@ def _apart(text: str) -> tuple[str, str]:
     return text[begin:end], f"{text[:begin][-20000:]}\n{text[end:][:20000]}"
 
 
-def _words(beside: str) -> str:
+def _first_line(beside: str) -> str:
     """nvidia-smi's own sentence where it printed no XML at all."""
     line = next((words for row in beside.splitlines()[:_MOST_LINES] if (words := clean(row))), "")
     return f"nvidia-smi: {line[:200]}" if line and not line.startswith("<") else ""

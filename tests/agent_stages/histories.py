@@ -98,7 +98,7 @@ def _checked(model: ModelDisk, report: Report, whole: bool) -> set[str]:
     if wire.Outcome.PASSED in outcomes:
         if len(outcomes) > 1 or (whole and model.failed):
             raise Violation("a disk that failed has passed")
-        amount = report.part.numbers[f"written_mb.{model.facts.serial}"] * MIB / CELL
+        amount = report.report.numbers[f"written_mb.{model.facts.serial}"] * MIB / CELL
         if not 0 < amount <= len(model.verified):
             raise Violation(f"{amount} cells are said to be verified, {len(model.verified)} were")
     if whole and model.failed and outcomes != {wire.Outcome.FAILED} and wire.Outcome.FAILED not in outcomes:

@@ -59,7 +59,7 @@ def test_wherever_it_was_killed_the_disk_is_blank_in_the_end(command: int, share
     model = ModelDisk(4)
     killed_in(command, model, share=share)
     report = ended(model.live(Script()))
-    assert report.outcomes() == {wire.Outcome.PASSED} and report.part.numbers[f"written_mb.{SERIAL}"] == 4
+    assert report.outcomes() == {wire.Outcome.PASSED} and report.report.numbers[f"written_mb.{SERIAL}"] == 4
     assert not any(model.cells)
 
 
@@ -68,7 +68,7 @@ def test_nothing_is_zeroed_while_the_orchestrator_is_silent_and_it_is_said() -> 
     ended(first.live(Script()))
     report = ended(model.live(Script(silent=QUIET - set(range(first.steps - 4)), stop_at=200)))
     assert [kind for kind, *_ in model.commands].count("zeros") < 2
-    (finding,) = [one for one in report.part.findings if one.code == "storage.patterns_left"]
+    (finding,) = [one for one in report.report.findings if one.code == "storage.patterns_left"]
     assert finding.severity is wire.Severity.WARNING and "bytes 1048576 to 2097151" in finding.message
     assert finding.code in CODES
 
@@ -94,14 +94,14 @@ def test_a_disk_that_failed_before_the_restart_has_failed_after_it() -> None:
     killed_in(2, model, faults={1: "corruption"})
     report = ended(model.live(Script()))
     assert report.outcomes() == {wire.Outcome.FAILED}
-    assert [one.code for one in report.part.findings] == ["storage.corruption"]
+    assert [one.code for one in report.report.findings] == ["storage.corruption"]
 
 
 def test_a_disk_that_can_not_be_zeroed_has_failed() -> None:
     model = ModelDisk(2)
     report = ended(model.live(Script(faults={3: "write error"})))
     assert report.outcomes() == {wire.Outcome.FAILED}
-    assert {one.code for one in report.part.findings} == {"storage.write_error", "storage.patterns_left"}
+    assert {one.code for one in report.report.findings} == {"storage.write_error", "storage.patterns_left"}
 
 
 @pytest.mark.parametrize("cell", [0, 9], ids=["zeroed already", "never begun"])
@@ -146,7 +146,7 @@ def test_a_finished_write_that_is_reported_again_writes_nothing() -> None:
     model = ModelDisk(4)
     first = ended(model.live(Script()))
     again = ended(model.live(Script()))
-    assert model.commands == [] and again.part.numbers == first.part.numbers
+    assert model.commands == [] and again.report.numbers == first.report.numbers
     assert again.outcomes() == {wire.Outcome.PASSED}
 
 

@@ -1,1 +1,1 @@
-"""The kernel's log: reading it, and telling what it says about the hardware."""
+"""Reads the kernel's log and finds what it says about the hardware."""

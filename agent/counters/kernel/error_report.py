@@ -1,4 +1,5 @@
-"""One report of a hardware error, learnt line by line: its sections, and what each says of which part."""
+"""One report of a hardware error in the kernel's log, read line by line: its sections, and what each says about which
+part."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ _CRITICAL, _WARNING = Severity.CRITICAL, Severity.WARNING
 # IA32_MCi_STATUS, Intel SDM volume 3B, 16.3.2.2 and 16.9.2: uncorrected; compound codes 000F_0000_1MMM_CCCC and
 # 000F_0010_1MMM_CCCC are the memory's.
 UNCORRECTED_BIT = 1 << 61
-# Of AMD's processors alone (APM volume 2, 9.3.2.1: data is lost, and nobody has used it yet); mce writes their maker
-# as 2.
+# Only AMD's processors have this bit (APM volume 2, 9.3.2.1: data is lost, and nobody has used it yet). mce writes
+# their vendor as 2.
 DEFERRED_BIT, _OF_AMD = 1 << 44, "PROCESSOR 2:"
 MEMORY_MASK, MEMORY_CODES = 0xEF80, (0x0080, 0x0280)
 # MCA_IPID, AMD's processor programming references: the kind of bank in bits 43 to 32, 0x96 is a memory controller.
@@ -52,25 +53,26 @@ _LEARNT = (
 _IPID = re.compile(r"\bIPID:? (?:0x)?(?P<value>[0-9a-f]{9,16})\b", re.IGNORECASE)
 # `D2`, `DIMM_A`, but not `MemoryError`: what the firmware puts there need not be the name of a slot.
 _SLOT = re.compile(r"\d|DIMM[ _-]?[A-Z]\b", re.IGNORECASE)
-# Kind of part → code of a corrected and of an uncorrected error. "" is what only the firmware's maker can read.
+# Kind of part → finding code of a corrected and of an uncorrected error. "" stands for an error that only the
+# firmware's vendor can interpret.
 _CODES = {
     "": ("system.hardware_error", "system.hardware_error"),
     "cpu": ("cpu.corrected_machine_check", "cpu.machine_check"),
     "memory": ("memory.corrected", "memory.uncorrected"),
     "pcie": ("pcie.corrected", "pcie.uncorrected"),
 }
-# Which words name the part of which kind. The CPU that noticed an error of the memory is not the one to blame.
+# Words that name the part, by its kind. The CPU that noticed a memory error is not to blame for it.
 _NAMED_BY = {"": (), "cpu": ("package", "cpu"), "memory": ("dimm",), "pcie": ("pci",)}
 
 
 def is_of_processor(text: str) -> bool:
-    """Whether the line is of a bank of the CPU and not of the firmware's report."""
+    """Whether the line is about a bank of the CPU. If not, it belongs to the firmware's report."""
     return bool(_BANK.search(text) or _DECODED.search(text) or _FLAG.search(text))
 
 
 @dataclass
 class Section:
-    """One error. `severity` is None until a line tells; `told` is what was last said of it."""
+    """One error. `severity` is None until a line gives it. `told` is what was last reported of it."""
 
     kind: str = ""
     severity: Severity | None = None
@@ -80,7 +82,7 @@ class Section:
     is_deferred: bool = False
 
     def part(self) -> tuple[str, str]:
-        """Kind of word and word of the part, as in Hit."""
+        """Kind of name and name of the part, as in Hit."""
         for word in _NAMED_BY[self.kind]:
             if word in self.words:
                 return word, self.words[word]
@@ -89,7 +91,7 @@ class Section:
 
 
 class Report:
-    """`learn` takes a line without its mark; `news` gives what was not told before, or not as that grave."""
+    """`learn` takes a line without its mark. `news` returns what was not reported before, or not as that severe."""
 
     def __init__(self, first: Record, *, is_old: bool) -> None:
         self.first, self.is_old, self.until_us = first, is_old, 0
@@ -132,7 +134,7 @@ class Report:
         return self._is_stated or bool(self._sections) or self._head.severity is not None
 
     def _begin_section(self, word: str) -> None:
-        # What was told before any section came was about the first.
+        # Lines before the first section are about the first section.
         told = None if self._sections else self._head.told
         self._sections.append(Section(severity=_WORDS.get(word, _CRITICAL), told=told))
 
@@ -154,7 +156,7 @@ class Report:
             section.severity = _graver(section.severity, _CRITICAL if flagged["flag"] == "UE" else _WARNING)
 
     def _of(self, section: Section) -> list[Hit]:
-        # A report whose gravity nobody read may have been a grave one.
+        # A report whose severity could not be read may have been a severe one.
         severity = section.severity or self._event or _CRITICAL
         if len(self._sections) == 1 and self._event is not None:
             severity = _graver(severity, self._event)
@@ -163,7 +165,7 @@ class Report:
         return self._tell(section, code, severity, section.part())
 
     def _unaccounted(self) -> list[Hit]:
-        """The whole is told as graver than each of its sections: one of them did not come."""
+        """Whether the whole report is more severe than each of its sections: then one section is missing."""
         is_lost = self._event is _CRITICAL and all(one.severity is not _CRITICAL for one in self._sections)
         return self._tell(self._head, _CODES[""][1], _CRITICAL) if is_lost and len(self._sections) > 1 else []
 

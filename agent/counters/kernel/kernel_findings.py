@@ -1,4 +1,4 @@
-"""From what the kernel's log said to findings: one per code and part, which quotes the kernel and counts."""
+"""Makes findings from hits in the kernel's log: one per code and part, which quotes and counts the messages."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from agent.counters.component_names import Names
 from agent.counters.kernel.kmsg_record import Hit
 from agent.sensors.readings import Part
 
-# How many different sentences a finding quotes, and how much of each.
+# How many different messages a finding quotes, and how many characters of each.
 QUOTED, QUOTED_CHARS = 3, 300
-# How often what is ordinary by itself has to be said, to be a warning. A number of ours.
+# How often an ordinary message must appear to be a warning. Chosen by us.
 MANY = 20
 _NUMBER = re.compile(r"\b(?:0x)?[0-9a-f]*\d[0-9a-f]*\b", re.IGNORECASE)
 Key = tuple[str, wire.Severity, str, str]
@@ -22,8 +22,8 @@ Key = tuple[str, wire.Severity, str, str]
 
 @dataclass
 class Tally:
-    """How often one thing was said about one device, and the first of each kind of sentence: `quoted` has it by what is
-    left of it without its numbers."""
+    """How often one kind of message appeared about one device. `quoted` holds the first of each wording; its key is the
+    message without its numbers."""
 
     count: int = 0
     quoted: dict[str, str] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class Tally:
 
 
 class Tallies:
-    """What was said since the last `take`."""
+    """What was logged since the last `take`."""
 
     def __init__(self) -> None:
         self._said: dict[Key, Tally] = {}
@@ -52,7 +52,8 @@ class Tallies:
             self._said.setdefault((hit.code, hit.severity, hit.names, hit.name), Tally()).add(hit)
 
     def take(self, names: Names) -> list[wire.Finding]:
-        """One finding per code, severity and part: the kernel may have more than one word for a part."""
+        """One finding per code, severity and part. Hits are joined by part, since the kernel may have several names for
+        one."""
         said, self._said = self._said, {}
         of_parts: dict[tuple[str, wire.Severity, Part], Tally] = {}
         for (code, severity, kind, name), tally in said.items():

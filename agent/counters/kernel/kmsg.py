@@ -1,4 +1,4 @@
-"""The kernel's log: reading a record, and telling what it says about the hardware. No I/O here."""
+"""Reads a record of the kernel's log and finds what it says about the hardware. No I/O here."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from agent.counters.kernel.machine_checks import Reports
 from agent.counters.kernel.rules import IGNORED, read
 from agent.parsing import count
 
-# The kernel's own lines are shorter (LOG_LINE_MAX in kernel/printk/printk.c); a longer one is somebody's text.
+# The kernel's own lines are shorter than this (LOG_LINE_MAX in kernel/printk/printk.c). A longer one was written by a
+# program.
 LINE_CHARS = 1024
 
 
 def parse(line: str) -> Record | None:
-    """One read of /dev/kmsg: `prefix;text`, then ` KEY=value` lines. None for what isn't a record."""
+    """One read of /dev/kmsg: `prefix;text`, then ` KEY=value` lines. None for anything that is no record."""
     head, semicolon, rest = line.partition(";")
     fields = head.split(",")
     numbers = [number for field in fields[:3] if (number := count(field)) is not None]
@@ -27,13 +28,13 @@ def parse(line: str) -> Record | None:
 
 
 class Classifier:
-    """Tells what each record means. The lines of one machine check are one report: `flush` gives the last."""
+    """Finds what each record means. The lines of one machine check make one report; `flush` returns the last one."""
 
     def __init__(self) -> None:
         self._reports = Reports()
 
     def look(self, record: Record) -> list[Hit]:
-        """What a record of the kernel says about the hardware, if anything. Lines of programs say nothing."""
+        """What a record of the kernel says about the hardware, if anything. Lines that programs wrote are ignored."""
         if len(record.text) > LINE_CHARS:
             record = replace(record, text=record.text[:LINE_CHARS])
         if record.from_user or IGNORED.search(record.text):

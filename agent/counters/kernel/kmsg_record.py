@@ -9,8 +9,8 @@ from agent.contract.wire import Severity
 
 @dataclass(frozen=True)
 class Record:
-    """One record of /dev/kmsg. `device` is the kernel's own word for whom it is about
-    (`+pci:0000:03:00.0`, `b8:0`)."""
+    """One record of /dev/kmsg. `device` is the kernel's own name for the device it is about (`+pci:0000:03:00.0`,
+    `b8:0`)."""
 
     seq: int
     time_us: int
@@ -22,11 +22,10 @@ class Record:
 
 @dataclass(frozen=True)
 class Hit:
-    """A record that says something about the hardware, and about which device in the kernel's words. `names` is what
-    kind of word `name` is: blk (sda), net (eth0), pci (0000:03:00.0), gpu (a PCI address, often without function),
-    ata (ata3), nvme (nvme0), scsi (0:0:1:0), cpu (3), package (a socket's number), dimm (a label), hba (a driver and
-    its number, mpt3sas_cm0), word (no known part's), or nothing. `said` is what a finding quotes where that is not
-    the record's text."""
+    """A record that says something about the hardware, and the device in the kernel's words. `names` is the kind of
+    `name`: blk (sda), net (eth0), pci (0000:03:00.0), gpu (a PCI address, often without function), ata (ata3), nvme
+    (nvme0), scsi (0:0:1:0), cpu (3), package (a socket's number), dimm (a label), hba (a driver and its number,
+    mpt3sas_cm0), word (no known part), or nothing. `said` is what a finding quotes instead of the record's text."""
 
     record: Record
     code: str

@@ -1,5 +1,5 @@
-"""The lines of a recorded kernel log: what `dmesg` prints in its forms, `journalctl -k`, syslog files, or /dev/kmsg
-itself. No I/O here."""
+"""Reads a recorded kernel log: `dmesg` in each of its formats, `journalctl -k`, syslog files, or /dev/kmsg itself. No
+I/O here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agent.counters.kernel.kmsg import Classifier, parse
 from agent.counters.kernel.kmsg_record import Record
 from agent.counters.kernel.machine_checks import AT_BOOT_US
 
-# The time of a line without a stamp: nobody knows that it is of the boot.
+# The time of a line without a time stamp: it is unknown whether the line is from the boot.
 LATER_US = 6 * AT_BOOT_US
 LEVELS = ("emerg", "alert", "crit", "err", "warn", "notice", "info", "debug")
 
@@ -35,13 +35,13 @@ _SYSLOG = re.compile(
     r"(?P<host>\S{1,255}) (?:[a-z0-9]{2,8}\.[a-z]{3,7} )?(?P<who>[^\s:\[\]]{1,64})(?:\[\d{1,10}\])?: ?"
 )
 _MONOTONIC = re.compile(r"\S{1,255} (?P<who>kernel|[\w.@-]{1,64}\[\d{1,10}\]): ")
-# A program's line in the kernel's log; the kernel's own line about a program that crashed begins like one.
+# A program's line in the kernel's log. The kernel's own line about a crashed program begins the same way.
 _PROGRAM = re.compile(
     r"\(?[\w.@/-]{1,64}\)?\[\d{1,10}\]: (?!segfault at|general protection|trap |bad frame)|"
     r"(?:systemd|dracut|udevd?|cloud-init)[\w-]{0,32}: "
 )
-# `Linux version 6.12`, or `pci 0000:00:00.0: …`: who speaks, and a colon. Running text has none so early. Lines without
-# are those of the block layer, of stack traces, and a few at boot.
+# `Linux version 6.12`, or `pci 0000:00:00.0: …`: the name of the source, and a colon. Ordinary text has no colon so
+# near the start. Lines without one come from the block layer, from stack traces, and a few from the boot.
 _NAMED = re.compile(
     r"Linux version |\s?[\w{(\[][^\"]{0,60}?:(?: |$)|[\w/ -]{0,40}\berror(?:,| on) dev(?:ice)? \w|"
     r" <(?:/?TASK|/?IRQ|/?NMI)>$|---\[ |Run /\w|Adding \d+k swap on |device \S{1,16} (?:entered|left) |"
@@ -49,12 +49,12 @@ _NAMED = re.compile(
 )
 _USB_HOST = re.compile(r"\bscsi host(?P<host>\d{1,5}): (?:usb-storage|uas)\b")
 _SCSI_DISK = re.compile(r"\bsd (?P<host>\d{1,5}):\d+:\d+:\d+: \[(?P<name>sd[a-z]{1,4})\]")
-# What tools say that could not read the log.
+# Messages of tools that could not read the log.
 _NO_LOG = re.compile(r"(?:-?(?:ba|da|z)?sh|sudo|dmesg|journalctl|cat|tail): |-- |Hint: |No journal files|No entries")
 
 
 def findings(text: str, names: Names) -> list[Finding] | None:
-    """What a run would say of the log if each line were new. None for a recording that has no line of the kernel."""
+    """The findings of a run in which every line of the log were new. None for a recording without a kernel line."""
     lines = records(text)
     classifier, tallies = Classifier(), Tallies()
     for record in lines:
@@ -66,19 +66,19 @@ def findings(text: str, names: Names) -> list[Finding] | None:
 
 
 def _has_stamps(text: str) -> bool:
-    """Whether a line has the kernel's own time or level before it: then it is the kernel's, whatever it says."""
+    """Whether the kernel's own time or level stands before the line. Then the line is the kernel's."""
     return any(_RAW.match(line) or _PRIORITY.match(line) or _UPTIME.match(line) for line in text.splitlines())
 
 
 def _usb_disks(lines: list[Record]) -> Inventory:
-    """The disks of which the log itself says that they hang on USB."""
+    """The disks that the log itself reports as USB disks."""
     hosts = {match["host"] for record in lines if (match := _USB_HOST.search(record.text))}
     attached = [match for record in lines if (match := _SCSI_DISK.search(record.text))]
     return Inventory(disks=[Disk(one["name"], "", "", "usb", 0) for one in attached if one["host"] in hosts])
 
 
 def records(text: str) -> list[Record]:
-    """The kernel's lines. Those that begin with # are the recorder's own words."""
+    """The kernel's lines. Lines that begin with # are the recorder's comments."""
     found: list[Record] = []
     for line in text.splitlines():
         if line.startswith(" DEVICE=") and found:
@@ -89,7 +89,7 @@ def records(text: str) -> list[Record]:
 
 
 def _record(line: str, before: list[Record]) -> Record | None:
-    """None for what is no line of the kernel."""
+    """None for a line that is not the kernel's."""
     if _RAW.match(line):
         raw = parse(line)
         return None if raw is None or raw.from_user else raw
@@ -105,7 +105,7 @@ def _record(line: str, before: list[Record]) -> Record | None:
 
 
 def _level(line: str) -> tuple[int | None, str]:
-    """None where the line is a program's."""
+    """None for a program's line."""
     if match := _PRIORITY.match(line):
         number = int(match["number"])
         return (number & 7 if number < 8 else None), line[match.end() :]

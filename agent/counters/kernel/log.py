@@ -25,8 +25,8 @@ REPEATED_LINES = 500
 
 
 class KernelLog:
-    """`take` gives what was said since the last `take`. The position is kept in `state`, so that an agent
-    that was restarted neither misses a message nor blames a later stage for it."""
+    """`take` returns the findings since the last `take`. The position is kept in `state`: so a restarted agent misses
+    no message and blames none on a later stage."""
 
     def __init__(self, state: Path, say: Callable[[str, str], None], source: str = KMSG) -> None:
         self.state, self.say = state, say
@@ -64,7 +64,7 @@ class KernelLog:
         return _gap(lost) + tallies.take(names)
 
     def commit(self) -> None:
-        """What was taken is safe: an agent that is started again in this boot goes on after it."""
+        """Store the position after the last `take`. An agent that is started again in this boot continues there."""
         with contextlib.suppress(OSError):
             write_whole(self.state, str(self._taken_seq).encode())
 
@@ -102,7 +102,7 @@ class KernelLog:
         self._last_seq = record.seq
         hits = self._classify.look(record)
         self._tallies.add(hits)
-        # A corrected error's lines are of a lower level, and what they mean is known only when the last has come.
+        # The lines of a corrected error have a lower level, and their meaning is known only after the last of them.
         is_grave = record.level <= KERNEL_ERROR_LEVEL or is_told_in_reports(record.text)
         if hits or (is_grave and not record.from_user):
             self._repeat(record)

@@ -1,9 +1,10 @@
-"""Machine checks and the firmware's error reports in the kernel's log: several lines that say, one after the other,
-that something happened, how grave it was and to which part. No I/O here.
+"""Machine checks and the firmware's error reports in the kernel's log. Several lines say one after the other that
+something happened, how severe it was, and to which part. No I/O here.
 
-The firmware's reports (APEI) carry a mark, `{5}[Hardware Error]:`, since lines of others come between theirs; one
+The firmware's reports (APEI) carry a mark, `{5}[Hardware Error]:`, since other lines may come between theirs. One
 report has a section for each error. Wordings: drivers/firmware/efi/cper*.c, drivers/acpi/apei/ghes.c and bert.c,
-arch/x86/kernel/cpu/mce/core.c, drivers/edac/mce_amd.c."""
+arch/x86/kernel/cpu/mce/core.c, drivers/edac/mce_amd.c.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +16,11 @@ from agent.counters.kernel.kmsg_record import Hit, Record
 
 # Lines of one report follow each other within this time.
 SAME_REPORT_US = 500_000
-# What the banks and the firmware still held from before is collected while the kernel starts, before any load.
+# While it starts, before any load, the kernel collects the errors that the banks and the firmware still hold from
+# before.
 AT_BOOT_US = 10_000_000
 
-# More at once are not printed; a recording without times would keep all.
+# The kernel prints no more than this at once. A recording without times would keep all.
 OPEN_REPORTS = 32
 
 _OURS = re.compile(
@@ -39,7 +41,7 @@ def is_told_in_reports(text: str) -> bool:
 
 
 class Reports:
-    """`look` takes the lines in their order and gives what has ended; `flush` what is left."""
+    """`look` takes the lines in their order and returns the reports that have ended. `flush` returns the rest."""
 
     def __init__(self) -> None:
         self._open: dict[str, Report] = {}
@@ -66,7 +68,7 @@ class Reports:
         return done
 
     def flush(self) -> list[Hit]:
-        """The reports so far. Lines that still follow belong to them and make no second ones."""
+        """The reports so far. Lines that still follow belong to them and make no new reports."""
         done = [hit for report in self._open.values() for hit in report.news()]
         return [*done, *self._alone()]
 
@@ -82,12 +84,13 @@ class Reports:
         return self._open[mark]
 
     def _is_old(self, mark: str, text: str, record: Record) -> bool:
-        """What the kernel prints of the last boot's records (BERT) has no mark."""
+        """Whether the report is about the last boot (BERT): the kernel prints those without a mark."""
         near = self._from_before_us >= 0 and record.time_us <= self._from_before_us + SAME_REPORT_US
         return record.time_us < AT_BOOT_US or (near and not mark and not is_of_processor(text))
 
     def _hear_of_one(self, record: Record) -> None:
-        """`Machine check events logged` says that there was one, perhaps the one that another line tells of."""
+        """Note the line `Machine check events logged`: there was a machine check, perhaps the one that another line
+        reports."""
         if record.time_us > self._heard_us and self._logged is None:
             self._logged = record
 

@@ -67,7 +67,7 @@ def _ports(ctx: StageContext) -> tuple[str, list[Port]]:
     try:
         own = addresses.parse(done.stdout)
     except ParseError as error:
-        return done.trouble or str(error), []
+        return done.trouble_or(error), []
     if not done.ok:
         return done.trouble, []
     states = [nics.state(name) for name in nics.names()]
@@ -92,7 +92,7 @@ def _test(ctx: StageContext, port: Port, test_s: float) -> None:
     try:
         result = iperf3.parse_both(done.stdout)
     except ParseError as error:
-        port.trouble = done.trouble or str(error)
+        port.trouble = done.trouble_or(error)
         return
     if isinstance(result, iperf3.Refused):
         port.trouble = result.words

@@ -13,7 +13,7 @@ from agent.host.shell import Completed
 from agent.loads import fio, stressapptest
 from agent.parsing import ParseError
 from agent.reports import checks
-from agent.reports.partial_report import PartialReport
+from agent.reports.partial_report import PartialReport, joined
 from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext, StageReport
 from agent.stages.burn import burn_network
@@ -43,16 +43,16 @@ def run(ctx: StageContext) -> StageReport:
             pool.submit(gpu_load.beside_all_else, ctx, others_s),
             *(pool.submit(_disk, ctx, disk, others_s) for disk in disks),
         ]
-        reports = [job.result() for job in work]
+        whole = joined([job.result() for job in work])
     turning, stopped = fans.judge(expected_fans, fans_before, fans.look())
     thermal, hot = _thermal(ctx, heat)
     return checks.report(
         ctx,
-        [*(check for report in reports for check in report.checks), *_no_disk(disks), *thermal, *turning],
-        findings=[*(finding for report in reports for finding in report.findings), *hot, *stopped],
+        [*whole.checks, *_no_disk(disks), *thermal, *turning],
+        findings=[*whole.findings, *hot, *stopped],
         also_required=(fans.CHECK,) if expected_fans else (),
-        numbers={**{k: v for report in reports for k, v in report.numbers.items()}, **heat.numbers()},
-        evidence={**{name: text for report in reports for name, text in report.evidence.items()}, **heat.evidence()},
+        numbers=whole.numbers | heat.numbers(),
+        evidence=whole.evidence | heat.evidence(),
     )
 
 

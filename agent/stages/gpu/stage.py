@@ -9,7 +9,7 @@ from agent.exercises import gpu_load, gpu_memory, gpu_state
 from agent.exercises.gpu_names import TOPIC, name_of
 from agent.probes import nvidia_smi, pcilink
 from agent.reports import checks
-from agent.reports.partial_report import PartialReport
+from agent.reports.partial_report import PartialReport, joined
 from agent.stage import StageContext, StageReport
 
 LIMITS = gpu_memory.LIMITS
@@ -50,14 +50,10 @@ def _not_looked(inventory: wire.Inventory | None) -> str:
 
 def _worked(ctx: StageContext, present: list[wire.Gpu]) -> PartialReport:
     """Under load first: what its memory counts afterwards is the load's, too."""
-    whole, before = PartialReport(), nvidia_smi.ask()
+    before = nvidia_smi.ask()
     loaded = gpu_load.run(ctx, present, before)
     after = nvidia_smi.ask()
-    for report in (loaded, gpu_memory.check(ctx, present, after)):
-        whole.checks += report.checks
-        whole.findings += report.findings
-        whole.numbers |= report.numbers
-        whole.evidence |= report.evidence
+    whole = joined([loaded, gpu_memory.check(ctx, present, after)])
     whole.findings += gpu_state.lost_meanwhile(before, after)
     return whole
 

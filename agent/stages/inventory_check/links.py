@@ -32,7 +32,7 @@ def _pcie(ctx: StageContext, names: Names, report: PartialReport) -> None:
     links = {slot: link for slot in pcilink.lower_ends(ROOT) if (link := pcilink.read(slot, ROOT))}
     found = [one for slot, link in links.items() for one in _narrow(ctx, names, slot, link)]
     report.findings += found
-    report.evidence["pcie-links"] = "\n".join(f"{slot}: {_words(link)}" for slot, link in links.items())
+    report.evidence["pcie-links"] = "\n".join(f"{slot}: {_widths_and_speeds(link)}" for slot, link in links.items())
     if links:
         report.checks.append(checks.judged("pcie_links", found, reason=f"{len(links)} links"))
     else:
@@ -45,7 +45,7 @@ def _narrow(ctx: StageContext, names: Names, slot: str, link: pcilink.Link) -> l
     blamed = names.part("pci", slot)
     kind, name, found = blamed.kind, blamed.name or "system", []
     if 100 * link.width < link.max_width * checks.limit(ctx, "pcie_width_min_percent"):
-        words = f"{slot}: {_words(link)}"
+        words = f"{slot}: {_widths_and_speeds(link)}"
         found.append(
             _finding("pcie.link_reduced", kind, name, words, float(link.width), float(link.max_width), "lanes")
         )
@@ -53,14 +53,18 @@ def _narrow(ctx: StageContext, names: Names, slot: str, link: pcilink.Link) -> l
     if pcilink.is_display(slot, ROOT):
         return found
     if 100 * link.speed_gts < allowed * checks.limit(ctx, "pcie_speed_min_percent"):
-        found.append(_finding("pcie.link_slow", kind, name, f"{slot}: {_words(link)}", link.speed_gts, allowed, "GT/s"))
+        found.append(
+            _finding(
+                "pcie.link_slow", kind, name, f"{slot}: {_widths_and_speeds(link)}", link.speed_gts, allowed, "GT/s"
+            )
+        )
     elif allowed < link.max_speed_gts and link.speed_gts <= allowed:
-        words = f"{slot}: {_words(link)}, limited to {allowed:g} GT/s by the firmware or the kernel"
+        words = f"{slot}: {_widths_and_speeds(link)}, limited to {allowed:g} GT/s by the firmware or the kernel"
         found.append(_finding("pcie.link_limited", kind, name, words, allowed, link.max_speed_gts, "GT/s"))
     return found
 
 
-def _words(link: pcilink.Link) -> str:
+def _widths_and_speeds(link: pcilink.Link) -> str:
     return f"x{link.width} at {link.speed_gts:g} GT/s, both ends can x{link.max_width} at {link.max_speed_gts:g} GT/s"
 
 
@@ -69,7 +73,7 @@ def judge_nic(nic: wire.Nic, done: Completed, report: PartialReport) -> None:
     try:
         modes, why = ethtool.parse_link(done.stdout), ""
     except ParseError as error:
-        modes, why = None, done.trouble or str(error)
+        modes, why = None, done.trouble_or(error)
     if modes is None or modes.speed_mbit is None or modes.best_mbit is None:
         why = why or "one end of the link does not say what it can"
         report.checks.append(checks.not_tested("nic_links", nic.mac, reason=f"{nic.name}: {why}", topic="link_speed"))

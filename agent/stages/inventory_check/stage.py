@@ -71,7 +71,7 @@ class Collection:
         try:
             parsed, why = parse(done.stdout), done.trouble
         except ParseError as error:
-            parsed, why = None, done.trouble or str(error)
+            parsed, why = None, done.trouble_or(error)
         if parsed is None or not done.ended or (not done.ok and not parsed):
             self.missing += [name] if name not in self.missing else []
             self.checks.append(checks.not_tested(name, component, reason=why, topic=topic))

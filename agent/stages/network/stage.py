@@ -13,7 +13,7 @@ from agent.parsing import ParseError
 from agent.probes import addresses, nics
 from agent.probes.lldp import Listener
 from agent.reports import checks
-from agent.reports.partial_report import PartialReport
+from agent.reports.partial_report import PartialReport, joined
 from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext, StageReport
 from agent.stages.network import neighbour
@@ -32,14 +32,14 @@ def run(ctx: StageContext) -> StageReport:
     own, unknown = _addresses()
     board = ProgressBoard(ctx)
     ports = _expected_ports(ctx.claim.expected.get("nics"))
-    reports = [_card(ctx, mac, speed, cards.get(mac), own, unknown, board, ports) for mac, speed in wanted.items()]
+    whole = joined(_card(ctx, mac, speed, cards.get(mac), own, unknown, board, ports) for mac, speed in wanted.items())
     return checks.report(
         ctx,
-        [check for report in reports for check in report.checks],
-        findings=[finding for report in reports for finding in report.findings],
+        whole.checks,
+        findings=whole.findings,
         also_required=(neighbour.CHECK,) if ports else (),
-        numbers={name: value for report in reports for name, value in report.numbers.items()},
-        evidence={name: text for report in reports for name, text in report.evidence.items()},
+        numbers=whole.numbers,
+        evidence=whole.evidence,
     )
 
 
@@ -64,7 +64,7 @@ def _addresses() -> tuple[dict[str, str], str]:
     try:
         found = addresses.parse(done.stdout)
     except ParseError as error:
-        return {}, done.trouble or str(error)
+        return {}, done.trouble_or(error)
     return ({}, done.trouble) if not done.ok else (found, "")
 
 
@@ -159,7 +159,7 @@ def judge_loss(ctx: StageContext, state: nics.NicState, server: str, done: Compl
     try:
         loss = ping.parse(done.stdout)
     except ParseError as error:
-        report.checks.append(checks.not_tested("loss", state.mac, reason=done.trouble or str(error)))
+        report.checks.append(checks.not_tested("loss", state.mac, reason=done.trouble_or(error)))
         return
     if not done.ended:
         report.checks.append(checks.not_tested("loss", state.mac, reason=done.trouble))

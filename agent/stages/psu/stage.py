@@ -70,17 +70,11 @@ def _without_bmc(ctx: StageContext) -> StageReport:
     idle_w = meter.watts_over(float(checks.param(ctx, "idle_s")), ctx.stop)
     with ProgressBoard(ctx).timing("load step", "all cores at once", duration_s):
         load = cpu_load.run(duration_s, ctx.stop)
-    report = PartialReport(
-        [checks.not_tested(name, reason=why, topic=TOPIC) for name in _names(ctx)], load.findings, load.numbers
-    )
-    report.checks += load.checks
+    needs_bmc = [name for name in ctx.order.required if name != "compute"] or ["presence"]
+    untested = [checks.not_tested(name, reason=why, topic=TOPIC) for name in needs_bmc]
+    report = PartialReport([*untested, *load.checks], load.findings, load.numbers)
     _drawn(idle_w, meter.watts_since(), report, by="by the CPUs' own meter (RAPL)")
     return checks.report(ctx, report.checks, findings=report.findings, numbers=report.numbers)
-
-
-def _names(ctx: StageContext) -> list[str]:
-    """What only a BMC can tell: the load's own check is made without it, too."""
-    return [name for name in ctx.order.required if name != "compute"] or ["presence"]
 
 
 def _look(when: str) -> Look:
@@ -88,7 +82,7 @@ def _look(when: str) -> Look:
     try:
         rows = ipmitool.parse_sdr(done.stdout)
     except ParseError as error:
-        return Look(when, [], [], done.trouble or str(error))
+        return Look(when, [], [], done.trouble_or(error))
     if not done.ok or not rows:
         # A supply that was pulled keeps its sensor: none at all is a BMC that can't be asked, or has none.
         return Look(when, [], [], done.trouble or "the BMC has no sensor of a power supply")
@@ -134,9 +128,10 @@ def judge(names: list[str], looks: list[Look], report: PartialReport) -> None:
         report.checks += [checks.not_tested(name, reason=why, topic=TOPIC) for name in ("presence", "state")]
         return
     for name in wanted:
-        report.findings += [finding for look in looks for finding in _predicted(name, look)][:1]
-        report.findings += [finding for look in looks for finding in _uneasy(name, look)][:1]
-        why = "" if names else _never_there(name, looks)
+        views = [(look.when, supply) for look in looks if (supply := _find(name, look))]
+        report.findings += _warnings(name, views)
+        always_empty = len(views) == len(looks) and all(supply.present is False for _, supply in views)
+        why = "its bay is empty, and no spec says that a supply belongs there" if always_empty and not names else ""
         if why or (why := _silent(name, looks)):
             report.checks += [checks.not_tested(each, name, reason=why, topic=TOPIC) for each in ("presence", "state")]
             continue
@@ -155,13 +150,6 @@ def _state(name: str, looks: list[Look], found: list[wire.Finding]) -> wire.Chec
         return checks.judged("state", found, name, topic=TOPIC)
     when, reading = unclear[0]
     return checks.not_tested("state", name, reason=f"what its sensor says {when} is no state: {reading}", topic=TOPIC)
-
-
-def _never_there(name: str, looks: list[Look]) -> str:
-    found = [_find(name, look) for look in looks]
-    if all(supply is not None and supply.present is False for supply in found):
-        return "its bay is empty, and no spec says that a supply belongs there"
-    return ""
 
 
 def _silent(name: str, looks: list[Look]) -> str:
@@ -193,19 +181,17 @@ def judge_others(looks: list[Look], report: PartialReport) -> None:
         report.checks.append(checks.judged("state", found, name, topic=TOPIC))
 
 
-def _predicted(name: str, look: Look) -> list[wire.Finding]:
-    supply = _find(name, look)
-    if supply is None or not supply.predicted:
-        return []
-    words = f"{name}: {supply.reading} {look.when}"
-    return [findings.make("psu.predicted_failure", "psu", name, words, value=supply.reading)]
-
-
-def _uneasy(name: str, look: Look) -> list[wire.Finding]:
-    supply = _find(name, look)
-    if supply is None or not supply.uneasy:
-        return []
-    return [findings.make("bmc.event", "psu", name, f"{name}: {supply.uneasy} {look.when}")]
+def _warnings(name: str, seen: list[tuple[str, PowerSupply]]) -> list[wire.Finding]:
+    """What the supply reports although it works, each once. `seen` is the supply at each look, with when that was."""
+    predicted = [
+        findings.make("psu.predicted_failure", "psu", name, f"{name}: {one.reading} {when}", value=one.reading)
+        for when, one in seen
+        if one.predicted
+    ]
+    events = [
+        findings.make("bmc.event", "psu", name, f"{name}: {one.uneasy} {when}") for when, one in seen if one.uneasy
+    ]
+    return predicted[:1] + events[:1]
 
 
 def _find(name: str, look: Look) -> PowerSupply | None:

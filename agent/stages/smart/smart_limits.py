@@ -127,14 +127,14 @@ def _helium(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> It
 
 def _nvme(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.Finding]:
     if smart.nvme is not None and (bits := smart.nvme.bits):
-        message = f"{device}: critical warning 0x{bits:02x}: {_warning_words(bits)}"
+        message = f"{device}: critical warning 0x{bits:02x}: {_warning_bits(bits)}"
         severity = wire.Severity.WARNING if bits == TEMPERATURE_BIT else wire.Severity.CRITICAL
         yield findings.make(
             "smart.critical_warning", "disk", serial, message, value=float(bits), limit=0.0, severity=severity
         )
 
 
-def _warning_words(bits: int) -> str:
+def _warning_bits(bits: int) -> str:
     """NVM Express base specification 1.4, figure 194."""
     words = (
         "spare below threshold", "temperature", "reliability degraded", "read only", "volatile backup failed",

@@ -10,7 +10,7 @@ from agent.exercises import drive_self_tests, drives
 from agent.exercises.drive_self_tests import Drive
 from agent.probes import sataport, smart_counts, smart_wear, smartctl
 from agent.reports import checks
-from agent.reports.partial_report import PartialReport
+from agent.reports.partial_report import PartialReport, joined
 from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext, StageReport
 from agent.stages.smart import smart_evidence, smart_limits
@@ -24,16 +24,15 @@ def run(ctx: StageContext) -> StageReport:
     disks = checks.fixed_disks(ctx.inventory)
     board, found = ProgressBoard(ctx), drives.of(disks)
     with ThreadPoolExecutor(max_workers=max(1, len(found.drives)), thread_name_prefix="smart") as pool:
-        reports = list(pool.map(lambda drive: examine(ctx, drive, board), found.drives))
-    absent, made = _absent(ctx, disks), [check for report in reports for check in report.checks]
+        whole = joined(pool.map(lambda drive: examine(ctx, drive, board), found.drives))
     return checks.report(
         ctx,
-        [*absent, *checks.on_usb(ctx), *found.volumes, *made],
-        findings=[finding for report in reports for finding in report.findings],
-        # A test that was ordered, and that the drive can do, must have come to its end.
-        also_required=[check.name for check in made if check.name == drive_self_tests.CHECK][:1],
-        numbers=found.numbers | {name: value for report in reports for name, value in report.numbers.items()},
-        evidence={name: text for report in reports for name, text in report.evidence.items()},
+        [*_absent(ctx, disks), *checks.on_usb(ctx), *found.volumes, *whole.checks],
+        findings=whole.findings,
+        # A self-test that was started must also have ended.
+        also_required=[check.name for check in whole.checks if check.name == drive_self_tests.CHECK][:1],
+        numbers=found.numbers | whole.numbers,
+        evidence=whole.evidence,
     )
 
 

@@ -15,7 +15,7 @@ from agent.exercises import awaited_self_tests, disk_speed, drive_self_tests
 from agent.exercises.surface import MIB, Segment, Surface, hesitating, plan, read, unreadable
 from agent.probes import disks
 from agent.reports import checks
-from agent.reports.partial_report import PartialReport
+from agent.reports.partial_report import PartialReport, joined
 from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext, StageReport
 from agent.stages.storage import left_patterns
@@ -33,30 +33,30 @@ def run(ctx: StageContext) -> StageReport:
     board, memory = ProgressBoard(ctx), Notes(ctx)
     tested = awaited_self_tests.await_self_tests(ctx, fixed, board) if drive_self_tests.in_background(ctx.claim) else []
     with ThreadPoolExecutor(max_workers=len(fixed), thread_name_prefix="surface") as pool:
-        parts = [*tested, *pool.map(lambda disk: _surface(ctx, disk, board, memory), fixed)]
-    parts.append(disk_speed.measure(ctx, fixed, board))
+        reports = [*tested, *pool.map(lambda disk: _surface(ctx, disk, board, memory), fixed)]
+    reports.append(disk_speed.measure(ctx, fixed, board))
     decided = verified_writes.NOTHING
     if ctx.order.writes and not ctx.stop.is_set():
         # Only now: reading can take hours, and what the probe saw before it may no longer be true.
         decided = verified_writes.decide(ctx, memory)
-        parts.append(verified_writes.write_all(ctx, decided, board, memory))
+        reports.append(verified_writes.write_all(ctx, decided, board, memory))
     if ctx.order.writes:
-        parts += [verified_writes.failures(memory), left_patterns.told(ctx, memory)]
-    return _report(ctx, parts, decided)
+        reports += [verified_writes.failures(memory), left_patterns.told(ctx, memory)]
+    return _report(ctx, joined(reports), decided)
 
 
-def _report(ctx: StageContext, reports: list[PartialReport], decided: verified_writes.Decided) -> StageReport:
+def _report(ctx: StageContext, whole: PartialReport, decided: verified_writes.Decided) -> StageReport:
     return checks.report(
         ctx,
-        [*(check for report in reports for check in report.checks), *decided.checks, *checks.on_usb(ctx)],
-        findings=[finding for report in reports for finding in report.findings],
+        [*whole.checks, *decided.checks, *checks.on_usb(ctx)],
+        findings=whole.findings,
         also_required=[
             *([verified_writes.CHECK] if ctx.order.writes else []),
-            *[check.name for report in reports for check in report.checks if check.name == drive_self_tests.CHECK][:1],
+            *[check.name for check in whole.checks if check.name == drive_self_tests.CHECK][:1],
         ],
-        numbers={name: value for report in reports for name, value in report.numbers.items()},
+        numbers=whole.numbers,
         refusals=decided.refusals,
-        evidence={name: text for report in reports for name, text in report.evidence.items()},
+        evidence=whole.evidence,
     )
 
 

@@ -1,4 +1,4 @@
-"""What single lines of the kernel's log mean, one module per kind of part. No I/O here."""
+"""The meaning of single lines of the kernel's log, one module per kind of part. No I/O here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from agent.counters.kernel.kmsg_record import Hit, Record
 from agent.counters.kernel.rules import block, buses, controllers, drives, fibre, gpus, memory, nics, system
 from agent.counters.kernel.rules.pattern import Reader
 
-# Said on healthy machines: at boot, by drivers that introduce themselves, by a virtual machine that lacks a watchdog.
+# Lines of healthy machines: from the boot, from drivers that introduce themselves, from a virtual machine without a
+# watchdog.
 IGNORED = re.compile(
     r"ACPI (?:BIOS )?Error|link is not ready|EDAC MC: Ver|Shutdown timeout set to|EDAC MC\d+: Giving out|"
     r"NMI watchdog: Shutting down hard lockup detector",
@@ -19,8 +20,8 @@ IGNORED = re.compile(
 
 @dataclass(frozen=True)
 class Group:
-    """The readers of one kind of part, asked only of lines that have one of the words (in small letters): most lines
-    have none, and looking for words is quick."""
+    """The readers for one kind of part. They see only lines that contain one of `words` (in small letters): most lines
+    contain none, and the search for words is quick."""
 
     words: tuple[str, ...]
     readers: tuple[Reader, ...]
@@ -41,7 +42,7 @@ _OF_BUSES = (
     "pcie bus error", "aer: ", "dpc", "edr:", "pciehp", "giving up", "power state", "retraining", "edac pci",
     "nmi", "frozen state", "iotlb_inv",
 )  # fmt: skip
-# The first that answers says what the line is, so the one that names a device stands before the one that can't.
+# The first reader that answers decides. So a reader that names a device stands before one that can't.
 GROUPS = (
     Group(
         ("edac", "mce:", "memory failure", "hardware memory", "offline", "offlining", "cmci", "bad mem"),
@@ -60,7 +61,7 @@ READERS = tuple(reader for group in GROUPS for reader in group.readers)
 
 
 def read(record: Record) -> Hit | None:
-    """What the line says of the hardware, or None."""
+    """What the line says about the hardware, or None."""
     text = record.text.lower()
     for group in GROUPS:
         if any(word in text for word in group.words):

@@ -20,14 +20,15 @@ _LINE = re.compile(
 _DISK = re.compile(r"(?:sd[a-z]|nvme\d|vd[a-z]|hd[a-z]|xvd[a-z]|mmcblk\d|pmem\d)")
 # Empty optical and floppy drives, images, and what lies on another machine.
 _NO_PART = re.compile(r"(?:sr|fd|loop|nbd|ram|zram|rbd|ublkb)\d")
-# Commands that a drive may refuse: space is given back, or zeroes are written the long way then.
+# Commands that a drive may refuse: freeing space (discard), and writing zeroes, which the kernel then does without the
+# command.
 _OPTIONAL = re.compile(r"DISCARD|SECURE_ERASE|WRITE_SAME|WRITE_ZEROES|ZONE_\w+|FLUSH")
-# Commands of programs, which the drive need not know.
+# Commands that programs sent. A drive need not know them.
 _OF_PROGRAMS = re.compile(r"(?:SCSI|DRV)_(?:IN|OUT)")
 _REFUSED = frozenset({"operation not supported", "critical target", "invalid"})
 # The kernel tries these again by itself.
 _RETRIED = frozenset({"nonblocking retry", "dm internal retry"})
-# What no drive has to be broken for: another host's reservation, a full thin volume, no memory in the host.
+# Errors that a sound drive can give: another host's reservation, a full thin volume, no memory in the host.
 _NOT_THE_DRIVE = frozenset(
     {
         "operation not supported", "reservation conflict", "critical nexus", "critical space allocation",
@@ -54,7 +55,7 @@ class BlockError:
 
 
 def _severity(word: str, operation: str) -> Severity | None:
-    """None for what is no fault. A word that is not known counts as the gravest."""
+    """None for what is no fault. An unknown error counts as the most severe."""
     if word in _RETRIED:
         return None
     if _OPTIONAL.fullmatch(operation):
@@ -75,7 +76,7 @@ PATTERNS = (
     critical("disk.io_error", rf"{_BUFFER}(?P<blk>(?:sd[a-z]|nvme\d|vd[a-z]|hd[a-z]|xvd[a-z]|mmcblk\d)\w{{0,16}})"),
     critical("disk.io_error", rf"{_BUFFER}(?!(?:sr|fd|loop|nbd|ram|zram|rbd|ublkb)\d)(?P<word>[\w!-]{{1,32}})"),
     critical("disk.medium_error", rf"{_MD}read error (?:not correctable|NOT corrected!!) \(sector \d+ on {_OF_MD}"),
-    # The drive could not read it, and the array wrote it again.
+    # The drive could not read the sector, and the array has written it again.
     warning("disk.medium_error", rf"{_MD}read error corrected \(\d+ sectors at \d+ on {_OF_MD}"),
     warning("disk.io_error", r"device-mapper: multipath: \S{1,16}: Failing path (?P<word>\d+:\d+)"),
     critical("disk.io_error", r"\bmd/\w{1,10}:\w{1,16}: Disk failure on (?P<blk>[\w-]{1,32})"),

@@ -22,7 +22,7 @@ PATTERNS = (
     critical("disk.io_error", rf"{_SCSI}(?:tag#\d+ )?timing out command, waited \d+s"),
     critical("disk.io_error", rf"{_SD}Medium access timeout failure\. Offlining disk!"),
     critical("disk.io_error", rf"{_SCSI}.{{0,20}}attempting (?:device|target|host) reset"),
-    # A command that took 30 s and more. The drive may still have answered.
+    # A command that took 30 s or more. The drive may have answered later.
     warning("disk.io_error", rf"{_SCSI}.{{0,20}}attempting task abort"),
     # The link to a drive behind a SAS controller dropped, and may come back.
     warning("disk.link_unsteady", rf"{_SCSI}device_block, handle\("),

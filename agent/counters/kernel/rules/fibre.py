@@ -1,6 +1,8 @@
-"""Fibre Channel adapters. Disks behind them lie elsewhere: a link that goes down may be the fabric's.
+"""Fibre Channel adapters. The disks behind them are outside of the host, so a link that goes down may be the fabric's
+fault.
 
-Wordings: drivers/scsi/qla2xxx/qla_isr.c, qla_os.c; drivers/scsi/lpfc/lpfc_init.c, lpfc_els.c, lpfc_hbadisc.c."""
+Wordings: drivers/scsi/qla2xxx/qla_isr.c, qla_os.c; drivers/scsi/lpfc/lpfc_init.c, lpfc_els.c, lpfc_hbadisc.c.
+"""
 
 from __future__ import annotations
 

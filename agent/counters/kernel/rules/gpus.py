@@ -1,7 +1,8 @@
-"""GPUs: NVIDIA's Xid and SXid errors, and what the drivers say of cards that failed.
+"""GPUs: NVIDIA's Xid and SXid errors, and messages of the drivers about failed cards.
 
 Numbers: NVIDIA, "Xid Errors", catalog of the GPU deployment and management documentation (r580). Wordings: the same,
-and drivers/gpu/drm/: amd/ (amdgpu_ras.c, amdgpu_ras_eeprom.c), i915/, xe/."""
+and drivers/gpu/drm/: amd/ (amdgpu_ras.c, amdgpu_ras_eeprom.c), i915/, xe/.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +15,9 @@ from agent.counters.kernel.rules.pattern import PCI, critical, warning
 _XID = re.compile(
     r"NVRM: Xid \((?:PCI:)?(?P<gpu>[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}(?:\.[0-7])?)\): (?P<number>\d{1,4})\b", re.I
 )
-# What NVIDIA answers with "restart the application" or "ignore", and what it gives no meaning to any more: a program or
-# the driver can do it to a sound card. Without 46 and 109 (reset the GPU), 80 (corrupted data) and 94 (memory error).
+# Xids for which NVIDIA advises "restart the application" or "ignore", and those without a meaning today: a program or
+# the driver can cause them on a sound card. Without 46 and 109 (reset the GPU), 80 (corrupted data) and 94 (memory
+# error).
 _OF_PROGRAMS = frozenset(
     {
         *range(1, 46), 47, *range(49, 54), 60, *range(65, 74), *range(75, 79), *range(82, 87), 88, 89, *range(96, 109),
@@ -26,18 +28,19 @@ _OF_PROGRAMS = frozenset(
 # is to be done after another. 156 and 160: a resource was taken out of use, and the rest works. 162 to 165: power
 # smoothing.
 _TO_WATCH = frozenset({92, 93, 121, 154, 156, 160, *range(162, 166)})
-# Errors of NVLink 5 say themselves whether they are fatal.
+# The message of an NVLink 5 error says whether it is fatal.
 _NVLINK5 = range(144, 151)
 _REMAP_PENDING, _REMAP_FAILED, _RECOVERY = 63, 64, 154
-# What the driver asks for in 154. `Drain and Reset` is for repairs that only wait, `None` says that it is over.
+# The action that the driver asks for in Xid 154. `Drain and Reset` is for repairs that only wait, `None` says that it
+# is over.
 _MUST_RESET = re.compile(r"changed from .{1,60} to 0x[0-9a-f]+ \((?:GPU Reset|Node Reboot|Drain P2P)", re.IGNORECASE)
-# Of a card that fell off the bus, or that would not start; the address stands before the words or in them.
+# A card that fell off the bus, or that did not start. The address stands before the text or in it.
 _CARD = rf"NVRM: .{{0,60}}?(?P<gpu>{PCI})"
 _AMD = rf"amdgpu (?P<gpu>{PCI}): .{{0,80}}\b"
 
 
 class Xid:
-    """One that is not in the lists, a newer one, counts as the hardware's."""
+    """An Xid error. One that is in no list, so a newer one, counts as a hardware fault."""
 
     def read(self, record: Record) -> Hit | None:
         match = _XID.search(record.text)
@@ -65,7 +68,7 @@ READERS = (
     critical("gpu.no_power", rf"{_CARD}.{{0,40}}does not have the necessary power cables"),
     critical("gpu.driver_error", rf"{_CARD}.{{0,40}}(?:RmInitAdapter|rm_init_adapter) failed"),
     critical("gpu.driver_error", r"NVRM: rm_init_adapter failed"),
-    # The firmware gave the card no addresses: its setting (above 4G decoding), or a board or card that is worse.
+    # The firmware gave the card no addresses: a setting (above 4G decoding), or a worse fault of board or card.
     warning("gpu.driver_error", rf"NVRM: BAR\d is 0M @ 0x0 \(PCI:(?P<gpu>{PCI})\)"),
     critical("gpu.driver_error", rf"nvidia-nvswitch\d+: SXid \(PCI:(?P<pci>{PCI})\): \d+, Fatal"),
     warning("gpu.driver_error", rf"nvidia-nvswitch\d+: SXid \(PCI:(?P<pci>{PCI})\): \d+, Non-fatal"),

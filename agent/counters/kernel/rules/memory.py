@@ -1,7 +1,8 @@
-"""Memory errors that the kernel tells in one line. Reports of several lines are in machine_checks.
+"""Memory errors that the kernel logs in one line. machine_checks reads those of several lines.
 
 Wordings: drivers/edac/edac_mc.c (edac_ce_error, edac_ue_error) and edac_device.c, arch/x86/kernel/cpu/mce/core.c,
-mm/memory-failure.c, drivers/ras/cec.c."""
+mm/memory-failure.c, drivers/ras/cec.c.
+"""
 
 from __future__ import annotations
 

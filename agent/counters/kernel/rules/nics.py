@@ -1,8 +1,9 @@
-"""Network cards that stopped, and what they say of heat, power and modules.
+"""Network cards that stopped, and what their drivers log about heat, power and modules.
 
 Wordings: net/sched/sch_generic.c; drivers/net/ethernet: intel/ (e1000e, igb, igc, ixgbe, i40e, ice), broadcom/ (tg3,
 bnx2x, bnxt), mellanox/ (mlx4, mlx5: its health buffer has the severities of printk), realtek/r8169, emulex/benet,
-chelsio/cxgb4, qlogic/qed; drivers/base/dd.c."""
+chelsio/cxgb4, qlogic/qed; drivers/base/dd.c.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ PATTERNS = (
     critical("nic.transmit_timeout", rf"\b{PCI}.{{0,40}}\b(?:tx_timeout: VSI|TX timeout (?:detected|on queue))"),
     critical("nic.transmit_timeout", r"transmit timed out, resetting|: Reset adapter unexpectedly"),
     critical("nic.stopped", probe_failed(_DRIVERS)),
-    # Intel's: the card's flash holds no firmware that it can run.
+    # Intel's: the card's flash holds no usable firmware.
     critical("nic.stopped", r"Firmware recovery mode detected"),
     warning("nic.card", r"\b(?:ixgbe|i40e|ice) .{0,60}firmware error detected FWSM"),
     critical("nic.stopped", r"\b(?:ixgbe|ixgbevf|txgbe|fm10k) .{0,40}: Adapter removed\b"),

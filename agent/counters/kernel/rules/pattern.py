@@ -1,4 +1,4 @@
-"""How a line of the kernel's log is told by a regular expression, and whom it is about."""
+"""Finds the meaning of a line of the kernel's log, and the device it is about, by a regular expression."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from agent.counters.kernel.kmsg_record import Hit, Record
 
 # Domains have four digits, behind an Intel VMD five, in NVIDIA's driver eight.
 PCI = r"(?<![0-9a-f])(?<![0-9a-f]:)[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7](?!\d)"
-# IFNAMSIZ; without a bound a long line takes time by the square of its length.
+# IFNAMSIZ. Without a bound the time grows with the square of the line's length.
 NET = r"[\w.@-]{1,16}"
-# Groups of a regex that name a device, the one that says most first.
+# Groups of a regex that name a device, the most precise one first.
 NAMING = ("net", "blk", "nvme", "ata", "scsi", "gpu", "pci", "cpu", "dimm", "hba", "word")
 # `driver 0000:03:00.0 eth0: …`, as dev_printk and netdev_printk begin a line.
 _SUBJECT = re.compile(rf"^(?:[\w.-]{{1,32}} )?(?P<pci>{PCI})(?: (?P<net>(?!\(){NET}))?[: ]", re.IGNORECASE)
 
 
 class Reader(Protocol):
-    """Tells what a line means, or None."""
+    """Returns what a line means, or None."""
 
     def read(self, record: Record) -> Hit | None: ...
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """What a line means. A group of the regex that is called as one of NAMING names the device; without one it is the
-    device that the line begins with."""
+    """The meaning of a line. If the regex has a group with one of the names in NAMING, that group names the device. If
+    not, it is the device that the line begins with."""
 
     code: str
     severity: Severity
@@ -50,18 +50,18 @@ def warning(code: str, regex: str) -> Pattern:
 
 
 def only_many(code: str, regex: str) -> Pattern:
-    """A line that is ordinary by itself: information, and a warning where it comes in numbers."""
+    """A line that is ordinary if it appears once or twice: information, and a warning only in large numbers."""
     return Pattern(code, Severity.INFO, re.compile(regex, re.IGNORECASE))
 
 
 def probe_failed(drivers: str) -> str:
-    """A driver that gave its card up, in the words of drivers/base/dd.c before and since 6.5. `drivers` are names with
-    a bar between them."""
+    """A driver that gave its card up, as drivers/base/dd.c words it before and since 6.5. `drivers` are names separated
+    by a bar."""
     return rf"\b(?:(?:{drivers}): probe of (?P<pci>{PCI})|probe with driver (?:{drivers})) failed with error -\d"
 
 
 def named(match: re.Match[str]) -> tuple[str, str] | None:
-    """Kind of word and word of the device that the regex caught."""
+    """Kind of name and name of the device that the regex found."""
     groups = match.groupdict()
     return next(((kind, groups[kind].strip()) for kind in NAMING if groups.get(kind)), None)
 

@@ -1,7 +1,9 @@
-"""What the kernel says of itself: a core that hangs, a fault in its own code or data, heat, programs that died.
+"""Faults that the kernel reports about itself: a core that hangs, an error in its own code or data, heat, programs that
+crashed.
 
 Wordings: arch/x86/kernel/smpboot.c, kernel/cpu.c, kernel/watchdog.c, kernel/rcu/tree_stall.h, kernel/hung_task.c,
-arch/x86/mm/fault.c, arch/x86/kernel/traps.c, mm/page_alloc.c, mm/memory.c, drivers/thermal/, fs/squashfs/."""
+arch/x86/mm/fault.c, arch/x86/kernel/traps.c, mm/page_alloc.c, mm/memory.c, drivers/thermal/, fs/squashfs/.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ PATTERNS = (
     critical(
         "system.lockup",
         r"BUG: soft lockup - |detected hard LOCKUP|"
-        # Some kernels tell of expedited ones after milliseconds.
+        # Some kernels report expedited stalls after milliseconds.
         r"\brcu.{0,60}detected stalls?|\brcu.{0,60}self-detected stall|"
         r"\brcu.{0,60}detected expedited stalls(?!.{0,200}\} \d{1,3} jiffies)|\brcu.{0,60}kthread starved",
     ),
@@ -19,9 +21,9 @@ PATTERNS = (
     critical("thermal.critical", r"\bthermal.{0,60}critical temperature reached"),
     warning("thermal.throttled", r"CPU(?P<cpu>\d+): (?:Package |Core )?temperature (?:is )?above threshold"),
     warning("thermal.throttled", r"CPU(?P<cpu>\d+): Running in modulated clock mode"),
-    # A program's own fault is told with its number in brackets, the kernel's is not.
+    # The line about a program's fault has its number in brackets, the line about the kernel's own fault does not.
     warning("system.program_crashed", r"\S\[\d+\]:? (?:segfault at|general protection|trap |bad frame)"),
-    # A page whose notes are wrong: a bit flipped in memory, or a fault of the kernel.
+    # A page whose bookkeeping is wrong: a bit flipped in memory, or the kernel has a bug.
     critical("system.kernel_oops", r"BUG: Bad page (?:state|map|cache)"),
     critical(
         "system.kernel_oops",
@@ -30,7 +32,7 @@ PATTERNS = (
         r"\b(?:invalid opcode|divide error|stack segment|double fault): [0-9a-f]{4} \[#\d+\]|"
         r"Unable to handle kernel (?:paging|NULL pointer)|Kernel panic - not syncing: (?!VFS)",
     ),
-    # No part has its name: a core that never started is in no table of the kernel.
+    # This name belongs to no known part: a core that never started is in no table of the kernel.
     critical("cpu.offline", r"do_boot_cpu failed\(-?\d+\) to wakeup (?P<word>CPU#\d+)"),
     critical("cpu.offline", r"\b(?P<word>CPU\d+) failed to report alive state"),
     critical("system.hardware_error", r"xHCI host controller not responding, assume dead"),
