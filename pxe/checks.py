@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
+from ipaddress import IPv4Address
 from typing import Any
 
 from django.conf import settings
@@ -43,9 +43,10 @@ def _addresses() -> list[CheckMessage]:
     pxe, web = settings.VETTING.pxe, settings.VETTING.web
     if pxe.mode == "off":
         return []
+    assert pxe.subnet is not None, "the configuration refuses a pxe.mode without a subnet"
     messages: list[CheckMessage] = []
     try:
-        address = ip_address(web.address)
+        address = IPv4Address(web.address)
     except ValueError:
         text = f"web.address is {web.address!r}: hosts that boot know no names, they need an IPv4 address"
         return [Error(text, hint="this machine's address in pxe.subnet", id="pxe.E001")]
@@ -57,12 +58,14 @@ def _addresses() -> list[CheckMessage]:
         if value is not None and value not in pxe.subnet:
             text = f"pxe.{name} {value} lies outside pxe.subnet {pxe.subnet}"
             messages.append(Error(text, hint="choose one inside", id="pxe.E003"))
-    if pxe.mode == "dhcp" and pxe.range_start > pxe.range_end:
-        text = f"pxe.range_start {pxe.range_start} comes after pxe.range_end {pxe.range_end}"
-        messages.append(Error(text, hint="swap them", id="pxe.E004"))
-    if pxe.mode == "dhcp" and not messages and pxe.range_start <= address <= pxe.range_end:
-        text = f"web.address {address} lies in the range that DHCP gives out ({pxe.range_start} to {pxe.range_end})"
-        messages.append(Error(text, hint="move the range, or the address", id="pxe.E006"))
+    first, last = pxe.range_start, pxe.range_end
+    if pxe.mode == "dhcp" and first is not None and last is not None:
+        if first > last:
+            text = f"pxe.range_start {first} comes after pxe.range_end {last}"
+            messages.append(Error(text, hint="swap them", id="pxe.E004"))
+        if not messages and first <= address <= last:
+            text = f"web.address {address} lies in the range that DHCP gives out ({first} to {last})"
+            messages.append(Error(text, hint="move the range, or the address", id="pxe.E006"))
     if not re.fullmatch(r"[\w.:@-]{1,15}", pxe.interface):
         text = f"pxe.interface is {pxe.interface!r}"
         messages.append(Error(text, hint="the name of a network interface, as `ip link` shows it", id="pxe.E007"))

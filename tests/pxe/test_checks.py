@@ -26,6 +26,7 @@ def test_a_right_configuration_has_nothing_to_say(bench: Bench) -> None:
     ("sections", "expected"),
     [
         ({"web": {"address": "vetting.lan"}}, "pxe.E001"),
+        ({"web": {"address": "fd00::1"}}, "pxe.E001"),
         ({"web": {"address": "127.0.0.1"}}, "pxe.E002"),
         ({"pxe": {"range_end": "10.78.0.9"}}, "pxe.E003"),
         ({"pxe": {"router": "10.78.0.1"}}, "pxe.E003"),
