@@ -115,7 +115,8 @@ def _remember(bearer: str) -> None:
 def _bearer(scope: dict[str, Any]) -> str:
     for name, value in scope["headers"]:
         if name == b"authorization" and value[:7].lower() == b"bearer ":
-            return value[7:].decode("latin-1").strip()
+            token: str = value[7:].decode("latin-1").strip()
+            return token
     return ""
 
 

@@ -14,7 +14,7 @@ class KindFilter(admin.SimpleListFilter):
     title = "message"
     parameter_name = "kind"
 
-    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Delivery]) -> list[tuple[str, str]]:
         return [(name, name) for name in kinds.KINDS]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> QuerySet[Delivery]:
@@ -22,7 +22,7 @@ class KindFilter(admin.SimpleListFilter):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(admin.ModelAdmin):
+class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django 5.2's takes none at run time
     list_display = ("event_kind", "run", "target", "attempted_at", "sent_at", "problem")
     list_filter = ("target", KindFilter)
     list_select_related = ("event__run__host",)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Route(Protocol):
     """An empty list of kinds or severities means all of them."""
 
     @property
-    def kinds(self) -> list: ...
+    def kinds(self) -> list[Any]: ...
     @property
-    def severities(self) -> list: ...
+    def severities(self) -> list[Any]: ...
     @property
     def to(self) -> list[str]: ...
 

@@ -75,6 +75,7 @@ def find(name: str) -> Target:
 
 def secret(variable: str) -> str:
     """What an environment variable that a target names holds. Raises DeliveryFailed."""
-    if not settings.TARGET_SECRETS.get(variable):
+    found: str = settings.TARGET_SECRETS.get(variable, "")
+    if not found:
         raise DeliveryFailed(f"the environment has no {variable}; set it in secrets.env and restart")
-    return settings.TARGET_SECRETS[variable]
+    return found

@@ -101,6 +101,7 @@ def decide(pid: int | None, read: dict[str, Any], wanted: dict[str, str]) -> Act
 def plan() -> dnsmasq.Plan:
     """The plan from vetting.yaml. dnsmasq runs as the worker's user."""
     config, web = settings.VETTING.pxe, settings.VETTING.web
+    assert config.mode != "off" and config.subnet is not None, "there is no plan where pxe.mode is off"
     return dnsmasq.Plan(
         mode=config.mode, interface=config.interface, subnet=config.subnet, files=paths(),
         script_url=f"{web.agent_url}/ipxe/", boot_url=web.boot_url, user=pwd.getpwuid(os.geteuid()).pw_name,
@@ -142,7 +143,7 @@ def _give_order(files: Paths, wanted: dict[str, str], may_start: bool) -> None:
     """Write the order before any signal is sent: a unit that starts then must find it. A worker that may not start
     anything renews an existing order, so that it does not expire, and writes no new one."""
     if may_start:
-        order.renew(files, Order(settings.CONFIGURATION.digest, **wanted))
+        order.renew(files, Order(settings.CONFIGURATION.digest, wanted["conf"], wanted["hosts"]))
     elif before := order.read(files):
         order.renew(files, replace(before, hosts=wanted["hosts"]))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from runs.machine import ENDED, TABLE, TESTING, Row, State  # noqa: E402
+from runs.machine import ENDED, TABLE, TESTING, Event, Row, State  # noqa: E402
 
 PAGE = ROOT / "docs" / "state-machine.md"
 WHERE_IT_WAS_ASKED = "the stage asked for; after another boot InventoryCheck"
@@ -56,10 +56,10 @@ def picture() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _shared() -> set[tuple[str, State]]:
+def _shared() -> set[tuple[Event, State]]:
     """Event and next state that every tested stage has alike."""
     each = [{(row.event, row.goes_to) for row in TABLE if row.state == state} for state in TESTING]
-    return {pair for pair in set.intersection(*each) if pair[1] is not None}
+    return {(event, goes_to) for event, goes_to in set.intersection(*each) if goes_to is not None}
 
 
 def _edges(rows: Iterable[Row]) -> list[str]:
@@ -69,7 +69,7 @@ def _edges(rows: Iterable[Row]) -> list[str]:
     return [f"{state} --> {to}: {', '.join(names)}" for (state, to), names in events.items()]
 
 
-def _by_target(pairs: set[tuple[str, State]]) -> dict[State, list[str]]:
+def _by_target(pairs: set[tuple[Event, State]]) -> dict[State, list[str]]:
     found: dict[State, list[str]] = defaultdict(list)
     for event, to in sorted(pairs):
         found[to].append(event)

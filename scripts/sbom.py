@@ -126,7 +126,7 @@ def _text(bom: Bom) -> str:
 def _bom(root: Component, components: Iterable[Component]) -> Bom:
     bom = Bom(components=components)
     bom.metadata.component = root
-    bom.metadata.timestamp = None
+    bom.metadata.timestamp = None  # type: ignore[assignment]  # left out of the document; the type knows no such bill
     return bom
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -85,7 +86,7 @@ def protocol() -> str:
 
 
 def openapi() -> str:
-    schemas = {}
+    schemas: dict[str, dict[str, Any]] = {}
     for kind in wire.MESSAGES:
         schema = TypeAdapter(kind).json_schema(ref_template="#/components/schemas/{model}")
         schemas |= schema.pop("$defs", {})
@@ -150,11 +151,11 @@ def _fields(kind: type) -> str:
     return f"### {kind.__name__}\n\n{_doc(kind)}| field | type | |\n|---|---|---|\n{rows}\n"
 
 
-def _type(f: dataclasses.Field) -> str:
+def _type(f: dataclasses.Field[Any]) -> str:
     return str(f.type).replace("|", "or")
 
 
-def _need(f: dataclasses.Field) -> str:
+def _need(f: dataclasses.Field[Any]) -> str:
     optional = f.default is not dataclasses.MISSING or f.default_factory is not dataclasses.MISSING
     return "may be left out" if optional else "needed"
 
@@ -165,7 +166,7 @@ def _doc(kind: type) -> str:
     return "" if text.startswith(f"{kind.__name__}(") else f"{text}\n\n"
 
 
-def _words(kind: type) -> str:
+def _words(kind: type[StrEnum]) -> str:
     words = ", ".join(f"`{member.value}`" for member in kind)
     own = " ".join((kind.__doc__ or "").split())
     return f"- **{kind.__name__}**: {words}. {own}"
@@ -175,8 +176,8 @@ def _parts() -> list[type]:
     return [kind for kind in _defined() if dataclasses.is_dataclass(kind) and kind not in wire.MESSAGES]
 
 
-def _enums() -> list[type]:
-    return [kind for kind in _defined() if issubclass(kind, wire.StrEnum)]
+def _enums() -> list[type[StrEnum]]:
+    return [kind for kind in _defined() if issubclass(kind, StrEnum)]
 
 
 def _defined() -> list[type]:

@@ -165,8 +165,9 @@ def _module(name: str) -> dict[str, ast.AST]:
 def _imported(name: str) -> dict[str, tuple[str, str]]:
     """What a name means in a module: a module of its own ('' as the second), or something in one."""
     found = {}
-    for node in ast.walk(ast.parse((ROOT / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8"))):
-        for alias in node.names if isinstance(node, ast.ImportFrom) else []:
+    tree = ast.parse((ROOT / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8"))
+    for node in (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)):
+        for alias in node.names:
             inner = f"{node.module}.{alias.name}"
             is_module = (ROOT / f"{inner.replace('.', '/')}.py").is_file()
             found[alias.asname or alias.name] = (inner, "") if is_module else (str(node.module), alias.name)
@@ -246,9 +247,10 @@ def _unit(name: str, values: list[str]) -> str:
 
 
 def _at(document: Document, path: tuple[str | int, ...]) -> Any:
+    found: Any = document
     for key in path:
-        document = document.get(key) if isinstance(document, dict) else None
-    return document
+        found = found.get(key) if isinstance(found, dict) else None
+    return found
 
 
 def _cell(text: str) -> str:

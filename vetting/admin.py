@@ -10,9 +10,10 @@ from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.admin import UserAdmin
-from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth.models import AnonymousUser, Group, Permission, User
 from django.contrib.auth.views import LoginView
-from django.db.models import Field, ManyToManyField, Q, QuerySet
+from django.db.models import ManyToManyField, Q, QuerySet
+from django.forms import ModelMultipleChoiceField
 from django.http import HttpRequest
 
 # axes 8.3.1 answers its action with 500: it reads a value that only a login request has. Attempts expire by themselves.
@@ -42,7 +43,7 @@ def close_actions() -> None:
     """Make every action ask for a permission. Django offers an action that names none, as actions of libraries do, to
     everybody who may see the list; those get the permission to change. Called when every admin is registered."""
     for model_admin in admin.site._registry.values():
-        for function, _, _ in model_admin._get_base_actions():
+        for function, _, _ in model_admin._get_base_actions():  # type: ignore[attr-defined]  # private: no types
             if not getattr(function, "allowed_permissions", None):
                 function.allowed_permissions = ("change",)
 
@@ -56,7 +57,7 @@ class Login(LoginView):
 
 
 @admin.register(User)
-class AccountAdmin(UserAdmin):
+class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # Django 5.2's takes none at run time
     """Nobody can give more permissions than they have. Only a superuser can change or make a superuser. Others give
     only groups whose permissions they all have themselves. Permissions are given by groups."""
 
@@ -66,16 +67,20 @@ class AccountAdmin(UserAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return super().has_delete_permission(request, obj) and _is_below(request, obj)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Sequence[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
         more = [] if request.user.is_superuser else ["is_superuser", "user_permissions"]
         return [*super().get_readonly_fields(request, obj), *more]
 
-    def formfield_for_manytomany(self, db_field: ManyToManyField, request: HttpRequest, **kwargs: Any) -> Field:
+    def formfield_for_manytomany(
+        self, db_field: ManyToManyField[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> ModelMultipleChoiceField[Any] | None:
         if db_field.name == "groups":
             kwargs["queryset"] = Group.objects.filter(pk__in=[group.pk for group in _grantable(request.user)])
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
-    def get_deleted_objects(self, objs: QuerySet[User], request: HttpRequest) -> tuple[list, dict, set, list]:
+    def get_deleted_objects(
+        self, objs: Sequence[Any] | QuerySet[Any], request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
         """Protect accounts that may do more than the user: the list's delete action checks the permission once, not for
         each account."""
         to_delete, counts, permissions, protected = super().get_deleted_objects(objs, request)
@@ -91,7 +96,7 @@ def _is_below(request: HttpRequest, account: User | None) -> bool:
     return not account.is_superuser and {_full_name(one) for one in held} <= request.user.get_all_permissions()
 
 
-def _grantable(giver: User) -> Iterable[Group]:
+def _grantable(giver: User | AnonymousUser) -> Iterable[Group]:
     groups = Group.objects.prefetch_related("permissions__content_type")
     if giver.is_superuser:
         return groups

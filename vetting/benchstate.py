@@ -125,7 +125,8 @@ def _dhcp() -> Checks:
 def _iperf3() -> Checks:
     if settings.VETTING.iperf3.supervise == "off":
         return
-    listening = {one.laddr.port for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN}
+    sockets = psutil.net_connections("tcp")
+    listening = {one.laddr.port for one in sockets if one.status == psutil.CONN_LISTEN and one.laddr}
     if missing := [port for port in settings.VETTING.iperf3.ports if port not in listening]:
         what = f"no iperf3 listens on {', '.join(map(str, missing))}: Network can't measure"
         yield (

@@ -208,7 +208,7 @@ def explain(error: ValidationError, document: yamllines.Document) -> str:
         loc = tuple(problem["loc"])
         place = ".".join(map(str, loc)) or "top level"
         given = "" if problem["type"] in ("missing", "extra_forbidden") else f" (given: {problem['input']!r})"
-        known = _PATHS | targets.paths(loc, document.data)
+        known = {**_PATHS, **targets.paths(loc, document.data)}
         meant = specpaths.known_instead(loc, known) if problem["type"] == "extra_forbidden" else ""
         where = document.where(loc) if document.lines else document.source
         lines.append(f"{where}: {place}: {problem['msg']}{given}{meant and f'; {meant}'}")

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pxe import order, unwanted
+from pxe import daemon, order, unwanted
 from pxe.paths import Paths
 
 MAY, MAY_NOT = 0, 1
@@ -67,7 +67,7 @@ def watch(files: Paths, keep: list[str]) -> int:
     if after.age_s() > GIVEN_UP_AFTER_S:
         order.withdraw(files)
         for process in unwanted.dnsmasqs(files, "tick"):
-            print(f"{_WARNING}{unwanted.daemon.end(process.pid) or 'dnsmasq ended until there is a worker again'}")
+            print(f"{_WARNING}{daemon.end(process.pid) or 'dnsmasq ended until there is a worker again'}")
     return 0
 
 

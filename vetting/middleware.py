@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from asgiref.sync import iscoroutinefunction
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
 from hosts.readable import spelled_out
@@ -19,21 +20,28 @@ CONTENT_SECURITY_POLICY = (
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 )
 
-GetResponse = Callable[[HttpRequest], HttpResponse | Awaitable[HttpResponse]]
+GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
 
 
-def after(get_response: GetResponse, change: Callable[[HttpResponse], HttpResponse]) -> GetResponse:
+def after(get_response: GetResponse, change: Callable[[HttpResponseBase], HttpResponseBase]) -> GetResponse:
     """A middleware that only changes the answer."""
     if iscoroutinefunction(get_response):
 
-        async def middleware(request: HttpRequest) -> HttpResponse:
+        async def in_loop(request: HttpRequest) -> HttpResponseBase:
             return change(await get_response(request))
-    else:
 
-        def middleware(request: HttpRequest) -> HttpResponse:
-            return change(get_response(request))
+        return in_loop
 
-    return middleware
+    def in_thread(request: HttpRequest) -> HttpResponseBase:
+        return change(_now(get_response, request))
+
+    return in_thread
+
+
+def _now(get_response: GetResponse, request: HttpRequest) -> HttpResponseBase:
+    answer = get_response(request)
+    assert isinstance(answer, HttpResponseBase), "only a coroutine function has its answer later"
+    return answer
 
 
 @sync_and_async_middleware
@@ -48,15 +56,17 @@ def only_readable(get_response: GetResponse) -> GetResponse:
     or sentence here has one, and PostgreSQL takes none. (Django answers 500 to a form in UTF-7.)"""
     if iscoroutinefunction(get_response):
 
-        async def middleware(request: HttpRequest) -> HttpResponse:
+        async def in_loop(request: HttpRequest) -> HttpResponseBase:
             return _unreadable(request) or await get_response(request)
-    else:
 
-        def middleware(request: HttpRequest) -> HttpResponse:
-            return _unreadable(request) or get_response(request)
+        in_loop.process_view = _refuse_form  # type: ignore[attr-defined]
+        return in_loop
 
-    middleware.process_view = _refuse_form  # type: ignore[attr-defined]
-    return middleware
+    def in_thread(request: HttpRequest) -> HttpResponseBase:
+        return _unreadable(request) or _now(get_response, request)
+
+    in_thread.process_view = _refuse_form  # type: ignore[attr-defined]
+    return in_thread
 
 
 def _unreadable(request: HttpRequest) -> HttpResponse | None:
@@ -106,13 +116,13 @@ def nothing_unseen(get_response: GetResponse) -> GetResponse:
     return after(get_response, _spell_out)
 
 
-def _stamp(response: HttpResponse) -> HttpResponse:
+def _stamp(response: HttpResponseBase) -> HttpResponseBase:
     response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
     return response
 
 
-def _spell_out(response: HttpResponse) -> HttpResponse:
-    if response.streaming or not response.headers.get("Content-Type", "").startswith("text/html"):
+def _spell_out(response: HttpResponseBase) -> HttpResponseBase:
+    if not isinstance(response, HttpResponse) or not response.headers.get("Content-Type", "").startswith("text/html"):
         return response
     text = response.content.decode(response.charset)
     if (shown := spelled_out(text)) != text:

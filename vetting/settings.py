@@ -27,8 +27,9 @@ TESTING = env.bool("VETTING_TESTING", default=False)
 def _secret_key() -> str:
     """The secret key from the environment, else from a file beside the data, which is made once and readable by us
     alone."""
-    if key := env.str("VETTING_SECRET_KEY", default=""):
-        return key
+    given: str = env.str("VETTING_SECRET_KEY", default="")
+    if given:
+        return given
     path = DATA_DIR / "secret_key"
     if not path.exists():
         path.touch(mode=0o600)

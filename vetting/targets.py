@@ -7,6 +7,7 @@ from functools import cache
 from typing import Annotated, Any
 
 from pydantic import Field, PlainValidator, ValidationError, create_model, model_validator
+from pydantic_core import InitErrorDetails
 
 from hosts import options, specpaths
 from notifications import channels
@@ -73,7 +74,7 @@ def _all_keys() -> frozenset[str]:
 def _unknown(kind: Any) -> ValidationError:
     *names, last = (repr(name) for name in channels.NAMES)
     expected = f"{', '.join(names)} or {last}" if names else last
-    problem = {"type": "literal_error", "loc": ("kind",), "input": kind, "ctx": {"expected": expected}}
+    problem = InitErrorDetails(type="literal_error", loc=("kind",), input=kind, ctx={"expected": expected})
     return ValidationError.from_exception_data("Target", [problem])
 
 

@@ -124,7 +124,8 @@ class Watch:
 
 def is_paused(paused: dict[str, Any], name: str) -> bool:
     """Whether the tick is paused. A time too far ahead does not count: the clock was set back."""
-    return 0 < paused.get(name, {}).get("until", 0) - time.time() <= PAUSES_S[-1]
+    until: float = paused.get(name, {}).get("until", 0)
+    return 0 < until - time.time() <= PAUSES_S[-1]
 
 
 def pause(name: str, took_s: float) -> None:

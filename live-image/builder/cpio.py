@@ -7,12 +7,18 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol
 
 ALIGNMENT = 4
 
 
-def write_tree(root: Path, out: BinaryIO, mtime: int) -> None:
+class Out(Protocol):
+    """Where an archive goes."""
+
+    def write(self, data: bytes, /) -> int: ...
+
+
+def write_tree(root: Path, out: Out, mtime: int) -> None:
     """`root` itself and every entry below it, in the order of names, all with the time `mtime`.
 
     Without an entry of its own "/" would keep the mode of a fresh tmpfs, 1777, which sshd takes for unsafe.
@@ -20,7 +26,7 @@ def write_tree(root: Path, out: BinaryIO, mtime: int) -> None:
     write_entries(root, [root, *walk(root)], out, mtime)
 
 
-def write_entries(root: Path, paths: Iterable[Path], out: BinaryIO, mtime: int) -> None:
+def write_entries(root: Path, paths: Iterable[Path], out: Out, mtime: int) -> None:
     """Entries named relative to `root`, numbered from 1."""
     numbers: dict[tuple[int, int], int] = {}
     for path in paths:

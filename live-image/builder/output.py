@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import IO
 
 from builder import BuildError, cpio
 
@@ -21,7 +22,7 @@ RENAME_EXCHANGE = 2
 
 def pack(tree: Path, to: Path, level: str, mtime: int) -> int:
     """Write the tree as a zstd-compressed cpio archive; returns its size before compression, in bytes."""
-    command = ["zstd", "--quiet", "--force", "--threads=0", f"-{COMPRESSION[level]}", "-o", to]
+    command = ["zstd", "--quiet", "--force", "--threads=0", f"-{COMPRESSION[level]}", "-o", str(to)]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as packer:
         assert packer.stdin is not None
         counted = CountingWriter(packer.stdin)
@@ -44,7 +45,7 @@ def align(archive: Path) -> None:
 class CountingWriter:
     """Passes bytes on and counts them."""
 
-    def __init__(self, out: object) -> None:
+    def __init__(self, out: IO[bytes]) -> None:
         self.write_on = out.write
         self.written_bytes = 0
 
@@ -68,7 +69,7 @@ def file_facts(directory: Path) -> dict[str, dict[str, int | str]]:
     """Size and SHA-256 of each file of an image, by its path."""
     files = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != MANIFEST)
     names = [str(path.relative_to(directory)) for path in files]
-    facts = [{"bytes": path.stat().st_size, "sha256": sha256(path)} for path in files]
+    facts: list[dict[str, int | str]] = [{"bytes": path.stat().st_size, "sha256": sha256(path)} for path in files]
     return dict(zip(names, facts, strict=True))
 
 

@@ -91,7 +91,7 @@ def shorten_maker_list(tree: Path, makers: Path) -> None:
     kept = [f"{number}\n{details}" for number, details in entries if number in wanted]
     if len(kept) != len(wanted):
         raise BuildError(f"{registry.name} has {len(kept)} of the {len(wanted)} numbers in {makers.name}")
-    preamble = text[: re.search(r"(?m)^\d+$", text).start()]
+    preamble = re.split(r"(?m)^\d+$", text, maxsplit=1)[0]
     registry.write_text(preamble + "".join(kept))
 
 

@@ -35,7 +35,8 @@ class Bounds(HTTPAdapter):
 
     def __init__(self, who: str, url: str, total_s: float = TOTAL_S) -> None:
         self.who, self.url, self._origin = who, url, origin(url)
-        self._lock, self._open = threading.Lock(), []
+        self._lock = threading.Lock()
+        self._open: list[socket.socket] = []
         self._total_s, self._until = total_s, time.monotonic() + total_s
         self._timer = threading.Timer(total_s, self._cut)
         self._timer.daemon = True
@@ -65,13 +66,14 @@ class Bounds(HTTPAdapter):
 
     def init_poolmanager(self, *given: Any, **more: Any) -> None:
         super().init_poolmanager(*given, **more)
-        pools = urllib3.connectionpool.HTTPConnectionPool, urllib3.connectionpool.HTTPSConnectionPool
+        http, https = urllib3.connectionpool.HTTPConnectionPool, urllib3.connectionpool.HTTPSConnectionPool
+        pools: tuple[type[urllib3.connectionpool.HTTPConnectionPool], ...] = (http, https)
         self.poolmanager.pool_classes_by_scheme = {
             scheme: type("Pool", (pool,), {"ConnectionCls": self._watched(pool.ConnectionCls)})
             for scheme, pool in zip(_PORTS, pools, strict=True)
         }
 
-    def send(self, request: requests.PreparedRequest, **more: Any) -> requests.Response:
+    def send(self, request: requests.PreparedRequest, *given: Any, **more: Any) -> requests.Response:
         self.address(request.url or "")
         what = f"{request.method} {urlsplit(request.url or '').path[:100]}"
         left_s = self._until - time.monotonic()
@@ -79,11 +81,11 @@ class Bounds(HTTPAdapter):
             raise self._too_late()
         more |= {"stream": True, "timeout": (min(CONNECT_S, left_s), min(READ_S, left_s))}
         with self._in_words(what):
-            answer = super().send(request, **more)
+            answer = super().send(request, *given, **more)
             answer._content = self._body(answer, what)
         if time.monotonic() >= self._until:
             raise self._too_late()  # headers that were cut look like headers that are over
-        answer._content_consumed = True
+        answer._content_consumed = True  # type: ignore[attr-defined]  # requests has it, its types leave it out
         self._judge(answer, what)
         return answer
 
@@ -140,11 +142,11 @@ class Bounds(HTTPAdapter):
             "check its network"
         )
 
-    def _watched(self, connection: type) -> type:
+    def _watched(self, connection: Any) -> type:
         """The connection, known to the timer from its first packet on, before TLS."""
         bounds = self
 
-        class Watched(connection):
+        class Watched(connection):  # type: ignore[misc]  # which class it is, is known at run time only
             def _new_conn(self) -> socket.socket:
                 return bounds._watch(super()._new_conn())
 

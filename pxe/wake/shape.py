@@ -32,12 +32,13 @@ def options_of(host: Host, declared: type[T]) -> T:
     """The host's wake options as the driver declares them, secrets read from the environment. Raises WakeProblem."""
 
     def value_of(variable: str) -> str:
-        if not settings.BMC_PASSWORDS.get(variable):
+        secret: str = settings.BMC_PASSWORDS.get(variable, "")
+        if not secret:
             raise WakeProblem(
                 f"{host.name}: the environment has no {variable}: set it for web and worker (names begin with "
                 f"{SECRET_PREFIX})"
             )
-        return settings.BMC_PASSWORDS[variable]
+        return secret
 
     given = host.wake_options or {}
     if missing := options.missing(declared, given):

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import IO
 
 OUTPUT_BYTES = 64 * 1024
 
@@ -28,8 +29,9 @@ def run(argv: Sequence[str], env: Mapping[str, str], until: float) -> Ended:
         argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0,
         start_new_session=True,
     )  # fmt: skip
+    assert process.stdout is not None, "it was started with a pipe"
     try:
-        said = _read(process, until)
+        said = _read(process.stdout, until)
         if said is None or len(said) > OUTPUT_BYTES:
             return Ended(None, "", too_long=said is None, too_much=said is not None)
         status = process.wait(max(0.1, until - time.monotonic()))
@@ -43,16 +45,16 @@ def run(argv: Sequence[str], env: Mapping[str, str], until: float) -> Ended:
         process.stdout.close()
 
 
-def _read(process: subprocess.Popen[bytes], until: float) -> bytearray | None:
+def _read(stdout: IO[bytes], until: float) -> bytearray | None:
     """All that it says, up to a byte more than is allowed; None when the time is over."""
     said = bytearray()
     with selectors.DefaultSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ)
+        selector.register(stdout, selectors.EVENT_READ)
         while len(said) <= OUTPUT_BYTES:
             left_s = until - time.monotonic()
             if left_s <= 0 or not selector.select(left_s):
                 return None
-            piece = os.read(process.stdout.fileno(), OUTPUT_BYTES + 1 - len(said))
+            piece = os.read(stdout.fileno(), OUTPUT_BYTES + 1 - len(said))
             if not piece:
                 break
             said += piece

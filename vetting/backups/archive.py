@@ -143,7 +143,8 @@ def unpack(path: Path, into: Path, *, room_bytes: int, progress: Progress = sile
 def _unpacked(path: Path) -> Iterator[tuple[_Bounded, tarfile.TarFile]]:
     with gzip.open(path) as plain:
         stream = _Bounded(plain)
-        with tarfile.open(fileobj=stream, mode="r:") as tar:
+        # To read, tarfile calls none of the other methods that its type asks for.
+        with tarfile.open(fileobj=stream, mode="r:") as tar:  # type: ignore[call-overload]
             yield stream, tar
 
 
@@ -151,7 +152,7 @@ def _unpacked(path: Path) -> Iterator[tuple[_Bounded, tarfile.TarFile]]:
 class _Bounded:
     """The unpacked stream, of which at most `left` bytes may be read: the headers of one file, then its content."""
 
-    stream: Any
+    stream: gzip.GzipFile
     left: int = _HEADERS_MAX
 
     def read(self, size: int = -1) -> bytes:

@@ -169,7 +169,8 @@ def _rows(asking: Any, *statements: str) -> list[tuple[Any, ...]]:
     with asking.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)
-        return cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
 
 
 def current() -> Database:

@@ -144,7 +144,12 @@ def _set_right() -> None:
     Delete rows of other files that are missing."""
     Lease.objects.update(holder="", until=None)
     reports = {report.HTML_NAME, report.JSON_NAME}
-    differing = {one.run for find in (stored.different_files, stored.missing_reports) for one in find(Scope())}
+    differing = {
+        one.run
+        for find in (stored.different_files, stored.missing_reports)
+        for one in find(Scope())
+        if one.run is not None
+    }
     for run in Run.objects.filter(pk__in=differing, report_due=False):
         report.write(run)
     for one in Artifact.objects.filter(run__in=differing).exclude(name__in=reports):

@@ -20,7 +20,10 @@ from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.signed_cookies import SessionStore
 from django.http import parse_cookie
+from twisted.internet.protocol import connectionDone
+from twisted.internet.tcp import Connection
 from twisted.protocols.basic import LineReceiver
+from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
 from runs.live.allowance import Allowance, OnceAMinute
@@ -110,13 +113,15 @@ class Request(WebRequest):
 
     @property
     def factory(self) -> Factory:
-        return self.server.http_factory
+        factory: Factory = self.server.http_factory
+        return factory
 
 
 class Channel(HTTPChannel):
     """One connection. Here `timeOut` of the base class is a deadline: further bytes do not extend it."""
 
     factory: Factory
+    transport: Connection  # type: ignore[assignment]  # twisted's interfaces are no types that mypy understands
     address = ""
     refused = False
     _receiving = False
@@ -148,7 +153,8 @@ class Channel(HTTPChannel):
         if header == b"Content-Length" and len(data) > LENGTH_DIGITS:
             self.refuse_size(settings.AGENT_BODY_LIMIT_BYTES)
             return False
-        return super()._maybeChooseTransferDecoder(header, data)
+        is_fit: bool = super()._maybeChooseTransferDecoder(header, data)
+        return is_fit
 
     def allHeadersReceived(self) -> None:
         if self.refused:
@@ -232,7 +238,7 @@ class Channel(HTTPChannel):
         log.warning("%s took no answer for %.0f s: cut off", self.address, TAKE_S)
         self.transport.abortConnection()
 
-    def connectionLost(self, reason: Any) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._cancel_taking()
         self.factory.connections.give_back(self.address)
         super().connectionLost(reason)
@@ -257,7 +263,7 @@ class Factory(HTTPFactory):
         if not self.connections.take(address):
             return None  # closed at once
         channel: Channel = super().buildProtocol(addr)
-        channel.requestFactory = Request
+        channel.requestFactory = Request  # type: ignore[assignment]  # daphne has no types
         channel.address = address
         return channel
 

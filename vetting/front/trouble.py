@@ -18,7 +18,8 @@ from vetting.middleware import GetResponse, after
 
 log = logging.getLogger("vetting.web")
 
-Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
+# An ASGI application: scope, receive, send.
+Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 def answer(request: HttpRequest, error: Exception) -> HttpResponse | None:

@@ -91,7 +91,7 @@ def _system(options: Options, bounds: Bounds, auth: list[Any]) -> Any:
 def _root(bounds: Bounds, how: Any, verify: bool, basic: tuple[str, str] | None = None) -> Any:
     import sushy
 
-    class Connector(sushy.connector.Connector):
+    class Connector(sushy.connector.Connector):  # type: ignore[misc]  # sushy has no types
         def _op(self, method: str, path: str = "", *given: Any, **more: Any) -> Any:
             return super()._op(method, bounds.address(path), *given, **more)
 

@@ -128,7 +128,7 @@ def _told(line: Line, expected: dict[str, Any]) -> Line:
 
 def _asked(spec: Line, inventory: wire.Inventory) -> Line:
     """The part of the spec that dmidecode reports, or only the recorded part of it (`dmidecode -t memory`)."""
-    asked = {part: spec[part] for part in ("system", "cpu", "memory", "not_expected") if part in spec}
+    asked: Line = {part: spec[part] for part in ("system", "cpu", "memory", "not_expected") if part in spec}
     if inventory.system == wire.System():
         asked.pop("system", None)
     if bios := (spec.get("firmware") or {}).get("bios"):
