@@ -1,5 +1,5 @@
-"""Who may see the operator's pages and do what they offer. Each page and action asks for permissions of Django; which
-role has which is in vetting/roles.py."""
+"""Who may see the operator's pages and use their actions. Each page and action needs permissions of Django; which role
+has which is in vetting/roles.py."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hosts import access
 View = Callable[..., HttpResponse]
 
 SEE = ("hosts.view_host", "runs.view_run")
-"""What every page asks for: a host's page shows its runs, and a run's page its host."""
+"""The permissions that every page needs: a host's page shows its runs, and a run's page its host."""
 
 WORDS = {
     **access.WORDS,
@@ -40,9 +40,9 @@ def require(request: HttpRequest, *permissions: str) -> None:
 
 
 def needs(*permissions: str) -> Callable[[View], View]:
-    """Beside `permissions` each page asks for those of SEE. To the login page where nobody is logged in; 403 for a user
-    who lacks one. A fragment asked for by a page that lost its session makes that page load itself anew, so that no
-    login form is swapped into it."""
+    """Guard a view: it needs `permissions` and those of SEE. A visitor who is not logged in is sent to the login page;
+    a user who lacks a permission gets 403. If a page that lost its session requests a fragment, the page reloads
+    itself, so that no login form is put into it."""
 
     def guard(view: View) -> View:
         @wraps(view)

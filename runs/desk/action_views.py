@@ -1,5 +1,5 @@
-"""What an operator does to a run or a host. Each action has a page that says what will happen, with a plain form: it
-works without JavaScript. What the state does not allow is answered 409, with the reason."""
+"""Actions of an operator on a run or a host. Each action has a page that says what will happen, with a plain form, so
+it works without JavaScript. An action that the state does not allow is answered 409 with the reason."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ View = Callable[..., HttpResponse]
 
 
 class WrongSerial(Refused):
-    """What was typed to confirm an override is not that disk's serial number."""
+    """The text typed to confirm an override is not the disk's serial number."""
 
     def __init__(self, serial: str, typed: str) -> None:
         super().__init__(f"You typed {typed!r}; the disk's serial is {serial!r}. Nothing was overridden.")
@@ -39,7 +39,7 @@ class WrongSerial(Refused):
 
 
 def refusals_answered(view: View) -> View:
-    """Refused, NotAllowed and ProfileError become a 409 page that gives the reason."""
+    """Turn Refused, NotAllowed and ProfileError into a 409 page with the reason."""
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -54,7 +54,7 @@ def refusals_answered(view: View) -> View:
 
 
 def refused(request: HttpRequest, reason: str, run_id: int | str | None = None, host: str = "") -> HttpResponse:
-    """The reason, and the way back to the run or the host that was meant."""
+    """A page with the reason and a link back to the run or the host."""
     context = {
         "reason": bounds.ANSWER.cut(reason),
         "run": Run.objects.filter(pk=run_id or 0).first(),
@@ -98,7 +98,7 @@ def _confirmation(run: Run, action: Action, request: HttpRequest) -> dict[str, A
 
 
 def _refusals(run: Run) -> list[dict[str, Any]]:
-    """Those that wait for an override first: with each that is given, the next comes into sight."""
+    """The refused disks, those without an override first."""
     waiting_first = sorted(actions.refusals(run), key=lambda refusal: refusal["overridden"])
     return waiting_first[: bounds.SHOWN_REFUSALS.most]
 
@@ -120,7 +120,7 @@ def _retry(request: HttpRequest, run: Run) -> str:
 
 
 def _override(request: HttpRequest, run: Run) -> str:
-    """The serial must be typed as it is shown: a click alone wipes nothing."""
+    """Override one refusal. The serial must be typed as it is shown: a click alone must not wipe a disk."""
     serial, typed = request.POST.get("serial", ""), request.POST.get("typed", "").strip()
     if typed != serial or not serial:
         raise WrongSerial(bounds.NAME.cut(serial), bounds.QUOTE.cut(typed))
@@ -144,7 +144,7 @@ _DOERS: dict[str, Callable[[HttpRequest, Run], str]] = {
 
 
 def _start_confirmation(host: Host, profile: str, repair: str) -> dict[str, Any]:
-    """Raises Refused where the host could not be started with this profile anyway."""
+    """The page that asks before a start. Raises Refused if the host can't be started with this profile."""
     choice = next((choice for choice in host_page.choices(host) if choice.name == profile), None)
     if choice is None:
         raise Refused(f"there is no profile {profile[:100]!r}: choose one on the host's page")
@@ -160,7 +160,7 @@ def _start_confirmation(host: Host, profile: str, repair: str) -> dict[str, Any]
 @needs("runs.start_run")
 @refusals_answered
 def start(request: HttpRequest, name: str) -> HttpResponse:
-    """Start vetting a host with the profile that was chosen, once it was confirmed what that will do."""
+    """Start a run with the chosen profile, after its effects were confirmed."""
     host = get_object_or_404(Host, name=name)
     profile, repair = request.POST.get("profile", ""), request.POST.get("repair", "").strip()[:200]
     if "confirmed" not in request.POST:
@@ -185,7 +185,7 @@ def hold_key(request: HttpRequest, run_id: int) -> HttpResponse:
 @needs("runs.take_hold_key")
 @refusals_answered
 def new_key(request: HttpRequest, run_id: int) -> HttpResponse:
-    """Another key pair for the hold; the one before it opens nothing any more."""
+    """Make a new key pair for the hold; the previous key stops working."""
     run = run_page.load(run_id)
     lifecycle.renew_key(run, who(request))
     messages.success(request, "A new key was made. The host takes it within a few seconds.")
@@ -196,7 +196,7 @@ def new_key(request: HttpRequest, run_id: int) -> HttpResponse:
 @needs("runs.report_run")
 @refusals_answered
 def report_again(request: HttpRequest, run_id: int) -> HttpResponse:
-    """Have the worker write the report now, also one that it has put aside."""
+    """Have the worker write the report again, also if its job was put aside."""
     run = run_page.load(run_id)
     lifecycle.ask_report(run, who(request))
     messages.success(request, "The report is written again, as a rule within a few seconds.")

@@ -1,4 +1,4 @@
-"""What an operator can do to a run, by its state. The table of the machine decides; the words are here."""
+"""What an operator can do to a run, by its state. The table in runs/machine.py decides; this module has the texts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runs.wording import naming
 
 @dataclass(frozen=True)
 class Action:
-    """`name` is also the last part of its address, `/runs/<id>/<name>/`; `permission` is what it asks for."""
+    """`name` is also the last part of its URL, `/runs/<id>/<name>/`; `permission` is the permission that it needs."""
 
     name: str
     permission: str
@@ -68,12 +68,12 @@ BY_NAME: dict[str, Action] = {action.name: action for action in ACTIONS}
 
 
 def available(run: Run) -> list[Action]:
-    """Those that the run's state allows, and for which there is something to do."""
+    """The actions that the run's state allows and that have something to do."""
     return [action for action in ACTIONS if not why_not(run, action)]
 
 
 def why_not(run: Run, action: Action) -> str:
-    """Why the action is not possible now, in a sentence; empty where it is."""
+    """Why the action is not possible now, in a sentence; empty if it is."""
     if not machine.allows(State(run.state), action.event):
         now = naming.state_in_words(run.state)
         return f'Run {run.pk} of {run.host} is now "{now}": "{action.label}" is not possible then.'
@@ -85,8 +85,8 @@ def why_not(run: Run, action: Action) -> str:
 
 
 def retryable(run: Run) -> list[StageRun]:
-    """The newest attempt of every stage that has a result, those that did not pass first; after another boot only the
-    one that collects the parts."""
+    """The newest attempt of every stage that has a result, those that did not pass first. After a new boot only the
+    stage that reads the inventory."""
     newest = {row.name: row for row in run.stage_runs.all() if row.outcome and row.counts}
     if stage_rows.was_booted_anew(run):
         return [newest[State.INVENTORY_CHECK]] if State.INVENTORY_CHECK in newest else []
@@ -94,8 +94,8 @@ def retryable(run: Run) -> list[StageRun]:
 
 
 def refusals(run: Run) -> list[dict[str, Any]]:
-    """What the wipe probe (gate 3) refused in the newest Storage attempt; each with that attempt's number and boot,
-    and whether it was overridden already."""
+    """The disks that the wipe probe (gate 3) refused in the newest Storage attempt, each with the attempt's number and
+    boot, and whether it was overridden already."""
     attempts = [row for row in run.stage_runs.all() if row.name == State.STORAGE]
     if not attempts:
         return []

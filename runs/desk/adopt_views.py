@@ -1,4 +1,4 @@
-"""Adopting from a run's page: one difference, or all that was found. Confirmed first, on a page of its own."""
+"""Adopt one difference, or all that a run found, from the run's page, after a confirmation on a page of its own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STAGE = State.SPEC_VALIDATE
 @needs("runs.adopt_run")
 @refusals_answered
 def adopt(request: HttpRequest, run_id: int) -> HttpResponse:
-    """The confirmation (GET), and the adopting (POST). `path` names one difference; without it all are meant."""
+    """Show the confirmation (GET) or adopt (POST). `path` names one difference; without it all are adopted."""
     run = run_page.load(run_id)
     path = (request.POST if request.method == "POST" else request.GET).get("path", "")
     if reason := adopting.why_not(run, path):

@@ -1,20 +1,20 @@
-"""What stands in an address or a form, as somebody from outside wrote it: numbers, and the answer to what is none."""
+"""Read numbers from a URL or a form, and answer what is none with 400."""
 
 from __future__ import annotations
 
 from django.http import HttpResponseBadRequest
 
 DIGITS = 15
-"""The longest that is taken for a number: any id, any size of a file."""
+"""The maximum number of digits: enough for any id and any file size."""
 
 
 def whole_number(text: str, digits: int = DIGITS) -> int | None:
-    """None for what is none. `²` is a digit to `str.isdigit` and breaks `int`; a number of 5,000 digits breaks it, too,
-    and one of 20 the database."""
+    """The number, or None if the text is none. `str.isdigit` accepts `²`, which `int` refuses; `int` also refuses 5,000
+    digits, and the database 20."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= digits else None
 
 
 def not_understood(reason: str) -> HttpResponseBadRequest:
-    """400. The reason may quote what was asked for: a browser shows it as text, whatever it looks like."""
+    """A response 400. The reason may quote the request, so it is sent as plain text."""
     headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
     return HttpResponseBadRequest(f"{reason}\n", content_type="text/plain; charset=utf-8", headers=headers)

@@ -17,7 +17,7 @@ from runs.desk.asked import not_understood, whole_number
 @never_cache
 @needs()
 def compare(request: HttpRequest, name: str) -> HttpResponse:
-    """`?run=12&run=15`: these runs; without any, the newest and the last that passed."""
+    """`?run=12&run=15` compares these runs; without any, the newest run and the last one that passed."""
     host = get_object_or_404(Host, name=name)
     wanted = request.GET.getlist("run")
     numbers = [whole_number(text) for text in wanted]

@@ -1,4 +1,5 @@
-"""Runs of one host side by side: what each stage said, the key numbers, and what changed from one to the next."""
+"""Runs of one host side by side: the results of each stage, the key numbers, and the changes from one run to the
+next."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ _HEAVY = ("progress", "checks", "counters", "refusals", "evidence")
 
 @dataclass(frozen=True)
 class StageRow:
-    """What each run said of one stage: its newest attempt there, None where it did not get to it."""
+    """One stage in each run: its newest attempt, None if the run did not reach the stage."""
 
     title: str
     cells: Sequence[StageRun | None]
@@ -29,7 +30,7 @@ class StageRow:
 
 @dataclass(frozen=True)
 class Between:
-    """What changed between two runs that follow each other. `known` is False where one has no inventory."""
+    """The changes between two consecutive runs. `known` is False if one of them has no inventory."""
 
     before: Run
     after: Run
@@ -50,7 +51,7 @@ class Comparison:
 
 
 def comparable(host: Host) -> list[Run]:
-    """The newest runs that got as far as a stage, newest first: those that can be chosen."""
+    """The newest runs that reached a stage, newest first: these can be chosen."""
     started = host.runs.filter(stage_runs__isnull=False).distinct()
     return list(
         started.only("id", "host_id", "created_at", "verdict", "state", "profile_name", "repair").order_by("-id")[:50]
@@ -58,7 +59,7 @@ def comparable(host: Host) -> list[Run]:
 
 
 def suggested(choice: Sequence[Run]) -> list[Run]:
-    """Of the runs that can be chosen (newest first) the newest, and the one before that the host last passed."""
+    """From the runs that can be chosen (newest first): the newest, and the last one before it that passed."""
     earlier = [run for run in choice[1:] if run.verdict == Verdict.PASSED] or choice[1:]
     return [*choice[:1], *earlier[:1]]
 
@@ -82,7 +83,7 @@ def compare(host: Host, run_ids: Iterable[int]) -> Comparison:
 
 
 def trends(runs: Iterable[Run]) -> list[Row]:
-    """How each key number went over these runs (given newest first), as far as `TREND_RUNS` go back."""
+    """Each key number over the newest `TREND_RUNS` of these runs (given newest first)."""
     ids = [run.pk for run in runs][:TREND_RUNS][::-1]
     attempts = _newest_attempts(ids)
     return key_numbers.table([_numbers(attempts[pk]) for pk in ids if _numbers(attempts.get(pk, {}))])
@@ -112,7 +113,7 @@ def _stage_rows(runs: Sequence[Run], attempts: dict[int, dict[str, StageRun]]) -
 
 
 def _findings(runs: Sequence[Run]) -> dict[int, dict[tuple[str, str], Finding]]:
-    """Run → (code, component) → finding, without what is information only."""
+    """Run → (code, component) → finding, without findings that are information only."""
     found: dict[int, dict[tuple[str, str], Finding]] = {run.pk: {} for run in runs}
     for row in Finding.objects.filter(run__in=runs).exclude(severity=Severity.INFO):
         found[row.run_id].setdefault((row.code, row.component), row)

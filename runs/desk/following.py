@@ -1,4 +1,4 @@
-"""A run as something to follow in a terminal: what has become of it so far, as data, as a picture, or line by line."""
+"""Follow a run in a terminal: its present state as data, as a picture, or line by line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EXIT_PASSED, EXIT_FAILED, EXIT_INCOMPLETE, EXIT_CANCELLED, EXIT_USAGE = range(5)
 
 
 def snapshots(run: Run, every_s: float = 0.5, wait: Callable[[float], object] = time.sleep) -> Iterator[Run]:
-    """The run again and again, until nothing more happens to it by itself. `wait` may come back early."""
+    """Yields the run repeatedly, until nothing more happens to it by itself. `wait` may return early."""
     while True:
         run.refresh_from_db()
         yield run
@@ -39,7 +39,7 @@ def snapshots(run: Run, every_s: float = 0.5, wait: Callable[[float], object] = 
 
 
 def is_final(run: Run) -> bool:
-    """Ended or held; a failed one when no agent has come to hold it for 30 s."""
+    """Whether the run has ended or is held; also a failed run that no agent has come to hold for 30 s."""
     if run.state in ENDED or run.state == State.FAILED_HOLDING:
         return not run.retry_stage
     return run.state == State.FAILED and (timezone.now() - run.state_since).total_seconds() > 30
@@ -71,13 +71,13 @@ def as_data(run: Run) -> dict[str, Any]:
 
 
 def picture(run: Run, log: int = 0) -> RenderableType:
-    """Ladder, stages with progress, findings; with the last `log` lines of its log where that is more than none."""
+    """Ladder, stages with progress, findings, and the last `log` lines of its log."""
     parts = [_heading(run), _ladder(run), _waiting(run), _stages(run), *_findings(run), *_log(run, log)]
     return Group(*(part for part in parts if part is not None))
 
 
 def news(run: Run, after_event: int) -> tuple[int, list[str]]:
-    """What happened since that event, a line each, for where no picture can be drawn; and the newest event."""
+    """One line for each event since that one, for output that is no terminal; and the newest event."""
     rows = list(run.events.filter(pk__gt=after_event).order_by("pk"))
     lines = [
         f"{row.at:%H:%M:%S} {row.state_after or row.kind}: {logfiles.clean(row.text)}".rstrip(": ") for row in rows
@@ -126,7 +126,7 @@ def _ladder(run: Run) -> Text | None:
 
 
 def _waiting(run: Run) -> Text | None:
-    """What was done last to get the host up, and perhaps what a person has to do."""
+    """What was last done to wake the host, and what a person may have to do."""
     last = run.events.order_by("-pk").first() if run.state in (State.WAITING_WOL, State.BOOTING) else None
     return Text(logfiles.clean(last.text), "yellow") if last and last.text else None
 

@@ -1,4 +1,4 @@
-"""Parts of pages, rendered anew when an event said that something changed."""
+"""Fragments of pages, rendered again after an event said that something changed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MAX_TILES = 200
 @never_cache
 @needs()
 def run_parts(request: HttpRequest, run_id: int) -> HttpResponse:
-    """`?part=stages&part=log`: these parts of the run's page, each to be put in the place of the one it has."""
+    """`?part=stages&part=log`: these fragments of the run's page, each of which replaces the one on the page."""
     names = list(dict.fromkeys(request.GET.getlist("part")))
     if unknown := [name for name in names if name not in run_page.PARTS]:
         return not_understood(f"no part {unknown[0][:40]!r}: there are {', '.join(run_page.PARTS)}")
@@ -35,7 +35,7 @@ def run_parts(request: HttpRequest, run_id: int) -> HttpResponse:
 @never_cache
 @needs()
 def dashboard_parts(request: HttpRequest) -> HttpResponse:
-    """`?part=grid`: all tiles anew. `?part=tile-12&part=tile-15`: these hosts' tiles, by the number of the run."""
+    """`?part=grid`: all tiles. `?part=tile-12&part=tile-15`: the tiles of the hosts with these runs."""
     names = request.GET.getlist("part")
     if "grid" in names:
         context = grid_context(tile_filter.asked_for(request.GET))
@@ -60,7 +60,7 @@ def host_parts(request: HttpRequest, name: str) -> HttpResponse:
 @never_cache
 @needs()
 def log_lines(request: HttpRequest, run_id: int) -> HttpResponse:
-    """`?after=4096`: the lines of the log that came since, at most the last 200; `?before=4096`: those before it."""
+    """`?after=4096`: the log's lines after this offset, at most the last 200. `?before=4096`: the lines before it."""
     run = get_object_or_404(Run, pk=run_id)
     try:
         asked = log_viewer.wanted(request.GET)
@@ -75,13 +75,13 @@ def log_lines(request: HttpRequest, run_id: int) -> HttpResponse:
 @never_cache
 @needs()
 def pulse(request: HttpRequest) -> HttpResponse:
-    """Asked for every few seconds by a page that somebody looks at: that there is an answer tells of the web process
-    and the network, what it says of the worker."""
+    """A visible page requests this every few seconds. An answer shows that the web process and the network work; its
+    content says whether the worker does."""
     return HttpResponse(render_to_string("runs/_pulse.html", worker_pulse.context(), request))
 
 
 def grid_context(asked: TileFilter) -> dict[str, object]:
-    """Every host counts in its group; shown are the groups that are asked for."""
+    """Counts every host in its group; shows only the requested groups."""
     groups = tiles.grouped(tiles.tiles(asked=asked))
     counts = {name: len(groups[name]) for name, _ in tile_filter.GROUPS}
     shown = {name: found if asked.group in ("", name) else [] for name, found in groups.items()}
@@ -96,7 +96,7 @@ def grid_context(asked: TileFilter) -> dict[str, object]:
 
 
 def _tabs(asked: TileFilter, counts: dict[str, int]) -> list[dict[str, object]]:
-    """The groups as links: everything, then each with how many hosts it has."""
+    """The groups as links: everything, then each group with its number of hosts."""
     tabs = [("", "All hosts", sum(counts.values()))]
     tabs += [(name, title, counts[name]) for name, title in tile_filter.GROUPS]
     return [

@@ -1,4 +1,4 @@
-"""What a host's page shows: what it is, how it fared, and how long another vetting would take."""
+"""The content of a host's page: the machine, its runs, and how long another run would take."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NOT_ALLOWED = "this host does not allow destructive tests"
 
 @dataclass(frozen=True)
 class Choice:
-    """A profile as the start form offers it."""
+    """A profile that the start form offers."""
 
     name: str
     title: str
@@ -36,12 +36,12 @@ class Choice:
 
     @property
     def is_off(self) -> bool:
-        """The host allows no writing: nothing is wrong with the profile."""
+        """Whether the host allows no writing, so that this profile can't be used."""
         return self.refused == _NOT_ALLOWED
 
 
 def context(host: Host) -> dict[str, Any]:
-    """What changes while a run goes on."""
+    """The content that changes during a run."""
     runs = list(host.runs.light().order_by("-id")[:HISTORY])
     newest: Run | None = runs[0] if runs else None
     busy = Run.objects.busy_on(host)
@@ -57,7 +57,7 @@ def context(host: Host) -> dict[str, Any]:
 
 
 def whole(host: Host) -> dict[str, Any]:
-    """The whole page: also what a new run may be, and how the key numbers went."""
+    """The content of the whole page: also the profiles for a new run and the trends of the key numbers."""
     shown, comparable = context(host), comparing.comparable(host)
     every, numbers = choices(host), comparing.trends(shown["runs"])
     trends, more = of_each(numbers, lambda row: row.number.stage, bounds.SHOWN_TRENDS.most)
@@ -74,13 +74,13 @@ def whole(host: Host) -> dict[str, Any]:
 
 
 def _found(host: Host) -> Run | None:
-    """The newest run that found something."""
+    """The newest run that has an inventory."""
     return host.runs.with_parts().only("id", "host_id").first()
 
 
 def choices(host: Host) -> list[Choice]:
-    """Every profile, with how long it should take and whether it writes: those that only read first, the shortest of
-    them before the others. One that can't be read says why."""
+    """Every profile, with its estimated duration and whether it writes: profiles that only read first, each group by
+    duration. A broken profile says why."""
     disks, machine = codec.encode(freeze.allowed_disks(host)), estimate.machine_of(host)
     every = [_choice(host, name, disks, machine) for name in profiles.names()]
     return sorted(every, key=lambda choice: (bool(choice.refused), choice.writes, choice.seconds))

@@ -1,4 +1,4 @@
-"""What the log's viewer shows: on a run's page its last lines, on a page of its own any stretch of it."""
+"""The content of the log viewer: the last lines on a run's page, any section on a page of its own."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ LEVELS = (("", "all levels"), ("info", "info and worse"), ("warning", "warnings 
 
 
 class BadQuery(ValueError):
-    """The address asks for something that no log has; the message says what."""
+    """The URL asks for something that no log has; the message says what."""
 
 
 def wanted(query: QueryDict) -> Filter:
-    """Raises BadQuery for a level that there is not."""
+    """Raises BadQuery for an unknown level."""
     level = query.get("level", "")
     if level not in log_search.LEVELS:
         raise BadQuery(f"level is {level[:40]!r}: it may be {', '.join(name for name in log_search.LEVELS if name)}")
@@ -31,7 +31,7 @@ def wanted(query: QueryDict) -> Filter:
 
 
 def offset(query: QueryDict, name: str) -> int | None:
-    """A place in the file, None where none is given. Raises BadQuery for what is no number."""
+    """An offset in the file, None if none is given. Raises BadQuery for a text that is no number."""
     value = query.get(name, "")
     if value and (number := whole_number(value)) is None:
         raise BadQuery(f"{name} is {value[:40]!r}: it is a number of bytes")
@@ -45,6 +45,6 @@ def context(run: Run, asked: Filter, count: int, before: int | None = None, afte
 
 
 def _query(asked: Filter) -> str:
-    """Of an address that keeps the filter: `&level=error&q=sda`, or nothing."""
+    """The query that keeps the filter in a link: `&level=error&q=sda`, or nothing."""
     given = {name: value for name, value in (("level", asked.level), ("q", asked.text)) if value}
     return f"&{urlencode(given)}" if given else ""

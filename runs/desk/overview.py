@@ -1,4 +1,5 @@
-"""Many hosts in one list, each with how it stands: from a number of queries that does not grow with the hosts."""
+"""Lists of hosts, each with its newest run and last verdict. The number of queries does not grow with the number of
+hosts."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ STATES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Standing:
-    """`run` is the newest run, None for a host that was never vetted."""
+    """A host with its newest run; `run` is None for a host that was never vetted."""
 
     host: Host
     run: Run | None
@@ -72,7 +73,7 @@ def newest_runs(hosts: Iterable[Host]) -> dict[int, Run]:
 
 
 def in_state(hosts: QuerySet[Host], state: str) -> QuerySet[Host]:
-    """Those hosts that stand so; `state` is a word of STATES. Raises KeyError for another."""
+    """The hosts in this state, which is a word of STATES. Raises KeyError for another."""
     chosen = {
         "held": Run.objects.held(),
         "vetting": Run.objects.live().exclude(state=State.QUEUED),
@@ -121,7 +122,7 @@ def run_as_data(run: Run) -> dict[str, Any]:
 
 
 def newest_first(runs: RunQuerySet, *, verdict: str = "", states: Sequence[str] = ()) -> RunQuerySet:
-    """For a list of runs: those with this verdict and in one of these states, where any is given."""
+    """The runs with this verdict and in one of these states, if given; newest first."""
     rows = runs.light().select_related("host").order_by("-id")
     rows = rows.filter(verdict=Verdict(verdict)) if verdict else rows
     return rows.filter(state__in=states) if states else rows

@@ -1,5 +1,5 @@
-"""The parts of a run's page. Each is a template with the context that it needs; the page includes all of them, and a
-live update renders only those that it asks for."""
+"""The fragments of a run's page. Each is a template with its context. The page includes all of them; a live update
+renders only the requested ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from runs.stages import BY_NAME
 
 @dataclass(frozen=True)
 class Step:
-    """One rung of the ladder. `reached` is None while it is not; `after_s` counts from the rung before."""
+    """One rung of the ladder. `reached` is None until it is reached; `after_s` counts from the rung before."""
 
     label: str
     reached: LadderRung | None
@@ -37,7 +37,7 @@ class Step:
 
 @dataclass(frozen=True)
 class StageLine:
-    """One stage of the timeline with its attempts, newest last; without any, it is still to come."""
+    """One stage of the timeline with its attempts, newest last. Without attempts it has not begun."""
 
     name: str
     title: str
@@ -65,7 +65,7 @@ class StageLine:
 
 
 def load(run_id: int) -> Run:
-    """The run with all that the parts need. Raises Http404 where there is none."""
+    """The run with everything that the fragments need. Raises Http404 if it does not exist."""
     stages = Prefetch("stage_runs", StageRun.objects.defer("evidence"))
     query = Run.objects.select_related("host").prefetch_related(stages, "rungs")
     if (run := query.filter(pk=run_id).first()) is None:
@@ -87,8 +87,8 @@ def summary(run: Run) -> dict[str, Any]:
         "blamed": blamed(run),
         "gaps": gaps(run.stage_runs.all()),
         "reported": run.report_at is not None,
-        "held": run.state == State.FAILED_HOLDING,  # its actions stand with the hold
-        "bench_error": run.bench_error.removesuffix(ladder.advice(_reached(run)).hint),  # which stands with the boot
+        "held": run.state == State.FAILED_HOLDING,  # its actions are shown with the hold
+        "bench_error": run.bench_error.removesuffix(ladder.advice(_reached(run)).hint),  # which is shown with the boot
     }
 
 
@@ -107,7 +107,8 @@ def held(run: Run) -> dict[str, Any]:
 
 
 def fingerprint(host_key: str) -> str:
-    """As ssh shows it at the first login: `SHA256:…` of an OpenSSH public key line. Empty for what is none."""
+    """The fingerprint of an OpenSSH public key line as ssh shows it at the first login: `SHA256:…`. Empty for a text
+    that is no key."""
     parts = host_key.split()
     try:
         blob = base64.b64decode(parts[1], validate=True)
@@ -137,13 +138,13 @@ def blamed(run: Run) -> list[Finding]:
 
 
 def gaps(rows: Iterable[StageRun]) -> list[StageRun]:
-    """The stages that had to be tested and were not, in their newest attempt: why a run is incomplete."""
+    """The stages that had to be tested and whose newest attempt was not: the reasons why a run is incomplete."""
     newest = {row.name: row for row in rows if row.counts}
     return [row for row in newest.values() if row.outcome == Outcome.NOT_TESTED]
 
 
 def boot(run: Run) -> dict[str, Any]:
-    """The rungs of the newest boot; once it has been given up, with advice on the one it stopped at."""
+    """The rungs of the newest boot. If the boot was given up, also advice on the rung at which it stopped."""
     reached = _reached(run)
     steps: list[Step] = []
     before: datetime | None = run.started_at
@@ -235,7 +236,7 @@ PARTS: dict[str, tuple[str, Context]] = {
 
 
 def context(run: Run, names: Iterable[str] = tuple(PARTS)) -> dict[str, Any]:
-    """Everything that these parts need, in one dictionary. Raises KeyError for an unknown part."""
+    """The context of these fragments, in one dictionary. Raises KeyError for an unknown fragment."""
     merged: dict[str, Any] = {"run": run, "host": run.host}
     for name in names:
         merged |= PARTS[name][1](run)

@@ -18,7 +18,7 @@ from runs.wording import naming, units
 
 POINTS = 600
 MAX_LINES = 12
-# More of these no host measures; one that makes names up must not fill the web process.
+# More curves than any host has: a host that invents names must not fill the memory of the web process.
 MAX_CHARTS, MAX_NEW_LINES, MAX_POINTS = 40, 500, 300_000
 WINDOWS_S = (900, 3600, 21_600)
 _NBSP = "\u00a0"
@@ -43,8 +43,8 @@ class Epoch(Func):
 
 @dataclass(frozen=True)
 class Window:
-    """The stretch of time shown, in seconds since the epoch, in buckets of `step_s`. Of it what lies before `since` is
-    known already."""
+    """The time shown, in seconds since the epoch, in buckets of `step_s`. The page already has everything before
+    `since`."""
 
     start: int
     end: int
@@ -53,13 +53,13 @@ class Window:
 
     @property
     def first(self) -> int:
-        """Where reading begins, at the beginning of a bucket: the one that was not over then is given anew."""
+        """Where reading begins: at the start of a bucket, since a bucket that was not complete is sent again."""
         return max(self.start, self.since - self.since % self.step_s)
 
 
 @dataclass(frozen=True)
 class Series:
-    """What one chart shows. `kind` of component where each has a chart of its own, else empty."""
+    """One chart. `kind` is the kind of component if each kind has its own chart, else empty."""
 
     name: str
     unit: str
@@ -74,7 +74,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Known:
-    """What a page has already: everything that was recorded up to the row `last_id`, up to the time `since`."""
+    """What the page already has: everything recorded up to the row `last_id` and up to the time `since`."""
 
     since: int
     last_id: int
@@ -111,20 +111,20 @@ def series(run: Run, window_s: int | None = None, known: Known | None = None) ->
 
 
 def _came_late(run: Run, known: Known) -> bool:
-    """The rows since `last_id` are few; an index by run would be of millions."""
+    """Whether a row since `last_id` is older than `since`. These rows are few; an index by run would have millions."""
     before = datetime.fromtimestamp(known.since, timezone.get_current_timezone())
     news = Measurement.objects.filter(pk__gt=known.last_id).annotate(of=F("run_id") + 0)
     return news.filter(of=run.pk, at__lt=before).exists()
 
 
 def _place(series: Series) -> tuple[int, bool, str]:
-    """Temperatures before all else, and of them the processors' first."""
+    """The order of the charts: temperatures first, and of these the processors'."""
     place = _ORDER.index(series.name) if series.name in _ORDER else len(_ORDER)
     return place, series.kind != "cpu", series.title
 
 
 def _window(run: Run, stages: list[StageRun], window_s: int | None, since: int) -> Window:
-    """From the first stage on: nothing is measured while the host boots."""
+    """The window starts with the first stage: nothing is measured while the host boots."""
     first = int((stages[0].go_at if stages else run.started_at or run.created_at).timestamp())
     last = int((run.ended_at or timezone.now()).timestamp()) + 1
     start = max(first, last - window_s) if window_s else first
@@ -151,8 +151,8 @@ def _grouped(run: Run, window: Window) -> dict[Series, list[dict[str, Any]]]:
 
 
 def _names(run: Run) -> list[str]:
-    """What was measured: one look into the index for each, where DISTINCT would read millions of its entries. With
-    them a stretch of time is one range of the index for each name."""
+    """The names that were measured. This takes one index look-up per name; DISTINCT would read millions of entries.
+    With the names, a period is one index range per name."""
     names: list[str] = []
     while len(names) < MAX_CHARTS:
         later = Measurement.objects.filter(run=run, name__gt=names[-1] if names else "").order_by("name")
@@ -201,8 +201,8 @@ def _limits(series: Series, kinds: set[str], bounds: list[sensor_limits.Limit]) 
 
 
 def _boundaries(stages: list[StageRun], window: Window) -> list[dict[str, Any]]:
-    """Where stages began, for the lines in the charts. The one that went on when the window begins stands at its
-    beginning."""
+    """When stages began, for the lines in the charts. The stage that was running at the start of the window is placed
+    there."""
     marks = [{"title": _title(row.name, row.attempt), "at": row.go_at.timestamp()} for row in stages]
     before = [mark | {"at": window.start} for mark in marks if mark["at"] < window.start]
     return before[-1:] + [mark for mark in marks if mark["at"] >= window.start]

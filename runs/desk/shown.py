@@ -1,5 +1,4 @@
-"""The beginning of a list, as a page shows it, and how much more there is: a page has a bounded size, whatever the rows
-hold."""
+"""The first rows of a list, and how many more there are, so that a page has a bounded size."""
 
 from __future__ import annotations
 
@@ -34,7 +33,7 @@ def first(rows: Sequence[T], bound: Bound = bounds.SHOWN_ROWS) -> Shown[T]:
 
 
 def checks(rows: Sequence[dict[str, Any]], bound: Bound) -> Shown[dict[str, Any]]:
-    """In their order; where there are too many, those that did not pass before those that did."""
+    """Checks in their order. If there are too many, those that did not pass come first."""
     if len(rows) <= bound.most:
         return Shown(rows)
     return first(sorted(rows, key=lambda one: _BY_OUTCOME.get(one.get("outcome", ""), 2)), bound)
@@ -53,7 +52,7 @@ def findings(rows: QuerySet[Finding], bound: Bound = bounds.SHOWN_FINDINGS) -> S
 
 
 def of_each(rows: Iterable[T], key: Any, most: int) -> tuple[list[T], int]:
-    """The first `most` of each key, and how many are left out in all."""
+    """The first `most` rows of each key, and how many are left out in all."""
     counted: dict[Any, int] = {}
     kept = []
     left = 0

@@ -1,4 +1,4 @@
-"""Everything that a run found beside what its host is expected to be."""
+"""The page that shows everything a run found next to the expected spec."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from runs.models import Run, RunEvent, SpecDiff
 
 @dataclass(frozen=True)
 class Row:
-    """A line with the difference that was told of it, if any. `word` is `same`, `differs` (there, but not in every
-    value), `unchecked`, or empty."""
+    """A line with its reported difference, if any. `word` is `same`, `differs` (present, but some values differ),
+    `unchecked`, or empty."""
 
     line: sidebyside.Line
     difference: SpecDiff | None

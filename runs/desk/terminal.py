@@ -1,4 +1,4 @@
-"""What the commands share: tables and colours, text from hardware without its escape codes, keys while one waits."""
+"""Code that the commands share: tables and colours, text from hardware without escape codes, and single keys."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _STYLES = {
 
 
 def console(stream: Any) -> Console:
-    """On the command's own output; where that is no terminal, as wide as the widest row needs."""
+    """A console on the command's output. If that is no terminal, it is as wide as the widest row needs."""
     file: IO[str] = getattr(stream, "_out", stream)
     is_terminal = bool(getattr(file, "isatty", bool)())
     return Console(file=file, width=None if is_terminal else 200, highlight=False, markup=False, emoji=False)
@@ -96,7 +96,8 @@ def no_host() -> str:
 
 
 class Keys:
-    """Single keys while a command waits. `pressed` waits at most that long and is empty where none was."""
+    """Read single keys while a command waits. `pressed` waits at most `timeout_s` and returns an empty text if no key
+    was pressed."""
 
     def __init__(self, source: IO[str] | None) -> None:
         self.source = source
@@ -111,7 +112,7 @@ class Keys:
 
 @contextmanager
 def keys() -> Iterator[Keys]:
-    """Reads keys one by one where standard input is a terminal (Ctrl-C stays what it is), none elsewhere."""
+    """Reads single keys if standard input is a terminal (Ctrl-C still works), otherwise none."""
     if termios is None or not sys.stdin.isatty():
         yield Keys(None)
         return

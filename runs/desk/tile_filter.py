@@ -1,4 +1,4 @@
-"""Which hosts the dashboard shows: asked for in its address, so that a view can be kept as a bookmark."""
+"""The filter of the dashboard. It is part of the URL, so that a view can be bookmarked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LONGEST_TEXT = 100
 
 @dataclass(frozen=True)
 class TileFilter:
-    """Each part narrows what is shown; an empty one does not. `text` is part of a name or of a MAC address."""
+    """Each field that is not empty narrows what is shown. `text` matches part of a name or of a MAC address."""
 
     text: str = ""
     group: str = ""
@@ -39,14 +39,14 @@ class TileFilter:
         return hosts.filter(profile_name=self.profile) if self.profile else hosts
 
     def address(self, **changed: str) -> str:
-        """The query that asks for this, with these parts changed: `?q=pve&show=running`."""
+        """The URL query of this filter, with these fields changed: `?q=pve&show=running`."""
         asked = {"q": self.text, "show": self.group, "health": self.health, "profile": self.profile} | changed
         given = {name: value for name, value in asked.items() if value}
         return f"?{urlencode(given)}" if given else "?"
 
 
 def asked_for(query: QueryDict) -> TileFilter:
-    """What an address can't ask for counts as not asked."""
+    """Read the filter from a URL. Values that are not possible are ignored."""
     return TileFilter(
         text=query.get("q", "").strip()[:_LONGEST_TEXT],
         group=_one_of(query.get("show", ""), [name for name, _ in GROUPS]),

@@ -1,4 +1,4 @@
-"""The dashboard: one tile per host, from a number of queries that does not grow with the hosts."""
+"""The dashboard: one tile per host. The number of queries does not grow with the number of hosts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NEEDS_SOMEBODY = frozenset((State.FAILED_HOLDING, State.FAILED))
 
 @dataclass(frozen=True)
 class Tile:
-    """What one tile shows. `run` is the newest run, None for a host that was never vetted."""
+    """One tile. `run` is the newest run, None for a host that was never vetted."""
 
     host: Host
     run: Run | None = None
@@ -52,7 +52,7 @@ class Tile:
 
     @property
     def wants_button(self) -> bool:
-        """It waits for somebody to press the host's button."""
+        """Whether the run waits for somebody to press the host's power button."""
         waits = self.run is not None and self.run.state == State.WAITING_WOL
         return waits and wakemethods.by_hand(self.host.wake_method)
 
@@ -80,8 +80,8 @@ class Tile:
 
 
 def tiles(run_ids: Iterable[int] | None = None, asked: TileFilter = TileFilter()) -> list[Tile]:  # noqa: B008  frozen
-    """The tiles of the hosts that are asked for, by name, whichever group they are in; only those whose newest run is
-    among `run_ids` where that is given."""
+    """The tiles of the requested hosts, by name, of all groups. With `run_ids`, only hosts whose newest run is among
+    them."""
     hosts, newest = _hosts_with_newest(run_ids, asked)
     runs = {run.host_id: run for run in newest}
     live = [run.pk for run in newest if run.state in LIVE]
@@ -92,7 +92,7 @@ def tiles(run_ids: Iterable[int] | None = None, asked: TileFilter = TileFilter()
 
 
 def grouped(all_tiles: Sequence[Tile]) -> dict[str, list[Tile]]:
-    """By what the operator should look at first: held before failed, the newest of each first."""
+    """Group the tiles by what the operator should look at first: held before failed, the newest of each first."""
     groups: dict[str, list[Tile]] = {"attention": [], "running": [], "rest": []}
     for tile in all_tiles:
         groups[tile.group].append(tile)
@@ -159,7 +159,7 @@ def _blamed(runs: list[Run]) -> dict[int, Shown[Finding]]:
     same_stage = StageRun.objects.filter(run_id=OuterRef("run_id"), name=OuterRef("stage_run__name"))
     in_a_later_boot = same_stage.filter(boot__gt=OuterRef("stage_run__boot"))
     critical = Finding.objects.filter(run_id__in=wanted, severity=Severity.CRITICAL).exclude(Exists(in_a_later_boot))
-    # Numbered and counted by their keys alone: the messages of an old run can be of many megabytes.
+    # Ranked and counted without their messages: those of an old run can have many megabytes.
     place = Window(RowNumber(), partition_by="run_id", order_by="id")
     firsts = critical.annotate(place=place).filter(place__lte=BLAMED).values("pk")
     count = critical.filter(run=OuterRef("run")).order_by().values("run").annotate(count=Count("pk")).values("count")
@@ -170,7 +170,7 @@ def _blamed(runs: list[Run]) -> dict[int, Shown[Finding]]:
 
 
 def last_verdicts(host_ids: list[int]) -> dict[int, str]:
-    """Verdict of each host's newest run that has one."""
+    """The verdict of each host's newest run that has one."""
     judged = Run.objects.filter(host_id__in=host_ids).exclude(verdict=Verdict.NONE)
     newest: dict[int, Any] = dict(judged.order_by().values_list("host_id").annotate(newest=Max("id")))
     return dict(Run.objects.filter(pk__in=newest.values()).values_list("host_id", "verdict"))

@@ -1,4 +1,4 @@
-"""The operator's pages: the dashboard, a host, a run, and the files that a run left."""
+"""The operator's pages: the dashboard, a host, a run, and the files of a run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from runs.models import Artifact, Run
 from runs.profiles import load as profiles
 
 REPORTS = {"html": ("report.html", "text/html; charset=utf-8"), "json": ("report.json", "application/json")}
-# A report is one file with its style inside. It runs no script, wherever it is opened.
+# A report is one file with inline style. It must run no script, wherever it is opened.
 _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
 
 
@@ -58,7 +58,8 @@ def run(request: HttpRequest, run_id: int) -> HttpResponse:
 @never_cache
 @needs()
 def series(request: HttpRequest, run_id: int) -> HttpResponse:
-    """The charts' numbers; `?window=3600` for the last hour only, `?since=1700000000&last_id=4711` for what is new."""
+    """The data of the charts. `?window=3600` limits it to the last hour, `?since=1700000000&last_id=4711` to new
+    data."""
     asked = {name: request.GET.get(name, "") for name in ("window", "since", "last_id")}
     numbers = {name: whole_number(value, 11) for name, value in asked.items() if value}
     if wrong := [name for name, number in numbers.items() if number is None]:
@@ -85,7 +86,7 @@ def log(request: HttpRequest, run_id: int) -> HttpResponse:
 @never_cache
 @needs()
 def log_page(request: HttpRequest, run_id: int) -> HttpResponse:
-    """Any stretch of the log, by level and by word; works without a script."""
+    """Any section of the log, filtered by level and word; works without JavaScript."""
     shown = run_page.load(run_id)
     try:
         asked, before = log_viewer.wanted(request.GET), log_viewer.offset(request.GET, "before")
@@ -99,7 +100,7 @@ def log_page(request: HttpRequest, run_id: int) -> HttpResponse:
 @never_cache
 @needs()
 def report(request: HttpRequest, run_id: int, kind: str) -> HttpResponse:
-    """The report as it was written last; shown, not downloaded."""
+    """Show the report as it was last written."""
     name, content_type = REPORTS[kind]
     artifact = get_object_or_404(Artifact, run_id=run_id, name=name)
     response = _file(_inside_runs_dir(artifact), "", content_type)
@@ -111,7 +112,7 @@ def report(request: HttpRequest, run_id: int, kind: str) -> HttpResponse:
 @never_cache
 @needs()
 def artifact(request: HttpRequest, run_id: int, name: str) -> HttpResponse:
-    """Any file of the run, always as a download: what a host left is never rendered."""
+    """Any file of the run, always as a download: files from a host are never rendered."""
     row = get_object_or_404(Artifact, run_id=run_id, name=name)
     return _file(_inside_runs_dir(row), f"vetting-run-{run_id}-{Path(row.name).name}", "application/octet-stream")
 

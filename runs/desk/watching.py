@@ -1,4 +1,4 @@
-"""Following a run from a command: a live picture in a terminal, lines in a pipe, JSON for scripts. Each comes back when
+"""Follow a run from a command: a live picture in a terminal, lines in a pipe, JSON for scripts. Each returns when
 nothing more happens to the run by itself."""
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LOG_LINES = 15
 
 
 def watch(run: Run, command: BaseCommand, *, as_json: bool, with_log: bool) -> None:
-    """In the way that fits what the command writes to. Ctrl-C ends the process with 130, and the run goes on."""
+    """Follow in the way that fits the command's output. Ctrl-C ends the process with 130; the run goes on."""
     try:
         _watch(run, command.stdout, as_json=as_json, with_log=with_log)
     except KeyboardInterrupt:
@@ -41,7 +41,7 @@ def _watch(run: Run, stream: Any, *, as_json: bool, with_log: bool) -> None:
 
 
 def _live(run: Run, console: Console, *, with_log: bool) -> None:
-    """One picture, drawn anew; key l shows the log and hides it. The last picture stays."""
+    """Redraw one picture; the key l shows and hides the log. The last picture stays."""
     shows_log = with_log
 
     def wait(seconds: float) -> None:
@@ -57,7 +57,7 @@ def _live(run: Run, console: Console, *, with_log: bool) -> None:
 
 
 def _by_line(run: Run, stream: Any, *, with_log: bool) -> None:
-    """What happens, as it happens."""
+    """Print a line for each event."""
     event, offset = 0, 0
     for snapshot in following.snapshots(run):
         event, lines = following.news(snapshot, event)

@@ -1,7 +1,8 @@
-"""What must always hold in the data, once: used by `manage.py doctor`, by tests, and by campaigns of faults.
+"""What must always hold in the data. `manage.py doctor`, tests and fault campaigns use these checks.
 
-`check()` reads and changes nothing. It may run beside a working orchestrator: what is broken is looked at again, and
-only what is still broken then is reported, since rows and files are not read at one moment.
+`check()` reads
+and changes nothing. It may run beside a working orchestrator. Rows and files are not read at one moment, so a violation
+is checked again and only reported if it persists.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ ALL: tuple[Invariant, ...] = (*history.ALL, *attempts.ALL, *slots.ALL, *waiting.
 def check(
     scope: Scope | None = None, *, invariants: Sequence[Invariant] = ALL, again_after_s: float = 0
 ) -> list[Violation]:
-    """Every violation in this scope (all runs, where none is given). With `again_after_s` those alone that are still
-    there so much later."""
+    """Every violation in this scope (default: all runs). With `again_after_s`, only those that persist after this
+    time."""
     scope = scope or Scope()
     found = {one.name: list(one.find(scope)) for one in invariants}
     if again_after_s and any(found.values()):

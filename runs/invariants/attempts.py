@@ -1,4 +1,4 @@
-"""Nothing counts twice and nothing is lost: attempts against the events that opened them, keys against holds."""
+"""Nothing counts twice and nothing is lost: compares attempts with the events that opened them, and keys with holds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OURS = "This is our bug: report it with the run's page. Vet the host again."
 
 
 def _open_attempts(scope: Scope) -> Iterator[Broken]:
-    """One attempt is open, of the stage that the run is in; none where it is in no stage."""
+    """A run in a stage has one open attempt, of this stage; a run in no stage has none."""
     in_stage = set(scope.runs().filter(state__in=STAGE_STATES).values_list("pk", "state"))
     running = Counter(StageRun.objects.filter(outcome="", **scope.of_runs()).values_list("run_id", "name"))
     for run, state in sorted(in_stage - running.keys()):
@@ -42,8 +42,8 @@ def _attempts_by_history(scope: Scope) -> Iterator[Broken]:
 
 
 def _batches(scope: Scope) -> Iterator[Broken]:
-    """No more batches of measurements were counted than were sent, and no rows came without one. Of live and held
-    runs: a long run has millions of rows."""
+    """No more batches of measurements were counted than were sent, and no rows came without a batch. Checks only live
+    and held runs: a long run has millions of rows."""
     runs = scope.runs().filter(state__in=(*STAGE_STATES, *HELD))
     sent = Boot.objects.filter(run=OuterRef("pk")).order_by().values("run").annotate(n=Max("sensor_seq")).values("n")
     for pk, seq, most in runs.annotate(sent=Coalesce(Subquery(sent), 0)).values_list("pk", "sensor_seq", "sent"):
@@ -54,7 +54,7 @@ def _batches(scope: Scope) -> Iterator[Broken]:
 
 
 def _tokens(scope: Scope) -> Iterator[Broken]:
-    """When a boot is claimed, the tokens of all before it are dead."""
+    """When a boot is claimed, the tokens of all earlier boots are invalid."""
     newest = Boot.objects.filter(run=OuterRef("run")).exclude(claimed_at=None).order_by("-number").values("number")[:1]
     alive = Boot.objects.filter(dead_at=None, **scope.of_runs()).annotate(newest=Subquery(newest))
     for run, number, last in alive.filter(number__lt=F("newest")).values_list("run_id", "number", "newest"):
@@ -62,7 +62,7 @@ def _tokens(scope: Scope) -> Iterator[Broken]:
 
 
 def broken_keys(scope: Scope) -> Iterator[Broken]:
-    """A hold is open exactly while the host is held, and no key is kept of one that is closed."""
+    """A hold is open exactly while the host is held; a closed hold keeps no key."""
     open_now = Count("holds", filter=Q(holds__closed_at=None))
     held = Q(state__in=HELD)
     wrong = scope.runs().annotate(n=open_now).filter((held & ~Q(n=1)) | (~held & Q(n__gt=0)))

@@ -16,7 +16,8 @@ _OURS = "This is our bug: report it with the run's history. The run's result can
 
 
 def moves(scope: Scope) -> QuerySet[RunEvent]:
-    """The events that are of the table. A failed stage that the run went on from is told, and moves nothing."""
+    """The events that are transitions of the table. A failed stage after which the run went on is an event without a
+    transition."""
     told_only = Q(kind=Event.STAGE_FAILED, state_before=F("state_after"))
     return RunEvent.objects.filter(kind__in=EVENTS, **scope.of_runs()).exclude(told_only).order_by()
 
@@ -33,7 +34,7 @@ def _not_in_table(scope: Scope) -> Iterator[Broken]:
 
 
 def _steps() -> list[str]:
-    """Every step of the table, spelt as the query spells an event. A retry names its stage."""
+    """Every transition of the table, in the notation of the query. A retry names its stage."""
     return [
         f"{row.event}|{row.state}|{after}"
         for row in TABLE
@@ -60,7 +61,7 @@ def _not_by_history(scope: Scope) -> Iterator[Broken]:
 
 
 def _not_ended(scope: Scope) -> Iterator[Broken]:
-    """A run has an end exactly when nothing is tested any more."""
+    """A run has an end time exactly when nothing is tested any more."""
     live = [State.REGISTERED, State.QUEUED, State.WAITING_WOL, State.BOOTING, *TESTING, State.REPORTING]
     wrong = Q(state__in=live, ended_at__isnull=False) | (~Q(state__in=live) & Q(ended_at=None))
     for pk, state in scope.runs().filter(wrong).values_list("pk", "state").iterator():

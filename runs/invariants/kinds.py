@@ -1,4 +1,4 @@
-"""What an invariant is, what breaks one, and which runs are looked at. No query of a table but Run's."""
+"""The types of invariants, their violations, and the scope of a check. Queries no table but Run's."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from runs.models import Run
 from runs.querysets import RunQuerySet
 
 NEWEST = 500
-# Of one invariant. A table that is wrong as a whole is told by its first rows and a number.
+# Violations of one invariant that are reported; the others are only counted.
 MOST_TOLD = 20
 
 
 @dataclass(frozen=True)
 class Scope:
-    """The runs to look at: those with a number above `above`, and all that are live or held. `now` is the time by which
-    deadlines are judged."""
+    """The runs to check: those with a number above `above`, and all that are live or held. Deadlines are compared with
+    `now`."""
 
     above: int = 0
     now: datetime = field(default_factory=timezone.now)
@@ -32,19 +32,19 @@ class Scope:
         return runs.filter(Q(pk__gt=self.above) | Q(state__in=LIVE | HELD)) if self.above else runs
 
     def of_runs(self) -> dict[str, Any]:
-        """For `filter` on a table with the column `run`."""
+        """The condition for `filter` on a table with the column `run`."""
         return {"run__in": self.runs().order_by().values("pk")} if self.above else {}
 
 
 def newest(count: int = NEWEST) -> Scope:
-    """The newest runs and all that are live or held: quick however many runs there are."""
+    """The newest runs and all that are live or held: fast, however many runs exist."""
     last = Run.objects.order_by("-id").values_list("id", flat=True).first() or 0
     return Scope(above=max(0, last - count))
 
 
 @dataclass(frozen=True)
 class Broken:
-    """One place in which an invariant does not hold. `run` is None where no run is concerned."""
+    """One violation of an invariant. `run` is None if it concerns no run."""
 
     run: int | None
     what: str
@@ -52,8 +52,8 @@ class Broken:
 
 @dataclass(frozen=True)
 class Invariant:
-    """`says` is what must hold, `means` what it means where it does not and who must act. `repair` names one of
-    `repairs.ALL`, where there is a safe one."""
+    """`says` is what must hold; `means` says what a violation means and who must act. `repair` names one of
+    `repairs.ALL`, if there is a safe one."""
 
     name: str
     says: str
@@ -64,7 +64,7 @@ class Invariant:
 
 @dataclass(frozen=True)
 class Violation:
-    """What `check` reports: an invariant, and where it is broken."""
+    """What `check` reports: an invariant and its violations."""
 
     invariant: str
     says: str

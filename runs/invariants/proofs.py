@@ -1,4 +1,4 @@
-"""A pass has its evidence, and nothing was written to a disk without its gates."""
+"""Every pass has its evidence, and no disk was written without its gates."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ _AT_ONCE = 200
 
 
 def _no_evidence(scope: Scope) -> Iterator[Broken]:
-    """Run by run: the verdict from the rows once more, and of each passed stage the checks that were demanded."""
+    """For each run, compute the verdict from the rows again, and check that each passed stage has its required
+    checks."""
     newer = _last_migrated()
     passed = scope.runs().filter(verdict=Verdict.PASSED).light("profile", "expected")
     for run in passed.prefetch_related("stage_runs", "findings__stage_run").iterator(_AT_ONCE):
@@ -48,7 +49,8 @@ def _lacking(run: Run, *, all_demands: bool) -> Iterator[str]:
 
 
 def _unproven(run: Run, row: StageRun, all_demands: bool) -> str:
-    """Of a run from before the last upgrade only what its own profile required: later demands are of newer code."""
+    """For a run from before the last upgrade, only the checks that its own profile required: others came with newer
+    code."""
     if BY_NAME[row.name].owner is Owner.ORCHESTRATOR:
         return ""
     result = wire.Result("", row.name, row.attempt, wire.Outcome.PASSED, "", 0.0, 0.0, checks=_checks(row.checks))
@@ -68,7 +70,7 @@ def _checks(rows: Iterable[dict[str, Any]]) -> list[wire.Check]:
 
 
 def _last_migrated() -> datetime | None:
-    """When this version's tables were made; what is older may be an older version's."""
+    """When the last migration ran; older rows may come from an older version."""
     return MigrationRecorder.Migration.objects.filter(app="runs").aggregate(last=Max("applied"))["last"]
 
 
@@ -93,7 +95,7 @@ def _without_gates(scope: Scope) -> Iterator[Broken]:
 
 
 def _written(row: StageRun) -> list[str]:
-    """Serial numbers of the disks that were written, as the attempt itself tells."""
+    """Serial numbers of the disks that the attempt reports as written."""
     left = {finding.component for finding in row.left}
     return sorted(_verified(row) | _tested(row, "failed") | {serial for serial in left if serial})
 
@@ -131,7 +133,7 @@ def _gates_missed(row: StageRun, serial: str) -> Iterator[tuple[int, str]]:
 
 
 def _unasked_overrides(scope: Scope) -> Iterator[Broken]:
-    """Each override stands in the history, and answers a list that was shown."""
+    """Each override is in the history and belongs to a list that was shown."""
     for run in scope.runs().filter(overrides__isnull=False).distinct().prefetch_related("overrides", "stage_runs"):
         told = run.events.filter(kind="override").count()
         if told < len(run.overrides.all()):

@@ -1,5 +1,5 @@
-"""The few repairs that can be made without a person's judgement. Each plans first; each step is one transaction and a
-line in the run's history."""
+"""The few repairs that need no decision by a person. Each is planned first; each step is one transaction and one line
+in the run's history."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger("vetting.doctor")
 
 @dataclass(frozen=True)
 class Step:
-    """`what` would change, in words; `take` does it, for the operator who is named."""
+    """`what` says what would change; `take` does it on behalf of the named operator."""
 
     what: str
     take: Callable[[str], None]
@@ -97,7 +97,7 @@ def _move(path: Path, who: str) -> None:
 
 
 def _place_for(path: Path) -> Path:
-    """Beside the runs' directory, under a name that is free."""
+    """An unused path beside the runs' directory."""
     place = settings.RUNS_DIR.parent / "orphans" / path.relative_to(settings.RUNS_DIR)
     number = 1
     while place.exists():

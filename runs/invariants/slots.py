@@ -1,4 +1,4 @@
-"""Who may run at once: one run of a host, no more runs than there are slots, one at the bench's link."""
+"""How many runs may go on at once: one per host, no more than there are slots, and one at the bench's link."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def _two_of_a_host(scope: Scope) -> Iterator[Broken]:
 
 
 def _over_the_limit(scope: Scope) -> Iterator[Broken]:
-    """The slots that were taken after each event, added up; each grant says how many there were then. (A grant of an
-    older version does not say so.)"""
+    """Add up the slots in use after each event. Each event that gives a slot says how many there were. (In an older
+    version it does not.)"""
     inside = {"state_before__in": OCCUPIES_SLOT}, {"state_after__in": OCCUPIES_SLOT}
     change = Case(
         When(Q(**inside[1]) & ~Q(**inside[0]), then=Value(1)),
@@ -35,7 +35,7 @@ def _over_the_limit(scope: Scope) -> Iterator[Broken]:
         output_field=IntegerField(),
     )
     taken = moves(scope).annotate(taken=Window(Sum(change), order_by=F("id").asc()))
-    # Not by a filter on the kind: that would be asked before the sum, which then knew of nobody who left.
+    # No filter on the kind: the database would apply it before the sum, which would then miss the runs that left.
     said = Cast(KeyTextTransform("slots", "data"), IntegerField())
     grants = taken.annotate(slots=Case(When(kind__in=(Event.DISPATCH, Event.RETRY), then=said)))
     over = grants.filter(taken__gt=F("slots")).order_by("id")

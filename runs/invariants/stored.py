@@ -1,4 +1,4 @@
-"""Files and rows agree, either way: logs, reports, and what lies in the runs' directory."""
+"""Files and rows agree: logs, reports, and other files in the runs' directory."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from runs.invariants.kinds import Broken, Invariant, Scope
 from runs.models import Artifact, Run
 from runs.reports import write as report
 
-# A report is rewritten, and a log is appended to, while somebody looks.
+# A report may be rewritten and a log appended to during the check.
 SETTLES = timedelta(minutes=15)
 _OURS_OR_DISK = "Somebody removed files, a disk lost them, or this is our bug."
 
 
 def short_logs(scope: Scope) -> Iterator[Broken]:
-    """What was acknowledged is in the file. The janitor takes away whole files of runs that are long over."""
+    """Acknowledged log lines are in the file. The janitor deletes whole files of runs that ended long ago."""
     kept_since = scope.now - timedelta(days=settings.VETTING.logs.retention_days)
     for pk, length, ended in scope.runs().filter(log_bytes__gt=0).values_list("pk", "log_bytes", "ended_at"):
         size = _size(logfiles.path(pk))
@@ -42,7 +42,7 @@ def different_files(scope: Scope) -> Iterator[Broken]:
 
 
 def missing_reports(scope: Scope) -> Iterator[Broken]:
-    """Of runs whose report was written and is not yet old enough for the janitor."""
+    """Reports that were written, are too new for the janitor to delete, and are missing."""
     since = scope.now - timedelta(days=settings.VETTING.artifacts.retention_days)
     written = scope.runs().filter(report_due=False, report_at__gt=since)
     names = {report.HTML_NAME, report.JSON_NAME}
@@ -63,7 +63,7 @@ def _belongs_to_nobody(scope: Scope) -> Iterator[Broken]:
 
 
 def orphans(scope: Scope) -> Iterator[Path]:
-    """What lies in RUNS_DIR and belongs to no run, and files of the runs looked at that no row names."""
+    """Entries of RUNS_DIR that belong to no run, and files of the checked runs that no row names."""
     if not settings.RUNS_DIR.is_dir():
         return
     with os.scandir(settings.RUNS_DIR) as entries:
@@ -79,7 +79,7 @@ def orphans(scope: Scope) -> Iterator[Path]:
 
 
 def _unnamed(run: int, named: set[str], before: float) -> Iterator[Path]:
-    """Files of a run that no row names, and that nobody wrote to lately."""
+    """Files of a run that no row names and that were not written recently."""
     with os.scandir(settings.RUNS_DIR / str(run)) as entries:
         for entry in sorted(entries, key=lambda one: one.name):
             known = entry.name.endswith(retention.LOG_SUFFIX) or f"{run}/{entry.name}" in named

@@ -1,4 +1,4 @@
-"""Nothing waits for ever: every state that waits has a deadline, and who waits for the worker waits a bounded time."""
+"""Nothing waits for ever: every waiting state has a deadline, and waiting for the worker has a bound."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from runs.machine import AGENT_SILENT, HELD, OCCUPIES_SLOT, STAGE_STATES, State
 from runs.models import Job, Run, RunEvent, StageRun, WakeRequest
 from runs.stages import BY_NAME, STAGES
 
-# A round takes a second where all is well, and its lease 10 s to pass on where a process died.
+# A round normally takes a second; after a process died, its lease takes 10 s to expire.
 WORKER_BOUND = timedelta(seconds=60)
-# Long jobs come one after the other, and one that failed is tried again after five minutes.
+# Long jobs run one after the other; a failed one is tried again after five minutes.
 REPORT_BOUND = timedelta(minutes=15)
 # More than a thousand runs write in a minute; there is no index by time, since nothing else asks for
 # events by time alone.
@@ -43,8 +43,7 @@ def _without_deadline(scope: Scope) -> Iterator[Broken]:
 
 
 def _deadline_passed(scope: Scope) -> Iterator[Broken]:
-    """By the watchdog's own rule, as it was a minute ago. Where no worker does its round, that is the bench's
-    problem."""
+    """Apply the watchdog's rule as of a minute ago. If the worker is not running, the bench reports that problem."""
     if _worker_is_silent(scope.now):
         return
     for run in Run.objects.filter(state__in=OCCUPIES_SLOT | HELD).select_related("host").order_by("id"):
@@ -60,14 +59,14 @@ def _waits_for_worker(scope: Scope) -> Iterator[Broken]:
     yield from _jobs(scope.now)
     for run in WakeRequest.objects.filter(run__state=State.WAITING_WOL, sent=0, problem="", requested_at__lt=since):
         yield Broken(run.run_id, f"it waits to be woken since {run.requested_at:%H:%M:%S} UTC")
-    put_aside = Job.objects.filter(run=OuterRef("pk"), due_at=None, handed_at=None)  # that is told as a problem
+    put_aside = Job.objects.filter(run=OuterRef("pk"), due_at=None, handed_at=None)  # that is reported as a problem
     due = scope.runs().filter(~Exists(put_aside), report_due=True).annotate(told=Max("events__at"))
     for pk, told in due.filter(told__lt=scope.now - REPORT_BOUND).values_list("pk", "told"):
         yield Broken(pk, f"its report is due since {told:%Y-%m-%d %H:%M:%S} UTC")
 
 
 def _jobs(now: datetime) -> Iterator[Broken]:
-    """One that nobody hands out, and one that is in hand longer than it may be."""
+    """Jobs that nobody handed out, and jobs that run longer than their limit."""
     for job in Job.objects.filter(handed_at=None, due_at__lt=now - REPORT_BOUND):
         yield Broken(job.run_id, f"{job.title} is to be made since {job.due_at:%Y-%m-%d %H:%M:%S} UTC")
     for job in Job.objects.filter(handed_at__lt=now - REPORT_BOUND):
@@ -76,7 +75,7 @@ def _jobs(now: datetime) -> Iterator[Broken]:
 
 
 def _queued_too_long(since: datetime) -> Iterator[Broken]:
-    """Who is first in line while a slot has been free all the time."""
+    """The first waiting run, if a slot has been free all the time."""
     first = Run.objects.next_in_line().filter(state_since__lt=since).values_list("pk", "state_since").first()
     if first is None or dispatcher.free_slots() < 1 or _somebody_left(since):
         return

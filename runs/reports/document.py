@@ -28,14 +28,14 @@ SCHEMA_VERSION = 1
 COMPONENTS = 50
 TEXT_CHARS = 4_000
 
-# Neither is ever stored where this reads; a tool's output may still repeat the kernel's command line.
+# Secrets are never stored in the rows that a report reads, but a tool's output may repeat the kernel's command line.
 _KEYS = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S)
-# What is kept as it is: a whole inventory, and tools' output, which was cut where it was read.
+# Values that are not cut: a whole inventory, and tools' output, which was cut when it was read.
 _WHOLE = frozenset({"evidence", "inventory"})
 
 
 def document(run: Run) -> Document:
-    """Everything the report says, in the order in which it is read. Times are ISO 8601 in UTC."""
+    """The whole report, in reading order. Times are ISO 8601 in UTC."""
     rows = stage_rows.light(run)
     before = last_run(run)
     stages, (curves, curves_more) = stage_rows.of_run(rows, before), measured.figures(run)
@@ -73,7 +73,7 @@ def document(run: Run) -> Document:
 
 
 def cut_texts(value: Any) -> Any:
-    """The same document with no text longer than a reader can use."""
+    """The document with every text cut to a useful length."""
     if isinstance(value, str) and len(value) > TEXT_CHARS:
         return f"{value[:TEXT_CHARS]}… and {len(value) - TEXT_CHARS} more characters"
     if isinstance(value, dict):
@@ -91,7 +91,7 @@ def without_secrets(value: Any) -> Any:
 
 
 def last_run(run: Run) -> Run | None:
-    """The newest earlier run of the host that got as far as an inventory."""
+    """The host's newest earlier run that has an inventory."""
     return Run.objects.with_parts().filter(host_id=run.host_id, id__lt=run.pk).first()
 
 
@@ -214,7 +214,7 @@ def _overrides(run: Run) -> list[Document]:
 
 
 def _events(run: Run) -> list[Document]:
-    """The newest, in their order."""
+    """The newest events, in their order."""
     fields = ("at", "actor", "who", "kind", "state_before", "state_after", "text")
     newest = run.events.order_by("-id").values(*fields)[:ROWS]
     return [{**row, "at": time(row["at"])} for row in reversed(newest)]

@@ -1,4 +1,4 @@
-"""What a run's measurements come to: lowest, highest, mean and count of each curve.
+"""Summarise a run's measurements: minimum, maximum, mean and count of each curve.
 
 A run of 40 hours has two million rows. One query would sort them all, in seconds and hundreds of megabytes, so it is
 done by pieces of the ids: each piece is a short query, and what is kept between them is a line for each curve.
@@ -18,7 +18,7 @@ CURVES_KEPT = 5_000
 
 
 def figures(run: Run) -> tuple[list[dict[str, Any]], int]:
-    """Temperatures first; and how many measurements are of curves beyond those that are kept."""
+    """The summaries, temperatures first, and how many measurements belong to curves that were left out."""
     found: dict[tuple[Any, ...], list[Any]] = {}
     left_out, after = 0, 0
     while True:
@@ -37,7 +37,7 @@ def figures(run: Run) -> tuple[list[dict[str, Any]], int]:
 
 
 def _end_of_piece(run: Run, after: int) -> int | None:
-    """The last id of the piece that begins after this one; None where it is the last."""
+    """The last id of the piece after this id; None if it is the last piece."""
     ids = run.measurements.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)
     return next(iter(ids[PIECE - 1 : PIECE]), None)
 

@@ -1,7 +1,8 @@
-"""The stages of a run's report: each attempt with what it found, cut to what a reader can use.
+"""The stages of a run's report: each attempt with its findings, cut to a useful length.
 
-A stage's row may hold two megabytes, and its findings thousands of rows, so attempts are read one at a time, and of
-long lists only the first are taken, the worst before the others. `left_out` says of each list how many more there are.
+A stage's row may have two
+megabytes and thousands of findings. So attempts are read one at a time, and long lists are cut, the worst entries
+first. `left_out` says how many entries each list lost.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ HEAVY = ("progress", "checks", "counters", "numbers", "refusals", "evidence")
 
 
 def light(run: Run) -> list[StageRun]:
-    """Its attempts in order, without what may be large."""
+    """The attempts of the run in order, without large fields."""
     return list(run.stage_runs.defer(*HEAVY).order_by("order", "attempt"))
 
 
 def of_run(rows: list[StageRun], before: Run | None) -> list[Document]:
-    """Every stage of the registry, those that never began included."""
+    """Every registered stage, also those that never began."""
     earlier = _numbers_of(before)
     by_name = {stage.name: [row for row in rows if row.name == stage.name] for stage in stages.STAGES}
     return [
@@ -54,7 +55,7 @@ def of_run(rows: list[StageRun], before: Run | None) -> list[Document]:
 
 
 def not_tested(found: list[Document]) -> Iterable[Document]:
-    """Stages and checks of the last attempts that have no answer, each with its reason."""
+    """Stages and checks of the last attempts that were not tested, each with its reason."""
     for stage in found:
         for attempt in stage["attempts"][-1:]:
             if attempt["outcome"] == Outcome.NOT_TESTED:
@@ -74,7 +75,7 @@ def refusals(found: list[Document]) -> list[Document]:
 
 
 def left_out(**more: int) -> dict[str, int]:
-    """Of each list that was cut, how many."""
+    """For each list that was cut, how many entries were left out."""
     return {name: count for name, count in more.items() if count > 0}
 
 
@@ -84,7 +85,7 @@ def _gap(stage: Document, attempt: Document, check: str, component: str, reason:
 
 
 def _passed_on_retry(attempts: list[StageRun]) -> bool:
-    """In one boot: what was found before stands, and the verdict with it."""
+    """Whether the stage passed on a retry within one boot: earlier findings, and the verdict, still count then."""
     if not attempts or attempts[-1].outcome != Outcome.PASSED:
         return False
     return any(row.outcome == Outcome.FAILED and row.boot == attempts[-1].boot for row in attempts)
@@ -126,7 +127,7 @@ def _rank(check: Document) -> int:
 
 
 def _findings(row: StageRun) -> list[Document]:
-    """All, as they came, or the worst of very many."""
+    """All findings in their order; if there are very many, the worst."""
     few = list(row.findings.order_by("id")[: FINDINGS + 1])
     if len(few) > FINDINGS:
         few = list(row.findings.order_by(_BY_SEVERITY, "id")[:FINDINGS])

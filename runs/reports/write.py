@@ -1,4 +1,4 @@
-"""The report of a run: a page and a JSON document, written in a job whenever a run ends or begins to hold."""
+"""Write the report of a run, a page and a JSON document, in a job when a run ends or begins to hold."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ASKED_PER_TICK = 20
 
 
 def tick() -> None:
-    """Ask for the reports that are due and have no job: one that waits, is in hand or was put aside has one."""
+    """Ask for the reports that are due and have no job (waiting, running or put aside)."""
     has_job = Job.objects.filter(call=reporting.WRITE.call, run=OuterRef("pk"))
     due = Run.objects.filter(~Exists(has_job), report_due=True).order_by("id").values_list("pk", flat=True)
     for run_id in due[:ASKED_PER_TICK]:
@@ -33,9 +33,9 @@ def tick() -> None:
 def write_due(run_id: int) -> None:
     """The job. Two workers can run this at once:
 
-    1. both write the same two files, each put in place whole by a rename, and the same two rows;
-    2. the mark is taken off only where no event came in since the report was begun: a run that has moved on
-       meanwhile, and one whose late result was kept, stays due.
+    1. both write the same two files, each replaced whole by a rename, and the same two rows;
+    2. the report is marked as done only if no event came since it was begun: if the run moved on meanwhile, or a late
+       result was kept, the report stays due.
     """
     run = Run.objects.select_related("host").filter(pk=run_id).first()
     if run is None:
@@ -47,7 +47,7 @@ def write_due(run_id: int) -> None:
 
 
 def write(run: Run) -> list[Path]:
-    """Put both files into the run's directory and list them as artifacts. Raises OSError."""
+    """Write both files into the run's directory and list them as artifacts. Raises OSError."""
     content = document(run)
     texts = {JSON_NAME: to_json(content), HTML_NAME: to_html(content)}
     paths = [_put(run, name, text.encode()) for name, text in texts.items()]
@@ -60,7 +60,7 @@ def to_json(content: Document) -> str:
 
 
 def to_html(content: Document) -> str:
-    """One page that needs no other file: to print, to mail, to keep."""
+    """One page without other files, to print, mail or keep."""
     return render_to_string("runs/report.html", {"report": content})
 
 

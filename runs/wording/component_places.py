@@ -1,5 +1,5 @@
-"""Which thing in the machine a finding's component is, from what the run found there: so that the right part is pulled.
-Pure: an inventory document in, words out."""
+"""Describe the component of a finding by the run's inventory, so that the right part is replaced. Pure: an inventory
+document in, words out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Part = dict[str, Any]
 
 
 def describe(inventory: dict[str, Any] | None, kind: str, component: str) -> str:
-    """`nvme0n1, Samsung PM9A3, 1.9 TB` of a disk's serial. Empty where the run found no such part."""
+    """`nvme0n1, Samsung PM9A3, 1.9 TB` for a disk's serial. Empty if the run found no such part."""
     if not inventory or kind not in _WORDS:
         return ""
     listed, key = BY_WORD[kind].within(inventory) or [], BY_WORD[kind].keys[0]
@@ -21,7 +21,7 @@ def describe(inventory: dict[str, Any] | None, kind: str, component: str) -> str
 
 
 def size(size_mb: int) -> str:
-    """Of MiB, as on a disk's label."""
+    """A size in MiB, written as on a disk's label."""
     size_gb = size_mb * 1_048_576 / 1e9
     if size_gb < 1:
         return f"{size_gb * 1000:.0f} MB" if size_mb else ""

@@ -14,7 +14,7 @@ from runs.wording import key_numbers, naming, units
 from runs.wording.key_numbers import Cell
 
 _NBSP = "\u00a0"
-# A part in a list of the expected spec. Processors are told one by one, though a spec does not list them.
+# A part in a list of the expected spec. Processors are named one by one, though a spec does not list them.
 _PARTS = {kind.path: kind.title for kind in parts.KINDS if kind.keys or kind.word == "cpu"}
 _PART_PATH = re.compile(rf"({'|'.join(map(re.escape, _PARTS))})\[(.*)\](?:\.(\w+))?", re.S)
 
@@ -37,7 +37,7 @@ def duration(seconds: float | None) -> str:
 
 
 def roughly(seconds: float) -> str:
-    """What is planned, in whole minutes from one minute on, in quarters of an hour from three hours on."""
+    """An estimate: whole minutes from one minute on, quarters of an hour from three hours on."""
     step = 1 if seconds < 60 else 60 if seconds < 10_800 else 900
     whole = max(step, round(seconds / step) * step)
     return duration(whole).removesuffix(f" 00{_NBSP}s").removesuffix(f" 00{_NBSP}min")
@@ -67,7 +67,7 @@ def size(count: int) -> str:
 
 
 def rise(before: int, after: int) -> str:
-    """`+8`; a counter that was reset says so."""
+    """`+8`; says if the counter was reset."""
     return f"{after - before:+,}".replace(",", _NBSP) if after >= before else "reset"
 
 
@@ -76,14 +76,14 @@ def bytes_between(start: int, end: int) -> str:
 
 
 def number(value: Any) -> str:
-    """At most three decimals, none where they are zero; anything that is no number as it stands."""
+    """At most three decimals, without trailing zeros; a value that is no number is returned unchanged."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "" if value is None else str(value)
     return f"{value:,.3f}".rstrip("0").rstrip(".").replace(",", _NBSP)
 
 
 def with_unit(value: Any, unit: str) -> str:
-    """`61 °C`, `2 sectors`; a dash where nothing was measured."""
+    """`61 °C`, `2 sectors`; a dash if nothing was measured."""
     if value is None or value == "":
         return "–"
     return f"{number(value)}{_NBSP}{units.written(unit, value)}".rstrip(_NBSP)
@@ -98,7 +98,7 @@ def figure(value: float | None, unit: str) -> str:
 
 
 def change(cell: Cell) -> str:
-    """`+12 %`, `−3.4 %`; `+3` for a count, and where there was nothing before."""
+    """`+12 %`, `−3.4 %`; `+3` for a count, or if the value before was 0."""
     sign = "+" if cell.delta > 0 else "−"
     if cell.counts or cell.change_percent is None:
         return f"{sign}{number(abs(cell.delta)) if cell.counts else figure(abs(cell.delta), '')}"
@@ -107,7 +107,7 @@ def change(cell: Cell) -> str:
 
 
 def spelled(value: Any, path: str = "") -> str:
-    """A value of the spec in words: nothing is `absent`, a list its parts. The end of its path names its unit."""
+    """A value of the spec in words: `absent` for none, the entries of a list. The end of its path names its unit."""
     if value is None:
         return "absent"
     if isinstance(value, bool):
@@ -120,12 +120,12 @@ def spelled(value: Any, path: str = "") -> str:
 
 
 def field_name(key: str) -> str:
-    """`size_mb` as `size`: the unit stands with the number."""
+    """`size_mb` as `size`: the unit is written with the number."""
     return naming.in_words(key.rpartition("_")[0] if _spec_unit(key) else key)
 
 
 def spec_place(path: str) -> str:
-    """`memory.dimms[DIMM_B1].serial` as `Memory module DIMM_B1, serial`; what is no path as it stands."""
+    """`memory.dimms[DIMM_B1].serial` as `Memory module DIMM_B1, serial`; a text that is no path unchanged."""
     if match := _VERSION_PATH.fullmatch(path):
         return f"Firmware of {versions.WORDS[match[1]]} {match[2]}"
     if match := _PART_PATH.fullmatch(path):

@@ -1,5 +1,5 @@
-"""The key numbers of stages across runs: what a name such as `seq_read_mb_s.S4EVNX0M` means, how a number went from
-run to run. Pure."""
+"""The key numbers of stages across runs: what a name such as `seq_read_mb_s.S4EVNX0M` means, and how a number changes
+from run to run. Pure."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from runs.wording.naming import in_words
 
 Numbers = Mapping[tuple[str, str], float]  # (stage, name as the agent sends it) → value
 
-# Of numbers in these units more (1) or less (-1) is better.
+# Whether more (1) or less (-1) is better, by unit.
 _BETTER = {
     "°C/W": -1, "ops/s": 1, "MB/s": 1, "IOPS": 1, "Mbit/s": 1, "%": -1, "ms": -1, "MHz": 1, "°C": -1,
 }  # fmt: skip
 _MORE_IS_BETTER = frozenset({"covered_percent", "surface_percent", "cores", "dimms", "disks", "nics", "memory_mb"})
-_COUNTS = ("_sectors", "_uncorrectable", "_timeouts", "_errors", "_defects", "error_log")  # of what should not happen
-WORTH_A_LOOK_PERCENT = 10.0  # marks a row on the pages and decides nothing; limits stand in the profiles
+_COUNTS = ("_sectors", "_uncorrectable", "_timeouts", "_errors", "_defects", "error_log")  # unwanted events
+WORTH_A_LOOK_PERCENT = 10.0  # only marks a row on the pages; limits are in the profiles
 
 
 @dataclass(frozen=True)
 class KeyNumber:
-    """What one number is about. `component` is empty for the whole host; `better` 1 where more is, -1 where less.
-    `counts` what should not happen: each one more is worth a look."""
+    """What a number means. `component` is empty for the whole host. `better` is 1 if more is better, -1 if less.
+    `counts`: it counts things that should not happen, so that every increase is worth a look."""
 
     stage: str
     name: str
@@ -50,17 +50,18 @@ class Cell:
 
     @property
     def change_percent(self) -> float | None:
-        """None where nothing changed, and where it was nothing before."""
+        """None if nothing changed or the value before was 0."""
         return self.delta / abs(self.before) * 100 if self.delta and self.before else None
 
     @property
     def is_seen(self) -> bool:
-        """Whether the two figures differ as they are shown."""
+        """Whether the two figures differ as displayed."""
         return bool(self.delta) and (self.counts or rounded(self.value) != rounded(self.before))
 
     @property
     def moved(self) -> bool:
-        """Enough to be worth a look: by a tenth, from nothing, or a count by one; never where both read the same."""
+        """Whether the change is worth a look: by a tenth, from 0, or a count by one; never if both are displayed the
+        same."""
         large = self.change_percent is None or abs(self.change_percent) >= WORTH_A_LOOK_PERCENT
         return self.is_seen and (self.counts or large)
 
@@ -94,14 +95,14 @@ class Row:
 
 
 def rounded(value: float) -> float:
-    """To four figures, which is more than any number repeats to; below one to two."""
+    """To four figures, more than any measurement repeats to; below one to two."""
     if abs(value) >= 1000 or abs(value) < 1:
         return float(f"{value:{'.4g' if abs(value) >= 1 else '.2g'}}")
     return round(value, 1 if abs(value) >= 100 else 2)
 
 
 def explained(stage: str, name: str) -> KeyNumber:
-    """A name in words: `seq_read_mb_s.S4EV` is `sequential read` in MB/s of S4EV."""
+    """A name in words: `seq_read_mb_s.S4EV` is `sequential read` of S4EV in MB/s."""
     plain, _, component = name.partition(".")
     counts = plain.endswith(_COUNTS)
     ending, unit = units.ending(plain)
@@ -111,7 +112,7 @@ def explained(stage: str, name: str) -> KeyNumber:
 
 
 def table(runs: Sequence[Numbers]) -> list[Row]:
-    """Every number that any of these runs has, in the order of the stages; one column for each run, oldest first."""
+    """All numbers of these runs, in the order of the stages; one column per run, oldest first."""
     order = [stage.name for stage in STAGES]
     keys = sorted({key for numbers in runs for key in numbers if key[0] in order}, key=lambda k: (order.index(k[0]), k))
     return [_row(explained(*key), [numbers.get(key) for numbers in runs]) for key in keys]
@@ -127,7 +128,7 @@ def _row(number: KeyNumber, values: Iterable[float | None]) -> Row:
 
 
 def points(values: Sequence[float | None], width: float = 120, height: float = 26) -> str:
-    """The `points` of an SVG polyline through what is there of these values; one value is a dash."""
+    """The `points` of an SVG polyline through the values that exist; a single value becomes a short line."""
     there = [(index, value) for index, value in enumerate(values) if value is not None]
     if not there:
         return ""

@@ -6,7 +6,7 @@ from agent.contract import wire
 from hosts.expectations import NOT_EXPECTED
 from runs.stages import BY_NAME
 
-# What the parts of names are short for; "bogo ops" is stress-ng's own word for a round of its work.
+# What abbreviations in names stand for; "bogo ops" is stress-ng's word for a unit of its work.
 _WORDS = {
     "bios": "BIOS", "bmc": "BMC", "bogo": "bogo ops", "cpu": "CPU", "dcmi": "DCMI", "dimms": "memory modules",
     "ecc": "ECC", "edac": "EDAC", "gpu": "GPU", "gpus": "GPUs", "mce": "machine checks", "nic": "NIC", "nics": "NICs",
@@ -14,7 +14,7 @@ _WORDS = {
     "sel": "BMC event log", "seq": "sequential", "smart": "SMART", "tcp": "TCP", "udp": "UDP", "usb": "USB",
     "mac": "MAC", "temp": "temperature", "uuid": "UUID", "wwn": "WWN",
 }  # fmt: skip
-# The states that are no stages.
+# States that are not stages.
 _STATES = {
     "Registered": "Registered",
     "Queued": "Queued",

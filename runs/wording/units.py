@@ -1,12 +1,12 @@
-"""Units: the end of a name that tells one, and how it is written for people. Pure."""
+"""Units: the suffix of a name that stands for a unit, and how the unit is written. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-# What is counted, and its word for one of it.
+# Plural and singular of what is counted.
 _ONE = {"drives": "drive", "errors": "error", "messages": "message", "places": "place", "sectors": "sector"}
-# The longer of two endings that fit stands first.
+# If two suffixes match, the longer one is listed first.
 _ENDINGS: Sequence[tuple[str, str]] = (
     ("_per_hour", "per hour"),
     ("_percent", "%"),
@@ -30,12 +30,12 @@ _ENDINGS: Sequence[tuple[str, str]] = (
 
 
 def ending(name: str) -> tuple[str, str]:
-    """The end of the name that tells its unit, and the unit: `_mb` and MiB of `size_mb`. Two empty texts for none."""
+    """The suffix of a name and its unit: `_mb` and MiB for `size_mb`. Two empty texts if there is none."""
     return next((known for known in _ENDINGS if name.endswith(known[0])), ("", ""))
 
 
 def written(unit: str, value: object = None) -> str:
-    """The wire's `C` is °C, and of errors one is an error."""
+    """The unit as it is written: `C` as °C; the singular for one."""
     if value == 1 and unit in _ONE:
         return _ONE[unit]
     return "°C" if unit == "C" else unit

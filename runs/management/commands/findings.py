@@ -1,4 +1,4 @@
-"""`manage.py findings [--json]`: every finding code there is, what it means and what to do about it."""
+"""`manage.py findings [--json]`: every finding code, its meaning, and what to do."""
 
 from __future__ import annotations
 

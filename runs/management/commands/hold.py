@@ -51,7 +51,7 @@ class Command(BaseCommand):
         out.write(command or f"the host has not said yet where to log in: see the page of run {run.pk}", str)
 
     def _opened(self, path: str) -> AbstractContextManager[Any]:
-        """Made before the key is taken: what can't be written must not use it up."""
+        """Create the file before the key is taken: an unwritable file must not use up the key."""
         if path == STDOUT:
             return nullcontext(self.stdout)
         try:

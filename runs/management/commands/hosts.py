@@ -23,7 +23,7 @@ from runs.desk.overview import Standing
 from runs.profiles import load as profiles
 
 SHOWN = 50
-"""Faults of a file that are listed."""
+"""How many errors of a file are listed."""
 
 
 class Command(BaseCommand):

@@ -1,4 +1,4 @@
-"""`manage.py janitor [--dry-run]`: sweep now, and list every file that goes."""
+"""`manage.py janitor [--dry-run]`: delete old files now, and list each of them."""
 
 from __future__ import annotations
 

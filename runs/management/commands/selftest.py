@@ -1,4 +1,5 @@
-"""`./manage.py selftest`: faults made on purpose go through the agent's own stages and the verdict's own rules."""
+"""`./manage.py selftest`: test the tester. Deliberate faults go through the agent's stages and the rules of the
+verdict."""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ class Judged:
 
     @property
     def is_blind(self) -> bool:
-        """The worst: with the fault the run would have passed."""
+        """The worst case: with the fault the run would have passed."""
         return self.broken == Verdict.PASSED
 
     def as_data(self) -> dict[str, Any]:
@@ -70,7 +71,7 @@ class Command(BaseCommand):
 
 
 def _trials() -> Iterator[str]:
-    """The agent's own process, as in the image: the server imports none of its stages."""
+    """Run the agent as a process, as in the image: the server must not import stages."""
     command = [sys.executable, "-m", "agent", "--selftest"]
     try:
         done = subprocess.run(command, cwd=settings.BASE_DIR, capture_output=True, text=True, timeout=TIMEOUT_S)
@@ -89,7 +90,7 @@ def _judge(row: dict[str, Any]) -> Judged:
 
 
 def _verdict(result: wire.Result) -> Verdict:
-    """Of a run that had this stage only."""
+    """The verdict of a run with only this stage."""
     stages = [StageOutcome(result.stage, result.attempt, 1, result.outcome)]
     seen = [Seen(result.stage, result.attempt, one.severity, one.component) for one in result.findings]
     return verdict(stages, seen, wanted=[result.stage])

@@ -1,4 +1,4 @@
-"""`./manage.py vet HOST`: start a vetting, follow it, end with its verdict as the exit status."""
+"""`./manage.py vet HOST`: start a run, follow it, and exit with a status for its verdict."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Command(BaseCommand):
         return host
 
     def _say_what_it_takes(self, host: Host, options: dict[str, Any]) -> None:
-        """Before it starts, and where no script reads: how long, and what will be written."""
+        """Before the start, print the estimated duration and what will be written; not for scripts."""
         try:
             profile = profiles.load(options["profile"] or host.profile_name)
         except profiles.ProfileError as error:
@@ -79,7 +79,7 @@ class Command(BaseCommand):
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
         parser = super().create_parser(prog_name, subcommand, **kwargs)
-        parser.error = lambda message: parser.exit(  # argparse would end with 2, which means incomplete here
+        parser.error = lambda message: parser.exit(  # argparse would exit with 2, which means incomplete here
             following.EXIT_USAGE, f"{parser.format_usage()}{prog_name} {subcommand}: {message}\n"
         )
         return parser
