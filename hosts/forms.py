@@ -139,7 +139,8 @@ class HostForm(forms.ModelForm):
         allowed = self.allowed_serials()
         for number, disk in enumerate(self.disks):
             wanted = self.cleaned_data.get(f"write_{number}")
-            if wanted and disk["serial"] not in allowed and self._typed(number) != disk["serial"]:
+            typed = (self.cleaned_data.get(f"serial_{number}") or "").strip()
+            if wanted and disk["serial"] not in allowed and typed != disk["serial"]:
                 self.add_error(f"serial_{number}", f"Type {disk['serial']} here to allow writing on this disk.")
         return self.cleaned_data
 
@@ -147,9 +148,6 @@ class HostForm(forms.ModelForm):
         """The disks that may be written from now on: ticked, confirmed, and still in the spec that is saved."""
         ticked = {d["serial"] for number, d in enumerate(self.disks) if self.cleaned_data.get(f"write_{number}")}
         return ticked & {disk["serial"] for disk in offered(self.instance)}
-
-    def _typed(self, number: int) -> str:
-        return (self.cleaned_data.get(f"serial_{number}") or "").strip()
 
 
 class HostImportForm(ImportForm):

@@ -65,11 +65,16 @@ KINDS: dict[str, Kind] = {
 def compose(event: RunEvent) -> Message:
     """The message of one event. Raises KeyError when `tells` names no kind."""
     kind, run = KINDS[event.tells], event.run
-    title = kind.title.format(host=run.host, stage=_stage(event), verdict=run.verdict or "completed")
+    stage = stages.BY_NAME.get(event.state_before)
+    words = {"stage": stage.title if stage else "boot", "verdict": run.verdict or "completed"}
+    title = kind.title.format(host=run.host, **words)
     lines = [line for line in map(plain, kind.lines(event)) if line]
     if len(lines) > MAX_LINES:
         lines = [*lines[:MAX_LINES], f"… and {len(lines) - MAX_LINES} more"]
-    return Message(kind.name, kind.severity, plain(title), "\n".join([*lines, *_footer(run)]), link(run))
+    if run.repair:
+        lines.append(f"After: {plain(run.repair)}")
+    lines.append(f"Run {run.pk}, profile {run.profile_name}")
+    return Message(kind.name, kind.severity, plain(title), "\n".join(lines), link(run))
 
 
 def link(run: Run) -> str:
@@ -80,13 +85,3 @@ def plain(text: str) -> str:
     """One line without control characters: serial numbers and model names come from hardware."""
     kept = "".join(char if char.isprintable() else " " for char in spelled_out(text))
     return " ".join(kept.split())[:MAX_LINE_CHARS]
-
-
-def _stage(event: RunEvent) -> str:
-    """The stage of an event; empty for a host that never came up."""
-    return stages.BY_NAME[event.state_before].title if event.state_before in stages.BY_NAME else "boot"
-
-
-def _footer(run: Run) -> list[str]:
-    repair = [f"After: {plain(run.repair)}"] if run.repair else []
-    return [*repair, f"Run {run.pk}, profile {run.profile_name}"]

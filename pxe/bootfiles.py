@@ -148,13 +148,14 @@ class Listener:
 
     async def _send(self, client: socket.socket, address: str, request: Request, file: BinaryIO) -> None:
         loop = asyncio.get_running_loop()
-        began, status = time.monotonic(), _status(file)
-        await asyncio.wait_for(loop.sock_sendall(client, _head("200 OK", status.size, status.etag)), HEADER_TIMEOUT_S)
+        began, facts = time.monotonic(), os.fstat(file.fileno())
+        etag = f'"{facts.st_mtime_ns:x}-{facts.st_size:x}"'
+        await asyncio.wait_for(loop.sock_sendall(client, _head("200 OK", facts.st_size, etag)), HEADER_TIMEOUT_S)
         if request.method == "HEAD":
             return
         sent = 0
-        while sent < status.size:
-            count = min(PIECE_BYTES, status.size - sent)
+        while sent < facts.st_size:
+            count = min(PIECE_BYTES, facts.st_size - sent)
             piece = loop.sock_sendfile(client, file, sent, count, fallback=False)
             sent += (done := await asyncio.wait_for(piece, self.piece_timeout_s))
             if not done:
@@ -186,17 +187,6 @@ def _open(path: str) -> BinaryIO:
         return find().open("rb")
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{error.filename} does not exist: run make image on the orchestrator") from None
-
-
-@dataclass(frozen=True)
-class _Status:
-    size: int
-    etag: str
-
-
-def _status(file: BinaryIO) -> _Status:
-    status = os.fstat(file.fileno())
-    return _Status(status.st_size, f'"{status.st_mtime_ns:x}-{status.st_size:x}"')
 
 
 def _head(status: str, length: int, etag: str = "") -> bytes:

@@ -85,7 +85,7 @@ def running(program: str) -> Iterator[Process]:
     """Every process of this name. Those in containers on this machine are left out: they belong to another
     installation."""
     name = program.encode()
-    for pid in _all_pids():
+    for pid in (int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
         if name in _raw_command_line(pid) and _is(program, words := _command_line(pid)) and _is_in_our_namespace(pid):
             yield Process(pid, tuple(words))
 
@@ -120,10 +120,6 @@ def _pid_in(path: Path) -> int | None:
         return int(path.read_text())
     except (FileNotFoundError, ValueError):
         return None
-
-
-def _all_pids() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
 def _is(program: str, words: list[str]) -> bool:

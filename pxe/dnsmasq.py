@@ -51,11 +51,8 @@ class KnownMac:
 
 def render_hosts(known: Iterable[KnownMac]) -> str:
     """`dhcp-hostsfile`: one line per MAC that may boot; sorted, so that equal sets give equal files."""
-    return "".join(sorted(_host_line(row) for row in known))
-
-
-def _host_line(row: KnownMac) -> str:
-    return f"{row.mac},set:native\n" if row.boot_binary == BootBinary.IPXE else f"{row.mac},set:snp\n"
+    tags = ((row.mac, "native" if row.boot_binary == BootBinary.IPXE else "snp") for row in known)
+    return "".join(sorted(f"{mac},set:{tag}\n" for mac, tag in tags))
 
 
 def render(plan: Plan) -> str:

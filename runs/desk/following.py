@@ -54,7 +54,7 @@ def exit_status(run: Run) -> int:
 
 def as_data(run: Run) -> dict[str, Any]:
     """For scripts: one flat object per snapshot."""
-    stage_run = _at_work(run)
+    stage_run = run.stage_runs.filter(outcome=Outcome.RUNNING).order_by("-order").first()
     return {
         "run": run.pk,
         "host": run.host.name,
@@ -173,7 +173,3 @@ def _findings(run: Run) -> list[Text]:
 
 def _who(finding: Finding) -> str:
     return "" if finding.component in finding.message else f"{finding.component}: "
-
-
-def _at_work(run: Run) -> StageRun | None:
-    return run.stage_runs.filter(outcome=Outcome.RUNNING).order_by("-order").first()

@@ -52,7 +52,7 @@ def context(host: Host) -> dict[str, Any]:
         "runs": runs,
         "newest": newest,
         "busy": busy,
-        "found": _found(host),
+        "found": host.runs.with_parts().only("id", "host_id").first(),
     }
 
 
@@ -71,11 +71,6 @@ def whole(host: Host) -> dict[str, Any]:
         "comparable": comparable,
         "suggested": comparing.suggested(comparable),
     }
-
-
-def _found(host: Host) -> Run | None:
-    """The newest run that has an inventory."""
-    return host.runs.with_parts().only("id", "host_id").first()
 
 
 def choices(host: Host) -> list[Choice]:

@@ -41,7 +41,10 @@ class Part:
 def spec(request: HttpRequest, run_id: int) -> HttpResponse:
     run = run_page.load(run_id)
     told = {row.path: row for row in adopting.shown(run)}
-    parts = [_part(section, told) for section in _sections(run)]
+    sections = []
+    if run.inventory is not None:
+        sections = sidebyside.sections(run.expected, adoption.from_inventory(run.inventory))
+    parts = [_part(section, told) for section in sections]
     shown = {row.difference.pk for part in parts for row in part.rows.rows if row.difference}
     context = {
         "run": run,
@@ -62,12 +65,6 @@ def adoptions(run: Run) -> list[RunEvent]:
     """What was adopted for this host, newest first."""
     events = RunEvent.objects.filter(run__host_id=run.host_id, kind="adopted").select_related("run")
     return list(events.only("at", "who", "text", "run__id").order_by("-id")[:30])
-
-
-def _sections(run: Run) -> list[sidebyside.Section]:
-    if run.inventory is None:
-        return []
-    return sidebyside.sections(run.expected, adoption.from_inventory(run.inventory))
 
 
 def _part(section: sidebyside.Section, told: dict[str, SpecDiff]) -> Part:

@@ -6,7 +6,6 @@ Its size does not depend on how much a host sent: long lists and texts are cut, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
@@ -108,7 +107,12 @@ def _verdict(run: Run, rows: list[StageRun], blamed: list[str]) -> Document:
 def sentence(run: Run, rows: list[StageRun]) -> str:
     """The verdict in a sentence that names the device and the number."""
     name = run.host.name
-    gaps = [_gap(row) for row in _newest(rows) if _is_gap(row)]
+    newest = {row.name: row for row in rows}.values()
+    gaps = [
+        f"{naming.state_in_words(row.name)} ({row.reason or 'no reason given'})"
+        for row in newest
+        if row.counts and row.outcome == Outcome.NOT_TESTED
+    ]
     missing = f"; not tested: {'; '.join(gaps)}." if gaps else f": {run.stopped_by}"
     words = {
         Verdict.PASSED: f"{name} passed: no test found a reason not to run guests on it.",
@@ -128,19 +132,6 @@ def _worst(run: Run, rows: list[StageRun]) -> str:
     first = critical.order_by("stage_run__order", "stage_run__attempt", "id").values_list("message", flat=True).first()
     count = critical.count()
     return f"{first} (and {count - 1} more)" if count > 1 else first or ""
-
-
-def _gap(row: StageRun) -> str:
-    return f"{naming.state_in_words(row.name)} ({row.reason or 'no reason given'})"
-
-
-def _is_gap(row: StageRun) -> bool:
-    return row.counts and row.outcome == Outcome.NOT_TESTED
-
-
-def _newest(rows: Iterable[StageRun]) -> list[StageRun]:
-    """The last attempt of each stage, in order."""
-    return list({row.name: row for row in rows}.values())
 
 
 def _host(run: Run) -> Document:

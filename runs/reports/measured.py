@@ -32,7 +32,8 @@ def figures(run: Run) -> tuple[list[dict[str, Any]], int]:
             else:
                 left_out += count
         if until is None:
-            return sorted(map(_row, found.items()), key=_order), left_out
+            rows = map(_row, found.items())
+            return sorted(rows, key=lambda row: (row["name"] != "temp", row["name"], row["component"])), left_out
         after = until
 
 
@@ -53,7 +54,3 @@ def _row(one: tuple[tuple[Any, ...], list[Any]]) -> dict[str, Any]:
     key, (lowest, highest, total, count) = one
     figures = {"lowest": lowest, "highest": highest, "mean": total / count, "count": count}
     return dict(zip(KEYS, key, strict=True)) | figures
-
-
-def _order(row: dict[str, Any]) -> tuple[Any, ...]:
-    return row["name"] != "temp", row["name"], row["component"]

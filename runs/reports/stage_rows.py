@@ -39,7 +39,7 @@ def light(run: Run) -> list[StageRun]:
 
 def of_run(rows: list[StageRun], before: Run | None) -> list[Document]:
     """Every registered stage, also those that never began."""
-    earlier = _numbers_of(before)
+    earlier = dict(before.stage_runs.order_by("attempt").values_list("name", "numbers")) if before else {}
     by_name = {stage.name: [row for row in rows if row.name == stage.name] for stage in stages.STAGES}
     return [
         {
@@ -143,10 +143,6 @@ def _cut(text: Any) -> Any:
     if not isinstance(text, str) or len(text) <= EVIDENCE_CHARS:
         return text
     return f"{text[:EVIDENCE_CHARS]}\n… and {len(text) - EVIDENCE_CHARS} more characters"
-
-
-def _numbers_of(run: Run | None) -> dict[str, dict[str, float]]:
-    return {} if run is None else dict(run.stage_runs.order_by("attempt").values_list("name", "numbers"))
 
 
 def time(at: datetime | None) -> str | None:

@@ -113,7 +113,8 @@ def spelled(value: Any, path: str = "") -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):
-        return ", ".join(_field(key, item) for key, item in value.items() if item not in (None, ""))
+        given = {key: item for key, item in value.items() if item not in (None, "")}
+        return ", ".join(f"{field_name(key)} {spelled(item, key)}" for key, item in given.items())
     if isinstance(value, list):
         return "; ".join(spelled(item) for item in value) or "none"
     return f"{number(value)}{_spec_unit(path)}" or "empty"
@@ -136,11 +137,6 @@ def spec_place(path: str) -> str:
         whole = parts.BY_LEAF[kind or leaf].titles if (kind or leaf) in parts.BY_LEAF else ""
         leaf = leaf if kind else ""
     return f"{whole}, {field_name(leaf)}" if whole and leaf else whole or path
-
-
-def _field(key: str, value: Any) -> str:
-    """`size_mb` and 512 as `size 512 MiB`."""
-    return f"{field_name(key)} {spelled(value, key)}"
 
 
 def _spec_unit(path: str) -> str:

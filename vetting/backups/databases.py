@@ -69,7 +69,8 @@ class Sqlite(Database):
     def replaced(self, path: Path) -> Iterator[None]:
         self._refuse_damaged(path)
         connection.close()
-        aside = [(old, old.with_name(f"{old.name}.replaced")) for old in map(Path, self._files())]
+        files = [Path(f"{self._file()}{suffix}") for suffix in ("", "-wal", "-shm")]
+        aside = [(old, old.with_name(f"{old.name}.replaced")) for old in files]
         for old, kept in aside:
             kept.unlink(missing_ok=True)
             if old.exists():
@@ -89,9 +90,6 @@ class Sqlite(Database):
 
     def _file(self) -> str:
         return str(connection.settings_dict["NAME"])
-
-    def _files(self) -> list[str]:
-        return [f"{self._file()}{suffix}" for suffix in ("", "-wal", "-shm")]
 
     def _refuse_damaged(self, path: Path) -> None:
         try:

@@ -49,11 +49,7 @@ def not_now(path: str, reason: str, *, status: int = 503, retry_after_s: int = 5
         body = json.dumps({"error": f"not recorded ({reason}): send it again"})
         return Answer(status, "application/json", body, retry_after_s)
     if path.startswith("/ipxe/"):
-        return Answer(200, "text/plain; charset=utf-8", ipxe.come_again(_url(path), query, reason), 0)
+        url = f"{settings.VETTING.web.agent_url}{quote(path, safe='/:')}"  # nothing in it that iPXE would expand
+        return Answer(200, "text/plain; charset=utf-8", ipxe.come_again(url, query, reason), 0)
     page = render_to_string("not_now.html", {"reason": reason, "retry_after_s": retry_after_s})
     return Answer(status, "text/html; charset=utf-8", page, retry_after_s)
-
-
-def _url(path: str) -> str:
-    """The URL that iPXE requested, without anything that iPXE would expand."""
-    return f"{settings.VETTING.web.agent_url}{quote(path, safe='/:')}"

@@ -43,7 +43,8 @@ class Command(BaseCommand):
         role = role or (SUPERUSER if new or user.is_superuser else None)
         group = _group(user, role)
         if not kept:
-            user.set_password(_checked(_from_stdin() if options["password_stdin"] else _asked(), user))
+            password = sys.stdin.readline().rstrip("\r\n") if options["password_stdin"] else _asked()
+            user.set_password(_checked(password, user))
         elif new:
             raise CommandError(f"there is no account {name}: without --keep-password it is made")
         _save(user, role, group)
@@ -77,10 +78,6 @@ def _save(user: Any, role: str | None, group: Group | None) -> None:
 def _role(user: Any) -> str:
     names = ", ".join(user.groups.order_by("name").values_list("name", flat=True))
     return f"role {names}" if names else "without a role: --role gives one"
-
-
-def _from_stdin() -> str:
-    return sys.stdin.readline().rstrip("\r\n")
 
 
 def _asked() -> str:

@@ -139,7 +139,8 @@ def _asked(spec: Line, inventory: wire.Inventory) -> Line:
 
 def _checks(part: str, spec: Line, inventory: wire.Inventory) -> Iterator[wire.Check]:
     """One check for the part, and one for each expected memory module."""
-    alone = orchestrator_stages.compare({part: spec[part], "pinned": _pins(spec, part)}, inventory)
+    pinned = [pin for pin in spec.get("pinned") or [] if pin.startswith(f"{part}.")]
+    alone = orchestrator_stages.compare({part: spec[part], "pinned": pinned}, inventory)
     yield wire.Check(part, wire.Outcome(alone.outcome), alone.reason)
     silent = specdiff.not_compared({part: spec[part]}, inventory)
     for dimm in spec[part].get("dimms") or []:
@@ -151,10 +152,6 @@ def _checks(part: str, spec: Line, inventory: wire.Inventory) -> Iterator[wire.C
             yield wire.Check("dimm", wire.Outcome.FAILED, words, dimm["locator"])
         else:
             yield wire.Check("dimm", wire.Outcome.NOT_TESTED if why else wire.Outcome.PASSED, words, dimm["locator"])
-
-
-def _pins(spec: Line, part: str) -> list[str]:
-    return [pin for pin in spec.get("pinned") or [] if pin.startswith(f"{part}.")]
 
 
 def _line(outcome: str, reason: str, findings: list[Line], checks: list[Line]) -> Line:
