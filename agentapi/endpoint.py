@@ -106,7 +106,7 @@ def answer(request: Request) -> Answer:
         log.error("run %s %s from %s: %s", request.run, request.call, request.address, error)
         return problem(400, "it holds a value that no database takes")
     except OSError as error:
-        log.error("run %s %s: %s: the orchestrator's disk needs looking after", request.run, request.call, error)
+        log.error("run %s %s: %s: check the orchestrator's disk", request.run, request.call, error)
         return problem(503, f"not recorded ({error.strerror}): send it again")
 
 
@@ -147,7 +147,7 @@ def authenticate(request: Request) -> Boot:
         raise Rejected(_run(request), f"a token of run {token.run}" if token else "no token of ours")
     boot = Boot.objects.select_related("run").defer(*HEAVY).filter(run=token.run, number=token.boot).first()
     if boot is None:
-        raise Rejected(_run(request), f"a token of boot {token.boot}, which never was")
+        raise Rejected(_run(request), f"a token of boot {token.boot}; there was no such boot")
     run = boot.run
     if not tokens.signed_by_us(token, run.host_id):
         raise Rejected(run, "a token that we did not sign")

@@ -15,7 +15,7 @@ from runs.models import Actor, Run, RunEvent
 
 MINUTE_S = 60.0
 TOLD_EACH = 19  # rows per run, kind and minute; all others share a row (`lifecycle.note` takes 20)
-OTHERS = ("", "more different calls were refused than are told one by one")
+OTHERS = ("", "more different calls were refused than are listed one by one")
 _ROUND = frozenset(10**digits for digits in range(1, 12))
 _RUNS_REMEMBERED = 1_000
 Key = tuple[str, str]

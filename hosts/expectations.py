@@ -77,7 +77,7 @@ def _number_as_text(value: Any) -> Any:
 
 def _clean(text: str) -> str:
     if not text.isprintable():  # control characters, and those that turn the direction of what is read
-        raise ValueError("contains characters that can't be seen")
+        raise ValueError("contains invisible characters")
     return text.strip()
 
 
@@ -156,7 +156,7 @@ class Disk(Part):
     @model_validator(mode="after")
     def _identified(self) -> Disk:
         if not self.serial and not self.wwn:
-            raise ValueError("a disk is told by its serial or wwn: give one")
+            raise ValueError("a disk needs a serial or a wwn: give one")
         return self
 
 
@@ -174,7 +174,7 @@ class Gpu(Part):
     @model_validator(mode="after")
     def _identified(self) -> Gpu:
         if not self.uuid and not self.model:
-            raise ValueError("a GPU is told by its uuid or model: give one")
+            raise ValueError("a GPU needs a uuid or a model: give one")
         return self
 
 
@@ -190,7 +190,7 @@ class Adapter(Part):
     @model_validator(mode="after")
     def _identified(self) -> Adapter:
         if not self.serial and not self.model:
-            raise ValueError("an adapter is told by its serial or model: give one")
+            raise ValueError("an adapter needs a serial or a model: give one")
         return self
 
 

@@ -72,7 +72,7 @@ class HostForm(forms.ModelForm):
             "dmi_uuid": "DMI UUID",
         }
         help_texts = {
-            "profile_name": "Which stages a run has, how long they take, their limits; a start may say another.",
+            "profile_name": "The stages of a run, their durations and limits. A start can choose another profile.",
             "wake_options": lazy(wakeoptions.help_text, str)(),
             "idle_boot": "What this host is told when it boots from the network and no run is due.",
             "boot_binary": "Leave it on automatic; a network card whose own driver hangs may need the other.",
@@ -130,7 +130,7 @@ class HostForm(forms.ModelForm):
         now = self.instance.expected
         if self.data.get("seen_spec") and self.data["seen_spec"] != _digest(now) and spec != now:
             raise ValidationError(
-                "The spec was changed while this page stood open (adopted or edited elsewhere), and saving would undo "
+                "The spec was changed while this page was open (adopted or edited elsewhere), and saving would undo "
                 "that: open the host again in another tab, and bring your changes there"
             )
 
@@ -191,7 +191,7 @@ class MacForm(forms.ModelForm):
         mac = normalise_mac(self.cleaned_data["mac"])
         other = HostMac.objects.filter(mac=mac).exclude(pk=self.instance.pk).select_related("host").first()
         if other is not None:
-            raise ValidationError(f"{mac} belongs to host {other.host.name} already: take it off there first")
+            raise ValidationError(f"{mac} belongs to host {other.host.name} already: remove it there first")
         return mac
 
 

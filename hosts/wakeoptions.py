@@ -77,7 +77,7 @@ def _wrong(given: dict[str, Any], known: dict[str, list[Option]]) -> Iterator[st
         elif isinstance(value, str) and (too_long := bounds.WAKE_OPTION.refusal(value)):
             yield f"{key}: {too_long}"
         elif isinstance(value, str) and readable(value) != value:
-            yield f"{key}: it holds a character that can't be seen: type it anew"
+            yield f"{key}: it contains an invisible character: type it again"
         elif declared and declared[0].secret and value and not value.startswith(SECRET_PREFIX):
             words = f"{key} names an environment variable, and it must begin with"
             yield f"{words} {SECRET_PREFIX}: {bounds.quoted(value)} does not"

@@ -28,7 +28,7 @@ def targets_are_routed(**_: Any) -> list[CheckMessage]:
     used = {name for route in wanted.routes for name in route.to}
     return [
         Warning(
-            f"notification target {target.name} is in no route and will never hear anything",
+            f"notification target {target.name} is in no route and gets no messages",
             hint=f"Add a route to vetting.yaml, e.g. {{to: [{target.name}]}}.",
             id="notifications.W001",
         )

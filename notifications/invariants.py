@@ -31,14 +31,14 @@ def _read_too_far(scope: Scope) -> Iterator[Broken]:
 ALL = (
     Invariant(
         "messages_are_taken_up",
-        "Each event that is to be told has been taken up by the worker.",
-        "Nobody was told of it: look at the run. This is our bug: report it with the worker's log.",
+        "The worker has taken up each event that has a message.",
+        "No message was sent: look at the run. This is our bug: report it with the worker's log.",
         _not_taken_up,
     ),
     Invariant(
         "outbox_in_step",
         "The outbox was not read further than the newest event.",
-        "An older database was put in place of a newer one: events to come are not told. Restore with "
+        "An older database replaced a newer one: new events send no messages. Restore with "
         "`./manage.py restore`, which sets it right.",
         _read_too_far,
     ),

@@ -66,7 +66,7 @@ def problem(why: str) -> Problem:
     return Problem(
         "bench",
         f"This bench can't measure hosts: {why}",
-        "mend the port, its cable or its limit, or set iperf3.link_mbit",
+        "fix the port, its cable or its limit, or set iperf3.link_mbit",
     )
 
 

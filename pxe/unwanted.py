@@ -63,7 +63,7 @@ def end_all(processes: Iterable[Process]) -> list[Problem]:
 
 def problem(process: Process, why: str = "") -> Problem:
     name = Path(process.words[0]).name
-    what = f"{name} (process {process.pid}) runs though vetting.yaml does not want it" + (why and f", and {why}")
+    what = f"{name} (process {process.pid}) runs although vetting.yaml does not ask for it" + (why and f", and {why}")
     return Problem("bench", what, f"the worker ends it within a second or two; else: sudo kill {process.pid}")
 
 

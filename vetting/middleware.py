@@ -73,7 +73,7 @@ def _unreadable(request: HttpRequest) -> HttpResponse | None:
     if request.encoding is not None and request.encoding.lower() not in ("utf-8", "utf8"):
         return not_understood("this request says that it is in another encoding than UTF-8: send it in UTF-8")
     if "\0" in request.path_info or "\0" in unquote(request.META.get("QUERY_STRING", "")):
-        return not_understood("the address holds the character NUL, which nothing here has: take it out")
+        return not_understood("the URL contains the character NUL, which is not allowed: remove it")
     return None
 
 
@@ -82,7 +82,7 @@ def _refuse_form(request: HttpRequest, view: Any, *_: Any) -> HttpResponse | Non
     if request.method != "POST" or getattr(view, "csrf_exempt", False):
         return None
     if any("\0" in text for name, values in request.POST.lists() for text in (name, *values)):
-        return not_understood("the form holds the character NUL, which nothing here has: take it out")
+        return not_understood("the form contains the character NUL, which is not allowed: remove it")
     return None
 
 

@@ -61,7 +61,7 @@ class Exchange(RunsSide):
         try:
             return super().export_action(request)  # type: ignore[misc]
         except IncorrectLookupParameters as error:
-            return self._wrong_address(request, "export", f"the address filters by what no host has: {error}")
+            return self._wrong_address(request, "export", f"the filter in the URL is not valid: {error}")
 
     def _wrong_address(self, request: HttpRequest, verb: str, reason: str) -> HttpResponse:
         context = {**self.admin_site.each_context(request), "opts": self.opts, "verb": verb}
@@ -91,9 +91,9 @@ class Exchange(RunsSide):
 def _why_not(request: HttpRequest, name: str) -> str:
     """Why this confirmation belongs to no preview that was shown; empty if it does."""
     if request.POST.get("format") not in map(str, range(len(formats.FORMATS))):
-        return "the form names no format that there is: choose the file again"
+        return "the form names an unknown format: choose the file again"
     if request.POST.get("resource", "") not in ("", "0") or not request.POST.get("original_file_name"):
-        return "the form is not that of a preview: choose the file again"
+        return "the form does not come from a preview: choose the file again"
     if not previews.is_there(name):
-        return "the preview is gone: one is kept for an hour, and for one confirmation. Choose the file again"
+        return "the preview no longer exists: it is kept for an hour and for one confirmation. Choose the file again"
     return ""

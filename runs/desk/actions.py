@@ -40,8 +40,7 @@ RELEASE = Action(
     "Release host",
     Event.RELEASE,
     "Release this host?",
-    "The login key is removed, everybody who is logged in over SSH is thrown out, and the host powers itself off. "
-    "The verdict stays.",
+    "The login key is removed, all SSH sessions are closed, and the host powers itself off. The verdict stays.",
     danger=True,
 )
 RETRY = Action(

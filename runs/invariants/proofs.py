@@ -186,7 +186,7 @@ ALL = (
     Invariant(
         "overrides_were_asked",
         "Each override of the wipe probe stands in the history and answers the list of the attempt before it.",
-        "Somebody or something let a disk be written over that nobody was shown: look at the disk, and report it.",
+        "A disk may have been overwritten that no operator was shown: check the disk, and report it.",
         _unasked_overrides,
     ),
 )

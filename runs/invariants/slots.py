@@ -63,13 +63,13 @@ ALL = (
     Invariant(
         "within_slots",
         "No run was started while dispatcher.max_concurrent runs had a slot.",
-        f"More hosts ran at once than the bench was said to carry. {_OURS}",
+        f"More hosts ran at once than vetting.yaml allows. {_OURS}",
         _over_the_limit,
     ),
     Invariant(
         "one_at_link",
         "At most one run measures the network at a time.",
-        f"What these runs measured is not the host's: retry Network. {_OURS}",
+        f"These measurements don't describe the hosts: retry Network. {_OURS}",
         _two_at_the_link,
     ),
 )

@@ -119,8 +119,8 @@ ALL = (
     Invariant(
         "no_orphans",
         "Every file in the runs' directory belongs to a run and is named by a row.",
-        "Files that nobody will ever remove, of runs that a restored database does not know, or of a process that "
-        "died. The repair moves them to `orphans` beside the runs' directory.",
+        "Nobody will remove these files. They belong to runs that a restored database does not know, or to a process "
+        "that died. The repair moves them to `orphans` beside the runs' directory.",
         _belongs_to_nobody,
         repair="move_orphans",
     ),

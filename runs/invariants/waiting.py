@@ -39,7 +39,7 @@ def _without_deadline(scope: Scope) -> Iterator[Broken]:
         if timeout_s <= 0:
             yield Broken(run, f"{name} has no time limit")
         if go_at is None and not BY_NAME[name].shares_link:
-            yield Broken(run, f"{name} waits for a go that nobody gives")
+            yield Broken(run, f"{name} waits for a go that does not come")
 
 
 def _deadline_passed(scope: Scope) -> Iterator[Broken]:
@@ -102,7 +102,7 @@ ALL = (
     Invariant(
         "waits_have_deadlines",
         "Every state in which a run waits has a deadline.",
-        "The run would wait for ever: cancel it, or enable its host. Where its host is enabled, this is our bug: "
+        "The run would wait for ever: cancel it, or enable its host. If its host is enabled, this is our bug: "
         "report it with the run's page.",
         _without_deadline,
     ),

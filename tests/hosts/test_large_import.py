@@ -256,7 +256,9 @@ def test_an_import_that_was_broken_off_is_ended_by_doing_it_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(bulk, "write", broken_off)
-        with pytest.raises(CommandError, match=r"stopped after 2 of 5: you broke it off\. Import the same file again"):
+        with pytest.raises(
+            CommandError, match=r"stopped after 2 of 5: you interrupted it\. Import the same file again"
+        ):
             hosts_import(path)
     assert hosts_import(path)[0] == "3 added, 0 changed, 2 stay as they are\n"
 

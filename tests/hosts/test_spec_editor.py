@@ -80,5 +80,5 @@ def test_a_spec_that_was_adopted_meanwhile_is_not_overwritten(operator: Client, 
     data = form_of(operator, host)
     Host.objects.filter(pk=host.pk).update(expected={"cpu": {"cores": 4}})
     address = reverse("admin:hosts_host_change", args=[host.pk])
-    assert "changed while this page stood open" in errors(operator.post(address, data))
+    assert "changed while this page was open" in errors(operator.post(address, data))
     assert Host.objects.get(pk=host.pk).expected == {"cpu": {"cores": 4}}

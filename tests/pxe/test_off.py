@@ -220,7 +220,7 @@ def test_healthz_names_one_that_runs_and_should_not(installation: Installation, 
     unit = served(installation.unit())
     installation.restart(pxe={"mode": "off"})
     said = client.get("/healthz").content.decode()
-    assert f"dnsmasq (process {unit.pid}) runs though vetting.yaml does not want it" in said
+    assert f"dnsmasq (process {unit.pid}) runs although vetting.yaml does not ask for it" in said
     supervisor.switch_off(installation.files)
     assert "does not want it" not in client.get("/healthz").content.decode()
 

@@ -74,7 +74,7 @@ class Request(WebRequest):
         if self.content.tell() + len(data) > self.limit:
             return channel.refuse_size(self.limit)
         if not self._hold(len(data)):
-            text = "the bodies of requests under way are more than are held at once: send it again"
+            text = "too many request bodies are under way: send it again"
             return channel.refuse(HTTPStatus.SERVICE_UNAVAILABLE, text)
         self.content.write(data)
 

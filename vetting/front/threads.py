@@ -82,6 +82,6 @@ def pooled(application: Application, threads: Threads) -> Application:
         except Busy:
             _told.warn(threads.name, f"no thread for {threads.name} was free in time: {scope['path']} was answered 503")
             query = scope["query_string"].decode("latin-1")
-            await not_now(scope["path"], "too much is asked at once", query=query).send(send)
+            await not_now(scope["path"], "too many requests at once", query=query).send(send)
 
     return in_a_kept_thread

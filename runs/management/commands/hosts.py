@@ -30,7 +30,7 @@ class Command(BaseCommand):
     help = (
         "List the hosts, or show one: how it stands, what it should be made of, its newest runs. `hosts import FILE` "
         "adds and changes hosts as a CSV or YAML file says: all of it is checked first, and nothing is written where a "
-        "row is wrong. An import that was broken off is ended by doing it again."
+        "row is wrong. To complete an interrupted import, import the same file again."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -84,7 +84,7 @@ class Command(BaseCommand):
             for written in importing.write(plan, overview.busy_hosts):
                 self.stderr.write(f"{written:,} of {total:,} written")
         except (bulk.Changed, OperationalError, KeyboardInterrupt) as error:
-            reason = "you broke it off" if isinstance(error, KeyboardInterrupt) else error
+            reason = "you interrupted it" if isinstance(error, KeyboardInterrupt) else error
             raise CommandError(
                 f"stopped after {written:,} of {total:,}: {reason}. Import the same file again: what is written is "
                 "left alone then"

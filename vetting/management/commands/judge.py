@@ -39,7 +39,7 @@ Line = dict[str, Any]
 
 class Command(BaseCommand):
     help = (
-        "Judge recorded outputs with the very functions that a run uses, and print one JSON line a file. smartctl: "
+        "Judge recorded outputs with the same functions as a run, and print one JSON line per file. smartctl: "
         "`smartctl -j -x`, its health check. sel and kmsg: `ipmitool sel elist` and `dmesg`, as if every entry were "
         "new. sdr: `ipmitool sdr elist`, supplies and fans. dmidecode: against --expected, else against what would be "
         "adopted from the same file. nvidia-smi: `nvidia-smi -q -x`. In sel, sdr and kmsg, lines that begin with # "
@@ -116,7 +116,7 @@ def _told(line: Line, expected: dict[str, Any]) -> Line:
     inventory = codec.decode(wire.Inventory, line["inventory"])
     spec = _asked(expected or adoption.from_inventory(line["inventory"]), inventory)
     if line["outcome"] != wire.Outcome.PASSED or not expectations.names_parts(spec):
-        reason = line["reason"] or "nothing that the spec states is told by such a recording"
+        reason = line["reason"] or "such a recording contains nothing that the spec states"
         return _line(wire.Outcome.NOT_TESTED, reason, [], line["checks"])
     compared = orchestrator_stages.compare(spec, inventory)
     found = [codec.encode(orchestrator_stages.finding(one)) for one in compared.differences]

@@ -20,7 +20,7 @@ RESTART_AFTER_S = 0.5
 
 
 class Command(BaseCommand):
-    help = "Start web and worker, start either again should it die, stop both on Ctrl-C or SIGTERM."
+    help = "Start web and worker, restart either if it ends, stop both on Ctrl-C or SIGTERM."
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", verbosity=0)
