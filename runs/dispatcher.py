@@ -157,7 +157,7 @@ def _grant_link(waiting: StageRun, bench: LoopbackResult) -> None:
     elif unfit:
         _try(lifecycle.leave_untested, waiting.run, why=why)
     else:
-        _try(lifecycle.give_go, waiting.run, why=f"it has waited long enough for the bench, which is {why}")
+        _try(lifecycle.give_go, waiting.run, why=f"waited as long as it may; the bench is still {why}")
 
 
 def _busy_for(waiting: StageRun) -> str:

@@ -209,7 +209,7 @@ def _outcome(stage_run: StageRun, result: wire.Result, cut: received.Cut) -> tup
     if _is_called_not_expected(result) and stage_run.counts:
         return (
             Outcome.NOT_TESTED,
-            "nothing was tested, and neither spec nor inventory of the host takes the stage off",
+            "nothing was tested, and neither spec nor inventory says that there is nothing to test",
         )
     return Outcome(result.outcome), result.reason
 

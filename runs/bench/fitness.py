@@ -46,7 +46,7 @@ def short_of_cpu() -> Problem:
     """The problem for the pages. Without figures, which change every second; the rows have them."""
     return Problem(
         "bench",
-        "This bench is short of CPU: Network waits, and what is measured meanwhile condemns no host",
+        "This bench is short of CPU: Network waits, and what is measured meanwhile fails no host",
         "end what else runs on it, give it more cores or a larger share, or lower dispatcher.max_concurrent",
     )
 
@@ -123,7 +123,7 @@ def _told(rows: list[BenchShortage], since: datetime, until: datetime) -> str:
         return ""
     worst = max(rows, key=lambda row: row.weight)
     what = {BenchShortage.CPU: "short of CPU, ", BenchShortage.BUSY: "busy, "}.get(worst.kind, "")
-    return f"{what}{worst.why}; so it was for {unfit_s:.0f} of {span_s:.0f} s"
+    return f"{what}{worst.why}; for {unfit_s:.0f} of {span_s:.0f} s"
 
 
 def starved(since: datetime, until: datetime) -> list[Span]:

@@ -160,7 +160,7 @@ _AGAIN = "Don't rely on this result: vet the host again. This is our bug: report
 ALL = (
     Invariant(
         "passed_with_evidence",
-        "A run that is called passed has every stage of its profile passed, with the checks that were demanded.",
+        "A run that is called passed has every stage of its profile passed, with every required check.",
         f"A bad host may have passed. {_AGAIN}",
         _no_evidence,
     ),

@@ -88,9 +88,7 @@ def test_on_a_starved_one_it_is_measured_again(talker: Talker) -> None:
     assert (answer.next_state, answer.attempt, answer.go) == ("Network", 2, False)
     first = network(talker).run.stage_runs.get(name="Network", attempt=1)
     assert first.outcome == "not_tested"
-    assert first.reason.startswith(
-        "bench: short of CPU, 13 tasks waited for each of its 2 cores; so it was for 40 of 60"
-    )
+    assert first.reason.startswith("bench: short of CPU, 13 tasks waited for each of its 2 cores; for 40 of 60")
     assert first.findings.get().severity == "info"
     dispatcher.tick()
     assert talker.heartbeat().go

@@ -112,9 +112,9 @@ def test_what_could_not_be_read_is_named_and_is_no_difference() -> None:
     assert specdiff.not_compared(spec(*pins), silent) == [
         "firmware.bios could not be compared: no version of it was read",
         "firmware.microcode could not be compared: no version of it was read",
-        "firmware.disks[big  4000] could not be compared: S1 tells no version",
-        "firmware.nics[52:54:00:00:00:01] could not be compared: 52:54:00:00:00:01 tells no version",
-        "firmware.hbas[SAS9300-8i] could not be compared: 0000:02:00.0 tells no version",
+        "firmware.disks[big  4000] could not be compared: S1 reports no version",
+        "firmware.nics[52:54:00:00:00:01] could not be compared: 52:54:00:00:00:01 reports no version",
+        "firmware.hbas[SAS9300-8i] could not be compared: 0000:02:00.0 reports no version",
     ]
     assert orchestrator_stages.compare(spec(), silent).outcome == wire.Outcome.NOT_TESTED
 

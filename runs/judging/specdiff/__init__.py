@@ -59,7 +59,7 @@ def not_compared(expected: Spec | None, inventory: wire.Inventory) -> list[str]:
     answers += board.not_compared(expected.get("cpu") or {}, inventory.cpu)
     is_enough = _GPUS_ONLY_SEEN & set(expected.get("not_expected") or ())
     if not is_enough and cards.uuids_untold(expected.get("gpus") or [], inventory.gpus):
-        answers.append("the UUIDs of gpus could not be compared: no driver told them, so the cards were counted")
+        answers.append("the UUIDs of gpus could not be compared: no driver reports them, so the cards were counted")
     return answers + list(memory.not_compared(expected.get("memory") or {}, inventory.memory))
 
 

@@ -39,7 +39,7 @@ def cpu(expected: Spec, found: wire.Cpu, pinned: frozenset[str]) -> Iterator[Dif
 def not_compared(expected: Spec, found: wire.Cpu) -> Iterator[str]:
     """A number of cores that was not read: 0 cores can't be right."""
     if expected.get("cores") and found.sockets and not found.cores:
-        yield "cpu.cores could not be compared: the number of cores was not told"
+        yield "cpu.cores could not be compared: the number of cores was not reported"
 
 
 def _cores_due(expected: Spec, found: wire.Cpu) -> float | None:

@@ -39,7 +39,7 @@ def not_compared(expected: Spec, found: wire.Memory) -> Iterator[str]:
         yield "memory.ecc could not be compared: the firmware does not say whether errors are corrected"
     sum_seen = bool(expected.get("total_mb") and found.total_mb)
     if expected.get("total_mb") and not found.total_mb and not found.installed_mb:
-        yield "memory.total_mb could not be compared: neither the kernel nor the firmware tells it"
+        yield "memory.total_mb could not be compared: neither the kernel nor the firmware reports it"
     there = _by_locator(found)
     for spec in expected.get("dimms") or []:
         if (dimm := there.get(spec["locator"])) is not None:
@@ -52,7 +52,7 @@ def _unread(spec: Spec, dimm: wire.Dimm, *, sum_seen: bool) -> Iterator[str]:
     if dimm.size_mb is None and not sum_seen and (spec.get("size_mb") or (spec.get("serial") and not is_it)):
         yield f"{path}.size_mb could not be compared: the firmware lists the module without its size"
     if spec.get("speed_mts") and dimm.speed_mts is None:
-        yield f"{path}.speed_mts could not be compared: the firmware does not tell the speed at which the module runs"
+        yield f"{path}.speed_mts could not be compared: the firmware does not report the module's speed"
 
 
 def _dimms(wanted: list[Spec], found: wire.Memory, pinned: frozenset[str]) -> Iterator[Difference]:

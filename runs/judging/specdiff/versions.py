@@ -58,7 +58,7 @@ def not_read(expected: Spec, inventory: wire.Inventory) -> Iterator[str]:
         compared = _compared(kind, stated, inventory)
         for one in compared:
             if not one.version:
-                yield f"firmware.{kind}[{one.key}] could not be compared: {one.name} tells no version"
+                yield f"firmware.{kind}[{one.key}] could not be compared: {one.name} reports no version"
         if kind == "disks":
             yield from _hidden(stated, inventory, {one.key for one in compared})
 
