@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,12 +31,16 @@ def files(package: str) -> list[Path]:
     return sorted(path for path in (ROOT / package).rglob("*.py") if "migrations" not in path.parts)
 
 
-def of(path: Path) -> Iterator[Import]:
+def of(path: Path) -> list[Import]:
     """Every import of a file, those in functions and under conditions included."""
     package = path.relative_to(ROOT).with_suffix("").parts[:-1]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
-        for name in _names(node, package):
-            yield Import(path, node.lineno, name)
+    return [Import(path, node.lineno, name) for node in nodes(path) for name in _names(node, package)]
+
+
+@cache
+def nodes(path: Path) -> list[ast.AST]:
+    """Every node of a file's syntax tree. Kept: a dozen tests walk the same files."""
+    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))))
 
 
 def ours(package: str) -> list[Import]:
@@ -93,8 +97,7 @@ def _module(name: str, known: dict[str, Path]) -> str:
 
 def writes_state(path: Path) -> list[str]:
     """Places where `.update(state=…)` or `run.state = …` stands."""
-    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
-    lines = [node.lineno for node in ast.walk(tree) if _updates_state(node) or _assigns_state(node)]
+    lines = [node.lineno for node in nodes(path) if _updates_state(node) or _assigns_state(node)]
     return [f"{path.relative_to(ROOT)}:{line} writes a state" for line in lines]
 
 
@@ -118,7 +121,7 @@ def environment_read(path: Path) -> set[str]:
     """The variables that a file reads by `os.environ` or `os.getenv`; `?` for a name that is computed. (To set one
     for a child, or a default for Django, is not to read.)"""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+    for node in nodes(path):
         if isinstance(node, ast.Subscript) and _is_environ(node.value) and isinstance(node.ctx, ast.Load):
             names.add(_word(node.slice))
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _reads(node.func):
