@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 
 from agent.contract import wire
+from agent.host import shell
+from agent.probes import bays
+from agent.probes.smartctl import Device
 
 SMARTCTL = """\
 #!/bin/sh
@@ -111,6 +114,9 @@ class Host:
         at.mkdir(parents=True, exist_ok=True)
         (at / "hangs").touch()
 
+    def is_hanging(self, device: Device) -> bool:
+        return (self._at(f"{device.way} {device.path}".strip()) / "hangs").exists()
+
     def scan(self, *rows: tuple[str, str]) -> None:
         devices = [{"name": name, "type": way, "protocol": "SCSI"} for name, way in rows]
         (self.home / "scan").write_text(json.dumps({"smartctl": {"exit_status": 0}, "devices": devices}))
@@ -135,6 +141,16 @@ def a_host(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     host.scan()
     monkeypatch.setenv("PATH", f"{tools}:/usr/bin:/bin")
     return host
+
+
+def give_up_soon(host: Host, monkeypatch: pytest.MonkeyPatch, after_s: float = 1.0) -> None:
+    """Wait briefly for drives that hang, and for no other: a busy machine takes seconds to start a sound one's tool."""
+    ask = bays.run_identity
+
+    def run_identity(device: Device, timeout_s: float) -> shell.Completed:
+        return ask(device, after_s if host.is_hanging(device) else timeout_s)
+
+    monkeypatch.setattr(bays, "run_identity", run_identity)
 
 
 def smart_array(host: Host, number: int, disk: str, *serials: str | dict[str, Any]) -> None:

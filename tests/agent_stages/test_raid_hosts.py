@@ -23,6 +23,7 @@ from tests.agent_stages.raid_hosts import (
     Host,
     a_host,
     dying,
+    give_up_soon,
     one_hangs,
     perc,
     sas,
@@ -202,7 +203,7 @@ HOSTS: list[tuple[str, Build, wire.Outcome, dict[str, wire.Outcome]]] = [
 def test_every_drive_of_every_controller_is_judged_or_named(
     build: Build, outcome: wire.Outcome, expected: dict[str, wire.Outcome], host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bays, "IDENTITY_S", 3.0)  # a busy machine starts a shell in one of them
+    give_up_soon(host, monkeypatch, after_s=0.5)
     build(host)
     report = smart(host, monkeypatch)
     assert result(report) == expected
@@ -233,7 +234,7 @@ def test_a_volume_counts_as_asked_by_the_drives_of_its_own_controller_only(
 
 
 def test_a_drive_that_hangs_is_named_with_what_smartctl_did(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bays, "IDENTITY_S", 1.0)
+    give_up_soon(host, monkeypatch)
     one_hangs(host)
     assert "cciss,1 of sda: smartctl did not end within 1 s" in smart(host, monkeypatch).reason
 
@@ -282,8 +283,9 @@ def test_without_smartctl_the_numbers_are_told_in_one_sentence(host: Host, monke
 def test_no_way_in_which_smartctl_breaks_passes_a_host_with_a_controller(
     how: str, host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bays, "IDENTITY_S", 0.5)
     monkeypatch.setattr(bays, "CCISS_PLACES", 4)
+    if how == "hanging":
+        monkeypatch.setattr(shell, "run", partial(toolbench.impatient, shell.run, "smartctl"))
     smart_array(host, 0, "sda", "A0", "A1")
     perc(host, 1, "sdb")
     tool = tmp_path / "tools/smartctl"
@@ -298,7 +300,7 @@ def test_no_way_in_which_smartctl_breaks_passes_a_host_with_a_controller(
 
 def test_a_drive_that_hangs_is_there_and_not_gone(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer than in the last good run fails the host: that is for a drive that is not there any more."""
-    monkeypatch.setattr(bays, "IDENTITY_S", 1.0)
+    give_up_soon(host, monkeypatch)
     one_hangs(host)
     numbers = smart(host, monkeypatch).numbers
     assert (numbers["raid_drives.SN-sda"], numbers["raid_drives.SN-sdb"]) == (3.0, 1.0)

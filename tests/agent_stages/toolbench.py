@@ -169,7 +169,7 @@ def be_well(monkeypatch: pytest.MonkeyPatch, directory: Path, broken: str) -> No
     monkeypatch.setattr(ipmitool, "has_bmc", lambda *_: True)
     monkeypatch.setattr(pcilink, "read", lambda *_: Link(16, 16, 16.0, 16.0))
     monkeypatch.setattr(readings, "temperatures", lambda _: [Temperature("cpu", "CPU0", "Package", 50.0, 100.0)])
-    monkeypatch.setattr(shell, "run", partial(_impatient, shell.run, broken))
+    monkeypatch.setattr(shell, "run", partial(impatient, shell.run, broken))
     monkeypatch.setattr(shell, "TERM_GRACE_S", 0.1)
     monkeypatch.setattr(drive_self_tests, "_LOOK_S", dict.fromkeys(drive_self_tests._LOOK_S, 0.01))
     _blank_disk(monkeypatch, directory)
@@ -210,7 +210,7 @@ def _is_command(words: ast.List) -> bool:
     return option or isinstance(second, ast.JoinedStr)
 
 
-def _impatient(run: object, broken: str, argv: list[str], timeout_s: float, **more: object) -> shell.Completed:
+def impatient(run: object, broken: str, argv: list[str], timeout_s: float, **more: object) -> shell.Completed:
     return run(argv, PATIENCE_S if argv[0] == broken else timeout_s, **more)
 
 
