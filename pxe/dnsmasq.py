@@ -41,6 +41,8 @@ class Plan:
     range_end: IPv4Address | None = None
     router: IPv4Address | None = None
     lease_minutes: int = 60
+    native: tuple[str, ...] = ()
+    """MACs that boot iPXE with its own drivers instead of the firmware's."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,14 @@ class KnownMac:
 
 
 def render_hosts(known: Iterable[KnownMac]) -> str:
-    """`dhcp-hostsfile`: one line per MAC that may boot; sorted, so that equal sets give equal files."""
-    tags = ((row.mac, "native" if row.boot_binary == BootBinary.IPXE else "snp") for row in known)
-    return "".join(sorted(f"{mac},set:{tag}\n" for mac, tag in tags))
+    """`dhcp-hostsfile`: one line per MAC that may boot; sorted, so that equal sets give equal files. No line sets a
+    tag: dnsmasq (2.86 to 2.90) aborts when it reads the file again after it has answered a machine whose line does."""
+    return "".join(sorted(f"{row.mac}\n" for row in known))
+
+
+def native(known: Iterable[KnownMac]) -> tuple[str, ...]:
+    """For `Plan.native`."""
+    return tuple(sorted(row.mac for row in known if row.boot_binary == BootBinary.IPXE))
 
 
 def render(plan: Plan) -> str:
@@ -76,6 +83,7 @@ def _common(plan: Plan) -> tuple[str, ...]:
         "log-dhcp",
         f"dhcp-leasefile={files.leases}",
         f"dhcp-hostsfile={files.hosts}",
+        *(f"dhcp-mac=set:native,{mac}" for mac in plan.native),
         "dhcp-ignore=tag:!known",
         # Firmware, iPXE and Linux send three client ids from one machine: it is to keep one address.
         "dhcp-ignore-clid",
@@ -104,9 +112,9 @@ def _dhcp(plan: Plan) -> tuple[str, ...]:
         f"dhcp-boot=tag:ipxe,{_script(plan)}",
         "dhcp-boot=tag:!ipxe,tag:bios,undionly.kpxe",
         "dhcp-boot=tag:!ipxe,tag:efi,tag:native,ipxe.efi",
-        "dhcp-boot=tag:!ipxe,tag:efi,tag:snp,snponly.efi",
+        "dhcp-boot=tag:!ipxe,tag:efi,tag:!native,snponly.efi",
         f"dhcp-boot=tag:!ipxe,tag:efihttp,tag:native,{loader}/ipxe.efi",
-        f"dhcp-boot=tag:!ipxe,tag:efihttp,tag:snp,{loader}/snponly.efi",
+        f"dhcp-boot=tag:!ipxe,tag:efihttp,tag:!native,{loader}/snponly.efi",
         "dhcp-option-force=tag:!ipxe,tag:efihttp,60,HTTPClient",
     )
 
@@ -123,5 +131,5 @@ def _proxy(plan: Plan) -> tuple[str, ...]:
         *(f'pxe-service=tag:ipxe,{arch},"Vetting",{_script(plan)}' for arch in architectures),
         f'pxe-service=tag:!ipxe,{BIOS_ARCHITECTURE},"Vetting",undionly.kpxe',
         *(f'pxe-service=tag:!ipxe,tag:native,{arch},"Vetting",ipxe.efi' for arch in UEFI_ARCHITECTURES),
-        *(f'pxe-service=tag:!ipxe,tag:snp,{arch},"Vetting",snponly.efi' for arch in UEFI_ARCHITECTURES),
+        *(f'pxe-service=tag:!ipxe,tag:!native,{arch},"Vetting",snponly.efi' for arch in UEFI_ARCHITECTURES),
     )

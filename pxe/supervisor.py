@@ -106,7 +106,7 @@ def plan() -> dnsmasq.Plan:
         mode=config.mode, interface=config.interface, subnet=config.subnet, files=paths(),
         script_url=f"{web.agent_url}/ipxe/", boot_url=web.boot_url, user=pwd.getpwuid(os.geteuid()).pw_name,
         range_start=config.range_start, range_end=config.range_end, router=config.router,
-        lease_minutes=config.lease_minutes,
+        lease_minutes=config.lease_minutes, native=dnsmasq.native(known_macs()),
     )  # fmt: skip
 
 

@@ -71,7 +71,7 @@ def test_a_machine_that_is_deregistered_or_disabled_is_ignored_within_two_second
 ) -> None:
     a_host(mac=KNOWN)
     a_host(name="node-2", mac=OTHER)
-    tick(network)
+    before = tick(network)
     with network.on_client():
         assert dhcpclient.lease(KNOWN, wait_s=PING_S) and dhcpclient.lease(OTHER, wait_s=PING_S)
     Host.objects.get(name="node-1").macs.all().delete()
@@ -84,6 +84,7 @@ def test_a_machine_that_is_deregistered_or_disabled_is_ignored_within_two_second
             assert time.monotonic() - changed < 2.0, "still answered two seconds after it was de-registered"
         assert dhcpclient.discover(KNOWN, wait_s=1.5) is None
         assert dhcpclient.discover(OTHER, wait_s=1.5) is None
+    assert tick(network) == before, "silent because dnsmasq had ended"
 
 
 def test_a_machine_that_is_registered_later_is_answered_without_a_restart(
@@ -94,6 +95,20 @@ def test_a_machine_that_is_registered_later_is_answered_without_a_restart(
     assert tick(network) == before
     with network.on_client():
         assert dhcpclient.discover(KNOWN, wait_s=PING_S) is not None
+
+
+def test_dnsmasq_goes_on_when_a_machine_is_registered_after_it_has_answered_another(
+    dnsmasq_bench: Bench, network: Network
+) -> None:
+    a_host(mac=KNOWN)
+    before = tick(network)
+    with network.on_client():
+        assert dhcpclient.lease(KNOWN, wait_s=PING_S) is not None
+    a_host(name="node-2", mac=OTHER)
+    assert tick(network) == before
+    with network.on_client():
+        assert dhcpclient.discover(OTHER, wait_s=PING_S) is not None
+    assert tick(network) == before
 
 
 @pytest.mark.parametrize("architecture", [UEFI, BIOS])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pxe import daemon
-from pxe.dnsmasq import KnownMac, Plan, render, render_hosts
+from pxe.dnsmasq import KnownMac, Plan, native, render, render_hosts
 from pxe.paths import Paths
 
 
@@ -74,4 +74,11 @@ def test_without_a_router_none_is_announced(tmp_path: Path) -> None:
 def test_the_list_of_machines_is_the_same_text_for_the_same_machines() -> None:
     one, two = KnownMac("52:54:00:00:00:01"), KnownMac("52:54:00:00:00:02", "ipxe.efi")
     assert render_hosts([one, two]) == render_hosts([two, one])
-    assert render_hosts([one, two]).splitlines() == ["52:54:00:00:00:01,set:snp", "52:54:00:00:00:02,set:native"]
+    assert render_hosts([one, two]).splitlines() == ["52:54:00:00:00:01", "52:54:00:00:00:02"]
+
+
+@pytest.mark.parametrize("mode", ["dhcp", "proxy"])
+def test_a_machine_that_needs_ipxes_own_drivers_is_named_in_the_configuration(tmp_path: Path, mode: str) -> None:
+    one, two = KnownMac("52:54:00:00:00:01"), KnownMac("52:54:00:00:00:02", "ipxe.efi")
+    lines = render(plan(tmp_path, mode=mode, native=native([one, two]))).splitlines()
+    assert [line for line in lines if line.startswith("dhcp-mac")] == ["dhcp-mac=set:native,52:54:00:00:00:02"]
