@@ -1,4 +1,5 @@
-"""How long to fuzz: once, and always the same, in the suite; with new seeds until the time is over in `make fuzz`."""
+"""How long to fuzz: once, and always the same, in the suite; with new seeds until the time is over in `make fuzz`. It
+says which seed it begins with."""
 
 from __future__ import annotations
 
@@ -19,6 +20,8 @@ def rounds(share: float, pid: int | None = None) -> Iterator[int]:
     """Seeds: one, or as many as fit into this share of the time that was asked for. Says how many there were, and that
     the memory of this process (or of `pid`) stayed as it was: the first quarter fills caches."""
     began, seed, settled = time.monotonic(), FIRST, 0.0
+    if SECONDS:
+        print(f"from seed {FIRST}: make fuzz SEED={FIRST} begins with it again")
     while True:
         yield seed
         seed, spent_s = seed + 1, time.monotonic() - began
@@ -43,7 +46,7 @@ def limits(examples: int, steps: int = 1) -> settings:
         stateful_step_count=steps,
         deadline=None,
         database=None,
-        derandomize=False,
+        derandomize=not SECONDS,
         print_blob=True,
         suppress_health_check=list(HealthCheck),
     )

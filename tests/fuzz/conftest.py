@@ -6,6 +6,9 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from hypothesis.internal.conjecture import providers
+
+from tests.fuzz import budget
 
 
 @pytest.fixture(autouse=True)
@@ -13,3 +16,12 @@ def silent() -> Iterator[None]:
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
+
+
+@pytest.fixture(autouse=True)
+def same_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the suite, a seed draws the same in every process. Hypothesis also draws constants from the source of all
+    modules that are loaded, and which those are depends on the tests that ran before."""
+    if not budget.SECONDS:
+        monkeypatch.setattr(providers, "_get_local_constants", lambda: providers.GLOBAL_CONSTANTS)
+        monkeypatch.setattr(providers, "CONSTANTS_CACHE", {})
