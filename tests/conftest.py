@@ -3,6 +3,7 @@ limit on a property's example, which a busy machine misses."""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,15 @@ property_settings.register_profile("busy", deadline=None)
 property_settings.load_profile("busy")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, start with the files that take long: they then end at the same time."""
+    if not hasattr(config, "workerinput"):
+        return
+    tests = Counter(item.path for item in items)
+    slow = {item.path for item in items if any(item.iter_markers("slow")) or any(item.iter_markers("browser"))}
+    items.sort(key=lambda item: (item.path not in slow, -tests[item.path], item.path))
+
+
 @pytest.fixture(autouse=True)
 def own_files(tmp_path: Path, settings: object, request: pytest.FixtureRequest) -> None:
     """No test writes into the working copy's data. A real web process has the real hashers, and so has who asks."""
@@ -24,7 +34,7 @@ def own_files(tmp_path: Path, settings: object, request: pytest.FixtureRequest) 
     settings.PXE_DIR = tmp_path / "pxe"
     settings.PID_DIR = tmp_path / "run"
     settings.AGENT_TOKEN_BCRYPT_ROUNDS = 4
-    if not {"web", "real_hashers"} & set(request.fixturenames):
+    if not {"web", "shared_web", "real_hashers"} & set(request.fixturenames):
         settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 

@@ -20,7 +20,7 @@ from tests.pxe.dhcpclient import BIOS, UEFI, UEFI_HTTP
 from tests.pxe.network import SERVER_ADDRESS, Network
 from tests.rows import a_host, a_run
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 Bench = Callable[..., Paths]
 KNOWN, OTHER, STRANGER = "52:54:00:00:00:01", "52:54:00:00:00:02", "52:54:00:00:00:99"
 # dnsmasq asks by ping for three seconds whether a new address is in use, before it offers it.

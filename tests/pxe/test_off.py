@@ -20,7 +20,7 @@ from tests.pxe.network import Network
 from tests.rows import a_host
 from vetting import inforce, keeper
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 KNOWN, OTHER = "52:54:00:00:00:01", "52:54:00:00:00:02"
 # dnsmasq asks by ping for three seconds whether a new address is in use, before it offers it.
 PING_S, NONE_S = 6.0, 2.0

@@ -316,6 +316,7 @@ class Lifecycle(RuleBasedStateMachine):
         return True
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_what_must_always_hold_holds_whatever_happens() -> None:
     limits = settings(

@@ -16,7 +16,7 @@ from runs.reports import document as report_document
 from tests.rows import a_finding, a_host, a_run, a_stage
 from tests.talker import INVENTORY
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 MOST_BYTES = 4_000_000  # with every character escaped, which makes five of one
 LONG = '<"&' * 300
 

@@ -32,6 +32,7 @@ def status_and_output(*arguments: str) -> tuple[int, str]:
     return 0, out.getvalue()
 
 
+@pytest.mark.slow
 @with_tools
 def test_every_fault_made_on_purpose_would_have_kept_a_run_from_passing() -> None:
     status, text = status_and_output("--json")

@@ -9,7 +9,7 @@ from tests.statements.calm import calm
 from tests.statements.scenarios import FIXED_PART, SCENARIOS
 from tests.statements.sweep import Scenario, sweep
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.mark.parametrize("scenario", [one for one in SCENARIOS if one.name in FIXED_PART], ids=lambda one: one.name)

@@ -26,7 +26,7 @@ from vetting import rights, roles
 from vetting.asgi import http
 from vetting.rights import Asked, Right
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 ANONYMOUS, STAFF, SUPERUSER = "anonymous", "staff without a role", "superuser"
 WHO = (ANONYMOUS, STAFF, *roles.ROLES, SUPERUSER)
