@@ -1,4 +1,4 @@
-"""How long a run should take, and how far it is. Pure: a profile's document and the attempts so far in, numbers out."""
+"""How long a run should take, and how far it has come. Takes a profile and the attempts so far; no database."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _AT_MOST = 0.97
 
 @dataclass(frozen=True)
 class Standing:
-    """`fraction` 0 to 1 of the whole run, `ends_at` None where nothing can be said."""
+    """How far a run has come: `fraction` is 0 to 1 of the whole run; `ends_at` is None if it can't be estimated."""
 
     fraction: float
     ends_at: datetime | None
 
 
 def expected_s(stage: Mapping[str, Any]) -> float:
-    """Seconds that one stage of a profile should take: its `expected_s` where it names one, else the sum of the
-    `…duration_s` among its parameters, but at least what starting and reporting a stage takes."""
+    """Seconds that a stage of a profile should take: its `expected_s`, else the sum of its `…duration_s` parameters,
+    but not less than starting and reporting a stage takes."""
     if stage.get("expected_s") is not None:
         return float(stage["expected_s"])
     params = stage.get("params") or {}
@@ -34,14 +34,14 @@ def expected_s(stage: Mapping[str, Any]) -> float:
 
 
 def plan(profile: Mapping[str, Any]) -> dict[str, float]:
-    """Stage → seconds, in the order in which they run."""
+    """The seconds of each stage, in the order in which they run."""
     stages = profile.get("stages") or {}
     return {stage.name: expected_s(stages[stage.name] or {}) for stage in STAGES if stage.name in stages}
 
 
 def standing(profile: Mapping[str, Any], state: str, attempts: Iterable[StageRun], now: datetime) -> Standing:
-    """Where a run in `state` stands: stages before the present one count as done, the present one by its own
-    progress, or by its time where it reports none."""
+    """How far a run in `state` has come. Stages before the present one count as done. The present one counts by its
+    progress, or by its time if it reports none."""
     if state not in STAGE_STATES:
         return Standing(0.0, None)
     names = [stage.name for stage in STAGES]
@@ -57,7 +57,7 @@ def standing(profile: Mapping[str, Any], state: str, attempts: Iterable[StageRun
 
 
 def stage_fraction(attempt: StageRun | None, planned_s: float, now: datetime) -> float:
-    """0 to 1 of one stage."""
+    """How far one attempt has come, 0 to 1."""
     if attempt is None or attempt.go_at is None:
         return 0.0
     if attempt.outcome:

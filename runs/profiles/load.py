@@ -1,8 +1,8 @@
-"""Profiles: which stages a run has, how long each may take, what to run and what passes. One YAML file each.
+"""Load and check profiles. A profile is a YAML file: which stages a run has, their parameters, limits and time limits.
 
-Shipped ones lie in `runs/profiles/`; a file of the same name in `profiles_dir` (vetting.yaml) replaces it.
-`extends` takes everything from another profile and says only what differs. Units are in the names; `_s`
-seconds, `_c` degrees.
+The shipped ones are in `runs/profiles/`. A file of the same name in `profiles_dir` (vetting.yaml) replaces one. With
+`extends`, a profile takes everything from another one and states only what differs. Names have units: `_s` seconds,
+`_c` degrees Celsius.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Strict(BaseModel):
 
 
 class StageProfile(Strict):
-    """`expected_s` is how long the stage usually takes; where left out, the sum of the durations in
+    """One stage of a profile. `expected_s` is how long it usually takes; by default the sum of the durations in
     `params`."""
 
     timeout_s: Seconds
@@ -85,12 +85,12 @@ class Profile(Strict):
 
 
 def names() -> list[str]:
-    """Every profile there is, shipped or one's own, by name."""
+    """The names of all profiles, shipped and own, sorted."""
     return sorted({path.stem for folder in _folders() for path in folder.glob("*.yaml")})
 
 
 def titles() -> dict[str, str]:
-    """Name → title, for a choice. A broken file is listed with its error rather than hiding the others."""
+    """The title of each profile, for a choice. A broken file is listed with its error and does not hide the others."""
     return {name: _title(name) for name in names()}
 
 
@@ -145,7 +145,7 @@ def _title(name: str) -> str:
 
 
 def _merged(name: str, seen: tuple[str, ...]) -> tuple[dict[str, Any], Origins]:
-    """The data of a profile laid over what it extends, and where each value stands."""
+    """The data of a profile merged over what it extends, and the file and line of each value."""
     if name in seen:
         raise ProfileError(f"profiles extend each other in a circle: {' → '.join((*seen, name))}")
     path = _find(name)
@@ -171,7 +171,8 @@ def _document(text: str, source: str) -> Document:
 
 @lru_cache(maxsize=64)
 def _parsed(text: str, source: str) -> Document:
-    """By its text, so that an edited file is read anew. PyYAML takes 30 ms for one, and pages list all of them."""
+    """Cached by its text, so that an edited file is parsed again. PyYAML takes 30 ms for one; pages list all of
+    them."""
     return yamllines.parse(text, source)
 
 
@@ -222,7 +223,7 @@ def _origin(path: tuple[str, ...], origins: Origins, source: str) -> str:
 
 
 def _problems(error: ValidationError, origins: Origins, source: str) -> Iterator[str]:
-    """One line per place, however many types the place might have had."""
+    """One line per value, however many types the value may have had."""
     told = set()
     for problem in error.errors():
         path = tuple(part for part in problem["loc"] if part != "[key]")
@@ -263,7 +264,7 @@ def _override(profile: dict[str, Any], path: str, value: Any) -> None:
 
 
 def _paths(data: Any, path: yamllines.Path = ()) -> Iterator[yamllines.Path]:
-    """The path of everything in it."""
+    """The path of every value in it."""
     yield path
     items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
     for key, value in items:

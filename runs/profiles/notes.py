@@ -1,4 +1,4 @@
-"""Why a profile's values are what they are: the comment above each as reason and source, the unit from its name."""
+"""The comment above each value of a profile, as reason and source; and the unit, from the value's name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hosts import yamllines
 from runs.wording import units
 
-# At the end of a name, behind the unit or before it.
+# Endings of a name, after the unit or before it.
 _BOUNDS = ("_warning", "_min", "_max")
 _SOURCE = re.compile(r"^(?P<reason>.*?)\s*\[(?P<source>[^\[\]]+)\]$", re.S)
 _HEADING = re.compile(r"^#\s*---")
@@ -16,7 +16,7 @@ _HEADING = re.compile(r"^#\s*---")
 
 @dataclass(frozen=True)
 class Note:
-    """`line` is where the value stands. `reason` and `source` are empty where the comment gives none."""
+    """The note of a value. `line` is the value's line. `reason` and `source` are empty if the comment has none."""
 
     line: int
     reason: str = ""
@@ -24,8 +24,8 @@ class Note:
 
 
 def read(text: str, source: str) -> dict[yamllines.Path, Note]:
-    """The note of every value among the parameters, limits and sensor limits of a profile, by its path. One without a
-    comment of its own has that of the value right above it. Raises YamlError."""
+    """The notes of a profile's parameters, limits and sensor limits, by path. A value without a comment has the note of
+    the value right above it. Raises YamlError."""
     document, lines = yamllines.parse(text, source), text.splitlines()
     notes: dict[yamllines.Path, Note] = {}
     above = Note(0)
@@ -39,7 +39,8 @@ def read(text: str, source: str) -> dict[yamllines.Path, Note]:
 
 
 def unit(name: str) -> str:
-    """`hdd_read_min_mb_s` → MB/s, `min_fraction` → of 1; for a count what is counted, as far as its name says it."""
+    """The unit of a value, from its name: `hdd_read_min_mb_s` → MB/s, `min_fraction` → of 1. For a count, what is
+    counted, if the name says so."""
     if "fraction" in name or "percent" in name:
         return "of 1" if "fraction" in name else "%"
     for bound in _BOUNDS:
@@ -55,7 +56,7 @@ def _is_value(path: yamllines.Path) -> bool:
 
 
 def _comment(lines: list[str], line: int) -> str:
-    """The comment lines right above `line` (counted from 1), as one sentence; headings are none of them."""
+    """The comment lines right above `line` (counted from 1), joined. Stops at a heading."""
     found: list[str] = []
     for text in reversed(lines[: line - 1]):
         words = text.strip()
