@@ -17,6 +17,7 @@ from tests.hosts.adminclient import (
     messages_of,
     send,
 )
+from tests.pages import as_read
 
 pytestmark = pytest.mark.django_db
 
@@ -37,7 +38,7 @@ def test_a_host_is_added_with_its_mac_and_spec(operator: Client) -> None:
 
 def test_the_macs_stand_before_all_that_may_be_left_as_it_is(operator: Client, host: Host) -> None:
     for address in (reverse("admin:hosts_host_add"), reverse("admin:hosts_host_change", args=[host.pk])):
-        page = operator.get(address).content.decode()
+        page = as_read(operator.get(address).content)
         assert page.count('name="macs-0-mac"') == 1
         assert page.index('name="name"') < page.index('name="macs-0-mac"') < page.index('name="wake_method"')
 
@@ -89,7 +90,7 @@ def test_a_wrong_value_names_its_field_and_the_fix(
 
 
 def test_the_form_offers_the_profiles_by_title(operator: Client, host: Host) -> None:
-    page = operator.get(reverse("admin:hosts_host_change", args=[host.pk])).content.decode()
+    page = as_read(operator.get(reverse("admin:hosts_host_change", args=[host.pk])).content)
     assert '<option value="quick-write">Quick look that writes</option>' in page
 
 
@@ -97,7 +98,7 @@ def test_the_form_offers_the_profiles_by_title(operator: Client, host: Host) -> 
 
 
 def test_only_disks_with_a_serial_that_are_not_usb_are_offered(operator: Client, host: Host) -> None:
-    page = operator.get(reverse("admin:hosts_host_change", args=[host.pk])).content.decode()
+    page = as_read(operator.get(reverse("admin:hosts_host_change", args=[host.pk])).content)
     assert "sata disk SATA-1 Big 256 MiB may be written" in page
     assert "nvme disk NVME-1 512 MiB may be written" in page
     assert "STICK may" not in page and "write_2" not in page
@@ -159,7 +160,7 @@ def test_who_set_the_moment_of_comparison_is_in_the_hosts_history(operator: Clie
     assert host.compared_since == datetime(2026, 11, 20, 12, tzinfo=UTC)
     entry = LogEntry.objects.get(object_id=str(host.pk))
     assert entry.user.get_username() and "Compare only with runs since" in entry.get_change_message()
-    page = operator.get(reverse("admin:hosts_host_history", args=[host.pk])).content.decode()
+    page = as_read(operator.get(reverse("admin:hosts_host_history", args=[host.pk])).content)
     assert "Compare only with runs since" in page
 
 

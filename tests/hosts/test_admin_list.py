@@ -22,6 +22,7 @@ from tests.hosts.adminclient import (
     preview,
     send,
 )
+from tests.pages import as_read
 
 pytestmark = pytest.mark.django_db
 
@@ -37,7 +38,7 @@ def test_before_vetting_starts_the_operator_sees_how_long_it_takes_and_what_is_w
 ) -> None:
     host.profile_name = "quick-write"
     host.save()
-    text = do(operator, "start_vetting", host).content.decode().replace("\xa0", " ")
+    text = as_read(do(operator, "start_vetting", host).content).replace("\xa0", " ")
     assert f"<strong>{host.name}</strong>: " in text
     assert ", about " in text
     assert "no disk of this host is allowed to be written" in text
@@ -48,7 +49,7 @@ def test_a_second_start_is_409_with_the_reason(operator: Client, host: Host) -> 
     run = lifecycle.start_run(host)
     response = do(operator, "start_vetting", host, confirmed="yes")
     assert response.status_code == 409
-    assert f"has run {run.pk} (Queued) already" in response.content.decode()
+    assert f"has run {run.pk} (Queued) already" in as_read(response.content)
     assert Run.objects.count() == 1
 
 
@@ -64,18 +65,18 @@ def test_many_holds_are_released_at_once_and_what_is_not_held_is_refused(operato
     held = rows.a_run(host, state="FailedHolding", verdict="failed")
     live = rows.a_run(Host.objects.create(name="pve-2"), state="Memory", verdict="")
     response = do(operator, "release_hold", host, live.host)
-    assert response.status_code == 409 and "pve-2" in response.content.decode()
+    assert response.status_code == 409 and "pve-2" in as_read(response.content)
     states = dict(Run.objects.values_list("pk", "state"))
     assert states == {held.pk: "Released", live.pk: "Memory"}
 
 
 def test_adopt_takes_over_what_the_last_run_found(operator: Client, host: Host) -> None:
-    page = do(operator, "adopt", host).content.decode()
+    page = as_read(do(operator, "adopt", host).content)
     assert "has found anything yet" in page and 'name="confirmed"' not in page, "nothing to confirm"
     assert do(operator, "adopt", host, confirmed="Adopt").status_code == 409
     Host.objects.filter(pk=host.pk).update(expected=None)
     run = rows.a_run(host, inventory=codec.encode(wire.Inventory(cpu=wire.Cpu(sockets=1, cores=4))))
-    page = do(operator, "adopt", host).content.decode()
+    page = as_read(do(operator, "adopt", host).content)
     assert "+  cores: 4" in page and f'name="run-{host.pk}" value="{run.pk}"' in page
     assert Host.objects.get(pk=host.pk).expected is None, "only shown so far"
     assert do(operator, "adopt", host, confirmed="Adopt", **{f"run-{host.pk}": run.pk}).status_code == 302
@@ -89,7 +90,7 @@ def test_what_another_run_has_found_since_is_not_adopted_unseen(operator: Client
     shown = rows.a_run(host, inventory=codec.encode(wire.Inventory(cpu=wire.Cpu(cores=4))))
     rows.a_run(host, inventory=codec.encode(wire.Inventory(cpu=wire.Cpu(cores=2))))
     response = do(operator, "adopt", host, confirmed="Adopt", **{f"run-{host.pk}": shown.pk})
-    assert response.status_code == 409 and "look at the list again" in response.content.decode()
+    assert response.status_code == 409 and "look at the list again" in as_read(response.content)
     assert Host.objects.get(pk=host.pk).expected is None
 
 
@@ -97,14 +98,14 @@ def test_a_run_that_found_nothing_does_not_hide_the_one_before(operator: Client,
     Host.objects.filter(pk=host.pk).update(expected=None)
     found = rows.a_run(host, inventory=codec.encode(wire.Inventory(cpu=wire.Cpu(cores=4))))
     rows.a_run(host, verdict="error", state="Failed")
-    assert f'value="{found.pk}"' in do(operator, "adopt", host).content.decode()
+    assert f'value="{found.pk}"' in as_read(do(operator, "adopt", host).content)
 
 
 def test_the_profile_of_many_hosts_is_set_at_once(operator: Client, host: Host) -> None:
     other = Host.objects.create(name="pve-2")
-    page = do(operator, "set_profile", host, other).content.decode()
+    page = as_read(do(operator, "set_profile", host, other).content)
     assert "Which profile for 2 hosts?" in page and f'name="_selected_action" value="{other.pk}"' in page
-    assert "There is no profile nonsense" in do(operator, "set_profile", host, profile="nonsense").content.decode()
+    assert "There is no profile nonsense" in as_read(do(operator, "set_profile", host, profile="nonsense").content)
     assert do(operator, "set_profile", host, other, profile="quick-write").status_code == 302
     assert set(Host.objects.values_list("profile_name", flat=True)) == {"quick-write"}
     assert not Host.objects.filter(destructive_allowed=True).exists()
@@ -114,7 +115,7 @@ def test_a_host_with_a_live_run_can_not_be_disabled(operator: Client, host: Host
     run = lifecycle.start_run(host)
     response = do(operator, "disable", host)
     assert response.status_code == 409
-    assert f"run {run.pk}" in response.content.decode()
+    assert f"run {run.pk}" in as_read(response.content)
     assert "cancel or release it first" in errors(send(operator, host, enabled=None))
     host.refresh_from_db()
     assert host.enabled
@@ -148,7 +149,7 @@ def test_a_disabled_host_is_off_the_allowlist_at_once_by_whatever_door(
 def test_a_host_with_history_is_not_deleted(operator: Client, host: Host) -> None:
     lifecycle.cancel(lifecycle.start_run(host))
     url = reverse("admin:hosts_host_delete", args=[host.pk])
-    assert "pve-1 has 1 run, and those are kept for ever: disable it instead" in operator.get(url).content.decode()
+    assert "pve-1 has 1 run, and those are kept for ever: disable it instead" in as_read(operator.get(url).content)
     operator.post(url, {"post": "yes"})
     do(operator, "delete_selected", host)
     assert Host.objects.filter(pk=host.pk).exists()
@@ -161,7 +162,7 @@ def test_a_host_without_history_is_deleted(operator: Client, host: Host) -> None
 
 def test_the_list_is_searched_and_filtered(operator: Client, host: Host) -> None:
     Host.objects.create(name="pve-2", enabled=False)
-    assert "pve-1" in operator.get(reverse(LIST), {"q": "52:54:00:00:00:01"}).content.decode()
+    assert "pve-1" in as_read(operator.get(reverse(LIST), {"q": "52:54:00:00:00:01"}).content)
     filtered = operator.get(reverse(LIST), {"enabled__exact": "0"}).context["cl"].result_list
     assert [row.name for row in filtered] == ["pve-2"]
 
@@ -189,7 +190,7 @@ def test_the_list_is_filtered_by_how_hosts_stand(
     rows.a_run(idle)
     response = operator.get(reverse(LIST), query)
     assert [row.name for row in response.context["cl"].result_list] == names
-    page = response.content.decode()
+    page = as_read(response.content)
     assert ("held" not in names) or f'held, <a href="{run.get_absolute_url()}">run {run.pk}</a>' in page
 
 

@@ -21,6 +21,7 @@ from hosts import bulk, formats, importing, previews, resources, yamllines
 from hosts.models import Host, HostMac
 from runs import lifecycle, retention
 from tests.hosts.adminclient import SPEC, confirm, export, messages_of, preview
+from tests.pages import as_read
 
 pytestmark = pytest.mark.django_db
 
@@ -67,19 +68,19 @@ def test_more_hosts_than_a_page_imports_are_refused_with_the_way_to_do_it(
     operator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hosts.admin.exchange.MOST", 4)
-    assert "5 hosts are more than the 4" in (page := preview(operator, rows(5), "csv").content.decode())
+    assert "5 hosts are more than the 4" in (page := as_read(preview(operator, rows(5), "csv").content))
     assert "vetting hosts import FILE" in page
     assert preview(operator, rows(4), "csv").context["confirm_form"] is not None
 
 
 @pytest.mark.parametrize("kind", ["csv", "yaml"])
 def test_a_file_larger_than_a_page_reads_is_refused_with_the_way_to_do_it(operator: Client, kind: str) -> None:
-    page = preview(operator, "#" * (formats.MAX_PAGE_BYTES + 1), kind).content.decode()
+    page = as_read(preview(operator, "#" * (formats.MAX_PAGE_BYTES + 1), kind).content)
     assert "vetting hosts import FILE" in page and "MiB are more" in page
 
 
 def test_a_name_that_stands_twice_is_refused_with_both_rows(operator: Client) -> None:
-    assert "h-0 stands in row 1 already" in preview(operator, "- {name: h-0}\n- {name: h-0}\n").content.decode()
+    assert "h-0 stands in row 1 already" in as_read(preview(operator, "- {name: h-0}\n- {name: h-0}\n").content)
 
 
 def test_a_mac_that_an_earlier_row_gives_up_may_be_taken_by_a_later_one(operator: Client, host: Host) -> None:
@@ -176,7 +177,7 @@ def test_the_janitor_removes_previews_that_nobody_confirmed(operator: Client) ->
 def test_a_confirmation_that_no_preview_made_is_answered_with_400(operator: Client, wrong: dict[str, str]) -> None:
     sent = {**preview(operator, "- {name: pve-9}").context["confirm_form"].initial, **wrong}
     response = operator.post(reverse("admin:hosts_host_process_import"), sent)
-    assert response.status_code == 400 and "choose the file again" in response.content.decode().lower()
+    assert response.status_code == 400 and "choose the file again" in as_read(response.content).lower()
     assert not Host.objects.exists()
 
 

@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from hosts.models import Host
 from tests.hosts.adminclient import CHANGE, FORMAT, LIST, do, form_of, preview, send
+from tests.pages import as_read
 
 pytestmark = pytest.mark.django_db
 
@@ -38,7 +39,7 @@ def test_importing_needs_the_permission_to_import_to_add_and_to_change(lacks: st
     client = staff(*(name for name in EDITOR if name != lacks))
     response = preview(client, "- {name: pve-9}\n")
     assert response.status_code == 403
-    assert lacks in response.content.decode()
+    assert lacks in as_read(response.content)
     sent = {"import_file_name": "a" * 32, "original_file_name": "x.yaml", "format": FORMAT["yaml"]}
     assert client.post(reverse("admin:hosts_host_process_import"), sent).status_code == 403
 
@@ -48,13 +49,13 @@ def test_who_may_see_hosts_can_not_export_them(method: str, host: Host) -> None:
     client = staff("hosts.view_host", "runs.view_run")
     assert getattr(client, method)(reverse("admin:hosts_host_export")).status_code == 403
     assert do(client, "export_admin_action", host).status_code == 403
-    assert "export" not in client.get(reverse(LIST)).content.decode().lower()
+    assert "export" not in as_read(client.get(reverse(LIST)).content).lower()
 
 
 def test_who_may_see_hosts_can_not_use_their_actions(host: Host) -> None:
     client = staff("hosts.view_host", "runs.view_run")
     response = do(client, "adopt", host, confirmed="1")
-    assert response.status_code == 403 and "may not use the action &#x27;adopt&#x27;" in response.content.decode()
+    assert response.status_code == 403 and "may not use the action &#x27;adopt&#x27;" in as_read(response.content)
     assert do(client, "disable", host).status_code == 403
     host.refresh_from_db()
     assert host.enabled
@@ -66,11 +67,11 @@ def test_a_bmc_password_goes_nowhere_without_the_permission_to_change_waking(hos
     client = staff(*EDITOR)
     mine = json.dumps({**host.wake_options, "address": "10.66.6.6"})
     assert send(client, host, wake_options=mine, notes="moved").status_code == 302
-    page = preview(client, f"- name: {host.name}\n  wake_options: {mine}\n").content.decode()
+    page = as_read(preview(client, f"- name: {host.name}\n  wake_options: {mine}\n").content)
     assert "may not change how hosts are woken" in page
     host.refresh_from_db()
     assert (host.notes, host.wake_options["address"]) == ("moved", "10.0.0.5")
-    new = preview(client, f"- name: pve-7\n  wake_method: ipmi\n  wake_options: {mine}\n").content.decode()
+    new = as_read(preview(client, f"- name: pve-7\n  wake_method: ipmi\n  wake_options: {mine}\n").content)
     assert "may not change how hosts are woken" in new
 
 
@@ -93,7 +94,7 @@ def test_permission_to_write_goes_with_the_disk_also_where_its_editor_may_not_gi
 def test_who_may_only_see_reads_a_host_with_its_spec_and_its_disks(host: Host) -> None:
     host.writable_disks.create(serial="NVME-1", allowed_by="ada")
     client = staff("hosts.view_host", "runs.view_run")
-    page = client.get(reverse(CHANGE, args=[host.pk])).content.decode()
+    page = as_read(client.get(reverse(CHANGE, args=[host.pk])).content)
     assert "serial: SATA-1" in page and "NVME-1" in page and 'name="_save"' not in page
     assert client.post(reverse(CHANGE, args=[host.pk]), {"name": "other"}).status_code == 403
 

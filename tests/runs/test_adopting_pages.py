@@ -13,6 +13,7 @@ from runs.desk import run_page
 from runs.desk.templatetags import words
 from runs.models import Outcome, Run, Severity, SpecDiff
 from tests import factories
+from tests.pages import as_read
 
 pytestmark = pytest.mark.django_db
 
@@ -31,7 +32,7 @@ def _address(run: Run) -> str:
 
 
 def _part(client: Client, run: Run, name: str = "diff") -> str:
-    return client.get(reverse("run-parts", args=[run.pk]), {"part": name}).content.decode()
+    return as_read(client.get(reverse("run-parts", args=[run.pk]), {"part": name}).content)
 
 
 def _expected(run: Run) -> Any:
@@ -46,7 +47,7 @@ def test_one_difference_is_confirmed_first_and_adopted_then(operator: Client) ->
     run = factories.held_by_spec()
     before = run.host.expected
     assert f"{_address(run)}?path=disks%5BSATA-0001%5D" in _part(operator, run)
-    page = operator.get(_address(run), {"path": FOUND}).content.decode()
+    page = as_read(operator.get(_address(run), {"path": FOUND}).content)
     assert FOUND in page and MISSING not in page
     assert _expected(run) == before
     assert operator.post(_address(run), {"path": FOUND}).headers["Location"] == run.get_absolute_url()
@@ -57,7 +58,7 @@ def test_one_difference_is_confirmed_first_and_adopted_then(operator: Client) ->
 
 def test_all_that_was_found_is_adopted_at_once(operator: Client) -> None:
     run = factories.held_by_spec()
-    page = operator.get(_address(run)).content.decode()
+    page = as_read(operator.get(_address(run)).content)
     assert FOUND in page and MISSING in page and "stays as it is" in page
     assert "-- serial: " + factories.DISK in page and "+- serial: SATA-0001" in page
     operator.post(_address(run))

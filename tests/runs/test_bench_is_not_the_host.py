@@ -17,6 +17,7 @@ from runs.bench.load import Shortage
 from runs.dispatcher import LoopbackResult
 from runs.judging import required_checks
 from runs.models import BenchShortage, Lease, Run, StageRun
+from tests.pages import as_read
 from tests.rows import a_host
 from tests.talker import EXPECTED, MAC, Talker
 
@@ -299,8 +300,8 @@ def test_the_dashboard_says_that_the_bench_is_short_of_cpu(
     Lease.objects.create(name=Lease.ROUND, ticked_at=timezone.now())
     monkeypatch.setattr(fitness.benchload, "shortage", lambda samples, limits: STARVED)
     fitness.tick()
-    assert "This bench is short of CPU" in admin_client.get("/").content.decode()
-    assert "ok, but: This bench is short of CPU" in admin_client.get("/healthz").content.decode()
+    assert "This bench is short of CPU" in as_read(admin_client.get("/").content)
+    assert "ok, but: This bench is short of CPU" in as_read(admin_client.get("/healthz").content)
     monkeypatch.setattr(fitness.benchload, "shortage", lambda samples, limits: None)
     fitness.tick()
-    assert "short of CPU" not in admin_client.get("/healthz").content.decode()
+    assert "short of CPU" not in as_read(admin_client.get("/healthz").content)

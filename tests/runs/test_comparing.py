@@ -17,6 +17,7 @@ from runs.desk import comparing
 from runs.models import Run
 from runs.wording import formatting, key_numbers
 from tests import rows
+from tests.pages import as_read
 from tests.talker import INVENTORY
 
 
@@ -104,7 +105,7 @@ def operator(admin_client: Client) -> Client:
 def page(client: Client, host: Host, **query: Any) -> str:
     response = client.get(reverse("compare", args=[host.name]), query)
     assert response.status_code == 200
-    return response.content.decode()
+    return as_read(response.content)
 
 
 def test_parts_numbers_and_findings_that_changed_are_named(runs: list[Run]) -> None:
@@ -150,14 +151,14 @@ def test_what_is_no_number_of_a_run_is_refused(operator: Client, runs: list[Run]
 
 
 def test_the_host_page_shows_the_trend_and_offers_to_compare(operator: Client, runs: list[Run]) -> None:
-    text = operator.get(runs[0].host.get_absolute_url()).content.decode()
+    text = as_read(operator.get(runs[0].host.get_absolute_url()).content)
     assert "Key numbers over the runs" in text and "<polyline" in text
     assert f'action="{reverse("compare", args=[runs[0].host.name])}"' in text
 
 
 def test_with_one_run_the_numbers_stand_without_a_course(operator: Client, runs: list[Run]) -> None:
     runs[0].stage_runs.all().delete()
-    text = operator.get(runs[0].host.get_absolute_url()).content.decode()
+    text = as_read(operator.get(runs[0].host.get_absolute_url()).content)
     assert "2 numbers" in text and "<polyline" not in text and "Oldest to newest" not in text
 
 

@@ -15,6 +15,7 @@ from runs.bench import problems as bench
 from runs.desk import tile_filter, tiles
 from runs.desk.tile_filter import TileFilter
 from tests import factories
+from tests.pages import as_read
 
 pytestmark = pytest.mark.django_db
 
@@ -33,9 +34,9 @@ def test_a_part_of_the_name_or_of_a_mac_finds_a_host(operator: Client) -> None:
     host, other = factories.HostFactory(name="alpha"), factories.HostFactory(name="beta")
     mac = host.macs.get().mac
     for text in ("ALP", mac, mac.upper().replace(":", "-"), mac[-5:]):
-        assert _names(operator.get(reverse("dashboard"), {"q": text}).content.decode()) == {"alpha"}
-    assert _names(operator.get(reverse("dashboard"), {"q": "nothing"}).content.decode()) == set()
-    assert _names(operator.get(reverse("dashboard")).content.decode()) == {"alpha", other.name}
+        assert _names(as_read(operator.get(reverse("dashboard"), {"q": text}).content)) == {"alpha"}
+    assert _names(as_read(operator.get(reverse("dashboard"), {"q": "nothing"}).content)) == set()
+    assert _names(as_read(operator.get(reverse("dashboard")).content)) == {"alpha", other.name}
 
 
 def test_groups_health_and_profile_narrow_what_is_shown(operator: Client) -> None:
@@ -50,7 +51,7 @@ def test_groups_health_and_profile_narrow_what_is_shown(operator: Client) -> Non
         ({"health": Health.BAD}, held),
         ({"profile": "deep"}, passed),
     ):
-        assert _names(operator.get(reverse("dashboard"), query).content.decode()) == {run.host.name}
+        assert _names(as_read(operator.get(reverse("dashboard"), query).content)) == {run.host.name}
 
 
 def test_the_tabs_count_every_group_whichever_is_shown(operator: Client) -> None:
@@ -62,9 +63,9 @@ def test_the_tabs_count_every_group_whichever_is_shown(operator: Client) -> None
 
 def test_a_live_update_asks_for_the_same_hosts_as_the_page(operator: Client) -> None:
     factories.HostFactory(name="alpha"), factories.HostFactory(name="beta")
-    page = operator.get(reverse("dashboard"), {"q": "alpha"}).content.decode()
+    page = as_read(operator.get(reverse("dashboard"), {"q": "alpha"}).content)
     address = page.split('data-parts="')[1].split('"')[0]
-    fresh = operator.get(f"{address}&part=grid").content.decode()
+    fresh = as_read(operator.get(f"{address}&part=grid").content)
     assert _names(fresh) == {"alpha"}
 
 
@@ -80,7 +81,7 @@ def test_the_address_keeps_the_other_parts_of_a_filter() -> None:
 
 def test_an_empty_search_says_so_and_leads_back(operator: Client) -> None:
     factories.HostFactory()
-    page = operator.get(reverse("dashboard"), {"q": "nothing"}).content.decode()
+    page = as_read(operator.get(reverse("dashboard"), {"q": "nothing"}).content)
     assert "No host matches" in page
     assert "Register the first machine" not in page
 
@@ -102,7 +103,7 @@ def test_a_worker_that_does_no_rounds_is_told_on_every_page(
         factories.worker_at_work(timezone.now() - timedelta(seconds=age_s))
     run = factories.in_smart()
     for address in (reverse("dashboard"), run.get_absolute_url(), run.host.get_absolute_url(), reverse("pulse")):
-        assert ("The worker is not running" in operator.get(address).content.decode()) == warned
+        assert ("The worker is not running" in as_read(operator.get(address).content)) == warned
 
 
 def test_a_bench_that_cannot_boot_a_host_is_told_on_every_page_and_to_monitoring(operator: Client) -> None:
@@ -112,7 +113,7 @@ def test_a_bench_that_cannot_boot_a_host_is_told_on_every_page_and_to_monitoring
     bench.report("iperf3", [])
     said = "can't do its part:</b> dnsmasq is not &lt;installed&gt;. What helps: apt install dnsmasq-base."
     for address in (reverse("dashboard"), reverse("pulse")):
-        assert said in operator.get(address).content.decode()
+        assert said in as_read(operator.get(address).content)
     health = operator.get(reverse("healthz"))
     assert (health.status_code, health.content) == (
         200,

@@ -20,6 +20,7 @@ from runs.profiles.estimate import Disk, Machine
 from runs.wording.formatting import off_by
 from tests import factories
 from tests.factories import HostFactory
+from tests.pages import as_read
 
 SERVER = Machine(
     memory_mb=64 * 1024,
@@ -222,7 +223,7 @@ def test_how_far_an_estimate_was_off_is_said_in_words(percent: float, words: str
 @pytest.mark.django_db
 def test_the_page_that_asks_for_a_retry_says_how_long_it_takes_and_what_is_written(admin_client: Client) -> None:
     run = factories.held()
-    text = admin_client.get(f"{run.get_absolute_url()}retry/").content.decode().replace("\xa0", " ")
+    text = as_read(admin_client.get(f"{run.get_absolute_url()}retry/").content).replace("\xa0", " ")
     assert " · failed · about " in text and "Times include the stages after it." in text
     assert "Nothing is written to any disk." in text
 
@@ -230,5 +231,5 @@ def test_the_page_that_asks_for_a_retry_says_how_long_it_takes_and_what_is_writt
 @pytest.mark.django_db
 def test_the_run_page_keeps_the_estimate_beside_what_it_took(admin_client: Client) -> None:
     run = factories.held()
-    text = admin_client.get(run.get_absolute_url()).content.decode()
+    text = as_read(admin_client.get(run.get_absolute_url()).content)
     assert "<dt>Estimated</dt>" in text

@@ -35,7 +35,7 @@ def _shown(page: str) -> list[str]:
 
 def _lines(client: Client, run: Run, **query: object) -> tuple[list[str], int, int]:
     answer = client.get(reverse("log-lines", args=[run.pk]), query).content.decode()
-    start, end = re.search(r'data-start="(\d+)" data-end="(\d+)"', answer).groups()
+    start, end = re.search(r'data-start="(\d+)"\s+data-end="(\d+)"', answer).groups()
     return _shown(answer), int(start), int(end)
 
 

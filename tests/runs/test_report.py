@@ -15,6 +15,7 @@ from runs.models import Artifact, HoldSession, Job, LadderRung, Measurement, Ove
 from runs.reports import document as report_document
 from runs.reports import write as report
 from tests import rows
+from tests.pages import as_read
 from tests.work import do_jobs
 
 pytestmark = pytest.mark.django_db
@@ -225,7 +226,7 @@ def test_the_page_needs_no_other_file_runs_nothing_and_escapes_what_hardware_say
 
 
 def test_the_page_says_what_a_reader_looks_for() -> None:
-    html = report.to_html(report_document.document(failed_run()))
+    html = as_read(report.to_html(report_document.document(failed_run())))
     for words in (
         "After: new DIMM",
         "LVM volume group pve",

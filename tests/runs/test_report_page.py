@@ -13,6 +13,7 @@ from runs import jobs
 from runs.models import Job, Lease, Run
 from runs.reports import write as report
 from tests import factories, rows
+from tests.pages import as_read
 from tests.work import do_jobs
 
 pytestmark = pytest.mark.django_db
@@ -39,7 +40,7 @@ def a_run_whose_report_failed(**fields: object) -> Run:
 
 
 def shown(client: Client, run: Run) -> str:
-    return client.get(reverse("run", args=[run.pk])).content.decode()
+    return as_read(client.get(reverse("run", args=[run.pk])).content)
 
 
 def test_the_page_says_why_a_report_is_not_there_and_that_somebody_must_ask(operator: Client) -> None:

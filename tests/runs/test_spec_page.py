@@ -15,6 +15,7 @@ from runs import adopting
 from runs.judging import specdiff
 from runs.models import Run, SpecDiff
 from tests import factories, rows
+from tests.pages import as_read
 from tests.runs.test_specdiff import CASES, SERVER, SPEC
 
 
@@ -75,7 +76,7 @@ def test_every_difference_is_on_the_page(admin_client: Client, case: str) -> Non
     """On its line, or above them where it belongs to none."""
     inventory, _ = CASES[case]
     run = judged(inventory)
-    page = admin_client.get(reverse("spec", args=[run.pk])).content.decode()
+    page = as_read(admin_client.get(reverse("spec", args=[run.pk])).content)
     for row in run.spec_diffs.all():
         assert f'aria-label="Adopt {row.path}"' in page
 
@@ -95,7 +96,7 @@ def judged(inventory: wire.Inventory) -> Run:
 @pytest.mark.django_db
 def test_a_part_that_differs_in_a_value_says_so_on_its_own_line(admin_client: Client) -> None:
     run = judged(replace(SERVER, disks=[replace(SERVER.disks[0], model="Slow 1000"), SERVER.disks[1]]))
-    page = admin_client.get(reverse("spec", args=[run.pk])).content.decode()
+    page = as_read(admin_client.get(reverse("spec", args=[run.pk])).content)
     assert page.count("there, differs below") == 1
 
 
@@ -104,7 +105,7 @@ def test_what_is_not_expected_is_told_in_words(admin_client: Client) -> None:
     run = judged(SERVER)
     run.expected = {**SPEC, "not_expected": ["ecc", "thermal"]}
     run.save(update_fields=["expected"])
-    page = admin_client.get(reverse("spec", args=[run.pk])).content.decode()
+    page = as_read(admin_client.get(reverse("spec", args=[run.pk])).content)
     assert '<span title="ecc">ECC memory</span>, <span title="thermal">CPU temperature</span>.' in page
 
 
@@ -112,7 +113,7 @@ def test_what_is_not_expected_is_told_in_words(admin_client: Client) -> None:
 def test_what_was_adopted_is_marked_and_told_with_who_and_when(admin_client: Client) -> None:
     run = judged(replace(SERVER, fans=SERVER.fans[:1]))
     adopting.adopt(run, "fans[FAN2]", "ada")
-    page = admin_client.get(reverse("spec", args=[run.pk])).content.decode()
+    page = as_read(admin_client.get(reverse("spec", args=[run.pk])).content)
     assert "What was adopted for" in page and '<td>ada</td><td><span title="fans[FAN2]">Fan FAN2</span></td>' in page
     assert 'aria-label="Adopt' not in page
 
@@ -120,7 +121,7 @@ def test_what_was_adopted_is_marked_and_told_with_who_and_when(admin_client: Cli
 @pytest.mark.django_db
 def test_a_new_hosts_run_is_made_its_spec_by_one_button(admin_client: Client) -> None:
     run = factories.passed_without_spec()
-    page = admin_client.get(reverse("spec", args=[run.pk])).content.decode()
+    page = as_read(admin_client.get(reverse("spec", args=[run.pk])).content)
     assert f'<form method="post" action="{reverse("adopt", args=[run.pk])}">' in page and "SATA-0001" in page
     admin_client.post(reverse("adopt", args=[run.pk]))
     run.host.refresh_from_db()
@@ -139,5 +140,5 @@ def test_the_page_renders_for_every_situation(admin_client: Client, scene: Any) 
 @pytest.mark.django_db
 def test_strings_from_hardware_are_shown_as_text(admin_client: Client) -> None:
     run = judged(replace(SERVER, system=replace(SERVER.system, product="<script>alert(1)</script>")))
-    page = admin_client.get(reverse("spec", args=[run.pk])).content.decode()
+    page = as_read(admin_client.get(reverse("spec", args=[run.pk])).content)
     assert "<script>alert" not in page and "&lt;script&gt;alert(1)" in page

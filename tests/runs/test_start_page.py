@@ -11,6 +11,7 @@ from runs.machine import State
 from runs.models import Run
 from runs.profiles import load as profiles
 from tests import factories
+from tests.pages import as_read
 
 pytestmark = pytest.mark.django_db
 
@@ -23,7 +24,7 @@ def operator(client: Client) -> Client:
 
 def _start(client: Client, host: Host, **fields: str) -> tuple[int, str]:
     answer = client.post(reverse("start", args=[host.name]), {"profile": "quick", **fields})
-    return answer.status_code, answer.content.decode()
+    return answer.status_code, as_read(answer.content)
 
 
 def test_it_says_what_will_happen_and_starts_nothing(operator: Client) -> None:
@@ -82,7 +83,7 @@ def test_what_can_not_start_is_refused_before_it_is_confirmed(
 
 
 def _host_page(client: Client, host: Host) -> str:
-    return client.get(host.get_absolute_url()).content.decode()
+    return as_read(client.get(host.get_absolute_url()).content)
 
 
 def test_the_profiles_stand_by_what_they_write_and_how_long_they_take(operator: Client) -> None:

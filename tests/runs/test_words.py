@@ -13,7 +13,7 @@ from runs.desk.templatetags import words
 from runs.files.logs import Line
 from runs.models import StageRun
 from runs.profiles import notes
-from runs.wording import component_places, formatting, key_numbers
+from runs.wording import component_places, formatting, key_numbers, naming
 from tests.talker import INVENTORY
 
 
@@ -153,8 +153,19 @@ def test_a_disk_s_size_is_that_of_its_label(size_mb: int, label: str) -> None:
         ("PSU", "Power Supply 1: Presence detected", False),
     ],
 )
-def test_a_log_line_names_its_stage_or_something_that_begins_alike(stage: str, text: str, named: bool) -> None:
-    assert words.names_its_stage(Line("2026-11-26T02:00:00Z", "INFO", stage, text)) is named
+def test_a_log_line_that_begins_with_its_stage_does_not_say_it_twice(stage: str, text: str, named: bool) -> None:
+    shown = words.stage_before(Line("2026-11-26T02:00:00Z", "INFO", stage, text))
+    assert shown == ("" if named else f"{naming.state_in_words(stage)} ")
+
+
+def test_a_log_line_of_no_stage_has_a_dot_in_its_place() -> None:
+    assert words.stage_before(Line("2026-11-26T02:00:00Z", "INFO", "", "held")) == "· "
+
+
+def test_a_stage_to_come_going_on_left_out_and_over_has_a_mark_and_a_colour() -> None:
+    attempts = (None, StageRun(), StageRun(outcome="not_tested", counts=False), StageRun(outcome="failed"))
+    assert [words.stage_mark(attempt) for attempt in attempts] == ["○", "●", "–", "✗"]
+    assert [words.stage_tone(attempt) for attempt in attempts] == ["todo", "now", "skipped", "bad"]
 
 
 @pytest.mark.parametrize(

@@ -177,16 +177,39 @@ def topic_words(topic: str) -> str:
 
 
 @register.filter
-def names_its_stage(line: Line) -> bool:
-    """Whether a line of the log begins with its stage's title, so that it need not stand there twice."""
+def stage_before(line: Line) -> str:
+    """What stands before the text of a line of the log: its stage, unless the text begins with the stage's title."""
+    if not line.stage:
+        return "· "
     title = naming.state_in_words(line.stage)
-    return line.text.startswith(tuple(title + how for how in (": ", " begins", ", attempt ")))
+    named = line.text.startswith(tuple(title + how for how in (": ", " begins", ", attempt ")))
+    return "" if named else f"{title} "
 
 
 @register.filter
 def outcome_mark(outcome: str) -> str:
     """The result as a sign, for beside the word: colour is never the only one."""
     return _MARKS.get(outcome, "·")
+
+
+@register.filter
+def stage_mark(attempt: StageRun | None) -> str:
+    """The sign before a stage: to come, going on, left out, or its outcome's."""
+    if not attempt:
+        return "○"
+    if not attempt.outcome:
+        return "●"
+    return outcome_mark(attempt.outcome) if attempt.counts else "–"
+
+
+@register.filter
+def stage_tone(attempt: StageRun | None) -> str:
+    """The class of a stage's line: to come, going on, left out, or its outcome's colour."""
+    if not attempt:
+        return "todo"
+    if not attempt.outcome:
+        return "now"
+    return tone(attempt.outcome) if attempt.counts else "skipped"
 
 
 @register.filter
@@ -224,3 +247,10 @@ def seconds_since(moment: datetime | None, until: datetime | None = None) -> flo
 def sparkline(row: Row) -> str:
     """The `points` of an SVG polyline."""
     return key_numbers.points([cell.value for cell in row.cells])
+
+
+@register.filter
+def trend_words(row: Row) -> str:
+    """What a sparkline shows, for who can't see it: "5 runs, from 410 to 395 MB/s"."""
+    first, last = (formatting.figure(value, row.number.unit) for value in (row.values[0], row.values[-1]))
+    return bounds.SHOWN_TEXT.cut(f"{len(row.values)} runs, from {first} to {last}")

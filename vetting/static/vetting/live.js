@@ -145,8 +145,10 @@
     try {
       const answer = await fetch("/pulse/", { headers: { "HX-Request": "true" }, signal: AbortSignal.timeout(PULSE_LIMIT_MS) });
       if (answer.status === 204) window.location.reload(); // logged out meanwhile
-      const html = answer.ok ? (await answer.text()).trim() : "";
-      if (html && sign && sign.outerHTML !== html) sign.outerHTML = html;
+      const holder = document.createElement("template");
+      holder.innerHTML = answer.ok ? await answer.text() : "";
+      const fresh = holder.content.firstElementChild;
+      if (fresh && sign && !sign.isEqualNode(fresh)) sign.replaceWith(fresh);
     } catch (error) {
       lost();
     }
