@@ -4,9 +4,10 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 MACHINE ?= tests/rack/machines/healthy-uefi.yaml
 LEVEL ?= fast
 
-.PHONY: help demo test test-agent test-rack test-install rack zoo image venv lint lock docs gallery bench worlds statements chaos sbom audit fuzz
+.PHONY: help demo dev test test-agent test-rack test-install rack zoo image venv lint lock docs gallery bench worlds statements chaos sbom audit fuzz
 help:
 	@echo "make demo [KEEP=1]          vet a virtual host, from magic packet to report, with the dashboard open"
+	@echo "make dev [PORT=8000] [FRESH=1] [WORKER=1]  the pages with data to look at, started again whenever a file changes"
 	@echo "make test                   everything that needs no machine beyond one direct boot"
 	@echo "make test-agent             the agent's tests under Python 3.11, 3.12 and 3.13"
 	@echo "make test-rack              the acceptance machines, over the whole PXE chain"
@@ -27,6 +28,9 @@ demo:
 	@scripts/prepare demo
 	@$(MAKE) --no-print-directory image
 	@$(AS_ROOT) $(PYTHON) -m tests.rack.demo $(if $(KEEP),--keep)
+
+dev: venv
+	@$(PYTHON) -m tests.dev --port $(or $(PORT),8000) $(if $(FRESH),--fresh) $(if $(WORKER),--worker)
 
 # A third of the time of these tests is waiting: three processes keep two cores busy.
 test:
@@ -65,6 +69,8 @@ venv:
 
 lint: venv
 	$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m mypy
+	.venv/bin/djangofmt --check . && .venv/bin/djangofmt check .
+	$(PYTHON) scripts/check_commits.py
 
 lock: venv
 	$(PYTHON) -m pip -q install uv

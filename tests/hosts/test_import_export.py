@@ -21,6 +21,7 @@ from tests.hosts.adminclient import (
     messages_of,
     preview,
 )
+from tests.pages import as_read
 
 pytestmark = pytest.mark.django_db
 
@@ -55,7 +56,7 @@ def test_the_preview_names_what_changes_and_nothing_else(operator: Client, host:
     assert {change.field: change.lines for change in changed.diff}["notes"] == ["+moved"]
     assert [change.field for change in changed.diff] == ["notes", "expected", "may no longer be written"]
     assert same.import_type == "skip"
-    page = response.content.decode()
+    page = as_read(response.content)
     assert "-- serial: NVME-1" in page and "-NVME-1</del>" in page and "1 host stays" in page
     assert "style=" not in page.partition('id="content"')[2].partition("</main>")[0]
 
