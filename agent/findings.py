@@ -23,7 +23,7 @@ def make(
 ) -> wire.Finding:
     """A finding with the code's own severity, unless `severity` says another. Raises UnknownCode."""
     if code not in CODES:
-        raise UnknownCode(f"finding code {code!r} is not in agent/contract/codes.py")
+        raise UnknownCode(f"finding code {code!r} is not in agent/contract/codes.py, nor in a stage's spec")
     name = component or "system"
     return wire.Finding(
         code, severity or CODES[code].severity, component_kind, name, message, value=value, limit=limit, unit=unit

@@ -29,6 +29,7 @@ from agent.reports.partial_report import PartialReport
 from agent.stage import StageContext, StageMemory, settle
 from agent.stages.psu import stage as psu
 from agent.stages.smart import smart_evidence, smart_limits
+from agent.stages.smart.spec import Limits as SmartLimits
 
 MAX_BYTES = 32 * 1024 * 1024
 # Where the tools that made a recording were asked for more than it holds.
@@ -108,8 +109,9 @@ def _smartctl(ctx: StageContext, text: str) -> Judged:
     except ParseError as error:
         return Judged([checks.not_tested("health", reason=str(error), topic="smart")])
     name = smart.serial or "drive"
-    found = smart_limits.judge(smart, name, name, lambda word: checks.limit(ctx, word))
-    return Judged([smart_evidence.health(smart, found, name, name, lambda word: checks.limit(ctx, word))], found)
+    limits = ctx.limits(SmartLimits)
+    found = smart_limits.judge(smart, name, name, limits.named)
+    return Judged([smart_evidence.health(smart, found, name, name, limits.named)], found)
 
 
 def _sel(ctx: StageContext, text: str) -> Judged:

@@ -8,10 +8,12 @@ import json
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from agent.contract import wire
+from agent.contract import stage_values, wire
 from agent.host.stop import StopFlag
+
+T = TypeVar("T")
 
 
 class StageMemory:
@@ -62,6 +64,19 @@ class StageContext:
     in_image: bool
     memory: StageMemory
     link_s: Callable[[], float] = lambda: 0.0
+
+    def check_values(self, params: type, limits: type) -> None:
+        """Before the work, so that none is done of which nothing could be judged. Raises ProfileLacks."""
+        self.params(params)
+        self.limits(limits)
+
+    def params(self, kind: type[T]) -> T:
+        """What to run, as the stage's own dataclass. Raises ProfileLacks: nothing that is run has a default here."""
+        return stage_values.read(kind, self.order.params, f"stages.{self.order.name}.params")
+
+    def limits(self, kind: type[T]) -> T:
+        """What passes, as the stage's own dataclass. Raises ProfileLacks: no limit has a default here."""
+        return stage_values.read(kind, self.order.limits, f"stages.{self.order.name}.limits")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,18 @@ SPEC_VALIDATE = StageSpec(
     summary="Compare what was found with what is expected",
     after="Firmware",
     owner=Owner.ORCHESTRATOR,
+    codes=(
+        "spec.missing",
+        "spec.less",
+        "spec.slower",
+        "spec.wrong_bus",
+        "spec.replaced",
+        "spec.swapped",
+        "spec.unexpected",
+        "spec.more",
+        "spec.text",
+        "spec.pinned",
+    ),
     blind="What the expected spec leaves out.",
 )
 REPORTING = StageSpec(

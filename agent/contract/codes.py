@@ -3,30 +3,9 @@ makes findings with it (`agent.findings`), the orchestrator lists and explains t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
-
+from agent.contract import stages
+from agent.contract.finding_code import Acts, Code
 from agent.contract.wire import Severity
-
-
-class Acts(StrEnum):
-    """Who must act on a finding."""
-
-    HARDWARE = "hardware"
-    BENCH = "bench"
-    CONFIGURATION = "configuration"
-
-
-@dataclass(frozen=True)
-class Code:
-    """`severity` is the default. A stage may give another one where a limit has two steps. `advice` is one sentence for
-    the person at the host: which part to replace, what to try first."""
-
-    severity: Severity
-    title: str
-    acts: Acts
-    advice: str
-
 
 _CRITICAL, _WARNING, _INFO = Severity.CRITICAL, Severity.WARNING, Severity.INFO
 
@@ -43,7 +22,7 @@ def _spec(severity: Severity, title: str, advice: str) -> Code:
     return Code(severity, title, Acts.CONFIGURATION, advice)
 
 
-CODES: dict[str, Code] = {
+_SHARED: dict[str, Code] = {
     # the host as a whole
     "system.lost": _part(
         _CRITICAL, "The host hung, reset or lost power", "Read console and BMC log; suspect power, memory, board."
@@ -268,4 +247,9 @@ CODES: dict[str, Code] = {
     "bmc.event": _part(_WARNING, "The BMC logged an event", "Read the BMC's event log."),
     # firmware
     "firmware.twins_differ": _spec(_INFO, "Another firmware than its twins", "Update it if one behaves differently."),
+}
+
+CODES: dict[str, Code] = {
+    **_SHARED,
+    **{code: one for spec in stages.SPECS.values() for code, one in spec.new_codes.items()},
 }

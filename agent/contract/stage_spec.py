@@ -4,8 +4,17 @@ judges by it, and the documents are written from it."""
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any, TypeVar
+
+from agent.contract import stage_values
+from agent.contract.finding_code import Code
+from agent.contract.host_facts import HostFacts
+from agent.contract.stage_values import NoValues
+
+T = TypeVar("T")
 
 
 class Owner(StrEnum):
@@ -16,13 +25,49 @@ class Owner(StrEnum):
 
 
 @dataclass(frozen=True)
+class RequiredCheck:
+    """A check that must be in the result and have passed. A `name` that ends with a dot means every check that begins
+    so. If the check is missing, the check `instead` may replace it, with any outcome. If the host does not expect
+    `topic`, the check may be missing."""
+
+    name: str
+    instead: str = ""
+    topic: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run orders: `stages` as a profile has them, `writes` whether disks may be written, `expected` the host's
+    expected spec. `seconds` gives the time of another stage of the run."""
+
+    stages: Mapping[str, Any]
+    writes: bool
+    expected: Mapping[str, Any]
+    seconds: Callable[[str], float] = lambda name: 0.0
+
+    def params(self, stage: str, kind: type[T]) -> T:
+        """Those of a stage of the run, or of none: what is missing orders nothing."""
+        return stage_values.read_what_is_there(kind, (self.stages.get(stage) or {}).get("params") or {})
+
+
+def nothing_more(params: Any, plan: Plan) -> Iterable[RequiredCheck]:
+    """The profile's own list is all that the stage has to show."""
+    return ()
+
+
+@dataclass(frozen=True)
 class StageSpec:
     """`name` is also the run's state while the stage runs. `after` names the stage that it follows directly.
+    `blind` says what it can't see, so that nobody takes its pass for more than it is. `params` and `limits` are
+    dataclasses: see `stage_values`. `also_required` gives the checks that it has to show beside those that the profile
+    lists. `duration_s` gives its time on a host; None says that it depends on no host: then the profile's `expected_s`
+    stands. `tools` are the programs that it starts. `codes` are the finding codes that its own work can make; a code
+    that no other stage has is defined in `new_codes`.
     `topic` is the word of `not_expected` that takes the whole stage off. `writes` says whether it could write to a disk
-    at all (under the gates of docs/safety.md). `blind` says what it can't see, so that nobody takes its pass for more
-    than it is. `parts` is the list of spec and inventory without which it has nothing to test on a host. If the spec
-    omits these parts, an empty answer from the tool `found_by` proves that there are none. A stage that `shares_link`
-    waits until it has the bench's link for itself; one that `borrows_link` takes it only while nobody else needs it."""
+    at all (under the gates of docs/safety.md). `parts` is the list of spec and inventory without which it has nothing
+    to test on a host. If the spec omits these parts, an empty answer from the tool `found_by` proves that there are
+    none. A stage that `shares_link` waits until it has the bench's link for itself; one that `borrows_link` takes it
+    only while nobody else needs it."""
 
     name: str
     title: str
@@ -30,6 +75,13 @@ class StageSpec:
     blind: str
     after: str = ""
     owner: Owner = Owner.AGENT
+    params: type = NoValues
+    limits: type = NoValues
+    also_required: Callable[[Any, Plan], Iterable[RequiredCheck]] = nothing_more
+    duration_s: Callable[[Any, HostFacts, Plan], float] | None = None
+    tools: tuple[str, ...] = ()
+    codes: tuple[str, ...] = ()
+    new_codes: Mapping[str, Code] = field(default_factory=dict, hash=False)
     writes: bool = False
     topic: str = ""
     shares_link: bool = False

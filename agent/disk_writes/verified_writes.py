@@ -22,6 +22,7 @@ from agent.reports import checks
 from agent.reports.partial_report import PartialReport, joined
 from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext
+from agent.stages.storage.spec import Params
 
 CHECK, CHECK_SPEED = "verified_write", disk_speed.CHECK_WRITING
 _NO_PACE = "fio does not say how fast it wrote"
@@ -60,10 +61,11 @@ def decide(ctx: StageContext, notes: Notes) -> Decided:
 
 def _probed(ctx: StageContext, candidates: list[DiskFacts]) -> dict[DiskFacts, WipeReport]:
     """Probe all candidates at once."""
+    params = ctx.params(Params)
     effort = wipe_probe.Thoroughness(
-        full_scan_bytes=int(checks.param(ctx, "wipe_full_scan_mb")) * MIB,
-        samples=int(checks.param(ctx, "wipe_samples")),
-        time_limit_s=float(checks.param(ctx, "wipe_probe_max_s")),
+        full_scan_bytes=params.wipe_full_scan_mb * MIB,
+        samples=params.wipe_samples,
+        time_limit_s=params.wipe_probe_max_s,
     )
     with ThreadPoolExecutor(max_workers=max(1, len(candidates)), thread_name_prefix="wipe-probe") as pool:
         reports = pool.map(lambda disk: wipe_probe.probe(disk.name, effort), candidates)
@@ -117,8 +119,9 @@ def _write(ctx: StageContext, grant: WriteGrant, board: ProgressBoard, notes: No
         why = f"{grant.name}: host-managed zones take writes in their own order only"
         report.checks.append(checks.not_tested(CHECK, grant.serial, reason=why))
         return report
-    most, segment = (int(checks.param(ctx, name)) * MIB for name in ("write_max_mb", "segment_mb"))
-    segments = notes.keep_begun(grant, plan(grant.size_mb * MIB, most, segment))
+    params = ctx.params(Params)
+    segments = plan(grant.size_mb * MIB, params.write_max_mb * MIB, params.segment_mb * MIB)
+    segments = notes.keep_begun(grant, segments)
     ctx.log("warning", f"writing to {grant.name} ({grant.serial}): {sum(s.length for s in segments) // MIB} MiB")
     try:
         with diskio.writable(grant, ctx.last_continue_age_s) as fd:

@@ -14,15 +14,11 @@ from agent.reports import checks
 from agent.reports.partial_report import PartialReport
 from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext
+from agent.stages.storage import spec as storage
 
 _START_S = 60.0
 CHECK_WRITING = "write_speed"
 CLASSES = ("hdd", "ssd", "nvme", "virtual")
-LIMITS = (
-    *(f"{kind}_read_min_mb_s" for kind in CLASSES),
-    *(f"{kind}_random_min_iops" for kind in CLASSES),
-    *(f"{kind}_write_min_mb_s" for kind in (*CLASSES, "smr")),
-)
 
 
 def drive_class(disk: wire.Disk) -> str:
@@ -34,7 +30,7 @@ def drive_class(disk: wire.Disk) -> str:
 
 def measure(ctx: StageContext, present: list[wire.Disk], board: ProgressBoard) -> PartialReport:
     """Makes both checks for every disk."""
-    duration_s = float(checks.param(ctx, "speed_s"))
+    duration_s = ctx.params(storage.Params).speed_s
     total_s = 2 * duration_s * len(present)
     sizes = {f"/dev/{disk.name}": disk.size_mb * MIB for disk in present}
     with board.timing("speed", "one disk after the other", total_s):
@@ -78,7 +74,7 @@ def _trouble(jobs: list[fio.Job]) -> str:
 def _sequential(ctx: StageContext, disk: wire.Disk, job: fio.Job, report: PartialReport) -> None:
     rate = (job.read_bytes_s or 0.0) / 1e6
     report.numbers[f"seq_read_mb_s.{checks.disk_name(disk)}"] = rate
-    floor = checks.limit(ctx, f"{drive_class(disk)}_read_min_mb_s")
+    floor = ctx.limits(storage.Limits).read_min_mb_s(drive_class(disk))
     _judge(disk, "sequential_speed", "storage.slow", rate, floor, "MB/s", report)
 
 
@@ -88,7 +84,7 @@ def _random(ctx: StageContext, disk: wire.Disk, job: fio.Job, report: PartialRep
     report.numbers[f"rand_read_iops.{name}"] = iops
     if job.p99_us is not None:
         report.numbers[f"rand_read_p99_ms.{name}"] = job.p99_us / 1000
-    floor = checks.limit(ctx, f"{drive_class(disk)}_random_min_iops")
+    floor = ctx.limits(storage.Limits).random_min_iops(drive_class(disk))
     _judge(disk, "random_speed", "storage.slow_random", iops, floor, "IOPS", report)
 
 
@@ -97,7 +93,7 @@ def judge_writing(ctx: StageContext, disk: wire.Disk, rate: float, report: Parti
     bands, so they have a floor of their own."""
     report.numbers[f"seq_write_mb_s.{checks.disk_name(disk)}"] = rate
     kind = "smr" if disks.zones(disk.name) else drive_class(disk)
-    floor = checks.limit(ctx, f"{kind}_write_min_mb_s")
+    floor = ctx.limits(storage.Limits).write_min_mb_s(kind)
     _judge(disk, CHECK_WRITING, "storage.slow_writing", rate, floor, "MB/s", report)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from agent import findings
 from agent.contract import wire
+from agent.contract.stage_values import read, read_what_is_there
 from agent.host.shell import Completed
 from agent.host.spool import write_whole
 from agent.parsing import ParseError
@@ -23,6 +24,7 @@ from agent.probes.smart_self_test import LONG, SHORT, Entry, SelfTest
 from agent.reports import checks
 from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext
+from agent.stages.smart.spec import Params
 
 CHECK = "self_test"
 # A drive that reports that it can't test itself gets this check instead. No profile requires it.
@@ -108,10 +110,10 @@ def in_background(claim: wire.ClaimAnswer) -> str:
     """The kind of test that SMART leaves to Storage to wait for. Empty if SMART waits itself."""
     orders = {order.name: order for order in claim.stages}
     smart = orders.get("SMART")
-    if smart is None or "Storage" not in orders or smart.params.get("self_test_in_background") is not True:
+    if smart is None or "Storage" not in orders:
         return ""
-    kind = str(smart.params.get("self_test"))
-    return kind if kind in (SHORT, LONG) else ""
+    params = read_what_is_there(Params, smart.params)
+    return params.self_test if params.self_test_in_background and params.is_self_tested else ""
 
 
 def begin(ctx: StageContext, drive: Drive, smart: smartctl.Smart, wanted: str) -> Begun:
@@ -267,7 +269,8 @@ def _log(test: SelfTest) -> str:
 
 def _limit_s(ctx: StageContext, kind: str) -> float:
     smart = next(order for order in (ctx.order, *ctx.claim.stages) if order.name == "SMART")
-    return float(checks.of_order(smart, f"self_test_{kind}_max_s"))
+    params = read(Params, smart.params, "stages.SMART.params")
+    return params.self_test_long_max_s if kind == LONG else params.self_test_short_max_s
 
 
 def _tell(board: ProgressBoard, drive: Drive, begun: Begun, now: SelfTest | str, elapsed_s: float) -> None:

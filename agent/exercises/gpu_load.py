@@ -28,6 +28,8 @@ from agent.reports import checks
 from agent.reports.partial_report import PartialReport
 from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext
+from agent.stages.burn import spec as burn
+from agent.stages.gpu import spec as gpu_stage
 
 R = TypeVar("R", TestResult, Burned)
 CHECK = "load"
@@ -65,7 +67,7 @@ def beside_all_else(ctx: StageContext, duration_s: float) -> PartialReport:
         return PartialReport([_did_not_join(name_of(gpu), why, here) for gpu in present])
     report, watch = PartialReport(), Watch()
     with watch.watching():
-        percent = int(checks.param(ctx, "gpu_memory_percent"))
+        percent = ctx.params(burn.Params).gpu_memory_percent
         _run_burn(ctx, tool(), answer, report, percent, duration_s)
     report.checks = [replace(check, name=CHECK_IN_BURN, topic=here) for check in report.checks]
     unreached = [gpu for gpu in present if gpu_memory.card_of(gpu, answer) is None]
@@ -96,7 +98,8 @@ def _unreached(gpu: wire.Gpu, topic: str) -> wire.Check:
 
 
 def _diagnose(ctx: StageContext, answer: Answer, report: PartialReport) -> None:
-    level, most_s = int(checks.param(ctx, "dcgm_level")), float(checks.param(ctx, "dcgm_max_s"))
+    params = ctx.params(gpu_stage.Params)
+    level, most_s = params.dcgm_level, params.dcgm_max_s
     with ProgressBoard(ctx).timing("GPUs", f"DCGM diagnostic, level {level}", most_s):
         done = dcgm.run(level, most_s, ctx.stop)
     report.evidence["dcgmi.json"] = done.stdout or done.stderr
@@ -104,7 +107,8 @@ def _diagnose(ctx: StageContext, answer: Answer, report: PartialReport) -> None:
 
 
 def _burn(ctx: StageContext, name: str, answer: Answer, report: PartialReport) -> None:
-    percent, seconds = int(checks.param(ctx, "burn_memory_percent")), float(checks.param(ctx, "load_duration_s"))
+    params = ctx.params(gpu_stage.Params)
+    percent, seconds = params.burn_memory_percent, params.load_duration_s
     with ProgressBoard(ctx).timing("GPUs", "gpu_burn", seconds):
         _run_burn(ctx, name, answer, report, percent, seconds)
 

@@ -17,9 +17,9 @@ from agent.probes.nvidia_smi import Answer, NvidiaGpu
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport
 from agent.stage import StageContext
+from agent.stages.gpu.spec import Limits as GpuLimits
 
 CHECK = "memory"
-LIMITS = ("uncorrected_errors_max", "retired_pages_max")
 _CRITICAL, _WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
 Limit = Callable[[str], float]
 
@@ -69,7 +69,7 @@ def card_of(gpu: wire.Gpu, answer: Answer) -> NvidiaGpu | None:
 
 def of_card(ctx: StageContext, card: NvidiaGpu, answer: Answer, report: PartialReport) -> None:
     """Checks for one card in the driver's answer, and from what was printed about it beside the answer."""
-    found = of_nvidia(card, lambda name: checks.limit(ctx, name))
+    found = of_nvidia(card, ctx.limits(GpuLimits))
     beside = [finding for one in answer.silent if one.pci == card.pci
               for finding in gpu_state.of_silent(card.name, one, "")[1]]  # fmt: skip
     check = checks.judged(
@@ -84,8 +84,8 @@ def of_card(ctx: StageContext, card: NvidiaGpu, answer: Answer, report: PartialR
     report.numbers |= _numbers(card)
 
 
-def of_nvidia(card: NvidiaGpu, limit: Limit) -> list[wire.Finding]:
-    found = _uncorrected(card.name, card.pci, card.uncorrected_ecc, limit("uncorrected_errors_max"))
+def of_nvidia(card: NvidiaGpu, limits: GpuLimits) -> list[wire.Finding]:
+    found = _uncorrected(card.name, card.pci, card.uncorrected_ecc, limits.uncorrected_errors_max)
     if card.remap_failed:
         found.append(_finding("gpu.remap_failed", card, "memory rows could not be remapped"))
     if card.remap_pending:
@@ -95,7 +95,7 @@ def of_nvidia(card: NvidiaGpu, limit: Limit) -> list[wire.Finding]:
         found.append(_finding("gpu.memory_worn_out", card, f"the card says of its memory: {words}"))
     if card.memory.repairs:
         found.append(_finding("gpu.repair_pending", card, f"the card says: {', '.join(card.memory.repairs)}"))
-    return [*found, *_past(card, limit("retired_pages_max"))]
+    return [*found, *_past(card, limits.retired_pages_max)]
 
 
 def of_amd(name: str, pci: str, card: AmdGpu, most: float) -> list[wire.Finding]:
@@ -178,7 +178,7 @@ def _finding(code: str, card: NvidiaGpu, words: str, value: float | None = None)
 def _amd(ctx: StageContext, gpu: wire.Gpu, card: AmdGpu, report: PartialReport) -> None:
     """amdgpu reports no state. It resets a card that hangs, and the kernel's log says so."""
     name, load_topic = name_of(gpu), _topic(ctx, LOAD_TOPIC)
-    found = of_amd(name, gpu.pci, card, checks.limit(ctx, "uncorrected_errors_max"))
+    found = of_amd(name, gpu.pci, card, ctx.limits(GpuLimits).uncorrected_errors_max)
     check = checks.judged(CHECK, found, name, topic=_topic(ctx, MEMORY_TOPIC))
     if check.outcome is wire.Outcome.PASSED and card.uncorrected is None:
         check = _not_tested(ctx, name, f"{gpu.pci}: {card.trouble or 'this card has no ECC'}")

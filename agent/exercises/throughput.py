@@ -22,9 +22,9 @@ from agent.reports import checks
 from agent.reports.partial_report import PartialReport
 from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext
+from agent.stages.network import spec as network
 
 CHECK, CHECK_BOTH = "throughput", "both_ways"
-LIMITS = ("min_fraction", "min_fraction_above_10g", "min_fraction_of_each", "retransmits_max_percent")
 _BUSY_WAIT_S = 2.0
 # Above this, a processor counts as fully loaded: iperf3 does not count the time in interrupts as its own.
 _BUSY_PERCENT = 90.0
@@ -58,11 +58,10 @@ def floor_mbit(ctx: StageContext, link_mbit: int | None, direction: Direction = 
     known = [speed for speed in (float(link_mbit or 0), server) if speed > 0]
     if not known:
         return None
-    slowest = min(known)
+    slowest, limits = min(known), ctx.limits(network.Limits)
     if direction is Direction.BOTH:
-        return slowest * checks.limit(ctx, "min_fraction_of_each")
-    name = "min_fraction" if slowest <= 10_000 else "min_fraction_above_10g"
-    return slowest * checks.limit(ctx, name)
+        return slowest * limits.min_fraction_of_each
+    return slowest * (limits.min_fraction if slowest <= 10_000 else limits.min_fraction_above_10g)
 
 
 def limited_by(ctx: StageContext, result: Throughput) -> str:
@@ -70,7 +69,7 @@ def limited_by(ctx: StageContext, result: Throughput) -> str:
     not report the load, the link is not at fault either."""
     if result.remote_cpu_percent is None or result.local_cpu_percent is None:
         return "iperf3 does not say how busy the processors were"
-    streams = int(checks.param(ctx, "streams"))
+    streams = ctx.params(network.Params).streams
     if result.remote_cpu_percent >= _BUSY_PERCENT * min(streams, int(ctx.claim.iperf.get("server_cpus") or 1)):
         return f"{wire.THE_BENCH}its own processor was the limit ({result.remote_cpu_percent:.0f} % of a core)"
     if result.local_cpu_percent >= _BUSY_PERCENT * min(streams, len(os.sched_getaffinity(0))):
@@ -93,7 +92,7 @@ def _best(link: Link, direction: Direction) -> tuple[list[wire.Finding], str]:
     """What is wrong, and why nothing can be said. A slow result is measured again before the card is blamed, since
     others use the server's link, too."""
     found: list[wire.Finding] = []
-    for _ in range(int(checks.param(link.ctx, "throughput_tries"))):
+    for _ in range(link.ctx.params(network.Params).throughput_tries):
         measured = _test(link, direction)
         if isinstance(measured, str):
             return found, measured
@@ -136,28 +135,28 @@ def _slow_together(link: Link, measured: Measured) -> list[wire.Finding]:
 
 def _test(link: Link, direction: Direction) -> Measured | str:
     """The result by direction, or why there is none. A busy server is tried again, on its other ports, too."""
-    ctx, duration_s = link.ctx, float(checks.param(link.ctx, "throughput_duration_s"))
+    ctx, params = link.ctx, link.ctx.params(network.Params)
     ports = [int(port) for port in ctx.claim.iperf.get("ports") or []]
     if not ports:
         return "the bench names no iperf3 port"
-    deadline = time.monotonic() + float(checks.param(ctx, "busy_wait_s"))
+    deadline = time.monotonic() + params.busy_wait_s
     attempt = 0
     while True:
         port = ports[attempt % len(ports)]
         attempt += 1
-        with link.board.timing(link.state.mac, f"throughput {direction}", duration_s):
-            result = _once(link, port, direction, duration_s)
+        with link.board.timing(link.state.mac, f"throughput {direction}", params.throughput_duration_s):
+            result = _once(link, port, direction, params.throughput_duration_s)
         if not (isinstance(result, Refused) and result.is_busy):
             return result.words if isinstance(result, Refused) else result
         if time.monotonic() > deadline or ctx.stop.wait(_BUSY_WAIT_S):
-            return f"the server was busy for {checks.param(ctx, 'busy_wait_s')} s"
+            return f"the server was busy for {params.busy_wait_s:g} s"
 
 
 def _once(link: Link, port: int, direction: Direction, duration_s: float) -> Measured | Refused | str:
     state = link.state
     command = iperf3.argv(
         str(link.ctx.claim.iperf["address"]), port, device=state.name, address=link.address, duration_s=duration_s,
-        streams=int(checks.param(link.ctx, "streams")), direction=direction,
+        streams=link.ctx.params(network.Params).streams, direction=direction,
     )  # fmt: skip
     before = nics.traffic(state.name)
     done = iperf3.run(command, duration_s, link.ctx.stop)
@@ -228,7 +227,7 @@ def _retransmits(link: Link, direction: Direction, way: Direction, result: Throu
     percent = 100.0 * result.retransmits * result.segment_bytes / result.sent_bytes
     mac = link.state.mac
     link.report.numbers[f"retransmits_{way}_percent.{mac}"] = percent
-    limit = checks.limit(link.ctx, "retransmits_max_percent")
+    limit = link.ctx.limits(network.Limits).retransmits_max_percent
     if percent <= limit:
         return []
     message = f"{link.state.name}: {percent:.2f} % of segments sent again ({way}), limit {limit:g} %"

@@ -8,15 +8,8 @@ from typing import Any
 from agent.contract import wire
 from agent.stage import StageContext, StageReport, settle
 
-# Gives a limit of the profile by its name.
+# Gives a limit of the profile by its name, for tables that name one in each row.
 Limit = Callable[[str], float]
-
-
-class ProfileLacks(KeyError):
-    """The configuration is wrong: the profile gives no such parameter or limit. The text names it."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
 
 
 def passed(name: str, component: str = "", *, topic: str = "", reason: str = "") -> wire.Check:
@@ -39,30 +32,6 @@ def judged(
     if critical:
         return failed(name, component, reason="; ".join(critical), topic=topic)
     return passed(name, component, topic=topic, reason=reason)
-
-
-def param(ctx: StageContext, name: str) -> Any:
-    """What to run. Raises ProfileLacks: nothing that is run has a default here."""
-    return of_order(ctx.order, name)
-
-
-def of_order(order: wire.StageOrder, name: str) -> Any:
-    """A parameter of any stage of the claim."""
-    return _value(order.params, "params", order.name, name)
-
-
-def limit(ctx: StageContext, name: str) -> float:
-    """What passes. Raises ProfileLacks: no limit has a default here."""
-    return float(_value(ctx.order.limits, "limits", ctx.order.name, name))
-
-
-def demand(ctx: StageContext, limits: Iterable[str], params: Iterable[str] = ()) -> None:
-    """Before the work, so that none is done of which nothing could be judged: the limits, and those parameters that
-    are read only after it. Raises ProfileLacks."""
-    for name in limits:
-        limit(ctx, name)
-    for name in params:
-        param(ctx, name)
 
 
 def report(
@@ -104,9 +73,3 @@ def on_usb(ctx: StageContext) -> list[wire.Check]:
         for disk in (ctx.inventory.disks if ctx.inventory else [])
         if disk.bus == "usb" and disk.serial in wanted
     ]
-
-
-def _value(values: dict[str, Any], kind: str, stage: str, name: str) -> Any:
-    if name not in values:
-        raise ProfileLacks(f"profile: stages.{stage}.{kind}.{name} is missing")
-    return values[name]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.contract import codec
+from agent.contract.host_facts import HostFacts
 from hosts import bounds
 from hosts.models import Host
 from runs import disk_writes, freeze
@@ -81,7 +82,7 @@ def choices(host: Host) -> list[Choice]:
     return sorted(every, key=lambda choice: (bool(choice.refused), choice.writes, choice.seconds))
 
 
-def _choice(host: Host, name: str, disks: list[dict[str, Any]], machine: estimate.Machine | None) -> Choice:
+def _choice(host: Host, name: str, disks: list[dict[str, Any]], machine: HostFacts | None) -> Choice:
     try:
         profile = profiles.load(name)
     except profiles.ProfileError as error:

@@ -209,8 +209,8 @@ def _checked(data: dict[str, Any], origins: Origins, source: str) -> dict[str, A
     except ValidationError as error:
         raise ProfileError("\n".join(_problems(error, origins, source))) from None
     wrong = [
-        *semantics.senseless(profile, semantics.known_values(SHIPPED)),
-        *semantics.lacking(profile, semantics.needed_values(SHIPPED)),
+        *semantics.senseless(profile),
+        *semantics.lacking(profile),
     ]
     if wrong:
         lines = (f"{_origin(path, origins, source)}: {'.'.join(path)}: {words}" for path, words in wrong)

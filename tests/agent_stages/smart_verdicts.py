@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from agent.contract import wire
+from agent.contract import stage_values, wire
 from agent.probes import smartctl
 from agent.stages.smart import smart_evidence, smart_limits
+from agent.stages.smart.spec import Limits
 from tests.agent_stages.contexts import PROFILE
 
-LIMITS = {name: float(PROFILE["stages"]["SMART"]["limits"][name]) for name in smart_limits.LIMITS}
+LIMITS = {name: float(PROFILE["stages"]["SMART"]["limits"][name]) for name in stage_values.names(Limits)}
 PASSED, FAILED, NOT_TESTED = wire.Outcome.PASSED, wire.Outcome.FAILED, wire.Outcome.NOT_TESTED
 
 

@@ -19,6 +19,7 @@ from agent.probes.nvidia_smi import Answer, NvidiaGpu, Silent
 from agent.reports.partial_report import PartialReport
 from agent.stage import StageReport
 from agent.stages.gpu import stage as gpu
+from agent.stages.gpu.spec import Limits as GpuLimits
 from tests.agent_stages.contexts import INVENTORY, context
 from tests.agent_stages.recordings import recorded
 
@@ -47,10 +48,10 @@ def test_every_schema_of_nvidia_smi_tells_the_same(
 
 def test_what_a_card_counts_is_judged_by_the_profiles_limit() -> None:
     (card,) = nvidia_smi.parse(recorded("nvidia-smi", "written-by-schema-v11.xml"))
-    assert [one.code for one in gpu_memory.of_nvidia(card, lambda _: 0)] == ["gpu.ecc", "gpu.remap_pending"]
-    assert [one.code for one in gpu_memory.of_nvidia(card, lambda _: 3)] == ["gpu.remap_pending"]
+    assert [one.code for one in gpu_memory.of_nvidia(card, GpuLimits(0, 0))] == ["gpu.ecc", "gpu.remap_pending"]
+    assert [one.code for one in gpu_memory.of_nvidia(card, GpuLimits(3, 3))] == ["gpu.remap_pending"]
     (card,) = nvidia_smi.parse(recorded("nvidia-smi", "written-by-schema-v13.xml"))
-    assert [one.code for one in gpu_memory.of_nvidia(card, lambda _: 0)] == ["gpu.remap_failed"]
+    assert [one.code for one in gpu_memory.of_nvidia(card, GpuLimits(0, 0))] == ["gpu.remap_failed"]
 
 
 def amd(root: Path, driver: str = "amdgpu", **files: str) -> None:

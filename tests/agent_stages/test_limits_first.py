@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.contract.stage_values import ProfileLacks
 from agent.host import shell
-from agent.reports.checks import ProfileLacks
 from agent.stage_functions import STAGES
 from runs.judging import trends
 from tests.agent_stages.contexts import PROFILE, context

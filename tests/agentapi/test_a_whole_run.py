@@ -64,8 +64,7 @@ def test_a_wrong_part_fails_at_spec_validate_inside_the_result_before_it(host: H
     Run.objects.filter(pk=run.pk).update(expected={"disks": [{"serial": "GONE-1"}], "not_expected": []})
     talker = Talker(host)
     talker.boot_and_claim()
-    talker.result("InventoryCheck")
-    assert talker.result("Firmware").next_state == "Failed"
+    assert talker.pass_stages_until("Failed").next_state == "Failed"
     run.refresh_from_db()
     assert run.findings.get(severity="critical").component == "GONE-1"
     assert run.events.filter(tells="SpecMismatch").count() == 1
@@ -119,8 +118,7 @@ def test_a_retry_of_spec_validate_judges_again_and_goes_on(host: Host, run: Run)
     talker = Talker(host)
     Run.objects.filter(pk=run.pk).update(expected={"disks": [{"serial": "GONE-1"}]})
     talker.boot_and_claim()
-    talker.result("InventoryCheck")
-    talker.result("Firmware")
+    talker.pass_stages_until("Failed")
     talker.hold()
     Run.objects.filter(pk=run.pk).update(expected={"disks": [{"serial": SERIAL}]})
     lifecycle.ask_retry(run, "SpecValidate", "admin")
@@ -279,8 +277,7 @@ def test_a_fetched_script_takes_no_finding_out_of_the_verdict(host: Host, run: R
     Run.objects.filter(pk=run.pk).update(expected={"disks": [{"serial": "GONE-1"}]})
     talker = Talker(host)
     talker.boot_and_claim()
-    talker.result("InventoryCheck")
-    talker.result("Firmware")
+    talker.pass_stages_until("Failed")
     talker.hold()
     Talker(host, boot_id="boot-2").fetch_script()
     Run.objects.filter(pk=run.pk).update(expected={"disks": [{"serial": SERIAL}]})

@@ -12,6 +12,7 @@ from hosts.models import Host
 from runs import boot_script, dispatcher, lifecycle, tokens
 from runs.desk import actions
 from runs.models import Boot, HoldSession, Run, WebOutage
+from runs.stages import AGENT_STAGES
 from runs.transition import Refused
 from tests.rows import a_host
 from tests.talker import UUID, Talker
@@ -148,7 +149,7 @@ def test_a_retry_after_a_reboot_in_the_hold_runs_on_the_new_boot(talker: Talker,
     dispatcher.tick()
     assert again.heartbeat().cmd is wire.Cmd.RETRY_STAGE
     assert again.claim().mode is wire.Mode.TEST
-    assert again.result("InventoryCheck", attempt=2).next_state == "Firmware"
+    assert again.result("InventoryCheck", attempt=2).next_state == AGENT_STAGES[1].name
 
 
 def _booted_anew_in_the_hold(talker: Talker, host: Host) -> Talker:

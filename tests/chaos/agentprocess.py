@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from agent.contract import codec, wire
+from agent.contract.stages import SPECS
 from agent.counters.counting import CounterBook
 from agent.counters.kernel.log import KernelLog
 from agent.events import Timing
@@ -42,9 +43,7 @@ TIMING = Timing(
     heartbeat_s=0.7,
     sample_s=60.0,
 )
-STAGES = (
-    "InventoryCheck", "Firmware", "SMART", "CPUStress", "Memory", "Storage", "Network", "Burn", "GPU", "PSU",
-)  # fmt: skip
+STAGES = tuple(SPECS)
 LINES, MEASURED = 3, 4
 
 

@@ -8,10 +8,13 @@ from types import ModuleType
 
 import pytest
 
+from agent.contract.codes import CODES
+from agent.contract.stage_spec import StageSpec
 from runs.profiles import notes as profile_notes
 from runs.profiles.notes import Note
-from runs.stages import STAGES
+from runs.stages import AGENT_STAGES, STAGES
 from tests.agent_stages.test_silent_passes import ASKED
+from tests.docs import reached
 
 ROOT = Path(__file__).resolve().parents[2]
 PROFILES = sorted((ROOT / "runs/profiles").glob("*.yaml"))
@@ -34,23 +37,35 @@ def test_every_stage_says_what_it_can_not_see(stage: object) -> None:
     assert stage.blind.endswith(".")
 
 
-@pytest.mark.parametrize("stage", [stage.name for stage in STAGES])
-def test_the_tools_of_a_stage_are_those_that_it_asks(writer: ModuleType, stage: str) -> None:
+@pytest.mark.parametrize("stage", AGENT_STAGES, ids=lambda stage: stage.name)
+def test_a_spec_names_the_tools_and_finding_codes_that_its_stage_comes_to(stage: StageSpec) -> None:
+    assert sorted(stage.tools) == reached.tools(stage.name)
+    assert sorted(stage.codes) == reached.finding_codes(stage.name)
+
+
+def test_a_code_that_a_stage_defines_is_one_that_it_makes_and_that_no_other_defines() -> None:
+    defined = [code for stage in STAGES for code in stage.new_codes]
+    assert len(defined) == len(set(defined))
+    assert all(set(stage.new_codes) <= set(stage.codes) <= CODES.keys() for stage in STAGES)
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
+def test_the_tools_of_a_stage_are_those_that_it_asks(stage: StageSpec) -> None:
     """Beside those on which its result rests, some are asked for more: to bring links up, for GPUs, for fans."""
-    asked = {tool for tool, stages in ASKED.items() if any(name.partition(",")[0] == stage for name in stages)}
+    asked = {tool for tool, stages in ASKED.items() if any(name.partition(",")[0] == stage.name for name in stages)}
     beside = {
         "InventoryCheck": {"ip", "nvidia-smi"},
         "CPUStress": {"ipmitool"},
         "Burn": {"ipmitool", "ip", "iperf3", "nvidia-smi", "gpu_burn", "gpu-burn"},
         "GPU": {"gpu-burn"},
     }
-    assert set(writer.tools(stage)) == asked | beside.get(stage, set())
+    assert set(stage.tools) == asked | beside.get(stage.name, set())
 
 
-def test_finding_codes_are_found_where_they_are_made(writer: ModuleType) -> None:
-    assert "firmware.twins_differ" in writer.finding_codes("Firmware")
-    assert {"storage.slow", "storage.corruption", "storage.read_error"} <= set(writer.finding_codes("Storage"))
-    assert "memory.miscompare" not in writer.finding_codes("CPUStress")
+def test_finding_codes_are_found_where_they_are_made() -> None:
+    assert "firmware.twins_differ" in reached.finding_codes("Firmware")
+    assert {"storage.slow", "storage.corruption", "storage.read_error"} <= set(reached.finding_codes("Storage"))
+    assert "memory.miscompare" not in reached.finding_codes("CPUStress")
 
 
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)

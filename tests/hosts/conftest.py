@@ -13,7 +13,7 @@ from runs.profiles import load as profiles
 from tests.hosts.adminclient import (
     SPEC,
 )
-from tests.runs.test_profiles import QUICK, WRITE
+from tests.runs.test_profiles import QUICK, WRITE, take_any_values
 
 
 @pytest.fixture
@@ -22,6 +22,7 @@ def two_profiles(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "profiles" / "quick.yaml").write_text(QUICK)
     (tmp_path / "profiles" / "quick-write.yaml").write_text(WRITE)
     monkeypatch.setattr(profiles, "SHIPPED", tmp_path / "profiles")
+    take_any_values(monkeypatch)
 
 
 @pytest.fixture

@@ -11,12 +11,16 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from agent.contract.host_facts import FILLING_S_PER_GIB, START_S
+from agent.contract.host_facts import DiskFacts as Disk
+from agent.contract.host_facts import HostFacts as Machine
+from agent.stages.memory.spec import MEMTESTER_S_PER_GIB
+from agent.stages.network.spec import PER_PORT_S
 from hosts.models import Host
 from runs import freeze, lifecycle
 from runs.models import Outcome
 from runs.profiles import durations, estimate
 from runs.profiles import load as profiles
-from runs.profiles.estimate import Disk, Machine
 from runs.wording.formatting import off_by
 from tests import factories
 from tests.factories import HostFactory
@@ -39,17 +43,17 @@ def test_more_memory_takes_longer_up_to_the_profiles_cap() -> None:
     deep = profiles.load("deep")["stages"]["Memory"]["params"]
     small, large, huge = (seconds("Memory", replace(SERVER, memory_mb=gib * 1024)) for gib in (2, 8, 4096))
     assert small < large < huge
-    bits_s = estimate.MEMTESTER_S_PER_GIB * deep["memtester_max_mb"] / 1024
+    bits_s = MEMTESTER_S_PER_GIB * deep["memtester_max_mb"] / 1024
     testable_gib = 4096 * (1 - deep["reserve_percent"] / 100)
-    filled_s = estimate.FILLING_S_PER_GIB * testable_gib
-    assert huge == pytest.approx(estimate.START_S + deep["max_duration_s"] + filled_s + bits_s)
+    filled_s = FILLING_S_PER_GIB * testable_gib
+    assert huge == pytest.approx(START_S + deep["max_duration_s"] + filled_s + bits_s)
 
 
 def test_a_burn_begins_when_its_memory_is_filled_and_ends_when_it_was_checked() -> None:
     tb = replace(SERVER, memory_mb=1 << 20)
     params = profiles.load("quick")["stages"]["Burn"]["params"]
-    filled_s = estimate.FILLING_S_PER_GIB * 1024 * params["memory_percent"] / 100
-    assert seconds("Burn", tb, "quick") == pytest.approx(estimate.START_S + params["duration_s"] + filled_s)
+    filled_s = FILLING_S_PER_GIB * 1024 * params["memory_percent"] / 100
+    assert seconds("Burn", tb, "quick") == pytest.approx(START_S + params["duration_s"] + filled_s)
 
 
 def test_disks_are_read_side_by_side_so_the_slowest_decides() -> None:
@@ -57,13 +61,13 @@ def test_disks_are_read_side_by_side_so_the_slowest_decides() -> None:
     with_hdd = replace(SERVER, disks=(*SERVER.disks, Disk("H1", "hdd", 1_907_348)))
     speed = 2 * profiles.load("deep")["stages"]["Storage"]["params"]["speed_s"]
     assert seconds("Storage", SERVER) - seconds("Storage", one) == pytest.approx(speed)
-    assert seconds("Storage", with_hdd) == pytest.approx(estimate.START_S + 2_000_000 / 160 + 3 * speed, rel=1e-3)
+    assert seconds("Storage", with_hdd) == pytest.approx(START_S + 2_000_000 / 160 + 3 * speed, rel=1e-3)
 
 
 def test_a_disk_larger_than_a_night_is_capped() -> None:
     params = profiles.load("soak")["stages"]["Storage"]["params"]
     huge = replace(SERVER, disks=(Disk("H1", "hdd", 30_000_000),))
-    assert seconds("Storage", huge, "soak") == estimate.START_S + params["surface_max_s"] + 2 * params["speed_s"]
+    assert seconds("Storage", huge, "soak") == START_S + params["surface_max_s"] + 2 * params["speed_s"]
 
 
 def test_a_self_test_in_the_background_costs_what_is_left_of_it_when_storage_begins() -> None:
@@ -72,8 +76,8 @@ def test_a_self_test_in_the_background_costs_what_is_left_of_it_when_storage_beg
     left = slow.disks[0].seconds(15_000_000) - meanwhile
     assert left > 0
     surface = slow.disks[0].seconds(15_000_000)
-    assert seconds("Storage", slow, "soak") == pytest.approx(estimate.START_S + left + surface + 60)
-    assert seconds("SMART", slow, "soak") == estimate.START_S
+    assert seconds("Storage", slow, "soak") == pytest.approx(START_S + left + surface + 60)
+    assert seconds("SMART", slow, "soak") == START_S
 
 
 def test_more_cores_take_longer_one_by_one_up_to_the_cap() -> None:
@@ -99,7 +103,7 @@ def test_only_disks_that_may_be_written_take_time_for_writing() -> None:
 
 def test_each_port_takes_its_own_time() -> None:
     one, four = (seconds("Network", replace(SERVER, ports=ports), "quick") for ports in (1, 4))
-    assert four - one == pytest.approx(3 * (3 * 10 + 1000 * 0.01 + estimate.PER_PORT_S))
+    assert four - one == pytest.approx(3 * (3 * 10 + 1000 * 0.01 + PER_PORT_S))
 
 
 def test_a_stage_that_is_not_expected_on_the_host_takes_no_time() -> None:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from runs import disk_writes
-from runs.profiles import estimate
+from runs.profiles import estimate, semantics
 from runs.profiles import load as profiles
 from runs.stages import AGENT_STAGES
 
@@ -42,10 +42,17 @@ storage: {mode: write}
 """
 
 
+def take_any_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For profiles as short as these: nobody asks what their stages read."""
+    monkeypatch.setattr(semantics, "lacking", lambda profile: ())
+    monkeypatch.setattr(semantics, "senseless", lambda profile: ())
+
+
 @pytest.fixture
 def folder(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of one's own, with nothing shipped beside it."""
     monkeypatch.setattr(profiles, "SHIPPED", tmp_path / "shipped")
+    take_any_values(monkeypatch)
     settings.VETTING = settings.VETTING.model_copy(update={"profiles_dir": tmp_path})
     (tmp_path / "quick.yaml").write_text(QUICK)
     (tmp_path / "quick-write.yaml").write_text(WRITE)

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from agent.contract import wire
+from agent.contract.stage_spec import nothing_more
+from agent.contract.stages import SPECS
 from agent.stage_functions import STAGES
 from runs import stage_rows
 from runs.judging import required_checks
@@ -128,7 +130,7 @@ def test_a_drive_whose_test_was_not_done_is_not_excused_by_one_that_can_do_none(
 
 def test_every_stage_that_requires_more_of_itself_is_known_here() -> None:
     more = {name for name, run in STAGES.items() if "also_required=" in inspect.getsource(inspect.getmodule(run))}
-    assert more and more == required_checks.ALSO.keys()
+    assert more and more == {name for name, spec in SPECS.items() if spec.also_required is not nothing_more}
 
 
 @pytest.mark.parametrize(

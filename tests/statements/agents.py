@@ -152,9 +152,9 @@ def _inventory() -> Act:
 
 def _before_a_mismatch() -> Act:
     """Expected parts is resolved within the call, and fails."""
-    talker = worlds.in_stage("Firmware")
+    talker = worlds.in_stage(worlds.BEFORE_EXPECTED_PARTS)
     Run.objects.update(expected=EXPECTED | {"disks": [{"serial": "GONE-1"}]})
-    return _result(talker, "Firmware")
+    return _result(talker, worlds.BEFORE_EXPECTED_PARTS)
 
 
 def _failed() -> Act:

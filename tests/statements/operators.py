@@ -64,10 +64,10 @@ def _new_key() -> Act:
 
 
 def _adopt() -> Act:
-    talker = worlds.in_stage("Firmware")
+    talker = worlds.in_stage(worlds.BEFORE_EXPECTED_PARTS)
     Run.objects.update(expected=EXPECTED | {"disks": [{"serial": "GONE-1"}]})
     Host.objects.update(expected=EXPECTED | {"disks": [{"serial": "GONE-1"}]})
-    talker.result("Firmware")
+    talker.result(worlds.BEFORE_EXPECTED_PARTS)
     talker.hold()
     return _click(reverse("adopt", args=[talker.run_id]))
 

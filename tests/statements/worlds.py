@@ -11,8 +11,12 @@ from agent.contract import wire
 from hosts.models import Host
 from runs import dispatcher, lifecycle
 from runs.models import Boot, Run, StageRun
+from runs.stages import SPEC_VALIDATE, STAGES
 from tests.rows import a_host
 from tests.talker import EXPECTED, MAC, SERIAL, UUID, Talker
+
+# The agent's last stage before Expected parts, which the orchestrator resolves within that stage's result.
+BEFORE_EXPECTED_PARTS = STAGES[STAGES.index(SPEC_VALIDATE) - 1].name
 
 BAD_DISK = wire.Finding(
     "smart.pending_sectors", wire.Severity.CRITICAL, "disk", SERIAL, "sda: 2 pending sectors", 2, 0, ""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runs.profiles import load as profiles
-from tests.runs.test_profiles import QUICK
+from tests.runs.test_profiles import QUICK, take_any_values
 from vetting import checks
 
 
@@ -27,6 +27,7 @@ def test_a_directory_that_is_a_file_is_an_error(settings: Any, tmp_path: Path) -
 
 def test_a_broken_profile_is_an_error_with_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(profiles, "SHIPPED", tmp_path)
+    take_any_values(monkeypatch)
     assert ids(checks.every_profile_loads()) == ["vetting.W004"]
     (tmp_path / "quick.yaml").write_text(QUICK)
     assert ids(checks.every_profile_loads()) == []

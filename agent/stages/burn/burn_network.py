@@ -16,6 +16,7 @@ from agent.probes import addresses, nics
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport
 from agent.stage import StageContext
+from agent.stages.burn.spec import Params
 
 CHECK, TOPIC = "network", "network"
 # What iperf3 needs to connect and to end, beside the time of its test.
@@ -43,7 +44,7 @@ def run(ctx: StageContext, duration_s: float) -> PartialReport:
     why, ports = _ports(ctx)
     if why:
         return PartialReport([_did_not_join("", why)])
-    test_s, until, turn = float(checks.param(ctx, "network_test_s")), time.monotonic() + duration_s, 0
+    test_s, until, turn = ctx.params(Params).network_test_s, time.monotonic() + duration_s, 0
     if duration_s < test_s + _AROUND_S:
         return PartialReport([_did_not_join("", f"{duration_s:.0f} s are too short for a test of {test_s:g} s")])
     while (left_s := until - time.monotonic()) > 0:
@@ -83,7 +84,7 @@ def _test(ctx: StageContext, port: Port, test_s: float) -> None:
     bench = ctx.claim.iperf
     command = iperf3.argv(
         str(bench["address"]), int(bench["ports"][0]), device=port.name, address=port.address, duration_s=test_s,
-        streams=int(checks.param(ctx, "network_streams")), direction=iperf3.Direction.BOTH,
+        streams=ctx.params(Params).network_streams, direction=iperf3.Direction.BOTH,
     )  # fmt: skip
     before = nics.traffic(port.name)
     done = iperf3.run(command, test_s, ctx.stop)

@@ -17,17 +17,17 @@ from agent.reports.partial_report import PartialReport, joined
 from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext, StageReport
 from agent.stages.burn import burn_network
+from agent.stages.burn.spec import Limits, Params
 
 _END_S = 120.0
 _LEAST_MB = 64
-LIMITS = ("temp_margin_c", "temp_max_c", "clock_min_fraction")
 
 
 def run(ctx: StageContext) -> StageReport:
-    checks.demand(ctx, LIMITS)
-    duration_s = float(checks.param(ctx, "duration_s"))
+    params, limits = ctx.params(Params), ctx.limits(Limits)
+    duration_s = params.duration_s
     disks = checks.fixed_disks(ctx.inventory)
-    megabytes = _room(ctx)
+    megabytes = _room(params)
     # The others work on while memory is being filled, and for the whole time after that.
     others_s = duration_s + stressapptest.filling_s(megabytes)
     expected_fans, fans_before = fans.expected(ctx.claim.expected), fans.look()
@@ -45,7 +45,7 @@ def run(ctx: StageContext) -> StageReport:
         ]
         whole = joined([job.result() for job in work])
     turning, stopped = fans.judge(expected_fans, fans_before, fans.look())
-    thermal, hot = _thermal(ctx, heat)
+    thermal, hot = _thermal(ctx, limits, heat)
     return checks.report(
         ctx,
         [*whole.checks, *_no_disk(disks), *thermal, *turning],
@@ -56,22 +56,22 @@ def run(ctx: StageContext) -> StageReport:
     )
 
 
-def _thermal(ctx: StageContext, heat: Heat) -> tuple[list[wire.Check], list[wire.Finding]]:
+def _thermal(ctx: StageContext, limits: Limits, heat: Heat) -> tuple[list[wire.Check], list[wire.Finding]]:
     sockets = ctx.inventory.cpu.sockets if ctx.inventory else 1
     judged = [
-        heat.temperature(checks.limit(ctx, "temp_margin_c"), checks.limit(ctx, "temp_max_c"), sockets),
-        heat.clock(checks.limit(ctx, "clock_min_fraction")),
+        heat.temperature(limits.temp_margin_c, limits.temp_max_c, sockets),
+        heat.clock(limits.clock_min_fraction),
     ]
     return [check for check, _ in judged], [finding for _, found in judged for finding in found]
 
 
-def _room(ctx: StageContext) -> int:
+def _room(params: Params) -> int:
     """How much memory is worked, in MiB."""
     return memory_load.room(
-        checks.param(ctx, "reserve_percent"),
-        checks.param(ctx, "reserve_min_mb"),
-        float(checks.param(ctx, "memory_percent")) / 100,
-        int(checks.param(ctx, "memory_max_mb")),
+        params.reserve_percent,
+        params.reserve_min_mb,
+        params.memory_percent / 100,
+        params.memory_max_mb,
     ).testable_mb
 
 

@@ -2,12 +2,71 @@
 
 from __future__ import annotations
 
-from agent.contract.stage_spec import StageSpec
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from agent.contract.host_facts import START_S, HostFacts
+from agent.contract.stage_spec import Plan, RequiredCheck, StageSpec
+
+
+@dataclass(frozen=True)
+class Params:
+    duration_s: float
+    idle_s: float
+    power_rise_min_w: float
+    slope_window_s: float
+    core_s: float
+    cores_max_s: float
+
+
+@dataclass(frozen=True)
+class Limits:
+    temp_margin_c: float
+    temp_max_c: float
+    throttle_events_max: float
+    clock_min_fraction: float
+    cpu_bogo_ops_s_of_last_good_warn_percent: float
+    cpu_bogo_ops_s_of_last_good_min_percent: float
+    thermal_resistance_c_w_of_last_good_over_percent: float
+    thermal_resistance_c_w_of_last_good_max_percent: float
+    temp_slope_max_c_min: float | None = None
+
+
+def _also_required(params: Params, plan: Plan) -> Iterator[RequiredCheck]:
+    if plan.expected.get("fans"):
+        yield RequiredCheck("fans", topic="bmc")
+
+
+def _duration_s(params: Params, host: HostFacts, plan: Plan) -> float:
+    """At rest, all cores at once, then each alone."""
+    alone_s = min(params.cores_max_s, params.core_s * host.threads)
+    return START_S + params.idle_s + params.duration_s + alone_s
+
 
 SPEC = StageSpec(
     name="CPUStress",
     title="CPU",
     summary="All cores under verified load, with thermals",
     after="SMART",
+    params=Params,
+    limits=Limits,
+    also_required=_also_required,
+    duration_s=_duration_s,
+    tools=(
+        "ipmitool",
+        "stress-ng",
+    ),
+    codes=(
+        "bmc.event",
+        "cpu.miscompare",
+        "cpu.slow_clock",
+        "fan.missing",
+        "fan.redundancy_lost",
+        "fan.stopped",
+        "sensor.fan_high",
+        "sensor.fan_low",
+        "thermal.hot",
+        "thermal.rising",
+    ),
     blind="A core that calculates wrongly only in instructions or voltages that the load does not come to.",
 )

@@ -11,33 +11,27 @@ from agent.reports import checks
 from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext, StageReport
 from agent.stages.cpu_stress import cpu_cores
-
-LIMITS = ("temp_margin_c", "temp_max_c", "clock_min_fraction")
-PARAMS = ("slope_window_s", "power_rise_min_w", "core_s", "cores_max_s")
+from agent.stages.cpu_stress.spec import Limits, Params
 
 
 def run(ctx: StageContext) -> StageReport:
-    checks.demand(ctx, LIMITS, PARAMS)
-    duration_s = float(checks.param(ctx, "duration_s"))
+    params, limits = ctx.params(Params), ctx.limits(Limits)
     packages, board, heat = processors_by_package(), ProgressBoard(ctx), Heat(warm=_warm(ctx))
     expected_fans, fans_before = fans.expected(ctx.claim.expected), fans.look()
-    heat.rest_for(float(checks.param(ctx, "idle_s")), ctx.stop)
-    with heat.watching(), board.timing("CPU", "verified load", duration_s):
-        load = cpu_load.run(duration_s, ctx.stop, packages)
+    heat.rest_for(params.idle_s, ctx.stop)
+    with heat.watching(), board.timing("CPU", "verified load", params.duration_s):
+        load = cpu_load.run(params.duration_s, ctx.stop, packages)
     turning, stopped = fans.judge(expected_fans, fans_before, fans.look())
-    alone = cpu_cores.run(
-        cpu_cores.first_threads(packages), float(checks.param(ctx, "core_s")),
-        float(checks.param(ctx, "cores_max_s")), ctx.stop, board,
-    )  # fmt: skip
-    thermal, hot = _thermal(ctx, heat)
-    carried, resistance = heat.resistance(float(checks.param(ctx, "power_rise_min_w")))
+    alone = cpu_cores.run(cpu_cores.first_threads(packages), params.core_s, params.cores_max_s, ctx.stop, board)
+    thermal, hot = _thermal(ctx, limits, heat)
+    carried, resistance = heat.resistance(params.power_rise_min_w)
     online = _all_online(ctx.inventory, sum(map(len, packages.values())))
     return checks.report(
         ctx,
         [*load.checks, online, *thermal, *carried, *turning, *alone.checks],
         findings=[*load.findings, *hot, *stopped, *alone.findings],
         also_required=(fans.CHECK,) if expected_fans else (),
-        numbers={**load.numbers, **heat.numbers(float(checks.param(ctx, "slope_window_s"))), **resistance},
+        numbers={**load.numbers, **heat.numbers(params.slope_window_s), **resistance},
         evidence={**load.evidence, **alone.evidence, **heat.evidence()},
     )
 
@@ -51,14 +45,13 @@ def _warm(ctx: StageContext) -> str:
     return "the CPUs may have been warm before this load: it is not the run's first" if again else ""
 
 
-def _thermal(ctx: StageContext, heat: Heat) -> tuple[list[wire.Check], list[wire.Finding]]:
+def _thermal(ctx: StageContext, limits: Limits, heat: Heat) -> tuple[list[wire.Check], list[wire.Finding]]:
     """The rise has a limit only in the profiles whose load lasts until it settles."""
     sockets = ctx.inventory.cpu.sockets if ctx.inventory else 1
-    slope_max = ctx.order.limits.get("temp_slope_max_c_min")
     judged = [
-        heat.temperature(checks.limit(ctx, "temp_margin_c"), checks.limit(ctx, "temp_max_c"), sockets),
-        heat.clock(checks.limit(ctx, "clock_min_fraction")),
-        heat.plateau(float(checks.param(ctx, "slope_window_s")), None if slope_max is None else float(slope_max)),
+        heat.temperature(limits.temp_margin_c, limits.temp_max_c, sockets),
+        heat.clock(limits.clock_min_fraction),
+        heat.plateau(ctx.params(Params).slope_window_s, limits.temp_slope_max_c_min),
     ]
     return [check for check, _ in judged], [finding for _, found in judged for finding in found]
 

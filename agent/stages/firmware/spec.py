@@ -9,6 +9,7 @@ SPEC = StageSpec(
     title="Firmware",
     summary="Versions of BIOS, BMC, NIC, NVMe, HBA and microcode",
     after="InventoryCheck",
+    codes=("firmware.twins_differ",),
     blind="Whether a version is a good one: it knows no maker's list. Expected parts compares it with the spec. "
     "MegaRAID and the drives behind it tell their versions to their maker's tool only.",
 )

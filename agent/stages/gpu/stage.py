@@ -11,15 +11,15 @@ from agent.probes import nvidia_smi, pcilink
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport, joined
 from agent.stage import StageContext, StageReport
+from agent.stages.gpu.spec import Limits, Params
 
-LIMITS = gpu_memory.LIMITS
 # Whatever the profile lists: a card that was only seen has not passed.
 REQUIRED = (gpu_load.CHECK, gpu_memory.CHECK, gpu_state.CHECK)
 TOOL = "lspci"
 
 
 def run(ctx: StageContext) -> StageReport:
-    checks.demand(ctx, LIMITS)
+    ctx.check_values(Params, Limits)
     present = ctx.inventory.gpus if ctx.inventory else []
     expected = ctx.claim.expected.get("gpus")
     if expected != [] and (why := _not_looked(ctx.inventory)):

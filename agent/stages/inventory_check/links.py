@@ -14,6 +14,7 @@ from agent.probes import ethtool, pcilink, usblink
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport
 from agent.stage import StageContext
+from agent.stages.inventory_check.spec import Limits
 
 ROOT = Path("/")
 
@@ -44,7 +45,7 @@ def _narrow(ctx: StageContext, names: Names, slot: str, link: pcilink.Link) -> l
     kernel also sets one on a link that would not train."""
     blamed = names.part("pci", slot)
     kind, name, found = blamed.kind, blamed.name or "system", []
-    if 100 * link.width < link.max_width * checks.limit(ctx, "pcie_width_min_percent"):
+    if 100 * link.width < link.max_width * ctx.limits(Limits).pcie_width_min_percent:
         words = f"{slot}: {_widths_and_speeds(link)}"
         found.append(
             _finding("pcie.link_reduced", kind, name, words, float(link.width), float(link.max_width), "lanes")
@@ -52,7 +53,7 @@ def _narrow(ctx: StageContext, names: Names, slot: str, link: pcilink.Link) -> l
     allowed = min(link.max_speed_gts, link.limit_gts or link.max_speed_gts)
     if pcilink.is_display(slot, ROOT):
         return found
-    if 100 * link.speed_gts < allowed * checks.limit(ctx, "pcie_speed_min_percent"):
+    if 100 * link.speed_gts < allowed * ctx.limits(Limits).pcie_speed_min_percent:
         found.append(
             _finding(
                 "pcie.link_slow", kind, name, f"{slot}: {_widths_and_speeds(link)}", link.speed_gts, allowed, "GT/s"

@@ -35,11 +35,11 @@ from agent.probes import (
 from agent.reports import checks
 from agent.stage import StageContext, StageReport
 from agent.stages.inventory_check import links
+from agent.stages.inventory_check.spec import Limits, Params
 from agent.tester_proof import made_faults
 
 T = TypeVar("T")
 _LINK_POLL_S = 0.25
-LIMITS = ("pcie_width_min_percent", "pcie_speed_min_percent")
 
 
 class Collection:
@@ -81,7 +81,7 @@ class Collection:
 
 
 def run(ctx: StageContext) -> StageReport:
-    checks.demand(ctx, LIMITS)
+    ctx.check_values(Params, Limits)
     found = Collection(ctx)
     inventory = collect(found)
     if found.ctx.claim.not_expected:
@@ -101,7 +101,7 @@ def run(ctx: StageContext) -> StageReport:
 def _tester(ctx: StageContext) -> list[wire.Check]:
     """The trials of `selftest`, each done once for the whole run."""
     made: list[wire.Check] = []
-    for trial in made_faults.TRIALS if checks.param(ctx, "prove_tester") else ():
+    for trial in made_faults.TRIALS if ctx.params(Params).prove_tester else ():
         ctx.stop.check()
         made.append(made_faults.check(trial))
     return made
@@ -206,7 +206,7 @@ def _adapters(devices: list[lspci.PciDevice]) -> list[wire.AdapterFirmware]:
 def _settled_links(ctx: StageContext) -> list[nics.NicState]:
     """The cards, once those that are expected have their link or `link_wait_s` is over: negotiation takes seconds."""
     expected = {str(nic.get("mac", "")).lower() for nic in ctx.claim.expected.get("nics") or []}
-    deadline = time.monotonic() + float(checks.param(ctx, "link_wait_s"))
+    deadline = time.monotonic() + ctx.params(Params).link_wait_s
     for name in nics.names():
         shell.run(["ip", "link", "set", name, "up"], 10)
     while True:

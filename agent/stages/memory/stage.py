@@ -8,25 +8,21 @@ from agent.exercises.memory_load import MemoryOutcome, MemoryRoom
 from agent.reports import checks
 from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext, StageReport
+from agent.stages.memory.spec import Limits, Params
 
 _LEAST_MB = 64
-LIMITS = ("passes_min",)
-PARAMS = ("coverage_min_percent",)
 
 
 def run(ctx: StageContext) -> StageReport:
-    checks.demand(ctx, LIMITS, PARAMS)
-    space = memory_load.room(
-        checks.param(ctx, "reserve_percent"),
-        checks.param(ctx, "reserve_min_mb"),
-        max_mb=int(checks.param(ctx, "test_max_mb")),
-    )
+    ctx.check_values(Params, Limits)
+    params = ctx.params(Params)
+    space = memory_load.room(params.reserve_percent, params.reserve_min_mb, max_mb=params.test_max_mb)
     if space.testable_mb < _LEAST_MB:
         why = f"{space.testable_mb} MiB can be tested of {space.total_mb} MiB"
         return checks.report(ctx, [checks.not_tested("patterns", reason=why)])
     outcomes = [_stress(ctx, space)]
-    if (loops := int(checks.param(ctx, "memtester_loops"))) > 0:
-        outcomes.append(_memtester(ctx, space, loops))
+    if params.memtester_loops > 0:
+        outcomes.append(_memtester(ctx, space, params))
     return checks.report(
         ctx,
         [*(outcome.check for outcome in outcomes), coverage(ctx, space, _moved_mb(outcomes))],
@@ -38,24 +34,18 @@ def run(ctx: StageContext) -> StageReport:
     )
 
 
-def duration_s(ctx: StageContext, space: MemoryRoom) -> float:
-    """A base and so much per GiB, up to a most: more memory takes longer to go through once."""
-    base, per_gib = float(checks.param(ctx, "duration_s")), float(checks.param(ctx, "per_gib_s"))
-    return min(float(checks.param(ctx, "max_duration_s")), base + per_gib * space.testable_mb / 1024)
-
-
 def _stress(ctx: StageContext, space: MemoryRoom) -> MemoryOutcome:
-    seconds = duration_s(ctx, space)
+    seconds = ctx.params(Params).stress_s(space.testable_mb)
     with ProgressBoard(ctx).timing("memory", f"patterns over {space.testable_mb} MiB", seconds):
         return memory_load.stress(
             "patterns", space.testable_mb, memory_load.default_threads(), seconds, ctx.stop, _dimms(ctx)
         )
 
 
-def _memtester(ctx: StageContext, space: MemoryRoom, loops: int) -> MemoryOutcome:
+def _memtester(ctx: StageContext, space: MemoryRoom, params: Params) -> MemoryOutcome:
     """Single-threaded: over so much that it comes to its end in time."""
-    limit_s = float(checks.param(ctx, "memtester_max_s"))
-    megabytes = min(space.testable_mb, int(checks.param(ctx, "memtester_max_mb")) or space.testable_mb)
+    loops, limit_s = params.memtester_loops, params.memtester_max_s
+    megabytes = min(space.testable_mb, params.memtester_max_mb or space.testable_mb)
     with ProgressBoard(ctx).timing("memory", f"bit patterns over {megabytes} MiB", limit_s):
         return memory_load.patterns("bit_patterns", megabytes, loops, limit_s, ctx.stop, _dimms(ctx))
 
@@ -69,8 +59,8 @@ def coverage(ctx: StageContext, space: MemoryRoom, moved_mb: float) -> wire.Chec
     its time begins and checks all of it after: one pass more than it copied, if it did anything at all."""
     passes = 1 + moved_mb / space.testable_mb if moved_mb else 0.0
     words = f"{space.testable_mb} of {space.total_mb} MiB ({space.percent:.0f} %) were under test, {passes:.1f} times"
-    enough = space.percent >= float(checks.param(ctx, "coverage_min_percent"))
-    if not enough or passes < checks.limit(ctx, "passes_min"):
+    enough = space.percent >= ctx.params(Params).coverage_min_percent
+    if not enough or passes < ctx.limits(Limits).passes_min:
         return checks.not_tested("coverage", reason=words)
     return checks.passed("coverage", reason=words)
 

@@ -17,13 +17,13 @@ from agent.reports.partial_report import PartialReport, joined
 from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext, StageReport
 from agent.stages.network import neighbour
+from agent.stages.network.spec import Limits, Params
 
 TOPIC = "network"
-LIMITS = ("loss_max_percent", *throughput.LIMITS)
 
 
 def run(ctx: StageContext) -> StageReport:
-    checks.demand(ctx, LIMITS)
+    ctx.check_values(Params, Limits)
     cards = {state.mac: state for state in map(nics.state, nics.names())}
     wanted = _wanted(ctx.claim.expected.get("nics"), cards)
     if not wanted:
@@ -89,7 +89,7 @@ def _card(
     _speed(state, speed, report)
     with Listener(state.name) as listener:
         _traffic(ctx, state, own.get(state.name), unknown, report, board)
-        neighbour.judge(state, listener, ports.get(mac, ""), float(checks.param(ctx, "lldp_wait_s")), report)
+        neighbour.judge(state, listener, ports.get(mac, ""), ctx.params(Params).lldp_wait_s, report)
     board.tell(mac, 100, "measured")
     return report
 
@@ -146,8 +146,9 @@ def _speed(state: nics.NicState, expected: int | None, report: PartialReport) ->
 
 
 def _loss(ctx: StageContext, state: nics.NicState, server: str, report: PartialReport, board: ProgressBoard) -> None:
-    count, interval_s = int(checks.param(ctx, "ping_count")), float(checks.param(ctx, "ping_interval_s"))
-    argv = ping.argv(server, state.name, count, interval_s, int(checks.param(ctx, "ping_bytes")))
+    params = ctx.params(Params)
+    count, interval_s = params.ping_count, params.ping_interval_s
+    argv = ping.argv(server, state.name, count, interval_s, params.ping_bytes)
     with board.timing(state.mac, f"{count} packets to {server}", count * interval_s):
         done = ping.run(argv, count * interval_s, ctx.stop)
     report.evidence[f"ping.{state.mac}"] = done.stdout + done.stderr
@@ -171,7 +172,7 @@ def judge_loss(ctx: StageContext, state: nics.NicState, server: str, done: Compl
     report.numbers[f"loss_percent.{state.mac}"] = loss.lost_percent
     if loss.mean_ms is not None:
         report.numbers[f"ping_ms.{state.mac}"] = loss.mean_ms
-    found = _lossy(state, loss, checks.limit(ctx, "loss_max_percent"))
+    found = _lossy(state, loss, ctx.limits(Limits).loss_max_percent)
     report.findings += found
     report.checks.append(
         checks.judged("loss", found, state.mac, reason=f"{loss.sent - loss.received} of {loss.sent} lost")

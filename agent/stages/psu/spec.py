@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from agent.contract.stage_spec import StageSpec
+from dataclasses import dataclass
+
+from agent.contract.host_facts import START_S, HostFacts
+from agent.contract.stage_spec import Plan, StageSpec
+
+
+@dataclass(frozen=True)
+class Params:
+    load_duration_s: float
+    idle_s: float
+
+
+@dataclass(frozen=True)
+class Limits:
+    share_min_of_even: float
+
+
+def _duration_s(params: Params, host: HostFacts, plan: Plan) -> float:
+    return START_S + params.load_duration_s
+
 
 SPEC = StageSpec(
     name="PSU",
@@ -10,6 +29,22 @@ SPEC = StageSpec(
     summary="Presence, redundancy, power under a load step",
     after="GPU",
     parts="psus",
+    params=Params,
+    limits=Limits,
+    duration_s=_duration_s,
+    tools=(
+        "ipmitool",
+        "stress-ng",
+    ),
+    codes=(
+        "bmc.event",
+        "cpu.miscompare",
+        "psu.failed",
+        "psu.missing",
+        "psu.predicted_failure",
+        "psu.redundancy_lost",
+        "psu.share",
+    ),
     blind="Whether the host survives the loss of one supply: nobody pulls one. Supplies that the BMC cannot sense, "
     "and whether a bay that is empty should be, where no spec lists the supplies.",
 )

@@ -19,10 +19,10 @@ from agent.reports.partial_report import PartialReport
 from agent.reports.progress import ProgressBoard
 from agent.sensors import readings
 from agent.stage import StageContext, StageReport
+from agent.stages.psu.spec import Limits, Params
 
 TOPIC = "bmc"
 _DCMI_TRIES = 3
-LIMITS = ("share_min_of_even",)
 
 
 @dataclass(frozen=True)
@@ -39,23 +39,23 @@ class Look:
 
 
 def run(ctx: StageContext) -> StageReport:
-    checks.demand(ctx, LIMITS)
+    params, limits = ctx.params(Params), ctx.limits(Limits)
     expected = ctx.claim.expected.get("psus")
     if expected == []:
         return checks.nothing_here(("presence", "state"), "no power supply is expected here")
     if not ipmitool.has_bmc():
-        return _without_bmc(ctx)
+        return _without_bmc(ctx, params)
     names = [str(psu.get("name") or "") for psu in expected or []]
     log_before = _event_log()
     before, power_before = _look("before"), _power()
-    load, during, power_under_load = _under_load(ctx)
+    load, during, power_under_load = _under_load(ctx, params.load_duration_s)
     after = _look("after")
     report = PartialReport(list(load.checks), list(load.findings), dict(load.numbers))
     judge(names, [before, during, after], report)
     judge_others([before, during, after], report)
     if "redundancy" not in ctx.claim.not_expected:
         judge_redundancy([before, during, after], report)
-        _shared(during, checks.limit(ctx, "share_min_of_even"), report)
+        _shared(during, limits.share_min_of_even, report)
     _drawn(power_before, power_under_load, report)
     _events(log_before, _event_log(), report)
     return checks.report(
@@ -64,10 +64,10 @@ def run(ctx: StageContext) -> StageReport:
     )  # fmt: skip
 
 
-def _without_bmc(ctx: StageContext) -> StageReport:
+def _without_bmc(ctx: StageContext, params: Params) -> StageReport:
     why = "the kernel found no BMC"
-    duration_s, meter = float(checks.param(ctx, "load_duration_s")), readings.Meter()
-    idle_w = meter.watts_over(float(checks.param(ctx, "idle_s")), ctx.stop)
+    duration_s, meter = params.load_duration_s, readings.Meter()
+    idle_w = meter.watts_over(params.idle_s, ctx.stop)
     with ProgressBoard(ctx).timing("load step", "all cores at once", duration_s):
         load = cpu_load.run(duration_s, ctx.stop)
     needs_bmc = [name for name in ctx.order.required if name != "compute"] or ["presence"]
@@ -98,9 +98,8 @@ def seen(when: str, rows: list[Sensor]) -> Look:
     return Look(when, found, of_redundancy, watts=watts, conditions=supplies.conditions(rows))
 
 
-def _under_load(ctx: StageContext) -> tuple[PartialReport, Look, float | None]:
+def _under_load(ctx: StageContext, duration_s: float) -> tuple[PartialReport, Look, float | None]:
     """All cores at once; the supplies are asked halfway through."""
-    duration_s = float(checks.param(ctx, "load_duration_s"))
     halfway: list[tuple[Look, float | None]] = []
     over = threading.Event()
 

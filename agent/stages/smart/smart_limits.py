@@ -49,11 +49,6 @@ RULES = (
 )
 # Limits of flash drives in the place of a hard disk's.
 _OF_FLASH = {"end_to_end_errors_max": "end_to_end_errors_flash_max"}
-LIMITS = (
-    "new_drive_h", "percentage_used_max", "spare_min_percent", "helium_min_percent", "recent_errors_h",
-    "recent_read_errors_max", *_OF_FLASH.values(),
-    *(name for rule in RULES for name in (rule.limit, rule.told_above) if name),
-)  # fmt: skip
 # A part that has run for less than `new_drive_h` has none of these, whatever an old one may have.
 NEW_DRIVE_HAS_NONE = frozenset({
     "smart.reallocated_sectors", "smart.reported_uncorrectable", "smart.pending_sectors",

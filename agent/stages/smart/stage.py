@@ -14,13 +14,13 @@ from agent.reports.partial_report import PartialReport, joined
 from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext, StageReport
 from agent.stages.smart import smart_evidence, smart_limits
+from agent.stages.smart.spec import Limits, Params
 
 TOPIC = smart_evidence.TOPIC
-LIMITS = ("sata_speed_min_percent", *smart_limits.LIMITS)
 
 
 def run(ctx: StageContext) -> StageReport:
-    checks.demand(ctx, LIMITS)
+    ctx.check_values(Params, Limits)
     disks = checks.fixed_disks(ctx.inventory)
     board, found = ProgressBoard(ctx), drives.of(disks)
     with ThreadPoolExecutor(max_workers=max(1, len(found.drives)), thread_name_prefix="smart") as pool:
@@ -78,7 +78,7 @@ def _found(ctx: StageContext, drive: Drive, smart: smartctl.Smart) -> list[wire.
 
 
 def _limits(ctx: StageContext) -> checks.Limit:
-    return lambda word: checks.limit(ctx, word)
+    return ctx.limits(Limits).named
 
 
 def _judge(ctx: StageContext, drive: Drive, smart: smartctl.Smart, report: PartialReport) -> None:
@@ -104,7 +104,7 @@ def _link(ctx: StageContext, drive: Drive, smart: smartctl.Smart, report: Partia
         return
     most, now = min(smart.link_most_gbit, port), smart.link_gbit
     words, found = f"{drive.label}: link at {now:g} Gbit/s, drive and port can {most:g}", []
-    if 100 * now < most * checks.limit(ctx, "sata_speed_min_percent"):
+    if 100 * now < most * ctx.limits(Limits).sata_speed_min_percent:
         found = [findings.make("disk.link_slow", "disk", drive.name, words, value=now, limit=most, unit="Gbit/s")]
     report.findings += found
     report.checks.append(checks.judged("link", found, drive.name, reason=words))
@@ -115,7 +115,7 @@ def _self_test(
 ) -> bool:
     """Start the drive's own test, and follow it to its end where that is not left to Storage. False when there was no
     test to wait for."""
-    kind = str(checks.param(ctx, "self_test"))
+    kind = ctx.params(Params).self_test
     if kind == "none":
         return False
     try:

@@ -2,7 +2,89 @@
 
 from __future__ import annotations
 
-from agent.contract.stage_spec import StageSpec
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from agent.contract.host_facts import START_S, HostFacts, slowest
+from agent.contract.stage_spec import Plan, RequiredCheck, StageSpec
+from agent.stages.smart import spec as smart
+
+
+@dataclass(frozen=True)
+class Params:
+    sample_max_mb: int
+    segment_mb: int
+    surface_max_s: float
+    bad_sectors_give_up: int
+    speed_s: float
+    write_max_mb: int
+    wipe_full_scan_mb: int
+    wipe_samples: int
+    wipe_probe_max_s: float
+
+
+@dataclass(frozen=True)
+class Limits:
+    surface_min_percent: float
+    slowest_read_max_ms: float
+    hdd_read_min_mb_s: float
+    ssd_read_min_mb_s: float
+    nvme_read_min_mb_s: float
+    virtual_read_min_mb_s: float
+    hdd_write_min_mb_s: float
+    ssd_write_min_mb_s: float
+    nvme_write_min_mb_s: float
+    virtual_write_min_mb_s: float
+    smr_write_min_mb_s: float
+    seq_read_mb_s_of_last_good_warn_percent: float
+    seq_read_mb_s_of_last_good_min_percent: float
+    seq_read_mb_s_of_peers_warn_percent: float
+    seq_read_mb_s_of_peers_sigmas: float
+    hdd_random_min_iops: float
+    ssd_random_min_iops: float
+    nvme_random_min_iops: float
+    virtual_random_min_iops: float
+
+    def read_min_mb_s(self, kind: str) -> float:
+        """Of a disk's kind: hdd, ssd, nvme or virtual."""
+        return float(getattr(self, f"{kind}_read_min_mb_s"))
+
+    def write_min_mb_s(self, kind: str) -> float:
+        """Of a disk's kind, or smr for one with overlapping tracks."""
+        return float(getattr(self, f"{kind}_write_min_mb_s"))
+
+    def random_min_iops(self, kind: str) -> float:
+        """Of a disk's kind."""
+        return float(getattr(self, f"{kind}_random_min_iops"))
+
+
+_WRITE_PASSES = 3  # written, read back, blanked
+
+
+def _also_required(params: Params, plan: Plan) -> Iterator[RequiredCheck]:
+    if smart.is_left_to_storage(plan) and plan.params("SMART", smart.Params).is_self_tested:
+        yield smart.SELF_TEST
+    if plan.writes:
+        yield RequiredCheck("verified_write")
+
+
+def _duration_s(params: Params, host: HostFacts, plan: Plan) -> float:
+    """Surfaces at once, speeds one after the other, writes at once."""
+    surface_s = slowest(disk.seconds(min(disk.size_mb, params.sample_max_mb or disk.size_mb)) for disk in host.disks)
+    speed_s = 2 * params.speed_s * len(host.disks)
+    targets = [disk for disk in host.disks if plan.writes and disk.serial in host.writable]
+    written_s = slowest(_WRITE_PASSES * disk.seconds(min(disk.size_mb, params.write_max_mb)) for disk in targets)
+    return START_S + _left_of_self_test_s(host, plan) + min(params.surface_max_s, surface_s) + speed_s + written_s
+
+
+def _left_of_self_test_s(host: HostFacts, plan: Plan) -> float:
+    """What it waits for: the long test has run since SMART, while processors and memory were at work."""
+    before = plan.params("SMART", smart.Params)
+    if not before.self_test_in_background or before.self_test == "none":
+        return 0.0
+    meanwhile_s = sum(plan.seconds(name) for name in ("CPUStress", "Memory") if name in plan.stages)
+    return max(0.0, smart.self_test_s(before, host) - meanwhile_s)
+
 
 SPEC = StageSpec(
     name="Storage",
@@ -10,6 +92,28 @@ SPEC = StageSpec(
     summary="Surface, verified writes where allowed, speed",
     after="Memory",
     writes=True,
+    params=Params,
+    limits=Limits,
+    also_required=_also_required,
+    duration_s=_duration_s,
+    tools=(
+        "blkid",
+        "fio",
+        "nvme",
+        "smartctl",
+        "wipefs",
+    ),
+    codes=(
+        "smart.self_test_failed",
+        "storage.corruption",
+        "storage.hesitates",
+        "storage.patterns_left",
+        "storage.read_error",
+        "storage.slow",
+        "storage.slow_random",
+        "storage.slow_writing",
+        "storage.write_error",
+    ),
     blind="Without writes, whether what is written comes back; what was not read of a disk that is sampled; the "
     "drive's spare blocks.",
 )

@@ -19,13 +19,13 @@ from agent.reports.partial_report import PartialReport, joined
 from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext, StageReport
 from agent.stages.storage import left_patterns
+from agent.stages.storage.spec import Limits, Params
 
 TOPIC = "storage"
-LIMITS = ("slowest_read_max_ms", "surface_min_percent", *disk_speed.LIMITS)
 
 
 def run(ctx: StageContext) -> StageReport:
-    checks.demand(ctx, LIMITS)
+    ctx.check_values(Params, Limits)
     fixed = checks.fixed_disks(ctx.inventory)
     if not fixed:
         absent = [checks.not_tested(name, reason="no disk was found", topic=TOPIC) for name in ctx.order.required]
@@ -62,16 +62,13 @@ def _report(ctx: StageContext, whole: PartialReport, decided: verified_writes.De
 
 def _surface(ctx: StageContext, disk: wire.Disk, board: ProgressBoard, memory: Notes) -> PartialReport:
     name, part, size = checks.disk_name(disk), PartialReport(), size_bytes(disk)
-    segments = plan(
-        size,
-        int(checks.param(ctx, "sample_max_mb")) * MIB,
-        int(checks.param(ctx, "segment_mb")) * MIB,
-    )
+    params = ctx.params(Params)
+    segments = plan(size, params.sample_max_mb * MIB, params.segment_mb * MIB)
     done, surface = memory.surface(name)
     read(
         disk.name, segments[done:], surface,
-        time_limit_s=float(checks.param(ctx, "surface_max_s")),
-        bad_max=int(checks.param(ctx, "bad_sectors_give_up")),
+        time_limit_s=params.surface_max_s,
+        bad_max=params.bad_sectors_give_up,
         stop=ctx.stop,
         told=lambda now, number: _told(board, memory, name, now, done + number, len(segments)),
     )  # fmt: skip
@@ -93,17 +90,17 @@ def size_bytes(disk: wire.Disk) -> int:
 def judge(
     ctx: StageContext, disk: wire.Disk, size: int, segments: list[Segment], surface: Surface, report: PartialReport
 ) -> None:
-    name = checks.disk_name(disk)
+    name, limits = checks.disk_name(disk), ctx.limits(Limits)
     report.numbers |= {
         f"surface_mb.{name}": surface.read_bytes / MIB,
         f"surface_percent.{name}": 100.0 * surface.read_bytes / size if size else 0.0,
         f"surface_mb_s.{name}": surface.rate_mb_s,
         f"slowest_read_ms.{name}": surface.slowest_ms,
     }
-    report.findings += hesitating(disk.name, name, surface, checks.limit(ctx, "slowest_read_max_ms"))
+    report.findings += hesitating(disk.name, name, surface, limits.slowest_read_max_ms)
     planned = sum(segment.length for segment in segments)
     words = f"{surface.read_bytes // MIB} of {size // MIB} MiB read"
-    enough = surface.read_bytes >= planned * checks.limit(ctx, "surface_min_percent") / 100 and surface.read_bytes
+    enough = surface.read_bytes >= planned * limits.surface_min_percent / 100 and surface.read_bytes
     if surface.bad:
         report.findings.append(unreadable(disk.name, name, surface.bad))
         report.checks.append(checks.judged("surface", report.findings, name))

@@ -1,0 +1,45 @@
+"""What is known of a host before it is booted, and the figures by which the stages say how long they take on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+# MB/s over a whole drive, all at once. A hard disk's mean is 0.75 of its outermost tracks; SATA ends at 550.
+RATES = {"hdd": 160.0, "ssd": 450.0, "nvme": 2000.0, "virtual": 300.0}
+# stressapptest fills all memory before, and checks it after the time asked for: twice at 5 GB/s.
+FILLING_S_PER_GIB = 0.4
+# Starting and ending a load; stressapptest's check of cache coherency alone takes 5.
+START_S = 6.0
+_MB_PER_MIB = 1.048576
+
+
+@dataclass(frozen=True)
+class DiskFacts:
+    """`kind` is a key of RATES; `tests_itself` says whether it has SMART at all."""
+
+    serial: str
+    kind: str
+    size_mb: int
+    tests_itself: bool = True
+
+    def seconds(self, size_mb: float) -> float:
+        """To read or write so many MiB of it."""
+        return size_mb * _MB_PER_MIB / RATES[self.kind]
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """`memory_mb` and `threads` are 0 where nobody knows; `writable` has the serials of disks that may be written."""
+
+    memory_mb: int
+    disks: tuple[DiskFacts, ...]
+    ports: int
+    threads: int = 0
+    not_expected: frozenset[str] = frozenset()
+    writable: frozenset[str] = frozenset()
+
+
+def slowest(seconds: Iterable[float]) -> float:
+    """Of what is done side by side."""
+    return max(seconds, default=0.0)
