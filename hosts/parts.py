@@ -1,4 +1,4 @@
-"""The kinds of part that a host is made of: what each is called, and where a spec and an inventory list it. Pure."""
+"""The kinds of part of a host: their names, and where a spec and an inventory list them. Pure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Kind:
-    """`word` is a `component_kind` of the agent's, `one` and `many` are for people. `path` leads to such parts in a
-    spec and in an inventory; `keys` are the fields that tell one of a list from the others, the best first."""
+    """`word` is a `component_kind` of the agent's; `one` and `many` are for people. `path` leads to such parts in a
+    spec and in an inventory. `keys` are the fields that identify a part in a list, the best first."""
 
     word: str
     one: str

@@ -49,7 +49,7 @@ def remove(name: str) -> None:
 
 
 def stale() -> Iterator[Path]:
-    """Those that nobody confirmed."""
+    """The files of previews that were not confirmed in time."""
     oldest = time.time() - KEPT_S
     if folder().is_dir():
         yield from (path for path in folder().iterdir() if _NAME.fullmatch(path.name) and path.stat().st_mtime < oldest)

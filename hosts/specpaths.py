@@ -15,7 +15,7 @@ from hosts.parts import LISTS
 
 TEXT, NUMBER, YES_OR_NO = "text", "number", "true or false"
 PART, LIST, MAP, WORDS = "part", "list", "map", "words"
-# Path with [] for the name of a part → what stands there.
+# Path with [] for the name of a part → its type.
 Table = Mapping[str, str]
 _NAMED = re.compile(r"([^\[\]]*)\[(.*)\]((?:\.[^\[\]]*)?)", re.S)
 
@@ -55,7 +55,7 @@ def place(path: str) -> Place:
 
 
 def children(known: Table, pattern: str) -> list[str]:
-    """The keys that may stand in this part; those of the whole spec for an empty pattern."""
+    """The keys that are allowed in this part; for an empty pattern, those of the whole spec."""
     start = f"{pattern}." if pattern else ""
     rest = [path.removeprefix(start) for path in known if path.startswith(start)]
     return [key for key in rest if "." not in key and "[" not in key]
@@ -97,7 +97,7 @@ def why_not_pinned(path: str, spec: Mapping[str, Any], known: Table) -> str:
 
 
 def stated(spec: Mapping[str, Any], to: Place) -> Any:
-    """The value at a path; None where the spec states none."""
+    """The value at a path; None if the spec states none."""
     there = _within(spec, to.holder)
     if to.name is None:
         return there
@@ -157,6 +157,6 @@ def _meant_part(to: Place, there: list[str]) -> str:
 
 
 def _example(holder: str) -> str:
-    """What stands in the brackets, as a word: SERIAL, MAC, NAME."""
+    """The placeholder in the brackets: SERIAL, MAC, NAME."""
     kind = LISTS.get(holder.rpartition(".")[2])
     return kind.keys[0].upper() if kind else "MODEL"

@@ -1,4 +1,4 @@
-"""Under which names the firmware of a part may stand in a spec: `firmware.disks` by serial number, WWN or model,
+"""The names under which a spec can state the firmware of a part: `firmware.disks` by serial number, WWN or model,
 `firmware.nics` by MAC, model or driver, `firmware.hbas` by PCI slot, model or driver. Pure."""
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ NOBODY_KNOWS = "whether it arrived is not known: the worker ended while it was s
 
 
 def tick() -> None:
-    """Take up every event that is to be told. Two workers can run this at once:
+    """Take up every event that has a message. Two workers can run this at once:
 
     1. read what lies behind the cursor (and a little before it) and has no notice yet;
     2. per event, in one transaction: its notice (the key is unique: whoever comes second stops here), a

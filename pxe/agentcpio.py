@@ -25,7 +25,7 @@ def current() -> Path:
     """`<data>/pxe/agent-<hash>.cpio` for the checkout as it is now; made if there is none yet, older ones
     removed.
 
-    Several processes may do this at once: each writes the same bytes, and whoever still sends an older file
+    Several processes may do this at once: each writes the same bytes, and a process that still sends an older file
     keeps it open.
     """
     archive = pack(sources(settings.BASE_DIR / "agent"))

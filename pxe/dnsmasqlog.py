@@ -1,7 +1,6 @@
 """dnsmasq's log (`log-dhcp`) as rungs of the boot ladder: who was answered, who was sent iPXE.
 
-Run and parse are apart: `Reader` takes lines and gives events; `tick` reads the file from where it stopped
-before.
+Reading and parsing are separate: `Reader` turns lines into events; `tick` reads the file from its last position.
 """
 
 from __future__ import annotations
@@ -48,9 +47,9 @@ class Seen:
 
 @dataclass
 class Reader:
-    """What must be remembered between lines: whose address is whose, and which exchange is a firmware's or
-    iPXE's (Linux in the live image asks for an address too, and that is no rung). `neighbours` are the
-    kernel's, by address: in proxy mode the log names no addresses."""
+    """State that is kept between lines: the MAC of each address, and which exchanges are a firmware's or iPXE's. (Linux
+    in the live image asks for an address too; that is no rung.) `neighbours` are the kernel's, by address: in proxy
+    mode the log names no addresses."""
 
     addresses: dict[str, str] = field(default_factory=dict)
     booting_xid: str = ""
@@ -91,9 +90,8 @@ class Reader:
 
 
 def moment(minute: int, second: int, now: datetime) -> datetime:
-    """When a line was written. dnsmasq writes local time without year or zone; all zones differ by whole
-    quarters of an hour, so the quarter hour is what can be trusted: the newest such moment that is not
-    after `now`."""
+    """When a line was written. dnsmasq writes local time without a zone. Zones differ by whole quarters of an hour, so
+    only the minute within the quarter is used: the result is the newest such moment that is not after `now`."""
     into_quarter = timedelta(minutes=minute % 15, seconds=second)
     quarter = now.replace(minute=now.minute - now.minute % 15, second=0, microsecond=0)
     at = quarter + into_quarter
@@ -135,9 +133,8 @@ def _once_each(found: Iterator[Seen]) -> Iterator[Seen]:
 
 
 def _new_lines(log: Path, state: dict[str, Any]) -> tuple[list[str], dict[str, int]]:
-    """Whole lines since the last time, and where the next ones begin. Another file (it was rotated, or is
-    new) is read from its start; one that was there before we ever looked, from its end: its boots are not
-    ours."""
+    """The whole lines since the last read, and the offset of the next. Another file (rotated or new) is read from its
+    start. A file that existed before our first read is read from its end: its boots are not ours."""
     try:
         file = log.open("rb")
     except FileNotFoundError:
@@ -156,6 +153,6 @@ def _new_lines(log: Path, state: dict[str, Any]) -> tuple[list[str], dict[str, i
 
 
 def _rotate(log: Path, pid: int) -> None:
-    """One older file is kept. dnsmasq opens a new one at SIGUSR2."""
+    """Rename the log; one older file is kept. dnsmasq opens a new file at SIGUSR2."""
     os.replace(log, log.with_suffix(".log.1"))
     os.kill(pid, signal.SIGUSR2)

@@ -7,8 +7,8 @@
   daphne would crash at its end while one is open (django-eventstream's view, 23 of 26 stops; the consumer, 0 of 16).
 - Everything else goes to Django in one of a few threads (front/threads.py): some for people, some for machines, one for
   passwords. `/livez` needs no thread at all.
-- What is too large or too slow was refused before any of this (front/channel.py).
-- Each request runs in a context of its own, whichever task its bytes happened to arrive in.
+- Requests that are too large or too slow were refused before (front/channel.py).
+- Each request runs in a context of its own, whichever task received its bytes.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ Application = trouble.Application
 class Requests:
     """The requests that are being answered, each a task in an empty context.
 
-    daphne starts a request from whatever code handed on its bytes. A browser that has all of an answer sends its next
-    request at once; where daphne is still finishing the first, that second one starts inside the first one's context,
-    and looks for its database in a thread that by then was given back: it hung or was answered 500, seen on a busy
-    machine in one of two starts of a page.
+    daphne starts a request in the context of the code that received its bytes. A browser sends its next request as soon
+    as it has an answer. If daphne is still finishing the first request, the second starts in the first one's context
+    and looks for its database in a thread that was already given back. It then hung or was answered 500; on a busy
+    machine this happened in every second page load.
     """
 
     def __init__(self) -> None:
@@ -121,8 +121,9 @@ async def end_all() -> None:
 
 
 def end_all_with_daphne() -> None:
-    """daphne cancels its applications when it stops, but waits for the first to end only, and for none where it finds
-    an idle connection. CPython then collects what is half done, and crashes (in 9 of 13 stops under load)."""
+    """Wait for all applications when daphne stops. daphne cancels them but waits only for the first to end, and for
+    none if it finds an idle connection. CPython then collects unfinished tasks and crashes (in 9 of 13 stops under
+    load)."""
     reactor = sys.modules.get("twisted.internet.reactor")
     if reactor is not None and "daphne.server" in sys.modules:
         from twisted.internet.defer import Deferred

@@ -80,7 +80,7 @@ class Dispatcher(Section):
 
 
 class Deadlines(Section):
-    """Seconds and hours after which waiting ends. A stage's own deadline stands in the profile."""
+    """Seconds and hours after which waiting ends. A stage's own deadline is in the profile."""
 
     boot_s: Annotated[float, Field(ge=10)] = 900
     heartbeat_s: Annotated[float, Field(ge=15)] = 600

@@ -160,7 +160,7 @@ def take_lease(me: str) -> bool:
 
 
 def renew_lease(me: str) -> bool:
-    """Show that the round goes on. False where another session has it."""
+    """Show that the round goes on. False if another session has the lease."""
     now = timezone.now()
     mine = Lease.objects.filter(name=Lease.ROUND, holder=me)
     return mine.update(until=now + timedelta(seconds=LEASE_S), ticked_at=now) == 1

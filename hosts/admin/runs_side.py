@@ -8,7 +8,7 @@ from hosts.models import Host
 
 
 class RunsSide:
-    """The part of the hosts' ModelAdmin that whoever registers it has to write."""
+    """The methods of the hosts' ModelAdmin that a subclass has to write."""
 
     refusals: tuple[type[Exception], ...]
     """What an action raises to refuse one host, with the reason as its text."""
@@ -25,7 +25,7 @@ class RunsSide:
         raise NotImplementedError
 
     def why_busy(self, host: Host) -> str:
-        """Why this host can't be disabled now; empty where it can."""
+        """Why this host can't be disabled now; empty if it can."""
         raise NotImplementedError
 
     def disable_host(self, host: Host) -> None:

@@ -59,7 +59,7 @@ def _method(host: Host) -> WakeMethod:
 
 @transaction.atomic
 def _ask(request: WakeRequest) -> None:
-    """It is counted and there is a job, or neither."""
+    """Count the attempt and ask for its job, both in one transaction."""
     if _claim(request):
         jobs.ask(SEND, request.pk, run_id=request.run_id)
 

@@ -84,11 +84,11 @@ def series(run: Run, window_s: int | None = None, known: Known | None = None) ->
     """`{step_s, start, end, last_id, whole, stages: [{title, at}], charts: [{key, name, title, unit, hidden, times,
     limits, lines}]}`; a limit is `{words, value, severity}`, a line `{component, values}`.
 
-    Temperatures are the highest of each bucket, since a short peak is what matters; all else is the mean. Each kind
-    of part has a chart of its own for them, since each has its own limit. `values` has null where a component has no
-    value. Of many components the `MAX_LINES` with the highest peaks are given, and `hidden` counts the others; of what
-    came since what is `known`, all are given. Where something came late, from before then, everything is given anew
-    (`whole`): an agent that was cut off delivers what it kept.
+    Temperatures are the maximum of each bucket, since short peaks matter; other values are means. Each kind of part has
+    its own temperature chart, since each has its own limit. `values` has null if a component has no value. Only the
+    `MAX_LINES` components with the highest peaks are included, and `hidden` counts the others; of the rows after
+    `known`, all are included. If rows came late, from before `known`, everything is sent again (`whole`): an agent that
+    was cut off delivers what it kept.
     """
     last_id = Measurement.objects.aggregate(last=Max("id"))["last"] or 0
     if known and _came_late(run, known):

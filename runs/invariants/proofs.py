@@ -101,8 +101,8 @@ def _written(row: StageRun) -> list[str]:
 
 
 def _verified(row: StageRun) -> set[str]:
-    """The disks that the agent which sent the result has written to, or to which an earlier one of the same attempt
-    has and which it was granted again."""
+    """The disks that the agent of the result has written to, and those that an earlier agent of the same attempt wrote
+    to and that were granted again."""
     amounts = {name.removeprefix(WRITTEN): mb for name, mb in row.numbers.items() if name.startswith(WRITTEN)}
     return {serial for serial, mb in amounts.items() if mb} | _tested(row, "passed")
 
@@ -113,8 +113,8 @@ def _tested(row: StageRun, outcome: str) -> set[str]:
 
 
 def _was_refused(row: StageRun, serial: str) -> bool:
-    """Whether it was written beside a refusal by the wipe probe. An agent that was started again in the middle of a
-    write probes again: what was found then refuses, and what its predecessor left is told by the same result."""
+    """Whether the disk was written although the wipe probe refused it. An agent that restarts in the middle of a write
+    probes again: that probe may refuse, while the result also reports the write of the agent before it."""
     return stage_rows.is_refused_by_wipe_probe(row) and (not row.restarts or serial in _verified(row))
 
 

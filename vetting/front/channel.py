@@ -1,8 +1,8 @@
-"""daphne's HTTP server with bounds. daphne reads every request whole before it calls an application, into a file on
-disk where it is large, and grants a minute anew with each byte: here a request is refused as soon as it is known to be
-too large or too slow, whatever its path, and no body is written to disk.
+"""daphne's HTTP server with bounds. daphne reads a whole request before it calls an application, writes a large one to
+disk, and waits another minute after each byte. Here a request is refused as soon as it is too large or too slow, for
+any path, and no body is written to disk.
 
-daphne has no way to name another class for a connection: `stand_before_daphne` puts ours in place of its own.
+daphne has no option for another connection class, so `stand_before_daphne` replaces daphne's class by ours.
 """
 
 from __future__ import annotations

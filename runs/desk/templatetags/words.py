@@ -24,7 +24,7 @@ register = template.Library()
 
 
 def _bounded(spelling_of: Callable[..., Any]) -> Callable[..., Any]:
-    """What a filter spells, as long as a page shows it."""
+    """A filter's text, cut to the length that a page shows."""
 
     @wraps(spelling_of)
     def bounded(*given: Any) -> Any:
@@ -67,13 +67,13 @@ _EVENTS = {"go": "may start", "rung": "boot ladder"}
 
 @register.inclusion_tag("runs/_pulse.html")
 def pulse() -> dict[str, Any]:
-    """A warning where the worker is not running; nothing to see where it is."""
+    """A warning if the worker is not running; otherwise nothing."""
     return worker.context()
 
 
 @register.filter
 def shown(text: Any) -> str:
-    """A text from outside, as long as a table shows it."""
+    """A text from outside, cut to the length that a table shows."""
     return bounds.SHOWN_TEXT.cut(str(text))
 
 
@@ -114,7 +114,7 @@ def earlier_numbers_shown(attempt: StageRun) -> listed.Shown[Any]:
 
 @register.filter
 def key_number(name: str, stage: str) -> KeyNumber:
-    """What a number of a stage is about: words, component, unit."""
+    """The meaning of a stage's number: words, component, unit."""
     return key_numbers.explained(stage, name)
 
 
@@ -125,19 +125,19 @@ def disk_in(serial: str, run: Run) -> str:
 
 @register.filter
 def place_in(component: Any, run: Run) -> str:
-    """Which thing in the machine that is, as far as the run's inventory tells."""
+    """The component in words, by the run's inventory."""
     return component_places.describe(run.inventory, component.component_kind, component.component)
 
 
 @register.filter
 def explained(code: str) -> Code | None:
-    """The registry's entry of a finding's code: advice, and who must act. None for a code that it does not know."""
+    """The registry's entry of a finding's code: advice, and who must act. None for an unknown code."""
     return CODES.get(code)
 
 
 @register.filter
 def where_to_act(acts: Acts) -> str:
-    """Who must act, as the place to go to."""
+    """Who must act, in words."""
     return _PLACES[acts]
 
 
@@ -149,7 +149,7 @@ def state_words(state: str) -> str:
 
 @register.filter
 def compares_texts(finding: Finding) -> bool:
-    """Whether one name stands where another should: nothing was measured, and the message has both."""
+    """Whether the finding compares two texts: no number was measured, and the message has both texts."""
     return isinstance(finding.value, str) and isinstance(finding.limit, str)
 
 
@@ -178,7 +178,7 @@ def topic_words(topic: str) -> str:
 
 @register.filter
 def stage_before(line: Line) -> str:
-    """What stands before the text of a line of the log: its stage, unless the text begins with the stage's title."""
+    """The prefix of a line of the log: its stage, unless the text begins with the stage's title."""
     if not line.stage:
         return "· "
     title = naming.state_in_words(line.stage)
@@ -214,7 +214,7 @@ def stage_tone(attempt: StageRun | None) -> str:
 
 @register.filter
 def untested(checks: list[dict[str, Any]]) -> int:
-    """How many of a stage's checks could not be made: what a stage that passed does not say of itself."""
+    """How many of a stage's checks could not be made; a passed stage does not show this otherwise."""
     return sum(check["outcome"] == "not_tested" for check in checks)
 
 
@@ -225,7 +225,7 @@ def outcome_words(outcome: str) -> str:
 
 @register.filter
 def sign_of_run(run: Run) -> str:
-    """For the title of a tab: the verdict's mark, a hold's pause, the dots of what goes on."""
+    """The sign for the title of a browser tab: the verdict's mark, a pause for a hold, dots for a live run."""
     if run.state == State.FAILED_HOLDING:
         return "⏸"
     return _MARKS.get(run.verdict, "") if run.is_over and run.verdict else "…" if not run.is_over else "–"

@@ -1,6 +1,6 @@
 """`./manage.py completion bash`: a script that teaches the shell our commands, their options, hosts and runs.
 
-Commands and options stand in the script; names of hosts, profiles and runs are asked for when Tab is pressed.
+The script contains commands and options; it asks for names of hosts, profiles and runs when Tab is pressed.
 """
 
 from __future__ import annotations

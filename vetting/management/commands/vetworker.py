@@ -62,10 +62,10 @@ class Command(BaseCommand):
         return processes.start([*processes.MANAGE, "qcluster"], "qcluster", VETTING_WORKER_PARENT_PID=str(os.getpid()))
 
     def _watch(self, cluster: subprocess.Popen[bytes], times: int = 1) -> bool:
-        """Until it ends, or until no round was completed for 20 s, by a clock that nobody sets. (A cluster whose idle
-        worker is killed while it holds the queue's lock looks alive and does nothing, for ever: django-q2 issue 23.)
-        While the database can't be asked, no round can be done: then the cluster is not to blame. One that was just
-        started has `times` the time to start. Whether it did a round."""
+        """Watch the cluster until it ends, or until no round was completed for 20 s by the monotonic clock. (If an idle
+        worker is killed while it holds the queue's lock, the cluster looks alive and does nothing for ever: django-q2
+        issue 23.) While the database does not answer, no round is possible, and the cluster is not to blame. A new
+        cluster has `times` the usual time to start. Returns whether it did a round."""
         before = last = _last_round()
         changed_at = time.monotonic()
         while not self.stopping:
