@@ -1,9 +1,10 @@
-"""Judges recorded outputs of tools as a run judges them: `python3 -m agent --judge`, a request on standard input.
+"""Judges recorded tool outputs as a run would: `python3 -m agent --judge`, with a request on standard input.
 
 The request is a JSON object: `kind`, `files` (paths), `order` (a `wire.StageOrder` document of the stage whose limits
 count), `expected` (the spec, or an empty object) and `sensor_limits`. Each file gives one line of JSON on standard
 output: `{"file", "trouble", "outcome", "reason", "findings", "checks", "inventory"}`. `trouble` says why a file could
-not be read; `inventory` is the part of one that a dmidecode recording tells, for the server to compare."""
+not be read. `inventory` is what a dmidecode recording gives, for the server to compare.
+"""
 
 from __future__ import annotations
 
@@ -32,14 +33,14 @@ from agent.stages.smart import smart_evidence, smart_limits
 from agent.stages.smart.spec import Limits as SmartLimits
 
 MAX_BYTES = 32 * 1024 * 1024
-# Where the tools that made a recording were asked for more than it holds.
+# Tools whose output the recording does not hold.
 _NOT_RECORDED = ["lspci", "lshw", "lsblk", "lscpu", "sdr_power_supply", "sdr_fan"]
 _COMMENT = re.compile(r"^#.*\n?", re.MULTILINE)
 
 
 @dataclass
 class Judged(PartialReport):
-    """What a recording came to. Every check in it is required: a recording is judged by all that it was made for."""
+    """The result for a recording. Every check in it is required."""
 
     inventory: wire.Inventory | None = None
     required: list[str] = field(default_factory=list)
@@ -49,7 +50,7 @@ Judge = Callable[[StageContext, str], Judged]
 
 
 def main() -> int:
-    """Exit status 0; a file that can't be read has its `trouble`. Raises what a broken request raises."""
+    """Returns exit status 0. A file that can't be read has its `trouble` in the output. A broken request raises."""
     request = json.load(sys.stdin)
     with tempfile.TemporaryDirectory(prefix="vetting-judge-") as directory:
         ctx = _context(request, Path(directory))
@@ -59,7 +60,7 @@ def main() -> int:
 
 
 def judge(ctx: StageContext, kind: str, text: str) -> dict[str, Any]:
-    """The line's content for one recording."""
+    """The content of the output line for one recording."""
     done = KINDS[kind](ctx, text)
     required = done.required or [check.name for check in done.checks]
     outcome, reason = settle(done.checks, required, ctx.claim.not_expected)
@@ -103,7 +104,7 @@ def _context(request: dict[str, Any], directory: Path) -> StageContext:
 
 
 def _smartctl(ctx: StageContext, text: str) -> Judged:
-    """The health check of Disk health."""
+    """The check `health` of Disk health."""
     try:
         smart = smartctl.parse(text)
     except ParseError as error:
@@ -115,7 +116,8 @@ def _smartctl(ctx: StageContext, text: str) -> Judged:
 
 
 def _sel(ctx: StageContext, text: str) -> Judged:
-    """Every entry as if it were new. A line that is no entry may have been anything."""
+    """Judges every entry as if it were new. A line that is no entry leaves the check not tested, since it may have been
+    anything."""
     text = _without_comments(text)
     try:
         entries = sel.parse(text)
@@ -133,14 +135,14 @@ def _sel(ctx: StageContext, text: str) -> Judged:
 
 
 def _unclear(text: str, entries: list[sel.LogEntry]) -> str:
-    """The first line that may have been anything; '' where all are understood."""
+    """The first line that was not understood. Empty if all were."""
     lines = iter(sel.unread(text))
     torn = (entry.quote for entry in entries if not bmc_meanings.is_understood(entry))
     return next(lines, "") or next(torn, "")
 
 
 def _sdr(ctx: StageContext, text: str) -> Judged:
-    """Supplies and fans as they are at one moment, those of them that the recording has a sensor of."""
+    """Judges supplies and fans at one moment, those that the recording has a sensor for."""
     try:
         rows = ipmitool.parse_sdr(_without_comments(text))
     except ParseError as error:
@@ -156,13 +158,13 @@ def _sdr(ctx: StageContext, text: str) -> Judged:
     made, found = fans.judge(names, turning, turning)
     report.checks += made if turning.fans or names or not report.checks else []
     report.findings += found
-    # One supply has nothing to be redundant with.
+    # A single supply has no redundancy.
     report.required = [check.name for check in report.checks if check.name != "redundancy"]
     return report
 
 
 def _kmsg(ctx: StageContext, text: str) -> Judged:
-    """Every line as if it were new."""
+    """Judges every line as if it were new."""
     found = kmsg_recording.findings(text, Names(Path("/nonexistent")))
     if found is None:
         return Judged([checks.not_tested("kernel_log", reason="the recording has no line of the kernel")])
@@ -170,7 +172,7 @@ def _kmsg(ctx: StageContext, text: str) -> Judged:
 
 
 def _dmidecode(ctx: StageContext, text: str) -> Judged:
-    """What the firmware's tables say, for the server to compare."""
+    """The inventory in the firmware's tables, for the server to compare."""
     try:
         structures = dmidecode.parse(text)
     except ParseError as error:
@@ -191,7 +193,7 @@ def _dmidecode(ctx: StageContext, text: str) -> Judged:
 
 
 def _nvidia_smi(ctx: StageContext, text: str) -> Judged:
-    """Each card's memory and state, with what was printed beside the XML."""
+    """Judges each card's memory and state, with what was printed beside the XML."""
     try:
         answer = nvidia_smi.read(text)
     except ParseError as error:
@@ -222,5 +224,5 @@ def _names(ctx: StageContext, kind: str) -> list[str]:
 
 
 def _without_comments(text: str) -> str:
-    """Lines that begin with # are the recorder's own words."""
+    """The text without lines that begin with #: those are the recorder's comments."""
     return _COMMENT.sub("", text)

@@ -1,4 +1,4 @@
-"""What every parser needs: its one error, JSON that is not trusted, and identifiers that hardware made up."""
+"""What every parser needs: one error, JSON that is not trusted, and identifiers that may be placeholders."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from typing import Any, TypeVar
 from agent.contract.placeholders import is_placeholder
 
 T = TypeVar("T")
-# lshw of a server with bridges behind bridges is about 12 deep, each level an object in a list.
+# lshw's output for a server with nested bridges is about 12 levels deep, each an object in a list.
 _DEEPEST = 100
-# NVMe counts in 128 bits.
+# NVMe counters have 128 bits.
 _LARGEST = 2**128
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
 class ParseError(ValueError):
-    """A tool said something that is not its output format. The text names the tool and what was wrong."""
+    """The output of a tool does not have its format. The text names the tool and what was wrong."""
 
 
 def clean(text: object) -> str:
-    """One line without control or direction characters, spaces folded; '' for None."""
+    """One line without control or direction characters, with single blanks. Empty for None."""
     return " ".join(_CONTROL.sub(" ", str(text if text is not None else "")).split())
 
 
 def is_dummy(identifier: str) -> bool:
-    """Whether this names no particular part."""
+    """Whether the text identifies no particular part."""
     return is_placeholder(clean(identifier))
 
 
 def identifier(text: object) -> str:
-    """A serial number, part number or UUID as it is, or '' when it is a placeholder."""
+    """A serial number, part number or UUID as it is. Empty for a placeholder."""
     cleaned = clean(text)
     return "" if is_dummy(cleaned) else cleaned
 
@@ -51,8 +51,8 @@ def parse_json(text: str, tool: str) -> dict[str, Any]:
 
 
 def flat(data: T, tool: str) -> T:
-    """`data` from JSON when whoever walks it can't run out of stack. Raises ParseError for what is nested deeper than
-    any tool's output."""
+    """`data` from JSON, if it is safe to walk recursively. Raises ParseError for deeper nesting than any tool
+    prints."""
     level: list[Any] = [data]
     for _ in range(_DEEPEST):
         level = [inner for outer in level for inner in _inside(outer)]
@@ -66,18 +66,18 @@ def _inside(value: Any) -> Iterable[Any]:
 
 
 def mapping(value: object) -> dict[str, Any]:
-    """`value` when it is a JSON object, else an empty one: a missing branch of a tool's output reads as absent."""
+    """`value` if it is a JSON object, else an empty one: a missing branch of a tool's output counts as absent."""
     return value if isinstance(value, dict) else {}
 
 
 def sequence(value: object) -> list[Any]:
-    """`value` when it is a JSON array, else an empty one."""
+    """`value` if it is a JSON array, else an empty one."""
     return value if isinstance(value, list) else []
 
 
 def integer(value: object) -> int | None:
-    """A whole number from JSON, which some tools write as text; None for anything else, and for one that has more than
-    the 128 bits of NVMe's widest counter."""
+    """A whole number from JSON, which some tools write as text. None for anything else, and for numbers above the 128
+    bits of NVMe's largest counter."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -88,8 +88,8 @@ def integer(value: object) -> int | None:
 
 
 def count(text: str) -> int | None:
-    """The number that a counter of the kernel shows: up to 20 ASCII digits and nothing else; None for other text.
-    (`isdigit` takes superscripts, too, and `int` gives up on thousands of digits.)"""
+    """A counter of the kernel: up to 20 ASCII digits and nothing else. None for other text. (`isdigit` accepts
+    superscripts, and `int` fails on thousands of digits.)"""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else None
 
 

@@ -1,4 +1,4 @@
-"""Calls that must be answered before anything else can happen, however long that takes."""
+"""Calls that the agent repeats until they are answered, because nothing else can happen before."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Announce = Callable[[str, str], None]
 
 
 def call_until_answered(post: Callable[[], T], events: Events, timing: Timing, announce: Announce) -> T:
-    """Try until there is an answer. What was refused can only change by a person's hand: it is said on
-    the screen, and asked again slowly. Raises Quit and RunIsOver."""
+    """Call until there is an answer. A refusal is shown on the screen and tried again slowly, since only a person can
+    change it. Raises Quit and RunIsOver."""
     while True:
         try:
             return call_until_reachable(post, events, timing, announce)
@@ -24,7 +24,7 @@ def call_until_answered(post: Callable[[], T], events: Events, timing: Timing, a
 
 
 def call_until_reachable(post: Callable[[], T], events: Events, timing: Timing, announce: Announce) -> T:
-    """Try through every outage and refused token; NotAllowed and BadMessage are the caller's to judge."""
+    """Call again after every outage and refused token. NotAllowed and BadMessage are raised to the caller."""
     wait_s = timing.retry_first_s
     while True:
         try:

@@ -1,4 +1,4 @@
-"""What an agent works with, put together once at its start and handed to those who need it."""
+"""Everything that the agent works with, assembled once at its start."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ Stage = Callable[[StageContext], StageReport]
 
 @dataclass
 class Runtime:
-    """`root` is / on a real host; `directory` (/run/vetting) is what survives the agent within one boot;
-    `console` prints a line for a person who stands before the host; `set_clock` takes seconds since 1970."""
+    """`root` is / on a real host. Files in `directory` (/run/vetting) survive the agent within one boot. `console`
+    prints a line on the host's screen. `set_clock` takes seconds since 1970."""
 
     identity: Identity
     address: Callable[[], str]
@@ -55,12 +55,13 @@ class Runtime:
         return Names(self.root, self.inventory)
 
     def keep_inventory(self, inventory: wire.Inventory) -> None:
-        """For the stages after InventoryCheck, also those of the next agent of this boot."""
+        """Store the inventory for the stages after InventoryCheck, also for those that the next agent of this boot
+        runs."""
         self.inventory = inventory
         write_whole(self._inventory_file, codec.dumps(inventory))
 
     def say(self, level: str, text: str) -> None:
-        """In the run's log and on the host's screen."""
+        """Write to the run's log and to the host's screen."""
         self.outbox.log(level, text)
         self.console(printable(text))
 

@@ -1,4 +1,4 @@
-"""What a stage is given and what it gives back. A stage is a function `(StageContext) -> StageReport`."""
+"""What a stage gets and what it returns. A stage is a function `(StageContext) -> StageReport`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ T = TypeVar("T")
 
 
 class StageMemory:
-    """A small JSON object that survives the agent within one boot, so that a stage can go on where it was."""
+    """A small JSON object that survives the agent within one boot, so that a stage can continue where it was."""
 
     def __init__(self, directory: Path, stage: str, attempt: int) -> None:
         self.path = directory / f"stage-{stage}-{attempt}.json"
 
     def load(self) -> dict[str, Any]:
-        """What was saved last; empty for a fresh attempt, and for a file that is not, to the last byte, what was saved:
-        disks are written to by what stands in it."""
+        """What was saved last. Empty for a fresh attempt, and for a file whose digest is wrong: the content decides
+        what is written to disks."""
         try:
             digest, _, body = self.path.read_text().partition("\n")
             data = json.loads(body) if digest == _digest(body) else {}
@@ -33,7 +33,7 @@ class StageMemory:
         return data if isinstance(data, dict) else {}
 
     def save(self, data: dict[str, Any]) -> None:
-        """Replace what was saved, whole or not at all. A full disk loses the memory, never the stage."""
+        """Replace what was saved, whole or not at all. If the disk is full, the stage goes on without it."""
         draft = self.path.with_suffix(".new")
         with contextlib.suppress(OSError):
             body = json.dumps(data)
@@ -47,10 +47,10 @@ def _digest(body: str) -> str:
 
 @dataclass(frozen=True)
 class StageContext:
-    """One attempt of one stage. `log` takes a level (debug, info, warning, error) and a line; `progress`
-    replaces the whole list that the next heartbeat sends; `last_continue_age_s` is the time since the
-    orchestrator last answered a heartbeat of this very attempt (safety gate 5), infinite before the first; `link_s`
-    says for how long the bench's link is lent to a stage that takes it only when it is free."""
+    """One attempt of one stage. `log` takes a level (debug, info, warning, error) and a line. `progress` replaces the
+    whole list that the next heartbeat sends. `last_continue_age_s` is the time since the orchestrator last answered a
+    heartbeat of this very attempt (safety gate 5), infinite before the first. `link_s` is for how many seconds the
+    bench's link is lent to a stage that borrows it."""
 
     order: wire.StageOrder
     claim: wire.ClaimAnswer
@@ -81,7 +81,7 @@ class StageContext:
 
 @dataclass(frozen=True)
 class StageReport:
-    """What a stage found; `wire.Result` is made of it, with the counters that moved meanwhile."""
+    """The result of a stage. `wire.Result` is made of it, with the error counters that rose meanwhile."""
 
     outcome: wire.Outcome
     reason: str = ""
@@ -96,10 +96,12 @@ class StageReport:
 def settle(
     checks: Iterable[wire.Check], required: Collection[str], not_expected: Collection[str]
 ) -> tuple[wire.Outcome, str]:
-    """The result of a stage from its checks (spec: failed, else a required check not tested, else passed).
+    """The result of a stage from its checks: failed if a check failed, else not tested if a required check was not
+    tested, else passed.
 
-    A check counts as required when its name is in `required` and its topic is not in `not_expected`. One
-    that nobody made is not tested either: silence is never a pass."""
+    A check is required if its name is in `required` and its topic is not in `not_expected`. A required check that
+    nobody made is not tested.
+    """
     checks = list(checks)
     failed = [check for check in checks if check.outcome is wire.Outcome.FAILED]
     if failed:
@@ -129,7 +131,8 @@ def _taken_off(check: wire.Check, not_expected: Collection[str]) -> bool:
 
 
 def _off(name: str, not_expected: Collection[str]) -> bool:
-    """A check that was not made has no topic: its name's first word stands for it (`gpu.present` → gpu)."""
+    """Whether `not_expected` covers a check that was not made. Such a check has no topic, so the first word of its name
+    is used (`gpu.present` → gpu)."""
     return name.partition(".")[0] in not_expected
 
 

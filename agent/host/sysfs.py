@@ -1,4 +1,4 @@
-"""Reading the kernel's small files: what can't be read is no text and no number, never an error."""
+"""Reads the kernel's small files. A file that can't be read gives empty text or None, never an error."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from agent.parsing import count
 
 
 def text(path: Path) -> str:
-    """What the file says, without the line's end; empty where it isn't there or has no answer just now (a card that is
-    down has EINVAL for its speed)."""
+    """The content without the line end. Empty if the file does not exist or gives no answer now (the speed of a card
+    that is down gives EINVAL)."""
     try:
         return path.read_text(errors="replace").strip()
     except OSError:
@@ -17,7 +17,7 @@ def text(path: Path) -> str:
 
 
 def integer(path: Path) -> int | None:
-    """A count of up to 20 digits; None for anything else."""
+    """A count of up to 20 digits. None for any other text."""
     return count(text(path))
 
 

@@ -1,1 +1,1 @@
-"""The agent's calls to the orchestrator, and what it keeps until they are answered."""
+"""The agent's calls to the orchestrator, and the data that it keeps until a call is answered."""

@@ -1,5 +1,5 @@
-"""One call to the orchestrator: a message of the contract out, its answer in, every failure as one of
-`errors`."""
+"""One call to the orchestrator: sends a message of the contract, decodes the answer, raises one of `errors` on
+failure."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _BY_STATUS: dict[int, type[CallFailed]] = {
 
 
 class Client:
-    """Keeps one connection open. For one thread only: each has a client of its own (`another`), so that a
-    call that hangs delays nobody else's."""
+    """Keeps one connection open. Use it in one thread only. Every thread has a client of its own (`another`), so that a
+    hanging call delays no other."""
 
     def __init__(self, target: Target, timeout_s: float = TIMEOUT_S) -> None:
         self.target = target
@@ -40,12 +40,11 @@ class Client:
         return Client(self.target, self.timeout_s)
 
     def post(self, call: str, message: object, answer: type[T]) -> T:
-        """POST /api/v1/runs/{run}/{call}. Raises one of agent.link.errors; the caller decides about trying
-        again."""
+        """POST /api/v1/runs/{run}/{call}. Raises one of agent.link.errors. The caller decides whether to try again."""
         return self.post_encoded(call, encoded(message), answer)
 
     def post_encoded(self, call: str, body: bytes, answer: type[T]) -> T:
-        """The same for a message that was encoded, and kept, before."""
+        """The same for a message that was encoded and stored earlier."""
         status, reply = self._exchange(f"/api/v1/runs/{self.target.run}/{call}", body)
         if status != 200:
             raise _error(call, status, reply)
@@ -60,8 +59,8 @@ class Client:
             self._connection = None
 
     def _exchange(self, path: str, body: bytes) -> tuple[int, bytes]:
-        """A connection kept open may have died unseen: then once more on a fresh one. Every message may
-        be sent twice and counts once, so that is harmless."""
+        """Send, and send once more on a new connection if the open one has failed. A message may arrive twice and
+        counts once."""
         kept = self._connection is not None
         try:
             return self._once(path, body)
@@ -92,7 +91,7 @@ class Client:
 
 
 def encoded(message: object) -> bytes:
-    """A message as it goes out: tokens, control characters and numbers that aren't finite taken out."""
+    """A message as bytes to send, without tokens, control characters and numbers that are not finite."""
     tree = sendable(codec.encode(message))
     return json.dumps(tree, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 

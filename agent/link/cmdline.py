@@ -1,4 +1,4 @@
-"""What the boot script put on the kernel command line: where the orchestrator is, which run, which token."""
+"""Reads the kernel command line, which the boot script wrote: the orchestrator's address, the run and the token."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from agent.parsing import count
 
 
 class BadCommandLine(ValueError):
-    """The kernel command line is not one that the orchestrator's boot script writes; the text names the
-    word."""
+    """The orchestrator's boot script did not write this command line. The text names the wrong word."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Target:
 
 
 def parse(text: str) -> Target:
-    """Read `vetting.url`, `vetting.run` and `vetting.token`. Of a word given twice the last stands, as in the
+    """Read `vetting.url`, `vetting.run` and `vetting.token`. If a word is given twice the last one counts, as in the
     kernel. Raises BadCommandLine."""
     words = dict(word.partition("=")[::2] for word in _split(text) if word.startswith("vetting."))
     missing = [name for name in ("vetting.url", "vetting.run", "vetting.token") if not words.get(name)]

@@ -1,4 +1,4 @@
-"""A result must arrive: what the orchestrator can't take as it is, it gets shorter."""
+"""Sends the result of a stage. A result that the orchestrator rejects is sent again with less evidence."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from agent.link.errors import BadMessage
 
 
 def deliver(client: Client, result: wire.Result, say: Callable[[str, str], None]) -> wire.ResultAnswer:
-    """Send one result. Raises what the client raises but BadMessage while there is something left to
-    leave out: a fault of ours must not cost the run its result, and with it the host its verdict."""
+    """Send one result. Raises the client's errors. BadMessage is raised only when nothing is left to leave out: an
+    error in our code must not cost the run its result."""
     for shorten in (_without_evidence, _bare):
         try:
             return client.post("result", result, wire.ResultAnswer)
@@ -27,8 +27,7 @@ def _without_evidence(result: wire.Result) -> wire.Result:
 
 
 def _bare(result: wire.Result) -> wire.Result:
-    """Outcome, reason and the findings' sentences; a critical finding still fails the stage by the
-    outcome."""
+    """Outcome, reason and the messages of the findings. The outcome still fails the stage."""
     sentences = "; ".join(finding.message for finding in result.findings[:20])
     return wire.Result(
         result.boot_id,

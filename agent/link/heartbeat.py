@@ -16,7 +16,7 @@ from agent.link.errors import CallFailed, Unreachable
 
 @dataclass(frozen=True)
 class AtWork:
-    """What the agent runs now; an empty stage when it idles."""
+    """The stage attempt that runs now. `stage` is empty when the agent idles."""
 
     stage: str = ""
     attempt: int = 0
@@ -26,8 +26,8 @@ IDLE = AtWork()
 
 
 class Heartbeat:
-    """`on_answer` is called in the heartbeat's own thread with each answer. `say` gets a sentence when the
-    orchestrator goes out of reach, and when it is back."""
+    """`on_answer` is called in the heartbeat's own thread with each answer. `say` gets a sentence when the orchestrator
+    becomes unreachable, and when it answers again."""
 
     def __init__(
         self,
@@ -52,14 +52,15 @@ class Heartbeat:
         self._thread.start()
 
     def finish(self) -> None:
-        """The call that is under way may still take its time-out; nobody waits for that."""
+        """Stop the thread. A call that is in progress may still take its time-out; nobody waits for it."""
         self._over = True
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(1.0)
 
     def work_on(self, at_work: AtWork) -> None:
-        """Say so at once, so that the orchestrator's `continue` for this attempt is not 5 s away."""
+        """Send a heartbeat at once, so that the orchestrator's `continue` for this attempt comes without a delay of 5
+        s."""
         self._at_work, self._progress = at_work, []
         self._wake.set()
 
@@ -67,13 +68,13 @@ class Heartbeat:
         self._progress = [one for one in progress if math.isfinite(one.percent)]
 
     def last_continue_age_s(self, at_work: AtWork) -> float:
-        """Seconds since a heartbeat was sent that was answered `continue` for this attempt; infinite
-        before one."""
+        """Seconds since the agent sent the last heartbeat that was answered `continue` for this attempt. Infinite
+        before the first."""
         sent = self._continued.get(at_work)
         return math.inf if sent is None else time.monotonic() - sent
 
     def link_s(self) -> float:
-        """For how many more seconds the bench's link is lent to this host. Counted from when the question was sent."""
+        """For how many more seconds the bench's link is lent to this host, counted from when the heartbeat was sent."""
         return max(0.0, self._link_until - time.monotonic())
 
     def _run(self) -> None:

@@ -1,4 +1,4 @@
-"""What the orchestrator said last, from whichever answer it came, and what the agent does about it. No I/O."""
+"""The orchestrator's latest instruction, whichever answer it came in, and what the agent does about it. No I/O."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Action(Enum):
 
 @dataclass(frozen=True)
 class Instruction:
-    """The state of the run as the orchestrator told it."""
+    """The state of the run, as the orchestrator's answer gives it."""
 
     state: str
     attempt: int = 0
@@ -40,7 +40,7 @@ def from_claim(answer: wire.ClaimAnswer) -> Instruction:
 
 
 def from_heartbeat(answer: wire.HeartbeatAnswer) -> Instruction:
-    """`retry_stage` names its stage itself; all else speaks of the run's state."""
+    """`retry_stage` names the stage itself. All other commands refer to the run's state."""
     stage = answer.stage if answer.cmd is wire.Cmd.RETRY_STAGE and answer.stage else answer.next_state
     return Instruction(stage, answer.attempt, answer.go, answer.cmd, answer.override_flags, answer.reason)
 
@@ -50,8 +50,8 @@ def from_result(answer: wire.ResultAnswer) -> Instruction:
 
 
 def decide(instruction: Instruction, stages: Collection[str], done: Collection[tuple[str, int]]) -> Action:
-    """`stages` are those the claim ordered, `done` the attempts that are over. A heartbeat's answer may be older
-    than a result's: it then speaks of an attempt that is done, and nothing follows from it."""
+    """What to do now. `stages` are the ones in the claim, `done` are the attempts that have ended. A heartbeat's answer
+    may be older than a result's and name an attempt that is done; then there is nothing to do."""
     if instruction.cmd is wire.Cmd.SHUTDOWN:
         return Action.SHUT_DOWN
     if instruction.cmd is wire.Cmd.ABORT or instruction.state in FAILED_STATES:
@@ -62,7 +62,7 @@ def decide(instruction: Instruction, stages: Collection[str], done: Collection[t
 
 
 def stop_reason(instruction: Instruction, running: tuple[str, int]) -> str:
-    """Why the attempt that runs now must stop at once, in words; empty when it goes on."""
+    """Why the running attempt must stop at once, as a sentence. Empty if it goes on."""
     if instruction.cmd is wire.Cmd.SHUTDOWN:
         return f"the run was ended: {instruction.reason}" if instruction.reason else "the run was ended"
     if instruction.cmd is wire.Cmd.ABORT:

@@ -1,5 +1,5 @@
-"""Log lines and measurements on their way: gathered, cut into batches, delivered in order by a thread of
-its own."""
+"""Collects log lines and measurements, cuts them into batches, and delivers the batches in order from a thread of its
+own."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ T = TypeVar("T")
 
 MAX_LINE_CHARS = 4000
 MAX_BATCH_CHARS = 256 * 1024
-# what may pile up between two cuts, should a stage flood the log
+# The most lines that are kept between two cuts, if a stage floods the log.
 MAX_PENDING = 20_000
 BATCHES_PER_TURN = 20
 GIVE_UP_S = 5.0
 
 
 class Outbox:
-    """`log` and `measure` never wait for the network and never fail. `start` begins delivery; `finish`
-    ends it and sends what is left, trying for `GIVE_UP_S` at most."""
+    """`log` and `measure` never wait for the network and never fail. `start` begins the delivery. `finish` ends it and
+    sends the rest, for `GIVE_UP_S` at most."""
 
     def __init__(
         self,
@@ -52,13 +52,13 @@ class Outbox:
         self._thread: threading.Thread | None = None
 
     def log(self, level: str, text: str) -> None:
-        """Say something in the run's log; a text of several lines is several entries."""
+        """Write to the run's log. A text of several lines makes several entries."""
         now = time.time()
         for line in printable(text).splitlines() or [""]:
             self._lines.append(wire.LogLine(now, level, self.stage, line[:MAX_LINE_CHARS]))
 
     def measure(self, measurement: wire.Measurement) -> None:
-        """A number that isn't finite is no measurement, and is left out."""
+        """Add a measurement. A number that is not finite is dropped."""
         if math.isfinite(measurement.value):
             self._measurements.append(measurement)
 
@@ -88,8 +88,8 @@ class Outbox:
         self._thread.start()
 
     def flush(self, timeout_s: float) -> None:
-        """Every measurement so far is with the orchestrator when this returns, unless that is out of reach or the time
-        is over: before a result, so that a limit that was broken last is still judged in its stage."""
+        """Deliver all measurements so far. Returns when the orchestrator has them, when it is out of reach, or when the
+        time is over. Called before a result, so that a limit that was broken last still counts for its stage."""
         if self._thread is not None:
             self._flushed.clear()
             self._asked.set()
@@ -120,15 +120,15 @@ class Outbox:
         client.close()
 
     def _rest(self) -> bool:
-        """Until the next turn is due; whether it is the last."""
+        """Wait for the next turn. Returns whether it is the last one."""
         if not self._asked.is_set():
             self._awake.wait(self.log_interval_s)
         self._awake.clear()
         return self._over.is_set()
 
     def deliver(self, client: Client) -> bool:
-        """Send what is kept, oldest first, a bounded number of batches; what fails stays for the next turn. Whether the
-        orchestrator was within reach."""
+        """Send what is stored, oldest first, a bounded number of batches. What fails is tried in the next turn. Returns
+        whether the orchestrator was reachable."""
         try:
             for _ in range(BATCHES_PER_TURN):
                 if not self._send_oldest(client, "log", self.logs):
@@ -154,9 +154,8 @@ class Outbox:
 
 
 def thin(measurements: Iterable[wire.Measurement]) -> list[wire.Measurement]:
-    """At most one value per series when there are more than one batch takes: the highest of a
-    temperature, the newest of anything else. The limits on the host look at every sample; this only saves
-    the wire."""
+    """At most one value per series if there are more than one batch takes: the highest of a temperature, the newest of
+    anything else. The limits on the host are checked against every sample; this only saves bandwidth."""
     found = list(measurements)
     if len(found) <= wire.MAX_MEASUREMENTS_PER_BATCH:
         return found

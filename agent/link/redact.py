@@ -1,4 +1,4 @@
-"""Text that may leave the agent: no token in it, nothing that a terminal or JSON would choke on."""
+"""Cleans text that leaves the agent: no token, and no character that disturbs a terminal or JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BLOTTED = f"{TOKEN_PREFIX}…"
 
 
 def redact(text: str) -> str:
-    """Blot out everything that begins like a token."""
+    """Replace everything that begins like a token."""
     return _TOKEN.sub(BLOTTED, text)
 
 
@@ -25,7 +25,7 @@ def printable(text: str) -> str:
 
 
 def sendable(tree: Any) -> Any:
-    """A JSON tree with printable text in it; a number that isn't finite is left out of its object."""
+    """A JSON tree with printable text. A number that is not finite is left out of its object."""
     if isinstance(tree, str):
         return printable(tree)
     if isinstance(tree, list):

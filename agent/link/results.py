@@ -1,4 +1,4 @@
-"""Results of stages, kept from the moment a stage is over until the orchestrator has answered for them."""
+"""Keeps the results of stages from the end of the stage until the orchestrator has answered."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from agent.link.client import encoded
 
 
 class Results:
-    """One file per attempt. The same attempt is always the same bytes, however often it is sent."""
+    """One file per attempt. An attempt's result always has the same bytes, however often it is sent."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -20,7 +20,7 @@ class Results:
         write_whole(self._file(result.stage, result.attempt), encoded(result))
 
     def waiting(self) -> list[wire.Result]:
-        """What is still to be answered, oldest first."""
+        """The results that are not answered yet, oldest first."""
         paths = sorted(self.directory.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
         return [result for path in paths if (result := _read(path)) is not None]
 

@@ -1,1 +1,1 @@
-"""The tools that work the host: one file each, with a function that runs it and one that parses what it said."""
+"""The tools that load the host: one file each, with a function that runs the tool and one that parses its output."""

@@ -1,5 +1,8 @@
-"""NVIDIA's own diagnostic (`dcgmi diag --json`), versions 2 to 4. The live image carries none: this speaks where it is
-installed. Written against the documented JSON: 2 and 3 call the report "DCGM GPU Diagnostic", 4 "DCGM Diagnostic"."""
+"""NVIDIA's own diagnostic (`dcgmi diag --json`), versions 2 to 4.
+
+The live image does not contain it; it is used where it is installed. Written from the documented JSON: versions 2 and 3
+call the report "DCGM GPU Diagnostic", 4 "DCGM Diagnostic".
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from agent.parsing import ParseError, clean, integer, mapping, parse_json, seque
 _ROOTS = ("DCGM Diagnostic", "DCGM GPU Diagnostic")
 _FAILED, _PASSED, _SKIPPED, _UNREAD = "fail", "pass", ("skip", "not run"), ""
 _OUTCOMES = (_FAILED, _PASSED, "warn", *_SKIPPED)
-# The tests that put a card to work; those of level 1 look at software and deployment only (DCGM's user guide).
+# The tests that load a card. Those of level 1 check software and deployment only (DCGM's user guide).
 _WORK = frozenset(
     {"memory", "gpu memory", "diagnostic", "targeted stress", "targeted power", "memtest", "sm stress", "pcie",
      "memory bandwidth", "nvbandwidth", "pulse test", "eud"}
@@ -23,8 +26,8 @@ _WORK = frozenset(
 
 @dataclass(frozen=True)
 class TestResult:
-    """What one test said of one card (`index` as nvidia-smi counts; None for the whole host, or one that was not
-    read). `outcome` is pass, fail, warn, skip or "not run"; "" where it was not read."""
+    """The result of one test for one card. `index` counts as nvidia-smi does; None for the whole host, or if it was not
+    read. `outcome` is pass, fail, warn, skip or "not run", and "" if it was not read."""
 
     test: str
     index: int | None
@@ -53,12 +56,13 @@ def argv(level: int) -> list[str]:
 
 
 def run(level: int, timeout_s: float, stop: StopFlag | None = None) -> shell.Completed:
-    """Its exit status says nothing by itself: 226 (-30) stands for "ran, and something failed", and for more."""
+    """Run the diagnostic. Its exit status alone says little: 226 (-30) means "ran, and something failed", and other
+    things."""
     return shell.run(argv(level), timeout_s, stop=stop)
 
 
 def parse(text: str) -> list[TestResult]:
-    """Raises ParseError when there is no result of any test in it."""
+    """Raises ParseError if there is no result of any test."""
     data = parse_json(text, "dcgmi")
     root = next((mapping(data[name]) for name in _ROOTS if name in data), {})
     categories = sequence(root.get("test_categories"))
@@ -78,7 +82,7 @@ def _of_category(category: dict[str, Any]) -> Iterator[TestResult]:
 
 
 def _of_test(name: str, test: dict[str, Any]) -> Iterator[TestResult]:
-    """Version 4 sums a test up, too: a failure there that no card is named for is the whole host's."""
+    """Version 4 also gives a result for a whole test. A failure there without a card is the whole host's."""
     rows, summary = test.get("results"), test.get("test_summary")
     found = [result for row in map(mapping, sequence(rows)) for result in _results(name, row)]
     summed = _outcome(mapping(summary)) if summary is not None else _UNREAD
@@ -101,7 +105,7 @@ def _outcome(row: dict[str, Any]) -> str:
 
 
 def _indexes(row: dict[str, Any]) -> list[int | None]:
-    """Version 4 has an entity, 3 one id, 2 a list of them in one text."""
+    """Version 4 has an entity, version 3 one id, version 2 a text with a list of them."""
     if "entity_id" in row:
         return [_index(row["entity_id"]) if clean(row.get("entity_group")).upper() == "GPU" else None]
     pieces = clean(row.get("gpu_id", row.get("gpu_ids"))).split(",")

@@ -1,4 +1,4 @@
-"""fio: reading, timing and verified writing of disks (3.33 and newer)."""
+"""fio: reads, times and verifies writes on disks (3.33 and newer)."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ VERIFY_ERRNO = 84  # EILSEQ, fio's own for a failed verification
 
 @dataclass(frozen=True)
 class Job:
-    """What one fio job did. `error` is an errno, 0 for none; rates in bytes per second; `p99_us` completion latency
-    of reads, `slowest_ms` of the slowest one. None for a number that was not read."""
+    """The result of one fio job. `error` is an errno, 0 for none. Rates are in bytes per second. `p99_us` is the
+    completion latency of reads, `slowest_ms` that of the slowest one. None for a number that was not read."""
 
     error: int
     read_bytes: int
@@ -37,7 +37,7 @@ class Job:
 
 @dataclass(frozen=True)
 class BadRange:
-    """A request that failed or came back wrong: where on the disk, how long, in bytes."""
+    """A request that failed or returned wrong data: offset and length in bytes."""
 
     offset: int
     length: int
@@ -46,8 +46,8 @@ class BadRange:
 
 
 def surface_argv(path: str, offset: int, length: int) -> list[str]:
-    """Read a range once, in order, through no cache, going on over errors and naming each."""
-    # The largest power of two that the length is a multiple of: fio leaves out what is less than a block.
+    """Read a range once, in order, without a cache. Errors do not stop it, and each is named."""
+    # The largest power of two that divides the length: fio skips a rest that is smaller than a block.
     block = min(1 << 20, length & -length)
     return [
         *_common("surface", path), "--readonly", "--rw=read", f"--bs={block}", "--iodepth=8",
@@ -57,9 +57,12 @@ def surface_argv(path: str, offset: int, length: int) -> list[str]:
 
 def speed_argv(disks: Mapping[str, int], duration_s: float) -> list[str]:
     """Sequential and random reads of each disk (path → size), one job after the other so that none competes: twice
-    `duration_s` per disk. Sequential reads come in two rounds, the second in reverse order, each after a warm-up that
-    does not count: the disk that is measured first would else look slower than the others. One process for all:
-    starting fio costs as much as a short measurement."""
+    `duration_s` per disk.
+
+    Sequential reads come in two rounds, the second in reverse order, each after a warm-up that does not count. Without
+    that, the disk that is measured first looks slower than the others. One process runs all jobs, since starting fio
+    takes as long as a short measurement.
+    """
     words = ["fio", "--ioengine=libaio", "--direct=1", "--thread", "--readonly", "--output-format=json"]
     in_order = ("--rw=read", "--bs=1M", "--iodepth=16", f"--ramp_time={_ms(duration_s / 4)}")
     for path, size in disks.items():
@@ -80,14 +83,16 @@ def _ms(seconds: float) -> str:
 
 
 def burn_argv(path: str, size: int, duration_s: float) -> list[str]:
-    """Larger pieces from all over the disk, with few in flight: steady work that leaves the cores to the others."""
+    """Larger pieces from all over the disk, with few requests at a time: steady work that leaves the cores to the other
+    loads."""
     return [*_common("burn", path), "--readonly", "--rw=randread", "--bs=256k", "--iodepth=4", "--norandommap",
             f"--size={size}", f"--runtime={duration_s:g}", "--time_based", "--continue_on_error=read",
             "--error_dump=1"]  # fmt: skip
 
 
 def verify_argv(path: str, offset: int, length: int) -> list[str]:
-    """Write a range once and read it back against checksums. Bounded by size: with a time limit fio never verifies."""
+    """Write a range once and read it back against checksums. It is bounded by size, because fio never verifies with a
+    time limit."""
     return [
         *_common("verify", path), "--rw=write", "--bs=1M", "--iodepth=16", f"--offset={offset}", f"--size={length}",
         "--verify=crc32c", "--verify_interval=4096", "--do_verify=1", "--verify_fatal=1", "--verify_dump=0",
@@ -96,8 +101,8 @@ def verify_argv(path: str, offset: int, length: int) -> list[str]:
 
 
 def in_memory(argv: list[str], *, only_read_back: bool) -> list[str]:
-    """The same job on a file in memory, where not every kernel can do without its cache. `only_read_back` leaves the
-    writing out: what an earlier job wrote is checked."""
+    """The same job on a file in memory, with the cache, which some kernels need there. With `only_read_back` nothing is
+    written, and what an earlier job wrote is checked."""
     words = ["--direct=0" if word == "--direct=1" else word for word in argv]
     return [*words, "--verify_only=1"] if only_read_back else words
 
@@ -125,7 +130,7 @@ def run(
 
 
 def parse(text: str) -> Job:
-    """The only job. Raises ParseError; notes before the JSON are passed over."""
+    """The only job. Raises ParseError. Notes before the JSON are skipped."""
     return next(iter(parse_all(text).values()))
 
 
@@ -158,7 +163,7 @@ def _job(job: dict[str, Any]) -> Job:
 
 
 def _positive(value: object) -> float | None:
-    """None for what is no number, or below nothing."""
+    """None for anything but a number of zero or more."""
     known = number(value)
     return known if known is None or known >= 0 else None
 
@@ -172,6 +177,6 @@ def io_errors(text: str) -> list[BadRange]:
 
 
 def verify_errors(text: str) -> list[BadRange]:
-    """Every block that came back wrong."""
+    """Every block that was read back wrong."""
     found = [BadRange(int(offset), int(length), "verify", "verify") for offset, length in _VERIFY.findall(text)]
     return found or [BadRange(int(offset), 0, "verify", "bad header") for offset in _BAD_HEADER.findall(text)]

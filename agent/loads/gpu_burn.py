@@ -1,5 +1,5 @@
-"""gpu_burn: matrix products on every NVIDIA card, compared with each other. The live image carries none: this speaks
-where it is installed."""
+"""gpu_burn: matrix products on every NVIDIA card, compared with each other. The live image does not contain it; it is
+used where it is installed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agent.host.stop import StopFlag
 from agent.parsing import ParseError
 
 _END_S = 60.0
-# Debian's package has a dash, everybody else's build an underscore.
+# Debian's package has a dash in the name, every other build an underscore.
 NAMES = ("gpu_burn", "gpu-burn")
 _SUMMARY = re.compile(r"GPU (\d{1,4}): (OK|FAULTY)")
 _PROGRESS = re.compile(r"proc'd: ([^\n]*?)\s+errors: ([^\n]*?)\s+temps: ")
@@ -21,7 +21,7 @@ _COUNT = re.compile(r"-?(\d{1,18})(?:\s*\((?:WARNING|DIED)!\))?")
 
 @dataclass(frozen=True)
 class Burned:
-    """One card, as nvidia-smi counts. `errors` is the most that any line counted, None where one does not say."""
+    """One card, counted as nvidia-smi does. `errors` is the highest count in any line, None if a count is missing."""
 
     index: int
     ok: bool
@@ -44,7 +44,7 @@ def run(name: str, memory_percent: int, duration_s: float, stop: StopFlag | None
 
 
 def parse(text: str) -> list[Burned]:
-    """Its exit status is 0 whatever happened: every card must be named in the summary. Raises ParseError."""
+    """Raises ParseError. The exit status is always 0, so every card must be named in the summary."""
     plain = text.replace("\r", "\n")
     verdicts = [(int(index), word == "OK") for index, word in _SUMMARY.findall(plain)]
     if not verdicts:
@@ -54,14 +54,14 @@ def parse(text: str) -> list[Burned]:
 
 
 def _rate(lines: list[tuple[str, str]], index: int) -> float:
-    """The last line's: a card that stopped working ends at 0."""
+    """The rate in the last line: a card that stopped working ends at 0."""
     rates = [_RATE.findall(processed) for processed, _ in lines]
     known = [float(row[index]) for row in rates if index < len(row)]
     return known[-1] if known else 0.0
 
 
 def _errors(lines: list[tuple[str, str]], index: int) -> int | None:
-    """`0 - 12  (WARNING!)`: one number for each card; a negative one stands for a card that died."""
+    """`0 - 12 (WARNING!)`: one number for each card. A negative number means that the card died."""
     columns = [counted.split(" - ") for _, counted in lines]
     cells = [row[index] if index < len(row) else "" for row in columns]
     counts = [int(match[1]) if (match := _COUNT.fullmatch(cell.strip())) else None for cell in cells]

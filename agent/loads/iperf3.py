@@ -1,4 +1,4 @@
-"""iperf3: throughput of one link, each way and both at once (3.16 and newer has one thread per stream)."""
+"""iperf3: throughput of one link, each direction alone and both at once (3.16 and newer has one thread per stream)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BUSY = "busy running a test"
 
 
 class Direction(StrEnum):
-    """As the host sees it. `BOTH` is at once."""
+    """As seen from the host. `BOTH` is both at once."""
 
     OUT = "out"
     IN = "in"
@@ -24,9 +24,9 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True)
 class Throughput:
-    """One direction of a test: bits per second and bytes that arrived, retransmitted segments (None where the
-    sender's kernel doesn't say) and how many bytes were sent. CPU in percent of one core, of the whole test; None
-    where iperf3 doesn't say."""
+    """One direction of a test: bits per second and bytes that arrived, retransmitted segments (None if the sender's
+    kernel does not count them) and bytes that were sent. CPU in percent of one core over the whole test; None if iperf3
+    does not report it."""
 
     bits_s: float
     received_bytes: float
@@ -39,7 +39,7 @@ class Throughput:
 
 @dataclass(frozen=True)
 class Refused:
-    """The server did not do the test: a fault of the bench or of the link between, in iperf3's words."""
+    """The server did not do the test, for a reason of the bench or of the link. The text is iperf3's."""
 
     words: str
 
@@ -51,7 +51,7 @@ class Refused:
 def argv(
     server: str, port: int, *, device: str, address: str, duration_s: float, streams: int, direction: Direction
 ) -> list[str]:
-    """`device` is the card that the packets must leave by, `address` its own."""
+    """`device` is the card that the packets must leave by, `address` is that card's address."""
     words = [
         "iperf3", "-J", "-c", server, "-p", str(port), "-B", address, "--bind-dev", device,
         "-t", f"{round(duration_s)}", "-P", str(streams),
@@ -101,6 +101,6 @@ def _throughput(data: dict[str, Any], suffix: str) -> Throughput:
 
 
 def _positive(value: object) -> float | None:
-    """None for what is no number, or below nothing."""
+    """None for anything but a number of zero or more."""
     known = number(value)
     return known if known is None or known >= 0 else None

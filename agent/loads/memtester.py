@@ -1,4 +1,5 @@
-"""memtester: bit patterns over locked memory (4.6 and newer), for what stressapptest's copies do not try."""
+"""memtester: bit patterns over locked memory (4.6 and newer). They find faults that stressapptest's copies do not
+try."""
 
 from __future__ import annotations
 
@@ -20,8 +21,7 @@ _FAILURE = re.compile(r"FAILURE: (.*)|(possible bad address line.*)")
 
 @dataclass(frozen=True)
 class PatternResult:
-    """`tests` counts those that ended ok, `unended` names those that came to neither end, `loops` counts rounds of
-    them all."""
+    """`tests` counts the tests that ended ok, `unended` names those without a result, `loops` counts the rounds."""
 
     megabytes: int
     tests: int
@@ -39,13 +39,13 @@ def run(megabytes: int, loops: int, timeout_s: float, stop: StopFlag | None = No
 
 
 def output_bytes(megabytes: int, loops: int) -> int:
-    """More than it prints, since each test must be seen to end. Five of its rounds show two characters for every 2,500
-    words of half the memory (PROGRESSOFTEN in tests.c): a quarter of a megabyte per GiB."""
+    """More bytes than it prints, since the end of each test must be seen. Five of its tests print two characters for
+    every 2,500 words of half the memory (PROGRESSOFTEN in tests.c): a quarter of a megabyte per GiB."""
     return min(_MOST_OUTPUT, shell.OUTPUT_CAP_BYTES + loops * megabytes * 512)
 
 
 def parse(text: str) -> PatternResult:
-    """Progress is rewritten with backspaces. Raises ParseError unless it came to its end."""
+    """Raises ParseError unless memtester finished. Progress is rewritten with backspaces."""
     plain = re.sub(r"[\b\r]", "", text)
     got = _GOT.search(plain)
     if got is None:

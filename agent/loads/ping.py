@@ -1,4 +1,4 @@
-"""ping: how many of many packets are lost on one link (iputils)."""
+"""ping: how many packets are lost on one link (iputils)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LAST_ANSWER_S = 3
 
 @dataclass(frozen=True)
 class Loss:
-    """`mean_ms` and `max_ms` are None when nothing came back."""
+    """`mean_ms` and `max_ms` are None if nothing came back."""
 
     sent: int
     received: int
@@ -29,7 +29,7 @@ class Loss:
 
 
 def argv(server: str, device: str, count: int, interval_s: float, payload_bytes: int) -> list[str]:
-    """A frame is lost when one of its bits is wrong: large ones find a bad link sooner."""
+    """Large packets, because a frame is lost when one of its bits is wrong: large ones find a bad link sooner."""
     return [
         "ping", "-n", "-q", "-I", device, "-c", str(count), "-i", f"{interval_s:g}", "-s", str(payload_bytes),
         "-W", str(_LAST_ANSWER_S), server,
@@ -41,7 +41,7 @@ def run(command: list[str], duration_s: float, stop: StopFlag | None = None) -> 
 
 
 def parse(text: str) -> Loss:
-    """Raises ParseError when the summary is missing, or counts more answers than packets."""
+    """Raises ParseError if the summary is missing, or counts more answers than packets."""
     summary = _SUMMARY.search(text)
     if summary is None or int(summary[2]) > int(summary[1]):
         raise ParseError("ping printed no summary")

@@ -14,17 +14,17 @@ _METRIC = re.compile(
     r"^\s*-\s*stressor:\s*(\S+)|^\s+bogo-ops-per-second-real-time:\s*(\d{1,18}(?:\.\d{1,18})?)", re.MULTILINE
 )
 _FAILURE = re.compile(r"stress-ng: fail:\s*\[\d+\]\s*(.*)")
-# Of the failures those of the CPU stressor itself: it fails for nothing but what it calculated.
+# Failures of the CPU stressor itself. It fails only for wrong results of calculations.
 _WRONG = re.compile(r"cpu: ")
-# What `--cpu` is called in the metrics.
+# The name of `--cpu` in the metrics.
 CPU = "cpu"
 _END_S = 60.0  # stressors finish the method they are in; under emulation some take long
 
 
 @dataclass(frozen=True)
 class StressResult:
-    """What a run came to. `failed` is a wrong result, `trouble` in words why nothing can be said; `rates` bogo
-    operations per second by stressor; `failures` stress-ng's own lines."""
+    """The result of a run. `failed` means a wrong result. `trouble` says why nothing can be said. `rates` are bogo
+    operations per second by stressor. `failures` are stress-ng's own lines."""
 
     failed: bool
     trouble: str
@@ -33,7 +33,7 @@ class StressResult:
 
 
 def cpu_argv(processors: list[int], duration_s: float, yaml: Path) -> list[str]:
-    """One verified worker on each of `processors` (kernel numbers), going through all methods."""
+    """One verified worker on each of `processors` (kernel numbers). It goes through all methods."""
     affinity = ",".join(map(str, processors))
     return [
         "stress-ng", "--cpu", str(len(processors)), "--cpu-method", "all", "--verify", "--taskset", affinity,
@@ -46,12 +46,12 @@ def run(argv: list[str], duration_s: float, stop: StopFlag | None = None) -> she
 
 
 def time_limit_s(duration_s: float) -> float:
-    """When a run of `duration_s` is given up."""
+    """After how many seconds a run of `duration_s` is given up."""
     return duration_s + _END_S
 
 
 def parse_yaml(text: str) -> dict[str, float]:
-    """Stressor → bogo operations per second. Raises ParseError when there is no metric, or none of a stressor."""
+    """Stressor → bogo operations per second. Raises ParseError if there are no metrics, or none of a stressor."""
     rates: dict[str, float] = {}
     named: list[str] = []
     stressor = ""
@@ -69,10 +69,9 @@ def parse_yaml(text: str) -> dict[str, float]:
 
 
 def judge(done: shell.Completed, yaml: str) -> StressResult:
-    """Success needs exit status 0 and metrics that say that work was done: an idle stressor proves nothing.
-
-    Only a wrong result that was said condemns the CPU, however the run ended that saw it. Exit status 2 means that a
-    stressor failed (stress-ng(1)), for whatever reason; 1, 3, 5, 6 and 7 are want of memory, kills and the like."""
+    """A pass needs exit status 0 and metrics that show work: an idle stressor proves nothing. Only a reported wrong
+    result fails the CPU, however the run ended. Exit status 2 means that a stressor failed for any reason
+    (stress-ng(1)); 1, 3, 5, 6 and 7 mean too little memory, kills and the like."""
     failures = _FAILURE.findall(done.stdout + done.stderr)
     failed = any(_WRONG.match(line) for line in failures)
     try:

@@ -1,4 +1,4 @@
-"""stressapptest: patterns over memory, copied, checked and inverted by every core (1.0.11)."""
+"""stressapptest: every core copies, checks and inverts patterns in memory (1.0.11)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _COMPLETED = re.compile(
 )
 _INCIDENT = re.compile(r"Hardware Error: (.*)")
 _DIMM = re.compile(r"DIMM (?!Unknown)(\S+)")
-# Filling and the last check of all memory come before and after the time asked for: 1 TiB at 5 GB/s takes 200 s each.
+# Filling memory and the last check of it come before and after the given time: 1 TiB at 5 GB/s takes 200 s each.
 _FILL_MB_S = 5000.0
 _END_S, _END_SHARE = 300.0, 0.1
 
 
 @dataclass(frozen=True)
 class MemoryResult:
-    """`moved_mb` is what was copied and checked, `incidents` wrong data, `errors` procedural ones."""
+    """`moved_mb` was copied and checked, `incidents` counts wrong data, `errors` counts errors of the procedure."""
 
     passed: bool
     moved_mb: float
@@ -35,8 +35,8 @@ class MemoryResult:
 
 
 def argv(megabytes: int, threads: int, duration_s: float, *, forced: bool = False) -> list[str]:
-    """`threads` copy, half as many again do nothing but strain the CPU; -W makes the copies harder. `forced` has it
-    put errors into what it checks, to see that they are found."""
+    """`threads` copy; half as many again only load the CPU; -W makes the copies harder. `forced` makes it write errors
+    into what it checks, to see that they are found."""
     words = [
         "stressapptest", "-s", str(max(1, round(duration_s))), "-M", str(megabytes), "-m", str(threads),
         "-C", str(max(1, threads // 2)), "-W", "--cc_test",
@@ -49,17 +49,17 @@ def run(command: list[str], megabytes: int, duration_s: float, stop: StopFlag | 
 
 
 def time_limit_s(megabytes: int, duration_s: float) -> float:
-    """When a run of `duration_s` over so much memory is given up."""
+    """After how many seconds a run of `duration_s` over this much memory is given up."""
     return duration_s * (1 + _END_SHARE) + 2 * filling_s(megabytes) + _END_S
 
 
 def filling_s(megabytes: int) -> float:
-    """How long it fills memory before the time asked for begins."""
+    """How many seconds it fills memory before the given time begins."""
     return megabytes / _FILL_MB_S
 
 
 def miscompares(text: str) -> list[str]:
-    """What it saw so far: a run that was cut short has no verdict, but wrong data is wrong data."""
+    """The wrong data that it reported so far. A run that was cut short has no verdict, but its wrong data counts."""
     return [line for line in _INCIDENT.findall(text) if line.startswith("miscompare")]
 
 
@@ -68,7 +68,7 @@ def named_dimms(lines: list[str]) -> tuple[str, ...]:
 
 
 def parse(text: str) -> MemoryResult:
-    """Raises ParseError when the final status or the summary is missing: a run that was cut short proves nothing."""
+    """Raises ParseError if the final status or the summary is missing: a run that was cut short proves nothing."""
     status, completed = _STATUS.search(text), _COMPLETED.search(text)
     if status is None or completed is None:
         raise ParseError("stressapptest printed no final status")

@@ -1,6 +1,5 @@
-"""Cards that are no network cards, disks or GPUs, so that one that is gone is noticed: storage adapters, InfiniBand
-cards and accelerators, by the class that PCI gives them (PCI Code and ID Assignment Specification 1.11, section
-1)."""
+"""Cards that are no network cards, disks or GPUs, so that a missing one is noticed: storage adapters, InfiniBand cards
+and accelerators, by their PCI class (PCI Code and ID Assignment Specification 1.11, section 1)."""
 
 from __future__ import annotations
 
@@ -15,18 +14,18 @@ from agent.probes import gpus
 from agent.probes.lspci import PciDevice
 
 # SCSI, RAID, SATA, SAS, Fibre Channel; InfiniBand, Omni-Path (fabric); processing accelerator, co-processor. NVMe
-# (0108) is a disk, and stands among the disks.
+# (0108) is listed among the disks.
 _KINDS = {
     "0100": "storage", "0104": "storage", "0106": "storage", "0107": "storage", "0c04": "storage",
     "0207": "infiniband", "0208": "infiniband", "0c06": "infiniband",
     "1200": "accelerator", "0b40": "accelerator",
 }  # fmt: skip
-# What chipsets and processors have of these is a part of the board: RAID and AHCI are two settings of one port, and QAT
-# and NPUs go with their processor. Intel, AMD (two numbers), NVIDIA's nForce, VIA, SiS, Zhaoxin, Hygon.
+# Controllers in chipsets and processors are part of the board: RAID and AHCI are two settings of one port, and QAT and
+# NPUs belong to their processor. Intel, AMD (two numbers), NVIDIA's nForce, VIA, SiS, Zhaoxin, Hygon.
 _CHIPSETS = ("8086", "1022", "1002", "10de", "1106", "1039", "1d17", "1d94")
 _OF_CHIPSETS = ("0104", "0106", "0107", "0b40")
 _INTEL = "8086"
-# Intel's integrated graphics sit at this place in every machine; its cards (Arc, Flex, Max) never do.
+# Intel's integrated graphics have this address in every machine. Its cards (Arc, Flex, Max) never do.
 _INTEL_INTEGRATED = ":00:02."
 _DISPLAY = "03"
 # The extended capability "Device Serial Number" (PCI Express Base Specification 5.0, 7.9.3), and how long the list
@@ -35,8 +34,8 @@ _SERIAL_CAPABILITY, _FIRST, _MOST = 0x0003, 0x100, 64
 
 
 def inventory(devices: list[PciDevice], told: Collection[str], root: Path = Path("/")) -> list[wire.Adapter]:
-    """One per card. `told` are the slots of InfiniBand cards whose ports are known: a port is missed by itself. A
-    number that several cards have is nobody's."""
+    """One adapter per card. `told` are the slots of InfiniBand cards whose ports are known: those are missed by port. A
+    serial number that several cards share is dropped."""
     found: dict[tuple[str, str], wire.Adapter] = {}
     for device in devices:
         kind = _kind(device)
@@ -50,7 +49,7 @@ def inventory(devices: list[PciDevice], told: Collection[str], root: Path = Path
 
 
 def serial(slot: str, root: Path = Path("/")) -> str:
-    """`00-0a-f7-ff-fe-12-34-56`, as lspci writes it; empty where the card has none, or all cards of its maker the
+    """`00-0a-f7-ff-fe-12-34-56`, as lspci writes it. Empty if the card has none, or if all cards of its maker have the
     same."""
     try:
         config = (root / "sys/bus/pci/devices" / slot / "config").read_bytes()
@@ -76,5 +75,5 @@ def _kind(device: PciDevice) -> str:
 
 
 def _is_virtual(slot: str, root: Path) -> bool:
-    """A virtual function comes and goes with a setting."""
+    """Whether this is a virtual function, which a setting adds or removes."""
     return (root / "sys/bus/pci/devices" / slot / "physfn").exists()

@@ -14,7 +14,7 @@ def run(timeout_s: float = 10.0) -> shell.Completed:
 
 
 def parse(text: str) -> dict[str, str]:
-    """Card → its first global address; a card without one, or with what is none, is left out. Raises ParseError."""
+    """Card → its first global address. A card without a valid one is left out. Raises ParseError."""
     try:
         rows = flat(json.loads(text or "[]"), "ip")
     except ParseError:

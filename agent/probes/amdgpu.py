@@ -1,5 +1,5 @@
-"""AMD's GPUs as their kernel driver shows them in sysfs. The live image carries no amdgpu: this speaks where the driver
-is (Documentation/gpu/amdgpu in the kernel's source)."""
+"""AMD's GPUs as their kernel driver shows them in sysfs. The live image does not contain amdgpu; it is used where it is
+installed (Documentation/gpu/amdgpu in the kernel's source)."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pathlib import Path
 from agent.host import sysfs
 
 _DRIVER = "amdgpu"
-# Newer kernels count deferred errors, too: data that is lost, and was not used yet (MI300; amdgpu_ras.c).
+# Newer kernels also count deferred errors: data that is lost and was not used yet (MI300; amdgpu_ras.c).
 _COUNT = re.compile(r"^\s*(ue|ce|de):\s*(\d{1,18})\b", re.MULTILINE)
 _BAD_PAGE = re.compile(r"^0x[0-9a-fA-F]{1,16}\s*:\s*0x[0-9a-fA-F]{1,16}\s*:\s*([RPF])", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class AmdGpu:
-    """Numbers are None where the card has none: only those with ECC count errors, over all blocks of the chip. A block
-    that gave no count is `trouble`, and then there is no sum: what it counted is not known. `bad_pages` are those that
-    were retired or wait for it, `unretired` those that could not be."""
+    """Numbers are None if the card has none: only cards with ECC count errors, summed over all blocks of the chip. A
+    block without a count is `trouble`, and then there is no sum. `bad_pages` are retired or wait for it, `unretired`
+    could not be retired."""
 
     memory_mb: int | None
     busy_percent: int | None
@@ -32,13 +32,13 @@ class AmdGpu:
 
 
 def read(slot: str, root: Path = Path("/")) -> AmdGpu | None:
-    """None for a card that this driver does not drive."""
+    """None for a card that this driver does not control."""
     device = root / "sys/bus/pci/devices" / slot
     if not (device / "driver").exists() or (device / "driver").resolve().name != _DRIVER:
         return None
     texts = {path.name: sysfs.text(path) for path in sorted((device / "ras").glob("*_err_count"))}
     counts = {name: parse_errors(text) for name, text in texts.items()}
-    # "Query currently inaccessible", for one, while the card is reset.
+    # For example "Query currently inaccessible", while the card is reset.
     silent = [name for name, row in counts.items() if "ue" not in row]
     pages = _BAD_PAGE.findall(sysfs.text(device / "ras/gpu_vram_bad_pages")[:1_000_000])
     memory_bytes = sysfs.integer(device / "mem_info_vram_total")

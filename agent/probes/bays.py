@@ -1,6 +1,7 @@
-"""The drives behind RAID controllers: which places there are, and which drive answers in each.
+"""The drives behind RAID controllers: which bays there are, and which drive answers in each.
 
-A place is asked for the drive's identity only, for a limited time; none is left out without a word."""
+A bay is only asked for its drive's identity, for a limited time. A bay that does not answer is named.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +19,17 @@ from agent.probes.smartctl import OPEN_FAILED, Device
 
 # smartctl(8): cciss,N from 0 to 127. N counts in the controller's list of its physical devices, enclosures among them.
 CCISS_PLACES = 128
-# A drive that is sound answers within seconds, also one that spins up; the kernel gives up on a command after 30 s.
+# A sound drive answers within seconds, also one that spins up. The kernel gives up on a command after 30 s.
 IDENTITY_S = 30.0
-# For all places of a host. Empty ones take milliseconds.
+# For all bays of a host. Empty ones take milliseconds.
 ALL_S = 180.0
 _AT_ONCE = 8
 
 
 @dataclass(frozen=True)
 class Bay:
-    """A place for a drive behind a controller. `listed`: the controller says that there is one. A drive that answers
-    has a serial number, one that can't be judged has `trouble`, an empty place has neither."""
+    """A place for a drive behind a controller. `listed` means that the controller says there is a drive. A drive that
+    answers has a serial number, one that can't be judged has `trouble`, an empty bay has neither."""
 
     device: Device
     host: int
@@ -38,14 +39,14 @@ class Bay:
 
     @property
     def label(self) -> str:
-        """`cciss,20 of sda`, as one would ask it; `sg3` for a SCSI device."""
+        """`cciss,20 of sda`, close to smartctl's arguments; `sg3` for a SCSI device."""
         of = self.device.path.removeprefix("/dev/")
         return f"{self.device.device_type} of {of}" if self.device.device_type else of
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What `smartctl -i` says of who answers. `is_disk` is None where it does not say."""
+    """What `smartctl -i` says about the device. `is_disk` is None if it does not say."""
 
     status: int
     serial: str = ""
@@ -55,14 +56,14 @@ class Identity:
 
 @dataclass
 class Found:
-    """`unknown` says of a host, by its number, why its places are not known."""
+    """`unknown` says why the bays of a controller are not known, by its host number."""
 
     bays: list[Bay] = field(default_factory=list)
     unknown: dict[int, str] = field(default_factory=dict)
 
 
 def behind(controllers: Iterable[Controller], root: Path = Path("/")) -> Found:
-    """Every place behind these controllers, asked for its drive's identity."""
+    """Every bay behind these controllers, with its drive's identity."""
     found, wanted = Found(), list(controllers)
     scanned, trouble = _scanned(wanted)
     for one in wanted:
@@ -91,7 +92,7 @@ def _places(one: Controller, scanned: list[Device], root: Path) -> list[Bay]:
         return [Bay(way, one.host, listed=True) for way in scanned if raid.scanned_host(way) == one.host]
     if one.kind.reach == raid.MEMBERS:
         return [_member(name, address, one.host) for name, address in raid.members(one.host, root)]
-    # All volumes of a controller lead to the same drives, those of another one to others.
+    # All volumes of one controller lead to the same drives.
     door = next(iter(one.disks), "") or raid.generic(one.host, root)
     numbers = range(CCISS_PLACES) if one.kind.reach == raid.NUMBERS and door else ()
     return [Bay(Device(f"/dev/{door}", f"cciss,{number}"), one.host) for number in numbers]
@@ -108,7 +109,7 @@ def run_identity(device: Device, timeout_s: float) -> shell.Completed:
 
 
 def parse_identity(text: str) -> Identity:
-    """Raises ParseError when it is not smartctl's JSON."""
+    """Raises ParseError for anything that is not smartctl's JSON."""
     data = parse_json(text, "smartctl")
     head = mapping(data.get("smartctl"))
     status = integer(head.get("exit_status"))
@@ -135,7 +136,7 @@ def _asked(bay: Bay, until: float) -> Bay:
 
 def _judged(bay: Bay, who: Identity | None, done: shell.Completed) -> Bay:
     if who is None:
-        # smartctl always says why it could not open what is there.
+        # smartctl always says why it could not open a device that exists.
         empty = done.ended and done.status == OPEN_FAILED and not bay.listed
         return bay if empty else replace(bay, trouble=done.trouble or "smartctl gives no answer")
     if who.is_disk is False or (not bay.listed and _is_empty(who)):
@@ -146,5 +147,5 @@ def _judged(bay: Bay, who: Identity | None, done: shell.Completed) -> Bay:
 
 
 def _is_empty(who: Identity) -> bool:
-    """The number is past the end of the controller's list: ENXIO, in smartmontools' cciss.cpp."""
+    """Whether the number is past the end of the controller's list: ENXIO, in smartmontools' cciss.cpp."""
     return bool(who.status & OPEN_FAILED) and ("No such device" in who.words or not who.words)

@@ -1,9 +1,10 @@
-"""What an entry of the BMC's event log means: sensor type and event → finding. Data only.
+"""The meaning of entries in the BMC's event log: sensor type and event → finding. Data only.
 
-Events that one sensor type alone has: IPMI 2.0, table 42-3, in the words of ipmitool's `sensor_specific_event_types`
-(include/ipmitool/ipmi_sel.h), hyphens as blanks, in small letters. Events of every type: `bmc_states`. How grave they
-are follows FreeIPMI's freeipmi_interpret_sel.conf and Dell's messages reference (OMSA, chapter "System Event Log
-Messages for IPMI Systems")."""
+Events of one sensor type: IPMI 2.0, table 42-3, in the words of ipmitool's `sensor_specific_event_types`
+(include/ipmitool/ipmi_sel.h), hyphens as blanks, in small letters. Events of every type are in `bmc_states`. Severities
+follow FreeIPMI's freeipmi_interpret_sel.conf and Dell's messages reference (OMSA, chapter "System Event Log Messages
+for IPMI Systems").
+"""
 
 from __future__ import annotations
 
@@ -14,8 +15,9 @@ from agent.contract.wire import Severity
 
 @dataclass(frozen=True)
 class Meaning:
-    """`code` is the finding's; empty: nothing to report. `severity` stands in place of the code's own. `part` is whose
-    the event is: psu and fan are named by their sensor, dimm by the slot that the entry names, else the system."""
+    """`code` is the finding's; empty means that there is nothing to report. `severity` replaces the code's default.
+    `part` is the kind of part that the event is about: psu and fan are named by their sensor, dimm by the slot in the
+    entry, all else is the system."""
 
     code: str = ""
     severity: Severity | None = None
@@ -24,7 +26,7 @@ class Meaning:
 
 _CRITICAL, _WARNING = Severity.CRITICAL, Severity.WARNING
 ORDINARY = Meaning()
-# A warning in the BMC's own words.
+# The BMC itself calls this a warning.
 EVENT = Meaning("bmc.event", part="bmc")
 GRAVE = Meaning("bmc.event", _CRITICAL)
 PSU_EVENT, FAN_EVENT = Meaning("bmc.event", part="psu"), Meaning("bmc.event", part="fan")
@@ -58,7 +60,7 @@ def _all(meaning: Meaning, *words: str) -> dict[str, Meaning]:
     return dict.fromkeys(words, meaning)
 
 
-# How far the firmware is, or where it hangs.
+# Progress of the firmware, or where it hangs.
 _BOOTING = (
     "memory initialization", "hard disk initialization", "secondary cpu initialization", "user authentication",
     "user initiated system setup", "usb resource configuration", "pci resource configuration",
@@ -70,7 +72,7 @@ _BOOTING = (
 )  # fmt: skip
 
 
-# An entry's type → event → meaning, when it is asserted. Deasserted, each of them is over; but see PRESENCE.
+# An entry's type → event → meaning when it is asserted. When it is deasserted, it is over; but see PRESENCE.
 SPECIFIC: dict[str, dict[str, Meaning]] = {
     # Somebody opened the case.
     "physical security": _all(
@@ -101,7 +103,7 @@ SPECIFIC: dict[str, dict[str, Meaning]] = {
                "config error: vendor mismatch", "config error: revision mismatch", "config error: processor missing",
                "config error: power supply rating mismatch", "config error: voltage rating mismatch"),
         "predictive failure": PSU_PREDICTED,
-        # On standby, until it is needed.
+        # The supply is on standby until it is needed.
         **_all(ORDINARY, "presence detected", "power supply inactive"),
     },
     "power unit": {
@@ -129,15 +131,15 @@ SPECIFIC: dict[str, dict[str, Meaning]] = {
                "unrecoverable system board failure", "unrecoverable hard disk controller failure",
                "unrecoverable video controller failure", "bios corruption detected", "cpu voltage mismatch",
                "cpu speed mismatch failure"),
-        # The newest ipmitool has one type for how far the firmware is and where it hangs.
+        # The newest ipmitool has one type for the firmware's progress and for where it hangs.
         **_all(ORDINARY, *_BOOTING, "unknown progress"),
         "unknown hang": GRAVE,
     },
-    # Versions up to 1.8.12 name it in the type.
+    # Versions up to 1.8.12 give it in the type.
     "system firmware hang": _all(GRAVE, *_BOOTING, "unspecified", "unknown hang"),
     "event logging disabled": {
         "log area reset/cleared": ORDINARY,
-        # So many were corrected that the firmware stopped to tell of them.
+        # The firmware stopped reporting corrected errors because there were so many.
         "correctable memory error logging disabled": CORRECTED,
         "log full": Meaning("bmc.log_full", part="bmc"),
     },
@@ -157,7 +159,8 @@ SPECIFIC: dict[str, dict[str, Meaning]] = {
     "critical interrupt": {
         **_all(PCIE, "bus timeout", "i/o channel check nmi", "pci perr", "pci serr", "bus uncorrectable error",
                "bus fatal error"),
-        # Of a bus, memory or CPU, or a button that nobody presses during a run: it does not say.
+        # An interrupt from a bus, memory or CPU, or from a button that nobody presses during a run. The entry does not
+        # say which.
         **_all(GRAVE, "fatal nmi", "nmi/diag interrupt", "eisa failsafe timeout"),
         **_all(EVENT, "software nmi", "bus degraded"),
         "bus correctable error": PCIE_CORRECTED,
@@ -199,14 +202,14 @@ SPECIFIC: dict[str, dict[str, Meaning]] = {
         "deactivation in progress",
     ),
 }  # fmt: skip
-# Types of which every event is written on healthy machines: who logged in, which state of power, which alert was sent.
+# Types whose events all appear on healthy machines: logins, power states, alerts that were sent.
 ORDINARY_TYPES = frozenset({"session audit", "system acpi power state", "platform alert"})
-# Types whose sensors without a telling name are asserted on healthy machines, at each boot.
+# Types whose sensors, if their name says nothing, are asserted on healthy machines at each boot.
 ORDINARY_STATES = ORDINARY_TYPES | {
     "system boot initiated", "os boot", "system event", "button", "version change", "system firmwares",
     "physical security", "lan",
 }  # fmt: skip
-# An event that says that a part is there → what it means that it was deasserted.
+# An event that reports a part as present → its meaning when it is deasserted.
 PRESENCE: dict[tuple[str, str], Meaning] = {
     ("power supply", "presence detected"): PSU_MISSING,
     ("drive slot / bay", "drive present"): DRIVE_GONE,

@@ -1,7 +1,8 @@
-"""Fans among the BMC's sensors: how fast each turns, and what the BMC itself says of it.
+"""The fans among the BMC's sensors: how fast each turns, and what the BMC reports about it.
 
-`among` picks them from a whole `sdr elist`, which names no sensor type: by what they measure, their entity (IPMI 2.0,
-table 43-13: 29 fan, 30 cooling unit) and name."""
+`among` picks them from a whole `sdr elist`, which gives no sensor type: by what they measure, by their entity (IPMI
+2.0, table 43-13: 29 fan, 30 cooling unit) and by name.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ _ENTITIES = ("29", "30")
 _RPM = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) *RPM", re.IGNORECASE)
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,9})?) *(?:percent|%)", re.IGNORECASE)
 _OTHER_UNIT = re.compile(r"-?[\d.]{1,12} *(?:degrees|volts?|amps?|watts?|cfm)", re.IGNORECASE)
-# Sensors of fans that are no fan: faults, presence, redundancy stand beside the one that tells its speed.
+# Sensors that are no fan: faults, presence and redundancy have sensors beside the one for the speed.
 _ABSENT = ("device absent", "absent", "not present", "device removed")
 _STOPPED = re.compile(r"(?<!non )critical|non recoverable|(?<!predictive )\bfail|off line|install error")
 _POORLY = re.compile(r"non critical|degraded|predictive failure(?! deasserted)|performance lags|monitor")
@@ -27,8 +28,8 @@ _PLAIN = re.compile(
     r"(?i)(?:sys(?:tem)?|cpu)?[ _]?fan[ _]?(?:block|mod|tray)?[ _]?\d{1,2}[ab]?(?:[ _](?:rpm|tach|speed))?"
 )
 _KNOWN = frozenset(GENERIC) | {"", "ok"}
-# Some versions print `cr`, which does not say on which side of its limits the BMC sees a fan. This only tells the side
-# where no sound fan of the same name turns beside it: upper limits lie above it (Supermicro: 25,300 rpm).
+# Some versions print `cr`, which does not say whether the fan is too slow or too fast. This limit decides only if no
+# sound fan of the same name turns beside it: upper limits are above it (Supermicro: 25,300 rpm).
 _MOST_LOWER_LIMITS_RPM = 10_000
 _PRESENT = frozenset({"device present", "device inserted / device present", "present", "entity present"})
 _OF_PRESENCE = re.compile(r"(?i)[ _-]*(?:presence|present|prsnt|pres|status|detect(?:ed)?)$")
@@ -37,10 +38,10 @@ _ALL_WELL = re.compile(r"(?i)presen|prsnt|\bpres\b|install|insert|detect|good|\b
 
 @dataclass(frozen=True)
 class Fan:
-    """`rpm` or `percent` of its full speed, or neither where its sensor is silent. `side` is "low" or "high" where the
-    BMC says that it is beyond a limit, `is_mild` whether only beyond a non-critical one. `absent`: the BMC says that
-    none is there. `trouble`: what the BMC says of its state, `is_stopped` whether that is critical. `is_unread`: its
-    sensor says something that is not understood, which is not the silence of a header without a fan."""
+    """`rpm` or `percent` of full speed, or neither if the sensor gives no reading. `side` is "low" or "high" if the BMC
+    says that the fan is beyond a limit, `is_mild` if the limit is a non-critical one. `absent`: the BMC says that there
+    is no fan. `trouble`: what the BMC says about its state, `is_stopped` if that is critical. `is_unread`: the sensor's
+    text is not understood, which is not the same as a header without a fan."""
 
     name: str
     rpm: float | None = None
@@ -64,12 +65,12 @@ class Fan:
 
 
 def among(sensors: Iterable[Sensor]) -> list[Sensor]:
-    """Those of a whole `sdr elist` that are about fans, or may be."""
+    """The sensors of a whole `sdr elist` that are about fans, or may be."""
     return [sensor for sensor in sensors if _is_about_fans(sensor)]
 
 
 def fans(sensors: list[Sensor]) -> list[Fan]:
-    """All that a sensor tells of, and those whose sensor is silent, but no redundancy."""
+    """All fans, including those whose sensor gives no reading. Sensors of redundancy are left out."""
     sound = [(_kind(one.name), rpm) for one in sensors if one.status == "ok" and (rpm := _number(_RPM, one))]
     there = _present(sensors)
     found: dict[str, Fan] = {}
@@ -85,12 +86,13 @@ def fans(sensors: list[Sensor]) -> list[Fan]:
 
 
 def _kind(name: str) -> str:
-    """Fans of one name, whatever their number, are alike; those of supplies and of the chassis are not."""
+    """The name of a fan without its number. Fans with the same kind are alike; those of supplies and of the chassis are
+    not."""
     return re.sub(r"\d+", "#", name.lower())
 
 
 def _present(sensors: Iterable[Sensor]) -> list[str]:
-    """The fans of which the BMC says that they are there: `FAN1` for `FAN1 Presence`."""
+    """The fans that the BMC reports as present: `FAN1` for `FAN1 Presence`."""
     return [
         _OF_PRESENCE.sub("", one.name[:64]).lower()
         for one in sensors
@@ -135,7 +137,7 @@ def _fan(sensor: Sensor, alike: list[float]) -> Fan | None:
 
 
 def _is_unknown(sensor: Sensor, states: list[str]) -> bool:
-    """A state that ipmitool has no word for, or none at all from what is called like a fan."""
+    """Whether the state is one that ipmitool has no word for, or is missing although the sensor is named like a fan."""
     words = [one for one in states if not (_RPM.fullmatch(one) or _PERCENT.fullmatch(one))]
     is_silent = not any(states) and _PLAIN.fullmatch(sensor.name) is not None
     return is_silent or any(one not in _KNOWN for one in words)
@@ -148,20 +150,20 @@ def _asserted(sensor: Sensor, states: list[str]) -> str:
 
 
 def _unclear(sensor: Sensor, states: list[str]) -> str:
-    """Huawei's `FAN1 F Status | State Asserted`: not normal, and nothing more is said."""
+    """Huawei's `FAN1 F Status | State Asserted` means "not normal" and says no more."""
     is_told = _ALL_WELL.search(sensor.name.replace("_", " ")) is not None
     return "state asserted" if "state asserted" in states and not is_told else ""
 
 
 def _number(pattern: re.Pattern[str], sensor: Sensor) -> float | None:
-    """Of a reading that is a whole number with this unit, with the sensor's states behind a comma."""
+    """The whole number of a reading in this unit. The sensor's states may follow behind a comma."""
     match = pattern.fullmatch(sensor.reading.partition(",")[0].strip())
     return float(match[1]) if match and sensor.status != "ns" else None
 
 
 def _side(status: str, rpm: float | None, alike: list[float]) -> str:
-    """On which side of its limits. A fan above every sound one like it is too fast: each of those is below that
-    limit."""
+    """On which side of its limits the fan is. If it is faster than every sound fan like it, it is too fast, since each
+    of those is below that limit."""
     if status in _LOW or status in _HIGH:
         return "low" if status in _LOW else "high"
     if status not in LIMITS_CROSSED:

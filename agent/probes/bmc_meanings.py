@@ -1,4 +1,4 @@
-"""From an entry of the BMC's event log to what it means, by the tables of `bmc_events` and `bmc_states`."""
+"""Finds the meaning of an entry in the BMC's event log, by the tables of `bmc_events` and `bmc_states`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from agent.probes.bmc_states import State
 from agent.probes.sel import LogEntry
 
 _BLANKS = re.compile(r"[\s-]+")
-# Makers' own words after the event: `Uncorrectable ECC (DIMMB1)`, `Run-time critical stop ()`.
+# Text that a maker appends to the event: `Uncorrectable ECC (DIMMB1)`, `Run-time critical stop ()`.
 _OWN_WORDS = re.compile(r"\s*\(.*\)?$")
 _THRESHOLD = re.compile(
     r"(?:at or (?:below|above) )?(lower|upper) (non critical|critical|non recoverable)(?: going (low|high))?"
 )
 _RPM_ABOVE_0 = re.compile(r"Reading 0*[1-9]|Reading 0*\.\d*[1-9]", re.IGNORECASE)
-# Words in the name of a sensor that has two states only (event type 03h). Dell's `PG` sensors, power good, are asserted
-# when power is not good; those of others are `POWER_GOOD`.
+# Words in the name of a sensor with two states (event type 03h). Dell's `PG` sensors, power good, are asserted when
+# power is not good; those of others are `POWER_GOOD`.
 _THERE = re.compile(r"prsnt|presen|\bpres\b|install|insert|popul")
 _FAULT = re.compile(
     r"fail|fault|\berr|err\b|error|missing|trip\b|ierr|mcerr|mismatch|lost|\bcrit|alarm|alert|\bpg\b|over ?temp|"
@@ -27,11 +27,11 @@ _FAULT = re.compile(
 )
 _LAMP = re.compile(r"\buid\b|identify")
 _MILD = re.compile(r"warn|alert|time ?out|tmout|mismatch")
-# Heat, whatever the sensor's type: `CPU0_VR_Hot` is of type Voltage. PROCHOT# slows the CPU down.
+# Heat, although `CPU0_VR_Hot` has the type Voltage. PROCHOT# slows the CPU down.
 _HOT = re.compile(r"hot\b(?! ?(?:swap|plug|spare))")
 _SLOWED = re.compile(r"\bproc ?hot\b|cpu\d? ?prochot")
-# Intel's boards have event types of their own (70h to 76h), without a word in ipmitool: the name says how grave they
-# are (Intel S2600 family, System Event Log Troubleshooting Guide, "PCI Express" and "QPI" errors).
+# Intel's boards have event types of their own (70h to 76h), for which ipmitool has no words. The sensor's name gives
+# the severity (Intel S2600 family, System Event Log Troubleshooting Guide, "PCI Express" and "QPI" errors).
 _FATAL, _CORRECTED = re.compile(r"\b(?<!non )fat(?:al)?\b"), re.compile(r"\bcor(?:r|rectable|rected)?\b")
 # "The system locked up before it was able to log the original issue" (the same guide, "SMI Timeout").
 _LOCKED_UP = re.compile(r"\bsmi ?time ?out")
@@ -48,14 +48,14 @@ _LIMITS = frozenset(
     for way in ("low", "high")
 )
 _PIECES = [pieces for word in (*_KNOWN, *_LIMITS) if len(pieces := tuple(word.split())) > 1]
-# Known events of which one word is missing, and those of which one is blank.
+# Known events with one word missing, and with one word blank.
 _SHORTENED = frozenset((*pieces[:at], *pieces[at + 1 :]) for pieces in _PIECES for at in range(len(pieces)))
 _HOLED = frozenset((*pieces[:at], "", *pieces[at + 1 :]) for pieces in _PIECES for at in range(len(pieces)))
 
 
 def meaning(entry: LogEntry) -> Meaning | None:
-    """None for what is written on healthy machines, and for what is over. What has no meaning here is the BMC's own
-    event when it is asserted."""
+    """None for entries that healthy machines write, and for entries that say that something is over. An asserted entry
+    without a known meaning is an event of the BMC."""
     words = _normalized(entry.text)
     found = _specific(entry, words) or _threshold(entry, words) or _generic(entry, words) or _by_name(entry, words)
     found = found or (events.EVENT if entry.asserted else events.ORDINARY)
@@ -63,8 +63,8 @@ def meaning(entry: LogEntry) -> Meaning | None:
 
 
 def is_understood(entry: LogEntry) -> bool:
-    """Whether the entry is whole, of a sensor type that ipmitool knows, and says something, be it in a maker's own
-    words: not nothing, and not an event that ipmitool has a word for with a piece missing or spoilt."""
+    """Whether the entry is complete: its sensor type is known to ipmitool, and it has an event, in ipmitool's or the
+    maker's words. An empty event, or a known event with a word missing or damaged, is not understood."""
     words = _normalized(entry.text)
     is_known = words in _KNOWN or bool(_THRESHOLD.fullmatch(words))
     says = bool(re.search("[a-z]{2}", words)) and (is_known or not _is_spoilt(words))
@@ -74,7 +74,7 @@ def is_understood(entry: LogEntry) -> bool:
 
 
 def _is_spoilt(words: str) -> bool:
-    """A known event that was cut, or of which one word is missing, or is no word."""
+    """Whether this is a known event that was cut, or in which a word is missing or damaged."""
     pieces = tuple(words.split())
     holes = (
         (*pieces[:at], "", *pieces[at + 1 :]) for at, piece in enumerate(pieces) if not re.search("[a-z]{2}", piece)
@@ -87,7 +87,7 @@ def _is_spoilt(words: str) -> bool:
 
 
 def _needs_name(words: str) -> bool:
-    """These say something only together with the sensor's name."""
+    """Whether the event has a meaning only together with the sensor's name."""
     return words in ("state asserted", "state deasserted")
 
 
@@ -145,7 +145,7 @@ def _generic(entry: LogEntry, words: str) -> Meaning | None:
 
 
 def _by_name(entry: LogEntry, words: str) -> Meaning | None:
-    """Of an entry without a word for its event."""
+    """The meaning of an entry without a text for its event."""
     if words or entry.kind != "critical interrupt":
         return None
     name = _plain(entry)
@@ -165,7 +165,8 @@ def _plain(entry: LogEntry) -> str:
 
 
 def _absent(entry: LogEntry) -> Meaning:
-    """A sensor of presence alone says in its name of what. Huawei's `PS2 Presence` is of type Power Unit."""
+    """The name of a sensor for presence says which part it is about. Huawei's `PS2 Presence` has the type Power
+    Unit."""
     kind, name = entry.kind, _plain(entry)
     if kind in _OF_ANY_PART:
         kind = "power supply" if _SUPPLY.search(name) else "fan" if "fan" in name else kind
@@ -174,15 +175,15 @@ def _absent(entry: LogEntry) -> Meaning:
 
 
 def _critical(entry: LogEntry) -> Meaning:
-    """Dell's `Mem ECC Warning` is critical when too much was corrected."""
+    """Dell's `Mem ECC Warning` is critical if too many errors were corrected."""
     if entry.kind == "memory" and re.search(r"warn|(?<!un)corr", entry.name.lower()):
         return events.CORRECTED_MANY
     return states.BY_STATE[State.CRITICAL].get(entry.kind, events.GRAVE)
 
 
 def _two_states(entry: LogEntry, is_on: bool) -> Meaning:
-    """By the sensor's name: presence that ends, and a fault that begins, are bad. Without a word that tells, a state
-    that begins is told as it is."""
+    """The meaning by the sensor's name: presence that ends and a fault that begins are bad. If the name says neither, a
+    state that begins is reported as it is."""
     name = _plain(entry)
     if _THERE.search(name):
         return events.ORDINARY if is_on else _absent(entry)
@@ -206,7 +207,7 @@ def _two_states(entry: LogEntry, is_on: bool) -> Meaning:
 
 
 def _not_good(kind: str) -> Meaning:
-    """Power that is not good any more: a supply has failed; elsewhere it may be what a reset does."""
+    """Power is no longer good: for a supply this is a failure, elsewhere a reset may cause it."""
     return events.PSU_FAILED if kind == "power supply" else states.BY_STATE[State.NON_CRITICAL].get(kind, events.EVENT)
 
 

@@ -1,6 +1,7 @@
-"""Events that a sensor of any type can write into the BMC's log, and what they mean by the sensor's type. Data only.
+"""Events that a sensor of any type can write into the BMC's log, and their meaning by the sensor's type. Data only.
 
-IPMI 2.0, table 42-2, in the words of ipmitool's `generic_event_types`, hyphens as blanks, in small letters."""
+IPMI 2.0, table 42-2, in the words of ipmitool's `generic_event_types`, hyphens as blanks, in small letters.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +43,7 @@ from agent.probes.bmc_events import (
 
 
 class State(Enum):
-    """What the events of table 42-2 say, whatever the sensor measures."""
+    """The meaning of the events of table 42-2, whatever the sensor measures."""
 
     ON = auto()
     PREDICTED = auto()
@@ -62,7 +63,7 @@ def _each(state: State, is_so: bool, *words: str) -> dict[str, tuple[State, bool
     return dict.fromkeys(words, (state, is_so))
 
 
-# Event → the state that it tells of, and whether the state begins with it.
+# Event → its state, and whether the state begins with the event.
 GENERIC: dict[str, tuple[State, bool]] = {
     "state asserted": (State.ON, True),
     "state deasserted": (State.ON, False),
@@ -95,13 +96,13 @@ GENERIC: dict[str, tuple[State, bool]] = {
             "transition to off duty", "transition to power save", "d0 power state", "d1 power state",
             "d2 power state", "d3 power state"),
 }  # fmt: skip
-# Names of sensors of two states that are asserted while all is well: Cisco's `PSU1_PWRGD`, Sun's `PS0/VINOK`, boards'
-# `PG_P3V3_AUX`; not Huawei's `PwrOk Sig. Drop`. Dell has its `PG` behind: asserted while power is not good.
+# Sensors with two states that are asserted while all is well: Cisco's `PSU1_PWRGD`, Sun's `PS0/VINOK`, boards'
+# `PG_P3V3_AUX`; not Huawei's `PwrOk Sig. Drop`. Dell has `PG` at the end, asserted while power is not good.
 POWER_GOOD = re.compile(
     r"(?i)^(?!.*(?:drop|fail|fault|lost|err))"
     r"(?:.*(?:pwr|power|p|vin|v[ _]?out|ac|dc)[ _]?(?:good|gd|ok)(?![a-z0-9])|pg[ _].)"
 )
-# State → type → meaning, where it is another than EVENT. ON: of a sensor whose name does not say of what.
+# State → type → meaning, if it is not EVENT. ON: for a sensor whose name does not say what it is about.
 BY_STATE: dict[State, dict[str, Meaning]] = {
     State.ON: {
         "power supply": PSU_EVENT, "fan": FAN_EVENT, "cooling device": FAN_EVENT, "memory": MEMORY_FAULT,
@@ -132,14 +133,14 @@ BY_STATE: dict[State, dict[str, Meaning]] = {
         "processor": CPU_FAULT, "drive slot / bay": DRIVE_FAULT, "critical interrupt": PCIE,
     },
 }  # fmt: skip
-# A sensor of this type whose name tells of a fault is asserted.
+# A sensor of this type whose name means a fault is asserted.
 FAULTS: dict[str, Meaning] = {
     "temperature": HOT, "voltage": VOLTAGE, "current": POWER_HIGH, "power supply": PSU_FAILED,
     "power unit": POWER_FAILED, "fan": FAN_STOPPED, "cooling device": FAN_STOPPED, "memory": MEMORY_FAULT,
     "processor": CPU_FAULT, "drive slot / bay": DRIVE_FAULT, "critical interrupt": PCIE, "chassis": GRAVE,
     "module / board": GRAVE, "add-in card": GRAVE, "chip set": GRAVE, "slot / connector": GRAVE,
 }  # fmt: skip
-# A threshold that was crossed: type, side → beyond a critical one, beyond a non-critical one.
+# A threshold was crossed: type, side → meaning beyond a critical one, and beyond a non-critical one.
 THRESHOLDS: dict[tuple[str, str], tuple[Meaning, Meaning]] = {
     ("temperature", "upper"): (HOT, HOT_WARNING),
     ("temperature", "lower"): (COLD, COLD),

@@ -1,4 +1,4 @@
-"""The disks of this host: sysfs first, since the kernel cannot be confused by udev, then what lsblk adds."""
+"""The disks of this host: from sysfs first, because udev can't confuse the kernel, then completed from lsblk."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from agent.probes.lsblk import BlockDevice
 SECTOR_BYTES = 512
 MIB = 1024 * 1024
 BLOCK = Path("/sys/block")
-# Not disks: memory, compositions of disks, optical and floppy drives, boot areas of an eMMC.
+# Not disks: memory, devices made of several disks, optical and floppy drives, boot areas of an eMMC.
 _NOT_A_DISK = re.compile(r"^(loop|ram|zram|dm-|md|sr|fd|nbd|mtdblock|pmem|bcache|rbd|drbd|zd)|^mmcblk\d+(boot|rpmb)")
 
 
 @dataclass(frozen=True)
 class DiskIdentity:
-    """What sysfs says of one disk. `bus` as in wire.Disk; `removable` means that it came by USB or says so itself."""
+    """What sysfs says about one disk. `bus` as in wire.Disk. `removable`: it is on USB, or reports so itself."""
 
     name: str
     serial: str
@@ -63,9 +63,9 @@ def identify(block: Path) -> DiskIdentity:
 
 
 def zones(name: str, root: Path = Path("/")) -> str:
-    """How a drive with overlapping tracks (SMR) or zones takes writes: host-managed, host-aware, drive-managed; '' for
-    one without. A hard disk that takes trim commands has something to tidy up: drive-managed, as its makers don't
-    say."""
+    """How a drive with overlapping tracks (SMR) or zones takes writes: host-managed, host-aware or drive-managed.
+    Empty for any other drive. A hard disk that accepts trim commands is drive-managed SMR, even if its maker does
+    not say so."""
     queue = root / "sys/block" / name / "queue"
     zoned = sysfs.text(queue / "zoned")
     if zoned in ("host-managed", "host-aware"):
@@ -75,7 +75,8 @@ def zones(name: str, root: Path = Path("/")) -> str:
 
 
 def bus_of(path: str) -> str:
-    """The bus from the device's place in sysfs. USB first: a bridge shows a SATA or NVMe drive behind it."""
+    """The bus, from the device's path in sysfs. USB is looked for first, since a USB bridge shows the SATA or NVMe
+    drive behind it."""
     marks = (("/usb", "usb"), ("/nvme", "nvme"), ("/ata", "sata"), ("/end_device-", "sas"), ("/sas_", "sas"))
     for mark, bus in marks:
         if mark in path:
@@ -86,7 +87,7 @@ def bus_of(path: str) -> str:
 
 
 def wwn(text: str) -> str:
-    """A world-wide name as lsblk spells it (0x5000…, eui.…); '' for the kernel's substitutes made of text."""
+    """A world-wide name as lsblk writes it (0x5000…, eui.…). Empty for the kernel's substitutes made of text."""
     value = clean(text).lower()
     if value.startswith("naa."):
         return f"0x{value[4:]}"
@@ -94,13 +95,14 @@ def wwn(text: str) -> str:
 
 
 def same_wwn(one: str, other: str) -> bool:
-    """Whether two spellings name the same thing: prefix and case apart, every digit must agree; '' equals nothing."""
+    """Whether both texts are the same WWN: every digit must agree, prefix and case may differ. An empty text equals
+    nothing."""
     left, right = _digits(one), _digits(other)
     return bool(left) and left == right
 
 
 def merged(sysfs: list[DiskIdentity], rows: list[BlockDevice]) -> list[wire.Disk]:
-    """The inventory's disks. What sysfs left empty is taken from lsblk, which asks udev."""
+    """The inventory's disks. A field that sysfs leaves empty is taken from lsblk, which asks udev."""
     by_name = {row.name: row for row in rows}
     return [_merge(disk, by_name.get(disk.name) or BlockDevice(disk.name, "disk", 0)) for disk in sysfs]
 
@@ -119,7 +121,7 @@ def _merge(disk: DiskIdentity, row: BlockDevice) -> wire.Disk:
 
 
 def _serial(block: Path, device: Path) -> str:
-    """NVMe and virtio have an attribute; SCSI and ATA the vital product data."""
+    """NVMe and virtio have an attribute for it, SCSI and ATA have it in the vital product data."""
     return sysfs.text(device / "serial") or sysfs.text(block / "serial") or sysfs.scsi_serial(device)
 
 

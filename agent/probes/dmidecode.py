@@ -1,4 +1,5 @@
-"""What the firmware says about system, board, CPUs and power supplies (SMBIOS, DMTF DSP0134). Memory: `dmimemory`."""
+"""What the firmware reports about system, board, CPUs and power supplies (SMBIOS, DMTF DSP0134). `dmimemory` reads the
+memory."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ _OLD_HANDLE = re.compile(r"(?m)^Handle (0x[0-9A-Fa-f]{1,8})\n[ \t]{1,16}DMI type
 
 @dataclass(frozen=True)
 class Structure:
-    """One SMBIOS structure: its type, its name and its fields as dmidecode prints them, cleaned. `handle` in upper
-    case, `length` in bytes, 0 where it is not told."""
+    """One SMBIOS structure: its type, its name and its fields as dmidecode prints them, cleaned. `handle` is in upper
+    case, `length` in bytes, 0 if not given."""
 
     kind: int
     title: str
@@ -28,7 +29,7 @@ class Structure:
 
 @dataclass(frozen=True)
 class Processor:
-    """One socket (type 4). `enabled` is False for a processor that the firmware or a person switched off."""
+    """One socket (type 4). `enabled` is False for a processor that was switched off."""
 
     socket: str
     populated: bool
@@ -42,8 +43,8 @@ def run(timeout_s: float = 30.0) -> shell.Completed:
 
 
 def parse(text: str) -> list[Structure]:
-    """All structures of dmidecode's text, in order, whether it is indented by tabs or, as in a report, by blanks.
-    Raises ParseError when there is none."""
+    """All structures of dmidecode's text, in order. It may be indented by tabs, or by blanks as in a report. Raises
+    ParseError if there is none."""
     blocks: list[list[str]] = []
     for line in _OLD_HANDLE.sub(r"Handle \1, DMI type \2, \3 bytes", text).split("\n"):
         if _HANDLE.match(line.strip()):
@@ -62,7 +63,7 @@ def _structure(lines: list[str]) -> Structure:
     fields: dict[str, str] = {}
     indent = _indent(lines[2]) if len(lines) > 2 else 0
     for line in lines[2:]:
-        # Values that span lines (characteristics) are indented twice: nobody here asks for them.
+        # Values of several lines (characteristics) are indented twice. Nothing here needs them.
         if ":" in line and _indent(line) == indent:
             key, _, value = line.strip().partition(":")
             fields.setdefault(key, clean(value))
@@ -78,7 +79,7 @@ def of_kind(structures: list[Structure], kind: int) -> list[dict[str, str]]:
 
 
 def system(structures: list[Structure]) -> wire.System:
-    """From types 1 and 2."""
+    """The system, from types 1 and 2."""
     one = next(iter(of_kind(structures, 1)), {})
     board = next(iter(of_kind(structures, 2)), {})
     return wire.System(
@@ -111,7 +112,7 @@ def processors(structures: list[Structure]) -> list[Processor]:
 
 
 def power_supplies(structures: list[Structure]) -> list[wire.Psu]:
-    """From type 39, by location or name; many boards leave it out or fill it with placeholders."""
+    """From type 39, by location or name. Many boards leave it out or fill it with placeholders."""
     found = []
     for fields in of_kind(structures, 39):
         name = identifier(fields.get("Location")) or identifier(fields.get("Name"))
@@ -123,8 +124,8 @@ def power_supplies(structures: list[Structure]) -> list[wire.Psu]:
 
 
 def cpu(structures: list[Structure]) -> wire.Cpu | None:
-    """The processors of all sockets together, None where the firmware lists none; each socket is one, however many dies
-    it has, and one that is switched off is none. For recordings: a run asks the kernel. Threads are not told."""
+    """The processors of all sockets together, None if the firmware lists none. Each enabled socket counts as one,
+    however many dies it has. Only for recordings: a run asks the kernel. Threads are not given."""
     found = [one for one in processors(structures) if one.populated and one.enabled]
     if not found:
         return None
@@ -134,8 +135,8 @@ def cpu(structures: list[Structure]) -> wire.Cpu | None:
 
 
 def _cores(fields: dict[str, str]) -> int | None:
-    """Where all that there are are enabled. Else one of the two is wrong as often as not: 40 of a processor of 32 (EPYC
-    7502P on Supermicro), 1 enabled of 4 (Phytium)."""
+    """The number of cores, if all of them are enabled. If not, the firmware's numbers are often wrong: 40 of a
+    processor of 32 (EPYC 7502P on Supermicro), 1 enabled of 4 (Phytium)."""
     count, enabled = (_leading_number(fields.get(name, "")) for name in ("Core Count", "Core Enabled"))
     return count or None if enabled in (0, count) else None
 

@@ -1,6 +1,9 @@
-"""The memory that the firmware lists: arrays (SMBIOS type 16) and what sits in them (type 17), after DMTF DSP0134
-7.17 and 7.18 and the words that dmidecode has for them. What the system can use as RAM is told apart from what keeps
-its content, and a size that is not told from an empty slot."""
+"""The memory that the firmware lists: arrays (SMBIOS type 16) and the modules in them (type 17), after DMTF DSP0134
+7.17 and 7.18 in dmidecode's words.
+
+It separates memory that the system uses as RAM from memory that keeps its content, and a module of unknown size from an
+empty slot.
+"""
 
 from __future__ import annotations
 
@@ -16,23 +19,23 @@ from agent.probes.dmidecode import Structure
 _SIZE = re.compile(r"(?i)(\d{1,12})\s*(bytes|kB|MB|GB|TB|PB)\b")
 _MB = {"bytes": 1 / 1024**2, "kb": 1 / 1024, "mb": 1, "gb": 1024, "tb": 1024**2, "pb": 1024**3}
 _SPEED = re.compile(r"(\d{1,9})\s*(MT/s|MHz)")
-# What dmidecode says of size 0. (Older versions than 2.9: Not Installed.)
+# dmidecode's text for size 0 (before version 2.9: Not Installed).
 _EMPTY = ("no module installed", "not installed")
 # Arrays that hold no main memory (DSP0134 7.17.2) and types that can't be written like RAM (7.18.2).
 _OTHER_USES = ("Video Memory", "Flash Memory", "Non-volatile RAM", "Cache Memory")
 _ROM = ("ROM", "Flash", "EEPROM", "FEPROM", "EPROM")
-# Memory technologies that keep their content (7.18.6), in the words of dmidecode 3.2 and newer. Older ones say
-# Non-Volatile in the type's details only; so do some boards (Huawei RH2288 V3) of plain DRAM.
+# Memory technologies that keep their content (7.18.6), in the words of dmidecode 3.2 and newer. Older versions say
+# Non-Volatile only in the type's details; some boards (Huawei RH2288 V3) say so of plain DRAM.
 _PERSISTENT = ("NVDIMM-N", "NVDIMM-F", "NVDIMM-P", "Intel Optane", "Intel persistent")
 _OPTANE = ("Intel Optane", "Intel persistent")
 _OPTANE_PART = re.compile(r"NM[ABC][0-9]X")  # Intel's part numbers of Optane series 100, 200 and 300
-# From this length on a structure has a configured speed (SMBIOS 2.7); before, the one speed is all there is.
+# A structure of at least this length has a configured speed (SMBIOS 2.7). An older one has only one speed.
 _LENGTH_WITH_CONFIGURED_SPEED = 0x22
 
 
 @dataclass(frozen=True)
 class _Module:
-    """`ram_mb` is what of it the firmware gives to the system as RAM, None where it does not say."""
+    """`ram_mb` is how much of it the firmware gives to the system as RAM, None if it does not say."""
 
     dimm: wire.Dimm
     persistent: bool
@@ -42,7 +45,7 @@ class _Module:
 
 
 def memory(structures: list[Structure], total_mb: int) -> wire.Memory:
-    """`total_mb` is what the kernel sees, 0 where nobody asked it."""
+    """`total_mb` is what the kernel sees, 0 if it was not read."""
     modules = _modules(structures)
     installed_mb, is_cached = _installed_mb(modules)
     return wire.Memory(
@@ -54,12 +57,12 @@ def memory(structures: list[Structure], total_mb: int) -> wire.Memory:
 
 
 def dimms(structures: list[Structure]) -> list[wire.Dimm]:
-    """The modules that are there; empty slots are left out."""
+    """The modules, without empty slots."""
     return memory(structures, 0).dimms
 
 
 def has_ecc(structures: list[Structure]) -> bool | None:
-    """Whether main memory corrects errors (type 16); None when the firmware does not say."""
+    """Whether main memory corrects errors (type 16). None if the firmware does not say."""
     arrays = [one.fields for one in structures if one.kind == 16 and one.fields.get("Use") not in _OTHER_USES]
     kinds = [fields.get("Error Correction Type", "") for fields in arrays]
     kinds = [kind for kind in kinds if kind and kind not in ("Unknown", "Other", "<OUT OF SPEC>")]
@@ -67,8 +70,8 @@ def has_ecc(structures: list[Structure]) -> bool | None:
 
 
 def size_mb(text: str) -> int | None:
-    """`32 GB` → 32768; 0 for an empty slot; None for a module whose size is not told (0xFFFF, Unknown), and for a text
-    that can't be read: it is no proof that the slot is empty."""
+    """`32 GB` → 32768. 0 for an empty slot. None for a module of unknown size (0xFFFF, Unknown), and for a text that
+    can't be read, since it does not prove that the slot is empty."""
     match = _SIZE.match(text)
     if match:
         size = int(match[1]) * _MB[match[2].casefold()]
@@ -84,15 +87,15 @@ def _modules(structures: list[Structure]) -> list[_Module]:
 
 
 def _is_other(one: Structure, uses: dict[str, str]) -> bool:
-    """ROM that the board lists as a module, video memory, cache."""
+    """Whether it is no main memory: ROM that the board lists as a module, video memory, cache."""
     use = uses.get(one.fields.get("Array Handle", "").upper(), "")
     return one.fields.get("Type") in _ROM or (use in _OTHER_USES and not _is_persistent(one.fields))
 
 
 def _names(slots: list[dict[str, str]]) -> list[str]:
-    """Each slot by its locator. A locator of several slots (many boards say DIMM 0 for each channel) is made unique
-    by its bank, and slots of one bank and locator by their order. Empty ones count, too: a module's name stays the
-    same when its neighbour is dead."""
+    """A name for each slot: its locator. If several slots have the same locator (many boards say DIMM 0 for each
+    channel), the bank is added, and then a number. Empty slots count, too, so that a module keeps its name when its
+    neighbour fails."""
     locators = ["" if is_no_name(slot.get("Locator", "")) else slot["Locator"] for slot in slots]
     banks = ["" if is_no_name(slot.get("Bank Locator", "")) else slot["Bank Locator"] for slot in slots]
     shared, names = Counter(locators), []
@@ -128,10 +131,10 @@ def _module(name: str, one: Structure) -> _Module:
 
 
 def _ram_mb(fields: dict[str, str], size: int | None, cache_mb: int) -> int | None:
-    """Of a module that loses its content: its size, less what is cache. Its Volatile Size is not asked: many boards
-    leave it at None (Ampere Altra) or state bytes of another unit (16 kB of 16 GB). High-bandwidth memory may be
-    cache as a whole (Xeon Max), CXL memory may be left to a driver, and a DRAM that is called non-volatile may be
-    either."""
+    """For a module that loses its content without power: its size, less what is cache. Its Volatile Size is not used,
+    since many boards leave it at None (Ampere Altra) or give it in another unit (16 kB for 16 GB). High-bandwidth
+    memory may be cache as a whole (Xeon Max), CXL memory may be left to a driver, and a DRAM that is called
+    non-volatile may be either."""
     doubtful = "HBM" in fields.get("Type", "") or "CXL" in fields.get("Form Factor", "")
     if size is None or ((doubtful or "Non-Volatile" in fields.get("Type Detail", "")) and not cache_mb):
         return None
@@ -139,20 +142,20 @@ def _ram_mb(fields: dict[str, str], size: int | None, cache_mb: int) -> int | No
 
 
 def _installed_mb(modules: list[_Module]) -> tuple[int | None, bool]:
-    """What the kernel should see of all of them, None where the firmware does not say; and whether the DRAM is the
-    cache of persistent memory (Memory Mode), even where it is not called so."""
+    """How much of all modules the kernel should see, None if the firmware does not say; and whether the DRAM is the
+    cache of persistent memory (Memory Mode), also if it is not called so."""
     if any(module.ram_mb is None for module in modules):
         return None, False
     optane_mb = sum(module.ram_mb or 0 for module in modules if module.is_optane)
     others_mb = sum(module.ram_mb or 0 for module in modules if not module.is_optane)
     if not optane_mb or any(module.is_cache for module in modules):
         return optane_mb + others_mb, False
-    # Memory Mode has several times as much Optane as DRAM. With less of it this is one module that was not set up.
+    # In Memory Mode there is several times as much Optane as DRAM. Less means a module that was not set up.
     return (optane_mb, True) if optane_mb > others_mb else (None, False)
 
 
 def _told(module: _Module, *, is_cached: bool) -> wire.Dimm:
-    """With what of it is RAM, where that is not all. Persistent memory that does not say is taken for none."""
+    """The module, with its RAM if only a part of it is RAM. Persistent memory counts as no RAM if it does not say."""
     ram_mb = 0 if is_cached and not module.is_optane else module.ram_mb
     ram_mb = 0 if ram_mb is None and module.persistent else ram_mb
     return replace(module.dimm, ram_mb=None if ram_mb == module.dimm.size_mb else ram_mb)
@@ -172,7 +175,7 @@ def _is_optane(fields: dict[str, str]) -> bool:
 
 
 def _told_mb(fields: dict[str, str], name: str) -> int | None:
-    """0 where the firmware says None, None where it says nothing, Unknown, or less than memory comes in."""
+    """0 if the firmware says None. None if it says nothing, Unknown, or less than any memory module has."""
     text = fields.get(name, "")
     if text.casefold() == "none":
         return 0
@@ -181,7 +184,7 @@ def _told_mb(fields: dict[str, str], name: str) -> int | None:
 
 
 def _speed(one: Structure) -> int | None:
-    """As it runs. The speed that it could run at is another number, unless the structure is too old to have both."""
+    """The present speed. The highest possible speed is another number, unless the structure is too old to have both."""
     fields = one.fields
     configured = fields.get("Configured Memory Speed", fields.get("Configured Clock Speed"))
     if configured is None and one.length < _LENGTH_WITH_CONFIGURED_SPEED:

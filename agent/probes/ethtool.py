@@ -1,4 +1,4 @@
-"""Driver and firmware of a network card, and what both ends of its link can."""
+"""Driver and firmware of a network card, and the speeds that both ends of its link support."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def run_driver(name: str, timeout_s: float = 10.0) -> shell.Completed:
 
 
 def parse_driver(text: str) -> dict[str, str]:
-    """`driver`, `firmware-version`, `bus-info` and so on. Raises ParseError when there is no driver line."""
+    """`driver`, `firmware-version`, `bus-info` and so on. Raises ParseError without a driver line."""
     pairs = (line.partition(":") for line in text.splitlines())
     found = {key.strip(): clean(value) for key, colon, value in pairs if colon}
     if "driver" not in found:
@@ -28,8 +28,8 @@ _MODE = re.compile(r"([1-9]\d{0,6})base[\w-]{0,20}(?:/(Half|Full))?")
 
 @dataclass(frozen=True)
 class LinkModes:
-    """Full-duplex speeds in Mbit/s: the card's own, and those that the other end offers, empty where it does not say.
-    `speed_mbit` is the one they agreed on."""
+    """Full-duplex speeds in Mbit/s: the card's own, and those that the other end offers, empty if it does not say.
+    `speed_mbit` is the negotiated one."""
 
     speed_mbit: int | None
     own_mbit: frozenset[int]
@@ -37,7 +37,7 @@ class LinkModes:
 
     @property
     def best_mbit(self) -> int | None:
-        """The fastest that both can; None where one of them does not say."""
+        """The highest speed that both ends support. None if one of them does not say."""
         return max(self.own_mbit & self.partner_mbit, default=None)
 
 
@@ -46,7 +46,7 @@ def run_link(name: str, timeout_s: float = 10.0) -> shell.Completed:
 
 
 def parse_link(text: str) -> LinkModes:
-    """Raises ParseError when it is not ethtool's page of settings."""
+    """Raises ParseError for anything but ethtool's page of settings."""
     if "Settings for" not in text:
         raise ParseError("ethtool printed no settings")
     speed = re.search(r"^[ \t]*Speed:[ \t]*(\d{1,7})Mb/s", text, re.MULTILINE)
@@ -55,8 +55,8 @@ def parse_link(text: str) -> LinkModes:
 
 
 def _modes(text: str, title: str) -> frozenset[int]:
-    """A list goes on over lines without a title of their own. Empty, too, where a word in it is no mode: it may have
-    been the fastest."""
+    """The modes of a list, which may continue on lines without a title. Empty if any word in it is no mode, since that
+    word may be the fastest mode."""
     match = re.search(rf"^[ \t]*{title}:(.*(?:\n[ \t]+[^:\n]+$)*)", text, re.MULTILINE)
     found = [_MODE.fullmatch(word) for word in match[1].split()] if match else []
     known = [mode for mode in found if mode]

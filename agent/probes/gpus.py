@@ -1,5 +1,5 @@
-"""Discrete GPUs among the PCI devices. Integrated graphics are part of CPU or chipset, and the VGA chip of a server
-is there for its console: both are not counted. Cards of other makers (Intel) stand among the accelerators."""
+"""The discrete GPUs among the PCI devices. Integrated graphics are part of CPU or chipset, and a server's VGA chip is
+only for its console, so neither counts. Cards of other makers (Intel) are listed among the accelerators."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _NFORCE = re.compile(r"(?i)\b(nforce|mcp\d{2}\w*|c[567]\d[a-z]{0,3})\b")
 
 
 def discrete(devices: list[PciDevice]) -> list[PciDevice]:
-    """Display controllers (class 03) of NVIDIA and AMD that are cards; AMD's compute cards are class 12."""
+    """The display controllers (class 03) of NVIDIA and AMD that are cards. AMD's compute cards have class 12."""
     return [device for device in devices if is_gpu(device)]
 
 
 def inventory(devices: list[PciDevice], known: list[NvidiaGpu]) -> list[wire.Gpu]:
-    """The cards with the UUID that the driver tells, '' where there is no driver."""
+    """The cards, with the UUID that the driver gives, or '' without a driver."""
     by_address = {gpu.pci: gpu for gpu in known}
     found = []
     for device in discrete(devices):

@@ -1,5 +1,5 @@
 """InfiniBand ports, which have a GUID and no MAC (Linux Documentation/ABI/stable/sysfs-class-infiniband). Omni-Path's
-driver says InfiniBand of its ports, too."""
+driver calls its ports InfiniBand, too."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ _NO_GUID = "0000:0000:0000:0000"
 
 
 def ports(models: dict[str, str], root: Path = Path("/")) -> list[wire.InfinibandPort]:
-    """Of the cards, not of their virtual functions, and not those that speak Ethernet (RoCE). `models` by PCI slot."""
+    """The ports of cards, without those of virtual functions and without those that run Ethernet (RoCE). `models` by
+    PCI slot."""
     return [
         _port(port, models)
         for port in sorted((root / "sys/class/infiniband").glob("*/ports/*"))

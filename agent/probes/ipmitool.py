@@ -1,5 +1,5 @@
-"""The BMC: who it is, its sensors, the power it measures. Its event log: `sel`; what its sensors say of power supplies
-and fans: `supplies`, `bmc_fans`."""
+"""The BMC: its identity, its sensors, the power that it measures. Its event log is in `sel`, its sensors of power
+supplies and fans in `supplies` and `bmc_fans`."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from agent.parsing import ParseError, clean
 
 _DEVICES = ("dev/ipmi0", "dev/ipmi/0", "dev/ipmidev/0")
 
-# What `sdr elist` prints for a sensor's status (lib/ipmi_sdr.c, ipmi_sdr_get_thresh_status), and short lists.
+# The status of a sensor in `sdr elist` (lib/ipmi_sdr.c, ipmi_sdr_get_thresh_status), and in short lists.
 LIMITS_CROSSED = ("lnc", "lcr", "lnr", "unc", "ucr", "unr", "nc", "cr", "nr")
 STATUSES = ("ok", "ns", *LIMITS_CROSSED)
 UNREAD = "?"
-# One controller numbers 255 sensors in each of four logical units (IPMI 2.0, table 43-1); large machines have several.
+# A controller has up to 255 sensors in each of four logical units (IPMI 2.0, table 43-1). Large machines have several
+# controllers.
 MOST_SENSORS = 3000
 
 
 @dataclass(frozen=True)
 class Sensor:
-    """One row of `sdr elist`: `status` ok, ns (no reading), one of LIMITS_CROSSED, or UNREAD; `reading` in the words of
-    the BMC."""
+    """One row of `sdr elist`. `status` is ok, ns (no reading), one of LIMITS_CROSSED, or UNREAD. `reading` is the BMC's
+    text."""
 
     name: str
     number: str
@@ -33,7 +34,7 @@ class Sensor:
 
 
 def has_bmc(root: Path = Path("/")) -> bool:
-    """Whether the kernel found a BMC: without its device file ipmitool can only fail."""
+    """Whether the kernel found a BMC. Without its device file ipmitool can only fail."""
     return any((root / device).exists() for device in _DEVICES)
 
 
@@ -51,8 +52,8 @@ def parse_mc_info(text: str) -> dict[str, str]:
 
 
 def parse_sdr(text: str) -> list[Sensor]:
-    """Rows of `sdr elist` or `sdr type …`; one that lacks cells has the status UNREAD. Raises ParseError for text
-    without a single row that isn't empty."""
+    """Rows of `sdr elist` or `sdr type …`. A row without all cells has the status UNREAD. Raises ParseError for text
+    without any row."""
     rows = [[clean(cell) for cell in line.split("|")] for line in text.splitlines()]
     sensors = [_sensor(cells) for cells in rows if len(cells) > 1]
     if len(sensors) > MOST_SENSORS:
@@ -63,7 +64,7 @@ def parse_sdr(text: str) -> list[Sensor]:
 
 
 def sensors_of(kind: str) -> list[Sensor]:
-    """Those of one type; none where the BMC does not answer, or has none."""
+    """The sensors of one type. Empty if the BMC does not answer, or has none."""
     done = run("sdr", "type", kind)
     try:
         return parse_sdr(done.stdout) if done.ok else []
@@ -80,7 +81,7 @@ def _sensor(cells: list[str]) -> Sensor:
 
 
 def parse_dcmi_power(text: str) -> float:
-    """Watts of the whole system now. Raises ParseError where the BMC measures none."""
+    """Watts of the whole system now. Raises ParseError if the BMC does not measure them."""
     match = re.search(r"Instantaneous power reading:\s*(\d{1,9})\s*Watts", text)
     if match is None:
         raise ParseError(f"the BMC gives no DCMI power reading: {clean(text)[:100]}")

@@ -1,4 +1,5 @@
-"""Who is at the other end of a cable: the frames in which switches tell their name and port (IEEE 802.1AB)."""
+"""The device at the other end of a cable, from the frames in which switches announce their name and port (IEEE
+802.1AB)."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ _MAC_SUBTYPE = {_CHASSIS: 4, _PORT: 3}
 
 @dataclass(frozen=True)
 class Neighbour:
-    """`system` is the switch's name, or its chassis where it tells none; `port` its own word for the port."""
+    """`system` is the switch's name, or its chassis if it gives none. `port` is its own name for the port."""
 
     system: str
     port: str
@@ -72,7 +73,7 @@ def _identifier(kind: int, value: bytes) -> str:
 
 def _opened(name: str) -> socket.socket:
     member = struct.pack("iHH8s", socket.if_nametoindex(name), _MULTICAST, 6, _NEAREST_BRIDGE)
-    # Protocol 0 until it is bound: from its creation on it would hear every card else.
+    # Protocol 0 until it is bound: a new socket would otherwise receive the frames of every card.
     opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
     try:
         opened.bind((name, ETHERTYPE))
@@ -84,7 +85,7 @@ def _opened(name: str) -> socket.socket:
 
 
 class Listener:
-    """Hears from its creation on; `heard` gives the newest neighbour. `trouble` says why it can't hear at all."""
+    """Listens from its creation on. `heard` returns the newest neighbour. `trouble` says why it can't listen."""
 
     def __init__(self, name: str) -> None:
         self.trouble = ""
@@ -95,7 +96,7 @@ class Listener:
             self.trouble = f"{name}: LLDP can't be heard: {error.strerror or error}"
 
     def heard(self, wait_s: float = 0.0) -> Neighbour | None:
-        """What has been heard so far, else the first that is heard within `wait_s`."""
+        """The newest neighbour so far, or else the first one within `wait_s`."""
         until = time.monotonic() + wait_s
         newest = self._newest()
         while newest is None and self._socket is not None and (left_s := until - time.monotonic()) > 0:

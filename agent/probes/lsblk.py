@@ -1,4 +1,4 @@
-"""Block devices as util-linux and udev see them: serial number, WWN, transport, what holds what."""
+"""Block devices as util-linux and udev see them: serial number, WWN, transport, and which device holds which."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from agent.parsing import ParseError, clean, integer, mapping, parse_json, seque
 
 @dataclass(frozen=True)
 class BlockDevice:
-    """One row. `size_bytes` 0 for an empty drive; `children` are partitions and what is built on them."""
+    """One row. `size_bytes` is 0 for a drive without a medium. `children` are partitions and what is built on them."""
 
     name: str
     kind: str
@@ -30,7 +30,7 @@ def run(timeout_s: float = 30.0) -> shell.Completed:
 
 
 def parse(text: str) -> list[BlockDevice]:
-    """Raises ParseError when it is not lsblk's JSON; an empty list is a host without block devices."""
+    """Raises ParseError for anything but lsblk's JSON. An empty list is a host without block devices."""
     data = parse_json(text, "lsblk")
     if "blockdevices" not in data:
         raise ParseError("lsblk printed no blockdevices")
@@ -54,5 +54,5 @@ def _device(row: dict[str, object]) -> BlockDevice:
 
 
 def _flag(value: object) -> bool:
-    """Older versions write "1" where newer write true."""
+    """Older versions write "1", newer ones true."""
     return value is True or value in ("1", 1)

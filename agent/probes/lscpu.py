@@ -9,7 +9,7 @@ from agent.contract import wire
 from agent.host import shell, sysfs
 from agent.parsing import ParseError, clean, integer, mapping, parse_json, sequence
 
-# What stands there where none was loaded, or a hypervisor tells none.
+# The values for "no microcode loaded", and for a hypervisor that gives none.
 _NO_REVISION = ("", "0x0", "0xffffffff")
 
 
@@ -18,7 +18,7 @@ def run(timeout_s: float = 20.0) -> shell.Completed:
 
 
 def parse(text: str) -> wire.Cpu:
-    """The cores are those of all sockets together; microcode is added by `with_microcode`. Raises ParseError."""
+    """The cores are those of all sockets together. `with_microcode` adds the microcode. Raises ParseError."""
     fields = _fields(sequence(parse_json(text, "lscpu").get("lscpu")))
     sockets = _count(fields, "Socket(s)")
     per_socket = _count(fields, "Core(s) per socket") or _count(fields, "Core(s) per cluster")
@@ -34,9 +34,9 @@ def parse(text: str) -> wire.Cpu:
 
 
 def with_topology(cpu: wire.Cpu, root: Path = Path("/")) -> wire.Cpu:
-    """The same with sockets and cores as the kernel's topology has them. lscpu divides the cores that are online by
-    the sockets, and rounds; a package is one socket however many dies and NUMA nodes it has, and the threads of a
-    core are one core. Where the kernel has no topology (some virtual machines), lscpu's word stays."""
+    """The CPU with sockets and cores from the kernel's topology. lscpu divides the online cores by the sockets, and
+    rounds. A package is one socket, however many dies and NUMA nodes it has, and the threads of a core are one core. If
+    the kernel has no topology (some virtual machines), lscpu's numbers stay."""
     packages: set[int] = set()
     cores: set[tuple[int, str]] = set()
     for topology in sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/topology")):
@@ -50,7 +50,8 @@ def with_topology(cpu: wire.Cpu, root: Path = Path("/")) -> wire.Cpu:
 
 
 def with_microcode(cpu: wire.Cpu, cpuinfo: str) -> wire.Cpu:
-    """The same with the microcode revision in /proc/cpuinfo; all of them where the processors run several."""
+    """The CPU with the microcode revision in /proc/cpuinfo. If the processors have several revisions, all of them are
+    given."""
     pairs = (line.partition(":") for line in cpuinfo.splitlines())
     found = dict.fromkeys(clean(value) for key, _, value in pairs if key.strip() == "microcode")
     named = [revision for revision in found if revision.lower() not in _NO_REVISION]
@@ -65,7 +66,7 @@ def read_cpuinfo(root: Path = Path("/")) -> str:
 
 
 def _fields(rows: list[object]) -> dict[str, str]:
-    """util-linux nests the rows since 2.38; a bare `-` stands for unknown."""
+    """util-linux nests the rows since 2.38. A bare `-` means unknown."""
     found: dict[str, str] = {}
     for row in map(mapping, rows):
         name, value = clean(row.get("field")).rstrip(":"), row.get("data")

@@ -1,4 +1,5 @@
-"""lshw's tree, for what neither sysfs nor DMI tells: kept whole as evidence, asked only for counts and firmware."""
+"""lshw's tree, for what neither sysfs nor DMI gives. It is kept whole as evidence, and read only for counts and
+firmware."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from agent.parsing import ParseError, clean, flat, mapping, sequence
 
 @dataclass(frozen=True)
 class Node:
-    """One device: its class (network, disk, display, …), where it is, what it is called, and its settings."""
+    """One device: its class (network, disk, display, …), its place, its name, and its settings."""
 
     kind: str
     description: str

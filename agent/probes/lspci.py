@@ -13,7 +13,7 @@ _ID = re.compile(r"\[([0-9a-fA-F]{4})\]\s*$")
 
 @dataclass(frozen=True)
 class PciDevice:
-    """`slot` with its domain (0000:01:00.0); the `…_id` are four lower-case hex digits, '' where lspci gave none."""
+    """`slot` with its domain (0000:01:00.0). The `…_id` are four lower-case hex digits, '' if lspci gave none."""
 
     slot: str
     class_id: str
@@ -30,7 +30,7 @@ def run(timeout_s: float = 30.0) -> shell.Completed:
 
 
 def parse(text: str) -> list[PciDevice]:
-    """Raises ParseError when there is no device in it."""
+    """Raises ParseError if there is no device in it."""
     records = [_record(block) for block in re.split(r"\n\s*\n", text.strip())]
     devices = [_device(record) for record in records if record.get("Slot")]
     if not devices:

@@ -1,4 +1,4 @@
-"""Memory that the kernel has, and how much of it a test may take: the smallest of what is free and what the control
+"""How much memory the kernel has, and how much of it a test may take: the smaller of what is free and what the control
 group allows."""
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def parse(text: str) -> dict[str, int]:
 
 
 def group_room_bytes(root: Path = Path("/")) -> int | None:
-    """What the tightest control group above us still allows; None without a limit (cgroup v2)."""
+    """How much the tightest control group above us still allows. None without a limit (cgroup v2)."""
     rooms = [room for group in _groups(root) if (room := _room(group)) is not None]
     return min(rooms) if rooms else None
 
@@ -36,7 +36,7 @@ def group_room_bytes(root: Path = Path("/")) -> int | None:
 def testable_bytes(
     available_bytes: int, group_bytes: int | None, total_bytes: int, reserve_percent: float, reserve_min_bytes: int
 ) -> int:
-    """What a memory test may take: what is available, less a reserve of `reserve_percent` of all memory or
+    """How much a memory test may take: the available memory less a reserve of `reserve_percent` of all memory or
     `reserve_min_bytes`, whichever is more. Never negative."""
     reserve = max(int(total_bytes * reserve_percent / 100), reserve_min_bytes)
     room = available_bytes if group_bytes is None else min(available_bytes, group_bytes)

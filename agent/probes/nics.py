@@ -1,4 +1,4 @@
-"""Physical network cards, read from sysfs: what has a device behind it and is Ethernet."""
+"""Physical network cards, read from sysfs: Ethernet interfaces with a device behind them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ETHERNET = "1"  # ARPHRD_ETHER
 
 @dataclass(frozen=True)
 class NicState:
-    """`speed_mbit` is None without link or where the driver does not say; `duplex` is full, half or ''."""
+    """`speed_mbit` is None without a link, or if the driver does not give it. `duplex` is full, half or ''."""
 
     name: str
     mac: str
@@ -26,7 +26,7 @@ class NicState:
 
 @dataclass(frozen=True)
 class Traffic:
-    """What a card has counted, in bytes."""
+    """The bytes that a card has counted."""
 
     sent_bytes: int
     received_bytes: int
@@ -40,7 +40,7 @@ def traffic(name: str, root: Path = Path("/")) -> Traffic | None:
 
 
 def names(root: Path = Path("/")) -> list[str]:
-    """Cards, not bridges, bonds, VLANs, and not the virtual functions of a card."""
+    """The cards, without bridges, bonds and VLANs, and without virtual functions of a card."""
     return [
         port.name
         for port in sorted((root / "sys/class/net").glob("*"))
@@ -68,7 +68,7 @@ def state(name: str, root: Path = Path("/")) -> NicState:
 
 
 def _speed(text: str) -> int | None:
-    """-1 and 4294967295 stand for unknown."""
+    """-1 and 4294967295 mean unknown."""
     try:
         speed = int(text)
     except ValueError:

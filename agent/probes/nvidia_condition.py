@@ -1,6 +1,9 @@
-"""Two conditions that an NVIDIA card tells of beside its memory: heat at which it slows itself down, and its place in
-an NVLink fabric. Elements: nvsmi_device schema, versions 10 to 13; meanings: nvidia-smi(1), "Temperature", and NVML's
-nvmlGpuFabricInfo (state, status, healthMask)."""
+"""Two conditions that an NVIDIA card reports beside its memory: heat at which it slows down, and its state in an NVLink
+fabric.
+
+Elements: nvsmi_device schema, versions 10 to 13. Meanings: nvidia-smi(1), "Temperature", and NVML's nvmlGpuFabricInfo
+(state, status, healthMask).
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,13 @@ from agent.parsing import clean
 from agent.probes import nvidia_words
 
 _DEGREES = re.compile(r"(-?\d{1,4}) C")
-# Words of the fabric's health that say that something is wrong.
+# Words in the fabric's health that mean a fault.
 _UNHEALTHY = {"bandwidth": "degraded", "route_unhealthy": "true", "summary": "unhealthy"}
 
 
 def heat(card: Element) -> str:
-    """In words, where the card is as hot as its own slowdown temperature; '' where it is not, or says neither. Newer
-    cards tell how far they are from their limit: the less, the hotter."""
+    """A sentence if the card has reached its own slowdown temperature. Empty if not, or if it gives neither value.
+    Newer cards report the distance to their limit instead."""
     now, slow = (_degrees(card, f"gpu_temp{name}") for name in ("", "_slow_threshold"))
     if now is not None and slow is not None and now >= slow > 0:
         return f"{now} °C, and it slows down at {slow} °C"
@@ -28,8 +31,8 @@ def heat(card: Element) -> str:
 
 
 def fabric(card: Element) -> str:
-    """In words, what is wrong with the card's place in the fabric; '' where nothing is, where it has none, or where the
-    fabric is not up yet."""
+    """A sentence about what is wrong with the card's place in the fabric. Empty if nothing is, if the card has none, or
+    if the fabric is not up yet."""
     state, status = (clean(card.findtext(f"fabric/{name}"))[:60] for name in ("state", "status"))
     is_refused = status.casefold() not in ("", "success") and not nvidia_words.is_absent(status)
     if state.casefold() == "completed" and is_refused:

@@ -1,8 +1,9 @@
-"""What an NVIDIA card says of its memory: uncorrected errors, rows remapped, pages retired, repairs that wait.
+"""What an NVIDIA card reports about its memory: uncorrected errors, remapped rows, retired pages, pending repairs.
 
-Schema 11 of nvidia-smi has either single and double bit errors by unit with a total (Kepler to Volta) or SRAM and DRAM
-(Turing and Ampere); schema 12 and 13 split uncorrectable SRAM errors into parity and SEC-DED. Rows are remapped since
-Ampere, pages were retired before it (NVIDIA: GPU Memory Error Management; Dynamic Page Retirement)."""
+Schema 11 of nvidia-smi has either single and double bit errors by unit with a total (Kepler to Volta), or SRAM and DRAM
+(Turing and Ampere). Schemas 12 and 13 split uncorrectable SRAM errors into parity and SEC-DED. Rows are remapped since
+Ampere; before it, pages were retired (NVIDIA: GPU Memory Error Management; Dynamic Page Retirement).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from agent.parsing import clean
 from agent.probes import nvidia_words
 from agent.probes.nvidia_words import Said
 
-# Newer drivers say these of memory that no reset mends, and of repairs that the next reset makes.
+# Newer drivers report these for memory that no reset repairs, and for repairs that the next reset makes.
 WORN_OUT = ("ecc_errors/aggregate/sram_threshold_exceeded", "ecc_errors/unrepairable_memory", "unrepairable_memory")
 REPAIR_PENDING = ("ecc_errors/channel_repair_pending", "ecc_errors/tpc_repair_pending")
 _ROWS, _PAGES = "remapped_rows", "retired_pages"
@@ -23,9 +24,9 @@ _FEW_SPARE = ("row_remapper_histogram_low", "row_remapper_histogram_none")
 
 @dataclass(frozen=True)
 class Memory:
-    """Numbers are None where they were not read. `has_no_ecc` is what the card declares; `trouble` holds what was
-    answered with an error or could not be read; `tells_of_repair` is false where neither remapped rows nor retired
-    pages are spoken of, not even as something that the card has not."""
+    """Numbers are None if they were not read. `has_no_ecc` is the card's own report. `trouble` holds values that were
+    errors or could not be read. `tells_of_repair` is false if the output has neither remapped rows nor retired pages,
+    not even as something that the card lacks."""
 
     uncorrected: int | None = None
     corrected: int | None = None
@@ -82,7 +83,7 @@ def _statements(card: Element) -> Iterator[tuple[str, Said]]:
 
 
 def _of_part(part: Element | None, name: str) -> Iterator[tuple[str, Said]]:
-    """A part that is told at all must tell of both: what waits, and what failed."""
+    """A section that is there must have both: what is pending, and what failed."""
     if part is None or (not len(part) and nvidia_words.is_absent(part.text)):
         return
     if not len(part):
@@ -100,7 +101,7 @@ def _of_part(part: Element | None, name: str) -> Iterator[tuple[str, Said]]:
 
 
 def _left_out(counts: dict[str, Said]) -> Iterator[str]:
-    """Counters that stand beside those that are there, in every schema."""
+    """Counters that are missing although their neighbours are there: every schema has both."""
     names = {path.removeprefix("ecc_errors/volatile/") for path in counts if "/volatile/" in path}
     by_unit = any("_bit/" in name for name in names)
     sram = [name for name in ("sram_uncorrectable_parity", "sram_uncorrectable_secded") if name in names]
@@ -126,7 +127,7 @@ def _is_count(path: str) -> bool:
 
 
 def _total(counts: dict[str, Said], period: str, word: str, bits: str) -> int | None:
-    """The sum of what was read. Where the units have a total of their own, that or their sum, whichever is more."""
+    """The sum of the counts that were read. If the units have a total of their own, the larger of both."""
     known = {
         path: one.number for path, one in counts.items()
         if path.startswith(period) and (word in path or f"/{bits}/" in path) and one.number is not None
@@ -138,7 +139,7 @@ def _total(counts: dict[str, Said], period: str, word: str, bits: str) -> int | 
 
 
 def _any(said: dict[str, Said], *paths: str) -> bool | None:
-    """None where none of them says yes or no."""
+    """None if none of them says yes or no."""
     known = [said[path].flag for path in paths if path in said and said[path].flag is not None]
     return any(known) if known else None
 

@@ -1,8 +1,8 @@
-"""NVIDIA GPUs as their driver sees them. The live image carries no NVIDIA driver: this speaks where one is present.
+"""NVIDIA GPUs as their driver sees them. The live image contains no NVIDIA driver; this is used where one is installed.
 
-The elements are those of NVIDIA's nvsmi_device schema, versions 10 to 13; they differ in names of clocks, power and
-memory errors, which is why nothing here is required. Exit statuses and warnings are those of the manual page
-nvidia-smi(1), "RETURN VALUE"."""
+The elements are those of NVIDIA's nvsmi_device schema, versions 10 to 13. The versions name clocks, power and memory
+errors differently, so no element is required. Exit statuses and warnings are those of nvidia-smi(1), "RETURN VALUE".
+"""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from agent.parsing import ParseError, clean
 from agent.probes import nvidia_condition, nvidia_memory, nvidia_words
 from agent.probes.nvidia_memory import Memory
 
-# Heat and power: idling, and caps that somebody set, are ordinary.
+# Reasons of heat and power. Idling, and caps that somebody set, are ordinary.
 SLOWDOWNS = ("hw_slowdown", "hw_thermal_slowdown", "hw_power_brake_slowdown", "sw_thermal_slowdown")
 # The manual page: hw_slowdown alone "may be also reported during PState or clock change".
 WEAK_SLOWDOWN = "hw_slowdown"
@@ -32,9 +32,9 @@ _MOST_LINES, _MOST_GPUS = 200, 256
 
 @dataclass(frozen=True)
 class NvidiaGpu:
-    """Numbers are None where the card does not support them (N/A), or where they were not read (`memory.trouble` and
-    `errors` say so). Errors are those since the driver was loaded; `slowed_by` what the hardware slows the clocks for
-    at this moment; `recovery` what the driver says must be done after a fault, '' where it says nothing of it."""
+    """Numbers are None if the card does not support them (N/A), or if they were not read (`memory.trouble` and `errors`
+    say so). Errors are those since the driver was loaded. `slowed_by` is why the hardware slows the clocks now.
+    `recovery` is what the driver says must be done after a fault, '' if it says nothing."""
 
     uuid: str
     model: str
@@ -55,14 +55,14 @@ class NvidiaGpu:
 
     @property
     def name(self) -> str:
-        """What findings call it: its UUID, or where it sits."""
+        """The card's name in findings: its UUID, or its PCI address."""
         return self.uuid or self.pci
 
 
 @dataclass(frozen=True)
 class Silent:
-    """A card of which nvidia-smi says that it could not be asked (`is_gone`), or not wholly. `pci` is '' where it does
-    not say which one."""
+    """A card that nvidia-smi could not ask (`is_gone`), or not completely. `pci` is '' if the message does not say
+    which one."""
 
     pci: str
     words: str
@@ -71,7 +71,7 @@ class Silent:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one call of nvidia-smi came to. `attached` is how many cards it says there are."""
+    """The result of one call of nvidia-smi. `attached` is how many cards it reports."""
 
     cards: list[NvidiaGpu] = field(default_factory=list)
     silent: list[Silent] = field(default_factory=list)
@@ -92,7 +92,7 @@ def ask(timeout_s: float = 60.0) -> Answer:
 
 
 def of_completed(done: shell.Completed) -> Answer:
-    """A status other than 0 is trouble for all cards, unless the words beside the XML say whose it is."""
+    """A status other than 0 is trouble for all cards, unless the text beside the XML names the card."""
     beside = done.stderr[-20000:]
     try:
         answer = read(f"{done.stdout}\n{beside}" if beside else done.stdout)
@@ -110,7 +110,7 @@ def parse(text: str) -> list[NvidiaGpu]:
 
 
 def read(text: str) -> Answer:
-    """Warnings may stand before and after the XML. Raises ParseError for anything but nvidia-smi's XML; a document type
+    """Warnings may stand before and after the XML. Raises ParseError for anything but nvidia-smi's XML. A document type
     with entities is refused unread."""
     document, beside = _apart(text)
     if "<!ENTITY" in document:
@@ -137,13 +137,13 @@ def _apart(text: str) -> tuple[str, str]:
 
 
 def _first_line(beside: str) -> str:
-    """nvidia-smi's own sentence where it printed no XML at all."""
+    """nvidia-smi's own message, if it printed no XML at all."""
     line = next((words for row in beside.splitlines()[:_MOST_LINES] if (words := clean(row))), "")
     return f"nvidia-smi: {line[:200]}" if line and not line.startswith("<") else ""
 
 
 def silent(beside: str) -> list[Silent]:
-    """The cards that the lines beside the XML, or in place of it, speak of."""
+    """The cards that are named in the lines beside the XML, or instead of it."""
     found = []
     for line in beside.splitlines()[:_MOST_LINES]:
         words = clean(line)[:400]
@@ -201,7 +201,7 @@ def _slowed_by(element: ElementTree.Element) -> tuple[str, ...]:
 
 
 def _recovery(element: ElementTree.Element) -> str:
-    """`gpu_recovery_action` of newer drivers; older ones have two answers of yes or no."""
+    """`gpu_recovery_action` of newer drivers. Older ones have two answers of yes or no."""
     action = nvidia_words.plain(element.findtext("gpu_recovery_action"))
     if action and not nvidia_words.is_absent(action) and not nvidia_words.is_moved(action):
         return action
@@ -212,7 +212,7 @@ def _recovery(element: ElementTree.Element) -> str:
 
 
 def pci_address(text: str) -> str:
-    """`00000000:65:00.0` as sysfs spells it, 0000:65:00.0. A domain of more than four digits is kept (VMD, Azure)."""
+    """`00000000:65:00.0` as sysfs writes it, 0000:65:00.0. A domain of more than four digits is kept (VMD, Azure)."""
     match = re.fullmatch(r"([0-9A-Fa-f]{1,8}):([0-9A-Fa-f]{1,2}):([0-9A-Fa-f]{1,2})(?:\.([0-9A-Fa-f]))?", text)
     if not match:
         return text.lower()

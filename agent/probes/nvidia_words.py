@@ -1,8 +1,9 @@
-"""What nvidia-smi writes where a number or a yes or no should stand: a value, that the card has no such thing, or an
+"""What nvidia-smi writes in place of a number or a yes or no: a value, a note that the card has no such thing, or an
 error of the driver.
 
-The errors are the words of NVML's nvmlErrorString (nvml.h; NVIDIA's NVML reference, "Device Return Codes"); the table
-of nvidia-smi writes ERR! for all of them, queries write them in brackets."""
+The errors are the words of NVML's nvmlErrorString (nvml.h; NVIDIA's NVML reference, "Device Return Codes").
+nvidia-smi's table writes ERR! for all of them, queries write them in brackets.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +13,9 @@ from xml.etree.ElementTree import Element
 
 from agent.parsing import clean
 
-# The card or its driver has no such thing (NVML_ERROR_NOT_SUPPORTED is printed as N/A).
+# The card or its driver does not have this (NVML_ERROR_NOT_SUPPORTED is printed as N/A).
 _ABSENT = frozenset({"n/a", "not supported", "not applicable"})
-# This question is asked by another element of newer drivers: neither a value nor an error.
+# Newer drivers have another element for this. It is neither a value nor an error.
 _MOVED = "requested functionality has been deprecated"
 _ERRORS = re.compile(
     r"ERR!|unknown error|gpu is lost|fallen off the bus|requires? reset|reset required|insufficient|corrupted inforom|"
@@ -24,17 +25,17 @@ _ERRORS = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"(\d{1,18})(?:\.\d{1,9})?(?: [A-Za-z%()]{1,12})?")
-# Who wrote these is a program or a person, not the card.
+# A program or a person wrote these, not the card.
 _NOT_THE_CARDS = frozenset({"processes", "accounted_processes", "product_name", "vbios_version", "mig_devices"})
 _MOST_ERRORS = 20
-# The schema's elements lie at most four deep.
+# The schema is at most four levels deep.
 DEEPEST = 8
 
 
 @dataclass(frozen=True)
 class Said:
-    """`number` or `flag` where one was read; `is_absent` where the card declares that it has no such thing; else
-    `trouble` says in words what stood there."""
+    """`number` or `flag` if one was read; `is_absent` if the card declares that it does not have this; else `trouble`
+    quotes the text."""
 
     number: int | None = None
     flag: bool | None = None
@@ -43,7 +44,7 @@ class Said:
 
 
 def plain(text: str | None) -> str:
-    """Without the brackets that queries put around what is no value."""
+    """The text without the brackets that queries put around anything but a value."""
     words = clean(text)
     return words[1:-1].strip() if words.startswith("[") and words.endswith("]") else words
 

@@ -1,4 +1,4 @@
-"""What an NVMe controller can do: the one thing asked of it here is whether it can test itself."""
+"""What an NVMe controller supports. Only its self-test is read here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SELF_TEST = 1 << 4  # OACS bit 4, NVM Express base specification 1.3, figure 10
 
 @dataclass(frozen=True)
 class Controller:
-    """`extended_minutes` is the nominal time of an extended self-test, 0 where none is given."""
+    """`extended_minutes` is the nominal time of an extended self-test, 0 if it is not given."""
 
     self_test: bool
     extended_minutes: int
@@ -23,7 +23,7 @@ def run(path: str, timeout_s: float = 20.0) -> shell.Completed:
 
 
 def parse(text: str) -> Controller:
-    """Raises ParseError when there is no OACS field, of 16 bits."""
+    """Raises ParseError without an OACS field of 16 bits."""
     data = parse_json(text, "nvme id-ctrl")
     oacs = integer(data.get("oacs"))
     if oacs is None or not 0 <= oacs < 1 << 16:

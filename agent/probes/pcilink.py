@@ -1,4 +1,4 @@
-"""PCIe links, from sysfs: a card that is half seated trains narrower than both ends of its link can."""
+"""PCIe links, from sysfs. A card that is not fully seated has fewer lanes than both ends of its link support."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agent.host import sysfs
 # 0x30 stands Link Control 2 with the target speed in bits 0 to 3 (from version 2 of the capability on).
 _PCIE, _LINK_CONTROL_2 = 0x10, 0x30
 _TARGETS_GTS = {1: 2.5, 2: 5.0, 3: 8.0, 4: 16.0, 5: 32.0, 6: 64.0}
-# Endpoint, legacy endpoint, upstream port of a switch, bridge to PCI: the lower ends of links.
+# The lower ends of links: endpoint, legacy endpoint, upstream port of a switch, bridge to PCI.
 _LOWER_ENDS = (0, 1, 5, 7)
 # Classes of PCI devices: display controllers, processing accelerators.
 _IDLE_SLOWLY = ("0x03", "0x12")
@@ -20,8 +20,8 @@ _IDLE_SLOWLY = ("0x03", "0x12")
 
 @dataclass(frozen=True)
 class Link:
-    """Lanes and transfer rate (GT/s) now, and the most that both ends can. `limit_gts` is what the upper end was told
-    to go up to, by the firmware or the kernel; None where it does not say."""
+    """Lanes and transfer rate (GT/s) now, and the most that both ends support. `limit_gts` is the limit that the
+    firmware or the kernel set at the upper end; None if it gives none."""
 
     width: int
     max_width: int
@@ -31,7 +31,7 @@ class Link:
 
 
 def read(slot: str, root: Path = Path("/")) -> Link | None:
-    """None for a device that is not PCIe or whose link the kernel does not know."""
+    """None for a device that is not PCIe, or whose link the kernel does not know."""
     device = (root / "sys/bus/pci/devices" / slot).resolve()
     now, most = _pair(device, "current"), _pair(device, "max")
     if now is None or most is None:
@@ -42,15 +42,15 @@ def read(slot: str, root: Path = Path("/")) -> Link | None:
 
 
 def lower_ends(root: Path = Path("/")) -> list[str]:
-    """The slots of all devices that hang on a link: no root ports, no ports of a switch that look down, nothing that
-    is built into the CPU."""
+    """The slots of all devices at the lower end of a link. Root ports, downstream ports of a switch, and devices inside
+    the CPU are left out."""
     devices = sorted((root / "sys/bus/pci/devices").glob("*"))
     return [device.name for device in devices if _kind(device) in _LOWER_ENDS]
 
 
 def is_display(slot: str, root: Path = Path("/")) -> bool:
-    """Whether the link is one of a graphics or accelerator card, which lowers its speed when it is idle: also for the
-    card's sound and USB functions, and for the port of a switch on the card."""
+    """Whether this is the link of a graphics or accelerator card, which lowers its speed when idle. It includes the
+    card's sound and USB functions, and the port of a switch on the card."""
     device = (root / "sys/bus/pci/devices" / slot).resolve()
     functions = device.parent.glob(f"{slot.rpartition('.')[0]}.*/class")
     below = (device.glob("/".join(["*:*:*.*"] * depth + ["class"])) for depth in (1, 2))
@@ -58,7 +58,7 @@ def is_display(slot: str, root: Path = Path("/")) -> bool:
 
 
 def _pair(device: Path, which: str) -> tuple[int, float] | None:
-    """Width and speed. Integrated devices report 0 or 255 lanes, a link that is down an unknown speed."""
+    """Width and speed. Integrated devices report 0 or 255 lanes, a link that is down reports an unknown speed."""
     try:
         width = int(sysfs.text(device / f"{which}_link_width"))
         speed = float(sysfs.text(device / f"{which}_link_speed").split()[0])
@@ -88,7 +88,7 @@ def _target_gts(device: Path) -> float | None:
 
 
 def _capability(device: Path) -> tuple[bytes, int] | None:
-    """The configuration space and where the PCI Express capability begins in it. Only root can read beyond 64 bytes."""
+    """The configuration space, and where its PCI Express capability begins. Only root can read beyond 64 bytes."""
     try:
         config = (device / "config").read_bytes()[:256]
     except OSError:

@@ -1,7 +1,8 @@
-"""Volumes of RAID controllers: which of the kernel's disks are some, of which controller, and how smartctl gets at the
-drives behind them. A volume has no health: its drives have.
+"""Volumes of RAID controllers: which of the kernel's disks are volumes, of which controller, and how smartctl reaches
+the drives behind them. A volume has no health of its own; its drives have.
 
-Written against the drivers' sources and smartctl(8); tried on no such controller."""
+Written from the drivers' sources and smartctl(8), and not tried on real controllers.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from agent.parsing import clean, mapping, parse_json, sequence
 from agent.probes import raid_models
 from agent.probes.smartctl import Device
 
-# How smartctl gets at the drives: its scan lists them (MegaRAID), they have numbers (Smart Array), or the kernel has
+# How smartctl reaches the drives: its scan lists them (MegaRAID), they have numbers (Smart Array), or the kernel has
 # them as SCSI devices without a disk (members of the arrays of aacraid and Fusion-MPT).
 SCAN, NUMBERS, MEMBERS = "scan", "numbers", "members"
 _PCI = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
@@ -24,7 +25,7 @@ _ADDRESS = re.compile(r"(\d+):(\d+):(\d+):(\d+)")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a disk hangs in the SCSI system: its device in sysfs, the host's number and the channel; None each where
+    """The place of a disk in the SCSI system: its device in sysfs, the host's number and the channel. Each is None if
     there is none."""
 
     device: Path
@@ -37,8 +38,8 @@ class Place:
 
 @dataclass(frozen=True)
 class Kind:
-    """The controllers of one driver: what people call them, the maker's tool, which of their disks are volumes, and how
-    smartctl gets at the drives ('' for not at all)."""
+    """The controllers of one driver: their common name, the maker's tool, which of their disks are volumes, and how
+    smartctl reaches the drives ('' if it can't)."""
 
     words: str
     tool: str
@@ -70,18 +71,19 @@ class Controller:
 
 
 def _on(*channels: int) -> Callable[[Place], bool]:
-    """A disk whose channel can't be read is taken for a volume: then it is not tested, and does not pass."""
+    """A disk whose channel can't be read counts as a volume: then it is not tested, and does not pass."""
     return lambda place: place.channel is None or place.channel in channels
 
 
 def _has_level(place: Place) -> bool:
-    """hpsa and smartpqi say N/A of a drive; their volumes are on channel 1, those of other arrays on 2."""
+    """hpsa and smartpqi give N/A as the level of a drive. Their volumes are on channel 1, those of external arrays on
+    2."""
     level = place.says("raid_level")
     return level != "N/A" if level else _on(1, 2)(place)
 
 
 def _has_no_sas_address(place: Place) -> bool:
-    """mpi3mr gives a SAS or SATA drive its address, and names the vendor of others."""
+    """mpi3mr gives a SAS or SATA drive its address, and names the vendor of other drives."""
     is_sas = any(part.startswith("end_device-") for part in place.device.parts) or place.says("sas_address")
     return not is_sas and place.says("vendor") not in ("ATA", "NVMe")
 
@@ -103,7 +105,7 @@ KINDS: dict[str, Kind] = {
     "mpt3sas": _FUSION,
     "mptsas": _FUSION,
     "mpi3mr": Kind("a MegaRAID of the 9600 series", "storcli2", _has_no_sas_address),
-    # A drive that is passed through has its own vendor.
+    # A drive that is passed through reports its own vendor.
     "arcmsr": Kind(
         "an Areca controller",
         "Areca's CLI, or smartctl -d areca,N",
@@ -131,13 +133,13 @@ def place(name: str, root: Path = Path("/")) -> Place:
 
 
 def driver(name: str, root: Path = Path("/")) -> str:
-    """The driver of the SCSI host that a disk hangs on; '' for a disk without one."""
+    """The driver of a disk's SCSI host. Empty for a disk without one."""
     where = place(name, root)
     return "" if where.host is None else driver_of(where.host, where.device, root)
 
 
 def driver_of(host: int, device: Path, root: Path = Path("/")) -> str:
-    """The host's own word for it, else the PCI device's: arcmsr and mvumi give their hosts no name."""
+    """The driver's name from the host, or else from the PCI device: arcmsr and mvumi give their hosts no name."""
     said = sysfs.text(root / f"sys/class/scsi_host/host{host}/proc_name")
     if said in KINDS:
         return said
@@ -147,7 +149,8 @@ def driver_of(host: int, device: Path, root: Path = Path("/")) -> str:
 
 
 def volume(name: str, root: Path = Path("/"), model: str = "") -> Volume | None:
-    """What array of which controller a disk is; None for a drive, also for one that a RAID controller passes on."""
+    """Which array of which controller a disk is. None for a drive, also for one that a RAID controller passes
+    through."""
     where = place(name, root)
     kind = KINDS.get(driver(name, root))
     if kind is not None:
@@ -158,13 +161,13 @@ def volume(name: str, root: Path = Path("/"), model: str = "") -> Volume | None:
 
 
 def is_volume(name: str, root: Path = Path("/")) -> bool:
-    """Whether the kernel's disk is an array of a controller and not a drive that the controller passes through."""
+    """Whether the kernel's disk is an array of a controller, and not a drive that the controller passes through."""
     return volume(name, root) is not None
 
 
 def controllers(volumes: Iterable[Volume], root: Path = Path("/")) -> list[Controller]:
-    """Those that the volumes are on, each by itself, and those of which the kernel has no disk at all: a controller
-    that has lost its only volume still has drives."""
+    """The controllers of these volumes, and those without any disk in the kernel: a controller that has lost its only
+    volume still has drives."""
     found: dict[int, Controller] = {}
     for one in volumes:
         if one.host is not None:
@@ -179,8 +182,8 @@ def controllers(volumes: Iterable[Volume], root: Path = Path("/")) -> list[Contr
 
 
 def members(host: int, root: Path = Path("/")) -> list[tuple[str, str]]:
-    """The SCSI devices of a host that are disks to SCSI and that the kernel has made no disk of: their generic device
-    (sg3; '' where the kernel gives none) and their address."""
+    """The SCSI disks of a host for which the kernel has made no disk: their generic device (sg3; '' if the kernel has
+    none) and their address."""
     found = []
     for device in _devices(host, root):
         if sysfs.text(device / "type") == "0" and not (device / "block").exists():
@@ -189,7 +192,7 @@ def members(host: int, root: Path = Path("/")) -> list[tuple[str, str]]:
 
 
 def generic(host: int, root: Path = Path("/")) -> str:
-    """The controller itself as a SCSI device (type 12, SPC-4): the way in where there is no volume."""
+    """The controller itself as a SCSI device (type 12, SPC-4): how to reach it if there is no volume."""
     itself = [device for device in _devices(host, root) if sysfs.text(device / "type") == "12"]
     return next(filter(None, map(_generic, itself)), "")
 
@@ -217,12 +220,12 @@ def _slot(device: Path) -> str:
 
 
 def run_scan(timeout_s: float = 60.0) -> shell.Completed:
-    """Without opening a drive: one that hangs would keep the whole list back."""
+    """Scan without opening a drive, since one that hangs would delay the whole list."""
     return shell.run(["smartctl", "-j", "--scan"], timeout_s)
 
 
 def parse_scan(text: str) -> list[Device]:
-    """The drives that smartctl reaches through a controller only, also those that it could not open. Raises
+    """The drives that smartctl reaches only through a controller, including those that it could not open. Raises
     ParseError."""
     rows = [mapping(row) for row in sequence(parse_json(text, "smartctl").get("devices"))]
     named = [Device(clean(row.get("name")), clean(row.get("type"))) for row in rows]

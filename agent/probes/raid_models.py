@@ -1,5 +1,6 @@
-"""RAID volumes by what they say of themselves: vendor and product of their INQUIRY, or the model of a "drive" that is a
-mirror of two. For where no driver tells it: cards that show a SATA or NVMe drive, and recordings."""
+"""Recognises RAID volumes by their own identification: vendor and product of their INQUIRY, or the model of a "drive"
+that is a mirror of two. It is used where no driver gives it: for cards that show a SATA or NVMe drive, and for
+recordings."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Maker:
-    """What people call the controller, and the maker's tool that can ask its drives."""
+    """The controller's common name, and the maker's tool that can ask its drives."""
 
     words: str
     tool: str
@@ -20,7 +21,7 @@ _MEGARAID = Maker("a MegaRAID or PERC", "storcli or perccli")
 _SMART_ARRAY = Maker("a Smart Array", "ssacli")
 _FUSION = Maker("a Fusion-MPT adapter with Integrated RAID", "sas2ircu or sas3ircu")
 _ADAPTEC = Maker("an Adaptec controller", "arcconf")
-# As lsscsi, lsblk and smartctl print them in public reports; smartctl itself knows PERC, MegaRAID, 3ware and AMCC.
+# As lsscsi, lsblk and smartctl print them in public reports. smartctl itself knows PERC, MegaRAID, 3ware and AMCC.
 # [smartmontools os_linux.cpp; makers' boot cards by their model names]
 _MODELS: tuple[tuple[str, Maker], ...] = (
     (r"DELLBOSS|\bBOSS-[NS]\d", _BOSS),
@@ -40,19 +41,19 @@ _MODELS: tuple[tuple[str, Maker], ...] = (
     (r"^HPT DISK_", Maker("a HighPoint RocketRAID", "hptraidconf")),
     (r"^Intel Raid \d", Maker("Intel's RST or VROC", "the firmware's setup, or mdadm under Linux")),
     (r"^Promise \d", Maker("a Promise SuperTrak", "Promise's WebPAM")),
-    # No drive calls itself so.
+    # No drive has this name.
     (r"\bRAID\b", Maker("a RAID controller", "which one depends on the controller")),
 )
 _PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), maker) for pattern, maker in _MODELS)
 
 
 def of(model: str) -> Maker | None:
-    """By vendor and product, or product alone; None for a drive."""
+    """By vendor and product, or by product alone. None for a drive."""
     return next((maker for pattern, maker in _PATTERNS if pattern.search(model[:80])), None)
 
 
 def no_health(model: str) -> str:
-    """Why nothing is known of the health behind such a volume; '' for a drive."""
+    """Why nothing is known about the health behind such a volume. Empty for a drive."""
     maker = of(model)
     if maker is None:
         return ""

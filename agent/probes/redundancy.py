@@ -1,4 +1,4 @@
-"""Redundancy among the BMC's sensors, of supplies and of fans alike. States: IPMI 2.0, table 42-2, event type 0Bh."""
+"""Redundancy among the BMC's sensors, for supplies and fans alike. States: IPMI 2.0, table 42-2, event type 0Bh."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from agent.probes.ipmitool import Sensor
 
 _LOST = ("redundancy lost", "redundancy degraded", "non redundant")
 _KEPT = frozenset({"fully redundant", "redundant", "ok", "transition to ok"})
-# What a sensor of two states says is in its name: `PSU Redundancy Lost`. `PSU Redundancy` alone may mean either.
+# The name of a sensor with two states says what it means: `PSU Redundancy Lost`. `PSU Redundancy` alone may mean
+# either.
 _NAMED_LOST = re.compile(r"(?i)lost|fail|fault|degrad|\berr")
 
 
 def is_redundancy(sensor: Sensor) -> bool:
-    """Cisco's is called `PS_RDNDNT_MODE`."""
+    """Whether the sensor is about redundancy. Cisco's is called `PS_RDNDNT_MODE`."""
     return re.search("redund|rdndnt", f"{sensor.name} {sensor.reading}".lower()) is not None
 
 
 def lost(sensor: Sensor) -> bool | None:
-    """None when the sensor has no reading, is switched off, or says what nobody knows: with one supply there is nothing
-    to be redundant."""
+    """None if the sensor has no reading, is switched off, or gives an unknown state: with a single supply there is no
+    redundancy."""
     if sensor.status == "ns":
         return None
     states = [" ".join(part.split()) for part in sensor.reading.lower().replace("-", " ").split(",")]

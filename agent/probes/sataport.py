@@ -1,4 +1,4 @@
-"""What the port that a SATA drive hangs on can do, from sysfs. The drive's side comes from smartctl."""
+"""The speed that a SATA drive's port supports, from sysfs. smartctl gives the drive's side."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _RATE = re.compile(r"([\d.]+) *G(?:bit|bps)")
 
 
 def most_gbit(name: str, root: Path = Path("/")) -> float | None:
-    """For an AHCI port what the controller can, or less where the firmware limits the port; for a SAS adapter what its
-    phy can. None where the kernel does not say."""
+    """For an AHCI port the controller's speed, or less if the firmware limits the port. For a SAS adapter its phy's
+    speed. None if the kernel does not say."""
     block = (root / "sys/block" / name).resolve()
     limits = [*_ahci(block, root), *_phy(block)]
     return min(limits) if limits else None
@@ -34,7 +34,7 @@ def _ahci(block: Path, root: Path) -> list[float]:
 
 
 def _phy(block: Path) -> list[float]:
-    """A wide port has several phys; the slowest one's limit holds."""
+    """A wide port has several phys; the slowest one's limit counts."""
     ports = [parent for parent in block.parents if re.fullmatch(r"port-[\d:]+", parent.name)]
     phys = ports[0].glob("phy-*/sas_phy/phy-*/maximum_linkrate_hw") if ports else ()
     return [rate for phy in phys for rate in _rates(phy)]

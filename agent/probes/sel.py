@@ -1,8 +1,9 @@
-"""The BMC's event log as `ipmitool sel elist` and `sel list` print it.
+"""Parses the BMC's event log as `ipmitool sel elist` and `sel list` print it.
 
-A line is `record | date | time | type of the sensor, then its name | event | direction | reading`. The type has no mark
-of its own: it is told from the name by ipmitool's list of types (lib/ipmi_strings.c, `ipmi_generic_sensor_type_vals`;
-other words for the same types: versions up to 1.8.12, FreeIPMI)."""
+A line is `record | date | time | type of the sensor, then its name | event | direction | reading`. Nothing separates
+the type from the name, so ipmitool's list of types is used (lib/ipmi_strings.c, `ipmi_generic_sensor_type_vals`; other
+words for the same types: versions up to 1.8.12, FreeIPMI).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from agent.parsing import ParseError, clean
 
-# How a version spells a type → how the newest one does, in small letters.
+# The name of a type in some version → its name in the newest one, in small letters.
 _SPELLED = {
     "drive slot": "drive slot / bay", "drive slot (bay)": "drive slot / bay", "drive slot/bay": "drive slot / bay",
     "watchdog 1": "watchdog1", "watchdog 2": "watchdog2", "module/board": "module / board",
@@ -33,21 +34,20 @@ _NEWEST = (
 TYPES: dict[str, str] = {**{word: word for word in _NEWEST}, **_SPELLED}
 _LONGEST_FIRST = sorted(TYPES, key=len, reverse=True)
 _RECORD = re.compile(r"[0-9a-fA-F]{1,8}")
-# Of a BMC whose clock was not set yet: by time since its start, or nothing at all (lib/ipmi_time.c since 1.8.19).
+# The time of a BMC whose clock was not set: the time since its start, or nothing at all (lib/ipmi_time.c since 1.8.19).
 _DATE = re.compile(
     r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}( .*)?|S\+ \d\d/\d{1,3}|Pre-Init|PostInit|Unspecified", re.IGNORECASE
 )
 _TIME = re.compile(r"\d{1,2}:\d\d:\d\d( .*)?|\d{6,10}|Pre-Init|PostInit|Unspecified", re.IGNORECASE)
 _DIRECTIONS = ("asserted", "deasserted")
-# What Linux writes itself when it stops (drivers/char/ipmi/ipmi_msghandler.c, records of type F0h).
+# Written by Linux itself when it panics (drivers/char/ipmi/ipmi_msghandler.c, records of type F0h).
 _PANIC = "Linux kernel panic"
 
 
 @dataclass(frozen=True)
 class LogEntry:
-    """One entry. `sensor` is type and name as printed; `kind` the type as the newest ipmitool spells it, in small
-    letters, empty for one that is not in its list; `name` the rest, which may be `#0xeb`. `is_whole`: no cell is
-    missing."""
+    """One entry. `sensor` is type and name as printed. `kind` is the type as the newest ipmitool writes it, in small
+    letters, empty for an unknown one. `name` is the rest, which may be `#0xeb`. `is_whole`: no cell is missing."""
 
     record: str
     sensor: str
@@ -61,19 +61,20 @@ class LogEntry:
 
     @property
     def mark(self) -> tuple[object, ...]:
-        """What tells it from any other entry; ipmitool may print its sensor by number when it was busy."""
+        """What distinguishes it from any other entry. The sensor's name is not part of it, since ipmitool may print a
+        number instead when it was busy."""
         return (self.record, self.when, self.text, self.asserted)
 
     @property
     def quote(self) -> str:
-        """The entry in its own words."""
+        """The entry's text for a finding."""
         said = self.text or "an event that ipmitool has no word for"
         direction = "" if self.asserted else ", deasserted"
         return f'"{self.sensor}: {said}{direction}{f" ({self.reading})" if self.reading else ""}"'
 
 
 def parse(text: str) -> list[LogEntry]:
-    """All entries. An empty log is an empty list. Raises ParseError for a text without any."""
+    """All entries. An empty log is an empty list. Raises ParseError for a text without any entry."""
     entries = [entry for line in text.splitlines() if (entry := _entry(line))]
     if not entries and text.strip() and not _says_empty(text):
         raise ParseError(f"ipmitool sel printed no entry: {clean(text)[:100]}")
@@ -81,7 +82,7 @@ def parse(text: str) -> list[LogEntry]:
 
 
 def unread(text: str) -> list[str]:
-    """The lines that are no entries, where there should be nothing else."""
+    """The lines that are no entries."""
     return [clean(line) for line in text.splitlines() if clean(line) and not _entry(line) and not _says_empty(line)]
 
 
@@ -102,7 +103,7 @@ def _entry(line: str) -> LogEntry | None:
     if len(cells) < 2 or not cells[0] or cells[1].lower() in _DIRECTIONS:
         torn = " | ".join(cell for cell in cells if cell)
         return LogEntry(record, torn, "", asserted=True, when=" ".join(when), is_whole=False) if torn else None
-    # Records of makers may have no time (types E0h to FFh).
+    # Records of makers (types E0h to FFh) may have no time.
     sensor, *said = cells
     is_oem = sensor.startswith("OEM record")
     is_whole = is_oem or (len(when) == 2 and _has_direction(said))
@@ -118,8 +119,8 @@ def _has_direction(said: list[str]) -> bool:
 
 
 def _event(said: list[str]) -> tuple[str, bool, str]:
-    """What happened, in which direction, and the reading. Words of a maker may hold bars of their own; versions up to
-    1.8.9 print no direction."""
+    """The event, its direction, and the reading. A maker's text may contain bars. Versions up to 1.8.9 print no
+    direction."""
     for number, cell in enumerate(said):
         if number and cell.lower() in _DIRECTIONS:
             return " | ".join(said[:number]), cell.lower() == _DIRECTIONS[0], " | ".join(said[number + 1 :])

@@ -43,7 +43,7 @@ class Attribute:
 
 
 def of(data: dict[str, Any], gaps: Gaps) -> dict[int, Attribute]:
-    """By number. What can't be read of a row is noted in `gaps`."""
+    """The attributes by number. What can't be read of a row is noted in `gaps`."""
     found = {}
     attributes = gaps.branch(data, "ata_smart_attributes", "the table of attributes")
     for row in gaps.rows(attributes, "table", "the table of attributes"):
@@ -72,8 +72,8 @@ def _attribute(row: dict[str, Any], gaps: Gaps) -> Attribute | None:
 
 
 def _compared(row: dict[str, Any], what: str, gaps: Gaps) -> tuple[int | None, int | None, str]:
-    """Value, threshold, and when it was at it. Some drives keep raw data in place of all three, and some attributes
-    have no threshold: smartctl then leaves them out together."""
+    """Value, threshold, and when the value was at the threshold. Some drives keep raw data in place of all three, and
+    some attributes have no threshold: smartctl then leaves all three out."""
     there = [key for key in _COMPARED if key in row]
     if not there:
         return None, None, ""
@@ -105,8 +105,8 @@ def _count(row: dict[str, Any], number: int, name: str, gaps: Gaps) -> int | Non
 
 
 def in_its_format(value: int, text: str) -> int | None:
-    """The count in a raw value, by the format in which smartctl prints it on this model. None when it is no count, or
-    when number and text don't belong together."""
+    """The count in a raw value, by the format in which smartctl prints it for this model. None if it is no count, or if
+    number and text do not match."""
     if match := _HEX.fullmatch(text):
         return value if int(match[1], 16) == value else None
     match = _PLAIN.fullmatch(text) or _WORDS.fullmatch(text)

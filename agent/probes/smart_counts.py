@@ -1,4 +1,4 @@
-"""What a drive has counted over its life, by the code of the finding that it makes."""
+"""What a drive has counted over its life, by the finding code that each count makes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ _16_BITS = 0xFFFF
 
 
 def of(smart: Smart) -> dict[str, int]:
-    """The largest count of each kind that the drive tells: attributes, the standard's statistics and logs often count
-    the same. What was not read is not among them. Neither is NVMe's number of log entries: asking can raise it."""
+    """The largest count of each kind that the drive gives: attributes, the standard's statistics and logs often count
+    the same. Counts that were not read are missing. NVMe's number of log entries is left out, since asking for it can
+    raise it."""
     found: dict[str, int] = {}
     for code, count in (*_attributes(smart), *_statistics(smart), *_logs(smart)):
         found[code] = max(count, found.get(code, 0))
@@ -22,8 +23,8 @@ def of(smart: Smart) -> dict[str, int]:
 
 
 def states(smart: Smart) -> dict[str, int]:
-    """What a drive says of itself, as numbers that rise when it gets worse: health is looked at in SMART, and a drive
-    that gives up later must not be missed. NVMe's temperature bit comes and goes."""
+    """What a drive reports about its state, as numbers that rise when it gets worse. SMART judges the health once;
+    these catch a drive that fails later. NVMe's temperature bit is left out, since it comes and goes."""
     found = {
         "smart.failing": int(smart.says_failing),
         "smart.prefail": int(bool(smart.exit_status & PREFAIL)),
@@ -37,14 +38,13 @@ def states(smart: Smart) -> dict[str, int]:
 
 
 def write_protection(smart: Smart) -> Attribute | None:
-    """The attribute by which a SATA flash drive tells that it has made itself read only."""
+    """The attribute by which a SATA flash drive reports that it has made itself read only."""
     told = (one for one in smart.attributes.values() if one.meaning.what == smart_meanings.WRITE_PROTECTED)
     return next((one for one in told if one.count), None)
 
 
 def code_of(smart: Smart, attribute: Attribute) -> str:
-    """The code of the finding that this attribute's count makes; '' for none. A flash drive has blocks where others
-    have sectors."""
+    """The finding code for this attribute's count, '' for none. A flash drive has blocks where others have sectors."""
     what = attribute.meaning.what
     if what == smart_meanings.SECTORS and smart.is_flash:
         return smart_meanings.BLOCKS
@@ -52,7 +52,7 @@ def code_of(smart: Smart, attribute: Attribute) -> str:
 
 
 def has_ambiguous_sectors(smart: Smart) -> bool:
-    """Whether attribute 5 is in a format of this firmware that can't be told from another, with no other source."""
+    """Whether attribute 5 could be in either of two formats of this firmware, and there is no other source."""
     attribute = smart.attributes.get(5)
     return (
         attribute is not None and _counts_above(smart) and bool(attribute.raw) and not (attribute.raw or 0) >> 32
@@ -68,7 +68,8 @@ def _attributes(smart: Smart) -> Iterator[tuple[str, int]]:
 
 
 def _unpacked(smart: Smart, attribute: Attribute, count: int) -> int:
-    """Seagate keeps three counts of timeouts in one number, the total lowest, also where smartctl prints it whole."""
+    """Seagate keeps three counts of timeouts in one number, with the total in the lowest bits, even if smartctl prints
+    it as one number."""
     if attribute.meaning.what == smart_meanings.TIMEOUTS:
         return count & _16_BITS if count > _16_BITS else count
     if attribute.number == 5 and _counts_above(smart):
@@ -81,8 +82,8 @@ def _counts_above(smart: Smart) -> bool:
 
 
 def _statistics(smart: Smart) -> Iterator[tuple[str, int]]:
-    """The standard counts reallocated sectors in logical ones: eight of them are one place on most hard disks (ACS-4
-    9.5.5). On flash thousands are one block, and other numbers tell the blocks."""
+    """The standard counts reallocated sectors in logical ones: eight of them are one physical sector on most hard disks
+    (ACS-4 9.5.5). On flash, thousands are one block, and other numbers count the blocks."""
     for place, code in smart_statistics.COUNTED.items():
         statistic = smart.statistics.get(place)
         count = None if statistic is None else statistic.value
@@ -106,8 +107,8 @@ def _logs(smart: Smart) -> Iterator[tuple[str, int]]:
 
 
 def _comes_and_goes(smart: Smart, code: str, count: int) -> bool:
-    """Whether the database says that this drive's pending sectors come and go between 0 and 1: one that logs and
-    statistics tell does, too."""
+    """Whether smartctl's database says that this drive's pending sectors change between 0 and 1. The same holds for one
+    in logs and statistics."""
     attribute = smart.attributes.get(197)
     flips = attribute is not None and smart_meanings.is_bogus(attribute.name)
     return code == smart_meanings.PENDING and count == 1 and flips

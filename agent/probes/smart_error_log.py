@@ -1,4 +1,4 @@
-"""An ATA drive's error log: which kinds of error, and how long ago (smartctl's ata_smart_error_log)."""
+"""An ATA drive's error log: the kinds of error, and how long ago they were (smartctl's ata_smart_error_log)."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Any
 from agent.parsing import mapping
 from agent.probes.gaps import Gaps, whole
 
-# What the medium could not give back: uncorrectable data, or an address mark that was not found.
+# The medium could not return the data: uncorrectable data, or an address mark that was not found.
 OF_THE_MEDIUM = frozenset({"UNC", "AMNF"})
 # The error register of a read (ACS-4 table 105; ataprint.cpp, format_st_er_desc).
 _REGISTER = {7: "ICRC", 6: "UNC", 4: "IDNF", 2: "ABRT", 0: "AMNF"}
 _WORD = re.compile(r"\b(ICRC|UNC|IDNF|ABRT|AMNF|WP|CCTO|EOM|ILI|TK0NF|NM|MCR?|Device Fault)\b")
 # The log's hours have 16 bits.
 _HOURS_WRAP = 1 << 16
-# A clock that counts the power-on hours in the log may be ahead of the attribute's by so much.
+# The clock for the hours in the log may be ahead of the attribute's by this much.
 _AHEAD_H = 24
 
 
 @dataclass(frozen=True)
 class Logged:
-    """One error: its kinds, empty when they can't be read, and the drive's age in hours then."""
+    """One error: its kinds, empty if they can't be read, and the drive's age in hours at that time."""
 
     kinds: tuple[str, ...]
     hours: int | None
 
     def age_h(self, now_h: int | None) -> int | None:
-        """Hours since, by the drive's age now; None when one of the two is not known, or when the error lies ahead:
-        then they count by different clocks."""
+        """Hours since the error, by the drive's present age. None if one of the two is unknown, or if the error lies in
+        the future: then the two clocks differ."""
         if self.hours is None or now_h is None or self.hours > now_h + _AHEAD_H:
             return None
         age = max(0, now_h - self.hours)
@@ -39,7 +39,7 @@ class Logged:
 
 @dataclass(frozen=True)
 class ErrorLog:
-    """`count` is how many errors the drive has had, None when it keeps no log; `errors` the newest of them."""
+    """`count` is how many errors the drive has had, None if it keeps no log. `errors` are the newest of them."""
 
     count: int | None = None
     errors: tuple[Logged, ...] = field(default=())
@@ -69,5 +69,5 @@ def _logged(row: dict[str, Any]) -> Logged:
 
 
 def _is_empty(row: dict[str, Any]) -> bool:
-    """smartctl lists an entry that the drive left empty by its number only."""
+    """For an entry that the drive left empty, smartctl lists only the number."""
     return not row.keys() - {"error_number", "log_index"}

@@ -1,14 +1,15 @@
-"""What an ATA attribute counts, by the name that smartctl's database gives it on this model: one table, with reasons.
+"""What an ATA attribute counts, by the name that smartctl's database gives it for this model, with reasons.
 
-The number alone decides nothing: 198 is unreadable sectors on one drive and gigabytes read on another. The names are
-those of smartmontools' drivedb.h."""
+The number alone says nothing: 198 is unreadable sectors on one drive and gigabytes read on another. The names are those
+of smartmontools' drivedb.h.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
-# Beside the codes of findings: what a value can be.
+# Other kinds of values, beside those with a finding code.
 NOTHING, UNKNOWN, LIFE_LEFT, LIFE_USED, SPARE_LEFT, HELIUM, FLIPS, RATE, AGE = (
     "nothing", "unknown", "life left", "life used", "spare left", "helium", "flips", "rate", "age"
 )  # fmt: skip
@@ -19,8 +20,8 @@ WRITE_PROTECTED, FAILURE_TO_COME = "write protected", "failure to come"
 
 
 class Meaning(NamedTuple):
-    """`what` is the code of the finding that the count makes, or a word from above. `is_grave`: at its threshold the
-    drive is at its end, though the maker calls it an attribute of age."""
+    """`what` is the finding code for the count, or one of the words above. `is_grave`: at its threshold the drive has
+    failed, although its maker calls it an attribute of age."""
 
     what: str
     names: tuple[str, ...]
@@ -166,9 +167,9 @@ _BY_NUMBER_AND_NAME = {
     ),
     (230, "Media_Wearout_Indicator"): Meaning(NOTHING, (), "SanDisk and WD: the normalised value rises with wear"),
 }
-# What the database calls an attribute of which it does not know what it counts, or that counts nothing.
+# The database's names for attributes that count something unknown, or nothing.
 _NOTHING_BY_WORD = ("Bogus", "Unknown", "Unkn_", "Reserved_Attribute", "Vendor_Specific", "Internal")
-# Numbers on whose meaning most makers agree: D. Pinheiro et al., FAST '07, and Backblaze's yearly reports.
+# Numbers that mean the same with most makers: E. Pinheiro et al., FAST '07, and Backblaze's yearly reports.
 AGREED = (5, 10, 22, 184, 187, 188, 197, 198, 199)
 # Seagate IronWolf: the upper 16 bits of attribute 5 are the count, the lower 32 count operations (smartmontools issue
 # 564).
@@ -176,7 +177,7 @@ _IRONWOLF, _IRONWOLF_FIRMWARE = re.compile(r"(ST\d{4,5}VN\d{3,4})\b.*"), re.comp
 
 
 def of(number: int, name: str) -> Meaning:
-    """A name that nobody knows on a number on whose meaning makers agree is UNKNOWN, any other is NOTHING."""
+    """An unknown name is UNKNOWN if most makers agree on the number's meaning. Any other unknown name is NOTHING."""
     if (known := _BY_NUMBER_AND_NAME.get((number, name)) or _BY_NAME.get(name)) is not None:
         return known
     if any(word in name for word in _NOTHING_BY_WORD) or number not in AGREED:
@@ -185,7 +186,7 @@ def of(number: int, name: str) -> Meaning:
 
 
 def is_bogus(name: str) -> bool:
-    """An attribute of pending sectors that smartctl's database warns of."""
+    """Whether this is an attribute of pending sectors that smartctl's database warns about."""
     return "Bogus" in name or of(197, name).what == FLIPS
 
 

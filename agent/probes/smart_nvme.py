@@ -16,7 +16,7 @@ _NAMESPACE, _CONTROLLER = re.compile(r"(nvme[0-9]{1,5})n[0-9]{1,9}"), re.compile
 
 @dataclass(frozen=True)
 class NvmeHealth:
-    """None for what was not read."""
+    """A value that was not read is None."""
 
     critical_warning: int | None
     media_errors: int | None
@@ -30,7 +30,7 @@ class NvmeHealth:
 
 
 def of(data: dict[str, Any], gaps: Gaps) -> NvmeHealth | None:
-    """None where there is no such log. smartctl prints the critical warning twice: a bit in either is set."""
+    """None without such a log. smartctl prints the critical warning twice: a bit that is set in either counts."""
     if "nvme_smart_health_information_log" not in data:
         return None
     log = mapping(data["nvme_smart_health_information_log"])

@@ -1,5 +1,5 @@
-"""What a SAS drive says of its health: its exception, its error counters, its own scan of the medium (smartctl's scsi_
-objects; scsiprint.cpp and scsiGetIEString in scsicmds.cpp)."""
+"""What a SAS drive reports about its health: its exception, its error counters, its own scan of the medium (smartctl's
+scsi_ objects; scsiprint.cpp and scsiGetIEString in scsicmds.cpp)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from agent.parsing import clean, mapping
 from agent.probes.gaps import Gaps, whole
 
 FAILING, WARM, ENCLOSURE, WARNS = "smart.failing", "smart.temperature", "smart.enclosure", "smart.drive_warns"
-# Exceptions that are no failure of the drive, by additional sense code 0Bh and its qualifier (SPC-5 annex F). Any
-# other means that the drive is failing: its own scan found unreadable places, its cache is not safe, parts of it fail.
+# Exceptions that are no failure of the drive, by additional sense code 0Bh and its qualifier (SPC-5 annex F). Any other
+# means that the drive is failing: its own scan found unreadable places, its cache is not safe, or parts of it fail.
 _WARNINGS = {
     0x01: (WARM, "specified temperature exceeded"),
     0x02: (ENCLOSURE, "enclosure degraded"),
@@ -44,7 +44,7 @@ _DIRECTIONS = ("read", "write")
 
 @dataclass(frozen=True)
 class Exception_:
-    """What the drive reports of itself: additional sense code, qualifier, and smartctl's sentence on them."""
+    """What the drive reports about itself: additional sense code, qualifier, and smartctl's sentence for them."""
 
     asc: int
     ascq: int
@@ -52,7 +52,7 @@ class Exception_:
 
     @property
     def code(self) -> str:
-        """The code of the finding that it makes."""
+        """The finding code for it."""
         if self.asc == _IMPENDING_FAILURE and self.ascq == _FALSE_FAILURE:
             return WARNS
         return _WARNINGS[self.ascq][0] if self.asc == _WARNING and self.ascq in _WARNINGS else FAILING
@@ -65,7 +65,8 @@ class Exception_:
 
 @dataclass(frozen=True)
 class Scan:
-    """The drive's own background scan: places that it can't read, weak ones that are not mended, and why it halted."""
+    """The drive's own background scan: places that it can't read, weak places that are not repaired, and why it
+    halted."""
 
     unreadable: int = 0
     weak: int = 0
@@ -79,7 +80,7 @@ def exception(data: dict[str, Any]) -> Exception_ | None:
 
 
 def uncorrected(data: dict[str, Any], gaps: Gaps) -> dict[str, int]:
-    """Uncorrected errors by direction. smartctl prints no verify counters where all of them are 0."""
+    """Uncorrected errors by direction. smartctl prints no verify counters if all of them are 0."""
     counters, found = gaps.branch(data, "scsi_error_counter_log", "the error counter log"), {}
     for direction, row in counters.items():
         what = f"the number of uncorrected {clean(direction)[:20]} errors"
@@ -94,7 +95,7 @@ def has_counters(found: dict[str, int]) -> bool:
 
 
 def scan(data: dict[str, Any], gaps: Gaps) -> Scan | None:
-    """None where the drive keeps no such log."""
+    """None if the drive keeps no such log."""
     if "scsi_background_scan" not in data:
         return None
     log = gaps.branch(data, "scsi_background_scan", "the log of the drive's own scan")

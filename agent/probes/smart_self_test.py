@@ -1,4 +1,5 @@
-"""A drive's self-test log as smartctl prints it, and how to start a test and look at it (smartmontools 7.4)."""
+"""A drive's self-test log as smartctl prints it, and the commands that start a test and read its state (smartmontools
+7.4)."""
 
 from __future__ import annotations
 
@@ -15,9 +16,9 @@ SHORT, LONG = "short", "long"
 
 @dataclass(frozen=True)
 class Entry:
-    """One test that is over. `passed` is None for one that was aborted or interrupted, which says nothing of the
-    drive; `kind` is short, long, or '' for any other; `hours` the drive's age then. `was_read` is False of a row in
-    which no result could be read."""
+    """One test that is over. `passed` is None for an aborted or interrupted one, which says nothing about the drive.
+    `kind` is short, long, or '' for any other. `hours` is the drive's age at that time. `was_read` is False if the
+    row's result could not be read."""
 
     kind: str
     passed: bool | None
@@ -33,9 +34,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class SelfTest:
-    """State and log, the newest entry first. `can` is whether the drive says that it can, None where that was not
-    read; the minutes are what it says it needs. `ended` is how the last test ended by the drive's state, which is all
-    that a drive without a log (`has_log`) tells."""
+    """State and log, the newest entry first. `can` is whether the drive says that it can test itself, None if that was
+    not read. The minutes are what it says a test takes. `ended` is the last test's result in the drive's state, which
+    is all that a drive without a log (`has_log`) gives."""
 
     can: bool | None = None
     running: bool = False
@@ -48,12 +49,13 @@ class SelfTest:
 
     @property
     def failure(self) -> Entry | None:
-        """The newest failed test that none of its kind, and no long one, has passed since (smartctl(8), bit 7)."""
+        """The newest failed test, unless a newer test of its kind or a newer long one has passed (smartctl(8), bit
+        7)."""
         return next((entry for entry in self._standing if entry.passed is False), None)
 
     @property
     def unread(self) -> Entry | None:
-        """A test whose result could not be read and that none has passed since, so it may have failed."""
+        """The newest test whose result could not be read, unless a newer one has passed. It may have failed."""
         return next((entry for entry in self._standing if not entry.was_read), None)
 
     @property
@@ -62,8 +64,8 @@ class SelfTest:
 
     @property
     def _standing(self) -> Iterator[Entry]:
-        """Those that no newer test of their kind, and no long one, has made outdated. The table's order counts: the
-        hours have 16 bits and start again from 0."""
+        """The entries that no newer test of their kind, and no newer long one, has replaced. The order in the table
+        counts, because the hours have 16 bits and start again from 0."""
         passed: set[str] = set()
         for entry in self.entries or (*((self.ended,) if self.ended else ()),):
             if not passed & {entry.kind, LONG}:
@@ -104,7 +106,7 @@ def _ata(data: dict[str, Any], gaps: Gaps) -> SelfTest:
 
 
 def _ata_rows(data: dict[str, Any], gaps: Gaps) -> list[dict[str, Any]]:
-    """Of the extended log where it has entries, else of the older one."""
+    """The rows of the extended log if it has entries, else those of the older log."""
     log = gaps.branch(data, "ata_smart_self_test_log", "the self-test log")
     for kind in ("extended", "standard"):
         one = gaps.branch(log, kind, f"the {kind} self-test log")
@@ -149,9 +151,9 @@ def _nvme_entry(row: dict[str, Any]) -> Entry:
 
 
 def _scsi(data: dict[str, Any]) -> SelfTest:
-    """The log's rows are keys of their own, scsi_self_test_0 the newest; a result of 15 is one that runs, and smartctl
-    7.5 has an object of its own for that. A drive that never made a test has no rows, so only trying tells whether it
-    can."""
+    """The log's rows have keys of their own, scsi_self_test_0 is the newest. A result of 15 is a test that runs;
+    smartctl 7.5 has a separate object for that. A drive that never made a test has no rows, so only a try shows whether
+    it can."""
     keys = [key for key in data if re.fullmatch(r"scsi_self_test_[0-9]+", key)]
     rows = [mapping(data[key]) for key in sorted(keys, key=lambda key: (len(key), key))]
     seconds = integer(data.get("scsi_extended_self_test_seconds"))
@@ -181,7 +183,7 @@ def _kind(number: int | None) -> str:
 
 
 def _verdict(value: int | None, *, aborted: tuple[int, ...], most: int) -> bool | None:
-    """True for 0; None for an aborted test and for a number that no standard gives a meaning."""
+    """True for 0. None for an aborted test, and for a number that no standard defines."""
     if value is None or value in aborted or not 0 <= value <= most:
         return None
     return value == 0

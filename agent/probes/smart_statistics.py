@@ -1,5 +1,5 @@
-"""An ATA drive's device statistics: counters that the standard names, so that no maker's table is needed (ACS-4
-section 9.5; smartctl's ata_device_statistics)."""
+"""An ATA drive's device statistics: counters that the standard names, so no maker's table is needed (ACS-4 section 9.5;
+smartctl's ata_device_statistics)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from agent.probes.gaps import Gaps
 
 Place = tuple[int, int]
 ENDURANCE: Place = (7, 8)
-# Page and offset of those that are judged, as codes of findings. Page 5 is temperature, which has limits of its own.
+# Page and offset of the judged statistics, with their finding codes. Page 5 is temperature, which has limits of its
+# own.
 COUNTED: dict[Place, str] = {
     (1, 64): smart_meanings.PENDING,
     (3, 32): smart_meanings.SECTORS,
@@ -25,7 +26,7 @@ COUNTED: dict[Place, str] = {
 
 @dataclass(frozen=True)
 class Statistic:
-    """`at_limit`: a condition that was set for this statistic has been met (ACS-4 9.5.2)."""
+    """`at_limit`: a condition that was set for this statistic is met (ACS-4 9.5.2)."""
 
     name: str
     value: int | None
@@ -33,8 +34,8 @@ class Statistic:
 
 
 def of(data: dict[str, Any], gaps: Gaps) -> dict[Place, Statistic]:
-    """Those that the drive calls valid. A page on which it keeps none has no table, an empty one is null. A normalised
-    value is no count, but for percent of endurance."""
+    """The statistics that the drive marks as valid. A page without any has no table, an empty one is null. A normalised
+    value is no count, except percent of endurance."""
     found: dict[Place, Statistic] = {}
     pages = gaps.branch(data, "ata_device_statistics", "the device statistics")
     if pages and "pages" not in pages:

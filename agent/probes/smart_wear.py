@@ -1,4 +1,4 @@
-"""How much of a drive's rated writes is used, and what spare it has left, by whatever its model has for it."""
+"""How much of a drive's rated writes is used, and how much spare it has left, by whatever its model reports."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from agent.probes.smartctl import Smart
 
 # Intel's and Samsung's normalised values stop at 1 when the rated writes are used (Intel, SSD DC S3700 specification).
 _STOPS_AT_1 = ("Media_Wearout_Indicator", "Wear_Leveling_Count")
-# Silicon Motion tells the percentage in the raw value, and the normalised one of some firmware stays at 100. Phison
-# does so in SSD_Life_Left, where SandForce has 0 in the raw value of a new drive.
+# Silicon Motion has the percentage in the raw value, and the normalised value of some firmware stays at 100. Phison has
+# it in SSD_Life_Left, where SandForce has 0 in the raw value of a new drive.
 _ALSO_RAW = {"Remaining_Lifetime_Perc": 0, "Lifetime_Remaining%": 0, "SSD_Life_Left": 1}
 
 
 def used_percent(smart: Smart) -> int | None:
-    """The standard's own figure where the drive has one, else the largest that smartctl or the attributes tell."""
+    """The standard's own number if the drive has it, else the largest that smartctl or the attributes give."""
     if smart.nvme is not None:
         return smart.nvme.percentage_used
     standard = smart.statistics.get(smart_statistics.ENDURANCE)
@@ -27,7 +27,7 @@ def used_percent(smart: Smart) -> int | None:
 
 
 def spares(smart: Smart) -> Iterator[tuple[str, int, int]]:
-    """Name, percent that is left and the drive's own threshold, 0 where it sets none."""
+    """Name, percent left and the drive's own threshold, 0 if it sets none."""
     if smart.nvme is not None:
         if smart.nvme.spare_percent is not None:
             yield "spare blocks", smart.nvme.spare_percent, smart.nvme.spare_threshold_percent or 0
@@ -52,5 +52,5 @@ def _used(attribute: Attribute) -> int | None:
 
 
 def _percent(value: int | None) -> int | None:
-    """A normalised value that can be a percentage: some drives start at 200 or 253."""
+    """A normalised value if it can be a percentage: some drives start at 200 or 253."""
     return value if value is not None and value <= 100 else None

@@ -1,4 +1,4 @@
-"""A drive's own view of its health, and its self-tests (smartmontools 7.4, JSON)."""
+"""A drive's own report about its health, and its self-tests (smartmontools 7.4, JSON)."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ COMMAND_LINE, OPEN_FAILED, COMMAND_FAILED, FAILING, PREFAIL, PAST_PREFAIL, ERROR
     1 << bit for bit in range(8)
 )
 _ASKS_FOR_STATE, _SHORT_WORDS = ("--xall", "--all", "--capabilities"), re.compile(r"-j?[axc]j?")
-# Messages of smartctl on the command that asks for the drive's health, among those on its logs.
+# smartctl's messages about the command that asks for the drive's health. There are others about its logs.
 _OF_HEALTH = re.compile(
     r"SMART (Status|Disabled|support)|overall-health|Read SMART (Data|Thresholds)|\bIE\b|SMART/Health|Request Sense",
     re.I,
 )
-# A sector of the medium has 4096 bytes at most, a flash drive may name its page.
+# A physical sector has 4096 bytes at most; a flash drive may give the size of a page.
 _PHYSICAL_MOST = 1 << 16
 
 
 @dataclass(frozen=True)
 class Device:
-    """What smartctl is to open: a path, and the way to it where smartctl can't guess it (`megaraid,3`)."""
+    """A device for smartctl to open: a path, and smartctl's device type if smartctl can't guess it (`megaraid,3`)."""
 
     path: str
     device_type: str = ""
@@ -56,8 +56,8 @@ class Device:
 
 @dataclass(frozen=True)
 class Smart:
-    """What one `smartctl -j -x` says. `passed` is the drive's own verdict, None when it gave none; `trouble` in
-    words why nothing can be said of its health, `gaps` what was not read or could not be parsed."""
+    """The content of one `smartctl -j -x`. `passed` is the drive's own verdict, None if it gave none. `trouble` says
+    why its health is unknown. `gaps` are what was not read or could not be parsed."""
 
     exit_status: int
     protocol: str
@@ -112,7 +112,7 @@ class Smart:
 
     @property
     def says_failing(self) -> bool:
-        """The drive's own words. What only warns of heat or of its surroundings is no failure of the drive."""
+        """Whether the drive itself reports a failure. A mere warning of heat or surroundings is none."""
         if self.passed is not False and not self.exit_status & FAILING:
             return False
         if self.nvme is not None and self.nvme.bits:
@@ -121,13 +121,13 @@ class Smart:
 
     @property
     def is_by_attributes(self) -> bool:
-        """Whether the verdict is smartctl's own: it judges by attributes where a bridge or an adapter does not hand the
-        drive's verdict on (ataprint.cpp)."""
+        """Whether the verdict is smartctl's own: it judges by attributes if a bridge or an adapter does not pass on the
+        drive's verdict (ataprint.cpp)."""
         return any("based on an Attribute check" in text for text in self.messages)
 
     @property
     def is_flash(self) -> bool:
-        """Whether the drive says so itself, or names no rotation rate and tells of wear. Any other may be a hard
+        """Whether the drive says that it is flash, or gives no rotation rate and reports wear. Any other may be a hard
         disk."""
         if self.nvme is not None or self.rotation_rpm is not None:
             return self.nvme is not None or self.rotation_rpm == 0
@@ -153,7 +153,7 @@ def stop_self_test(device: Device, timeout_s: float = 60.0) -> shell.Completed:
 
 
 def refusal(done: shell.Completed) -> str:
-    """Why a self-test did not start; '' when it did. Bit 2 is the drive's own refusal."""
+    """Why a self-test did not start, '' if it did. Bit 2 is the drive's own refusal."""
     if done.status is not None and not done.status & (COMMAND_LINE | OPEN_FAILED | COMMAND_FAILED):
         return ""
     try:
@@ -164,20 +164,20 @@ def refusal(done: shell.Completed) -> str:
 
 
 def look(device: Device, protocol: str, timeout_s: float = 60.0) -> shell.Completed:
-    """The self-test log and nothing else, for a drive that is at its test: `-x` reads far more, every time."""
+    """Read only the self-test log, while a test runs: `-x` reads far more each time."""
     what = ("-c", "-l", "xselftest,selftest") if protocol == "ATA" else ("-l", "selftest")
     with turns.of(device.path, device.device_type):
         return shell.run(["smartctl", "-j", *what, *device.words], timeout_s)
 
 
 def of_disk(name: str, root: Path = Path("/")) -> Device:
-    """An NVMe drive is asked through its controller: logs and self-tests are the controller's, and some refuse them
-    through a namespace."""
+    """An NVMe drive is asked through its controller. Logs and self-tests belong to the controller, and some drives
+    refuse them through a namespace."""
     return Device(f"/dev/{smart_nvme.node(name, root)}")
 
 
 def parse(text: str) -> Smart:
-    """Raises ParseError when it is not smartctl's JSON. A drive that can't be asked is no error: see `trouble`."""
+    """Raises ParseError for anything but smartctl's JSON. A drive that can't be asked is no error: see `trouble`."""
     data = parse_json(text, "smartctl")
     head, gaps = mapping(data.get("smartctl")), Gaps()
     if (status := whole(head.get("exit_status"), 255)) is None:
@@ -223,13 +223,14 @@ def _messages(head: dict[str, Any]) -> list[str]:
 
 
 def _was_asked_for_all(head: dict[str, Any]) -> bool:
-    """Whether smartctl was asked for the drive's state, too, as `run` does. Recordings of others may lack it."""
+    """Whether smartctl was also asked for the drive's state, as `run` does. Recordings of others may lack it."""
     words = [word for word in sequence(head.get("argv")) if isinstance(word, str)]
     return not words or any(word in _ASKS_FOR_STATE or _SHORT_WORDS.fullmatch(word) for word in words)
 
 
 def _is_enabled(data: dict[str, Any], head: dict[str, Any]) -> bool | None:
-    """smartctl says so since 7.3, of ATA and SAS. Of NVMe it always says yes. None where it was not read."""
+    """Whether SMART is enabled. smartctl reports it since 7.3 for ATA and SAS, and always yes for NVMe. None if it was
+    not read."""
     version = [whole(part) or 0 for part in sequence(head.get("version"))]
     said_nothing = "smart_support" not in data and bool(version) and version < [7, 3]
     is_nvme = mapping(data.get("device")).get("protocol") == "NVMe"
@@ -238,7 +239,7 @@ def _is_enabled(data: dict[str, Any], head: dict[str, Any]) -> bool | None:
 
 
 def _endurance(data: dict[str, Any], gaps: Gaps) -> int | None:
-    """Percent of the rated writes: log page 11h of a SAS drive; what smartctl 7.5 and newer makes of either."""
+    """Percent of the rated writes: log page 11h of a SAS drive, or the number that smartctl 7.5 and newer derive."""
     newer = gaps.branch(data, "endurance_used", "the endurance used")
     used = gaps.given(data, "scsi_percentage_used_endurance_indicator", "the endurance used", 255)
     guessed = gaps.given(newer, "current_percent", "the endurance used", 255)
@@ -246,21 +247,21 @@ def _endurance(data: dict[str, Any], gaps: Gaps) -> int | None:
 
 
 def _logical_per_physical(data: dict[str, Any]) -> int:
-    """How many sectors of the interface are one of the medium: 8 of 512 bytes in one of 4096."""
+    """How many logical sectors are one physical sector: 8 of 512 bytes in one of 4096."""
     logical, physical = whole(data.get("logical_block_size")), whole(data.get("physical_block_size"))
     return physical // logical if logical and physical and logical <= physical <= _PHYSICAL_MOST else 1
 
 
 def _gbit(data: dict[str, Any], which: str) -> float | None:
-    """A SATA drive's link, from its IDENTIFY words 76 and 77."""
+    """The speed of a SATA drive's link, from its IDENTIFY words 76 and 77."""
     speed = mapping(mapping(data.get("interface_speed")).get(which))
     units, bits = integer(speed.get("units_per_second")), integer(speed.get("bits_per_unit"))
     return units * bits / 1e9 if units and bits and units * bits < 1e15 else None
 
 
 def _pending(data: dict[str, Any], gaps: Gaps) -> int | None:
-    """Places that wait for reallocation, from the log of the standard: GP log 0Ch (ACS-4 9.26), log page 15h, subpage
-    1 (SBC-4)."""
+    """Sectors that wait for reallocation, from the standard's log: GP log 0Ch (ACS-4 9.26), log page 15h, subpage 1
+    (SBC-4)."""
     for log in ("ata_pending_defects_log", "scsi_pending_defects"):
         if log in data:
             pending = gaps.branch(data, log, "the log of pending defects")

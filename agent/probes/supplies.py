@@ -1,8 +1,9 @@
-"""Power supplies among the BMC's sensors: which sensor is a supply, which tells of one, and what each says.
+"""Power supplies among the BMC's sensors: which sensor is a supply, which is about a supply, and what each says.
 
-`ipmitool sdr type "Power Supply"` gives more than supplies: faults of one (`PS 1 Therm Fault`), of none (`VT Fault`),
-readings in watts and volts, redundancy, alerts. A whole `sdr elist` names no type, so `among` picks what belongs to
-power by the sensor's entity (IPMI 2.0, table 43-13) and name. States: table 42-3, sensor type 08h, and table 42-2."""
+`ipmitool sdr type "Power Supply"` also prints faults of one supply (`PS 1 Therm Fault`) or of none (`VT Fault`), watts
+and volts, redundancy, alerts. A whole `sdr elist` gives no type, so `among` picks by the sensor's entity (IPMI 2.0,
+table 43-13) and name. States: table 42-3, sensor type 08h, and table 42-2.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ _IS_NUMBER = re.compile(
     r"(?i)-?[\d.]{1,12} *(?:watts?|volts?|amps?|degrees [cf]|percent|%(?: *[a-z]{1,20})?|rpm|cfm|[kmg]?hz|unspecified|"
     r"hours?|seconds?)"
 )
-# A spec holds names without these, so no word may be added.
+# Suffixes that are removed from names. Specs hold the shortened names, so no suffix may be added here.
 _QUALIFIER = re.compile(r"(?i)[ _-]*(status|state|presence|present|detect(ed)?|health|fail(ure)?)$")
 _WORDS_OF_FAULTS = re.compile(
     r"(?i)(?:[ _-]{1,3}(?:status|state|stat|presence|present|prsnt|pres|detect(?:ed)?|health|fail(?:ure|ed)?|faults?|"
@@ -29,7 +30,7 @@ _WORDS_OF_FAULTS = re.compile(
 )
 _SUPPLY_NAME = re.compile(r"(?i)(?:power ?supply|pwr ?supply|psu|pws|ps)[ _#-]?(\d{1,2}|[a-d](?![a-z]))?(?![a-z])")
 _REDUNDANCY_OF_POWER = re.compile(r"(?i)\b(?:ps|psu|power|pwr|pws)(?![a-z])|\b(?:ps|psu|power|pwr|pws)[ _]")
-# Names of sensors of a supply, or of none, that are no supply.
+# Sensors that are no supply, whether they belong to one or to none.
 _ASPECT = re.compile(
     r"(?i)fault|fail|alert|mismatch|therm|temp\b|\bfan|\b(?:ov|uv|oc|op|vco)\b|ac lost|\bpg\b|error|\berr\b|warn|"
     r"slow|over\b"
@@ -53,16 +54,16 @@ _BAD = re.compile(
     r"(?<!predictive )\bfail|\blost|out of range|error|mismatch|(?<!non )critical|non recoverable|"
     r"limit exceeded|\bover|(?<!no )fault|power down|off line|under ?volt"
 )
-# It works, and the BMC is not content with it: a warning, as in the log.
+# The supply works, but the BMC warns about it: a warning, as in the event log.
 _UNEASY = {
     word for word, (state, begins) in GENERIC.items() if begins and state in (State.NON_CRITICAL, State.LAGS)
 } | {"transition to degraded"}
 _PREDICTED = re.compile(r"^predictive failure(?! deasserted)")
-# The state mask as some print it, instead of its words (table 42-3).
+# The state mask, which some print instead of words (table 42-3).
 _BITS = ("presence detected", "failure detected", "predictive failure", "power supply ac lost",
          "ac lost or out of range", "ac out of range", "config error", "power supply inactive")  # fmt: skip
 _OF_SUPPLIES_ONLY = frozenset(_BITS) - {"presence detected", "predictive failure", "config error"}
-# Every state that ipmitool has a word for; another one was not understood.
+# Every state that ipmitool has a word for. Any other one was not understood.
 _KNOWN = frozenset(GENERIC) | {word for events in SPECIFIC.values() for word in events} | _THERE | _ABSENT | _STANDBY
 _NON_CRITICAL = frozenset({"lnc", "unc", "nc"})
 _CRITICAL = frozenset(LIMITS_CROSSED) - _NON_CRITICAL
@@ -72,10 +73,9 @@ _SILENT = ("", "no reading", "disabled", "not readable", "na", "n/a", "unknown",
 
 @dataclass(frozen=True)
 class PowerSupply:
-    """A supply as its sensors tell. `present` is None where its sensor gives no reading; `ok` is None where nothing
-    that is known says how it is. `standby`: it sleeps until it is needed, as cold redundancy has it. `uneasy`: what
-    the BMC calls non-critical, of its state or of one of its measures. `is_presence`: told by a sensor of presence
-    alone."""
+    """A supply, from its sensors. `present` is None if its sensor gives no reading, `ok` if its state is unknown.
+    `standby`: it sleeps until it is needed (cold redundancy). `uneasy`: a state or measure that the BMC calls
+    non-critical. `is_presence`: a sensor for presence alone reported it."""
 
     name: str
     present: bool | None
@@ -90,20 +90,20 @@ class PowerSupply:
 
 @dataclass(frozen=True)
 class Condition:
-    """A sensor of power that is no supply, and says that something is bad."""
+    """A fault that a power sensor reports and that belongs to no supply."""
 
     name: str
     reading: str
 
 
 def among(sensors: Iterable[Sensor]) -> list[Sensor]:
-    """Those of a whole `sdr elist` that are about power supplies, or may be."""
+    """The sensors of a whole `sdr elist` that are about power supplies, or may be."""
     return [sensor for sensor in sensors if _is_about_power(sensor)]
 
 
 def power_supplies(sensors: list[Sensor]) -> list[PowerSupply]:
-    """The supplies among the sensors of power, each with what its other sensors say of it. Where several sensors have
-    one name (Dell calls each `Status`), the entity tells them apart: `Status 10.2`."""
+    """The supplies among the sensors of power, each with what its other sensors report. If several sensors have the
+    same name (Dell calls each `Status`), the entity is added: `Status 10.2`."""
     told = [one for one in sensors if _is_supply(one)]
     entities: dict[str, set[str]] = {}
     for sensor in told:
@@ -123,7 +123,7 @@ def power_supplies(sensors: list[Sensor]) -> list[PowerSupply]:
 
 
 def conditions(sensors: list[Sensor]) -> list[Condition]:
-    """What is bad and belongs to no supply in particular."""
+    """Faults that belong to no supply in particular."""
     supplies = power_supplies(sensors)
     return [
         Condition(sensor.name, sensor.reading)
@@ -133,12 +133,13 @@ def conditions(sensors: list[Sensor]) -> list[Condition]:
 
 
 def supply_name(sensor: str) -> str:
-    """`PS1 Status` is the sensor of PS1."""
+    """The supply's name in a sensor's: PS1 for `PS1 Status`."""
     return _QUALIFIER.sub("", sensor[:64]) or sensor
 
 
 def blamed(sensor: str) -> str:
-    """The supply that a sensor is about: PS1 for `PS1 12V OV Fault` and `PS1 AC Lost`, which are no names of one."""
+    """The supply that a sensor is about: PS1 for `PS1 12V OV Fault` and `PS1 AC Lost`, which are no names of
+    supplies."""
     match = _SUPPLY_NAME.match(sensor)
     return match[0] if match and match[1] else _WORDS_OF_FAULTS.sub("", sensor[:64]) or sensor
 
@@ -170,7 +171,8 @@ def _is_about_power(sensor: Sensor) -> bool:
 
 
 def _is_supply(sensor: Sensor) -> bool:
-    """One that tells a supply's own state. One without a reading is a supply if nothing in its name says otherwise."""
+    """Whether the sensor gives a supply's own state. A sensor without a reading counts as one if nothing in its name
+    says otherwise."""
     if is_redundancy(sensor) or _IS_NUMBER.fullmatch(sensor.reading) or sensor.reading.lower() == "event-only":
         return False
     states = _states(sensor.reading)
@@ -204,7 +206,7 @@ def _told(name: str, sensor: Sensor) -> PowerSupply:
 
 
 def _by_name(state: str, name: str) -> str:
-    """What a sensor of two states says is in its name."""
+    """The state of a sensor with two states: its name says what it means."""
     if state not in ("state asserted", "state deasserted"):
         return state
     is_on, name = state == "state asserted", name.replace("_", " ")
@@ -216,16 +218,16 @@ def _by_name(state: str, name: str) -> str:
 
 
 def _is_presence(sensor: Sensor) -> bool:
-    """Dell's `Presence` of a supply stands beside its `Status`."""
+    """Whether the sensor is only for presence: Dell's `Presence` of a supply stands beside its `Status`."""
     return sensor.name.lower() in ("presence", "present")
 
 
 def _both(one: PowerSupply, other: PowerSupply) -> PowerSupply:
-    """One supply of two sensors: what is worse counts, and what is known before what is not. A sensor in which nothing
-    is asserted says little beside one that names a state."""
+    """One supply from two sensors: the worse state counts, and a known one before an unknown one. A sensor in which
+    nothing is asserted says little beside one with a state."""
     first, second = sorted((one, other), key=_weight)
     if first.ok and first.is_presence and second.present is None and second.reading and not second.is_presence:
-        # It is there, and the sensor that would say how it is does not answer.
+        # The supply is there, and the sensor for its state does not answer.
         first = replace(first, ok=None, reading=second.reading, is_presence=False)
     reading = second.reading if second.predicted and not first.predicted and first.ok else first.reading
     return replace(
@@ -235,7 +237,8 @@ def _both(one: PowerSupply, other: PowerSupply) -> PowerSupply:
 
 
 def _with(owner: PowerSupply, sensor: Sensor) -> PowerSupply:
-    """The supply with what another of its sensors says. One that is not understood leaves open how it is."""
+    """The supply, with what another of its sensors reports. If that is not understood, the supply's state is
+    unknown."""
     words = f"{sensor.name}: {sensor.reading}{f' ({sensor.status})' if sensor.status != 'ok' else ''}"
     if owner.standby and _IS_NUMBER.fullmatch(sensor.reading):
         return owner
@@ -255,7 +258,7 @@ def _weight(supply: PowerSupply) -> int:
 
 
 def _owner(sensor: Sensor, supplies: Iterable[PowerSupply]) -> PowerSupply | None:
-    """Whose sensor this is: by the supply's number in its name, else by its entity."""
+    """The supply that a sensor belongs to: by the number in the sensor's name, else by its entity."""
     supplies = list(supplies)
     number = _number(sensor.name)
     if number:
@@ -271,7 +274,7 @@ def _number(name: str) -> str:
 
 
 def _is_bad(sensor: Sensor) -> bool:
-    """Fans of supplies are judged with all others."""
+    """Whether it reports a fault. Fans of supplies are judged with all other fans."""
     if sensor.status in ("ns", UNREAD) or is_redundancy(sensor) or sensor.reading.upper().endswith("RPM"):
         return False
     if _IS_NUMBER.fullmatch(sensor.reading):

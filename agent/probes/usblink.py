@@ -1,5 +1,5 @@
-"""USB devices that could do more than they do: a SuperSpeed device at 480 Mbit/s or less, in a connector that has the
-lanes for more."""
+"""USB devices that run below their speed: a SuperSpeed device at 480 Mbit/s or less, in a connector that has the lanes
+for more."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class SlowDevice:
 
 
 def slow(root: Path = Path("/")) -> list[SlowDevice]:
-    """Known by the device's own descriptor (`bos_descriptors`, kernel 6.10 and newer) and by the connector's other
-    port. Without either nothing is said."""
+    """Found by the device's own descriptor (`bos_descriptors`, kernel 6.10 and newer) and by the connector's other
+    port. Without either, a device is not listed."""
     found = []
     for device in sorted((root / "sys/bus/usb/devices").glob("*-*")):
         speed = _speed(device)

@@ -1,4 +1,4 @@
-"""wipefs and blkid: every signature that util-linux knows, on one device."""
+"""wipefs and blkid: every signature on a device that util-linux knows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from agent.host import shell
 from agent.parsing import ParseError, clean, mapping, parse_json, sequence
 
 BLKID_NOTHING, BLKID_AMBIVALENT = 2, 8
-# libblkid's types, in the words of agent.disk_writes.signatures where both know the kind.
+# libblkid's types → the kinds of agent.disk_writes.signatures, if both know them.
 _KINDS = {
     "lvm2_member": "lvm", "lvm1_member": "lvm", "linux_raid_member": "md_raid", "crypto_luks": "luks",
     "zfs_member": "zfs", "ceph_bluestore": "ceph", "pmbr": "mbr", "dos": "mbr",
@@ -20,7 +20,7 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Signature:
-    """`kind` in one word, `words` for a person."""
+    """`kind` in one word, `words` for the operator."""
 
     kind: str
     label: str
@@ -28,7 +28,7 @@ class Signature:
 
 
 def run_wipefs(path: Path, timeout_s: float) -> shell.Completed:
-    """Only lists: -n is "no act"."""
+    """Only lists the signatures: -n means "no act"."""
     return shell.run(["wipefs", "-n", "-J", str(path)], timeout_s)
 
 
@@ -37,7 +37,7 @@ def run_blkid(path: Path, timeout_s: float) -> shell.Completed:
 
 
 def parse_wipefs(text: str) -> list[Signature]:
-    """Raises ParseError. A blank device gives an empty list (2.38 and 2.41): no output at all is no answer."""
+    """Raises ParseError. A blank device gives an empty list (2.38 and 2.41). No output at all is no answer."""
     data = parse_json(text, "wipefs")
     if "signatures" not in data:
         raise ParseError("wipefs printed no signatures")
@@ -48,8 +48,8 @@ def parse_wipefs(text: str) -> list[Signature]:
 
 
 def parse_blkid(text: str) -> list[Signature]:
-    """From `-o export`: TYPE and PTTYPE. Raises ParseError for output without either: of a blank device blkid says
-    nothing, and says so by its exit status."""
+    """TYPE and PTTYPE, from `-o export`. Raises ParseError for output without either. For a blank device blkid prints
+    nothing, and its exit status says so."""
     pairs = dict(line.partition("=")[::2] for line in text.splitlines() if "=" in line)
     found = [_signature(pairs[key], pairs.get("LABEL")) for key in ("TYPE", "PTTYPE") if key in pairs]
     if not found and not any(key.startswith("PART_ENTRY_") for key in pairs):

@@ -1,1 +1,1 @@
-"""How a stage makes its report: checks, progress, partial reports."""
+"""Makes a stage's report: checks, progress, partial reports."""

@@ -1,4 +1,5 @@
-"""How a stage makes its checks and its report: three results, each with a reason, none by silence."""
+"""Makes a stage's checks and its report. A check has one of three results, each with a reason; a check that is missing
+never counts as passed."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from typing import Any
 from agent.contract import wire
 from agent.stage import StageContext, StageReport, settle
 
-# Gives a limit of the profile by its name, for tables that name one in each row.
+# Returns a limit of the profile by its name.
 Limit = Callable[[str], float]
 
 
@@ -27,7 +28,7 @@ def not_tested(name: str, component: str = "", *, reason: str, topic: str = "") 
 def judged(
     name: str, findings: Iterable[wire.Finding], component: str = "", *, topic: str = "", reason: str = ""
 ) -> wire.Check:
-    """Failed when one of the findings is critical, else passed."""
+    """Failed if one of the findings is critical, else passed."""
     critical = [finding.message for finding in findings if finding.severity is wire.Severity.CRITICAL]
     if critical:
         return failed(name, component, reason="; ".join(critical), topic=topic)
@@ -42,7 +43,7 @@ def report(
     also_required: Iterable[str] = (),
     **more: Any,
 ) -> StageReport:
-    """The report of a stage whose checks are all made. `also_required` adds to what the profile requires."""
+    """The report of a stage from all its checks. `also_required` adds to the checks that the profile requires."""
     made = list(checks)
     required = [*ctx.order.required, *also_required]
     outcome, reason = settle(made, required, ctx.claim.not_expected)
@@ -50,23 +51,24 @@ def report(
 
 
 def nothing_here(names: Iterable[str], why: str) -> StageReport:
-    """The report of a stage that has nothing to test on this host, by its own expected spec: it does not count."""
+    """The report of a stage that has nothing to test on this host, by the host's own spec. Such a stage does not
+    count."""
     made = [not_tested(name, reason=why) for name in names]
     return StageReport(wire.Outcome.NOT_TESTED, wire.NOT_EXPECTED_HERE, checks=made)
 
 
 def disk_name(disk: wire.Disk) -> str:
-    """What findings call a disk: its serial number, or the kernel's name where it has none."""
+    """The name of a disk in findings: its serial number, or the kernel's name if it has none."""
     return disk.serial or disk.name
 
 
 def fixed_disks(inventory: wire.Inventory | None) -> list[wire.Disk]:
-    """The host's own disks: a USB stick is a surprise, not a part of the host."""
+    """The host's own disks, without USB disks."""
     return [disk for disk in (inventory.disks if inventory else []) if disk.bus != "usb"]
 
 
 def on_usb(ctx: StageContext) -> list[wire.Check]:
-    """Expected disks on USB, such as the stick that a host boots from: shown as what no stage tests."""
+    """Checks that name expected disks on USB, such as the stick that a host boots from, as not tested."""
     wanted = {str(disk.get("serial") or "") for disk in ctx.claim.expected.get("disks") or []} - {""}
     return [
         not_tested("usb_disk", disk.serial, reason=f"{disk.name} is on USB: it is neither asked, read nor written")

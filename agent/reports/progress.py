@@ -1,4 +1,4 @@
-"""Progress of the things that a stage works on side by side."""
+"""Progress of the items that a stage works on in parallel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TICK_S = 1.0
 
 
 class ProgressBoard:
-    """One line per disk, core or port; the whole list is told each time one moves. Safe from any thread."""
+    """One line per disk, core or port. The whole list is sent whenever one changes. Safe from any thread."""
 
     def __init__(self, ctx: StageContext) -> None:
         self._ctx, self._lock = ctx, threading.Lock()
@@ -27,7 +27,7 @@ class ProgressBoard:
 
     @contextmanager
     def timing(self, item: str, doing: str, duration_s: float) -> Iterator[None]:
-        """Within the block, tell how much of `duration_s` has passed, once a second."""
+        """Within the block, report once a second how much of `duration_s` has passed."""
         over = threading.Event()
         thread = threading.Thread(target=self._tick, args=(item, doing, duration_s, over), daemon=True, name="progress")
         thread.start()

@@ -1,1 +1,1 @@
-"""Temperatures, fans, power and clocks: reading them, and stopping the load near a critical limit."""
+"""Reads temperatures, fans, power and clocks, and stops the load near a critical limit."""

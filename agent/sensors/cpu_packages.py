@@ -1,8 +1,9 @@
-"""Which CPU package, that is which socket, a sensor or an energy counter belongs to. A package may have several dies,
-and drivers make one device per die.
+"""Finds the CPU package, that is the socket, that a sensor or an energy counter belongs to. A package may have several
+dies, and drivers make one device per die.
 
-Sources: drivers/hwmon/coretemp.c (a device per die since 5.3), k10temp.c, drivers/powercap/intel_rapl_common.c,
-AMD's processor programming references (one node, and one device 18h to 1Fh, per die up to EPYC 7001)."""
+Sources: drivers/hwmon/coretemp.c (a device per die since 5.3), k10temp.c, drivers/powercap/intel_rapl_common.c, AMD's
+processor programming references (one node, and one device 18h to 1Fh, per die up to EPYC 7001).
+"""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ _NODE = re.compile(r":(?P<device>[0-9a-f]{2})\.[0-7]$")
 
 
 def of_intel_chip(chip: Path) -> str:
-    """By the label of the package's own temperature; without one by the device's number (`coretemp.1`), which was the
-    package's before there were dies."""
+    """By the label of the package's own temperature. Without one, by the device's number (`coretemp.1`), which was the
+    package's number before there were dies."""
     for label in sorted(chip.glob("temp*_label")):
         if match := _ID.match(sysfs.text(label)):
             return match["number"]
@@ -28,7 +29,7 @@ def of_intel_chip(chip: Path) -> str:
 
 
 def of_amd_chip(root: Path, chip: Path) -> str:
-    """Nodes are numbered through the packages: with eight of them in two sockets, 18.3 to 1b.3 are in the first."""
+    """Nodes are numbered across the packages: of eight nodes in two sockets, 18.3 to 1b.3 are in the first socket."""
     node = _node((chip / "device").resolve().name)
     if node is None:
         return "0"
@@ -39,7 +40,7 @@ def of_amd_chip(root: Path, chip: Path) -> str:
 
 
 def of_zone(zone: Path) -> str:
-    """`package-0`, or `package-0-die-1`; its parts (`intel-rapl:1:0`) are those of the zone that they lie in."""
+    """`package-0`, or `package-0-die-1`. A sub-zone (`intel-rapl:1:0`) belongs to the zone that contains it."""
     top = zone.with_name(":".join(zone.name.split(":")[:2]))
     match = _ZONE.match(sysfs.text(top / "name"))
     return match["number"] if match else zone.name.split(":")[1]
@@ -57,7 +58,7 @@ def _packages(root: Path) -> list[str]:
 
 
 def _nodes(root: Path) -> set[int]:
-    """By the temperature devices of the nodes that are there."""
+    """The number of nodes, by their temperature devices."""
     chips = (root / "sys/class/hwmon").glob("hwmon*")
     found = {
         _node((chip / "device").resolve().name)

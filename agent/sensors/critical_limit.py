@@ -1,5 +1,4 @@
-"""The one limit that can't wait for the orchestrator: near a critical temperature the load is stopped
-first."""
+"""Stops the load near a critical temperature. This is the one limit that can't wait for the orchestrator."""
 
 from __future__ import annotations
 
@@ -10,20 +9,20 @@ from agent.contract import wire
 from agent.sensors.readings import Temperature
 
 MARGIN_NAME = "temp_critical_margin_c"
-# Only where the profile names none. Recipe: abort the stage at the chip's critical limit less 2 C.
+# Used only if the profile gives none: stop at the chip's critical limit less 2 C.
 MARGIN_C = 2.0
-# Boards report limits that nobody set: 0, -1, 20.8 C (acpitz of several desktop boards). No part's is so low.
+# Boards report limits that nobody set: 0, -1, 20.8 C (acpitz of several desktop boards). No real limit is so low.
 LOWEST_CRITICAL_C = 50.0
-# Inputs of a board's monitoring chip that lead nowhere read anything; only ACPI's own zone is one that the kernel
-# itself would power off for.
+# Unconnected inputs of a board's monitoring chip read anything. Only for ACPI's own zone would the kernel itself power
+# off.
 _BOARD, _ACPI = "system", "acpitz"
-# One reading can be a glitch of the bus; the second comes 2 s later.
+# A single reading can be a glitch of the bus. The second one follows 2 s later.
 READINGS_IN_A_ROW = 2
 
 
 class CriticalTemperature:
-    """Remembers what was too hot in the last sample. `sensor_limits` are the claim's: where a chip names no critical
-    limit of its own (AMD's CPUs), the profile's for this kind of part stands (`cpu_temp_max_c`)."""
+    """Remembers what was too hot in the last sample. `sensor_limits` are the claim's. If a chip gives no critical limit
+    of its own (AMD's CPUs), the profile's limit for this kind of part is used (`cpu_temp_max_c`)."""
 
     def __init__(self, sensor_limits: Mapping[str, float]) -> None:
         self.margin_c = sensor_limits.get(MARGIN_NAME, MARGIN_C)
@@ -31,7 +30,7 @@ class CriticalTemperature:
         self._too_hot: dict[tuple[str, str], int] = {}
 
     def look(self, temperatures: Iterable[Temperature]) -> list[wire.Finding]:
-        """One finding for each part that was at its limit in two samples in a row, with its hottest sensor."""
+        """One finding for each part that was at its limit in two samples in a row, from its hottest sensor."""
         hot = {_part(one): one for one in sorted(temperatures, key=lambda one: one.value_c) if self._is_hot(one)}
         self._too_hot = {part: self._too_hot.get(part, 0) + 1 for part in hot}
         return [self._finding(hot[part]) for part, times in self._too_hot.items() if times >= READINGS_IN_A_ROW]

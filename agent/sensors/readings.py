@@ -1,9 +1,5 @@
-"""Temperatures, fans, power and clocks, read from sysfs directly: `sensors` is slow and stumbles over a
-failing chip.
-
-Everything here takes the root of the file system and returns data; a sensor that isn't there gives
-nothing.
-"""
+"""Temperatures, fans, power and clocks, read directly from sysfs: `sensors` is slow and stops at a failing chip. Every
+function takes the root of the file system and returns data. A missing sensor gives nothing."""
 
 from __future__ import annotations
 
@@ -26,8 +22,7 @@ _PACKAGE = ("cpu", "power")
 
 @dataclass(frozen=True)
 class Temperature:
-    """One temperature input. `critical_c` is the chip's own critical limit, None when it names none that
-    is sane."""
+    """One temperature input. `critical_c` is the chip's own critical limit, None without a plausible one."""
 
     component_kind: str
     component: str
@@ -38,14 +33,14 @@ class Temperature:
 
 @dataclass(frozen=True)
 class Part:
-    """What a hwmon chip belongs to, in the words findings use."""
+    """The part that a hwmon chip belongs to, in the words of findings."""
 
     kind: str
     name: str
 
 
 def temperatures(root: Path) -> list[Temperature]:
-    """Every input of every chip that reads something sane."""
+    """Every input of every chip with a plausible reading."""
     return [one for chip in _chips(root) for one in _chip_temperatures(chip)]
 
 
@@ -60,8 +55,8 @@ def hottest(found: Iterable[Temperature]) -> list[Temperature]:
 
 
 def measurements(root: Path, found: Iterable[Temperature], now: float) -> list[wire.Measurement]:
-    """One sample: the temperatures `found`, fans, power and clock. RAPL's, which need two readings, are
-    apart."""
+    """One sample: the temperatures `found`, fans, power and clock. Power from RAPL is separate, since it needs two
+    readings."""
     sample = [wire.Measurement(now, t.component_kind, t.component, "temp", t.value_c, "C") for t in hottest(found)]
     for chip in _chips(root):
         sample += _fans(chip, now) + _power(chip, now)
@@ -71,7 +66,7 @@ def measurements(root: Path, found: Iterable[Temperature], now: float) -> list[w
 
 
 def mean_clock_mhz(root: Path) -> float | None:
-    """Mean of a few cores spread over the machine: reading a core's clock interrupts that core."""
+    """Mean of a few cores across the machine. Only a few, since reading a core's clock interrupts that core."""
     cores = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_cur_freq"))
     picked = cores[:: max(1, len(cores) // CLOCKS_READ)]
     values = [khz for path in picked if (khz := _number(path)) is not None]
@@ -79,7 +74,7 @@ def mean_clock_mhz(root: Path) -> float | None:
 
 
 class Clocks:
-    """The clocks of a few cores of each package. Which ones is found out once: a large machine has hundreds."""
+    """The clocks of a few cores of each package. The cores are chosen once: a large machine has hundreds."""
 
     def __init__(self, root: Path) -> None:
         self._picked = {
@@ -87,7 +82,7 @@ class Clocks:
         }
 
     def mhz(self) -> dict[str, float]:
-        """CPU package → their mean; a package that tells none is left out."""
+        """CPU package → the mean clock of its cores. A package without a reading is left out."""
         found = {
             name: [khz / 1000 for core in cores if (khz := _number(core / "cpufreq/scaling_cur_freq")) is not None]
             for name, cores in self._picked.items()
@@ -96,8 +91,8 @@ class Clocks:
 
 
 def base_clocks_mhz(root: Path) -> dict[str, float]:
-    """CPU package → the clock that its maker promises with all cores at work, of its slowest kind of core: by
-    intel_pstate (kHz), or by ACPI's nominal performance (MHz)."""
+    """CPU package → the clock that its maker promises with all cores under load, for its slowest kind of core: from
+    intel_pstate (kHz), or from ACPI's nominal performance (MHz)."""
     found: dict[str, float] = {}
     for name, cores in _cores_by_package(root).items():
         bases = [base for core in cores if (base := _base_clock_mhz(core)) is not None]
@@ -127,7 +122,7 @@ class Rapl:
         self._before: dict[Path, tuple[float, float]] = {}
 
     def measurements(self, now: float, monotonic_s: float) -> list[wire.Measurement]:
-        """Mean power since the last call, the dies of one package together; nothing from the first."""
+        """Mean power since the last call, the dies of one package together. The first call gives nothing."""
         found: dict[tuple[Part, str], float] = {}
         for zone in sorted((self.root / "sys/class/powercap").glob("intel-rapl:*")):
             watts = self._watts(zone, monotonic_s)
@@ -151,7 +146,7 @@ class Rapl:
 
 
 class Meter:
-    """What the CPUs draw together, averaged over times of one's own choice; None where RAPL does not say."""
+    """The power of all CPUs together, averaged over a time of the caller's choice. None if RAPL does not give it."""
 
     def __init__(self, root: Path = Path("/")) -> None:
         self._rapl = Rapl(root)
@@ -182,10 +177,12 @@ def _chips(root: Path) -> Iterator[Path]:
 
 
 def _chip_temperatures(chip: Path) -> Iterator[Temperature]:
-    """Of an NVMe drive only the composite temperature (temp1), which its limits are for: a controller's hot spots, in
-    temp2 and above, are often at 80 to 95 C. [NVM Express base specification, SMART log page; the kernel's nvme driver]
-    Of an AMD processor that tells its die's temperature (Tdie) not the control value (Tctl), which on some models is 10
-    to 27 C above it for the fans' sake. [the kernel's k10temp driver]
+    """Of an NVMe drive only the composite temperature (temp1), which its limits are for: hot spots of the controller,
+    in temp2 and above, are often at 80 to 95 C. [NVM Express base specification, SMART log page; the kernel's nvme
+    driver]
+
+    Of an AMD processor with a die temperature (Tdie) not the control value (Tctl), which on some models is 10 to 27 C
+    higher to drive the fans. [the kernel's k10temp driver]
     """
     labels = {sysfs.text(path) for path in chip.glob("temp*_label")}
     inputs = "temp1_input" if sysfs.text(chip / "name") == "nvme" else "temp*_input"
@@ -202,7 +199,7 @@ def _chip_temperatures(chip: Path) -> Iterator[Temperature]:
 
 
 def _fans(chip: Path, at: float) -> list[wire.Measurement]:
-    """A fan at 0 rpm may be an empty header: left to the orchestrator, which knows what is expected."""
+    """A fan at 0 rpm may be an empty header. The orchestrator judges it, since it knows what is expected."""
     found = []
     for source in sorted(chip.glob("fan*_input")):
         rpm = _number(source)
@@ -226,7 +223,7 @@ def _power(chip: Path, at: float) -> list[wire.Measurement]:
 
 
 def part_of(chip: Path, label: str) -> Part:
-    """Whose sensor this is: by the chip's driver, then by the device behind it."""
+    """The part that a chip's sensor belongs to: by the chip's driver, then by the device behind it."""
     driver, device = sysfs.text(chip / "name"), chip / "device"
     if driver == "coretemp":
         return Part("cpu", f"CPU{cpu_packages.of_intel_chip(chip)}")

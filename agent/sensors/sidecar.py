@@ -17,10 +17,10 @@ SLOW_INTERVAL_S = 30.0
 
 
 class Sidecar:
-    """`measure` gets every measurement; `too_hot` is called with the finding as soon as there is one, in
-    this thread, and is to stop the load before anything else. `slow` are sources that cost a command (a
-    BMC's sensors): asked in a second thread, so that a BMC that hangs hides no temperature. A look that fails is told
-    to `say`, the same fault once, and the next is taken all the same: the limit must not go unwatched."""
+    """`measure` gets every measurement. `too_hot` is called in this thread as soon as there is a finding, and must stop
+    the load before anything else. `slow` are sources that need a command (a BMC's sensors); they have a second thread,
+    so that a BMC that hangs delays no temperature. A failed reading goes to `say`, each fault once, and the readings go
+    on, because the limit must stay watched."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Sidecar:
             thread.join(1.0)
 
     def sample(self) -> None:
-        """One look at everything: the limit first, then the numbers."""
+        """Read all sensors: first check the limit, then send the measurements."""
         temperatures = readings.temperatures(self.root)
         for finding in self.limit.look(temperatures):
             self.too_hot(finding)

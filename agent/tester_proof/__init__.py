@@ -1,1 +1,1 @@
-"""Proof that the tester finds faults: faults made on purpose, which the stages' own code must find."""
+"""Proves that the tester finds faults: injects faults that the stages' own code must find."""

@@ -1,8 +1,9 @@
-"""The tester tested: faults made on purpose, which must come out of the stages' own code as what they are.
+"""Tests the tester: injects faults, which the stages' own code must report as what they are.
 
-Each trial is done twice, without the fault and with it. A tester that passes both is blind, one that fails both cries
-wolf. Nothing here touches a disk: faults are forced by the tool itself, or made in a file in memory, or in a copy of
-the kernel's counters."""
+Each trial runs twice, without the fault and with it. A tester that passes both misses faults; one that fails both gives
+false alarms. No disk is touched: the tool itself makes the error, or it is made in a file in memory or in a copy of the
+kernel's counters.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ from agent.stage import StageContext, StageMemory, StageReport
 
 MEMORY_MB = 64
 DURATION_S = 1.0
-# So long does the load that is stopped after DURATION_S mean to run.
+# The planned duration of the load that is stopped after DURATION_S.
 LONG_S = 30.0
 DIMM = "sys/devices/system/edac/mc/mc0/dimm0"
 MESSAGE = "3,1,1,-;critical medium error, dev sda, sector 4096 op 0x0:(READ)\n"
@@ -46,8 +47,8 @@ MESSAGE = "3,1,1,-;critical medium error, dev sda, sector 4096 op 0x0:(READ)\n"
 
 @dataclass(frozen=True)
 class Trial:
-    """One fault. `stage` is the stage whose code it goes through, `code` the finding that it must come to; '' where
-    it must only keep the stage from passing. `run` does the stage's work, with the fault or without it."""
+    """One fault. `stage` is the stage whose code is tested. `code` is the finding that must come out, '' if the fault
+    must only keep the stage from passing. `run` does the stage's work, with the fault or without it."""
 
     name: str
     fault: str
@@ -58,7 +59,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What both runs of a trial came to."""
+    """The results of both runs of a trial."""
 
     trial: Trial
     without_fault: wire.Result
@@ -66,7 +67,8 @@ class TrialResult:
 
     @property
     def trouble(self) -> str:
-        """Why this proves nothing, or what the tester is blind to; '' when it saw the fault and only the fault."""
+        """Why the trial proves nothing, or which fault the tester missed. Empty if it found the fault and only the
+        fault."""
         if self.without_fault.outcome is not wire.Outcome.PASSED:
             return f"without the fault it was {self.without_fault.outcome}: {self.without_fault.reason}"
         seen = {one.code for one in self.with_fault.findings if one.severity is wire.Severity.CRITICAL}
@@ -87,7 +89,7 @@ def _disk(ctx: StageContext, root: Path, broken: bool) -> StageReport:
 
 
 def _cpu(ctx: StageContext, root: Path, broken: bool) -> StageReport:
-    """stress-ng can't be told to calculate wrongly; it can be cut short, and then it must prove nothing."""
+    """stress-ng can't be made to calculate wrongly. It is stopped early instead, and then it must prove nothing."""
     stop, processors = StopFlag(), {0: sorted(os.sched_getaffinity(0))[:1]}
     end = threading.Timer(DURATION_S, stop.set, ["on purpose"])
     if broken:
@@ -120,12 +122,12 @@ TRIALS: tuple[Trial, ...] = (
 
 
 def run_trial(trial: Trial) -> TrialResult:
-    """Both runs, each as the runtime carries out a stage, counters and kernel log included."""
+    """Both runs, each as the agent runs a stage, with counters and kernel log."""
     return TrialResult(trial, _carried_out(trial, broken=False), _carried_out(trial, broken=True))
 
 
 def check(trial: Trial) -> wire.Check:
-    """For a stage: a tester that can't be trusted has tested nothing."""
+    """The check for a stage: a tester that misses faults has tested nothing."""
     result = run_trial(trial)
     if result.trouble:
         return checks.not_tested(f"tester.{trial.name}", reason=result.trouble)
@@ -133,7 +135,8 @@ def check(trial: Trial) -> wire.Check:
 
 
 def main() -> int:
-    """One JSON object per trial, for whoever judges: `trial`, `fault`, `wants`, `trouble`, `well` and `broken`."""
+    """Prints one JSON object per trial: `trial`, `fault`, `wants`, `trouble`, `well` (the result without the fault) and
+    `broken` (with it)."""
     for trial in TRIALS:
         result = run_trial(trial)
         row = {"trial": trial.name, "fault": trial.fault, "wants": trial.code, "trouble": result.trouble}
@@ -156,7 +159,7 @@ def _carried_out(trial: Trial, *, broken: bool) -> wire.Result:
 
 
 def _lay_out(root: Path) -> None:
-    """One memory module without errors, and an empty kernel log."""
+    """Makes one memory module without errors, and an empty kernel log."""
     (root / DIMM).mkdir(parents=True)
     for name, text in (("dimm_label", "DIMM_A1"), ("dimm_ce_count", "0"), ("dimm_ue_count", "0")):
         (root / DIMM / name).write_text(f"{text}\n")
@@ -164,7 +167,7 @@ def _lay_out(root: Path) -> None:
 
 
 def _runtime(root: Path, stage: Callable[[StageContext], StageReport], name: str) -> Runtime:
-    """An agent's runtime on `root`, none of which calls anybody."""
+    """An agent's runtime on `root` that makes no calls."""
     outbox = Outbox("selftest", root / "spool")
     return Runtime(
         identity=Identity("selftest", "", []),

@@ -1,7 +1,9 @@
-"""Burn's network: both directions of each port at once, in short tests against the bench's server, while the bench
-lends its link. How fast it is beside all other loads is not judged; what the ports count as errors meanwhile is.
+"""Burn's network load: short tests of each port in both directions against the bench's server, while the bench lends
+its link.
 
-A test between two own ports would not leave the host: the kernel hands over by itself what is for an own address."""
+The speed beside all other loads is not judged, but the errors that the ports count are. Two own ports are not tested
+against each other: the kernel delivers packets for an own address without the cable.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ from agent.stage import StageContext
 from agent.stages.burn.spec import Params
 
 CHECK, TOPIC = "network", "network"
-# What iperf3 needs to connect and to end, beside the time of its test.
+# Time that iperf3 needs to connect and to end, beside its test.
 _AROUND_S = 5.0
 _LOOK_S = 1.0
 _MIB = 1024 * 1024
@@ -28,7 +30,7 @@ NEVER_FREE = "the bench's link was not free for it (others measured, or the benc
 
 @dataclass
 class Port:
-    """One port with a link and an address, and what went through it so far."""
+    """One port with a link and an address, and the bytes that went through it so far."""
 
     mac: str
     name: str
@@ -40,7 +42,7 @@ class Port:
 
 
 def run(ctx: StageContext, duration_s: float) -> PartialReport:
-    """The check `network` of each port; not tested, and not required, where it did not join, with the reason."""
+    """Makes the check `network` for each port. If a port did not join, it is not tested, not required, and says why."""
     why, ports = _ports(ctx)
     if why:
         return PartialReport([_did_not_join("", why)])
@@ -61,7 +63,7 @@ def run(ctx: StageContext, duration_s: float) -> PartialReport:
 
 
 def _ports(ctx: StageContext) -> tuple[str, list[Port]]:
-    """Why there is none to test, and those that can be."""
+    """Why there is no port to test, and the ports that can be tested."""
     if not ctx.claim.iperf.get("address") or not ctx.claim.iperf.get("ports"):
         return "the bench names no iperf3 server", []
     done = addresses.run()

@@ -1,5 +1,6 @@
-"""Burn: everything at work at once, for as long as the profile says: cores, memory and disks, all of it verified, the
-network while the bench lends its link, and GPUs where a load tool for them is there. What could not join is said."""
+"""Burn: everything under load at once, for as long as the profile says. Cores, memory and disks work with verified
+results, the network while the bench lends its link, and GPUs if a load tool is installed. A part that could not join is
+named."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ def run(ctx: StageContext) -> StageReport:
     duration_s = params.duration_s
     disks = checks.fixed_disks(ctx.inventory)
     megabytes = _room(params)
-    # The others work on while memory is being filled, and for the whole time after that.
+    # The other loads run while memory is being filled, and for the whole time after that.
     others_s = duration_s + stressapptest.filling_s(megabytes)
     expected_fans, fans_before = fans.expected(ctx.claim.expected), fans.look()
     with (
@@ -66,7 +67,7 @@ def _thermal(ctx: StageContext, limits: Limits, heat: Heat) -> tuple[list[wire.C
 
 
 def _room(params: Params) -> int:
-    """How much memory is worked, in MiB."""
+    """How much memory is tested, in MiB."""
     return memory_load.room(
         params.reserve_percent,
         params.reserve_min_mb,
@@ -86,7 +87,7 @@ def _memory(ctx: StageContext, megabytes: int, duration_s: float) -> PartialRepo
 
 
 def _disk(ctx: StageContext, disk: wire.Disk, duration_s: float) -> PartialReport:
-    """Reads at random all over the disk. What fails here is told by the kernel's log, too; here it fails the check."""
+    """Random reads all over the disk. A failure fails this check, and is in the kernel's log as well."""
     argv = fio.burn_argv(f"/dev/{disk.name}", disk.size_mb * MIB, duration_s)
     return judge_disk(disk, fio.run(argv, duration_s + _END_S, stop=ctx.stop))
 

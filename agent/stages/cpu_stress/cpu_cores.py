@@ -1,4 +1,5 @@
-"""Each core alone, one after the other: it runs at its highest clock then, and a wrong result has one core to blame."""
+"""Loads each core alone, one after the other. A single core runs at its highest clock, and a wrong result can be blamed
+on it."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ _MOST_PROCESSORS = 8192
 
 
 def first_threads(packages: dict[int, list[int]], root: Path = Path("/")) -> dict[int, list[int]]:
-    """Of each core one processor: its hyper-thread shares all that calculates."""
+    """One processor of each core: its hyper-thread shares the units that calculate."""
     return {
         package: [one for one in processors if _is_first(one, processors, root)]
         for package, processors in packages.items()
@@ -48,7 +49,7 @@ def expand(text: str) -> list[int]:
 
 @dataclass
 class _Tally:
-    """What came of the cores of one package: `reached` of them were loaded."""
+    """The results for the cores of one package. `reached` of them were loaded."""
 
     cores: int
     reached: int = 0
@@ -59,7 +60,7 @@ class _Tally:
 def run(
     packages: dict[int, list[int]], core_s: float, most_s: float, stop: StopFlag, board: ProgressBoard
 ) -> PartialReport:
-    """`core_s` on each core, less where `most_s` would not do for all; cores that it does not reach at all are not
+    """Load each core for `core_s`, or shorter if `most_s` is not enough for all. Cores that are not reached are not
     tested."""
     cores = [(package, core) for package, members in packages.items() for core in members]
     each_s = max(_LEAST_S, min(core_s, most_s / max(1, len(cores))))

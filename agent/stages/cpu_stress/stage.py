@@ -1,5 +1,4 @@
-"""CPUStress: all cores at work at once, then each alone, every result verified; how hot they get and how fast they
-run."""
+"""CPUStress: loads all cores at once, then each alone, verifies every result, and judges temperatures and clocks."""
 
 from __future__ import annotations
 
@@ -37,8 +36,8 @@ def run(ctx: StageContext) -> StageReport:
 
 
 def _warm(ctx: StageContext) -> str:
-    """Why the CPUs may not be at rest before this load: they were under the same one before. Notes that from now on
-    they were."""
+    """Why the CPUs may not be at rest before this load: an earlier attempt has loaded them. Notes that they are loaded
+    from now on."""
     begun = ctx.memory.load()
     ctx.memory.save({"begun": True})
     again = ctx.order.attempt > 1 or begun
@@ -46,7 +45,7 @@ def _warm(ctx: StageContext) -> str:
 
 
 def _thermal(ctx: StageContext, limits: Limits, heat: Heat) -> tuple[list[wire.Check], list[wire.Finding]]:
-    """The rise has a limit only in the profiles whose load lasts until it settles."""
+    """Only profiles whose load lasts until the temperature settles have a limit for the rise."""
     sockets = ctx.inventory.cpu.sockets if ctx.inventory else 1
     judged = [
         heat.temperature(limits.temp_margin_c, limits.temp_max_c, sockets),
@@ -57,7 +56,7 @@ def _thermal(ctx: StageContext, limits: Limits, heat: Heat) -> tuple[list[wire.C
 
 
 def _all_online(inventory: wire.Inventory | None, used: int) -> wire.Check:
-    """Cores that the inventory counted and that could not be loaded were not tested."""
+    """A check for cores that the inventory counted and that could not be loaded."""
     known = inventory.cpu.threads if inventory else 0
     if not known:
         return checks.not_tested("all_cores", reason="the inventory has no count of processors")

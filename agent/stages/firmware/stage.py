@@ -1,4 +1,4 @@
-"""Firmware: which versions run, and whether parts of one model agree. SpecValidate compares with what is expected."""
+"""Firmware: which versions run, and whether parts of one model have the same. SpecValidate compares with the spec."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from agent.stage import StageContext, StageReport
 
 @dataclass(frozen=True)
 class Told:
-    """What one part tells. `list` is the spec's list of such parts under `firmware`, `names` by which of them it may
-    stand there, the part's own first."""
+    """What one part reports. `list` is the spec's list for such parts under `firmware`. `names` are the names under
+    which the spec may list it, the part's own first."""
 
     list: str
     kind: str
@@ -42,7 +42,7 @@ def run(ctx: StageContext) -> StageReport:
 
 
 def collect(inventory: wire.Inventory) -> dict[str, str]:
-    """Name → version, for everything that tells one: `bios`, `bmc`, `microcode`, `disk.<serial>`, `nic.<mac>`,
+    """Name → version, for everything that reports one: `bios`, `bmc`, `microcode`, `disk.<serial>`, `nic.<mac>`,
     `hba.<slot>`."""
     firmware = inventory.firmware
     versions = {"bios": f"{firmware.bios} {firmware.bios_date}".strip(), "bmc": firmware.bmc}
@@ -52,7 +52,7 @@ def collect(inventory: wire.Inventory) -> dict[str, str]:
 
 
 def told(inventory: wire.Inventory) -> Iterator[Told]:
-    """Every disk, network card and storage adapter, whether it tells a version or not."""
+    """Every disk, network card and storage adapter, with or without a version."""
     for disk in inventory.disks:
         names = (checks.disk_name(disk), disk.wwn, disk.model)
         yield Told("disks", "disk", names, disk.model, disk.firmware)
@@ -63,7 +63,7 @@ def told(inventory: wire.Inventory) -> Iterator[Told]:
 
 
 def twins(inventory: wire.Inventory) -> list[wire.Finding]:
-    """Disks and cards of one model in one host, of which some run another firmware than most: worth a word when one of
+    """Disks and cards whose firmware differs from most others of the same model in this host. It may explain why one of
     them behaves differently."""
     parts = list(told(inventory))
     found = []
@@ -82,7 +82,8 @@ def twins(inventory: wire.Inventory) -> list[wire.Finding]:
 def _unread(
     inventory: wire.Inventory, versions: Mapping[str, str], expected: Mapping[str, Any]
 ) -> Iterator[wire.Check]:
-    """A version that the spec names and that nobody could read can't be compared: that is no agreement."""
+    """Checks for versions that the spec names and that could not be read. They can't be compared, which is no
+    agreement."""
     for name in ("bios", "bmc", "microcode"):
         if expected.get(name) and name not in versions:
             yield _not_read(name, expected[name])

@@ -1,5 +1,5 @@
-"""GPU: presence, PCIe width, state, load, errors in its memory. All but the first two need the maker's driver, which
-the live image has not: without it a card is seen and not tested, unless the spec says that seeing it is enough."""
+"""GPU: presence, PCIe width, state, load, memory errors. All but the first two need the maker's driver, which the live
+image does not contain. Without it a card is seen but not tested, unless the spec says that this is enough."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agent.reports.partial_report import PartialReport, joined
 from agent.stage import StageContext, StageReport
 from agent.stages.gpu.spec import Limits, Params
 
-# Whatever the profile lists: a card that was only seen has not passed.
+# Required whatever the profile lists: a card that was only seen has not passed.
 REQUIRED = (gpu_load.CHECK, gpu_memory.CHECK, gpu_state.CHECK)
 TOOL = "lspci"
 
@@ -40,7 +40,7 @@ def run(ctx: StageContext) -> StageReport:
 
 
 def _not_looked(inventory: wire.Inventory | None) -> str:
-    """Why nobody knows which cards there are, which is no card's fault; '' where it is known."""
+    """Why the cards are unknown, without a fault of any card. Empty if they are known."""
     if inventory is None:
         return "there is no inventory"
     return (
@@ -49,7 +49,7 @@ def _not_looked(inventory: wire.Inventory | None) -> str:
 
 
 def _worked(ctx: StageContext, present: list[wire.Gpu]) -> PartialReport:
-    """Under load first: what its memory counts afterwards is the load's, too."""
+    """Load first: errors that the load causes are then in the memory's counters."""
     before = nvidia_smi.ask()
     loaded = gpu_load.run(ctx, present, before)
     after = nvidia_smi.ask()
@@ -59,8 +59,8 @@ def _worked(ctx: StageContext, present: list[wire.Gpu]) -> PartialReport:
 
 
 def _missing(expected: list[dict[str, object]], present: list[wire.Gpu]) -> list[wire.Finding]:
-    """Fewer cards on the bus than are expected. Which ones those are is known only where each card told its UUID:
-    without a driver none does, and one in the place of another is for Expected parts to tell."""
+    """Findings if fewer cards are on the bus than expected. The missing ones are only known if each card gives its
+    UUID, which needs a driver. Expected parts reports a card in the place of another."""
     lacking = len(expected) - len(present)
     if lacking <= 0:
         return []
@@ -74,7 +74,7 @@ def _missing(expected: list[dict[str, object]], present: list[wire.Gpu]) -> list
 
 
 def _links(present: list[wire.Gpu]) -> tuple[list[wire.Finding], list[wire.Check]]:
-    """Width only: GPUs lower their speed when idle, never their width."""
+    """Only the width is judged: GPUs lower their speed when idle, but never their width."""
     found, made = [], []
     for gpu in present:
         link, name = pcilink.read(gpu.pci), name_of(gpu)

@@ -1,5 +1,5 @@
-"""Links that run below what both ends can: PCIe, network, USB. A part that is half seated, or a cable that lost a pair,
-works; slowly."""
+"""Links that run below what both ends support: PCIe, network, USB. A card that is not fully seated, or a cable with a
+broken pair, still works, but slowly."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def _pcie(ctx: StageContext, names: Names, report: PartialReport) -> None:
 
 
 def _narrow(ctx: StageContext, names: Names, slot: str, link: pcilink.Link) -> list[wire.Finding]:
-    """Width and speed against what both ends can. A limit that the firmware or the kernel has set is told, since the
-    kernel also sets one on a link that would not train."""
+    """Compares width and speed with what both ends support. A limit that the firmware or the kernel has set is
+    reported, since the kernel also sets one on a link that failed to train."""
     blamed = names.part("pci", slot)
     kind, name, found = blamed.kind, blamed.name or "system", []
     if 100 * link.width < link.max_width * ctx.limits(Limits).pcie_width_min_percent:

@@ -1,5 +1,5 @@
-"""InventoryCheck: every part with its serial number. A tool that fails leaves its part empty and is named. Where the
-profile asks for it, the tester proves before anything else that it can see a fault."""
+"""InventoryCheck: collects every part with its serial number. If a tool fails, its parts are missing and the tool is
+named. If the profile asks for it, the tester first proves that it can see a fault."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _LINK_POLL_S = 0.25
 
 
 class Collection:
-    """What was collected so far: what each tool said, and which could not be asked."""
+    """What was collected so far: each tool's output, and the tools that could not be asked."""
 
     def __init__(self, ctx: StageContext) -> None:
         self.ctx = ctx
@@ -60,7 +60,7 @@ class Collection:
         topic: str = "",
         component: str = "",
     ) -> T | None:
-        """What `parse` makes of the tool's output, None with a check that says why not."""
+        """The tool's output as `parse` returns it. None, with a check that says why, if that fails."""
         self.ctx.stop.check()
         return self.take(name, run(), parse, topic=topic, component=component)
 
@@ -99,7 +99,7 @@ def run(ctx: StageContext) -> StageReport:
 
 
 def _tester(ctx: StageContext) -> list[wire.Check]:
-    """The trials of `selftest`, each done once for the whole run."""
+    """The trials of `selftest`, each run once for the whole run."""
     made: list[wire.Check] = []
     for trial in made_faults.TRIALS if ctx.params(Params).prove_tester else ():
         ctx.stop.check()
@@ -109,7 +109,7 @@ def _tester(ctx: StageContext) -> list[wire.Check]:
 
 @dataclass
 class Said:
-    """What the tools and the kernel said of this host; empty where they did not answer."""
+    """What the tools and the kernel reported about this host. Empty where they did not answer."""
 
     structures: list[dmidecode.Structure] = field(default_factory=list)
     devices: list[lspci.PciDevice] = field(default_factory=list)
@@ -145,7 +145,7 @@ def collect(found: Collection) -> wire.Inventory:
 
 
 def assembled(said: Said, missing: list[str], root: Path = Path("/")) -> wire.Inventory:
-    """The parts, with `missing` tools named."""
+    """The inventory, with the names of `missing` tools."""
     bios, bios_date = dmidecode.bios(said.structures)
     return wire.Inventory(
         system=dmidecode.system(said.structures),
@@ -198,13 +198,13 @@ def _models(devices: list[lspci.PciDevice]) -> dict[str, str]:
 
 
 def _adapters(devices: list[lspci.PciDevice]) -> list[wire.AdapterFirmware]:
-    """By the name on the PCI bus where the driver tells none."""
+    """The storage adapters. If the driver gives no name, the PCI bus does."""
     models = _models(devices)
     return [replace(one, model=one.model or models.get(one.slot, "")) for one in hba.read()]
 
 
 def _settled_links(ctx: StageContext) -> list[nics.NicState]:
-    """The cards, once those that are expected have their link or `link_wait_s` is over: negotiation takes seconds."""
+    """The cards, once all expected ones have their link or `link_wait_s` is over: negotiation takes seconds."""
     expected = {str(nic.get("mac", "")).lower() for nic in ctx.claim.expected.get("nics") or []}
     deadline = time.monotonic() + ctx.params(Params).link_wait_s
     for name in nics.names():
@@ -223,7 +223,7 @@ def _nvidia(found: Collection, devices: list[lspci.PciDevice]) -> list[nvidia_sm
 
 
 def _bmc_sensors(found: Collection) -> tuple[list[ipmitool.Sensor], list[ipmitool.Sensor]]:
-    """Those of power supplies, and those of fans."""
+    """The sensors of power supplies, and those of fans."""
     if not ipmitool.has_bmc():
         return [], []
     of_power = found.ask(
@@ -234,7 +234,7 @@ def _bmc_sensors(found: Collection) -> tuple[list[ipmitool.Sensor], list[ipmitoo
 
 
 def _bmc_version(found: Collection) -> str:
-    """The check `bmc` is passed by one that answers: the kernel's device file is there before a dead BMC, too."""
+    """Only a BMC that answers passes the check `bmc`: the kernel's device file exists for a dead BMC, too."""
     if not ipmitool.has_bmc():
         found.checks.append(checks.not_tested("bmc", reason="the kernel found no BMC", topic="bmc"))
         return ""
@@ -247,13 +247,13 @@ def _bmc_version(found: Collection) -> str:
 
 
 def _psus(of_power: list[ipmitool.Sensor]) -> list[wire.Psu]:
-    """As the BMC calls them, which the PSU stage asks for them by name. The firmware's table, often filled once and for
-    all, calls them otherwise."""
+    """The supplies, by the BMC's names, since the PSU stage asks for them by these names. The firmware's table has
+    other names and is often never updated."""
     return [wire.Psu(one.name, one.present is True, one.ok) for one in supplies.power_supplies(of_power)]
 
 
 def completeness(inventory: wire.Inventory) -> list[wire.Check]:
-    """A host has a CPU, memory, a card that it booted from, and disks that have serial numbers."""
+    """A host has a CPU, memory, a card that it booted from, and disks with serial numbers."""
     made = [
         checks.passed("cpu") if inventory.cpu.threads else checks.not_tested("cpu", reason="no CPU was listed"),
         checks.passed("memory") if inventory.memory.dimms else checks.not_tested(

@@ -1,4 +1,5 @@
-"""Memory: patterns over all that can be reached. What cannot (the live image, the kernel, the reserve) is said."""
+"""Memory: tests patterns in all memory that can be reached. What can't be reached (the live image, the kernel, the
+reserve) is reported."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ def run(ctx: StageContext) -> StageReport:
         ctx,
         [*(outcome.check for outcome in outcomes), coverage(ctx, space, _moved_mb(outcomes))],
         findings=[finding for outcome in outcomes for finding in outcome.findings],
-        # Every test that the profile orders must have come to its end.
+        # Every test that the profile orders must have finished.
         also_required=[outcome.check.name for outcome in outcomes],
         numbers=_numbers(space, outcomes),
         evidence={f"{outcome.check.name}.txt": outcome.evidence for outcome in outcomes},
@@ -43,7 +44,7 @@ def _stress(ctx: StageContext, space: MemoryRoom) -> MemoryOutcome:
 
 
 def _memtester(ctx: StageContext, space: MemoryRoom, params: Params) -> MemoryOutcome:
-    """Single-threaded: over so much that it comes to its end in time."""
+    """Single-threaded, so it only gets as much memory as it can finish in time."""
     loops, limit_s = params.memtester_loops, params.memtester_max_s
     megabytes = min(space.testable_mb, params.memtester_max_mb or space.testable_mb)
     with ProgressBoard(ctx).timing("memory", f"bit patterns over {megabytes} MiB", limit_s):
@@ -55,8 +56,8 @@ def _dimms(ctx: StageContext) -> list[wire.Dimm]:
 
 
 def coverage(ctx: StageContext, space: MemoryRoom, moved_mb: float) -> wire.Check:
-    """How much of the memory was under test, and how often each byte of it was. stressapptest fills all of it before
-    its time begins and checks all of it after: one pass more than it copied, if it did anything at all."""
+    """How much of the memory was tested, and how often each byte. stressapptest fills all of it first and checks all of
+    it at the end: that is one pass more than it copied, if it did anything at all."""
     passes = 1 + moved_mb / space.testable_mb if moved_mb else 0.0
     words = f"{space.testable_mb} of {space.total_mb} MiB ({space.percent:.0f} %) were under test, {passes:.1f} times"
     enough = space.percent >= ctx.params(Params).coverage_min_percent

@@ -1,4 +1,4 @@
-"""Which switch port a card is plugged into, against the one that the expected spec names."""
+"""Compares the switch port that a card is plugged into with the one in the spec."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TOPIC = "lldp"
 
 
 def judge(state: NicState, listener: Listener, expected: str, wait_s: float, report: PartialReport) -> None:
-    """Adds the check `neighbour`. Only a named port is worth waiting for: switches speak every 30 s."""
+    """Adds the check `neighbour`. It waits only if the spec names a port, since switches send only every 30 s."""
     heard = listener.heard(wait_s if expected else 0.0)
     if heard is None:
         why = listener.trouble or f"{state.name}: no switch said who it is (LLDP)"

@@ -1,4 +1,4 @@
-"""Network: of every expected link what it negotiated, what it carries both ways, and what it loses."""
+"""Network: for every expected link the negotiated speed, the throughput in both directions, and the packet loss."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def _expected_ports(expected: list[dict[str, Any]] | None) -> dict[str, str]:
 
 
 def _wanted(expected: list[dict[str, Any]] | None, cards: dict[str, nics.NicState]) -> dict[str, int | None]:
-    """MAC → expected speed. Without a list, every card that has a link. One on USB, as a BMC's own into the host
-    (iDRAC, AMI), leads to no switch: it is tested only where the spec gives it a speed."""
+    """MAC → expected speed. Without a list, every card with a link. A card on USB, such as the BMC's own (iDRAC, AMI),
+    leads to no switch, so it is tested only if the spec gives it a speed."""
     on_usb = {mac for mac, state in cards.items() if state.on_usb}
     if expected is None:
         return {mac: None for mac, state in cards.items() if state.link and mac not in on_usb}
@@ -59,7 +59,7 @@ def _wanted(expected: list[dict[str, Any]] | None, cards: dict[str, nics.NicStat
 
 
 def _addresses() -> tuple[dict[str, str], str]:
-    """Card → address, and why none is known where `ip` did not say."""
+    """Card → address, and why none is known if `ip` failed."""
     done = addresses.run()
     try:
         found = addresses.parse(done.stdout)
@@ -78,7 +78,7 @@ def _card(
     board: ProgressBoard,
     ports: dict[str, str],
 ) -> PartialReport:
-    """One card: link first, since nothing else can be measured without it."""
+    """One card. The link is tested first, since nothing else can be measured without it."""
     report = PartialReport()
     if state is None:
         report.checks += [checks.not_tested(name, mac, reason="the card is not there") for name in ("link", "speed")]
@@ -156,7 +156,7 @@ def _loss(ctx: StageContext, state: nics.NicState, server: str, report: PartialR
 
 
 def judge_loss(ctx: StageContext, state: nics.NicState, server: str, done: Completed, report: PartialReport) -> None:
-    """Adds the check `loss` from what ping said."""
+    """Adds the check `loss` from ping's output."""
     try:
         loss = ping.parse(done.stdout)
     except ParseError as error:
@@ -166,7 +166,7 @@ def judge_loss(ctx: StageContext, state: nics.NicState, server: str, done: Compl
         report.checks.append(checks.not_tested("loss", state.mac, reason=done.trouble))
         return
     if not loss.received:
-        # The link carried TCP or that check says so: a server that never answers pings proves nothing about loss.
+        # Whether the link works is another check's result. A server that never answers pings proves nothing about loss.
         report.checks.append(checks.not_tested("loss", state.mac, reason=f"{server} answers no ping by {state.name}"))
         return
     report.numbers[f"loss_percent.{state.mac}"] = loss.lost_percent

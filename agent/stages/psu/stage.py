@@ -1,5 +1,5 @@
-"""PSU: presence and state of every supply, before, during and after a load step, what the load draws, and how the
-supplies share it. Without a BMC only the CPUs' own meter speaks, and that the load was survived."""
+"""PSU: presence and state of every supply before, during and after a load step, the power that the load draws, and how
+the supplies share it. Without a BMC only the CPUs' own meter is read, and whether the host survived the load."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _DCMI_TRIES = 3
 
 @dataclass(frozen=True)
 class Look:
-    """What the BMC says of the supplies at one moment. `conditions` are what is bad and belongs to no supply in
-    particular; `trouble` why it says nothing."""
+    """What the BMC reports about the supplies at one moment. `conditions` are faults that belong to no supply in
+    particular. `trouble` says why it reports nothing."""
 
     when: str
     supplies: list[PowerSupply]
@@ -84,14 +84,14 @@ def _look(when: str) -> Look:
     except ParseError as error:
         return Look(when, [], [], done.trouble_or(error))
     if not done.ok or not rows:
-        # A supply that was pulled keeps its sensor: none at all is a BMC that can't be asked, or has none.
+        # A supply that was pulled keeps its sensor. Without any sensor, the BMC can't be asked, or has none.
         return Look(when, [], [], done.trouble or "the BMC has no sensor of a power supply")
-    # Where many BMCs keep the redundancy of the supplies.
+    # Many BMCs have the redundancy of the supplies under this type.
     return seen(when, [*rows, *ipmitool.sensors_of("Power Unit")])
 
 
 def seen(when: str, rows: list[Sensor]) -> Look:
-    """What sensors of power say."""
+    """A look, from the sensors of power."""
     found = supplies.power_supplies(rows)
     of_redundancy = [sensor for sensor in rows if redundancy.is_redundancy(sensor)]
     watts = supplies.supply_watts(rows, found)
@@ -99,7 +99,7 @@ def seen(when: str, rows: list[Sensor]) -> Look:
 
 
 def _under_load(ctx: StageContext, duration_s: float) -> tuple[PartialReport, Look, float | None]:
-    """All cores at once; the supplies are asked halfway through."""
+    """Load all cores at once, and ask the supplies halfway through."""
     halfway: list[tuple[Look, float | None]] = []
     over = threading.Event()
 
@@ -118,8 +118,8 @@ def _under_load(ctx: StageContext, duration_s: float) -> tuple[PartialReport, Lo
 
 
 def judge(names: list[str], looks: list[Look], report: PartialReport) -> None:
-    """Every expected supply must be there and well at each look; without a list, every one that the BMC knows, but no
-    bay that was empty all the time: nobody said that a supply belongs there."""
+    """Every expected supply must be present and sound at each look. Without a list of expected supplies, every one that
+    the BMC knows, except a bay that was empty all the time."""
     troubles = [look.trouble for look in looks if look.trouble]
     wanted = names or sorted({supply.name for look in looks for supply in look.supplies})
     if troubles or not wanted:
@@ -152,7 +152,7 @@ def _state(name: str, looks: list[Look], found: list[wire.Finding]) -> wire.Chec
 
 
 def _silent(name: str, looks: list[Look]) -> str:
-    """Why nothing is known of it, unless another look condemns it."""
+    """Why the supply's state is unknown. Empty if it is known, or if another look shows a fault."""
     silent = [look.when for look in looks if (supply := _find(name, look)) and supply.present is None]
     condemned = any(_one(name, look) for look in looks)
     return f"its sensor gives no reading {silent[0]}" if silent and not condemned else ""
@@ -169,7 +169,7 @@ def _one(name: str, look: Look) -> list[wire.Finding]:
 
 
 def judge_others(looks: list[Look], report: PartialReport) -> None:
-    """What is bad and belongs to no supply in particular, once each, as the sensor calls itself."""
+    """Reports each fault that belongs to no supply once, under the sensor's own name."""
     first: dict[str, str] = {}
     for look in looks:
         for one in look.conditions:
@@ -199,7 +199,7 @@ def _find(name: str, look: Look) -> PowerSupply | None:
 
 
 def judge_redundancy(looks: list[Look], report: PartialReport) -> None:
-    """By the BMC's own sensor; not tested where it has none, or one that says nothing."""
+    """By the BMC's own sensor. Not tested without one, or if it gives no state."""
     states = [(look.when, redundancy.lost(sensor), sensor) for look in looks for sensor in look.redundancy]
     known = [(when, lost, sensor) for when, lost, sensor in states if lost is not None]
     if not known:
@@ -217,7 +217,7 @@ def judge_redundancy(looks: list[Look], report: PartialReport) -> None:
 
 
 def _power() -> float | None:
-    """Watts by DCMI, asked up to three times: some controllers answer the first call with nothing."""
+    """Watts by DCMI, asked up to three times, since some controllers give no answer to the first call."""
     for _ in range(_DCMI_TRIES):
         done = ipmitool.run("dcmi", "power", "reading", timeout_s=20)
         try:
@@ -231,7 +231,8 @@ def _power() -> float | None:
 def _drawn(
     before: float | None, under_load: float | None, report: PartialReport, by: str = "by the BMC (DCMI)"
 ) -> None:
-    """Numbers, no limit: what a host may draw is not known. The check says whether the step was seen at all."""
+    """Numbers without a limit, because nobody knows what a host may draw. The check says whether the load step was
+    measured at all."""
     if before is None or under_load is None:
         report.checks.append(checks.not_tested("power_reading", reason=f"no power is measured {by}", topic="dcmi"))
         return
@@ -241,7 +242,7 @@ def _drawn(
 
 
 def _shared(look: Look, min_of_even: float, report: PartialReport) -> None:
-    """A warning only: some hosts let one supply sleep until it is needed, and call it hot spare or cold redundancy."""
+    """A warning only: some hosts let one supply sleep until it is needed (hot spare, cold redundancy)."""
     total_w = sum(look.watts.values())
     asleep = [supply.name for supply in look.supplies if supply.standby]
     if asleep:
@@ -273,7 +274,7 @@ def _event_log() -> list[LogEntry] | None:
 
 
 def _events(before: list[LogEntry] | None, after: list[LogEntry] | None, report: PartialReport) -> None:
-    """New entries in their own words; what they mean is judged with the error counters around the stage."""
+    """New entries, quoted. Their meaning is judged with the error counters around the stage."""
     if before is None or after is None:
         report.checks.append(checks.not_tested("event_log", reason="the BMC's event log can't be read", topic=TOPIC))
         return

@@ -1,5 +1,5 @@
-"""What a drive's health check needs to have read. A number that was not read is not zero: without it the check is
-not tested. Pure: a reading in, sentences out."""
+"""What must have been read to judge a drive's health. A number that was not read is not zero: without it the check is
+not tested. No I/O here: a reading in, sentences out."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from agent.reports.checks import Limit
 _OF_FLASH = frozenset({
     smart_meanings.LIFE_LEFT, smart_meanings.LIFE_USED, smart_meanings.SPARE_LEFT, smart_meanings.FLIPS,
 })  # fmt: skip
-# What says nothing of a flash drive's cells: cable, power, host, and a spindle that it does not have.
+# Attributes that say nothing about a flash drive's cells: cable, power, host, and a spindle that it does not have.
 _NOT_OF_FLASH = frozenset({
     smart_meanings.CRC, smart_meanings.TIMEOUTS, smart_meanings.SPIN, "smart.error_log",
 })  # fmt: skip
-# A reason with more sentences helps nobody.
+# The most sentences in a reason.
 _SENTENCES = 3
 TOPIC = "smart"
 
 
 def health(smart: smartctl.Smart, found: list[wire.Finding], label: str, name: str, limit: Limit) -> wire.Check:
-    """The health check: failed by a critical finding, whatever else is not known; else not tested where something was
-    not read that this kind of drive has to tell; else passed."""
+    """The check `health`: failed by a critical finding, whatever else is unknown; else not tested if something is
+    missing that this kind of drive must report; else passed."""
     judged = checks.judged("health", found, name, topic=TOPIC, reason=_note(smart))
     lacks = missing(smart, limit)
     if judged.outcome is wire.Outcome.FAILED or not lacks:
@@ -34,8 +34,8 @@ def health(smart: smartctl.Smart, found: list[wire.Finding], label: str, name: s
 
 
 def missing(smart: smartctl.Smart, limit: Limit) -> list[str]:
-    """Sentences on what is missing. Without a health status that alone is the reason: whatever else was not read,
-    mostly was not for the same cause."""
+    """Sentences about what is missing. Without a health status that is the only one, since the rest is mostly missing
+    for the same reason."""
     if smart.trouble:
         return [smart.trouble]
     protocol = _BY_PROTOCOL.get(smart.protocol)
@@ -46,8 +46,8 @@ def missing(smart: smartctl.Smart, limit: Limit) -> list[str]:
 
 
 def _ata(smart: smartctl.Smart) -> list[str]:
-    """The table of attributes, or, where a drive has none any more, the statistics of the standard; and of a hard disk
-    both counts that tell of lost sectors."""
+    """The table of attributes, or the standard's statistics if the drive no longer has a table; and for a hard disk
+    both counts of lost sectors."""
     if not smart.attributes:
         return _instead_of_attributes(smart)
     counted, lacks = smart_counts.of(smart), [*_not_known(smart)]
@@ -61,8 +61,8 @@ def _ata(smart: smartctl.Smart) -> list[str]:
 
 
 def _tells_of_lost_sectors(smart: smartctl.Smart, counted: dict[str, int]) -> bool:
-    """Whether a hard disk's sectors that can't be read were counted. The table comes in one piece, so a drive without
-    a row 197 keeps none, as older ones do, nor does one whose row 197 is something else by the database: they tell by
+    """Whether a hard disk's unreadable sectors were counted. The table is read as a whole, so a drive without a row 197
+    keeps none, as older ones do. The same holds if row 197 means something else by the database. Such drives report by
     another count or by the error log."""
     row = smart.attributes.get(197)
     others = {smart_meanings.UNREADABLE, smart_meanings.REPORTED, "smart.error_log"} & counted.keys()
@@ -79,7 +79,7 @@ def _instead_of_attributes(smart: smartctl.Smart) -> list[str]:
 
 
 def _not_known(smart: smartctl.Smart) -> Iterator[str]:
-    """Attributes with a count, or at their threshold, of which nobody knows what they are on this model."""
+    """Attributes with a count, or at their threshold, whose meaning on this model is unknown."""
     for number, one in smart.attributes.items():
         if one.meaning.what == smart_meanings.UNKNOWN and one.count != 0:
             yield f"{number} {one.name}: not known what it counts on this model"
@@ -88,7 +88,7 @@ def _not_known(smart: smartctl.Smart) -> Iterator[str]:
 
 
 def _tells_of_wear(smart: smartctl.Smart, counted: dict[str, int]) -> bool:
-    """Whether anything was read that a flash drive is judged by: each maker has other attributes. Reserves and failed
+    """Whether anything was read by which a flash drive is judged: each maker has other attributes. Reserves and failed
     writes are judged by their threshold, so they need one."""
     judged = set(counted) - _NOT_OF_FLASH or smart_wear.used_percent(smart) is not None
     return bool(judged or any(map(_is_judged, smart.attributes.values())))
@@ -100,13 +100,13 @@ def _is_judged(one: Attribute) -> bool:
 
 
 def _nvme(smart: smartctl.Smart) -> list[str]:
-    """Every field that is judged is mandatory; one that is missing is among the gaps."""
+    """Every field that is judged is mandatory. A missing one is among the gaps."""
     return [] if smart.nvme is not None else ["the health log was not read"]
 
 
 def _scsi(smart: smartctl.Smart) -> list[str]:
-    """Grown defects and the error counters of reads and writes. Flash drives may keep no list of defects when they tell
-    how much of their endurance is used."""
+    """Grown defects and the error counters of reads and writes. A flash drive needs no list of defects if it reports
+    how much of its endurance is used."""
     lacks = []
     if not smart_scsi.has_counters(smart.uncorrected):
         lacks.append("the error counters of reads and writes were not read")
@@ -133,7 +133,7 @@ def _self_tests(smart: smartctl.Smart) -> list[str]:
 
 
 def _errors(smart: smartctl.Smart, recent_h: float) -> list[str]:
-    """Errors of the medium, or of a kind that was not read, whose age is not known or that are not old."""
+    """Errors of the medium, or of an unknown kind, that are not old or whose age is unknown."""
     of_unknown_age, of_unknown_kind = 0, 0
     for error in smart.errors.errors:
         age_h = error.age_h(smart.power_on_hours)

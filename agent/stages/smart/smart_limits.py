@@ -1,7 +1,8 @@
-"""What a drive's counters mean. Pure: a reading and the profile's limits in, findings out.
+"""Judges a drive's counters. No I/O here: a reading and the profile's limits in, findings out.
 
-Exit status 0 and "PASSED" are not enough: drives with 304 reallocated sectors or 260 grown defects say both. And a
-status that isn't 0 condemns nobody: bits 2, 5 and 6 tell of the past or of an optional command."""
+Exit status 0 and "PASSED" are not enough: drives with 304 reallocated sectors or 260 grown defects report both. And
+another exit status fails no drive: bits 2, 5 and 6 are about the past or about an optional command.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ from agent.stages.smart import smart_statements
 
 
 class Rule(NamedTuple):
-    """What is counted: finding code, what a person calls it, the profile's limit above which it is critical ('' for
-    never), the one up to which it is not told, and what is counted where the code does not say it."""
+    """What is counted: finding code, plain name, the profile's limit above which it is critical ('' for never), the
+    limit up to which it is not reported, and what is counted if the code does not say it."""
 
     code: str
     unit: str
@@ -47,9 +48,9 @@ RULES = (
     Rule("smart.end_to_end", "errors", "end_to_end_errors_max", noun="end-to-end errors, inside the drive"),
     Rule("smart.spin_retries", "retries", "spin_retries_max"),
 )
-# Limits of flash drives in the place of a hard disk's.
+# Limits for flash drives, instead of those for hard disks.
 _OF_FLASH = {"end_to_end_errors_max": "end_to_end_errors_flash_max"}
-# A part that has run for less than `new_drive_h` has none of these, whatever an old one may have.
+# A drive that has run for less than `new_drive_h` may have none of these, even if an old one may.
 NEW_DRIVE_HAS_NONE = frozenset({
     "smart.reallocated_sectors", "smart.reported_uncorrectable", "smart.pending_sectors",
     "smart.uncorrectable_sectors", "smart.media_errors", "smart.grown_defects", "smart.uncorrected_errors",
@@ -57,7 +58,7 @@ NEW_DRIVE_HAS_NONE = frozenset({
 
 
 def judge(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> list[wire.Finding]:
-    """Everything that this reading says against the drive. `device` is the kernel's name for the sentences."""
+    """All findings from this reading. `device` is the kernel's name, for the sentences."""
     return [
         *smart_statements.judge(smart, device, serial, limit),
         *smart_statements.unsteady(smart, device, serial),
@@ -71,7 +72,7 @@ def judge(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> list
 
 
 def _counted(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> Iterator[wire.Finding]:
-    """Above the limit critical, else a warning: any such count is worth a look on a part that was just replaced."""
+    """Critical above the limit, else a warning: on a part that was just replaced, any such count is worth a look."""
     found = smart_counts.of(smart)
     is_new = smart.power_on_hours is not None and smart.power_on_hours < limit("new_drive_h")
     for rule in RULES:
@@ -95,8 +96,8 @@ def _worn(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> Iter
 
 
 def _spare(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> Iterator[wire.Finding]:
-    """Below its threshold the spare is used up; at it, nearly. Where a SATA drive sets none, the profile does. NVMe's 0
-    means that there is none (QEMU's drive reports 0 of 0)."""
+    """Below its threshold the spare is used up, at it nearly. If a SATA drive sets no threshold, the profile does.
+    NVMe's 0 means that there is none (QEMU's drive reports 0 of 0)."""
     for name, left, own in smart_wear.spares(smart):
         least = float(own) if own or smart.nvme else limit("spare_min_percent")
         if not least or left > least:
@@ -109,7 +110,7 @@ def _spare(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> Ite
 
 
 def _helium(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> Iterator[wire.Finding]:
-    """100 when sealed: any loss is a leak, and the maker's threshold comes long after."""
+    """100 when sealed. Any loss is a leak, and the maker's threshold is reached long after."""
     least = limit("helium_min_percent")
     for one in smart.attributes.values():
         if one.meaning.what == smart_meanings.HELIUM and one.value is not None and one.value < 100:

@@ -1,6 +1,5 @@
-"""What a drive says of itself, beside its counters: its verdict, attributes at their threshold, its log of errors.
-
-Pure: a reading in, findings out."""
+"""What a drive reports about itself beside its counters: its verdict, attributes at their threshold, its error log. No
+I/O here: a reading in, findings out."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ from agent.probes.smart_error_log import OF_THE_MEDIUM, Logged
 from agent.reports.checks import Limit
 
 _CRITICAL, _WARNING, _INFO = wire.Severity.CRITICAL, wire.Severity.WARNING, wire.Severity.INFO
-# A command that the drive does not know or has aborted, and one that the host asked of a place that does not exist.
+# Errors of the host: an unknown or aborted command, and a place that does not exist.
 _HARMLESS = frozenset({"ABRT", "no error bit"})
 
 
@@ -30,7 +29,7 @@ def judge(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> Iter
 
 
 def _verdict(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.Finding]:
-    """The drive's own words. Temperature is a warning here: it comes and goes, and has a limit of its own."""
+    """The drive's own verdict. Temperature is only a warning here: it comes and goes, and has a limit of its own."""
     said = f": {smart.exception.words}" if smart.exception else ""
     if smart.says_failing:
         who = "smartctl says by its attributes" if smart.is_by_attributes else "the drive says"
@@ -45,14 +44,14 @@ def _verdict(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.F
 
 
 def _write_protected(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.Finding]:
-    """A SATA flash drive that has made itself read only still says "PASSED"."""
+    """A SATA flash drive that has made itself read only still reports "PASSED"."""
     if (one := smart_counts.write_protection(smart)) is not None:
         message = f"{device}: {one.name} is {one.count}: the drive has made itself read only"
         yield findings.make("smart.write_protected", "disk", serial, message, value=_number(one.count), limit=0.0)
 
 
 def _at_threshold(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.Finding]:
-    """An attribute of age or heat at its threshold is a warning, unless it tells of lost data or of the drive's end."""
+    """An attribute of age or heat at its threshold is a warning, unless it means lost data or a failed drive."""
     failing = [one for one in smart.attributes.values() if one.failed == NOW]
     for one in failing:
         message = f"{device}: {one.name} is {one.value}, at its threshold of {one.threshold}"
@@ -98,7 +97,7 @@ def _scan(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.Find
 
 
 def _medium(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> Iterator[wire.Finding]:
-    """Reads that failed, by the drive's error log: of this week they condemn, older ones are told."""
+    """Failed reads in the drive's error log: critical if they are of this week, else reported."""
     ages = [error.age_h(smart.power_on_hours) for error in smart.errors.errors if OF_THE_MEDIUM & set(error.kinds)]
     known, recent_h = [age for age in ages if age is not None], limit("recent_errors_h")
     recent, most = sum(age <= recent_h for age in known), limit("recent_read_errors_max")
@@ -113,7 +112,7 @@ def _medium(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> It
 
 
 def _log(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> Iterator[wire.Finding]:
-    """How many errors, of which kinds. Those of the medium are judged by themselves."""
+    """How many errors of which kinds. Errors of the medium are judged separately."""
     if not smart.errors.count:
         if smart.exit_status & smartctl.ERROR_LOG and smart.protocol == "ATA":
             message = f"{device}: smartctl found errors in the drive's log, and printed none"
@@ -138,7 +137,7 @@ def _matters(error: Logged, now_h: int | None, recent_h: float) -> bool:
 
 
 def unsteady(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.Finding]:
-    """Pending sectors that come and go between 0 and 1 on this model are nothing; more are told."""
+    """Pending sectors that change between 0 and 1 on this model are ignored. More are reported."""
     for one in smart.attributes.values():
         if one.meaning.what == smart_meanings.FLIPS and one.count is not None and one.count > 1:
             message = f"{device}: {one.name} is {one.count}; on this model 1 comes and goes"

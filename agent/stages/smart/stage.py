@@ -1,4 +1,4 @@
-"""SMART: what each drive says of its own health, its counters against the profile's limits, and its self-test."""
+"""SMART: each drive's own health report, its counters against the profile's limits, and its self-test."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def run(ctx: StageContext) -> StageReport:
 
 
 def examine(ctx: StageContext, drive: Drive, board: ProgressBoard) -> PartialReport:
-    """Health and counters before, self-test, health and counters after: what counts is the later one."""
+    """Health and counters, self-test, then health and counters again. The later reading counts."""
     report = PartialReport()
     board.tell(drive.name, 0, "health")
     first = drives.ask(drive, report)
@@ -47,7 +47,8 @@ def examine(ctx: StageContext, drive: Drive, board: ProgressBoard) -> PartialRep
     tested = not first.is_silent and _self_test(ctx, drive, first, report, board)
     last = drives.ask(drive, report) if tested else first
     if last is None or last.is_silent:
-        # If it answered before its test and does not any more, what it said then stands; its health is not tested.
+        # If it answered before its test and no longer answers, the findings of the earlier reading stay, and its health
+        # is not tested.
         report.findings += _found(ctx, drive, first)
     if last is not None:
         _judge(ctx, drive, last, report)
@@ -56,7 +57,7 @@ def examine(ctx: StageContext, drive: Drive, board: ProgressBoard) -> PartialRep
 
 
 def _absent(ctx: StageContext, disks: list[wire.Disk]) -> list[wire.Check]:
-    """Expected disks that are not there: SpecValidate blames them, here they are what was not tested."""
+    """Checks for expected disks that are not there. SpecValidate blames them; here they are not tested."""
     there = {disk.serial for disk in [*disks, *(ctx.inventory.disks if ctx.inventory else [])]}
     wanted = [str(disk.get("serial") or "") for disk in ctx.claim.expected.get("disks") or []]
     made = [
@@ -70,8 +71,7 @@ def _absent(ctx: StageContext, disks: list[wire.Disk]) -> list[wire.Check]:
 
 
 def _found(ctx: StageContext, drive: Drive, smart: smartctl.Smart) -> list[wire.Finding]:
-    """What a reading says against the drive. Where Storage sees the end of a test that may clear the log, the log is
-    for Storage to judge."""
+    """Findings of a reading. If Storage waits for a test that may clear the log, Storage judges the log."""
     found = smart_limits.judge(smart, drive.label, drive.name, _limits(ctx))
     later = bool(drive_self_tests.in_background(ctx.claim))
     return [one for one in found if not (later and one.code == "smart.self_test_failed")]
@@ -98,7 +98,7 @@ def _judge(ctx: StageContext, drive: Drive, smart: smartctl.Smart, report: Parti
 
 
 def _link(ctx: StageContext, drive: Drive, smart: smartctl.Smart, report: PartialReport) -> None:
-    """A SATA link that runs below what drive and port can. Nothing is said where one of them does not say."""
+    """Judges a SATA link that runs below what drive and port support. No check if one of the speeds is unknown."""
     port = sataport.most_gbit(drive.label)
     if smart.link_gbit is None or smart.link_most_gbit is None or port is None:
         return
@@ -113,8 +113,8 @@ def _link(ctx: StageContext, drive: Drive, smart: smartctl.Smart, report: Partia
 def _self_test(
     ctx: StageContext, drive: Drive, smart: smartctl.Smart, report: PartialReport, board: ProgressBoard
 ) -> bool:
-    """Start the drive's own test, and follow it to its end where that is not left to Storage. False when there was no
-    test to wait for."""
+    """Start the drive's own test, and wait for its end unless Storage does that. False if there was no test to wait
+    for."""
     kind = ctx.params(Params).self_test
     if kind == "none":
         return False

@@ -1,4 +1,4 @@
-"""Tells of test patterns that this attempt has written and not zeroed again: whoever gets the disk next must know."""
+"""Reports test patterns that this attempt wrote and did not zero: whoever gets the disk next must know."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PLACES_TOLD = 4
 
 
 def told(ctx: StageContext, notes: Notes) -> PartialReport:
-    """A warning for each disk that is not blank by our doing, with the places; all of them are evidence."""
+    """A warning for each disk that our writes left not blank, with the places. All places are in the evidence."""
     report = PartialReport()
     for (name, serial), segments in notes.left().items():
         places = _places(segments)

@@ -1,8 +1,9 @@
-"""Storage: every disk's surface and speed, and verified writes where all five gates let them through.
+"""Storage: every disk's surface and speed, and verified writes if all five gates allow them.
 
-What the drives' own self-tests came to is seen first, where SMART has left them running. Reading comes next and for all
-disks at once, speed after it for one disk at a time so that they don't compete, writing last. With `storage.mode: read`
-nothing here opens a disk but for reading, and the image keeps all of them read-only."""
+It first waits for the drives' own self-tests, if SMART left them running. Then it reads all disks at once, measures the
+speed of one disk at a time so that they do not compete, and writes last. With `storage.mode: read` nothing here opens a
+disk for writing, and the image keeps all disks read-only.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +38,7 @@ def run(ctx: StageContext) -> StageReport:
     reports.append(disk_speed.measure(ctx, fixed, board))
     decided = verified_writes.NOTHING
     if ctx.order.writes and not ctx.stop.is_set():
-        # Only now: reading can take hours, and what the probe saw before it may no longer be true.
+        # Decided only now: reading can take hours, and the result of an earlier probe may no longer be true.
         decided = verified_writes.decide(ctx, memory)
         reports.append(verified_writes.write_all(ctx, decided, board, memory))
     if ctx.order.writes:
@@ -83,7 +84,7 @@ def _told(board: ProgressBoard, memory: Notes, name: str, surface: Surface, done
 
 
 def size_bytes(disk: wire.Disk) -> int:
-    """To the last sector: the inventory has it in whole MiB."""
+    """The exact size: the inventory only has whole MiB."""
     return disks.identify(disks.BLOCK / disk.name).size_bytes or disk.size_mb * MIB
 
 
