@@ -97,8 +97,8 @@ def _miss_or_blame_bench(run: Run, event: Event, why: str, since: datetime, now:
     if starved_s * 100 < settings.VETTING.bench.excuses_deadline_percent * (now - since).total_seconds():
         _miss(run, event, why)
         return
-    excuse = f"bench: {_starved_words(since, now)}{why[:1].upper()}{why[1:]}"
-    _miss(run, Event.BENCH_DEADLINE, excuse, bench_error=excuse)
+    blame = f"bench: {_starved_words(since, now)}{why[:1].upper()}{why[1:]}"
+    _miss(run, Event.BENCH_DEADLINE, blame, bench_error=blame)
 
 
 def _starved_words(since: datetime, now: datetime) -> str:

@@ -9,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from hosts.models import Host
-from runs.bench import service_state as worker_pulse
+from runs.bench import service_state
 from runs.desk import host_page, log_viewer, run_page, tile_filter, tiles
 from runs.desk.access import needs
 from runs.desk.asked import not_understood, whole_number
@@ -74,10 +74,10 @@ def log_lines(request: HttpRequest, run_id: int) -> HttpResponse:
 @require_safe
 @never_cache
 @needs()
-def pulse(request: HttpRequest) -> HttpResponse:
+def worker_warning(request: HttpRequest) -> HttpResponse:
     """A visible page requests this every few seconds. An answer shows that the web process and the network work; its
     content says whether the worker does."""
-    return HttpResponse(render_to_string("runs/_pulse.html", worker_pulse.context(), request))
+    return HttpResponse(render_to_string("runs/_worker_warning.html", service_state.context(), request))
 
 
 def grid_context(asked: TileFilter) -> dict[str, object]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
-from runs.invariants import attempts, history, proofs, slots, stored, waiting
+from runs.invariants import attempts, history, passes, slots, stored, waiting
 from runs.invariants.kinds import MOST_TOLD, Broken, Invariant, Scope, Violation, newest
 
 __all__ = ["ALL", "Broken", "Invariant", "Scope", "Violation", "check", "newest"]
 
-ALL: tuple[Invariant, ...] = (*history.ALL, *attempts.ALL, *slots.ALL, *waiting.ALL, *proofs.ALL, *stored.ALL)
+ALL: tuple[Invariant, ...] = (*history.ALL, *attempts.ALL, *slots.ALL, *waiting.ALL, *passes.ALL, *stored.ALL)
 
 
 def check(

@@ -64,4 +64,4 @@ def why_not_passed(result: wire.Result, required: Iterable[RequiredCheck], not_e
     """Why a result that the agent calls passed is not: it lacks a required check, or one did not pass. Empty where all
     passed, or where the host is not expected to have what the check looks at."""
     missing = [one.name.rstrip(".") for one in required if not is_met(one, result.checks, not_expected)]
-    return f"without required checks: {', '.join(dict.fromkeys(missing))}" if missing else ""
+    return f"required checks are missing or did not pass: {', '.join(dict.fromkeys(missing))}" if missing else ""

@@ -28,8 +28,8 @@ def result(*checks: wire.Check) -> wire.Result:
     ("checks", "required", "not_expected", "lacking"),
     [
         ([wire.Check("health", PASSED)], ["health"], [], ""),
-        ([], ["health"], [], "without required checks: health"),
-        ([wire.Check("other", PASSED)], ["health", "other"], [], "without required checks: health"),
+        ([], ["health"], [], "required checks are missing or did not pass: health"),
+        ([wire.Check("other", PASSED)], ["health", "other"], [], "required checks are missing or did not pass: health"),
         ([wire.Check("health", PASSED), wire.Check("health", NOT_TESTED)], ["health"], [], "without health"),
         ([wire.Check("health", PASSED), wire.Check("health", FAILED)], ["health"], [], "without health"),
         ([wire.Check("edac", NOT_TESTED, topic="ecc")], ["edac"], ["ecc"], ""),
@@ -99,7 +99,7 @@ def test_what_parameters_and_spec_order_has_to_show(
     made = [wire.Check(check, NOT_TESTED if check == "self_test_offered" else PASSED)]
     assert required_checks.why_not_passed(result(*made), wanted, []) == ""
     assert required_checks.why_not_passed(result(wire.Check("other", PASSED)), wanted, []).startswith(
-        "without required checks: "
+        "required checks are missing or did not pass: "
     )
     if check != "self_test_offered":
         assert required_checks.why_not_passed(result(wire.Check(check, NOT_TESTED, "no tool")), wanted, [])
@@ -125,7 +125,10 @@ def test_nothing_is_demanded_that_nobody_has_ordered(
 def test_a_drive_whose_test_was_not_done_is_not_excused_by_one_that_can_do_none() -> None:
     wanted = required_checks.of_stage("SMART", profile(SMART={"self_test": "short"}), {})
     made = [wire.Check("self_test", NOT_TESTED, "aborted", "S1"), wire.Check("self_test_offered", NOT_TESTED, "", "S2")]
-    assert required_checks.why_not_passed(result(*made), wanted, []) == "without required checks: self_test"
+    assert (
+        required_checks.why_not_passed(result(*made), wanted, [])
+        == "required checks are missing or did not pass: self_test"
+    )
 
 
 def test_every_stage_that_requires_more_of_itself_is_known_here() -> None:

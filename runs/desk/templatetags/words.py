@@ -65,8 +65,8 @@ _PLACES = {
 _EVENTS = {"go": "may start", "rung": "boot ladder"}
 
 
-@register.inclusion_tag("runs/_pulse.html")
-def pulse() -> dict[str, Any]:
+@register.inclusion_tag("runs/_worker_warning.html")
+def worker_warning() -> dict[str, Any]:
     """A warning if the worker is not running; otherwise nothing."""
     return worker.context()
 

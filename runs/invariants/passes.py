@@ -30,11 +30,11 @@ def _no_evidence(scope: Scope) -> Iterator[Broken]:
     newer = _last_migrated()
     passed = scope.runs().filter(verdict=Verdict.PASSED).light("profile", "expected")
     for run in passed.prefetch_related("stage_runs", "findings__stage_run").iterator(_AT_ONCE):
-        for what in _lacking(run, all_demands=newer is None or run.created_at > newer):
+        for what in _contradictions(run, all_required=newer is None or run.created_at > newer):
             yield Broken(run.pk, what)
 
 
-def _lacking(run: Run, *, all_demands: bool) -> Iterator[str]:
+def _contradictions(run: Run, *, all_required: bool) -> Iterator[str]:
     if run.state != State.COMPLETED:
         yield f"it is called passed and is {run.state}"
     rows = [row for row in run.stage_runs.all() if row.name != State.REPORTING]
@@ -44,20 +44,20 @@ def _lacking(run: Run, *, all_demands: bool) -> Iterator[str]:
     if again is not Verdict.PASSED:
         yield f"it is called passed; by its stages and findings it is {again}"
     for row in rows:
-        if row.outcome == Outcome.PASSED and (why := _unproven(run, row, all_demands)):
-            yield f"{row.name} attempt {row.attempt} is {why}"
+        if row.outcome == Outcome.PASSED and (why := _why_not_passed(run, row, all_required)):
+            yield f"{row.name} attempt {row.attempt} is called passed; {why}"
 
 
-def _unproven(run: Run, row: StageRun, all_demands: bool) -> str:
+def _why_not_passed(run: Run, row: StageRun, all_required: bool) -> str:
     """For a run from before the last upgrade, only the checks that its own profile required: others came with newer
     code."""
     if BY_NAME[row.name].owner is Owner.ORCHESTRATOR:
         return ""
     result = wire.Result("", row.name, row.attempt, wire.Outcome.PASSED, "", 0.0, 0.0, checks=_checks(row.checks))
-    demanded = (
-        required_checks.of_stage(row.name, run.profile, run.expected) if all_demands else _required(run, row.name)
+    required = (
+        required_checks.of_stage(row.name, run.profile, run.expected) if all_required else _required(run, row.name)
     )
-    return required_checks.why_not_passed(result, demanded, (run.expected or {}).get("not_expected") or [])
+    return required_checks.why_not_passed(result, required, (run.expected or {}).get("not_expected") or [])
 
 
 def _required(run: Run, name: str) -> list[RequiredCheck]:
