@@ -1,7 +1,7 @@
-"""How long a profile takes on a particular host: what depends on its memory, disks and ports, as the profile caps it.
-Each stage says how its time follows from the host (`agent/contract/stage_spec.py`).
+"""How long a profile takes on a particular host, from its memory, disks and ports. Each stage says how its time follows
+from them (`agent/contract/stage_spec.py`).
 
-The plan is frozen into a run with its profile, so that what was promised can be compared with what it took."""
+The plan is frozen into a run with its profile, so that it can be compared with the time that the run took."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from runs.stages import BY_NAME
 
 Document = dict[str, Any]
 
-# From the firmware's own time to the agent's claim: a server takes one to two minutes.
+# From waking to the agent's claim. The firmware of a server alone takes one to two minutes.
 BOOT_S = 90.0
-# A stage's time-out is never nearer to what it should take: a machine somewhat slower than these figures does not hang.
+# A stage's timeout is at least so many times its expected duration: a host may be slower than the estimate.
 TIMEOUT_LEEWAY = 1.25
 
 
 def machine_of(host: Host) -> HostFacts | None:
-    """By the newest inventory, else by the expected spec; None where neither says anything."""
+    """The facts of a host from its newest inventory, else from its expected spec; None without both."""
     newest = host.runs.with_parts().values_list("inventory", flat=True).first()
     parts = newest or host.expected
     if not parts:
@@ -46,8 +46,8 @@ def machine_of(host: Host) -> HostFacts | None:
 
 
 def planned(profile: Document, machine: HostFacts | None) -> Document:
-    """A copy of the profile whose `expected_s` are those of this machine; the profile's own where nothing is known. A
-    machine so large that a stage would come near its `timeout_s` gets a later one: it is no machine that hangs."""
+    """A copy of the profile with the `expected_s` of this host, or its own if nothing is known of the host. If a stage
+    would come near its `timeout_s` on a large host, it gets more time."""
     plan = copy.deepcopy(profile)
     for name, stage in plan["stages"].items() if machine else ():
         seconds = stage_s(name, profile, machine)
@@ -57,7 +57,7 @@ def planned(profile: Document, machine: HostFacts | None) -> Document:
 
 
 def total_s(profile: Document) -> float:
-    """Of a whole run, from being woken to its report."""
+    """Seconds of a whole run, from waking the host to the report."""
     return BOOT_S + sum(durations.plan(profile).values())
 
 
@@ -66,14 +66,14 @@ def of_host(host: Host, profile: Document) -> float:
 
 
 def from_stage_s(profile: Document, stage: str) -> float:
-    """Of this stage and those after it: a retry goes on to the end."""
+    """Seconds of this stage and all that follow: a retry goes on to the end of the run."""
     plan = durations.plan(profile)
     later = list(BY_NAME)[list(BY_NAME).index(stage) :]
     return sum(plan.get(name, 0.0) for name in later)
 
 
 def stage_s(name: str, profile: Document, machine: HostFacts) -> float:
-    """One stage of this profile on this machine."""
+    """Seconds of one stage of this profile on this host."""
     stage, spec = profile["stages"][name], BY_NAME[name]
     if spec.topic in machine.not_expected:
         return 0.0
@@ -89,7 +89,8 @@ def stage_s(name: str, profile: Document, machine: HostFacts) -> float:
 
 
 def error_percent(run: Run) -> float | None:
-    """By how much a run took longer than it was said to (less: negative); None for one that didn't go to its end."""
+    """By how many percent a run took longer than estimated (negative: less). None for a run that did not go to its
+    end."""
     if run.started_at is None or run.ended_at is None or not run.profile.get("stages"):
         return None
     done = {row.name for row in run.stage_runs.all() if row.outcome}
@@ -100,7 +101,7 @@ def error_percent(run: Run) -> float | None:
 
 
 def _disk(disk: Document) -> DiskFacts:
-    """Of a SATA or SAS drive that nobody has seen yet the slower kind is supposed."""
+    """The facts of a disk. A SATA or SAS drive whose kind is not known counts as the slower kind, a hard disk."""
     bus = str(disk.get("bus") or "")
     kinds = {"nvme": "nvme", "virtio": "virtual"}
     kind = kinds.get(bus) or ("hdd" if disk.get("rotational", True) else "ssd")

@@ -1,4 +1,4 @@
-"""What is of the right type in a profile, and still can't be meant."""
+"""Find values of a profile that have the right type and are still wrong."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Place = tuple[str, str, str, str]
 
 
 def lacking(profile: dict[str, Any]) -> Iterator[tuple[Place, str]]:
-    """Where, and that it is missing: a value that a stage of the profile reads. Nothing has a default, so the stage
-    would find that out on the host, hours into the run."""
+    """The place of each missing value that a stage reads, and a sentence. No value has a default, so without this the
+    stage would fail on the host, hours into the run."""
     for stage, document in profile["stages"].items():
         for kind in KINDS:
             for name in sorted(stage_values.needed(_read_by(stage, kind)) - document[kind].keys()):
@@ -23,8 +23,8 @@ def lacking(profile: dict[str, Any]) -> Iterator[tuple[Place, str]]:
 
 
 def senseless(profile: dict[str, Any]) -> Iterator[tuple[Place, str]]:
-    """Where, and what is wrong: a value that nothing reads, one below zero, a load that the stage's own time limit
-    would cut short."""
+    """The place of each wrong value, and a sentence: one that the stage does not read, one that is too small, a load
+    that takes longer than the stage's time limit."""
     for place, value in _values(profile):
         _, stage, kind, name = place
         readable, timeout_s = stage_values.names(_read_by(stage, kind)), profile["stages"][stage]["timeout_s"]
