@@ -56,12 +56,12 @@ def main(argv: list[str]) -> int:
     except cmdline.BadCommandLine as error:
         print(f"vetting-agent: {redact(str(error))}: was this host booted by the orchestrator?", file=sys.stderr)
         return EX_CONFIG
-    _stand_above_the_tests()
+    _raise_priority()
     sysfs_counters.poll_machine_checks_often(identity.ROOT)
     agent = Agent(assemble(target, STATE))
     _lock_disks(agent.runtime)
     signal.signal(signal.SIGTERM, lambda *_: agent.quit())
-    threading.excepthook = _die_of
+    threading.excepthook = _on_thread_error
     try:
         agent.run()
     finally:
@@ -100,10 +100,10 @@ def _lock_disks(runtime: Runtime) -> None:
     have failed."""
     if runtime.in_image:
         for trouble in diskio.make_all_read_only(runtime.root):
-            runtime.say("error", f"could not be made read-only: {trouble}")
+            runtime.say("error", f"a disk could not be made read-only: {trouble}")
 
 
-def _stand_above_the_tests() -> None:
+def _raise_priority() -> None:
     """Raise this process above the load that it starts: without CPU time its heartbeat stops, and the host looks dead.
     The systemd unit does the same."""
     with contextlib.suppress(OSError):
@@ -112,7 +112,7 @@ def _stand_above_the_tests() -> None:
         Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE_ADJ))
 
 
-def _die_of(args: threading.ExceptHookArgs) -> None:
+def _on_thread_error(args: threading.ExceptHookArgs) -> None:
     """Log an error in a thread. If the thread is vital, end the agent: systemd starts it again, and it resumes the
     stage. Any other thread may fail, because a restart would meet the same error and cost the stage."""
     name = args.thread.name if args.thread else ""

@@ -201,7 +201,7 @@ def _nvidia_smi(ctx: StageContext, text: str) -> Judged:
     report = Judged()
     for card in answer.cards:
         gpu_memory.of_card(ctx, card, answer, report)
-    gpu_memory.of_the_silent(ctx, answer, report)
+    gpu_memory.of_silent_cards(ctx, answer, report)
     return (
         report
         if report.checks

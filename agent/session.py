@@ -98,7 +98,7 @@ class Agent:
             if answer.cmd is not wire.Cmd.ABORT:
                 clock.follow(answer.now, self.runtime.set_clock, self.runtime.say)
                 return
-            self._announce("error", f"the orchestrator does not want this agent: {answer.reason}")
+            self._announce("error", f"the orchestrator refuses this agent: {answer.reason}")
             self.events.pause(self.timing.refused_s)
 
     def _claim(self) -> None:
@@ -125,7 +125,7 @@ class Agent:
         if action is Action.SHUT_DOWN:
             raise RunIsOver(self.instruction.reason)
         if action is Action.TEST and self.attempts.is_blocked:
-            self._announce("error", f"{state} does not start: what was told to stop before still runs")
+            self._announce("error", f"{state} does not start: the attempt before it has not stopped yet")
             self._listen(self.timing.refused_s)
         elif action is Action.TEST:
             self._test()
@@ -186,7 +186,7 @@ class Agent:
             )
             self.instruction = instructions.from_result(answer)
         except (NotAllowed, BadMessage) as error:
-            self._announce("error", f"the result of {result.stage} was not taken: {error}")
+            self._announce("error", f"the result of {result.stage} was refused: {error}")
             self._claim()
         self.runtime.results.answered(result.stage, result.attempt)
 

@@ -20,7 +20,7 @@ DRIVES_AT_ONCE = 8
 # Time limit for all drives around one stage.
 ALL_DRIVES_S = 120.0
 # A drive that hangs is not asked again for this long: each try costs SMART_TIMEOUT_S.
-HUNG_LEFT_ALONE_S = 900.0
+HUNG_RETRY_S = 900.0
 _HUNG: dict[smartctl.Device, float] = {}
 _READING = re.compile(r"(?P<value>-?\d{1,9}(?:\.\d{1,9})?)\s*(?P<unit>degrees C|RPM|Watts)", re.IGNORECASE)
 _MEASURES = {"degrees c": ("temp", "C"), "rpm": ("fan", "rpm"), "watts": ("power", "W")}
@@ -62,7 +62,7 @@ def _answer(device: smartctl.Device, until: float) -> str:
         return ""
     done = smartctl.run(device, SMART_TIMEOUT_S)
     if done.timed_out:
-        _HUNG[device] = time.monotonic() + HUNG_LEFT_ALONE_S
+        _HUNG[device] = time.monotonic() + HUNG_RETRY_S
     return done.stdout if done.ended else ""
 
 

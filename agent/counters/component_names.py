@@ -33,7 +33,7 @@ class Names:
         resolve = getattr(self, f"_{names}", None) if name else None
         return resolve(name) if resolve else SYSTEM
 
-    def condemns_nobody(self, part: Part) -> bool:
+    def never_fails_the_host(self, part: Part) -> bool:
         """Whether errors of this part never fail the host: a USB stick is no part of the host, and an optical drive
         complains about its disc."""
         disks = self.inventory.disks if self.inventory else []

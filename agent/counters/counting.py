@@ -19,7 +19,7 @@ Source = Callable[[], Counts]
 
 
 @dataclass(frozen=True)
-class Most:
+class MaxRise:
     """The profile's limit `name`: a counter that rises above it fails the part. `fallback` is used if the profile has
     no such limit; None means no limit."""
 
@@ -41,18 +41,18 @@ class Meaning:
     code: str
     severity: wire.Severity
     noun: str
-    most: Most | None = None
+    most: MaxRise | None = None
 
 
 # The component of an error that could not be attributed to a part.
-NOBODYS = "system"
+UNATTRIBUTED = "system"
 
 _CRITICAL, _WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
 # Key: the beginning of the counter's name. The longest match counts.
 MEANINGS: dict[str, Meaning] = {
     # nhc warns at nine an hour.
     "edac.ce": Meaning(
-        "memory.corrected", _WARNING, "corrected memory errors", Most("ecc_corrected_per_hour", 10.0, per_hour=True)
+        "memory.corrected", _WARNING, "corrected memory errors", MaxRise("ecc_corrected_per_hour", 10.0, per_hour=True)
     ),
     "edac.ue": Meaning("memory.uncorrected", _CRITICAL, "uncorrected memory errors"),
     "mce.exceptions": Meaning("cpu.machine_check", _CRITICAL, "machine check exceptions"),
@@ -60,10 +60,12 @@ MEANINGS: dict[str, Meaning] = {
     "aer.nonfatal": Meaning("pcie.uncorrected", _CRITICAL, "uncorrected PCIe errors"),
     "aer.fatal": Meaning("pcie.uncorrected", _CRITICAL, "fatal PCIe errors"),
     # Only stages whose load a good cooler must carry set this limit.
-    "throttle": Meaning("thermal.throttled", _WARNING, "thermal throttling events", Most("throttle_events_max", None)),
+    "throttle": Meaning(
+        "thermal.throttled", _WARNING, "thermal throttling events", MaxRise("throttle_events_max", None)
+    ),
     "nic.link_down": Meaning("nic.link_flap", _CRITICAL, "losses of the link"),
     # At 1e-12, the bit error rate that Ethernet allows, a full 10 Gbit/s link makes one in 100 s.
-    "nic.": Meaning("nic.errors", _WARNING, "errors", Most("nic_errors_max", 10.0)),
+    "nic.": Meaning("nic.errors", _WARNING, "errors", MaxRise("nic_errors_max", 10.0)),
     "smart.": Meaning("smart.error_log", _WARNING, "more errors counted by the drive"),
     "gpu.": Meaning("gpu.ecc", _CRITICAL, "uncorrected errors in GPU memory"),
     "gone": Meaning("system.part_gone", _CRITICAL, "disappearances"),
@@ -119,7 +121,7 @@ class CounterBook:
         self.lost = frozenset(counter for counter, most in self._most.items() if _parts(after)[counter] < most)
         deltas = []
         for key, value in sorted(after.items()):
-            known = before.get(key, 0 if _began_at_nothing(key, before) else value)
+            known = before.get(key, 0 if _started_at_zero(key, before) else value)
             if value > known:
                 deltas.append(wire.CounterDelta(*key, before=known, after=value))
         return deltas
@@ -182,10 +184,12 @@ def merged(found: Iterable[wire.Finding]) -> list[wire.Finding]:
         known = owners.setdefault(one.code, {})
         known[one.component] = _graver(known.get(one.component), one.severity)
     kept: dict[tuple[str, str], wire.Finding] = {}
-    for one in sorted(found, key=lambda one: one.component == NOBODYS):
-        named = [part for part in owners[one.code] if part != NOBODYS]
+    for one in sorted(found, key=lambda one: one.component == UNATTRIBUTED):
+        named = [part for part in owners[one.code] if part != UNATTRIBUTED]
         is_theirs = (
-            one.component == NOBODYS and len(named) == 1 and owners[one.code][named[0]] in (one.severity, _CRITICAL)
+            one.component == UNATTRIBUTED
+            and len(named) == 1
+            and owners[one.code][named[0]] in (one.severity, _CRITICAL)
         )
         key = (one.code, named[0] if is_theirs else one.component)
         kept[key] = _both(kept[key], one) if key in kept else one
@@ -251,7 +255,7 @@ def _of_log(counter: str) -> Meaning:
     return Meaning(code, wire.Severity(word), f"new entries in the BMC's event log, {CODES[code].title.lower()}")
 
 
-def _began_at_nothing(key: Key, before: Counts) -> bool:
+def _started_at_zero(key: Key, before: Counts) -> bool:
     """Whether a counter that is missing in the reading before was 0 then."""
     return key[0].startswith(SINCE_BOOT) or (key[0].startswith(SEL) and SEL_WAS_READ in before)
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Collection
 
 # EDAC's texts for an unknown module, and its separator between several modules that may be meant.
-_NOBODYS = frozenset({"any memory", "unknown memory", "unknown label", "memory", "-", ""})
+_UNKNOWN_MODULES = frozenset({"any memory", "unknown memory", "unknown label", "memory", "-", ""})
 _OR = " or "
 # What vendors enter if there is no bank locator.
 _NO_BANK = re.compile(
@@ -30,7 +30,7 @@ _SOCKET = re.compile(r"(?:CPU|PROC|PROCESSOR|SOCKET)[ _]?\d+", re.IGNORECASE)
 
 
 def is_nobodys(label: str) -> bool:
-    return label.strip().lower() in _NOBODYS
+    return label.strip().lower() in _UNKNOWN_MODULES
 
 
 def locator(label: str, known: Collection[str]) -> str:

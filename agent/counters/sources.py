@@ -16,7 +16,7 @@ KERNEL: tuple[Callable[[Names], Counts], ...] = (
     sysfs_counters.machine_checks,
     sysfs_counters.throttling,
     sysfs_counters.ports,
-    sysfs_counters.wires,
+    sysfs_counters.driver_errors,
     sysfs_counters.gone,
 )
 _EVENT_LOG = bmc_log.EventLog()

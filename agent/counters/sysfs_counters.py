@@ -158,16 +158,16 @@ def ports(names: Names) -> Counts:
     return counts
 
 
-def wires(names: Names) -> Counts:
+def driver_errors(names: Names) -> Counts:
     """Further error counters of the drivers, as `ethtool -S` prints them."""
     counts: Counts = {}
     for name, mac in identity.physical_nics(names.root):
-        for counter, value in wire_errors(shell.run(["ethtool", "-S", name], 5).stdout).items():
+        for counter, value in parse_driver_errors(shell.run(["ethtool", "-S", name], 5).stdout).items():
             _add(counts, (f"nic.{counter}", "nic", mac), value)
     return counts
 
 
-def wire_errors(text: str) -> dict[str, int]:
+def parse_driver_errors(text: str) -> dict[str, int]:
     """The lines of `ethtool -S` that count lost bits. Per-queue lines repeat the same errors and are left out."""
     found = {}
     for line in text.splitlines():

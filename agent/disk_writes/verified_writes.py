@@ -27,7 +27,7 @@ from agent.stages.storage.spec import Params
 CHECK, CHECK_SPEED = "verified_write", disk_speed.CHECK_WRITING
 _NO_PACE = "fio does not say how fast it wrote"
 _START_S = 60.0
-_LEAST_RATE_BYTES_S = 4 * MIB
+_MIN_RATE_BYTES_S = 4 * MIB
 REHEARSAL_BYTES = 4 * MIB
 
 
@@ -254,10 +254,10 @@ def _blank(ctx: StageContext, grant: WriteGrant, fd: int, done: Written, notes: 
 
 
 def _fio(ctx: StageContext, fd: int, argv: list[str], amount: int) -> Completed:
-    return fio.run(argv, amount / _LEAST_RATE_BYTES_S + _START_S, stop=ctx.stop, pass_fds=(fd,))
+    return fio.run(argv, amount / _MIN_RATE_BYTES_S + _START_S, stop=ctx.stop, pass_fds=(fd,))
 
 
-def rehearsed(corrupt: bool, stop: StopFlag) -> PartialReport:
+def write_in_memory(corrupt: bool, stop: StopFlag) -> PartialReport:
     """The verified write on a file in memory; no disk is touched. `corrupt` flips one bit between writing and reading
     back. Used by the test of the tester."""
     segment = Segment(0, REHEARSAL_BYTES)

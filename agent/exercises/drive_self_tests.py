@@ -246,7 +246,7 @@ def _log_before(ctx: StageContext, drive: Drive, protocol: str, *, leave_running
             return _log(now)
         if leave_running:
             return None
-        ctx.log("info", f"{drive.label}: a self-test that nobody waits for is stopped")
+        ctx.log("info", f"{drive.label}: stopping a self-test that nobody waits for")
         smartctl.stop_self_test(drive.device)
     raise NotStarted(_not_tested(drive, "an earlier self-test can't be stopped"))
 

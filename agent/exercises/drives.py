@@ -43,7 +43,7 @@ def of(disks: list[wire.Disk], root: Path = Path("/")) -> Drives:
     numbers = {
         f"raid_drives.{checks.disk_name(disk)}": float(there)
         for disk, array in arrays
-        if (there := _there(array, found))
+        if (there := _drive_count(array, found))
     }
     volumes = [_volume(checks.disk_name(disk), array, found) for disk, array in arrays]
     return Drives([*plain, *behind.values()], [*volumes, *_silent(found.bays)], numbers)
@@ -58,12 +58,12 @@ def _answering(array: Volume, found: bays.Found) -> list[Bay]:
     return [bay for bay in found.bays if bay.host == array.host and bay.serial]
 
 
-def _there(array: Volume, found: bays.Found) -> int:
+def _drive_count(array: Volume, found: bays.Found) -> int:
     """How many drives are behind the volume's controller: those that answer, and those that hang or do not identify
     themselves. 0 if unknown."""
     own = [bay for bay in found.bays if bay.host == array.host]
     silent = [bay for bay in own if bay.trouble]
-    known = _answering(array, found) and not _alike(silent)
+    known = _answering(array, found) and not _same_trouble(silent)
     return len(_answering(array, found)) + len(silent) if known else 0
 
 
@@ -100,7 +100,7 @@ def _runs(numbers: list[int]) -> list[tuple[int, int]]:
 def _silent(places: Iterable[Bay]) -> list[wire.Check]:
     """Checks that name each bay whose drive can't be judged. Many numbers that may be empty share one sentence."""
     troubled = [bay for bay in places if bay.trouble]
-    many = _alike(troubled)
+    many = _same_trouble(troubled)
     singly = [bay for bay in troubled if bay.listed or (bay.host, bay.trouble) not in many]
     together = [[bay for bay in troubled if (bay.host, bay.trouble) == key and not bay.listed] for key in sorted(many)]
     return [_unanswered(bay.label, bay) for bay in singly] + [
@@ -108,7 +108,7 @@ def _silent(places: Iterable[Bay]) -> list[wire.Check]:
     ]
 
 
-def _alike(troubled: Iterable[Bay]) -> set[tuple[int, str]]:
+def _same_trouble(troubled: Iterable[Bay]) -> set[tuple[int, str]]:
     """Host and trouble of many numbers that have the same trouble and may be empty."""
     alike = Counter((bay.host, bay.trouble) for bay in troubled if not bay.listed)
     return {key for key, count in alike.items() if count > _TOLD_SINGLY}

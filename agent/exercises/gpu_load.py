@@ -56,7 +56,7 @@ def run(ctx: StageContext, present: list[wire.Gpu], answer: Answer) -> PartialRe
     return report
 
 
-def beside_all_else(ctx: StageContext, duration_s: float) -> PartialReport:
+def during_burn(ctx: StageContext, duration_s: float) -> PartialReport:
     """Burn's check `gpu` for each card: gpu_burn for as long as all other loads. It is not required. Without a driver
     or a tool, the check says that the card did not join."""
     present = ctx.inventory.gpus if ctx.inventory else []
@@ -139,7 +139,7 @@ def each(
         # Not the exit status: a tool that was cut short has tested only a part.
         why = "" if done.ended else done.trouble
     mixed = _not_told_apart(answer, results)
-    report.findings += _nobodys(results) if mixed else []
+    report.findings += _unattributed(results) if mixed else []
     for index, card in enumerate(answer.cards):
         check, found = judge(card, index, [] if mixed else results)
         if (why or mixed) and check.outcome is not wire.Outcome.FAILED:
@@ -162,7 +162,7 @@ def _not_told_apart(answer: Answer, results: list[R]) -> str:
     return "a card does not answer, so the tool's numbers may mean other cards" if silent or beyond else ""
 
 
-def _nobodys(results: list[R]) -> list[wire.Finding]:
+def _unattributed(results: list[R]) -> list[wire.Finding]:
     """A failure that can't be attributed to a card is reported for the system."""
     if not any(result.failed for result in results if result.index is not None):
         return []

@@ -42,11 +42,11 @@ def check(ctx: StageContext, present: list[wire.Gpu], answer: Answer, root: Path
             report.checks.append(_not_tested(ctx, card.name, why))
     named = {gpu.pci for gpu in present}
     others = [one for one in answer.silent if one.pci not in named and one.pci not in answer.by_pci]
-    of_the_silent(ctx, replace(answer, silent=others, attached=None, trouble=""), report)
+    of_silent_cards(ctx, replace(answer, silent=others, attached=None, trouble=""), report)
     return report
 
 
-def of_the_silent(ctx: StageContext, answer: Answer, report: PartialReport) -> None:
+def of_silent_cards(ctx: StageContext, answer: Answer, report: PartialReport) -> None:
     """Checks for cards that only a warning names, for cards that are counted but not listed, and for an answer that
     could not be read at all."""
     silent = [one for one in answer.silent if one.pci not in answer.by_pci]

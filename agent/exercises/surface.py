@@ -18,7 +18,7 @@ from agent.parsing import ParseError
 
 MIB = 1024 * 1024
 SECTOR_BYTES = 512
-_LEAST_RATE_BYTES_S = 1 * MIB  # a healthy disk reads a hundred times as fast; below it, it hangs
+_MIN_RATE_BYTES_S = 1 * MIB  # a healthy disk reads a hundred times as fast; below it, it hangs
 _START_S = 60.0
 
 
@@ -103,7 +103,7 @@ def read(
 
 def _read_segment(name: str, segment: Segment, surface: Surface, bad_max: int, stop: StopFlag) -> None:
     path = f"/dev/{name}"
-    limit_s = segment.length / _LEAST_RATE_BYTES_S + _START_S
+    limit_s = segment.length / _MIN_RATE_BYTES_S + _START_S
     heard = _Errors(bad_max)
     try:
         done = fio.run(

@@ -17,7 +17,7 @@ def deliver(client: Client, result: wire.Result, say: Callable[[str, str], None]
         try:
             return client.post("result", result, wire.ResultAnswer)
         except BadMessage as error:
-            say("error", f"the result of {result.stage} has to be shortened: {error}")
+            say("error", f"the result of {result.stage} is sent again with less evidence: {error}")
             result = shorten(result)
     return client.post("result", result, wire.ResultAnswer)
 

@@ -10,12 +10,12 @@ from agent.contract.wire import TOKEN_PREFIX
 
 _TOKEN = re.compile(re.escape(TOKEN_PREFIX) + r"[^\s\"'<>&]*")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-BLOTTED = f"{TOKEN_PREFIX}…"
+REDACTED = f"{TOKEN_PREFIX}…"
 
 
 def redact(text: str) -> str:
     """Replace everything that begins like a token."""
-    return _TOKEN.sub(BLOTTED, text)
+    return _TOKEN.sub(REDACTED, text)
 
 
 def printable(text: str) -> str:

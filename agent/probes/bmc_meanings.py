@@ -67,13 +67,13 @@ def is_understood(entry: LogEntry) -> bool:
     maker's words. An empty event, or a known event with a word missing or damaged, is not understood."""
     words = _normalized(entry.text)
     is_known = words in _KNOWN or bool(_THRESHOLD.fullmatch(words))
-    says = bool(re.search("[a-z]{2}", words)) and (is_known or not _is_spoilt(words))
+    says = bool(re.search("[a-z]{2}", words)) and (is_known or not _is_damaged(words))
     says = says or entry.kind in events.ORDINARY_TYPES or _by_name(entry, words) is not None
     is_whole = bool(entry.is_whole and entry.kind) and entry.text.isascii()
     return is_whole and says and (_has_name(entry) or not _needs_name(words))
 
 
-def _is_spoilt(words: str) -> bool:
+def _is_damaged(words: str) -> bool:
     """Whether this is a known event that was cut, or in which a word is missing or damaged."""
     pieces = tuple(words.split())
     holes = (

@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element
 
 from agent.parsing import clean
 from agent.probes import nvidia_words
-from agent.probes.nvidia_words import Said
+from agent.probes.nvidia_words import Value
 
 # Newer drivers report these for memory that no reset repairs, and for repairs that the next reset makes.
 WORN_OUT = ("ecc_errors/aggregate/sram_threshold_exceeded", "ecc_errors/unrepairable_memory", "unrepairable_memory")
@@ -69,7 +69,7 @@ def read(card: Element) -> Memory:
     )
 
 
-def _statements(card: Element) -> Iterator[tuple[str, Said]]:
+def _statements(card: Element) -> Iterator[tuple[str, Value]]:
     """Every count, and every yes or no, by its path."""
     for period in ("volatile", "aggregate"):
         for path, element in _leaves(card.find(f"ecc_errors/{period}"), f"ecc_errors/{period}"):
@@ -82,12 +82,12 @@ def _statements(card: Element) -> Iterator[tuple[str, Said]]:
             yield path, nvidia_words.yes_or_no(answer, _last(path))
 
 
-def _of_part(part: Element | None, name: str) -> Iterator[tuple[str, Said]]:
+def _of_part(part: Element | None, name: str) -> Iterator[tuple[str, Value]]:
     """A section that is there must have both: what is pending, and what failed."""
     if part is None or (not len(part) and nvidia_words.is_absent(part.text)):
         return
     if not len(part):
-        yield name, Said(trouble=f"{name}: {nvidia_words.plain(part.text)[:60] or 'nothing'}")
+        yield name, Value(trouble=f"{name}: {nvidia_words.plain(part.text)[:60] or 'nothing'}")
         return
     needed = {f"{_ROWS}/remapped_row_pending", f"{_ROWS}/remapped_row_failure"} if name == _ROWS else set()
     for path, element in _leaves(part, name):
@@ -97,10 +97,10 @@ def _of_part(part: Element | None, name: str) -> Iterator[tuple[str, Said]]:
         elif word.endswith(("_corr", "_unc", "_count")) or word in _FEW_SPARE:
             yield path, nvidia_words.number(element, word)
         needed.discard(path)
-    yield from ((path, Said(trouble=f"{_last(path)}: nothing")) for path in sorted(needed))
+    yield from ((path, Value(trouble=f"{_last(path)}: nothing")) for path in sorted(needed))
 
 
-def _left_out(counts: dict[str, Said]) -> Iterator[str]:
+def _left_out(counts: dict[str, Value]) -> Iterator[str]:
     """Counters that are missing although their neighbours are there: every schema has both."""
     names = {path.removeprefix("ecc_errors/volatile/") for path in counts if "/volatile/" in path}
     by_unit = any("_bit/" in name for name in names)
@@ -126,7 +126,7 @@ def _is_count(path: str) -> bool:
     return path.startswith("ecc_errors/") and ("correctable" in path or "_bit/" in path)
 
 
-def _total(counts: dict[str, Said], period: str, word: str, bits: str) -> int | None:
+def _total(counts: dict[str, Value], period: str, word: str, bits: str) -> int | None:
     """The sum of the counts that were read. If the units have a total of their own, the larger of both."""
     known = {
         path: one.number for path, one in counts.items()
@@ -138,17 +138,17 @@ def _total(counts: dict[str, Said], period: str, word: str, bits: str) -> int | 
     return max(totals, sum(value for path, value in known.items() if not path.endswith("/total")))
 
 
-def _any(said: dict[str, Said], *paths: str) -> bool | None:
+def _any(said: dict[str, Value], *paths: str) -> bool | None:
     """None if none of them says yes or no."""
     known = [said[path].flag for path in paths if path in said and said[path].flag is not None]
     return any(known) if known else None
 
 
-def _number(said: dict[str, Said], path: str) -> int | None:
+def _number(said: dict[str, Value], path: str) -> int | None:
     return said[path].number if path in said else None
 
 
-def _sum(said: dict[str, Said], *paths: str) -> int | None:
+def _sum(said: dict[str, Value], *paths: str) -> int | None:
     known = [value for path in paths if (value := _number(said, path)) is not None]
     return sum(known) if known else None
 

@@ -33,7 +33,7 @@ DEEPEST = 8
 
 
 @dataclass(frozen=True)
-class Said:
+class Value:
     """`number` or `flag` if one was read; `is_absent` if the card declares that it does not have this; else `trouble`
     quotes the text."""
 
@@ -62,25 +62,25 @@ def is_error(text: str | None) -> bool:
     return not is_moved(text) and _ERRORS.search(words) is not None
 
 
-def number(element: Element | None, name: str) -> Said:
+def number(element: Element | None, name: str) -> Value:
     """A count. An element that is empty, or holds anything but a number, is trouble."""
     if element is None:
-        return Said()
+        return Value()
     words = plain(element.text)
     if match := _NUMBER.fullmatch(words):
-        return Said(number=int(match[1]))
-    return Said(is_absent=True) if is_absent(words) else Said(trouble=f"{name}: {words[:60] or 'nothing'}")
+        return Value(number=int(match[1]))
+    return Value(is_absent=True) if is_absent(words) else Value(trouble=f"{name}: {words[:60] or 'nothing'}")
 
 
-def yes_or_no(element: Element | None, name: str) -> Said:
+def yes_or_no(element: Element | None, name: str) -> Value:
     if element is None:
-        return Said()
+        return Value()
     words = plain(element.text)
     flag = {"yes": True, "no": False}.get(words.casefold())
     if flag is not None:
-        return Said(flag=flag)
+        return Value(flag=flag)
     absent = is_absent(words) or is_moved(words)
-    return Said(is_absent=True) if absent else Said(trouble=f"{name}: {words[:60] or 'nothing'}")
+    return Value(is_absent=True) if absent else Value(trouble=f"{name}: {words[:60] or 'nothing'}")
 
 
 def errors(card: Element) -> tuple[str, ...]:

@@ -74,7 +74,7 @@ _SILENT = ("", "no reading", "disabled", "not readable", "na", "n/a", "unknown",
 @dataclass(frozen=True)
 class PowerSupply:
     """A supply, from its sensors. `present` is None if its sensor gives no reading, `ok` if its state is unknown.
-    `standby`: it sleeps until it is needed (cold redundancy). `uneasy`: a state or measure that the BMC calls
+    `standby`: it sleeps until it is needed (cold redundancy). `warning`: a state or measure that the BMC calls
     non-critical. `is_presence`: a sensor for presence alone reported it."""
 
     name: str
@@ -84,7 +84,7 @@ class PowerSupply:
     entity: str = ""
     predicted: bool = False
     standby: bool = False
-    uneasy: str = ""
+    warning: str = ""
     is_presence: bool = False
 
 
@@ -198,11 +198,11 @@ def _told(name: str, sensor: Sensor) -> PowerSupply:
     bad = any(_BAD.search(one) for one in states)
     predicted = any(_PREDICTED.search(one) for one in states)
     standby = any(one in _STANDBY for one in states)
-    uneasy = next((one for one in states if one in _UNEASY), "")
+    warning = next((one for one in states if one in _UNEASY), "")
     known = all(one in _THERE | _STANDBY | _WELL | _UNEASY or _PREDICTED.search(one) for one in states)
     present = True if bad or known or any(one in _THERE for one in states) else None
     ok = False if bad else True if known else None
-    return PowerSupply(name, present, ok, reading, sensor.entity, predicted, standby, uneasy)
+    return PowerSupply(name, present, ok, reading, sensor.entity, predicted, standby, warning)
 
 
 def _by_name(state: str, name: str) -> str:
@@ -232,7 +232,7 @@ def _both(one: PowerSupply, other: PowerSupply) -> PowerSupply:
     reading = second.reading if second.predicted and not first.predicted and first.ok else first.reading
     return replace(
         first, reading=reading, predicted=one.predicted or other.predicted, standby=one.standby or other.standby,
-        uneasy=one.uneasy or other.uneasy, entity=one.entity,
+        warning=one.warning or other.warning, entity=one.entity,
     )  # fmt: skip
 
 
@@ -245,7 +245,7 @@ def _with(owner: PowerSupply, sensor: Sensor) -> PowerSupply:
     if _is_bad(sensor) and owner.ok is not False:
         return replace(owner, ok=False, reading=words)
     if sensor.status in _NON_CRITICAL and not sensor.reading.upper().endswith("RPM"):
-        return replace(owner, uneasy=owner.uneasy or words)
+        return replace(owner, warning=owner.warning or words)
     return replace(owner, ok=None, reading=words) if owner.ok and _is_unknown(sensor) else owner
 
 

@@ -85,7 +85,7 @@ def _memory(ctx: StageContext, root: Path, broken: bool) -> StageReport:
 
 
 def _disk(ctx: StageContext, root: Path, broken: bool) -> StageReport:
-    return _of(ctx, verified_writes.rehearsed(broken, ctx.stop))
+    return _of(ctx, verified_writes.write_in_memory(broken, ctx.stop))
 
 
 def _cpu(ctx: StageContext, root: Path, broken: bool) -> StageReport:

@@ -147,8 +147,12 @@ def test_of_ethtools_statistics_only_lost_bits_count() -> None:
      tx_queue_0_packets: 7
      align_errors: 0
 """
-    assert sysfs_counters.wire_errors(text) == {"rx_crc_errors_phy": 2, "rx_symbol_err_phy": 3, "align_errors": 0}
-    assert sysfs_counters.wire_errors("no stats available\n") == {}
+    assert sysfs_counters.parse_driver_errors(text) == {
+        "rx_crc_errors_phy": 2,
+        "rx_symbol_err_phy": 3,
+        "align_errors": 0,
+    }
+    assert sysfs_counters.parse_driver_errors("no stats available\n") == {}
 
 
 # --- the book --------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from agent.host.shell import Completed
 from agent.probes import dmidecode, dmimemory, ethtool, ipmitool, lsblk, lscpu, lshw, lspci, meminfo
 from agent.probes.disks import DiskIdentity
 from agent.stage import settle
-from agent.stages.inventory_check.stage import Collection, Said, assembled, completeness
+from agent.stages.inventory_check.stage import Collection, ToolOutputs, assembled, completeness
 from hosts import adoption
 from runs import orchestrator_stages
 from tests.agent_stages.contexts import PROFILE, context
@@ -77,7 +77,7 @@ def machine(texts: dict[str, str]) -> tuple[wire.Inventory, list[wire.Check]]:
     taken = {tool: _taken(tool, text) for tool, text in texts.items()}
     of = {tool: value for tool, (value, _) in taken.items() if value is not None}
     firmware = of.get("ethtool", {}).get("firmware-version", "")
-    said = Said(
+    said = ToolOutputs(
         structures=of.get("dmidecode", []),
         devices=of.get("lspci", []),
         cpu=of.get("lscpu", wire.Cpu()),

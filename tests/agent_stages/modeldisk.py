@@ -177,7 +177,7 @@ class ModelDisk:
             try:
                 decided = verified_writes.decide(ctx, notes) if not self.stop.is_set() else verified_writes.NOTHING
                 written = verified_writes.write_all(ctx, decided, ProgressBoard(ctx), notes)
-                for report in (written, verified_writes.failures(notes), left_patterns.told(ctx, notes)):
+                for report in (written, verified_writes.failures(notes), left_patterns.warnings(ctx, notes)):
                     found.checks += report.checks
                     found.findings += report.findings
                     found.numbers |= report.numbers

@@ -138,7 +138,7 @@ def test_gpus_join_where_a_tool_is_and_one_that_calculates_wrongly_fails(
 def test_a_host_without_gpus_says_nothing_of_them(tmp_path: Path) -> None:
     from agent.exercises import gpu_load
 
-    assert gpu_load.beside_all_else(context("Burn", tmp_path, inventory=INVENTORY), 1).checks == []
+    assert gpu_load.during_burn(context("Burn", tmp_path, inventory=INVENTORY), 1).checks == []
 
 
 # --- the lease ---------------------------------------------------------------------------------------------------

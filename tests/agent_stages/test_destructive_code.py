@@ -63,7 +63,7 @@ def test_fio_writes_in_two_functions_only() -> None:
 def test_the_rehearsal_of_a_verified_write_has_no_way_to_a_disk() -> None:
     """Its only file is one in memory that it makes itself."""
     source = SOURCES["disk_writes/verified_writes.py"]
-    rehearsal = source[source.index("def rehearsed(") : source.index("def _wrong(")]
+    rehearsal = source[source.index("def write_in_memory(") : source.index("def _wrong(")]
     assert re.findall(r"os\.(open|memfd_create)\(", rehearsal) == ["memfd_create"]
     assert "/dev" not in rehearsal and "writable" not in rehearsal
 

@@ -97,7 +97,7 @@ PARSERS: dict[str, Parser] = {
     "agent.counters.kernel.kmsg_recording.records": Parser(
         kmsg_recording.records, (f"<3>[   12.345678] {BANK}\n{MESSAGE}",), ()
     ),
-    "agent.counters.kernel.machine_checks.is_told_in_reports": Parser(machine_checks.is_told_in_reports, (BANK,), ()),
+    "agent.counters.kernel.machine_checks.belongs_to_a_report": Parser(machine_checks.belongs_to_a_report, (BANK,), ()),
     "agent.loads.dcgm.parse": Parser(dcgm.parse, ("dcgmi/written-by-manual-3.json", "dcgmi/written-by-manual-4.json")),
     "agent.loads.gpu_burn.parse": Parser(
         gpu_burn.parse, ("gpu_burn/written-by-source-ok.txt", "gpu_burn/written-by-source-faulty.txt")
@@ -175,7 +175,7 @@ PARSERS: dict[str, Parser] = {
     ),
     "agent.link.redact.printable": Parser(redact.printable, (CMDLINE,), ()),
     "agent.link.redact.redact": Parser(redact.redact, (CMDLINE,), ()),
-    "agent.counters.sysfs_counters.wire_errors": Parser(sysfs_counters.wire_errors, (PORT,), ()),
+    "agent.counters.sysfs_counters.parse_driver_errors": Parser(sysfs_counters.parse_driver_errors, (PORT,), ()),
 }
 # Those that take text in another way than as their first argument.
 OTHERS: dict[str, Parser] = {

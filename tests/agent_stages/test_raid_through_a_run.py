@@ -67,7 +67,7 @@ def test_a_drive_that_hangs_later_is_waited_for_once(host: Host, names: Names) -
 def test_a_drive_that_hung_is_asked_again_after_a_while(
     host: Host, names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command_counters, "HUNG_LEFT_ALONE_S", 0.0)
+    monkeypatch.setattr(command_counters, "HUNG_RETRY_S", 0.0)
     smart_array(host, 0, "sda", "A0", "A1")
     assert counted(names) == {"A0", "A1"}
     host.hangs("cciss,1 /dev/sda")

@@ -58,7 +58,7 @@ class Tallies:
         of_parts: dict[tuple[str, wire.Severity, Part], Tally] = {}
         for (code, severity, kind, name), tally in said.items():
             part = names.part(kind, name)
-            weight = wire.Severity.WARNING if names.condemns_nobody(part) else severity
+            weight = wire.Severity.WARNING if names.never_fails_the_host(part) else severity
             of_parts.setdefault((code, weight, part), Tally()).join(tally)
         return [
             _finding(code, _by_number(weight, tally), part, tally) for (code, weight, part), tally in of_parts.items()

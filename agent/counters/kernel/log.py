@@ -15,7 +15,7 @@ from agent.counters.component_names import Names
 from agent.counters.kernel.kernel_findings import Tallies
 from agent.counters.kernel.kmsg import Classifier, parse
 from agent.counters.kernel.kmsg_record import Record
-from agent.counters.kernel.machine_checks import is_told_in_reports
+from agent.counters.kernel.machine_checks import belongs_to_a_report
 from agent.host.spool import write_whole
 
 KMSG = "/dev/kmsg"
@@ -103,7 +103,7 @@ class KernelLog:
         hits = self._classify.look(record)
         self._tallies.add(hits)
         # The lines of a corrected error have a lower level, and their meaning is known only after the last of them.
-        is_grave = record.level <= KERNEL_ERROR_LEVEL or is_told_in_reports(record.text)
+        is_grave = record.level <= KERNEL_ERROR_LEVEL or belongs_to_a_report(record.text)
         if hits or (is_grave and not record.from_user):
             self._repeat(record)
 

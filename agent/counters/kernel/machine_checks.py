@@ -35,7 +35,7 @@ _LOGGED = re.compile(r"Machine check events logged", re.IGNORECASE)
 _MARKED = re.compile(r"(?:\{(?P<mark>\d{1,10})\})?\[Hardware Error\]: ?(?P<text>.*)")
 
 
-def is_told_in_reports(text: str) -> bool:
+def belongs_to_a_report(text: str) -> bool:
     """Whether the line is one of several that make up a report."""
     return _OURS.search(text) is not None and _IGNORED.search(text) is None
 
@@ -51,11 +51,11 @@ class Reports:
 
     def look(self, record: Record) -> list[Hit] | None:
         """None for a line that belongs to no report."""
-        if not is_told_in_reports(record.text):
+        if not belongs_to_a_report(record.text):
             return None
         done = self._ended(record.time_us)
         if _LOGGED.search(record.text):
-            self._hear_of_one(record)
+            self._note_machine_check(record)
             return done
         match = _MARKED.search(record.text)
         mark, text = (match["mark"] or "", match["text"]) if match else ("", record.text)
@@ -88,7 +88,7 @@ class Reports:
         near = self._from_before_us >= 0 and record.time_us <= self._from_before_us + SAME_REPORT_US
         return record.time_us < AT_BOOT_US or (near and not mark and not is_of_processor(text))
 
-    def _hear_of_one(self, record: Record) -> None:
+    def _note_machine_check(self, record: Record) -> None:
         """Note the line `Machine check events logged`: there was a machine check, perhaps the one that another line
         reports."""
         if record.time_us > self._heard_us and self._logged is None:

@@ -41,7 +41,7 @@ def run(ctx: StageContext) -> StageReport:
             pool.submit(_memory, ctx, megabytes, duration_s),
             pool.submit(cpu_load.run, others_s, ctx.stop),
             pool.submit(burn_network.run, ctx, others_s),
-            pool.submit(gpu_load.beside_all_else, ctx, others_s),
+            pool.submit(gpu_load.during_burn, ctx, others_s),
             *(pool.submit(_disk, ctx, disk, others_s) for disk in disks),
         ]
         whole = joined([job.result() for job in work])

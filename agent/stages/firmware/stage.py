@@ -13,7 +13,7 @@ from agent.stage import StageContext, StageReport
 
 
 @dataclass(frozen=True)
-class Told:
+class PartFirmware:
     """What one part reports. `list` is the spec's list for such parts under `firmware`. `names` are the names under
     which the spec may list it, the part's own first."""
 
@@ -47,25 +47,25 @@ def collect(inventory: wire.Inventory) -> dict[str, str]:
     firmware = inventory.firmware
     versions = {"bios": f"{firmware.bios} {firmware.bios_date}".strip(), "bmc": firmware.bmc}
     versions["microcode"] = inventory.cpu.microcode
-    versions |= {f"{part.kind}.{part.name}": part.version for part in told(inventory)}
+    versions |= {f"{part.kind}.{part.name}": part.version for part in firmware_of_parts(inventory)}
     return {name: version for name, version in versions.items() if version}
 
 
-def told(inventory: wire.Inventory) -> Iterator[Told]:
+def firmware_of_parts(inventory: wire.Inventory) -> Iterator[PartFirmware]:
     """Every disk, network card and storage adapter, with or without a version."""
     for disk in inventory.disks:
         names = (checks.disk_name(disk), disk.wwn, disk.model)
-        yield Told("disks", "disk", names, disk.model, disk.firmware)
+        yield PartFirmware("disks", "disk", names, disk.model, disk.firmware)
     for nic in inventory.nics:
-        yield Told("nics", "nic", (nic.mac, nic.model, nic.driver), nic.model, nic.firmware)
+        yield PartFirmware("nics", "nic", (nic.mac, nic.model, nic.driver), nic.model, nic.firmware)
     for one in inventory.firmware.adapters:
-        yield Told("hbas", "hba", (one.slot, one.model, one.driver), one.model, one.version)
+        yield PartFirmware("hbas", "hba", (one.slot, one.model, one.driver), one.model, one.version)
 
 
 def twins(inventory: wire.Inventory) -> list[wire.Finding]:
     """Disks and cards whose firmware differs from most others of the same model in this host. It may explain why one of
     them behaves differently."""
-    parts = list(told(inventory))
+    parts = list(firmware_of_parts(inventory))
     found = []
     for part in parts:
         others = [one.version for one in parts if (one.kind, one.model) == (part.kind, part.model) and one.version]
@@ -87,7 +87,7 @@ def _unread(
     for name in ("bios", "bmc", "microcode"):
         if expected.get(name) and name not in versions:
             yield _not_read(name, expected[name])
-    for part in told(inventory):
+    for part in firmware_of_parts(inventory):
         wanted = _wanted(part, expected.get(part.list) or {})
         if wanted and not part.version:
             yield _not_read(part.name, wanted)
@@ -98,7 +98,7 @@ def _not_read(name: str, wanted: str) -> wire.Check:
     return checks.not_tested("expected", name, reason=why)
 
 
-def _wanted(part: Told, versions: Mapping[str, str]) -> str:
+def _wanted(part: PartFirmware, versions: Mapping[str, str]) -> str:
     folded = {_folded(name): version for name, version in versions.items()}
     return next((folded[_folded(name)] for name in part.names if name and _folded(name) in folded), "")
 
@@ -108,7 +108,7 @@ def _folded(text: str) -> str:
 
 
 def _checks(inventory: wire.Inventory, versions: Mapping[str, str]) -> list[wire.Check]:
-    adapters = [one for one in told(inventory) if one.kind == "hba"]
+    adapters = [one for one in firmware_of_parts(inventory) if one.kind == "hba"]
     return [
         _read("bios", versions, "the firmware names no version"),
         _read("microcode", versions, "the kernel names no revision", topic="microcode"),
@@ -119,7 +119,7 @@ def _checks(inventory: wire.Inventory, versions: Mapping[str, str]) -> list[wire
     ]
 
 
-def _quiet(adapters: list[Told]) -> str:
+def _quiet(adapters: list[PartFirmware]) -> str:
     quiet = ", ".join(f"{one.name} ({one.model or one.names[-1] or 'unknown'})" for one in adapters if not one.version)
     return f"; its driver tells none of {quiet}"
 

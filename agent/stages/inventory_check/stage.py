@@ -108,7 +108,7 @@ def _tester(ctx: StageContext) -> list[wire.Check]:
 
 
 @dataclass
-class Said:
+class ToolOutputs:
     """What the tools and the kernel reported about this host. Empty where they did not answer."""
 
     structures: list[dmidecode.Structure] = field(default_factory=list)
@@ -128,7 +128,7 @@ class Said:
 
 
 def collect(found: Collection) -> wire.Inventory:
-    said = Said(bmc=ipmitool.has_bmc())
+    said = ToolOutputs(bmc=ipmitool.has_bmc())
     said.structures = found.ask("dmidecode", dmidecode.run, dmidecode.parse) or []
     said.devices = found.ask("lspci", lspci.run, lspci.parse) or []
     found.ask("lshw", lshw.run, lshw.parse)
@@ -144,7 +144,7 @@ def collect(found: Collection) -> wire.Inventory:
     return assembled(said, found.missing)
 
 
-def assembled(said: Said, missing: list[str], root: Path = Path("/")) -> wire.Inventory:
+def assembled(said: ToolOutputs, missing: list[str], root: Path = Path("/")) -> wire.Inventory:
     """The inventory, with the names of `missing` tools."""
     bios, bios_date = dmidecode.bios(said.structures)
     return wire.Inventory(

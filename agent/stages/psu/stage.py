@@ -188,7 +188,7 @@ def _warnings(name: str, seen: list[tuple[str, PowerSupply]]) -> list[wire.Findi
         if one.predicted
     ]
     events = [
-        findings.make("bmc.event", "psu", name, f"{name}: {one.uneasy} {when}") for when, one in seen if one.uneasy
+        findings.make("bmc.event", "psu", name, f"{name}: {one.warning} {when}") for when, one in seen if one.warning
     ]
     return predicted[:1] + events[:1]
 

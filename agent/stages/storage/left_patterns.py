@@ -12,7 +12,7 @@ from agent.stage import StageContext
 PLACES_TOLD = 4
 
 
-def told(ctx: StageContext, notes: Notes) -> PartialReport:
+def warnings(ctx: StageContext, notes: Notes) -> PartialReport:
     """A warning for each disk that our writes left not blank, with the places. All places are in the evidence."""
     report = PartialReport()
     for (name, serial), segments in notes.left().items():

@@ -42,7 +42,7 @@ def run(ctx: StageContext) -> StageReport:
         decided = verified_writes.decide(ctx, memory)
         reports.append(verified_writes.write_all(ctx, decided, board, memory))
     if ctx.order.writes:
-        reports += [verified_writes.failures(memory), left_patterns.told(ctx, memory)]
+        reports += [verified_writes.failures(memory), left_patterns.warnings(ctx, memory)]
     return _report(ctx, joined(reports), decided)
 
 
