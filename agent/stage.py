@@ -66,16 +66,17 @@ class StageContext:
     link_s: Callable[[], float] = lambda: 0.0
 
     def check_values(self, params: type, limits: type) -> None:
-        """Before the work, so that none is done of which nothing could be judged. Raises ProfileLacks."""
+        """Check before the work that the profile gives all values, so that no work is done that could not be judged.
+        Raises ProfileLacks."""
         self.params(params)
         self.limits(limits)
 
     def params(self, kind: type[T]) -> T:
-        """What to run, as the stage's own dataclass. Raises ProfileLacks: nothing that is run has a default here."""
+        """What to run, as the stage's own dataclass. Raises ProfileLacks, since no parameter has a default here."""
         return stage_values.read(kind, self.order.params, f"stages.{self.order.name}.params")
 
     def limits(self, kind: type[T]) -> T:
-        """What passes, as the stage's own dataclass. Raises ProfileLacks: no limit has a default here."""
+        """What passes, as the stage's own dataclass. Raises ProfileLacks, since no limit has a default here."""
         return stage_values.read(kind, self.order.limits, f"stages.{self.order.name}.limits")
 
 

@@ -1,4 +1,5 @@
-"""The function of each stage, `run(ctx) -> StageReport` in `stage.py` of its folder, imported when it is asked for."""
+"""The function of each stage: `run(ctx) -> StageReport` in `stage.py` of its folder. It is imported when the stage is
+due."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from agent.stage import StageContext, StageReport
 
 
 class _Functions(Mapping[str, Callable[[StageContext], StageReport]]):
-    """Stage → its function. Its names are known without importing any."""
+    """Stage → its function. The names are known without an import."""
 
     def __getitem__(self, name: str) -> Callable[[StageContext], StageReport]:
         run: Callable[[StageContext], StageReport] = importlib.import_module(

@@ -1,4 +1,5 @@
-"""What is known of a host before it is booted, and the figures by which the stages say how long they take on it."""
+"""What is known about a host before it is booted, and the speeds from which the stages calculate how long they take on
+it."""
 
 from __future__ import annotations
 
@@ -24,13 +25,13 @@ class DiskFacts:
     tests_itself: bool = True
 
     def seconds(self, size_mb: float) -> float:
-        """To read or write so many MiB of it."""
+        """How long it takes to read or write this many MiB of the disk."""
         return size_mb * _MB_PER_MIB / RATES[self.kind]
 
 
 @dataclass(frozen=True)
 class HostFacts:
-    """`memory_mb` and `threads` are 0 where nobody knows; `writable` has the serials of disks that may be written."""
+    """`memory_mb` and `threads` are 0 if unknown. `writable` has the serial numbers of disks that may be written."""
 
     memory_mb: int
     disks: tuple[DiskFacts, ...]
@@ -41,5 +42,5 @@ class HostFacts:
 
 
 def slowest(seconds: Iterable[float]) -> float:
-    """Of what is done side by side."""
+    """The longest time of work that is done in parallel."""
     return max(seconds, default=0.0)

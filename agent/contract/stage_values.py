@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class ProfileLacks(KeyError):
-    """The configuration is wrong: the profile gives no such parameter or limit. The text names it."""
+    """The configuration is wrong: the profile lacks a parameter or limit. The text names it."""
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -25,7 +25,7 @@ class NoValues:
 
 
 def least(number: float, **more: Any) -> Any:
-    """A field below which no profile may go."""
+    """A field with a minimum: no profile may give less."""
     return dataclasses.field(metadata={"least": number}, **more)
 
 
@@ -40,13 +40,13 @@ def needed(kind: type) -> frozenset[str]:
 
 
 def least_of(kind: type, name: str) -> float:
-    """What a number may not be below; 0 where the stage does not say."""
+    """The minimum for a field; 0 if the stage gives none."""
     return next((one.metadata.get("least", 0) for one in dataclasses.fields(kind) if one.name == name), 0)
 
 
 def read(kind: type[T], given: Mapping[str, Any], place: str) -> T:
-    """The values of a profile at `place` (`stages.Memory.params`). Raises ProfileLacks before any work is done of which
-    nothing could be judged, ValueError or TypeError for a value that is of another type."""
+    """The values of a profile at `place` (`stages.Memory.params`). Raises ProfileLacks for a missing value, ValueError
+    or TypeError for one of another type: both before any work is done."""
     missing = sorted(needed(kind) - given.keys())
     if missing:
         raise ProfileLacks(f"profile: {place}.{missing[0]} is missing")
@@ -54,8 +54,8 @@ def read(kind: type[T], given: Mapping[str, Any], place: str) -> T:
 
 
 def read_what_is_there(kind: type[T], given: Mapping[str, Any]) -> T:
-    """As `read`, for judging a run by its frozen profile, whatever that lacks: a missing value is 0, '' or False, which
-    orders nothing, and a number that is none counts as 1."""
+    """The same, to judge a run by its frozen profile, whatever that lacks. A missing value is 0, '' or False, which
+    orders nothing. Text in place of a number counts as 1."""
     absent = {name: made() for name, made in _types(kind).items() if name in needed(kind)}
     return kind(**absent | {name: _lenient(made, given[name]) for name, made in _types(kind).items() if name in given})
 

@@ -29,8 +29,9 @@ SPECS: dict[str, StageSpec] = _collected()
 
 
 def in_order(specs: Iterable[StageSpec]) -> tuple[StageSpec, ...]:
-    """Each stage behind the one that its `after` names. Where two name the same one, the one that fewer stages follow
-    comes first, and what the orchestrator does last. Raises ValueError for a stage that can't be placed."""
+    """The stages in order: each behind the one that its `after` names. If two stages name the same one, the one that
+    fewer stages follow comes first, and the orchestrator's last stages come last. Raises ValueError for a stage that
+    can't be placed."""
     specs = tuple(specs)
     followers: dict[str, list[StageSpec]] = {}
     for spec in specs:
@@ -42,7 +43,7 @@ def in_order(specs: Iterable[StageSpec]) -> tuple[StageSpec, ...]:
 
 
 def _followed(name: str, followers: dict[str, list[StageSpec]]) -> Iterator[StageSpec]:
-    """The stages behind `name`, those behind each of them included."""
+    """All stages behind `name`, directly or further on."""
     chains = [(spec, tuple(_followed(spec.name, followers))) for spec in followers.get(name, [])]
     for spec, behind in sorted(chains, key=lambda one: (one[0].owner is Owner.ORCHESTRATOR, len(one[1]), one[0].name)):
         yield spec

@@ -128,8 +128,8 @@ def each(
     parse: Callable[[], list[R]],
     judge: Callable[[NvidiaGpu, int, list[R]], tuple[wire.Check, list[wire.Finding]]],
 ) -> None:
-    """A check per card from the tool's output. A failure counts even if the tool did not finish; all else is not tested
-    then."""
+    """Adds a check per card from the tool's output. A failure counts even if the tool did not finish; all else is not
+    tested then."""
     results: list[R] = []
     try:
         results = parse()

@@ -47,8 +47,8 @@ def check(ctx: StageContext, present: list[wire.Gpu], answer: Answer, root: Path
 
 
 def of_silent_cards(ctx: StageContext, answer: Answer, report: PartialReport) -> None:
-    """Checks for cards that only a warning names, for cards that are counted but not listed, and for an answer that
-    could not be read at all."""
+    """Adds checks for cards that only a warning names, for cards that are counted but not listed, and for an answer
+    that could not be read at all."""
     silent = [one for one in answer.silent if one.pci not in answer.by_pci]
     for number, one in enumerate(silent):
         name = one.pci or f"GPU without a name {number + 1}"
@@ -68,7 +68,7 @@ def card_of(gpu: wire.Gpu, answer: Answer) -> NvidiaGpu | None:
 
 
 def of_card(ctx: StageContext, card: NvidiaGpu, answer: Answer, report: PartialReport) -> None:
-    """Checks for one card in the driver's answer, and from what was printed about it beside the answer."""
+    """Adds checks for one card in the driver's answer, and from what was printed about it beside the answer."""
     found = of_nvidia(card, ctx.limits(GpuLimits))
     beside = [finding for one in answer.silent if one.pci == card.pci
               for finding in gpu_state.of_silent(card.name, one, "")[1]]  # fmt: skip
@@ -193,7 +193,7 @@ def _amd(ctx: StageContext, gpu: wire.Gpu, card: AmdGpu, report: PartialReport) 
 
 
 def _unasked(ctx: StageContext, gpu: wire.Gpu, answer: Answer, report: PartialReport) -> None:
-    """Checks for a card on the bus about which the driver said nothing, or nothing credible."""
+    """Adds checks for a card on the bus about which the driver said nothing, or nothing credible."""
     name, silent = name_of(gpu), next((one for one in answer.silent if one.pci == gpu.pci), None)
     if silent is not None:
         state, found = gpu_state.of_silent(name, silent, _topic(ctx, LOAD_TOPIC))

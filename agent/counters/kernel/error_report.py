@@ -165,7 +165,7 @@ class Report:
         return self._tell(section, code, severity, section.part())
 
     def _unaccounted(self) -> list[Hit]:
-        """Whether the whole report is more severe than each of its sections: then one section is missing."""
+        """A hit for a section that is missing: the whole report is more severe than each of its sections."""
         is_lost = self._event is _CRITICAL and all(one.severity is not _CRITICAL for one in self._sections)
         return self._tell(self._head, _CODES[""][1], _CRITICAL) if is_lost and len(self._sections) > 1 else []
 

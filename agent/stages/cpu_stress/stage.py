@@ -36,8 +36,8 @@ def run(ctx: StageContext) -> StageReport:
 
 
 def _warm(ctx: StageContext) -> str:
-    """Why the CPUs may not be at rest before this load: an earlier attempt has loaded them. Notes that they are loaded
-    from now on."""
+    """Why the CPUs may not be at rest before this load: an earlier attempt has loaded them, or this one before the
+    agent restarted. Notes that they are loaded from now on."""
     begun = ctx.memory.load()
     ctx.memory.save({"begun": True})
     again = ctx.order.attempt > 1 or begun
