@@ -76,9 +76,9 @@ class Client:
 
     def _once(self, path: str, body: bytes) -> tuple[int, bytes]:
         if self._connection is None:
-            parts = urlsplit(self.target.url)
-            assert parts.hostname, "cmdline.parse refuses an address without a host"
-            self._connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=self.timeout_s)
+            url = urlsplit(self.target.url)
+            assert url.hostname, "cmdline.parse refuses an address without a host"
+            self._connection = http.client.HTTPConnection(url.hostname, url.port, timeout=self.timeout_s)
         self._connection.request("POST", path, body, self._headers())
         response = self._connection.getresponse()
         reply = response.read(ANSWER_CAP_BYTES)

@@ -43,11 +43,11 @@ def _split(text: str) -> list[str]:
 
 def _url(text: str) -> str:
     try:
-        parts = urlsplit(text)
-        port = parts.port
+        url = urlsplit(text)
+        port = url.port
     except ValueError:
         raise BadCommandLine(f"vetting.url={text} has no valid port") from None
-    if parts.scheme != "http" or not parts.hostname or parts.username:
+    if url.scheme != "http" or not url.hostname or url.username:
         raise BadCommandLine(f"vetting.url={text} is not of the form http://ADDRESS:PORT")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
     return f"http://{host}:{port or 80}"

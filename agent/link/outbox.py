@@ -74,8 +74,8 @@ class Outbox:
         """Make numbered batches of the measurements so far."""
         found = thin(_take(self._measurements))
         for start in range(0, len(found), wire.MAX_MEASUREMENTS_PER_BATCH):
-            part = found[start : start + wire.MAX_MEASUREMENTS_PER_BATCH]
-            self.sensors.put(partial(self._sensor_batch, part))
+            batch = found[start : start + wire.MAX_MEASUREMENTS_PER_BATCH]
+            self.sensors.put(partial(self._sensor_batch, batch))
 
     def _log_batch(self, lines: list[wire.LogLine], seq: int) -> bytes:
         return encoded(wire.LogBatch(self.boot_id, seq, lines))

@@ -1,9 +1,7 @@
 """Power supplies among the BMC's sensors: which sensor is a supply, which is about a supply, and what each says.
-
 `ipmitool sdr type "Power Supply"` also prints faults of one supply (`PS 1 Therm Fault`) or of none (`VT Fault`), watts
 and volts, redundancy, alerts. A whole `sdr elist` gives no type, so `among` picks by the sensor's entity (IPMI 2.0,
-table 43-13) and name. States: table 42-3, sensor type 08h, and table 42-2.
-"""
+table 43-13) and name. States: table 42-3, sensor type 08h, and table 42-2."""
 
 from __future__ import annotations
 
@@ -171,8 +169,7 @@ def _is_about_power(sensor: Sensor) -> bool:
 
 
 def _is_supply(sensor: Sensor) -> bool:
-    """Whether the sensor gives a supply's own state. A sensor without a reading counts as one if nothing in its name
-    says otherwise."""
+    """Whether it gives a supply's own state. Without a reading it does, unless its name says otherwise."""
     if is_redundancy(sensor) or _IS_NUMBER.fullmatch(sensor.reading) or sensor.reading.lower() == "event-only":
         return False
     states = _states(sensor.reading)

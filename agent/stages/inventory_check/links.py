@@ -20,13 +20,13 @@ ROOT = Path("/")
 
 
 def look(ctx: StageContext, inventory: wire.Inventory) -> PartialReport:
-    part = PartialReport()
-    _pcie(ctx, Names(ROOT, inventory), part)
+    report = PartialReport()
+    _pcie(ctx, Names(ROOT, inventory), report)
     for nic in inventory.nics:
         if nic.link:
-            judge_nic(nic, ethtool.run_link(nic.name), part)
-    _usb(part)
-    return part
+            judge_nic(nic, ethtool.run_link(nic.name), report)
+    _usb(report)
+    return report
 
 
 def _pcie(ctx: StageContext, names: Names, report: PartialReport) -> None:

@@ -62,7 +62,7 @@ def _report(ctx: StageContext, whole: PartialReport, decided: verified_writes.De
 
 
 def _surface(ctx: StageContext, disk: wire.Disk, board: ProgressBoard, memory: Notes) -> PartialReport:
-    name, part, size = checks.disk_name(disk), PartialReport(), size_bytes(disk)
+    name, report, size = checks.disk_name(disk), PartialReport(), size_bytes(disk)
     params = ctx.params(Params)
     segments = plan(size, params.sample_max_mb * MIB, params.segment_mb * MIB)
     done, surface = memory.surface(name)
@@ -73,9 +73,9 @@ def _surface(ctx: StageContext, disk: wire.Disk, board: ProgressBoard, memory: N
         stop=ctx.stop,
         told=lambda now, number: _told(board, memory, name, now, done + number, len(segments)),
     )  # fmt: skip
-    judge(ctx, disk, size, segments, surface, part)
+    judge(ctx, disk, size, segments, surface, report)
     board.tell(name, 100, "surface read")
-    return part
+    return report
 
 
 def _told(board: ProgressBoard, memory: Notes, name: str, surface: Surface, done: int, of: int) -> None:
