@@ -8,12 +8,13 @@ starts it all the same.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import django
@@ -26,7 +27,7 @@ DIRECTORY = ROOT / "var" / "dev"
 PORT = 8000
 WATCHED = ("agent", "agentapi", "hosts", "notifications", "pxe", "runs", "vetting")
 SUFFIXES = {".py", ".html", ".yaml"}
-LOOK_EVERY_S, KEEP_ALIVE_EVERY_S = 1.0, 5.0
+LOOK_EVERY_S, KEEP_ALIVE_EVERY_S, START_TIMEOUT_S = 1.0, 5.0, 60.0
 
 
 def main(words: list[str] | None = None) -> int:
@@ -40,15 +41,23 @@ def main(words: list[str] | None = None) -> int:
 
     _migrate()
     added = seed.seed()
-    print(f"\n  address   http://127.0.0.1:{port}/\n  login     {seed.USER}, password {seed.PASSWORD}")
-    print(f"  data      {DIRECTORY} ({'new' if added else 'as you left it; FRESH=1 begins anew'})")
-    print("\nStarts again whenever a file changes. Ctrl-C ends it.\n", flush=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        _serve(worker=options.worker)
+        for changed in _serve(worker=options.worker):
+            _wait_until_it_answers(port)
+            if changed:
+                print(f"{changed} changed: started again", flush=True)
+            else:
+                _say_where(port, f"{seed.USER}, password {seed.PASSWORD}", is_new=added)
     except KeyboardInterrupt:
         print()
     return 0
+
+
+def _say_where(port: int, login: str, *, is_new: bool) -> None:
+    print(f"\n  address   http://127.0.0.1:{port}/\n  login     {login}")
+    print(f"  data      {DIRECTORY} ({'new' if is_new else 'as you left it; FRESH=1 begins anew'})")
+    print("\nStarts again whenever a file changes. Ctrl-C ends it.\n", flush=True)
 
 
 def prepare(directory: Path, port: int) -> dict[str, str]:
@@ -79,34 +88,49 @@ def _migrate() -> None:
     call_command("migrate", verbosity=0)
 
 
-def _serve(*, worker: bool) -> None:
-    """Run until Ctrl-C. What ends by itself, because of a mistake in a file, waits for the next change."""
+def _serve(*, worker: bool) -> Iterator[str]:
+    """Start the processes and yield; once asked for more, wait for a change and start them again. Yields the file that
+    changed, nothing at first. A process that ends by itself, because of a mistake in a file, waits for the next
+    change."""
     from tests.dev import seed
     from vetting import processes
     from vetting.management.commands.up import PARTS
 
-    names = ["web", "worker"] if worker else ["web"]
+    changed = ""
     while True:
-        children = [PARTS[name]() for name in names]
+        children = [PARTS[name]() for name in (("web", "worker") if worker else ("web",))]
         try:
-            changed = _wait_for_change(None if worker else seed.keep_alive)
+            yield changed
+            changed = _wait_for_change(_nothing if worker else seed.keep_alive)
         finally:
             for child in children:
                 processes.stop(child)
-        print(f"{changed} changed: starting again", flush=True)
 
 
-def _wait_for_change(keep_alive: object) -> str:
+def _wait_until_it_answers(port: int) -> None:
+    """Or until it has had enough time: what is wrong with it then stands above."""
+    until = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.2)
+
+
+def _wait_for_change(keep_alive: Callable[[], None]) -> str:
     """Returns the file that changed, came or went."""
-    before, alive_at = dict(_files()), 0.0
+    before, alive_at = dict(_files()), float("-inf")
     while True:
-        if callable(keep_alive) and time.monotonic() - alive_at > KEEP_ALIVE_EVERY_S:
+        if time.monotonic() - alive_at > KEEP_ALIVE_EVERY_S:
             keep_alive()
             alive_at = time.monotonic()
         time.sleep(LOOK_EVERY_S)
         now = dict(_files())
         if now != before:
             return str(min(set(now.items()) ^ set(before.items()))[0].relative_to(ROOT))
+
+
+def _nothing() -> None:
+    """What keeps runs alive beside a real worker."""
 
 
 def _files() -> Iterator[tuple[Path, int]]:

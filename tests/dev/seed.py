@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.contrib.auth import get_user_model
 from django.utils import timezone
 
-from hosts.models import Host
+from hosts.models import Health, Host
 from runs.machine import State
 from runs.models import Run, Verdict
 from runs.reports import write
@@ -47,7 +47,7 @@ def _log_in_as_dev() -> None:
 
 def _history() -> None:
     """Runs of one host over some weeks, whose disk becomes slower: for trends and for comparing."""
-    host = factories.HostFactory(name=HOST_WITH_HISTORY)
+    host = factories.HostFactory(name=HOST_WITH_HISTORY, health=Health.GOOD)
     for weeks in range(EARLIER_RUNS, 0, -1):
         run = factories.started(State.COMPLETED, minutes=weeks * 7 * 24 * 60, host=host, verdict=Verdict.PASSED)
         factories.climb(run)
