@@ -13,6 +13,7 @@ from agent.contract import codec
 from runs.desk import tiles
 from runs.models import Finding, LeftOut, Run, RunEvent, SpecDiff
 from runs.reports import document as report_document
+from tests.pages import as_read
 from tests.rows import a_finding, a_host, a_run, a_stage
 from tests.talker import INVENTORY
 
@@ -85,7 +86,7 @@ def test_nor_does_the_page_of_its_host_the_dashboard_or_the_comparison(run: Run,
 
 
 def test_the_worst_findings_are_shown_first(run: Run, admin_client: Client) -> None:
-    page = admin_client.get(run.get_absolute_url()).content.decode()
+    page = as_read(admin_client.get(run.get_absolute_url()).content)
     assert page.index("S-BAD") < page.index("<b>W0</b>")
     assert "and 1\u00a0301 more: the report has all that are kept" in page
 
