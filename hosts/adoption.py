@@ -62,9 +62,10 @@ def adopt_all(expected: Spec | None, differences: Iterable[tuple[str, Any]], inv
     `not_expected`. A host whose spec names no part gets all that was found."""
     if not expectations.names_parts(expected):
         return _with_what_was_said(from_inventory(inventory), expected or {})
+    adopted = expected or {}
     for path, actual in differences:
-        expected = adopt(expected, path, actual, inventory)
-    return expected
+        adopted = adopt(adopted, path, actual, inventory)
+    return adopted
 
 
 def _with_what_was_said(found: Spec, said: Spec) -> Spec:
@@ -123,9 +124,9 @@ def _adopt_part(holder: Spec, kind: str, key: str, found: Spec) -> None:
 
 def _card_at(pci: str, inventory: Inventory) -> str:
     """The name in the spec of the GPU or adapter at this address, for a difference that names only the address."""
-    card = next((gpu for gpu in inventory["gpus"] if not gpu.get("uuid") and gpu.get("pci") == pci), {})
+    card: Spec = next((gpu for gpu in inventory["gpus"] if not gpu.get("uuid") and gpu.get("pci") == pci), {})
     adapters = inventory.get("adapters") or []
-    adapter = next((one for one in adapters if not one.get("serial") and one.get("slot") == pci), {})
+    adapter: Spec = next((one for one in adapters if not one.get("serial") and one.get("slot") == pci), {})
     return str(card.get("model") or adapter.get("model") or "")
 
 

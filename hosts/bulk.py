@@ -51,7 +51,7 @@ def _write(hosts: list[Host], columns: Collection[str]) -> None:
     if old:
         fields = [*(name for name in columns if name not in ("name", "macs")), "updated_at"]
         Host.objects.bulk_create(old, update_conflicts=True, unique_fields=["name"], update_fields=fields)
-    _write_macs([host for host in hosts if getattr(host, "new_macs", None) is not None])
+    _write_macs([host for host in hosts if host.new_macs is not None])
     _withdraw_permissions(old)
 
 
@@ -65,7 +65,7 @@ def _refuse_changed(hosts: list[Host]) -> None:
 
 
 def _write_macs(hosts: list[Host]) -> None:
-    wanted = {host.pk: host.new_macs for host in hosts}
+    wanted = {host.pk: host.new_macs or [] for host in hosts}
     there: dict[int, set[str]] = {pk: set() for pk in wanted}
     gone = []
     for row in HostMac.objects.filter(host__in=hosts):

@@ -48,7 +48,7 @@ class Told:
         for name in (name for name in VALUES if old[name] != new[name]):
             yield Change(name, _lines([] if self.before.new else _shown(name, old[name]), _shown(name, new[name])))
         if _macs_differ(self.before, self.host):
-            yield Change("macs", _lines(list(self.before.macs), self.host.new_macs))
+            yield Change("macs", _lines(list(self.before.macs), self.host.new_macs or []))
         if gone := withdrawn(self.before, self.host):
             yield Change("may no longer be written", [f"-{serial}" for serial in gone])
 
@@ -82,7 +82,7 @@ def _values(host: Host) -> dict[str, Any]:
 
 def _macs_differ(before: Before, host: Host) -> bool:
     """Compares without order: an import does not change which MAC is first."""
-    wanted = getattr(host, "new_macs", None)
+    wanted = host.new_macs
     return wanted is not None and set(wanted) != set(before.macs)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from django.core.exceptions import ValidationError as DjangoValidationError
@@ -51,7 +51,8 @@ NOT_EXPECTED: dict[str, str] = {
     "gpu_load": "load on GPUs, and their state",  # without the maker's driver
     "gpu_memory": "memory errors of GPUs",  # without the maker's driver, and of cards without ECC
 }
-BUSES = ("nvme", "sata", "sas", "scsi", "virtio", "usb", "other")
+_Bus = Literal["nvme", "sata", "sas", "scsi", "virtio", "usb", "other"]
+BUSES: tuple[str, ...] = get_args(_Bus)
 LIKE_A_MAC = re.compile(r"([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}|([0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4}")
 MAY_BE_WRITTEN = (
     "may_be_written was left out: permission to write is given on the host's form, disk by disk, with the serial typed"
@@ -148,7 +149,7 @@ class Memory(Part):
 class Disk(Part):
     serial: Text | None = None
     wwn: Text | None = None
-    bus: Literal[BUSES] | None = None
+    bus: _Bus | None = None
     size_mb: Count | None = None
     model: Text | None = None
     may_be_written: StrictBool | None = Field(default=None, exclude=True)

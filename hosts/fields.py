@@ -5,13 +5,19 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 
 from hosts import bounds
+
+if TYPE_CHECKING:  # Django's own take no types at run time
+    _CharField = models.CharField[str, str]
+    _TextField = models.TextField[str, str]
+else:
+    _CharField, _TextField = models.CharField, models.TextField
 
 _DIGITS = re.compile(r"[0-9a-f]{12}")
 _NOTATION = re.compile(r"[0-9A-Fa-f]{1,4}(?:[:.\- ]?[0-9A-Fa-f]{1,4}){2,11}")
@@ -34,7 +40,7 @@ def normalise_mac(text: str) -> str:
     return ":".join(digits[n : n + 2] for n in range(0, 12, 2))
 
 
-class MacField(models.CharField):
+class MacField(_CharField):
     """A CharField that holds one normalised MAC address."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -48,7 +54,7 @@ class MacField(models.CharField):
         return super().get_prep_value(self.to_python(value))
 
 
-class BoundedText(models.TextField):
+class BoundedText(_TextField):
     """A TextField that stores and returns no more than its bound, so that no page, report or message is longer, also
     for rows of an older version. Migrations see a plain TextField."""
 

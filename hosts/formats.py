@@ -33,7 +33,8 @@ class HostsCsv(base_formats.CSV):
 
     def export_data(self, dataset: tablib.Dataset, **kwargs: Any) -> str:
         harmless = tablib.Dataset(*([_as_text(cell) for cell in row] for row in dataset), headers=dataset.headers)
-        return super().export_data(harmless, **kwargs)
+        text: str = super().export_data(harmless, **kwargs)
+        return text
 
     def create_dataset(self, in_stream: str | bytes, **kwargs: Any) -> tablib.Dataset:
         dataset = super().create_dataset(in_stream, **kwargs)

@@ -40,7 +40,7 @@ class SpecEditor(forms.Textarea):
         return {**super().get_context(name, value, attrs), "editor": self.editor, "keys": spechelp.KEYS}
 
 
-class HostForm(forms.ModelForm):
+class HostForm(forms.ModelForm):  # type: ignore[type-arg]  # Django 5.2's takes none at run time
     """`busy` says why the host can't be disabled now; empty if it can. The fields `write_<n>` and `serial_<n>` belong
     to the n-th entry of `disks`; `with_disks` adds them."""
 
@@ -98,13 +98,13 @@ class HostForm(forms.ModelForm):
         return set(self.instance.writable_disks.values_list("serial", flat=True))
 
     def clean_enabled(self) -> bool:
-        enabled = self.cleaned_data["enabled"]
+        enabled: bool = self.cleaned_data["enabled"]
         if self.busy and not enabled:
             raise ValidationError(f"It can't be disabled now: {self.busy}")
         return enabled
 
     def clean_dmi_uuid(self) -> str:
-        uuid = self.cleaned_data["dmi_uuid"].strip().lower()
+        uuid: str = self.cleaned_data["dmi_uuid"].strip().lower()
         if uuid and not _UUID.fullmatch(uuid):
             raise ValidationError("Not a UUID such as 4c4c4544-0042-3510-8052-b4c04f4d3432; empty: learn it again")
         return uuid
@@ -116,7 +116,7 @@ class HostForm(forms.ModelForm):
         return options
 
     def clean_expected_yaml(self) -> str:
-        text = self.cleaned_data["expected_yaml"]
+        text: str = self.cleaned_data["expected_yaml"]
         try:
             read = expectations.read(text)
         except expectations.ExpectationError as error:
@@ -179,7 +179,7 @@ class HostExportForm(SelectableFieldsExportForm):
         return str(field.label) if field else "MAC addresses"
 
 
-class MacForm(forms.ModelForm):
+class MacForm(forms.ModelForm):  # type: ignore[type-arg]  # Django 5.2's takes none at run time
     """One MAC address; one that another host has is refused with that host's name."""
 
     class Meta:
@@ -195,8 +195,8 @@ class MacForm(forms.ModelForm):
         return mac
 
 
-class MacFormSet(forms.BaseInlineFormSet):
-    def add_fields(self, form: MacForm, index: int | None) -> None:
+class MacFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]  # Django 5.2's takes none at run time
+    def add_fields(self, form: forms.ModelForm[HostMac], index: int | None) -> None:
         """Give the check box that deletes a row a label of its own: in a table only the column's head says what it is
         for."""
         super().add_fields(form, index)

@@ -62,6 +62,8 @@ class Host(models.Model):
     )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+    # MACs that an import wants; None where it says nothing of them. In memory only.
+    new_macs: list[str] | None = None
 
     class Meta:
         ordering = ("name",)

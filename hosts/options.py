@@ -18,7 +18,7 @@ from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
 T = TypeVar("T")
-EMPTY = (None, "", (), [])
+EMPTY: tuple[object, ...] = (None, "", (), [])
 WORDS: Mapping[Any, str] = {
     str: "a text in quotes",
     bool: "true or false",
@@ -109,9 +109,10 @@ def variables(declared: type, given: Mapping[str, Any]) -> list[str]:
 def read(declared: type[T], given: Mapping[str, Any], value_of: Callable[[str], str]) -> T:
     """The dataclass, filled in. `value_of` returns what an environment variable holds. Raises OptionProblem for what is
     missing or has another type; keys that are not declared are left out."""
+    kind: type = declared
     values = {}
-    for one in of(declared):
-        value = given.get(one.key)
+    for one in of(kind):
+        value: Any = given.get(one.key)
         if value in EMPTY:
             if one.needed:
                 raise OptionProblem(one.key, "missing")

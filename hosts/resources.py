@@ -228,7 +228,7 @@ class HostResource(resources.ModelResource):
 
     def _take_macs(self, instance: Host) -> None:
         """Check the MACs in the order of the rows: a later row may take a MAC that an earlier one gave up."""
-        wanted = getattr(instance, "new_macs", None)
+        wanted = instance.new_macs
         if wanted is None:
             return
         for mac in wanted:

@@ -104,7 +104,8 @@ def stated(spec: Mapping[str, Any], to: Place) -> Any:
     if isinstance(there, dict):
         return there.get(to.name)
     kind = LISTS.get(to.holder.rpartition(".")[2])
-    part = next((part for part in there or [] if kind and kind.name(part) == to.name), {})
+    parts: list[dict[str, Any]] = there or []
+    part: dict[str, Any] = next((part for part in parts if kind and kind.name(part) == to.name), {})
     return part.get(to.leaf)
 
 

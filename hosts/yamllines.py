@@ -94,12 +94,12 @@ def _compose(text: str, source: str) -> yaml.Node | None:
     brackets.)"""
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
+        line = event.start_mark.line + 1 if event.start_mark else 1
         if getattr(event, "anchor", None) is not None:
-            line = event.start_mark.line + 1
             raise YamlError(f"{source}, line {line}: anchors and aliases (& and *) are not supported: write it out")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            raise YamlError(f"{source}, line {event.start_mark.line + 1}: nested too deeply")
+            raise YamlError(f"{source}, line {line}: nested too deeply")
     return yaml.compose(text, Loader=_Loader)
 
 

@@ -55,8 +55,8 @@ def against(spec: dict[str, Any], run: Run) -> list[specdiff.Difference]:
 def preview(run: Run, path: str = "") -> list[str]:
     """What would change in the host's spec, as lines of a unified diff of its YAML."""
     before = run.host.expected
-    texts = [expectations.to_yaml(spec).splitlines() for spec in (before, _changed(run, before, path))]
-    return list(difflib.unified_diff(*texts, lineterm="", n=2))[2:]
+    old, new = (expectations.to_yaml(spec).splitlines() for spec in (before, _changed(run, before, path)))
+    return list(difflib.unified_diff(old, new, lineterm="", n=2))[2:]
 
 
 def adopt(run: Run, path: str = "", who: str = "") -> None:
@@ -96,6 +96,8 @@ def _changed(run: Run, expected: dict[str, Any] | None, path: str) -> dict[str, 
 
 
 def _adopted(run: Run, expected: dict[str, Any] | None, path: str) -> dict[str, Any]:
+    if run.inventory is None:
+        raise Refused(f"run {run.pk} has found nothing yet")
     if path:
         difference = _differences(run, path).last()
         if difference is None:

@@ -119,6 +119,7 @@ def held(boot: Boot, message: wire.Hold, address: str) -> wire.HoldAnswer:
             _refuse_if_superseded(run)
             apply(run, Event.HOLD, actor=Actor.AGENT, who=address, why=f"held at {message.address or address}")
             session = hold.current(run)
+        assert session is not None, "the event HOLD opens a session"
         _update_session(session, boot, message, address)
         Run.objects.filter(pk=run.pk).update(last_seen=timezone.now())
         return wire.HoldAnswer(session.public_key, run.state)

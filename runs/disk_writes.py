@@ -10,7 +10,7 @@ from runs.wording import component_places
 
 def writes(profile: Mapping[str, Any]) -> bool:
     """Whether a run with this profile asks to write; the gates of docs/safety.md decide where."""
-    return profile.get("storage", {}).get("mode") == "write"
+    return bool(profile.get("storage", {}).get("mode") == "write")
 
 
 def what_is_written(profile: dict[str, Any], disks: list[dict[str, Any]]) -> list[str]:

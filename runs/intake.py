@@ -131,7 +131,8 @@ def _insert(run: Run, batch: Iterable[wire.Measurement]) -> None:
 @lru_cache(maxsize=4096)
 def _sensor_limits(run_id: int) -> dict[str, float]:
     """From the profile, which was frozen when the run was queued."""
-    return Run.objects.only("profile").get(pk=run_id).profile.get("sensors", {})
+    limits: dict[str, float] = Run.objects.only("profile").get(pk=run_id).profile.get("sensors", {})
+    return limits
 
 
 def _when(seconds: float) -> datetime:

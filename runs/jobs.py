@@ -37,7 +37,7 @@ from django_q.tasks import async_task
 from hosts.readable import readable
 from runs.bench import problems as bench
 from runs.bench.problems import Problem
-from runs.models import Actor, Job, RunEvent
+from runs.models import Actor, Job, Run, RunEvent
 
 log = logging.getLogger("vetting.jobs")
 WORK = "runs.jobs.work"
@@ -172,7 +172,8 @@ def _next_in_line(now: datetime) -> list[Job]:
     """The due jobs to hand out now. A long one comes first if none runs: the short ones have the other processes. A due
     time too far in the future counts as due: the clock was set back."""
     in_hand = Job.objects.exclude(handed_at=None)
-    room = max(1, settings.Q_CLUSTER["workers"] - 1) - in_hand.count()
+    workers: int = settings.Q_CLUSTER["workers"]
+    room = max(1, workers - 1) - in_hand.count()
     if room < 1:
         return []
     too_far = now + timedelta(seconds=2 * AGAIN_AFTER_S[-1])
@@ -220,15 +221,15 @@ def _failed(job: Job, why: str, *, counts: bool = True) -> None:
     if noted != 1:
         return
     log.error("job %s failed (%s of %s): %s", job, tries, job.most_tries, why)
-    if is_put_aside and job.run_id:
-        _write_event(job, tries, why)
+    if is_put_aside and job.run:
+        _write_event(job, job.run, tries, why)
 
 
-def _write_event(job: Job, tries: int, why: str) -> None:
-    state = job.run.state
+def _write_event(job: Job, run: Run, tries: int, why: str) -> None:
+    state = run.state
     text = f"{job.title} was put aside after {tries} tr{'y' if tries == 1 else 'ies'}: {why}"
     RunEvent.objects.create(
-        run_id=job.run_id, actor=Actor.WORKER, who="jobs", kind="job_put_aside", text=text,
+        run=run, actor=Actor.WORKER, who="jobs", kind="job_put_aside", text=text,
         state_before=state, state_after=state,
     )  # fmt: skip
 

@@ -283,6 +283,7 @@ def _give_override(run: Run, attempt: int, serial: str, digest: str, who: str) -
     shown = {"boot": stage_rows.claimed_boot(run), "digest": digest}
     if mine.filter(**shown).exists():
         return
-    what = {"run": run, "stage": State.STORAGE, "attempt": attempt, "serial": serial}
-    Override.objects.update_or_create(**what, defaults={**shown, "given_by": who[:150]})
+    Override.objects.update_or_create(
+        run=run, stage=State.STORAGE, attempt=attempt, serial=serial, defaults={**shown, "given_by": who[:150]}
+    )
     write_event(run, "override", actor=Actor.OPERATOR, who=who, text=f"wipe probe overridden on disk {serial}")

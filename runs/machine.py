@@ -28,6 +28,12 @@ class State(StrEnum):
         FIRMWARE = "Firmware"
         SPEC_VALIDATE = "SpecValidate"
         STORAGE = "Storage"
+        SMART = "SMART"
+        CPU_STRESS = "CPUStress"
+        MEMORY = "Memory"
+        NETWORK = "Network"
+        BURN = "Burn"
+        GPU = "GPU"
         REPORTING = "Reporting"
     for stage in STAGES:
         vars()[stage.folder.upper()] = stage.name

@@ -176,10 +176,6 @@ def _move(run: Run, event: Event, why: str) -> None:
 
 
 def _scalar(value: object) -> float | str | None:
-    return (
-        value if value is None or isinstance(value, float | str) else float(value) if _is_number(value) else str(value)
-    )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    if value is None or isinstance(value, float | str):
+        return value
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else str(value)

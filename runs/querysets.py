@@ -18,7 +18,7 @@ DOCUMENTS = ("profile", "expected", "disks", "inventory")
 STAGE_DOCUMENTS = ("progress", "checks", "counters", "numbers", "refusals", "evidence")
 
 
-class RunQuerySet(models.QuerySet):
+class RunQuerySet(models.QuerySet["Run"]):
     def live(self) -> RunQuerySet:
         """From registered to reporting."""
         return self.filter(state__in=LIVE)

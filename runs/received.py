@@ -111,7 +111,8 @@ class _Cutter:
 
     def _within(self, value: Any) -> Any:
         """Cut a dataclass field by field. Returns the same object if nothing had to be cut."""
-        kind, changed = type(value), {}
+        kind: type = type(value)
+        changed = {}
         for name in _names(kind):
             old = getattr(value, name)
             new = self._field(kind, name, old)

@@ -44,18 +44,19 @@ class HostAdmin(Exchange, HostPermissions, HostActions, ExportActionMixin, Impor
     form = HostForm
     inlines = (Macs,)
     change_form_template = "admin/hosts/host/change_form.html"
-    list_display = ("name", "health", "enabled", "profile_column", "model_column", "first_mac")
-    list_filter = ("health", ProfileFilter, ModelFilter, "enabled", SpecFilter, "destructive_allowed")
+    list_display: tuple[str, ...] = ("name", "health", "enabled", "profile_column", "model_column", "first_mac")
+    list_filter: tuple[Any, ...] = ("health", ProfileFilter, ModelFilter, "enabled", SpecFilter, "destructive_allowed")
     search_fields = ("name", "macs__mac", "notes", "dmi_uuid", "expected__system__serial")
     search_help_text = "Name, MAC, notes, DMI UUID, or the serial number of the machine."
     readonly_fields = ("health", "created_at", "updated_at")
-    actions = ("set_profile", "enable", "disable")
+    actions: tuple[str, ...] = ("set_profile", "enable", "disable")
     save_on_top = True
 
     # --- the list --------------------------------------------------------------------------------------------------
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Host]:
-        return super().get_queryset(request).prefetch_related("macs")
+        query: QuerySet[Host] = super().get_queryset(request)
+        return query.prefetch_related("macs")
 
     @admin.display(description="profile", ordering="profile_name")
     def profile_column(self, host: Host) -> str:
@@ -72,7 +73,7 @@ class HostAdmin(Exchange, HostPermissions, HostActions, ExportActionMixin, Impor
 
     # --- the form --------------------------------------------------------------------------------------------------
 
-    def get_fieldsets(self, request: HttpRequest, obj: Host | None = None) -> list[tuple[str | None, dict[str, Any]]]:
+    def get_fieldsets(self, request: HttpRequest, obj: Host | None = None) -> Any:
         is_editor = self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
         may_allow = is_editor and access.may(request.user, WRITE)
         spec = ("expected_yaml", "seen_spec") if is_editor else ("spec_to_read",)
@@ -99,16 +100,17 @@ class HostAdmin(Exchange, HostPermissions, HostActions, ExportActionMixin, Impor
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Host | None:
         """Locks a host that is being saved, so that no run can start between the check of its runs and the saving."""
-        host = super().get_object(request, object_id, from_field)
+        host: Host | None = super().get_object(request, object_id, from_field)
         if host is None or request.method != "POST" or not connection.in_atomic_block:
             return host  # only shown: a host is changed and deleted in a transaction
         return Host.objects.select_for_update().get(pk=host.pk)
 
-    def get_form(self, request: HttpRequest, obj: Host | None = None, **kwargs: Any) -> type[forms.ModelForm]:
+    def get_form(self, request: HttpRequest, obj: Host | None = None, **kwargs: Any) -> type[HostForm]:
         host = obj or Host()
         form = with_disks(self.form, host) if access.may(request.user, WRITE) else self.form
         kwargs["form"] = type(form.__name__, (form,), {"busy": self.why_busy(host), "editor": self._editor(host)})
-        return super().get_form(request, obj, **kwargs)
+        made: type[HostForm] = super().get_form(request, obj, **kwargs)
+        return made
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "profile_name":

@@ -39,8 +39,9 @@ class Exchange(RunsSide):
     def import_action(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         """Show the preview. Its file is kept only if the import can be confirmed."""
         access.require(request, IMPORT)
-        response = super().import_action(request, **kwargs)  # type: ignore[misc]
+        response: TemplateResponse = super().import_action(request, **kwargs)  # type: ignore[misc]
         shown = response.context_data
+        assert shown is not None, "the page has a form, or a preview"
         if "confirm_form" not in shown and (file := shown["form"].files.get("import_file")) is not None:
             previews.remove(getattr(file, "tmp_storage_name", ""))
         return response
@@ -52,14 +53,16 @@ class Exchange(RunsSide):
         if request.method == "POST" and (reason := _why_not(request, name)):
             return self._wrong_address(request, "import", reason)
         try:
-            return super().process_import(request, **kwargs)  # type: ignore[misc]
+            answer: HttpResponse = super().process_import(request, **kwargs)  # type: ignore[misc]
+            return answer
         finally:
             previews.remove(name)
 
     def export_action(self, request: HttpRequest) -> HttpResponse:
         access.require(request, EXPORT)
         try:
-            return super().export_action(request)  # type: ignore[misc]
+            answer: HttpResponse = super().export_action(request)  # type: ignore[misc]
+            return answer
         except IncorrectLookupParameters as error:
             return self._wrong_address(request, "export", f"the filter in the URL is not valid: {error}")
 
@@ -82,7 +85,8 @@ class Exchange(RunsSide):
         if problems := resources.problems(result):
             messages.error(request, f"Nothing was imported. Since you looked: {'; '.join(problems[:5])}.")
             return redirect("admin:hosts_host_import")
-        return super().process_result(result, request)  # type: ignore[misc]
+        answer: HttpResponse = super().process_result(result, request)  # type: ignore[misc]
+        return answer
 
     def add_data_read_fail_error_to_form(self, form: forms.Form, error: Exception) -> None:
         form.add_error("import_file", f"The file can't be read: {error}")
@@ -90,7 +94,7 @@ class Exchange(RunsSide):
 
 def _why_not(request: HttpRequest, name: str) -> str:
     """Why this confirmation belongs to no preview that was shown; empty if it does."""
-    if request.POST.get("format") not in map(str, range(len(formats.FORMATS))):
+    if request.POST.get("format") not in [str(number) for number in range(len(formats.FORMATS))]:
         return "the form names an unknown format: choose the file again"
     if request.POST.get("resource", "") not in ("", "0") or not request.POST.get("original_file_name"):
         return "the form does not come from a preview: choose the file again"

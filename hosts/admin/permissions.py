@@ -46,7 +46,7 @@ class HostPermissions:
         return ", ".join(serials) or "no disk"
 
 
-class MacInline(admin.TabularInline):
+class MacInline(admin.TabularInline):  # type: ignore[type-arg]  # Django 5.2's takes none at run time
     """A host's MAC addresses may be changed by whoever may change the host."""
 
     model = HostMac

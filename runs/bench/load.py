@@ -240,5 +240,5 @@ def from_json(data: Any) -> Sample | None:
     known = {field.name for field in fields(Sample)}
     if not isinstance(data, dict) or data.keys() != known:
         return None
-    whole = {name: value for name, value in data.items() if isinstance(value, int | float) or value is None}
+    whole: dict[str, Any] = {k: value for k, value in data.items() if isinstance(value, int | float) or value is None}
     return Sample(**whole) if whole.keys() == known and whole["at"] and whole["cores"] else None

@@ -10,10 +10,11 @@ from typing import Any
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 
 from hosts import access
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 SEE = ("hosts.view_host", "runs.view_run")
 """The permissions that every page needs: a host's page shows its runs, and a run's page its host."""
@@ -46,7 +47,7 @@ def needs(*permissions: str) -> Callable[[View], View]:
 
     def guard(view: View) -> View:
         @wraps(view)
-        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return _to_the_login(request)
             require_staff(request)

@@ -46,9 +46,8 @@ def refusals_answered(view: View) -> View:
         try:
             return view(request, *args, **kwargs)
         except (Refused, NotAllowed, profiles.ProfileError) as refusal:
-            return refused(
-                request, str(refusal), kwargs.get("run_id"), kwargs.get("name") if "run_id" not in kwargs else ""
-            )
+            host = "" if "run_id" in kwargs else kwargs.get("name", "")
+            return refused(request, str(refusal), kwargs.get("run_id"), host)
 
     return guarded
 

@@ -123,14 +123,16 @@ def _findings(runs: Sequence[Run]) -> dict[int, dict[tuple[str, str], Finding]]:
 def _between(
     before: Run, after: Run, old: Numbers, new: Numbers, found: dict[int, dict[tuple[str, str], Finding]]
 ) -> Between:
-    known = before.inventory is not None and after.inventory is not None
+    changes = None
+    if before.inventory is not None and after.inventory is not None:
+        changes = inventory_changes.compare(before.inventory, after.inventory)
     had, has = found[before.pk], found[after.pk]
     rows = key_numbers.table([old, new])
     return Between(
         before=before,
         after=after,
-        known=known,
-        parts=first(inventory_changes.compare(before.inventory, after.inventory) if known else []),
+        known=changes is not None,
+        parts=first(changes or []),
         numbers=first([row for row in rows if row.cells[1].moved and row.number.unit != "h"]),
         findings_new=first([has[key] for key in has if key not in had]),
         findings_gone=first([had[key] for key in had if key not in has]),

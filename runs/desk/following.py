@@ -20,7 +20,7 @@ from runs.profiles import durations
 from runs.wording import naming
 from runs.wording.formatting import duration
 
-MARKS = {
+MARKS: dict[str, tuple[str, str]] = {
     Outcome.PASSED: ("✓", "green"),
     Outcome.FAILED: ("✗", "bold red"),
     Outcome.NOT_TESTED: ("–", "yellow"),

@@ -68,7 +68,8 @@ def load(run_id: int) -> Run:
     """The run with everything that the fragments need. Raises Http404 if it does not exist."""
     stages = Prefetch("stage_runs", StageRun.objects.defer("evidence"))
     query = Run.objects.select_related("host").prefetch_related(stages, "rungs")
-    if (run := query.filter(pk=run_id).first()) is None:
+    run: Run | None = query.filter(pk=run_id).first()
+    if run is None:
         raise Http404(f"There is no run {run_id}.")
     return run
 
@@ -121,10 +122,10 @@ def findings(run: Run) -> dict[str, Any]:
     some = shown.findings(run.findings.all())
     stages = {row.pk: row for row in run.stage_runs.all()}
     return {
-        "findings": [(row, stages.get(row.stage_run_id)) for row in some.rows],
+        "findings": [(row, stages.get(row.stage_run_id or 0)) for row in some.rows],
         "more_findings": some.more,
         "left_out": [
-            (row, stages.get(row.stage_run_id), left_out.words(row.what, row.count)) for row in run.left_out.all()
+            (row, stages.get(row.stage_run_id or 0), left_out.words(row.what, row.count)) for row in run.left_out.all()
         ],
     }
 

@@ -125,7 +125,8 @@ def _place(series: Series) -> tuple[int, bool, str]:
 
 def _window(run: Run, stages: list[StageRun], window_s: int | None, since: int) -> Window:
     """The window starts with the first stage: nothing is measured while the host boots."""
-    first = int((stages[0].go_at if stages else run.started_at or run.created_at).timestamp())
+    began = stages[0].go_at if stages else None
+    first = int((began or run.started_at or run.created_at).timestamp())
     last = int((run.ended_at or timezone.now()).timestamp()) + 1
     start = max(first, last - window_s) if window_s else first
     step = next((step for step in _STEPS_S if (last - start) / step <= POINTS), _STEPS_S[-1])
@@ -146,7 +147,7 @@ def _grouped(run: Run, window: Window) -> dict[Series, list[dict[str, Any]]]:
     grouped: dict[Series, list[dict[str, Any]]] = {}
     for row in sorted(rows, key=lambda row: (row["bucket"], row["component"])):
         kind = row["component_kind"] if row["name"] == "temp" else ""
-        grouped.setdefault(Series(row["name"], row["unit"], kind), []).append(row)
+        grouped.setdefault(Series(row["name"], row["unit"], kind), []).append({**row})
     return grouped
 
 
@@ -203,7 +204,9 @@ def _limits(series: Series, kinds: set[str], bounds: list[sensor_limits.Limit]) 
 def _boundaries(stages: list[StageRun], window: Window) -> list[dict[str, Any]]:
     """When stages began, for the lines in the charts. The stage that was running at the start of the window is placed
     there."""
-    marks = [{"title": _title(row.name, row.attempt), "at": row.go_at.timestamp()} for row in stages]
+    marks: list[dict[str, Any]] = [
+        {"title": _title(row.name, row.attempt), "at": row.go_at.timestamp()} for row in stages if row.go_at
+    ]
     before = [mark | {"at": window.start} for mark in marks if mark["at"] < window.start]
     return before[-1:] + [mark for mark in marks if mark["at"] >= window.start]
 

@@ -21,6 +21,7 @@ from runs.profiles.durations import Standing, standing
 
 FRESH = timedelta(seconds=60)
 BLAMED = 2
+_TONES: dict[str, str] = {Health.GOOD: "good", Health.BAD: "bad"}
 _NEEDS_SOMEBODY = frozenset((State.FAILED_HOLDING, State.FAILED))
 
 
@@ -76,7 +77,7 @@ class Tile:
             return "warn" if self.run and self.run.verdict == Verdict.ERROR else "bad"
         if self.run and self.run.verdict == Verdict.INCOMPLETE:
             return "warn"
-        return {Health.GOOD: "good", Health.BAD: "bad"}.get(self.host.health, "idle")
+        return _TONES.get(self.host.health, "idle")
 
 
 def tiles(run_ids: Iterable[int] | None = None, asked: TileFilter = TileFilter()) -> list[Tile]:  # noqa: B008  frozen
@@ -164,9 +165,11 @@ def _blamed(runs: list[Run]) -> dict[int, Shown[Finding]]:
     firsts = critical.annotate(place=place).filter(place__lte=BLAMED).values("pk")
     count = critical.filter(run=OuterRef("run")).order_by().values("run").annotate(count=Count("pk")).values("count")
     by_run: dict[int, list[Finding]] = {}
+    counts: dict[int, int] = {}
     for finding in Finding.objects.filter(pk__in=firsts).annotate(count=Subquery(count)).order_by("id"):
         by_run.setdefault(finding.run_id, []).append(finding)
-    return {run: Shown(rows, rows[0].count - len(rows)) for run, rows in by_run.items()}
+        counts[finding.run_id] = finding.count
+    return {run: Shown(rows, counts[run] - len(rows)) for run, rows in by_run.items()}
 
 
 def last_verdicts(host_ids: list[int]) -> dict[int, str]:

@@ -75,7 +75,7 @@ def series(request: HttpRequest, run_id: int) -> HttpResponse:
 @require_safe
 @never_cache
 @needs()
-def log(request: HttpRequest, run_id: int) -> HttpResponse:
+def log(request: HttpRequest, run_id: int) -> FileResponse:
     """The whole log as a text file."""
     shown = get_object_or_404(Run, pk=run_id)
     name = f"vetting-run-{shown.pk}-{shown.host}.log"
@@ -99,7 +99,7 @@ def log_page(request: HttpRequest, run_id: int) -> HttpResponse:
 @require_safe
 @never_cache
 @needs()
-def report(request: HttpRequest, run_id: int, kind: str) -> HttpResponse:
+def report(request: HttpRequest, run_id: int, kind: str) -> FileResponse:
     """Show the report as it was last written."""
     name, content_type = REPORTS[kind]
     artifact = get_object_or_404(Artifact, run_id=run_id, name=name)
@@ -111,7 +111,7 @@ def report(request: HttpRequest, run_id: int, kind: str) -> HttpResponse:
 @require_safe
 @never_cache
 @needs()
-def artifact(request: HttpRequest, run_id: int, name: str) -> HttpResponse:
+def artifact(request: HttpRequest, run_id: int, name: str) -> FileResponse:
     """Any file of the run, always as a download: files from a host are never rendered."""
     row = get_object_or_404(Artifact, run_id=run_id, name=name)
     return _file(_inside_runs_dir(row), f"vetting-run-{run_id}-{Path(row.name).name}", "application/octet-stream")
@@ -123,7 +123,7 @@ def _inside_runs_dir(artifact: Artifact) -> Path:
     return path
 
 
-def _file(path: Path, download_as: str, content_type: str) -> HttpResponse:
+def _file(path: Path, download_as: str, content_type: str) -> FileResponse:
     try:
         stream = path.open("rb")
     except FileNotFoundError:

@@ -10,11 +10,10 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Max, Prefetch
 
 from agent.contract import codec, wire
-from agent.contract.stage_spec import Owner
+from agent.contract.stage_spec import Owner, RequiredCheck
 from runs import disk_writes, stage_rows
 from runs.invariants.kinds import Broken, Invariant, Scope
 from runs.judging import required_checks, verdict
-from runs.judging.required_checks import RequiredCheck
 from runs.judging.verdict import Seen, StageOutcome
 from runs.machine import LIVE, State
 from runs.models import Finding, Outcome, Run, Severity, StageRun, Verdict
@@ -71,7 +70,9 @@ def _checks(rows: Iterable[dict[str, Any]]) -> list[wire.Check]:
 
 def _last_migrated() -> datetime | None:
     """When the last migration ran; older rows may come from an older version."""
-    return MigrationRecorder.Migration.objects.filter(app="runs").aggregate(last=Max("applied"))["last"]
+    rows = MigrationRecorder.Migration.objects.filter(app="runs")
+    last: datetime | None = rows.aggregate(last=Max("applied"))["last"]
+    return last
 
 
 def _no_verdict(scope: Scope) -> Iterator[Broken]:
@@ -96,7 +97,7 @@ def _without_gates(scope: Scope) -> Iterator[Broken]:
 
 def _written(row: StageRun) -> list[str]:
     """Serial numbers of the disks that the attempt reports as written."""
-    left = {finding.component for finding in row.left}
+    left = {finding.component for finding in row.left}  # type: ignore[attr-defined]  # Prefetch puts it there
     return sorted(_verified(row) | _tested(row, "failed") | {serial for serial in left if serial})
 
 

@@ -40,12 +40,12 @@ class Repair:
 
 
 def _close_holds() -> Iterator[Step]:
-    broken = {one.run for one in attempts.broken_keys(Scope())}
+    broken = {one.run for one in attempts.broken_keys(Scope()) if one.run is not None}
     for run in Run.objects.filter(pk__in=broken).exclude(state__in=HELD).order_by("id"):
         yield Step(f"run {run.pk}: close its holds and forget their keys", partial(_forget_keys, run.pk))
     left = HoldSession.objects.filter(closed_at__isnull=False, run__state__in=HELD).exclude(private_key_sealed="")
-    for run in sorted(set(left.values_list("run_id", flat=True))):
-        yield Step(f"run {run}: forget the keys of its closed holds", partial(_forget_keys, run))
+    for pk in sorted(set(left.values_list("run_id", flat=True))):
+        yield Step(f"run {pk}: forget the keys of its closed holds", partial(_forget_keys, pk))
 
 
 def _forget_keys(pk: int, who: str) -> None:
@@ -59,7 +59,8 @@ def _forget_keys(pk: int, who: str) -> None:
 
 def _log_length() -> Iterator[Step]:
     for one in stored.short_logs(Scope()):
-        yield Step(f"run {one.run}: {one.what}: take the file as it is", partial(_take_length, one.run))
+        if one.run is not None:
+            yield Step(f"run {one.run}: {one.what}: take the file as it is", partial(_take_length, one.run))
 
 
 def _take_length(pk: int, who: str) -> None:
@@ -73,7 +74,8 @@ def _take_length(pk: int, who: str) -> None:
 
 
 def _write_reports() -> Iterator[Step]:
-    broken = {one.run for find in (stored.different_files, stored.missing_reports) for one in find(Scope())}
+    found = (one for find in (stored.different_files, stored.missing_reports) for one in find(Scope()))
+    broken = {one.run for one in found if one.run is not None}
     for pk in Run.objects.filter(pk__in=broken, ended_at__isnull=False, report_due=False).values_list("pk", flat=True):
         yield Step(f"run {pk}: have its report written anew", partial(_make_due, pk))
 

@@ -70,6 +70,7 @@ def _jobs(now: datetime) -> Iterator[Broken]:
     for job in Job.objects.filter(handed_at=None, due_at__lt=now - REPORT_BOUND):
         yield Broken(job.run_id, f"{job.title} is to be made since {job.due_at:%Y-%m-%d %H:%M:%S} UTC")
     for job in Job.objects.filter(handed_at__lt=now - REPORT_BOUND):
+        assert job.handed_at is not None, "the query asks for those that were handed out"
         if now - job.handed_at > REPORT_BOUND + timedelta(seconds=job.limit_s):
             yield Broken(job.run_id, f"{job.title} is in hand since {job.handed_at:%Y-%m-%d %H:%M:%S} UTC")
 

@@ -31,7 +31,7 @@ class HostList(ChangeList):
 
 
 def with_standing(standing: overview.Standing) -> Host:
-    standing.host.standing = standing
+    standing.host.standing = standing  # type: ignore[attr-defined]  # for one page of the list
     return standing.host
 
 
@@ -47,7 +47,8 @@ class VettedHostAdmin(RunActions, HostAdmin):
 
     @admin.display(description="state or last verdict")
     def state(self, host: Host) -> str:
-        run, word = host.standing.run, host.standing.state
+        standing: overview.Standing = host.standing  # type: ignore[attr-defined]  # put there by HostList
+        run, word = standing.run, standing.state
         if run is None:
             return "never vetted"
         ended = run.verdict or run.state.lower()
@@ -55,7 +56,9 @@ class VettedHostAdmin(RunActions, HostAdmin):
             '{}, <a href="{}">run {}</a>', ended if word == "idle" else word, run.get_absolute_url(), run.pk
         )
 
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[list, dict, set, list]:
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[str], list[Any]]:
         """A host that has runs is not deleted: runs are kept for ever."""
         to_delete, counts, permissions, protected = super().get_deleted_objects(objs, request)
         with_runs = Host.objects.filter(pk__in=[host.pk for host in objs]).annotate(n=Count("runs")).filter(n__gt=0)
@@ -80,7 +83,9 @@ class VettedHostAdmin(RunActions, HostAdmin):
 
     def last_found(self, host: Host) -> tuple[int | None, str]:
         run = host.runs.with_parts().first()
-        return (run.pk, expectations.to_yaml(adoption.from_inventory(run.inventory))) if run else (None, "")
+        if run is None or run.inventory is None:
+            return None, ""
+        return run.pk, expectations.to_yaml(adoption.from_inventory(run.inventory))
 
     def differences(self, spec: dict[str, Any] | None, host_id: str) -> dict[str, Any]:
         number = whole_number(host_id)

@@ -20,4 +20,5 @@ class StateFilter(admin.SimpleListFilter):
         return list(overview.STATES.items())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Host]) -> QuerySet[Host]:
-        return overview.in_state(queryset, self.value()) if self.value() in overview.STATES else queryset
+        wanted = self.value()
+        return overview.in_state(queryset, wanted) if wanted and wanted in overview.STATES else queryset

@@ -43,7 +43,7 @@ def _firmware(run: Run) -> list[wire.Finding]:
     known = Run.objects.filter(inventory__isnull=False).exclude(host_id=run.host_id).order_by()
     newest = known.values("host").annotate(newest=Max("pk")).order_by("-newest").values("newest")[:PEER_HOSTS]
     others = Run.objects.filter(pk__in=newest).values_list("inventory", flat=True)
-    return peer_firmware.differing(run.inventory or {}, others)
+    return peer_firmware.differing(run.inventory or {}, [one for one in others if one is not None])
 
 
 def _numbers(stage_run: StageRun) -> list[wire.Finding]:
@@ -72,7 +72,8 @@ def _at(run: Run, path: tuple[str, ...]) -> Any:
 def _in_database(path: tuple[str, ...]) -> Combinable:
     """The same value as text, read by the database from the run of a row."""
     field, *keys = path
-    return reduce(lambda value, key: KeyTextTransform(key, value), keys, F(f"run__{field}"))
+    start: F | KeyTextTransform = F(f"run__{field}")
+    return reduce(lambda value, key: KeyTextTransform(key, value), keys, start)
 
 
 def _words(facts: Iterable[Any]) -> str:

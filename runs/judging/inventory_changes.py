@@ -130,8 +130,8 @@ def _port(port: Inventory) -> str:
 
 def _accelerators(before: Inventory, after: Inventory) -> tuple[dict[str, str], dict[str, str]]:
     """Adapters that are not for storage. (Storage adapters are compared with their firmware.)"""
-    sides = [inventory.get("adapters") for inventory in (before, after)]
-    if None in sides:
+    old, new = before.get("adapters"), after.get("adapters")
+    if old is None or new is None:
         return {}, {}
     named = [
         {
@@ -139,7 +139,7 @@ def _accelerators(before: Inventory, after: Inventory) -> tuple[dict[str, str], 
             for one in side
             if one.get("kind") != "storage"
         }
-        for side in sides
+        for side in (old, new)
     ]
     return named[0], named[1]
 
@@ -154,9 +154,9 @@ def _fan(fan: Inventory) -> str:
 
 def _adapters(before: Inventory, after: Inventory) -> Iterator[Change]:
     """Storage adapters by their slots, if both inventories list them: older ones do not."""
-    lists = [(inventory.get("firmware") or {}).get("adapters") for inventory in (before, after)]
-    if None not in lists:
-        yield from _by_serial("hba", *({one["slot"]: _adapter(one) for one in adapters} for adapters in lists))
+    old, new = ((inventory.get("firmware") or {}).get("adapters") for inventory in (before, after))
+    if old is not None and new is not None:
+        yield from _by_serial("hba", *({one["slot"]: _adapter(one) for one in adapters} for adapters in (old, new)))
 
 
 def _adapter(adapter: Inventory) -> str:

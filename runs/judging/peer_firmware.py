@@ -37,8 +37,7 @@ def differing(own: Inventory, others: Iterable[Inventory]) -> list[wire.Finding]
         usual, hosts = max(counted.items(), key=lambda row: (row[1], row[0]), default=("", 0))
         if hosts and one.text != usual and counted[one.text] < hosts:
             they, run = ("host", "runs") if hosts == 1 else ("hosts", "run")
-            others = f"{hosts} other {they} with {one.model} {run} {usual}"
-            message = f"{one.part}: {one.what} firmware {one.text}, {others}"
+            message = f"{one.part}: {one.what} firmware {one.text}, {hosts} other {they} with {one.model} {run} {usual}"
             found.append(
                 wire.Finding("firmware.twins_differ", wire.Severity.INFO, one.kind, one.part, message, one.text, usual)
             )

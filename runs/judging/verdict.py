@@ -9,9 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from hosts.models import Health
 from runs.models import Outcome, Severity, Verdict
+
+
+class Tried(Protocol):
+    """What says whether an attempt counts: a row of the database has it, too."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def attempt(self) -> int: ...
+    @property
+    def boot(self) -> int: ...
+
+
+Attempt = TypeVar("Attempt", bound=Tried)
 
 
 @dataclass(frozen=True)
@@ -55,7 +70,7 @@ def verdict(
     return Verdict.PASSED if _is_complete(counted, wanted) else Verdict.INCOMPLETE
 
 
-def counting(stages: Iterable[StageOutcome]) -> list[StageOutcome]:
+def counting(stages: Iterable[Attempt]) -> list[Attempt]:
     """The attempts that count for the verdict, oldest first."""
     ordered = sorted(stages, key=lambda stage: stage.attempt)
     newest_boot = {stage.name: stage.boot for stage in ordered}

@@ -16,8 +16,8 @@ import asyncio
 import atexit
 import json
 import logging
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from asgiref.sync import sync_to_async
@@ -38,6 +38,9 @@ from hosts.access import may
 from runs.desk.access import SEE
 from runs.desk.asked import whole_number
 from runs.live import tailer
+
+if TYPE_CHECKING:
+    from asgiref.typing import HTTPDisconnectEvent, HTTPRequestEvent
 from runs.live.allowance import Allowance
 from runs.models import RunEvent
 
@@ -74,7 +77,7 @@ def both(channel: str) -> tuple[str, str]:
     return (DASHBOARD, DASHBOARD_LIVE) if run_id is None else (f"run-{run_id}", f"live-{run_id}")
 
 
-class Channels(ChannelManagerBase):
+class Channels(ChannelManagerBase):  # type: ignore[misc]  # django_eventstream has no types
     """A user who may see the pages may read every channel; nobody else may read any."""
 
     def can_read_channel(self, user: Any, channel: str) -> bool:
@@ -85,7 +88,7 @@ class Channels(ChannelManagerBase):
         return True
 
 
-class OutboxStorage(StorageBase):
+class OutboxStorage(StorageBase):  # type: ignore[misc]  # django_eventstream has no types
     """What a client missed, read from the rows of RunEvent: one query per channel."""
 
     def append_event(self, channel: str, event_type: str, data: Any) -> Event:
@@ -170,7 +173,7 @@ class Events(AsyncHttpConsumer):
     request: asyncio.Task[None] | None = None
     whose = ""
 
-    async def http_request(self, message: dict[str, Any]) -> None:
+    async def http_request(self, message: HTTPRequestEvent) -> None:
         """Unlike the base class, go on receiving after the answer has begun, so that a disconnect is seen."""
         if not message.get("more_body"):
             await self.handle(b"")
@@ -193,7 +196,7 @@ class Events(AsyncHttpConsumer):
         self.request, self.pump = asyncio.current_task(), asyncio.ensure_future(self._stream(request))
         _open_streams.add(self)
 
-    async def http_disconnect(self, message: dict[str, Any]) -> None:
+    async def http_disconnect(self, message: HTTPDisconnectEvent) -> None:
         await self.close()
         raise StopConsumer
 
@@ -219,7 +222,7 @@ class Events(AsyncHttpConsumer):
         await sync_to_async(watcher.watch)(run_ids)
         listener = Listener()
         listener.channels = request.channels
-        chunks: AsyncIterator[str] = stream(request, listener)
+        chunks: AsyncGenerator[str, None] = stream(request, listener)
         try:
             await self.send_headers(headers=_HEADERS)
             await self.send_body(RETRY, more_body=True)
@@ -240,7 +243,7 @@ class Events(AsyncHttpConsumer):
             raise UnknownChannel(f"name 1 to {MAX_CHANNELS} channels: ?channel=dash")
         request = EventRequest()
         request.is_next = False  # the constructor sets it only where it is given a request
-        request.user = self.scope["user"]
+        request.user = self.scope["user"]  # type: ignore[typeddict-item]  # AuthMiddlewareStack puts it there
         request.channels = {channel for name in asked for channel in both(name)}
         request.channel_last_ids = _last_ids(self._header(b"last-event-id"), request.channels)
         return request

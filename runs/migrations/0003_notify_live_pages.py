@@ -1,5 +1,7 @@
 """On PostgreSQL: a NOTIFY with every commit that live pages should hear of (runs/live/tailer.py listens)."""
 
+from typing import Any
+
 from django.db import migrations
 
 CREATE = """
@@ -17,12 +19,12 @@ DROP FUNCTION vetting_notify_live();
 """
 
 
-def create(apps, schema_editor):
+def create(apps: Any, schema_editor: Any) -> None:
     if schema_editor.connection.vendor == "postgresql":
         schema_editor.execute(CREATE)
 
 
-def drop(apps, schema_editor):
+def drop(apps: Any, schema_editor: Any) -> None:
     if schema_editor.connection.vendor == "postgresql":
         schema_editor.execute(DROP)
 

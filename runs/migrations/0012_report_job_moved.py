@@ -1,12 +1,15 @@
 """A job names the function that it calls. The report's has moved; jobs that wait or were put aside keep working."""
 
+from collections.abc import Callable
+from typing import Any
+
 from django.db import migrations
 
 OLD, NEW = "runs.report.write_due", "runs.reports.write.write_due"
 
 
-def rename(old, new):
-    def change(apps, schema_editor):
+def rename(old: str, new: str) -> Callable[[Any, Any], None]:
+    def change(apps: Any, schema_editor: Any) -> None:
         apps.get_model("runs", "Job").objects.filter(call=old).update(call=new)
 
     return change

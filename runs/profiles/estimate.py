@@ -49,7 +49,9 @@ def planned(profile: Document, machine: HostFacts | None) -> Document:
     """A copy of the profile with the `expected_s` of this host, or its own if nothing is known of the host. If a stage
     would come near its `timeout_s` on a large host, it gets more time."""
     plan = copy.deepcopy(profile)
-    for name, stage in plan["stages"].items() if machine else ():
+    if machine is None:
+        return plan
+    for name, stage in plan["stages"].items():
         seconds = stage_s(name, profile, machine)
         stage["expected_s"] = round(seconds, 1)
         stage["timeout_s"] = max(float(stage["timeout_s"]), float(round(TIMEOUT_LEEWAY * seconds)))
@@ -81,7 +83,7 @@ def stage_s(name: str, profile: Document, machine: HostFacts) -> float:
         return durations.expected_s(stage)
     plan = Plan(profile["stages"], disk_writes.writes(profile), {}, lambda other: stage_s(other, profile, machine))
     try:
-        params = stage_values.read(spec.params, stage.get("params") or {}, f"stages.{name}.params")
+        params: Any = stage_values.read(spec.params, stage.get("params") or {}, f"stages.{name}.params")
         return spec.duration_s(params, machine, plan)
     except (LookupError, TypeError, ValueError):
         # An unknown part, or a profile that lacks what the agent will ask for.

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from django.conf import settings
 from pydantic import (
@@ -37,6 +37,10 @@ from runs.stages import AGENT_STAGES
 SHIPPED = Path(__file__).parent
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _STAGE_NAMES = tuple(stage.name for stage in AGENT_STAGES)
+if TYPE_CHECKING:
+    _StageName = str
+else:  # the names are known once the stages are read; then pydantic refuses any other
+    _StageName = Literal[_STAGE_NAMES]
 
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
 Value = Scalar | list[Scalar]
@@ -81,7 +85,7 @@ class Profile(Strict):
     on_failure: Literal["hold", "continue"] = "hold"
     storage: Storage = Storage()
     sensors: dict[Annotated[str, AfterValidator(_sensor_limit)], StrictInt | StrictFloat] = {}
-    stages: Annotated[dict[Literal[_STAGE_NAMES], StageProfile], Field(min_length=1)]
+    stages: Annotated[dict[_StageName, StageProfile], Field(min_length=1)]
 
 
 def names() -> list[str]:
@@ -139,7 +143,7 @@ def _find(name: str) -> Path:
 
 def _title(name: str) -> str:
     try:
-        return load(name)["title"]
+        return str(load(name)["title"])
     except ProfileError as error:
         return f"{name} (broken: {error})"
 
@@ -282,4 +286,7 @@ def _kind(value: Any) -> str:
         return "boolean"
     if isinstance(value, int | float):
         return "number"
-    return {str: "text", list: "list", dict: "mapping"}.get(type(value), "value")
+    return next((name for kind, name in _KINDS.items() if type(value) is kind), "value")
+
+
+_KINDS: dict[type, str] = {str: "text", list: "list", dict: "mapping"}

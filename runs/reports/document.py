@@ -68,7 +68,8 @@ def document(run: Run) -> Document:
             ladder=run.rungs.count() - ROWS,
         ),
     }
-    return cut_texts(without_secrets(content))
+    cut: Document = cut_texts(without_secrets(content))
+    return cut
 
 
 def cut_texts(value: Any) -> Any:
@@ -171,8 +172,9 @@ def _changes(run: Run, before: Run | None) -> Document:
     diffs = run.spec_diffs.values(
         "path", "severity", "expected", "actual", "message", "adopted_at", attempt=F("stage_run__attempt")
     )
-    known = before is not None and run.inventory is not None
-    since = inventory_changes.as_rows(inventory_changes.compare(before.inventory, run.inventory)) if known else None
+    since = None
+    if before is not None and before.inventory is not None and run.inventory is not None:
+        since = inventory_changes.as_rows(inventory_changes.compare(before.inventory, run.inventory))
     return {
         "last_run": {"id": before.pk, "at": time(before.created_at), "verdict": before.verdict} if before else None,
         "since_last_run": since and since[:ROWS],

@@ -14,7 +14,8 @@ from django.utils import timezone
 from runs import jobs, reporting
 from runs.files import atomic
 from runs.models import Artifact, Job, Run
-from runs.reports.document import Document, document
+from runs.reports.document import document
+from runs.reports.stage_rows import Document
 
 log = logging.getLogger(__name__)
 

@@ -56,6 +56,8 @@ class Cell:
     @property
     def is_seen(self) -> bool:
         """Whether the two figures differ as displayed."""
+        if self.value is None or self.before is None:
+            return False
         return bool(self.delta) and (self.counts or rounded(self.value) != rounded(self.before))
 
     @property

@@ -10,7 +10,8 @@ from typing import Any
 from django import template
 from django.utils import timezone
 
-from agent.contract.codes import CODES, Acts, Code
+from agent.contract.codes import CODES
+from agent.contract.finding_code import Acts, Code
 from hosts import bounds, parts
 from runs.bench import service_state as worker
 from runs.desk import shown as listed

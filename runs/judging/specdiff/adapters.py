@@ -4,6 +4,7 @@ number. The spec names no slots."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from agent.contract import wire
 from runs.judging.specdiff.difference import Difference, Part, Spec
@@ -11,15 +12,13 @@ from runs.judging.specdiff.difference import Difference, Part, Spec
 
 def adapters(wanted: list[Spec], found: list[wire.Adapter], pinned: frozenset[str]) -> Iterator[Difference]:
     left = list(found)
-    exact = [
-        _take(left, lambda one, spec=spec: bool(one.serial) and one.serial == spec.get("serial")) for spec in wanted
-    ]
+    exact = [_take(left, partial(_is_it, spec)) for spec in wanted]
     for spec, adapter in zip(wanted, exact, strict=True):
         name = spec.get("serial") or spec["model"]
         part = Part(f"adapters[{name}]", "adapter", name, pinned)
         if adapter is not None:
             yield from part.text("model", spec.get("model"), adapter.model, "model")
-        elif (stand_in := _take(left, lambda one, spec=spec: _same_model(spec, one))) is None:
+        elif (stand_in := _take(left, partial(_same_model, spec))) is None:
             yield part.missing(name, f"{name}: expected {spec.get('model') or 'adapter'} is missing")
         elif spec.get("serial") and stand_in.serial:
             message = f"{stand_in.serial}: {stand_in.model} in place of {spec['serial']}, replaced"
@@ -34,6 +33,10 @@ def _take(left: list[wire.Adapter], fits: Callable[[wire.Adapter], bool]) -> wir
     if adapter is not None:
         left.remove(adapter)
     return adapter
+
+
+def _is_it(spec: Spec, adapter: wire.Adapter) -> bool:
+    return bool(adapter.serial) and adapter.serial == spec.get("serial")
 
 
 def _same_model(spec: Spec, adapter: wire.Adapter) -> bool:

@@ -44,7 +44,8 @@ def not_compared(expected: Spec, found: wire.Cpu) -> Iterator[str]:
 
 def _cores_due(expected: Spec, found: wire.Cpu) -> float | None:
     """How many cores the sockets that were found should have."""
-    cores, sockets = expected.get("cores"), expected.get("sockets")
+    cores: int | None = expected.get("cores")
+    sockets: int | None = expected.get("sockets")
     if cores is None or not sockets or found.sockets >= sockets:
         return cores
     return cores * found.sockets // sockets

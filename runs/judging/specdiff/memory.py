@@ -129,7 +129,7 @@ def _missing_mb(wanted: list[Spec], found: wire.Memory) -> int:
 
 
 def _lost_mb(spec: Spec, dimm: wire.Dimm | None) -> int:
-    due_mb = spec.get("ram_mb", spec.get("size_mb") or 0)
+    due_mb: int = spec["ram_mb"] if spec.get("ram_mb") is not None else spec.get("size_mb") or 0
     if dimm is None:
         return due_mb
     is_smaller = dimm.size_mb is not None and dimm.size_mb < (spec.get("size_mb") or 0)

@@ -52,6 +52,7 @@ class Command(BaseCommand):
         if options["file"] is not None or options["dry_run"] or options["format"]:
             return self._import(**options)
         console = terminal.console(self.stdout)
+        text: dict[str, Any] | list[dict[str, Any]]
         if options["host"]:
             standing = _one(options["host"])
             text, picture = _in_full(standing), _page(standing)

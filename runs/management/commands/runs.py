@@ -55,7 +55,7 @@ class Command(BaseCommand):
 
 
 def _one(number: int) -> Run:
-    run = Run.objects.filter(pk=number).select_related("host").first()
+    run: Run | None = Run.objects.filter(pk=number).select_related("host").first()
     if run is None:
         newest = Run.objects.order_by("-id").values_list("id", flat=True).first()
         known = f"the newest is {newest}" if newest else "there is none yet: `./manage.py vet HOST` starts one"

@@ -79,7 +79,8 @@ class Command(BaseCommand):
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
         parser = super().create_parser(prog_name, subcommand, **kwargs)
-        parser.error = lambda message: parser.exit(  # argparse would exit with 2, which means incomplete here
+        # argparse would exit with 2, which means incomplete here. Its class is Django's to choose.
+        parser.error = lambda message: parser.exit(  # type: ignore[method-assign]
             following.EXIT_USAGE, f"{parser.format_usage()}{prog_name} {subcommand}: {message}\n"
         )
         return parser
