@@ -110,7 +110,7 @@ def read(declared: type[T], given: Mapping[str, Any], value_of: Callable[[str], 
     """The dataclass, filled in. `value_of` returns what an environment variable holds. Raises OptionProblem for what is
     missing or has another type; keys that are not declared are left out."""
     kind: type = declared
-    values = {}
+    values: dict[str, Any] = {}
     for one in of(kind):
         value: Any = given.get(one.key)
         if value in EMPTY:
@@ -118,6 +118,8 @@ def read(declared: type[T], given: Mapping[str, Any], value_of: Callable[[str], 
                 raise OptionProblem(one.key, "missing")
         elif not one.takes(value):
             raise OptionProblem(one.key, f"must be {one.words}")
+        elif one.secret:
+            values[one.name] = value_of(value)
         else:
-            values[one.name] = value_of(value) if one.secret else tuple(value) if isinstance(value, list) else value
+            values[one.name] = tuple(value) if isinstance(value, list) else value
     return declared(**values)

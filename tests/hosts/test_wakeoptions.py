@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
 
 import pytest
 
@@ -22,13 +21,6 @@ def test_every_driver_declares_itself_wholly(name: str) -> None:
         assert one.example is None or one.takes(one.example)
         assert one.example is not None or not one.needed
         assert not one.secret or one.example.startswith(wakemethods.SECRET_PREFIX)
-
-
-@drivers
-def test_every_option_has_a_bool_text_or_number_that_can_be_typed_as_json(name: str) -> None:
-    declared = DRIVERS[name].METHOD.options
-    assert set(json.loads(wakeoptions.example(name))) <= {one.key for one in options.of(declared)}
-    assert len(options.of(declared)) == len(fields(declared))
 
 
 @drivers
