@@ -71,8 +71,6 @@ def adopt(run: Run, path: str = "", who: str = "") -> None:
     Raises Refused if the run has no inventory, has no difference at `path`, or has nothing open.
     """
     with locked(run.pk) as run:
-        if run.inventory is None:
-            raise Refused(f"run {run.pk} has found nothing yet: there is nothing to adopt")
         host = Host.objects.get(pk=run.host_id)
         host.expected = _changed(run, host.expected, path)
         host.save(update_fields=["expected", "updated_at"])
@@ -97,7 +95,7 @@ def _changed(run: Run, expected: dict[str, Any] | None, path: str) -> dict[str, 
 
 def _adopted(run: Run, expected: dict[str, Any] | None, path: str) -> dict[str, Any]:
     if run.inventory is None:
-        raise Refused(f"run {run.pk} has found nothing yet")
+        raise Refused(f"run {run.pk} has found nothing yet: there is nothing to adopt")
     if path:
         difference = _differences(run, path).last()
         if difference is None:
