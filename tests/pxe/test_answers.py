@@ -124,6 +124,19 @@ def test_in_proxy_mode_no_address_is_given_and_strangers_are_ignored(
     assert answer is not None and answer.address == "0.0.0.0" and answer.options[60] == b"PXEClient"
 
 
+def test_in_proxy_mode_too_a_host_that_names_ipxes_own_drivers_has_the_tag_for_them(
+    dnsmasq_bench: Bench, network: Network
+) -> None:
+    files = dnsmasq_bench(pxe={"mode": "proxy"})
+    a_host(mac=KNOWN)
+    a_host(name="node-2", mac=OTHER, boot_binary="ipxe.efi")
+    tick(network)
+    with network.on_client():
+        assert all(dhcpclient.discover(mac, UEFI, wait_s=PING_S) for mac in (KNOWN, OTHER))
+    tags = [line.partition("tags: ")[2].split(", ") for line in files.log.read_text().splitlines() if "tags: " in line]
+    assert ["native" in told for told in tags] == [False, True]
+
+
 def test_tftp_sends_the_image_s_loaders_and_nothing_else(dnsmasq_bench: Bench, network: Network) -> None:
     tick(network)
     with network.on_client():
