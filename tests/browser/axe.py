@@ -11,6 +11,20 @@ SCRIPT = Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 AUDIT = "(tags) => axe.run(document, {runOnly: tags, resultTypes: ['violations']})"
 
+# An animation may go on for ever, a transition does not.
+AT_REST = """() => Promise.allSettled(
+  document.getAnimations().filter((one) => one instanceof CSSTransition).map((one) => one.finished))"""
+
+
+def faults_in_light_and_dark(page: Page) -> list[str]:
+    """Of the page as it is loaded: style sheets follow the scheme, and charts draw themselves anew."""
+    found = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.evaluate(AT_REST)
+        found += [f"{scheme}: {fault}" for fault in faults(page)]
+    return found
+
 
 def faults(page: Page) -> list[str]:
     """What axe calls serious or critical: rule, why, and the first place. The page's context has SCRIPT."""

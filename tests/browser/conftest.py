@@ -7,13 +7,14 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
 
 from tests import factories
 from tests.browser.chromium import CHROMIUM, Chromium
-from tests.runs.conftest import PASSWORD, web  # noqa: F401  the fixture
+from tests.runs.conftest import PASSWORD, shared_web, web_of_the_file  # noqa: F401  the fixtures
 from tests.runs.webprocess import WebProcess
 
+PATIENCE_MS = 20_000
 # What htmx and the browser say of requests to a web process that a test has stopped.
 WHILE_AWAY = ("htmx:afterRequest", "htmx:sendError")
 
@@ -24,6 +25,14 @@ def async_unsafe() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         yield
+
+
+@pytest.fixture(autouse=True)
+def patience() -> Iterator[None]:
+    """What a page is to show may come late on a busy machine: no test here is one of speed."""
+    expect.set_options(timeout=PATIENCE_MS)
+    yield
+    expect.set_options(timeout=5_000)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +47,12 @@ def chromium() -> Iterator[Chromium]:
 
 
 @pytest.fixture
-def page(chromium: Chromium, web: WebProcess) -> Iterator[Page]:  # noqa: F811
+def web(shared_web: WebProcess) -> WebProcess:  # noqa: F811
+    return shared_web
+
+
+@pytest.fixture
+def page(chromium: Chromium, web: WebProcess) -> Iterator[Page]:
     """Logged in. Whatever the browser complained about (CSP above all) fails the test at its end."""
     factories.worker_at_work(timezone.now() + timedelta(days=1))
     context = chromium.new_context(base_url=web.url, viewport={"width": 1280, "height": 900})

@@ -118,11 +118,11 @@ def test_a_page_whose_network_is_cut_says_so_and_is_right_again_by_itself(page: 
     run = factories.in_smart()
     _open(page, run)
     page.context.set_offline(True)
-    expect(page.locator("#connection")).to_have_text("reconnecting…", timeout=10_000)
+    expect(page.locator("#connection")).to_have_text("reconnecting…")
     Run.objects.filter(pk=run.pk).update(state=State.CANCELLED)
     factories.tell(run, "cancel", state_before="SMART", state_after="Cancelled")
     page.context.set_offline(False)
-    expect(page.locator("#connection")).to_have_text("live", timeout=10_000)
+    expect(page.locator("#connection")).to_have_text("live")
     expect(page.locator("#summary h1")).to_contain_text("Cancelled")
 
 
@@ -130,9 +130,9 @@ def test_a_worker_that_stops_is_told_on_the_open_page_and_taken_back_when_it_wor
     _open(page, factories.in_smart())
     expect(page.locator("#pulse")).to_be_hidden()
     factories.worker_at_work(timezone.now() - timedelta(minutes=2))
-    expect(page.locator("#pulse")).to_contain_text("The worker is not running", timeout=10_000)
+    expect(page.locator("#pulse")).to_contain_text("The worker is not running")
     factories.worker_at_work(timezone.now() + timedelta(hours=1))
-    expect(page.locator("#pulse")).to_be_hidden(timeout=10_000)
+    expect(page.locator("#pulse")).to_be_hidden()
 
 
 def test_the_title_of_the_tab_tells_how_it_stands(page: Page) -> None:

@@ -20,7 +20,7 @@ from runs import lifecycle
 from runs.models import Run
 from runs.reports import write as report
 from tests import factories, rows
-from tests.runs.conftest import PASSWORD
+from tests.runs.conftest import PASSWORD, web  # noqa: F401  its own, for each test
 from tests.runs.webprocess import WebProcess
 from tests.talker import INVENTORY, MAC, UUID, Talker
 from tests.work import do_jobs
@@ -182,7 +182,7 @@ def test_a_spec_with_it_is_refused_readably_while_one_types_and_so_is_a_file(pag
 
 
 @pytest.mark.parametrize("name", ["run.log", "report.json", "report.html", "series.json"])
-def test_the_files_hold_it_as_it_is_shown(web: WebProcess, run: Run, name: str) -> None:
+def test_the_files_hold_it_as_it_is_shown(web: WebProcess, run: Run, name: str) -> None:  # noqa: F811
     operator = web.log_in("operator", PASSWORD)
     text = operator.get(f"{run.get_absolute_url()}{name}").content.decode()
     assert readable.spelled_out(text) == text and "\x1b" not in text

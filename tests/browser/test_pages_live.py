@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db.models import F
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
@@ -72,7 +73,7 @@ def test_a_page_left_open_through_a_restart_says_so_and_catches_up(page: Page, w
     Run.objects.filter(pk=run.pk).update(state=State.CANCELLED)
     factories.tell(run, "cancel", state_before="SMART", state_after="Cancelled")
     web.start()
-    expect(page.locator("#summary h1")).to_contain_text("Cancelled", timeout=10_000)
+    expect(page.locator("#summary h1")).to_contain_text("Cancelled")
     expect(page.locator("#connection")).to_have_text("live")
 
 
@@ -169,8 +170,13 @@ def test_new_measurements_join_the_curves_that_are_drawn(page: Page) -> None:
     page.on("request", lambda request: asked.append(request.url) if "series.json" in request.url else None)
     hot = {"component_kind": "cpu", "component": "CPU0", "name": "temp", "value": 96.5, "unit": "C"}
     Measurement.objects.create(run=run, at=timezone.now() + timedelta(seconds=1), **hot)
-    Run.objects.filter(pk=run.pk).update(sensor_seq=run.sensor_seq + 1)
-    expect(page.get_by_role("img", name="CPU0 now 96.5 °C, at most 96.5 °C; CPU1 now 7")).to_be_visible(timeout=15_000)
+    curve = page.get_by_role("img", name="CPU0 now 96.5 °C, at most 96.5 °C; CPU1 now 7")
+    for _ in range(20):  # an agent's batches go on; a busy machine may miss the first after a page is opened
+        if curve.is_visible():
+            break
+        Run.objects.filter(pk=run.pk).update(sensor_seq=F("sensor_seq") + 1)
+        page.wait_for_timeout(1_000)
+    expect(curve).to_be_visible()
     assert asked and all("since=" in address for address in asked)
 
 

@@ -10,7 +10,7 @@ from agent.contract import codec
 from hosts.models import Host
 from tests import rows
 from tests.browser.chromium import Chromium
-from tests.runs.conftest import PASSWORD
+from tests.runs.conftest import PASSWORD, web  # noqa: F401  its own, for each test
 from tests.runs.webprocess import WebProcess
 from tests.talker import INVENTORY
 
@@ -56,7 +56,9 @@ def test_what_the_last_run_found_is_put_in_by_one_button_and_saved(host: Host, p
 
 
 def test_without_javascript_it_is_a_plain_form_that_names_the_line(
-    host: Host, web: WebProcess, chromium: Chromium
+    host: Host,
+    web: WebProcess,  # noqa: F811
+    chromium: Chromium,
 ) -> None:
     context = chromium.new_context(base_url=web.url, java_script_enabled=False)
     page = context.new_page()

@@ -20,6 +20,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 Event = tuple[str, str, str]
 
 
+@pytest.fixture
+def web(shared_web: WebProcess) -> WebProcess:
+    return shared_web
+
+
 @contextmanager
 def listening(client: httpx.Client, channel: str, last: str = "") -> Iterator[Iterator[Event]]:
     """(type, id, data) of every event, from the moment at which the stream is open."""

@@ -62,6 +62,9 @@ class WebProcess:
             self.process.kill()
             self.process.wait()
 
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
     def manage(self, *argv: str) -> str:
         done = subprocess.run(
             [sys.executable, "manage.py", *argv], cwd=ROOT, env=self.environment, check=True, capture_output=True
