@@ -115,7 +115,7 @@ class Host:
         (at / "hangs").touch()
 
     def is_hanging(self, device: Device) -> bool:
-        return (self._at(f"{device.way} {device.path}".strip()) / "hangs").exists()
+        return (self._at(f"{device.device_type} {device.path}".strip()) / "hangs").exists()
 
     def scan(self, *rows: tuple[str, str]) -> None:
         devices = [{"name": name, "type": way, "protocol": "SCSI"} for name, way in rows]

@@ -81,14 +81,14 @@ def test_an_empty_text_is_no_spec() -> None:
         ("cpu:", "cpus:", 2, "cpus is not known; known here: system, cpu, memory"),
         ("ecc: true", "ecc: yes", 5, "memory.ecc"),
         ("bus: sata", "bus: ide", 9, "disks[0].bus"),
-        ("serial: SATA-1, wwn: 0x5000c5, ", "", 9, "disks[0]: a disk is told by its serial or wwn"),
+        ("serial: SATA-1, wwn: 0x5000c5, ", "", 9, "disks[0]: a disk needs a serial or a wwn: give one"),
         ("52:54:00:12:34:56", "52:54:00:12:34", 11, "nics[0].mac: '52:54:00:12:34' is no MAC address"),
         ("52:54:00:12:34:56", "01:00:5e:00:00:01", 11, "multicast"),
         ("'1.10'", "1.10", 15, "firmware.bios: Input should be a valid string; put it in quotes (given: 1.1)"),
         ("[thermal, gpu]", "[thermal, gpus]", 16, "known words are ecc, dimms, bmc"),
         ("[{name: PSU1}]", "[{name: PSU1}, {name: PSU1}]", 13, "name PSU1 stands 2 times in psus"),
         ("locator: DIMM_A1, ", "", 7, "memory.dimms[0].locator is missing"),
-        ("model: Fast", 'model: "Fa\\x07st"', 2, "characters that can't be seen"),
+        ("model: Fast", 'model: "Fa\\x07st"', 2, "contains invisible characters"),
     ],
 )
 def test_an_error_names_the_line_the_place_and_what_is_allowed(old: str, new: str, line: int, words: str) -> None:
@@ -120,14 +120,15 @@ def test_every_known_word_takes_something_off() -> None:
 
 
 def topics(path: Path) -> Iterator[str]:
-    """Topics that a file of the agent names: `topic="…"`, `…TOPIC = "…"`, and the second word of a `Watched(…)`."""
+    """Topics that a file of the agent names: `topic="…"`, `…TOPIC = "…"`, and the second word of a
+    `CounterGroup(…)`."""
     for node in ast.walk(ast.parse(path.read_text())):
         value = None
         if (isinstance(node, ast.keyword) and node.arg == "topic") or (
             isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "").endswith("TOPIC")
         ):
             value = node.value
-        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Watched":
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "CounterGroup":
             value = node.args[1]
         if isinstance(value, ast.Constant) and value.value:
             yield value.value

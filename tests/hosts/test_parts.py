@@ -9,7 +9,7 @@ from hosts import parts
 
 
 def test_every_kind_that_an_agent_may_report_has_words() -> None:
-    _, _, listed = " ".join((wire.Finding.__doc__ or "").split()).partition("`component_kind` one of ")
+    _, _, listed = " ".join((wire.Finding.__doc__ or "").split()).partition("`component_kind` is one of ")
     kinds = set(re.findall(r"\w+", listed))
     assert {"disk", "system"} <= kinds
     assert kinds <= set(parts.BY_WORD)

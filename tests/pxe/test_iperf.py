@@ -117,7 +117,7 @@ def test_of_the_units_only_ours_whose_port_was_taken_out_ends(
     files = bench(iperf3={"supervise": "unit", "ports": [5202, 5203]})
     kept, taken_out = unit(5202, files.pid_dir), unit(5201, files.pid_dir)
     of_another = unit(5204, tmp_path / "other")
-    assert iperf.strays()[0].what.startswith(f"iperf3 (process {taken_out.pid}) runs though")
+    assert iperf.strays()[0].what.startswith(f"iperf3 (process {taken_out.pid}) runs although")
     iperf.tick()
     assert taken_out.wait(2) is not None
     assert (kept.poll(), of_another.poll()) == (None, None)
