@@ -181,7 +181,7 @@ umask 022
 while IFS= read -r line || [ -n "\$line" ]; do
     case \$line in "" | \#*) ;; *=*) export "\$line" ;; esac
 done <$conf/secrets.env
-export VETTING_CONFIG=$conf/vetting.yaml VETTING_DATA_DIR=$data HOME=$data
+export VETTING_CONFIG=$conf/vetting.yaml VETTING_DATA_DIR=$data VETTING_INSTALLED=1 HOME=$data
 cd $app
 exec setpriv --reuid $user --regid $user --init-groups $venv/bin/python manage.py "\$@"
 WRAPPER

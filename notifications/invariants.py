@@ -10,6 +10,7 @@ from runs.bench import service_state
 from runs.invariants import Broken, Invariant, Scope
 from runs.invariants.waiting import WORKER_BOUND
 from runs.models import RunEvent
+from runs.wording import remedies
 
 
 def _not_taken_up(scope: Scope) -> Iterator[Broken]:
@@ -39,7 +40,7 @@ ALL = (
         "outbox_in_step",
         "The outbox was not read further than the newest event.",
         "An older database replaced a newer one: new events send no messages. Restore with "
-        "`./manage.py restore`, which sets it right.",
+        f"`{remedies.command('restore')}`, which sets it right.",
         _read_too_far,
     ),
 )

@@ -25,6 +25,7 @@ from django.conf import settings
 
 from pxe import agentcpio, image, rungs
 from runs.live.allowance import Allowance, OnceAMinute
+from runs.wording import remedies
 
 log = logging.getLogger("vetting.bootfiles")
 
@@ -186,7 +187,7 @@ def _open(path: str) -> BinaryIO:
     try:
         return find().open("rb")
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"{error.filename} does not exist: run make image on the orchestrator") from None
+        raise FileNotFoundError(f"{error.filename} does not exist: {remedies.build_image()} makes it") from None
 
 
 def _head(status: str, length: int, etag: str = "") -> bytes:

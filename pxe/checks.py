@@ -11,6 +11,7 @@ from django.core.checks import CheckMessage, Error, Warning, register
 
 from pxe import image
 from pxe.daemon import which
+from runs.wording import remedies
 
 
 @register()
@@ -32,10 +33,10 @@ def boot_tools(**_: Any) -> list[CheckMessage]:
         messages.append(Warning(text, hint="apt install iperf3", id="pxe.W002"))
     if config.pxe.mode != "off" and (missing := image.missing()):
         text = f"the live image has no {' and no '.join(missing)} in {image.directory()}"
-        messages.append(Warning(text, hint="make image builds it", id="pxe.W003"))
+        messages.append(Warning(text, hint=f"{remedies.build_image()} builds it", id="pxe.W003"))
     elif config.pxe.mode != "off" and (size := image.unaligned()):
         text = f"{image.INITRD} has {size} bytes, no multiple of 4: on some machines the agent behind it is lost"
-        messages.append(Warning(text, hint="make image builds one that is", id="pxe.W004"))
+        messages.append(Warning(text, hint=f"{remedies.build_image()} builds one that is", id="pxe.W004"))
     return messages
 
 

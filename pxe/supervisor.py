@@ -29,6 +29,7 @@ from pxe.paths import Paths, paths
 from runs.bench import problems as bench
 from runs.bench.problems import Problem
 from runs.files import atomic
+from runs.wording import remedies
 
 log = logging.getLogger("vetting.pxe")
 STOP_WAIT_S = 0.15
@@ -157,7 +158,7 @@ def _start(
         return dict(wanted), [Problem("configuration", what, "restart web and worker")]
     if settings.VETTING.pxe.supervise == "unit":
         what = f"dnsmasq is not running ({ours.pid_file} names no such process)"
-        return dict(wanted), [Problem("bench", what, "systemctl status vetting-dnsmasq says why")]
+        return dict(wanted), [Problem("bench", what, "`journalctl -u vetting-dnsmasq` says why")]
     tries, now = int(state.get("tries", 0)), time.monotonic()
     if 0 < state.get("next_try", 0) - now < max(RETRY_S):
         return state, bench.problems("dnsmasq")
@@ -225,7 +226,9 @@ def _bench_problems() -> list[Problem]:
         if not (paths().tftp / name).is_file():
             what = f"{name} is missing: hosts that need it get nothing over TFTP"
             problems.append(
-                Problem("bench", what, f"make image builds the live image with it in {image.directory()}/ipxe")
+                Problem(
+                    "bench", what, f"{remedies.build_image()} builds the live image with it in {image.directory()}/ipxe"
+                )
             )
     return problems
 

@@ -16,6 +16,7 @@ from pxe.paths import paths
 from runs import boot_script, lifecycle
 from runs.desk.asked import not_understood
 from runs.models import Actor, Run
+from runs.wording import remedies
 
 log = logging.getLogger("vetting.pxe")
 
@@ -67,7 +68,7 @@ def _boot(host: Host, mac: str, run: Run, boot: int, token: str) -> str:
     script_url = f"{web.agent_url}/ipxe/{mac}"
     if missing := image.missing():
         names = " and no ".join(missing)
-        text = f"the live image has no {names} in {image.directory()}: run make image on the orchestrator"
+        text = f"the live image has no {names} in {image.directory()}: {remedies.build_image()} builds it"
         lifecycle.note(run, "image_missing", actor=Actor.WORKER, text=text)
         return ipxe.not_ready(host.name, script_url, text)
     return ipxe.boot(

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from runs.models import LadderRung, Run, Rung
+from runs.wording import remedies
 
 ORDER: tuple[Rung, ...] = tuple(Rung)
 
@@ -64,7 +65,7 @@ ADVICE: dict[Rung | None, Advice] = {
         (
             "for another DHCP server (then use pxe.mode: proxy)",
             "the firewall for UDP 69",
-            "make image, and the ipxe/ directory of the image",
+            f"that the image's directory has ipxe/; {remedies.build_image()} builds the image",
             "that Secure Boot is off",
         ),
     ),
@@ -88,7 +89,12 @@ ADVICE: dict[Rung | None, Advice] = {
             "the live image is not built, or another directory is configured",
             "web.address is not reachable from the machine",
         ),
-        ("the firewall for web.boot_port", "make image", "web.address", "the machine's screen for iPXE's message"),
+        (
+            "the firewall for web.boot_port",
+            f"that the live image is built: {remedies.build_image()}",
+            "web.address",
+            "the machine's screen for iPXE's message",
+        ),
     ),
     Rung.KERNEL: Advice(
         "It has the kernel, but the initrd was not delivered (stopped after: kernel)",

@@ -24,6 +24,7 @@ from pxe.paths import paths
 from runs import watchdog
 from runs.bench import service_state
 from runs.models import Lease, RunEvent
+from runs.wording import remedies
 from vetting import health, inforce
 
 MIN_FREE_BYTES = 1 << 30
@@ -61,7 +62,7 @@ def problems() -> list[Found]:
 def _database() -> Checks:
     executor = MigrationExecutor(connection)
     if plan := executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        yield "bench", f"{len(plan)} migrations are not applied, the first is {plan[0][0]}", "./manage.py migrate"
+        yield "bench", f"{len(plan)} migrations are not applied, the first is {plan[0][0]}", remedies.command("migrate")
 
 
 def _configuration() -> Checks:
@@ -72,7 +73,7 @@ def _configuration() -> Checks:
 
 def _worker() -> Checks:
     if problem := health.why_not_at_work():
-        yield "bench", problem, "systemctl restart vetting-worker; journalctl -u vetting-worker says why it stopped"
+        yield "bench", problem, f"{remedies.restart('worker')}; {remedies.log_of('worker')} says why it stopped"
 
 
 def _in_force() -> Checks:
@@ -84,10 +85,10 @@ def _in_force() -> Checks:
 def _web() -> Checks:
     web = settings.VETTING.web
     if not watchdog.web_answers():
-        yield "bench", f"the web process does not answer on port {web.port}", "systemctl restart vetting-web"
+        yield "bench", f"the web process does not answer on port {web.port}", remedies.restart("web")
     elif not _connects(web.boot_port):
         what = f"boot files are not served: port {web.boot_port} does not answer"
-        yield "bench", what, "is web.boot_port taken? `ss -ltnp` says by whom; then systemctl restart vetting-web"
+        yield "bench", what, f"is web.boot_port taken? `ss -ltnp` says by whom; then {remedies.restart('web')}"
 
 
 def _connects(port: int) -> bool:
@@ -115,7 +116,7 @@ def _dhcp() -> Checks:
     mode, running = settings.VETTING.pxe.mode, supervisor.server(paths()).find()
     if mode != "off" and not running:
         what = f"pxe.mode is {mode} and our dnsmasq does not run: no host can boot"
-        yield "bench", what, "systemctl status vetting-dnsmasq, or the worker's log, says why"
+        yield "bench", what, f"{remedies.log_of('dnsmasq')} says why"
     interface = settings.VETTING.pxe.interface
     if mode != "off" and interface not in {name for _, name in socket.if_nameindex()}:
         what = f"pxe.interface {interface} does not exist on this machine"
@@ -141,7 +142,7 @@ def _boot_files() -> Checks:
         return
     if missing := [name for name in image.LOADERS if not image.loader(name).is_file()]:
         what = f"the live image has no {', '.join(missing)}: hosts that need it can't boot"
-        yield "bench", what, f"make image builds it in {image.directory()}/ipxe"
+        yield "bench", what, f"{remedies.build_image()} builds it in {image.directory()}/ipxe"
 
 
 def _secrets() -> Checks:
@@ -161,7 +162,7 @@ def _space() -> Checks:
         free, percent = facts.f_bavail * facts.f_frsize, 100 * facts.f_bavail / max(facts.f_blocks, 1)
         if free < MIN_FREE_BYTES or percent < MIN_FREE_PERCENT:
             what = f"the disk of {path} is nearly full: {free / 1e9:.1f} GB ({percent:.0f} %) are free"
-            yield "bench", what, "make room; `./manage.py janitor` removes what is too old (artifacts, logs)"
+            yield "bench", what, f"make room; `{remedies.command('janitor')}` removes what is too old (artifacts, logs)"
         if facts.f_files and 100 * facts.f_favail / facts.f_files < MIN_FREE_PERCENT:
             yield "bench", f"the disk of {path} has hardly a free inode left", "remove small files from it"
 

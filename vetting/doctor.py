@@ -13,6 +13,7 @@ import notifications.invariants
 import pxe.invariants
 from runs import invariants
 from runs.invariants import Invariant, Scope, Violation
+from runs.wording import remedies
 from vetting import benchstate
 from vetting.benchstate import Found
 
@@ -40,7 +41,7 @@ def examine(*, every_run: bool = False) -> tuple[list[Violation], list[Found]]:
     except DatabaseError as error:
         broken, what = [], f"the rows can't be read: {error}"
         if not any(one.check == "database" for one in found):
-            fix = "./manage.py migrate makes missing tables; else see to the database"
+            fix = f"{remedies.command('migrate')} makes missing tables; else see to the database"
             found.append(Found("database", "bench", what.strip(), fix))
     return broken, found
 

@@ -23,6 +23,8 @@ DATA_DIR = Path(env.str("VETTING_DATA_DIR", default=str(BASE_DIR / "var"))).reso
 DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o750)
 DEBUG = env.bool("VETTING_DEBUG", default=False)
 TESTING = env.bool("VETTING_TESTING", default=False)
+# Set by the units and by /usr/local/bin/vetting: messages then name `vetting` and units, not `./manage.py` and `make`.
+INSTALLED = env.bool("VETTING_INSTALLED", default=False)
 
 
 def _secret_key() -> str:

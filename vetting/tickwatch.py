@@ -24,6 +24,7 @@ from runs.bench import problems as bench
 from runs.bench.problems import Problem
 from runs.database import limits as dblimits
 from runs.models import Lease
+from runs.wording import remedies
 
 log = logging.getLogger("vetting.rounds")
 LOOK_EVERY_S = 0.5
@@ -157,5 +158,5 @@ def _told(name: str, what: dict[str, Any]) -> Problem:
     return Problem(
         "bench",
         f"The worker's tick {name} took {what['took_s']} s and was stopped, {times}; the others go on",
-        "journalctl -u vetting-worker says where it was; it is tried again within a minute",
+        f"{remedies.log_of('worker')} says where it was; it is tried again within a minute",
     )

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from runs.bench import problems as bench
 from runs.models import Lease
+from runs.wording import remedies
 
 SILENT_AFTER_S = 20.0
 
@@ -30,7 +31,13 @@ def is_silent() -> bool:
 
 def context() -> dict[str, Any]:
     last = last_round()
-    return {"silent": _since(last) > SILENT_AFTER_S, "last": last, "problems": bench.problems()}
+    return {
+        "silent": _since(last) > SILENT_AFTER_S,
+        "last": last,
+        "restart_worker": remedies.restart("worker"),
+        "worker_log": remedies.log_of("worker"),
+        "problems": bench.problems(),
+    }
 
 
 def _since(last: datetime | None) -> float:

@@ -17,6 +17,7 @@ from rich.text import Text
 from hosts.models import Host
 from runs.files import logs as logfiles
 from runs.models import Run
+from runs.wording import remedies
 
 try:
     import termios
@@ -26,7 +27,7 @@ except ImportError:  # no terminal to read keys from, e.g. on Windows
 
 _NO_HOST_YET = (
     "There are no hosts yet. Add one in the administration (/admin/hosts/host/add/), or import a file: "
-    "`./manage.py hosts import FILE`."
+    f"`{remedies.command('hosts import FILE')}`."
 )
 _STYLES = {
     "good": "green", "passed": "green", "bad": "bold red", "failed": "bold red", "incomplete": "yellow",
@@ -91,7 +92,7 @@ def unknown_host(name: str) -> str:
 def no_host() -> str:
     """Why a list of hosts is empty."""
     if Host.objects.exists():
-        return "No host matches these options. `./manage.py hosts` without options lists all hosts."
+        return f"No host matches these options. `{remedies.command('hosts')}` without options lists all hosts."
     return _NO_HOST_YET
 
 

@@ -15,6 +15,7 @@ from rich.text import Text
 from runs.desk import following, terminal
 from runs.files import logs as logfiles
 from runs.models import Run
+from runs.wording import remedies
 
 LOG_LINES = 15
 
@@ -24,7 +25,7 @@ def watch(run: Run, command: BaseCommand, *, as_json: bool, with_log: bool) -> N
     try:
         _watch(run, command.stdout, as_json=as_json, with_log=with_log)
     except KeyboardInterrupt:
-        again = f"./manage.py runs {run.pk} --follow"
+        again = remedies.command(f"runs {run.pk} --follow")
         command.stderr.write(f"\nrun {run.pk} goes on; its page: {run.get_absolute_url()}, to follow it again: {again}")
         sys.exit(130)
 

@@ -14,6 +14,7 @@ from runs.invariants.kinds import Broken, Invariant, Scope
 from runs.machine import AGENT_SILENT, HELD, OCCUPIES_SLOT, STAGE_STATES, State
 from runs.models import Job, Run, RunEvent, StageRun, WakeRequest
 from runs.stages import BY_NAME, STAGES
+from runs.wording import remedies
 
 # A round normally takes a second; after a process died, its lease takes 10 s to expire.
 WORKER_BOUND = timedelta(seconds=60)
@@ -116,7 +117,7 @@ ALL = (
     Invariant(
         "worker_is_prompt",
         "What waits for the worker (a slot, a wake, a report) waits no longer than its bound.",
-        "A tick of the worker fails or is slow: `journalctl -u vetting-worker` says which. A full disk keeps reports "
+        f"A tick of the worker fails or is slow: `{remedies.log_of('worker')}` says which. A full disk keeps reports "
         "from being written.",
         _waits_for_worker,
     ),

@@ -63,11 +63,12 @@ def test_what_is_found_ends_with_1_and_is_explained(healthy: None) -> None:
     (violation,) = [one for one in told["violations"] if one["invariant"] == "ended_when_over"]
     assert violation["run"] == run.pk and violation["says"] and violation["means"]
     (problem,) = told["problems"]
-    assert problem["check"] == "worker" and problem["fix"].startswith("systemctl restart vetting-worker")
+    assert problem["check"] == "worker" and problem["fix"].startswith("end ./manage.py up, and start it again")
     with pytest.raises(SystemExit, match="1"):
         call_command("doctor", stdout=(said := io.StringIO()))
     words = said.getvalue()
-    assert f"run {run.pk}: it is Released and has no end time" in words and "systemctl restart" in words
+    assert f"run {run.pk}: it is Released and has no end time" in words
+    assert "end ./manage.py up, and start it again" in words
 
 
 def _no_web(patch: pytest.MonkeyPatch, settings: Any) -> None:

@@ -14,6 +14,7 @@ from runs.files import logs as logfiles
 from runs.machine import HELD, LIVE, State
 from runs.models import Run, Verdict
 from runs.reports import document as report_document
+from runs.wording import remedies
 
 
 class Command(BaseCommand):
@@ -58,7 +59,9 @@ def _one(number: int) -> Run:
     run: Run | None = Run.objects.filter(pk=number).select_related("host").first()
     if run is None:
         newest = Run.objects.order_by("-id").values_list("id", flat=True).first()
-        known = f"the newest is {newest}" if newest else "there is none yet: `./manage.py vet HOST` starts one"
+        known = (
+            f"the newest is {newest}" if newest else f"there is none yet: `{remedies.command('vet HOST')}` starts one"
+        )
         raise CommandError(f"there is no run {number}; {known}", returncode=following.EXIT_USAGE)
     return run
 

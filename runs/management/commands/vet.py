@@ -17,6 +17,7 @@ from runs.models import Run
 from runs.profiles import estimate
 from runs.profiles import load as profiles
 from runs.transition import Refused
+from runs.wording import remedies
 from runs.wording.formatting import duration, off_by
 
 
@@ -64,9 +65,7 @@ class Command(BaseCommand):
 
     def _start(self, host: Host, options: dict[str, Any]) -> Run:
         if service_state.is_silent():
-            self._usage(
-                "no worker is running that could do it: start `./manage.py up`, or `systemctl start vetting-worker`"
-            )
+            self._usage(f"no worker is running that could do it: {remedies.restart('worker')}")
         try:
             return lifecycle.start_run(
                 host, profile_name=options["profile"], who="command line", repair=options["repair"]
@@ -88,4 +87,4 @@ class Command(BaseCommand):
 
 def _how_to_follow(host: Host) -> str:
     run = Run.objects.busy_on(host)
-    return f"; to follow it: ./manage.py runs {run.pk} --follow" if run else ""
+    return f"; to follow it: {remedies.command(f'runs {run.pk} --follow')}" if run else ""

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from runs.desk import terminal
 from runs.invariants import Violation, kinds, repairs
+from runs.wording import remedies
 from vetting import doctor
 from vetting.benchstate import Found
 
@@ -57,7 +58,7 @@ class Command(BaseCommand):
         if not steps:
             self.stdout.write("Nothing to repair.")
         elif not yes:
-            self.stdout.write(f"Nothing was changed: `./manage.py doctor --repair {name} --yes` does it.")
+            self.stdout.write(f"Nothing was changed: `{remedies.command(f'doctor --repair {name} --yes')}` does it.")
 
 
 def _show(console: Console, broken: list[Violation], found: list[Found], *, every_run: bool) -> None:
@@ -79,5 +80,5 @@ def _violation(console: Console, says: str, rows: list[Violation]) -> None:
         console.print(terminal.plain(f"  {f'run {row.run}: ' if row.run else ''}{row.what}"))
     console.print(terminal.plain(f"  {rows[0].means}"), style="dim")
     if rows[0].repair:
-        console.print(f"  Repair: ./manage.py doctor --repair {rows[0].repair}")
+        console.print(f"  Repair: {remedies.command(f'doctor --repair {rows[0].repair}')}")
     console.print()

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from runs.invariants import Scope
+from runs.wording import remedies
 from vetting import doctor
 from vetting.backups import archive, restoring
 from vetting.backups.databases import DatabaseProblem
@@ -45,5 +46,7 @@ class Command(BaseCommand):
         for one in broken:
             self.stderr.write(f"{f'run {one.run}: ' if one.run else ''}{one.what} ({one.invariant})")
         if broken:
-            raise CommandError("the restored data breaks invariants: `./manage.py doctor --all` explains them")
+            raise CommandError(
+                f"the restored data breaks invariants: `{remedies.command('doctor --all')}` explains them"
+            )
         self.stdout.write("doctor finds nothing wrong with the data. Start web and worker.")

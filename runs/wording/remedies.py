@@ -1,0 +1,26 @@
+"""Our commands and programs, as the reader of a remedy has to type them: an installation has `vetting` and systemd
+units, a checkout has `./manage.py` and `make`."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+
+def command(arguments: str) -> str:
+    """A command of ours, e.g. `command("hosts import FILE")`."""
+    return f"{'vetting' if settings.INSTALLED else './manage.py'} {arguments}"
+
+
+def build_image() -> str:
+    """What builds the live image."""
+    return "deploy/install.sh (in a checkout of this version)" if settings.INSTALLED else "make image"
+
+
+def restart(program: str) -> str:
+    """What starts a program of ours again: web, worker, dnsmasq, iperf3@PORT."""
+    return f"systemctl restart vetting-{program}" if settings.INSTALLED else f"end {command('up')}, and start it again"
+
+
+def log_of(program: str) -> str:
+    """Where a program of ours writes what it does."""
+    return f"journalctl -u vetting-{program}" if settings.INSTALLED else f"the output of {command('up')}"
