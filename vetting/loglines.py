@@ -6,6 +6,8 @@ import logging
 import re
 from typing import Any
 
+from django.core.exceptions import SuspiciousOperation
+
 from hosts.readable import UNSEEN
 
 _CONTROL = f"\x7f-\x9f\ud800-\udfff{UNSEEN}"
@@ -20,11 +22,19 @@ class Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         if isinstance(record.args, tuple):
             record = logging.makeLogRecord(record.__dict__ | {"args": tuple(map(_harmless, record.args))})
+        if _is_the_requests_fault(record):
+            record = logging.makeLogRecord(record.__dict__ | {"exc_info": None, "exc_text": None})
         return super().format(record)
 
     def formatException(self, ei: Any) -> str:
         """Keep the lines of a traceback, and escape what it quotes."""
         return _escaped(_BREAKING_BUT_LINES, super().formatException(ei))
+
+
+def _is_the_requests_fault(record: logging.LogRecord) -> bool:
+    """Whether Django refused the request, e.g. for too many fields. The traceback would say nothing about our code,
+    and anybody could fill the log with it."""
+    return bool(record.exc_info) and isinstance(record.exc_info[1], SuspiciousOperation)  # type: ignore[index]
 
 
 def _harmless(value: object) -> object:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 
+from django.core.exceptions import TooManyFieldsSent
+
 from vetting.loglines import Formatter
 
 
@@ -31,3 +33,12 @@ def test_what_a_traceback_quotes_is_escaped_and_its_lines_stay() -> None:
     text = Formatter("%(message)s").format(record)
     assert text.encode().endswith(b"ValueError: half a character \\ud800, a bell \\x07")
     assert text.startswith("failed\nTraceback (most recent call last):\n")
+
+
+def test_a_request_that_django_refuses_takes_one_line() -> None:
+    try:
+        raise TooManyFieldsSent("more fields than DATA_UPLOAD_MAX_NUMBER_FIELDS")
+    except TooManyFieldsSent:
+        record = logging.LogRecord("django.security", logging.ERROR, __file__, 1, "too many", None, sys.exc_info())
+    assert Formatter("%(message)s").format(record) == "too many"
+    assert record.exc_info, "other handlers have the traceback"
