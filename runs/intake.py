@@ -3,28 +3,20 @@ transaction, so each function is short and makes few queries."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
-from datetime import UTC, datetime
 from functools import lru_cache
 
-from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
 from agent.contract import codec, wire
 from hosts import bounds
 from runs import answers, left_out, stage_rows
+from runs import measurements as measured
 from runs.files import logs as logfiles
 from runs.judging import sensor_limits
 from runs.machine import ENDED, TESTING
-from runs.models import Boot, Measurement, Run, Severity, StageRun
+from runs.models import Boot, Run, Severity, StageRun
 from runs.transition import Refused
-
-# More than the sensors of one name on any host: so the newest sample of each is among these.
-LOOK_BACK = 2_000
-_COLUMNS = ("run_id", "at", "component_kind", "component", "name", "value", "unit")
-_INSERT = f"INSERT INTO {Measurement._meta.db_table} ({', '.join(_COLUMNS)}) VALUES ({', '.join(['%s'] * 7)})"
 
 
 class UnknownBoot(Exception):
@@ -75,7 +67,7 @@ def measurements(boot: Boot, message: wire.SensorBatch, address: str) -> wire.Ac
         Run.objects.filter(pk=run.pk).update(sensor_seq=F("sensor_seq") + 1)
         if Boot.objects.filter(pk=boot.pk, sensor_seq__lt=message.seq).update(sensor_seq=message.seq):
             if run.sensor_seq * wire.MAX_MEASUREMENTS_PER_BATCH < bounds.RUN_MEASUREMENTS.most:
-                _insert(run, message.measurements)
+                measured.store([(run.pk, message.measurements)])
             else:
                 left_out.count_more(run, "measurements", len(message.measurements))
             _check_limits(run, message.measurements)
@@ -117,17 +109,6 @@ def _keep_progress(stage_run: StageRun | None, message: wire.Heartbeat) -> bool:
     return True
 
 
-def _insert(run: Run, batch: Iterable[wire.Measurement]) -> None:
-    """Insert without the ORM: `bulk_create` of 50 rows takes ten times as long."""
-    adapt = connection.ops.adapt_datetimefield_value
-    rows = [
-        (run.pk, adapt(_when(m.time)), m.component_kind[:16], m.component[:128], m.name[:32], m.value, m.unit[:16])
-        for m in batch
-    ]
-    with connection.cursor() as cursor:
-        cursor.executemany(_INSERT, rows)
-
-
 @lru_cache(maxsize=4096)
 def _sensor_limits(run_id: int) -> dict[str, float]:
     """From the profile, which was frozen when the run was queued."""
@@ -135,19 +116,10 @@ def _sensor_limits(run_id: int) -> dict[str, float]:
     return limits
 
 
-def _when(seconds: float) -> datetime:
-    """The agent's time. The orchestrator's if the two differ by more than a week (a board with an empty battery)."""
-    now = timezone.now()
-    try:
-        at = datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        return now
-    return at if abs((now - at).total_seconds()) < 7 * 86400 else now
-
-
 def _check_limits(run: Run, batch: list[wire.Measurement]) -> None:
     sensors = _sensor_limits(run.pk)
-    found = sensor_limits.check(sensors, batch, _before(run, sensor_limits.broken_by_first(sensors, batch)))
+    firsts = sensor_limits.broken_by_first(sensors, batch)
+    found = sensor_limits.check(sensors, batch, measured.before(run.pk, firsts))
     if not found or (stage_run := stage_rows.current(run)) is None:
         return
     known = stage_run.findings.filter(
@@ -170,19 +142,3 @@ def _add(run: Run, stage_run: StageRun, findings: list[wire.Finding]) -> None:
         stage_rows.add_findings(stage_run, same[:room])
         if len(same) > room:
             left_out.count_more(run, "findings", len(same) - room, stage_run)
-
-
-def _before(run: Run, firsts: list[wire.Measurement]) -> list[wire.Measurement]:
-    """The newest earlier sample of each of these sensors, if it is among the last `LOOK_BACK` of its name. The search
-    is bounded because a sensor without an earlier sample would make it read every row of the run."""
-    found = []
-    for name in {first.name for first in firsts}:
-        mine = {(one.component_kind[:16], one.component[:128]): one for one in firsts if one.name == name}
-        until = _when(max(one.time for one in mine.values()))
-        newest = Measurement.objects.filter(run=run, name=name[:32], at__lt=until).order_by("-at")
-        for at, kind, component, value in newest.values_list("at", "component_kind", "component", "value")[:LOOK_BACK]:
-            first = mine.get((kind, component))
-            if first is not None and at < _when(first.time):
-                found.append(replace(first, time=at.timestamp(), value=value))
-                del mine[kind, component]
-    return found

@@ -122,7 +122,7 @@ def test_the_contract_brings_no_module_of_the_agent_but_specs_into_the_server() 
 RUNS_NOUNS = ("stages", "machine", "models", "querysets", "tokens", "disk_writes")
 """What a run is. Everything in `runs` may import these."""
 
-RUNS_BELOW = ("wording", "database", "files", "bench", "judging", "profiles")
+RUNS_BELOW = ("wording", "database", "measurements", "files", "bench", "judging", "profiles")
 """Folders that the life of a run calls: each imports the nouns and what stands before it."""
 
 RUNS_ABOVE = ("reports", "invariants", "desk", "inventory", "live", "management", "admin")
