@@ -17,6 +17,8 @@ _NAME_MOST = 40
 _COMPARED = ("value", "thresh", "when_failed")
 # raw48, raw16(raw16), raw24(raw8) and raw16(avg16): the count, then what the maker keeps above it.
 _PLAIN = re.compile(r"(\d{1,20})(?: \([^()]{1,60}\))?")
+# raw24/raw32 and raw24/raw24: the count, and of how many.
+_OF_HOW_MANY = re.compile(r"(\d{1,10})/(\d{1,10})")
 # raw16 and raw8: words, the highest first.
 _WORDS = re.compile(r"(?:\d{1,5} ){2,5}(\d{1,5})")
 _HEX = re.compile(r"0x([0-9a-f]{12,16})")
@@ -41,13 +43,20 @@ class Attribute:
     def meaning(self) -> smart_meanings.Meaning:
         return smart_meanings.of(self.number, self.name)
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether value, threshold and raw value are all 0: so InnoDisk fills the rows that it does not keep. The
+        standard has no normalised value 0 (SFF-8035i)."""
+        return self.value == 0 and not self.threshold and self.raw == 0
+
 
 def of(data: dict[str, Any], gaps: Gaps) -> dict[int, Attribute]:
     """The attributes by number. What can't be read of a row is noted in `gaps`."""
     found = {}
     attributes = gaps.branch(data, "ata_smart_attributes", "the table of attributes")
+    drive = (clean(data.get("model_name")), clean(data.get("firmware_version")))
     for row in gaps.rows(attributes, "table", "the table of attributes"):
-        if (attribute := _attribute(row, gaps)) is not None:
+        if (attribute := _attribute(row, drive, gaps)) is not None:
             found[attribute.number] = attribute
     if attributes and not found:
         gaps.note("no attribute was read")
@@ -56,7 +65,8 @@ def of(data: dict[str, Any], gaps: Gaps) -> dict[int, Attribute]:
     return found
 
 
-def _attribute(row: dict[str, Any], gaps: Gaps) -> Attribute | None:
+def _attribute(row: dict[str, Any], drive: tuple[str, str], gaps: Gaps) -> Attribute | None:
+    """`drive` is its model and firmware."""
     told = row.get("name")
     name = clean(told)[:_NAME_MOST] if isinstance(told, str) else ""
     number = gaps.needed(row, "id", f"the number of attribute {name or '?'}", _NORMALIZED_MOST)
@@ -64,6 +74,7 @@ def _attribute(row: dict[str, Any], gaps: Gaps) -> Attribute | None:
         gaps.note(f"the name of attribute {number} was not read")
     if number is None:
         return None
+    name = smart_meanings.named(*drive, number, name)
     value, threshold, failed = _compared(row, f"{number} {name}", gaps)
     return Attribute(
         number, name, value, threshold, _count(row, number, name, gaps), failed,
@@ -109,6 +120,9 @@ def in_its_format(value: int, text: str) -> int | None:
     number and text do not match."""
     if match := _HEX.fullmatch(text):
         return value if int(match[1], 16) == value else None
+    if match := _OF_HOW_MANY.fullmatch(text):
+        count, of_how_many = int(match[1]), int(match[2])
+        return count if value in {count << bits | of_how_many for bits in (24, 32)} else None
     match = _PLAIN.fullmatch(text) or _WORDS.fullmatch(text)
     count = int(match[1]) if match else None
     return count if count in {value, *(value & (1 << bits) - 1 for bits in (8, 16, 24, 32))} else None

@@ -40,7 +40,7 @@ def states(smart: Smart) -> dict[str, int]:
 def write_protection(smart: Smart) -> Attribute | None:
     """The attribute by which a SATA flash drive reports that it has made itself read only."""
     told = (one for one in smart.attributes.values() if one.meaning.what == smart_meanings.WRITE_PROTECTED)
-    return next((one for one in told if one.count), None)
+    return next((one for one in told if one.count and smart_meanings.is_state(one.count)), None)
 
 
 def code_of(smart: Smart, attribute: Attribute) -> str:

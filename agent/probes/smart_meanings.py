@@ -46,7 +46,8 @@ TABLE = (
         PENDING, ("Current_Pending_Sector", "Pending_Sector_Count"), "unreadable now, waiting to be written", True
     ),
     Meaning(
-        UNREADABLE, ("Offline_Uncorrectable", "Offline_UErr_Media_Scan", "Offline_Scan_UNC_SectCt"),
+        UNREADABLE,
+        ("Offline_Uncorrectable", "Offline_UErr_Media_Scan", "Offline_Scan_UNC_SectCt", "Uncorrectable_Sector_Ct"),
         "found unreadable by the drive's scan", True,
     ),
     Meaning(
@@ -113,6 +114,12 @@ TABLE = (
          "Reserve_Block_Count", "Reserved_Block_Count", "Reserve_Blk_Remaining", "Spare_Blocks_Remaining",
          "Remaining_Spare_Blocks", "Spare_Block_Remaining", "Spare_Blocks", "Spare_Blocks_Available",
          "Spares_Remaining", "Spare_Blk_Count_Left", "Valid_Spare_Block_Cnt", "Runtime_Invalid_Blk_Cnt",
+         "Spare_Block_Count", "Spare_Block_Cnt_Worst", "Spare_Blocks_Worst_Chip", "Total_Spare_Block_Cnt",
+         "Minimum_Spares_All_Zs", "Number_of_Pure_Spare", "Reserved_Blocks", "Reserve_Erase_BlkCt",
+         "Avail_OP_Block_Count", "Block_Program_Failures", "Program_Fail_Blocks", "Program_Failure_Blk_Ct",
+         "Total_Prog_Failures", "Block_Erase_Failure", "Block_Erase_Failures", "Erase_Failure_Blk_Ct",
+         "Total_Erase_Failures", "Lifetime_Die_Failure_Ct", "Bad_Block_Count", "Total_Bad_Block",
+         "Total_Bad_Blocks", "Total_Bad_Block_Count", "Power_Fail_Health", "Remaining_Energy_Storg", "NOR_Health",
          "Power_Loss_Cap_Test", "PLP_Failure", "PwrLoss_ProtectionFail", "Supercap_Status",
          "SuperCap_Health", "Capacitor_Health", "Capacitor_Life", "End_of_Life", "Endurance_Limit_Met", "SSD_Health",
          "Calibration_Retry_Count", "Head_Health", "Head_Health_Score", "MAMR_Health_Monitor", "Read_Fail_Count"),
@@ -122,7 +129,8 @@ TABLE = (
         RATE,
         ("Raw_Read_Error_Rate", "Raw_Read_Error_Count", "Seek_Error_Rate", "Multi_Zone_Error_Rate", "Write_Error_Rate",
          "Write_Error_Count", "Soft_Read_Error_Rate", "Read_Soft_Error_Rate", "Read_Error_Rate",
-         "Reallocated_Event_Count", "Data_Address_Mark_Errs", "Thermal_Asperity_Rate", "Detected_TA_Count"),
+         "Reallocated_Event_Count", "Data_Address_Mark_Errs", "Thermal_Asperity_Rate", "Detected_TA_Count",
+         "Unc_Soft_Read_Err_Rate", "Uncorr_Soft_Read_Err_Rt", "Unc_Read_Error_Rate", "ECC_Uncorr_Error_Count"),
         "errors of medium or heads in a unit of each maker's own: only his threshold says when they are too many", True,
     ),
     Meaning(FLIPS, ("Current_Pending_ECC_Cnt",), "MX500 and its kin: flips between 0 and 1 (smartmontools #1227)"),
@@ -171,6 +179,17 @@ _BY_NUMBER_AND_NAME = {
 _NOTHING_BY_WORD = ("Bogus", "Unknown", "Unkn_", "Reserved_Attribute", "Vendor_Specific", "Internal")
 # Numbers that mean the same with most makers: E. Pinheiro et al., FAST '07, and Backblaze's yearly reports.
 AGREED = (5, 10, 22, 184, 187, 188, 197, 198, 199)
+# Models for which the database of smartctl 7.4 has names of another controller: model, firmware, and the right names.
+# Apacer's AS340 with a Maxio controller counts erasures where those with a Phison count bad blocks and give a state: of
+# one such drive the total was 66179, the largest 87, the smallest 3, the average 64.
+_RENAMED = (
+    (
+        re.compile(r"Apacer AS3[45]0 .*"), re.compile(r"V\d.*"),
+        {164: "Total_Erase_Count", 166: "Minimum_Erase_Count", 167: "Average_Erase_Count"},
+    ),
+)  # fmt: skip
+# A state of write protection is a small number; a larger one is a count of something.
+_STATES_MOST = 15
 # Seagate IronWolf: the upper 16 bits of attribute 5 are the count, the lower 32 count operations (smartmontools issue
 # 564).
 _IRONWOLF, _IRONWOLF_FIRMWARE = re.compile(r"(ST\d{4,5}VN\d{3,4})\b.*"), re.compile(r"SC6\d")
@@ -183,6 +202,19 @@ def of(number: int, name: str) -> Meaning:
     if any(word in name for word in _NOTHING_BY_WORD) or number not in AGREED:
         return Meaning(NOTHING, (), "no name that counts errors, wear or spare")
     return Meaning(UNKNOWN, (), "a name that the table does not have")
+
+
+def named(model: str, firmware: str, number: int, name: str) -> str:
+    """The attribute's name on this model: the database's, unless that is known to be wrong."""
+    for of_model, of_firmware, names in _RENAMED:
+        if of_model.fullmatch(model) and of_firmware.fullmatch(firmware):
+            return names.get(number, name)
+    return name
+
+
+def is_state(count: int) -> bool:
+    """Whether this can be a state of write protection."""
+    return count <= _STATES_MOST
 
 
 def is_bogus(name: str) -> bool:

@@ -27,13 +27,14 @@ def used_percent(smart: Smart) -> int | None:
 
 
 def spares(smart: Smart) -> Iterator[tuple[str, int, int]]:
-    """Name, percent left and the drive's own threshold, 0 if it sets none."""
+    """Name, percent left and the drive's own threshold, 0 if it sets none. A blank row is no percentage."""
     if smart.nvme is not None:
         if smart.nvme.spare_percent is not None:
             yield "spare blocks", smart.nvme.spare_percent, smart.nvme.spare_threshold_percent or 0
         return
     for attribute in smart.attributes.values():
-        if attribute.meaning.what == smart_meanings.SPARE_LEFT and (left := _percent(attribute.value)) is not None:
+        is_told = attribute.meaning.what == smart_meanings.SPARE_LEFT and not attribute.is_blank
+        if is_told and (left := _percent(attribute.value)) is not None:
             yield attribute.name, left, attribute.threshold or 0
     if smart.spare_percent is not None and smart.spare_threshold_percent:
         yield "spare blocks", smart.spare_percent, smart.spare_threshold_percent

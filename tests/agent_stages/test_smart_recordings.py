@@ -16,6 +16,7 @@ VERDICTS: dict[str, tuple[wire.Outcome, set[str], set[str], str]] = {
     "qemu-q35-scsi": (NOT_TESTED, set(), set(), "no health status"),
     "qemu-q35-usb": (NOT_TESTED, set(), set(), "Unknown USB bridge"),
     "virtio-vm": (NOT_TESTED, set(), set(), "Unable to detect device type"),
+    "written-apacer-as340-erase-counts": (PASSED, set(), set(), ""),
     "written-ata-log-unc-this-hour": (FAILED, {"smart.recent_read_errors"}, set(), "4 reads that failed"),
     "written-crc-three-million": (PASSED, set(), {"smart.crc_errors"}, "3118119 crc errors"),
     "written-end-to-end-error-failing-now": (
@@ -24,6 +25,7 @@ VERDICTS: dict[str, tuple[wire.Outcome, set[str], set[str], str]] = {
     "written-helium-82": (FAILED, {"smart.helium"}, set(), "Helium_Level is 82"),
     "written-hgst-no-187-devstat-uncorrectable": (FAILED, {"smart.reported_uncorrectable"}, set(), "500 reported"),
     "written-hot-in-the-past": (PASSED, set(), {"smart.past_prefail"}, "Airflow_Temperature_Cel was at its threshold"),
+    "written-innodisk-spare-not-kept": (PASSED, set(), set(), ""),
     "written-ironwolf-5-packed": (PASSED, set(), set(), ""),
     "written-kingston-life-left-zero": (FAILED, {"smart.wear"}, set(), "100 % of the rated writes"),
     "written-mx500-197-flips": (PASSED, set(), set(), ""),
@@ -49,6 +51,7 @@ VERDICTS: dict[str, tuple[wire.Outcome, set[str], set[str], str]] = {
         FAILED, {"smart.reallocated_sectors", "smart.self_test_failed"}, {"smart.past_prefail"}, "8256 reallocated"
     ),
     "written-reason-is-another-message": (NOT_TESTED, set(), set(), "no health status"),
+    "written-sandforce-198-of-how-many": (PASSED, set(), set(), ""),
     "written-sas-background-scan-unrecovered": (FAILED, {"smart.background_scan"}, set(), "its own scan can't read"),
     "written-sas-ie-disabled-says-passed": (NOT_TESTED, set(), set(), "SMART is switched off"),
     "written-sas-predicts-failure": (FAILED, {"smart.failing"}, set(), "DATA ERROR RATE TOO HIGH (asc 5dh, ascq 32h)"),

@@ -10,7 +10,7 @@ from agent.probes import smart_meanings
 from agent.probes.smart_attributes import in_its_format
 from tests.agent_stages import healthy, smart_verdicts
 from tests.agent_stages.healthy import ata, attribute, error_log, sas, ssd, statistic
-from tests.agent_stages.smart_verdicts import FAILED, PASSED
+from tests.agent_stages.smart_verdicts import FAILED, NOT_TESTED, PASSED
 
 
 def exception(asc: int, ascq: int) -> dict[str, Any]:
@@ -82,6 +82,16 @@ BAD = {
     "SanDisk's uncorrectable reads": (ssd(attribute(13, "Lifetime_UECC_Ct", 900)), "smart.reported_uncorrectable"),
     "Kingston's write protection": (ssd(attribute(167, "Write_Protect_Mode", 1)), "smart.write_protected"),
     "Toshiba's write protection": (ssd(attribute(167, "SSD_Protect_Mode", 2)), "smart.write_protected"),
+    "a spare that is used up": (ssd(attribute(232, "Available_Reservd_Space", 7, value=0)), "smart.spare"),
+    "spare blocks at their threshold, called old age": (ssd(at_threshold(170, "Spare_Block_Count")), "smart.prefail"),
+    "failed erasures, called old age": (ssd(at_threshold(172, "Block_Erase_Failures")), "smart.prefail"),
+    "SandForce's unreadable sectors": (
+        ssd(attribute(198, "Uncorrectable_Sector_Ct", 3 << 32 | 52, text="3/52")), "smart.uncorrectable_sectors"
+    ),
+    "Apacer with another controller": (
+        ssd(attribute(167, "SSD_Protect_Mode", 1), model_name="Apacer AS340 240GB", firmware_version="AP612PE0"),
+        "smart.write_protected",
+    ),
     "a rate of errors, called old age": (ata(at_threshold(200, "Multi_Zone_Error_Rate")), "smart.prefail"),
     "events of reallocation, called old age": (ata(at_threshold(196, "Reallocated_Event_Count")), "smart.prefail"),
     "heads of a drive with microwaves": (ata(at_threshold(27, "MAMR_Health_Monitor")), "smart.prefail"),
@@ -160,6 +170,13 @@ SOUND = {
     ),
     "a new drive of Fujitsu": (ata(attribute(198, "Offline_Scan_UNC_SectCt", 0)), set()),
     "no write protection": (ssd(attribute(167, "Write_Protect_Mode", 0)), set()),
+    "a spare of which InnoDisk keeps nothing": (ssd(attribute(232, "Spares_Remaining_Perc", 0, value=0)), set()),
+    "SandForce's drive without unreadable sectors": (
+        ssd(attribute(198, "Uncorrectable_Sector_Ct", 52, text="0/52")), set()
+    ),
+    "erasures that smartctl calls write protection": (
+        ssd(attribute(167, "SSD_Protect_Mode", 1), model_name="Apacer AS350 1TB", firmware_version="V4.25.0"), set()
+    ),
     "an unknown 167": (ssd(attribute(167, "Unknown_Attribute", 2, thresh=50)), set()),
     "slower links, called old age": (ata(at_threshold(183, "SATA_Downshift_Count")), {"smart.prefail"}),
     "heat by another name": (ata(at_threshold(194, "Device_Temperature")), {"smart.prefail"}),
@@ -196,6 +213,25 @@ def test_a_sound_drive_is_not_blamed_for_what_means_something_else(name: str) ->
     assert (verdict.outcome, verdict.critical, verdict.warning) == (PASSED, set(), warnings), verdict.words
 
 
+UNKNOWN = {
+    "a state of write protection that is no state": (
+        ssd(attribute(167, "SSD_Protect_Mode", 64)), "167 SSD_Protect_Mode is 64, which is no state"
+    ),
+    "nothing but a spare that is not kept": (
+        ssd(ata_smart_attributes={"table": [attribute(232, "Spares_Remaining_Perc", 0, value=0)]}),
+        "no attribute that counts errors or wear was read",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_a_number_of_unknown_meaning_is_not_tested(name: str) -> None:
+    document, reason = UNKNOWN[name]
+    verdict = smart_verdicts.of(document)
+    assert (verdict.outcome, verdict.critical) == (NOT_TESTED, set()), verdict.words
+    assert reason in verdict.words
+
+
 @pytest.mark.parametrize(("asc", "ascq"), [(0x5D, 0x20), (0x0B, 0x02), (0x0B, 0x01)])
 def test_the_sentence_of_a_sas_drive_is_shown(asc: int, ascq: int) -> None:
     assert f"what smartctl says (asc {asc:02x}h, ascq {ascq:02x}h)" in smart_verdicts.of(exception(asc, ascq)).words
@@ -212,7 +248,10 @@ def test_the_sentence_of_a_sas_drive_is_shown(asc: int, ascq: int) -> None:
         (0x0064, "0x000000000064", 100),
         (12, "13", None),
         (12, "12h+30m", None),
-        (12, "0/12", None),
+        (12, "0/12", 0),
+        (3 << 32 | 12, "3/12", 3),
+        (3 << 24 | 12, "3/12", 3),
+        (12, "3/12", None),
         (12, "garbled", None),
     ],
 )

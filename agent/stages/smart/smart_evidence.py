@@ -83,6 +83,8 @@ def _not_known(smart: smartctl.Smart) -> Iterator[str]:
     for number, one in smart.attributes.items():
         if one.meaning.what == smart_meanings.UNKNOWN and one.count != 0:
             yield f"{number} {one.name}: not known what it counts on this model"
+        elif one.meaning.what == smart_meanings.WRITE_PROTECTED and not smart_meanings.is_state(one.count or 0):
+            yield f"{number} {one.name} is {one.count}, which is no state, and not known what it is on this model"
         elif one.failed == NOW and not one.prefailure and one.meaning.what == smart_meanings.NOTHING:
             yield f"{number} {one.name} is at its threshold, and not known what it is on this model"
 
@@ -96,6 +98,8 @@ def _tells_of_wear(smart: smartctl.Smart, counted: dict[str, int]) -> bool:
 
 def _is_judged(one: Attribute) -> bool:
     what = one.meaning.what
+    if what == smart_meanings.SPARE_LEFT and one.is_blank:
+        return False
     return what in _OF_FLASH or (what == smart_meanings.FAILURE_TO_COME and bool(one.threshold))
 
 
