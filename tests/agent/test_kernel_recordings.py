@@ -310,6 +310,37 @@ I/O error, dev sda, sector 0 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 0
     assert told(text) == [("disk.io_error", WARNING, "sdb"), ("disk.io_error", CRITICAL, "sda")]
 
 
+OF_THE_LAST_BOOT = """\
+BERT: Error records from previous boot:
+[Hardware Error]: event severity: fatal
+[Hardware Error]:  Error 0, type: fatal
+[Hardware Error]:   section_type: Firmware Error Record Reference
+[Hardware Error]:   Firmware Error Record Type: SOC Firmware
+"""
+
+
+@pytest.mark.parametrize("before", ["", "kernel: ", "2026-11-23 14:51:03 kernel: "])
+def test_a_report_of_the_last_boot_is_known_though_the_hosts_name_was_taken_out(before: str) -> None:
+    text = "".join(f"{before}{line}\n" for line in OF_THE_LAST_BOOT.splitlines())
+    assert told(text) == [("system.error_before_boot", WARNING, "system")]
+
+
+def test_the_blanks_of_a_web_page_are_blanks() -> None:
+    lines = OF_THE_LAST_BOOT.splitlines()[1:]
+    text = "".join(f"Nov 23 12:12:03 pve1 kernel: [    1.21020{n}] {line}\n" for n, line in enumerate(lines))
+    said = [("system.error_before_boot", WARNING, "system")]
+    assert told(text) == told(text.replace("    ", "\xa0\xa0\xa0 ").replace(":  ", ":\xa0 ")) == said
+
+
+def test_a_disk_that_is_write_protected_fails_and_a_stick_does_not() -> None:
+    text = """\
+scsi host6: usb-storage 1-1:1.0
+sd 6:0:0:0: [sdb] Write Protect is on
+sd 0:0:0:0: [sda] Write Protect is on
+"""
+    assert told(text) == [("smart.write_protected", WARNING, "sdb"), ("smart.write_protected", CRITICAL, "sda")]
+
+
 def test_a_program_that_crashed_is_the_kernels_line() -> None:
     line = "[  812.3] stress-ng-cpu[812]: segfault at 7f00 ip 000055d0 sp 00007ffc error 4 in stress-ng[55d0+2f]\n"
     assert told(line) == [("system.program_crashed", WARNING, "system")]

@@ -35,6 +35,8 @@ _SYSLOG = re.compile(
     r"(?P<host>\S{1,255}) (?:[a-z0-9]{2,8}\.[a-z]{3,7} )?(?P<who>[^\s:\[\]]{1,64})(?:\[\d{1,10}\])?: ?"
 )
 _MONOTONIC = re.compile(r"\S{1,255} (?P<who>kernel|[\w.@-]{1,64}\[\d{1,10}\]): ")
+# What is left of such a line where the host's name was taken out.
+_NO_HOST = re.compile(r"(?:\d{4}-\d\d-\d\d[T ][\d:]{8}\S{0,16} )?kernel: ?")
 # A program's line in the kernel's log. The kernel's own line about a crashed program begins the same way.
 _PROGRAM = re.compile(
     r"\(?[\w.@/-]{1,64}\)?\[\d{1,10}\]: (?!segfault at|general protection|trap |bad frame)|"
@@ -55,6 +57,8 @@ _NO_LOG = re.compile(r"(?:-?(?:ba|da|z)?sh|sudo|dmesg|journalctl|cat|tail): |-- 
 
 def findings(text: str, names: Names) -> list[Finding] | None:
     """The findings of a run in which every line of the log were new. None for a recording without a kernel line."""
+    # Mails and web pages have no-break spaces in place of blanks.
+    text = text.replace("\xa0", " ")
     lines = records(text)
     classifier, tallies = Classifier(), Tallies()
     for record in lines:
@@ -116,6 +120,8 @@ def _level(line: str) -> tuple[int | None, str]:
 
 
 def _without_syslog(line: str) -> tuple[bool, str]:
+    if match := _NO_HOST.match(line):
+        return True, line[match.end() :]
     match = _SYSLOG.match(line)
     return (match["who"] == "kernel", line[match.end() :]) if match else (True, line)
 

@@ -31,16 +31,17 @@ _OF_NICS = (
     "watchdog", "unit hang", "timeout", "heat", "bnx2x", "fan ", "link lost", "mlx", "bnxt", "checksum", "module",
     "thermal threshold", "power on the pcie", "pci error", "timed out", "reset adapter",
     "recovery mode", "adapter removed",
-    "error detected", "error occurred", "fatal error", "failed with error",
+    "error detected", "error occurred", "fatal error", "failed with error", "ecc err", "dma status error",
+    "failed to read reg", "hardware error", "hardware initialization", "going to be reset",
 )  # fmt: skip
 _OF_SYSTEM = (
     "bug", "lockup", "rcu", "thermal", "temperature", "modulated", "segfault", "protection", "trap ", "bad frame",
     "oops", "opcode", "divide error", "stack segment", "double fault", "panic", "unable to handle", "squashfs",
-    "blocked for", "out of memory", "page table", "to wakeup", "alive state", "assume dead",
+    "blocked for", "out of memory", "page table", "to wakeup", "alive state", "assume dead", "hc died",
 )  # fmt: skip
 _OF_BUSES = (
     "pcie bus error", "aer: ", "dpc", "edr:", "pciehp", "giving up", "power state", "retraining", "edac pci",
-    "nmi", "frozen state", "iotlb_inv",
+    "nmi", "frozen state", "iotlb_inv", "header type",
 )  # fmt: skip
 # The first reader that answers decides. So a reader that names a device stands before one that can't.
 GROUPS = (
@@ -51,9 +52,12 @@ GROUPS = (
     Group(_OF_BUSES, buses.PATTERNS),
     Group((" error", "disk failure", "failing path"), (block.ERROR, *block.PATTERNS)),
     Group(("qla2xxx", "lpfc"), fibre.PATTERNS),
-    Group(("sas", "mpi3mr", "hpsa", "smartpqi", "aac", "arcmsr", "3w-", "failed with error"), controllers.PATTERNS),
-    Group(("sd ", "scsi", "ata", "nvme"), drives.PATTERNS),
-    Group(("nvrm", "sxid", "amdgpu", "gpu hang", "as wedged"), gpus.READERS),
+    Group(
+        ("sas", "mpi3mr", "hpsa", "smartpqi", "aac", "arcmsr", "3w-", "ahci controller", "failed with error"),
+        controllers.PATTERNS,
+    ),
+    Group(("sd ", "scsi", "ata", "nvme", "not responding"), drives.PATTERNS),
+    Group(("nvrm", "sxid", "amdgpu", "gpu hang", "as wedged", "gpu lockup"), gpus.READERS),
     Group(_OF_NICS, nics.PATTERNS),
     Group(_OF_SYSTEM, system.PATTERNS),
 )

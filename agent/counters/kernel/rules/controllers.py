@@ -34,7 +34,7 @@ PATTERNS = (
     critical(
         _CODE,
         rf"{_MPT}.{{0,60}}(?:\bfault_state\(|coredump_state\(|SAS host is non-operational|"
-        r"(?:diag|hard|unit) reset: FAILED|"
+        r"(?:diag|hard|unit) reset: FAILED|port enable: FAILED|"
         r"failed going to (?:ready|operational) state|Command Timeout|handshake failed)",
     ),
     critical(_CODE, rf"{_MPT}failure at .{{0,80}}/_scsih_probe\(\)"),
@@ -47,14 +47,16 @@ PATTERNS = (
         r"\b(?P<hba>mpi3mr\d+): .{0,60}(?:\bfault[_ ]?code|\bfault\s{0,8}:\s?code\(|\bfaulted\b|unrecoverable|"
         r"reset (?:is )?failed)",
     ),
-    critical(_CODE, r"\bhpsa .{0,60}(?:controller lockup detected|resetting (?:logical|physical) )"),
+    critical(_CODE, r"\bhpsa .{0,60}(?:controller lockup detected|resetting (?:logical|physical) |: hardware error)"),
     critical(_CODE, r"\bsmartpqi .{0,60}(?:controller is offline|controller offline|no heartbeat|resetting scsi )"),
     critical(
         _CODE,
-        r"\baacraid:? .{0,60}(?:Host (?:adapter|bus|device|target) (?:abort|reset) request|Adapter health - -?\d)",
+        r"\baacraid:? .{0,60}(?:Host (?:adapter|bus|device|target) (?:abort|reset) request|Adapter health - -?\d|"
+        r"Reset (?:attempt )?failed)",
     ),
     critical(_CODE, r"\b(?P<word>aac(?:raid)?\d*):? .{0,40}adapter kernel panic"),
     critical(_CODE, r"\b(?P<word>arcmsr\d+): .{0,40}(?:abort device command|bus reset eh|notify .{0,20}timeout)"),
+    critical(_CODE, r"\bahci .{0,40}AHCI controller unavailable!"),
     critical(_CODE, probe_failed("nvme|ahci|megaraid_sas|mpt[23]sas|mpi3mr|hpsa|smartpqi|aacraid|arcmsr|qla2xxx|lpfc")),
     critical(_CODE, r"\b3w-\w{4,5}: (?P<word>scsi\d+): (?:AEN: )?ERROR"),
 )

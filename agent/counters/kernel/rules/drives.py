@@ -18,6 +18,14 @@ PATTERNS = (
     critical(
         "smart.failing", rf"{_SD}Add\. Sense: .{{0,60}}(?:prediction threshold exceeded(?! \(false)|impending failure)"
     ),
+    # The kernel waits 100 s. The end of the line may be a record of its own, without the drive's name.
+    critical("disk.io_error", rf"{_SD}Spinning up disk[. ]{{0,200}}not responding"),
+    critical("disk.io_error", r"^[. ]{0,200}not responding\.\.\.$"),
+    # Also a path of an array that is on standby.
+    warning("disk.io_error", rf"{_SD}Read Capacity\(\d+\) failed: Result:"),
+    critical("smart.write_protected", rf"{_SD}Write Protect is on"),
+    warning("smart.temperature", rf"{_SD}Add\. Sense: Warning - specified temperature exceeded"),
+    warning("smart.enclosure", rf"{_SD}Add\. Sense: Warning - enclosure degraded"),
     critical("disk.io_error", rf"{_SD}timing out command, waited \d+s"),
     critical("disk.io_error", rf"{_SCSI}(?:tag#\d+ )?timing out command, waited \d+s"),
     critical("disk.io_error", rf"{_SD}Medium access timeout failure\. Offlining disk!"),
@@ -27,6 +35,8 @@ PATTERNS = (
     # The link to a drive behind a SAS controller dropped, and may come back.
     warning("disk.link_unsteady", rf"{_SCSI}device_block, handle\("),
     critical("disk.medium_error", rf"{_ATA}error: \{{[^}}]{{0,60}}\bUNC\b"),
+    # The last digit is 1: a drive is there, and no link (Serial ATA 3.1, SStatus DET).
+    warning("disk.link_unsteady", rf"{_ATA}SATA link down \(SStatus [0-9A-F]{{0,2}}1 "),
     # Without the commands of optical drives: PACKET, 0xa0 and 0xa1.
     critical(
         "disk.link_error",
@@ -41,6 +51,8 @@ PATTERNS = (
         "disk.medium_error",
         r"\b(?P<blk>nvme\d+(?:c\d+)?n\d+): [\w/ ]{1,40}\(0x[0-9a-f]+\) @ LBA .{0,100}\(sct 0x2 / sc 0x8[0-4]\)",
     ),
+    # An answer to a command that was never sent: the drive's firmware, or data lost on the way.
+    critical("disk.controller_error", rf"{_NVME}(?:invalid id \d+ completed on queue|request 0x[0-9a-f]+ genctr)"),
     critical("disk.controller_error", r"\bblock (?P<blk>nvme\d+n\d+): no available path - failing I/O"),
     critical(
         "disk.controller_error",

@@ -82,4 +82,5 @@ READERS = (
     critical("gpu.driver_error", rf"\bXe has declared device (?P<gpu>{PCI}) as wedged"),
     critical("gpu.driver_error", r"\[drm:amdgpu_job_timedout.{0,20}\] \*ERROR\* ring \S+ timeout"),
     warning("gpu.driver_error", r"\bGPU HANG: ecode"),
+    warning("gpu.driver_error", rf"\bradeon (?P<gpu>{PCI}): GPU lockup \("),
 )

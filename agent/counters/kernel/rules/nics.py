@@ -37,6 +37,19 @@ PATTERNS = (
     critical("nic.stopped", r"(?:has been|was) stopped because it (?:has )?over ?heated"),
     critical("nic.stopped", rf"{_BNX2X}Fan Failure on Network Controller"),
     critical("nic.stopped", r"\bPCIe link lost"),
+    # Reads give only ones: the card has left the bus.
+    critical("nic.stopped", r"\b(?:igb|igc): Failed to read reg 0x"),
+    critical(
+        "nic.stopped", r"\b(?:e1000e|igb|igc|ixgbe) .{0,60}: (?:Hardware Error\b|Error on hardware initialization)"
+    ),
+    critical("nic.stopped", r"\bixgbe .{0,60}Received ECC Err, initiating reset"),
+    critical("nic.stopped", r"\btg3 .{0,60}DMA Status error"),
+    critical(
+        "nic.stopped",
+        r"\bmlx4_core .{0,60}(?:timed out \(go bit not cleared\)|device is going to be reset)",
+    ),
+    # The card's firmware did not answer a command.
+    warning("nic.card", r"\bbnxt_en .{0,60}(?:Error \(timeout: \d+\) msg|Firmware not responding, status)"),
     critical("nic.stopped", r"\bmlx[45]_core .{0,100}(?:Internal error detected|firmware internal error)"),
     critical("nic.stopped", r"\bmlx5_core .{0,100}(?:device's health compromised|Fatal error \d+ detected)"),
     critical(

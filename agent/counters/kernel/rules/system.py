@@ -35,7 +35,7 @@ PATTERNS = (
     # This name belongs to no known part: a core that never started is in no table of the kernel.
     critical("cpu.offline", r"do_boot_cpu failed\(-?\d+\) to wakeup (?P<word>CPU#\d+)"),
     critical("cpu.offline", r"\b(?P<word>CPU\d+) failed to report alive state"),
-    critical("system.hardware_error", r"xHCI host controller not responding, assume dead"),
+    critical("system.hardware_error", r"xHCI host controller not responding, assume dead|\bHC died; cleaning up"),
     # Read from the network or from memory, so not the fault of a disk.
     warning("system.image_corrupt", r"SQUASHFS error: "),
     warning("system.hung_task", r"task \S{1,40} blocked for more than \d+ seconds"),
