@@ -86,10 +86,10 @@ def answer(request: Request) -> Answer:
     try:
         call = CALLS[request.call]
         boot = authenticate(request)
-        taken = _taken(request, boot)
-        cut = (taken.cut,) if call.take else ()
+        message = taken(request, boot)
+        cut = (message.cut,) if call.take else ()
         with transactions.short(f"run {request.run} {request.call}"):
-            return Answer(200, codec.dumps(call.handle(boot, taken.message, request.address, *cut)))
+            return Answer(200, codec.dumps(call.handle(boot, message.message, request.address, *cut)))
     except Rejected as error:
         if error.run is not None:
             _show(error.run, "token_refused", request, error.reason)
@@ -119,7 +119,7 @@ def read(request: Request) -> Request:
         return replace(request, taken=error)
 
 
-def _taken(request: Request, boot: Boot) -> Bounded:
+def taken(request: Request, boot: Boot) -> Bounded:
     if isinstance(request.taken, codec.WireError):
         raise request.taken
     if request.taken is not None:
@@ -148,6 +148,12 @@ def authenticate(request: Request) -> Boot:
     boot = Boot.objects.select_related("run").defer(*HEAVY).filter(run=token.run, number=token.boot).first()
     if boot is None:
         raise Rejected(_run(request), f"a token of boot {token.boot}; there was no such boot")
+    check(request, token, boot)
+    return boot
+
+
+def check(request: Request, token: tokens.Token, boot: Boot) -> None:
+    """Whether this token is the one of its boot, and may make this call. Raises Rejected."""
     run = boot.run
     if not tokens.signed_by_us(token, run.host_id):
         raise Rejected(run, "a token that we did not sign")
@@ -157,7 +163,6 @@ def authenticate(request: Request) -> Boot:
         raise Rejected(run, "a token that does not match")
     if why := _too_late(run, boot, request.call):
         raise Rejected(run, why)
-    return boot
 
 
 def _too_late(run: Run, boot: Boot, call: str) -> str:

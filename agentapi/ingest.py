@@ -1,12 +1,17 @@
 """Group commit: one thread writes the heartbeats, logs and measurements of all agents. It commits all waiting calls in
-one transaction. There is no fixed waiting time: with one agent each call commits at once; with a thousand, many share a
-commit. Each caller is answered after its rows are committed. A transaction that has been open for `GROUP_S` takes no
-more calls: the rest of the group follows in the next one.
+one transaction, with one statement for each table (`together.py`). Each caller is answered after its rows are
+committed. There is no fixed waiting time: with one agent each call commits at once. While several agents call at the
+same time, the thread rests `REST_S` between two transactions, so that more of them share the next one.
+
+The calls that can't be answered so follow in a second transaction, one after the other, each in a savepoint of its own.
+That is so for a refusal, for a change of state, and for all calls of a group in which an error occurred. A transaction
+that has been open for `GROUP_S` takes no more of them: the rest follows in the next one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import queue
 import threading
@@ -15,16 +20,22 @@ from concurrent.futures import Future
 
 from django.db import close_old_connections, connection
 
-from agentapi import endpoint
+from agentapi import endpoint, together
 from agentapi.endpoint import Answer, Request
+from runs.database import failures as dbfailures
 from runs.database import limits as dblimits
 from runs.database import transactions
 
 log = logging.getLogger("vetting.ingest")
 MAX_GROUP = 200
 GROUP_S = 0.25
-MAX_WAITING = 5000
+REST_S = 0.01
+# A group of this size is worth its transaction: no rest after it.
+ENOUGH = 50
+# As many as are answered within two seconds.
+MAX_WAITING = 4000
 Group = list[tuple[Request, Future[Answer]]]
+_Ready = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Answer]", "Future[Answer]"]
 
 
 class Overloaded(Exception):
@@ -38,15 +49,22 @@ class Writer:
         self._waiting: queue.SimpleQueue[tuple[Request, Future[Answer]]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
+        self._ready: list[_Ready] = []
 
     async def submit(self, request: Request) -> Answer:
         """Wait for the answer, which comes once it is committed. Raises Overloaded."""
         if self._waiting.qsize() > MAX_WAITING:
             raise Overloaded
+        loop = asyncio.get_running_loop()
         future: Future[Answer] = Future()
+        answered: asyncio.Future[Answer] = loop.create_future()
+        future.add_done_callback(lambda done: self._ready.append((loop, answered, done)))
         self._waiting.put((request, future))
         self._ensure_running()
-        return await asyncio.wrap_future(future)
+        try:
+            return await answered
+        finally:
+            future.cancel()  # has no effect if it was answered, or is being committed
 
     def _ensure_running(self) -> None:
         with self._starting:
@@ -57,22 +75,51 @@ class Writer:
     def _write_for_ever(self) -> None:
         dblimits.use(dblimits.AGENT)
         while True:
-            if group := self._gather():
-                self.answer(group)
+            group = self._gather()
+            self.answer(group)
+            if 1 < len(group) < ENOUGH:
+                time.sleep(REST_S)
 
     def answer(self, group: Group) -> None:
         """Set the result of each future: its answer once it is committed, or the error that prevented it."""
+        if group:
+            group = self._write_together(group)
+            self._hand_out()
         while group:
             group = self._write(group)
+            self._hand_out()
+
+    def _hand_out(self) -> None:
+        """Wake those who wait, a whole group at once. To wake the event loop for each takes longer than to write it."""
+        ready, self._ready = self._ready, []
+        for loop in dict.fromkeys(loop for loop, _, _ in ready):
+            mine = [(answered, done) for one, answered, done in ready if one is loop]
+            with contextlib.suppress(RuntimeError):  # the event loop has ended, and with it those who waited
+                loop.call_soon_threadsafe(_give, mine)
+
+    def _write_together(self, group: Group) -> Group:
+        """Answer the calls that need no transaction of their own. Returns the others: all of them after an error, which
+        may be that of one call only."""
+        try:
+            close_old_connections()
+            answers = together.answer([request for request, _ in group])
+        except Exception as error:  # any error: the thread must go on
+            if dbfailures.is_passing(error):
+                _not_committed(group, error)
+                return []
+            log.warning("%d calls are answered one by one, after an error", len(group), exc_info=error)
+            return group
+        left = []
+        for one, answer in zip(group, answers, strict=True):
+            one[1].set_result(answer) if answer else left.append(one)
+        return left
 
     def _write(self, group: Group) -> Group:
         """Write one transaction. Returns the calls for which there was no time."""
         try:
             answers = self._commit([request for request, _ in group])
         except Exception as error:  # any error: these callers must get it, and the thread must go on
-            log.exception("a group of %d calls was not committed", len(group))
-            _fail(group, error)
-            connection.close()
+            _not_committed(group, error)
             return []
         for (_, future), answer in zip(group, answers, strict=False):
             future.set_result(answer)
@@ -121,9 +168,22 @@ def _is_undone() -> bool:
     return connection.vendor == "sqlite" and not connection.connection.in_transaction
 
 
-def _fail(group: Group, error: Exception) -> None:
+def _give(answers: list[tuple[asyncio.Future[Answer], Future[Answer]]]) -> None:
+    """Called in the event loop."""
+    for answered, done in answers:
+        if answered.done() or done.cancelled():
+            continue
+        if (error := done.exception()) is not None:
+            answered.set_exception(error)
+        else:
+            answered.set_result(done.result())
+
+
+def _not_committed(group: Group, error: Exception) -> None:
+    log.error("a group of %d calls was not committed", len(group), exc_info=error)
     for _, future in group:
         future.set_exception(error)
+    connection.close()
 
 
 writer = Writer()

@@ -64,7 +64,7 @@ def heartbeat_answer(run: Run, stage_run: StageRun | None, at_work: tuple[str, i
     """`at_work` is the stage and attempt that the agent says it runs."""
     cmd = command(run)
     attempt = stage_run.attempt if stage_run else 0
-    retry = bool(stage_run and stage_run.by_retry and at_work != (stage_run.name, attempt) and cmd is wire.Cmd.CONTINUE)
+    retry = cmd is wire.Cmd.CONTINUE and tells_retry(stage_run, at_work)
     return wire.HeartbeatAnswer(
         cmd=wire.Cmd.RETRY_STAGE if retry else cmd,
         next_state=run.state,
@@ -75,6 +75,11 @@ def heartbeat_answer(run: Run, stage_run: StageRun | None, at_work: tuple[str, i
         reason=run.stopped_by if cmd is not wire.Cmd.CONTINUE else "",
         link_s=link_s(stage_run),
     )
+
+
+def tells_retry(stage_run: StageRun | None, at_work: tuple[str, int]) -> bool:
+    """Whether the agent, in its hold, must be told to come back for this attempt."""
+    return bool(stage_run and stage_run.by_retry and at_work != (stage_run.name, stage_run.attempt))
 
 
 def link_s(stage_run: StageRun | None) -> float:

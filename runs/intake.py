@@ -4,6 +4,7 @@ transaction, so each function is short and makes few queries."""
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 from django.db.models import F
 from django.utils import timezone
@@ -27,9 +28,11 @@ def heartbeat(boot: Boot, message: wire.Heartbeat, address: str) -> wire.Heartbe
     """Note when the host was heard of, keep its progress if it changed, answer with the command."""
     run = boot.run if boot.run.state in ENDED else claimed(boot, message.boot_id)
     stage_run = stage_rows.current(run) if run.state in TESTING else None
-    changed = _keep_progress(stage_run, message)
+    progress = new_progress(stage_run, message)
+    if stage_run is not None and progress is not None:
+        StageRun.objects.filter(pk=stage_run.pk).update(progress=progress)
     Run.objects.filter(pk=run.pk).update(
-        last_seen=timezone.now(), **({"progress_seq": F("progress_seq") + 1} if changed else {})
+        last_seen=timezone.now(), **({} if progress is None else {"progress_seq": F("progress_seq") + 1})
     )
     return answers.heartbeat_answer(run, stage_run, (message.stage, message.attempt))
 
@@ -51,12 +54,17 @@ def _append(run: Run, lines: list[wire.LogLine]) -> None:
     if run.log_bytes >= bounds.RUN_LOG.most:
         left_out.count_more(run, "log lines", len(lines))
         return
-    text = "".join(logfiles.format_line(line.time, line.level, line.stage, line.text) for line in lines)
+    text = log_text(lines)
     if run.log_bytes + len(text) >= bounds.RUN_LOG.most:
         end = f"the log has reached {bounds.RUN_LOG.most:,} bytes: what follows is counted, and not kept"
         text += logfiles.format_line(timezone.now().timestamp(), "warning", "", end)
     length = logfiles.append(run.pk, run.log_bytes, text.encode())
     Run.objects.filter(pk=run.pk).update(log_bytes=length)
+
+
+def log_text(lines: list[wire.LogLine]) -> str:
+    """The lines as they stand in the file."""
+    return "".join(logfiles.format_line(line.time, line.level, line.stage, line.text) for line in lines)
 
 
 def measurements(boot: Boot, message: wire.SensorBatch, address: str) -> wire.Accepted:
@@ -66,12 +74,17 @@ def measurements(boot: Boot, message: wire.SensorBatch, address: str) -> wire.Ac
     if message.seq > boot.sensor_seq:
         Run.objects.filter(pk=run.pk).update(sensor_seq=F("sensor_seq") + 1)
         if Boot.objects.filter(pk=boot.pk, sensor_seq__lt=message.seq).update(sensor_seq=message.seq):
-            if run.sensor_seq * wire.MAX_MEASUREMENTS_PER_BATCH < bounds.RUN_MEASUREMENTS.most:
+            if has_room(run):
                 measured.store([(run.pk, message.measurements)])
             else:
                 left_out.count_more(run, "measurements", len(message.measurements))
             _check_limits(run, message.measurements)
     return wire.Accepted(max(message.seq, boot.sensor_seq))
+
+
+def has_room(run: Run, more: int = 0) -> bool:
+    """Whether the run may store another batch of measurements, after `more` of them."""
+    return (run.sensor_seq + more) * wire.MAX_MEASUREMENTS_PER_BATCH < bounds.RUN_MEASUREMENTS.most
 
 
 def last_seen_text(run: Run) -> str:
@@ -99,21 +112,24 @@ def claimed(boot: Boot, boot_id: str) -> Run:
     return boot.run
 
 
-def _keep_progress(stage_run: StageRun | None, message: wire.Heartbeat) -> bool:
+def new_progress(stage_run: StageRun | None, message: wire.Heartbeat) -> list[Any] | None:
+    """The progress to store; None if it is as before, or of another attempt."""
     if stage_run is None or (message.stage, message.attempt) != (stage_run.name, stage_run.attempt):
-        return False
-    progress = codec.encode(message.progress)
-    if progress == stage_run.progress:
-        return False
-    StageRun.objects.filter(pk=stage_run.pk).update(progress=progress)
-    return True
+        return None
+    progress: list[Any] = codec.encode(message.progress)
+    return None if progress == stage_run.progress else progress
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=32_768)
 def _sensor_limits(run_id: int) -> dict[str, float]:
     """From the profile, which was frozen when the run was queued."""
     limits: dict[str, float] = Run.objects.only("profile").get(pk=run_id).profile.get("sensors", {})
     return limits
+
+
+def may_break_limit(run: Run, batch: list[wire.Measurement]) -> bool:
+    """Whether a sample is beyond a limit. If none is, `_check_limits` finds nothing, whatever came before."""
+    return sensor_limits.is_any_beyond(_sensor_limits(run.pk), batch)
 
 
 def _check_limits(run: Run, batch: list[wire.Measurement]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from agent.contract import wire
@@ -54,8 +55,22 @@ def is_known(name: str) -> bool:
 
 def of(sensors: Mapping[str, float]) -> list[Limit]:
     """The limits that are checked here, the critical ones first."""
-    limits = [_limit(match, value) for name, value in sensors.items() if (match := _NAME.fullmatch(name))]
-    return sorted(limits, key=lambda limit: limit.severity != wire.Severity.CRITICAL)
+    return list(_of(tuple(sensors.items())))
+
+
+@lru_cache(maxsize=256)
+def _of(sensors: tuple[tuple[str, float], ...]) -> tuple[Limit, ...]:
+    limits = [_limit(match, value) for name, value in sensors if (match := _NAME.fullmatch(name))]
+    return tuple(sorted(limits, key=lambda limit: limit.severity != wire.Severity.CRITICAL))
+
+
+@lru_cache(maxsize=256)
+def _by_what(sensors: tuple[tuple[str, float], ...]) -> dict[tuple[str, str, str], list[Limit]]:
+    """The limits of each component kind, measurement and unit."""
+    found: dict[tuple[str, str, str], list[Limit]] = {}
+    for limit in _of(sensors):
+        found.setdefault((limit.kind, limit.measure, limit.unit.lower()), []).append(limit)
+    return found
 
 
 def check(
@@ -71,6 +86,16 @@ def check(
             if limit.is_for(samples[0]) and (worst := _worst(limit, samples)):
                 found.setdefault((worst.component, worst.name, limit.side), _finding(limit, worst))
     return list(found.values())
+
+
+def is_any_beyond(sensors: Mapping[str, float], batch: Iterable[wire.Measurement]) -> bool:
+    """Whether a single sample is beyond a limit. If none is, `check` and `broken_by_first` find nothing."""
+    limits = _by_what(tuple(sensors.items()))
+    return any(
+        limit.is_broken_by(one.value)
+        for one in batch
+        for limit in limits.get((one.component_kind, one.name, one.unit.lower()), ())
+    )
 
 
 def broken_by_first(sensors: Mapping[str, float], batch: Iterable[wire.Measurement]) -> list[wire.Measurement]:

@@ -12,12 +12,13 @@ import pytest
 from django.db import OperationalError, connection, transaction
 
 from agent.contract import codec, wire
-from agentapi import endpoint, ingest
+from agentapi import endpoint, ingest, together
 from agentapi.endpoint import Request
 from hosts.models import Host
 from runs import lifecycle
 from runs.files import logs as logfiles
-from runs.models import Run
+from runs.models import Boot, Run
+from runs.received import Bounded
 from tests.rows import a_host
 from tests.talker import EXPECTED, MAC, Talker
 
@@ -62,14 +63,14 @@ def test_a_refused_call_takes_no_other_down_and_is_in_the_history(talker: Talker
 
 
 def test_a_fault_of_ours_in_one_call_is_a_500_for_that_call(talker: Talker, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = endpoint.answer
+    real = endpoint.taken
 
-    def breaks_for_seq_2(request: Request) -> endpoint.Answer:
+    def breaks_for_seq_2(request: Request, boot: Boot) -> Bounded:
         if b'"seq":2' in request.body:
             raise RuntimeError("a bug")
-        return real(request)
+        return real(request, boot)
 
-    monkeypatch.setattr(endpoint, "answer", breaks_for_seq_2)
+    monkeypatch.setattr(endpoint, "taken", breaks_for_seq_2)
     assert [a.status for a in submit(*(log_request(talker, n) for n in (1, 2, 3)))] == [200, 500, 200]
 
 
@@ -77,21 +78,21 @@ def test_the_writer_lives_on_after_a_group_that_could_not_be_committed(
     talker: Talker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer = ingest.Writer()
-    real, broken = writer._commit, [True]
+    real, broken = together.answer, [True]
 
-    def fails_once(requests: list[Request]) -> list[endpoint.Answer]:
+    def fails_once(requests: list[Request]) -> list[endpoint.Answer | None]:
         if broken.pop() if broken else False:
-            raise RuntimeError("disk full")
+            raise OperationalError("database or disk is full")
         return real(requests)
 
-    monkeypatch.setattr(writer, "_commit", fails_once)
+    monkeypatch.setattr(together, "answer", fails_once)
 
     async def two_in_turn() -> tuple[object, endpoint.Answer]:
         first = await asyncio.gather(writer.submit(log_request(talker, 1)), return_exceptions=True)
         return first[0], await writer.submit(log_request(talker, 1))
 
     failed, answer = asyncio.run(two_in_turn())
-    assert isinstance(failed, RuntimeError) and answer.status == 200
+    assert isinstance(failed, OperationalError) and answer.status == 200
     assert connection.is_usable()
 
 
@@ -167,6 +168,7 @@ def test_a_group_that_takes_long_is_committed_in_several_transactions(
     talker: Talker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ingest, "GROUP_S", 0.0)
+    monkeypatch.setattr(together, "answer", lambda requests: [None] * len(requests))
     writer, sizes = ingest.Writer(), []
     real = writer._commit
     monkeypatch.setattr(writer, "_commit", lambda requests: sizes.append(len(requests)) or real(requests))
