@@ -17,7 +17,10 @@ _SUSPECT = re.compile(rf"\\[ubfr]|{re.escape(TOKEN_PREFIX)}|[\x7f-\x9f{UNSEEN}]"
 
 
 def may_need_cleaning(text: str) -> bool:
-    """Whether `cleaned` could change or refuse something in this JSON text."""
+    """Whether `cleaned` could change or refuse something in this JSON text. Most are ASCII, where three searches for a
+    word take a hundredth of the time."""
+    if text.isascii() and "\\" not in text and "\x7f" not in text and TOKEN_PREFIX not in text:
+        return False
     return _SUSPECT.search(text) is not None
 
 

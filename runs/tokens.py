@@ -14,6 +14,7 @@ import re
 import secrets
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 from threading import Lock
 
 import bcrypt
@@ -26,7 +27,8 @@ _ANY = re.compile(re.escape(TOKEN_PREFIX) + r"[A-Za-z0-9._-]*")
 REMOVED = "[token removed]"
 _FORM = re.compile(r"vt1\.(\d{1,18})\.(\d{1,9})\.([A-Za-z0-9_-]{22})\.([A-Za-z0-9_-]{43})")
 _PROCESS_KEY = secrets.token_bytes(32)
-_MEMO_SIZE = 4096
+# More than there are hosts under test at once: one more than fits, and every call of each takes bcrypt again.
+_MEMO_SIZE = 32_768
 
 
 def without_tokens(text: str) -> str:
@@ -82,9 +84,13 @@ def matches(token: str, kept_hash: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=4)
+def _key(secret: str) -> bytes:
+    return hashlib.sha256(b"vetting run token" + secret.encode()).digest()
+
+
 def _sign(run: int, host: int, boot: int, nonce: str) -> str:
-    key = hashlib.sha256(b"vetting run token" + settings.SECRET_KEY.encode()).digest()
-    digest = hmac.digest(key, f"{run}|{host}|{boot}|{nonce}".encode(), "sha256")
+    digest = hmac.digest(_key(settings.SECRET_KEY), f"{run}|{host}|{boot}|{nonce}".encode(), "sha256")
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
@@ -93,7 +99,7 @@ def _short(token: str) -> bytes:
 
 
 class _Memo:
-    """The last few thousand hashes that matched, each with the keyed digest of its token."""
+    """The last hashes that matched, each with the keyed digest of its token."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, bytes] = OrderedDict()

@@ -16,11 +16,13 @@ from pathlib import Path
 from django.conf import settings
 from django.utils import timezone
 
+from agent.contract.wire import TOKEN_PREFIX
 from hosts import bounds
 from hosts.readable import readable
 from runs import tokens
 
 _BLOCK_BYTES = 64 * 1024
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
 _LEVELS = {"debug": "DEBUG", "info": "INFO", "warning": "WARN", "error": "ERROR"}
 
 
@@ -63,6 +65,8 @@ def format_line(time: float, level: str, stage: str, text: str) -> str:
 
 def clean(text: str) -> str:
     """The text on one line, without control characters and run tokens, cut to its bound."""
+    if text.isascii() and text.isprintable() and len(text) <= bounds.LOG_LINE.most and TOKEN_PREFIX not in text:
+        return text
     line = readable(text.replace("\t", " ").replace("\n", " "))
     return bounds.LOG_LINE.cut(tokens.without_tokens(line))
 
@@ -73,14 +77,15 @@ def append(run_id: int, committed_bytes: int, data: bytes) -> int:
     If the file is shorter than that (the janitor removed it, a backup was restored), write at its end. Raises OSError,
     e.g. on a full disk. Nothing is lost then: the agent gets no answer and sends the batch again.
     """
-    file = path(run_id)
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    with os.fdopen(descriptor, "wb", buffering=0) as stream:
-        start = min(os.fstat(descriptor).st_size, committed_bytes)
-        stream.truncate(start)
-        stream.seek(start)
-        _write_all(stream.fileno(), data)
+    descriptor = _opened(run_id)
+    try:
+        size = os.fstat(descriptor).st_size
+        start = min(size, committed_bytes)
+        if size > start:
+            os.ftruncate(descriptor, start)
+        _write_all(descriptor, data, start)
+    finally:
+        os.close(descriptor)
     return start + len(data)
 
 
@@ -131,10 +136,21 @@ def _last_lines(block: bytes, start: int, count: int) -> Tail:
     return Tail([parse_line(row.decode("utf-8", "replace")) for row in kept], start + skipped)
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def _opened(run_id: int) -> int:
+    """A descriptor of the log, which is made if it is missing."""
+    file = os.path.join(settings.RUNS_DIR, str(run_id), "run.log")
+    try:
+        return os.open(file, _FLAGS, 0o640)
+    except FileNotFoundError:
+        path(run_id).parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        return os.open(file, _FLAGS, 0o640)
+
+
+def _write_all(descriptor: int, data: bytes, start: int) -> None:
     view = memoryview(data)
     while view:
-        view = view[os.write(descriptor, view) :]
+        written = os.pwrite(descriptor, view, start)
+        view, start = view[written:], start + written
 
 
 def _stamp(time: float) -> str:
@@ -143,4 +159,4 @@ def _stamp(time: float) -> str:
         moment = datetime.fromtimestamp(time, UTC)
     except (OverflowError, OSError, ValueError):
         moment = datetime.fromtimestamp(0, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return f"{moment.isoformat(timespec='milliseconds')[:-6]}Z"
