@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from agent.events import Events, Timing
+from agent.link.client import spread
 from agent.link.errors import BadMessage, NotAllowed, TokenRefused, Unreachable
 
 T = TypeVar("T")
@@ -24,7 +25,8 @@ def call_until_answered(post: Callable[[], T], events: Events, timing: Timing, a
 
 
 def call_until_reachable(post: Callable[[], T], events: Events, timing: Timing, announce: Announce) -> T:
-    """Call again after every outage and refused token. NotAllowed and BadMessage are raised to the caller."""
+    """Call again after every outage and refused token, not before the orchestrator said. NotAllowed and BadMessage are
+    raised to the caller."""
     wait_s = timing.retry_first_s
     while True:
         try:
@@ -34,5 +36,5 @@ def call_until_reachable(post: Callable[[], T], events: Events, timing: Timing, 
             events.pause(timing.refused_s)
         except Unreachable as error:
             announce("warning", f"the orchestrator is out of reach: {error}")
-            events.pause(wait_s)
+            events.pause(spread(max(wait_s, error.retry_after_s)))
             wait_s = min(2 * wait_s, timing.retry_cap_s)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import random
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -17,6 +18,10 @@ from agent.link.redact import printable, sendable
 T = TypeVar("T")
 TIMEOUT_S = 10.0
 ANSWER_CAP_BYTES = 4 * 1024 * 1024
+# The longest time for which an orchestrator may hold us off.
+RETRY_AFTER_CAP_S = 60.0
+# Hosts that were refused together come back over so much more time than they were told.
+SPREAD = 0.5
 _BY_STATUS: dict[int, type[CallFailed]] = {
     401: TokenRefused,
     403: TokenRefused,
@@ -45,9 +50,9 @@ class Client:
 
     def post_encoded(self, call: str, body: bytes, answer: type[T]) -> T:
         """The same for a message that was encoded and stored earlier."""
-        status, reply = self._exchange(f"/api/v1/runs/{self.target.run}/{call}", body)
+        status, reply, retry_after_s = self._exchange(f"/api/v1/runs/{self.target.run}/{call}", body)
         if status != 200:
-            raise _error(call, status, reply)
+            raise _error(call, status, reply, retry_after_s)
         try:
             return codec.loads(answer, reply)
         except codec.WireError as error:
@@ -58,7 +63,7 @@ class Client:
             self._connection.close()
             self._connection = None
 
-    def _exchange(self, path: str, body: bytes) -> tuple[int, bytes]:
+    def _exchange(self, path: str, body: bytes) -> tuple[int, bytes, float]:
         """Send, and send once more on a new connection if the open one has failed. A message may arrive twice and
         counts once."""
         kept = self._connection is not None
@@ -74,7 +79,7 @@ class Client:
             self.close()
             raise Unreachable(f"{self.target.url}: {_error_text(error)}") from None
 
-    def _once(self, path: str, body: bytes) -> tuple[int, bytes]:
+    def _once(self, path: str, body: bytes) -> tuple[int, bytes, float]:
         if self._connection is None:
             url = urlsplit(self.target.url)
             assert url.hostname, "cmdline.parse refuses an address without a host"
@@ -84,7 +89,7 @@ class Client:
         reply = response.read(ANSWER_CAP_BYTES)
         if not response.isclosed():
             self.close()
-        return response.status, reply
+        return response.status, reply, _seconds(response.getheader("Retry-After"))
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.target.token}", "Content-Type": "application/json"}
@@ -96,9 +101,23 @@ def encoded(message: object) -> bytes:
     return json.dumps(tree, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-def _error(call: str, status: int, reply: bytes) -> CallFailed:
+def spread(wait_s: float) -> float:
+    """A wait before the next try, made longer by chance, so that many hosts don't come back at the same moment."""
+    return wait_s * random.uniform(1, 1 + SPREAD)
+
+
+def _error(call: str, status: int, reply: bytes, retry_after_s: float) -> CallFailed:
     kind = _BY_STATUS.get(status) or (Unreachable if status >= 500 else BadMessage)
-    return kind(f"{call} was answered {status}: {_reason(reply)}")
+    error = kind(f"{call} was answered {status}: {_reason(reply)}")
+    if isinstance(error, Unreachable):
+        error.retry_after_s = retry_after_s
+    return error
+
+
+def _seconds(retry_after: str | None) -> float:
+    """The header Retry-After in seconds, up to the cap; 0 if it is missing or a date."""
+    text = (retry_after or "").strip()
+    return min(float(text), RETRY_AFTER_CAP_S) if text.isascii() and text.isdigit() else 0.0
 
 
 def _reason(reply: bytes) -> str:

@@ -9,7 +9,9 @@ class CallFailed(Exception):
 
 class Unreachable(CallFailed):
     """The bench must act: no connection, no answer in time, or an orchestrator in trouble (5xx). The agent tries
-    again."""
+    again, after `retry_after_s` if the orchestrator said so."""
+
+    retry_after_s: float = 0.0
 
 
 class TokenRefused(CallFailed):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from agent.contract import wire
 from agent.host import identity
-from agent.link.client import Client
+from agent.link.client import Client, spread
 from agent.link.errors import CallFailed, Unreachable
 
 
@@ -44,6 +44,7 @@ class Heartbeat:
         self._continued: dict[AtWork, float] = {}
         self._silent_since: float | None = None
         self._link_until = -math.inf
+        self._held_off_s = 0.0
         self._wake = threading.Event()
         self._over = False
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -82,11 +83,11 @@ class Heartbeat:
             started = time.monotonic()
             self._wake.clear()
             self._beat()
-            self._wake.wait(max(0.0, self.interval_s - (time.monotonic() - started)))
+            self._wake.wait(max(self._held_off_s, self.interval_s - (time.monotonic() - started)))
         self.client.close()
 
     def _beat(self) -> None:
-        sent, at_work = time.monotonic(), self._at_work
+        sent, at_work, self._held_off_s = time.monotonic(), self._at_work, 0.0
         message = wire.Heartbeat(self.boot_id, at_work.stage, at_work.attempt, identity.uptime_s(), self._progress)
         try:
             answer = self.client.post("heartbeat", message, wire.HeartbeatAnswer)
@@ -106,6 +107,8 @@ class Heartbeat:
         self.on_answer(answer)
 
     def _unanswered(self, error: CallFailed) -> None:
+        if isinstance(error, Unreachable):  # two intervals at most: the host must not look lost
+            self._held_off_s = spread(min(error.retry_after_s, 2 * self.interval_s))
         if self._silent_since is None:
             self._silent_since = time.monotonic()
             going_on = "testing goes on" if isinstance(error, Unreachable) else "somebody must look"

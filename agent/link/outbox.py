@@ -14,8 +14,8 @@ from typing import TypeVar
 
 from agent.contract import wire
 from agent.host.spool import LOG_CAP_BYTES, SENSOR_CAP_BYTES, Spool
-from agent.link.client import Client, encoded
-from agent.link.errors import BadMessage, CallFailed
+from agent.link.client import Client, encoded, spread
+from agent.link.errors import BadMessage, CallFailed, Unreachable
 from agent.link.redact import printable
 
 T = TypeVar("T")
@@ -50,6 +50,7 @@ class Outbox:
         self._over, self._awake = threading.Event(), threading.Event()
         self._asked, self._flushed = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
+        self._not_before = -math.inf
 
     def log(self, level: str, text: str) -> None:
         """Write to the run's log. A text of several lines makes several entries."""
@@ -110,7 +111,7 @@ class Outbox:
             if asked or time.monotonic() >= sensors_due:
                 sensors_due = time.monotonic() + self.sensor_interval_s
                 self.cut_measurements()
-            reached = self.deliver(client)
+            reached = (asked or time.monotonic() >= self._not_before) and self.deliver(client)
             if asked and not (reached and len(self.sensors)):
                 self._asked.clear()
                 self._flushed.set()
@@ -127,8 +128,8 @@ class Outbox:
         return self._over.is_set()
 
     def deliver(self, client: Client) -> bool:
-        """Send what is stored, oldest first, a bounded number of batches. What fails is tried in the next turn. Returns
-        whether the orchestrator was reachable."""
+        """Send what is stored, oldest first, a bounded number of batches. What fails is tried in the next turn, but
+        not before the orchestrator said. Returns whether the orchestrator was reachable."""
         try:
             for _ in range(BATCHES_PER_TURN):
                 if not self._send_oldest(client, "log", self.logs):
@@ -136,7 +137,9 @@ class Outbox:
             for _ in range(BATCHES_PER_TURN):
                 if not self._send_oldest(client, "sensor", self.sensors):
                     break
-        except CallFailed:
+        except CallFailed as error:
+            if isinstance(error, Unreachable):
+                self._not_before = time.monotonic() + spread(error.retry_after_s)
             return False
         return True
 
