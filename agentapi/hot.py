@@ -1,5 +1,5 @@
-"""The three calls that every agent makes every few seconds, as a bare ASGI application: no middleware, no thread per
-request, one commit for many calls (`ingest.py`)."""
+"""The three calls that every agent makes every few seconds: no middleware, no thread per request, one commit for many
+calls (`ingest.py`). `reply` answers one; `application` is the same as a bare ASGI application."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from runs.live.allowance import Allowance
 log = logging.getLogger("vetting.agentapi")
 # An agent has at most three calls under way: heartbeat, log and measurements.
 CALLS_EACH = 16
+# As many tokens as `runs.tokens` remembers.
+MOST_WARMED = 32_768
 
 
 class BodyTooLarge(Exception):
@@ -29,25 +31,32 @@ class BodyTooLarge(Exception):
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """POST /api/v1/runs/{run}/{heartbeat|log|sensor}; `run` and `call` come from the URL router."""
     kwargs = scope["url_route"]["kwargs"]
-    reply = await _reply(scope, receive, int(kwargs["run"]), kwargs["call"])
-    headers = [
+    answer = await _answer(scope, receive, int(kwargs["run"]), kwargs["call"])
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers(answer)})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+def headers(answer: Answer) -> list[tuple[bytes, bytes]]:
+    return [
         (b"content-type", b"application/json"),
-        (b"content-length", str(len(reply.body)).encode()),
+        (b"content-length", str(len(answer.body)).encode()),
         (b"cache-control", b"no-store"),
-        *((name.lower().encode(), value.encode()) for name, value in endpoint.more_headers(reply).items()),
+        *((name.lower().encode(), value.encode()) for name, value in endpoint.more_headers(answer).items()),
     ]
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": reply.body})
 
 
-async def _reply(scope: dict[str, Any], receive: Any, run: int, call: str) -> Answer:
+async def _answer(scope: dict[str, Any], receive: Any, run: int, call: str) -> Answer:
     if scope["method"] != "POST":
         return endpoint.problem(405, "POST it")
     try:
         body = await _body(scope, receive)
     except BodyTooLarge:
         return endpoint.problem(413, f"more than {settings.AGENT_BODY_LIMIT_BYTES} bytes")
-    request = Request(call, run, _bearer(scope), body, (scope.get("client") or ("",))[0])
+    return await reply(Request(call, run, _bearer(scope), body, (scope.get("client") or ("",))[0]))
+
+
+async def reply(request: Request) -> Answer:
+    """The answer to one call, after it was committed; 503 if it has to be sent again."""
     try:
         await _warm(request)
         with _place_in_line(request):
@@ -55,7 +64,7 @@ async def _reply(scope: dict[str, Any], receive: Any, run: int, call: str) -> An
     except ingest.Overloaded:
         return endpoint.problem(503, "overloaded: send it again")
     except Exception as error:
-        log.exception("run %s %s: not answered", run, call)
+        log.exception("run %s %s: not answered", request.run, request.call)
         why = f" ({dbfailures.reason(error)})" if dbfailures.is_passing(error) else ""
         return endpoint.problem(503, f"not recorded{why}: send it again")
 
@@ -107,17 +116,21 @@ def _check_once(request: Request) -> None:
 
 
 def _remember(bearer: str) -> None:
-    if len(_warmed) > 8192:
+    if len(_warmed) >= MOST_WARMED:
         _warmed.clear()
     _warmed.add(bearer)
 
 
 def _bearer(scope: dict[str, Any]) -> str:
     for name, value in scope["headers"]:
-        if name == b"authorization" and value[:7].lower() == b"bearer ":
-            token: str = value[7:].decode("latin-1").strip()
+        if name == b"authorization" and (token := bearer(value)):
             return token
     return ""
+
+
+def bearer(value: bytes) -> str:
+    """The token in the value of a header Authorization; empty if it has another form."""
+    return value[7:].decode("latin-1").strip() if value[:7].lower() == b"bearer " else ""
 
 
 async def _body(scope: dict[str, Any], receive: Any) -> bytes:

@@ -1,8 +1,9 @@
 """The web process: agents' hot calls, event streams, and Django for the rest.
 
-    daphne vetting.asgi:application
+    daphne vetting.asgi:application        (or uvicorn, with a proxy before it: docs/operations.md)
 
-- Heartbeat, log and sensor calls go to a bare ASGI application that commits for many at once.
+- Heartbeat, log and sensor calls are answered by `agentapi.hot`, which commits for many at once: under daphne straight
+  from its connection (front/agents.py), else as a bare ASGI application.
 - Event streams go to a Channels consumer. Through Django each would hold a thread and a database connection, and
   daphne would crash at its end while one is open (django-eventstream's view, 23 of 26 stops; the consumer, 0 of 16).
 - Everything else goes to Django in one of a few threads (front/threads.py): some for people, some for machines, one for
@@ -34,7 +35,7 @@ from pxe import bootfiles  # noqa: E402
 from runs.database import limits as dblimits  # noqa: E402
 from runs.live import stream as live  # noqa: E402
 from vetting import health  # noqa: E402
-from vetting.front import channel, trouble  # noqa: E402
+from vetting.front import agents, trouble  # noqa: E402
 from vetting.front.logins import Logins, is_attempt, sets_password  # noqa: E402
 from vetting.front.threads import Threads, pooled  # noqa: E402
 
@@ -65,11 +66,15 @@ class Requests:
 
         return in_its_own_context
 
-    async def end(self, limit_s: float = 5) -> None:
-        """Let the requests finish, then cancel the tasks that are left and wait for their end. (A cancelled request of
-        Django's leaves two tasks of its own behind.)"""
+    async def finish(self, limit_s: float = 5) -> None:
+        """Let the requests finish."""
         if self._running:
             await asyncio.wait(self._running, timeout=limit_s)
+
+    async def end(self) -> None:
+        """Let the requests finish, then cancel the tasks that are left and wait for their end. (A cancelled request of
+        Django's leaves two tasks of its own behind.)"""
+        await self.finish()
         left = asyncio.all_tasks() - {asyncio.current_task()}
         for task in left:
             task.cancel()
@@ -112,20 +117,38 @@ routes: list[Any] = [
 ]
 http = URLRouter(routes)
 requests = Requests()
-application = ProtocolTypeRouter({"http": requests.each_apart(http)})
+
+
+async def lifespan(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """uvicorn says when it starts and stops, daphne does not. uvicorn ends its own tasks by itself."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.shutdown":
+            await live.close_all()
+            await requests.finish()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+application = ProtocolTypeRouter({"http": requests.each_apart(http), "lifespan": lifespan})
 
 
 async def end_all() -> None:
     await live.close_all()
+    await agents.answering.end(limit_s=5)
     await requests.end()
 
 
-def end_all_with_daphne() -> None:
-    """Wait for all applications when daphne stops. daphne cancels them but waits only for the first to end, and for
-    none if it finds an idle connection. CPython then collects unfinished tasks and crashes (in 9 of 13 stops under
-    load)."""
+def serve_with_daphne() -> None:
+    """Use our connections, and wait for all applications when daphne stops. daphne cancels them but waits only for the
+    first to end, and for none if it finds an idle connection. CPython then collects unfinished tasks and crashes (in 9
+    of 13 stops under load)."""
+    from vetting.front import channel
+
+    channel.stand_before_daphne()
     reactor = sys.modules.get("twisted.internet.reactor")
-    if reactor is not None and "daphne.server" in sys.modules:
+    if reactor is not None:
         from twisted.internet.defer import Deferred
 
         reactor.addSystemEventTrigger(
@@ -133,6 +156,6 @@ def end_all_with_daphne() -> None:
         )
 
 
-channel.stand_before_daphne()
-end_all_with_daphne()
+if "daphne.server" in sys.modules:
+    serve_with_daphne()
 bootfiles.start_in_background()

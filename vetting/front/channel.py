@@ -27,6 +27,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
 from runs.live.allowance import Allowance, OnceAMinute
+from vetting.front import agents
 
 log = logging.getLogger("vetting.web")
 
@@ -74,8 +75,7 @@ class Request(WebRequest):
         if self.content.tell() + len(data) > self.limit:
             return channel.refuse_size(self.limit)
         if not self._hold(len(data)):
-            text = "too many request bodies are under way: send it again"
-            return channel.refuse(HTTPStatus.SERVICE_UNAVAILABLE, text)
+            return channel.refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many bodies are under way: send it again")
         self.content.write(data)
 
     def _hold(self, count: int) -> bool:
@@ -97,11 +97,11 @@ class Request(WebRequest):
             self.held = 0
 
     def process(self) -> Any:
-        """Process the request without two features of daphne that a client can trigger: the change to WebSocket, where
-        none of these bounds apply, and a path prefix, which would give one address many names."""
+        """Process it without two features of daphne that a client can trigger: the change to WebSocket, where none of
+        these bounds apply, and a path prefix, which would give one address many names."""
         self.requestHeaders.removeHeader(b"upgrade")
         self.requestHeaders.removeHeader(b"daphne-root-path")
-        return super().process()
+        return None if agents.answering.take(self) else super().process()
 
     def finish(self) -> None:
         super().finish()
