@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = (ROOT / "requirements/base.txt", ROOT / "requirements/dev.txt")
+LOCKS = tuple(ROOT / f"requirements/{part}.txt" for part in ("base", "uvicorn", "dev"))
 SERVICES = ("pypi", "osv")
 KNOWN_TO_BE_BAD = "pyyaml==5.3"  # CVE-2020-14343: code runs while YAML is read
 NONE_KNOWN, VULNERABLE, NOT_AUDITED = 0, 1, 3

@@ -1,4 +1,4 @@
-"""`manage.py web`: become the web process (daphne) that vetting.yaml describes. Runs the system checks first."""
+"""`manage.py web`: become the web process that vetting.yaml describes. Runs the system checks first."""
 
 from __future__ import annotations
 
@@ -7,14 +7,28 @@ import sys
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
+
+SERVERS = {
+    "daphne": ("-b", "{listen}", "-p", "{port}", "--no-server-name", "--verbosity", "0"),
+    # Without a limit on its end it would wait for open pages for ever.
+    "uvicorn": (
+        *("--host", "{listen}", "--port", "{port}", "--ws", "none", "--no-server-header", "--no-access-log"),
+        *("--log-level", "warning", "--timeout-keep-alive", "60", "--timeout-graceful-shutdown", "5"),
+    ),
+}
 
 
 class Command(BaseCommand):
     help = "Serve the dashboard, the agents and the boot files, as vetting.yaml says."
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--server", choices=SERVERS, default="daphne", help="uvicorn needs a proxy before it (docs/operations.md)"
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         web = settings.VETTING.web
-        listen = ["-b", web.listen, "-p", str(web.port), "--no-server-name", "--verbosity", "0"]
+        words = [word.format(listen=web.listen, port=web.port) for word in SERVERS[options["server"]]]
         os.chdir(settings.BASE_DIR)
-        os.execv(sys.executable, [sys.executable, "-m", "daphne", *listen, "vetting.asgi:application"])
+        os.execv(sys.executable, [sys.executable, "-m", options["server"], *words, "vetting.asgi:application"])
