@@ -6,12 +6,13 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import agents, imports, overhead, pages, report, results, rows, streams
+from tests.bench import agents, imports, ingest, overhead, pages, report, results, rows, streams
 from tests.rack.zoo.specimen import MACHINES
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
-    "agents": lambda options: agents.main(options.agents, options.seconds),
+    "agents": agents.main,
     "imports": lambda options: imports.main(options.imported),
+    "ingest": lambda options: ingest.main(),
     "overhead": lambda options: overhead.main(options.machine),
     "pages": lambda options: pages.main(options.hosts, options.measurements),
     "report": lambda options: report.main(options.rows, options.findings),
@@ -21,7 +22,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
 }
 
 
-def main() -> None:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("name", choices=BENCHMARKS, nargs="?", default="agents")
     parser.add_argument("--agents", type=int, default=200)
@@ -35,7 +36,16 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=100)
     parser.add_argument("--events", type=int, default=40)
     parser.add_argument("--every", type=float, default=5, metavar="SECONDS")
-    options = parser.parse_args()
+    parser.add_argument("--json", action="store_true", help="the last line of output is one JSON object")
+    parser.add_argument("--server", choices=agents.SERVERS, default="daphne")
+    parser.add_argument("--database", default="", metavar="URL", help="instead of a new SQLite file")
+    parser.add_argument("--find", action="store_true", help="agents: search the number at which p99 passes 250 ms")
+    parser.add_argument("--overload", action="store_true", help="agents: ten times as much for ten seconds")
+    return parser
+
+
+def main() -> None:
+    options = parser().parse_args()
     BENCHMARKS[options.name](options)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import requests
 
 from agent.contract import codec, wire
-from tests.bench import agents
+from tests.bench import agents, fleet
 from tests.ports import free_port
 
 LARGEST_BYTES = 2 * 1024 * 1024
@@ -25,9 +25,9 @@ EVERY_S = 0.1
 def main() -> None:
     with TemporaryDirectory() as directory:
         port = free_port()
-        agents._set_up(Path(directory), port)
-        (loud, calm, third) = agents._claimed_runs(3)
-        web = agents._start_web(port)
+        fleet.set_up(Path(directory), port)
+        loud, calm, third = ((one.run, one.token) for one in fleet.claimed_runs(3))
+        web = agents._start_web("daphne", port)
         try:
             url = f"http://127.0.0.1:{port}"
             quiet_s = _beats(url, calm, lambda: time.sleep(5))
