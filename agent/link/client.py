@@ -121,7 +121,7 @@ def _seconds(retry_after: str | None) -> float:
 
 
 def _reason(reply: bytes) -> str:
-    with contextlib.suppress(ValueError, AttributeError, TypeError):
+    with contextlib.suppress(ValueError, AttributeError, TypeError, KeyError):
         return printable(json.loads(reply)["error"])[:500]
     return printable(reply[:200].decode(errors="replace"))
 
