@@ -25,6 +25,7 @@ from agentapi.endpoint import Answer, Request
 from runs.database import failures as dbfailures
 from runs.database import limits as dblimits
 from runs.database import transactions
+from runs.together import Stale
 
 log = logging.getLogger("vetting.ingest")
 MAX_GROUP = 200
@@ -107,7 +108,8 @@ class Writer:
             if dbfailures.is_passing(error):
                 _not_committed(group, error)
                 return []
-            log.warning("%d calls are answered one by one, after an error", len(group), exc_info=error)
+            is_known = isinstance(error, OSError | Stale)
+            log.warning("%d calls go one by one: %s", len(group), error, exc_info=None if is_known else error)
             return group
         left = []
         for one, answer in zip(group, answers, strict=True):

@@ -124,7 +124,7 @@ class Together:
         may be stored already."""
         rows = [(one.boot.pk, one.boot.log_seq, one.boot.sensor_seq, one.log_seq, one.sensor_seq) for one in sent]
         if _update(_BOOTS, rows) != len(rows):
-            raise Stale
+            raise Stale("another process has answered one of them meanwhile")
 
     def _of(self, boot: Boot) -> _Sent:
         if boot.pk not in self._sent:
