@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import os
 import sys
 from typing import Any
@@ -158,4 +159,5 @@ def serve_with_daphne() -> None:
 
 if "daphne.server" in sys.modules:
     serve_with_daphne()
+gc.freeze()  # what was loaded stays: the collector need not look at it again and again
 bootfiles.start_in_background()

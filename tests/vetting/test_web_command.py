@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -24,16 +25,21 @@ def environment(tmp_path: Path, configuration: str) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_it_serves_where_the_configuration_says_and_ends_on_sigterm(tmp_path: Path) -> None:
+@pytest.mark.parametrize("server", ["daphne", "uvicorn"])
+def test_it_serves_where_the_configuration_says_and_ends_on_sigterm(tmp_path: Path, server: str) -> None:
+    if find_spec(server) is None:
+        pytest.skip("pip install --require-hashes -r requirements/uvicorn.txt")
     port = free_port()
     web = f"web: {{listen: 127.0.0.1, port: {port}, boot_port: {free_port()}}}\n"
     env = environment(tmp_path, web)
     subprocess.run(
         [sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=env, check=True, timeout=START_LIMIT_S
     )
-    process = subprocess.Popen([sys.executable, "manage.py", "web"], cwd=ROOT, env=env)
+    process = subprocess.Popen([sys.executable, "manage.py", "web", "--server", server], cwd=ROOT, env=env)
     try:
         assert _answers(f"http://127.0.0.1:{port}/admin/login/", process) == 200
+        call = requests.post(f"http://127.0.0.1:{port}/api/v1/runs/1/heartbeat", data=b"{}", timeout=30)
+        assert (call.status_code, call.json()) == (401, {"error": "no token of ours"})
     finally:
         process.send_signal(signal.SIGTERM)
     assert process.wait(15) in (0, -signal.SIGTERM)

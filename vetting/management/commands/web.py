@@ -9,13 +9,12 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
+# The backlog is of connections that wait to be taken: a thousand hosts may come at once, after a loss of power.
+# Without a limit on its end, uvicorn would wait for open pages for ever.
 SERVERS = {
-    "daphne": ("-b", "{listen}", "-p", "{port}", "--no-server-name", "--verbosity", "0"),
-    # Without a limit on its end it would wait for open pages for ever.
-    "uvicorn": (
-        *("--host", "{listen}", "--port", "{port}", "--ws", "none", "--no-server-header", "--no-access-log"),
-        *("--log-level", "warning", "--timeout-keep-alive", "60", "--timeout-graceful-shutdown", "5"),
-    ),
+    "daphne": "-e tcp:port={port}:interface={escaped}:backlog=1024 --no-server-name --verbosity 0",
+    "uvicorn": "--host {listen} --port {port} --backlog 1024 --ws none --no-server-header --no-access-log "
+    "--log-level warning --timeout-keep-alive 60 --timeout-graceful-shutdown 5",
 }
 
 
@@ -29,6 +28,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         web = settings.VETTING.web
-        words = [word.format(listen=web.listen, port=web.port) for word in SERVERS[options["server"]]]
+        names = {"listen": web.listen, "escaped": web.listen.replace(":", r"\:"), "port": web.port}
+        words = [word.format(**names) for word in SERVERS[options["server"]].split()]
         os.chdir(settings.BASE_DIR)
         os.execv(sys.executable, [sys.executable, "-m", options["server"], *words, "vetting.asgi:application"])
