@@ -32,10 +32,7 @@ ROOT = Path(__file__).parents[2]
 WARM_UP_S = 10.0
 MOST_P99_MS = 250.0
 OVERLOAD = Pace(seconds=50, times=10, burst_from=15, burst_to=25)
-SERVERS = {
-    "daphne": ("daphne", "--no-server-name", "--verbosity", "0", "-b", "127.0.0.1", "-p", "{port}"),
-    "uvicorn": ("uvicorn", "--no-access-log", "--log-level", "warning", "--host", "127.0.0.1", "--port", "{port}"),
-}
+SERVERS = ("daphne", "uvicorn")
 
 
 def main(options: Namespace) -> None:
@@ -157,8 +154,7 @@ class Costs:
 
 
 def _start_web(server: str, port: int) -> subprocess.Popen[bytes]:
-    words = [word.format(port=port) for word in SERVERS[server]]
-    web = subprocess.Popen([sys.executable, "-m", *words, "vetting.asgi:application"], cwd=ROOT, env=os.environ)
+    web = subprocess.Popen([sys.executable, "manage.py", "web", "--server", server], cwd=ROOT, env=os.environ)
     for _ in range(600):
         try:
             if requests.get(f"http://127.0.0.1:{port}/livez", timeout=5).ok:
