@@ -55,7 +55,8 @@ def loads(kind: type[T], body: bytes) -> T:
 
 def encode(value: Any) -> Any:
     """A message as plain JSON types."""
-    names = _names(type(value))
+    kind: Any = type(value)
+    names = _names(kind)
     if names is not None:
         return {name: encode(getattr(value, name)) for name in names}
     if isinstance(value, StrEnum):
@@ -182,7 +183,7 @@ def _dataclass(kind: type) -> Decoder:
         if type(data) is not dict:
             raise _wrong("object", data)
         if scalars and _is_plain(scalars, data):
-            plain = object.__new__(kind)
+            plain: Any = object.__new__(kind)
             plain.__dict__.update(data)  # a frozen dataclass's own __init__ takes three times as long
             return plain
         if not decoders:  # made late: a type may hold itself
@@ -204,7 +205,7 @@ def _dataclass(kind: type) -> Decoder:
     return decode_dataclass
 
 
-def _is_plain(scalars: tuple[tuple[str, type], ...], data: dict[str, Any]) -> bool:
+def _is_plain(scalars: tuple[tuple[str, Any], ...], data: dict[str, Any]) -> bool:
     """Whether these are exactly the fields in their order, ASCII texts and finite numbers: the usual case, for which
     nothing has to be converted. A batch has fifty of them."""
     if len(data) != len(scalars):
@@ -212,7 +213,7 @@ def _is_plain(scalars: tuple[tuple[str, type], ...], data: dict[str, Any]) -> bo
     for (name, value), (wanted, kind) in zip(data.items(), scalars, strict=True):
         if name != wanted or type(value) is not kind:
             return False
-        if not (value.isascii() if kind is str else math.isfinite(value)):
+        if not (value.isascii() if isinstance(value, str) else math.isfinite(value)):
             return False
     return True
 
