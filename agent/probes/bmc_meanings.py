@@ -36,7 +36,7 @@ _FATAL, _CORRECTED = re.compile(r"\b(?<!non )fat(?:al)?\b"), re.compile(r"\bcor(
 # "The system locked up before it was able to log the original issue" (the same guide, "SMI Timeout").
 _LOCKED_UP = re.compile(r"\bsmi ?time ?out")
 _BETWEEN_CPUS = re.compile(r"\b[qu]pi\b")
-_MACHINE_CHECK = re.compile(r"ierr|caterr|mcerr|cat err")
+_MACHINE_CHECK = re.compile(r"ierr|caterr|mcerr|cat err|\bmce\b|machine ch(?:ec)?k")
 _SUPPLY = re.compile(r"\bpsu?[ _]?\d|power ?supply|\bpws\d")
 _DRIVE = re.compile(r"\bhdd|\bssd|drive|disk|\bnvme")
 _OF_ANY_PART = ("entity presence", "power unit", "module / board", "add-in card", "other fru", "chassis")
@@ -146,12 +146,13 @@ def _generic(entry: LogEntry, words: str) -> Meaning | None:
 
 def _by_name(entry: LogEntry, words: str) -> Meaning | None:
     """The meaning of an entry without a text for its event."""
-    if words or entry.kind != "critical interrupt":
+    if words or entry.kind not in ("critical interrupt", "unknown"):
         return None
     name = _plain(entry)
     is_between_cpus = _BETWEEN_CPUS.search(name) is not None
     if _FATAL.search(name):
-        found = events.MACHINE_CHECK if is_between_cpus else events.PCIE
+        is_of_cpu = is_between_cpus or _MACHINE_CHECK.search(name)
+        found = events.MACHINE_CHECK if is_of_cpu else events.PCIE
     elif _CORRECTED.search(name):
         found = events.CPU_CORRECTED if is_between_cpus else events.PCIE_CORRECTED
     else:

@@ -319,10 +319,34 @@ BERT: Error records from previous boot:
 """
 
 
-@pytest.mark.parametrize("before", ["", "kernel: ", "2026-11-23 14:51:03 kernel: "])
+@pytest.mark.parametrize("before", ["", "kernel: ", "2026-11-23 14:51:03 kernel: ", "Nov 23 14:51:03 kernel: "])
 def test_a_report_of_the_last_boot_is_known_though_the_hosts_name_was_taken_out(before: str) -> None:
     text = "".join(f"{before}{line}\n" for line in OF_THE_LAST_BOOT.splitlines())
     assert told(text) == [("system.error_before_boot", WARNING, "system")]
+
+
+def test_a_driver_before_its_colon_is_no_program_where_the_hosts_name_was_taken_out() -> None:
+    text = "Nov  3 14:51:03 kernel: ata3: COMRESET failed (errno=-16)\nNov  3 14:51:04 kernel: EXT4-fs: mounted\n"
+    assert told(text) == [("disk.link_error", CRITICAL, "ata3")]
+
+
+FELL_OFF = """\
+[ 1843.308145] NVRM: The NVIDIA GPU 0000:b3:00.0
+               NVRM: (PCI ID: 10de:26b5) installed in this system has
+               NVRM: fallen off the bus and is not responding to commands.
+[ 1843.439662] pcieport 0000:b0:01.0:    [12] Timeout
+"""
+
+
+def test_a_message_of_several_lines_is_one() -> None:
+    assert told(FELL_OFF) == [("gpu.driver_error", CRITICAL, "0000:b3:00.0")]
+    raw = "4,9,1843308145,-;" + FELL_OFF.splitlines()[0][15:] + r"\x0aNVRM: fallen off the bus" + "\n"
+    assert told(raw) == told(FELL_OFF)
+
+
+def test_a_line_after_a_programs_message_is_no_part_of_the_one_before() -> None:
+    text = "[    5.308145] ata3: SATA link up\n[    6.308145] fio[812]: begin\n               hard resetting link\n"
+    assert told(text) == []
 
 
 def test_the_blanks_of_a_web_page_are_blanks() -> None:

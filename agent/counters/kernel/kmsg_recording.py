@@ -36,7 +36,9 @@ _SYSLOG = re.compile(
 )
 _MONOTONIC = re.compile(r"\S{1,255} (?P<who>kernel|[\w.@-]{1,64}\[\d{1,10}\]): ")
 # What is left of such a line where the host's name was taken out.
-_NO_HOST = re.compile(r"(?:\d{4}-\d\d-\d\d[T ][\d:]{8}\S{0,16} )?kernel: ?")
+_NO_HOST = re.compile(
+    r"(?:(?:\d{4}-\d\d-\d\d[T ][\d:]{8}\S{0,16}|[^\W\d_]{3,5}\.? [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?) {1,2})?kernel: ?"
+)
 # A program's line in the kernel's log. The kernel's own line about a crashed program begins the same way.
 _PROGRAM = re.compile(
     r"\(?[\w.@/-]{1,64}\)?\[\d{1,10}\]: (?!segfault at|general protection|trap |bad frame)|"
@@ -84,11 +86,18 @@ def _usb_disks(lines: list[Record]) -> Inventory:
 def records(text: str) -> list[Record]:
     """The kernel's lines. Lines that begin with # are the recorder's comments."""
     found: list[Record] = []
+    indent = 0
     for line in text.splitlines():
+        if found and indent and line[:indent].isspace() and not line[indent : indent + 1].isspace():
+            # dmesg indents further lines of one message by the width of its stamp; /dev/kmsg has this between them.
+            found[-1] = replace(found[-1], text=rf"{found[-1].text}\x0a{line[indent:]}")
+            continue
+        indent = 0
         if line.startswith(" DEVICE=") and found:
             found[-1] = replace(found[-1], device=line[8:].strip())
         elif line.strip() and not line.startswith(("#", " SUBSYSTEM=")) and (record := _record(line, found)):
             found.append(record)
+            indent = stamp.end() if (stamp := _UPTIME.match(line)) else 0
     return found
 
 
