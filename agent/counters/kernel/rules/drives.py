@@ -51,6 +51,8 @@ PATTERNS = (
         "disk.medium_error",
         r"\b(?P<blk>nvme\d+(?:c\d+)?n\d+): [\w/ ]{1,40}\(0x[0-9a-f]+\) @ LBA .{0,100}\(sct 0x2 / sc 0x8[0-4]\)",
     ),
+    # The drive reports an error of its own. Some sound ones answer so to a command that they do not know.
+    warning("disk.controller_error", rf"{_NVME}[\w/ ]{{1,40}}\(0x[0-9a-f]+\).{{0,100}}\(sct 0x0 / sc 0x6\)"),
     # An answer to a command that was never sent: the drive's firmware, or data lost on the way.
     critical("disk.controller_error", rf"{_NVME}(?:invalid id \d+ completed on queue|request 0x[0-9a-f]+ genctr)"),
     critical("disk.controller_error", r"\bblock (?P<blk>nvme\d+n\d+): no available path - failing I/O"),
@@ -58,6 +60,7 @@ PATTERNS = (
         "disk.controller_error",
         rf"{_NVME}.{{0,200}}(?:I/O .{{0,100}}timeout|I/O (?:tag )?\d+ .{{0,60}}QID|controller is down|Device not ready|"
         r"Removing after probe failure|Disabling device after reset failure|frozen state error detected|"
-        r"Device shutdown incomplete|resetting controller due to|Identify Controller failed|Could not set queue count)",
+        r"Device shutdown incomplete|resetting controller due to|Identify (?:Controller|namespace) failed|"
+        r"Could not set queue count)",
     ),
 )
