@@ -1,23 +1,30 @@
 """The SSH key pair of a hold. Each hold has a new one; the private key is stored encrypted, can be downloaded once, and
-is deleted when the hold ends."""
+is deleted when the hold ends.
+
+`cryptography` is imported where it is used: it takes 9 MB, and most of our processes never make or open a key.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import shlex
+from typing import TYPE_CHECKING
 
-from cryptography.fernet import Fernet, InvalidToken
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 from django.utils import timezone
 
 from runs.models import HoldSession, Run
 
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
+
 
 def open_session(run: Run) -> HoldSession:
     """A new key pair for this boot of the run; any older one of the run is closed."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     close_sessions(run)
     private = Ed25519PrivateKey.generate()
     public = private.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
@@ -68,6 +75,8 @@ def ssh_command(session: HoldSession, key_file: str = "") -> str:
 
 def unseal(session: HoldSession) -> str:
     """The private key as an OpenSSH file. Raises InvalidKey where it was encrypted under another secret key."""
+    from cryptography.fernet import InvalidToken
+
     try:
         return _box().decrypt(session.private_key_sealed.encode()).decode()
     except InvalidToken:
@@ -79,4 +88,6 @@ class InvalidKey(Exception):
 
 
 def _box() -> Fernet:
+    from cryptography.fernet import Fernet
+
     return Fernet(base64.urlsafe_b64encode(hashlib.sha256(b"vetting hold key" + settings.SECRET_KEY.encode()).digest()))

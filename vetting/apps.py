@@ -1,7 +1,6 @@
 from typing import Any
 
 from django.apps import AppConfig
-from django.conf import settings
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 
@@ -14,8 +13,6 @@ class VettingConfig(AppConfig):
         from vetting import checks  # noqa: F401  registers them
 
         connection_created.connect(dblimits.apply, dispatch_uid="dblimits")
-        if settings.WORKER_PARENT_PID:
-            dblimits.use_by_default(dblimits.WORKER)
         post_migrate.connect(give_roles, sender=self)
 
 

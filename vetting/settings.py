@@ -67,11 +67,10 @@ IMAGE_DIR = VETTING.boot_files.image_dir or DATA_DIR / "image"
 RUNS_DIR = DATA_DIR / "runs"
 PXE_DIR = DATA_DIR / "pxe"
 PID_DIR = DATA_DIR / "run"
-# Set by vetworker for the cluster it starts: a round ends when this process is gone.
-WORKER_PARENT_PID = env.int("VETTING_WORKER_PARENT_PID", default=0)
+# Set by vetworker in the cluster that it starts: a round ends when this process is gone.
+WORKER_PARENT_PID = 0
 
 INSTALLED_APPS = [
-    "daphne",
     "hosts",
     "runs",
     "runs.desk",
@@ -89,7 +88,6 @@ INSTALLED_APPS = [
     "servestatic.runserver_nostatic",
     "django.contrib.staticfiles",
     "django_htmx",
-    "django_eventstream",
     "django_q",
     "import_export",
     "axes",
@@ -223,5 +221,5 @@ LOGGING = {
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("VETTING_LOG_LEVEL", default="INFO")},
-    "loggers": {"django.channels.server": {"level": "WARNING"}, "django-q": {"level": "WARNING"}},
+    "loggers": {"django-q": {"level": "WARNING"}},
 }

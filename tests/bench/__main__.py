@@ -6,11 +6,12 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import agents, imports, ingest, overhead, pages, report, results, rows, streams
+from tests.bench import agents, idle, imports, ingest, overhead, pages, report, results, rows, streams
 from tests.rack.zoo.specimen import MACHINES
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "agents": agents.main,
+    "idle": lambda options: idle.main(options.seconds),
     "imports": lambda options: imports.main(options.imported),
     "ingest": lambda options: ingest.main(),
     "overhead": lambda options: overhead.main(options.machine),

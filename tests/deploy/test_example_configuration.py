@@ -15,7 +15,7 @@ ENVIRONMENT = (ROOT / ".env.example").read_text(encoding="utf-8")
 
 
 # Set by our own processes and tests, not by an operator.
-INTERNAL = {"VETTING_TESTING", "VETTING_WORKER_PARENT_PID"}
+INTERNAL = {"VETTING_TESTING", "VETTING_INSTALLED"}
 
 
 def keys_of(section: type[BaseModel], prefix: str = "") -> set[str]:

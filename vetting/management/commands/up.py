@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand
 import pxe.iperf
 import pxe.supervisor
 from vetting import processes
+from vetting.management.commands.vetworker import TITLES
 
 RESTART_AFTER_S = 0.5
 
@@ -57,7 +58,7 @@ def start_web() -> subprocess.Popen[bytes]:
 
 
 def start_worker() -> subprocess.Popen[bytes]:
-    processes.kill_leftover("qcluster", "qcluster")
+    processes.kill_leftover("qcluster", *TITLES)
     return processes.start([*processes.MANAGE, "vetworker"], "worker")
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import subprocess
 import time
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Any
 
+from django.conf import settings
+from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, close_old_connections
 
@@ -18,6 +20,7 @@ import pxe.iperf
 import pxe.paths
 import pxe.supervisor
 from runs.bench import service_state
+from runs.database import limits as dblimits
 from runs.jobs import enqueue
 from vetting import processes, rounds
 
@@ -27,6 +30,8 @@ LOOK_EVERY_S = 2.0
 STARTS_WITHIN_S = 60.0
 LONGEST_TIMES = 8
 UNKNOWN = "unknown"
+# The command lines of a cluster's processes: of its leader until django-q2 has given it a title, and afterwards.
+TITLES = ("vetworker", "qcluster")
 
 
 def switch_off() -> None:
@@ -36,6 +41,13 @@ def switch_off() -> None:
         log.error("%s", problem)
 
 
+def run_cluster(parent_pid: int) -> None:
+    """Be django-q2's cluster. A round ends when the parent is gone."""
+    settings.WORKER_PARENT_PID = parent_pid
+    dblimits.use_by_default(dblimits.WORKER)
+    call_command("qcluster")
+
+
 class Command(BaseCommand):
     help = "Run the worker: dispatch, wake, watchdog, dnsmasq supervision, notifications, reports, janitor."
 
@@ -43,7 +55,7 @@ class Command(BaseCommand):
         self.stopping = False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        processes.kill_leftover("qcluster", "qcluster")
+        processes.kill_leftover("qcluster", *TITLES)
         switch_off()
         times = 1
         while not self.stopping:
@@ -56,12 +68,12 @@ class Command(BaseCommand):
     def _stop(self, *args: Any) -> None:
         self.stopping = True
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> processes.Forked:
         while not self.stopping and not _prepared():
             time.sleep(LOOK_EVERY_S)
-        return processes.start([*processes.MANAGE, "qcluster"], "qcluster", VETTING_WORKER_PARENT_PID=str(os.getpid()))
+        return processes.Forked(partial(run_cluster, os.getpid()), "qcluster")
 
-    def _watch(self, cluster: subprocess.Popen[bytes], times: int = 1) -> bool:
+    def _watch(self, cluster: processes.Forked, times: int = 1) -> bool:
         """Watch the cluster until it ends, or until no round was completed for 20 s by the monotonic clock. (If an idle
         worker is killed while it holds the queue's lock, the cluster looks alive and does nothing for ever: django-q2
         issue 23.) While the database does not answer, no round is possible, and the cluster is not to blame. A new
