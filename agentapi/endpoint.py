@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import DataError
@@ -114,9 +114,10 @@ def read(request: Request) -> Request:
     """Decode the message and cut it to its bounds, or note why it can't be read, so that the transaction only has to
     write. Only for a caller whose token was valid before."""
     try:
-        return replace(request, taken=received.within_bounds(_message(request)))
+        taken: Bounded | codec.WireError = received.within_bounds(_message(request))
     except codec.WireError as error:
-        return replace(request, taken=error)
+        taken = error
+    return Request(request.call, request.run, request.bearer, request.body, request.address, taken)
 
 
 def taken(request: Request, boot: Boot) -> Bounded:

@@ -6,7 +6,7 @@ is left out, `Cut.unjudged` says so, and the stage does not pass.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache
@@ -99,13 +99,15 @@ class _Cutter:
 
     def __init__(self, room: Room, required: Required) -> None:
         self.room, self.required = room, required
-        self.left_out: Counter[str] = Counter()
-        self.unjudged: Counter[str] = Counter()
+        self.left_out: defaultdict[str, int] = defaultdict(int)
+        self.unjudged: defaultdict[str, int] = defaultdict(int)
 
     def take(self, message: Any) -> Bounded:
         if isinstance(message, wire.Result):
             message = self._documents(message)
         message = self._within(message)
+        if not self.left_out and not self.unjudged:
+            return Bounded(message)
         unjudged = ", ".join(f"{count:,} {what}" for what, count in self.unjudged.items())
         return Bounded(message, Cut(dict(self.left_out), unjudged))
 

@@ -7,7 +7,6 @@ daphne has no option for another connection class, so `stand_before_daphne` repl
 
 from __future__ import annotations
 
-import json
 import logging
 import resource
 from http import HTTPStatus
@@ -27,7 +26,8 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
 from runs.live.allowance import Allowance, OnceAMinute
-from vetting.front import agents
+from vetting.front import agents, refusal
+from vetting.front.deadline import Deadline
 
 log = logging.getLogger("vetting.web")
 
@@ -117,7 +117,7 @@ class Request(WebRequest):
         return factory
 
 
-class Channel(HTTPChannel):
+class Channel(Deadline, HTTPChannel):
     """One connection. Here `timeOut` of the base class is a deadline: further bytes do not extend it."""
 
     factory: Factory
@@ -203,7 +203,7 @@ class Channel(HTTPChannel):
             request.let_go()
             request.content = BytesIO()
         self._networkProducer.unregisterProducer()
-        self.transport.write(_refusal(status, text, getattr(self, "_path", b"")))
+        self.transport.write(refusal.as_bytes(status, text, getattr(self, "_path", b"")))
         self.transport.loseWriteConnection()
         self.callLater(LINGER_S, self.transport.abortConnection)
 
@@ -240,6 +240,7 @@ class Channel(HTTPChannel):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._cancel_taking()
+        self.forget_deadline()
         self.factory.connections.give_back(self.address)
         super().connectionLost(reason)
 
@@ -267,6 +268,9 @@ class Factory(HTTPFactory):
         channel.address = address
         return channel
 
+    def log(self, request: Any) -> None:
+        """Twisted would make a line of an access log for each request, though nobody keeps it."""
+
     def tell_refusal(self, address: str, status: HTTPStatus, text: str) -> None:
         self._refusals.warn(address, f"{address} was answered {status.value}: {text}")
 
@@ -274,20 +278,11 @@ class Factory(HTTPFactory):
 def _account(request: Request) -> str:
     """The account of this session; empty if nobody is logged in. Only logged-in people import files; nobody else needs
     to send much. The session is a signed cookie, so the event loop makes no query."""
-    header = (request.getHeader(b"cookie") or b"").decode("latin-1")
-    session = parse_cookie(header).get(settings.SESSION_COOKIE_NAME)
+    header = request.getHeader(b"cookie")
+    if not header:
+        return ""
+    session = parse_cookie(header.decode("latin-1")).get(settings.SESSION_COOKIE_NAME)
     return "" if session is None else str(SessionStore(session).load().get(SESSION_KEY, ""))
-
-
-def _refusal(status: HTTPStatus, text: str, path: bytes) -> bytes:
-    if path.startswith(b"/api/"):
-        kind, body = "application/json", json.dumps({"error": text})
-    else:
-        kind, body = "text/plain; charset=utf-8", f"{text}\n"
-    more = "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n"
-    more += "Retry-After: 5\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else ""
-    head = f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
-    return f"{head}{more}\r\n{body}".encode()
 
 
 def _max_connections() -> int:
