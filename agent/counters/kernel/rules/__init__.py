@@ -38,11 +38,11 @@ _OF_NICS = (
 _OF_SYSTEM = (
     "bug", "lockup", "rcu", "thermal", "temperature", "modulated", "segfault", "protection", "trap ", "bad frame",
     "oops", "opcode", "divide error", "stack segment", "double fault", "panic", "unable to handle", "squashfs",
-    "blocked for", "out of memory", "page table", "to wakeup", "alive state", "assume dead", "hc died",
+    "blocked for", "out of memory", "page table", "to wakeup", "alive state", "assume dead", "hc died", "xhci_hcd",
 )  # fmt: skip
 _OF_BUSES = (
-    "pcie bus error", "aer: ", "dpc", "edr:", "pciehp", "giving up", "power state", "retraining", "edac pci",
-    "nmi", "frozen state", "iotlb_inv", "header type",
+    "bus error", "aer: ", "message received", "dpc", "edr:", "pciehp", "giving up", "power state", "retraining",
+    "edac pci", "nmi", "frozen state", "iotlb_inv", "header type",
 )  # fmt: skip
 # The first reader that answers decides. So a reader that names a device stands before one that can't.
 GROUPS = (
@@ -54,10 +54,10 @@ GROUPS = (
     Group((" error", "disk failure", "failing path"), (block.ERROR, *block.PATTERNS)),
     Group(("qla2xxx", "lpfc"), fibre.PATTERNS),
     Group(
-        ("sas", "mpi3mr", "hpsa", "smartpqi", "aac", "arcmsr", "3w-", "ahci controller", "failed with error"),
+        ("sas", "pm80", "isci", "ahci", "mpi3mr", "hpsa", "smartpqi", "aac", "arcmsr", "3w-", "failed with error"),
         controllers.PATTERNS,
     ),
-    Group(("sd ", "scsi", "ata", "nvme", "not responding"), drives.PATTERNS),
+    Group(("sd ", "scsi", "ata", "nvme", "not responding", "capacity change"), drives.PATTERNS),
     Group(("nvrm", "sxid", "amdgpu", "gpu hang", "as wedged", "gpu lockup"), gpus.READERS),
     Group(_OF_NICS, nics.PATTERNS),
     Group(_OF_SYSTEM, system.PATTERNS),

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from agent.counters.kernel.rules.pattern import PCI, critical, warning
 
-_BUS_ERROR = r"PCIe Bus Error: severity="
+_BUS_ERROR = r"(?:PCIe|CXL) Bus Error: severity="
+# Newer kernels leave out the mark where a port reports an error of CXL.
+_MARK = rf"(?:AER: |pcieport {PCI}: )"
 _RECEIVED = rf"error (?:message )?received(?:(?: from|:) (?P<pci>{PCI}))?"
 PATTERNS = (
     warning("pcie.corrected", rf"{_BUS_ERROR}Correct"),
     critical("pcie.uncorrected", rf"{_BUS_ERROR}(?:Uncorrect|Fatal|Non-Fatal)"),
-    warning("pcie.corrected", rf"AER: (?:Multiple )?Correct(?:ed|able) {_RECEIVED}"),
+    warning("pcie.corrected", rf"{_MARK}(?:Multiple )?Correct(?:ed|able) {_RECEIVED}"),
     critical(
-        "pcie.uncorrected", rf"AER: (?:Multiple )?(?:Uncorrect\w{{0,4}}|Fatal|Non-Fatal)(?: \([\w-]+\))? {_RECEIVED}"
+        "pcie.uncorrected", rf"{_MARK}(?:Multiple )?(?:Uncorrect\w{{0,4}}|Fatal|Non-Fatal)(?: \([\w-]+\))? {_RECEIVED}"
     ),
-    critical("pcie.uncorrected", r"AER: .{0,20}recovery failed"),
+    critical("pcie.uncorrected", r"AER: .{0,20}(?:recovery|device reset) failed"),
     # A port shut its link down so that no bad data gets through. A program may ask for that, too.
     critical(
         "pcie.uncorrected",

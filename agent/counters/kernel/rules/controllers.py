@@ -28,6 +28,7 @@ PATTERNS = (
     ),
     critical("disk.io_error", rf"{_EVENT}(?P<word>VD \S{{1,12}}) is now (?:PARTIALLY )?(?:DEGRADED|OFFLINE)"),
     critical(_CODE, rf"{_MEGARAID}Failed (?:from megasas_init_fw|to transition controller to ready)"),
+    critical(_CODE, rf"{_MEGARAID}DCMD ?\(opcode: 0x[0-9a-f]+\) is timed out"),
     # The controller's own events: `1234 (581443580s/0x0002/FATAL) - …`.
     critical(_CODE, rf"{_MEGARAID}\d+ \([^()]{{1,40}}/(?:FATAL|DEAD)\) - "),
     warning(_CODE, rf"{_MEGARAID}\d+ \([^()]{{1,40}}/CRIT\) - "),
@@ -56,7 +57,20 @@ PATTERNS = (
     ),
     critical(_CODE, r"\b(?P<word>aac(?:raid)?\d*):? .{0,40}adapter kernel panic"),
     critical(_CODE, r"\b(?P<word>arcmsr\d+): .{0,40}(?:abort device command|bus reset eh|notify .{0,20}timeout)"),
-    critical(_CODE, r"\bahci .{0,40}AHCI controller unavailable!"),
-    critical(_CODE, probe_failed("nvme|ahci|megaraid_sas|mpt[23]sas|mpi3mr|hpsa|smartpqi|aacraid|arcmsr|qla2xxx|lpfc")),
+    critical(_CODE, r"\bahci .{0,40}(?:AHCI controller unavailable!|controller reset failed \(0x)"),
+    # Controllers that leave the protocol to the kernel: Intel C600, Marvell, Microsemi.
+    critical("disk.link_error", r"\bsas: (?P<ata>ata\d+): .{0,40}Unable to reset ata device"),
+    critical(
+        "disk.io_error",
+        r"\bsas: (?:executing TMF (?:task failed|for)|TMF task timeout for|TMF task failed) (?P<word>[0-9a-f]{16})",
+    ),
+    warning("disk.link_unsteady", r"\bsas: ex (?P<word>[0-9a-f]{16}) phy\d+ failed to discover"),
+    critical(_CODE, r"\b(?P<word>pm80\w\w\d{0,2}):.{0,60}(?:Firmware Fatal error|chip_init failed)"),
+    critical(
+        _CODE,
+        probe_failed(
+            "nvme|ahci|megaraid_sas|mpt[23]sas|mpi3mr|hpsa|smartpqi|aacraid|arcmsr|qla2xxx|lpfc|pm80xx|mvsas|isci"
+        ),
+    ),
     critical(_CODE, r"\b3w-\w{4,5}: (?P<word>scsi\d+): (?:AEN: )?ERROR"),
 )

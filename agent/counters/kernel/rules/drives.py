@@ -26,6 +26,9 @@ PATTERNS = (
     critical("smart.write_protected", rf"{_SD}Write Protect is on"),
     warning("smart.temperature", rf"{_SD}Add\. Sense: Warning - specified temperature exceeded"),
     warning("smart.enclosure", rf"{_SD}Add\. Sense: Warning - enclosure degraded"),
+    critical(
+        "system.part_gone", r"^\s?(?P<blk>nvme\d+n\d+|sd[a-z]{1,4}): detected capacity change from [1-9]\d* to 0\b"
+    ),
     critical("disk.io_error", rf"{_SD}timing out command, waited \d+s"),
     critical("disk.io_error", rf"{_SCSI}(?:tag#\d+ )?timing out command, waited \d+s"),
     critical("disk.io_error", rf"{_SD}Medium access timeout failure\. Offlining disk!"),
@@ -35,6 +38,7 @@ PATTERNS = (
     # The link to a drive behind a SAS controller dropped, and may come back.
     warning("disk.link_unsteady", rf"{_SCSI}device_block, handle\("),
     critical("disk.medium_error", rf"{_ATA}error: \{{[^}}]{{0,60}}\bUNC\b"),
+    warning("disk.link_unsteady", rf"{_ATA}reset failed \(errno=-\d+\), retrying"),
     # The last digit is 1: a drive is there, and no link (Serial ATA 3.1, SStatus DET).
     warning("disk.link_unsteady", rf"{_ATA}SATA link down \(SStatus [0-9A-F]{{0,2}}1 "),
     # Without the commands of optical drives: PACKET, 0xa0 and 0xa1.

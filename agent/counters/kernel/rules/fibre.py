@@ -15,7 +15,7 @@ PATTERNS = (
     critical(
         _CODE,
         rf"{_QLA}.{{0,60}}(?:ISP System Error|Unrecoverable Hardware Error|adapter (?:is )?disabled|"
-        r"over temperature event|ISP error recovery failed|Adapter aborted all outstanding)",
+        r"over temperature event|MBX Command timeout|ISP error recovery failed|Adapter aborted all outstanding)",
     ),
     critical(
         _CODE,

@@ -55,7 +55,9 @@ PATTERNS = (
     critical("nic.stopped", r"\bmlx[45]_core .{0,100}(?:Internal error detected|firmware internal error)"),
     critical("nic.stopped", r"\bmlx5_core .{0,100}(?:device's health compromised|Fatal error \d+ detected)"),
     critical(
-        "nic.stopped", rf"{_BNX2X}(?:MC assert!|driver assert|FATAL HW block attention|HW block parity attention)"
+        "nic.stopped",
+        rf"{_BNX2X}(?:MC assert!|driver assert|FW failed to respond|FATAL HW block attention|HW block parity "
+        "attention)",
     ),
     critical("nic.stopped", r"\bbnxt_en .{0,120}fatal (?:condition|error)"),
     critical(

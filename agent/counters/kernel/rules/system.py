@@ -7,7 +7,7 @@ arch/x86/mm/fault.c, arch/x86/kernel/traps.c, mm/page_alloc.c, mm/memory.c, driv
 
 from __future__ import annotations
 
-from agent.counters.kernel.rules.pattern import critical, warning
+from agent.counters.kernel.rules.pattern import critical, probe_failed, warning
 
 PATTERNS = (
     critical(
@@ -36,6 +36,7 @@ PATTERNS = (
     critical("cpu.offline", r"do_boot_cpu failed\(-?\d+\) to wakeup (?P<word>CPU#\d+)"),
     critical("cpu.offline", r"\b(?P<word>CPU\d+) failed to report alive state"),
     critical("system.hardware_error", r"xHCI host controller not responding, assume dead|\bHC died; cleaning up"),
+    warning("system.hardware_error", probe_failed("xhci_hcd")),
     # Read from the network or from memory, so not the fault of a disk.
     warning("system.image_corrupt", r"SQUASHFS error: "),
     warning("system.hung_task", r"task \S{1,40} blocked for more than \d+ seconds"),
