@@ -25,6 +25,8 @@ class Timing:
     poweroff_timeout_s: float = 120.0
     heartbeat_s: float = wire.HEARTBEAT_INTERVAL_S
     sample_s: float = wire.SAMPLE_INTERVAL_S
+    early_look_s: float = 1.0  # the dispatcher looks every second whether the link is free
+    early_looks: int = 4
 
 
 class Quit(Exception):

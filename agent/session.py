@@ -8,6 +8,7 @@ result does not depend on which of them came first.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TypeVar
 
 from agent import retrying
@@ -43,6 +44,7 @@ class Agent:
         self.attempts = AttemptRunner(runtime, self.timing, self.events, self.heartbeat, self._announce)
         self.hold = HoldKeeper(runtime, self.timing, self._announce)
         self._claim_due = 0.0
+        self._early_looks: Counter[tuple[str, int]] = Counter()
         self._announced = ""
         self._is_off = False
 
@@ -134,7 +136,7 @@ class Agent:
         elif action is Action.AWAIT_GO:
             self.hold.close()
             self._announce("info", f"{state} waits for its turn")
-            self._listen(self.timing.refused_s)
+            self._await_go()
         elif self._is_claim_outdated() and time.monotonic() >= self._claim_due:
             self._claim()
         else:
@@ -144,6 +146,18 @@ class Agent:
         """Whether the orchestrator names a stage to run that this claim does not list. It happens when the host was
         claimed for a hold only, and the stage was ordered again since."""
         return self.instruction.go and self.instruction.key not in self.done
+
+    def _await_go(self) -> None:
+        """Wait for the go. A stage that finds the link free gets it within a second or two, so the agent asks early a
+        few times. Afterwards another host has the link, and a heartbeat every 5 s is enough."""
+        looks = self._early_looks[self.instruction.key]
+        is_early = looks < self.timing.early_looks
+        event = self.events.next(self.timing.early_look_s if is_early else self.timing.refused_s)
+        if isinstance(event, Instruction):
+            self.instruction = event
+        elif event is None and is_early:
+            self._early_looks[self.instruction.key] += 1
+            self.heartbeat.beat_early()
 
     def _listen(self, timeout_s: float) -> None:
         event = self.events.next(timeout_s)

@@ -65,6 +65,11 @@ class Heartbeat:
         self._at_work, self._progress = at_work, []
         self._wake.set()
 
+    def beat_early(self) -> None:
+        """Send the next heartbeat at once, unless the orchestrator is overloaded and said when to come back."""
+        if not self._held_off_s:
+            self._wake.set()
+
     def progress(self, progress: list[wire.Progress]) -> None:
         self._progress = [one for one in progress if math.isfinite(one.percent)]
 

@@ -36,6 +36,7 @@ QUICK = Timing(
     poweroff_timeout_s=0.05,
     heartbeat_s=0.05,
     sample_s=0.05,
+    early_look_s=0.02,
 )
 
 

@@ -104,3 +104,13 @@ def test_a_heartbeat_waits_two_intervals_at_most_so_that_the_host_does_not_look_
     heartbeat = Heartbeat(Refusing(retry_after_s=60.0), "boot-1", lambda answer: None, lambda level, text: None)
     heartbeat._beat()
     assert 2 * heartbeat.interval_s <= heartbeat._held_off_s <= 3 * heartbeat.interval_s
+
+
+def test_an_early_heartbeat_is_not_sent_before_the_time_that_was_told() -> None:
+    heartbeat = Heartbeat(Refusing(retry_after_s=60.0), "boot-1", lambda answer: None, lambda level, text: None)
+    heartbeat.beat_early()
+    assert heartbeat._wake.is_set()
+    heartbeat._wake.clear()
+    heartbeat._beat()
+    heartbeat.beat_early()
+    assert not heartbeat._wake.is_set()

@@ -13,7 +13,7 @@ from agent.contract import wire
 from agent.link.heartbeat import AtWork
 from agent.session import Agent
 from agent.stage import StageContext, StageReport
-from tests.agent.conftest import Bench, failing, passing
+from tests.agent.conftest import QUICK, Bench, failing, passing
 from tests.agent.orchestrator import TOKEN, Orchestrator, order
 
 NewBench = Callable[[Orchestrator], Bench]
@@ -233,6 +233,27 @@ def test_it_idles_with_heartbeats_until_it_may_go(bench: NewBench) -> None:
         b.orchestrator.change(go=True)
         thread.join(10)
     assert list(b.orchestrator.results) == [("Network", 1)]
+
+
+def test_it_asks_early_a_few_times_whether_it_may_go(bench: NewBench) -> None:
+    b = bench(of("Network", go=False))
+    agent = b.agent({"Network": passing})
+    agent.heartbeat.interval_s = 60.0
+    with b.running(agent) as thread:
+        b.orchestrator.wait_for(lambda o: len(o.said("heartbeat")) == 3)
+        b.orchestrator.change(go=True)
+        thread.join(10)
+    assert list(b.orchestrator.results) == [("Network", 1)]
+
+
+def test_it_asks_early_no_more_than_that(bench: NewBench) -> None:
+    b = bench(of("Network", go=False))
+    agent = b.agent({"Network": passing})
+    agent.heartbeat.interval_s = 60.0
+    with b.running(agent):
+        b.orchestrator.wait_for(lambda o: len(o.said("heartbeat")) >= 3)
+        time.sleep(20 * QUICK.early_look_s)
+        assert len(b.orchestrator.said("heartbeat")) <= 1 + QUICK.early_looks
 
 
 def test_gate_5_opens_only_with_an_answer_for_this_very_attempt(bench: NewBench) -> None:
