@@ -70,6 +70,9 @@ class Run(models.Model):
     started_at = models.DateTimeField(null=True, blank=True, help_text="When it was dispatched.")
     ended_at = models.DateTimeField(null=True, blank=True)
 
+    page_version: int
+    """No column: what a page reads with the run (runs/desk/run_page.py)."""
+
     objects = RunQuerySet.as_manager()
 
     class Meta:

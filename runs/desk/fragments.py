@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from collections.abc import Iterable
+
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.middleware.csrf import get_token
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
+from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from hosts.models import Host
 from runs.bench import service_state
-from runs.desk import host_page, log_viewer, run_page, tile_filter, tiles
+from runs.desk import host_page, log_viewer, readers, rendered, rendered_tiles, run_page, shelf, tile_filter, tiles
 from runs.desk.access import needs
 from runs.desk.asked import not_understood, whole_number
+from runs.desk.shelf import Part
 from runs.desk.tile_filter import TileFilter
 from runs.models import Run
 
@@ -23,29 +28,59 @@ _MAX_TILES = 200
 @never_cache
 @needs()
 def run_parts(request: HttpRequest, run_id: int) -> HttpResponse:
-    """`?part=stages&part=log`: these fragments of the run's page, each of which replaces the one on the page."""
+    """`?part=stages&part=log`: these fragments of the run's page, each of which replaces the one on the page.
+
+    `If-None-Match` may list the tags of fragments that the page has. These are left out of the answer, which is 304 if
+    nothing is left; who sends no tags gets everything, rendered anew.
+    """
     names = list(dict.fromkeys(request.GET.getlist("part")))
     if unknown := [name for name in names if name not in run_page.PARTS]:
         return not_understood(f"no part {unknown[0][:40]!r}: there are {', '.join(run_page.PARTS)}")
-    context = run_page.context(run_page.load(run_id), names)
-    return HttpResponse("".join(render_to_string(run_page.PARTS[name][0], context, request) for name in names))
+    known, held = _known_tags(request), readers.permissions(request.user)
+    if known and set(names) <= set(run_page.LIVE_PARTS):
+        shown = rendered.shared(run_id, held, run_page.version(run_id)).parts
+    else:
+        shown = rendered.parts(run_page.load(run_id), held, names)
+    return _those_not_known(request, [shown[name] for name in names], known)
 
 
 @require_safe
 @never_cache
 @needs()
 def dashboard_parts(request: HttpRequest) -> HttpResponse:
-    """`?part=grid`: all tiles. `?part=tile-12&part=tile-15`: the tiles of the hosts with these runs."""
+    """`?part=grid`: all tiles. `?part=tile-12&part=tile-15`: the tiles of the hosts with these runs. `If-None-Match` as
+    for a run's page."""
     names = request.GET.getlist("part")
+    known = _known_tags(request)
     if "grid" in names:
-        context = grid_context(tile_filter.asked_for(request.GET))
-        return HttpResponse(render_to_string("runs/_grid.html", context, request))
+        asked = tile_filter.asked_for(request.GET)
+        if known:
+            grid = rendered_tiles.grid(asked, readers.permissions(request.user), grid_context)
+            return _those_not_known(request, [grid], known)
+        return HttpResponse(render_to_string("runs/_grid.html", grid_context(asked), request))
     numbers = [whole_number(name.removeprefix("tile-")) if name.startswith("tile-") else None for name in names]
     run_ids = [number for number in numbers if number is not None]
     if len(run_ids) != len(names) or len(names) > _MAX_TILES:
         return not_understood(f"give part=grid, or up to {_MAX_TILES} of part=tile-<run>")
+    if known:
+        return _those_not_known(request, rendered_tiles.of_runs(run_ids), known)
     shown = tiles.tiles(run_ids)
     return HttpResponse("".join(render_to_string("runs/_tile.html", {"tile": tile}, request) for tile in shown))
+
+
+def _known_tags(request: HttpRequest) -> set[str]:
+    """The tags of fragments that the page has. Who sends any takes fragments that were rendered for others, too."""
+    return {tag.strip(' "') for tag in request.headers.get("If-None-Match", "").split(",")} - {""}
+
+
+def _those_not_known(request: HttpRequest, parts: Iterable[Part], known: set[str]) -> HttpResponse:
+    fresh = [with_token(part.html, request) for part in parts if part.tag not in known]
+    return HttpResponse("".join(fresh)) if fresh or not known else HttpResponseNotModified()
+
+
+def with_token(html: str, request: HttpRequest) -> SafeString:
+    """A fragment that was rendered for many readers, with this reader's token in its forms."""
+    return mark_safe(html.replace(shelf.TOKEN, get_token(request)) if shelf.TOKEN in html else html)
 
 
 @require_safe

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Min, Prefetch
+from django.db.models import Count, F, Min, OuterRef, Prefetch, Subquery
+from django.db.models.functions import Coalesce
 from django.http import Http404
 from django.utils import timezone
 
@@ -21,7 +22,7 @@ from runs.desk import actions, log_viewer, shown
 from runs.files.log_search import Filter
 from runs.judging import verdict
 from runs.machine import LIVE, STAGE_STATES, State
-from runs.models import Finding, LadderRung, Outcome, Run, Rung, StageRun
+from runs.models import Finding, LadderRung, Outcome, Run, RunEvent, Rung, StageRun
 from runs.profiles import durations, estimate
 from runs.stages import BY_NAME
 
@@ -64,14 +65,37 @@ class StageLine:
         return round(self.fraction * 100)
 
 
+_EVENTS = RunEvent.objects.filter(run=OuterRef("pk")).order_by().values("run").annotate(count=Count("pk"))
+PAGE_VERSION = F("progress_seq") + Coalesce(Subquery(_EVENTS.values("count")), 0)
+"""Rises with every commit that changes what a run's page shows: the run's events and its changes of progress, counted.
+The newest event's id would not do: on PostgreSQL a row can become visible after one with a higher id."""
+
+
 def load(run_id: int) -> Run:
-    """The run with everything that the fragments need. Raises Http404 if it does not exist."""
+    """The run with everything that the fragments need, and its `page_version`. Raises Http404 if it does not exist.
+
+    The version is read in the first query, with the run's row, and all else after it. So what is made of this run is at
+    least as new as its version says.
+    """
     stages = Prefetch("stage_runs", StageRun.objects.defer("evidence"))
-    query = Run.objects.select_related("host").prefetch_related(stages, "rungs")
-    run: Run | None = query.filter(pk=run_id).first()
+    query = Run.objects.annotate(counted=PAGE_VERSION).select_related("host").prefetch_related(stages, "rungs")
+    run = query.filter(pk=run_id).first()
     if run is None:
-        raise Http404(f"There is no run {run_id}.")
+        raise _no_run(run_id)
+    run.page_version = vars(run)["counted"]
     return run
+
+
+def version(run_id: int) -> int:
+    """The present `page_version`, in one query. Raises Http404 if there is no such run."""
+    runs = Run.objects.annotate(counted=PAGE_VERSION).filter(pk=run_id)
+    for number in runs.values_list("counted", flat=True):
+        return int(number)
+    raise _no_run(run_id)
+
+
+def _no_run(run_id: int) -> Http404:
+    return Http404(f"There is no run {run_id}.")
 
 
 def summary(run: Run) -> dict[str, Any]:
@@ -83,7 +107,7 @@ def summary(run: Run) -> dict[str, Any]:
         "over": run.is_over,
         "estimated_s": estimate.total_s(run.profile) if run.profile.get("stages") else None,
         "estimate_error": estimate.error_percent(run),
-        "elapsed_s": ((run.ended_at or now) - (run.started_at or run.created_at)).total_seconds(),
+        "elapsed_s": elapsed_s(run, now),
         "writes": disk_writes.writes(run.profile),
         "blamed": blamed(run),
         "gaps": gaps(run.stage_runs.all()),
@@ -91,6 +115,10 @@ def summary(run: Run) -> dict[str, Any]:
         "held": run.state == State.FAILED_HOLDING,  # its actions are shown with the hold
         "bench_error": run.bench_error.removesuffix(ladder.advice(_reached(run)).hint),  # which is shown with the boot
     }
+
+
+def elapsed_s(run: Run, now: datetime) -> float:
+    return ((run.ended_at or now) - (run.started_at or run.created_at)).total_seconds()
 
 
 def held(run: Run) -> dict[str, Any]:
@@ -234,6 +262,11 @@ PARTS: dict[str, tuple[str, Context]] = {
     "files": ("runs/_files.html", files),
     "history": ("runs/_history.html", history),
 }
+
+LIVE_PARTS = tuple(name for name in PARTS if name != "log")
+"""The fragments that are rendered for everybody. The log is not among them: its script fetches the new lines."""
+BY_PERMISSION = frozenset(("summary", "hold", "diff", "files"))
+"""The fragments with buttons that not everybody may use. All others are rendered without any permission."""
 
 
 def context(run: Run, names: Iterable[str] = tuple(PARTS)) -> dict[str, Any]:

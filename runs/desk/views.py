@@ -12,16 +12,17 @@ from django.http import (
     JsonResponse,
 )
 from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from hosts.models import Host
 from runs import retention
-from runs.desk import host_page, log_viewer, run_page, tile_filter
+from runs.desk import host_page, log_viewer, readers, rendered, run_page, tile_filter
 from runs.desk import series as measured
 from runs.desk.access import needs
 from runs.desk.asked import not_understood, whole_number
-from runs.desk.fragments import grid_context
+from runs.desk.fragments import grid_context, with_token
 from runs.files import logs as logfiles
 from runs.models import Artifact, Run
 from runs.profiles import load as profiles
@@ -51,7 +52,13 @@ def host(request: HttpRequest, name: str) -> HttpResponse:
 @never_cache
 @needs()
 def run(request: HttpRequest, run_id: int) -> HttpResponse:
-    return render(request, "runs/run.html", run_page.context(run_page.load(run_id)))
+    shown_run, shown = rendered.fresh(run_id, readers.permissions(request.user))
+    context = run_page.context(shown_run, ["log"]) | {
+        "parts": {name: with_token(part.html, request) for name, part in shown.parts.items()},
+        "version": shown.version,
+        "elapsed_s": run_page.elapsed_s(shown_run, timezone.now()),
+    }
+    return render(request, "runs/run.html", context)
 
 
 @require_safe

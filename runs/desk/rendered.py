@@ -1,0 +1,51 @@
+"""The fragments of a run's page, rendered once for all who may do the same and handed to everybody who looks.
+
+A rendering has the run's `page_version`, which was read before everything else. It is handed out again as long as the
+run has this version and the rendering is fresh (runs/desk/shelf.py). Requests for the same fragments wait for one
+rendering. A page sends the tags of what it shows, and gets what differs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from django.template.loader import render_to_string
+
+from runs.desk import readers, run_page, shelf
+from runs.desk.readers import Permissions
+from runs.desk.shelf import Part, Shelf, Shown
+from runs.models import Run
+
+kept = Shelf(most=64)
+
+
+def shared(run_id: int, held: Permissions, version: int) -> Shown:
+    """The fragments at this version or a later one, as others were shown them. Raises Http404."""
+    return kept.get((run_id, held), version, lambda: _read_and_rendered(run_id, held)[1])
+
+
+def fresh(run_id: int, held: Permissions) -> tuple[Run, Shown]:
+    """The run and its fragments as they are now; others are shown them from now on. Raises Http404."""
+    run, shown = _read_and_rendered(run_id, held)
+    kept.put((run_id, held), shown)
+    return run, shown
+
+
+def _read_and_rendered(run_id: int, held: Permissions) -> tuple[Run, Shown]:
+    began = time.monotonic()
+    run = run_page.load(run_id)
+    return run, Shown(run.page_version, began, parts(run, held, run_page.LIVE_PARTS))
+
+
+def parts(run: Run, held: Permissions, names: Iterable[str]) -> dict[str, Part]:
+    """These fragments of a run that `run_page.load` read, for readers with these permissions."""
+    names = tuple(names)
+    context = run_page.context(run, names) | {"csrf_token": shelf.TOKEN}
+    return {name: _part(run, name, context, held) for name in names}
+
+
+def _part(run: Run, name: str, context: dict[str, object], held: Permissions) -> Part:
+    perms = readers.Perms(held if name in run_page.BY_PERMISSION else readers.NONE)
+    html = render_to_string(run_page.PARTS[name][0], context | {"perms": perms})
+    return shelf.part(html, run.page_version)

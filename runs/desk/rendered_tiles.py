@@ -1,0 +1,57 @@
+"""The dashboard's fragments, rendered once for all who look: the grid for each filter, a tile for each version of its
+run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from django.db.models import F, Max
+from django.template.loader import render_to_string
+
+from runs.desk import readers, run_page, shelf, tiles
+from runs.desk.readers import Permissions
+from runs.desk.shelf import Part, Shelf, Shown
+from runs.desk.tile_filter import TileFilter
+from runs.models import Run, RunEvent
+
+# On PostgreSQL a row can become visible after one with a higher id, but not after so many more.
+_LOOK_BACK = 200
+
+kept_grids = Shelf(most=32)
+kept_tiles = Shelf(most=1000)
+
+
+def grid(asked: TileFilter, held: Permissions, context: Callable[[TileFilter], dict[str, object]]) -> Part:
+    """The tiles that this filter shows, as others were shown them."""
+
+    def make() -> Shown:
+        began, version = time.monotonic(), _events_version()
+        perms = {"perms": readers.Perms(held)}
+        html = render_to_string("runs/_grid.html", context(asked) | perms)
+        return Shown(version, began, {"grid": shelf.part(html, version)})
+
+    return kept_grids.get((asked, held), _events_version(), make).parts["grid"]
+
+
+def _events_version() -> int:
+    """Rises with every event of any run. The rows are counted, too, because of those that become visible late."""
+    newest = RunEvent.objects.aggregate(last=Max("id"))["last"] or 0
+    return newest + RunEvent.objects.filter(pk__gt=newest - _LOOK_BACK, pk__lte=newest).count()
+
+
+def of_runs(run_ids: Sequence[int]) -> list[Part]:
+    """The tiles of the hosts whose newest run is among these, as others were shown them."""
+    runs = Run.objects.filter(pk__in=run_ids).annotate(version=run_page.PAGE_VERSION + F("sensor_seq"))
+    versions = dict(runs.values_list("pk", "version"))
+
+    def make(missing: list[int]) -> dict[int, Shown]:
+        began = time.monotonic()
+        found = {tile.run.pk: tile for tile in tiles.tiles(missing) if tile.run is not None}
+        return {pk: Shown(versions[pk], began, {"tile": _tile(tile, versions[pk])}) for pk, tile in found.items()}
+
+    return [shown.parts["tile"] for shown in kept_tiles.get_many(versions, make).values()]
+
+
+def _tile(tile: tiles.Tile, version: int) -> Part:
+    return shelf.part(render_to_string("runs/_tile.html", {"tile": tile}), version)

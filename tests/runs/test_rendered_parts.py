@@ -1,0 +1,330 @@
+"""Fragments of a run's page that are rendered once for all who may do the same."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.template.loader import render_to_string
+from django.test import Client
+from django.urls import reverse
+
+from runs.desk import readers, rendered, rendered_tiles, run_page
+from runs.desk.shelf import TOKEN, Shelf, Shown
+from runs.models import Run
+from tests import factories
+from vetting import roles
+
+UNKNOWN = '"an older tag"'
+
+
+@pytest.fixture(autouse=True)
+def own_shelf(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty, and what lies on it does not grow old on a busy machine."""
+    monkeypatch.setattr(rendered, "kept", Shelf(most=64, fresh_s=1e9))
+
+
+@pytest.fixture
+def readings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The runs that were read in order to render them."""
+    found: list[int] = []
+    load = run_page.load
+
+    def counting(run_id: int) -> Run:
+        found.append(run_id)
+        return load(run_id)
+
+    monkeypatch.setattr(run_page, "load", counting)
+    return found
+
+
+def browser(name: str, role: str = "") -> Client:
+    user = User.objects.create_user(name, is_staff=True, is_superuser=not role)
+    if role:
+        user.groups.add(Group.objects.get(name=role))
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def parts(client: Client, run: Run, *names: str, known: str = UNKNOWN) -> Any:
+    path = reverse("run-parts", args=[run.pk])
+    headers = {"If-None-Match": known} if known else {}
+    return client.get(path, {"part": names or run_page.LIVE_PARTS}, headers=headers)
+
+
+def tags(html: str) -> list[str]:
+    return re.findall(r'data-tag="([0-9a-f]+)"', html)
+
+
+@pytest.mark.django_db
+def test_a_version_is_rendered_once_for_all_who_ask_for_it(readings: list[int]) -> None:
+    run = factories.in_storage()
+    clients = [browser(f"operator{n}", roles.OPERATOR) for n in range(3)]
+    answers = {parts(clients[n % 3], run).content for n in range(30)}
+    assert (len(answers), readings) == (1, [run.pk])
+
+
+@pytest.mark.django_db
+def test_a_fragment_from_the_shelf_takes_the_readers_account_and_the_version_only(
+    django_assert_num_queries: Callable[[int], Any],
+) -> None:
+    run, client = factories.in_storage(), browser("root")
+    parts(client, run)
+    with django_assert_num_queries(2):
+        parts(client, run)
+
+
+@pytest.mark.django_db
+def test_a_change_is_rendered_anew_at_once(readings: list[int]) -> None:
+    run, client = factories.in_storage(), browser("root")
+    parts(client, run, "history")
+    factories.tell(run, "note", "what came since")
+    assert "what came since" in parts(client, run, "history").content.decode()
+    Run.objects.filter(pk=run.pk).update(progress_seq=run.progress_seq + 1)
+    parts(client, run, "history")
+    assert len(readings) == 3
+
+
+@pytest.mark.django_db
+def test_who_sends_no_tags_is_shown_what_has_no_version_either(readings: list[int]) -> None:
+    """A change without an event: the page's own load, and a request without tags, read everything anew."""
+    run, client = factories.held(), browser("root")
+    parts(client, run)
+    run.holds.update(users=["root from 10.77.0.99"])
+    assert "10.77.0.99" in parts(client, run, "hold", known="").content.decode()
+    assert "10.77.0.99" in client.get(run.get_absolute_url()).content.decode()
+    assert "10.77.0.99" in parts(client, run, "hold").content.decode(), "the page's rendering is on the shelf"
+
+
+@pytest.mark.django_db
+def test_what_a_page_has_already_is_left_out_and_304_if_that_is_all() -> None:
+    run, client = factories.in_storage(), browser("root")
+    page = client.get(run.get_absolute_url()).content.decode()
+    has = tags(page)
+    assert len(has) == len(run_page.LIVE_PARTS)
+    assert parts(client, run, known=", ".join(f'"{tag}"' for tag in has)).status_code == 304
+    factories.tell(run, "note", "something new")
+    answer = parts(client, run, known=", ".join(f'"{tag}"' for tag in has))
+    assert re.findall(r'id="([a-z]+)" data-on', answer.content.decode()) == ["history"]
+
+
+@pytest.mark.django_db
+def test_a_clock_that_runs_in_the_browser_changes_no_tag(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, held = factories.in_smart(), readers.NONE
+    texts = iter(['<dd data-elapsed="2026-01-01">1 s</dd>', '<dd data-elapsed="2026-01-01">2 s</dd>', "<dd>2 s</dd>"])
+    monkeypatch.setattr(rendered, "render_to_string", lambda *_: next(texts))
+    first, second, other = (rendered.parts(run_page.load(run.pk), held, ["counters"])["counters"] for _ in range(3))
+    assert first.tag == second.tag != other.tag
+
+
+# --- who may see what ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("scene", [factories.in_storage, factories.held, factories.held_by_wipe_probe])
+def test_a_viewer_is_never_handed_what_was_rendered_for_an_operator(scene: Callable[[], Run]) -> None:
+    run = scene()
+    may, may_not = browser("ada", roles.OPERATOR), browser("eve", roles.VIEWER)
+    buttons = re.compile(r"<button|<form|hx-get")
+    for _ in range(2):
+        assert buttons.search(parts(may, run).content.decode())
+        assert not buttons.search(parts(may_not, run).content.decode())
+
+
+@pytest.mark.django_db
+def test_a_permission_that_is_taken_away_is_gone_with_the_next_request() -> None:
+    run, client = factories.in_storage(), browser("ada", roles.OPERATOR)
+    assert "Cancel run" in parts(client, run).content.decode()
+    User.objects.get(username="ada").groups.set([Group.objects.get(name=roles.VIEWER)])
+    assert "Cancel run" not in parts(client, run).content.decode()
+    User.objects.get(username="ada").groups.clear()
+    assert parts(client, run).status_code == 403
+
+
+@pytest.mark.django_db
+def test_each_reader_has_a_token_of_their_own_in_the_same_fragment() -> None:
+    run = factories.held()
+    ada, bob = browser("ada", roles.OPERATOR), browser("bob", roles.OPERATOR)
+    given = [parts(client, run, "hold").content.decode() for client in (ada, bob)]
+    found = [re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', html) for html in given]
+    assert len(found[0]) == len(found[1]) == 2 and found[0] != found[1]
+    assert not any(TOKEN in html for html in given)
+
+
+@pytest.mark.django_db
+def test_a_form_of_a_shared_fragment_is_accepted() -> None:
+    run = factories.held()
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(factories.UserFactory(), backend="django.contrib.auth.backends.ModelBackend")
+    html = parts(client, run, "hold").content.decode()
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', html)
+    assert token is not None
+    assert client.post(reverse("new-key", args=[run.pk]), {"csrfmiddlewaretoken": token[1]}).status_code == 302
+
+
+@pytest.mark.django_db
+def test_the_other_fragments_are_the_same_for_everybody() -> None:
+    """They are rendered without any permission: a template that asks for one belongs into BY_PERMISSION."""
+    run = run_page.load(factories.held().pk)
+    everything = frozenset(readers.permissions(User(is_superuser=True, is_active=True)))
+    least, most = (rendered.parts(run, held, run_page.LIVE_PARTS) for held in (readers.NONE, everything))
+    differ = {name for name in run_page.LIVE_PARTS if least[name].tag != most[name].tag}
+    assert differ <= run_page.BY_PERMISSION
+    folder = factories.__file__.replace("tests/factories.py", "runs/desk/templates/")
+    for name in set(run_page.LIVE_PARTS) - run_page.BY_PERMISSION:
+        with open(folder + run_page.PARTS[name][0]) as template:
+            assert not re.search(r"perms|csrf_token", template.read()), name
+
+
+# --- many at once, and commits meanwhile ---------------------------------------------------------------------------
+
+
+def shown(version: int, began: float = 1e12) -> Shown:
+    return Shown(version, began, {})
+
+
+def test_who_asks_while_it_is_rendered_waits_for_that_rendering() -> None:
+    shelf, begun, go_on, made = Shelf(most=64), threading.Event(), threading.Event(), []
+
+    def make() -> Shown:
+        begun.set()
+        assert go_on.wait(10)
+        made.append(1)
+        return shown(7)
+
+    with ThreadPoolExecutor(8) as pool:
+        first = pool.submit(shelf.get, (1, readers.NONE), 7, make)
+        assert begun.wait(10)
+        others = [pool.submit(shelf.get, (1, readers.NONE), 7, make) for _ in range(7)]
+        go_on.set()
+        assert {id(one.result(10)) for one in (first, *others)} == {id(first.result())}
+    assert made == [1]
+
+
+def test_two_runs_are_rendered_at_the_same_time() -> None:
+    shelf, both = Shelf(most=64), threading.Barrier(2, timeout=10)
+
+    def make() -> Shown:
+        both.wait()
+        return shown(1)
+
+    with ThreadPoolExecutor(2) as pool:
+        for one in [pool.submit(shelf.get, (run, readers.NONE), 1, make) for run in (1, 2)]:
+            one.result(10)
+
+
+def test_a_rendering_that_failed_is_tried_by_the_next_who_asks() -> None:
+    shelf = Shelf(most=64)
+
+    def fail() -> Shown:
+        raise OSError
+
+    with pytest.raises(OSError):
+        shelf.get((1, readers.NONE), 1, fail)
+    assert shelf.get((1, readers.NONE), 1, lambda: shown(1)).version == 1
+
+
+def test_a_rendering_is_handed_out_for_its_version_or_an_older_one_while_it_is_fresh() -> None:
+    shelf = Shelf(most=64)
+    shelf.put((1, readers.NONE), shown(7))
+    assert shelf.get((1, readers.NONE), 7, lambda: shown(0)).version == 7
+    assert shelf.get((1, readers.NONE), 6, lambda: shown(0)).version == 7
+    assert shelf.get((1, readers.NONE), 8, lambda: shown(8)).version == 8
+    shelf.put((2, readers.NONE), shown(7, began=0))
+    assert shelf.get((2, readers.NONE), 7, lambda: shown(9)).version == 9, "the old one was too old"
+
+
+def test_a_slow_rendering_does_not_replace_one_that_began_after_it() -> None:
+    shelf = Shelf(most=64)
+    shelf.put((1, readers.NONE), shown(8, began=1e12 + 1))
+    shelf.put((1, readers.NONE), shown(7))
+    assert shelf.get((1, readers.NONE), 8, lambda: shown(0)).version == 8
+
+
+def test_the_shelf_keeps_a_bounded_number() -> None:
+    shelf = Shelf(most=3)
+    for run in range(9):
+        shelf.put((run, readers.NONE), shown(1))
+    assert len(shelf) == 3
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("during", ["summary", "history"])
+def test_what_is_committed_during_a_rendering_is_not_missed(during: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rendering may have some of it or none. It has the version from before, so the new version is rendered."""
+    run, client = factories.in_storage(), browser("root")
+    template, make = run_page.PARTS[during]
+
+    def committing(one: Run) -> dict[str, Any]:
+        context = make(one)
+        factories.tell(run, "note", "in the middle")
+        return context
+
+    monkeypatch.setitem(run_page.PARTS, during, (template, committing))
+    parts(client, run, "history")
+    monkeypatch.setitem(run_page.PARTS, during, (template, make))
+    assert "in the middle" in parts(client, run, "history").content.decode()
+
+
+# --- the dashboard ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own_tiles(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Shelves of the test's own; the templates that are rendered for them."""
+    for name in ("kept_grids", "kept_tiles"):
+        monkeypatch.setattr(rendered_tiles, name, Shelf(most=64, fresh_s=1e9))
+    found: list[str] = []
+
+    def counting(template: str, context: dict[str, Any]) -> str:
+        found.append(template)
+        return render_to_string(template, context)
+
+    monkeypatch.setattr(rendered_tiles, "render_to_string", counting)
+    return found
+
+
+def dashboard(client: Client, *names: str, known: str = UNKNOWN) -> Any:
+    return client.get(reverse("dashboard-parts"), {"part": names}, headers={"If-None-Match": known})
+
+
+@pytest.mark.django_db
+def test_the_grid_is_rendered_once_for_all_until_an_event(own_tiles: list[str]) -> None:
+    run, clients = factories.in_storage(), [browser(f"operator{n}", roles.OPERATOR) for n in range(2)]
+    for client in clients:
+        assert dashboard(client, "grid").status_code == 200
+    assert own_tiles == ["runs/_grid.html"]
+    (tag, *_) = tags(dashboard(clients[0], "grid").content.decode())
+    assert dashboard(clients[1], "grid", known=f'"{tag}"').status_code == 304
+    Run.objects.filter(pk=run.pk).update(state="Network")
+    factories.tell(run, "stage_done")
+    assert "Network" in dashboard(clients[0], "grid", known=f'"{tag}"').content.decode()
+    assert own_tiles == ["runs/_grid.html"] * 2
+
+
+@pytest.mark.django_db
+def test_the_grid_of_an_administrator_is_handed_to_no_viewer(own_tiles: list[str]) -> None:
+    """An empty installation offers to add a host to who may."""
+    may, may_not = browser("ada", roles.ADMINISTRATOR), browser("eve", roles.VIEWER)
+    assert "Add the first host" in dashboard(may, "grid").content.decode()
+    assert "Add the first host" not in dashboard(may_not, "grid").content.decode()
+
+
+@pytest.mark.django_db
+def test_a_tile_is_rendered_once_for_each_version_of_its_run(own_tiles: list[str]) -> None:
+    first, second = factories.in_storage(), factories.in_smart()
+    clients = [browser(f"operator{n}", roles.OPERATOR) for n in range(2)]
+    names = [f"tile-{run.pk}" for run in (first, second)]
+    shown = [dashboard(client, *names).content for client in clients]
+    assert shown[0] == shown[1] and own_tiles == ["runs/_tile.html"] * 2
+    progress = [{"item": "sdz", "percent": 93.0, "doing": ""}]
+    first.stage_runs.filter(outcome="").update(progress=progress)
+    Run.objects.filter(pk=first.pk).update(progress_seq=first.progress_seq + 1)
+    assert "sdz" in dashboard(clients[0], *names).content.decode()
+    assert own_tiles == ["runs/_tile.html"] * 3
