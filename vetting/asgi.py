@@ -4,8 +4,8 @@
 
 - Heartbeat, log and sensor calls are answered by `agentapi.hot`, which commits for many at once: under daphne straight
   from its connection (front/agents.py), else as a bare ASGI application.
-- Event streams go to a Channels consumer. Through Django each would hold a thread and a database connection, and
-  daphne would crash at its end while one is open (django-eventstream's view, 23 of 26 stops; the consumer, 0 of 16).
+- Event streams go to a bare ASGI application. Through Django each would hold a thread and a database connection,
+  and daphne would crash at its end while one is open (django-eventstream's view, 23 of 26 stops).
 - Everything else goes to Django in one of a few threads (front/threads.py): some for people, some for machines, one for
   passwords. `/livez` needs no thread at all.
 - Requests that are too large or too slow were refused before (front/channel.py).
@@ -26,15 +26,14 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vetting.settings")
 django_application = get_asgi_application()
 
-from channels.auth import AuthMiddlewareStack  # noqa: E402  needs Django's settings
-from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402  needs Django's settings
 from django.conf import settings  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
 from agentapi import hot  # noqa: E402
 from pxe import bootfiles  # noqa: E402
 from runs.database import limits as dblimits  # noqa: E402
-from runs.live import stream as live  # noqa: E402
+from runs.live import serving as live  # noqa: E402
 from vetting import health  # noqa: E402
 from vetting.front import agents, trouble  # noqa: E402
 from vetting.front.logins import Logins, is_attempt, sets_password  # noqa: E402
@@ -111,7 +110,7 @@ def _view(application: Application) -> Any:
 
 routes: list[Any] = [
     re_path(r"^api/v1/runs/(?P<run>[0-9]{1,18})/(?P<call>heartbeat|log|sensor)$", _view(hot.application)),
-    path("events/", _view(trouble.answered(AuthMiddlewareStack(live.Events.as_asgi())))),  # type: ignore[arg-type]  # of ASGI 3
+    path("events/", _view(trouble.answered(live.application))),
     path("livez", _view(health.alive)),
     re_path(r"^(?:api/|ipxe/|healthz$)", _view(machines)),
     re_path("", _view(pages)),

@@ -1,6 +1,6 @@
 """A thread in the web process that watches the database and tells one subscriber what live pages must know.
 
-It runs only while a live page is open. On SQLite it reads `PRAGMA data_version` every 50 ms on a read-only connection
+It runs only while a live page is open. On SQLite it reads `PRAGMA data_version` every 20 ms on a read-only connection
 of its own: the number changes with every commit of any process, and reading it takes 3 µs. On PostgreSQL it waits for
 a NOTIFY that a trigger sends (migration `notify_live_pages`), and looks every second in any case.
 """
@@ -25,7 +25,9 @@ from runs.models import Run, RunEvent
 
 log = logging.getLogger("vetting.live")
 
-POLL_S = 0.05
+POLL_S = 0.02
+# After a look at the database it is left alone for so long, however many commits there are.
+REST_S = 0.03
 NOTIFY_S = 1.0
 DASHBOARD_S = 1.0  # progress of one run is told to the dashboard at most this often
 NOTIFY_CHANNEL = "vetting_live"
@@ -202,6 +204,7 @@ class Tailer:
                         self.look()
                     if commits_seen.wait() or self._dashboard_waits():
                         self.look()
+                        stop.wait(REST_S)
                 except (DatabaseError, sqlite3.Error, OSError) as error:
                     log.warning("live pages: the database does not answer (%s), next try in 1 s", error)
                     commits_seen = self._closed(commits_seen)

@@ -179,7 +179,7 @@ def test_only_transition_writes_the_state_of_a_run() -> None:
 @pytest.mark.parametrize(
     ("name", "who"),
     [
-        ("django_eventstream", {"runs/live/stream.py", "runs/live/tailer.py", "vetting/settings.py"}),
+        ("django_eventstream", {"runs/live/stream.py", "runs/live/serving.py", "vetting/settings.py"}),
         ("django_q", {"runs/jobs.py", "vetting/rounds.py", "vetting/processes.py"}),
     ],
 )

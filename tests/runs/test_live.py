@@ -200,11 +200,11 @@ def test_a_channel_that_is_not_ours_is_refused(name: str) -> None:
     "header", ["error", "junk", "a:b:c", "run-5:x", "other:4", ":::", "run-5:1,dash", "run-5:" + "9" * 20]
 )
 def test_a_last_event_id_that_is_not_ours_counts_as_none(header: str) -> None:
-    assert live._last_ids(header, {"run-5", "live-5"}) == {}
+    assert live.last_ids(header, {"run-5", "live-5"}) == {}
 
 
 def test_a_last_event_id_of_ours_is_taken() -> None:
-    assert live._last_ids("run-5:849,live-5:77", {"run-5", "live-5"}) == {"run-5": "849", "live-5": "77"}
+    assert live.last_ids("run-5:849,live-5:77", {"run-5", "live-5"}) == {"run-5": 849, "live-5": 77}
 
 
 @pytest.mark.django_db

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
 
 import pytest
 from asgiref.sync import async_to_sync
 from asgiref.testing import ApplicationCommunicator
 from django.contrib.auth import get_user_model
 
-from runs.live import stream as live
+from runs.live import logins
+from runs.live import serving as live
 from runs.live.allowance import Allowance
 
 
-def stream(user: Any) -> ApplicationCommunicator:
+def stream() -> ApplicationCommunicator:
     scope = {
-        "type": "http", "method": "GET", "path": "/events/", "query_string": b"channel=dash", "user": user,
+        "type": "http", "method": "GET", "path": "/events/", "query_string": b"channel=dash",
         "headers": [(b"host", b"testserver")], "client": ("10.77.0.9", 40000),
     }  # fmt: skip
-    return ApplicationCommunicator(live.Events.as_asgi(), scope)
+    return ApplicationCommunicator(live.application, scope)
 
 
 async def opened(events: ApplicationCommunicator) -> int:
@@ -33,11 +34,12 @@ async def closed(events: ApplicationCommunicator) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_the_stream_beyond_the_limit_is_answered_429(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "_allowed", Allowance("event streams", 2, 10, "runs/live/stream.py"))
+    monkeypatch.setattr(live, "_allowed", Allowance("event streams", 2, 10, "runs/live/serving.py"))
     user = get_user_model().objects.create_user("ada", is_staff=True, is_superuser=True)
+    monkeypatch.setattr(logins, "of_cookies", lambda _: logins.of_user(user, time.time() + 3600))
 
     async def scene() -> list[int]:
-        streams = [stream(user) for _ in range(4)]
+        streams = [stream() for _ in range(4)]
         answers = [await opened(one) for one in streams[:3]]
         await closed(streams[0])
         answers.append(await opened(streams[3]))

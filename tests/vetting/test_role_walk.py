@@ -20,7 +20,8 @@ from django.test import Client, RequestFactory
 from django.urls import Resolver404, resolve
 
 from runs.desk import access
-from runs.live import stream as live
+from runs.live import hub, logins
+from runs.live import serving as live
 from tests.vetting import everyaddress
 from vetting import rights, roles
 from vetting.asgi import http
@@ -191,23 +192,23 @@ def reaches(who: str, method: str, path: str) -> bool:
 
 @pytest.mark.parametrize("who", WHO)
 def test_the_event_streams_answer_as_the_table_says(who: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def only_headers(self: live.Events, request: Any) -> None:
-        await self.send_headers(headers=live._HEADERS)
-        await self.send_body(b"")
+    async def only_headers(stream: hub.Stream, *_: Any) -> None:
+        await stream.send({"type": "http.response.start", "status": 200, "headers": live._HEADERS})
 
-    monkeypatch.setattr(live.Events, "_stream", only_headers)
-    monkeypatch.setattr(live, "_renew_connection", lambda: None)
+    monkeypatch.setattr(live, "_serve", only_headers)
+    monkeypatch.setattr(live, "renew_connection", lambda: None)
     user = AnonymousUser() if who == ANONYMOUS else account(who)
-    user.get_all_permissions()  # read here: the consumer asks in another thread, outside of this transaction
-    assert async_to_sync(_status)(user) == (200 if may(who, rights.PAGES["events"].get) else 403)
+    login = logins.of_user(user, 0)  # read here: the stream asks in another thread, outside of this transaction
+    monkeypatch.setattr(logins, "of_cookies", lambda _: login)
+    assert async_to_sync(_status)() == (200 if may(who, rights.PAGES["events"].get) else 403)
 
 
-async def _status(user: Any) -> int:
+async def _status() -> int:
     scope = {
-        "type": "http", "method": "GET", "path": "/events/", "query_string": b"channel=dash", "user": user,
+        "type": "http", "method": "GET", "path": "/events/", "query_string": b"channel=dash",
         "headers": [(b"host", b"testserver")],
     }  # fmt: skip
-    events = ApplicationCommunicator(live.Events.as_asgi(), scope)
+    events = ApplicationCommunicator(live.application, scope)
     await events.send_input({"type": "http.request", "body": b""})
     answer = await events.receive_output(timeout=10)
     await events.send_input({"type": "http.disconnect"})

@@ -1,5 +1,7 @@
-// Keeps a page alive. An event says only that something changed; the page then asks for those of its parts that depend
-// on it (data-on) and puts the answer in their place. First paint, update and reconnect are the same templates.
+// Keeps a page alive. A run's page (data-version) is sent the parts that changed; any other is told that something
+// changed, and asks for those of its parts that depend on it (data-on). Each part of a run's page has a tag, a digest of
+// its content: the server says which tags are right, and the page asks for what it lacks. First paint, update and
+// reconnect are the same templates.
 "use strict";
 (() => {
   const MIN_GAP_MS = 300; // between two fetches of one page, however fast events come
@@ -10,6 +12,8 @@
   const PULSE_LIMIT_MS = 4000;
   const UNSEEN_MS = 20000; // a tab in the background gives its stream back: a browser has six for each address
   const GLANCE_MS = 60000; // and looks only so often, for the title of its tab
+  const JUST_NOW_MS = 3000;
+  const OVERDUE_MS = 4000; // the parts of a run's page come within a second after an event: else they are asked for
   const page = document.querySelector("main[data-live]");
   const sign = document.getElementById("connection");
   const dirty = new Set();
@@ -19,6 +23,9 @@
   let source = null;
   let lastWord = Date.now();
   let versions = {};
+  const isSentParts = page && page.dataset.version !== undefined;
+  let isFirst = true;
+  let overdue = null;
 
   function show(state) {
     if (sign.dataset.state === state) return;
@@ -29,6 +36,8 @@
   // --- fetching parts ---
 
   function mark(reason, runs) {
+    if (isSentParts) return reason === "run" || reason === "progress" ? expectParts() : undefined;
+    for (const run of runs || []) movedAt.set(run, Date.now());
     for (const part of page.querySelectorAll(`[data-on~="${reason}"]`)) {
       if (!runs || runs.includes(Number(part.dataset.run))) dirty.add(part.id);
     }
@@ -42,9 +51,30 @@
     dirty.clear();
     const query = names.map((name) => `part=${encodeURIComponent(name)}`).join("&");
     const joint = page.dataset.parts.includes("?") ? "&" : "?";
-    const failed = await htmx.ajax("GET", page.dataset.parts + joint + query, { swap: "none" }).then(() => false, () => true);
+    const asked = { swap: "none", headers: { "If-None-Match": tags(names) } };
+    const failed = await htmx.ajax("GET", page.dataset.parts + joint + query, asked).then(() => false, () => true);
     if (failed) names.forEach((name) => dirty.add(name));
     window.setTimeout(() => { fetching = false; fetchDirty(); }, failed ? RETRY_MS : MIN_GAP_MS);
+  }
+
+  const tagged = () => [...page.querySelectorAll("[data-tag]")];
+  const tags = (names) => tagged().filter((part) => names.includes(part.id)).map((part) => `"${part.dataset.tag}"`).join(", ") || '"none"';
+
+  function sent(data) {
+    window.clearTimeout(overdue);
+    overdue = null;
+    if (data.html) htmx.swap(document.body, data.html, { swapStyle: "none", swapDelay: 0, settleDelay: 0 });
+    for (const part of tagged()) if (data.tags[part.id] && data.tags[part.id] !== part.dataset.tag) dirty.add(part.id);
+    fetchDirty();
+  }
+
+  function expectParts() {
+    overdue ??= window.setTimeout(() => { overdue = null; refresh(); }, OVERDUE_MS);
+  }
+
+  function refresh() {
+    tagged().forEach((part) => dirty.add(part.id));
+    fetchDirty();
   }
 
   // A part in which nothing but a clock moved is left alone, so that text stays selected and nothing flickers. One that
@@ -54,13 +84,38 @@
   document.body.addEventListener("htmx:oobBeforeSwap", (event) => {
     const fresh = event.detail.fragment.firstElementChild;
     if (!fresh || !fresh.id) return;
-    const content = withoutClocks(fresh);
-    if (fresh.dataset.title) document.title = fresh.dataset.title.trim();
-    if (shown.get(fresh.id) === content) event.detail.shouldSwap = false;
-    else { keepOpen(event.detail.target, fresh); keepFocus(event.detail.target, fresh.id); }
-    shown.set(fresh.id, content);
+    const isOld = Number(fresh.dataset.version) < Number(event.detail.target.dataset.version);
+    if (fresh.dataset.title && !isOld) document.title = fresh.dataset.title.trim();
+    if (isOld || isShown(event.detail.target, fresh)) event.detail.shouldSwap = false;
+    else { fillIn(fresh); keepOpen(event.detail.target, fresh); keepFocus(event.detail.target, fresh.id); }
   });
-  document.body.addEventListener("htmx:oobAfterSwap", () => { if (refocus) refocus(); refocus = null; });
+  document.body.addEventListener("htmx:oobAfterSwap", (event) => {
+    if (refocus) refocus();
+    refocus = null;
+    if (event.detail.target.id === "grid" && event.detail.shouldSwap) askForTilesThatMoved();
+  });
+
+  // The grid may have been rendered a second ago, for others: a tile in it may be older than the one that was here.
+  const movedAt = new Map();
+  function askForTilesThatMoved() {
+    for (const tile of page.querySelectorAll("[data-run]")) {
+      if (Date.now() - movedAt.get(Number(tile.dataset.run)) < JUST_NOW_MS) dirty.add(tile.id);
+    }
+  }
+
+  function isShown(old, fresh) {
+    if (fresh.dataset.tag) return fresh.dataset.tag === old.dataset.tag;
+    const content = withoutClocks(fresh);
+    const before = shown.get(fresh.id);
+    shown.set(fresh.id, content);
+    return before === content;
+  }
+
+  // A part that was rendered for everybody has no token in its forms: it is that of the form that logs out.
+  function fillIn(part) {
+    const token = document.querySelector(".logout [name=csrfmiddlewaretoken]");
+    for (const field of part.querySelectorAll("[name=csrfmiddlewaretoken]")) field.value = token.value;
+  }
 
   function withoutClocks(part) {
     const copy = part.cloneNode(true);
@@ -95,7 +150,8 @@
     if (source) source.close();
     asleep = false;
     lastWord = Date.now();
-    const opening = new EventSource(`/events/?channel=${encodeURIComponent(page.dataset.live)}`);
+    const parts = isSentParts ? "&with=parts" : "";
+    const opening = new EventSource(`/events/?channel=${encodeURIComponent(page.dataset.live)}${parts}`);
     source = opening;
     window.setTimeout(() => {
       if (source === opening && opening.readyState === EventSource.CONNECTING) { show("reconnecting"); connect(); }
@@ -104,8 +160,10 @@
       lastWord = Date.now();
       versions = {};
       show("live");
-      everything();
+      if (!isSentParts) everything();
     };
+    source.addEventListener("stream-open", (event) => { if (isSentParts) opened(JSON.parse(event.data || "{}").version); });
+    source.addEventListener("parts", (event) => heard(event, sent));
     source.onerror = () => {
       show("reconnecting");
       if (source.readyState === EventSource.CLOSED) window.setTimeout(connect, RETRY_MS);
@@ -130,6 +188,16 @@
   function heard(event, act) {
     lastWord = Date.now();
     act(JSON.parse(event.data));
+  }
+
+  // The page as it was loaded may be of this version. After a break it asks for everything that differs; the server's
+  // versions may then have begun anew.
+  function opened(version) {
+    const isFresh = isFirst && Number(page.dataset.version) === version;
+    isFirst = false;
+    tagged().forEach((part) => { delete part.dataset.version; });
+    if (!isFresh) refresh();
+    for (const kind of ["log", "sensor"]) document.dispatchEvent(new CustomEvent(`vetting:${kind}`));
   }
 
   function everything() {
