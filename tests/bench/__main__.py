@@ -19,7 +19,9 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "report": lambda options: report.main(options.rows, options.findings),
     "results": lambda options: results.main(),
     "rows": lambda options: rows.main(),
-    "streams": lambda options: streams.main(options.streams, options.events, options.every),
+    "streams": lambda options: streams.main(
+        options.streams, options.events, options.every, options.pages, options.json
+    ),
 }
 
 
@@ -37,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--streams", type=int, default=100)
     parser.add_argument("--events", type=int, default=40)
     parser.add_argument("--every", type=float, default=5, metavar="SECONDS")
+    parser.add_argument("--pages", type=int, default=3, help="streams: so many of them are pages in Chromium")
     parser.add_argument("--json", action="store_true", help="the last line of output is one JSON object")
     parser.add_argument("--server", choices=agents.SERVERS, default="daphne")
     parser.add_argument("--database", default="", metavar="URL", help="instead of a new SQLite file")

@@ -1,151 +1,197 @@
-"""A hundred browsers on one run: from the commit of an event to the fragment with it received.
+"""Many browsers on one run: from the commit of an event to the fragment with it received.
 
-Three are real pages in Chromium. The others are streams that do what the page's script does: hear an event, fetch the
-parts that it makes stale, and at most one fetch every 300 ms. Each event has a number in its text, and counts as
-received with the first fragment that shows this number. All of it shares the machine with the web process.
+Some are real pages in Chromium. The others are streams that do what the page's script does with the fragments on its
+stream. Each event has a number in its text, and counts as received with the first fragment that shows it, or a newer
+one: the history shows the newest first. All of it shares the machine with the web process.
+
+    python -m tests.bench streams --json                                             a hundred browsers on one run
+    python -m tests.bench streams --streams 1000 --every 0.1 --events 300 --pages 0  a thousand, ten events a second
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import psutil
 
 from tests.bench.pages import _prepare
 
-PAGES = 3
-MIN_GAP_S = 0.3
 SETTLE_S = 10
-# In a page: event number → when a fragment that shows it was received, in seconds since the epoch.
+LIMIT_S = 60
+# An account may have 64 streams at one address.
+OF_ONE_ACCOUNT = 60
+# In a page: event number → when a fragment that shows it was put in place, in seconds since the epoch.
 NOTE_ARRIVALS = """
   window.arrivals = {};
-  document.addEventListener("htmx:afterRequest", (event) => {
+  document.addEventListener("htmx:oobAfterSwap", () => {
     const now = (performance.timeOrigin + performance.now()) / 1000;
-    for (const [, n] of event.detail.xhr.responseText.matchAll(/bench event (\\d+)/g)) window.arrivals[n] ??= now;
+    const newest = document.getElementById("history").textContent.match(/bench event (\\d+)/);
+    for (let n = newest ? Number(newest[1]) : -1; n >= 0 && !(n in window.arrivals); n -= 1) window.arrivals[n] = now;
   });
 """
 
 
 @dataclass
-class Watched:
-    """What the streams saw. `arrivals` has one dictionary for each: event number → seconds since the epoch."""
+class Committed:
+    """When each event was committed, in seconds since the epoch, by its number; and numbers by the row's id."""
 
-    url: str
-    parts: str
-    channel: str
-    cookies: dict[str, str]
-    opened: int = 0
+    at: dict[int, float] = field(default_factory=dict)
+    number_of: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass
+class Streams:
+    """The streams, each with what it saw: event number → seconds since the epoch."""
+
+    port: int
+    run: int
+    cookies: list[str]
+    committed: Committed
+    is_open: threading.Event = field(default_factory=threading.Event)
     done: threading.Event = field(default_factory=threading.Event)
-    arrivals: list[dict[int, float]] = field(default_factory=list)
+    fragments: list[dict[int, float]] = field(default_factory=list)
+    events: list[dict[int, float]] = field(default_factory=list)
+
+    def run_all(self, count: int) -> None:
+        asyncio.run(self._run_all(count))
+
+    async def _run_all(self, count: int) -> None:
+        loop = asyncio.get_running_loop()
+        for number in range(count):
+            cookie = self.cookies[number // OF_ONE_ACCOUNT]
+            _, client = await loop.create_connection(lambda cookie=cookie: Client(self, cookie), "127.0.0.1", self.port)
+            async with asyncio.timeout(LIMIT_S):
+                await client.opened.wait()
+        self.is_open.set()
+        while not self.done.is_set():
+            await asyncio.sleep(0.2)
 
 
-def main(streams: int, events: int, every_s: float) -> None:
+class Client(asyncio.Protocol):
+    """One stream. It looks for what it needs without reading the whole: the clients share two cores with the server."""
+
+    def __init__(self, streams: Streams, cookie: str) -> None:
+        self._streams, self._cookie = streams, cookie
+        self._buffer = b""
+        self._newest = -1
+        self.opened = asyncio.Event()
+        self.fragments: dict[int, float] = {}
+        self.events: dict[int, float] = {}
+        streams.fragments.append(self.fragments)
+        streams.events.append(self.events)
+
+    def connection_made(self, transport: Any) -> None:
+        head = f"Host: 127.0.0.1:{self._streams.port}\r\nCookie: {self._cookie}\r\n\r\n"
+        transport.write(f"GET /events/?channel=run-{self._streams.run}&with=parts HTTP/1.1\r\n{head}".encode())
+
+    def data_received(self, data: bytes) -> None:
+        *blocks, self._buffer = (self._buffer + data).split(b"\n\n")
+        now = time.time()
+        for block in blocks:
+            if b"event: parts\n" in block:
+                self._fragment(block, now)
+            elif b"event: run\n" in block:
+                self._event(block, now)
+            elif b"event: stream-open\n" in block:
+                self.opened.set()
+
+    def _fragment(self, block: bytes, now: float) -> None:
+        found = re.search(rb"bench event (\d+)", block)
+        for number in range(self._newest + 1, int(found[1]) + 1 if found else 0):
+            self.fragments[number] = now
+            self._newest = number
+
+    def _event(self, block: bytes, now: float) -> None:
+        if found := re.search(rb'"id": (\d+)', block):
+            self.events.setdefault(int(found[1]), now)
+
+
+def main(streams: int, events: int, every_s: float, pages: int, as_json: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         database = _prepare(Path(folder))
         os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # Playwright's loop runs in the thread that writes the events
         from tests.runs.webprocess import WebProcess
 
         web = WebProcess(Path(folder), database)
+        config = Path(folder) / "vetting.yaml"
+        config.write_text(config.read_text().replace("}", ", connections_per_address: 4000}"))
         web.start()
         try:
-            _measure(web, streams, events, every_s)
+            figures = _measure(web, streams, events, every_s, pages)
         finally:
             web.stop()
+    if as_json:
+        print(json.dumps(figures))
+    if figures["fragments"] < figures["expected"]:
+        raise SystemExit(1)
 
 
-def _measure(web: Any, streams: int, events: int, every_s: float) -> None:
+def _measure(web: Any, count: int, events: int, every_s: float, pages: int) -> dict[str, Any]:
     from tests import factories
 
     run = factories.in_storage()
-    client = web.log_in("operator", "a-pass-for-figures")
-    watched = _watched(web, client, run)
-    thread = threading.Thread(target=lambda: asyncio.run(_all_streams(watched, streams - PAGES)))
-    thread.start()
+    streams = Streams(web.port, run.pk, _cookies(count), Committed())
     process = psutil.Process(web.process.pid)
+    web.log_in("operator", "a-pass-for-figures").get(run.get_absolute_url())  # everything is loaded once
+    before = process.memory_full_info().pss
+    thread = threading.Thread(target=streams.run_all, args=(count - pages,))
+    thread.start()
     try:
-        before, begun = process.cpu_times(), time.monotonic()
-        committed, pages = _with_pages(web, watched, run, streams, events, every_s)
-        took, after = time.monotonic() - begun, process.cpu_times()
+        if not streams.is_open.wait(LIMIT_S + count):
+            raise SystemExit("not all streams could be opened")
+        figures = {
+            "streams": count,
+            "events": events,
+            "every_s": every_s,
+            "bytes_per_stream": (process.memory_full_info().pss - before) // max(1, count - pages),
+            "threads": process.num_threads(),
+        }
+        cpu_s, began = _cpu_s(process), time.monotonic()
+        arrivals = _with_pages(web, streams, run, pages, lambda wait: _write(streams, run, events, every_s, wait))
+        took_s, cpu_s = time.monotonic() - began, _cpu_s(process) - cpu_s
     finally:
-        watched.done.set()
+        streams.done.set()
         thread.join()
-    cpu = (after.user + after.system - before.user - before.system) / took
-    print(f"{streams} streams, {PAGES} of them pages in Chromium; {events} events, one every {every_s:g} s")
-    _report("streams", committed, watched.arrivals)
-    _report("pages in Chromium", committed, pages)
-    print(f"web process {cpu:.0%} of one core, {process.memory_info().rss / 2**20:.0f} MB")
-    print(f"load average {', '.join(f'{load:.1f}' for load in os.getloadavg())}")
+    figures |= {"core_percent": round(100 * cpu_s / took_s, 1), "cpu_ms_per_event": round(1000 * cpu_s / events, 1)}
+    return figures | _report(streams, arrivals)
 
 
-def _watched(web: Any, client: Any, run: Any) -> Watched:
-    """The parts that the page's script would fetch for an event of the run, read from the page."""
-    page = client.get(run.get_absolute_url()).text
-    tags = re.findall(r"<section[^>]*data-on=\"[^\"]*\brun\b[^\"]*\"[^>]*>", page)
-    names = [match[1] for tag in tags if (match := re.search(r"\bid=\"([^\"]+)\"", tag))]
-    query = "&".join(f"part={name}" for name in names)
-    return Watched(web.url, f"{run.get_absolute_url()}parts/?{query}", f"run-{run.pk}", dict(client.cookies))
+def _cookies(streams: int) -> list[str]:
+    """Of as many operators as the streams need."""
+    from django.contrib.auth.models import User
+    from django.test import Client as Browser
+
+    found = []
+    for number in range(-(-streams // OF_ONE_ACCOUNT)):
+        browser = Browser()
+        user = User.objects.create_user(f"operator-{number}", is_staff=True, is_superuser=True)
+        browser.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        found.append("; ".join(f"{name}={morsel.value}" for name, morsel in browser.cookies.items()))
+    return found
 
 
-async def _all_streams(watched: Watched, count: int) -> None:
-    headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in watched.cookies.items())}
-    jar, connector, for_ever = (
-        aiohttp.DummyCookieJar(),
-        aiohttp.TCPConnector(limit=0),
-        aiohttp.ClientTimeout(total=None),
-    )
-    async with aiohttp.ClientSession(
-        watched.url, connector=connector, timeout=for_ever, cookie_jar=jar, headers=headers
-    ) as session:
-        tasks = [asyncio.create_task(_stream(session, watched)) for _ in range(count)]
-        while not watched.done.is_set():
-            await asyncio.sleep(0.2)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _stream(session: aiohttp.ClientSession, watched: Watched) -> None:
-    arrivals: dict[int, float] = {}
-    watched.arrivals.append(arrivals)
-    stale = asyncio.Event()
-    fetcher = asyncio.create_task(_fetch_when_stale(session, watched, stale, arrivals))
-    try:
-        async with session.get("/events/", params={"channel": watched.channel}) as stream:
-            async for line in stream.content:
-                if line.startswith(b"event: stream-open"):
-                    watched.opened += 1
-                elif line.startswith(b"event: run"):
-                    stale.set()
-    finally:
-        fetcher.cancel()
-
-
-async def _fetch_when_stale(
-    session: aiohttp.ClientSession, watched: Watched, stale: asyncio.Event, arrivals: dict[int, float]
-) -> None:
-    while await stale.wait():
-        stale.clear()
-        async with session.get(watched.parts, headers={"HX-Request": "true"}) as answer:
-            text = await answer.text()
-        now = time.time()
-        for number in re.findall(r"bench event (\d+)", text):
-            arrivals.setdefault(int(number), now)
-        await asyncio.sleep(MIN_GAP_S)
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def _with_pages(
-    web: Any, watched: Watched, run: Any, streams: int, events: int, every_s: float
-) -> tuple[dict[int, float], list[dict[int, float]]]:
-    """When each event was committed, and what the pages saw."""
+    web: Any, streams: Streams, run: Any, count: int, write: Callable[[Callable[[float], object]], None]
+) -> list[dict[int, float]]:
+    """Let `write` write the events while `count` pages are open in Chromium; what these saw."""
+    if not count:
+        write(time.sleep)
+        return []
     from playwright.sync_api import sync_playwright
 
     from tests.browser.chromium import Chromium
@@ -153,39 +199,54 @@ def _with_pages(
     with sync_playwright() as playwright:
         browser = Chromium(playwright)
         context = browser.new_context(base_url=web.url)
-        context.add_cookies([{"name": name, "value": value, "url": web.url} for name, value in watched.cookies.items()])
+        name, _, value = streams.cookies[0].partition("=")
+        context.add_cookies([{"name": name, "value": value.partition(";")[0], "url": web.url}])
         context.add_init_script(NOTE_ARRIVALS)
-        pages = [context.new_page() for _ in range(PAGES)]
-        for page in pages:
+        opened = [context.new_page() for _ in range(count)]
+        for page in opened:
             page.goto(run.get_absolute_url())
             page.wait_for_selector("#connection[data-state=live]")
-        while watched.opened < streams - PAGES:
-            pages[0].wait_for_timeout(100)
-        committed = _write(pages[0], run, events, every_s)
-        seen = [{int(n): at for n, at in page.evaluate("window.arrivals").items()} for page in pages]
+        write(lambda seconds: opened[0].wait_for_timeout(seconds * 1000))
+        seen = [{int(n): at for n, at in page.evaluate("window.arrivals").items()} for page in opened]
         browser.close()
-    return committed, seen
+    return seen
 
 
-def _write(page: Any, run: Any, events: int, every_s: float) -> dict[int, float]:
-    """The events, each committed by itself; `page` waits in between, so that the browser is served meanwhile."""
+def _write(streams: Streams, run: Any, events: int, every_s: float, wait: Callable[[float], object]) -> None:
+    """The events, each committed by itself. `wait` serves the browser meanwhile."""
     from tests import factories
 
-    committed: dict[int, float] = {}
-    page.wait_for_timeout(SETTLE_S * 1000)
+    wait(SETTLE_S)
+    begun = time.monotonic()
     for number in range(events):
-        factories.tell(run, "note", f"bench event {number}")
-        committed[number] = time.time()
-        page.wait_for_timeout(every_s * 1000)
-    page.wait_for_timeout(SETTLE_S * 1000)
-    return committed
+        row = factories.tell(run, "note", f"bench event {number}")
+        streams.committed.at[number] = time.time()
+        streams.committed.number_of[row.pk] = number
+        wait(max(0.0, begun + (number + 1) * every_s - time.monotonic()))
+    wait(SETTLE_S)
 
 
-def _report(what: str, committed: dict[int, float], arrivals: list[dict[int, float]]) -> None:
-    late = sorted(seen[n] - at for seen in arrivals for n, at in committed.items() if n in seen)
-    expected = len(committed) * len(arrivals)
-    if len(late) < expected:
-        raise SystemExit(f"{what}: {expected - len(late)} of {expected} fragments never came")
-    p50, p99 = late[len(late) // 2], late[int(len(late) * 0.99)]
-    print(f"{what}: {len(late)} of {expected} fragments, p50 {p50 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms, "
-          f"worst {late[-1] * 1000:.0f} ms")  # fmt: skip
+def _report(streams: Streams, pages: list[dict[int, float]]) -> dict[str, Any]:
+    committed, number_of = streams.committed.at, streams.committed.number_of
+    told = [{number_of[pk]: at for pk, at in seen.items() if pk in number_of} for seen in streams.events]
+    figures = _figures("fragments", committed, streams.fragments + pages)
+    figures |= {f"event_{name}": value for name, value in _figures("events", committed, told).items()}
+    if pages:
+        figures |= {f"page_{name}": value for name, value in _figures("in Chromium", committed, pages).items()}
+    last = max(committed)
+    figures["missed_the_last"] = sum(last not in seen for seen in streams.fragments + pages)
+    return figures
+
+
+def _figures(what: str, committed: dict[int, float], arrivals: list[dict[int, float]]) -> dict[str, Any]:
+    late_ms = sorted((seen[n] - at) * 1000 for seen in arrivals for n, at in committed.items() if n in seen) or [0.0]
+    found = {
+        "fragments": sum(n in seen for seen in arrivals for n in committed),
+        "expected": len(committed) * len(arrivals),
+        "p50_ms": round(late_ms[len(late_ms) // 2], 1),
+        "p99_ms": round(late_ms[int(len(late_ms) * 0.99)], 1),
+        "worst_ms": round(late_ms[-1], 1),
+    }
+    print(f"{what}: {found['fragments']} of {found['expected']}, p50 {found['p50_ms']:.0f} ms, "
+          f"p99 {found['p99_ms']:.0f} ms, worst {found['worst_ms']:.0f} ms")  # fmt: skip
+    return found
