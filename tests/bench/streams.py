@@ -14,6 +14,7 @@ import asyncio
 import json
 import os
 import re
+import resource
 import tempfile
 import threading
 import time
@@ -117,6 +118,8 @@ class Client(asyncio.Protocol):
 
 
 def main(streams: int, events: int, every_s: float, pages: int, as_json: bool) -> None:
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # for the clients and for the web process
     with tempfile.TemporaryDirectory() as folder:
         database = _prepare(Path(folder))
         os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # Playwright's loop runs in the thread that writes the events
