@@ -17,12 +17,30 @@ from runs.desk.readers import Permissions
 from runs.desk.shelf import Part, Shelf, Shown
 from runs.models import Run
 
+Key = tuple[int, Permissions]
 kept = Shelf(most=64)
+_SAME_FOR_ALL = [name for name in run_page.LIVE_PARTS if name not in run_page.BY_PERMISSION]
 
 
 def shared(run_id: int, held: Permissions, version: int) -> Shown:
     """The fragments at this version or a later one, as others were shown them. Raises Http404."""
     return kept.get((run_id, held), version, lambda: _read_and_rendered(run_id, held)[1])
+
+
+def for_all(run_id: int, sets: Iterable[Permissions], version: int) -> dict[Permissions, Shown]:
+    """The same for several sets of permissions: the run is read once, and what is the same for all is rendered once.
+    Raises Http404."""
+
+    def make(missing: list[Key]) -> dict[Key, Shown]:
+        began = time.monotonic()
+        run = run_page.load(run_id)
+        same = parts(run, readers.NONE, _SAME_FOR_ALL)
+        return {
+            key: Shown(run.page_version, began, same | parts(run, key[1], run_page.BY_PERMISSION)) for key in missing
+        }
+
+    found = kept.get_many({(run_id, held): version for held in sets}, make)
+    return {held: shown for (_, held), shown in found.items()}
 
 
 def fresh(run_id: int, held: Permissions) -> tuple[Run, Shown]:

@@ -91,9 +91,8 @@ class Shelf:
             good = {key: one for key, one in kept.items() if one is not None and self._is_good(one, versions[key])}
             if missing := [key for key in versions if key not in good]:
                 good |= make(missing)
-                for key in missing:
-                    if key in good:
-                        self._place(key).newest = good[key]
+                for key in good.keys() & missing:
+                    self.put(key, good[key])
             return {key: good[key] for key in versions if key in good}
 
     def put(self, key: Hashable, shown: Shown) -> None:

@@ -13,6 +13,7 @@ from django.db import DatabaseError, close_old_connections, connections
 from django.http import Http404
 
 from runs.desk import rendered, run_page
+from runs.desk.shelf import Shown
 from runs.live import logins
 from runs.live.hub import Group, Hub
 
@@ -94,7 +95,10 @@ class Renderer:
         """Render for each group of readers and send. Returns the number of bytes in all."""
         try:
             close_old_connections()
-            return sum(self._send(run_id, group) for group in self._allowed(run_id))
+            groups = list(self._allowed(run_id))
+            sets = {group.permissions for group in groups}
+            shown = rendered.for_all(run_id, sets, run_page.version(run_id)) if groups else {}
+            return sum(self._send(group, shown[group.permissions]) for group in groups)
         except Http404:
             return 0  # the run was deleted
         except (DatabaseError, OSError) as error:
@@ -114,8 +118,7 @@ class Renderer:
             if not over.issuperset(held):
                 yield group
 
-    def _send(self, run_id: int, group: Group) -> int:
-        shown = rendered.shared(run_id, group.permissions, run_page.version(run_id))
+    def _send(self, group: Group, shown: Shown) -> int:
         differ = [part.html for name, part in shown.parts.items() if group.tags.get(name) != part.tag]
         data = json.dumps({"version": shown.version, "tags": shown.tags, "html": "".join(differ)})
         chunk = f"event: parts\ndata: {data}\n\n".encode()

@@ -353,6 +353,17 @@ def test_a_database_that_does_not_answer_is_asked_again(rendering: Any, monkeypa
 
 
 @pytest.mark.django_db(transaction=True)
+def test_the_run_is_read_once_for_all_groups(rendering: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = factories.in_storage()
+    readings, load = [], run_page.load
+    monkeypatch.setattr(run_page, "load", lambda run_id: (readings.append(run_id), load(run_id))[1])
+    listening, it = rendering(*(login(account(role, role)) for role in roles.ROLES))
+    it.mark(run.pk)
+    assert listening.waits_for('id="history"', len(roles.ROLES))
+    assert readings == [run.pk]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_nothing_is_rendered_where_nobody_looks(rendering: Any) -> None:
     run = factories.in_storage()
     listening, it = rendering()
