@@ -11,6 +11,7 @@ _NO_NAMES = frozenset(
     {
         "", "-", "--", "n/a", "na", "none", "null", "unknown", "unspecified", "not specified", "not provided",
         "not available", "not applicable", "not present", "not set", "not settable", "not installed", "not defined",
+        "not support", "not supported",
         "no dimm", "no module", "no module installed", "no asset information", "no asset tag", "no serial number",
         "empty", "[empty]", "<empty>", "undefined", "unset", "invalid", "<out of spec>", "out of spec", "<bad index>",
         "bad index", "default", "default string", "default_string", "default value", "to be filled by o.e.m.",

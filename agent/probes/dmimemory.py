@@ -29,6 +29,8 @@ _ROM = ("ROM", "Flash", "EEPROM", "FEPROM", "EPROM")
 _PERSISTENT = ("NVDIMM-N", "NVDIMM-F", "NVDIMM-P", "Intel Optane", "Intel persistent")
 _OPTANE = ("Intel Optane", "Intel persistent")
 _OPTANE_PART = re.compile(r"NM[ABC][0-9]X")  # Intel's part numbers of Optane series 100, 200 and 300
+# More is no speed of a memory module: a Fujitsu PRIMERGY gives 32768 for 1333.
+_SPEED_MOST_MTS = 20_000
 # A structure of at least this length has a configured speed (SMBIOS 2.7). An older one has only one speed.
 _LENGTH_WITH_CONFIGURED_SPEED = 0x22
 
@@ -190,4 +192,4 @@ def _speed(one: Structure) -> int | None:
     if configured is None and one.length < _LENGTH_WITH_CONFIGURED_SPEED:
         configured = fields.get("Speed")
     match = _SPEED.match(configured or "")
-    return int(match[1]) if match else None
+    return int(match[1]) if match and int(match[1]) <= _SPEED_MOST_MTS else None

@@ -13,7 +13,7 @@ SHIPPED = (
     "Dimm0_Manufacturer", "A1_Manufacturer0", "A1_AssetTagNum0", "<OUT OF SPEC>", "<BAD INDEX>", "NO DIMM", "Unknown",
     "Not Specified", "None", "[Empty]", "Not Set", "00000000", "0x00000000", "FFFFFFFF", "0123456789", "12345678",
     "0123456789ABCDEF", "123456789012", "To Be Filled By O.E.M.", "To be set by OEM", "Default string",
-    "System Serial Number", "xxxxxxxx", "aaaa", "........", "MB-1234567890", "BSN12345678901234567",
+    "NOT SUPPORT", "System Serial Number", "xxxxxxxx", "aaaa", "........", "MB-1234567890", "BSN12345678901234567",
 )  # fmt: skip
 REAL = (
     "2A91F0C7", "44444D01", "00006803", "214400000D62", "H1KX00014148249FED", "11111A01", "12345679A", "1", "1112",

@@ -96,6 +96,12 @@ def test_dmidecode_leaves_out_empty_slots_and_tells_equal_locators_apart() -> No
     assert [(dimm.size_mb, dimm.speed_mts) for dimm in found] == [(32768, 3200)] * 2
 
 
+@pytest.mark.parametrize(("told", "speed"), [("5600 MT/s", 5600), ("32768 MT/s", None), ("Unknown", None)])
+def test_a_speed_that_no_module_has_is_not_known(told: str, speed: int | None) -> None:
+    text = f"Handle 0x0011, DMI type 17, 40 bytes\nMemory Device\n\tSize: 4 GB\n\tConfigured Memory Speed: {told}\n"
+    assert [one.speed_mts for one in dmimemory.dimms(dmidecode.parse(text))] == [speed]
+
+
 def test_a_modules_name_does_not_change_when_its_neighbour_is_dead() -> None:
     slots = [("P0 CHANNEL A", "32 GB"), ("P0 CHANNEL B", "No Module Installed")]
     text = "\n\n".join(

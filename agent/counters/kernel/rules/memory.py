@@ -23,7 +23,7 @@ PATTERNS = (
     critical("memory.uncorrected", rf"{_MC}UE\b"),
     warning("memory.corrected", rf"{_MC}CE\b"),
     critical("memory.uncorrected", r"mce: Uncorrected hardware memory error|Memory failure: 0x[0-9a-f]+: "),
-    critical("memory.uncorrected", r"Killing \S{1,40} due to hardware memory corruption"),
+    critical("memory.uncorrected", r"(?:Killing|Sending SIGBUS to) \S{1,40} due to hardware memory corruption"),
     # The kernel's own test of memory (memtest=), mm/memtest.c.
     critical("memory.uncorrected", r"\b[0-9a-f]{16} bad mem addr 0x[0-9a-f]+ - "),
     warning("memory.corrected", r"Soft-offlining pfn: 0x|soft offline: 0x[0-9a-f]+: "),

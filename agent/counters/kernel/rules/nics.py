@@ -48,12 +48,17 @@ PATTERNS = (
         "nic.stopped",
         r"\bmlx4_core .{0,60}(?:timed out \(go bit not cleared\)|device is going to be reset)",
     ),
+    # The card's own link to the part that drives the cable.
+    warning("nic.card", r"\b(?:e1000e|igb|ixgbe) .{0,60}: MDI Error"),
     # The firmware gave the card no addresses: a setting, or a worse fault of board or card.
     warning("nic.card", r"\[qed_probe:\d+\(\w{0,16}\)\]init pci failed"),
     # The card's firmware did not answer a command.
     warning("nic.card", r"\bbnxt_en .{0,60}(?:Error \(timeout: \d+\) msg|Firmware not responding, status)"),
     critical("nic.stopped", r"\bmlx[45]_core .{0,100}(?:Internal error detected|firmware internal error)"),
-    critical("nic.stopped", r"\bmlx5_core .{0,100}(?:device's health compromised|Fatal error \d+ detected)"),
+    critical(
+        "nic.stopped",
+        r"\bmlx5_core .{0,100}(?:device's health compromised|health recovery flow aborted|Fatal error \d+ detected)",
+    ),
     critical(
         "nic.stopped",
         rf"{_BNX2X}(?:MC assert!|driver assert|FW failed to respond|FATAL HW block attention|HW block parity "
