@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -143,12 +144,14 @@ class CounterBook:
         return any(key[0].startswith(beginning) for key in newest or {})
 
     def _read(self) -> Counts:
+        """Read all sources at once: drives, BMC and GPUs each wait for a command of their own."""
         counts: Counts = {}
-        for source in self.sources:
-            try:
-                counts.update(source())
-            except (OSError, ValueError, LookupError) as error:
-                self.say("error", f"error counters could not be read: {type(error).__name__}: {error}")
+        with ThreadPoolExecutor(max(1, len(self.sources)), thread_name_prefix="counters") as pool:
+            for reading in [pool.submit(source) for source in self.sources]:
+                try:
+                    counts.update(reading.result())
+                except (OSError, ValueError, LookupError) as error:
+                    self.say("error", f"error counters could not be read: {type(error).__name__}: {error}")
         self._newest = counts
         self._most |= _parts(counts)
         return counts

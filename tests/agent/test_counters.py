@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,22 @@ INVENTORY = wire.Inventory(memory=wire.Memory(dimms=[wire.Dimm("DIMM_A1", 8192),
 
 def names(root: Path) -> Names:
     return Names(root, INVENTORY)
+
+
+def test_sources_are_read_at_once_and_one_that_fails_hides_no_other(tmp_path: Path) -> None:
+    at_once, said = threading.Barrier(3, timeout=10), []
+
+    def counts(name: str) -> Counts:
+        at_once.wait()
+        if name == "gpu.ecc":
+            raise OSError("no answer")
+        return {(name, "system", "system"): 1}
+
+    sources = [lambda name=name: counts(name) for name in ("edac.ce", "gpu.ecc", "edac.ue")]
+    book = CounterBook(sources, tmp_path / "counters.json", lambda level, text: said.append(text))
+    book.open_stage()
+    assert book.has("edac.ce") and book.has("edac.ue") and not book.has("gpu.ecc")
+    assert said == ["error counters could not be read: OSError: no answer"]
 
 
 def test_memory_errors_are_counted_per_dimm(tmp_path: Path) -> None:
