@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pxe.paths import Paths
+from runs.bench.process import this_boot
 from runs.files import atomic
 
 RENEW_AFTER_S = 5.0
@@ -81,13 +82,6 @@ def digest(path: Path | None) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest() if path else ""
     except OSError:
         return ""
-
-
-def this_boot() -> str:
-    """The kernel's boot id and the start of process 1: a container that restarts keeps its host's kernel."""
-    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    started = Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19]
-    return f"{boot_id} {started}"
 
 
 @contextmanager

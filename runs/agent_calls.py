@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from django.conf import settings
 from django.utils import timezone
 
 from agent.contract import codec, wire
@@ -62,7 +63,8 @@ def claim(boot: Boot, message: wire.Claim, address: str) -> wire.ClaimAnswer:
             _first_claim(run, boot, machine, address)
         else:
             _claimed_again(run, boot, address)
-        Run.objects.filter(pk=run.pk).update(agent_address=address, last_seen=timezone.now())
+        here = settings.VETTING.web.address  # the answer names it as the iperf3 server
+        Run.objects.filter(pk=run.pk).update(agent_address=address, last_seen=timezone.now(), site=here)
         return answers.claim_answer(run, boot)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from django.conf import settings
 from django.utils import timezone
 
 from hosts.models import Host
@@ -42,6 +43,7 @@ def script_fetched(host: Host, address: str) -> ScriptAnswer:
             return _idle(host)
         if run.state == State.WAITING_WOL:
             transition.apply(run, Event.BOOT_SEEN, actor=Actor.AGENT, who=address, why="boot script fetched")
+        Run.objects.filter(pk=run.pk).update(site=settings.VETTING.web.address)
         record_rung(run, Rung.SCRIPT, detail=address, boot=boot.number)
         return ScriptAnswer("boot", run, boot.number, boots.token_of(boot))
 

@@ -1,7 +1,8 @@
 """Which run starts next, and which attempt may use the bench's link.
 
 At most `dispatcher.max_concurrent` runs work at once, in the order in which they were queued. A retry of a held host
-takes a slot too. One attempt at a time has the link.
+takes a slot too. One attempt at a time has the link of its site. Runs are started by the machine that leads; each
+machine gives its own link.
 """
 
 from __future__ import annotations
@@ -46,14 +47,24 @@ def not_tested() -> LoopbackResult:
 
 
 def tick(test_loopback: Callable[[], LoopbackResult] = not_tested) -> None:
-    """One round: fill the free slots, then give the shared link to the run that has waited longest. `test_loopback`
-    measures the bench; it takes a second, and is called only where a stage is about to start."""
+    """One round of the only machine."""
+    start_runs()
+    share_link(test_loopback)
+
+
+def start_runs() -> None:
+    """Fill the free slots."""
     if (free := free_slots()) > 0:
         for run in [*Run.objects.waiting_to_retry(), *Run.objects.next_in_line()[: free + LOOK_AHEAD]]:
             if run.retry_stage and not agent_is_there(run):
                 continue
             if not start(run):
                 break
+
+
+def share_link(test_loopback: Callable[[], LoopbackResult] = not_tested) -> None:
+    """Give this site's link to the run that has waited longest. `test_loopback` measures the bench; it takes a second,
+    and is called only where a stage is about to start."""
     names = [stage.name for stage in STAGES if stage.shares_link or stage.borrows_link]
     at_the_link = {BY_NAME[name] for name in _running(names).values_list("name", flat=True)}
     if any(stage.shares_link for stage in at_the_link):
@@ -77,10 +88,14 @@ def start(run: Run) -> bool:
 
 @contextmanager
 def taking_turns() -> Iterator[None]:
-    """A transaction in which no other worker gives out slots or the link. Needed because a worker that lost the
-    round's lease may still be at work. (SQLite's transactions are IMMEDIATE and need no row lock.)"""
+    """A transaction in which no other worker gives out slots or a link. Needed because a worker that lost the round's
+    lease may still be at work, and because each machine gives its own link. (SQLite's transactions are IMMEDIATE and
+    need no row lock.)"""
     with transaction.atomic():
-        Lease.objects.select_for_update().filter(name=Lease.ROUND).first()
+        row = Lease.objects.select_for_update().filter(name=Lease.ROUND)
+        if row.first() is None:
+            Lease.objects.get_or_create(name=Lease.ROUND)
+            row.get()
         yield
 
 
@@ -132,13 +147,18 @@ def lend_the_link() -> None:
 
 
 def _running(names: list[str]) -> QuerySet[StageRun]:
-    """Attempts of these stages that run, or wait for their go."""
-    return StageRun.objects.filter(name__in=names, outcome="", run__state__in=names)
+    """Attempts of these stages at our site that run, or wait for their go."""
+    return StageRun.objects.filter(name__in=names, outcome="", run__state__in=names, run__site__in=_sites())
+
+
+def _sites() -> tuple[str, ...]:
+    """Our own. A run that an older version started has none: it counts at every site."""
+    return settings.VETTING.web.address, ""
 
 
 def lent() -> QuerySet[StageRun]:
-    """Attempts that have the link on loan now."""
-    return StageRun.objects.filter(outcome="", link_until__gt=timezone.now())
+    """Attempts that have our site's link on loan now."""
+    return StageRun.objects.filter(outcome="", link_until__gt=timezone.now(), run__site__in=_sites())
 
 
 def _grant_link(waiting: StageRun, bench: LoopbackResult) -> None:

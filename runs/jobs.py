@@ -16,8 +16,6 @@ from __future__ import annotations
 import errno
 import json
 import logging
-import os
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +23,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-import psutil
 from django.conf import settings
 from django.db import DatabaseError, OperationalError, close_old_connections, connection, transaction
 from django.db.models import F, Q
@@ -36,6 +33,7 @@ from django_q.tasks import async_task
 
 from hosts.readable import readable
 from runs.bench import problems as bench
+from runs.bench import process
 from runs.bench.problems import Problem
 from runs.models import Actor, Job, Run, RunEvent
 
@@ -106,7 +104,7 @@ def work(job_id: int, number: int) -> str:
     would count as one that took too long.
     """
     mine = Job.objects.filter(pk=job_id, number=number).exclude(handed_at=None)
-    job, holder = mine.filter(started_at=None).first(), f"{socket.gethostname()}:{os.getpid()}"
+    job, holder = mine.filter(started_at=None).first(), process.mine()
     if job is None or mine.filter(started_at=None).update(started_at=timezone.now(), holder=holder) != 1:
         return "no longer wanted"
     until = time.monotonic() + job.limit_s
@@ -169,9 +167,9 @@ def _told(job: Job) -> Problem:
 
 
 def _next_in_line(now: datetime) -> list[Job]:
-    """The due jobs to hand out now. A long one comes first if none runs: the short ones have the other processes. A due
-    time too far in the future counts as due: the clock was set back."""
-    in_hand = Job.objects.exclude(handed_at=None)
+    """The due jobs to hand out now to processes of this machine. A long one comes first if none runs here: the short
+    ones have the other processes. A due time too far in the future counts as due: the clock was set back."""
+    in_hand = Job.objects.exclude(handed_at=None).filter(holder__startswith=process.here())
     workers: int = settings.Q_CLUSTER["workers"]
     room = max(1, workers - 1) - in_hand.count()
     if room < 1:
@@ -184,9 +182,9 @@ def _next_in_line(now: datetime) -> list[Job]:
 
 def _hand_out(job: Job) -> None:
     """Count the number of the try, then queue the call: two statements. If the second is lost, nobody begins the try,
-    and it is handed out again."""
+    and it is handed out again. Two machines can do this at once: one of them counts the number."""
     mine = Job.objects.filter(pk=job.pk, number=job.number, handed_at=None)
-    if mine.update(number=F("number") + 1, handed_at=timezone.now(), started_at=None, holder="") == 1:
+    if mine.update(number=F("number") + 1, handed_at=timezone.now(), started_at=None, holder=process.here()) == 1:
         enqueue(WORK, job.pk, job.number + 1, limit_s=job.limit_s)
 
 
@@ -195,16 +193,10 @@ def _look_after(job: Job, now: datetime) -> None:
     if job.started_at is None:
         if since_s > _NOT_BEGUN_S:
             _in_hand(job).filter(started_at=None).update(handed_at=None)
-    elif since_s > job.limit_s + _GRACE_S or (_is_gone(job.holder) and since_s > job.limit_s):
+    elif since_s > job.limit_s + _GRACE_S or (process.is_gone(job.holder) and since_s > job.limit_s):
         _failed(job, f"it was not done within {job.limit_s} s, and its process was ended")
-    elif _is_gone(job.holder):
+    elif process.is_gone(job.holder):
         _failed(job, f"its process was killed after {since_s:.0f} s")
-
-
-def _is_gone(holder: str) -> bool:
-    """Whether the process that began it has ended. False for a process of another machine, since we can't tell."""
-    host, _, pid = holder.rpartition(":")
-    return host == socket.gethostname() and not psutil.pid_exists(int(pid))
 
 
 @transaction.atomic

@@ -10,7 +10,7 @@ from django.db.models.functions import Cast, Length
 
 from agent.contract import wire
 from hosts import bounds
-from runs.files import atomic
+from runs.files import atomic, storage
 from runs.models import Artifact, Finding, LeftOut, Run, StageRun
 from runs.received import Cut, Room
 
@@ -51,6 +51,7 @@ def whole_name(message: wire.Result) -> str:
 def write_whole(run_id: int, name: str, data: bytes) -> None:
     """Write the whole result to a file, before the row that names it is committed. So an answered result is on the
     disk. Raises OSError."""
+    storage.is_there()
     directory = settings.RUNS_DIR / str(run_id)
     directory.mkdir(parents=True, exist_ok=True, mode=0o750)
     atomic.write(directory / name, data, mode=0o640, sync=True)

@@ -56,6 +56,7 @@ class Run(models.Model):
     boot = models.PositiveIntegerField(default=0, help_text="Number of the newest boot expected or seen.")
     boot_deadline = models.DateTimeField(null=True, blank=True)
     last_seen = models.DateTimeField(null=True, blank=True, help_text="Last heartbeat or result of the agent.")
+    site = models.CharField(max_length=64, blank=True, help_text="web.address of the machine that it booted from.")
     agent_address = models.GenericIPAddressField(null=True, blank=True)
     retry_stage = models.CharField(max_length=16, blank=True, help_text="Asked for; waits for a free slot.")
     report_due = models.BooleanField(default=False)
@@ -351,8 +352,10 @@ class RunEvent(models.Model):
 
 
 class WebOutage(models.Model):
-    """A time in which our web process did not answer. It counts against no deadline of a host."""
+    """A time in which our web process at this site did not answer. It counts against no deadline of the site's hosts;
+    without a site, of no host."""
 
+    site = models.CharField(max_length=64, blank=True)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField()
 
@@ -391,7 +394,7 @@ class Job(models.Model):
     tries = models.PositiveSmallIntegerField(default=0)
     handed_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
-    holder = models.CharField(max_length=80, blank=True, help_text="Machine and process of the newest try.")
+    holder = models.CharField(max_length=120, blank=True, help_text="Machine and process of the newest try.")
     failed_at = models.DateTimeField(null=True, blank=True)
     problem = models.TextField(blank=True, help_text="Why the last try failed.")
 
@@ -409,15 +412,24 @@ class Job(models.Model):
 
 
 class Lease(models.Model):
-    """Which process runs the ticks now. `ticked_at` is when the round was last seen to go on; its age shows whether the
-    worker lives. `paused` has the ticks that took too long, and when each is tried again. The row of the sweep only
-    says when the last sweep was asked for."""
+    """Which process does something now that only one may do. `ROUND` is held by the machine that leads, `round_of` a
+    machine by the process that does its rounds. `ticked_at` is when the round was last seen to go on; its age shows
+    whether the worker lives. `paused` has the ticks that took too long, and when each is tried again. The row of the
+    sweep only says when the last sweep was asked for; `web_of` a site, when its web process last answered."""
 
     ROUND, SWEEP = "round", "sweep"
 
-    name = models.CharField(max_length=32, primary_key=True)
-    holder = models.CharField(max_length=64, blank=True)
+    name = models.CharField(max_length=100, primary_key=True)
+    holder = models.CharField(max_length=120, blank=True, help_text="As runs/bench/process.py names it.")
     until = models.DateTimeField(null=True, blank=True)
     ticked_at = models.DateTimeField(null=True, blank=True)
     web_seen_at = models.DateTimeField(null=True, blank=True)
     paused = models.JSONField(default=dict)
+
+    @staticmethod
+    def round_of(machine: str) -> str:
+        return f"{Lease.ROUND} {machine}"
+
+    @staticmethod
+    def web_of(site: str) -> str:
+        return f"web {site}"

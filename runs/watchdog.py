@@ -48,7 +48,7 @@ def boot_is_overdue(run: Run, now: datetime) -> bool:
     """Whether the boot's deadline has passed. The token is refused from then on, even before the watchdog looks."""
     if run.boot_deadline is None or now < run.boot_deadline:
         return False
-    return now >= run.boot_deadline + not_counted(_began(run), now, settings.VETTING.deadlines.boot_s)
+    return now >= run.boot_deadline + not_counted(_began(run), now, settings.VETTING.deadlines.boot_s, run.site)
 
 
 def _began(run: Run) -> datetime:
@@ -64,8 +64,8 @@ def is_overdue(run: Run, now: datetime) -> bool:
     stage_run = _open_attempt(run)
     if stage_run is None:
         return False
-    silent_s = _longer_than(settings.VETTING.deadlines.heartbeat_s, _last_heard(run, stage_run), now)
-    return bool(silent_s or _stage_is_over(stage_run, now))
+    silent_s = _longer_than(settings.VETTING.deadlines.heartbeat_s, _last_heard(run, stage_run), now, run.site)
+    return bool(silent_s or _stage_is_over(stage_run, now, run.site))
 
 
 def _open_attempt(run: Run) -> StageRun | None:
@@ -81,10 +81,10 @@ def _testing(run: Run, now: datetime) -> None:
     if stage_run is None:
         return
     heard = _last_heard(run, stage_run)
-    if silent_s := _longer_than(settings.VETTING.deadlines.heartbeat_s, heard, now):
+    if silent_s := _longer_than(settings.VETTING.deadlines.heartbeat_s, heard, now, run.site):
         silent = f"the host went silent in {naming.state_in_words(run.state)} for {silent_s:.0f} s"
         _miss_or_blame_bench(run, Event.HEARTBEAT_DEADLINE, f"{silent}; {intake.last_seen_text(run)}", heard, now)
-    elif over := _stage_is_over(stage_run, now):
+    elif over := _stage_is_over(stage_run, now, run.site):
         late = f"{naming.state_in_words(run.state)} was not done after {over:.0f} s (limit {stage_run.timeout_s:.0f} s)"
         _miss_or_blame_bench(
             run, Event.STAGE_DEADLINE, f"{late}; {intake.last_seen_text(run)}", stage_run.go_at or heard, now
@@ -109,19 +109,19 @@ def _starved_words(since: datetime, now: datetime) -> str:
     return f"The bench was short of CPU for {starved_s:.0f} of these {(now - since).total_seconds():.0f} s. "
 
 
-def _stage_is_over(stage_run: StageRun, now: datetime) -> float:
+def _stage_is_over(stage_run: StageRun, now: datetime, site: str) -> float:
     """Seconds that the stage has taken if its time is over, else 0."""
     if stage_run.go_at is None or not stage_run.timeout_s:
         return 0
-    return _longer_than(stage_run.timeout_s, stage_run.go_at, now)
+    return _longer_than(stage_run.timeout_s, stage_run.go_at, now, site)
 
 
-def _longer_than(limit_s: float, since: datetime, now: datetime) -> float:
+def _longer_than(limit_s: float, since: datetime, now: datetime, site: str) -> float:
     """Seconds since then, without those that do not count, if they are more than `limit_s`; else 0. What does not count
     is read only if it can matter: it takes some queries for each run."""
     if (now - since).total_seconds() <= limit_s:
         return 0
-    taken_s = (now - since - not_counted(since, now, limit_s)).total_seconds()
+    taken_s = (now - since - not_counted(since, now, limit_s, site)).total_seconds()
     return taken_s if taken_s > limit_s else 0
 
 
@@ -155,9 +155,10 @@ def _miss(run: Run, event: Event, why: str, *, states: tuple[State, ...] = STAGE
 
 
 def look_at_web() -> None:
-    """Ask our web process whether it answers, every few seconds. A gap since its last answer is an outage, also if this
-    worker was not running to ask."""
-    lease, _ = Lease.objects.get_or_create(name=Lease.ROUND)
+    """Ask our site's web process whether it answers, every few seconds. A gap since its last answer is an outage, also
+    if this worker was not running to ask."""
+    site = settings.VETTING.web.address
+    lease, _ = Lease.objects.get_or_create(name=Lease.web_of(site))
     now, seen = timezone.now(), lease.web_seen_at
     if seen is not None and timedelta() <= now - seen < LOOK_EVERY:  # else the clock was set back
         return
@@ -165,8 +166,8 @@ def look_at_web() -> None:
         return
     with transaction.atomic():
         if seen is not None and now - seen > OUTAGE_AFTER:
-            WebOutage.objects.create(started_at=seen, ended_at=now)
-        Lease.objects.filter(name=Lease.ROUND).update(web_seen_at=now)
+            WebOutage.objects.create(site=site, started_at=seen, ended_at=now)
+        Lease.objects.filter(name=lease.name).update(web_seen_at=now)
 
 
 def web_answers(timeout_s: float = 1.0) -> bool:
@@ -182,23 +183,25 @@ def web_answers(timeout_s: float = 1.0) -> bool:
         connection.close()
 
 
-def not_counted(since: datetime, until: datetime, limit_s: float) -> timedelta:
-    """How much of this span does not count against a deadline of `limit_s` seconds.
+def not_counted(since: datetime, until: datetime, limit_s: float, site: str = "") -> timedelta:
+    """How much of this span does not count against a deadline of `limit_s` seconds, of a host at this site.
 
-    All outages of our web process, and the other time in which the bench was short of CPU: the latter at most
+    All outages of the site's web process, and the other time in which the bench was short of CPU: the latter at most
     `bench.deadline_extends_max` times the deadline.
     """
-    outages = web_outages(since, until)
+    outages = web_outages(since, until, site)
     down = fitness.total(outages)
     starved = fitness.total([*outages, *fitness.starved(since, until)]) - down
     return down + min(starved, timedelta(seconds=limit_s * settings.VETTING.bench.deadline_extends_max))
 
 
-def web_outages(since: datetime, until: datetime) -> list[fitness.Span]:
-    """When in this span our web process did not answer, an outage that goes on included."""
-    outages = WebOutage.objects.filter(ended_at__gt=since, started_at__lt=until)
+def web_outages(since: datetime, until: datetime, site: str = "") -> list[fitness.Span]:
+    """When in this span the site's web process did not answer, an outage that goes on included. A run that has not
+    booted has no site: ours counts."""
+    site = site or settings.VETTING.web.address
+    outages = WebOutage.objects.filter(site__in=(site, ""), ended_at__gt=since, started_at__lt=until)
     spans = [(max(outage.started_at, since), min(outage.ended_at, until)) for outage in outages]
-    lease = Lease.objects.filter(name=Lease.ROUND).first()
+    lease = Lease.objects.filter(name=Lease.web_of(site)).first()
     if lease and lease.web_seen_at and until - lease.web_seen_at > OUTAGE_AFTER:
         spans.append((max(lease.web_seen_at, since), until))
     return spans

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core import checks
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Max
 from django.utils import timezone
 
 from hosts import wakemethods
@@ -170,7 +171,7 @@ def _space() -> Checks:
 def _clock() -> Checks:
     now = timezone.now()
     event = RunEvent.objects.order_by("-id").values_list("at", flat=True).first()
-    newest = _latest(event, service_state.last_round(), Lease.objects.values_list("web_seen_at", flat=True).first())
+    newest = _latest(event, service_state.last_round(), Lease.objects.aggregate(seen=Max("web_seen_at"))["seen"])
     if newest and newest > now + CLOCK_AHEAD:
         what = f"the clock was set back: it is {now:%Y-%m-%d %H:%M} UTC, and rows are of {newest:%Y-%m-%d %H:%M} UTC"
         yield "bench", what, "set the clock (`timedatectl`); deadlines wait until it has caught up"

@@ -158,6 +158,9 @@ class BootFiles(Section):
 
 
 class Config(Section):
+    role: Literal["all", "relay"] = Field(
+        default="all", description="relay: only what must be near the hosts; another machine leads."
+    )
     web: Web = Web()
     pxe: Pxe = Pxe()
     dispatcher: Dispatcher = Dispatcher()

@@ -8,6 +8,7 @@ import pxe.iperf
 import pxe.supervisor
 from runs.bench import problems as bench
 from runs.bench.problems import Problem
+from runs.files import storage
 
 PART = "configuration"
 
@@ -27,4 +28,7 @@ def problems_now() -> list[Problem]:
     seen = [*pxe.supervisor.strays(), *pxe.iperf.strays()]
     if not bench.problems(PART) and (one := problem("the web process")):
         seen.append(one)
+    if why := storage.problem():
+        mark = settings.RUNS_DIR / storage.MARK
+        seen.append(Problem("bench", f"no log and no report can be written: {why}", f"mount it; once: touch {mark}"))
     return [*known, *(one for one in seen if one not in known)]

@@ -1,4 +1,7 @@
-"""A worker's round: every second, these ticks, one after the other, by one process at a time.
+"""A worker's round: every second, these ticks, one after the other, by one process of a machine at a time.
+
+Where several machines share a database, each does the ticks of `ON_EACH_MACHINE`, and the one that leads does all of
+them (vetting/leadership.py).
 
 The round runs in leased sessions of 25 s, each a django-q2 task that queues its successor; a schedule revives the chain
 every minute should it ever break. What a tick does may happen twice; every tick is written so that this is harmless.
@@ -11,17 +14,14 @@ its own, which the last tick hands out (runs/jobs.py); a tick that takes too lon
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import psutil
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, connection, models, transaction
+from django.db import DatabaseError, close_old_connections, connection, transaction
 from django.utils import timezone
 from django_q.models import Schedule
 
@@ -38,16 +38,16 @@ import runs.reports.write
 import runs.retention
 import runs.watchdog
 import vetting.inforce
+from runs.bench import process
 from runs.jobs import enqueue
-from runs.models import Lease
-from vetting import tickwatch
+from vetting import leadership, tickwatch
 from vetting.tickwatch import Watch
 
 log = logging.getLogger("vetting.rounds")
 
 
-def dispatch() -> None:
-    runs.dispatcher.tick(pxe.loopback.measure)
+def share_link() -> None:
+    runs.dispatcher.share_link(pxe.loopback.measure)
 
 
 # First end what vetting.yaml switched off: later ticks may take long.
@@ -57,37 +57,51 @@ TICKS: tuple[Callable[[], object], ...] = (
     vetting.inforce.tick,
     runs.bench.fitness.tick,
     pxe.ownport.tick,
-    dispatch,
+    runs.dispatcher.start_runs,
+    share_link,
     runs.watchdog.tick,
     pxe.wake.tick,
     notifications.outbox.tick,
     runs.reports.write.tick,
     runs.retention.tick,
     runs.jobs.tick,
+    leadership.tick,
+)
+# What a machine that does not lead does. (The watchdog's tick looks at the web process, too.)
+ON_EACH_MACHINE: tuple[Callable[[], object], ...] = (
+    pxe.supervisor.tick,
+    pxe.iperf.tick,
+    vetting.inforce.tick,
+    runs.bench.fitness.tick,
+    pxe.ownport.tick,
+    share_link,
+    runs.watchdog.look_at_web,
+    runs.jobs.tick,
 )
 SESSION = "vetting.rounds.session"
 SESSION_S = 25.0
 INTERVAL_S = 1.0
-LEASE_S = 10.0
 
 
 def session() -> str:
     """Hold the lease for up to 25 s and do a round every second; then queue the next session. If the database is
     locked, full or unreachable for a while, the session goes on until it can hand over or another session took over."""
-    me = f"{socket.gethostname()}:{os.getpid()}"
-    if not take_lease(me):
+    me = process.mine()
+    if not leadership.take_round(me):
         return "held by another"
-    with Watch(partial(renew_lease, me), partial(hand_over, me)) as watch:
+    with Watch(partial(leadership.renew, me), partial(hand_over, me)) as watch:
         return _do_rounds(me, watch)
 
 
 def _do_rounds(me: str, watch: Watch) -> str:
-    end = time.monotonic() + SESSION_S
+    end, leads = time.monotonic() + SESSION_S, False
     while True:
         started = time.monotonic()
         try:
-            do_round(watch)
-            if not (renew_lease(me) and parent_is_alive()):
+            leads = leads or _may_lead(me)
+            do_round(watch, leads=leads)
+            is_mine, leads = leadership.renew(me)
+            if not (is_mine and parent_is_alive()):
                 return "lease lost, or the worker is stopping"
             if time.monotonic() >= end:
                 hand_over(me)
@@ -95,16 +109,38 @@ def _do_rounds(me: str, watch: Watch) -> str:
         except DatabaseError:
             log.exception("the round is not on record")
             close_old_connections()
+            leads = False  # until the database says so again
         time.sleep(max(0.05, INTERVAL_S - (time.monotonic() - started)))
 
 
-def do_round(watch: Watch) -> None:
+def _may_lead(me: str) -> bool:
+    """Whether this machine leads from now on. Not while the database fails: what needs no database is done all the
+    same."""
+    if settings.VETTING.role == "relay":
+        return False
+    try:
+        return leadership.take_lead(me)
+    except DatabaseError:
+        log.exception("nobody knows which machine leads")
+        close_old_connections()
+        return False
+
+
+def do_round(watch: Watch, *, leads: bool = True) -> None:
     """Call each tick once. A tick that fails or takes too long does not prevent the others."""
     paused = _paused()
     with watch.round():
-        for tick in TICKS:
+        for tick in ticks_of(leads=leads):
             if not tickwatch.is_paused(paused, name := name_of(tick)):
                 _do(tick, name, watch, was_paused=name in paused)
+
+
+def ticks_of(*, leads: bool) -> tuple[Callable[[], object], ...]:
+    """The ticks of this machine. A relay does no jobs."""
+    if leads:
+        return TICKS
+    is_relay = settings.VETTING.role == "relay"
+    return tuple(tick for tick in ON_EACH_MACHINE if not (is_relay and tick is runs.jobs.tick))
 
 
 def _paused() -> dict[str, Any]:
@@ -145,25 +181,8 @@ def name_of(tick: Callable[[], object]) -> str:
 @transaction.atomic
 def hand_over(me: str) -> None:
     """Free the lease and queue the next session, both in one transaction."""
-    Lease.objects.filter(name=Lease.ROUND, holder=me).update(until=None)
+    leadership.free_round(me)
     enqueue(SESSION)
-
-
-def take_lease(me: str) -> bool:
-    Lease.objects.get_or_create(name=Lease.ROUND)
-    now = timezone.now()
-    # No lease lasts this long: the clock was set back, and the holder may be dead.
-    far = models.Q(until__gt=now + timedelta(seconds=2 * LEASE_S))
-    free = models.Q(until=None) | models.Q(until__lt=now) | models.Q(holder=me) | far
-    taken = Lease.objects.filter(free, name=Lease.ROUND).update(holder=me, until=now + timedelta(seconds=LEASE_S))
-    return taken == 1
-
-
-def renew_lease(me: str) -> bool:
-    """Show that the round goes on. False if another session has the lease."""
-    now = timezone.now()
-    mine = Lease.objects.filter(name=Lease.ROUND, holder=me)
-    return mine.update(until=now + timedelta(seconds=LEASE_S), ticked_at=now) == 1
 
 
 def parent_is_alive() -> bool:
@@ -171,14 +190,10 @@ def parent_is_alive() -> bool:
     return not settings.WORKER_PARENT_PID or psutil.pid_exists(settings.WORKER_PARENT_PID)
 
 
-def drop_lease() -> None:
-    """Drop the lease of a dead worker on this machine; a lease of another machine is kept."""
-    ours = models.Q(holder="") | models.Q(holder__startswith=f"{socket.gethostname()}:")
-    Lease.objects.filter(ours, name=Lease.ROUND).update(until=None, holder="")
-
-
 def ensure_schedule() -> None:
-    """Create the schedule that queues a session every minute if none is queued; also repair it after the clock was set
-    back, which leaves it in the future."""
-    every_minute = {"func": SESSION, "schedule_type": Schedule.MINUTES, "minutes": 1, "repeats": -1}
-    Schedule.objects.update_or_create(name="round", defaults={**every_minute, "next_run": timezone.now()})
+    """Create the schedule that queues a session of this machine every minute if none is queued. Also repair it after
+    the clock was set back, which leaves it in the future."""
+    queue = settings.Q_CLUSTER.get("cluster_name")
+    every_minute = {"func": SESSION, "schedule_type": Schedule.MINUTES, "minutes": 1, "repeats": -1, "cluster": queue}
+    name = f"round {settings.MACHINE}" if queue else "round"
+    Schedule.objects.update_or_create(name=name, defaults={**every_minute, "next_run": timezone.now()})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +66,14 @@ TARGET_SECRETS = {
 BMC_PASSWORDS = {name: value for name, value in env.ENVIRON.items() if name.startswith(SECRET_PREFIX)}
 
 IMAGE_DIR = VETTING.boot_files.image_dir or DATA_DIR / "image"
-RUNS_DIR = DATA_DIR / "runs"
+# The name of this machine, where several share a database. No two may have the same.
+MACHINE = env.str("VETTING_MACHINE", default=socket.gethostname())
+if not re.fullmatch(r"[\w.-]{1,64}", MACHINE):
+    raise ImproperlyConfigured(f"VETTING_MACHINE is {MACHINE!r}: 1 to 64 letters, digits, dots, - and _ are allowed")
+# The files of runs. Several machines need the same ones.
+_runs_dir = env.str("VETTING_RUNS_DIR", default="")
+RUNS_ARE_SHARED = bool(_runs_dir)
+RUNS_DIR = Path(_runs_dir).resolve() if _runs_dir else DATA_DIR / "runs"
 PXE_DIR = DATA_DIR / "pxe"
 PID_DIR = DATA_DIR / "run"
 # Set by vetworker in the cluster that it starts: a round ends when this process is gone.
@@ -146,6 +155,17 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
     # In-memory databases can't be shared by processes, and the live tailer reads its own connection.
     DATABASES["default"]["TEST"] = {"NAME": str(DATA_DIR / f"test-{os.getpid()}.sqlite3")}
+elif DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    # A server that is cut off from the network says nothing: without these a connection waits for it for a quarter of
+    # an hour. In the address they can be set otherwise (?connect_timeout=…).
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 5,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 10_000,  # ms
+        **DATABASES["default"].get("OPTIONS", {}),
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 Q_CLUSTER: dict[str, Any] = {
@@ -166,6 +186,9 @@ Q_CLUSTER: dict[str, Any] = {
     "recycle": 500,
     "label": "Worker queue",
 }
+if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    # Each machine has a queue of its own: its rounds are about its own dnsmasq and iperf3.
+    Q_CLUSTER["cluster_name"] = f"vetting {MACHINE}"
 
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AXES_FAILURE_LIMIT = 5

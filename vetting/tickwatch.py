@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
+from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections
 
 from runs.bench import problems as bench
@@ -145,11 +146,13 @@ def forgive(name: str) -> None:
 
 
 def known() -> dict[str, Any]:
-    return Lease.objects.filter(name=Lease.ROUND).values_list("paused", flat=True).first() or {}
+    """The paused ticks of this machine."""
+    lease = Lease.objects.filter(name=Lease.round_of(settings.MACHINE))
+    return lease.values_list("paused", flat=True).first() or {}
 
 
 def _keep(paused: dict[str, Any]) -> None:
-    Lease.objects.filter(name=Lease.ROUND).update(paused=paused)
+    Lease.objects.update_or_create(name=Lease.round_of(settings.MACHINE), defaults={"paused": paused})
     bench.report(SOURCE, [_told(name, what) for name, what in sorted(paused.items())])
 
 

@@ -6,18 +6,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.utils import timezone
-
 from runs.bench import problems as bench
+from runs.database import clock
 from runs.models import Lease
 from runs.wording import remedies
 
 SILENT_AFTER_S = 20.0
 
 
-def last_round() -> datetime | None:
-    """When a worker last did its round; None if none ever did."""
-    return Lease.objects.filter(name=Lease.ROUND).values_list("ticked_at", flat=True).first()
+def last_round(name: str = Lease.ROUND) -> datetime | None:
+    """When the machine that leads last did its round, or the machine whose lease has this name; None if it never did.
+    By the database's clock."""
+    return Lease.objects.filter(name=name).values_list("ticked_at", flat=True).first()
 
 
 def age_s() -> float:
@@ -41,4 +41,4 @@ def context() -> dict[str, Any]:
 
 
 def _since(last: datetime | None) -> float:
-    return float("inf") if last is None else (timezone.now() - last).total_seconds()
+    return float("inf") if last is None else (clock.read() - last).total_seconds()

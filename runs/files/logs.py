@@ -3,23 +3,29 @@
     2026-11-23T22:10:05.123Z INFO  SMART        sda: short self-test started
 
 `Run.log_bytes` has the committed length. What a file has beyond it was written by a process that died before the
-commit; the next `append` removes it. Readers that pass the committed length never see it.
+commit; the next `append` removes it. Readers that pass the committed length never see it. On PostgreSQL several
+processes, also of several machines, may append to one file.
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 
 from agent.contract.wire import TOKEN_PREFIX
 from hosts import bounds
 from hosts.readable import readable
 from runs import tokens
+from runs.files import storage
+from runs.models import Run
 
 _BLOCK_BYTES = 64 * 1024
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
@@ -77,8 +83,11 @@ def append(run_id: int, committed_bytes: int, data: bytes) -> int:
     If the file is shorter than that (the janitor removed it, a backup was restored), write at its end. Raises OSError,
     e.g. on a full disk. Nothing is lost then: the agent gets no answer and sends the batch again.
     """
+    storage.is_there()
     descriptor = _opened(run_id)
     try:
+        if connection.vendor == "postgresql":
+            _exclude_others(descriptor, run_id, committed_bytes)
         size = os.fstat(descriptor).st_size
         start = min(size, committed_bytes)
         if size > start:
@@ -87,6 +96,18 @@ def append(run_id: int, committed_bytes: int, data: bytes) -> int:
     finally:
         os.close(descriptor)
     return start + len(data)
+
+
+def _exclude_others(descriptor: int, run_id: int, committed_bytes: int) -> None:
+    """Refuse to write if another process has appended since `committed_bytes` was read: what is removed would be its.
+
+    A process may be stopped at any moment and go on when another one has taken its place. So: 1. lock the file, until
+    it is closed; 2. lock the row, and see that the file's length is still the committed one. From 1 on nobody else
+    writes to it. If our transaction was ended meanwhile, 2 fails.
+    """
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if Run.objects.select_for_update().values_list("log_bytes", flat=True).get(pk=run_id) != committed_bytes:
+        raise OSError(errno.ESTALE, "another process has written to this log meanwhile")
 
 
 def tail(run_id: int, lines: int = 200, before: int | None = None) -> Tail:

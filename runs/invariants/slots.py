@@ -48,9 +48,12 @@ def _over_the_limit(scope: Scope) -> Iterator[Broken]:
 def _two_at_the_link(scope: Scope) -> Iterator[Broken]:
     names = [stage.name for stage in STAGES if stage.shares_link]
     here = StageRun.objects.filter(outcome="", name__in=names, run__state=F("name")).exclude(go_at=None)
-    runs = sorted(here.values_list("run_id", flat=True))
-    if len(runs) > 1:
-        yield Broken(runs[0], f"runs {', '.join(map(str, runs))} have the bench's link at the same time")
+    by_site: dict[str, list[int]] = {}
+    for run_id, site in here.order_by("run_id").values_list("run_id", "run__site"):
+        by_site.setdefault(site, []).append(run_id)
+    for runs in by_site.values():
+        if len(runs) > 1:
+            yield Broken(runs[0], f"runs {', '.join(map(str, runs))} have the bench's link at the same time")
 
 
 ALL = (

@@ -11,6 +11,7 @@ from django.conf import settings
 
 from runs import retention
 from runs.files import logs as logfiles
+from runs.files import storage
 from runs.invariants.kinds import Broken, Invariant, Scope
 from runs.models import Artifact, Run
 from runs.reports import write as report
@@ -67,7 +68,7 @@ def orphans(scope: Scope) -> Iterator[Path]:
     if not settings.RUNS_DIR.is_dir():
         return
     with os.scandir(settings.RUNS_DIR) as entries:
-        found = {entry.name: Path(entry.path) for entry in entries}
+        found = {entry.name: Path(entry.path) for entry in entries if entry.name != storage.MARK}
     runs = set(map(str, Run.objects.values_list("pk", flat=True)))
     yield from (found[name] for name in sorted(found.keys() - runs))
     named: dict[int, set[str]] = {}

@@ -117,17 +117,19 @@ class SqliteCommits:
 
 
 class PostgresCommits:
-    """Waits for NOTIFY on a connection of its own."""
+    """Waits for NOTIFY on a connection of its own. Raises DatabaseError, as Django's connection does."""
 
     def __init__(self, params: dict[str, Any]) -> None:
         import psycopg  # only where DATABASE_URL names PostgreSQL
 
-        self._connection = psycopg.connect(**params, autocommit=True)
-        self._connection.execute(f"LISTEN {NOTIFY_CHANNEL}")
+        with connection.wrap_database_errors:
+            self._connection = psycopg.connect(**params, autocommit=True)
+            self._connection.execute(f"LISTEN {NOTIFY_CHANNEL}")
 
     def wait(self) -> bool:
-        for _ in self._connection.notifies(timeout=NOTIFY_S, stop_after=1):
-            pass
+        with connection.wrap_database_errors:
+            for _ in self._connection.notifies(timeout=NOTIFY_S, stop_after=1):
+                pass
         return True
 
     def close(self) -> None:
@@ -139,8 +141,8 @@ def commits() -> Commits:
     if connection.vendor == "sqlite":
         return SqliteCommits(str(connection.settings_dict["NAME"]))
     params = connection.get_connection_params()
-    names = ("host", "port", "user", "password", "dbname")
-    return PostgresCommits({name: params[name] for name in names if params.get(name)})
+    djangos = ("context", "cursor_factory", "prepare_threshold")
+    return PostgresCommits({name: value for name, value in params.items() if name not in djangos})
 
 
 class Tailer:

@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from runs import jobs, reporting
-from runs.files import atomic
+from runs.files import atomic, storage
 from runs.models import Artifact, Job, Run
 from runs.reports.document import document
 from runs.reports.stage_rows import Document
@@ -67,6 +67,7 @@ def to_html(content: Document) -> str:
 
 def _put(run: Run, name: str, data: bytes) -> Path:
     """`Artifact.path` is relative to RUNS_DIR."""
+    storage.is_there()
     path = settings.RUNS_DIR / str(run.pk) / name
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
     atomic.write(path, data, mode=0o640, sync=True)

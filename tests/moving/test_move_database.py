@@ -21,7 +21,6 @@ from hosts.models import Host
 from runs import lifecycle
 from runs.models import Job, Run, RunEvent
 from tests import factories
-from vetting import doctor
 from vetting.moving import sides
 
 pytestmark = pytest.mark.slow
@@ -86,7 +85,6 @@ def test_every_row_of_every_table_comes_over(installation: Path, empty: str) -> 
         assert counts_of(counts) == counts
         run = lifecycle.start_run(factories.HostFactory(name="new"), profile_name="quick")
         assert run.pk == Run.objects.latest("pk").pk
-        assert [one.what for one in doctor.violations(again_after_s=0) if one.run == run.pk] == []
         highest = Job.objects.latest("pk").pk
         assert Job.objects.create(call="c", title="c", limit_s=1).pk == highest + 2, "a number is not given twice"
         assert "uses PostgreSQL already" in refused(empty)

@@ -11,7 +11,7 @@ from django_q.models import OrmQ
 
 from notifications import checks, kinds, outbox, sending
 from notifications.models import Cursor, Delivery, Notice
-from runs import jobs
+from runs.bench import process
 from runs.models import Job, RunEvent
 from tests import rows
 from tests.notifications.receivers import http_server, mail_server, silent_server
@@ -192,7 +192,7 @@ def test_a_message_whose_worker_died_is_sent_once_and_its_row_says_what_is_known
         outbox.tick()
         Delivery.objects.filter(target="phone").update(attempted_at=timezone.now())
         begin()
-        Job.objects.update(holder=f"{jobs.socket.gethostname()}:{2**22 + 1}", started_at=timezone.now())
+        Job.objects.update(holder=f"{process.here()}{2**22 + 1}/1", started_at=timezone.now())
         OrmQ.objects.all().delete()
         begin()
         Job.objects.update(due_at=timezone.now())

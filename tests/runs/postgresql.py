@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from tests.e2e.waiting import until
 from tests.ports import free_port
@@ -28,8 +29,9 @@ def binaries() -> Path | None:
 
 
 @contextmanager
-def server(programs: Path) -> Iterator[str]:
-    """Yields the address of its empty database, as DATABASE_URL wants it."""
+def server(programs: Path, namespace: str = "") -> Iterator[str]:
+    """Yields the address of its empty database, as DATABASE_URL wants it. In a network namespace it listens on all
+    addresses, and the address is that of its socket, which is reached from everywhere on this machine."""
     folder = Path(tempfile.mkdtemp(prefix="vetting-postgresql-"))
     port, log = free_port(), folder / "log"
     os.chown(folder, *_ids())
@@ -37,15 +39,23 @@ def server(programs: Path) -> Iterator[str]:
     try:
         _run(programs / "initdb", "-D", data, "-U", "vetting", "-A", "trust", "--no-sync")
         options = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
+        host, inside, run_as = "127.0.0.1", [], _as_plain_user()
+        if namespace:
+            host, run_as = str(folder), {}
+            options |= {"listen_addresses": "*", "unix_socket_directories": host}
+            user, group = map(str, _ids())
+            inside = ["ip", "netns", "exec", namespace, "setpriv", "--reuid", user, "--regid", group, "--clear-groups"]
+            with (folder / "data" / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all 10.0.0.0/8 trust\n")
         flags = [f"-c{name}={value}" for name, value in options.items()]
-        argv = [str(programs / "postgres"), "-D", data, "-p", str(port), *flags]
+        argv = [*inside, str(programs / "postgres"), "-D", data, "-p", str(port), *flags]
         with log.open("wb") as output:
-            process = subprocess.Popen(argv, stdout=output, stderr=output, cwd=folder, **_as_plain_user())
+            process = subprocess.Popen(argv, stdout=output, stderr=output, cwd=folder, **run_as)
         try:
-            ready = [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
+            ready = [str(programs / "pg_isready"), "-q", "-h", host, "-p", str(port)]
             until(f"PostgreSQL (log: {log})", lambda: subprocess.call(ready) == 0, START_TIMEOUT_S, every_s=0.1)
-            _run(programs / "createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "vetting", "vetting")
-            yield f"postgres://vetting@127.0.0.1:{port}/vetting"
+            _run(programs / "createdb", "-h", host, "-p", str(port), "-U", "vetting", "vetting")
+            yield f"postgres://vetting@{quote(host, safe='')}:{port}/vetting"
         finally:
             process.send_signal(signal.SIGQUIT)  # at once: nothing is to be kept
             process.wait()

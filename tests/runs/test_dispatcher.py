@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from django.conf import settings
 
 from runs import dispatcher, lifecycle
 from runs.models import Run
+from tests import factories
+from tests.invariants.conftest import claimed
 from tests.rows import a_host
 
 
@@ -40,3 +43,14 @@ def test_a_full_house_loads_nobody_who_waits(five_queued: list[Run], django_asse
     dispatcher.tick()
     with django_assert_num_queries(2):
         dispatcher.tick()
+
+
+def test_a_run_belongs_to_the_site_that_it_booted_from(db: None) -> None:
+    assert Run.objects.get(pk=claimed(1).run_id).site == settings.VETTING.web.address
+
+
+def test_the_link_of_another_site_is_left_to_its_machine(db: None) -> None:
+    ours, theirs = factories.waiting_for_link(), factories.waiting_for_link()
+    Run.objects.filter(pk=theirs.pk).update(site="10.9.9.9")
+    dispatcher.share_link()
+    assert [run.stage_runs.get(outcome="").go_at is not None for run in (ours, theirs)] == [True, False]

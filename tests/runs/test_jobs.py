@@ -18,6 +18,7 @@ from django_q.models import OrmQ
 
 from runs import jobs, reporting
 from runs.bench import problems as bench
+from runs.bench import process
 from runs.jobs import Kind
 from runs.models import Job, Run, RunEvent
 from runs.reports import write as report
@@ -123,7 +124,7 @@ def test_one_that_runs_out_of_time_has_failed_and_its_process_is_replaced(monkey
 def test_one_whose_process_is_gone_has_failed(began_s: int, why: str) -> None:
     a_due_report()
     begin()
-    holder = f"{jobs.socket.gethostname()}:{2**22 + 1}"  # beyond the highest pid that Linux gives
+    holder = f"{process.here()}{2**22 + 1}/1"  # beyond the highest pid that Linux gives
     Job.objects.update(holder=holder, started_at=timezone.now() - timedelta(seconds=began_s))
     begin()
     job = Job.objects.get()

@@ -212,7 +212,7 @@ class Lifecycle(RuleBasedStateMachine):
             run.stage_runs.exclude(go_at=None).update(go_at=long_ago)
         else:
             Run.objects.filter(pk=run.pk).update(state_since=long_ago)
-        Lease.objects.update_or_create(name=Lease.ROUND, defaults={"web_seen_at": timezone.now()})
+        Lease.objects.update_or_create(name=Lease.web_of("127.0.0.1"), defaults={"web_seen_at": timezone.now()})
         watchdog.tick()
 
     # --- what must always hold ---

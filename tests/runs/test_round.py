@@ -164,7 +164,7 @@ def test_a_report_that_never_ends_stops_no_round_and_once_killed_is_written_by_t
     before = len(worker.said())
     for _ in range(3):
         worker.next_round(20)
-    os.kill(int(worker.only(holder).rpartition(":")[2]), signal.SIGKILL)
+    os.kill(int(worker.only(holder).split("/")[2]), signal.SIGKILL)
     wait_for(lambda: "killed" in worker.only("SELECT problem FROM runs_job"), 30, "that it was killed was not noticed")
     worker.sql(*ENDS, "UPDATE runs_job SET due_at = asked_at")
     wait_for(lambda: worker.only("SELECT report_due FROM runs_run") == "0", 60, "the report was never written")

@@ -28,7 +28,7 @@ def run(host: Host) -> Run:
 @pytest.fixture(autouse=True)
 def web_is_seen(db: None) -> None:
     """Our web answered just now (watchdog looks again only after some seconds)."""
-    Lease.objects.create(name=Lease.ROUND, web_seen_at=timezone.now())
+    Lease.objects.create(name=Lease.web_of("127.0.0.1"), web_seen_at=timezone.now())
 
 
 def seconds_ago(seconds: float) -> object:
@@ -86,7 +86,7 @@ def test_time_in_which_our_web_was_down_does_not_count(host: Host, run: Run) -> 
 def test_an_outage_that_still_goes_on_does_not_count_either(host: Host, run: Run) -> None:
     Talker(host).boot_and_claim()
     _backdate(run, 700)
-    Lease.objects.filter(name=Lease.ROUND).update(web_seen_at=seconds_ago(400))
+    Lease.objects.filter(name=Lease.web_of("127.0.0.1")).update(web_seen_at=seconds_ago(400))
     watchdog.tick()
     run.refresh_from_db()
     assert run.state == "InventoryCheck"
@@ -144,7 +144,7 @@ def test_a_hold_ends_by_itself_after_the_allowed_hours(host: Host, run: Run) -> 
 
 
 def test_an_outage_is_written_down_when_the_web_is_seen_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    Lease.objects.filter(name=Lease.ROUND).update(web_seen_at=seconds_ago(60))
+    Lease.objects.filter(name=Lease.web_of("127.0.0.1")).update(web_seen_at=seconds_ago(60))
     monkeypatch.setattr(watchdog, "web_answers", lambda: True)
     watchdog.look_at_web()
     outage = WebOutage.objects.get()
@@ -242,3 +242,20 @@ def test_an_outage_and_a_shortage_at_the_same_time_count_once(db: None) -> None:
     excused_s = watchdog.not_counted(now - timedelta(seconds=200), now, 1000).total_seconds()
     assert round(excused_s) == 80
     assert round(watchdog.not_counted(now - timedelta(seconds=200), now, 10).total_seconds()) == 60
+
+
+def test_an_outage_counts_for_the_hosts_of_its_site_only(db: None) -> None:
+    since, now = seconds_ago(200), timezone.now()
+    WebOutage.objects.create(site="10.0.0.1", started_at=seconds_ago(150), ended_at=seconds_ago(120))
+    Lease.objects.create(name=Lease.web_of("10.0.0.2"), web_seen_at=seconds_ago(50))
+
+    def excused_s(site: str) -> int:
+        return round(watchdog.not_counted(since, now, 1000, site).total_seconds())
+
+    assert [excused_s(site) for site in ("10.0.0.1", "10.0.0.2", "10.0.0.3")] == [30, 50, 0]
+
+
+def test_an_outage_that_an_older_version_saw_counts_for_all(db: None) -> None:
+    WebOutage.objects.create(started_at=seconds_ago(150), ended_at=seconds_ago(120))
+    excused = watchdog.not_counted(seconds_ago(200), timezone.now(), 1000, "10.0.0.3")
+    assert round(excused.total_seconds()) == 30

@@ -135,7 +135,7 @@ def _hold_deadline() -> Act:
 
 
 def _web_outage() -> Act:
-    Lease.objects.create(name=Lease.ROUND, web_seen_at=timezone.now() - timedelta(minutes=2))
+    Lease.objects.create(name=Lease.web_of("127.0.0.1"), web_seen_at=timezone.now() - timedelta(minutes=2))
     return _round_of(runs.watchdog.tick)
 
 

@@ -15,7 +15,7 @@ from django_q.models import OrmQ, Schedule
 
 from runs.bench import service_state
 from runs.models import Lease
-from vetting import processes, rounds
+from vetting import leadership, processes, rounds
 from vetting.management.commands import vetworker
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -49,17 +49,17 @@ def test_a_session_that_is_refused_a_statement_still_hands_over(refused_once: li
     assert rounds.session() == "done"
     assert refused_once
     assert [row.task["func"] for row in OrmQ.objects.all()] == [rounds.SESSION]
-    assert Lease.objects.get().until is None
+    assert Lease.objects.get(name=leadership.local()).until is None
 
 
 def test_a_dead_sessions_lease_is_free_though_the_clock_was_set_back() -> None:
-    Lease.objects.create(name=Lease.ROUND, holder="bench:1", until=timezone.now() + HOURS)
-    assert rounds.take_lease("bench:2")
+    Lease.objects.create(name=Lease.ROUND, holder="bench/1/1/1", until=timezone.now() + HOURS)
+    assert leadership.take("bench/1/2/2", Lease.ROUND)
 
 
 def test_a_lease_that_somebody_holds_is_not_free() -> None:
-    assert rounds.take_lease("bench:1")
-    assert not rounds.take_lease("bench:2")
+    assert leadership.take("bench/1/1/1", Lease.ROUND)
+    assert not leadership.take("bench/1/2/2", Lease.ROUND)
 
 
 def test_the_schedule_begins_anew_with_each_start() -> None:
@@ -86,7 +86,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[vetworker.Command]:
 def test_a_worker_that_does_no_round_is_seen_though_the_last_one_lies_in_the_future(
     worker: vetworker.Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Lease.objects.create(name=Lease.ROUND, ticked_at=timezone.now() + HOURS)
+    Lease.objects.create(name=leadership.local(), ticked_at=timezone.now() + HOURS)
     killed: list[int] = []
     monkeypatch.setattr(processes, "kill_group", killed.append)
     worker._watch(SimpleNamespace(poll=lambda: None, pid=4711))
@@ -96,7 +96,7 @@ def test_a_worker_that_does_no_round_is_seen_though_the_last_one_lies_in_the_fut
 def test_a_parent_that_cannot_ask_the_database_neither_ends_nor_blames_the_cluster(
     worker: vetworker.Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse() -> None:
+    def refuse(name: str) -> None:
         raise OperationalError("database is locked")
 
     looks: list[None] = []

@@ -40,7 +40,14 @@ def test_sqlite_s_transactions_are_immediate(monkeypatch: pytest.MonkeyPatch, tm
 
 def test_postgresql_gets_no_options_of_sqlite(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     found = installed(monkeypatch, tmp_path, DATABASE_URL="postgres://vetting:pass@db/vetting")
-    assert "OPTIONS" not in found["DATABASES"]["default"]
+    options = found["DATABASES"]["default"]["OPTIONS"]
+    assert all(name.startswith(("connect_", "keepalives_", "tcp_")) for name in options)
+
+
+def test_the_address_of_postgresql_may_set_other_options(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    address = "postgres://vetting:pass@db/vetting?connect_timeout=9&sslmode=require"
+    options = installed(monkeypatch, tmp_path, DATABASE_URL=address)["DATABASES"]["default"]["OPTIONS"]
+    assert (options["connect_timeout"], options["sslmode"], options["tcp_user_timeout"]) == (9, "require", 10_000)
 
 
 def test_a_task_ends_before_it_would_be_started_a_second_time_beside_the_first() -> None:

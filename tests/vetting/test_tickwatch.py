@@ -14,7 +14,7 @@ from django.utils import timezone
 from runs.bench import problems as bench
 from runs.bench import service_state
 from runs.models import Lease
-from vetting import rounds, tickwatch
+from vetting import leadership, rounds, tickwatch
 from vetting.tickwatch import Watch
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -31,7 +31,7 @@ def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def a_round(monkeypatch: pytest.MonkeyPatch, *ticks: Callable[[], object]) -> None:
     monkeypatch.setattr(rounds, "TICKS", ticks)
-    with Watch(lambda: rounds.renew_lease("me"), lambda: None) as watch:
+    with Watch(lambda: leadership.renew("me"), lambda: None) as watch:
         rounds.do_round(watch)
 
 

@@ -14,19 +14,16 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from django.db import DatabaseError, connection
+from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
 from hosts.models import Host
-from runs import watchdog
-from runs.bench import service_state
 from runs.invariants import Scope, stored
 from runs.models import Artifact, Lease, Run
 from runs.reports import write as report
+from vetting.atwork import why_at_work
 from vetting.backups import archive, databases, making
-
-ROUND_JUST_DONE_S = 5.0
 
 
 class CannotRestore(Exception):
@@ -50,7 +47,13 @@ def restore(path: Path, *, yes: bool = False, progress: archive.Progress = archi
     5. Write the reports that did not come along.
     Raises CannotRestore, archive.BadArchive, databases.DatabaseProblem, OSError.
     """
-    _refuse_while_at_work()
+    if why := why_at_work():
+        raise CannotRestore(why)
+    if settings.RUNS_ARE_SHARED:
+        raise CannotRestore(
+            "the files of runs are on shared storage: restore without VETTING_RUNS_DIR, copy the directory `runs` of "
+            "the data directory there, and set it again"
+        )
     with tempfile.TemporaryDirectory(prefix=".restore-", dir=settings.DATA_DIR) as folder:
         staged = Path(folder)
         room = making.free_bytes(settings.DATA_DIR)
@@ -64,18 +67,6 @@ def restore(path: Path, *, yes: bool = False, progress: archive.Progress = archi
             call_command("migrate", verbosity=0, interactive=False)
             _set_right()
     return Restored(manifest, safety_copy, _notes(manifest, path))
-
-
-def _refuse_while_at_work() -> None:
-    try:
-        age_s = service_state.age_s()
-    except DatabaseError:  # no tables yet
-        age_s = float("inf")
-    if age_s < ROUND_JUST_DONE_S or watchdog.web_answers():
-        raise CannotRestore(
-            "web or worker is at work: stop both first (systemctl stop vetting-web vetting-worker), and try again in "
-            f"{ROUND_JUST_DONE_S:.0f} s"
-        )
 
 
 def _refuse_other_kind(manifest: dict[str, Any], database: databases.Database) -> None:
@@ -143,6 +134,7 @@ def _set_right() -> None:
     """Adjust the restored rows. Release the lease. Write reports again that are missing or changed during the backup.
     Delete rows of other files that are missing."""
     Lease.objects.update(holder="", until=None)
+    Lease.objects.filter(name__startswith=Lease.round_of("")).delete()  # of machines that may be no more
     reports = {report.HTML_NAME, report.JSON_NAME}
     differing = {
         one.run

@@ -22,7 +22,7 @@ import pxe.supervisor
 from runs.bench import service_state
 from runs.database import limits as dblimits
 from runs.jobs import enqueue
-from vetting import processes, rounds
+from vetting import leadership, processes, rounds
 
 log = logging.getLogger("vetting.worker")
 LOOK_EVERY_S = 2.0
@@ -104,14 +104,14 @@ def longer(times: int, *, did_a_round: bool) -> int:
 def _drop_lease() -> None:
     """Drop the lease, so that the running session ends after its round and the cluster can stop at once."""
     with suppress(DatabaseError):
-        rounds.drop_lease()
+        leadership.drop()
 
 
 def _prepared() -> bool:
     """Free the lease and queue a session that takes it. False if that was not possible."""
     close_old_connections()
     try:
-        rounds.drop_lease()
+        leadership.drop()
         rounds.ensure_schedule()
         enqueue(rounds.SESSION)
     except DatabaseError as error:
@@ -123,7 +123,7 @@ def _prepared() -> bool:
 def _last_round() -> datetime | str | None:
     close_old_connections()
     try:
-        return service_state.last_round()
+        return service_state.last_round(leadership.local())
     except DatabaseError as error:
         log.error("the database can't be asked: %s", error)
         return UNKNOWN
