@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from agent.parsing import clean, integer, mapping
+from agent.parsing import clean, integer, mapping, sequence
 from agent.probes.gaps import Gaps, whole
 
 SHORT, LONG = "short", "long"
+_SELF_TEST_BIT = 1 << 4
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,9 @@ def _ata(data: dict[str, Any], gaps: Gaps) -> SelfTest:
     test = mapping(smart.get("self_test"))
     status, minutes = mapping(test.get("status")), mapping(test.get("polling_minutes"))
     rows = _ata_rows(data, gaps)
-    value, can = integer(status.get("value")) or 0, mapping(smart.get("capabilities")).get("self_tests_supported")
+    value = integer(status.get("value")) or 0
     return SelfTest(
-        can=can if isinstance(can, bool) else None,
+        can=_can(mapping(smart.get("capabilities"))),
         # ACS-4 table 150: the high nibble is the state, 15 running; the low one tenths that remain.
         running=value >> 4 == 15,
         remaining_percent=integer(status.get("remaining_percent")),
@@ -103,6 +104,16 @@ def _ata(data: dict[str, Any], gaps: Gaps) -> SelfTest:
         ended=next(_ata_entry({"status": status}), None) if status else None,
         has_log="ata_smart_self_test_log" in data,
     )
+
+
+def _can(capabilities: dict[str, Any]) -> bool | None:
+    """For a drive without any offline capability, smartctl prints only the two bytes: in the first, bit 4 is whether
+    the drive can test itself (ACS-3 table 142; ataprint.cpp)."""
+    told, first = capabilities.get("self_tests_supported"), next(iter(sequence(capabilities.get("values"))), None)
+    if isinstance(told, bool):
+        return told
+    byte = whole(first, 255)
+    return None if byte is None else bool(byte & _SELF_TEST_BIT)
 
 
 def _ata_rows(data: dict[str, Any], gaps: Gaps) -> list[dict[str, Any]]:

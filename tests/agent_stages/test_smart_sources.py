@@ -177,6 +177,7 @@ SOUND = {
     "erasures that smartctl calls write protection": (
         ssd(attribute(167, "SSD_Protect_Mode", 1), model_name="Apacer AS350 1TB", firmware_version="V4.25.0"), set()
     ),
+    "flash without any offline capability": (ssd(ata_smart_data={"capabilities": {"values": [0, 3]}}), set()),
     "an unknown 167": (ssd(attribute(167, "Unknown_Attribute", 2, thresh=50)), set()),
     "slower links, called old age": (ata(at_threshold(183, "SATA_Downshift_Count")), {"smart.prefail"}),
     "heat by another name": (ata(at_threshold(194, "Device_Temperature")), {"smart.prefail"}),
@@ -216,6 +217,12 @@ def test_a_sound_drive_is_not_blamed_for_what_means_something_else(name: str) ->
 UNKNOWN = {
     "a state of write protection that is no state": (
         ssd(attribute(167, "SSD_Protect_Mode", 64)), "167 SSD_Protect_Mode is 64, which is no state"
+    ),
+    "a drive that can test itself, and how the last test ended is missing": (
+        ssd(ata_smart_data={"capabilities": {"values": [0x5B, 3]}}), "how the last self-test ended was not read"
+    ),
+    "capabilities that can't be read": (
+        ssd(ata_smart_data={"capabilities": {"values": ["0", 3]}}), "how the last self-test ended was not read"
     ),
     "nothing but a spare that is not kept": (
         ssd(ata_smart_attributes={"table": [attribute(232, "Spares_Remaining_Perc", 0, value=0)]}),
