@@ -30,6 +30,10 @@ class BootBinary(models.TextChoices):
     IPXE = "ipxe.efi", "ipxe.efi (iPXE's own drivers)"
 
 
+# The columns of a host that a list does not show. The first is large.
+DOCUMENTS = ("expected", "notes", "wake_options")
+
+
 class Host(models.Model):
     """A registered machine. `expected` is the expected spec (hosts.expectations), None when there is none yet; it
     never says which disks may be written: that is `WritableDisk`, disk by disk."""
@@ -67,6 +71,10 @@ class Host(models.Model):
 
     class Meta:
         ordering = ("name",)
+        indexes = [
+            # All that the dashboard selects and counts hosts by.
+            models.Index(fields=["name", "health", "profile_name", "wake_method"], name="hosts_listed"),
+        ]
         permissions = [
             ("import_host", "Can import hosts, with the permissions to add and to change them"),
             ("export_host", "Can export hosts"),

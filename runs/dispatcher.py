@@ -26,6 +26,7 @@ from runs.stages import BY_NAME, STAGES
 from runs.transition import Refused
 
 log = logging.getLogger("vetting.dispatcher")
+# Without its agent a retry can't run.
 AGENT_GONE_AFTER = timedelta(seconds=30)
 # Long enough for the next heartbeat and one test of ten seconds. An attempt that needs the link alone waits so long
 # at most. [ours]
@@ -55,10 +56,9 @@ def tick(test_loopback: Callable[[], LoopbackResult] = not_tested) -> None:
 def start_runs() -> None:
     """Fill the free slots."""
     if (free := free_slots()) > 0:
-        for run in [*Run.objects.waiting_to_retry(), *Run.objects.next_in_line()[: free + LOOK_AHEAD]]:
-            if run.retry_stage and not agent_is_there(run):
-                continue
-            if not start(run):
+        retries = Run.objects.waiting_to_retry().filter(last_seen__gt=timezone.now() - AGENT_GONE_AFTER)
+        for waiting in (retries, Run.objects.next_in_line()):
+            if not all(start(run) for run in waiting.light()[: free + LOOK_AHEAD]):
                 break
 
 
@@ -101,11 +101,6 @@ def taking_turns() -> Iterator[None]:
 
 def free_slots() -> int:
     return settings.VETTING.dispatcher.max_concurrent - Run.objects.in_a_slot().count()
-
-
-def agent_is_there(run: Run) -> bool:
-    """Whether the agent was heard of recently: without it a retry can't run."""
-    return run.last_seen is not None and timezone.now() - run.last_seen < AGENT_GONE_AFTER
 
 
 def give_the_link(test_loopback: Callable[[], LoopbackResult] = not_tested) -> None:

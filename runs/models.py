@@ -90,7 +90,11 @@ class Run(models.Model):
         ]
         indexes = [
             models.Index(fields=["state"]),
-            models.Index(fields=["host", "-id"]),
+            models.Index(fields=["host", "-id", "state", "verdict", "state_since"], name="runs_newest"),
+            models.Index(fields=["verdict", "-id"], name="runs_verdict"),
+            models.Index(fields=["created_at"], name="runs_created"),
+            models.Index(fields=["ended_at"], name="runs_ended"),
+            models.Index(fields=["profile_name"], name="runs_profile"),
             models.Index(fields=["id"], condition=models.Q(report_due=True), name="runs_report_due"),
         ]
         constraints = [
@@ -206,6 +210,9 @@ class StageRun(models.Model):
 
     class Meta:
         ordering = ("order", "attempt")
+        indexes = [
+            models.Index(fields=["link_until"], condition=models.Q(link_until__isnull=False), name="runs_link_lent"),
+        ]
         constraints = [models.UniqueConstraint(fields=["run", "name", "attempt"], name="one_row_per_attempt")]
 
 
@@ -276,6 +283,7 @@ class Artifact(models.Model):
 
     class Meta:
         ordering = ("name",)
+        indexes = [models.Index(fields=["created_at"], name="runs_artifact_age")]
         constraints = [models.UniqueConstraint(fields=["run", "name"], name="one_artifact_per_name")]
 
 

@@ -8,18 +8,22 @@ there are, so it is a job.
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import chain, takewhile
 from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from hosts import previews
 from runs import jobs
+from runs.machine import HELD, LIVE
 from runs.models import Artifact, Job, Lease, Run
 from runs.querysets import RunQuerySet
 
@@ -41,6 +45,7 @@ SWEEP = jobs.Kind("runs.retention.sweep_a_while", "the janitor's sweep", limit_s
 # Less than the job's 60 s, since the last file may take a while.
 SWEEP_FOR_S = 30.0
 JOBS_KEPT = timedelta(days=7)
+_AT_ONCE = 500
 
 
 def tick() -> None:
@@ -70,9 +75,9 @@ def sweep_a_while() -> str:
 
 def sweep(*, dry_run: bool = False, until: float = float("inf")) -> list[Removal]:
     """Remove what is too old, and return what was removed (or would be). A file that can't be removed stays, with its
-    row, and is logged. Stops after `until` on the monotonic clock."""
-    doomed = [*_old_artifacts(), *_old_logs(), *_stale_previews()]
-    removed = doomed if dry_run else [item for item in doomed if time.monotonic() < until and _remove(item)]
+    row, and is logged. Stops after `until` on the monotonic clock; until then it looks for one file at a time."""
+    doomed = takewhile(lambda _: time.monotonic() < until, chain(_old_artifacts(), _old_logs(), _stale_previews()))
+    removed = [item for item in doomed if dry_run or _remove(item)]
     if removed and not dry_run:
         log.info("janitor removed %d files, %d bytes", len(removed), sum(item.size for item in removed))
     return removed
@@ -86,24 +91,40 @@ def inside(relative: str) -> Path | None:
 
 
 def _old_artifacts() -> Iterator[Removal]:
-    rows = Artifact.objects.filter(created_at__lt=_before(settings.VETTING.artifacts.retention_days))
-    for row in rows.exclude(run__in=_in_use()).order_by("id").iterator():
-        path = inside(row.path)
-        if path is None:
-            log.error("artifact %s of run %s lies outside of RUNS_DIR and is left alone", row.pk, row.run_id)
-        else:
-            yield Removal(path, row.size, row.pk)
+    """Some hundred rows at a time, so that a sweep with little time does not read all of them."""
+    old = Artifact.objects.filter(created_at__lt=_before(settings.VETTING.artifacts.retention_days))
+    rows = old.exclude(run__state__in=LIVE | HELD).exclude(run__ended_at__gte=_before(1)).order_by("created_at", "id")
+    seen = (datetime.min.replace(tzinfo=UTC), 0)
+    while some := list(rows.filter(Q(created_at__gt=seen[0]) | Q(created_at=seen[0], id__gt=seen[1]))[:_AT_ONCE]):
+        seen = (some[-1].created_at, some[-1].pk)
+        for row in some:
+            path = inside(row.path)
+            if path is None:
+                log.error("artifact %s of run %s lies outside of RUNS_DIR and is left alone", row.pk, row.run_id)
+            else:
+                yield Removal(path, row.size, row.pk)
 
 
 def _old_logs() -> Iterator[Removal]:
     """Logs whose last line is too old."""
     oldest = _before(settings.VETTING.logs.retention_days).timestamp()
     in_use = {str(pk) for pk in _in_use().values_list("pk", flat=True)}
-    for path in sorted(settings.RUNS_DIR.glob(f"*/*{LOG_SUFFIX}")):
-        if path.is_symlink() or not path.is_file() or path.parent.is_symlink() or path.parent.name in in_use:
+    for folder in _folders():
+        if folder.name in in_use:
             continue
-        if (facts := path.stat()).st_mtime < oldest:
-            yield Removal(path, facts.st_size)
+        for path in sorted(folder.glob(f"*{LOG_SUFFIX}")):
+            if path.is_symlink() or not path.is_file():
+                continue
+            if (facts := path.stat()).st_mtime < oldest:
+                yield Removal(path, facts.st_size)
+
+
+def _folders() -> list[Path]:
+    """The runs' folders. Links are not followed."""
+    if not settings.RUNS_DIR.is_dir():
+        return []
+    with os.scandir(settings.RUNS_DIR) as entries:
+        return sorted(Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False))
 
 
 def _stale_previews() -> Iterator[Removal]:

@@ -12,12 +12,15 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from runs import intake, ladder, transition
 from runs.bench import fitness
+from runs.database.moments import Later
 from runs.machine import AGENT_SILENT, STAGE_STATES, Event, NotAllowed, State
 from runs.models import Actor, Lease, Run, StageRun, WebOutage
+from runs.querysets import RunQuerySet
 from runs.wording import naming
 
 log = logging.getLogger("vetting.watchdog")
@@ -26,15 +29,38 @@ OUTAGE_AFTER = timedelta(seconds=8)
 
 
 def tick() -> None:
-    """One round over the runs that wait for something."""
+    """One round over the runs whose time may be over. The database chooses them: the number of queries does not grow
+    with the number of runs that wait."""
     look_at_web()
     now = timezone.now()
-    for run in Run.objects.booting().select_related("host"):
-        _boot(run, now)
-    for run in Run.objects.filter(state__in=STAGE_STATES).select_related("host"):
-        _testing(run, now)
-    for run in Run.objects.held():
-        _held(run, now)
+    for run in waiting_long(now):
+        if run.state in AGENT_SILENT:
+            _boot(run, now)
+        elif run.state == State.FAILED_HOLDING:
+            _held(run, now)
+        else:
+            _testing(run, now)
+
+
+def waiting_long(now: datetime) -> RunQuerySet:
+    """The runs that have waited longer than a deadline allows, by the clock alone. What does not count against a
+    deadline (`not_counted`) is looked at run by run."""
+    limits = settings.VETTING.deadlines
+    silent_since = now - timedelta(seconds=limits.heartbeat_s)
+    here = StageRun.objects.filter(run=OuterRef("pk"), name=OuterRef("state"), outcome="")
+    silent = Exists(here.filter(created_at__lt=silent_since)) & (Q(last_seen=None) | Q(last_seen__lt=silent_since))
+    over = Exists(here.filter(timeout_s__gt=0).annotate(end=Later(F("go_at"), F("timeout_s"))).filter(end__lt=now))
+    return (
+        Run.objects.filter(
+            Q(state__in=AGENT_SILENT, boot_deadline__lte=now)
+            | Q(state=State.FAILED_HOLDING, state_since__lt=now - timedelta(hours=limits.hold_hours))
+            | (Q(state__in=STAGE_STATES) & (silent | over)),
+            state__in=(*AGENT_SILENT, *STAGE_STATES, State.FAILED_HOLDING),
+        )
+        .light()
+        .select_related("host")
+        .order_by("id")
+    )
 
 
 def _boot(run: Run, now: datetime) -> None:

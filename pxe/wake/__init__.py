@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from hosts import wakemethods
 from hosts.models import Host
 from hosts.readable import readable
 from hosts.wakemethods import WakeMethod
@@ -18,7 +19,8 @@ from pxe.wake.drivers import DRIVERS
 from pxe.wake.shape import WakeProblem, options_of
 from runs import jobs, lifecycle
 from runs.machine import State
-from runs.models import Actor, Rung, WakeRequest
+from runs.models import Actor, LadderRung, Rung, WakeRequest
+from runs.querysets import DOCUMENTS
 
 # A host that was on when it was woken, as one that still powers off after a cancelled run, needs one more later.
 LATER_INTERVAL_S = 60.0
@@ -29,12 +31,8 @@ SEND = jobs.Kind("pxe.wake.send", "waking the host", limit_s=85)
 
 def tick() -> None:
     """Send what is due for every run that still waits for its machine."""
-    waiting = WakeRequest.objects.filter(run__state=State.WAITING_WOL).select_related("run__host")
-    for request in waiting.order_by("id"):
-        method = _method(request.run.host)
-        if not is_due(request, method, timezone.now()):
-            continue
-        if method.slow:
+    for request in due(timezone.now()):
+        if _method(request.run.host).slow:
             _ask(request)
         elif _claim(request):
             send(request.pk)
@@ -64,17 +62,28 @@ def _ask(request: WakeRequest) -> None:
         jobs.ask(SEND, request.pk, run_id=request.run_id)
 
 
-def is_due(request: WakeRequest, method: WakeMethod, now: datetime) -> bool:
-    """A person is asked once. A slow driver knows whether it worked, and is not called again after that."""
+def due(now: datetime) -> QuerySet[WakeRequest]:
+    """The requests to act on now. A person is asked once. A slow driver knows whether it worked, and is not called
+    again after that."""
     config = settings.VETTING.wake
-    if method.by_hand and request.sent:
-        return False
-    if method.slow and request.run.rungs.filter(rung=Rung.WAKE_SENT).exists():
-        return False
-    after_s = config.interval_s if request.sent < config.repeat else max(config.interval_s, LATER_INTERVAL_S)
-    if request.last_sent_at is None:
-        return True
-    return not timedelta() <= now - request.last_sent_at < timedelta(seconds=after_s)  # else the clock was set back
+    soon, later = (timedelta(seconds=each) for each in (config.interval_s, max(config.interval_s, LATER_INTERVAL_S)))
+    in_time = (
+        Q(last_sent_at=None)
+        | Q(sent__lt=config.repeat, last_sent_at__lte=now - soon)
+        | Q(sent__gte=config.repeat, last_sent_at__lte=now - later)
+        | Q(last_sent_at__gt=now)  # the clock was set back
+    )
+    by_hand = [name for name, method in wakemethods.every().items() if method.by_hand]
+    slow = [name for name, method in wakemethods.every().items() if method.slow]
+    woken = Exists(LadderRung.objects.filter(run=OuterRef("run"), rung=Rung.WAKE_SENT))
+    waiting = WakeRequest.objects.filter(in_time, run__state=State.WAITING_WOL)
+    return (
+        waiting.exclude(run__host__wake_method__in=by_hand, sent__gt=0)
+        .exclude(woken, run__host__wake_method__in=slow)
+        .select_related("run__host")
+        .defer(*(f"run__{name}" for name in DOCUMENTS))
+        .order_by("id")
+    )
 
 
 def _claim(request: WakeRequest) -> bool:

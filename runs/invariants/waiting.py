@@ -11,7 +11,7 @@ from agent.contract.stage_spec import Owner
 from runs import dispatcher, watchdog
 from runs.bench import service_state
 from runs.invariants.kinds import Broken, Invariant, Scope
-from runs.machine import AGENT_SILENT, HELD, OCCUPIES_SLOT, STAGE_STATES, State
+from runs.machine import AGENT_SILENT, OCCUPIES_SLOT, STAGE_STATES, State
 from runs.models import Job, Run, RunEvent, StageRun, WakeRequest
 from runs.stages import BY_NAME, STAGES
 from runs.wording import remedies
@@ -47,7 +47,7 @@ def _deadline_passed(scope: Scope) -> Iterator[Broken]:
     """Apply the watchdog's rule as of a minute ago. If the worker is not running, the bench reports that problem."""
     if _worker_is_silent(scope.now):
         return
-    for run in Run.objects.filter(state__in=OCCUPIES_SLOT | HELD).select_related("host").order_by("id"):
+    for run in watchdog.waiting_long(scope.now - WORKER_BOUND):
         if watchdog.is_overdue(run, scope.now - WORKER_BOUND):
             yield Broken(run.pk, f"it is {run.state}, and its deadline passed more than {_s(WORKER_BOUND)} ago")
 

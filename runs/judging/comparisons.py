@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
-from django.db.models import F, Max
+from django.db.models import Exists, F, OuterRef
 from django.db.models.expressions import Combinable
 from django.db.models.fields.json import KeyTextTransform
 
@@ -39,10 +39,12 @@ def findings_of(stage_run: StageRun) -> list[wire.Finding]:
 
 
 def _firmware(run: Run) -> list[wire.Finding]:
-    """Compare firmware with the newest inventory of each other host."""
-    known = Run.objects.filter(inventory__isnull=False).exclude(host_id=run.host_id).order_by()
-    newest = known.values("host").annotate(newest=Max("pk")).order_by("-newest").values("newest")[:PEER_HOSTS]
-    others = Run.objects.filter(pk__in=newest).values_list("inventory", flat=True)
+    """Compare firmware with the newest inventory of each other host. The database begins with the newest run and stops
+    when it has found enough hosts."""
+    known = Run.objects.filter(inventory__isnull=False)
+    newer = known.filter(host=OuterRef("host"), pk__gt=OuterRef("pk"))
+    newest = known.exclude(host_id=run.host_id).exclude(Exists(newer)).order_by("-pk")
+    others = newest.values_list("inventory", flat=True)[:PEER_HOSTS]
     return peer_firmware.differing(run.inventory or {}, [one for one in others if one is not None])
 
 

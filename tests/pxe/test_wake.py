@@ -16,7 +16,7 @@ from hosts import wakemethods
 from hosts.models import Host, HostMac
 from pxe import daemon, wake
 from pxe.paths import Paths
-from pxe.wake.drivers import ipmi, wol
+from pxe.wake.drivers import ipmi
 from pxe.wake.shape import WakeProblem, options_of
 from runs.machine import State
 from runs.models import Run, Rung, WakeRequest
@@ -277,4 +277,5 @@ def test_a_bmc_that_does_not_answer_is_named(bench: Bench, settings: Any, monkey
 
 def test_a_host_is_woken_again_though_the_clock_was_set_back_since() -> None:
     later = timezone.now() + timedelta(hours=5)
-    assert wake.is_due(WakeRequest(run=a_run(a_host()), sent=1, last_sent_at=later), wol.METHOD, timezone.now())
+    request = WakeRequest.objects.create(run=a_run(a_host(), state="WaitingWoL"), sent=1, last_sent_at=later)
+    assert list(wake.due(timezone.now())) == [request]
