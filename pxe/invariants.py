@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from django.conf import settings
 
-from pxe import dnsmasq, supervisor
+from pxe import allowed
 from pxe.paths import paths
 from runs.bench import service_state
 from runs.invariants import Broken, Invariant, Scope
@@ -16,7 +16,7 @@ def _list_differs(scope: Scope) -> Iterator[Broken]:
     """If the worker is not running, nobody writes the list; then the bench reports that problem."""
     if settings.VETTING.pxe.mode == "off" or service_state.is_silent():
         return
-    wanted = set(dnsmasq.render_hosts(supervisor.known_macs()).splitlines())
+    wanted = set(allowed.now().hosts_file.splitlines())
     try:
         listed = set(paths().hosts.read_text().splitlines())
     except FileNotFoundError:

@@ -21,8 +21,7 @@ from typing import Any
 
 from django.conf import settings
 
-from hosts.models import HostMac
-from pxe import daemon, dnsmasq, dnsmasqlog, image, order, unwanted
+from pxe import allowed, daemon, dnsmasq, dnsmasqlog, image, order, unwanted
 from pxe.daemon import Daemon
 from pxe.order import Order
 from pxe.paths import Paths, paths
@@ -99,7 +98,7 @@ def decide(pid: int | None, read: dict[str, Any], wanted: dict[str, str]) -> Act
     return Action.NOTHING
 
 
-def plan() -> dnsmasq.Plan:
+def plan(native: tuple[str, ...]) -> dnsmasq.Plan:
     """The plan from vetting.yaml. dnsmasq runs as the worker's user."""
     config, web = settings.VETTING.pxe, settings.VETTING.web
     assert config.mode != "off" and config.subnet is not None, "there is no plan where pxe.mode is off"
@@ -107,23 +106,19 @@ def plan() -> dnsmasq.Plan:
         mode=config.mode, interface=config.interface, subnet=config.subnet, files=paths(),
         script_url=f"{web.agent_url}/ipxe/", boot_url=web.boot_url, user=pwd.getpwuid(os.geteuid()).pw_name,
         range_start=config.range_start, range_end=config.range_end, router=config.router,
-        lease_minutes=config.lease_minutes, native=dnsmasq.native(known_macs()),
+        lease_minutes=config.lease_minutes, native=native,
     )  # fmt: skip
-
-
-def known_macs() -> list[dnsmasq.KnownMac]:
-    rows = HostMac.objects.filter(host__enabled=True).values_list("mac", "host__boot_binary")
-    return [dnsmasq.KnownMac(mac, binary) for mac, binary in rows]
 
 
 def _reconcile(files: Paths) -> list[Problem]:
     """Compare without starting anything, if vetting.yaml changed after this process read it: a running dnsmasq goes on
     and its list of MACs is kept current, but nothing is started with an outdated configuration."""
     _copy_loaders(files)
+    known = allowed.now()
     changed = settings.CONFIGURATION.changed()
     if not changed:
-        atomic.write_if_changed(files.conf, dnsmasq.render(plan()).encode())
-    atomic.write_if_changed(files.hosts, dnsmasq.render_hosts(known_macs()).encode())
+        atomic.write_if_changed(files.conf, dnsmasq.render(plan(known.native)).encode())
+    atomic.write_if_changed(files.hosts, known.hosts_file.encode())
     wanted = {"conf": order.digest(files.conf), "hosts": order.digest(files.hosts)}
     if _keeper() == "unit":
         _give_order(files, wanted, may_start=not changed)

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from agent.contract import codec, wire
 from hosts.models import Host, HostMac
-from pxe import supervisor
+from pxe import allowed
 from runs import lifecycle
 from runs.models import Run
 from tests import rows
@@ -134,14 +134,14 @@ def test_disable_and_enable(operator: Client, host: Host) -> None:
 def test_a_disabled_host_is_off_the_allowlist_at_once_by_whatever_door(
     operator: Client, host: Host, door: str, client: Client
 ) -> None:
-    assert [known.mac for known in supervisor.known_macs()] == host.mac_list
+    assert [known.mac for known in allowed.now().macs] == host.mac_list
     if door == "form":
         send(operator, host, enabled=None)
     elif door == "action":
         do(operator, "disable", host)
     else:
         confirm(operator, preview(operator, f"- {{name: {host.name}, enabled: false}}"))
-    assert supervisor.known_macs() == []
+    assert allowed.now().macs == ()
     script = client.get(f"/ipxe/{host.mac_list[0]}").content.decode()
     assert "is not registered" in script and "vt1." not in script
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from hosts.models import Host
-from pxe import dnsmasq, invariants, supervisor
+from pxe import allowed, invariants
 from pxe.paths import Paths
 from runs.invariants import check
 from tests.factories import worker_at_work
@@ -27,7 +27,7 @@ def test_exactly_the_enabled_hosts_are_served(bench: Callable[..., Paths]) -> No
     host = a_host("node-1", mac=MAC)
     a_host("node-2", mac=OTHER, enabled=False)
     assert broken() == [f"{MAC} of an enabled host is not served"]
-    files.hosts.write_text(dnsmasq.render_hosts(supervisor.known_macs()))
+    files.hosts.write_text(allowed.now().hosts_file)
     assert broken() == []
     Host.objects.filter(pk=host.pk).update(enabled=False)
     assert broken() == [f"{MAC} is served and belongs to no enabled host"]
