@@ -3,7 +3,7 @@ since then is checked again in the transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -19,7 +19,7 @@ class Changed(Exception):
     """A host changed after it was checked; the message names it. Nothing was written."""
 
 
-def batches(hosts: Sequence[Any], count: int = BATCH) -> Iterator[list[Any]]:
+def batches(hosts: Iterable[Any], count: int = BATCH) -> Iterator[list[Any]]:
     rest = iter(hosts)
     while batch := list(islice(rest, count)):
         yield batch

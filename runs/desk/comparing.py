@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from django.db.models import Exists, OuterRef
+
 from hosts import bounds
 from hosts.models import Host
 from runs.desk.shown import Shown, first, of_each
@@ -52,7 +54,7 @@ class Comparison:
 
 def comparable(host: Host) -> list[Run]:
     """The newest runs that reached a stage, newest first: these can be chosen."""
-    started = host.runs.filter(stage_runs__isnull=False).distinct()
+    started = host.runs.filter(Exists(StageRun.objects.filter(run=OuterRef("pk"))))
     return list(
         started.only("id", "host_id", "created_at", "verdict", "state", "profile_name", "repair").order_by("-id")[:50]
     )

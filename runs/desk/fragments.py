@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.middleware.csrf import get_token
@@ -14,9 +15,21 @@ from django.views.decorators.http import require_safe
 
 from hosts.models import Host
 from runs.bench import service_state
-from runs.desk import host_page, log_viewer, readers, rendered, rendered_tiles, run_page, shelf, tile_filter, tiles
+from runs.desk import (
+    host_page,
+    log_viewer,
+    placing,
+    readers,
+    rendered,
+    rendered_tiles,
+    run_page,
+    shelf,
+    tile_filter,
+    tiles,
+)
 from runs.desk.access import needs
 from runs.desk.asked import not_understood, whole_number
+from runs.desk.placing import Page
 from runs.desk.shelf import Part
 from runs.desk.tile_filter import TileFilter
 from runs.models import Run
@@ -48,8 +61,8 @@ def run_parts(request: HttpRequest, run_id: int) -> HttpResponse:
 @never_cache
 @needs()
 def dashboard_parts(request: HttpRequest) -> HttpResponse:
-    """`?part=grid`: all tiles. `?part=tile-12&part=tile-15`: the tiles of the hosts with these runs. `If-None-Match` as
-    for a run's page."""
+    """`?part=grid`: the tiles of the page. `?part=tile-12&part=tile-15`: the tiles of the hosts with these runs.
+    `If-None-Match` as for a run's page."""
     names = request.GET.getlist("part")
     known = _known_tags(request)
     if "grid" in names:
@@ -64,7 +77,7 @@ def dashboard_parts(request: HttpRequest) -> HttpResponse:
         return not_understood(f"give part=grid, or up to {_MAX_TILES} of part=tile-<run>")
     if known:
         return _those_not_known(request, rendered_tiles.of_runs(run_ids), known)
-    shown = tiles.tiles(run_ids)
+    shown = tiles.of_runs(run_ids)
     return HttpResponse("".join(render_to_string("runs/_tile.html", {"tile": tile}, request) for tile in shown))
 
 
@@ -116,21 +129,32 @@ def worker_warning(request: HttpRequest) -> HttpResponse:
 
 
 def grid_context(asked: TileFilter) -> dict[str, object]:
-    """Counts every host in its group; shows only the requested groups."""
-    groups = tiles.grouped(tiles.tiles(asked=asked))
-    counts = {name: len(groups[name]) for name, _ in tile_filter.GROUPS}
-    shown = {name: found if asked.group in ("", name) else [] for name, found in groups.items()}
+    """Counts every host in its group; shows one page of the requested groups."""
+    page = placing.page(asked.hosts(), asked.group, asked.page)
+    asked = replace(asked, page=page.number)
     return {
-        "groups": shown,
+        "groups": tiles.grouped(tiles.of_hosts(page.hosts)),
+        "totals": {name: count if asked.group in ("", name) else 0 for name, count in page.counts.items()},
+        "page": page,
         "filter": asked,
-        "tabs": _tabs(asked, counts),
-        "shown": sum(map(len, shown.values())),
-        "hosts_exist": bool(sum(counts.values())) or Host.objects.exists(),
-        "attention": counts["attention"],
+        "tabs": _tabs(asked, page.counts),
+        "other_pages": _other_pages(asked, page),
+        "hosts_exist": bool(sum(page.counts.values())) or Host.objects.exists(),
+        "attention": page.counts["attention"],
     }
 
 
-def _tabs(asked: TileFilter, counts: dict[str, int]) -> list[dict[str, object]]:
+def _other_pages(asked: TileFilter, page: Page) -> list[dict[str, object]]:
+    """Links to the pages before and after this one."""
+    near = [("Previous", page.number - 1), ("Next", page.number + 1)]
+    return [
+        {"title": title, "address": asked.address(page=str(number) if number > 1 else "")}
+        for title, number in near
+        if 1 <= number <= page.last
+    ]
+
+
+def _tabs(asked: TileFilter, counts: Mapping[str, int]) -> list[dict[str, object]]:
     """The groups as links: everything, then each group with its number of hosts."""
     tabs = [("", "All hosts", sum(counts.values()))]
     tabs += [(name, title, counts[name]) for name, title in tile_filter.GROUPS]

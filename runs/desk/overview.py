@@ -3,20 +3,21 @@ hosts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Max, QuerySet
+from django.db.models import Exists, Max, OuterRef, QuerySet
 
-from hosts import expectations
+from hosts import bulk, expectations
+from hosts.models import DOCUMENTS as HOST_DOCUMENTS
 from hosts.models import Host
-from runs.desk.tiles import last_verdicts
 from runs.machine import HELD, LIVE, State
 from runs.models import Run, Verdict
 from runs.querysets import RunQuerySet
 from runs.wording import naming
 
+_AT_ONCE = 500
 STATES: Mapping[str, str] = {
     "held": "Held for a person",
     "vetting": "Being vetted",
@@ -46,9 +47,12 @@ class Standing:
         return "vetting" if self.run.state in LIVE else "idle"
 
 
-def standings(hosts: QuerySet[Host]) -> list[Standing]:
-    """These hosts by name, with their MACs, newest runs and last verdicts."""
-    return standings_of(list(hosts.prefetch_related("macs").order_by("name")))
+def standings(hosts: QuerySet[Host], most: int | None = None) -> Iterator[Standing]:
+    """These hosts by name, at most so many, with their MACs, newest runs and last verdicts. Some hundred are read at
+    once."""
+    rows = hosts.prefetch_related("macs").order_by("name")[:most]
+    for some in bulk.batches(rows.iterator(_AT_ONCE), _AT_ONCE):
+        yield from standings_of(some)
 
 
 def standings_of(hosts: Sequence[Host]) -> list[Standing]:
@@ -68,8 +72,19 @@ def why_busy(run: Run) -> str:
 
 def newest_runs(hosts: Iterable[Host]) -> dict[int, Run]:
     """Host → its newest run, without the documents of the run."""
-    ids = Run.objects.filter(host__in=list(hosts)).order_by().values("host").annotate(newest=Max("id")).values("newest")
-    return {run.host_id: run for run in Run.objects.filter(pk__in=ids).light().select_related("host")}
+    known = {host.pk: host for host in hosts}
+    ids = Run.objects.filter(host__in=known).order_by().values("host").annotate(newest=Max("id")).values("newest")
+    runs = {run.host_id: run for run in Run.objects.filter(pk__in=ids).light()}
+    for pk, run in runs.items():
+        run.host = known[pk]
+    return runs
+
+
+def last_verdicts(host_ids: Iterable[int]) -> dict[int, str]:
+    """The verdict of each host's newest run that has one."""
+    judged = Run.objects.filter(host_id__in=list(host_ids)).exclude(verdict=Verdict.NONE)
+    newest = judged.order_by().values("host").annotate(newest=Max("id")).values("newest")
+    return dict(Run.objects.filter(pk__in=newest).values_list("host_id", "verdict"))
 
 
 def in_state(hosts: QuerySet[Host], state: str) -> QuerySet[Host]:
@@ -81,10 +96,11 @@ def in_state(hosts: QuerySet[Host], state: str) -> QuerySet[Host]:
     }
     if state in chosen:
         return hosts.filter(pk__in=chosen[state].values("host"))
+    was_vetted = Exists(Run.objects.filter(host=OuterRef("pk")))
     if state == "never":
-        return hosts.filter(runs=None)
+        return hosts.exclude(was_vetted)
     STATES[state]
-    return hosts.exclude(runs=None).exclude(pk__in=Run.objects.live_or_held().values("host"))
+    return hosts.filter(was_vetted).exclude(pk__in=Run.objects.live_or_held().values("host"))
 
 
 def as_data(standing: Standing) -> dict[str, Any]:
@@ -123,7 +139,7 @@ def run_as_data(run: Run) -> dict[str, Any]:
 
 def newest_first(runs: RunQuerySet, *, verdict: str = "", states: Sequence[str] = ()) -> RunQuerySet:
     """The runs with this verdict and in one of these states, if given; newest first."""
-    rows = runs.light().select_related("host").order_by("-id")
+    rows = runs.light().select_related("host").defer(*(f"host__{name}" for name in HOST_DOCUMENTS)).order_by("-id")
     rows = rows.filter(verdict=Verdict(verdict)) if verdict else rows
     return rows.filter(state__in=states) if states else rows
 

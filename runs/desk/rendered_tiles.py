@@ -23,7 +23,7 @@ kept_tiles = Shelf(most=1000)
 
 
 def grid(asked: TileFilter, held: Permissions, context: Callable[[TileFilter], dict[str, object]]) -> Part:
-    """The tiles that this filter shows, as others were shown them."""
+    """The tiles that this filter and page show, as others were shown them."""
 
     def make() -> Shown:
         began, version = time.monotonic(), _events_version()
@@ -47,7 +47,7 @@ def of_runs(run_ids: Sequence[int]) -> list[Part]:
 
     def make(missing: list[int]) -> dict[int, Shown]:
         began = time.monotonic()
-        found = {tile.run.pk: tile for tile in tiles.tiles(missing) if tile.run is not None}
+        found = {tile.run.pk: tile for tile in tiles.of_runs(missing) if tile.run is not None}
         return {pk: Shown(versions[pk], began, {"tile": _tile(tile, versions[pk])}) for pk, tile in found.items()}
 
     return [shown.parts["tile"] for shown in kept_tiles.get_many(versions, make).values()]

@@ -84,6 +84,11 @@ def log_lines(lines: Iterable[logfiles.Line]) -> Text:
     return text
 
 
+def how_many_more(total: int, shown: int, things: str) -> str:
+    """A line below a list that has not all of them; empty below one that has."""
+    return f"{total - shown:,} more {things}: --limit 0 shows all" if total > shown else ""
+
+
 def unknown_host(name: str) -> str:
     known = ", ".join(Host.objects.values_list("name", flat=True)[:20])
     return f"there is no host {name!r}; registered: {known}" if known else f"there is no host {name!r}. {_NO_HOST_YET}"
@@ -92,7 +97,7 @@ def unknown_host(name: str) -> str:
 def no_host() -> str:
     """Why a list of hosts is empty."""
     if Host.objects.exists():
-        return f"No host matches these options. `{remedies.command('hosts')}` without options lists all hosts."
+        return f"No host matches these options. `{remedies.command('hosts')}` without options lists what there is."
     return _NO_HOST_YET
 
 

@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from django.http import QueryDict
 
 from hosts.models import Health, Host, HostMac
+from runs.desk.asked import whole_number
 
 GROUPS = (("attention", "Needs you"), ("running", "In progress"), ("rest", "All others"))
 HEALTHS = tuple(Health.choices)
@@ -18,12 +19,14 @@ _LONGEST_TEXT = 100
 
 @dataclass(frozen=True)
 class TileFilter:
-    """Each field that is not empty narrows what is shown. `text` matches part of a name or of a MAC address."""
+    """Each text that is not empty narrows what is shown. `text` matches part of a name or of a MAC address. `page`
+    counts from 1."""
 
     text: str = ""
     group: str = ""
     health: str = ""
     profile: str = ""
+    page: int = 1
 
     def __bool__(self) -> bool:
         return bool(self.text or self.group or self.health or self.profile)
@@ -39,8 +42,10 @@ class TileFilter:
         return hosts.filter(profile_name=self.profile) if self.profile else hosts
 
     def address(self, **changed: str) -> str:
-        """The URL query of this filter, with these fields changed: `?q=pve&show=running`."""
-        asked = {"q": self.text, "show": self.group, "health": self.health, "profile": self.profile} | changed
+        """The URL query of this filter, with these fields changed: `?q=pve&show=running`. Unless it names another page,
+        a changed filter begins with its first."""
+        page = {"page": str(self.page)} if self.page > 1 and not changed else {}
+        asked = {"q": self.text, "show": self.group, "health": self.health, "profile": self.profile} | page | changed
         given = {name: value for name, value in asked.items() if value}
         return f"?{urlencode(given)}" if given else "?"
 
@@ -52,6 +57,7 @@ def asked_for(query: QueryDict) -> TileFilter:
         group=_one_of(query.get("show", ""), [name for name, _ in GROUPS]),
         health=_one_of(query.get("health", ""), [name for name, _ in HEALTHS]),
         profile=query.get("profile", "")[:_LONGEST_TEXT],
+        page=max(1, whole_number(query.get("page", "")) or 1),
     )
 
 

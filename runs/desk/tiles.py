@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
-from django.db.models import Count, Exists, Max, OuterRef, Subquery, Window
-from django.db.models.functions import RowNumber
+from django.db.models import Count, Exists, Max, OuterRef, QuerySet, Subquery, Value, Window
+from django.db.models.functions import Coalesce, RowNumber
 from django.utils import timezone
 
 from hosts import wakemethods
-from hosts.models import Health, Host
+from hosts.models import DOCUMENTS, Health, Host
 from runs.desk.shown import Shown
-from runs.desk.tile_filter import TileFilter
 from runs.machine import LIVE, STAGE_STATES, State
 from runs.models import Finding, Measurement, Outcome, Run, Severity, StageRun, Verdict
 from runs.profiles.durations import Standing, standing
@@ -80,30 +78,33 @@ class Tile:
         return _TONES.get(self.host.health, "idle")
 
 
-def tiles(run_ids: Iterable[int] | None = None, asked: TileFilter = TileFilter()) -> list[Tile]:  # noqa: B008  frozen
-    """The tiles of the requested hosts, by name, of all groups. With `run_ids`, only hosts whose newest run is among
-    them."""
-    hosts, newest = _hosts_with_newest(run_ids, asked)
+def of_hosts(ids: Sequence[int]) -> list[Tile]:
+    """The tiles of these hosts, in this order."""
+    hosts = _light(Host.objects.all()).in_bulk(ids)
+    newest = Run.objects.filter(host__in=hosts).exclude(_is_older()).light("profile")
+    return _tiles([hosts[pk] for pk in ids if pk in hosts], list(newest))
+
+
+def of_runs(ids: Iterable[int]) -> list[Tile]:
+    """The tiles of the hosts whose newest run is among these, by name."""
+    newest = list(Run.objects.filter(pk__in=list(ids)).exclude(_is_older()).light("profile"))
+    return _tiles(list(_light(Host.objects.filter(pk__in=[run.host_id for run in newest]))), newest)
+
+
+def _tiles(hosts: Sequence[Host], newest: Sequence[Run]) -> list[Tile]:
     runs = {run.host_id: run for run in newest}
     live = [run.pk for run in newest if run.state in LIVE]
-    stages, heat = _stages(live), _hottest(live)
-    blamed, verdicts = _blamed(newest), last_verdicts([host.pk for host in hosts])
+    stages, heat, blamed = _stages(live), _hottest(live), _blamed(newest)
     now = timezone.now()
-    return [_tile(host, runs.get(host.pk), stages, heat, blamed, verdicts.get(host.pk, ""), now) for host in hosts]
+    return [_tile(host, runs.get(host.pk), stages, heat, blamed, now) for host in hosts]
 
 
-def grouped(all_tiles: Sequence[Tile]) -> dict[str, list[Tile]]:
-    """Group the tiles by what the operator should look at first: held before failed, the newest of each first."""
+def grouped(some: Sequence[Tile]) -> dict[str, list[Tile]]:
+    """The tiles by group, each in the order in which they come."""
     groups: dict[str, list[Tile]] = {"attention": [], "running": [], "rest": []}
-    for tile in all_tiles:
+    for tile in some:
         groups[tile.group].append(tile)
-    groups["attention"].sort(key=_urgency)
     return groups
-
-
-def _urgency(tile: Tile) -> tuple[bool, float]:
-    assert tile.run is not None
-    return tile.run.state != State.FAILED_HOLDING, -tile.run.state_since.timestamp()
 
 
 def _tile(
@@ -112,7 +113,6 @@ def _tile(
     stages: dict[int, list[StageRun]],
     heat: dict[int, float],
     blamed: dict[int, Shown[Finding]],
-    last_verdict: str,
     now: datetime,
 ) -> Tile:
     if run is None:
@@ -127,17 +127,20 @@ def _tile(
         hottest_c=heat.get(run.pk),
         blamed=blamed[run.pk].rows if run.pk in blamed else (),
         more_blamed=blamed[run.pk].more if run.pk in blamed else 0,
-        last_verdict=last_verdict,
+        last_verdict=host.last_verdict,  # type: ignore[attr-defined]  # `_light` puts it there
     )
 
 
-def _hosts_with_newest(run_ids: Iterable[int] | None, asked: TileFilter) -> tuple[list[Host], list[Run]]:
-    newest_ids = asked.hosts().order_by().annotate(newest=Max("runs__id")).values("newest")
-    newest = Run.objects.filter(pk__in=newest_ids).light("profile")
-    if run_ids is None:
-        return list(asked.hosts()), list(newest)
-    runs = list(newest.filter(pk__in=list(run_ids)))
-    return list(Host.objects.filter(pk__in=[run.host_id for run in runs])), runs
+def _is_older() -> Exists:
+    """Whether the run's host has a newer run."""
+    return Exists(Run.objects.filter(host=OuterRef("host"), pk__gt=OuterRef("pk")))
+
+
+def _light(hosts: QuerySet[Host]) -> QuerySet[Host]:
+    """With the last verdict of each host; without the documents, which no tile shows."""
+    judged = Run.objects.filter(host=OuterRef("pk")).exclude(verdict=Verdict.NONE).order_by("-id")
+    last = Coalesce(Subquery(judged.values("verdict")[:1]), Value(""))
+    return hosts.annotate(last_verdict=last).defer(*DOCUMENTS)
 
 
 def _stages(run_ids: list[int]) -> dict[int, list[StageRun]]:
@@ -154,7 +157,7 @@ def _hottest(run_ids: list[int]) -> dict[int, float]:
     return dict(recent.values_list("run_id").annotate(hottest=Max("value")))
 
 
-def _blamed(runs: list[Run]) -> dict[int, Shown[Finding]]:
+def _blamed(runs: Sequence[Run]) -> dict[int, Shown[Finding]]:
     """The first critical findings of the runs shown that count, as `verdict.counting` has it: which part to pull."""
     wanted = [run.pk for run in runs if run.verdict == Verdict.FAILED or run.state in (State.FAILED, *LIVE)]
     same_stage = StageRun.objects.filter(run_id=OuterRef("run_id"), name=OuterRef("stage_run__name"))
@@ -170,10 +173,3 @@ def _blamed(runs: list[Run]) -> dict[int, Shown[Finding]]:
         by_run.setdefault(finding.run_id, []).append(finding)
         counts[finding.run_id] = finding.count
     return {run: Shown(rows, counts[run] - len(rows)) for run, rows in by_run.items()}
-
-
-def last_verdicts(host_ids: list[int]) -> dict[int, str]:
-    """The verdict of each host's newest run that has one."""
-    judged = Run.objects.filter(host_id__in=host_ids).exclude(verdict=Verdict.NONE)
-    newest: dict[int, Any] = dict(judged.order_by().values_list("host_id").annotate(newest=Max("id")))
-    return dict(Run.objects.filter(pk__in=newest.values()).values_list("host_id", "verdict"))

@@ -12,10 +12,11 @@ from django.utils import timezone
 
 from hosts.models import Health
 from runs.bench import problems as bench
-from runs.desk import tile_filter, tiles
+from runs.desk import tile_filter
 from runs.desk.tile_filter import TileFilter
 from tests import factories
 from tests.pages import as_read
+from tests.runs.dashboard import first_tiles
 
 pytestmark = pytest.mark.django_db
 
@@ -88,10 +89,10 @@ def test_an_empty_search_says_so_and_leads_back(operator: Client) -> None:
 
 def test_a_host_that_a_person_wakes_needs_that_person() -> None:
     run = factories.waiting()
-    assert tiles.tiles()[0].group == "running"
+    assert first_tiles()[0].group == "running"
     run.host.wake_method = "operator"
     run.host.save()
-    (tile,) = tiles.tiles()
+    (tile,) = first_tiles()
     assert (tile.group, tile.tone) == ("attention", "warn")
 
 

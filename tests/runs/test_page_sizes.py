@@ -10,11 +10,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from agent.contract import codec
-from runs.desk import tiles
 from runs.models import Finding, LeftOut, Run, RunEvent, SpecDiff
 from runs.reports import document as report_document
 from tests.pages import as_read
 from tests.rows import a_finding, a_host, a_run, a_stage
+from tests.runs.dashboard import first_tiles
 from tests.talker import INVENTORY
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
@@ -95,7 +95,7 @@ def test_a_tile_names_two_parts_and_counts_the_others(run: Run) -> None:
     stage = run.stage_runs.last()
     for number in range(5):
         a_finding(stage, component=f"T{number}")
-    (tile,) = tiles.tiles()
+    (tile,) = first_tiles()
     assert [finding.component for finding in tile.blamed] == ["S-BAD", "T0"] and tile.more_blamed == 4
 
 

@@ -15,6 +15,7 @@ from runs.machine import State
 from runs.models import Artifact, Measurement, Run, StageRun
 from tests import factories, rows
 from tests.pages import as_read
+from tests.runs.dashboard import first_tiles
 
 pytestmark = pytest.mark.django_db
 
@@ -49,7 +50,7 @@ def test_what_an_earlier_boot_of_a_stage_was_blamed_for_is_not_blamed_any_more()
     rows.a_finding(rows.a_stage(run, "SMART", "failed", boot=1), component="SATA-0001")
     rows.a_stage(run, "Memory", "passed", attempt=2, boot=2)
     assert [row.component for row in run_page.blamed(run)] == ["SATA-0001"]
-    (tile,) = tiles.tiles()
+    (tile,) = first_tiles()
     assert [row.component for row in tile.blamed] == ["SATA-0001"]
 
 
@@ -105,14 +106,14 @@ def test_an_empty_installation_leads_to_the_first_host(operator: Client) -> None
 def test_held_and_failed_hosts_come_first() -> None:
     for scene in (factories.passed, factories.in_smart, factories.boot_failed, factories.held):
         scene()
-    groups = tiles.grouped(tiles.tiles())
+    groups = tiles.grouped(first_tiles())
     assert [tile.run.state for tile in groups["attention"]] == ["FailedHolding", "Failed"]
     assert len(groups["running"]) == len(groups["rest"]) == 1
 
 
 def test_a_tile_gives_progress_end_heat_and_last_verdict() -> None:
     run = factories.in_storage()
-    (tile,) = tiles.tiles([run.pk])
+    (tile,) = tiles.of_runs([run.pk])
     assert 50 < tile.percent < 100
     assert tile.position.ends_at is not None
     assert tile.hottest_c is not None and 70 < tile.hottest_c < 76

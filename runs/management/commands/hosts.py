@@ -11,6 +11,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
+from django.db.models import QuerySet
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -22,6 +23,8 @@ from runs.desk.following import EXIT_USAGE
 from runs.desk.overview import Standing
 from runs.profiles import load as profiles
 
+LIMIT = 100
+"""How many hosts a table lists, unless asked for more."""
 SHOWN = 50
 """How many errors of a file are listed."""
 
@@ -46,23 +49,32 @@ class Command(BaseCommand):
         parser.add_argument("--state", choices=list(overview.STATES), default="")
         parser.add_argument("--profile", default="", help="only hosts with this profile")
         parser.add_argument("--model", default="", help="only hosts that are expected to be of this model")
+        parser.add_argument("--limit", type=int, help=f"how many at most, 0 for all ({LIMIT}; with --json all)")
         parser.add_argument("--json", action="store_true", help="a JSON list, or one object for one host")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["file"] is not None or options["dry_run"] or options["format"]:
             return self._import(**options)
-        console = terminal.console(self.stdout)
-        text: dict[str, Any] | list[dict[str, Any]]
         if options["host"]:
-            standing = _one(options["host"])
-            text, picture = _in_full(standing), _page(standing)
+            return self._show(_one(options["host"]), as_json=options["json"])
+        self._list(_chosen(options), options["limit"], as_json=options["json"])
+
+    def _show(self, standing: Standing, *, as_json: bool) -> None:
+        if as_json:
+            self.stdout.write(json.dumps(_in_full(standing), indent=1))
         else:
-            found = overview.standings(_chosen(options))
-            text, picture = [overview.as_data(standing) for standing in found], _table(found)
-        if options["json"]:
-            self.stdout.write(json.dumps(text, indent=1))
-        else:
-            console.print(picture)
+            terminal.console(self.stdout).print(_page(standing))
+
+    def _list(self, hosts: QuerySet[Host], limit: int | None, *, as_json: bool) -> None:
+        most = limit if limit is not None else 0 if as_json else LIMIT
+        shown = list(overview.standings(hosts, most if most > 0 else None))
+        if as_json:
+            self.stdout.write(json.dumps([overview.as_data(standing) for standing in shown], indent=1))
+            return
+        console = terminal.console(self.stdout)
+        console.print(_table(shown))
+        if more := terminal.how_many_more(hosts.count(), len(shown), "hosts"):
+            console.print(more)
 
     def _import(self, host: str, file: Path | None, dry_run: bool, json: bool, **options: Any) -> None:
         if host != "import" or file is None:
@@ -98,13 +110,13 @@ def _refusal(reasons: Sequence[str]) -> str:
 
 
 def _one(name: str) -> Standing:
-    found = overview.standings(Host.objects.filter(name=name))
-    if not found:
+    found = next(overview.standings(Host.objects.filter(name=name)), None)
+    if found is None:
         raise CommandError(terminal.unknown_host(name), returncode=following.EXIT_USAGE)
-    return found[0]
+    return found
 
 
-def _chosen(options: dict[str, Any]) -> Any:
+def _chosen(options: dict[str, Any]) -> QuerySet[Host]:
     hosts = Host.objects.all()
     for option, field in (("health", "health"), ("profile", "profile_name"), ("model", "expected__system__product")):
         hosts = hosts.filter(**{field: options[option]}) if options[option] else hosts

@@ -13,6 +13,7 @@ from runs.desk import following, overview, terminal, watching
 from runs.files import logs as logfiles
 from runs.machine import HELD, LIVE, State
 from runs.models import Run, Verdict
+from runs.querysets import RunQuerySet
 from runs.reports import document as report_document
 from runs.wording import remedies
 
@@ -26,7 +27,7 @@ class Command(BaseCommand):
         parser.add_argument("--verdict", choices=[word for word in Verdict.values if word], default="")
         parser.add_argument("--state", choices=[state.value for state in State], default="")
         parser.add_argument("--live", action="store_true", help="only runs that go on or are held")
-        parser.add_argument("--limit", type=int, default=20, help="how many at most (20)")
+        parser.add_argument("--limit", type=int, default=20, help="how many at most, 0 for all (20)")
         parser.add_argument("--follow", action="store_true", help="of one run: until nothing more happens by itself")
         parser.add_argument("--log", action="store_true", help="of one run: the end of its log, too")
         parser.add_argument("--json", action="store_true", help="a JSON list; of one run the whole report")
@@ -39,11 +40,17 @@ class Command(BaseCommand):
             else:
                 self._show(run, **ways)
             return
-        runs = list(_chosen(options)[: max(options["limit"], 0)])
-        if options["json"]:
-            self.stdout.write(json.dumps([overview.run_as_data(run) for run in runs], indent=1))
-        else:
-            terminal.console(self.stdout).print(terminal.runs_table(runs))
+        self._list(_chosen(options), options["limit"], as_json=options["json"])
+
+    def _list(self, runs: RunQuerySet, limit: int, *, as_json: bool) -> None:
+        shown = list(runs[:limit] if limit > 0 else runs)
+        if as_json:
+            self.stdout.write(json.dumps([overview.run_as_data(run) for run in shown], indent=1))
+            return
+        console = terminal.console(self.stdout)
+        console.print(terminal.runs_table(shown))
+        if more := terminal.how_many_more(runs.count(), len(shown), "runs"):
+            console.print(more)
 
     def _show(self, run: Run, *, as_json: bool, with_log: bool) -> None:
         if as_json:
@@ -66,8 +73,8 @@ def _one(number: int) -> Run:
     return run
 
 
-def _chosen(options: dict[str, Any]) -> Any:
-    runs = Run.objects.all()
+def _chosen(options: dict[str, Any]) -> RunQuerySet:
+    runs: RunQuerySet = Run.objects.all()
     if name := options["host"]:
         if not Host.objects.filter(name=name).exists():
             raise CommandError(terminal.unknown_host(name), returncode=following.EXIT_USAGE)
