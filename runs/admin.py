@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
+from hosts.models import DOCUMENTS
 from runs.machine import State
 from runs.models import Job, Run
 from runs.querysets import RunQuerySet
@@ -52,7 +53,9 @@ class RunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django 5.2's take
         """Without the JSON documents in the list: they are large, and only a single run's page shows them."""
         query = super().get_queryset(request)
         assert isinstance(query, RunQuerySet), "Run.objects makes no other"
-        return query if request.resolver_match and "object_id" in request.resolver_match.kwargs else query.light()
+        if request.resolver_match and "object_id" in request.resolver_match.kwargs:
+            return query
+        return query.light().defer(*(f"host__{name}" for name in DOCUMENTS))
 
     @admin.display(description="run", ordering="id")
     def number(self, run: Run) -> str:

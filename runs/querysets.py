@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from datetime import datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
+from django.db.models import Exists, Max, Min
+from django.utils import timezone
 
 from hosts.models import Host
 from runs.machine import HELD, LIVE, OCCUPIES_SLOT, State
@@ -53,3 +57,30 @@ class RunQuerySet(models.QuerySet["Run"]):
 
     def booting(self) -> RunQuerySet:
         return self.filter(state__in=(State.WAITING_WOL, State.BOOTING))
+
+    def datetimes(self, field_name: str, kind: str, order: str = "ASC", tzinfo: tzinfo | None = None) -> Any:
+        """The years, months or days in which there are runs, for the administration. One look into the index for each
+        that there may be, where Django's own method reads all runs."""
+        span = self.aggregate(first=Min(field_name), last=Max(field_name))
+        if span["first"] is None:
+            return []
+        zone = tzinfo or timezone.get_current_timezone()
+        starts = list(_starts(span["first"].astimezone(zone), span["last"].astimezone(zone), kind))
+        there = {
+            f"period_{n}": Exists(self.filter(**{f"{field_name}__gte": start, f"{field_name}__lt": after}))
+            for n, (start, after) in enumerate(starts)
+        }
+        (found,) = self.model._default_manager.order_by().annotate(**there).values_list(*there)[:1]
+        return [start for (start, _), is_there in zip(starts, found, strict=True) if is_there]
+
+
+def _starts(first: datetime, last: datetime, kind: str) -> Iterator[tuple[datetime, datetime]]:
+    """Each year, month or day from that of `first` to that of `last`: when it begins, and when the next one does."""
+    start = first.replace(hour=0, minute=0, second=0, microsecond=0)
+    start = start.replace(day=1) if kind != "day" else start
+    start = start.replace(month=1) if kind == "year" else start
+    while start <= last:
+        after = start + timedelta(days={"year": 366, "month": 31}.get(kind, 1))
+        after = after.replace(day=1) if kind != "day" else after
+        yield start, after
+        start = after

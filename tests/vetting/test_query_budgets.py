@@ -23,6 +23,8 @@ pytestmark = pytest.mark.django_db
 
 BUDGETS: dict[str, int] = json.loads((Path(__file__).parent / "query_budgets.json").read_text())
 SIZES = (5, 50, 500)
+FIRST_PAGE = 50
+"""So many hosts stand in different states, so that the dashboard's first page has some of each."""
 STATES = ("Completed", "FailedHolding", "Memory", "Queued", "Failed")
 
 
@@ -35,7 +37,8 @@ def fill(upto: int) -> None:
     )
     now = timezone.now()
     older = [Run(host=host, state="Completed", verdict="passed", created_at=now - timedelta(days=1)) for host in hosts]
-    newer = [Run(host=host, state=STATES[host.pk % len(STATES)], profile=factories.PROFILE) for host in hosts]
+    states = [STATES[host.pk % len(STATES)] if upto <= FIRST_PAGE else "Completed" for host in hosts]
+    newer = [Run(host=host, state=state, profile=factories.PROFILE) for host, state in zip(hosts, states, strict=True)]
     runs = Run.objects.bulk_create([*older, *newer])
     numbers = {"seq_read_mb_s.SATA-1": 500.0}
     stages = StageRun.objects.bulk_create(StageRun(run=run, name="Memory", order=5, numbers=numbers) for run in runs)
