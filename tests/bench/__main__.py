@@ -15,7 +15,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "imports": lambda options: imports.main(options.imported),
     "ingest": lambda options: ingest.main(),
     "overhead": lambda options: overhead.main(options.machine),
-    "pages": lambda options: pages.main(options.hosts, options.measurements),
+    "pages": lambda options: pages.main(options.hosts, options.measurements, options.runs, as_json=options.json),
     "report": lambda options: report.main(options.rows, options.findings),
     "results": lambda options: results.main(),
     "rows": lambda options: rows.main(),
@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--agents", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--hosts", type=int, nargs="+", default=[5, 50, 500])
+    parser.add_argument("--runs", type=int, help="pages: of all hosts together, else ten of each")
     parser.add_argument("--imported", type=int, default=15_000, help="hosts of an import")
     parser.add_argument("--measurements", type=int, default=pages.MEASUREMENTS)
     parser.add_argument("--rows", type=int, default=report.MEASUREMENTS, help="measurements of one run")

@@ -1,42 +1,121 @@
-"""How long the operator's pages take, with few hosts and many, over a table of ten million measurements.
+"""How long the operator's pages, the commands and the worker's ticks take, with few hosts and many, over a table of ten
+million measurements.
 
-Each figure is the median and the worst of some requests to a real web process on loopback, from the request to the
-answer's first byte; SQL queries are counted in this process by Django's test client.
+A page's figure is the median and the worst of some requests to a real web process on loopback, from the request to the
+answer's first byte. Commands and ticks are called in this process. Queries, fetched rows and CPU time are of this
+process.
 """
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 MEASUREMENTS = 10_000_000
+RUNS_EACH = 10
 SOAK_HOURS = 40
 REQUESTS = 15
 ENOUGH_S = 20
-# Of every so many hosts: three are vetted, one is held, the others are done.
-_MIX = 50
+REPEATS = 5
 
 
-def main(hosts: list[int], measurements: int) -> None:
+@dataclass(frozen=True)
+class Figure:
+    """`cpu_ms` is the median of this process. A command or tick has it alone."""
+
+    hosts: int
+    runs: int
+    name: str
+    queries: int
+    rows: int
+    cpu_ms: float
+    p50_ms: float | None = None
+    worst_ms: float | None = None
+
+    def __str__(self) -> str:
+        times = "" if self.p50_ms is None else f" {self.p50_ms:.0f} ms | {self.worst_ms:.0f} ms |"
+        return f"| {self.hosts} | {self.name} | {self.queries} | {self.rows} | {self.cpu_ms:.1f} ms |{times}"
+
+
+def main(hosts: list[int], measurements: int, runs: int | None, *, as_json: bool) -> None:
+    """`runs` of all hosts together; else ten of each."""
+    figures = []
     with tempfile.TemporaryDirectory() as folder:
         database = _prepare(Path(folder))
-        from tests.runs.webprocess import WebProcess
-
-        run = _soak(measurements)
+        soak = _soak(measurements)
         for count in hosts:
-            _fill(count)
-            web = WebProcess(Path(folder), database)
-            web.start()
-            try:
-                for name, path in _pages(run).items():
-                    print(_line(web, count, name, path))
-            finally:
-                web.stop()
+            _fill(count, runs or count * RUNS_EACH)
+            for figure in (*_pages_of(count, Path(folder), database, soak), *_calls_of(count)):
+                figures.append(figure)
+                print(figure, flush=True)
+    if as_json:
+        print(json.dumps({"measurements": measurements, "figures": [asdict(figure) for figure in figures]}))
+
+
+def _pages_of(hosts: int, folder: Path, database: str, soak: Any) -> Iterator[Figure]:
+    from tests.runs.webprocess import WebProcess
+
+    web = WebProcess(folder, database)
+    web.start()
+    try:
+        client = web.log_in("operator", "a-pass-for-figures")
+        client.timeout = 300
+        for name, path in _pages(soak).items():
+            times = sorted(_first_bytes(client, path))
+            yield _counted(hosts, name, _getter(path), p50_ms=statistics.median(times), worst_ms=times[-1])
+    finally:
+        web.stop()
+
+
+def _calls_of(hosts: int) -> Iterator[Figure]:
+    """Commands, and what the worker does every second."""
+    from django.conf import settings
+    from django.core.management import call_command
+
+    import notifications.outbox
+    import pxe.allowed
+    import pxe.wake
+    import runs.dispatcher
+    import runs.jobs
+    import runs.reports.write
+    import runs.retention
+    import runs.watchdog
+
+    full = settings.VETTING.dispatcher.model_copy(update={"max_concurrent": 1})
+    settings.VETTING = settings.VETTING.model_copy(update={"dispatcher": full})
+    runs.watchdog.web_answers = lambda: True
+    notifications.outbox.tick()
+    for words in (("hosts",), ("hosts", "--state", "held"), ("hosts", "--json"), ("runs",), ("runs", "--live")):
+        yield _counted(hosts, " ".join(words), lambda words=words: call_command(*words, stdout=io.StringIO()))
+    for tick in (
+        runs.dispatcher.tick, runs.watchdog.tick, pxe.wake.tick, notifications.outbox.tick, runs.reports.write.tick,
+        runs.retention.tick, runs.jobs.tick, pxe.allowed.now,
+    ):  # fmt: skip
+        yield _counted(hosts, f"{tick.__module__}.{tick.__name__}", tick)
+
+
+def _counted(hosts: int, name: str, call: Callable[[], object], **times: float) -> Figure:
+    from runs.models import Run
+    from tests.database_work import watched
+
+    call()
+    with watched() as work:
+        call()
+    spent = []
+    for _ in range(REPEATS):
+        begun = time.process_time()
+        call()
+        spent.append((time.process_time() - begun) * 1000)
+    cpu_ms = statistics.median(spent)
+    return Figure(hosts, Run.objects.count(), name, len(work.statements), work.rows, cpu_ms, **times)
 
 
 def _prepare(folder: Path) -> str:
@@ -93,15 +172,13 @@ def _insert(run_id: int, count: int) -> None:
         )
 
 
-def _fill(hosts: int) -> None:
-    """Up to so many hosts."""
+def _fill(hosts: int, runs: int) -> None:
+    """Up to so many hosts and runs."""
     from hosts.models import Host
-    from tests import factories
+    from runs.models import Run
+    from tests import installation
 
-    for number in range(Host.objects.count(), hosts):
-        place = number % _MIX
-        scene = factories.held if place == 3 else factories.in_storage if place < 3 else factories.passed
-        scene()
+    installation.fill(max(0, hosts - Host.objects.count()), max(0, runs - Run.objects.count()))
 
 
 def _pages(run: Any) -> dict[str, str]:
@@ -110,21 +187,20 @@ def _pages(run: Any) -> dict[str, str]:
     now, last_id = int(time.time()), Measurement.objects.latest("id").pk
     return {
         "dashboard": "/",
+        "dashboard, its last page": "/?page=999999",
+        "dashboard, a search": "/?q=node-00",
         "dashboard, live update": "/parts/?part=grid",
+        "dashboard, live update of a tile": f"/parts/?part=tile-{run.pk}",
+        "admin, hosts": "/admin/hosts/host/",
+        "admin, held hosts": "/admin/hosts/host/?state=held",
+        "admin, runs": "/admin/runs/run/",
+        "admin, failed runs": "/admin/runs/run/?verdict=failed",
         "run page of a soak": run.get_absolute_url(),
         "charts of 40 h": f"{run.get_absolute_url()}series.json",
         "charts, what came since": f"{run.get_absolute_url()}series.json?since={now - 10}&last_id={last_id}",
         "charts of the last 15 min": f"{run.get_absolute_url()}series.json?window=900",
         "host page": run.host.get_absolute_url(),
     }
-
-
-def _line(web: Any, hosts: int, name: str, path: str) -> str:
-    client = web.log_in("operator", "a-pass-for-figures")
-    client.timeout = 300
-    times = sorted(_first_bytes(client, path))
-    queries = _queries(path)
-    return f"| {hosts} | {name} | {queries} | {statistics.median(times):.0f} ms | {times[-1]:.0f} ms |"
 
 
 def _first_bytes(client: Any, path: str) -> Iterator[float]:
@@ -139,17 +215,15 @@ def _first_bytes(client: Any, path: str) -> Iterator[float]:
             return
 
 
-def _queries(path: str) -> int:
-    from django.db import connection
+def _getter(path: str) -> Callable[[], object]:
     from django.test import Client
-    from django.test.utils import CaptureQueriesContext
 
     from tests import factories
 
     client = Client()
     client.force_login(factories.UserFactory(), backend="django.contrib.auth.backends.ModelBackend")
-    with CaptureQueriesContext(
-        connection,
-    ) as caught:
-        client.get(path)
-    return len(caught)
+
+    def get() -> None:
+        assert client.get(path).status_code == 200, path
+
+    return get
