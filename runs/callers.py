@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.base import ModelState
 
 from runs.models import Boot, Outcome, Run, StageRun
@@ -46,10 +47,14 @@ def of(keys: Collection[Key]) -> dict[Key, Caller]:
     runs: dict[int, Run] = {}
     if not keys:
         return found
-    with connection.cursor() as cursor:
-        cursor.execute(_statement(connection.vendor, len(keys)), [part for key in keys for part in key])
+    real = connections[DEFAULT_DB_ALIAS]  # not the proxy, which looks for it again at each use
+    boots, its_runs, attempts = _parts(real.vendor)
+    with real.cursor() as cursor:
+        cursor.execute(_statement(real.vendor, len(keys)), [part for key in keys for part in key])
         rows = cursor.fetchall()
-    for boot, run, stage_run in map(_instances, rows):
+    for row in rows:
+        boot, run = boots.made(row, real), its_runs.made(row, real)
+        stage_run = attempts.made(row, real) if row[attempts.first] is not None else None
         boot.run = runs.setdefault(run.pk, run)
         key = (boot.run_id, boot.number)
         known = found.setdefault(key, Caller(boot, stage_run))
@@ -90,13 +95,13 @@ class _Part:
     first: int
     converted: tuple[tuple[int, tuple[Callable[..., Any], ...], Any], ...]
 
-    def made(self, row: Sequence[Any]) -> Any:
+    def made(self, row: Sequence[Any], real: BaseDatabaseWrapper) -> Any:
         values = list(row[self.first : self.first + len(self.names)])
         for at, converters, column in self.converted:
             for convert in converters:
-                values[at] = convert(values[at], column, connection)
+                values[at] = convert(values[at], column, real)
         made = self.model.__new__(self.model)
-        made.__dict__.update(zip(self.names, values, strict=True), _state=_read_from(connection.alias))
+        made.__dict__.update(zip(self.names, values, strict=True), _state=_read_from(real.alias))
         return made
 
 
@@ -123,8 +128,3 @@ def _each_part() -> Iterator[_Part]:
         )
         yield _Part(model, tuple(field.attname for field in fields), first, converted)
         first += len(fields)
-
-
-def _instances(row: Sequence[Any]) -> tuple[Boot, Run, StageRun | None]:
-    boot, run, stage = _parts(connection.vendor)
-    return boot.made(row), run.made(row), stage.made(row) if row[stage.first] is not None else None
