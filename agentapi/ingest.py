@@ -30,7 +30,7 @@ from runs.together import Stale
 log = logging.getLogger("vetting.ingest")
 MAX_GROUP = 200
 GROUP_S = 0.25
-REST_S = 0.01
+REST_S = 0.02
 # A group of this size is worth its transaction: no rest after it.
 ENOUGH = 50
 # As many as are answered within two seconds.

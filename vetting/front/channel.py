@@ -48,7 +48,7 @@ LOGGED_IN_BODY_BYTES = 16 * 1024 * 1024
 HELD_BYTES_EACH = 8 * 1024 * 1024
 HELD_BYTES_EACH_LOGGED_IN = 2 * LOGGED_IN_BODY_BYTES
 HELD_BYTES = 64 * 1024 * 1024
-MAX_CONNECTIONS = 4096
+MAX_CONNECTIONS = 12_288
 # Digits of a Content-Length: enough for any file, and fewer than `int` refuses.
 LENGTH_DIGITS = 18
 # Share of this process's file descriptors; the rest is for databases, logs and boot files.
