@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
 
 from tests.runs import postgresql
 from tests.runs.conftest import PASSWORD
-from tests.runs.test_live_stream import listening
+from tests.runs.test_live_stream import _events, listening
 from tests.runs.webprocess import WebProcess
 
 pytestmark = pytest.mark.slow
@@ -96,3 +97,35 @@ def test_an_event_of_another_process_reaches_an_open_page(orchestrator: WebProce
     finally:
         assert orchestrator.stop() == 0
     assert (told["id"], told["state"]) == (number, "CPUStress")
+
+
+def insert(connection: psycopg.Connection[Any], text: str) -> None:
+    """A row of the outbox, not yet committed."""
+    connection.execute(
+        """INSERT INTO runs_runevent (run_id, at, actor, who, kind, state_before, state_after, text, data, tells)
+           SELECT min(id), now(), 'worker', '', 'note', '', '', %s, '{}', '' FROM runs_run""",
+        [text],
+    )
+
+
+def test_a_page_is_sent_what_was_committed_after_a_row_with_a_higher_id(orchestrator: WebProcess) -> None:
+    url = orchestrator.environment["DATABASE_URL"]
+    orchestrator.start()
+    try:
+        client = orchestrator.log_in("operator", PASSWORD)
+        with psycopg.connect(url) as late, psycopg.connect(url) as early:
+            run = late.execute("SELECT min(id) FROM runs_run").fetchone()
+            assert run is not None
+            asked = {"channel": f"run-{run[0]}", "with": "parts"}
+            with client.stream("GET", "/events/", params=asked) as response:
+                sent = (json.loads(data) for kind, _, data in _events(response.iter_lines()) if kind == "parts")
+                insert(late, "the lower id")
+                insert(early, "the higher id")
+                early.commit()
+                first = next(one for one in sent if "the higher id" in one["html"])
+                late.commit()
+                second = next(one for one in sent if "the lower id" in one["html"])
+    finally:
+        assert orchestrator.stop() == 0
+    assert "the lower id" not in first["html"]
+    assert second["version"] == first["version"] + 1
