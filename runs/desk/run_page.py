@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from hosts import bounds
 from runs import adopting, disk_writes, hold, ladder, left_out
-from runs.desk import actions, log_viewer, shown
+from runs.desk import actions, history_rows, log_viewer, shown
 from runs.files.log_search import Filter
 from runs.judging import verdict
 from runs.machine import LIVE, STAGE_STATES, State
@@ -240,9 +240,10 @@ def files(run: Run) -> dict[str, Any]:
 
 
 def history(run: Run) -> dict[str, Any]:
-    newest = list(run.events.order_by("-id")[: bounds.SHOWN_EVENTS.most])
-    more = run.events.count() - len(newest) if len(newest) == bounds.SHOWN_EVENTS.most else 0
-    return {"events": newest, "more_events": more}
+    newest = run.events.order_by("-id").values_list(*history_rows.FIELDS)[: bounds.SHOWN_EVENTS.most]
+    rows = history_rows.rendered(newest)
+    more = run.events.count() - len(rows) if len(rows) == bounds.SHOWN_EVENTS.most else 0
+    return {"events": rows, "more_events": more}
 
 
 def log(run: Run) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from django.template.loader import render_to_string
 from django.test import Client
 from django.urls import reverse
 
-from runs.desk import readers, rendered, rendered_tiles, run_page
+from runs.desk import history_rows, readers, rendered, rendered_tiles, run_page
 from runs.desk.shelf import TOKEN, Shelf, Shown
 from runs.models import Run
 from tests import factories
@@ -121,6 +121,25 @@ def test_a_clock_that_runs_in_the_browser_changes_no_tag(monkeypatch: pytest.Mon
     monkeypatch.setattr(rendered, "render_to_string", lambda *_: next(texts))
     first, second, other = (rendered.parts(run_page.load(run.pk), held, ["counters"])["counters"] for _ in range(3))
     assert first.tag == second.tag != other.tag
+
+
+@pytest.mark.django_db
+def test_a_row_of_the_history_is_rendered_once_and_again_if_its_event_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, made = factories.queued(), []
+
+    def counting(template: str, context: dict[str, Any]) -> str:
+        made.append(context["event"]["text"])
+        return render_to_string(template, context)
+
+    monkeypatch.setattr(history_rows, "render_to_string", counting)
+    event = factories.tell(run, "note", "refused")
+    for text in ("another", "a third one"):
+        factories.tell(run, "note", text)
+        rows = run_page.history(run)["events"]
+    assert made == ["another", "refused", "a third one"]
+    run.events.filter(pk=event.pk).update(text="refused (at least 7 times)")
+    newest_first = run_page.history(run)["events"]
+    assert newest_first[:2] == rows[:2] and "at least 7 times" in newest_first[2]
 
 
 # --- who may see what ---------------------------------------------------------------------------------------------
