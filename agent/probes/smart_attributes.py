@@ -121,8 +121,8 @@ def in_its_format(value: int, text: str) -> int | None:
     if match := _HEX.fullmatch(text):
         return value if int(match[1], 16) == value else None
     if match := _OF_HOW_MANY.fullmatch(text):
-        count, of_how_many = int(match[1]), int(match[2])
-        return count if value in {count << bits | of_how_many for bits in (24, 32)} else None
+        first, second = int(match[1]), int(match[2])
+        return first if value in {first << bits | second for bits in (24, 32)} else None
     match = _PLAIN.fullmatch(text) or _WORDS.fullmatch(text)
     count = int(match[1]) if match else None
     return count if count in {value, *(value & (1 << bits) - 1 for bits in (8, 16, 24, 32))} else None
