@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("hosts", "0005_hosts_listed"),
-        ("runs", "0013_state_without_choices"),
+        ("runs", "0014_several_machines"),
     ]
 
     operations = [
