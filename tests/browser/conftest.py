@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.utils import timezone
 from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
 
 from tests import factories
 from tests.browser.chromium import CHROMIUM, Chromium
-from tests.runs.conftest import PASSWORD, shared_web, web_of_the_file  # noqa: F401  the fixtures
+from tests.runs.conftest import shared_web, web_of_the_file  # noqa: F401  the fixtures
 from tests.runs.webprocess import WebProcess
 
 PATIENCE_MS = 20_000
@@ -64,10 +65,8 @@ def page(chromium: Chromium, web: WebProcess) -> Iterator[Page]:
     page.on("pageerror", lambda error: complaints.append(str(error)))
     foreign: list[str] = []
     page.on("request", lambda request: foreign.append(request.url) if not _ours(request.url, web.url) else None)
-    page.goto("/login/")
-    page.fill("[name=username]", "operator")
-    page.fill("[name=password]", PASSWORD)
-    page.click("text=Log in >> nth=-1")
+    context.add_cookies([web.session_of(get_user_model().objects.get(username="operator"))])
+    page.goto("/")
     page.wait_for_selector("#connection[data-state=live]")
     yield page
     context.close()
