@@ -1,8 +1,8 @@
 from django.db import migrations, models
 
 
-def index(model: str, name: str, *fields: str, **options: models.Q) -> migrations.AddIndex:
-    return migrations.AddIndex(model_name=model, index=models.Index(fields=fields, name=name, **options))
+def index(model: str, name: str, *fields: str, condition: models.Q | None = None) -> migrations.AddIndex:
+    return migrations.AddIndex(model, models.Index(fields=fields, name=name, condition=condition))
 
 
 class Migration(migrations.Migration):
