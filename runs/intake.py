@@ -29,11 +29,12 @@ def heartbeat(boot: Boot, message: wire.Heartbeat, address: str) -> wire.Heartbe
     run = boot.run if boot.run.state in ENDED else claimed(boot, message.boot_id)
     stage_run = stage_rows.current(run) if run.state in TESTING else None
     progress = new_progress(stage_run, message)
-    if stage_run is not None and progress is not None:
-        StageRun.objects.filter(pk=stage_run.pk).update(progress=progress)
+    # The run's row first, as in every call: two processes that handle calls of one run must not lock rows crosswise.
     Run.objects.filter(pk=run.pk).update(
         last_seen=timezone.now(), **({} if progress is None else {"progress_seq": F("progress_seq") + 1})
     )
+    if stage_run is not None and progress is not None:
+        StageRun.objects.filter(pk=stage_run.pk).update(progress=progress)
     return answers.heartbeat_answer(run, stage_run, (message.stage, message.attempt))
 
 

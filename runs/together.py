@@ -106,10 +106,10 @@ class Together:
     def write(self) -> None:
         """Store everything, in the caller's transaction. Raises Stale, and OSError of a log file."""
         sent = list(self._sent.values())
-        for one in sent:
-            if one.text:
-                text = "".join(one.text).encode()
-                one.boot.run.log_bytes = logfiles.append(one.boot.run_id, one.boot.run.log_bytes, text)
+        logs = [one for one in sent if one.text]
+        parts = [(one.boot.run_id, one.boot.run.log_bytes, "".join(one.text).encode()) for one in logs]
+        for one, length in zip(logs, logfiles.append_all(parts) if parts else (), strict=True):
+            one.boot.run.log_bytes = length
         self._write_boots(sent)
         _update(_RUNS, [(one.boot.run_id, one.boot.run.log_bytes, len(one.batches)) for one in sent])
         now = connection.ops.adapt_datetimefield_value(timezone.now())

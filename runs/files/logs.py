@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -88,13 +89,36 @@ def append(run_id: int, committed_bytes: int, data: bytes) -> int:
     try:
         if connection.vendor == "postgresql":
             _exclude_others(descriptor, run_id, committed_bytes)
-        size = os.fstat(descriptor).st_size
-        start = min(size, committed_bytes)
-        if size > start:
-            os.ftruncate(descriptor, start)
-        _write_all(descriptor, data, start)
+        return _write_behind(descriptor, committed_bytes, data)
     finally:
         os.close(descriptor)
+
+
+def append_all(parts: Sequence[tuple[int, int, bytes]]) -> list[int]:
+    """Like `append` for several runs, each with its committed length, whose rows the caller's transaction has locked.
+    If that transaction was ended meanwhile, the one statement here fails (see `_exclude_others`)."""
+    storage.is_there()
+    descriptors: list[int] = []
+    try:
+        for run_id, _, _ in parts:
+            descriptors.append(_opened(run_id))
+        if connection.vendor == "postgresql":
+            for descriptor in descriptors:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+        return [_write_behind(opened, part[1], part[2]) for opened, part in zip(descriptors, parts, strict=True)]
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _write_behind(descriptor: int, committed_bytes: int, data: bytes) -> int:
+    size = os.fstat(descriptor).st_size
+    start = min(size, committed_bytes)
+    if size > start:
+        os.ftruncate(descriptor, start)
+    _write_all(descriptor, data, start)
     return start + len(data)
 
 

@@ -192,14 +192,14 @@ def test_a_fault_of_ours_in_one_call_is_a_500_for_that_call(monkeypatch: pytest.
 
 def test_a_log_that_cannot_be_written_fails_for_its_own_host_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     talker, other = worlds.claimed(), worlds.claimed(2)
-    real = logfiles.append
+    real = logfiles._opened
 
-    def full(run_id: int, committed: int, data: bytes) -> int:
+    def full(run_id: int) -> int:
         if run_id == other.run_id:
             raise OSError(28, "No space left on device")
-        return real(run_id, committed, data)
+        return real(run_id)
 
-    monkeypatch.setattr(logfiles, "append", full)
+    monkeypatch.setattr(logfiles, "_opened", full)
     calls = [log(talker, 1), log(other, 1), heartbeat(other)]
     assert [one.status for one in answered(*calls)] == [200, 503, 200]
     assert lines_of(talker) == ["1"] and Boot.objects.get(run=other.run_id).log_seq == 0

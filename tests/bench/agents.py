@@ -38,6 +38,8 @@ SERVERS = ("daphne", "uvicorn")
 
 def main(options: Namespace) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    if options.seconds <= WARM_UP_S + 1:
+        raise SystemExit(f"--seconds: more than {WARM_UP_S + 1:.0f}, the first {WARM_UP_S:.0f} are not counted")
     if options.find:
         _print(_found(options), options.json)
         return
