@@ -51,12 +51,18 @@ async def _answer(scope: dict[str, Any], receive: Any, run: int, call: str) -> A
     try:
         body = await _body(scope, receive)
     except BodyTooLarge:
-        return endpoint.problem(413, f"more than {settings.AGENT_BODY_LIMIT_BYTES} bytes")
+        return _too_large()
     return await reply(Request(call, run, _bearer(scope), body, (scope.get("client") or ("",))[0]))
+
+
+def _too_large() -> Answer:
+    return endpoint.problem(413, f"more than {settings.AGENT_BODY_LIMIT_BYTES} bytes")
 
 
 async def reply(request: Request) -> Answer:
     """The answer to one call, after it was committed; 503 if it has to be sent again."""
+    if len(request.body) > settings.AGENT_BODY_LIMIT_BYTES:
+        return _too_large()
     try:
         await _warm(request)
         with _place_in_line(request):

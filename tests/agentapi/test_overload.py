@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -58,3 +59,9 @@ def test_a_queue_that_is_full_takes_no_more(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(ingest, "MAX_WAITING", -1)
     with pytest.raises(ingest.Overloaded):
         asyncio.run(writer.submit(Request("log", 1, "", b"", "")))
+
+
+def test_a_body_that_is_too_large_is_not_read(settings: Any) -> None:
+    """Somebody who has logged in may send more to the pages, on the same connection."""
+    settings.AGENT_BODY_LIMIT_BYTES = 1000
+    assert asyncio.run(hot.reply(Request("log", 1, "", b"x" * 1001, ""))).status == 413
