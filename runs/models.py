@@ -65,6 +65,7 @@ class Run(models.Model):
     log_bytes = models.BigIntegerField(default=0, help_text="Committed length of the log file.")
     progress_seq = models.BigIntegerField(default=0, help_text="Rises when progress changed.")
     sensor_seq = models.BigIntegerField(default=0, help_text="Rises when measurements came.")
+    rolled_up_to = models.BigIntegerField(default=0, help_text="The newest MeasurementBatch that is in SeriesHour.")
 
     requested_by = models.CharField(max_length=150, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
@@ -257,19 +258,51 @@ class SpecDiff(models.Model):
         ordering = ("id",)
 
 
-class Measurement(models.Model):
-    """One number with time, unit and component, e.g. temp of CPU0 in C."""
+class Series(models.Model):
+    """What one sensor of a run measures, e.g. temp of CPU0 in C."""
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="measurements")
-    at = models.DateTimeField()
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="series", db_index=False)
     component_kind = models.CharField(max_length=16)
     component = models.CharField(max_length=128)
     name = models.CharField(max_length=32)
-    value = models.FloatField()
     unit = models.CharField(max_length=16)
 
     class Meta:
-        indexes = [models.Index(fields=["run", "name", "at"])]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["run", "component", "name", "component_kind", "unit"], name="one_series_per_sensor"
+            )
+        ]
+
+
+class MeasurementBatch(models.Model):
+    """Measurements as one message of an agent brought them, packed (`runs/measurements/packing.py`). Times are in
+    milliseconds since 1970. `hottest` is the highest temperature among them."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="batches", db_index=False)
+    first_ms = models.BigIntegerField()
+    last_ms = models.BigIntegerField()
+    hottest = models.FloatField(null=True)
+    samples = models.BinaryField()
+
+    class Meta:
+        indexes = [models.Index(fields=["run", "last_ms", "id"], name="runs_batch_by_time")]
+
+
+class SeriesHour(models.Model):
+    """The measurements of one series in one hour (counted from 1970), and packed in `minutes` those of each minute:
+    count, lowest, highest and total. It has all batches of the run up to `Run.rolled_up_to`."""
+
+    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="hours", db_index=False)
+    hour = models.PositiveIntegerField()
+    count = models.BigIntegerField()
+    lowest = models.FloatField()
+    highest = models.FloatField()
+    total = models.FloatField()
+    minutes = models.BinaryField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["series", "hour"], name="one_row_per_series_and_hour")]
 
 
 class Artifact(models.Model):
@@ -423,9 +456,10 @@ class Lease(models.Model):
     """Which process does something now that only one may do. `ROUND` is held by the machine that leads, `round_of` a
     machine by the process that does its rounds. `ticked_at` is when the round was last seen to go on; its age shows
     whether the worker lives. `paused` has the ticks that took too long, and when each is tried again. The row of the
-    sweep only says when the last sweep was asked for; `web_of` a site, when its web process last answered."""
+    sweep only says when the last sweep was asked for; that of the roll-up also, in `position`, up to which
+    MeasurementBatch the runs were looked at. `web_of` a site: when its web process last answered."""
 
-    ROUND, SWEEP = "round", "sweep"
+    ROUND, SWEEP, ROLL_UP = "round", "sweep", "roll_up"
 
     name = models.CharField(max_length=100, primary_key=True)
     holder = models.CharField(max_length=120, blank=True, help_text="As runs/bench/process.py names it.")
@@ -433,6 +467,7 @@ class Lease(models.Model):
     ticked_at = models.DateTimeField(null=True, blank=True)
     web_seen_at = models.DateTimeField(null=True, blank=True)
     paused = models.JSONField(default=dict)
+    position = models.BigIntegerField(default=0)
 
     @staticmethod
     def round_of(machine: str) -> str:

@@ -1,8 +1,9 @@
 """The janitor: removes old files, and never a row of a run's history.
 
 Artifacts older than `artifacts.retention_days` are removed with their rows, logs older than `logs.retention_days`
-without. Runs, hosts, stages, findings, measurements and differences stay for ever. A sweep takes longer the more files
-there are, so it is a job.
+without. Runs, hosts, stages, findings, measurements and differences stay for ever; of measurements the single values
+only for `measurements.keep_every_value_days`, if the operator sets it. A sweep takes longer the more files there are,
+so it is a job.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from django.utils import timezone
 from hosts import previews
 from runs import jobs
 from runs.machine import HELD, LIVE
+from runs.measurements import reading, removing
 from runs.models import Artifact, Job, Lease, Run
 from runs.querysets import RunQuerySet
 
@@ -70,7 +72,8 @@ def sweep_a_while() -> str:
     were put aside, since nobody can ask for them again."""
     Job.objects.filter(due_at=None, handed_at=None, is_long=False, failed_at__lt=timezone.now() - JOBS_KEPT).delete()
     until = time.monotonic() + SWEEP_FOR_S
-    return jobs.AGAIN if sweep(until=until) and time.monotonic() > until else ""
+    removed = len(sweep(until=until)) + sweep_values(until=until)
+    return jobs.AGAIN if removed and time.monotonic() > until else ""
 
 
 def sweep(*, dry_run: bool = False, until: float = float("inf")) -> list[Removal]:
@@ -81,6 +84,22 @@ def sweep(*, dry_run: bool = False, until: float = float("inf")) -> list[Removal
     if removed and not dry_run:
         log.info("janitor removed %d files, %d bytes", len(removed), sum(item.size for item in removed))
     return removed
+
+
+def sweep_values(*, dry_run: bool = False, until: float = float("inf")) -> int:
+    """Remove the single values of measurements that are too old, and return how many were removed (or would be). The
+    figures of each minute stay."""
+    days = settings.VETTING.measurements.keep_every_value_days
+    if days is None:
+        return 0
+    count = 0
+    for run_id in removing.with_values(Run.objects.filter(ended_at__lt=_before(days)).exclude(pk__in=_in_use())):
+        if time.monotonic() > until:
+            break
+        count += reading.count(run_id=run_id) if dry_run else removing.remove_values(run_id, until)
+    if count and not dry_run:
+        log.info("janitor removed %d single values of measurements", count)
+    return count
 
 
 def inside(relative: str) -> Path | None:

@@ -21,6 +21,7 @@ from hosts.models import Health, Host, HostMac
 from runs import hold
 from runs.files import logs as logfiles
 from runs.machine import STAGE_STATES, State
+from runs.measurements import storing
 from runs.models import (
     Actor,
     Artifact,
@@ -28,7 +29,6 @@ from runs.models import (
     Finding,
     LadderRung,
     Lease,
-    Measurement,
     Outcome,
     Run,
     RunEvent,
@@ -183,22 +183,20 @@ def measure(run: Run, minutes: float = 8, step_s: int = 10) -> None:
     """Temperatures, fans and power that look like a load."""
     end = run.ended_at or timezone.now()
     count = int(minutes * 60 / step_s)
-    rows = []
+    batches = []
     for n in range(count):
         at, load = end - timedelta(seconds=(count - n) * step_s), 1 / (1 + math.exp((count / 3 - n) / 3))
-        wave = math.sin(n / 2.7)
-        for kind, component, name, value, unit in (
+        wave, at_ms = math.sin(n / 2.7), int(at.timestamp() * 1000)
+        batch = (
             ("cpu", "CPU0", "temp", 41 + 33 * load + wave, "C"),
             ("cpu", "CPU1", "temp", 39 + 31 * load - wave, "C"),
             ("disk", DISK, "temp", 36 + 9 * load + wave / 3, "C"),
             ("fan", "FAN1", "fan", 4200 + 3900 * load + 60 * wave, "rpm"),
             ("fan", "FAN2", "fan", 4100 + 4000 * load - 60 * wave, "rpm"),
             ("psu", "PSU1", "power", 92 + 210 * load + 3 * wave, "W"),
-        ):
-            rows.append(
-                Measurement(run=run, at=at, component_kind=kind, component=component, name=name, value=value, unit=unit)
-            )
-    Measurement.objects.bulk_create(rows)
+        )
+        batches.append((run.pk, [((part, name, kind, unit), at_ms, value) for kind, part, name, value, unit in batch]))
+    storing.keep(batches)
 
 
 def say(run: Run, *lines: tuple[str, str, str]) -> None:

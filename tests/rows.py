@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -10,6 +10,7 @@ from django.utils import timezone
 from hosts.models import Host, HostMac
 from runs import stages
 from runs.machine import State
+from runs.measurements import storing
 from runs.models import Actor, Finding, Run, RunEvent, Severity, StageRun
 
 
@@ -38,6 +39,22 @@ def a_finding(stage: StageRun, message: str = "SATA-0001: 2 pending sectors", **
         "component": "SATA-0001",
     } | fields
     return Finding.objects.create(run=stage.run, stage_run=stage, message=message, **fields)
+
+
+def measured(
+    run: Run,
+    *values: float,
+    at: datetime | None = None,
+    step_s: float = 0,
+    component: str = "CPU0",
+    name: str = "temp",
+    component_kind: str = "cpu",
+    unit: str = "C",
+) -> None:
+    """A batch of values of one sensor, from `at` on (default now), one every `step_s`."""
+    first_ms = int((at or timezone.now()).timestamp() * 1000)
+    key = (component, name, component_kind, unit)
+    storing.keep([(run.pk, [(key, first_ms + int(n * step_s * 1000), value) for n, value in enumerate(values)])])
 
 
 def an_event(run: Run, tells: str = "", **fields: Any) -> RunEvent:

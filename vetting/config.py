@@ -96,6 +96,12 @@ class Retention(Section):
     retention_days: Annotated[float, Field(gt=0)] = 90
 
 
+class Measurements(Section):
+    keep_every_value_days: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="After that only each minute's figures stay; null: every value stays for ever."
+    )
+
+
 class Janitor(Section):
     interval_minutes: Annotated[float, Field(gt=0)] = 60
 
@@ -168,6 +174,7 @@ class Config(Section):
     wake: Wake = Wake()
     artifacts: Retention = Retention()
     logs: Retention = Retention()
+    measurements: Measurements = Measurements()
     janitor: Janitor = Janitor()
     iperf3: Iperf = Iperf()
     bench: Bench = Bench()

@@ -36,6 +36,7 @@ import runs.dispatcher
 import runs.jobs
 import runs.reports.write
 import runs.retention
+import runs.rolling_up
 import runs.watchdog
 import vetting.inforce
 from runs.bench import process
@@ -64,6 +65,7 @@ TICKS: tuple[Callable[[], object], ...] = (
     notifications.outbox.tick,
     runs.reports.write.tick,
     runs.retention.tick,
+    runs.rolling_up.tick,
     runs.jobs.tick,
     leadership.tick,
 )

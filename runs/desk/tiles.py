@@ -14,7 +14,7 @@ from hosts import wakemethods
 from hosts.models import DOCUMENTS, Health, Host
 from runs.desk.shown import Shown
 from runs.machine import LIVE, STAGE_STATES, State
-from runs.models import Finding, Measurement, Outcome, Run, Severity, StageRun, Verdict
+from runs.models import Finding, MeasurementBatch, Outcome, Run, Severity, StageRun, Verdict
 from runs.profiles.durations import Standing, standing
 
 FRESH = timedelta(seconds=60)
@@ -153,8 +153,9 @@ def _stages(run_ids: list[int]) -> dict[int, list[StageRun]]:
 
 def _hottest(run_ids: list[int]) -> dict[int, float]:
     """Highest temperature of the last minute, in °C."""
-    recent = Measurement.objects.filter(run_id__in=run_ids, name="temp", at__gte=timezone.now() - FRESH)
-    return dict(recent.values_list("run_id").annotate(hottest=Max("value")))
+    since_ms = int((timezone.now() - FRESH).timestamp() * 1000)
+    recent = MeasurementBatch.objects.filter(run_id__in=run_ids, last_ms__gte=since_ms, hottest__isnull=False)
+    return dict(recent.order_by().values_list("run_id").annotate(hottest=Max("hottest")))
 
 
 def _blamed(runs: Sequence[Run]) -> dict[int, Shown[Finding]]:

@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 from runs.invariants.history import moves
 from runs.invariants.kinds import Broken, Invariant, Scope
 from runs.machine import HELD, STAGE_STATES, TABLE, Effect
-from runs.models import Boot, HoldSession, Measurement, StageRun
+from runs.models import Boot, HoldSession, Series, StageRun
 
 _OPENING = sorted({row.event.value for row in TABLE if Effect.OPEN_STAGE in row.effects})
 _OURS = "This is our bug: report it with the run's page. Vet the host again."
@@ -47,7 +47,7 @@ def _batches(scope: Scope) -> Iterator[Broken]:
     runs = scope.runs().filter(state__in=(*STAGE_STATES, *HELD))
     sent = Boot.objects.filter(run=OuterRef("pk")).order_by().values("run").annotate(n=Max("sensor_seq")).values("n")
     for pk, seq, most in runs.annotate(sent=Coalesce(Subquery(sent), 0)).values_list("pk", "sensor_seq", "sent"):
-        if not seq and Measurement.objects.filter(run_id=pk).exists():
+        if not seq and Series.objects.filter(run_id=pk).exists():
             yield Broken(pk, "it has measurements and counts no batch of them")
         elif most and not seq:
             yield Broken(pk, f"batch {most} was acknowledged and none is counted")

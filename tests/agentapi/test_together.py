@@ -19,7 +19,8 @@ from agentapi import endpoint, ingest, together
 from agentapi.endpoint import Answer, Request
 from runs import intake
 from runs.files import logs as logfiles
-from runs.models import Boot, Measurement, Run, StageRun
+from runs.measurements import reading
+from runs.models import Boot, Run, StageRun
 from tests.statements import state, worlds
 from tests.statements.sweep import World
 from tests.talker import Talker
@@ -106,7 +107,7 @@ def test_calls_of_one_boot_in_one_group_are_handled_in_their_order() -> None:
     calls += [heartbeat(talker, 10.0), heartbeat(talker, 10.0), heartbeat(talker, 20.0)]
     answers = answered(*calls)
     assert [codec.loads(wire.Accepted, one.body).seq for one in answers[:6]] == [1, 1, 2, 1, 1, 3]
-    assert lines_of(talker) == ["1", "2", "3"] and Measurement.objects.count() == 2
+    assert lines_of(talker) == ["1", "2", "3"] and reading.count() == 2
     run = Run.objects.get()
     assert run.progress_seq == 2 and run.sensor_seq == 1
     assert run.log_bytes == logfiles.path(talker.run_id).stat().st_size
@@ -159,12 +160,12 @@ def test_what_a_run_sends_after_a_call_that_goes_by_itself_waits_for_it() -> Non
     assert left == [True, True, True, False]
     assert {answer.status for answer in answered(*calls)} == {200}
     run = Run.objects.get(pk=talker.run_id)
-    assert run.measurements.count() == 6
+    assert reading.count(run_id=run.pk) == 6
     assert {(finding.code, finding.component) for finding in run.findings.all()} == {
         ("sensor.temp_high", "CPU0"),
         ("sensor.temp_high", "CPU1"),
     }
-    assert Measurement.objects.count() == 8 and lines_of(talker) == ["1"]
+    assert reading.count() == 8 and lines_of(talker) == ["1"]
 
 
 def test_a_token_is_refused_from_the_moment_its_boot_is_dead() -> None:
@@ -187,7 +188,7 @@ def test_a_fault_of_ours_in_one_call_is_a_500_for_that_call(monkeypatch: pytest.
     monkeypatch.setattr(intake, "log_text", breaks)
     calls = [log(talker, 1), log(other, 1, "bug"), sensor(other, 1), log(talker, 2)]
     assert [one.status for one in answered(*calls)] == [200, 500, 200, 200]
-    assert lines_of(talker) == ["1", "2"] and Measurement.objects.count() == 2
+    assert lines_of(talker) == ["1", "2"] and reading.count() == 2
 
 
 def test_a_log_that_cannot_be_written_fails_for_its_own_host_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,7 +211,7 @@ def test_a_row_that_another_process_has_moved_meanwhile_makes_the_group_go_one_b
     calls = [log(talker, 1), sensor(talker, 1)]
     with at_statement("UPDATE runs_boot", lambda: Boot.objects.update(sensor_seq=1)):
         assert [one.status for one in answered(*calls)] == [200, 200]
-    assert lines_of(talker) == ["1"] and Measurement.objects.count() == 2
+    assert lines_of(talker) == ["1"] and reading.count() == 2
 
 
 def test_an_error_behind_the_log_file_leaves_no_line_of_it_twice() -> None:

@@ -10,7 +10,8 @@ from agent.contract import wire
 from runs import dispatcher, intake, lifecycle, transition
 from runs.files import logs as logfiles
 from runs.machine import Event
-from runs.models import Actor, Measurement, Run
+from runs.measurements import reading
+from runs.models import Actor, Run
 from tests.talker import SERIAL, Talker
 
 FINDING = wire.Finding("smart.wear", wire.Severity.WARNING, "disk", SERIAL, "sda: 91 % worn", 91, 90, "%")
@@ -47,7 +48,7 @@ def test_measurements_sent_twice_are_kept_once(talker: Talker, run: Run) -> None
     batch = wire.SensorBatch("boot-1", 1, [TEMPERATURE])
     for _ in range(2):
         assert talker.post("sensor", batch, wire.Accepted).seq == 1
-    assert Measurement.objects.filter(run=run).count() == 1
+    assert reading.count(run_id=run.pk) == 1
 
 
 def test_a_warning_hides_no_critical_finding_and_that_hides_its_own_repeats(talker: Talker, run: Run) -> None:

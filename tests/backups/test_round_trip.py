@@ -13,14 +13,14 @@ from django.db import transaction
 
 from runs import lifecycle
 from runs.files import logs as logfiles
-from runs.models import Artifact, Lease, Measurement, Run, RunEvent, StageRun
+from runs.models import Artifact, Lease, MeasurementBatch, Run, RunEvent, Series, StageRun
 from runs.reports import write as report
 from tests import factories
 from tests.invariants.conftest import Runs, claimed, make_runs
 from vetting import doctor
 from vetting.backups import archive, making, restoring
 
-KEPT = (Run, StageRun, RunEvent, Measurement, Artifact)
+KEPT = (Run, StageRun, RunEvent, Series, MeasurementBatch, Artifact)
 
 
 def rows() -> dict[str, list[Any]]:

@@ -10,8 +10,8 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from runs.machine import State
-from runs.models import Measurement, Run, StageRun
-from tests import factories
+from runs.models import Run, StageRun
+from tests import factories, rows
 from tests.runs.webprocess import WebProcess
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -112,14 +112,11 @@ def _stretches(page: Page) -> set[tuple[int, int]]:
 
 def _measure_once(run: Run, ago_s: float, name: str = "power", component: str = "PSU1", unit: str = "W") -> None:
     at = timezone.now() - timedelta(seconds=ago_s)
-    Measurement.objects.create(
-        run=run, at=at, component_kind="psu", component=component, name=name, value=230, unit=unit
-    )
+    rows.measured(run, 230.0, at=at, component_kind="psu", component=component, name=name, unit=unit)
 
 
 def test_all_charts_have_the_time_axis_of_the_run_whatever_each_of_them_measured(page: Page) -> None:
     run = factories.in_storage()
-    Measurement.objects.filter(run=run, name="fan", at__gt=timezone.now() - timedelta(minutes=3)).delete()
     _measure_once(run, 200, "throughput", "eno1", "Mbit/s")
     _open(page, run)
     expect(page.locator("#charts figure")).to_have_count(5)
@@ -168,8 +165,7 @@ def test_new_measurements_join_the_curves_that_are_drawn(page: Page) -> None:
     page.wait_for_selector("#charts[data-state=drawn]")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if "series.json" in request.url else None)
-    hot = {"component_kind": "cpu", "component": "CPU0", "name": "temp", "value": 96.5, "unit": "C"}
-    Measurement.objects.create(run=run, at=timezone.now() + timedelta(seconds=1), **hot)
+    rows.measured(run, 96.5, at=timezone.now() + timedelta(seconds=1))
     curve = page.get_by_role("img", name="CPU0 now 96.5 °C, at most 96.5 °C; CPU1 now 7")
     for _ in range(20):  # an agent's batches go on; a busy machine may miss the first after a page is opened
         if curve.is_visible():

@@ -13,7 +13,8 @@ from django.db import close_old_connections
 from runs import invariants
 from runs.files import logs as logfiles
 from runs.machine import ENDED, State
-from runs.models import Measurement, Outcome, Run, Verdict
+from runs.measurements import reading
+from runs.models import Outcome, Run, Verdict
 from vetting.doctor import INVARIANTS
 
 # Those of doctor that say that something takes too long.
@@ -82,7 +83,7 @@ def _lines(run: int, batches: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _numbers(run: int, batches: list[dict[str, Any]]) -> Iterator[str]:
-    kept = Counter(Measurement.objects.filter(run=run).values_list("value", flat=True))
+    kept = Counter(one.value for one in reading.every(run))
     sent = {one["value"] for batch in batches for one in batch["measurements"]}
     if lost := sent - kept.keys():
         yield f"run {run}: {len(lost)} measurements were answered and are not there"

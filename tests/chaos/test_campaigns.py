@@ -13,7 +13,7 @@ import pytest
 from django.utils import timezone
 
 from runs.files import logs as logfiles
-from runs.models import Measurement, Run
+from runs.models import Run
 from tests import rows
 from tests.chaos import audit, pace, plan
 from tests.chaos.plan import DRAWN, Fault
@@ -87,8 +87,7 @@ def test_a_line_that_was_answered_and_is_gone_or_there_twice_is_told(tmp_path: P
 
 
 def test_a_measurement_that_was_answered_and_is_gone_is_told(tmp_path: Path, run: Run) -> None:
-    fan = {"at": timezone.now(), "component_kind": "fan", "component": "FAN1", "name": "fan", "unit": "rpm"}
-    Measurement.objects.create(run=run, value=1.0, **fan)
+    rows.measured(run, 1.0)
     body = {"measurements": [{"value": 1.0}, {"value": 2.0}]}
     assert answered(tmp_path, run, ("sensor", body)) == [
         f"run {run.pk}: 1 measurements were answered and are not there"

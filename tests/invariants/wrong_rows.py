@@ -8,7 +8,8 @@ from django.db import connection
 from django.utils import timezone
 
 from runs.machine import Event, State
-from runs.models import Boot, HoldSession, Job, Measurement, RunEvent, StageRun, WakeRequest
+from runs.models import Boot, HoldSession, Job, RunEvent, StageRun, WakeRequest
+from tests import rows
 from tests.invariants.cases import OLD, breaks, put
 from tests.invariants.conftest import Runs
 
@@ -84,8 +85,7 @@ def an_attempt_with_a_wrong_number(runs: Runs) -> None:
 
 @breaks("batches_counted")
 def measurements_that_no_batch_brought(runs: Runs) -> None:
-    cpu = {"component_kind": "cpu", "component": "CPU0", "name": "temp", "value": 40, "unit": "C"}
-    Measurement.objects.create(run=runs.testing, at=timezone.now(), **cpu)
+    rows.measured(runs.testing, 40.0)
 
 
 @breaks("batches_counted")

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from runs.desk import actions, run_page, series, tiles
 from runs.machine import State
-from runs.models import Artifact, Measurement, Run, StageRun
+from runs.models import Artifact, MeasurementBatch, Run, StageRun
 from tests import factories, rows
 from tests.pages import as_read
 from tests.runs.dashboard import first_tiles
@@ -334,14 +334,7 @@ def test_the_stage_that_went_on_when_a_stretch_begins_is_named_at_its_beginning(
 def test_a_soak_of_forty_hours_is_a_few_hundred_points_that_keep_every_peak() -> None:
     begun = timezone.now() - timedelta(hours=40)
     run = factories.RunFactory(state=State.BURN, started_at=begun)
-    rows = [
-        Measurement(
-            run=run, at=begun + timedelta(seconds=20 * n), component_kind="cpu", component="CPU0", name="temp",
-            value=99.0 if n == 3000 else 60.0, unit="C",
-        )
-        for n in range(7200)
-    ]  # fmt: skip
-    Measurement.objects.bulk_create(rows)
+    rows.measured(run, *(99.0 if n == 3000 else 60.0 for n in range(7200)), at=begun, step_s=20)
     (chart,) = series.series(run)["charts"]
     assert len(chart["times"]) <= series.POINTS
     assert max(chart["lines"][0]["values"]) == 99.0
@@ -361,9 +354,9 @@ def test_what_came_since_is_the_end_of_the_whole() -> None:
 
 def test_what_came_since_reads_no_more_for_a_longer_run(django_assert_max_num_queries: object) -> None:
     run = factories.in_storage()
-    last = Measurement.objects.latest("id").pk
-    # The last row, what came late, three names and the end of them, the values, the stages.
-    with django_assert_max_num_queries(8):
+    last = MeasurementBatch.objects.latest("id").pk
+    # The last batch, what came late, the stages, the series, their values.
+    with django_assert_max_num_queries(5):
         series.series(run, known=series.Known(int(timezone.now().timestamp()) - 60, last))
 
 
@@ -371,11 +364,10 @@ def test_what_was_kept_while_the_network_was_away_makes_the_curves_be_read_anew(
     run, other = factories.in_storage(), factories.in_smart()
     whole = series.series(run)
     known = series.Known(whole["charts"][0]["times"][-1], whole["last_id"])
-    late = {"component_kind": "cpu", "component": "CPU0", "name": "temp", "value": 97.0, "unit": "C"}
     at = timezone.now() - timedelta(minutes=4)
-    Measurement.objects.create(run=other, at=at, **late)
+    rows.measured(other, 97.0, at=at)
     assert series.series(run, known=known)["whole"] is False
-    Measurement.objects.create(run=run, at=at, **late)
+    rows.measured(run, 97.0, at=at)
     fresh = series.series(run, known=known)
     assert fresh["whole"] is True
     assert max(v for v in fresh["charts"][0]["lines"][0]["values"] if v) == 97.0

@@ -11,7 +11,7 @@ import pytest
 from django.utils import timezone
 
 from agent.contract import codec, wire
-from runs.models import Artifact, HoldSession, Job, LadderRung, Measurement, Override, Run, SpecDiff
+from runs.models import Artifact, HoldSession, Job, LadderRung, Override, Run, SpecDiff
 from runs.reports import document as report_document
 from runs.reports import write as report
 from tests import rows
@@ -78,10 +78,7 @@ def failed_run() -> Run:
         actual="D-2",
         message="DIMM_A1: replaced",
     )
-    for value in (41.0, 73.5, 60.0):
-        Measurement.objects.create(
-            run=run, at=now, component_kind="cpu", component="CPU0", name="temp", value=value, unit="C"
-        )
+    rows.measured(run, 41.0, 73.5, 60.0, at=now)
     LadderRung.objects.create(run=run, boot=1, rung="wake_sent", at=now - timedelta(seconds=40))
     LadderRung.objects.create(run=run, boot=1, rung="dhcp", at=now, seen=2)
     HoldSession.objects.create(run=run, boot=1, public_key="ssh-ed25519 AAAA", private_key_sealed="sealed-secret")

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
 from hosts import bounds
 from runs.judging import run_verdict
-from runs.models import Finding, Measurement, Run, StageRun
+from runs.models import Finding, Run, StageRun
 from runs.reports import document as report_document
-from runs.reports import measured
 from runs.reports import write as report
 from tests import rows
 from tests.pages import as_read
@@ -105,25 +102,3 @@ def test_of_a_long_history_the_newest_are_kept() -> None:
     content = report_document.document(run)
     assert [event["kind"] for event in content["events"]][:: report_document.ROWS - 1] == ["k3", "k502"]
     assert "3 earlier entries are left out" in report.to_html(content)
-
-
-def test_measurements_are_summed_up_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
-    run, other = rows.a_run(), rows.a_run(rows.a_host("node-2", "52:54:00:00:00:02"))
-    now = timezone.now()
-    Measurement.objects.bulk_create(
-        Measurement(
-            run=run if number % 3 else other, at=now + timedelta(seconds=number), component_kind="cpu",
-            component=f"CPU{number % 2}", name="temp", value=number, unit="C",
-        )
-        for number in range(60)
-    )  # fmt: skip
-    whole, _ = measured.figures(run)
-    monkeypatch.setattr(measured, "PIECE", 7)
-    pieces, left_out = measured.figures(run)
-    assert (pieces, left_out) == (whole, 0)
-    assert [(row["component"], row["lowest"], row["highest"], row["mean"], row["count"]) for row in pieces] == [
-        ("CPU0", 2.0, 58.0, 30.0, 20),
-        ("CPU1", 1.0, 59.0, 30.0, 20),
-    ]
-    monkeypatch.setattr(measured, "CURVES_KEPT", 1)
-    assert measured.figures(run)[1] == 20

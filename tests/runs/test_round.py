@@ -148,12 +148,12 @@ rows.a_run(report_due=True)
 """
 # What a report reads of the measurements never ends, and nothing can interrupt it.
 ENDLESS = (
-    "ALTER TABLE runs_measurement RENAME TO kept",
-    "CREATE VIEW runs_measurement AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
-    "SELECT i AS id, 1 AS run_id, '' AS at, 'cpu' AS component_kind, 'C' AS component, 'temp' AS name, 1.0 AS value, "
-    "'C' AS unit FROM n",
+    "ALTER TABLE runs_serieshour RENAME TO kept",
+    "CREATE VIEW runs_serieshour AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+    "SELECT i AS id, 1 AS series_id, 1 AS hour, 1 AS count, 1.0 AS lowest, 1.0 AS highest, 1.0 AS total, "
+    "x'' AS minutes FROM n",
 )
-ENDS = ("DROP VIEW runs_measurement", "ALTER TABLE kept RENAME TO runs_measurement")
+ENDS = ("DROP VIEW runs_serieshour", "ALTER TABLE kept RENAME TO runs_serieshour")
 
 
 def test_a_report_that_never_ends_stops_no_round_and_once_killed_is_written_by_the_next_try(worker: Worker) -> None:

@@ -12,7 +12,8 @@ from django.conf import settings
 from django.db import models
 from django_q.models import OrmQ
 
-from runs.models import Job
+from runs.measurements import packing
+from runs.models import Job, MeasurementBatch, Series
 
 LONGEST = 60
 OURS = ("hosts", "runs", "notifications")
@@ -23,7 +24,8 @@ ONLY_WHETHER = {
     "LadderRung": ("seen",),
     "WakeRequest": ("sent",),
     "Artifact": ("size",),
-    "Lease": ("holder",),
+    "Lease": ("holder", "position"),
+    "Run": ("rolled_up_to",),
     "StageRun": ("timeout_s",),
 }
 _MOMENTS = re.compile(r"\d+(\.\d+)? s\b|\d\d:\d\d:\d\d")
@@ -69,6 +71,10 @@ def _value(field: Any, value: Any, whether: tuple[str, ...], ranks: Ranks) -> st
         return "set" if value else "none"
     if field.is_relation and value is not None:
         return str(_ranks(field.remote_field.model, ranks)[value])
+    if field.model is MeasurementBatch and field.name == "samples":
+        ids, after_ms, values = packing.unpack(value)
+        of = {row.pk: f"{row.component} {row.name}" for row in Series.objects.filter(pk__in=ids)}
+        value = [of[pk] for pk in ids], after_ms, values
     text = _MOMENTS.sub("N", repr(value))
     return text if len(text) < LONGEST else f"{text[:LONGEST]}… ({crc32(text.encode())})"
 

@@ -21,6 +21,7 @@ from django.utils import timezone
 from agentapi.refusals import refusals
 from pxe import ownport
 from runs import intake, invariants, tokens
+from runs.measurements import series_ids
 from tests.statements import snapshots, state
 from tests.statements.faults import AT_COMMITS_ALONE, COMMIT, Cut, Fault, Injector, injected, reopen
 from vetting.doctor import INVARIANTS
@@ -103,6 +104,7 @@ class World:
         shutil.rmtree(settings.PXE_DIR, ignore_errors=True)  # where dnsmasq's log was read to
         forget()
         intake._sensor_limits.cache_clear()
+        series_ids.forget()
         state.SENT.clear()
         with time_machine.travel(self.at):
             yield

@@ -22,7 +22,9 @@ import runs.bench.fitness
 import runs.dispatcher
 import runs.reports.write
 import runs.retention
+import runs.rolling_up
 import runs.watchdog
+from agent.contract import wire
 from pxe import dnsmasqlog
 from pxe.paths import paths
 from runs import jobs, lifecycle
@@ -198,6 +200,17 @@ def _janitor() -> Act:
     return _with_its_jobs(runs.retention.tick)
 
 
+def _roll_up() -> Act:
+    """Of two hosts, and of one of them once more, since a part was late."""
+    talkers = [worlds.in_stage("SMART"), worlds.claimed(2)]
+    for talker, seq in ((talkers[0], 1), (talkers[1], 1), (talkers[0], 2)):
+        found = [wire.Measurement(1_000.0 * seq + n, "cpu", "CPU0", "temp", 40.0 + n, "C") for n in range(9)]
+        talker.post("sensor", wire.SensorBatch(talker.boot_id, seq, found), wire.Accepted)
+        if seq == 1:
+            runs.rolling_up.roll_up_all()
+    return _with_its_jobs(runs.rolling_up.tick)
+
+
 def _bench_sample() -> Act:
     return _round_of(lambda: fitness.note(BenchShortage.CPU, Shortage("72 %", 1.2), timezone.now()))
 
@@ -270,4 +283,5 @@ SCENARIOS = [
     Scenario("job: messages", Caller.TICK, _deliver, _minutes_later, _may_have_arrived_or_not),
     Scenario("job: report", Caller.TICK, _report, _minutes_later),
     Scenario("job: janitor", Caller.TICK, _janitor, _minutes_later),
+    Scenario("job: roll-up", Caller.TICK, _roll_up, _minutes_later),
 ]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from django.conf import settings
 from django.core.management import call_command
 
 from runs.files import logs as logfiles
+from runs.measurements import reading
 from runs.models import Artifact, Run
 from tests.backups.conftest import own_sqlite, own_system, sqlite_at  # noqa: F401  fixtures
 from tests.upgrade.first_schema import COPIED, FILE
@@ -45,6 +48,28 @@ def content(path: Path, like: Content | None = None) -> Content:
     return found
 
 
+def kept_measurements(before: Content) -> Counter[tuple[Any, ...]]:
+    """The rows of the first schema, with times to the millisecond; they are not in `before` any more."""
+    columns, rows = before.pop("runs_measurement")
+    found = [dict(zip(columns, row, strict=True)) for row in rows]
+    return Counter(
+        (
+            row["run_id"],
+            row["at"][:23],
+            *(row[name] for name in ("component_kind", "component", "name", "value", "unit")),
+        )
+        for row in found
+    )
+
+
+def measurements() -> Counter[tuple[Any, ...]]:
+    return Counter(
+        (run, f"{datetime.fromtimestamp(one.at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S.%f}"[:23], *one[1:])
+        for run in Run.objects.values_list("pk", flat=True)
+        for one in reading.every(run)
+    )
+
+
 def make_files() -> None:
     """As long as the rows say."""
     for run in Run.objects.only("pk", "log_bytes"):
@@ -61,20 +86,24 @@ def test_an_upgrade_loses_nothing(old: Path) -> None:
     assert {table: len(rows) > 0 for table, (_, rows) in before.items()}.items() >= {
         "runs_run": True, "runs_runevent": True, "runs_measurement": True, "runs_stagerun": True, "hosts_host": True,
     }.items()  # fmt: skip
+    measured = kept_measurements(before)
     with sqlite_at(old):
         call_command("migrate", verbosity=0)
         make_files()
         assert doctor.violations(again_after_s=0) == []
+        assert measurements() == measured
     assert content(old, like=before) == before
 
 
 def test_a_backup_of_the_first_schema_is_restored_and_brought_forward(old: Path, tmp_path: Path) -> None:
     before = content(old)
+    measured = kept_measurements(before)
     with sqlite_at(old):
         for run, length in sqlite3.connect(old).execute("SELECT id, log_bytes FROM runs_run WHERE log_bytes"):
             logfiles.append(run, 0, b"x" * length)
         made = making.make(tmp_path / "backup.tar.gz")
     restoring.restore(made.path)
+    assert measurements() == measured
     after = content(tmp_path / "vetting.sqlite3", like=before)
     rewritten = {"runs_artifact"}  # the reports did not come along
     assert {t: rows for t, rows in after.items() if t not in rewritten} == {

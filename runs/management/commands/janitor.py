@@ -11,7 +11,7 @@ from runs import retention
 
 
 class Command(BaseCommand):
-    help = "Remove artifact and log files that are older than vetting.yaml keeps them."
+    help = "Remove files, and single values of measurements, that are older than vetting.yaml keeps them."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="List what would go, remove nothing.")
@@ -22,4 +22,6 @@ class Command(BaseCommand):
             self.stdout.write(f"{item.path} ({item.size} bytes)")
         files = f"{len(removed)} file{'' if len(removed) == 1 else 's'}"
         verb = "would go" if dry_run else "removed"
+        if values := retention.sweep_values(dry_run=dry_run):
+            self.stdout.write(f"{values} single values of measurements {verb}")
         self.stdout.write(f"{files}, {sum(item.size for item in removed)} bytes {verb}")
