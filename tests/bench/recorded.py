@@ -62,7 +62,9 @@ def _lines(run: int) -> list[str]:
 
 def _samples(run: int, began: float) -> list[tuple[Any, ...]]:
     """Number of the batch, component and value of each sample."""
-    from runs.models import Measurement
+    from runs.measurements import reading
 
-    rows = Measurement.objects.filter(run=run).values_list("at", "component", "value")
-    return [(round((at.timestamp() - began) / fleet.SAMPLE_EVERY_S), component, value) for at, component, value in rows]
+    return [
+        (round((one.at_ms / 1000 - began) / fleet.SAMPLE_EVERY_S), one.component, one.value)
+        for one in reading.every(run)
+    ]

@@ -52,6 +52,7 @@ def _filled(run: Any, measurements: int, findings: int) -> int:
     """The run with so many of both. The findings are those of four stages, as one result of 1.7 MB has them."""
     from django.db import connection
 
+    from tests.bench import measured
     from tests.rows import a_stage
 
     run.stage_runs.all().delete()
@@ -59,7 +60,7 @@ def _filled(run: Any, measurements: int, findings: int) -> int:
     with connection.cursor() as cursor:
         for number, stage in enumerate(stages):
             cursor.execute(_FINDINGS, [findings // len(stages) - 1, run.pk, stage.pk, number])
-        cursor.execute(_MEASUREMENTS, [measurements - 1, run.pk, CURVES, CURVES, CURVES])
+    measured.fill(run.pk, measurements, CURVES)
     return int(run.pk)
 
 
@@ -68,11 +69,6 @@ _FINDINGS = (
     "INSERT INTO runs_finding (run_id, stage_run_id, code, severity, component_kind, component, message, value,"
     f" \"limit\", unit, at) {_COUNT} SELECT %s, %s, 'disk.pending', 'critical', 'disk', 'S4EV' || %s || i,"
     " 'S4EV' || i || ': ' || i || ' pending sectors', i, 0, 'sectors', '2026-11-29 12:00:00' FROM n"
-)
-_MEASUREMENTS = (
-    f"INSERT INTO runs_measurement (run_id, at, component_kind, component, name, value, unit) {_COUNT}"
-    " SELECT %s, datetime('2026-11-27', (i / %s * 2) || ' seconds'), 'disk', 'S4EVNX0M1234' || (i %% %s),"
-    " 'temp', 40 + i %% %s / 3.0, 'C' FROM n"
 )
 
 

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from datetime import timedelta
 
 ROWS = 200_000
-PARTS = (
-    ("cpu", "CPU0", "temp", "C"),
-    ("disk", "S4EVNX0M123456", "temp", "C"),
-    ("nic", "52:54:00:00:00:01", "throughput_in", "MB/s"),
-    ("fan", "FAN1A", "fan", "rpm"),
-    ("psu", "PS1 Input Power", "power", "W"),
-)
+# A large server, each curve every 5 s.
+CURVES, EVERY_S = 60, 5
 
 
 def main(rows: int = ROWS) -> None:
@@ -29,37 +23,26 @@ def main(rows: int = ROWS) -> None:
 
         django.setup()
         call_command("migrate", verbosity=0)
-        before = _bytes()
-        _insert(rows)
-        print(f"{rows} measurements: {(_bytes() - before) / rows:.0f} bytes each")
+        from tests.bench import measured
+        from tests.rows import a_run
 
-
-def _insert(rows: int) -> None:
-    """As they come: a value of each part every two seconds."""
-    from django.utils import timezone
-
-    from runs.models import Measurement
-    from tests.rows import a_run
-
-    run, start = a_run(), timezone.now()
-    keys = ("component_kind", "component", "name", "unit")
-    Measurement.objects.bulk_create(
-        (
-            Measurement(
-                run=run,
-                at=start + timedelta(seconds=2 * (number // len(PARTS))),
-                value=40 + number % 17 / 3,
-                **dict(zip(keys, PARTS[number % len(PARTS)], strict=True)),
-            )
-            for number in range(rows)
-        ),
-        batch_size=5000,
-    )
+        run, before = a_run(), _bytes()
+        measured.fill(run.pk, rows, CURVES, rows * EVERY_S / CURVES / 3600)
+        each = (_bytes() - before) / rows
+        print(f"{rows} measurements: {each - _rolled_up() / rows:.1f} bytes each, {each:.1f} with what is rolled up")
 
 
 def _bytes() -> int:
+    return _asked("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")
+
+
+def _rolled_up() -> int:
+    return _asked("SELECT SUM(pgsize) FROM dbstat WHERE name LIKE '%serieshour%'")
+
+
+def _asked(query: str) -> int:
     from django.db import connection
 
     with connection.cursor() as cursor:
-        cursor.execute("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")
+        cursor.execute(query)
         return int(cursor.fetchone()[0])
