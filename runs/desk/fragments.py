@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -30,11 +31,12 @@ from runs.desk import (
 from runs.desk.access import needs
 from runs.desk.asked import not_understood, whole_number
 from runs.desk.placing import Page
-from runs.desk.shelf import Part
+from runs.desk.shelf import Part, Shelf, Shown
 from runs.desk.tile_filter import TileFilter
 from runs.models import Run
 
 _MAX_TILES = 200
+_kept_lines = Shelf(most=64)
 
 
 @require_safe
@@ -100,7 +102,10 @@ def with_token(html: str, request: HttpRequest) -> SafeString:
 @never_cache
 @needs()
 def host_parts(request: HttpRequest, name: str) -> HttpResponse:
-    host = get_object_or_404(Host, name=name)
+    """What changes on the host's page. `If-None-Match` as for a run's page."""
+    host, known = get_object_or_404(Host, name=name), _known_tags(request)
+    if known:
+        return _those_not_known(request, [rendered_tiles.host(host, readers.permissions(request.user))], known)
     return HttpResponse(render_to_string("runs/_host.html", host_page.context(host), request))
 
 
@@ -108,15 +113,25 @@ def host_parts(request: HttpRequest, name: str) -> HttpResponse:
 @never_cache
 @needs()
 def log_lines(request: HttpRequest, run_id: int) -> HttpResponse:
-    """`?after=4096`: the log's lines after this offset, at most the last 200. `?before=4096`: the lines before it."""
-    run = get_object_or_404(Run, pk=run_id)
+    """`?after=4096`: the log's lines after this offset, at most the last 200. `?before=4096`: the lines before it.
+
+    A page that follows the log sends `If-None-Match`, and shares the lines with others that ask for the same.
+    """
+    run = get_object_or_404(Run.objects.light(), pk=run_id)
     try:
         asked = log_viewer.wanted(request.GET)
         before, after = log_viewer.offset(request.GET, "before"), log_viewer.offset(request.GET, "after")
     except log_viewer.BadQuery as error:
         return not_understood(str(error))
-    context = log_viewer.context(run, asked, log_viewer.LINES, before, after or 0)
-    return HttpResponse(render_to_string("runs/_log_lines.html", context, request))
+
+    def make() -> Shown:
+        context = log_viewer.context(run, asked, log_viewer.LINES, before, after or 0)
+        return Shown(
+            run.log_bytes, time.monotonic(), {"lines": Part(render_to_string("runs/_log_lines.html", context), "")}
+        )
+
+    shown = _kept_lines.get((run_id, asked, before, after), run.log_bytes, make) if _known_tags(request) else make()
+    return HttpResponse(shown.parts["lines"].html)
 
 
 @require_safe

@@ -1,5 +1,5 @@
-"""The dashboard's fragments, rendered once for all who look: the grid for each filter, a tile for each version of its
-run."""
+"""The fragments of the dashboard and of a host's page, rendered once for all who look: the grid for each filter, a tile
+for each version of its run, a host for each event."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from django.db.models import F, Max
 from django.template.loader import render_to_string
 
-from runs.desk import readers, run_page, shelf, tiles
+from hosts.models import Host
+from runs.desk import host_page, readers, run_page, shelf, tiles
 from runs.desk.readers import Permissions
 from runs.desk.shelf import Part, Shelf, Shown
 from runs.desk.tile_filter import TileFilter
@@ -20,6 +21,7 @@ _LOOK_BACK = 200
 
 kept_grids = Shelf(most=32)
 kept_tiles = Shelf(most=1000)
+kept_hosts = Shelf(most=64)
 
 
 def grid(asked: TileFilter, held: Permissions, context: Callable[[TileFilter], dict[str, object]]) -> Part:
@@ -32,6 +34,17 @@ def grid(asked: TileFilter, held: Permissions, context: Callable[[TileFilter], d
         return Shown(version, began, {"grid": shelf.part(html, version)})
 
     return kept_grids.get((asked, held), _events_version(), make).parts["grid"]
+
+
+def host(one: Host, held: Permissions) -> Part:
+    """What changes on a host's page during a run, as others were shown it."""
+
+    def make() -> Shown:
+        began, version = time.monotonic(), _events_version()
+        context = host_page.context(one) | {"perms": readers.Perms(held)}
+        return Shown(version, began, {"host": shelf.part(render_to_string("runs/_host.html", context), version)})
+
+    return kept_hosts.get((one.pk, held), _events_version(), make).parts["host"]
 
 
 def _events_version() -> int:

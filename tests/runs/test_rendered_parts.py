@@ -14,7 +14,7 @@ from django.template.loader import render_to_string
 from django.test import Client
 from django.urls import reverse
 
-from runs.desk import history_rows, readers, rendered, rendered_tiles, run_page
+from runs.desk import fragments, history_rows, log_viewer, readers, rendered, rendered_tiles, run_page
 from runs.desk.shelf import TOKEN, Shelf, Shown
 from runs.models import Run
 from tests import factories
@@ -297,7 +297,7 @@ def test_what_is_committed_during_a_rendering_is_not_missed(during: str, monkeyp
 @pytest.fixture
 def own_tiles(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Shelves of the test's own; the templates that are rendered for them."""
-    for name in ("kept_grids", "kept_tiles"):
+    for name in ("kept_grids", "kept_tiles", "kept_hosts"):
         monkeypatch.setattr(rendered_tiles, name, Shelf(most=64, fresh_s=1e9))
     found: list[str] = []
 
@@ -347,3 +347,38 @@ def test_a_tile_is_rendered_once_for_each_version_of_its_run(own_tiles: list[str
     Run.objects.filter(pk=first.pk).update(progress_seq=first.progress_seq + 1)
     assert "sdz" in dashboard(clients[0], *names).content.decode()
     assert own_tiles == ["runs/_tile.html"] * 3
+
+
+# --- a host's page, and the log -----------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_a_host_is_rendered_once_for_all_who_may_do_the_same_until_an_event(own_tiles: list[str]) -> None:
+    run = factories.passed_without_spec()
+    path = reverse("host-parts", args=[run.host.name])
+    operators, viewer = [browser(f"operator{n}", roles.OPERATOR) for n in range(2)], browser("eve", roles.VIEWER)
+    shown = [client.get(path, headers={"If-None-Match": UNKNOWN}).content.decode() for client in (*operators, viewer)]
+    assert shown[0] == shown[1] and own_tiles == ["runs/_host.html"] * 2
+    assert "adopt what run" in shown[0] and "adopt what run" not in shown[2]
+    assert operators[0].get(path, headers={"If-None-Match": f'"{tags(shown[0])[0]}"'}).status_code == 304
+    factories.tell(run, "note")
+    operators[0].get(path, headers={"If-None-Match": UNKNOWN})
+    assert own_tiles == ["runs/_host.html"] * 3
+
+
+@pytest.mark.django_db
+def test_lines_of_the_log_are_read_once_for_all_who_follow_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fragments, "_kept_lines", Shelf(most=64, fresh_s=1e9))
+    run, found = factories.in_storage(), []
+    context = log_viewer.context
+    monkeypatch.setattr(log_viewer, "context", lambda *asked: (found.append(asked), context(*asked))[1])
+    clients = [browser(f"operator{n}", roles.OPERATOR) for n in range(2)]
+
+    def lines(client: Client, after: int) -> str:
+        path = reverse("log-lines", args=[run.pk])
+        return str(client.get(path, {"after": after}, headers={"If-None-Match": UNKNOWN}).content.decode())
+
+    assert lines(clients[0], 0) == lines(clients[1], 0) and len(found) == 1
+    factories.say(run, ("info", "Storage", "what came since"))
+    assert "</span>what came since" in lines(clients[0], 0) and len(found) == 2
+    assert lines(clients[0], 10) != lines(clients[0], 0) and len(found) == 3

@@ -27,7 +27,7 @@
   async function fetchLines(query) {
     const asked = new URLSearchParams(new FormData(form));
     for (const [name, value] of Object.entries(query)) asked.set(name, value);
-    const response = await fetch(`${box.dataset.log}?${asked}`, { headers: { "HX-Request": "true" } });
+    const response = await fetch(`${box.dataset.log}?${asked}`, { headers: { "HX-Request": "true", "If-None-Match": '"none"' } });
     if (!response.ok || response.status === 204) throw new Error(`${response.status}`);
     const holder = document.createElement("template");
     holder.innerHTML = await response.text();
