@@ -17,9 +17,9 @@ from runs.models import MeasurementBatch, Run, Series
 from tests import rows
 from tests.backups.conftest import own_postgresql, own_sqlite, own_system  # noqa: F401  fixtures
 
-AT = ("runs", "0016_move_measurements")
+AT = ("runs", "0017_move_measurements")
 BEGIN = datetime(2026, 11, 1, 12, tzinfo=UTC)
-moving = import_module("runs.migrations.0016_move_measurements")
+moving = import_module("runs.migrations.0017_move_measurements")
 
 
 def fill(old: Any, count: int) -> Counter[tuple[Any, ...]]:

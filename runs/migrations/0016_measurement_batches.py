@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("runs", "0014_several_machines"), ("runs", "0014_indexes_of_lists")]
+    dependencies = [("runs", "0015_indexes_of_lists")]
 
     operations = [
         migrations.AddField("lease", "position", models.BigIntegerField(default=0)),

@@ -95,5 +95,5 @@ def _ms(at: datetime) -> int:
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("runs", "0015_measurement_batches")]
+    dependencies = [("runs", "0016_measurement_batches")]
     operations = [migrations.RunPython(move)]
