@@ -155,6 +155,8 @@ class _Cutter:
             raise codec.WireError(name, f"{len(items):,} entries: at most {most:,}")
         bound = most or self._most(kind, name)
         kept = items if len(items) <= bound else self._chosen(name, items, bound)
+        if kept is items and _are_within(items):
+            return items
         made = [self._text(kind, name, item) if type(item) is str else self._within(item) for item in kept]
         return items if all(new is old for new, old in zip(made, items, strict=False)) and kept is items else made
 
@@ -262,12 +264,19 @@ _RANKS: Mapping[str, Callable[[list[Any], Collection[str]], list[Any]]] = {
 def _scalars(kind: type) -> tuple[tuple[str, int | None], ...]:
     """The fields of a dataclass that has only texts and figures, each with the most characters of a text; else empty.
     A batch of measurements has fifty of these."""
-    if any(one.type not in ("str", "float") for one in fields(kind)):
+    if not is_dataclass(kind) or any(one.type not in ("str", "float") for one in fields(kind)):
         return ()
     return tuple(
         (one.name, _TEXTS.get((kind, one.name), bounds.WORD).most if one.type == "str" else None)
         for one in fields(kind)
     )
+
+
+def _are_within(items: list[Any]) -> bool:
+    """Whether all of these are dataclasses of one kind, with nothing but texts and figures within their bounds."""
+    kinds = set(map(type, items))
+    scalars = _scalars(kinds.pop()) if len(kinds) == 1 else ()
+    return bool(scalars) and all(_is_within(scalars, one) for one in items)
 
 
 def _is_within(scalars: tuple[tuple[str, int | None], ...], value: Any) -> bool:

@@ -58,7 +58,7 @@ ERRORS = {
     "403": "A good token from another machine or another boot than the one that claimed it.",
     "409": "Not possible in the run's present state.",
     "413": "The body is over the limit.",
-    "503": "Not recorded: too many calls at once, or a fault of the orchestrator or its disk. `Retry-After` says when to send it again.",
+    "503": "Not recorded: too many calls at once, or a fault of our own. `Retry-After` says when to come back.",
 }
 
 INTRODUCTION = """# What agent and orchestrator say to each other

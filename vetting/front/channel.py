@@ -127,6 +127,12 @@ class Channel(Deadline, HTTPChannel):
     _receiving = False
     _dropped = 0
     _taking: Any = None
+    _host: Any = None
+
+    def getHost(self) -> Any:
+        """Our own end. Twisted asks the kernel for it at each request."""
+        self._host = self._host or super().getHost()
+        return self._host
 
     def connectionMade(self) -> None:
         super().connectionMade()
@@ -286,8 +292,7 @@ def _account(request: Request) -> str:
 
 
 def _max_connections() -> int:
-    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return min(MAX_CONNECTIONS, int(descriptors * SHARE_OF_DESCRIPTORS))
+    return min(MAX_CONNECTIONS, int(resource.getrlimit(resource.RLIMIT_NOFILE)[0] * SHARE_OF_DESCRIPTORS))
 
 
 def stand_before_daphne() -> None:
