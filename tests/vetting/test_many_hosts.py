@@ -72,8 +72,9 @@ TICK_ROWS = 60
 
 LARGE = frozenset(
     {
-        "runs_run", "runs_stagerun", "runs_runevent", "runs_finding", "runs_measurement", "runs_ladderrung",
-        "runs_boot", "runs_artifact", "runs_wakerequest", "runs_specdiff", "runs_holdsession",
+        "runs_run", "runs_stagerun", "runs_runevent", "runs_finding", "runs_measurementbatch", "runs_series",
+        "runs_serieshour", "runs_ladderrung", "runs_boot", "runs_artifact", "runs_wakerequest", "runs_specdiff",
+        "runs_holdsession",
     }
 )  # fmt: skip
 """Tables that grow with the number of runs."""
