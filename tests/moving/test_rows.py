@@ -101,7 +101,7 @@ def test_values_of_each_type_come_over_as_they_are(both: Sides) -> None:
         ({"small": 70_000}, "t, id 2, small: "),
         ({"document": '{"a": "\\ud800"}'}, "t, id 2, document: "),
         ({"document": "NaN"}, "t, id 2, document: "),
-        ({"at": "soon"}, "t, id 2: "),
+        ({"at": "soon"}, "t, id 2, at: "),
         ({"address": "here"}, "t, id 2, address: "),
     ],
 )

@@ -17,18 +17,15 @@ from uuid import UUID
 Convert = Callable[[Any], Any]
 
 
-def _as_it_is(value: Any) -> Any:
-    return value
-
-
 @dataclass(frozen=True)
 class Kind:
     """`copied` makes of SQLite's value what COPY takes. `here` makes of SQLite's value, and `there` of PostgreSQL's,
-    what can be compared with `==`. NULL is given to none of them. `asked` selects the column in PostgreSQL."""
+    what can be compared with `==`. None leaves the value as it is; NULL is given to none of them. `asked` selects the
+    column in PostgreSQL."""
 
-    copied: Convert = _as_it_is
-    here: Convert = _as_it_is
-    there: Convert = _as_it_is
+    copied: Convert | None = None
+    here: Convert | None = None
+    there: Convert | None = None
     asked: str = "{}"
     is_text: bool = False
 
@@ -37,6 +34,11 @@ def _moment(value: str) -> datetime:
     """Django writes UTC without saying so."""
     at = datetime.fromisoformat(value)
     return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _with_zone(value: str) -> str:
+    """The same for COPY, as text."""
+    return value if "+" in value or "-" in value[10:] else f"{value}+00"
 
 
 def _microseconds(value: int) -> timedelta:
@@ -61,7 +63,7 @@ KINDS: dict[str, Kind] = {
     "text": _TEXT,
     "varchar": _TEXT,
     "bpchar": _TEXT,
-    "timestamptz": Kind(copied=_moment, here=_moment),
+    "timestamptz": Kind(copied=_with_zone, here=_moment),
     "date": Kind(here=date.fromisoformat),
     "time": Kind(here=time.fromisoformat),
     "interval": Kind(copied=_microseconds, here=_microseconds),

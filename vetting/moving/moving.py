@@ -20,7 +20,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.utils import load_backend
 
 from vetting.atwork import why_at_work
-from vetting.moving.sides import CannotMove, Row, Source, Table, Target, converted, key_in_words
+from vetting.moving.sides import CannotMove, Row, Source, Table, Target, changes, converted, key_in_words
 
 TELL_EVERY_ROWS = 20_000
 Progress = Callable[[str, str, int, int], None]
@@ -216,8 +216,8 @@ def _set_counter(source: Source, target: Target, table: Table) -> None:
 
 def _compare(source: Source, target: Target, table: Table, progress: Progress, count: int) -> None:
     """Row by row, in the order of the key."""
-    here = [column.kind.here for column in table.columns]
-    there = [column.kind.there for column in table.columns]
+    here = changes(column.kind.here for column in table.columns)
+    there = changes(column.kind.there for column in table.columns)
     done = 0
     for done, (old, new) in enumerate(zip_longest(source.rows(table), target.rows(table)), start=1):
         if old is None or new is None or converted(here, old) != converted(there, new):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ from urllib.parse import quote
 
 import psycopg
 
-from vetting.moving.kinds import KINDS, Kind
+from vetting.moving.kinds import KINDS, Convert, Kind
 
 Row = tuple[Any, ...]
+Changes = list[tuple[int, Convert]]
 _ROWS_AT_ONCE = 5000
 
 
@@ -136,7 +137,7 @@ class Target:
 
     def copy_in(self, table: Table, rows: Iterator[Row]) -> None:
         """Raises psycopg.Error."""
-        convert = [column.kind.copied for column in table.columns]
+        convert = changes(column.kind.copied for column in table.columns)
         with self._connection.cursor() as cursor, cursor.copy(f"COPY {table.quoted} ({table.names}) FROM STDIN") as to:
             for row in rows:
                 to.write_row(converted(convert, row))
@@ -173,8 +174,17 @@ def ours(name: str) -> bool:
     return not re.match(r"sqlite_", name)
 
 
-def converted(convert: list[Any], row: Row) -> list[Any]:
-    return [None if value is None else one(value) for one, value in zip(convert, row, strict=True)]
+def changes(convert: Iterable[Convert | None]) -> Changes:
+    """Which columns are converted, and how."""
+    return [(place, one) for place, one in enumerate(convert) if one is not None]
+
+
+def converted(convert: Changes, row: Row) -> list[Any]:
+    values = list(row)
+    for place, one in convert:
+        if values[place] is not None:
+            values[place] = one(values[place])
+    return values
 
 
 def key_in_words(table: Table, values: Row) -> str:
