@@ -15,7 +15,7 @@ from django_q.models import OrmQ, Schedule
 
 from hosts.models import Host, WritableDisk
 from notifications.models import Cursor, Delivery, Notice
-from runs.models import BenchShortage, Job, Lease, LeftOut, Override, Run, RunEvent, WebOutage
+from runs.models import BenchShortage, Job, Lease, LeftOut, Override, Run, RunEvent, Series, SeriesHour, WebOutage
 from tests import factories
 from tests.backups.conftest import own_sqlite, own_system  # noqa: F401  fixtures
 from tests.invariants.conftest import make_runs
@@ -67,6 +67,10 @@ def _fill_the_rest() -> None:
     WebOutage.objects.create(started_at=now, ended_at=now + timedelta(microseconds=1))
     BenchShortage.objects.create(kind="cpu", why="steal", weight=0.1 + 0.2, started_at=now, ended_at=now)
     LeftOut.objects.create(run=run, what="findings", count=2**33)
+    series = Series.objects.earliest("pk")
+    SeriesHour.objects.create(
+        series=series, hour=490_000, count=3, lowest=0.1, highest=2.5, total=3.3, minutes=b"\0\xff"
+    )
     WritableDisk.objects.create(host=run.host, serial="S-1", allowed_by="ada")
     Override.objects.create(run=run, boot=1, attempt=1, serial="S-1", digest="d" * 64, given_by="ada")
     Schedule.objects.create(name="round", func="x", next_run=now.replace(microsecond=0))
