@@ -27,7 +27,7 @@ def test_measurements_are_stored_rolled_up_read_and_removed(own_postgresql: None
         measurements.store([(run.pk, found)])
         measurements.store([(run.pk, [wire.Measurement(at + 9, "fan", "FAN1", "fan", 4000.5, "rpm")])])
     rows.measured(run, 71.0)
-    (tile,) = tiles.tiles()
+    (tile,) = tiles.of_runs([run.pk])
     assert tile.hottest_c == 71.0
     whole, report = series.series(run), measured.figures(run)
     assert [(chart["title"], len(chart["lines"]), len(chart["times"]) >= 480) for chart in whole["charts"]] == [

@@ -155,5 +155,5 @@ def test_a_dashboard_tile_has_the_highest_temperature_of_the_last_minute() -> No
     rows.measured(run, 91.0, at=now - timedelta(minutes=5))
     rows.measured(run, 71.0, 73.5, 72.0, at=now - timedelta(seconds=40), step_s=2)
     rows.measured(run, 4000.0, at=now, name="fan", unit="rpm", component_kind="fan")
-    (tile,) = tiles.tiles()
+    (tile,) = tiles.of_runs([run.pk])
     assert tile.hottest_c == 73.5

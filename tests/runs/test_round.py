@@ -148,12 +148,11 @@ rows.a_run(report_due=True)
 """
 # What a report reads of the measurements never ends, and nothing can interrupt it.
 ENDLESS = (
-    "ALTER TABLE runs_serieshour RENAME TO kept",
-    "CREATE VIEW runs_serieshour AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
-    "SELECT i AS id, 1 AS series_id, 1 AS hour, 1 AS count, 1.0 AS lowest, 1.0 AS highest, 1.0 AS total, "
-    "x'' AS minutes FROM n",
+    "ALTER TABLE runs_series RENAME TO kept",
+    "CREATE VIEW runs_series AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+    "SELECT i AS id, 1 AS run_id, 'cpu' AS component_kind, 'C' AS component, 'temp' AS name, 'C' AS unit FROM n",
 )
-ENDS = ("DROP VIEW runs_serieshour", "ALTER TABLE kept RENAME TO runs_serieshour")
+ENDS = ("DROP VIEW runs_series", "ALTER TABLE kept RENAME TO runs_series")
 
 
 def test_a_report_that_never_ends_stops_no_round_and_once_killed_is_written_by_the_next_try(worker: Worker) -> None:
