@@ -113,6 +113,7 @@ def measured(options: Namespace, agents: int, pace: Pace) -> dict[str, Any]:
             "refused": tally.statuses[503],
             "failed": sum(count for status, count in tally.statuses.items() if status not in (200, 503)),
             "reconnects": tally.reconnects,
+            "unanswered": tally.unanswered,
             "sent": kept.sent,
             "recorded": kept.once,
             "lost": kept.lost,

@@ -36,6 +36,7 @@ class Tally:
     took: list[tuple[float, float]] = field(default_factory=list)
     refused_at: list[float] = field(default_factory=list)
     reconnects: int = 0
+    unanswered: int = 0
 
     def late_s(self, after: float) -> list[float]:
         """Times to answer of all messages that were due after this moment, in order."""
@@ -216,3 +217,4 @@ class Load:
         until = time.monotonic() + LAST_ANSWERS_S
         while time.monotonic() < until and any(line.sent or line.waiting for line in self._lines):
             await asyncio.sleep(0.1)
+        self.tally.unanswered = sum(len(line.waiting) + (line.sent is not None) for line in self._lines)
