@@ -20,7 +20,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "results": lambda options: results.main(),
     "rows": lambda options: rows.main(),
     "streams": lambda options: streams.main(
-        options.streams, options.events, options.every, options.pages, options.json
+        options.streams, options.events, options.every, options.pages, options.server, options.json
     ),
 }
 

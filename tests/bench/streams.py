@@ -15,6 +15,8 @@ import json
 import os
 import re
 import resource
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -117,18 +119,13 @@ class Client(asyncio.Protocol):
             self.events.setdefault(int(found[1]), now)
 
 
-def main(streams: int, events: int, every_s: float, pages: int, as_json: bool) -> None:
+def main(streams: int, events: int, every_s: float, pages: int, server: str, as_json: bool) -> None:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # for the clients and for the web process
     with tempfile.TemporaryDirectory() as folder:
         database = _prepare(Path(folder))
         os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # Playwright's loop runs in the thread that writes the events
-        from tests.runs.webprocess import WebProcess
-
-        web = WebProcess(Path(folder), database)
-        config = Path(folder) / "vetting.yaml"
-        config.write_text(config.read_text().replace("}", ", connections_per_address: 4000}"))
-        web.start()
+        web = _web(Path(folder), database, server)
         try:
             figures = _measure(web, streams, events, every_s, pages)
         finally:
@@ -137,6 +134,19 @@ def main(streams: int, events: int, every_s: float, pages: int, as_json: bool) -
         print(json.dumps(figures))
     if figures["fragments"] < figures["expected"]:
         raise SystemExit(1)
+
+
+def _web(folder: Path, database: str, server: str) -> Any:
+    """A web process, started as the product does it."""
+    from tests.runs.webprocess import ROOT, WebProcess
+
+    web = WebProcess(folder, database)
+    config = folder / "vetting.yaml"
+    config.write_text(config.read_text().replace("}", ", connections_per_address: 4000}"))
+    argv = [sys.executable, "manage.py", "web", "--server", server]
+    web.process = subprocess.Popen(argv, cwd=ROOT, env=web.environment)
+    web._wait_until_it_answers()
+    return web
 
 
 def _measure(web: Any, count: int, events: int, every_s: float, pages: int) -> dict[str, Any]:
