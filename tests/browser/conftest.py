@@ -40,7 +40,7 @@ def patience() -> Iterator[None]:
 def chromium() -> Iterator[Chromium]:
     """One per file: while it is there, no other test of its process could start an event loop."""
     if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
+        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium-headless-shell")
     with sync_playwright() as playwright:
         browser = Chromium(playwright)
         yield browser

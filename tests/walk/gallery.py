@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "docs")
     folder: Path = parser.parse_args().folder
     if not CHROMIUM.exists():
-        print(f"{CHROMIUM} is missing: apt-get install chromium", file=sys.stderr)
+        print(f"{CHROMIUM} is missing: apt-get install chromium-headless-shell", file=sys.stderr)
         return 3
     (folder / pictures.FOLDER).mkdir(parents=True, exist_ok=True)
     expect.set_options(timeout=PATIENCE_MS)
