@@ -20,6 +20,7 @@ from runs.bench import process
 from runs.bench.problems import Problem
 from runs.database import clock
 from runs.models import Lease
+from runs.wording import remedies
 
 log = logging.getLogger("vetting.rounds")
 LEASE = timedelta(seconds=10)
@@ -94,10 +95,11 @@ def _silent_machines() -> Iterator[Problem]:
     machines = Lease.objects.filter(name__startswith=Lease.round_of("")).exclude(name=local())
     for lease in machines.filter(ticked_at__lt=clock.now() - SILENT_AFTER).order_by("name"):
         name = lease.name.removeprefix(Lease.round_of(""))
+        forget = remedies.command(f"machines --forget {name}")
         yield Problem(
             "bench",
             f"{name} has done no round since {lease.ticked_at:%Y-%m-%d %H:%M} UTC: the deadlines of its hosts wait",
-            f"start vetting-worker there, or `./manage.py machines --forget {name}` if it does not come back",
+            f"start vetting-worker there, or `{forget}` if it does not come back",
         )
 
 
