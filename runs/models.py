@@ -388,6 +388,9 @@ class RunEvent(models.Model):
     data = models.JSONField(default=dict, blank=True)
     tells = models.CharField(max_length=24, blank=True)
 
+    # PostgreSQL assigns ids before the commit: a row can appear after one with a higher id, but not after so many more.
+    LATE_ROWS = 200
+
     class Meta:
         ordering = ("id",)
 

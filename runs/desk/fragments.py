@@ -23,20 +23,20 @@ from runs.desk import (
     readers,
     rendered,
     rendered_tiles,
+    rendering_cache,
     run_page,
-    shelf,
     tile_filter,
     tiles,
 )
 from runs.desk.access import needs
 from runs.desk.asked import not_understood, whole_number
 from runs.desk.placing import Page
-from runs.desk.shelf import Part, Shelf, Shown
+from runs.desk.rendering_cache import Part, RenderingCache, Shown
 from runs.desk.tile_filter import TileFilter
 from runs.models import Run
 
 _MAX_TILES = 200
-_kept_lines = Shelf(most=64)
+_kept_lines = RenderingCache(most=64)
 
 
 @require_safe
@@ -95,7 +95,7 @@ def _those_not_known(request: HttpRequest, parts: Iterable[Part], known: set[str
 
 def with_token(html: str, request: HttpRequest) -> SafeString:
     """A fragment that was rendered for many readers, with this reader's token in its forms."""
-    return mark_safe(html.replace(shelf.TOKEN, get_token(request)) if shelf.TOKEN in html else html)
+    return mark_safe(html.replace(rendering_cache.TOKEN, get_token(request)) if rendering_cache.TOKEN in html else html)
 
 
 @require_safe

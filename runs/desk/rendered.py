@@ -1,8 +1,8 @@
 """The fragments of a run's page, rendered once for all who may do the same and handed to everybody who looks.
 
 A rendering has the run's `page_version`, which was read before everything else. It is handed out again as long as the
-run has this version and the rendering is fresh (runs/desk/shelf.py). Requests for the same fragments wait for one
-rendering. A page sends the tags of what it shows, and gets what differs.
+run has this version and the rendering is fresh (runs/desk/rendering_cache.py). Requests for the same fragments wait for
+one rendering. A page sends the tags of what it shows, and gets what differs.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections.abc import Iterable
 
 from django.template.loader import render_to_string
 
-from runs.desk import readers, run_page, shelf
+from runs.desk import readers, rendering_cache, run_page
 from runs.desk.readers import Permissions
-from runs.desk.shelf import Part, Shelf, Shown
+from runs.desk.rendering_cache import Part, RenderingCache, Shown
 from runs.models import Run
 
 Key = tuple[int, Permissions]
-kept = Shelf(most=64)
+kept = RenderingCache(most=64)
 _SAME_FOR_ALL = [name for name in run_page.LIVE_PARTS if name not in run_page.BY_PERMISSION]
 
 
@@ -59,11 +59,11 @@ def _read_and_rendered(run_id: int, held: Permissions) -> tuple[Run, Shown]:
 def parts(run: Run, held: Permissions, names: Iterable[str]) -> dict[str, Part]:
     """These fragments of a run that `run_page.load` read, for readers with these permissions."""
     names = tuple(names)
-    context = run_page.context(run, names) | {"csrf_token": shelf.TOKEN}
+    context = run_page.context(run, names) | {"csrf_token": rendering_cache.TOKEN}
     return {name: _part(run, name, context, held) for name in names}
 
 
 def _part(run: Run, name: str, context: dict[str, object], held: Permissions) -> Part:
     perms = readers.Perms(held if name in run_page.BY_PERMISSION else readers.NONE)
     html = render_to_string(run_page.PARTS[name][0], context | {"perms": perms})
-    return shelf.part(html, run.page_version)
+    return rendering_cache.part(html, run.page_version)

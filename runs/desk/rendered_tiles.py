@@ -1,5 +1,5 @@
 """The fragments of the dashboard and of a host's page, rendered once for all who look: the grid for each filter, a tile
-for each version of its run, a host for each event."""
+for each version of its run, a host for each event. Each is handed out for one second at most, as all renderings."""
 
 from __future__ import annotations
 
@@ -10,18 +10,15 @@ from django.db.models import F, Max
 from django.template.loader import render_to_string
 
 from hosts.models import Host
-from runs.desk import host_page, readers, run_page, shelf, tiles
+from runs.desk import host_page, readers, rendering_cache, run_page, tiles
 from runs.desk.readers import Permissions
-from runs.desk.shelf import Part, Shelf, Shown
+from runs.desk.rendering_cache import Part, RenderingCache, Shown
 from runs.desk.tile_filter import TileFilter
 from runs.models import Run, RunEvent
 
-# On PostgreSQL a row can become visible after one with a higher id, but not after so many more.
-_LOOK_BACK = 200
-
-kept_grids = Shelf(most=32)
-kept_tiles = Shelf(most=1000)
-kept_hosts = Shelf(most=64)
+kept_grids = RenderingCache(most=32)
+kept_tiles = RenderingCache(most=1000)
+kept_hosts = RenderingCache(most=64)
 
 
 def grid(asked: TileFilter, held: Permissions, context: Callable[[TileFilter], dict[str, object]]) -> Part:
@@ -31,7 +28,7 @@ def grid(asked: TileFilter, held: Permissions, context: Callable[[TileFilter], d
         began, version = time.monotonic(), _events_version()
         perms = {"perms": readers.Perms(held)}
         html = render_to_string("runs/_grid.html", context(asked) | perms)
-        return Shown(version, began, {"grid": shelf.part(html, version)})
+        return Shown(version, began, {"grid": rendering_cache.part(html, version)})
 
     return kept_grids.get((asked, held), _events_version(), make).parts["grid"]
 
@@ -42,7 +39,9 @@ def host(one: Host, held: Permissions) -> Part:
     def make() -> Shown:
         began, version = time.monotonic(), _events_version()
         context = host_page.context(one) | {"perms": readers.Perms(held)}
-        return Shown(version, began, {"host": shelf.part(render_to_string("runs/_host.html", context), version)})
+        return Shown(
+            version, began, {"host": rendering_cache.part(render_to_string("runs/_host.html", context), version)}
+        )
 
     return kept_hosts.get((one.pk, held), _events_version(), make).parts["host"]
 
@@ -50,7 +49,7 @@ def host(one: Host, held: Permissions) -> Part:
 def _events_version() -> int:
     """Rises with every event of any run. The rows are counted, too, because of those that become visible late."""
     newest = RunEvent.objects.aggregate(last=Max("id"))["last"] or 0
-    return newest + RunEvent.objects.filter(pk__gt=newest - _LOOK_BACK, pk__lte=newest).count()
+    return newest + RunEvent.objects.filter(pk__gt=newest - RunEvent.LATE_ROWS, pk__lte=newest).count()
 
 
 def of_runs(run_ids: Sequence[int]) -> list[Part]:
@@ -67,4 +66,4 @@ def of_runs(run_ids: Sequence[int]) -> list[Part]:
 
 
 def _tile(tile: tiles.Tile, version: int) -> Part:
-    return shelf.part(render_to_string("runs/_tile.html", {"tile": tile}), version)
+    return rendering_cache.part(render_to_string("runs/_tile.html", {"tile": tile}), version)

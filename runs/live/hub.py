@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from asgiref.sync import sync_to_async
+
 from runs.desk.readers import Permissions
+from runs.live import logins
 from runs.live.logins import Login
 
 # So many streams are served in one go; then the event loop may do something else.
@@ -155,6 +157,7 @@ class Hub:
                         del self._groups[group.page]
         if not self._turns and self._keeper is not None:
             self._keeper.cancel()
+            self._keeper = None  # it ends later: who joins before that starts another one
 
     def has_parts(self, page: str) -> bool:
         """Any thread: whether somebody is to be sent the fragments of this page."""
@@ -211,14 +214,14 @@ class Hub:
             asyncio.get_running_loop().call_soon(self._flush_some)
 
     async def _keep_alive(self) -> None:
-        """Every second to some of the streams, every KEEP_ALIVE_S to each. Ends those whose login is too old."""
+        """Every second to some of the streams, every KEEP_ALIVE_S to each. Ends those whose login is over."""
         turn = 0
         while True:
             await asyncio.sleep(1)
             turn = (turn + 1) % KEEP_ALIVE_S
-            now = time.time()
             these = [stream for stream, its in self._turns.items() if its == turn]
-            self._finish(stream for stream in these if now >= stream.login.expires_at)
+            over = await sync_to_async(logins.over)({stream.login for stream in these}) if these else set()
+            self._finish([stream for stream in these if stream.login in over])
             self._add((stream for stream in these if not stream.is_over), KEEP_ALIVE)
 
     async def finish_all(self) -> None:

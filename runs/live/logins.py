@@ -3,6 +3,8 @@ before a rendered page is sent."""
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +14,16 @@ from django.contrib import auth
 from django.contrib.auth.models import Permission, User
 from django.contrib.sessions.backends.signed_cookies import SessionStore
 from django.core import signing
+from django.db import DatabaseError
 from django.db.models import Q
 from django.http import HttpRequest, parse_cookie
 
+from runs.database.renewal import renew_connection
 from runs.desk import readers
 from runs.desk.access import SEE, WORDS
 from runs.desk.readers import Permissions
+
+log = logging.getLogger("vetting.live")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,17 @@ def gone(logins: Iterable[Login], now: float) -> set[Login]:
     logins = set(logins)
     accounts = _accounts({login.user for login in logins})
     return {login for login in logins if now >= login.expires_at or not _same(login, accounts.get(login.user))}
+
+
+def over(logins: Iterable[Login]) -> set[Login]:
+    """`gone` now. If the database does not answer, only the sessions that are too old."""
+    logins, now = set(logins), time.time()
+    try:
+        renew_connection()
+        return gone(logins, now)
+    except DatabaseError as error:
+        log.warning("live pages: the accounts can't be read (%s), next try in a while", error)
+        return {login for login in logins if now >= login.expires_at}
 
 
 def _same(login: Login, now: Login | None) -> bool:

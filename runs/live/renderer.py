@@ -13,7 +13,7 @@ from django.db import DatabaseError, close_old_connections, connections
 from django.http import Http404
 
 from runs.desk import rendered, run_page
-from runs.desk.shelf import Shown
+from runs.desk.rendering_cache import TOKEN, Shown
 from runs.live import logins
 from runs.live.hub import Group, Hub
 
@@ -70,9 +70,16 @@ class Renderer:
                 sent_bytes = self._render(run_id)
                 now = time.monotonic()
                 cost_s = now - began + sent_bytes * SECONDS_PER_BYTE
-                self._not_before[run_id] = now + max(GAP_S, (SHARE - 1) * cost_s)
+                self._rest(run_id, now + max(GAP_S, (SHARE - 1) * cost_s))
         finally:
             connections.close_all()
+
+    def _rest(self, run_id: int, until: float) -> None:
+        """Not again before `until`, also if it was marked while it was rendered."""
+        with self._changed:
+            self._not_before[run_id] = until
+            if run_id in self._due:
+                self._due[run_id] = max(self._due[run_id], until)
 
     def _next(self) -> int | None:
         """Wait for a run that is due. None if the thread should end."""
@@ -119,7 +126,9 @@ class Renderer:
                 yield group
 
     def _send(self, group: Group, shown: Shown) -> int:
-        differ = [part.html for name, part in shown.parts.items() if group.tags.get(name) != part.tag]
+        differ = [
+            part.html.replace(TOKEN, "") for name, part in shown.parts.items() if group.tags.get(name) != part.tag
+        ]
         data = json.dumps({"version": shown.version, "tags": shown.tags, "html": "".join(differ)})
         chunk = f"event: parts\ndata: {data}\n\n".encode()
         self._hub.push(group, chunk)

@@ -21,6 +21,7 @@ from django.http.request import split_domain_port, validate_host
 from django_eventstream.event import Event
 from django_eventstream.storage import EventDoesNotExist
 
+from runs.database.renewal import renew_connection
 from runs.desk import run_page
 from runs.desk.access import SEE
 from runs.live import logins
@@ -36,7 +37,6 @@ from runs.live.stream import (
     hub,
     last_ids,
     missed,
-    renew_connection,
     run_id_of,
     watcher,
 )  # fmt: skip

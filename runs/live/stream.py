@@ -17,15 +17,12 @@ import atexit
 import json
 from typing import Any
 
-from django.db import close_old_connections, connection
 from django.db.models import Max
-from django_eventstream.channelmanager import ChannelManagerBase
 from django_eventstream.event import Event
-from django_eventstream.storage import EventDoesNotExist, StorageBase
+from django_eventstream.storage import EventDoesNotExist
 from django_eventstream.utils import parse_last_event_id
 
-from hosts.access import may
-from runs.desk.access import SEE
+from runs.database.renewal import renew_connection
 from runs.desk.asked import whole_number
 from runs.live import tailer
 from runs.live.hub import Hub, Message
@@ -62,22 +59,8 @@ def both(channel: str) -> tuple[str, str]:
     return (DASHBOARD, DASHBOARD_LIVE) if run_id is None else (f"run-{run_id}", f"live-{run_id}")
 
 
-class Channels(ChannelManagerBase):  # type: ignore[misc]  # django_eventstream has no types
-    """A user who may see the pages may read every channel; nobody else may read any."""
-
-    def can_read_channel(self, user: Any, channel: str) -> bool:
-        """Asks the database."""
-        return may(user, *SEE)
-
-    def is_channel_reliable(self, channel: str) -> bool:
-        return True
-
-
-class OutboxStorage(StorageBase):  # type: ignore[misc]  # django_eventstream has no types
+class OutboxStorage:
     """What a client missed, read from the rows of RunEvent: one query per channel."""
-
-    def append_event(self, channel: str, event_type: str, data: Any) -> Event:
-        raise NotImplementedError("events are rows of RunEvent: write one in the transaction that it tells of")
 
     def get_events(self, channel: str, last_id: int, limit: int = 100) -> list[Event]:
         """The events after `last_id`. Raises EventDoesNotExist if there is no such row, for example in a database that
@@ -122,12 +105,6 @@ def last_ids(header: str, channels: set[str]) -> dict[str, int]:
         return {}
     numbers = {name: whole_number(last) for name, last in parsed.items() if name in channels}
     return {name: number for name, number in numbers.items() if number is not None}
-
-
-def renew_connection() -> None:
-    """Drop a broken connection. Django does that at the begin and end of a request, and a stream's thread has none."""
-    if not connection.in_atomic_block:
-        close_old_connections()
 
 
 def _rows(channel: str) -> Any:

@@ -31,8 +31,6 @@ REST_S = 0.03
 NOTIFY_S = 1.0
 DASHBOARD_S = 1.0  # progress of one run is told to the dashboard at most this often
 NOTIFY_CHANNEL = "vetting_live"
-# PostgreSQL assigns ids before the commit, so a row may appear after one with a higher id. So many are read again.
-_LOOK_BACK = 200
 
 
 @dataclass(frozen=True)
@@ -163,7 +161,11 @@ class Tailer:
         """From what is committed now on. On PostgreSQL what was seen of the last ids is remembered, so that only
         those which were still to be committed are told."""
         self._last_id = RunEvent.objects.aggregate(last=Max("id"))["last"] or 0
-        recent = RunEvent.objects.filter(pk__gt=self._last_id - _LOOK_BACK) if _late_rows() else RunEvent.objects.none()
+        recent = (
+            RunEvent.objects.filter(pk__gt=self._last_id - RunEvent.LATE_ROWS)
+            if _late_rows()
+            else RunEvent.objects.none()
+        )
         self._recent = set(recent.values_list("pk", flat=True))
         self._told: dict[int, Versions] = {}
         self._told_dashboard: dict[int, int] = {}
@@ -173,13 +175,13 @@ class Tailer:
     def watch(self, run_ids: Iterable[int] = ()) -> None:
         """Add a stream. After this returns, every later commit is seen: the stream reads its backlog then."""
         with self._lock:
-            self._streams += 1
-            self._watched.update(run_ids)
             if self.thread is None:
-                self._begin()
+                self._begin()  # first: it raises DatabaseError if the database is away, and nobody would unwatch
                 self._stop = threading.Event()
                 self.thread = threading.Thread(target=self._run, args=(self._stop,), name="live-tailer", daemon=True)
                 self.thread.start()
+            self._streams += 1
+            self._watched.update(run_ids)
 
     def unwatch(self, run_ids: Iterable[int] = ()) -> None:
         with self._lock:
@@ -230,7 +232,7 @@ class Tailer:
         self._tell_dashboard()
 
     def _tell_events(self) -> None:
-        back = _LOOK_BACK if _late_rows() else 0
+        back = RunEvent.LATE_ROWS if _late_rows() else 0
         rows = RunEvent.objects.filter(pk__gt=self._last_id - back).order_by("pk")
         fields = rows.values_list("pk", "run_id", "run__host__name", "kind", "state_after")
         for news in (News(*row) for row in fields.iterator(chunk_size=500)):

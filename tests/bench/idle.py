@@ -65,6 +65,7 @@ def running(directory: Path) -> Iterator[list[psutil.Process]]:
     port = free_port()
     (directory / "vetting.yaml").write_text(
         f"web: {{port: {port}, boot_port: {free_port()}, address: 127.0.0.1}}\npxe: {{mode: 'off'}}\n"
+        "iperf3: {supervise: 'off'}\n"
     )
     environment = {
         **os.environ,

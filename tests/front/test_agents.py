@@ -55,10 +55,8 @@ def test_a_call_is_answered_without_an_application(
     assert not server.scopes and not server.http_factory.bodies.all
 
 
-def test_a_refusal_for_overload_says_when_to_come_back(
-    connect: Connect,
-    requests: list[endpoint.Request],
-) -> None:
+@pytest.mark.usefixtures("requests")
+def test_a_refusal_for_overload_says_when_to_come_back(connect: Connect) -> None:
     peer = connect()
     in_a_loop(lambda: peer.head(CALL, "Content-Length: 0"))
     assert peer.status == 503 and b"retry-after: 5" in peer.answer.lower()

@@ -11,8 +11,10 @@ from django.contrib.sessions.backends.signed_cookies import SessionStore
 from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 
-from tests.front.conftest import Connect
+from runs.live.hub import MOST_WAITING_BYTES
+from tests.front.conftest import Connect, Peer
 from vetting.front import channel
+from vetting.front.channel import Request
 
 LIMIT = settings.AGENT_BODY_LIMIT_BYTES
 
@@ -237,3 +239,51 @@ def test_two_who_are_logged_in_may_each_send_the_largest_body(connect: Connect, 
             peer.send(b"x" * 65536)
     assert [peer.status for peer in peers] == [0, 0] and len(server.scopes) == 2
     assert not server.http_factory.bodies.all, "nothing of it counts against agents and strangers"
+
+
+def stream(peer: Peer, path: str) -> Request:
+    """The connection's request, answered without an end."""
+    peer.head(path, "Content-Length: 0")
+    request: Request = peer.channel.requests[0]
+    request.handle_reply({"type": "http.response.start", "status": 200})
+    return request
+
+
+def send_pieces(request: Request, count: int) -> None:
+    for _ in range(count):
+        request.handle_reply({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
+
+
+FULL = MOST_WAITING_BYTES // 65536 + 1
+
+
+def test_an_event_stream_that_its_client_does_not_take_is_cut_off(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    peer = connect()
+    request = stream(peer, "/events/?channel=dash")
+    send_pieces(request, FULL)
+    assert not peer.transport.aborted, "the client takes it"
+    peer.channel.pauseProducing()
+    send_pieces(request, FULL - 2)
+    assert not peer.transport.aborted
+    send_pieces(request, 2)
+    assert peer.transport.aborted and "too slowly: cut off" in caplog.text
+
+
+def test_a_client_that_catches_up_keeps_its_event_stream(connect: Connect) -> None:
+    peer = connect()
+    request = stream(peer, "/events/?channel=dash")
+    for _ in range(3):
+        peer.channel.pauseProducing()
+        send_pieces(request, FULL - 2)
+        peer.channel.resumeProducing()
+    assert not peer.transport.aborted
+
+
+def test_an_answer_with_an_end_may_be_larger(connect: Connect) -> None:
+    peer = connect()
+    request = stream(peer, "/runs/7/report.html")
+    peer.channel.pauseProducing()
+    send_pieces(request, 3 * FULL)
+    assert not peer.transport.aborted

@@ -18,7 +18,7 @@ from django.db import OperationalError
 from django.test import Client
 
 from runs.desk import rendered, run_page
-from runs.desk.shelf import Shelf
+from runs.desk.rendering_cache import RenderingCache
 from runs.live import hub as hubs
 from runs.live import logins, renderer, serving
 from runs.live import stream as live
@@ -235,6 +235,46 @@ def test_a_group_is_the_streams_with_the_same_permissions_and_ends_with_the_last
     async_to_sync(scene)()
 
 
+def test_who_joins_in_the_moment_after_the_last_left_is_kept_alive_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hubs, "KEEP_ALIVE_S", 1)
+    monkeypatch.setattr(logins, "over", lambda _: set())
+
+    async def scene() -> None:
+        hub, first, next_ = Hub(), Client_(), Client_()
+        hub.join(first.stream)
+        await settled()
+        hub.leave(first.stream)
+        hub.join(next_.stream)
+        next_.stream.open()
+        await asyncio.sleep(1.5)
+        assert "keep-alive" in next_.text
+        hub.leave(next_.stream)
+
+    async_to_sync(scene)()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_stream_of_an_account_that_may_not_log_in_any_more_ends_though_nothing_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hubs, "KEEP_ALIVE_S", 1)
+    roles.give_all()
+    ada, eve = login(account("ada")), login(account("eve"))
+    User.objects.filter(pk=ada.user).update(is_active=False)
+
+    async def scene() -> None:
+        hub, gone, stays = Hub(), Client_(ada), Client_(eve)
+        for one in (gone, stays):
+            hub.join(one.stream)
+            one.stream.open()
+        await asyncio.sleep(2)
+        assert (gone.is_over, stays.is_over) == (True, False)
+        assert "keep-alive" in stays.text and "keep-alive" not in gone.text
+        hub.leave(stays.stream)
+
+    async_to_sync(scene)()
+
+
 # --- what is rendered -----------------------------------------------------------------------------------------------
 
 
@@ -268,7 +308,7 @@ class Listening:
 
 @pytest.fixture
 def rendering(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[Listening, renderer.Renderer]]]:
-    monkeypatch.setattr(rendered, "kept", Shelf(most=64, fresh_s=1e9))
+    monkeypatch.setattr(rendered, "kept", RenderingCache(most=64, fresh_s=1e9))
     begun: list[renderer.Renderer] = []
 
     def begin(*readers: Login) -> tuple[Listening, renderer.Renderer]:
@@ -333,6 +373,26 @@ def test_what_is_committed_while_a_page_is_rendered_is_rendered_next(
     monkeypatch.setattr(run_page, "load", slow)
     it.mark(run.pk)
     assert listening.waits_for("the last word")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_marked_while_a_page_is_rendered_waits_as_long_as_what_is_marked_later(
+    rendering: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(renderer, "GAP_S", 3600)
+    run = factories.in_storage()
+    listening, it = rendering(login(factories.UserFactory()))
+    load = run_page.load
+
+    def marked_meanwhile(run_id: int) -> Run:
+        it.mark(run.pk)
+        return load(run_id)
+
+    monkeypatch.setattr(run_page, "load", marked_meanwhile)
+    it.mark(run.pk)
+    assert listening.waits_for('id="history"')
+    time.sleep(0.3)
+    assert len(listening.pushed) == 1
 
 
 @pytest.mark.django_db(transaction=True)

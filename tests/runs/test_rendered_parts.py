@@ -15,7 +15,7 @@ from django.test import Client
 from django.urls import reverse
 
 from runs.desk import fragments, history_rows, log_viewer, readers, rendered, rendered_tiles, run_page
-from runs.desk.shelf import TOKEN, Shelf, Shown
+from runs.desk.rendering_cache import TOKEN, RenderingCache, Shown
 from runs.models import Run
 from tests import factories
 from vetting import roles
@@ -24,9 +24,9 @@ UNKNOWN = '"an older tag"'
 
 
 @pytest.fixture(autouse=True)
-def own_shelf(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Empty, and what lies on it does not grow old on a busy machine."""
-    monkeypatch.setattr(rendered, "kept", Shelf(most=64, fresh_s=1e9))
+def own_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty, and what lies in it does not grow old on a busy machine."""
+    monkeypatch.setattr(rendered, "kept", RenderingCache(most=64, fresh_s=1e9))
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_version_is_rendered_once_for_all_who_ask_for_it(readings: list[int]) 
 
 
 @pytest.mark.django_db
-def test_a_fragment_from_the_shelf_takes_the_readers_account_and_the_version_only(
+def test_a_fragment_from_the_cache_takes_the_readers_account_and_the_version_only(
     django_assert_num_queries: Callable[[int], Any],
 ) -> None:
     run, client = factories.in_storage(), browser("root")
@@ -99,7 +99,7 @@ def test_who_sends_no_tags_is_shown_what_has_no_version_either(readings: list[in
     run.holds.update(users=["root from 10.77.0.99"])
     assert "10.77.0.99" in parts(client, run, "hold", known="").content.decode()
     assert "10.77.0.99" in client.get(run.get_absolute_url()).content.decode()
-    assert "10.77.0.99" in parts(client, run, "hold").content.decode(), "the page's rendering is on the shelf"
+    assert "10.77.0.99" in parts(client, run, "hold").content.decode(), "the page's rendering is in the cache"
 
 
 @pytest.mark.django_db
@@ -209,7 +209,7 @@ def shown(version: int, began: float = 1e12) -> Shown:
 
 
 def test_who_asks_while_it_is_rendered_waits_for_that_rendering() -> None:
-    shelf, begun, go_on, made = Shelf(most=64), threading.Event(), threading.Event(), []
+    cache, begun, go_on, made = RenderingCache(most=64), threading.Event(), threading.Event(), []
 
     def make() -> Shown:
         begun.set()
@@ -218,59 +218,59 @@ def test_who_asks_while_it_is_rendered_waits_for_that_rendering() -> None:
         return shown(7)
 
     with ThreadPoolExecutor(8) as pool:
-        first = pool.submit(shelf.get, (1, readers.NONE), 7, make)
+        first = pool.submit(cache.get, (1, readers.NONE), 7, make)
         assert begun.wait(10)
-        others = [pool.submit(shelf.get, (1, readers.NONE), 7, make) for _ in range(7)]
+        others = [pool.submit(cache.get, (1, readers.NONE), 7, make) for _ in range(7)]
         go_on.set()
         assert {id(one.result(10)) for one in (first, *others)} == {id(first.result())}
     assert made == [1]
 
 
 def test_two_runs_are_rendered_at_the_same_time() -> None:
-    shelf, both = Shelf(most=64), threading.Barrier(2, timeout=10)
+    cache, both = RenderingCache(most=64), threading.Barrier(2, timeout=10)
 
     def make() -> Shown:
         both.wait()
         return shown(1)
 
     with ThreadPoolExecutor(2) as pool:
-        for one in [pool.submit(shelf.get, (run, readers.NONE), 1, make) for run in (1, 2)]:
+        for one in [pool.submit(cache.get, (run, readers.NONE), 1, make) for run in (1, 2)]:
             one.result(10)
 
 
 def test_a_rendering_that_failed_is_tried_by_the_next_who_asks() -> None:
-    shelf = Shelf(most=64)
+    cache = RenderingCache(most=64)
 
     def fail() -> Shown:
         raise OSError
 
     with pytest.raises(OSError):
-        shelf.get((1, readers.NONE), 1, fail)
-    assert shelf.get((1, readers.NONE), 1, lambda: shown(1)).version == 1
+        cache.get((1, readers.NONE), 1, fail)
+    assert cache.get((1, readers.NONE), 1, lambda: shown(1)).version == 1
 
 
 def test_a_rendering_is_handed_out_for_its_version_or_an_older_one_while_it_is_fresh() -> None:
-    shelf = Shelf(most=64)
-    shelf.put((1, readers.NONE), shown(7))
-    assert shelf.get((1, readers.NONE), 7, lambda: shown(0)).version == 7
-    assert shelf.get((1, readers.NONE), 6, lambda: shown(0)).version == 7
-    assert shelf.get((1, readers.NONE), 8, lambda: shown(8)).version == 8
-    shelf.put((2, readers.NONE), shown(7, began=0))
-    assert shelf.get((2, readers.NONE), 7, lambda: shown(9)).version == 9, "the old one was too old"
+    cache = RenderingCache(most=64)
+    cache.put((1, readers.NONE), shown(7))
+    assert cache.get((1, readers.NONE), 7, lambda: shown(0)).version == 7
+    assert cache.get((1, readers.NONE), 6, lambda: shown(0)).version == 7
+    assert cache.get((1, readers.NONE), 8, lambda: shown(8)).version == 8
+    cache.put((2, readers.NONE), shown(7, began=0))
+    assert cache.get((2, readers.NONE), 7, lambda: shown(9)).version == 9, "the old one was too old"
 
 
 def test_a_slow_rendering_does_not_replace_one_that_began_after_it() -> None:
-    shelf = Shelf(most=64)
-    shelf.put((1, readers.NONE), shown(8, began=1e12 + 1))
-    shelf.put((1, readers.NONE), shown(7))
-    assert shelf.get((1, readers.NONE), 8, lambda: shown(0)).version == 8
+    cache = RenderingCache(most=64)
+    cache.put((1, readers.NONE), shown(8, began=1e12 + 1))
+    cache.put((1, readers.NONE), shown(7))
+    assert cache.get((1, readers.NONE), 8, lambda: shown(0)).version == 8
 
 
-def test_the_shelf_keeps_a_bounded_number() -> None:
-    shelf = Shelf(most=3)
+def test_the_cache_keeps_a_bounded_number() -> None:
+    cache = RenderingCache(most=3)
     for run in range(9):
-        shelf.put((run, readers.NONE), shown(1))
-    assert len(shelf) == 3
+        cache.put((run, readers.NONE), shown(1))
+    assert len(cache) == 3
 
 
 @pytest.mark.django_db
@@ -296,9 +296,9 @@ def test_what_is_committed_during_a_rendering_is_not_missed(during: str, monkeyp
 
 @pytest.fixture
 def own_tiles(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Shelves of the test's own; the templates that are rendered for them."""
+    """Caches of the test's own; the templates that are rendered for them."""
     for name in ("kept_grids", "kept_tiles", "kept_hosts"):
-        monkeypatch.setattr(rendered_tiles, name, Shelf(most=64, fresh_s=1e9))
+        monkeypatch.setattr(rendered_tiles, name, RenderingCache(most=64, fresh_s=1e9))
     found: list[str] = []
 
     def counting(template: str, context: dict[str, Any]) -> str:
@@ -368,7 +368,7 @@ def test_a_host_is_rendered_once_for_all_who_may_do_the_same_until_an_event(own_
 
 @pytest.mark.django_db
 def test_lines_of_the_log_are_read_once_for_all_who_follow_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fragments, "_kept_lines", Shelf(most=64, fresh_s=1e9))
+    monkeypatch.setattr(fragments, "_kept_lines", RenderingCache(most=64, fresh_s=1e9))
     run, found = factories.in_storage(), []
     context = log_viewer.context
     monkeypatch.setattr(log_viewer, "context", lambda *asked: (found.append(asked), context(*asked))[1])

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +29,7 @@ import runs.watchdog
 from runs.models import Run
 from tests import factories, installation
 from tests.database_work import Work, watched
+from tests.runs import postgresql
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
@@ -150,3 +155,17 @@ def test_a_longer_history_costs_the_database_nothing(measured: dict[str, list[Wo
 def test_no_table_of_runs_is_read_from_end_to_end(measured: dict[str, list[Work]]) -> None:
     scanned = {name: LARGE & set(works[-1].scanned()) for name, works in measured.items()}
     assert {name: tables for name, tables in scanned.items() if tables} == {}
+
+
+@pytest.mark.skipif(connection.vendor == "postgresql", reason="this is the call on PostgreSQL")
+def test_the_same_holds_on_postgresql() -> None:
+    """All of this module, in a process of its own."""
+    programs = postgresql.binaries()
+    if programs is None:
+        pytest.skip("no PostgreSQL server here: apt-get install postgresql")
+    with postgresql.server(programs) as url:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__],
+            cwd=Path(__file__).parents[2], env={**os.environ, "DATABASE_URL": url}, capture_output=True, text=True,
+        )  # fmt: skip
+    assert done.returncode == 0 and "3 passed" in done.stdout, done.stdout + done.stderr

@@ -14,10 +14,7 @@ import pytest
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
-from django_eventstream.channelmanager import ChannelManagerBase
-from django_eventstream.storage import StorageBase
 
-from runs.live import stream as live
 from vetting import rounds
 
 SETTINGS = Path(__file__).resolve().parents[2] / "vetting" / "settings.py"
@@ -78,13 +75,6 @@ def test_commands_and_the_worker_load_no_web_server() -> None:
         check=True,
     )
     assert done.stdout.split() == []
-
-
-def test_live_pages_have_a_storage_and_a_channel_manager_of_their_own() -> None:
-    """Without the first a burst of events is lost, and the default of the second lets everybody read."""
-    storage, channels = settings.EVENTSTREAM_STORAGE_CLASS, settings.EVENTSTREAM_CHANNELMANAGER_CLASS
-    assert import_string(storage) is live.OutboxStorage and issubclass(live.OutboxStorage, StorageBase)
-    assert import_string(channels) is live.Channels and issubclass(live.Channels, ChannelManagerBase)
 
 
 def test_a_short_secret_key_stops_the_start_and_is_not_repeated(

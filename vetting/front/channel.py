@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import resource
+from collections.abc import Iterable
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any
@@ -26,6 +27,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
 from runs.live.allowance import Allowance, OnceAMinute
+from runs.live.hub import MOST_WAITING_BYTES
 from vetting.front import agents, refusal
 from vetting.front.deadline import Deadline
 
@@ -40,6 +42,8 @@ BODY_S = 15.0
 BODY_BYTES_PER_S = 64 * 1024
 # Time for a client to read an answer; after that it is gone, or holds our memory on purpose.
 TAKE_S = 300.0
+# The path of event streams (runs/live/serving.py).
+EVENTS = b"/events/"
 # How long, and how much, we still read and discard after a refusal, so that the client can read the refusal.
 LINGER_S = 2.0
 LINGER_BYTES = 1024 * 1024
@@ -127,6 +131,7 @@ class Channel(Deadline, HTTPChannel):
     _receiving = False
     _dropped = 0
     _taking: Any = None
+    _untaken_bytes = 0
     _host: Any = None
 
     def getHost(self) -> Any:
@@ -225,7 +230,28 @@ class Channel(Deadline, HTTPChannel):
 
     def resumeProducing(self) -> None:
         super().resumeProducing()
+        self._untaken_bytes = 0
         self._cancel_taking()
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        self._count_untaken(len(data))
+
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+        pieces = list(iovec)
+        super().writeSequence(pieces)
+        self._count_untaken(sum(map(len, pieces)))
+
+    def _count_untaken(self, count: int) -> None:
+        """An event stream has no end, and daphne's `send` does not wait for the client. Cut off the stream of a client
+        that is too far behind; the browser opens another one."""
+        if not self._waitingForTransport or not self.requests or not self.requests[0].path.startswith(EVENTS):
+            return
+        self._untaken_bytes += count
+        if self._untaken_bytes > MOST_WAITING_BYTES:
+            log.warning("%s took %d bytes of events too slowly: cut off", self.address, self._untaken_bytes)
+            self._untaken_bytes = 0
+            self.transport.abortConnection()
 
     def loseConnection(self) -> None:
         super().loseConnection()

@@ -8,15 +8,16 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 K = TypeVar("K", bound=Hashable)
 # A rendering is handed out for so long: some texts depend on the time, and not every change has a version.
 FRESH_S = 1.0
-# In place of the token in forms, which is another for each session. Nobody outside can know it, so no text from a host
-# can contain it.
+# In place of the token in forms, which is another for each session. It leaves this process in no answer, so no text
+# from outside can contain it.
 TOKEN = secrets.token_hex(16)
 _CLOCK = re.compile(r'(data-elapsed="[^"]*"[^>]*>)[^<]*')
 _INDENTATION = re.compile(r"\n\s+")
@@ -56,59 +57,71 @@ class Shown:
 
 
 @dataclass
-class _Place:
-    """One key of the shelf. Who holds the lock renders; the others wait for it."""
+class _Entry:
+    """One key of the cache. Who holds the lock renders; the others wait for it."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     newest: Shown | None = None
 
+    def keep(self, shown: Shown) -> None:
+        """Keep this rendering, unless one that began later is there. The caller holds the lock."""
+        if self.newest is None or self.newest.began < shown.began:
+            self.newest = shown
 
-class Shelf:
+
+class RenderingCache:
     """The newest rendering of each key, at most `most` of them. A key names what is shown and to whom."""
 
     def __init__(self, most: int, fresh_s: float = FRESH_S) -> None:
         self._most, self._fresh_s = most, fresh_s
         self._lock = threading.Lock()
-        self._many = threading.Lock()
-        self._places: OrderedDict[Hashable, _Place] = OrderedDict()
+        self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._entries)
 
     def get(self, key: Hashable, version: int, make: Callable[[], Shown]) -> Shown:
         """A rendering of this version or a later one: the one that is kept if it is fresh, or a new one."""
-        place = self._place(key)
-        with place.lock:
-            kept = place.newest
+        entry = self._entry(key)
+        with entry.lock:
+            kept = entry.newest
             if kept is None or not self._is_good(kept, version):
-                kept = place.newest = make()
+                kept = entry.newest = make()
             return kept
 
     def get_many(self, versions: dict[K, int], make: Callable[[list[K]], dict[K, Shown]]) -> dict[K, Shown]:
         """The same for many keys. `make` renders all that are missing, and may leave some out."""
-        with self._many:
-            kept = {key: self._place(key).newest for key in versions}
-            good = {key: one for key, one in kept.items() if one is not None and self._is_good(one, versions[key])}
-            if missing := [key for key in versions if key not in good]:
-                good |= make(missing)
-                for key in good.keys() & missing:
-                    self.put(key, good[key])
-            return {key: good[key] for key in versions if key in good}
+        entries = {key: self._entry(key) for key in versions}
+        good = self._good(entries, versions)
+        missing = {key: entry for key, entry in entries.items() if key not in good}
+        with ExitStack() as locks:
+            for entry in sorted(missing.values(), key=id):  # one order for all threads: none waits for another for ever
+                locks.enter_context(entry.lock)
+            good |= self._good(missing, versions)  # what another thread has rendered meanwhile
+            if absent := [key for key in missing if key not in good]:
+                made = make(absent)
+                for key, shown in made.items():
+                    missing[key].keep(shown)
+                good |= made
+        return {key: good[key] for key in versions if key in good}
+
+    def _good(self, entries: Mapping[K, _Entry], versions: Mapping[K, int]) -> dict[K, Shown]:
+        kept = {key: entry.newest for key, entry in entries.items()}
+        return {key: one for key, one in kept.items() if one is not None and self._is_good(one, versions[key])}
 
     def put(self, key: Hashable, shown: Shown) -> None:
         """Keep this rendering, unless one that began later is there."""
-        place = self._place(key)
-        with place.lock:
-            if place.newest is None or place.newest.began < shown.began:
-                place.newest = shown
+        entry = self._entry(key)
+        with entry.lock:
+            entry.keep(shown)
 
     def _is_good(self, kept: Shown, version: int) -> bool:
         return kept.version >= version and time.monotonic() - kept.began <= self._fresh_s
 
-    def _place(self, key: Hashable) -> _Place:
+    def _entry(self, key: Hashable) -> _Entry:
         with self._lock:
-            place = self._places.setdefault(key, _Place())
-            self._places.move_to_end(key)
-            while len(self._places) > self._most:
-                self._places.popitem(last=False)
-            return place
+            entry = self._entries.setdefault(key, _Entry())
+            self._entries.move_to_end(key)
+            while len(self._entries) > self._most:
+                self._entries.popitem(last=False)
+            return entry
