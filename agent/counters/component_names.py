@@ -21,10 +21,11 @@ _PCI = re.compile(r"(?:(?P<domain>[0-9a-f]{1,8}):)?(?P<slot>[0-9a-f]{2}:[0-9a-f]
 @dataclass(frozen=True)
 class Names:
     """Looks in the inventory first, then in sysfs. If neither knows the device, the kernel's name stays, so that a
-    finding always has a name."""
+    finding always has a name. `usb` are the kernel's names of disks that are on USB by the kernel's log."""
 
     root: Path
     inventory: wire.Inventory | None = None
+    usb: frozenset[str] = frozenset()
 
     def part(self, names: str, name: str) -> Part:
         """The part with this name. `names` is the kind of name, as in kmsg_record.Hit. A device that is not in the
@@ -36,9 +37,17 @@ class Names:
     def never_fails_the_host(self, part: Part) -> bool:
         """Whether errors of this part never fail the host: a USB stick is no part of the host, and an optical drive
         complains about its disc."""
+        if part.kind != "disk":
+            return False
+        if re.fullmatch(r"sr\d+", part.name):
+            return True
         disks = self.inventory.disks if self.inventory else []
-        is_usb = any(disk.bus == "usb" and part.name in (disk.serial, disk.name) for disk in disks)
-        return is_usb or (part.kind == "disk" and re.fullmatch(r"sr\d+", part.name) is not None)
+        known = [disk for disk in disks if part.name in (disk.serial, disk.name)]
+        return any(disk.bus == "usb" for disk in known) if known else self._is_usb(part)
+
+    def _is_usb(self, part: Part) -> bool:
+        """Whether a disk that the inventory lacks is on USB: it came later, or was empty then."""
+        return part in {self._blk(name) for name in self.usb}
 
     def _word(self, name: str) -> Part:
         return Part("system", name)

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from agent import findings
@@ -88,6 +88,20 @@ SINCE_BOOT = ("edac.", "aer.", "throttle", "mce.", "gone", "bmc.log_full")
 SEL, SEL_WAS_READ = "sel.", ("bmc.sel", "bmc", "BMC")
 
 
+@dataclass
+class Seen:
+    """Which parts had which counters: `most` parts at once, and those `named` at the end of a stage. Before the first
+    stage ends they are only counted, since parts get their names from the inventory, which that stage makes."""
+
+    most: Counter[str] = field(default_factory=Counter)
+    named: set[Key] = field(default_factory=set)
+
+    def lacking(self, counts: Counts) -> frozenset[str]:
+        """The counters that some part lacks in this reading."""
+        fewer = {counter for counter, most in self.most.items() if _parts(counts)[counter] < most}
+        return frozenset(fewer | {key[0] for key in self.named - counts.keys()})
+
+
 class CounterBook:
     """The last reading of every source. `close_stage` takes the next one. Everything that rose in between, also in the
     pause before the stage, belongs to the stage that ends: so no error falls between two stages."""
@@ -97,11 +111,10 @@ class CounterBook:
     ) -> None:
         self.sources = tuple(sources)
         self.state, self.say = state, say
-        self._before: Counts | None = _load(state)
+        self._before, self._seen = _load(state)
         self._newest: Counts | None = None
-        # `lost` are the counters that fewer parts have than at an earlier reading: a tool failed or a part disappeared,
-        # and what it has counted since is unknown.
-        self._most: Counter[str] = Counter()
+        # The counters that a part had at an earlier reading and now has not: a tool failed or a part disappeared, and
+        # what it has counted since is unknown.
         self.lost: frozenset[str] = frozenset()
 
     def open_stage(self) -> None:
@@ -119,7 +132,8 @@ class CounterBook:
         before = self._before or {}
         after = self._read()
         self._before = {**before, **after}
-        self.lost = frozenset(counter for counter, most in self._most.items() if _parts(after)[counter] < most)
+        self.lost = self._seen.lacking(after)
+        self._seen.named |= after.keys()
         deltas = []
         for key, value in sorted(after.items()):
             known = before.get(key, 0 if _started_at_zero(key, before) else value)
@@ -129,14 +143,15 @@ class CounterBook:
 
     def forget(self) -> None:
         """Start anew after a hold: errors while a person used the host belong to no stage."""
-        self._most.clear()
+        self._seen = Seen()
         self._before = self._read()
         self.commit()
 
     def commit(self) -> None:
         """Store the reading. An agent that is started again in this boot continues from it."""
         rows = [[*key, value] for key, value in (self._before or {}).items()]
-        write_whole(self.state, json.dumps(rows).encode())
+        told = {"counts": rows, "most": self._seen.most, "named": sorted(self._seen.named)}
+        write_whole(self.state, json.dumps(told).encode())
 
     def has(self, beginning: str) -> bool:
         """Whether the last reading had a counter whose name begins so. An absent counter is not the same as zero."""
@@ -153,13 +168,11 @@ class CounterBook:
                 except (OSError, ValueError, LookupError) as error:
                     self.say("error", f"error counters could not be read: {type(error).__name__}: {error}")
         self._newest = counts
-        self._most |= _parts(counts)
+        self._seen.most |= _parts(counts)
         return counts
 
 
 def _parts(counts: Counts) -> Counter[str]:
-    """How many parts have each counter. They are counted, not named, since a part may get its name from the inventory
-    later."""
     return Counter(counter for counter, _, _ in counts)
 
 
@@ -263,8 +276,11 @@ def _started_at_zero(key: Key, before: Counts) -> bool:
     return key[0].startswith(SINCE_BOOT) or (key[0].startswith(SEL) and SEL_WAS_READ in before)
 
 
-def _load(state: Path) -> Counts | None:
+def _load(state: Path) -> tuple[Counts | None, Seen]:
+    """What an earlier agent of this boot stored. No counts if there is nothing."""
     try:
-        return {(row[0], row[1], row[2]): int(row[3]) for row in json.loads(state.read_text())}
+        told = json.loads(state.read_text())
+        counts = {(row[0], row[1], row[2]): int(row[3]) for row in told["counts"]}
+        return counts, Seen(Counter(told["most"]), {(row[0], row[1], row[2]) for row in told["named"]})
     except (OSError, ValueError, LookupError, TypeError):
-        return None
+        return None, Seen()

@@ -56,6 +56,8 @@ def parse_sdr(text: str) -> list[Sensor]:
     without any row."""
     rows = [[clean(cell) for cell in line.split("|")] for line in text.splitlines()]
     sensors = [_sensor(cells) for cells in rows if len(cells) > 1]
+    if sensors and len(rows[-1]) == 1 and rows[-1][0] and not text.endswith("\n"):
+        sensors.append(_sensor(rows[-1]))  # the output ends within a row
     if len(sensors) > MOST_SENSORS:
         raise ParseError(f"ipmitool sdr printed {len(sensors)} sensors, more than a BMC has")
     if all(sensor.status == UNREAD for sensor in sensors) and text.strip():

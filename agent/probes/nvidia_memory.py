@@ -65,7 +65,11 @@ def read(card: Element) -> Memory:
         tells_of_repair=card.find(_ROWS) is not None or card.find(_PAGES) is not None,
         worn_out=tuple(_last(path) for path in WORN_OUT if path in said and said[path].flag),
         repairs=tuple(_last(path) for path in REPAIR_PENDING if path in said and said[path].flag),
-        trouble=(*(one.trouble for one in said.values() if one.trouble), *_left_out(counts)),
+        trouble=(
+            *(one.trouble for one in said.values() if one.trouble),
+            *_left_out(counts),
+            *_not_read(said),
+        ),
     )
 
 
@@ -111,6 +115,16 @@ def _left_out(counts: dict[str, Value]) -> Iterator[str]:
         yield "volatile dram_uncorrectable: nothing"
     if not by_unit and names and len(sram) != 2 and "sram_uncorrectable" not in names:
         yield "volatile sram_uncorrectable: nothing"
+
+
+def _not_read(said: dict[str, Value]) -> Iterator[str]:
+    """Answers of N/A beside a number: a card has ECC for all of its memory or for none, and remaps rows or does not.
+    (Of the units of the older schema each card has only some, and a total.)"""
+    errors = {path: one for path, one in said.items() if "/volatile/" in path and "uncorrectable" in path}
+    rows = {path: one for path, one in said.items() if path.startswith(f"{_ROWS}/remapped_row_")}
+    for group in (errors, rows):
+        if any(one.number is not None for one in group.values()):
+            yield from (f"{_last(path)}: N/A" for path, one in group.items() if one.is_absent)
 
 
 def _leaves(element: Element | None, path: str, depth: int = 0) -> Iterator[tuple[str, Element]]:

@@ -130,5 +130,7 @@ def in_its_format(value: int, text: str) -> int | None:
 
 def _is_counted(number: int, name: str) -> bool:
     what = smart_meanings.of(number, name).what
-    others = (smart_meanings.LIFE_USED, smart_meanings.WRITE_PROTECTED, smart_meanings.UNKNOWN)
+    others = (
+        smart_meanings.LIFE_USED, smart_meanings.WRITE_PROTECTED, smart_meanings.FLIPS, smart_meanings.UNKNOWN,
+    )  # fmt: skip
     return what.startswith("smart.") or what in others

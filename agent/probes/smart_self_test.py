@@ -137,8 +137,7 @@ def _ata_entry(row: dict[str, Any]) -> Iterator[Entry]:
     if state == 15:
         return
     told = status.get("passed") if isinstance(status.get("passed"), bool) else None
-    passed = told if state is None else _verdict(state, aborted=(1, 2), most=8)
-    was_read = state is not None or told is not None
+    passed, was_read = (told, told is not None) if state is None else _verdict(state, aborted=(1, 2), most=8)
     words, hours = clean(status.get("string")), integer(row.get("lifetime_hours"))
     yield Entry(_kind(kind), passed, words, hours, was_read)
 
@@ -154,11 +153,11 @@ def _nvme(log: dict[str, Any], gaps: Gaps) -> SelfTest:
 
 
 def _nvme_entry(row: dict[str, Any]) -> Entry:
-    """NVM Express base specification 1.4, figure 198: 5 to 7 are failures; 1 to 4, 8 and 9 aborted."""
+    """NVM Express base specification 1.4, figure 198: 5 to 7 are failures; 1 to 4, 8 and 9 aborted; 15 is no test."""
     result = mapping(row.get("self_test_result"))
     value, kind = whole(result.get("value")), integer(mapping(row.get("self_test_code")).get("value"))
-    passed, hours = _verdict(value, aborted=(1, 2, 3, 4, 8, 9), most=7), integer(row.get("power_on_hours"))
-    return Entry(_kind(kind), passed, clean(result.get("string")), hours, value is not None)
+    passed, was_read = _verdict(value, aborted=(1, 2, 3, 4, 8, 9, 15), most=7)
+    return Entry(_kind(kind), passed, clean(result.get("string")), integer(row.get("power_on_hours")), was_read)
 
 
 def _scsi(data: dict[str, Any]) -> SelfTest:
@@ -185,16 +184,17 @@ def _scsi_entry(row: dict[str, Any]) -> Iterator[Entry]:
         return
     kind = _kind(code - 4 if code in (5, 6) else code)
     hours = integer(mapping(row.get("power_on_time")).get("hours"))
-    passed = _verdict(value, aborted=(1, 2), most=7)
-    yield Entry(kind, passed, clean(result.get("string")), hours, value is not None)
+    passed, was_read = _verdict(value, aborted=(1, 2), most=7)
+    yield Entry(kind, passed, clean(result.get("string")), hours, was_read)
 
 
 def _kind(number: int | None) -> str:
     return {1: SHORT, 2: LONG}.get((number or 0) & 0x7F, "")
 
 
-def _verdict(value: int | None, *, aborted: tuple[int, ...], most: int) -> bool | None:
-    """True for 0. None for an aborted test, and for a number that no standard defines."""
-    if value is None or value in aborted or not 0 <= value <= most:
-        return None
-    return value == 0
+def _verdict(value: int | None, *, aborted: tuple[int, ...], most: int) -> tuple[bool | None, bool]:
+    """Whether the test passed (None for an aborted one), and whether its result was read: a number that no standard
+    defines says nothing."""
+    if value in aborted:
+        return None, True
+    return (value == 0, True) if value is not None and 0 <= value <= most else (None, False)

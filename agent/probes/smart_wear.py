@@ -22,29 +22,31 @@ def used_percent(smart: Smart) -> int | None:
     standard = smart.statistics.get(smart_statistics.ENDURANCE)
     if standard is not None and standard.value is not None:
         return standard.value
-    told = [smart.endurance_used_percent, *map(_used, smart.attributes.values())]
-    return max((percent for percent in told if percent is not None), default=None)
+    told = [smart.endurance_used_percent, *map(used_by, smart.attributes.values())]
+    return max((used for used in told if used is not None), default=None)
 
 
 def spares(smart: Smart) -> Iterator[tuple[str, int, int]]:
-    """Name, percent left and the drive's own threshold, 0 if it sets none. A blank row is no percentage."""
+    """Name, percent left and the drive's own threshold, 0 if it sets none. A blank row is no percentage, and neither is
+    what smartctl makes of it."""
     if smart.nvme is not None:
         if smart.nvme.spare_percent is not None:
             yield "spare blocks", smart.nvme.spare_percent, smart.nvme.spare_threshold_percent or 0
         return
-    for attribute in smart.attributes.values():
-        is_told = attribute.meaning.what == smart_meanings.SPARE_LEFT and not attribute.is_blank
-        if is_told and (left := _percent(attribute.value)) is not None:
+    rows = [one for one in smart.attributes.values() if one.meaning.what == smart_meanings.SPARE_LEFT]
+    for attribute in rows:
+        if not attribute.is_blank and (left := percent(attribute.value)) is not None:
             yield attribute.name, left, attribute.threshold or 0
-    if smart.spare_percent is not None and smart.spare_threshold_percent:
-        yield "spare blocks", smart.spare_percent, smart.spare_threshold_percent
+    if smart.spare_percent is not None and not any(one.is_blank for one in rows):
+        yield "spare blocks", smart.spare_percent, smart.spare_threshold_percent or 0
 
 
-def _used(attribute: Attribute) -> int | None:
+def used_by(attribute: Attribute) -> int | None:
+    """The percentage used that this attribute tells. None if it tells none, or no percentage."""
     what = attribute.meaning.what
     if what == smart_meanings.LIFE_USED:
         return attribute.count if attribute.count is not None and attribute.count <= 255 else None
-    if what != smart_meanings.LIFE_LEFT or (left := _percent(attribute.value)) is None:
+    if what != smart_meanings.LIFE_LEFT or (left := percent(attribute.value)) is None:
         return None
     least, raw = _ALSO_RAW.get(attribute.name), attribute.raw
     if left == 100 and least is not None and raw is not None and least <= raw <= 100:
@@ -52,6 +54,6 @@ def _used(attribute: Attribute) -> int | None:
     return 100 if left <= 1 and attribute.name in _STOPS_AT_1 else 100 - left
 
 
-def _percent(value: int | None) -> int | None:
+def percent(value: int | None) -> int | None:
     """A normalised value if it can be a percentage: some drives start at 200 or 253."""
     return value if value is not None and value <= 100 else None

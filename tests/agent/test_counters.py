@@ -172,6 +172,16 @@ def test_of_ethtools_statistics_only_lost_bits_count() -> None:
     assert sysfs_counters.parse_driver_errors("no stats available\n") == {}
 
 
+def test_symbols_that_were_corrected_are_not_lost() -> None:
+    text = """NIC statistics:
+     fec_corrected_symbols_lane0: 123456
+     fec_uncorrected_errors: 2
+     rx_corrected_bits_phy: 9
+     fec_uncorrect_errs: 1
+"""
+    assert sysfs_counters.parse_driver_errors(text) == {"fec_uncorrected_errors": 2, "fec_uncorrect_errs": 1}
+
+
 # --- the book --------------------------------------------------------------------------------------------------------
 
 CE, CRC = ("edac.ce", "dimm", "DIMM_A1"), ("nic.rx_crc_errors", "nic", "52:54:00:aa:bb:cc")
@@ -253,6 +263,27 @@ def test_a_counter_that_could_not_be_read_again_is_lost_until_it_is_read(tmp_pat
         lost.append(sorted(book.lost))
     assert lost == [["smart.media_errors"], [], ["smart.media_errors"], ["smart.media_errors"]]
     assert not book.has("smart.")
+
+
+def test_a_drive_that_stays_silent_is_lost_though_another_came_or_the_agent_was_restarted(tmp_path: Path) -> None:
+    first, second, third = ((("smart.media_errors", "disk", name), 0) for name in ("S1", "S2", "S3"))
+    now: Counts = dict([first, second])
+    book = CounterBook([lambda: now], tmp_path / "counters.json")
+    book.open_stage()
+    book.close_stage()
+    book.commit()
+    for now in (dict([first, third]), dict([first])):
+        again = CounterBook([lambda: now], tmp_path / "counters.json")  # noqa: B023
+        again.close_stage()
+        assert again.lost == {"smart.media_errors"}
+
+
+def test_what_was_stored_by_nobody_is_read_anew(tmp_path: Path) -> None:
+    for stored in ("[]", "{}", '{"counts": 3}', "nothing"):
+        (tmp_path / "counters.json").write_text(stored)
+        book = CounterBook([lambda: {CRC: 5}], tmp_path / "counters.json")
+        book.open_stage()
+        assert book.close_stage() == [] and not book.lost
 
 
 def test_a_part_that_got_its_name_meanwhile_is_not_lost(tmp_path: Path) -> None:

@@ -72,6 +72,42 @@ def test_a_link_that_the_kernel_reset_is_as_grave_in_the_log_as_in_the_table_of_
     assert said == {codes.CODES["disk.link_error"].severity}
 
 
+NVME_LOCKED = "nvme0n1: Read(0x2) @ LBA 2048, 8 blocks, Access Denied (sct 0x2 / sc 0x86) DNR"
+NVME_ERROR = "critical medium error, dev nvme0n1, sector 2048 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2"
+NVME_BUFFER = "Buffer I/O error on dev nvme0n1, logical block 256, async page read"
+SAS_LOCKED = "sd 0:0:1:0: [sdb] tag#12 Add. Sense: Access denied - no access rights"
+SAS_ERROR = "critical target error, dev sdb, sector 0 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2"
+
+
+def test_a_locked_drive_is_locked_and_not_broken() -> None:
+    locked = ("disk.locked", "warning")
+    assert told(NVME_LOCKED, NVME_ERROR, NVME_BUFFER) == [(*locked, "nvme0n1"), (*locked, "nvme0n1")]
+    assert told("sd 0:0:1:0: [sdb] tag#12 Sense Key : Data Protect [current]", SAS_LOCKED, SAS_ERROR) == [
+        (*locked, "sdb")
+    ]
+
+
+def test_a_read_of_what_was_never_written_is_no_fault_of_the_medium() -> None:
+    unwritten = NVME_LOCKED.replace("Access Denied (sct 0x2 / sc 0x86)", "Unwritten Block (sct 0x2 / sc 0x87)")
+    assert told(unwritten, NVME_ERROR) == [("disk.io_error", "warning", "nvme0n1")]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [NVME_ERROR],
+        [NVME_LOCKED, NVME_ERROR, NVME_ERROR],
+        [NVME_LOCKED, NVME_ERROR.replace("nvme0n1", "nvme1n1")],
+        [NVME_LOCKED, (2_000_000, NVME_ERROR)],
+        [NVME_LOCKED.replace("sc 0x86", "sc 0x81"), NVME_ERROR],
+        ["sd 0:0:1:0: [sdb] tag#12 Sense Key : Data Protect [current]", SAS_ERROR],
+        [SAS_LOCKED, "sd 0:0:1:0: [sdb] tag#13 Sense Key : Medium Error [current]"],
+    ],
+)
+def test_a_refusal_excuses_nothing_else(lines: list[str | tuple[int, str]]) -> None:
+    assert any(severity == "critical" for _, severity, _ in told(*lines))
+
+
 CORRECTED_BY_FIRMWARE = (
     "{1}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 1",
     "{1}[Hardware Error]: It has been corrected by h/w and requires no further action",
@@ -244,6 +280,27 @@ def test_a_usb_stick_condemns_nobody(kernel: Kernel, tmp_path: Path) -> None:
     log = log_of(kernel, tmp_path)
     kernel.say(0, "I/O error, dev sdb, sector 8")
     assert [(f.component, f.severity) for f in log.take(Names(tmp_path, INVENTORY))] == [("STICK-1", WARNING)]
+
+
+def test_a_usb_disk_that_came_after_the_inventory_condemns_nobody(kernel: Kernel, tmp_path: Path) -> None:
+    log = log_of(kernel, tmp_path)
+    kernel.say(0, "scsi host9: usb-storage 1-4:1.0", level=6)
+    kernel.say(1, "sd 9:0:0:0: [sdc] 2880 512-byte logical blocks: (1.47 MB/1.41 MiB)", level=5)
+    kernel.say(2, "sd 9:0:0:0: [sdc] Write Protect is on", level=5)
+    log.take(Names(tmp_path, INVENTORY))
+    kernel.say(3, "sdc: detected capacity change from 2880 to 0", level=6)
+    kernel.say(4, "I/O error, dev sdc, sector 0 op 0x0:(READ)")
+    found = {(f.code, f.component, f.severity) for f in log.take(Names(tmp_path, INVENTORY))}
+    assert found == {("system.part_gone", "sdc", WARNING), ("disk.io_error", "sdc", WARNING)}
+
+
+def test_a_disk_that_takes_the_name_of_a_stick_is_a_disk(kernel: Kernel, tmp_path: Path) -> None:
+    log = log_of(kernel, tmp_path)
+    kernel.say(0, "scsi host9: uas", level=6)
+    kernel.say(1, "sd 9:0:0:0: [sdc] Attached SCSI removable disk", level=5)
+    kernel.say(2, "sd 3:0:0:0: [sdc] Attached SCSI disk", level=5)
+    kernel.say(3, "I/O error, dev sdc, sector 0 op 0x0:(READ)")
+    assert [f.severity for f in log.take(Names(tmp_path, INVENTORY))] == [CRITICAL]
 
 
 def test_messages_that_were_overwritten_are_missed_aloud(kernel: Kernel, tmp_path: Path) -> None:

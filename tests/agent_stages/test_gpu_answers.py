@@ -69,6 +69,20 @@ def test_an_answer_that_is_no_number_is_not_zero_and_not_no_ecc(tag: str, words:
     assert tag in reason
 
 
+@pytest.mark.parametrize("tag", ["dram_uncorrectable", "sram_uncorrectable"])
+def test_a_count_that_is_absent_beside_one_that_is_a_number_was_not_read(tag: str, tmp_path: Path) -> None:
+    outcome, reason, codes = judged(tmp_path, changed("tesla-t4.xml", **{tag: "N/A"}))
+    assert (outcome, codes) == ("not_tested", [])
+    assert f"{tag}: N/A" in reason
+
+
+def test_rows_that_are_counted_must_tell_whether_they_wait(tmp_path: Path) -> None:
+    answers = {"remapped_row_pending": "N/A", "remapped_row_failure": "N/A"}
+    outcome, reason, codes = judged(tmp_path, changed("a10g.xml", **answers))
+    assert (outcome, codes) == ("not_tested", [])
+    assert "remapped_row_pending: N/A" in reason
+
+
 @pytest.mark.parametrize("words", ["ERR!", "[Unknown Error]", "Insufficient Permissions", "Driver Not Loaded"])
 def test_a_card_whose_every_counter_is_an_error_is_not_one_without_ecc(words: str, tmp_path: Path) -> None:
     text = re.sub(

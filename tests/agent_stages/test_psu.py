@@ -179,3 +179,8 @@ def test_what_a_supplys_second_sensor_predicts_is_not_lost(second: str, predicte
     (supply,) = supplies.power_supplies(rows)
     assert (supply.name, supply.present, supply.ok) == ("PS1", True, True)
     assert supply.predicted is predicted
+
+
+def test_a_row_that_was_cut_off_was_not_read() -> None:
+    rows = ipmitool.parse_sdr("PS1 Status       | C8h | ok  | 10.1 | Presence detected\nPS2 Sta")
+    assert [(row.name, row.status) for row in rows] == [("PS1 Status", "ok"), ("PS2 Sta", ipmitool.UNREAD)]

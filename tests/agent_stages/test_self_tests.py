@@ -398,3 +398,14 @@ def test_storage_is_not_tested_while_a_drives_test_has_no_end(drive: Script) -> 
 def begin(ctx: StageContext, name: str = INVENTORY.disks[0].name) -> drive_self_tests.Begun:
     one = drive_self_tests.Drive(smartctl.of_disk(name), name, "S1")
     return drive_self_tests.begin(ctx, one, smartctl.parse(json.dumps(ata(IDLE))), "short")
+
+
+@pytest.mark.parametrize("result", [10, 14])
+def test_a_result_that_no_standard_defines_was_not_read(result: int) -> None:
+    for drive in (nvme(0, (2, result)), ata(IDLE, (2, (result - 1) << 4, 100))):
+        test = smart_self_test.of(drive)
+        assert test.unread is not None and test.failure is None
+
+
+def test_an_entry_without_a_test_says_nothing() -> None:
+    assert smart_self_test.of(nvme(0, (2, 15))).unread is None

@@ -54,6 +54,7 @@ BAD = {
     "Silicon Motion's wear": (ssd(attribute(169, "Remaining_Lifetime_Perc", 0, value=100)), "smart.wear"),
     "smartctl 7.5's wear": (ssd(endurance_used={"current_percent": 100}), "smart.wear"),
     "spare without a threshold": (ssd(attribute(232, "Available_Reservd_Space", 0, value=4)), "smart.spare"),
+    "smartctl 7.5's spare without a threshold": (ssd(spare_available={"current_percent": 0}), "smart.spare"),
     "flash blocks by the hundred": (ssd(attribute(5, "Reallocated_Sector_Ct", 700)), "smart.retired_blocks"),
     "no rotation rate: as a hard disk": (
         ata(attribute(5, "Reallocated_Sector_Ct", 12), rpm=None), "smart.reallocated_sectors"

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from agent.counters.kernel.kmsg_record import Hit, Record
 from agent.counters.kernel.machine_checks import Reports
+from agent.counters.kernel.refusals import Refusals
 from agent.counters.kernel.rules import IGNORED, read
 from agent.parsing import count
 
@@ -32,6 +33,7 @@ class Classifier:
 
     def __init__(self) -> None:
         self._reports = Reports()
+        self._refusals = Refusals()
 
     def look(self, record: Record) -> list[Hit]:
         """What a record of the kernel says about the hardware, if anything. Lines that programs wrote are ignored."""
@@ -42,7 +44,7 @@ class Classifier:
         reported = self._reports.look(record)
         if reported is not None:
             return reported
-        hit = read(record)
+        hit = self._refusals.look(record, read(record))
         return [hit] if hit else []
 
     def flush(self) -> list[Hit]:

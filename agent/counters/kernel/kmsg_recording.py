@@ -6,12 +6,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from agent.contract.wire import Disk, Finding, Inventory
+from agent.contract.wire import Finding
 from agent.counters.component_names import Names
 from agent.counters.kernel.kernel_findings import Tallies
 from agent.counters.kernel.kmsg import Classifier, parse
 from agent.counters.kernel.kmsg_record import Record
 from agent.counters.kernel.machine_checks import AT_BOOT_US
+from agent.counters.kernel.usb_disks import UsbDisks
 
 # The time of a line without a time stamp: it is unknown whether the line is from the boot.
 LATER_US = 6 * AT_BOOT_US
@@ -51,8 +52,6 @@ _NAMED = re.compile(
     r" <(?:/?TASK|/?IRQ|/?NMI)>$|---\[ |Run /\w|Adding \d+k swap on |device \S{1,16} (?:entered|left) |"
     r"Emulex LightPulse |Freeing "
 )
-_USB_HOST = re.compile(r"\bscsi host(?P<host>\d{1,5}): (?:usb-storage|uas)\b")
-_SCSI_DISK = re.compile(r"\bsd (?P<host>\d{1,5}):\d+:\d+:\d+: \[(?P<name>sd[a-z]{1,4})\]")
 # Messages of tools that could not read the log.
 _NO_LOG = re.compile(r"(?:-?(?:ba|da|z)?sh|sudo|dmesg|journalctl|cat|tail): |-- |Hint: |No journal files|No entries")
 
@@ -62,11 +61,12 @@ def findings(text: str, names: Names) -> list[Finding] | None:
     # Mails and web pages have no-break spaces in place of blanks.
     text = text.replace("\xa0", " ")
     lines = records(text)
-    classifier, tallies = Classifier(), Tallies()
+    classifier, tallies, usb = Classifier(), Tallies(), UsbDisks()
     for record in lines:
+        usb.look(record)
         tallies.add(classifier.look(record))
     tallies.add(classifier.flush())
-    found = tallies.take(names if names.inventory else replace(names, inventory=_usb_disks(lines)))
+    found = tallies.take(replace(names, usb=usb.names))
     has_log = found or any(_NAMED.match(record.text) for record in lines) or _has_stamps(text)
     return found if has_log else None
 
@@ -74,13 +74,6 @@ def findings(text: str, names: Names) -> list[Finding] | None:
 def _has_stamps(text: str) -> bool:
     """Whether the kernel's own time or level stands before the line. Then the line is the kernel's."""
     return any(_RAW.match(line) or _PRIORITY.match(line) or _UPTIME.match(line) for line in text.splitlines())
-
-
-def _usb_disks(lines: list[Record]) -> Inventory:
-    """The disks that the log itself reports as USB disks."""
-    hosts = {match["host"] for record in lines if (match := _USB_HOST.search(record.text))}
-    attached = [match for record in lines if (match := _SCSI_DISK.search(record.text))]
-    return Inventory(disks=[Disk(one["name"], "", "", "usb", 0) for one in attached if one["host"] in hosts])
 
 
 def records(text: str) -> list[Record]:

@@ -7,6 +7,7 @@ import os
 import selectors
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from agent import findings
@@ -16,6 +17,7 @@ from agent.counters.kernel.kernel_findings import Tallies
 from agent.counters.kernel.kmsg import Classifier, parse
 from agent.counters.kernel.kmsg_record import Record
 from agent.counters.kernel.machine_checks import belongs_to_a_report
+from agent.counters.kernel.usb_disks import UsbDisks
 from agent.host.spool import write_whole
 
 KMSG = "/dev/kmsg"
@@ -32,6 +34,7 @@ class KernelLog:
         self.state, self.say = state, say
         self._lock = threading.Lock()
         self._classify = Classifier()
+        self._usb = UsbDisks()
         self._tallies = Tallies()
         self._lost = 0
         self._repeated = 0
@@ -61,7 +64,8 @@ class KernelLog:
             tallies, self._tallies = self._tallies, Tallies()
             lost, self._lost = self._lost, 0
             self._taken_seq = self._last_seq
-        return _gap(lost) + tallies.take(names)
+            usb = self._usb.names
+        return _gap(lost) + tallies.take(replace(names, usb=usb))
 
     def commit(self) -> None:
         """Store the position after the last `take`. An agent that is started again in this boot continues there."""
@@ -96,6 +100,7 @@ class KernelLog:
                 self._take_in(record)
 
     def _take_in(self, record: Record) -> None:
+        self._usb.look(record)
         if record.seq <= self._last_seq:
             return
         self._lost += record.seq - self._last_seq - 1

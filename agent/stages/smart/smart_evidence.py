@@ -11,9 +11,6 @@ from agent.probes.smart_attributes import NOW, Attribute
 from agent.reports import checks
 from agent.reports.checks import Limit
 
-_OF_FLASH = frozenset({
-    smart_meanings.LIFE_LEFT, smart_meanings.LIFE_USED, smart_meanings.SPARE_LEFT, smart_meanings.FLIPS,
-})  # fmt: skip
 # Attributes that say nothing about a flash drive's cells: cable, power, host, and a spindle that it does not have.
 _NOT_OF_FLASH = frozenset({
     smart_meanings.CRC, smart_meanings.TIMEOUTS, smart_meanings.SPIN, "smart.error_log",
@@ -85,6 +82,10 @@ def _not_known(smart: smartctl.Smart) -> Iterator[str]:
             yield f"{number} {one.name}: not known what it counts on this model"
         elif one.meaning.what == smart_meanings.WRITE_PROTECTED and not smart_meanings.is_state(one.count or 0):
             yield f"{number} {one.name} is {one.count}, which is no state, and not known what it is on this model"
+        elif one.meaning.what == smart_meanings.LIFE_USED and one.count is not None and smart_wear.used_by(one) is None:
+            yield f"{number} {one.name} is {one.count}, which is no percentage"
+        elif one.meaning.what == smart_meanings.HELIUM and one.value is None:
+            yield f"{number} {one.name}: its level was not read"
         elif one.failed == NOW and not one.prefailure and one.meaning.what == smart_meanings.NOTHING:
             yield f"{number} {one.name} is at its threshold, and not known what it is on this model"
 
@@ -97,10 +98,15 @@ def _tells_of_wear(smart: smartctl.Smart, counted: dict[str, int]) -> bool:
 
 
 def _is_judged(one: Attribute) -> bool:
+    """Whether the value by which this attribute is judged was read."""
     what = one.meaning.what
-    if what == smart_meanings.SPARE_LEFT and one.is_blank:
-        return False
-    return what in _OF_FLASH or (what == smart_meanings.FAILURE_TO_COME and bool(one.threshold))
+    if what in (smart_meanings.LIFE_LEFT, smart_meanings.LIFE_USED):
+        return smart_wear.used_by(one) is not None
+    if what == smart_meanings.SPARE_LEFT:
+        return not one.is_blank and (smart_wear.percent(one.value) is not None or bool(one.threshold))
+    if what == smart_meanings.FLIPS:
+        return one.count is not None
+    return what == smart_meanings.FAILURE_TO_COME and bool(one.threshold)
 
 
 def _nvme(smart: smartctl.Smart) -> list[str]:

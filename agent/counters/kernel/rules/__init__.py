@@ -33,7 +33,7 @@ _OF_NICS = (
     "recovery mode", "adapter removed",
     "error detected", "error occurred", "fatal error", "failed with error", "ecc err", "dma status error",
     "failed to read reg", "hardware error", "hardware initialization", "going to be reset",
-    "init pci failed", "mdi error",
+    "init pci failed", "mdi error", "reset event",
 )  # fmt: skip
 _OF_SYSTEM = (
     "bug", "lockup", "rcu", "thermal", "temperature", "modulated", "segfault", "protection", "trap ", "bad frame",

@@ -59,6 +59,8 @@ PATTERNS = (
     warning("disk.controller_error", rf"{_NVME}[\w/ ]{{1,40}}\(0x[0-9a-f]+\).{{0,100}}\(sct 0x0 / sc 0x6\)"),
     # An answer to a command that was never sent: the drive's firmware, or data lost on the way.
     critical("disk.controller_error", rf"{_NVME}(?:invalid id \d+ completed on queue|request 0x[0-9a-f]+ genctr)"),
+    # The drive had completed the command, and its interrupt was lost: by the board as often as by the drive.
+    warning("disk.controller_error", rf"{_NVME}I/O .{{0,80}}\btimeout, completion polled"),
     critical("disk.controller_error", r"\bblock (?P<blk>nvme\d+n\d+): no available path - failing I/O"),
     critical(
         "disk.controller_error",

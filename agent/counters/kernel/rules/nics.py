@@ -64,7 +64,9 @@ PATTERNS = (
         rf"{_BNX2X}(?:MC assert!|driver assert|FW failed to respond|FATAL HW block attention|HW block parity "
         "attention)",
     ),
-    critical("nic.stopped", r"\bbnxt_en .{0,120}fatal (?:condition|error)"),
+    # The firmware starts again by itself. (bnxt.c; older kernels write "Firmware fatal reset event".)
+    critical("nic.stopped", r"\bbnxt_en .{0,120}(?<!non-)fatal (?:condition|error|firmware reset|reset event)"),
+    warning("nic.card", r"\bbnxt_en .{0,120}non-fatal (?:condition|error|firmware reset|reset event)"),
     critical(
         "nic.stopped", r"temperature has (?:gone above|crossed) the (?:critical|fatal|shutdown) thermal threshold"
     ),
