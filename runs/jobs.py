@@ -7,6 +7,8 @@ A try that raises, is killed, or takes too long has failed. After `most_tries` o
 somebody asks for it again. A full disk or a locked database does not count as a try, if the job may be tried again: it
 waits a minute.
 
+Times are those of the database's clock, since several machines look after the same jobs.
+
 django-q2 may start a try twice, after a process was killed. So each try has a number and begins once. A job that is
 tried again may have done half of its work before, or all of it: the function that it calls must allow for that.
 """
@@ -26,7 +28,6 @@ from typing import Any
 from django.conf import settings
 from django.db import DatabaseError, OperationalError, close_old_connections, connection, transaction
 from django.db.models import F, Q
-from django.utils import timezone
 from django.utils.module_loading import import_string
 from django_q.exceptions import TimeoutException
 from django_q.tasks import async_task
@@ -35,6 +36,7 @@ from hosts.readable import readable
 from runs.bench import problems as bench
 from runs.bench import process
 from runs.bench.problems import Problem
+from runs.database import clock
 from runs.models import Actor, Job, Run, RunEvent
 
 log = logging.getLogger("vetting.jobs")
@@ -79,16 +81,16 @@ def ask(kind: Kind, *args: int | list[int], run_id: int | None = None) -> None:
     with all its tries. If it runs, it goes on."""
     fields = {
         "title": kind.title, "limit_s": kind.limit_s, "most_tries": kind.most_tries, "is_long": kind.is_long,
-        "run_id": run_id, "due_at": timezone.now(),
+        "run_id": run_id, "due_at": clock.read(),
     }  # fmt: skip
     job, is_new = Job.objects.get_or_create(call=kind.call, args=json.dumps(args), defaults=fields)
     if not is_new:
-        Job.objects.filter(pk=job.pk, handed_at=None).update(due_at=timezone.now(), tries=0)
+        Job.objects.filter(pk=job.pk, handed_at=None).update(due_at=clock.read(), tries=0)
 
 
 def tick() -> None:
     """Note the tries whose process ended, hand out what is due while processes are free, report what was put aside."""
-    now = timezone.now()
+    now = clock.read()
     for job in Job.objects.exclude(handed_at=None):
         _look_after(job, now)
     for job in _next_in_line(now):
@@ -105,7 +107,7 @@ def work(job_id: int, number: int) -> str:
     """
     mine = Job.objects.filter(pk=job_id, number=number).exclude(handed_at=None)
     job, holder = mine.filter(started_at=None).first(), process.mine()
-    if job is None or mine.filter(started_at=None).update(started_at=timezone.now(), holder=holder) != 1:
+    if job is None or mine.filter(started_at=None).update(started_at=clock.read(), holder=holder) != 1:
         return "no longer wanted"
     until = time.monotonic() + job.limit_s
     try:
@@ -143,7 +145,7 @@ def _done(job: Job, *, is_over: bool) -> None:
     if is_over:
         _in_hand(job).delete()
     else:
-        _in_hand(job).update(handed_at=None, started_at=None, due_at=timezone.now(), tries=0, problem="")
+        _in_hand(job).update(handed_at=None, started_at=None, due_at=clock.read(), tries=0, problem="")
 
 
 def problems() -> list[Problem]:
@@ -184,7 +186,7 @@ def _hand_out(job: Job) -> None:
     """Count the number of the try, then queue the call: two statements. If the second is lost, nobody begins the try,
     and it is handed out again. Two machines can do this at once: one of them counts the number."""
     mine = Job.objects.filter(pk=job.pk, number=job.number, handed_at=None)
-    if mine.update(number=F("number") + 1, handed_at=timezone.now(), started_at=None, holder=process.here()) == 1:
+    if mine.update(number=F("number") + 1, handed_at=clock.read(), started_at=None, holder=process.here()) == 1:
         enqueue(WORK, job.pk, job.number + 1, limit_s=job.limit_s)
 
 
@@ -204,7 +206,7 @@ def _failed(job: Job, why: str, *, counts: bool = True) -> None:
     """Note a failed try and when the next one is due. After the last try, put the job aside."""
     may_wait, why = not counts and job.most_tries > 1, readable(why)  # an error may quote anything
     tries = job.tries + (not may_wait)
-    is_put_aside, now = tries >= job.most_tries, timezone.now()
+    is_put_aside, now = tries >= job.most_tries, clock.read()
     after_s = AGAIN_AFTER_S[min(max(tries, 1), len(AGAIN_AFTER_S)) - 1]
     noted = _in_hand(job).update(
         handed_at=None, started_at=None, tries=tries, problem=why, failed_at=now,

@@ -19,6 +19,7 @@ from django_q.models import OrmQ
 from runs import jobs, reporting
 from runs.bench import problems as bench
 from runs.bench import process
+from runs.database import clock
 from runs.jobs import Kind
 from runs.models import Job, Run, RunEvent
 from runs.reports import write as report
@@ -258,3 +259,14 @@ def test_a_reason_that_no_database_takes_is_made_readable(
     fails(monkeypatch, ValueError("a\0b \ud800"))
     do_jobs()
     assert Job.objects.get().problem == "ValueError: ab \\ud800"
+
+
+def test_a_machine_whose_clock_is_wrong_takes_no_job_from_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs.ask(SHORT, 1)
+    Job.objects.update(handed_at=clock.read(), started_at=clock.read(), number=1, holder="another/1/2")
+    theirs = timezone.now
+    monkeypatch.setattr(clock, "read", theirs)
+    monkeypatch.setattr(timezone, "now", lambda: theirs() + timedelta(minutes=10))
+    jobs.tick()
+    job = Job.objects.get()
+    assert (job.tries, job.problem) == (0, "") and job.handed_at is not None
