@@ -75,11 +75,11 @@ def measurements(boot: Boot, message: wire.SensorBatch, address: str) -> wire.Ac
     if message.seq > boot.sensor_seq:
         Run.objects.filter(pk=run.pk).update(sensor_seq=F("sensor_seq") + 1)
         if Boot.objects.filter(pk=boot.pk, sensor_seq__lt=message.seq).update(sensor_seq=message.seq):
+            _check_limits(run, message.measurements)  # before they are stored: it looks for the samples before these
             if has_room(run):
                 measured.store([(run.pk, message.measurements)])
             else:
                 left_out.count_more(run, "measurements", len(message.measurements))
-            _check_limits(run, message.measurements)
     return wire.Accepted(max(message.seq, boot.sensor_seq))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from datetime import timedelta
 
@@ -12,6 +13,8 @@ from django.utils import timezone
 from runs import jobs
 from runs.measurements import rollup
 from runs.models import Lease, MeasurementBatch
+
+log = logging.getLogger("vetting.jobs")
 
 # Each time rewrites a row of 1 kB for every series that is measured. Whoever reads adds what came since.
 EVERY = timedelta(minutes=5)
@@ -53,13 +56,24 @@ def roll_up_all(until: float = float("inf")) -> bool:
         step = min(position + STEP, newest)
         batches = MeasurementBatch.objects.filter(pk__gt=position, pk__lte=step)
         for run_id in batches.order_by().values_list("run_id", flat=True).distinct():
-            while rollup.roll_up(run_id):
-                if time.monotonic() > until:
-                    return True
+            if _roll_up(run_id, until):
+                return True
         Lease.objects.filter(name=Lease.ROLL_UP).update(position=step)
         position = step
         if time.monotonic() > until:
             return position < newest
+    return False
+
+
+def _roll_up(run_id: int, until: float) -> bool:
+    """Roll up this run. Returns whether the time is over before its end. Values that can't be rolled up stay as they
+    are, and stop no other run."""
+    try:
+        while rollup.roll_up(run_id):
+            if time.monotonic() > until:
+                return True
+    except rollup.UNFIT:
+        log.exception("the measurements of run %s can't be rolled up: they are read one by one", run_id)
     return False
 
 

@@ -74,9 +74,9 @@ def is_kept(run_id: int) -> bool:
 
 def curves(run: Run, series: Iterable[int], start_s: int, end_s: int, step_s: int) -> Curves:
     """Series → bucket (time divided by `step_s`) → its values, from `start_s` on. From there to `end_s`, what is short
-    or asks for less than minutes is read from the batches, all else from the hours."""
+    or asks for less than minutes is read from the batches if they are kept, all else from the hours."""
     found: Curves = {pk: {} for pk in series}
-    if step_s % MINUTE_S or end_s - start_s <= RAW_S:
+    if step_s % MINUTE_S or (end_s - start_s <= RAW_S and is_kept(run.pk)):
         raw = MeasurementBatch.objects.filter(run=run, last_ms__gte=start_s * 1000).order_by()
         for first, packed in raw.values_list("first_ms", "samples").iterator():
             _add_batch(found, first, packed, start_s * 1000, step_s * 1000)

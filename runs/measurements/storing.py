@@ -20,6 +20,8 @@ Sample = tuple[Key, int, float]
 
 # Some 15 minutes of a host: a slow sensor is read every minute.
 LOOK_BACK = 200
+# No sensor measures so much. A larger value is stored as this one, so that no sum of a run's values overflows.
+MOST = 1e290
 _WEEK_S = 7 * 86400
 _COLUMNS = ("run_id", "first_ms", "last_ms", "hottest", "samples")
 INSERT = f"INSERT INTO {MeasurementBatch._meta.db_table} ({', '.join(_COLUMNS)}) VALUES (%s, %s, %s, %s, %s)"
@@ -71,7 +73,8 @@ def _row(run: int, batch: Sequence[Sample], ids: Ids) -> tuple[Any, ...]:
     times = [at for _, at, _ in batch]
     first = min(times)
     hottest = max((value for key, _, value in batch if key[1] == "temp"), default=None)
-    return run, first, max(times), hottest, packing.pack(first, [(ids[key], at, value) for key, at, value in batch])
+    samples = [(ids[key], at, max(-MOST, min(value, MOST))) for key, at, value in batch]
+    return run, first, max(times), hottest, packing.pack(first, samples)
 
 
 def _ids(run_id: int, keys: Iterable[Key]) -> dict[Key, int]:

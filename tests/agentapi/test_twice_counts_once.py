@@ -71,10 +71,20 @@ def test_a_limit_is_broken_by_two_samples_in_a_row_also_of_two_batches(talker: T
     assert [finding.value for finding in run.findings.all()] == [100.0]
 
 
-def _measure(talker: Talker, *values: float, first: int = 1) -> None:
+def test_one_sample_of_a_host_whose_clock_is_wrong_is_one(talker: Talker, run: Run) -> None:
+    Run.objects.filter(pk=run.pk).update(profile=run.profile | {"sensors": {"cpu_temp_max_c": 98}})
+    intake._sensor_limits.cache_clear()
+    talker.boot_and_claim()
+    for seq in range(1, 20, 2):
+        _measure(talker, 127.0, 60.0, first=seq, since=0.0)
+    assert not run.findings.exists()
+
+
+def _measure(talker: Talker, *values: float, first: int = 1, since: float | None = None) -> None:
     """A batch for each, the samples 2 s apart."""
+    begin = time.time() - 60 if since is None else since
     for seq, value in enumerate(values, start=first):
-        measured = wire.Measurement(time.time() - 60 + 2 * seq, "cpu", "CPU0", "temp", value, "C")
+        measured = wire.Measurement(begin + 2 * seq, "cpu", "CPU0", "temp", value, "C")
         talker.post("sensor", wire.SensorBatch("boot-1", seq, [measured]), wire.Accepted)
 
 

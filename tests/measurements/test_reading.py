@@ -157,3 +157,13 @@ def test_a_dashboard_tile_has_the_highest_temperature_of_the_last_minute() -> No
     rows.measured(run, 4000.0, at=now, name="fan", unit="rpm", component_kind="fan")
     (tile,) = tiles.of_runs([run.pk])
     assert tile.hottest_c == 73.5
+
+
+def test_a_short_run_keeps_its_curves_without_its_single_values() -> None:
+    run, _ = a_run_of(0.2, 20, everything)
+    Run.objects.filter(pk=run.pk).update(ended_at=timezone.now(), state=State.COMPLETED)
+    run.refresh_from_db()
+    before = series.series(run)
+    removing.remove_values(run.pk)
+    after = series.series(run)
+    assert {chart["name"] for chart in after["charts"]} == {chart["name"] for chart in before["charts"]} != set()

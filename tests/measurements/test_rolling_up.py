@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from runs import retention, rolling_up
-from runs.measurements import reading, rollup
+from runs.measurements import reading, rollup, storing
 from runs.models import Job, Lease, MeasurementBatch, Run, SeriesHour
 from tests import factories, rows
 from tests.work import do_jobs
@@ -76,3 +76,28 @@ def test_single_values_stay_for_ever_unless_the_operator_says_otherwise(runs: li
     assert reading.count() == before
     (figures,), _ = reading.figures(runs[0], 10)
     assert figures[1] == (6, 40.0, 50.0, 273.0)
+
+
+def test_values_without_measure_stop_nobodys_roll_up(runs: list[Run]) -> None:
+    at = timezone.now() - timedelta(days=41)
+    rows.measured(runs[0], 1.7e308, 1.7e308, at=at.replace(minute=0), component="mad")
+    rows.measured(runs[0], -1.7e308, -1.7e308, at=at.replace(minute=1), component="mad")
+    assert not rolling_up.roll_up_all()
+    figures = {key[1]: one for key, one in reading.figures(runs[0], 10)[0]}
+    assert figures["mad"].total == 0.0 and figures["CPU0"].number == 6
+
+
+def test_a_run_whose_values_can_not_be_rolled_up_stops_no_other(
+    runs: list[Run], settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(storing, "MOST", 1.8e308)
+    at = timezone.now() - timedelta(days=41)
+    rows.measured(runs[0], 1.7e308, 1.7e308, at=at.replace(minute=0), component="mad")
+    rows.measured(runs[0], -1.7e308, -1.7e308, at=at.replace(minute=1), component="mad")
+    settings.VETTING = config.parse({"measurements": {"keep_every_value_days": 30}}, "test")
+    assert not rolling_up.roll_up_all()
+    newest = MeasurementBatch.objects.filter(run=runs[1]).latest("pk").pk
+    assert Run.objects.get(pk=runs[1].pk).rolled_up_to == newest
+    assert f"run {runs[0].pk} can't be rolled up" in caplog.text
+    retention.sweep_a_while()
+    assert (reading.count(run_id=runs[0].pk), reading.count(run_id=runs[1].pk)) == (10, 0)
