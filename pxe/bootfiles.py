@@ -1,14 +1,14 @@
 """The boot files' own HTTP listener: GET and HEAD of a fixed table, sent by the kernel (`sendfile`).
 
 daphne does not hold back a sender whose client is slow: it would keep a whole image in memory per host. This
-listener keeps nothing; a client that takes nothing for a while is cut off and asks again. It runs in an event
-loop and thread of its own beside daphne, which has no start-up hook: `start_in_background()` at the end of
-asgi.py. The thread holds Python's lock for microseconds per piece, so heartbeats do not wait for it.
+listener keeps nothing; a client that takes nothing for a while is cut off and asks again. It runs in threads of its
+own beside daphne, which has no start-up hook: `start_in_background()` at the end of asgi.py. A thread for each client
+that waits in `sendfile` moves as many bytes as nginx; an event loop, which wakes up for each part that fits into the
+socket's buffer, moved two thirds. It holds Python's lock for microseconds per piece, so heartbeats do not wait for it.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import socket
@@ -39,6 +39,8 @@ MAX_CLIENTS = 256
 MAX_CLIENTS_EACH = 32
 BACKLOG = 128
 REBIND_S = 5.0
+# How often it is looked for clients that are to be cut off.
+LOOK_S = 0.25
 
 
 def table() -> dict[str, Callable[[], Path]]:
@@ -96,86 +98,141 @@ def _number(values: list[str] | None) -> int:
     return int(values[0]) if values and values[0].isascii() and values[0].isdigit() and len(values[0]) < 16 else 0
 
 
+class Client:
+    """One connection. It is cut off at `until`, on the monotonic clock."""
+
+    def __init__(self, sock: socket.socket, address: str) -> None:
+        self.sock, self.address = sock, address
+        self.is_cut_off = False
+        self.give(HEADER_TIMEOUT_S)
+
+    def give(self, seconds: float) -> None:
+        self.until = time.monotonic() + seconds
+
+    def cut_off(self) -> None:
+        """Any thread: end what the client's own thread waits for."""
+        self.is_cut_off = True
+        with suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+
+
 class Listener:
-    """Serves `table()` on one socket until its task is cancelled."""
+    """Serves `table()` on one socket until it is closed. Each client has a thread, which waits in the kernel while the
+    client takes a piece."""
 
     def __init__(self, sock: socket.socket, piece_timeout_s: float = PIECE_TIMEOUT_S) -> None:
         self.sock = sock
         self.piece_timeout_s = piece_timeout_s
-        self.clients: set[asyncio.Task[None]] = set()
+        self.clients: set[Client] = set()
         self.allowed = Allowance("connections for boot files", MAX_CLIENTS_EACH, MAX_CLIENTS, "pxe/bootfiles.py")
         self.told = OnceAMinute()
+        self._lock = threading.Lock()
+        self._is_closed = False
 
-    async def serve(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                client, address = await loop.sock_accept(self.sock)
-            except OSError as error:
-                # No descriptor is free: clients that are being served go on and free theirs.
-                log.warning("boot files: cannot accept a client (%s)", error)
-                await asyncio.sleep(1)
-                continue
-            if not self.allowed.take(address[0]):
-                client.close()
-                continue
-            task = loop.create_task(self._client(client, address[0]))
-            self.clients.add(task)
-            task.add_done_callback(self.clients.discard)
+    def close(self) -> None:
+        """Any thread: end `serve`, and all clients."""
+        self._is_closed = True
+        with suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+        for client in list(self.clients):
+            client.cut_off()
 
-    async def _client(self, client: socket.socket, address: str) -> None:
-        with client:
-            client.setblocking(False)
+    def serve(self) -> None:
+        while not self._is_closed:
+            self.sock.settimeout(LOOK_S if self.clients else None)
             try:
-                await self._answer(client, address)
+                sock, address = self.sock.accept()
             except TimeoutError:
-                self.told.warn(address, f"boot files: {address} sent no request, or took nothing any more: cut off")
+                self._cut_off_late_ones()
+                continue
             except OSError as error:
-                log.info("boot files: %s went away (%s)", address, error.strerror)
-            finally:
-                self.allowed.give_back(address)
+                if not self._is_closed:  # no descriptor is free: clients that are being served go on and free theirs
+                    log.warning("boot files: cannot accept a client (%s)", error)
+                    time.sleep(1)
+                continue
+            self._cut_off_late_ones()
+            self._take(sock, address[0])
 
-    async def _answer(self, client: socket.socket, address: str) -> None:
+    def _cut_off_late_ones(self) -> None:
+        now = time.monotonic()
+        with self._lock:
+            late = [client for client in self.clients if now > client.until]
+        for client in late:
+            client.cut_off()
+
+    def _take(self, sock: socket.socket, address: str) -> None:
+        with self._lock:
+            is_allowed = self.allowed.take(address)
+        if not is_allowed:
+            sock.close()
+            return
+        client = Client(sock, address)
+        with self._lock:
+            self.clients.add(client)
         try:
-            request = parse(await _read_head(client))
-            file = await asyncio.to_thread(_open, request.path)
-        except BadRequest as bad:
-            return await _say(client, str(bad))
-        except FileNotFoundError as gone:
-            log.warning("boot files: %s asked for %s: %s", address, request.path, gone)
-            return await _say(client, "404 Not Found", f"{gone}\n")
-        with file:
-            await self._send(client, address, request, file)
+            threading.Thread(target=self._client, args=(client,), name=f"boot-files-{address}", daemon=True).start()
+        except RuntimeError as error:
+            log.warning("boot files: no thread for %s (%s)", address, error)
+            self._forget(client)
 
-    async def _send(self, client: socket.socket, address: str, request: Request, file: BinaryIO) -> None:
-        loop = asyncio.get_running_loop()
+    def _client(self, client: Client) -> None:
+        try:
+            self._answer(client)
+        except OSError as error:
+            if not client.is_cut_off:
+                log.info("boot files: %s went away (%s)", client.address, error.strerror)
+        finally:
+            if client.is_cut_off and not self._is_closed:
+                why = f"boot files: {client.address} sent no request, or took nothing any more: cut off"
+                self.told.warn(client.address, why)
+            self._forget(client)
+
+    def _forget(self, client: Client) -> None:
+        client.sock.close()
+        with self._lock:
+            self.clients.discard(client)
+            self.allowed.give_back(client.address)
+
+    def _answer(self, client: Client) -> None:
+        try:
+            request = parse(_read_head(client.sock))
+            file = _open(request.path)
+        except BadRequest as bad:
+            return _say(client.sock, str(bad))
+        except FileNotFoundError as gone:
+            log.warning("boot files: %s asked for %s: %s", client.address, request.path, gone)
+            return _say(client.sock, "404 Not Found", f"{gone}\n")
+        with file:
+            self._send(client, request, file)
+
+    def _send(self, client: Client, request: Request, file: BinaryIO) -> None:
         began, facts = time.monotonic(), os.fstat(file.fileno())
         etag = f'"{facts.st_mtime_ns:x}-{facts.st_size:x}"'
-        await asyncio.wait_for(loop.sock_sendall(client, _head("200 OK", facts.st_size, etag)), HEADER_TIMEOUT_S)
+        client.sock.sendall(_head("200 OK", facts.st_size, etag))
         if request.method == "HEAD":
             return
         sent = 0
         while sent < facts.st_size:
-            count = min(PIECE_BYTES, facts.st_size - sent)
-            piece = loop.sock_sendfile(client, file, sent, count, fallback=False)
-            sent += (done := await asyncio.wait_for(piece, self.piece_timeout_s))
+            client.give(self.piece_timeout_s)
+            done = os.sendfile(client.sock.fileno(), file.fileno(), sent, min(PIECE_BYTES, facts.st_size - sent))
             if not done:
                 raise ConnectionAbortedError(0, f"{request.path} became shorter while it was sent")
+            sent += done
         took_s = time.monotonic() - began
-        log.info("boot files: %s to %s, %.1f MB in %.1f s", request.path, address, sent / 1e6, took_s)
-        rungs.file_sent(request.path, request.run, request.boot, f"{sent / 1e6:.1f} MB in {took_s:.1f} s to {address}")
+        log.info("boot files: %s to %s, %.1f MB in %.1f s", request.path, client.address, sent / 1e6, took_s)
+        sentence = f"{sent / 1e6:.1f} MB in {took_s:.1f} s to {client.address}"
+        rungs.file_sent(request.path, request.run, request.boot, sentence)
 
 
-async def _read_head(client: socket.socket) -> bytes:
-    async with asyncio.timeout(HEADER_TIMEOUT_S):
-        head = b""
-        while b"\r\n\r\n" not in head:
-            data = await asyncio.get_running_loop().sock_recv(client, HEADER_LIMIT_BYTES)
-            if not data:
-                raise BadRequest("400 Bad Request")
-            head += data
-            if len(head) > HEADER_LIMIT_BYTES:
-                raise BadRequest("431 Request Header Fields Too Large")
+def _read_head(sock: socket.socket) -> bytes:
+    head = b""
+    while b"\r\n\r\n" not in head:
+        data = sock.recv(HEADER_LIMIT_BYTES)
+        if not data:
+            raise BadRequest("400 Bad Request")
+        head += data
+        if len(head) > HEADER_LIMIT_BYTES:
+            raise BadRequest("431 Request Header Fields Too Large")
     return head
 
 
@@ -198,10 +255,9 @@ def _head(status: str, length: int, etag: str = "") -> bytes:
     ).encode()
 
 
-async def _say(client: socket.socket, status: str, text: str = "") -> None:
+def _say(sock: socket.socket, status: str, text: str = "") -> None:
     body = text.encode()
-    sending = asyncio.get_running_loop().sock_sendall(client, _head(status, len(body)) + body)
-    await asyncio.wait_for(sending, HEADER_TIMEOUT_S)
+    sock.sendall(_head(status, len(body)) + body)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -214,11 +270,10 @@ def bind(host: str, port: int) -> socket.socket:
         sock.close()
         raise OSError(error.errno, f"{host} port {port}: {error.strerror}") from None
     sock.listen(BACKLOG)
-    sock.setblocking(False)
     return sock
 
 
-async def run() -> None:
+def run() -> None:
     """Listen for ever. While the port is taken (the process before us is still ending), try again."""
     web = settings.VETTING.web
     while True:
@@ -228,19 +283,14 @@ async def run() -> None:
             log.error(
                 "boot files: cannot listen on %s; no host can boot: free it, or change web.boot_port", error.strerror
             )
-            await asyncio.sleep(REBIND_S)
+            time.sleep(REBIND_S)
             continue
         with sock:
-            await Listener(sock).serve()
+            Listener(sock).serve()
 
 
 def start_in_background() -> threading.Thread:
     """Start the listener beside the web server. A daemon thread: it ends with the process."""
-    thread = threading.Thread(target=_run_until_the_end, name="boot-files", daemon=True)
+    thread = threading.Thread(target=run, name="boot-files", daemon=True)
     thread.start()
     return thread
-
-
-def _run_until_the_end() -> None:
-    with suppress(KeyboardInterrupt):
-        asyncio.run(run())

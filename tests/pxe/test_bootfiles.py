@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import select
 import socket
@@ -30,16 +29,12 @@ Bench = Callable[..., Paths]
 def listener(bench: Bench) -> Iterator[Listener]:
     """In a thread of its own, as beside the web server; slow clients are cut off after half a second."""
     listener = Listener(bootfiles.bind("127.0.0.1", 0), piece_timeout_s=0.5)
-    loop = asyncio.new_event_loop()
-    serving = loop.create_task(listener.serve())
-    thread = threading.Thread(target=loop.run_forever)
+    thread = threading.Thread(target=listener.serve)
     thread.start()
     yield listener
-    loop.call_soon_threadsafe(serving.cancel)
-    loop.call_soon_threadsafe(loop.stop)
+    listener.close()
     thread.join(5)
     listener.sock.close()
-    loop.close()
 
 
 @pytest.fixture
