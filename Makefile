@@ -22,7 +22,8 @@ help:
 	@echo "make fuzz [SECONDS=S] [SEED=N]  generated calls, and walks of operators, agents and time; ten minutes, another seed each time"
 	@echo "make sbom                   what it consists of, as CycloneDX, into var/sbom"
 	@echo "make audit                  asks an advisory database about the locked packages; status 3: not audited"
-	@echo "make lint, lock, docs, bench"
+	@echo "make bench [FORM=full] [ROUNDS=N] [PAGE=1]  all benchmarks, each figure beside its mark (docs/benchmarks.md)"
+	@echo "make lint, lock, docs"
 
 demo:
 	@scripts/prepare demo
@@ -93,8 +94,9 @@ chaos: venv
 	@$(AS_ROOT) $(PYTHON) -m tests.chaos --seeds $(or $(SEEDS),10) --first $(or $(FIRST),1) --seconds $(or $(SECONDS),10) --jobs $(or $(JOBS),1) \
 		--database $(or $(DATABASE),sqlite) $(if $(UNBOUNDED),--unbounded)
 
-bench: venv
-	$(PYTHON) -m tests.bench
+bench:
+	@scripts/prepare bench >&2
+	@$(AS_ROOT) $(PYTHON) -m tests.bench $(or $(FORM),short) --rounds $(or $(ROUNDS),3) $(if $(PAGE),--page) --json
 
 worlds: venv
 	$(PYTHON) -m tests.agent_stages.campaign --worlds $(or $(WORLDS),20000) --seed $(or $(SEED),0)

@@ -6,11 +6,12 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import agents, idle, imports, ingest, overhead, pages, report, results, rows, streams
+from tests.bench import agents, boot, idle, imports, ingest, overhead, pages, report, results, rows, streams, suite
 from tests.rack.zoo.specimen import MACHINES
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "agents": agents.main,
+    "boot": lambda options: boot.main(options.rounds, as_json=options.json),
     "idle": lambda options: idle.main(options.seconds),
     "imports": lambda options: imports.main(options.imported),
     "ingest": lambda options: ingest.main(),
@@ -18,11 +19,17 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "pages": lambda options: pages.main(options.hosts, options.measurements, options.runs, as_json=options.json),
     "report": lambda options: report.main(options.rows, options.findings),
     "results": lambda options: results.main(),
-    "rows": lambda options: rows.main(),
+    "full": lambda options: _suite(options),
+    "rows": lambda options: rows.main(as_json=options.json),
+    "short": lambda options: _suite(options),
     "streams": lambda options: streams.main(
         options.streams, options.events, options.every, options.pages, options.server, options.json
     ),
 }
+
+
+def _suite(options: argparse.Namespace) -> None:
+    suite.main(options.name, options.rounds, as_json=options.json, page=options.page)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,6 +47,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--streams", type=int, default=100)
     parser.add_argument("--events", type=int, default=40)
     parser.add_argument("--every", type=float, default=5, metavar="SECONDS")
+    parser.add_argument("--rounds", type=int, default=3, help="short, full, boot: so often, in turn")
+    parser.add_argument("--page", action="store_true", help="short, full: write the figures into docs/benchmarks.md")
     parser.add_argument("--pages", type=int, default=3, help="streams: so many of them are pages in Chromium")
     parser.add_argument("--json", action="store_true", help="the last line of output is one JSON object")
     parser.add_argument("--server", choices=agents.SERVERS, default="daphne")

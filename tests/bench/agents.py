@@ -9,7 +9,6 @@ sends ten times as many messages for ten seconds, and measures when everything i
 from __future__ import annotations
 
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -21,10 +20,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
-import requests
 
 from tests.bench import fleet, recorded
 from tests.bench.load import Load, Pace
+from tests.bench.web import started
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +32,7 @@ WARM_UP_S = 10.0
 MOST_P99_MS = 250.0
 LATE_S = 1.0
 OVERLOAD = Pace(seconds=50, times=10, burst_from=15, burst_to=25)
-SERVERS = ("daphne", "uvicorn")
+SERVERS = ("daphne", "uvicorn", "bare")
 
 
 def main(options: Namespace) -> None:
@@ -46,7 +45,7 @@ def main(options: Namespace) -> None:
     pace = OVERLOAD if options.overload else Pace(options.seconds)
     result = _in_a_process(options, options.agents, pace) if options.json else measured(options, options.agents, pace)
     _print(result, options.json)
-    if result["lost"] or result["doubled"]:
+    if result.get("lost") or result.get("doubled"):
         raise SystemExit(1)
 
 
@@ -94,17 +93,13 @@ def measured(options: Namespace, agents: int, pace: Pace) -> dict[str, Any]:
         port = free_port()
         fleet.set_up(Path(directory), port, options.database)
         hosts = fleet.claimed_runs(agents)
-        web = _start_web(options.server, port)
-        try:
+        with started(options.server, port, Path(directory)) as web:
             load = Load(port, hosts, pace)
             costs = Costs(web.pid)
             load.on_second = lambda second: costs.look(second >= WARM_UP_S)
             tally = load.run()
-        finally:
-            web.terminate()
-            web.wait()
         late = [1000 * one for one in tally.late_s(load.started + WARM_UP_S)]
-        kept = recorded.compared(hosts, tally.last, load.began)
+        kept = None if options.server == "bare" else recorded.compared(hosts, tally.last, load.began)
         result = {
             "agents": agents,
             "server": options.server,
@@ -114,10 +109,7 @@ def measured(options: Namespace, agents: int, pace: Pace) -> dict[str, Any]:
             "failed": sum(count for status, count in tally.statuses.items() if status not in (200, 503)),
             "reconnects": tally.reconnects,
             "unanswered": tally.unanswered,
-            "sent": kept.sent,
-            "recorded": kept.once,
-            "lost": kept.lost,
-            "doubled": kept.doubled + kept.foreign,
+            **({} if kept is None else _counted(kept)),
             "p50_ms": round(late[len(late) // 2], 1),
             "p99_ms": round(late[int(len(late) * 0.99)], 1),
             "max_ms": round(late[-1], 1),
@@ -126,6 +118,15 @@ def measured(options: Namespace, agents: int, pace: Pace) -> dict[str, Any]:
         if pace is OVERLOAD:
             result["accepting_again_after_s"] = _accepting_again_after_s(load)
         return result
+
+
+def _counted(kept: recorded.Recorded) -> dict[str, int]:
+    return {
+        "sent": kept.sent,
+        "recorded": kept.once,
+        "lost": kept.lost,
+        "doubled": kept.doubled + kept.foreign,
+    }
 
 
 def _accepting_again_after_s(load: Load) -> float:
@@ -156,18 +157,6 @@ class Costs:
             "generator_core_percent": round(100 * (last[2] - first[2]) / span_s, 1),
             "memory_mb": round(max(one[3] for one in self.seen) / 2**20),
         }
-
-
-def _start_web(server: str, port: int) -> subprocess.Popen[bytes]:
-    web = subprocess.Popen([sys.executable, "manage.py", "web", "--server", server], cwd=ROOT, env=os.environ)
-    for _ in range(600):
-        try:
-            if requests.get(f"http://127.0.0.1:{port}/livez", timeout=5).ok:
-                return web
-        except requests.ConnectionError:
-            time.sleep(0.1)
-    web.terminate()
-    raise SystemExit("the web process did not come up")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 
@@ -10,7 +11,7 @@ ROWS = 200_000
 CURVES, EVERY_S = 60, 5
 
 
-def main(rows: int = ROWS) -> None:
+def main(rows: int = ROWS, *, as_json: bool = False) -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {
             "VETTING_DATA_DIR": folder,
@@ -29,7 +30,10 @@ def main(rows: int = ROWS) -> None:
         run, before = a_run(), _bytes()
         measured.fill(run.pk, rows, CURVES, rows * EVERY_S / CURVES / 3600)
         each = (_bytes() - before) / rows
-        print(f"{rows} measurements: {each - _rolled_up() / rows:.1f} bytes each, {each:.1f} with what is rolled up")
+        alone = each - _rolled_up() / rows
+        print(f"{rows} measurements: {alone:.1f} bytes each, {each:.1f} with what is rolled up")
+        if as_json:
+            print(json.dumps({"measurements": rows, "bytes": round(each, 1), "bytes_without_roll_up": round(alone, 1)}))
 
 
 def _bytes() -> int:
