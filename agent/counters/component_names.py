@@ -9,7 +9,7 @@ from pathlib import Path
 from agent.contract import wire
 from agent.counters import edac_label
 from agent.host import sysfs
-from agent.sensors.readings import Part
+from agent.sensors.chip import Part
 
 SYSTEM = Part("system", "system")
 _PARTITION = re.compile(r"(?<=\d)p\d+$|(?<=[a-z])\d+$")

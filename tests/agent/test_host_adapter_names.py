@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from agent.counters.component_names import Names
-from agent.sensors.readings import Part
+from agent.sensors.chip import Part
 
 
 def _host(root: Path, number: int, address: str, driver: str, unique_id: int) -> None:

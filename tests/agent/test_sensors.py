@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
+import io
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,6 +104,29 @@ def test_fans_power_and_clock_are_measured(root: Path) -> None:
         ("power_meter", "power"): 213.0,
         ("system", "clock"): 2500.0,
     }
+
+
+def test_a_sample_opens_no_file_for_each_pair_of_inputs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cores = {
+        f"temp{n}_{what}": value for n in range(2, 34) for what, value in (("input", 40_000), ("label", f"Core {n}"))
+    }
+    package = {"name": "coretemp", "temp1_input": 50_000, "temp1_label": "Package id 0", "temp1_crit": 100_000}
+    chip(root, 0, "platform/coretemp.0", **package, **cores)
+    opened: list[str] = []
+    really = io.open
+
+    def noted(path: object, *more: Any, **named: Any) -> Any:
+        opened.append(str(path))
+        return really(path, *more, **named)
+
+    monkeypatch.setattr(io, "open", noted)
+    monkeypatch.setattr(builtins, "open", noted)
+    found = readings.temperatures(root)
+    monkeypatch.undo()
+    assert [one.component for one in found] == ["CPU0"] * 33
+    # Each input and label, the chip's name and one limit; the labels once more for the package's number.
+    assert len(opened) <= 33 * 3 + 2
+    assert all(Path(path).exists() for path in opened)
 
 
 def test_a_host_without_sensors_measures_nothing(root: Path) -> None:

@@ -10,7 +10,7 @@ from agent import findings
 from agent.contract import wire
 from agent.counters.component_names import Names
 from agent.counters.kernel.kmsg_record import Hit
-from agent.sensors.readings import Part
+from agent.sensors.chip import Part
 
 # How many different messages a finding quotes, and how many characters of each.
 QUOTED, QUOTED_CHARS = 3, 300

@@ -1,0 +1,89 @@
+"""One chip that measures, a directory `hwmon*` in sysfs, and the part that it belongs to."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from agent.host import sysfs
+from agent.sensors import cpu_packages
+
+
+@dataclass(frozen=True)
+class Part:
+    """The part that a hwmon chip belongs to, in the words of findings."""
+
+    kind: str
+    name: str
+
+
+class Chip:
+    """A chip during one sample: its directory is listed once, and only files that exist are opened."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._directory = os.fspath(path)
+        try:
+            self.files = frozenset(os.listdir(path))
+        except OSError:  # pulled since
+            self.files = frozenset()
+
+    @cached_property
+    def driver(self) -> str:
+        return self.text("name")
+
+    def named(self, prefix: str, suffix: str) -> list[str]:
+        return sorted(name for name in self.files if name.startswith(prefix) and name.endswith(suffix))
+
+    def text(self, name: str) -> str:
+        return text(f"{self._directory}/{name}") if name in self.files else ""
+
+    def number(self, name: str) -> float | None:
+        return number(f"{self._directory}/{name}") if name in self.files else None
+
+    def part(self, label: str) -> Part:
+        """By the chip's driver, then by the device behind it. The label counts for a board's chip only."""
+        return self._device_part or Part("system", f"{self.driver} {label}".strip() or self.path.name)
+
+    @cached_property
+    def _device_part(self) -> Part | None:
+        chip, driver, device = self.path, self.driver, self.path / "device"
+        if driver == "coretemp":
+            return Part("cpu", f"CPU{cpu_packages.of_intel_chip(chip)}")
+        if driver in ("k10temp", "zenpower", "fam15h_power"):
+            return Part("cpu", f"CPU{cpu_packages.of_amd_chip(chip.parents[3], chip)}")
+        if serial := sysfs.text(device / "serial"):
+            return Part("disk", serial)
+        if driver == "drivetemp":
+            return Part("disk", sysfs.scsi_serial(device) or _device_name(device))
+        if driver in ("jc42", "spd5118"):
+            return Part("dimm", f"{driver} {_device_name(device)}")
+        for port in sorted((device / "net").glob("*")):
+            return Part("nic", sysfs.text(port / "address").lower())
+        if driver in ("amdgpu", "nouveau", "xe", "i915"):
+            return Part("gpu", _device_name(device))
+        return None
+
+
+def _device_name(device: Path) -> str:
+    return device.resolve().name
+
+
+def text(path: str) -> str:
+    """Empty if the file gives no answer now."""
+    try:
+        with open(path, "rb", buffering=0) as opened:
+            return opened.read().decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def number(path: str) -> float | None:
+    """None if the file gives none now. A sample of a large host reads hundreds of such files: as bytes, unbuffered."""
+    try:
+        with open(path, "rb", buffering=0) as opened:
+            return float(opened.read())
+    except (OSError, ValueError):
+        return None
