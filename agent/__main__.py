@@ -15,7 +15,6 @@ import traceback
 from functools import partial
 from pathlib import Path
 
-from agent import judge
 from agent.counters import sources, sysfs_counters
 from agent.counters.counting import CounterBook
 from agent.counters.kernel.log import KernelLog
@@ -32,7 +31,6 @@ from agent.link.results import Results
 from agent.runtime import Runtime
 from agent.session import Agent
 from agent.stage_functions import STAGES
-from agent.tester_proof import made_faults
 
 STATE = Path("/run/vetting")
 NICENESS = -10
@@ -45,8 +43,12 @@ VITAL_THREADS = ("heartbeat", "outbox", "stage")
 
 def main(argv: list[str]) -> int:
     if argv == ["--selftest"]:
+        from agent.tester_proof import made_faults
+
         return made_faults.main()
     if argv == ["--judge"]:
+        from agent import judge
+
         return judge.main()
     if argv:
         print(f"vetting-agent: unknown argument {argv[0]}; it takes --selftest, --judge, or none", file=sys.stderr)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from agent.host import identity
 from agent.host.hold import Hold, HoldFailed, Sshd
 from agent.host.power import supports_magic_packet
 from agent.link.redact import printable, sendable
-from agent.sensors.readings import Part
+from agent.sensors.chip import Part
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA vetting-run-7"
 
@@ -229,3 +231,15 @@ def test_tokens_and_control_characters_go_and_tabs_and_lines_stay() -> None:
 def test_a_number_that_is_not_finite_is_left_out_of_its_object() -> None:
     tree = {"numbers": {"a": 1.5, "b": float("nan")}, "list": [{"v": float("inf")}], "t": "\x07x"}
     assert sendable(tree) == {"numbers": {"a": 1.5}, "list": [{}], "t": "x"}
+
+
+def test_the_agent_starts_without_what_only_a_stage_or_another_command_needs() -> None:
+    """Each module costs a slow host time before its claim."""
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import agent.__main__, sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    late = ("agent.judge", "agent.tester_proof", "agent.loads.", "agent.exercises.")
+    assert [name for name in loaded if name.startswith(late) or name.endswith(".stage")] == ["agent.stage"]
