@@ -294,8 +294,19 @@ mce: [Hardware Error]: TSC 0 ADDR 16b70a100 SYND 9fec08000a800a01 IPID 9600150f0
 mce: [Hardware Error]: PROCESSOR 2:830f10 TIME 1620000000 SOCKET 0 APIC 4 microcode 8301038
 """
     assert told(text) == [("memory.uncorrected", CRITICAL, "system")]
+    assert told(text.replace("PROCESSOR 2:830f10", "PROCESSOR 9:900f12")) == told(text)
     intel = text.replace("PROCESSOR 2:830f10", "PROCESSOR 0:50654").replace("IPID 9600150f00", "MISC 86")
     assert [severity for _, severity, _ in told(intel)] == [WARNING]
+
+
+def test_a_hot_cpu_that_an_old_kernel_logged_as_a_machine_check_is_hot_and_has_no_bad_memory() -> None:
+    text = """\
+mce: [Hardware Error]: CPU 5: Machine Check: 0 Bank 128: 0000000088010082
+mce: [Hardware Error]: TSC 9c4ad0b3d2b4
+mce: [Hardware Error]: PROCESSOR 0:306f2 TIME 1480591921 SOCKET 1 APIC 5 microcode 39
+"""
+    assert told(text) == [("thermal.throttled", WARNING, "CPU1")]
+    assert told(text.replace("Bank 128", "Bank 7")) == [("memory.corrected", WARNING, "system")]
 
 
 def test_a_stick_that_the_log_shows_on_usb_condemns_nobody() -> None:

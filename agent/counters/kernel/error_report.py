@@ -13,10 +13,13 @@ _CRITICAL, _WARNING = Severity.CRITICAL, Severity.WARNING
 # IA32_MCi_STATUS, Intel SDM volume 3B, 16.3.2.2 and 16.9.2: uncorrected; compound codes 000F_0000_1MMM_CCCC and
 # 000F_0010_1MMM_CCCC are the memory's.
 UNCORRECTED_BIT = 1 << 61
-# Only AMD's processors have this bit (APM volume 2, 9.3.2.1: data is lost, and nobody has used it yet). mce writes
-# their vendor as 2.
-DEFERRED_BIT, _OF_AMD = 1 << 44, "PROCESSOR 2:"
+# Only the processors of AMD and Hygon have this bit (APM volume 2, 9.3.2.1: data is lost, and nobody has used it yet).
+# mce writes their vendors as 2 and 9.
+DEFERRED_BIT, _OF_AMD = 1 << 44, re.compile(r"PROCESSOR [29]:")
 MEMORY_MASK, MEMORY_CODES = 0xEF80, (0x0080, 0x0280)
+# Before 5.10 the kernel logged a hot CPU as an error of this bank, which no CPU has. Its status is IA32_THERM_STATUS.
+# [MCE_THERMAL_BANK, arch/x86/kernel/cpu/mce/therm_throt.c]
+THERMAL_BANK = 128
 # MCA_IPID, AMD's processor programming references: the kind of bank in bits 43 to 32, 0x96 is a memory controller.
 MEMORY_BANK = 0x96
 QUOTED_CHARS = 300
@@ -26,7 +29,9 @@ _HEAD = re.compile(r"It has been corrected by h/w|(?:event |^)severity: ")
 _SECTION = re.compile(r"^\s*(?:Error \d+, type: (?P<type>\w+)|section: \d+, severity: \d+, (?P<old>\w+))")
 _EVENT = re.compile(r"(?:event severity: |^\s*severity: \d+, )(?P<word>\w+)")
 _BANK = re.compile(
-    r"CPU (?P<cpu>\d+): Machine Check(?P<exception> Exception)?: [0-9a-f]+ Bank \d+: (?P<status>[0-9a-f]{1,16})\b", re.I
+    r"CPU (?P<cpu>\d+): Machine Check(?P<exception> Exception)?: [0-9a-f]+ Bank (?P<bank>\d+): "
+    r"(?P<status>[0-9a-f]{1,16})\b",
+    re.IGNORECASE,
 )
 _DECODED = re.compile(
     r"(?:(?P<mild>Corrected error, no action)|Deferred error, no action|Uncorrected, software|System Fatal error)", re.I
@@ -58,11 +63,12 @@ _SLOT = re.compile(r"\d|DIMM[ _-]?[A-Z]\b", re.IGNORECASE)
 _CODES = {
     "": ("system.hardware_error", "system.hardware_error"),
     "cpu": ("cpu.corrected_machine_check", "cpu.machine_check"),
+    "heat": ("thermal.throttled", "thermal.throttled"),
     "memory": ("memory.corrected", "memory.uncorrected"),
     "pcie": ("pcie.corrected", "pcie.uncorrected"),
 }
 # Words that name the part, by its kind. The CPU that noticed a memory error is not to blame for it.
-_NAMED_BY = {"": (), "cpu": ("package", "cpu"), "memory": ("dimm",), "pcie": ("pci",)}
+_NAMED_BY = {"": (), "cpu": ("package", "cpu"), "heat": ("package", "cpu"), "memory": ("dimm",), "pcie": ("pci",)}
 
 
 def is_of_processor(text: str) -> bool:
@@ -141,12 +147,15 @@ class Report:
     def _learn_bank(self, section: Section, text: str) -> None:
         if bank := _BANK.search(text):
             status = int(bank["status"], 16)
+            if int(bank["bank"]) == THERMAL_BANK:
+                section.kind, section.severity = "heat", _graver(section.severity, _WARNING)
+                return
             is_grave = bool(bank["exception"]) or bool(status & UNCORRECTED_BIT)
             self.is_old = self.is_old and not bank["exception"]
             section.kind = "memory" if status & MEMORY_MASK in MEMORY_CODES else section.kind or "cpu"
             section.severity = _graver(section.severity, _CRITICAL if is_grave else _WARNING)
             section.is_deferred = bool(status & DEFERRED_BIT)
-        elif section.is_deferred and _OF_AMD in text:
+        elif section.is_deferred and _OF_AMD.search(text):
             section.severity = _CRITICAL
         elif decoded := _DECODED.search(text):
             section.kind = section.kind or "cpu"

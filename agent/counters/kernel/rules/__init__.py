@@ -39,10 +39,11 @@ _OF_SYSTEM = (
     "bug", "lockup", "rcu", "thermal", "temperature", "modulated", "segfault", "protection", "trap ", "bad frame",
     "oops", "opcode", "divide error", "stack segment", "double fault", "panic", "unable to handle", "squashfs",
     "blocked for", "out of memory", "page table", "to wakeup", "alive state", "assume dead", "hc died", "xhci_hcd",
+    "over-current",
 )  # fmt: skip
 _OF_BUSES = (
     "bus error", "aer: ", "message received", "dpc", "edr:", "pciehp", "giving up", "power state", "retraining",
-    "edac pci", "nmi", "frozen state", "iotlb_inv", "header type",
+    "edac pci", "nmi", "frozen state", "amd-vi", "dmar", "nobody cared", "header type",
 )  # fmt: skip
 # The first reader that answers decides. So a reader that names a device stands before one that can't.
 GROUPS = (

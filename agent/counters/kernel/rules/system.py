@@ -37,6 +37,8 @@ PATTERNS = (
     critical("cpu.offline", r"\b(?P<word>CPU\d+) failed to report alive state"),
     critical("system.hardware_error", r"xHCI host controller not responding, assume dead|\bHC died; cleaning up"),
     warning("system.hardware_error", probe_failed("xhci_hcd")),
+    # A short circuit at the connector, or in what is plugged in. (drivers/usb/core/hub.c)
+    warning("system.hardware_error", r"\b(?:usb |hub )\S{1,32}: over-current condition"),
     # Read from the network or from memory, so not the fault of a disk.
     warning("system.image_corrupt", r"SQUASHFS error: "),
     warning("system.hung_task", r"task \S{1,40} blocked for more than \d+ seconds"),
