@@ -45,7 +45,12 @@ KEYS: Sequence[Key] = (
     Key("disks[].may_be_written", "never here", "is dropped: permission is given below, disk by disk"),
     Key("nics", _LIST, "network cards; a missing one is critical"),
     Key("nics[].mac", "MAC in any notation", "needed"),
-    Key("nics[].speed_mbit", _NUMBER, "Mbit/s of its link; slower or no link is critical"),
+    Key(
+        "nics[].speed_mbit",
+        _NUMBER,
+        "Mbit/s of its link; slower or no link is critical. A port without it that had no link from the beginning is a "
+        "warning",
+    ),
     Key("nics[].neighbour", _TEXT, "switch, or switch and port, that it must be connected to, as LLDP names them"),
     Key(
         "gpus",

@@ -18,7 +18,7 @@ _ETHERNET_BYTES = 14
 _FRAME_CAP_BYTES = 9216
 # linux/if_packet.h
 _SOL_PACKET, _ADD_MEMBERSHIP, _MULTICAST = 263, 1, 0
-_END, _CHASSIS, _PORT, _PORT_WORDS, _SYSTEM_NAME = 0, 1, 2, 4, 5
+_END, _CHASSIS, _PORT, _TIME_TO_LIVE, _PORT_WORDS, _SYSTEM_NAME = 0, 1, 2, 3, 4, 5
 _MAC_SUBTYPE = {_CHASSIS: 4, _PORT: 3}
 
 
@@ -36,12 +36,15 @@ class Neighbour:
 
 
 def parse(frame: bytes) -> Neighbour:
-    """Raises ParseError for anything but a whole LLDP frame."""
+    """Raises ParseError for anything but a whole LLDP frame, and for one with which a switch takes its announcement
+    back. That one has no name of the switch, and a time to live of 0 (IEEE 802.1AB, shutdown LLDPDU)."""
     if len(frame) < _ETHERNET_BYTES or int.from_bytes(frame[12:14], "big") != ETHERTYPE:
         raise ParseError("no LLDP frame")
     values = _values(frame[_ETHERNET_BYTES:])
     if _CHASSIS not in values or _PORT not in values:
         raise ParseError("an LLDP frame without chassis or port")
+    if not any(values.get(_TIME_TO_LIVE, b"\x01")):
+        raise ParseError("an LLDP frame that ends an announcement")
     system = clean(values.get(_SYSTEM_NAME, b"").decode(errors="replace"))
     return Neighbour(
         system or _identifier(_CHASSIS, values[_CHASSIS]),

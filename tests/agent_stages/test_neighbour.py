@@ -47,6 +47,11 @@ def test_a_frame_that_is_cut_short_is_a_parse_error(cut: int) -> None:
         lldp.parse(frame(CHASSIS, PORT, TIME)[:cut])
 
 
+def test_a_switch_that_takes_its_announcement_back_is_not_heard() -> None:
+    with pytest.raises(ParseError):
+        lldp.parse(frame(CHASSIS, PORT, value(3, b"\x00\x00")))
+
+
 class Heard:
     """A listener that heard this."""
 
@@ -81,6 +86,14 @@ def test_a_card_in_another_port_than_expected_fails(
     neighbour.judge(STATE, listener, expected, 40, report)
     assert (report.checks[0].outcome, listener.waited_s) == (outcome, waited_s)
     assert [one.code for one in report.findings] == (["network.other_port"] if outcome is wire.Outcome.FAILED else [])
+
+
+def test_silence_at_a_card_without_a_named_port_says_nothing_where_another_card_has_one() -> None:
+    report = PartialReport()
+    neighbour.judge(STATE, Heard(None), "", 40, report, is_asked=False)
+    assert report.checks == []
+    neighbour.judge(STATE, Heard(SW1), "", 40, report, is_asked=False)
+    assert [check.outcome for check in report.checks] == [wire.Outcome.PASSED]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a raw socket needs root")

@@ -137,6 +137,36 @@ def test_an_expected_card_without_link_is_blamed(tmp_path: Path, monkeypatch: py
     ]
 
 
+@pytest.mark.parametrize(
+    ("spec", "had_link", "found"),
+    [
+        ({}, False, wire.Severity.WARNING),
+        ({}, True, wire.Severity.CRITICAL),
+        ({"speed_mbit": 1000}, False, wire.Severity.CRITICAL),
+        ({"neighbour": "sw1"}, False, wire.Severity.CRITICAL),
+    ],
+)
+def test_a_port_that_never_had_a_cable_fails_only_if_the_spec_expects_its_link(
+    spec: dict[str, object],
+    had_link: bool,
+    found: wire.Severity,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from agent.probes import nics
+    from agent.stages.network import stage as network
+
+    mac = "52:54:00:00:00:01"
+    monkeypatch.setattr(nics, "names", lambda: ["eth0"])
+    monkeypatch.setattr(nics, "state", lambda name: nics.NicState(name, mac, "igb", "", False, None, ""))
+    inventory = wire.Inventory(nics=[wire.Nic("eth0", mac.upper(), link=had_link)])
+    report = network.run(context("Network", tmp_path, inventory=inventory, expected={"nics": [{"mac": mac, **spec}]}))
+    assert [(one.code, one.severity) for one in report.findings] == [("network.no_link", found)]
+    # With no other port, nothing was tested.
+    no_failure = found is wire.Severity.WARNING
+    assert report.outcome is (wire.Outcome.NOT_TESTED if no_failure else wire.Outcome.FAILED)
+
+
 @pytest.mark.skipif(not shutil.which("stress-ng"), reason="stress-ng is not installed")
 def test_the_real_stress_ng_verifies_all_cores(tmp_path: Path) -> None:
     inventory = wire.Inventory(cpu=wire.Cpu(1, 1, len(os.sched_getaffinity(0))))

@@ -83,13 +83,17 @@ def _card(
     if state is None:
         report.checks += [checks.not_tested(name, mac, reason="the card is not there") for name in ("link", "speed")]
         return report
+    if not state.link and not speed and mac not in ports and _was_unplugged(ctx.inventory, mac):
+        return _unused(state)
     _link(state, report)
     if not state.link:
         return report
     _speed(state, speed, report)
     with Listener(state.name) as listener:
         _traffic(ctx, state, own.get(state.name), unknown, report, board)
-        neighbour.judge(state, listener, ports.get(mac, ""), ctx.params(Params).lldp_wait_s, report)
+        is_asked = mac in ports or not ports or neighbour.CHECK in ctx.order.required
+        wait_s = ctx.params(Params).lldp_wait_s
+        neighbour.judge(state, listener, ports.get(mac, ""), wait_s, report, is_asked=is_asked)
     board.tell(mac, 100, "measured")
     return report
 
@@ -115,6 +119,19 @@ def _link(state: nics.NicState, report: PartialReport) -> None:
     found = [] if state.link else [findings.make("network.no_link", "nic", state.mac, f"{state.name}: no link")]
     report.findings += found
     report.checks.append(checks.judged("link", found, state.mac))
+
+
+def _was_unplugged(inventory: wire.Inventory | None, mac: str) -> bool:
+    """Whether the port had no link when the inventory was taken, which is the first thing in a run."""
+    return inventory is not None and any(nic.mac.lower() == mac and not nic.link for nic in inventory.nics)
+
+
+def _unused(state: nics.NicState) -> PartialReport:
+    """A spec that was adopted from a host has a speed for each port that had a link then. So a port without a speed is
+    one without a cable: it makes a warning and no check."""
+    words = f"{state.name}: no link from the beginning; the spec gives this port no speed, so none is required"
+    finding = findings.make("network.no_link", "nic", state.mac, words, severity=wire.Severity.WARNING)
+    return PartialReport(findings=[finding])
 
 
 def _speed(state: nics.NicState, expected: int | None, report: PartialReport) -> None:
