@@ -16,6 +16,10 @@ MIB = 1024 * 1024
 BLOCK = Path("/sys/block")
 # Not disks: memory, devices made of several disks, optical and floppy drives, boot areas of an eMMC.
 _NOT_A_DISK = re.compile(r"^(loop|ram|zram|dm-|md|sr|fd|nbd|mtdblock|pmem|bcache|rbd|drbd|zd)|^mmcblk\d+(boot|rpmb)")
+# Disks on another machine or in a shared array: an iSCSI session, a Fibre Channel port; NVMe controllers that are
+# reached by a network. [scsi_transport_iscsi.c, scsi_transport_fc.c; the transports in drivers/nvme/host]
+_REMOTE_SCSI = re.compile(r"/(?:session\d+|rport-\d+:\d+-\d+)/")
+_REMOTE_NVME = frozenset({"tcp", "rdma", "fc", "loop"})
 
 
 @dataclass(frozen=True)
@@ -35,13 +39,20 @@ class DiskIdentity:
 
 
 def names(root: Path = Path("/")) -> list[str]:
-    """Kernel names of all disks that have a medium, e.g. ['nvme0n1', 'sda']."""
+    """Kernel names of all disks of this host that have a medium, e.g. ['nvme0n1', 'sda']."""
     found = []
     for block in sorted((root / "sys/block").glob("*")):
         is_disk = not _NOT_A_DISK.match(block.name) and sysfs.text(block / "hidden") != "1"
-        if is_disk and _number(block / "size") > 0:
+        if is_disk and _number(block / "size") > 0 and not _is_remote(block):
             found.append(block.name)
     return found
+
+
+def _is_remote(block: Path) -> bool:
+    """Whether the disk is no part of this host. It belongs to others, too, and is neither tested nor written."""
+    device = block.resolve() / "device"
+    transports = {sysfs.text(path) for path in (device / "transport", *device.glob("nvme*/transport"))} - {""}
+    return _REMOTE_SCSI.search(f"{block.resolve()}/") is not None or bool(transports and transports <= _REMOTE_NVME)
 
 
 def identify(block: Path) -> DiskIdentity:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -267,3 +268,44 @@ def test_signatures_are_told_in_the_words_of_our_own() -> None:
     (signature,) = util_linux.parse_wipefs(json.dumps({"signatures": [row]}))
     assert signature.kind == "lvm"
     assert util_linux.parse_blkid("TYPE=ext4\nLABEL=guests\n")[0].words == "ext4 signature guests"
+
+
+@pytest.mark.parametrize(
+    ("path", "transport", "found"),
+    [
+        ("pci0000:00/0000:00:1f.2/ata1/host0/target0:0:0/0:0:0:0/block/sda", "", True),
+        ("pci0000:00/0000:02:00.0/host7/port-7:0/end_device-7:0/target7:0:0/7:0:0:0/block/sda", "", True),
+        ("platform/host7/session1/target7:0:0/7:0:0:0/block/sda", "", False),
+        ("pci0000:00/0000:05:00.0/host7/rport-7:0-2/target7:0:0/7:0:0:1/block/sda", "", False),
+        ("pci0000:00/0000:01:00.0/nvme/nvme0/nvme0n1", "pcie", True),
+        ("virtual/nvme-fabrics/ctl/nvme0/nvme0n1", "tcp", False),
+        ("virtual/nvme-fabrics/ctl/nvme0/nvme0n1", "rdma", False),
+    ],
+)
+def test_a_disk_on_another_machine_is_none_of_this_host(path: str, transport: str, found: bool, tmp_path: Path) -> None:
+    block = tmp_path / "sys/devices" / path
+    block.mkdir(parents=True)
+    (block / "size").write_text("2048\n")
+    # An NVMe namespace's device is its controller.
+    device = block.parent if transport else block.parent.parent
+    (block / "device").symlink_to(device)
+    if transport:
+        (device / "transport").write_text(f"{transport}\n")
+    (tmp_path / "sys/block").mkdir(parents=True)
+    (tmp_path / "sys/block" / block.name).symlink_to(block)
+    assert disks.names(tmp_path) == ([block.name] if found else [])
+
+
+def test_a_namespace_with_several_paths_is_remote_only_if_all_of_them_are(tmp_path: Path) -> None:
+    subsystem = tmp_path / "sys/devices/virtual/nvme-subsystem/nvme-subsys0"
+    for name, transport in (("nvme0", "tcp"), ("nvme1", "rdma")):
+        (subsystem / name).mkdir(parents=True)
+        (subsystem / name / "transport").write_text(transport)
+    (subsystem / "nvme0n1").mkdir()
+    (subsystem / "nvme0n1/size").write_text("2048\n")
+    (subsystem / "nvme0n1/device").symlink_to(subsystem)
+    (tmp_path / "sys/block").mkdir(parents=True)
+    (tmp_path / "sys/block/nvme0n1").symlink_to(subsystem / "nvme0n1")
+    assert disks.names(tmp_path) == []
+    (subsystem / "nvme1/transport").write_text("pcie")
+    assert disks.names(tmp_path) == ["nvme0n1"]
