@@ -48,6 +48,13 @@ def lower_ends(root: Path = Path("/")) -> list[str]:
     return [device.name for device in devices if _kind(device) in _LOWER_ENDS]
 
 
+def silent(root: Path = Path("/")) -> list[str]:
+    """The slots of devices that no longer answer: each bit of their configuration reads as 1. A virtual function is
+    left out, since parts of its configuration always read so."""
+    devices = sorted((root / "sys/bus/pci/devices").glob("*"))
+    return [one.name for one in devices if not (one / "physfn").exists() and _config(one)[:64] == b"\xff" * 64]
+
+
 def is_display(slot: str, root: Path = Path("/")) -> bool:
     """Whether this is the link of a graphics or accelerator card, which lowers its speed when idle. It includes the
     card's sound and USB functions, and the port of a switch on the card."""
@@ -89,10 +96,7 @@ def _target_gts(device: Path) -> float | None:
 
 def _capability(device: Path) -> tuple[bytes, int] | None:
     """The configuration space, and where its PCI Express capability begins. Only root can read beyond 64 bytes."""
-    try:
-        config = (device / "config").read_bytes()[:256]
-    except OSError:
-        return None
+    config = _config(device)
     at = config[0x34] & ~3 if len(config) > 0x34 else 0
     for _ in range(48):
         if not 0x40 <= at <= len(config) - 4:
@@ -101,3 +105,10 @@ def _capability(device: Path) -> tuple[bytes, int] | None:
             return config, at
         at = config[at + 1] & ~3
     return None
+
+
+def _config(device: Path) -> bytes:
+    try:
+        return (device / "config").read_bytes()[:256]
+    except OSError:
+        return b""

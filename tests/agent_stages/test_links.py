@@ -89,6 +89,19 @@ def test_a_graphics_card_may_idle_slowly_but_not_narrowly(tmp_path: Path, monkey
     assert look(tmp_path, monkeypatch) == {}
 
 
+def test_a_card_that_no_longer_answers_is_named_and_not_tested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links, "ROOT", tmp_path)
+    card = port_and_card(tmp_path)
+    (card / "config").write_bytes(b"\xff" * 4096)
+    report = links.look(context("InventoryCheck", tmp_path), wire.Inventory())
+    assert [(one.name, one.component, one.outcome) for one in report.checks] == [
+        ("pcie_links", CARD, wire.Outcome.NOT_TESTED),
+        ("pcie_links", "", wire.Outcome.NOT_TESTED),
+    ]
+    (card / "physfn").symlink_to(card)
+    assert pcilink.silent(tmp_path) == []
+
+
 def test_a_speed_that_the_firmware_has_set_is_told_and_condemns_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
