@@ -16,6 +16,7 @@ from agent.exercises.temperature_curve import Point
 from agent.host.stop import StopFlag
 from agent.reports import checks
 from agent.sensors import readings
+from agent.sensors.critical_limit import LOWEST_CRITICAL_C
 
 TOPIC = "thermal"
 RESISTANCE = "thermal_resistance"
@@ -120,12 +121,16 @@ class Heat:
         CPU that the board slows down (PROCHOT, an unknown supply) is cool and error-free, but useless."""
         base = readings.base_clocks_mhz(self._root)
         known = {name: mean.value for name, mean in self._clocks.items() if name in base}
+        unknown = sorted((self._cores.packages | base.keys()) - known.keys())
         if not known:
             why = "the kernel tells no clock to compare with its base"
             return checks.not_tested("clock", reason=why, topic=TOPIC), []
         found = [
             _slow(name, mhz, base[name], min_fraction) for name, mhz in known.items() if mhz < base[name] * min_fraction
         ]
+        if unknown and not found:
+            why = f"the kernel tells no clock of {', '.join(unknown)} to compare with its base"
+            return checks.not_tested("clock", reason=why, topic=TOPIC), []
         return checks.judged("clock", found, topic=TOPIC), found
 
     def resistance(self, rise_min_w: float) -> tuple[list[wire.Check], dict[str, float]]:
@@ -179,7 +184,8 @@ class Heat:
 
 
 def _too_hot(one: readings.Temperature, margin_c: float, max_c: float) -> wire.Finding | None:
-    limit_c = one.critical_c - margin_c if one.critical_c else max_c
+    has_limit = one.critical_c is not None and one.critical_c >= LOWEST_CRITICAL_C
+    limit_c = one.critical_c - margin_c if has_limit and one.critical_c else max_c
     if one.value_c <= limit_c:
         return None
     message = f"{one.component}: {one.value_c:.0f} C under load, limit {limit_c:.0f} C"

@@ -87,6 +87,10 @@ class Clocks:
             name: cores[:: max(1, len(cores) // CLOCKS_READ)] for name, cores in _cores_by_package(root).items()
         }
 
+    @property
+    def packages(self) -> frozenset[str]:
+        return frozenset(self._picked)
+
     def mhz(self) -> dict[str, float]:
         """CPU package → the mean clock of its cores. A package without a reading is left out."""
         found = {

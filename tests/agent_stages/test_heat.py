@@ -148,6 +148,20 @@ def test_a_cpu_that_is_held_down_is_slow_and_not_cool(
     )
 
 
+def test_the_clock_of_one_cpu_says_nothing_about_another(tmp_path: Path) -> None:
+    cpu(tmp_path, cpufreq__scaling_cur_freq=3_000_000, cpufreq__base_frequency=3_000_000)
+    cpu(tmp_path, 1, cpufreq__base_frequency=3_000_000)
+    check, _ = sampled(tmp_path, 3).clock(0.8)
+    assert check.outcome is NOT_TESTED and "CPU1" in check.reason
+
+
+def test_a_critical_limit_that_no_cpu_has_is_not_used(tmp_path: Path) -> None:
+    cpu(tmp_path)
+    put(tmp_path, "sys/class/hwmon/hwmon0/temp1_crit", 20_800)
+    assert sampled(tmp_path).temperature(5, 95, 1)[0].outcome is PASSED
+    assert sampled(tmp_path).temperature(5, 55, 1)[0].outcome is FAILED
+
+
 def test_a_cpu_that_still_gets_hotter_is_a_warning(tmp_path: Path) -> None:
     cpu(tmp_path)
     heat = sampled(tmp_path)
