@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ TOPIC = "bmc"
 CHECK = "fans"
 # Some BMCs put the redundancy of fans, or whole zones, under the second type.
 _TYPES = ("Fan", "Cooling Device")
+_MAY_STAND = re.compile(r"(?i)(?:^|[^a-z])(?:ps|psu|pws|power|gpu)(?![a-z])|power ?supply")
 
 
 class Fans:
@@ -27,8 +29,9 @@ class Fans:
 
     def __init__(self, rpm: Mapping[str, float | None], rows: Iterable[Sensor] = ()) -> None:
         rows = list(rows)
+        self.of_bmc = bmc_fans.fans(rows)
         self.fans = {name: Fan(name, value) for name, value in rpm.items()}
-        self.fans |= {fan.name: fan for fan in bmc_fans.fans(rows)}
+        self.fans |= {fan.name: fan for fan in self.of_bmc}
         self.redundancy = [row for row in rows if redundancy.is_redundancy(row)]
 
     @property
@@ -56,7 +59,7 @@ def judge(names: list[str], before: Fans, after: Fans) -> tuple[list[wire.Check]
     """A check per expected fan. Without a list of expected fans: one check over each fan that turned before the load,
     and over each for which the BMC reports a fault. A header without a fan reads 0 all the time and is no fan."""
     wanted = names or _worth_a_check(before, after)
-    lost = _not_redundant(after)
+    lost = [*_not_redundant(after), *([] if names else _standing(wanted, after))]
     if not wanted:
         return [checks.not_tested(CHECK, reason="no sensor here tells of a fan that turns", topic=TOPIC)], lost
     made, found = [], []
@@ -71,6 +74,22 @@ def _worth_a_check(before: Fans, after: Fans) -> list[str]:
     turned = [name for name, fan in before.fans.items() if fan.speed]
     told = [name for name, fan in after.fans.items() if fan.side or fan.trouble or fan.is_unread]
     return list(dict.fromkeys([*turned, *told]))
+
+
+def _standing(wanted: list[str], after: Fans) -> list[wire.Finding]:
+    """Warnings about fans at 0 of which the BMC says no more, while others like them turn. It may be a header without a
+    fan. Fans of supplies and GPUs stand still while they are cool."""
+    turning = {bmc_fans.kind(fan.name) for fan in after.of_bmc if fan.speed}
+    return [
+        findings.make(
+            "fan.stopped", "fan", fan.name,
+            f"{fan.name}: {fan.words}, while others like it turn: it stands still, or no fan is plugged in",
+            value=0.0, unit="rpm", severity=wire.Severity.WARNING,
+        )
+        for fan in after.of_bmc
+        if fan.speed == 0 and fan.name not in wanted and bmc_fans.kind(fan.name) in turning
+        and not _MAY_STAND.search(fan.name)
+    ]  # fmt: skip
 
 
 def _check(fan: Fan, bad: list[wire.Finding]) -> wire.Check:

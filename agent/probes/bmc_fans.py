@@ -71,13 +71,13 @@ def among(sensors: Iterable[Sensor]) -> list[Sensor]:
 
 def fans(sensors: list[Sensor]) -> list[Fan]:
     """All fans, including those whose sensor gives no reading. Sensors of redundancy are left out."""
-    sound = [(_kind(one.name), rpm) for one in sensors if one.status == "ok" and (rpm := _number(_RPM, one))]
+    sound = [(kind(one.name), rpm) for one in sensors if one.status == "ok" and (rpm := _number(_RPM, one))]
     there = _present(sensors)
     found: dict[str, Fan] = {}
     for sensor in sensors:
         if is_redundancy(sensor) or _OTHER_UNIT.match(sensor.reading):
             continue
-        fan = _fan(sensor, [rpm for kind, rpm in sound if kind == _kind(sensor.name)])
+        fan = _fan(sensor, [rpm for stem, rpm in sound if stem == kind(sensor.name)])
         if fan is not None and fan.rpm == 0 and not fan.trouble and any(_is_of(fan.name, stem) for stem in there):
             fan = replace(fan, trouble="it is there and stands still", is_stopped=True)
         if fan is not None and (fan.name not in found or found[fan.name].speed is None):
@@ -85,7 +85,7 @@ def fans(sensors: list[Sensor]) -> list[Fan]:
     return list(found.values())
 
 
-def _kind(name: str) -> str:
+def kind(name: str) -> str:
     """The name of a fan without its number. Fans with the same kind are alike; those of supplies and of the chassis are
     not."""
     return re.sub(r"\d+", "#", name.lower())
