@@ -30,7 +30,7 @@ def drives(names: Names) -> Counts:
     """The counters of every drive except USB drives, including those behind RAID volumes. A drive that does not answer
     has no counters."""
     blocks = (disks.identify(names.root / "sys/block" / name) for name in disks.names(names.root))
-    fixed = [one.name for one in blocks if not one.removable]
+    fixed = [one.name for one in blocks if one.bus != "usb"]
     volumes = tuple(name for name in fixed if raid.is_volume(name, names.root))
     asked = {smartctl.of_disk(name, names.root): names.part("blk", name).name for name in fixed if name not in volumes}
     # A drive that the controller passes through appears twice. It keeps the name that the stages give it.

@@ -45,6 +45,13 @@ def test_counters_are_read_of_the_same_drives_as_the_stage_judges(host: Host, na
     assert counted(names) == {"A0", "A1", "A2", "B0", "B1", "B2"}
 
 
+def test_a_drive_in_a_bay_that_the_kernel_calls_removable_is_counted(host: Host, names: Names) -> None:
+    """As libata did for each hot-plug port before Linux 6.10."""
+    two_smart_arrays("A1", "B2")(host)
+    (names.root / "sys/block/sda/removable").write_text("1\n")
+    assert counted(names) == {"A0", "A1", "A2", "B0", "B1", "B2"}
+
+
 def test_places_are_looked_for_once_and_not_around_every_stage(host: Host, names: Names) -> None:
     one_hangs(host)
     first = counted(names)
