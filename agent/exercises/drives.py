@@ -23,11 +23,13 @@ _TOLD_SINGLY = 4
 
 @dataclass
 class Drives:
-    """`volumes` are checks about each RAID volume, and about each bay behind one whose drive can't be judged. `numbers`
-    is how many drives are behind them."""
+    """`volumes` are checks about each RAID volume, and about each bay behind one whose drive can't be judged.
+    `broken` says of each volume that has lost a drive what its driver calls it. `numbers` is how many drives are behind
+    the volumes."""
 
     drives: list[Drive] = field(default_factory=list)
     volumes: list[wire.Check] = field(default_factory=list)
+    broken: dict[str, str] = field(default_factory=dict)
     numbers: dict[str, float] = field(default_factory=dict)
 
 
@@ -46,7 +48,14 @@ def of(disks: list[wire.Disk], root: Path = Path("/")) -> Drives:
         if (there := _drive_count(array, found))
     }
     volumes = [_volume(checks.disk_name(disk), array, found) for disk, array in arrays]
-    return Drives([*plain, *behind.values()], [*volumes, *_silent(found.bays)], numbers)
+    broken = {checks.disk_name(disk): words for disk, array in arrays if (words := _broken(array, root))}
+    return Drives([*plain, *behind.values()], [*volumes, *_silent(found.bays)], broken, numbers)
+
+
+def _broken(array: Volume, root: Path) -> str:
+    """Empty for a volume that is whole, also while it is rebuilt, and where the driver says nothing."""
+    said = raid.state(array.name, root)
+    return f"{array.told}: its driver calls it {said}" if said in ("degraded", "offline") else ""
 
 
 def drive_of(disk: wire.Disk) -> Drive:

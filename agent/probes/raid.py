@@ -165,6 +165,13 @@ def is_volume(name: str, root: Path = Path("/")) -> bool:
     return volume(name, root) is not None
 
 
+def state(name: str, root: Path = Path("/")) -> str:
+    """The volume's state in the driver's word: active, degraded, resyncing, offline. Empty where the driver says
+    nothing; mpt2sas and mpt3sas do. [drivers/scsi/raid_class.c]"""
+    said = sysfs.text(root / "sys/class/raid_devices" / place(name, root).device.name / "state")
+    return "" if said == "unknown" else said
+
+
 def controllers(volumes: Iterable[Volume], root: Path = Path("/")) -> list[Controller]:
     """The controllers of these volumes, and those without any disk in the kernel: a controller that has lost its only
     volume still has drives."""

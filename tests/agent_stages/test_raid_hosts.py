@@ -233,6 +233,24 @@ def test_a_volume_counts_as_asked_by_the_drives_of_its_own_controller_only(
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("state", "fails"),
+    [("active", False), ("resyncing", False), ("unknown", False), ("degraded", True), ("offline", True)],
+)
+def test_a_volume_that_its_driver_calls_degraded_fails_though_its_drives_are_sound(
+    state: str, fails: bool, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fusion_mirror(host)
+    at = host.root / "sys/class/raid_devices/0:1:0:0"
+    at.mkdir(parents=True)
+    (at / "state").write_text(f"{state}\n")
+    report = smart(host, monkeypatch)
+    assert [(one.code, one.component) for one in report.findings] == (
+        [("smart.raid_drive_gone", "SN-sda")] if fails else []
+    )
+    assert (report.outcome is wire.Outcome.FAILED) is fails
+
+
 def test_a_drive_that_hangs_is_named_with_what_smartctl_did(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     give_up_soon(host, monkeypatch)
     one_hangs(host)

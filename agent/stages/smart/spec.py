@@ -120,6 +120,7 @@ SPEC = StageSpec(
         "smart.past_prefail",
         "smart.pending_sectors",
         "smart.prefail",
+        "smart.raid_drive_gone",
         "smart.reallocated_sectors",
         "smart.recent_read_errors",
         "smart.reported_uncorrectable",

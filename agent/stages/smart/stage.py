@@ -25,10 +25,12 @@ def run(ctx: StageContext) -> StageReport:
     board, found = ProgressBoard(ctx), drives.of(disks)
     with ThreadPoolExecutor(max_workers=max(1, len(found.drives)), thread_name_prefix="smart") as pool:
         whole = joined(pool.map(lambda drive: examine(ctx, drive, board), found.drives))
+    lost = [findings.make("smart.raid_drive_gone", "disk", name, words) for name, words in found.broken.items()]
+    states = [checks.failed("volume_state", one.component, reason=one.message) for one in lost]
     return checks.report(
         ctx,
-        [*_absent(ctx, disks), *checks.on_usb(ctx), *found.volumes, *whole.checks],
-        findings=whole.findings,
+        [*_absent(ctx, disks), *checks.on_usb(ctx), *found.volumes, *states, *whole.checks],
+        findings=[*lost, *whole.findings],
         # A self-test that was started must also have ended.
         also_required=[check.name for check in whole.checks if check.name == drive_self_tests.CHECK][:1],
         numbers=found.numbers | whole.numbers,
