@@ -88,7 +88,7 @@ def digest(path: Path | None) -> str:
 def lock(files: Paths, wait_s: float = 0.0) -> Iterator[bool]:
     """A lock for writing dnsmasq's files or reading all of them. False if another process holds it."""
     ends = time.monotonic() + wait_s
-    with (files.root / "supervisor.lock").open("w") as file:
+    with (files.root / "supervisor.lock").open("a") as file:  # "w" would write the file's time each second
         taken = _taken(file.fileno())
         while not taken and time.monotonic() < ends:
             time.sleep(_LOOK_EVERY_S)

@@ -46,6 +46,7 @@ AGAIN_AFTER_S = (60.0, 300.0)
 SOURCE = "jobs"
 # A job that was handed out and has not begun after this time never will: the queue was lost with its processes.
 _NOT_BEGUN_S = 60.0
+_BEGINS_S = 5.0
 # django-q2 ends a process 3 s after its time; its guard looks every half second.
 _GRACE_S = 15.0
 _NAMED = 5
@@ -226,6 +227,12 @@ def _write_event(job: Job, run: Run, tries: int, why: str) -> None:
         run=run, actor=Actor.WORKER, who="jobs", kind="job_put_aside", text=text,
         state_before=state, state_after=state,
     )  # fmt: skip
+
+
+def nobody_begins() -> bool:
+    """Whether a job was handed out and no process has begun it for seconds, though one must be free."""
+    late = clock.read() - timedelta(seconds=_BEGINS_S)
+    return Job.objects.filter(handed_at__lt=late, started_at=None).exists()
 
 
 def _in_hand(job: Job) -> Any:

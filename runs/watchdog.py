@@ -16,7 +16,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from runs import intake, ladder, transition
-from runs.bench import fitness
+from runs.bench import fitness, last_seen
 from runs.database.moments import Later
 from runs.machine import AGENT_SILENT, STAGE_STATES, Event, NotAllowed, State
 from runs.models import Actor, Lease, Run, StageRun, WebOutage
@@ -185,15 +185,28 @@ def look_at_web() -> None:
     if this worker was not running to ask."""
     site = settings.VETTING.web.address
     lease, _ = Lease.objects.get_or_create(name=Lease.web_of(site))
-    now, seen = timezone.now(), lease.web_seen_at
+    now, seen = timezone.now(), _web_seen(lease)
     if seen is not None and timedelta() <= now - seen < LOOK_EVERY:  # else the clock was set back
         return
     if not web_answers():
         return
+    is_calm = seen is not None and timedelta() <= now - seen <= OUTAGE_AFTER
+    if not (is_calm and last_seen.note(lease.name, now) and not Run.objects.live_or_held().exists()):
+        _write_answer(lease, seen, now)
+
+
+def _write_answer(lease: Lease, seen: datetime | None, now: datetime) -> None:
+    """Write when the web process answered, and the outage before it. On SQLite only for a run that goes on, since
+    nobody else has a deadline: a restart of the machine may then not lose when an outage began."""
     with transaction.atomic():
         if seen is not None and now - seen > OUTAGE_AFTER:
-            WebOutage.objects.create(site=site, started_at=seen, ended_at=now)
+            WebOutage.objects.create(site=settings.VETTING.web.address, started_at=seen, ended_at=now)
         Lease.objects.filter(name=lease.name).update(web_seen_at=now)
+    last_seen.note(lease.name, now)
+
+
+def _web_seen(lease: Lease) -> datetime | None:
+    return max((at for at in (lease.web_seen_at, last_seen.read(lease.name)) if at), default=None)
 
 
 def web_answers(timeout_s: float = 1.0) -> bool:
@@ -228,6 +241,6 @@ def web_outages(since: datetime, until: datetime, site: str = "") -> list[fitnes
     outages = WebOutage.objects.filter(site__in=(site, ""), ended_at__gt=since, started_at__lt=until)
     spans = [(max(outage.started_at, since), min(outage.ended_at, until)) for outage in outages]
     lease = Lease.objects.filter(name=Lease.web_of(site)).first()
-    if lease and lease.web_seen_at and until - lease.web_seen_at > OUTAGE_AFTER:
-        spans.append((max(lease.web_seen_at, since), until))
+    if lease and (seen := _web_seen(lease)) and until - seen > OUTAGE_AFTER:
+        spans.append((max(seen, since), until))
     return spans

@@ -3,7 +3,9 @@ limit on a property's example, which a busy machine misses."""
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ import pytest
 # sushy, whose fields are mappings, can't be imported with. No process of the product imports it.
 import sushy  # noqa: F401
 from hypothesis import settings as property_settings
+
+from runs.files import volatile
 
 property_settings.register_profile("busy", deadline=None)
 property_settings.load_profile("busy")
@@ -27,7 +31,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(autouse=True)
-def own_files(tmp_path: Path, settings: object, request: pytest.FixtureRequest) -> None:
+def own_files(tmp_path: Path, settings: object, request: pytest.FixtureRequest) -> Iterator[None]:
     """No test writes into the working copy's data. A real web process has the real hashers, and so has who asks."""
     settings.DATA_DIR = tmp_path
     settings.RUNS_DIR = tmp_path / "runs"
@@ -36,6 +40,8 @@ def own_files(tmp_path: Path, settings: object, request: pytest.FixtureRequest) 
     settings.AGENT_TOKEN_BCRYPT_ROUNDS = 4
     if not {"web", "shared_web", "real_hashers"} & set(request.fixturenames):
         settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    yield
+    shutil.rmtree(volatile.path(tmp_path / "run"), ignore_errors=True)
 
 
 @pytest.fixture

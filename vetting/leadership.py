@@ -3,6 +3,9 @@
 Several machines may work on one database. Each does its own round: dnsmasq, iperf3, the load, the jobs. What must be
 done once for all (dispatch, deadlines, messages) is done by the machine that leads. Both are leases: rows that the
 holder renews every second and that run out after ten. If a machine is cut off or ends, another one leads after that.
+
+SQLite has one machine. There the holder renews its round's lease in the machine's memory (runs/bench/last_seen.py), so
+that nothing is written to the disk while nothing happens.
 """
 
 from __future__ import annotations
@@ -10,13 +13,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Q, QuerySet
+from django.utils import timezone
 
+from runs.bench import last_seen, process
 from runs.bench import problems as bench
-from runs.bench import process
 from runs.bench.problems import Problem
 from runs.database import clock
 from runs.models import Lease
@@ -30,6 +35,11 @@ SILENT_AFTER = timedelta(seconds=60)
 CLOCK, MACHINES = "clock", "machines"
 
 
+def is_alone() -> bool:
+    """Whether this machine is the only one that works on the database."""
+    return connection.vendor == "sqlite"
+
+
 def local() -> str:
     """The name of the lease of this machine's round."""
     return Lease.round_of(settings.MACHINE)
@@ -37,7 +47,9 @@ def local() -> str:
 
 def take(me: str, name: str) -> bool:
     """Take this lease if nobody holds it."""
-    Lease.objects.get_or_create(name=name)
+    lease, _ = Lease.objects.get_or_create(name=name)
+    if lease.holder != me and is_shown(lease):
+        return False
     now = clock.now()
     # No lease lasts this long: the clock was set back, and the holder may be dead.
     far = Q(until__gt=now + 2 * LEASE)
@@ -46,6 +58,12 @@ def take(me: str, name: str) -> bool:
         free |= Q(holder__startswith=process.here())
     taken = Lease.objects.filter(free, name=name).update(holder=me, until=now + LEASE)
     return taken == 1
+
+
+def is_shown(lease: Lease) -> bool:
+    """Whether this is the lease of a round that goes on, on SQLite."""
+    seen = last_seen.read(lease.name) if lease.until and lease.name == local() else None
+    return seen is not None and abs(timezone.now() - seen) < LEASE
 
 
 def take_round(me: str) -> bool:
@@ -67,6 +85,8 @@ def take_lead(me: str) -> bool:
 
 def renew(me: str) -> tuple[bool, bool]:
     """Show that the round goes on. Returns whether `me` still does this machine's round, and whether it leads."""
+    if is_alone():
+        return _show(me)
     now = clock.now()
     held = Lease.objects.filter(holder=me).update(until=now + LEASE, ticked_at=now)
     if held == 2:
@@ -74,20 +94,36 @@ def renew(me: str) -> tuple[bool, bool]:
     return Lease.objects.filter(name=local(), holder=me).exists(), False
 
 
+def _show(me: str) -> tuple[bool, bool]:
+    """The same without a write to the disk, unless it can't be shown in any other way."""
+    held, now = set(Lease.objects.filter(holder=me).values_list("name", flat=True)), timezone.now()
+    for name in held:
+        if not last_seen.note(name, now):
+            Lease.objects.filter(name=name, holder=me).update(ticked_at=now)
+    return local() in held, Lease.ROUND in held
+
+
 def free_round(me: str) -> None:
     """Let another process do this machine's round. The machine goes on leading."""
-    Lease.objects.filter(name=local(), holder=me).update(until=None)
+    _free(Lease.objects.filter(name=local(), holder=me), until=None)
+
+
+def _free(leases: QuerySet[Lease], **fields: Any) -> None:
+    """Also write down when the round was last seen, since the machine may start again before anybody does a round."""
+    if seen := last_seen.read(local()):
+        fields["ticked_at"] = seen
+    leases.update(**fields)
 
 
 def drop() -> None:
     """Free what dead processes of this boot of this machine hold."""
     ours = Q(holder="") | Q(holder__startswith=process.here())
-    Lease.objects.filter(ours, name__in=(Lease.ROUND, local())).update(until=None, holder="")
+    _free(Lease.objects.filter(ours, name__in=(Lease.ROUND, local())), until=None, holder="")
 
 
 def tick() -> None:
     """For the machine that leads: tell which machines do no rounds any more. (SQLite has one machine.)"""
-    if connection.vendor != "sqlite":
+    if not is_alone():
         bench.report(MACHINES, list(_silent_machines()))
 
 

@@ -6,6 +6,9 @@ them (vetting/leadership.py).
 The round runs in leased sessions of 25 s, each a django-q2 task that queues its successor; a schedule revives the chain
 every minute should it ever break. What a tick does may happen twice; every tick is written so that this is harmless.
 
+On SQLite a session lasts six hours, and the worker's parent revives a broken chain (`vetworker`): a session that ends,
+and a schedule, write to the disk though nothing happens.
+
 A tick looks at rows and does what is short. What takes as long as a host, a BMC or the number of rows wants is a job of
 its own, which the last tick hands out (runs/jobs.py); a tick that takes too long all the same is stopped
 (vetting/tickwatch.py).
@@ -14,16 +17,19 @@ its own, which the last tick hands out (runs/jobs.py); a tick that takes too lon
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psutil
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection, transaction
 from django.utils import timezone
-from django_q.models import Schedule
+from django_q.models import OrmQ, Schedule
 
 import notifications.outbox
 import pxe.iperf
@@ -82,21 +88,25 @@ ON_EACH_MACHINE: tuple[Callable[[], object], ...] = (
 )
 SESSION = "vetting.rounds.session"
 SESSION_S = 25.0
+ALONE_SESSION_S = 6 * 3600.0  # on SQLite
+_GRACE_S = 60.0
 INTERVAL_S = 1.0
 
 
 def session() -> str:
-    """Hold the lease for up to 25 s and do a round every second; then queue the next session. If the database is
+    """Hold the lease for `session_s` and do a round every second; then queue the next session. If the database is
     locked, full or unreachable for a while, the session goes on until it can hand over or another session took over."""
     me = process.mine()
     if not leadership.take_round(me):
         return "held by another"
+    if leadership.is_alone():
+        _empty_queue()
     with Watch(partial(leadership.renew, me), partial(hand_over, me)) as watch:
         return _do_rounds(me, watch)
 
 
 def _do_rounds(me: str, watch: Watch) -> str:
-    end, leads = time.monotonic() + SESSION_S, False
+    length, leads = Length(), False
     while True:
         started = time.monotonic()
         try:
@@ -105,7 +115,7 @@ def _do_rounds(me: str, watch: Watch) -> str:
             is_mine, leads = leadership.renew(me)
             if not (is_mine and parent_is_alive()):
                 return "lease lost, or the worker is stopping"
-            if time.monotonic() >= end:
+            if length.is_over():
                 hand_over(me)
                 return "done"
         except DatabaseError:
@@ -184,7 +194,46 @@ def name_of(tick: Callable[[], object]) -> str:
 def hand_over(me: str) -> None:
     """Free the lease and queue the next session, both in one transaction."""
     leadership.free_round(me)
-    enqueue(SESSION)
+    queue_session()
+
+
+class Length:
+    """How long this session goes on. On SQLite until the queue may be lost: if it is, no session follows, and the
+    worker's parent sees that. A process that waits for a task may have died with the queue's lock, or nobody begins a
+    job."""
+
+    def __init__(self) -> None:
+        self._began, self._processes = time.monotonic(), _cluster()
+
+    def is_over(self) -> bool:
+        lasted_s = time.monotonic() - self._began
+        if lasted_s >= session_s() or not leadership.is_alone():
+            return lasted_s >= session_s()
+        return _cluster() != self._processes or (lasted_s >= SESSION_S and runs.jobs.nobody_begins())
+
+
+def _cluster() -> str:
+    """The numbers of the processes of our cluster: the children of our parent."""
+    parent = os.getppid()
+    try:
+        return Path(f"/proc/{parent}/task/{parent}/children").read_text()
+    except OSError:
+        return ""
+
+
+def session_s() -> float:
+    return ALONE_SESSION_S if leadership.is_alone() else SESSION_S
+
+
+def queue_session() -> None:
+    """Have a worker process do the next session. django-q2 ends a task after 90 s if it is not told otherwise."""
+    enqueue(SESSION, limit_s=int(session_s() + _GRACE_S) if leadership.is_alone() else None)
+
+
+def _empty_queue() -> None:
+    """Remove the sessions that are queued, with the one that runs: django-q2 would start it again after two minutes."""
+    with suppress(DatabaseError):
+        OrmQ.objects.filter(pk__in=[row.pk for row in OrmQ.objects.all() if row.task.get("func") == SESSION]).delete()
 
 
 def parent_is_alive() -> bool:
@@ -194,7 +243,10 @@ def parent_is_alive() -> bool:
 
 def ensure_schedule() -> None:
     """Create the schedule that queues a session of this machine every minute if none is queued. Also repair it after
-    the clock was set back, which leaves it in the future."""
+    the clock was set back, which leaves it in the future. SQLite needs none: the worker's parent looks."""
+    if leadership.is_alone():
+        Schedule.objects.filter(func=SESSION).delete()
+        return
     queue = settings.Q_CLUSTER.get("cluster_name")
     every_minute = {"func": SESSION, "schedule_type": Schedule.MINUTES, "minutes": 1, "repeats": -1, "cluster": queue}
     name = f"round {settings.MACHINE}" if queue else "round"

@@ -1,6 +1,6 @@
 """Whether the bench is fit to measure now, and whether it was in the past.
 
-The worker's round takes a sample of the load every second and keeps the newest in `<data>/pxe/load.json`. A time in
+The worker's round takes a sample of the load every second and keeps the newest in the machine's memory. A time in
 which the bench was short of something is a row of BenchShortage, so that web and worker can read it later. A question
 about now takes a sample of its own: a worker that is short of CPU takes few.
 """
@@ -19,7 +19,7 @@ from runs.bench import load as benchload
 from runs.bench import problems as bench
 from runs.bench.load import Limits, Sample, Shortage
 from runs.bench.problems import Problem
-from runs.files import atomic
+from runs.files import atomic, volatile
 from runs.models import BenchShortage
 
 SOURCE = "load"
@@ -176,7 +176,6 @@ def _keep(sample: Sample) -> list[Sample]:
     """Keep this sample and those of the window before it; return them."""
     samples = [one for one in _kept() if sample.at - _KEPT_S < one.at < sample.at]
     window = _window([*samples, sample])
-    _path().parent.mkdir(parents=True, exist_ok=True)
     atomic.write_json(_path(), {"samples": [benchload.as_json(one) for one in window]})
     return window
 
@@ -195,4 +194,4 @@ def _kept() -> list[Sample]:
 
 
 def _path() -> Path:
-    return settings.PXE_DIR / "load.json"
+    return volatile.folder(settings.PID_DIR) / "load.json"

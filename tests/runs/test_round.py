@@ -16,6 +16,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from runs.files import volatile
+
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 
@@ -47,10 +49,9 @@ class Worker:
         subprocess.run([sys.executable, "manage.py", *words], cwd=ROOT, env=self.env, check=True, capture_output=True)
 
     def ticked_at(self) -> str:
-        """When the last round was done, as the database has it; empty before the first."""
-        with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=10) as connection:
-            row = connection.execute("SELECT ticked_at FROM runs_lease WHERE name = 'round'").fetchone()
-        return (row and row[0]) or ""
+        """When the last round was done; empty before the first."""
+        seen = volatile.path(self.database.parent / "run") / "seen-round"
+        return str(seen.stat().st_mtime_ns) if seen.exists() else ""
 
     def next_round(self, within_s: float) -> float:
         """Seconds until another round was done; fails the test when none comes in time."""
@@ -133,6 +134,15 @@ def test_a_cluster_whose_idle_worker_died_with_the_queues_lock_is_mended_within_
     killed, limit_s = time.monotonic(), max(60.0, 45 + worker.start_s)  # a busy machine starts a worker in 20 s
     wait_for(lambda: "is stuck, starting it again" in worker.said(), limit_s, "the stall was not noticed")
     worker.next_round(limit_s - (time.monotonic() - killed))
+
+
+def test_another_process_goes_on_after_the_one_that_does_the_round_was_killed(worker: Worker) -> None:
+    holder = "SELECT holder FROM runs_lease WHERE name = 'round'"
+    killed = worker.only(holder)
+    os.kill(int(killed.split("/")[2]), signal.SIGKILL)
+    wait_for(lambda: worker.only(holder) not in (killed, ""), 60, "nobody leads")
+    worker.next_round(20)
+    assert "is stuck" not in worker.said()
 
 
 def test_a_killed_parent_leaves_no_second_cluster_working(worker: Worker) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
@@ -10,6 +10,7 @@ from django.utils import timezone
 from agent.contract import wire
 from hosts.models import Host
 from runs import dispatcher, lifecycle, stage_rows, watchdog
+from runs.bench import last_seen
 from runs.models import BenchShortage, Lease, Run, WebOutage
 from tests.rows import a_host
 from tests.talker import EXPECTED, MAC, Talker
@@ -31,7 +32,7 @@ def web_is_seen(db: None) -> None:
     Lease.objects.create(name=Lease.web_of("127.0.0.1"), web_seen_at=timezone.now())
 
 
-def seconds_ago(seconds: float) -> object:
+def seconds_ago(seconds: float) -> datetime:
     return timezone.now() - timedelta(seconds=seconds)
 
 
@@ -149,6 +150,36 @@ def test_an_outage_is_written_down_when_the_web_is_seen_again(monkeypatch: pytes
     watchdog.look_at_web()
     outage = WebOutage.objects.get()
     assert 59 < (outage.ended_at - outage.started_at).total_seconds() < 65
+
+
+def seen_in_the_row() -> datetime:
+    seen = Lease.objects.get(name=Lease.web_of("127.0.0.1")).web_seen_at
+    assert seen
+    return seen
+
+
+def test_while_no_run_goes_on_that_the_web_answers_is_not_written(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    Lease.objects.update(web_seen_at=(before := seconds_ago(5)))
+    monkeypatch.setattr(watchdog, "web_answers", lambda: True)
+    watchdog.look_at_web()
+    assert seen_in_the_row() == before
+    assert watchdog.web_outages(seconds_ago(100), timezone.now() + timedelta(seconds=7)) == []
+    lifecycle.start_run(host, profile_name="quick")
+    last_seen.note(Lease.web_of("127.0.0.1"), seconds_ago(4))
+    watchdog.look_at_web()
+    assert seen_in_the_row() > seconds_ago(3)
+
+
+def test_an_outage_after_idle_hours_begins_when_the_web_was_last_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    Lease.objects.update(web_seen_at=seconds_ago(7200))
+    last_seen.note(Lease.web_of("127.0.0.1"), seconds_ago(60))
+    ((since, _),) = watchdog.web_outages(seconds_ago(9000), timezone.now())
+    assert 59 < (timezone.now() - since).total_seconds() < 65
+    monkeypatch.setattr(watchdog, "web_answers", lambda: True)
+    watchdog.look_at_web()
+    outage = WebOutage.objects.get()
+    assert 59 < (outage.ended_at - outage.started_at).total_seconds() < 65
+    assert seen_in_the_row() == outage.ended_at
 
 
 def _backdate(run: Run, seconds: float) -> None:

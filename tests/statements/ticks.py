@@ -245,7 +245,9 @@ def _session() -> Act:
             return True
         OrmQ.objects.all().delete()  # as a worker takes what it begins
         with pytest.MonkeyPatch.context() as patch:
-            for name, value in {"TICKS": (), "ON_EACH_MACHINE": (), "SESSION_S": 0.001, "INTERVAL_S": 0.0}.items():
+            for name in ("TICKS", "ON_EACH_MACHINE"):
+                patch.setattr(rounds, name, ())
+            for name, value in {"SESSION_S": 0.001, "ALONE_SESSION_S": 0.001, "INTERVAL_S": 0.0}.items():
                 patch.setattr(rounds, name, value)
             rounds.session()
         return True

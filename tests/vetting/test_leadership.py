@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import shutil
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.utils import timezone
@@ -15,9 +17,10 @@ from django_q.models import OrmQ
 import pxe.supervisor
 import runs.jobs
 import runs.watchdog
+from runs.bench import last_seen, process, service_state
 from runs.bench import problems as bench
-from runs.bench import process
 from runs.database import clock
+from runs.files import volatile
 from runs.models import Lease
 from vetting import leadership, rounds
 
@@ -43,6 +46,41 @@ def test_the_next_process_of_a_machine_that_leads_goes_on_leading() -> None:
     assert leadership.take_round(after) and leadership.take_lead(after)
     assert leadership.renew(before) == (False, False)
     assert leadership.renew(after) == (True, True)
+
+
+def test_who_goes_on_renews_without_a_write_and_is_seen_all_the_same() -> None:
+    assert leadership.take_round("me") and leadership.take_lead("me")
+    rows = list(Lease.objects.order_by("name").values())
+    for _ in range(3):
+        assert leadership.renew("me") == (True, True)
+    assert list(Lease.objects.order_by("name").values()) == rows
+    assert service_state.age_s() < 5 and not service_state.is_silent()
+
+
+def test_a_round_that_is_seen_is_kept_and_one_that_is_not_seen_for_10_s_is_taken_over() -> None:
+    assert leadership.take_round("me")
+    leadership.renew("me")
+    Lease.objects.update(until=timezone.now() - timedelta(hours=1))
+    assert not leadership.take_round("another")
+    last_seen.note(leadership.local(), timezone.now() - timedelta(seconds=11))
+    assert leadership.take_round("another")
+    assert leadership.renew("me") == (False, False)
+
+
+def test_a_round_that_ends_says_in_its_row_when_it_was_seen() -> None:
+    assert leadership.take_round("me") and leadership.take_lead("me")
+    leadership.renew("me")
+    leadership.drop()
+    leadership.free_round("me")
+    shutil.rmtree(volatile.folder(settings.PID_DIR))  # as a restart of the machine does
+    assert service_state.last_round(leadership.local())
+
+
+def test_where_no_file_can_be_written_the_row_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert leadership.take_round("me") and leadership.take_lead("me")
+    monkeypatch.setattr(last_seen, "note", lambda lease, at: False)
+    leadership.renew("me")
+    assert service_state.age_s() < 5
 
 
 def test_while_another_machine_leads_this_one_does_its_own_round() -> None:

@@ -13,8 +13,10 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule
 
+from runs import jobs
 from runs.bench import service_state
-from runs.models import Lease
+from runs.jobs import enqueue
+from runs.models import Job, Lease
 from vetting import leadership, processes, rounds
 from vetting.management.commands import vetworker
 
@@ -26,6 +28,7 @@ HOURS = timedelta(hours=5)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rounds, "TICKS", ())
     monkeypatch.setattr(rounds, "SESSION_S", 0.0)
+    monkeypatch.setattr(rounds, "ALONE_SESSION_S", 0.0)
     monkeypatch.setattr(rounds, "INTERVAL_S", 0.0)
 
 
@@ -62,11 +65,51 @@ def test_a_lease_that_somebody_holds_is_not_free() -> None:
     assert not leadership.take("bench/1/2/2", Lease.ROUND)
 
 
-def test_the_schedule_begins_anew_with_each_start() -> None:
+def test_the_schedule_begins_anew_with_each_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leadership, "is_alone", lambda: False)
     rounds.ensure_schedule()
     Schedule.objects.update(next_run=timezone.now() + HOURS)
     rounds.ensure_schedule()
     assert Schedule.objects.get().next_run <= timezone.now()
+
+
+def test_the_only_machine_has_no_schedule_since_each_minute_would_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leadership, "is_alone", lambda: False)
+    rounds.ensure_schedule()
+    monkeypatch.undo()
+    rounds.ensure_schedule()
+    assert not Schedule.objects.exists()
+
+
+def test_a_session_leaves_none_in_the_queue_but_its_successor_and_the_jobs() -> None:
+    rounds.queue_session()
+    enqueue("runs.jobs.work", 1, 1)
+    rounds.session()
+    assert [row.task["func"] for row in OrmQ.objects.order_by("id")] == ["runs.jobs.work", rounds.SESSION]
+
+
+@pytest.fixture
+def long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "ALONE_SESSION_S", 3600.0)
+
+
+def test_a_session_ends_when_a_process_of_the_cluster_has_ended(long: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "_cluster", lambda: "1 2 3")
+    length = rounds.Length()
+    assert not length.is_over()
+    monkeypatch.setattr(rounds, "_cluster", lambda: "1 3 4")
+    assert length.is_over()
+
+
+def test_a_session_ends_when_nobody_begins_a_job(long: None) -> None:
+    jobs.ask(jobs.Kind("time.time", "the time", limit_s=5))
+    Job.objects.update(handed_at=timezone.now())
+    length = rounds.Length()
+    assert not length.is_over()
+    Job.objects.update(handed_at=timezone.now() - timedelta(seconds=6))
+    assert length.is_over()
+    Job.objects.update(started_at=timezone.now())
+    assert not length.is_over()
 
 
 @pytest.fixture
@@ -105,6 +148,23 @@ def test_a_parent_that_cannot_ask_the_database_neither_ends_nor_blames_the_clust
     cluster = SimpleNamespace(poll=lambda: looks.append(None) if len(looks) < 20 else 1, pid=4711, returncode=1)
     worker._watch(cluster)
     assert len(looks) == 20
+
+
+def test_a_parent_that_sees_no_round_for_a_while_asks_for_a_session_once(
+    worker: vetworker.Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vetworker, "ASK_AGAIN_AFTER_S", 0.05)
+    monkeypatch.setattr(service_state, "SILENT_AFTER_S", 60.0)
+    looks = iter(range(30))
+
+    def poll() -> int | None:
+        look = next(looks, None)
+        if look == 1:
+            Lease.objects.create(name=leadership.local(), ticked_at=timezone.now())
+        return 1 if look is None else None
+
+    worker._watch(SimpleNamespace(poll=poll, pid=4711, returncode=1))
+    assert [row.task["func"] for row in OrmQ.objects.all()] == [rounds.SESSION]
 
 
 def test_a_cluster_that_takes_long_to_start_is_not_started_again(

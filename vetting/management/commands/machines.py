@@ -12,6 +12,7 @@ from django_q.models import OrmQ, Schedule
 from runs.bench import service_state
 from runs.database import clock
 from runs.models import Lease
+from vetting import leadership
 
 
 class Command(BaseCommand):
@@ -27,7 +28,8 @@ class Command(BaseCommand):
         now = clock.read()
         for lease in Lease.objects.filter(name__startswith=Lease.round_of("")).order_by("name"):
             name = lease.name.removeprefix(Lease.round_of(""))
-            age_s = (now - lease.ticked_at).total_seconds() if lease.ticked_at else float("inf")
+            last = service_state.last_round(lease.name)
+            age_s = (now - last).total_seconds() if last else float("inf")
             says = f"round {age_s:.0f} s ago" if age_s != float("inf") else "no round yet"
             state = "silent" if age_s > service_state.SILENT_AFTER_S else "at work"
             leads = ", leads" if leader.startswith(f"{name}/") else ""
@@ -37,7 +39,7 @@ class Command(BaseCommand):
         lease = Lease.objects.filter(name=Lease.round_of(name)).first()
         if lease is None:
             raise CommandError(f"no machine is called {name}")
-        if lease.until and lease.until > clock.read():
+        if lease.until and (lease.until > clock.read() or leadership.is_shown(lease)):
             raise CommandError(f"{name} is at work: stop its worker first")
         lease.delete()
         queue = f"vetting {name}"

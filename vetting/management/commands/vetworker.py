@@ -21,7 +21,6 @@ import pxe.paths
 import pxe.supervisor
 from runs.bench import service_state
 from runs.database import limits as dblimits
-from runs.jobs import enqueue
 from vetting import leadership, processes, rounds
 
 log = logging.getLogger("vetting.worker")
@@ -29,6 +28,8 @@ LOOK_EVERY_S = 2.0
 # A starting cluster first loads all our code: 18 s on a bench that is short of CPU.
 STARTS_WITHIN_S = 60.0
 LONGEST_TIMES = 8
+# A session that was killed leaves a lease that runs out after 10 s.
+ASK_AGAIN_AFTER_S = leadership.LEASE.total_seconds() + LOOK_EVERY_S
 UNKNOWN = "unknown"
 # The command lines of a cluster's processes: of its leader until django-q2 has given it a title, and afterwards.
 TITLES = ("vetworker", "qcluster")
@@ -79,19 +80,21 @@ class Command(BaseCommand):
         issue 23.) While the database does not answer, no round is possible, and the cluster is not to blame. A new
         cluster has `times` the usual time to start. Returns whether it did a round."""
         before = last = _last_round()
-        changed_at = time.monotonic()
+        changed_at, is_asked = time.monotonic(), False
         while not self.stopping:
             time.sleep(LOOK_EVERY_S)
             if cluster.poll() is not None:
                 log.warning("the worker cluster ended (status %s): starting it again", cluster.returncode)
                 break
             if (now := _last_round()) == UNKNOWN or now != last:
-                last, changed_at = now, time.monotonic()
+                last, changed_at, is_asked = now, time.monotonic(), False
             limit_s = STARTS_WITHIN_S * times if last == before else service_state.SILENT_AFTER_S
             if time.monotonic() - changed_at > limit_s:
                 log.error("no round for %.0f s: the worker cluster is stuck, starting it again", limit_s)
                 processes.kill_group(cluster.pid)
                 break
+            if last != before and not is_asked and time.monotonic() - changed_at > ASK_AGAIN_AFTER_S:
+                is_asked = _asked_again()
         return last != before
 
 
@@ -99,6 +102,14 @@ def longer(times: int, *, did_a_round: bool) -> int:
     """Give the next cluster more time to start: on a machine short of CPU, a cluster that is killed each time would
     never do a round."""
     return 1 if did_a_round else min(2 * times, LONGEST_TIMES)
+
+
+def _asked_again() -> bool:
+    """Queue a session on SQLite: the process that did the last one may be dead. Elsewhere a schedule queues one."""
+    if leadership.is_alone():
+        with suppress(DatabaseError):
+            rounds.queue_session()
+    return True
 
 
 def _drop_lease() -> None:
@@ -113,7 +124,7 @@ def _prepared() -> bool:
     try:
         leadership.drop()
         rounds.ensure_schedule()
-        enqueue(rounds.SESSION)
+        rounds.queue_session()
     except DatabaseError as error:
         log.error("the worker waits for the database: %s", error)
         return False

@@ -1,0 +1,39 @@
+"""A folder in the machine's memory, for small files that change every second. On a disk they would be written all day,
+though nothing happens. When the machine starts again they are gone.
+
+The folder lies in /dev/shm and belongs to one installation. Web and worker must see the same /dev/shm.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+SHARED = Path("/dev/shm")  # a tmpfs on every Linux
+
+
+def path(pid_dir: Path) -> Path:
+    """Where the folder of this installation is, if it can be made."""
+    return SHARED / f"vetting-{hashlib.sha256(os.fsencode(pid_dir.resolve())).hexdigest()[:16]}"
+
+
+def folder(pid_dir: Path) -> Path:
+    """The folder, which is made if needed. `pid_dir` itself where there is no /dev/shm, or where another user has made
+    a folder of that name."""
+    place = path(pid_dir)
+    try:
+        pid_dir.mkdir(parents=True, exist_ok=True)
+        owner = pid_dir.stat().st_uid
+        facts = place.lstat() if place.exists() else _made(place, owner)
+    except OSError:
+        return pid_dir
+    return place if stat.S_ISDIR(facts.st_mode) and facts.st_uid in (owner, os.geteuid()) else pid_dir
+
+
+def _made(place: Path, owner: int) -> os.stat_result:
+    place.mkdir(mode=0o750, exist_ok=True)
+    if os.geteuid() == 0:
+        os.chown(place, owner, -1, follow_symlinks=False)
+    return place.lstat()
