@@ -75,7 +75,7 @@ lint: venv
 
 lock: venv
 	$(PYTHON) -m pip -q install uv
-	for part in base uvicorn dev; do $(PYTHON) -m uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+	for part in base uvicorn dev bench-ironic; do $(PYTHON) -m uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		requirements/$$part.in -o requirements/$$part.txt || exit 1; done
 
 docs: venv

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import agents, boot, idle, imports, ingest, overhead, pages, report, results, rows, streams, suite
+from tests.bench import agents, boot, idle, imports, ingest, ironic, overhead, pages, report, results, rows, streams, suite
 from tests.rack.zoo.specimen import MACHINES
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
@@ -15,6 +15,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "idle": lambda options: idle.main(options.seconds),
     "imports": lambda options: imports.main(options.imported),
     "ingest": lambda options: ingest.main(),
+    "ironic": ironic.main,
     "overhead": lambda options: overhead.main(options.machine),
     "pages": lambda options: pages.main(options.hosts, options.measurements, options.runs, as_json=options.json),
     "report": lambda options: report.main(options.rows, options.findings),
@@ -47,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--streams", type=int, default=100)
     parser.add_argument("--events", type=int, default=40)
     parser.add_argument("--every", type=float, default=5, metavar="SECONDS")
-    parser.add_argument("--rounds", type=int, default=3, help="short, full, boot: so often, in turn")
+    parser.add_argument("--rounds", type=int, default=3, help="short, full, boot, ironic: so often, in turn")
     parser.add_argument("--page", action="store_true", help="short, full: write the figures into docs/benchmarks.md")
     parser.add_argument("--pages", type=int, default=3, help="streams: so many of them are pages in Chromium")
     parser.add_argument("--json", action="store_true", help="the last line of output is one JSON object")
@@ -55,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--database", default="", metavar="URL", help="instead of a new SQLite file")
     parser.add_argument("--find", action="store_true", help="agents: search the number at which p99 passes 250 ms")
     parser.add_argument("--overload", action="store_true", help="agents: ten times as much for ten seconds")
+    parser.add_argument("--install", action="store_true", help="ironic: install it if it is not in var/bench/ironic")
     return parser
 
 

@@ -9,7 +9,6 @@ sends ten times as many messages for ten seconds, and measures when everything i
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -22,7 +21,7 @@ from typing import Any
 import psutil
 
 from tests.bench import fleet, recorded
-from tests.bench.load import Load, Pace
+from tests.bench.load import Load, Pace, allow_many_connections
 from tests.bench.web import started
 from tests.ports import free_port
 
@@ -36,7 +35,7 @@ SERVERS = ("daphne", "uvicorn", "bare")
 
 
 def main(options: Namespace) -> None:
-    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    allow_many_connections()
     if options.seconds <= WARM_UP_S + 1:
         raise SystemExit(f"--seconds: more than {WARM_UP_S + 1:.0f}, the first {WARM_UP_S:.0f} are not counted")
     if options.find:
@@ -162,6 +161,6 @@ class Costs:
 if __name__ == "__main__":
     from tests.bench.__main__ import parser
 
-    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    allow_many_connections()
     chosen = parser().parse_args(["agents", *sys.argv[1:]])
     print(json.dumps(measured(chosen, chosen.agents, OVERLOAD if chosen.overload else Pace(chosen.seconds))))

@@ -75,7 +75,7 @@ def _claimed_run() -> Agent:
     token = boot_script.script_fetched(host, "127.0.0.1").token
     claim = wire.Claim("boot-0", f"4c4c4544-0042-3510-8051-{0:012x}", ["52:54:00:00:00:00"])
     agent_calls.claim(Boot.objects.get(run=run), claim, "127.0.0.1")
-    return Agent(run.pk, token, "boot-0", _address(0))
+    return Agent(run.pk, token, "boot-0", address(0))
 
 
 def _copies(first: Agent, count: int) -> Iterator[Agent]:
@@ -90,7 +90,7 @@ def _copies(first: Agent, count: int) -> Iterator[Agent]:
     boots, stages = [], []
     for n, run in enumerate(runs, start=1):
         token = tokens.make(run.pk, run.host_id, boot.number, boot.nonce)
-        yield Agent(run.pk, token, f"boot-{n}", _address(n))
+        yield Agent(run.pk, token, f"boot-{n}", address(n))
         boots.append(_copy(boot, run_id=run.pk, boot_id=f"boot-{n}", agent_token_hash=tokens.hashed(token)))
         stages.append(_copy(stage, run_id=run.pk))
     Boot.objects.bulk_create(boots)
@@ -103,7 +103,7 @@ def _copy(row: object, **changed: object) -> object:
     return kind(**fields | {"id": None} | changed)
 
 
-def _address(number: int) -> str:
+def address(number: int) -> str:
     return f"127.1.{number // 250}.{1 + number % 250}"
 
 

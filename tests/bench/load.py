@@ -12,6 +12,7 @@ import gc
 import heapq
 import random
 import re
+import resource
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
@@ -24,6 +25,11 @@ CONNECTS_AT_ONCE = 100
 LAST_ANSWERS_S = 30.0
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _RETRY = re.compile(rb"retry-after: *(\d+)", re.IGNORECASE)
+
+
+def allow_many_connections() -> None:
+    """As many as the kernel lets this process have."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
 
 @dataclass
@@ -46,12 +52,14 @@ class Tally:
 @dataclass(frozen=True)
 class Pace:
     """For how long; from `burst_from` to `burst_to`, so many `times` as many messages as the contract says. The more
-    are heartbeats, which need no numbers; what of them was not sent by then is dropped."""
+    are heartbeats, which need no numbers; what of them was not sent by then is dropped. `calls` are the kinds that are
+    sent."""
 
     seconds: float
     times: float = 1.0
     burst_from: float = 0.0
     burst_to: float = 0.0
+    calls: tuple[str, ...] = tuple(fleet.EVERY_S)
 
     def every_s(self, call: str, second: float) -> float:
         """The time between two calls of this kind of one agent."""
@@ -83,11 +91,11 @@ class Line(asyncio.Protocol):
     def go_on(self) -> None:
         if self.sent is None and self.waiting and self.transport is not None:
             self.sent = self.waiting.popleft()
-            self.transport.write(self._message(*self.sent))
+            self._write(*self.sent)
 
-    def _message(self, due: float, call: str, seq: int) -> bytes:
-        body = fleet.body(self.agent, call, seq, self.load.began)
-        return b"%sContent-Length: %d\r\n\r\n%s" % (self.load.head(self.agent, call), len(body), body)
+    def _write(self, due: float, call: str, seq: int) -> None:
+        assert self.transport is not None
+        self.transport.write(self.load.message(self.agent, call, seq))
 
     def data_received(self, data: bytes) -> None:
         self._answer += data
@@ -101,6 +109,8 @@ class Line(asyncio.Protocol):
         self._answered(int(answer[9:12]), answer[:end])
 
     def _answered(self, status: int, head: bytes) -> None:
+        if status == 408:
+            return  # the server closes an idle connection; what was sent meanwhile is sent again on the next
         assert self.sent is not None, "an answer to nothing"
         now = time.monotonic()
         due, tally = self.sent[0], self.load.tally
@@ -117,7 +127,7 @@ class Line(asyncio.Protocol):
 
     def _again(self) -> None:
         if self.sent is not None and self.transport is not None:
-            self.transport.write(self._message(*self.sent))
+            self._write(*self.sent)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.transport, self._answer = None, b""
@@ -145,7 +155,11 @@ class Load:
         asyncio.run(self._run())
         return self.tally
 
-    def head(self, agent: Agent, call: str) -> bytes:
+    def message(self, agent: Agent, call: str, seq: int) -> bytes:
+        body = fleet.body(agent, call, seq, self.began)
+        return b"%sContent-Length: %d\r\n\r\n%s" % (self._head(agent, call), len(body), body)
+
+    def _head(self, agent: Agent, call: str) -> bytes:
         found = self._heads.get((agent.run, call))
         if found is None:
             text = (
@@ -171,7 +185,8 @@ class Load:
 
     async def _run(self) -> None:
         pairs = [(Line(self, agent), Line(self, agent)) for agent in self.agents]
-        self._lines = [line for pair in pairs for line in pair]
+        used = sorted({call != "heartbeat" for call in self.pace.calls})
+        self._lines = [pair[second] for pair in pairs for second in used]
         for first in range(0, len(self._lines), CONNECTS_AT_ONCE):
             await asyncio.gather(*map(self.connect, self._lines[first : first + CONNECTS_AT_ONCE]))
         gc.freeze()
@@ -209,8 +224,8 @@ class Load:
 
     def _firsts(self, pairs: list[tuple[Line, Line]]) -> Iterator[tuple[float, int, str]]:
         for number in range(len(pairs)):
-            for call, every in fleet.EVERY_S.items():
-                yield self.started + random.uniform(0, every), number, call
+            for call in self.pace.calls:
+                yield self.started + random.uniform(0, fleet.EVERY_S[call]), number, call
 
     async def _last_answers(self) -> None:
         """Until everything was answered, or nothing more is to be expected."""

@@ -111,5 +111,9 @@ MEASUREMENTS = (
         "boot files", ("boot", "--rounds", "1"),
         (least("ratio", 0.9), most("grows_by_mb", 5), most("p99_ms", 20)), is_short=True,
     ),
+    Measurement(
+        "beside OpenStack Ironic", ("ironic", "--install", "--rounds", "1"),
+        (least("ratio", 60), least("list_ratio", 1), least("hosts_json_ratio", 1)),
+    ),
     Measurement("idle", ("idle",), (most("core_percent", 3), most("pss_mb", 250), most("written_mb_per_minute", 0))),
 )  # fmt: skip
