@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import agents, boot, idle, imports, ingest, ironic, overhead, pages, report, results, rows, streams, suite
+from tests.bench import agents, boot, idle, imports, ingest, overhead, pages, report, results, rows, streams, suite
+from tests.bench.ironic import main as beside_ironic
 from tests.rack.zoo.specimen import MACHINES
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
@@ -15,7 +16,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "idle": lambda options: idle.main(options.seconds),
     "imports": lambda options: imports.main(options.imported),
     "ingest": lambda options: ingest.main(),
-    "ironic": ironic.main,
+    "ironic": beside_ironic,
     "overhead": lambda options: overhead.main(options.machine),
     "pages": lambda options: pages.main(options.hosts, options.measurements, options.runs, as_json=options.json),
     "report": lambda options: report.main(options.rows, options.findings),
