@@ -1,11 +1,16 @@
-"""All rows as they are at one moment, to come back to: of SQLite by its backup, of PostgreSQL table by table."""
+"""All rows as they are at one moment, to come back to: of SQLite by its backup, of PostgreSQL table by table. With
+SQLite's rows go the files in the machine's memory, which say when the round and the web process were last seen."""
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from typing import Any, Protocol
 
+from django.conf import settings
 from django.db import connection
+
+from runs.files import volatile
 
 
 class Snapshot(Protocol):
@@ -27,6 +32,7 @@ class Whole:
     def restore(self) -> None:
         connection.ensure_connection()
         self.rows.backup(connection.connection)
+        shutil.rmtree(volatile.path(settings.PID_DIR), ignore_errors=True)
 
 
 class Tables:
