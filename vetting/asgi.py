@@ -35,7 +35,7 @@ from pxe import bootfiles  # noqa: E402
 from runs.database import limits as dblimits  # noqa: E402
 from runs.live import serving as live  # noqa: E402
 from vetting import health  # noqa: E402
-from vetting.front import agents, trouble  # noqa: E402
+from vetting.front import agents, stopping, trouble  # noqa: E402
 from vetting.front.logins import Logins, is_attempt, sets_password  # noqa: E402
 from vetting.front.threads import Threads, pooled  # noqa: E402
 
@@ -123,6 +123,8 @@ async def lifespan(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """uvicorn says when it starts and stops, daphne does not. uvicorn ends its own tasks by itself."""
     while True:
         message = await receive()
+        if message["type"] == "lifespan.startup":
+            stopping.call_at_signals(live.close_all)
         if message["type"] == "lifespan.shutdown":
             await live.close_all()
             await requests.finish()

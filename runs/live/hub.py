@@ -128,9 +128,11 @@ class Hub:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._turns: dict[Stream, int] = {}
+        self._stops = False
 
     def join(self, stream: Stream, page_with_parts: str = "") -> None:
-        """Add a stream; it gets everything that is told from now on, and the fragments of this page."""
+        """Add a stream; it gets everything that is told from now on, and the fragments of this page. If the web process
+        is about to stop, the stream ends once it is open."""
         self._loop = asyncio.get_running_loop()
         with self._lock:
             for channel in stream.ids:
@@ -143,6 +145,8 @@ class Hub:
         self._turns[stream] = len(self._turns) % KEEP_ALIVE_S
         if self._keeper is None or self._keeper.done():
             self._keeper = asyncio.create_task(self._keep_alive())
+        if self._stops:
+            stream.finish()
 
     def leave(self, stream: Stream) -> None:
         self._turns.pop(stream, None)
@@ -225,7 +229,8 @@ class Hub:
             self._add((stream for stream in these if not stream.is_over), KEEP_ALIVE)
 
     async def finish_all(self) -> None:
-        """The web process is about to stop."""
+        """The web process is about to stop: end all streams, and those that are still to come."""
+        self._stops = True
         await asyncio.gather(*(stream.finished() for stream in list(self._turns)))
 
 

@@ -1,4 +1,4 @@
-"""A real daphne on a free port of loopback, over a database of its own."""
+"""A real daphne or uvicorn on a free port of loopback, over a database of its own."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ def database_url(settings: dict[str, Any]) -> str:
 
 
 class WebProcess:
-    """`database_url` names a database that has its tables; `start` and `stop` may be called again and again."""
+    """`database_url` names a database that has its tables; `start` and `stop` may be called again and again. uvicorn is
+    started by `manage.py web`, with its time limits."""
 
-    def __init__(self, folder: Path, database_url: str) -> None:
-        self.folder, self.port = folder, free_port()
+    def __init__(self, folder: Path, database_url: str, server: str = "daphne") -> None:
+        self.folder, self.port, self.server = folder, free_port(), server
         config = folder / "vetting.yaml"
         config.write_text(f"web: {{listen: 127.0.0.1, port: {self.port}, boot_port: {free_port()}}}\n")
         self.environment = {
@@ -48,10 +49,22 @@ class WebProcess:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        argv = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(self.port), "--verbosity", "0"]
+        words = [
+            "-m",
+            "daphne",
+            "-b",
+            "127.0.0.1",
+            "-p",
+            str(self.port),
+            "--verbosity",
+            "0",
+            "vetting.asgi:application",
+        ]
+        if self.server != "daphne":
+            words = ["manage.py", "web", "--server", self.server]
         with (self.folder / "web.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*argv, "vetting.asgi:application"], cwd=ROOT, env=self.environment, stdout=log, stderr=log
+                [sys.executable, *words], cwd=ROOT, env=self.environment, stdout=log, stderr=log
             )
         self._wait_until_it_answers()
 
@@ -85,7 +98,7 @@ class WebProcess:
             except httpx.TransportError:
                 pass
             time.sleep(0.05)
-        raise TimeoutError(f"daphne does not answer after {limit_s} s")
+        raise TimeoutError(f"{self.server} does not answer after {limit_s} s")
 
     def session_of(self, user: AbstractBaseUser) -> dict[str, str]:
         """The cookie that this process would give, in Playwright's form. A login by its form takes a second, most of it
