@@ -230,7 +230,7 @@ class Expected(Part):
 
 PARTS = tuple(Expected.model_fields)
 PATHS = specpaths.table(Expected)
-_ABOUT_OTHERS = frozenset({"pinned", "not_expected"})
+ABOUT_OTHERS = frozenset({"pinned", "not_expected"})
 
 
 def read(text: str, source: str = "expected spec") -> Read:
@@ -260,7 +260,7 @@ def normalise(data: Any) -> dict[str, Any]:
 def names_parts(spec: dict[str, Any] | None) -> bool:
     """Whether the spec has anything to compare with. `not_expected` and `pinned` name no part. An empty list does: it
     says that there must be none."""
-    return any(stated not in (None, {}) for key, stated in (spec or {}).items() if key not in _ABOUT_OTHERS)
+    return any(stated not in (None, {}) for key, stated in (spec or {}).items() if key not in ABOUT_OTHERS)
 
 
 def to_yaml(spec: dict[str, Any] | None) -> str:

@@ -9,6 +9,7 @@ from django.urls import reverse
 from hosts import bounds, wakemethods
 from hosts.fields import MacField, validate_past
 from hosts.readable import readable
+from hosts.spec_columns import Product
 
 
 class Health(models.TextChoices):
@@ -74,6 +75,7 @@ class Host(models.Model):
         indexes = [
             # All that the dashboard selects and counts hosts by.
             models.Index(fields=["name", "health", "profile_name", "wake_method"], name="hosts_listed"),
+            models.Index(Product("expected"), name="hosts_product"),
         ]
         permissions = [
             ("import_host", "Can import hosts, with the permissions to add and to change them"),

@@ -21,6 +21,7 @@ from hosts.admin.permissions import WRITE, HostPermissions, MacInline
 from hosts.forms import HostForm, MacForm, MacFormSet, disk_rows, with_disks
 from hosts.models import Host
 from hosts.readable import readable
+from hosts.spec_columns import Product
 
 _WRITING = (
     "A profile that writes destroys everything on the disks that are ticked here, and touches no other. Tick a disk "
@@ -62,7 +63,7 @@ class HostAdmin(Exchange, HostPermissions, HostActions, ExportActionMixin, Impor
     def profile_column(self, host: Host) -> str:
         return host.profile_name
 
-    @admin.display(description="model", ordering="expected__system__product")
+    @admin.display(description="model", ordering=Product("expected"))
     def model_column(self, host: Host) -> str:
         return host.model
 

@@ -8,9 +8,8 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from hosts import spec_columns
 from hosts.models import Host
-
-MODEL = "expected__system__product"
 
 
 class ProfileFilter(admin.SimpleListFilter):
@@ -35,11 +34,10 @@ class ModelFilter(admin.SimpleListFilter):
     parameter_name = "model"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        found = Host.objects.order_by().values_list(MODEL, flat=True).distinct()
-        return [(model, model) for model in sorted(str(model) for model in found if model)]
+        return [(model, model) for model in spec_columns.products()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Host]) -> QuerySet[Host]:
-        return queryset.filter(**{MODEL: self.value()}) if self.value() else queryset
+        return spec_columns.of_product(queryset, self.value() or "")
 
 
 class SpecFilter(admin.SimpleListFilter):
