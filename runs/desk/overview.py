@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Exists, Max, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
-from hosts import bulk, expectations
+from hosts import bulk
 from hosts.models import DOCUMENTS as HOST_DOCUMENTS
 from hosts.models import Host
 from runs.machine import HELD, LIVE, State
@@ -18,6 +18,7 @@ from runs.querysets import RunQuerySet
 from runs.wording import naming
 
 _AT_ONCE = 500
+_TIMES = ("created_at", "started_at", "ended_at")
 STATES: Mapping[str, str] = {
     "held": "Held for a person",
     "vetting": "Being vetted",
@@ -38,13 +39,18 @@ class Standing:
     @property
     def state(self) -> str:
         """A word of STATES."""
-        if self.run is None:
-            return "never"
-        if self.run.state in HELD:
-            return "held"
-        if self.run.state == State.QUEUED:
-            return "queued"
-        return "vetting" if self.run.state in LIVE else "idle"
+        return word_of(self.run.state if self.run else None)
+
+
+def word_of(newest: str | None) -> str:
+    """The word of STATES for a host whose newest run is in this state; None if it has none."""
+    if newest is None:
+        return "never"
+    if newest in HELD:
+        return "held"
+    if newest == State.QUEUED:
+        return "queued"
+    return "vetting" if newest in LIVE else "idle"
 
 
 def standings(hosts: QuerySet[Host], most: int | None = None) -> Iterator[Standing]:
@@ -70,10 +76,17 @@ def why_busy(run: Run) -> str:
     return f"run {run.pk} ({naming.state_in_words(run.state)}) goes on: cancel or release it first"
 
 
+_RUNS = Run.objects.filter(host=OuterRef("pk")).order_by("-id")
+NEWEST_RUN = Subquery(_RUNS.values("pk")[:1])
+"""Of a host: one look into the index, however many runs it has had."""
+LAST_VERDICT = Subquery(_RUNS.exclude(verdict=Verdict.NONE).values("verdict")[:1])
+"""The verdict of a host's newest run that has one."""
+
+
 def newest_runs(hosts: Iterable[Host]) -> dict[int, Run]:
     """Host → its newest run, without the documents of the run."""
     known = {host.pk: host for host in hosts}
-    ids = Run.objects.filter(host__in=known).order_by().values("host").annotate(newest=Max("id")).values("newest")
+    ids = Host.objects.filter(pk__in=known).order_by().annotate(newest=NEWEST_RUN).values("newest")
     runs = {run.host_id: run for run in Run.objects.filter(pk__in=ids).light()}
     for pk, run in runs.items():
         run.host = known[pk]
@@ -82,9 +95,8 @@ def newest_runs(hosts: Iterable[Host]) -> dict[int, Run]:
 
 def last_verdicts(host_ids: Iterable[int]) -> dict[int, str]:
     """The verdict of each host's newest run that has one."""
-    judged = Run.objects.filter(host_id__in=list(host_ids)).exclude(verdict=Verdict.NONE)
-    newest = judged.order_by().values("host").annotate(newest=Max("id")).values("newest")
-    return dict(Run.objects.filter(pk__in=newest).values_list("host_id", "verdict"))
+    hosts = Host.objects.filter(pk__in=list(host_ids)).order_by().annotate(last=LAST_VERDICT)
+    return {pk: verdict for pk, verdict in hosts.values_list("pk", "last") if verdict}
 
 
 def in_state(hosts: QuerySet[Host], state: str) -> QuerySet[Host]:
@@ -103,37 +115,26 @@ def in_state(hosts: QuerySet[Host], state: str) -> QuerySet[Host]:
     return hosts.filter(was_vetted).exclude(pk__in=Run.objects.live_or_held().values("host"))
 
 
-def as_data(standing: Standing) -> dict[str, Any]:
-    """One flat object for scripts."""
-    host, run = standing.host, standing.run
-    return {
-        "name": host.name,
-        "enabled": host.enabled,
-        "health": host.health,
-        "profile": host.profile_name,
-        "model": host.model,
-        "macs": host.mac_list,
-        "wake_method": host.wake_method,
-        "has_expected_spec": expectations.names_parts(host.expected),
-        "destructive_allowed": host.destructive_allowed,
-        "state": standing.state,
-        "last_verdict": standing.last_verdict or None,
-        "run": run_as_data(run) if run else None,
-    }
-
-
 def run_as_data(run: Run) -> dict[str, Any]:
-    times = {key: _iso(getattr(run, key)) for key in ("created_at", "started_at", "ended_at")}
+    """One flat object for scripts."""
+    return run_data(run.host.name, vars(run))
+
+
+RUN_FIELDS = ("id", "state", "verdict", "profile_name", "repair", "requested_by", "stopped_by", *_TIMES)
+"""What `run_data` needs of a run."""
+
+
+def run_data(host: str, run: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "run": run.pk,
-        "host": run.host.name,
-        "state": run.state,
-        "verdict": run.verdict or None,
-        "profile": run.profile_name,
-        "repair": run.repair,
-        "requested_by": run.requested_by,
-        "stopped_by": run.stopped_by,
-        **times,
+        "run": run["id"],
+        "host": host,
+        "state": run["state"],
+        "verdict": run["verdict"] or None,
+        "profile": run["profile_name"],
+        "repair": run["repair"],
+        "requested_by": run["requested_by"],
+        "stopped_by": run["stopped_by"],
+        **{key: _iso(run[key]) for key in _TIMES},
     }
 
 

@@ -15,11 +15,14 @@ from django.core.management import CommandError, call_command
 from django.core.management.base import OutputWrapper
 from rich.console import Console
 
-from hosts.models import Host
-from runs.desk import terminal, watching
+from hosts import expectations
+from hosts.models import Host, HostMac
+from runs.desk import overview, terminal, watching
+from runs.desk.overview import Standing
 from runs.files import logs as logfiles
 from runs.models import Run
 from tests import factories, rows
+from tests.database_work import watched
 
 pytestmark = pytest.mark.django_db
 
@@ -64,6 +67,47 @@ def test_hosts_are_listed_and_filtered(inventory: dict[str, Host], words: tuple[
     assert [host["name"] for host in json.loads(printed("hosts", "--json", *words))] == names
     table = printed("hosts", *words)
     assert all(name in table for name in names)
+
+
+def _as_described(standing: Standing) -> dict[str, Any]:
+    """What `hosts --json` has of a host, made from the objects."""
+    host, run = standing.host, standing.run
+    return {
+        "name": host.name,
+        "enabled": host.enabled,
+        "health": host.health,
+        "profile": host.profile_name,
+        "model": host.model,
+        "macs": host.mac_list,
+        "wake_method": host.wake_method,
+        "has_expected_spec": expectations.names_parts(host.expected),
+        "destructive_allowed": host.destructive_allowed,
+        "state": standing.state,
+        "last_verdict": standing.last_verdict or None,
+        "run": overview.run_as_data(run) if run else None,
+    }
+
+
+def test_the_json_of_all_hosts_is_what_their_objects_say(inventory: dict[str, Host]) -> None:
+    assert printed("hosts", "--json", "--profile", "none such") == "[]\n"
+    Host.objects.filter(name="held").update(enabled=False, expected={"pinned": ["x"]}, destructive_allowed=True)
+    rows.a_run(inventory["idle"], state="Cancelled", verdict="", repair='tab\t"é" \u2028')
+    Host.objects.create(name="without-mac", expected={"disks": []})
+    HostMac.objects.create(host=inventory["new"], mac="02:00:00:00:00:01")
+    whole = [_as_described(standing) for standing in overview.standings(Host.objects.all())]
+    assert printed("hosts", "--json") == json.dumps(whole, indent=1) + "\n"
+    assert printed("hosts", "--json", "--limit", "2") == json.dumps(whole[:2], indent=1) + "\n"
+
+
+def test_the_json_of_all_hosts_reads_no_documents_and_asks_as_often_for_many(inventory: dict[str, Host]) -> None:
+    with watched() as few:
+        printed("hosts", "--json")
+    Host.objects.bulk_create(Host(name=f"n-{n}", expected={"disks": []}) for n in range(1000))
+    with watched() as many:
+        printed("hosts", "--json")
+    assert len(few.statements) == len(many.statements) == 3
+    assert (few.rows, many.rows) == (4 + 3 + 4, 1004 + 3 + 4), "hosts, newest runs, MACs"
+    assert not [sql for sql, _ in many.statements if '"inventory"' in sql or '"wake_options"' in sql]
 
 
 def test_a_host_says_how_it_stands(inventory: dict[str, Host]) -> None:

@@ -47,6 +47,7 @@ PAGES = {
     "/parts/?part=tile-{live}": 60,
     "/admin/hosts/host/": 1600,
     "/admin/hosts/host/?state=held": 1000,
+    "/admin/hosts/host/?model=R300": 1000,
     "/admin/runs/run/": 300,
     "/admin/runs/run/?state=Completed": 300,
     "/admin/runs/run/?verdict=failed": 300,
@@ -55,6 +56,7 @@ PAGES = {
 }
 COMMANDS: dict[tuple[str, ...], int] = {
     ("hosts",): 1000,
+    ("hosts", "--json"): 2500,
     ("hosts", "--state", "held"): 1000,
     ("hosts", "--state", "idle"): 1000,
     ("hosts", "--state", "never"): 1000,

@@ -16,9 +16,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hosts import bulk, expectations, importing
+from hosts import bulk, expectations, importing, spec_columns
 from hosts.models import Health, Host
-from runs.desk import following, overview, terminal
+from runs.desk import following, host_data, json_text, overview, terminal
 from runs.desk.following import EXIT_USAGE
 from runs.desk.overview import Standing
 from runs.profiles import load as profiles
@@ -67,10 +67,13 @@ class Command(BaseCommand):
 
     def _list(self, hosts: QuerySet[Host], limit: int | None, *, as_json: bool) -> None:
         most = limit if limit is not None else 0 if as_json else LIMIT
-        shown = list(overview.standings(hosts, most if most > 0 else None))
+        bound = most if most > 0 else None
         if as_json:
-            self.stdout.write(json.dumps([overview.as_data(standing) for standing in shown], indent=1))
+            for piece in json_text.of_list(host_data.of_hosts(hosts, bound)):
+                self.stdout.write(piece, ending="")
+            self.stdout.write("")
             return
+        shown = list(overview.standings(hosts, bound))
         console = terminal.console(self.stdout)
         console.print(_table(shown))
         if more := terminal.how_many_more(hosts.count(), len(shown), "hosts"):
@@ -118,7 +121,8 @@ def _one(name: str) -> Standing:
 
 def _chosen(options: dict[str, Any]) -> QuerySet[Host]:
     hosts = Host.objects.all()
-    for option, field in (("health", "health"), ("profile", "profile_name"), ("model", "expected__system__product")):
+    hosts = spec_columns.of_product(hosts, options["model"])
+    for option, field in (("health", "health"), ("profile", "profile_name")):
         hosts = hosts.filter(**{field: options[option]}) if options[option] else hosts
     return overview.in_state(hosts, options["state"]) if options["state"] else hosts
 
@@ -143,7 +147,7 @@ def _table(standings: list[Standing]) -> RenderableType:
 def _in_full(standing: Standing) -> dict[str, Any]:
     host = standing.host
     return {
-        **overview.as_data(standing),
+        **next(host_data.of_hosts(Host.objects.filter(pk=host.pk))),
         "notes": host.notes,
         "dmi_uuid": host.dmi_uuid,
         "expected": host.expected,

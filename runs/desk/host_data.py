@@ -1,0 +1,63 @@
+"""Hosts as flat objects for scripts, each with its newest run and last verdict. All that is not in them stays in the
+database: with ten thousand hosts, reading the documents and making objects took three quarters of the time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django.db.models import QuerySet
+
+from hosts import bulk
+from hosts.models import Host, HostMac
+from hosts.spec_columns import NamesParts, Product
+from runs.desk import overview
+from runs.models import Run
+
+# Hosts at once. Each time takes two queries.
+AT_ONCE = 2_500
+_FIELDS = ("pk", "name", "enabled", "health", "profile_name", "wake_method", "destructive_allowed")
+_COMPUTED = {
+    "product": Product("expected"),
+    "names_parts": NamesParts("expected"),
+    "newest_run": overview.NEWEST_RUN,
+    "last_verdict": overview.LAST_VERDICT,
+}
+
+
+def of_hosts(hosts: QuerySet[Host], most: int | None = None) -> Iterator[dict[str, Any]]:
+    """These hosts by name, at most so many."""
+    rows = hosts.order_by("name").annotate(**_COMPUTED).values(*_FIELDS, *_COMPUTED)[:most]
+    for some in bulk.batches(rows.iterator(AT_ONCE), AT_ONCE):
+        runs = _runs([row["newest_run"] for row in some if row["newest_run"]])
+        macs = _macs([row["pk"] for row in some])
+        for row in some:
+            yield _data(row, macs.get(row["pk"], []), runs.get(row["newest_run"]))
+
+
+def _runs(ids: Iterable[int]) -> dict[int, dict[str, Any]]:
+    return {row["id"]: row for row in Run.objects.filter(pk__in=ids).order_by().values(*overview.RUN_FIELDS)}
+
+
+def _macs(hosts: Iterable[int]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for host, mac in HostMac.objects.filter(host__in=hosts).order_by("id").values_list("host_id", "mac"):
+        found.setdefault(host, []).append(mac)
+    return found
+
+
+def _data(host: dict[str, Any], macs: list[str], run: dict[str, Any] | None) -> dict[str, Any]:
+    return {
+        "name": host["name"],
+        "enabled": host["enabled"],
+        "health": host["health"],
+        "profile": host["profile_name"],
+        "model": host["product"] or "",
+        "macs": macs,
+        "wake_method": host["wake_method"],
+        "has_expected_spec": host["names_parts"],
+        "destructive_allowed": host["destructive_allowed"],
+        "state": overview.word_of(run["state"] if run else None),
+        "last_verdict": host["last_verdict"] or None,
+        "run": overview.run_data(host["name"], run) if run else None,
+    }
