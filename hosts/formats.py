@@ -32,7 +32,7 @@ class HostsCsv(base_formats.CSV):
         return "csv"
 
     def export_data(self, dataset: tablib.Dataset, **kwargs: Any) -> str:
-        harmless = tablib.Dataset(*([_as_text(cell) for cell in row] for row in dataset), headers=dataset.headers)
+        harmless = tablib.Dataset(*([as_text(cell) for cell in row] for row in dataset), headers=dataset.headers)
         text: str = super().export_data(harmless, **kwargs)
         return text
 
@@ -54,7 +54,8 @@ class PageCsv(HostsCsv):
         return super().create_dataset(text, **kwargs)
 
 
-def _as_text(cell: Any) -> Any:
+def as_text(cell: Any) -> Any:
+    """The same, but no formula."""
     return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
 
 

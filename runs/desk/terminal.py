@@ -128,3 +128,9 @@ def keys() -> Iterator[Keys]:
         yield Keys(sys.stdin)
     finally:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+def unknown_run(number: int) -> str:
+    newest = Run.objects.order_by("-id").values_list("id", flat=True).first()
+    known = f"the newest is {newest}" if newest else f"there is none yet: `{remedies.command('vet HOST')}` starts one"
+    return f"there is no run {number}; {known}"

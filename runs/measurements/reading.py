@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from django.db.models import BigIntegerField, BinaryField, FloatField, QuerySet, Subquery, Sum, Value
+from django.db.models import BigIntegerField, BinaryField, FloatField, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Length
 
 from runs.measurements import packing, rollup
@@ -21,6 +21,10 @@ RAW_S = 900
 MINUTE_S = 60
 # Series at once, when all of a run are counted.
 PIECE = 5_000
+# Batches at once, when all of a run are read: some 400 kB.
+BATCHES = 500
+# No batch is so old.
+FAR_MS = 2**62
 KEY = ("component_kind", "component", "name", "unit")
 Key = tuple[str, ...]
 _NONE, _ZERO = Value(0, BigIntegerField()), Value(0.0, FloatField())
@@ -52,19 +56,35 @@ class Figures(NamedTuple):
 
 
 def every(run_id: int) -> Iterator[Measured]:
-    """Every measurement of a run, in the order in which the batches came."""
-    series = {pk: key for pk, *key in Series.objects.filter(run_id=run_id).values_list("pk", *KEY)}
-    batches = MeasurementBatch.objects.filter(run_id=run_id).order_by("pk").values_list("first_ms", "samples")
-    for first, packed in batches.iterator():
-        for pk, after, value in zip(*packing.unpack(packed), strict=True):
-            kind, component, name, unit = series[pk]
-            yield Measured(first + after, kind, component, name, value, unit)
+    """Every measurement of a run, in the order of time of the messages that brought them. Some batches are read at
+    once: who takes the measurements may be slow, and an open statement would keep SQLite from shrinking its log."""
+    series, after = dict[int, list[str]](), (-FAR_MS, 0)
+    while piece := _batches_after(run_id, *after):
+        for last, pk, first, packed in piece:
+            samples, after = packing.unpack(packed), (last, pk)
+            if not series.keys() >= set(samples.series):
+                series = {pk: key for pk, *key in Series.objects.filter(run_id=run_id).values_list("pk", *KEY)}
+            for number, after_ms, value in zip(*samples, strict=True):
+                kind, component, name, unit = series[number]
+                yield Measured(first + after_ms, kind, component, name, value, unit)
+
+
+def _batches_after(run_id: int, last_ms: int, pk: int) -> list[tuple[int, int, int, Packed]]:
+    """The next batches in the order of the index."""
+    later = Q(last_ms__gt=last_ms) | Q(last_ms=last_ms, pk__gt=pk)
+    rows = MeasurementBatch.objects.filter(later, run_id=run_id, last_ms__gte=last_ms).order_by("last_ms", "pk")
+    return list(rows.values_list("last_ms", "pk", "first_ms", "samples")[:BATCHES])
 
 
 def count(**batches_of: int) -> int:
     """How many measurements are kept, of all runs or of one (`run_id`)."""
     size = MeasurementBatch.objects.filter(**batches_of).aggregate(size=Sum(Length("samples")))["size"]
     return (size or 0) // packing.SAMPLE_BYTES
+
+
+def has_series(run_id: int) -> bool:
+    """Whether anything was measured during the run, kept or not."""
+    return Series.objects.filter(run_id=run_id).exists()
 
 
 def is_kept(run_id: int) -> bool:

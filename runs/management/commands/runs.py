@@ -15,7 +15,6 @@ from runs.machine import HELD, LIVE, State
 from runs.models import Run, Verdict
 from runs.querysets import RunQuerySet
 from runs.reports import document as report_document
-from runs.wording import remedies
 
 
 class Command(BaseCommand):
@@ -65,11 +64,7 @@ class Command(BaseCommand):
 def _one(number: int) -> Run:
     run: Run | None = Run.objects.filter(pk=number).select_related("host").first()
     if run is None:
-        newest = Run.objects.order_by("-id").values_list("id", flat=True).first()
-        known = (
-            f"the newest is {newest}" if newest else f"there is none yet: `{remedies.command('vet HOST')}` starts one"
-        )
-        raise CommandError(f"there is no run {number}; {known}", returncode=following.EXIT_USAGE)
+        raise CommandError(terminal.unknown_run(number), returncode=following.EXIT_USAGE)
     return run
 
 

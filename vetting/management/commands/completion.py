@@ -29,6 +29,7 @@ _POSITIONAL = {
     ("vet", "host"): "hosts",
     ("hosts", "host"): "hosts",
     ("runs", "run"): "runs",
+    ("measurements", "run"): "runs",
     ("hold", "run"): "held-runs",
 }
 _OF_OPTION = {"--host": "hosts", "--profile": "profiles"}
