@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 
 from hosts.models import DOCUMENTS
+from runs.desk import run_search
 from runs.machine import State
 from runs.models import Job, Run
 from runs.querysets import RunQuerySet
@@ -36,8 +37,8 @@ class RunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django 5.2's take
     )  # fmt: skip
     list_filter = (StateFilter, "verdict", "profile_name", ("created_at", admin.DateFieldListFilter))
     list_select_related = ("host",)
-    search_fields = ("host__name", "host__macs__mac", "repair", "requested_by", "stopped_by", "findings__component")
-    search_help_text = "Host, MAC, what was repaired, who asked, why it stopped, or a part by its serial."
+    search_fields = ("pk",)  # shows the field; get_search_results searches
+    search_help_text = run_search.HELP
     date_hierarchy = "created_at"
     fields = (
         "page", "host", "state_words", "state_since", "verdict", "stopped_by", "bench_error", "repair", "requested_by",
@@ -56,6 +57,11 @@ class RunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django 5.2's take
         if request.resolver_match and "object_id" in request.resolver_match.kwargs:
             return query
         return query.light().defer(*(f"host__{name}" for name in DOCUMENTS))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Run], search_term: str
+    ) -> tuple[QuerySet[Run], bool]:
+        return run_search.found(queryset, search_term), False
 
     @admin.display(description="run", ordering="id")
     def number(self, run: Run) -> str:

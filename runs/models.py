@@ -240,6 +240,12 @@ class Finding(models.Model):
 
     class Meta:
         ordering = ("id",)
+        indexes = [
+            # A part by how its serial begins. Without the class, PostgreSQL has no beginnings in its index.
+            models.Index(
+                fields=["component", "run"], name="runs_finding_part", opclasses=["text_pattern_ops", "int8_ops"]
+            ),
+        ]
 
 
 class SpecDiff(models.Model):

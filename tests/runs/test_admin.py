@@ -9,8 +9,10 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from runs.models import Run
+from runs.desk import run_search
+from runs.models import Finding, Run
 from tests import rows
+from tests.database_work import watched
 
 pytestmark = pytest.mark.django_db
 LIST = "admin:runs_run_changelist"
@@ -46,6 +48,67 @@ def shown(client: Client, **query: str) -> list[tuple[str, str]]:
 )
 def test_runs_are_found(history: Client, query: dict[str, str], expected: list) -> None:
     assert shown(history, **query) == expected
+
+
+@pytest.mark.parametrize(
+    ("q", "expected"),
+    [
+        ("pve-", [("pve-1", "failed"), ("pve-1", "passed"), ("pve-2", "passed")]),
+        ("PVE-1 failed", [("pve-1", "failed")]),
+        ("pve-1 pve-2", []),
+        ("Passed", [("pve-1", "passed"), ("pve-2", "passed")]),
+        ("completed", [("pve-1", "passed"), ("pve-2", "passed")]),
+        ("00:02", [("pve-2", "passed")]),
+        ("sata-0", [("pve-1", "failed")]),
+        ("TA-0001", []),
+        ('"new backplane" pve', [("pve-1", "failed")]),
+        ('new pve-1 "back', []),
+        ("99999999999999999999", []),
+        ("%", []),
+        ("   ", [("pve-1", "failed"), ("pve-1", "passed"), ("pve-2", "passed")]),
+    ],
+)
+def test_each_word_of_a_search_must_fit(history: Client, q: str, expected: list) -> None:
+    assert shown(history, q=q) == expected
+
+
+def test_a_run_is_found_by_its_number_and_who_asked(history: Client) -> None:
+    run = Run.objects.filter(host__name="pve-2").get()
+    Run.objects.filter(pk=run.pk).update(requested_by="ada", stopped_by="pulled the plug")
+    for q in (str(run.pk), "ada", "plug", f"pve-2 {run.pk} ada"):
+        assert shown(history, q=q) == [("pve-2", "passed")]
+
+
+def test_the_page_says_what_the_search_looks_for(history: Client) -> None:
+    assert "In the newest 2,000 runs also what was repaired" in history.get(reverse(LIST)).content.decode()
+
+
+def test_free_text_is_looked_for_in_the_newest_runs_only(history: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_search, "NEWEST", 1)
+    assert shown(history, q="backplane") == []
+    assert shown(history, q="SATA-0001") == [("pve-1", "failed")]
+
+
+@pytest.mark.parametrize("q", ["backplane", "SATA-0001", "node-7", "00:09", "failed", "17"])
+def test_a_search_costs_no_more_with_more_runs(history: Client, monkeypatch: pytest.MonkeyPatch, q: str) -> None:
+    monkeypatch.setattr(run_search, "NEWEST", 20)
+    host = rows.a_host("pve-9", "52:54:00:00:00:99")
+
+    def asked(more: int) -> tuple[int, int]:
+        old = {"state": "Cancelled", "verdict": "passed", "profile_name": "quick", "host": host}
+        made = Run.objects.bulk_create(Run(**old) for _ in range(more))
+        stage = rows.a_stage(made[0])
+        Finding.objects.bulk_create(
+            Finding(run=run, stage_run=stage, code="smart.x", severity="info", component=f"S-{run.pk}", message="x")
+            for run in made
+        )
+        with watched() as work:
+            list(run_search.found(Run.objects.all(), q)[:100])
+        return len(work.statements), work.steps
+
+    few, many = asked(100), asked(2000)
+    assert few[0] == many[0] == 1
+    assert many[1] - few[1] <= 500, "instructions of SQLite"
 
 
 def test_a_run_links_to_its_page(history: Client) -> None:

@@ -51,6 +51,9 @@ PAGES = {
     "/admin/runs/run/": 300,
     "/admin/runs/run/?state=Completed": 300,
     "/admin/runs/run/?verdict=failed": 300,
+    "/admin/runs/run/?q=node-00012": 300,
+    "/admin/runs/run/?q=backplane": 300,
+    "/admin/runs/run/?q=DIMM_A1": 300,
     "/admin/runs/job/": 100,
     "/admin/notifications/delivery/": 100,
 }
