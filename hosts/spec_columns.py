@@ -3,14 +3,12 @@ Python takes ten times as long as everything else that a list needs of a host.""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 from django.db import connection
-from django.db.models import BooleanField, Func, Model, QuerySet, TextField
+from django.db.models import BooleanField, Func, QuerySet, TextField
 
 from hosts.expectations import ABOUT_OTHERS
-
-M = TypeVar("M", bound=Model)
 
 _TABLE = "hosts_host"
 _SQLITE = "JSON_EXTRACT(%(expressions)s, '$.system.product')"
@@ -50,7 +48,7 @@ class NamesParts(Func):
         return self.as_sql(compiler, connection, template=template, **context)
 
 
-def of_product(hosts: QuerySet[M], product: str) -> QuerySet[M]:
+def of_product(hosts: QuerySet[Any], product: str) -> QuerySet[Any]:
     """The hosts whose spec names this model; all of them without one."""
     return hosts.alias(product=Product("expected")).filter(product=product) if product else hosts
 
