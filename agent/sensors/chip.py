@@ -25,10 +25,7 @@ class Chip:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._directory = os.fspath(path)
-        try:
-            self.files = frozenset(os.listdir(path))
-        except OSError:  # pulled since
-            self.files = frozenset()
+        self.files = frozenset(_names(self._directory))
 
     @cached_property
     def driver(self) -> str:
@@ -54,17 +51,25 @@ class Chip:
             return Part("cpu", f"CPU{cpu_packages.of_intel_chip(chip)}")
         if driver in ("k10temp", "zenpower", "fam15h_power"):
             return Part("cpu", f"CPU{cpu_packages.of_amd_chip(chip.parents[3], chip)}")
-        if serial := sysfs.text(device / "serial"):
+        if serial := text(f"{self._directory}/device/serial"):
             return Part("disk", serial)
         if driver == "drivetemp":
             return Part("disk", sysfs.scsi_serial(device) or _device_name(device))
         if driver in ("jc42", "spd5118"):
             return Part("dimm", f"{driver} {_device_name(device)}")
-        for port in sorted((device / "net").glob("*")):
-            return Part("nic", sysfs.text(port / "address").lower())
+        for port in _names(f"{self._directory}/device/net"):
+            return Part("nic", text(f"{self._directory}/device/net/{port}/address").lower())
         if driver in ("amdgpu", "nouveau", "xe", "i915"):
             return Part("gpu", _device_name(device))
         return None
+
+
+def _names(directory: str) -> list[str]:
+    """None of a directory that is not there: a card or a drive may be pulled."""
+    try:
+        return sorted(os.listdir(directory))
+    except OSError:
+        return []
 
 
 def _device_name(device: Path) -> str:

@@ -33,9 +33,14 @@ class Temperature:
     critical_c: float | None
 
 
-def temperatures(root: Path) -> list[Temperature]:
-    """Every input of every chip with a plausible reading."""
-    return [one for chip in _chips(root) for one in _chip_temperatures(chip)]
+def chips(root: Path) -> list[Chip]:
+    paths = sorted((root / "sys/class/hwmon").glob("hwmon*"), key=lambda path: int(path.name[5:] or 0))
+    return [Chip(path) for path in paths]
+
+
+def temperatures(root: Path, of: Iterable[Chip] | None = None) -> list[Temperature]:
+    """Every input of every chip with a plausible reading; `of` are the host's chips, if the caller has them."""
+    return [one for chip in (chips(root) if of is None else of) for one in _chip_temperatures(chip)]
 
 
 def hottest(found: Iterable[Temperature]) -> list[Temperature]:
@@ -48,11 +53,13 @@ def hottest(found: Iterable[Temperature]) -> list[Temperature]:
     return list(by_part.values())
 
 
-def measurements(root: Path, found: Iterable[Temperature], now: float) -> list[wire.Measurement]:
+def measurements(
+    root: Path, found: Iterable[Temperature], now: float, of: Iterable[Chip] | None = None
+) -> list[wire.Measurement]:
     """One sample: the temperatures `found`, fans, power and clock. Power from RAPL is separate, since it needs two
     readings."""
     sample = [wire.Measurement(now, t.component_kind, t.component, "temp", t.value_c, "C") for t in hottest(found)]
-    for chip in _chips(root):
+    for chip in chips(root) if of is None else of:
         sample += _fans(chip, now) + _power(chip, now)
     if (mhz := mean_clock_mhz(root)) is not None:
         sample.append(wire.Measurement(now, "system", "system", "clock", mhz, "MHz"))
@@ -180,11 +187,6 @@ def _zone(name: str, zone: Path) -> tuple[Part, str]:
         return Part("system", "system"), "power"
     part = Part("cpu", f"CPU{cpu_packages.of_zone(zone)}")
     return part, "power" if name.startswith("package") else f"power_{name or 'zone'}"
-
-
-def _chips(root: Path) -> Iterator[Chip]:
-    paths = sorted((root / "sys/class/hwmon").glob("hwmon*"), key=lambda path: int(path.name[5:] or 0))
-    return map(Chip, paths)
 
 
 def _chip_temperatures(chip: Chip) -> Iterator[Temperature]:

@@ -52,11 +52,12 @@ class Sidecar:
 
     def sample(self) -> None:
         """Read all sensors: first check the limit, then send the measurements."""
-        temperatures = readings.temperatures(self.root)
+        chips = readings.chips(self.root)
+        temperatures = readings.temperatures(self.root, chips)
         for finding in self.limit.look(temperatures):
             self.too_hot(finding)
         now = time.time()
-        found = readings.measurements(self.root, temperatures, now)
+        found = readings.measurements(self.root, temperatures, now, chips)
         self._measure_all(found + self.rapl.measurements(now, time.monotonic()))
 
     def _run(self) -> None:
