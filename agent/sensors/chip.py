@@ -73,7 +73,11 @@ def _names(directory: str) -> list[str]:
 
 
 def _device_name(device: Path) -> str:
-    return device.resolve().name
+    """The name at the end of the link, which sysfs writes without links inside."""
+    try:
+        return os.path.basename(os.readlink(device))
+    except OSError:
+        return device.resolve().name
 
 
 def text(path: str) -> str:
