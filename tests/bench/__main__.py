@@ -6,17 +6,36 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import agents, boot, idle, imports, ingest, overhead, pages, report, results, rows, streams, suite
+from tests.bench import (
+    agent_cost,
+    agents,
+    boot,
+    idle,
+    imports,
+    ingest,
+    kernel_to_claim,
+    overhead,
+    pages,
+    report,
+    results,
+    rows,
+    streams,
+    suite,
+)
 from tests.bench.ironic import main as beside_ironic
 from tests.rack.zoo.specimen import MACHINES
 
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "agent": lambda options: agent_cost.main(options.seconds, options.json),
     "agents": agents.main,
     "boot": lambda options: boot.main(options.rounds, as_json=options.json),
     "idle": lambda options: idle.main(options.seconds),
     "imports": lambda options: imports.main(options.imported),
     "ingest": lambda options: ingest.main(),
     "ironic": beside_ironic,
+    "kernel_to_claim": lambda options: kernel_to_claim.main(
+        options.image, options.rounds, options.icount, options.json
+    ),
     "overhead": lambda options: overhead.main(options.machine),
     "pages": lambda options: pages.main(options.hosts, options.measurements, options.runs, as_json=options.json),
     "report": lambda options: report.main(options.rows, options.findings),
@@ -49,7 +68,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--streams", type=int, default=100)
     parser.add_argument("--events", type=int, default=40)
     parser.add_argument("--every", type=float, default=5, metavar="SECONDS")
-    parser.add_argument("--rounds", type=int, default=3, help="short, full, boot, ironic: so often, in turn")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="short, full, boot, ironic, kernel_to_claim: so often, in turn"
+    )
     parser.add_argument("--page", action="store_true", help="short, full: write the figures into docs/benchmarks.md")
     parser.add_argument("--pages", type=int, default=3, help="streams: so many of them are pages in Chromium")
     parser.add_argument("--json", action="store_true", help="the last line of output is one JSON object")
@@ -58,6 +79,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--find", action="store_true", help="agents: search the number at which p99 passes 250 ms")
     parser.add_argument("--overload", action="store_true", help="agents: ten times as much for ten seconds")
     parser.add_argument("--install", action="store_true", help="ironic: install it if it is not in var/bench/ironic")
+    image = kernel_to_claim.ROOT / "var/image"
+    parser.add_argument("--image", type=Path, default=image, metavar="DIR", help="kernel_to_claim: the live image")
+    parser.add_argument("--icount", action="store_true", help="kernel_to_claim: count instructions instead of time")
     return parser
 
 
