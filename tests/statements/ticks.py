@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
@@ -31,6 +32,7 @@ from pxe.paths import paths
 from runs import jobs, lifecycle
 from runs.bench import fitness
 from runs.bench.load import Shortage
+from runs.files import volatile
 from runs.models import Artifact, BenchShortage, Job, Lease, Run, StageRun, WakeRequest
 from tests.statements import worlds
 from tests.statements.faults import Fault
@@ -166,6 +168,13 @@ def _deliver() -> Act:
     return _with_its_jobs(notifications.outbox.tick)
 
 
+def _the_lease_runs_out() -> None:
+    """A session that was killed leaves its lease, which another one takes 10 s later."""
+    Lease.objects.exclude(until=None).update(until=timezone.now() - timedelta(seconds=1))
+    shutil.rmtree(volatile.path(settings.PID_DIR), ignore_errors=True)
+    forget()
+
+
 def _minutes_later() -> None:
     """What was handed out and not begun is so long ago that it is handed out again; what failed is due again."""
     now = timezone.now()
@@ -278,10 +287,10 @@ _TICKS: dict[str, Callable[[], Act]] = {
     "messages: taken up": _take_up_events,
     "bench": _bench_sample,
     "dnsmasq's log": _dnsmasq_log,
-    "the round": _session,
 }
 SCENARIOS = [
     *(Scenario(f"tick: {name}", Caller.TICK, prepare) for name, prepare in _TICKS.items()),
+    Scenario("tick: the round", Caller.TICK, _session, _the_lease_runs_out),
     Scenario("tick: wake", Caller.TICK, _wake, _an_interval_later),
     Scenario("job: messages", Caller.TICK, _deliver, _minutes_later, _may_have_arrived_or_not),
     Scenario("job: report", Caller.TICK, _report, _minutes_later),
