@@ -48,8 +48,8 @@ KEYS: Sequence[Key] = (
     Key(
         "nics[].speed_mbit",
         _NUMBER,
-        "Mbit/s of its link; slower or no link is critical. A port without it that had no link from the beginning is a "
-        "warning",
+        "Mbit/s of its link; slower or no link is critical. A port without it that had no link from the beginning is "
+        "not tested",
     ),
     Key("nics[].neighbour", _TEXT, "switch, or switch and port, that it must be connected to, as LLDP names them"),
     Key(

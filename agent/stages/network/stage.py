@@ -127,11 +127,13 @@ def _was_unplugged(inventory: wire.Inventory | None, mac: str) -> bool:
 
 
 def _unused(state: nics.NicState) -> PartialReport:
-    """A spec that was adopted from a host has a speed for each port that had a link then. So a port without a speed is
-    one without a cable: it makes a warning and no check."""
-    words = f"{state.name}: no link from the beginning; the spec gives this port no speed, so none is required"
+    """A spec that was adopted from a host has a speed for each port that had a link then, and one that was written by
+    hand may name a port by its MAC alone. So nobody knows whether this port should have a cable: it is not blamed, and
+    not tested."""
+    words = f"{state.name}: no link from the beginning, and the spec gives this port no speed"
     finding = findings.make("network.no_link", "nic", state.mac, words, severity=wire.Severity.WARNING)
-    return PartialReport(findings=[finding])
+    cure = f"{words}: plug its cable in, or take the port out of the spec"
+    return PartialReport([checks.not_tested("link", state.mac, reason=cure)], [finding])
 
 
 def _speed(state: nics.NicState, expected: int | None, report: PartialReport) -> None:
