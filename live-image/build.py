@@ -10,9 +10,10 @@ import sys
 import time
 from pathlib import Path
 
-from builder import BuildError, apt, host_tools, inputs, output, sources, tree
+from builder import BuildError, apt, byte_code, host_tools, inputs, output, sources, tree
 
 DEFINITION = Path(__file__).resolve().parent
+AGENT = DEFINITION.parent / "agent"
 MIB = 1024 * 1024
 
 
@@ -113,12 +114,14 @@ def finish(shop: tree.Workshop, new: Path, level: str, epoch: int | None, progre
     kernel = tree.take_kernel(shop.tree, new / "vmlinuz")
     tree.clear_identity(shop.tree)
     tree.shorten_maker_list(shop.tree, DEFINITION / "bmc-makers.txt")
+    agent_sha256 = byte_code.add(shop.tree, AGENT)
     progress.say(f"compressing (level {level})")
     mtime = int(time.time()) if epoch is None else epoch
     unpacked_bytes = output.pack(shop.tree, new / "initrd.zst", level, mtime)
     output.copy_boot_loaders(shop.cache / "ipxe", new / "ipxe")
     return {
         "kernel": kernel,
+        "agent_sha256": agent_sha256,
         "unpacked_bytes": unpacked_bytes,
         "files": output.file_facts(new),
         "packages": tree.packages(shop),

@@ -105,6 +105,12 @@ def compiled_anew() -> list[str]:
     return [path.name for path in library.glob("__pycache__/*.pyc") if path.stat().st_mtime > began]
 
 
+def agent_byte_code() -> dict[str, int]:
+    """Flags of the byte code that the image brings for the agent, by source (PEP 552): 3 is checked by hash."""
+    found = Path("/usr/lib/vetting/agent").rglob("__pycache__/*.cpython-313.pyc")
+    return {path.name.split(".")[0]: int.from_bytes(path.read_bytes()[4:8], "little") for path in found}
+
+
 def listening() -> list[str]:
     """Local TCP addresses in state LISTEN (0A), as the kernel writes them."""
     lines = [line for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()[1:]]
@@ -212,8 +218,10 @@ def look(started_uptime_s: float) -> dict[str, object]:
         "delegated": delegated(),
         "missing_modules": missing_modules(),
         "compiled_anew": compiled_anew(),
+        "agent_byte_code": agent_byte_code(),
         "libc": bool(ctypes.CDLL(None).getpid()),
         "memory": Path("/proc/meminfo").read_text(),
+        "media_poll_ms": Path("/sys/module/block/parameters/events_dfl_poll_msecs").read_text().strip(),
         "firmware": shell("find /usr/lib/firmware -type f -printf '%P\\n'")["out"].split(),
         "tools": {name: shell(command) for name, command in TOOLS.items()},
         "udev_ipmi": os.path.exists("/dev/ipmi0"),
