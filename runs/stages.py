@@ -24,7 +24,7 @@ SPEC_VALIDATE = StageSpec(
         "spec.text",
         "spec.pinned",
     ),
-    blind="What the expected spec leaves out.",
+    blind="Parts and values that the expected spec omits.",
 )
 REPORTING = StageSpec(
     name="Reporting",
@@ -32,7 +32,7 @@ REPORTING = StageSpec(
     summary="Verdict and report",
     after="PSU",
     owner=Owner.ORCHESTRATOR,
-    blind="Anything that no stage before it saw.",
+    blind="Faults that no earlier stage saw.",
 )
 
 STAGES: tuple[StageSpec, ...] = stages.in_order((*stages.SPECS.values(), SPEC_VALIDATE, REPORTING))

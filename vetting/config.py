@@ -31,10 +31,12 @@ class Web(Section):
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     boot_port: Annotated[int, Field(ge=1, le=65535)] = 8001
     address: str = Field(default="127.0.0.1", description="Address of this machine on the hosts' network.")
-    public_url: str = Field(default="", description="What links in messages begin with; empty: from address and port.")
-    tls: bool = Field(default=False, description="Behind an HTTPS proxy: secure cookies.")
+    public_url: str = Field(
+        default="", description="The beginning of links in messages; empty: made of address and port."
+    )
+    tls: bool = Field(default=False, description="True behind an HTTPS proxy: cookies go over HTTPS only.")
     connections_per_address: Annotated[int, Field(ge=8, le=4096)] = Field(
-        default=256, description="Open at once from one address; a proxy has one for everybody behind it."
+        default=256, description="Connections from one address at once; behind a proxy all browsers have one address."
     )
 
     @property
@@ -98,7 +100,7 @@ class Retention(Section):
 
 class Measurements(Section):
     keep_every_value_days: Annotated[float, Field(gt=0)] | None = Field(
-        default=None, description="After that only each minute's figures stay; null: every value stays for ever."
+        default=None, description="Then only the figures of each minute stay; null: every value stays for ever."
     )
 
 
@@ -158,14 +160,18 @@ class Notifications(Section):
 
 
 class BootFiles(Section):
-    image_dir: Path | None = Field(default=None, description="Where the built live image lies; default DATA/image.")
-    extra_initrd: Path | None = Field(default=None, description="For development: one more cpio for every boot.")
+    image_dir: Path | None = Field(
+        default=None, description="The directory of the built live image; default DATA/image."
+    )
+    extra_initrd: Path | None = Field(
+        default=None, description="For development: one more cpio archive that every host loads."
+    )
     extra_args: str = Field(default="", description="Added to every kernel command line, e.g. console=ttyS0.")
 
 
 class Config(Section):
     role: Literal["all", "relay"] = Field(
-        default="all", description="relay: only what must be near the hosts; another machine leads."
+        default="all", description="relay: this machine only serves the hosts near it; another one leads."
     )
     web: Web = Web()
     pxe: Pxe = Pxe()
@@ -181,7 +187,7 @@ class Config(Section):
     notifications: Notifications = Notifications()
     boot_files: BootFiles = BootFiles()
     profiles_dir: Path | None = Field(
-        default=None, description="Profiles of your own; same name replaces a shipped one."
+        default=None, description="Profiles of your own; one with the name of a shipped profile replaces it."
     )
 
 

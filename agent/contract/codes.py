@@ -25,7 +25,9 @@ def _spec(severity: Severity, title: str, advice: str) -> Code:
 _SHARED: dict[str, Code] = {
     # the host as a whole
     "system.lost": _part(
-        _CRITICAL, "The host hung, reset or lost power", "Read console and BMC log; suspect power, memory, board."
+        _CRITICAL,
+        "The host hung, reset or lost power",
+        "Read the console and the BMC's log; suspect power, memory and board.",
     ),
     "system.stopped_by_watchdog": _part(
         _CRITICAL, "The BMC's watchdog stopped the host", "It hung: read the console; suspect CPU, memory and board."
@@ -35,51 +37,57 @@ _SHARED: dict[str, Code] = {
     ),
     "system.lockup": _part(_CRITICAL, "A core was locked up", "Suspect CPU or board; update the firmware first."),
     "system.kernel_oops": _part(
-        _CRITICAL, "The kernel failed in itself", "Test memory and CPU longer; update the firmware."
+        _CRITICAL, "The kernel had an internal error", "Test memory and CPU longer; update the firmware."
     ),
-    "system.hung_task": _part(_WARNING, "A program waited for minutes", "Read what it waited for: most often a disk."),
+    "system.hung_task": _part(
+        _WARNING, "A program waited for minutes", "The run's log says what it waited for: most often a disk."
+    ),
     "system.program_crashed": _part(
-        _WARNING, "A test program crashed", "Suspect memory or CPU if another run crashes elsewhere."
+        _WARNING, "A test program crashed", "Suspect memory or CPU if another program crashes in the next run."
     ),
     "system.machine_check_logged": _part(
-        _WARNING, "Machine checks were logged", "Read the run's log: the lines around it name the part, if any do."
+        _WARNING, "Machine checks were logged", "Read the run's log: the lines around it may name the part."
     ),
     "system.hardware_error": _part(
         _CRITICAL,
         "The firmware reported an error of unknown kind",
-        "Read the BMC's log: only the maker's tools know it.",
+        "Read the BMC's log; only the maker's tools can decode the error.",
     ),
     "system.nmi": _part(
-        _WARNING, "An interrupt for errors of which nobody knew the reason", "Read the BMC's log of that moment."
+        _WARNING, "A hardware error interrupt (NMI) without a known cause", "Read the BMC's log for that time."
     ),
     "system.error_before_boot": _part(
-        _WARNING, "An error from before this boot", "It may be what the repair was for; look whether it comes back."
+        _WARNING, "An error from before this boot", "It may be the reason for the repair; watch whether it comes back."
     ),
     "system.part_gone": _part(_CRITICAL, "A part has disappeared", "Reseat it; check its cable, slot and power."),
     "system.out_of_memory": _bench(
         _WARNING, "The live system ran out of memory", "Lower the share of memory that the profile tests."
     ),
     "system.image_corrupt": _bench(
-        _WARNING, "The live image reads corrupt", "Test the memory longer; check the image on the bench, load it anew."
+        _WARNING,
+        "The live image can't be read correctly",
+        "Test the memory longer; check the image on the bench and boot again.",
     ),
     "system.kernel_log_gap": _bench(
         _WARNING, "Kernel messages were lost", "Read the run's log around that time; give the kernel a larger buffer."
     ),
     "bench.starved": _bench(
-        _INFO, "The bench was starved", "Nothing is known of the host: test it again when the bench has its CPU."
+        _INFO, "The bench was short of CPU", "The host was not measured: test it again when the bench has CPU to spare."
     ),
     # what is expected
     "spec.missing": _part(_CRITICAL, "An expected part is missing", "Reseat it; check its slot, cable and power."),
-    "spec.less": _part(_CRITICAL, "Less than expected", "Reseat the part that is short; compare with the order."),
+    "spec.less": _part(_CRITICAL, "Less than expected", "Reseat the part; compare it with what was ordered."),
     "spec.slower": _part(_CRITICAL, "Slower than expected", "Check slot, cable and firmware settings."),
     "spec.wrong_bus": _part(_CRITICAL, "On the wrong bus", "Move the part to the slot or port it belongs to."),
     "spec.replaced": _spec(_WARNING, "Replaced by an equivalent part", "Adopt it as expected if the repair was meant."),
-    "spec.swapped": _spec(_WARNING, "Modules in each other's slots", "Put them back, or adopt them where they sit."),
+    "spec.swapped": _spec(_WARNING, "Two modules have swapped slots", "Put them back, or adopt their present slots."),
     "spec.unexpected": _part(
-        _WARNING, "A part that nobody expects", "Pull it out if it does not belong there; if it does, adopt it."
+        _WARNING,
+        "A part that is not in the expected spec",
+        "Remove it if it does not belong there; otherwise adopt it.",
     ),
     "spec.more": _spec(_WARNING, "More than expected", "Adopt what was found if it is right."),
-    "spec.text": _spec(_INFO, "Named otherwise than expected", "Adopt the spelling, or ignore it."),
+    "spec.text": _spec(_INFO, "A name or version differs from the spec", "Adopt it, or ignore it."),
     "spec.pinned": _spec(_CRITICAL, "A pinned value differs", "Install what is pinned, or adopt what was found."),
     # CPU and heat
     "cpu.miscompare": _part(
@@ -100,7 +108,7 @@ _SHARED: dict[str, Code] = {
     "thermal.throttled": _part(_CRITICAL, "Throttled by heat", "Check fans, airflow, heatsink and thermal paste."),
     "thermal.rising": _part(_WARNING, "Still getting hotter at the end", "Check fans, airflow and the room."),
     "thermal.worse_than_before": _part(
-        _CRITICAL, "Heat gets away worse than in the last good run", "Check heatsink, paste and the CPU's fan."
+        _CRITICAL, "Cooled less well than in the last good run", "Check heatsink, paste and the CPU's fan."
     ),
     "cpu.slower_than_before": _part(
         _CRITICAL, "Slower than in its last good run", "Check power supplies, cooling and firmware settings."
@@ -115,11 +123,11 @@ _SHARED: dict[str, Code] = {
     "sensor.power_high": _part(_CRITICAL, "Power above its limit", "Check the supplies and what is plugged in."),
     "sensor.power_low": _part(_WARNING, "Power below its limit", "Suspect the sensor or an idle part."),
     "fan.stopped": _part(_CRITICAL, "A fan stands still", "Check the fan's plug; replace the fan."),
-    "fan.missing": _part(_CRITICAL, "A fan is not there", "Insert it; check its plug."),
+    "fan.missing": _part(_CRITICAL, "An expected fan is missing", "Insert it; check its plug."),
     "fan.redundancy_lost": _part(_WARNING, "Fans are not redundant", "Look for the fan that is slow or missing."),
     # memory
     "memory.miscompare": _part(
-        _CRITICAL, "Memory gave back other data", "Test the DIMMs one by one; replace the one that fails."
+        _CRITICAL, "Memory returned wrong data", "Test the DIMMs one by one; replace the one that fails."
     ),
     "memory.uncorrected": _part(_CRITICAL, "Uncorrected memory error", "Reseat a new DIMM, replace an old one."),
     "memory.corrected": _part(_WARNING, "Corrected memory errors", "Reseat the DIMM; replace it if they come back."),
@@ -129,15 +137,17 @@ _SHARED: dict[str, Code] = {
     # buses
     "pcie.uncorrected": _part(_CRITICAL, "Uncorrected PCIe error", "Reseat the card; try another slot."),
     "pcie.corrected": _part(_WARNING, "Corrected PCIe errors", "Reseat the card; check riser and cable."),
-    "pcie.link_reduced": _part(_CRITICAL, "PCIe link narrower than the card can", "Reseat the card: half seated."),
+    "pcie.link_reduced": _part(
+        _CRITICAL, "PCIe link has fewer lanes than both ends support", "Reseat the card: it may not be fully seated."
+    ),
     "pcie.link_slow": _part(
-        _CRITICAL, "PCIe link slower than both ends can", "Reseat the card; check riser and cable."
+        _CRITICAL, "PCIe link slower than both ends support", "Reseat the card; check riser and cable."
     ),
     "pcie.link_limited": _part(
-        _WARNING, "PCIe link limited to less", "Check the slot's speed in the firmware's setup."
+        _WARNING, "PCIe link limited by firmware or kernel", "Check the slot's speed in the firmware's setup."
     ),
-    "usb.link_slow": _part(_WARNING, "USB device slower than it can", "Check plug and cable; try another connector."),
-    "disk.link_slow": _part(_CRITICAL, "Link to the drive slower than both ends can", "Check cable and backplane."),
+    "usb.link_slow": _part(_WARNING, "USB device runs below its speed", "Check plug and cable; try another connector."),
+    "disk.link_slow": _part(_CRITICAL, "Link to the drive slower than both ends support", "Check cable and backplane."),
     # disks: reported by the drive
     "smart.failing": _part(_CRITICAL, "The drive says that it is failing", "Replace the drive."),
     "smart.prefail": _part(_CRITICAL, "An attribute is at its failure threshold", "Replace the drive."),
@@ -150,7 +160,9 @@ _SHARED: dict[str, Code] = {
     ),
     "smart.reported_uncorrectable": _part(_CRITICAL, "Reads that the drive could not correct", "Replace the drive."),
     "smart.command_timeouts": _part(_WARNING, "Commands that timed out", "Check power and cable before the drive."),
-    "smart.crc_errors": _part(_WARNING, "Transfer errors on the link", "Replace the cable or reseat in the backplane."),
+    "smart.crc_errors": _part(
+        _WARNING, "Transfer errors on the link", "Replace the cable, or reseat the drive in the backplane."
+    ),
     "smart.grown_defects": _part(_CRITICAL, "Grown defects", "Replace the drive if the number grows."),
     "smart.uncorrected_errors": _part(_CRITICAL, "Uncorrected errors in the drive's log", "Replace the drive."),
     "smart.background_scan": _part(_CRITICAL, "Places that the drive's own scan can't read", "Replace the drive."),
@@ -160,30 +172,42 @@ _SHARED: dict[str, Code] = {
     "smart.helium": _part(_CRITICAL, "The drive loses helium", "Replace the drive."),
     "smart.temperature": _part(_WARNING, "The drive is too warm or too cold", "Check fans and airflow."),
     "smart.enclosure": _part(_WARNING, "The drive's enclosure is degraded", "Check the enclosure's fans and supplies."),
-    "smart.drive_warns": _part(_WARNING, "The drive warns of a condition", "Read its sentence: it names the cause."),
+    "smart.drive_warns": _part(
+        _WARNING, "The drive warns of a condition", "Read the drive's message: it names the cause."
+    ),
     "smart.critical_warning": _part(_CRITICAL, "NVMe critical warning", "Replace the drive; check its cooling first."),
     "smart.media_errors": _part(_CRITICAL, "NVMe media errors", "Replace the drive."),
     "smart.write_protected": _part(_CRITICAL, "The drive has made itself read only", "Replace the drive."),
     "smart.wear": _part(_CRITICAL, "Worn out", "Replace the drive."),
     "smart.spare": _part(_CRITICAL, "Spare blocks used up", "Replace the drive."),
-    "smart.raid_drive_gone": _part(_CRITICAL, "Fewer drives behind a RAID volume", "Look for the drive that is out."),
+    "smart.raid_drive_gone": _part(
+        _CRITICAL, "Fewer drives behind a RAID volume", "Look for the drive that is missing or dead."
+    ),
     "smart.self_test_failed": _part(_CRITICAL, "The drive's self-test failed", "Replace the drive."),
     "smart.error_log": _part(_WARNING, "Entries in the drive's error log", "Old ones are harmless; new ones are not."),
     # disks: seen by the stages and by the kernel
     "storage.read_error": _part(_CRITICAL, "Sectors that cannot be read", "Replace the drive."),
-    "storage.hesitates": _part(_WARNING, "A read took seconds", "Watch the drive; replace it if others come."),
+    "storage.hesitates": _part(_WARNING, "A read took seconds", "Watch the drive; replace it if it happens again."),
     "storage.write_error": _part(_CRITICAL, "Sectors that cannot be written", "Replace the drive."),
     "storage.corruption": _part(
-        _CRITICAL, "Other data came back than was written", "Replace the drive; check HBA, cable and memory, too."
+        _CRITICAL,
+        "Data read back differs from what was written",
+        "Replace the drive; check HBA, cable and memory, too.",
     ),
     "storage.patterns_left": _bench(
         _WARNING, "Test patterns were left on a disk", "Zero these places, or override the wipe probe in the next run."
     ),
-    "storage.slow": _part(_CRITICAL, "Slower than its kind of drive ever is", "Check link speed, cable and backplane."),
+    "storage.slow": _part(
+        _CRITICAL, "Slower than any sound drive of its kind", "Check link speed, cable and backplane."
+    ),
     "storage.slower_than_before": _part(_CRITICAL, "Slower than in its last good run", "Check link speed and cooling."),
     "storage.slower_than_peers": _part(_WARNING, "Slower than others of its model", "Check link, cable, firmware."),
-    "storage.slow_random": _part(_CRITICAL, "Random reads slower than its kind ever is", "Check link, then the drive."),
-    "storage.slow_writing": _part(_CRITICAL, "Writes slower than its kind ever does", "Check link and cooling first."),
+    "storage.slow_random": _part(
+        _CRITICAL, "Random reads slower than any sound drive's", "Check link, then the drive."
+    ),
+    "storage.slow_writing": _part(
+        _CRITICAL, "Writes slower than any sound drive of its kind", "Check link and cooling first."
+    ),
     "disk.medium_error": _part(_CRITICAL, "Medium error", "Replace the drive."),
     "disk.io_error": _part(_CRITICAL, "The kernel saw an I/O error", "Check cable and power, then the drive."),
     "disk.link_error": _part(_CRITICAL, "The link to the drive was reset", "Check cable, backplane and power."),
@@ -208,31 +232,41 @@ _SHARED: dict[str, Code] = {
         _CRITICAL, "The card stopped because of heat or a failure", "Check airflow at the card; replace it."
     ),
     "nic.card": _part(
-        _WARNING, "The card complains of heat, power or its fan", "Check its fan, the airflow and the slot's power."
+        _WARNING, "The card reports heat, low power or a bad fan", "Check its fan, the airflow and the slot's power."
     ),
-    "nic.module": _part(_WARNING, "The card complains of its module", "Reseat or replace the module or cable."),
+    "nic.module": _part(_WARNING, "The card reports a bad module", "Reseat or replace the module or cable."),
     # GPU
     "gpu.missing": _part(_CRITICAL, "An expected GPU is missing", "Reseat it; check its power plugs."),
-    "gpu.link_width": _part(_CRITICAL, "PCIe link narrower than the GPU can", "Reseat the GPU and its riser."),
+    "gpu.link_width": _part(
+        _CRITICAL, "PCIe link has fewer lanes than the GPU supports", "Reseat the GPU and its riser."
+    ),
     "gpu.ecc": _part(_CRITICAL, "Uncorrected errors in GPU memory", "Replace the GPU."),
     "gpu.remap_failed": _part(_CRITICAL, "Memory rows could not be remapped", "Replace the GPU."),
-    "gpu.diagnostic": _part(_CRITICAL, "NVIDIA's diagnostic complains", "Read the test's words; reseat, then replace."),
+    "gpu.diagnostic": _part(
+        _CRITICAL, "NVIDIA's diagnostic found a fault", "Read the test's message; reseat the GPU, then replace it."
+    ),
     "gpu.miscompare": _part(_CRITICAL, "The GPU calculated wrongly", "Rule out power and heat, then replace the GPU."),
     "gpu.throttled": _part(_CRITICAL, "The GPU slowed down under load", "Check its cooling and power plugs."),
     "gpu.too_hot": _part(_CRITICAL, "The GPU is at its slowdown temperature", "Check fans, airflow and heatsink."),
     "gpu.fabric": _part(_CRITICAL, "The GPU's NVLink fabric is not healthy", "Reset the GPUs; check the NVSwitches."),
-    "gpu.remap_pending": _part(_WARNING, "Memory rows wait to be remapped", "Reset the GPU; replace it if they grow."),
-    "gpu.ecc_past": _part(_WARNING, "Uncorrected errors in the GPU's past", "Watch it; replace it if they grow."),
+    "gpu.remap_pending": _part(
+        _WARNING, "Memory rows wait to be remapped", "Reset the GPU; replace it if more rows fail."
+    ),
+    "gpu.ecc_past": _part(
+        _WARNING, "Earlier uncorrected errors of the GPU's memory", "Watch it; replace it if they grow."
+    ),
     "gpu.rows_remapped": _part(_WARNING, "Memory rows were remapped", "Watch it; replace it if they grow."),
     "gpu.pages_retired": _part(_WARNING, "Memory pages were retired", "Watch it; replace it if they grow."),
-    "gpu.repair_pending": _part(_WARNING, "A repair waits for the GPU's reset", "Reset the GPU, then test it again."),
-    "gpu.memory_worn_out": _part(_CRITICAL, "The GPU says its memory is worn out", "Replace the GPU."),
+    "gpu.repair_pending": _part(_WARNING, "A repair needs a reset of the GPU", "Reset the GPU, then test it again."),
+    "gpu.memory_worn_out": _part(_CRITICAL, "The GPU reports that its memory is worn out", "Replace the GPU."),
     "gpu.inforom": _part(
-        _WARNING, "The GPU's memory of its own faults is corrupt", "Update its driver and test again; else replace it."
+        _WARNING,
+        "The GPU's record of its faults (infoROM) is corrupt",
+        "Update its driver and test again; else replace it.",
     ),
     "gpu.lost": _part(_CRITICAL, "The driver lost the GPU", "Reseat the GPU; check its riser and power plugs."),
     "gpu.needs_reset": _part(
-        _CRITICAL, "A fault left the GPU in need of a reset", "Reset it and test again; replace it."
+        _CRITICAL, "The GPU needs a reset after a fault", "Reset it and test again; replace it if the fault returns."
     ),
     "gpu.no_power": _part(_CRITICAL, "The GPU's power plug is missing", "Plug in its power cables."),
     "gpu.driver_error": _part(_CRITICAL, "The driver had to reset the GPU", "Reseat the GPU; check its power plugs."),
@@ -242,12 +276,14 @@ _SHARED: dict[str, Code] = {
     "psu.failed": _part(_CRITICAL, "A power supply reports a failure", "Check its mains lead; replace it."),
     "psu.redundancy_lost": _part(_CRITICAL, "Power supplies are not redundant", "Check each supply and mains lead."),
     "psu.share": _part(_WARNING, "The supplies do not share the load", "Replace the one that carries little."),
-    "psu.predicted_failure": _part(_WARNING, "A power supply expects to fail", "Order a replacement."),
-    "psu.voltage": _part(_CRITICAL, "A voltage is out of its limits", "Replace the supply; suspect the board next."),
+    "psu.predicted_failure": _part(_WARNING, "A power supply predicts its failure", "Order a replacement."),
+    "psu.voltage": _part(_CRITICAL, "A voltage is outside its limits", "Replace the supply; suspect the board next."),
     "bmc.log_full": _part(_WARNING, "The BMC's event log is full", "Save it, then clear it: nothing new is recorded."),
     "bmc.event": _part(_WARNING, "The BMC logged an event", "Read the BMC's event log."),
     # firmware
-    "firmware.twins_differ": _spec(_INFO, "Another firmware than its twins", "Update it if one behaves differently."),
+    "firmware.twins_differ": _spec(
+        _INFO, "Firmware differs from equal parts of this host", "Update it if one behaves differently."
+    ),
 }
 
 CODES: dict[str, Code] = {

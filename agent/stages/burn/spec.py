@@ -77,6 +77,8 @@ SPEC = StageSpec(
         "thermal.hot",
         "thermal.rising",
     ),
-    blind="Which of the parts at work is to blame for a host that dies: only that it did. Network and GPUs join "
-    "only where they can, and how fast the network is beside all else is not judged.",
+    blind=(
+        "If the host dies: which of the parts under load is to blame. Network and GPUs take part only where "
+        "they can, and the speed of the network beside the other loads is not judged."
+    ),
 )

@@ -68,5 +68,5 @@ SPEC = StageSpec(
         "thermal.hot",
         "thermal.rising",
     ),
-    blind="A core that calculates wrongly only in instructions or voltages that the load does not come to.",
+    blind="A core that calculates wrongly only with instructions or at voltages that this load does not use.",
 )

@@ -10,6 +10,9 @@ SPEC = StageSpec(
     summary="Versions of BIOS, BMC, NIC, NVMe, HBA and microcode",
     after="InventoryCheck",
     codes=("firmware.twins_differ",),
-    blind="Whether a version is a good one: it knows no maker's list. Expected parts compares it with the spec. "
-    "MegaRAID and the drives behind it tell their versions to their maker's tool only.",
+    blind=(
+        "Whether a version is a good one: there is no list of the makers' versions here. Expected parts "
+        "compares versions with the spec. Only the maker's tool can read the firmware of MegaRAID adapters "
+        "and of the drives behind them."
+    ),
 )

@@ -67,7 +67,9 @@ SPEC = StageSpec(
         "gpu.throttled",
         "gpu.too_hot",
     ),
-    blind="Load, state and memory errors where no driver of the maker is there (the live image carries none): the "
-    "stage is not tested then, unless the spec says that seeing the cards is enough. Memory of a card without "
-    "ECC.",
+    blind=(
+        "Load, state and memory errors without the maker's driver, which the live image does not have: the "
+        "stage is then not tested, unless the spec says that seeing the cards is enough. Memory errors of a "
+        "card without ECC."
+    ),
 )

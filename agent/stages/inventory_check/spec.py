@@ -50,5 +50,8 @@ SPEC = StageSpec(
         "pcie.link_slow",
         "usb.link_slow",
     ),
-    blind="What the firmware's tables say wrongly or not at all, and parts without a serial number of their own.",
+    blind=(
+        "Parts that the firmware's tables describe wrongly or leave out, and parts without a serial number of "
+        "their own."
+    ),
 )

@@ -65,6 +65,8 @@ SPEC = StageSpec(
         "stressapptest",
     ),
     codes=("memory.miscompare",),
-    blind="The memory in which kernel, live image and agent lie, and errors that ECC corrects where the memory "
-    "controller counts none.",
+    blind=(
+        "The memory that kernel, live image and agent use, and errors that ECC corrects if the memory "
+        "controller does not count them."
+    ),
 )

@@ -69,7 +69,9 @@ SPEC = StageSpec(
         "network.slow",
         "network.slow_link",
     ),
-    blind="More than the bench's own link can carry, ports without an address, and who sits at the other end. "
-    "Anything while the bench is starved or its own port is poor: it measures again then "
-    "(docs/operations.md).",
+    blind=(
+        "Speeds above that of the bench's own link, ports without an address, and which device is at the "
+        "other end of a cable that has no switch port in the spec. If the bench is short of CPU or its own "
+        "port is too slow, the stage measures again (docs/operations.md)."
+    ),
 )

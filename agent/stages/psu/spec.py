@@ -45,6 +45,8 @@ SPEC = StageSpec(
         "psu.redundancy_lost",
         "psu.share",
     ),
-    blind="Whether the host survives the loss of one supply: nobody pulls one. Supplies that the BMC cannot sense, "
-    "and whether a bay that is empty should be, where no spec lists the supplies.",
+    blind=(
+        "Whether the host survives the loss of one supply: nobody pulls one. Supplies that the BMC has no "
+        "sensor for. Whether a supply is missing in an empty bay, if the spec lists no supplies."
+    ),
 )

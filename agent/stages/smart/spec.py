@@ -133,5 +133,5 @@ SPEC = StageSpec(
         "smart.wear",
         "smart.write_protected",
     ),
-    blind="What the drive does not count or does not admit, and drives behind a controller that hides them.",
+    blind="What the drive does not count or does not report, and drives behind a controller that hides them.",
 )

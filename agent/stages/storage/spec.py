@@ -114,6 +114,8 @@ SPEC = StageSpec(
         "storage.slow_writing",
         "storage.write_error",
     ),
-    blind="Without writes, whether what is written comes back; what was not read of a disk that is sampled; the "
-    "drive's spare blocks.",
+    blind=(
+        "Without writes: whether the disk returns what is written to it. The places that a sample leaves out. "
+        "The drive's spare blocks."
+    ),
 )
