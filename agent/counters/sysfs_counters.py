@@ -14,6 +14,7 @@ from agent.counters.component_names import Names
 from agent.counters.counting import Counts
 from agent.host import identity, shell, sysfs
 from agent.parsing import count
+from agent.probes import disks
 
 POLL_MACHINE_CHECKS_S = 10
 NIC_ERRORS = (
@@ -47,7 +48,7 @@ def poll_machine_checks_often(root: Path) -> None:
 
 def gone(names: Names) -> Counts:
     """1 for each part of the inventory that the kernel no longer has. A part may disappear after the stage that tests
-    it."""
+    it. A drive's name may then be another drive's, which must not be read in its place."""
     inventory = names.inventory
     if inventory is None:
         return {}
@@ -56,7 +57,8 @@ def gone(names: Names) -> Counts:
     for disk in (disk for disk in inventory.disks if disk.bus != "usb"):
         key = ("gone", "disk", disk.serial or disk.name)
         # Two disks may have the same serial number.
-        counts[key] = max(counts.get(key, 0), _is_gone(names.root / "sys/block" / disk.name))
+        block = names.root / "sys/block" / disk.name
+        counts[key] = max(counts.get(key, 0), int(not block.exists() or disks.is_another(disk, block)))
     for nic in inventory.nics:
         counts["gone", "nic", nic.mac.lower()] = int(nic.mac.lower() not in present)
     for gpu in inventory.gpus:

@@ -73,6 +73,16 @@ def identify(block: Path) -> DiskIdentity:
     )
 
 
+def is_another(disk: wire.Disk, block: Path) -> bool:
+    """Whether the drive that the kernel has at `block` is not the one that the inventory has under this name. A drive
+    that drops out and returns may get another's name. An equal WWN or serial number is the same drive; if neither is
+    known on both sides, so is this one."""
+    now = identify(block)
+    pairs = [(_digits(disk.wwn), _digits(now.wwn)), (disk.serial, now.serial)]
+    known = [(before, after) for before, after in pairs if before and after]
+    return bool(known) and all(before != after for before, after in known)
+
+
 def zones(name: str, root: Path = Path("/")) -> str:
     """How a drive with overlapping tracks (SMR) or zones takes writes: host-managed, host-aware or drive-managed.
     Empty for any other drive. A hard disk that accepts trim commands is drive-managed SMR, even if its maker does

@@ -142,6 +142,26 @@ def test_a_part_that_disappears_after_its_own_stage_is_counted(tmp_path: Path) -
     assert [(one.code, one.severity, one.component) for one in found] == [("system.part_gone", CRITICAL, "SATA-0001")]
 
 
+@pytest.mark.parametrize(
+    ("serial", "wwid", "is_gone"),
+    [
+        ("SATA-0001", "naa.5000c500aaaaaaaa", 0),
+        # Read from another place this time, and the same drive by its WWN.
+        ("5000c500aaaaaaaa", "naa.5000c500aaaaaaaa", 0),
+        ("", "", 0),
+        ("SATA-0002", "naa.5000c500bbbbbbbb", 1),
+        ("SATA-0002", "", 1),
+    ],
+)
+def test_a_drive_whose_name_another_one_has_now_is_gone(serial: str, wwid: str, is_gone: int, tmp_path: Path) -> None:
+    """Both dropped out, and came back in another order."""
+    put(tmp_path, "sys/block/sda/size", 1)
+    put(tmp_path, "sys/block/sda/device/wwid", wwid)
+    (tmp_path / "sys/block/sda/device/vpd_pg80").write_bytes(b"\0\x80\0\x10" + serial.encode())
+    inventory = wire.Inventory(disks=[wire.Disk("sda", "SATA-0001", "0x5000c500aaaaaaaa", "sata", 1)])
+    assert sysfs_counters.gone(Names(tmp_path, inventory)) == {("gone", "disk", "SATA-0001"): is_gone}
+
+
 def test_only_physical_ports_count(tmp_path: Path) -> None:
     for port, mac in (("eth0", "52:54:00:aa:bb:cc"), ("br0", "52:54:00:aa:bb:dd")):
         put(tmp_path, f"sys/class/net/{port}/address", mac)
