@@ -22,6 +22,7 @@ ALL_DRIVES_S = 120.0
 # A drive that hangs is not asked again for this long: each try costs SMART_TIMEOUT_S.
 HUNG_RETRY_S = 900.0
 _HUNG: dict[smartctl.Device, float] = {}
+_ANY = smartctl.Device("")
 _READING = re.compile(r"(?P<value>-?\d{1,9}(?:\.\d{1,9})?)\s*(?P<unit>degrees C|RPM|Watts)", re.IGNORECASE)
 _MEASURES = {"degrees c": ("temp", "C"), "rpm": ("fan", "rpm"), "watts": ("power", "W")}
 
@@ -40,8 +41,10 @@ def drives(names: Names) -> Counts:
     with ThreadPoolExecutor(DRIVES_AT_ONCE, thread_name_prefix="smart") as pool:
         texts = list(pool.map(lambda device: _answer(device, until), asked))
     counts: Counts = {}
-    for component, text in zip(asked.values(), texts, strict=True):
-        counts.update(of_drive(text, component))
+    for (device, component), text in zip(asked.items(), texts, strict=True):
+        for key, value in of_drive(text, component, device).items():
+            # The two halves of a drive with two actuators have one serial number.
+            counts[key] = max(value, counts.get(key, 0))
     return counts
 
 
@@ -66,11 +69,14 @@ def _answer(device: smartctl.Device, until: float) -> str:
     return done.stdout if done.ended else ""
 
 
-def of_drive(text: str, component: str) -> Counts:
-    """The counters in one `smartctl -j -x`, for `component`, or for the serial number in it."""
+def of_drive(text: str, component: str, device: smartctl.Device = _ANY) -> Counts:
+    """The counters in one `smartctl -j -x`, for `component`, or for the serial number in it. None if another drive has
+    answered for `device`."""
     try:
         smart = smartctl.parse(text)
     except ParseError:
+        return {}
+    if smartctl.is_of_another(smart, device, component):
         return {}
     name = component or smart.serial
     found = smart_counts.of(smart) | smart_counts.states(smart)

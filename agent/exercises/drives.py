@@ -136,10 +136,15 @@ def ask(drive: Drive, report: PartialReport) -> smartctl.Smart | None:
     report.evidence[f"smartctl.{drive.name}"] = done.stdout
     try:
         smart = smartctl.parse(done.stdout)
-        trouble = "" if done.ended else done.trouble
+        trouble = _of_another(smart, drive) if done.ended else done.trouble
     except ParseError as error:
         smart, trouble = None, done.trouble_or(error)
     if trouble:
         report.checks.append(checks.not_tested("health", drive.name, reason=f"{drive.label}: {trouble}", topic=TOPIC))
         return None
     return smart
+
+
+def _of_another(smart: smartctl.Smart, drive: Drive) -> str:
+    is_another = smartctl.is_of_another(smart, drive.device, drive.name)
+    return f"{smart.serial} answers in its place: the controller has numbered its drives anew" if is_another else ""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.host import shell
-from agent.parsing import ParseError, clean, integer, mapping, parse_json, sequence
+from agent.parsing import ParseError, clean, identifier, integer, mapping, parse_json, sequence
 from agent.probes import (
     raid_models,
     smart_attributes,
@@ -52,6 +52,12 @@ class Device:
     @property
     def words(self) -> list[str]:
         return [*(("-d", self.device_type) if self.device_type else ()), self.path]
+
+    @property
+    def is_by_number(self) -> bool:
+        """Whether the drive has a number behind a controller instead of a disk of the kernel. When a drive drops out,
+        the numbers behind it may become those of other drives."""
+        return bool(self.device_type) or self.path.startswith("/dev/sg")
 
 
 @dataclass(frozen=True)
@@ -168,6 +174,12 @@ def look(device: Device, protocol: str, timeout_s: float = 60.0) -> shell.Comple
     what = ("-c", "-l", "xselftest,selftest") if protocol == "ATA" else ("-l", "selftest")
     with turns.of(device.path, device.device_type):
         return shell.run(["smartctl", "-j", *what, *device.words], timeout_s)
+
+
+def is_of_another(smart: Smart, device: Device, serial: str) -> bool:
+    """Whether the answer is another drive's than the one that had this number when it gave its `serial`."""
+    now = identifier(smart.serial)
+    return device.is_by_number and bool(now) and now != serial
 
 
 def of_disk(name: str, root: Path = Path("/")) -> Device:

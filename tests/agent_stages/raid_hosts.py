@@ -109,6 +109,9 @@ class Host:
         at.mkdir(parents=True, exist_ok=True)
         (at / "says").write_text(answer if isinstance(answer, str) else json.dumps(answer))
 
+    def silent(self, words: str) -> None:
+        (self._at(words) / "says").unlink()
+
     def hangs(self, words: str) -> None:
         at = self._at(words)
         at.mkdir(parents=True, exist_ok=True)

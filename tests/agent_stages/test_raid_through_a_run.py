@@ -12,12 +12,14 @@ from agent.contract import wire
 from agent.counters import command_counters
 from agent.counters.component_names import Names
 from agent.exercises import awaited_self_tests, drive_self_tests, drives
+from agent.exercises.drive_self_tests import Drive
 from agent.probes import bays, turns
 from agent.probes.smartctl import Device
+from agent.reports.partial_report import PartialReport
 from agent.reports.progress import ProgressBoard
 from agent.stage_functions import STAGES
 from tests.agent_stages.contexts import context
-from tests.agent_stages.raid_hosts import Host, a_host, one_hangs, smart_array, two_smart_arrays
+from tests.agent_stages.raid_hosts import Host, a_host, dying, one_hangs, sas, smart_array, two_smart_arrays
 
 
 @pytest.fixture
@@ -60,6 +62,30 @@ def test_places_are_looked_for_once_and_not_around_every_stage(host: Host, names
     assert len(host.asked()) == 3
 
 
+def test_numbers_that_move_up_give_no_drive_the_counts_of_another(host: Host, names: Names) -> None:
+    """A1 has dropped out of the controller's list, and A2 answers in its place with 260 grown defects."""
+    smart_array(host, 0, "sda", "A0", "A1", dying("A2"))
+    assert counted(names) == {"A0", "A1", "A2"}
+    host.says("cciss,1 /dev/sda", dying("A2"))
+    host.silent("cciss,2 /dev/sda")
+    assert counted(names) == {"A0"}
+    report = PartialReport()
+    assert drives.ask(Drive(Device("/dev/sda", "cciss,1"), "cciss,1 of sda", "A1"), report) is None
+    reasons = [check.reason for check in report.checks]
+    assert reasons == ["cciss,1 of sda: A2 answers in its place: the controller has numbered its drives anew"]
+
+
+def test_a_drive_with_two_actuators_has_the_worse_counts_of_its_halves(host: Host, names: Names) -> None:
+    host.controller(0, "pm80xx")
+    for unit, disk, defects in ((0, "sda", 7), (1, "sdb", 0)):
+        host.device(f"0:0:0:{unit}", disk)
+        host.says(f"/dev/{disk}", sas("M1", scsi_grown_defect_list=defects))
+    inventory = wire.Inventory(disks=[replace(disk, serial="M1") for disk in host.disks])
+    for disk in host.disks:
+        (names.root / "sys/block" / disk.name / "size").write_text("2048\n")
+    assert command_counters.drives(Names(host.root, inventory))["smart.grown_defects", "disk", "M1"] == 7
+
+
 def test_a_drive_that_hangs_later_is_waited_for_once(host: Host, names: Names) -> None:
     smart_array(host, 0, "sda", "A0", "A1")
     assert counted(names) == {"A0", "A1"}
@@ -93,7 +119,7 @@ def test_a_drive_that_leaves_before_its_self_test_ends_is_named(host: Host, monk
     first, second = (context(stage, host.home, inventory=inventory, params=params) for stage in ("SMART", "Storage"))
     claim = replace(first.claim, stages=[first.order, second.order])
     STAGES["SMART"](replace(first, claim=claim))
-    (host.home / "cciss,1/dev/sda/says").unlink()
+    host.silent("cciss,1 /dev/sda")
     reports = awaited_self_tests.await_self_tests(replace(second, claim=claim), host.disks, ProgressBoard(second))
     told = {
         check.component: check.reason
