@@ -377,6 +377,15 @@ def test_a_drive_that_falls_silent_in_its_test_is_judged_by_what_it_said_before(
     assert next(check for check in report.checks if check.name == "health").outcome is wire.Outcome.NOT_TESTED
 
 
+def test_what_a_drive_said_before_its_test_condemns_it_if_it_has_forgotten_it_afterwards(drive: Script) -> None:
+    """It reset in its test. A failed test of long ago is replaced by the one that passes now, and condemns nobody."""
+    bad = ata(IDLE, (1, 0x70, 40), ata_pending_defects_log={"count": 7})
+    drive.answers(x=[bad, ata(IDLE, (1, 0, 50), (1, 0x70, 40))], look=[bad, ata(RUNNING), ata(IDLE, (1, 0, 50))])
+    report = STAGES["SMART"](context("SMART", drive.directory, params={"self_test": "short"}))
+    assert told(report)[1] == {"smart.pending_sectors"}
+    assert [check.outcome for check in report.checks if check.name == "health"] == [wire.Outcome.FAILED]
+
+
 def test_storage_tried_again_tests_again(drive: Script) -> None:
     _, ctx = in_the_background(drive)
     drive.answers(look=[ata(IDLE), ata(IDLE, (1, 0x70, 50)), ata(IDLE, (1, 0x70, 50)),

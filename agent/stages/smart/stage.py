@@ -39,7 +39,8 @@ def run(ctx: StageContext) -> StageReport:
 
 
 def examine(ctx: StageContext, drive: Drive, board: ProgressBoard) -> PartialReport:
-    """Health and counters, self-test, then health and counters again. The later reading counts."""
+    """Health and counters, self-test, then health and counters again. The later reading counts, with what the earlier
+    one has condemned."""
     report = PartialReport()
     board.tell(drive.name, 0, "health")
     first = drives.ask(drive, report)
@@ -53,7 +54,7 @@ def examine(ctx: StageContext, drive: Drive, board: ProgressBoard) -> PartialRep
         # is not tested.
         report.findings += _found(ctx, drive, first)
     if last is not None:
-        _judge(ctx, drive, last, report)
+        _judge(ctx, drive, last, [] if last.is_silent else _condemned(_found(ctx, drive, first)), report)
     board.tell(drive.name, 100, "done")
     return report
 
@@ -79,12 +80,21 @@ def _found(ctx: StageContext, drive: Drive, smart: smartctl.Smart) -> list[wire.
     return [one for one in found if not (later and one.code == "smart.self_test_failed")]
 
 
+def _condemned(found: list[wire.Finding]) -> list[wire.Finding]:
+    """Critical findings of the reading before the self-test: a drive that resets may have forgotten what it counted.
+    Whether an older self-test failed is the newer test's to say."""
+    return [one for one in found if one.severity is wire.Severity.CRITICAL and one.code != "smart.self_test_failed"]
+
+
 def _limits(ctx: StageContext) -> checks.Limit:
     return ctx.limits(Limits).named
 
 
-def _judge(ctx: StageContext, drive: Drive, smart: smartctl.Smart, report: PartialReport) -> None:
+def _judge(
+    ctx: StageContext, drive: Drive, smart: smartctl.Smart, condemned: list[wire.Finding], report: PartialReport
+) -> None:
     found = _found(ctx, drive, smart)
+    found += [one for one in condemned if one.code not in {now.code for now in found if now.severity is one.severity}]
     known = {(one.code, one.component) for one in report.findings}
     report.findings += [one for one in found if (one.code, one.component) not in known]
     report.checks.append(smart_evidence.health(smart, found, drive.label, drive.name, _limits(ctx)))
