@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.parsing import mapping
+from agent.parsing import mapping, sequence
 from agent.probes.gaps import MOST_NVME, Gaps, whole
 
 TEMPERATURE_BIT = 1 << 1
+# Status code type 2, "media and data integrity errors": write fault, unrecovered read error. The others there are the
+# host's own (comparison, access denied, deallocated block) or may be (checksums that it sent).
+_OF_THE_MEDIUM = frozenset({(2, 0x80), (2, 0x81)})
 _NAMESPACE, _CONTROLLER = re.compile(r"(nvme[0-9]{1,5})n[0-9]{1,9}"), re.compile(r"nvme[0-9]{1,5}")
 
 
 @dataclass(frozen=True)
 class NvmeHealth:
-    """A value that was not read is None."""
+    """A value that was not read is None. `media_errors` is the larger of the drive's count and of those that its error
+    log lists: some firmware forgets to count."""
 
     critical_warning: int | None
     media_errors: int | None
@@ -40,11 +44,18 @@ def of(data: dict[str, Any], gaps: Gaps) -> NvmeHealth | None:
         warning = (warning or 0) | (told or 0)
     return NvmeHealth(
         critical_warning=warning,
-        media_errors=gaps.needed(log, "media_errors", "the number of media errors", MOST_NVME),
+        media_errors=_media_errors(data, gaps.needed(log, "media_errors", "the number of media errors", MOST_NVME)),
         percentage_used=gaps.needed(log, "percentage_used", "the percentage used", 255),
         spare_percent=gaps.needed(log, "available_spare", "the available spare", 100),
         spare_threshold_percent=gaps.needed(log, "available_spare_threshold", "the threshold of the spare", 100),
     )
+
+
+def _media_errors(data: dict[str, Any], counted: int | None) -> int | None:
+    rows = sequence(mapping(data.get("nvme_error_information_log")).get("table"))
+    fields = [mapping(mapping(row).get("status_field")) for row in rows]
+    listed = sum((field.get("status_code_type"), field.get("status_code")) in _OF_THE_MEDIUM for field in fields)
+    return max(listed, counted or 0) if listed else counted
 
 
 def node(name: str, root: Path = Path("/")) -> str:

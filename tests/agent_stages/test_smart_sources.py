@@ -35,6 +35,14 @@ def without_197(*rows: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 WEAR = attribute(177, "Wear_Leveling_Count", 50, value=95)
+
+
+def nvme_log(*codes: tuple[int, int] | None) -> dict[str, Any]:
+    """An NVMe drive that counts no media errors, with these status codes (type, code) in its error log."""
+    fields = [code and {"status_field": {"status_code_type": code[0], "status_code": code[1]}} for code in codes]
+    return {**healthy.nvme(), "nvme_error_information_log": {"size": 64, "table": fields}}
+
+
 BLOCKS_4K = {"logical_block_size": 512, "physical_block_size": 4096}
 SAS_FLASH = {"rotation_rate": 0, "scsi_percentage_used_endurance_indicator": 4}
 BAD = {
@@ -43,6 +51,8 @@ BAD = {
     "device statistics: pending": (ata(**statistic(1, 64, "Pending Error Count", 2)), "smart.pending_sectors"),
     "device statistics: mechanical starts": (ata(**statistic(3, 48, "Start Failures", 40)), "smart.spin_retries"),
     "device statistics: endurance": (ssd(**statistic(7, 8, "Endurance", 104, normalized=True)), "smart.wear"),
+    "NVMe: a read that failed in the log, not in the count": (nvme_log((0, 2), None, (2, 0x81)), "smart.media_errors"),
+    "NVMe: a write that failed in the log": (nvme_log((2, 0x80)), "smart.media_errors"),
     "pending log of SAS": (sas(scsi_pending_defects={"count": 2}), "smart.pending_sectors"),
     "scan: reassignment failed": (scanned(3, 4), "smart.background_scan"),
     "spin retries": (ata(attribute(10, "Spin_Retry_Count", 30)), "smart.spin_retries"),
@@ -127,6 +137,7 @@ def test_a_bad_drive_is_found_by_whatever_it_says(name: str) -> None:
 
 
 SOUND = {
+    "NVMe: refused commands, and blocks that nobody wrote": (nvme_log((0, 2), (2, 0x85), (2, 0x86), (2, 0x87)), set()),
     "a statistic that is not valid": (ata(**statistic(4, 8, "Uncorrectable", 500, valid=False)), set()),
     "a normalised statistic is no count": (ata(**statistic(3, 32, "Reallocated", 100, normalized=True)), set()),
     "a statistic at the host's own limit": (
