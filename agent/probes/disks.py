@@ -14,11 +14,17 @@ from agent.probes.lsblk import BlockDevice
 SECTOR_BYTES = 512
 MIB = 1024 * 1024
 BLOCK = Path("/sys/block")
-# Not disks: memory, devices made of several disks, optical and floppy drives, boot areas of an eMMC.
-_NOT_A_DISK = re.compile(r"^(loop|ram|zram|dm-|md|sr|fd|nbd|mtdblock|pmem|bcache|rbd|drbd|zd)|^mmcblk\d+(boot|rpmb)")
+# Not disks: memory, devices made of several disks, optical and floppy drives, programs, boot areas of an eMMC. Nor are
+# disks of other machines without a SCSI host (AoE, RNBD).
+_NOT_A_DISK = re.compile(
+    r"^(loop|ram|zram|dm-|md|sr|fd|nbd|mtdblock|pmem|bcache|rbd|drbd|zd|ublkb|nullb|etherd!|rnbd)|^mmcblk\d+(boot|rpmb)"
+)
 # Disks on another machine or in a shared array: an iSCSI session, a Fibre Channel port; NVMe controllers that are
 # reached by a network. [scsi_transport_iscsi.c, scsi_transport_fc.c; the transports in drivers/nvme/host]
+# Initiators that put their targets directly below the host, by the host's proc_name: SRP (ib_srp.c), Cisco's snic.
+_REMOTE_DRIVERS = frozenset({"ib_srp", "snic"})
 _REMOTE_SCSI = re.compile(r"/(?:session\d+|rport-\d+:\d+-\d+)/")
+_NVME_NAMESPACE = re.compile(r"nvme\d+(?:c\d+)?n\d+")
 _REMOTE_NVME = frozenset({"tcp", "rdma", "fc", "loop"})
 
 
@@ -48,11 +54,35 @@ def names(root: Path = Path("/")) -> list[str]:
     return found
 
 
+def without_capacity(root: Path = Path("/")) -> list[tuple[str, str]]:
+    """Drives of this host that show nothing to read, by name and in words: a SATA or SAS drive without capacity (it
+    does not get ready, or has sectors of 520 bytes), an NVMe controller without a namespace. An empty card reader is
+    removable, and no drive."""
+    found = []
+    for block in sorted((root / "sys/block").glob("*")):
+        hidden = bool(_NOT_A_DISK.match(block.name)) or sysfs.text(block / "hidden") == "1" or _is_remote(block)
+        if not hidden and sysfs.integer(block / "size") == 0 and not (one := identify(block)).removable:
+            found.append((block.name, f"{one.model or 'a drive'} {one.serial}".strip() + " has no capacity"))
+    for controller in sorted((root / "sys/class/nvme").glob("nvme*")):
+        is_local = sysfs.text(controller / "transport") not in _REMOTE_NVME
+        if is_local and not any(map(_NVME_NAMESPACE.fullmatch, _inside(controller))):
+            model, serial = (clean(sysfs.text(controller / word)) for word in ("model", "serial"))
+            found.append((controller.name, f"{model or 'a drive'} {serial}".strip() + " has no namespace"))
+    return found
+
+
+def _inside(directory: Path) -> list[str]:
+    return [path.name for path in directory.glob("*")]
+
+
 def _is_remote(block: Path) -> bool:
     """Whether the disk is no part of this host. It belongs to others, too, and is neither tested nor written."""
     device = block.resolve() / "device"
     transports = {sysfs.text(path) for path in (device / "transport", *device.glob("nvme*/transport"))} - {""}
-    return _REMOTE_SCSI.search(f"{block.resolve()}/") is not None or bool(transports and transports <= _REMOTE_NVME)
+    hosts = (parent for parent in block.resolve().parents if re.fullmatch(r"host\d+", parent.name))
+    drivers = {sysfs.text(host / "scsi_host" / host.name / "proc_name") for host in hosts}
+    is_remote_scsi = _REMOTE_SCSI.search(f"{block.resolve()}/") is not None or bool(drivers & _REMOTE_DRIVERS)
+    return is_remote_scsi or bool(transports and transports <= _REMOTE_NVME)
 
 
 def identify(block: Path) -> DiskIdentity:

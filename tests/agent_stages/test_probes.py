@@ -29,6 +29,7 @@ from agent.probes import (
     supplies,
     util_linux,
 )
+from tests.agent.hardware import put
 from tests.agent_stages.recordings import recorded
 
 PARSERS = {
@@ -294,6 +295,31 @@ def test_a_disk_on_another_machine_is_none_of_this_host(path: str, transport: st
     (tmp_path / "sys/block").mkdir(parents=True)
     (tmp_path / "sys/block" / block.name).symlink_to(block)
     assert disks.names(tmp_path) == ([block.name] if found else [])
+
+
+@pytest.mark.parametrize(("driver", "found"), [("ib_srp", []), ("mpt3sas", ["sda"])])
+def test_a_disk_on_another_machine_is_told_by_its_driver_where_its_path_says_nothing(
+    driver: str, found: list[str], tmp_path: Path
+) -> None:
+    """SRP's targets lie directly below the host, like those of a SAS adapter."""
+    host = tmp_path / "sys/devices/pci0000:80/0000:81:00.0/host9"
+    put(host, "scsi_host/host9/proc_name", driver)
+    put(host, "target9:0:0/9:0:0:0/block/sda/size", 2048)
+    (tmp_path / "sys/block").mkdir(parents=True)
+    (tmp_path / "sys/block/sda").symlink_to(host / "target9:0:0/9:0:0:0/block/sda")
+    assert disks.names(tmp_path) == found
+
+
+def test_a_drive_without_capacity_is_told_and_an_empty_reader_is_not(tmp_path: Path) -> None:
+    for name, size, removable in (("sda", 2048, 0), ("sdb", 0, 0), ("sdc", 0, 1), ("sr0", 0, 1), ("loop0", 0, 0)):
+        put(tmp_path, f"sys/block/{name}/size", size)
+        put(tmp_path, f"sys/block/{name}/removable", removable)
+        put(tmp_path, f"sys/block/{name}/device/model", "ST4000NM0034")
+    for name, namespace in (("nvme0", "nvme0n1"), ("nvme1", "nvme1c1n1"), ("nvme2", "hwmon3")):
+        put(tmp_path, f"sys/class/nvme/{name}/serial", f"S{name[-1]}")
+        put(tmp_path, f"sys/class/nvme/{name}/{namespace}/size", 2048)
+    told = [("sdb", "ST4000NM0034 has no capacity"), ("nvme2", "a drive S2 has no namespace")]
+    assert disks.without_capacity(tmp_path) == told
 
 
 def test_a_namespace_with_several_paths_is_remote_only_if_all_of_them_are(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from agent.contract import wire
 from agent.exercises import drive_self_tests
-from agent.probes import smart_self_test, smartctl
+from agent.probes import disks, smart_self_test, smartctl
 from agent.stage import StageContext
 from agent.stage_functions import STAGES
 from tests.agent_stages import healthy
@@ -384,6 +384,17 @@ def test_what_a_drive_said_before_its_test_condemns_it_if_it_has_forgotten_it_af
     report = STAGES["SMART"](context("SMART", drive.directory, params={"self_test": "short"}))
     assert told(report)[1] == {"smart.pending_sectors"}
     assert [check.outcome for check in report.checks if check.name == "health"] == [wire.Outcome.FAILED]
+
+
+def test_a_drive_with_nothing_to_read_is_named_and_the_others_do_not_pass_for_it(
+    drive: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disks, "without_capacity", lambda root: [("sdb", "ST4000NM0034 Z1Z has no capacity")])
+    report = STAGES["SMART"](context("SMART", drive.directory, params={"self_test": "none"}))
+    health = {check.component: (check.outcome, check.reason) for check in report.checks if check.name == "health"}
+    assert health["S1"][0] is wire.Outcome.PASSED
+    assert health["sdb"] == (wire.Outcome.NOT_TESTED, "sdb: ST4000NM0034 Z1Z has no capacity")
+    assert report.outcome is wire.Outcome.NOT_TESTED
 
 
 def test_storage_tried_again_tests_again(drive: Script) -> None:

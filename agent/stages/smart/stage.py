@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from agent import findings
 from agent.contract import wire
 from agent.exercises import drive_self_tests, drives
 from agent.exercises.drive_self_tests import Drive
+from agent.probes import disks as kernel_disks
 from agent.probes import sataport, smart_counts, smart_wear, smartctl
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport, joined
@@ -29,7 +31,7 @@ def run(ctx: StageContext) -> StageReport:
     states = [checks.failed("volume_state", one.component, reason=one.message) for one in lost]
     return checks.report(
         ctx,
-        [*_absent(ctx, disks), *checks.on_usb(ctx), *found.volumes, *states, *whole.checks],
+        [*_absent(ctx, disks), *_without_capacity(), *checks.on_usb(ctx), *found.volumes, *states, *whole.checks],
         findings=[*lost, *whole.findings],
         # A self-test that was started must also have ended.
         also_required=[check.name for check in whole.checks if check.name == drive_self_tests.CHECK][:1],
@@ -71,6 +73,14 @@ def _absent(ctx: StageContext, disks: list[wire.Disk]) -> list[wire.Check]:
     if not made and not disks:
         made = [checks.not_tested("health", reason="no disk was found", topic=TOPIC)]
     return made
+
+
+def _without_capacity(root: Path = Path("/")) -> list[wire.Check]:
+    """Checks that name drives which the inventory can't have. Nothing of them can be tested."""
+    return [
+        checks.not_tested("health", name, reason=f"{name}: {words}", topic=TOPIC)
+        for name, words in kernel_disks.without_capacity(root)
+    ]
 
 
 def _found(ctx: StageContext, drive: Drive, smart: smartctl.Smart) -> list[wire.Finding]:
