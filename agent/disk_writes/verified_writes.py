@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from agent import findings
 from agent.contract import wire
-from agent.disk_writes import diskio, safety, wipe_probe
+from agent.disk_writes import diskio, safety, silence, wipe_probe
 from agent.disk_writes.disk_notes import Notes, State, Written
 from agent.disk_writes.safety import DiskFacts, WipeReport, WriteGrant
 from agent.exercises import disk_speed
@@ -28,6 +28,7 @@ CHECK, CHECK_SPEED = "verified_write", disk_speed.CHECK_WRITING
 _NO_PACE = "fio does not say how fast it wrote"
 _START_S = 60.0
 _MIN_RATE_BYTES_S = 4 * MIB
+_TRIES = 5  # of one command, each ended because the orchestrator was silent
 REHEARSAL_BYTES = 4 * MIB
 
 
@@ -157,7 +158,7 @@ def _overwrite(
 ) -> bool:
     """Write patterns over one segment and read them back. It is noted before and after. Returns False when no other
     segment may be written."""
-    if not _answered(ctx):
+    if not silence.is_over(ctx):
         report.checks.append(checks.not_tested(CHECK, grant.serial, reason=f"{grant.name}: {ctx.stop.reason}"))
         return False
     done.begin(segment)
@@ -172,14 +173,6 @@ def _overwrite(
         done.verified[segment] = segment.length / job.write_bytes_s if job.write_bytes_s else 0.0
     notes.keep_written(grant, done)
     return segment in done.verified
-
-
-def _answered(ctx: StageContext) -> bool:
-    """Gate 5 before each segment. While the orchestrator is silent nothing more is overwritten, since the run may have
-    been cancelled meanwhile. Waits until it answers. Returns False when the stage is stopped instead."""
-    while not ctx.stop.is_set() and not safety.still_fresh(ctx.last_continue_age_s()):
-        ctx.stop.wait(1.0)
-    return not ctx.stop.is_set()
 
 
 def _told(ctx: StageContext, grant: WriteGrant, segments: list[Segment], done: Written, report: PartialReport) -> None:
@@ -220,8 +213,7 @@ def _verified(
     done: Completed, segment: Segment, *, read_back: bool = True
 ) -> tuple[fio.Job | None, str, list[fio.BadRange]]:
     """The job, why it proves nothing (empty if it does), and what was wrong with the disk."""
-    text = done.stderr + done.stdout
-    bad = fio.verify_errors(text) + fio.io_errors(text)
+    bad = fio.errors(done.output)
     try:
         job = fio.parse(done.stdout)
     except ParseError as error:
@@ -240,7 +232,7 @@ def _blank(ctx: StageContext, grant: WriteGrant, fd: int, done: Written, notes: 
     """Write zeros over every segment that was overwritten as a whole, and over no other byte, so that the next probe
     finds a blank disk. Gate 5 is asked before each segment. left_patterns reports what could not be zeroed."""
     for segment in done.having(State.WRITTEN):
-        if not _answered(ctx):
+        if not silence.is_over(ctx):
             return
         argv = fio.blank_argv(f"/proc/self/fd/{fd}", segment.offset, segment.length)
         _, trouble, bad = _verified(_fio(ctx, fd, argv, segment.length), segment, read_back=False)
@@ -254,7 +246,15 @@ def _blank(ctx: StageContext, grant: WriteGrant, fd: int, done: Written, notes: 
 
 
 def _fio(ctx: StageContext, fd: int, argv: list[str], amount: int) -> Completed:
-    return fio.run(argv, amount / _MIN_RATE_BYTES_S + _START_S, stop=ctx.stop, pass_fds=(fd,))
+    """Write one segment. If gate 5 closes meanwhile, fio is stopped within seconds, and begins the segment anew when
+    the orchestrator answers again. An error that fio saw until then is kept: nothing is written over it."""
+    limit_s = amount / _MIN_RATE_BYTES_S + _START_S
+    for left in reversed(range(_TRIES)):
+        done = fio.run(argv, limit_s, stop=ctx.stop, forbids=lambda: silence.why(ctx), pass_fds=(fd,))
+        if not done.forbidden or not left or fio.errors(done.output) or not silence.is_over(ctx):
+            break
+        ctx.log("warning", f"{done.trouble}; the segment is written anew")
+    return done
 
 
 def write_in_memory(corrupt: bool, stop: StopFlag) -> PartialReport:

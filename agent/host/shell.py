@@ -22,13 +22,14 @@ OUTPUT_CAP_BYTES = 8 * 1024 * 1024
 TERM_GRACE_S = 2.0
 KILL_GRACE_S = 5.0
 DRAIN_S = 1.0
+FORBIDS_EVERY_S = 1.0
 
 
 @dataclass(frozen=True)
 class Completed:
     """How a tool ended. `status` is None if it never ran, was killed, or could not be killed (a process that hangs in
     the I/O of a dead disk survives SIGKILL). `stdout` and `stderr` are decoded with replacement and cut in the middle
-    above the cap."""
+    above the cap. `forbidden` is what `forbids` said, if that stopped it."""
 
     argv: list[str]
     status: int | None
@@ -39,6 +40,7 @@ class Completed:
     missing: bool = False
     stopped: bool = False
     killed_by_signal: int | None = None
+    forbidden: str = ""
 
     @property
     def ok(self) -> bool:
@@ -51,13 +53,18 @@ class Completed:
         return self.status is not None and not (self.timed_out or self.stopped)
 
     @property
+    def output(self) -> str:
+        """All that it said, stderr first."""
+        return self.stderr + self.stdout
+
+    @property
     def trouble(self) -> str:
         """Why the tool did not end well, for the `reason` of a check. Empty if it did."""
         tool = os.path.basename(self.argv[0])
         if self.missing:
             return f"{tool} is not installed"
         if self.stopped:
-            return f"{tool} was stopped after {self.duration_s:.0f} s"
+            return f"{tool} was stopped after {self.duration_s:.0f} s{f': {self.forbidden}' if self.forbidden else ''}"
         if self.timed_out:
             return f"{tool} did not end within {self.duration_s:.0f} s"
         if self.killed_by_signal is not None:
@@ -81,12 +88,13 @@ def run(
     env: Mapping[str, str] | None = None,
     on_output: Callable[[bytes], None] | None = None,
     stop: StopFlag | None = None,
+    forbids: Callable[[], str] | None = None,
     pass_fds: Sequence[int] = (),
     cap_bytes: int = OUTPUT_CAP_BYTES,
 ) -> Completed:
     """Run one tool until it ends, times out or is stopped by the flag. `env` is added to ours with LC_ALL=C.
     `on_output` gets stdout and stderr as they come, in the calling thread; what it raises kills the tool and is passed
-    on.
+    on. `forbids` is asked every second: it says why the tool must stop, or nothing while it may go on.
 
     The tool runs in its own session, with a lower priority than the agent, and the out-of-memory killer takes it first.
     When it ends, everything that it started in that session ends, too.
@@ -101,7 +109,7 @@ def run(
         missing = isinstance(error, FileNotFoundError | PermissionError) and not shutil.which(argv[0])
         return Completed(argv, None, stderr=str(error), missing=missing)
     with RUNNING.holding(process):
-        conversation = _Conversation(process, argv, started, timeout_s, input, on_output, stop, cap_bytes)
+        conversation = _Conversation(process, argv, started, timeout_s, input, on_output, stop, forbids, cap_bytes)
         return conversation.until_over()
 
 
@@ -146,12 +154,14 @@ class _Conversation:
         given: bytes | str | None,
         on_output: Callable[[bytes], None] | None,
         stop: StopFlag | None,
+        forbids: Callable[[], str] | None,
         cap_bytes: int,
     ) -> None:
         self.process, self.argv, self.started = process, argv, started
         self.deadline = started + timeout_s
         self.given = memoryview(given.encode() if isinstance(given, str) else given or b"")
         self.on_output, self.stop = on_output, stop
+        self.forbids, self.forbidden = forbids, ""
         assert process.stdout and process.stderr, "the tool was started without pipes"
         self.stdout, self.stderr = process.stdout, process.stderr
         self.captures = {self.stdout: Capture(cap_bytes), self.stderr: Capture(cap_bytes)}
@@ -188,12 +198,17 @@ class _Conversation:
             os.write(self.wake_write, b"x")
 
     def _talk(self) -> None:
-        """Until the tool has ended, its time is over or the stop flag is set."""
+        """Until the tool has ended, its time is over, the stop flag is set or the tool may not go on."""
         while True:
             remaining_s = self.deadline - time.monotonic()
             if remaining_s <= 0:
                 self.timed_out = True
                 return
+            if self.forbids is not None:
+                remaining_s = min(remaining_s, FORBIDS_EVERY_S)
+                if forbidden := self.forbids():
+                    self.forbidden = forbidden
+                    return
             for key, _ in self.selector.select(remaining_s):
                 if key.fileobj in (self.pidfd, self.wake_read):
                     return
@@ -258,6 +273,7 @@ class _Conversation:
             # Also if it then exits with 0: stressapptest says PASS for the part that it did.
             stopped=self.cut_short and not self.timed_out,
             killed_by_signal=-code if code is not None and code < 0 else None,
+            forbidden=self.forbidden,
         )
 
     def _close(self) -> None:

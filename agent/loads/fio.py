@@ -123,10 +123,11 @@ def run(
     timeout_s: float,
     *,
     stop: StopFlag | None = None,
+    forbids: Callable[[], str] | None = None,
     pass_fds: tuple[int, ...] = (),
     on_output: Callable[[bytes], None] | None = None,
 ) -> shell.Completed:
-    return shell.run(argv, timeout_s, stop=stop, pass_fds=pass_fds, on_output=on_output)
+    return shell.run(argv, timeout_s, stop=stop, forbids=forbids, pass_fds=pass_fds, on_output=on_output)
 
 
 def parse(text: str) -> Job:
@@ -166,6 +167,11 @@ def _positive(value: object) -> float | None:
     """None for anything but a number of zero or more."""
     known = number(value)
     return known if known is None or known >= 0 else None
+
+
+def errors(text: str) -> list[BadRange]:
+    """Every block that was read back wrong, then every failed request."""
+    return verify_errors(text) + io_errors(text)
 
 
 def io_errors(text: str) -> list[BadRange]:

@@ -52,6 +52,18 @@ def test_a_time_out_kills_everything_the_tool_started(tmp_path: Path) -> None:
     assert is_gone(int(pids.read_text()))
 
 
+def test_a_tool_that_may_not_go_on_is_stopped_with_the_reason() -> None:
+    answers = iter(["", "", "nobody answers"])
+    done = sh("echo begun; sleep 60", 60, forbids=lambda: next(answers))
+    assert done.stopped and not done.ok and done.stdout == "begun\n"
+    assert done.trouble.startswith("sh was stopped after") and done.trouble.endswith(": nobody answers")
+
+
+def test_a_tool_that_may_go_on_ends_by_itself() -> None:
+    done = sh("echo done", forbids=lambda: "")
+    assert done.ok and not done.forbidden
+
+
 def test_what_a_tool_leaves_behind_is_killed_too(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     done = sh(f"sleep 60 & echo $! > {pids}; exit 0")

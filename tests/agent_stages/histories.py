@@ -9,7 +9,7 @@ from agent.contract import wire
 from agent.exercises.surface import MIB
 from tests.agent_stages.modeldisk import CELL, PATTERN, ModelDisk, Report, Script, Violation
 
-FAULTS = ("corruption", "write error", "no answer", "stopped")
+FAULTS = ("corruption", "write error", "no answer", "stopped", "silence")
 CHANGES = (
     "nothing", "nothing", "nothing", "nothing", "somebody writes", "notes lost", "notes cut", "notes garbled",
     "it shrank", "another WWN", "next attempt", "reboot", "other segments",

@@ -33,6 +33,7 @@ CELL = MIB // 4
 SERIAL = "SATA-0001"
 ZERO, DATA, FOREIGN, PATTERN = range(4)
 NO_DIRECTORY = Path("/nonexistent")
+ENDS_EARLY = frozenset({"write error", "no answer", "stopped", "silence", "silence after an error"})
 
 
 class Killed(BaseException):
@@ -233,7 +234,9 @@ class ModelDisk:
 
     # --- fio ------------------------------------------------------------------------------------------------------
 
-    def command(self, argv: list[str]) -> Completed:
+    def command(self, argv: list[str], *, forbids: Callable[[], str] | None = None, **_: Any) -> Completed:
+        if forbids is None:
+            raise Violation("a segment is written to its end, whether the orchestrator answers or not")
         if self.stop.is_set():
             return Completed(argv, None, stopped=True)
         words = dict(word.split("=", 1) for word in argv if "=" in word)
@@ -248,7 +251,7 @@ class ModelDisk:
             fault = "full"
         partly = int(room * self.script.share)
         killed = self.steps + 1 == self.script.kill_at or len(self.commands) - 1 == self.script.kill_in
-        done = partly if killed or fault in ("write error", "no answer", "stopped") else room
+        done = partly if killed or fault in ENDS_EARLY else room
         self.begun |= set() if zeros else set(range(at, at + length))
         self._write(range(at, at + done), zeros)
         self._zeroed = set(range(at, at + length)) if zeros and done == length and not fault else set()
@@ -277,6 +280,11 @@ class ModelDisk:
 
     def _answer(self, argv: list[str], zeros: bool, cells: range, length: int, fault: str) -> Completed:
         done, wanted = len(cells) * CELL, length * CELL
+        if fault.startswith("silence"):
+            self._seen_failing |= fault != "silence"
+            said = "fio: io_u error on file x: Input/output error: write offset=0, buflen=4096" * self._seen_failing
+            why = "gate 5: the orchestrator last answered 15 s ago"
+            return Completed(argv, None, stderr=said, stopped=True, forbidden=why)
         if fault in ("no answer", "stopped"):
             return Completed(argv, None, timed_out=fault == "no answer", stopped=fault == "stopped")
         bad = fault == "corruption" and not zeros
@@ -345,7 +353,7 @@ def _played(model: ModelDisk) -> Iterator[None]:
             (diskio, "_open", lambda grant, root: os.open("/dev/null", os.O_RDONLY)),
             (diskio, "_check_identity", check_identity),
             (diskio, "_set_read_only", lambda fd, flag: setattr(model, "read_only", flag)),
-            (fio, "run", lambda argv, timeout_s, **_: model.command(argv)),
+            (fio, "run", lambda argv, timeout_s, **more: model.command(argv, **more)),
         ):
             stack.enter_context(mock.patch.object(place, name, value))
         yield

@@ -80,6 +80,28 @@ def test_zeroing_goes_on_when_the_orchestrator_answers_again() -> None:
     assert not any(model.cells) and report.outcomes() == {wire.Outcome.PASSED}
 
 
+def test_a_segment_that_was_stopped_by_a_silence_is_written_anew_when_the_orchestrator_answers() -> None:
+    """Of the patterns, and later of the zeros."""
+    model = ModelDisk(2)
+    report = ended(model.live(Script(faults={1: "silence", 4: "silence"})))
+    assert [kind for kind, *_ in model.commands] == ["patterns"] * 3 + ["zeros"] * 3
+    assert report.outcomes() == {wire.Outcome.PASSED} and not any(model.cells) and not report.left()
+
+
+def test_an_orchestrator_that_falls_silent_in_every_segment_leaves_the_disk_not_tested_with_the_reason() -> None:
+    model = ModelDisk(2)
+    report = ended(model.live(Script(faults=dict.fromkeys(range(9), "silence"))))
+    assert report.outcomes() == {wire.Outcome.NOT_TESTED} and report.report.findings[0].code == "storage.patterns_left"
+    assert [check.reason for check in report.report.checks if "gate 5: the orchestrator last answered" in check.reason]
+
+
+def test_what_fio_found_before_the_silence_fails_the_disk_and_nothing_is_written_over_it() -> None:
+    model = ModelDisk(2)
+    report = ended(model.live(Script(faults={0: "silence after an error"})))
+    assert report.outcomes() == {wire.Outcome.FAILED}
+    assert [kind for kind, *_ in model.commands] == ["patterns"]
+
+
 def test_an_agent_that_finds_the_orchestrator_silent_leaves_what_is_there_and_tells_it() -> None:
     model = ModelDisk(4)
     killed_in(2, model)
@@ -166,6 +188,18 @@ def test_what_is_drawn_leads_to_every_kind_of_resumption() -> None:
 @given(st.randoms(use_true_random=False))
 def test_whatever_happens_only_our_patterns_are_zeroed_and_what_is_left_is_told(rng: Random) -> None:
     play(rng)
+
+
+@pytest.mark.skipif(not shutil.which("fio"), reason="fio is not installed: apt-get install fio")
+def test_the_real_fio_stops_in_the_middle_of_a_segment_once_it_may_not_go_on(tmp_path: Path) -> None:
+    image, segment = tmp_path / "disk", Segment(0, 64 * MIB)
+    image.write_bytes(bytes(segment.length))
+    argv = [*fio.verify_argv(str(image), segment.offset, segment.length), "--rate=2m"]
+    asked = iter(["", ""])
+    done = fio.run(fio.in_memory(argv, only_read_back=False), 600, forbids=lambda: next(asked, "gate 5"))
+    _, trouble, bad = verified_writes._verified(done, segment)
+    assert done.forbidden == "gate 5" and trouble.endswith(": gate 5") and not bad
+    assert not any(image.read_bytes()[-MIB:])
 
 
 @pytest.mark.skipif(not shutil.which("fio"), reason="fio is not installed: apt-get install fio")
