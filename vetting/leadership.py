@@ -88,19 +88,24 @@ def renew(me: str) -> tuple[bool, bool]:
     if is_alone():
         return _show(me)
     now = clock.now()
-    held = Lease.objects.filter(holder=me).update(until=now + LEASE, ticked_at=now)
+    held = _held(me).update(until=now + LEASE, ticked_at=now)
     if held == 2:
         return True, True
-    return Lease.objects.filter(name=local(), holder=me).exists(), False
+    return _held(me).filter(name=local()).exists(), False
 
 
 def _show(me: str) -> tuple[bool, bool]:
     """The same without a write to the disk, unless it can't be shown in any other way."""
-    held, now = set(Lease.objects.filter(holder=me).values_list("name", flat=True)), timezone.now()
+    held, now = set(_held(me).values_list("name", flat=True)), timezone.now()
     for name in held:
         if not last_seen.note(name, now):
             Lease.objects.filter(name=name, holder=me).update(ticked_at=now)
     return local() in held, Lease.ROUND in held
+
+
+def _held(me: str) -> QuerySet[Lease]:
+    """What `me` has taken and not handed over: a commit may have happened though its answer was lost."""
+    return Lease.objects.filter(holder=me).exclude(until=None)
 
 
 def free_round(me: str) -> None:

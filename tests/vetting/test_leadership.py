@@ -48,6 +48,25 @@ def test_the_next_process_of_a_machine_that_leads_goes_on_leading() -> None:
     assert leadership.renew(after) == (True, True)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_who_has_handed_over_and_was_not_told_so_does_not_hand_over_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commit happened, and its answer was lost: two sessions were queued."""
+    really, calls = rounds.hand_over, list[str]()
+
+    def hand_over(me: str) -> None:
+        really(me)
+        calls.append(me)
+        if len(calls) == 1:
+            raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(rounds, "hand_over", hand_over)
+    for name, value in {"TICKS": (), "ALONE_SESSION_S": 0.0, "SESSION_S": 0.0, "INTERVAL_S": 0.0}.items():
+        monkeypatch.setattr(rounds, name, value)
+    rounds.session()
+    assert (len(calls), OrmQ.objects.count()) == (1, 1)
+    assert Lease.objects.get(name=leadership.local()).until is None
+
+
 def test_who_goes_on_renews_without_a_write_and_is_seen_all_the_same() -> None:
     assert leadership.take_round("me") and leadership.take_lead("me")
     rows = list(Lease.objects.order_by("name").values())

@@ -26,7 +26,9 @@ ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELEC
 def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, seconds in {"LOOK_EVERY_S": 0.02, "RENEW_EVERY_S": 0.05, "LIMIT_S": 0.4, "END_S": 60.0}.items():
         monkeypatch.setattr(tickwatch, name, seconds)
-    Lease.objects.create(name=Lease.ROUND, holder="me", ticked_at=timezone.now() - timedelta(hours=1))
+    an_hour = timedelta(hours=1)
+    times = {"ticked_at": timezone.now() - an_hour, "until": timezone.now() + an_hour}
+    Lease.objects.create(name=Lease.ROUND, holder="me", **times)
 
 
 def a_round(monkeypatch: pytest.MonkeyPatch, *ticks: Callable[[], object]) -> None:
