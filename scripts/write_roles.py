@@ -28,8 +28,8 @@ OF_LIBRARIES = {
     "delivery": "messages that were sent", "user": "accounts", "group": "roles", "accessattempt": "attempts to log in",
     "accesslog": "logins", "accessfailurelog": "logins that failed",
 }  # fmt: skip
-ADDRESSES = "What every address asks for, by its name:\n\n| address | to look (GET) | to do (POST) |\n|---|---|---|\n"
-ACTIONS = "\nActions of the administration's lists, beside the permission to see the list:\n\n| list | action | asks for |\n|---|---|---|\n"  # noqa: E501  # fmt: skip
+ADDRESSES = "The permissions that each address needs:\n\n| address | to look (GET) | to do (POST) |\n|---|---|---|\n"
+ACTIONS = "\nActions of the administration's lists, beside the permission to see the list:\n\n| list | action | needs |\n|---|---|---|\n"  # noqa: E501  # fmt: skip
 
 
 def tables() -> str:
