@@ -109,13 +109,13 @@ def power_supplies(sensors: list[Sensor]) -> list[PowerSupply]:
     found: dict[str, PowerSupply] = {}
     for sensor in sorted(told, key=_is_presence):
         name = blamed(sensor.name) if _ASPECT.search(sensor.name.replace("_", " ")) else supply_name(sensor.name)
-        if _is_presence(sensor) and (owner := _owner(sensor, found.values())):
+        if _is_presence(sensor) and (owner := owner_of(sensor, found.values())):
             found[owner.name] = _both(owner, replace(_supply(owner.name, sensor), name=owner.name))
             continue
         supply = _supply(f"{name} {sensor.entity}" if len(entities[sensor.name]) > 1 else name, sensor)
         found[supply.name] = _both(found[supply.name], supply) if supply.name in found else supply
     for sensor in sensors:
-        if owner := None if _is_supply(sensor) else _owner(sensor, found.values()):
+        if owner := None if _is_supply(sensor) else owner_of(sensor, found.values()):
             found[owner.name] = _with(owner, sensor)
     return list(found.values())
 
@@ -126,7 +126,7 @@ def conditions(sensors: list[Sensor]) -> list[Condition]:
     return [
         Condition(sensor.name, sensor.reading)
         for sensor in sensors
-        if not _is_supply(sensor) and not is_redundancy(sensor) and not _owner(sensor, supplies) and _is_bad(sensor)
+        if not _is_supply(sensor) and not is_redundancy(sensor) and not owner_of(sensor, supplies) and _is_bad(sensor)
     ]
 
 
@@ -254,7 +254,7 @@ def _weight(supply: PowerSupply) -> int:
     return 2 if supply.ok else 3 if supply.present is False else 4
 
 
-def _owner(sensor: Sensor, supplies: Iterable[PowerSupply]) -> PowerSupply | None:
+def owner_of(sensor: Sensor, supplies: Iterable[PowerSupply]) -> PowerSupply | None:
     """The supply that a sensor belongs to: by the number in the sensor's name, else by its entity."""
     supplies = list(supplies)
     number = _number(sensor.name)

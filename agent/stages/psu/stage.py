@@ -10,7 +10,7 @@ from agent import findings
 from agent.contract import wire
 from agent.exercises import cpu_load
 from agent.parsing import ParseError
-from agent.probes import ipmitool, redundancy, sel, supplies
+from agent.probes import ipmitool, redundancy, sel, supplies, supply_inputs
 from agent.probes.ipmitool import Sensor
 from agent.probes.sel import LogEntry
 from agent.probes.supplies import Condition, PowerSupply
@@ -87,12 +87,13 @@ def _look(when: str) -> Look:
         # A supply that was pulled keeps its sensor. Without any sensor, the BMC can't be asked, or has none.
         return Look(when, [], [], done.trouble or "the BMC has no sensor of a power supply")
     # Many BMCs have the redundancy of the supplies under this type.
-    return seen(when, [*rows, *ipmitool.sensors_of("Power Unit")])
+    rows += ipmitool.sensors_of("Power Unit")
+    return seen(when, [*rows, *supply_inputs.of_supplies(rows, ipmitool.sensors_of("Voltage"))])
 
 
 def seen(when: str, rows: list[Sensor]) -> Look:
     """A look, from the sensors of power."""
-    found = supplies.power_supplies(rows)
+    found = supply_inputs.judged(supplies.power_supplies(rows), rows)
     of_redundancy = [sensor for sensor in rows if redundancy.is_redundancy(sensor)]
     watts = supplies.supply_watts(rows, found)
     return Look(when, found, of_redundancy, watts=watts, conditions=supplies.conditions(rows))
