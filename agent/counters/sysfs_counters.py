@@ -74,7 +74,9 @@ def edac(names: Names) -> Counts:
     """Corrected and uncorrected errors per DIMM. Errors that the controller can't attribute belong to the system."""
     counts: Counts = {}
     for controller in sorted((names.root / "sys/devices/system/edac/mc").glob("mc[0-9]*")):
-        counts.update(_of_dimms(controller, names) or _of_rows(controller, names))
+        # Two controllers may give their modules the same names.
+        for key, value in (_of_dimms(controller, names) or _of_rows(controller, names)).items():
+            _add(counts, key, value)
         for kind, word in (("edac.ce", "ce_noinfo_count"), ("edac.ue", "ue_noinfo_count")):
             _add(counts, (kind, "system", "system"), sysfs.integer(controller / word))
     return counts

@@ -67,6 +67,14 @@ def test_older_drivers_count_per_row_and_channel(tmp_path: Path) -> None:
     assert found == {("edac.ce", "dimm", "DIMM_A1"): 4, ("edac.ue", "dimm", "DIMM_A1"): 1}
 
 
+def test_modules_of_two_controllers_with_one_name_are_counted_together(tmp_path: Path) -> None:
+    for controller, count in (("mc0", "7"), ("mc1", "0")):
+        module = f"sys/devices/system/edac/mc/{controller}/dimm0"
+        put(tmp_path, f"{module}/dimm_label", "DIMM_A1")
+        put(tmp_path, f"{module}/dimm_ce_count", count)
+    assert sysfs_counters.edac(names(tmp_path)) == {("edac.ce", "dimm", "DIMM_A1"): 7}
+
+
 def test_without_a_memory_controller_there_is_no_count_not_zero(tmp_path: Path) -> None:
     assert sysfs_counters.edac(names(tmp_path)) == {}
 

@@ -127,6 +127,21 @@ mce: [Hardware Error]: Machine check events logged
 [Hardware Error]: cache level: L3/GEN, tx: GEN, mem-tx: RD
 EDAC MC0: 1 CE on mc#0csrow#1channel#2 (csrow:1 channel:2 page:0x12345 offset:0x0 grain:64 syndrome:0x5d01)
 """
+# As the kernel decodes a memory error that firmware reported to it (ACPI): bank 255, code 9Fh.
+AMD_MEMORY_BY_FIRMWARE = """\
+[Hardware Error]: Corrected error, no action required.
+[Hardware Error]: CPU:0 (19:1:1) MC255_STATUS[-|CE|-|-|AddrV|-|-|-|-|-|-]: 0x940000000000009f
+[Hardware Error]: Error Addr: 0x0000000012345000
+"""
+AMD_CACHE = AMD_MEMORY_BY_FIRMWARE.replace("MC255", "MC2").replace("0x940000000000009f", "0x9c20000000000166")
+# A core read data that memory could not correct.
+BAD_DATA_READ = """\
+[  912.100003] mce: [Hardware Error]: CPU 40: Machine Check Exception: 7 Bank 1: bd80000000100134
+[  912.100005] mce: [Hardware Error]: TSC 0 ADDR 12345000 MISC 86
+[  912.100007] mce: [Hardware Error]: PROCESSOR 0:50657 TIME 1795461230 SOCKET 1 APIC 40 microcode 5003604
+"""
+# The same code where the core can't go on (PCC): its own cache.
+OWN_CACHE = BAD_DATA_READ.replace("bd80000000100134", "bf80000000100134")
 MANY_WORDS = """\
 NVRM: Xid (PCI:0000:02:00): 31, pid=812, name=burn, MMU Fault
 NVRM: Xid (PCI:0000:02:00): 79, GPU has fallen off the bus.
@@ -166,6 +181,10 @@ SAYS = {
     "without time": (WITHOUT_TIME, [("cpu.machine_check", CRITICAL, "CPU0")]),
     "second socket": (ON_THE_SECOND_SOCKET, [("cpu.machine_check", CRITICAL, "CPU1")]),
     "memory by its bank": (MEMORY_BY_ITS_BANK, [("memory.corrected", WARNING, "system")]),
+    "AMD memory by firmware": (AMD_MEMORY_BY_FIRMWARE, [("memory.corrected", WARNING, "system")]),
+    "AMD cache": (AMD_CACHE, [("cpu.corrected_machine_check", WARNING, "CPU0")]),
+    "bad data was read": (BAD_DATA_READ, [("memory.uncorrected", CRITICAL, "system")]),
+    "a cache of its own": (OWN_CACHE, [("cpu.machine_check", CRITICAL, "CPU1")]),
     "AMD memory": (
         AMD_MEMORY,
         [("memory.corrected", WARNING, "mc#0csrow#1channel#2"), ("memory.corrected", WARNING, "system")],

@@ -17,6 +17,10 @@ UNCORRECTED_BIT = 1 << 61
 # mce writes their vendors as 2 and 9.
 DEFERRED_BIT, _OF_AMD = 1 << 44, re.compile(r"PROCESSOR [29]:")
 MEMORY_MASK, MEMORY_CODES = 0xEF80, (0x0080, 0x0280)
+# The same, 16.9.3.2: a core read data, or an instruction, that was known to be bad (UC, S and AR, without PCC). The
+# core that reads it is not to blame: memory, or what wrote it there, is.
+_PCC, _S, _AR = 1 << 57, 1 << 56, 1 << 55
+_POISON, _POISON_CODES = UNCORRECTED_BIT | _S | _AR, (0x0134, 0x0150)
 # Before 5.10 the kernel logged a hot CPU as an error of this bank, which no CPU has. Its status is IA32_THERM_STATUS.
 # [MCE_THERMAL_BANK, arch/x86/kernel/cpu/mce/therm_throt.c]
 THERMAL_BANK = 128
@@ -36,8 +40,10 @@ _BANK = re.compile(
 _DECODED = re.compile(
     r"(?:(?P<mild>Corrected error, no action)|Deferred error, no action|Uncorrected, software|System Fatal error)", re.I
 )
-# Of `CPU:2 (19:21:0) MC0_STATUS[Over|CE|…`.
-_FLAG = re.compile(r"\bMC\d+_STATUS\[[^|\]]{0,8}\|(?P<flag>UE|CE)\|")
+# Of `CPU:2 (19:21:0) MC0_STATUS[Over|CE|…]: 0x…`. An error that the firmware reported has the bank 255.
+_FLAG = re.compile(
+    r"\bMC\d+_STATUS\[[^|\]]{0,8}\|(?P<flag>UE|CE)\|(?:[^\]]{0,80}\]: 0x(?P<status>[0-9a-f]{1,16})\b)?", re.IGNORECASE
+)
 _WORDS = {"recoverable": _CRITICAL, "fatal": _CRITICAL, "corrected": _WARNING, "info": _WARNING}
 # UEFI specification 2.10, appendix N.2.2: platform memory 2, and the CXL events of media and DRAM.
 _MEMORY_GUIDS = ("61ec04fc-48e6-d813", "fbcd0a77-c260-417f", "601dcbb3-9c06-4eab")
@@ -152,7 +158,7 @@ class Report:
                 return
             is_grave = bool(bank["exception"]) or bool(status & UNCORRECTED_BIT)
             self.is_old = self.is_old and not bank["exception"]
-            section.kind = "memory" if status & MEMORY_MASK in MEMORY_CODES else section.kind or "cpu"
+            section.kind = "memory" if _is_of_memory(status) else section.kind or "cpu"
             section.severity = _graver(section.severity, _CRITICAL if is_grave else _WARNING)
             section.is_deferred = bool(status & DEFERRED_BIT)
         elif section.is_deferred and _OF_AMD.search(text):
@@ -161,7 +167,7 @@ class Report:
             section.kind = section.kind or "cpu"
             section.severity = _graver(section.severity, _WARNING if decoded["mild"] else _CRITICAL)
         elif flagged := _FLAG.search(text):
-            section.kind = section.kind or "cpu"
+            section.kind = "memory" if _is_of_memory(int(flagged["status"] or "0", 16)) else section.kind or "cpu"
             section.severity = _graver(section.severity, _CRITICAL if flagged["flag"] == "UE" else _WARNING)
 
     def _of(self, section: Section) -> list[Hit]:
@@ -196,6 +202,11 @@ def _learn_kind(section: Section, text: str) -> None:
         section.kind = "memory" if is_memory else section.kind
     elif section.severity is None and "Machine check: " in text:
         section.kind = section.kind or "cpu"
+
+
+def _is_of_memory(status: int) -> bool:
+    is_poison = status & (_POISON | _PCC) == _POISON and status & 0xEFFF in _POISON_CODES
+    return is_poison or status & MEMORY_MASK in MEMORY_CODES
 
 
 def _graver(one: Severity | None, other: Severity) -> Severity:
