@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from agent.contract import wire
 from agent.counters import (
+    corrected_memory,
     counter_checks,
     counting,
     gpu_after_xid,
@@ -96,7 +97,8 @@ def _findings_around(
     ordered = [order.name for order in context.claim.stages]
     logged = BootDiskErrors(runtime.directory).judge(context.order, ordered, runtime.kernel_log.take(runtime.names()))
     counted = lowered_severity.lower_explained_machine_checks(counted, logged)
-    found = counting.merged([*counted, *logged, *gpu_after_xid.states(logged)])
+    seen = corrected_memory.with_limit([*counted, *logged], limits, duration_s)
+    found = counting.merged([*seen, *gpu_after_xid.states(logged)])
     found = lowered_severity.lower_for_ports(context.order.name, context.claim.expected, found)
     return replaced_dimms.with_stricter_limit(found, context.claim.expected, inventory, limits)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.contract import codec, wire
-from agent.counters import bmc_log, counting
+from agent.counters import bmc_log, corrected_memory, counting
 from agent.counters.component_names import Names
 from agent.counters.kernel import kmsg_recording
 from agent.exercises import fans, gpu_memory
@@ -127,7 +127,8 @@ def _sel(ctx: StageContext, text: str) -> Judged:
         return Judged([checks.not_tested("event_log", reason="the recording is empty", topic="bmc")])
     log = bmc_log.EventLog()
     deltas = [wire.CounterDelta(*key, before=0, after=value) for key, value in log.take(entries).items() if value]
-    found = counting.merged(counting.judged(deltas, ctx.claim.sensor_limits, 0.0, log.said))
+    counted = counting.judged(deltas, ctx.claim.sensor_limits, 0.0, log.said)
+    found = counting.merged(corrected_memory.with_limit(counted, ctx.claim.sensor_limits))
     check = checks.judged("event_log", found, topic="bmc", reason=f"{len(entries)} entries")
     if check.outcome is wire.Outcome.PASSED and (unclear := _unclear(text, entries)):
         check = checks.not_tested("event_log", reason=f"not understood: {unclear[:100]}", topic="bmc")
@@ -168,6 +169,7 @@ def _kmsg(ctx: StageContext, text: str) -> Judged:
     found = kmsg_recording.findings(text, Names(Path("/nonexistent")))
     if found is None:
         return Judged([checks.not_tested("kernel_log", reason="the recording has no line of the kernel")])
+    found = corrected_memory.with_limit(found, ctx.claim.sensor_limits, kmsg_recording.duration_s(text))
     return Judged([checks.judged("kernel_log", found)], found)
 
 

@@ -49,12 +49,11 @@ class Meaning:
 UNATTRIBUTED = "system"
 
 _CRITICAL, _WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
+# nhc warns at nine an hour.
+CORRECTED_MEMORY = MaxRise("ecc_corrected_per_hour", 10.0, per_hour=True)
 # Key: the beginning of the counter's name. The longest match counts.
 MEANINGS: dict[str, Meaning] = {
-    # nhc warns at nine an hour.
-    "edac.ce": Meaning(
-        "memory.corrected", _WARNING, "corrected memory errors", MaxRise("ecc_corrected_per_hour", 10.0, per_hour=True)
-    ),
+    "edac.ce": Meaning("memory.corrected", _WARNING, "corrected memory errors", CORRECTED_MEMORY),
     "edac.ue": Meaning("memory.uncorrected", _CRITICAL, "uncorrected memory errors"),
     "mce.exceptions": Meaning("cpu.machine_check", _CRITICAL, "machine check exceptions"),
     "aer.correctable": Meaning("pcie.corrected", _WARNING, "corrected PCIe errors"),

@@ -114,7 +114,9 @@ SPECIFIC: dict[str, dict[str, Meaning]] = {
     },
     "memory": {
         **_all(UNCORRECTED, "uncorrectable ecc", "parity", "memory scrub failed"),
-        **_all(CORRECTED, "correctable ecc", "correctable ecc logging limit reached"),
+        "correctable ecc": CORRECTED,
+        # More than the firmware allows, and it counts no further. (FreeIPMI: a warning; Dell: critical.)
+        "correctable ecc logging limit reached": CORRECTED_MANY,
         **_all(MEMORY_GRAVE, "memory device disabled", "configuration error"),
         **_all(ORDINARY, "presence detected", "spare"),
         "throttled": THROTTLED,
@@ -140,7 +142,7 @@ SPECIFIC: dict[str, dict[str, Meaning]] = {
     "event logging disabled": {
         "log area reset/cleared": ORDINARY,
         # The firmware stopped reporting corrected errors because there were so many.
-        "correctable memory error logging disabled": CORRECTED,
+        "correctable memory error logging disabled": CORRECTED_MANY,
         "log full": Meaning("bmc.log_full", part="bmc"),
     },
     "watchdog1": {

@@ -71,6 +71,12 @@ def findings(text: str, names: Names) -> list[Finding] | None:
     return found if has_log else None
 
 
+def duration_s(text: str) -> float:
+    """The time between the first and the last line, 0 if the lines have no time since the boot."""
+    times = [record.time_us for record in records(text)]
+    return (max(times) - min(times)) / 1e6 if times else 0.0
+
+
 def _has_stamps(text: str) -> bool:
     """Whether the kernel's own time or level stands before the line. Then the line is the kernel's."""
     return any(_RAW.match(line) or _PRIORITY.match(line) or _UPTIME.match(line) for line in text.splitlines())
