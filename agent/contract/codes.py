@@ -213,7 +213,9 @@ _SHARED: dict[str, Code] = {
     "disk.link_error": _part(_CRITICAL, "The link to the drive was reset", "Check cable, backplane and power."),
     "disk.link_unsteady": _part(_WARNING, "The link to the drive comes and goes", "Check cable, backplane and fabric."),
     "disk.controller_error": _part(_CRITICAL, "The drive's controller failed", "Reseat it; update its firmware."),
-    "disk.locked": _part(_WARNING, "The drive is locked and refuses access", "Unlock it, or reset it with its PSID."),
+    "disk.locked": _part(
+        _WARNING, "The drive is locked and refuses access", "Unlock it with its password, or reset it by PSID."
+    ),
     "disk.fault_reported": _part(_CRITICAL, "The BMC reports a fault of a drive", "Check the drive in that slot."),
     # network
     "network.no_link": _part(_CRITICAL, "No link", "Check cable, module, switch port."),

@@ -66,6 +66,7 @@ MEANINGS: dict[str, Meaning] = {
     "nic.link_down": Meaning("nic.link_flap", _CRITICAL, "losses of the link"),
     # At 1e-12, the bit error rate that Ethernet allows, a full 10 Gbit/s link makes one in 100 s.
     "nic.": Meaning("nic.errors", _WARNING, "errors", MaxRise("nic_errors_max", 10.0)),
+    "smart.locked": Meaning("disk.locked", _WARNING, "locks"),
     "smart.": Meaning("smart.error_log", _WARNING, "more errors counted by the drive"),
     "gpu.": Meaning("gpu.ecc", _CRITICAL, "uncorrected errors in GPU memory"),
     "gone": Meaning("system.part_gone", _CRITICAL, "disappearances"),
@@ -75,6 +76,7 @@ MEANINGS: dict[str, Meaning] = {
 STATES: dict[str, str] = {
     "smart.failing": "the drive says that it is failing, which it did not before",
     "smart.prefail": "an attribute is at its failure threshold, and none was before",
+    "smart.locked": "the drive is locked with a password, which it was not before",
     "smart.write_protected": "the drive has made itself read only, which it was not before",
     "smart.critical_warning": "NVMe critical warning 0x{after:02x}, 0x{before:02x} before",
     "gone": "the kernel no longer has it",
@@ -156,6 +158,10 @@ class CounterBook:
         """Whether the last reading had a counter whose name begins so. An absent counter is not the same as zero."""
         newest = self._before if self._newest is None else self._newest
         return any(key[0].startswith(beginning) for key in newest or {})
+
+    def parts_with(self, counter: str) -> set[str]:
+        """The parts of which this counter is above 0."""
+        return {part for (name, _, part), value in (self._before or {}).items() if name == counter and value > 0}
 
     def _read(self) -> Counts:
         """Read all sources at once: drives, BMC and GPUs each wait for a command of their own."""

@@ -32,6 +32,8 @@ def states(smart: Smart) -> dict[str, int]:
     if smart.nvme is not None:
         bits = smart.nvme.bits & ~TEMPERATURE_BIT
         found |= {"smart.critical_warning": bits, "smart.failing": int(bits != 0)}
+    if smart.locked is not None:
+        found["smart.locked"] = int(smart.locked)
     if smart_meanings.WRITE_PROTECTED in {one.meaning.what for one in smart.attributes.values()}:
         found["smart.write_protected"] = int(write_protection(smart) is not None)
     return {} if smart.is_silent else found

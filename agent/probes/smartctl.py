@@ -63,7 +63,8 @@ class Device:
 @dataclass(frozen=True)
 class Smart:
     """The content of one `smartctl -j -x`. `passed` is the drive's own verdict, None if it gave none. `trouble` says
-    why its health is unknown. `gaps` are what was not read or could not be parsed."""
+    why its health is unknown. `locked`: it waits for a password (ATA security). `gaps` are what was not read or could
+    not be parsed."""
 
     exit_status: int
     protocol: str
@@ -86,6 +87,7 @@ class Smart:
     spare_threshold_percent: int | None = None
     pending_defects: int | None = None
     available: bool = True
+    locked: bool | None = None
     enabled: bool | None = True
     logical_per_physical: int = 1
     link_gbit: float | None = None
@@ -219,6 +221,7 @@ def parse(text: str) -> Smart:
         pending_defects=_pending(data, gaps),
         available=mapping(data.get("smart_support")).get("available") is not False,
         enabled=_is_enabled(data, head),
+        locked=_is_locked(data),
         logical_per_physical=_logical_per_physical(data),
         link_gbit=_gbit(data, "current"),
         link_most_gbit=_gbit(data, "max"),
@@ -248,6 +251,13 @@ def _is_enabled(data: dict[str, Any], head: dict[str, Any]) -> bool | None:
     is_nvme = mapping(data.get("device")).get("protocol") == "NVMe"
     told = True if said_nothing or is_nvme else mapping(data.get("smart_support")).get("enabled")
     return told if isinstance(told, bool) else None
+
+
+def _is_locked(data: dict[str, Any]) -> bool | None:
+    """Whether the drive waits for its password. smartctl names it only where a password is set. None if the drive has
+    no such feature."""
+    told = mapping(data.get("ata_security"))
+    return told.get("locked") is True if told else None
 
 
 def _endurance(data: dict[str, Any], gaps: Gaps) -> int | None:

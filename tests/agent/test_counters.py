@@ -378,6 +378,11 @@ def test_a_drive_that_can_make_itself_read_only_is_watched_for_it(value: int) ->
     assert counts["smart.write_protected", "disk", "SATA-0001"] == value
 
 
+def test_a_drive_with_ata_security_is_watched_for_its_lock() -> None:
+    text = ATA.replace('"ata_smart_error_log"', '"ata_security": {"state": 7, "locked": true}, "ata_smart_error_log"')
+    assert command_counters.of_drive(text, "SATA-0001")["smart.locked", "disk", "SATA-0001"] == 1
+
+
 @pytest.mark.parametrize(
     ("later", "codes"),
     [

@@ -137,6 +137,8 @@ def test_a_bad_drive_is_found_by_whatever_it_says(name: str) -> None:
 
 
 SOUND = {
+    "a password that was given": (ata(ata_security={"state": 3, "enabled": True, "locked": False}), set()),
+    "no password": (ata(ata_security={"state": 41, "enabled": False, "frozen": True}), set()),
     "NVMe: refused commands, and blocks that nobody wrote": (nvme_log((0, 2), (2, 0x85), (2, 0x86), (2, 0x87)), set()),
     "a statistic that is not valid": (ata(**statistic(4, 8, "Uncorrectable", 500, valid=False)), set()),
     "a normalised statistic is no count": (ata(**statistic(3, 32, "Reallocated", 100, normalized=True)), set()),
@@ -226,7 +228,9 @@ def test_a_sound_drive_is_not_blamed_for_what_means_something_else(name: str) ->
     assert (verdict.outcome, verdict.critical, verdict.warning) == (PASSED, set(), warnings), verdict.words
 
 
+LOCKED = {"state": 7, "string": "ENABLED, PW level HIGH, **LOCKED** [SEC4]", "enabled": True, "locked": True}
 UNKNOWN = {
+    "a drive that waits for its password": (ata(ata_security=LOCKED), "the drive is locked with a password"),
     "a state of write protection that is no state": (
         ssd(attribute(167, "SSD_Protect_Mode", 64)), "167 SSD_Protect_Mode is 64, which is no state"
     ),

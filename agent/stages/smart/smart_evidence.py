@@ -38,7 +38,8 @@ def missing(smart: smartctl.Smart, limit: Limit) -> list[str]:
     protocol = _BY_PROTOCOL.get(smart.protocol)
     needed = protocol(smart) if protocol else [f"smartctl names no known protocol ({smart.protocol or 'none'})"]
     is_on = "" if smart.enabled is not None else "whether SMART is switched on was not read"
-    told = [is_on, *needed, *_self_tests(smart), *_errors(smart, limit("recent_errors_h")), *smart.gaps]
+    is_locked = "the drive is locked with a password, so nothing can be read from it" if smart.locked else ""
+    told = [is_locked, is_on, *needed, *_self_tests(smart), *_errors(smart, limit("recent_errors_h")), *smart.gaps]
     return list(dict.fromkeys(sentence for sentence in told if sentence))
 
 

@@ -20,6 +20,7 @@ _HARMLESS = frozenset({"ABRT", "no error bit"})
 
 def judge(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> Iterator[wire.Finding]:
     yield from _verdict(smart, device, serial)
+    yield from _locked(smart, device, serial)
     yield from _write_protected(smart, device, serial)
     yield from _at_threshold(smart, device, serial)
     yield from _statistics(smart, device, serial)
@@ -41,6 +42,12 @@ def _verdict(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.F
         }
         told = words.get(smart.exception.code, "the drive warns")
         yield findings.make(smart.exception.code, "disk", serial, f"{device}: {told}{said}", severity=_WARNING)
+
+
+def _locked(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.Finding]:
+    if smart.locked:
+        message = f"{device}: the drive is locked with a password (ATA security)"
+        yield findings.make("disk.locked", "disk", serial, message)
 
 
 def _write_protected(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.Finding]:

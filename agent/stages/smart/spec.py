@@ -106,6 +106,7 @@ SPEC = StageSpec(
     ),
     codes=(
         "disk.link_slow",
+        "disk.locked",
         "smart.background_scan",
         "smart.command_timeouts",
         "smart.crc_errors",
