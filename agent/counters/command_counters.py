@@ -79,7 +79,7 @@ def of_drive(text: str, component: str, device: smartctl.Device = _ANY) -> Count
     if smartctl.is_of_another(smart, device, component):
         return {}
     name = component or smart.serial
-    found = smart_counts.of(smart) | smart_counts.states(smart)
+    found = smart_counts.of(smart) | smart_counts.states(smart) | smart_counts.of_the_link(smart)
     return {(code, "disk", name): value for code, value in found.items() if name}
 
 

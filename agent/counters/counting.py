@@ -66,6 +66,8 @@ MEANINGS: dict[str, Meaning] = {
     "nic.link_down": Meaning("nic.link_flap", _CRITICAL, "losses of the link"),
     # At 1e-12, the bit error rate that Ethernet allows, a full 10 Gbit/s link makes one in 100 s.
     "nic.": Meaning("nic.errors", _WARNING, "errors", MaxRise("nic_errors_max", 10.0)),
+    "smart.power_cycles": Meaning("disk.link_unsteady", _WARNING, "losses of power, while the host had it"),
+    "smart.sas_link": Meaning("disk.link_unsteady", _WARNING, "errors of its SAS link"),
     "smart.locked": Meaning("disk.locked", _WARNING, "locks"),
     "smart.": Meaning("smart.error_log", _WARNING, "more errors counted by the drive"),
     "gpu.": Meaning("gpu.ecc", _CRITICAL, "uncorrected errors in GPU memory"),

@@ -39,6 +39,13 @@ def states(smart: Smart) -> dict[str, int]:
     return {} if smart.is_silent else found
 
 
+def of_the_link(smart: Smart) -> dict[str, int]:
+    """Counts of power losses and of errors on a SAS link. A sound drive has some of its past, so only new ones count: a
+    drive lost power while the host did not, maybe behind a controller that hides it."""
+    told = {"smart.power_cycles": smart.power_cycles, "smart.sas_link": smart.sas_link_errors}
+    return {name: count for name, count in told.items() if count is not None}
+
+
 def write_protection(smart: Smart) -> Attribute | None:
     """The attribute by which a SATA flash drive reports that it has made itself read only."""
     told = (one for one in smart.attributes.values() if one.meaning.what == smart_meanings.WRITE_PROTECTED)

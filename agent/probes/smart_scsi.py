@@ -39,6 +39,11 @@ _HALTED = {3: "halted due to fatal error", 4: "halted due to a vendor specific p
 # Parameters above it are each maker's own (SBC-4, log page 15h); of one that is too short smartctl prints the number.
 _LAST_RESULT = 0x800
 _RESULT = re.compile(r"result_\d{1,5}")
+# Counters of each phy in log page 18h, subpage 0 (SPL-4).
+_OF_THE_LINK = (
+    "invalid_dword_count", "running_disparity_error_count", "loss_of_dword_synchronization_count",
+    "phy_reset_problem_count",
+)  # fmt: skip
 _DIRECTIONS = ("read", "write")
 
 
@@ -92,6 +97,15 @@ def uncorrected(data: dict[str, Any], gaps: Gaps) -> dict[str, int]:
 
 def has_counters(found: dict[str, int]) -> bool:
     return all(direction in found for direction in _DIRECTIONS)
+
+
+def link_errors(data: dict[str, Any]) -> int | None:
+    """Errors of the links at all ports of the drive, from log page 18h. A sound drive has some from plugging and
+    resets, so only their growth counts. None if the drive keeps none."""
+    ports = [mapping(data[key]) for key in data if re.fullmatch(r"scsi_sas_port_\d{1,3}", key)]
+    phys = [mapping(port[key]) for port in ports for key in port if re.fullmatch(r"phy_\d{1,3}", key)]
+    counts = [count for phy in phys for word in _OF_THE_LINK if (count := whole(phy.get(word))) is not None]
+    return sum(counts) if counts else None
 
 
 def scan(data: dict[str, Any], gaps: Gaps) -> Scan | None:

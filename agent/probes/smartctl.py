@@ -94,6 +94,8 @@ class Smart:
     link_most_gbit: float | None = None
     temperature_c: int | None = None
     power_on_hours: int | None = None
+    power_cycles: int | None = None
+    sas_link_errors: int | None = None
     self_test: SelfTest = field(default_factory=SelfTest)
     was_asked_for_all: bool = True
     gaps: tuple[str, ...] = ()
@@ -227,6 +229,8 @@ def parse(text: str) -> Smart:
         link_most_gbit=_gbit(data, "max"),
         temperature_c=integer(mapping(data.get("temperature")).get("current")),
         power_on_hours=gaps.given(hours, "hours", "the power-on hours"),
+        power_cycles=whole(data.get("power_cycle_count")),
+        sas_link_errors=smart_scsi.link_errors(data),
         self_test=smart_self_test.of(data, gaps),
         was_asked_for_all=_was_asked_for_all(head),
         gaps=tuple(gaps.sentences),

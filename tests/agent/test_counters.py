@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -355,6 +356,12 @@ NVME = """{"smartctl": {"exit_status": 4}, "smart_status": {"passed": true}, "de
 "nvme_smart_health_information_log": {"critical_warning": 0, "media_errors": 7, "num_err_log_entries": 99}}"""
 
 
+def sas_link(*invalid_dwords: int) -> dict[str, Any]:
+    """A drive with these counts at its two ports."""
+    phys = [{"invalid_dword_count": count, "phy_reset_problem_count": 0} for count in invalid_dwords]
+    return {f"scsi_sas_port_{number}": {"number_of_phys": 1, "phy_0": phy} for number, phy in enumerate(phys)}
+
+
 def test_a_drive_is_asked_for_what_only_ever_counts_errors() -> None:
     assert command_counters.of_drive(ATA, "SATA-0001") == {
         ("smart.reallocated_sectors", "disk", "SATA-0001"): 304,
@@ -376,6 +383,27 @@ def test_a_drive_that_can_make_itself_read_only_is_watched_for_it(value: int) ->
     text = ATA.replace('"id": 188, "name": "Command_Timeout"', '"id": 167, "name": "Write_Protect_Mode"')
     counts = command_counters.of_drive(text.replace("4295032833", str(value)), "SATA-0001")
     assert counts["smart.write_protected", "disk", "SATA-0001"] == value
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "code"),
+    [
+        ({"power_cycle_count": 40}, {"power_cycle_count": 41}, "disk.link_unsteady"),
+        ({"power_cycle_count": 40}, {"power_cycle_count": 40}, ""),
+        (sas_link(3, 9), sas_link(3, 12), "disk.link_unsteady"),
+        (sas_link(3, 9), sas_link(3, 9), ""),
+    ],
+)
+def test_a_drive_that_lost_power_or_bits_while_the_host_ran_is_a_warning(
+    before: dict[str, Any], after: dict[str, Any], code: str, tmp_path: Path
+) -> None:
+    """The kernel logs nothing where a RAID controller hides the drive. Old counts are of plugging and mean nothing."""
+    texts = iter([json.dumps(sas(**before)), json.dumps(sas(**after))])
+    book = CounterBook((lambda: command_counters.of_drive(next(texts), "S1"),), tmp_path / "c.json")
+    book.open_stage()
+    found = counting.judged(book.close_stage(), {}, 60)
+    expected = [(code, wire.Severity.WARNING, "S1")] if code else []
+    assert [(one.code, one.severity, one.component) for one in found] == expected
 
 
 def test_a_drive_with_ata_security_is_watched_for_its_lock() -> None:
