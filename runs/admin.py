@@ -51,7 +51,7 @@ class RunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django 5.2's take
         css = {"all": ("vetting/spec-editor.css",)}
 
     def get_queryset(self, request: HttpRequest) -> RunQuerySet:
-        """Without the JSON documents in the list: they are large, and only a single run's page shows them."""
+        """Leave the JSON documents out of the list: they are large, and only the page of a single run shows them."""
         query = super().get_queryset(request)
         assert isinstance(query, RunQuerySet), "Run.objects makes no other"
         if request.resolver_match and "object_id" in request.resolver_match.kwargs:
@@ -105,7 +105,7 @@ class RunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django 5.2's take
 
 @admin.register(Job)
 class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django 5.2's takes none at run time
-    """Jobs that wait, run, or were put aside. Deleting one gives it up; but a report that is due gets a new job."""
+    """Jobs that wait, run, or were put aside. To delete a job is to give it up, but a due report gets a new job."""
 
     list_display = ("title", "run", "tries", "due_at", "handed_at", "failed_at", "problem")
     list_filter = ("title", ("due_at", admin.EmptyFieldListFilter))

@@ -30,7 +30,7 @@ def hello(boot: Boot, message: wire.Hello, address: str) -> wire.HelloAnswer:
     """The agent has started. A run that is still booting fails if the agent was built from another contract."""
     with locked(boot.run_id) as run:
         record_rung(run, Rung.HELLO, detail=address, boot=boot.number)
-        # Not for a second boot that has not claimed: `last_seen` would no longer say when the first one was lost.
+        # An unclaimed second boot does not count: `last_seen` must still say when the first boot was lost.
         if run.state in AGENT_SILENT or boot.claimed_at is not None:
             Run.objects.filter(pk=run.pk).update(agent_address=address, last_seen=timezone.now())
         if run.state in ENDED:

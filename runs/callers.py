@@ -1,7 +1,7 @@
-"""Who calls: boots of many agents, each with its run and the attempt that runs, read in one query.
+"""Read the callers of many agents' calls in one query: each boot with its run and the running attempt.
 
-The statement is fixed text and not made by the ORM: for the small groups of a calm bench, making it would take longer
-than everything else.
+The statement is fixed text. If the ORM made it, that would take longer than everything else for the small groups of a
+calm bench.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Caller:
 
 
 def of(keys: Collection[Key]) -> dict[Key, Caller]:
-    """Callers by run and number of the boot. Called in a transaction: until its end nobody else changes these boots and
-    runs. On PostgreSQL those that somebody else is changing are left out."""
+    """Callers by run and number of the boot. Call it in a transaction: nobody else changes these boots and runs until
+    its end. On PostgreSQL, rows that somebody else is changing are left out."""
     found: dict[Key, Caller] = {}
     runs: dict[int, Run] = {}
     if not keys:
@@ -87,8 +87,8 @@ def _fields() -> tuple[tuple[models.Field[Any, Any], ...], ...]:
 
 @dataclass(frozen=True)
 class _Part:
-    """Which columns of a row belong to a model, and how their values are made Python's. `made` does what
-    `Model.from_db` does, without its signals and without asking each other column whether it was read."""
+    """Which columns of a row belong to a model, and how their values become Python values. `made` does the work of
+    `Model.from_db`, but sends no signals and does not check for each other column whether it was read."""
 
     model: type[models.Model]
     names: tuple[str, ...]

@@ -74,7 +74,7 @@ def ssh_command(session: HoldSession, key_file: str = "") -> str:
 
 
 def unseal(session: HoldSession) -> str:
-    """The private key as an OpenSSH file. Raises InvalidKey where it was encrypted under another secret key."""
+    """The private key as an OpenSSH file. Raises InvalidKey if it was encrypted under another secret key."""
     from cryptography.fernet import InvalidToken
 
     try:

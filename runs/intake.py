@@ -29,7 +29,8 @@ def heartbeat(boot: Boot, message: wire.Heartbeat, address: str) -> wire.Heartbe
     run = boot.run if boot.run.state in ENDED else claimed(boot, message.boot_id)
     stage_run = stage_rows.current(run) if run.state in TESTING else None
     progress = new_progress(stage_run, message)
-    # The run's row first, as in every call: two processes that handle calls of one run must not lock rows crosswise.
+    # The run's row is locked first, as in every call: so two processes that handle calls of one run can't wait for each
+    # other.
     Run.objects.filter(pk=run.pk).update(
         last_seen=timezone.now(), **({} if progress is None else {"progress_seq": F("progress_seq") + 1})
     )
@@ -75,7 +76,7 @@ def measurements(boot: Boot, message: wire.SensorBatch, address: str) -> wire.Ac
     if message.seq > boot.sensor_seq:
         Run.objects.filter(pk=run.pk).update(sensor_seq=F("sensor_seq") + 1)
         if Boot.objects.filter(pk=boot.pk, sensor_seq__lt=message.seq).update(sensor_seq=message.seq):
-            _check_limits(run, message.measurements)  # before they are stored: it looks for the samples before these
+            _check_limits(run, message.measurements)  # before they are stored: it looks for earlier samples
             if has_room(run):
                 measured.store([(run.pk, message.measurements)])
             else:

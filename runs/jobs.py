@@ -41,7 +41,7 @@ from runs.models import Actor, Job, Run, RunEvent
 
 log = logging.getLogger("vetting.jobs")
 WORK = "runs.jobs.work"
-AGAIN = "again"  # what a call returns that has more to do than fits into one job
+AGAIN = "again"  # a call returns this if it has more to do than fits into one job
 AGAIN_AFTER_S = (60.0, 300.0)
 SOURCE = "jobs"
 # A job that was handed out and has not begun after this time never will: the queue was lost with its processes.
@@ -114,12 +114,12 @@ def work(job_id: int, number: int) -> str:
     try:
         result = import_string(job.call)(*json.loads(job.args))
     except TimeoutException:
-        connection.close()  # it may be in the middle of a statement
+        connection.close()  # the call may be in the middle of a statement
         _failed(job, f"it was not done within {job.limit_s:.0f} s")
         raise
     except Exception as error:
         log.exception("job %s: try %s failed", job, number)
-        used_up = until - time.monotonic() < job.limit_s / 2  # also a query that was ended for its length
+        used_up = until - time.monotonic() < job.limit_s / 2  # also for a query that was ended because it took too long
         counts, why = used_up or not _is_the_benchs(error), f"{type(error).__name__}: {error}"[:500]
         save_outcome(partial(_failed, job, why, counts=counts), until)
         return "failed"

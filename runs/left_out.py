@@ -14,7 +14,7 @@ from runs.files import atomic, storage
 from runs.models import Artifact, Finding, LeftOut, Run, StageRun
 from runs.received import Cut, Room
 
-# Kind → bound, and what one is called in a sentence.
+# Kind → bound, and its name in a sentence.
 _WORDS: dict[str, tuple[bounds.Bound, str]] = {
     "findings": (bounds.FINDINGS, "findings"),
     "checks": (bounds.CHECKS, "checks"),

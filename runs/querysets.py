@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # The columns of a run that hold JSON documents, some of them large.
 DOCUMENTS = ("profile", "expected", "disks", "inventory")
-# The same of an attempt: a list that loads them for every row reads many megabytes.
+# The same for an attempt. Loading them for every row of a list would read many megabytes.
 STAGE_DOCUMENTS = ("progress", "checks", "counters", "numbers", "refusals", "evidence")
 
 
@@ -59,8 +59,8 @@ class RunQuerySet(models.QuerySet["Run"]):
         return self.filter(state__in=(State.WAITING_WOL, State.BOOTING))
 
     def datetimes(self, field_name: str, kind: str, order: str = "ASC", tzinfo: tzinfo | None = None) -> Any:
-        """The years, months or days in which there are runs, for the administration. One look into the index for each
-        that there may be, where Django's own method reads all runs."""
+        """The years, months or days that have runs, for the administration. It looks into the index once for each
+        possible one; Django's own method reads all runs."""
         span = self.aggregate(first=Min(field_name), last=Max(field_name))
         if span["first"] is None:
             return []

@@ -16,7 +16,7 @@ from runs.models import Lease, MeasurementBatch
 
 log = logging.getLogger("vetting.jobs")
 
-# Each time rewrites a row of 1 kB for every series that is measured. Whoever reads adds what came since.
+# Each roll-up rewrites a row of 1 kB for every measured series. Readers add the batches that came after it.
 EVERY = timedelta(minutes=5)
 ROLL_UP = jobs.Kind(
     "runs.rolling_up.roll_up_a_while", "rolling up measurements", limit_s=60, most_tries=3, is_long=True
@@ -66,8 +66,8 @@ def roll_up_all(until: float = float("inf")) -> bool:
 
 
 def _roll_up(run_id: int, until: float) -> bool:
-    """Roll up this run. Returns whether the time is over before its end. Values that can't be rolled up stay as they
-    are, and stop no other run."""
+    """Roll up this run. Returns whether the time was over before the run's end. Values that can't be rolled up stay as
+    they are, and do not stop other runs."""
     try:
         while rollup.roll_up(run_id):
             if time.monotonic() > until:

@@ -21,8 +21,8 @@ from runs.stages import BY_NAME, STAGES
 
 # The wipe probe's answers for a disk that it could not read.
 NO_DATA = frozenset({"unreadable", "not_probed"})
-WIPE_PROBE_GATE = 3  # of the five that docs/safety.md has
-# Findings on a host that hung, reset or lost power in a stage, and on one that did not end it in time.
+WIPE_PROBE_GATE = 3  # one of the five gates of docs/safety.md
+# The findings for a host that hung, reset or lost power in a stage, and for a stage that did not end in time.
 HOST_LOST, OVERDUE = "system.lost", "system.overdue"
 # The deadline was missed while the bench was short of CPU: that says nothing of the host.
 BENCH_STARVED = "bench.starved"
@@ -94,7 +94,7 @@ def close_running(run: Run, why: str, code: str | None) -> None:
 
 
 def was_given_up(stage_run: StageRun) -> bool:
-    """Whether it was closed without a result: the host was taken for lost, or the time was over."""
+    """Whether the attempt was closed without a result, because the host counted as lost or the time was over."""
     return stage_run.findings.filter(code__in=(HOST_LOST, OVERDUE, BENCH_STARVED)).exists()
 
 

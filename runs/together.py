@@ -52,7 +52,7 @@ class Stale(Exception):
 
 @dataclass
 class _Sent:
-    """What one boot has sent: the numbers that its row had before, log text, batches of measurements."""
+    """The data that one boot has sent (log text, batches of measurements), and the numbers that its row had before."""
 
     boot: Boot
     log_seq: int
@@ -133,7 +133,7 @@ class Together:
 
 
 def _update(statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
-    """How many rows the statement has changed, which takes its values from `rows`."""
+    """Run the statement with the values in `rows`. Returns how many rows of the table it changed."""
     if not rows:
         return 0
     row = f"({', '.join(['%s'] * len(rows[0]))})"

@@ -22,12 +22,13 @@ from django.conf import settings
 
 from agent.contract.wire import TOKEN_PREFIX
 
-# Anything that begins like a token: more people may read a log or a report than may use a token.
+# Matches anything that begins like a token. It is removed from logs and reports, which more people may read than may
+# use a token.
 _ANY = re.compile(re.escape(TOKEN_PREFIX) + r"[A-Za-z0-9._-]*")
 REMOVED = "[token removed]"
 _FORM = re.compile(r"vt1\.(\d{1,18})\.(\d{1,9})\.([A-Za-z0-9_-]{22})\.([A-Za-z0-9_-]{43})")
 _PROCESS_KEY = secrets.token_bytes(32)
-# More than there are hosts under test at once: one more than fits, and every call of each takes bcrypt again.
+# More than the number of hosts under test at once. With too few places, every call would need bcrypt again.
 _MEMO_SIZE = 32_768
 
 

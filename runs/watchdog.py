@@ -169,7 +169,7 @@ def _miss(run: Run, event: Event, why: str, *, states: tuple[State, ...] = STAGE
         with transition.locked(run.pk) as now_run:
             if now_run.state != run.state or now_run.last_seen != seen or now_run.state not in states:
                 return
-            if event is not Event.HOLD_DEADLINE:  # this one ends a hold; why the run failed is known
+            if event is not Event.HOLD_DEADLINE:  # ends a hold; why the run failed is known already
                 now_run.stopped_by, now_run.bench_error = why, bench_error
                 now_run.save(update_fields=["stopped_by", "bench_error"])
             transition.apply(now_run, event, actor=Actor.WATCHDOG, who="watchdog", why=why)
@@ -186,7 +186,7 @@ def look_at_web() -> None:
     site = settings.VETTING.web.address
     lease, _ = Lease.objects.get_or_create(name=Lease.web_of(site))
     now, seen = timezone.now(), _web_seen(lease)
-    if seen is not None and timedelta() <= now - seen < LOOK_EVERY:  # else the clock was set back
+    if seen is not None and timedelta() <= now - seen < LOOK_EVERY:  # otherwise the clock was set back
         return
     if not web_answers():
         return

@@ -24,7 +24,7 @@ from runs.models import BenchShortage
 
 SOURCE = "load"
 _KEPT_S = 90.0
-# A shortage ends when it was not seen for so long: a worker that is short of CPU does not look every second.
+# A shortage ends if it was not seen for this long: a worker that is short of CPU does not look every second.
 _GOES_ON = timedelta(seconds=8)
 _FORGOTTEN = timedelta(days=90)
 Span = tuple[datetime, datetime]
@@ -63,8 +63,8 @@ def limits() -> Limits:
 
 
 def busy_limits() -> Limits:
-    """The lower limits above which a slow port is measured again before it is blamed. The limit of the pressure stays:
-    pressure alone does not show a shortage."""
+    """The lower limits, above which a slow port is measured again before it is blamed. The limit for the pressure is
+    not lowered, since pressure alone shows no shortage."""
     strict, share = limits(), settings.VETTING.bench.busy_from_percent / 100
     return Limits(
         pressure_percent=strict.pressure_percent,
@@ -75,7 +75,7 @@ def busy_limits() -> Limits:
 
 
 def note(kind: str, found: Shortage, since: datetime) -> None:
-    """Record that the bench is short of something since then. One row for as long as it lasts."""
+    """Record that the bench is short of something since this time. One row covers the whole shortage."""
     now = timezone.now()
     row = BenchShortage.objects.filter(kind=kind, ended_at__gte=now - _GOES_ON).order_by("-ended_at").first()
     if row is None:
@@ -167,7 +167,8 @@ def _within(rows: Iterable[BenchShortage], since: datetime, until: datetime) -> 
 
 
 def _shortage_now(most: Limits) -> Shortage | None:
-    """The shortage that a sample taken now shows. None without a worker that takes samples: one alone shows nothing."""
+    """The shortage that a sample taken now shows. None if no worker takes samples, since a single sample shows
+    nothing."""
     kept = _kept()
     return benchload.shortage(_window([*kept, benchload.read()]), most) if kept else None
 

@@ -1,8 +1,8 @@
-"""When the round and the web process were last seen, where SQLite is the database. PostgreSQL has it in the rows of
-`Lease` alone.
+"""When the round and the web process were last seen, if the database is SQLite. (With PostgreSQL only the rows of
+`Lease` have these times.)
 
-They are seen every second, so their times are those of files in the machine's memory: nothing is written to the disk.
-After a restart of the machine the rows say what was known when they were last written.
+The times change every second, so they are kept as the times of files in the machine's memory, and nothing is written to
+the disk. After a restart of the machine the rows of `Lease` have the times of their last write.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ log = logging.getLogger("vetting.rounds")
 
 
 def note(lease: str, at: datetime) -> bool:
-    """Note that what this lease is for was seen. False where it must be noted in the lease's row."""
+    """Note that the holder of this lease was seen. False if the lease's row must be written instead."""
     if connection.vendor != "sqlite":
         return False
     ns = int(at.timestamp() * 1e9)
@@ -32,7 +32,7 @@ def note(lease: str, at: datetime) -> bool:
     except OSError as error:
         log.error("the database is written instead of %s: %s", _path(lease), error)
         with suppress(OSError):
-            _path(lease).unlink()  # else its old time would count
+            _path(lease).unlink()  # otherwise its old time would count
         return False
     return True
 
@@ -54,6 +54,6 @@ def _path(lease: str) -> Path:
 def _made(path: Path) -> Path:
     if not path.exists():
         path.touch(mode=0o640)
-        if os.geteuid() == 0:  # our user's processes must be able to set its time
+        if os.geteuid() == 0:  # all processes of our user must be able to set its time
             os.chown(path, path.parent.stat().st_uid, -1)
     return path

@@ -1,5 +1,5 @@
 """Names of processes, for rows that say which process does something: `machine/boot/pid/start`, such as
-`orch-1/9f2c41d0/812/48213`. Several machines may work on one database, so a number of a process is not enough.
+`orch-1/9f2c41d0/812/48213`. Several machines may work on one database, so the number of a process is not enough.
 """
 
 from __future__ import annotations

@@ -65,7 +65,8 @@ def common_rate(result: wire.Result, cards: Mapping[str, str]) -> str:
 
 
 def reported_by_agent(result: wire.Result) -> str:
-    """What the agent reports of the bench: iperf3 said that the server's processor was fully busy. Empty if not."""
+    """The agent's report that the bench was at fault: iperf3 said that the server's processor was fully busy. Empty if
+    not."""
     for check in result.checks:
         if check.outcome is wire.Outcome.NOT_TESTED and wire.THE_BENCH in check.reason:
             return check.reason.partition(wire.THE_BENCH)[2]

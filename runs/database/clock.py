@@ -1,5 +1,5 @@
-"""The database's clock. Leases are compared with it where several machines share a PostgreSQL server, since the clocks
-of machines differ. SQLite has one machine, whose clock is ours."""
+"""The database's clock. If several machines share a PostgreSQL server, leases are compared with its clock, since the
+clocks of machines differ. SQLite has one machine, and its clock is used."""
 
 from __future__ import annotations
 

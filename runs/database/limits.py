@@ -1,8 +1,9 @@
-"""Time limits of the database: for a lock, and for one statement. What takes longer raises OperationalError.
+"""Time limits of the database: for a lock, and for one statement. A statement that takes longer raises
+OperationalError.
 
 A connection gets the limits of the thread or process that opens it. A page and an agent's call wait a short time, and
-the caller is told to try again. A worker's job ends before django-q2 would end it. A command, so also a migration,
-waits a minute for a lock and has no limit after that.
+then the caller is told to try again. A worker's job ends before django-q2 would end it. A command (also a migration)
+waits a minute for a lock, and its statements have no limit.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def _limit_sqlite(connection: BaseDatabaseWrapper, limits: Limits) -> None:
 
 
 def _limit_postgresql(connection: BaseDatabaseWrapper, limits: Limits) -> None:
-    """Also ends a transaction that is idle for too long, since its locks make others wait."""
+    """The server also ends a transaction that is idle for too long, since its locks make others wait."""
     idle_s = limits.statement_s or 0
     with connection.cursor() as cursor:
         cursor.execute(

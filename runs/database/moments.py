@@ -1,4 +1,4 @@
-"""Arithmetic with times inside the database. Django's own multiplies no time by a number on SQLite."""
+"""Arithmetic with times inside the database. Django itself can't multiply a time by a number on SQLite."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from django.db.models import DateTimeField, Func
 
 
 class Later(Func):
-    """`Later("go_at", "timeout_s")`: the time so many seconds after it. To the millisecond on SQLite."""
+    """`Later("go_at", "timeout_s")` is the time in `go_at` plus the seconds in `timeout_s`; to the millisecond on
+    SQLite."""
 
     output_field = DateTimeField()
     arity = 2

@@ -1,4 +1,4 @@
-"""Connections of threads that serve no request of Django's."""
+"""Database connections of threads that serve no Django request."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from django.db import close_old_connections, connection
 
 
 def renew_connection() -> None:
-    """Drop a broken connection. Django does that at the begin and end of a request, and a stream's thread has none."""
+    """Drop a broken connection. Django does that at the beginning and end of a request, but the thread of a stream has
+    no request."""
     if not connection.in_atomic_block:
         close_old_connections()

@@ -1,4 +1,4 @@
-"""Read numbers from a URL or a form, and answer what is none with 400."""
+"""Read numbers from a URL or a form. A text that is no number is answered 400."""
 
 from __future__ import annotations
 

@@ -84,7 +84,8 @@ def dashboard_parts(request: HttpRequest) -> HttpResponse:
 
 
 def _known_tags(request: HttpRequest) -> set[str]:
-    """The tags of fragments that the page has. Who sends any takes fragments that were rendered for others, too."""
+    """The tags of fragments that the page has. A page that sends tags accepts fragments that were rendered for other
+    readers."""
     return {tag.strip(' "') for tag in request.headers.get("If-None-Match", "").split(",")} - {""}
 
 

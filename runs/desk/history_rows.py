@@ -1,5 +1,5 @@
-"""The rows of a run's history as HTML. An event hardly ever changes, and a page shows up to three hundred of them again
-when one is added. So a row is rendered once, and found again by the values that it shows."""
+"""The rows of a run's history as HTML. Events hardly ever change, but when one is added, a page shows up to three
+hundred of them again. So each row is rendered once and kept under the values that it shows."""
 
 from __future__ import annotations
 

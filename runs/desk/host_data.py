@@ -1,5 +1,5 @@
-"""Hosts as flat objects for scripts, each with its newest run and last verdict. All that is not in them stays in the
-database: with ten thousand hosts, reading the documents and making objects took three quarters of the time."""
+"""Hosts as flat objects for scripts, each with its newest run and last verdict. Only the needed columns are read: with
+ten thousand hosts, reading the JSON documents and making model objects took three quarters of the time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hosts.spec_columns import NamesParts, Product
 from runs.desk import overview
 from runs.models import Run
 
-# Hosts at once. Each time takes two queries.
+# How many hosts are read at once, with two queries.
 AT_ONCE = 2_500
 _FIELDS = ("pk", "name", "enabled", "health", "profile_name", "wake_method", "destructive_allowed")
 _COMPUTED = {

@@ -1,4 +1,5 @@
-"""A long list as `json.dumps(…, indent=1)` writes it, a piece for each value: the whole is never in memory."""
+"""Writes a long list like `json.dumps(…, indent=1)`, in one piece for each value, so that the whole text is never in
+memory."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from typing import Any
 
 
 def of_list(values: Iterable[Any]) -> Iterator[str]:
-    """The text of a list of these values: a piece for each, and the end."""
+    """The text of a list of these values, in pieces: one for each value, then the end."""
     before = "["
     for value in values:
         inner = json.dumps(value, indent=1).replace("\n", "\n ")  # the encoder escapes the line ends of texts

@@ -100,7 +100,7 @@ def last_verdicts(host_ids: Iterable[int]) -> dict[int, str]:
 
 
 def in_state(hosts: QuerySet[Host], state: str) -> QuerySet[Host]:
-    """The hosts in this state, which is a word of STATES. Raises KeyError for another."""
+    """The hosts in this state. Raises KeyError if `state` is no word of STATES."""
     chosen = {
         "held": Run.objects.held(),
         "vetting": Run.objects.live().exclude(state=State.QUEUED),

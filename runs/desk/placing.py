@@ -1,7 +1,7 @@
-"""In which order the dashboard shows the hosts, and how many each of its groups has.
+"""The order in which the dashboard shows the hosts, and the size of each of its groups.
 
-The database computes both from the newest run of each host, for the index `runs_newest` holds all that this needs:
-what is read does not grow with the number of runs.
+The database computes both from the newest run of each host. The index `runs_newest` has all columns for that, so the
+work does not grow with the number of runs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from runs.machine import LIVE, State
 from runs.models import Run, Verdict
 
 PER_PAGE = 60
-# The first character of a host's place. Higher ones come first.
+# The first character of a host's place. Places with a higher character come first.
 _HELD, _NEEDS_SOMEBODY, _RUNNING, _REST = "3", "2", "1", "0"
 _PLACES: Mapping[str, tuple[str, ...]] = {
     "attention": (_HELD, _NEEDS_SOMEBODY),
@@ -30,7 +30,7 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Page:
-    """One page of the dashboard. `counts` has all hosts of each group, on whichever page they are."""
+    """One page of the dashboard. `counts` has the number of hosts of each group on all pages."""
 
     hosts: list[int]
     counts: Mapping[str, int]
@@ -51,8 +51,8 @@ class Page:
 
 
 def page(hosts: QuerySet[Host], group: str = "", number: int = 1) -> Page:
-    """This page of the hosts, or of one group of them: first who needs somebody, held before failed, the newest of each
-    first; then by name. The last page, if there are not so many."""
+    """One page of the hosts, or of one group of them. Hosts that need somebody come first: held before failed, the
+    newest first. The others follow by name. If there are fewer pages, it is the last one."""
     counts = _counts(hosts)
     total = counts[group] if group else sum(counts.values())
     number = max(1, min(number, -(-total // PER_PAGE)))
@@ -76,14 +76,14 @@ def _in(places: tuple[str, ...]) -> Q:
 
 
 def _newest(value: Case) -> Coalesce:
-    """`value` of each host's newest run; as the rest, if it was never vetted."""
+    """`value` of each host's newest run. A host that was never vetted counts as one of the group `rest`."""
     method = ExpressionWrapper(OuterRef("wake_method"), output_field=CharField())
     runs = Run.objects.filter(host=OuterRef("pk")).order_by("-id").annotate(wake_method=method)
     return Coalesce(Subquery(runs.annotate(place=value).values("place")[:1]), Value(_REST))
 
 
 def _place(*, since: Combinable = Value("")) -> Case:  # noqa: B008  an expression does not change
-    """The group of a run's host. `since` follows it, if the host needs somebody."""
+    """The group of a run's host, followed by `since` if the host needs somebody."""
     by_hand = [name for name, method in wakemethods.every().items() if method.by_hand]
     needs = Concat(Value(_NEEDS_SOMEBODY), since, output_field=CharField())
     return Case(

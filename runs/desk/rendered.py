@@ -1,4 +1,4 @@
-"""The fragments of a run's page, rendered once for all who may do the same and handed to everybody who looks.
+"""The fragments of a run's page, rendered once for all readers with the same permissions.
 
 A rendering has the run's `page_version`, which was read before everything else. It is handed out again as long as the
 run has this version and the rendering is fresh (runs/desk/rendering_cache.py). Requests for the same fragments wait for

@@ -1,5 +1,6 @@
-"""The fragments of the dashboard and of a host's page, rendered once for all who look: the grid for each filter, a tile
-for each version of its run, a host for each event. Each is handed out for one second at most, as all renderings."""
+"""The fragments of the dashboard and of a host's page, rendered once for all readers. The grid is rendered for each
+filter, a tile for each version of its run, a host's page after each event. Like all renderings, each is handed out for
+one second at most."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rendered fragments of pages, kept for a moment for everybody who may see the same."""
+"""Rendered fragments of pages, kept for a moment for all readers with the same permissions."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 K = TypeVar("K", bound=Hashable)
-# A rendering is handed out for so long: some texts depend on the time, and not every change has a version.
+# How long a rendering is handed out: some texts depend on the time, and not every change has a version.
 FRESH_S = 1.0
-# In place of the token in forms, which is another for each session. It leaves this process in no answer, so no text
-# from outside can contain it.
+# Stands in place of the token in forms, which differs for each session. No answer contains it, so no text from outside
+# can contain it.
 TOKEN = secrets.token_hex(16)
 _CLOCK = re.compile(r'(data-elapsed="[^"]*"[^>]*>)[^<]*')
 _INDENTATION = re.compile(r"\n\s+")
@@ -34,7 +34,7 @@ class Part:
 
 
 def part(html: str, version: int) -> Part:
-    """A fragment as it was rendered, without indentation, which is a third of its bytes."""
+    """The rendered fragment without indentation, which would be a third of its bytes."""
     if "<pre" not in html:
         html = _INDENTATION.sub("\n", html)
     content = _CLOCK.sub(r"\1", html).replace(TOKEN, "")
@@ -58,7 +58,7 @@ class Shown:
 
 @dataclass
 class _Entry:
-    """One key of the cache. Who holds the lock renders; the others wait for it."""
+    """One key of the cache. The thread that holds the lock renders; the others wait."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     newest: Shown | None = None
@@ -95,9 +95,9 @@ class RenderingCache:
         good = self._good(entries, versions)
         missing = {key: entry for key, entry in entries.items() if key not in good}
         with ExitStack() as locks:
-            for entry in sorted(missing.values(), key=id):  # one order for all threads: none waits for another for ever
+            for entry in sorted(missing.values(), key=id):  # the same order in all threads: no deadlock
                 locks.enter_context(entry.lock)
-            good |= self._good(missing, versions)  # what another thread has rendered meanwhile
+            good |= self._good(missing, versions)  # another thread may have rendered it meanwhile
             if absent := [key for key in missing if key not in good]:
                 made = make(absent)
                 for key, shown in made.items():

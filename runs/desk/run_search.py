@@ -32,7 +32,7 @@ _HIGHEST = chr(0x10FFFF)
 
 
 def found(runs: QuerySet[Run], text: str) -> QuerySet[Run]:
-    """Those of these runs that each word fits. What stands in quotes is one word."""
+    """The runs that match every word. A text in quotes is one word."""
     for word in list(_words(text))[:MOST_WORDS]:
         first, *others = _fitting(word)
         runs = runs.filter(pk__in=first.union(*others))
@@ -46,7 +46,7 @@ def _words(text: str) -> Iterator[str]:
 
 
 def _fitting(word: str) -> Iterator[QuerySet[Run, int] | QuerySet[Finding, int]]:
-    """The numbers of the runs that this word fits, by each way to fit."""
+    """The numbers of the runs that this word matches, one query for each way to match."""
     runs, lower = Run.objects.order_by(), word.lower()
     of_hosts = Host.objects.order_by().filter(name__icontains=word).values("pk")
     yield _ids(runs.filter(host__in=of_hosts))
@@ -75,8 +75,8 @@ def _newest(runs: RunQuerySet) -> RunQuerySet:
 
 
 def _begins(word: str) -> Q:
-    """The component begins with this word, as it is typed or in capital letters. PostgreSQL finds that in an index;
-    for SQLite it must be a range."""
+    """A filter for components that begin with this word, as typed or in capital letters. PostgreSQL uses an index for a
+    beginning; for SQLite it must be a range."""
     if connection.vendor == "postgresql":
         return Q(component__startswith=word) | Q(component__startswith=word.upper())
     ranges = [Q(component__gte=one, component__lt=one + _HIGHEST) for one in (word, word.upper())]

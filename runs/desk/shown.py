@@ -33,7 +33,7 @@ def first(rows: Sequence[T], bound: Bound = bounds.SHOWN_ROWS) -> Shown[T]:
 
 
 def checks(rows: Sequence[dict[str, Any]], bound: Bound) -> Shown[dict[str, Any]]:
-    """Checks in their order. If there are too many, those that did not pass come first."""
+    """Checks in their order. If there are too many to show, those that did not pass come first."""
     if len(rows) <= bound.most:
         return Shown(rows)
     return first(sorted(rows, key=lambda one: _BY_OUTCOME.get(one.get("outcome", ""), 2)), bound)

@@ -51,7 +51,7 @@ class TileFilter:
 
 
 def asked_for(query: QueryDict) -> TileFilter:
-    """Read the filter from a URL. Values that are not possible are ignored."""
+    """Read the filter from a URL. Impossible values are ignored."""
     return TileFilter(
         text=query.get("q", "").strip()[:_LONGEST_TEXT],
         group=_one_of(query.get("show", ""), [name for name, _ in GROUPS]),

@@ -137,7 +137,7 @@ def _is_older() -> Exists:
 
 
 def _light(hosts: QuerySet[Host]) -> QuerySet[Host]:
-    """With the last verdict of each host; without the documents, which no tile shows."""
+    """Reads the last verdict of each host, but not the JSON documents, which no tile shows."""
     judged = Run.objects.filter(host=OuterRef("pk")).exclude(verdict=Verdict.NONE).order_by("-id")
     last = Coalesce(Subquery(judged.values("verdict")[:1]), Value(""))
     return hosts.annotate(last_verdict=last).defer(*DOCUMENTS)
@@ -164,7 +164,7 @@ def _blamed(runs: Sequence[Run]) -> dict[int, Shown[Finding]]:
     same_stage = StageRun.objects.filter(run_id=OuterRef("run_id"), name=OuterRef("stage_run__name"))
     in_a_later_boot = same_stage.filter(boot__gt=OuterRef("stage_run__boot"))
     critical = Finding.objects.filter(run_id__in=wanted, severity=Severity.CRITICAL).exclude(Exists(in_a_later_boot))
-    # Ranked and counted without their messages: those of an old run can have many megabytes.
+    # Findings are ranked and counted without their messages, which can have many megabytes in an old run.
     place = Window(RowNumber(), partition_by="run_id", order_by="id")
     firsts = critical.annotate(place=place).filter(place__lte=BLAMED).values("pk")
     count = critical.filter(run=OuterRef("run")).order_by().values("run").annotate(count=Count("pk")).values("count")

@@ -1,7 +1,7 @@
-"""A folder in the machine's memory, for small files that change every second. On a disk they would be written all day,
-though nothing happens. When the machine starts again they are gone.
+"""A folder in the machine's memory, for small files that change every second. On a disk they would cause writes all
+day, even if nothing happens. After a restart of the machine they are gone.
 
-The folder lies in /dev/shm and belongs to one installation. Web and worker must see the same /dev/shm.
+The folder is in /dev/shm and belongs to one installation. Web and worker must see the same /dev/shm.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ SHARED = Path("/dev/shm")  # a tmpfs on every Linux
 
 
 def path(pid_dir: Path) -> Path:
-    """Where the folder of this installation is, if it can be made."""
+    """The path of this installation's folder, whether it exists or not."""
     return SHARED / f"vetting-{hashlib.sha256(os.fsencode(pid_dir.resolve())).hexdigest()[:16]}"
 
 

@@ -1,4 +1,4 @@
-"""The types of invariants, their violations, and the scope of a check. Queries no table but Run's."""
+"""The types of invariants, their violations, and the scope of a check. The only table that it queries is Run's."""
 
 from __future__ import annotations
 

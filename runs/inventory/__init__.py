@@ -1,1 +1,1 @@
-"""What the inventory's pages in the administration show and do of runs, added to those of `hosts`."""
+"""Adds runs to the inventory's pages in the administration: what these pages show of runs, and the actions on runs."""

@@ -1,4 +1,4 @@
-"""What can be done to the runs of many hosts at once. Each host is done or refused by itself."""
+"""Actions on the runs of many hosts at once. Each host is handled, or refused, by itself."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class RunActions(HostActions):
 
     @admin.action(permissions=["start"], description="Start vetting with the host's own profile…")
     def start_vetting(self, request: HttpRequest, hosts: QuerySet[Host]) -> HttpResponse | None:
-        """Asks first, and says how long it takes and what is written."""
+        """First shows a page that asks, with the duration and what is written."""
         if "confirmed" not in request.POST:
             return self.action_page(request, "start.html", {"plans": [_plan(host) for host in hosts]})
         who = request.user.get_username()
@@ -58,7 +58,8 @@ class RunActions(HostActions):
 
     @admin.action(permissions=["adopt"], description="Adopt what the last run found as expected…")
     def adopt(self, request: HttpRequest, hosts: QuerySet[Host]) -> HttpResponse | None:
-        """Asks first. What is adopted is of the run that was shown; with a newer one it is refused."""
+        """First shows a page that asks. Only the run that was shown is adopted; if there is a newer one, it is
+        refused."""
         if "confirmed" not in request.POST:
             previews = [_preview(host) for host in hosts]
             is_possible = any("refused" not in preview for preview in previews)
@@ -78,7 +79,7 @@ class RunActions(HostActions):
 
 
 def _plan(host: Host) -> dict[str, Any]:
-    """What a run of this host would take, for the page that asks."""
+    """The duration and the writes of a run of this host, for the page that asks."""
     try:
         profile = profiles.load(host.profile_name)
     except profiles.ProfileError as error:

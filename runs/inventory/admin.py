@@ -23,7 +23,8 @@ from runs.profiles import load as profiles
 
 
 class HostList(ChangeList):
-    """One page of hosts, each with its newest run and last verdict: some queries a page, however many hosts."""
+    """One page of hosts, each with its newest run and last verdict. The number of queries does not depend on the number
+    of hosts."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)

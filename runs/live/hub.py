@@ -16,7 +16,7 @@ from runs.desk.readers import Permissions
 from runs.live import logins
 from runs.live.logins import Login
 
-# So many streams are served in one go; then the event loop may do something else.
+# After this many streams the event loop gets time for something else.
 AT_ONCE = 50
 # If a client is behind by more than this, its stream ends, and the browser opens another one.
 MOST_WAITING_BYTES = 2 * 1024 * 1024
@@ -131,8 +131,8 @@ class Hub:
         self._stops = False
 
     def join(self, stream: Stream, page_with_parts: str = "") -> None:
-        """Add a stream; it gets everything that is told from now on, and the fragments of this page. If the web process
-        is about to stop, the stream ends once it is open."""
+        """Add a stream: it is sent everything from now on, and the fragments of this page. If the web process is about
+        to stop, the stream ends once it is open."""
         self._loop = asyncio.get_running_loop()
         with self._lock:
             for channel in stream.ids:
@@ -161,29 +161,29 @@ class Hub:
                         del self._groups[group.page]
         if not self._turns and self._keeper is not None:
             self._keeper.cancel()
-            self._keeper = None  # it ends later: who joins before that starts another one
+            self._keeper = None  # the task ends a moment later; a stream that joins before that starts another task
 
     def has_parts(self, page: str) -> bool:
-        """Any thread: whether somebody is to be sent the fragments of this page."""
+        """Whether any stream wants the fragments of this page. For any thread."""
         return page in self._groups
 
     def groups(self, page: str) -> list[tuple[Group, list[Login]]]:
-        """Any thread: who is to be sent them."""
+        """The groups of streams that want them. For any thread."""
         with self._lock:
             found = self._groups.get(page, {}).values()
             return [(group, [stream.login for stream in group.streams]) for group in found]
 
     def tell(self, message: Message) -> None:
-        """Any thread: send this to all streams of its channel."""
+        """Send this to all streams of its channel. For any thread."""
         if message.channel in self._channels:
             self._soon(lambda: self._add(self._channels.get(message.channel, ()), message))
 
     def push(self, group: Group, chunk: bytes) -> None:
-        """Any thread: send this to all streams of the group."""
+        """Send this to all streams of the group. For any thread."""
         self._soon(lambda: self._add(group.streams, chunk))
 
     def finish(self, group: Group, logins: Iterable[Login]) -> None:
-        """Any thread: end the streams of these logins."""
+        """End the streams of these logins. For any thread."""
         over = set(logins)
         self._soon(lambda: self._finish([stream for stream in group.streams if stream.login in over]))
 
@@ -198,8 +198,8 @@ class Hub:
             loop.call_soon_threadsafe(act)
 
     def _add(self, streams: Iterable[Stream], item: Message | bytes) -> None:
-        """Sending takes much longer than adding. So what comes while many streams are served is sent to each of them
-        in one piece, and no stream falls behind by more than one turn."""
+        """Sending takes much longer than adding. So messages that come while many streams are served are sent to each
+        stream in one piece, and no stream is behind by more than one turn."""
         is_idle = not self._due
         for stream in streams:
             stream.add(item)
@@ -218,7 +218,8 @@ class Hub:
             asyncio.get_running_loop().call_soon(self._flush_some)
 
     async def _keep_alive(self) -> None:
-        """Every second to some of the streams, every KEEP_ALIVE_S to each. Ends those whose login is over."""
+        """Send a sign of life to each stream every KEEP_ALIVE_S, to some of them each second. End the streams whose
+        login is over."""
         turn = 0
         while True:
             await asyncio.sleep(1)
@@ -229,7 +230,7 @@ class Hub:
             self._add((stream for stream in these if not stream.is_over), KEEP_ALIVE)
 
     async def finish_all(self) -> None:
-        """The web process is about to stop: end all streams, and those that are still to come."""
+        """End all streams, and all that are opened later, since the web process is about to stop."""
         self._stops = True
         await asyncio.gather(*(stream.finished() for stream in list(self._turns)))
 

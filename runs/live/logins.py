@@ -1,5 +1,5 @@
-"""Who has an event stream open, and whether they still may. A stream lasts longer than a request, so this is read again
-before a rendered page is sent."""
+"""The logins that have an event stream open, and whether they are still allowed to. A stream lasts longer than a
+request, so this is read again before a rendered page is sent."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Login:
 
 
 def of_cookies(header: str) -> Login | None:
-    """The login of a request with these cookies. None if there is none, or its user may not see the pages. Asks the
-    database."""
+    """The login of a request with these cookies. None if there is none, or its user may not see the pages. Makes a
+    query."""
     cookie = parse_cookie(header).get(settings.SESSION_COOKIE_NAME, "")
     request = HttpRequest()
     request.session = SessionStore(cookie)
@@ -67,20 +67,20 @@ _sets: dict[Permissions, Permissions] = {}
 
 
 def _shared(held: Permissions) -> Permissions:
-    """The same object for equal sets: a thousand streams would hold a thousand of them."""
+    """One object for all equal sets: otherwise a thousand streams would hold a thousand of them."""
     return _sets.setdefault(held, held)
 
 
 def gone(logins: Iterable[Login], now: float) -> set[Login]:
-    """Those of these logins that are over: the session is too old, or the account has another password, other
-    permissions, or may not see the pages any more. Three queries at most, however many logins."""
+    """The logins that are over: the session is too old, the account has another password or other permissions, or it
+    may not see the pages any more. Three queries at most, for any number of logins."""
     logins = set(logins)
     accounts = _accounts({login.user for login in logins})
     return {login for login in logins if now >= login.expires_at or not _same(login, accounts.get(login.user))}
 
 
 def over(logins: Iterable[Login]) -> set[Login]:
-    """`gone` now. If the database does not answer, only the sessions that are too old."""
+    """The logins that are over now. If the database does not answer, only those whose session is too old."""
     logins, now = set(logins), time.time()
     try:
         renew_connection()
@@ -95,7 +95,7 @@ def _same(login: Login, now: Login | None) -> bool:
 
 
 def _accounts(ids: set[int]) -> dict[int, Login]:
-    """What the accounts may do now, as Django's ModelBackend has it, for all of them at once."""
+    """The present permissions of all these accounts, with the same rules as Django's ModelBackend."""
     users = list(User.objects.filter(pk__in=ids, is_active=True, is_staff=True))
     plain = [user.pk for user in users if not user.is_superuser]
     given = _given(plain) if plain else {}

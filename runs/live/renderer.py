@@ -1,4 +1,4 @@
-"""A thread in the web process that renders the pages of runs that changed, once for all who look and may do the same,
+"""A thread in the web process that renders the pages of changed runs, once for all readers with the same permissions,
 and sends them the fragments that differ."""
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ log = logging.getLogger("vetting.live")
 # events and many readers takes a quarter of the process at most.
 GAP_S = 0.1
 SHARE = 4
-# What the sending of one byte to one client costs at least, estimated: it is done in another thread.
+# The estimated CPU time, at least, to send one byte to one client. Another thread does it.
 SECONDS_PER_BYTE = 1 / 100_000_000
 RETRY_S = 1.0
-# The thread ends if there was nothing to do for so long.
+# The thread ends if there was nothing to do for this long.
 IDLE_S = 30.0
 
 
 class Renderer:
-    """Threads that see a change call `mark`. What is marked again while it is rendered is rendered once more, so that
+    """Threads that see a change call `mark`. A run that is marked while it is rendered is rendered once more, so that
     the newest state is always sent in the end."""
 
     def __init__(self, hub: Hub) -> None:
@@ -43,7 +43,7 @@ class Renderer:
         self._thread: threading.Thread | None = None
 
     def mark(self, run_id: int) -> None:
-        """What the page of this run shows has changed. Whatever made it change is committed."""
+        """Note that the page of this run must be rendered again. The change is already committed."""
         if not self._hub.has_parts(f"run-{run_id}"):
             return
         with self._changed:
@@ -75,7 +75,7 @@ class Renderer:
             connections.close_all()
 
     def _rest(self, run_id: int, until: float) -> None:
-        """Not again before `until`, also if it was marked while it was rendered."""
+        """Do not render this run again before `until`, even if it was marked while it was rendered."""
         with self._changed:
             self._not_before[run_id] = until
             if run_id in self._due:
@@ -116,7 +116,7 @@ class Renderer:
             return 0
 
     def _allowed(self, run_id: int) -> Iterable[Group]:
-        """The groups that have readers, without those who may not see this any more: their streams end."""
+        """The groups that have readers. Streams of readers who may not see this any more are ended."""
         groups = self._hub.groups(f"run-{run_id}")
         over = logins.gone({login for _, held in groups for login in held}, time.time())
         for group, held in groups:

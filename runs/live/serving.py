@@ -66,7 +66,8 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Asked:
-    """What a request asks for: pages, what the browser had last, whether it wants rendered fragments."""
+    """What a request asks for: the pages, the last event that the browser has, and whether it wants rendered
+    fragments."""
 
     pages: tuple[str, ...]
     last: dict[str, int]
@@ -102,8 +103,8 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 async def _serve(stream: Stream, asked: Asked, receive: Any) -> None:
-    """Send until the client or the server ends the stream. What is committed after `watch` is told to the stream; what
-    was committed before is read after it."""
+    """Send until the client or the server ends the stream. Changes that are committed after `watch` are sent to the
+    stream; earlier ones are read after it."""
     await sync_to_async(watcher.watch)(asked.run_ids)
     hub.join(stream, asked.page_with_parts)
     try:

@@ -26,7 +26,7 @@ from runs.models import Run, RunEvent
 log = logging.getLogger("vetting.live")
 
 POLL_S = 0.02
-# After a look at the database it is left alone for so long, however many commits there are.
+# The pause after each look at the database, however many commits there are.
 REST_S = 0.03
 NOTIFY_S = 1.0
 DASHBOARD_S = 1.0  # progress of one run is told to the dashboard at most this often
@@ -69,8 +69,8 @@ def live_progress() -> dict[int, int]:
 
 
 def dashboard_total() -> int:
-    """Another number whenever `live_progress` of some run is: the sum over the live runs and, since a run that ends
-    takes its share away, the newest event."""
+    """A number that changes whenever `live_progress` of any run changes: the sum over the live runs plus the newest
+    event. (When a run ends, its share of the sum disappears, but there is a new event.)"""
     live = Run.objects.filter(state__in=LIVE).aggregate(total=Sum(F("progress_seq") + F("sensor_seq")))["total"] or 0
     return live + (RunEvent.objects.aggregate(last=Max("id"))["last"] or 0)
 
@@ -120,7 +120,7 @@ class PostgresCommits:
     """Waits for NOTIFY on a connection of its own. Raises DatabaseError, as Django's connection does."""
 
     def __init__(self, params: dict[str, Any]) -> None:
-        import psycopg  # only where DATABASE_URL names PostgreSQL
+        import psycopg  # imported only if DATABASE_URL names PostgreSQL
 
         with connection.wrap_database_errors:
             self._connection = psycopg.connect(**params, autocommit=True)
@@ -158,8 +158,8 @@ class Tailer:
         self.thread: threading.Thread | None = None
 
     def _begin(self) -> None:
-        """From what is committed now on. On PostgreSQL what was seen of the last ids is remembered, so that only
-        those which were still to be committed are told."""
+        """Begin with changes that are committed from now on. On PostgreSQL the last ids that are visible now are
+        remembered, so that only rows with lower ids that are committed later are told."""
         self._last_id = RunEvent.objects.aggregate(last=Max("id"))["last"] or 0
         recent = (
             RunEvent.objects.filter(pk__gt=self._last_id - RunEvent.LATE_ROWS)
@@ -176,7 +176,7 @@ class Tailer:
         """Add a stream. After this returns, every later commit is seen: the stream reads its backlog then."""
         with self._lock:
             if self.thread is None:
-                self._begin()  # first: it raises DatabaseError if the database is away, and nobody would unwatch
+                self._begin()  # first: it raises DatabaseError, and then nobody calls unwatch
                 self._stop = threading.Event()
                 self.thread = threading.Thread(target=self._run, args=(self._stop,), name="live-tailer", daemon=True)
                 self.thread.start()

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 SAMPLE_BYTES = 16
 MINUTE_BYTES = 29
-# As a driver gives it.
+# A value of a row as the database driver gives it.
 Packed = bytes | memoryview
-# Of one minute: count, lowest, highest, total.
+# The figures of one minute: count, lowest, highest, total.
 Summary = list[float]
 
 
@@ -29,7 +29,7 @@ class Samples(NamedTuple):
 
 
 def pack(first_ms: int, samples: Collection[tuple[int, int, float]]) -> bytes:
-    """Of (series id, time in ms, value)."""
+    """Pack tuples of (series id, time in ms, value)."""
     series, times, values = zip(*samples, strict=True)
     n = len(series)
     return struct.pack(f"<{n}I{n}I{n}d", *series, *(at - first_ms for at in times), *values)
@@ -42,7 +42,7 @@ def unpack(packed: Packed) -> Samples:
 
 
 def pack_minutes(minutes: Mapping[int, Summary]) -> bytes:
-    """Of the minutes of an hour, 0 to 59, that have measurements."""
+    """Pack the minutes of an hour (0 to 59) that have measurements."""
     numbers = sorted(minutes)
     counts, lows, highs, totals = zip(*(minutes[number] for number in numbers), strict=True)
     n = len(numbers)

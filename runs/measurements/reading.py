@@ -1,7 +1,7 @@
 """Read measurements back: every sample, the values of curves in buckets, and the figures of a whole run.
 
-A long stretch is read from the hours that are rolled up, and from the batches that are not yet. One statement reads
-both, so a roll-up at the same moment makes nothing count twice or not at all.
+A long stretch is read from the hours that are rolled up, and from the batches that are not rolled up yet. One statement
+reads both, so that nothing counts twice, or not at all, if a roll-up happens at the same moment.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from runs.measurements import packing, rollup
 from runs.measurements.packing import Packed, Summary
 from runs.models import MeasurementBatch, Run, Series, SeriesHour
 
-# A stretch up to here is read from the batches: those of 15 minutes are fewer than what is not rolled up.
+# A stretch of at most this length is read from the batches: 15 minutes have fewer batches than are usually not rolled
+# up.
 RAW_S = 900
 MINUTE_S = 60
-# Series at once, when all of a run are counted.
+# How many series are read at once when all series of a run are counted.
 PIECE = 5_000
-# Batches at once, when all of a run are read: some 400 kB.
+# How many batches are read at once when all batches of a run are read: some 400 kB.
 BATCHES = 500
-# No batch is so old.
+# A time before every batch.
 FAR_MS = 2**62
 KEY = ("component_kind", "component", "name", "unit")
 Key = tuple[str, ...]
@@ -47,7 +48,7 @@ class Measured(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """Of all measurements of a series."""
+    """The figures of all measurements of a series."""
 
     number: float
     lowest: float
@@ -56,8 +57,8 @@ class Figures(NamedTuple):
 
 
 def every(run_id: int) -> Iterator[Measured]:
-    """Every measurement of a run, in the order of time of the messages that brought them. Some batches are read at
-    once: who takes the measurements may be slow, and an open statement would keep SQLite from shrinking its log."""
+    """Every measurement of a run, ordered by the time of the messages that brought them. Batches are read a few at a
+    time: the caller may be slow, and an open statement would keep SQLite from shrinking its log."""
     series, after = dict[int, list[str]](), (-FAR_MS, 0)
     while piece := _batches_after(run_id, *after):
         for last, pk, first, packed in piece:
@@ -93,8 +94,8 @@ def is_kept(run_id: int) -> bool:
 
 
 def curves(run: Run, series: Iterable[int], start_s: int, end_s: int, step_s: int) -> Curves:
-    """Series → bucket (time divided by `step_s`) → its values, from `start_s` on. From there to `end_s`, what is short
-    or asks for less than minutes is read from the batches if they are kept, all else from the hours."""
+    """Series → bucket (time divided by `step_s`) → its values, from `start_s` to `end_s`. A short stretch, and one with
+    buckets below a minute, is read from the batches if they are kept. Everything else is read from the hours."""
     found: Curves = {pk: {} for pk in series}
     if step_s % MINUTE_S or (end_s - start_s <= RAW_S and is_kept(run.pk)):
         raw = MeasurementBatch.objects.filter(run=run, last_ms__gte=start_s * 1000).order_by()
@@ -130,7 +131,8 @@ def figures(run: Run, most: int) -> tuple[list[tuple[Key, Figures]], int]:
 
 
 def _summaries(run: Run, last: int) -> Iterator[tuple[int, Summary]]:
-    """Of each hour of the series up to `last`, and of each batch that is not rolled up, of whatever series."""
+    """The summaries of each hour of the series up to `last`, and of each batch that is not rolled up, whatever its
+    series."""
     numbers = ("count", "lowest", "highest", "total")
     hours = SeriesHour.objects.filter(series__run=run, series__lte=last).annotate(at=_NONE, packed=_NO_BYTES)
     batches = _not_rolled_up(run).annotate(none=_NONE, n=_NONE, x=_ZERO, y=_ZERO, z=_ZERO)
@@ -151,7 +153,8 @@ def _not_rolled_up(run: Run) -> QuerySet[MeasurementBatch]:
 
 
 def _count_after(run: Run, last: int) -> int:
-    """Measurements that are rolled up of series with higher ids, piece by piece: a host may have invented millions."""
+    """Count the rolled-up measurements of series with higher ids, some series at a time: a host may have invented
+    millions of names."""
     found, ids = 0, Series.objects.filter(run=run).order_by("pk").values_list("pk", flat=True)
     while piece := list(ids.filter(pk__gt=last)[:PIECE]):
         hours = SeriesHour.objects.filter(series__run=run, series__gte=piece[0], series__lte=piece[-1])
@@ -178,7 +181,7 @@ def _add_hour(line: dict[int, Cell], hour_s: int, packed: Packed, start_s: int, 
 
 
 def _add_whole_hour(line: dict[int, Cell], first: int, of: packing.Minutes, size: int) -> None:
-    """The same for sixty minutes in buckets of `size` minutes: a slice at a time takes half as long."""
+    """Add a whole hour in buckets of `size` minutes. Adding slices takes half as long as adding single minutes."""
     ends = range(size, 61, size)
     highs = [max(of.highs[end - size : end]) for end in ends]
     totals = [sum(of.totals[end - size : end]) for end in ends]

@@ -1,4 +1,4 @@
-"""Remove the single values of runs that ended long ago. What is rolled up of them stays."""
+"""Remove the single values of runs that ended long ago. The figures that were rolled up stay."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runs.measurements import reading, rollup
 from runs.models import MeasurementBatch, Run
 from runs.querysets import RunQuerySet
 
-# Batches in one transaction.
+# How many batches are removed in one transaction.
 PIECE = 2_000
 
 

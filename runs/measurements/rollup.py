@@ -19,7 +19,7 @@ from runs.models import MeasurementBatch, Run, Series, SeriesHour
 log = logging.getLogger("vetting.measurements")
 # Errors by which the values of one run can't be rolled up. They must not stop the others.
 UNFIT = (IntegrityError, DataError, ArithmeticError, ValueError, LookupError)
-# Batches at once: some 25 minutes of a host, in a transaction of a few milliseconds.
+# How many batches are rolled up at once: some 25 minutes of a host, in a transaction of a few milliseconds.
 PIECE = 300
 _MINUTE_MS = 60_000
 # (series, hour) → minute → its summary.
@@ -55,7 +55,7 @@ def by_hour(batches: Iterable[tuple[int, Packed]]) -> Hours:
 
 
 def _by_minute(batches: Iterable[tuple[int, Packed]]) -> dict[tuple[int, int], Summary]:
-    """Written out, and with nothing called for each measurement: all of them come by here."""
+    """Written without a function call for each measurement, since every measurement goes through this loop."""
     found: dict[tuple[int, int], Summary] = {}
     for first, packed in batches:
         for series, after, value in zip(*packing.unpack(packed), strict=True):
@@ -82,7 +82,8 @@ def take_in(minutes: dict[int, Summary], minute: int, more: Summary) -> None:
 
 
 def _known_only(run_id: int, fresh: Hours) -> Hours:
-    """Without series that are not of this run. There are none, unless we have a bug: it must not stop the others."""
+    """Leave out series that do not belong to this run. Only a bug of ours could make them, and it must not stop the
+    other series."""
     known = set(Series.objects.filter(run_id=run_id, pk__in={key[0] for key in fresh}).values_list("pk", flat=True))
     if strange := {key[0] for key in fresh} - known:
         log.error("run %s has measurements of series that it does not have, such as %s", run_id, min(strange))
@@ -90,7 +91,7 @@ def _known_only(run_id: int, fresh: Hours) -> Hours:
 
 
 def _add(fresh: Hours) -> None:
-    """Add to the rows that are there, and make those that are not."""
+    """Add to the existing rows, and create the missing ones."""
     stored = SeriesHour.objects.filter(
         series_id__in={key[0] for key in fresh}, hour__in={key[1] for key in fresh}
     ).values_list("series_id", "hour", "minutes")

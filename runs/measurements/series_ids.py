@@ -18,9 +18,9 @@ from runs.models import Series
 # (component, name, component_kind, unit), as the unique index has it.
 Key = tuple[str, str, str, str]
 Ids = Mapping[Key, int]
-# Of all runs together. A thousand hosts have some 60,000; so many take 150 MB at most.
+# The most ids that are kept, of all runs together. A thousand hosts have some 60,000. This number takes 150 MB at most.
 MOST_KEPT = 500_000
-# Read of one run at its first batch. What is beyond is found by creating it again.
+# How many ids of a run are read at its first batch. Any other id is found by creating the series again.
 MOST_READ = 2_000
 
 _known: dict[int, dict[Key, int]] = {}
@@ -42,7 +42,7 @@ def of(wanted: Mapping[int, Iterable[Key]]) -> dict[int, Ids]:
 
 
 def forget() -> None:
-    """For who puts another database, or older rows, under a running process."""
+    """Forget all ids: for code that gives a running process another database, or older rows."""
     with _lock:
         _known.clear()
 
@@ -59,8 +59,8 @@ def _read(runs: list[int]) -> dict[int, dict[Key, int]]:
 
 
 def _create(new: list[tuple[int, Key]]) -> dict[int, dict[Key, int]]:
-    """Sorted, so that two processes lock the same rows in the same order. One that exists is updated to what it is,
-    since only then the statement returns its id."""
+    """The rows are sorted, so that two processes lock them in the same order. An existing row is updated to its own
+    values, since only then does the statement return its id."""
     if not new:
         return {}
     names = ("component", "name", "component_kind", "unit")

@@ -18,9 +18,9 @@ Batch = tuple[int, Sequence[wire.Measurement]]
 # (key of the series, time in ms since 1970, value)
 Sample = tuple[Key, int, float]
 
-# Some 15 minutes of a host: a slow sensor is read every minute.
+# Batches of some 15 minutes of a host. That is enough, since a slow sensor is read every minute.
 LOOK_BACK = 200
-# No sensor measures so much. A larger value is stored as this one, so that no sum of a run's values overflows.
+# No sensor measures such a value. A larger one is stored as this one, so that no sum of a run's values overflows.
 MOST = 1e290
 _WEEK_S = 7 * 86400
 _COLUMNS = ("run_id", "first_ms", "last_ms", "hottest", "samples")

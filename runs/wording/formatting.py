@@ -1,4 +1,4 @@
-"""Numbers, times and values of the spec, as pages, reports and the terminal spell them. Pure."""
+"""How pages, reports and the terminal write numbers, times and values of the spec. Pure functions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def duration(seconds: float | None) -> str:
 
 
 def roughly(seconds: float) -> str:
-    """An estimate: whole minutes from one minute on, quarters of an hour from three hours on."""
+    """An estimated duration, rounded to minutes from one minute on, and to quarters of an hour from three hours on."""
     step = 1 if seconds < 60 else 60 if seconds < 10_800 else 900
     whole = max(step, round(seconds / step) * step)
     return duration(whole).removesuffix(f" 00{_NBSP}s").removesuffix(f" 00{_NBSP}min")

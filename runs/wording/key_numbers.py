@@ -97,7 +97,7 @@ class Row:
 
 
 def rounded(value: float) -> float:
-    """To four figures, more than any measurement repeats to; below one to two."""
+    """Round to four figures, or two below one. No measurement repeats more exactly."""
     if abs(value) >= 1000 or abs(value) < 1:
         return float(f"{value:{'.4g' if abs(value) >= 1 else '.2g'}}")
     return round(value, 1 if abs(value) >= 100 else 2)

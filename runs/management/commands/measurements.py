@@ -41,7 +41,7 @@ class Command(BaseCommand):
         try:
             written = self._write_csv(rows) if options["csv"] else self._write_lines(rows)
             self.stdout.flush()
-        except BrokenPipeError:  # `| head` has enough: nothing is left to be written when Python ends
+        except BrokenPipeError:  # e.g. `| head` has closed the pipe: Python must not write to it at its end
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stdout.fileno())
             return
         if not written:
