@@ -15,6 +15,7 @@ from hosts.readable import readable
 from notifications import kinds, routing, sending
 from notifications.models import Cursor, Delivery, Notice
 from runs import jobs
+from runs.database import commits
 from runs.models import RunEvent
 
 log = logging.getLogger(__name__)
@@ -37,16 +38,23 @@ def tick() -> None:
        delivery per target, and the job that sends them;
     3. move the cursor, as far as all is taken up.
     """
+    last, newest, taken = _what_is_new()
+    for event in taken:
+        _take_up(event)
+    if len(taken) == PER_TICK:
+        newest = taken[-1].pk
+    if newest > last:
+        Cursor.objects.filter(name="outbox", last_event__lt=newest).update(last_event=newest)
+
+
+@commits.remembered
+def _what_is_new() -> tuple[int, int, list[RunEvent]]:
+    """The event up to which all are taken up, the newest, and those to take up now."""
     cursor, _ = Cursor.objects.get_or_create(name="outbox")
     newest = RunEvent.objects.order_by("-id").values_list("id", flat=True).first() or 0
     behind = RunEvent.objects.filter(id__gt=cursor.last_event - LOOK_BACK, id__lte=newest)
     to_tell = behind.exclude(tells="").filter(notice=None).only("run_id", "tells").order_by("id")
-    for event in (taken := list(to_tell[:PER_TICK])):
-        _take_up(event)
-    if len(taken) == PER_TICK:
-        newest = taken[-1].pk
-    if newest > cursor.last_event:
-        Cursor.objects.filter(name="outbox", last_event__lt=newest).update(last_event=newest)
+    return cursor.last_event, newest, list(to_tell[:PER_TICK])
 
 
 @transaction.atomic

@@ -13,6 +13,7 @@ from django.db.models.functions import Concat
 from hosts.models import HostMac
 from pxe import dnsmasq
 from pxe.dnsmasq import KnownMac
+from runs.database import commits
 
 
 class Lines(Aggregate):
@@ -41,6 +42,7 @@ def now() -> Allowed:
     return _made_of(_text())
 
 
+@commits.remembered
 def _text() -> str:
     each = Concat("mac", Value(" "), "host__boot_binary", output_field=TextField())
     text: str | None = HostMac.objects.filter(host__enabled=True).aggregate(all=Lines(each))["all"]

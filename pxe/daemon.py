@@ -6,6 +6,7 @@ They daemonise themselves, so that a worker that ends neither stops them nor lea
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import select
@@ -13,12 +14,16 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 START_TIMEOUT_S = 5.0
 END_WAIT_S = 0.5
+# A new process is read for so long, and all processes so often.
+SETTLES_S, ALL_READ_EVERY_S = 5.0, 10.0
 _COMMAND_LINE_BYTES = 4096
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -81,12 +86,40 @@ def which(program: str) -> str | None:
     return shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:{SBIN}")
 
 
+class Others:
+    """The processes that are not of one program. A server has a thousand of them, so they are not read every second:
+    only in the first seconds, since a process starts as a copy of another program, and all of them now and then."""
+
+    def __init__(self) -> None:
+        self._since: dict[int, float] = {}
+        self._all_read_at = -math.inf
+
+    def to_read(self, pids: list[int]) -> list[int]:
+        """The processes among `pids` that may be of the program, for all that is known."""
+        now = time.monotonic()
+        self._since = {pid: self._since.get(pid, now) for pid in pids}
+        if now - self._all_read_at >= ALL_READ_EVERY_S:
+            self._all_read_at = now
+            return pids
+        return [pid for pid in pids if now - self._since[pid] < SETTLES_S]
+
+    def remove(self, pid: int) -> None:
+        """This process is of the program."""
+        self._since.pop(pid, None)
+
+
+_others: defaultdict[str, Others] = defaultdict(Others)
+
+
 def running(program: str) -> Iterator[Process]:
     """Every process of this name. Those in containers on this machine are left out: they belong to another
-    installation."""
-    name = program.encode()
-    for pid in (int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
-        if name in _raw_command_line(pid) and _is(program, words := _command_line(pid)) and _is_in_our_namespace(pid):
+    installation. One that became this program long after its start is found within `ALL_READ_EVERY_S`."""
+    name, others = program.encode(), _others[program]
+    for pid in others.to_read([int(entry) for entry in os.listdir("/proc") if entry.isdigit()]):
+        if name not in _raw_command_line(pid) or not _is(program, words := _command_line(pid)):
+            continue
+        others.remove(pid)
+        if _is_in_our_namespace(pid):
             yield Process(pid, tuple(words))
 
 
@@ -140,8 +173,8 @@ def _command_line(pid: int) -> list[str]:
 
 
 def _raw_command_line(pid: int) -> bytes:
-    """The command line of a process; empty if it has ended or is a zombie. (This is read twice a second for every
-    process; pathlib takes twice as long.)"""
+    """The command line of a process; empty if it has ended or is a zombie. (This is read often; pathlib takes twice as
+    long.)"""
     try:
         descriptor = os.open(f"/proc/{pid}/cmdline", os.O_RDONLY)
     except OSError:

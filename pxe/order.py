@@ -1,8 +1,9 @@
 """The order file for dnsmasq's unit: whether to run, with which files, and since when.
 
 The worker renews it every few
-seconds. systemd starts the unit only if the file exists and vetting/keeper.py finds it current. It is not current
-without a worker, after a reboot, or after a change of vetting.yaml.
+seconds: while it stays the same it is not written to the disk, but its time is that of a file in the machine's memory.
+systemd starts the unit only if the file exists and vetting/keeper.py finds it current. It is not current without a
+worker, after a reboot, or after a change of vetting.yaml.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from pxe.paths import Paths
 from runs.bench.process import this_boot
-from runs.files import atomic
+from runs.files import atomic, volatile
 
 RENEW_AFTER_S = 5.0
 CURRENT_FOR_S = 60.0
@@ -27,8 +28,8 @@ _LOOK_EVERY_S = 0.05
 
 @dataclass(frozen=True)
 class Order:
-    """Hashes of vetting.yaml, dnsmasq.conf and dnsmasq.hosts. `at_s` counts from the machine's boot, so that setting
-    the clock has no effect; `boot` identifies that boot."""
+    """Hashes of vetting.yaml, dnsmasq.conf and dnsmasq.hosts. `at_s` is when it was renewed. It counts from the
+    machine's boot, so that setting the clock has no effect; `boot` identifies that boot."""
 
     configuration: str
     conf: str
@@ -41,25 +42,55 @@ class Order:
         age = _now_s() - self.at_s
         return age if self.boot == this_boot() and age >= 0 else math.inf
 
+    def holds_for(self, wanted: Order) -> bool:
+        """Whether it is of this boot and has the hashes of `wanted`."""
+        mine, theirs = (replace(one, boot="", at_s=0.0) for one in (self, wanted))
+        return mine == theirs and self.age_s() < math.inf
+
 
 def read(files: Paths) -> Order | None:
     try:
         order = Order(**atomic.read_json(files.order))
     except TypeError:
         return None
-    return order if isinstance(order.at_s, int | float) else None
+    if not isinstance(order.at_s, int | float):
+        return None
+    return replace(order, at_s=max(order.at_s, _renewed_s(files)))
 
 
 def renew(files: Paths, wanted: Order) -> None:
-    """Write the order if it changed or will soon be too old."""
+    """Write the order if it changed, or if it can't be shown in any other way that it still holds."""
     before = read(files)
-    same = before is not None and replace(before, boot="", at_s=0.0) == replace(wanted, boot="", at_s=0.0)
-    if before is None or not same or before.age_s() >= RENEW_AFTER_S:
-        atomic.write_json(files.order, asdict(replace(wanted, boot=this_boot(), at_s=_now_s())))
+    if before and before.holds_for(wanted) and (before.age_s() < RENEW_AFTER_S or _show_renewed(files)):
+        return
+    atomic.write_json(files.order, asdict(replace(wanted, boot=this_boot(), at_s=_now_s())))
+    _renewal(files).unlink(missing_ok=True)
 
 
 def withdraw(files: Paths) -> None:
     files.order.unlink(missing_ok=True)
+    _renewal(files).unlink(missing_ok=True)
+
+
+def _renewal(files: Paths) -> Path:
+    """The file whose time says when the order was renewed, counted from the machine's boot."""
+    return volatile.folder(files.pid_dir) / "order-renewed"
+
+
+def _renewed_s(files: Paths) -> float:
+    """When it was renewed last; 0 if it was not since it was written."""
+    try:
+        return _renewal(files).stat().st_mtime_ns / 1e9
+    except OSError:
+        return 0.0
+
+
+def _show_renewed(files: Paths) -> bool:
+    try:
+        volatile.set_time(_renewal(files), int(_now_s() * 1e9))
+    except OSError:
+        return False
+    return True
 
 
 def refusal(files: Paths, configuration: Path) -> str:

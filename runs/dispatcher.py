@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from runs import lifecycle, stage_rows
 from runs.bench import fitness
+from runs.database import commits
 from runs.machine import NotAllowed
 from runs.models import Lease, Run, StageRun
 from runs.stages import BY_NAME, STAGES
@@ -53,9 +54,14 @@ def tick(test_loopback: Callable[[], LoopbackResult] = not_tested) -> None:
     share_link(test_loopback)
 
 
+@commits.remembered
+def _somebody_waits() -> bool:
+    return Run.objects.waiting_for_a_slot().exists()
+
+
 def start_runs() -> None:
     """Fill the free slots."""
-    if (free := free_slots()) > 0:
+    if (free := free_slots()) > 0 and _somebody_waits():
         retries = Run.objects.waiting_to_retry().filter(last_seen__gt=timezone.now() - AGENT_GONE_AFTER)
         for waiting in (retries, Run.objects.next_in_line()):
             if not all(start(run) for run in waiting.light()[: free + LOOK_AHEAD]):
@@ -65,12 +71,18 @@ def start_runs() -> None:
 def share_link(test_loopback: Callable[[], LoopbackResult] = not_tested) -> None:
     """Give this site's link to the run that has waited longest. `test_loopback` measures the bench; it takes a second,
     and is called only where a stage is about to start."""
-    names = [stage.name for stage in STAGES if stage.shares_link or stage.borrows_link]
-    at_the_link = {BY_NAME[name] for name in _running(names).values_list("name", flat=True)}
+    at_the_link = [BY_NAME[name] for name in _at_the_link()]
     if any(stage.shares_link for stage in at_the_link):
         give_the_link(test_loopback)
     elif at_the_link:
         lend_the_link()
+
+
+@commits.remembered
+def _at_the_link() -> frozenset[str]:
+    """The stages at our site that measure with the link or may borrow it."""
+    names = [stage.name for stage in STAGES if stage.shares_link or stage.borrows_link]
+    return frozenset(_running(names).values_list("name", flat=True))
 
 
 def start(run: Run) -> bool:
@@ -100,7 +112,12 @@ def taking_turns() -> Iterator[None]:
 
 
 def free_slots() -> int:
-    return settings.VETTING.dispatcher.max_concurrent - Run.objects.in_a_slot().count()
+    return settings.VETTING.dispatcher.max_concurrent - _taken_slots()
+
+
+@commits.remembered
+def _taken_slots() -> int:
+    return Run.objects.in_a_slot().count()
 
 
 def give_the_link(test_loopback: Callable[[], LoopbackResult] = not_tested) -> None:

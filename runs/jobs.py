@@ -36,7 +36,7 @@ from hosts.readable import readable
 from runs.bench import problems as bench
 from runs.bench import process
 from runs.bench.problems import Problem
-from runs.database import clock
+from runs.database import clock, commits
 from runs.models import Actor, Job, Run, RunEvent
 
 log = logging.getLogger("vetting.jobs")
@@ -47,7 +47,7 @@ SOURCE = "jobs"
 # A job that was handed out and has not begun after this time never will: the queue was lost with its processes.
 _NOT_BEGUN_S = 60.0
 _BEGINS_S = 5.0
-# django-q2 ends a process 3 s after its time; its guard looks every half second.
+# django-q2 ends a process 3 s after its time; its guard looks every second.
 _GRACE_S = 15.0
 _NAMED = 5
 # How soon a statement is sent again that the database has refused.
@@ -91,12 +91,19 @@ def ask(kind: Kind, *args: int | list[int], run_id: int | None = None) -> None:
 
 def tick() -> None:
     """Note the tries whose process ended, hand out what is due while processes are free, report what was put aside."""
-    now = clock.read()
-    for job in Job.objects.exclude(handed_at=None):
-        _look_after(job, now)
-    for job in _next_in_line(now):
-        _hand_out(job)
+    if _is_any_under_way():
+        now = clock.read()
+        for job in Job.objects.exclude(handed_at=None):
+            _look_after(job, now)
+        for job in _next_in_line(now):
+            _hand_out(job)
     bench.report(SOURCE, problems())
+
+
+@commits.remembered
+def _is_any_under_way() -> bool:
+    """Whether a job waits or is in hand."""
+    return Job.objects.exclude(due_at=None, handed_at=None).exists()
 
 
 def work(job_id: int, number: int) -> str:
@@ -149,6 +156,7 @@ def _done(job: Job, *, is_over: bool) -> None:
         _in_hand(job).update(handed_at=None, started_at=None, due_at=clock.read(), tries=0, problem="")
 
 
+@commits.remembered
 def problems() -> list[Problem]:
     """The jobs that were put aside, for the pages and /healthz."""
     waiting = Job.objects.filter(due_at=None, handed_at=None)
@@ -231,6 +239,8 @@ def _write_event(job: Job, run: Run, tries: int, why: str) -> None:
 
 def nobody_begins() -> bool:
     """Whether a job was handed out and no process has begun it for seconds, though one must be free."""
+    if not _is_any_under_way():
+        return False
     late = clock.read() - timedelta(seconds=_BEGINS_S)
     return Job.objects.filter(handed_at__lt=late, started_at=None).exists()
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
-from django.db.models import Exists, Max, Min
+from django.db.models import Exists, Max, Min, Q
 from django.utils import timezone
 
 from hosts.models import Host
@@ -47,6 +47,10 @@ class RunQuerySet(models.QuerySet["Run"]):
 
     def in_a_slot(self) -> RunQuerySet:
         return self.filter(state__in=OCCUPIES_SLOT)
+
+    def waiting_for_a_slot(self) -> RunQuerySet:
+        """Queued runs, those of disabled hosts too, and retries."""
+        return self.filter(Q(state=State.QUEUED) | (Q(state=State.FAILED_HOLDING) & ~Q(retry_stage="")))
 
     def next_in_line(self) -> RunQuerySet:
         """Queued runs, first come first served."""

@@ -24,6 +24,7 @@ from django.utils import timezone
 
 from hosts import previews
 from runs import jobs
+from runs.database import commits
 from runs.machine import HELD, LIVE
 from runs.measurements import reading, removing, rollup
 from runs.models import Artifact, Job, Lease, Run
@@ -58,13 +59,17 @@ def tick() -> None:
     """
     now = timezone.now()
     every = timedelta(minutes=settings.VETTING.janitor.interval_minutes)
-    lease, _ = Lease.objects.get_or_create(name=Lease.SWEEP)
-    last = lease.ticked_at
+    last = _last_asked_at()
     if last is not None and timedelta() <= now - last < every:  # else it is due, or the clock was set back
         return
     with transaction.atomic():
         if Lease.objects.filter(name=Lease.SWEEP, ticked_at=last).update(ticked_at=now):
             jobs.ask(SWEEP)
+
+
+@commits.remembered
+def _last_asked_at() -> datetime | None:
+    return Lease.objects.get_or_create(name=Lease.SWEEP)[0].ticked_at
 
 
 def sweep_a_while() -> str:

@@ -11,6 +11,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from runs import jobs
+from runs.database import commits
 from runs.measurements import rollup
 from runs.models import Lease, MeasurementBatch
 
@@ -31,7 +32,7 @@ def tick() -> None:
     """Ask for the job if batches came since the last one. Two workers at once ask for one. Nothing is written while
     nothing is measured."""
     now = timezone.now()
-    lease, _ = Lease.objects.get_or_create(name=Lease.ROLL_UP)
+    lease = _lease()
     last = lease.ticked_at
     if last is not None and timedelta() <= now - last < EVERY:  # else it is due, or the clock was set back
         return
@@ -40,6 +41,11 @@ def tick() -> None:
     with transaction.atomic():
         if Lease.objects.filter(name=Lease.ROLL_UP, ticked_at=last).update(ticked_at=now):
             jobs.ask(ROLL_UP)
+
+
+@commits.remembered
+def _lease() -> Lease:
+    return Lease.objects.get_or_create(name=Lease.ROLL_UP)[0]
 
 
 def roll_up_a_while() -> str:
@@ -77,5 +83,6 @@ def _roll_up(run_id: int, until: float) -> bool:
     return False
 
 
+@commits.remembered
 def _newest() -> int:
     return MeasurementBatch.objects.aggregate(newest=Max("id"))["newest"] or 0

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from runs import intake, ladder, transition
 from runs.bench import fitness, last_seen
+from runs.database import commits
 from runs.database.moments import Later
 from runs.machine import AGENT_SILENT, STAGE_STATES, Event, NotAllowed, State
 from runs.models import Actor, Lease, Run, StageRun, WebOutage
@@ -32,6 +33,8 @@ def tick() -> None:
     """One round over the runs whose time may be over. The database chooses them: the number of queries does not grow
     with the number of runs that wait."""
     look_at_web()
+    if not _somebody_is_waited_for():
+        return
     now = timezone.now()
     for run in waiting_long(now):
         if run.state in AGENT_SILENT:
@@ -40,6 +43,11 @@ def tick() -> None:
             _held(run, now)
         else:
             _testing(run, now)
+
+
+@commits.remembered
+def _somebody_is_waited_for() -> bool:
+    return Run.objects.live_or_held().exists()
 
 
 def waiting_long(now: datetime) -> RunQuerySet:
@@ -184,15 +192,19 @@ def look_at_web() -> None:
     """Ask our site's web process whether it answers, every few seconds. A gap since its last answer is an outage, also
     if this worker was not running to ask."""
     site = settings.VETTING.web.address
-    lease, _ = Lease.objects.get_or_create(name=Lease.web_of(site))
-    now, seen = timezone.now(), _web_seen(lease)
-    if seen is not None and timedelta() <= now - seen < LOOK_EVERY:  # otherwise the clock was set back
+    now = timezone.now()
+    if _is_recent(last_seen.read(Lease.web_of(site)), now):
         return
-    if not web_answers():
+    lease, _ = Lease.objects.get_or_create(name=Lease.web_of(site))
+    if _is_recent(seen := _web_seen(lease), now) or not web_answers():
         return
     is_calm = seen is not None and timedelta() <= now - seen <= OUTAGE_AFTER
-    if not (is_calm and last_seen.note(lease.name, now) and not Run.objects.live_or_held().exists()):
+    if not (is_calm and last_seen.note(lease.name, now) and not _somebody_is_waited_for()):
         _write_answer(lease, seen, now)
+
+
+def _is_recent(seen: datetime | None, now: datetime) -> bool:
+    return seen is not None and timedelta() <= now - seen < LOOK_EVERY  # otherwise the clock was set back
 
 
 def _write_answer(lease: Lease, seen: datetime | None, now: datetime) -> None:

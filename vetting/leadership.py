@@ -23,7 +23,7 @@ from django.utils import timezone
 from runs.bench import last_seen, process
 from runs.bench import problems as bench
 from runs.bench.problems import Problem
-from runs.database import clock
+from runs.database import clock, commits
 from runs.models import Lease
 from runs.wording import remedies
 
@@ -96,7 +96,7 @@ def renew(me: str) -> tuple[bool, bool]:
 
 def _show(me: str) -> tuple[bool, bool]:
     """The same without a write to the disk, unless it can't be shown in any other way."""
-    held, now = set(_held(me).values_list("name", flat=True)), timezone.now()
+    held, now = _names_held(me), timezone.now()
     for name in held:
         if not last_seen.note(name, now):
             Lease.objects.filter(name=name, holder=me).update(ticked_at=now)
@@ -106,6 +106,11 @@ def _show(me: str) -> tuple[bool, bool]:
 def _held(me: str) -> QuerySet[Lease]:
     """What `me` has taken and not handed over: a commit may have happened though its answer was lost."""
     return Lease.objects.filter(holder=me).exclude(until=None)
+
+
+@commits.remembered
+def _names_held(me: str) -> frozenset[str]:
+    return frozenset(_held(me).values_list("name", flat=True))
 
 
 def free_round(me: str) -> None:

@@ -171,6 +171,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 Q_CLUSTER: dict[str, Any] = {
     "name": "vetting",
     "orm": "default",
+    "broker_class": "vetting.taskqueue.Queue",
     # One is left for the round, one may be busy with a report or the janitor's sweep, two wait for BMCs and for where
     # messages go (runs/jobs.py).
     "workers": 4,
@@ -179,6 +180,8 @@ Q_CLUSTER: dict[str, Any] = {
     "max_attempts": 1,
     "ack_failures": True,
     "poll": 0.2,
+    # How often it is looked whether a process has ended, in seconds.
+    "guard_cycle": 1.0,
     "bulk": 1,
     "queue_limit": 8,
     "catch_up": False,

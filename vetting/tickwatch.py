@@ -23,6 +23,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections
 
 from runs.bench import problems as bench
 from runs.bench.problems import Problem
+from runs.database import commits
 from runs.database import limits as dblimits
 from runs.models import Lease
 from runs.wording import remedies
@@ -145,6 +146,7 @@ def forgive(name: str) -> None:
     log.warning("tick %s ends in time again", name)
 
 
+@commits.remembered
 def known() -> dict[str, Any]:
     """The paused ticks of this machine."""
     lease = Lease.objects.filter(name=Lease.round_of(settings.MACHINE))

@@ -18,8 +18,9 @@ from hosts.wakemethods import WakeMethod
 from pxe.wake.drivers import DRIVERS
 from pxe.wake.shape import WakeProblem, options_of
 from runs import jobs, lifecycle
+from runs.database import commits
 from runs.machine import State
-from runs.models import Actor, LadderRung, Rung, WakeRequest
+from runs.models import Actor, LadderRung, Run, Rung, WakeRequest
 from runs.querysets import DOCUMENTS
 
 # A host that was on when it was woken, as one that still powers off after a cancelled run, needs one more later.
@@ -31,11 +32,18 @@ SEND = jobs.Kind("pxe.wake.send", "waking the host", limit_s=85)
 
 def tick() -> None:
     """Send what is due for every run that still waits for its machine."""
+    if not _somebody_is_to_be_woken():
+        return
     for request in due(timezone.now()):
         if _method(request.run.host).slow:
             _ask(request)
         elif _claim(request):
             send(request.pk)
+
+
+@commits.remembered
+def _somebody_is_to_be_woken() -> bool:
+    return Run.objects.filter(state=State.WAITING_WOL).exists()
 
 
 def wake(host: Host) -> str:

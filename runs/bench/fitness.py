@@ -7,6 +7,7 @@ about now takes a sample of its own: a worker that is short of CPU takes few.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -175,9 +176,11 @@ def _shortage_now(most: Limits) -> Shortage | None:
 
 def _keep(sample: Sample) -> list[Sample]:
     """Keep this sample and those of the window before it; return them."""
+    global _known
     samples = [one for one in _kept() if sample.at - _KEPT_S < one.at < sample.at]
     window = _window([*samples, sample])
-    atomic.write_json(_path(), {"samples": [benchload.as_json(one) for one in window]})
+    atomic.write(_path(), json.dumps({"samples": [benchload.as_json(one) for one in window]}).encode())
+    _known = _version(), window
     return window
 
 
@@ -188,7 +191,26 @@ def _window(samples: list[Sample]) -> list[Sample]:
     return inside if len(inside) > 1 else samples[-2:]
 
 
+# The samples in the file, by the version of the file in which they were read or written.
+_known: tuple[tuple[int, ...], list[Sample]] = (), []
+
+
 def _kept() -> list[Sample]:
+    global _known
+    if not (version := _version()) or version != _known[0]:
+        _known = version, _read()
+    return _known[1]
+
+
+def _version() -> tuple[int, ...]:
+    try:
+        facts = _path().stat()
+    except OSError:
+        return ()
+    return facts.st_ino, facts.st_mtime_ns, facts.st_size
+
+
+def _read() -> list[Sample]:
     found: Any = atomic.read_json(_path()).get("samples")
     samples = [benchload.from_json(one) for one in found] if isinstance(found, list) else []
     return [one for one in samples if one is not None]

@@ -8,7 +8,6 @@ the disk. After a restart of the machine the rows of `Lease` have the times of t
 from __future__ import annotations
 
 import logging
-import os
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,9 +25,8 @@ def note(lease: str, at: datetime) -> bool:
     """Note that the holder of this lease was seen. False if the lease's row must be written instead."""
     if connection.vendor != "sqlite":
         return False
-    ns = int(at.timestamp() * 1e9)
     try:
-        os.utime(_made(_path(lease)), ns=(ns, ns))
+        volatile.set_time(_path(lease), int(at.timestamp() * 1e9))
     except OSError as error:
         log.error("the database is written instead of %s: %s", _path(lease), error)
         with suppress(OSError):
@@ -49,11 +47,3 @@ def read(lease: str) -> datetime | None:
 
 def _path(lease: str) -> Path:
     return volatile.folder(settings.PID_DIR) / f"seen-{quote(lease, safe='')}"
-
-
-def _made(path: Path) -> Path:
-    if not path.exists():
-        path.touch(mode=0o640)
-        if os.geteuid() == 0:  # all processes of our user must be able to set its time
-            os.chown(path, path.parent.stat().st_uid, -1)
-    return path

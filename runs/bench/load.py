@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -232,7 +232,7 @@ def _text(path: Path) -> str:
 
 
 def as_json(sample: Sample) -> dict[str, Any]:
-    return asdict(sample)
+    return vars(sample)
 
 
 def from_json(data: Any) -> Sample | None:

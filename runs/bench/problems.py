@@ -31,8 +31,11 @@ class Problem:
 
 def report(source: str, problems: list[Problem]) -> bool:
     """Record what `source` found wrong. True if it changed."""
+    known, found = atomic.read_json(_path()), [asdict(problem) for problem in problems]
+    if known.get(source) == found:
+        return False
     _path().parent.mkdir(parents=True, exist_ok=True)
-    return atomic.write_json(_path(), atomic.read_json(_path()) | {source: [asdict(problem) for problem in problems]})
+    return atomic.write_json(_path(), known | {source: found})
 
 
 def problems(source: str = "") -> list[Problem]:

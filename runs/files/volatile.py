@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from functools import cache
 from pathlib import Path
 
 SHARED = Path("/dev/shm")  # a tmpfs on every Linux
 
 
+@cache
 def path(pid_dir: Path) -> Path:
     """The path of this installation's folder, whether it exists or not."""
     return SHARED / f"vetting-{hashlib.sha256(os.fsencode(pid_dir.resolve())).hexdigest()[:16]}"
@@ -30,6 +32,15 @@ def folder(pid_dir: Path) -> Path:
     except OSError:
         return pid_dir
     return place if stat.S_ISDIR(facts.st_mode) and facts.st_uid in (owner, os.geteuid()) else pid_dir
+
+
+def set_time(file: Path, ns: int) -> None:
+    """Give the file this time; it is made if needed. Raises OSError."""
+    if not file.exists():
+        file.touch(mode=0o640)
+        if os.geteuid() == 0:  # all processes of our user must be able to set its time
+            os.chown(file, file.parent.stat().st_uid, -1)
+    os.utime(file, ns=(ns, ns))
 
 
 def _made(place: Path, owner: int) -> os.stat_result:

@@ -12,6 +12,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from runs import jobs, reporting
+from runs.database import commits
 from runs.files import atomic, storage
 from runs.models import Artifact, Job, Run
 from runs.reports.document import document
@@ -25,10 +26,15 @@ ASKED_PER_TICK = 20
 
 def tick() -> None:
     """Ask for the reports that are due and have no job (waiting, running or put aside)."""
-    has_job = Job.objects.filter(call=reporting.WRITE.call, run=OuterRef("pk"))
-    due = Run.objects.filter(~Exists(has_job), report_due=True).order_by("id").values_list("pk", flat=True)
-    for run_id in due[:ASKED_PER_TICK]:
+    for run_id in _due():
         jobs.ask(reporting.WRITE, run_id, run_id=run_id)
+
+
+@commits.remembered
+def _due() -> list[int]:
+    has_job = Job.objects.filter(call=reporting.WRITE.call, run=OuterRef("pk"))
+    due = Run.objects.filter(~Exists(has_job), report_due=True).order_by("id")
+    return list(due.values_list("pk", flat=True)[:ASKED_PER_TICK])
 
 
 def write_due(run_id: int) -> None:

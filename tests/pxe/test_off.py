@@ -60,6 +60,7 @@ def age(files: Paths, **changes: Any) -> None:
     """Change what the order says, as time or a boot would."""
     given = order.read(files)
     assert given is not None
+    order.withdraw(files)
     order.atomic.write_json(files.order, {**given.__dict__, **changes})
 
 

@@ -19,7 +19,7 @@ from django.db import DatabaseError, close_old_connections
 import pxe.iperf
 import pxe.paths
 import pxe.supervisor
-from runs.bench import service_state
+from runs.bench import last_seen, service_state
 from runs.database import limits as dblimits
 from vetting import leadership, processes, rounds
 
@@ -86,7 +86,7 @@ class Command(BaseCommand):
             if cluster.poll() is not None:
                 log.warning("the worker cluster ended (status %s): starting it again", cluster.returncode)
                 break
-            if (now := _last_round()) == UNKNOWN or now != last:
+            if (now := _last_round(last)) == UNKNOWN or now != last:
                 last, changed_at, is_asked = now, time.monotonic(), False
             limit_s = STARTS_WITHIN_S * times if last == before else service_state.SILENT_AFTER_S
             if time.monotonic() - changed_at > limit_s:
@@ -131,7 +131,11 @@ def _prepared() -> bool:
     return True
 
 
-def _last_round() -> datetime | str | None:
+def _last_round(before: datetime | str | None = None) -> datetime | str | None:
+    """When the last round was done. The database is asked only if none is known since `before`."""
+    seen = last_seen.read(leadership.local())
+    if seen is not None and seen != before:
+        return seen
     close_old_connections()
     try:
         return service_state.last_round(leadership.local())
