@@ -180,7 +180,7 @@ def test_only_transition_writes_the_state_of_a_run() -> None:
     ("name", "who"),
     [
         ("django_eventstream", {"runs/live/stream.py", "runs/live/serving.py", "vetting/settings.py"}),
-        ("django_q", {"runs/jobs.py", "vetting/rounds.py", "vetting/processes.py"}),
+        ("django_q", {"runs/jobs.py", "vetting/rounds.py", "vetting/taskqueue.py"}),
     ],
 )
 def test_a_package_that_may_have_to_go_is_known_in_few_places(name: str, who: set[str]) -> None:

@@ -32,7 +32,7 @@ class Whole:
     def restore(self) -> None:
         connection.ensure_connection()
         self.rows.backup(connection.connection)
-        connection.close()  # to it nothing was committed, so it would remember what it has read (runs/database/commits.py)
+        connection.close()  # it saw no commit, so what it has read is still remembered (runs/database/commits.py)
         shutil.rmtree(volatile.path(settings.PID_DIR), ignore_errors=True)
 
 
