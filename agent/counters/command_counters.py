@@ -22,6 +22,7 @@ ALL_DRIVES_S = 120.0
 # A drive that hangs is not asked again for this long: each try costs SMART_TIMEOUT_S.
 HUNG_RETRY_S = 900.0
 _HUNG: dict[smartctl.Device, float] = {}
+UNANSWERED = "drive.unanswered"
 _ANY = smartctl.Device("")
 _READING = re.compile(r"(?P<value>-?\d{1,9}(?:\.\d{1,9})?)\s*(?P<unit>degrees C|RPM|Watts)", re.IGNORECASE)
 _MEASURES = {"degrees c": ("temp", "C"), "rpm": ("fan", "rpm"), "watts": ("power", "W")}
@@ -29,7 +30,7 @@ _MEASURES = {"degrees c": ("temp", "C"), "rpm": ("fan", "rpm"), "watts": ("power
 
 def drives(names: Names) -> Counts:
     """The counters of every drive except USB drives, including those behind RAID volumes. A drive that does not answer
-    has no counters."""
+    has only the one that says so."""
     blocks = (disks.identify(names.root / "sys/block" / name) for name in disks.names(names.root))
     fixed = [one.name for one in blocks if one.bus != "usb"]
     volumes = tuple(name for name in fixed if raid.is_volume(name, names.root))
@@ -42,7 +43,8 @@ def drives(names: Names) -> Counts:
         texts = list(pool.map(lambda device: _answer(device, until), asked))
     counts: Counts = {}
     for (device, component), text in zip(asked.items(), texts, strict=True):
-        for key, value in of_drive(text, component, device).items():
+        found = of_drive(text, component, device) | {(UNANSWERED, "disk", component): int(not _is_answer(text))}
+        for key, value in found.items():
             # The two halves of a drive with two actuators have one serial number.
             counts[key] = max(value, counts.get(key, 0))
     return counts
@@ -67,6 +69,15 @@ def _answer(device: smartctl.Device, until: float) -> str:
     if done.timed_out:
         _HUNG[device] = time.monotonic() + HUNG_RETRY_S
     return done.stdout if done.ended else ""
+
+
+def _is_answer(text: str) -> bool:
+    """Whether smartctl has reached the drive. A kind of drive that smartctl does not know, such as a virtual disk, has
+    nothing to answer, and no counters."""
+    try:
+        return not smartctl.parse(text).exit_status & smartctl.OPEN_FAILED
+    except ParseError:
+        return False
 
 
 def of_drive(text: str, component: str, device: smartctl.Device = _ANY) -> Counts:

@@ -15,13 +15,15 @@ class CounterGroup:
     """Error counters that are judged together, as the check `counters.NAME`.
 
     `counters` are the beginnings of the counters' names, `codes` the beginnings of the finding codes that fail the
-    check. `absent` is the reason when the host has no such counter. `topic` is the word for `not_expected`."""
+    check. `absent` is the reason when the host has no such counter. `topic` is the word for `not_expected`. `silent` is
+    the counter that is above 0 for a part that gave no answer, from the first reading on."""
 
     name: str
     topic: str
     counters: tuple[str, ...]
     codes: tuple[str, ...]
     absent: str
+    silent: str = ""
 
 
 GROUPS: tuple[CounterGroup, ...] = (
@@ -29,7 +31,9 @@ GROUPS: tuple[CounterGroup, ...] = (
     CounterGroup("pcie", "aer", ("aer.",), ("pcie.",), "no PCIe device reports errors here (AER)"),
     # AMD's CPUs do not count throttling. Their temperatures are judged all the same.
     CounterGroup("thermal", "throttling", ("throttle",), ("thermal.",), "the CPU counts no throttling here"),
-    CounterGroup("disks", "smart", ("smart.",), ("smart.", "disk."), "no disk here counts its errors"),
+    CounterGroup(
+        "disks", "smart", ("smart.",), ("smart.", "disk."), "no disk here counts its errors", silent="drive.unanswered"
+    ),
     CounterGroup("nics", "network", ("nic.",), ("nic.",), "no network port here counts its errors"),
     CounterGroup("gpus", "gpu", ("gpu.",), ("gpu.",), "no GPU here counts its errors"),
     CounterGroup("bmc", "bmc", ("bmc.",), ("bmc.", "psu.", "fan."), "no BMC here tells of events"),
@@ -53,6 +57,9 @@ def _of_group(group: CounterGroup, found: list[wire.Finding], book: CounterBook)
     bad = [one for one in found if one.code.startswith(group.codes) and one.severity is wire.Severity.CRITICAL]
     if bad:
         return wire.Check(name, wire.Outcome.FAILED, bad[0].message, bad[0].component, group.topic)
+    if silent := sorted(book.parts_with(group.silent)):
+        why = f"did not answer: {', '.join(silent)}"
+        return wire.Check(name, wire.Outcome.NOT_TESTED, why, topic=group.topic)
     if lost := sorted(counter for counter in book.lost if counter.startswith(group.counters)):
         why = f"could not be read again after the stage: {', '.join(lost)}"
         return wire.Check(name, wire.Outcome.NOT_TESTED, why, topic=group.topic)

@@ -42,7 +42,7 @@ def states(smart: Smart) -> dict[str, int]:
 def of_the_link(smart: Smart) -> dict[str, int]:
     """Counts of power losses and of errors on a SAS link. A sound drive has some of its past, so only new ones count: a
     drive lost power while the host did not, maybe behind a controller that hides it."""
-    told = {"smart.power_cycles": smart.power_cycles, "smart.sas_link": smart.sas_link_errors}
+    told = {"drive.power_cycles": smart.power_cycles, "drive.sas_link": smart.sas_link_errors}
     return {name: count for name, count in told.items() if count is not None}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agent.contract import wire
-from agent.counters import command_counters, counting, sources, sysfs_counters
+from agent.counters import command_counters, counter_checks, counting, sources, sysfs_counters
 from agent.counters.component_names import Names
 from agent.counters.counting import CounterBook, Counts
 from tests.agent.hardware import Hardware, book_of, put
@@ -404,6 +404,14 @@ def test_a_drive_that_lost_power_or_bits_while_the_host_ran_is_a_warning(
     found = counting.judged(book.close_stage(), {}, 60)
     expected = [(code, wire.Severity.WARNING, "S1")] if code else []
     assert [(one.code, one.severity, one.component) for one in found] == expected
+
+
+def test_a_drive_that_counts_nothing_but_its_power_cycles_passes_no_check(tmp_path: Path) -> None:
+    text = '{"smartctl": {"exit_status": 4}, "device": {"protocol": "SCSI"}, "power_cycle_count": 7}'
+    book = CounterBook((lambda: command_counters.of_drive(text, "S1"),), tmp_path / "c.json")
+    book.open_stage()
+    (check,) = (one for one in counter_checks.made([], book, True, ()) if one.name == "counters.disks")
+    assert (check.outcome, check.reason) == (wire.Outcome.NOT_TESTED, "no disk here counts its errors")
 
 
 def test_a_drive_with_ata_security_is_watched_for_its_lock() -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from agent.contract import wire
-from agent.counters import command_counters
+from agent.counters import command_counters, counter_checks, counting
 from agent.counters.component_names import Names
+from agent.counters.counting import CounterBook
 from agent.exercises import awaited_self_tests, drive_self_tests, drives
 from agent.exercises.drive_self_tests import Drive
 from agent.probes import bays, turns
@@ -20,6 +21,8 @@ from agent.reports.progress import ProgressBoard
 from agent.stage_functions import STAGES
 from tests.agent_stages.contexts import context
 from tests.agent_stages.raid_hosts import Host, a_host, dying, one_hangs, sas, smart_array, two_smart_arrays
+
+NOT_TESTED = wire.Outcome.NOT_TESTED
 
 
 @pytest.fixture
@@ -36,10 +39,11 @@ def names(host: Host, monkeypatch: pytest.MonkeyPatch) -> Names:
 
 
 def counted(names: Names) -> set[str]:
+    """The drives whose counts were read."""
     for name in names.inventory.disks if names.inventory else []:
         block = names.root / "sys/block" / name.name
         (block / "size").write_text("2048\n")
-    return {component for _, _, component in command_counters.drives(names)}
+    return {part for name, _, part in command_counters.drives(names) if name != command_counters.UNANSWERED}
 
 
 def test_counters_are_read_of_the_same_drives_as_the_stage_judges(host: Host, names: Names) -> None:
@@ -60,6 +64,23 @@ def test_places_are_looked_for_once_and_not_around_every_stage(host: Host, names
     (host.home / "asked").write_text("")
     assert counted(names) == first == {"A0", "A2", "B0"}
     assert len(host.asked()) == 3
+
+
+def test_a_drive_that_never_answered_is_named_with_the_counters(host: Host, names: Names, tmp_path: Path) -> None:
+    """It gave its identity when the controller was asked, and nothing since."""
+    smart_array(host, 0, "sda", "A0", "A1")
+    counted(names)
+    host.hangs("cciss,1 /dev/sda")
+    book = CounterBook((lambda: command_counters.drives(names),), tmp_path / "counters.json")
+    book.open_stage()
+    assert counting.judged(book.close_stage(), {}, 60) == []
+    made = {check.name: check for check in counter_checks.made([], book, True, ())}
+    assert (made["counters.disks"].outcome, made["counters.disks"].reason) == (NOT_TESTED, "did not answer: A1")
+    (host.home / "cciss,1/dev/sda/hangs").unlink()
+    command_counters._HUNG.clear()
+    book.close_stage()
+    made = {check.name: check for check in counter_checks.made([], book, True, ())}
+    assert made["counters.disks"].outcome is wire.Outcome.PASSED
 
 
 def test_numbers_that_move_up_give_no_drive_the_counts_of_another(host: Host, names: Names) -> None:
