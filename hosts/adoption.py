@@ -11,7 +11,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from agent.contract.placeholders import is_no_name, is_placeholder
-from hosts import exchanged, expectations, specpaths, versions
+from hosts import exchanged, expectations, spare_ports, specpaths, versions
 from hosts.fields import normalise_mac
 from hosts.parts import LISTS
 
@@ -94,6 +94,8 @@ def adopt(expected: Spec | None, path: str, actual: Any, inventory: Inventory) -
         _put_back(spec, round_)
     elif way and way[0][0] == "firmware" and key:
         versions.adopt(spec, leaf, key, str(actual or ""), inventory)
+    elif way and way[0][0] == "nics" and (leaf == "spare" or (leaf == "speed_mbit" and not actual)):
+        spare_ports.adopt_link(_find(spec, way), _find(found, way))
     elif key:
         _adopt_part(_find(spec, way), leaf, _card_at(key, inventory) or key, _find(found, way))
     else:
@@ -242,8 +244,10 @@ def _disk(disk: Inventory) -> Spec:
 
 def _nic(nic: Inventory) -> Spec:
     """Includes the speed only if the port has a link and is a card of the machine. A BMC's network port on USB leads to
-    no switch and is not tested."""
+    no switch and is not tested. A port without a link is spare."""
     spec = _kept(nic, "mac", "speed_mbit") if nic.get("link") and nic.get("pci") else _kept(nic, "mac")
+    if not nic.get("link"):
+        spec["spare"] = True
     try:
         return {**spec, "mac": normalise_mac(spec.get("mac", ""))}
     except ValidationError:

@@ -166,6 +166,14 @@ class Nic(Part):
     speed_mbit: Count | None = None
     # The switch, or the switch and its port, as LLDP names them: "sw1 Gi1/0/3".
     neighbour: Text | None = None
+    # Without a cable on purpose. False is the same as nothing.
+    spare: Annotated[StrictBool, AfterValidator(lambda spare: spare or None)] | None = None
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Nic:
+        if self.spare and (self.speed_mbit or self.neighbour):
+            raise ValueError("a spare port has no speed_mbit and no neighbour: leave out these, or spare")
+        return self
 
 
 class Gpu(Part):

@@ -48,8 +48,14 @@ KEYS: Sequence[Key] = (
     Key(
         "nics[].speed_mbit",
         _NUMBER,
-        "Mbit/s of its link; slower or no link is critical. A port without it that had no link from the beginning is "
-        "not tested",
+        "Mbit/s of its link; slower or no link is critical. A port with neither speed nor spare that had no link from "
+        "the beginning is not tested",
+    ),
+    Key(
+        "nics[].spare",
+        "true or false",
+        "true: a port without a cable. It must be there; its link is not required and not tested. Adopting marks the "
+        "ports that had no link in that run",
     ),
     Key("nics[].neighbour", _TEXT, "switch, or switch and port, that it must be connected to, as LLDP names them"),
     Key(

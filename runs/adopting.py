@@ -8,13 +8,15 @@ from typing import Any
 from django.utils import timezone
 
 from agent.contract import codec, wire
-from hosts import adoption, expectations
+from hosts import adoption, expectations, spare_ports
 from hosts.models import Host
 from runs.judging import specdiff
 from runs.machine import HELD, LIVE, State
 from runs.models import Actor, Run, SpecDiff, StageRun
 from runs.querysets import STAGE_DOCUMENTS
 from runs.transition import Refused, locked, write_event
+
+_EVERYTHING = "everything that was found"
 
 
 def shown(run: Run) -> list[SpecDiff]:
@@ -59,7 +61,13 @@ def preview(run: Run, path: str = "") -> list[str]:
     return list(difflib.unified_diff(old, new, lineterm="", n=2))[2:]
 
 
-def adopt(run: Run, path: str = "", who: str = "") -> None:
+def made_spare(run: Run, path: str = "") -> list[str]:
+    """The ports that adopting would mark as spare in the host's spec, one sentence each with the reason."""
+    before = run.host.expected
+    return spare_ports.in_words(spare_ports.marked(before, _changed(run, before, path)), run.inventory or {}, run.pk)
+
+
+def adopt(run: Run, path: str = "", who: str = "") -> list[str]:
     """Adopt the difference at `path`. Without a path, adopt every open difference, or the whole inventory for a host
     without a spec. One transaction.
 
@@ -68,18 +76,22 @@ def adopt(run: Run, path: str = "", who: str = "") -> None:
     3. Never give permission to write. A disk that leaves the spec loses its permission. Which disks this run may write
        was frozen when it was queued and does not change.
 
+    Returns a sentence for each port that is spare from now on, since it had no link.
     Raises Refused if the run has no inventory, has no difference at `path`, or has nothing open.
     """
     with locked(run.pk) as run:
         host = Host.objects.get(pk=run.host_id)
-        host.expected = _changed(run, host.expected, path)
+        before, host.expected = host.expected, _changed(run, host.expected, path)
         host.save(update_fields=["expected", "updated_at"])
         host.withdraw_permissions()
         if run.state in LIVE | HELD:
             run.expected = _changed(run, run.expected, path)
             run.save(update_fields=["expected"])
         _differences(run, path).update(adopted_at=timezone.now())
-        write_event(run, "adopted", actor=Actor.OPERATOR, who=who, text=path or "everything that was found")
+        macs = spare_ports.marked(before, host.expected)
+        told = f"{_EVERYTHING}; spare, without a link: {', '.join(macs)}" if macs else _EVERYTHING
+        write_event(run, "adopted", actor=Actor.OPERATOR, who=who, text=path or told)
+        return spare_ports.in_words(macs, run.inventory or {}, run.pk)
 
 
 def _is_comparison(stage: StageRun) -> bool:

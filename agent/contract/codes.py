@@ -88,6 +88,9 @@ _SHARED: dict[str, Code] = {
     ),
     "spec.more": _spec(_WARNING, "More than expected", "Adopt what was found if it is right."),
     "spec.text": _spec(_INFO, "A name or version differs from the spec", "Adopt it, or ignore it."),
+    "spec.link": _spec(
+        _INFO, "A spare port has a link, or one without a link may be spare", "Adopt it if it is to stay so."
+    ),
     "spec.pinned": _spec(_CRITICAL, "A pinned value differs", "Install what is pinned, or adopt what was found."),
     # CPU and heat
     "cpu.miscompare": _part(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from agent.host import sysfs
 
@@ -37,6 +39,11 @@ def traffic(name: str, root: Path = Path("/")) -> Traffic | None:
     counters = root / "sys/class/net" / name / "statistics"
     sent, received = sysfs.text(counters / "tx_bytes"), sysfs.text(counters / "rx_bytes")
     return Traffic(int(sent), int(received)) if sent.isdigit() and received.isdigit() else None
+
+
+def spare_macs(expected: Mapping[str, Any]) -> frozenset[str]:
+    """The MACs of the ports that the spec calls spare: nothing of their link is required or tested."""
+    return frozenset(str(nic.get("mac") or "").lower() for nic in expected.get("nics") or [] if nic.get("spare"))
 
 
 def names(root: Path = Path("/")) -> list[str]:

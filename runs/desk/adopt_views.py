@@ -36,11 +36,14 @@ def adopt(request: HttpRequest, run_id: int) -> HttpResponse:
             "path": path,
             "differences": first(differences),
             "changed_lines": first(adopting.preview(run, path)) if run.host.expected else None,
+            "spare": first(adopting.made_spare(run, path)),
             "judged_again": run.state in LIVE | HELD,
             "stage": _STAGE,
         }
         return render(request, "runs/adopt.html", context)
-    adopting.adopt(run, path, who(request))
+    spare = first(adopting.adopt(run, path, who(request)))
     what = formatting.spec_place(path) if path else "everything"
     messages.success(request, f"{run.host} is now expected to be as it was found: {what}.")
+    for sentence in [*spare.rows, *([f"and {spare.more} more ports"] if spare.more else [])]:
+        messages.info(request, sentence)
     return redirect(run)

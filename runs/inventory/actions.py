@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
@@ -12,6 +12,7 @@ from hosts.access import may
 from hosts.admin.actions import HostActions
 from hosts.models import Host
 from runs import adopting, freeze, lifecycle
+from runs.desk.shown import first
 from runs.machine import NotAllowed
 from runs.models import Run
 from runs.profiles import estimate
@@ -70,7 +71,8 @@ class RunActions(HostActions):
             run = _last_run(host)
             if request.POST.get(f"run-{host.pk}") != str(run.pk):
                 raise Refused(f"run {run.pk} has found something since: look at the list again")
-            adopting.adopt(run, who=who)
+            for sentence in first(adopting.adopt(run, who=who)).rows:
+                messages.info(request, f"{host.name}: {sentence}")
 
         return self.do_each(request, hosts, "adopt", adopt_as_shown, "adopted")
 
@@ -92,7 +94,7 @@ def _preview(host: Host) -> dict[str, Any]:
     """What adopting would change in the spec of this host, or why it can't be done."""
     try:
         run = _last_run(host)
-        return {"host": host, "run": run, "lines": adopting.preview(run)}
+        return {"host": host, "run": run, "lines": adopting.preview(run), "spare": first(adopting.made_spare(run))}
     except Refused as error:
         return {"host": host, "refused": str(error)}
 

@@ -73,11 +73,11 @@ def _ports(ctx: StageContext) -> tuple[str, list[Port]]:
         return done.trouble_or(error), []
     if not done.ok:
         return done.trouble, []
-    states = [nics.state(name) for name in nics.names()]
+    states, spare = [nics.state(name) for name in nics.names()], nics.spare_macs(ctx.claim.expected)
     ports = [
         Port(state.mac, state.name, own[state.name])
         for state in states
-        if state.link and not state.on_usb and own.get(state.name)
+        if state.link and not state.on_usb and own.get(state.name) and state.mac not in spare
     ]
     return ("" if ports else "no port has a link and an address"), ports
 

@@ -10,7 +10,7 @@ from agent.contract import wire
 from agent.counters.component_names import Names
 from agent.host.shell import Completed
 from agent.parsing import ParseError
-from agent.probes import ethtool, pcilink, usblink
+from agent.probes import ethtool, nics, pcilink, usblink
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport
 from agent.stage import StageContext
@@ -22,8 +22,9 @@ ROOT = Path("/")
 def look(ctx: StageContext, inventory: wire.Inventory) -> PartialReport:
     report = PartialReport()
     _pcie(ctx, Names(ROOT, inventory), report)
+    spare = nics.spare_macs(ctx.claim.expected)
     for nic in inventory.nics:
-        if nic.link:
+        if nic.link and nic.mac.lower() not in spare:
             judge_nic(nic, ethtool.run_link(nic.name), report)
     _usb(report)
     return report
@@ -84,7 +85,7 @@ def judge_nic(nic: wire.Nic, done: Completed, report: PartialReport) -> None:
         return
     found = []
     if modes.speed_mbit < modes.best_mbit:
-        words = f"{nic.name}: {modes.speed_mbit} Mbit/s, both ends can {modes.best_mbit}"
+        words = f"{nic.name}: {modes.speed_mbit} Mbit/s, both ends offer {modes.best_mbit}"
         mbit = (float(modes.speed_mbit), float(modes.best_mbit))
         found = [_finding("network.slow_link", "nic", nic.mac, words, *mbit, "Mbit/s")]
     report.findings += found

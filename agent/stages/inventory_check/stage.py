@@ -204,16 +204,22 @@ def _adapters(devices: list[lspci.PciDevice]) -> list[wire.AdapterFirmware]:
 
 
 def _settled_links(ctx: StageContext) -> list[nics.NicState]:
-    """The cards, once all expected ones have their link or `link_wait_s` is over: negotiation takes seconds."""
-    expected = {str(nic.get("mac", "")).lower() for nic in ctx.claim.expected.get("nics") or []}
+    """The cards, once all have their link or `link_wait_s` is over: negotiation takes seconds. Ports that the spec does
+    not list are waited for, too, since adopting calls a port without a link spare. Spare ports are not, nor those on
+    USB that the spec gives no speed."""
+    stated = {str(nic.get("mac", "")).lower(): nic for nic in ctx.claim.expected.get("nics") or []}
     deadline = time.monotonic() + ctx.params(Params).link_wait_s
     for name in nics.names():
         shell.run(["ip", "link", "set", name, "up"], 10)
     while True:
         states = [nics.state(name) for name in nics.names()]
-        waiting = [state for state in states if state.mac in expected and not state.link]
+        waiting = [state for state in states if not state.link and _may_get_link(state, stated.get(state.mac, {}))]
         if not waiting or time.monotonic() >= deadline or ctx.stop.wait(_LINK_POLL_S):
             return states
+
+
+def _may_get_link(state: nics.NicState, spec: dict[str, Any]) -> bool:
+    return not spec.get("spare") and not (state.on_usb and not spec.get("speed_mbit"))
 
 
 def _nvidia(found: Collection, devices: list[lspci.PciDevice]) -> list[nvidia_smi.NvidiaGpu]:

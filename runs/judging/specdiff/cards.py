@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from agent.contract import wire
+from hosts import spare_ports
 from runs.judging.specdiff.difference import Difference, Part, Spec
 
 
@@ -42,15 +43,25 @@ def _ports(like: _Like, wanted: list[Spec], found: list[wire.Nic], pinned: froze
     there = {nic.mac.lower(): nic for nic in found}
     pairs = [(spec, there.pop(spec[like.key].lower(), None)) for spec in wanted]
     strangers = list(there.values())
+    stand_ins = _stand_ins([spec for spec, nic in pairs if nic is None], like.key, strangers)
     for spec, nic in pairs:
-        stand_in = None if nic else next((s for s in strangers if _can_stand_in(spec, s)), None)
-        if stand_in:
-            strangers.remove(stand_in)
-        yield from _nic(like, spec, nic, stand_in, pinned)
+        yield from _nic(like, spec, nic, stand_ins.get(spec[like.key]), pinned)
     for nic in strangers:
         words = f"{like.words} {nic.model or nic.driver or nic.name}"
         path = f"{like.leaf}[{nic.mac}]"
         yield Part(path, like.kind, nic.mac).unexpected(words, f"{nic.mac}: {words} is not expected")
+
+
+def _stand_ins(missing: list[Spec], key: str, strangers: list[wire.Nic]) -> dict[str, wire.Nic]:
+    """Missing port → the unexpected one that replaces it, which is taken from `strangers`. The fastest expected port
+    chooses first. Of several that fit, the slowest is taken: a port that needs no link takes one without a link."""
+    taken: dict[str, wire.Nic] = {}
+    for spec in sorted(missing, key=lambda spec: -(spec.get("speed_mbit") or 0)):
+        fitting = [nic for nic in strangers if _can_stand_in(spec, nic)]
+        if fitting:
+            taken[spec[key]] = min(fitting, key=lambda nic: (nic.link, nic.speed_mbit or 0))
+            strangers.remove(taken[spec[key]])
+    return taken
 
 
 def _nic(
@@ -60,6 +71,7 @@ def _nic(
     part = Part(f"{like.leaf}[{name}]", like.kind, name, pinned)
     if nic is not None:
         yield from _speed(part, spec.get("speed_mbit"), nic)
+        yield from _spare(part, spec, nic) if like is _NIC else ()
     elif stand_in is not None:
         message = f"{stand_in.mac}: {like.words} in place of {name}, replaced"
         yield Part(part.path, like.kind, stand_in.mac, pinned).replaced(name, stand_in.mac, message, like.key)
@@ -73,6 +85,18 @@ def _speed(part: Part, speed_mbit: int | None, nic: wire.Nic) -> Iterator[Differ
         yield part.less("speed_mbit", speed_mbit, 0, "no link, link speed", "Mbit/s", code="spec.slower")
     elif nic.speed_mbit is not None:
         yield from part.amount("speed_mbit", speed_mbit, nic.speed_mbit, "link speed", "Mbit/s")
+
+
+def _spare(part: Part, spec: Spec, nic: wire.Nic) -> Iterator[Difference]:
+    """A spare port that has a link, and a port without a link of which the spec does not say whether it is spare. Both
+    are information, so that a person can adopt what was found. A port on USB (it has no PCI address) is not tested."""
+    if spec.get("spare") and nic.link:
+        at = f" of {nic.speed_mbit} Mbit/s" if nic.speed_mbit else ""
+        message = f"{part.name}: the spec calls this port spare, and it has a link{at}, which is not tested"
+        yield part.link("no link", "a link", message)
+    elif not nic.link and nic.pci and not any(spec.get(key) for key in ("spare", *spare_ports.OF_LINK)):
+        message = f"{part.name}: no link, and the spec does not say whether it is spare"
+        yield part.link(None, "no link", message)
 
 
 def _can_stand_in(spec: Spec, nic: wire.Nic) -> bool:

@@ -94,6 +94,9 @@ class Part:
         message = f"{self.name}: {words} {actual or 'unknown'!r}, expected {expected!r}"
         yield self._as(code, severity, expected, actual, message, leaf)
 
+    def link(self, expected: str | None, actual: str, message: str) -> Difference:
+        return self._as("spec.link", Severity.INFO, expected, actual, message, "spare")
+
     def at(self, leaf: str) -> str:
         return f"{self.path}.{leaf}" if leaf else self.path
 
