@@ -28,8 +28,8 @@ _MODE = re.compile(r"([1-9]\d{0,6})base[\w-]{0,20}(?:/(Half|Full))?")
 
 @dataclass(frozen=True)
 class LinkModes:
-    """Full-duplex speeds in Mbit/s: the card's own, and those that the other end offers, empty if it does not say.
-    `speed_mbit` is the negotiated one."""
+    """Full-duplex speeds in Mbit/s: those that the card offers, and those that the other end offers, empty if it does
+    not say. `speed_mbit` is the negotiated one."""
 
     speed_mbit: int | None
     own_mbit: frozenset[int]
@@ -37,7 +37,7 @@ class LinkModes:
 
     @property
     def best_mbit(self) -> int | None:
-        """The highest speed that both ends support. None if one of them does not say."""
+        """The highest speed that both ends offer. None if one of them does not say."""
         return max(self.own_mbit & self.partner_mbit, default=None)
 
 
@@ -50,8 +50,9 @@ def parse_link(text: str) -> LinkModes:
     if "Settings for" not in text:
         raise ParseError("ethtool printed no settings")
     speed = re.search(r"^[ \t]*Speed:[ \t]*(\d{1,7})Mb/s", text, re.MULTILINE)
-    modes = (_modes(text, "Supported link modes"), _modes(text, "Link partner advertised link modes"))
-    return LinkModes(int(speed[1]) if speed else None, *modes)
+    # Some drivers do not offer all that the card supports: 2.5 and 5 Gbit/s of Realtek's and Intel's newer cards.
+    own = _modes(text, "Advertised link modes") or _modes(text, "Supported link modes")
+    return LinkModes(int(speed[1]) if speed else None, own, _modes(text, "Link partner advertised link modes"))
 
 
 def _modes(text: str, title: str) -> frozenset[int]:

@@ -164,6 +164,17 @@ def test_a_slower_switch_is_no_fault_of_the_card() -> None:
     assert ethtool.parse_link(silent).best_mbit is None
 
 
+def test_a_speed_that_the_card_does_not_offer_is_no_fault() -> None:
+    """Realtek's and Intel's multi-gigabit cards support 2.5 Gbit/s, and do not offer it unless they are told to."""
+    both = "100baseT/Full\n\t 1000baseT/Full"
+    page = "Settings for eth0:\n\tSupported link modes:   {more}\n\tAdvertised link modes:  {own}\n"
+    page += f"\tLink partner advertised link modes:  {both} 2500baseT/Full\n\tSpeed: 1000Mb/s\n"
+    all_ = f"{both} 2500baseT/Full"
+    assert ethtool.parse_link(page.format(more=all_, own=both)).best_mbit == 1000
+    assert ethtool.parse_link(page.format(more=all_, own=all_)).best_mbit == 2500
+    assert ethtool.parse_link(page.format(more=all_, own="Not reported")).best_mbit == 2500
+
+
 @pytest.mark.parametrize("text", ["", "no such device", recorded("ethtool", "qemu-q35-e1000e.txt")])
 def test_what_is_no_page_of_settings_is_a_parse_error(text: str) -> None:
     with pytest.raises(ParseError):
