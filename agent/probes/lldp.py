@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import selectors
 import socket
 import struct
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.parsing import ParseError, clean
@@ -16,10 +18,14 @@ ETHERTYPE = 0x88CC
 _NEAREST_BRIDGE = bytes.fromhex("0180c200000e")
 _ETHERNET_BYTES = 14
 _FRAME_CAP_BYTES = 9216
+_MOST_NEIGHBOURS = 50
 # linux/if_packet.h
 _SOL_PACKET, _ADD_MEMBERSHIP, _MULTICAST = 263, 1, 0
 _END, _CHASSIS, _PORT, _TIME_TO_LIVE, _PORT_WORDS, _SYSTEM_NAME = 0, 1, 2, 3, 4, 5
 _MAC_SUBTYPE = {_CHASSIS: 4, _PORT: 3}
+_ADDRESS_SUBTYPE = {_CHASSIS: 5, _PORT: 4}
+# IANA's numbers of address families.
+_ADDRESS_BYTES = {b"\x01": 4, b"\x02": 16}
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,8 @@ def _values(text: bytes) -> dict[int, bytes]:
 def _identifier(kind: int, value: bytes) -> str:
     if value[:1] == bytes([_MAC_SUBTYPE[kind]]) and len(value) == 7:
         return value[1:].hex(":")
+    if value[:1] == bytes([_ADDRESS_SUBTYPE[kind]]) and len(value) - 2 == _ADDRESS_BYTES.get(value[1:2]):
+        return str(ipaddress.ip_address(value[2:]))
     return clean(value[1:].decode(errors="replace"))
 
 
@@ -88,37 +96,38 @@ def _opened(name: str) -> socket.socket:
 
 
 class Listener:
-    """Listens from its creation on. `heard` returns the newest neighbour. `trouble` says why it can't listen."""
+    """Listens from its creation on. `all_heard` are the neighbours so far, each once, the newest last. Behind a hub or
+    a simple switch there are several. `trouble` says why it can't listen."""
 
     def __init__(self, name: str) -> None:
         self.trouble = ""
+        self.all_heard: list[Neighbour] = []
         self._socket: socket.socket | None = None
         try:
             self._socket = _opened(name)
         except OSError as error:
             self.trouble = f"{name}: LLDP can't be heard: {error.strerror or error}"
 
-    def heard(self, wait_s: float = 0.0) -> Neighbour | None:
-        """The newest neighbour so far, or else the first one within `wait_s`."""
+    def heard(self, wait_s: float = 0.0, fits: Callable[[Neighbour], bool] = lambda _: True) -> Neighbour | None:
+        """The newest neighbour that fits, or else the first one within `wait_s`. Without any that fits, the newest."""
         until = time.monotonic() + wait_s
-        newest = self._newest()
-        while newest is None and self._socket is not None and (left_s := until - time.monotonic()) > 0:
+        self._listen()
+        while not any(map(fits, self.all_heard)) and self._socket and (left_s := until - time.monotonic()) > 0:
             with selectors.DefaultSelector() as selector:
                 selector.register(self._socket, selectors.EVENT_READ)
                 selector.select(left_s)
-            newest = self._newest()
-        return newest
+            self._listen()
+        return next(filter(fits, reversed(self.all_heard)), self.all_heard[-1] if self.all_heard else None)
 
-    def _newest(self) -> Neighbour | None:
-        newest = None
+    def _listen(self) -> None:
         while self._socket is not None:
             try:
                 frame = self._socket.recv(_FRAME_CAP_BYTES)
             except OSError:
-                return newest
+                return
             with contextlib.suppress(ParseError):
                 newest = parse(frame)
-        return newest
+                self.all_heard = [*[one for one in self.all_heard if one != newest][-_MOST_NEIGHBOURS:], newest]
 
     def __enter__(self) -> Listener:
         return self

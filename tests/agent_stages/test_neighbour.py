@@ -41,6 +41,20 @@ def test_a_switch_without_a_name_is_its_chassis() -> None:
     assert lldp.parse(frame(CHASSIS, port, TIME)) == Neighbour("00:11:22:33:aa:bb", "00:11:22:33:aa:bc")
 
 
+@pytest.mark.parametrize(
+    ("chassis", "port", "heard"),
+    [
+        (b"\x05\x01\xc0\x00\x02\x07", b"\x07g12", Neighbour("192.0.2.7", "g12")),
+        (b"\x05\x02" + bytes(15) + b"\x01", b"\x04\x01\xc0\x00\x02\x08", Neighbour("::1", "192.0.2.8")),
+        (b"\x07rack7-top", b"\x01uplink", Neighbour("rack7-top", "uplink")),
+    ],
+)
+def test_a_switch_that_names_itself_by_an_address_is_that_address(
+    chassis: bytes, port: bytes, heard: Neighbour
+) -> None:
+    assert lldp.parse(frame(value(1, chassis), value(2, port), TIME)) == heard
+
+
 @pytest.mark.parametrize("cut", [0, 10, 14, 16, 20, 25, 30])
 def test_a_frame_that_is_cut_short_is_a_parse_error(cut: int) -> None:
     with pytest.raises(ParseError):
@@ -59,8 +73,9 @@ class Heard:
 
     def __init__(self, heard: Neighbour | None) -> None:
         self.neighbour, self.waited_s = heard, 0.0
+        self.all_heard = [heard] if heard else []
 
-    def heard(self, wait_s: float = 0.0) -> Neighbour | None:
+    def heard(self, wait_s: float = 0.0, fits: object = None) -> Neighbour | None:
         self.waited_s = wait_s
         return self.neighbour
 
@@ -75,6 +90,13 @@ SW1 = Neighbour("sw1", "Gi1/0/3")
         (SW1, "SW1 gi1/0/3", wire.Outcome.PASSED, 40),
         (SW1, "sw1", wire.Outcome.PASSED, 40),
         (SW1, "sw1 Gi1/0/4", wire.Outcome.FAILED, 40),
+        (SW1, "sw1.lan Gi1/0/3", wire.Outcome.PASSED, 40),
+        (Neighbour("sw1.lan", "Gi1/0/3"), "sw1 Gi1/0/3", wire.Outcome.PASSED, 40),
+        (Neighbour("sw1.lan", "Gi1/0/3"), "sw1.dmz Gi1/0/3", wire.Outcome.FAILED, 40),
+        (Neighbour("sw1.lan", "Gi1/0/3"), "sw1 Gi1/0/4", wire.Outcome.FAILED, 40),
+        (Neighbour("192.0.2.7", "3"), "192 3", wire.Outcome.FAILED, 40),
+        (Neighbour("Core switch", "3"), "core switch 3", wire.Outcome.PASSED, 40),
+        (Neighbour("sw1", "513", "ge-0/0/1"), "sw1 ge-0/0/1", wire.Outcome.PASSED, 40),
         (None, "sw1 Gi1/0/4", wire.Outcome.NOT_TESTED, 40),
         (None, "", wire.Outcome.NOT_TESTED, 0),
     ],
@@ -104,6 +126,19 @@ def test_it_hears_what_comes_by_the_wire() -> None:
         switch.send(frame(CHASSIS, PORT, TIME, NAME))
         assert listener.trouble == ""
         assert listener.heard(5.0) == Neighbour("sw1.lan", "Gi1/0/3")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a raw socket needs root")
+def test_of_several_neighbours_the_expected_one_counts() -> None:
+    """A simple switch in between, or a hub, brings the frames of everybody on it."""
+    others = [frame(CHASSIS, PORT, TIME, value(5, name)) for name in (b"sw1", b"pve7", b"pve7")]
+    with Listener("lo") as listener, socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire_:
+        wire_.bind(("lo", 0))
+        for one in others:
+            wire_.send(one)
+        assert listener.heard(5.0, lambda one: one.system == "sw1") == Neighbour("sw1", "Gi1/0/3")
+        assert listener.heard(0.0, lambda one: one.system == "sw2") == Neighbour("pve7", "Gi1/0/3")
+        assert [one.system for one in listener.all_heard] == ["sw1", "pve7"]
 
 
 def test_a_card_that_is_not_there_is_heard_nothing_of() -> None:

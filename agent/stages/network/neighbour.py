@@ -19,7 +19,7 @@ def judge(
     """Adds the check `neighbour`. It waits only if the spec names a port, since switches send only every 30 s.
     `is_asked` is False for a card without a named port on a host where another card has one: silence says nothing
     there."""
-    heard = listener.heard(wait_s if expected else 0.0)
+    heard = listener.heard(wait_s if expected else 0.0, lambda one: _is_it(one, expected))
     if heard is None and not is_asked:
         return
     if heard is None:
@@ -28,14 +28,32 @@ def judge(
         return
     found = _wrong_port(state, heard, expected)
     report.findings += found
-    report.evidence[f"neighbour.{state.mac}"] = str(heard)
+    report.evidence[f"neighbour.{state.mac}"] = "\n".join(map(str, listener.all_heard))
     report.checks.append(checks.judged(CHECK, found, state.mac, topic=TOPIC, reason=str(heard)))
 
 
 def _wrong_port(state: NicState, heard: Neighbour, expected: str) -> list[wire.Finding]:
-    """`expected` is the switch, or the switch and its port, as `sw1 Gi1/0/3`."""
-    names = {heard.system, f"{heard.system} {heard.port}", f"{heard.system} {heard.port_words}"}
-    if not expected or expected.lower() in {name.lower() for name in names}:
+    if _is_it(heard, expected):
         return []
     message = f"{state.name}: plugged into {heard}, expected {expected}"
     return [findings.make("network.other_port", "nic", state.mac, message, value=str(heard), limit=expected)]
+
+
+def _is_it(heard: Neighbour, expected: str) -> bool:
+    """`expected` is the switch, or the switch and its port, as `sw1 Gi1/0/3`. One of the two names may lack the
+    switch's domain. Every neighbour fits an empty text."""
+    wanted = expected.casefold()
+    switch, blank, port = wanted.partition(" ")
+    is_short = f"{_without_domain(switch)}{blank}{port}" in _names(heard, heard.system)
+    return (
+        not wanted or is_short or wanted in _names(heard, heard.system) | _names(heard, _without_domain(heard.system))
+    )
+
+
+def _names(heard: Neighbour, system: str) -> set[str]:
+    return {f"{system} {port}".strip().casefold() for port in ("", heard.port, heard.port_words)}
+
+
+def _without_domain(name: str) -> str:
+    """`sw1` of `sw1.lan`. An address has no domain."""
+    return name if name.replace(".", "").isdigit() or ":" in name else name.partition(".")[0]
