@@ -151,7 +151,7 @@ def each(
 def _worked(made: list[wire.Check]) -> list[wire.Check]:
     """If one tool loaded a card, it does not matter that the other one has no work for it."""
     done = {check.component for check in made if check.outcome is wire.Outcome.PASSED}
-    return [check for check in made if check.component not in done or check.reason != _NO_WORK]
+    return [check for check in made if check.component not in done or not check.reason.startswith(_NO_WORK)]
 
 
 def _not_told_apart(answer: Answer, results: list[R]) -> str:
@@ -172,7 +172,7 @@ def _unattributed(results: list[R]) -> list[wire.Finding]:
 
 def diagnosed(card: NvidiaGpu, index: int, results: list[TestResult]) -> tuple[wire.Check, list[wire.Finding]]:
     """Failed by any test of this card. Passed if a test that loads the card passed. A test that fails for the whole
-    host (library, driver) says nothing about a card."""
+    host (library, driver), or by a setting, says nothing about a card."""
     own = [result for result in results if result.index == index]
     bench = [result for result in results if result.index is None and result.failed]
     unread = next((result for result in results if result.is_unread and result.index in (index, None)), None)
@@ -180,7 +180,8 @@ def diagnosed(card: NvidiaGpu, index: int, results: list[TestResult]) -> tuple[w
     check = checks.judged(CHECK, found, card.name, topic=TOPIC, reason=f"DCGM: {len(own)} tests")
     worked = any(result.passed and result.is_work for result in own)
     if check.outcome is wire.Outcome.PASSED and (bench or unread or not worked):
-        why = f"DCGM: {bench[0].test}: {bench[0].words or 'failed'}" if bench else _NO_WORK
+        set_so = next((f"; {one.test}: {one.words or 'failed'}" for one in own if one.failed and one.is_setting), "")
+        why = f"DCGM: {bench[0].test}: {bench[0].words or 'failed'}" if bench else f"{_NO_WORK}{set_so}"
         if unread and not bench:
             why = f"DCGM does not say how {unread.test or 'a test'} ended"
         check = checks.not_tested(CHECK, card.name, reason=why, topic=TOPIC)
@@ -189,7 +190,7 @@ def diagnosed(card: NvidiaGpu, index: int, results: list[TestResult]) -> tuple[w
 
 def _diagnosis(card: NvidiaGpu, result: TestResult) -> wire.Finding:
     message = f"{card.pci}: DCGM's {result.test}: {result.outcome}{': ' + result.words if result.words else ''}"
-    severity = wire.Severity.CRITICAL if result.failed else wire.Severity.WARNING
+    severity = wire.Severity.CRITICAL if result.failed and not result.is_setting else wire.Severity.WARNING
     return findings.make("gpu.diagnostic", "gpu", card.name, message, severity=severity)
 
 

@@ -22,17 +22,27 @@ _WORK = frozenset(
     {"memory", "gpu memory", "diagnostic", "targeted stress", "targeted power", "memtest", "sm stress", "pcie",
      "memory bandwidth", "nvbandwidth", "pulse test", "eud"}
 )  # fmt: skip
+# DCGM_ERROR_CONFIG (dcgm_errors.h): somebody can set this otherwise; it is no fault of the card.
+_CONFIGURATION = 5
+# Versions 2 and 3 give no severity. Their tests of software and settings; of level 1, only the tests of the infoROM and
+# of retired pages are not among them.
+_OF_SETTINGS = frozenset(
+    {"denylist", "blacklist", "nvml library", "cuda main library", "cuda toolkit library", "persistence mode",
+     "permissions and os-related blocks", "environmental variables", "graphics processes"}
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class TestResult:
     """The result of one test for one card. `index` counts as nvidia-smi does; None for the whole host, or if it was not
-    read. `outcome` is pass, fail, warn, skip or "not run", and "" if it was not read."""
+    read. `outcome` is pass, fail, warn, skip or "not run", and "" if it was not read. `is_setting` means that the test
+    failed by a setting or by software only, such as the persistence mode that is off after every boot."""
 
     test: str
     index: int | None
     outcome: str
     words: str = ""
+    is_setting: bool = False
 
     @property
     def failed(self) -> bool:
@@ -95,7 +105,15 @@ def _of_test(name: str, test: dict[str, Any]) -> Iterator[TestResult]:
 
 def _results(test: str, row: dict[str, Any]) -> Iterator[TestResult]:
     for index in _indexes(row):
-        yield TestResult(test, index, _outcome(row), _warnings(row.get("warnings")))
+        yield TestResult(test, index, _outcome(row), _warnings(row.get("warnings")), _is_setting(test, row))
+
+
+def _is_setting(test: str, row: dict[str, Any]) -> bool:
+    told = [row["error_severity"] if isinstance(row, dict) and "error_severity" in row else None
+            for row in sequence(row.get("warnings"))]  # fmt: skip
+    if any(severity is not None for severity in told):
+        return all(integer(severity) == _CONFIGURATION for severity in told)
+    return test.replace("_", " ").casefold() in _OF_SETTINGS
 
 
 def _outcome(row: dict[str, Any]) -> str:

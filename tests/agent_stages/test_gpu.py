@@ -3,8 +3,10 @@ outputs are written after the documented formats."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -236,6 +238,40 @@ def test_a_test_of_the_host_that_fails_condemns_no_card() -> None:
     results = [dcgm.TestResult("NVML Library", None, "fail", "no permission"), dcgm.TestResult("PCIe", 0, "pass")]
     check, found = gpu_load.diagnosed(CARDS[0], 0, results)
     assert (check.outcome, check.reason, found) == (NOT_TESTED, "DCGM: NVML Library: no permission", [])
+
+
+OFF = {"error_category": 8, "error_id": 29, "error_severity": 5, "warning": "Persistence mode for GPU 0 is disabled."}
+BROKEN = {"error_category": 1, "error_id": 85, "error_severity": 2, "warning": "A double-bit error."}
+
+
+@pytest.mark.parametrize(
+    ("test", "warnings", "outcome", "severity"),
+    [
+        ("software", [OFF], PASSED, "warning"),
+        ("software", [OFF, BROKEN], FAILED, "critical"),
+        ("software", [BROKEN], FAILED, "critical"),
+        ("software", [{"warning": "Persistence mode for GPU 0 is disabled."}], FAILED, "critical"),
+        ("Persistence Mode", ["it is disabled"], PASSED, "warning"),
+        ("Graphics Processes", [], PASSED, "warning"),
+        ("Page Retirement/Row Remap", ["a page waits"], FAILED, "critical"),
+    ],
+)
+def test_a_setting_that_dcgm_calls_one_condemns_no_card(
+    test: str, warnings: list[Any], outcome: wire.Outcome, severity: str
+) -> None:
+    """Persistence mode is off after every boot; DCGM 4 then fails `software` for each card."""
+    rows = [{"entity_group": "GPU", "entity_id": 0, "status": "Fail", "warnings": warnings}]
+    work = {"name": "memory", "results": [{"entity_group": "GPU", "entity_id": 0, "status": "Pass"}]}
+
+    def judged(*tests: dict[str, Any]) -> tuple[wire.Check, list[wire.Finding]]:
+        text = json.dumps({"DCGM Diagnostic": {"test_categories": [{"category": "Deployment", "tests": [*tests]}]}})
+        return gpu_load.diagnosed(CARDS[0], 0, dcgm.parse(text))
+
+    check, found = judged({"name": test, "results": rows}, work)
+    assert (check.outcome, [str(one.severity) for one in found]) == (outcome, [severity])
+    if outcome is PASSED:
+        alone, _ = judged({"name": test, "results": rows})
+        assert alone.outcome is NOT_TESTED and f"; {test}: " in alone.reason
 
 
 def burned(name: str, index: int) -> tuple[wire.Outcome, list[str]]:
