@@ -61,7 +61,7 @@ def _of_group(group: CounterGroup, found: list[wire.Finding], book: CounterBook)
         why = f"did not answer: {', '.join(silent)}"
         return wire.Check(name, wire.Outcome.NOT_TESTED, why, topic=group.topic)
     if lost := sorted(counter for counter in book.lost if counter.startswith(group.counters)):
-        why = f"could not be read again after the stage: {', '.join(lost)}"
+        why = f"could not be read after the stage, or counts no further: {', '.join(lost)}"
         return wire.Check(name, wire.Outcome.NOT_TESTED, why, topic=group.topic)
     if not any(book.has(beginning) for beginning in group.counters):
         return wire.Check(name, wire.Outcome.NOT_TESTED, group.absent, topic=group.topic)

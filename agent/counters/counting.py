@@ -17,6 +17,8 @@ from agent.host.spool import write_whole
 Key = tuple[str, str, str]
 Counts = dict[Key, int]
 Source = Callable[[], Counts]
+# The value of a counter that is there and can't be read, or that is full and counts nothing more.
+UNREAD = -1
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ MEANINGS: dict[str, Meaning] = {
         "thermal.throttled", _WARNING, "thermal throttling events", MaxRise("throttle_events_max", None)
     ),
     "nic.link_down": Meaning("nic.link_flap", _CRITICAL, "losses of the link"),
+    "nic.ib.link_downed": Meaning("nic.link_flap", _CRITICAL, "losses of the link"),
     # At 1e-12, the bit error rate that Ethernet allows, a full 10 Gbit/s link makes one in 100 s.
     "nic.": Meaning("nic.errors", _WARNING, "errors", MaxRise("nic_errors_max", 10.0)),
     "drive.power_cycles": Meaning("disk.link_unsteady", _WARNING, "losses of power, while the host had it"),
@@ -118,9 +121,10 @@ class CounterBook:
         self.state, self.say = state, say
         self._before, self._seen = _load(state)
         self._newest: Counts | None = None
-        # The counters that a part had at an earlier reading and now has not: a tool failed or a part disappeared, and
-        # what it has counted since is unknown.
+        # The counters that a part had at an earlier reading and now has not, or that are UNREAD: a tool failed, a part
+        # disappeared, or a counter is full, and what it has counted since is unknown.
         self.lost: frozenset[str] = frozenset()
+        self._unread: frozenset[str] = frozenset()
 
     def open_stage(self) -> None:
         """Take a reading before the stage, if there is none: in the first stage of a boot, and in the first one after a
@@ -137,7 +141,7 @@ class CounterBook:
         before = self._before or {}
         after = self._read()
         self._before = {**before, **after}
-        self.lost = self._seen.lacking(after)
+        self.lost = self._seen.lacking(after) | self._unread
         self._seen.named |= after.keys()
         deltas = []
         for key, value in sorted(after.items()):
@@ -176,6 +180,8 @@ class CounterBook:
                     counts.update(reading.result())
                 except (OSError, ValueError, LookupError) as error:
                     self.say("error", f"error counters could not be read: {type(error).__name__}: {error}")
+        self._unread = frozenset(key[0] for key, value in counts.items() if value == UNREAD)
+        counts = {key: value for key, value in counts.items() if value != UNREAD}
         self._newest = counts
         self._seen.most |= _parts(counts)
         return counts

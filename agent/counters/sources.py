@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from agent.contract import wire
-from agent.counters import bmc_log, command_counters, sysfs_counters
+from agent.counters import bmc_log, command_counters, infiniband_counters, sysfs_counters
 from agent.counters.component_names import Names
 from agent.counters.counting import Counts, Source
 
@@ -17,6 +17,7 @@ KERNEL: tuple[Callable[[Names], Counts], ...] = (
     sysfs_counters.throttling,
     sysfs_counters.ports,
     sysfs_counters.driver_errors,
+    infiniband_counters.read,
     sysfs_counters.gone,
 )
 _EVENT_LOG = bmc_log.EventLog()

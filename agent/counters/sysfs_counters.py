@@ -14,22 +14,28 @@ from agent.counters.component_names import Names
 from agent.counters.counting import Counts
 from agent.host import identity, shell, sysfs
 from agent.parsing import count
-from agent.probes import disks
+from agent.probes import disks, infiniband
 
 POLL_MACHINE_CHECKS_S = 10
 NIC_ERRORS = (
-    "rx_errors",
     "tx_errors",
     "rx_crc_errors",
     "rx_frame_errors",
     "tx_carrier_errors",
     "collisions",
 )
-# Counters of `ethtool -S` for bits that were lost on the wire. Each driver has its own names. What FEC corrected is not
-# lost: at 25 Gbit/s and above it corrects some all the time (IEEE 802.3, clause 108).
+# Counters of `ethtool -S` for bits that were lost on the wire. Each driver has its own names: `port.illegal_bytes`,
+# `mac.rx_frame_check_sequence_errors`, `rx_jbr_frames`. What FEC corrected is not lost: at 25 Gbit/s and above it
+# corrects some all the time (IEEE 802.3, clause 108). Nor are frames lost here whose check sum inside the payload is
+# wrong (RoCE, FCoE), or that a switch marked as bad before (stomped).
+_NOT_LOST = r"(?!.*(?<!un)corrected)(?!.*(?:icrc|roce|fcoe|stomp|match_crc))"
 WIRE_ERRORS = re.compile(
-    r"^(?!.*(?<!un)corrected).*(?:crc|fcs|symbol|align|code_err|jabber|bit_err|pcs_err|fec_uncorrect)", re.IGNORECASE
+    rf"^{_NOT_LOST}.*(?:crc|fcs|frame_check|check_?sequence|symbol|align|code_err|illegal_bytes|jabber|jbr|bit_err|"
+    r"pcs_err|fec_uncorrect|(?:local|remote)_fault)",
+    re.IGNORECASE,
 )
+# A driver with one of these says which frames were damaged on the wire.
+_DAMAGED = re.compile(r"crc|fcs|frame_check|check_?sequence", re.IGNORECASE)
 
 
 def poll_machine_checks_often(root: Path) -> None:
@@ -63,6 +69,10 @@ def gone(names: Names) -> Counts:
         counts["gone", "nic", nic.mac.lower()] = int(nic.mac.lower() not in present)
     for gpu in inventory.gpus:
         counts["gone", "gpu", gpu.uuid or gpu.pci] = _is_gone(names.root / "sys/bus/pci/devices" / gpu.pci)
+    for port in inventory.infiniband:
+        counts["gone", "infiniband", port.guid or port.name] = _is_gone(infiniband.folder(port.name, names.root))
+    for card in inventory.adapters:
+        counts["gone", "adapter", card.serial or card.slot] = _is_gone(names.root / "sys/bus/pci/devices" / card.slot)
     return counts
 
 
@@ -166,23 +176,39 @@ def ports(names: Names) -> Counts:
 
 
 def driver_errors(names: Names) -> Counts:
-    """Further error counters of the drivers, as `ethtool -S` prints them."""
+    """Further error counters of the drivers, as `ethtool -S` prints them; and the sum of all errors, `rx_errors`, of a
+    driver that does not say which frames were damaged. Other drivers put into that sum what is no fault of the link:
+    wrong check sums inside the payload (ice, be2net), lengths, full buffers (bnx2x)."""
     counts: Counts = {}
     for name, mac in identity.physical_nics(names.root):
-        for counter, value in parse_driver_errors(shell.run(["ethtool", "-S", name], 5).stdout).items():
+        text = shell.run(["ethtool", "-S", name], 5).stdout
+        for counter, value in parse_driver_errors(text).items():
             _add(counts, (f"nic.{counter}", "nic", mac), value)
+        if not tells_damaged_frames(text):
+            total = sysfs.integer(names.root / "sys/class/net" / name / "statistics/rx_errors")
+            _add(counts, ("nic.rx_errors", "nic", mac), total)
     return counts
 
 
 def parse_driver_errors(text: str) -> dict[str, int]:
-    """The lines of `ethtool -S` that count lost bits. Per-queue lines repeat the same errors and are left out."""
-    found = {}
-    for line in text.splitlines():
-        counter, _, value = line.strip().partition(":")
-        known = count(value.strip())
-        if WIRE_ERRORS.search(counter) and known is not None and counter not in NIC_ERRORS:
-            found[counter.strip().replace(" ", "_")] = known
+    """The lines of `ethtool -S` that count lost bits. Per-queue lines repeat the same errors and are left out. The
+    card's own sum of errors counts if nothing else tells damaged frames (r8169)."""
+    rows = _statistics(text)
+    found = {name: value for name, value in rows.items() if WIRE_ERRORS.search(name) and name not in NIC_ERRORS}
+    if "rx_errors" in rows and not tells_damaged_frames(text):
+        found["rx_errors_of_card"] = rows["rx_errors"]
     return found
+
+
+def tells_damaged_frames(text: str) -> bool:
+    """Whether this output of `ethtool -S` has a counter of its own for frames that were damaged on the wire."""
+    return any(WIRE_ERRORS.search(name) and _DAMAGED.search(name) for name in _statistics(text))
+
+
+def _statistics(text: str) -> dict[str, int]:
+    rows = (line.strip().partition(":") for line in text.splitlines())
+    values = {name.strip().replace(" ", "_"): count(value.strip()) for name, _, value in rows}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _add(counts: Counts, key: tuple[str, str, str], value: int | None) -> None:

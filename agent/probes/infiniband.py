@@ -24,6 +24,12 @@ def ports(models: dict[str, str], root: Path = Path("/")) -> list[wire.Infiniban
     ]
 
 
+def folder(name: str, root: Path = Path("/")) -> Path:
+    """Where the kernel shows the port of this name (mlx5_0/1)."""
+    device, _, number = name.rpartition("/")
+    return root / "sys/class/infiniband" / device / "ports" / number
+
+
 def _device(port: Path) -> Path:
     return port.parent.parent / "device"
 

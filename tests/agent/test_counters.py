@@ -14,6 +14,7 @@ from agent.contract import wire
 from agent.counters import command_counters, counter_checks, counting, sources, sysfs_counters
 from agent.counters.component_names import Names
 from agent.counters.counting import CounterBook, Counts
+from agent.host import shell
 from tests.agent.hardware import Hardware, book_of, put
 from tests.agent_stages.healthy import sas
 
@@ -209,6 +210,56 @@ def test_symbols_that_were_corrected_are_not_lost() -> None:
      fec_uncorrect_errs: 1
 """
     assert sysfs_counters.parse_driver_errors(text) == {"fec_uncorrected_errors": 2, "fec_uncorrect_errs": 1}
+
+
+@pytest.mark.parametrize(
+    ("line", "is_lost"),
+    [
+        ("port.illegal_bytes", True),
+        ("mac_local_faults.nic", True),
+        ("mac.rx_frame_check_sequence_errors", True),
+        ("mac_rx_CheckSequenceErrors", True),
+        ("rx_jbr_frames", True),
+        ("rsfec_uncorrectable_err", True),
+        ("roce_drops_crc", False),
+        ("fcoe_bad_fccrc", False),
+        ("rx_icrc_encapsulated", False),
+        ("rx_stomped_crc", False),
+        ("rx_match_crc_frames", False),
+        ("rx_csum_offload_errors", False),
+        ("rx_dropped_tcp_length", False),
+    ],
+)
+def test_each_drivers_name_for_a_lost_frame_is_known(line: str, is_lost: bool) -> None:
+    assert bool(sysfs_counters.parse_driver_errors(f"     {line}: 7\n")) is is_lost
+
+
+@pytest.mark.parametrize(
+    ("text", "counted"),
+    [
+        # ice, be2net and bnx2x count damaged frames by themselves, and put other things into the sum.
+        ("rx_crc_errors.nic: 0\n     rx_csum_bad.nic: 55", {"nic.rx_crc_errors.nic": 0}),
+        ("rx_crc_errors: 0\n     rx_dropped_tcp_length: 55", {}),
+        ("rx_errors: 55\n     rx_crc_errors: 0", {}),
+        (
+            "align_errors: 0\n     rx_errors: 3",
+            {"nic.align_errors": 0, "nic.rx_errors_of_card": 3, "nic.rx_errors": 55},
+        ),
+        ("rx_queue_0_packets: 1", {"nic.rx_errors": 55}),
+        ("", {"nic.rx_errors": 55}),
+    ],
+    ids=["ice", "be2net", "bnx2x", "r8169", "virtio", "no answer"],
+)
+def test_the_sum_of_all_errors_counts_only_if_nothing_else_tells_damaged_frames(
+    text: str, counted: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, "sys/class/net/eth0/address", "52:54:00:aa:bb:cc")
+    put(tmp_path, "sys/class/net/eth0/device/vendor", "0x8086")
+    put(tmp_path, "sys/class/net/eth0/statistics/rx_errors", 55)
+    page = f"NIC statistics:\n     {text}\n"
+    monkeypatch.setattr(shell, "run", lambda argv, timeout_s: shell.Completed(argv, 0, page))
+    there = sysfs_counters.driver_errors(names(tmp_path)) | sysfs_counters.ports(names(tmp_path))
+    assert {counter: value for (counter, _, _), value in there.items()} == counted
 
 
 # --- the book --------------------------------------------------------------------------------------------------------
