@@ -15,6 +15,9 @@ Spec = dict[str, Any]
 # What the spec may state of a port's link. A spare port has none of it.
 OF_LINK = ("speed_mbit", "neighbour")
 
+# Of an interface's name in the kernel (IFNAMSIZ).
+_NAME_BYTES = 15
+
 
 def adopt_link(port: Spec, found: Spec) -> None:
     """Expect the link of a port to be as it was found. Without a link the port is spare from now on."""
@@ -31,7 +34,7 @@ def marked(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) ->
 
 def in_words(macs: list[str], inventory: Mapping[str, Any], run: int) -> list[str]:
     """One sentence for each port that was marked, with the reason."""
-    names = {_mac(nic.get("mac")): str(nic.get("name") or "") for nic in inventory.get("nics") or []}
+    names = {_mac(nic.get("mac")): str(nic.get("name") or "")[:_NAME_BYTES] for nic in inventory.get("nics") or []}
     return [
         f"{mac}{f' ({name})' if (name := names.get(mac)) else ''} is spare: it had no link in run {run}. It must be "
         "there; its link is not required and not tested."

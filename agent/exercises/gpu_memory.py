@@ -20,6 +20,7 @@ from agent.stage import StageContext
 from agent.stages.gpu.spec import Limits as GpuLimits
 
 CHECK = "memory"
+_INTENDED = "where that is as it should be, the spec says so: not_expected: [gpu_memory]"
 _CRITICAL, _WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
 Limit = Callable[[str], float]
 
@@ -132,12 +133,9 @@ def _uncounted(card: NvidiaGpu) -> str:
     if card.has_mig:
         return "MIG mode hides its counters of memory errors: switch it off (nvidia-smi -mig 0)"
     if memory.has_no_ecc:
-        return (
-            "this card has no ECC, so nothing counts its memory's errors; where that is as it should be, the spec "
-            "says so: not_expected: [gpu_memory]"
-        )
+        return f"this card has no ECC, so nothing counts its memory's errors; {_INTENDED}"
     if memory.ecc_mode.casefold() == "disabled":
-        return "ECC is switched off: switch it on (nvidia-smi -e 1) and reset the card"
+        return f"ECC is switched off: switch it on (nvidia-smi -e 1) and reset the card; {_INTENDED}"
     return "nvidia-smi does not tell its memory errors"
 
 

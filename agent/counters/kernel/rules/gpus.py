@@ -68,6 +68,9 @@ READERS = (
     critical("gpu.no_power", rf"{_CARD}.{{0,40}}does not have the necessary power cables"),
     critical("gpu.driver_error", rf"{_CARD}.{{0,40}}(?:RmInitAdapter|rm_init_adapter) failed"),
     critical("gpu.driver_error", r"NVRM: rm_init_adapter failed"),
+    critical("gpu.driver_error", r"NVRM: .{0,60}encountered global fatal error"),
+    # The part of the chip that sets clocks and power does not answer.
+    warning("gpu.driver_error", rf"{_AMD}SMU: I'm not done with your (?:previous )?command"),
     # The firmware gave the card no addresses: a setting (above 4G decoding), or a worse fault of board or card.
     warning("gpu.driver_error", rf"NVRM: BAR\d is 0M @ 0x0 \(PCI:(?P<gpu>{PCI})\)"),
     critical("gpu.driver_error", rf"nvidia-nvswitch\d+: SXid \(PCI:(?P<pci>{PCI})\): \d+, Fatal"),

@@ -26,7 +26,7 @@ PATTERNS = (
     critical("nic.stopped", r"Firmware recovery mode detected"),
     warning("nic.card", r"\b(?:ixgbe|i40e|ice) .{0,60}firmware error detected FWSM"),
     critical("nic.stopped", r"\b(?:ixgbe|ixgbevf|txgbe|fm10k) .{0,40}: Adapter removed\b"),
-    critical("nic.stopped", r"\bbe2net .{0,60}Unrecoverable Error detected in the adapter"),
+    critical("nic.stopped", r"\bbe2net .{0,60}Error detected in the adapter"),
     critical("nic.stopped", r"encountered fatal error, adapter (?:stopped|suspended)|\]HW error occurred \["),
     warning("nic.card", r"\bmlx5_core .{0,100}Health issue observed, .{0,60}severity\([4-7]\)"),
     critical(
