@@ -176,6 +176,7 @@ PARSERS: dict[str, Parser] = {
     "agent.link.redact.printable": Parser(redact.printable, (CMDLINE,), ()),
     "agent.link.redact.redact": Parser(redact.redact, (CMDLINE,), ()),
     "agent.counters.sysfs_counters.parse_driver_errors": Parser(sysfs_counters.parse_driver_errors, (PORT,), ()),
+    "agent.counters.sysfs_counters.tells_damaged_frames": Parser(sysfs_counters.tells_damaged_frames, (PORT,), ()),
 }
 # Those that take text in another way than as their first argument.
 OTHERS: dict[str, Parser] = {

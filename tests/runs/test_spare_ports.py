@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
@@ -17,7 +19,7 @@ from runs.judging import specdiff
 from runs.models import Run, SpecDiff
 from runs.profiles import estimate
 from tests import factories, rows
-from tests.hosts.adminclient import do, messages_of
+from tests.hosts.adminclient import do, export, messages_of
 from tests.pages import as_read
 from tests.runs.test_specdiff import ENO1, ENO2, SERVER, SPEC
 
@@ -186,3 +188,14 @@ def test_a_spare_port_takes_no_time_of_the_network_stage() -> None:
     host = rows.a_host(expected={"nics": [CABLED, SPARE]})
     machine = estimate.machine_of(host)
     assert machine is not None and machine.ports == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("kind", ["yaml", "csv"])
+def test_an_export_has_the_word_and_an_import_takes_it(kind: str, tmp_path: Path, operator: Client) -> None:
+    host = rows.a_host(expected={"nics": [CABLED, SPARE]})
+    file = tmp_path / f"hosts.{kind}"
+    file.write_text(export(operator, kind))
+    Host.objects.filter(pk=host.pk).update(expected=None)
+    call_command("hosts", "import", str(file))
+    assert Host.objects.get(pk=host.pk).expected == {"nics": [CABLED, SPARE]}
