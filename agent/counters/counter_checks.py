@@ -16,7 +16,7 @@ class CounterGroup:
 
     `counters` are the beginnings of the counters' names, `codes` the beginnings of the finding codes that fail the
     check. `absent` is the reason when the host has no such counter. `topic` is the word for `not_expected`. `silent` is
-    the counter that is above 0 for a part that gave no answer, from the first reading on."""
+    the counter that is above 0 for a part that gave no answer, from the first reading on; `silent_words` say so."""
 
     name: str
     topic: str
@@ -24,6 +24,7 @@ class CounterGroup:
     codes: tuple[str, ...]
     absent: str
     silent: str = ""
+    silent_words: str = "did not answer"
 
 
 GROUPS: tuple[CounterGroup, ...] = (
@@ -34,7 +35,15 @@ GROUPS: tuple[CounterGroup, ...] = (
     CounterGroup(
         "disks", "smart", ("smart.",), ("smart.", "disk."), "no disk here counts its errors", silent="drive.unanswered"
     ),
-    CounterGroup("nics", "network", ("nic.",), ("nic.",), "no network port here counts its errors"),
+    CounterGroup(
+        "nics",
+        "network",
+        ("nic.",),
+        ("nic.",),
+        "no network port here counts its errors",
+        silent="port.full",
+        silent_words="its error counters can't be read, or one is full and counts nothing more",
+    ),
     CounterGroup("gpus", "gpu", ("gpu.",), ("gpu.",), "no GPU here counts its errors"),
     CounterGroup("bmc", "bmc", ("bmc.",), ("bmc.", "psu.", "fan."), "no BMC here tells of events"),
     CounterGroup("mce", "mce", ("mce.",), ("cpu.machine_check",), "the kernel counts no machine checks here"),
@@ -58,10 +67,10 @@ def _of_group(group: CounterGroup, found: list[wire.Finding], book: CounterBook)
     if bad:
         return wire.Check(name, wire.Outcome.FAILED, bad[0].message, bad[0].component, group.topic)
     if silent := sorted(book.parts_with(group.silent)):
-        why = f"did not answer: {', '.join(silent)}"
+        why = f"{group.silent_words}: {', '.join(silent)}"
         return wire.Check(name, wire.Outcome.NOT_TESTED, why, topic=group.topic)
     if lost := sorted(counter for counter in book.lost if counter.startswith(group.counters)):
-        why = f"could not be read after the stage, or counts no further: {', '.join(lost)}"
+        why = f"could not be read again after the stage: {', '.join(lost)}"
         return wire.Check(name, wire.Outcome.NOT_TESTED, why, topic=group.topic)
     if not any(book.has(beginning) for beginning in group.counters):
         return wire.Check(name, wire.Outcome.NOT_TESTED, group.absent, topic=group.topic)

@@ -17,8 +17,6 @@ from agent.host.spool import write_whole
 Key = tuple[str, str, str]
 Counts = dict[Key, int]
 Source = Callable[[], Counts]
-# The value of a counter that is there and can't be read, or that is full and counts nothing more.
-UNREAD = -1
 
 
 @dataclass(frozen=True)
@@ -69,6 +67,7 @@ MEANINGS: dict[str, Meaning] = {
     "nic.ib.link_downed": Meaning("nic.link_flap", _CRITICAL, "losses of the link"),
     # At 1e-12, the bit error rate that Ethernet allows, a full 10 Gbit/s link makes one in 100 s.
     "nic.": Meaning("nic.errors", _WARNING, "errors", MaxRise("nic_errors_max", 10.0)),
+    "port.full": Meaning("nic.errors", _WARNING, "counters that are full"),
     "drive.power_cycles": Meaning("disk.link_unsteady", _WARNING, "losses of power, while the host had it"),
     "drive.sas_link": Meaning("disk.link_unsteady", _WARNING, "errors of its SAS link"),
     "drive.unanswered": Meaning("disk.controller_error", _WARNING, "drives that do not answer"),
@@ -83,6 +82,7 @@ STATES: dict[str, str] = {
     "smart.failing": "the drive says that it is failing, which it did not before",
     "smart.prefail": "an attribute is at its failure threshold, and none was before",
     "smart.locked": "the drive is locked with a password, which it was not before",
+    "port.full": "one of its error counters is full and counts nothing more",
     "drive.unanswered": "the drive does not answer smartctl, which it did before",
     "smart.write_protected": "the drive has made itself read only, which it was not before",
     "smart.critical_warning": "NVMe critical warning 0x{after:02x}, 0x{before:02x} before",
@@ -121,10 +121,9 @@ class CounterBook:
         self.state, self.say = state, say
         self._before, self._seen = _load(state)
         self._newest: Counts | None = None
-        # The counters that a part had at an earlier reading and now has not, or that are UNREAD: a tool failed, a part
-        # disappeared, or a counter is full, and what it has counted since is unknown.
+        # The counters that a part had at an earlier reading and now has not: a tool failed or a part disappeared, and
+        # what it has counted since is unknown.
         self.lost: frozenset[str] = frozenset()
-        self._unread: frozenset[str] = frozenset()
 
     def open_stage(self) -> None:
         """Take a reading before the stage, if there is none: in the first stage of a boot, and in the first one after a
@@ -141,7 +140,7 @@ class CounterBook:
         before = self._before or {}
         after = self._read()
         self._before = {**before, **after}
-        self.lost = self._seen.lacking(after) | self._unread
+        self.lost = self._seen.lacking(after)
         self._seen.named |= after.keys()
         deltas = []
         for key, value in sorted(after.items()):
@@ -180,8 +179,6 @@ class CounterBook:
                     counts.update(reading.result())
                 except (OSError, ValueError, LookupError) as error:
                     self.say("error", f"error counters could not be read: {type(error).__name__}: {error}")
-        self._unread = frozenset(key[0] for key, value in counts.items() if value == UNREAD)
-        counts = {key: value for key, value in counts.items() if value != UNREAD}
         self._newest = counts
         self._seen.most |= _parts(counts)
         return counts
