@@ -154,6 +154,9 @@ _SHARED: dict[str, Code] = {
     # disks: reported by the drive
     "smart.failing": _part(_CRITICAL, "The drive says that it is failing", "Replace the drive."),
     "smart.prefail": _part(_CRITICAL, "An attribute is at its failure threshold", "Replace the drive."),
+    "smart.counts_reset": _part(
+        _WARNING, "The drive's counts were set back", "Ask who repaired it, and trust no count from before."
+    ),
     "smart.past_prefail": _part(_WARNING, "An attribute was at its threshold before", "Watch it; check cooling."),
     "smart.pending_sectors": _part(_CRITICAL, "Sectors that wait for reallocation", "Replace the drive."),
     "smart.uncorrectable_sectors": _part(_CRITICAL, "Sectors that cannot be read", "Replace the drive."),

@@ -27,6 +27,9 @@ _PEERS = {"_of_peers_min_percent": _CRITICAL, "_of_peers_warn_percent": _WARNING
 _PEERS_SIGMAS = "_of_peers_sigmas"
 # Of a normal distribution the median absolute deviation is 1 / 1.4826 of the standard deviation.
 _SIGMA_OF_MAD = 1.4826
+_HOURS = "power_on_h"
+# Firmware updates and clocks of their own may take a drive back by hours.
+_HOURS_OFF, _MOST_16_BITS, _NEAR_ITS_END = 48, 0xFFFF, 10_000
 _CEILING = {"_of_last_good_max_percent": _CRITICAL, "_of_last_good_over_percent": _WARNING}
 SUFFIXES = (*_GROWTH, *_LAST_GOOD, *_PEERS, _PEERS_SIGMAS, *_CEILING)
 
@@ -93,6 +96,7 @@ def judge(
     `peers` has the numbers of equal parts, by the name of ours."""
     found = [
         *_growth(numbers, limits, earlier),
+        *_forgotten(numbers, earlier),
         *_slower(numbers, limits, earlier, setting),
         *_above(numbers, limits, earlier, setting),
         *_behind(numbers, limits, peers),
@@ -114,6 +118,19 @@ def _growth(numbers: Numbers, limits: Mapping[str, object], earlier: Sequence[Ea
         before, after = base.numbers[key], numbers[key]
         words = f"{name.replace('_', ' ')} went from {before:g} to {after:g} since run {base.run} ({base.when})"
         yield wire.Finding(f"smart.{name}", severity, "disk", part, f"{part}: {words}", after - before, limit)
+
+
+def _forgotten(numbers: Numbers, earlier: Sequence[EarlierRun]) -> Iterator[wire.Finding]:
+    """Drives with fewer hours of power-on than in the newest run that has them: what such a drive has counted was set
+    back, so its counts say nothing of the time before. Hours of 16 bits begin again."""
+    for key in numbers:
+        name, _, part = key.partition(".")
+        base = next((run for run in earlier if key in run.numbers), None) if name == _HOURS and part else None
+        before, after = base.numbers[key] if base else 0.0, numbers[key]
+        if base is None or before - after <= _HOURS_OFF or _MOST_16_BITS - _NEAR_ITS_END <= before <= _MOST_16_BITS:
+            continue
+        words = f"its hours of power-on went from {before:g} to {after:g} since run {base.run} ({base.when})"
+        yield wire.Finding("smart.counts_reset", _WARNING, "disk", part, f"{part}: {words}", after, before, "h")
 
 
 def _last_good(earlier: Sequence[EarlierRun], name: str, key: str, setting: str) -> EarlierRun | None:

@@ -51,6 +51,18 @@ def test_a_drive_that_loses_more_fails_and_one_that_has_lost_does_not(number: st
 CPU = profiles.load("quick")["stages"]["CPUStress"]["limits"]
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "is_told"),
+    [(43_000, 12, True), (43_000, 43_010, False), (43_000, 42_990, False), (65_500, 20, False), (70_000, 4_464, True)],
+)
+def test_a_drive_that_is_younger_than_before_has_forgotten_what_it_counted(
+    before: float, now: float, is_told: bool
+) -> None:
+    """Repaired elsewhere, and its counts set back. Hours of 16 bits begin again."""
+    found = judge(SMART, [earlier(2, True, power_on_h=before)], power_on_h=now)
+    assert found == ({"smart.counts_reset": WARNING} if is_told else {})
+
+
 def cpu(setting: str, earlier_setting: str, **numbers: tuple[float, float]) -> dict[str, wire.Severity]:
     """What CPU0 is blamed for, by numbers before and now."""
     before = {f"{name}.CPU0": then for name, (then, _) in numbers.items()}
