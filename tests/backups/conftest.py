@@ -53,13 +53,19 @@ def own_postgresql(own_system: None, transactional_db: None) -> Iterator[None]:
     programs = postgresql.binaries()
     if programs is None:
         pytest.skip("no PostgreSQL server here: apt-get install postgresql")
-    with postgresql.server(programs) as url:
-        before = connections["default"]
-        given = {**before.settings_dict, "OPTIONS": {}, **environ.Env.db_url_config(url)}
-        connections["default"] = load_backend(given["ENGINE"]).DatabaseWrapper(given, "default")
-        try:
-            call_command("migrate", verbosity=0)
-            yield
-        finally:
-            connection.close()
-            connections["default"] = before
+    with postgresql.server(programs) as url, postgresql_at(url):
+        call_command("migrate", verbosity=0)
+        yield
+
+
+@contextmanager
+def postgresql_at(url: str) -> Iterator[None]:
+    """Django's connection goes to this database."""
+    before = connections["default"]
+    given = {**before.settings_dict, "OPTIONS": {}, **environ.Env.db_url_config(url)}
+    connections["default"] = load_backend(given["ENGINE"]).DatabaseWrapper(given, "default")
+    try:
+        yield
+    finally:
+        connection.close()
+        connections["default"] = before

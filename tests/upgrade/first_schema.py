@@ -47,15 +47,20 @@ def _fill() -> None:
 
 
 def _first_tables(path: Path) -> None:
-    from django.core.management import call_command
-
     from tests.backups.conftest import sqlite_at
 
     with sqlite_at(path):
-        for app in OURS:
-            call_command("migrate", app, "0001", verbosity=0)
-        for app in ("auth", "contenttypes", "admin", "sessions", "django_q", "axes"):
-            call_command("migrate", app, verbosity=0)
+        make_tables()
+
+
+def make_tables() -> None:
+    """In the database of Django's connection."""
+    from django.core.management import call_command
+
+    for app in OURS:
+        call_command("migrate", app, "0001", verbosity=0)
+    for app in ("auth", "contenttypes", "admin", "sessions", "django_q", "axes"):
+        call_command("migrate", app, verbosity=0)
 
 
 def _copy(old: sqlite3.Connection, new: Path) -> None:

@@ -72,13 +72,11 @@ def measurements() -> Counter[tuple[Any, ...]]:
 
 def make_files() -> None:
     """As long as the rows say."""
-    for run in Run.objects.only("pk", "log_bytes"):
-        if run.log_bytes:
-            logfiles.append(run.pk, 0, b"x" * run.log_bytes)
-    for one in Artifact.objects.all():
-        path = settings.RUNS_DIR / one.path
+    sizes = {logfiles.path(run.pk): run.log_bytes for run in Run.objects.only("pk", "log_bytes") if run.log_bytes}
+    sizes |= {settings.RUNS_DIR / one.path: one.size for one in Artifact.objects.all()}
+    for path, size in sizes.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"x" * one.size)
+        path.write_bytes(b"x" * size)
 
 
 def test_an_upgrade_loses_nothing(old: Path) -> None:
