@@ -31,13 +31,19 @@ class HostsCsv(base_formats.CSV):
     def get_title(self) -> str:
         return "csv"
 
+    def _text(self, in_stream: str | bytes) -> str:
+        return in_stream.decode(self.encoding or "utf-8") if isinstance(in_stream, bytes) else in_stream
+
     def export_data(self, dataset: tablib.Dataset, **kwargs: Any) -> str:
         harmless = tablib.Dataset(*([as_text(cell) for cell in row] for row in dataset), headers=dataset.headers)
         text: str = super().export_data(harmless, **kwargs)
         return text
 
     def create_dataset(self, in_stream: str | bytes, **kwargs: Any) -> tablib.Dataset:
-        dataset = super().create_dataset(in_stream, **kwargs)
+        text = self._text(in_stream)
+        if "\0" in text:  # no column of PostgreSQL takes one
+            raise ValueError(f"line {text[: text.index(chr(0))].count(chr(10)) + 1} has a NUL byte: save it as UTF-8")
+        dataset = super().create_dataset(text, **kwargs)
         return tablib.Dataset(*([_as_meant(cell) for cell in row] for row in dataset), headers=dataset.headers)
 
 
@@ -46,7 +52,7 @@ class PageCsv(HostsCsv):
     gigabyte of memory."""
 
     def create_dataset(self, in_stream: str | bytes, **kwargs: Any) -> tablib.Dataset:
-        text = in_stream.decode(self.encoding or "utf-8") if isinstance(in_stream, bytes) else in_stream
+        text = self._text(in_stream)
         if next(islice(csv.reader(StringIO(text)), MAX_PAGE_ROWS, None), None) is not None:
             raise ValueError(
                 f"it has more than {MAX_PAGE_ROWS:,} rows: on the server `vetting hosts import FILE` takes any number"

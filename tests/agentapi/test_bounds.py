@@ -21,6 +21,8 @@ from runs.machine import Event
 from runs.models import Actor, Run
 from tests.talker import INVENTORY, SERIAL, Talker
 
+pytestmark = pytest.mark.postgresql
+
 CRITICAL, WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
 MANY = 3_000
 

@@ -23,6 +23,8 @@ from runs.reports import write as report
 from tests.agentapi.test_bounds import MANY, at_smart, findings
 from tests.talker import Talker
 
+pytestmark = pytest.mark.postgresql
+
 CRITICAL = wire.Severity.CRITICAL
 MOST = float(bounds.FIGURE.most)
 

@@ -14,6 +14,8 @@ from runs.measurements import reading
 from runs.models import Actor, Run
 from tests.talker import SERIAL, Talker
 
+pytestmark = pytest.mark.postgresql
+
 FINDING = wire.Finding("smart.wear", wire.Severity.WARNING, "disk", SERIAL, "sda: 91 % worn", 91, 90, "%")
 TEMPERATURE = wire.Measurement(1.0, "cpu", "CPU0", "temp", 61.5, "C")
 

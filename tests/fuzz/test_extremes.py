@@ -56,6 +56,7 @@ def keep_words(sample: Any, bent: Any) -> Any:
     return bent
 
 
+@pytest.mark.postgresql
 @pytest.mark.django_db
 @pytest.mark.parametrize("call", CALLS if budget.SECONDS else ["sensor", "result"])
 def test_extreme_numbers_and_texts_are_refused_or_shown(call: str, admin_client: Client) -> None:

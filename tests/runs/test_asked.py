@@ -9,7 +9,7 @@ from django.urls import reverse
 from runs.desk.asked import whole_number
 from tests import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
 NO_NUMBERS = ("²", "٣", "१२", "-1", "1.5", "0x10", "1_000", " 1", "9" * 20, "9" * 5000, "x", "1\x00")
 
 

@@ -16,7 +16,7 @@ from runs.models import Artifact, Run
 from tests import factories
 from tests.hosts.adminclient import FORMAT, send
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db]
+pytestmark = [pytest.mark.slow, pytest.mark.postgresql, pytest.mark.django_db]
 
 HUGE = "9" * 20
 NUL = quote("\0")
