@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from time import sleep
+
 from django.db import DatabaseError
 
 from runs import watchdog
 from runs.bench import service_state
 
 ROUND_JUST_DONE_S = 5.0
+LOOK_EVERY_S = 0.5
 
 
 def why_at_work() -> str:
     """That they are, and what to do; empty if they are not."""
-    try:
-        age_s = service_state.age_s()
-    except DatabaseError:  # no tables yet
-        age_s = float("inf")
-    if age_s >= ROUND_JUST_DONE_S and not watchdog.web_answers():
+    if not (watchdog.web_answers() or _another_round_comes()):
         return ""
-    return (
-        "web or worker is at work: stop both first (systemctl stop vetting-web vetting-worker), and try again in "
-        f"{ROUND_JUST_DONE_S:.0f} s"
-    )
+    return "web or worker is at work: stop both first (systemctl stop vetting-web vetting-worker)"
+
+
+def _another_round_comes() -> bool:
+    """Whether the worker goes on. One that was stopped a moment ago has just done a round, so wait for the next."""
+    try:
+        last = service_state.last_round()
+        for _ in range(int(ROUND_JUST_DONE_S / LOOK_EVERY_S)):
+            if service_state.age_s() >= ROUND_JUST_DONE_S:
+                return False
+            sleep(LOOK_EVERY_S)
+            if service_state.last_round() != last:
+                return True
+    except DatabaseError:  # no tables yet
+        pass
+    return False

@@ -17,7 +17,7 @@ from runs.models import Artifact, Lease, MeasurementBatch, Run, RunEvent, Series
 from runs.reports import write as report
 from tests import factories
 from tests.invariants.conftest import Runs, claimed, make_runs
-from vetting import doctor
+from vetting import atwork, doctor
 from vetting.backups import archive, making, restoring
 
 KEPT = (Run, StageRun, RunEvent, Series, MeasurementBatch, Artifact)
@@ -95,11 +95,24 @@ def test_a_system_with_data_is_not_replaced_unless_asked_to(own_sqlite: None, tm
     assert Run.objects.count() == 2
 
 
-def test_a_system_at_work_is_not_replaced(own_sqlite: None, tmp_path: Path) -> None:
+def test_a_system_at_work_is_not_replaced(own_sqlite: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = making.make(tmp_path / "backup.tar.gz")
     factories.worker_at_work()
+    monkeypatch.setattr(atwork, "sleep", lambda seconds: factories.worker_at_work())  # the next round
     with pytest.raises(CommandError, match="stop both first"):
         call_command("restore", made.path, "--yes")
+
+
+def test_a_worker_that_was_stopped_just_now_is_not_at_work(
+    own_sqlite: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the commands of the page stand below each other."""
+    made = making.make(tmp_path / "backup.tar.gz")
+    factories.worker_at_work()
+    waited: list[float] = []
+    monkeypatch.setattr(atwork, "sleep", waited.append)
+    call_command("restore", made.path, "--yes")
+    assert sum(waited) == atwork.ROUND_JUST_DONE_S
 
 
 def test_where_migrating_fails_everything_is_as_it_was(

@@ -21,6 +21,7 @@ from hosts.models import Host
 from runs import lifecycle
 from runs.models import Job, Run, RunEvent
 from tests import factories
+from vetting import atwork
 from vetting.moving import sides
 
 pytestmark = pytest.mark.slow
@@ -105,12 +106,15 @@ def test_a_move_that_fails_at_its_end_leaves_nothing(installation: Path, empty: 
     assert tables_in(empty) == []
 
 
-def test_what_can_be_seen_before_is_refused_before(installation: Path, empty: str) -> None:
+def test_what_can_be_seen_before_is_refused_before(
+    installation: Path, empty: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with psycopg.connect(empty, autocommit=True) as server:
         server.execute("CREATE TABLE mine (id int)")
     assert "the database is not empty, it has mine" in refused(empty)
     assert "must begin with postgres://" in refused("sqlite:////tmp/x")
     assert "127.0.0.1" in refused("postgres://nobody@127.0.0.1:1/none")
     factories.worker_at_work()
+    monkeypatch.setattr(atwork, "sleep", lambda seconds: factories.worker_at_work())  # the next round
     assert "stop both first" in refused(empty)
     assert tables_in(empty) == ["mine"]
