@@ -15,6 +15,7 @@ from runs import jobs, reporting
 from runs.database import commits
 from runs.files import atomic, storage
 from runs.models import Artifact, Job, Run
+from runs.reports import page
 from runs.reports.document import document
 from runs.reports.stage_rows import Document
 
@@ -68,7 +69,7 @@ def to_json(content: Document) -> str:
 
 def to_html(content: Document) -> str:
     """One page without other files, to print, mail or keep."""
-    return render_to_string("runs/report.html", {"report": content})
+    return render_to_string("runs/report.html", {"report": page.shown(content)})
 
 
 def _put(run: Run, name: str, data: bytes) -> Path:

@@ -23,7 +23,7 @@ def many_findings(stage: StageRun, count: int, **fields: Any) -> None:
     Finding.objects.bulk_create(
         Finding(
             run=stage.run, stage_run=stage, code="disk.pending", component_kind="disk", component=f"S{number}",
-            message=f"S{number}: pending", **{"severity": "critical"} | fields,
+            **{"severity": "critical", "message": f"S{number}: pending"} | fields,
         )
         for number in range(count)
     )  # fmt: skip
@@ -102,3 +102,34 @@ def test_of_a_long_history_the_newest_are_kept() -> None:
     content = report_document.document(run)
     assert [event["kind"] for event in content["events"]][:: report_document.ROWS - 1] == ["k3", "k502"]
     assert "3 earlier entries are left out" in report.to_html(content)
+
+
+def test_the_page_of_a_run_with_much_evidence_stays_small_and_shows_that_of_what_failed() -> None:
+    """It came to 8.4 MB. The document has all of it."""
+    run = rows.a_run(verdict="failed")
+    long = {f"tool {number}": f"{number} " + "<a & 'b'>\n" * 3_000 for number in range(40)}
+    rows.a_stage(run, "Firmware", "passed", evidence=long)
+    failed = rows.a_stage(run, "SMART", "failed", evidence={"smartctl": "the disk that failed", **long})
+    content = report_document.document(run)
+    html = report.to_html(content)
+    assert len(html.encode()) < 800_000 < len(report.to_json(content))
+    assert "the disk that failed" in html and "more characters, in report.json" in html
+    kept = html.count("Evidence: tool")
+    assert 0 < kept < 40 and f"and {41 - 1 - kept} more pieces of evidence in report.json" in as_read(html)
+    assert "and 40 more pieces of evidence in report.json" in as_read(html), "of what passed there is no room"
+    assert len(stage_of(content, "SMART")["attempts"][0]["evidence"]) == 41 and failed.evidence
+
+
+def test_the_page_stays_small_whatever_a_host_sends() -> None:
+    run = rows.a_run(verdict="failed")
+    for number in range(6):
+        checks = [{"name": f"c{n}", "outcome": "passed", "reason": "<" * 1_900} for n in range(400)]
+        checks[-1] |= {"outcome": "failed", "reason": f"the fault of attempt {number}"}
+        stage = rows.a_stage(run, "SMART", "failed", attempt=number + 1, checks=checks)
+        many_findings(stage, 200, message=">" * 1_900, severity="info")
+        rows.a_finding(stage, f"the disk of attempt {number}")
+        rows.an_event(run, text="&" * 1_900)
+    html = report.to_html(report_document.document(run))
+    assert len(html) < 3_000_000
+    for number in range(6):
+        assert f"the fault of attempt {number}" in html and f"the disk of attempt {number}" in html
