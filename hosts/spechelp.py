@@ -26,7 +26,11 @@ KEYS: Sequence[Key] = (
     Key("cpu.cores", _NUMBER, "cores of all processors together; fewer are critical"),
     Key("cpu.model", _TEXT, "its name; another one is information unless pinned"),
     Key("memory.total_mb", _NUMBER, "MiB of RAM in all, without persistent memory; less is critical"),
-    Key("memory.ecc", "true or false", "true: memory that does not correct errors is critical"),
+    Key(
+        "memory.ecc",
+        "true or false",
+        "true: memory that does not correct errors is critical, and so is one module without the bits for it",
+    ),
     Key("memory.dimms", _LIST, "the modules, slot by slot; one that is missing is critical"),
     Key("memory.dimms[].locator", _TEXT, "name of the slot as the firmware spells it; needed"),
     Key("memory.dimms[].size_mb", _NUMBER, "MiB; less is critical"),

@@ -18,6 +18,7 @@ from agent.probes.dmidecode import Structure
 
 _SIZE = re.compile(r"(?i)(\d{1,12})\s*(bytes|kB|MB|GB|TB|PB)\b")
 _MB = {"bytes": 1 / 1024**2, "kb": 1 / 1024, "mb": 1, "gb": 1024, "tb": 1024**2, "pb": 1024**3}
+_BITS = re.compile(r"(\d{1,5}) bits")
 _SPEED = re.compile(r"(\d{1,9})\s*(MT/s|MHz)")
 # dmidecode's text for size 0 (before version 2.9: Not Installed).
 _EMPTY = ("no module installed", "not installed")
@@ -37,13 +38,16 @@ _LENGTH_WITH_CONFIGURED_SPEED = 0x22
 
 @dataclass(frozen=True)
 class _Module:
-    """`ram_mb` is how much of it the firmware gives to the system as RAM, None if it does not say."""
+    """`ram_mb` is how much of it the firmware gives to the system as RAM. `array` is the handle of its array.
+    `has_check_bits`: it has bits for error correction. None if the firmware does not say."""
 
     dimm: wire.Dimm
     persistent: bool
     is_optane: bool
     ram_mb: int | None
     is_cache: bool
+    array: str
+    has_check_bits: bool | None
 
 
 def memory(structures: list[Structure], total_mb: int) -> wire.Memory:
@@ -64,11 +68,28 @@ def dimms(structures: list[Structure]) -> list[wire.Dimm]:
 
 
 def has_ecc(structures: list[Structure]) -> bool | None:
-    """Whether main memory corrects errors (type 16). None if the firmware does not say."""
-    arrays = [one.fields for one in structures if one.kind == 16 and one.fields.get("Use") not in _OTHER_USES]
-    kinds = [fields.get("Error Correction Type", "") for fields in arrays]
+    """Whether main memory corrects errors, by its arrays (type 16) and by the width of each module (type 17). None if
+    the firmware does not say, or contradicts itself: an array with ECC of which no module has bits for it."""
+    modules = _modules(structures)
+    of_arrays = _arrays_have_ecc(structures, {module.array for module in modules})
+    told = {module.has_check_bits for module in modules if not module.persistent}
+    if not of_arrays or False not in told:
+        return of_arrays
+    return False if True in told else None
+
+
+def without_check_bits(structures: list[Structure]) -> list[str]:
+    """The names of the modules that have no bits for error correction."""
+    return [module.dimm.locator for module in _modules(structures) if module.has_check_bits is False]
+
+
+def _arrays_have_ecc(structures: list[Structure], used: set[str]) -> bool | None:
+    """By the arrays of main memory that hold a module, or by all if none is known to."""
+    arrays = [one for one in structures if one.kind == 16 and one.fields.get("Use") not in _OTHER_USES]
+    arrays = [one for one in arrays if one.handle in used] or arrays
+    kinds = [one.fields.get("Error Correction Type", "") for one in arrays]
     kinds = [kind for kind in kinds if kind and kind not in ("Unknown", "Other", "<OUT OF SPEC>")]
-    return any("ECC" in kind or "CRC" in kind for kind in kinds) if kinds else None
+    return all("ECC" in kind or "CRC" in kind for kind in kinds) if kinds else None
 
 
 def size_mb(text: str) -> int | None:
@@ -129,7 +150,19 @@ def _module(name: str, one: Structure) -> _Module:
         is_optane=persistent and _is_optane(fields),
         ram_mb=_told_mb(fields, "Volatile Size") if persistent else _ram_mb(fields, size, cache),
         is_cache=cache > 0,
+        array=fields.get("Array Handle", "").upper(),
+        has_check_bits=_has_check_bits(fields),
     )
+
+
+def _has_check_bits(fields: dict[str, str]) -> bool | None:
+    """DSP0134 7.18: both widths are equal if there are no bits for error correction. Some firmware gives 72 for both
+    (Dell PowerEdge C6220), or exchanges them."""
+    total, data = (_BITS.fullmatch(fields.get(name, "")) for name in ("Total Width", "Data Width"))
+    if total is None or data is None:
+        return None
+    bits = int(data[1])
+    return total[1] != data[1] or bits & (bits - 1) != 0
 
 
 def _ram_mb(fields: dict[str, str], size: int | None, cache_mb: int) -> int | None:

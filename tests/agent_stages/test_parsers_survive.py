@@ -49,6 +49,7 @@ from agent.probes import (
     sel,
     smartctl,
     supplies,
+    supply_inputs,
     util_linux,
 )
 from tests.agent_stages import toolbench
@@ -91,6 +92,7 @@ PARSERS: dict[str, Parser] = {
     "agent.counters.bmc_log.entry_count": Parser(bmc_log.entry_count, ("Entries          : 12\n",), ()),
     "agent.counters.bmc_log.is_full": Parser(bmc_log.is_full, ("Overflow         : true\n",), ()),
     "agent.counters.kernel.error_report.is_of_processor": Parser(error_report.is_of_processor, (BANK,), ()),
+    "agent.counters.kernel.kmsg_recording.duration_s": Parser(kmsg_recording.duration_s, (MESSAGE + BANK,), ()),
     "agent.counters.kernel.kmsg_recording.findings": Parser(
         lambda text: kmsg_recording.findings(text, Names(Path("/nonexistent"))), (MESSAGE + BANK,), ()
     ),
@@ -112,6 +114,7 @@ PARSERS: dict[str, Parser] = {
         ('{"smartctl": {"exit_status": 0}, "devices": [{"name": "/dev/bus/0", "type": "megaraid,4"}]}',),
     ),
     "agent.counters.kernel.kmsg.parse": Parser(kmsg.parse, (MESSAGE,), ()),
+    "agent.loads.fio.errors": Parser(fio.errors, (FAILED_VERIFY + FAILED_READ,), ()),
     "agent.loads.fio.io_errors": Parser(fio.io_errors, (FAILED_READ,), ()),
     "agent.loads.fio.parse": Parser(fio.parse, ("fio/verify-ok.json", "fio/timebased-never-verifies.txt")),
     "agent.loads.fio.parse_all": Parser(fio.parse_all, ("fio/verify-failed.json",)),
@@ -208,6 +211,7 @@ NO_TEXT = {
         "bmc_fans",
         "bmc_meanings",
         "bmc_states",
+        "edac",
         "gaps",
         "gpus",
         "hba",
@@ -229,6 +233,7 @@ NO_TEXT = {
         "smart_statistics",
         "smart_wear",
         "supplies",
+        "supply_inputs",
         "turns",
         "usblink",
     )
@@ -368,11 +373,12 @@ def _all_of_dmi(structures: list[dmidecode.Structure]) -> None:
     for read in (dmidecode.system, dmidecode.bios, dmidecode.processors, dmimemory.dimms, dmidecode.power_supplies):
         read(structures)
     dmimemory.has_ecc(structures)
+    dmimemory.without_check_bits(structures)
 
 
 def _all_of_sdr(sensors: list[ipmitool.Sensor]) -> None:
     for kind in (sensors, supplies.among(sensors), bmc_fans.among(sensors)):
-        supplies.power_supplies(kind)
+        supply_inputs.judged(supplies.power_supplies(kind), kind)
         supplies.conditions(kind)
         bmc_fans.fans(kind)
     for sensor in sensors:

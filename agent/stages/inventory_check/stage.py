@@ -18,6 +18,7 @@ from agent.probes import (
     disks,
     dmidecode,
     dmimemory,
+    edac,
     ethtool,
     gpus,
     hba,
@@ -130,6 +131,7 @@ class ToolOutputs:
 def collect(found: Collection) -> wire.Inventory:
     said = ToolOutputs(bmc=ipmitool.has_bmc())
     said.structures = found.ask("dmidecode", dmidecode.run, dmidecode.parse) or []
+    _tell_of_modules_without_ecc(found.ctx, said.structures)
     said.devices = found.ask("lspci", lspci.run, lspci.parse) or []
     found.ask("lshw", lshw.run, lshw.parse)
     said.of_power, said.of_fans = _bmc_sensors(found)
@@ -150,7 +152,7 @@ def assembled(said: ToolOutputs, missing: list[str], root: Path = Path("/")) -> 
     return wire.Inventory(
         system=dmidecode.system(said.structures),
         cpu=said.cpu,
-        memory=dmimemory.memory(said.structures, said.memory_mb),
+        memory=_memory(said, root),
         disks=disks.merged(said.identities, said.rows),
         nics=said.nics,
         gpus=gpus.inventory(said.devices, said.cards),
@@ -162,6 +164,17 @@ def assembled(said: ToolOutputs, missing: list[str], root: Path = Path("/")) -> 
         bmc=said.bmc,
         missing_tools=missing,
     )
+
+
+def _memory(said: ToolOutputs, root: Path) -> wire.Memory:
+    """A driver that watches the modules' ECC proves it, whatever the firmware says."""
+    memory = dmimemory.memory(said.structures, said.memory_mb)
+    return replace(memory, ecc=True) if edac.corrects_all(root) else memory
+
+
+def _tell_of_modules_without_ecc(ctx: StageContext, structures: list[dmidecode.Structure]) -> None:
+    if (names := dmimemory.without_check_bits(structures)) and dmimemory.has_ecc(structures) is not True:
+        ctx.log("info", f"these memory modules have no bits for error correction: {', '.join(names)}")
 
 
 def _cpu(found: Collection) -> wire.Cpu:
