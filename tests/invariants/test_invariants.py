@@ -13,7 +13,8 @@ from django.test.utils import CaptureQueriesContext
 
 from runs import invariants
 from runs.invariants import kinds
-from runs.machine import State
+from runs.machine import Event, State
+from runs.models import Run
 from tests.factories import RunFactory, worker_at_work
 from tests.invariants import wrong_results, wrong_rows  # noqa: F401  they list their cases
 from tests.invariants.cases import CASES
@@ -45,6 +46,27 @@ def undone() -> Iterator[None]:
 
 def test_nothing_is_broken_where_nothing_ever_ran(db: None) -> None:
     assert broken() == set()
+
+
+@pytest.mark.parametrize(("is_in_profile", "found"), [(False, set()), (True, {"history_in_table"})])
+def test_a_run_may_be_older_than_a_stage_but_not_leave_out_one_of_its_profile(
+    made: Runs, is_in_profile: bool, found: set[str]
+) -> None:
+    with undone():
+        leave_out(made.passed, "Memory", is_in_profile=is_in_profile)
+        assert broken() & {"history_in_table", "history_is_chain", "attempts_by_history"} == found
+    made.refresh()
+
+
+def leave_out(run: Run, stage: str, *, is_in_profile: bool) -> None:
+    """Change the history as if the version of that time had not had this stage."""
+    leaves = run.events.get(kind=Event.STAGE_DONE, state_before=stage)
+    run.events.filter(kind=Event.STAGE_DONE, state_after=stage).update(state_after=leaves.state_after)
+    leaves.delete()
+    run.stage_runs.filter(name=stage).delete()
+    if not is_in_profile:
+        del run.profile["stages"][stage]
+        run.save(update_fields=["profile"])
 
 
 def test_wrong_rows_break_their_invariants_and_no_others(made: Runs, subtests: pytest.Subtests) -> None:
