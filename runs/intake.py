@@ -58,7 +58,7 @@ def _append(run: Run, lines: list[wire.LogLine]) -> None:
         return
     text = log_text(lines)
     if run.log_bytes + len(text) >= bounds.RUN_LOG.most:
-        end = f"the log has reached {bounds.RUN_LOG.most:,} bytes: what follows is counted, and not kept"
+        end = f"the log has reached {bounds.RUN_LOG.most:,} bytes: further lines are counted but not kept"
         text += logfiles.format_line(timezone.now().timestamp(), "warning", "", end)
     length = logfiles.append(run.pk, run.log_bytes, text.encode())
     Run.objects.filter(pk=run.pk).update(log_bytes=length)
@@ -92,7 +92,7 @@ def has_room(run: Run, more: int = 0) -> bool:
 def last_seen_text(run: Run) -> str:
     """When and where the host was last heard of, and what it was doing: the evidence of a missed deadline."""
     if run.last_seen is None:
-        return "nothing was ever heard of it"
+        return "it never sent anything"
     stage_run = run.stage_runs.filter(name=run.state).order_by("-attempt").first()
     doing = "; ".join(
         f"{p['item']} {p['percent']:.0f} % {p['doing']}".strip() for p in (stage_run.progress if stage_run else [])

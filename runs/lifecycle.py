@@ -110,7 +110,7 @@ def override_wipe(run: Run, attempt: int, serial: str, digest: str, who: str = "
         if serial not in refused:
             raise Refused(f"the wipe probe refused no disk {serial!r} in Storage attempt {attempt}")
         if refused[serial]["digest"] != digest:
-            raise Refused(f"what was found on {serial} is not what was shown: look at the list again")
+            raise Refused(f"the list for disk {serial} has changed since it was shown: look at it again")
         _give_override(run, attempt + 1, serial, digest, who)
         given = set(run.overrides.filter(attempt=attempt + 1).values_list("serial", flat=True))
         if given >= refused.keys():

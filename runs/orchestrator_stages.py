@@ -166,7 +166,7 @@ def _reporting(run: Run, stage_run: StageRun) -> None:
     failed = [BY_NAME[name].title for name, outcome in newest.items() if outcome == Outcome.FAILED]
     stage_rows.finish(stage_run, Outcome.PASSED, f"failed stages: {', '.join(failed)}" if failed else "")
     if failed:
-        run.stopped_by = f"went on to the end after {', '.join(failed)} failed"
+        run.stopped_by = f"{', '.join(failed)} failed, and the run went on to the end"
         run.save(update_fields=["stopped_by"])
     _move(run, Event.STAGE_FAILED if failed else Event.STAGE_DONE, run.stopped_by)
 

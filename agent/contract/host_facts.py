@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-# MB/s over a whole drive, all at once. A hard disk's mean is 0.75 of its outermost tracks; SATA ends at 550.
+# Mean MB/s over a whole drive, with all drives read at once. A hard disk's mean is 0.75 of its outermost tracks; SATA's
+# limit is 550.
 RATES = {"hdd": 160.0, "ssd": 450.0, "nvme": 2000.0, "virtual": 300.0}
-# stressapptest fills all memory before, and checks it after the time asked for: twice at 5 GB/s.
+# stressapptest fills all memory before the given time and checks it after that time, each at 5 GB/s.
 FILLING_S_PER_GIB = 0.4
-# Starting and ending a load; stressapptest's check of cache coherency alone takes 5.
+# The time for starting and ending a load; stressapptest's check of cache coherency alone takes 5 s.
 START_S = 6.0
 _MB_PER_MIB = 1.048576
 

@@ -1,5 +1,5 @@
-"""What a stage says of itself, as data. Standard library only: the agent runs by it, the orchestrator plans, checks and
-judges by it, and the documents are written from it."""
+"""The description of a stage, as data. The agent runs stages by it, the orchestrator plans, checks and judges by it,
+and the documents are written from it. Standard library only."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class Plan:
     seconds: Callable[[str], float] = lambda name: 0.0
 
     def params(self, stage: str, kind: type[T]) -> T:
-        """Those of a stage of the run, or of none: what is missing orders nothing."""
+        """The parameters of a stage of the run. If the run lacks the stage or a parameter, the value orders nothing."""
         return stage_values.read_what_is_there(kind, (self.stages.get(stage) or {}).get("params") or {})
 
 
 def nothing_more(params: Any, plan: Plan) -> Iterable[RequiredCheck]:
-    """The profile's own list is all that the stage has to show."""
+    """No checks beside those that the profile lists: the default of `also_required`."""
     return ()
 
 

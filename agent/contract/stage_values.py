@@ -1,4 +1,5 @@
-"""The values that a profile gives to a stage, as a dataclass of the stage's own: no name is read as a string.
+"""The values that a profile gives to a stage. Each stage has a dataclass for them, so that no code reads a value by its
+name as a string.
 
 A field's name ends in its unit (`duration_s`, `temp_max_c`). Its type says how the value is read. A field with a
 default may be left out of a profile. No number may be below 0, or below what the field says with `least`."""
@@ -54,8 +55,8 @@ def read(kind: type[T], given: Mapping[str, Any], place: str) -> T:
 
 
 def read_what_is_there(kind: type[T], given: Mapping[str, Any]) -> T:
-    """The same, to judge a run by its frozen profile, whatever that lacks. A missing value is 0, '' or False, which
-    orders nothing. Text in place of a number counts as 1."""
+    """The same without errors, to judge a run by its frozen profile. A missing value is 0, '' or False, which orders
+    nothing. Text in place of a number counts as 1."""
     absent = {name: made() for name, made in _types(kind).items() if name in needed(kind)}
     return kind(**absent | {name: _lenient(made, given[name]) for name, made in _types(kind).items() if name in given})
 
@@ -67,7 +68,7 @@ def _lenient(made: type, value: Any) -> Any:
         return made(bool(value))
 
 
-_TYPES: dict[type[Any], dict[str, Any]] = {}  # those that were looked up before: it takes a while
+_TYPES: dict[type[Any], dict[str, Any]] = {}  # the types that were looked up before, since that takes a while
 
 
 def _types(kind: type[Any]) -> dict[str, Any]:

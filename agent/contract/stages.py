@@ -29,9 +29,9 @@ SPECS: dict[str, StageSpec] = _collected()
 
 
 def in_order(specs: Iterable[StageSpec]) -> tuple[StageSpec, ...]:
-    """The stages in order: each behind the one that its `after` names. If two stages name the same one, the one that
-    fewer stages follow comes first, and the orchestrator's last stages come last. Raises ValueError for a stage that
-    can't be placed."""
+    """The stages in order: each comes directly after the stage that its `after` names. If two stages name the same one,
+    the one that fewer stages follow comes first, and the orchestrator's last stages come last. Raises ValueError for a
+    stage that can't be placed."""
     specs = tuple(specs)
     followers: dict[str, list[StageSpec]] = {}
     for spec in specs:

@@ -45,7 +45,7 @@ GROUPS: tuple[CounterGroup, ...] = (
         silent_words="its error counters can't be read, or one is full and counts nothing more",
     ),
     CounterGroup("gpus", "gpu", ("gpu.",), ("gpu.",), "no GPU here counts its errors"),
-    CounterGroup("bmc", "bmc", ("bmc.",), ("bmc.", "psu.", "fan."), "no BMC here tells of events"),
+    CounterGroup("bmc", "bmc", ("bmc.",), ("bmc.", "psu.", "fan."), "no BMC here reports events"),
     CounterGroup("mce", "mce", ("mce.",), ("cpu.machine_check",), "the kernel counts no machine checks here"),
 )
 # Topic → the broader topic of `not_expected` that includes it: a host without thermal sensors counts no throttling.

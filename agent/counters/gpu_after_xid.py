@@ -1,5 +1,5 @@
-"""The state of a GPU after the kernel's log has named it. An Xid that a program may have caused is only a warning. A
-card that needs a reset afterwards, or that is lost, is more."""
+"""The state of a GPU after the kernel's log has named it. An Xid that a program may have caused is only a warning. It
+is critical if the card then needs a reset or is lost."""
 
 from __future__ import annotations
 

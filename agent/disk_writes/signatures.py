@@ -161,7 +161,7 @@ def _has_uberblock(ring: bytes) -> bool:
 
 
 def _mbr(read: Read) -> Iterator[Mark]:
-    """A partition table needs an entry: the signature alone is on boot sectors of file systems, too."""
+    """An MBR counts only if it has an entry: boot sectors of file systems have the same signature."""
     sector = read(0, 512)
     entries = [sector[446 + 16 * n : 462 + 16 * n] for n in range(4)]
     used = [entry for entry in entries if len(entry) == 16 and entry[4] and struct.unpack_from("<I", entry, 12)[0]]

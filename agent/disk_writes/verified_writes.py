@@ -102,8 +102,8 @@ def _circumstances(ctx: StageContext) -> safety.Circumstances:
 
 
 def _decided(decisions: list[WriteGrant | wire.Refusal]) -> Decided:
-    """A refusal by gate 2, 3 or 5, or of a disk that should be written, makes a check that is not tested. It is normal
-    that other disks are not on the allowlist."""
+    """A refusal by gate 2, 3 or 5 becomes a check that is not tested, and so does any refusal of a disk that should be
+    written. Other disks are normally not on the allowlist, so their refusal makes no check."""
     granted, refused = safety.grants(decisions), safety.refusals(decisions)
     waiting = [one for one in decisions if isinstance(one, WriteGrant) and one not in granted]
     made = [checks.not_tested(CHECK, one.serial, reason="another disk was refused by gate 3") for one in waiting]
@@ -176,7 +176,7 @@ def _overwrite(
 
 
 def _told(ctx: StageContext, grant: WriteGrant, segments: list[Segment], done: Written, report: PartialReport) -> None:
-    """Add speed and checks of a disk. `failures` adds what was wrong with it, from the notes."""
+    """Add the speed and the checks of a disk. `failures` adds its faults, from the notes."""
     verified, wanted = done.amount // MIB, sum(segment.length for segment in segments) // MIB
     report.numbers[f"written_mb.{grant.serial}"] = done.amount / MIB
     if not done.bad and not any(check.name == CHECK for check in report.checks):
@@ -190,7 +190,8 @@ def _told(ctx: StageContext, grant: WriteGrant, segments: list[Segment], done: W
 
 
 def failures(notes: Notes) -> PartialReport:
-    """Every disk that failed in this attempt, also a disk that an earlier agent found and that was refused since."""
+    """Every disk that failed in this attempt. That includes disks that failed under an earlier agent and were refused
+    since."""
     report = PartialReport()
     for name, serial, bad in notes.bad():
         report.findings.append(_wrong(name, serial, bad))
@@ -204,7 +205,7 @@ def _inventoried(ctx: StageContext, grant: WriteGrant) -> wire.Disk:
 
 
 def _verify(ctx: StageContext, fd: int, segment: Segment) -> tuple[fio.Job | None, str, list[fio.BadRange]]:
-    """One segment, as `_verified` says it."""
+    """Verify one segment, and note the result of `_verified`."""
     done = _fio(ctx, fd, fio.verify_argv(f"/proc/self/fd/{fd}", segment.offset, segment.length), 2 * segment.length)
     return _verified(done, segment)
 
@@ -212,7 +213,7 @@ def _verify(ctx: StageContext, fd: int, segment: Segment) -> tuple[fio.Job | Non
 def _verified(
     done: Completed, segment: Segment, *, read_back: bool = True
 ) -> tuple[fio.Job | None, str, list[fio.BadRange]]:
-    """The job, why it proves nothing (empty if it does), and what was wrong with the disk."""
+    """The job; why it proves nothing (empty if it proves something); and the disk's fault, if any."""
     bad = fio.errors(done.output)
     try:
         job = fio.parse(done.stdout)

@@ -127,7 +127,7 @@ def _data(device: Path, parts: list[Partition], effort: Thoroughness) -> list[Fo
 
 
 def _not_zero(fd: int, places: list[tuple[int, int]], deadline: float) -> list[Found]:
-    """The range of each place goes from its first byte that is not zero to its last: a place may lie half in a segment
+    """For each place, the range from its first to its last byte that is not zero. A place may lie half in a segment
     that we wrote."""
     zeros, full, ranges, content = bytes(MIB), [], [], hashlib.sha256()
     for at, length in places:
@@ -196,7 +196,7 @@ def _within(time_limit_s: float, what: str, look: Callable[[], list[Found]]) -> 
             answers.put(look())
         except OSError as error:
             answers.put([_unreadable(str(error.strerror or error))])
-        except Exception as error:  # what a disk carries can surprise a parser; that is no blank disk
+        except Exception as error:  # the content of a disk may cause any error in a parser; such a disk is not blank
             answers.put([_unreadable(f"{what}: {type(error).__name__}: {error}")])
 
     threading.Thread(target=work, daemon=True, name=f"wipe-probe-{what}").start()

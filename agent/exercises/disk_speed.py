@@ -39,7 +39,7 @@ def measure(ctx: StageContext, present: list[wire.Disk], board: ProgressBoard) -
 
 
 def judge(ctx: StageContext, present: list[wire.Disk], done: Completed) -> PartialReport:
-    """Judge fio's output for these disks. A disk without a result is not tested, whatever the others did."""
+    """Judge fio's output for these disks. A disk without a result is not tested, whatever the results of the others."""
     report = PartialReport(evidence={"fio-speed.json": done.stdout[-40000:]})
     try:
         jobs, why = fio.parse_all(done.stdout) if done.ended else {}, done.trouble

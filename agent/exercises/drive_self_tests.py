@@ -222,7 +222,7 @@ def _minutes_or_refusal(drive: Drive, smart: smartctl.Smart) -> dict[str, int]:
 
 
 def minutes_of_controller(drive: Drive, done: Completed) -> dict[str, int]:
-    """The same, from the output of `nvme id-ctrl`."""
+    """How long the tests take, from the output of `nvme id-ctrl`."""
     try:
         controller = nvme.parse(done.stdout)
     except ParseError as error:

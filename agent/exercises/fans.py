@@ -61,7 +61,7 @@ def judge(names: list[str], before: Fans, after: Fans) -> tuple[list[wire.Check]
     wanted = names or _worth_a_check(before, after)
     lost = [*_not_redundant(after), *([] if names else _standing(wanted, after))]
     if not wanted:
-        return [checks.not_tested(CHECK, reason="no sensor here tells of a fan that turns", topic=TOPIC)], lost
+        return [checks.not_tested(CHECK, reason="no sensor reports a turning fan", topic=TOPIC)], lost
     made, found = [], []
     for name in wanted:
         bad = _bad(after.fans.get(name) or Fan(name), before.fans.get(name) or Fan(name))
@@ -77,8 +77,8 @@ def _worth_a_check(before: Fans, after: Fans) -> list[str]:
 
 
 def _standing(wanted: list[str], after: Fans) -> list[wire.Finding]:
-    """Warnings about fans at 0 of which the BMC says no more, while others like them turn. It may be a header without a
-    fan. Fans of supplies and GPUs stand still while they are cool."""
+    """Warnings about fans at 0 rpm that the BMC does not report as faulty, while similar fans turn. It may be a header
+    without a fan. Fans of supplies and GPUs are left out: they stand still while they are cool."""
     turning = {bmc_fans.kind(fan.name) for fan in after.of_bmc if fan.speed}
     return [
         findings.make(
@@ -96,7 +96,7 @@ def _check(fan: Fan, bad: list[wire.Finding]) -> wire.Check:
     if any(one.severity is wire.Severity.CRITICAL for one in bad):
         return checks.judged(CHECK, bad, fan.name, topic=TOPIC)
     if fan.is_unread or (fan.speed is None and not fan.trouble):
-        why = "its sensor says nothing that is understood" if fan.is_unread else "its sensor gives no reading"
+        why = "its sensor's text is not understood" if fan.is_unread else "its sensor gives no reading"
         return checks.not_tested(CHECK, fan.name, reason=why, topic=TOPIC)
     return checks.passed(CHECK, fan.name, topic=TOPIC, reason=fan.words)
 

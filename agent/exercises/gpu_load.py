@@ -34,7 +34,7 @@ from agent.stages.gpu import spec as gpu_stage
 R = TypeVar("R", TestResult, Burned)
 CHECK = "load"
 CHECK_IN_BURN = "gpu"
-_NO_WORK = "DCGM put this card to no work: its tests of this level look only at software, or were skipped"
+_NO_WORK = "DCGM did not load this card: its tests of this level only check software, or were skipped"
 _LOOK_S = 5.0
 
 
@@ -71,7 +71,7 @@ def during_burn(ctx: StageContext, duration_s: float) -> PartialReport:
         _run_burn(ctx, tool(), answer, report, percent, duration_s)
     report.checks = [replace(check, name=CHECK_IN_BURN, topic=here) for check in report.checks]
     unreached = [gpu for gpu in present if gpu_memory.card_of(gpu, answer) is None]
-    report.checks += [_did_not_join(name_of(gpu), "no tool for it, or no answer of it", here) for gpu in unreached]
+    report.checks += [_did_not_join(name_of(gpu), "no tool for it, or it did not answer", here) for gpu in unreached]
     watch.judge(report)
     return report
 
@@ -88,7 +88,7 @@ def tool() -> str:
 def cannot(answer: Answer, has_tool: bool) -> str:
     """Why no GPU can be loaded here. Empty if they can."""
     if answer.trouble or not answer.cards:
-        return f"{answer.trouble or 'no driver here puts a GPU to work'}; {REMEDY}"
+        return f"{answer.trouble or 'no driver here can load a GPU'}; {REMEDY}"
     return "" if has_tool else f"no load tool for GPUs is installed (dcgmi, gpu_burn); {REMEDY}"
 
 
@@ -149,7 +149,7 @@ def each(
 
 
 def _worked(made: list[wire.Check]) -> list[wire.Check]:
-    """If one tool loaded a card, it does not matter that the other one has no work for it."""
+    """If one tool loaded a card, it does not matter whether the other one could load it."""
     done = {check.component for check in made if check.outcome is wire.Outcome.PASSED}
     return [check for check in made if check.component not in done or not check.reason.startswith(_NO_WORK)]
 
@@ -166,7 +166,7 @@ def _unattributed(results: list[R]) -> list[wire.Finding]:
     """A failure that can't be attributed to a card is reported for the system."""
     if not any(result.failed for result in results if result.index is not None):
         return []
-    message = "a GPU failed under load, and it is not known which"
+    message = "a GPU failed under load, but it is unknown which one"
     return [findings.make("gpu.diagnostic", "gpu", "system", message)]
 
 

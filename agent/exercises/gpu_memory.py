@@ -120,7 +120,7 @@ def unread(card: NvidiaGpu) -> str:
     if card.uncorrected_ecc is None:
         return f"{card.pci}: {_uncounted(card)}"
     if not memory.tells_of_repair:
-        return f"{card.pci}: nvidia-smi does not tell whether memory waits to be remapped or retired"
+        return f"{card.pci}: nvidia-smi does not report whether memory waits to be remapped or retired"
     if card.has_mig and card.remap_pending is None and memory.lifetime_uncorrected != 0:
         return f"{card.pci}: MIG mode hides whether memory waits to be remapped: switch it off (nvidia-smi -mig 0)"
     return ""
@@ -133,10 +133,10 @@ def _uncounted(card: NvidiaGpu) -> str:
     if card.has_mig:
         return "MIG mode hides its counters of memory errors: switch it off (nvidia-smi -mig 0)"
     if memory.has_no_ecc:
-        return f"this card has no ECC, so nothing counts its memory's errors; {_INTENDED}"
+        return f"this card has no ECC, so its memory errors are not counted; {_INTENDED}"
     if memory.ecc_mode.casefold() == "disabled":
         return f"ECC is switched off: switch it on (nvidia-smi -e 1) and reset the card; {_INTENDED}"
-    return "nvidia-smi does not tell its memory errors"
+    return "nvidia-smi does not report its memory errors"
 
 
 def _past(card: NvidiaGpu, pages_most: float) -> list[wire.Finding]:
@@ -182,7 +182,7 @@ def _amd(ctx: StageContext, gpu: wire.Gpu, card: AmdGpu, report: PartialReport) 
         check = _not_tested(ctx, name, f"{gpu.pci}: {card.trouble or 'this card has no ECC'}")
     if card.busy_percent is None and card.memory_mb is None:
         state = checks.not_tested(
-            gpu_state.CHECK, name, reason=f"{gpu.pci}: amdgpu tells nothing of it", topic=load_topic
+            gpu_state.CHECK, name, reason=f"{gpu.pci}: amdgpu reports nothing about it", topic=load_topic
         )
     else:
         state = checks.passed(gpu_state.CHECK, name, topic=load_topic, reason="amdgpu drives it")

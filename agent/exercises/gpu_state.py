@@ -35,7 +35,7 @@ def lost_meanwhile(before: Answer, after: Answer) -> list[wire.Finding]:
     if after.trouble:
         return []
     gone = [card for card in before.cards if card.pci not in after.by_pci]
-    message = "the card answered before the load, and after it no more"
+    message = "the card answered before the load, but not after it"
     return [findings.make("gpu.lost", "gpu", card.name, f"{card.pci}: {message}") for card in gone]
 
 
@@ -46,7 +46,7 @@ def _unread(card: NvidiaGpu) -> str:
     if action and action != gpu_faults.NO_ACTION and action not in gpu_faults.ACTIONS:
         return f"unknown recovery action {card.recovery[:60]!r}"
     if card.temperature_c is None and card.power_w is None and card.memory_mb is None and not action:
-        return "nvidia-smi tells nothing of its state"
+        return "nvidia-smi does not report its state"
     return ""
 
 

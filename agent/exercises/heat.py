@@ -123,7 +123,7 @@ class Heat:
         known = {name: mean.value for name, mean in self._clocks.items() if name in base}
         unknown = sorted((self._cores.packages | base.keys()) - known.keys())
         if not known:
-            why = "the kernel tells no clock to compare with its base"
+            why = "the kernel reports no clock to compare with the base clock"
             return checks.not_tested("clock", reason=why, topic=TOPIC), []
         found = [
             _slow(name, mhz, base[name], min_fraction) for name, mhz in known.items() if mhz < base[name] * min_fraction

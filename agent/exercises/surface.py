@@ -18,7 +18,7 @@ from agent.parsing import ParseError
 
 MIB = 1024 * 1024
 SECTOR_BYTES = 512
-_MIN_RATE_BYTES_S = 1 * MIB  # a healthy disk reads a hundred times as fast; below it, it hangs
+_MIN_RATE_BYTES_S = 1 * MIB  # a healthy disk reads a hundred times as fast; a slower one hangs
 _START_S = 60.0
 
 

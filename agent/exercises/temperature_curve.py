@@ -60,7 +60,7 @@ def resistance_c_per_w(rest: Point, points: Sequence[Point], rise_min_w: float) 
     Raises NotKnown: with a rise of less than `rise_min_w`, the quotient is noise."""
     settled_c, settled_w = plateau_c(points), plateau_w(points)
     if settled_c is None or settled_w is None or rest.watts is None:
-        raise NotKnown("nothing here tells the power")
+        raise NotKnown("nothing reports the power")
     rise_w = settled_w - rest.watts
     if rise_w < rise_min_w:
         raise NotKnown(f"{rise_w:.0f} W more than at rest, and at least {rise_min_w:g} W are needed")

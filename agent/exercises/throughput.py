@@ -89,8 +89,8 @@ def judge(link: Link, name: str, outcomes: list[tuple[Direction, list[wire.Findi
 
 
 def _best(link: Link, direction: Direction) -> tuple[list[wire.Finding], str]:
-    """What is wrong, and why nothing can be said. A slow result is measured again before the card is blamed, since
-    others use the server's link, too."""
+    """The fault, and why the result proves nothing (one or both may be empty). A slow result is measured again before
+    the card is blamed, since others use the server's link too."""
     found: list[wire.Finding] = []
     for _ in range(link.ctx.params(network.Params).throughput_tries):
         measured = _test(link, direction)

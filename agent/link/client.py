@@ -20,7 +20,7 @@ TIMEOUT_S = 10.0
 ANSWER_CAP_BYTES = 4 * 1024 * 1024
 # The longest time for which an orchestrator may hold us off.
 RETRY_AFTER_CAP_S = 60.0
-# Hosts that were refused together come back over so much more time than they were told.
+# Hosts that were refused together return at different times: up to this fraction later than they were told.
 SPREAD = 0.5
 _BY_STATUS: dict[int, type[CallFailed]] = {
     401: TokenRefused,

@@ -112,7 +112,7 @@ class Heartbeat:
         self.on_answer(answer)
 
     def _unanswered(self, error: CallFailed) -> None:
-        if isinstance(error, Unreachable):  # two intervals at most: the host must not look lost
+        if isinstance(error, Unreachable):  # wait two intervals at most: the host must not look lost
             self._held_off_s = spread(min(error.retry_after_s, 2 * self.interval_s))
         if self._silent_since is None:
             self._silent_since = time.monotonic()

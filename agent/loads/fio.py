@@ -16,7 +16,7 @@ _VERIFY = re.compile(r"verify(?: failed at file|: bad \S+[^\n]*?at file) \S+ off
 _BAD_HEADER = re.compile(r"verify: bad [^\n]*offset (\d{1,20})")
 # The second round of sequential reads.
 AGAIN = "sequential again"
-VERIFY_ERRNO = 84  # EILSEQ, fio's own for a failed verification
+VERIFY_ERRNO = 84  # EILSEQ: fio uses it for a failed verification
 
 
 @dataclass(frozen=True)

@@ -162,8 +162,8 @@ def _number(pattern: re.Pattern[str], sensor: Sensor) -> float | None:
 
 
 def _side(status: str, rpm: float | None, alike: list[float]) -> str:
-    """On which side of its limits the fan is. If it is faster than every sound fan like it, it is too fast, since each
-    of those is below that limit."""
+    """On which side of its limits the fan is. If it is faster than every similar sound fan, it is too fast, since all
+    of those are below the limit."""
     if status in _LOW or status in _HIGH:
         return "low" if status in _LOW else "high"
     if status not in LIMITS_CROSSED:

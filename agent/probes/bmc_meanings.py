@@ -208,7 +208,7 @@ def _two_states(entry: LogEntry, is_on: bool) -> Meaning:
 
 
 def _not_good(kind: str) -> Meaning:
-    """Power is no longer good: for a supply this is a failure, elsewhere a reset may cause it."""
+    """Power is no longer good. For a supply this is a failure; for other sensors a reset may be the cause."""
     return events.PSU_FAILED if kind == "power supply" else states.BY_STATE[State.NON_CRITICAL].get(kind, events.EVENT)
 
 

@@ -30,7 +30,7 @@ _ROM = ("ROM", "Flash", "EEPROM", "FEPROM", "EPROM")
 _PERSISTENT = ("NVDIMM-N", "NVDIMM-F", "NVDIMM-P", "Intel Optane", "Intel persistent")
 _OPTANE = ("Intel Optane", "Intel persistent")
 _OPTANE_PART = re.compile(r"NM[ABC][0-9]X")  # Intel's part numbers of Optane series 100, 200 and 300
-# More is no speed of a memory module: a Fujitsu PRIMERGY gives 32768 for 1333.
+# No memory module has a higher speed than this: a Fujitsu PRIMERGY reports 32768 for 1333.
 _SPEED_MOST_MTS = 20_000
 # A structure of at least this length has a configured speed (SMBIOS 2.7). An older one has only one speed.
 _LENGTH_WITH_CONFIGURED_SPEED = 0x22
@@ -190,7 +190,8 @@ def _installed_mb(modules: list[_Module]) -> tuple[int | None, bool]:
 
 
 def _told(module: _Module, *, is_cached: bool) -> wire.Dimm:
-    """The module, with its RAM if only a part of it is RAM. Persistent memory counts as no RAM if it does not say."""
+    """The module, with the size of its RAM if only a part of it is RAM. If persistent memory does not report it, it
+    counts as no RAM."""
     ram_mb = 0 if is_cached and not module.is_optane else module.ram_mb
     ram_mb = 0 if ram_mb is None and module.persistent else ram_mb
     return replace(module.dimm, ram_mb=None if ram_mb == module.dimm.size_mb else ram_mb)
@@ -210,7 +211,8 @@ def _is_optane(fields: dict[str, str]) -> bool:
 
 
 def _told_mb(fields: dict[str, str], name: str) -> int | None:
-    """0 if the firmware says None. None if it says nothing, Unknown, or less than any memory module has."""
+    """0 if the firmware's text is "None". None if there is no text, "Unknown", or a size below that of any memory
+    module."""
     text = fields.get(name, "")
     if text.casefold() == "none":
         return 0

@@ -1,4 +1,4 @@
-"""Notes what is missing in an output: a missing or garbled number is noted, never read as 0."""
+"""Collects what is missing in an output: a missing or garbled number is noted, never read as 0."""
 
 from __future__ import annotations
 

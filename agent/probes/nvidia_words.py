@@ -15,7 +15,7 @@ from agent.parsing import clean
 
 # The card or its driver does not have this (NVML_ERROR_NOT_SUPPORTED is printed as N/A).
 _ABSENT = frozenset({"n/a", "not supported", "not applicable"})
-# Newer drivers have another element for this. It is neither a value nor an error.
+# Newer drivers report the value in another element. This text is neither a value nor an error.
 _MOVED = "requested functionality has been deprecated"
 _ERRORS = re.compile(
     r"ERR!|unknown error|gpu is lost|fallen off the bus|requires? reset|reset required|insufficient|corrupted inforom|"

@@ -12,7 +12,7 @@ from agent.host import sysfs
 # 0x30 stands Link Control 2 with the target speed in bits 0 to 3 (from version 2 of the capability on).
 _PCIE, _LINK_CONTROL_2 = 0x10, 0x30
 _TARGETS_GTS = {1: 2.5, 2: 5.0, 3: 8.0, 4: 16.0, 5: 32.0, 6: 64.0}
-# The lower ends of links: endpoint, legacy endpoint, upstream port of a switch, bridge to PCI.
+# Kinds of devices at the lower end of a link: endpoint, legacy endpoint, upstream port of a switch, bridge to PCI.
 _LOWER_ENDS = (0, 1, 5, 7)
 # Classes of PCI devices: display controllers, processing accelerators.
 _IDLE_SLOWLY = ("0x03", "0x12")

@@ -166,8 +166,8 @@ def is_volume(name: str, root: Path = Path("/")) -> bool:
 
 
 def state(name: str, root: Path = Path("/")) -> str:
-    """The volume's state in the driver's word: active, degraded, resyncing, offline. Empty where the driver says
-    nothing; mpt2sas and mpt3sas do. [drivers/scsi/raid_class.c]"""
+    """The volume's state in the driver's word: active, degraded, resyncing, offline. Only mpt2sas and mpt3sas report
+    it; otherwise it is empty. [drivers/scsi/raid_class.c]"""
     said = sysfs.text(root / "sys/class/raid_devices" / place(name, root).device.name / "state")
     return "" if said == "unknown" else said
 

@@ -15,9 +15,9 @@ _NORMALIZED_MOST = 255
 # smartctl's database has names of up to 23 characters.
 _NAME_MOST = 40
 _COMPARED = ("value", "thresh", "when_failed")
-# raw48, raw16(raw16), raw24(raw8) and raw16(avg16): the count, then what the maker keeps above it.
+# raw48, raw16(raw16), raw24(raw8) and raw16(avg16): the count, then the maker's own values in the higher bits.
 _PLAIN = re.compile(r"(\d{1,20})(?: \([^()]{1,60}\))?")
-# raw24/raw32 and raw24/raw24: the count, and of how many.
+# raw24/raw32 and raw24/raw24: the count, and the total that it belongs to.
 _OF_HOW_MANY = re.compile(r"(\d{1,10})/(\d{1,10})")
 # raw16 and raw8: words, the highest first.
 _WORDS = re.compile(r"(?:\d{1,5} ){2,5}(\d{1,5})")
@@ -45,7 +45,7 @@ class Attribute:
 
     @property
     def is_blank(self) -> bool:
-        """Whether value, threshold and raw value are all 0: so InnoDisk fills the rows that it does not keep. The
+        """Whether value, threshold and raw value are all 0. InnoDisk fills rows that it does not keep in this way. The
         standard has no normalised value 0 (SFF-8035i)."""
         return self.value == 0 and not self.threshold and self.raw == 0
 
@@ -66,7 +66,7 @@ def of(data: dict[str, Any], gaps: Gaps) -> dict[int, Attribute]:
 
 
 def _attribute(row: dict[str, Any], drive: tuple[str, str], gaps: Gaps) -> Attribute | None:
-    """`drive` is its model and firmware."""
+    """One row of the table. `drive` is the drive's model and firmware."""
     told = row.get("name")
     name = clean(told)[:_NAME_MOST] if isinstance(told, str) else ""
     number = gaps.needed(row, "id", f"the number of attribute {name or '?'}", _NORMALIZED_MOST)

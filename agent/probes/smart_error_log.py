@@ -14,7 +14,7 @@ OF_THE_MEDIUM = frozenset({"UNC", "AMNF"})
 # The error register of a read (ACS-4 table 105; ataprint.cpp, format_st_er_desc).
 _REGISTER = {7: "ICRC", 6: "UNC", 4: "IDNF", 2: "ABRT", 0: "AMNF"}
 _WORD = re.compile(r"\b(ICRC|UNC|IDNF|ABRT|AMNF|WP|CCTO|EOM|ILI|TK0NF|NM|MCR?|Device Fault)\b")
-# The log's hours have 16 bits.
+# The hours in the log have 16 bits.
 _HOURS_WRAP = 1 << 16
 # The clock for the hours in the log may be ahead of the attribute's by this much.
 _AHEAD_H = 24

@@ -32,11 +32,12 @@ _WARNINGS = {
 _WARNING, _IMPENDING_FAILURE = 0x0B, 0x5D
 # SPC-5: the host has asked the drive to report a failure, as a test of its own reporting.
 _FALSE_FAILURE = 0xFF
-# SBC-4 table on REASSIGN STATUS of log page 15h: those after which the place can be read again, or is another one.
+# SBC-4 table on REASSIGN STATUS of log page 15h: states in which the place can be read again, or was replaced.
 _MENDED = frozenset({2, 5, 6, 7})
 _MEDIUM_ERROR = 3
 _HALTED = {3: "halted due to fatal error", 4: "halted due to a vendor specific pattern of error"}
-# Parameters above it are each maker's own (SBC-4, log page 15h); of one that is too short smartctl prints the number.
+# Parameters above this number are maker-specific (SBC-4, log page 15h). If one is too short, smartctl prints only its
+# number.
 _LAST_RESULT = 0x800
 _RESULT = re.compile(r"result_\d{1,5}")
 # Counters of each phy in log page 18h, subpage 0 (SPL-4).

@@ -27,8 +27,8 @@ def used_percent(smart: Smart) -> int | None:
 
 
 def spares(smart: Smart) -> Iterator[tuple[str, int, int]]:
-    """Name, percent left and the drive's own threshold, 0 if it sets none. A blank row is no percentage, and neither is
-    what smartctl makes of it."""
+    """Name, percent left and the drive's own threshold (0 if it sets none). A blank row is no percentage, and neither
+    is the value that smartctl derives from it."""
     if smart.nvme is not None:
         if smart.nvme.spare_percent is not None:
             yield "spare blocks", smart.nvme.spare_percent, smart.nvme.spare_threshold_percent or 0
@@ -42,7 +42,7 @@ def spares(smart: Smart) -> Iterator[tuple[str, int, int]]:
 
 
 def used_by(attribute: Attribute) -> int | None:
-    """The percentage used that this attribute tells. None if it tells none, or no percentage."""
+    """The percentage used, from this attribute. None if it has none, or an impossible one."""
     what = attribute.meaning.what
     if what == smart_meanings.LIFE_USED:
         return attribute.count if attribute.count is not None and attribute.count <= 255 else None

@@ -234,8 +234,8 @@ def _both(one: PowerSupply, other: PowerSupply) -> PowerSupply:
 
 
 def _with(owner: PowerSupply, sensor: Sensor) -> PowerSupply:
-    """The supply, with what another of its sensors reports. If that is not understood, the supply's state is
-    unknown."""
+    """The supply, with the report of another of its sensors added. If that report is not understood, the supply's state
+    is unknown."""
     words = f"{sensor.name}: {sensor.reading}{f' ({sensor.status})' if sensor.status != 'ok' else ''}"
     if owner.standby and _IS_NUMBER.fullmatch(sensor.reading):
         return owner

@@ -12,6 +12,6 @@ _TURNS: dict[str, threading.BoundedSemaphore] = {}
 
 
 def of(path: str, device_type: str) -> AbstractContextManager[object]:
-    """Holds one of the places at the controller that `path` leads to. Without a `device_type` the device is a plain
-    drive, and there is no limit."""
+    """Within the block, hold one of the places at the controller that `path` leads to. Without a `device_type` the
+    device is a plain drive, and there is no limit."""
     return _TURNS.setdefault(path, threading.BoundedSemaphore(AT_ONCE)) if device_type else nullcontext()

@@ -65,7 +65,8 @@ class Chip:
 
 
 def _names(directory: str) -> list[str]:
-    """None of a directory that is not there: a card or a drive may be pulled."""
+    """The names of the files in a directory. Empty if it does not exist, since a card or drive may have been
+    removed."""
     try:
         return sorted(os.listdir(directory))
     except OSError:
@@ -73,7 +74,8 @@ def _names(directory: str) -> list[str]:
 
 
 def _device_name(device: Path) -> str:
-    """The name at the end of the link, which sysfs writes without links inside."""
+    """The name of the device that the link leads to: the last part of the link's text, since sysfs has no links within
+    it."""
     try:
         return os.path.basename(os.readlink(device))
     except OSError:
@@ -90,7 +92,8 @@ def text(path: str) -> str:
 
 
 def number(path: str) -> float | None:
-    """None if the file gives none now. A sample of a large host reads hundreds of such files: as bytes, unbuffered."""
+    """None if the file has no number now. It is read as bytes and unbuffered, since a sample of a large host reads
+    hundreds of such files."""
     try:
         with open(path, "rb", buffering=0) as opened:
             return float(opened.read())

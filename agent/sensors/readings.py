@@ -75,7 +75,8 @@ def mean_clock_mhz(root: Path) -> float | None:
 
 
 def _clock_files(root: Path) -> list[str]:
-    """Of the cores that have one. Not by a pattern, which takes ten times as long on a host of a hundred cores."""
+    """The clock files of all cores that have one. Searching by a pattern would take ten times as long on a host with a
+    hundred cores."""
     folder = os.fspath(root / "sys/devices/system/cpu")
     names = os.listdir(folder) if os.path.isdir(folder) else []
     cores = (
@@ -170,7 +171,7 @@ class Meter:
         self.watts_since()
 
     def watts_since(self) -> float | None:
-        """Since the last call."""
+        """Mean watts since the last call."""
         now = time.monotonic()
         found = [one.value for one in self._rapl.measurements(now, now) if (one.component_kind, one.name) == _PACKAGE]
         return sum(found) if found else None
@@ -190,12 +191,12 @@ def _zone(name: str, zone: Path) -> tuple[Part, str]:
 
 
 def _chip_temperatures(chip: Chip) -> Iterator[Temperature]:
-    """Of an NVMe drive only the composite temperature (temp1), which its limits are for: hot spots of the controller,
-    in temp2 and above, are often at 80 to 95 C. [NVM Express base specification, SMART log page; the kernel's nvme
-    driver]
+    """The chip's temperatures, with two exceptions.
 
-    Of an AMD processor with a die temperature (Tdie) not the control value (Tctl), which on some models is 10 to 27 C
-    higher to drive the fans. [the kernel's k10temp driver]
+    For an NVMe drive only the composite temperature (temp1), since the drive's limits are for it. Hot spots of the
+    controller, in temp2 and above, often have 80 to 95 C. [NVM Express base specification, SMART log page; the kernel's
+    nvme driver] For an AMD processor with a die temperature (Tdie), the control value (Tctl) is left out: to drive the
+    fans, it is 10 to 27 C higher on some models. [the kernel's k10temp driver]
     """
     labels = {name: chip.text(name) for name in chip.named("temp", "_label")}
     has_die = "Tdie" in labels.values()

@@ -1,8 +1,8 @@
 """Tests the tester: injects faults, which the stages' own code must report as what they are.
 
-Each trial runs twice, without the fault and with it. A tester that passes both misses faults; one that fails both gives
-false alarms. No disk is touched: the tool itself makes the error, or it is made in a file in memory or in a copy of the
-kernel's counters.
+Each trial runs twice, without the fault and with it. A tester that passes both runs misses faults; one that fails both
+gives false alarms. No disk is touched: the tool itself makes the error, or it is made in a file in memory or in a copy
+of the kernel's counters.
 """
 
 from __future__ import annotations

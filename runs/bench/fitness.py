@@ -47,8 +47,8 @@ def short_of_cpu() -> Problem:
     """The problem for the pages. Without figures, which change every second; the rows have them."""
     return Problem(
         "bench",
-        "This bench is short of CPU: Network waits, and what is measured meanwhile fails no host",
-        "end what else runs on it, give it more cores or a larger share, or lower dispatcher.max_concurrent",
+        "This bench is short of CPU: Network waits, and measurements meanwhile fail no host",
+        "stop other programs on it, give it more cores or a larger share, or lower dispatcher.max_concurrent",
     )
 
 

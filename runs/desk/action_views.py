@@ -115,7 +115,7 @@ def _release(request: HttpRequest, run: Run) -> str:
 def _retry(request: HttpRequest, run: Run) -> str:
     stage = request.POST.get("stage", "")
     lifecycle.ask_retry(run, stage, who(request))
-    return f"{naming.state_in_words(stage)} runs once more as soon as a slot is free."
+    return f"{naming.state_in_words(stage)} runs again as soon as a slot is free."
 
 
 def _override(request: HttpRequest, run: Run) -> str:

@@ -50,7 +50,7 @@ RETRY = Action(
     Event.RETRY,
     "Run a stage once more?",
     "As soon as a slot is free the hold ends and the stage starts its next attempt; the stages after it follow. "
-    "A critical finding stays in the verdict though the retry passes, unless the host was booted anew; then its parts "
+    "A critical finding stays in the verdict even if the retry passes, unless the host was booted anew; then its parts "
     "are collected again and all stages follow.",
 )
 OVERRIDE = Action(

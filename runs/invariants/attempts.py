@@ -107,8 +107,8 @@ ALL = (
     Invariant(
         "keys_while_held",
         "A hold is open exactly while its host is held, and the private key of a closed one is forgotten.",
-        "A key that should be gone may open a host, or a held host has none: press 'New key' on its page. The repair "
-        "closes what is open and forgets what should be gone. This is our bug: report it.",
+        "A key that should be deleted may open a host, or a held host has no key: press 'New key' on its page. The "
+        "repair closes such holds and deletes such keys. This is our bug: report it.",
         broken_keys,
         repair="close_holds",
     ),

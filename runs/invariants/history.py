@@ -67,7 +67,7 @@ def _not_by_history(scope: Scope) -> Iterator[Broken]:
     registered = Value(State.REGISTERED.value, output_field=CharField())
     runs = scope.runs().annotate(told=Coalesce(Subquery(last), registered)).exclude(state=F("told"))
     for pk, state, told in runs.values_list("pk", "state", "told").iterator():
-        yield Broken(pk, f"it is {state}; by its history it is {told}")
+        yield Broken(pk, f"it is {state}; by its history it should be {told}")
 
 
 def _not_ended(scope: Scope) -> Iterator[Broken]:

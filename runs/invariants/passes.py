@@ -35,16 +35,16 @@ def _no_evidence(scope: Scope) -> Iterator[Broken]:
 
 def _contradictions(run: Run, *, all_required: bool) -> Iterator[str]:
     if run.state != State.COMPLETED:
-        yield f"it is called passed and is {run.state}"
+        yield f"its verdict is passed and its state {run.state}"
     rows = [row for row in run.stage_runs.all() if row.name != State.REPORTING]
     attempts = [StageOutcome(row.name, row.attempt, row.boot, row.outcome, row.counts) for row in rows]
     seen = [Seen(f.stage_run.name, f.stage_run.attempt, f.severity, f.component) for f in run.findings.all()]
     again = verdict.verdict(attempts, seen, bench_error=run.bench_error, wanted=run.profile.get("stages", {}))
     if again is not Verdict.PASSED:
-        yield f"it is called passed; by its stages and findings it is {again}"
+        yield f"its verdict is passed; by its stages and findings it should be {again}"
     for row in rows:
         if row.outcome == Outcome.PASSED and (why := _why_not_passed(run, row, all_required)):
-            yield f"{row.name} attempt {row.attempt} is called passed; {why}"
+            yield f"{row.name} attempt {row.attempt} counts as passed; {why}"
 
 
 def _why_not_passed(run: Run, row: StageRun, all_required: bool) -> str:
@@ -82,7 +82,7 @@ def _no_verdict(scope: Scope) -> Iterator[Broken]:
     for pk, state, said in (
         scope.runs().filter(state__in=unjudged).exclude(verdict="").values_list("pk", "state", "verdict")
     ):
-        yield Broken(pk, f"it is {state} and is called {said}")
+        yield Broken(pk, f"it is {state} and has the verdict {said}")
 
 
 def _without_gates(scope: Scope) -> Iterator[Broken]:
@@ -144,7 +144,7 @@ def _unasked_overrides(scope: Scope) -> Iterator[Broken]:
             digests = {one["digest"] for row in shown for one in row.refusals if one["serial"] == given.serial}
             if given.digest not in digests:
                 yield Broken(
-                    run.pk, f"the override of disk {given.serial} answers no list of attempt {given.attempt - 1}"
+                    run.pk, f"the override of disk {given.serial} belongs to no list of attempt {given.attempt - 1}"
                 )
 
 
@@ -186,8 +186,8 @@ ALL = (
     ),
     Invariant(
         "overrides_were_asked",
-        "Each override of the wipe probe stands in the history and answers the list of the attempt before it.",
-        "A disk may have been overwritten that no operator was shown: check the disk, and report it.",
+        "Each override of the wipe probe is in the history and belongs to the list of the attempt before it.",
+        "A disk may have been overwritten without being shown to an operator: check the disk, and report it.",
         _unasked_overrides,
     ),
 )

@@ -40,7 +40,7 @@ def _without_deadline(scope: Scope) -> Iterator[Broken]:
         if timeout_s <= 0:
             yield Broken(run, f"{name} has no time limit")
         if go_at is None and not BY_NAME[name].shares_link:
-            yield Broken(run, f"{name} waits for a go that does not come")
+            yield Broken(run, f"{name} waits too long for its go")
 
 
 def _deadline_passed(scope: Scope) -> Iterator[Broken]:
@@ -69,11 +69,11 @@ def _waits_for_worker(scope: Scope) -> Iterator[Broken]:
 def _jobs(now: datetime) -> Iterator[Broken]:
     """Jobs that nobody handed out, and jobs that run longer than their limit."""
     for job in Job.objects.filter(handed_at=None, due_at__lt=now - REPORT_BOUND):
-        yield Broken(job.run_id, f"{job.title} is to be made since {job.due_at:%Y-%m-%d %H:%M:%S} UTC")
+        yield Broken(job.run_id, f"{job.title} is due since {job.due_at:%Y-%m-%d %H:%M:%S} UTC")
     for job in Job.objects.filter(handed_at__lt=now - REPORT_BOUND):
         assert job.handed_at is not None, "the query asks for those that were handed out"
         if now - job.handed_at > REPORT_BOUND + timedelta(seconds=job.limit_s):
-            yield Broken(job.run_id, f"{job.title} is in hand since {job.handed_at:%Y-%m-%d %H:%M:%S} UTC")
+            yield Broken(job.run_id, f"{job.title} runs since {job.handed_at:%Y-%m-%d %H:%M:%S} UTC")
 
 
 def _queued_too_long(since: datetime) -> Iterator[Broken]:

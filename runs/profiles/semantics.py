@@ -30,7 +30,7 @@ def senseless(profile: dict[str, Any]) -> Iterator[tuple[Place, str]]:
         readable, timeout_s = stage_values.names(_read_by(stage, kind)), profile["stages"][stage]["timeout_s"]
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if name not in readable:
-            words = f"is read by nobody; {stage} reads {', '.join(sorted(readable)) or 'none'}"
+            words = f"is read by no stage; {stage} reads {', '.join(sorted(readable)) or 'none'}"
             yield place, words + did_you_mean(name, sorted(readable))
         elif is_number and value < (least := stage_values.least_of(_read_by(stage, kind), name)):
             yield place, f"can't be below {least:g} (given: {value})"

@@ -77,7 +77,7 @@ def test_thermal_resistance_is_degrees_per_watt_above_rest() -> None:
     ("rest_w", "warm", "words"),
     [
         (101.0, "", "not known: 19 W more than at rest, and at least 20 W are needed"),
-        (None, "", "not known: nothing here tells the power"),
+        (None, "", "not known: nothing reports the power"),
         (20.0, "it was at work", "not known: it was at work"),
     ],
 )

@@ -147,7 +147,7 @@ def test_a_log_takes_so_much_and_then_counts(talker: Talker, run: Run, monkeypat
         talker.log("x" * 300, "y")
     run.refresh_from_db()
     text = logfiles.path(run.pk).read_text()
-    assert run.log_bytes == len(text) < 1_000 and "what follows is counted, and not kept" in text
+    assert run.log_bytes == len(text) < 1_000 and "further lines are counted but not kept" in text
     assert run.left_out.get(what="log lines").count == 4
 
 

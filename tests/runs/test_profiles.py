@@ -243,7 +243,10 @@ def test_a_shipped_profile_has_every_stage_of_the_agent(name: str) -> None:
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ("duraton_s: 10", "mine.yaml, line 7: stages.CPUStress.params.duraton_s: is read by nobody; CPUStress reads "),
+        (
+            "duraton_s: 10",
+            "mine.yaml, line 7: stages.CPUStress.params.duraton_s: is read by no stage; CPUStress reads ",
+        ),
         ("duration_s: -1", "mine.yaml, line 7: stages.CPUStress.params.duration_s: can't be below 0 (given: -1)"),
         (
             "duration_s: 600",

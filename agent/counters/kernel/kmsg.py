@@ -36,7 +36,8 @@ class Classifier:
         self._refusals = Refusals()
 
     def look(self, record: Record) -> list[Hit]:
-        """What a record of the kernel says about the hardware, if anything. Lines that programs wrote are ignored."""
+        """What a record of the kernel says about the hardware; None if nothing. Lines that programs wrote are
+        ignored."""
         if len(record.text) > LINE_CHARS:
             record = replace(record, text=record.text[:LINE_CHARS])
         if record.from_user or IGNORED.search(record.text):

@@ -16,8 +16,7 @@ from agent.counters.kernel.kmsg_record import Hit, Record
 
 # Lines of one report follow each other within this time.
 SAME_REPORT_US = 500_000
-# While it starts, before any load, the kernel collects the errors that the banks and the firmware still hold from
-# before.
+# At its start, before any load, the kernel collects old errors that the banks and the firmware still hold.
 AT_BOOT_US = 10_000_000
 
 # The kernel prints no more than this at once. A recording without times would keep all.

@@ -38,7 +38,7 @@ def _also_required(params: Params, plan: Plan) -> Iterator[RequiredCheck]:
 
 
 def _duration_s(params: Params, host: HostFacts, plan: Plan) -> float:
-    """At rest, all cores at once, then each alone."""
+    """The sum of the time at rest, of all cores at once, and of each core alone."""
     alone_s = min(params.cores_max_s, params.core_s * host.threads)
     return START_S + params.idle_s + params.duration_s + alone_s
 

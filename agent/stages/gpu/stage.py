@@ -40,7 +40,7 @@ def run(ctx: StageContext) -> StageReport:
 
 
 def _not_looked(inventory: wire.Inventory | None) -> str:
-    """Why the cards are unknown, without a fault of any card. Empty if they are known."""
+    """Why it is unknown which cards there are, for a reason that is not a card's fault. Empty if they are known."""
     if inventory is None:
         return "there is no inventory"
     return (
@@ -49,7 +49,7 @@ def _not_looked(inventory: wire.Inventory | None) -> str:
 
 
 def _worked(ctx: StageContext, present: list[wire.Gpu]) -> PartialReport:
-    """Load first: errors that the load causes are then in the memory's counters."""
+    """The load runs first, so that errors that it causes are in the memory's counters afterwards."""
     before = nvidia_smi.ask()
     loaded = gpu_load.run(ctx, present, before)
     after = nvidia_smi.ask()

@@ -23,7 +23,7 @@ class Params:
     coverage_min_percent: float
 
     def stress_s(self, testable_mb: float) -> float:
-        """A base and so much per GiB, up to a most: more memory takes longer to go through once."""
+        """The base time plus a time for each GiB, up to a longest time: one pass through more memory takes longer."""
         return min(self.max_duration_s, self.duration_s + self.per_gib_s * testable_mb / 1024)
 
 

@@ -23,7 +23,7 @@ def judge(
     if heard is None and not is_asked:
         return
     if heard is None:
-        why = listener.trouble or f"{state.name}: no switch said who it is (LLDP)"
+        why = listener.trouble or f"{state.name}: no switch sent its name (LLDP)"
         report.checks.append(checks.not_tested(CHECK, state.mac, reason=why, topic=TOPIC))
         return
     found = _wrong_port(state, heard, expected)

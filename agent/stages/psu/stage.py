@@ -92,7 +92,7 @@ def _look(when: str) -> Look:
 
 
 def seen(when: str, rows: list[Sensor]) -> Look:
-    """A look, from the sensors of power."""
+    """Make a Look from the BMC's power sensors."""
     found = supply_inputs.judged(supplies.power_supplies(rows), rows)
     of_redundancy = [sensor for sensor in rows if redundancy.is_redundancy(sensor)]
     watts = supplies.supply_watts(rows, found)
@@ -182,7 +182,8 @@ def judge_others(looks: list[Look], report: PartialReport) -> None:
 
 
 def _warnings(name: str, seen: list[tuple[str, PowerSupply]]) -> list[wire.Finding]:
-    """What the supply reports although it works, each once. `seen` is the supply at each look, with when that was."""
+    """Warnings that a working supply reports, each once. `seen` is the supply at each look, with the time of the look
+    in words."""
     predicted = [
         findings.make("psu.predicted_failure", "psu", name, f"{name}: {one.reading} {when}", value=one.reading)
         for when, one in seen
@@ -200,12 +201,12 @@ def _find(name: str, look: Look) -> PowerSupply | None:
 
 
 def judge_redundancy(looks: list[Look], report: PartialReport) -> None:
-    """By the BMC's own sensor. Not tested without one, or if it gives no state."""
+    """Adds the check `redundancy`, by the BMC's own sensor. Not tested without one, or if it gives no state."""
     states = [(look.when, redundancy.lost(sensor), sensor) for look in looks for sensor in look.redundancy]
     known = [(when, lost, sensor) for when, lost, sensor in states if lost is not None]
     if not known:
         report.checks.append(
-            checks.not_tested("redundancy", reason="no redundancy sensor of the BMC says a state", topic="redundancy")
+            checks.not_tested("redundancy", reason="the BMC reports no state of redundancy", topic="redundancy")
         )
         return
     found = [
@@ -251,7 +252,7 @@ def _shared(look: Look, min_of_even: float, report: PartialReport) -> None:
         report.checks.append(checks.not_tested("share", reason=why, topic="redundancy"))
         return
     if len(look.watts) < 2 or not total_w:
-        why = "the BMC does not tell what each of several supplies delivers"
+        why = "the BMC does not report the power of each supply"
         report.checks.append(checks.not_tested("share", reason=why, topic="redundancy"))
         return
     even_w = total_w / len(look.watts)

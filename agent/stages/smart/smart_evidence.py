@@ -72,7 +72,7 @@ def _instead_of_attributes(smart: smartctl.Smart) -> list[str]:
     at_threshold = smartctl.PREFAIL | smartctl.PAST_PREFAIL
     has_errors, has_state = (4, 8) in smart.statistics, {(3, 32), (7, 8)} & smart.statistics.keys()
     if smart.exit_status & at_threshold or not (has_errors and has_state):
-        return ["neither attributes nor the device statistics that tell the same were read"]
+        return ["neither attributes nor device statistics with the same values were read"]
     return []
 
 

@@ -110,7 +110,7 @@ def _spare(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> Ite
 
 
 def _helium(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> Iterator[wire.Finding]:
-    """100 when sealed. Any loss is a leak, and the maker's threshold is reached long after."""
+    """A sealed drive has 100. Any loss is a leak, and the maker's own threshold is reached much later."""
     least = limit("helium_min_percent")
     for one in smart.attributes.values():
         if one.meaning.what == smart_meanings.HELIUM and one.value is not None and one.value < 100:

@@ -138,7 +138,7 @@ def _log(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> Itera
 
 
 def _matters(error: Logged, now_h: int | None, recent_h: float) -> bool:
-    """A new error of the transfer, of a place that was not found, or of the device itself."""
+    """Whether an error is recent and concerns the transfer, a place that was not found, or the device itself."""
     age_h = error.age_h(now_h)
     return bool(set(error.kinds) - _HARMLESS - OF_THE_MEDIUM) and age_h is not None and age_h <= recent_h
 

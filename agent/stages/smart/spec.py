@@ -57,7 +57,7 @@ class Limits:
     raid_drives_of_last_good_min_percent: float
 
     def named(self, name: str) -> float:
-        """By its name, for the table of counters, each row of which names the limit that it goes by."""
+        """The limit with this name. Each row of the table of counters names its limit."""
         return float(getattr(self, name))
 
 
@@ -68,7 +68,8 @@ SHORT_TEST_S = 130.0
 
 
 def self_test_s(params: Params, host: HostFacts) -> float:
-    """Of the drives' own tests, side by side. One that would take longer than it may gets the short one."""
+    """The time of the drives' own tests, which run in parallel. A drive whose test would take too long gets the short
+    one."""
     if params.self_test != "long":
         return SHORT_TEST_S
     each = (disk.seconds(disk.size_mb) for disk in host.disks if disk.tests_itself)

@@ -13,7 +13,7 @@ PLACES_TOLD = 4
 
 
 def warnings(ctx: StageContext, notes: Notes) -> PartialReport:
-    """A warning for each disk that our writes left not blank, with the places. All places are in the evidence."""
+    """A warning for each disk on which our writes left patterns, with the first places. The evidence has all places."""
     report = PartialReport()
     for (name, serial), segments in notes.left().items():
         places = _places(segments)

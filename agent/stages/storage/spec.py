@@ -46,15 +46,15 @@ class Limits:
     virtual_random_min_iops: float
 
     def read_min_mb_s(self, kind: str) -> float:
-        """Of a disk's kind: hdd, ssd, nvme or virtual."""
+        """The lowest read speed for a kind of disk: hdd, ssd, nvme or virtual."""
         return float(getattr(self, f"{kind}_read_min_mb_s"))
 
     def write_min_mb_s(self, kind: str) -> float:
-        """Of a disk's kind, or smr for one with overlapping tracks."""
+        """The lowest write speed for a kind of disk, or smr for a disk with overlapping tracks."""
         return float(getattr(self, f"{kind}_write_min_mb_s"))
 
     def random_min_iops(self, kind: str) -> float:
-        """Of a disk's kind."""
+        """The lowest rate of random reads for a kind of disk."""
         return float(getattr(self, f"{kind}_random_min_iops"))
 
 
@@ -69,7 +69,7 @@ def _also_required(params: Params, plan: Plan) -> Iterator[RequiredCheck]:
 
 
 def _duration_s(params: Params, host: HostFacts, plan: Plan) -> float:
-    """Surfaces at once, speeds one after the other, writes at once."""
+    """All surfaces are read at once, speeds are measured one disk after the other, and all writes are done at once."""
     surface_s = slowest(disk.seconds(min(disk.size_mb, params.sample_max_mb or disk.size_mb)) for disk in host.disks)
     speed_s = 2 * params.speed_s * len(host.disks)
     targets = [disk for disk in host.disks if plan.writes and disk.serial in host.writable]
@@ -78,7 +78,7 @@ def _duration_s(params: Params, host: HostFacts, plan: Plan) -> float:
 
 
 def _left_of_self_test_s(host: HostFacts, plan: Plan) -> float:
-    """What it waits for: the long test has run since SMART, while processors and memory were at work."""
+    """How long Storage still waits for the long test, which has run since SMART during the stages in between."""
     before = plan.params("SMART", smart.Params)
     if not before.self_test_in_background or before.self_test == "none":
         return 0.0

@@ -40,7 +40,7 @@ PATTERNS = (
     ),
     critical(_CODE, rf"{_MPT}failure at .{{0,80}}/_scsih_probe\(\)"),
     warning(_CODE, rf"{_MPT}.{{0,40}}Temperature Threshold flags .{{0,60}}exceeded"),
-    # One or two are ordinary.
+    # One or two such messages are ordinary.
     only_many("disk.link_unsteady", rf"{_MPT}log_info\(0x31[0-9a-f]{{6}}\): originator\(PL\)"),
     warning("system.part_gone", rf"{_MPT}removing handle\(0x[0-9a-f]+\), sas_addr\("),
     critical(

@@ -55,8 +55,8 @@ def only_many(code: str, regex: str) -> Pattern:
 
 
 def probe_failed(drivers: str) -> str:
-    """A driver that gave its card up, as drivers/base/dd.c words it before and since 6.5. `drivers` are names separated
-    by a bar."""
+    """A driver that gave up its card, in the words of drivers/base/dd.c before 6.5 and since. `drivers` are names
+    separated by a bar."""
     return rf"\b(?:(?:{drivers}): probe of (?P<pci>{PCI})|probe with driver (?:{drivers})) failed with error -\d"
 
 
