@@ -29,8 +29,8 @@ def _not_in_table(scope: Scope) -> Iterator[Broken]:
     read = ("kind", "state_before", "state_after", "run__profile")
     for event in wrong.select_related("run").only(*read).iterator():
         if not _passes_over_newer_stages(event):
-            step = f"{event.kind} from {event.state_before} to {event.state_after}"
-            yield Broken(event.run_id, f"event {event.pk}: {step} is no row of the table")
+            taken = f"{event.kind} from {event.state_before} to {event.state_after}"
+            yield Broken(event.run_id, f"event {event.pk}: {taken} is no row of the table")
 
 
 def _passes_over_newer_stages(event: RunEvent) -> bool:
