@@ -16,11 +16,12 @@ from agent.stage import StageContext
 def await_self_tests(ctx: StageContext, disks: list[wire.Disk], board: ProgressBoard) -> list[PartialReport]:
     """Wait for the tests that SMART left running. Storage calls it before it reads: most drives abort or slow down
     their test while they are read."""
-    found = drives.of(disks).drives
+    asked = drives.of(disks)
+    found = asked.drives
     gone = sorted(drive_self_tests.Ledger(ctx).begun_in_smart() - {drive.name for drive in found})
     with ThreadPoolExecutor(max_workers=max(1, len(found)), thread_name_prefix="self-test") as pool:
         reports = list(pool.map(lambda drive: _await_self_test(ctx, drive, board), found))
-    return [*reports, PartialReport([_unended(name) for name in gone])]
+    return [*reports, PartialReport([*(_unended(name) for name in gone), *asked.cards])]
 
 
 def _unended(name: str) -> wire.Check:

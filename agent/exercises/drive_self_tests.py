@@ -141,7 +141,7 @@ def _new(ctx: StageContext, drive: Drive, smart: smartctl.Smart, wanted: str, le
     if refused := smartctl.refusal(smartctl.start_self_test(drive.device, kind)):
         # A SAS drive does not say in any other way that it has no self-test.
         never = smart.protocol == "SCSI" and "unsupported" in refused and not smart.self_test.entries
-        raise NotStarted((_not_offered if never else _not_tested)(drive, f"the drive refused the test: {refused}"))
+        raise NotStarted((not_offered if never else _not_tested)(drive, f"the drive refused the test: {refused}"))
     # A drive's own estimate may be too low or too high. After half as much again and 30 minutes no result will come.
     wait_s = min(limit_s, minutes[kind] * 90.0 + 1800.0) if minutes[kind] else limit_s
     return Begun(drive.name, kind, _clock_s(), wait_s, log or "", _asker(ctx), instead)
@@ -217,7 +217,7 @@ def _minutes_or_refusal(drive: Drive, smart: smartctl.Smart) -> dict[str, int]:
     if smart.self_test.can is None:
         raise NotStarted(_not_tested(drive, "whether the drive can test itself was not read"))
     if not smart.self_test.can:
-        raise NotStarted(_not_offered(drive, "the drive says that it can't test itself"))
+        raise NotStarted(not_offered(drive, "the drive says that it can't test itself"))
     return {SHORT: smart.self_test.short_minutes or 0, LONG: smart.self_test.extended_minutes or 0}
 
 
@@ -230,7 +230,7 @@ def minutes_of_controller(drive: Drive, done: Completed) -> dict[str, int]:
     if not done.ended:
         raise NotStarted(_not_tested(drive, done.trouble))
     if not controller.self_test:
-        raise NotStarted(_not_offered(drive, "the controller has no self-test (OACS bit 4)"))
+        raise NotStarted(not_offered(drive, "the controller has no self-test (OACS bit 4)"))
     # NVM Express base specification 1.3: a short one takes no longer than two minutes.
     return {SHORT: 2, LONG: controller.extended_minutes}
 
@@ -285,5 +285,5 @@ def _not_tested(drive: Drive, why: str) -> wire.Check:
     return checks.not_tested(CHECK, drive.name, reason=f"{drive.label}: {why}", topic=TOPIC)
 
 
-def _not_offered(drive: Drive, why: str) -> wire.Check:
+def not_offered(drive: Drive, why: str) -> wire.Check:
     return checks.not_tested(OFFERED, drive.name, reason=f"{drive.label}: {why}", topic=TOPIC)

@@ -9,9 +9,9 @@ from itertools import groupby
 from pathlib import Path
 
 from agent.contract import wire
-from agent.exercises.drive_self_tests import TOPIC, Drive
+from agent.exercises.drive_self_tests import TOPIC, Drive, not_offered
 from agent.parsing import ParseError
-from agent.probes import bays, raid, smartctl
+from agent.probes import bays, emmc, raid, smartctl
 from agent.probes.bays import Bay
 from agent.probes.raid import Volume
 from agent.reports import checks
@@ -25,18 +25,20 @@ _TOLD_SINGLY = 4
 class Drives:
     """`volumes` are checks about each RAID volume, and about each bay behind one whose drive can't be judged.
     `broken` says of each volume that has lost a drive what its driver calls it. `numbers` is how many drives are behind
-    the volumes."""
+    the volumes. `cards` are checks about eMMCs and SD cards, which have no self-test."""
 
     drives: list[Drive] = field(default_factory=list)
     volumes: list[wire.Check] = field(default_factory=list)
     broken: dict[str, str] = field(default_factory=dict)
     numbers: dict[str, float] = field(default_factory=dict)
+    cards: list[wire.Check] = field(default_factory=list)
 
 
 def of(disks: list[wire.Disk], root: Path = Path("/")) -> Drives:
     known = {disk.name: raid.volume(disk.name, root, disk.model) for disk in disks}
     arrays = [(disk, array) for disk in disks if (array := known[disk.name])]
-    plain = [drive_of(disk) for disk in disks if not known[disk.name]]
+    cards = [disk for disk in disks if emmc.is_card(disk.name)]
+    plain = [drive_of(disk) for disk in disks if not known[disk.name] and disk not in cards]
     found = bays.behind(raid.controllers((array for _, array in arrays), root), root)
     behind = {bay.serial: Drive(bay.device, bay.label, bay.serial) for bay in found.bays if bay.serial}
     for drive in plain:
@@ -49,7 +51,8 @@ def of(disks: list[wire.Disk], root: Path = Path("/")) -> Drives:
     }
     volumes = [_volume(checks.disk_name(disk), array, found) for disk, array in arrays]
     broken = {checks.disk_name(disk): words for disk, array in arrays if (words := _broken(array, root))}
-    return Drives([*plain, *behind.values()], [*volumes, *_silent(found.bays)], broken, numbers)
+    untested = [not_offered(drive_of(disk), "an eMMC or SD card has no self-test") for disk in cards]
+    return Drives([*plain, *behind.values()], [*volumes, *_silent(found.bays)], broken, numbers, untested)
 
 
 def _broken(array: Volume, root: Path) -> str:

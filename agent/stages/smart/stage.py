@@ -10,12 +10,12 @@ from agent.contract import wire
 from agent.exercises import drive_self_tests, drives
 from agent.exercises.drive_self_tests import Drive
 from agent.probes import disks as kernel_disks
-from agent.probes import sataport, smart_counts, smart_wear, smartctl
+from agent.probes import emmc, sataport, smart_counts, smart_wear, smartctl
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport, joined
 from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext, StageReport
-from agent.stages.smart import smart_evidence, smart_limits
+from agent.stages.smart import emmc_health, smart_evidence, smart_limits
 from agent.stages.smart.spec import Limits, Params
 
 TOPIC = smart_evidence.TOPIC
@@ -26,7 +26,8 @@ def run(ctx: StageContext) -> StageReport:
     disks = checks.fixed_disks(ctx.inventory)
     board, found = ProgressBoard(ctx), drives.of(disks)
     with ThreadPoolExecutor(max_workers=max(1, len(found.drives)), thread_name_prefix="smart") as pool:
-        whole = joined(pool.map(lambda drive: examine(ctx, drive, board), found.drives))
+        examined = pool.map(lambda drive: examine(ctx, drive, board), found.drives)
+        whole = joined([*examined, *_cards(ctx, disks, found)])
     lost = [findings.make("smart.raid_drive_gone", "disk", name, words) for name, words in found.broken.items()]
     states = [checks.failed("volume_state", one.component, reason=one.message) for one in lost]
     return checks.report(
@@ -59,6 +60,14 @@ def examine(ctx: StageContext, drive: Drive, board: ProgressBoard) -> PartialRep
         _judge(ctx, drive, last, [] if last.is_silent else _condemned(_found(ctx, drive, first)), report)
     board.tell(drive.name, 100, "done")
     return report
+
+
+def _cards(ctx: StageContext, disks: list[wire.Disk], found: drives.Drives) -> list[PartialReport]:
+    """eMMCs and SD cards: they report their health to the kernel."""
+    cards = [disk for disk in disks if emmc.is_card(disk.name)]
+    told = ctx.params(Params).is_self_tested and not drive_self_tests.in_background(ctx.claim)
+    health = [emmc_health.judge(disk, emmc.health(disk.name), _limits(ctx)) for disk in cards]
+    return [*health, PartialReport(found.cards if told else [])]
 
 
 def _absent(ctx: StageContext, disks: list[wire.Disk]) -> list[wire.Check]:
