@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,25 @@ def test_this_checkout_s_agent_is_whole_and_importable_from_the_archive(settings
     assert subprocess.run(command, capture_output=True).returncode == 0
 
 
-def test_a_changed_agent_replaces_the_older_archive(settings: Any, tmp_path: Path) -> None:
+def test_a_hundred_requests_at_once_pack_it_once(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes 20 ms of the process that answers heartbeats, and needs no token."""
+    packed: list[int] = []
+    really = agentcpio.sources
+    monkeypatch.setattr(agentcpio, "sources", lambda package: packed.append(1) or really(package))
+    monkeypatch.setattr(agentcpio, "LOOK_S", 3600.0)
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        found = set(pool.map(lambda _: agentcpio.current(), range(100)))
+    assert len(found) == len(packed) == 1
+
+
+def test_a_changed_agent_replaces_the_older_archive(
+    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings.BASE_DIR = tmp_path / "checkout"
     (settings.BASE_DIR / "agent").mkdir(parents=True)
     (settings.BASE_DIR / "agent" / "a.py").write_text("1")
     first = agentcpio.current()
     (settings.BASE_DIR / "agent" / "a.py").write_text("2")
+    monkeypatch.setattr(agentcpio, "LOOK_S", 0.0)
     second = agentcpio.current()
     assert second != first and second.exists() and not first.exists()
