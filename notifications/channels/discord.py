@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from hosts.options import option, secret
@@ -25,11 +26,19 @@ class Options:
 SERVICE = Service(title="Discord", options=Options)
 
 
+_MARKUP = re.compile(r"[\\`*_~|>#\[\]()<]")
+
+
+def _plain(text: str) -> str:
+    """As it is written: a serial number of a host must not become a link that says something else."""
+    return _MARKUP.sub(r"\\\g<0>", text)
+
+
 def send(options: Options, message: Message, timeout_s: float) -> None:
     url = f"{options.url.rstrip('/')}/{options.token}" if options.token else options.url
     embed = {
-        "title": message.title[:TITLE_LIMIT],
-        "description": message.body[:DESCRIPTION_LIMIT],
+        "title": _plain(message.title)[:TITLE_LIMIT],
+        "description": _plain(message.body)[:DESCRIPTION_LIMIT],
         "url": message.link,
         "color": COLOUR[message.severity],
     }

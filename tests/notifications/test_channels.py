@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 
 import pytest
 
@@ -78,6 +79,15 @@ def test_discord_gets_an_embed_that_pings_nobody() -> None:
     assert body["allowed_mentions"] == {"parse": []}
     assert body["embeds"][0]["description"] == "SATA-0001: 2 pending sectors @everyone"
     assert body["embeds"][0]["url"] == "https://v.test/runs/7/"
+
+
+def test_discord_shows_a_link_of_a_host_as_the_text_that_it_is() -> None:
+    trick = replace(MESSAGE, title="**SATA** failed", body="[Log in again](https://evil.test) <https://evil.test>")
+    with http_server(204) as server:
+        discord.send(discord.Options(url=server.url), trick, LIMIT_S)
+    [(_, _, body)] = server.posts
+    assert body["embeds"][0]["title"] == r"\*\*SATA\*\* failed"
+    assert body["embeds"][0]["description"] == r"\[Log in again\]\(https://evil.test\) \<https://evil.test\>"
 
 
 def test_a_mail_has_subject_text_and_link() -> None:
