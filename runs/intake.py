@@ -78,7 +78,7 @@ def measurements(boot: Boot, message: wire.SensorBatch, address: str) -> wire.Ac
         if Boot.objects.filter(pk=boot.pk, sensor_seq__lt=message.seq).update(sensor_seq=message.seq):
             _check_limits(run, message.measurements)  # before they are stored: it looks for earlier samples
             if has_room(run):
-                measured.store([(run.pk, message.measurements)])
+                left_out.count_beyond_curves(measured.store([(run.pk, message.measurements)]))
             else:
                 left_out.count_more(run, "measurements", len(message.measurements))
     return wire.Accepted(max(message.seq, boot.sensor_seq))

@@ -29,6 +29,7 @@ _WORDS: dict[str, tuple[bounds.Bound, str]] = {
     "differences": (bounds.DIFFERENCES, "differences to the expected spec"),
     "log lines": (bounds.RUN_LOG, "log lines"),
     "measurements": (bounds.RUN_MEASUREMENTS, "measurements"),
+    "curves": (bounds.RUN_SERIES, "measurements"),
 }
 _SHORTENED = frozenset({"texts", "evidence"})
 
@@ -69,6 +70,12 @@ def note(run: Run, cut: Cut, stage_run: StageRun | None = None, whole: str = "")
         count_more(run, what, count, stage_run, whole)
 
 
+def count_beyond_curves(left: dict[int, int]) -> None:
+    """`left` is what `measurements.store` returns."""
+    for run in Run.objects.only("pk").filter(pk__in=left) if left else ():
+        count_more(run, "curves", left[run.pk])
+
+
 def count_more(run: Run, what: str, count: int, stage_run: StageRun | None = None, whole: str = "") -> bool:
     """Add `count` to the row of this kind. True if it is the first time."""
     row, new = LeftOut.objects.get_or_create(
@@ -103,6 +110,8 @@ def words(what: str, count: int) -> str:
     were = "was" if count == 1 else "were"
     if what == "figures":
         return f"{count:,} {name} beyond any measure {were} set to {bound.most:.0e}"
+    if what == "curves":
+        return f"{count:,} {name} of more than {bound.most:,} curves {were} not kept"
     if what in _SHORTENED:
         return f"{count:,} {name} {were} shortened"
     return f"{count:,} more {name} {were} sent than are kept"

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from agent.contract import wire
 from hosts import bounds
-from runs import answers, intake, measurements
+from runs import answers, intake, left_out, measurements
 from runs.callers import Caller
 from runs.files import logs as logfiles
 from runs.machine import HELD, TESTING
@@ -117,7 +117,7 @@ class Together:
         _update(_PROGRESS, [(pk, _json(stage_run.progress)) for pk, stage_run in self._progress.items()])
         batches = [(one.boot.run_id, batch) for one in sent for batch in one.batches]
         if batches:
-            measurements.store(batches)
+            left_out.count_beyond_curves(measurements.store(batches))
 
     def _write_boots(self, sent: list[_Sent]) -> None:
         """The numbers of the last batches, unless another process has moved one meanwhile: then a batch of this group

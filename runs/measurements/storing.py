@@ -27,25 +27,33 @@ _COLUMNS = ("run_id", "first_ms", "last_ms", "hottest", "samples")
 INSERT = f"INSERT INTO {MeasurementBatch._meta.db_table} ({', '.join(_COLUMNS)}) VALUES (%s, %s, %s, %s, %s)"
 
 
-def store(batches: Sequence[Batch]) -> None:
-    """Store the measurements of several runs with one statement, in the caller's transaction. On PostgreSQL the caller
+def store(batches: Sequence[Batch]) -> dict[int, int]:
+    """Returns how many measurements of which run were not kept, since they are of more curves than a run may have.
+
+    Store the measurements of several runs with one statement, in the caller's transaction. On PostgreSQL the caller
     must have locked the rows of these runs (an update does): the batches of a run then get their ids in the order of
     their commits, on which the roll-up relies."""
     now_s = time.time()
-    keep([(run, [(_key(one), time_ms(one.time, now_s), one.value) for one in batch]) for run, batch in batches])
+    return keep([(run, [(_key(one), time_ms(one.time, now_s), one.value) for one in batch]) for run, batch in batches])
 
 
-def keep(batches: Iterable[tuple[int, Sequence[Sample]]]) -> None:
+def keep(batches: Iterable[tuple[int, Sequence[Sample]]]) -> dict[int, int]:
     """Like `store`, with times that are taken as they are. Measurements of one series and one time are all kept."""
     batches = [(run, batch) for run, batch in batches if batch]
     wanted: dict[int, set[Key]] = {}
     for run, batch in batches:
         wanted.setdefault(run, set()).update(key for key, _, _ in batch)
     ids = series_ids.of(wanted) if batches else {}
-    rows = [_row(run, batch, ids[run]) for run, batch in batches]
+    kept = [(run, [one for one in batch if one[0] in ids[run]]) for run, batch in batches]
+    rows = [_row(run, batch, ids[run]) for run, batch in kept if batch]
     if rows:
         with connection.cursor() as cursor:
             cursor.executemany(INSERT, rows)
+    left: dict[int, int] = {}
+    for (run, sent), (_, batch) in zip(batches, kept, strict=True):
+        if len(sent) > len(batch):
+            left[run] = left.get(run, 0) + len(sent) - len(batch)
+    return left
 
 
 def before(run_id: int, firsts: Sequence[wire.Measurement]) -> list[wire.Measurement]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from django.urls import reverse
 
 from agent.contract import codec, wire
 from hosts import bounds
-from runs import intake, lifecycle, stage_rows, transition
+from runs import intake, left_out, lifecycle, stage_rows, transition
 from runs.database import transactions
 from runs.files import logs as logfiles
 from runs.judging import run_verdict
@@ -226,3 +227,14 @@ def test_settling_a_run_reads_no_documents_of_its_attempts(talker: Talker, run: 
         run_verdict.write(Run.objects.get(pk=run.pk))
         stage_rows.has_failed(run)
     assert not [query for query in queries if '"runs_stagerun"."evidence"' in query["sql"]]
+
+
+def test_measurements_of_more_curves_than_a_run_may_have_are_counted(
+    talker: Talker, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "RUN_SERIES", bounds.Bound(30, "curves"))
+    at_smart(talker)
+    rows = [wire.Measurement(time.time(), "fan", f"FAN{n}", "fan", 900.0, "rpm") for n in range(40)]
+    assert talker.post("sensor", wire.SensorBatch(talker.boot_id, 1, rows), wire.Accepted).seq == 1
+    assert run.left_out.get().count == 10
+    assert left_out.document(run)[0]["words"] == "10 measurements of more than 5,000 curves were not kept"

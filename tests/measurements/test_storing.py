@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from agent.contract import wire
+from hosts import bounds
 from runs import measurements
 from runs.measurements import packing, reading, series_ids, storing
 from runs.models import MeasurementBatch, Run, Series
@@ -118,6 +119,35 @@ def test_what_is_known_of_series_is_bounded(run: Run, monkeypatch: pytest.Monkey
             measurements.store([(one.pk, [fan(1.0, f"FAN{n}") for n in range(25)])])
     assert sum(map(len, series_ids._known.values())) <= 60
     assert Series.objects.count() == 100 and reading.count() == 200
+
+
+def test_a_run_has_so_many_curves_and_what_is_of_more_is_counted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An agent that names another part in each measurement filled the memory of the web process, and the disk."""
+    monkeypatch.setattr(bounds, "RUN_SERIES", bounds.Bound(30, "curves"))
+    other = rows.a_run(run.host)
+    for first in range(0, 100, 20):
+        left = measurements.store(
+            [(run.pk, [fan(first + n, f"FAN{first + n}") for n in range(20)]), (other.pk, [fan(1.0)])]
+        )
+    assert left == {run.pk: 20} and Series.objects.filter(run=run).count() == 30
+    assert len(set(values(run))) == 30 and len(values(other)) == 5
+    with CaptureQueriesContext(connection) as queries, transaction.atomic():
+        assert measurements.store([(run.pk, [fan(7.0, "FAN1"), fan(8.0, "FAN77")])]) == {run.pk: 1}
+    assert [query["sql"].split(" INTO ")[0] for query in queries] == [
+        "BEGIN IMMEDIATE", "1 times: INSERT", "COMMIT",
+    ]  # fmt: skip
+
+
+def test_a_full_run_whose_last_curves_were_rolled_back_has_room_again(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "RUN_SERIES", bounds.Bound(2, "curves"))
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        for name in ("FAN1", "FAN2", "FAN3"):
+            measurements.store([(run.pk, [fan(1.0, name)])])
+        _ = 1 / 0
+    assert measurements.store([(run.pk, [fan(1.0), fan(2.0, "FAN2")])]) == {}
+    assert values(run) == [1.0, 2.0]
 
 
 def test_the_newest_sample_before_a_batch_is_found_whatever_its_batch(run: Run) -> None:
