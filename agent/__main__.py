@@ -42,6 +42,7 @@ VITAL_THREADS = ("heartbeat", "outbox", "stage")
 
 
 def main(argv: list[str]) -> int:
+    """Returns the exit status."""
     if argv == ["--selftest"]:
         from agent.tester_proof import made_faults
 
@@ -58,6 +59,12 @@ def main(argv: list[str]) -> int:
     except cmdline.BadCommandLine as error:
         print(f"vetting-agent: {redact(str(error))}: was this host booted by the orchestrator?", file=sys.stderr)
         return EX_CONFIG
+    _serve(target)
+    return 0
+
+
+def _serve(target: cmdline.Target) -> None:
+    """Do what the orchestrator orders, until the host is about to power off or systemd ends this process."""
     _raise_priority()
     sysfs_counters.poll_machine_checks_often(identity.ROOT)
     agent = Agent(assemble(target, STATE))
@@ -68,7 +75,6 @@ def main(argv: list[str]) -> int:
         agent.run()
     finally:
         RUNNING.kill_all()
-    return 0
 
 
 def assemble(target: cmdline.Target, directory: Path, root: Path = identity.ROOT) -> Runtime:

@@ -11,7 +11,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from agent.contract.placeholders import is_no_name, is_placeholder
-from hosts import exchanged, expectations, spare_ports, specpaths, versions
+from hosts import expectations, spare_ports, specpaths, swapped_modules, versions
 from hosts.fields import normalise_mac
 from hosts.parts import LISTS
 
@@ -87,11 +87,23 @@ def adopt(expected: Spec | None, path: str, actual: Any, inventory: Inventory) -
         return expectations.normalise(spec)
     if not (steps := _steps(path)):
         return expected
+    _adopt_at(spec, steps, path, actual, found, inventory)
+    _keep_total(spec, expected)
+    _keep_pins(spec, path, actual)
+    _drop_pins(spec, expected)
+    _expect_again(spec, expected)
+    return expectations.normalise(spec)
+
+
+def _adopt_at(
+    spec: Spec, steps: list[tuple[str, str]], path: str, actual: Any, found: Spec, inventory: Inventory
+) -> None:
+    """Change the spec in place, at these steps of the path. `found` is the inventory as a spec."""
     *way, (leaf, key) = steps
     if leaf == "cpu":
         spec["cpu"] = found["cpu"]
-    elif leaf == "serial" and (round_ := _exchanged(spec, path, found)):
-        _put_back(spec, round_)
+    elif leaf == "serial" and (group := _swapped(spec, path, found)):
+        _put_back(spec, group)
     elif way and way[0][0] == "firmware" and key:
         versions.adopt(spec, leaf, key, str(actual or ""), inventory)
     elif way and way[0][0] == "nics" and (leaf == "spare" or (leaf == "speed_mbit" and not actual)):
@@ -100,11 +112,6 @@ def adopt(expected: Spec | None, path: str, actual: Any, inventory: Inventory) -
         _adopt_part(_find(spec, way), leaf, _card_at(key, inventory) or key, _find(found, way))
     else:
         _adopt_value(_find(spec, way), leaf, actual, _find(found, way))
-    _keep_total(spec, expected)
-    _keep_pins(spec, path, actual)
-    _drop_pins(spec, expected)
-    _expect_again(spec, expected)
-    return expectations.normalise(spec)
 
 
 def _steps(path: str) -> list[tuple[str, str]]:
@@ -140,17 +147,17 @@ def _adopt_value(holder: Spec, leaf: str, actual: Any, found: Spec) -> None:
         del holder[leaf]
 
 
-def _exchanged(spec: Spec, path: str, found: Spec) -> exchanged.Round:
+def _swapped(spec: Spec, path: str, found: Spec) -> swapped_modules.Group:
     """The group of swapped modules that the slot of this path belongs to; empty if none."""
     wanted, there = ((one.get("memory") or {}).get("dimms") or [] for one in (spec, found))
-    rounds = exchanged.rounds(wanted, {dimm["locator"]: dimm.get("serial", "") for dimm in there})
-    return next((one for one in rounds for slot in one if path == f"memory.dimms[{slot}].serial"), {})
+    groups = swapped_modules.groups(wanted, {dimm["locator"]: dimm.get("serial", "") for dimm in there})
+    return next((one for one in groups for slot in one if path == f"memory.dimms[{slot}].serial"), {})
 
 
-def _put_back(spec: Spec, round_: exchanged.Round) -> None:
+def _put_back(spec: Spec, group: swapped_modules.Group) -> None:
     """Expect these modules in the slots where they are now."""
     dimms = spec["memory"]["dimms"]
-    spec["memory"]["dimms"] = [{**round_.get(slot := dimm["locator"], dimm), "locator": slot} for dimm in dimms]
+    spec["memory"]["dimms"] = [{**group.get(slot := dimm["locator"], dimm), "locator": slot} for dimm in dimms]
 
 
 def _keep_total(spec: Spec, before: Spec) -> None:

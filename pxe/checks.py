@@ -44,33 +44,49 @@ def _addresses() -> list[CheckMessage]:
     pxe, web = settings.VETTING.pxe, settings.VETTING.web
     if pxe.mode == "off":
         return []
-    assert pxe.subnet is not None, "the configuration refuses a pxe.mode without a subnet"
-    messages: list[CheckMessage] = []
     try:
         address = IPv4Address(web.address)
     except ValueError:
         text = f"web.address is {web.address!r}: hosts that boot know no names, they need an IPv4 address"
         return [Error(text, hint="this machine's address in pxe.subnet", id="pxe.E001")]
-    if address.is_loopback:
-        text = f"web.address is {address}: no host under test can reach that"
-        messages.append(Error(text, hint="set it to this machine's address in pxe.subnet", id="pxe.E002"))
-    for name in ("range_start", "range_end", "router"):
-        value = getattr(pxe, name)
-        if value is not None and value not in pxe.subnet:
-            text = f"pxe.{name} {value} lies outside pxe.subnet {pxe.subnet}"
-            messages.append(Error(text, hint="choose one inside", id="pxe.E003"))
+    messages = _own_address(address) + _in_subnet(pxe)
+    return messages + _range(pxe, None if messages else address) + _interface(pxe.interface)
+
+
+def _own_address(address: IPv4Address) -> list[CheckMessage]:
+    if not address.is_loopback:
+        return []
+    text = f"web.address is {address}: no host under test can reach that"
+    return [Error(text, hint="set it to this machine's address in pxe.subnet", id="pxe.E002")]
+
+
+def _in_subnet(pxe: Any) -> list[CheckMessage]:
+    assert pxe.subnet is not None, "the configuration refuses a pxe.mode without a subnet"
+    given = {name: getattr(pxe, name) for name in ("range_start", "range_end", "router")}
+    outside = {name: value for name, value in given.items() if value is not None and value not in pxe.subnet}
+    texts = (f"pxe.{name} {value} lies outside pxe.subnet {pxe.subnet}" for name, value in outside.items())
+    return [Error(text, hint="choose one inside", id="pxe.E003") for text in texts]
+
+
+def _range(pxe: Any, address: IPv4Address | None) -> list[CheckMessage]:
+    """The range that DHCP gives out. With `address`, whether it contains our own."""
     first, last = pxe.range_start, pxe.range_end
-    if pxe.mode == "dhcp" and first is not None and last is not None:
-        if first > last:
-            text = f"pxe.range_start {first} comes after pxe.range_end {last}"
-            messages.append(Error(text, hint="swap them", id="pxe.E004"))
-        if not messages and first <= address <= last:
-            text = f"web.address {address} lies in the range that DHCP gives out ({first} to {last})"
-            messages.append(Error(text, hint="move the range, or the address", id="pxe.E006"))
-    if not re.fullmatch(r"[\w.:@-]{1,15}", pxe.interface):
-        text = f"pxe.interface is {pxe.interface!r}"
-        messages.append(Error(text, hint="the name of a network interface, as `ip link` shows it", id="pxe.E007"))
-    return messages
+    if pxe.mode != "dhcp" or first is None or last is None:
+        return []
+    if first > last:
+        text = f"pxe.range_start {first} comes after pxe.range_end {last}"
+        return [Error(text, hint="swap them", id="pxe.E004")]
+    if address is not None and first <= address <= last:
+        text = f"web.address {address} lies in the range that DHCP gives out ({first} to {last})"
+        return [Error(text, hint="move the range, or the address", id="pxe.E006")]
+    return []
+
+
+def _interface(name: str) -> list[CheckMessage]:
+    if re.fullmatch(r"[\w.:@-]{1,15}", name):
+        return []
+    text = f"pxe.interface is {name!r}"
+    return [Error(text, hint="the name of a network interface, as `ip link` shows it", id="pxe.E007")]
 
 
 def _kernel_arguments() -> list[CheckMessage]:

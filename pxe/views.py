@@ -14,7 +14,7 @@ from hosts.models import Host, IdleBoot
 from pxe import bootfiles, image, ipxe, leases
 from pxe.paths import paths
 from runs import boot_script, lifecycle
-from runs.desk.asked import not_understood
+from runs.desk.request_numbers import not_understood
 from runs.models import Actor, Run
 from runs.wording import remedies
 

@@ -13,7 +13,7 @@ from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
 from hosts.readable import spelled_out
-from runs.desk.asked import not_understood
+from runs.desk.request_numbers import not_understood
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "

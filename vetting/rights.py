@@ -31,8 +31,8 @@ class Right:
 
 _SEEN = Right(SEE)
 _LOOKED_AT = (
-    "dashboard", "dashboard-parts", "pulse", "host", "host-parts", "compare", "run", "run-parts", "series", "log",
-    "log-page", "log-lines", "report", "report-json", "artifact", "spec", "view-on-site",
+    "dashboard", "dashboard-parts", "worker-warning", "host", "host-parts", "compare", "run", "run-parts", "series",
+    "log", "log-page", "log-lines", "report", "report-json", "artifact", "spec", "view-on-site",
 )  # fmt: skip
 
 PAGES: dict[str, Right] = {

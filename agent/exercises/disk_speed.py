@@ -18,11 +18,10 @@ from agent.stages.storage import spec as storage
 
 _START_S = 60.0
 CHECK_WRITING = "write_speed"
-CLASSES = ("hdd", "ssd", "nvme", "virtual")
 
 
 def drive_class(disk: wire.Disk) -> str:
-    """One of CLASSES. `virtual` for disks without a usual speed: a virtio disk reports what somebody configured, and
+    """hdd, ssd, nvme, or `virtual` for disks without a usual speed: a virtio disk reports what somebody configured, and
     SD cards are ten times as slow as eMMCs."""
     if emmc.is_card(disk.name):
         return "virtual"

@@ -35,6 +35,7 @@ class Drives:
 
 
 def of(disks: list[wire.Disk], root: Path = Path("/")) -> Drives:
+    """The drives behind these disks. Each RAID volume is replaced by the drives behind its controller."""
     known = {disk.name: raid.volume(disk.name, root, disk.model) for disk in disks}
     arrays = [(disk, array) for disk in disks if (array := known[disk.name])]
     cards = [disk for disk in disks if emmc.is_card(disk.name)]

@@ -195,6 +195,7 @@ def _diagnosis(card: NvidiaGpu, result: TestResult) -> wire.Finding:
 
 
 def burned(card: NvidiaGpu, index: int, results: list[Burned]) -> tuple[wire.Check, list[wire.Finding]]:
+    """The check `load` of a card from gpu_burn's summary. `index` is the card's number in nvidia-smi."""
     own = next((result for result in results if result.index == index), None)
     if own is None:
         why = "gpu_burn gives no verdict on this card"

@@ -67,6 +67,7 @@ def stress(
 
 
 def judge_stress(name: str, megabytes: int, done: Completed, dimms: list[wire.Dimm]) -> MemoryOutcome:
+    """The check `name` from stressapptest's output. Wrong data that it reported counts even if it did not finish."""
     text = done.stdout + done.stderr
     try:
         result = stressapptest.parse(text)
@@ -96,6 +97,7 @@ def patterns(
 
 
 def judge_patterns(name: str, loops: int, done: Completed, dimms: list[wire.Dimm]) -> MemoryOutcome:
+    """The check `name` from memtester's output."""
     text = done.stdout[-4000:] + done.stderr[-4000:]
     try:
         result = memtester.parse(done.stdout + done.stderr)

@@ -103,6 +103,7 @@ def _best(link: Link, direction: Direction) -> tuple[list[wire.Finding], str]:
 
 
 def weigh(link: Link, direction: Direction, measured: Measured) -> tuple[list[wire.Finding], str]:
+    """The findings of one test, and why it proves nothing about the card (empty if it proves something)."""
     found: list[wire.Finding] = []
     for way, result in measured.items():
         _number(link, direction, way, result)

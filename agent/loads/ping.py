@@ -10,18 +10,17 @@ from agent.host.stop import StopFlag
 from agent.parsing import ParseError
 
 _SUMMARY = re.compile(r"(\d{1,18}) packets transmitted, (\d{1,18}) received")
-_TIMES = re.compile(r"= [\d.]+/(\d{1,9}(?:\.\d{1,9})?)/(\d{1,9}(?:\.\d{1,9})?)/[\d.]+ ms")
+_TIMES = re.compile(r"= [\d.]+/(\d{1,9}(?:\.\d{1,9})?)/[\d.]+/[\d.]+ ms")
 _LAST_ANSWER_S = 3
 
 
 @dataclass(frozen=True)
 class Loss:
-    """`mean_ms` and `max_ms` are None if nothing came back."""
+    """`mean_ms` is None if nothing came back."""
 
     sent: int
     received: int
     mean_ms: float | None
-    max_ms: float | None
 
     @property
     def lost_percent(self) -> float:
@@ -46,9 +45,4 @@ def parse(text: str) -> Loss:
     if summary is None or int(summary[2]) > int(summary[1]):
         raise ParseError("ping printed no summary")
     times = _TIMES.search(text)
-    return Loss(
-        int(summary[1]),
-        int(summary[2]),
-        float(times[1]) if times else None,
-        float(times[2]) if times else None,
-    )
+    return Loss(int(summary[1]), int(summary[2]), float(times[1]) if times else None)

@@ -74,6 +74,7 @@ class Bounds(HTTPAdapter):
         }
 
     def send(self, request: requests.PreparedRequest, *given: Any, **more: Any) -> requests.Response:
+        """Send a request to the BMC and read the whole answer, within the bounds. Raises WakeProblem."""
         self.address(request.url or "")
         what = f"{request.method} {urlsplit(request.url or '').path[:100]}"
         left_s = self._until - time.monotonic()

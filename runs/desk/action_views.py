@@ -19,7 +19,7 @@ from runs import disk_writes, dispatcher, lifecycle
 from runs.desk import actions, host_page, run_page
 from runs.desk.access import needs, require, who
 from runs.desk.actions import Action
-from runs.desk.asked import whole_number
+from runs.desk.request_numbers import whole_number
 from runs.machine import NotAllowed
 from runs.models import Run
 from runs.profiles import estimate

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 from hosts.models import Host
 from runs.desk import comparing
 from runs.desk.access import needs
-from runs.desk.asked import not_understood, whole_number
+from runs.desk.request_numbers import not_understood, whole_number
 
 
 @require_safe

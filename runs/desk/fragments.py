@@ -29,9 +29,9 @@ from runs.desk import (
     tiles,
 )
 from runs.desk.access import needs
-from runs.desk.asked import not_understood, whole_number
 from runs.desk.placing import Page
 from runs.desk.rendering_cache import Part, RenderingCache, Shown
+from runs.desk.request_numbers import not_understood, whole_number
 from runs.desk.tile_filter import TileFilter
 from runs.models import Run
 

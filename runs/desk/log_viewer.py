@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from django.http import QueryDict
 
-from runs.desk.asked import whole_number
+from runs.desk.request_numbers import whole_number
 from runs.files import log_search
 from runs.files.log_search import Filter
 from runs.models import Run

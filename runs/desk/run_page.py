@@ -99,6 +99,7 @@ def _no_run(run_id: int) -> Http404:
 
 
 def summary(run: Run) -> dict[str, Any]:
+    """The context of the fragment at the top of the page: verdict, state, times, actions."""
     now = timezone.now()
     return {
         "actions": actions.available(run),

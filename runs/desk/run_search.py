@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce
 from django.utils.text import smart_split, unescape_string_literal
 
 from hosts.models import Host, HostMac
-from runs.desk.asked import whole_number
+from runs.desk.request_numbers import whole_number
 from runs.machine import State
 from runs.models import Finding, Run, Verdict
 from runs.querysets import RunQuerySet

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from django.http import QueryDict
 
 from hosts.models import Health, Host, HostMac
-from runs.desk.asked import whole_number
+from runs.desk.request_numbers import whole_number
 
 GROUPS = (("attention", "Needs you"), ("running", "In progress"), ("rest", "All others"))
 HEALTHS = tuple(Health.choices)

@@ -65,6 +65,7 @@ class Tile:
 
     @property
     def tone(self) -> str:
+        """The CSS class that colours the tile: live, warn, bad, or that of the host's health."""
         if self.group == "running":
             return "live"
         if self.wants_button:

@@ -21,8 +21,8 @@ from runs import retention
 from runs.desk import host_page, log_viewer, readers, rendered, run_page, tile_filter
 from runs.desk import series as measured
 from runs.desk.access import needs
-from runs.desk.asked import not_understood, whole_number
 from runs.desk.fragments import grid_context, with_token
+from runs.desk.request_numbers import not_understood, whole_number
 from runs.files import logs as logfiles
 from runs.models import Artifact, Run
 from runs.profiles import load as profiles

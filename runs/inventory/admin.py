@@ -15,7 +15,7 @@ from hosts.admin import HostAdmin
 from hosts.models import Host
 from runs import adopting
 from runs.desk import access, overview
-from runs.desk.asked import whole_number
+from runs.desk.request_numbers import whole_number
 from runs.inventory.actions import RunActions
 from runs.inventory.filters import StateFilter
 from runs.models import Run

@@ -149,6 +149,7 @@ class Hub:
             stream.finish()
 
     def leave(self, stream: Stream) -> None:
+        """Remove a stream. After the last one no signs of life are sent."""
         self._turns.pop(stream, None)
         with self._lock:
             for channel in stream.ids:

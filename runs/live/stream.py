@@ -23,7 +23,7 @@ from django_eventstream.storage import EventDoesNotExist
 from django_eventstream.utils import parse_last_event_id
 
 from runs.database.renewal import renew_connection
-from runs.desk.asked import whole_number
+from runs.desk.request_numbers import whole_number
 from runs.live import tailer
 from runs.live.hub import Hub, Message
 from runs.live.renderer import Renderer

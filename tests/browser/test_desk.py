@@ -128,11 +128,11 @@ def test_a_page_whose_network_is_cut_says_so_and_is_right_again_by_itself(page: 
 
 def test_a_worker_that_stops_is_told_on_the_open_page_and_taken_back_when_it_works_again(page: Page) -> None:
     _open(page, factories.in_smart())
-    expect(page.locator("#pulse")).to_be_hidden()
+    expect(page.locator("#worker-warning")).to_be_hidden()
     factories.worker_at_work(timezone.now() - timedelta(minutes=2))
-    expect(page.locator("#pulse")).to_contain_text("The worker is not running")
+    expect(page.locator("#worker-warning")).to_contain_text("The worker is not running")
     factories.worker_at_work(timezone.now() + timedelta(hours=1))
-    expect(page.locator("#pulse")).to_be_hidden()
+    expect(page.locator("#worker-warning")).to_be_hidden()
 
 
 def test_the_title_of_the_tab_tells_how_it_stands(page: Page) -> None:

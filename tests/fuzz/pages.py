@@ -13,7 +13,14 @@ from runs.reports import write as report
 
 OF_RUN = ("run", "run-parts", "spec", "log-page", "log-lines", "series", "adopt", "report", "report-json")
 OF_HOST = ("host", "host-parts", "compare")
-ALONE = ("dashboard", "dashboard-parts", "pulse", "healthz", "admin:hosts_host_changelist", "admin:runs_run_changelist")
+ALONE = (
+    "dashboard",
+    "dashboard-parts",
+    "worker-warning",
+    "healthz",
+    "admin:hosts_host_changelist",
+    "admin:runs_run_changelist",
+)
 
 
 def addresses(run: Run) -> list[str]:

@@ -103,7 +103,12 @@ def test_a_worker_that_does_no_rounds_is_told_on_every_page(
     if age_s is not None:
         factories.worker_at_work(timezone.now() - timedelta(seconds=age_s))
     run = factories.in_smart()
-    for address in (reverse("dashboard"), run.get_absolute_url(), run.host.get_absolute_url(), reverse("pulse")):
+    for address in (
+        reverse("dashboard"),
+        run.get_absolute_url(),
+        run.host.get_absolute_url(),
+        reverse("worker-warning"),
+    ):
         assert ("The worker is not running" in as_read(operator.get(address).content)) == warned
 
 
@@ -113,7 +118,7 @@ def test_a_bench_that_cannot_boot_a_host_is_told_on_every_page_and_to_monitoring
     bench.report("dnsmasq", [bench.Problem("bench", "dnsmasq is not <installed>", "apt install dnsmasq-base")])
     bench.report("iperf3", [])
     said = "can't do its part:</b> dnsmasq is not &lt;installed&gt;. What helps: apt install dnsmasq-base."
-    for address in (reverse("dashboard"), reverse("pulse")):
+    for address in (reverse("dashboard"), reverse("worker-warning")):
         assert said in as_read(operator.get(address).content)
     health = operator.get(reverse("healthz"))
     assert (health.status_code, health.content) == (
@@ -122,5 +127,5 @@ def test_a_bench_that_cannot_boot_a_host_is_told_on_every_page_and_to_monitoring
     )
 
 
-def test_the_pulse_is_for_operators(client: Client) -> None:
-    assert client.get(reverse("pulse")).status_code == 302
+def test_the_worker_warning_is_for_operators(client: Client) -> None:
+    assert client.get(reverse("worker-warning")).status_code == 302

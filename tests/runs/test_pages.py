@@ -19,7 +19,7 @@ from tests.runs.dashboard import first_tiles
 
 pytestmark = pytest.mark.django_db
 
-# The user, hosts, newest runs, stages, heat, findings, last verdicts (two), the worker's pulse; no more for more hosts.
+# The user, hosts, newest runs, stages, heat, findings, last verdicts (two), the last round; no more for more hosts.
 DASHBOARD_QUERIES = 9
 
 

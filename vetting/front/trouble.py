@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.decorators import sync_and_async_middleware
 
 from runs.database.failures import OTHERWISE, is_passing, reason
-from runs.desk.asked import not_understood
+from runs.desk.request_numbers import not_understood
 from vetting.front.answers import not_now
 from vetting.middleware import GetResponse, after
 

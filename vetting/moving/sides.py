@@ -120,6 +120,7 @@ class Target:
         return self._names(f"SELECT relname FROM pg_class WHERE {kinds} AND {_HERE}")
 
     def table(self, name: str) -> Table:
+        """The columns of a table and its primary key; without a key, all columns in its place."""
         asked = (
             "SELECT column_name, udt_name FROM information_schema.columns WHERE table_schema = current_schema() "
             "AND table_name = %s AND is_generated = 'NEVER' ORDER BY ordinal_position"

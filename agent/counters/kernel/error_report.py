@@ -121,6 +121,7 @@ class Report:
         return bool(_BANK.search(text) or _DECODED.search(text)) and self._is_begun()
 
     def learn(self, text: str) -> None:
+        """Take a line of the report, without its mark."""
         if match := _SECTION.search(text):
             self._begin_section((match["type"] or match["old"]).lower())
         elif match := _EVENT.search(text):

@@ -93,6 +93,7 @@ def _disk(ctx: StageContext, disk: wire.Disk, duration_s: float) -> PartialRepor
 
 
 def judge_disk(disk: wire.Disk, done: Completed) -> PartialReport:
+    """The check `disks` of a disk, from fio's output."""
     name = checks.disk_name(disk)
     bad = fio.io_errors(done.stderr + done.stdout)
     if bad:

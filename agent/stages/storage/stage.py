@@ -91,6 +91,7 @@ def size_bytes(disk: wire.Disk) -> int:
 def judge(
     ctx: StageContext, disk: wire.Disk, size: int, segments: list[Segment], surface: Surface, report: PartialReport
 ) -> None:
+    """Add the check `surface`, findings and numbers of a disk that was read. `size` is in bytes."""
     name, limits = checks.disk_name(disk), ctx.limits(Limits)
     report.numbers |= {
         f"surface_mb.{name}": surface.read_bytes / MIB,

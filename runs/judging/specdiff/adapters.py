@@ -11,6 +11,7 @@ from runs.judging.specdiff.difference import Difference, Part, Spec
 
 
 def adapters(wanted: list[Spec], found: list[wire.Adapter], pinned: frozenset[str]) -> Iterator[Difference]:
+    """Cards with the expected serial number are matched first. Then a missing card is replaced by one of its model."""
     left = list(found)
     exact = [_take(left, partial(_is_it, spec)) for spec in wanted]
     for spec, adapter in zip(wanted, exact, strict=True):

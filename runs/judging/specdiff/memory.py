@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from agent.contract import wire
 from agent.contract.placeholders import is_placeholder
-from hosts import exchanged
+from hosts import swapped_modules
 from runs.judging.specdiff.difference import Difference, Part, Spec
 
 # The share of the installed memory that firmware, graphics and the crash kernel may keep. Canonical's Checkbox allows
@@ -57,9 +57,9 @@ def _unread(spec: Spec, dimm: wire.Dimm, *, sum_seen: bool) -> Iterator[str]:
 
 def _dimms(wanted: list[Spec], found: wire.Memory, pinned: frozenset[str]) -> Iterator[Difference]:
     there = _by_locator(found)
-    rounds = exchanged.rounds(wanted, {slot: dimm.serial for slot, dimm in there.items()})
-    moved = {slot: spec for round_ in rounds for slot, spec in round_.items()}
-    yield from (_swapped(round_, pinned) for round_ in rounds)
+    groups = swapped_modules.groups(wanted, {slot: dimm.serial for slot, dimm in there.items()})
+    moved = {slot: spec for group in groups for slot, spec in group.items()}
+    yield from (_swapped(group, pinned) for group in groups)
     for spec in wanted:
         part = Part(f"memory.dimms[{spec['locator']}]", "dimm", spec["locator"], pinned)
         if (dimm := there.pop(spec["locator"], None)) is None:
@@ -71,13 +71,13 @@ def _dimms(wanted: list[Spec], found: wire.Memory, pinned: frozenset[str]) -> It
         yield part.unexpected(_size(dimm), f"{dimm.locator}: a module of {_size(dimm)} that is not expected")
 
 
-def _swapped(round_: exchanged.Round, pinned: frozenset[str]) -> Difference:
+def _swapped(group: swapped_modules.Group, pinned: frozenset[str]) -> Difference:
     """One difference for modules in each other's slots, since nothing was replaced."""
-    first = next((slot for slot in round_ if f"memory.dimms[{slot}].serial" in pinned), next(iter(round_)))
-    others = [slot for slot in round_ if slot != first]
+    first = next((slot for slot in group if f"memory.dimms[{slot}].serial" in pinned), next(iter(group)))
+    others = [slot for slot in group if slot != first]
     words = " and ".join([", ".join([first, *others[:-1]]), others[-1]])
-    sits = round_[first]["serial"]
-    expected = next(spec["serial"] for spec in round_.values() if spec["locator"] == first)
+    sits = group[first]["serial"]
+    expected = next(spec["serial"] for spec in group.values() if spec["locator"] == first)
     message = f"{words}: the modules are swapped, {sits} sits in {first} in place of {expected}"
     return Part(f"memory.dimms[{first}]", "dimm", first, pinned).swapped(expected, sits, message)
 

@@ -4,16 +4,16 @@
 // reconnect are the same templates.
 "use strict";
 (() => {
-  const MIN_GAP_MS = 300; // between two fetches of one page, however fast events come
-  const OPEN_MS = 8000; // a stream that is not open by then is given up and asked for again
-  const SILENCE_MS = 45000; // the server sends a keep-alive every 20 s: no word for longer means a dead connection
+  const MIN_GAP_MS = 300; // the shortest time between two fetches of one page
+  const OPEN_MS = 8000; // a stream that is not open by then is closed and opened again
+  const SILENCE_MS = 45000; // the server sends a keep-alive every 20 s, so a longer silence means a dead connection
   const RETRY_MS = 2000;
-  const PULSE_MS = 5000; // so often a page that is looked at asks whether all is well behind it
-  const PULSE_LIMIT_MS = 4000;
-  const UNSEEN_MS = 20000; // a tab in the background gives its stream back: a browser has six for each address
-  const GLANCE_MS = 60000; // and looks only so often, for the title of its tab
+  const LIVENESS_MS = 5000; // how often a visible page checks the web process and the worker
+  const LIVENESS_LIMIT_MS = 4000;
+  const UNSEEN_MS = 20000; // a tab in the background closes its stream: a browser has only six for each address
+  const GLANCE_MS = 60000; // how often it updates the title of its tab
   const JUST_NOW_MS = 3000;
-  const OVERDUE_MS = 4000; // the parts of a run's page come within a second after an event: else they are asked for
+  const OVERDUE_MS = 4000; // fragments come within a second after an event; after this time the page fetches them
   const page = document.querySelector("main[data-live]");
   const sign = document.getElementById("connection");
   const dirty = new Set();
@@ -205,13 +205,13 @@
     for (const kind of ["log", "sensor"]) document.dispatchEvent(new CustomEvent(`vetting:${kind}`));
   }
 
-  // --- is all well behind the page? A dead network breaks no connection, and a dead worker no page ---
+  // --- check the network, the web process and the worker: nothing else would show that one is dead ---
 
-  async function feelPulse() {
+  async function checkLiveness() {
     if (document.hidden || asleep) return;
-    const sign = document.getElementById("pulse");
+    const sign = document.getElementById("worker-warning");
     try {
-      const answer = await fetch("/pulse/", { headers: { "HX-Request": "true" }, signal: AbortSignal.timeout(PULSE_LIMIT_MS) });
+      const answer = await fetch("/worker-warning/", { headers: { "HX-Request": "true" }, signal: AbortSignal.timeout(LIVENESS_LIMIT_MS) });
       if (answer.status === 204) window.location.reload(); // logged out meanwhile
       const holder = document.createElement("template");
       holder.innerHTML = answer.ok ? await answer.text() : "";
@@ -318,7 +318,7 @@
   window.setInterval(tick, 1000);
   if (page) {
     connect();
-    window.setInterval(feelPulse, PULSE_MS);
+    window.setInterval(checkLiveness, LIVENESS_MS);
     window.addEventListener("offline", lost);
     window.addEventListener("online", connect);
     document.addEventListener("visibilitychange", looked);

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from runs.desk.asked import whole_number
+from runs.desk.request_numbers import whole_number
 from tests import factories
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
