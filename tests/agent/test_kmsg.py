@@ -87,6 +87,14 @@ def test_a_locked_drive_is_locked_and_not_broken() -> None:
     ]
 
 
+def test_a_namespace_that_its_owner_has_write_protected_is_locked_and_not_broken() -> None:
+    """The drive itself would set its critical warning (read only), and answer with another status."""
+    protected = "nvme0n1: Write(0x1) @ LBA 0, 8 blocks, Namespace is Write Protected (sct 0x0 / sc 0x20) DNR"
+    error = "I/O error, dev nvme0n1, sector 0 op 0x1:(WRITE) flags 0x8800 phys_seg 1 prio class 2"
+    assert told(protected, error) == [("disk.locked", "warning", "nvme0n1")]
+    assert ("disk.io_error", "critical", "nvme0n1") in told(protected.replace("sc 0x20", "sc 0x82"), error)
+
+
 def test_a_read_of_what_was_never_written_is_no_fault_of_the_medium() -> None:
     unwritten = NVME_LOCKED.replace("Access Denied (sct 0x2 / sc 0x86)", "Unwritten Block (sct 0x2 / sc 0x87)")
     assert told(unwritten, NVME_ERROR) == [("disk.io_error", "warning", "nvme0n1")]

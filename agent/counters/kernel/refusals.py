@@ -1,5 +1,6 @@
-"""Errors of the block layer that are a drive's refusal and no fault: a locked drive gives no access, and some give
-nothing where nothing was written. The line before says so, by the drive's own status.
+"""Errors of the block layer that are a drive's refusal and no fault: a locked drive gives no access, a namespace may be
+write-protected by its owner, and some drives give nothing where nothing was written. The line before says so, by the
+drive's own status.
 
 Wordings: nvme_log_error in drivers/nvme/host/core.c, with status codes of NVM Express base specification 2.0, figure
 97; sd_print_sense_hdr with the additional sense 20h/02h of SPC-5. The block layer calls both NVMe statuses a critical
@@ -15,7 +16,7 @@ from agent.counters.kernel.kmsg_record import Hit, Record
 
 WITHIN_US = 1_000_000
 _REFUSAL = re.compile(
-    r"\b(?P<nvme>nvme\d+(?:c\d+)?n\d+): .{1,120}\(sct 0x2 / sc 0x(?P<status>86|87)\)|"
+    r"\b(?P<nvme>nvme\d+(?:c\d+)?n\d+): .{1,120}\((?:sct 0x2 / sc 0x(?P<status>86|87)|sct 0x0 / sc 0x20)\)|"
     r"\bsd \d+:\d+:\d+:\d+: \[(?P<sd>sd[a-z]{1,4})\].{0,60}Add\. Sense: Access denied - no access rights"
 )
 _PATH = re.compile(r"c\d+(?=n\d)")
