@@ -23,9 +23,9 @@ _TOLD_SINGLY = 4
 
 @dataclass
 class Drives:
-    """`volumes` are checks about each RAID volume, and about each bay behind one whose drive can't be judged.
-    `broken` says of each volume that has lost a drive what its driver calls it. `numbers` is how many drives are behind
-    the volumes. `cards` are checks about eMMCs and SD cards, which have no self-test."""
+    """`volumes` are checks about each RAID volume and each exchanged disk, and about each bay behind a volume whose
+    drive can't be judged. `broken` says of each volume that has lost a drive what its driver calls it. `numbers` is how
+    many drives are behind the volumes. `cards` are checks about eMMCs and SD cards, which have no self-test."""
 
     drives: list[Drive] = field(default_factory=list)
     volumes: list[wire.Check] = field(default_factory=list)
@@ -34,8 +34,10 @@ class Drives:
     cards: list[wire.Check] = field(default_factory=list)
 
 
-def of(disks: list[wire.Disk], root: Path = Path("/")) -> Drives:
+def of(inventoried: list[wire.Disk], root: Path = Path("/")) -> Drives:
     """The drives behind these disks. Each RAID volume is replaced by the drives behind its controller."""
+    exchanged = checks.exchanged(inventoried, "health", root / "sys/block")
+    disks = [disk for disk in inventoried if disk.name not in exchanged]
     known = {disk.name: raid.volume(disk.name, root, disk.model) for disk in disks}
     arrays = [(disk, array) for disk in disks if (array := known[disk.name])]
     cards = [disk for disk in disks if emmc.is_card(disk.name)]
@@ -53,7 +55,8 @@ def of(disks: list[wire.Disk], root: Path = Path("/")) -> Drives:
     volumes = [_volume(checks.disk_name(disk), array, found) for disk, array in arrays]
     broken = {checks.disk_name(disk): words for disk, array in arrays if (words := _broken(array, root))}
     untested = [not_offered(drive_of(disk), "an eMMC or SD card has no self-test") for disk in cards]
-    return Drives([*plain, *behind.values()], [*volumes, *_silent(found.bays)], broken, numbers, untested)
+    named = [*exchanged.values(), *volumes, *_silent(found.bays)]
+    return Drives([*plain, *behind.values()], named, broken, numbers, untested)
 
 
 def _broken(array: Volume, root: Path) -> str:

@@ -4,9 +4,11 @@ never counts as passed."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from agent.contract import wire
+from agent.probes import disks as kernel_disks
 from agent.stage import StageContext, StageReport, settle
 
 # Returns a limit of the profile by its name.
@@ -65,6 +67,16 @@ def disk_name(disk: wire.Disk) -> str:
 def fixed_disks(inventory: wire.Inventory | None) -> list[wire.Disk]:
     """The host's own disks, without USB disks."""
     return [disk for disk in (inventory.disks if inventory else []) if disk.bus != "usb"]
+
+
+def exchanged(disks: Iterable[wire.Disk], check: str, block: Path | None = None) -> dict[str, wire.Check]:
+    """By the kernel's name, a check that is not tested for each disk whose name another drive has now: somebody has
+    swapped drives while the host was held open. What the new one answers says nothing about the old one."""
+    return {
+        disk.name: not_tested(check, disk_name(disk), reason=f"{disk.name} is another drive than in the inventory")
+        for disk in disks
+        if kernel_disks.is_another(disk, (block or kernel_disks.BLOCK) / disk.name)
+    }
 
 
 def on_usb(ctx: StageContext) -> list[wire.Check]:

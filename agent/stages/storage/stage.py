@@ -32,10 +32,13 @@ def run(ctx: StageContext) -> StageReport:
         absent = [checks.not_tested(name, reason="no disk was found", topic=TOPIC) for name in ctx.order.required]
         return checks.report(ctx, [*absent, *checks.on_usb(ctx)])
     board, memory = ProgressBoard(ctx), Notes(ctx)
+    exchanged = checks.exchanged(fixed, "surface")
+    fixed = [disk for disk in fixed if disk.name not in exchanged]
     tested = awaited_self_tests.await_self_tests(ctx, fixed, board) if drive_self_tests.in_background(ctx.claim) else []
-    with ThreadPoolExecutor(max_workers=len(fixed), thread_name_prefix="surface") as pool:
+    with ThreadPoolExecutor(max_workers=max(1, len(fixed)), thread_name_prefix="surface") as pool:
         reports = [*tested, *pool.map(lambda disk: _surface(ctx, disk, board, memory), fixed)]
-    reports.append(disk_speed.measure(ctx, fixed, board))
+    speeds = disk_speed.measure(ctx, fixed, board) if fixed else PartialReport()
+    reports += [PartialReport([*exchanged.values()]), speeds]
     decided = verified_writes.NOTHING
     if ctx.order.writes and not ctx.stop.is_set():
         # Decided only now: reading can take hours, and the result of an earlier probe may no longer be true.
