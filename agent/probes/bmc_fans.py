@@ -17,7 +17,8 @@ from agent.probes.redundancy import is_redundancy
 _ENTITIES = ("29", "30")
 _RPM = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) *RPM", re.IGNORECASE)
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,9})?) *(?:percent|%)", re.IGNORECASE)
-_OTHER_UNIT = re.compile(r"-?[\d.]{1,12} *(?:degrees|volts?|amps?|watts?|cfm)", re.IGNORECASE)
+# OpenBMC gives the drive of a fan (PWM) no unit.
+_OTHER_UNIT = re.compile(r"-?[\d.]{1,12} *(?:degrees|volts?|amps?|watts?|cfm|unspecified)", re.IGNORECASE)
 # Sensors that are no fan: faults, presence and redundancy have sensors beside the one for the speed.
 _ABSENT = ("device absent", "absent", "not present", "device removed")
 _STOPPED = re.compile(r"(?<!non )critical|non recoverable|(?<!predictive )\bfail|off line|install error")

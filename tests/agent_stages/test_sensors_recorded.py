@@ -106,6 +106,9 @@ def test_every_recording_has_a_right_answer() -> None:
         ("FAN1 | 41h | ok | 29.1 | 40%$0 RPM", NOT_TESTED, set()),
         ("FAN1 | 41h | ns | 29.1 | No Reading", NOT_TESTED, set()),
         ("Fan 3 | 41h | ok | 29.1 | Device Absent", NOT_TESTED, set()),
+        # How hard OpenBMC drives the fan is no fan.
+        ("FAN0_PWM | 16h | ok | 0.1 | 29.79 unspecified\nFAN0_TACH | 1Eh | ok | 0.1 | 5292 RPM", PASSED, set()),
+        ("FAN0_PWM | 16h | ok | 0.1 | 29.79 unspecified\nFAN0_TACH | 1Eh | lcr | 0.1 | 0 RPM", FAILED, {"fan.stopped"}),
         ("PS1 Status | C8h | ok | 10.1 | Presence detected, Power Supply Inactive", PASSED, set()),
         ("PS1 Status | C8h | ok | 10.1 | Config Error, Power Supply Inactive", FAILED, {"psu.failed"}),
         ("PS1 Status | C8h | ok | 10.1 | Presence detected, Predictive failure", PASSED, {"psu.predicted_failure"}),
