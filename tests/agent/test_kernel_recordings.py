@@ -142,6 +142,17 @@ BAD_DATA_READ = """\
 """
 # The same code where the core can't go on (PCC): its own cache.
 OWN_CACHE = BAD_DATA_READ.replace("bd80000000100134", "bf80000000100134")
+# AMD: a core read what a card, or memory, gave as bad data.
+BAD_DATA_READ_BY_AMD = """\
+[  912.100003] mce: [Hardware Error]: CPU 17: Machine Check: 0 Bank 0: bc00080001010135
+[  912.100005] mce: [Hardware Error]: TSC 0 ADDR fca000f0 MISC d012000000000000 IPID 1000b000000000
+[  912.100007] mce: [Hardware Error]: PROCESSOR 2:a20f10 TIME 1795461230 SOCKET 0 APIC b microcode a20102b
+"""
+THE_SAME_DECODED = """\
+[Hardware Error]: Uncorrected, software restartable error.
+[Hardware Error]: CPU:17 (19:21:0) MC0_STATUS[-|UE|MiscV|AddrV|-|-|-|-|-|Poison|-]: 0xbc00080001010135
+"""
+OF_ITS_OWN = BAD_DATA_READ_BY_AMD.replace("bc00080001010135", "bc00000001010135")
 MANY_WORDS = """\
 NVRM: Xid (PCI:0000:02:00): 31, pid=812, name=burn, MMU Fault
 NVRM: Xid (PCI:0000:02:00): 79, GPU has fallen off the bus.
@@ -185,6 +196,9 @@ SAYS = {
     "AMD cache": (AMD_CACHE, [("cpu.corrected_machine_check", WARNING, "CPU0")]),
     "bad data was read": (BAD_DATA_READ, [("memory.uncorrected", CRITICAL, "system")]),
     "a cache of its own": (OWN_CACHE, [("cpu.machine_check", CRITICAL, "CPU1")]),
+    "bad data was read by AMD": (BAD_DATA_READ_BY_AMD, [("system.hardware_error", CRITICAL, "system")]),
+    "bad data was read, decoded": (THE_SAME_DECODED, [("system.hardware_error", CRITICAL, "system")]),
+    "AMD's own": (OF_ITS_OWN, [("cpu.machine_check", CRITICAL, "CPU0")]),
     "AMD memory": (
         AMD_MEMORY,
         [("memory.corrected", WARNING, "mc#0csrow#1channel#2"), ("memory.corrected", WARNING, "system")],

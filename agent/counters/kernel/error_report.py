@@ -16,6 +16,8 @@ UNCORRECTED_BIT = 1 << 61
 # Only the processors of AMD and Hygon have this bit (APM volume 2, 9.3.2.1: data is lost, and nobody has used it yet).
 # mce writes their vendors as 2 and 9.
 DEFERRED_BIT, _OF_AMD = 1 << 44, re.compile(r"PROCESSOR [29]:")
+# The same: the data that was read came as bad, from memory or a card.
+POISON_BIT = 1 << 43
 MEMORY_MASK, MEMORY_CODES = 0xEF80, (0x0080, 0x0280)
 # The same, 16.9.3.2: a core read data, or an instruction, that was known to be bad (UC, S and AR, without PCC). The
 # core that reads it is not to blame: memory, or what wrote it there, is.
@@ -70,11 +72,14 @@ _CODES = {
     "": ("system.hardware_error", "system.hardware_error"),
     "cpu": ("cpu.corrected_machine_check", "cpu.machine_check"),
     "heat": ("thermal.throttled", "thermal.throttled"),
+    "poison": ("system.hardware_error", "system.hardware_error"),
     "memory": ("memory.corrected", "memory.uncorrected"),
     "pcie": ("pcie.corrected", "pcie.uncorrected"),
 }
 # Words that name the part, by its kind. The CPU that noticed a memory error is not to blame for it.
-_NAMED_BY = {"": (), "cpu": ("package", "cpu"), "heat": ("package", "cpu"), "memory": ("dimm",), "pcie": ("pci",)}
+_NAMED_BY = {
+    "": (), "cpu": ("package", "cpu"), "heat": ("package", "cpu"), "memory": ("dimm",), "pcie": ("pci",), "poison": (),
+}  # fmt: skip
 
 
 def is_of_processor(text: str) -> bool:
@@ -91,7 +96,7 @@ class Section:
     words: dict[str, str] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     told: Severity | None = None
-    is_deferred: bool = False
+    status: int = 0
 
     def part(self) -> tuple[str, str]:
         """Kind of name and name of the part, as in Hit."""
@@ -161,14 +166,15 @@ class Report:
             self.is_old = self.is_old and not bank["exception"]
             section.kind = "memory" if _is_of_memory(status) else section.kind or "cpu"
             section.severity = _graver(section.severity, _CRITICAL if is_grave else _WARNING)
-            section.is_deferred = bool(status & DEFERRED_BIT)
-        elif section.is_deferred and _OF_AMD.search(text):
-            section.severity = _CRITICAL
+            section.status = status
+        elif section.status and _OF_AMD.search(text):
+            _learn_of_amd(section)
         elif decoded := _DECODED.search(text):
             section.kind = section.kind or "cpu"
             section.severity = _graver(section.severity, _WARNING if decoded["mild"] else _CRITICAL)
         elif flagged := _FLAG.search(text):
             section.kind = "memory" if _is_of_memory(int(flagged["status"] or "0", 16)) else section.kind or "cpu"
+            section.kind = "poison" if "|Poison|" in text and section.kind == "cpu" else section.kind
             section.severity = _graver(section.severity, _CRITICAL if flagged["flag"] == "UE" else _WARNING)
 
     def _of(self, section: Section) -> list[Hit]:
@@ -203,6 +209,13 @@ def _learn_kind(section: Section, text: str) -> None:
         section.kind = "memory" if is_memory else section.kind
     elif section.severity is None and "Machine check: " in text:
         section.kind = section.kind or "cpu"
+
+
+def _learn_of_amd(section: Section) -> None:
+    """Bits that only these makers' processors have."""
+    section.severity = _CRITICAL if section.status & DEFERRED_BIT else section.severity
+    if section.status & POISON_BIT and section.status & UNCORRECTED_BIT and section.kind == "cpu":
+        section.kind = "poison"
 
 
 def _is_of_memory(status: int) -> bool:

@@ -34,7 +34,7 @@ PATTERNS = (
     warning("pcie.link_slow", r"pciehp: (?:Slot\(\S{1,24}\): )?(?:Cannot train link|Failed to check link status)"),
     # A card that answers with nothing but ones.
     warning("pcie.uncorrected", r"unknown header type 7f, ignoring device"),
-    warning("system.part_gone", r"pciehp: Slot\(\S{1,24}\): Link Down"),
+    warning("system.part_gone", r"pciehp: Slot\(\S{1,24}\): Link Down(?!/Up ignored)"),
     critical("pcie.uncorrected", r"not ready \d+ms after [\w ]{1,24}; giving up"),
     # Also logged for cards that were put to sleep on purpose.
     warning(

@@ -34,7 +34,7 @@ PATTERNS = (
     ),
     # This name belongs to no known part: a core that never started is in no table of the kernel.
     critical("cpu.offline", r"do_boot_cpu failed\(-?\d+\) to wakeup (?P<word>CPU#\d+)"),
-    critical("cpu.offline", r"\b(?P<word>CPU\d+) failed to report alive state"),
+    critical("cpu.offline", r"\b(?P<word>CPU\d+):? failed to (?:report alive state|come online)"),
     critical("system.hardware_error", r"xHCI host controller not responding, assume dead|\bHC died; cleaning up"),
     warning("system.hardware_error", probe_failed("xhci_hcd")),
     # A short circuit at the connector, or in what is plugged in. (drivers/usb/core/hub.c)
