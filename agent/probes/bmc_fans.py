@@ -32,7 +32,9 @@ _KNOWN = frozenset(GENERIC) | {"", "ok"}
 # Some versions print `cr`, which does not say whether the fan is too slow or too fast. This limit decides only if no
 # sound fan of the same name turns beside it: upper limits are above it (Supermicro: 25,300 rpm).
 _MOST_LOWER_LIMITS_RPM = 10_000
-_PRESENT = frozenset({"device present", "device inserted / device present", "present", "entity present"})
+_PRESENT = frozenset(
+    {"device present", "device inserted / device present", "present", "entity present", "presence detected"}
+)
 _OF_PRESENCE = re.compile(r"(?i)[ _-]*(?:presence|present|prsnt|pres|status|detect(?:ed)?)$")
 _ALL_WELL = re.compile(r"(?i)presen|prsnt|\bpres\b|install|insert|detect|good|\bok\b")
 
@@ -141,7 +143,7 @@ def _is_unknown(sensor: Sensor, states: list[str]) -> bool:
     """Whether the state is one that ipmitool has no word for, or is missing although the sensor is named like a fan."""
     words = [one for one in states if not (_RPM.fullmatch(one) or _PERCENT.fullmatch(one))]
     is_silent = not any(states) and _PLAIN.fullmatch(sensor.name) is not None
-    return is_silent or any(one not in _KNOWN for one in words)
+    return is_silent or any(one not in _KNOWN | _PRESENT for one in words)
 
 
 def _asserted(sensor: Sensor, states: list[str]) -> str:

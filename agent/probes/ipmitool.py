@@ -19,6 +19,8 @@ UNREAD = "?"
 # A controller has up to 255 sensors in each of four logical units (IPMI 2.0, table 43-1). Large machines have several
 # controllers.
 MOST_SENSORS = 3000
+# In many languages ipmitool prints 12,06 Volts. States are separated by a comma and a blank.
+_COMMA = re.compile(r"(?<=\d),(?=\d)")
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def _sensor(cells: list[str]) -> Sensor:
         return Sensor(cells[0] or "a sensor without a name", "", UNREAD, "", " ".join(cells[1:]))
     name, number, status, entity, *reading = cells
     known = status.lower() if status.lower() in STATUSES else UNREAD
-    return Sensor(name or f"sensor {number}", number, known, entity, " ".join(reading))
+    return Sensor(name or f"sensor {number}", number, known, entity, _COMMA.sub(".", " ".join(reading)))
 
 
 def parse_dcmi_power(text: str) -> float:

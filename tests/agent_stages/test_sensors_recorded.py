@@ -106,6 +106,17 @@ def test_every_recording_has_a_right_answer() -> None:
         ("FAN1 | 41h | ok | 29.1 | 40%$0 RPM", NOT_TESTED, set()),
         ("FAN1 | 41h | ns | 29.1 | No Reading", NOT_TESTED, set()),
         ("Fan 3 | 41h | ok | 29.1 | Device Absent", NOT_TESTED, set()),
+        # IBM says of each fan that it is there, beside its two rotors.
+        ("Fan 1 | 50h | ok | 29.1 | Entity Present\nFan 1A Tach | 40h | ok | 29.1 | 3132 RPM", PASSED, set()),
+        ("fan1 | 50h | ok | 29.1 | Presence detected\nfan1_0 | 40h | ok | 29.1 | 0 RPM", FAILED, {"fan.stopped"}),
+        # The decimal comma of the operator's language.
+        ("FAN1 | 41h | ok | 29.1 | 2500,00 RPM", PASSED, set()),
+        (
+            "PS1 Status | C8h | ok | 10.1 | Presence detected\nPS1 Vin | 5Bh | lcr | 10.1 | 9,50 Volts",
+            FAILED,
+            {"psu.failed"},
+        ),
+        ("PS1 Status | C8h | ok | 10.1 | Presence detected\nPS1 Vout | 5Bh | ok | 10.1 | 12,03 Volts", PASSED, set()),
         # How hard OpenBMC drives the fan is no fan.
         ("FAN0_PWM | 16h | ok | 0.1 | 29.79 unspecified\nFAN0_TACH | 1Eh | ok | 0.1 | 5292 RPM", PASSED, set()),
         ("FAN0_PWM | 16h | ok | 0.1 | 29.79 unspecified\nFAN0_TACH | 1Eh | lcr | 0.1 | 0 RPM", FAILED, {"fan.stopped"}),
