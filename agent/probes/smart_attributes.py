@@ -56,8 +56,9 @@ def of(data: dict[str, Any], gaps: Gaps) -> dict[int, Attribute]:
     attributes = gaps.branch(data, "ata_smart_attributes", "the table of attributes")
     drive = (clean(data.get("model_name")), clean(data.get("firmware_version")))
     for row in gaps.rows(attributes, "table", "the table of attributes"):
-        if (attribute := _attribute(row, drive, gaps)) is not None:
-            found[attribute.number] = attribute
+        attribute = _attribute(row, drive, gaps)
+        if attribute is not None and found.setdefault(attribute.number, attribute) != attribute:
+            gaps.note(f"attribute {attribute.number} has two different rows")
     if attributes and not found:
         gaps.note("no attribute was read")
     if found and all(one.threshold is None for one in found.values()):

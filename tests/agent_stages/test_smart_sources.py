@@ -46,6 +46,10 @@ def nvme_log(*codes: tuple[int, int] | None) -> dict[str, Any]:
 BLOCKS_4K = {"logical_block_size": 512, "physical_block_size": 4096}
 SAS_FLASH = {"rotation_rate": 0, "scsi_percentage_used_endurance_indicator": 4}
 BAD = {
+    "Phison without its firmware": (ssd(WEAR, model_name="SATAFIRM   S11"), "smart.failing"),
+    "Intel without its firmware": (ssd(WEAR, serial_number="BAD_CTX 00000150"), "smart.failing"),
+    "SandForce without its firmware": (ssd(WEAR, model_name="SandForce{200026BB}"), "smart.failing"),
+    "Samsung without its firmware": (ssd(WEAR, firmware_version="ERRORMOD"), "smart.failing"),
     "device statistics: reallocated": (ata(**statistic(3, 32, "Reallocated", 900)), "smart.reallocated_sectors"),
     "device statistics: candidates": (ata(**statistic(3, 56, "Candidates", 8)), "smart.pending_sectors"),
     "device statistics: pending": (ata(**statistic(1, 64, "Pending Error Count", 2)), "smart.pending_sectors"),
@@ -137,6 +141,7 @@ def test_a_bad_drive_is_found_by_whatever_it_says(name: str) -> None:
 
 
 SOUND = {
+    "a drive that says which controller it has": (ssd(WEAR, model_name="SandForce SATA SSD"), set()),
     "a password that was given": (ata(ata_security={"state": 3, "enabled": True, "locked": False}), set()),
     "no password": (ata(ata_security={"state": 41, "enabled": False, "frozen": True}), set()),
     "NVMe: refused commands, and blocks that nobody wrote": (nvme_log((0, 2), (2, 0x85), (2, 0x86), (2, 0x87)), set()),
@@ -236,6 +241,10 @@ UNKNOWN = {
     ),
     "a drive that can test itself, and how the last test ended is missing": (
         ssd(ata_smart_data={"capabilities": {"values": [0x5B, 3]}}), "how the last self-test ended was not read"
+    ),
+    "two rows of one attribute": (
+        ata(attribute(5, "Reallocated_Sector_Ct", 0, value=99), attribute(5, "Reallocated_Sector_Ct", 4)),
+        "attribute 5 has two different rows",
     ),
     "capabilities that can't be read": (
         ssd(ata_smart_data={"capabilities": {"values": ["0", 3]}}), "how the last self-test ended was not read"

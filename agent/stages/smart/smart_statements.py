@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from agent import findings
 from agent.contract import wire
-from agent.probes import smart_counts, smart_meanings, smart_scsi, smartctl
+from agent.probes import safe_mode, smart_counts, smart_meanings, smart_scsi, smartctl
 from agent.probes.smart_attributes import NOW, PAST, Attribute
 from agent.probes.smart_error_log import OF_THE_MEDIUM, Logged
 from agent.reports.checks import Limit
@@ -20,6 +20,7 @@ _HARMLESS = frozenset({"ABRT", "no error bit"})
 
 def judge(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> Iterator[wire.Finding]:
     yield from _verdict(smart, device, serial)
+    yield from _without_firmware(smart, device, serial)
     yield from _locked(smart, device, serial)
     yield from _write_protected(smart, device, serial)
     yield from _at_threshold(smart, device, serial)
@@ -42,6 +43,12 @@ def _verdict(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.F
         }
         told = words.get(smart.exception.code, "the drive warns")
         yield findings.make(smart.exception.code, "disk", serial, f"{device}: {told}{said}", severity=_WARNING)
+
+
+def _without_firmware(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.Finding]:
+    if sign := safe_mode.sign(smart.model, smart.serial, smart.firmware):
+        message = f"{device}: the drive could not load its firmware: it calls itself {sign}"
+        yield findings.make("smart.failing", "disk", serial, message)
 
 
 def _locked(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.Finding]:
