@@ -19,6 +19,7 @@ import contextvars
 import gc
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from django.core.asgi import get_asgi_application
@@ -36,6 +37,7 @@ from runs.database import limits as dblimits  # noqa: E402
 from runs.live import serving as live  # noqa: E402
 from vetting import health  # noqa: E402
 from vetting.front import agents, stopping, trouble  # noqa: E402
+from vetting.front.files import sent_apart  # noqa: E402
 from vetting.front.logins import Logins, is_attempt, sets_password  # noqa: E402
 from vetting.front.threads import Threads, pooled  # noqa: E402
 
@@ -91,7 +93,16 @@ def in_threads(name: str, count: int, limits: dblimits.Limits, wait_s: float, mo
     return pooled(django_application, Threads(name, count, limits, wait_s, most))
 
 
-people = in_threads("people", settings.WEB_THREADS, dblimits.PAGE, wait_s=30, most=200)
+def _is_taken() -> Callable[[Any], bool | None]:
+    """Tells whether a client has taken what was sent to it. uvicorn's `send` waits for that by itself."""
+    if "daphne.server" not in sys.modules:
+        return lambda client: True
+    from vetting.front import channel
+
+    return channel.is_taken
+
+
+people = sent_apart(in_threads("people", settings.WEB_THREADS, dblimits.PAGE, wait_s=30, most=200), _is_taken())
 machines = in_threads("machines", settings.WEB_THREADS, dblimits.AGENT, wait_s=4, most=1000)
 passwords = in_threads("passwords", 1, dblimits.PAGE, wait_s=10, most=8)
 logins = Logins(passwords)

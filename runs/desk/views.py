@@ -9,6 +9,7 @@ from django.http import (
     Http404,
     HttpRequest,
     HttpResponse,
+    HttpResponseBase,
     JsonResponse,
 )
 from django.shortcuts import get_object_or_404, render
@@ -24,6 +25,7 @@ from runs.desk.access import needs
 from runs.desk.fragments import grid_context, with_token
 from runs.desk.request_numbers import not_understood, whole_number
 from runs.files import logs as logfiles
+from runs.files import sending
 from runs.models import Artifact, Run
 from runs.profiles import load as profiles
 
@@ -82,11 +84,11 @@ def series(request: HttpRequest, run_id: int) -> HttpResponse:
 @require_safe
 @never_cache
 @needs()
-def log(request: HttpRequest, run_id: int) -> FileResponse:
+def log(request: HttpRequest, run_id: int) -> HttpResponseBase:
     """The whole log as a text file."""
     shown = get_object_or_404(Run, pk=run_id)
     name = f"vetting-run-{shown.pk}-{shown.host}.log"
-    return _file(logfiles.path(shown.pk), name, "text/plain; charset=utf-8")
+    return _file(request, logfiles.path(shown.pk), name, "text/plain; charset=utf-8")
 
 
 @require_safe
@@ -106,11 +108,11 @@ def log_page(request: HttpRequest, run_id: int) -> HttpResponse:
 @require_safe
 @never_cache
 @needs()
-def report(request: HttpRequest, run_id: int, kind: str) -> FileResponse:
+def report(request: HttpRequest, run_id: int, kind: str) -> HttpResponseBase:
     """Show the report as it was last written."""
     name, content_type = REPORTS[kind]
     artifact = get_object_or_404(Artifact, run_id=run_id, name=name)
-    response = _file(_inside_runs_dir(artifact), "", content_type)
+    response = _file(request, _inside_runs_dir(artifact), "", content_type)
     response.headers["Content-Security-Policy"] = _REPORT_POLICY
     return response
 
@@ -118,10 +120,12 @@ def report(request: HttpRequest, run_id: int, kind: str) -> FileResponse:
 @require_safe
 @never_cache
 @needs()
-def artifact(request: HttpRequest, run_id: int, name: str) -> FileResponse:
+def artifact(request: HttpRequest, run_id: int, name: str) -> HttpResponseBase:
     """Any file of the run, always as a download: files from a host are never rendered."""
     row = get_object_or_404(Artifact, run_id=run_id, name=name)
-    return _file(_inside_runs_dir(row), f"vetting-run-{run_id}-{Path(row.name).name}", "application/octet-stream")
+    return _file(
+        request, _inside_runs_dir(row), f"vetting-run-{run_id}-{Path(row.name).name}", "application/octet-stream"
+    )
 
 
 def _inside_runs_dir(artifact: Artifact) -> Path:
@@ -130,11 +134,11 @@ def _inside_runs_dir(artifact: Artifact) -> Path:
     return path
 
 
-def _file(path: Path, download_as: str, content_type: str) -> FileResponse:
+def _file(request: HttpRequest, path: Path, download_as: str, content_type: str) -> HttpResponseBase:
     try:
         stream = path.open("rb")
     except FileNotFoundError:
         raise Http404("This file is gone: it was older than the retention of vetting.yaml allows.") from None
     response = FileResponse(stream, as_attachment=bool(download_as), filename=download_as, content_type=content_type)
     response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
+    return sending.handed_over(request, response, path)

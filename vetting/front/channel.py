@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import resource
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any
@@ -57,6 +57,14 @@ MAX_CONNECTIONS = 12_288
 LENGTH_DIGITS = 18
 # Share of this process's file descriptors; the rest is for databases, logs and boot files.
 SHARE_OF_DESCRIPTORS = 0.75
+# The open connections, by address and port of the client.
+_open: dict[tuple[str, int], Channel] = {}
+
+
+def is_taken(client: Sequence[Any]) -> bool | None:
+    """Whether this client has read nearly all that was sent to it; None once its connection is closed."""
+    channel = _open.get((client[0], client[1]))
+    return None if channel is None else not channel._waitingForTransport
 
 
 class Request(WebRequest):
@@ -127,6 +135,7 @@ class Channel(Deadline, HTTPChannel):
     factory: Factory
     transport: Connection  # type: ignore[assignment]  # twisted's interfaces are no types that mypy understands
     address = ""
+    peer = ("", 0)
     refused = False
     _receiving = False
     _dropped = 0
@@ -274,6 +283,8 @@ class Channel(Deadline, HTTPChannel):
         self._cancel_taking()
         self.forget_deadline()
         self.factory.connections.give_back(self.address)
+        if _open.get(self.peer) is self:
+            del _open[self.peer]
         super().connectionLost(reason)
 
 
@@ -298,6 +309,8 @@ class Factory(HTTPFactory):
         channel: Channel = super().buildProtocol(addr)
         channel.requestFactory = Request  # type: ignore[assignment]  # daphne has no types
         channel.address = address
+        channel.peer = address, getattr(addr, "port", 0)
+        _open[channel.peer] = channel
         return channel
 
     def log(self, request: Any) -> None:

@@ -1,0 +1,32 @@
+"""A file of a run that the server in front of Django sends by itself. Django would read all of it into memory, and a
+log may have 256 MB."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
+
+# What a server that sends files writes into the scope of a request.
+OFFERED = "vetting.sends_files"
+_HEADER = "X-Vetting-File"
+
+
+def handed_over(request: HttpRequest, response: FileResponse, path: Path) -> HttpResponseBase:
+    """The same answer without the file's content if the server sends it; else, as in tests, the answer as it is."""
+    if OFFERED not in getattr(request, "scope", {}):
+        return response
+    headers = dict(response.headers)
+    response.close()
+    return HttpResponse(headers=headers | {_HEADER: quote(str(path))})
+
+
+def path_in(headers: list[tuple[bytes, bytes]]) -> Path | None:
+    """The file that an answer with these headers names."""
+    wanted = _HEADER.lower().encode()
+    return next((Path(unquote(value.decode())) for name, value in headers if name.lower() == wanted), None)
+
+
+def without_path(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    return [(name, value) for name, value in headers if name.lower() != _HEADER.lower().encode()]
