@@ -17,6 +17,7 @@ from django.views.decorators.http import require_safe
 from hosts.models import Host
 from runs.bench import service_state
 from runs.desk import (
+    history_rows,
     host_page,
     log_viewer,
     placing,
@@ -133,6 +134,23 @@ def log_lines(request: HttpRequest, run_id: int) -> HttpResponse:
 
     shown = _kept_lines.get((run_id, asked, before, after), run.log_bytes, make) if _known_tags(request) else make()
     return HttpResponse(shown.parts["lines"].html)
+
+
+@require_safe
+@never_cache
+@needs()
+def history(request: HttpRequest, run_id: int) -> HttpResponse:
+    """`?after=4711`: the rows of the history that came after this event, if the page still has the right ones up to it.
+    `If-None-Match` has their digest; the answer to anything else is all rows, and 304 if the page has them."""
+    run = get_object_or_404(Run.objects.light(), pk=run_id)
+    after, known = whole_number(request.GET.get("after", "0"), 18), _known_tags(request)
+    if after is None:
+        return not_understood("after is the number of an event")
+    found = history_rows.of(run)
+    if found.digest in known:
+        return HttpResponseNotModified()
+    context = {"run": run, "history": found.since(after, known)}
+    return HttpResponse(render_to_string("runs/_history_rows.html", context))
 
 
 @require_safe

@@ -1,9 +1,14 @@
-"""The rows of a run's history as HTML. Events hardly ever change, but when one is added, a page shows up to three
-hundred of them again. So each row is rendered once and kept under the values that it shows."""
+"""The rows of a run's history as HTML. An event hardly ever changes, and a page shows up to three hundred of them again
+when one is added. So a row is rendered once, and found again by the values that it shows.
+
+A page that has some rows is sent those that came since. It says what it has by a digest of its rows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -11,10 +16,52 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
+from hosts import bounds
+from runs.models import Run
+
 FIELDS = ("at", "actor", "who", "kind", "text", "state_before", "state_after")
 
 
-def rendered(rows: Iterable[tuple[Any, ...]]) -> list[SafeString]:
+@dataclass(frozen=True)
+class History:
+    """Events of a run, newest first, each as a row. `newest` has the FIELDS of the first. `continues` says that the
+    rows are to be put before those that the page has."""
+
+    ids: list[int]
+    rows: list[SafeString]
+    newest: dict[str, Any]
+    more: int = 0
+    digest: str = ""
+    continues: bool = False
+
+    @property
+    def newest_id(self) -> int:
+        return self.ids[0] if self.ids else 0
+
+    def since(self, event_id: int, known: Collection[str]) -> History:
+        """What a page lacks whose newest row is of this event and whose digest is among `known`: the rows since then,
+        or all of them if its rows are not these any more."""
+        count = sum(one > event_id for one in self.ids)
+        if self.more or digest(self.rows[count:]) not in known:
+            return self
+        return History(self.ids[:count], self.rows[:count], self.newest, 0, self.digest, continues=True)
+
+
+def of(run: Run) -> History:
+    """As many events as a page shows."""
+    most = bounds.SHOWN_EVENTS.most
+    found = list(run.events.order_by("-id").values_list("id", *FIELDS)[:most])
+    rows = rendered(values for _, *values in found)
+    newest = dict(zip(FIELDS, found[0][1:], strict=True)) if found else {}
+    more = run.events.count() - len(rows) if len(rows) == most else 0
+    return History([pk for pk, *_ in found], rows, newest, more, digest(rows))
+
+
+def digest(rows: Iterable[str]) -> str:
+    return hashlib.blake2b("".join(rows).encode(), digest_size=9).hexdigest()
+
+
+def rendered(rows: Iterable[Iterable[Any]]) -> list[SafeString]:
     """One for each row of FIELDS, in this order."""
     zone = timezone.get_current_timezone_name()
     return [_row(zone, *row) for row in rows]

@@ -241,10 +241,7 @@ def files(run: Run) -> dict[str, Any]:
 
 
 def history(run: Run) -> dict[str, Any]:
-    newest = run.events.order_by("-id").values_list(*history_rows.FIELDS)[: bounds.SHOWN_EVENTS.most]
-    rows = history_rows.rendered(newest)
-    more = run.events.count() - len(rows) if len(rows) == bounds.SHOWN_EVENTS.most else 0
-    return {"events": rows, "more_events": more}
+    return {"history": history_rows.of(run)}
 
 
 def log(run: Run) -> dict[str, Any]:
@@ -262,11 +259,12 @@ PARTS: dict[str, tuple[str, Context]] = {
     "ladder": ("runs/_ladder.html", boot),
     "log": ("runs/_log.html", log),
     "files": ("runs/_files.html", files),
-    "history": ("runs/_history.html", history),
+    "history": ("runs/_history_newest.html", history),
 }
 
 LIVE_PARTS = tuple(name for name in PARTS if name != "log")
-"""The fragments that are rendered for everybody. The log is not among them: its script fetches the new lines."""
+"""The fragments that are rendered for everybody. The log is not among them: its script fetches the new lines. Of the
+history it is the number of events and the newest one: a script fetches the new rows while they are unfolded."""
 BY_PERMISSION = frozenset(("summary", "hold", "diff", "files"))
 """The fragments with buttons that not everybody may use. All others are rendered without any permission."""
 

@@ -22,6 +22,7 @@ urlpatterns: list[URLPattern] = [
     path("runs/<int:run_id>/run.log", views.log, name="log"),
     path("runs/<int:run_id>/log/", views.log_page, name="log-page"),
     path("runs/<int:run_id>/log/lines/", fragments.log_lines, name="log-lines"),
+    path("runs/<int:run_id>/history/", fragments.history, name="history-rows"),
     path("runs/<int:run_id>/report.html", views.report, {"kind": "html"}, name="report"),
     path("runs/<int:run_id>/report.json", views.report, {"kind": "json"}, name="report-json"),
     path("runs/<int:run_id>/report/again/", action_views.report_again, name="report-again"),

@@ -55,7 +55,7 @@ def host(request: HttpRequest, name: str) -> HttpResponse:
 @needs()
 def run(request: HttpRequest, run_id: int) -> HttpResponse:
     shown_run, shown = rendered.fresh(run_id, readers.permissions(request.user))
-    context = run_page.context(shown_run, ["log"]) | {
+    context = run_page.context(shown_run, ["log", "history"]) | {
         "parts": {name: with_token(part.html, request) for name, part in shown.parts.items()},
         "version": shown.version,
         "elapsed_s": run_page.elapsed_s(shown_run, timezone.now()),

@@ -135,10 +135,10 @@ def test_a_row_of_the_history_is_rendered_once_and_again_if_its_event_changes(mo
     event = factories.tell(run, "note", "refused")
     for text in ("another", "a third one"):
         factories.tell(run, "note", text)
-        rows = run_page.history(run)["events"]
+        rows = history_rows.of(run).rows
     assert made == ["another", "refused", "a third one"]
     run.events.filter(pk=event.pk).update(text="refused (at least 7 times)")
-    newest_first = run_page.history(run)["events"]
+    newest_first = history_rows.of(run).rows
     assert newest_first[:2] == rows[:2] and "at least 7 times" in newest_first[2]
 
 
