@@ -286,3 +286,14 @@ def test_a_fetched_script_takes_no_finding_out_of_the_verdict(host: Host, run: R
     talker.pass_stages_until("Completed")
     run.refresh_from_db()
     assert (run.state, run.verdict) == ("Completed", "failed"), "passed on retry, in the same boot"
+
+
+def test_an_inventory_that_comes_with_another_stage_changes_nothing(talker: Talker, run: Run) -> None:
+    """It took GPU off the run: no card was in it, so none was to be tested."""
+    talker.boot_and_claim()
+    talker.pass_stages_until("SMART")
+    run.refresh_from_db()
+    before = run.inventory
+    talker.result("SMART", inventory=wire.Inventory())
+    run.refresh_from_db()
+    assert before and before["disks"] and run.inventory == before and run.state == "CPUStress"
