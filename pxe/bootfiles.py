@@ -200,7 +200,7 @@ class Listener:
         except BadRequest as bad:
             return _say(client.sock, str(bad))
         except FileNotFoundError as gone:
-            log.warning("boot files: %s asked for %s: %s", client.address, request.path, gone)
+            self.told.warn(f"404 {client.address}", f"boot files: {client.address} asked for {request.path}: {gone}")
             return _say(client.sock, "404 Not Found", f"{gone}\n")
         with file:
             self._send(client, request, file)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
@@ -15,10 +13,12 @@ from pxe import bootfiles, image, ipxe, leases
 from pxe.paths import paths
 from runs import boot_script, lifecycle
 from runs.desk.request_numbers import not_understood
+from runs.live.allowance import OnceAMinute
 from runs.models import Actor, Run
 from runs.wording import remedies
 
-log = logging.getLogger("vetting.pxe")
+# Whoever asks again and again must not fill the log: the journal then drops what others say.
+_told = OnceAMinute()
 
 
 @require_safe
@@ -37,7 +37,7 @@ def script(request: HttpRequest, mac: str) -> HttpResponse:
 def _script_for(mac: str, address: str) -> str:
     host = Host.objects.filter(macs__mac=mac, enabled=True).first()
     if host is None:
-        log.warning("boot script asked for by %s (%s): not registered, or disabled", mac, address)
+        _told.warn(address, f"boot script asked for by {mac} ({address}): not registered, or disabled")
         return ipxe.unknown(mac, settings.VETTING.web.link_base)
     if not _address_is_its_own(mac, address):
         return _refuse(host, mac, address)
@@ -55,7 +55,7 @@ def _address_is_its_own(mac: str, address: str) -> bool:
 def _refuse(host: Host, mac: str, address: str) -> str:
     """Refuse without giving a token. A host without a run gets its usual script: it holds no token that could leak."""
     run = Run.objects.busy_on(host)
-    log.warning("boot script of %s (%s) asked for by %s, which is not its lease: no token", host.name, mac, address)
+    _told.warn(address, f"boot script of {host.name} ({mac}) asked for by {address}, not its lease: no token")
     if run is None:
         return ipxe.power_off(host.name) if host.idle_boot == IdleBoot.POWER_OFF else ipxe.local(host.name)
     text = f"{address} asked for the boot script of {mac}, whose address is another: no token given"

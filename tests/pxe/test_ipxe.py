@@ -10,8 +10,10 @@ from django.test import Client
 from django.utils import timezone
 
 from hosts.models import Host
+from pxe import views
 from pxe.paths import Paths
 from runs import transition
+from runs.live.allowance import OnceAMinute
 from runs.machine import Event, State
 from runs.models import Actor, Run
 from tests.rows import a_host, a_run
@@ -100,14 +102,31 @@ def test_a_run_that_waits_or_is_over_boots_nothing_of_ours(bench: Bench, state: 
     assert "vt1." not in script()
 
 
+@pytest.fixture
+def nothing_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(views, "_told", OnceAMinute())
+
+
 def test_an_unknown_machine_is_told_so_on_its_screen_and_gets_no_token(
-    bench: Bench, caplog: pytest.LogCaptureFixture
+    bench: Bench, nothing_told: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     waiting_run(a_host(mac=MAC))
     text = script("52:54:00:00:00:99")
     assert "52:54:00:00:00:99 is not registered" in text
     assert "vt1." not in text
     assert "52:54:00:00:00:99" in caplog.text
+
+
+def test_who_asks_again_and_again_is_told_in_the_log_once_a_minute(
+    bench: Bench, nothing_told: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(20):
+        script(f"52:54:00:00:01:{number:02x}")
+    lease(bench(), address="10.77.0.101")
+    waiting_run(a_host(mac=MAC))
+    for _ in range(20):
+        script()
+    assert len([one for one in caplog.records if "asked for by" in one.getMessage()]) == 1
 
 
 def test_a_disabled_host_is_unknown(bench: Bench) -> None:
