@@ -15,20 +15,20 @@ from tests.rack.zoo.specimen import Specimen
 PAGE = ROOT / "docs" / "zoo.md"
 NOT_RUN = "not run yet"
 WORDS = {
-    Judged.MET: "what the file says came of it",
-    Judged.DAMAGE: "a disk was written to that should not have been",
-    Judged.MISSED: "a part that is broken is not blamed, or has no warning",
-    Judged.WRONG_PART: "a part is blamed that is sound",
-    Judged.FALSE_ALARM: "a host with nothing wrong is blamed, or a healthy one has a warning",
+    Judged.MET: "the result is what the file says",
+    Judged.DAMAGE: "a disk was written that must stay untouched",
+    Judged.MISSED: "a broken part is not blamed, or has no warning",
+    Judged.WRONG_PART: "a sound part is blamed",
+    Judged.FALSE_ALARM: "a host is blamed though nothing is wrong, or a healthy one has a warning",
     Judged.OTHERWISE: "the right parts, in another stage, state or verdict than the file says",
 }
 
 _HEAD = """# The zoo
 
-Whole computers on the [virtual rack](rack.md), most of them broken on purpose, and what Vetting made of them. `make
-zoo` runs them, adds each result to [zoo-results.jsonl](zoo-results.jsonl) with the commit that was run, and writes this
-page from that file; it goes on where it was stopped. A machine file says what must be found, never what happens to be
-found: what the rack can break and Vetting can't see stands here as missed.
+The zoo is a set of whole computers on the [virtual rack](rack.md), most of them broken on purpose, with their results.
+`make zoo` runs them, adds each result to [zoo-results.jsonl](zoo-results.jsonl) with its commit, and writes
+this page from that file. If it was stopped, it goes on where it was. A machine file says what must be found. So a fault
+that the rack can make and Vetting can't see is listed here as missed.
 """
 _CROWDED_CORES = 2
 
