@@ -166,8 +166,8 @@ def follow(
     looks_without_test, ran = 0, False
     while True:
         now = _look(drive, protocol)
-        if isinstance(now, SelfTest) and not now.running and (_log(now) != begun.log or (ran and now.without_log)):
-            return _ended(drive, begun, now.entries or (*((now.ended,) if now.ended else ()),))
+        if isinstance(now, SelfTest) and not now.running and (entries := _new_entries(now, begun, ran)):
+            return _ended(drive, begun, entries)
         ran = ran or (isinstance(now, SelfTest) and now.running)
         looks_without_test = 0 if isinstance(now, SelfTest) and now.running else looks_without_test + 1
         if looks_without_test > _MAX_LOOKS_WITHOUT_TEST:
@@ -179,6 +179,12 @@ def follow(
         _tell(board, drive, begun, now, elapsed_s)
         if ctx.stop.wait(_LOOK_S[begun.kind]):
             return _not_tested(drive, f"stopped: {ctx.stop.reason}"), []
+
+
+def _new_entries(now: SelfTest, begun: Begun, ran: bool) -> tuple[Entry, ...]:
+    if _log(now) != begun.log:
+        return now.entries or (*((now.ended,) if now.ended else ()),)
+    return (now.without_log,) if ran and now.without_log else ()
 
 
 def failed(entry: Entry | None, drive_label: str, name: str) -> list[wire.Finding]:

@@ -52,7 +52,7 @@ class Attribute:
 
 def of(data: dict[str, Any], gaps: Gaps) -> dict[int, Attribute]:
     """The attributes by number. What can't be read of a row is noted in `gaps`."""
-    found = {}
+    found: dict[int, Attribute] = {}
     attributes = gaps.branch(data, "ata_smart_attributes", "the table of attributes")
     drive = (clean(data.get("model_name")), clean(data.get("firmware_version")))
     for row in gaps.rows(attributes, "table", "the table of attributes"):

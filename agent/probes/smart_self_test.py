@@ -13,6 +13,8 @@ from agent.probes.gaps import Gaps, whole
 
 SHORT, LONG = "short", "long"
 _SELF_TEST_BIT = 1 << 4
+# One sector of the extended log has 19 entries, the older log 21 (ACS-3 tables A.14 and A.20).
+_FULL = 19
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,10 @@ class SelfTest:
 
     @property
     def without_log(self) -> Entry | None:
-        return None if self.has_log else self.ended
+        """The state's result, if the log can't show a new entry: the drive keeps none, or its log is full of equal
+        entries. Some drives give them no hours."""
+        shows_it = self.has_log and not (len(self.entries) >= _FULL and len(set(self.entries)) == 1)
+        return None if shows_it else self.ended
 
     @property
     def _standing(self) -> Iterator[Entry]:

@@ -145,6 +145,19 @@ def test_a_drive_without_a_log_tells_by_its_state_how_the_test_ended(
     assert smart(drive)[0].outcome is outcome
 
 
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [(0, wire.Outcome.PASSED), (0x21, wire.Outcome.NOT_TESTED), (0x73, wire.Outcome.FAILED)],
+)
+def test_a_log_full_of_equal_entries_shows_no_new_one_and_the_state_says_how_the_test_ended(
+    drive: Script, status: int, outcome: wire.Outcome
+) -> None:
+    """The drive gives its entries no hours, and 21 tests were passed before."""
+    full = [(1, 0, 0)] * 21
+    drive.answers(look=[ata(IDLE, *full), ata(RUNNING, *full), ata(status, *full)])
+    assert smart(drive)[0].outcome is outcome
+
+
 def test_a_test_that_was_never_seen_to_run_proves_nothing_without_a_log(drive: Script) -> None:
     drive.answers(x=[without_log(IDLE)], look=[without_log(IDLE)])
     assert smart(drive)[0].outcome is wire.Outcome.NOT_TESTED
