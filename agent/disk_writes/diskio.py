@@ -35,11 +35,11 @@ def writable(grant: WriteGrant, last_continue_age_s: Callable[[], float], root: 
             raise NotWritten(
                 f"gate 5: {grant.serial}: the orchestrator last answered {last_continue_age_s():.0f} s ago"
             )
-        _set_read_only(fd, False)
+        _switch(fd, grant, read_only=False)
         try:
             yield fd
         finally:
-            _set_read_only(fd, True)
+            _switch(fd, grant, read_only=True)
     finally:
         os.close(fd)
 
@@ -85,6 +85,15 @@ def _check_identity(fd: int, grant: WriteGrant, root: Path) -> None:
     granted = (grant.name, grant.serial, grant.wwn, grant.bus, grant.size_mb)
     if actual != granted or seen.removable:
         raise NotWritten(f"gate 4: {grant.name} is now {actual}, the grant is for {granted}")
+
+
+def _switch(fd: int, grant: WriteGrant, *, read_only: bool) -> None:
+    """A drive that was pulled in the middle of a write may refuse. That is told, and what was seen before is kept."""
+    try:
+        _set_read_only(fd, read_only)
+    except OSError as error:
+        wanted = "read-only again" if read_only else "writable"
+        raise NotWritten(f"{grant.name} ({grant.serial}) could not be made {wanted}: {error.strerror}") from None
 
 
 def _set_read_only(fd: int, read_only: bool) -> None:

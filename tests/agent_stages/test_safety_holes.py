@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import struct
@@ -222,6 +223,28 @@ def test_a_file_that_is_no_disk_is_refused_and_not_taken_for_locked(tmp_path: Pa
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev/sda").touch()
     assert len(diskio.make_all_read_only(tmp_path)) == 1
+
+
+def test_a_drive_that_is_pulled_in_the_middle_of_a_write_keeps_what_was_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel may refuse to set the flag of a device that is gone. The other drives' results must not be lost."""
+
+    def set_read_only(fd: int, read_only: bool) -> None:
+        if read_only:
+            raise OSError(errno.ENODEV, "No such device")
+
+    seen = wire.Finding("storage.write_error", wire.Severity.CRITICAL, "disk", GRANT.serial, "write failed")
+    monkeypatch.setattr(diskio, "_open", lambda grant, root: os.memfd_create("vetting-pulled"))
+    monkeypatch.setattr(diskio, "_check_identity", lambda *given: None)
+    monkeypatch.setattr(diskio, "_set_read_only", set_read_only)
+    monkeypatch.setattr(verified_writes, "_segments", lambda *given: given[-1].findings.append(seen))
+    ctx = writing(tmp_path)
+    report = verified_writes._write(ctx, GRANT, ProgressBoard(ctx), Notes(ctx))
+    assert report.findings == [seen]
+    assert [check.reason for check in report.checks] == [
+        f"{GRANT.name} ({GRANT.serial}) could not be made read-only again: No such device"
+    ]
 
 
 # --- the probe: silence is never blank ----------------------------------------------------------------------------
