@@ -3,6 +3,7 @@ work?"""
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.db import DatabaseError
@@ -10,7 +11,10 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 
 from runs.bench import service_state
+from runs.database import failures as dbfailures
 from vetting import inforce
+
+log = logging.getLogger("vetting.web")
 
 
 @never_cache
@@ -41,8 +45,9 @@ def why_not_at_work() -> str:
     """What is wrong with the database or the worker, and what to do; empty if both work."""
     try:
         age_s = service_state.age_s()
-    except DatabaseError as error:
-        return f"the database does not answer: {error}"
+    except DatabaseError as error:  # its text names server and user, and anybody may ask
+        log.error("the database does not answer: %s", error)
+        return dbfailures.reason(error)
     if age_s > service_state.SILENT_AFTER_S:
         since = "was done yet" if age_s == float("inf") else f"was done for {age_s:.0f} s"
         return f"no worker's round {since}: start vetting-worker, or look at its log"

@@ -8,10 +8,12 @@ from urllib.parse import quote
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
 
 from hosts.models import Host
+from runs.bench import service_state
 from runs.models import Artifact, Run
 from tests import factories
 from tests.hosts.adminclient import FORMAT, send
@@ -181,3 +183,13 @@ def test_a_moment_at_the_end_of_all_calendars_breaks_no_form(operator: Client, s
         assert answer.status_code < 500
         assert operator.get(reverse("admin:hosts_host_change", args=[host.pk])).status_code == 200
         assert operator.get(f"/hosts/{host.name}/").status_code == 200
+
+
+def test_healthz_tells_nobody_where_the_database_is(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused() -> float:
+        raise OperationalError('connection to server at "10.0.0.5", port 5432 failed: FATAL: no user "vetting_db"')
+
+    monkeypatch.setattr(service_state, "age_s", refused)
+    answer = client.get("/healthz")
+    assert answer.status_code == 503 and answer.content.decode().splitlines()[0] == "the database does not answer"
+    assert "10.0.0.5" not in answer.content.decode()
