@@ -154,7 +154,7 @@ def authenticate(request: Request) -> Boot:
 
 
 def check(request: Request, token: tokens.Token, boot: Boot) -> None:
-    """Whether this token is the one of its boot, and may make this call. Raises Rejected."""
+    """Check that this token is the one of its boot, and that it may make this call. Raises Rejected."""
     run = boot.run
     if not tokens.signed_by_us(token, run.host_id):
         raise Rejected(run, "a token that we did not sign")

@@ -3,9 +3,9 @@ one transaction, with one statement for each table (`together.py`). Each caller 
 committed. There is no fixed waiting time: with one agent each call commits at once. While several agents call at the
 same time, the thread rests `REST_S` between two transactions, so that more of them share the next one.
 
-The calls that can't be answered so follow in a second transaction, one after the other, each in a savepoint of its own.
-That is so for a refusal, for a change of state, and for all calls of a group in which an error occurred. A transaction
-that has been open for `GROUP_S` takes no more of them: the rest follows in the next one.
+Calls that can't be answered in this way follow in a second transaction, one after the other, each in a savepoint of its
+own: refused calls, calls that change a state, and all calls of a group in which an error occurred. A transaction that
+has been open for `GROUP_S` takes no more of them: the rest follows in the next one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ GROUP_S = 0.25
 REST_S = 0.02
 # A group of this size is worth its transaction: no rest after it.
 ENOUGH = 50
-# As many as are answered within two seconds.
+# The number of calls that can be answered within two seconds.
 MAX_WAITING = 4000
 Group = list[tuple[Request, Future[Answer]]]
 _Ready = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Answer]", "Future[Answer]"]
@@ -65,7 +65,7 @@ class Writer:
         try:
             return await answered
         finally:
-            future.cancel()  # has no effect if it was answered, or is being committed
+            future.cancel()  # this has no effect if the call was answered or is being committed
 
     def _ensure_running(self) -> None:
         with self._starting:
@@ -91,11 +91,12 @@ class Writer:
             self._hand_out()
 
     def _hand_out(self) -> None:
-        """Wake those who wait, a whole group at once. To wake the event loop for each takes longer than to write it."""
+        """Wake the waiting callers, a whole group at once. To wake the event loop for each caller would take longer
+        than the write itself."""
         ready, self._ready = self._ready, []
         for loop in dict.fromkeys(loop for loop, _, _ in ready):
             mine = [(answered, done) for one, answered, done in ready if one is loop]
-            with contextlib.suppress(RuntimeError):  # the event loop has ended, and with it those who waited
+            with contextlib.suppress(RuntimeError):  # the event loop has ended, and so have the callers that waited
                 loop.call_soon_threadsafe(_give, mine)
 
     def _write_together(self, group: Group) -> Group:

@@ -63,7 +63,7 @@ class Refusals:
 
     def _write(self, run: Run, kind: str, of_run: Hashable, key: Key) -> None:
         row = lifecycle.note(run, kind, actor=Actor.AGENT, who=key[0], text=key[1])
-        told = _Told(row.pk, row.text) if row else _Told(0, "")  # there are enough of them already
+        told = _Told(row.pk, row.text) if row else _Told(0, "")  # the history has enough such rows already
         transaction.on_commit(lambda: self._remember(of_run, key, told))
 
     def _remember(self, of_run: Hashable, key: Key, new: _Told) -> None:

@@ -1,5 +1,5 @@
-"""Answer the calls of many agents in one transaction, with one statement for each table. What can't be answered so is
-left to `endpoint.answer`, one call at a time: a refusal, a change of state, a message that is too much."""
+"""Answer the calls of many agents in one transaction, with one statement for each table. Other calls are left to
+`endpoint.answer`, one at a time: refusals, changes of state, messages above a bound."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KINDS: dict[str, Callable[[Together, Caller, Any], object]] = {
     "log": Together.log_lines,
     "sensor": Together.measurements,
 }
-# What a call that is answered alone raises; there it becomes the answer.
+# Errors that become the answer of a call that is answered alone.
 _NOT_PLAIN = (Alone, endpoint.Rejected, codec.WireError, Refused, intake.UnknownBoot)
 
 

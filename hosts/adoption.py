@@ -140,7 +140,7 @@ def _card_at(pci: str, inventory: Inventory) -> str:
 
 
 def _adopt_value(holder: Spec, leaf: str, actual: Any, found: Spec) -> None:
-    """Take over counts of zero and booleans as they were found. A speed without a link is left out."""
+    """Adopt a value; counts of zero and booleans too. The speed of a port without a link is removed."""
     value = found.get(leaf) if leaf == "ecc" or actual in (0, "", None) else _clean(actual)
     holder[leaf] = value
     if value is None:

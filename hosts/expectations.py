@@ -37,7 +37,7 @@ NOT_EXPECTED: dict[str, str] = {
     "redundancy": "redundant power supplies",
     "dcmi": "power reading",
     "thermal": "CPU temperature",
-    "throttling": "counters of CPU throttling",  # AMD's have none
+    "throttling": "counters of CPU throttling",  # AMD's CPUs have no such counters
     "microcode": "microcode",
     "aer": "PCIe error reports",
     "storage": "disks",

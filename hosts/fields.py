@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from hosts import bounds
 
-if TYPE_CHECKING:  # Django's own take no types at run time
+if TYPE_CHECKING:  # Django's own classes accept no type parameters at run time
     _CharField = models.CharField[str, str]
     _TextField = models.TextField[str, str]
 else:

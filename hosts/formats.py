@@ -61,7 +61,7 @@ class PageCsv(HostsCsv):
 
 
 def as_text(cell: Any) -> Any:
-    """The same, but no formula."""
+    """The cell's text, made harmless if a spreadsheet would take it for a formula."""
     return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
 
 

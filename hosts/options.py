@@ -1,4 +1,4 @@
-"""What a person fills in for a wake driver or for a notification channel, declared as a dataclass:
+"""The options of a wake driver or a notification channel, which a person fills in. They are declared as a dataclass:
 
     @dataclass(frozen=True, kw_only=True)
     class Options:
@@ -92,7 +92,7 @@ def of(declared: type) -> tuple[Option, ...]:
 
 
 def missing(declared: type, given: Mapping[str, Any]) -> list[str]:
-    """Keys of the options that are needed and not given."""
+    """The keys of required options that are not given."""
     return [one.key for one in of(declared) if one.needed and given.get(one.key) in EMPTY]
 
 

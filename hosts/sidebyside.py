@@ -60,7 +60,7 @@ def _versions(path: str, leaf: str, old: Spec, new: Spec) -> Iterator[Line]:
 
 
 def _parts(kind: Kind, old: list[Spec], new: list[Spec]) -> Iterator[Line]:
-    """Part by part. A found part is paired with the expected part that has one of its names."""
+    """The parts of a section. A found part is paired with the expected part that has one of its names."""
     left = list(new)
     for spec in old:
         match = next((part for part in left if _same(kind, spec, part)), None)

@@ -17,7 +17,7 @@ MAX_PROBLEMS = 20
 
 
 def of_shape(error: ValidationError, document: yamllines.Document, known: Table) -> str:
-    """Keys that are not known, and values of another type."""
+    """Unknown keys, and values of a wrong type."""
     return _listed(_problem(problem, document, known) for problem in error.errors())
 
 
@@ -33,7 +33,7 @@ def of_pins(spec: Spec, document: yamllines.Document, known: Table) -> str:
 
 
 def _listed(problems: Iterable[str]) -> str:
-    """Only the first ones: searching for a similar word takes time."""
+    """Only the first problems are listed, since the search for a similar word takes time."""
     found = [bounds.ANSWER.cut(problem) for problem in islice(problems, MAX_PROBLEMS + 1)]
     return "\n".join([*found[:MAX_PROBLEMS], *(["and more like these"] if len(found) > MAX_PROBLEMS else [])])
 

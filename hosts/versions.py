@@ -36,7 +36,7 @@ def of_inventory(inventory: Mapping[str, Any], kind: str) -> list[dict[str, Any]
 
 
 def as_found(inventory: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """The lists of `firmware` as these parts would state them."""
+    """The lists of `firmware` in a spec that has the versions of these parts."""
     found = {kind: _as_found(inventory, kind) for kind in NAMES}
     return {kind: stated for kind, stated in found.items() if stated}
 
@@ -69,5 +69,5 @@ def _as_found(inventory: Mapping[str, Any], kind: str) -> dict[str, str]:
 
 
 def _clean(value: Any) -> str:
-    """In a form that a spec takes."""
+    """The text in a form that a spec accepts."""
     return "".join(c for c in str(value or "") if c.isprintable()).strip()[:128].strip()

@@ -42,7 +42,7 @@ def register(name: str, method: WakeMethod) -> None:
 
 
 def every() -> dict[str, WakeMethod]:
-    """By name: the default first, what a person does last."""
+    """All ways to wake, by name. The default comes first, those that a person does come last."""
     order = sorted(_METHODS, key=lambda name: (name != DEFAULT, _METHODS[name].by_hand, _METHODS[name].title))
     return {name: _METHODS[name] for name in order}
 
@@ -52,17 +52,17 @@ def choices() -> list[tuple[str, str]]:
 
 
 def by_hand(name: str) -> bool:
-    """A person must wake such a host."""
+    """Whether a person must wake such a host."""
     return name in _METHODS and _METHODS[name].by_hand
 
 
 def declared(name: str) -> tuple[options.Option, ...]:
-    """The options of this way to wake; none for one that is not known."""
+    """The options of this way to wake; none for an unknown way."""
     return options.of(_METHODS[name].options) if name in _METHODS else ()
 
 
 def all_options() -> Iterator[options.Option]:
-    """Of all ways to wake. Two may declare the same key."""
+    """The options of all ways to wake. Two ways may declare the same key."""
     for name in every():
         yield from declared(name)
 

@@ -13,14 +13,14 @@ from hosts.wakemethods import SECRET_PREFIX
 
 
 def example(method: str) -> str:
-    """As it is typed: what is needed, or, where nothing is, what may be given."""
+    """An example as a person types it: the required options, or if there are none, the possible ones."""
     declared = [one for one in wakemethods.declared(method) if one.example is not None]
     shown = [one for one in declared if one.needed] or declared
     return json.dumps({one.key: one.example for one in shown})
 
 
 def help_text() -> str:
-    """Beside the field of the form."""
+    """The help text beside the form's field."""
     said = (
         f"{method.title}: {example(name)}" if _needed(name) else f"{method.title} needs none"
         for name, method in wakemethods.every().items()
@@ -46,7 +46,8 @@ def _needed(method: str) -> list[str]:
 
 
 def _known(method: str) -> dict[str, list[Option]]:
-    """By key. An option of this way to wake is measured by its own declaration, another by any."""
+    """The known options by key. An option of this way to wake is checked by its own declaration; any other option by
+    any declaration of its key."""
     found: dict[str, list[Option]] = {}
     for one in wakemethods.all_options():
         found.setdefault(one.key, []).append(one)

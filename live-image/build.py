@@ -18,7 +18,7 @@ MIB = 1024 * 1024
 
 
 class Progress:
-    """Says what is being done and when it began."""
+    """Prints each step and the time at which it began."""
 
     def __init__(self) -> None:
         self.began = time.monotonic()

@@ -9,7 +9,8 @@ from notifications.message import Message
 
 
 class DeliveryFailed(Exception):
-    """What the other side did, in a sentence, without the path of an address: a webhook's is a secret."""
+    """The text says what the other side did, in a sentence. It never has the path of an address, since a webhook's path
+    is a secret."""
 
 
 @dataclass(frozen=True)

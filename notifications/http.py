@@ -1,4 +1,4 @@
-"""One JSON POST, as both ntfy and Discord want it."""
+"""One POST request with JSON, for channels such as ntfy and Discord."""
 
 from __future__ import annotations
 

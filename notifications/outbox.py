@@ -36,7 +36,7 @@ def tick() -> None:
     1. read what lies behind the cursor (and a little before it) and has no notice yet;
     2. per event, in one transaction: its notice (the key is unique: whoever comes second stops here), a
        delivery per target, and the job that sends them;
-    3. move the cursor, as far as all is taken up.
+    3. move the cursor up to the last event before which all are taken up.
     """
     last, newest, taken = _what_is_new()
     for event in taken:

@@ -74,7 +74,7 @@ def find(name: str) -> Target:
 
 
 def secret(variable: str) -> str:
-    """What an environment variable that a target names holds. Raises DeliveryFailed."""
+    """The value of an environment variable that a target names. Raises DeliveryFailed if it is missing."""
     found: str = settings.TARGET_SECRETS.get(variable, "")
     if not found:
         raise DeliveryFailed(f"the environment has no {variable}; set it in secrets.env and restart")

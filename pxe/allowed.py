@@ -1,5 +1,5 @@
-"""The MACs that may boot: those of the enabled hosts. The round asks for them every second, so the database returns all
-of them as one text, and nothing is made of that text again while it stays the same."""
+"""The MACs that may boot: those of the enabled hosts. The round needs them every second, so the database returns all of
+them as one text, and the text is processed only if it has changed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from runs.database import commits
 
 
 class Lines(Aggregate):
-    """All values of a text, one per line. Null without any."""
+    """An aggregate: all values joined to one text, one per line. NULL if there are none."""
 
     output_field = TextField()
     arity = 1

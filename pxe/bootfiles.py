@@ -39,7 +39,7 @@ MAX_CLIENTS = 256
 MAX_CLIENTS_EACH = 32
 BACKLOG = 128
 REBIND_S = 5.0
-# How often it is looked for clients that are to be cut off.
+# How often to look for clients that must be cut off.
 LOOK_S = 0.25
 
 
@@ -110,7 +110,7 @@ class Client:
         self.until = time.monotonic() + seconds
 
     def cut_off(self) -> None:
-        """Any thread: end what the client's own thread waits for."""
+        """End the wait of the client's own thread. For any thread."""
         self.is_cut_off = True
         with suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
@@ -130,7 +130,7 @@ class Listener:
         self._is_closed = False
 
     def close(self) -> None:
-        """Any thread: end `serve`, and all clients."""
+        """End `serve` and all clients. For any thread."""
         self._is_closed = True
         with suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
@@ -146,7 +146,7 @@ class Listener:
                 self._cut_off_late_ones()
                 continue
             except OSError as error:
-                if not self._is_closed:  # no descriptor is free: clients that are being served go on and free theirs
+                if not self._is_closed:  # no file descriptor is free: clients that are being served will free theirs
                     log.warning("boot files: cannot accept a client (%s)", error)
                     time.sleep(1)
                 continue
@@ -237,7 +237,7 @@ def _read_head(sock: socket.socket) -> bytes:
 
 
 def _open(path: str) -> BinaryIO:
-    """Raises FileNotFoundError with what to do."""
+    """Raises FileNotFoundError, whose text says what to do."""
     find = table().get(path)
     if find is None:
         raise FileNotFoundError("no such boot file")

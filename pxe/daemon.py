@@ -51,7 +51,7 @@ class Daemon:
         return pid if pid and self._is_ours(pid) else None
 
     def find(self) -> int | None:
-        """The same; if the pid file does not help, by looking at every process."""
+        """The pid of the running process: by its pid file, else by looking at every process."""
         return self.pid() or next((one.pid for one in running(self.program) if self.is_it(one)), None)
 
     def is_it(self, process: Process) -> bool:
@@ -62,8 +62,8 @@ class Daemon:
         return _is(self.program, words) and self.is_it(Process(pid, tuple(words)))
 
     def start(self) -> str:
-        """Start it. Returns an empty text, or its output if it did not start. Raises FileNotFoundError if it is not
-        installed."""
+        """Start the program. Returns an empty text, or its output if it did not start. Raises FileNotFoundError if it
+        is not installed."""
         executable = which(self.program)
         if executable is None:
             raise FileNotFoundError(self.program)

@@ -85,7 +85,8 @@ def _common(plan: Plan) -> tuple[str, ...]:
         f"dhcp-hostsfile={files.hosts}",
         *(f"dhcp-mac=set:native,{mac}" for mac in plan.native),
         "dhcp-ignore=tag:!known",
-        # Firmware, iPXE and Linux send three client ids from one machine: it is to keep one address.
+        # Firmware, iPXE and Linux on one machine send three different client ids, but the machine should keep one
+        # address.
         "dhcp-ignore-clid",
         f"enable-tftp={plan.interface}",
         f"tftp-root={files.tftp}",
@@ -120,13 +121,13 @@ def _dhcp(plan: Plan) -> tuple[str, ...]:
 
 
 def _proxy(plan: Plan) -> tuple[str, ...]:
-    """The LAN's own server gives the addresses, we add what to boot. Built-in iPXE ROMs take the script's
-    address from a pxe-service only, not from dhcp-boot; each client may match one line, or it is shown a
-    menu and loops."""
+    """The LAN's own server gives the addresses, and we add what to boot. Built-in iPXE ROMs take the script's address
+    only from a pxe-service, not from dhcp-boot. Each client may match only one line; with two it shows a menu and
+    loops."""
     architectures = (BIOS_ARCHITECTURE, *UEFI_ARCHITECTURES)
     return (
         f"dhcp-range={plan.subnet.network_address},proxy,{plan.subnet.netmask}",
-        # 0 seconds: the one entry is taken at once, no menu waits for a key.
+        # 0 seconds: the only entry is used at once, without a menu that waits for a key.
         'pxe-prompt="Vetting",0',
         *(f'pxe-service=tag:ipxe,{arch},"Vetting",{_script(plan)}' for arch in architectures),
         f'pxe-service=tag:!ipxe,{BIOS_ARCHITECTURE},"Vetting",undionly.kpxe',

@@ -124,7 +124,8 @@ def tick(pid: int | None) -> None:
 
 
 def _once_each(found: Iterator[Seen]) -> Iterator[Seen]:
-    """The first line of each host and rung: a host that asks without pause must not cause a query for every line."""
+    """Only the first line of each host and rung: a host that sends requests without pause must not cause a query for
+    every line."""
     told: set[tuple[str, Rung]] = set()
     for seen in found:
         if (key := (seen.mac, seen.rung)) not in told:

@@ -15,12 +15,13 @@ from runs.dispatcher import LoopbackResult
 DURATION_S = 1
 # As many streams as a host uses; each has a thread.
 STREAMS = 4
-# The round waits for it, and the round's lease lasts 10 s.
+# The round waits for the measurement, and the round's lease lasts 10 s.
 _TIMEOUT_S = 4.0
 
 
 def measure() -> LoopbackResult:
-    """Unfit only if the measured rate is too low: a server that is busy or missing proves nothing about the rest."""
+    """The bench is unfit only if the measured rate is too low. If the server is busy or missing, that says nothing
+    about the rate."""
     config = settings.VETTING
     floor_mbit = config.bench.loopback_min_of_link * config.iperf3.link_mbit
     if config.iperf3.supervise == "off" or not floor_mbit:

@@ -79,7 +79,8 @@ def unfit(now: Port, before: Port | None, link_mbit: int, errors_max_percent: fl
     if before is None or before.name != now.name or now.packets - before.packets < _MIN_PACKETS:
         return ""
     percent = 100.0 * (now.errors - before.errors) / (now.packets - before.packets)
-    # The share and not the number: the number changes with every look, the message should not.
+    # The message has the share and not the number of errors: the number changes with every look, and the message should
+    # not.
     return (
         f"its own port {now.name} counts errors in {percent:.1f} % of packets" if percent > errors_max_percent else ""
     )

@@ -12,8 +12,7 @@ from pxe.paths import Paths
 from runs.bench.problems import Problem
 
 FOREGROUND = "--keep-in-foreground"
-# A host that dies in its test must not keep the server waiting for data longer than the next one would wait
-# for it.
+# If a host dies during its test, the server must not wait for its data longer than the next host waits for the server.
 RECEIVE_TIMEOUT_MS = 20_000
 Keeper = Literal["tick", "unit", "off"]
 
@@ -25,8 +24,8 @@ def dnsmasq(files: Paths) -> Daemon:
 
 
 def dnsmasqs(files: Paths, keeper: Keeper) -> list[Process]:
-    """The dnsmasq processes that the wrong supervisor started, and of two the one without a pid file. Only a process of
-    systemd's stays in the foreground."""
+    """The dnsmasq processes that the wrong supervisor started. If there are two, also the one without a pid file. Only
+    systemd's process stays in the foreground."""
     ours = dnsmasq(files)
     first = ours.pid()
     return [

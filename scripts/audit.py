@@ -30,7 +30,8 @@ LONGEST_S = 600
 
 @dataclass
 class Answer:
-    """What a database said: packages that it was asked about, what it knows of them, and why it is not believed."""
+    """The answer of a database: the packages that it was asked about, their known vulnerabilities, and why the answer
+    can't be trusted."""
 
     packages: int = 0
     known: list[str] = field(default_factory=list)

@@ -34,12 +34,12 @@ _PLACEHOLDER = re.compile(
 )
 
 
-# A shorter one would be found in other numbers as well.
+# A shorter value would also be found inside other numbers.
 _SHORTEST = 4
 
 
 def values(text: str) -> Iterator[str]:
-    """What names this machine, the longest first, so that no value is changed inside another."""
+    """The values that identify this machine, the longest first, so that no value is changed inside another."""
     found = {match["value"].strip() for regex in (*_VALUES, _WWN, _MAC, _WWN_ID) for match in regex.finditer(text)}
     found |= {match[0] for match in _UUID.finditer(text)}
     kept = (one for one in found if len(one) >= _SHORTEST and not _PLACEHOLDER.fullmatch(one))

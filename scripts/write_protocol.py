@@ -161,7 +161,7 @@ def _need(f: dataclasses.Field[Any]) -> str:
 
 
 def _doc(kind: type) -> str:
-    """Of a dataclass without a docstring, Python makes its signature one."""
+    """The docstring of a dataclass. Empty if Python made it from the signature, as it does without a docstring."""
     text = " ".join((kind.__doc__ or "").split())
     return "" if text.startswith(f"{kind.__name__}(") else f"{text}\n\n"
 

@@ -59,7 +59,7 @@ def _held() -> Iterator[tuple[str, ...]]:
 
 
 def _addresses() -> Iterator[str]:
-    """Addresses that ask for the same stand in one row."""
+    """The table of addresses. Addresses that need the same permissions share a row."""
     same: dict[Right, list[str]] = {}
     for name, right in (rights.PAGES | rights.ADMINISTRATION).items():
         same.setdefault(right, []).append(f"`{name}`")

@@ -25,7 +25,7 @@ from runs.stages import STAGES  # noqa: E402
 PAGE = ROOT / "docs" / "stages.md"
 PROFILES = ("quick", "deep", "soak")
 FOLDER = ROOT / "runs" / "profiles"
-# The orchestrator's own, of a stage that the host left without a result.
+# Findings that the orchestrator makes for a stage without a result.
 _NO_RESULT = ("system.lost", "system.overdue", "bench.starved")
 
 HEAD = """\
@@ -72,7 +72,7 @@ def page() -> str:
 
 
 def _durations() -> str:
-    """What each profile says of itself: the first paragraph of the comment that it begins with."""
+    """The description of each profile: the first paragraph of the comment at its beginning."""
     return DURATIONS + "".join(f"- `{name}`: {_foreword(_text(name))}\n" for name in PROFILES) + "\n"
 
 
@@ -107,7 +107,7 @@ def _around(documents: dict[str, Document], notes: dict[str, Notes]) -> str:
 
 
 def _required(stage: StageSpec, documents: dict[str, Document]) -> str:
-    """Per profile, where it names any."""
+    """The required checks of each profile that lists any."""
     named = {name: _at(documents[name], ("stages", stage.name, "required")) for name in PROFILES}
     return "; ".join(f"{_list(checks)} (`{name}`)" for name, checks in named.items() if checks)
 
@@ -143,7 +143,7 @@ def _table(rows: list[tuple[str, list[str], Note]]) -> str:
 
 
 def _unit(name: str, values: list[str]) -> str:
-    """None for what is a word."""
+    """The unit of a value; empty if the value is a word."""
     return "" if any(value.isalpha() for value in values) else profile_notes.unit(name)
 
 

@@ -16,7 +16,8 @@ from django.db.models import ManyToManyField, Q, QuerySet
 from django.forms import ModelMultipleChoiceField
 from django.http import HttpRequest
 
-# axes 8.3.1 answers its action with 500: it reads a value that only a login request has. Attempts expire by themselves.
+# The action of axes 8.3.1 is answered 500, since it reads a value that only a login request has. Attempts expire by
+# themselves anyway.
 AccessAttemptAdmin.actions = ()
 
 admin.site.unregister(User)
@@ -40,8 +41,8 @@ def mend_dated_lists() -> None:
 
 
 def close_actions() -> None:
-    """Make every action ask for a permission. Django offers an action that names none, as actions of libraries do, to
-    everybody who may see the list; those get the permission to change. Called when every admin is registered."""
+    """Make every action need a permission. Actions of libraries name none, and Django offers such an action to
+    everybody who may see the list. Here they need the permission to change. Called when every admin is registered."""
     for model_admin in admin.site._registry.values():
         for function, _, _ in model_admin._get_base_actions():  # type: ignore[attr-defined]  # private: no types
             if not getattr(function, "allowed_permissions", None):

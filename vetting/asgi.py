@@ -171,5 +171,5 @@ def serve_with_daphne() -> None:
 
 if "daphne.server" in sys.modules:
     serve_with_daphne()
-gc.freeze()  # what was loaded stays: the collector need not look at it again and again
+gc.freeze()  # loaded code stays, so the garbage collector need not look at it again
 bootfiles.start_in_background()

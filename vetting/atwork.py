@@ -14,7 +14,7 @@ LOOK_EVERY_S = 0.5
 
 
 def why_at_work() -> str:
-    """That they are, and what to do; empty if they are not."""
+    """A sentence that they are at work, and what to do. Empty if they are not."""
     if not (watchdog.web_answers() or _another_round_comes()):
         return ""
     return "web or worker is at work: stop both first (systemctl stop vetting-web vetting-worker)"

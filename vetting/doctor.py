@@ -60,7 +60,7 @@ def read_only() -> Iterator[None]:
     )
     try:
         _say(on)
-    except DatabaseError:  # it does not answer at all: the caller's own query will fail too
+    except DatabaseError:  # the database does not answer: the caller's own query will fail too
         yield
         return
     try:

@@ -16,7 +16,7 @@ from pxe import daemon, order, unwanted
 from pxe.paths import Paths
 
 MAY, MAY_NOT = 0, 1
-# systemd tries again after this exit status; after any other it skips the start.
+# After this exit status systemd tries again. After any other it does not start the unit.
 TRY_AGAIN = 255
 LOCK_WAIT_S = 5.0
 SILENT_AFTER_S = 20.0

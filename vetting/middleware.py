@@ -24,7 +24,7 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseB
 
 
 def after(get_response: GetResponse, change: Callable[[HttpResponseBase], HttpResponseBase]) -> GetResponse:
-    """A middleware that only changes the answer."""
+    """Make a middleware from a function that only changes the answer."""
     if iscoroutinefunction(get_response):
 
         async def in_loop(request: HttpRequest) -> HttpResponseBase:

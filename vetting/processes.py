@@ -35,7 +35,7 @@ class Forked:
     def __init__(self, call: Callable[[], object], name: str) -> None:
         connections.close_all()  # a connection must not be used by two processes
         gc.collect()
-        gc.freeze()  # else the child's first collection writes to every page, and shares none
+        gc.freeze()  # otherwise the child's first garbage collection writes to every page, and no page stays shared
         self._process = multiprocessing.get_context("fork").Process(target=_lead, args=(call, os.getpid()), name=name)
         self._process.start()
         gc.unfreeze()
@@ -66,9 +66,9 @@ Child = subprocess.Popen[bytes] | Forked
 def _lead(call: Callable[[], object], parent_pid: int) -> None:
     os.setsid()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)  # the parent's handlers would end nothing here
+        signal.signal(number, signal.SIG_DFL)  # the parent's signal handlers would not end this process
     _die_with_parent()
-    if os.getppid() == parent_pid:  # else it died before we asked to be told
+    if os.getppid() == parent_pid:  # otherwise the parent died before this signal was requested
         call()
 
 

@@ -57,7 +57,7 @@ def share_link() -> None:
     runs.dispatcher.share_link(pxe.loopback.measure)
 
 
-# First end what vetting.yaml switched off: later ticks may take long.
+# This tick comes first: it ends programs that vetting.yaml switched off, and later ticks may take long.
 TICKS: tuple[Callable[[], object], ...] = (
     pxe.supervisor.tick,
     pxe.iperf.tick,
@@ -75,7 +75,7 @@ TICKS: tuple[Callable[[], object], ...] = (
     runs.jobs.tick,
     leadership.tick,
 )
-# What a machine that does not lead does. (The watchdog's tick looks at the web process, too.)
+# The ticks of a machine that does not lead. (The watchdog's tick also checks the web process.)
 ON_EACH_MACHINE: tuple[Callable[[], object], ...] = (
     pxe.supervisor.tick,
     pxe.iperf.tick,
@@ -121,13 +121,13 @@ def _do_rounds(me: str, watch: Watch) -> str:
         except DatabaseError:
             log.exception("the round is not on record")
             close_old_connections()
-            leads = False  # until the database says so again
+            leads = False  # valid until the database can be asked again
         time.sleep(max(0.05, INTERVAL_S - (time.monotonic() - started)))
 
 
 def _may_lead(me: str) -> bool:
-    """Whether this machine leads from now on. Not while the database fails: what needs no database is done all the
-    same."""
+    """Whether this machine leads from now on. It does not lead while the database fails; ticks that need no database
+    still run."""
     if settings.VETTING.role == "relay":
         return False
     try:

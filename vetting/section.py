@@ -1,4 +1,4 @@
-"""What every section of vetting.yaml is: typed, fixed once read, and with no key that is not known."""
+"""The base class of the sections of vetting.yaml: typed, unchangeable once read, without unknown keys."""
 
 from __future__ import annotations
 

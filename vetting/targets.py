@@ -24,12 +24,12 @@ class Target(Section):
 
     @property
     def given(self) -> dict[str, Any]:
-        """What stands in it beside its name and kind."""
+        """Its keys and values, beside its name and kind."""
         return self.model_dump(exclude={"name", "kind"})
 
     @property
     def secrets(self) -> list[str]:
-        """The environment variables that it names."""
+        """The environment variables that the target names."""
         return options.variables(_declared(self.kind), self.given)
 
     @model_validator(mode="after")
@@ -54,7 +54,7 @@ def model(kind: str) -> type[Target]:
 
 
 def _by_kind(given: Any) -> Target:
-    """Checked by the channel of its kind. Options of another channel may stay, as they always could."""
+    """Check a target by the channel of its kind. Options of other channels are allowed, as in earlier versions."""
     if isinstance(given, Target):
         return given
     if not isinstance(given, dict) or "kind" not in given:
@@ -82,7 +82,7 @@ AnyTarget = Annotated[Target, PlainValidator(_by_kind)]
 
 
 def paths(loc: Sequence[str | int], data: Any) -> specpaths.Table:
-    """What may stand in the target that `loc` leads into; empty where it leads elsewhere."""
+    """The keys that are allowed in the target that `loc` leads into; empty if it leads elsewhere."""
     if tuple(loc[:2]) != _PATH or len(loc) < 4:
         return {}
     kind = data["notifications"]["targets"][loc[2]].get("kind")
