@@ -78,6 +78,7 @@ RUN_EVIDENCE = Bound(8 * 1024 * 1024, "characters of evidence of a run")
 RUN_LOG = Bound(256 * 1024 * 1024, "bytes of a run's log")
 RUN_SERIES = Bound(5_000, "curves of a run; limits are checked for all that is measured")
 RUN_MEASUREMENTS = Bound(20_000_000, "measurements of a run, in full batches")
+RUN_BOOTS = Bound(200, "boots of a run; after that its host boots from its own disk")
 RUN_ATTEMPTS = Bound(100, "attempts of a run, all stages together")
 LEAST_FINDINGS = Bound(20, "findings of an attempt in a run that has reached its bound")
 

@@ -8,9 +8,10 @@ from typing import Literal
 from django.conf import settings
 from django.utils import timezone
 
+from hosts import bounds
 from hosts.models import Host
 from runs import boots, transition, watchdog
-from runs.lifecycle import record_rung
+from runs.lifecycle import note, record_rung
 from runs.machine import AGENT_SILENT, HELD, TESTING, Event, State
 from runs.models import Actor, Boot, Run, Rung
 
@@ -53,7 +54,16 @@ def _boot_to_offer(run: Run) -> Boot | None:
     if state in AGENT_SILENT:
         return None if watchdog.boot_is_overdue(run, timezone.now()) else boots.unclaimed(run)
     if state in (*TESTING, *HELD) or (state is State.FAILED and boots.last_claimed(run) is not None):
-        return boots.unclaimed(run) or boots.expect(run)
+        return boots.unclaimed(run) or _another(run)
+    return None
+
+
+def _another(run: Run) -> Boot | None:
+    """The next boot. Each has rows, and a hold keys of its own: who claims and fetches in turn must not make them
+    without end."""
+    if run.boot < bounds.RUN_BOOTS.most:
+        return boots.expect(run)
+    note(run, "boots_over", actor=Actor.WORKER, text=f"{bounds.RUN_BOOTS.most} boots: it gets no other boot script")
     return None
 
 

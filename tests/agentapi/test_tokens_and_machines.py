@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from agent.contract import wire
+from hosts import bounds
 from hosts.models import Host
 from runs import boot_script, dispatcher, lifecycle, tokens
 from runs.desk import actions
@@ -270,3 +271,21 @@ def test_a_hold_names_a_port_that_there_is(talker: Talker, run: Run) -> None:
     talker.result("InventoryCheck", "failed", reason="lshw broke")
     message = wire.Hold(talker.boot_id, "10.77.0.23", 70000, "ssh-ed25519 AAAA host", [])
     assert talker.post("hold", message, status=400)["path"] == "port"
+
+
+def test_who_claims_and_fetches_in_turn_makes_no_boots_without_end(
+    talker: Talker, host: Host, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each boot has rows, and each hold a key: it filled the database."""
+    monkeypatch.setattr(bounds, "RUN_BOOTS", bounds.Bound(4, "boots"))
+    talker.boot_and_claim()
+    talker.result("InventoryCheck", "failed", reason="lshw broke")
+    talker.hold()
+    kinds = []
+    for number in range(2, 8):
+        again = Talker(host, boot_id=f"boot-{number}")
+        kinds.append(again.fetch_script().kind)
+        if kinds[-1] == "boot":
+            again.claim()
+    assert kinds == ["boot"] * 3 + ["local"] * 3
+    assert run.boots.count() == 4 and run.events.filter(kind="boots_over").count() == 1
