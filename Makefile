@@ -1,4 +1,4 @@
-# `make demo` and `make test` set up all they need on a fresh Debian 12 or 13; both say first what they install.
+# `make demo` and `make test` set up all they need on a fresh Debian 12 or 13. Both first list what they install.
 PYTHON := .venv/bin/python
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 MACHINE ?= tests/rack/machines/healthy-uefi.yaml
@@ -7,22 +7,22 @@ LEVEL ?= fast
 .PHONY: help demo dev test test-agent test-rack test-install rack zoo image venv lint lock docs gallery bench worlds statements chaos sbom audit fuzz
 help:
 	@echo "make demo [KEEP=1]          vet a virtual host, from magic packet to report, with the dashboard open"
-	@echo "make dev [PORT=8000] [FRESH=1] [WORKER=1]  the pages with data to look at, started again whenever a file changes"
-	@echo "make test                   everything that needs no machine beyond one direct boot"
+	@echo "make dev [PORT=8000] [FRESH=1] [WORKER=1]  the pages with made-up data; restarts whenever a file changes"
+	@echo "make test                   all tests that need no whole machine (one boots the image directly)"
 	@echo "make test-agent             the agent's tests under Python 3.11, 3.12 and 3.13"
 	@echo "make test-rack              the acceptance machines, over the whole PXE chain"
 	@echo "make test-install           install.sh: a dry run in a fresh Debian 12 and 13, and an installation that is booted"
 	@echo "make rack MACHINE=FILE      one machine file on the virtual rack"
 	@echo "make zoo [ONLY='GLOB…'|healthy] [REPEAT=N] [JOBS=N]  every machine file, with its result kept; writes docs/zoo.md"
 	@echo "make image [LEVEL=small]    build the live image into var/image"
-	@echo "make worlds [WORLDS=N] [SEED=N]  generated worlds and histories against what may be written to a disk"
+	@echo "make worlds [WORLDS=N] [SEED=N]  tests the decision about writes on generated disks and histories"
 	@echo "make gallery                photographs every page during a run of the rack; writes docs/gallery.md"
-	@echo "make statements [ONLY='GLOB'] [DATABASE=postgresql]  every statement of every call fails once, in every way; then the power, below SQLite"
-	@echo "make chaos [SEEDS=N] [FIRST=N] [SECONDS=S] [JOBS=N] [DATABASE=postgresql] [UNBOUNDED=1]  campaigns of faults; root fills a disk"
-	@echo "make fuzz [SECONDS=S] [SEED=N]  generated calls, and walks of operators, agents and time; ten minutes, another seed each time"
-	@echo "make sbom                   what it consists of, as CycloneDX, into var/sbom"
+	@echo "make statements [ONLY='GLOB'] [DATABASE=postgresql]  each database statement of each call fails once, in every way; then losses of power (SQLite)"
+	@echo "make chaos [SEEDS=N] [FIRST=N] [SECONDS=S] [JOBS=N] [DATABASE=postgresql] [UNBOUNDED=1]  campaigns of faults; as root also a full disk"
+	@echo "make fuzz [SECONDS=S] [SEED=N]  generated calls, and random walks of operators and agents; ten minutes, a new seed each time"
+	@echo "make sbom                   the bill of materials, as CycloneDX, into var/sbom"
 	@echo "make audit                  asks an advisory database about the locked packages; status 3: not audited"
-	@echo "make bench [FORM=full] [ROUNDS=N] [PAGE=1]  all benchmarks, each figure beside its mark (docs/benchmarks.md)"
+	@echo "make bench [FORM=full] [ROUNDS=N] [PAGE=1]  all benchmarks, each figure compared with its mark (docs/benchmarks.md)"
 	@echo "make lint, lock, docs"
 
 demo:

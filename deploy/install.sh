@@ -110,8 +110,8 @@ account() {
 # Nothing runs without somebody who keeps it to the configuration: dnsmasq and iperf3 stop, too.
 stop() {
     [ -e /etc/systemd/system/vetting-web.service ] && [ -d /run/systemd/system ] || return 0
-    say "Stop what runs (hosts under test go on and deliver afterwards)"
-    trap '[ $? = 0 ] || echo "install.sh: stopped half way, all of Vetting is down: mend it and run again" >&2' EXIT
+    say "Stop web and worker (hosts under test go on and send their results afterwards)"
+    trap '[ $? = 0 ] || echo "install.sh: stopped half way, and Vetting is not running: repair the cause and run it again" >&2' EXIT
     for unit in vetting-keeper.timer vetting-web.service vetting-worker.service vetting-dnsmasq.path \
         vetting-dnsmasq.service; do
         [ ! -e "/etc/systemd/system/$unit" ] || run systemctl stop "$unit"
@@ -201,7 +201,7 @@ database() {
 
 live_image() {
     case "$image" in
-        "") say "No live image, as asked: no host can boot until $images has one" ;;
+        "") say "No live image is built, as requested: no host can boot until $images has one" ;;
         build)
             say "Live image (unchanged inputs are not built again)"
             run "$venv/bin/python" "$app/live-image/build.py" --output "$images" --level small

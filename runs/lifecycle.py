@@ -136,7 +136,7 @@ def take_private_key(run: Run, who: str = "") -> str:
 
 
 def renew_key(run: Run, who: str = "") -> None:
-    """Another key pair for the hold; the agent installs it with its next /hold, and the old one opens nothing then."""
+    """Another key pair for the hold. The agent installs it with its next /hold; then the old one no longer works."""
     with locked(run.pk) as run:
         if run.state != State.FAILED_HOLDING:
             raise Refused(f"run {run.pk} is not held: {naming.state_in_words(run.state)}")

@@ -29,7 +29,7 @@ class Command(BaseCommand):
             help="where to write the key; must not exist yet. -: to standard output, the ssh command to standard error",
         )
         parser.add_argument(
-            "--new-key", action="store_true", help="make another key first; the old one opens nothing then"
+            "--new-key", action="store_true", help="make another key first; the old one then no longer works"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
