@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from importlib.util import find_spec
+from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connection
 
 from runs.models import Artifact, Run
 from tests import factories
 from tests.runs.conftest import shared_web, web_of_the_file  # noqa: F401  fixtures
-from tests.runs.webprocess import WebProcess
+from tests.runs.webprocess import WebProcess, database_url
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 LENGTH = 48 * 2**20
 
 
-@pytest.fixture
-def log(shared_web: WebProcess) -> Iterator[str]:  # noqa: F811
-    """The path of a large log. (It has holes: it takes no room.)"""
+def a_large_log(web: WebProcess) -> str:
+    """Its address. (It has holes: it takes no room.)"""
     run = factories.passed()
-    path = shared_web.folder / "runs" / str(run.pk) / "run.log"
+    path = web.folder / "runs" / str(run.pk) / "run.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         file.truncate(LENGTH)
-    yield f"/runs/{run.pk}/run.log"
+    return f"/runs/{run.pk}/run.log"
+
+
+@pytest.fixture
+def log(shared_web: WebProcess) -> str:  # noqa: F811
+    return a_large_log(shared_web)
 
 
 def cookie(web: WebProcess) -> str:
@@ -58,6 +64,25 @@ def test_six_downloads_that_nobody_takes_hold_little_memory_and_no_thread(shared
         )
         assert page.status_code == 200
         assert process.memory_info().rss - before < LENGTH
+
+
+@pytest.mark.skipif(find_spec("uvicorn") is None, reason="pip install --require-hashes -r requirements/uvicorn.txt")
+def test_the_same_with_uvicorn(transactional_db: None, tmp_path: Path) -> None:
+    factories.UserFactory()
+    web = WebProcess(tmp_path, database_url(connection.settings_dict), server="uvicorn")
+    web.start()
+    try:
+        path = a_large_log(web)
+        with ExitStack() as stack:
+            stack.enter_context(closing(ask(web, path)))
+            process = psutil.Process(web.process.pid if web.process else 0)
+            before = process.memory_info().rss
+            for _ in range(6):
+                stack.enter_context(closing(ask(web, path)))
+            got = httpx.get(f"{web.url}{path}", headers={"Cookie": cookie(web)}, timeout=120)
+            assert len(got.content) == LENGTH and process.memory_info().rss - before < LENGTH
+    finally:
+        web.stop()
 
 
 def test_a_file_comes_whole_and_does_not_say_where_it_lies(shared_web: WebProcess, log: str) -> None:  # noqa: F811
