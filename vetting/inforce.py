@@ -30,5 +30,7 @@ def problems_now() -> list[Problem]:
         seen.append(one)
     if why := storage.problem():
         mark = settings.RUNS_DIR / storage.MARK
-        seen.append(Problem("bench", f"no log and no report can be written: {why}", f"mount it; once: touch {mark}"))
+        seen.append(
+            Problem("bench", f"no log and no report can be written: {why}", f"mount it; if it is new: touch {mark}")
+        )
     return [*known, *(one for one in seen if one not in known)]

@@ -57,17 +57,16 @@ def nothing_more(params: Any, plan: Plan) -> Iterable[RequiredCheck]:
 
 @dataclass(frozen=True)
 class StageSpec:
-    """`name` is also the run's state while the stage runs. `after` names the stage that it follows directly.
-    `blind` says what it can't see, so that nobody takes its pass for more than it is. `params` and `limits` are
-    dataclasses: see `stage_values`. `also_required` gives the checks that it has to show beside those that the profile
-    lists. `duration_s` gives its time on a host; None says that it depends on no host: then the profile's `expected_s`
-    stands. `tools` are the programs that it starts. `codes` are the finding codes that its own work can make; a code
-    that no other stage has is defined in `new_codes`.
-    `topic` is the word of `not_expected` that takes the whole stage off. `writes` says whether it could write to a disk
-    at all (under the gates of docs/safety.md). `parts` is the list of spec and inventory without which it has nothing
-    to test on a host. If the spec omits these parts, an empty answer from the tool `found_by` proves that there are
-    none. A stage that `shares_link` waits until it has the bench's link for itself; one that `borrows_link` takes it
-    only while nobody else needs it."""
+    """`name` is also the run's state while the stage runs. `after` names the stage that it follows directly. `blind`
+    says what it can't see, so that nobody overestimates its pass. `params` and `limits` are dataclasses: see
+    `stage_values`. `also_required` gives the checks that it must make beside those that the profile lists. `duration_s`
+    gives its time on a host. If it is None, the time does not depend on the host, and the profile's `expected_s` is
+    used. `tools` are the programs that it starts. `codes` are the finding codes that its own work can make; a code that
+    no other stage has is defined in `new_codes`. `topic` is the word of `not_expected` that switches the whole stage
+    off. `writes` says whether it could write to a disk at all (under the gates of docs/safety.md). `parts` is the list
+    of spec and inventory without which it has nothing to test on a host. If the spec omits these parts, an empty answer
+    from the tool `found_by` proves that there are none. A stage that `shares_link` waits until it has the bench's link
+    for itself; one that `borrows_link` takes it only while nobody else needs it."""
 
     name: str
     title: str

@@ -106,7 +106,7 @@ ALL = (
     Invariant(
         "files_as_listed",
         "Each file that a run lists is there, with the size that its row says.",
-        f"A report can't be opened, or is another than was written. {_OURS_OR_DISK} The repair writes reports anew.",
+        f"A report can't be opened, or differs from what was written. {_OURS_OR_DISK} The repair writes reports anew.",
         different_files,
         repair="write_reports",
     ),

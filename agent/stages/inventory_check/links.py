@@ -70,7 +70,9 @@ def _narrow(ctx: StageContext, names: Names, slot: str, link: pcilink.Link) -> l
 
 
 def _widths_and_speeds(link: pcilink.Link) -> str:
-    return f"x{link.width} at {link.speed_gts:g} GT/s, both ends can x{link.max_width} at {link.max_speed_gts:g} GT/s"
+    return (
+        f"x{link.width} at {link.speed_gts:g} GT/s, both ends support x{link.max_width} at {link.max_speed_gts:g} GT/s"
+    )
 
 
 def judge_nic(nic: wire.Nic, done: Completed, report: PartialReport) -> None:
@@ -80,7 +82,7 @@ def judge_nic(nic: wire.Nic, done: Completed, report: PartialReport) -> None:
     except ParseError as error:
         modes, why = None, done.trouble_or(error)
     if modes is None or modes.speed_mbit is None or modes.best_mbit is None:
-        why = why or "one end of the link does not say what it can"
+        why = why or "one end of the link does not report its speeds"
         report.checks.append(checks.not_tested("nic_links", nic.mac, reason=f"{nic.name}: {why}", topic="link_speed"))
         return
     found = []
@@ -95,7 +97,7 @@ def judge_nic(nic: wire.Nic, done: Completed, report: PartialReport) -> None:
 def _usb(report: PartialReport) -> None:
     for device in usblink.slow(ROOT):
         name = device.product or "a device"
-        words = f"USB {device.place}: {name} runs at {device.speed_mbit:g} Mbit/s, device and connector can more"
+        words = f"USB {device.place}: {name} runs at {device.speed_mbit:g} Mbit/s, device and connector support more"
         most = float(usblink.SUPERSPEED_MBIT)
         report.findings.append(_finding("usb.link_slow", "system", "system", words, device.speed_mbit, most, "Mbit/s"))
 

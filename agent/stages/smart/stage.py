@@ -134,7 +134,7 @@ def _link(ctx: StageContext, drive: Drive, smart: smartctl.Smart, report: Partia
     if smart.link_gbit is None or smart.link_most_gbit is None or port is None:
         return
     most, now = min(smart.link_most_gbit, port), smart.link_gbit
-    words, found = f"{drive.label}: link at {now:g} Gbit/s, drive and port can {most:g}", []
+    words, found = f"{drive.label}: link at {now:g} Gbit/s, drive and port support {most:g}", []
     if 100 * now < most * ctx.limits(Limits).sata_speed_min_percent:
         found = [findings.make("disk.link_slow", "disk", drive.name, words, value=now, limit=most, unit="Gbit/s")]
     report.findings += found
