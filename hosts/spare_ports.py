@@ -1,5 +1,5 @@
-"""Spare network ports in an expected spec: those that have no cable on purpose. A spare port must be there, and nothing
-of its link is required or tested. Adoption marks as spare what had no link in the run. Pure."""
+"""Spare network ports in an expected spec: ports that have no cable on purpose. A spare port must be there, but its
+link is neither required nor tested. Adopting marks ports without a link in the run as spare. Pure functions."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from hosts.fields import normalise_mac
 
 Spec = dict[str, Any]
 
-# What the spec may state of a port's link. A spare port has none of it.
+# The keys of a spec about a port's link. A spare port has none of them.
 OF_LINK = ("speed_mbit", "neighbour")
 
-# Of an interface's name in the kernel (IFNAMSIZ).
+# The longest name of an interface in the kernel (IFNAMSIZ).
 _NAME_BYTES = 15
 
 
 def adopt_link(port: Spec, found: Spec) -> None:
-    """Expect the link of a port to be as it was found. Without a link the port is spare from now on."""
+    """Adopt the link of a port as it was found. A port without a link becomes spare."""
     for key in (*OF_LINK, "spare") if found.get("spare") else ("speed_mbit", "spare"):
         port.pop(key, None)
     port.update({key: found[key] for key in ("speed_mbit", "spare") if key in found})

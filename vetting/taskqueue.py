@@ -1,4 +1,4 @@
-"""django-q2's queue in the database, asked when something was committed and not five times a second."""
+"""django-q2's queue in the database. It is read after each commit, and not five times a second."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from django_q.conf import Conf
 
 from runs.database import commits
 
-# Also without a commit: a task that was taken and never done is due again after a time.
+# It is also read after this time without a commit, since a task that was taken but never done becomes due again.
 ASK_AGAIN_S = 5.0
 
 
 class Queue(ORM):  # type: ignore[misc]  # django-q2 has no types
-    """On PostgreSQL it is asked each time, since that does not say cheaply whether there was a commit."""
+    """On PostgreSQL the queue is read each time, since PostgreSQL does not show cheaply whether there was a commit."""
 
     _empty: commits.Mark | None = None
     _asked_at = 0.0

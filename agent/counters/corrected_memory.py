@@ -1,5 +1,5 @@
-"""The limit for corrected memory errors that another counter than EDAC has seen. Where the firmware handles errors
-first, EDAC counts none: only the kernel's log or the BMC's event log says how many there were."""
+"""The limit for corrected memory errors that a source other than EDAC reports. If the firmware handles errors first,
+EDAC counts none, and only the kernel's log or the BMC's event log says how many there were."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _CODE = "memory.corrected"
 def with_limit(
     found: Iterable[wire.Finding], limits: Mapping[str, object], duration_s: float = 0.0
 ) -> list[wire.Finding]:
-    """The findings, with corrected memory errors critical if a source has seen more of a part than the profile allows
-    in this time. Each message and each entry is one error at least."""
+    """The findings. Corrected memory errors of a part are critical if a source reports more of them than the profile
+    allows in this time. Each message and each entry counts as at least one error."""
     allowed = CORRECTED_MEMORY.allowed(limits, duration_s)
     return [one if allowed is None or not _is_too_many(one, allowed) else _condemned(one, allowed) for one in found]
 

@@ -1,7 +1,8 @@
-"""Flash drives that could not load their firmware: the controller's own loader answers then, with a name of its own.
+"""Flash drives that could not load their firmware.
 
-Such a drive may report no capacity, or a few megabytes that read well, and its health as passed. Names from public
-reports of drives that failed so."""
+The controller's own loader then answers, with a name of its own. Such a drive may report no capacity, or a few
+megabytes that can be read, and its health as passed. The names are from public reports of such drives.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ _SERIAL = re.compile(r"BAD_CTX [0-9A-Fa-f]{8}")
 
 
 def sign(model: str, serial: str, firmware: str) -> str:
-    """The name by which the drive shows this. Empty for any other drive."""
+    """The name that shows this state. Empty for any other drive."""
     if _MODEL.search(model):
         return model
     if _SERIAL.fullmatch(serial):

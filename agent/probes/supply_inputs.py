@@ -1,5 +1,5 @@
-"""Power supplies without mains that say no more than that they are there: their own sensor of the input voltage shows
-it."""
+"""Power supplies without mains that only report that they are present. Their own sensor of the input voltage shows the
+failure."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from agent.probes.ipmitool import Sensor
 from agent.probes.supplies import PowerSupply
 
 _VOLTS = re.compile(r"(\d{1,6}(?:\.\d{1,9})?) *Volts", re.IGNORECASE)
-# The outputs of a supply are below it; mains, and the 48 V of some data centres, are above.
+# The outputs of a supply are below this voltage; mains, and the 48 V of some data centres, are above it.
 _LEAST_INPUT_V = 20.0
-# What a sensor without mains reads is noise.
+# A sensor without mains reads noise up to this voltage.
 _NOISE = 0.1
 
 
@@ -25,8 +25,8 @@ def of_supplies(rows: list[Sensor], volts: Iterable[Sensor]) -> list[Sensor]:
 
 
 def judged(found: list[PowerSupply], sensors: Iterable[Sensor]) -> list[PowerSupply]:
-    """The supplies. One whose input reads 0 V is failed if the same sensor of another supply shows a voltage. If none
-    does, nobody measures it."""
+    """The supplies. A supply whose input reads 0 V has failed if the same sensor of another supply shows a voltage. If
+    no supply shows one, the inputs are not measured."""
     read = [(one, sensor, volts) for sensor in sensors if (volts := _volts(sensor)) is not None
             and (one := supplies.owner_of(sensor, found))]  # fmt: skip
     dead: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Drives that are locked refuse to be read and written. That is no fault of theirs, and nothing of them is tested."""
+"""Locked drives refuse to be read and written. That is not their fault, so they are not tested."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ _WHY = "the drive is locked"
 
 
 def among(found: Iterable[wire.Finding], book: CounterBook) -> set[str]:
-    """The locked drives. A SATA drive reports it itself (ATA security). Of others the kernel logs that they denied
-    access: then every error in its log must be one of those, else a broken drive would be excused, too."""
+    """The locked drives. A SATA drive reports the lock itself (ATA security). For other drives the kernel logs that
+    they denied access. Then every error in its log must be such a denial; otherwise a broken drive would be excused
+    too."""
     found = list(found)
     denied = {one.component for one in found if one.code == "disk.locked"}
     others = {one.component for one in found if one.severity is _CRITICAL and one.component_kind == "disk"}
@@ -24,7 +25,8 @@ def among(found: Iterable[wire.Finding], book: CounterBook) -> set[str]:
 
 
 def lowered(found: Iterable[wire.Finding], locked: Collection[str]) -> list[wire.Finding]:
-    """What a locked drive refused, as a warning. SMART and Storage do not test it, so the run does not pass."""
+    """The findings, with the refusals of locked drives as warnings. SMART and Storage do not test such a drive, so the
+    run does not pass."""
     return [
         replace(one, severity=_WARNING, message=f"{one.message} ({_WHY})") if _is_refusal(one, locked) else one
         for one in found
@@ -32,7 +34,7 @@ def lowered(found: Iterable[wire.Finding], locked: Collection[str]) -> list[wire
 
 
 def excused(report: StageReport, locked: Collection[str]) -> StageReport:
-    """The stage's report, in which a check that a locked drive failed only by refusing is not tested."""
+    """The stage's report. A check that failed only because a locked drive refused becomes not tested."""
     also = {one.component for one in report.findings if one.severity is _CRITICAL and not _is_refusal(one, locked)}
     refused = {one.component for one in report.findings if _is_refusal(one, locked)} - also
     if not refused:

@@ -19,8 +19,8 @@ T = TypeVar("T")
 
 
 def mark() -> Mark | None:
-    """Another one after each commit. None if it can't be told: on PostgreSQL, and inside a transaction, since that may
-    still be rolled back. The numbers hold for one connection, so it is part of the mark."""
+    """A value that changes with each commit. None if that is unknown: on PostgreSQL, and inside a transaction, which
+    may still be rolled back. The numbers are those of one connection, so the connection is part of the value."""
     if connection.vendor != "sqlite" or connection.in_atomic_block:
         return None
     with connection.cursor() as cursor:
@@ -30,14 +30,17 @@ def mark() -> Mark | None:
 
 
 def remembered(read: Callable[P, T]) -> Callable[P, T]:
-    """For a function that only reads rows, and takes nothing else into account but its arguments: not the time. Until
-    the next commit its last answer is given again. Nobody may change that answer."""
+    """A decorator for a function that depends only on rows and on its arguments, not on the time. Until the next commit
+    its last answer is returned again. Callers must not change that answer."""
     last: tuple[Mark, Hashable, T] | None = None
 
     @wraps(read)
     def answer(*args: P.args, **kwargs: P.kwargs) -> T:
         nonlocal last
-        now, asked = mark(), (args, tuple(sorted(kwargs.items())))  # first: what is committed meanwhile is newer
+        now, asked = (
+            mark(),
+            (args, tuple(sorted(kwargs.items()))),
+        )  # before the read: a commit during it makes it outdated
         if now is None:
             return read(*args, **kwargs)
         known = last

@@ -1,5 +1,5 @@
-"""A file of a run that the server in front of Django sends by itself. Django would read all of it into memory, and a
-log may have 256 MB."""
+"""Files of runs that the web server sends itself. Django would read the whole file into memory, and a log may have 256
+MB."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from urllib.parse import quote, unquote
 
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
 
-# What a server that sends files writes into the scope of a request.
+# A server that can send files puts this into the scope of a request.
 OFFERED = "vetting.sends_files"
 _HEADER = "X-Vetting-File"
 
 
 def handed_over(request: HttpRequest, response: FileResponse, path: Path) -> HttpResponseBase:
-    """The same answer without the file's content if the server sends it; else, as in tests, the answer as it is."""
+    """The answer without the file's content if the server sends the file; otherwise (as in tests) the unchanged
+    answer."""
     if OFFERED not in getattr(request, "scope", {}):
         return response
     headers = dict(response.headers)

@@ -1,5 +1,5 @@
-"""What the page of a report shows of its document: of long lists the worst entries, so that a browser opens the page
-and somebody can print it. `report.json` beside it has the whole document."""
+"""Shortens the document of a report for its page: long lists keep their worst entries, so that a browser can open the
+page and somebody can print it. `report.json` beside it has the whole document."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _OF_ATTEMPT = ("findings", "checks", "counters", "numbers", "evidence")
 
 
 def shown(content: Document) -> Document:
-    """The same document with shorter lists. `not_shown` counts by list what the page lacks and `report.json` has."""
+    """The document with shorter lists. `not_shown` has, for each list, the number of entries that only `report.json`
+    has."""
     page = dict(content)
     for name in ("not_tested", "measurements", "ladder", "refusals"):
         page[name] = _first(content[name], _Room())
@@ -55,7 +56,7 @@ def _first(rows: list[Any], room: _Room) -> list[Any]:
 
 
 def _stages(stages: list[Document]) -> list[Document]:
-    """All attempts together have the room of one list for each kind of entry."""
+    """For each kind of entry, all attempts together get the room of one list."""
     attempts = [attempt for stage in stages for attempt in stage["attempts"]]
     kept = {name: _worst([_entries(attempt, name) for attempt in attempts]) for name in _OF_ATTEMPT}
     short = {id(attempt): _attempt(attempt, {n: kept[n][at] for n in kept}) for at, attempt in enumerate(attempts)}
@@ -68,7 +69,7 @@ def _attempt(attempt: Document, kept: dict[str, list[Any]]) -> Document:
 
 
 def _entries(attempt: Document, name: str) -> list[tuple[tuple[int, int], Any]]:
-    """Each entry with its rank: first what is bad, then what belongs to an attempt that did not pass."""
+    """Each entry with its rank: bad entries come first, then those of attempts that did not pass."""
     of_attempt = _rank(attempt["outcome"])
     if name == "evidence":
         return [((of_attempt, 0), (file, _cut(str(text)))) for file, text in attempt["evidence"].items()]
@@ -76,8 +77,8 @@ def _entries(attempt: Document, name: str) -> list[tuple[tuple[int, int], Any]]:
 
 
 def _worst(lists: list[list[tuple[tuple[int, int], Any]]]) -> list[list[Any]]:
-    """Of each list the entries that fit into the room of all, the worst first, in their order. Newer attempts come
-    before older ones."""
+    """The entries of each list that fit into the common room, in their order. The worst are chosen first, and newer
+    attempts before older ones."""
     ranked = [(rank, -at, number) for at, entries in enumerate(lists) for number, (rank, _) in enumerate(entries)]
     room, kept = _Room(), set()
     for _, at, number in sorted(ranked):

@@ -1,5 +1,5 @@
-"""Sends files of runs piece by piece, as fast as each reader takes them, with no thread and little memory for each.
-daphne's own `send` does not wait for a reader: it keeps in memory whatever it is given."""
+"""Sends files of runs piece by piece, as fast as each reader takes them, without a thread and with little memory per
+reader. daphne's own `send` does not wait for the reader: it keeps everything in memory."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def sent_apart(application: Application, is_taken: Callable[[Any], bool | None])
 
 
 async def _send(path: Path, start: dict[str, Any], send: Any, *, is_head: bool, taken: Callable[[], Any]) -> None:
-    """As many bytes as the headers say: a log grows meanwhile."""
+    """Send exactly as many bytes as the headers say, since a log may grow meanwhile."""
     headers = sending.without_path(start["headers"])
     left = next(int(value) for name, value in headers if name.lower() == b"content-length")
     with await asyncio.to_thread(path.open, "rb") as file:
@@ -50,7 +50,7 @@ async def _send(path: Path, start: dict[str, Any], send: Any, *, is_head: bool, 
 
 
 async def _until_taken(taken: Callable[[], bool | None]) -> bool:
-    """False if the client has gone away."""
+    """Wait until the client has taken everything. False if it has gone away."""
     while (is_taken := taken()) is False:
         await asyncio.sleep(LOOK_EVERY_S)
     return is_taken is not None

@@ -34,7 +34,7 @@ def _spare(disk: wire.Disk, health: Health) -> list[wire.Finding]:
 
 
 def _worn(disk: wire.Disk, health: Health, limit: Limit) -> list[wire.Finding]:
-    """A range is given: above 100 % it is exceeded."""
+    """The card reports a range of ten percent. Above 100 % the lifetime is exceeded."""
     used, most = health.used_percent, limit("percentage_used_max")
     if used is None or used <= most:
         return []
