@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from agent import judge
+from agent import attempt, judge
 from agent.contract import wire
 from agent.counters import corrected_memory
 from tests.agent_stages.contexts import context
@@ -72,3 +74,10 @@ def test_only_memory_has_this_limit_and_the_profile_sets_it(
 def test_it_says_by_which_limit() -> None:
     (one,) = corrected_memory.with_limit([found("memory.corrected", 11.0)], {})
     assert (one.limit, one.message) == (10.0, "the kernel said it; more than 10")
+
+
+def test_a_stage_fails_by_what_the_kernel_said_of_one_module(tmp_path: Path) -> None:
+    logged = SimpleNamespace(take=lambda names: [found("memory.corrected", 11.0)])
+    runtime: Any = SimpleNamespace(directory=tmp_path, kernel_log=logged, names=lambda: None)
+    (one,) = attempt._findings_around(context("Memory", tmp_path), None, [], 60.0, runtime)
+    assert (one.severity, one.component) == (CRITICAL, "DIMM_A1")

@@ -39,7 +39,7 @@ _OF_SYSTEM = (
     "bug", "lockup", "rcu", "thermal", "temperature", "modulated", "segfault", "protection", "trap ", "bad frame",
     "oops", "opcode", "divide error", "stack segment", "double fault", "panic", "unable to handle", "squashfs",
     "blocked for", "out of memory", "page table", "to wakeup", "alive state", "come online", "assume dead", "hc died",
-    "xhci_hcd", "over-current",
+    "xhci_hcd", "over-current", "reset reason",
 )  # fmt: skip
 _OF_BUSES = (
     "bus error", "aer: ", "message received", "dpc", "edr:", "pciehp", "giving up", "power state", "retraining",

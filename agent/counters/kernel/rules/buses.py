@@ -31,7 +31,10 @@ PATTERNS = (
     critical("pcie.uncorrected", r"DPC:? (?:unmasked uncorrectable error|ERR_(?:NON)?FATAL|RP PIO error) detected"),
     critical("pcie.uncorrected", r"\bEDR: EDR event received"),
     critical("pcie.uncorrected", r"pciehp: Slot\(\S{1,24}\): Power fault"),
-    warning("pcie.link_slow", r"pciehp: (?:Slot\(\S{1,24}\): )?(?:Cannot train link|Failed to check link status)"),
+    warning(
+        "pcie.link_slow",
+        r"pciehp: (?:Slot\(\S{1,24}\): )?(?:Cannot train link|link training error|Failed to check link status)",
+    ),
     # A card that answers with nothing but ones.
     warning("pcie.uncorrected", r"unknown header type 7f, ignoring device"),
     warning("system.part_gone", r"pciehp: Slot\(\S{1,24}\): Link Down(?!/Up ignored)"),
@@ -39,7 +42,8 @@ PATTERNS = (
     # Also logged for cards that were put to sleep on purpose.
     warning(
         "pcie.uncorrected",
-        r"change power state from D\w{1,8} to D0(?:, device inaccessible| \(config space inaccessible\))",
+        r"change power state from D\w{1,8} to D0(?:, device inaccessible| \(config space inaccessible\))|"
+        r"Refused to change power state, currently in D3",
     ),
     critical("pcie.uncorrected", r"\bcxl_\w{1,16} .{0,60}frozen state error detected"),
     # The IOMMU waits for a card that no longer answers.

@@ -2,7 +2,8 @@
 crashed.
 
 Wordings: arch/x86/kernel/smpboot.c, kernel/cpu.c, kernel/watchdog.c, kernel/rcu/tree_stall.h, kernel/hung_task.c,
-arch/x86/mm/fault.c, arch/x86/kernel/traps.c, mm/page_alloc.c, mm/memory.c, drivers/thermal/, fs/squashfs/.
+arch/x86/mm/fault.c, arch/x86/kernel/traps.c, arch/x86/kernel/cpu/amd.c, mm/page_alloc.c, mm/memory.c,
+drivers/thermal/, fs/squashfs/.
 """
 
 from __future__ import annotations
@@ -10,6 +11,12 @@ from __future__ import annotations
 from agent.counters.kernel.rules.pattern import critical, probe_failed, warning
 
 PATTERNS = (
+    # AMD's processors keep the reason of the last reset (since 6.16). Others are ordinary: a button, software.
+    warning(
+        "system.error_before_boot",
+        r"Previous system reset reason \[0x[0-9a-f]+\]: "
+        r"(?:thermal pin|internal CPU|an uncorrected error|a parity error)",
+    ),
     critical(
         "system.lockup",
         r"BUG: soft lockup - |detected hard LOCKUP|"
