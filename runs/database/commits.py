@@ -37,10 +37,8 @@ def remembered(read: Callable[P, T]) -> Callable[P, T]:
     @wraps(read)
     def answer(*args: P.args, **kwargs: P.kwargs) -> T:
         nonlocal last
-        now, asked = (
-            mark(),
-            (args, tuple(sorted(kwargs.items()))),
-        )  # before the read: a commit during it makes it outdated
+        # The mark is taken before the read: a commit during the read makes its answer outdated.
+        now, asked = mark(), (args, tuple(sorted(kwargs.items())))
         if now is None:
             return read(*args, **kwargs)
         known = last
