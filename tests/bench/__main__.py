@@ -14,6 +14,7 @@ from tests.bench import (
     imports,
     ingest,
     kernel_to_claim,
+    one_round,
     overhead,
     pages,
     report,
@@ -41,6 +42,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "report": lambda options: report.main(options.rows, options.findings),
     "results": lambda options: results.main(),
     "full": lambda options: _suite(options),
+    "round": lambda options: one_round.main(as_json=options.json),
     "rows": lambda options: rows.main(as_json=options.json),
     "short": lambda options: _suite(options),
     "streams": lambda options: streams.main(
