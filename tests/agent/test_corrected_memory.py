@@ -44,6 +44,8 @@ def severities(kind: str, text: str) -> list[tuple[str, str]]:
         ("kmsg", log(11), "critical"),
         # Eleven in eleven hours are one an hour.
         ("kmsg", log(11, every_s=3600), "warning"),
+        ("kmsg", "[  100.000000] EDAC MC0: 10 CE memory read error on DIMM_A1 (channel:0 slot:0)\n", "warning"),
+        ("kmsg", "[  100.000000] EDAC MC0: 8821 CE memory read error on DIMM_A1 (channel:0 slot:0)\n", "critical"),
         ("sel", entries(10), "warning"),
         ("sel", entries(11), "critical"),
     ],

@@ -29,7 +29,7 @@ class Tally:
     quoted: dict[str, str] = field(default_factory=dict)
 
     def add(self, hit: Hit) -> None:
-        self.count += 1
+        self.count += hit.times
         said = (hit.said or hit.record.text)[:QUOTED_CHARS]
         if len(self.quoted) < QUOTED:
             self.quoted.setdefault(_NUMBER.sub("#", said), said)

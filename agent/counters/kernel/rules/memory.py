@@ -14,7 +14,7 @@ _MC = r"EDAC .{0,24}\bMC\d*: (?:\d+ )?"
 _OLD = r"EDAC MC\d*: "
 PATTERNS = (
     critical("memory.uncorrected", rf"{_OLD}\d+ UE{_ON}"),
-    warning("memory.corrected", rf"{_OLD}\d+ CE{_ON}"),
+    warning("memory.corrected", rf"{_OLD}(?P<times>\d{{1,9}}) CE{_ON}"),
     critical("memory.uncorrected", rf"{_OLD}UE .{{0,160}}labels? \"(?P<dimm>[^\"-][^\"]{{1,100}})\""),
     warning("memory.corrected", rf"{_OLD}CE .{{0,160}}labels? \"(?P<dimm>[^\"-][^\"]{{1,100}})\""),
     # Caches and buses of a chip, not memory modules.

@@ -28,7 +28,7 @@ class Reader(Protocol):
 @dataclass(frozen=True)
 class Pattern:
     """The meaning of a line. If the regex has a group with one of the names in NAMING, that group names the device. If
-    not, it is the device that the line begins with."""
+    not, it is the device that the line begins with. A group `times` is the number of errors."""
 
     code: str
     severity: Severity
@@ -38,7 +38,8 @@ class Pattern:
         match = self.regex.search(record.text)
         if match is None:
             return None
-        return Hit(record, self.code, self.severity, *(named(match) or subject(record)))
+        times = int(match.groupdict().get("times") or 1)
+        return Hit(record, self.code, self.severity, *(named(match) or subject(record)), times=times)
 
 
 def critical(code: str, regex: str) -> Pattern:
