@@ -163,7 +163,7 @@ def test_a_large_hard_disk_makes_deep_longer_than_a_night_and_it_is_said(terabyt
     hours = estimate.total_s(estimate.planned(profiles.load("deep"), replace(SERVER, disks=large))) / 3600
     assert 15.5 <= hours <= 17.5
     page = (Path(profiles.__file__).parents[2] / "docs/stages.md").read_text()
-    assert "A hard disk of 4 TB and more takes 16 to 17 hours." in page
+    assert "16 to 17 hours with a hard disk of 4 TB or more." in page
 
 
 @pytest.mark.parametrize("lacking", ["per_gib_s", "max_duration_s"])

@@ -115,6 +115,7 @@ def _recorded(scenario: Scenario, folder: Path) -> tuple[list[str], bytes]:
     """What the scenario's call writes, with its transactions; and the database before it."""
     act, world, said = scenario.prepare(), World(), list[str]()
     with world.restored():
+        connection.ensure_connection()
         connection.connection.set_trace_callback(said.append)
         act(set())
         connection.connection.set_trace_callback(None)
