@@ -54,6 +54,23 @@ def test_progress_and_log_follow(page: Page) -> None:
     assert page.locator("#log .log").evaluate(scrolled) < 3
 
 
+def test_unfolded_history_gets_each_new_row_once_and_folded_history_when_it_is_unfolded(page: Page) -> None:
+    run = factories.in_storage()
+    _open(page, run)
+    rows_of = page.locator("#history-rows tbody tr")
+    page.click("#history-rows summary")
+    known = rows_of.count()
+    factories.tell(run, "note", "while it is unfolded")
+    expect(rows_of.first).to_contain_text("while it is unfolded")
+    page.click("#history-rows summary")
+    factories.tell(run, "note", "while it is folded")
+    expect(page.locator("#history")).to_contain_text("while it is folded")
+    page.click("#history-rows summary")
+    expect(rows_of.first).to_contain_text("while it is folded")
+    expect(rows_of.nth(1)).to_contain_text("while it is unfolded")
+    expect(rows_of).to_have_count(known + 2)
+
+
 def test_the_dashboard_moves_a_host_up_when_it_needs_somebody(page: Page) -> None:
     run = factories.in_smart()
     page.goto("/")
