@@ -20,10 +20,12 @@ _LIFETIME_MOST = 0x0B
 
 @dataclass(frozen=True)
 class Health:
-    """`spare` is NORMAL, WARNING or URGENT, `used_percent` the most that may be used. None for what is not defined."""
+    """`spare` is NORMAL, WARNING or URGENT, `used_percent` the most that may be used. None for what is not defined.
+    `is_use_unread`: what the drive reports as its use has no meaning in the standard."""
 
     spare: int | None
     used_percent: int | None
+    is_use_unread: bool = False
 
 
 def is_card(name: str) -> bool:
@@ -34,9 +36,12 @@ def is_card(name: str) -> bool:
 def health(name: str, root: Path = Path("/")) -> Health:
     device = root / "sys/block" / name / "device"
     spare = _bytes(device / "pre_eol_info")
-    lives = [life for life in _bytes(device / "life_time") if 1 <= life <= _LIFETIME_MOST]
+    told = _bytes(device / "life_time")
+    lives = [life for life in told if 1 <= life <= _LIFETIME_MOST]
     return Health(
-        spare[0] if len(spare) == 1 and NORMAL <= spare[0] <= URGENT else None, 10 * max(lives) if lives else None
+        spare[0] if len(spare) == 1 and NORMAL <= spare[0] <= URGENT else None,
+        10 * max(lives) if lives else None,
+        is_use_unread=any(life > _LIFETIME_MOST for life in told) or (not told and (device / "life_time").exists()),
     )
 
 

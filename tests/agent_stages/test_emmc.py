@@ -32,6 +32,10 @@ CARD = wire.Disk("mmcblk0", "0x1a2b3c4d", "", "other", 59640)
         ("0x07", "0x01 0x01", NOT_TESTED, set()),
         ("0x01 0x01", "0x01 0x01", NOT_TESTED, set()),
         ("1", "garbled", NOT_TESTED, set()),
+        # Its use is not read: sound spare blocks do not speak for it, and a bad state is told all the same.
+        ("0x01", "garbled", NOT_TESTED, set()),
+        ("0x01", "0x01 0x0c", NOT_TESTED, set()),
+        ("0x03", "garbled", FAILED, {"smart.spare"}),
         # An SD card.
         ("", "", NOT_TESTED, set()),
     ],

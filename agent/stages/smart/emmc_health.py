@@ -17,8 +17,10 @@ def judge(disk: wire.Disk, health: Health, limit: Limit) -> PartialReport:
     """The check `health`. Without the state of the spare blocks it is not tested: SD cards and old eMMCs have none."""
     name, found = checks.disk_name(disk), [*_spare(disk, health), *_worn(disk, health, limit)]
     check = checks.judged("health", found, name, topic=TOPIC)
-    if health.spare is None and check.outcome is wire.Outcome.PASSED:
+    if check.outcome is wire.Outcome.PASSED and (health.spare is None or health.is_use_unread):
         why = f"{disk.name}: an SD card, or an eMMC that does not report the state of its spare blocks"
+        if health.is_use_unread:
+            why = f"{disk.name}: what it reports as its use (life_time) has no meaning in the standard"
         check = checks.not_tested("health", name, reason=why, topic=TOPIC)
     numbers = {} if health.used_percent is None else {f"used_percent.{name}": float(health.used_percent)}
     return PartialReport([check], found, numbers)
