@@ -168,11 +168,15 @@ class Nic(Part):
     neighbour: Text | None = None
     # Without a cable on purpose. False is the same as nothing.
     spare: Annotated[StrictBool, AfterValidator(lambda spare: spare or None)] | None = None
+    # Cabled to a network without the bench. False is the same as nothing.
+    other_network: Annotated[StrictBool, AfterValidator(lambda other: other or None)] | None = None
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Nic:
-        if self.spare and (self.speed_mbit or self.neighbour):
-            raise ValueError("a spare port has no speed_mbit and no neighbour: leave out these, or spare")
+        if self.spare and (self.speed_mbit or self.neighbour or self.other_network):
+            raise ValueError(
+                "a spare port has no speed_mbit, no neighbour and no other_network: leave out these, or spare"
+            )
         return self
 
 

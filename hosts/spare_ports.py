@@ -13,7 +13,7 @@ from hosts.fields import normalise_mac
 Spec = dict[str, Any]
 
 # The keys of a spec about a port's link. A spare port has none of them.
-OF_LINK = ("speed_mbit", "neighbour")
+OF_LINK = ("speed_mbit", "neighbour", "other_network")
 
 # The longest name of an interface in the kernel (IFNAMSIZ).
 _NAME_BYTES = 15

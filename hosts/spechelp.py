@@ -59,6 +59,12 @@ KEYS: Sequence[Key] = (
         "true: a port without a cable. The port must be there; a link is not required and not tested. Adopting marks "
         "the ports that had no link in that run",
     ),
+    Key(
+        "nics[].other_network",
+        "true or false",
+        "true: its cable leads to a network that the bench is not in, such as one for storage. A link is required, and "
+        "its speed, its neighbour and its errors are judged; throughput and loss are not measured",
+    ),
     Key("nics[].neighbour", _TEXT, "switch, or switch and port, that it must be connected to, as LLDP names them"),
     Key(
         "gpus",

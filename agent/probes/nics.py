@@ -43,7 +43,17 @@ def traffic(name: str, root: Path = Path("/")) -> Traffic | None:
 
 def spare_macs(expected: Mapping[str, Any]) -> frozenset[str]:
     """The MACs of the ports that the spec calls spare: nothing of their link is required or tested."""
-    return frozenset(str(nic.get("mac") or "").lower() for nic in expected.get("nics") or [] if nic.get("spare"))
+    return _macs_with(expected, "spare")
+
+
+def other_network_macs(expected: Mapping[str, Any]) -> frozenset[str]:
+    """The MACs of the ports that the spec puts into a network without the bench: their link is required, and nothing is
+    sent by it."""
+    return _macs_with(expected, "other_network")
+
+
+def _macs_with(expected: Mapping[str, Any], word: str) -> frozenset[str]:
+    return frozenset(str(nic.get("mac") or "").lower() for nic in expected.get("nics") or [] if nic.get(word))
 
 
 def names(root: Path = Path("/")) -> list[str]:

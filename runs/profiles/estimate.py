@@ -35,7 +35,7 @@ def machine_of(host: Host) -> HostFacts | None:
     ports = expected.get("nics")
     if ports is None:
         ports = [nic for nic in parts.get("nics") or [] if nic.get("link", True)]
-    ports = [nic for nic in ports if not nic.get("spare")]
+    ports = [nic for nic in ports if not (nic.get("spare") or nic.get("other_network"))]
     return HostFacts(
         memory_mb=int((parts.get("memory") or {}).get("total_mb") or 0),
         disks=tuple(_disk(disk) for disk in parts.get("disks") or [] if disk.get("bus") != "usb"),

@@ -183,6 +183,6 @@ def test_what_a_bmc_has_on_usb_is_no_port_to_test_unless_somebody_wrote_its_spee
         usb: NicState("usb0", usb, "cdc_ether", "", True, None, "", on_usb=True),
         card: NicState("eno1", card, "igb", "0000:01:00.0", True, 1000, "full"),
     }
-    assert list(network._wanted(None, cards)) == [card]
-    assert list(network._wanted([{"mac": usb}, {"mac": card}], cards)) == [card]
-    assert list(network._wanted([{"mac": usb, "speed_mbit": 100}], cards)) == [usb]
+    assert [one.mac for one in network._wanted({}, cards)] == [card]
+    assert [one.mac for one in network._wanted({"nics": [{"mac": usb}, {"mac": card}]}, cards)] == [card]
+    assert [one.mac for one in network._wanted({"nics": [{"mac": usb, "speed_mbit": 100}]}, cards)] == [usb]

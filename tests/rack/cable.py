@@ -30,19 +30,28 @@ def lay(namespace: Namespace, index: int, nic: Nic) -> str:
     tap = tap_name(index)
     namespace.ip("tuntap", "add", "dev", tap, "mode", "tap")
     namespace.ip("link", "set", tap, "txqueuelen", str(QUEUE_FRAMES))
-    namespace.ip(
-        "link",
-        "set",
-        tap,
-        "master",
-        _slow_segment(namespace, index, nic.rate_mbit) if nic.rate_mbit else BRIDGE,
-    )
+    namespace.ip("link", "set", tap, "master", _bridge(namespace, index, nic))
     namespace.ip("link", "set", tap, "up")
     if nic.model != "virtio":
         _change(namespace, tap, "padding")
     if nic.loss_percent:
         _change(namespace, tap, "packetloss", str(nic.loss_percent))
     return tap
+
+
+def _bridge(namespace: Namespace, index: int, nic: Nic) -> str:
+    """The bridge that the cable ends in."""
+    if nic.network == "other":
+        return _other_network(namespace, index)
+    return _slow_segment(namespace, index, nic.rate_mbit) if nic.rate_mbit else BRIDGE
+
+
+def _other_network(namespace: Namespace, index: int) -> str:
+    """A bridge that the bench is not in."""
+    bridge = f"brother{index}"
+    namespace.ip("link", "add", bridge, "type", "bridge", "forward_delay", "0", "mcast_snooping", "0")
+    namespace.ip("link", "set", bridge, "up")
+    return bridge
 
 
 def _slow_segment(namespace: Namespace, index: int, rate_mbit: int) -> str:

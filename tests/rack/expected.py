@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.rack.machinefile import Dimm, Disk, Machine
+from tests.rack.machinefile import Dimm, Disk, Machine, Nic
 from tests.rack.smbios import as_listed
 
 # A virtual machine has none of these, whatever its file says.
@@ -31,7 +31,7 @@ def _from_hardware(machine: Machine) -> dict[str, Any]:
         },
         # A serial that stands on two disks can be expected only once.
         "disks": list({disk.serial: _disk(disk) for disk in machine.disks if disk.bus != "usb"}.values()),
-        "nics": [{"mac": nic.mac, "speed_mbit": nic.speed_mbit} for nic in machine.nics],
+        "nics": [_nic(nic) for nic in machine.nics],
         "gpus": [],
         "not_expected": [*NEVER_THERE, *(() if machine.bmc.present else ("bmc",))],
     }
@@ -49,6 +49,11 @@ def writable_serials(machine: Machine) -> list[str]:
 def _dimm(dimm: Dimm) -> dict[str, Any]:
     texts = {word: as_listed(getattr(dimm, word)) for word in ("locator", "serial", "part")}
     return {**texts, "size_mb": dimm.size_mb}
+
+
+def _nic(nic: Nic) -> dict[str, Any]:
+    known: dict[str, Any] = {"mac": nic.mac, "speed_mbit": nic.speed_mbit}
+    return {**known, "other_network": True} if nic.network == "other" else known
 
 
 def _disk(disk: Disk) -> dict[str, Any]:

@@ -94,7 +94,7 @@ class Disk(Part):
 
 class Nic(Part):
     """`speed_mbit` is what the card negotiates; `rate_mbit` and `loss_percent` are what the cable really
-    carries."""
+    carries. The bench is not in the `other` network."""
 
     model: Literal["e1000e", "e1000", "virtio", "igb"]
     mac: Mac
@@ -102,6 +102,7 @@ class Nic(Part):
     rate_mbit: Positive | None = None
     loss_percent: Annotated[float, Field(ge=0, le=100)] = 0
     link: Literal["up", "down"] = "up"
+    network: Literal["bench", "other"] = "bench"
 
     @model_validator(mode="after")
     def _only_virtio_chooses_its_speed(self) -> Nic:

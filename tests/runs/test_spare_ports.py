@@ -43,8 +43,8 @@ def told(nics: list[dict[str, Any]], *found: wire.Nic) -> list[tuple[str, str, s
 # --- the word ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("more", ["speed_mbit: 1000", "neighbour: sw1"])
-def test_a_spare_port_has_no_speed_and_no_neighbour(more: str) -> None:
+@pytest.mark.parametrize("more", ["speed_mbit: 1000", "neighbour: sw1", "other_network: true"])
+def test_a_spare_port_says_nothing_of_a_cable(more: str) -> None:
     with pytest.raises(expectations.ExpectationError, match=r"line 1: .*a spare port has no speed_mbit and no"):
         expectations.read(f"nics: [{{mac: {ENO2.mac}, spare: true, {more}}}]")
 
@@ -81,8 +81,9 @@ AT = f"nics[{ENO2.mac}].spare"
         ({"mac": ENO2.mac}, ENO2, []),
         ({"mac": ENO2.mac}, replace(UNPLUGGED, pci=""), []),
         ({"mac": ENO2.mac, "neighbour": "sw1"}, UNPLUGGED, []),
+        ({"mac": ENO2.mac, "other_network": True}, UNPLUGGED, []),
     ],
-    ids=["spare", "spare with a link", "not said", "cabled", "on USB", "with a neighbour"],
+    ids=["spare", "spare with a link", "not said", "cabled", "on USB", "with a neighbour", "in another network"],
 )
 def test_what_a_comparison_says_of_a_port(spec: dict[str, Any], nic: wire.Nic, differences: list[Any]) -> None:
     assert told([CABLED, spec], ENO1, nic) == differences

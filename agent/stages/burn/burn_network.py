@@ -73,11 +73,12 @@ def _ports(ctx: StageContext) -> tuple[str, list[Port]]:
         return done.trouble_or(error), []
     if not done.ok:
         return done.trouble, []
-    states, spare = [nics.state(name) for name in nics.names()], nics.spare_macs(ctx.claim.expected)
+    states = [nics.state(name) for name in nics.names()]
+    left_out = nics.spare_macs(ctx.claim.expected) | nics.other_network_macs(ctx.claim.expected)
     ports = [
         Port(state.mac, state.name, own[state.name])
         for state in states
-        if state.link and not state.on_usb and own.get(state.name) and state.mac not in spare
+        if state.link and not state.on_usb and own.get(state.name) and state.mac not in left_out
     ]
     return ("" if ports else "no port has a link and an address"), ports
 

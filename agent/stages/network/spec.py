@@ -70,7 +70,7 @@ SPEC = StageSpec(
         "network.slow_link",
     ),
     blind=(
-        "Speeds above that of the bench's own link, ports without an address, and which device is at the "
+        "Speeds above that of the bench's own link, ports in a network without the bench, and which device is at the "
         "other end of a cable that has no switch port in the spec. If the bench is short of CPU or its own "
         "port is too slow, the stage measures again (docs/operations.md)."
     ),

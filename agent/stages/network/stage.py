@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from agent import findings
@@ -22,42 +24,59 @@ from agent.stages.network.spec import Limits, Params
 TOPIC = "network"
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What is wanted of a port. Without `speed_mbit` any speed will do, without `neighbour` any switch port. The bench
+    can't be reached from another network."""
+
+    mac: str
+    speed_mbit: int | None = None
+    neighbour: str = ""
+    is_in_other_network: bool = False
+
+    @property
+    def says_cabled(self) -> bool:
+        return bool(self.speed_mbit or self.neighbour or self.is_in_other_network)
+
+
 def run(ctx: StageContext) -> StageReport:
     ctx.check_values(Params, Limits)
     cards = {state.mac: state for state in map(nics.state, nics.names())}
-    spare = nics.spare_macs(ctx.claim.expected)
-    wanted = {mac: speed for mac, speed in _wanted(ctx.claim.expected.get("nics"), cards).items() if mac not in spare}
+    wanted = _wanted(ctx.claim.expected, cards)
     if not wanted:
         why = "no network card is expected and none has a link"
-        why = "the expected spec calls every network port spare" if spare else why
+        why = "the expected spec calls every network port spare" if nics.spare_macs(ctx.claim.expected) else why
         return checks.report(ctx, [checks.not_tested(name, reason=why, topic=TOPIC) for name in ctx.order.required])
     own, unknown = _addresses()
     board = ProgressBoard(ctx)
-    ports = _expected_ports(ctx.claim.expected.get("nics"))
-    whole = joined(_card(ctx, mac, speed, cards.get(mac), own, unknown, board, ports) for mac, speed in wanted.items())
+    names_neighbours = any(nic.get("neighbour") for nic in ctx.claim.expected.get("nics") or [])
+    whole = joined(_card(ctx, port, cards.get(port.mac), own, unknown, board, names_neighbours) for port in wanted)
+    if all(port.is_in_other_network for port in wanted):
+        why = "the expected spec puts every network port into a network without the bench"
+        whole.checks += [checks.not_tested(name, reason=why, topic=TOPIC) for name in ("throughput", "loss")]
     return checks.report(
         ctx,
         whole.checks,
         findings=whole.findings,
-        also_required=(neighbour.CHECK,) if ports else (),
+        also_required=(neighbour.CHECK,) if names_neighbours else (),
         numbers=whole.numbers,
         evidence=whole.evidence,
     )
 
 
-def _expected_ports(expected: list[dict[str, Any]] | None) -> dict[str, str]:
-    """MAC → the switch port that the spec names."""
-    return {str(nic.get("mac")).lower(): str(nic["neighbour"]) for nic in expected or [] if nic.get("neighbour")}
-
-
-def _wanted(expected: list[dict[str, Any]] | None, cards: dict[str, nics.NicState]) -> dict[str, int | None]:
-    """MAC → expected speed. Without a list, every card with a link. A card on USB, such as the BMC's own (iDRAC, AMI),
-    leads to no switch, so it is tested only if the spec gives it a speed."""
+def _wanted(expected: Mapping[str, Any], cards: dict[str, nics.NicState]) -> list[Wanted]:
+    """The ports to test: those of the spec that are not spare, or without a list every one with a link. A card on USB,
+    such as the BMC's own (iDRAC, AMI), leads to no switch, so it is tested only if the spec gives it a speed."""
     on_usb = {mac for mac, state in cards.items() if state.on_usb}
-    if expected is None:
-        return {mac: None for mac, state in cards.items() if state.link and mac not in on_usb}
-    wanted = {str(nic.get("mac") or "").lower(): nic.get("speed_mbit") or None for nic in expected}
-    return {mac: speed for mac, speed in wanted.items() if speed or mac not in on_usb}
+    if (listed := expected.get("nics")) is None:
+        return [Wanted(mac) for mac, state in cards.items() if state.link and mac not in on_usb]
+    left_out, elsewhere = nics.spare_macs(expected), nics.other_network_macs(expected)
+    wanted = {
+        mac: Wanted(mac, nic.get("speed_mbit") or None, str(nic.get("neighbour") or ""), mac in elsewhere)
+        for nic in listed
+        if (mac := str(nic.get("mac") or "").lower()) not in left_out
+    }
+    return [port for mac, port in wanted.items() if port.speed_mbit or mac not in on_usb]
 
 
 def _addresses() -> tuple[dict[str, str], str]:
@@ -72,30 +91,30 @@ def _addresses() -> tuple[dict[str, str], str]:
 
 def _card(
     ctx: StageContext,
-    mac: str,
-    speed: int | None,
+    port: Wanted,
     state: nics.NicState | None,
     own: dict[str, str],
     unknown: str,
     board: ProgressBoard,
-    ports: dict[str, str],
+    names_neighbours: bool,
 ) -> PartialReport:
     """One card. The link is tested first, since nothing else can be measured without it."""
-    report = PartialReport()
+    report, mac = PartialReport(), port.mac
     if state is None:
         report.checks += [checks.not_tested(name, mac, reason="the card is not there") for name in ("link", "speed")]
         return report
-    if not state.link and not speed and mac not in ports and _was_unplugged(ctx.inventory, mac):
+    if not state.link and not port.says_cabled and _was_unplugged(ctx.inventory, mac):
         return _unused(state)
-    _link(state, report)
+    _link(state, port, report)
     if not state.link:
         return report
-    _speed(state, speed, report)
+    _speed(state, port.speed_mbit, report)
     with Listener(state.name) as listener:
-        _traffic(ctx, state, own.get(state.name), unknown, report, board)
-        is_asked = mac in ports or not ports or neighbour.CHECK in ctx.order.required
+        if not port.is_in_other_network:
+            _traffic(ctx, state, own.get(state.name), unknown, report, board)
+        is_asked = bool(port.neighbour) or not names_neighbours or neighbour.CHECK in ctx.order.required
         wait_s = ctx.params(Params).lldp_wait_s
-        neighbour.judge(state, listener, ports.get(mac, ""), wait_s, report, is_asked=is_asked)
+        neighbour.judge(state, listener, port.neighbour, wait_s, report, is_asked=is_asked)
     board.tell(mac, 100, "measured")
     return report
 
@@ -110,17 +129,25 @@ def _traffic(
 ) -> None:
     server = str(ctx.claim.iperf.get("address") or "")
     if not address or not server:
-        why = unknown or f"{state.name} has no address" if server else "the bench names no server"
+        why = unknown or _without_address(state) if server else "the bench names no server"
         report.checks += [checks.not_tested(name, state.mac, reason=why) for name in ("throughput", "loss")]
         return
     throughput.measure(ctx, state, address, report, board)
     _loss(ctx, state, server, report, board)
 
 
-def _link(state: nics.NicState, report: PartialReport) -> None:
+def _without_address(state: nics.NicState) -> str:
+    return (
+        f"{state.name} has a link and no address: put its cable into the bench's network, or say "
+        "`other_network: true` of this port in the spec if it belongs into another one"
+    )
+
+
+def _link(state: nics.NicState, port: Wanted, report: PartialReport) -> None:
     found = [] if state.link else [findings.make("network.no_link", "nic", state.mac, f"{state.name}: no link")]
     report.findings += found
-    report.checks.append(checks.judged("link", found, state.mac))
+    words = "in a network without the bench: throughput and loss are not measured" if port.is_in_other_network else ""
+    report.checks.append(checks.judged("link", found, state.mac, reason=words))
 
 
 def _was_unplugged(inventory: wire.Inventory | None, mac: str) -> bool:
