@@ -146,11 +146,10 @@ def history(request: HttpRequest, run_id: int) -> HttpResponse:
     after, known = whole_number(request.GET.get("after", "0"), 18), _known_tags(request)
     if after is None:
         return not_understood("after is the number of an event")
-    found = history_rows.of(run)
+    found = history_rows.since(run, after, known)
     if found.digest in known:
         return HttpResponseNotModified()
-    context = {"run": run, "history": found.since(after, known)}
-    return HttpResponse(render_to_string("runs/_history_rows.html", context))
+    return HttpResponse(render_to_string("runs/_history_rows.html", {"run": run, "history": found}))
 
 
 @require_safe

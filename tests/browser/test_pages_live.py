@@ -9,6 +9,7 @@ from django.db.models import F
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
+from hosts import bounds
 from runs.machine import State
 from runs.models import Run, StageRun
 from tests import factories, rows
@@ -69,6 +70,21 @@ def test_unfolded_history_gets_each_new_row_once_and_folded_history_when_it_is_u
     expect(rows_of.first).to_contain_text("while it is folded")
     expect(rows_of.nth(1)).to_contain_text("while it is unfolded")
     expect(rows_of).to_have_count(known + 2)
+
+
+def test_a_history_of_more_events_than_a_page_shows_keeps_its_length(page: Page) -> None:
+    run = factories.in_storage()
+    for number in range(bounds.SHOWN_EVENTS.most):
+        factories.tell(run, "note", f"note number {number};")
+    _open(page, run)
+    rows_of = page.locator("#history-rows tbody tr")
+    page.click("#history-rows summary")
+    expect(rows_of).to_have_count(bounds.SHOWN_EVENTS.most)
+    oldest = rows_of.last.inner_text()
+    factories.tell(run, "note", "one more")
+    expect(rows_of.first).to_contain_text("one more")
+    expect(rows_of).to_have_count(bounds.SHOWN_EVENTS.most)
+    assert rows_of.last.inner_text() != oldest
 
 
 def test_the_dashboard_moves_a_host_up_when_it_needs_somebody(page: Page) -> None:

@@ -70,16 +70,32 @@ def test_who_says_nothing_of_what_it_has_is_sent_all(admin_client: Client) -> No
     assert client.get(reverse("history-rows", args=[run.pk]), {"after": "x"}).status_code == 400
 
 
-def test_of_more_events_than_a_page_shows_the_newest_are_sent(
+@pytest.mark.parametrize(("before", "since", "sent"), [(6, 2, 2), (3, 4, 4), (6, 4, 4), (6, 5, 5), (6, 9, 5)])
+def test_of_more_events_than_a_page_shows_those_since_are_sent(
+    before: int, since: int, sent: int, admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page without any of the rows that it would show now is sent all of these."""
+    run, client = factories.queued(), admin_client
+    monkeypatch.setattr(bounds, "SHOWN_EVENTS", bounds.Bound(5, "events"))
+    told(run, before)
+    page = client.get(run.get_absolute_url()).content.decode()
+    told(run, since)
+    answer = ask(client, run, *has(page)).content.decode()
+    assert answer.count("<tr>") == sent
+    assert ('data-continues="5"' in answer) is (sent < 5)
+    assert ask(client, run, *has(answer)).status_code == 304
+
+
+def test_a_row_that_was_pushed_out_and_has_changed_is_noticed(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, client = factories.queued(), admin_client
     monkeypatch.setattr(bounds, "SHOWN_EVENTS", bounds.Bound(5, "events"))
     told(run, 6)
     page = client.get(run.get_absolute_url()).content.decode()
-    factories.tell(run, "note", "one more;")
-    answer = ask(client, run, *has(page)).content.decode()
-    assert "data-continues" not in answer and answer.count("<tr>") == 5 and "one more;" in answer
+    run.events.filter(text="note number 1;").update(text="another;")
+    told(run, 1)
+    assert "data-continues" not in ask(client, run, *has(page)).content.decode()
 
 
 def test_an_event_sends_the_number_of_events_and_the_newest_and_not_the_rows() -> None:

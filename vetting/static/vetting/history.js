@@ -31,6 +31,7 @@
     rows.dataset.newest = fresh.dataset.newest;
     rows.dataset.digest = fresh.dataset.digest;
     rows.prepend(...fresh.childNodes);
+    while (rows.rows.length > Number(fresh.dataset.continues)) rows.rows[rows.rows.length - 1].remove();
   }
 
   details.addEventListener("toggle", catchUp);
