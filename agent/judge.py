@@ -24,7 +24,10 @@ from agent.counters.kernel import kmsg_recording
 from agent.exercises import fans, gpu_memory
 from agent.host.stop import StopFlag
 from agent.parsing import ParseError
-from agent.probes import bmc_fans, bmc_meanings, dmidecode, dmimemory, ipmitool, nvidia_smi, sel, smartctl, supplies
+from agent.probes.bmc import bmc_fans, bmc_meanings, ipmitool, sel, supplies
+from agent.probes.board import dmidecode, dmimemory
+from agent.probes.gpu import nvidia_smi
+from agent.probes.smart import smartctl
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport
 from agent.stage import StageContext, StageMemory, settle

@@ -15,10 +15,10 @@ from agent.contract import wire
 from agent.counters.component_names import Names
 from agent.counters.counting import SEL, SEL_WAS_READ, Counts, Key
 from agent.parsing import ParseError
-from agent.probes import ipmitool, sel, supplies
-from agent.probes.bmc_events import EVENT, Meaning
-from agent.probes.bmc_meanings import meaning
-from agent.probes.sel import LogEntry
+from agent.probes.bmc import ipmitool, sel, supplies
+from agent.probes.bmc.bmc_events import EVENT, Meaning
+from agent.probes.bmc.bmc_meanings import meaning
+from agent.probes.bmc.sel import LogEntry
 
 INFO_TIMEOUT_S, LIST_TIMEOUT_S = 20.0, 120.0
 OTHER = SEL_WAS_READ

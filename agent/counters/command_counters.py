@@ -12,7 +12,10 @@ from agent.contract import wire
 from agent.counters.component_names import Names
 from agent.counters.counting import Counts
 from agent.parsing import ParseError
-from agent.probes import amdgpu, bays, disks, ipmitool, nvidia_smi, raid, smart_counts, smartctl
+from agent.probes.bmc import ipmitool
+from agent.probes.drives import bays, disks, raid
+from agent.probes.gpu import amdgpu, nvidia_smi
+from agent.probes.smart import smart_counts, smartctl
 
 SMART_TIMEOUT_S = 30.0
 BMC_TIMEOUT_S = 20.0

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from agent import findings
 from agent.contract import wire
 from agent.counters import gpu_faults
-from agent.probes import nvidia_smi
-from agent.probes.nvidia_smi import Answer, NvidiaGpu
+from agent.probes.gpu import nvidia_smi
+from agent.probes.gpu.nvidia_smi import Answer, NvidiaGpu
 
 _TIMEOUT_S = 30.0
 # The finding codes for messages of NVIDIA's driver (kernel/rules/gpus.py).

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from agent import findings
 from agent.contract import wire
-from agent.probes.nvidia_smi import WEAK_SLOWDOWN, NvidiaGpu
+from agent.probes.gpu.nvidia_smi import WEAK_SLOWDOWN, NvidiaGpu
 
 _CRITICAL, _WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
 # Part of the driver's text → what it means, and the sentence for the finding.

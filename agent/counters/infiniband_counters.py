@@ -12,7 +12,7 @@ from agent.contract import wire
 from agent.counters.component_names import Names
 from agent.counters.counting import Counts
 from agent.host import sysfs
-from agent.probes import infiniband
+from agent.probes.network import infiniband
 
 KIND, FULL = "infiniband", "port.full"
 # File → how many bits the counter has.

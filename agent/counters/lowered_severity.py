@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from agent.contract import wire
-from agent.probes import nics
+from agent.probes.network import nics
 
 # The stage that sets every port up. Drivers drop the carrier then, and a link that trains makes symbol errors.
 BRINGS_LINKS_UP = "InventoryCheck"

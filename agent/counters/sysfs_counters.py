@@ -14,7 +14,8 @@ from agent.counters.component_names import Names
 from agent.counters.counting import Counts
 from agent.host import identity, shell, sysfs
 from agent.parsing import count
-from agent.probes import disks, infiniband
+from agent.probes.drives import disks
+from agent.probes.network import infiniband
 
 POLL_MACHINE_CHECKS_S = 10
 NIC_ERRORS = (

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agent.disk_writes.safety import WriteGrant, still_fresh
-from agent.probes import disks
+from agent.probes.drives import disks
 
 # linux/fs.h
 _BLKROSET, _BLKGETSIZE64 = 0x125D, 0x80081272

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from agent.contract import wire
 from agent.disk_writes.ranges import Union
 from agent.parsing import is_dummy
-from agent.probes.disks import same_wwn
+from agent.probes.drives.disks import same_wwn
 
 HEARTBEAT_FRESH_S = 15.0
 STAGE = "Storage"

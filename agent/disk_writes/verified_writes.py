@@ -17,7 +17,7 @@ from agent.host.shell import Completed
 from agent.host.stop import StopFlag
 from agent.loads import fio
 from agent.parsing import ParseError
-from agent.probes import disks
+from agent.probes.drives import disks
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport, joined
 from agent.reports.progress import ProgressBoard

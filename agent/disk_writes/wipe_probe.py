@@ -17,7 +17,7 @@ from agent.disk_writes import signatures
 from agent.disk_writes.safety import UNKNOWN_DATA, Found, WipeReport
 from agent.host import shell
 from agent.parsing import ParseError
-from agent.probes import util_linux
+from agent.probes.drives import util_linux
 
 MIB = 1024 * 1024
 SAMPLE_BYTES = 64 * 1024

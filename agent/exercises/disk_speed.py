@@ -9,7 +9,7 @@ from agent.exercises.surface import MIB
 from agent.host.shell import Completed
 from agent.loads import fio
 from agent.parsing import ParseError
-from agent.probes import disks, emmc
+from agent.probes.drives import disks, emmc
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport
 from agent.reports.progress import ProgressBoard

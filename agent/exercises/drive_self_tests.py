@@ -19,8 +19,9 @@ from agent.contract.stage_values import read, read_what_is_there
 from agent.host.shell import Completed
 from agent.host.spool import write_whole
 from agent.parsing import ParseError
-from agent.probes import nvme, smartctl
-from agent.probes.smart_self_test import LONG, SHORT, Entry, SelfTest
+from agent.probes.drives import nvme
+from agent.probes.smart import smartctl
+from agent.probes.smart.smart_self_test import LONG, SHORT, Entry, SelfTest
 from agent.reports import checks
 from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext

@@ -11,9 +11,10 @@ from pathlib import Path
 from agent.contract import wire
 from agent.exercises.drive_self_tests import TOPIC, Drive, not_offered
 from agent.parsing import ParseError
-from agent.probes import bays, emmc, raid, smartctl
-from agent.probes.bays import Bay
-from agent.probes.raid import Volume
+from agent.probes.drives import bays, emmc, raid
+from agent.probes.drives.bays import Bay
+from agent.probes.drives.raid import Volume
+from agent.probes.smart import smartctl
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from agent import findings
 from agent.contract import wire
-from agent.probes import bmc_fans, ipmitool, redundancy
-from agent.probes.bmc_fans import Fan
-from agent.probes.ipmitool import Sensor
+from agent.probes.bmc import bmc_fans, ipmitool, redundancy
+from agent.probes.bmc.bmc_fans import Fan
+from agent.probes.bmc.ipmitool import Sensor
 from agent.reports import checks
 from agent.sensors import readings
 

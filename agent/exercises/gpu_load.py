@@ -22,8 +22,8 @@ from agent.loads import dcgm, gpu_burn
 from agent.loads.dcgm import TestResult
 from agent.loads.gpu_burn import Burned
 from agent.parsing import ParseError
-from agent.probes import nvidia_smi
-from agent.probes.nvidia_smi import Answer, NvidiaGpu
+from agent.probes.gpu import nvidia_smi
+from agent.probes.gpu.nvidia_smi import Answer, NvidiaGpu
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport
 from agent.reports.progress import ProgressBoard

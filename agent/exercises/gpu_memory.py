@@ -11,9 +11,9 @@ from agent import findings
 from agent.contract import wire
 from agent.exercises import gpu_state
 from agent.exercises.gpu_names import LOAD_TOPIC, MEMORY_TOPIC, REMEDY, name_of, topic
-from agent.probes import amdgpu
-from agent.probes.amdgpu import AmdGpu
-from agent.probes.nvidia_smi import Answer, NvidiaGpu
+from agent.probes.gpu import amdgpu
+from agent.probes.gpu.amdgpu import AmdGpu
+from agent.probes.gpu.nvidia_smi import Answer, NvidiaGpu
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport
 from agent.stage import StageContext

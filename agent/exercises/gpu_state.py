@@ -6,7 +6,7 @@ from __future__ import annotations
 from agent import findings
 from agent.contract import wire
 from agent.counters import gpu_faults
-from agent.probes.nvidia_smi import Answer, NvidiaGpu, Silent
+from agent.probes.gpu.nvidia_smi import Answer, NvidiaGpu, Silent
 from agent.reports import checks
 
 CHECK = "state"

@@ -11,7 +11,7 @@ from agent.host.shell import Completed
 from agent.host.stop import StopFlag
 from agent.loads import memtester, stressapptest
 from agent.parsing import ParseError
-from agent.probes import meminfo
+from agent.probes.board import meminfo
 from agent.reports import checks
 
 

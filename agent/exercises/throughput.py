@@ -16,8 +16,8 @@ from agent.host.shell import Completed
 from agent.loads import iperf3
 from agent.loads.iperf3 import Direction, Refused, Throughput
 from agent.parsing import ParseError
-from agent.probes import nics
-from agent.probes.nics import NicState
+from agent.probes.network import nics
+from agent.probes.network.nics import NicState
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport
 from agent.reports.progress import ProgressBoard

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.contract import wire
-from agent.probes import disks as kernel_disks
+from agent.probes.drives import disks as kernel_disks
 from agent.stage import StageContext, StageReport, settle
 
 # Returns a limit of the profile by its name.

@@ -10,7 +10,7 @@ from agent.contract import codes, wire
 from agent.counters import bmc_log, counting
 from agent.counters.component_names import Names
 from agent.host.shell import Completed
-from agent.probes import bmc_events, ipmitool, sel
+from agent.probes.bmc import bmc_events, ipmitool, sel
 from tests.agent.hardware import Hardware, book_of, put
 
 CRITICAL = wire.Severity.CRITICAL

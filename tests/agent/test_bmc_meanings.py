@@ -10,7 +10,7 @@ from agent import judge
 from agent.contract import wire
 from agent.counters import bmc_log, counting
 from agent.counters.component_names import Names
-from agent.probes import sel
+from agent.probes.bmc import sel
 from tests.agent_stages.contexts import context
 
 RECORDED = Path(__file__).parents[1] / "recorded/ipmitool"

@@ -17,9 +17,11 @@ from agent.host.shell import Completed
 from agent.loads import dcgm, fio, gpu_burn, stress_ng
 from agent.loads.iperf3 import Direction
 from agent.parsing import ParseError
-from agent.probes import addresses, ipmitool, nvidia_smi
-from agent.probes.nics import NicState, Traffic
-from agent.probes.smartctl import Device
+from agent.probes.bmc import ipmitool
+from agent.probes.gpu import nvidia_smi
+from agent.probes.network import addresses
+from agent.probes.network.nics import NicState, Traffic
+from agent.probes.smart.smartctl import Device
 from agent.reports.partial_report import PartialReport
 from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext, settle

@@ -12,8 +12,12 @@ from typing import Any
 from agent import judge as recordings
 from agent.contract import codec, wire
 from agent.host.shell import Completed
-from agent.probes import dmidecode, dmimemory, ethtool, ipmitool, lsblk, lscpu, lshw, lspci, meminfo
-from agent.probes.disks import DiskIdentity
+from agent.probes.bmc import ipmitool
+from agent.probes.board import dmidecode, dmimemory, lscpu, lshw, meminfo
+from agent.probes.bus import lspci
+from agent.probes.drives import lsblk
+from agent.probes.drives.disks import DiskIdentity
+from agent.probes.network import ethtool
 from agent.stage import settle
 from agent.stages.inventory_check.stage import Collection, ToolOutputs, assembled, completeness
 from hosts import adoption

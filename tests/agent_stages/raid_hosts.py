@@ -13,8 +13,8 @@ import pytest
 
 from agent.contract import wire
 from agent.host import shell
-from agent.probes import bays
-from agent.probes.smartctl import Device
+from agent.probes.drives import bays
+from agent.probes.smart.smartctl import Device
 
 SMARTCTL = """\
 #!/bin/sh

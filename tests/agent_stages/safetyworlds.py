@@ -12,7 +12,7 @@ from agent.contract import wire
 from agent.disk_writes import safety
 from agent.disk_writes.safety import Begun, Circumstances, DiskFacts, Found, WipeReport, WriteGrant
 from agent.parsing import is_dummy
-from agent.probes.disks import same_wwn
+from agent.probes.drives.disks import same_wwn
 from tests.agent_stages.worlds import NOW
 
 World = dict[str, Any]

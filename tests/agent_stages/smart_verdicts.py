@@ -6,7 +6,7 @@ import json
 from typing import Any, NamedTuple
 
 from agent.contract import stage_values, wire
-from agent.probes import smartctl
+from agent.probes.smart import smartctl
 from agent.stages.smart import smart_evidence, smart_limits
 from agent.stages.smart.spec import Limits
 from tests.agent_stages.contexts import PROFILE

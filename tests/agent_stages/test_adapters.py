@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from agent.contract import wire
-from agent.probes import adapters, gpus, infiniband, lscpu, lspci
+from agent.probes.board import lscpu
+from agent.probes.bus import adapters, lspci
+from agent.probes.gpu import gpus
+from agent.probes.network import infiniband
 
 
 def device(slot: str, class_id: str, vendor_id: str, name: str) -> lspci.PciDevice:

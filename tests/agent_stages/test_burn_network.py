@@ -12,8 +12,8 @@ import pytest
 
 from agent.contract import wire
 from agent.link.heartbeat import AtWork, Heartbeat
-from agent.probes import nics
-from agent.probes.nics import NicState
+from agent.probes.network import nics
+from agent.probes.network.nics import NicState
 from agent.stage import StageContext
 from agent.stages.burn import burn_network
 from agent.stages.burn import stage as burn

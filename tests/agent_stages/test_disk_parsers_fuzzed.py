@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.parsing import ParseError
-from agent.probes import ethtool, raid, smart_counts, smartctl
+from agent.probes.drives import raid
+from agent.probes.network import ethtool
+from agent.probes.smart import smart_counts, smartctl
 from agent.stages.smart import smart_evidence, smart_limits
 from tests.agent_stages.recordings import recorded
 from tests.agent_stages.smart_verdicts import LIMITS

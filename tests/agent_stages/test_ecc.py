@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.contract import wire
-from agent.probes import dmidecode, dmimemory, edac
+from agent.probes.board import dmidecode, dmimemory, edac
 from agent.stages.inventory_check.stage import ToolOutputs, assembled
 from runs.judging.specdiff import memory as compared
 from tests.agent.hardware import put

@@ -8,7 +8,7 @@ import pytest
 
 from agent.contract import wire
 from agent.exercises import disk_speed, drives
-from agent.probes import emmc
+from agent.probes.drives import emmc
 from agent.stage_functions import STAGES
 from agent.stages.smart import emmc_health
 from tests.agent.hardware import put

@@ -8,7 +8,7 @@ import pytest
 
 from agent.contract import wire
 from agent.exercises import drives
-from agent.probes import disks
+from agent.probes.drives import disks
 from agent.stage_functions import STAGES
 from agent.stages.burn import stage as burn
 from tests.agent.hardware import put

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from agent.contract import wire
-from agent.probes import hba, lscpu
+from agent.probes.board import lscpu
+from agent.probes.bus import hba
 from agent.stages.firmware import stage as firmware
 from tests.agent_stages.contexts import context
 

@@ -16,8 +16,9 @@ from agent.exercises import gpu_load, gpu_memory
 from agent.host.shell import Completed
 from agent.loads import dcgm, gpu_burn
 from agent.parsing import ParseError
-from agent.probes import amdgpu, nvidia_smi, pcilink
-from agent.probes.nvidia_smi import Answer, NvidiaGpu, Silent
+from agent.probes.bus import pcilink
+from agent.probes.gpu import amdgpu, nvidia_smi
+from agent.probes.gpu.nvidia_smi import Answer, NvidiaGpu, Silent
 from agent.reports.partial_report import PartialReport
 from agent.stage import StageReport
 from agent.stages.gpu import stage as gpu

@@ -13,7 +13,7 @@ from agent.contract import wire
 from agent.counters import gpu_after_xid
 from agent.exercises import gpu_memory, gpu_state
 from agent.host.shell import Completed
-from agent.probes import nvidia_smi
+from agent.probes.gpu import nvidia_smi
 from agent.reports.partial_report import PartialReport
 from tests.agent_stages import mutations
 from tests.agent_stages.contexts import context

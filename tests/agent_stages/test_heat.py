@@ -14,7 +14,7 @@ from agent.exercises.fans import Fans
 from agent.exercises.heat import Heat
 from agent.exercises.temperature_curve import Point
 from agent.host.stop import StopFlag
-from agent.probes import ipmitool
+from agent.probes.bmc import ipmitool
 from agent.stage import StageMemory
 from agent.stages.cpu_stress import stage as cpu_stress
 from tests.agent_stages.contexts import context

@@ -12,7 +12,10 @@ from agent.contract import wire
 from agent.exercises.drive_self_tests import Drive
 from agent.host import shell
 from agent.parsing import ParseError
-from agent.probes import ethtool, pcilink, sataport, smartctl, usblink
+from agent.probes.bus import pcilink, usblink
+from agent.probes.drives import sataport
+from agent.probes.network import ethtool
+from agent.probes.smart import smartctl
 from agent.reports.partial_report import PartialReport
 from agent.stages.inventory_check import links
 from agent.stages.smart import stage as smart

@@ -9,9 +9,9 @@ import pytest
 
 from agent.contract import wire
 from agent.parsing import ParseError
-from agent.probes import lldp
-from agent.probes.lldp import Listener, Neighbour
-from agent.probes.nics import NicState
+from agent.probes.network import lldp
+from agent.probes.network.lldp import Listener, Neighbour
+from agent.probes.network.nics import NicState
 from agent.reports.partial_report import PartialReport
 from agent.stages.network import neighbour
 

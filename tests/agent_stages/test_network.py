@@ -12,7 +12,7 @@ from agent.contract import wire
 from agent.exercises import throughput
 from agent.loads import iperf3
 from agent.loads.iperf3 import Direction, Throughput
-from agent.probes.nics import NicState, Traffic
+from agent.probes.network.nics import NicState, Traffic
 from agent.reports.partial_report import PartialReport
 from agent.reports.progress import ProgressBoard
 from agent.stages.network import stage as network

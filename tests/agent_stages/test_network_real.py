@@ -14,7 +14,7 @@ import pytest
 
 from agent.contract import wire
 from agent.exercises import throughput
-from agent.probes.nics import NicState
+from agent.probes.network.nics import NicState
 from agent.reports.partial_report import PartialReport
 from agent.reports.progress import ProgressBoard
 from agent.stages.network import stage as network

@@ -11,8 +11,8 @@ from agent.contract import wire
 from agent.counters import lowered_severity
 from agent.exercises import throughput
 from agent.host import shell
-from agent.probes import addresses, nics
-from agent.probes.nics import NicState
+from agent.probes.network import addresses, nics
+from agent.probes.network.nics import NicState
 from agent.stages.burn import burn_network
 from agent.stages.network import neighbour
 from agent.stages.network import stage as network

@@ -25,33 +25,13 @@ from agent.host import power, shell
 from agent.link import cmdline, redact
 from agent.loads import dcgm, fio, gpu_burn, iperf3, memtester, ping, stress_ng, stressapptest
 from agent.parsing import ParseError
-from agent.probes import (
-    addresses,
-    amdgpu,
-    bays,
-    bmc_fans,
-    disks,
-    dmidecode,
-    dmimemory,
-    ethtool,
-    ipmitool,
-    lldp,
-    lsblk,
-    lscpu,
-    lshw,
-    lspci,
-    meminfo,
-    nvidia_smi,
-    nvidia_words,
-    nvme,
-    raid,
-    redundancy,
-    sel,
-    smartctl,
-    supplies,
-    supply_inputs,
-    util_linux,
-)
+from agent.probes.bmc import bmc_fans, ipmitool, redundancy, sel, supplies, supply_inputs
+from agent.probes.board import dmidecode, dmimemory, lscpu, lshw, meminfo
+from agent.probes.bus import lspci
+from agent.probes.drives import bays, disks, lsblk, nvme, raid, util_linux
+from agent.probes.gpu import amdgpu, nvidia_smi, nvidia_words
+from agent.probes.network import addresses, ethtool, lldp
+from agent.probes.smart import smartctl
 from tests.agent_stages import toolbench
 from tests.agent_stages.recordings import RECORDED
 
@@ -105,11 +85,11 @@ PARSERS: dict[str, Parser] = {
         gpu_burn.parse, ("gpu_burn/written-by-source-ok.txt", "gpu_burn/written-by-source-faulty.txt")
     ),
     "agent.loads.iperf3.parse_both": Parser(iperf3.parse_both, ("iperf3/both-ways.json",)),
-    "agent.probes.amdgpu.parse_errors": Parser(amdgpu.parse_errors, ("ue: 0\nce: 3\n",), ()),
-    "agent.probes.ethtool.parse_link": Parser(ethtool.parse_link, ("ethtool/link-written-downshifted.txt",)),
-    "agent.probes.lldp.parse": Parser(lambda text: lldp.parse(text.encode("latin-1", "replace")), (FRAME,)),
-    "agent.probes.bays.parse_identity": Parser(bays.parse_identity, ("smartctl/qemu-q35-scsi.json",)),
-    "agent.probes.raid.parse_scan": Parser(
+    "agent.probes.gpu.amdgpu.parse_errors": Parser(amdgpu.parse_errors, ("ue: 0\nce: 3\n",), ()),
+    "agent.probes.network.ethtool.parse_link": Parser(ethtool.parse_link, ("ethtool/link-written-downshifted.txt",)),
+    "agent.probes.network.lldp.parse": Parser(lambda text: lldp.parse(text.encode("latin-1", "replace")), (FRAME,)),
+    "agent.probes.drives.bays.parse_identity": Parser(bays.parse_identity, ("smartctl/qemu-q35-scsi.json",)),
+    "agent.probes.drives.raid.parse_scan": Parser(
         raid.parse_scan,
         ('{"smartctl": {"exit_status": 0}, "devices": [{"name": "/dev/bus/0", "type": "megaraid,4"}]}',),
     ),
@@ -130,37 +110,37 @@ PARSERS: dict[str, Parser] = {
         stressapptest.miscompares, ("stressapptest/forced-errors.txt",), ()
     ),
     "agent.host.power.supports_magic_packet": Parser(power.supports_magic_packet, ("\tSupports Wake-on: pumbg\n",), ()),
-    "agent.probes.addresses.parse": Parser(addresses.parse, ("ip/qemu-q35.json",)),
-    "agent.probes.disks.wwn": Parser(disks.wwn, ("naa.5000c500a",), ()),
-    "agent.probes.dmidecode.parse": Parser(
+    "agent.probes.network.addresses.parse": Parser(addresses.parse, ("ip/qemu-q35.json",)),
+    "agent.probes.drives.disks.wwn": Parser(disks.wwn, ("naa.5000c500a",), ()),
+    "agent.probes.board.dmidecode.parse": Parser(
         lambda text: _all_of_dmi(dmidecode.parse(text)), ("dmidecode/qemu-q35.txt",)
     ),
-    "agent.probes.dmimemory.size_mb": Parser(dmimemory.size_mb, ("32 GB",), ()),
-    "agent.probes.ethtool.parse_driver": Parser(ethtool.parse_driver, ("ethtool/qemu-q35-e1000e.txt",)),
-    "agent.probes.ipmitool.parse_dcmi_power": Parser(
+    "agent.probes.board.dmimemory.size_mb": Parser(dmimemory.size_mb, ("32 GB",), ()),
+    "agent.probes.network.ethtool.parse_driver": Parser(ethtool.parse_driver, ("ethtool/qemu-q35-e1000e.txt",)),
+    "agent.probes.bmc.ipmitool.parse_dcmi_power": Parser(
         ipmitool.parse_dcmi_power, ("    Instantaneous power reading:                   120 Watts\n",)
     ),
-    "agent.probes.ipmitool.parse_mc_info": Parser(ipmitool.parse_mc_info, ("ipmitool/qemu-q35-mc-info.txt",)),
-    "agent.probes.ipmitool.parse_sdr": Parser(
+    "agent.probes.bmc.ipmitool.parse_mc_info": Parser(ipmitool.parse_mc_info, ("ipmitool/qemu-q35-mc-info.txt",)),
+    "agent.probes.bmc.ipmitool.parse_sdr": Parser(
         lambda text: _all_of_sdr(ipmitool.parse_sdr(text)), ("ipmitool/qemu-q35-sdr.txt", toolbench.SDR + FAN)
     ),
-    "agent.probes.sel.parse": Parser(lambda text: _all_of_sel(sel.parse(text)), (ENTRY, PANIC)),
-    "agent.probes.sel.unread": Parser(sel.unread, (ENTRY,), ()),
-    "agent.probes.lsblk.parse": Parser(lsblk.parse, ("lsblk/qemu-q35.json", "lsblk/virtio-vm.json")),
-    "agent.probes.lscpu.parse": Parser(lscpu.parse, ("lscpu/qemu-q35.json",)),
-    "agent.probes.lshw.parse": Parser(lshw.parse, ("lshw/qemu-q35.json",)),
-    "agent.probes.lspci.parse": Parser(lspci.parse, ("lspci/qemu-q35.txt",)),
-    "agent.probes.meminfo.parse": Parser(meminfo.parse, ("meminfo/qemu-q35.txt",)),
-    "agent.probes.nvidia_smi.parse": Parser(nvidia_smi.parse, ("nvidia-smi/written-by-schema-v12.xml",)),
-    "agent.probes.nvidia_smi.read": Parser(
+    "agent.probes.bmc.sel.parse": Parser(lambda text: _all_of_sel(sel.parse(text)), (ENTRY, PANIC)),
+    "agent.probes.bmc.sel.unread": Parser(sel.unread, (ENTRY,), ()),
+    "agent.probes.drives.lsblk.parse": Parser(lsblk.parse, ("lsblk/qemu-q35.json", "lsblk/virtio-vm.json")),
+    "agent.probes.board.lscpu.parse": Parser(lscpu.parse, ("lscpu/qemu-q35.json",)),
+    "agent.probes.board.lshw.parse": Parser(lshw.parse, ("lshw/qemu-q35.json",)),
+    "agent.probes.bus.lspci.parse": Parser(lspci.parse, ("lspci/qemu-q35.txt",)),
+    "agent.probes.board.meminfo.parse": Parser(meminfo.parse, ("meminfo/qemu-q35.txt",)),
+    "agent.probes.gpu.nvidia_smi.parse": Parser(nvidia_smi.parse, ("nvidia-smi/written-by-schema-v12.xml",)),
+    "agent.probes.gpu.nvidia_smi.read": Parser(
         lambda text: nvidia_smi.read(text).silent, ("nvidia-smi/a10g.xml", "nvidia-smi/written-by-schema-v11.xml")
     ),
-    "agent.probes.nvidia_smi.pci_address": Parser(nvidia_smi.pci_address, ("00000000:65:00.0",), ()),
-    "agent.probes.nvidia_words.is_absent": Parser(nvidia_words.is_absent, ("[N/A]",), ()),
-    "agent.probes.nvidia_words.is_error": Parser(nvidia_words.is_error, ("[Unknown Error]", "ERR!"), ()),
-    "agent.probes.nvidia_words.is_moved": Parser(nvidia_words.is_moved, ("N/A",), ()),
-    "agent.probes.nvidia_words.plain": Parser(nvidia_words.plain, ("[N/A]",), ()),
-    "agent.probes.nvme.parse": Parser(nvme.parse, ("nvme/qemu-q35.json",)),
+    "agent.probes.gpu.nvidia_smi.pci_address": Parser(nvidia_smi.pci_address, ("00000000:65:00.0",), ()),
+    "agent.probes.gpu.nvidia_words.is_absent": Parser(nvidia_words.is_absent, ("[N/A]",), ()),
+    "agent.probes.gpu.nvidia_words.is_error": Parser(nvidia_words.is_error, ("[Unknown Error]", "ERR!"), ()),
+    "agent.probes.gpu.nvidia_words.is_moved": Parser(nvidia_words.is_moved, ("N/A",), ()),
+    "agent.probes.gpu.nvidia_words.plain": Parser(nvidia_words.plain, ("[N/A]",), ()),
+    "agent.probes.drives.nvme.parse": Parser(nvme.parse, ("nvme/qemu-q35.json",)),
     "agent.parsing.clean": Parser(parsing.clean, (), ()),
     "agent.parsing.count": Parser(parsing.count, ("12",), ()),
     "agent.parsing.identifier": Parser(parsing.identifier, ("None",), ()),
@@ -168,12 +148,12 @@ PARSERS: dict[str, Parser] = {
     "agent.contract.placeholders.is_placeholder": Parser(placeholders.is_placeholder, ("A1_SerNum0",), ()),
     "agent.parsing.is_dummy": Parser(parsing.is_dummy, ("00000000-0000",), ()),
     "agent.parsing.parse_json": Parser(lambda text: parsing.parse_json(text, "tool"), ("nvme/qemu-q35.json",)),
-    "agent.probes.smartctl.parse": Parser(
+    "agent.probes.smart.smartctl.parse": Parser(
         lambda text: smartctl.parse(text).trouble,
         tuple(f"smartctl/qemu-q35-{kind}.json" for kind in ("sata", "nvme", "scsi", "usb")),
     ),
-    "agent.probes.util_linux.parse_blkid": Parser(util_linux.parse_blkid, ("TYPE=ext4\nLABEL=guests\n",)),
-    "agent.probes.util_linux.parse_wipefs": Parser(
+    "agent.probes.drives.util_linux.parse_blkid": Parser(util_linux.parse_blkid, ("TYPE=ext4\nLABEL=guests\n",)),
+    "agent.probes.drives.util_linux.parse_wipefs": Parser(
         util_linux.parse_wipefs, ('{"signatures": [{"type": "LVM2_member", "label": null}]}',)
     ),
     "agent.link.redact.printable": Parser(redact.printable, (CMDLINE,), ()),
@@ -183,8 +163,10 @@ PARSERS: dict[str, Parser] = {
 }
 # Those that take text in another way than as their first argument.
 OTHERS: dict[str, Parser] = {
-    "agent.probes.disks.bus_of": Parser(disks.bus_of, ("/sys/devices/pci0000:00/0000:00:1f.2/ata1/host1/sdb",), ()),
-    "agent.probes.disks.same_wwn": Parser(lambda text: disks.same_wwn(text, text), ("naa.5000c500a",), ()),
+    "agent.probes.drives.disks.bus_of": Parser(
+        disks.bus_of, ("/sys/devices/pci0000:00/0000:00:1f.2/ata1/host1/sdb",), ()
+    ),
+    "agent.probes.drives.disks.same_wwn": Parser(lambda text: disks.same_wwn(text, text), ("naa.5000c500a",), ()),
     "agent.contract.codec.loads": Parser(
         lambda text: codec.loads(wire.HeartbeatAnswer, text.encode()), (), codec.WireError
     ),
@@ -197,7 +179,7 @@ OTHERS: dict[str, Parser] = {
     "agent.loads.stress_ng.judge": Parser(
         lambda text: stress_ng.judge(shell.Completed(["stress-ng"], 0, text), text), ("stress-ng/cpu-and-vm.yaml",), ()
     ),
-    "agent.probes.lscpu.with_microcode": Parser(lambda text: lscpu.with_microcode(wire.Cpu(), text), (), ()),
+    "agent.probes.board.lscpu.with_microcode": Parser(lambda text: lscpu.with_microcode(wire.Cpu(), text), (), ()),
     "agent.disk_writes.signatures.scan": Parser(
         lambda text: _scan(text.encode()), ("LABELONE LVM2 001 _BHRfS_M", "EFI PART"), ()
     ),

@@ -9,26 +9,12 @@ import pytest
 
 from agent.contract import wire
 from agent.parsing import ParseError, clean, identifier, is_dummy
-from agent.probes import (
-    addresses,
-    disks,
-    dmidecode,
-    dmimemory,
-    ethtool,
-    gpus,
-    ipmitool,
-    lsblk,
-    lscpu,
-    lshw,
-    lspci,
-    meminfo,
-    nvidia_smi,
-    nvme,
-    redundancy,
-    sel,
-    supplies,
-    util_linux,
-)
+from agent.probes.bmc import ipmitool, redundancy, sel, supplies
+from agent.probes.board import dmidecode, dmimemory, lscpu, lshw, meminfo
+from agent.probes.bus import lspci
+from agent.probes.drives import disks, lsblk, nvme, util_linux
+from agent.probes.gpu import gpus, nvidia_smi
+from agent.probes.network import addresses, ethtool
 from tests.agent.hardware import put
 from tests.agent_stages.recordings import recorded
 

@@ -9,7 +9,7 @@ import pytest
 
 from agent.contract import wire
 from agent.host.stop import StopFlag
-from agent.probes import bmc_fans, ipmitool, redundancy, supplies
+from agent.probes.bmc import bmc_fans, ipmitool, redundancy, supplies
 from agent.reports.partial_report import PartialReport
 from agent.sensors import readings
 from agent.stage_functions import STAGES

@@ -11,7 +11,8 @@ import pytest
 
 from agent.contract import wire
 from agent.exercises import drives
-from agent.probes import bays, raid, smartctl
+from agent.probes.drives import bays, raid
+from agent.probes.smart import smartctl
 from tests.agent_stages.raid_hosts import a_host, sas
 
 SCAN: dict[str, Any] = {

@@ -13,7 +13,7 @@ import pytest
 from agent.contract import wire
 from agent.exercises import drives
 from agent.host import shell
-from agent.probes import bays
+from agent.probes.drives import bays
 from agent.stage import StageReport
 from agent.stage_functions import STAGES
 from tests.agent_stages import toolbench

@@ -14,8 +14,8 @@ from agent.counters.component_names import Names
 from agent.counters.counting import CounterBook
 from agent.exercises import awaited_self_tests, drive_self_tests, drives
 from agent.exercises.drive_self_tests import Drive
-from agent.probes import bays, turns
-from agent.probes.smartctl import Device
+from agent.probes.drives import bays, turns
+from agent.probes.smart.smartctl import Device
 from agent.reports.partial_report import PartialReport
 from agent.reports.progress import ProgressBoard
 from agent.stage_functions import STAGES

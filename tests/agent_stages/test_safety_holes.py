@@ -21,7 +21,7 @@ from agent.exercises.surface import MIB, Segment
 from agent.host.shell import Completed
 from agent.loads import fio
 from agent.parsing import is_dummy
-from agent.probes import util_linux
+from agent.probes.drives import util_linux
 from agent.reports.partial_report import PartialReport
 from agent.reports.progress import ProgressBoard
 from agent.stages.storage import stage as storage

@@ -11,7 +11,8 @@ import pytest
 
 from agent.contract import wire
 from agent.exercises import drive_self_tests
-from agent.probes import disks, smart_self_test, smartctl
+from agent.probes.drives import disks
+from agent.probes.smart import smart_self_test, smartctl
 from agent.stage import StageContext
 from agent.stage_functions import STAGES
 from tests.agent_stages import healthy

@@ -12,7 +12,7 @@ from agent.exercises import fans
 from agent.exercises.fans import Fans
 from agent.host import shell
 from agent.parsing import ParseError
-from agent.probes import bmc_fans, ipmitool, redundancy, supplies
+from agent.probes.bmc import bmc_fans, ipmitool, redundancy, supplies
 from agent.reports.partial_report import PartialReport
 from agent.stages.psu import stage as psu
 from tests.agent_stages.contexts import context

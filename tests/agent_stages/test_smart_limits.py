@@ -10,11 +10,11 @@ import pytest
 
 from agent.contract import wire
 from agent.parsing import ParseError
-from agent.probes import smartctl
-from agent.probes.smart_attributes import Attribute
-from agent.probes.smart_nvme import NvmeHealth
-from agent.probes.smart_self_test import Entry, SelfTest
-from agent.probes.smartctl import Smart
+from agent.probes.smart import smartctl
+from agent.probes.smart.smart_attributes import Attribute
+from agent.probes.smart.smart_nvme import NvmeHealth
+from agent.probes.smart.smart_self_test import Entry, SelfTest
+from agent.probes.smart.smartctl import Smart
 from agent.stages.smart import smart_limits
 from tests.agent_stages import healthy
 from tests.agent_stages.recordings import recorded

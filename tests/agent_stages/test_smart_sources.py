@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from agent.probes import smart_meanings
-from agent.probes.smart_attributes import in_its_format
+from agent.probes.smart import smart_meanings
+from agent.probes.smart.smart_attributes import in_its_format
 from tests.agent_stages import healthy, smart_verdicts
 from tests.agent_stages.healthy import ata, attribute, error_log, sas, ssd, statistic
 from tests.agent_stages.smart_verdicts import FAILED, NOT_TESTED, PASSED

@@ -10,8 +10,9 @@ import pytest
 from agent.contract import wire
 from agent.counters import lowered_severity
 from agent.host import shell
-from agent.probes import addresses, ethtool, nics, pcilink, usblink
-from agent.probes.nics import NicState
+from agent.probes.bus import pcilink, usblink
+from agent.probes.network import addresses, ethtool, nics
+from agent.probes.network.nics import NicState
 from agent.stages.burn import burn_network
 from agent.stages.inventory_check import links
 from agent.stages.inventory_check import stage as inventory_check

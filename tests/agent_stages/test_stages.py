@@ -126,7 +126,7 @@ def test_a_gpu_that_nobody_could_look_for_is_not_missing(
 
 
 def test_an_expected_card_without_link_is_blamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from agent.probes.nics import NicState
+    from agent.probes.network.nics import NicState
     from agent.reports.partial_report import PartialReport
     from agent.stages.network import stage as network
 
@@ -153,7 +153,7 @@ def test_a_port_that_never_had_a_cable_fails_only_if_the_spec_expects_its_link(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from agent.probes import nics
+    from agent.probes.network import nics
     from agent.stages.network import stage as network
 
     mac = "52:54:00:00:00:01"

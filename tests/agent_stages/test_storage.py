@@ -18,7 +18,7 @@ from agent.exercises import disk_speed
 from agent.exercises.surface import MIB, Segment, Surface, plan, read
 from agent.host.stop import StopFlag
 from agent.loads import fio
-from agent.probes import disks
+from agent.probes.drives import disks
 from agent.stage import StageReport
 from agent.stage_functions import STAGES
 from agent.stages.storage import stage as storage

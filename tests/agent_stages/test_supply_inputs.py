@@ -6,7 +6,7 @@ import pytest
 
 from agent.contract import wire
 from agent.host.shell import Completed
-from agent.probes import ipmitool, supplies
+from agent.probes.bmc import ipmitool, supplies
 from agent.reports.partial_report import PartialReport
 from agent.stages.psu import stage as psu
 

@@ -14,7 +14,8 @@ from agent.exercises.surface import Segment, Surface
 from agent.host.shell import Completed
 from agent.loads import dcgm, fio, gpu_burn, iperf3, memtester, stress_ng
 from agent.parsing import ParseError
-from agent.probes import addresses, ethtool, nvme
+from agent.probes.drives import nvme
+from agent.probes.network import addresses, ethtool
 from tests.agent_stages.contexts import INVENTORY, context
 from tests.agent_stages.recordings import recorded
 

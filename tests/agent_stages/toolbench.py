@@ -18,10 +18,13 @@ from agent.contract import wire
 from agent.disk_writes import diskio, wipe_probe
 from agent.exercises import drive_self_tests
 from agent.host import shell
-from agent.probes import disks, ipmitool, nics, pcilink
-from agent.probes.disks import DiskIdentity
-from agent.probes.nics import NicState
-from agent.probes.pcilink import Link
+from agent.probes.bmc import ipmitool
+from agent.probes.bus import pcilink
+from agent.probes.bus.pcilink import Link
+from agent.probes.drives import disks
+from agent.probes.drives.disks import DiskIdentity
+from agent.probes.network import nics
+from agent.probes.network.nics import NicState
 from agent.sensors import readings
 from agent.sensors.readings import Temperature
 from tests.agent_stages.recordings import RECORDED, recorded

@@ -12,7 +12,7 @@ import pytest
 
 from agent.contract import codec, wire
 from agent.parsing import ParseError
-from agent.probes import dmidecode, dmimemory
+from agent.probes.board import dmidecode, dmimemory
 from hosts import adoption
 from runs import orchestrator_stages
 from runs.judging import specdiff

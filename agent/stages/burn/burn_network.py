@@ -14,7 +14,7 @@ from agent.contract import wire
 from agent.exercises import throughput
 from agent.loads import iperf3
 from agent.parsing import ParseError
-from agent.probes import addresses, nics
+from agent.probes.network import addresses, nics
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport
 from agent.stage import StageContext

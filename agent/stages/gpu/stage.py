@@ -7,7 +7,8 @@ from agent import findings
 from agent.contract import wire
 from agent.exercises import gpu_load, gpu_memory, gpu_state
 from agent.exercises.gpu_names import TOPIC, name_of
-from agent.probes import nvidia_smi, pcilink
+from agent.probes.bus import pcilink
+from agent.probes.gpu import nvidia_smi
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport, joined
 from agent.stage import StageContext, StageReport

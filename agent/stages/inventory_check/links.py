@@ -10,7 +10,8 @@ from agent.contract import wire
 from agent.counters.component_names import Names
 from agent.host.shell import Completed
 from agent.parsing import ParseError
-from agent.probes import ethtool, nics, pcilink, usblink
+from agent.probes.bus import pcilink, usblink
+from agent.probes.network import ethtool, nics
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport
 from agent.stage import StageContext

@@ -12,27 +12,12 @@ from typing import Any, TypeVar
 from agent.contract import wire
 from agent.host import shell
 from agent.parsing import ParseError
-from agent.probes import (
-    adapters,
-    bmc_fans,
-    disks,
-    dmidecode,
-    dmimemory,
-    edac,
-    ethtool,
-    gpus,
-    hba,
-    infiniband,
-    ipmitool,
-    lsblk,
-    lscpu,
-    lshw,
-    lspci,
-    meminfo,
-    nics,
-    nvidia_smi,
-    supplies,
-)
+from agent.probes.bmc import bmc_fans, ipmitool, supplies
+from agent.probes.board import dmidecode, dmimemory, edac, lscpu, lshw, meminfo
+from agent.probes.bus import adapters, hba, lspci
+from agent.probes.drives import disks, lsblk
+from agent.probes.gpu import gpus, nvidia_smi
+from agent.probes.network import ethtool, infiniband, nics
 from agent.reports import checks
 from agent.stage import StageContext, StageReport
 from agent.stages.inventory_check import links

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from agent import findings
 from agent.contract import wire
-from agent.probes.lldp import Listener, Neighbour
-from agent.probes.nics import NicState
+from agent.probes.network.lldp import Listener, Neighbour
+from agent.probes.network.nics import NicState
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport
 

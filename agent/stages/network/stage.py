@@ -12,8 +12,8 @@ from agent.exercises import throughput
 from agent.host.shell import Completed
 from agent.loads import ping
 from agent.parsing import ParseError
-from agent.probes import addresses, nics
-from agent.probes.lldp import Listener
+from agent.probes.network import addresses, nics
+from agent.probes.network.lldp import Listener
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport, joined
 from agent.reports.progress import ProgressBoard

@@ -10,10 +10,10 @@ from agent import findings
 from agent.contract import wire
 from agent.exercises import cpu_load
 from agent.parsing import ParseError
-from agent.probes import ipmitool, redundancy, sel, supplies, supply_inputs
-from agent.probes.ipmitool import Sensor
-from agent.probes.sel import LogEntry
-from agent.probes.supplies import Condition, PowerSupply
+from agent.probes.bmc import ipmitool, redundancy, sel, supplies, supply_inputs
+from agent.probes.bmc.ipmitool import Sensor
+from agent.probes.bmc.sel import LogEntry
+from agent.probes.bmc.supplies import Condition, PowerSupply
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport
 from agent.reports.progress import ProgressBoard

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from agent import findings
 from agent.contract import wire
-from agent.probes import emmc
-from agent.probes.emmc import Health
+from agent.probes.drives import emmc
+from agent.probes.drives.emmc import Health
 from agent.reports import checks
 from agent.reports.checks import Limit
 from agent.reports.partial_report import PartialReport

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agent.contract import wire
-from agent.probes import smart_counts, smart_error_log, smart_meanings, smart_scsi, smart_wear, smartctl
-from agent.probes.smart_attributes import NOW, Attribute
+from agent.probes.smart import smart_counts, smart_error_log, smart_meanings, smart_scsi, smart_wear, smartctl
+from agent.probes.smart.smart_attributes import NOW, Attribute
 from agent.reports import checks
 from agent.reports.checks import Limit
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from agent import findings
 from agent.contract import wire
 from agent.exercises import drive_self_tests
-from agent.probes import smart_counts, smart_meanings, smart_wear, smartctl
-from agent.probes.smart_nvme import TEMPERATURE_BIT
+from agent.probes.smart import smart_counts, smart_meanings, smart_wear, smartctl
+from agent.probes.smart.smart_nvme import TEMPERATURE_BIT
 from agent.reports.checks import Limit
 from agent.stages.smart import smart_statements
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 from agent import findings
 from agent.contract import wire
-from agent.probes import safe_mode, smart_counts, smart_meanings, smart_scsi, smartctl
-from agent.probes.smart_attributes import NOW, PAST, Attribute
-from agent.probes.smart_error_log import OF_THE_MEDIUM, Logged
+from agent.probes.drives import safe_mode
+from agent.probes.smart import smart_counts, smart_meanings, smart_scsi, smartctl
+from agent.probes.smart.smart_attributes import NOW, PAST, Attribute
+from agent.probes.smart.smart_error_log import OF_THE_MEDIUM, Logged
 from agent.reports.checks import Limit
 
 _CRITICAL, _WARNING, _INFO = wire.Severity.CRITICAL, wire.Severity.WARNING, wire.Severity.INFO

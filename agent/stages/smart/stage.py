@@ -9,8 +9,9 @@ from agent import findings
 from agent.contract import wire
 from agent.exercises import drive_self_tests, drives
 from agent.exercises.drive_self_tests import Drive
-from agent.probes import disks as kernel_disks
-from agent.probes import emmc, sataport, smart_counts, smart_wear, smartctl
+from agent.probes.drives import disks as kernel_disks
+from agent.probes.drives import emmc, sataport
+from agent.probes.smart import smart_counts, smart_wear, smartctl
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport, joined
 from agent.reports.progress import ProgressBoard

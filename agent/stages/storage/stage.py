@@ -14,7 +14,7 @@ from agent.disk_writes import verified_writes
 from agent.disk_writes.disk_notes import Notes
 from agent.exercises import awaited_self_tests, disk_speed, drive_self_tests
 from agent.exercises.surface import MIB, Segment, Surface, hesitating, plan, read, unreadable
-from agent.probes import disks
+from agent.probes.drives import disks
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport, joined
 from agent.reports.progress import ProgressBoard

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from agent.host import shell
 from agent.parsing import ParseError, clean, identifier, integer, mapping, parse_json, sequence
-from agent.probes import raid, turns
-from agent.probes.raid import Controller
-from agent.probes.smartctl import OPEN_FAILED, Device
+from agent.probes.drives import raid, turns
+from agent.probes.drives.raid import Controller
+from agent.probes.smart.smartctl import OPEN_FAILED, Device
 
 # smartctl(8): cciss,N from 0 to 127. N counts in the controller's list of its physical devices, enclosures among them.
 CCISS_PLACES = 128

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.parsing import mapping, sequence
-from agent.probes.gaps import MOST_NVME, Gaps, whole
+from agent.probes.smart.gaps import MOST_NVME, Gaps, whole
 
 TEMPERATURE_BIT = 1 << 1
 # Status code type 2, "media and data integrity errors": write fault, unrecovered read error. The others there are the

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from agent.contract import wire
 from agent.contract.placeholders import is_placeholder
-from agent.probes import gpus
-from agent.probes.lspci import PciDevice
+from agent.probes.bus.lspci import PciDevice
+from agent.probes.gpu import gpus
 
 # SCSI, RAID, SATA, SAS, Fibre Channel; InfiniBand, Omni-Path (fabric); processing accelerator, co-processor. NVMe
 # (0108) is listed among the disks.

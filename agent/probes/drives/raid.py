@@ -13,8 +13,8 @@ from pathlib import Path
 
 from agent.host import shell, sysfs
 from agent.parsing import clean, mapping, parse_json, sequence
-from agent.probes import raid_models
-from agent.probes.smartctl import Device
+from agent.probes.drives import raid_models
+from agent.probes.smart.smartctl import Device
 
 # How smartctl reaches the drives: its scan lists them (MegaRAID), they have numbers (Smart Array), or the kernel has
 # them as SCSI devices without a disk (members of the arrays of aacraid and Fusion-MPT).

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.parsing import mapping
-from agent.probes.gaps import Gaps, whole
+from agent.probes.smart.gaps import Gaps, whole
 
 # The medium could not return the data: uncorrectable data, or an address mark that was not found.
 OF_THE_MEDIUM = frozenset({"UNC", "AMNF"})

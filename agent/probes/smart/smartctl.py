@@ -9,8 +9,8 @@ from typing import Any
 
 from agent.host import shell
 from agent.parsing import ParseError, clean, identifier, integer, mapping, parse_json, sequence
-from agent.probes import (
-    raid_models,
+from agent.probes.drives import raid_models, turns
+from agent.probes.smart import (
     smart_attributes,
     smart_error_log,
     smart_meanings,
@@ -18,15 +18,14 @@ from agent.probes import (
     smart_scsi,
     smart_self_test,
     smart_statistics,
-    turns,
 )
-from agent.probes.gaps import Gaps, whole
-from agent.probes.smart_attributes import Attribute
-from agent.probes.smart_error_log import ErrorLog
-from agent.probes.smart_nvme import TEMPERATURE_BIT, NvmeHealth
-from agent.probes.smart_scsi import Exception_, Scan
-from agent.probes.smart_self_test import SelfTest
-from agent.probes.smart_statistics import Place, Statistic
+from agent.probes.smart.gaps import Gaps, whole
+from agent.probes.smart.smart_attributes import Attribute
+from agent.probes.smart.smart_error_log import ErrorLog
+from agent.probes.smart.smart_nvme import TEMPERATURE_BIT, NvmeHealth
+from agent.probes.smart.smart_scsi import Exception_, Scan
+from agent.probes.smart.smart_self_test import SelfTest
+from agent.probes.smart.smart_statistics import Place, Statistic
 
 # Bits of the exit status, smartctl(8).
 COMMAND_LINE, OPEN_FAILED, COMMAND_FAILED, FAILING, PREFAIL, PAST_PREFAIL, ERROR_LOG, SELF_TEST_LOG = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from agent.probes.ipmitool import Sensor
+from agent.probes.bmc.ipmitool import Sensor
 
 _LOST = ("redundancy lost", "redundancy degraded", "non redundant")
 _KEPT = frozenset({"fully redundant", "redundant", "ok", "transition to ok"})

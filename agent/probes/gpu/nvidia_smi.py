@@ -13,8 +13,8 @@ from functools import cached_property
 
 from agent.host import shell
 from agent.parsing import ParseError, clean
-from agent.probes import nvidia_condition, nvidia_memory, nvidia_words
-from agent.probes.nvidia_memory import Memory
+from agent.probes.gpu import nvidia_condition, nvidia_memory, nvidia_words
+from agent.probes.gpu.nvidia_memory import Memory
 
 # Reasons of heat and power. Idling, and caps that somebody set, are ordinary.
 SLOWDOWNS = ("hw_slowdown", "hw_thermal_slowdown", "hw_power_brake_slowdown", "sw_thermal_slowdown")

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from agent.probes import supplies
-from agent.probes.ipmitool import Sensor
-from agent.probes.supplies import PowerSupply
+from agent.probes.bmc import supplies
+from agent.probes.bmc.ipmitool import Sensor
+from agent.probes.bmc.supplies import PowerSupply
 
 _VOLTS = re.compile(r"(\d{1,6}(?:\.\d{1,9})?) *Volts", re.IGNORECASE)
 # The outputs of a supply are below this voltage; mains, and the 48 V of some data centres, are above it.

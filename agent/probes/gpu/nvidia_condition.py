@@ -11,7 +11,7 @@ import re
 from xml.etree.ElementTree import Element
 
 from agent.parsing import clean
-from agent.probes import nvidia_words
+from agent.probes.gpu import nvidia_words
 
 _DEGREES = re.compile(r"(-?\d{1,4}) C")
 # Words in the fabric's health that mean a fault.

@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from agent.probes.bmc_events import SPECIFIC
-from agent.probes.bmc_states import GENERIC, POWER_GOOD, State
-from agent.probes.ipmitool import LIMITS_CROSSED, UNREAD, Sensor
-from agent.probes.redundancy import is_redundancy
+from agent.probes.bmc.bmc_events import SPECIFIC
+from agent.probes.bmc.bmc_states import GENERIC, POWER_GOOD, State
+from agent.probes.bmc.ipmitool import LIMITS_CROSSED, UNREAD, Sensor
+from agent.probes.bmc.redundancy import is_redundancy
 
 # Entities: power supply; power unit, power module, power management.
 _SUPPLY_ENTITY, _POWER_ENTITIES = "10", ("19", "20", "21")

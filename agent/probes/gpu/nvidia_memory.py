@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 from agent.parsing import clean
-from agent.probes import nvidia_words
-from agent.probes.nvidia_words import Value
+from agent.probes.gpu import nvidia_words
+from agent.probes.gpu.nvidia_words import Value
 
 # Newer drivers report these for memory that no reset repairs, and for repairs that the next reset makes.
 WORN_OUT = ("ecc_errors/aggregate/sram_threshold_exceeded", "ecc_errors/unrepairable_memory", "unrepairable_memory")

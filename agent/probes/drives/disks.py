@@ -9,7 +9,7 @@ from pathlib import Path
 from agent.contract import wire
 from agent.host import sysfs
 from agent.parsing import clean, identifier
-from agent.probes.lsblk import BlockDevice
+from agent.probes.drives.lsblk import BlockDevice
 
 SECTOR_BYTES = 512
 MIB = 1024 * 1024

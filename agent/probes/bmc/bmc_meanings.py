@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from agent.probes import bmc_events as events
-from agent.probes import bmc_states as states
-from agent.probes.bmc_events import Meaning
-from agent.probes.bmc_states import State
-from agent.probes.sel import LogEntry
+from agent.probes.bmc import bmc_events as events
+from agent.probes.bmc import bmc_states as states
+from agent.probes.bmc.bmc_events import Meaning
+from agent.probes.bmc.bmc_states import State
+from agent.probes.bmc.sel import LogEntry
 
 _BLANKS = re.compile(r"[\s-]+")
 # Text that a maker appends to the event: `Uncorrectable ECC (DIMMB1)`, `Run-time critical stop ()`.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.parsing import clean, mapping
-from agent.probes.gaps import Gaps, whole
+from agent.probes.smart.gaps import Gaps, whole
 
 FAILING, WARM, ENCLOSURE, WARNS = "smart.failing", "smart.temperature", "smart.enclosure", "smart.drive_warns"
 # Exceptions that are no failure of the drive, by additional sense code 0Bh and its qualifier (SPC-5 annex F). Any other

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.parsing import clean, mapping
-from agent.probes import smart_meanings
-from agent.probes.gaps import Gaps
+from agent.probes.smart import smart_meanings
+from agent.probes.smart.gaps import Gaps
 
 Place = tuple[int, int]
 ENDURANCE: Place = (7, 8)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 
-from agent.probes.bmc_events import (
+from agent.probes.bmc.bmc_events import (
     COLD,
     CPU_FAULT,
     DRIVE_FAULT,

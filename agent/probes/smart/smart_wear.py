@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agent.probes import smart_meanings, smart_statistics
-from agent.probes.smart_attributes import Attribute
-from agent.probes.smartctl import Smart
+from agent.probes.smart import smart_meanings, smart_statistics
+from agent.probes.smart.smart_attributes import Attribute
+from agent.probes.smart.smartctl import Smart
 
 # Intel's and Samsung's normalised values stop at 1 when the rated writes are used (Intel, SSD DC S3700 specification).
 _STOPS_AT_1 = ("Media_Wearout_Indicator", "Wear_Leveling_Count")

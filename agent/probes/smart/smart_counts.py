@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agent.probes import smart_meanings, smart_statistics
-from agent.probes.smart_attributes import Attribute
-from agent.probes.smart_nvme import TEMPERATURE_BIT
-from agent.probes.smartctl import PREFAIL, Smart
+from agent.probes.smart import smart_meanings, smart_statistics
+from agent.probes.smart.smart_attributes import Attribute
+from agent.probes.smart.smart_nvme import TEMPERATURE_BIT
+from agent.probes.smart.smartctl import PREFAIL, Smart
 
 _16_BITS = 0xFFFF
 

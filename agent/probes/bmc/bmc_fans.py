@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from agent.probes.bmc_states import GENERIC
-from agent.probes.ipmitool import LIMITS_CROSSED, UNREAD, Sensor
-from agent.probes.redundancy import is_redundancy
+from agent.probes.bmc.bmc_states import GENERIC
+from agent.probes.bmc.ipmitool import LIMITS_CROSSED, UNREAD, Sensor
+from agent.probes.bmc.redundancy import is_redundancy
 
 _ENTITIES = ("29", "30")
 _RPM = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) *RPM", re.IGNORECASE)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from agent.contract import wire
 from agent.contract.placeholders import is_no_name
 from agent.parsing import clean, identifier
-from agent.probes.dmidecode import Structure
+from agent.probes.board.dmidecode import Structure
 
 _SIZE = re.compile(r"(?i)(\d{1,12})\s*(bytes|kB|MB|GB|TB|PB)\b")
 _MB = {"bytes": 1 / 1024**2, "kb": 1 / 1024, "mb": 1, "gb": 1024, "tb": 1024**2, "pb": 1024**3}

@@ -6,8 +6,8 @@ from __future__ import annotations
 import re
 
 from agent.contract import wire
-from agent.probes.lspci import PciDevice
-from agent.probes.nvidia_smi import NvidiaGpu
+from agent.probes.bus.lspci import PciDevice
+from agent.probes.gpu.nvidia_smi import NvidiaGpu
 
 NVIDIA, AMD = "10de", "1002"
 # AMD's integrated graphics share vendor and class with its cards; pci.ids names them after their processors.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.parsing import clean, integer, mapping, sequence
-from agent.probes.gaps import Gaps, whole
+from agent.probes.smart.gaps import Gaps, whole
 
 SHORT, LONG = "short", "long"
 _SELF_TEST_BIT = 1 << 4

@@ -1,0 +1,1 @@
+"""The BMC: its sensors, its event log, and what their words mean."""

@@ -1,0 +1,1 @@
+"""System, processors and memory, as firmware and kernel list them."""

@@ -1,0 +1,1 @@
+"""GPUs as the PCI bus and their drivers see them."""

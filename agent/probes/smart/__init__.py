@@ -1,0 +1,1 @@
+"""What a drive reports about its own health (smartctl), part by part."""
