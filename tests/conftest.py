@@ -20,9 +20,15 @@ from runs.files import volatile
 property_settings.register_profile("busy", deadline=None)
 property_settings.load_profile("busy")
 
+WHOLE_MACHINE_S = 3600
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where several processes share the tests, start with the files that take long: they then end at the same time."""
+    """Where several processes share the tests, start with the files that take long: they then end at the same time.
+    Whole machines and installations have more time than `timeout` in pyproject.toml."""
+    for item in items:
+        if any(item.iter_markers("rack")) or any(item.iter_markers("install")):
+            item.add_marker(pytest.mark.timeout(WHOLE_MACHINE_S))
     if not hasattr(config, "workerinput"):
         return
     tests = Counter(item.path for item in items)
