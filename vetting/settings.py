@@ -137,8 +137,8 @@ TEMPLATES = [
     }
 ]
 
-# Requests of people run in this many permanent threads (vetting/asgi.py), each with its own database connection. 0:
-# Django's default, two new threads and a new connection for every request, at half the speed.
+# Requests of people run in this many permanent threads (vetting/front/routing.py), each with its own database
+# connection. 0: Django's default, two new threads and a new connection for every request, at half the speed.
 WEB_THREADS = env.int("VETTING_WEB_THREADS", default=4)
 
 DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'vetting.sqlite3'}")}

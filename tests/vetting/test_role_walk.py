@@ -24,7 +24,7 @@ from runs.live import hub, logins
 from runs.live import serving as live
 from tests.vetting import everyaddress
 from vetting import rights, roles
-from vetting.asgi import http
+from vetting.front.routing import http
 from vetting.rights import Asked, Right
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
