@@ -11,7 +11,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from agent.contract.placeholders import is_no_name, is_placeholder
-from hosts import expectations, spare_ports, specpaths, swapped_modules, versions
+from hosts import expectations, ports, specpaths, swapped_modules, versions
 from hosts.fields import normalise_mac
 from hosts.parts import LISTS
 
@@ -107,7 +107,7 @@ def _adopt_at(
     elif way and way[0][0] == "firmware" and key:
         versions.adopt(spec, leaf, key, str(actual or ""), inventory)
     elif way and way[0][0] == "nics" and (leaf == "spare" or (leaf == "speed_mbit" and not actual)):
-        spare_ports.adopt_link(_find(spec, way), _find(found, way))
+        ports.adopt_link(_find(spec, way), _find(found, way))
     elif key:
         _adopt_part(_find(spec, way), leaf, _card_at(key, inventory) or key, _find(found, way))
     else:

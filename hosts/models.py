@@ -114,7 +114,7 @@ class Host(models.Model):
 
 
 class HostMac(models.Model):
-    """One MAC address of a host, lower case with colons; the first is the one that is woken."""
+    """One MAC address of a host, lower case with colons. A magic packet goes to each, the first one first."""
 
     host = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="macs")
     mac = MacField(unique=True)

@@ -8,8 +8,8 @@ from typing import Any
 from django.utils import timezone
 
 from agent.contract import codec, wire
-from hosts import adoption, expectations, spare_ports
-from hosts.models import Host
+from hosts import adoption, expectations, ports
+from hosts.models import Host, HostMac
 from runs.judging import specdiff
 from runs.machine import HELD, LIVE, State
 from runs.models import Actor, Run, SpecDiff, StageRun
@@ -61,10 +61,12 @@ def preview(run: Run, path: str = "") -> list[str]:
     return list(difflib.unified_diff(old, new, lineterm="", n=2))[2:]
 
 
-def made_spare(run: Run, path: str = "") -> list[str]:
-    """The ports that adopting would mark as spare in the host's spec, one sentence each with the reason."""
+def about_ports(run: Run, path: str = "") -> list[str]:
+    """What adopting would do with the host's network ports, one sentence each: which become spare, and whose MACs are
+    entered with the host."""
     before = run.host.expected
-    return spare_ports.in_words(spare_ports.marked(before, _changed(run, before, path)), run.inventory or {}, run.pk)
+    after = _changed(run, before, path)
+    return _in_words(run, ports.marked_spare(before, after), _unknown(ports.newly_cabled(before, after)))
 
 
 def adopt(run: Run, path: str = "", who: str = "") -> list[str]:
@@ -73,10 +75,11 @@ def adopt(run: Run, path: str = "", who: str = "") -> list[str]:
 
     1. Change the host's spec as it is now. Other differences stay.
     2. If the run is live or held, change its frozen spec too: its next SpecValidate uses it.
-    3. Never give permission to write. A disk that leaves the spec loses its permission. Which disks this run may write
+    3. Enter the MACs of ports that have a link and that no host has: only such ports get an address.
+    4. Never give permission to write. A disk that leaves the spec loses its permission. Which disks this run may write
        was frozen when it was queued and does not change.
 
-    Returns a sentence for each port that is spare from now on, since it had no link.
+    Returns a sentence for each port that is spare from now on, since it had no link, and for each MAC that was entered.
     Raises Refused if the run has no inventory, has no difference at `path`, or has nothing open.
     """
     with locked(run.pk) as run:
@@ -88,10 +91,25 @@ def adopt(run: Run, path: str = "", who: str = "") -> list[str]:
             run.expected = _changed(run, run.expected, path)
             run.save(update_fields=["expected"])
         _differences(run, path).update(adopted_at=timezone.now())
-        macs = spare_ports.marked(before, host.expected)
-        told = f"{_EVERYTHING}; spare, without a link: {', '.join(macs)}" if macs else _EVERYTHING
-        write_event(run, "adopted", actor=Actor.OPERATOR, who=who, text=path or told)
-        return spare_ports.in_words(macs, run.inventory or {}, run.pk)
+        spare = ports.marked_spare(before, host.expected)
+        entered = _unknown(ports.newly_cabled(before, host.expected))
+        HostMac.objects.bulk_create([HostMac(host=host, mac=mac) for mac in entered], ignore_conflicts=True)
+        told = [path or _EVERYTHING]
+        told += [f"spare, without a link: {', '.join(spare)}"] if spare and not path else []
+        told += [f"entered as MACs of the host: {', '.join(entered)}"] if entered else []
+        write_event(run, "adopted", actor=Actor.OPERATOR, who=who, text="; ".join(told))
+        return _in_words(run, spare, entered)
+
+
+def _unknown(macs: list[str]) -> list[str]:
+    """Those that no host has."""
+    known = set(HostMac.objects.filter(mac__in=macs).values_list("mac", flat=True))
+    return [mac for mac in macs if mac not in known]
+
+
+def _in_words(run: Run, spare: list[str], entered: list[str]) -> list[str]:
+    inventory = run.inventory or {}
+    return [*ports.spare_in_words(spare, inventory, run.pk), *ports.entered_in_words(entered, inventory)]
 
 
 def _is_comparison(stage: StageRun) -> bool:

@@ -36,14 +36,14 @@ def adopt(request: HttpRequest, run_id: int) -> HttpResponse:
             "path": path,
             "differences": first(differences),
             "changed_lines": first(adopting.preview(run, path)) if run.host.expected else None,
-            "spare": first(adopting.made_spare(run, path)),
+            "about_ports": first(adopting.about_ports(run, path)),
             "judged_again": run.state in LIVE | HELD,
             "stage": _STAGE,
         }
         return render(request, "runs/adopt.html", context)
-    spare = first(adopting.adopt(run, path, who(request)))
+    about_ports = first(adopting.adopt(run, path, who(request)))
     what = formatting.spec_place(path) if path else "everything"
     messages.success(request, f"{run.host} is now expected to be as it was found: {what}.")
-    for sentence in [*spare.rows, *([f"and {spare.more} more ports"] if spare.more else [])]:
+    for sentence in [*about_ports.rows, *([f"and {about_ports.more} more ports"] if about_ports.more else [])]:
         messages.info(request, sentence)
     return redirect(run)

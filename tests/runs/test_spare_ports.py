@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from agent.contract import codec, wire
-from hosts import adoption, expectations, spare_ports
+from hosts import adoption, expectations, ports
 from hosts.models import Host
 from runs import adopting
 from runs.judging import specdiff
@@ -113,7 +113,7 @@ def test_a_port_without_a_link_is_adopted_as_spare() -> None:
     adopted = adoption.from_inventory(document)
     assert adopted["nics"] == [CABLED, SPARE]
     assert specdiff.compare(adopted, FOUND) == []
-    assert spare_ports.in_words(spare_ports.marked(None, adopted), document, 7) == [
+    assert ports.spare_in_words(ports.marked_spare(None, adopted), document, 7) == [
         f"{ENO2.mac} (eno2) is spare: it had no link in run 7. It must be there; its link is not required and not "
         "tested."
     ]
@@ -144,8 +144,8 @@ def test_adopting_a_difference_of_the_link(port: dict[str, Any], nic: wire.Nic, 
     assert specdiff.compare(changed, inventory) == []
 
 
-def a_run(expected: dict[str, Any] | None) -> Run:
-    host = rows.a_host(expected=expected)
+def a_run(expected: dict[str, Any] | None, name: str = "node-1", mac: str = "52:54:00:77:00:01") -> Run:
+    host = rows.a_host(name, mac, expected=expected)
     run = rows.a_run(host, state="Completed", expected=expected, inventory=codec.encode(FOUND))
     stage = rows.a_stage(run, "SpecValidate", outcome="failed")
     for d in specdiff.compare(expected, FOUND):
@@ -163,7 +163,8 @@ def test_the_operator_sees_which_ports_become_spare_and_why(operator: Client, ex
     address = reverse("adopt", args=[run.pk])
     assert sentence in as_read(operator.get(address).content)
     assert sentence in as_read(operator.post(address, follow=True).content)
-    assert run.events.get(kind="adopted").text == f"everything that was found; spare, without a link: {ENO2.mac}"
+    told = run.events.get(kind="adopted").text
+    assert told.startswith(f"everything that was found; spare, without a link: {ENO2.mac}")
     assert SPARE in Host.objects.get(pk=run.host_id).expected["nics"]
 
 
@@ -180,8 +181,30 @@ def test_the_administration_says_it_before_and_after(operator: Client) -> None:
 @pytest.mark.django_db
 def test_ports_that_were_spare_before_are_not_told_again() -> None:
     run = a_run({"nics": [CABLED, SPARE], "cpu": {"cores": 99}})
-    assert adopting.made_spare(run) == [] == adopting.adopt(run)
+    assert adopting.about_ports(run) == [] == adopting.adopt(run)
     assert run.events.get(kind="adopted").text == "everything that was found"
+
+
+@pytest.mark.django_db
+def test_the_macs_of_cabled_ports_are_entered_so_that_they_get_an_address(operator: Client) -> None:
+    """Neither a spare port, nor one that another host has."""
+    run = a_run(None)
+    sentence = f"{ENO1.mac} (eno1) is entered as a MAC of this host"
+    assert sentence in as_read(operator.get(reverse("adopt", args=[run.pk])).content)
+    assert ENO1.mac not in run.host.mac_list
+    assert any(sentence in one for one in adopting.adopt(run, who="ada"))
+    host = Host.objects.get(pk=run.host_id)
+    assert ENO1.mac in host.mac_list and ENO2.mac not in host.mac_list
+    assert f"entered as MACs of the host: {ENO1.mac}" in run.events.get(kind="adopted").text
+    other = a_run(None, "node-2", "52:54:00:77:00:02")
+    assert not any("is entered" in one for one in adopting.adopt(other))
+    assert Host.objects.get(pk=other.host_id).mac_list == ["52:54:00:77:00:02"]
+
+
+def test_a_port_in_another_network_is_not_entered() -> None:
+    elsewhere = {"mac": ENO2.mac, "speed_mbit": 10000, "other_network": True}
+    assert ports.newly_cabled(None, {"nics": [CABLED, elsewhere]}) == [ENO1.mac]
+    assert ports.newly_cabled({"nics": [CABLED]}, {"nics": [CABLED, SPARE]}) == []
 
 
 @pytest.mark.django_db

@@ -138,8 +138,8 @@ def _traffic(
 
 def _without_address(state: nics.NicState) -> str:
     return (
-        f"{state.name} has a link and no address: put its cable into the bench's network, or say "
-        "`other_network: true` of this port in the spec if it belongs into another one"
+        f"{state.name} has a link and no address: if its cable leads to the bench's network, enter its MAC {state.mac} "
+        "on the host's form; if it leads to another one, say `other_network: true` of this port in the spec"
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from agent.contract import wire
-from hosts import spare_ports
+from hosts import ports
 from runs.judging.specdiff.difference import Difference, Part, Spec
 
 
@@ -94,7 +94,7 @@ def _spare(part: Part, spec: Spec, nic: wire.Nic) -> Iterator[Difference]:
         at = f" of {nic.speed_mbit} Mbit/s" if nic.speed_mbit else ""
         message = f"{part.name}: the spec calls this port spare, and it has a link{at}, which is not tested"
         yield part.link("no link", "a link", message)
-    elif not nic.link and nic.pci and not any(spec.get(key) for key in ("spare", *spare_ports.OF_LINK)):
+    elif not nic.link and nic.pci and not any(spec.get(key) for key in ("spare", *ports.OF_LINK)):
         message = f"{part.name}: no link, and the spec does not say whether it is spare"
         yield part.link(None, "no link", message)
 
