@@ -188,38 +188,38 @@ OTHERS: dict[str, Parser] = {
 NO_TEXT = {
     f"agent.probes.{name}"
     for name in (
-        "adapters",
-        "bmc_events",
-        "bmc_fans",
-        "bmc_meanings",
-        "bmc_states",
-        "edac",
-        "emmc",
-        "gaps",
-        "gpus",
-        "hba",
-        "infiniband",
-        "nics",
-        "nvidia_condition",
-        "nvidia_memory",
-        "pcilink",
-        "raid_models",
-        "redundancy",
-        "safe_mode",
-        "sataport",
-        "smart_attributes",
-        "smart_counts",
-        "smart_error_log",
-        "smart_meanings",
-        "smart_nvme",
-        "smart_scsi",
-        "smart_self_test",
-        "smart_statistics",
-        "smart_wear",
-        "supplies",
-        "supply_inputs",
-        "turns",
-        "usblink",
+        "bmc.bmc_events",
+        "bmc.bmc_fans",
+        "bmc.bmc_meanings",
+        "bmc.bmc_states",
+        "bmc.redundancy",
+        "bmc.supplies",
+        "bmc.supply_inputs",
+        "board.edac",
+        "bus.adapters",
+        "bus.hba",
+        "bus.pcilink",
+        "bus.usblink",
+        "drives.emmc",
+        "drives.raid_models",
+        "drives.safe_mode",
+        "drives.sataport",
+        "drives.turns",
+        "gpu.gpus",
+        "gpu.nvidia_condition",
+        "gpu.nvidia_memory",
+        "network.infiniband",
+        "network.nics",
+        "smart.gaps",
+        "smart.smart_attributes",
+        "smart.smart_counts",
+        "smart.smart_error_log",
+        "smart.smart_meanings",
+        "smart.smart_nvme",
+        "smart.smart_scsi",
+        "smart.smart_self_test",
+        "smart.smart_statistics",
+        "smart.smart_wear",
     )
 }
 ALL = {**PARSERS, **OTHERS}
@@ -255,7 +255,7 @@ def test_every_parser_of_the_agent_is_fuzzed() -> None:
 
 
 def test_every_module_that_asks_a_tool_has_a_parser_here() -> None:
-    modules = {_module(path) for folder in ("probes", "loads") for path in (AGENT / folder).glob("[a-z]*.py")}
+    modules = {_module(path) for folder in ("probes", "loads") for path in (AGENT / folder).rglob("[a-z]*.py")}
     assert modules - {name.rpartition(".")[0] for name in PARSERS} == NO_TEXT
 
 

@@ -131,7 +131,8 @@ def test_an_expected_card_without_link_is_blamed(tmp_path: Path, monkeypatch: py
     from agent.stages.network import stage as network
 
     report = PartialReport()
-    network._link(NicState("eth0", "52:54:00:00:00:01", "e1000e", "", False, None, ""), report)
+    mac = "52:54:00:00:00:01"
+    network._link(NicState("eth0", mac, "e1000e", "", False, None, ""), network.Wanted(mac), report)
     assert [(finding.code, finding.component) for finding in report.findings] == [
         ("network.no_link", "52:54:00:00:00:01")
     ]
