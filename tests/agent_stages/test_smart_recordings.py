@@ -28,6 +28,7 @@ VERDICTS: dict[str, tuple[wire.Outcome, set[str], set[str], str]] = {
     "written-innodisk-spare-not-kept": (PASSED, set(), set(), ""),
     "written-ironwolf-5-packed": (PASSED, set(), set(), ""),
     "written-kingston-life-left-zero": (FAILED, {"smart.wear"}, set(), "100 % of the rated writes"),
+    "written-lexar-read-only": (FAILED, {"smart.write_protected"}, {"smart.retired_blocks"}, "SSD_Protect_Mode is 1"),
     "written-mx500-197-flips": (PASSED, set(), set(), ""),
     "written-no-status-but-2000-pending": (
         FAILED, {"smart.pending_sectors", "smart.reallocated_sectors"}, set(), "2000 pending sectors"

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from agent.probes.smart import smart_meanings
 from agent.probes.smart.smart_attributes import in_its_format
 from tests.agent_stages import healthy, smart_verdicts
 from tests.agent_stages.healthy import ata, attribute, error_log, sas, ssd, statistic
@@ -97,6 +96,8 @@ BAD = {
     "SanDisk's uncorrectable reads": (ssd(attribute(13, "Lifetime_UECC_Ct", 900)), "smart.reported_uncorrectable"),
     "Kingston's write protection": (ssd(attribute(167, "Write_Protect_Mode", 1)), "smart.write_protected"),
     "Toshiba's write protection": (ssd(attribute(167, "SSD_Protect_Mode", 2)), "smart.write_protected"),
+    "Lexar's, with a small letter": (ssd(attribute(167, "SSD_Protect_mode", 1)), "smart.write_protected"),
+    "Intel's wear, in small letters": (ssd(attribute(233, "media_wearout_indicator", 0, value=1)), "smart.wear"),
     "a spare that is used up": (ssd(attribute(232, "Available_Reservd_Space", 7, value=0)), "smart.spare"),
     "spare blocks at their threshold, called old age": (ssd(at_threshold(170, "Spare_Block_Count")), "smart.prefail"),
     "failed erasures, called old age": (ssd(at_threshold(172, "Block_Erase_Failures")), "smart.prefail"),
@@ -242,6 +243,9 @@ UNKNOWN = {
     "a drive that can test itself, and how the last test ended is missing": (
         ssd(ata_smart_data={"capabilities": {"values": [0x5B, 3]}}), "how the last self-test ended was not read"
     ),
+    "a name that is none, and might be write protection": (
+        ssd(WEAR, attribute(167, "SSD Pro\u00e4ct", 1)), "the name of attribute 167 was not read"
+    ),
     "two rows of one attribute": (
         ata(attribute(5, "Reallocated_Sector_Ct", 0, value=99), attribute(5, "Reallocated_Sector_Ct", 4)),
         "attribute 5 has two different rows",
@@ -289,9 +293,3 @@ def test_the_sentence_of_a_sas_drive_is_shown(asc: int, ascq: int) -> None:
 )
 def test_a_raw_value_counts_as_smartctl_prints_it(value: int, text: str, count: int | None) -> None:
     assert in_its_format(value, text) == count
-
-
-def test_each_name_of_an_attribute_has_one_meaning_and_each_meaning_a_reason() -> None:
-    names = [name for row in smart_meanings.TABLE for name in row.names]
-    assert len(names) == len(set(names))
-    assert all(len(row.why) > 20 for row in smart_meanings.TABLE)

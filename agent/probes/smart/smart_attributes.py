@@ -12,8 +12,8 @@ from agent.probes.smart.gaps import Gaps, whole
 
 NOW, PAST = "now", "past"
 _NORMALIZED_MOST = 255
-# smartctl's database has names of up to 23 characters.
-_NAME_MOST = 40
+# smartctl's database has names of up to 23 characters, without blanks.
+_NAME = re.compile(r"[!-~]{1,40}")
 _COMPARED = ("value", "thresh", "when_failed")
 # raw48, raw16(raw16), raw24(raw8) and raw16(avg16): the count, then the maker's own values in the higher bits.
 _PLAIN = re.compile(r"(\d{1,20})(?: \([^()]{1,60}\))?")
@@ -69,7 +69,7 @@ def of(data: dict[str, Any], gaps: Gaps) -> dict[int, Attribute]:
 def _attribute(row: dict[str, Any], drive: tuple[str, str], gaps: Gaps) -> Attribute | None:
     """One row of the table. `drive` is the drive's model and firmware."""
     told = row.get("name")
-    name = clean(told)[:_NAME_MOST] if isinstance(told, str) else ""
+    name = told if isinstance(told, str) and _NAME.fullmatch(told) else ""
     number = gaps.needed(row, "id", f"the number of attribute {name or '?'}", _NORMALIZED_MOST)
     if not name:
         gaps.note(f"the name of attribute {number} was not read")

@@ -1,7 +1,8 @@
 """What an ATA attribute counts, by the name that smartctl's database gives it for this model, with reasons.
 
 The number alone says nothing: 198 is unreadable sectors on one drive and gigabytes read on another. The names are those
-of smartmontools' drivedb.h.
+of smartmontools' drivedb.h. It writes some of them in two ways (`SSD_Protect_Mode`, `SSD_Protect_mode`), so capital and
+small letters are the same: `named` gives each name as this table spells it.
 """
 
 from __future__ import annotations
@@ -140,7 +141,7 @@ TABLE = (
          "Temperature_Celsius_x10", "Drive_Temperature", "Device_Temperature", "Case_Temperature", "Drive_Temp_Warning",
          "NAND_Temperature", "Controller_Temperature", "Power_On_Hours", "Power_On_Half_Minutes",
          "Power_On_Hours_and_Msec", "Power_Cycle_Count", "Start_Stop_Count", "Load_Cycle_Count", "Load_Retry_Count",
-         "Power-Off_Retract_Count", "Power-off_Retract_Count", "Unsafe_Shutdown_Count", "Unexpect_Power_Loss_Ct",
+         "Power-Off_Retract_Count", "Unsafe_Shutdown_Count", "Unexpect_Power_Loss_Ct",
          "G-Sense_Error_Rate", "Free_Fall_Sensor", "Head_Flying_Hours", "Loaded_Hours", "High_Fly_Writes",
          "Hardware_ECC_Recovered", "Seek_Time_Performance", "Throughput_Performance", "Spin_Up_Time",
          "Thermal_Throttle_St", "Thermal_Throttle", "Total_LBAs_Written", "Total_LBAs_Read",
@@ -175,6 +176,8 @@ _BY_NUMBER_AND_NAME = {
     ),
     (230, "Media_Wearout_Indicator"): Meaning(NOTHING, (), "SanDisk and WD: the normalised value rises with wear"),
 }
+# Every name as this table spells it, by its small letters.
+_SPELLED = {name.lower(): name for name in (*_BY_NAME, *(name for _, name in _BY_NUMBER_AND_NAME))}
 # The database's names for attributes that count something unknown, or nothing.
 _NOTHING_BY_WORD = ("Bogus", "Unknown", "Unkn_", "Reserved_Attribute", "Vendor_Specific", "Internal")
 # Numbers that mean the same with most makers: E. Pinheiro et al., FAST '07, and Backblaze's yearly reports.
@@ -205,11 +208,12 @@ def of(number: int, name: str) -> Meaning:
 
 
 def named(model: str, firmware: str, number: int, name: str) -> str:
-    """The attribute's name on this model: the database's, unless that is known to be wrong."""
+    """The attribute's name on this model: the database's, unless that is known to be wrong, in this table's
+    spelling."""
     for of_model, of_firmware, names in _RENAMED:
         if of_model.fullmatch(model) and of_firmware.fullmatch(firmware):
-            return names.get(number, name)
-    return name
+            name = names.get(number, name)
+    return _SPELLED.get(name.lower(), name)
 
 
 def is_state(count: int) -> bool:
