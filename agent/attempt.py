@@ -20,7 +20,7 @@ from agent.counters import (
 )
 from agent.counters.boot_disk_errors import BootDiskErrors
 from agent.host.stop import StopFlag, Stopped
-from agent.reports import locked_drives
+from agent.reports import refusing_drives
 from agent.runtime import Runtime, Stage
 from agent.stage import StageContext, StageReport, settle
 
@@ -80,8 +80,8 @@ def carry_out(attempt: Attempt, context: StageContext, runtime: Runtime) -> wire
     sysfs_counters.poll_machine_checks_often(runtime.root)
     deltas = runtime.book.close_stage()
     around = _findings_around(context, report.inventory or context.inventory, deltas, time.monotonic() - began, runtime)
-    locked = locked_drives.among(around, runtime.book)
-    report, around = locked_drives.excused(report, locked), locked_drives.lowered(around, locked)
+    refusing = refusing_drives.among(around, runtime.book)
+    report, around = refusing_drives.excused(report, refusing), refusing_drives.lowered(around, refusing)
     around_s = time.monotonic() - began - tested_s
     context.log("info", f"the tests took {tested_s:.2f} s, the error counters around them {around_s:.2f} s")
     return _result(context, report, deltas, [*attempt.hot, *around], runtime, (started, time.time()))

@@ -222,6 +222,16 @@ _SHARED: dict[str, Code] = {
     "disk.locked": _part(
         _WARNING, "The drive is locked and refuses access", "Unlock it with its password, or reset it by PSID."
     ),
+    "disk.reserved": _part(
+        _WARNING,
+        "Another host has reserved the drive",
+        "Disconnect that host, or remove the reservation (sg_persist --out --clear, nvme resv-release).",
+    ),
+    "disk.unwritten": _part(
+        _WARNING,
+        "The drive gives no data where nothing was written",
+        "Switch that off (nvme set-feature -f 5, bit 16: DULBE), or write the whole namespace.",
+    ),
     "disk.fault_reported": _part(_CRITICAL, "The BMC reports a fault of a drive", "Check the drive in that slot."),
     # network
     "network.no_link": _part(_CRITICAL, "No link", "Check cable, module, switch port."),

@@ -97,7 +97,27 @@ def test_a_namespace_that_its_owner_has_write_protected_is_locked_and_not_broken
 
 def test_a_read_of_what_was_never_written_is_no_fault_of_the_medium() -> None:
     unwritten = NVME_LOCKED.replace("Access Denied (sct 0x2 / sc 0x86)", "Unwritten Block (sct 0x2 / sc 0x87)")
-    assert told(unwritten, NVME_ERROR) == [("disk.io_error", "warning", "nvme0n1")]
+    assert told(unwritten, NVME_ERROR) == [("disk.unwritten", "warning", "nvme0n1")]
+
+
+RESERVED_BEFORE_6_4 = "blk_update_request: critical nexus error, dev sdb, sector 0 op 0x0:(READ) flags 0x0 phys_seg 1"
+RESERVED = "reservation conflict error, dev sdb, sector 0 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2"
+SAS_BUFFER = "Buffer I/O error on dev sdb, logical block 0, async page read"
+
+
+@pytest.mark.parametrize("line", [RESERVED_BEFORE_6_4, RESERVED])
+def test_a_drive_that_another_host_has_reserved_is_reserved_and_not_broken(line: str) -> None:
+    """The kernel tries again while it looks for partitions, and the buffer cache names each of its blocks."""
+    reserved = ("disk.reserved", "warning")
+    said = told("sd 1:0:62:0: reservation conflict", line, SAS_BUFFER, SAS_BUFFER.replace("block 0", "block 1"))
+    assert said == [(*reserved, "sdb")] * 3
+    assert told(line, SAS_BUFFER.replace("sdb", "sdb1"))[1] == (*reserved, "sdb1")
+
+
+def test_an_nvme_drive_tells_the_reservation_by_its_status() -> None:
+    conflict = NVME_LOCKED.replace("Access Denied (sct 0x2 / sc 0x86)", "Reservation Conflict (sct 0x0 / sc 0x83)")
+    error = NVME_ERROR.replace("critical medium", "reservation conflict")
+    assert told(conflict, error, NVME_BUFFER) == [("disk.reserved", "warning", "nvme0n1")] * 2
 
 
 @pytest.mark.parametrize(
@@ -110,10 +130,23 @@ def test_a_read_of_what_was_never_written_is_no_fault_of_the_medium() -> None:
         [NVME_LOCKED.replace("sc 0x86", "sc 0x81"), NVME_ERROR],
         ["sd 0:0:1:0: [sdb] tag#12 Sense Key : Data Protect [current]", SAS_ERROR],
         [SAS_LOCKED, "sd 0:0:1:0: [sdb] tag#13 Sense Key : Medium Error [current]"],
+        [SAS_BUFFER],
+        [RESERVED, SAS_BUFFER.replace("sdb", "sdc")],
+        [RESERVED, (2_000_000, SAS_BUFFER)],
+        [RESERVED, SAS_ERROR],
+        [RESERVED, "critical medium error, dev sdb, sector 8 op 0x0:(READ) flags 0x0 phys_seg 1", SAS_BUFFER],
+        [RESERVED, "md/raid1:md0: Disk failure on sdb, disabling device."],
     ],
 )
 def test_a_refusal_excuses_nothing_else(lines: list[str | tuple[int, str]]) -> None:
     assert any(severity == "critical" for _, severity, _ in told(*lines))
+
+
+def test_what_the_buffer_cache_repeats_of_a_real_error_is_no_refusal() -> None:
+    medium = "critical medium error, dev sdb, sector 8 op 0x0:(READ) flags 0x0 phys_seg 1"
+    assert [severity for _, severity, _ in told(RESERVED, SAS_BUFFER, medium, SAS_BUFFER)] == [
+        "warning", "warning", "critical", "critical"
+    ]  # fmt: skip
 
 
 CORRECTED_BY_FIRMWARE = (

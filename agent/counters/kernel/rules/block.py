@@ -36,7 +36,11 @@ _NOT_THE_DRIVE = frozenset(
         "duration limit exceeded", "invalid",
     }
 )  # fmt: skip
-_CODES = {"critical medium": "disk.medium_error", "recoverable transport": "disk.link_error"}
+_CODES = {
+    "critical medium": "disk.medium_error", "recoverable transport": "disk.link_error",
+    # The same event before Linux 6.4 and since.
+    "critical nexus": "disk.reserved", "reservation conflict": "disk.reserved",
+}  # fmt: skip
 
 
 class BlockError:
