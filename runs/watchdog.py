@@ -199,7 +199,7 @@ def look_at_web() -> None:
     if _is_recent(seen := _web_seen(lease), now) or not web_answers():
         return
     is_calm = seen is not None and timedelta() <= now - seen <= OUTAGE_AFTER
-    if not (is_calm and last_seen.note(lease.name, now) and not _somebody_is_waited_for()):
+    if not (is_calm and not _somebody_is_waited_for() and last_seen.note(lease.name, now)):
         _write_answer(lease, seen, now)
 
 
@@ -209,7 +209,10 @@ def _is_recent(seen: datetime | None, now: datetime) -> bool:
 
 def _write_answer(lease: Lease, seen: datetime | None, now: datetime) -> None:
     """Write when the web process answered, and the outage before it. On SQLite only for a run that goes on, since
-    nobody else has a deadline: a restart of the machine may then not lose when an outage began."""
+    nobody else has a deadline: a restart of the machine may then not lose when an outage began.
+
+    While the database can't be written (its disk is full), no host's call can be kept either. So the time is noted
+    after the row: otherwise the outage would have no length, and every host would be called silent afterwards."""
     with transaction.atomic():
         if seen is not None and now - seen > OUTAGE_AFTER:
             WebOutage.objects.create(site=settings.VETTING.web.address, started_at=seen, ended_at=now)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from agent.contract import wire
@@ -180,6 +184,41 @@ def test_an_outage_after_idle_hours_begins_when_the_web_was_last_seen(monkeypatc
     outage = WebOutage.objects.get()
     assert 59 < (outage.ended_at - outage.started_at).total_seconds() < 65
     assert seen_in_the_row() == outage.ended_at
+
+
+@contextmanager
+def writes_refused() -> Iterator[None]:
+    """As on a full disk, or one that was remounted read-only: each write fails at once, and reads go on."""
+
+    def refuse(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith(("INSERT", "UPDATE", "DELETE")):
+            raise OperationalError("database or disk is full")
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(refuse):
+        yield
+
+
+@pytest.mark.postgresql
+def test_time_in_which_nothing_could_be_written_does_not_count(
+    host: Host, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The web process answers meanwhile, but keeps no heartbeat."""
+    Talker(host).boot_and_claim()
+    monkeypatch.setattr(watchdog, "web_answers", lambda: True)
+    watchdog.tick()
+    began = timezone.now()
+    with writes_refused():
+        for after_s in range(4, 700, 3):
+            monkeypatch.setattr(timezone, "now", lambda at=began + timedelta(seconds=after_s): at)
+            with suppress(OperationalError):
+                watchdog.tick()
+    monkeypatch.setattr(timezone, "now", lambda: began + timedelta(seconds=701))
+    watchdog.tick()
+    run.refresh_from_db()
+    assert (run.state, run.stopped_by) == ("InventoryCheck", "")
+    outage = WebOutage.objects.get()
+    assert 695 < (outage.ended_at - outage.started_at).total_seconds() < 730
 
 
 def _backdate(run: Run, seconds: float) -> None:
