@@ -1,5 +1,6 @@
-"""The bench's own network port, over which every host is measured: its negotiated speed, a rate limit that someone set
-on it, and its errors. A host is not blamed for what this port can't carry."""
+"""The bench's own network port, over which every host is measured: its link, its negotiated speed, a rate limit that
+someone set on it, and its errors. A host is not blamed for what this port can't carry, nor for its silence while the
+port has no link."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import json
 import re
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from pxe import daemon
+from runs import watchdog
 from runs.bench import fitness
 from runs.bench import problems as bench
 from runs.bench.load import Shortage
@@ -53,13 +56,23 @@ def tick() -> None:
     if _looked_at is not None and now - _looked_at < LOOK_EVERY_S:
         return
     _looked_at = now
+    if why := unreachable():
+        # Only a run's deadlines need the row. Without a run, nothing is written to the disk while nothing happens.
+        if watchdog.somebody_is_waited_for():
+            _note(BenchShortage.LINK, why)
+        bench.report(SOURCE, [no_link(why)])
+        return
     port = look()
     config = settings.VETTING
     why = "" if port is None else unfit(port, _before, config.iperf3.link_mbit, config.bench.port_errors_max_percent)
     _before = port
     if why:
-        fitness.note(BenchShortage.PORT, Shortage(why, 1.0), timezone.now())
+        _note(BenchShortage.PORT, why)
     bench.report(SOURCE, [problem(why)] if why else [])
+
+
+def _note(kind: str, why: str) -> None:
+    fitness.note(kind, Shortage(why, 1.0), timezone.now(), settings.VETTING.web.address)
 
 
 def problem(why: str) -> Problem:
@@ -68,6 +81,42 @@ def problem(why: str) -> Problem:
         f"This bench can't measure hosts: {why}",
         "fix the port, its cable or its limit, or set iperf3.link_mbit",
     )
+
+
+def no_link(why: str) -> Problem:
+    return Problem(
+        "bench",
+        f"No host can reach this bench: {why}; deadlines wait, within bounds",
+        "look at the cable, the switch and `ip address`",
+    )
+
+
+def unreachable(net: Path = _NET) -> str:
+    """Why no host can reach this bench; empty if nothing says so. With `pxe.mode: off`, `web.address` may be another
+    machine's, which passes calls on. Otherwise it is a port's, and systemd-networkd removes it with the link."""
+    config = settings.VETTING
+    holder = _named(config.web.address)
+    name = holder or ("" if config.pxe.mode == "off" else config.pxe.interface)
+    if name and has_link(name, net) is False:
+        return f"its own port {name} has no link"
+    return "" if holder or not name else f"no port has web.address {config.web.address}"
+
+
+def has_link(name: str, net: Path = _NET) -> bool | None:
+    """Whether one of the real ports has a link. None if that is not known: taps and veths say nothing of a cable."""
+    links = [_carrier(net / one) for one in (name, *lowest(name, net)) if _is_real(net / one)]
+    if True in links:
+        return True
+    return False if links and None not in links else None
+
+
+def _carrier(port: Path) -> bool | None:
+    """The kernel gives no carrier of a port that is set down; such a port has no link either."""
+    with suppress(OSError):
+        return {"0": False, "1": True}.get((port / "carrier").read_text().strip())
+    with suppress(OSError):
+        return False if (port / "operstate").read_text().strip() == "down" else None
+    return None
 
 
 def unfit(now: Port, before: Port | None, link_mbit: int, errors_max_percent: float) -> str:

@@ -64,7 +64,7 @@ class Event(StrEnum):
     BOOT_DEADLINE = "boot_deadline"  # watchdog: nothing claimed the run
     HEARTBEAT_DEADLINE = "heartbeat_deadline"  # watchdog: the host went silent
     STAGE_DEADLINE = "stage_deadline"  # watchdog: the stage took too long
-    BENCH_DEADLINE = "bench_deadline"  # watchdog: one of these two, while the bench was short of CPU
+    BENCH_DEADLINE = "bench_deadline"  # watchdog: one of these two, while the bench was unfit
     HOLD_DEADLINE = "hold_deadline"  # watchdog: held longer than the bench allows
 
 

@@ -413,13 +413,16 @@ class WebOutage(models.Model):
 class BenchShortage(models.Model):
     """A time in which the bench was short of something. `weight` says how many times over its limit it was at worst.
 
-    `cpu` and `port`: it could not measure, and what was measured then fails no host. `busy`: it most likely could; a
-    host that was slow then is measured once more.
+    `cpu`, `port` and `link`: it could not measure, and what was measured then fails no host. `link`: its own port had
+    none, so it heard of no host. `busy`: it most likely could; a host that was slow then is measured once more.
+
+    What concerns a port counts for the hosts of its site only; without a site, for all.
     """
 
-    CPU, PORT, BUSY = "cpu", "port", "busy"
+    CPU, PORT, LINK, BUSY = "cpu", "port", "link", "busy"
 
     kind = models.CharField(max_length=8)
+    site = models.CharField(max_length=64, blank=True)
     why = BoundedText()
     weight = models.FloatField(default=1)
     started_at = models.DateTimeField()

@@ -1,7 +1,7 @@
 """Deadlines. Every state that waits has one; a missed deadline becomes an event of the table, with what was last seen.
 
-Time in which our web process did not answer does not count. Time in which the bench was short of CPU does not count
-either, within bounds.
+Time in which our web process did not answer does not count. Time in which the bench was short of CPU, or its own port
+had no link, does not count either, within bounds.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def tick() -> None:
     """One round over the runs whose time may be over. The database chooses them: the number of queries does not grow
     with the number of runs that wait."""
     look_at_web()
-    if not _somebody_is_waited_for():
+    if not somebody_is_waited_for():
         return
     now = timezone.now()
     for run in waiting_long(now):
@@ -46,7 +46,7 @@ def tick() -> None:
 
 
 @commits.remembered
-def _somebody_is_waited_for() -> bool:
+def somebody_is_waited_for() -> bool:
     return Run.objects.live_or_held().exists()
 
 
@@ -74,7 +74,7 @@ def waiting_long(now: datetime) -> RunQuerySet:
 def _boot(run: Run, now: datetime) -> None:
     if not boot_is_overdue(run, now):
         return
-    stopped = _starved_words(_began(run), now) + ladder.stopped_at(run)
+    stopped = _unfit_words(_began(run), now, run.site) + ladder.stopped_at(run)
     _miss(run, Event.BOOT_DEADLINE, stopped, states=AGENT_SILENT, bench_error=stopped)
 
 
@@ -126,21 +126,34 @@ def _testing(run: Run, now: datetime) -> None:
 
 
 def _miss_or_blame_bench(run: Run, event: Event, why: str, since: datetime, now: datetime) -> None:
-    """Miss the deadline. If the bench was short of CPU for most of the time, blame the bench and not the host."""
-    starved_s = fitness.total(fitness.starved(since, now)).total_seconds()
-    if starved_s * 100 < settings.VETTING.bench.excuses_deadline_percent * (now - since).total_seconds():
+    """Miss the deadline. If the bench was short of CPU or without a link for most of the time, blame the bench and not
+    the host."""
+    unfit_s = fitness.total(_unfit(since, now, run.site)).total_seconds()
+    if unfit_s * 100 < settings.VETTING.bench.excuses_deadline_percent * (now - since).total_seconds():
         _miss(run, event, why)
         return
-    blame = f"bench: {_starved_words(since, now)}{why[:1].upper()}{why[1:]}"
+    blame = f"bench: {_unfit_words(since, now, run.site)}{why[:1].upper()}{why[1:]}"
     _miss(run, Event.BENCH_DEADLINE, blame, bench_error=blame)
 
 
-def _starved_words(since: datetime, now: datetime) -> str:
-    """For how long the bench was short of CPU, as a sentence; empty if it was not."""
-    starved_s = fitness.total(fitness.starved(since, now)).total_seconds()
-    if starved_s < 1:
-        return ""
-    return f"The bench was short of CPU for {starved_s:.0f} of these {(now - since).total_seconds():.0f} s. "
+def _unfit(since: datetime, until: datetime, site: str) -> list[fitness.Span]:
+    """When in this span the bench was short of CPU, or could not be reached since its own port had no link. A link
+    needs two ends: if the host is cabled to the bench without a switch, it may be the host's fault. So this counts
+    within bounds, and its end is an error and not a wait for ever."""
+    return [*fitness.starved(since, until), *fitness.without_link(since, until, site)]
+
+
+def _unfit_words(since: datetime, now: datetime, site: str) -> str:
+    """For how long the bench was short of CPU, and for how long without a link, as sentences; empty if it was not."""
+    told = {
+        "The bench was short of CPU": fitness.starved(since, now),
+        "The bench's own port had no link": fitness.without_link(since, now, site),
+    }
+    lasted_s = {what: fitness.total(spans).total_seconds() for what, spans in told.items()}
+    span_s = (now - since).total_seconds()
+    return "".join(
+        f"{what} for {each_s:.0f} of these {span_s:.0f} s. " for what, each_s in lasted_s.items() if each_s >= 1
+    )
 
 
 def _stage_is_over(stage_run: StageRun, now: datetime, site: str) -> float:
@@ -199,7 +212,7 @@ def look_at_web() -> None:
     if _is_recent(seen := _web_seen(lease), now) or not web_answers():
         return
     is_calm = seen is not None and timedelta() <= now - seen <= OUTAGE_AFTER
-    if not (is_calm and not _somebody_is_waited_for() and last_seen.note(lease.name, now)):
+    if not (is_calm and not somebody_is_waited_for() and last_seen.note(lease.name, now)):
         _write_answer(lease, seen, now)
 
 
@@ -240,13 +253,13 @@ def web_answers(timeout_s: float = 1.0) -> bool:
 def not_counted(since: datetime, until: datetime, limit_s: float, site: str = "") -> timedelta:
     """How much of this span does not count against a deadline of `limit_s` seconds, of a host at this site.
 
-    All outages of the site's web process, and the other time in which the bench was short of CPU: the latter at most
-    `bench.deadline_extends_max` times the deadline.
+    All outages of the site's web process, and the other time in which the bench was short of CPU or its port without a
+    link: the latter at most `bench.deadline_extends_max` times the deadline.
     """
     outages = web_outages(since, until, site)
     down = fitness.total(outages)
-    starved = fitness.total([*outages, *fitness.starved(since, until)]) - down
-    return down + min(starved, timedelta(seconds=limit_s * settings.VETTING.bench.deadline_extends_max))
+    unfit = fitness.total([*outages, *_unfit(since, until, site)]) - down
+    return down + min(unfit, timedelta(seconds=limit_s * settings.VETTING.bench.deadline_extends_max))
 
 
 def web_outages(since: datetime, until: datetime, site: str = "") -> list[fitness.Span]:

@@ -72,7 +72,9 @@ _SHARED: dict[str, Code] = {
         _WARNING, "Kernel messages were lost", "Read the run's log around that time; give the kernel a larger buffer."
     ),
     "bench.starved": _bench(
-        _INFO, "The bench was short of CPU", "The host was not measured: test it again when the bench has CPU to spare."
+        _INFO,
+        "The bench was short of CPU, or its port had no link",
+        "The host was not measured: test it again when the bench has CPU to spare and a link.",
     ),
     # what is expected
     "spec.missing": _part(_CRITICAL, "An expected part is missing", "Reseat it; check its slot, cable and power."),

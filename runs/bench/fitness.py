@@ -28,6 +28,7 @@ _KEPT_S = 90.0
 # A shortage ends if it was not seen for this long: a worker that is short of CPU does not look every second.
 _GOES_ON = timedelta(seconds=8)
 _FORGOTTEN = timedelta(days=90)
+_OF_PORT = BenchShortage.PORT, BenchShortage.LINK
 Span = tuple[datetime, datetime]
 
 
@@ -75,13 +76,13 @@ def busy_limits() -> Limits:
     )
 
 
-def note(kind: str, found: Shortage, since: datetime) -> None:
+def note(kind: str, found: Shortage, since: datetime, site: str = "") -> None:
     """Record that the bench is short of something since this time. One row covers the whole shortage."""
     now = timezone.now()
-    row = BenchShortage.objects.filter(kind=kind, ended_at__gte=now - _GOES_ON).order_by("-ended_at").first()
-    if row is None:
+    recent = BenchShortage.objects.filter(kind=kind, site=site, ended_at__gte=now - _GOES_ON)
+    if (row := recent.order_by("-ended_at").first()) is None:
         BenchShortage.objects.filter(ended_at__lt=now - _FORGOTTEN).delete()
-        row = BenchShortage(kind=kind, started_at=since, why=found.why, weight=found.weight)
+        row = BenchShortage(kind=kind, site=site, started_at=since, why=found.why, weight=found.weight)
     if found.weight > row.weight:
         row.why, row.weight = found.why, found.weight
     row.ended_at = now
@@ -102,7 +103,8 @@ def busy_now() -> str:
 
 def poor_port_now() -> str:
     """Why the bench's own port is slower than it should be, in words; empty if it is not."""
-    recent = BenchShortage.objects.filter(kind=BenchShortage.PORT, ended_at__gte=timezone.now() - _GOES_ON)
+    rows = BenchShortage.objects.filter(kind__in=_OF_PORT, site__in=("", settings.VETTING.web.address))
+    recent = rows.filter(ended_at__gte=timezone.now() - _GOES_ON)
     return recent.order_by("-ended_at").values_list("why", flat=True).first() or ""
 
 
@@ -132,6 +134,12 @@ def starved(since: datetime, until: datetime) -> list[Span]:
     return _within([row for row in _rows(since, until, limits()) if row.kind == BenchShortage.CPU], since, until)
 
 
+def without_link(since: datetime, until: datetime, site: str = "") -> list[Span]:
+    """The times in this span in which the bench's own port at this site had no link: no host could reach it. Without a
+    site, ours counts."""
+    return _within(_of_kind(since, until, BenchShortage.LINK, site=site), since, until)
+
+
 def total(spans: Iterable[Span]) -> timedelta:
     """How long the spans are together. Where they overlap, the time counts once."""
     added, reached = timedelta(), None
@@ -142,13 +150,14 @@ def total(spans: Iterable[Span]) -> timedelta:
     return added
 
 
-def _of_kind(since: datetime, until: datetime, *kinds: str) -> list[BenchShortage]:
-    return list(BenchShortage.objects.filter(kind__in=kinds, ended_at__gt=since, started_at__lt=until))
+def _of_kind(since: datetime, until: datetime, *kinds: str, site: str = "") -> list[BenchShortage]:
+    sites = ("", site or settings.VETTING.web.address)
+    return list(BenchShortage.objects.filter(kind__in=kinds, site__in=sites, ended_at__gt=since, started_at__lt=until))
 
 
 def _rows(since: datetime, until: datetime, most: Limits) -> list[BenchShortage]:
     """The shortages in this span. If it lasts until now, also what a sample taken now shows."""
-    rows = _of_kind(since, until, BenchShortage.CPU, BenchShortage.PORT)
+    rows = _of_kind(since, until, BenchShortage.CPU, *_OF_PORT)
     now = timezone.now()
     if until >= now - _GOES_ON and (found := _shortage_now(most)):
         began = max(since, now - timedelta(seconds=settings.VETTING.bench.window_s))

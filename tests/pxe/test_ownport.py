@@ -7,13 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
 from pxe import ownport
 from pxe.ownport import Port, parse_limit, unfit
 from pxe.paths import Paths
+from runs import lifecycle
 from runs.bench import fitness
 from runs.bench import problems as bench_status
+from runs.bench.load import Shortage
+from runs.models import BenchShortage
 from tests.pxe.network import Network
+from tests.rows import a_host
 
 # As `tc -j qdisc show dev …` of iproute2 6.1 prints them.
 TBF = '[{"kind":"tbf","handle":"8001:","root":true,"refcnt":3,"options":{"rate":1250000,"burst":65535,"lat":50000}}]'
@@ -66,8 +71,12 @@ def test_a_port_that_cannot_carry_what_is_said_of_it_is_unfit(now: Port, words: 
     assert (words in why) if words else why == ""
 
 
-def nic(net: Path, name: str, speed: str = "", *, real: bool = False, bond: bool = False, lower: str = "") -> None:
+def nic(
+    net: Path, name: str, speed: str = "", *, real: bool = False, bond: bool = False, lower: str = "", carrier: str = ""
+) -> None:
     (net / name).mkdir(parents=True)
+    if carrier:
+        (net / name / "carrier").write_text(f"{carrier}\n")
     if speed:
         (net / name / "speed").write_text(f"{speed}\n")
     if real:
@@ -101,6 +110,92 @@ def test_a_bond_is_as_fast_as_it_says_and_a_vlan_on_it_too(tmp_path: Path) -> No
 def test_a_port_that_does_not_tell_its_speed_is_not_judged_by_it(tmp_path: Path, speed: str) -> None:
     nic(tmp_path, "eth0", speed, real=True)
     assert ownport.speed_mbit("eth0", tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("carriers", "link"),
+    [(("0",), False), (("1",), True), (("0", "0"), False), (("0", "1"), True), (("0", ""), None), (("",), None)],
+)
+def test_a_port_has_no_link_if_every_real_port_below_it_says_so(
+    tmp_path: Path, carriers: tuple[str, ...], link: bool | None
+) -> None:
+    names = [f"eno{n}" for n in range(len(carriers))]
+    nic(tmp_path, "vmbr0", lower=" ".join([*names, "tap100i0"]), carrier="0")
+    nic(tmp_path, "tap100i0", carrier="1")
+    for name, carrier in zip(names, carriers, strict=True):
+        nic(tmp_path, name, "-1", real=True, carrier=carrier)
+    assert ownport.has_link("vmbr0", tmp_path) is link
+
+
+def test_the_carrier_of_a_veth_or_a_bridge_without_real_ports_says_nothing_of_a_cable(tmp_path: Path) -> None:
+    nic(tmp_path, "eth1", carrier="0")
+    nic(tmp_path, "vmbr1", carrier="0", lower="tap100i0")
+    nic(tmp_path, "tap100i0", carrier="0")
+    assert ownport.has_link("eth1", tmp_path) is ownport.has_link("vmbr1", tmp_path) is None
+
+
+def test_a_port_that_is_set_down_has_no_link(tmp_path: Path) -> None:
+    nic(tmp_path, "eth1", real=True)  # the kernel refuses to read its carrier
+    (tmp_path / "eth1" / "operstate").write_text("down\n")
+    assert ownport.has_link("eth1", tmp_path) is False
+
+
+def on_this_machine(monkeypatch: pytest.MonkeyPatch, net: Path, holder: str) -> None:
+    """The ports of `net`; `holder` has web.address."""
+    monkeypatch.setattr(ownport, "_looked_at", None)
+    monkeypatch.setattr(ownport, "_named", lambda address: holder)
+    monkeypatch.setattr(ownport.unreachable, "__defaults__", (net,))
+
+
+@pytest.mark.parametrize(
+    ("holder", "carrier", "mode", "why"),
+    [
+        ("pxe0", "0", "dhcp", "its own port pxe0 has no link"),
+        ("", "0", "dhcp", "its own port pxe0 has no link"),  # networkd has removed the address
+        ("", "1", "dhcp", "no port has web.address 10.77.0.1"),
+        ("", "0", "off", ""),  # another machine may have the address, and pass calls on
+        ("pxe0", "1", "dhcp", ""),
+        ("pxe0", "", "dhcp", ""),
+    ],
+)
+def test_a_bench_that_no_host_can_reach_knows_it(
+    bench: Callable[..., Paths], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    holder: str, carrier: str, mode: str, why: str,
+) -> None:  # fmt: skip
+    bench(pxe={"mode": mode})
+    nic(tmp_path, "pxe0", "-1", real=True, carrier=carrier)
+    on_this_machine(monkeypatch, tmp_path, holder)
+    assert ownport.unreachable() == why
+
+
+@pytest.mark.postgresql
+def test_a_port_without_a_link_is_told_and_is_on_record_while_somebody_is_waited_for(
+    bench: Callable[..., Paths], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, db: None
+) -> None:
+    bench()
+    nic(tmp_path, "pxe0", "-1", real=True, carrier="0")
+    on_this_machine(monkeypatch, tmp_path, "pxe0")
+    ownport.tick()
+    assert bench_status.problems("port")[0].what.startswith(
+        "No host can reach this bench: its own port pxe0 has no link"
+    )
+    assert not BenchShortage.objects.exists()
+    lifecycle.start_run(a_host())
+    monkeypatch.setattr(ownport, "_looked_at", None)
+    ownport.tick()
+    assert BenchShortage.objects.values_list("kind", "site", "why").get() == (
+        "link", "10.77.0.1", "its own port pxe0 has no link",
+    )  # fmt: skip
+    assert fitness.poor_port_now() == "its own port pxe0 has no link"
+
+
+@pytest.mark.postgresql
+def test_a_slow_port_of_another_site_is_not_ours(bench: Callable[..., Paths], db: None) -> None:
+    bench()
+    fitness.note(BenchShortage.PORT, Shortage("100 Mbit/s", 1.0), timezone.now(), "10.88.0.1")
+    assert fitness.poor_port_now() == ""
+    fitness.note(BenchShortage.PORT, Shortage("10 Mbit/s", 1.0), timezone.now(), "10.77.0.1")
+    assert fitness.poor_port_now() == "10 Mbit/s"
 
 
 def test_a_real_limit_on_the_port_is_seen_and_told_until_it_is_gone(

@@ -290,6 +290,42 @@ def test_a_stage_that_took_long_on_a_starved_bench_is_not_overdue(host: Host, ru
     assert run.findings.get().code == "system.overdue"
 
 
+def _without_link(from_s: float, to_s: float, site: str = "127.0.0.1") -> None:
+    BenchShortage.objects.create(
+        kind="link",
+        site=site,
+        why="its own port has no link",
+        started_at=seconds_ago(from_s),
+        ended_at=seconds_ago(to_s),
+    )
+
+
+@pytest.mark.postgresql
+def test_time_in_which_the_benchs_own_port_had_no_link_moves_a_deadline_of_its_site(host: Host, run: Run) -> None:
+    """A switch that restarts takes up to twelve minutes."""
+    Talker(host).boot_and_claim()
+    _backdate(run, 730)
+    _without_link(725, 5)
+    watchdog.tick()
+    run.refresh_from_db()
+    assert run.state == "InventoryCheck"
+    BenchShortage.objects.update(site="10.88.0.1")
+    watchdog.tick()
+    run.refresh_from_db()
+    assert (run.state, run.verdict) == ("Failed", "failed"), "another site's port says nothing of this host"
+
+
+@pytest.mark.postgresql
+def test_without_a_link_nothing_waits_for_ever_and_no_host_is_blamed(host: Host, run: Run) -> None:
+    Talker(host).boot_and_claim()
+    _backdate(run, 1300)
+    _without_link(1290, 0)
+    watchdog.tick()
+    run.refresh_from_db()
+    assert (run.state, run.verdict, run.host.health) == ("Failed", "error", "unknown")
+    assert run.bench_error.startswith("bench: The bench's own port had no link for 1290 of these 1300 s.")
+
+
 def test_a_boot_that_misses_its_deadline_on_a_starved_bench_is_the_benchs(run: Run) -> None:
     dispatcher.tick()
     deadline_s = 900
