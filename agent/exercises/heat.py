@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent import findings
@@ -50,6 +50,7 @@ class Heat:
         self.peaks: dict[tuple[str, str], readings.Temperature] = {}
         self.rest: dict[str, Point] = {}
         self.curves: dict[str, list[Point]] = {}
+        self._held: dict[str, temperature_curve.Held] = {}
         self._clocks: dict[str, Mean] = {}
 
     def rest_for(self, seconds: float, stop: StopFlag) -> None:
@@ -66,9 +67,10 @@ class Heat:
             part = (one.component_kind, one.component)
             if part not in self.peaks or one.value_c > self.peaks[part].value_c:
                 self.peaks[part] = one
-            temperature_curve.add(
-                self.curves.setdefault(one.component, []), Point(at_s, one.value_c, watts.get(one.component))
-            )
+            point = Point(at_s, one.value_c, watts.get(one.component))
+            temperature_curve.add(self.curves.setdefault(one.component, []), point)
+            if one.component_kind == "cpu":
+                self._held.setdefault(one.component, temperature_curve.Held()).add(point)
         for name, mhz in self._cores.mhz().items():
             self._clocks.setdefault(name, Mean()).add(mhz)
 
@@ -97,9 +99,11 @@ class Heat:
     # --- judged -----------------------------------------------------------------------------------------------------
 
     def temperature(self, margin_c: float, max_c: float, sockets: int) -> tuple[wire.Check, list[wire.Finding]]:
-        """The check `temperature`. It fails for CPUs that came nearer than `margin_c` to their own critical limit, or
-        above `max_c` if they report no limit. Not tested unless each of `sockets` reports its temperature."""
-        found = [finding for one in self._cpus() if (finding := _too_hot(one, margin_c, max_c))]
+        """The check `temperature`. It fails for CPUs that settled nearer than `margin_c` to their own critical limit,
+        or above `max_c` if they report no limit. Not tested unless each of `sockets` reports its temperature. A peak
+        does not fail it: the limits of the sensors are for peaks."""
+        settled = [replace(one, value_c=self._settled_c(one)) for one in self._cpus()]
+        found = [finding for one in settled if (finding := _too_hot(one, margin_c, max_c))]
         if not found and len(self._cpus()) < max(1, sockets):
             why = f"{len(self._cpus())} of {sockets} CPUs here tell their temperature"
             return checks.not_tested("temperature", reason=why, topic=TOPIC), []
@@ -172,6 +176,14 @@ class Heat:
         }
         return {f"{key}.{name}": round(value, 3) for key, value in values.items() if value is not None}
 
+    def _settled_c(self, peak: readings.Temperature) -> float:
+        """The hottest minute after the boost period. Of a load that ended before, the mean of its last quarter."""
+        held = self._held.get(peak.component)
+        if held is not None and held.highest_c is not None:
+            return held.highest_c
+        mean_c = temperature_curve.plateau_c(self.curves.get(peak.component, []))
+        return peak.value_c if mean_c is None else mean_c
+
     def _slope(self, name: str, window_s: float) -> float | None:
         return temperature_curve.slope_c_min(self.curves.get(name, []), window_s)
 
@@ -188,9 +200,10 @@ def _too_hot(one: readings.Temperature, margin_c: float, max_c: float) -> wire.F
     limit_c = one.critical_c - margin_c if has_limit and one.critical_c else max_c
     if one.value_c <= limit_c:
         return None
-    message = f"{one.component}: {one.value_c:.0f} C under load, limit {limit_c:.0f} C"
+    value_c = round(one.value_c, 1)
+    message = f"{one.component}: {value_c:g} C under load, limit {limit_c:g} C"
     return findings.make(
-        "thermal.hot", one.component_kind, one.component, message, value=one.value_c, limit=limit_c, unit="C"
+        "thermal.hot", one.component_kind, one.component, message, value=value_c, limit=limit_c, unit="C"
     )
 
 

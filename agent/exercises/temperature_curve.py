@@ -3,11 +3,16 @@ carried away. No I/O here."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 # A soak takes 20,000 samples of each part. Above this many the older ones are thinned out, the newest stay.
 MOST_POINTS, NEWEST_POINTS = 2000, 500
+# A processor may take more power than it may keep for the first 28 to 56 s (the time window of RAPL's second limit,
+# Intel's PL2), and a server's fans need as long to follow.
+BOOST_S = 90.0
+HELD_S, HELD_LEAST_POINTS = 60.0, 10
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,28 @@ def add(points: list[Point], point: Point) -> None:
     points.append(point)
     if len(points) > MOST_POINTS:
         points[:-NEWEST_POINTS] = points[:-NEWEST_POINTS:2]
+
+
+class Held:
+    """The highest mean temperature of a minute, once the boost period is over. It is calculated from every point, since
+    the curve of a long load is thinned out."""
+
+    def __init__(self) -> None:
+        self._minute: deque[Point] = deque()
+        self._first_s: float | None = None
+        self.highest_c: float | None = None
+
+    def add(self, point: Point) -> None:
+        if point.at_s < BOOST_S:
+            return
+        if self._first_s is None:
+            self._first_s = point.at_s
+        self._minute.append(point)
+        while point.at_s - self._minute[0].at_s > HELD_S:
+            self._minute.popleft()
+        if point.at_s - self._first_s >= HELD_S and len(self._minute) >= HELD_LEAST_POINTS:
+            mean_c = sum(one.celsius for one in self._minute) / len(self._minute)
+            self.highest_c = mean_c if self.highest_c is None else max(self.highest_c, mean_c)
 
 
 def plateau_c(points: Sequence[Point]) -> float | None:

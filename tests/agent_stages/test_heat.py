@@ -16,7 +16,9 @@ from agent.exercises.temperature_curve import Point
 from agent.host.stop import StopFlag
 from agent.probes.bmc import ipmitool
 from agent.stage import StageMemory
+from agent.stages.burn import stage as burn
 from agent.stages.cpu_stress import stage as cpu_stress
+from runs.profiles import load as profiles
 from tests.agent_stages.contexts import context
 
 PASSED, FAILED, NOT_TESTED = wire.Outcome.PASSED, wire.Outcome.FAILED, wire.Outcome.NOT_TESTED
@@ -128,6 +130,75 @@ def test_a_cpu_near_its_own_limit_fails_whatever_the_other_sensors_do(tmp_path: 
     assert [(one.code, one.component, one.limit) for one in found] == [("thermal.hot", "CPU0", 95.0)]
 
 
+# Seconds and degrees of a curve: from when on the CPU had this temperature.
+BOOST = [(0, 60.0), (5, 97.0), (30, 78.0)]
+LATE = [(0, 60.0), (30, 80.0), (530, 96.0)]
+EARLY = [(0, 60.0), (30, 96.0), (300, 80.0)]
+GLITCH = [(0, 60.0), (30, 70.0), (300, 127.0), (302, 70.0)]
+# As a controller holds its set point, in k10temp's steps.
+REGULATED = [(at_s, (94.875, 95.125, 95.25, 95.0)[at_s % 4]) for at_s in range(0, 130)]
+
+
+def heated(root: Path, monkeypatch: pytest.MonkeyPatch, curve: list[tuple[int, float]], for_s: int) -> Heat:
+    """Sampled every 2 s for so long."""
+    heat, clock = Heat(root), [0.0]
+    monkeypatch.setattr("agent.exercises.heat.time.monotonic", lambda: clock[0])
+    heat._began_s = 0.0
+    for at_s in range(0, for_s + 1, 2):
+        clock[0] = float(at_s)
+        celsius = [degrees for since_s, degrees in curve if since_s <= at_s][-1]
+        put(root, "sys/class/hwmon/hwmon0/temp1_input", int(celsius * 1000))
+        heat.sample()
+    return heat
+
+
+@pytest.mark.parametrize(
+    ("curve", "for_s", "outcome"),
+    [
+        (BOOST, 120, PASSED),
+        (BOOST, 600, PASSED),
+        (GLITCH, 600, PASSED),
+        (LATE, 600, FAILED),
+        (EARLY, 600, FAILED),
+        ([(0, 60.0), (60, 96.0)], 90, FAILED),
+    ],
+)
+def test_a_cpu_is_judged_by_the_heat_that_it_held_and_not_by_its_boost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, curve: list[tuple[int, float]], for_s: int, outcome: wire.Outcome
+) -> None:
+    """In its boost period a processor takes more power than it may keep, and the fans follow later."""
+    cpu(tmp_path)
+    assert heated(tmp_path, monkeypatch, curve, for_s).temperature(5, 96, 1)[0].outcome is outcome
+
+
+def test_the_hottest_minute_of_a_day_long_curve_is_not_thinned_out() -> None:
+    held = temperature_curve.Held()
+    for n in range(20_000):
+        held.add(Point(2.0 * n, 90.0 if 3600 <= 2 * n <= 3700 else 70.0))
+    assert held.highest_c == 90.0
+
+
+def test_a_boost_period_or_two_readings_are_no_minute() -> None:
+    short, sparse = temperature_curve.Held(), temperature_curve.Held()
+    for n in range(70):
+        short.add(Point(2.0 * n, 90.0))
+        sparse.add(Point(100.0 * n, 90.0))
+    assert (short.highest_c, sparse.highest_c) == (None, None)
+
+
+def test_a_processor_that_is_built_to_run_at_95_degrees_may_do_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ryzen 7000 and EPYC 4004 report no critical limit, so the profile's counts."""
+    cpu(tmp_path)
+    (tmp_path / "sys/class/hwmon/hwmon0/temp1_crit").unlink()
+    limit_c = float(profiles.load("quick")["stages"]["CPUStress"]["limits"]["temp_max_c"])
+    heat = heated(tmp_path, monkeypatch, REGULATED, 120)
+    assert heat.temperature(5, limit_c, 1)[0].outcome is PASSED
+    hotter = heated(tmp_path, monkeypatch, [(0, 97.0)], 120)
+    assert hotter.temperature(5, limit_c, 1)[0].outcome is FAILED
+
+
 @pytest.mark.parametrize(
     ("base", "khz", "outcome"),
     [
@@ -197,6 +268,19 @@ def test_it_samples_from_the_first_moment_to_the_end_of_the_block(tmp_path: Path
         assert any(thread.name == "heat" for thread in threading.enumerate())
     assert heat.peaks and heat.curves["CPU0"]
     assert not any(thread.name == "heat" for thread in threading.enumerate())
+
+
+def test_burn_watches_the_heat_for_as_long_as_the_cores_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory's last check takes minutes more on a large host, and the processors cool down meanwhile."""
+    cpu(tmp_path)
+    heat, at_work = Heat(tmp_path), []
+    monkeypatch.setattr(burn.cpu_load, "run", lambda *_: at_work.append(_is_watched()))
+    burn._cores(context("Burn", tmp_path), heat, 1.0)
+    assert (at_work, _is_watched()) == ([True], False)
+
+
+def _is_watched() -> bool:
+    return any(thread.name == "heat" for thread in threading.enumerate())
 
 
 # --- fans ------------------------------------------------------------------------------------------------------------

@@ -32,14 +32,14 @@ def run(ctx: StageContext) -> StageReport:
     # The other loads run while memory is being filled, and for the whole time after that.
     others_s = duration_s + stressapptest.filling_s(megabytes)
     expected_fans, fans_before = fans.expected(ctx.claim.expected), fans.look()
+    heat = Heat()
     with (
-        Heat().watching() as heat,
         ProgressBoard(ctx).timing("everything", "cores, memory, disks, network and GPUs", others_s),
         ThreadPoolExecutor(max_workers=len(disks) + 4, thread_name_prefix="burn") as pool,
     ):
         work = [
             pool.submit(_memory, ctx, megabytes, duration_s),
-            pool.submit(cpu_load.run, others_s, ctx.stop),
+            pool.submit(_cores, ctx, heat, others_s),
             pool.submit(burn_network.run, ctx, others_s),
             pool.submit(gpu_load.during_burn, ctx, others_s),
             *(pool.submit(_disk, ctx, disk, others_s) for disk in disks),
@@ -55,6 +55,12 @@ def run(ctx: StageContext) -> StageReport:
         numbers=whole.numbers | heat.numbers(),
         evidence=whole.evidence | heat.evidence(),
     )
+
+
+def _cores(ctx: StageContext, heat: Heat, duration_s: float) -> PartialReport:
+    """Temperatures and clocks are those under this load. Memory's last check goes on after it, with cores at rest."""
+    with heat.watching():
+        return cpu_load.run(duration_s, ctx.stop)
 
 
 def _thermal(ctx: StageContext, limits: Limits, heat: Heat) -> tuple[list[wire.Check], list[wire.Finding]]:
