@@ -54,6 +54,8 @@ def table(*widths: tuple[str, str], ecc: str = "Multi-bit ECC") -> list[dmidecod
         (table(WITHOUT, WITHOUT, ecc="None"), False),
         (table(WITH, ecc="None"), False),
         (table(WITH, ecc="Unknown"), None),
+        # A checksum notices errors.
+        (table(WITH, ecc="CRC"), None),
     ],
 )
 def test_a_module_without_the_bits_does_not_pass_as_ecc(
@@ -84,6 +86,10 @@ def test_the_modules_without_the_bits_are_named() -> None:
         ("Broadwell", ["S4ECD4ED", "None"], False),
         ("Intel", ["Unknown"], False),
         ("Intel", ["PARITY"], False),
+        # Errors are noticed and not corrected (EDAC_EC).
+        ("i82443BXGX", ["EC"], False),
+        ("F19h", ["S16ECD16ED"], True),
+        ("Intel", ["Reserved"], False),
         ("Intel", [], False),
         ("ghes_edac", ["SECDED"], False),
     ],

@@ -22,7 +22,11 @@ _BITS = re.compile(r"(\d{1,5}) bits")
 _SPEED = re.compile(r"(\d{1,9})\s*(MT/s|MHz)")
 # dmidecode's text for size 0 (before version 2.9: Not Installed).
 _EMPTY = ("no module installed", "not installed")
-# Arrays that hold no main memory (DSP0134 7.17.2) and types that can't be written like RAM (7.18.2).
+# Where an array is (DSP0134 7.17.1): "CXL Flexbus 1.0" in dmidecode 3.3 to 3.5, "CXL Add-on Card" since then.
+_ON_CXL = "CXL "
+# Error correction types (7.17.3) that don't say whether errors are corrected. A checksum (CRC) only notices them.
+_TELLS_NOTHING = ("Unknown", "Other", "CRC", "<OUT OF SPEC>")
+# Arrays that hold no main memory (7.17.2) and types that can't be written like RAM (7.18.2).
 _OTHER_USES = ("Video Memory", "Flash Memory", "Non-volatile RAM", "Cache Memory")
 _ROM = ("ROM", "Flash", "EEPROM", "FEPROM", "EPROM")
 # Memory technologies that keep their content (7.18.6), in the words of dmidecode 3.2 and newer. Older versions say
@@ -88,8 +92,8 @@ def _arrays_have_ecc(structures: list[Structure], used: set[str]) -> bool | None
     arrays = [one for one in structures if one.kind == 16 and one.fields.get("Use") not in _OTHER_USES]
     arrays = [one for one in arrays if one.handle in used] or arrays
     kinds = [one.fields.get("Error Correction Type", "") for one in arrays]
-    kinds = [kind for kind in kinds if kind and kind not in ("Unknown", "Other", "<OUT OF SPEC>")]
-    return all("ECC" in kind or "CRC" in kind for kind in kinds) if kinds else None
+    kinds = [kind for kind in kinds if kind and kind not in _TELLS_NOTHING]
+    return all("ECC" in kind for kind in kinds) if kinds else None
 
 
 def size_mb(text: str) -> int | None:
@@ -103,16 +107,26 @@ def size_mb(text: str) -> int | None:
 
 
 def _modules(structures: list[Structure]) -> list[_Module]:
-    uses = {one.handle: one.fields.get("Use", "") for one in structures if one.kind == 16}
-    listed = [one for one in structures if one.kind == 17 and not _is_other(one, uses)]
-    named = zip(_names([one.fields for one in listed]), listed, strict=True)
-    return [_module(name, one) for name, one in named if size_mb(one.fields.get("Size", "")) != 0]
+    arrays = {one.handle: one.fields for one in structures if one.kind == 16}
+    placed = [(one, arrays.get(_array(one), {})) for one in structures if one.kind == 17]
+    listed = [(one, array) for one, array in placed if not _is_other(one, array)]
+    named = zip(_names([one.fields for one, _ in listed]), listed, strict=True)
+    return [
+        _module(name, one, is_on_cxl=array.get("Location", "").startswith(_ON_CXL))
+        for name, (one, array) in named
+        if size_mb(one.fields.get("Size", "")) != 0
+    ]
 
 
-def _is_other(one: Structure, uses: dict[str, str]) -> bool:
+def _array(one: Structure) -> str:
+    """The handle of the array that the module is in."""
+    return one.fields.get("Array Handle", "").upper()
+
+
+def _is_other(one: Structure, array: dict[str, str]) -> bool:
     """Whether it is no main memory: ROM that the board lists as a module, video memory, cache."""
-    use = uses.get(one.fields.get("Array Handle", "").upper(), "")
-    return one.fields.get("Type") in _ROM or (use in _OTHER_USES and not _is_persistent(one.fields))
+    is_elsewhere = array.get("Use") in _OTHER_USES and not _is_persistent(one.fields)
+    return one.fields.get("Type") in _ROM or is_elsewhere
 
 
 def _names(slots: list[dict[str, str]]) -> list[str]:
@@ -132,7 +146,8 @@ def _names(slots: list[dict[str, str]]) -> list[str]:
     return names
 
 
-def _module(name: str, one: Structure) -> _Module:
+def _module(name: str, one: Structure, *, is_on_cxl: bool) -> _Module:
+    """The widths of a module on CXL are no DIMM's: its controller corrects errors, not the processor's."""
     fields, size = one.fields, size_mb(one.fields.get("Size", ""))
     cache = _told_mb(fields, "Cache Size") or 0
     persistent = _is_persistent(fields)
@@ -148,10 +163,10 @@ def _module(name: str, one: Structure) -> _Module:
         ),
         persistent=persistent,
         is_optane=persistent and _is_optane(fields),
-        ram_mb=_told_mb(fields, "Volatile Size") if persistent else _ram_mb(fields, size, cache),
+        ram_mb=_told_mb(fields, "Volatile Size") if persistent else _ram_mb(fields, size, cache, is_on_cxl=is_on_cxl),
         is_cache=cache > 0,
-        array=fields.get("Array Handle", "").upper(),
-        has_check_bits=_has_check_bits(fields),
+        array=_array(one),
+        has_check_bits=None if is_on_cxl else _has_check_bits(fields),
     )
 
 
@@ -165,12 +180,12 @@ def _has_check_bits(fields: dict[str, str]) -> bool | None:
     return total[1] != data[1] or bits & (bits - 1) != 0
 
 
-def _ram_mb(fields: dict[str, str], size: int | None, cache_mb: int) -> int | None:
+def _ram_mb(fields: dict[str, str], size: int | None, cache_mb: int, *, is_on_cxl: bool) -> int | None:
     """For a module that loses its content without power: its size, less what is cache. Its Volatile Size is not used,
     since many boards leave it at None (Ampere Altra) or give it in another unit (16 kB for 16 GB). High-bandwidth
     memory may be cache as a whole (Xeon Max), CXL memory may be left to a driver, and a DRAM that is called
     non-volatile may be either."""
-    doubtful = "HBM" in fields.get("Type", "") or "CXL" in fields.get("Form Factor", "")
+    doubtful = is_on_cxl or "HBM" in fields.get("Type", "")
     if size is None or ((doubtful or "Non-Volatile" in fields.get("Type Detail", "")) and not cache_mb):
         return None
     return max(size - cache_mb, 0)
