@@ -11,7 +11,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from agent.contract.placeholders import is_no_name, is_placeholder
-from hosts import expectations, ports, specpaths, swapped_modules, versions
+from hosts import expectations, ports, seen_memory, specpaths, swapped_modules, versions
 from hosts.fields import normalise_mac
 from hosts.parts import LISTS
 
@@ -161,9 +161,12 @@ def _put_back(spec: Spec, group: swapped_modules.Group) -> None:
 
 
 def _keep_total(spec: Spec, before: Spec) -> None:
-    """Update the total size after modules were adopted."""
-    if (spec.get("memory") or {}).get("total_mb"):
-        spec["memory"]["total_mb"] += _sum_mb(spec) - _sum_mb(before)
+    """Update the total size after modules were adopted. If less is expected than the modules have (mirrored memory),
+    the share stays."""
+    total_mb, old_mb, new_mb = (spec.get("memory") or {}).get("total_mb"), _sum_mb(before), _sum_mb(spec)
+    if total_mb:
+        is_share = total_mb < old_mb
+        spec["memory"]["total_mb"] = total_mb * new_mb // old_mb if is_share else total_mb + new_mb - old_mb
 
 
 def _keep_pins(spec: Spec, path: str, actual: Any) -> None:
@@ -229,7 +232,7 @@ def _is_called(part: Spec, kind: str, key: str) -> bool:
 
 
 def _memory(memory: Inventory, *, slots_known: bool) -> Spec:
-    spec = _kept({"total_mb": memory.get("installed_mb") or memory.get("total_mb")}, "total_mb")
+    spec = _kept({"total_mb": seen_memory.to_expect_mb(memory)}, "total_mb")
     if memory.get("ecc") is not None:
         spec["ecc"] = memory["ecc"]
     if slots_known and memory.get("dimms"):

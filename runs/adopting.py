@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import dataclass
 from typing import Any
 
 from django.utils import timezone
 
 from agent.contract import codec, wire
-from hosts import adoption, expectations, ports
+from hosts import adoption, expectations, ports, seen_memory
 from hosts.models import Host, HostMac
 from runs.judging import specdiff
 from runs.machine import HELD, LIVE, State
@@ -17,6 +18,35 @@ from runs.querysets import STAGE_DOCUMENTS
 from runs.transition import Refused, locked, write_event
 
 _EVERYTHING = "everything that was found"
+
+
+@dataclass(frozen=True)
+class _Notes:
+    """What adopting does that a person should look at. `hidden_memory` is what the kernel sees and what is installed,
+    in MiB; `spare` and `entered` are MACs."""
+
+    hidden_memory: tuple[int, int] | None
+    spare: list[str]
+    entered: list[str]
+
+    def in_words(self, run: Run) -> list[str]:
+        inventory = run.inventory or {}
+        return [
+            *seen_memory.in_words(self.hidden_memory),
+            *ports.spare_in_words(self.spare, inventory, run.pk),
+            *ports.entered_in_words(self.entered, inventory),
+        ]
+
+    def in_short(self, *, is_whole: bool) -> list[str]:
+        """For the event. A single difference that was adopted names its port or its memory itself."""
+        told = []
+        if self.hidden_memory and is_whole:
+            told.append("expecting {} of {} MiB of memory, as the kernel sees it".format(*self.hidden_memory))
+        if self.spare and is_whole:
+            told.append(f"spare, without a link: {', '.join(self.spare)}")
+        if self.entered:
+            told.append(f"entered as MACs of the host: {', '.join(self.entered)}")
+        return told
 
 
 def shown(run: Run) -> list[SpecDiff]:
@@ -61,12 +91,10 @@ def preview(run: Run, path: str = "") -> list[str]:
     return list(difflib.unified_diff(old, new, lineterm="", n=2))[2:]
 
 
-def about_ports(run: Run, path: str = "") -> list[str]:
-    """What adopting would do with the host's network ports, one sentence each: which become spare, and whose MACs are
-    entered with the host."""
-    before = run.host.expected
-    after = _changed(run, before, path)
-    return _in_words(run, ports.marked_spare(before, after), _unknown(ports.newly_cabled(before, after)))
+def notes(run: Run, path: str = "") -> list[str]:
+    """What adopting would do that a person should look at, one sentence each: expect less memory than is installed,
+    make ports spare, enter the MACs of ports with the host."""
+    return _notes(run, run.host.expected, _changed(run, run.host.expected, path)).in_words(run)
 
 
 def adopt(run: Run, path: str = "", who: str = "") -> list[str]:
@@ -79,8 +107,9 @@ def adopt(run: Run, path: str = "", who: str = "") -> list[str]:
     4. Never give permission to write. A disk that leaves the spec loses its permission. Which disks this run may write
        was frozen when it was queued and does not change.
 
-    Returns a sentence for each port that is spare from now on, since it had no link, and for each MAC that was entered.
-    Raises Refused if the run has no inventory, has no difference at `path`, or has nothing open.
+    Returns a sentence if less memory is expected than is installed, for each port that is spare from now on, since it
+    had no link, and for each MAC that was entered. Raises Refused if the run has no inventory, has no difference at
+    `path`, or has nothing open.
     """
     with locked(run.pk) as run:
         host = Host.objects.get(pk=run.host_id)
@@ -91,14 +120,11 @@ def adopt(run: Run, path: str = "", who: str = "") -> list[str]:
             run.expected = _changed(run, run.expected, path)
             run.save(update_fields=["expected"])
         _differences(run, path).update(adopted_at=timezone.now())
-        spare = ports.marked_spare(before, host.expected)
-        entered = _unknown(ports.newly_cabled(before, host.expected))
-        HostMac.objects.bulk_create([HostMac(host=host, mac=mac) for mac in entered], ignore_conflicts=True)
-        told = [path or _EVERYTHING]
-        told += [f"spare, without a link: {', '.join(spare)}"] if spare and not path else []
-        told += [f"entered as MACs of the host: {', '.join(entered)}"] if entered else []
-        write_event(run, "adopted", actor=Actor.OPERATOR, who=who, text="; ".join(told))
-        return _in_words(run, spare, entered)
+        noted = _notes(run, before, host.expected)
+        HostMac.objects.bulk_create([HostMac(host=host, mac=mac) for mac in noted.entered], ignore_conflicts=True)
+        text = "; ".join([path or _EVERYTHING, *noted.in_short(is_whole=not path)])
+        write_event(run, "adopted", actor=Actor.OPERATOR, who=who, text=text)
+        return noted.in_words(run)
 
 
 def _unknown(macs: list[str]) -> list[str]:
@@ -107,9 +133,13 @@ def _unknown(macs: list[str]) -> list[str]:
     return [mac for mac in macs if mac not in known]
 
 
-def _in_words(run: Run, spare: list[str], entered: list[str]) -> list[str]:
-    inventory = run.inventory or {}
-    return [*ports.spare_in_words(spare, inventory, run.pk), *ports.entered_in_words(entered, inventory)]
+def _notes(run: Run, before: dict[str, Any] | None, after: dict[str, Any]) -> _Notes:
+    memory = (run.inventory or {}).get("memory") or {}
+    return _Notes(
+        hidden_memory=seen_memory.newly_hidden(before, after, memory),
+        spare=ports.marked_spare(before, after),
+        entered=_unknown(ports.newly_cabled(before, after)),
+    )
 
 
 def _is_comparison(stage: StageRun) -> bool:

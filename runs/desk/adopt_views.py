@@ -36,14 +36,14 @@ def adopt(request: HttpRequest, run_id: int) -> HttpResponse:
             "path": path,
             "differences": first(differences),
             "changed_lines": first(adopting.preview(run, path)) if run.host.expected else None,
-            "about_ports": first(adopting.about_ports(run, path)),
+            "notes": first(adopting.notes(run, path)),
             "judged_again": run.state in LIVE | HELD,
             "stage": _STAGE,
         }
         return render(request, "runs/adopt.html", context)
-    about_ports = first(adopting.adopt(run, path, who(request)))
+    notes = first(adopting.adopt(run, path, who(request)))
     what = formatting.spec_place(path) if path else "everything"
     messages.success(request, f"{run.host} is now expected to be as it was found: {what}.")
-    for sentence in [*about_ports.rows, *([f"and {about_ports.more} more ports"] if about_ports.more else [])]:
+    for sentence in [*notes.rows, *([f"and {notes.more} more ports"] if notes.more else [])]:
         messages.info(request, sentence)
     return redirect(run)

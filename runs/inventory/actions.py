@@ -94,8 +94,8 @@ def _preview(host: Host) -> dict[str, Any]:
     """What adopting would change in the spec of this host, or why it can't be done."""
     try:
         run = _last_run(host)
-        about_ports = first(adopting.about_ports(run))
-        return {"host": host, "run": run, "lines": adopting.preview(run), "about_ports": about_ports}
+        notes = first(adopting.notes(run))
+        return {"host": host, "run": run, "lines": adopting.preview(run), "notes": notes}
     except Refused as error:
         return {"host": host, "refused": str(error)}
 

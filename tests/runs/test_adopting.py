@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from agent.contract import codec, wire
+from hosts import adoption
 from hosts.models import Host
 from runs import adopting
 from runs.judging import specdiff
@@ -108,3 +109,38 @@ def test_a_path_that_is_no_difference_is_refused(path: str) -> None:
         adopting.adopt(run, path)
     run.host.refresh_from_db()
     assert run.host.expected == SPEC
+
+
+MIRRORED = replace(
+    SERVER,
+    memory=wire.Memory(
+        total_mb=32000, installed_mb=65536, dimms=[wire.Dimm(f"DIMM_{name}", 16384, f"D-{name}") for name in "ABCD"]
+    ),
+)
+
+
+def test_a_host_with_mirrored_memory_is_adopted_as_it_is_and_the_person_is_told() -> None:
+    """The firmware lists a module that was not mapped in the same way, so a person decides."""
+    run = a_held_run(MIRRORED)
+    Host.objects.filter(pk=run.host_id).update(expected=None)
+    Run.objects.filter(pk=run.pk).update(expected=None)
+    run.refresh_from_db()
+    (before,) = [one for one in adopting.notes(run) if "memory" in one]
+    assert before.startswith("Of 65536 MiB of memory the kernel sees 32000, and only these are expected")
+    assert before in adopting.adopt(run)
+    assert "expecting 32000 of 65536 MiB" in run.events.get(kind="adopted").text
+    run.refresh_from_db()
+    assert specdiff.compare(run.host.expected, MIRRORED) == []
+
+
+@pytest.mark.parametrize(("kept", "size_mb", "seen_mb"), [(3, 16384, 24000), (4, 32768, 64000)])
+def test_modules_that_are_adopted_on_a_mirrored_host_change_its_total_by_their_share(
+    kept: int, size_mb: int, seen_mb: int
+) -> None:
+    dimms = [replace(dimm, size_mb=size_mb) for dimm in MIRRORED.memory.dimms[:kept]]
+    now = wire.Inventory(memory=wire.Memory(seen_mb, kept * size_mb, dimms=dimms))
+    spec = {"memory": adoption.from_inventory(codec.encode(MIRRORED))["memory"]}
+    found = [(one.path, one.actual) for one in specdiff.compare(spec, now)]
+    adopted = adoption.adopt_all(spec, found, codec.encode(now))
+    assert adopted["memory"]["total_mb"] == seen_mb
+    assert specdiff.compare(adopted, now) == []

@@ -77,7 +77,8 @@ def test_a_serial_number_is_the_same_in_small_letters() -> None:
 
 
 @pytest.mark.parametrize("name", RECORDINGS)
-@pytest.mark.parametrize("kernel_share", [0, 0.98])
+# Mirrored memory; memory kept as spare or taken by SGX.
+@pytest.mark.parametrize("kernel_share", [0, 0.98, 0.49, 0.85])
 def test_what_was_adopted_is_what_is_found(name: str, kernel_share: float) -> None:
     kernel_mb = int(RAM_GIB.get(name, 0) * GIB * kernel_share)
     machine = inventory(name, kernel_mb=kernel_mb)
@@ -152,6 +153,40 @@ def test_a_volatile_size_that_is_not_told_is_not_none(untold: str) -> None:
     text = (FOLDER / APP_DIRECT).read_text()
     text = text.replace("Non-Volatile Size: 126 GB\n\tVolatile Size: None", f"Volatile Size: {untold}")
     assert dmimemory.memory(dmidecode.parse(text), 0).installed_mb == 0
+
+
+# --- CXL ------------------------------------------------------------------------------------------------------------
+
+CXL = """
+Handle 0x0{array}0, DMI type 16, 23 bytes
+Physical Memory Array
+\tLocation: {location}
+\tUse: System Memory
+\tError Correction Type: Multi-bit ECC
+
+Handle 0x0{array}1, DMI type 17, 92 bytes
+Memory Device
+\tArray Handle: 0x0{array}0
+\tTotal Width: {width} bits
+\tData Width: 64 bits
+\tSize: {size} GB
+\tForm Factor: {form}
+\tLocator: SLOT_{array}
+\tType: DDR5
+"""
+DIMM = CXL.format(array=1, location="System Board Or Motherboard", width=72, size=64, form="DIMM")
+
+
+# The words of dmidecode since 3.3, and since 3.6.
+@pytest.mark.parametrize("location", ["CXL Flexbus 1.0", "CXL Add-on Card"])
+def test_memory_on_cxl_may_be_left_to_a_driver_and_its_width_is_none_of_a_dimm(location: str) -> None:
+    card = CXL.format(array=2, location=location, width=64, size=128, form="Proprietary Card")
+    structures = dmidecode.parse(DIMM + card)
+    machine = wire.Inventory(memory=dmimemory.memory(structures, 63 * GIB))
+    assert (machine.memory.installed_mb, machine.memory.ecc) == (0, True)
+    assert [dimm.locator for dimm in machine.memory.dimms] == ["SLOT_1", "SLOT_2"]
+    assert dmimemory.without_check_bits(structures) == []
+    assert specdiff.compare(adopted(machine), machine) == []
 
 
 # --- what is no module, and what is one -----------------------------------------------------------------------------

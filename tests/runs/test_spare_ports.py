@@ -181,7 +181,7 @@ def test_the_administration_says_it_before_and_after(operator: Client) -> None:
 @pytest.mark.django_db
 def test_ports_that_were_spare_before_are_not_told_again() -> None:
     run = a_run({"nics": [CABLED, SPARE], "cpu": {"cores": 99}})
-    assert adopting.about_ports(run) == [] == adopting.adopt(run)
+    assert adopting.notes(run) == [] == adopting.adopt(run)
     assert run.events.get(kind="adopted").text == "everything that was found"
 
 

@@ -323,6 +323,27 @@ def test_a_module_that_is_listed_and_not_mapped_is_missed_among_many(
     assert [(d.code, d.severity) for d in differences] == ([("spec.less", wire.Severity.CRITICAL)] if short else [])
 
 
+MIRRORED = [wire.Dimm(f"DIMM_{number}", 16384, f"D-{number}") for number in range(4)]
+MIRRORED_SPEC = {
+    "memory": {"total_mb": 32000, "dimms": [{"locator": dimm.locator, "size_mb": 16384} for dimm in MIRRORED]}
+}
+
+
+@pytest.mark.parametrize(("seen_mb", "short"), [(32000, False), (31900, False), (24000, True), (15900, True)])
+def test_what_a_mirrored_host_lost_is_missed_though_the_modules_sum_is_larger(seen_mb: int, short: bool) -> None:
+    seen = wire.Memory(total_mb=seen_mb, installed_mb=65536, dimms=MIRRORED)
+    blamed = told(MIRRORED_SPEC, wire.Inventory(memory=seen))
+    assert blamed == ([("critical", "spec.less", "system", "system")] if short else [])
+
+
+def test_one_of_many_modules_that_a_mirrored_host_lost_is_missed() -> None:
+    dimms = [wire.Dimm(f"DIMM_{number}", 16384, f"D-{number}") for number in range(32)]
+    spec = {"memory": {"total_mb": 252_000, "dimms": [{"locator": dimm.locator, "size_mb": 16384} for dimm in dimms]}}
+    for seen_mb, count in ((252_000, 0), (251_800, 0), (235_900, 1)):
+        seen = wire.Memory(total_mb=seen_mb, installed_mb=524_288, dimms=dimms)
+        assert len(specdiff.compare(spec, wire.Inventory(memory=seen))) == count
+
+
 def test_a_missing_dimm_does_not_excuse_more_missing_memory() -> None:
     blamed = told(SPEC, found(memory=memory(A1, installed_mb=8192)))
     assert ("critical", "spec.missing", "dimm", "DIMM_B1") in blamed

@@ -7,16 +7,8 @@ from dataclasses import replace
 
 from agent.contract import wire
 from agent.contract.placeholders import is_placeholder
-from hosts import swapped_modules
+from hosts import seen_memory, swapped_modules
 from runs.judging.specdiff.difference import Difference, Part, Spec
-
-# The share of the installed memory that firmware, graphics and the crash kernel may keep. Canonical's Checkbox allows
-# 25 % up to 2 GiB and 10 % above 16 GiB; in between we interpolate.
-_KEPT_SMALL, _KEPT_LARGE = 0.25, 0.10
-_SMALL_MB, _LARGE_MB = 2048, 16384
-# A finer rule if the firmware lists the modules: the kernel's page map takes 64 bytes per 4 KiB (1.6 %), firmware and
-# live image some hundred MiB. If more is missing, and as much as a module has, a listed module was not mapped.
-_MAP_SHARE, _MAP_MB = 0.025, 1024
 
 
 def memory(expected: Spec, found: wire.Memory, pinned: frozenset[str], *, slots_known: bool) -> Iterator[Difference]:
@@ -95,26 +87,24 @@ def _dimm(part: Part, spec: Spec, dimm: wire.Dimm) -> Iterator[Difference]:
 
 def _total(expected: Spec, found: wire.Memory, missing_mb: int, *, extra_told: bool) -> Iterator[Difference]:
     """The sum of memory, without what missing and smaller modules account for. Both the firmware's sum and the kernel's
-    must reach it: a module that the firmware lists and the kernel does not see has failed its training."""
+    must reach it: a module that the firmware lists and the kernel does not see has failed its training. (The spec of a
+    host with mirrored memory states the kernel's sum, and the firmware's is larger.)"""
     total_mb = expected.get("total_mb")
     if total_mb is None:
         return
     due_mb = max(total_mb - missing_mb, 0)
     part = Part("memory", "system", "system")
-    if found.installed_mb and found.installed_mb != due_mb:
-        if found.installed_mb < due_mb or not extra_told:
-            yield from part.amount("total_mb", due_mb, found.installed_mb, "installed memory", "MiB")
-    elif found.total_mb and found.total_mb < due_mb * (1 - _kept(due_mb)):
+    if seen_memory.is_short(due_mb, found.total_mb) and not 0 < found.installed_mb < due_mb:
         yield part.less("total_mb", due_mb, found.total_mb, "memory that the kernel sees", "MiB")
+    elif found.installed_mb and (found.installed_mb < due_mb or not extra_told):
+        yield from part.amount("total_mb", due_mb, found.installed_mb, "installed memory", "MiB")
 
 
 def _unmapped(expected: Spec, found: wire.Memory) -> Iterator[Difference]:
-    """A module that the firmware lists but did not map, on hosts with so many modules that `_kept` would allow it. If
-    the spec states less memory, less is enough."""
-    sizes = [ram_mb for dimm in found.dimms if (ram_mb := _ram_mb(dimm)) > 0]
+    """A module that the firmware lists but did not map, on hosts with so many modules that the share that may be kept
+    would allow it. If the spec states less memory, less is enough."""
     due_mb = min(expected.get("total_mb") or found.installed_mb, found.installed_mb)
-    short_mb = due_mb - found.total_mb
-    if sizes and found.total_mb and short_mb >= min(sizes) and short_mb > _MAP_SHARE * due_mb + _MAP_MB:
+    if seen_memory.lacks_a_module(due_mb, found.total_mb, map(_ram_mb, found.dimms)):
         short = Part("memory", "system", "system").less(
             "total_mb", due_mb, found.total_mb, "memory that the kernel sees", "MiB"
         )
@@ -142,12 +132,6 @@ def _by_locator(found: wire.Memory) -> dict[str, wire.Dimm]:
 
 def _ram_mb(dimm: wire.Dimm) -> int:
     return (dimm.size_mb or 0) if dimm.ram_mb is None else dimm.ram_mb
-
-
-def _kept(total_mb: float) -> float:
-    """The share of the memory that the kernel need not see."""
-    along = min(max((total_mb - _SMALL_MB) / (_LARGE_MB - _SMALL_MB), 0.0), 1.0)
-    return _KEPT_SMALL + along * (_KEPT_LARGE - _KEPT_SMALL)
 
 
 def _words(spec: Spec) -> str:
