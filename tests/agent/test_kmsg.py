@@ -16,6 +16,7 @@ from agent.counters.kernel.kmsg_record import Hit, Record
 from agent.counters.kernel.log import KernelLog
 from agent.counters.kernel.rules import READERS
 from agent.counters.kernel.rules.pattern import Pattern
+from tests.agent.kernel_reports import LOGGED_BY_FIRMWARE
 
 CRITICAL, WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
 
@@ -183,6 +184,10 @@ def test_one_corrected_machine_check_is_one_warning_however_many_lines_it_takes(
         "mce: [Hardware Error]: TSC 0 ADDR 12345000 MISC 8c",
         "mce: [Hardware Error]: PROCESSOR 2:a0f10 TIME 1795461230 SOCKET 0 APIC 0 microcode 1000065",
     ) == [("cpu.corrected_machine_check", "warning", "0")]  # the socket, which the last line names
+
+
+def test_a_machine_check_that_the_firmware_logged_is_blamed_on_the_cpu_of_its_first_line() -> None:
+    assert told(*LOGGED_BY_FIRMWARE.splitlines()) == [("cpu.machine_check", "critical", "3")]
 
 
 def test_a_corrected_error_of_an_amd_processor_is_a_warning() -> None:

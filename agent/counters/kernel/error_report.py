@@ -30,7 +30,7 @@ THERMAL_BANK = 128
 MEMORY_BANK = 0x96
 QUOTED_CHARS = 300
 
-_APEI = re.compile(r"Hardware error from APEI")
+_BEGINNING = re.compile(r"Hardware error (?:from APEI|detected on CPU)")
 _HEAD = re.compile(r"It has been corrected by h/w|(?:event |^)severity: ")
 _SECTION = re.compile(r"^\s*(?:Error \d+, type: (?P<type>\w+)|section: \d+, severity: \d+, (?P<old>\w+))")
 _EVENT = re.compile(r"(?:event severity: |^\s*severity: \d+, )(?P<word>\w+)")
@@ -60,7 +60,7 @@ _LEARNT = (
     ("dimm", re.compile(r"DIMM location: (?!not present)(?P<name>\S.{0,100})", re.IGNORECASE)),
     ("pci", re.compile(rf"(?<!, )(?:device_id|agent_address): (?P<name>{_PCI})", re.IGNORECASE)),
     ("package", re.compile(r"PROCESSOR \d+:[0-9a-f]+ .{0,40}SOCKET (?P<name>\d+)")),
-    ("cpu", re.compile(r"^CPU[ :](?P<name>\d+)[ :]")),
+    ("cpu", re.compile(r"(?:^CPU[ :]|^Hardware error detected on CPU)(?P<name>\d+)(?:[ :]|$)")),
     ("fru", re.compile(r"fru_text: (?P<name>\S.{0,40})")),
 )
 _IPID = re.compile(r"\bIPID:? (?:0x)?(?P<value>[0-9a-f]{9,16})\b", re.IGNORECASE)
@@ -119,7 +119,7 @@ class Report:
 
     def ends_before(self, text: str) -> bool:
         """Whether the line begins another report."""
-        if _APEI.search(text):
+        if _BEGINNING.search(text):
             return True
         if _HEAD.search(text):
             return self._is_stated or bool(self._sections)
@@ -152,9 +152,9 @@ class Report:
         return self._is_stated or bool(self._sections) or self._head.severity is not None
 
     def _begin_section(self, word: str) -> None:
-        # Lines before the first section are about the first section.
+        # Lines before the first section are about the first section. The CPU that they name is that of all sections.
         told = None if self._sections else self._head.told
-        self._sections.append(Section(severity=_WORDS.get(word, _CRITICAL), told=told))
+        self._sections.append(Section(severity=_WORDS.get(word, _CRITICAL), words=dict(self._head.words), told=told))
 
     def _learn_bank(self, section: Section, text: str) -> None:
         if bank := _BANK.search(text):
@@ -196,7 +196,7 @@ class Report:
             return []
         section.told = severity
         own = [] if section is self._head else section.lines
-        lines = [line for line in self._head.lines if not _APEI.search(line)] + own
+        lines = [line for line in self._head.lines if not _BEGINNING.search(line)] + own
         return [Hit(self.first, code, severity, *part, said="; ".join(lines)[:QUOTED_CHARS])]
 
 

@@ -2,8 +2,9 @@
 something happened, how severe it was, and to which part. No I/O here.
 
 The firmware's reports (APEI) carry a mark, `{5}[Hardware Error]:`, since other lines may come between theirs. One
-report has a section for each error. Wordings: drivers/firmware/efi/cper*.c, drivers/acpi/apei/ghes.c and bert.c,
-arch/x86/kernel/cpu/mce/core.c, drivers/edac/mce_amd.c.
+report has a section for each error. Where the firmware logs Intel's machine checks for the kernel (eMCA), such a report
+comes in their place, and its mark is only `{5}`. Wordings: drivers/firmware/efi/cper*.c, drivers/acpi/apei/ghes.c and
+bert.c, drivers/acpi/acpi_extlog.c, arch/x86/kernel/cpu/mce/core.c, drivers/edac/mce_amd.c.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ AT_BOOT_US = 10_000_000
 OPEN_REPORTS = 32
 
 _OURS = re.compile(
-    r"\[Hardware Error\]|mce:.{0,60}Machine Check|BERT: (?:Error records from previous boot|Total records)"
+    r"\[Hardware Error\]|mce:.{0,60}Machine Check|BERT: (?:Error records from previous boot|Total records)|"
+    r"^\{\d{1,10}\}(?!\[)"
 )
 _IGNORED = re.compile(
     r"Machine check (?:exception )?polling|MCE banks|CMCI storm|"
@@ -32,11 +34,19 @@ _IGNORED = re.compile(
 )
 _LOGGED = re.compile(r"Machine check events logged", re.IGNORECASE)
 _MARKED = re.compile(r"(?:\{(?P<mark>\d{1,10})\})?\[Hardware Error\]: ?(?P<text>.*)")
+_MARKED_BY_EXTLOG = re.compile(r"^(?P<mark>\{\d{1,10}\})(?P<text>.*)")
 
 
 def belongs_to_a_report(text: str) -> bool:
     """Whether the line is one of several that make up a report."""
     return _OURS.search(text) is not None and _IGNORED.search(text) is None
+
+
+def _without_mark(text: str) -> tuple[str, str]:
+    """The line's mark and the rest. Both drivers number their reports from 1, so acpi_extlog's mark keeps its
+    braces."""
+    match = _MARKED.search(text) or _MARKED_BY_EXTLOG.search(text)
+    return (match["mark"] or "", match["text"]) if match else ("", text)
 
 
 class Reports:
@@ -56,8 +66,7 @@ class Reports:
         if _LOGGED.search(record.text):
             self._note_machine_check(record)
             return done
-        match = _MARKED.search(record.text)
-        mark, text = (match["mark"] or "", match["text"]) if match else ("", record.text)
+        mark, text = _without_mark(record.text)
         if record.text.startswith("BERT:"):
             self._from_before_us = record.time_us
         report = self._report(mark, text, record, done)
