@@ -12,6 +12,7 @@ from agent.counters.kernel.rules.pattern import PCI, critical, only_many, probe_
 _MEGARAID = rf"\bmega(?:raid_)?sas:? (?:(?P<pci>{PCI}): )?"
 _EVENT = r"\bmega(?:raid_)?sas:? .{0,20}?\d+ \([^()]{1,40}/(?:CRIT|FATAL|DEAD)\) - "
 _MPT = r"\b(?P<hba>mpt[23]sas(?:_cm)?\d+): "
+_MPI3 = r"\b(?P<hba>mpi3mr\d+): "
 _CODE = "disk.controller_error"
 PATTERNS = (
     critical(
@@ -34,7 +35,7 @@ PATTERNS = (
     warning(_CODE, rf"{_MEGARAID}\d+ \([^()]{{1,40}}/CRIT\) - "),
     critical(
         _CODE,
-        rf"{_MPT}.{{0,60}}(?:\bfault_state\(|coredump_state\(|SAS host is non-operational|"
+        rf"{_MPT}.{{0,60}}(?:\bfault_state\(|coredump_state\(|SAS host is non-operational|attempting host reset|"
         r"(?:diag|hard|unit) reset: FAILED|port enable: FAILED|"
         r"failed going to (?:ready|operational) state|Command Timeout|handshake failed)",
     ),
@@ -45,9 +46,13 @@ PATTERNS = (
     warning("system.part_gone", rf"{_MPT}removing handle\(0x[0-9a-f]+\), sas_addr\("),
     critical(
         _CODE,
-        r"\b(?P<hba>mpi3mr\d+): .{0,60}(?:\bfault[_ ]?code|\bfault\s{0,8}:\s?code\(|\bfaulted\b|unrecoverable|"
+        rf"{_MPI3}.{{0,60}}(?:\bfault[_ ]?code|\bfault\s{{0,8}}:\s?code\(|\bfaulted\b|unrecoverable|"
         r"reset (?:is )?failed)",
     ),
+    # The driver's reason. A program may ask for a reset, too, and a new firmware starts with one.
+    critical(_CODE, rf"{_MPI3}controller reset is triggered by (?!application invocation|sysfs invocation|firmware)"),
+    warning(_CODE, rf"{_MPI3}controller reset is triggered by firmware"),
+    warning(_CODE, rf"{_MPI3}Temperature threshold levels .{{0,40}}exceeded"),
     critical(_CODE, r"\bhpsa .{0,60}(?:controller lockup detected|resetting (?:logical|physical) |: hardware error)"),
     critical(_CODE, r"\bsmartpqi .{0,60}(?:controller is offline|controller offline|no heartbeat|resetting scsi )"),
     critical(
@@ -56,7 +61,7 @@ PATTERNS = (
         r"Reset (?:attempt )?failed)",
     ),
     critical(_CODE, r"\b(?P<word>aac(?:raid)?\d*):? .{0,40}adapter kernel panic"),
-    critical(_CODE, r"\b(?P<word>arcmsr\d+): .{0,40}(?:abort device command|bus reset eh|notify .{0,20}timeout)"),
+    critical(_CODE, r"\b(?P<word>arcmsr\d*): .{0,40}(?:abort device command|bus reset|notify .{0,20}timeout)"),
     critical(_CODE, r"\bahci .{0,40}(?:AHCI controller unavailable!|controller reset failed \(0x)"),
     # Controllers that leave the protocol to the kernel: Intel C600, Marvell, Microsemi.
     critical("disk.link_error", r"\bsas: (?P<ata>ata\d+): .{0,40}Unable to reset ata device"),

@@ -1,7 +1,8 @@
 """Drives and their links: SCSI, ATA, NVMe.
 
 Wordings: drivers/scsi/sd.c, scsi_error.c, scsi_lib.c, scsi_logging.c, sense_codes.h (0x5D: failure predictions; FF
-is a drill); drivers/scsi/mpt3sas/mpt3sas_scsih.c; drivers/ata/libata-*.c; drivers/nvme/host/core.c, pci.c."""
+is a drill); the eh_*_handler of drivers/scsi/mpt3sas/, mpi3mr/, megaraid/, 3w-*.c, aic7xxx/, stex.c, sym53c8xx_2/;
+drivers/ata/libata-*.c; drivers/nvme/host/core.c, pci.c."""
 
 from __future__ import annotations
 
@@ -32,9 +33,19 @@ PATTERNS = (
     critical("disk.io_error", rf"{_SD}timing out command, waited \d+s"),
     critical("disk.io_error", rf"{_SCSI}(?:tag#\d+ )?timing out command, waited \d+s"),
     critical("disk.io_error", rf"{_SD}Medium access timeout failure\. Offlining disk!"),
-    critical("disk.io_error", rf"{_SCSI}.{{0,20}}attempting (?:device|target|host) reset"),
-    # A command that took 30 s or more. The drive may have answered later.
-    warning("disk.io_error", rf"{_SCSI}.{{0,20}}attempting task abort"),
+    # A command took 30 s or more, and the driver resets the drive, or everything behind the controller. Each driver has
+    # words of its own.
+    critical(
+        "disk.io_error",
+        rf"{_SCSI}.{{0,60}}(?:attempting (?:device|target|host)(?:\(lun\))? reset|(?:bus|host) reset is \w|"
+        r"attempting to queue a TARGET RESET|(?:target|bus) reset operation started|timed out, resetting card)",
+    ),
+    # The drive may have answered later.
+    warning(
+        "disk.io_error",
+        rf"{_SCSI}.{{0,40}}(?:attempting (?:task abort|abort task)|attempting to queue an ABORT|"
+        r"abort operation started|aborting command)",
+    ),
     # The link to a drive behind a SAS controller dropped, and may come back.
     warning("disk.link_unsteady", rf"{_SCSI}device_block, handle\("),
     critical("disk.medium_error", rf"{_ATA}error: \{{[^}}]{{0,60}}\bUNC\b"),
