@@ -15,6 +15,8 @@ SYSTEM = Part("system", "system")
 _PARTITION = re.compile(r"(?<=\d)p\d+$|(?<=[a-z])\d+$")
 # `nvme0c1n1` is one path to `nvme0n1`.
 _PATH = re.compile(r"(?<=\d)c\d+(?=n\d)")
+# The drivers that number their controllers together. (mptbase.c)
+_FUSION = ("mptsas", "mptspi", "mptfc")
 _PCI = re.compile(r"(?:(?P<domain>[0-9a-f]{1,8}):)?(?P<slot>[0-9a-f]{2}:[0-9a-f]{2})(?:\.(?P<function>[0-7]))?")
 
 
@@ -109,10 +111,12 @@ class Names:
         return Part("disk", address)
 
     def _hba(self, name: str) -> Part:
-        """`mpt3sas_cm0`, `mpi3mr1`: the driver's number is the host's `unique_id`. (mpt3sas_scsih.c, mpi3mr_os.c)"""
+        """`mpt3sas_cm0`, `mpi3mr1`, `ioc0`: the driver's number is the host's `unique_id`. (mpt3sas_scsih.c,
+        mpi3mr_os.c, mptsas.c)"""
         driver, number = re.sub(r"(?:_cm)?\d+$", "", name), name[len(name.rstrip("0123456789")) :]
+        drivers = _FUSION if driver == "ioc" else (driver,)
         for host in sorted((self.root / "sys/class/scsi_host").glob("host*")):
-            if (sysfs.text(host / "proc_name"), sysfs.text(host / "unique_id")) == (driver, number):
+            if sysfs.text(host / "proc_name") in drivers and sysfs.text(host / "unique_id") == number:
                 address = next((one.name for one in host.resolve().parents if _PCI.fullmatch(one.name)), name)
                 return Part("system", address)
         return Part("system", name)

@@ -28,6 +28,13 @@ def test_a_controller_is_named_by_its_address_and_not_by_its_drivers_number(tmp_
     assert names.part("hba", "mpi3mr0") == Part("system", "10000:03:00.0")
 
 
+def test_a_controller_of_fusion_mpt_is_known_by_the_number_that_its_drivers_share(tmp_path: Path) -> None:
+    _host(tmp_path, 0, "0000:01:00.0", "mpt3sas", 1)
+    _host(tmp_path, 1, "0000:02:00.0", "mptspi", 0)
+    _host(tmp_path, 2, "0000:03:00.0", "mptsas", 1)
+    assert Names(tmp_path).part("hba", "ioc1") == Part("system", "0000:03:00.0")
+
+
 def test_a_controller_that_sysfs_does_not_have_keeps_the_kernels_word(tmp_path: Path) -> None:
     _host(tmp_path, 0, "0000:01:00.0", "ahci", 0)
     assert Names(tmp_path).part("hba", "mpt2sas_cm0") == Part("system", "mpt2sas_cm0")

@@ -1,6 +1,7 @@
 """Storage controllers whose firmware failed or that had to be reset.
 
-Wordings: drivers/scsi/megaraid/, mpt3sas/, mpi3mr/, hpsa.c, smartpqi/, aacraid/, arcmsr/, 3w-*.c, drivers/base/dd.c.
+Wordings: drivers/scsi/megaraid/, mpt3sas/, mpi3mr/, hpsa.c, smartpqi/, aacraid/, arcmsr/, 3w-*.c,
+drivers/message/fusion/, drivers/base/dd.c.
 The events of a MegaRAID are Broadcom's: MegaRAID Storage Manager user guide, appendix "Events and Messages". The
 log_info of a SAS controller is read after mpi/mpi_log_sas.h: 31 is its protocol layer, which tells of links and
 drives."""
@@ -13,6 +14,8 @@ _MEGARAID = rf"\bmega(?:raid_)?sas:? (?:(?P<pci>{PCI}): )?"
 _EVENT = r"\bmega(?:raid_)?sas:? .{0,20}?\d+ \([^()]{1,40}/(?:CRIT|FATAL|DEAD)\) - "
 _MPT = r"\b(?P<hba>mpt[23]sas(?:_cm)?\d+): "
 _MPI3 = r"\b(?P<hba>mpi3mr\d+): "
+# Fusion MPT, the family before mpt3sas. It names the controller, and the drive only in the next line.
+_FUSION = r"\bmpt(?:base|scsih|sas|spi): (?P<hba>ioc\d+): (?:WARNING - |ERROR - )?"
 _CODE = "disk.controller_error"
 PATTERNS = (
     critical(
@@ -53,6 +56,16 @@ PATTERNS = (
     critical(_CODE, rf"{_MPI3}controller reset is triggered by (?!application invocation|sysfs invocation|firmware)"),
     warning(_CODE, rf"{_MPI3}controller reset is triggered by firmware"),
     warning(_CODE, rf"{_MPI3}Temperature threshold levels .{{0,40}}exceeded"),
+    critical(
+        _CODE,
+        rf"{_FUSION}.{{0,60}}(?:IOC is in FAULT state|HardReset: failed|Issuing (?:Hard)?Reset from|reset failed|"
+        r"Failed to come READY|didn't initialize properly|attempting (?:lun|target|bus|host) reset!)",
+    ),
+    warning(_CODE, rf"{_FUSION}attempting task abort!"),
+    critical("disk.io_error", rf"{_FUSION} +volume is now (?:degraded|failed)"),
+    critical("disk.io_error", rf"{_FUSION} +PhysDisk is now (?:missing|failed)"),
+    warning("system.part_gone", rf"{_FUSION}delete device: "),
+    only_many("disk.link_unsteady", rf"{_FUSION}LogInfo\(0x31[0-9a-f]{{6}}\)"),
     critical(_CODE, r"\bhpsa .{0,60}(?:controller lockup detected|resetting (?:logical|physical) |: hardware error)"),
     critical(_CODE, r"\bsmartpqi .{0,60}(?:controller is offline|controller offline|no heartbeat|resetting scsi )"),
     critical(
