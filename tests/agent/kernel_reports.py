@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from agent.contract import wire
+from agent.counters.component_names import Names
+from agent.counters.kernel import kmsg_recording
 
 CRITICAL, WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
+NOTHING = Names(Path("/nonexistent"))
+
+
+def told(text: str, names: Names = NOTHING) -> list[tuple[str, wire.Severity, str]]:
+    """What becomes of a recorded log: code, severity and component of each finding."""
+    return [(one.code, one.severity, one.component) for one in kmsg_recording.findings(text, names) or []]
+
 
 # A card's corrected error; the line about machine checks is of another report, which told of the same.
 INTERLEAVED = """\

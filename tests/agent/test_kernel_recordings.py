@@ -9,14 +9,9 @@ import pytest
 from agent.contract import wire
 from agent.counters.component_names import Names
 from agent.counters.kernel import kmsg_recording
-from tests.agent.kernel_reports import MANY_WORDS, SAYS, TWO_SECTIONS
+from tests.agent.kernel_reports import MANY_WORDS, NOTHING, SAYS, TWO_SECTIONS, told
 
 CRITICAL, WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
-NOTHING = Names(Path("/nonexistent"))
-
-
-def told(text: str, names: Names = NOTHING) -> list[tuple[str, wire.Severity, str]]:
-    return [(one.code, one.severity, one.component) for one in kmsg_recording.findings(text, names) or []]
 
 
 @pytest.mark.parametrize("name", SAYS)
