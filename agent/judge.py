@@ -32,6 +32,7 @@ from agent.reports import checks
 from agent.reports.partial_report import PartialReport
 from agent.stage import StageContext, StageMemory, settle
 from agent.stages.psu import stage as psu
+from agent.stages.psu import supply_look
 from agent.stages.smart import smart_evidence, smart_limits
 from agent.stages.smart.spec import Limits as SmartLimits
 
@@ -152,7 +153,7 @@ def _sdr(ctx: StageContext, text: str) -> Judged:
     except ParseError as error:
         return Judged([checks.not_tested(name, reason=str(error), topic="bmc") for name in ("presence", "fans")])
     report, names = Judged(), _names(ctx, "psus")
-    look = psu.seen("now", supplies.among(rows))
+    look = supply_look.seen("now", supplies.among(rows))
     if look.supplies or names:
         psu.judge(names, [look], report)
     psu.judge_others([look], report)

@@ -25,10 +25,10 @@ _MAY_STAND = re.compile(r"(?i)(?:^|[^a-z])(?:ps|psu|pws|power|gpu)(?![a-z])|powe
 
 class Fans:
     """The fans at one moment. `rpm` are those of the board's monitoring chips, None if one gives no reading. `rows` are
-    the BMC's sensors of fans."""
+    the BMC's sensors of fans. `trouble` says why these could not be read."""
 
-    def __init__(self, rpm: Mapping[str, float | None], rows: Iterable[Sensor] = ()) -> None:
-        rows = list(rows)
+    def __init__(self, rpm: Mapping[str, float | None], rows: Iterable[Sensor] = (), trouble: str = "") -> None:
+        rows, self.trouble = list(rows), trouble
         self.of_bmc = bmc_fans.fans(rows)
         self.fans = {name: Fan(name, value) for name, value in rpm.items()}
         self.fans |= {fan.name: fan for fan in self.of_bmc}
@@ -42,13 +42,13 @@ class Fans:
 def look(root: Path = Path("/")) -> Fans:
     """The fans of the board's monitoring chips and of the BMC, now."""
     chips = readings.measurements(root, [], time.time())
-    return Fans({one.component: one.value for one in chips if one.name == "fan"}, _of_bmc(root))
+    return Fans({one.component: one.value for one in chips if one.name == "fan"}, *_of_bmc(root))
 
 
-def _of_bmc(root: Path) -> list[Sensor]:
-    if not ipmitool.has_bmc(root):
-        return []
-    return [row for kind in _TYPES for row in ipmitool.sensors_of(kind)]
+def _of_bmc(root: Path) -> tuple[list[Sensor], str]:
+    """The BMC's sensors of fans, and why they could not be read."""
+    answers = [ipmitool.sensors_of(kind) for kind in _TYPES] if ipmitool.has_bmc(root) else []
+    return [row for rows, _ in answers for row in rows], next((trouble for _, trouble in answers if trouble), "")
 
 
 def expected(claim: Mapping[str, Any]) -> list[str]:
@@ -61,8 +61,11 @@ def judge(names: list[str], before: Fans, after: Fans) -> tuple[list[wire.Check]
     wanted = names or _worth_a_check(before, after)
     lost = [*_not_redundant(after), *([] if names else _standing(wanted, after))]
     if not wanted:
-        return [checks.not_tested(CHECK, reason="no sensor reports a turning fan", topic=TOPIC)], lost
+        why = after.trouble or "no sensor reports a turning fan"
+        return [checks.not_tested(CHECK, reason=why, topic=TOPIC)], lost
     made, found = [], []
+    if after.trouble and not names:
+        made.append(checks.not_tested(CHECK, reason=after.trouble, topic=TOPIC))
     for name in wanted:
         bad = _bad(after.fans.get(name) or Fan(name), before.fans.get(name) or Fan(name))
         found += bad

@@ -29,7 +29,8 @@ FORBIDS_EVERY_S = 1.0
 class Completed:
     """How a tool ended. `status` is None if it never ran, was killed, or could not be killed (a process that hangs in
     the I/O of a dead disk survives SIGKILL). `stdout` and `stderr` are decoded with replacement and cut in the middle
-    above the cap. `forbidden` is what `forbids` said, if that stopped it."""
+    above the cap. `forbidden` is what `forbids` said, if that stopped it. `cut_off` says why the answer is not whole
+    although the tool ended with status 0; the probe of that tool sets it."""
 
     argv: list[str]
     status: int | None
@@ -41,16 +42,17 @@ class Completed:
     stopped: bool = False
     killed_by_signal: int | None = None
     forbidden: str = ""
+    cut_off: str = ""
 
     @property
     def ok(self) -> bool:
-        return self.status == 0 and not (self.timed_out or self.stopped)
+        return self.status == 0 and self.ended
 
     @property
     def ended(self) -> bool:
-        """Whether it ended by itself, whatever its status. The output of a tool that was killed may be half an answer
-        that reads like a whole one."""
-        return self.status is not None and not (self.timed_out or self.stopped)
+        """Whether it ended by itself with its whole answer, whatever its status. The output of a tool that was killed
+        may be half an answer that reads like a whole one."""
+        return self.status is not None and not (self.timed_out or self.stopped or self.cut_off)
 
     @property
     def output(self) -> str:
@@ -71,6 +73,8 @@ class Completed:
             return f"{tool} was killed by {_signal_name(self.killed_by_signal)}"
         if self.status is None:
             return f"{tool} could not be run{_last_line(self.stderr)}"
+        if self.cut_off:
+            return f"{tool} gave no whole answer: {self.cut_off}"
         if self.status == 0:
             return ""
         return f"{tool} exited with {self.status}{_last_line(self.stderr or self.stdout)}"

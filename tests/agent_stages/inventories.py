@@ -19,7 +19,8 @@ from agent.probes.drives import lsblk
 from agent.probes.drives.disks import DiskIdentity
 from agent.probes.network import ethtool
 from agent.stage import settle
-from agent.stages.inventory_check.stage import Collection, ToolOutputs, assembled, completeness
+from agent.stages.inventory_check.collection import Collection
+from agent.stages.inventory_check.stage import ToolOutputs, assembled, completeness
 from hosts import adoption
 from runs import orchestrator_stages
 from tests.agent_stages.contexts import PROFILE, context

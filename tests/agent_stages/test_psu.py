@@ -14,7 +14,8 @@ from agent.reports.partial_report import PartialReport
 from agent.sensors import readings
 from agent.stage_functions import STAGES
 from agent.stages.psu import stage as psu
-from agent.stages.psu.stage import Look
+from agent.stages.psu import supply_look
+from agent.stages.psu.supply_look import Look
 from tests.agent_stages.contexts import context
 from tests.agent_stages.test_cpu import STRESS_NG
 
@@ -29,7 +30,7 @@ PS Redundancy    | 7Ch | ok  |  7.1 | Fully Redundant
 
 def look() -> Look:
     rows = ipmitool.parse_sdr(SDR)
-    return psu.seen("under load", rows)
+    return supply_look.seen("under load", rows)
 
 
 def test_each_supplys_watts_are_its_first_sensors() -> None:

@@ -15,6 +15,7 @@ from agent.parsing import ParseError
 from agent.probes.bmc import bmc_fans, ipmitool, redundancy, supplies
 from agent.reports.partial_report import PartialReport
 from agent.stages.psu import stage as psu
+from agent.stages.psu import supply_look
 from tests.agent_stages.contexts import context
 from tests.agent_stages.recordings import RECORDED
 
@@ -158,8 +159,8 @@ def test_a_fan_that_the_spec_expects_and_that_is_absent_is_missing(tmp_path: Pat
     assert judged(rows.replace("21.56", "0"), tmp_path, fans=two[:1])[0] is FAILED
 
 
-def seen(when: str, *rows: str) -> psu.Look:
-    return psu.seen(when, ipmitool.parse_sdr("\n".join(rows)))
+def seen(when: str, *rows: str) -> supply_look.Look:
+    return supply_look.seen(when, ipmitool.parse_sdr("\n".join(rows)))
 
 
 def test_a_sensor_that_is_called_after_a_fault_is_about_its_supply() -> None:

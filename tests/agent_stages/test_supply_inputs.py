@@ -9,6 +9,7 @@ from agent.host.shell import Completed
 from agent.probes.bmc import ipmitool, supplies
 from agent.reports.partial_report import PartialReport
 from agent.stages.psu import stage as psu
+from agent.stages.psu import supply_look
 
 STATES = """PS1 Status | C8h | ok | 10.1 | Presence detected
 PS2 Status | C9h | ok | 10.2 | Presence detected
@@ -24,7 +25,7 @@ Voltage 2 | 6Dh | ok | 10.2 | {} Volts
 
 
 def bad(text: str) -> list[tuple[str, str]]:
-    found = psu.seen("now", supplies.among(ipmitool.parse_sdr(text))).supplies
+    found = supply_look.seen("now", supplies.among(ipmitool.parse_sdr(text))).supplies
     return [(one.name, one.reading) for one in found if one.ok is not True]
 
 
@@ -74,7 +75,7 @@ def test_a_run_asks_for_the_voltages_of_the_supplies_and_for_those_of_no_board(
         return Completed(["ipmitool"], 0, stdout=by_type.get(words[-1], ""))
 
     monkeypatch.setattr(ipmitool, "run", run)
-    look, report = psu._look("before"), PartialReport()
+    look, report = supply_look.ask("before"), PartialReport()
     psu.judge(["PS1", "PS2"], [look], report)
     assert [(one.code, one.component, one.severity) for one in report.findings] == [
         ("psu.failed", "PS2", wire.Severity.CRITICAL)

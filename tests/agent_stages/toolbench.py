@@ -80,6 +80,7 @@ case "$*" in
   *"mc info"*) echo 'Firmware Revision         : 1.02';;
   *"Power Supply"*) echo 'PS1 Status       | C8h | ok  | 10.1 | Presence detected';;
   *Fan*) echo 'FAN1             | 41h | ok  |  29.1 | 4200 RPM';;
+  *sdr*) ;;
   *dcmi*) echo '    Instantaneous power reading:                   120 Watts';;
   *) echo 'SEL has no entries';;
 esac

@@ -4,15 +4,13 @@ named. If the profile asks for it, the tester first proves that it can see a fau
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from agent.contract import wire
 from agent.host import shell
-from agent.parsing import ParseError
-from agent.probes.bmc import bmc_fans, ipmitool, supplies
+from agent.probes.bmc import ipmitool
 from agent.probes.board import dmidecode, dmimemory, edac, lscpu, lshw, meminfo
 from agent.probes.bus import adapters, hba, lspci
 from agent.probes.drives import disks, lsblk
@@ -20,50 +18,12 @@ from agent.probes.gpu import gpus, nvidia_smi
 from agent.probes.network import ethtool, infiniband, nics
 from agent.reports import checks
 from agent.stage import StageContext, StageReport
-from agent.stages.inventory_check import links
+from agent.stages.inventory_check import bmc_parts, links
+from agent.stages.inventory_check.collection import Collection
 from agent.stages.inventory_check.spec import Limits, Params
 from agent.tester_proof import made_faults
 
-T = TypeVar("T")
 _LINK_POLL_S = 0.25
-
-
-class Collection:
-    """What was collected so far: each tool's output, and the tools that could not be asked."""
-
-    def __init__(self, ctx: StageContext) -> None:
-        self.ctx = ctx
-        self.evidence: dict[str, str] = {}
-        self.missing: list[str] = []
-        self.checks: list[wire.Check] = []
-
-    def ask(
-        self,
-        name: str,
-        run: Callable[[], shell.Completed],
-        parse: Callable[[str], T],
-        *,
-        topic: str = "",
-        component: str = "",
-    ) -> T | None:
-        """The tool's output as `parse` returns it. None, with a check that says why, if that fails."""
-        self.ctx.stop.check()
-        return self.take(name, run(), parse, topic=topic, component=component)
-
-    def take(
-        self, name: str, done: shell.Completed, parse: Callable[[str], T], *, topic: str = "", component: str = ""
-    ) -> T | None:
-        self.evidence[f"{name}.{component}" if component else name] = done.stdout or done.stderr
-        try:
-            parsed, why = parse(done.stdout), done.trouble
-        except ParseError as error:
-            parsed, why = None, done.trouble_or(error)
-        if parsed is None or not done.ended or (not done.ok and not parsed):
-            self.missing += [name] if name not in self.missing else []
-            self.checks.append(checks.not_tested(name, component, reason=why, topic=topic))
-            return None
-        self.checks.append(checks.passed(name, component, topic=topic))
-        return parsed
 
 
 def run(ctx: StageContext) -> StageReport:
@@ -119,8 +79,8 @@ def collect(found: Collection) -> wire.Inventory:
     _tell_of_modules_without_ecc(found.ctx, said.structures)
     said.devices = found.ask("lspci", lspci.run, lspci.parse) or []
     found.ask("lshw", lshw.run, lshw.parse)
-    said.of_power, said.of_fans = _bmc_sensors(found)
-    said.bmc_version = _bmc_version(found)
+    said.of_power, said.of_fans = bmc_parts.sensors(found)
+    said.bmc_version = bmc_parts.version(found)
     said.cpu = _cpu(found)
     said.memory_mb = meminfo.parse(meminfo.read())["MemTotal"] // meminfo.MIB
     said.identities, said.rows = _identities(), found.ask("lsblk", lsblk.run, lsblk.parse) or []
@@ -143,8 +103,8 @@ def assembled(said: ToolOutputs, missing: list[str], root: Path = Path("/")) -> 
         gpus=gpus.inventory(said.devices, said.cards),
         infiniband=said.ports,
         adapters=adapters.inventory(said.devices, [port.pci for port in said.ports if port.guid], root),
-        psus=_psus(said.of_power) if said.bmc else dmidecode.power_supplies(said.structures),
-        fans=[wire.Fan(fan.name, fan.rpm, fan.percent) for fan in bmc_fans.fans(said.of_fans) if not fan.absent],
+        psus=bmc_parts.psus(said.of_power) if said.bmc else dmidecode.power_supplies(said.structures),
+        fans=bmc_parts.fans(said.of_fans),
         firmware=wire.Firmware(bios, bios_date, said.bmc_version, said.versions),
         bmc=said.bmc,
         missing_tools=missing,
@@ -224,36 +184,6 @@ def _nvidia(found: Collection, devices: list[lspci.PciDevice]) -> list[nvidia_sm
     if not any(device.vendor_id == gpus.NVIDIA for device in gpus.discrete(devices)):
         return []
     return found.ask("nvidia-smi", nvidia_smi.run, nvidia_smi.parse, topic="gpu") or []
-
-
-def _bmc_sensors(found: Collection) -> tuple[list[ipmitool.Sensor], list[ipmitool.Sensor]]:
-    """The sensors of power supplies, and those of fans."""
-    if not ipmitool.has_bmc():
-        return [], []
-    of_power = found.ask(
-        "sdr_power_supply", lambda: ipmitool.run("sdr", "type", "Power Supply"), ipmitool.parse_sdr, topic="bmc"
-    )
-    of_fans = found.ask("sdr_fan", lambda: ipmitool.run("sdr", "type", "Fan"), ipmitool.parse_sdr, topic="bmc")
-    return of_power or [], of_fans or []
-
-
-def _bmc_version(found: Collection) -> str:
-    """Only a BMC that answers passes the check `bmc`: the kernel's device file exists for a dead BMC, too."""
-    if not ipmitool.has_bmc():
-        found.checks.append(checks.not_tested("bmc", reason="the kernel found no BMC", topic="bmc"))
-        return ""
-    info = found.ask("mc_info", lambda: ipmitool.run("mc", "info"), ipmitool.parse_mc_info, topic="bmc")
-    if info is None:
-        found.checks.append(checks.not_tested("bmc", reason=found.checks[-1].reason, topic="bmc"))
-        return ""
-    found.checks.append(checks.passed("bmc", topic="bmc"))
-    return info["Firmware Revision"]
-
-
-def _psus(of_power: list[ipmitool.Sensor]) -> list[wire.Psu]:
-    """The supplies, by the BMC's names, since the PSU stage asks for them by these names. The firmware's table has
-    other names and is often never updated."""
-    return [wire.Psu(one.name, one.present is True, one.ok) for one in supplies.power_supplies(of_power)]
 
 
 def completeness(inventory: wire.Inventory) -> list[wire.Check]:

@@ -4,38 +4,25 @@ the supplies share it. Without a BMC only the CPUs' own meter is read, and wheth
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 from agent import findings
 from agent.contract import wire
 from agent.exercises import cpu_load
 from agent.parsing import ParseError
-from agent.probes.bmc import ipmitool, redundancy, sel, supplies, supply_inputs
-from agent.probes.bmc.ipmitool import Sensor
+from agent.probes.bmc import ipmitool, redundancy, sel
 from agent.probes.bmc.sel import LogEntry
-from agent.probes.bmc.supplies import Condition, PowerSupply
+from agent.probes.bmc.supplies import PowerSupply
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport
 from agent.reports.progress import ProgressBoard
 from agent.sensors import readings
 from agent.stage import StageContext, StageReport
 from agent.stages.psu.spec import Limits, Params
+from agent.stages.psu.supply_look import Look, ask, find
 
 TOPIC = "bmc"
 _DCMI_TRIES = 3
-
-
-@dataclass(frozen=True)
-class Look:
-    """What the BMC reports about the supplies at one moment. `conditions` are faults that belong to no supply in
-    particular. `trouble` says why it reports nothing."""
-
-    when: str
-    supplies: list[PowerSupply]
-    redundancy: list[Sensor]
-    trouble: str = ""
-    watts: dict[str, float] = field(default_factory=dict)
-    conditions: list[Condition] = field(default_factory=list)
 
 
 def run(ctx: StageContext) -> StageReport:
@@ -47,9 +34,9 @@ def run(ctx: StageContext) -> StageReport:
         return _without_bmc(ctx, params)
     names = [str(psu.get("name") or "") for psu in expected or []]
     log_before = _event_log()
-    before, power_before = _look("before"), _power()
-    load, during, power_under_load = _under_load(ctx, params.load_duration_s)
-    after = _look("after")
+    before, power_before = ask("before", names), _power()
+    load, during, power_under_load = _under_load(ctx, params.load_duration_s, names)
+    after = ask("after", names)
     report = PartialReport(list(load.checks), list(load.findings), dict(load.numbers))
     judge(names, [before, during, after], report)
     judge_others([before, during, after], report)
@@ -77,36 +64,14 @@ def _without_bmc(ctx: StageContext, params: Params) -> StageReport:
     return checks.report(ctx, report.checks, findings=report.findings, numbers=report.numbers)
 
 
-def _look(when: str) -> Look:
-    done = ipmitool.run("sdr", "type", "Power Supply")
-    try:
-        rows = ipmitool.parse_sdr(done.stdout)
-    except ParseError as error:
-        return Look(when, [], [], done.trouble_or(error))
-    if not done.ok or not rows:
-        # A supply that was pulled keeps its sensor. Without any sensor, the BMC can't be asked, or has none.
-        return Look(when, [], [], done.trouble or "the BMC has no sensor of a power supply")
-    # Many BMCs have the redundancy of the supplies under this type.
-    rows += ipmitool.sensors_of("Power Unit")
-    return seen(when, [*rows, *supply_inputs.of_supplies(rows, ipmitool.sensors_of("Voltage"))])
-
-
-def seen(when: str, rows: list[Sensor]) -> Look:
-    """Make a Look from the BMC's power sensors."""
-    found = supply_inputs.judged(supplies.power_supplies(rows), rows)
-    of_redundancy = [sensor for sensor in rows if redundancy.is_redundancy(sensor)]
-    watts = supplies.supply_watts(rows, found)
-    return Look(when, found, of_redundancy, watts=watts, conditions=supplies.conditions(rows))
-
-
-def _under_load(ctx: StageContext, duration_s: float) -> tuple[PartialReport, Look, float | None]:
+def _under_load(ctx: StageContext, duration_s: float, names: Sequence[str]) -> tuple[PartialReport, Look, float | None]:
     """Load all cores at once, and ask the supplies halfway through."""
     halfway: list[tuple[Look, float | None]] = []
     over = threading.Event()
 
     def watch() -> None:
         over.wait(duration_s / 2)
-        halfway.append((_look("under load"), _power()))
+        halfway.append((ask("under load", names), _power()))
 
     thread = threading.Thread(target=watch, name="psu", daemon=True)
     thread.start()
@@ -114,28 +79,29 @@ def _under_load(ctx: StageContext, duration_s: float) -> tuple[PartialReport, Lo
         load = cpu_load.run(duration_s, ctx.stop)
     over.set()
     thread.join()
-    look, watts = halfway[0]
-    return load, look, watts
+    during, watts = halfway[0]
+    return load, during, watts
 
 
 def judge(names: list[str], looks: list[Look], report: PartialReport) -> None:
     """Every expected supply must be present and sound at each look. Without a list of expected supplies, every one that
-    the BMC knows, except a bay that was empty all the time."""
-    troubles = [look.trouble for look in looks if look.trouble]
+    the BMC knows, except a bay that was empty all the time. A supply that only some of the looks list was not read in
+    the others. A fault counts even if another look failed."""
+    troubles, looks = [look.trouble for look in looks if look.trouble], [look for look in looks if not look.trouble]
     wanted = names or sorted({supply.name for look in looks for supply in look.supplies})
-    if troubles or not wanted:
+    if not looks or not wanted:
         why = troubles[0] if troubles else "the BMC has no sensor of a power supply"
         report.checks += [checks.not_tested(name, reason=why, topic=TOPIC) for name in ("presence", "state")]
         return
     for name in wanted:
-        views = [(look.when, supply) for look in looks if (supply := _find(name, look))]
+        views = [(look.when, supply) for look in looks if (supply := find(name, look))]
         report.findings += _warnings(name, views)
-        always_empty = len(views) == len(looks) and all(supply.present is False for _, supply in views)
+        always_empty = bool(views) and all(supply.present is False for _, supply in views)
         why = "its bay is empty, and no spec says that a supply belongs there" if always_empty and not names else ""
-        if why or (why := _silent(name, looks)):
+        if why or (why := _unread(name, looks, troubles)):
             report.checks += [checks.not_tested(each, name, reason=why, topic=TOPIC) for each in ("presence", "state")]
             continue
-        found = [finding for look in looks for finding in _one(name, look)][:1]
+        found = _faults(name, looks)[:1]
         report.findings += found
         missing = [finding for finding in found if finding.code == "psu.missing"]
         report.checks.append(checks.judged("presence", missing, name, topic=TOPIC))
@@ -144,7 +110,7 @@ def judge(names: list[str], looks: list[Look], report: PartialReport) -> None:
 
 def _state(name: str, looks: list[Look], found: list[wire.Finding]) -> wire.Check:
     unclear = [
-        (look.when, one.reading) for look in looks if (one := _find(name, look)) and one.present and one.ok is None
+        (look.when, one.reading) for look in looks if (one := find(name, look)) and one.present and one.ok is None
     ]
     if not unclear or found:
         return checks.judged("state", found, name, topic=TOPIC)
@@ -152,20 +118,32 @@ def _state(name: str, looks: list[Look], found: list[wire.Finding]) -> wire.Chec
     return checks.not_tested("state", name, reason=f"what its sensor says {when} is no state: {reading}", topic=TOPIC)
 
 
-def _silent(name: str, looks: list[Look]) -> str:
-    """Why the supply's state is unknown. Empty if it is known, or if another look shows a fault."""
-    silent = [look.when for look in looks if (supply := _find(name, look)) and supply.present is None]
-    condemned = any(_one(name, look) for look in looks)
-    return f"its sensor gives no reading {silent[0]}" if silent and not condemned else ""
+def _unread(name: str, looks: list[Look], troubles: list[str]) -> str:
+    """Why the supply's state is unknown. Empty if it is known, or if a look shows a fault."""
+    if _faults(name, looks):
+        return ""
+    silent = [
+        f"its sensor gives no reading {look.when}"
+        for look in looks
+        if (one := find(name, look)) and one.present is None
+    ]
+    unlisted = [f"the BMC did not list its sensor {look.when}" for look in looks if find(name, look) is None]
+    return next(iter([*troubles, *silent, *unlisted]), "")
 
 
-def _one(name: str, look: Look) -> list[wire.Finding]:
-    supply = _find(name, look)
+def _faults(name: str, looks: list[Look]) -> list[wire.Finding]:
+    """What is wrong with the supply, in order of time. One that no look lists is missing."""
+    views = [(look.when, find(name, look)) for look in looks]
+    seen = [(when, supply) for when, supply in views if supply is not None]
+    return [finding for when, supply in seen or views for finding in _one(name, when, supply)]
+
+
+def _one(name: str, when: str, supply: PowerSupply | None) -> list[wire.Finding]:
     if supply is None or supply.present is False:
         said = f" ({supply.reading})" if supply and supply.reading else ""
-        return [findings.make("psu.missing", "psu", name, f"{name}: not there {look.when}{said}")]
+        return [findings.make("psu.missing", "psu", name, f"{name}: not there {when}{said}")]
     if supply.ok is False:
-        return [findings.make("psu.failed", "psu", name, f"{name}: {supply.reading} {look.when}", value=supply.reading)]
+        return [findings.make("psu.failed", "psu", name, f"{name}: {supply.reading} {when}", value=supply.reading)]
     return []
 
 
@@ -193,11 +171,6 @@ def _warnings(name: str, seen: list[tuple[str, PowerSupply]]) -> list[wire.Findi
         findings.make("bmc.event", "psu", name, f"{name}: {one.warning} {when}") for when, one in seen if one.warning
     ]
     return predicted[:1] + events[:1]
-
-
-def _find(name: str, look: Look) -> PowerSupply | None:
-    exact = next((supply for supply in look.supplies if supply.name.lower() == name.lower()), None)
-    return exact or next((supply for supply in look.supplies if supplies.same_supply(supply.name, name)), None)
 
 
 def judge_redundancy(looks: list[Look], report: PartialReport) -> None:
