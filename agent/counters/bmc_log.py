@@ -1,7 +1,8 @@
 """The entries of the BMC's event log as error counters, by meaning and component.
 
 The log outlives boots and is never cleared here. Only an entry that is added during a stage counts for that stage. `sel
-info` is quick; the entries, which a slow BMC takes a minute to list, are read only when it reports new ones.
+info` is quick; the entries, which a slow BMC takes a minute to list, are read only when it reports new ones, or when
+the log is full: of a full log that overwrites its oldest entry, `sel info` may never change (HPE's iLO 4).
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ QUOTED, KEPT = 12, 50
 
 
 class EventLog:
-    """A source of counters. It reads the entries again only when `sel info` changes. It counts each entry once. A
-    cleared or overwritten entry stays counted, and an entry that takes its place is new."""
+    """A source of counters. It counts each entry once. A cleared or overwritten entry stays counted, and an entry that
+    takes its place is new. An entry that was seen once is never new again, whatever a later list leaves out."""
 
     def __init__(self) -> None:
         self._info = ""
@@ -44,10 +45,11 @@ class EventLog:
             return {}
         done = ipmitool.run("sel", "info", timeout_s=INFO_TIMEOUT_S)
         info = done.stdout if done.ok else ""
-        if entry_count(info) is None:
+        count = entry_count(info)
+        if count is None:
             return {}
-        if info != self._info:
-            entries = self._entries()
+        if info != self._info or is_full(info):
+            entries = _entries(count)
             if entries is None:
                 return {}
             self.take(entries, names)
@@ -57,7 +59,7 @@ class EventLog:
     def take(self, entries: list[LogEntry], names: Names = NOWHERE) -> Counts:
         """Count the entries that were not in the log before."""
         new = [entry for entry in entries if entry.mark not in self._seen]
-        self._seen = frozenset(entry.mark for entry in entries)
+        self._seen |= {entry.mark for entry in entries}
         self._counts.setdefault(OTHER, 0)
         for key, entry in _keyed(new, names):
             self._counts[key] = self._counts.get(key, 0) + 1
@@ -71,13 +73,25 @@ class EventLog:
         more = f" and {len(newest) - QUOTED} others" if len(newest) > QUOTED else ""
         return ", ".join(newest[:QUOTED]) + more
 
-    @staticmethod
-    def _entries() -> list[LogEntry] | None:
-        done = ipmitool.run("sel", "elist", timeout_s=LIST_TIMEOUT_S)
-        try:
-            return sel.parse(done.stdout) if done.ok else None
-        except ParseError:
-            return None
+
+def _entries(count: int) -> list[LogEntry] | None:
+    """All entries. None if they were not read to their end. A list of fewer than `count` is asked for again, since
+    ipmitool ends it in silence if the BMC gives no next entry. If both lists are equally long, the BMC counts otherwise
+    than it lists."""
+    found = _listed()
+    if found is None or len(found) >= count:
+        return found
+    again = _listed()
+    is_whole = again is not None and (len(again) >= count or len(again) == len(found))
+    return again if is_whole else None
+
+
+def _listed() -> list[LogEntry] | None:
+    done = ipmitool.run("sel", "elist", timeout_s=LIST_TIMEOUT_S)
+    try:
+        return sel.parse(done.stdout) if done.ok else None
+    except ParseError:
+        return None
 
 
 def entry_count(text: str) -> int | None:
@@ -87,7 +101,7 @@ def entry_count(text: str) -> int | None:
 
 
 def is_full(text: str) -> bool:
-    """Whether the log is full. A full log records nothing of what happens now."""
+    """Whether the log is full. Such a log records nothing of what happens now, or overwrites its oldest entries."""
     return bool(re.search(r"^(?:Percent Used\s*:\s*100%|Overflow\s*:\s*true)", text, re.MULTILINE))
 
 

@@ -9,6 +9,7 @@ import pytest
 from agent.contract import codes, wire
 from agent.counters import bmc_log, counting
 from agent.counters.component_names import Names
+from agent.host import shell
 from agent.host.shell import Completed
 from agent.probes.bmc import bmc_events, ipmitool, sel
 from tests.agent.hardware import Hardware, book_of, put
@@ -95,6 +96,81 @@ def test_the_bmcs_log_is_read_again_only_when_it_says_that_it_grew(
     assert asked == ["info", "elist", "info", "info", "elist"]
     info[0] = "Get SEL Info command failed\n"
     assert log(Names(tmp_path, None)) == {}
+
+
+class Bmc:
+    """A BMC whose log a test writes. `lists` are its next answers to `sel elist`; the last one stays."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, root: Path, info: str, *lists: str) -> None:
+        self.info, self.lists, self.listed = info, list(lists), 0
+        monkeypatch.setattr(shell, "run", self.run)
+        put(root, "dev/ipmi0", "")
+
+    def run(self, argv: list[str], timeout_s: float) -> Completed:
+        if argv[2] == "info":
+            return Completed(argv, 0, stdout=self.info)
+        self.listed += 1
+        text = self.lists.pop(0) if len(self.lists) > 1 else self.lists[0]
+        said = [line for line in text.splitlines(keepends=True) if line.startswith("Get SEL")]
+        return Completed(argv, 0, stdout=text.removesuffix("".join(said)), stderr="".join(said))
+
+
+OLD, NEWER = "".join(SEL.splitlines(keepends=True)[:12]), SEL
+FAILED_TWICE = "Get SEL Entry 2 command failed: Requested sensor, data, or record not found\n" * 2
+
+
+def risen(book: counting.CounterBook) -> dict[str, int]:
+    return {delta.counter: delta.after - delta.before for delta in book.close_stage()}
+
+
+@pytest.mark.parametrize(
+    "broken", [SEL.splitlines(keepends=True)[0] + FAILED_TWICE, FAILED_TWICE], ids=["after an entry", "at once"]
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_list_that_broke_off_makes_no_old_entry_new(
+    is_first: bool, broken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bmc = Bmc(monkeypatch, tmp_path, SEL_INFO, broken if is_first else OLD, OLD)
+    log = bmc_log.EventLog()
+    book = counting.CounterBook([lambda: log(Names(tmp_path, None))], tmp_path / "counters.json")
+    book.open_stage()
+    assert risen(book) == {}
+    bmc.info, bmc.lists = SEL_INFO.replace("12", "13"), [broken, NEWER]
+    assert risen(book) == {}
+    assert "bmc.sel" in book.lost
+    assert risen(book) == {"sel.psu.predicted_failure": 1}
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_list_that_ends_early_in_silence_is_asked_for_again(
+    is_first: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = SEL.splitlines(keepends=True)[0]
+    bmc = Bmc(monkeypatch, tmp_path, SEL_INFO, *([short, OLD] if is_first else [OLD]))
+    log = bmc_log.EventLog()
+    book = counting.CounterBook([lambda: log(Names(tmp_path, None))], tmp_path / "counters.json")
+    book.open_stage()
+    bmc.info, bmc.lists = SEL_INFO.replace("12", "13"), [short, NEWER]
+    assert risen(book) == {"sel.psu.predicted_failure": 1}
+    assert bmc.listed == (4 if is_first else 3)
+
+
+def test_a_bmc_that_counts_more_than_it_lists_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Bmc(monkeypatch, tmp_path, SEL_INFO.replace("12", "129"), SEL)
+    assert bmc_log.EventLog()(Names(tmp_path, None))["sel.psu.failed", "psu", "PS1"] == 1
+
+
+@pytest.mark.parametrize(
+    "info", [SEL_INFO.replace("40%", "100%"), SEL_INFO.replace("false", "true")], ids=["full", "overflow"]
+)
+def test_a_full_log_that_overwrites_its_oldest_entry_is_read_each_time(
+    info: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring = Bmc(monkeypatch, tmp_path, info, OLD)
+    log = bmc_log.EventLog()
+    log(Names(tmp_path, None))
+    ring.lists = ["".join(SEL.splitlines(keepends=True)[1:])]
+    assert log(Names(tmp_path, None))["sel.psu.predicted_failure", "psu", "PS2"] == 1
 
 
 def test_a_full_log_that_can_say_nothing_is_told(tmp_path: Path) -> None:

@@ -149,8 +149,17 @@ def test_an_entry_in_a_log_that_was_cleared_or_runs_over_is_new() -> None:
     assert log.take(sel.parse("\n".join(before)))[KEY] == 3
     cleared = sel.parse(ENTRY.format(record=1, second=40))
     assert log.take(cleared)[KEY] == 4
-    overwritten = [*before[1:], ENTRY.format(record=4, second=50)]
+    overwritten = [ENTRY.format(record=number, second=48 + number) for number in (2, 3, 4)]
     assert log.take(sel.parse("\n".join(overwritten)))[KEY] == 7
+
+
+def test_an_entry_that_one_list_left_out_is_not_new_in_the_next() -> None:
+    log = bmc_log.EventLog()
+    entries = [ENTRY.format(record=number, second=number) for number in (1, 2, 3)]
+    log.take(sel.parse("\n".join(entries)))
+    log.take(sel.parse(entries[0]))
+    newest = ENTRY.format(record=4, second=50)
+    assert log.take(sel.parse("\n".join([*entries, newest])))[KEY] == 4
 
 
 def test_a_sensor_that_is_named_by_its_number_once_is_no_new_entry() -> None:
