@@ -15,6 +15,7 @@ from hosts.readable import readable
 from notifications import kinds, routing, sending
 from notifications.models import Cursor, Delivery, Notice
 from runs import jobs
+from runs.bench import faults
 from runs.database import commits
 from runs.models import RunEvent
 
@@ -40,7 +41,8 @@ def tick() -> None:
     """
     last, newest, taken = _what_is_new()
     for event in taken:
-        _take_up(event)
+        with faults.confined(f"The message of event {event.pk} (run {event.run_id})"):
+            _take_up(event)
     if len(taken) == PER_TICK:
         newest = taken[-1].pk
     if newest > last:

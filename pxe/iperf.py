@@ -15,6 +15,7 @@ from django.conf import settings
 from pxe import daemon, unwanted
 from pxe.daemon import Daemon, Process
 from pxe.paths import paths
+from runs.bench import faults
 from runs.bench import problems as bench
 from runs.bench.problems import Problem
 
@@ -25,7 +26,9 @@ def tick() -> None:
     paths().make()
     problems = switch_off()
     if settings.VETTING.iperf3.supervise == "tick":
-        problems += [problem for port in settings.VETTING.iperf3.ports if (problem := _keep(port))]
+        for port in settings.VETTING.iperf3.ports:
+            with faults.confined(f"The iperf3 server on port {port}"):
+                problems += [problem] if (problem := _keep(port)) else []
     elif missing := _units_that_do_not_run():
         names = " ".join(missing)
         problems.append(Problem("bench", f"{names} not running", f"sudo systemctl enable --now {names}"))

@@ -25,6 +25,7 @@ from pxe import allowed, daemon, dnsmasq, dnsmasqlog, image, order, unwanted
 from pxe.daemon import Daemon
 from pxe.order import Order
 from pxe.paths import Paths, paths
+from runs.bench import faults
 from runs.bench import problems as bench
 from runs.bench.problems import Problem
 from runs.files import atomic
@@ -238,7 +239,7 @@ def _copy_loaders(files: Paths) -> None:
     """Copied when size or time differ: dnsmasq reads below its TFTP root only."""
     for name in image.LOADERS:
         source, target = image.loader(name), files.tftp / name
-        with suppress(FileNotFoundError):
+        with faults.confined(f"Copying {name} for TFTP"), suppress(FileNotFoundError):
             there = source.stat()
             if not target.exists() or (target.stat().st_size, target.stat().st_mtime_ns) != (
                 there.st_size, there.st_mtime_ns,

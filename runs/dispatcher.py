@@ -19,7 +19,7 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from runs import lifecycle, stage_rows
-from runs.bench import fitness
+from runs.bench import faults, fitness
 from runs.database import commits
 from runs.machine import NotAllowed
 from runs.models import Lease, Run, StageRun
@@ -64,8 +64,19 @@ def start_runs() -> None:
     if (free := free_slots()) > 0 and _somebody_waits():
         retries = Run.objects.waiting_to_retry().filter(last_seen__gt=timezone.now() - AGENT_GONE_AFTER)
         for waiting in (retries, Run.objects.next_in_line()):
-            if not all(start(run) for run in waiting.light()[: free + LOOK_AHEAD]):
+            first = waiting.light().select_related("host")[: free + LOOK_AHEAD]
+            if not all(_start(run) for run in first):
                 break
+
+
+def _start(run: Run) -> bool:
+    """The same as `start`. An error of ours keeps no other run from starting. A retry is taken back then: the operator
+    learns of it and chooses again."""
+    with faults.confined(f"The start of run {run.pk} ({run.host.name})") as outcome:
+        return start(run)
+    if run.retry_stage and outcome.error:
+        _try(lifecycle.take_back_retry, run, why=f"{type(outcome.error).__name__}: {outcome.error}")
+    return True
 
 
 def share_link(test_loopback: Callable[[], LoopbackResult] = not_tested) -> None:
@@ -133,9 +144,8 @@ def give_the_link(test_loopback: Callable[[], LoopbackResult] = not_tested) -> N
         return
     bench = LoopbackResult(starved) if starved else test_loopback()
     with taking_turns():
-        waiting = next_up.first()
-        if waiting and not here.exclude(go_at=None).exists() and not lent().exists():
-            _grant_link(waiting, bench)
+        if not here.exclude(go_at=None).exists() and not lent().exists():
+            _grant_link_to_first(next_up, bench)
 
 
 def lend_the_link() -> None:
@@ -171,6 +181,15 @@ def _sites() -> tuple[str, ...]:
 def lent() -> QuerySet[StageRun]:
     """Attempts that have our site's link on loan now."""
     return StageRun.objects.filter(outcome="", link_until__gt=timezone.now(), run__site__in=_sites())
+
+
+def _grant_link_to_first(waiting: QuerySet[StageRun], bench: LoopbackResult) -> None:
+    """The next attempt gets its turn only if an error of ours stopped the one before it."""
+    failed: list[int] = []
+    while attempt := waiting.exclude(pk__in=failed).first():
+        with faults.confined(f"The link for run {attempt.run_id}"), transaction.atomic():
+            return _grant_link(attempt, bench)
+        failed.append(attempt.pk)
 
 
 def _grant_link(waiting: StageRun, bench: LoopbackResult) -> None:

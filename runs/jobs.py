@@ -15,7 +15,6 @@ tried again may have done half of its work before, or all of it: the function th
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import time
@@ -26,15 +25,15 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, OperationalError, close_old_connections, connection, transaction
+from django.db import DatabaseError, close_old_connections, connection, transaction
 from django.db.models import F, Q
 from django.utils.module_loading import import_string
 from django_q.exceptions import TimeoutException
 from django_q.tasks import async_task
 
 from hosts.readable import readable
+from runs.bench import faults, process
 from runs.bench import problems as bench
-from runs.bench import process
 from runs.bench.problems import Problem
 from runs.database import clock, commits
 from runs.models import Actor, Job, Run, RunEvent
@@ -52,10 +51,6 @@ _GRACE_S = 15.0
 _NAMED = 5
 # How soon a statement is sent again that the database has refused.
 _RECORD_AGAIN_S = 0.2
-# Errors of the bench: every job would meet them, and they pass by themselves.
-_BENCH_ERRNOS = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE}
-)
 
 
 @dataclass(frozen=True)
@@ -94,9 +89,11 @@ def tick() -> None:
     if _is_any_under_way():
         now = clock.read()
         for job in Job.objects.exclude(handed_at=None):
-            _look_after(job, now)
+            with faults.confined(f"Job {job.pk} ({job.title})"):
+                _look_after(job, now)
         for job in _next_in_line(now):
-            _hand_out(job)
+            with faults.confined(f"Job {job.pk} ({job.title})"):
+                _hand_out(job)
     bench.report(SOURCE, problems())
 
 
@@ -127,7 +124,7 @@ def work(job_id: int, number: int) -> str:
     except Exception as error:
         log.exception("job %s: try %s failed", job, number)
         used_up = until - time.monotonic() < job.limit_s / 2  # also for a query that was ended because it took too long
-        counts, why = used_up or not _is_the_benchs(error), f"{type(error).__name__}: {error}"[:500]
+        counts, why = used_up or not faults.is_of_the_bench(error), f"{type(error).__name__}: {error}"[:500]
         save_outcome(partial(_failed, job, why, counts=counts), until)
         return "failed"
     save_outcome(partial(_done, job, is_over=result != AGAIN), until)
@@ -247,8 +244,3 @@ def nobody_begins() -> bool:
 
 def _in_hand(job: Job) -> Any:
     return Job.objects.filter(pk=job.pk, number=job.number).exclude(handed_at=None)
-
-
-def _is_the_benchs(error: Exception) -> bool:
-    """Whether the error is the bench's (a full disk, a locked database) and not one of the job."""
-    return isinstance(error, OperationalError) or (isinstance(error, OSError) and error.errno in _BENCH_ERRNOS)

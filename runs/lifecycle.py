@@ -173,6 +173,16 @@ def grant_retry(run: Run, who: str = "dispatcher", slots: int | None = None) -> 
         orchestrator_stages.advance(run)
 
 
+def take_back_retry(run: Run, why: str, who: str = "dispatcher") -> None:
+    """The retry could not start, by a fault of ours: the hold stays, and the operator may ask again."""
+    with locked(run.pk) as run:
+        if run.state == State.FAILED_HOLDING and run.retry_stage:
+            text = f"retry of {naming.state_in_words(run.retry_stage)} can't start, by a fault of ours: {why}"
+            run.retry_stage = ""
+            run.save(update_fields=["retry_stage"])
+            write_event(run, "retry_failed", actor=Actor.WORKER, who=who, text=text)
+
+
 def give_go(run: Run, who: str = "dispatcher", why: str = "") -> None:
     """Let the waiting stage use the shared link. Its deadline counts from now. `why` says what is known of the
     bench."""

@@ -16,7 +16,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from runs import intake, ladder, transition
-from runs.bench import fitness, last_seen
+from runs.bench import faults, fitness, last_seen
 from runs.database import commits
 from runs.database.moments import Later
 from runs.machine import AGENT_SILENT, STAGE_STATES, Event, NotAllowed, State
@@ -37,12 +37,17 @@ def tick() -> None:
         return
     now = timezone.now()
     for run in waiting_long(now):
-        if run.state in AGENT_SILENT:
-            _boot(run, now)
-        elif run.state == State.FAILED_HOLDING:
-            _held(run, now)
-        else:
-            _testing(run, now)
+        with faults.confined(f"The deadline of run {run.pk} ({run.host.name})"):
+            _look_at(run, now)
+
+
+def _look_at(run: Run, now: datetime) -> None:
+    if run.state in AGENT_SILENT:
+        _boot(run, now)
+    elif run.state == State.FAILED_HOLDING:
+        _held(run, now)
+    else:
+        _testing(run, now)
 
 
 @commits.remembered

@@ -15,6 +15,7 @@ import pytest
 import sushy  # noqa: F401
 from hypothesis import settings as property_settings
 
+from runs.bench import faults
 from runs.files import volatile
 
 property_settings.register_profile("busy", deadline=None)
@@ -44,6 +45,7 @@ def own_files(tmp_path: Path, settings: object, request: pytest.FixtureRequest) 
     settings.PXE_DIR = tmp_path / "pxe"
     settings.PID_DIR = tmp_path / "run"
     settings.AGENT_TOKEN_BCRYPT_ROUNDS = 4
+    faults.forget()
     if not {"web", "shared_web", "real_hashers"} & set(request.fixturenames):
         settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     yield

@@ -37,6 +37,7 @@ import pxe.loopback
 import pxe.ownport
 import pxe.supervisor
 import pxe.wake
+import runs.bench.faults
 import runs.bench.fitness
 import runs.dispatcher
 import runs.jobs
@@ -74,6 +75,7 @@ TICKS: tuple[Callable[[], object], ...] = (
     runs.rolling_up.tick,
     runs.jobs.tick,
     leadership.tick,
+    runs.bench.faults.tick,
 )
 # The ticks of a machine that does not lead. (The watchdog's tick also checks the web process.)
 ON_EACH_MACHINE: tuple[Callable[[], object], ...] = (
@@ -85,6 +87,7 @@ ON_EACH_MACHINE: tuple[Callable[[], object], ...] = (
     share_link,
     runs.watchdog.look_at_web,
     runs.jobs.tick,
+    runs.bench.faults.tick,
 )
 SESSION = "vetting.rounds.session"
 SESSION_S = 25.0
@@ -172,9 +175,11 @@ def _do(tick: Callable[[], object], name: str, watch: Watch, *, was_paused: bool
             tick()
     except tickwatch.Overdue:
         log.exception("tick %s was stopped", name)
-    except Exception:
+    except Exception as error:
         log.exception("tick %s failed", name)
         close_old_connections()
+        if not isinstance(error, runs.bench.faults.NOT_OF_ONE_ROW):
+            runs.bench.faults.note(f"The worker's tick {name}", error)
     took_s = time.monotonic() - started
     if took_s > tickwatch.LIMIT_S:
         connection.close()  # also in the middle of a transaction or query

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -18,6 +19,7 @@ from django.utils import timezone
 from pxe import daemon, dnsmasqlog, supervisor
 from pxe.paths import Paths
 from pxe.supervisor import Action
+from runs.bench import faults
 from runs.bench.problems import problems
 from runs.machine import State
 from runs.models import Rung
@@ -94,6 +96,26 @@ def test_one_that_lost_its_pid_file_is_replaced_and_not_doubled(dnsmasq_bench: B
     second = tick(network)
     assert second not in (None, first)
     assert first is not None and not runs(first)
+
+
+def test_a_loader_that_cannot_be_read_is_told_and_the_others_and_the_list_of_hosts_are_kept(
+    dnsmasq_bench: Bench, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """(Root may read everything, so the refusal is made here.)"""
+    files, real = dnsmasq_bench(), Path.read_bytes
+    a_host(mac=KNOWN)
+
+    def refuse(path: Path) -> bytes:
+        if path.name == "snponly.efi":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert tick(network) is not None
+    assert KNOWN in files.hosts.read_text()
+    assert sorted(path.name for path in files.tftp.iterdir()) == ["ipxe.efi", "undionly.kpxe"]
+    faults.tick()
+    assert "Copying snponly.efi for TFTP failed" in problems(faults.SOURCE)[0].what
 
 
 def test_mode_off_stops_it(dnsmasq_bench: Bench, network: Network) -> None:
