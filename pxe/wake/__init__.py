@@ -18,10 +18,12 @@ from hosts.wakemethods import WakeMethod
 from pxe.wake.drivers import DRIVERS
 from pxe.wake.shape import WakeProblem, options_of
 from runs import jobs, lifecycle
+from runs.bench import faults
 from runs.database import commits
 from runs.machine import State
 from runs.models import Actor, LadderRung, Run, Rung, WakeRequest
 from runs.querysets import DOCUMENTS
+from runs.wording import remedies
 
 # A host that was on when it was woken, as one that still powers off after a cancelled run, needs one more later.
 LATER_INTERVAL_S = 60.0
@@ -101,17 +103,26 @@ def _claim(request: WakeRequest) -> bool:
 
 
 def send(request_id: int) -> None:
-    """Wake the host of this request now. A problem is kept on the request, told once, and tried again when
-    due."""
+    """Wake the host of this request now. A problem is kept on the request, told once, and tried again when due. An
+    error that the driver did not expect is one, too."""
     request = WakeRequest.objects.select_related("run__host").get(pk=request_id)
-    run = request.run
-    if run.state != State.WAITING_WOL:
+    host = request.run.host
+    if request.run.state != State.WAITING_WOL:
         return
+    with faults.confined(f"Waking {host.name} (run {request.run_id})") as outcome:
+        _send(request)
+    if outcome.error:
+        what = f"{host.name}: waking it failed, by a fault of ours ({type(outcome.error).__name__})"
+        _tell(request, f"{what}: {remedies.log_of('worker')} says where; press the power button meanwhile")
+
+
+def _send(request: WakeRequest) -> None:
+    run = request.run
     try:
-        done = wake(run.host)
+        done = readable(wake(run.host))
     except WakeProblem as problem:
         return _tell(request, str(problem))
-    WakeRequest.objects.filter(pk=request_id).update(problem="")
+    WakeRequest.objects.filter(pk=request.pk).update(problem="")
     if _method(run.host).by_hand:
         lifecycle.note(run, "wake_by_hand", actor=Actor.WORKER, who="wake", text=done)
     else:

@@ -16,7 +16,7 @@ from hosts import wakemethods
 from hosts.models import Host, HostMac
 from pxe import daemon, wake
 from pxe.paths import Paths
-from pxe.wake.drivers import ipmi
+from pxe.wake.drivers import ipmi, operator
 from pxe.wake.shape import WakeProblem, options_of
 from runs.machine import State
 from runs.models import Run, Rung, WakeRequest
@@ -156,6 +156,40 @@ def test_a_host_whose_driver_was_removed_is_told_and_keeps_no_other_from_waking(
     gone.refresh_from_db()
     assert f"there is no wake driver 'fax': choose one of {', '.join(wake.DRIVERS)} on" in gone.problem
     assert other.run.events.filter(kind="wake_by_hand").exists()
+
+
+@pytest.mark.parametrize("subnet", [None, "10.77.0.0/24"])
+def test_a_host_is_woken_though_web_address_is_a_name(
+    bench: Bench, network: Network, listener: socket.socket, subnet: str | None
+) -> None:
+    """As it may be where somebody else does DHCP: the packet leaves as the kernel routes it."""
+    bench(web={"address": "vetting.example.org"}, pxe={"mode": "off", "subnet": subnet})
+    request = asked_for(a_host(mac=MAC))
+    with network.on_server():
+        wake.tick()
+    request.refresh_from_db()
+    assert packets(listener) == ([create_magic_packet(MAC)] if subnet else [])
+    assert ("Network is unreachable; set pxe.subnet" in request.problem) == (subnet is None)
+
+
+def test_a_driver_that_fails_unforeseen_is_told_on_its_run_and_keeps_no_other_from_waking(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = (asked_for(a_host(name, MAC[:-1] + name[-1], wake_method="operator")) for name in ("pve-1", "pve-2"))
+    real = operator.wake
+
+    def fails_once(host: Host, options: operator.Options) -> str:
+        if host.name == "pve-1":
+            raise TypeError("secret-token")
+        return real(host, options)
+
+    monkeypatch.setattr(operator, "wake", fails_once)
+    wake.tick()
+    bad.refresh_from_db()
+    assert "pve-1: waking it failed, by a fault of ours (TypeError)" in bad.problem
+    assert "secret-token" not in bad.problem
+    assert bad.run.events.filter(kind="wake_problem").count() == 1
+    assert good.run.events.filter(kind="wake_by_hand").exists()
 
 
 # --- a BMC that speaks Redfish, on loopback

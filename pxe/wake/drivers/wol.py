@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address
 
 import wakeonlan
 from django.conf import settings
@@ -40,9 +40,11 @@ def wake(host: Host, options: Options) -> str:
     try:
         wakeonlan.wake(*macs, host=broadcast, interface=source)
     except OSError as error:
+        fix = "web.address must be this machine's address in pxe.subnet"
+        if source is None:
+            fix = "set pxe.subnet, or `broadcast` in the host's wake options, to a network of this machine"
         raise WakeProblem(
-            f"{host.name}: no magic packet to {broadcast} from {source or 'any address'}: {error.strerror}; "
-            "web.address must be this machine's address in pxe.subnet"
+            f"{host.name}: no magic packet to {broadcast} from {source or 'any address'}: {error.strerror}; {fix}"
         ) from None
     return f"magic packet to {', '.join(macs)} by {broadcast}"
 
@@ -50,9 +52,18 @@ def wake(host: Host, options: Options) -> str:
 def _route(options: Options) -> tuple[str, str | None]:
     """Where to, and from which address of ours: the one in the hosts' network, so that it leaves by that
     interface."""
-    subnet, ours = settings.VETTING.pxe.subnet, settings.VETTING.web.address
+    subnet, ours = settings.VETTING.pxe.subnet, _own_address()
     if options.broadcast:
         return options.broadcast, None
     if subnet is None:
-        return EVERYWHERE, None if ip_address(ours).is_loopback else ours
-    return str(subnet.broadcast_address), ours if ip_address(ours) in subnet else None
+        return EVERYWHERE, None if ours is None or ours.is_loopback else str(ours)
+    return str(subnet.broadcast_address), str(ours) if ours and ours in subnet else None
+
+
+def _own_address() -> IPv4Address | None:
+    """`web.address`; None for a name, which it may be while `pxe.mode` is off, and for an IPv6 address, which has no
+    broadcast. The kernel then chooses by which interface the packet leaves."""
+    try:
+        return IPv4Address(settings.VETTING.web.address)
+    except ValueError:
+        return None
