@@ -13,6 +13,7 @@ from notifications.channel import DeliveryFailed, Service
 from notifications.message import Message
 
 IMPLICIT_TLS_PORT = 465
+NAMED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +38,27 @@ def send(options: Options, message: Message, timeout_s: float) -> None:
                 server.starttls(context=ssl.create_default_context())
             if options.user:
                 server.login(options.user, options.token)
-            server.send_message(_mail(options, message))
+            refused = server.send_message(_mail(options, message))
     except TimeoutError:
         raise DeliveryFailed(f"{where}: no answer within {timeout_s:g} s") from None
+    except smtplib.SMTPRecipientsRefused as error:
+        raise DeliveryFailed(f"{where}: {_who_was_refused(options, error.recipients)}") from None
     except smtplib.SMTPResponseException as error:
         raise DeliveryFailed(f"{where}: answered {error.smtp_code}") from None
     except (OSError, smtplib.SMTPException) as error:
         if isinstance(error.__context__, TimeoutError):  # smtplib calls that a disconnect
             raise DeliveryFailed(f"{where}: no answer within {timeout_s:g} s") from None
         raise DeliveryFailed(f"{where}: cannot be reached or refused ({type(error).__name__})") from None
+    if refused:
+        raise DeliveryFailed(f"{where}: {_who_was_refused(options, refused)}")
+
+
+def _who_was_refused(options: Options, refused: dict[str, tuple[int, bytes]]) -> str:
+    """The addresses with the number of the server's answer. They are in vetting.yaml: they are no secret."""
+    shown = [f"{address} ({code})" for address, (code, _) in list(refused.items())[:NAMED]]
+    more = [f"{len(refused) - NAMED} more"] if len(refused) > NAMED else []
+    taken = len(options.to) - len(refused)
+    return f"the server refused {', '.join(shown + more)}; {taken} of {len(options.to)} recipients have the mail"
 
 
 def _connect(options: Options, timeout_s: float) -> smtplib.SMTP:

@@ -47,8 +47,8 @@ def http_server(status: int = 200) -> Iterator[Received]:
 
 
 @contextmanager
-def mail_server() -> Iterator[Received]:
-    """Speaks as much of RFC 5321 as one mail needs."""
+def mail_server(*unknown: str) -> Iterator[Received]:
+    """Speaks as much of RFC 5321 as one mail needs. It refuses the recipients in `unknown`."""
 
     class Handler(socketserver.StreamRequestHandler):
         def say(self, text: str) -> None:
@@ -61,6 +61,9 @@ def mail_server() -> Iterator[Received]:
                 if verb == b"DATA":
                     self.say("354 go on")
                     received.mails.append(message_from_bytes(self._until_dot(), policy=policy.default))
+                if verb == b"RCPT" and any(f"<{address}>".encode() in line for address in unknown):
+                    self.say("550 5.1.1 User unknown")
+                    continue
                 self.say("221 bye" if verb == b"QUIT" else "250 fine")
 
         def _until_dot(self) -> bytes:

@@ -100,6 +100,23 @@ def test_a_mail_has_subject_text_and_link() -> None:
     assert mail.get_content().replace("\r", "") == "SATA-0001: 2 pending sectors @everyone\n\nhttps://v.test/runs/7/\n"
 
 
+@pytest.mark.parametrize(
+    ("to", "said", "mails"),
+    [
+        (("a@x.test", "gone@x.test"), "the server refused gone@x.test (550); 1 of 2 recipients have the mail", 1),
+        (("gone@x.test",), "the server refused gone@x.test (550); 0 of 1 recipients have the mail", 0),
+    ],
+)
+def test_a_recipient_that_the_server_refuses_is_a_failure_that_names_it(
+    to: tuple[str, ...], said: str, mails: int
+) -> None:
+    with mail_server("gone@x.test") as server, pytest.raises(DeliveryFailed) as failure:
+        wanted = smtp.Options(host="127.0.0.1", port=server.port, sender="v@bench.test", to=to)
+        smtp.send(wanted, MESSAGE, LIMIT_S)
+    assert str(failure.value) == f"127.0.0.1:{server.port}: {said}"
+    assert len(server.mails) == mails
+
+
 @pytest.mark.parametrize("status", [302, 403, 500])
 def test_an_answer_that_is_not_2xx_is_a_failure_with_its_number_and_without_the_secret_path(
     status: int,
