@@ -9,6 +9,7 @@ socket's buffer, moved two thirds. It holds Python's lock for microseconds per p
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import socket
@@ -16,20 +17,19 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import parse_qs, urlsplit
 
 from django.conf import settings
 
 from pxe import agentcpio, image, rungs
+from pxe.bootrequest import BadRequest, Request, parse, read_head
+from runs.bench import faults
 from runs.live.allowance import Allowance, OnceAMinute
 from runs.wording import remedies
 
 log = logging.getLogger("vetting.bootfiles")
 
-HEADER_LIMIT_BYTES = 8192
 HEADER_TIMEOUT_S = 10.0
 PIECE_BYTES = 4 * 1024 * 1024
 # 4 MiB in two minutes is 35 kB/s: at that speed an image takes an hour, far beyond the boot deadline.
@@ -60,42 +60,6 @@ def initrds() -> tuple[str, ...]:
     """Names below /boot/, in the order in which the kernel unpacks them."""
     extra = ("extra.cpio",) if settings.VETTING.boot_files.extra_initrd else ()
     return (image.INITRD, "agent.cpio", *extra)
-
-
-@dataclass(frozen=True)
-class Request:
-    """`run` and `boot` are what the boot script put into the address; 0 if missing."""
-
-    method: str
-    path: str
-    run: int = 0
-    boot: int = 0
-
-
-class BadRequest(Exception):
-    """Not valid HTTP; the message goes into the status line."""
-
-
-def parse(head: bytes) -> Request:
-    """Parse the request line; headers are ignored. Raises BadRequest."""
-    try:
-        method, target, version = head.split(b"\r\n", 1)[0].decode("ascii").split(" ")
-    except ValueError:
-        raise BadRequest("400 Bad Request") from None
-    if not version.startswith("HTTP/1."):
-        raise BadRequest("505 HTTP Version Not Supported")
-    if method not in ("GET", "HEAD"):
-        raise BadRequest("405 Method Not Allowed")
-    try:
-        parts = urlsplit(target)
-        query = parse_qs(parts.query, max_num_fields=8)
-    except ValueError:
-        raise BadRequest("400 Bad Request") from None
-    return Request(method, parts.path, _number(query.get("run")), _number(query.get("boot")))
-
-
-def _number(values: list[str] | None) -> int:
-    return int(values[0]) if values and values[0].isascii() and values[0].isdigit() and len(values[0]) < 16 else 0
 
 
 class Client:
@@ -179,7 +143,7 @@ class Listener:
         try:
             self._answer(client)
         except OSError as error:
-            if not client.is_cut_off:
+            if not client.is_cut_off and not faults.is_of_the_bench(error):
                 log.info("boot files: %s went away (%s)", client.address, error.strerror)
         finally:
             if client.is_cut_off and not self._is_closed:
@@ -195,15 +159,26 @@ class Listener:
 
     def _answer(self, client: Client) -> None:
         try:
-            request = parse(_read_head(client.sock))
-            file = _open(request.path)
+            request = parse(read_head(client.sock))
         except BadRequest as bad:
             return _say(client.sock, str(bad))
+        try:
+            file = _open(request.path)
         except FileNotFoundError as gone:
             self.told.warn(f"404 {client.address}", f"boot files: {client.address} asked for {request.path}: {gone}")
             return _say(client.sock, "404 Not Found", f"{gone}\n")
+        except OSError as error:
+            return _say(client.sock, "503 Service Unavailable", self._tell(client, request, error))
         with file:
             self._send(client, request, file)
+
+    def _tell(self, client: Client, request: Request, error: OSError) -> str:
+        """Log that a file can't be read here, and put it into the run's history. Returns the sentence."""
+        why = f"{request.path} can't be read here ({error.strerror}): look at the orchestrator's disk"
+        where = f"{error.filename or request.path}, asked for by {client.address}"
+        self.told.warn(f"503 {client.address}", f"boot files: {why} ({where})")
+        rungs.file_not_read(request.run, request.boot, why)
+        return f"{why}\n"
 
     def _send(self, client: Client, request: Request, file: BinaryIO) -> None:
         began, facts = time.monotonic(), os.fstat(file.fileno())
@@ -214,26 +189,21 @@ class Listener:
         sent = 0
         while sent < facts.st_size:
             client.give(self.piece_timeout_s)
-            done = os.sendfile(client.sock.fileno(), file.fileno(), sent, min(PIECE_BYTES, facts.st_size - sent))
-            if not done:
-                raise ConnectionAbortedError(0, f"{request.path} became shorter while it was sent")
-            sent += done
+            sent += self._send_piece(client, request, file, sent, min(PIECE_BYTES, facts.st_size - sent))
         took_s = time.monotonic() - began
         log.info("boot files: %s to %s, %.1f MB in %.1f s", request.path, client.address, sent / 1e6, took_s)
         sentence = f"{sent / 1e6:.1f} MB in {took_s:.1f} s to {client.address}"
         rungs.file_sent(request.path, request.run, request.boot, sentence)
 
-
-def _read_head(sock: socket.socket) -> bytes:
-    head = b""
-    while b"\r\n\r\n" not in head:
-        data = sock.recv(HEADER_LIMIT_BYTES)
-        if not data:
-            raise BadRequest("400 Bad Request")
-        head += data
-        if len(head) > HEADER_LIMIT_BYTES:
-            raise BadRequest("431 Request Header Fields Too Large")
-    return head
+    def _send_piece(self, client: Client, request: Request, file: BinaryIO, start: int, count: int) -> int:
+        try:
+            if done := os.sendfile(client.sock.fileno(), file.fileno(), start, count):
+                return done
+            raise OSError(errno.ESTALE, "it became shorter while it was sent")
+        except OSError as error:
+            if faults.is_of_the_bench(error):
+                self._tell(client, request, error)
+            raise
 
 
 def _open(path: str) -> BinaryIO:

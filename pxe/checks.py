@@ -31,9 +31,9 @@ def boot_tools(**_: Any) -> list[CheckMessage]:
     if config.iperf3.supervise == "tick" and not which("iperf3"):
         text = "iperf3 is not installed: the Network stage can measure nothing"
         messages.append(Warning(text, hint="apt install iperf3", id="pxe.W002"))
-    if config.pxe.mode != "off" and (missing := image.missing()):
-        text = f"the live image has no {' and no '.join(missing)} in {image.directory()}"
-        messages.append(Warning(text, hint=f"{remedies.build_image()} builds it", id="pxe.W003"))
+    what, fix = image.problem() if config.pxe.mode != "off" else ("", "")
+    if what:
+        messages.append(Warning(what, hint=fix, id="pxe.W003"))
     elif config.pxe.mode != "off" and (size := image.unaligned()):
         text = f"{image.INITRD} has {size} bytes, no multiple of 4: on some machines the agent behind it is lost"
         messages.append(Warning(text, hint=f"{remedies.build_image()} builds one that is", id="pxe.W004"))

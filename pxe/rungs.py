@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from threading import BoundedSemaphore
@@ -10,8 +11,8 @@ from threading import BoundedSemaphore
 from django.db import DatabaseError, close_old_connections
 
 from pxe import image
-from runs import lifecycle
-from runs.models import Run, Rung
+from runs import ladder, lifecycle
+from runs.models import Actor, Run, Rung
 
 log = logging.getLogger("vetting.pxe")
 OF_FILE = {f"/boot/{image.KERNEL}": Rung.KERNEL, f"/boot/{image.INITRD}": Rung.INITRD}
@@ -24,7 +25,15 @@ def file_sent(path: str, run_id: int, boot: int, detail: str) -> None:
     """A boot file was sent completely. Returns at once: one thread writes all rungs to the database, however many hosts
     boot. If a thousand rungs are waiting, this one is dropped."""
     if (rung := OF_FILE.get(path)) and run_id and _room.acquire(blocking=False):
-        _recorder.submit(_record_file, run_id, boot, rung, detail)
+        _recorder.submit(_record, run_id, boot, lambda run: lifecycle.record_rung(run, rung, detail, boot=boot))
+
+
+def file_not_read(run_id: int, boot: int, why: str) -> None:
+    """A boot file could not be read on this machine: the run's history is to say so. Returns at once, too."""
+    if run_id and _room.acquire(blocking=False):
+        _recorder.submit(
+            _record, run_id, boot, lambda run: lifecycle.note(run, ladder.FILE_NOT_READ, actor=Actor.WORKER, text=why)
+        )
 
 
 def wait_until_recorded() -> None:
@@ -32,14 +41,14 @@ def wait_until_recorded() -> None:
     _recorder.submit(int).result()
 
 
-def _record_file(run_id: int, boot: int, rung: Rung, detail: str) -> None:
+def _record(run_id: int, boot: int, write: Callable[[Run], object]) -> None:
     close_old_connections()
     try:
         # Only for the boot that is expected now: the address is the only thing that identifies the client.
         if run := Run.objects.live_or_held().filter(pk=run_id, boot=boot).first():
-            lifecycle.record_rung(run, rung, detail, boot=boot)
+            write(run)
     except DatabaseError:
-        log.exception("run %s: rung %s is not on record", run_id, rung)
+        log.exception("run %s: a step of its boot is not on record", run_id)
     finally:
         _room.release()
         close_old_connections()

@@ -15,7 +15,6 @@ from runs import boot_script, lifecycle
 from runs.desk.request_numbers import not_understood
 from runs.live.allowance import OnceAMinute
 from runs.models import Actor, Run
-from runs.wording import remedies
 
 # Whoever asks again and again must not fill the log: the journal then drops what others say.
 _told = OnceAMinute()
@@ -66,9 +65,9 @@ def _refuse(host: Host, mac: str, address: str) -> str:
 def _boot(host: Host, mac: str, run: Run, boot: int, token: str) -> str:
     web = settings.VETTING.web
     script_url = f"{web.agent_url}/ipxe/{mac}"
-    if missing := image.missing():
-        names = " and no ".join(missing)
-        text = f"the live image has no {names} in {image.directory()}: {remedies.build_image()} builds it"
+    what, fix = image.problem()
+    if what:
+        text = f"{what}: {fix}"
         lifecycle.note(run, "image_missing", actor=Actor.WORKER, text=text)
         return ipxe.not_ready(host.name, script_url, text)
     return ipxe.boot(

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from runs.models import LadderRung, Run, Rung
 from runs.wording import remedies
 
 ORDER: tuple[Rung, ...] = tuple(Rung)
+# The history's line for a boot file that could not be read on our side.
+FILE_NOT_READ = "boot_file_not_read"
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,14 @@ def advice(reached: Iterable[str]) -> Advice:
 
 
 def stopped_at(run: Run) -> str:
-    """A paragraph that says where the newest boot of this run stopped."""
-    reached = LadderRung.objects.filter(run=run, boot=max(run.boot, 1)).values_list("rung", flat=True)
-    return advice(reached).sentence
+    """A paragraph that says where the newest boot of this run stopped, and first what this bench could not deliver."""
+    rungs = dict(LadderRung.objects.filter(run=run, boot=max(run.boot, 1)).values_list("rung", "at"))
+    return _not_delivered(run, max(rungs.values(), default=None)) + advice(rungs).sentence
+
+
+def _not_delivered(run: Run, last_rung_at: datetime | None) -> str:
+    """The boot file that this bench could not read, if the boot has got no further since then."""
+    failed = run.events.filter(kind=FILE_NOT_READ).order_by("-id").first()
+    if failed is None or (last_rung_at is not None and failed.at < last_rung_at):
+        return ""
+    return f"Our own fault: {failed.text}. "

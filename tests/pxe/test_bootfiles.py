@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
+import os
 import select
 import socket
 import threading
@@ -15,11 +17,13 @@ import psutil
 import pytest
 from django.utils import timezone
 
-from pxe import bootfiles, rungs
-from pxe.bootfiles import BadRequest, Listener, Request
+from pxe import bootfiles, bootrequest, rungs
+from pxe.bootfiles import Listener
+from pxe.bootrequest import BadRequest, Request
 from pxe.paths import Paths
+from runs import ladder, lifecycle
 from runs.machine import State
-from runs.models import Rung
+from runs.models import Run, Rung
 from tests.rows import a_host, a_run
 
 Bench = Callable[..., Paths]
@@ -135,6 +139,66 @@ def test_a_missing_image_is_404_with_what_to_do(port: int, settings: Any) -> Non
     assert status == 404 and b"make image" in body
 
 
+@pytest.fixture
+def booting() -> Run:
+    return a_run(a_host(), state=State.BOOTING, verdict="", boot=1, started_at=timezone.now())
+
+
+def is_refused(path: str, error: OSError, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finding `path` of the image fails like this. (Root may read everything, so the mode of a file is no test.)"""
+
+    def find() -> Path:
+        raise error
+
+    real = bootfiles.table
+    monkeypatch.setattr(bootfiles, "table", lambda: real() | {path: find})
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EIO])
+def test_a_file_that_our_disk_does_not_give_is_our_fault_in_answer_log_and_history(
+    port: int, booting: Run, number: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    lifecycle.record_rung(booting, Rung.INITRD)
+    is_refused("/boot/agent.cpio", OSError(number, os.strerror(number), "agent-1.cpio"), monkeypatch)
+    status, _, body = ask(port, f"/boot/agent.cpio?run={booting.pk}&boot=1")
+    why = f"/boot/agent.cpio can't be read here ({os.strerror(number)}): look at the orchestrator's disk"
+    assert (status, body.decode()) == (503, f"{why}\n")
+    assert [record.levelname for record in caplog.records if why in record.message] == ["WARNING"]
+    assert not [record for record in caplog.records if "went away" in record.message]
+    rungs.wait_until_recorded()
+    assert booting.events.get(kind="boot_file_not_read").text == why
+    assert ladder.stopped_at(booting).startswith(f"Our own fault: {why}. Kernel and initrd were delivered")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_file_that_cannot_be_read_to_its_end_is_our_fault(
+    port: int, booting: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = os.sendfile
+
+    def breaks(out: int, file: int, offset: int, count: int) -> int:
+        if offset:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(out, file, offset, 1000)
+
+    monkeypatch.setattr(os, "sendfile", breaks)
+    with pytest.raises(http.client.IncompleteRead):
+        ask(port, f"/boot/initrd.zst?run={booting.pk}&boot=1")
+    rungs.wait_until_recorded()
+    assert "/boot/initrd.zst can't be read here (Input/output error)" in booting.events.get().text
+    assert not [record for record in caplog.records if "went away" in record.message]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_disk_that_gave_the_next_file_is_not_blamed_for_a_boot_that_stopped_later(booting: Run) -> None:
+    rungs.file_not_read(booting.pk, 1, "/boot/vmlinuz can't be read here")
+    rungs.wait_until_recorded()
+    assert ladder.stopped_at(booting).startswith("Our own fault")
+    lifecycle.record_rung(booting, Rung.KERNEL, boot=1)
+    assert ladder.stopped_at(booting).startswith("It has the kernel")
+
+
 @pytest.mark.parametrize(
     ("query", "run", "boot"),
     [
@@ -147,7 +211,7 @@ def test_a_missing_image_is_404_with_what_to_do(port: int, settings: Any) -> Non
 )
 def test_the_run_is_read_from_the_address(query: str, run: int, boot: int) -> None:
     try:
-        request = bootfiles.parse(f"GET /boot/vmlinuz{query} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        request = bootrequest.parse(f"GET /boot/vmlinuz{query} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     except BadRequest:
         assert not query.isascii()
         return

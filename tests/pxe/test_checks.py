@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,6 +48,24 @@ def test_what_is_wrong_is_named(bench: Bench, sections: dict[str, Any], expected
 def test_a_missing_image_is_a_warning(bench: Bench, settings: Any) -> None:
     (settings.IMAGE_DIR / "initrd.zst").unlink()
     assert "pxe.W003" in ids(checks.boot_tools())
+
+
+@pytest.mark.parametrize("name", ["vmlinuz", "initrd.zst", "manifest.json"])
+def test_an_image_that_cannot_be_read_is_a_warning_that_says_so(
+    bench: Bench, settings: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a copy with umask 077. (Root may read everything, so the refusal is made here.)"""
+    real = Path.open
+
+    def refuse(path: Path, *args: Any, **more: Any) -> Any:
+        if path.name == name:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, *args, **more)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    [message] = [message for message in checks.boot_tools() if message.id == "pxe.W003"]
+    assert message.msg == f"the live image can't be read ({settings.IMAGE_DIR / name}: Permission denied)"
+    assert "chmod" in message.hint
 
 
 @pytest.mark.parametrize(("size", "said"), [(400, False), (403, True)])
