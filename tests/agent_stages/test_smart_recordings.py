@@ -30,6 +30,9 @@ VERDICTS: dict[str, tuple[wire.Outcome, set[str], set[str], str]] = {
     "written-kingston-life-left-zero": (FAILED, {"smart.wear"}, set(), "100 % of the rated writes"),
     "written-lexar-read-only": (FAILED, {"smart.write_protected"}, {"smart.retired_blocks"}, "SSD_Protect_Mode is 1"),
     "written-mx500-197-flips": (PASSED, set(), set(), ""),
+    "written-mx500n-not-in-database": (
+        NOT_TESTED, set(), set(), "197 Current_Pending_Sector is 1, and smartctl's database does not have this model"
+    ),
     "written-no-status-but-2000-pending": (
         FAILED, {"smart.pending_sectors", "smart.reallocated_sectors"}, set(), "2000 pending sectors"
     ),
@@ -54,6 +57,7 @@ VERDICTS: dict[str, tuple[wire.Outcome, set[str], set[str], str]] = {
     ),
     "written-reason-is-another-message": (NOT_TESTED, set(), set(), "no health status"),
     "written-sandforce-198-of-how-many": (PASSED, set(), set(), ""),
+    "written-sandforce-not-in-database": (PASSED, set(), set(), ""),
     "written-sas-background-scan-unrecovered": (FAILED, {"smart.background_scan"}, set(), "its own scan can't read"),
     "written-sas-ie-disabled-says-passed": (NOT_TESTED, set(), set(), "SMART is switched off"),
     "written-sas-predicts-failure": (FAILED, {"smart.failing"}, set(), "DATA ERROR RATE TOO HIGH (asc 5dh, ascq 32h)"),

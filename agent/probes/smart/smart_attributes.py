@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agent.parsing import clean, mapping
@@ -28,7 +28,8 @@ _HEX = re.compile(r"0x([0-9a-f]{12,16})")
 class Attribute:
     """One attribute. `count` is the raw value in smartctl's own format for this model, None where that is no count;
     `failed` "", "now" or "past". Of a `prefailure` one the threshold means that the drive is about to fail, of any
-    other that it is old, hot or much used. `value` and `threshold` are None where the drive has none."""
+    other that it is old, hot or much used. `value` and `threshold` are None where the drive has none. `is_default`:
+    smartctl does not know the model of this flash drive, and gives its default names for numbers."""
 
     number: int
     name: str
@@ -38,10 +39,20 @@ class Attribute:
     failed: str = ""
     prefailure: bool = True
     raw: int | None = None
+    is_default: bool = False
 
     @property
     def meaning(self) -> smart_meanings.Meaning:
-        return smart_meanings.of(self.number, self.name)
+        """GUESS if the name is only a default, and other models make something else of the number. Such a value may
+        show that nothing is wrong, but condemns nothing. Its threshold is the drive's own, and judges as ever."""
+        known = smart_meanings.of(self.number, self.name)
+        is_guess = self.is_default and known.what in smart_meanings.GUESSES
+        return known._replace(what=smart_meanings.GUESS) if is_guess else known
+
+    @property
+    def guessed(self) -> Attribute | None:
+        """The attribute as its default name has it, None if its name is no guess."""
+        return replace(self, is_default=False) if self.meaning.what == smart_meanings.GUESS else None
 
     @property
     def is_blank(self) -> bool:
@@ -56,7 +67,7 @@ def of(data: dict[str, Any], gaps: Gaps) -> dict[int, Attribute]:
     attributes = gaps.branch(data, "ata_smart_attributes", "the table of attributes")
     drive = (clean(data.get("model_name")), clean(data.get("firmware_version")))
     for row in gaps.rows(attributes, "table", "the table of attributes"):
-        attribute = _attribute(row, drive, gaps)
+        attribute = _attribute(row, drive, gaps, is_default=are_defaults(data))
         if attribute is not None and found.setdefault(attribute.number, attribute) != attribute:
             gaps.note(f"attribute {attribute.number} has two different rows")
     if attributes and not found:
@@ -66,7 +77,18 @@ def of(data: dict[str, Any], gaps: Gaps) -> dict[int, Attribute]:
     return found
 
 
-def _attribute(row: dict[str, Any], drive: tuple[str, str], gaps: Gaps) -> Attribute | None:
+def are_defaults(data: dict[str, Any]) -> bool:
+    """Whether the names are smartctl's defaults for a flash drive that its database lacks. Hard disks agree on them."""
+    return data.get("in_smartctl_database") is False and whole(data.get("rotation_rate")) == 0
+
+
+def derived(data: dict[str, Any]) -> dict[str, Any]:
+    """Where to look for what smartctl (7.5 and newer) derives from attributes by their names: nowhere if the names are
+    defaults."""
+    return {} if are_defaults(data) else data
+
+
+def _attribute(row: dict[str, Any], drive: tuple[str, str], gaps: Gaps, *, is_default: bool) -> Attribute | None:
     """One row of the table. `drive` is the drive's model and firmware."""
     told = row.get("name")
     name = told if isinstance(told, str) and _NAME.fullmatch(told) else ""
@@ -80,6 +102,7 @@ def _attribute(row: dict[str, Any], drive: tuple[str, str], gaps: Gaps) -> Attri
     return Attribute(
         number, name, value, threshold, _count(row, number, name, gaps), failed,
         mapping(row.get("flags")).get("prefailure") is not False, whole(mapping(row.get("raw")).get("value")),
+        is_default,
     )  # fmt: skip
 
 

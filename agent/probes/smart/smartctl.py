@@ -197,8 +197,8 @@ def parse(text: str) -> Smart:
     head, gaps = mapping(data.get("smartctl")), Gaps()
     if (status := whole(head.get("exit_status"), 255)) is None:
         raise ParseError("smartctl's JSON has no exit_status")
-    passed, spare = mapping(data.get("smart_status")).get("passed"), mapping(data.get("spare_available"))
-    hours = mapping(data.get("power_on_time"))
+    passed, hours = mapping(data.get("smart_status")).get("passed"), mapping(data.get("power_on_time"))
+    spare = mapping(smart_attributes.derived(data).get("spare_available"))
     return Smart(
         exit_status=status,
         protocol=clean(mapping(data.get("device")).get("protocol")),
@@ -265,7 +265,7 @@ def _is_locked(data: dict[str, Any]) -> bool | None:
 
 def _endurance(data: dict[str, Any], gaps: Gaps) -> int | None:
     """Percent of the rated writes: log page 11h of a SAS drive, or the number that smartctl 7.5 and newer derive."""
-    newer = gaps.branch(data, "endurance_used", "the endurance used")
+    newer = gaps.branch(smart_attributes.derived(data), "endurance_used", "the endurance used")
     used = gaps.given(data, "scsi_percentage_used_endurance_indicator", "the endurance used", 255)
     guessed = gaps.given(newer, "current_percent", "the endurance used", 255)
     return guessed if used is None else used

@@ -39,7 +39,8 @@ def missing(smart: smartctl.Smart, limit: Limit) -> list[str]:
     needed = protocol(smart) if protocol else [f"smartctl names no known protocol ({smart.protocol or 'none'})"]
     is_on = "" if smart.enabled is not None else "whether SMART is switched on was not read"
     is_locked = "the drive is locked with a password, so nothing can be read from it" if smart.locked else ""
-    told = [is_locked, is_on, *needed, *_self_tests(smart), *_errors(smart, limit("recent_errors_h")), *smart.gaps]
+    logs = [*_self_tests(smart), *_errors(smart, limit("recent_errors_h"))]
+    told = [is_locked, is_on, *needed, *_guesses(smart, limit), *logs, *smart.gaps]
     return list(dict.fromkeys(sentence for sentence in told if sentence))
 
 
@@ -91,6 +92,31 @@ def _not_known(smart: smartctl.Smart) -> Iterator[str]:
             yield f"{number} {one.name} is at its threshold, and not known what it is on this model"
 
 
+def _guesses(smart: smartctl.Smart, limit: Limit) -> Iterator[str]:
+    """Attributes of a model that smartctl does not know, which would condemn it if their default names were right."""
+    for number, one in smart.attributes.items():
+        if one.guessed is not None and _is_bad(smart, one.guessed, limit):
+            said = one.count if smart_counts.code_of(smart, one.guessed) else one.value
+            yield f"{number} {one.name} is {said}, and smartctl's database does not have this model"
+
+
+def _is_bad(smart: smartctl.Smart, one: Attribute, limit: Limit) -> bool:
+    """Any count but 0; wear and spare by the same limits as on a known model. The standard's own endurance counts
+    before any attribute."""
+    if smart_counts.code_of(smart, one):
+        return bool(one.count)
+    if one.meaning.what == smart_meanings.SPARE_LEFT:
+        left = None if one.is_blank else smart_wear.percent(one.value)
+        return left is not None and left < (one.threshold or limit("spare_min_percent"))
+    used = smart_wear.used_by(one) if _has_value(one) and smart_wear.used_percent(smart) is None else None
+    return used is not None and used >= limit("percentage_used_max")
+
+
+def _has_value(one: Attribute) -> bool:
+    """The drives that gave these attributes their names stop at 1. Others have 0 where they keep no such value."""
+    return one.value != 0
+
+
 def _tells_of_wear(smart: smartctl.Smart, counted: dict[str, int]) -> bool:
     """Whether anything was read by which a flash drive is judged: each maker has other attributes. Reserves and failed
     writes are judged by their threshold, so they need one."""
@@ -99,7 +125,11 @@ def _tells_of_wear(smart: smartctl.Smart, counted: dict[str, int]) -> bool:
 
 
 def _is_judged(one: Attribute) -> bool:
-    """Whether the value by which this attribute is judged was read."""
+    """Whether the value by which this attribute is judged was read. A guess tells by a value that is good: a bad one is
+    missing anyway."""
+    if one.guessed is not None:
+        is_count = one.guessed.meaning.what.startswith("smart.")
+        return one.count is not None if is_count else _has_value(one) and _is_judged(one.guessed)
     what = one.meaning.what
     if what in (smart_meanings.LIFE_LEFT, smart_meanings.LIFE_USED):
         return smart_wear.used_by(one) is not None
