@@ -21,11 +21,17 @@ OF_THE_FIRMWARE = """\
 [{at:5d}.000003] {{{n}}}[Hardware Error]:   section_type: memory error
 [{at:5d}.000004] {{{n}}}[Hardware Error]:   DIMM location: CPU0 DIMM_A1
 """
+# Where EDAC speaks for the firmware (ghes_edac), it has a line of its own for the same error.
+OF_EDAC = "[{at:5d}.000000] EDAC MC0: 1 CE Single-bit ECC on CPU0 DIMM_A1 (node:0 card:1 module:0 bank:0 row:{n})\n"
 ENTRY = "{n:4x} | 11/23/2026 | 19:15:{at:02d} | Memory #0x87 | Correctable ECC | Asserted\n"
 
 
 def log(times: int, every_s: int = 1) -> str:
     return "".join(OF_THE_FIRMWARE.format(at=100 + n * every_s, n=n) for n in range(1, times + 1))
+
+
+def log_of_both(times: int) -> str:
+    return "".join((OF_EDAC + OF_THE_FIRMWARE).format(at=100 + n, n=n) for n in range(1, times + 1))
 
 
 def entries(times: int) -> str:
@@ -46,6 +52,11 @@ def severities(kind: str, text: str) -> list[tuple[str, str]]:
         ("kmsg", log(11, every_s=3600), "warning"),
         ("kmsg", "[  100.000000] EDAC MC0: 10 CE memory read error on DIMM_A1 (channel:0 slot:0)\n", "warning"),
         ("kmsg", "[  100.000000] EDAC MC0: 8821 CE memory read error on DIMM_A1 (channel:0 slot:0)\n", "critical"),
+        # One error that two sources saw is one.
+        ("kmsg", log_of_both(6), "warning"),
+        ("kmsg", log_of_both(11), "critical"),
+        # The kernel limits how many reports it logs, and EDAC counts all.
+        ("kmsg", log_of_both(4) + 7 * OF_EDAC.format(at=110, n=1), "critical"),
         ("sel", entries(10), "warning"),
         ("sel", entries(11), "critical"),
     ],

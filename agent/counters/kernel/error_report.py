@@ -197,7 +197,7 @@ class Report:
         section.told = severity
         own = [] if section is self._head else section.lines
         lines = [line for line in self._head.lines if not _BEGINNING.search(line)] + own
-        return [Hit(self.first, code, severity, *part, said="; ".join(lines)[:QUOTED_CHARS])]
+        return [Hit(self.first, code, severity, *part, said="; ".join(lines)[:QUOTED_CHARS], is_report=True)]
 
 
 def _learn_kind(section: Section, text: str) -> None:

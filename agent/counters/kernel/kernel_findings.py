@@ -22,20 +22,31 @@ Key = tuple[str, wire.Severity, str, str]
 
 @dataclass
 class Tally:
-    """How often one kind of message appeared about one device. `quoted` holds the first of each wording; its key is the
-    message without its numbers."""
+    """How many errors of one kind one device had. `quoted` holds the first of each wording; its key is the message
+    without its numbers."""
 
-    count: int = 0
+    by_lines: int = 0
+    by_reports: int = 0
     quoted: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def count(self) -> int:
+        """EDAC has a line of its own for an error that the firmware reports, so a report and a line may be about one
+        error."""
+        return max(self.by_lines, self.by_reports)
+
     def add(self, hit: Hit) -> None:
-        self.count += hit.times
+        if hit.is_report:
+            self.by_reports += hit.times
+        else:
+            self.by_lines += hit.times
         said = (hit.said or hit.record.text)[:QUOTED_CHARS]
         if len(self.quoted) < QUOTED:
             self.quoted.setdefault(_NUMBER.sub("#", said), said)
 
     def join(self, other: Tally) -> None:
-        self.count += other.count
+        self.by_lines += other.by_lines
+        self.by_reports += other.by_reports
         for shape, said in other.quoted.items():
             if len(self.quoted) < QUOTED:
                 self.quoted.setdefault(shape, said)

@@ -26,7 +26,7 @@ class Hit:
     `name`: blk (sda), net (eth0), pci (0000:03:00.0), gpu (a PCI address, often without function), ata (ata3), nvme
     (nvme0), scsi (0:0:1:0), cpu (3), package (a socket's number), dimm (a label), hba (a driver and its number,
     mpt3sas_cm0 or ioc0), word (no known part), or nothing. `said` is what a finding quotes instead of the record's
-    text. The record tells of `times` errors."""
+    text. The record tells of `times` errors. `is_report`: it is the first line of a report of several lines."""
 
     record: Record
     code: str
@@ -35,3 +35,4 @@ class Hit:
     name: str = ""
     said: str = ""
     times: int = 1
+    is_report: bool = False
