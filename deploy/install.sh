@@ -10,7 +10,7 @@
 #   --yes         don't ask before installing packages
 #
 # Code and live image go to /opt/vetting and are root's, data to /var/lib/vetting, configuration to /etc/vetting.
-# Nothing of the second and third is ever overwritten.
+# It never overwrites a file in /etc/vetting. In /var/lib/vetting it only migrates the database.
 set -eu
 umask 022
 
@@ -107,7 +107,7 @@ account() {
     run install -d -o "$user" -g "$user" -m 0750 "$data"
 }
 
-# Nothing runs without somebody who keeps it to the configuration: dnsmasq and iperf3 stop, too.
+# dnsmasq and iperf3 stop, too: without a worker nothing ends them if vetting.yaml changes.
 stop() {
     [ -e /etc/systemd/system/vetting-web.service ] && [ -d /run/systemd/system ] || return 0
     say "Stop web and worker (hosts under test go on and send their results afterwards)"

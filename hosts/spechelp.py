@@ -44,7 +44,11 @@ KEYS: Sequence[Key] = (
     Key("disks[].bus", " or ".join(BUSES), "on another bus: critical"),
     Key("disks[].size_mb", _NUMBER, "MiB; less is critical"),
     Key("disks[].model", _TEXT, "a different one is information unless pinned"),
-    Key("disks[].may_be_written", "never here", "is ignored: permission is given below, disk by disk"),
+    Key(
+        "disks[].may_be_written",
+        "not allowed",
+        "is ignored: permission to write is given on the host's form, disk by disk",
+    ),
     Key("nics", _LIST, "network cards; a missing one is critical"),
     Key("nics[].mac", "MAC in any notation", "needed"),
     Key(
@@ -94,10 +98,10 @@ KEYS: Sequence[Key] = (
         "version; a different one is information unless pinned; an absent model is ignored",
     ),
     Key("firmware.nics", _VERSIONS, "by MAC, model or driver, in this order"),
-    Key("firmware.nics[]", _TEXT, "version, as `ethtool -i` prints it; as for disks"),
+    Key("firmware.nics[]", _TEXT, "version, as `ethtool -i` prints it; judged as for disks"),
     Key("firmware.hbas", _VERSIONS, "storage adapters, by PCI slot, model or driver, in this order"),
     Key("firmware.hbas[]", _TEXT, "version; MegaRAID and others report none, so they are not compared"),
-    Key("pinned", "list of paths", "texts that must be exactly the same, such as firmware.bios; otherwise critical"),
+    Key("pinned", "list of paths", "texts that must be exactly the same, such as firmware.bios: any other is critical"),
     Key(
         "not_expected",
         "list of words",

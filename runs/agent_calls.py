@@ -139,8 +139,8 @@ def _refuse_other_machine(run: Run, boot: Boot, machine: Machine) -> None:
     known = run.host.dmi_uuid.lower()
     if not boots.is_dummy_uuid(known) and known != machine.dmi_uuid:
         raise NotThisMachine(
-            f"{run.host.name} is known as DMI UUID {known}, this machine says {machine.dmi_uuid or 'none'}: after a "
-            "board swap, clear the UUID on the host's page"
+            f"{run.host.name} is known as DMI UUID {known}, this machine says {machine.dmi_uuid or 'none'}: if the "
+            "board was replaced, empty the DMI UUID on the host's form"
         )
     if not set(machine.macs) & set(run.host.mac_list):
         raise NotThisMachine(

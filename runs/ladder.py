@@ -81,7 +81,7 @@ ADVICE: dict[Rung | None, Advice] = {
         ),
         (
             "the machine's screen",
-            "the other boot binary on the host's page (ipxe.efi instead of snponly.efi, or the reverse)",
+            "the other boot program on the host's form (ipxe.efi instead of snponly.efi, or the reverse)",
             "the firewall for web.port, and portfast on the switch port",
         ),
     ),

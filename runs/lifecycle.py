@@ -251,7 +251,7 @@ def _refuse_unless_it_may_write(host: Host, profile: dict[str, Any]) -> None:
     if disk_writes.writes(profile) and not host.destructive_allowed:
         raise Refused(
             f"profile {profile['name']} writes to disks and {host.name} does not allow that: choose a profile that "
-            "only reads, or allow destructive tests on the host's page"
+            "only reads, or allow destructive tests on the host's form"
         )
 
 

@@ -22,6 +22,7 @@ SPEC_VALIDATE = StageSpec(
         "spec.unexpected",
         "spec.more",
         "spec.text",
+        "spec.link",
         "spec.pinned",
     ),
     blind="Parts and values that the expected spec omits.",

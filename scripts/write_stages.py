@@ -82,7 +82,7 @@ def _foreword(text: str) -> str:
 
 
 def _stage(stage: StageSpec, documents: dict[str, Document], notes: dict[str, Notes]) -> str:
-    lines = [f"## {stage.name}", "", f"{stage.summary}.", ""]
+    lines = [f"## {stage.title} (`{stage.name}`)", "", f"{stage.summary}.", ""]
     if stage.owner is Owner.AGENT:
         lines += [f"- **Tools**: {_list(stage.tools) or 'none: it starts no program'}"]
     else:

@@ -61,7 +61,7 @@ _SHARED: dict[str, Code] = {
     ),
     "system.part_gone": _part(_CRITICAL, "A part has disappeared", "Reseat it; check its cable, slot and power."),
     "system.out_of_memory": _bench(
-        _WARNING, "The live system ran out of memory", "Lower the share of memory that the profile tests."
+        _WARNING, "The live system ran out of memory", "Raise reserve_percent of the stage in a profile of your own."
     ),
     "system.image_corrupt": _bench(
         _WARNING,
@@ -69,7 +69,9 @@ _SHARED: dict[str, Code] = {
         "Test the memory longer; check the image on the bench and boot again.",
     ),
     "system.kernel_log_gap": _bench(
-        _WARNING, "Kernel messages were lost", "Read the run's log around that time; give the kernel a larger buffer."
+        _WARNING,
+        "Kernel messages were lost",
+        "Read the run's log around that time; set boot_files.extra_args: log_buf_len=16M and test again.",
     ),
     "bench.starved": _bench(
         _INFO,
@@ -91,7 +93,9 @@ _SHARED: dict[str, Code] = {
     "spec.more": _spec(_WARNING, "More than expected", "Adopt what was found if it is right."),
     "spec.text": _spec(_INFO, "A name or version differs from the spec", "Adopt it, or ignore it."),
     "spec.link": _spec(
-        _INFO, "A spare port has a link, or one without a link may be spare", "Adopt it if it is to stay so."
+        _INFO,
+        "The link of a port and `spare` in the spec do not agree",
+        "Adopt it if the port stays so; otherwise plug its cable in or out.",
     ),
     "spec.pinned": _spec(_CRITICAL, "A pinned value differs", "Install what is pinned, or adopt what was found."),
     # CPU and heat
@@ -134,7 +138,9 @@ _SHARED: dict[str, Code] = {
     "memory.miscompare": _part(
         _CRITICAL, "Memory returned wrong data", "Test the DIMMs one by one; replace the one that fails."
     ),
-    "memory.uncorrected": _part(_CRITICAL, "Uncorrected memory error", "Reseat a new DIMM, replace an old one."),
+    "memory.uncorrected": _part(
+        _CRITICAL, "Uncorrected memory error", "If the DIMM is new, reseat it and test again; otherwise replace it."
+    ),
     "memory.corrected": _part(_WARNING, "Corrected memory errors", "Reseat the DIMM; replace it if they come back."),
     "memory.fault_reported": _part(
         _WARNING, "The BMC reports a fault of the memory", "Reseat the modules of that channel; check the event log."
@@ -157,7 +163,9 @@ _SHARED: dict[str, Code] = {
     "smart.failing": _part(_CRITICAL, "The drive says that it is failing", "Replace the drive."),
     "smart.prefail": _part(_CRITICAL, "An attribute is at its failure threshold", "Replace the drive."),
     "smart.counts_reset": _part(
-        _WARNING, "The drive's counts were set back", "Ask who repaired it, and trust no count from before."
+        _WARNING,
+        "The drive's counts were set back",
+        "Ask the seller or repairer of the drive. Its counts say nothing of the time before.",
     ),
     "smart.past_prefail": _part(_WARNING, "An attribute was at its threshold before", "Watch it; check cooling."),
     "smart.pending_sectors": _part(_CRITICAL, "Sectors that wait for reallocation", "Replace the drive."),
@@ -192,7 +200,11 @@ _SHARED: dict[str, Code] = {
         _CRITICAL, "Fewer drives behind a RAID volume", "Look for the drive that is missing or dead."
     ),
     "smart.self_test_failed": _part(_CRITICAL, "The drive's self-test failed", "Replace the drive."),
-    "smart.error_log": _part(_WARNING, "Entries in the drive's error log", "Old ones are harmless; new ones are not."),
+    "smart.error_log": _part(
+        _WARNING,
+        "Entries in the drive's error log",
+        "Entries from before the repair are harmless. If new ones come, check cable and power, then replace the drive.",
+    ),
     # disks: seen by the stages and by the kernel
     "storage.read_error": _part(_CRITICAL, "Sectors that cannot be read", "Replace the drive."),
     "storage.hesitates": _part(_WARNING, "A read took seconds", "Watch the drive; replace it if it happens again."),
@@ -295,14 +307,18 @@ _SHARED: dict[str, Code] = {
     "psu.missing": _part(_CRITICAL, "An expected power supply is missing", "Insert it; check its mains lead."),
     "psu.failed": _part(_CRITICAL, "A power supply reports a failure", "Check its mains lead; replace it."),
     "psu.redundancy_lost": _part(_CRITICAL, "Power supplies are not redundant", "Check each supply and mains lead."),
-    "psu.share": _part(_WARNING, "The supplies do not share the load", "Replace the one that carries little."),
+    "psu.share": _part(
+        _WARNING,
+        "The supplies do not share the load",
+        "See whether the BMC lets one supply sleep (hot spare). If not, check its mains lead, then replace it.",
+    ),
     "psu.predicted_failure": _part(_WARNING, "A power supply predicts its failure", "Order a replacement."),
     "psu.voltage": _part(_CRITICAL, "A voltage is outside its limits", "Replace the supply; suspect the board next."),
     "bmc.log_full": _part(_WARNING, "The BMC's event log is full", "Save it, then clear it: nothing new is recorded."),
     "bmc.event": _part(_WARNING, "The BMC logged an event", "Read the BMC's event log."),
     # firmware
     "firmware.twins_differ": _spec(
-        _INFO, "Firmware differs from equal parts of this host", "Update it if one behaves differently."
+        _INFO, "Firmware differs from equal parts of this host", "Bring all of them to the same version."
     ),
 }
 

@@ -54,7 +54,7 @@ def wake(host: Host) -> str:
     if driver is None:
         known = ", ".join(DRIVERS)
         raise WakeProblem(
-            f"{host.name}: there is no wake driver {host.wake_method!r}: choose one of {known} on the host's page"
+            f"{host.name}: there is no wake driver {host.wake_method!r}: choose one of {known} on the host's form"
         )
     return driver.wake(host, options_of(host, driver.METHOD.options))
 

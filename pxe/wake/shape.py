@@ -42,10 +42,10 @@ def options_of(host: Host, declared: type[T]) -> T:
 
     given = host.wake_options or {}
     if missing := options.missing(declared, given):
-        raise WakeProblem(f"{host.name}: wake options have no {missing[0]!r}: add it on the host's page")
+        raise WakeProblem(f"{host.name}: wake options have no {missing[0]!r}: add it on the host's form")
     try:
         return options.read(declared, given, value_of)
     except options.OptionProblem as problem:
         raise WakeProblem(
-            f"{host.name}: wake options: {problem.key} {problem}: correct it on the host's page"
+            f"{host.name}: wake options: {problem.key} {problem}: correct it on the host's form"
         ) from None

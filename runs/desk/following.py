@@ -137,7 +137,12 @@ def _stages(run: Run) -> Table | None:
     for row in rows:
         mark, style = MARKS.get(row.outcome, ("▸", "cyan"))
         attempt = f" ({row.attempt})" if row.attempt > 1 else ""
-        table.add_row(Text(mark, style), Text(row.name + attempt, style), Text(_took(row), "dim"), _doing(row))
+        table.add_row(
+            Text(mark, style),
+            Text(naming.state_in_words(row.name) + attempt, style),
+            Text(_took(row), "dim"),
+            _doing(row),
+        )
     return table if rows else None
 
 

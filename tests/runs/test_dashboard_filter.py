@@ -117,7 +117,7 @@ def test_a_bench_that_cannot_boot_a_host_is_told_on_every_page_and_to_monitoring
     assert operator.get(reverse("healthz")).content == b"ok\n"
     bench.report("dnsmasq", [bench.Problem("bench", "dnsmasq is not <installed>", "apt install dnsmasq-base")])
     bench.report("iperf3", [])
-    said = "can't do its part:</b> dnsmasq is not &lt;installed&gt;. What helps: apt install dnsmasq-base."
+    said = "can't do its part:</b> dnsmasq is not &lt;installed&gt;. Remedy: apt install dnsmasq-base."
     for address in (reverse("dashboard"), reverse("worker-warning")):
         assert said in as_read(operator.get(address).content)
     health = operator.get(reverse("healthz"))

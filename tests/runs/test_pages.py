@@ -262,7 +262,7 @@ def test_the_hold_shows_the_command_the_fingerprint_and_who_is_logged_in(operato
     assert f"ssh -i vetting-run-{run.pk}.key -o IdentitiesOnly=yes" in page
     assert f"-o HostKeyAlias=vetting-run-{run.pk} -p 22 root@10.77.0.23" in page
     assert f"chmod 600 vetting-run-{run.pk}.key" in page
-    assert "Released by itself" in page
+    assert "Released automatically" in page
     assert "SHA256:" in page
     assert "root from 10.77.0.5" in page
     assert "PRIVATE KEY" not in page

@@ -35,7 +35,7 @@ METHOD = WakeMethod(
 def wake(host: Host, options: Options) -> str:
     macs = host.mac_list
     if not macs:
-        raise WakeProblem(f"{host.name}: no MAC address to send a magic packet to: add one on the host's page")
+        raise WakeProblem(f"{host.name}: no MAC address to send a magic packet to: add one on the host's form")
     broadcast, source = _route(options)
     try:
         wakeonlan.wake(*macs, host=broadcast, interface=source)

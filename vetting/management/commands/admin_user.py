@@ -22,7 +22,7 @@ class Command(BaseCommand):
     help = "Make an account that may log in, or give one a new password or role."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("name", nargs="?", default="admin", help="the account, admin where none is named")
+        parser.add_argument("name", nargs="?", default="admin", help="name of the account (default: admin)")
         parser.add_argument(
             "--role",
             choices=[*roles.ROLES, SUPERUSER],
@@ -46,7 +46,7 @@ class Command(BaseCommand):
             password = sys.stdin.readline().rstrip("\r\n") if options["password_stdin"] else _asked()
             user.set_password(_checked(password, user))
         elif new:
-            raise CommandError(f"there is no account {name}: without --keep-password it is made")
+            raise CommandError(f"there is no account {name}: leave out --keep-password to make it")
         _save(user, role, group)
         done = "made" if new else "keeps its password" if kept else "has a new password"
         self.stdout.write(f"Administrator {name} {done}." if user.is_superuser else f"{name} {done}, {_role(user)}.")
@@ -77,7 +77,7 @@ def _save(user: Any, role: str | None, group: Group | None) -> None:
 
 def _role(user: Any) -> str:
     names = ", ".join(user.groups.order_by("name").values_list("name", flat=True))
-    return f"role {names}" if names else "without a role: --role gives one"
+    return f"role {names}" if names else "no role, so it may do nothing: give it one with --role"
 
 
 def _asked() -> str:

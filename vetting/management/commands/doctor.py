@@ -21,15 +21,15 @@ from vetting.benchstate import Found
 
 class Command(BaseCommand):
     help = (
-        "Say what is wrong with the data and with this machine as a bench, and how to mend it. Ends with 0 where "
+        "Say what is wrong with the data and with this machine as a bench, with the remedy of each. Exit status 0 if "
         "nothing was found, else 1. Changes nothing without --repair NAME --yes."
     )
     requires_system_checks = ()  # it reports them itself
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="one JSON object: violations and problems")
-        newest = f"(else the newest {kinds.NEWEST} and all that are live or held)"
-        parser.add_argument("--all", action="store_true", help=f"look at every run there is {newest}")
+        newest = f"without it the newest {kinds.NEWEST} and all that are live or held"
+        parser.add_argument("--all", action="store_true", help=f"check every run; {newest}")
         names = ", ".join(repairs.ALL)
         parser.add_argument("--repair", default="", metavar="NAME", help=f"show what a repair would change: {names}")
         parser.add_argument("--yes", action="store_true", help="with --repair: do it")

@@ -48,7 +48,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--kind", required=True, choices=list(STAGES), help="Which tool made the recordings.")
-        parser.add_argument("--profile", default="quick", help="Whose limits count; quick where none is named.")
+        parser.add_argument(
+            "--profile", default="quick", help="The profile whose limits judge the recordings (default: quick)."
+        )
         parser.add_argument("--expected", metavar="SPEC.yaml", help="The expected spec of the host that they are of.")
         parser.add_argument("files", nargs="+", metavar="FILE")
 

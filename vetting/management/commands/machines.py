@@ -19,7 +19,7 @@ class Command(BaseCommand):
     help = "List the machines that work on this database: when each did its last round, and which one leads."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--forget", metavar="NAME", help="this machine does not come back: report it no longer")
+        parser.add_argument("--forget", metavar="NAME", help="remove a machine that does not come back from this list")
 
     def handle(self, *args: Any, forget: str | None, **options: Any) -> None:
         if forget:
