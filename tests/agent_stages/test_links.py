@@ -187,10 +187,17 @@ def test_what_is_no_page_of_settings_is_a_parse_error(text: str) -> None:
 # --- SATA ---------------------------------------------------------------------------------------------------------
 
 
-def sata(root: Path, caps: str = "c734ff05", limit: str = "<unknown>") -> None:
-    block = root / "sys/devices/pci0000:00/0000:00:1f.2/ata3/host2/target2:0:0/2:0:0:0/block/sda"
+def sata(root: Path, caps: str = "c734ff05", limit: str = "<unknown>", controller: str = "", number: str = "3") -> None:
+    """A disk on an AHCI port. `controller` is the PCI device of an Intel one, `number` the port's, from 1."""
+    pci = root / "sys/devices/pci0000:00/0000:00:1f.2"
+    block = pci / "ata3/host2/target2:0:0/2:0:0:0/block/sda"
     block.mkdir(parents=True)
-    for path, text in (("scsi_host/host2/ahci_host_caps", caps), ("ata_link/link3/hw_sata_spd_limit", limit)):
+    (pci / "vendor").write_text("0x8086\n" if controller else "0x1022\n")
+    (pci / "device").write_text(f"{controller or '0x7901'}\n")
+    for path, text in (
+        ("scsi_host/host2/ahci_host_caps", caps), ("ata_link/link3/hw_sata_spd_limit", limit),
+        ("ata_port/ata3/port_no", number),
+    ):  # fmt: skip
         (root / "sys/class" / path).parent.mkdir(parents=True)
         (root / "sys/class" / path).write_text(f"{text}\n")
     (root / "sys/block").mkdir(parents=True)
@@ -203,7 +210,34 @@ def sata(root: Path, caps: str = "c734ff05", limit: str = "<unknown>") -> None:
 )
 def test_an_ahci_port_tells_what_it_can(tmp_path: Path, caps: str, limit: str, most: float | None) -> None:
     sata(tmp_path, caps, limit)
-    assert sataport.most_gbit("sda", tmp_path) == most
+    assert sataport.of("sda", tmp_path) == (most and (most, most))
+
+
+CPT, PATSBURG, PANTHER, LYNX, RAID, WILDCAT = "0x1c02", "0x1d02", "0x1e02", "0x8c02", "0x2822", "0x8c82"
+
+
+@pytest.mark.parametrize(
+    ("controller", "number", "caps", "speeds"),
+    [
+        (CPT, "1", "c734ff05", (6, 6)),
+        (CPT, "2", "c734ff05", (6, 3)),
+        (CPT, "3", "c734ff05", (3, 3)),
+        (PANTHER, "6", "c734ff05", (3, 3)),
+        (PATSBURG, "2", "c734ff05", (6, 6)),
+        (PATSBURG, "3", "c734ff05", (3, 3)),
+        (PATSBURG, "", "c734ff05", (6, 3)),
+        (LYNX, "1", "c734ff05", (6, 3)),
+        (RAID, "5", "c734ff05", (6, 3)),
+        (WILDCAT, "5", "c734ff05", (6, 6)),
+        (CPT, "5", "c724ff05", (3, 3)),
+        (CPT, "5", "c714ff05", (1.5, 1.5)),
+    ],
+)
+def test_some_ports_of_older_chipsets_are_slower_than_their_controller_says(
+    tmp_path: Path, controller: str, number: str, caps: str, speeds: tuple[float, float]
+) -> None:
+    sata(tmp_path, caps, controller=controller, number=number)
+    assert sataport.of("sda", tmp_path) == speeds
 
 
 def test_a_sata_drive_on_a_sas_adapter_has_its_phys_rate(tmp_path: Path) -> None:
@@ -214,25 +248,52 @@ def test_a_sata_drive_on_a_sas_adapter_has_its_phys_rate(tmp_path: Path) -> None
     (phy / "maximum_linkrate_hw").write_text("12.0 Gbit\n")
     (tmp_path / "sys/block").mkdir(parents=True)
     (tmp_path / "sys/block/sdb").symlink_to(port / "end_device-0:1/target0:0:1/0:0:1:0/block/sdb")
-    assert sataport.most_gbit("sdb", tmp_path) == 12.0
+    assert sataport.of("sdb", tmp_path) == (12.0, 12.0)
+
+
+SOUND, UNSURE, BAD = (wire.Outcome.PASSED, None), (wire.Outcome.NOT_TESTED, WARNING), (wire.Outcome.FAILED, CRITICAL)
 
 
 @pytest.mark.parametrize(
-    ("now", "port", "found"), [(15, 6.0, ["disk.link_slow"]), (30, 3.0, []), (60, 6.0, []), (15, None, [])]
-)
+    ("now", "port", "right"),
+    [
+        (15, (6.0, 6.0), BAD), (30, (6.0, 6.0), BAD), (60, (6.0, 6.0), SOUND),
+        (30, (3.0, 3.0), SOUND), (15, (3.0, 3.0), BAD),
+        (60, (6.0, 3.0), SOUND), (30, (6.0, 3.0), UNSURE), (15, (6.0, 3.0), BAD),
+        (15, None, None),
+    ],
+)  # fmt: skip
 def test_a_sata_link_is_judged_by_what_drive_and_port_can(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: int, port: float | None, found: list[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    now: int,
+    port: tuple[float, float] | None,
+    right: tuple[wire.Outcome, wire.Severity | None] | None,
 ) -> None:
     speeds = ", ".join(
         f'"{which}": {{"units_per_second": {units}, "bits_per_unit": 100000000}}'
         for which, units in (("max", 60), ("current", now))
     )
     reading = smartctl.parse('{"smartctl": {"exit_status": 0}, "interface_speed": {' + speeds + "}}")
-    monkeypatch.setattr(sataport, "most_gbit", lambda name: port)
+    monkeypatch.setattr(sataport, "of", lambda name: port and sataport.Speeds(*port))
     report = PartialReport()
     smart._link(context("SMART", tmp_path), Drive(smartctl.of_disk("sda"), "sda", "S1"), reading, report)
-    assert [finding.code for finding in report.findings] == found
-    assert len(report.checks) == (0 if port is None else 1)
+    outcome, severity = right or (None, None)
+    assert [check.outcome for check in report.checks] == ([outcome] if outcome else [])
+    assert [(one.code, one.severity) for one in report.findings] == ([("disk.link_slow", severity)] if severity else [])
+
+
+def test_a_drive_of_6_gbit_on_a_port_of_3_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As WDC WD30EFRX on the sixth port of such a host: `SATA link up 3.0 Gbps (SStatus 123 SControl 300)`."""
+    sata(tmp_path, controller=CPT, number="6")
+    of = sataport.of
+    monkeypatch.setattr(sataport, "of", lambda name: of(name, tmp_path))
+    speed = '{{"units_per_second": {}, "bits_per_unit": 100000000}}'.format
+    speeds = f'{{"max": {speed(60)}, "current": {speed(30)}}}'
+    reading = smartctl.parse(f'{{"smartctl": {{"exit_status": 0}}, "interface_speed": {speeds}}}')
+    report = PartialReport()
+    smart._link(context("SMART", tmp_path), Drive(smartctl.of_disk("sda"), "sda", "S1"), reading, report)
+    assert (report.findings, [check.outcome for check in report.checks]) == ([], [wire.Outcome.PASSED])
 
 
 # --- USB ----------------------------------------------------------------------------------------------------------

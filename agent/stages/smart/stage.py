@@ -130,16 +130,28 @@ def _judge(
 
 
 def _link(ctx: StageContext, drive: Drive, smart: smartctl.Smart, report: PartialReport) -> None:
-    """Judges a SATA link that runs below what drive and port support. No check if one of the speeds is unknown."""
-    port = sataport.most_gbit(drive.label)
+    """Judges a SATA link that runs below what drive and port support. No check if one of the speeds is unknown. If only
+    some ports of the controller are as fast as it says, a slower link is a warning."""
+    port = sataport.of(drive.label)
     if smart.link_gbit is None or smart.link_most_gbit is None or port is None:
         return
-    most, now = min(smart.link_most_gbit, port), smart.link_gbit
-    words, found = f"{drive.label}: link at {now:g} Gbit/s, drive and port support {most:g}", []
-    if 100 * now < most * ctx.limits(Limits).sata_speed_min_percent:
-        found = [findings.make("disk.link_slow", "disk", drive.name, words, value=now, limit=most, unit="Gbit/s")]
+    least, now = ctx.limits(Limits).sata_speed_min_percent / 100, smart.link_gbit
+    most, surely = min(smart.link_most_gbit, port.most), min(smart.link_most_gbit, port.surely)
+    words = f"{drive.label}: link at {now:g} Gbit/s, drive and port support {most:g}"
+    if least * surely <= now < least * most:
+        words += f", or the port only {surely:g}: this chipset has ports of both speeds"
+        report.findings.append(_slow(drive, words, now, most, wire.Severity.WARNING))
+        report.checks.append(checks.not_tested("link", drive.name, reason=words))
+        return
+    found = [_slow(drive, words, now, most, wire.Severity.CRITICAL)] if now < least * most else []
     report.findings += found
     report.checks.append(checks.judged("link", found, drive.name, reason=words))
+
+
+def _slow(drive: Drive, words: str, now: float, most: float, severity: wire.Severity) -> wire.Finding:
+    return findings.make(
+        "disk.link_slow", "disk", drive.name, words, value=now, limit=most, unit="Gbit/s", severity=severity
+    )
 
 
 def _self_test(
