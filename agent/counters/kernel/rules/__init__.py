@@ -45,6 +45,10 @@ _OF_BUSES = (
     "bus error", "aer: ", "message received", "dpc", "edr:", "pciehp", "giving up", "power state", "retraining",
     "edac pci", "nmi", "frozen state", "amd-vi", "dmar", "nobody cared", "header type",
 )  # fmt: skip
+_OF_CONTROLLERS = (
+    "sas", "mptbase", "mptscsih", "mptspi", "pm80", "isci", "ahci", "mpi3mr", "hpsa", "smartpqi", "aac", "arcmsr",
+    "3w-", "scsi host", "hptiop_reset", "failed with error",
+)  # fmt: skip
 # The first reader that answers decides. So a reader that names a device stands before one that can't.
 GROUPS = (
     Group(
@@ -54,25 +58,7 @@ GROUPS = (
     Group(_OF_BUSES, buses.PATTERNS),
     Group((" error", "disk failure", "failing path"), (block.ERROR, *block.PATTERNS)),
     Group(("qla2xxx", "lpfc"), fibre.PATTERNS),
-    Group(
-        (
-            "sas",
-            "mptbase",
-            "mptscsih",
-            "mptspi",
-            "pm80",
-            "isci",
-            "ahci",
-            "mpi3mr",
-            "hpsa",
-            "smartpqi",
-            "aac",
-            "arcmsr",
-            "3w-",
-            "failed with error",
-        ),
-        controllers.PATTERNS,
-    ),
+    Group(_OF_CONTROLLERS, controllers.PATTERNS),
     Group(("sd ", "scsi", "ata", "nvme", "not responding", "capacity change"), drives.PATTERNS),
     Group(("nvrm", "sxid", "amdgpu", "gpu hang", "as wedged", "gpu lockup"), gpus.READERS),
     Group(_OF_NICS, nics.PATTERNS),

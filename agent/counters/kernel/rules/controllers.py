@@ -1,7 +1,7 @@
 """Storage controllers whose firmware failed or that had to be reset.
 
-Wordings: drivers/scsi/megaraid/, mpt3sas/, mpi3mr/, hpsa.c, smartpqi/, aacraid/, arcmsr/, 3w-*.c,
-drivers/message/fusion/, drivers/base/dd.c.
+Wordings: drivers/scsi/megaraid/, mpt3sas/, mpi3mr/, hpsa.c, smartpqi/, aacraid/, arcmsr/, 3w-*.c, stex.c,
+sym53c8xx_2/, hptiop.c, libsas/sas_scsi_host.c, drivers/message/fusion/, drivers/base/dd.c.
 The events of a MegaRAID are Broadcom's: MegaRAID Storage Manager user guide, appendix "Events and Messages". The
 log_info of a SAS controller is read after mpi/mpi_log_sas.h: 31 is its protocol layer, which tells of links and
 drives."""
@@ -82,6 +82,11 @@ PATTERNS = (
         "disk.io_error",
         r"\bsas: (?:executing TMF (?:task failed|for)|TMF task timeout for|TMF task failed) (?P<word>[0-9a-f]{16})",
     ),
+    # A command hung, and the drive is reset.
+    critical(
+        "disk.io_error", r"\bsas: (?:eh: device|I_T nexus reset for dev|error from device) (?P<word>[0-9a-f]{16})\b"
+    ),
+    warning("disk.io_error", r"\bsas: sas_scsi_find_task: aborting task "),
     warning("disk.link_unsteady", r"\bsas: ex (?P<word>[0-9a-f]{16}) phy\d+ failed to discover"),
     critical(_CODE, r"\b(?P<word>pm80\w\w\d{0,2}):.{0,60}(?:Firmware Fatal error|chip_init failed)"),
     critical(
@@ -90,5 +95,7 @@ PATTERNS = (
             "nvme|ahci|megaraid_sas|mpt[23]sas|mpi3mr|hpsa|smartpqi|aacraid|arcmsr|qla2xxx|lpfc|pm80xx|mvsas|isci"
         ),
     ),
+    critical(_CODE, r"\bscsi (?P<word>host\d+): (?:resetting host|HOST RESET operation started)"),
+    critical(_CODE, r"\b(?P<word>hptiop)_reset\(\d"),
     critical(_CODE, r"\b3w-\w{4,5}: (?P<word>scsi\d+): (?:AEN: )?ERROR"),
 )
