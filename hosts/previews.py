@@ -8,6 +8,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
@@ -51,5 +52,9 @@ def remove(name: str) -> None:
 def stale() -> Iterator[Path]:
     """The files of previews that were not confirmed in time."""
     oldest = time.time() - KEPT_S
-    if folder().is_dir():
-        yield from (path for path in folder().iterdir() if _NAME.fullmatch(path.name) and path.stat().st_mtime < oldest)
+    if not folder().is_dir():
+        return
+    for path in folder().iterdir():
+        with suppress(FileNotFoundError):  # confirmed meanwhile
+            if _NAME.fullmatch(path.name) and path.stat().st_mtime < oldest:
+                yield path

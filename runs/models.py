@@ -468,8 +468,9 @@ class Lease(models.Model):
     """Which process does something now that only one may do. `ROUND` is held by the machine that leads, `round_of` a
     machine by the process that does its rounds. `ticked_at` is when the round was last seen to go on; its age shows
     whether the worker lives. `paused` has the ticks that took too long, and when each is tried again. The row of the
-    sweep only says when the last sweep was asked for; that of the roll-up also, in `position`, up to which
-    MeasurementBatch the runs were looked at. `web_of` a site: when its web process last answered."""
+    sweep says when the last sweep was asked for and, in `position`, behind which run's logs the next one goes on; that
+    of the roll-up up to which MeasurementBatch the runs were looked at. `web_of` a site: when its web process last
+    answered."""
 
     ROUND, SWEEP, ROLL_UP = "round", "sweep", "roll_up"
 

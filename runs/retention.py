@@ -9,9 +9,9 @@ so it is a job.
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain, takewhile
@@ -19,20 +19,19 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Max, Q
 from django.utils import timezone
 
 from hosts import previews
 from runs import jobs
 from runs.database import commits
+from runs.files.old_logs import Walk
 from runs.machine import HELD, LIVE
 from runs.measurements import reading, removing, rollup
 from runs.models import Artifact, Job, Lease, Run
 from runs.querysets import RunQuerySet
 
 log = logging.getLogger(__name__)
-
-LOG_SUFFIX = ".log"
 
 
 @dataclass(frozen=True)
@@ -76,19 +75,30 @@ def sweep_a_while() -> str:
     """The job: sweep for `SWEEP_FOR_S`, and ask for another job if files are left. Also deletes old short jobs that
     were put aside, since nobody can ask for them again."""
     Job.objects.filter(due_at=None, handed_at=None, is_long=False, failed_at__lt=timezone.now() - JOBS_KEPT).delete()
-    until = time.monotonic() + SWEEP_FOR_S
-    removed = len(sweep(until=until)) + sweep_values(until=until)
-    return jobs.AGAIN if removed and time.monotonic() > until else ""
+    until, position = time.monotonic() + SWEEP_FOR_S, _position()
+    removed = len(sweep(until=until, position=position)) + sweep_values(until=until)
+    has_moved = _position() not in (0, position)
+    return jobs.AGAIN if (removed or has_moved) and time.monotonic() > until else ""
 
 
-def sweep(*, dry_run: bool = False, until: float = float("inf")) -> list[Removal]:
+def sweep(*, dry_run: bool = False, until: float = float("inf"), position: int = 0) -> list[Removal]:
     """Remove what is too old, and return what was removed (or would be). A file that can't be removed stays, with its
-    row, and is logged. Stops after `until` on the monotonic clock; until then it looks for one file at a time."""
-    doomed = takewhile(lambda _: time.monotonic() < until, chain(_old_artifacts(), _old_logs(), _stale_previews()))
-    removed = [item for item in doomed if dry_run or _remove(item)]
+    row, and is logged. Stops after `until` on the monotonic clock. Artifacts get half of the time, so that some that
+    can't be removed do not keep the logs from their turn. The walk through the logs begins behind run `position`, and
+    keeps in the lease how far it came."""
+    walk = Walk(position, lambda: time.monotonic() >= until, may_change=not dry_run)
+    artifacts = takewhile(lambda _: time.monotonic() < until - SWEEP_FOR_S / 2, _old_artifacts())
+    others = takewhile(lambda _: time.monotonic() < until, chain(_old_logs(walk), _stale_previews()))
+    removed = [item for item in chain(artifacts, others) if dry_run or _remove(item)]
+    if walk.position != position and not dry_run:
+        Lease.objects.filter(name=Lease.SWEEP).update(position=walk.position)
     if removed and not dry_run:
         log.info("janitor removed %d files, %d bytes", len(removed), sum(item.size for item in removed))
     return removed
+
+
+def _position() -> int:
+    return Lease.objects.get_or_create(name=Lease.SWEEP)[0].position
 
 
 def sweep_values(*, dry_run: bool = False, until: float = float("inf")) -> int:
@@ -111,9 +121,13 @@ def sweep_values(*, dry_run: bool = False, until: float = float("inf")) -> int:
 
 
 def inside(relative: str) -> Path | None:
-    """The file below RUNS_DIR with this relative path, symbolic links followed; None if it lies outside."""
+    """The file below RUNS_DIR with this relative path, symbolic links followed; None if it lies outside or can't be
+    followed."""
     base = settings.RUNS_DIR.resolve()
-    path = (base / relative).resolve()
+    try:
+        path = (base / relative).resolve()
+    except (OSError, RuntimeError, ValueError):  # links in a circle, a name that no file system takes
+        return None
     return path if base in path.parents else None
 
 
@@ -132,31 +146,18 @@ def _old_artifacts() -> Iterator[Removal]:
                 yield Removal(path, row.size, row.pk)
 
 
-def _old_logs() -> Iterator[Removal]:
+def _old_logs(walk: Walk) -> Iterator[Removal]:
     """Logs whose last line is too old."""
     oldest = _before(settings.VETTING.logs.retention_days).timestamp()
-    in_use = {str(pk) for pk in _in_use().values_list("pk", flat=True)}
-    for folder in _folders():
-        if folder.name in in_use:
-            continue
-        for path in sorted(folder.glob(f"*{LOG_SUFFIX}")):
-            if path.is_symlink() or not path.is_file():
-                continue
-            if (facts := path.stat()).st_mtime < oldest:
-                yield Removal(path, facts.st_size)
-
-
-def _folders() -> list[Path]:
-    """The runs' folders. Links are not followed."""
-    if not settings.RUNS_DIR.is_dir():
-        return []
-    with os.scandir(settings.RUNS_DIR) as entries:
-        return sorted(Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False))
+    newest = Run.objects.aggregate(newest=Max("pk"))["newest"] or 0
+    for path, size in walk.logs(oldest, set(_in_use().values_list("pk", flat=True)), newest):
+        yield Removal(path, size)
 
 
 def _stale_previews() -> Iterator[Removal]:
     for path in previews.stale():
-        yield Removal(path, path.stat().st_size)
+        with suppress(FileNotFoundError):  # confirmed meanwhile
+            yield Removal(path, path.stat().st_size)
 
 
 def _in_use() -> RunQuerySet:

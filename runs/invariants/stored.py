@@ -11,7 +11,7 @@ from django.conf import settings
 
 from runs import retention
 from runs.files import logs as logfiles
-from runs.files import storage
+from runs.files import old_logs, storage
 from runs.invariants.kinds import Broken, Invariant, Scope
 from runs.models import Artifact, Run
 from runs.reports import write as report
@@ -83,7 +83,7 @@ def _unnamed(run: int, named: set[str], before: float) -> Iterator[Path]:
     """Files of a run that no row names and that were not written recently."""
     with os.scandir(settings.RUNS_DIR / str(run)) as entries:
         for entry in sorted(entries, key=lambda one: one.name):
-            known = entry.name.endswith(retention.LOG_SUFFIX) or f"{run}/{entry.name}" in named
+            known = entry.name.endswith(old_logs.SUFFIX) or f"{run}/{entry.name}" in named
             if not known and entry.stat(follow_symlinks=False).st_mtime < before:
                 yield Path(entry.path)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from datetime import timedelta
 from io import StringIO
@@ -194,3 +195,119 @@ def test_what_does_not_fit_into_the_time_of_one_sweep_is_another_jobs(
     its_clock(monkeypatch, 0.0, 1.0)
     assert do_jobs() == 1
     assert files(settings) == set()
+
+
+class Ticking:
+    """A clock of the sweep's own: each look at it takes 8 s, as if each folder did."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def monotonic(self) -> float:
+        self.now_s += 8.0
+        return self.now_s
+
+
+@pytest.fixture
+def looked_into(monkeypatch: pytest.MonkeyPatch, settings: Any) -> list[str]:
+    """The folders of runs that were looked into, in order."""
+    real, looked = os.scandir, []
+
+    def scandir(folder: Path) -> Any:
+        if Path(folder).parent == settings.RUNS_DIR:
+            looked.append(Path(folder).name)
+        return real(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    return looked
+
+
+def old_logs_of(settings: Any, *names: str, age: timedelta = OLD) -> None:
+    for name in names:
+        (settings.RUNS_DIR / name).mkdir()
+        (settings.RUNS_DIR / name / "run.log").write_text("line\n")
+        when = (timezone.now() - age).timestamp()
+        os.utime(settings.RUNS_DIR / name / "run.log", (when, when))
+
+
+def test_a_walk_through_many_folders_ends_in_time_and_the_next_one_goes_on(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, looked_into: list[str]
+) -> None:
+    """Where only the last folders hold an old log, a walk that began anew each time would never reach them."""
+    numbers = [str(number) for number in (7, 8, 9, 10, 11, 100)]
+    old_logs_of(settings, *numbers, age=timedelta(days=1))
+    old_logs_of(settings, "101")
+    monkeypatch.setattr(retention, "time", Ticking())
+    retention.tick()
+    begin()
+    do_queued()
+    first = list(looked_into)
+    assert 0 < len(first) < 5
+    assert Lease.objects.get(name=Lease.SWEEP).position == int(first[-1])
+    do_jobs()
+    assert looked_into == [*numbers, "101"]
+    assert files(settings) == {f"{number}/run.log" for number in numbers}
+    assert Lease.objects.get(name=Lease.SWEEP).position == 0
+
+
+def test_a_folder_in_which_nothing_is_left_is_removed(settings: Any, looked_into: list[str]) -> None:
+    emptied, kept = a_run_with_files(), a_run_with_files("node-2", age=timedelta(days=1, hours=1))
+    (settings.RUNS_DIR / str(kept.pk + 50)).mkdir()
+    retention.sweep(dry_run=True)
+    assert len(list(settings.RUNS_DIR.iterdir())) == 3
+    retention.sweep()
+    assert sorted(path.name for path in settings.RUNS_DIR.iterdir()) == [str(kept.pk), str(kept.pk + 50)], (
+        "a run that is newer than those known may be about to write"
+    )
+    looked_into.clear()
+    retention.sweep()
+    assert str(emptied.pk) not in looked_into
+
+
+def test_a_folder_that_cannot_be_read_keeps_no_other_from_the_sweep(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    old_logs_of(settings, "1", "2", "3")
+    real = os.scandir
+
+    def refuse(folder: Path) -> Any:
+        if Path(folder).name == "2":
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return real(folder)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", refuse)
+        retention.sweep()
+    assert files(settings) == {"2/run.log"}
+    assert f"can't look into {settings.RUNS_DIR / '2'}: Permission denied" in caplog.text
+
+
+def test_a_folder_that_is_no_runs_is_left_alone(settings: Any) -> None:
+    old_logs_of(settings, "lost+found", "007")
+    assert retention.sweep() == []
+
+
+@pytest.mark.parametrize("path", ["1/nul\0", "1/" + "x" * 300, "loop/run.log"])
+def test_a_path_that_cannot_be_followed_keeps_no_other_from_the_sweep(path: str, settings: Any) -> None:
+    (settings.RUNS_DIR / "loop").symlink_to("loop")
+    run = a_run_with_files()
+    Artifact.objects.create(run=run, name="x", path=path, size=1, created_at=timezone.now() - OLD * 2)
+    retention.sweep()
+    assert files(settings) == set()
+
+
+def test_an_import_that_is_confirmed_meanwhile_stops_no_sweep(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.DATA_DIR.joinpath("imports").mkdir()
+    for number in (1, 2):
+        file = settings.DATA_DIR / "imports" / f"{number:032x}"
+        file.write_text("")
+        os.utime(file, (0, 0))
+    real = Path.stat
+
+    def gone(path: Path, **more: Any) -> os.stat_result:
+        if path.name.endswith("1") and path.parent.name == "imports":
+            path.unlink(missing_ok=True)
+        return real(path, **more)
+
+    monkeypatch.setattr(Path, "stat", gone)
+    assert [item.path.name[-1] for item in retention.sweep()] == ["2"]
