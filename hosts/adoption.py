@@ -8,53 +8,20 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from django.core.exceptions import ValidationError
-
-from agent.contract.placeholders import is_no_name, is_placeholder
-from hosts import expectations, ports, seen_memory, specpaths, swapped_modules, versions
-from hosts.fields import normalise_mac
+from hosts import expectations, found_parts, ports, specpaths, swapped_modules, versions
 from hosts.parts import LISTS
 
 Inventory = dict[str, Any]
 Spec = dict[str, Any]
 
-# A slot's name need not be a serial number.
-_NAMES = ("locator", "name")
-# Some of these are known by their model only; if one of several is missing, that must be noticed.
-_WITH_TWINS = ("gpus", "adapters")
 # `memory.dimms[DIMM_A1].serial`; a name may hold brackets and dots of its own, as in `fans[FAN [1]]`.
 _PATH = re.compile(r"(?:(memory|firmware)\.)?([a-z_]+)(?:\[(.*)\])?(?:\.([a-z_]+))?", re.S)
 
 
 def from_inventory(inventory: Inventory) -> Spec:
-    """Make a spec from the inventory of a good machine. `inventory` is a `wire.Inventory` document. A kind of part that
-    its tool looked for and did not find goes into `not_expected`."""
-    missing_tools = inventory.get("missing_tools") or []
-    spec: Spec = {
-        "system": _kept(inventory["system"], "manufacturer", "product", "serial", "uuid"),
-        "cpu": _kept(inventory["cpu"], "sockets", "cores", "model"),
-        "memory": _memory(inventory["memory"], slots_known="dmidecode" not in missing_tools),
-        "nics": _named("nics", map(_nic, inventory["nics"])),
-        "firmware": _firmware(inventory),
-        "not_expected": _not_there(inventory, missing_tools),
-    }
-    if "lsblk" not in missing_tools:
-        spec["disks"] = _named("disks", map(_disk, inventory["disks"]))
-    if ports := inventory.get("infiniband"):
-        spec["infiniband"] = _named("infiniband", map(_port, ports))
-    if inventory["bmc"] and "sdr_power_supply" not in missing_tools:
-        present = (psu for psu in inventory["psus"] if psu.get("present", True))
-        spec["psus"] = _named("psus", (_kept(psu, "name") for psu in present))
-    if "lspci" not in missing_tools:
-        spec["gpus"] = _named("gpus", (_kept(gpu, "uuid", "model") for gpu in inventory["gpus"]))
-    if "lspci" not in missing_tools and "adapters" in inventory:
-        spec["adapters"] = _named(
-            "adapters", (_kept(one, "serial", "model") for one in inventory.get("adapters") or [])
-        )
-    if "sdr_fan" not in missing_tools:
-        turning = (fan for fan in inventory["fans"] if fan.get("rpm") or fan.get("percent"))
-        spec["fans"] = _named("fans", (_kept(fan, "name") for fan in turning))
-    return expectations.normalise({key: spec[key] for key in expectations.PARTS if spec.get(key, {}) != {}})
+    """Make a spec from the inventory of a good machine. `inventory` is a `wire.Inventory` document."""
+    left_out = found_parts.unread(inventory)
+    return {kind: parts for kind, parts in found_parts.as_spec(inventory).items() if kind not in left_out}
 
 
 def adopt_all(expected: Spec | None, differences: Iterable[tuple[str, Any]], inventory: Inventory) -> Spec:
@@ -77,9 +44,9 @@ def _with_what_was_said(found: Spec, said: Spec) -> Spec:
 def adopt(expected: Spec | None, path: str, actual: Any, inventory: Inventory) -> Spec:
     """Adopt one difference. `path` and `actual` are those of the difference. A part that is gone is removed, a new part
     is added, a value is replaced. A part without serial and WWN can't be listed in a spec: it stays a difference."""
-    found = from_inventory(inventory)
     if expected is None:
-        return found
+        return from_inventory(inventory)
+    found = found_parts.as_spec(inventory)
     spec = copy.deepcopy(expected)
     if path == "firmware.bmc" and actual is None:
         spec = _without_bmc(spec, found)
@@ -128,7 +95,7 @@ def _adopt_part(holder: Spec, kind: str, key: str, found: Spec) -> None:
     model."""
     others = [part for part in holder.get(kind) or [] if not _is_called(part, kind, key)]
     named = [part for part in found.get(kind) or [] if _is_called(part, kind, key)]
-    holder[kind] = others + (named if kind in _WITH_TWINS else named[:1])
+    holder[kind] = others + (named if kind in found_parts.WITH_TWINS else named[:1])
 
 
 def _card_at(pci: str, inventory: Inventory) -> str:
@@ -141,7 +108,7 @@ def _card_at(pci: str, inventory: Inventory) -> str:
 
 def _adopt_value(holder: Spec, leaf: str, actual: Any, found: Spec) -> None:
     """Adopt a value; counts of zero and booleans too. The speed of a port without a link is removed."""
-    value = found.get(leaf) if leaf == "ecc" or actual in (0, "", None) else _clean(actual)
+    value = found.get(leaf) if leaf == "ecc" or actual in (0, "", None) else found_parts.clean(actual)
     holder[leaf] = value
     if value is None:
         del holder[leaf]
@@ -229,79 +196,3 @@ def _find(spec: Spec, way: list[tuple[str, str]]) -> Spec:
 def _is_called(part: Spec, kind: str, key: str) -> bool:
     """Whether the part has this name under any of the names of its kind."""
     return kind in LISTS and key in (part.get(field) for field in LISTS[kind].keys)
-
-
-def _memory(memory: Inventory, *, slots_known: bool) -> Spec:
-    spec = _kept({"total_mb": seen_memory.to_expect_mb(memory)}, "total_mb")
-    if memory.get("ecc") is not None:
-        spec["ecc"] = memory["ecc"]
-    if slots_known and memory.get("dimms"):
-        spec["dimms"] = _named("dimms", (_dimm(dimm) for dimm in memory["dimms"] if dimm["size_mb"] != 0))
-    return spec
-
-
-def _dimm(dimm: Inventory) -> Spec:
-    """Says how much of the module is RAM only if that is not all of it."""
-    spec = _kept(dimm, "locator", "size_mb", "serial", "part", "speed_mts")
-    ram_mb = dimm.get("ram_mb")
-    return spec if ram_mb is None or not 0 <= ram_mb <= 10**9 else {**spec, "ram_mb": ram_mb}
-
-
-def _disk(disk: Inventory) -> Spec:
-    spec = _kept(disk, "serial", "wwn", "bus", "size_mb", "model")
-    return {**spec, "bus": spec["bus"] if spec.get("bus") in expectations.BUSES else "other"}
-
-
-def _nic(nic: Inventory) -> Spec:
-    """Includes the speed only if the port has a link and is a card of the machine. A BMC's network port on USB leads to
-    no switch and is not tested. A port without a link is spare."""
-    spec = _kept(nic, "mac", "speed_mbit") if nic.get("link") and nic.get("pci") else _kept(nic, "mac")
-    if not nic.get("link"):
-        spec["spare"] = True
-    try:
-        return {**spec, "mac": normalise_mac(spec.get("mac", ""))}
-    except ValidationError:
-        return {}
-
-
-def _firmware(inventory: Inventory) -> Spec:
-    told = {**inventory["firmware"], "microcode": inventory["cpu"].get("microcode")}
-    return _kept(told, "bios", "bmc", "microcode") | versions.as_found(inventory)
-
-
-def _port(port: Inventory) -> Spec:
-    return _kept(port, "guid", "speed_mbit") if port.get("link") else _kept(port, "guid")
-
-
-def _named(kind: str, parts: Iterable[Spec]) -> list[Spec]:
-    """The parts that have a name of their own: of several with the same name, the first. GPUs without a driver are kept
-    all: they have only their model as a name, and each of them must be missed if it goes."""
-    first: dict[Any, Spec] = {}
-    for number, part in enumerate(parts):
-        if name := LISTS[kind].name(part):
-            has_twins = kind in _WITH_TWINS and not part.get(LISTS[kind].keys[0])
-            first.setdefault((name, number) if has_twins else name, part)
-    return list(first.values())
-
-
-def _kept(part: Inventory, *names: str) -> Spec:
-    """These fields as the hardware reports them, in a form that a spec accepts."""
-    values = {name: _clean(part.get(name), is_name=name in _NAMES) for name in names}
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _clean(value: Any, *, is_name: bool = False) -> str | int | None:
-    if isinstance(value, int):
-        return value if 0 < value <= 10**9 else None
-    text = "".join(c for c in str(value or "") if c.isprintable()).strip()[:128].strip()
-    return None if (is_no_name if is_name else is_placeholder)(text) else text
-
-
-def _not_there(inventory: Inventory, missing_tools: list[str]) -> list[str]:
-    absent = {
-        "ecc": inventory["memory"].get("ecc") is False,
-        "bmc": not inventory["bmc"],
-        "gpu": not inventory["gpus"] and "lspci" not in missing_tools,
-        "throttling": "AMD" in (inventory["cpu"].get("model") or ""),
-    }
-    return [word for word, is_absent in absent.items() if is_absent]

@@ -239,8 +239,10 @@ class Adapter:
 
 @dataclass(frozen=True)
 class Psu:
+    """`present` is None if its sensor gives no reading. (Agents of earlier versions said false then.)"""
+
     name: str
-    present: bool = True
+    present: bool | None = True
     ok: bool | None = None
 
 

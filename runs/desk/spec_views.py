@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from hosts import adoption, expectations, sidebyside
+from hosts import expectations, found_parts, sidebyside
 from runs import adopting
 from runs.desk import run_page
 from runs.desk.access import needs
@@ -43,7 +43,7 @@ def spec(request: HttpRequest, run_id: int) -> HttpResponse:
     told = {row.path: row for row in adopting.shown(run)}
     sections = []
     if run.inventory is not None:
-        sections = sidebyside.sections(run.expected, adoption.from_inventory(run.inventory))
+        sections = sidebyside.sections(run.expected, found_parts.as_spec(run.inventory))
     parts = [_part(section, told) for section in sections]
     shown = {row.difference.pk for part in parts for row in part.rows.rows if row.difference}
     context = {

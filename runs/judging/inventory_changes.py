@@ -145,7 +145,8 @@ def _accelerators(before: Inventory, after: Inventory) -> tuple[dict[str, str], 
 
 
 def _psu(psu: Inventory) -> str:
-    return "present" if psu.get("present", True) else "not present"
+    words = {True: "present", False: "not present", None: "its sensor gives no reading"}
+    return words[psu.get("present", True)]
 
 
 def _fan(fan: Inventory) -> str:

@@ -215,3 +215,23 @@ def test_a_log_of_which_an_entry_failed_twice_was_not_read_to_its_end(
 ) -> None:
     monkeypatch.setattr(shell, "run", lambda argv, timeout_s: Completed(argv, 0, stdout="", stderr=said))
     assert ipmitool.run("sel", "elist").ok is is_whole
+
+
+SILENT = "PS2 Status | C9h | ns | 10.2 | No Reading\n"
+
+
+def test_a_supply_whose_sensor_gives_no_reading_is_not_missing_and_is_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Bmc(monkeypatch, supplies=[(PS1 + SILENT, "")], fans=[(FAN1 + FAN2, "")])
+    found = inventory(tmp_path, SPEC)
+    assert [(one.name, one.present) for one in found.psus] == [("PS1", True), ("PS2", None)]
+    assert (missing_parts(found), uncompared(found)) == ([], ["psus[PS2]"])
+    assert "psus" not in adoption.from_inventory(codec.encode(found))
+    assert codec.decode(wire.Inventory, codec.encode(found)) == found
+
+
+def test_an_inventory_of_an_earlier_version_is_read() -> None:
+    document = codec.encode(wire.Inventory(psus=[wire.Psu("PS1"), wire.Psu("PS2", False)]))
+    del document["psus"][0]["present"]
+    assert [one.present for one in codec.decode(wire.Inventory, document).psus] == [True, False]

@@ -184,6 +184,14 @@ def test_a_missing_tool_makes_nothing_unexpected() -> None:
     assert "psus" not in spec and "fans" not in spec and "gpus" not in spec
 
 
+def test_supplies_are_not_adopted_while_one_of_them_gives_no_reading() -> None:
+    silent = replace(SERVER, psus=[wire.Psu("PSU1"), wire.Psu("PSU2", present=None)])
+    assert "psus" not in adoption.from_inventory(codec.encode(silent))
+    grown = replace(silent, psus=[*silent.psus, wire.Psu("PSU3")])
+    adopted = adoption.adopt({"psus": [{"name": "PSU1"}, {"name": "PSU2"}]}, "psus[PSU3]", "PSU3", codec.encode(grown))
+    assert adopted["psus"] == [{"name": "PSU1"}, {"name": "PSU2"}, {"name": "PSU3"}]
+
+
 CANT_BE_TOLD_APART = {"two disks of one serial", "a disk without serial"}
 
 

@@ -133,6 +133,28 @@ def test_a_host_with_mirrored_memory_is_adopted_as_it_is_and_the_person_is_told(
     assert specdiff.compare(run.host.expected, MIRRORED) == []
 
 
+@pytest.mark.parametrize(
+    ("found", "lacking"),
+    [
+        (replace(SERVER, psus=[wire.Psu("PSU1"), wire.Psu("PSU2", present=None)]), ["psus"]),
+        (replace(SERVER, psus=[], fans=[], missing_tools=["sdr_power_supply", "sdr_fan"]), ["psus", "fans"]),
+    ],
+)
+def test_parts_that_the_bmc_did_not_report_as_a_whole_are_left_out_and_the_person_is_told(
+    found: wire.Inventory, lacking: list[str]
+) -> None:
+    run = a_held_run(found)
+    Host.objects.filter(pk=run.host_id).update(expected=None)
+    Run.objects.filter(pk=run.pk).update(expected=None)
+    run.refresh_from_db()
+    before = [one for one in adopting.notes(run) if "expected yet" in one]
+    assert len(before) == len(lacking)
+    assert set(before) <= set(adopting.adopt(run))
+    assert f"could not be read: {', '.join(lacking)}" in run.events.get(kind="adopted").text
+    run.host.refresh_from_db()
+    assert set(lacking).isdisjoint(run.host.expected) and "disks" in run.host.expected
+
+
 @pytest.mark.parametrize(("kept", "size_mb", "seen_mb"), [(3, 16384, 24000), (4, 32768, 64000)])
 def test_modules_that_are_adopted_on_a_mirrored_host_change_its_total_by_their_share(
     kept: int, size_mb: int, seen_mb: int

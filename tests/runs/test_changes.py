@@ -39,6 +39,12 @@ def test_a_missing_dimm_is_gone_whether_its_slot_is_listed_empty_or_not_at_all()
     assert words(unlisted) == words(empty) == ["DIMM_A2: gone, was 16384 MB P1 serial D-2"]
 
 
+def test_a_supply_whose_sensor_falls_silent_has_not_gone() -> None:
+    after = copy.deepcopy(BEFORE)
+    after["psus"][0]["present"] = None
+    assert words(after) == ["PSU1: changed, present → its sensor gives no reading"]
+
+
 def test_a_swapped_disk_is_one_gone_and_one_new_by_serial() -> None:
     after = copy.deepcopy(BEFORE)
     after["disks"][0]["serial"] = "SATA-0002"

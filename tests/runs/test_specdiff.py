@@ -199,6 +199,14 @@ CASES: dict[str, tuple[wire.Inventory, list[tuple[str, str, str, str]]]] = {
         found(psus=[wire.Psu("PSU1"), wire.Psu("PSU2", present=False)]),
         [("critical", "spec.missing", "psu", "PSU2")],
     ),
+    "a PSU of which nobody can say whether it is there": (
+        found(psus=[wire.Psu("PSU1"), wire.Psu("PSU2", present=None)]),
+        [],
+    ),
+    "a bay of which nobody can say whether it is empty": (
+        found(psus=[*SERVER.psus, wire.Psu("PSU3", present=None)]),
+        [],
+    ),
     "a third PSU": (
         found(psus=[*SERVER.psus, wire.Psu("PSU3")]),
         [("warning", "spec.unexpected", "psu", "PSU3")],
@@ -373,6 +381,12 @@ def test_a_missing_tool_is_not_a_missing_part() -> None:
     sentences = "\n".join(specdiff.not_compared(SPEC, blind))
     for part in ("memory.dimms", "disks", "psus", "fans", "system", "firmware.bios", "memory.ecc"):
         assert f"{part} could not be compared" in sentences
+
+
+def test_a_supply_whose_sensor_gives_no_reading_is_not_compared() -> None:
+    silent = found(psus=[wire.Psu("PSU1"), wire.Psu("PSU2", present=None), wire.Psu("PSU3", present=None)])
+    assert specdiff.not_compared(SPEC, silent) == ["psus[PSU2] could not be compared: its sensor gives no reading"]
+    assert specdiff.not_compared(spec(not_expected=["bmc"]), silent) == []
 
 
 def test_an_expected_bmc_may_be_taken_off() -> None:

@@ -53,7 +53,7 @@ def version(found: Collection) -> str:
 def psus(of_power: list[ipmitool.Sensor]) -> list[wire.Psu]:
     """The supplies, by the BMC's names, since the PSU stage asks for them by these names. The firmware's table has
     other names and is often never updated."""
-    return [wire.Psu(one.name, one.present is True, one.ok) for one in supplies.power_supplies(of_power)]
+    return [wire.Psu(one.name, one.present, one.ok) for one in supplies.power_supplies(of_power)]
 
 
 def fans(of_fans: list[ipmitool.Sensor]) -> list[wire.Fan]:

@@ -56,6 +56,8 @@ def not_compared(expected: Spec | None, inventory: wire.Inventory) -> list[str]:
         for pin in expected.get("pinned") or ()
         if (why := specpaths.why_not_pinned(pin, expected, expectations.PATHS))
     ]
+    if "bmc" not in (expected.get("not_expected") or ()):
+        answers += sensed.not_compared(expected.get("psus") or [], inventory.psus)
     answers += board.not_compared(expected.get("cpu") or {}, inventory.cpu)
     is_enough = _GPUS_ONLY_SEEN & set(expected.get("not_expected") or ())
     if not is_enough and cards.uuids_untold(expected.get("gpus") or [], inventory.gpus):

@@ -19,8 +19,20 @@ def bmc() -> Difference:
 
 
 def psus(wanted: list[Spec], found: list[wire.Psu]) -> Iterator[Difference]:
-    there = {psu.name for psu in found if psu.present}
+    """A supply whose sensor gives no reading is neither missing nor unexpected: it may be an empty bay."""
+    silent = _silent(wanted, found)
+    there = {psu.name for psu in found if psu.present} | silent
     yield from _named("psus", "psu", "power supply", wanted, there)
+
+
+def not_compared(wanted: list[Spec], found: list[wire.Psu]) -> Iterator[str]:
+    for name in sorted(_silent(wanted, found)):
+        yield f"psus[{name}] could not be compared: its sensor gives no reading"
+
+
+def _silent(wanted: list[Spec], found: list[wire.Psu]) -> set[str]:
+    """The expected supplies of which nobody can say whether they are there."""
+    return {psu.name for psu in found if psu.present is None} & {spec["name"] for spec in wanted}
 
 
 def fans(wanted: list[Spec], found: list[wire.Fan]) -> Iterator[Difference]:
