@@ -53,6 +53,11 @@ _SHARED: dict[str, Code] = {
         "The firmware reported an error of unknown kind",
         "Read the BMC's log; only the maker's tools can decode the error.",
     ),
+    "system.clock_unstable": _part(
+        _WARNING,
+        "The processors' clocks disagree (TSC)",
+        "Update the firmware: reading the time is slow in guests. If it stays, suspect board or CPU.",
+    ),
     "system.nmi": _part(
         _WARNING, "A hardware error interrupt (NMI) without a known cause", "Read the BMC's log for that time."
     ),

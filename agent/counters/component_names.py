@@ -12,7 +12,8 @@ from agent.host import sysfs
 from agent.sensors.chip import Part
 
 SYSTEM = Part("system", "system")
-_PARTITION = re.compile(r"(?<=\d)p\d+$|(?<=[a-z])\d+$")
+# `sda1`; `nvme0n1p1`, `mmcblk0p1`. The number of `mmcblk0`, `pmem0` and `sr0` is the device's own.
+_PARTITION = re.compile(r"((?:xv|[hsv])d[a-z]+)\d+|(.+\d)p\d+")
 # `nvme0c1n1` is one path to `nvme0n1`.
 _PATH = re.compile(r"(?<=\d)c\d+(?=n\d)")
 # The drivers that number their controllers together. (mptbase.c)
@@ -55,8 +56,8 @@ class Names:
         return Part("system", name)
 
     def _blk(self, name: str) -> Part:
-        if not name.startswith("nvme") or "p" in name:
-            name = _PARTITION.sub("", name)
+        if match := _PARTITION.fullmatch(name):
+            name = match[1] or match[2]
         name = _PATH.sub("", name)
         for disk in self.inventory.disks if self.inventory else []:
             if disk.name == name and disk.serial:
@@ -103,6 +104,13 @@ class Names:
             if f"/{port}/" in str(block.resolve()):
                 return self._blk(block.name) if block.name.startswith("sd") else Part("disk", block.name)
         return Part("disk", port)
+
+    def _mmc(self, host: str) -> Part:
+        """The eMMC of a host controller: `mmc0`."""
+        for block in sorted((self.root / "sys/block").glob("mmcblk*")):
+            if f"/{host}/" in str(block.resolve()):
+                return self._blk(block.name)
+        return Part("disk", host)
 
     def _scsi(self, address: str) -> Part:
         """`0:0:1:0`: host, channel, target, unit."""

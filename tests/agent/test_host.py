@@ -114,6 +114,14 @@ INVENTORY = wire.Inventory(
         ("dimm", "CPU_SrcID#0_A10", Part("dimm", "A10")),
         ("dimm", "mc#0 csrow#1", Part("dimm", "mc#0 csrow#1")),
         ("ata", "ata7", Part("disk", "ata7")),
+        ("blk", "mmcblk0", Part("disk", "mmcblk0")),
+        ("blk", "mmcblk0p2", Part("disk", "mmcblk0")),
+        ("blk", "pmem1", Part("disk", "pmem1")),
+        ("blk", "sr0", Part("disk", "sr0")),
+        ("blk", "sdaaa12", Part("disk", "sdaaa")),
+        ("blk", "nvme3c1n2p1", Part("disk", "nvme3n2")),
+        ("blk", "vdb1", Part("disk", "vdb")),
+        ("blk", "xvda1", Part("disk", "xvda")),
         ("", "", Part("system", "system")),
     ],
 )
@@ -140,6 +148,17 @@ def test_an_ata_port_is_the_disk_behind_it(tmp_path: Path) -> None:
     (tmp_path / "sys/block/sda").symlink_to(behind)
     assert Names(tmp_path, INVENTORY).part("ata", "ata3") == Part("disk", "SATA-0001")
     assert Names(tmp_path, INVENTORY).part("ata", "ata33") == Part("disk", "ata33")
+
+
+def test_an_emmc_is_found_by_its_controller(tmp_path: Path) -> None:
+    device = "sys/devices/pci0000:00/0000:00:1a.0/mmc_host/mmc0/mmc0:0001/block"
+    (tmp_path / "sys/block").mkdir(parents=True)
+    for name in ("mmcblk0", "mmcblk0boot0"):
+        put(tmp_path, f"{device}/{name}/size", "1\n")
+        (tmp_path / "sys/block" / name).symlink_to(tmp_path / device / name)
+    inventory = wire.Inventory(disks=[wire.Disk("mmcblk0", "EMMC-1", "", "other", 1000)])
+    assert Names(tmp_path, inventory).part("mmc", "mmc0") == Part("disk", "EMMC-1")
+    assert Names(tmp_path, inventory).part("mmc", "mmc1") == Part("disk", "mmc1")
 
 
 # --- the hold --------------------------------------------------------------------------------------------------------

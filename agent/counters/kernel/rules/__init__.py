@@ -33,13 +33,13 @@ _OF_NICS = (
     "recovery mode", "adapter removed",
     "error detected", "error occurred", "fatal error", "failed with error", "ecc err", "dma status error",
     "failed to read reg", "hardware error", "hardware initialization", "going to be reset",
-    "init pci failed", "mdi error", "reset event",
+    "init pci failed", "mdi error", "reset event", "will be reset", "hmc error",
 )  # fmt: skip
 _OF_SYSTEM = (
     "bug", "lockup", "rcu", "thermal", "temperature", "modulated", "segfault", "protection", "trap ", "bad frame",
     "oops", "opcode", "divide error", "stack segment", "double fault", "panic", "unable to handle", "squashfs",
     "blocked for", "out of memory", "page table", "to wakeup", "alive state", "come online", "assume dead", "hc died",
-    "xhci_hcd", "over-current", "reset reason",
+    "xhci_hcd", "over-current", "reset reason", "tsc: ", ": bad p",
 )  # fmt: skip
 _OF_BUSES = (
     "bus error", "aer: ", "message received", "dpc", "edr:", "pciehp", "giving up", "power state", "retraining",
@@ -59,7 +59,7 @@ GROUPS = (
     Group((" error", "disk failure", "failing path"), (block.ERROR, *block.PATTERNS)),
     Group(("qla2xxx", "lpfc"), fibre.PATTERNS),
     Group(_OF_CONTROLLERS, controllers.PATTERNS),
-    Group(("sd ", "scsi", "ata", "nvme", "not responding", "capacity change"), drives.PATTERNS),
+    Group(("sd ", "scsi", "ata", "nvme", "mmc", "not responding", "capacity change"), drives.PATTERNS),
     Group(("nvrm", "sxid", "amdgpu", "gpu hang", "as wedged", "gpu lockup"), gpus.READERS),
     Group(_OF_NICS, nics.PATTERNS),
     Group(_OF_SYSTEM, system.PATTERNS),

@@ -39,11 +39,12 @@ PATTERNS = (
     warning("pcie.uncorrected", r"unknown header type 7f, ignoring device"),
     warning("system.part_gone", r"pciehp: Slot\(\S{1,24}\): Link Down(?!/Up ignored)"),
     critical("pcie.uncorrected", r"not ready \d+ms after [\w ]{1,24}; giving up"),
-    # Also logged for cards that were put to sleep on purpose.
+    # Also logged for cards that were put to sleep on purpose. The state is unknown before a driver has the card, and
+    # after it left.
     warning(
         "pcie.uncorrected",
-        r"change power state from D\w{1,8} to D0(?:, device inaccessible| \(config space inaccessible\))|"
-        r"Refused to change power state, currently in D3",
+        r"change power state from \w{1,8} to \w{1,8}(?:, device inaccessible| \(config space inaccessible\))|"
+        r"Refused to change power state(?: from \w{1,8} to D0\b|, currently in D3)",
     ),
     critical("pcie.uncorrected", r"\bcxl_\w{1,16} .{0,60}frozen state error detected"),
     # The IOMMU waits for a card that no longer answers.

@@ -46,6 +46,8 @@ PATTERNS = (
     warning(_CODE, rf"{_MPT}.{{0,40}}Temperature Threshold flags .{{0,60}}exceeded"),
     # One or two such messages are ordinary.
     only_many("disk.link_unsteady", rf"{_MPT}log_info\(0x31[0-9a-f]{{6}}\): originator\(PL\)"),
+    # Drives behind this expander may be missing.
+    warning("disk.link_unsteady", rf"{_MPT}SMP command sent to the expander .{{0,120}}has (?:timed out|failed)"),
     warning("system.part_gone", rf"{_MPT}removing handle\(0x[0-9a-f]+\), sas_addr\("),
     critical(
         _CODE,

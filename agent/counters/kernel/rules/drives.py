@@ -2,7 +2,8 @@
 
 Wordings: drivers/scsi/sd.c, scsi_error.c, scsi_lib.c, scsi_logging.c, sense_codes.h (0x5D: failure predictions; FF
 is a drill); the eh_*_handler of drivers/scsi/mpt3sas/, mpi3mr/, megaraid/, 3w-*.c, aic7xxx/, stex.c, sym53c8xx_2/;
-drivers/ata/libata-*.c; drivers/nvme/host/core.c, pci.c."""
+drivers/ata/libata-*.c; drivers/nvme/host/core.c, pci.c;
+drivers/mmc/core/block.c, core.c, mmc.c, host/cqhci-core.c."""
 
 from __future__ import annotations
 
@@ -49,6 +50,8 @@ PATTERNS = (
     # The link to a drive behind a SAS controller dropped, and may come back.
     warning("disk.link_unsteady", rf"{_SCSI}device_block, handle\("),
     critical("disk.medium_error", rf"{_ATA}error: \{{[^}}]{{0,60}}\bUNC\b"),
+    # Only drives on a controller in IDE mode are asked. Some that programs emulate answer so, too.
+    warning("smart.drive_warns", rf"{_ATA}Drive reports diagnostics failure"),
     warning("disk.link_unsteady", rf"{_ATA}reset failed \(errno=-\d+\), retrying"),
     # The last digit is 1: a drive is there, and no link (Serial ATA 3.1, SStatus DET).
     warning("disk.link_unsteady", rf"{_ATA}SATA link down \(SStatus [0-9A-F]{{0,2}}1 "),
@@ -61,6 +64,14 @@ PATTERNS = (
         r"revalidation failed|disable device|disabled\s*$|"
         r"qc timeout (?:after \d+ msecs )?\(cmd 0x(?!a[01])|EH pending after|reset failed, giving up)",
     ),
+    # An eMMC that hung. The command is repeated and may succeed, so no I/O error follows. Some host controllers cause
+    # it.
+    warning(
+        "disk.io_error",
+        r"\b(?P<mmc>mmc\d+): (?:cqhci: timeout for tag \d|running CQE recovery|"
+        r"error -\d+ whilst initialising MMC card)",
+    ),
+    critical("disk.io_error", r"\b(?P<blk>mmcblk\d+): recovery failed!"),
     # Status code type 2: media and data integrity errors. [NVM Express base specification 2.0, 3.3.3.2.1]
     critical(
         "disk.medium_error",

@@ -43,6 +43,10 @@ PATTERNS = (
         "nic.stopped", r"\b(?:e1000e|igb|igc|ixgbe) .{0,60}: (?:Hardware Error\b|Error on hardware initialization)"
     ),
     critical("nic.stopped", r"\bixgbe .{0,60}Received ECC Err, initiating reset"),
+    # An error of the card's memory or PCIe unit. Its link goes down and comes back, which is no fault of the cable.
+    critical("nic.stopped", r"\bi40e .{0,60}: device will be reset$"),
+    warning("nic.card", r"\bi40e .{0,60}: HMC error interrupt"),
+    warning("nic.card", r"\bice .{0,60}error occurred on the device while loading the DDP package"),
     critical("nic.stopped", r"\btg3 .{0,60}DMA Status error"),
     critical(
         "nic.stopped",

@@ -3,7 +3,8 @@ crashed.
 
 Wordings: arch/x86/kernel/smpboot.c, kernel/cpu.c, kernel/watchdog.c, kernel/rcu/tree_stall.h, kernel/hung_task.c,
 arch/x86/mm/fault.c, arch/x86/kernel/traps.c, arch/x86/kernel/cpu/amd.c, mm/page_alloc.c, mm/memory.c,
-drivers/thermal/, fs/squashfs/.
+mm/pgtable-generic.c, kernel/fork.c,
+drivers/thermal/, fs/squashfs/, arch/x86/kernel/tsc.c, tsc_sync.c.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ PATTERNS = (
     warning("system.program_crashed", r"\S\[\d+\]:? (?:segfault at|general protection|trap |bad frame)"),
     # A page whose bookkeeping is wrong: a bit flipped in memory, or the kernel has a bug.
     critical("system.kernel_oops", r"BUG: Bad page (?:state|map|cache)"),
+    # The same, one level of the page tables higher. What is found when a program ends may be the kernel's own fault.
+    critical("system.kernel_oops", r"\w\.[ch]:\d+: bad (?:pte|pmd|pud|p4d|pgd) \S"),
+    warning("system.kernel_oops", r"BUG: (?:Bad rss-counter state|non-zero pgtables_bytes)"),
     critical(
         "system.kernel_oops",
         r"Corrupted page table at address|PANIC: double fault|"
@@ -44,6 +48,12 @@ PATTERNS = (
     critical("cpu.offline", r"\b(?P<word>CPU\d+):? failed to (?:report alive state|come online)"),
     critical("system.hardware_error", r"xHCI host controller not responding, assume dead|\bHC died; cleaning up"),
     warning("system.hardware_error", probe_failed("xhci_hcd")),
+    # The cores' clocks disagree, or one runs wrong: by the firmware, the board or a core. A starved virtual machine
+    # says so, too. Other reasons are ordinary: clocks that stop in idle states, or a hypervisor without such a clock.
+    warning(
+        "system.clock_unstable",
+        r"\btsc: Marking TSC unstable due to (?:clocksource watchdog|check_tsc_sync_source failed)",
+    ),
     # A short circuit at the connector, or in what is plugged in. (drivers/usb/core/hub.c)
     warning("system.hardware_error", r"\b(?:usb |hub )\S{1,32}: over-current condition"),
     # Read from the network or from memory, so not the fault of a disk.
