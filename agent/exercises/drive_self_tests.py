@@ -183,8 +183,8 @@ def follow(
 
 
 def _new_entries(now: SelfTest, begun: Begun, ran: bool) -> tuple[Entry, ...]:
-    if _log(now) != begun.log:
-        return now.entries or (*((now.ended,) if now.ended else ()),)
+    if now.has_more_than(begun.log):
+        return now.entries
     return (now.without_log,) if ran and now.without_log else ()
 
 
@@ -250,7 +250,7 @@ def _log_before(ctx: StageContext, drive: Drive, protocol: str, *, leave_running
         if isinstance(now, str):
             raise NotStarted(_not_tested(drive, now))
         if not now.running:
-            return _log(now)
+            return now.log
         if leave_running:
             return None
         ctx.log("info", f"{drive.label}: stopping a self-test that nobody waits for")
@@ -268,10 +268,6 @@ def _look(drive: Drive, protocol: str) -> SelfTest | str:
     if smart.exit_status & (smartctl.COMMAND_LINE | smartctl.OPEN_FAILED) or not done.ended:
         return smart.trouble or done.trouble
     return smart.self_test
-
-
-def _log(test: SelfTest) -> str:
-    return repr(test.entries)
 
 
 def _limit_s(ctx: StageContext, kind: str) -> float:

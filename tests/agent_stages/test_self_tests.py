@@ -159,6 +159,61 @@ def test_a_log_full_of_equal_entries_shows_no_new_one_and_the_state_says_how_the
     assert smart(drive)[0].outcome is outcome
 
 
+def sas(*results: int, hours: int = 65535) -> dict[str, Any]:
+    """A SAS drive; `results` are those of short tests, the newest first, 15 for the one that runs."""
+    words = {0: "Completed", 1: "Aborted (by user command)", 7: "Failed in segment", 15: "Self test in progress ..."}
+    rows = {
+        f"scsi_self_test_{number}": {
+            "code": {"value": 1, "string": "Background short"}, "result": {"value": value, "string": words[value]},
+            "power_on_time": {"hours": hours, "aka": "accumulated_power_on_hours"},
+        }
+        for number, value in enumerate(results)
+    }  # fmt: skip
+    return {**SAS, **rows}
+
+
+FULL = (0,) * 20
+
+
+@pytest.mark.parametrize(
+    ("after", "outcome"),
+    [
+        (sas(*FULL), wire.Outcome.PASSED),
+        (sas(7, *FULL[1:]), wire.Outcome.FAILED),
+        (sas(1, *FULL[1:]), wire.Outcome.NOT_TESTED),
+        (sas(*FULL[:19]), wire.Outcome.NOT_TESTED),
+        (sas(), wire.Outcome.NOT_TESTED),
+    ],
+)
+def test_an_old_sas_drive_whose_log_is_full_of_equal_hours_can_pass(
+    drive: Script, after: dict[str, Any], outcome: wire.Outcome
+) -> None:
+    """As a SEAGATE ST91000640SS of 69,502 hours. A log of 19 has lost an entry, and shows none of the new test."""
+    drive.answers(x=[sas(*FULL)], look=[sas(*FULL), sas(15, *FULL[1:]), after])
+    assert smart(drive)[0].outcome is outcome
+
+
+@pytest.mark.parametrize("after", [[(1, 0, 50)], []])
+def test_a_log_that_lost_its_older_entries_shows_no_new_one(drive: Script, after: list[tuple[int, int, int]]) -> None:
+    drive.answers(look=[ata(IDLE, (1, 0, 50), (1, 0, 40)), ata(RUNNING, (1, 0, 50)), ata(IDLE, *after)])
+    assert smart(drive)[0].outcome is wire.Outcome.NOT_TESTED
+
+
+def test_a_full_log_without_a_test_that_was_seen_to_run_proves_nothing(drive: Script) -> None:
+    drive.answers(x=[sas(*FULL)], look=[sas(*FULL)])
+    assert smart(drive)[0].outcome is wire.Outcome.NOT_TESTED
+
+
+def test_an_nvme_drive_whose_log_is_full_of_equal_entries_can_pass(drive: Script) -> None:
+    full = [(1, 0)] * 20
+    drive.answers(x=[nvme(0, *full)], look=[nvme(0, *full), nvme(1, *full), nvme(0, *full)])
+    assert smart(drive)[0].outcome is wire.Outcome.PASSED
+    unread = nvme(0, *full)
+    unread["nvme_self_test_log"]["current_self_test_operation"] = "?"
+    drive.answers(x=[nvme(0, *full)], look=[nvme(0, *full), nvme(1, *full), unread])
+    assert smart(drive)[0].outcome is wire.Outcome.NOT_TESTED
+
+
 def test_a_test_that_was_never_seen_to_run_proves_nothing_without_a_log(drive: Script) -> None:
     drive.answers(x=[without_log(IDLE)], look=[without_log(IDLE)])
     assert smart(drive)[0].outcome is wire.Outcome.NOT_TESTED

@@ -15,6 +15,8 @@ SHORT, LONG = "short", "long"
 _SELF_TEST_BIT = 1 << 4
 # One sector of the extended log has 19 entries, the older log 21 (ACS-3 tables A.14 and A.20).
 _FULL = 19
+# The logs of SAS and NVMe drives have 20 entries (SPC-4, self-test results; NVM Express base specification 1.4).
+_FULL_OF_OTHERS = 20
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class Entry:
 class SelfTest:
     """State and log, the newest entry first. `can` is whether the drive says that it can test itself, None if that was
     not read. The minutes are what it says a test takes. `ended` is the last test's result in the drive's state, which
-    is all that a drive without a log (`has_log`) gives."""
+    is all that a drive without a log (`has_log`) gives. A SAS or NVMe drive has no such state; there it is the newest
+    entry of a full log."""
 
     can: bool | None = None
     running: bool = False
@@ -62,9 +65,17 @@ class SelfTest:
         return next((entry for entry in self._standing if not entry.was_read), None)
 
     @property
+    def log(self) -> str:
+        return repr(self.entries)
+
+    def has_more_than(self, earlier: str) -> bool:
+        """Whether the log has an entry that it had not before. A log that has only lost older entries has none."""
+        return not earlier.startswith(self.log.removesuffix(")").removesuffix(","))
+
+    @property
     def without_log(self) -> Entry | None:
-        """The state's result, if the log can't show a new entry: the drive keeps none, or its log is full of equal
-        entries. Some drives give them no hours."""
+        """The last test's result, if the log can't show a new entry: the drive keeps none, or its log is full of equal
+        entries. Some drives give them no hours, and those of SAS have 16 bits and stop at 65535 (SPC-4)."""
         shows_it = self.has_log and not (len(self.entries) >= _FULL and len(set(self.entries)) == 1)
         return None if shows_it else self.ended
 
@@ -149,11 +160,14 @@ def _ata_entry(row: dict[str, Any]) -> Iterator[Entry]:
 
 def _nvme(log: dict[str, Any], gaps: Gaps) -> SelfTest:
     done = integer(log.get("current_self_test_completion_percent"))
+    operation = integer(mapping(log.get("current_self_test_operation")).get("value"))
+    entries = tuple(map(_nvme_entry, gaps.rows(log, "table", "the table of the self-test log", sparse=True)))
     return SelfTest(
         can=True,
-        running=bool(integer(mapping(log.get("current_self_test_operation")).get("value"))),
+        running=bool(operation),
         remaining_percent=None if done is None else 100 - done,
-        entries=tuple(map(_nvme_entry, gaps.rows(log, "table", "the table of the self-test log", sparse=True))),
+        entries=entries,
+        ended=_newest_of_full(entries) if operation == 0 else None,
     )
 
 
@@ -173,11 +187,13 @@ def _scsi(data: dict[str, Any]) -> SelfTest:
     rows = [mapping(data[key]) for key in sorted(keys, key=lambda key: (len(key), key))]
     seconds = integer(data.get("scsi_extended_self_test_seconds"))
     at_test = mapping(data.get("scsi_self_test_status")).get("in_progress") is True
+    entries = tuple(entry for row in rows for entry in _scsi_entry(row))
     return SelfTest(
         can=True,
         running=at_test or (bool(rows) and integer(mapping(rows[0].get("result")).get("value")) == 15),
-        entries=tuple(entry for row in rows for entry in _scsi_entry(row)),
+        entries=entries,
         extended_minutes=-(-seconds // 60) if seconds else None,
+        ended=_newest_of_full(entries),
     )
 
 
@@ -191,6 +207,13 @@ def _scsi_entry(row: dict[str, Any]) -> Iterator[Entry]:
     hours = integer(mapping(row.get("power_on_time")).get("hours"))
     passed, was_read = _verdict(value, aborted=(1, 2), most=7)
     yield Entry(kind, passed, clean(result.get("string")), hours, was_read)
+
+
+def _newest_of_full(entries: tuple[Entry, ...]) -> Entry | None:
+    """The newest entry if the log is full, as it is when no test runs: a running one takes one of SAS's places. The log
+    also has tests that were aborted, by a reset or otherwise. So if all entries are equal, the last test ended like
+    them."""
+    return entries[0] if len(entries) >= _FULL_OF_OTHERS else None
 
 
 def _kind(number: int | None) -> str:
