@@ -78,13 +78,13 @@ async def reply(request: Request) -> Answer:
 async def _warm(request: Request) -> None:
     """Check an unknown token here: bcrypt takes 91 ms, too long for the one writing thread."""
     token = tokens.parse(request.bearer)
-    if token is not None and request.bearer not in _warmed:
+    if token is not None and not is_known(request.bearer):
         await sync_to_async(_check_once, thread_sensitive=False)(request)
 
 
 async def _read(request: Request) -> Request:
     """Decode the message outside of the shared transaction; a large one in a thread."""
-    if request.bearer not in _warmed:
+    if not is_known(request.bearer):
         return request
     if len(request.body) <= _READ_AT_ONCE_BYTES:
         return endpoint.read(request)
@@ -95,7 +95,7 @@ async def _read(request: Request) -> Request:
 def _place_in_line(request: Request) -> Iterator[None]:
     """Limit the calls of one host that are under way. Further calls are refused and sent again later, so that other
     hosts don't wait behind them. All callers with an invalid token share one limit. Raises Overloaded."""
-    who = f"run {request.run}" if request.bearer in _warmed else "callers that are refused"
+    who = f"run {request.run}" if is_known(request.bearer) else "callers that are refused"
     if not _under_way.take(who):
         raise ingest.Overloaded
     try:
@@ -119,6 +119,11 @@ def _check_once(request: Request) -> None:
         pass  # the writer rejects it again and records that in the run's history
     finally:
         connection.close()
+
+
+def is_known(bearer: str) -> bool:
+    """Whether a call with this token was accepted before, by this process."""
+    return bearer in _warmed
 
 
 def _remember(bearer: str) -> None:

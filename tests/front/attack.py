@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 
+from tests.e2e.waiting import until
 from tests.runs.webprocess import WebProcess
 
 HUNDRED_GB = 100 * 10**9
@@ -48,8 +49,8 @@ def pour(connection: socket.socket, count: int) -> int:
     piece, sent = b"x" * 65536, 0
     with suppress(OSError):
         while sent < count:
-            connection.sendall(piece)
-            sent += len(piece)
+            connection.sendall(piece[: count - sent])
+            sent += len(piece[: count - sent])
     return sent
 
 
@@ -75,6 +76,57 @@ def large_bodies(web: WebProcess, connections: int = 6, each: int = 20_000_000) 
             one.settimeout(0.5)
         answers = [answer(one).split(b"\r\n")[0].decode() for one in opened]
     return {"attack": "100 GB announced", "sent": sent, "bytes_in_files": in_files, "answers": answers}
+
+
+HELD_EACH = 8 * 1024 * 1024
+HELD_IN_ALL = 64 * 1024 * 1024
+BODY = 2 * 1024 * 1024
+NOT_COUNTED = 4096
+
+
+@contextmanager
+def bodies_of_neighbours(web: WebProcess) -> Iterator[list[socket.socket]]:
+    """From so many addresses as that takes, hold all that strangers may hold, and leave each body without its end."""
+    counted = BODY - 1 - NOT_COUNTED
+    lengths = [BODY - 1] * (HELD_EACH // counted) + [NOT_COUNTED + HELD_EACH % counted]
+    with ExitStack() as stack:
+        opened = []
+        for number in range(1, HELD_IN_ALL // HELD_EACH + 1):
+            for length in lengths:
+                one = stack.enter_context(closing(connect(web.port, f"127.0.2.{number}")))
+                announce(one, "/login/", BODY)
+                pour(one, length)
+                opened.append(one)
+        until("all is read", lambda: not in_queues(web.port), timeout_s=30)
+        yield opened
+
+
+def in_queues(port: int) -> int:
+    """Bytes that were sent to this port and are not read yet."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    ours = [words[4] for words in lines if f"{port:04X}" in (words[1][-4:], words[2][-4:])]
+    return sum(int(count, 16) for queues in ours for count in queues.split(":"))
+
+
+def status_of_body(web: WebProcess) -> int:
+    """The status for one more body, from an address that holds nothing."""
+    with closing(connect(web.port, "127.0.2.99")) as one:
+        one.settimeout(1)
+        announce(one, "/login/", 10_000)
+        pour(one, 10_000)
+        return int((answer(one).split() or [b"", b"0"])[1])
+
+
+def held_bodies(web: WebProcess) -> dict[str, Any]:
+    with bodies_of_neighbours(web) as opened:
+        found = {name: httpx.request(*call_on(web, name), timeout=20).status_code for name in ASKED}
+        still = sum(is_open(one) for one in opened)
+    return {"attack": "bodies from eight addresses", "answers": found, "still_open": still}
+
+
+def call_on(web: WebProcess, name: str) -> tuple[str, str]:
+    method, path = ASKED[name]
+    return method, f"{web.url}{path}"
 
 
 class Asker(threading.Thread):
@@ -186,14 +238,19 @@ def main() -> None:
         web.manage("migrate", "-v0")
         web.start()
         try:
-            for attack in sys.argv[1:] or ["bodies", "heads", "logins"]:
+            for attack in sys.argv[1:] or list(ATTACKS):
                 print(json.dumps(ATTACKS[attack](web)), flush=True)
         finally:
             web.stop(60)
             sys.stderr.write((folder / "web.log").read_text()[-3000:])
 
 
-ATTACKS = {"bodies": large_bodies, "heads": slow_heads, "logins": lambda web: flooded(web, 12)}
+ATTACKS = {
+    "bodies": large_bodies,
+    "neighbours": held_bodies,
+    "heads": slow_heads,
+    "logins": lambda web: flooded(web, 12),
+}
 
 if __name__ == "__main__":
     main()

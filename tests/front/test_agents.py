@@ -52,7 +52,7 @@ def test_a_call_is_answered_without_an_application(
     assert requests == [endpoint.Request("heartbeat", 12, "vt1.token", b"{}", "10.77.0.23")]
     head, _, body = peer.answer.partition(b"\r\n\r\n")
     assert peer.status == 200 and body == b'{"seq":1}' and b"cache-control: no-store" in head.lower()
-    assert not server.scopes and not server.http_factory.bodies.all
+    assert not server.scopes and not server.http_factory.bodies.strangers.all
 
 
 @pytest.mark.usefixtures("requests")

@@ -42,6 +42,13 @@ def test_many_connections_of_one_address_leave_the_others_theirs(web: WebProcess
     assert "127.0.0.2 has 256 connections: no more than 256 at once" in (web.folder / "web.log").read_text()
 
 
+def test_bodies_that_neighbours_hold_refuse_no_heartbeat(web: WebProcess) -> None:  # noqa: F811
+    with attack.bodies_of_neighbours(web):
+        reply = httpx.post(f"{web.url}/api/v1/runs/1/heartbeat", content=b"x" * 4096, timeout=20)
+        assert reply.status_code == 401, "not 503: it came as far as its token"
+        assert attack.status_of_body(web) == 503, "all was held meanwhile"
+
+
 def test_agents_and_livez_are_answered_before_any_password_has_been_checked(web: WebProcess) -> None:  # noqa: F811
     factories.UserFactory(username="slow", password=Slow().encode("a password", Slow().salt()))
     answered: list[int] = []

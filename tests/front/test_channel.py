@@ -11,9 +11,11 @@ from django.contrib.sessions.backends.signed_cookies import SessionStore
 from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 
+from agentapi import hot
+from runs import tokens
 from runs.live.hub import MOST_WAITING_BYTES
 from tests.front.conftest import Connect, Peer
-from vetting.front import channel
+from vetting.front import bodies, channel
 from vetting.front.channel import Request
 
 LIMIT = settings.AGENT_BODY_LIMIT_BYTES
@@ -32,7 +34,7 @@ def test_a_body_that_is_announced_too_large_is_refused_before_a_byte_of_it_came(
     peer = connect()
     peer.head("/login/", "Content-Length: 100000000000", "Expect: 100-continue")
     assert peer.status == 413 and f"more than {LIMIT} bytes".encode() in peer.answer
-    assert peer.transport.half_closed and not server.scopes and not server.http_factory.bodies.all
+    assert peer.transport.half_closed and not server.scopes and not server.http_factory.bodies.strangers.all
 
 
 def test_an_agent_is_refused_in_json(connect: Connect) -> None:
@@ -48,9 +50,9 @@ def test_a_body_of_unknown_length_is_refused_where_it_passes_the_limit(
     peer.head("/login/", "Transfer-Encoding: chunked")
     for _ in range(LIMIT // 65536):
         peer.send(b"10000\r\n" + b"x" * 65536 + b"\r\n")
-    assert (peer.status, server.http_factory.bodies.all) == (0, LIMIT)
+    assert (peer.status, server.http_factory.bodies.strangers.all) == (0, LIMIT - bodies.SMALL_BYTES)
     peer.send(b"1\r\nx\r\n0\r\n\r\n")
-    assert (peer.status, server.http_factory.bodies.all, server.scopes) == (413, 0, [])
+    assert (peer.status, server.http_factory.bodies.strangers.all, server.scopes) == (413, 0, [])
 
 
 def test_what_still_comes_after_a_refusal_is_thrown_away_and_then_no_more_read(connect: Connect, clock: Clock) -> None:
@@ -70,11 +72,11 @@ def test_a_body_within_the_limit_reaches_the_application_and_is_counted_until_it
     peer.head("/login/", f"Content-Length: {LIMIT}")
     peer.send(b"x" * LIMIT)
     assert [scope["path"] for scope in server.scopes] == ["/login/"]
-    assert server.http_factory.bodies.all == LIMIT
+    assert server.http_factory.bodies.strangers.all == LIMIT - bodies.SMALL_BYTES
     request = peer.channel.requests[0]
     request.handle_reply({"type": "http.response.start", "status": 200})
     request.handle_reply({"type": "http.response.body", "body": b"ok"})
-    assert (peer.status, server.http_factory.bodies.all) == (200, 0)
+    assert (peer.status, server.http_factory.bodies.strangers.all) == (200, 0)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,7 @@ def test_a_body_within_the_limit_reaches_the_application_and_is_counted_until_it
 )
 def test_only_who_is_logged_in_may_send_a_large_file(connect: Connect, cookie: str, status: int) -> None:
     peer = connect()
-    peer.head("/admin/hosts/host/import/", cookie, f"Content-Length: {channel.LOGGED_IN_BODY_BYTES}")
+    peer.head("/admin/hosts/host/import/", cookie, f"Content-Length: {bodies.LOGGED_IN_BODY_BYTES}")
     assert peer.status == status
 
 
@@ -103,12 +105,47 @@ def test_many_bodies_of_one_address_are_no_more_than_its_part_of_the_memory(
     assert [peer.status for peer in peers] == [0, 0, 0, 0, 503, 503]
     assert b"Retry-After" in peers[-1].answer
     another = connect("10.77.0.24")
-    another.head("/login/", "Content-Length: 1000")
-    another.send(b"x" * 1000)
+    another.head("/login/", f"Content-Length: {bodies.SMALL_BYTES + 1000}")
+    another.send(b"x" * (bodies.SMALL_BYTES + 1000))
     assert len(server.scopes) == 1
     for peer in peers:
         peer.channel.connectionLost(None)
-    assert server.http_factory.bodies.all == 1000
+    assert server.http_factory.bodies.strangers.all == 1000
+
+
+def fill(connect: Connect, server: SimpleNamespace) -> None:
+    """Hold all that strangers may hold, from so many addresses as that takes."""
+    counted = LIMIT - 1 - bodies.SMALL_BYTES
+    rest = bodies.SMALL_BYTES + bodies.HELD_BYTES_EACH % counted
+    for number in range(bodies.HELD_BYTES // bodies.HELD_BYTES_EACH):
+        for length in (*[LIMIT - 1] * (bodies.HELD_BYTES_EACH // counted), rest):
+            peer = connect(f"10.77.1.{number}")
+            peer.head("/login/", f"Content-Length: {LIMIT}")
+            peer.send(b"x" * length)
+    assert server.http_factory.bodies.strangers.all == bodies.HELD_BYTES
+
+
+def test_what_strangers_hold_refuses_no_small_call(connect: Connect, server: SimpleNamespace) -> None:
+    fill(connect, server)
+    server.scopes.clear()
+    peer = connect()
+    peer.head("/api/v1/runs/1/claim", f"Content-Length: {bodies.SMALL_BYTES}")
+    peer.send(b"x" * bodies.SMALL_BYTES)
+    assert (peer.status, [scope["path"] for scope in server.scopes]) == (0, ["/api/v1/runs/1/claim"])
+
+
+@pytest.mark.parametrize(("known", "status", "held"), [(True, 0, LIMIT - bodies.SMALL_BYTES), (False, 503, 0)])
+def test_what_strangers_hold_refuses_no_result_of_an_agent_that_is_known(
+    connect: Connect, server: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, known: bool, status: int, held: int
+) -> None:
+    fill(connect, server)
+    token = tokens.make(7, 1, 1, tokens.new_nonce())
+    monkeypatch.setattr(hot, "_warmed", {token} if known else set())
+    peer = connect()
+    peer.head("/api/v1/runs/7/result", f"Content-Length: {LIMIT}", f"Authorization: Bearer {token}")
+    peer.send(b"x" * LIMIT)
+    agents = server.http_factory.bodies.agents
+    assert (peer.status, agents.all, agents.held) == (status, held, {"run 7": held} if known else {})
 
 
 def test_headers_have_ten_seconds_however_many_bytes_come_meanwhile(connect: Connect, clock: Clock) -> None:
@@ -234,11 +271,11 @@ def test_what_comes_after_a_refusal_is_not_read(connect: Connect, server: Simple
 def test_two_who_are_logged_in_may_each_send_the_largest_body(connect: Connect, server: SimpleNamespace) -> None:
     peers = [connect() for _ in range(2)]
     for number, peer in enumerate(peers):
-        peer.head("/admin/", f"Content-Length: {channel.LOGGED_IN_BODY_BYTES}", session(**{SESSION_KEY: str(number)}))
-        for _ in range(channel.LOGGED_IN_BODY_BYTES // 65536):
+        peer.head("/admin/", f"Content-Length: {bodies.LOGGED_IN_BODY_BYTES}", session(**{SESSION_KEY: str(number)}))
+        for _ in range(bodies.LOGGED_IN_BODY_BYTES // 65536):
             peer.send(b"x" * 65536)
     assert [peer.status for peer in peers] == [0, 0] and len(server.scopes) == 2
-    assert not server.http_factory.bodies.all, "nothing of it counts against agents and strangers"
+    assert not server.http_factory.bodies.strangers.all, "nothing of it counts against agents and strangers"
 
 
 def stream(peer: Peer, path: str) -> Request:

@@ -17,9 +17,6 @@ from typing import Any
 import daphne.server
 from daphne.http_protocol import HTTPFactory, WebRequest
 from django.conf import settings
-from django.contrib.auth import SESSION_KEY
-from django.contrib.sessions.backends.signed_cookies import SessionStore
-from django.http import parse_cookie
 from twisted.internet.protocol import connectionDone
 from twisted.internet.tcp import Connection
 from twisted.protocols.basic import LineReceiver
@@ -28,7 +25,8 @@ from twisted.web.http import HTTPChannel
 
 from runs.live.allowance import Allowance, OnceAMinute
 from runs.live.hub import MOST_WAITING_BYTES
-from vetting.front import agents, refusal
+from vetting.front import agents, bodies, refusal
+from vetting.front.bodies import LOGGED_IN_BODY_BYTES, Bodies, Share
 from vetting.front.deadline import Deadline
 
 log = logging.getLogger("vetting.web")
@@ -48,10 +46,6 @@ EVENTS = b"/events/"
 LINGER_S = 2.0
 LINGER_BYTES = 1024 * 1024
 
-LOGGED_IN_BODY_BYTES = 16 * 1024 * 1024
-HELD_BYTES_EACH = 8 * 1024 * 1024
-HELD_BYTES_EACH_LOGGED_IN = 2 * LOGGED_IN_BODY_BYTES
-HELD_BYTES = 64 * 1024 * 1024
 MAX_CONNECTIONS = 12_288
 # Digits of a Content-Length: enough for any file, and fewer than `int` refuses.
 LENGTH_DIGITS = 18
@@ -74,8 +68,7 @@ class Request(WebRequest):
         # Twisted would look for form fields in every body, in the event loop, and daphne does not use them.
         super().__init__(channel, queued, parsePOSTFormSubmission=False)
         self.held = 0
-        self.limit = 0
-        self.account = ""
+        self.share = Share(Allowance("", 0, 0, ""), "", 0)
 
     def gotLength(self, length: int | None) -> None:
         self.content = BytesIO()
@@ -84,28 +77,23 @@ class Request(WebRequest):
         channel: Channel = self.channel
         if channel.refused:
             return
-        if self.content.tell() + len(data) > self.limit:
-            return channel.refuse_size(self.limit)
-        if not self._hold(len(data)):
+        length = self.content.tell() + len(data)
+        if length > self.share.limit:
+            return channel.refuse_size(self.share.limit)
+        if not self._hold(bodies.counted(length)):
             return channel.refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many bodies are under way: send it again")
         self.content.write(data)
 
     def _hold(self, count: int) -> bool:
-        if not self._allowance().take(self._holder(), count):
+        """Hold so many bytes in all. False if that is more than allowed."""
+        if count > self.held and not self.share.allowance.take(self.share.who, count - self.held):
             return False
-        self.held += count
+        self.held = count
         return True
-
-    def _allowance(self) -> Allowance:
-        return self.factory.bodies_logged_in if self.account else self.factory.bodies
-
-    def _holder(self) -> str:
-        """A logged-in user has a share of their own: behind a proxy, all users have one address."""
-        return f"account {self.account}" if self.account else self.client.host
 
     def let_go(self) -> None:
         if self.held:
-            self._allowance().give_back(self._holder(), self.held)
+            self.share.allowance.give_back(self.share.who, self.held)
             self.held = 0
 
     def process(self) -> Any:
@@ -180,12 +168,11 @@ class Channel(Deadline, HTTPChannel):
         if self.refused:
             return
         request: Request = self.requests[-1]
-        request.account = _account(request)
-        request.limit = LOGGED_IN_BODY_BYTES if request.account else settings.AGENT_BODY_LIMIT_BYTES
-        if self.length is not None and self.length > request.limit:
-            return self.refuse_size(request.limit)
+        request.share = self.factory.bodies.share_of(request, self.address)
+        if self.length is not None and self.length > request.share.limit:
+            return self.refuse_size(request.share.limit)
         super().allHeadersReceived()
-        size = request.limit if self.length is None else self.length
+        size = request.share.limit if self.length is None else self.length
         self.setTimeout(BODY_S + size / BODY_BYTES_PER_S)
 
     def rawDataReceived(self, data: bytes) -> None:
@@ -297,9 +284,7 @@ class Factory(HTTPFactory):
         super().__init__(server)
         each = settings.VETTING.web.connections_per_address
         self.connections = Allowance("connections", each, _max_connections(), "web.connections_per_address")
-        bodies, here = "bytes of bodies under way", "vetting/front/channel.py"
-        self.bodies = Allowance(bodies, HELD_BYTES_EACH, HELD_BYTES, here)
-        self.bodies_logged_in = Allowance(bodies, HELD_BYTES_EACH_LOGGED_IN, HELD_BYTES, here)
+        self.bodies = Bodies()
         self._refusals = OnceAMinute()
 
     def buildProtocol(self, addr: Any) -> Channel | None:
@@ -318,16 +303,6 @@ class Factory(HTTPFactory):
 
     def tell_refusal(self, address: str, status: HTTPStatus, text: str) -> None:
         self._refusals.warn(address, f"{address} was answered {status.value}: {text}")
-
-
-def _account(request: Request) -> str:
-    """The account of this session; empty if nobody is logged in. Only logged-in people import files; nobody else needs
-    to send much. The session is a signed cookie, so the event loop makes no query."""
-    header = request.getHeader(b"cookie")
-    if not header:
-        return ""
-    session = parse_cookie(header.decode("latin-1")).get(settings.SESSION_COOKIE_NAME)
-    return "" if session is None else str(SessionStore(session).load().get(SESSION_KEY, ""))
 
 
 def _max_connections() -> int:
