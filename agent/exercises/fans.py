@@ -20,7 +20,10 @@ TOPIC = "bmc"
 CHECK = "fans"
 # Some BMCs put the redundancy of fans, or whole zones, under the second type.
 _TYPES = ("Fan", "Cooling Device")
-_MAY_STAND = re.compile(r"(?i)(?:^|[^a-z])(?:ps|psu|pws|power|gpu)(?![a-z])|power ?supply")
+# Fans of supplies and GPUs stand still while they are cool. (`amdgpu fan1`: the kernel's names of graphics cards.)
+_MAY_STAND = re.compile(
+    r"(?i)(?:^|[^a-z])(?:ps|psu|pws|power|gpu)(?![a-z])|power ?supply|\b(?:amdgpu|radeon|nouveau)\b"
+)
 
 
 class Fans:
@@ -81,7 +84,7 @@ def _worth_a_check(before: Fans, after: Fans) -> list[str]:
 
 def _standing(wanted: list[str], after: Fans) -> list[wire.Finding]:
     """Warnings about fans at 0 rpm that the BMC does not report as faulty, while similar fans turn. It may be a header
-    without a fan. Fans of supplies and GPUs are left out: they stand still while they are cool."""
+    without a fan. Fans that may stand still are left out."""
     turning = {bmc_fans.kind(fan.name) for fan in after.of_bmc if fan.speed}
     return [
         findings.make(
@@ -111,13 +114,22 @@ def _bad(fan: Fan, before: Fan) -> list[wire.Finding]:
     if fan.is_stopped:
         return [findings.make("fan.stopped", "fan", fan.name, f"{fan.name}: {fan.trouble}, {fan.words}{was}")]
     if fan.speed == 0:
-        words = f"{fan.name}: {fan.words}{', below the limit of the BMC' if fan.side == 'low' else ''}{was}"
-        return [findings.make("fan.stopped", "fan", fan.name, words, value=0.0, unit="rpm")]
+        return [_standing_still(fan, was)]
     if fan.side:
         return [_beyond(fan)]
     if fan.trouble:
         return [findings.make("bmc.event", "fan", fan.name, f"{fan.name}: {fan.trouble}, {fan.words}")]
     return []
+
+
+def _standing_still(fan: Fan, was: str) -> wire.Finding:
+    """A warning if the fan may stand still, and the BMC does not say that it must turn."""
+    may_stand = _MAY_STAND.search(fan.name) is not None and not (fan.side or fan.trouble)
+    why = ", below the limit of the BMC" if fan.side == "low" else ", as it may while it is cool" if may_stand else ""
+    return findings.make(
+        "fan.stopped", "fan", fan.name, f"{fan.name}: {fan.words}{why}{was}",
+        value=0.0, unit="rpm", severity=wire.Severity.WARNING if may_stand else None,
+    )  # fmt: skip
 
 
 def _beyond(fan: Fan) -> wire.Finding:

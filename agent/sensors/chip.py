@@ -31,6 +31,12 @@ class Chip:
     def driver(self) -> str:
         return self.text("name")
 
+    @cached_property
+    def device(self) -> str:
+        """The name of the device behind the chip, such as its PCI address. It stays the same in every boot, while the
+        chip's own number may change."""
+        return _device_name(self.path / "device") if "device" in self.files else self.path.name
+
     def named(self, prefix: str, suffix: str) -> list[str]:
         return sorted(name for name in self.files if name.startswith(prefix) and name.endswith(suffix))
 

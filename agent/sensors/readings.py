@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,8 +60,10 @@ def measurements(
     """One sample: the temperatures `found`, fans, power and clock. Power from RAPL is separate, since it needs two
     readings."""
     sample = [wire.Measurement(now, t.component_kind, t.component, "temp", t.value_c, "C") for t in hottest(found)]
-    for chip in chips(root) if of is None else of:
-        sample += _fans(chip, now) + _power(chip, now)
+    read = list(chips(root) if of is None else of)
+    sample += _fans(read, now)
+    for chip in read:
+        sample += _power(chip, now)
     if (mhz := mean_clock_mhz(root)) is not None:
         sample.append(wire.Measurement(now, "system", "system", "clock", mhz, "MHz"))
     return sample
@@ -212,16 +215,26 @@ def _chip_temperatures(chip: Chip) -> Iterator[Temperature]:
         yield Temperature(part.kind, part.name, label or stem, value_c, _celsius(chip.number(f"{stem}_crit")))
 
 
-def _fans(chip: Chip, at: float) -> list[wire.Measurement]:
-    """A fan at 0 rpm may be an empty header. The orchestrator judges it, since it knows what is expected."""
+def _fans(read: list[Chip], at: float) -> list[wire.Measurement]:
+    """A fan at 0 rpm may be an empty header. The orchestrator judges it, since it knows what is expected. Fans that
+    would have the same name (two cards of one kind) have that of their device behind it."""
+    named = [(chip, stem, _fan_name(chip, stem)) for chip in read for stem in _fan_stems(chip)]
+    times = Counter(name for _, _, name in named)
     found = []
-    for source in chip.named("fan", "_input"):
-        rpm = chip.number(source)
+    for chip, stem, name in named:
+        rpm = chip.number(f"{stem}_input")
         if rpm is not None and 0 <= rpm < FAN_FAULT_RPM:
-            stem = source.removesuffix("_input")
-            name = chip.text(f"{stem}_label") or f"{chip.driver} {stem}"
-            found.append(wire.Measurement(at, "fan", name, "fan", rpm, "rpm"))
+            whole = f"{name} ({chip.device} {stem})" if times[name] > 1 else name
+            found.append(wire.Measurement(at, "fan", whole, "fan", rpm, "rpm"))
     return found
+
+
+def _fan_stems(chip: Chip) -> list[str]:
+    return [source.removesuffix("_input") for source in chip.named("fan", "_input")]
+
+
+def _fan_name(chip: Chip, stem: str) -> str:
+    return chip.text(f"{stem}_label") or f"{chip.driver} {stem}"
 
 
 def _power(chip: Chip, at: float) -> list[wire.Measurement]:

@@ -291,6 +291,71 @@ def judged(names: list[str], before: Fans, after: Fans) -> tuple[list[wire.Outco
     return [check.outcome for check in made], [(one.code, one.component) for one in found]
 
 
+@pytest.mark.parametrize("name", ["PSU1 FAN", "PS2 Fan", "psu fan", "amdgpu fan1", "amdgpu fan1 (0000:03:00.0 fan1)"])
+@pytest.mark.parametrize("is_expected", [True, False])
+def test_a_fan_that_may_stand_while_it_is_cool_is_a_warning(name: str, is_expected: bool) -> None:
+    made, found = fans.judge([name] if is_expected else [], Fans({name: 340.0}), Fans({name: 0.0}))
+    assert [check.outcome for check in made] == [PASSED]
+    assert [(one.code, one.severity) for one in found] == [("fan.stopped", wire.Severity.WARNING)]
+
+
+@pytest.mark.parametrize("status", ["lcr", "lnr", "cr"])
+def test_a_supplys_fan_that_stands_below_the_bmcs_limit_has_failed(status: str) -> None:
+    after = Fans({}, ipmitool.parse_sdr(f"PSU1 FAN | 41h | {status} | 10.1 | 0 RPM\n"))
+    assert judged(["PSU1 FAN"], Fans({"PSU1 FAN": 4000.0}), after) == ([FAILED], [("fan.stopped", "PSU1 FAN")])
+
+
+def test_two_cards_of_one_kind_have_a_fan_each(tmp_path: Path) -> None:
+    for number, rpm in enumerate((0, 1800)):
+        put(tmp_path, f"sys/devices/pci0000:00/0000:0{3 + number}:00.0/uevent", "")
+        chip = f"sys/class/hwmon/hwmon{number}"
+        put(tmp_path, f"{chip}/name", "emc2305")
+        put(tmp_path, f"{chip}/fan1_input", rpm)
+        (tmp_path / chip / "device").symlink_to(f"../../../devices/pci0000:00/0000:0{3 + number}:00.0")
+    put(tmp_path, "sys/class/hwmon/hwmon2/name", "nct6775")
+    put(tmp_path, "sys/class/hwmon/hwmon2/fan1_input", 900)
+    dead, sound = "emc2305 fan1 (0000:03:00.0 fan1)", "emc2305 fan1 (0000:04:00.0 fan1)"
+    seen = fans.look(tmp_path)
+    assert seen.rpm == {dead: 0.0, sound: 1800.0, "nct6775 fan1": 900.0}
+    made, found = fans.judge([], Fans({dead: 1700.0, sound: 1800.0}), seen)
+    assert [check.outcome for check in made] == [FAILED, PASSED]
+    assert [(one.code, one.component) for one in found] == [("fan.stopped", dead)]
+    # One that gives no reading for a moment takes no name from the other.
+    put(tmp_path, "sys/class/hwmon/hwmon0/fan1_input", "")
+    assert fans.look(tmp_path).rpm == {sound: 1800.0, "nct6775 fan1": 900.0}
+
+
+def test_two_fans_of_one_label_on_one_chip_are_two(tmp_path: Path) -> None:
+    put(tmp_path, "sys/class/hwmon/hwmon0/name", "nct6775")
+    for number, rpm in ((1, 0), (2, 900)):
+        put(tmp_path, f"sys/class/hwmon/hwmon0/fan{number}_input", rpm)
+        put(tmp_path, f"sys/class/hwmon/hwmon0/fan{number}_label", "CPU fan")
+    assert fans.look(tmp_path).rpm == {"CPU fan (hwmon0 fan1)": 0.0, "CPU fan (hwmon0 fan2)": 900.0}
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ("FAN | 41h | ok | 29.1 | 900 RPM\nFAN | 42h | ok | 29.2 | 0 RPM\n", {"FAN": 900.0, "FAN 42h": 0.0}),
+        # The speed and the state of one fan.
+        ("FAN | 41h | ok | 29.1 | 900 RPM\nFAN | 42h | ok | 29.1 | \n", {"FAN": 900.0}),
+        ("FAN | 41h | ns | 29.1 | No Reading\nFAN | 42h | ok | 29.1 | 900 RPM\n", {"FAN": 900.0}),
+        ("FAN | 42h | ok | 29.1 | Device Absent\nFAN | 41h | ns | 29.1 | No Reading\n", {"FAN": None}),
+    ],
+)
+def test_a_second_sensor_of_the_same_name_hides_no_fan(rows: str, told: dict[str, float | None]) -> None:
+    assert Fans({}, ipmitool.parse_sdr(rows)).rpm == told
+
+
+def test_a_state_is_not_hidden_by_a_speed_of_the_same_name() -> None:
+    rows = "FAN | 41h | ok | 29.1 | 900 RPM\nFAN | 42h | ok | 29.1 | Transition to Critical from less severe\n"
+    for text in (rows, "".join(reversed(rows.splitlines(keepends=True)))):
+        turning = Fans({}, ipmitool.parse_sdr(text))
+        made, found = fans.judge([], turning, turning)
+        assert sorted(check.outcome for check in made) == [FAILED, PASSED]
+        assert [one.code for one in found] == ["fan.stopped"]
+
+
 def test_a_fan_that_stands_still_under_load_is_blamed() -> None:
     before, after = Fans({"FAN1": 3000.0, "FAN2": 2900.0}), Fans({"FAN1": 5000.0, "FAN2": 0.0})
     assert judged(["FAN1", "FAN2"], before, after) == ([PASSED, FAILED], [("fan.stopped", "FAN2")])

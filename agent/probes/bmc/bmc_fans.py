@@ -36,6 +36,7 @@ _PRESENT = frozenset(
     {"device present", "device inserted / device present", "present", "entity present", "presence detected"}
 )
 _OF_PRESENCE = re.compile(r"(?i)[ _-]*(?:presence|present|prsnt|pres|status|detect(?:ed)?)$")
+_SAYS_STATE = 3
 _ALL_WELL = re.compile(r"(?i)presen|prsnt|\bpres\b|install|insert|detect|good|\bok\b")
 
 
@@ -61,6 +62,13 @@ class Fan:
         return self.percent if self.rpm is None else self.rpm
 
     @property
+    def says_much(self) -> int:
+        """How much is known: a speed or state, that no fan is there, a text that is not understood, nothing."""
+        if self.speed is not None or self.trouble or self.side:
+            return _SAYS_STATE
+        return 2 if self.absent else 1 if self.is_unread else 0
+
+    @property
     def words(self) -> str:
         if self.rpm is not None:
             return f"{self.rpm:.0f} rpm"
@@ -83,9 +91,19 @@ def fans(sensors: list[Sensor]) -> list[Fan]:
         fan = _fan(sensor, [rpm for stem, rpm in sound if stem == kind(sensor.name)])
         if fan is not None and fan.rpm == 0 and not fan.trouble and any(_is_of(fan.name, stem) for stem in there):
             fan = replace(fan, trouble="it is there and stands still", is_stopped=True)
-        if fan is not None and (fan.name not in found or found[fan.name].speed is None):
-            found[fan.name] = fan
+        if fan is not None:
+            _add(found, fan, sensor.number)
     return list(found.values())
+
+
+def _add(found: dict[str, Fan], fan: Fan, number: str) -> None:
+    """Of several sensors of one name the one that says most has it. A second one that says as much is a fan of its own,
+    with the sensor's number behind the name. The first keeps its name, since specs hold it."""
+    known = found.get(fan.name)
+    if known is None or known.says_much < fan.says_much:
+        found[fan.name] = fan
+    elif fan.says_much == _SAYS_STATE:
+        found[f"{fan.name} {number}"] = replace(fan, name=f"{fan.name} {number}")
 
 
 def kind(name: str) -> str:

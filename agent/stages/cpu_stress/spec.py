@@ -68,5 +68,8 @@ SPEC = StageSpec(
         "thermal.hot",
         "thermal.rising",
     ),
-    blind="A core that calculates wrongly only with instructions or at voltages that this load does not use.",
+    blind=(
+        "A core that calculates wrongly only with instructions or at voltages that this load does not use. Whether a "
+        "fan of a supply or GPU is broken or cool, if it stands still and the BMC has no limit for it: a warning."
+    ),
 )

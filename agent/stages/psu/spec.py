@@ -47,7 +47,8 @@ SPEC = StageSpec(
     ),
     blind=(
         "Whether the host survives the loss of one supply: nobody pulls one. Supplies that the BMC has no "
-        "sensor for. Whether a supply is missing in an empty bay, if the spec lists no supplies. Whether a "
-        "supply that has mains and delivers nothing is broken or asleep: a warning."
+        "sensor for. Whether a supply is missing in an empty bay, if the spec lists no supplies. "
+        "Supplies that the spec's list omits. Whether a supply that has mains and "
+        "delivers nothing is broken or asleep: a warning."
     ),
 )
