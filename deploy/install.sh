@@ -169,7 +169,8 @@ secrets() {
     echo "VETTING_SECRET_KEY=$(head -c 48 /dev/urandom | base64 -w 0 | tr '+/' '-_')"
 }
 
-# manage.py as the unprivileged user, with the environment that the units have.
+# manage.py as the unprivileged user, with the environment that the units have. It stays in the caller's directory: a
+# relative path means what the caller means.
 wrapper() {
     cat <<WRAPPER
 #!/bin/sh
@@ -182,8 +183,7 @@ while IFS= read -r line || [ -n "\$line" ]; do
     case \$line in "" | \#*) ;; *=*) export "\$line" ;; esac
 done <$conf/secrets.env
 export VETTING_CONFIG=$conf/vetting.yaml VETTING_DATA_DIR=$data VETTING_INSTALLED=1 HOME=$data
-cd $app
-exec setpriv --reuid $user --regid $user --init-groups $venv/bin/python manage.py "\$@"
+exec setpriv --reuid $user --regid $user --init-groups $venv/bin/python $app/manage.py "\$@"
 WRAPPER
 }
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import tablib
 from import_export.results import Result, RowResult
 
-from hosts import bulk, formats, yamllines
+from hosts import bulk, file_errors, formats, yamllines
 from hosts.models import Host
 from hosts.resources import HostResource, problems
 
@@ -48,7 +48,7 @@ def read(path: Path, kind: str) -> tablib.Dataset:
         data = path.read_bytes().decode("utf-8-sig")
         return reader.create_dataset(data)
     except OSError as error:
-        raise ImportRefused(f"{path}: {error.strerror}") from None
+        raise ImportRefused(file_errors.in_words(error, path)) from None
     except (yamllines.YamlError, UnicodeDecodeError, tablib.InvalidDimensions) as error:
         raise ImportRefused(f"{path} can't be read: {error}") from None
 

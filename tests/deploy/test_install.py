@@ -4,7 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,59 @@ def test_the_wrapper_hands_on_a_secret_as_it_stands(tmp_path: Path) -> None:
     done = subprocess.run(["sh", str(tmp_path / "vetting"), "vet", "a b"], capture_output=True, text=True, timeout=10)
     handed = dict(entry.partition("=")[::2] for entry in done.stdout.split("\0"))
     assert {name: handed.get(name) for name in secrets} == secrets, done.stderr
+
+
+@pytest.fixture
+def command() -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """The command of an installation as it is written, for user `nobody` and with the code of this checkout.
+    `command(folder, *words)` calls it in this folder."""
+    unprivileged = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--init-groups"]
+    if os.geteuid() != 0 or subprocess.run([*unprivileged, sys.executable, "-c", "import django"]).returncode != 0:
+        pytest.skip("needs root, and a Python that user nobody can run: sudo make test")
+    with tempfile.TemporaryDirectory(prefix="vetting-command-") as folder:
+        root = Path(folder)
+        root.chmod(0o755)
+        (root / "data").mkdir()
+        shutil.chown(root / "data", "nobody")
+        (root / "vetting.yaml").touch()
+        (root / "secrets.env").write_text(f"VETTING_SECRET_KEY={'x' * 50}\n")
+        places = f"conf={root} data={root}/data app={ROOT} user=nobody"
+        text = SCRIPT.read_text().replace('main "$@"', f"{places} wrapper").replace("$venv/bin/python", sys.executable)
+        made = subprocess.run(["sh", "-c", text, str(SCRIPT)], capture_output=True, text=True, timeout=10)
+        (root / "vetting").write_text(made.stdout.replace("--regid nobody", "--regid nogroup"))
+
+        def call(where: Path, *words: str) -> subprocess.CompletedProcess[str]:
+            return subprocess.run(
+                ["sh", str(root / "vetting"), *words], cwd=where, capture_output=True, text=True, timeout=120
+            )
+
+        yield call
+
+
+def test_the_command_finds_a_file_by_its_relative_path(
+    command: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="vetting-caller-") as folder:
+        Path(folder).chmod(0o755)
+        Path(folder, "hosts.yaml").write_text("- name: pve-1\n- {name: \n")
+        done = command(Path(folder), "hosts", "import", "hosts.yaml")
+    assert "hosts.yaml can't be read: file, line 3" in done.stderr, "it was found, and read as far as its fault"
+
+
+@pytest.mark.parametrize(
+    "words", [["hosts", "import", "it.csv"], ["restore", "it.csv"], ["backup", "new.tar.gz"]], ids=str
+)
+def test_a_file_that_the_commands_user_may_not_use_is_an_error_that_says_what_to_do(
+    command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, words: list[str]
+) -> None:
+    """As in root's home directory."""
+    tmp_path.chmod(0o700)
+    (tmp_path / "it.csv").write_text("name\n")
+    done = command(tmp_path, *words)
+    assert done.returncode == 1, done.stderr
+    said = done.stdout + done.stderr
+    assert "Permission denied: this command runs as user nobody, who may not use that file or its folder" in said
+    assert "/data instead: `sudo install -o nobody -m 600 FILE" in said and "Traceback" not in said
 
 
 @pytest.fixture(scope="module", params=list(SUITES))

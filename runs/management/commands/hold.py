@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from hosts import file_errors
 from runs import hold, lifecycle
 from runs.desk import following
 from runs.models import Run
@@ -57,7 +58,7 @@ class Command(BaseCommand):
         try:
             return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")
         except OSError as error:
-            message = f"{path}: {error.strerror}; the key was not taken"
+            message = f"{file_errors.in_words(error, path)}; the key was not taken"
             raise CommandError(message, returncode=following.EXIT_USAGE) from None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from hosts import file_errors
 from vetting.backups import making
 from vetting.backups.databases import DatabaseProblem
 from vetting.backups.showing import shown
@@ -28,8 +29,10 @@ class Command(BaseCommand):
         try:
             with shown(self.stdout, "Backup") as progress:
                 made = making.make(file.absolute(), with_secrets=with_secrets, progress=progress)
-        except (making.CannotBackUp, DatabaseProblem, OSError) as error:
+        except (making.CannotBackUp, DatabaseProblem) as error:
             raise CommandError(f"no backup was made: {error}") from None
+        except OSError as error:
+            raise CommandError(f"no backup was made: {file_errors.in_words(error, file)}") from None
         for name in made.left_out:
             self.stderr.write(f"left out, since it is not there: {name}")
         size_mb = made.size / 1e6

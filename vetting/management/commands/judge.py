@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from agent.contract import codec, wire
-from hosts import adoption, expectations
+from hosts import adoption, expectations, file_errors
 from runs import orchestrator_stages
 from runs.judging import specdiff
 from runs.profiles import load as profiles
@@ -59,6 +59,7 @@ class Command(BaseCommand):
         unreadable = 0
         for line, name in zip(_agent(request), options["files"], strict=True):
             unreadable += bool(line["trouble"])
+            line["trouble"] = line["trouble"] and _trouble(name, line["trouble"])
             self.stdout.write(json.dumps({"file": name, **_told(line, request["expected"])}, ensure_ascii=False))
         if unreadable:
             sys.exit(EXIT_UNREADABLE)
@@ -91,7 +92,9 @@ def _spec(path: str | None) -> dict[str, Any]:
         return {}
     try:
         return expectations.read(Path(path).read_text(), path).spec or {}
-    except (OSError, UnicodeDecodeError, expectations.ExpectationError) as error:
+    except OSError as error:
+        raise CommandError(f"--expected: {file_errors.in_words(error, path)}") from None
+    except (UnicodeDecodeError, expectations.ExpectationError) as error:
         raise CommandError(f"--expected: {error}") from None
 
 
@@ -107,6 +110,15 @@ def _agent(request: dict[str, Any]) -> Iterator[Line]:
     if done.returncode != 0:
         raise CommandError(f"the agent's judge failed: {done.stderr[-1000:]}")
     yield from map(json.loads, done.stdout.splitlines())
+
+
+def _trouble(name: str, said: str) -> str:
+    """Why this file could not be read: what the agent said, or in our words, which say what to do."""
+    try:
+        Path(name).open("rb").close()
+    except OSError as error:
+        return file_errors.in_words(error, name)
+    return said
 
 
 def _told(line: Line, expected: dict[str, Any]) -> Line:

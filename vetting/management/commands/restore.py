@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
+from hosts import file_errors
 from runs.invariants import Scope
 from runs.wording import remedies
 from vetting import doctor
@@ -28,8 +29,10 @@ class Command(BaseCommand):
         try:
             with shown(self.stdout, "Restore") as progress:
                 done = restoring.restore(file.absolute(), yes=yes, progress=progress)
-        except (restoring.CannotRestore, archive.BadArchive, DatabaseProblem, DatabaseError, OSError) as error:
+        except (restoring.CannotRestore, archive.BadArchive, DatabaseProblem, DatabaseError) as error:
             raise CommandError(f"nothing was restored: {error}") from None
+        except OSError as error:
+            raise CommandError(f"nothing was restored: {file_errors.in_words(error, file)}") from None
         self.stdout.write(
             f"Restored {done.manifest['runs']} runs of {done.manifest['made_at'][:19]} UTC (version "
             f"{done.manifest['version']})."
