@@ -15,8 +15,9 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
-from runs import intake, ladder, transition
-from runs.bench import faults, fitness, last_seen
+from runs import former_sites, intake, ladder, transition
+from runs.bench import faults, fitness, last_seen, process
+from runs.bench.last_seen import OUTAGE_AFTER
 from runs.database import commits
 from runs.database.moments import Later
 from runs.machine import AGENT_SILENT, STAGE_STATES, Event, NotAllowed, State
@@ -26,7 +27,6 @@ from runs.wording import naming
 
 log = logging.getLogger("vetting.watchdog")
 LOOK_EVERY = timedelta(seconds=3)
-OUTAGE_AFTER = timedelta(seconds=8)
 
 
 def tick() -> None:
@@ -79,7 +79,8 @@ def waiting_long(now: datetime) -> RunQuerySet:
 def _boot(run: Run, now: datetime) -> None:
     if not boot_is_overdue(run, now):
         return
-    stopped = _unfit_words(_began(run), now, run.site) + ladder.stopped_at(run)
+    began = _began(run)
+    stopped = former_sites.not_heard_since(run, began) + _unfit_words(began, now, run.site) + ladder.stopped_at(run)
     _miss(run, Event.BOOT_DEADLINE, stopped, states=AGENT_SILENT, bench_error=stopped)
 
 
@@ -131,13 +132,15 @@ def _testing(run: Run, now: datetime) -> None:
 
 
 def _miss_or_blame_bench(run: Run, event: Event, why: str, since: datetime, now: datetime) -> None:
-    """Miss the deadline. If the bench was short of CPU or without a link for most of the time, blame the bench and not
-    the host."""
+    """Miss the deadline. Blame the bench and not the host if the bench was short of CPU or without a link for most of
+    the time, or if it has got another address since it last heard of the host."""
     unfit_s = fitness.total(_unfit(since, now, run.site)).total_seconds()
-    if unfit_s * 100 < settings.VETTING.bench.excuses_deadline_percent * (now - since).total_seconds():
+    moved = former_sites.not_heard_since(run, run.last_seen or since)
+    excused_s = settings.VETTING.bench.excuses_deadline_percent / 100 * (now - since).total_seconds()
+    if unfit_s < excused_s and not moved:
         _miss(run, event, why)
         return
-    blame = f"bench: {_unfit_words(since, now, run.site)}{why[:1].upper()}{why[1:]}"
+    blame = f"bench: {moved}{_unfit_words(since, now, run.site)}{why[:1].upper()}{why[1:]}"
     _miss(run, Event.BENCH_DEADLINE, blame, bench_error=blame)
 
 
@@ -214,7 +217,10 @@ def look_at_web() -> None:
     if _is_recent(last_seen.read(Lease.web_of(site)), now):
         return
     lease, _ = Lease.objects.get_or_create(name=Lease.web_of(site))
-    if _is_recent(seen := _web_seen(lease), now) or not web_answers():
+    if _is_recent(seen := last_seen.web(lease), now):
+        return
+    former_sites.take_over()
+    if not web_answers():
         return
     is_calm = seen is not None and timedelta() <= now - seen <= OUTAGE_AFTER
     if not (is_calm and not somebody_is_waited_for() and last_seen.note(lease.name, now)):
@@ -234,12 +240,8 @@ def _write_answer(lease: Lease, seen: datetime | None, now: datetime) -> None:
     with transaction.atomic():
         if seen is not None and now - seen > OUTAGE_AFTER:
             WebOutage.objects.create(site=settings.VETTING.web.address, started_at=seen, ended_at=now)
-        Lease.objects.filter(name=lease.name).update(web_seen_at=now)
+        Lease.objects.filter(name=lease.name).update(web_seen_at=now, holder=process.mine())
     last_seen.note(lease.name, now)
-
-
-def _web_seen(lease: Lease) -> datetime | None:
-    return max((at for at in (lease.web_seen_at, last_seen.read(lease.name)) if at), default=None)
 
 
 def web_answers(timeout_s: float = 1.0) -> bool:
@@ -274,6 +276,6 @@ def web_outages(since: datetime, until: datetime, site: str = "") -> list[fitnes
     outages = WebOutage.objects.filter(site__in=(site, ""), ended_at__gt=since, started_at__lt=until)
     spans = [(max(outage.started_at, since), min(outage.ended_at, until)) for outage in outages]
     lease = Lease.objects.filter(name=Lease.web_of(site)).first()
-    if lease and (seen := _web_seen(lease)) and until - seen > OUTAGE_AFTER:
+    if lease and (seen := last_seen.web(lease)) and until - seen > OUTAGE_AFTER:
         spans.append((max(seen, since), until))
     return spans

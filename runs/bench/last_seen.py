@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,8 +17,11 @@ from django.conf import settings
 from django.db import connection
 
 from runs.files import volatile
+from runs.models import Lease
 
 log = logging.getLogger("vetting.rounds")
+# The web process is asked every few seconds. A longer gap is an outage.
+OUTAGE_AFTER = timedelta(seconds=8)
 
 
 def note(lease: str, at: datetime) -> bool:
@@ -43,6 +46,11 @@ def read(lease: str) -> datetime | None:
         return datetime.fromtimestamp(_path(lease).stat().st_mtime_ns / 1e9, UTC)
     except OSError:
         return None
+
+
+def web(lease: Lease) -> datetime | None:
+    """When the web process of this lease's site last answered."""
+    return max((at for at in (lease.web_seen_at, read(lease.name)) if at), default=None)
 
 
 def _path(lease: str) -> Path:
