@@ -8,7 +8,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from agent.contract.placeholders import is_no_name, is_placeholder
-from hosts import expectations, seen_memory, versions
+from hosts import bmc_version, expectations, seen_memory, versions
 from hosts.fields import normalise_mac
 from hosts.parts import LISTS
 
@@ -102,7 +102,9 @@ def _nic(nic: Inventory) -> Spec:
 
 
 def _firmware(inventory: Inventory) -> Spec:
-    told = {**inventory["firmware"], "microcode": inventory["cpu"].get("microcode")}
+    firmware = inventory["firmware"]
+    whole = bmc_version.whole(firmware.get("bmc") or "", firmware.get("bmc_aux") or "")
+    told = {**firmware, "bmc": whole, "microcode": inventory["cpu"].get("microcode")}
     return _kept(told, "bios", "bmc", "microcode") | versions.as_found(inventory)
 
 

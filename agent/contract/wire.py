@@ -267,10 +267,14 @@ class AdapterFirmware:
 
 @dataclass(frozen=True)
 class Firmware:
+    """`bmc` is the BMC's revision (13.05), `bmc_aux` its four further bytes as ipmitool prints them; empty if it
+    reports none."""
+
     bios: str = ""
     bios_date: str = ""
     bmc: str = ""
     adapters: list[AdapterFirmware] = field(default_factory=list)
+    bmc_aux: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from hosts import bmc_version
+
 Inventory = dict[str, Any]
 _VERSIONS = frozenset({"microcode", "BIOS", "BMC firmware"})
 
@@ -43,6 +45,7 @@ def compare(before: Inventory, after: Inventory) -> list[Change]:
         *_by_serial("fan", _keyed(before, "fans", "name", _fan), _keyed(after, "fans", "name", _fan)),
         *_adapters(before, after),
         *_by_place("system", _system(before), _system(after)),
+        *_by_place("system", *_bmc(before, after)),
     ]
 
 
@@ -175,8 +178,15 @@ def _system(inventory: Inventory) -> dict[str, str]:
         "CPU": _joined(cpu.get("sockets") and f"{cpu['sockets']} ×", cpu.get("model")),
         "microcode": cpu.get("microcode") or "",
         "BIOS": firmware.get("bios") or "",
-        "BMC firmware": firmware.get("bmc") or "",
     }
+
+
+def _bmc(before: Inventory, after: Inventory) -> tuple[dict[str, str], dict[str, str]]:
+    """The BMC's version, with the bytes that its maker adds if both inventories have them: older ones do not."""
+    sides = [inventory.get("firmware") or {} for inventory in (before, after)]
+    are_whole = all("bmc_aux" in firmware for firmware in sides)
+    told = [bmc_version.whole(one.get("bmc") or "", (one.get("bmc_aux") or "") if are_whole else "") for one in sides]
+    return {"BMC firmware": told[0]}, {"BMC firmware": told[1]}
 
 
 def _serial(part: Inventory) -> str:

@@ -52,10 +52,12 @@ def _of(part: Mapping[str, Any], *names: str) -> str:
 def versions(inventory: Inventory) -> Iterator[Version]:
     """Everything in the inventory with a model and a firmware version."""
     firmware, product = inventory.get("firmware") or {}, (inventory.get("system") or {}).get("product") or ""
-    cpu = inventory.get("cpu") or {}
+    cpu, bmc = inventory.get("cpu") or {}, firmware.get("bmc") or ""
     rows = [
         Version("BIOS", product, "system", "system", firmware.get("bios") or ""),
-        Version("BMC", product, "bmc", "BMC", firmware.get("bmc") or ""),
+        Version("BMC", product, "bmc", "BMC", bmc),
+        # The bytes that the maker adds, among hosts of the same revision.
+        Version("auxiliary BMC", product and f"{product}, BMC {bmc}", "bmc", "BMC", firmware.get("bmc_aux") or ""),
         Version("microcode", cpu.get("model") or "", "cpu", "CPU0", cpu.get("microcode") or ""),
         *(
             Version("disk", _of(disk, "model"), "disk", _of(disk, "serial", "name"), _of(disk, "firmware"))

@@ -81,6 +81,7 @@ def machine(texts: dict[str, str]) -> tuple[wire.Inventory, list[wire.Check]]:
     """The inventory, and the checks that InventoryCheck makes of the tools."""
     taken = {tool: _taken(tool, text) for tool, text in texts.items()}
     of = {tool: value for tool, (value, _) in taken.items() if value is not None}
+    info = of.get("mc_info", {})
     firmware = of.get("ethtool", {}).get("firmware-version", "")
     said = ToolOutputs(
         structures=of.get("dmidecode", []),
@@ -92,7 +93,7 @@ def machine(texts: dict[str, str]) -> tuple[wire.Inventory, list[wire.Check]]:
         rows=of.get("lsblk", []),
         nics=[wire.Nic("eno1", MAC, "e1000e", firmware, 1000, True, "0000:00:01.0")],
         bmc=True,
-        bmc_version=of.get("mc_info", {}).get("Firmware Revision", ""),
+        bmc_version=(info.get("Firmware Revision", ""), info.get("Aux Firmware Rev Info", "")),
     )
     inventory = assembled(said, [name for _, found in taken.values() for name in found.missing], NOWHERE)
     checks = [check for _, found in taken.values() for check in found.checks]

@@ -23,6 +23,7 @@ UNREAD = "?"
 MOST_SENSORS = 3000
 # In many languages ipmitool prints 12,06 Volts. States are separated by a comma and a blank.
 _COMMA = re.compile(r"(?<=\d),(?=\d)")
+_AUX = re.compile(r"^Aux Firmware Rev Info *:[ \t]*\n((?:[ \t]+0x[0-9a-f]{2}[ \t]*(?:\n|$)){4})", re.MULTILINE)
 # What ipmitool 1.8.19 says on stderr if it ends with status 0 without its whole answer: `sdr type` if it could read no
 # sensor record at all (lib/ipmi_sdr.c, ipmi_sdr_print_type), `sel elist` if an entry failed twice (lib/ipmi_sel.c,
 # __ipmi_sel_savelist_entries).
@@ -106,12 +107,14 @@ def _key(line: str) -> tuple[str, ...]:
 
 
 def parse_mc_info(text: str) -> dict[str, str]:
-    """`Firmware Revision`, `IPMI Version`, `Manufacturer Name` and so on. Raises ParseError."""
+    """`Firmware Revision`, `IPMI Version`, `Manufacturer Name` and so on. `Aux Firmware Rev Info` are four bytes in one
+    line. Raises ParseError."""
     pairs = (line.partition(":") for line in text.splitlines() if not line.startswith((" ", "\t")))
     found = {clean(key): clean(value) for key, colon, value in pairs if colon and clean(value)}
     if "Firmware Revision" not in found:
         raise ParseError("ipmitool mc info named no firmware revision")
-    return found
+    aux = _AUX.search(text)
+    return {**found, "Aux Firmware Rev Info": clean(aux[1])} if aux else found
 
 
 def parse_sdr(text: str) -> list[Sensor]:

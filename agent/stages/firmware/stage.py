@@ -45,8 +45,11 @@ def collect(inventory: wire.Inventory) -> dict[str, str]:
     """Name → version, for everything that reports one: `bios`, `bmc`, `microcode`, `disk.<serial>`, `nic.<mac>`,
     `hba.<slot>`."""
     firmware = inventory.firmware
-    versions = {"bios": f"{firmware.bios} {firmware.bios_date}".strip(), "bmc": firmware.bmc}
-    versions["microcode"] = inventory.cpu.microcode
+    versions = {
+        "bios": f"{firmware.bios} {firmware.bios_date}".strip(),
+        "bmc": " aux ".join(filter(None, (firmware.bmc, firmware.bmc_aux))),
+        "microcode": inventory.cpu.microcode,
+    }
     versions |= {f"{part.kind}.{part.name}": part.version for part in firmware_of_parts(inventory)}
     return {name: version for name, version in versions.items() if version}
 

@@ -37,17 +37,18 @@ def _listed(
     return found.ask(name, lambda: ipmitool.run_sdr_type(kind, lacks), ipmitool.parse_sdr, topic="bmc") or []
 
 
-def version(found: Collection) -> str:
-    """Only a BMC that answers passes the check `bmc`: the kernel's device file exists for a dead BMC, too."""
+def version(found: Collection) -> tuple[str, str]:
+    """The revision of its firmware, and the bytes that its maker adds. Only a BMC that answers passes the check `bmc`:
+    the kernel's device file exists for a dead BMC, too."""
     if not ipmitool.has_bmc():
         found.checks.append(checks.not_tested("bmc", reason="the kernel found no BMC", topic="bmc"))
-        return ""
+        return "", ""
     info = found.ask("mc_info", lambda: ipmitool.run("mc", "info"), ipmitool.parse_mc_info, topic="bmc")
     if info is None:
         found.checks.append(checks.not_tested("bmc", reason=found.checks[-1].reason, topic="bmc"))
-        return ""
+        return "", ""
     found.checks.append(checks.passed("bmc", topic="bmc"))
-    return info["Firmware Revision"]
+    return info["Firmware Revision"], info.get("Aux Firmware Rev Info", "")
 
 
 def psus(of_power: list[ipmitool.Sensor]) -> list[wire.Psu]:

@@ -68,7 +68,7 @@ class ToolOutputs:
     ports: list[wire.InfinibandPort] = field(default_factory=list)
     versions: list[wire.AdapterFirmware] = field(default_factory=list)
     bmc: bool = False
-    bmc_version: str = ""
+    bmc_version: tuple[str, str] = ("", "")
     of_power: list[ipmitool.Sensor] = field(default_factory=list)
     of_fans: list[ipmitool.Sensor] = field(default_factory=list)
 
@@ -93,7 +93,7 @@ def collect(found: Collection) -> wire.Inventory:
 
 def assembled(said: ToolOutputs, missing: list[str], root: Path = Path("/")) -> wire.Inventory:
     """The inventory, with the names of `missing` tools."""
-    bios, bios_date = dmidecode.bios(said.structures)
+    (bios, bios_date), (bmc, bmc_aux) = dmidecode.bios(said.structures), said.bmc_version
     return wire.Inventory(
         system=dmidecode.system(said.structures),
         cpu=said.cpu,
@@ -105,7 +105,7 @@ def assembled(said: ToolOutputs, missing: list[str], root: Path = Path("/")) -> 
         adapters=adapters.inventory(said.devices, [port.pci for port in said.ports if port.guid], root),
         psus=bmc_parts.psus(said.of_power) if said.bmc else dmidecode.power_supplies(said.structures),
         fans=bmc_parts.fans(said.of_fans),
-        firmware=wire.Firmware(bios, bios_date, said.bmc_version, said.versions),
+        firmware=wire.Firmware(bios, bios_date, bmc, said.versions, bmc_aux),
         bmc=said.bmc,
         missing_tools=missing,
     )

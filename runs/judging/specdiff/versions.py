@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent.contract import codec, wire
-from hosts import versions
+from hosts import bmc_version, versions
 from runs.judging.specdiff import sensed
 from runs.judging.specdiff.difference import Difference, Part, Spec
 
@@ -37,7 +37,9 @@ def compare(expected: Spec, inventory: wire.Inventory, pinned: frozenset[str]) -
     if found.bios:
         yield from board.text("bios", expected.get("bios"), found.bios, "BIOS")
     if found.bmc:
-        yield from bmc.text("bmc", expected.get("bmc"), found.bmc, "firmware")
+        wanted, actual = expected.get("bmc"), bmc_version.whole(found.bmc, found.bmc_aux)
+        is_same = bmc_version.is_same(wanted or "", found.bmc, found.bmc_aux)
+        yield from () if is_same else bmc.text("bmc", wanted, actual, "firmware")
     if inventory.cpu.microcode:
         wanted, actual = expected.get("microcode"), inventory.cpu.microcode
         yield from () if _same_revision(wanted, actual) else cpu.text("microcode", wanted, actual, "microcode")
