@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from pxe import rungs
 from pxe.paths import paths
+from runs.bench import faults
 from runs.files import atomic
 from runs.models import Rung
 
@@ -115,7 +116,8 @@ def tick(pid: int | None) -> None:
     reader = Reader(state.get("addresses", {}), state.get("booting_xid", ""), neighbours)
     now = timezone.now()
     for seen in _once_each(reader.read(lines)):
-        rungs.seen_on_wire(seen.mac, seen.rung, seen.detail, moment(seen.minute, seen.second, now))
+        with faults.confined(f"Recording what dnsmasq's log says of {seen.mac}"):
+            rungs.seen_on_wire(seen.mac, seen.rung, seen.detail, moment(seen.minute, seen.second, now))
     if lines or place != {key: state.get(key) for key in place}:
         kept = {"addresses": reader.addresses, "booting_xid": reader.booting_xid}
         atomic.write_json(state_path, place | kept)

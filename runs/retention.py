@@ -24,10 +24,11 @@ from django.utils import timezone
 
 from hosts import previews
 from runs import jobs
+from runs.bench import faults
 from runs.database import commits
 from runs.files.old_logs import Walk
 from runs.machine import HELD, LIVE
-from runs.measurements import reading, removing, rollup
+from runs.measurements import reading, removing
 from runs.models import Artifact, Job, Lease, Run
 from runs.querysets import RunQuerySet
 
@@ -111,10 +112,8 @@ def sweep_values(*, dry_run: bool = False, until: float = float("inf")) -> int:
     for run_id in removing.with_values(Run.objects.filter(ended_at__lt=_before(days)).exclude(pk__in=_in_use())):
         if time.monotonic() > until:
             break
-        try:
+        with faults.confined(f"Removing the single values of run {run_id}"):  # a damaged batch can't be rolled up
             count += reading.count(run_id=run_id) if dry_run else removing.remove_values(run_id, until)
-        except rollup.UNFIT:
-            log.exception("the single values of run %s stay: they can't be rolled up", run_id)
     if count and not dry_run:
         log.info("janitor removed %d single values of measurements", count)
     return count

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from datetime import timedelta
 
@@ -11,11 +10,10 @@ from django.db.models import Max
 from django.utils import timezone
 
 from runs import jobs
+from runs.bench import faults
 from runs.database import commits
 from runs.measurements import rollup
 from runs.models import Lease, MeasurementBatch
-
-log = logging.getLogger("vetting.jobs")
 
 # Each roll-up rewrites a row of 1 kB for every measured series. Readers add the batches that came after it.
 EVERY = timedelta(minutes=5)
@@ -74,12 +72,10 @@ def roll_up_all(until: float = float("inf")) -> bool:
 def _roll_up(run_id: int, until: float) -> bool:
     """Roll up this run. Returns whether the time was over before the run's end. Values that can't be rolled up stay as
     they are, and do not stop other runs."""
-    try:
+    with faults.confined(f"Rolling up the measurements of run {run_id}"):
         while rollup.roll_up(run_id):
             if time.monotonic() > until:
                 return True
-    except rollup.UNFIT:
-        log.exception("the measurements of run %s can't be rolled up: they are read one by one", run_id)
     return False
 
 

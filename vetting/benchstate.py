@@ -23,7 +23,7 @@ from hosts.models import Host
 from pxe import image, supervisor
 from pxe.paths import paths
 from runs import watchdog
-from runs.bench import service_state
+from runs.bench import faults, service_state
 from runs.models import Lease, RunEvent
 from runs.wording import remedies
 from vetting import health, inforce
@@ -51,13 +51,21 @@ def problems() -> list[Found]:
     """The problems of every check, each once. A check that needs the database reports nothing if it does not answer."""
     found: dict[str, Found] = {}
     for name, check in CHECKS.items():
-        try:
-            for who, what, fix in check():
-                found.setdefault(what, Found(name, who, what, fix))
-        except DatabaseError as error:
-            what = f"the database does not answer: {error}".strip()
-            found.setdefault("database", Found("database", "bench", what, "is it running, and is DATABASE_URL right?"))
+        with faults.confined(f"Checking the bench ({name})") as outcome:
+            _look(name, check, found)
+        if outcome.error:
+            what = f"this could not be checked to the end ({outcome.error!r:.200})"
+            found[name] = Found(name, "bench", what, "report it as a fault of Vetting; the other checks were made")
     return list(found.values())
+
+
+def _look(name: str, check: Callable[[], Checks], found: dict[str, Found]) -> None:
+    try:
+        for who, what, fix in check():
+            found.setdefault(what, Found(name, who, what, fix))
+    except DatabaseError as error:
+        what = f"the database does not answer: {error}".strip()
+        found.setdefault("database", Found("database", "bench", what, "is it running, and is DATABASE_URL right?"))
 
 
 def _database() -> Checks:

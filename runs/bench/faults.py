@@ -74,6 +74,7 @@ def is_of_the_bench(error: Exception) -> bool:
 
 def note(what: str, error: Exception) -> None:
     """Log this error, once a minute, and tell it."""
+    _forget_what_is_over()  # also in a process that does no rounds
     now, known = _clock(), _found.get(what)
     logged_at = known.logged_at if known and now - known.logged_at < LOG_AGAIN_S else now
     if logged_at == now:
@@ -83,13 +84,17 @@ def note(what: str, error: Exception) -> None:
 
 def tick() -> None:
     """Tell the errors of the last minutes, for the pages and /healthz. The last tick of the round."""
-    oldest = _clock() - KEPT_S
-    for what in [what for what, found in _found.items() if found.seen_at <= oldest]:
-        del _found[what]
+    _forget_what_is_over()
     told = [found.problem for _, found in sorted(_found.items())[:NAMED]]
     if (more := len(_found) - NAMED) > 0:
         told.append(Problem("bench", f"{more} more things failed", f"{remedies.log_of('worker')} lists them"))
     bench.report(SOURCE, told)
+
+
+def _forget_what_is_over() -> None:
+    oldest = _clock() - KEPT_S
+    for what in [what for what, found in _found.items() if found.seen_at <= oldest]:
+        _found.pop(what, None)
 
 
 def forget() -> None:

@@ -10,6 +10,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 
+from django.db import DatabaseError
+
+from runs.bench import faults
 from runs.invariants import attempts, history, passes, slots, stored, waiting
 from runs.invariants.kinds import MOST_TOLD, Broken, Invariant, Scope, Violation, newest
 
@@ -24,15 +27,28 @@ def check(
     """Every violation in this scope (default: all runs). With `again_after_s`, only those that persist after this
     time."""
     scope = scope or Scope()
-    found = {one.name: list(one.find(scope)) for one in invariants}
+    found = {one.name: _found(one, scope) for one in invariants}
     if again_after_s and any(found.values()):
         time.sleep(again_after_s)
         later = Scope(scope.above)
         for one in invariants:
             if first := found[one.name]:
-                still = set(one.find(later))
+                still = set(_found(one, later))
                 found[one.name] = [broken for broken in first if broken in still]
     return [violation for one in invariants for violation in _told(one, found[one.name])]
+
+
+def _found(invariant: Invariant, scope: Scope) -> list[Broken]:
+    """What breaks this invariant. If it can't be checked, that is told in the place of a violation, and the other
+    invariants are still checked."""
+    broken: list[Broken] = []
+    with faults.confined(f"Checking {invariant.name}") as outcome:
+        broken.extend(invariant.find(scope))
+    if isinstance(outcome.error, DatabaseError):
+        raise outcome.error
+    if outcome.error:
+        broken.append(Broken(None, f"it could not be checked to the end, by a fault of ours ({outcome.error!r:.200})"))
+    return broken
 
 
 def _told(invariant: Invariant, broken: Sequence[Broken]) -> Iterator[Violation]:

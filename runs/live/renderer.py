@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from django.db import DatabaseError, close_old_connections, connections
 from django.http import Http404
 
+from runs.bench import faults
 from runs.desk import rendered, run_page
 from runs.desk.rendering_cache import TOKEN, Shown
 from runs.live import logins
@@ -66,8 +67,9 @@ class Renderer:
     def _run(self) -> None:
         try:
             while (run_id := self._next()) is not None:
-                began = time.monotonic()
-                sent_bytes = self._render(run_id)
+                began, sent_bytes = time.monotonic(), 0
+                with faults.confined(f"Rendering the page of run {run_id} for its readers"):
+                    sent_bytes = self._render(run_id)
                 now = time.monotonic()
                 cost_s = now - began + sent_bytes * SECONDS_PER_BYTE
                 self._rest(run_id, now + max(GAP_S, (SHARE - 1) * cost_s))

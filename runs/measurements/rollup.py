@@ -9,16 +9,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from django.db import DataError, IntegrityError
-
 from runs.database import transactions
 from runs.measurements import packing
 from runs.measurements.packing import Packed, Summary
 from runs.models import MeasurementBatch, Run, Series, SeriesHour
 
 log = logging.getLogger("vetting.measurements")
-# Errors by which the values of one run can't be rolled up. They must not stop the others.
-UNFIT = (IntegrityError, DataError, ArithmeticError, ValueError, LookupError)
 # How many batches are rolled up at once: some 25 minutes of a host, in a transaction of a few milliseconds.
 PIECE = 300
 _MINUTE_MS = 60_000

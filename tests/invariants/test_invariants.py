@@ -91,6 +91,22 @@ def test_many_broken_rows_are_told_by_the_first_and_a_number(db: None) -> None:
     assert (len(told), told[-1]) == (kinds.MOST_TOLD + 1, "and 5 more")
 
 
+def test_an_invariant_that_cannot_be_checked_is_told_and_the_others_are_checked(db: None) -> None:
+    RunFactory(state=State.RELEASED, verdict="failed", report_due=True)
+
+    def fails(scope: kinds.Scope) -> Iterator[kinds.Broken]:
+        yield kinds.Broken(7, "seen before")
+        raise KeyError("inventory")
+
+    bad = kinds.Invariant("bad", "says", "means", fails)
+    told = invariants.check(invariants=(bad, *invariants.ALL))
+    assert [one.what for one in told if one.invariant == "bad"] == [
+        "seen before",
+        "it could not be checked to the end, by a fault of ours (KeyError('inventory'))",
+    ]
+    assert "ended_when_over" in {one.invariant for one in told}
+
+
 def test_the_newest_and_the_live_are_looked_at_however_many_there_are(db: None) -> None:
     live = RunFactory(state=State.QUEUED)
     RunFactory(state=State.RELEASED)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from pxe import dnsmasqlog
+from pxe import dnsmasqlog, rungs
 from pxe.dnsmasqlog import Reader, Seen, moment
 from pxe.paths import paths
 from runs.machine import State
@@ -187,3 +188,23 @@ def test_a_host_that_asks_without_pause_costs_no_query_for_each_of_its_lines(log
     with CaptureQueriesContext(connection) as captured:
         dnsmasqlog.tick(None)
     assert (run.rungs.get().rung, len(captured) < 20) == (Rung.DHCP, True)
+
+
+@pytest.mark.django_db
+def test_a_line_that_cannot_be_recorded_stops_no_other_and_is_not_read_again(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, real = a_waiting_run(), rungs.seen_on_wire
+    log.write_text(offer("52:54:00:00:00:99") + offer())
+    tried: list[str] = []
+
+    def record(mac: str, *args: Any) -> None:
+        tried.append(mac)
+        if mac.endswith("99"):
+            raise ValueError("a NUL, which PostgreSQL does not take")
+        real(mac, *args)
+
+    monkeypatch.setattr(rungs, "seen_on_wire", record)
+    dnsmasqlog.tick(None)
+    dnsmasqlog.tick(None)
+    assert (tried, run.rungs.get().rung) == (["52:54:00:00:00:99", "52:54:00:00:00:01"], Rung.DHCP)

@@ -8,6 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -485,3 +486,23 @@ async def opened(run: Run, cookies: bytes) -> tuple[list[dict[str, Any]], asynci
     async with asyncio.timeout(LIMIT_S):
         await is_open.wait()
     return got, bye, task
+
+
+def test_a_page_that_cannot_be_rendered_keeps_no_other_from_its_readers(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = threading.Event()
+
+    def render(it: renderer.Renderer, run_id: int) -> int:
+        if run_id == 1:
+            raise KeyError("inventory")
+        done.set()
+        return 0
+
+    monkeypatch.setattr(renderer.Renderer, "_render", render)
+    always: Any = SimpleNamespace(has_parts=lambda page: True)
+    it = renderer.Renderer(always)
+    it.mark(1)
+    thread = it._thread
+    it.mark(2)
+    assert done.wait(LIMIT_S)
+    assert it._thread is thread, "the thread that met the error has gone on"
+    it.stop()

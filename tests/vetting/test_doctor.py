@@ -171,3 +171,13 @@ def test_a_database_that_does_not_answer_is_one_problem(healthy: None, monkeypat
 
 def down_at_once(*args: Any, **options: Any) -> None:
     raise DatabaseError("connection refused")
+
+
+def test_a_check_that_fails_is_told_and_the_others_are_made(healthy: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> benchstate.Checks:
+        raise PermissionError(13, "Permission denied", "/var/lib/vetting/pxe")
+
+    monkeypatch.setattr(benchstate, "CHECKS", {"disk": fails} | {"web": benchstate._web})
+    monkeypatch.setattr(watchdog, "web_answers", lambda: False)
+    assert set(found()) == {"disk", "web"}
+    assert "could not be checked to the end (PermissionError(13, 'Permission denied'))" in found()["disk"]
