@@ -15,6 +15,7 @@ from agent.parsing import ParseError
 from agent.probes.bmc import ipmitool
 from agent.probes.drives import bays, disks, raid
 from agent.probes.gpu import amdgpu, nvidia_smi
+from agent.probes.gpu.nvidia_smi import NvidiaGpu
 from agent.probes.smart import smart_counts, smartctl
 
 SMART_TIMEOUT_S = 30.0
@@ -105,12 +106,17 @@ def gpus(names: Names) -> Counts:
 def _nvidia(names: Names) -> Counts:
     if not Path(names.root / "proc/driver/nvidia").exists():
         return {}
-    cards = nvidia_smi.ask(SMART_TIMEOUT_S).cards
-    return {
-        ("gpu.ecc", "gpu", card.name): card.uncorrected_ecc
-        for card in cards
-        if card.name and card.uncorrected_ecc is not None and not card.memory.trouble
-    }
+    cards = [card for card in nvidia_smi.ask(SMART_TIMEOUT_S).cards if card.name and not card.memory.trouble]
+    counts = (((counter, "gpu", card.name), count) for card in cards for counter, count in _uncorrected(card))
+    return {key: count for key, count in counts if count is not None}
+
+
+def _uncorrected(card: NvidiaGpu) -> list[tuple[str, int | None]]:
+    """The count over the card's life, if it has one. The other one is 0 again as soon as no program holds the card, so
+    it would hide what a load has caused (NVIDIA, "Driver Persistence": "volatile" errors go with the card's state). The
+    two have different names, so that one is never compared with the other."""
+    lifetime = card.memory.lifetime_uncorrected
+    return [("gpu.ecc", card.uncorrected_ecc)] if lifetime is None else [("gpu.ecc_lifetime", lifetime)]
 
 
 def _amd(names: Names) -> Counts:

@@ -63,6 +63,21 @@ def of_silent_cards(ctx: StageContext, answer: Answer, report: PartialReport) ->
         report.checks.append(_not_tested(ctx, "", answer.trouble))
 
 
+def counted_since(before: Answer, after: Answer) -> Answer:
+    """The answer `after` a load, with each card's errors at least those that its lifetime count gained in between. The
+    other count, which is judged, may be 0 again: it lasts only as long as a program holds the card."""
+    return replace(after, cards=[_with_gain(card, before.by_pci.get(card.pci)) for card in after.cards])
+
+
+def _with_gain(card: NvidiaGpu, earlier: NvidiaGpu | None) -> NvidiaGpu:
+    if earlier is None or earlier.uuid != card.uuid or card.uncorrected_ecc is None:
+        return card
+    then, now = earlier.memory.lifetime_uncorrected, card.memory.lifetime_uncorrected
+    if then is None or now is None:
+        return card
+    return replace(card, uncorrected_ecc=max(card.uncorrected_ecc, now - then))
+
+
 def card_of(gpu: wire.Gpu, answer: Answer) -> NvidiaGpu | None:
     by_uuid = next((card for card in answer.cards if gpu.uuid and card.uuid == gpu.uuid), None)
     return answer.by_pci.get(gpu.pci) or by_uuid
@@ -143,8 +158,9 @@ def _past(card: NvidiaGpu, pages_most: float) -> list[wire.Finding]:
     """Errors over the card's life. They fail it only above the card's own limits, since it has spare rows for them."""
     memory, found = card.memory, []
     if memory.lifetime_uncorrected and not card.uncorrected_ecc:
-        words = f"{memory.lifetime_uncorrected} uncorrected errors in the card's life, none since the driver was loaded"
-        found.append(_finding("gpu.ecc_past", card, words, float(memory.lifetime_uncorrected)))
+        count = memory.lifetime_uncorrected
+        words = f"{count} uncorrected errors in the card's life, none since a program last opened it"
+        found.append(_finding("gpu.ecc_past", card, words, float(count)))
     if memory.rows_uncorrected:
         words = f"{memory.rows_uncorrected} memory rows were remapped for uncorrected errors"
         found.append(_finding("gpu.rows_remapped", card, words, float(memory.rows_uncorrected)))

@@ -33,8 +33,9 @@ _MOST_LINES, _MOST_GPUS = 200, 256
 @dataclass(frozen=True)
 class NvidiaGpu:
     """Numbers are None if the card does not support them (N/A), or if they were not read (`memory.trouble` and `errors`
-    say so). Errors are those since the driver was loaded. `slowed_by` is why the hardware slows the clocks now.
-    `recovery` is what the driver says must be done after a fault, '' if it says nothing."""
+    say so). `uncorrected_ecc` are the errors since a program last opened the card, or since the driver was loaded if
+    one has held it open since then. `slowed_by` is why the hardware slows the clocks now. `recovery` is what the driver
+    says must be done after a fault, '' if it says nothing."""
 
     uuid: str
     model: str

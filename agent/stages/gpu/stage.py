@@ -54,7 +54,7 @@ def _worked(ctx: StageContext, present: list[wire.Gpu]) -> PartialReport:
     before = nvidia_smi.ask()
     loaded = gpu_load.run(ctx, present, before)
     after = nvidia_smi.ask()
-    whole = joined([loaded, gpu_memory.check(ctx, present, after)])
+    whole = joined([loaded, gpu_memory.check(ctx, present, gpu_memory.counted_since(before, after))])
     whole.findings += gpu_state.lost_meanwhile(before, after)
     return whole
 
