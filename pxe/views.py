@@ -11,7 +11,7 @@ from hosts.fields import normalise_mac
 from hosts.models import Host, IdleBoot
 from pxe import bootfiles, image, ipxe, leases
 from pxe.paths import paths
-from runs import boot_script, lifecycle
+from runs import boot_script, ladder, lifecycle
 from runs.desk.request_numbers import not_understood
 from runs.live.allowance import OnceAMinute
 from runs.models import Actor, Run
@@ -38,17 +38,37 @@ def _script_for(mac: str, address: str) -> str:
     if host is None:
         _told.warn(address, f"boot script asked for by {mac} ({address}): not registered, or disabled")
         return ipxe.unknown(mac, settings.VETTING.web.link_base)
-    if not _address_is_its_own(mac, address):
-        return _refuse(host, mac, address)
+    if settings.VETTING.pxe.mode == "dhcp" and (leased := _leased_to(mac)) != address:
+        return _refuse(host, mac, address) if leased else _wait_for_lease(host, mac, address)
     answer = boot_script.script_fetched(host, address)
     if answer.kind == "boot" and answer.run is not None:
         return _boot(host, mac, answer.run, answer.boot, answer.token)
-    return ipxe.power_off(host.name) if answer.kind == "poweroff" else ipxe.local(host.name)
+    return _nothing_to_do(host)
 
 
-def _address_is_its_own(mac: str, address: str) -> bool:
-    """If we are the DHCP server, the client must have the address that is leased to this MAC."""
-    return settings.VETTING.pxe.mode != "dhcp" or leases.read(paths().leases).get(mac) == address
+def _leased_to(mac: str) -> str:
+    """The address that dnsmasq has leased to this MAC; empty if its list does not say."""
+    try:
+        return leases.read(paths().leases).get(mac, "")
+    except OSError as error:
+        _told.warn("leases", f"{paths().leases}: {error}")
+        return ""
+
+
+def _wait_for_lease(host: Host, mac: str, address: str) -> str:
+    """Have the machine ask again, without a token. dnsmasq has leased it an address a moment ago. If its list does not
+    have that, the list is just being written, or can't be: dnsmasq empties it first, and a full disk leaves it empty. A
+    machine that booted its own disk for that would not be held."""
+    run = boot_script.wanted_by(host)
+    if run is None:
+        return _nothing_to_do(host)
+    text = f"{paths().leases} has no lease of {mac} ({address}), so it gets no boot script yet: the disk may be full"
+    lifecycle.note(run, ladder.LEASE_UNKNOWN, actor=Actor.WORKER, text=text)
+    return ipxe.not_ready(host.name, f"{settings.VETTING.web.agent_url}/ipxe/{mac}", text)
+
+
+def _nothing_to_do(host: Host) -> str:
+    return ipxe.power_off(host.name) if host.idle_boot == IdleBoot.POWER_OFF else ipxe.local(host.name)
 
 
 def _refuse(host: Host, mac: str, address: str) -> str:
@@ -56,7 +76,7 @@ def _refuse(host: Host, mac: str, address: str) -> str:
     run = Run.objects.busy_on(host)
     _told.warn(address, f"boot script of {host.name} ({mac}) asked for by {address}, not its lease: no token")
     if run is None:
-        return ipxe.power_off(host.name) if host.idle_boot == IdleBoot.POWER_OFF else ipxe.local(host.name)
+        return _nothing_to_do(host)
     text = f"{address} asked for the boot script of {mac}, whose address is another: no token given"
     lifecycle.note(run, "script_refused", actor=Actor.AGENT, who=address, text=text)
     return ipxe.refused(mac, address)
@@ -68,7 +88,7 @@ def _boot(host: Host, mac: str, run: Run, boot: int, token: str) -> str:
     what, fix = image.problem()
     if what:
         text = f"{what}: {fix}"
-        lifecycle.note(run, "image_missing", actor=Actor.WORKER, text=text)
+        lifecycle.note(run, ladder.IMAGE_MISSING, actor=Actor.WORKER, text=text)
         return ipxe.not_ready(host.name, script_url, text)
     return ipxe.boot(
         ipxe.BootPlan(

@@ -49,13 +49,23 @@ def script_fetched(host: Host, address: str) -> ScriptAnswer:
         return ScriptAnswer("boot", run, boot.number, boots.token_of(boot))
 
 
-def _boot_to_offer(run: Run) -> Boot | None:
+def wanted_by(host: Host) -> Run | None:
+    """The run for which this host boots the live image, if it may have the script; else None. Nothing is recorded."""
+    newest = host.runs.order_by("-id").first()
+    return newest if newest and _is_to_boot(newest) else None
+
+
+def _is_to_boot(run: Run) -> bool:
     state = State(run.state)
     if state in AGENT_SILENT:
-        return None if watchdog.boot_is_overdue(run, timezone.now()) else boots.unclaimed(run)
-    if state in (*TESTING, *HELD) or (state is State.FAILED and boots.last_claimed(run) is not None):
-        return boots.unclaimed(run) or _another(run)
-    return None
+        return not watchdog.boot_is_overdue(run, timezone.now())
+    return state in (*TESTING, *HELD) or (state is State.FAILED and boots.last_claimed(run) is not None)
+
+
+def _boot_to_offer(run: Run) -> Boot | None:
+    if not _is_to_boot(run):
+        return None
+    return boots.unclaimed(run) or (None if run.state in AGENT_SILENT else _another(run))
 
 
 def _another(run: Run) -> Boot | None:

@@ -14,8 +14,9 @@ from runs.models import LadderRung, Run, Rung
 from runs.wording import remedies
 
 ORDER: tuple[Rung, ...] = tuple(Rung)
-# The history's line for a boot file that could not be read on our side.
-FILE_NOT_READ = "boot_file_not_read"
+# The history's lines for what this bench could not deliver: a boot file that could not be read, a boot script while
+# dnsmasq's list did not have the machine's lease, an image.
+FILE_NOT_READ, LEASE_UNKNOWN, IMAGE_MISSING = "boot_file_not_read", "lease_unknown", "image_missing"
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ ADVICE: dict[Rung | None, Advice] = {
         ),
     ),
     Rung.TFTP: Advice(
-        "iPXE was loaded, but did not ask for its boot script (stopped after: TFTP)",
+        "iPXE was loaded, but has no boot script (stopped after: TFTP)",
         (
             "iPXE's driver hangs on this NIC",
             "a firewall drops the web port on the orchestrator",
@@ -144,8 +145,9 @@ def stopped_at(run: Run) -> str:
 
 
 def _not_delivered(run: Run, last_rung_at: datetime | None) -> str:
-    """The boot file that this bench could not read, if the boot has got no further since then."""
-    failed = run.events.filter(kind=FILE_NOT_READ).order_by("-id").first()
+    """What this bench could not deliver, if the boot has got no further since then."""
+    kinds = FILE_NOT_READ, LEASE_UNKNOWN, IMAGE_MISSING
+    failed = run.events.filter(kind__in=kinds).order_by("-id").first()
     if failed is None or (last_rung_at is not None and failed.at < last_rung_at):
         return ""
     return f"Our own fault: {failed.text}. "

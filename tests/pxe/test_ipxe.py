@@ -12,10 +12,10 @@ from django.utils import timezone
 from hosts.models import Host
 from pxe import views
 from pxe.paths import Paths
-from runs import transition
+from runs import boots, ladder, lifecycle, transition
 from runs.live.allowance import OnceAMinute
 from runs.machine import Event, State
-from runs.models import Actor, Run
+from runs.models import Actor, Run, Rung
 from tests.rows import a_host, a_run
 
 pytestmark = pytest.mark.django_db
@@ -148,7 +148,57 @@ def test_an_address_that_is_not_the_mac_s_lease_gets_no_token_and_is_on_record(b
 def test_without_a_lease_file_nobody_gets_a_token(bench: Bench) -> None:
     run = waiting_run(a_host(mac=MAC))
     assert "vt1." not in script()
-    assert run.events.filter(kind="script_refused").exists()
+    assert run.events.filter(kind="lease_unknown").exists()
+
+
+CUT = f"1795474121 {MAC} 10.77.0.1"
+
+
+@pytest.mark.parametrize("text", ["", CUT, "1795474121 52:54:00:00:00:77 10.77.0.107 * *\n"])
+def test_a_machine_whose_lease_is_not_in_the_list_asks_again_and_the_run_says_why(bench: Bench, text: str) -> None:
+    """dnsmasq empties the file before it writes it, and a full disk leaves it so."""
+    run = waiting_run(a_host(mac=MAC))
+    files = bench()
+    files.leases.write_text(text)
+    answer = script()
+    assert f"chain --replace http://10.77.0.1:8000/ipxe/{MAC}" in answer
+    assert "vt1." not in answer and "sanboot" not in answer and "kernel" not in answer
+    assert "the disk may be full" in run.events.get(kind="lease_unknown").text
+    assert not run.events.filter(kind="script_refused").exists()
+    lease(files)
+    assert "vetting.token=vt1." in script()
+
+
+def test_a_list_of_leases_that_can_not_be_read_is_no_other_address(bench: Bench) -> None:
+    run = waiting_run(a_host(mac=MAC))
+    bench().leases.mkdir()  # root can read any file
+    assert "chain --replace" in script()
+    assert run.events.filter(kind="lease_unknown").exists()
+
+
+@pytest.mark.parametrize("state", [State.FAILED_HOLDING, State.FAILED, "Memory"])
+def test_a_host_to_be_held_does_not_boot_its_own_disk_for_want_of_its_lease(bench: Bench, state: str) -> None:
+    run = a_run(a_host(mac=MAC), state=state, verdict="failed", started_at=timezone.now())
+    boots.bind(boots.expect(run), boots.Machine("boot-1", "", (MAC,)))
+    bench().leases.write_text("")
+    answer = script()
+    assert "chain --replace" in answer and "sanboot" not in answer
+
+
+def test_a_host_with_nothing_to_boot_needs_no_lease(bench: Bench) -> None:
+    a_run(a_host(mac=MAC), state=State.COMPLETED)
+    bench().leases.write_text("")
+    assert "sanboot" in script()
+
+
+def test_a_boot_that_ended_without_its_lease_blames_the_bench_until_it_got_further(bench: Bench) -> None:
+    run = waiting_run(a_host(mac=MAC))
+    bench().leases.write_text("")
+    lifecycle.record_rung(run, Rung.TFTP, boot=1)
+    script()
+    assert ladder.stopped_at(run).startswith("Our own fault: ") and "has no lease of" in ladder.stopped_at(run)
+    lifecycle.record_rung(run, Rung.SCRIPT, boot=1)
+    assert ladder.stopped_at(run).startswith("It has its boot script, but the kernel was not delivered")
 
 
 def test_where_another_server_gives_out_addresses_the_lease_is_not_asked_for(bench: Bench) -> None:
