@@ -59,6 +59,27 @@ def entered_in_words(macs: list[str], inventory: Mapping[str, Any]) -> list[str]
     ]
 
 
+def newly_without_driver(
+    before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, inventory: Mapping[str, Any]
+) -> list[str]:
+    """The network cards without a driver that the second spec lists among its adapters and the first does not."""
+    cards = [one for one in inventory.get("adapters") or [] if one.get("kind") == "network"]
+    return [
+        f"{card.get('model') or 'a network card'} ({card.get('slot')})"
+        for card in cards
+        if _entries(after, card) > _entries(before, card)
+    ]
+
+
+def driverless_in_words(cards: list[str], run: int) -> list[str]:
+    """One sentence for each network card without a driver that was entered."""
+    return [f"No driver took {card} in run {run}. It must be there; none of its ports is tested." for card in cards]
+
+
+def _entries(spec: Mapping[str, Any] | None, card: Mapping[str, Any]) -> int:
+    return sum(one.get("model") == card.get("model") for one in (spec or {}).get("adapters") or [])
+
+
 def _named(macs: list[str], inventory: Mapping[str, Any]) -> list[str]:
     names = {_mac(nic.get("mac")): str(nic.get("name") or "")[:_NAME_BYTES] for nic in inventory.get("nics") or []}
     return [f"{mac} ({name})" if (name := names.get(mac)) else mac for mac in macs]

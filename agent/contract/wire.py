@@ -228,8 +228,8 @@ class InfinibandPort:
 
 @dataclass(frozen=True)
 class Adapter:
-    """A card of `kind` storage, infiniband or accelerator at PCI `slot`. `serial` is the number in its configuration
-    space, empty if it has none. All functions of one card are one adapter."""
+    """A card of `kind` storage, infiniband, accelerator or network (one that no driver took) at PCI `slot`. `serial` is
+    the number in its configuration space, empty if it has none. All functions of one card are one adapter."""
 
     slot: str
     kind: str

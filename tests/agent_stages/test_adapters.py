@@ -3,6 +3,7 @@ accelerators, from lspci's lines and the kernel's files."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,8 @@ def device(slot: str, class_id: str, vendor_id: str, name: str) -> lspci.PciDevi
         ("0108", "144d", "NVMe SSD Controller PM9A3", ""),
         ("0207", "15b3", "MT28908 Family [ConnectX-6]", "infiniband"),
         ("0208", "8086", "Omni-Path HFI Silicon 100 Series [discrete]", "infiniband"),
-        ("0200", "15b3", "MT27800 Family [ConnectX-5]", ""),
+        ("0200", "15b3", "MT27800 Family [ConnectX-5]", "network"),
+        ("0280", "8086", "Wi-Fi 6 AX200", ""),
         ("1200", "10ee", "Alveo U250 XDMA Platform", "accelerator"),
         ("1200", "1da3", "HL-2000 AI Training Accelerator [Gaudi]", "accelerator"),
         ("0b40", "177d", "CNN55XX [NITROX V]", "accelerator"),
@@ -53,6 +55,13 @@ def test_a_card_is_known_by_its_class_and_what_the_chipset_has_is_the_boards(
 ) -> None:
     found = adapters.inventory([device("0000:3b:00.0", class_id, vendor_id, name)], [], tmp_path)
     assert [(one.kind, one.model) for one in found] == ([(kind, f"Maker {name}")] if kind else [])
+
+
+def test_a_network_card_that_no_driver_took_is_an_adapter_and_one_with_ports_is_not(tmp_path: Path) -> None:
+    (tmp_path / "sys/bus/pci/devices/0000:06:00.0/physfn").mkdir(parents=True)
+    cards = [device(f"0000:0{n}:00.0", "0200", "8086", "I210 Gigabit Unprogrammed") for n in range(3, 7)]
+    found = adapters.inventory([replace(cards[0], driver="igb"), *cards[1:]], ["0000:04:00.0"], tmp_path)
+    assert [(one.slot, one.kind) for one in found] == [("0000:05:00.0", "network")]
 
 
 def test_intels_integrated_graphics_are_no_card(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
-"""Cards that are no network cards, disks or GPUs, so that a missing one is noticed: storage adapters, InfiniBand cards
-and accelerators, by their PCI class (PCI Code and ID Assignment Specification 1.11, section 1)."""
+"""Cards that are no network ports, disks or GPUs, so that a missing one is noticed: storage adapters, InfiniBand cards,
+accelerators, and network cards that no driver took. By their PCI class (PCI Code and ID Assignment Specification 1.11,
+section 1)."""
 
 from __future__ import annotations
 
@@ -28,18 +29,22 @@ _INTEL = "8086"
 # Intel's integrated graphics have this address in every machine. Its cards (Arc, Flex, Max) never do.
 _INTEL_INTEGRATED = ":00:02."
 _DISPLAY = "03"
+# The kind of a network card without a driver: the kernel has no port for it. Wi-Fi cards have another class (0280).
+NETWORK = "network"
+_ETHERNET = "0200"
+_WITH_PORTS = ("infiniband", NETWORK)
 # The extended capability "Device Serial Number" (PCI Express Base Specification 5.0, 7.9.3), and how long the list
 # may be.
 _SERIAL_CAPABILITY, _FIRST, _MOST = 0x0003, 0x100, 64
 
 
 def inventory(devices: list[PciDevice], told: Collection[str], root: Path = Path("/")) -> list[wire.Adapter]:
-    """One adapter per card. `told` are the slots of InfiniBand cards whose ports are known: those are missed by port. A
-    serial number that several cards share is dropped."""
+    """One adapter per card. `told` are the slots of cards whose ports are known: those are missed by port. A serial
+    number that several cards share is dropped."""
     found: dict[tuple[str, str], wire.Adapter] = {}
     for device in devices:
         kind = _kind(device)
-        if kind and not _is_virtual(device.slot, root) and not (kind == "infiniband" and device.slot in told):
+        if kind and not _is_virtual(device.slot, root) and not (kind in _WITH_PORTS and device.slot in told):
             adapter = wire.Adapter(
                 device.slot, kind, f"{device.vendor} {device.device}".strip(), serial(device.slot, root)
             )
@@ -68,6 +73,8 @@ def serial(slot: str, root: Path = Path("/")) -> str:
 def _kind(device: PciDevice) -> str:
     if gpus.is_gpu(device) or (device.class_id in _OF_CHIPSETS and device.vendor_id in _CHIPSETS):
         return ""
+    if device.class_id == _ETHERNET:
+        return "" if device.driver else NETWORK
     if device.class_id.startswith(_DISPLAY):
         is_card = device.vendor_id == _INTEL and _INTEL_INTEGRATED not in device.slot
         return "accelerator" if is_card or device.class_id == "0302" else ""

@@ -18,7 +18,7 @@ from agent.probes.gpu import gpus, nvidia_smi
 from agent.probes.network import ethtool, infiniband, nics
 from agent.reports import checks
 from agent.stage import StageContext, StageReport
-from agent.stages.inventory_check import bmc_parts, links
+from agent.stages.inventory_check import bmc_parts, driverless, links
 from agent.stages.inventory_check.collection import Collection
 from agent.stages.inventory_check.spec import Limits, Params
 from agent.tester_proof import made_faults
@@ -35,7 +35,13 @@ def run(ctx: StageContext) -> StageReport:
     linked, proven = links.look(ctx, inventory), _tester(ctx)
     return checks.report(
         ctx,
-        [*found.checks, *completeness(inventory), *linked.checks, *proven],
+        [
+            *found.checks,
+            *completeness(inventory),
+            *driverless.checks(inventory, ctx.claim.expected),
+            *linked.checks,
+            *proven,
+        ],
         findings=linked.findings,
         also_required=[check.name for check in proven],
         inventory=inventory,
@@ -102,13 +108,17 @@ def assembled(said: ToolOutputs, missing: list[str], root: Path = Path("/")) -> 
         nics=said.nics,
         gpus=gpus.inventory(said.devices, said.cards),
         infiniband=said.ports,
-        adapters=adapters.inventory(said.devices, [port.pci for port in said.ports if port.guid], root),
+        adapters=adapters.inventory(said.devices, _slots_with_ports(said), root),
         psus=bmc_parts.psus(said.of_power) if said.bmc else dmidecode.power_supplies(said.structures),
         fans=bmc_parts.fans(said.of_fans),
         firmware=wire.Firmware(bios, bios_date, bmc, said.versions, bmc_aux),
         bmc=said.bmc,
         missing_tools=missing,
     )
+
+
+def _slots_with_ports(said: ToolOutputs) -> list[str]:
+    return [port.pci for port in said.ports if port.guid] + [nic.pci for nic in said.nics]
 
 
 def _memory(said: ToolOutputs, root: Path) -> wire.Memory:

@@ -1,5 +1,5 @@
-"""Compare storage adapters, InfiniBand cards without ports, and accelerators: by serial number, else by model and
-number. The spec names no slots."""
+"""Compare storage adapters, accelerators, and InfiniBand and network cards without ports: by serial number, else by
+model and number. The spec names no slots."""
 
 from __future__ import annotations
 
