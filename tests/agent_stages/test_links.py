@@ -30,10 +30,10 @@ CRITICAL, WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
 def device(root: Path, path: str, kind: int, **given: Any) -> Path:
     """One PCIe device: x16 at 16 GT/s and able to it, where `given` says nothing else."""
     values = {"current_link_width": 16, "max_link_width": 16, "current_link_speed": 16.0, "max_link_speed": 16.0,
-              "class": "0x020000", "target": 4, **given}  # fmt: skip
+              "class": "0x020000", "target": 4, "vendor": "0x1002", "device": "0x1478", **given}  # fmt: skip
     real = root / "sys/devices/pci0000:00" / path
     real.mkdir(parents=True, exist_ok=True)
-    for name in ("current_link_width", "max_link_width", "class"):
+    for name in ("current_link_width", "max_link_width", "class", "vendor", "device"):
         (real / name).write_text(f"{values[name]}\n")
     for name in ("current_link_speed", "max_link_speed"):
         (real / name).write_text(f"{values[name]} GT/s PCIe\n")
@@ -326,15 +326,57 @@ def test_a_superspeed_device_at_high_speed_is_told_where_the_connector_can_more(
     assert (("usb.link_slow", "system") in look(tmp_path, monkeypatch)) is is_slow
 
 
+PEX, SWITCHTEC, NAVI, VEGA = ("0x10b5", "0x8747"), ("0x11f8", "0x8533"), ("0x1002", "0x1478"), ("0x1022", "0x1470")
+X570, DG2, NVIDIA = ("0x1022", "0x57ad"), ("0x8086", "0x4fa1"), ("0x10de", "0x2684")
+AMD, ARC = ("0x1002", "0x73df"), ("0x8086", "0x56a0")
+
+
+def idle_card_behind(root: Path, switch: tuple[str, str], card: tuple[str, str]) -> None:
+    """A switch with a card below it. Its upper link, the card's and that of the card's sound are at 2.5 GT/s."""
+    slow: dict[str, Any] = {"current_link_speed": 2.5}
+    bridge = {"class": "0x060400", "vendor": switch[0], "device": switch[1]}
+    chip = {"vendor": card[0], "device": card[1]}
+    device(root, PORT, ROOT_PORT)
+    upstream, downstream = f"{PORT}/{CARD}", f"{PORT}/{CARD}/0000:02:00.0"
+    device(root, upstream, UPSTREAM, **slow, **bridge)
+    device(root, downstream, DOWNSTREAM, **bridge)
+    device(root, f"{downstream}/0000:03:00.0", ENDPOINT, **slow, **chip, **{"class": "0x030000"})
+    device(root, f"{downstream}/0000:03:00.1", ENDPOINT, **slow, **chip, **{"class": "0x040300"})
+
+
+@pytest.mark.parametrize(("switch", "card"), [(NAVI, AMD), (VEGA, AMD), (DG2, ARC)])
 def test_a_card_that_idles_slowly_is_no_finding_with_any_of_its_functions(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    switch: tuple[str, str], card: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its sound, too, and the port of a switch that some have in front."""
-    slow: dict[str, Any] = {"current_link_speed": 2.5}
-    device(tmp_path, PORT, ROOT_PORT)
-    upstream, downstream = f"{PORT}/{CARD}", f"{PORT}/{CARD}/0000:02:00.0"
-    device(tmp_path, upstream, UPSTREAM, **slow, **{"class": "0x060400"})
-    device(tmp_path, downstream, DOWNSTREAM, **{"class": "0x060400"})
-    device(tmp_path, f"{downstream}/0000:03:00.0", ENDPOINT, **slow, **{"class": "0x030000"})
-    device(tmp_path, f"{downstream}/0000:03:00.1", ENDPOINT, **slow, **{"class": "0x040300"})
+    idle_card_behind(tmp_path, switch, card)
     assert look(tmp_path, monkeypatch) == {}
+
+
+@pytest.mark.parametrize(
+    ("switch", "card"), [(PEX, NVIDIA), (SWITCHTEC, NVIDIA), (PEX, AMD), (X570, AMD), (X570, NVIDIA)]
+)
+def test_a_servers_switch_is_not_excused_by_the_cards_in_it(
+    switch: tuple[str, str], card: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver lowers the link of its own card. The cards share the link above the switch, which stays as it is."""
+    idle_card_behind(tmp_path, switch, card)
+    assert look(tmp_path, monkeypatch) == {("pcie.link_slow", CARD): CRITICAL}
+
+
+def test_a_card_with_a_switch_of_its_own_is_excused_in_a_servers_switch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as the two chips of AMD's Pro V340L behind a PM8533. The link above the PM8533 is judged."""
+    slow: dict[str, Any] = {"current_link_speed": 2.5, "class": "0x060400"}
+    device(tmp_path, PORT, ROOT_PORT)
+    path = f"{PORT}/{CARD}"
+    device(tmp_path, path, UPSTREAM, **slow, vendor=SWITCHTEC[0], device=SWITCHTEC[1])
+    path += "/0000:02:00.0"
+    device(tmp_path, path, DOWNSTREAM, vendor=SWITCHTEC[0], device=SWITCHTEC[1])
+    path += "/0000:04:00.0"
+    device(tmp_path, path, UPSTREAM, **slow, vendor=VEGA[0], device=VEGA[1])
+    path += "/0000:05:00.0"
+    device(tmp_path, path, DOWNSTREAM, vendor=VEGA[0], device=VEGA[1])
+    device(tmp_path, f"{path}/0000:06:00.0", ENDPOINT, vendor=AMD[0], **{**slow, "class": "0x038000"})
+    assert look(tmp_path, monkeypatch) == {("pcie.link_slow", CARD): CRITICAL}

@@ -13,9 +13,8 @@ from agent.host import sysfs
 _PCIE, _LINK_CONTROL_2 = 0x10, 0x30
 _TARGETS_GTS = {1: 2.5, 2: 5.0, 3: 8.0, 4: 16.0, 5: 32.0, 6: 64.0}
 # Kinds of devices at the lower end of a link: endpoint, legacy endpoint, upstream port of a switch, bridge to PCI.
-_LOWER_ENDS = (0, 1, 5, 7)
-# Classes of PCI devices: display controllers, processing accelerators.
-_IDLE_SLOWLY = ("0x03", "0x12")
+_UPSTREAM = 5
+_LOWER_ENDS = (0, 1, _UPSTREAM, 7)
 
 
 @dataclass(frozen=True)
@@ -32,13 +31,23 @@ class Link:
 
 def read(slot: str, root: Path = Path("/")) -> Link | None:
     """None for a device that is not PCIe, or whose link the kernel does not know."""
-    device = (root / "sys/bus/pci/devices" / slot).resolve()
-    now, most = _pair(device, "current"), _pair(device, "max")
+    end = device(slot, root)
+    now, most = _pair(end, "current"), _pair(end, "max")
     if now is None or most is None:
         return None
-    above = _pair(device.parent, "max")
+    above = _pair(end.parent, "max")
     width, speed = (min(most[0], above[0]), min(most[1], above[1])) if above else most
-    return Link(now[0], width, now[1], speed, _target_gts(device.parent) if above else None)
+    return Link(now[0], width, now[1], speed, _target_gts(end.parent) if above else None)
+
+
+def device(slot: str, root: Path = Path("/")) -> Path:
+    """Its folder in sysfs, inside those of the bridges above it."""
+    return (root / "sys/bus/pci/devices" / slot).resolve()
+
+
+def is_upstream(device: Path) -> bool:
+    """Whether this is the upper port of a switch."""
+    return _kind(device) == _UPSTREAM
 
 
 def lower_ends(root: Path = Path("/")) -> list[str]:
@@ -53,15 +62,6 @@ def silent(root: Path = Path("/")) -> list[str]:
     left out, since parts of its configuration always read so."""
     devices = sorted((root / "sys/bus/pci/devices").glob("*"))
     return [one.name for one in devices if not (one / "physfn").exists() and _config(one)[:64] == b"\xff" * 64]
-
-
-def is_display(slot: str, root: Path = Path("/")) -> bool:
-    """Whether this is the link of a graphics or accelerator card, which lowers its speed when idle. It includes the
-    card's sound and USB functions, and the port of a switch on the card."""
-    device = (root / "sys/bus/pci/devices" / slot).resolve()
-    functions = device.parent.glob(f"{slot.rpartition('.')[0]}.*/class")
-    below = (device.glob("/".join(["*:*:*.*"] * depth + ["class"])) for depth in (1, 2))
-    return any(sysfs.text(path).startswith(_IDLE_SLOWLY) for found in (functions, *below) for path in found)
 
 
 def _pair(device: Path, which: str) -> tuple[int, float] | None:

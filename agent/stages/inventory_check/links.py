@@ -10,7 +10,7 @@ from agent.contract import wire
 from agent.counters.component_names import Names
 from agent.host.shell import Completed
 from agent.parsing import ParseError
-from agent.probes.bus import pcilink, usblink
+from agent.probes.bus import display_cards, pcilink, usblink
 from agent.probes.network import ethtool, nics
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport
@@ -56,7 +56,7 @@ def _narrow(ctx: StageContext, names: Names, slot: str, link: pcilink.Link) -> l
             _finding("pcie.link_reduced", kind, name, words, float(link.width), float(link.max_width), "lanes")
         )
     allowed = min(link.max_speed_gts, link.limit_gts or link.max_speed_gts)
-    if pcilink.is_display(slot, ROOT):
+    if display_cards.of_link(slot, ROOT):
         return found
     if 100 * link.speed_gts < allowed * ctx.limits(Limits).pcie_speed_min_percent:
         found.append(
