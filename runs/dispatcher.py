@@ -70,11 +70,11 @@ def start_runs() -> None:
 
 
 def _start(run: Run) -> bool:
-    """The same as `start`. An error of ours keeps no other run from starting. A retry is taken back then: the operator
-    learns of it and chooses again."""
+    """The same as `start`. An error of ours keeps no other run from starting. A retry is taken back then, so that the
+    operator learns of it and chooses again; but not because of this machine's disk, which may have room again soon."""
     with faults.confined(f"The start of run {run.pk} ({run.host.name})") as outcome:
         return start(run)
-    if run.retry_stage and outcome.error:
+    if run.retry_stage and outcome.error and not faults.is_of_the_bench(outcome.error):
         _try(lifecycle.take_back_retry, run, why=f"{type(outcome.error).__name__}: {outcome.error}")
     return True
 

@@ -119,6 +119,9 @@ def _address() -> Checks:
             if error.errno == errno.EADDRNOTAVAIL:
                 what = f"web.address {address} is no address of this machine: no host can reach it"
                 yield "configuration", what, "`ip address` lists them; set the one in the hosts' network"
+            elif isinstance(error, socket.gaierror):
+                what = f"web.address {address} is a name that this machine can't resolve ({error.strerror})"
+                yield "configuration", what, "set this machine's address in the hosts' network, or repair the name"
 
 
 def _dhcp() -> Checks:

@@ -63,6 +63,16 @@ def test_a_retry_whose_inventory_nobody_can_read_is_taken_back_and_the_queue_goe
     assert [f"The start of run {held.pk} ({held.host.name}) failed" in what for what in told()] == [True]
 
 
+def test_a_retry_that_this_machines_full_disk_stops_waits_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = worlds.run_of(worlds.held())
+    Run.objects.filter(pk=held.pk).update(last_seen=timezone.now())
+    lifecycle.ask_retry(held, State.SPEC_VALIDATE, "admin")
+    fails_at(monkeypatch, lifecycle, "grant_retry", held.pk, OSError(errno.ENOSPC, "No space left on device"))
+    dispatcher.tick()
+    assert Run.objects.get(pk=held.pk).retry_stage == State.SPEC_VALIDATE
+    assert told() == [f"The start of run {held.pk} ({held.host.name}) failed: No space left on device"]
+
+
 def test_a_queued_run_that_cannot_start_keeps_no_other_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
     bad, good = (a_run(host, state=State.QUEUED, verdict="") for host in two_hosts())
     fails_at(monkeypatch, lifecycle, "dispatch", bad.pk, KeyError("stages"))

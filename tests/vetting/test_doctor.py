@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import socket
 from collections import namedtuple
 from collections.abc import Iterator
 from datetime import timedelta
@@ -83,6 +84,13 @@ def _not_our_address(patch: pytest.MonkeyPatch, settings: Any) -> None:
     settings.VETTING = Config.model_validate(OFF | {"web": {"address": "198.51.100.7"}})
 
 
+def _unknown_name(patch: pytest.MonkeyPatch, settings: Any) -> None:
+    def bind(sock: socket.socket, address: Any) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    patch.setattr(socket.socket, "bind", bind)
+
+
 def _dhcp_runs_though_off(patch: pytest.MonkeyPatch, settings: Any) -> None:
     patch.setattr(supervisor, "strays", lambda: [Problem("bench", "dnsmasq (process 4711) runs", "it ends")])
 
@@ -133,7 +141,7 @@ def _not_migrated(patch: pytest.MonkeyPatch, settings: Any) -> None:
 
 PROBLEMS = {
     "web": [_no_web, _no_boot_port],
-    "address": [_not_our_address],
+    "address": [_not_our_address, _unknown_name],
     "in_force": [_dhcp_runs_though_off, _told_by_the_worker],
     "dhcp": [_no_dhcp],
     "iperf3": [_no_iperf3],
