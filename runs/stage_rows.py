@@ -17,6 +17,7 @@ from runs.bench import fitness, unfit_results
 from runs.judging import comparisons, required_checks
 from runs.machine import State
 from runs.models import Finding, Outcome, Run, StageRun
+from runs.profiles import estimate
 from runs.stages import BY_NAME, STAGES
 
 # The wipe probe's answers for a disk that it could not read.
@@ -45,7 +46,7 @@ def open_attempt(run: Run, *, by_retry: bool = False) -> StageRun:
         attempt=last + 1,
         boot=claimed_boot(run),
         by_retry=by_retry,
-        timeout_s=_timeout_s(run, stage.name),
+        timeout_s=estimate.timeout_of_run_s(run, stage.name),
         go_at=None if stage.shares_link else timezone.now(),
     )
 
@@ -126,7 +127,8 @@ def restart_clock(stage_run: StageRun) -> bool:
     False if the deadline stays, also for a claim that was only sent twice."""
     if stage_run.go_at is None or stage_run.restarts >= MAX_RESTARTS:
         return False
-    allowed_s, elapsed_s = _timeout_s(stage_run.run, stage_run.name), (timezone.now() - stage_run.go_at).total_seconds()
+    allowed_s = estimate.timeout_of_run_s(stage_run.run, stage_run.name)
+    elapsed_s = (timezone.now() - stage_run.go_at).total_seconds()
     if stage_run.timeout_s - elapsed_s > allowed_s - CLAIM_REPEATED_S:
         return False
     stage_run.restarts += 1
@@ -290,10 +292,6 @@ def has_failed(run: Run) -> bool:
     rows = run.stage_runs.filter(boot=claimed_boot(run)).order_by("attempt")
     newest = dict(rows.values_list("name", "outcome"))
     return Outcome.FAILED in newest.values()
-
-
-def _timeout_s(run: Run, name: str) -> float:
-    return float(run.profile.get("stages", {}).get(name, {}).get("timeout_s", 0))
 
 
 def _end(stage_run: StageRun, outcome: str, reason: str) -> None:

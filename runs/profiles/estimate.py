@@ -1,7 +1,8 @@
 """How long a profile takes on a particular host, from its memory, disks and ports. Each stage says how its time follows
 from them (`agent/contract/stage_spec.py`).
 
-The plan is frozen into a run with its profile, so that it can be compared with the time that the run took."""
+The plan is frozen into a run with its profile, so that it can be compared with the time that the run took. A time-out
+still grows once the run's own inventory is known."""
 
 from __future__ import annotations
 
@@ -31,7 +32,25 @@ def machine_of(host: Host) -> HostFacts | None:
     parts = newest or host.expected
     if not parts:
         return None
-    expected = host.expected or {}
+    writable = frozenset(host.writable_disks.values_list("serial", flat=True))
+    return _facts(parts, host.expected or {}, writable)
+
+
+def timeout_of_run_s(run: Run, name: str) -> float:
+    """How long a stage of this run may take: the frozen time-out, or more if the run's own inventory says that the host
+    is larger than was known when the run was queued. 0 if the profile does not have the stage."""
+    return _timeout_s(name, run.profile, _machine_of_run(run))
+
+
+def _machine_of_run(run: Run) -> HostFacts | None:
+    """None before InventoryCheck has found it."""
+    if not run.inventory:
+        return None
+    writable = frozenset(str(disk["serial"]) for disk in run.disks if disk["may_be_written"])
+    return _facts(run.inventory, run.expected or {}, writable)
+
+
+def _facts(parts: Document, expected: Document, writable: frozenset[str]) -> HostFacts:
     ports = expected.get("nics")
     if ports is None:
         ports = [nic for nic in parts.get("nics") or [] if nic.get("link", True)]
@@ -42,21 +61,28 @@ def machine_of(host: Host) -> HostFacts | None:
         ports=len(ports),
         threads=int((parts.get("cpu") or {}).get("threads") or (parts.get("cpu") or {}).get("cores") or 0),
         not_expected=frozenset(expected.get("not_expected") or []),
-        writable=frozenset(host.writable_disks.values_list("serial", flat=True)),
+        writable=writable,
     )
 
 
 def planned(profile: Document, machine: HostFacts | None) -> Document:
-    """A copy of the profile with the `expected_s` of this host, or its own if nothing is known of the host. If a stage
-    would come near its `timeout_s` on a large host, it gets more time."""
+    """A copy of the profile with the `expected_s` and the time-outs of this host, or its own if nothing is known of the
+    host."""
     plan = copy.deepcopy(profile)
     if machine is None:
         return plan
     for name, stage in plan["stages"].items():
-        seconds = stage_s(name, profile, machine)
-        stage["expected_s"] = round(seconds, 1)
-        stage["timeout_s"] = max(float(stage["timeout_s"]), float(round(TIMEOUT_LEEWAY * seconds)))
+        stage["expected_s"] = round(stage_s(name, profile, machine), 1)
+        stage["timeout_s"] = _timeout_s(name, profile, machine)
     return plan
+
+
+def _timeout_s(name: str, profile: Document, machine: HostFacts | None) -> float:
+    """If a stage would come near its `timeout_s` on a large host, it gets more time."""
+    least_s = float((profile.get("stages", {}).get(name) or {}).get("timeout_s", 0))
+    if machine is None or not least_s:
+        return least_s
+    return max(least_s, float(round(TIMEOUT_LEEWAY * stage_s(name, profile, machine))))
 
 
 def total_s(profile: Document) -> float:

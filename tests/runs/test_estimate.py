@@ -11,13 +11,15 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from agent.contract import codec, wire
 from agent.contract.host_facts import FILLING_S_PER_GIB, START_S
 from agent.contract.host_facts import DiskFacts as Disk
 from agent.contract.host_facts import HostFacts as Machine
 from agent.stages.memory.spec import MEMTESTER_S_PER_GIB
 from agent.stages.network.spec import PER_PORT_S
 from hosts.models import Host
-from runs import freeze, lifecycle
+from runs import freeze, lifecycle, stage_rows
+from runs.machine import State
 from runs.models import Outcome
 from runs.profiles import durations, estimate
 from runs.profiles import load as profiles
@@ -202,6 +204,47 @@ def test_what_was_promised_is_frozen_into_the_run() -> None:
     frozen = freeze.frozen(host, profiles.load("quick"))["profile"]
     assert durations.plan(frozen) == durations.plan(estimate.planned(profiles.load("quick"), estimate.machine_of(host)))
     assert durations.plan(frozen)["Memory"] != durations.plan(profiles.load("quick"))["Memory"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("known", [None, {"memory": {"total_mb": 64 << 10}}], ids=["never seen", "was smaller"])
+def test_a_stage_may_take_as_long_as_the_host_needs_that_the_run_itself_has_found(known: dict[str, Any] | None) -> None:
+    """A host of 12 TiB, queued when nobody knew that: its memory is filled and checked for longer than the time-out."""
+    run = lifecycle.start_run(_host(expected=known), profile_name="quick", who="test")
+    frozen_s = run.profile["stages"]["Memory"]["timeout_s"]
+    run.inventory = codec.encode(wire.Inventory(memory=wire.Memory(total_mb=12 << 20)))
+    run.state = State.MEMORY
+    run.save(update_fields=["inventory", "state"])
+    needed_s = estimate.stage_s("Memory", run.profile, replace(SERVER, memory_mb=12 << 20))
+    assert needed_s > frozen_s
+    row = stage_rows.open_attempt(run)
+    assert row.timeout_s == pytest.approx(estimate.TIMEOUT_LEEWAY * needed_s, abs=1)
+    row.go_at = timezone.now() - timedelta(seconds=5000)
+    row.save(update_fields=["go_at"])
+    assert stage_rows.restart_clock(row), "an agent that was restarted gets the whole time again"
+    assert row.timeout_s == pytest.approx(5000 + estimate.TIMEOUT_LEEWAY * needed_s, abs=60)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("inventory", [None, codec.encode(wire.Inventory(memory=wire.Memory(total_mb=64 << 10)))])
+def test_a_host_that_needs_no_more_time_keeps_the_frozen_time_out(inventory: dict[str, Any] | None) -> None:
+    run = lifecycle.start_run(_host(expected=None), profile_name="quick", who="test")
+    run.inventory = inventory
+    for name, stage in run.profile["stages"].items():
+        assert estimate.timeout_of_run_s(run, name) == stage["timeout_s"]
+    assert estimate.timeout_of_run_s(run, "SpecValidate") == 0
+
+
+@pytest.mark.django_db
+def test_a_run_that_writes_has_the_time_for_the_disks_that_it_may_write() -> None:
+    run = lifecycle.start_run(_host(expected=None), profile_name="deep", who="test")
+    disk = wire.Disk("sda", "S1", "", "sata", 20_000_000, rotational=True)
+    run.inventory = codec.encode(wire.Inventory(disks=[disk]))
+    run.profile["storage"] = {"mode": "write"}
+    run.profile["stages"]["Storage"]["timeout_s"] = 60
+    read_s = estimate.timeout_of_run_s(run, "Storage")
+    run.disks = codec.encode([wire.AllowedDisk("S1", "", "sata", 20_000_000, may_be_written=True)])
+    assert estimate.timeout_of_run_s(run, "Storage") > read_s > 60
 
 
 @pytest.mark.django_db
