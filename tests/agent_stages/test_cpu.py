@@ -9,6 +9,7 @@ import pytest
 
 from agent.contract import wire
 from agent.host.stop import StopFlag
+from agent.loads.stress_ng import StressResult
 from agent.reports.partial_report import PartialReport
 from agent.reports.progress import ProgressBoard
 from agent.stages.cpu_stress import cpu_cores
@@ -38,8 +39,8 @@ def stress_ng(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyP
     return monkeypatch
 
 
-def alone(tmp_path: Path, packages: dict[int, list[int]], most_s: float = 60) -> PartialReport:
-    return cpu_cores.run(packages, 1.0, most_s, StopFlag(), ProgressBoard(context("CPUStress", tmp_path)))
+def alone(tmp_path: Path, packages: dict[int, list[int]], most_s: float = 60, core_s: float = 1.0) -> PartialReport:
+    return cpu_cores.run(packages, core_s, most_s, StopFlag(), ProgressBoard(context("CPUStress", tmp_path)))
 
 
 def test_a_core_that_calculates_wrongly_is_named(tmp_path: Path, stress_ng: pytest.MonkeyPatch) -> None:
@@ -60,6 +61,30 @@ def test_cores_that_the_time_does_not_reach_are_not_tested(tmp_path: Path, stres
     assert (check.outcome, check.reason) == (wire.Outcome.NOT_TESTED, "2 of 4 cores, 1 s each")
     (check,) = alone(tmp_path, {0: [0, 1]}, most_s=2).checks
     assert (check.outcome, check.reason) == (wire.Outcome.PASSED, "2 of 2 cores, 1 s each")
+
+
+@pytest.mark.parametrize("most_s", [60.0, 1800.0, 1799.9])
+def test_every_core_gets_its_share_as_long_as_there_is_a_second_for_each(most_s: float) -> None:
+    """1800 s for 112 cores: a share is rounded up by 1e-15 s, and 1800 divided by it is 111.99…"""
+    shares = {cores: cpu_cores.share(cores, 30.0, most_s) for cores in range(1, 2049)}
+    assert {cores: reached for cores, (_, reached) in shares.items() if reached != min(cores, int(most_s))} == {}
+    assert all(each_s * reached <= most_s + 1e-9 for each_s, reached in shares.values())
+
+
+def test_a_host_with_112_cores_has_all_of_them_tested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[int] = []
+
+    def load(core: int, *others: object) -> tuple[StressResult, str]:
+        loaded.append(core)
+        return StressResult(False, "", {"cpu": 1.0}, []), ""
+
+    monkeypatch.setattr(cpu_cores, "_one", load)
+    report = alone(tmp_path, {0: list(range(56)), 1: list(range(56, 112))}, most_s=1800, core_s=30)
+    assert loaded == list(range(112))
+    assert {check.component: (check.outcome, check.reason) for check in report.checks} == {
+        "CPU0": (wire.Outcome.PASSED, "56 of 56 cores, 16 s each"),
+        "CPU1": (wire.Outcome.PASSED, "56 of 56 cores, 16 s each"),
+    }
 
 
 def test_of_each_core_one_thread_is_tested(tmp_path: Path) -> None:

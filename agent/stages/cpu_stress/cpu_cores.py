@@ -63,8 +63,8 @@ def run(
     """Load each core for `core_s`, or shorter if `most_s` is not enough for all. Cores that are not reached are not
     tested."""
     cores = [(package, core) for package, members in packages.items() for core in members]
-    each_s = max(_LEAST_S, min(core_s, most_s / max(1, len(cores))))
-    within = cores[: max(1, int(most_s / each_s))]
+    each_s, reached = share(len(cores), core_s, most_s)
+    within = cores[:reached]
     tallies = {package: _Tally(len(members)) for package, members in packages.items()}
     report = PartialReport()
     with tempfile.TemporaryDirectory(prefix="vetting-core-") as directory:
@@ -77,6 +77,13 @@ def run(
     report.findings += [finding for tally in tallies.values() for finding in tally.wrong]
     report.checks += [_check(f"CPU{package}", tally, each_s) for package, tally in tallies.items()]
     return report
+
+
+def share(cores: int, core_s: float, most_s: float) -> tuple[float, int]:
+    """How long each core is loaded, and how many cores that reaches. All of them, unless even the least time is too
+    long. The number is not `most_s` divided by a share: the share is rounded, and the last core would be left out."""
+    each_s = max(_LEAST_S, min(core_s, most_s / max(1, cores)))
+    return each_s, min(cores, max(1, int(most_s / _LEAST_S)))
 
 
 def _count(tally: _Tally, package: int, core: int, result: stress_ng.StressResult) -> None:
