@@ -76,8 +76,8 @@ def _spread(size: int, sample_max_bytes: int, segment_bytes: int) -> list[Segmen
     length = min(segment_bytes, sample_max_bytes)
     count = max(2, sample_max_bytes // length)
     length = min(length, sample_max_bytes // count) // MIB * MIB or MIB
-    step = (size - length) / (count - 1)
-    return [Segment(int(n * step) // MIB * MIB, length) for n in range(count)]
+    # In whole numbers: a rounded step would end one MiB before the disk does.
+    return [Segment(n * (size - length) // (count - 1) // MIB * MIB, length) for n in range(count)]
 
 
 def read(

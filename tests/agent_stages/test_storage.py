@@ -59,6 +59,14 @@ def test_the_last_sector_is_always_in_the_plan(size: int, sample: int) -> None:
     assert max(segment.offset + segment.length for segment in segments) == size
 
 
+@pytest.mark.parametrize(("sample", "segment"), [(8192 * MIB, 512 * MIB), (4 * TIB, 4096 * MIB)])
+def test_a_sample_of_any_large_disk_ends_where_the_disk_ends(sample: int, segment: int) -> None:
+    """Steps in fractions were rounded: of 1 in 100 sizes, 65,167,376 MiB for example, the last MiB was not read."""
+    sizes = [65_167_376 * MIB, *(number * 1_000_003 * MIB for number in range(5, 125))]
+    ends = {size: max(one.offset + one.length for one in plan(size, sample, segment)) for size in sizes}
+    assert {size: end for size, end in ends.items() if end != size} == {}
+
+
 @pytest.mark.parametrize("size", [512, MIB + 512, 100 * MIB + 3 * 512])
 def test_a_whole_disk_is_planned_without_gap_or_overlap(size: int) -> None:
     segments = sorted(plan(size, 0, 16 * MIB), key=lambda segment: segment.offset)
