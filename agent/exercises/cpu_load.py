@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from agent import findings
+from agent.contract import wire
 from agent.exercises.packages import processors_by_package
 from agent.host.stop import StopFlag
 from agent.loads import stress_ng
@@ -40,6 +41,7 @@ def _package(
 
 def record(load: PartialReport, name: str, workers: int, result: stress_ng.StressResult, text: str) -> None:
     load.evidence[f"stress-ng.{name}"] = text
+    load.findings += crashes(name, "a core", result)
     if result.failed:
         said = f": {result.failures[0]}" if result.failures else ""
         message = f"{name}: a core gave a wrong result{said}"
@@ -50,3 +52,12 @@ def record(load: PartialReport, name: str, workers: int, result: stress_ng.Stres
     else:
         load.checks.append(checks.passed("compute", name, reason=f"{workers} cores verified"))
         load.numbers[f"cpu_bogo_ops_s.{name}"] = result.rates.get("cpu", 0.0)
+
+
+def crashes(name: str, where: str, result: stress_ng.StressResult) -> list[wire.Finding]:
+    """A warning if stress-ng crashed on the package `name`. A bad core crashes programs before it gives a wrong sum.
+    Memory can be the reason, too, so the core does not fail; but nothing passes that crashed."""
+    if not result.crashed:
+        return []
+    message = f"{name}: stress-ng crashed on {where}: {result.crashed}"
+    return [findings.make("system.program_crashed", "cpu", name, message)]

@@ -16,6 +16,15 @@ _METRIC = re.compile(
 _FAILURE = re.compile(r"stress-ng: fail:\s*\[\d+\]\s*(.*)")
 # Failures of the CPU stressor itself. It fails only for wrong results of calculations.
 _WRONG = re.compile(r"cpu: ")
+# A worker that was ended by a signal which stress-ng handles itself: the kernel logs nothing then. One wording is of
+# the handler for all stressors, one of the handler that some stressors set (stress_handle_terminate in stress-ng.c,
+# stress_catch_sig_handler in core-signal.c).
+_ENDED = re.compile(
+    r"stress-ng: \w+:\s*\[\d+\]\s*(stressor terminated with unexpected .{1,80}|caught (?:unexpected )?SIG.{1,80})"
+)
+# Signals for a fault of the program. The same program with the same data has none on a good core with good memory.
+# SIGBUS is left out: it tells of a memory error that the kernel reports itself. SIGABRT may be our own bug.
+_CRASH = re.compile(r"\bSIG(?:SEGV|ILL|FPE)\b|\bSIGNAL (?:4|8|11)\b")
 # The name of `--cpu` in the metrics.
 CPU = "cpu"
 _END_S = 60.0  # stressors finish the method they are in; under emulation some take long
@@ -24,12 +33,14 @@ _END_S = 60.0  # stressors finish the method they are in; under emulation some t
 @dataclass(frozen=True)
 class StressResult:
     """The result of a run. `failed` means a wrong result. `trouble` says why nothing can be said. `rates` are bogo
-    operations per second by stressor. `failures` are stress-ng's own lines."""
+    operations per second by stressor. `failures` are stress-ng's own lines. `crashed` is its line about a worker that
+    crashed as good hardware does not let it crash, or empty."""
 
     failed: bool
     trouble: str
     rates: dict[str, float]
     failures: list[str]
+    crashed: str = ""
 
 
 def cpu_argv(processors: list[int], duration_s: float, yaml: Path) -> list[str]:
@@ -69,17 +80,20 @@ def parse_yaml(text: str) -> dict[str, float]:
 
 
 def judge(done: shell.Completed, yaml: str) -> StressResult:
-    """A pass needs exit status 0 and metrics that show work: an idle stressor proves nothing. Only a reported wrong
-    result fails the CPU, however the run ended. Exit status 2 means that a stressor failed for any reason
-    (stress-ng(1)); 1, 3, 5, 6 and 7 mean too little memory, kills and the like."""
-    failures = _FAILURE.findall(done.stdout + done.stderr)
+    """A pass needs exit status 0, no worker that was ended by a signal, and metrics that show work: an idle stressor
+    proves nothing. Only a reported wrong result fails the CPU, however the run ended. Exit status 2 means that a
+    stressor failed for any reason (stress-ng(1)); 1, 3, 5, 6 and 7 mean too little memory, kills and the like."""
+    text = done.stdout + done.stderr
+    failures, ended = _FAILURE.findall(text), _ENDED.findall(text)
     failed = any(_WRONG.match(line) for line in failures)
+    crashed = next((line for line in ended if _CRASH.search(line)), "")
+    rates: dict[str, float] = {}
+    trouble = done.trouble or (f"stress-ng: {ended[0]}" if ended else "")
     try:
         rates = parse_yaml(yaml)
     except ParseError as error:
-        return StressResult(failed, "" if failed else done.trouble_or(error), {}, failures)
-    if failed:
-        return StressResult(True, "", rates, failures)
-    idle = [name for name, rate in {CPU: 0.0, **rates}.items() if rate <= 0]
-    trouble = done.trouble or (f"stress-ng did no work in {', '.join(idle)}" if idle else "")
-    return StressResult(False, trouble, rates, failures)
+        trouble = trouble or str(error)
+    else:
+        idle = [name for name, rate in {CPU: 0.0, **rates}.items() if rate <= 0]
+        trouble = trouble or (f"stress-ng did no work in {', '.join(idle)}" if idle else "")
+    return StressResult(failed, "" if failed else trouble, rates, failures, crashed)

@@ -15,7 +15,7 @@ from agent.reports.progress import ProgressBoard
 from agent.stages.cpu_stress import cpu_cores
 from tests.agent_stages.contexts import context
 
-# A stress-ng that gives a wrong result on one core, the one that FAILING names.
+# A stress-ng that gives a wrong result on one core, the one that FAILING names, and crashes on CRASHING.
 STRESS_NG = """#!/bin/sh
 while [ $# -gt 0 ]; do
   case $1 in --taskset) core=$2;; --yaml) yaml=$2;; esac
@@ -24,6 +24,10 @@ done
 printf 'metrics:\\n    - stressor: cpu\\n      bogo-ops-per-second-real-time: 12.0\\n' > "$yaml"
 if [ "$core" = "$FAILING" ]; then
   echo "stress-ng: fail:  [9] cpu: fft failed, expected 2.0, got 2.5" >&2
+  exit 2
+fi
+if [ "$core" = "$CRASHING" ]; then
+  echo "stress-ng: info:  [9] stressor terminated with unexpected signal 11 'SIGSEGV'" >&2
   exit 2
 fi
 """
@@ -53,6 +57,22 @@ def test_a_core_that_calculates_wrongly_is_named(tmp_path: Path, stress_ng: pyte
     (found,) = report.findings
     assert (found.code, found.component, found.value) == ("cpu.miscompare", "CPU1", "core 5")
     assert "core 5, working alone, gave a wrong result: cpu: fft failed" in found.message
+
+
+def test_a_core_that_crashes_its_worker_is_named_and_passes_nothing(
+    tmp_path: Path, stress_ng: pytest.MonkeyPatch
+) -> None:
+    """stress-ng handles the signal itself, so the kernel logs nothing about it."""
+    stress_ng.setenv("CRASHING", "1")
+    report = alone(tmp_path, {0: [0, 1], 1: [4, 5]})
+    assert [(check.component, check.outcome) for check in report.checks] == [
+        ("CPU0", wire.Outcome.NOT_TESTED),
+        ("CPU1", wire.Outcome.PASSED),
+    ]
+    (found,) = report.findings
+    assert (found.code, found.severity, found.component) == ("system.program_crashed", wire.Severity.WARNING, "CPU0")
+    assert "crashed on core 1, working alone" in found.message
+    assert "stress-ng.core1" in report.evidence
 
 
 def test_cores_that_the_time_does_not_reach_are_not_tested(tmp_path: Path, stress_ng: pytest.MonkeyPatch) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from agent.contract import wire
+from agent.exercises import cpu_load
 from agent.host.shell import Completed
 from agent.loads import fio, iperf3, memtester, ping, stress_ng, stressapptest
 from agent.parsing import ParseError
+from agent.reports.partial_report import PartialReport
 from tests.agent_stages.recordings import recorded
 
 
@@ -181,6 +184,43 @@ def test_wrong_data_that_a_cut_short_memory_test_saw_is_known() -> None:
 def test_a_stressor_that_failed_without_a_wrong_result_condemns_no_cpu(said: str) -> None:
     result = stress_ng.judge(ended(2, said), YAML)
     assert (result.failed, result.trouble.startswith("stress-ng exited with 2")) == (False, True)
+
+
+# The first line as stress-ng 0.15 wrote it when its worker was sent the signal, the others as 0.19 writes them.
+CRASHES = [
+    "stress-ng: info:  [2087] stressor terminated with unexpected signal signal 4 'SIGILL'\n",
+    "stress-ng: info:  [8014] stressor terminated with unexpected signal 11 'SIGSEGV'\n",
+    "stress-ng: info:  [8014] stressor terminated with unexpected signal 8 'SIGFPE'\n",
+    "stress-ng: debug: [1068] caught SIGILL, address 0x00007f3c5a2b1c40 (ILL_ILLOPN)\n",
+    "stress-ng: debug: [1068] caught unexpected SIGNAL 11, address 0x0000000000000010\n",
+]
+
+
+@pytest.mark.parametrize("said", CRASHES)
+@pytest.mark.parametrize("status", [0, 2])
+def test_a_worker_that_crashed_is_told_and_passes_nothing(said: str, status: int) -> None:
+    result = stress_ng.judge(ended(status, said), YAML)
+    assert said.strip().endswith(result.crashed)
+    assert result.crashed
+    assert (result.failed, result.trouble != "") == (False, True)
+
+
+@pytest.mark.parametrize("name", ["signal 7 'SIGBUS'", "signal 6 'SIGABRT'"])
+def test_a_worker_that_a_signal_ended_passes_nothing_also_if_it_is_no_crash_of_a_bad_core(name: str) -> None:
+    result = stress_ng.judge(ended(0, f"stress-ng: info:  [9] stressor terminated with unexpected {name}\n"), YAML)
+    assert (result.failed, result.crashed) == (False, "")
+    assert name in result.trouble
+
+
+def test_a_crash_is_a_warning_for_the_package_and_leaves_it_untested() -> None:
+    load = PartialReport()
+    cpu_load.record(load, "CPU1", 56, stress_ng.judge(ended(2, CRASHES[1]), YAML), "")
+    (check,), (found,) = load.checks, load.findings
+    assert (check.component, check.outcome) == ("CPU1", wire.Outcome.NOT_TESTED)
+    assert (found.code, found.severity, found.component_kind, found.component) == (
+        "system.program_crashed", wire.Severity.WARNING, "cpu", "CPU1",
+    )  # fmt: skip
+    assert found.message.endswith("crashed on a core: stressor terminated with unexpected signal 11 'SIGSEGV'")
 
 
 def test_idle_stressors_prove_nothing() -> None:

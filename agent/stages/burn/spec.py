@@ -74,6 +74,7 @@ SPEC = StageSpec(
         "sensor.fan_high",
         "sensor.fan_low",
         "storage.read_error",
+        "system.program_crashed",
         "thermal.hot",
         "thermal.rising",
     ),

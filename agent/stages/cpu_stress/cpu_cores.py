@@ -9,6 +9,7 @@ from pathlib import Path
 
 from agent import findings
 from agent.contract import wire
+from agent.exercises import cpu_load
 from agent.host.stop import StopFlag
 from agent.loads import stress_ng
 from agent.reports import checks
@@ -49,12 +50,13 @@ def expand(text: str) -> list[int]:
 
 @dataclass
 class _Tally:
-    """The results for the cores of one package. `reached` of them were loaded."""
+    """The results for the cores of one package. `reached` of them were loaded, `crashed` are warnings."""
 
     cores: int
     reached: int = 0
     wrong: list[wire.Finding] = field(default_factory=list)
     untested: list[str] = field(default_factory=list)
+    crashed: list[wire.Finding] = field(default_factory=list)
 
 
 def run(
@@ -72,9 +74,9 @@ def run(
             board.tell("cores", 100 * number / len(within), f"core {core} alone", each_s * (len(within) - number))
             result, text = _one(core, each_s, stop, Path(directory))
             _count(tallies[package], package, core, result)
-            if result.failed:
+            if result.failed or result.crashed:
                 report.evidence[f"stress-ng.core{core}"] = text
-    report.findings += [finding for tally in tallies.values() for finding in tally.wrong]
+    report.findings += [finding for tally in tallies.values() for finding in (*tally.wrong, *tally.crashed)]
     report.checks += [_check(f"CPU{package}", tally, each_s) for package, tally in tallies.items()]
     return report
 
@@ -88,6 +90,7 @@ def share(cores: int, core_s: float, most_s: float) -> tuple[float, int]:
 
 def _count(tally: _Tally, package: int, core: int, result: stress_ng.StressResult) -> None:
     tally.reached += 1
+    tally.crashed += cpu_load.crashes(f"CPU{package}", f"core {core}, working alone", result)
     if result.failed:
         tally.wrong.append(_finding(package, core, result))
     elif result.trouble:

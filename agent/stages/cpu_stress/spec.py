@@ -65,6 +65,7 @@ SPEC = StageSpec(
         "fan.stopped",
         "sensor.fan_high",
         "sensor.fan_low",
+        "system.program_crashed",
         "thermal.hot",
         "thermal.rising",
     ),

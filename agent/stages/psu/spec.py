@@ -44,6 +44,7 @@ SPEC = StageSpec(
         "psu.predicted_failure",
         "psu.redundancy_lost",
         "psu.share",
+        "system.program_crashed",
     ),
     blind=(
         "Whether the host survives the loss of one supply: nobody pulls one. Supplies that the BMC has no "
