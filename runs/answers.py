@@ -12,7 +12,7 @@ from agent.contract import codec, wire
 from runs import disk_writes, stage_rows
 from runs.machine import ENDED, TESTING, State
 from runs.models import Boot, Outcome, Run, StageRun
-from runs.stages import AGENT_STAGES
+from runs.stages import AGENT_STAGES, LENT_S
 
 
 def claim_answer(run: Run, boot: Boot) -> wire.ClaimAnswer:
@@ -83,10 +83,12 @@ def tells_retry(stage_run: StageRun | None, at_work: tuple[str, int]) -> bool:
 
 
 def link_s(stage_run: StageRun | None) -> float:
-    """For how many more seconds this attempt may use the bench's link."""
+    """For how many more seconds this attempt may use the bench's link. No loan lasts longer than LENT_S: then the clock
+    was set back, and the loan is over."""
     if stage_run is None or stage_run.link_until is None:
         return 0.0
-    return max(0.0, (stage_run.link_until - timezone.now()).total_seconds())
+    left_s = (stage_run.link_until - timezone.now()).total_seconds()
+    return left_s if 0 < left_s <= LENT_S else 0.0
 
 
 def result_answer(run: Run) -> wire.ResultAnswer:

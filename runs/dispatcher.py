@@ -23,15 +23,12 @@ from runs.bench import faults, fitness
 from runs.database import commits
 from runs.machine import NotAllowed
 from runs.models import Lease, Run, StageRun
-from runs.stages import BY_NAME, STAGES
+from runs.stages import BY_NAME, LENT_S, STAGES
 from runs.transition import Refused
 
 log = logging.getLogger("vetting.dispatcher")
 # Without its agent a retry can't run.
 AGENT_GONE_AFTER = timedelta(seconds=30)
-# Long enough for the next heartbeat and one test of ten seconds. An attempt that needs the link alone waits so long
-# at most. [ours]
-LENT_S = 25.0
 # Queued runs to look at beyond the free slots: some can't start now.
 LOOK_AHEAD = 20
 
@@ -179,8 +176,11 @@ def _sites() -> tuple[str, ...]:
 
 
 def lent() -> QuerySet[StageRun]:
-    """Attempts that have our site's link on loan now."""
-    return StageRun.objects.filter(outcome="", link_until__gt=timezone.now(), run__site__in=_sites())
+    """Attempts that have our site's link on loan now. No loan ends later than in LENT_S: then the clock was set back,
+    and the loan is over."""
+    now = timezone.now()
+    lasting = StageRun.objects.filter(link_until__gt=now, link_until__lte=now + timedelta(seconds=LENT_S))
+    return lasting.filter(outcome="", run__site__in=_sites())
 
 
 def _grant_link_to_first(waiting: QuerySet[StageRun], bench: LoopbackResult) -> None:
@@ -220,8 +220,10 @@ def _busy_for(waiting: StageRun) -> str:
 
 def _has_waited(waiting: StageRun) -> bool:
     longest = timedelta(seconds=settings.VETTING.bench.calm_wait_s)
-    since = waiting.bench_since
-    return not longest or (since is not None and timezone.now() - since >= longest)
+    if waiting.bench_since is None:
+        return not longest
+    waited = timezone.now() - waiting.bench_since
+    return waited >= longest or waited < timedelta()  # then the clock was set back
 
 
 def _try(call: Callable[..., None], run: Run, **more: str | int) -> None:

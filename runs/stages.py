@@ -39,3 +39,6 @@ REPORTING = StageSpec(
 STAGES: tuple[StageSpec, ...] = stages.in_order((*stages.SPECS.values(), SPEC_VALIDATE, REPORTING))
 BY_NAME: dict[str, StageSpec] = {stage.name: stage for stage in STAGES}
 AGENT_STAGES: tuple[StageSpec, ...] = tuple(stage for stage in STAGES if stage.owner is Owner.AGENT)
+# For how long an attempt that can use the bench's link, but does not need it, has it on loan: long enough for the next
+# heartbeat and one test of ten seconds. An attempt that needs the link alone waits so long at most. [ours]
+LENT_S = 25.0

@@ -79,7 +79,7 @@ def busy_limits() -> Limits:
 def note(kind: str, found: Shortage, since: datetime, site: str = "") -> None:
     """Record that the bench is short of something since this time. One row covers the whole shortage."""
     now = timezone.now()
-    recent = BenchShortage.objects.filter(kind=kind, site=site, ended_at__gte=now - _GOES_ON)
+    recent = BenchShortage.objects.filter(kind=kind, site=site, ended_at__range=_recently(now))
     if (row := recent.order_by("-ended_at").first()) is None:
         BenchShortage.objects.filter(ended_at__lt=now - _FORGOTTEN).delete()
         row = BenchShortage(kind=kind, site=site, started_at=since, why=found.why, weight=found.weight)
@@ -101,10 +101,15 @@ def busy_now() -> str:
     return f"busy: {found.why}" if found else ""
 
 
+def _recently(now: datetime) -> tuple[datetime, datetime]:
+    """When a shortage that goes on was seen last. A row of a later time was written before the clock was set back."""
+    return now - _GOES_ON, now + _GOES_ON
+
+
 def poor_port_now() -> str:
     """Why the bench's own port is slower than it should be, in words; empty if it is not."""
     rows = BenchShortage.objects.filter(kind__in=_OF_PORT, site__in=("", settings.VETTING.web.address))
-    recent = rows.filter(ended_at__gte=timezone.now() - _GOES_ON)
+    recent = rows.filter(ended_at__range=_recently(timezone.now()))
     return recent.order_by("-ended_at").values_list("why", flat=True).first() or ""
 
 

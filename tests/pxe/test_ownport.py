@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -196,6 +197,16 @@ def test_a_slow_port_of_another_site_is_not_ours(bench: Callable[..., Paths], db
     assert fitness.poor_port_now() == ""
     fitness.note(BenchShortage.PORT, Shortage("10 Mbit/s", 1.0), timezone.now(), "10.77.0.1")
     assert fitness.poor_port_now() == "10 Mbit/s"
+
+
+def test_a_shortage_of_a_later_time_neither_goes_on_nor_hides_the_present_one(db: None) -> None:
+    """The clock was set back."""
+    later = timezone.now() + timedelta(hours=2)
+    BenchShortage.objects.create(kind="port", why="100 Mbit/s", started_at=later, ended_at=later)
+    assert fitness.poor_port_now() == ""
+    fitness.note(BenchShortage.PORT, Shortage("10 Mbit/s", 1.0), timezone.now())
+    assert fitness.poor_port_now() == "10 Mbit/s"
+    assert BenchShortage.objects.count() == 2
 
 
 def test_a_real_limit_on_the_port_is_seen_and_told_until_it_is_gone(

@@ -85,6 +85,28 @@ def test_a_bench_that_is_short_of_cpu_lends_nothing(burning: Talker, monkeypatch
     assert lent_s(burning) == 0.0
 
 
+@pytest.mark.postgresql
+def test_a_loan_that_ends_later_than_any_is_over_since_the_clock_was_set_back(burning: Talker) -> None:
+    measuring = in_stage_of_network(2)
+    StageRun.objects.filter(pk=row(burning).pk).update(link_until=timezone.now() + timedelta(hours=2))
+    assert lent_s(burning) == 0.0
+    dispatcher.tick()
+    assert row(measuring, "Network").go_at is not None
+
+
+@pytest.mark.postgresql
+def test_who_waits_for_a_fit_bench_since_a_later_time_has_waited(
+    burning: Talker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitness, "_shortage_now", lambda _limits: Shortage("13 tasks waited", 2.6))
+    measuring = in_stage_of_network(2)
+    dispatcher.tick()
+    assert row(measuring, "Network").go_at is None
+    StageRun.objects.filter(pk=row(measuring, "Network").pk).update(bench_since=timezone.now() + timedelta(hours=2))
+    dispatcher.tick()
+    assert row(measuring, "Network").go_at is not None
+
+
 def test_a_run_that_has_ended_keeps_nobody_waiting(burning: Talker) -> None:
     dispatcher.tick()
     burning.result("Burn")
