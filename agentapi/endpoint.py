@@ -140,8 +140,8 @@ def _show(run: Run, kind: str, request: Request, reason: str) -> None:
 def authenticate(request: Request) -> Boot:
     """Check a token and return the boot that it was made for.
 
-    1. Its form, and that it names the run of the URL. 2.
-        Its signature, in constant time. 3. That its boot is not dead. 4. bcrypt, once per process. Raises Rejected.
+    1. Its form, and that it names the run of the URL. 2. Its signature, in constant time. 3. That its boot is not dead.
+    4. bcrypt, once per process. Raises Rejected.
     """
     token = tokens.parse(request.bearer)
     if token is None or token.run != request.run:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # Django's own classes accept no type parameters at run time
 else:
     _CharField, _TextField = models.CharField, models.TextField
 
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DIGITS = re.compile(r"[0-9a-f]{12}")
 _NOTATION = re.compile(r"[0-9A-Fa-f]{1,4}(?:[:.\- ]?[0-9A-Fa-f]{1,4}){2,11}")
 

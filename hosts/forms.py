@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,11 +13,10 @@ from django.utils.functional import lazy
 from import_export.forms import ImportForm, SelectableFieldsExportForm
 
 from hosts import expectations, formats, spechelp, wakeoptions
-from hosts.fields import normalise_mac
+from hosts.fields import UUID, normalise_mac
 from hosts.models import Host, HostMac
 
 _COLUMNS_OF_FORM = {"expected": "expected_yaml"}
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class SpecEditor(forms.Textarea):
@@ -105,7 +103,7 @@ class HostForm(forms.ModelForm):  # type: ignore[type-arg]  # Django 5.2's takes
 
     def clean_dmi_uuid(self) -> str:
         uuid: str = self.cleaned_data["dmi_uuid"].strip().lower()
-        if uuid and not _UUID.fullmatch(uuid):
+        if uuid and not UUID.fullmatch(uuid):
             raise ValidationError("Not a UUID such as 4c4c4544-0042-3510-8052-b4c04f4d3432; empty: learn it again")
         return uuid
 

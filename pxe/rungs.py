@@ -29,7 +29,8 @@ def file_sent(path: str, run_id: int, boot: int, detail: str) -> None:
 
 
 def file_not_read(run_id: int, boot: int, why: str) -> None:
-    """A boot file could not be read on this machine: the run's history is to say so. Returns at once, too."""
+    """Write into the run's history that a boot file could not be read on this machine. Returns at once: the recorder's
+    thread writes it."""
     if run_id and _room.acquire(blocking=False):
         _recorder.submit(
             _record, run_id, boot, lambda run: lifecycle.note(run, ladder.FILE_NOT_READ, actor=Actor.WORKER, text=why)

@@ -186,7 +186,7 @@ def _host_has_reset(run: Run, address: str) -> None:
 
 
 def _take_result(run: Run, stage_run: StageRun, message: wire.Result, address: str, cut: received.Cut) -> None:
-    # No other stage reads the inventory, and what it is may take a stage off.
+    # Only InventoryCheck may set the inventory: it decides which stages have nothing to test.
     if message.stage == State.INVENTORY_CHECK and (message.inventory is not None or "inventory" in cut.left_out):
         run.inventory = codec.encode(message.inventory)
         run.save(update_fields=["inventory"])

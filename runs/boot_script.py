@@ -69,8 +69,8 @@ def _boot_to_offer(run: Run) -> Boot | None:
 
 
 def _another(run: Run) -> Boot | None:
-    """The next boot. Each has rows, and a hold keys of its own: who claims and fetches in turn must not make them
-    without end."""
+    """The next boot. Each makes rows and perhaps a key pair. The bound keeps a host that claims and fetches in turn
+    from making them for ever."""
     if run.boot < bounds.RUN_BOOTS.most:
         return boots.expect(run)
     note(run, "boots_over", actor=Actor.WORKER, text=f"{bounds.RUN_BOOTS.most} boots: it gets no other boot script")

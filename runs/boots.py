@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 
+from agent.contract.placeholders import is_placeholder
+from hosts.fields import UUID
 from runs import tokens
 from runs.models import Boot, Run
 
-_DUMMY_UUID = re.compile(
-    r"0{8}-.*|f{8}-f{4}-.*|03000200-0400-0500-0006-000700080009|00020003-0004-0005-0006-000700080009"
-)
+# The maker's half is empty: the rest may be a MAC or a count.
+_NO_MAKER = re.compile(r"0{8}-.*|f{8}-f{4}-.*")
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Machine:
 
 def is_dummy_uuid(uuid: str) -> bool:
     """Missing, all zeros, all ones, or one that boards of several makers are shipped with."""
-    return not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", uuid) or bool(_DUMMY_UUID.fullmatch(uuid))
+    return not UUID.fullmatch(uuid) or is_placeholder(uuid) or bool(_NO_MAKER.fullmatch(uuid))
 
 
 def expect(run: Run) -> Boot:

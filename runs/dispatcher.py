@@ -41,16 +41,6 @@ class LoopbackResult(NamedTuple):
     words: str = ""
 
 
-def not_tested() -> LoopbackResult:
-    return LoopbackResult()
-
-
-def tick(test_loopback: Callable[[], LoopbackResult] = not_tested) -> None:
-    """One round of the only machine."""
-    start_runs()
-    share_link(test_loopback)
-
-
 @commits.remembered
 def _somebody_waits() -> bool:
     return Run.objects.waiting_for_a_slot().exists()
@@ -76,7 +66,7 @@ def _start(run: Run) -> bool:
     return True
 
 
-def share_link(test_loopback: Callable[[], LoopbackResult] = not_tested) -> None:
+def share_link(test_loopback: Callable[[], LoopbackResult]) -> None:
     """Give this site's link to the run that has waited longest. `test_loopback` measures the bench; it takes a second,
     and is called only where a stage is about to start."""
     at_the_link = [BY_NAME[name] for name in _at_the_link()]
@@ -128,7 +118,7 @@ def _taken_slots() -> int:
     return Run.objects.in_a_slot().count()
 
 
-def give_the_link(test_loopback: Callable[[], LoopbackResult] = not_tested) -> None:
+def give_the_link(test_loopback: Callable[[], LoopbackResult]) -> None:
     """Let one waiting attempt use the link alone, if no other has it and the bench can measure."""
     names = [stage.name for stage in STAGES if stage.shares_link]
     here = _running(names)

@@ -31,11 +31,13 @@ def carry_out(effect: Effect, run: Run, before: State, why: str) -> None:
             by_retry = before == State.FAILED_HOLDING or stage_rows.was_skipped_in_retry(run, before)
             stage_rows.open_attempt(run, by_retry=by_retry)
         case Effect.CLOSE_STAGE:
-            stage_rows.close_running(run, why, None if run.state == State.CANCELLED else stage_rows.HOST_LOST)
+            stage_rows.fail_running(run, stage_rows.HOST_LOST, why)
         case Effect.GIVE_UP_STAGE:
-            stage_rows.close_running(run, why, stage_rows.OVERDUE)
+            stage_rows.fail_running(run, stage_rows.OVERDUE, why)
         case Effect.DROP_STAGE:
-            stage_rows.close_running(run, why, stage_rows.BENCH_STARVED)
+            stage_rows.drop_running(run, why)
+        case Effect.CANCEL_STAGE:
+            stage_rows.cancel_running(run)
         case Effect.OPEN_HOLD:
             hold.open_session(run)
         case Effect.CLOSE_HOLD:

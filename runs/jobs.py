@@ -86,7 +86,7 @@ def ask(kind: Kind, *args: int | list[int], run_id: int | None = None) -> None:
 
 def tick() -> None:
     """Note the tries whose process ended, hand out what is due while processes are free, report what was put aside."""
-    if _is_any_under_way():
+    if _is_any_left():
         now = clock.read()
         for job in Job.objects.exclude(handed_at=None):
             with faults.confined(f"Job {job.pk} ({job.title})"):
@@ -98,7 +98,7 @@ def tick() -> None:
 
 
 @commits.remembered
-def _is_any_under_way() -> bool:
+def _is_any_left() -> bool:
     """Whether a job waits or is in hand."""
     return Job.objects.exclude(due_at=None, handed_at=None).exists()
 
@@ -236,7 +236,7 @@ def _write_event(job: Job, run: Run, tries: int, why: str) -> None:
 
 def nobody_begins() -> bool:
     """Whether a job was handed out and no process has begun it for seconds, though one must be free."""
-    if not _is_any_under_way():
+    if not _is_any_left():
         return False
     late = clock.read() - timedelta(seconds=_BEGINS_S)
     return Job.objects.filter(handed_at__lt=late, started_at=None).exists()

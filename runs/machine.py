@@ -75,6 +75,7 @@ class Effect(StrEnum):
     EXPECT_BOOT = "expect_boot"  # a new boot with its own token, and a deadline
     OPEN_STAGE = "open_stage"  # a row for the stage's next attempt
     CLOSE_STAGE = "close_stage"  # the running attempt has failed: the host is lost
+    CANCEL_STAGE = "cancel_stage"  # the running attempt is not tested: the operator stopped the run
     GIVE_UP_STAGE = "give_up_stage"  # the running attempt has failed: it took too long, though the host answers
     DROP_STAGE = "drop_stage"  # the running attempt is not tested: the bench is to blame
     OPEN_HOLD = "open_hold"  # a new key pair
@@ -116,7 +117,7 @@ LIVE = frozenset((State.REGISTERED, State.QUEUED, *AGENT_SILENT, *STAGE_STATES))
 
 _FAIL = (Effect.WRITE_VERDICT, Effect.END, Effect.REPORT, Effect.TELL_STAGE_FAILED)
 _LOST = (Effect.CLOSE_STAGE, *_FAIL)
-_STOP = (Effect.CLOSE_STAGE, Effect.END, Effect.REPORT)
+_STOP = (Effect.CANCEL_STAGE, Effect.END, Effect.REPORT)
 
 
 def _rows() -> tuple[Row, ...]:

@@ -76,22 +76,25 @@ def current(run: Run) -> StageRun | None:
     return run.stage_runs.filter(name=run.state, outcome=Outcome.RUNNING).order_by("-attempt").first()
 
 
-def close_running(run: Run, why: str, code: str | None) -> None:
-    """End the running attempt, which has no result.
-
-    With HOST_LOST or OVERDUE it has failed, with a critical finding of this code on the system. With BENCH_STARVED it
-    is not tested. Without a code it was cancelled.
-    """
+def fail_running(run: Run, code: str, why: str) -> None:
+    """The running attempt has failed without a result, with a critical finding (HOST_LOST or OVERDUE) on the system."""
     for stage_run in run.stage_runs.filter(outcome=Outcome.RUNNING):
-        if code is None:
-            _end(stage_run, Outcome.NOT_TESTED, "cancelled")
-        elif code == BENCH_STARVED:
-            stage_run.bench = why
-            _end(stage_run, Outcome.NOT_TESTED, why)
-            add_finding(stage_run, wire.Finding(code, wire.Severity.INFO, "system", "system", why))
-        else:
-            _end(stage_run, Outcome.FAILED, why)
-            add_finding(stage_run, wire.Finding(code, wire.Severity.CRITICAL, "system", "system", why))
+        _end(stage_run, Outcome.FAILED, why)
+        add_finding(stage_run, wire.Finding(code, wire.Severity.CRITICAL, "system", "system", why))
+
+
+def drop_running(run: Run, why: str) -> None:
+    """The running attempt is not tested: the bench was unfit."""
+    for stage_run in run.stage_runs.filter(outcome=Outcome.RUNNING):
+        stage_run.bench = why
+        _end(stage_run, Outcome.NOT_TESTED, why)
+        add_finding(stage_run, wire.Finding(BENCH_STARVED, wire.Severity.INFO, "system", "system", why))
+
+
+def cancel_running(run: Run) -> None:
+    """The running attempt is not tested: the operator stopped the run."""
+    for stage_run in run.stage_runs.filter(outcome=Outcome.RUNNING):
+        _end(stage_run, Outcome.NOT_TESTED, "cancelled")
 
 
 def was_given_up(stage_run: StageRun) -> bool:

@@ -10,9 +10,10 @@ from django.test import Client
 
 from agent.contract import codec, wire
 from hosts.models import Host
-from runs import boot_script, dispatcher
+from runs import boot_script
 from runs.judging import required_checks
 from runs.models import Run
+from tests import work
 
 UUID = "4c4c4544-0042-3510-8051-b4c04f4e3732"
 MAC = "52:54:00:00:00:01"
@@ -98,7 +99,7 @@ class Talker:
 
     def boot_and_claim(self) -> wire.ClaimAnswer:
         """As far as the first stage."""
-        dispatcher.tick()
+        work.dispatch()
         assert self.fetch_script().kind == "boot"
         self.hello()
         return self.claim()
@@ -110,7 +111,7 @@ class Talker:
             run.refresh_from_db()
             if run.state == last:
                 return wire.ResultAnswer(run.state, 1, True)
-            dispatcher.tick()
+            work.dispatch()
             attempt = run.stage_runs.filter(name=run.state, outcome="").get().attempt
             wanted = required_checks.of_stage(run.state, run.profile, run.expected)
             checks = [wire.Check(demand.name, wire.Outcome.PASSED) for demand in wanted]

@@ -1,12 +1,22 @@
-"""What the worker would do with the jobs that wait: for tests that need their effect."""
+"""What the worker's round would do, for tests that need its effect."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from django.utils.module_loading import import_string
 from django_q.models import OrmQ
 
-from runs import jobs
+from runs import dispatcher, jobs
+from runs.dispatcher import LoopbackResult
 from runs.models import Job
+
+
+def dispatch(test_loopback: Callable[[], LoopbackResult] = LoopbackResult) -> None:
+    """Starts runs in the free slots and gives the link to an attempt that waits for it. Without a test of the loopback
+    the bench counts as fit."""
+    dispatcher.start_runs()
+    dispatcher.share_link(test_loopback)
 
 
 def do_jobs() -> int:

@@ -203,9 +203,9 @@ def hand_over(me: str) -> None:
 
 
 class Length:
-    """How long this session goes on. On SQLite until the queue may be lost: if it is, no session follows, and the
-    worker's parent sees that. A process that waits for a task may have died with the queue's lock, or nobody begins a
-    job."""
+    """How long this session goes on. On SQLite it ends early if the queue may be broken: a process of the cluster died,
+    which may have held the queue's lock, or a job was handed out and nobody began it. No session follows then, and the
+    worker's parent starts the cluster again."""
 
     def __init__(self) -> None:
         self._began, self._processes = time.monotonic(), _cluster()

@@ -8,10 +8,11 @@ import pytest
 
 from agent.contract import wire
 from hosts.models import Host
-from runs import dispatcher, lifecycle
+from runs import lifecycle
 from runs.machine import NotAllowed
 from runs.models import HoldSession, Run, RunEvent
 from runs.transition import Refused
+from tests import work
 from tests.talker import SERIAL, Talker
 
 BAD_DISK = wire.Finding(
@@ -104,7 +105,7 @@ def test_a_retry_is_told_by_heartbeat_and_its_pass_keeps_the_finding(talker: Tal
     _hold_in(talker, "SMART")
     lifecycle.ask_retry(run, "SMART", "admin")
     assert talker.heartbeat().cmd is wire.Cmd.CONTINUE, "not before a slot is free"
-    dispatcher.tick()
+    work.dispatch()
     told = talker.heartbeat()
     assert (told.cmd, told.stage, told.attempt) == (wire.Cmd.RETRY_STAGE, "SMART", 2)
     assert talker.heartbeat("SMART", 2).cmd is wire.Cmd.CONTINUE
@@ -122,7 +123,7 @@ def test_a_retry_of_spec_validate_judges_again_and_goes_on(host: Host, run: Run)
     talker.hold()
     Run.objects.filter(pk=run.pk).update(expected={"disks": [{"serial": SERIAL}]})
     lifecycle.ask_retry(run, "SpecValidate", "admin")
-    dispatcher.tick()
+    work.dispatch()
     told = talker.heartbeat()
     assert (told.cmd, told.stage) == (wire.Cmd.RETRY_STAGE, "SMART")
 
@@ -163,7 +164,7 @@ def test_an_override_names_what_was_shown_and_reaches_the_agent(talker: Talker, 
         with pytest.raises(Refused):
             lifecycle.override_wipe(run, attempt, serial, digest, "admin")
     lifecycle.override_wipe(run, 1, SERIAL, "d1g3st", "admin")
-    dispatcher.tick()
+    work.dispatch()
     told = talker.heartbeat()
     assert told.cmd is wire.Cmd.RETRY_STAGE
     assert told.override_flags == [wire.OverrideFlags(run.pk, 1, "Storage", 2, SERIAL, "d1g3st")]
@@ -172,11 +173,11 @@ def test_an_override_names_what_was_shown_and_reaches_the_agent(talker: Talker, 
 def test_an_override_is_used_up_by_its_attempt(talker: Talker, run: Run) -> None:
     _refused_in_storage(talker)
     lifecycle.override_wipe(run, 1, SERIAL, "d1g3st", "admin")
-    dispatcher.tick()
+    work.dispatch()
     talker.result("Storage", "not_tested", attempt=2, refusals=[WIPE_REFUSED])
     talker.hold()
     lifecycle.ask_retry(run, "Storage", "admin")
-    dispatcher.tick()
+    work.dispatch()
     assert talker.heartbeat().override_flags == []
 
 
@@ -193,10 +194,10 @@ def test_the_network_stage_is_a_queue_of_one(host: Host, run: Run, settings: obj
         talker.boot_and_claim()
         Run.objects.filter(pk=talker.run_id).update(expected=None)
         talker.pass_stages_until("Network")
-    dispatcher.tick()
+    work.dispatch()
     assert [first.heartbeat().go, second.heartbeat().go] == [True, False]
     first.result("Network")
-    dispatcher.tick()
+    work.dispatch()
     assert second.heartbeat().go is True
 
 
@@ -205,7 +206,7 @@ def test_no_more_than_the_allowed_number_of_runs_start(host: Host, run: Run) -> 
 
     for n in range(4):
         lifecycle.start_run(a_host(f"more-{n}", mac=f"52:54:00:00:01:0{n}"), profile_name="quick")
-    dispatcher.tick()
+    work.dispatch()
     assert Run.objects.in_a_slot().count() == 3
     assert Run.objects.in_a_slot().order_by("id").first() == run
 
@@ -232,14 +233,14 @@ def test_history_is_written_in_order(talker: Talker, run: Run) -> None:
 
 
 def test_the_answer_to_a_hello_tells_our_clock(talker: Talker, run: Run) -> None:
-    dispatcher.tick()
+    work.dispatch()
     talker.fetch_script()
     before = time.time()
     assert before <= talker.hello().now <= time.time()
 
 
 def test_a_machine_whose_run_was_cancelled_before_its_claim_is_told_to_shut_down(talker: Talker, run: Run) -> None:
-    dispatcher.tick()
+    work.dispatch()
     talker.fetch_script()
     talker.hello()
     lifecycle.cancel(run, "admin")
@@ -258,7 +259,7 @@ def test_a_failed_machine_nobody_holds_goes_off_when_its_host_is_vetted_again(ta
 def test_a_retry_that_is_cancelled_leaves_no_verdict(talker: Talker, run: Run) -> None:
     _hold_in(talker, "SMART")
     lifecycle.ask_retry(run, "SMART", "admin")
-    dispatcher.tick()
+    work.dispatch()
     lifecycle.cancel(run, "admin")
     run.refresh_from_db()
     assert (run.state, run.verdict, run.host.health) == ("Cancelled", "", "bad")
@@ -282,7 +283,7 @@ def test_a_fetched_script_takes_no_finding_out_of_the_verdict(host: Host, run: R
     Talker(host, boot_id="boot-2").fetch_script()
     Run.objects.filter(pk=run.pk).update(expected={"disks": [{"serial": SERIAL}]})
     lifecycle.ask_retry(run, "SpecValidate", "admin")
-    dispatcher.tick()
+    work.dispatch()
     talker.pass_stages_until("Completed")
     run.refresh_from_db()
     assert (run.state, run.verdict) == ("Completed", "failed"), "passed on retry, in the same boot"

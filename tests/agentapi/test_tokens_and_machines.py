@@ -10,11 +10,12 @@ from django.utils import timezone
 from agent.contract import wire
 from hosts import bounds
 from hosts.models import Host
-from runs import boot_script, dispatcher, lifecycle, tokens
+from runs import boot_script, lifecycle, tokens
 from runs.desk import actions
 from runs.models import Boot, HoldSession, Run, WebOutage
 from runs.stages import AGENT_STAGES
 from runs.transition import Refused
+from tests import work
 from tests.rows import a_host
 from tests.talker import UUID, Talker
 
@@ -22,13 +23,13 @@ OTHER_UUID = "11111111-2222-3333-4444-555555555555"
 
 
 def test_the_script_carries_the_same_token_until_it_is_claimed(talker: Talker, run: Run) -> None:
-    dispatcher.tick()
+    work.dispatch()
     first, second = talker.fetch_script().token, talker.fetch_script().token
     assert first == second and first.startswith(f"vt1.{run.pk}.1.")
 
 
 def test_only_the_bcrypt_hash_is_kept(talker: Talker, run: Run) -> None:
-    dispatcher.tick()
+    work.dispatch()
     token = talker.fetch_script().token
     boot = Boot.objects.get(run=run)
     assert boot.agent_token_hash.startswith("$2b$") and tokens.matches(token, boot.agent_token_hash)
@@ -55,7 +56,7 @@ def test_another_runs_token_is_refused_and_shown(talker: Talker, run: Run) -> No
     talker.boot_and_claim()
     other_host = a_host("node-2", mac="52:54:00:00:00:02")
     lifecycle.start_run(other_host, profile_name="quick")
-    dispatcher.tick()
+    work.dispatch()
     other = Talker(other_host)
     other.fetch_script()
     talker.token = other.token
@@ -74,7 +75,7 @@ def test_a_claim_from_a_second_machine_is_refused_and_shown(talker: Talker, host
 
 def test_a_machine_with_another_uuid_than_the_hosts_is_refused(talker: Talker, host: Host, run: Run) -> None:
     Host.objects.filter(pk=host.pk).update(dmi_uuid=OTHER_UUID)
-    dispatcher.tick()
+    work.dispatch()
     talker.fetch_script()
     talker.claim(status=403)
 
@@ -97,7 +98,7 @@ def test_a_machine_with_a_dummy_uuid_is_known_by_its_macs(host: Host, run: Run) 
 
 def test_a_machine_without_any_registered_mac_is_refused(host: Host, run: Run) -> None:
     talker = Talker(host, macs=["52:54:00:00:00:77"])
-    dispatcher.tick()
+    work.dispatch()
     talker.fetch_script()
     talker.claim(status=403)
 
@@ -147,7 +148,7 @@ def test_a_retry_after_a_reboot_in_the_hold_runs_on_the_new_boot(talker: Talker,
     again.claim()
     again.hold()
     lifecycle.ask_retry(run, "InventoryCheck", "admin")
-    dispatcher.tick()
+    work.dispatch()
     assert again.heartbeat().cmd is wire.Cmd.RETRY_STAGE
     assert again.claim().mode is wire.Mode.TEST
     assert again.result("InventoryCheck", attempt=2).next_state == AGENT_STAGES[1].name
@@ -180,7 +181,7 @@ def test_a_retry_whose_host_is_rebooted_meanwhile_begins_with_the_parts(talker: 
     talker.hold()
     lifecycle.ask_retry(run, "CPUStress", "admin")
     again = _booted_anew_in_the_hold(talker, host)
-    dispatcher.tick()
+    work.dispatch()
     assert again.heartbeat().cmd is wire.Cmd.RETRY_STAGE
     assert again.claim().next_state == "InventoryCheck"
 
@@ -193,7 +194,7 @@ def test_a_token_of_an_ended_run_claims_nothing(talker: Talker, run: Run) -> Non
 
 
 def test_another_contract_fails_the_run_as_a_fault_of_the_bench(talker: Talker, run: Run) -> None:
-    dispatcher.tick()
+    work.dispatch()
     talker.fetch_script()
     answer = talker.hello(contract="000000000000")
     run.refresh_from_db()
@@ -220,7 +221,7 @@ def test_a_result_of_another_boot_is_refused(talker: Talker, run: Run) -> None:
 def test_a_machine_without_a_uuid_is_not_the_one_whose_uuid_is_known(host: Host, run: Run) -> None:
     Host.objects.filter(pk=host.pk).update(dmi_uuid=UUID)
     talker = Talker(host, uuid="00000000-0000-0000-0000-000000000000")
-    dispatcher.tick()
+    work.dispatch()
     talker.fetch_script()
     talker.claim(status=403)
 
@@ -228,7 +229,7 @@ def test_a_machine_without_a_uuid_is_not_the_one_whose_uuid_is_known(host: Host,
 def test_an_unclaimed_token_expires_with_the_boot_deadline_not_with_the_watchdogs_round(
     talker: Talker, run: Run
 ) -> None:
-    dispatcher.tick()
+    work.dispatch()
     talker.fetch_script()
     Run.objects.filter(pk=run.pk).update(boot_deadline=timezone.now() - timedelta(seconds=1))
     talker.claim(status=401)
@@ -237,7 +238,7 @@ def test_an_unclaimed_token_expires_with_the_boot_deadline_not_with_the_watchdog
 
 
 def test_a_boot_that_our_own_outage_delayed_still_gets_its_script(talker: Talker, run: Run) -> None:
-    dispatcher.tick()
+    work.dispatch()
     now = timezone.now()
     Run.objects.filter(pk=run.pk).update(
         started_at=now - timedelta(seconds=901), boot_deadline=now - timedelta(seconds=1)

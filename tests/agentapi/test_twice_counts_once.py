@@ -7,11 +7,12 @@ import time
 import pytest
 
 from agent.contract import wire
-from runs import dispatcher, intake, lifecycle, transition
+from runs import intake, lifecycle, transition
 from runs.files import logs as logfiles
 from runs.machine import Event
 from runs.measurements import reading
 from runs.models import Actor, Run
+from tests import work
 from tests.talker import SERIAL, Talker
 
 pytestmark = pytest.mark.postgresql
@@ -185,7 +186,7 @@ def test_a_late_result_is_kept_once_and_makes_a_new_report_due(talker: Talker, r
 
 
 def test_a_hello_of_another_contract_is_answered_alike_when_it_comes_twice(talker: Talker, run: Run) -> None:
-    dispatcher.tick()
+    work.dispatch()
     talker.fetch_script()
     assert talker.hello(contract="another") == talker.hello(contract="another")
     assert not run.events.filter(kind="token_refused").exists()

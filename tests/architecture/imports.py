@@ -96,7 +96,7 @@ def _module(name: str, known: dict[str, Path]) -> str:
 
 
 def writes_state(path: Path) -> list[str]:
-    """Places where `.update(state=…)` or `run.state = …` stands."""
+    """Places where `.update(state=…)` or `….state = …` stands, but for an object's own `self.state`."""
     lines = [node.lineno for node in nodes(path) if _updates_state(node) or _assigns_state(node)]
     return [f"{path.relative_to(ROOT)}:{line} writes a state" for line in lines]
 
@@ -111,8 +111,7 @@ def _assigns_state(node: ast.AST) -> bool:
     return any(
         isinstance(target, ast.Attribute)
         and target.attr == "state"
-        and isinstance(target.value, ast.Name)
-        and target.value.id == "run"
+        and not (isinstance(target.value, ast.Name) and target.value.id == "self")
         for target in targets
     )
 

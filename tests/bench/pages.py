@@ -88,6 +88,7 @@ def _calls_of(hosts: int) -> Iterator[Figure]:
     import runs.reports.write
     import runs.retention
     import runs.watchdog
+    import vetting.rounds
 
     full = settings.VETTING.dispatcher.model_copy(update={"max_concurrent": 1})
     settings.VETTING = settings.VETTING.model_copy(update={"dispatcher": full})
@@ -96,8 +97,8 @@ def _calls_of(hosts: int) -> Iterator[Figure]:
     for words in (("hosts",), ("hosts", "--state", "held"), ("hosts", "--json"), ("runs",), ("runs", "--live")):
         yield _counted(hosts, " ".join(words), lambda words=words: call_command(*words, stdout=io.StringIO()))
     for tick in (
-        runs.dispatcher.tick, runs.watchdog.tick, pxe.wake.tick, notifications.outbox.tick, runs.reports.write.tick,
-        runs.retention.tick, runs.jobs.tick, pxe.allowed.now,
+        runs.dispatcher.start_runs, vetting.rounds.share_link, runs.watchdog.tick, pxe.wake.tick,
+        notifications.outbox.tick, runs.reports.write.tick, runs.retention.tick, runs.jobs.tick, pxe.allowed.now,
     ):  # fmt: skip
         yield _counted(hosts, f"{tick.__module__}.{tick.__name__}", tick)
 

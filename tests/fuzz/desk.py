@@ -19,10 +19,11 @@ from hypothesis.stateful import invariant, precondition, rule
 
 from agent.contract import codec, wire
 from hosts import expectations
-from runs import dispatcher, jobs, lifecycle, retention, stage_rows, watchdog
+from runs import jobs, lifecycle, retention, stage_rows, watchdog
 from runs.machine import HELD, LIVE, STAGE_STATES, State
 from runs.models import Boot, Job, Lease, WakeRequest
 from runs.reports import write as report
+from tests import work
 from tests.fuzz import pages, scenes
 from tests.hosts.adminclient import confirm, do, preview, send
 from tests.runs.test_lifecycle_walk import SELDOM, Lifecycle, Machine
@@ -132,7 +133,7 @@ class Desk(Lifecycle):
     @rule(stage=st.sampled_from([*STAGE_STATES, "", "Nowhere"]), granted=st.booleans())
     def retry(self, stage: str, granted: bool) -> None:
         if self._act("retry", stage=stage) and granted:
-            dispatcher.tick()
+            work.dispatch()
 
     @precondition(lambda self: self.run and self.run.state in HELD)
     @rule(digest=st.sampled_from(["d1g3st", "d1g3st", "other"]), typed=st.sampled_from([SERIAL, SERIAL, "SATA-0002"]))
@@ -144,7 +145,7 @@ class Desk(Lifecycle):
         if given:
             assert digest == "d1g3st" and typed == SERIAL and newest.refusals
             assert newest.boot == stage_rows.claimed_boot(run)
-        dispatcher.tick()
+        work.dispatch()
 
     # --- more of the desk ---
 
@@ -202,7 +203,7 @@ class Desk(Lifecycle):
 
     @rule()
     def the_worker_does_a_round(self) -> None:
-        dispatcher.tick()
+        work.dispatch()
         watchdog.tick()
         WakeRequest.objects.filter(sent=0).update(sent=1)
         report.tick()

@@ -12,9 +12,10 @@ from django.conf import settings
 from django.db import transaction
 
 from agent.contract import codec
-from runs import dispatcher, lifecycle, stage_rows
+from runs import lifecycle, stage_rows
 from runs.machine import STAGE_STATES
 from runs.models import Run
+from tests import work
 from tests.rows import a_host
 from tests.talker import EXPECTED, UUID, Talker
 
@@ -30,7 +31,7 @@ class Scene:
 
 
 def _booted(talker: Talker) -> None:
-    dispatcher.tick()
+    work.dispatch()
     talker.fetch_script()
 
 

@@ -12,8 +12,8 @@ from django.test import Client
 from django.urls import reverse
 
 from agent.contract import codec
-from runs import dispatcher
 from runs.models import Run
+from tests import work
 from tests.fuzz import budget, generated, pages, scenes
 from tests.talker import INVENTORY
 
@@ -72,7 +72,7 @@ def test_extreme_numbers_and_texts_are_refused_or_shown(call: str, admin_client:
             if reply.status_code == 200:
                 taken += 1
                 run = Run.objects.select_related("host").get(pk=talker.run_id)
-                dispatcher.tick()
+                work.dispatch()
                 pages.all_is_well(admin_client, run)
                 admin_client.post(reverse("adopt", args=[run.pk]), {"path": ""})
                 pages.look(admin_client, reverse("host", args=[run.host.name]))

@@ -10,13 +10,14 @@ from django.utils import timezone
 
 from agent.contract import codes, wire
 from hosts.models import Host
-from runs import dispatcher, lifecycle
+from runs import lifecycle
 from runs.bench import fitness
 from runs.bench import problems as bench
 from runs.bench.load import Shortage
 from runs.dispatcher import LoopbackResult
 from runs.judging import required_checks
 from runs.models import BenchShortage, Lease, Run, StageRun
+from tests import work
 from tests.pages import as_read
 from tests.rows import a_host
 from tests.talker import EXPECTED, MAC, Talker
@@ -37,7 +38,7 @@ def talker(host: Host) -> Talker:
     talker = Talker(host)
     talker.boot_and_claim()
     talker.pass_stages_until("Network")
-    dispatcher.tick()
+    work.dispatch()
     assert network(talker).go_at
     return talker
 
@@ -91,7 +92,7 @@ def test_on_a_starved_one_it_is_measured_again(talker: Talker) -> None:
     assert first.outcome == "not_tested"
     assert first.reason.startswith("bench: short of CPU, 13 tasks waited for each of its 2 cores; for 40 of 60")
     assert first.findings.get().severity == "info"
-    dispatcher.tick()
+    work.dispatch()
     assert talker.heartbeat().go
     talker.result("Network", attempt=2, checks=checks(talker))
     talker.pass_stages_until("Completed")
@@ -102,7 +103,7 @@ def test_a_host_that_is_slow_on_the_calm_bench_as_well_is_blamed_then(talker: Ta
     starved(started(talker, 300), 40)
     slow(talker)
     BenchShortage.objects.all().delete()
-    dispatcher.tick()
+    work.dispatch()
     started(talker)
     assert slow(talker, 2).next_state == "Failed"
     assert the_run(talker).findings.filter(severity="critical").get().component == MAC
@@ -113,7 +114,7 @@ def test_on_a_busy_bench_it_is_measured_once_more_and_then_blamed(talker: Talker
     answer = slow(talker)
     assert (answer.next_state, answer.attempt) == ("Network", 2)
     assert network(talker).run.stage_runs.get(name="Network", attempt=1).reason.startswith("bench: busy, 13 tasks")
-    dispatcher.tick()
+    work.dispatch()
     starved(started(talker), 60, BenchShortage.BUSY)
     assert slow(talker, 2).next_state == "Failed"
     assert the_run(talker).findings.filter(severity="critical").get().component == MAC
@@ -129,17 +130,17 @@ def test_only_what_is_measured_again_waits_for_a_busy_bench(talker: Talker, monk
     slow(talker)
     asked: list[None] = []
     monkeypatch.setattr(fitness, "_shortage_now", lambda most: STARVED if most == fitness.busy_limits() else None)
-    dispatcher.tick(lambda: asked.append(None) or LoopbackResult())
+    work.dispatch(lambda: asked.append(None) or LoopbackResult())
     assert (network(talker).go_at, network(talker).bench) == (None, f"busy: {STARVED.why}")
     assert not asked, "no test of its own makes it busier"
     StageRun.objects.filter(pk=network(talker).pk).update(bench_since=timezone.now() - timedelta(seconds=181))
-    dispatcher.tick()
+    work.dispatch()
     assert network(talker).go_at, "it has waited long enough, and a busy bench is fit"
 
 
 def test_the_first_attempt_does_not_wait_for_a_busy_bench(waiting: Talker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitness, "_shortage_now", lambda most: STARVED if most == fitness.busy_limits() else None)
-    dispatcher.tick()
+    work.dispatch()
     assert network(waiting).go_at
 
 
@@ -164,7 +165,7 @@ def test_after_so_many_tries_it_is_not_tested_and_the_run_goes_on_to_incomplete(
         starved(started(talker), 60)
         answer = slow(talker, attempt)
         BenchShortage.objects.all().delete()
-        dispatcher.tick()
+        work.dispatch()
     assert answer.next_state == "Burn"
     talker.pass_stages_until("Completed")
     assert (the_run(talker).state, the_run(talker).verdict) == ("Completed", "incomplete")
@@ -196,13 +197,13 @@ def unfit() -> LoopbackResult:
 
 
 def test_it_waits_for_a_bench_that_is_starved_and_says_so(waiting: Talker) -> None:
-    dispatcher.tick(unfit)
-    dispatcher.tick(unfit)
+    work.dispatch(unfit)
+    work.dispatch(unfit)
     row = network(waiting)
     assert (row.go_at, row.bench) == (None, unfit().why)
     events = the_run(waiting).events.filter(kind="bench_waits")
     assert events.get().text == f"Network waits for the bench: {unfit().why}"
-    dispatcher.tick(lambda: LoopbackResult(words="the bench carries 9000 Mbit/s over its own loopback"))
+    work.dispatch(lambda: LoopbackResult(words="the bench carries 9000 Mbit/s over its own loopback"))
     assert network(waiting).go_at and network(waiting).bench == ""
     assert "carries 9000 Mbit/s" in the_run(waiting).events.get(kind="go").text
 
@@ -210,25 +211,25 @@ def test_it_waits_for_a_bench_that_is_starved_and_says_so(waiting: Talker) -> No
 def test_it_waits_while_samples_say_that_the_bench_is_starved(waiting: Talker, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[None] = []
     monkeypatch.setattr(fitness, "_shortage_now", lambda most: STARVED)
-    dispatcher.tick(lambda: asked.append(None) or LoopbackResult())
+    work.dispatch(lambda: asked.append(None) or LoopbackResult())
     assert network(waiting).bench == f"short of CPU: {STARVED.why}"
     assert not asked, "a starved bench is not loaded with a test of its own"
 
 
 def test_the_first_time_it_does_not_wait_for_ever(waiting: Talker) -> None:
-    dispatcher.tick(unfit)
+    work.dispatch(unfit)
     StageRun.objects.filter(pk=network(waiting).pk).update(bench_since=timezone.now() - timedelta(seconds=181))
-    dispatcher.tick(unfit)
+    work.dispatch(unfit)
     assert network(waiting).go_at, "what passes on a poor bench has passed"
 
 
 def test_what_the_bench_has_spoilt_already_is_left_untested_then(talker: Talker) -> None:
     starved(started(talker), 60)
     slow(talker)
-    dispatcher.tick(unfit)
+    work.dispatch(unfit)
     assert network(talker).attempt == 2
     StageRun.objects.filter(pk=network(talker).pk).update(bench_since=timezone.now() - timedelta(seconds=181))
-    dispatcher.tick(unfit)
+    work.dispatch(unfit)
     row = network(talker)
     assert (row.outcome, row.reason) == ("not_tested", f"bench: {unfit().why}")
     assert the_run(talker).state == "Burn"
@@ -238,14 +239,14 @@ def test_what_the_bench_has_spoilt_already_is_left_untested_then(talker: Talker)
 def test_nobody_waits_for_a_poor_port_the_first_time_and_then_it_is_left_untested(waiting: Talker) -> None:
     """It is nothing that passes by itself."""
     fitness.note(BenchShortage.PORT, Shortage("its own port eth1 negotiated 10 Mbit/s", 1), timezone.now())
-    dispatcher.tick()
+    work.dispatch()
     started(waiting)
     starved(timezone.now() - timedelta(seconds=60), 60, BenchShortage.PORT, "its own port eth1 negotiated 10 Mbit/s")
     assert slow(waiting).attempt == 2
-    dispatcher.tick()
+    work.dispatch()
     assert network(waiting).bench == "its own port eth1 negotiated 10 Mbit/s"
     StageRun.objects.filter(pk=network(waiting).pk).update(bench_since=timezone.now() - timedelta(seconds=181))
-    dispatcher.tick()
+    work.dispatch()
     assert (network(waiting).outcome, the_run(waiting).state) == ("not_tested", "Burn")
 
 
@@ -254,7 +255,7 @@ def test_an_operators_retry_begins_to_count_anew(talker: Talker) -> None:
     slow(talker)
     row = network(talker)
     StageRun.objects.filter(pk=row.pk).update(by_retry=True)
-    dispatcher.tick()
+    work.dispatch()
     starved(started(talker), 60)
     assert slow(talker, 2).attempt == 3
 

@@ -9,8 +9,9 @@ import pytest
 from django.conf import settings
 
 from runs import dispatcher, lifecycle
+from runs.dispatcher import LoopbackResult
 from runs.models import Run
-from tests import factories
+from tests import factories, work
 from tests.invariants.conftest import claimed
 from tests.rows import a_host
 
@@ -30,19 +31,19 @@ def test_a_worker_that_saw_a_free_slot_looks_again_when_it_is_its_turn(
     @contextmanager
     def after_another_worker() -> Iterator[None]:
         if next(others, False):
-            dispatcher.tick()
+            work.dispatch()
         with real():
             yield
 
     monkeypatch.setattr(dispatcher, "taking_turns", after_another_worker)
-    dispatcher.tick()
+    work.dispatch()
     assert [run.pk for run in Run.objects.in_a_slot().order_by("id")] == [run.pk for run in five_queued[:3]]
 
 
 def test_a_full_house_loads_nobody_who_waits(five_queued: list[Run], django_assert_num_queries: object) -> None:
-    dispatcher.tick()
+    work.dispatch()
     with django_assert_num_queries(2):
-        dispatcher.tick()
+        work.dispatch()
 
 
 def test_a_run_belongs_to_the_site_that_it_booted_from(db: None) -> None:
@@ -52,5 +53,5 @@ def test_a_run_belongs_to_the_site_that_it_booted_from(db: None) -> None:
 def test_the_link_of_another_site_is_left_to_its_machine(db: None) -> None:
     ours, theirs = factories.waiting_for_link(), factories.waiting_for_link()
     Run.objects.filter(pk=theirs.pk).update(site="10.9.9.9")
-    dispatcher.share_link()
+    dispatcher.share_link(LoopbackResult)
     assert [run.stage_runs.get(outcome="").go_at is not None for run in (ours, theirs)] == [True, False]

@@ -10,9 +10,10 @@ from django.conf import settings as django_settings
 from django.db import connection
 from django.utils import timezone
 
-from runs import dispatcher, former_sites, lifecycle, watchdog
+from runs import former_sites, lifecycle, watchdog
 from runs.bench import last_seen, process
 from runs.models import Lease, Run, WebOutage
+from tests import work
 from tests.rows import a_host
 from tests.talker import EXPECTED, MAC, Talker
 
@@ -95,7 +96,7 @@ def test_network_gets_its_go_after_the_move(talker: Talker, settings: Any) -> No
     talker.pass_stages_until("Network")
     move(settings)
     watchdog.tick()
-    dispatcher.tick()
+    work.dispatch()
     assert the_run(talker).stage_runs.get(name="Network").go_at
 
 

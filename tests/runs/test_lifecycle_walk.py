@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from agent.contract import codec, wire
-from runs import dispatcher, lifecycle, stage_rows, watchdog
+from runs import lifecycle, stage_rows, watchdog
 from runs.machine import ENDED, HELD, LIVE, STAGE_STATES, TESTING, Event, NotAllowed, State
 from runs.models import Boot, Lease, Run
 from runs.stages import STAGES
 from runs.transition import Refused
+from tests import work
 from tests.rows import a_host
 from tests.talker import EXPECTED, MAC, SERIAL, Talker
 
@@ -68,7 +69,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.machines: list[Machine] = []
         self.outcomes: dict[int, tuple[str, bool]] = {}
         self.start(False, "quick")
-        dispatcher.tick()
+        work.dispatch()
         self.boot(True)
 
     def teardown(self) -> None:
@@ -113,14 +114,14 @@ class Lifecycle(RuleBasedStateMachine):
     @rule(stage=st.sampled_from(STAGE_STATES), granted=st.booleans())
     def retry(self, stage: State, granted: bool) -> None:
         if self._try(lambda: lifecycle.ask_retry(self.run, stage)) and granted:
-            dispatcher.tick()
+            work.dispatch()
 
     @precondition(lambda self: self.run and self.run.state in HELD)
     @rule()
     def retry_what_failed(self) -> None:
         stage = self.run.stage_runs.order_by("-id").first().name
         self._try(lambda: lifecycle.ask_retry(self.run, stage))
-        dispatcher.tick()
+        work.dispatch()
 
     @precondition(lambda self: self.run and self.run.state in HELD)
     @rule(digest=st.sampled_from(["d1g3st", "d1g3st", "other"]))
@@ -130,11 +131,11 @@ class Lifecycle(RuleBasedStateMachine):
         given = self._try(lambda: lifecycle.override_wipe(run, newest.attempt if newest else 1, SERIAL, digest))
         if given:
             assert digest == "d1g3st" and newest.refusals and newest.boot == stage_rows.claimed_boot(run)
-        dispatcher.tick()
+        work.dispatch()
 
     @rule()
     def tick(self) -> None:
-        dispatcher.tick()
+        work.dispatch()
 
     # --- machines ---
 

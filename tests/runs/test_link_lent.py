@@ -11,6 +11,7 @@ from runs import dispatcher, lifecycle
 from runs.bench import fitness
 from runs.bench.load import Shortage
 from runs.models import StageRun
+from tests import work
 from tests.rows import a_host
 from tests.talker import EXPECTED, Talker
 
@@ -44,23 +45,23 @@ def burning(db: None) -> Talker:
 
 def test_it_is_lent_while_nobody_else_needs_it_and_the_heartbeat_says_for_how_long(burning: Talker) -> None:
     assert lent_s(burning) == 0.0
-    dispatcher.tick()
+    work.dispatch()
     assert 0 < lent_s(burning) <= dispatcher.LENT_S
     its_time_is_over(burning)
     assert lent_s(burning) == 0.0
-    dispatcher.tick()
+    work.dispatch()
     assert lent_s(burning) > 0
 
 
 def test_who_measures_waits_for_its_end_and_then_has_it_alone(burning: Talker) -> None:
-    dispatcher.tick()
+    work.dispatch()
     measuring = in_stage_of_network(2)
-    dispatcher.tick()
+    work.dispatch()
     assert row(measuring, "Network").go_at is None, "the link is lent"
     its_time_is_over(burning)
-    dispatcher.tick()
+    work.dispatch()
     assert row(measuring, "Network").go_at is not None
-    dispatcher.tick()
+    work.dispatch()
     assert lent_s(burning) == 0.0
 
 
@@ -71,17 +72,17 @@ def in_stage_of_network(number: int) -> Talker:
 def test_it_is_lent_to_one_after_the_other(burning: Talker) -> None:
     other = in_stage("node-3", 3, "Burn")
     its_time_is_over(burning)
-    dispatcher.tick()
+    work.dispatch()
     assert (lent_s(burning) > 0, lent_s(other) > 0) == (False, True)
     its_time_is_over(other)
     StageRun.objects.filter(pk=row(burning).pk).update(link_until=timezone.now() - timedelta(seconds=60))
-    dispatcher.tick()
+    work.dispatch()
     assert (lent_s(burning) > 0, lent_s(other) > 0) == (True, False)
 
 
 def test_a_bench_that_is_short_of_cpu_lends_nothing(burning: Talker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitness, "_shortage_now", lambda _limits: Shortage("13 tasks waited", 2.6))
-    dispatcher.tick()
+    work.dispatch()
     assert lent_s(burning) == 0.0
 
 
@@ -108,6 +109,6 @@ def test_who_waits_for_a_fit_bench_since_a_later_time_has_waited(
 
 
 def test_a_run_that_has_ended_keeps_nobody_waiting(burning: Talker) -> None:
-    dispatcher.tick()
+    work.dispatch()
     burning.result("Burn")
     assert not dispatcher.lent().exists()

@@ -31,8 +31,8 @@ from runs.machine import (
 from runs.stages import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
-FINAL = ENDED
 DEADLINES = {Event.BOOT_DEADLINE, Event.HEARTBEAT_DEADLINE, Event.STAGE_DEADLINE, Event.HOLD_DEADLINE}
+CLOSES_STAGE = {Effect.CLOSE_STAGE, Effect.GIVE_UP_STAGE, Effect.DROP_STAGE, Effect.CANCEL_STAGE}
 WAITS_FOR_SOMEBODY = (*AGENT_SILENT, *TESTING, State.FAILED_HOLDING)
 
 
@@ -50,12 +50,12 @@ def test_each_pair_of_state_and_event_stands_once() -> None:
     assert [pair for pair, times in counted.items() if times > 1] == []
 
 
-@pytest.mark.parametrize("state", [state for state in State if state not in FINAL])
+@pytest.mark.parametrize("state", [state for state in State if state not in ENDED])
 def test_every_state_that_is_not_final_has_a_way_out(state: State) -> None:
     assert any(to is not state for row in rows_of(state) for to in targets(row))
 
 
-@pytest.mark.parametrize("state", sorted(FINAL))
+@pytest.mark.parametrize("state", sorted(ENDED))
 def test_a_final_state_has_none(state: State) -> None:
     assert rows_of(state) == []
 
@@ -86,7 +86,7 @@ def test_every_state_can_be_reached() -> None:
     assert seen == set(State)
 
 
-@pytest.mark.parametrize("state", [state for state in State if state not in FINAL])
+@pytest.mark.parametrize("state", [state for state in State if state not in ENDED])
 def test_an_end_can_be_reached_from_everywhere(state: State) -> None:
     seen, front = {state}, [state]
     while front:
@@ -94,7 +94,7 @@ def test_an_end_can_be_reached_from_everywhere(state: State) -> None:
             new = [to for to in targets(row) if to not in seen]
             seen.update(new)
             front.extend(new)
-    assert seen & (FINAL | {State.FAILED})
+    assert seen & (ENDED | {State.FAILED})
 
 
 def test_the_stages_follow_each_other_in_the_order_of_the_registry() -> None:
@@ -105,7 +105,7 @@ def test_the_stages_follow_each_other_in_the_order_of_the_registry() -> None:
 
 @pytest.mark.parametrize("state", list(State))
 def test_only_what_has_not_ended_can_be_cancelled(state: State) -> None:
-    may = state not in (*FINAL, State.FAILED, State.FAILED_HOLDING)
+    may = state not in (*ENDED, State.FAILED, State.FAILED_HOLDING)
     assert machine.allows(state, Event.CANCEL) is may
 
 
@@ -132,6 +132,11 @@ def test_a_deadline_that_a_starved_bench_missed_blames_nobody(state: State) -> N
     effects = machine.step(state, Event.BENCH_DEADLINE).effects
     assert effects[0] is Effect.DROP_STAGE
     assert not {Effect.CLOSE_STAGE, Effect.GIVE_UP_STAGE} & set(effects)
+
+
+@pytest.mark.parametrize("state", TESTING)
+def test_a_cancelled_stage_is_neither_failed_nor_the_benchs(state: State) -> None:
+    assert CLOSES_STAGE & set(machine.step(state, Event.CANCEL).effects) == {Effect.CANCEL_STAGE}
 
 
 def test_every_event_and_every_effect_is_used() -> None:
@@ -207,7 +212,7 @@ class Walk(RuleBasedStateMachine):
             with pytest.raises(NotAllowed):
                 machine.step(self.state, event)
 
-    @precondition(lambda self: self.state not in (*FINAL, State.FAILED))
+    @precondition(lambda self: self.state not in (*ENDED, State.FAILED))
     @rule(data=st.data(), asked=st.sampled_from(TESTING))
     def something_allowed(self, data: st.DataObject, asked: State) -> None:
         self._take(data.draw(st.sampled_from([row.event for row in rows_of(self.state)])), asked)
@@ -224,7 +229,7 @@ class Walk(RuleBasedStateMachine):
         if effect is Effect.OPEN_STAGE:
             assert not self.stage_is_open
             self.stage_is_open = True
-        elif effect in (Effect.CLOSE_STAGE, Effect.GIVE_UP_STAGE, Effect.DROP_STAGE):
+        elif effect in CLOSES_STAGE:
             self.stage_is_open = False
         elif effect in (Effect.OPEN_HOLD, Effect.CLOSE_HOLD):
             self.key_is_out = effect is Effect.OPEN_HOLD

@@ -17,9 +17,10 @@ from notifications.models import Notice
 from runs import dispatcher, jobs, lifecycle, watchdog
 from runs.bench import faults
 from runs.bench import problems as bench
+from runs.dispatcher import LoopbackResult
 from runs.machine import State
 from runs.models import Job, Run
-from tests import factories
+from tests import factories, work
 from tests.rows import a_host, a_run, an_event
 from tests.statements import worlds
 
@@ -54,7 +55,7 @@ def test_a_retry_whose_inventory_nobody_can_read_is_taken_back_and_the_queue_goe
     Run.objects.filter(pk=held.pk).update(inventory=held.inventory | {"no_longer_known": 1}, last_seen=timezone.now())
     lifecycle.ask_retry(held, State.SPEC_VALIDATE, "admin")
     queued = lifecycle.start_run(a_host("next", "52:54:00:00:07:01"), profile_name="quick")
-    dispatcher.tick()
+    work.dispatch()
     queued.refresh_from_db()
     held.refresh_from_db()
     assert (queued.state, held.state, held.retry_stage) == (State.WAITING_WOL, State.FAILED_HOLDING, "")
@@ -76,7 +77,7 @@ def test_a_retry_that_this_machines_full_disk_stops_waits_on(monkeypatch: pytest
 def test_a_queued_run_that_cannot_start_keeps_no_other_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
     bad, good = (a_run(host, state=State.QUEUED, verdict="") for host in two_hosts())
     fails_at(monkeypatch, lifecycle, "dispatch", bad.pk, KeyError("stages"))
-    dispatcher.tick()
+    work.dispatch()
     assert [Run.objects.get(pk=run.pk).state for run in (bad, good)] == [State.QUEUED, State.WAITING_WOL]
     assert len(told()) == 1
 
@@ -84,7 +85,7 @@ def test_a_queued_run_that_cannot_start_keeps_no_other_from_starting(monkeypatch
 def test_an_attempt_that_cannot_get_the_link_leaves_it_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     bad, good = factories.waiting_for_link(), factories.waiting_for_link()
     fails_at(monkeypatch, lifecycle, "give_go", bad.pk, KeyError("bench"))
-    dispatcher.share_link()
+    dispatcher.share_link(LoopbackResult)
     assert [run.stage_runs.get(outcome="").go_at is not None for run in (bad, good)] == [False, True]
     assert f"run {bad.pk}" in told()[0]
 

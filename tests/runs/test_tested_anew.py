@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from runs import dispatcher, lifecycle, stage_rows
+from runs import lifecycle, stage_rows
 from runs.models import Run
+from tests import work
 from tests.rows import a_host
 from tests.talker import EXPECTED, MAC, Talker
 
@@ -23,7 +24,7 @@ def _through_with(talker: Talker, failing: dict[str, str]) -> None:
     run = Run.objects.get(pk=talker.run_id)
     for stage, outcome in failing.items():
         talker.pass_stages_until(stage)
-        dispatcher.tick()
+        work.dispatch()
         talker.result(stage, outcome, attempt=stage_rows.current(_now(run)).attempt)
     if _now(run).state not in ("Failed", "Completed"):
         talker.pass_stages_until("Failed" if failing else "Completed")
@@ -40,7 +41,7 @@ def _boot_anew_and_retry(run: Run) -> Talker:
     again.claim()
     again.hold()
     lifecycle.ask_retry(_now(run), "InventoryCheck")
-    dispatcher.tick()
+    work.dispatch()
     return again
 
 

@@ -13,9 +13,10 @@ from django.utils import timezone
 
 from agent.contract import wire
 from hosts.models import Host
-from runs import dispatcher, lifecycle, stage_rows, watchdog
+from runs import lifecycle, stage_rows, watchdog
 from runs.bench import last_seen
 from runs.models import BenchShortage, Lease, Run, WebOutage
+from tests import work
 from tests.rows import a_host
 from tests.talker import EXPECTED, MAC, Talker
 
@@ -41,7 +42,7 @@ def seconds_ago(seconds: float) -> datetime:
 
 
 def test_a_machine_that_never_boots_says_at_which_rung_it_stopped(run: Run) -> None:
-    dispatcher.tick()
+    work.dispatch()
     Run.objects.filter(pk=run.pk).update(boot_deadline=seconds_ago(1))
     watchdog.tick()
     run.refresh_from_db()
@@ -51,7 +52,7 @@ def test_a_machine_that_never_boots_says_at_which_rung_it_stopped(run: Run) -> N
 
 def test_its_token_has_expired_then(host: Host, run: Run) -> None:
     talker = Talker(host)
-    dispatcher.tick()
+    work.dispatch()
     talker.fetch_script()
     Run.objects.filter(pk=run.pk).update(boot_deadline=seconds_ago(1))
     watchdog.tick()
@@ -327,7 +328,7 @@ def test_without_a_link_nothing_waits_for_ever_and_no_host_is_blamed(host: Host,
 
 
 def test_a_boot_that_misses_its_deadline_on_a_starved_bench_is_the_benchs(run: Run) -> None:
-    dispatcher.tick()
+    work.dispatch()
     deadline_s = 900
     Run.objects.filter(pk=run.pk).update(started_at=seconds_ago(1000), boot_deadline=seconds_ago(1000 - deadline_s))
     _starved(1000, 800)

@@ -15,6 +15,7 @@ from django_q.models import OrmQ
 from runs import dispatcher, jobs, lifecycle
 from runs.bench import fitness
 from runs.database import clock
+from runs.dispatcher import LoopbackResult
 from runs.invariants import Scope, slots
 from runs.machine import State
 from runs.models import Job, Lease, Run, StageRun
@@ -141,7 +142,7 @@ def test_one_attempt_of_a_site_has_its_link(monkeypatch: pytest.MonkeyPatch) -> 
 
     def share() -> None:
         for _ in range(5):
-            dispatcher.share_link()
+            dispatcher.share_link(LoopbackResult)
 
     sites = ("10.0.0.1", "10.0.0.1", "10.0.0.2", "10.0.0.2")
     machines = [Machine(f"m{number}", share, site=site) for number, site in enumerate(sites)]

@@ -208,7 +208,7 @@ def _hold_of_another_boot() -> Act:
 def _boot_script() -> Act:
     """What iPXE asks, until it is answered."""
     talker = worlds.queued()
-    worlds.dispatcher.tick()
+    worlds.work.dispatch()
     return _asks_what_to_boot(talker)
 
 

@@ -9,9 +9,10 @@ from django.utils import timezone
 
 from agent.contract import wire
 from hosts.models import Host
-from runs import dispatcher, lifecycle
+from runs import lifecycle
 from runs.models import Boot, Run, StageRun
 from runs.stages import SPEC_VALIDATE, STAGES
+from tests import work
 from tests.rows import a_host
 from tests.talker import EXPECTED, MAC, SERIAL, UUID, Talker
 
@@ -41,7 +42,7 @@ def queued(number: int = 1) -> Talker:
 
 def dispatched(number: int = 1) -> Talker:
     talker = queued(number)
-    dispatcher.tick()
+    work.dispatch()
     talker.fetch_script()
     return talker
 

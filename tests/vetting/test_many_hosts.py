@@ -26,6 +26,7 @@ import runs.jobs
 import runs.reports.write
 import runs.retention
 import runs.watchdog
+import vetting.rounds
 from runs.models import Run
 from tests import factories, installation
 from tests.database_work import Work, watched
@@ -69,7 +70,8 @@ COMMANDS: dict[tuple[str, ...], int] = {
     ("runs", "--state", "Failed"): 60,
 }
 TICKS: dict[str, Callable[[], object]] = {
-    "dispatcher": runs.dispatcher.tick,
+    "slots": runs.dispatcher.start_runs,
+    "link": vetting.rounds.share_link,
     "watchdog": runs.watchdog.tick,
     "wake": pxe.wake.tick,
     "allowed MACs": pxe.allowed.now,
