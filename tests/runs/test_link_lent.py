@@ -91,7 +91,7 @@ def test_a_loan_that_ends_later_than_any_is_over_since_the_clock_was_set_back(bu
     measuring = in_stage_of_network(2)
     StageRun.objects.filter(pk=row(burning).pk).update(link_until=timezone.now() + timedelta(hours=2))
     assert lent_s(burning) == 0.0
-    dispatcher.tick()
+    work.dispatch()
     assert row(measuring, "Network").go_at is not None
 
 
@@ -101,10 +101,10 @@ def test_who_waits_for_a_fit_bench_since_a_later_time_has_waited(
 ) -> None:
     monkeypatch.setattr(fitness, "_shortage_now", lambda _limits: Shortage("13 tasks waited", 2.6))
     measuring = in_stage_of_network(2)
-    dispatcher.tick()
+    work.dispatch()
     assert row(measuring, "Network").go_at is None
     StageRun.objects.filter(pk=row(measuring, "Network").pk).update(bench_since=timezone.now() + timedelta(hours=2))
-    dispatcher.tick()
+    work.dispatch()
     assert row(measuring, "Network").go_at is not None
 
 

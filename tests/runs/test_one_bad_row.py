@@ -69,7 +69,7 @@ def test_a_retry_that_this_machines_full_disk_stops_waits_on(monkeypatch: pytest
     Run.objects.filter(pk=held.pk).update(last_seen=timezone.now())
     lifecycle.ask_retry(held, State.SPEC_VALIDATE, "admin")
     fails_at(monkeypatch, lifecycle, "grant_retry", held.pk, OSError(errno.ENOSPC, "No space left on device"))
-    dispatcher.tick()
+    work.dispatch()
     assert Run.objects.get(pk=held.pk).retry_stage == State.SPEC_VALIDATE
     assert told() == [f"The start of run {held.pk} ({held.host.name}) failed: No space left on device"]
 
