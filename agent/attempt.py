@@ -102,7 +102,7 @@ def _findings_around(
     counted = lowered_severity.lower_explained_machine_checks(counted, logged)
     seen = corrected_memory.with_limit([*counted, *logged], limits, duration_s)
     found = counting.merged([*seen, *gpu_after_xid.states(logged)])
-    found = lowered_severity.lower_for_ports(context.order.name, context.claim.expected, found)
+    found = lowered_severity.lower_for_ports(context.order.name, context.claim.expected, found, runtime.book.ports)
     return replaced_dimms.with_stricter_limit(found, context.claim.expected, inventory, limits)
 
 

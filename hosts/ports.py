@@ -23,6 +23,11 @@ OF_LINK = ("speed_mbit", "neighbour", "other_network")
 _NAME_BYTES = 15
 
 
+def is_made_up(mac: str) -> bool:
+    """Whether this MAC is no maker's: it has the bit for local addresses (IEEE 802, 8.2.2)."""
+    return mac[1:2].lower() in ("2", "6", "a", "e")
+
+
 def adopt_link(port: Spec, found: Spec) -> None:
     """Adopt the link of a port as it was found. A port without a link becomes spare."""
     for key in (*OF_LINK, "spare") if found.get("spare") else ("speed_mbit", "spare"):

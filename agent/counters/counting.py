@@ -12,6 +12,7 @@ from pathlib import Path
 from agent import findings
 from agent.contract import wire
 from agent.contract.codes import CODES
+from agent.counters import port_states
 from agent.host.spool import write_whole
 
 Key = tuple[str, str, str]
@@ -124,6 +125,7 @@ class CounterBook:
         # The counters that a part had at an earlier reading and now has not: a tool failed or a part disappeared, and
         # what it has counted since is unknown.
         self.lost: frozenset[str] = frozenset()
+        self.ports = port_states.PortStates()
 
     def open_stage(self) -> None:
         """Take a reading before the stage, if there is none: in the first stage of a boot, and in the first one after a
@@ -140,10 +142,10 @@ class CounterBook:
         before = self._before or {}
         after = self._read()
         self._before = {**before, **after}
-        self.lost = self._seen.lacking(after)
-        self._seen.named |= after.keys()
+        self.lost, self.ports = self._seen.lacking(after), port_states.between(before, after)
+        self._seen.named |= port_states.lasting(after)
         deltas = []
-        for key, value in sorted(after.items()):
+        for key, value in sorted(item for item in after.items() if item[0][0] not in port_states.CONDITIONS):
             known = before.get(key, 0 if _started_at_zero(key, before) else value)
             if value > known:
                 deltas.append(wire.CounterDelta(*key, before=known, after=value))
@@ -185,7 +187,7 @@ class CounterBook:
 
 
 def _parts(counts: Counts) -> Counter[str]:
-    return Counter(counter for counter, _, _ in counts)
+    return Counter(counter for counter, _, _ in port_states.lasting(counts))
 
 
 def judged(

@@ -12,12 +12,15 @@ from pathlib import Path
 
 from agent.counters.component_names import Names
 from agent.counters.counting import Counts
+from agent.counters.port_states import NO_LINK, ON_USB
 from agent.host import identity, shell, sysfs
 from agent.parsing import count
 from agent.probes.drives import disks
-from agent.probes.network import infiniband
+from agent.probes.network import infiniband, nics
 
 POLL_MACHINE_CHECKS_S = 10
+# By the port's `carrier`, which can't be read while the port is off.
+_HAS_NO_LINK = {"1": 0, "0": 1}
 NIC_ERRORS = (
     "tx_errors",
     "rx_crc_errors",
@@ -166,13 +169,15 @@ def machine_checks(names: Names) -> Counts:
 
 
 def ports(names: Names) -> Counts:
-    """Errors of every physical port, and how often its link was lost."""
+    """Errors of every physical port, how often its link was lost, and whether it has one and is on USB."""
     counts: Counts = {}
     for name, mac in identity.physical_nics(names.root):
         port = names.root / "sys/class/net" / name
         for error in NIC_ERRORS:
             _add(counts, (f"nic.{error}", "nic", mac), sysfs.integer(port / "statistics" / error))
         _add(counts, ("nic.link_down", "nic", mac), sysfs.integer(port / "carrier_down_count"))
+        _add(counts, (NO_LINK, "nic", mac), _HAS_NO_LINK.get(sysfs.text(port / "carrier")))
+        _add(counts, (ON_USB, "nic", mac), 1 if nics.is_on_usb(port) else None)
     return counts
 
 

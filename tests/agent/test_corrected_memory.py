@@ -11,6 +11,7 @@ import pytest
 from agent import attempt, judge
 from agent.contract import wire
 from agent.counters import corrected_memory
+from agent.counters.counting import CounterBook
 from tests.agent_stages.contexts import context
 
 CRITICAL, WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
@@ -91,6 +92,7 @@ def test_it_says_by_which_limit() -> None:
 
 def test_a_stage_fails_by_what_the_kernel_said_of_one_module(tmp_path: Path) -> None:
     logged = SimpleNamespace(take=lambda names: [found("memory.corrected", 11.0)])
-    runtime: Any = SimpleNamespace(directory=tmp_path, kernel_log=logged, names=lambda: None)
+    book = CounterBook([], tmp_path / "counters.json")
+    runtime: Any = SimpleNamespace(directory=tmp_path, kernel_log=logged, names=lambda: None, book=book)
     (one,) = attempt._findings_around(context("Memory", tmp_path), None, [], 60.0, runtime)
     assert (one.severity, one.component) == (CRITICAL, "DIMM_A1")

@@ -6,6 +6,7 @@ import pytest
 
 from agent.contract import codes, wire
 from agent.counters import counting, lowered_severity
+from agent.counters.port_states import PortStates
 
 CRITICAL, WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
 
@@ -143,6 +144,55 @@ def test_a_port_is_not_blamed_for_what_it_counts_while_its_link_comes_up() -> No
 def test_a_port_that_nobody_expects_condemns_nobody() -> None:
     assert severities("Burn", {"nics": [{"mac": "52:54:00:00:00:01"}]}) == [wire.Severity.INFO, WARNING]
     assert severities("Burn", {"nics": [{"mac": "52:54:00:AA:BB:CC"}]}) == [CRITICAL, CRITICAL]
+
+
+MAC = "52:54:00:aa:bb:cc"
+GONE = wire.Finding("system.part_gone", CRITICAL, "nic", MAC, "the kernel no longer has it")
+HUNG = wire.Finding("nic.transmit_timeout", CRITICAL, "nic", MAC, "the card stopped sending")
+
+
+def lowered(expected: dict[str, object], states: PortStates, *found: wire.Finding) -> list[wire.Severity]:
+    return [one.severity for one in lowered_severity.lower_for_ports("CPUStress", expected, found, states)]
+
+
+@pytest.mark.parametrize(
+    ("said", "severity"),
+    [
+        (None, wire.Severity.INFO),
+        ({}, wire.Severity.INFO),
+        ({"speed_mbit": 1000}, CRITICAL),
+        ({"neighbour": "sw1"}, CRITICAL),
+        ({"other_network": True}, CRITICAL),
+    ],
+)
+def test_noise_on_a_port_without_a_cable_condemns_nobody_unless_the_spec_says_that_it_has_one(
+    said: dict[str, object] | None, severity: wire.Severity
+) -> None:
+    expected: dict[str, object] = {} if said is None else {"nics": [{"mac": MAC, **said}]}
+    assert lowered(expected, PortStates(without_link=frozenset({MAC})), ERRORS, FLAP) == [severity, CRITICAL]
+    assert lowered(expected, PortStates(), ERRORS) == [CRITICAL]
+
+
+@pytest.mark.parametrize("said", [[], [{"mac": MAC, "speed_mbit": 25000}]])
+def test_a_link_that_comes_up_late_is_not_charged_for_its_training(said: list[dict[str, object]]) -> None:
+    expected: dict[str, object] = {"nics": said} if said else {}
+    assert lowered(expected, PortStates(came_up=frozenset({MAC})), ERRORS, FLAP) == [wire.Severity.INFO, CRITICAL]
+
+
+@pytest.mark.parametrize(
+    ("expected", "severities"),
+    [
+        ({}, [wire.Severity.INFO, WARNING, WARNING, WARNING]),
+        ({"nics": [{"mac": MAC}]}, [wire.Severity.INFO, WARNING, WARNING, WARNING]),
+        ({"nics": [{"mac": MAC, "speed_mbit": 1000}]}, [CRITICAL] * 4),
+    ],
+)
+def test_the_bmcs_own_port_on_usb_condemns_no_host(
+    expected: dict[str, object], severities: list[wire.Severity]
+) -> None:
+    on_usb = PortStates(on_usb=frozenset({MAC}))
+    assert lowered(expected, on_usb, ERRORS, FLAP, GONE, HUNG) == severities
+    assert lowered(expected, PortStates(), ERRORS, FLAP, GONE, HUNG) == [CRITICAL] * 4
 
 
 def test_an_exception_whose_part_the_kernel_names_is_not_the_cpus_as_well() -> None:

@@ -14,6 +14,7 @@ from agent.contract import wire
 from agent.counters import command_counters, counter_checks, counting, sources, sysfs_counters
 from agent.counters.component_names import Names
 from agent.counters.counting import CounterBook, Counts
+from agent.counters.port_states import PortStates
 from agent.host import shell
 from tests.agent.hardware import Hardware, book_of, put
 from tests.agent_stages.healthy import sas
@@ -170,6 +171,44 @@ def test_a_drive_whose_name_another_one_has_now_is_gone(serial: str, wwid: str, 
     (tmp_path / "sys/block/sda/device/vpd_pg80").write_bytes(b"\0\x80\0\x10" + serial.encode())
     inventory = wire.Inventory(disks=[wire.Disk("sda", "SATA-0001", "0x5000c500aaaaaaaa", "sata", 1)])
     assert sysfs_counters.gone(Names(tmp_path, inventory)) == {("gone", "disk", "SATA-0001"): is_gone}
+
+
+def put_port(root: Path, name: str, mac: str, carrier: str, device: str, errors: int = 0) -> Path:
+    port = root / "sys/class/net" / name
+    put(root, f"sys/class/net/{name}/address", mac)
+    put(root, f"sys/class/net/{name}/statistics/rx_crc_errors", errors)
+    put(root, f"sys/class/net/{name}/carrier", carrier)
+    (root / device).mkdir(parents=True, exist_ok=True)
+    (port / "device").symlink_to(root / device)
+    return port
+
+
+def test_a_port_tells_whether_it_has_a_link_and_is_on_usb_and_neither_is_an_error(tmp_path: Path) -> None:
+    port = put_port(tmp_path, "eno1", "3c:ec:ef:00:00:01", "0", "sys/devices/pci0000:00/0000:00:1f.6")
+    bmcs = put_port(tmp_path, "usb0", "d2:e7:15:9b:43:1e", "1", "sys/devices/pci0000:00/0000:00:14.0/usb1/1-14:1.0")
+    book = counting.CounterBook([lambda: sysfs_counters.ports(names(tmp_path))], tmp_path / "counters.json")
+    book.open_stage()
+    (port / "carrier").write_text("1")
+    bmcs.rename(tmp_path / "gone")
+    assert book.close_stage() == [] and book.lost == frozenset()
+    assert book.ports == PortStates(
+        on_usb=frozenset({"d2:e7:15:9b:43:1e"}), came_up=frozenset({"3c:ec:ef:00:00:01"}), without_link=frozenset()
+    )
+    (port / "carrier").write_text("0")
+    (port / "statistics/rx_crc_errors").write_text("11")
+    assert [(one.counter, one.after) for one in book.close_stage()] == [("nic.rx_crc_errors", 11)]
+    assert book.ports.without_link == {"3c:ec:ef:00:00:01"} and "d2:e7:15:9b:43:1e" in book.ports.on_usb
+
+
+def test_a_card_of_the_host_whose_counters_vanish_is_still_missed(tmp_path: Path) -> None:
+    put_port(tmp_path, "usb0", "d2:e7:15:9b:43:1e", "1", "sys/devices/pci0000:00/0000:00:14.0/usb1/1-14:1.0")
+    port = put_port(tmp_path, "eno1", "3c:ec:ef:00:00:01", "1", "sys/devices/pci0000:00/0000:00:1f.6")
+    book = counting.CounterBook([lambda: sysfs_counters.ports(names(tmp_path))], tmp_path / "counters.json")
+    book.open_stage()
+    book.close_stage()
+    port.rename(tmp_path / "gone")
+    book.close_stage()
+    assert "nic.rx_crc_errors" in book.lost
 
 
 def test_only_physical_ports_count(tmp_path: Path) -> None:

@@ -525,3 +525,42 @@ def test_a_card_on_usb_is_adopted_without_a_speed_that_no_switch_could_prove() -
     bmcs_own = wire.Nic("usb0", "be:3a:f2:b6:05:9f", "cdc_ether", speed_mbit=425, link=True)
     adopted = adoption.from_inventory(codec.encode(found(nics=[ENO1, bmcs_own])))
     assert adopted["nics"] == [{"mac": ENO1.mac, "speed_mbit": 1000}, {"mac": bmcs_own.mac}]
+
+
+MADE_UP, MADE_UP_LATER = "d2:e7:15:9b:43:1e", "4e:11:22:33:44:55"
+BMCS_OWN = wire.Nic("usb0", MADE_UP_LATER, "cdc_ether", speed_mbit=425, link=True)
+
+
+@pytest.mark.parametrize("said", [{}, {"spare": True}])
+def test_a_bmcs_port_that_made_up_another_mac_is_a_warning_which_adopting_ends(said: dict[str, bool]) -> None:
+    machine = found(nics=[ENO1, BMCS_OWN])
+    spec = {"nics": [{"mac": ENO1.mac, "speed_mbit": 1000}, {"mac": MADE_UP, **said}]}
+    (difference,) = specdiff.compare(spec, machine)
+    assert (difference.severity, difference.code, difference.actual) == ("warning", "spec.replaced", MADE_UP_LATER)
+    adopted = adoption.adopt_all(spec, [(difference.path, difference.actual)], codec.encode(machine))
+    assert [nic["mac"] for nic in adopted["nics"]] == [ENO1.mac, MADE_UP_LATER]
+    assert {one.severity.value for one in specdiff.compare(adopted, machine)} <= {"info"}
+
+
+@pytest.mark.parametrize(
+    ("missing", "there"),
+    [
+        ({"mac": MADE_UP, "speed_mbit": 100}, BMCS_OWN),
+        ({"mac": MADE_UP, "neighbour": "sw1"}, BMCS_OWN),
+        ({"mac": "3c:ec:ef:00:00:02"}, BMCS_OWN),
+        ({"mac": "3c:ec:ef:00:00:02", "spare": True}, BMCS_OWN),
+        ({"mac": MADE_UP}, replace(BMCS_OWN, mac="d0:94:66:00:00:01")),
+    ],
+    ids=["a stated speed", "a stated switch", "a maker's MAC", "a spare port", "another card on USB"],
+)
+def test_a_port_on_usb_stands_in_for_no_card_that_is_missing(missing: dict[str, object], there: wire.Nic) -> None:
+    spec = {"nics": [{"mac": ENO1.mac, "speed_mbit": 1000}, missing]}
+    codes = [(one.severity.value, one.code) for one in specdiff.compare(spec, found(nics=[ENO1, there]))]
+    assert codes == [("critical", "spec.missing"), ("warning", "spec.unexpected")]
+
+
+def test_a_bmcs_port_takes_no_card_from_a_port_that_was_replaced() -> None:
+    spec = {"nics": [{"mac": MADE_UP}, {"mac": "3c:ec:ef:00:00:02", "spare": True}]}
+    new = wire.Nic("eno2", "3c:ec:ef:00:00:09", "igb", pci="0000:04:00.0")
+    codes = [(one.severity.value, one.code) for one in specdiff.compare(spec, found(nics=[new, BMCS_OWN]))]
+    assert codes == [("warning", "spec.replaced"), ("warning", "spec.replaced")]

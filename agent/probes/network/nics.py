@@ -52,8 +52,14 @@ def other_network_macs(expected: Mapping[str, Any]) -> frozenset[str]:
     return _macs_with(expected, "other_network")
 
 
-def _macs_with(expected: Mapping[str, Any], word: str) -> frozenset[str]:
-    return frozenset(str(nic.get("mac") or "").lower() for nic in expected.get("nics") or [] if nic.get(word))
+def cabled_macs(expected: Mapping[str, Any]) -> frozenset[str]:
+    """The MACs of the ports of which the spec says anything that needs a cable."""
+    return _macs_with(expected, "speed_mbit", "neighbour", "other_network")
+
+
+def _macs_with(expected: Mapping[str, Any], *words: str) -> frozenset[str]:
+    listed = expected.get("nics") or []
+    return frozenset(str(nic.get("mac") or "").lower() for nic in listed if any(nic.get(word) for word in words))
 
 
 def names(root: Path = Path("/")) -> list[str]:
@@ -77,11 +83,16 @@ def state(name: str, root: Path = Path("/")) -> NicState:
         mac=sysfs.text(port / "address").lower(),
         driver=(port / "device/driver").resolve().name if (port / "device/driver").exists() else "",
         pci=pci if pci.count(":") == 2 else "",
-        on_usb="/usb" in str(device),
+        on_usb=is_on_usb(port),
         link=link,
         speed_mbit=_speed(sysfs.text(port / "speed")) if link else None,
         duplex=sysfs.text(port / "duplex") if link else "",
     )
+
+
+def is_on_usb(port: Path) -> bool:
+    """Whether this port in /sys/class/net is on USB, as the BMC's own is."""
+    return "/usb" in str((port / "device").resolve())
 
 
 def _speed(text: str) -> int | None:

@@ -54,12 +54,13 @@ def _ports(like: _Like, wanted: list[Spec], found: list[wire.Nic], pinned: froze
 
 def _stand_ins(missing: list[Spec], key: str, strangers: list[wire.Nic]) -> dict[str, wire.Nic]:
     """Missing port → the unexpected one that replaces it, which is taken from `strangers`. The fastest expected port
-    chooses first. Of several that fit, the slowest is taken: a port that needs no link takes one without a link."""
+    chooses first. Of several that fit, the slowest is taken: a port that needs no link takes one without a link. One on
+    USB comes before all others, since it fits few."""
     taken: dict[str, wire.Nic] = {}
     for spec in sorted(missing, key=lambda spec: -(spec.get("speed_mbit") or 0)):
         fitting = [nic for nic in strangers if _can_stand_in(spec, nic)]
         if fitting:
-            taken[spec[key]] = min(fitting, key=lambda nic: (nic.link, nic.speed_mbit or 0))
+            taken[spec[key]] = min(fitting, key=lambda nic: (bool(nic.pci), nic.link, nic.speed_mbit or 0))
             strangers.remove(taken[spec[key]])
     return taken
 
@@ -102,7 +103,14 @@ def _spare(part: Part, spec: Spec, nic: wire.Nic) -> Iterator[Difference]:
 def _can_stand_in(spec: Spec, nic: wire.Nic) -> bool:
     """Whether this card can replace the expected one: at least as fast, and not on USB (it has a PCI address)."""
     wanted = spec.get("speed_mbit")
-    return bool(nic.pci) and (not wanted or (nic.speed_mbit or 0) >= wanted)
+    return (not wanted or (nic.speed_mbit or 0) >= wanted) if nic.pci else _is_renamed(spec, nic)
+
+
+def _is_renamed(spec: Spec, nic: wire.Nic) -> bool:
+    """Whether this port on USB may be the expected one with another MAC. A BMC without a MAC for its own port makes a
+    new one up at each start of its own. A card's MAC is the maker's, so a card is never taken for such a port."""
+    made_up = ports.is_made_up(spec.get("mac") or "") and ports.is_made_up(nic.mac)
+    return made_up and not any(spec.get(key) for key in ports.OF_LINK)
 
 
 def gpus(wanted: list[Spec], found: list[wire.Gpu], pinned: frozenset[str]) -> Iterator[Difference]:
