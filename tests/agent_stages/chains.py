@@ -144,8 +144,8 @@ def state(speed_mbit: int) -> NicState:
 def carried(direction: Direction, speed_mbit: int, text: str) -> str:
     report, stage = PartialReport(), ctx("Network")
     link = throughput.Link(stage, state(speed_mbit), "10.0.0.2", report, ProgressBoard(stage))
-    counted = Traffic(10**18, 10**18)
-    measured = throughput.read(done(text), direction, Traffic(0, 0), counted)
+    counted = Traffic(0, 0), Traffic(10**18, 10**18)
+    measured = throughput.read(done(text), direction, lambda ways: throughput.went_elsewhere(ways, *counted))
     if isinstance(measured, dict):
         found, why = throughput.weigh(link, direction, measured)
     else:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.contract import wire
+from agent.exercises import throughput
 from agent.link.heartbeat import AtWork, Heartbeat
 from agent.probes.network import nics
 from agent.probes.network.nics import NicState
@@ -45,6 +46,7 @@ def well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(nics, "traffic", lambda *_: None)
     monkeypatch.setattr(burn_network, "_AROUND_S", 0.05)
     monkeypatch.setattr(burn_network, "_LOOK_S", 0.05)
+    monkeypatch.setattr(throughput, "_COUNTED_LATE_S", 0.0)
     return tools
 
 
@@ -104,6 +106,13 @@ def test_what_went_by_another_card_is_no_join(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(nics, "traffic", lambda *_: nics.Traffic(0, 0))
     outcome, reason = only(burn_network.run(ctx(tmp_path), 0.3))
     assert outcome is NOT_TESTED and "went by this card" in reason
+
+
+@pytest.mark.usefixtures("well")
+def test_a_card_that_counts_late_joins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = [nics.Traffic(0, 0), nics.Traffic(0, 0), nics.Traffic(10**18, 10**18)]
+    monkeypatch.setattr(nics, "traffic", lambda *_: seen.pop(0) if seen else None)
+    assert only(burn_network.run(ctx(tmp_path), 0.3))[0] is PASSED
 
 
 def test_burn_passes_and_says_what_did_not_join(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from agent.contract import wire
 from agent.exercises import throughput
 from agent.loads import iperf3
 from agent.loads.iperf3 import Direction, Throughput
+from agent.probes.network import nics
 from agent.probes.network.nics import NicState, Traffic
 from agent.reports.partial_report import PartialReport
 from agent.reports.progress import ProgressBoard
@@ -168,6 +169,32 @@ def test_what_went_by_another_card_says_nothing_about_this_one(sent: int, receiv
     both = {Direction.OUT: THROUGHPUT, Direction.IN: THROUGHPUT}
     why = throughput.went_elsewhere(both, Traffic(500, 500), Traffic(500 + sent, 500 + received))
     assert (why == "") is goes_by
+
+
+def counts(monkeypatch: pytest.MonkeyPatch, shares: tuple[float, ...]) -> list[Traffic]:
+    """The card's counters at each reading, as shares of what a test of 940 Mbit/s moves. Returns those to come."""
+    left = [Traffic(*[round(share * 940e6 / 8)] * 2) for share in shares]
+    monkeypatch.setattr(nics, "traffic", lambda _: left.pop(0))
+    monkeypatch.setattr(throughput, "_COUNTED_LATE_S", 0.0)
+    return left
+
+
+@pytest.mark.parametrize(
+    ("shares", "outcome"),
+    [
+        ((0.0, 1.05, 1.05, 2.1, 2.1, 3.15), PASSED),
+        ((0.0, 0.85, 1.05, 1.05, 1.9, 2.1, 2.1, 2.9, 3.15), PASSED),
+        ((0.0, 0.01, 0.02, 0.02, 0.03, 0.04, 0.04, 0.05, 0.06), NOT_TESTED),
+    ],
+    ids=["counts at once", "counts late", "another card"],
+)
+def test_a_card_that_counts_late_is_read_twice(
+    shares: tuple[float, ...], outcome: wire.Outcome, tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = counts(monkeypatch, shares)
+    report = measured(tmp_path)
+    assert outcomes(report) == {"throughput": outcome, "both_ways": outcome}
+    assert left == []
 
 
 def test_both_directions_of_one_test_are_told_apart() -> None:

@@ -91,7 +91,6 @@ def _test(ctx: StageContext, port: Port, test_s: float) -> None:
     )  # fmt: skip
     before = nics.traffic(port.name)
     done = iperf3.run(command, test_s, ctx.stop)
-    after = nics.traffic(port.name)
     port.evidence.append(done.stdout[-20000:] or done.stderr)
     try:
         result = iperf3.parse_both(done.stdout)
@@ -105,7 +104,7 @@ def _test(ctx: StageContext, port: Port, test_s: float) -> None:
     moved = [way.received_bytes for way in result]
     if not done.ok or not all(moved):
         port.trouble = done.trouble or "nothing arrived, and iperf3 names no reason"
-    elif elsewhere := throughput.went_elsewhere(ways, before, after):
+    elif elsewhere := throughput.by_another_card(ways, port.name, before, ctx.stop):
         port.trouble = elsewhere
     else:
         port.tests += 1
