@@ -14,6 +14,7 @@ from agent import findings
 from agent.contract import wire
 from agent.counters import gpu_faults
 from agent.exercises import gpu_memory
+from agent.exercises.gpu_links import BusyLinks
 from agent.exercises.gpu_names import LOAD_TOPIC as TOPIC
 from agent.exercises.gpu_names import REMEDY, name_of, topic
 from agent.exercises.gpu_names import TOPIC as GPU_TOPIC
@@ -38,13 +39,14 @@ _NO_WORK = "DCGM did not load this card: its tests of this level only check soft
 _LOOK_S = 5.0
 
 
-def run(ctx: StageContext, present: list[wire.Gpu], answer: Answer) -> PartialReport:
-    """Makes the check `load` for each card on the bus. `answer` is what nvidia-smi reported just before."""
+def run(ctx: StageContext, present: list[wire.Gpu], answer: Answer, watch: Watch) -> PartialReport:
+    """Makes the check `load` for each card on the bus. `answer` is what nvidia-smi reported just before. `watch` sees
+    the cards meanwhile."""
     here = topic(TOPIC, ctx.claim.not_expected)
     has_dcgm, burner = shutil.which("dcgmi"), tool()
     if why := cannot(answer, bool(has_dcgm or burner)):
         return PartialReport([checks.not_tested(CHECK, name_of(gpu), reason=why, topic=here) for gpu in present])
-    report, watch = PartialReport(), Watch()
+    report = PartialReport()
     report.checks += [_unreached(gpu, here) for gpu in present if gpu_memory.card_of(gpu, answer) is None]
     with watch.watching():
         if has_dcgm:
@@ -52,7 +54,7 @@ def run(ctx: StageContext, present: list[wire.Gpu], answer: Answer) -> PartialRe
         if burner:
             _burn(ctx, burner, answer, report)
     report.checks = [replace(check, topic=here) for check in _worked(report.checks)]
-    watch.judge(report)
+    watch.judge(ctx, report)
     return report
 
 
@@ -72,7 +74,7 @@ def during_burn(ctx: StageContext, duration_s: float) -> PartialReport:
     report.checks = [replace(check, name=CHECK_IN_BURN, topic=here) for check in report.checks]
     unreached = [gpu for gpu in present if gpu_memory.card_of(gpu, answer) is None]
     report.checks += [_did_not_join(name_of(gpu), "no tool for it, or it did not answer", here) for gpu in unreached]
-    watch.judge(report)
+    watch.judge(ctx, report)
     return report
 
 
@@ -212,12 +214,14 @@ def burned(card: NvidiaGpu, index: int, results: list[Burned]) -> tuple[wire.Che
 
 
 class Watch:
-    """What the cards report every few seconds under load: temperature, power, and whether they slow down."""
+    """What the cards report every few seconds under load: temperature, power, whether they slow down, and their PCIe
+    links."""
 
     def __init__(self) -> None:
         self.hottest: dict[str, int] = {}
         self.most_power: dict[str, float] = {}
         self.slowed: dict[str, set[str]] = {}
+        self.links = BusyLinks()
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -239,12 +243,14 @@ class Watch:
             self.hottest[card.name] = max(self.hottest.get(card.name, 0), card.temperature_c or 0)
             self.most_power[card.name] = max(self.most_power.get(card.name, 0.0), card.power_w or 0.0)
             self.slowed.setdefault(card.name, set()).update(card.slowed_by)
+            self.links.look(card)
 
-    def judge(self, report: PartialReport) -> None:
-        """The check `throttled` for each card that was seen under load."""
+    def judge(self, ctx: StageContext, report: PartialReport) -> None:
+        """The check `throttled` for each card that was seen under load, and `link_speed` for each that was busy."""
         for name, reasons in self.slowed.items():
             report.numbers |= {f"gpu_peak_temp_c.{name}": float(self.hottest[name])}
             report.numbers |= {f"gpu_peak_power_w.{name}": self.most_power[name]} if self.most_power[name] else {}
             found = gpu_faults.slowed(name, name, tuple(reasons))
             report.findings += found
             report.checks.append(checks.judged("throttled", found, name, topic=GPU_TOPIC))
+        self.links.judge(ctx, report)

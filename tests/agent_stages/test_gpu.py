@@ -301,11 +301,11 @@ def test_rubbish_is_a_parse_error(parse: object, text: str) -> None:
         parse(text)
 
 
-def test_a_card_that_slows_down_under_load_fails() -> None:
+def test_a_card_that_slows_down_under_load_fails(tmp_path: Path) -> None:
     watch, report = gpu_load.Watch(), PartialReport()
     (hot,) = nvidia_smi.parse(recorded("nvidia-smi", "written-by-schema-v11.xml"))
     watch.look([hot, CARDS[0]])
-    watch.judge(report)
+    watch.judge(context("GPU", tmp_path), report)
     assert [check.outcome for check in report.checks] == [FAILED, PASSED]
     assert [(one.code, one.component) for one in report.findings] == [("gpu.throttled", hot.uuid)]
     assert report.numbers[f"gpu_peak_power_w.{hot.uuid}"] == 249.31

@@ -15,6 +15,10 @@ _CLASSES = ("0x03", "0x12")
 # the vendor of the card (Navi 10 XL Upstream Port), and so have Intel's.
 _AMD_CARDS, _AMD_PORTS = "0x1002", (("0x1022", "0x1470"), ("0x1022", "0x1471"))
 
+# Drivers that may use fewer lanes while a card is idle: nvidia-smi(1), "Link width: … may be reduced when the GPU is
+# not in use"; amdgpu's and radeon's power states have widths of their own (pp_dpm_pcie: `0: 2.5GT/s, x1`).
+_SAVE_LANES = ("nvidia", "amdgpu", "radeon")
+
 
 def of_link(slot: str, root: Path = Path("/")) -> str:
     """The slot of the card whose link has this lower end. Empty if it is no such card's. It includes the card's sound
@@ -42,3 +46,18 @@ def _is_on_card(port: Path, card: Path) -> bool:
     vendor = sysfs.text(card / "vendor")
     own = (sysfs.text(port / "vendor"), sysfs.text(port / "device"))
     return bool(vendor) and (own[0] == vendor or (vendor == _AMD_CARDS and own in _AMD_PORTS))
+
+
+def in_slot(slot: str, root: Path = Path("/")) -> str:
+    """The lower end of the link between a card and what it is plugged into: the card itself, or the upper port of a
+    switch on it."""
+    end = card = pcilink.device(slot, root)
+    while pcilink.is_upstream(above := end.parent.parent) and _is_on_card(above, card):
+        end = above
+    return end.name
+
+
+def may_lack_lanes(slot: str, root: Path = Path("/")) -> bool:
+    """Whether the driver of this card may use fewer lanes while the card is idle."""
+    driver = pcilink.device(slot, root) / "driver"
+    return driver.exists() and driver.resolve().name in _SAVE_LANES

@@ -11,7 +11,8 @@ from agent.host import sysfs
 # PCI Express base specification 4.0, 7.5.3: capability 0x10; its flags' bits 4 to 7 are the kind of device or port, at
 # 0x30 stands Link Control 2 with the target speed in bits 0 to 3 (from version 2 of the capability on).
 _PCIE, _LINK_CONTROL_2 = 0x10, 0x30
-_TARGETS_GTS = {1: 2.5, 2: 5.0, 3: 8.0, 4: 16.0, 5: 32.0, 6: 64.0}
+# Speeds by the number of the target speed, which is also the generation of PCIe.
+SPEEDS_GTS = {1: 2.5, 2: 5.0, 3: 8.0, 4: 16.0, 5: 32.0, 6: 64.0}
 # Kinds of devices at the lower end of a link: endpoint, legacy endpoint, upstream port of a switch, bridge to PCI.
 _UPSTREAM = 5
 _LOWER_ENDS = (0, 1, _UPSTREAM, 7)
@@ -91,7 +92,7 @@ def _target_gts(device: Path) -> float | None:
     flags = struct.unpack_from("<H", config, at + 2)[0]
     if flags & 15 < 2 or at + _LINK_CONTROL_2 + 2 > len(config):
         return None
-    return _TARGETS_GTS.get(struct.unpack_from("<H", config, at + _LINK_CONTROL_2)[0] & 15)
+    return SPEEDS_GTS.get(struct.unpack_from("<H", config, at + _LINK_CONTROL_2)[0] & 15)
 
 
 def _capability(device: Path) -> tuple[bytes, int] | None:

@@ -35,7 +35,8 @@ class NvidiaGpu:
     """Numbers are None if the card does not support them (N/A), or if they were not read (`memory.trouble` and `errors`
     say so). `uncorrected_ecc` are the errors since a program last opened the card, or since the driver was loaded if
     one has held it open since then. `slowed_by` is why the hardware slows the clocks now. `recovery` is what the driver
-    says must be done after a fault, '' if it says nothing."""
+    says must be done after a fault, '' if it says nothing. `busy_percent` is how long kernels ran in the last second or
+    less. `max_link_gen` is the highest generation of PCIe for this card in this system."""
 
     uuid: str
     model: str
@@ -53,6 +54,8 @@ class NvidiaGpu:
     errors: tuple[str, ...] = ()
     too_hot: str = ""
     fabric_fault: str = ""
+    busy_percent: int | None = None
+    max_link_gen: int | None = None
 
     @property
     def name(self) -> str:
@@ -175,6 +178,8 @@ def _gpu(element: ElementTree.Element) -> NvidiaGpu:
         errors=nvidia_words.errors(element),
         too_hot=nvidia_condition.heat(element),
         fabric_fault=nvidia_condition.fabric(element),
+        busy_percent=_number(element, "utilization/gpu_util"),
+        max_link_gen=_number(element, "pci/pci_gpu_link_info/pcie_gen/max_link_gen"),
     )
 
 

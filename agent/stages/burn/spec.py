@@ -71,6 +71,8 @@ SPEC = StageSpec(
         "gpu.miscompare",
         "gpu.throttled",
         "memory.miscompare",
+        "pcie.link_limited",
+        "pcie.link_slow",
         "sensor.fan_high",
         "sensor.fan_low",
         "storage.read_error",

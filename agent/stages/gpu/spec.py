@@ -66,10 +66,12 @@ SPEC = StageSpec(
         "gpu.rows_remapped",
         "gpu.throttled",
         "gpu.too_hot",
+        "pcie.link_limited",
+        "pcie.link_slow",
     ),
     blind=(
         "Load, state and memory errors without the maker's driver, which the live image does not have: the "
         "stage is then not tested, unless the spec says that seeing the cards is enough. Memory errors of a "
-        "card without ECC."
+        "card without ECC. The speed of a card's PCIe link where no tool loads the card: an idle card lowers it."
     ),
 )

@@ -1,13 +1,12 @@
-"""GPU: presence, PCIe width, state, load, memory errors. All but the first two need the maker's driver, which the live
+"""GPU: presence, PCIe link, state, load, memory errors. All but the first two need the maker's driver, which the live
 image does not contain. Without it a card is seen but not tested, unless the spec says that this is enough."""
 
 from __future__ import annotations
 
 from agent import findings
 from agent.contract import wire
-from agent.exercises import gpu_load, gpu_memory, gpu_state
-from agent.exercises.gpu_names import TOPIC, name_of
-from agent.probes.bus import pcilink
+from agent.exercises import gpu_links, gpu_load, gpu_memory, gpu_state
+from agent.exercises.gpu_names import TOPIC
 from agent.probes.gpu import nvidia_smi
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport, joined
@@ -28,12 +27,11 @@ def run(ctx: StageContext) -> StageReport:
     if not present and not expected:
         return checks.nothing_here(("present", "link"), "no GPU is expected here and none was found")
     missing = _missing(expected or [], present)
-    narrow, links = _links(present)
     worked = _worked(ctx, present)
     return checks.report(
         ctx,
-        [checks.judged("present", missing, topic=TOPIC), *links, *worked.checks],
-        findings=[*missing, *narrow, *worked.findings],
+        [checks.judged("present", missing, topic=TOPIC), *worked.checks],
+        findings=[*missing, *worked.findings],
         also_required=REQUIRED,
         numbers=worked.numbers,
         evidence=worked.evidence,
@@ -51,10 +49,11 @@ def _not_looked(inventory: wire.Inventory | None) -> str:
 
 def _worked(ctx: StageContext, present: list[wire.Gpu]) -> PartialReport:
     """The load runs first, so that errors that it causes are in the memory's counters afterwards."""
-    before = nvidia_smi.ask()
-    loaded = gpu_load.run(ctx, present, before)
+    before, resting, watch = nvidia_smi.ask(), gpu_links.at_rest(present), gpu_load.Watch()
+    loaded = gpu_load.run(ctx, present, before, watch)
     after = nvidia_smi.ask()
-    whole = joined([loaded, gpu_memory.check(ctx, present, gpu_memory.counted_since(before, after))])
+    linked = gpu_links.widths(ctx, present, resting, watch.links.known())
+    whole = joined([linked, loaded, gpu_memory.check(ctx, present, gpu_memory.counted_since(before, after))])
     whole.findings += gpu_state.lost_meanwhile(before, after)
     return whole
 
@@ -72,26 +71,3 @@ def _missing(expected: list[dict[str, object]], present: list[wire.Gpu]) -> list
     message = f"{len(present)} of {len(expected)} GPUs are there"
     value, limit = float(len(present)), float(len(expected))
     return [findings.make("gpu.missing", "gpu", "system", message, value=value, limit=limit)]
-
-
-def _links(present: list[wire.Gpu]) -> tuple[list[wire.Finding], list[wire.Check]]:
-    """Only the width is judged: GPUs lower their speed when idle, but never their width."""
-    found, made = [], []
-    for gpu in present:
-        link, name = pcilink.read(gpu.pci), name_of(gpu)
-        if link is None:
-            made.append(
-                checks.not_tested("link", name, reason=f"{gpu.pci}: the kernel knows no PCIe link", topic=TOPIC)
-            )
-            continue
-        narrow = []
-        if link.width < link.max_width:
-            message = f"{gpu.pci}: x{link.width} of x{link.max_width} lanes"
-            narrow = [
-                findings.make(
-                    "gpu.link_width", "gpu", name, message, value=float(link.width), limit=float(link.max_width)
-                )
-            ]
-        found += narrow
-        made.append(checks.judged("link", narrow, name, topic=TOPIC, reason=f"x{link.width}, {link.speed_gts:g} GT/s"))
-    return found, made

@@ -8,12 +8,14 @@ from pathlib import Path
 from agent import findings
 from agent.contract import wire
 from agent.counters.component_names import Names
+from agent.exercises import pcie_links
 from agent.host.shell import Completed
 from agent.parsing import ParseError
 from agent.probes.bus import display_cards, pcilink, usblink
 from agent.probes.network import ethtool, nics
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport
+from agent.sensors.chip import Part
 from agent.stage import StageContext
 from agent.stages.inventory_check.spec import Limits
 
@@ -35,7 +37,7 @@ def _pcie(ctx: StageContext, names: Names, report: PartialReport) -> None:
     links = {slot: link for slot in pcilink.lower_ends(ROOT) if (link := pcilink.read(slot, ROOT))}
     found = [one for slot, link in links.items() for one in _narrow(ctx, names, slot, link)]
     report.findings += found
-    report.evidence["pcie-links"] = "\n".join(f"{slot}: {_widths_and_speeds(link)}" for slot, link in links.items())
+    report.evidence["pcie-links"] = "\n".join(f"{slot}: {pcie_links.text(link)}" for slot, link in links.items())
     for slot in pcilink.silent(ROOT):
         why = f"{slot} does not answer: all of its configuration reads as ones"
         report.checks.append(checks.not_tested("pcie_links", slot, reason=why, topic="pcie_links"))
@@ -46,34 +48,18 @@ def _pcie(ctx: StageContext, names: Names, report: PartialReport) -> None:
 
 
 def _narrow(ctx: StageContext, names: Names, slot: str, link: pcilink.Link) -> list[wire.Finding]:
-    """Compares width and speed with what both ends support. A limit that the firmware or the kernel has set is
-    reported, since the kernel also sets one on a link that failed to train."""
-    blamed = names.part("pci", slot)
-    kind, name, found = blamed.kind, blamed.name or "system", []
-    if 100 * link.width < link.max_width * ctx.limits(Limits).pcie_width_min_percent:
-        words = f"{slot}: {_widths_and_speeds(link)}"
-        found.append(
-            _finding("pcie.link_reduced", kind, name, words, float(link.width), float(link.max_width), "lanes")
-        )
-    allowed = min(link.max_speed_gts, link.limit_gts or link.max_speed_gts)
-    if display_cards.of_link(slot, ROOT):
-        return found
-    if 100 * link.speed_gts < allowed * ctx.limits(Limits).pcie_speed_min_percent:
-        found.append(
-            _finding(
-                "pcie.link_slow", kind, name, f"{slot}: {_widths_and_speeds(link)}", link.speed_gts, allowed, "GT/s"
-            )
-        )
-    elif allowed < link.max_speed_gts and link.speed_gts <= allowed:
-        words = f"{slot}: {_widths_and_speeds(link)}, limited to {allowed:g} GT/s by the firmware or the kernel"
-        found.append(_finding("pcie.link_limited", kind, name, words, allowed, link.max_speed_gts, "GT/s"))
-    return found
-
-
-def _widths_and_speeds(link: pcilink.Link) -> str:
-    return (
-        f"x{link.width} at {link.speed_gts:g} GT/s, both ends support x{link.max_width} at {link.max_speed_gts:g} GT/s"
-    )
+    """Compares width and speed with what both ends support. Of a graphics card, which is idle now, the speed says
+    nothing, and fewer lanes are a warning if its driver may have taken them off."""
+    blamed, limits, found = names.part("pci", slot), ctx.limits(Limits), []
+    part = Part(blamed.kind, blamed.name or "system")
+    card = display_cards.of_link(slot, ROOT)
+    if pcie_links.is_narrow(link, limits):
+        words, severity = f"{slot}: {pcie_links.text(link)}", wire.Severity.CRITICAL
+        if card and display_cards.may_lack_lanes(card, ROOT):
+            words, severity = f"{words}; its driver may use fewer while it is idle", wire.Severity.WARNING
+        found = [findings.make("pcie.link_reduced", part.kind, part.name, words, value=float(link.width),
+                               limit=float(link.max_width), unit="lanes", severity=severity)]  # fmt: skip
+    return found if card else [*found, *pcie_links.slow(link, part, slot, limits)]
 
 
 def judge_nic(nic: wire.Nic, done: Completed, report: PartialReport) -> None:
