@@ -9,13 +9,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
-from django.contrib.auth.models import AbstractBaseUser
 from django.test import Client, override_settings
 
 from tests.ports import free_port
+
+if TYPE_CHECKING:  # a model can't be imported without settings, and tests.front.attack has none
+    from django.contrib.auth.models import AbstractBaseUser
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET_KEY = "k" * 40
