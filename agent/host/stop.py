@@ -22,15 +22,16 @@ class StopFlag:
         self.reason = ""
 
     def set(self, reason: str) -> bool:
-        """Stop for this reason. The first reason stays: returns False if the flag was set already."""
+        """Stop for this reason. The first reason stays: returns False if the flag was set already.
+
+        The callbacks run with the lock held, so that none runs after its block has ended."""
         with self._lock:
             if self._event.is_set():
                 return False
             self.reason = reason
             self._event.set()
-            callbacks = list(self._callbacks.values())
-        for callback in callbacks:
-            callback()
+            for callback in self._callbacks.values():
+                callback()
         return True
 
     def is_set(self) -> bool:
@@ -47,7 +48,8 @@ class StopFlag:
 
     @contextmanager
     def calling(self, callback: Callable[[], None]) -> Iterator[None]:
-        """Within the block, `callback` runs as soon as the flag is set (at once when it is set already)."""
+        """Within the block, `callback` runs as soon as the flag is set (at once when it is set already), and never
+        after the block: it may use what is closed behind it. It must not wait, nor use this flag."""
         with self._lock:
             key, self._next_id = self._next_id, self._next_id + 1
             self._callbacks[key] = callback

@@ -81,6 +81,29 @@ def test_the_stop_flag_ends_it_at_once() -> None:
     assert shell.run(["sleep", "60"], 60, stop=stop).stopped
 
 
+def test_no_callback_runs_after_its_block() -> None:
+    """Else it would write into a descriptor that was closed, and that somebody else has opened meanwhile."""
+    stop, began, left, late = StopFlag(), threading.Event(), threading.Event(), list[bool]()
+
+    def hold_up() -> None:
+        began.set()
+        left.wait(0.3)
+
+    def leave() -> None:
+        with stop.calling(lambda: late.append(left.is_set())):
+            registered.set()
+            began.wait(5)
+        left.set()
+
+    registered, other = threading.Event(), threading.Thread(target=leave)
+    with stop.calling(hold_up):
+        other.start()
+        registered.wait(5)
+        stop.set("too hot")
+    other.join(5)
+    assert late == [False]
+
+
 def test_a_tool_that_was_stopped_proves_nothing_though_it_ends_with_0() -> None:
     stop = StopFlag()
     done = sh(
