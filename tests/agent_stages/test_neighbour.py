@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import socket
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from agent.contract import wire
+from agent.host import shell
 from agent.parsing import ParseError
-from agent.probes.network import lldp
+from agent.probes.network import lldp, nics
 from agent.probes.network.lldp import Listener, Neighbour
 from agent.probes.network.nics import NicState
 from agent.reports.partial_report import PartialReport
+from agent.stages.inventory_check import stage as inventory_check
 from agent.stages.network import neighbour
+from tests.agent_stages.contexts import context
 
 STATE = NicState("eth0", "52:54:00:00:00:01", "igb", "", True, 1000, "full")
 
@@ -116,6 +121,39 @@ def test_silence_at_a_card_without_a_named_port_says_nothing_where_another_card_
     assert report.checks == []
     neighbour.judge(STATE, Heard(SW1), "", 40, report, is_asked=False)
     assert [check.outcome for check in report.checks] == [wire.Outcome.PASSED]
+
+
+@pytest.mark.parametrize(
+    ("driver", "words"), [("i40e", "firmware setup"), ("ice", "eth0 fw-lldp-agent off"), ("igb", "(LLDP)")]
+)
+def test_silence_at_a_card_whose_firmware_keeps_the_frames_does_not_blame_the_switch_alone(
+    driver: str, words: str
+) -> None:
+    report = PartialReport()
+    neighbour.judge(replace(STATE, driver=driver), Heard(None), "sw1", 40, report)
+    assert report.checks[0].outcome is wire.Outcome.NOT_TESTED and words in report.checks[0].reason
+    assert ("firmware keeps it" in report.checks[0].reason) is (driver != "igb")
+
+
+@pytest.mark.parametrize(
+    ("driver", "spec", "asked"),
+    [
+        ("i40e", {"neighbour": "sw1"}, [["ethtool", "--set-priv-flags", "eth0", "disable-fw-lldp", "on"]]),
+        ("i40e", {"speed_mbit": 10000}, []),
+        ("ice", {"neighbour": "sw1"}, []),
+        ("igb", {"neighbour": "sw1"}, []),
+    ],
+)
+def test_the_inventory_has_the_frames_handed_over_where_that_is_forgotten_again(
+    driver: str, spec: dict[str, object], asked: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+    monkeypatch.setattr(nics, "names", lambda: ["eth0"])
+    monkeypatch.setattr(nics, "state", lambda _: replace(STATE, driver=driver))
+    monkeypatch.setattr(shell, "run", lambda argv, _: ran.append(argv) or shell.Completed(argv, 1, "", "refused", 0.0))
+    nic = {"mac": STATE.mac.upper(), **spec}
+    inventory_check._settled_links(context("InventoryCheck", tmp_path, expected={"nics": [nic]}))
+    assert ran == [["ip", "link", "set", "eth0", "up"], *asked]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a raw socket needs root")

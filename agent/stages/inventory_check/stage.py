@@ -15,7 +15,7 @@ from agent.probes.board import dmidecode, dmimemory, edac, lscpu, lshw, meminfo
 from agent.probes.bus import adapters, hba, lspci
 from agent.probes.drives import disks, lsblk
 from agent.probes.gpu import gpus, nvidia_smi
-from agent.probes.network import ethtool, infiniband, nics
+from agent.probes.network import ethtool, firmware_lldp, infiniband, nics
 from agent.reports import checks
 from agent.stage import StageContext, StageReport
 from agent.stages.inventory_check import bmc_parts, driverless, links
@@ -179,11 +179,20 @@ def _settled_links(ctx: StageContext) -> list[nics.NicState]:
     deadline = time.monotonic() + ctx.params(Params).link_wait_s
     for name in nics.names():
         shell.run(["ip", "link", "set", name, "up"], 10)
+    _have_neighbours_heard(ctx, [mac for mac, nic in stated.items() if nic.get("neighbour")])
     while True:
         states = [nics.state(name) for name in nics.names()]
         waiting = [state for state in states if not state.link and _may_get_link(state, stated.get(state.mac, {}))]
         if not waiting or time.monotonic() >= deadline or ctx.stop.wait(_LINK_POLL_S):
             return states
+
+
+def _have_neighbours_heard(ctx: StageContext, macs: list[str]) -> None:
+    """For the ports of which the spec names the switch. It is done here, where a link that goes down is no fault."""
+    for state in map(nics.state, nics.names() if macs else []):
+        done = firmware_lldp.hand_over(state.name, state.driver) if state.mac in macs else None
+        if done is not None and not done.ok:
+            ctx.log("info", f"{state.name}: the card's firmware may keep LLDP frames: {done.trouble}")
 
 
 def _may_get_link(state: nics.NicState, spec: dict[str, Any]) -> bool:

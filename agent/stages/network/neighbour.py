@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agent import findings
 from agent.contract import wire
+from agent.probes.network import firmware_lldp
 from agent.probes.network.lldp import Listener, Neighbour
 from agent.probes.network.nics import NicState
 from agent.reports import checks
@@ -11,6 +12,7 @@ from agent.reports.partial_report import PartialReport
 
 CHECK = "neighbour"
 TOPIC = "lldp"
+_NOTHING = "no switch sent its name (LLDP)"
 
 
 def judge(
@@ -23,7 +25,7 @@ def judge(
     if heard is None and not is_asked:
         return
     if heard is None:
-        why = listener.trouble or f"{state.name}: no switch sent its name (LLDP)"
+        why = listener.trouble or f"{state.name}: {_NOTHING}{firmware_lldp.why_silent(state.name, state.driver)}"
         report.checks.append(checks.not_tested(CHECK, state.mac, reason=why, topic=TOPIC))
         return
     found = _wrong_port(state, heard, expected)
