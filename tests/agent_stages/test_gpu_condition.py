@@ -79,3 +79,38 @@ def test_a_card_below_it_or_without_such_a_temperature_passes(inside: str, tmp_p
 def test_a_card_whose_fabric_is_not_healthy_fails(inside: str, outcome: str, tmp_path: Path) -> None:
     found = ["gpu.fabric"] if outcome == "failed" else []
     assert judged(tmp_path, f"<fabric>{inside}</fabric>") == (outcome, found)
+
+
+def health(state: str = "Completed", **words: str) -> str:
+    """The fabric's health as drivers before 580 print it, without a summary, and with other words in it."""
+    rows = {"bandwidth": "Full", "route_recovery_in_progress": "False", "route_unhealthy": "False",
+            "access_timeout_recovery": "False", **words}  # fmt: skip
+    inside = "".join(f"<{name}>{value}</{name}>" for name, value in rows.items())
+    return f"<fabric><state>{state}</state><status>Success</status><health>{inside}</health></fabric>"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"route_recovery_in_progress": "True"},
+        {"access_timeout_recovery": "True"},
+        {"summary": "Unhealthy"},
+        {"summary": "Limited Capacity"},
+        *({"incorrect_configuration": words} for words in (
+            "Insufficient Nvlinks", "No Partition", "Incorrect Sysguid", "Incompatible Gpu Firmware")),
+    ],
+)  # fmt: skip
+def test_each_word_that_nvidia_counts_as_unhealthy_fails_the_card(words: dict[str, str], tmp_path: Path) -> None:
+    assert judged(tmp_path, health(**words)) == ("failed", ["gpu.fabric"])
+
+
+@pytest.mark.parametrize("words", ["None", "N/A", "Not Supported", ""])
+def test_a_fabric_without_a_wrong_configuration_passes(words: str, tmp_path: Path) -> None:
+    """NVML's words for it: none, not supported. Partition Assigned is N/A on a sound GB300 with driver 580."""
+    text = health(summary="Healthy", incorrect_configuration=words, partition_assigned="N/A")
+    assert judged(tmp_path, text) == ("passed", [])
+
+
+@pytest.mark.parametrize("name", ["route_recovery_in_progress", "access_timeout_recovery"])
+def test_a_fabric_that_comes_up_may_still_be_at_work_on_its_routes(name: str, tmp_path: Path) -> None:
+    assert judged(tmp_path, health("In Progress", **{name: "True"})) == ("passed", [])

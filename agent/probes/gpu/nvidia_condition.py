@@ -2,7 +2,7 @@
 fabric.
 
 Elements: nvsmi_device schema, versions 10 to 13. Meanings: nvidia-smi(1), "Temperature", and NVML's nvmlGpuFabricInfo
-(state, status, healthMask).
+(state, status, healthMask: DCGM's health watch fails each of its faults). Drivers up to 575 print no summary.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ from agent.probes.gpu import nvidia_words
 
 _DEGREES = re.compile(r"(-?\d{1,4}) C")
 # Words in the fabric's health that mean a fault.
-_UNHEALTHY = {"bandwidth": "degraded", "route_unhealthy": "true", "summary": "unhealthy"}
+_UNHEALTHY = {"bandwidth": ("degraded",), "route_unhealthy": ("true",), "summary": ("unhealthy", "limited capacity")}
+# A link or a route has failed and is being repaired. While the fabric comes up, this is ordinary.
+_RECOVERING = {"route_recovery_in_progress": ("true",), "access_timeout_recovery": ("true",)}
+# Any other word says what is configured wrongly, such as `Insufficient Nvlinks` or `Incorrect Sysguid`.
+_CONFIGURATION, _CONFIGURED = "incorrect_configuration", ("", "none", "false")
 
 
 def heat(card: Element) -> str:
@@ -35,10 +39,15 @@ def fabric(card: Element) -> str:
     if the fabric is not up yet."""
     state, status = (clean(card.findtext(f"fabric/{name}"))[:60] for name in ("state", "status"))
     is_refused = status.casefold() not in ("", "success") and not nvidia_words.is_absent(status)
-    if state.casefold() == "completed" and is_refused:
+    is_up = state.casefold() == "completed"
+    if is_up and is_refused:
         return f"status {status}"
-    told = {name: clean(card.findtext(f"fabric/health/{name}"))[:60] for name in _UNHEALTHY}
-    return ", ".join(f"{name} {words}" for name, words in told.items() if words.casefold() == _UNHEALTHY[name])
+    wrong = _UNHEALTHY | (_RECOVERING if is_up else {})
+    told = {name: nvidia_words.plain(card.findtext(f"fabric/health/{name}"))[:60] for name in (*wrong, _CONFIGURATION)}
+    faults = [name for name, words in told.items() if words.casefold() in wrong.get(name, ())]
+    if told[_CONFIGURATION].casefold() not in _CONFIGURED and not nvidia_words.is_absent(told[_CONFIGURATION]):
+        faults.append(_CONFIGURATION)
+    return ", ".join(f"{name} {told[name]}" for name in faults)
 
 
 def _degrees(card: Element, name: str) -> int | None:
