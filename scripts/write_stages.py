@@ -54,7 +54,9 @@ The agent adds these checks to every stage. A profile can require them by name.
 |---|---|---|
 """
 SENSORS = """
-Sensors are read every 2 s through the whole run and judged by these limits:
+Sensors are read every 2 s through the whole run. A drive, a memory module or a card may take long to answer, so each
+has a thread of its own and delays no other. The run's log names a sensor that has not answered for 30 s. They are
+judged by these limits:
 
 """
 TABLE = "| value | unit | {profiles} | reason | source |\n|---|---|{dashes}---|---|\n"

@@ -44,8 +44,9 @@ class Fans:
 
 def look(root: Path = Path("/")) -> Fans:
     """The fans of the board's monitoring chips and of the BMC, now."""
-    chips = readings.measurements(root, [], time.time())
-    return Fans({one.component: one.value for one in chips if one.name == "fan"}, *_of_bmc(root))
+    chips = readings.chips(root)
+    turning = readings.fans(chips, time.time(), chips)
+    return Fans({one.component: one.value for one in turning}, *_of_bmc(root))
 
 
 def _of_bmc(root: Path) -> tuple[list[Sensor], str]:

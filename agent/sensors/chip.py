@@ -10,6 +10,8 @@ from pathlib import Path
 from agent.host import sysfs
 from agent.sensors import cpu_packages
 
+_PROCESSORS = ("coretemp", "k10temp", "zenpower", "fam15h_power")
+
 
 @dataclass(frozen=True)
 class Part:
@@ -25,11 +27,20 @@ class Chip:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._directory = os.fspath(path)
-        self.files = frozenset(_names(self._directory))
+
+    @cached_property
+    def files(self) -> frozenset[str]:
+        return frozenset(_names(self._directory))
 
     @cached_property
     def driver(self) -> str:
-        return self.text("name")
+        return text(f"{self._directory}/name")
+
+    @property
+    def is_of_processor(self) -> bool:
+        """Whether it is read from a processor's own registers, which never waits. All other readings may: they are
+        commands to a drive or a firmware, or need a bus that somebody else may hold."""
+        return self.driver in _PROCESSORS
 
     @cached_property
     def device(self) -> str:
@@ -55,7 +66,7 @@ class Chip:
         chip, driver, device = self.path, self.driver, self.path / "device"
         if driver == "coretemp":
             return Part("cpu", f"CPU{cpu_packages.of_intel_chip(chip)}")
-        if driver in ("k10temp", "zenpower", "fam15h_power"):
+        if driver in _PROCESSORS:
             return Part("cpu", f"CPU{cpu_packages.of_amd_chip(chip.parents[3], chip)}")
         if serial := text(f"{self._directory}/device/serial"):
             return Part("disk", serial)

@@ -21,19 +21,22 @@ READINGS_IN_A_ROW = 2
 
 
 class CriticalTemperature:
-    """Remembers what was too hot in the last sample. `sensor_limits` are the claim's. If a chip gives no critical limit
-    of its own (AMD's CPUs), the profile's limit for this kind of part is used (`cpu_temp_max_c`)."""
+    """Remembers what was too hot in the last sample of each source. `sensor_limits` are the claim's. If a chip gives no
+    critical limit of its own (AMD's CPUs), the profile's limit for this kind of part is used (`cpu_temp_max_c`)."""
 
     def __init__(self, sensor_limits: Mapping[str, float]) -> None:
         self.margin_c = sensor_limits.get(MARGIN_NAME, MARGIN_C)
         self._limits = sensor_limits
-        self._too_hot: dict[tuple[str, str], int] = {}
+        self._too_hot: dict[str, dict[tuple[str, str], int]] = {}
 
-    def look(self, temperatures: Iterable[Temperature]) -> list[wire.Finding]:
-        """One finding for each part that was at its limit in two samples in a row, from its hottest sensor."""
+    def look(self, temperatures: Iterable[Temperature], source: str = "") -> list[wire.Finding]:
+        """One finding for each part that was at its limit in two samples in a row, from its hottest sensor. `source`
+        names the sensors that are read together: a sample of one source says nothing about the parts of another. Each
+        source may be looked at in a thread of its own."""
         hot = {_part(one): one for one in sorted(temperatures, key=lambda one: one.value_c) if self._is_hot(one)}
-        self._too_hot = {part: self._too_hot.get(part, 0) + 1 for part in hot}
-        return [self._finding(hot[part]) for part, times in self._too_hot.items() if times >= READINGS_IN_A_ROW]
+        before = self._too_hot.get(source, {})
+        self._too_hot[source] = too_hot = {part: before.get(part, 0) + 1 for part in hot}
+        return [self._finding(hot[part]) for part, times in too_hot.items() if times >= READINGS_IN_A_ROW]
 
     def _is_hot(self, one: Temperature) -> bool:
         limit_c = self._limit_c(one)

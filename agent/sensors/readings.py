@@ -39,6 +39,11 @@ def chips(root: Path) -> list[Chip]:
     return [Chip(path) for path in paths]
 
 
+def processors(root: Path) -> list[Chip]:
+    """The chips that never keep their reader waiting."""
+    return [chip for chip in chips(root) if chip.is_of_processor]
+
+
 def temperatures(root: Path, of: Iterable[Chip] | None = None) -> list[Temperature]:
     """Every input of every chip with a plausible reading; `of` are the host's chips, if the caller has them."""
     return [one for chip in (chips(root) if of is None else of) for one in _chip_temperatures(chip)]
@@ -57,16 +62,20 @@ def hottest(found: Iterable[Temperature]) -> list[Temperature]:
 def measurements(
     root: Path, found: Iterable[Temperature], now: float, of: Iterable[Chip] | None = None
 ) -> list[wire.Measurement]:
-    """One sample: the temperatures `found`, fans, power and clock. Power from RAPL is separate, since it needs two
-    readings."""
+    """One sample of the chips `of`, or of all chips of the host: the temperatures `found`, fans and power. Power from
+    RAPL is separate, since it needs two readings."""
     sample = [wire.Measurement(now, t.component_kind, t.component, "temp", t.value_c, "C") for t in hottest(found)]
     read = list(chips(root) if of is None else of)
-    sample += _fans(read, now)
+    if any(_fan_stems(chip) for chip in read):
+        sample += fans(read, now, chips(root))
     for chip in read:
         sample += _power(chip, now)
-    if (mhz := mean_clock_mhz(root)) is not None:
-        sample.append(wire.Measurement(now, "system", "system", "clock", mhz, "MHz"))
     return sample
+
+
+def clock(root: Path, now: float) -> list[wire.Measurement]:
+    mhz = mean_clock_mhz(root)
+    return [] if mhz is None else [wire.Measurement(now, "system", "system", "clock", mhz, "MHz")]
 
 
 def mean_clock_mhz(root: Path) -> float | None:
@@ -215,14 +224,14 @@ def _chip_temperatures(chip: Chip) -> Iterator[Temperature]:
         yield Temperature(part.kind, part.name, label or stem, value_c, _celsius(chip.number(f"{stem}_crit")))
 
 
-def _fans(read: list[Chip], at: float) -> list[wire.Measurement]:
-    """A fan at 0 rpm may be an empty header. The orchestrator judges it, since it knows what is expected. Fans that
-    would have the same name (two cards of one kind) have that of their device behind it."""
-    named = [(chip, stem, _fan_name(chip, stem)) for chip in read for stem in _fan_stems(chip)]
-    times = Counter(name for _, _, name in named)
+def fans(read: Iterable[Chip], at: float, host: Iterable[Chip]) -> list[wire.Measurement]:
+    """The fans of the chips `read`. A fan at 0 rpm may be an empty header. The orchestrator judges it, since it knows
+    what is expected. Fans that would have the same name (two cards of one kind) have that of their device behind it;
+    `host` are all chips that may have such a fan."""
+    times = Counter(_fan_name(chip, stem) for chip in host for stem in _fan_stems(chip))
     found = []
-    for chip, stem, name in named:
-        rpm = chip.number(f"{stem}_input")
+    for chip, stem in [(one, stem) for one in read for stem in _fan_stems(one)]:
+        rpm, name = chip.number(f"{stem}_input"), _fan_name(chip, stem)
         if rpm is not None and 0 <= rpm < FAN_FAULT_RPM:
             whole = f"{name} ({chip.device} {stem})" if times[name] > 1 else name
             found.append(wire.Measurement(at, "fan", whole, "fan", rpm, "rpm"))

@@ -49,7 +49,7 @@ def coretemp(root: Path, value_c: float, number: int = 0, package: int = 0) -> P
 
 
 def numbers(root: Path) -> dict[tuple[str, str], float]:
-    found = readings.measurements(root, readings.temperatures(root), now=1.0)
+    found = readings.measurements(root, readings.temperatures(root), now=1.0) + readings.clock(root, now=1.0)
     return {(one.component, one.name): one.value for one in found}
 
 
