@@ -48,6 +48,10 @@ class Surface:
     def rate_mb_s(self) -> float:
         return self.read_bytes / self.seconds / 1e6 if self.seconds > 0 else 0.0
 
+    def is_enough(self, planned: int, min_percent: float) -> bool:
+        """Whether at least this share of the `planned` bytes was read."""
+        return self.read_bytes > 0 and self.read_bytes >= planned * min_percent / 100
+
 
 def plan(size: int, sample_max_bytes: int, segment_bytes: int) -> list[Segment]:
     """The segments to read, in their order. If `sample_max_bytes` is 0 or covers the disk: the whole disk. If not: that
@@ -82,16 +86,18 @@ def _spread(size: int, sample_max_bytes: int, segment_bytes: int) -> list[Segmen
 
 def read(
     name: str, segments: list[Segment], surface: Surface, *, time_limit_s: float, bad_max: int, stop: StopFlag,
-    told: Callable[[Surface, int], None],
+    told: Callable[[Surface, int], None], reads_on: Callable[[], bool] = lambda: False,
 ) -> None:  # fmt: skip
     """Read `segments` and add the results to `surface`. `told` is called after each with the number done. Ends early at
-    the time limit, at `bad_max` bad places, or when fio can't go on."""
+    the time limit, unless `reads_on` then gives more time for the next segment, at `bad_max` bad places, or when fio
+    can't go on."""
     began = time.monotonic()
     for number, segment in enumerate(segments, start=1):
+        elapsed_s = time.monotonic() - began
         if stop.is_set():
             surface.trouble = f"stopped: {stop.reason}"
-        elif time.monotonic() - began > time_limit_s:
-            surface.trouble, surface.time_over = f"{time_limit_s:.0f} s were over", True
+        elif elapsed_s > time_limit_s and not reads_on():
+            surface.trouble, surface.time_over = f"{elapsed_s:.0f} s were over", True
         elif len(surface.bad) >= bad_max:
             surface.trouble = f"given up after {len(surface.bad)} unreadable places"
         else:

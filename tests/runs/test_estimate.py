@@ -72,6 +72,31 @@ def test_a_disk_larger_than_a_night_is_capped() -> None:
     assert seconds("Storage", huge, "soak") == START_S + params["surface_max_s"] + 2 * params["speed_s"]
 
 
+@pytest.mark.parametrize(("disks", "seconds_of_surface"), [(2, 25_000), (12, 25_000), (24, 48_000), (60, 120_000)])
+def test_hard_disks_that_share_a_link_take_longer_and_the_stage_has_the_time(
+    disks: int, seconds_of_surface: float
+) -> None:
+    """4 TB at 160 MB/s, but not more than 2000 MB/s for all of them."""
+    many = replace(SERVER, disks=tuple(Disk(f"H{number}", "hdd", 4_000_000_000_000 >> 20) for number in range(disks)))
+    deep = profiles.load("deep")
+    left = estimate.planned(deep, many)["stages"]["Storage"]
+    others = START_S + 2 * deep["stages"]["Storage"]["params"]["speed_s"] * disks
+    waits = estimate.stage_s("Storage", deep, many) - others - seconds_of_surface
+    tested_s = many.disks[0].seconds(many.disks[0].size_mb)
+    meanwhile = seconds("CPUStress", many) + seconds("Memory", many)
+    assert waits == pytest.approx(max(0.0, tested_s - meanwhile), abs=2)
+    assert left["timeout_s"] >= 1.2 * left["expected_s"]
+
+
+def test_a_short_reading_of_very_many_disks_goes_on_until_enough_is_read() -> None:
+    params = profiles.load("quick")["stages"]["Storage"]["params"]
+    many = replace(SERVER, disks=tuple(Disk(f"H{number}", "hdd", 4_000_000) for number in range(120)))
+    shared_s = 120 * 8192 * 1.048576 / 2000
+    expected_s = START_S + shared_s / 4 + 2 * params["speed_s"] * 120
+    assert seconds("Storage", many, "quick") == pytest.approx(expected_s)
+    assert shared_s / 4 > params["surface_max_s"]
+
+
 def test_a_self_test_in_the_background_costs_what_is_left_of_it_when_storage_begins() -> None:
     slow = replace(SERVER, disks=(Disk("H1", "hdd", 15_000_000),))
     meanwhile = seconds("CPUStress", slow, "soak") + seconds("Memory", slow, "soak")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from agent.contract.host_facts import START_S, HostFacts, slowest
+from agent.contract.host_facts import START_S, DiskFacts, HostFacts, on_shared_link_s, together_s
 from agent.contract.stage_spec import Plan, RequiredCheck, StageSpec
 from agent.stages.smart import spec as smart
 
@@ -70,11 +70,23 @@ def _also_required(params: Params, plan: Plan) -> Iterator[RequiredCheck]:
 
 def _duration_s(params: Params, host: HostFacts, plan: Plan) -> float:
     """All surfaces are read at once, speeds are measured one disk after the other, and all writes are done at once."""
-    surface_s = slowest(disk.seconds(min(disk.size_mb, params.sample_max_mb or disk.size_mb)) for disk in host.disks)
-    speed_s = 2 * params.speed_s * len(host.disks)
     targets = [disk for disk in host.disks if plan.writes and disk.serial in host.writable]
-    written_s = slowest(_WRITE_PASSES * disk.seconds(min(disk.size_mb, params.write_max_mb)) for disk in targets)
-    return START_S + _left_of_self_test_s(host, plan) + min(params.surface_max_s, surface_s) + speed_s + written_s
+    waits_s = START_S + _left_of_self_test_s(host, plan)
+    return waits_s + _surface_s(params, host, plan) + after_reading_s(params, host.disks, targets)
+
+
+def _surface_s(params: Params, host: HostFacts, plan: Plan) -> float:
+    """Reading ends after `surface_max_s`, but disks that share a link read on until they have read enough."""
+    limits = (plan.stages.get("Storage") or {}).get("limits") or {}
+    sampled = [(disk, float(min(disk.size_mb, params.sample_max_mb or disk.size_mb))) for disk in host.disks]
+    enough_s = on_shared_link_s(sampled) * float(limits.get("surface_min_percent", 100)) / 100
+    return min(together_s(sampled), max(params.surface_max_s, enough_s))
+
+
+def after_reading_s(params: Params, disks: Sequence[DiskFacts], targets: Sequence[DiskFacts]) -> float:
+    """How long Storage takes after reading the surfaces of `disks`. Of these, `targets` are written."""
+    written = [(disk, float(_WRITE_PASSES * min(disk.size_mb, params.write_max_mb))) for disk in targets]
+    return 2 * params.speed_s * len(disks) + together_s(written)
 
 
 def _left_of_self_test_s(host: HostFacts, plan: Plan) -> float:

@@ -7,6 +7,7 @@ disk for writing, and the image keeps all disks read-only.
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from agent.contract import wire
@@ -20,6 +21,7 @@ from agent.reports.partial_report import PartialReport, joined
 from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext, StageReport
 from agent.stages.storage import left_patterns
+from agent.stages.storage.more_time import MoreTime
 from agent.stages.storage.spec import Limits, Params
 
 TOPIC = "storage"
@@ -27,6 +29,7 @@ TOPIC = "storage"
 
 def run(ctx: StageContext) -> StageReport:
     ctx.check_values(Params, Limits)
+    began = time.monotonic()
     fixed = checks.fixed_disks(ctx.inventory)
     if not fixed:
         absent = [checks.not_tested(name, reason="no disk was found", topic=TOPIC) for name in ctx.order.required]
@@ -35,8 +38,9 @@ def run(ctx: StageContext) -> StageReport:
     exchanged = checks.exchanged(fixed, "surface")
     fixed = [disk for disk in fixed if disk.name not in exchanged]
     tested = awaited_self_tests.await_self_tests(ctx, fixed, board) if drive_self_tests.in_background(ctx.claim) else []
+    more = MoreTime(ctx, fixed, began)
     with ThreadPoolExecutor(max_workers=max(1, len(fixed)), thread_name_prefix="surface") as pool:
-        reports = [*tested, *pool.map(lambda disk: _surface(ctx, disk, board, memory), fixed)]
+        reports = [*tested, *pool.map(lambda disk: _surface(ctx, disk, board, memory, more), fixed)]
     speeds = disk_speed.measure(ctx, fixed, board) if fixed else PartialReport()
     reports += [PartialReport([*exchanged.values()]), speeds]
     decided = verified_writes.NOTHING
@@ -64,26 +68,32 @@ def _report(ctx: StageContext, whole: PartialReport, decided: verified_writes.De
     )
 
 
-def _surface(ctx: StageContext, disk: wire.Disk, board: ProgressBoard, memory: Notes) -> PartialReport:
+def _surface(ctx: StageContext, disk: wire.Disk, board: ProgressBoard, memory: Notes, more: MoreTime) -> PartialReport:
     name, report, size = checks.disk_name(disk), PartialReport(), size_bytes(disk)
     params = ctx.params(Params)
     segments = plan(size, params.sample_max_mb * MIB, params.segment_mb * MIB)
     done, surface = memory.surface(name)
+
+    def told(now: Surface, number: int) -> None:
+        more.note(disk.name, now)
+        memory.keep_surface(name, done + number, now)
+        board.tell(name, 100.0 * (done + number) / len(segments), f"reading, {now.rate_mb_s:.0f} MB/s")
+
     read(
         disk.name, segments[done:], surface,
         time_limit_s=params.surface_max_s,
         bad_max=params.bad_sectors_give_up,
         stop=ctx.stop,
-        told=lambda now, number: _told(board, memory, name, now, done + number, len(segments)),
+        told=told,
+        reads_on=lambda: more.has(disk.name, planned_bytes(segments), surface),
     )  # fmt: skip
     judge(ctx, disk, size, segments, surface, report)
     board.tell(name, 100, "surface read")
     return report
 
 
-def _told(board: ProgressBoard, memory: Notes, name: str, surface: Surface, done: int, of: int) -> None:
-    memory.keep_surface(name, done, surface)
-    board.tell(name, 100.0 * done / of, f"reading, {surface.rate_mb_s:.0f} MB/s")
+def planned_bytes(segments: list[Segment]) -> int:
+    return sum(segment.length for segment in segments)
 
 
 def size_bytes(disk: wire.Disk) -> int:
@@ -103,9 +113,9 @@ def judge(
         f"slowest_read_ms.{name}": surface.slowest_ms,
     }
     report.findings += hesitating(disk.name, name, surface, limits.slowest_read_max_ms)
-    planned = sum(segment.length for segment in segments)
+    planned = planned_bytes(segments)
     words = f"{surface.read_bytes // MIB} of {size // MIB} MiB read"
-    enough = surface.read_bytes >= planned * limits.surface_min_percent / 100 and surface.read_bytes
+    enough = surface.is_enough(planned, limits.surface_min_percent)
     if surface.bad:
         report.findings.append(unreadable(disk.name, name, surface.bad))
         report.checks.append(checks.judged("surface", report.findings, name))
