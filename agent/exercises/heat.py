@@ -1,4 +1,4 @@
-"""How hot the host gets under load, and how fast its cores run meanwhile: sampled within the block, judged after it."""
+"""How hot the CPUs get under load, and how fast their cores run: sampled within the block, judged after it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from agent import findings
 from agent.contract import wire
 from agent.exercises import temperature_curve
-from agent.exercises.temperature_curve import Point
+from agent.exercises.temperature_curve import Coverage, Point
 from agent.host.stop import StopFlag
 from agent.reports import checks
 from agent.sensors import readings
@@ -26,57 +26,72 @@ _CURVE_LINES = 400
 
 
 @dataclass
-class Mean:
+class MeanClock:
     total: float = 0.0
     count: int = 0
+    read: Coverage = field(default_factory=Coverage)
 
-    def add(self, value: float) -> None:
-        self.total, self.count = self.total + value, self.count + 1
+    def add(self, at_s: float, mhz: float) -> None:
+        self.total, self.count = self.total + mhz, self.count + 1
+        self.read.add(at_s)
 
     @property
-    def value(self) -> float:
+    def mhz(self) -> float:
         return self.total / self.count
 
 
 class Heat:
-    """The temperature curve of each part since the block began, its highest reading, and the clocks of each CPU."""
+    """The temperature curve of each CPU since the block began, its highest reading, and its clock. Other parts are left
+    to the side-car: nothing here judges them, and a drive may take long to answer."""
 
     def __init__(self, root: Path = Path("/"), warm: str = "") -> None:
         """`warm` says why the readings before the load are not those at rest."""
         self._root, self._warm = root, warm
         self._rapl = readings.Rapl(root)
         self._cores = readings.Clocks(root)
-        self._began_s = time.monotonic()
-        self.peaks: dict[tuple[str, str], readings.Temperature] = {}
+        self._lock, self._is_over = threading.Lock(), False
+        self._began_s, self._load_s = time.monotonic(), 0.0
+        self.peaks: dict[str, readings.Temperature] = {}
         self.rest: dict[str, Point] = {}
         self.curves: dict[str, list[Point]] = {}
         self._held: dict[str, temperature_curve.Held] = {}
-        self._clocks: dict[str, Mean] = {}
+        self._read: dict[str, Coverage] = {}
+        self._clocks: dict[str, MeanClock] = {}
 
     def rest_for(self, seconds: float, stop: StopFlag) -> None:
         """Read the parts before the load. Power needs two readings, a sample apart."""
         self._watts()
         stop.wait(seconds)
         watts = self._watts()
-        for one in () if self._warm else readings.hottest(readings.temperatures(self._root)):
+        for one in () if self._warm else self._temperatures():
             self.rest[one.component] = Point(0.0, one.value_c, watts.get(one.component))
 
     def sample(self) -> None:
-        at_s, watts = time.monotonic() - self._began_s, self._watts()
-        for one in readings.hottest(readings.temperatures(self._root)):
-            part = (one.component_kind, one.component)
-            if part not in self.peaks or one.value_c > self.peaks[part].value_c:
-                self.peaks[part] = one
-            point = Point(at_s, one.value_c, watts.get(one.component))
-            temperature_curve.add(self.curves.setdefault(one.component, []), point)
-            if one.component_kind == "cpu":
-                self._held.setdefault(one.component, temperature_curve.Held()).add(point)
-        for name, mhz in self._cores.mhz().items():
-            self._clocks.setdefault(name, Mean()).add(mhz)
+        """Read temperatures and clocks. A reading counts from when it began. One that ended after the block was not
+        made under load, and is dropped."""
+        at_s, watts, found = time.monotonic() - self._began_s, self._watts(), self._temperatures()
+        with self._lock:
+            for one in () if self._is_over else found:
+                self._add(one, Point(at_s, one.value_c, watts.get(one.component)))
+        at_s, clocks = time.monotonic() - self._began_s, self._cores.mhz()
+        with self._lock:
+            for name, mhz in () if self._is_over else clocks.items():
+                self._clocks.setdefault(name, MeanClock()).add(at_s, mhz)
+
+    def _add(self, one: readings.Temperature, point: Point) -> None:
+        name = one.component
+        if name not in self.peaks or one.value_c > self.peaks[name].value_c:
+            self.peaks[name] = one
+        temperature_curve.add(self.curves.setdefault(name, []), point)
+        self._held.setdefault(name, temperature_curve.Held()).add(point)
+        self._read.setdefault(name, Coverage()).add(point.at_s)
+
+    def _temperatures(self) -> list[readings.Temperature]:
+        return readings.hottest(readings.temperatures(self._root, readings.processors(self._root)))
 
     @contextmanager
     def watching(self) -> Iterator[Heat]:
-        self._began_s = time.monotonic()
+        self._began_s, self._is_over = time.monotonic(), False
         over = threading.Event()
         thread = threading.Thread(target=self._watch, args=(over,), daemon=True, name="heat")
         thread.start()
@@ -84,7 +99,9 @@ class Heat:
             yield self
         finally:
             over.set()
-            thread.join()
+            with self._lock:
+                self._load_s, self._is_over = time.monotonic() - self._began_s, True
+            thread.join(_SAMPLE_S)
 
     def _watch(self, over: threading.Event) -> None:
         while True:
@@ -100,13 +117,15 @@ class Heat:
 
     def temperature(self, margin_c: float, max_c: float, sockets: int) -> tuple[wire.Check, list[wire.Finding]]:
         """The check `temperature`. It fails for CPUs that settled nearer than `margin_c` to their own critical limit,
-        or above `max_c` if they report no limit. Not tested unless each of `sockets` reports its temperature. A peak
-        does not fail it: the limits of the sensors are for peaks."""
-        settled = [replace(one, value_c=self._settled_c(one)) for one in self._cpus()]
+        or above `max_c` if they report no limit. Not tested unless each of `sockets` reports its temperature, up to the
+        end of the load. A peak does not fail it: the limits of the sensors are for peaks."""
+        settled = [replace(one, value_c=c) for one in self._cpus() if (c := self._settled_c(one)) is not None]
         found = [finding for one in settled if (finding := _too_hot(one, margin_c, max_c))]
+        unread = [f"{one.component} was {lack}" for one in self._cpus() if (lack := self._lack(one.component))]
         if not found and len(self._cpus()) < max(1, sockets):
-            why = f"{len(self._cpus())} of {sockets} CPUs here tell their temperature"
-            return checks.not_tested("temperature", reason=why, topic=TOPIC), []
+            unread = [f"{len(self._cpus())} of {sockets} CPUs here tell their temperature"]
+        if not found and unread:
+            return checks.not_tested("temperature", reason=unread[0], topic=TOPIC), []
         return checks.judged("temperature", found, topic=TOPIC), found
 
     def plateau(self, window_s: float, slope_max_c_min: float | None) -> tuple[wire.Check, list[wire.Finding]]:
@@ -118,22 +137,26 @@ class Heat:
             why = "the profile names no limit" if slope_max_c_min is None else f"no curve of {window_s:.0f} s"
             return checks.not_tested("plateau", reason=why, topic=TOPIC), []
         found = [self._rising(name, slope, slope_max_c_min) for name, slope in known.items() if slope > slope_max_c_min]
+        if len(known) < len(slopes) and not found:
+            why = f"no curve of {window_s:.0f} s of {', '.join(sorted(slopes.keys() - known.keys()))}"
+            return checks.not_tested("plateau", reason=why, topic=TOPIC), []
         return checks.judged("plateau", found, topic=TOPIC), found
 
     def clock(self, min_fraction: float) -> tuple[wire.Check, list[wire.Finding]]:
         """The check `clock`: the mean clock under load against the one that the maker promises for all cores at once. A
         CPU that the board slows down (PROCHOT, an unknown supply) is cool and error-free, but useless."""
         base = readings.base_clocks_mhz(self._root)
-        known = {name: mean.value for name, mean in self._clocks.items() if name in base}
+        lacks = {name: lack for name, mean in self._clocks.items() if (lack := mean.read.lack(self._load_s))}
+        known = {name: mean.mhz for name, mean in self._clocks.items() if name in base and name not in lacks}
         unknown = sorted((self._cores.packages | base.keys()) - known.keys())
-        if not known:
-            why = "the kernel reports no clock to compare with the base clock"
-            return checks.not_tested("clock", reason=why, topic=TOPIC), []
         found = [
             _slow(name, mhz, base[name], min_fraction) for name, mhz in known.items() if mhz < base[name] * min_fraction
         ]
-        if unknown and not found:
-            why = f"the kernel tells no clock of {', '.join(unknown)} to compare with its base"
+        if (unknown or not known) and not found:
+            why = "the kernel reports no clock to compare with the base clock"
+            if known:
+                why = f"the kernel tells no clock of {', '.join(unknown)} to compare with its base"
+            why = next((f"the clock of {name} was {lack}" for name, lack in lacks.items()), why)
             return checks.not_tested("clock", reason=why, topic=TOPIC), []
         return checks.judged("clock", found, topic=TOPIC), found
 
@@ -142,6 +165,8 @@ class Heat:
         made, found = [], {}
         for name in (one.component for one in self._cpus()):
             try:
+                if lack := self._lack(name):
+                    raise temperature_curve.NotKnown(lack)
                 value = temperature_curve.resistance_c_per_w(self._rest(name), self.curves.get(name, []), rise_min_w)
             except temperature_curve.NotKnown as why:
                 made.append(checks.not_tested(RESISTANCE, name, reason=f"not known: {why}", topic=TOPIC))
@@ -159,7 +184,8 @@ class Heat:
         found = {f"peak_temp_c.{one.component}": one.value_c for one in self.peaks.values()}
         for one in self._cpus():
             found |= self._numbers_of(one.component, window_s)
-        return found | {f"clock_load_mhz.{name}": mean.value for name, mean in self._clocks.items()}
+        read = {name: mean for name, mean in self._clocks.items() if not mean.read.lack(self._load_s)}
+        return found | {f"clock_load_mhz.{name}": mean.mhz for name, mean in read.items()}
 
     def evidence(self) -> dict[str, str]:
         """The curves as CSV: seconds, part, degrees, watts."""
@@ -167,7 +193,7 @@ class Heat:
         return {"heat.csv": "\n".join(["seconds,part,celsius,watts", *lines])} if lines else {}
 
     def _numbers_of(self, name: str, window_s: float) -> dict[str, float]:
-        points, rest = self.curves.get(name, []), self.rest.get(name)
+        points, rest = [] if self._lack(name) else self.curves.get(name, []), self.rest.get(name)
         values = {
             "idle_temp_c": rest.celsius if rest else None,
             "plateau_temp_c": temperature_curve.plateau_c(points),
@@ -176,23 +202,30 @@ class Heat:
         }
         return {f"{key}.{name}": round(value, 3) for key, value in values.items() if value is not None}
 
-    def _settled_c(self, peak: readings.Temperature) -> float:
-        """The hottest minute after the boost period. Of a load that ended before, the mean of its last quarter."""
+    def _settled_c(self, peak: readings.Temperature) -> float | None:
+        """The hottest minute after the boost period. Of a load that ended before, the mean of its last quarter. None if
+        the CPU was not read then."""
         held = self._held.get(peak.component)
         if held is not None and held.highest_c is not None:
             return held.highest_c
+        if self._lack(peak.component):
+            return None
         mean_c = temperature_curve.plateau_c(self.curves.get(peak.component, []))
         return peak.value_c if mean_c is None else mean_c
 
+    def _lack(self, name: str) -> str:
+        """Why the temperatures of this CPU are not those of the load. Empty if they are."""
+        return self._read[name].lack(self._load_s) if name in self._read else ""
+
     def _slope(self, name: str, window_s: float) -> float | None:
-        return temperature_curve.slope_c_min(self.curves.get(name, []), window_s)
+        return None if self._lack(name) else temperature_curve.slope_c_min(self.curves.get(name, []), window_s)
 
     def _rising(self, name: str, slope: float, limit: float) -> wire.Finding:
         message = f"{name}: still {slope:+.2f} C a minute after {self.curves[name][-1].at_s:.0f} s of load"
         return findings.make("thermal.rising", "cpu", name, message, value=round(slope, 3), limit=limit, unit="C/min")
 
     def _cpus(self) -> list[readings.Temperature]:
-        return [one for one in self.peaks.values() if one.component_kind == "cpu"]
+        return list(self.peaks.values())
 
 
 def _too_hot(one: readings.Temperature, margin_c: float, max_c: float) -> wire.Finding | None:

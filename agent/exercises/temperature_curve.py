@@ -13,6 +13,8 @@ MOST_POINTS, NEWEST_POINTS = 2000, 500
 # Intel's PL2), and a server's fans need as long to follow.
 BOOST_S = 90.0
 HELD_S, HELD_LEAST_POINTS = 60.0, 10
+# A reading stands for so long after it, and at most for a quarter of the load. Samples are 2 s apart.
+STANDS_S, SAMPLES_APART_S = 30.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,27 @@ class Held:
         if point.at_s - self._first_s >= HELD_S and len(self._minute) >= HELD_LEAST_POINTS:
             mean_c = sum(one.celsius for one in self._minute) / len(self._minute)
             self.highest_c = mean_c if self.highest_c is None else max(self.highest_c, mean_c)
+
+
+class Coverage:
+    """For how much of a load a part was read. One whose sensor fell silent has only readings from before or from the
+    load's beginning, and these say nothing about the load."""
+
+    def __init__(self) -> None:
+        self._newest_s = self._unread_s = 0.0
+
+    def add(self, at_s: float) -> None:
+        self._unread_s += max(0.0, at_s - self._newest_s - STANDS_S)
+        self._newest_s = at_s
+
+    def lack(self, load_s: float) -> str:
+        """Why the readings are not those of a load of `load_s`, in words. Empty if they are."""
+        silent_s = load_s - self._newest_s
+        if silent_s > max(SAMPLES_APART_S, min(STANDS_S, load_s / 4)):
+            return f"not read in the last {silent_s:.0f} s of {load_s:.0f} s of load"
+        if self._unread_s > load_s / 4:
+            return f"not read for {self._unread_s:.0f} s of {load_s:.0f} s of load"
+        return ""
 
 
 def plateau_c(points: Sequence[Point]) -> float | None:

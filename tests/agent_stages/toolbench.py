@@ -172,7 +172,7 @@ def be_well(monkeypatch: pytest.MonkeyPatch, directory: Path, broken: str) -> No
     monkeypatch.setattr(nics, "state", lambda *_: state)
     monkeypatch.setattr(ipmitool, "has_bmc", lambda *_: True)
     monkeypatch.setattr(pcilink, "read", lambda *_: Link(16, 16, 16.0, 16.0))
-    monkeypatch.setattr(readings, "temperatures", lambda _: [Temperature("cpu", "CPU0", "Package", 50.0, 100.0)])
+    monkeypatch.setattr(readings, "temperatures", lambda *_: [Temperature("cpu", "CPU0", "Package", 50.0, 100.0)])
     monkeypatch.setattr(shell, "run", partial(impatient, shell.run, broken))
     monkeypatch.setattr(shell, "TERM_GRACE_S", 0.1)
     monkeypatch.setattr(drive_self_tests, "_LOOK_S", dict.fromkeys(drive_self_tests._LOOK_S, 0.01))
