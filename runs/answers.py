@@ -12,6 +12,7 @@ from agent.contract import codec, wire
 from runs import disk_writes, stage_rows
 from runs.machine import ENDED, TESTING, State
 from runs.models import Boot, Outcome, Run, StageRun
+from runs.profiles import estimate
 from runs.stages import AGENT_STAGES, LENT_S
 
 
@@ -50,7 +51,7 @@ def stage_orders(run: Run) -> list[wire.StageOrder]:
                     name=stage.name,
                     title=stage.title,
                     attempt=_next_attempt(run, stage.name),
-                    timeout_s=float(wanted.get("timeout_s", 0)),
+                    timeout_s=estimate.timeout_of_run_s(run, stage.name),
                     params=wanted.get("params", {}),
                     limits=wanted.get("limits", {}),
                     required=wanted.get("required", []),

@@ -16,6 +16,8 @@ SHARED_MB_S = 2000.0
 FILLING_S_PER_GIB = 0.4
 # The time for starting and ending a load; stressapptest's check of cache coherency alone takes 5 s.
 START_S = 6.0
+# A stage's time-out is at least so many times its expected duration: a host may be slower than the estimate.
+TIMEOUT_LEEWAY = 1.25
 _MB_PER_MIB = 1.048576
 
 

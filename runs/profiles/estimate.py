@@ -10,7 +10,7 @@ import copy
 from typing import Any
 
 from agent.contract import stage_values
-from agent.contract.host_facts import DiskFacts, HostFacts
+from agent.contract.host_facts import TIMEOUT_LEEWAY, DiskFacts, HostFacts
 from agent.contract.stage_spec import Plan
 from hosts.models import Host
 from runs import disk_writes
@@ -22,8 +22,6 @@ Document = dict[str, Any]
 
 # From waking to the agent's claim. The firmware of a server alone takes one to two minutes.
 BOOT_S = 90.0
-# A stage's timeout is at least so many times its expected duration: a host may be slower than the estimate.
-TIMEOUT_LEEWAY = 1.25
 
 
 def machine_of(host: Host) -> HostFacts | None:

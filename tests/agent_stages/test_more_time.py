@@ -19,6 +19,7 @@ from tests.agent_stages.contexts import INVENTORY, context
 
 TB = 10**12
 PLANNED = 4 * TB
+DEEP = {"speed_s": 30, "sample_max_mb": 4_194_304, "surface_max_s": 36_000}
 
 
 def disk(number: int, **given: Any) -> wire.Disk:
@@ -35,7 +36,7 @@ def asked(
 ) -> bool:  # fmt: skip
     """Whether disk `of` is read on in `deep`, after each disk was read at its rate."""
     disks = disks or [disk(number) for number in range(len(rates))]
-    ctx = context("Storage", directory, params={"speed_s": 30}, limits={"surface_min_percent": min_percent})
+    ctx = context("Storage", directory, params=DEEP, limits={"surface_min_percent": min_percent})
     ctx = replace(ctx, order=replace(ctx.order, timeout_s=86_400))
     more = MoreTime(ctx, disks, time.monotonic() - began_ago_s)
     for one, rate in zip(disks, rates, strict=True):
@@ -80,6 +81,12 @@ def test_the_stages_own_time_out_stays_out_of_reach(tmp_path: Path) -> None:
     latest_s = 86_400 * 0.9 - 2 * 30 * 24
     assert asked(tmp_path, [86.0] * 24, began_ago_s=latest_s - 60)
     assert not asked(tmp_path, [86.0] * 24, began_ago_s=latest_s + 1)
+
+
+def test_more_disks_have_more_time_though_the_order_knows_nothing_of_them(tmp_path: Path) -> None:
+    """The first run of a shelf with 60 disks: 240 TB at 2000 MB/s are 120,000 s; the profile gives 86,400."""
+    assert asked(tmp_path, [33.0] * 60, began_ago_s=125_000)
+    assert not asked(tmp_path, [33.0] * 60, began_ago_s=1.25 * (120_000 + 2 * 30 * 60))
 
 
 def test_the_log_says_once_that_a_disk_is_read_on(tmp_path: Path) -> None:

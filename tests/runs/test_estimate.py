@@ -12,13 +12,13 @@ from django.test import Client
 from django.utils import timezone
 
 from agent.contract import codec, wire
-from agent.contract.host_facts import FILLING_S_PER_GIB, START_S
+from agent.contract.host_facts import FILLING_S_PER_GIB, START_S, TIMEOUT_LEEWAY
 from agent.contract.host_facts import DiskFacts as Disk
 from agent.contract.host_facts import HostFacts as Machine
 from agent.stages.memory.spec import MEMTESTER_S_PER_GIB
 from agent.stages.network.spec import PER_PORT_S
 from hosts.models import Host
-from runs import freeze, lifecycle, stage_rows
+from runs import answers, freeze, lifecycle, stage_rows
 from runs.machine import State
 from runs.models import Outcome
 from runs.profiles import durations, estimate
@@ -162,7 +162,7 @@ def test_the_time_out_of_a_giant_grows_with_what_it_should_take() -> None:
     giant = replace(LARGE, ports=64, memory_mb=16 << 20)
     profile = profiles.load("quick")
     for name, stage in estimate.planned(profile, giant)["stages"].items():
-        assert stage["timeout_s"] >= estimate.TIMEOUT_LEEWAY * seconds(name, giant, "quick") - 1
+        assert stage["timeout_s"] >= TIMEOUT_LEEWAY * seconds(name, giant, "quick") - 1
         assert stage["timeout_s"] >= profile["stages"][name]["timeout_s"]
     assert seconds("Network", giant, "quick") > profile["stages"]["Network"]["timeout_s"]
 
@@ -243,11 +243,13 @@ def test_a_stage_may_take_as_long_as_the_host_needs_that_the_run_itself_has_foun
     needed_s = estimate.stage_s("Memory", run.profile, replace(SERVER, memory_mb=12 << 20))
     assert needed_s > frozen_s
     row = stage_rows.open_attempt(run)
-    assert row.timeout_s == pytest.approx(estimate.TIMEOUT_LEEWAY * needed_s, abs=1)
+    assert row.timeout_s == pytest.approx(TIMEOUT_LEEWAY * needed_s, abs=1)
     row.go_at = timezone.now() - timedelta(seconds=5000)
     row.save(update_fields=["go_at"])
     assert stage_rows.restart_clock(row), "an agent that was restarted gets the whole time again"
-    assert row.timeout_s == pytest.approx(5000 + estimate.TIMEOUT_LEEWAY * needed_s, abs=60)
+    assert row.timeout_s == pytest.approx(5000 + TIMEOUT_LEEWAY * needed_s, abs=60)
+    told = {order.name: order.timeout_s for order in answers.stage_orders(run)}
+    assert told["Memory"] == pytest.approx(TIMEOUT_LEEWAY * needed_s, abs=1), "the agent knows it as well"
 
 
 @pytest.mark.django_db

@@ -71,15 +71,17 @@ def _also_required(params: Params, plan: Plan) -> Iterator[RequiredCheck]:
 def _duration_s(params: Params, host: HostFacts, plan: Plan) -> float:
     """All surfaces are read at once, speeds are measured one disk after the other, and all writes are done at once."""
     targets = [disk for disk in host.disks if plan.writes and disk.serial in host.writable]
-    waits_s = START_S + _left_of_self_test_s(host, plan)
-    return waits_s + _surface_s(params, host, plan) + after_reading_s(params, host.disks, targets)
-
-
-def _surface_s(params: Params, host: HostFacts, plan: Plan) -> float:
-    """Reading ends after `surface_max_s`, but disks that share a link read on until they have read enough."""
     limits = (plan.stages.get("Storage") or {}).get("limits") or {}
-    sampled = [(disk, float(min(disk.size_mb, params.sample_max_mb or disk.size_mb))) for disk in host.disks]
-    enough_s = on_shared_link_s(sampled) * float(limits.get("surface_min_percent", 100)) / 100
+    read_s = surface_s(params, host.disks, float(limits.get("surface_min_percent", 100)))
+    waits_s = START_S + _left_of_self_test_s(host, plan)
+    return waits_s + read_s + after_reading_s(params, host.disks, targets)
+
+
+def surface_s(params: Params, disks: Sequence[DiskFacts], min_percent: float) -> float:
+    """How long reading takes. It ends after `surface_max_s`, but disks that share a link read on until `min_percent` of
+    the plan was read."""
+    sampled = [(disk, float(min(disk.size_mb, params.sample_max_mb or disk.size_mb))) for disk in disks]
+    enough_s = on_shared_link_s(sampled) * min_percent / 100
     return min(together_s(sampled), max(params.surface_max_s, enough_s))
 
 
