@@ -161,15 +161,19 @@ class Disk(Part):
         return self
 
 
+# False is the same as nothing.
+_Flag = Annotated[StrictBool, AfterValidator(lambda flag: flag or None)]
+
+
 class Nic(Part):
     mac: Mac
     speed_mbit: Count | None = None
     # The switch, or the switch and its port, as LLDP names them: "sw1 Gi1/0/3".
     neighbour: Text | None = None
-    # Without a cable on purpose. False is the same as nothing.
-    spare: Annotated[StrictBool, AfterValidator(lambda spare: spare or None)] | None = None
-    # Cabled to a network without the bench. False is the same as nothing.
-    other_network: Annotated[StrictBool, AfterValidator(lambda other: other or None)] | None = None
+    # Without a cable on purpose.
+    spare: _Flag | None = None
+    # Cabled to a network without the bench.
+    other_network: _Flag | None = None
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Nic:
@@ -199,6 +203,8 @@ class InfinibandPort(Part):
 class Adapter(Part):
     serial: Text | None = None
     model: Text | None = None
+    # The kernel can't see the drives behind it.
+    hidden_drives: _Flag | None = None
 
     @model_validator(mode="after")
     def _identified(self) -> Adapter:

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from agent.contract.placeholders import is_no_name, is_placeholder
-from hosts import bmc_version, expectations, seen_memory, versions
+from hosts import bmc_version, expectations, hidden_drives, seen_memory, versions
 from hosts.fields import normalise_mac
 from hosts.parts import LISTS
 
@@ -43,9 +43,7 @@ def as_spec(inventory: Inventory) -> Spec:
     if "lspci" not in missing_tools:
         spec["gpus"] = _named("gpus", (_kept(gpu, "uuid", "model") for gpu in inventory["gpus"]))
     if "lspci" not in missing_tools and "adapters" in inventory:
-        spec["adapters"] = _named(
-            "adapters", (_kept(one, "serial", "model") for one in inventory.get("adapters") or [])
-        )
+        spec["adapters"] = _named("adapters", map(_adapter, inventory.get("adapters") or []))
     if "sdr_fan" not in missing_tools:
         turning = (fan for fan in inventory["fans"] if fan.get("rpm") or fan.get("percent"))
         spec["fans"] = _named("fans", (_kept(fan, "name") for fan in turning))
@@ -99,6 +97,12 @@ def _nic(nic: Inventory) -> Spec:
         return {**spec, "mac": normalise_mac(spec.get("mac", ""))}
     except ValidationError:
         return {}
+
+
+def _adapter(adapter: Inventory) -> Spec:
+    """Says it if the drives behind the adapter are hidden."""
+    spec = _kept(adapter, "serial", "model")
+    return {**spec, hidden_drives.KIND: True} if spec and adapter.get("kind") == hidden_drives.KIND else spec
 
 
 def _firmware(inventory: Inventory) -> Spec:

@@ -84,6 +84,12 @@ KEYS: Sequence[Key] = (
     Key("adapters", _LIST, "storage adapters, accelerators and other cards; a missing one is critical"),
     Key("adapters[].serial", _TEXT, "needed: serial or model"),
     Key("adapters[].model", _TEXT, "without a serial, any card of this model matches; cards are counted"),
+    Key(
+        "adapters[].hidden_drives",
+        "true or false",
+        "true: a storage controller whose drives the kernel can't see: without a driver, or in RAID mode. It must be "
+        "there; drives behind it are not tested",
+    ),
     Key("psus", _LIST, "power supplies that the BMC reports; a missing one is critical"),
     Key("psus[].name", _TEXT, "as the BMC calls it; needed"),
     Key("fans", _LIST, "fans that the BMC reports; a missing one is critical"),

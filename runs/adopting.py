@@ -9,7 +9,7 @@ from typing import Any
 from django.utils import timezone
 
 from agent.contract import codec, wire
-from hosts import adoption, expectations, found_parts, ports, seen_memory
+from hosts import adoption, expectations, found_parts, hidden_drives, ports, seen_memory
 from hosts.models import Host, HostMac
 from runs.judging import specdiff
 from runs.machine import HELD, LIVE, State
@@ -23,13 +23,15 @@ _EVERYTHING = "everything that was found"
 @dataclass(frozen=True)
 class _Notes:
     """What adopting does that a person should look at. `hidden_memory` is what the kernel sees and what is installed,
-    in MiB; `spare` and `entered` are MACs. `driverless` are network cards that no driver took. `left_out` are kinds of
-    part that could not be read, with a sentence about each."""
+    in MiB; `spare` and `entered` are MACs. `driverless` are network cards that no driver took, `hiding` storage
+    controllers whose drives are hidden. `left_out` are kinds of part that could not be read, with a sentence about
+    each."""
 
     hidden_memory: tuple[int, int] | None
     spare: list[str]
     entered: list[str]
     driverless: list[str]
+    hiding: list[str]
     left_out: dict[str, str]
 
     def in_words(self, run: Run) -> list[str]:
@@ -39,6 +41,7 @@ class _Notes:
             *ports.spare_in_words(self.spare, inventory, run.pk),
             *ports.entered_in_words(self.entered, inventory),
             *ports.driverless_in_words(self.driverless, run.pk),
+            *hidden_drives.in_words(self.hiding, run.pk),
             *self.left_out.values(),
         ]
 
@@ -53,6 +56,8 @@ class _Notes:
             told.append(f"entered as MACs of the host: {', '.join(self.entered)}")
         if self.driverless:
             told.append(f"network cards without a driver: {', '.join(self.driverless)}")
+        if self.hiding:
+            told.append(f"storage controllers with hidden drives: {', '.join(self.hiding)}")
         if self.left_out:
             told.append(f"left out, since they could not be read: {', '.join(self.left_out)}")
         return told
@@ -102,8 +107,8 @@ def preview(run: Run, path: str = "") -> list[str]:
 
 def notes(run: Run, path: str = "") -> list[str]:
     """What adopting would do that a person should look at, one sentence each: expect less memory than is installed,
-    make ports spare, enter the MACs of ports with the host, list network cards that no driver took, leave out what
-    could not be read."""
+    make ports spare, enter the MACs of ports with the host, list network cards that no driver took and storage
+    controllers whose drives are hidden, leave out what could not be read."""
     return _notes(run, run.host.expected, _changed(run, run.host.expected, path)).in_words(run)
 
 
@@ -118,9 +123,9 @@ def adopt(run: Run, path: str = "", who: str = "") -> list[str]:
        was frozen when it was queued and does not change.
 
     Returns a sentence if less memory is expected than is installed, for each port that is spare from now on, since it
-    had no link, for each MAC that was entered, for each network card without a driver that was listed, and for each
-    kind of part that was left out. Raises Refused if the run has no inventory, has no difference at `path`, or has
-    nothing open.
+    had no link, for each MAC that was entered, for each network card without a driver and each storage controller with
+    hidden drives that was listed, and for each kind of part that was left out. Raises Refused if the run has no
+    inventory, has no difference at `path`, or has nothing open.
     """
     with locked(run.pk) as run:
         host = Host.objects.get(pk=run.host_id)
@@ -155,6 +160,7 @@ def _notes(run: Run, before: dict[str, Any] | None, after: dict[str, Any]) -> _N
         spare=ports.marked_spare(before, after),
         entered=_unknown(ports.newly_cabled(before, after)),
         driverless=ports.newly_without_driver(before, after, run.inventory or {}),
+        hiding=hidden_drives.newly_listed(before, after, run.inventory or {}),
         left_out={} if expectations.names_parts(before) else _unread(run),
     )
 

@@ -19,6 +19,8 @@ MAX_LOG_LINES_PER_BATCH = 500
 TOKEN_PREFIX = "vt1."
 # The reason of a stage that has nothing to test on this host. Such a stage does not count in the verdict.
 NOT_EXPECTED_HERE = "not expected here"
+# The kind of an adapter: a storage controller whose drives the kernel can't see.
+HIDDEN_DRIVES = "hidden_drives"
 # The beginning of the reason when the orchestrator's machine is the cause of "not tested", and not the host.
 THE_BENCH = "bench: "
 # The beginning of the names of the checks that the agent adds to every stage. A stage neither makes nor judges them.
@@ -228,8 +230,9 @@ class InfinibandPort:
 
 @dataclass(frozen=True)
 class Adapter:
-    """A card of `kind` storage, infiniband, accelerator or network (one that no driver took) at PCI `slot`. `serial` is
-    the number in its configuration space, empty if it has none. All functions of one card are one adapter."""
+    """A card of `kind` storage, infiniband, accelerator, network (one that no driver took) or hidden_drives (a storage
+    controller whose drives the kernel can't see) at PCI `slot`. `serial` is the number in its configuration space,
+    empty if it has none. All functions of one card are one adapter."""
 
     slot: str
     kind: str

@@ -169,6 +169,20 @@ def test_a_network_card_without_a_driver_is_listed_and_the_person_is_told() -> N
     assert run.host.expected["adapters"] == [{"model": card.model}]
 
 
+def test_a_controller_with_hidden_drives_is_listed_as_such_and_the_person_is_told() -> None:
+    card = wire.Adapter("0000:00:17.0", "hidden_drives", "Intel Corporation SATA Controller [RAID mode]")
+    run = a_held_run(replace(SERVER, adapters=[card]))
+    Host.objects.filter(pk=run.host_id).update(expected=None)
+    Run.objects.filter(pk=run.pk).update(expected=None)
+    run.refresh_from_db()
+    (before,) = [one for one in adopting.notes(run) if "hidden" in one]
+    assert card.model in before and card.slot in before
+    assert before in adopting.adopt(run)
+    assert f"with hidden drives: {card.model} ({card.slot})" in run.events.get(kind="adopted").text
+    run.host.refresh_from_db()
+    assert run.host.expected["adapters"] == [{"model": card.model, "hidden_drives": True}]
+
+
 @pytest.mark.parametrize(("kept", "size_mb", "seen_mb"), [(3, 16384, 24000), (4, 32768, 64000)])
 def test_modules_that_are_adopted_on_a_mirrored_host_change_its_total_by_their_share(
     kept: int, size_mb: int, seen_mb: int

@@ -1,6 +1,6 @@
 """Cards that are no network ports, disks or GPUs, so that a missing one is noticed: storage adapters, InfiniBand cards,
-accelerators, and network cards that no driver took. By their PCI class (PCI Code and ID Assignment Specification 1.11,
-section 1)."""
+accelerators, network cards that no driver took, and storage controllers whose drives are hidden. By their PCI class
+(PCI Code and ID Assignment Specification 1.11, section 1)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from agent.contract import wire
 from agent.contract.placeholders import is_placeholder
+from agent.probes.bus import hidden_drives
 from agent.probes.bus.lspci import PciDevice
 from agent.probes.gpu import gpus
 
@@ -41,14 +42,14 @@ _SERIAL_CAPABILITY, _FIRST, _MOST = 0x0003, 0x100, 64
 def inventory(devices: list[PciDevice], told: Collection[str], root: Path = Path("/")) -> list[wire.Adapter]:
     """One adapter per card. `told` are the slots of cards whose ports are known: those are missed by port. A serial
     number that several cards share is dropped."""
-    found: dict[tuple[str, str], wire.Adapter] = {}
+    found: dict[tuple[str, str, str], wire.Adapter] = {}
     for device in devices:
-        kind = _kind(device)
+        kind = wire.HIDDEN_DRIVES if hidden_drives.has(device, root) else _kind(device)
         if kind and not _is_virtual(device.slot, root) and not (kind in _WITH_PORTS and device.slot in told):
             adapter = wire.Adapter(
                 device.slot, kind, f"{device.vendor} {device.device}".strip(), serial(device.slot, root)
             )
-            found.setdefault((device.slot.rpartition(".")[0], adapter.model), adapter)
+            found.setdefault((device.slot.rpartition(".")[0], kind, adapter.model), adapter)
     numbers = Counter(adapter.serial for adapter in found.values())
     return [one if numbers[one.serial] == 1 else replace(one, serial="") for one in found.values()]
 
