@@ -261,9 +261,10 @@ def _sentence(delta: wire.CounterDelta, meaning: Meaning) -> str:
     if delta.counter in STATES:
         return STATES[delta.counter].format(before=delta.before, after=delta.after)
     grown = delta.after - delta.before
+    noun = meaning.noun if grown > 1 else meaning.noun.replace("entries", "entry")
     if delta.counter.startswith(SEL):
-        return f"{grown} {meaning.noun if grown > 1 else meaning.noun.replace('entries', 'entry')}"
-    return f"{grown} {meaning.noun} ({delta.counter} went from {delta.before} to {delta.after})"
+        return f"{grown} {noun}"
+    return f"{grown} {noun} ({delta.counter} went from {delta.before} to {delta.after})"
 
 
 def _meaning(counter: str) -> Meaning:

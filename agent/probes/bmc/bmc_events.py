@@ -123,8 +123,9 @@ SPECIFIC: dict[str, dict[str, Meaning]] = {
         "critical overtemperature": HOT,
     },
     "drive slot / bay": {
-        **_all(DRIVE_FAULT, "drive fault", "in critical array", "in failed array"),
-        **_all(DRIVE_WARNING, "predictive failure", "rebuild aborted"),
+        # A drive that predicts its failure fails also if SMART or a RAID controller says so.
+        **_all(DRIVE_FAULT, "drive fault", "predictive failure", "in critical array", "in failed array"),
+        "rebuild aborted": DRIVE_WARNING,
         "rebuild in progress": EVENT,
         **_all(ORDINARY, "drive present", "parity check in progress", "hot spare"),
     },

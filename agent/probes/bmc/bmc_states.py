@@ -109,7 +109,7 @@ BY_STATE: dict[State, dict[str, Meaning]] = {
     },
     State.PREDICTED: {
         "power supply": PSU_PREDICTED, "power unit": POWER_PREDICTED, "memory": MEMORY_FAULT, "fan": FAN_EVENT,
-        "cooling device": FAN_EVENT, "drive slot / bay": DRIVE_WARNING,
+        "cooling device": FAN_EVENT, "drive slot / bay": DRIVE_FAULT,
     },
     State.EXCEEDED: {"temperature": HOT, "voltage": VOLTAGE, "current": POWER_HIGH, "power supply": PSU_EVENT},
     State.LAGS: {"power supply": PSU_EVENT, "fan": FAN_EVENT, "cooling device": FAN_EVENT},

@@ -35,7 +35,7 @@ _ASPECT = re.compile(
 )
 _MEASURE = re.compile(
     r"(?i)temp|curr|volt|\bv ?in\b|\bv ?out\b|\bi ?in\b|\bi ?out\b|\bp ?in\b|\bp ?out\b|watt|input|output|fan|"
-    r"consumption|meter|ambient|power$|\bon$|power ?(?:in|out)\b"
+    r"consumption|meter|ambient|\binlet\b|\binternal\b|power$|\bon$|power ?(?:in|out)\b"
 )
 _THERE = frozenset({"presence detected", "device present", "device inserted / device present", "present",
                     "entity present", "ok"})  # fmt: skip

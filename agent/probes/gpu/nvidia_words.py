@@ -17,11 +17,12 @@ from agent.parsing import clean
 _ABSENT = frozenset({"n/a", "not supported", "not applicable"})
 # Newer drivers report the value in another element. This text is neither a value nor an error.
 _MOVED = "requested functionality has been deprecated"
+# "Insufficient Permissions" is about the caller: Blackwell cards print it for their power smoothing, a setting.
 _ERRORS = re.compile(
-    r"ERR!|unknown error|gpu is lost|fallen off the bus|requires? reset|reset required|insufficient|corrupted inforom|"
-    r"inforom is corrupted|driver not loaded|not initialized|uninitialized|timed? ?out|interrupt request issue|"
-    r"access blocked|version mismatch|in use by another client|invalid argument|no data|unable to determine|"
-    r"memory error|\berror\b",
+    r"ERR!|unknown error|gpu is lost|fallen off the bus|requires? reset|reset required|"
+    r"insufficient(?! permissions?\b)|corrupted inforom|inforom is corrupted|driver not loaded|not initialized|"
+    r"uninitialized|timed? ?out|interrupt request issue|access blocked|version mismatch|in use by another client|"
+    r"invalid argument|no data|unable to determine|memory error|\berror\b",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"(\d{1,18})(?:\.\d{1,9})?(?: [A-Za-z%()]{1,12})?")
