@@ -48,7 +48,13 @@ def ssd(*rows: Document, **more: Any) -> Document:
 
 def statistic(page: int, offset: int, name: str, value: int, **flags: bool) -> Document:
     """The object of device statistics with one value in it."""
-    row = {"offset": offset, "name": name, "value": value, "flags": {"valid": True, "normalized": False, **flags}}
+    row = {
+        "offset": offset,
+        "name": name,
+        "size": 4,
+        "value": value,
+        "flags": {"valid": True, "normalized": False, **flags},
+    }
     return {"ata_device_statistics": {"pages": [{"number": page, "table": [row]}]}}
 
 

@@ -118,8 +118,4 @@ def test_a_fabric_that_comes_up_may_still_be_at_work_on_its_routes(name: str, tm
 
 def test_a_setting_that_the_caller_may_not_read_is_no_error_of_the_card(tmp_path: Path) -> None:
     """B200, GB200 and GB300 say so of their power smoothing, on sound cards."""
-    text = recorded("nvidia-smi", "rtx-3080-v13.xml").replace(
-        "<gpu_recovery_action>", "<power_smoothing>Insufficient Permissions</power_smoothing><gpu_recovery_action>", 1
-    )
-    assert "Insufficient Permissions" in text
-    assert judged(tmp_path, text)[0] == judged(tmp_path, recorded("nvidia-smi", "rtx-3080-v13.xml"))[0] == "passed"
+    assert judged(tmp_path, "<power_smoothing>Insufficient Permissions</power_smoothing>") == ("passed", [])

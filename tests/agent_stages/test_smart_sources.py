@@ -218,6 +218,11 @@ SOUND = {
     "pending cells that come and go, by the statistics": (
         ssd(attribute(197, "Current_Pending_ECC_Cnt", 1), **statistic(1, 64, "Pending Error Count", 1)), set()
     ),
+    "a statistic that the drive does not keep": (ata(**statistic(3, 48, "Start Failures", 0xFFFFFFFF)), set()),
+    "a threshold of all the spare": (healthy.nvme(available_spare=99, available_spare_threshold=100), set()),
+    "Phison's bad blocks": (
+        ssd(attribute(170, "Bad_Blk_Ct_Erl/Lat", 298, text="0/298", value=100, thresh=10)), set()
+    ),
     "an enclosure": (exception(0x0B, 0x02), {"smart.enclosure"}),
     "too cold": (exception(0x0B, 0x0B), {"smart.temperature"}),
     "humidity": (exception(0x0B, 0x0E), {"smart.drive_warns"}),

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from pydantic import BaseModel
 
+from runs.profiles import load as profiles
 from vetting import config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,6 +58,18 @@ def test_the_environment_example_names_every_variable_that_the_settings_read() -
     assert read <= named
 
 
-@pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/operations.md").read_text(), re.S))
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/operations.md").read_text(), re.S)
+PROFILES = [block for block in EXAMPLES if "\nextends: " in block]
+
+
+@pytest.mark.parametrize("block", [block for block in EXAMPLES if block not in PROFILES])
 def test_every_example_in_the_operations_page_is_a_configuration(block: str) -> None:
     assert config.parse(yaml.safe_load(block), "operations.md") != config.Config()
+
+
+@pytest.mark.parametrize("block", PROFILES)
+def test_the_example_of_a_profile_is_one(block: str, tmp_path: Path, settings: Any) -> None:
+    name = yaml.safe_load(block)["name"]
+    (tmp_path / f"{name}.yaml").write_text(block)
+    settings.VETTING = settings.VETTING.model_copy(update={"profiles_dir": tmp_path})
+    assert profiles.load(name)["stages"]["CPUStress"]["limits"]["temp_margin_c"] == 10

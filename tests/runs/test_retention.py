@@ -256,7 +256,7 @@ def test_a_folder_in_which_nothing_is_left_is_removed(settings: Any, looked_into
     retention.sweep(dry_run=True)
     assert len(list(settings.RUNS_DIR.iterdir())) == 3
     retention.sweep()
-    assert sorted(path.name for path in settings.RUNS_DIR.iterdir()) == [str(kept.pk), str(kept.pk + 50)], (
+    assert sorted(int(path.name) for path in settings.RUNS_DIR.iterdir()) == [kept.pk, kept.pk + 50], (
         "a run that is newer than those known may be about to write"
     )
     looked_into.clear()

@@ -34,6 +34,7 @@ from runs.bench import fitness
 from runs.bench.load import Shortage
 from runs.files import volatile
 from runs.models import Artifact, BenchShortage, Job, Lease, Run, StageRun, WakeRequest
+from tests import work
 from tests.statements import worlds
 from tests.statements.faults import Fault
 from tests.statements.sweep import Act, Caller, Done, Scenario, forget
@@ -78,31 +79,31 @@ def _with_its_jobs(tick: Callable[[], object]) -> Act:
 def _dispatch() -> Act:
     for number in (1, 2, 3, 4):
         worlds.queued(number)
-    return _round_of(runs.work.dispatch)
+    return _round_of(work.dispatch)
 
 
 def _grant_retry() -> Act:
     lifecycle.ask_retry(worlds.run_of(worlds.held()), "SMART", "admin")
-    return _round_of(runs.work.dispatch)
+    return _round_of(work.dispatch)
 
 
 def _give_link() -> Act:
     worlds.in_stage("Network")
     worlds.in_stage("Network", 2)
     StageRun.objects.filter(name="Network").update(go_at=None)
-    return _round_of(runs.work.dispatch)
+    return _round_of(work.dispatch)
 
 
 def _lend_link() -> Act:
     worlds.in_stage("Burn")
-    return _round_of(runs.work.dispatch)
+    return _round_of(work.dispatch)
 
 
 def _wait_for_bench() -> Act:
     worlds.in_stage("Network")
     fitness.note(BenchShortage.PORT, Shortage("100 Mbit/s", 1.0), timezone.now())
     starved = lambda: runs.dispatcher.LoopbackResult(why="too slow: 100 Mbit/s")  # noqa: E731
-    return _round_of(lambda: runs.work.dispatch(starved))
+    return _round_of(lambda: work.dispatch(starved))
 
 
 def _boot_deadline() -> Act:
@@ -147,7 +148,7 @@ def _web_outage() -> Act:
 def _wake() -> Act:
     for number in (1, 2):
         worlds.queued(number)
-    runs.work.dispatch()
+    work.dispatch()
     return _round_of(pxe.wake.tick)
 
 
@@ -227,7 +228,7 @@ def _bench_sample() -> Act:
 
 def _dnsmasq_log() -> Act:
     worlds.queued()
-    runs.work.dispatch()
+    work.dispatch()
     mac = Run.objects.get().host.mac_list[0]
     text = RECORDED.read_text().replace("52:54:00:12:34:56", mac)
     Run.objects.update(started_at=timezone.now() - timedelta(hours=1))

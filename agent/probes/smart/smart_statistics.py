@@ -60,5 +60,11 @@ def _row(row: dict[str, Any], place: Place, gaps: Gaps) -> dict[Place, Statistic
     if valid is not True:
         return {}
     value = gaps.needed(row, "value", what)
-    is_count = flags.get("normalized") is not True or place == ENDURANCE
+    is_count = (flags.get("normalized") is not True or place == ENDURANCE) and not _is_all_ones(value, row.get("size"))
     return {place: Statistic(name, value if is_count else None, at_limit)}
+
+
+def _is_all_ones(value: int | None, size: Any) -> bool:
+    """Whether each of at least four bytes is FFh: Hitachi's Ultrastar A7K2000 marks a statistic that it does not keep
+    as valid, with 4294967295 failed starts."""
+    return isinstance(size, int) and 4 <= size <= 8 and value == (1 << 8 * size) - 1

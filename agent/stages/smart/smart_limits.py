@@ -97,10 +97,10 @@ def _worn(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> Iter
 
 def _spare(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> Iterator[wire.Finding]:
     """Below its threshold the spare is used up, at it nearly. If a drive sets no threshold, the profile does, but for
-    NVMe, where 0 means that there is none (QEMU's drive reports 0 of 0)."""
+    NVMe, where 0 means that there is none (QEMU's drive reports 0 of 0), and so does 100 (Kingston A1000)."""
     for name, left, own in smart_wear.spares(smart):
         least = float(own) if own or smart.nvme else limit("spare_min_percent")
-        if not least or left > least:
+        if not least or left > least or left == 100 or (smart.nvme and least >= 100):
             continue
         severity = wire.Severity.CRITICAL if left < least else wire.Severity.WARNING
         message = f"{device}: {name}: {left} % left, threshold {least:g} %"
