@@ -8,6 +8,7 @@ from django.db import DatabaseError
 
 from runs import watchdog
 from runs.bench import service_state
+from runs.wording import remedies
 
 ROUND_JUST_DONE_S = 5.0
 LOOK_EVERY_S = 0.5
@@ -17,7 +18,7 @@ def why_at_work() -> str:
     """A sentence that they are at work, and what to do. Empty if they are not."""
     if not (watchdog.web_answers() or _another_round_comes()):
         return ""
-    return "web or worker is at work: stop both first (systemctl stop vetting-web vetting-worker)"
+    return f"web or worker is at work: stop them first ({remedies.stop_all()})"
 
 
 def _another_round_comes() -> bool:

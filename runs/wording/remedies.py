@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from django.conf import settings
 
+_ALL_UNITS = "vetting-web vetting-worker vetting-keeper.timer"
+
 
 def command(arguments: str) -> str:
     """A command of ours, e.g. `command("hosts import FILE")`."""
@@ -19,6 +21,17 @@ def build_image() -> str:
 def restart(program: str) -> str:
     """What starts a program of ours again: web, worker, dnsmasq, iperf3@PORT."""
     return f"systemctl restart vetting-{program}" if settings.INSTALLED else f"end {command('up')}, and start it again"
+
+
+def stop_all() -> str:
+    """What stops everything that writes to the data. That includes the keeper, which does some of the worker's work
+    while the worker is stopped."""
+    return f"systemctl stop {_ALL_UNITS}" if settings.INSTALLED else f"end {command('up')}"
+
+
+def start_all() -> str:
+    """What starts it again after `stop_all`."""
+    return f"systemctl start {_ALL_UNITS}" if settings.INSTALLED else command("up")
 
 
 def log_of(program: str) -> str:

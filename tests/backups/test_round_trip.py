@@ -99,7 +99,7 @@ def test_a_system_at_work_is_not_replaced(own_sqlite: None, tmp_path: Path, monk
     made = making.make(tmp_path / "backup.tar.gz")
     factories.worker_at_work()
     monkeypatch.setattr(atwork, "sleep", lambda seconds: factories.worker_at_work())  # the next round
-    with pytest.raises(CommandError, match="stop both first"):
+    with pytest.raises(CommandError, match="stop them first"):
         call_command("restore", made.path, "--yes")
 
 

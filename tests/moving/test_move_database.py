@@ -116,5 +116,5 @@ def test_what_can_be_seen_before_is_refused_before(
     assert "127.0.0.1" in refused("postgres://nobody@127.0.0.1:1/none")
     factories.worker_at_work()
     monkeypatch.setattr(atwork, "sleep", lambda seconds: factories.worker_at_work())  # the next round
-    assert "stop both first" in refused(empty)
+    assert "stop them first" in refused(empty)
     assert tables_in(empty) == ["mine"]

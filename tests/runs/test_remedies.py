@@ -19,6 +19,7 @@ def test_a_checkout_has_manage_py_and_make() -> None:
     assert remedies.build_image() == "make image"
     assert remedies.restart("web") == "end ./manage.py up, and start it again"
     assert remedies.log_of("worker") == "the output of ./manage.py up"
+    assert remedies.stop_all() == "end ./manage.py up"
 
 
 def test_an_installation_has_its_command_and_units(settings: Any) -> None:
@@ -27,6 +28,8 @@ def test_an_installation_has_its_command_and_units(settings: Any) -> None:
     assert remedies.build_image().startswith("deploy/install.sh")
     assert remedies.restart("web") == "systemctl restart vetting-web"
     assert remedies.log_of("worker") == "journalctl -u vetting-worker"
+    assert remedies.stop_all() == "systemctl stop vetting-web vetting-worker vetting-keeper.timer"
+    assert remedies.start_all() == "systemctl start vetting-web vetting-worker vetting-keeper.timer"
 
 
 @pytest.mark.django_db
@@ -39,7 +42,7 @@ def test_the_warning_about_a_silent_worker_says_how_this_one_is_started(settings
     assert "systemctl" not in page and "./manage.py up" in page
 
 
-@pytest.mark.parametrize("typed", ["./manage.py ", "make image", "systemctl restart vetting-web"])
+@pytest.mark.parametrize("typed", ["./manage.py ", "make image", "systemctl restart vetting-web", "systemctl stop", "systemctl start"])
 def test_no_message_names_the_command_of_a_checkout_by_itself(typed: str) -> None:
     """Docstrings may: they are for who reads the code, which is a checkout."""
     may = {imports.ROOT / name for name in ("runs/wording/remedies.py", "vetting/management/commands/completion.py")}

@@ -19,6 +19,7 @@ from django.db import DatabaseError, connection, connections, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.db.utils import load_backend
 
+from runs.wording import remedies
 from vetting.atwork import why_at_work
 from vetting.moving.sides import CannotMove, Row, Source, Table, Target, changes, converted, key_in_words
 
@@ -119,7 +120,7 @@ def _in_transaction(source: Source, target: Target, progress: Progress) -> Moved
     for table in tables:
         _compare(source, target, table, progress, rows[table.name])
     if source.was_written():
-        raise CannotMove(f"somebody wrote to {source.path} meanwhile: stop web and worker, and move again")
+        raise CannotMove(f"somebody wrote to {source.path} meanwhile: stop it ({remedies.stop_all()}), and move again")
     return Moved(rows, left_out)
 
 
@@ -136,9 +137,8 @@ def _refuse_another_schema(source: Source, target: Target) -> None:
     known = {app for app, _ in MigrationLoader(None).disk_migrations}
     here, there = source.migrations(), target.migrations()
     if missing := sorted(there - here):
-        raise CannotMove(
-            f"SQLite lacks {len(missing)} migrations ({'.'.join(missing[0])}): run `vetting migrate` first"
-        )
+        first, migrate = ".".join(missing[0]), remedies.command("migrate")
+        raise CannotMove(f"SQLite lacks {len(missing)} migrations ({first}): run `{migrate}` first")
     if newer := sorted(one for one in here - there if one[0] in known):
         raise CannotMove(f"SQLite is of a newer version (it has {'.'.join(newer[0])}): install that version first")
 
@@ -148,7 +148,9 @@ def _tables(source: Source, target: Target) -> tuple[list[Table], list[str]]:
     tables = [target.table(name) for name in target.tables()]
     here = source.tables()
     if missing := sorted({table.name for table in tables} - here):
-        raise CannotMove(f"SQLite has no table {', '.join(missing)}: `vetting doctor` checks the database")
+        raise CannotMove(
+            f"SQLite has no table {', '.join(missing)}: `{remedies.command('doctor')}` checks the database"
+        )
     unknown = sorted(here - {table.name for table in tables})
     if full := [name for name in unknown if source.count(name)]:
         raise CannotMove(

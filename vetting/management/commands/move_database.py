@@ -8,20 +8,21 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from runs.desk import terminal
+from runs.wording import remedies
 from vetting.moving import moving
 from vetting.moving.sides import CannotMove
 
 NEXT = """The SQLite file is as it was. Next:
 1. write DATABASE_URL=<the address> into /etc/vetting/secrets.env (in a checkout: .env)
-2. vetting doctor
-3. systemctl start vetting-web vetting-worker
-4. put the SQLite file away, so that nobody goes on with it by mistake"""
+2. {doctor}
+3. {start}
+4. move the SQLite file to another place, so that nobody uses it by mistake"""
 
 
 class Command(BaseCommand):
     help = (
         "Copy all rows of this SQLite installation to an empty PostgreSQL database, and compare every row afterwards. "
-        "Web and worker must be stopped. The SQLite file is only read."
+        "Web, worker and the keeper's timer must be stopped. The SQLite file is only read."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -45,7 +46,7 @@ class Command(BaseCommand):
             self.stdout.write(f"A move would work: {rows:,} rows of {tables} tables. The new database is empty again.")
             return
         self.stdout.write(f"Moved {rows:,} rows of {tables} tables; each is the same on both sides.")
-        self.stdout.write(NEXT)
+        self.stdout.write(NEXT.format(doctor=remedies.command("doctor"), start=remedies.start_all()))
 
     def _progress(self) -> moving.Progress:
         """On a terminal a line that is written over; else a line for each table that is done."""

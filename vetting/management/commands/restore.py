@@ -19,7 +19,9 @@ from vetting.backups.showing import shown
 
 
 class Command(BaseCommand):
-    help = "Replace database, logs and reports by those of a backup. Web and worker must be stopped."
+    help = (
+        "Replace database, logs and reports by those of a backup. Web, worker and the keeper's timer must be stopped."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path, help="an archive of `backup`")
@@ -52,4 +54,4 @@ class Command(BaseCommand):
             raise CommandError(
                 f"the restored data breaks invariants: `{remedies.command('doctor --all')}` explains them"
             )
-        self.stdout.write("doctor finds nothing wrong with the data. Start web and worker.")
+        self.stdout.write(f"doctor finds nothing wrong with the data. Next: {remedies.start_all()}")
