@@ -23,6 +23,7 @@ SILENT_AFTER_S = 20.0
 GIVEN_UP_AFTER_S = 120.0
 _KEEP_TIMEOUT_S = 60.0
 _WARNING = "<4>"
+KEEP = [sys.executable, str(Path(__file__).resolve().parent.parent / "manage.py"), "keep"]
 
 
 def may_start(configuration: Path, files: Paths) -> int:
@@ -77,7 +78,7 @@ def _call(keep: list[str]) -> str:
         done = subprocess.run(keep, capture_output=True, text=True, timeout=_KEEP_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:
         return f"{keep[-1]} took longer than {_KEEP_TIMEOUT_S:.0f} s"
-    return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["no word"])[-1]
+    return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["it failed without a message"])[-1]
 
 
 def main(words: list[str]) -> int:
@@ -86,9 +87,7 @@ def main(words: list[str]) -> int:
     try:
         if what == "port":
             return may_serve(configuration, files, int(words[3]))
-        return (
-            may_start(configuration, files) if what == "start" else watch(files, [sys.executable, "manage.py", "keep"])
-        )
+        return may_start(configuration, files) if what == "start" else watch(files, KEEP)
     except OSError as error:
         print(f"{_WARNING}{error}")
         return TRY_AGAIN
