@@ -20,6 +20,7 @@ from urllib.parse import quote
 from django.db import DatabaseError, connection, connections
 from django.db.models import F, Max, Sum
 
+from runs.bench import faults
 from runs.machine import LIVE
 from runs.models import Run, RunEvent
 
@@ -29,6 +30,7 @@ POLL_S = 0.02
 # The pause after each look at the database, however many commits there are.
 REST_S = 0.03
 NOTIFY_S = 1.0
+RETRY_S = 1.0
 DASHBOARD_S = 1.0  # progress of one run is told to the dashboard at most this often
 NOTIFY_CHANNEL = "vetting_live"
 
@@ -201,6 +203,7 @@ class Tailer:
             thread.join(2)
 
     def _run(self, stop: threading.Event) -> None:
+        """No error ends the thread before its last stream: nobody would start another one."""
         commits_seen: Commits | None = None
         try:
             while not stop.is_set():
@@ -211,10 +214,10 @@ class Tailer:
                     if commits_seen.wait() or self._dashboard_waits():
                         self.look()
                         stop.wait(REST_S)
-                except (DatabaseError, sqlite3.Error, OSError) as error:
-                    log.warning("live pages: the database does not answer (%s), next try in 1 s", error)
+                except Exception as error:
+                    _log(error)
                     commits_seen = self._closed(commits_seen)
-                    stop.wait(1)
+                    stop.wait(RETRY_S)
         finally:
             self._closed(commits_seen)
             connections.close_all()
@@ -236,11 +239,12 @@ class Tailer:
         rows = RunEvent.objects.filter(pk__gt=self._last_id - back).order_by("pk")
         fields = rows.values_list("pk", "run_id", "run__host__name", "kind", "state_after")
         for news in (News(*row) for row in fields.iterator(chunk_size=500)):
-            if news.id not in self._recent:
-                self._subscriber.event(news)
-            self._last_id = max(self._last_id, news.id)
+            is_new = news.id not in self._recent
+            self._last_id = max(self._last_id, news.id)  # first: an event that can't be told is not tried again
             if back:
                 self._recent.add(news.id)
+            if is_new:
+                self._subscriber.event(news)
         self._recent = {pk for pk in self._recent if pk > self._last_id - back}
 
     def _tell_changes(self) -> None:
@@ -264,6 +268,13 @@ class Tailer:
         self._told_dashboard, self._dashboard_at = now, time.monotonic()
         if moved := [run_id for run_id, number in now.items() if before.get(run_id) != number]:
             self._subscriber.progressed(moved, dashboard_total())
+
+
+def _log(error: Exception) -> None:
+    if isinstance(error, DatabaseError | sqlite3.Error | OSError):
+        log.warning("live pages: the database does not answer (%s), next try in %.0f s", error, RETRY_S)
+    else:
+        faults.note("Watching the database for live pages", error)
 
 
 def _late_rows() -> bool:

@@ -139,6 +139,28 @@ def test_a_database_that_fails_once_does_not_end_the_watch(ear: Ear) -> None:
         watcher.stop()
 
 
+@pytest.mark.django_db(transaction=True)
+def test_an_event_that_can_not_be_told_does_not_end_the_watch(ear: Ear, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = factories.queued()
+    tell, failures = ear.event, iter([True])
+
+    def event(news: News) -> None:
+        if next(failures, False):
+            raise KeyError(news.kind)
+        tell(news)
+
+    monkeypatch.setattr(ear, "event", event)
+    watcher = Tailer(ear)
+    watcher.watch()
+    first = factories.tell(run, "dispatch")
+    second = factories.tell(run, "boot_seen")
+    try:
+        assert ear.hears("event", second.pk)
+        assert ("event", first.pk) not in ear.heard
+    finally:
+        watcher.stop()
+
+
 # --- what a client missed ----------------------------------------------------------------------------------------
 
 
