@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import logging
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -29,6 +30,17 @@ log = logging.getLogger("vetting.watchdog")
 LOOK_EVERY = timedelta(seconds=3)
 
 
+@dataclass(frozen=True)
+class Missed:
+    """A deadline that has passed. It counted from `since` and allowed `limit_s`; the run has taken `taken_s`, without
+    what does not count."""
+
+    event: Event
+    since: datetime
+    limit_s: float
+    taken_s: float
+
+
 def tick() -> None:
     """One round over the runs whose time may be over. The database chooses them: the number of queries does not grow
     with the number of runs that wait."""
@@ -42,12 +54,16 @@ def tick() -> None:
 
 
 def _look_at(run: Run, now: datetime) -> None:
-    if run.state in AGENT_SILENT:
-        _boot(run, now)
-    elif run.state == State.FAILED_HOLDING:
-        _held(run, now)
+    missed = missed_deadline(run, now)
+    if missed is None:
+        return
+    if missed.event is Event.BOOT_DEADLINE:
+        _end_boot(run, missed, now)
+    elif missed.event is Event.HOLD_DEADLINE:
+        why = f"held for {missed.limit_s / 3600:g} hours: released by itself"
+        _miss(run, missed.event, why, states=(State.FAILED_HOLDING,))
     else:
-        _testing(run, now)
+        _end_stage(run, missed, now)
 
 
 @commits.remembered
@@ -76,12 +92,10 @@ def waiting_long(now: datetime) -> RunQuerySet:
     )
 
 
-def _boot(run: Run, now: datetime) -> None:
-    if not boot_is_overdue(run, now):
-        return
-    began = _began(run)
+def _end_boot(run: Run, missed: Missed, now: datetime) -> None:
+    began = missed.since
     stopped = former_sites.not_heard_since(run, began) + _unfit_words(began, now, run.site) + ladder.stopped_at(run)
-    _miss(run, Event.BOOT_DEADLINE, stopped, states=AGENT_SILENT, bench_error=stopped)
+    _miss(run, missed.event, stopped, states=AGENT_SILENT, bench_error=stopped)
 
 
 def boot_is_overdue(run: Run, now: datetime) -> bool:
@@ -95,17 +109,28 @@ def _began(run: Run) -> datetime:
     return run.started_at or run.created_at
 
 
-def is_overdue(run: Run, now: datetime) -> bool:
-    """Whether the deadline of the run's present state has passed."""
+def missed_deadline(run: Run, now: datetime) -> Missed | None:
+    """The deadline of the run's present state that has passed; None if none has."""
     if run.state in AGENT_SILENT:
-        return boot_is_overdue(run, now)
+        began, limit_s = _began(run), settings.VETTING.deadlines.boot_s
+        overdue = boot_is_overdue(run, now)
+        return Missed(Event.BOOT_DEADLINE, began, limit_s, (now - began).total_seconds()) if overdue else None
     if run.state == State.FAILED_HOLDING:
-        return now - run.state_since > timedelta(hours=settings.VETTING.deadlines.hold_hours)
+        limit_s, held_s = settings.VETTING.deadlines.hold_hours * 3600, (now - run.state_since).total_seconds()
+        return Missed(Event.HOLD_DEADLINE, run.state_since, limit_s, held_s) if held_s > limit_s else None
     stage_run = _open_attempt(run)
-    if stage_run is None:
-        return False
-    silent_s = _longer_than(settings.VETTING.deadlines.heartbeat_s, _last_heard(run, stage_run), now, run.site)
-    return bool(silent_s or _stage_is_over(stage_run, now, run.site))
+    return _missed_in_stage(run, stage_run, now) if stage_run else None
+
+
+def _missed_in_stage(run: Run, stage_run: StageRun, now: datetime) -> Missed | None:
+    heard, heartbeat_s = _last_heard(run, stage_run), settings.VETTING.deadlines.heartbeat_s
+    if silent_s := _longer_than(heartbeat_s, heard, now, run.site):
+        return Missed(Event.HEARTBEAT_DEADLINE, heard, heartbeat_s, silent_s)
+    if stage_run.go_at is None or not stage_run.timeout_s:
+        return None
+    if taken_s := _longer_than(stage_run.timeout_s, stage_run.go_at, now, run.site):
+        return Missed(Event.STAGE_DEADLINE, stage_run.go_at, stage_run.timeout_s, taken_s)
+    return None
 
 
 def _open_attempt(run: Run) -> StageRun | None:
@@ -116,19 +141,13 @@ def _last_heard(run: Run, stage_run: StageRun) -> datetime:
     return max(moment for moment in (run.last_seen, stage_run.created_at) if moment)
 
 
-def _testing(run: Run, now: datetime) -> None:
-    stage_run = _open_attempt(run)
-    if stage_run is None:
-        return
-    heard = _last_heard(run, stage_run)
-    if silent_s := _longer_than(settings.VETTING.deadlines.heartbeat_s, heard, now, run.site):
-        silent = f"the host went silent in {naming.state_in_words(run.state)} for {silent_s:.0f} s"
-        _miss_or_blame_bench(run, Event.HEARTBEAT_DEADLINE, f"{silent}; {intake.last_seen_text(run)}", heard, now)
-    elif over := _stage_is_over(stage_run, now, run.site):
-        late = f"{naming.state_in_words(run.state)} was not done after {over:.0f} s (limit {stage_run.timeout_s:.0f} s)"
-        _miss_or_blame_bench(
-            run, Event.STAGE_DEADLINE, f"{late}; {intake.last_seen_text(run)}", stage_run.go_at or heard, now
-        )
+def _end_stage(run: Run, missed: Missed, now: datetime) -> None:
+    stage = naming.state_in_words(run.state)
+    if missed.event is Event.HEARTBEAT_DEADLINE:
+        what = f"the host went silent in {stage} for {missed.taken_s:.0f} s"
+    else:
+        what = f"{stage} was not done after {missed.taken_s:.0f} s (limit {missed.limit_s:.0f} s)"
+    _miss_or_blame_bench(run, missed.event, f"{what}; {intake.last_seen_text(run)}", missed.since, now)
 
 
 def _miss_or_blame_bench(run: Run, event: Event, why: str, since: datetime, now: datetime) -> None:
@@ -164,13 +183,6 @@ def _unfit_words(since: datetime, now: datetime, site: str) -> str:
     )
 
 
-def _stage_is_over(stage_run: StageRun, now: datetime, site: str) -> float:
-    """Seconds that the stage has taken if its time is over, else 0."""
-    if stage_run.go_at is None or not stage_run.timeout_s:
-        return 0
-    return _longer_than(stage_run.timeout_s, stage_run.go_at, now, site)
-
-
 def _longer_than(limit_s: float, since: datetime, now: datetime, site: str) -> float:
     """Seconds since then, without those that do not count, if they are more than `limit_s`; else 0. What does not count
     is read only if it can matter: it takes some queries for each run."""
@@ -178,17 +190,6 @@ def _longer_than(limit_s: float, since: datetime, now: datetime, site: str) -> f
         return 0
     taken_s = (now - since - not_counted(since, now, limit_s, site)).total_seconds()
     return taken_s if taken_s > limit_s else 0
-
-
-def _held(run: Run, now: datetime) -> None:
-    hours = settings.VETTING.deadlines.hold_hours
-    if now - run.state_since > timedelta(hours=hours):
-        _miss(
-            run,
-            Event.HOLD_DEADLINE,
-            f"held for {hours:g} hours: released by itself",
-            states=(State.FAILED_HOLDING,),
-        )
 
 
 def _miss(run: Run, event: Event, why: str, *, states: tuple[State, ...] = STAGE_STATES, bench_error: str = "") -> None:

@@ -48,7 +48,7 @@ def _deadline_passed(scope: Scope) -> Iterator[Broken]:
     if _worker_is_silent(scope.now):
         return
     for run in watchdog.waiting_long(scope.now - WORKER_BOUND):
-        if watchdog.is_overdue(run, scope.now - WORKER_BOUND):
+        if watchdog.missed_deadline(run, scope.now - WORKER_BOUND):
             yield Broken(run.pk, f"it is {run.state}, and its deadline passed more than {_s(WORKER_BOUND)} ago")
 
 
