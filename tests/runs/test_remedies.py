@@ -42,7 +42,9 @@ def test_the_warning_about_a_silent_worker_says_how_this_one_is_started(settings
     assert "systemctl" not in page and "./manage.py up" in page
 
 
-@pytest.mark.parametrize("typed", ["./manage.py ", "make image", "systemctl restart vetting-web", "systemctl stop", "systemctl start"])
+@pytest.mark.parametrize(
+    "typed", ["./manage.py ", "make image", "systemctl restart vetting-web", "systemctl stop", "systemctl start"]
+)
 def test_no_message_names_the_command_of_a_checkout_by_itself(typed: str) -> None:
     """Docstrings may: they are for who reads the code, which is a checkout."""
     may = {imports.ROOT / name for name in ("runs/wording/remedies.py", "vetting/management/commands/completion.py")}
