@@ -22,6 +22,9 @@ _OF_HOW_MANY = re.compile(r"(\d{1,10})/(\d{1,10})")
 # raw16 and raw8: words, the highest first.
 _WORDS = re.compile(r"(?:\d{1,5} ){2,5}(\d{1,5})")
 _HEX = re.compile(r"0x([0-9a-f]{12,16})")
+# Kinds of rows whose normalised value no fault takes to 0, and how many of them must be 0 before 0 is no value.
+_OF_USE = frozenset({smart_meanings.AGE, smart_meanings.NOTHING})
+_MANY_ZEROS = 3
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class Attribute:
     """One attribute. `count` is the raw value in smartctl's own format for this model, None where that is no count;
     `failed` "", "now" or "past". Of a `prefailure` one the threshold means that the drive is about to fail, of any
     other that it is old, hot or much used. `value` and `threshold` are None where the drive has none. `is_default`:
-    smartctl does not know the model of this flash drive, and gives its default names for numbers."""
+    smartctl does not know the model of this flash drive, and gives its default names for numbers. `is_normalised`:
+    the value is one, and not the 0 that this drive writes where it keeps none."""
 
     number: int
     name: str
@@ -40,6 +44,7 @@ class Attribute:
     prefailure: bool = True
     raw: int | None = None
     is_default: bool = False
+    is_normalised: bool = True
 
     @property
     def meaning(self) -> smart_meanings.Meaning:
@@ -56,9 +61,9 @@ class Attribute:
 
     @property
     def is_blank(self) -> bool:
-        """Whether value, threshold and raw value are all 0. InnoDisk fills rows that it does not keep in this way. The
-        standard has no normalised value 0 (SFF-8035i)."""
-        return self.value == 0 and not self.threshold and self.raw == 0
+        """Whether value, threshold and raw value are all 0, as InnoDisk fills rows that it does not keep, or the drive
+        keeps no normalised value here. The standard has no normalised value 0 (SFF-8035i)."""
+        return self.value == 0 and not self.threshold and (self.raw == 0 or not self.is_normalised)
 
 
 def of(data: dict[str, Any], gaps: Gaps) -> dict[int, Attribute]:
@@ -74,7 +79,16 @@ def of(data: dict[str, Any], gaps: Gaps) -> dict[int, Attribute]:
         gaps.note("no attribute was read")
     if found and all(one.threshold is None for one in found.values()):
         gaps.note("the thresholds of the attributes were not read")
-    return found
+    return _normalised(found)
+
+
+def _normalised(found: dict[int, Attribute]) -> dict[int, Attribute]:
+    """SandForce's drives write 0 as value and threshold of each row that has only a raw value: what was written, lost
+    power, and the spare, too."""
+    zeros = [one for one in found.values() if one.value == 0 and not one.threshold]
+    if sum(one.meaning.what in _OF_USE for one in zeros) < _MANY_ZEROS:
+        return found
+    return found | {one.number: replace(one, is_normalised=False) for one in zeros}
 
 
 def are_defaults(data: dict[str, Any]) -> bool:

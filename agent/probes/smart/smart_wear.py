@@ -10,20 +10,35 @@ from agent.probes.smart.smartctl import Smart
 
 # Intel's and Samsung's normalised values stop at 1 when the rated writes are used (Intel, SSD DC S3700 specification).
 _STOPS_AT_1 = ("Media_Wearout_Indicator", "Wear_Leveling_Count")
-# Silicon Motion has the percentage in the raw value, and the normalised value of some firmware stays at 100. Phison has
-# it in SSD_Life_Left, where SandForce has 0 in the raw value of a new drive.
+# Silicon Motion has the percentage in the raw value, and the normalised value of some firmware stays at 100. Indilinx
+# has no normalised values. Phison has it in SSD_Life_Left, where SandForce has 0 in the raw value of a new drive.
 _ALSO_RAW = {"Remaining_Lifetime_Perc": 0, "Lifetime_Remaining%": 0, "SSD_Life_Left": 1}
+# 255 percent or more. SandForce also has it where it keeps no such number: a KC300 after 1,300 hours, with all of its
+# life left by attribute 231.
+MOST_PERCENT = 255
 
 
 def used_percent(smart: Smart) -> int | None:
-    """The standard's own number if the drive has it, else the largest that smartctl or the attributes give."""
+    """The standard's own number if the drive keeps it, else the largest that smartctl or the attributes give."""
     if smart.nvme is not None:
         return smart.nvme.percentage_used
-    standard = smart.statistics.get(smart_statistics.ENDURANCE)
-    if standard is not None and standard.value is not None:
-        return standard.value
-    told = [smart.endurance_used_percent, *map(used_by, smart.attributes.values())]
+    standard = _standard(smart)
+    if standard is not None and standard != MOST_PERCENT:
+        return standard
+    # smartctl repeats the standard's number.
+    derived = None if standard == smart.endurance_used_percent else smart.endurance_used_percent
+    told = [derived, *map(used_by, smart.attributes.values())]
     return max((used for used in told if used is not None), default=None)
+
+
+def is_standard_unclear(smart: Smart) -> bool:
+    """Whether the standard's number is 255, and nothing else gives the wear."""
+    return _standard(smart) == MOST_PERCENT and used_percent(smart) is None
+
+
+def _standard(smart: Smart) -> int | None:
+    statistic = smart.statistics.get(smart_statistics.ENDURANCE)
+    return None if statistic is None else statistic.value
 
 
 def spares(smart: Smart) -> Iterator[tuple[str, int, int]]:
@@ -46,12 +61,18 @@ def used_by(attribute: Attribute) -> int | None:
     what = attribute.meaning.what
     if what == smart_meanings.LIFE_USED:
         return attribute.count if attribute.count is not None and attribute.count <= 255 else None
-    if what != smart_meanings.LIFE_LEFT or (left := percent(attribute.value)) is None:
+    left = _left(attribute)
+    if what != smart_meanings.LIFE_LEFT or left is None:
         return None
-    least, raw = _ALSO_RAW.get(attribute.name), attribute.raw
-    if left == 100 and least is not None and raw is not None and least <= raw <= 100:
-        left = raw
     return 100 if left <= 1 and attribute.name in _STOPS_AT_1 else 100 - left
+
+
+def _left(attribute: Attribute) -> int | None:
+    """The percentage left: the normalised value, or the raw one where the normalised value may say nothing."""
+    least, raw, value = _ALSO_RAW.get(attribute.name), attribute.raw, attribute.value
+    if value in (None, 100) and least is not None and raw is not None and least <= raw <= 100:
+        return raw
+    return percent(value)
 
 
 def percent(value: int | None) -> int | None:

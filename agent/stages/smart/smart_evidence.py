@@ -40,7 +40,7 @@ def missing(smart: smartctl.Smart, limit: Limit) -> list[str]:
     is_on = "" if smart.enabled is not None else "whether SMART is switched on was not read"
     is_locked = "the drive is locked with a password, so nothing can be read from it" if smart.locked else ""
     logs = [*_self_tests(smart), *_errors(smart, limit("recent_errors_h"))]
-    told = [is_locked, is_on, *needed, *_guesses(smart, limit), *logs, *smart.gaps]
+    told = [is_locked, is_on, *needed, *_unclear(smart), *_guesses(smart, limit), *logs, *smart.gaps]
     return list(dict.fromkeys(sentence for sentence in told if sentence))
 
 
@@ -75,6 +75,14 @@ def _instead_of_attributes(smart: smartctl.Smart) -> list[str]:
     if smart.exit_status & at_threshold or not (has_errors and has_state):
         return ["neither attributes nor device statistics with the same values were read"]
     return []
+
+
+def _unclear(smart: smartctl.Smart) -> Iterator[str]:
+    """Statistics of the standard that are hardly true, and that nothing else confirms or denies."""
+    if smart_wear.is_standard_unclear(smart):
+        yield f"{smart_wear.MOST_PERCENT} % of the endurance are used by the device statistics: worn out, or not kept"
+    if smart_counts.is_contradicted(smart) and not smart_counts.reported(smart):
+        yield "the device statistics count failed reads, and the drive's error log is empty"
 
 
 def _not_known(smart: smartctl.Smart) -> Iterator[str]:

@@ -1,0 +1,98 @@
+"""Numbers that a drive does not keep, packs with others, or contradicts elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.agent_stages import smart_verdicts
+from tests.agent_stages.healthy import ata, attribute, error_log, ssd, statistic
+from tests.agent_stages.smart_verdicts import FAILED, NOT_TESTED, PASSED
+
+EMPTY_LOG = {"ata_smart_error_log": {"extended": {"revision": 1, "count": 0}}}
+FAILED_READS = statistic(4, 8, "Number of Reported Uncorrectable Errors", 500)
+ALL_USED = statistic(7, 8, "Percentage Used Endurance Indicator", 255)
+# Rows of which SandForce has only raw values.
+SANDFORCE = (
+    attribute(174, "Unexpect_Power_Loss_Ct", 42, value=0), attribute(177, "Wear_Range_Delta", 3, value=0),
+    attribute(233, "SandForce_Internal", 6647, value=0), attribute(241, "Lifetime_Writes_GiB", 3734, value=0),
+)  # fmt: skip
+SPARE = attribute(232, "Available_Reservd_Space", 30, value=0)
+
+
+def reported(raw: int) -> dict[str, Any]:
+    return attribute(187, "Reported_Uncorrect", raw)
+
+
+def without_value(number: int, name: str, raw: int) -> dict[str, Any]:
+    """A row of a drive whose raw values have eight bytes, so that it has no normalised ones."""
+    return {"id": number, "name": name, "raw": {"value": raw, "string": str(raw)}}
+
+
+BAD = {
+    "Hitachi's failed reads, the lowest of three words": (ata(reported(0xE486_FFFF_01EE)), "reported_uncorrectable"),
+    "failed reads of a flash drive are one number": (ssd(reported(1 << 16)), "reported_uncorrectable"),
+    "failed reads by the statistics, and an error in the log": (
+        ssd(reported(0), **FAILED_READS, **error_log(("ABRT", 20000))), "reported_uncorrectable"
+    ),
+    "failed reads by the statistics, and some by 187": (
+        ssd(reported(3), **FAILED_READS, **EMPTY_LOG), "reported_uncorrectable"
+    ),
+    "failed reads by the statistics, and no log": (ssd(reported(0), **FAILED_READS), "reported_uncorrectable"),
+    "failed reads of a hard disk by the statistics": (
+        ata(reported(0), **FAILED_READS, **EMPTY_LOG), "reported_uncorrectable"
+    ),
+    "255 % used, and no life left": (ssd(attribute(231, "SSD_Life_Left", 0, value=0), **ALL_USED), "wear"),
+    "Indilinx's wear": (ssd(without_value(209, "Remaining_Lifetime_Perc", 0)), "wear"),
+    "SandForce's spare where it has a value": (
+        ssd(*SANDFORCE, attribute(232, "Available_Reservd_Space", 30, value=4, thresh=10)), "spare"
+    ),
+    "a spare of 0 beside one row of 0": (ssd(SANDFORCE[0], SPARE), "spare"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_drive_is_found(name: str) -> None:
+    document, code = BAD[name]
+    verdict = smart_verdicts.of(document)
+    assert verdict.outcome is FAILED, verdict.words
+    assert f"smart.{code}" in verdict.critical, verdict.words
+
+
+SOUND = {
+    "Hitachi's other errors, in the upper words of failed reads": ata(reported(0x04E1_0261_0000)),
+    "failed reads by Phison's statistics alone": ssd(reported(0), **FAILED_READS, **EMPTY_LOG),
+    "the same on a model that the database lacks": ssd(
+        reported(0), **FAILED_READS, **EMPTY_LOG, in_smartctl_database=False
+    ),
+    "255 % used, and all of the life left": ssd(attribute(231, "SSD_Life_Left", 0), **ALL_USED),
+    "255 % used, repeated by smartctl 7.5": ssd(
+        attribute(231, "SSD_Life_Left", 0), **ALL_USED, endurance_used={"current_percent": 255}
+    ),
+    "SandForce's spare": ssd(*SANDFORCE, SPARE),
+    "SandForce's spare, repeated by smartctl 7.5": ssd(*SANDFORCE, SPARE, spare_available={"current_percent": 0}),
+    "Indilinx's life left": ssd(without_value(209, "Remaining_Lifetime_Perc", 88)),
+}
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_a_sound_drive_passes(name: str) -> None:
+    verdict = smart_verdicts.of(SOUND[name])
+    assert (verdict.outcome, verdict.critical, verdict.warning) == (PASSED, set(), set()), verdict.words
+
+
+UNKNOWN = {
+    "255 % used, and nothing else tells of wear": (ssd(**ALL_USED), "worn out, or not kept"),
+    "failed reads by the statistics, an empty log, and no 187": (
+        ssd(**FAILED_READS, **EMPTY_LOG), "the drive's error log is empty"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_what_nothing_confirms_or_denies_is_not_tested(name: str) -> None:
+    document, reason = UNKNOWN[name]
+    verdict = smart_verdicts.of(document)
+    assert (verdict.outcome, verdict.critical) == (NOT_TESTED, set()), verdict.words
+    assert reason in verdict.words
