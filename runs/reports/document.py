@@ -18,7 +18,7 @@ from runs import tokens
 from runs.judging import inventory_changes, run_verdict, verdict
 from runs.models import Outcome, Run, Severity, StageRun, Verdict
 from runs.profiles import estimate
-from runs.reports import measured, stage_rows
+from runs.reports import measured, parts, stage_rows
 from runs.reports.stage_rows import ROWS, Document, left_out, seconds, time
 from runs.wording import naming
 
@@ -38,6 +38,7 @@ def document(run: Run) -> Document:
     rows = stage_rows.light(run)
     before = last_run(run)
     stages, (curves, curves_more) = stage_rows.of_run(rows, before), measured.figures(run)
+    to_do, more_to_do = parts.of_run(run, rows)
     gaps, events = list(stage_rows.not_tested(stages)), run.events.count()
     refused, blamed = stage_rows.refusals(stages), run_verdict.blamed(run)
     content = {
@@ -45,6 +46,7 @@ def document(run: Run) -> Document:
         "schema_version": SCHEMA_VERSION,
         "generated_at": time(timezone.now()),
         "verdict": _verdict(run, rows, blamed),
+        "parts": to_do,
         "host": _host(run),
         "run": _run(run),
         "changes": _changes(run, before),
@@ -64,6 +66,7 @@ def document(run: Run) -> Document:
             measurements_of_more_curves=curves_more,
             refusals=len(refused) - ROWS,
             components=len(blamed) - COMPONENTS,
+            parts=more_to_do,
             events=events - ROWS,
             ladder=run.rungs.count() - ROWS,
         ),

@@ -22,8 +22,9 @@ def shown(content: Document) -> Document:
     """The document with shorter lists. `not_shown` has, for each list, the number of entries that only `report.json`
     has."""
     page = dict(content)
-    for name in ("not_tested", "measurements", "ladder", "refusals"):
-        page[name] = _first(content[name], _Room())
+    page["parts"] = content.get("parts") or []  # older reports have none
+    for name in ("parts", "not_tested", "measurements", "ladder", "refusals"):
+        page[name] = _first(page[name], _Room())
     page["events"] = _first(content["events"][::-1], _Room())[::-1]  # the newest
     page["changes"] = dict(content["changes"])
     for name in ("since_last_run", "against_expected"):

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db.models import Case, IntegerField, Value, When
 
+from agent.contract.actions import action
 from runs import stages
 from runs.models import Finding, Outcome, Run, Severity, StageRun
 
@@ -136,7 +137,8 @@ def _findings(row: StageRun) -> list[Document]:
 
 def _finding(finding: Finding) -> Document:
     fields = ("code", "severity", "component_kind", "component", "message", "value", "limit", "unit")
-    return {**{name: getattr(finding, name) for name in fields}, "at": time(finding.at)}
+    told = {name: getattr(finding, name) for name in fields}
+    return {**told, "action": action(finding.code, finding.severity).value, "at": time(finding.at)}
 
 
 def _cut(text: Any) -> Any:

@@ -13,11 +13,24 @@ Part = dict[str, Any]
 
 def describe(inventory: dict[str, Any] | None, kind: str, component: str) -> str:
     """`nvme0n1, Samsung PM9A3, 1.9 TB` for a disk's serial. Empty if the run found no such part."""
-    if not inventory or kind not in _WORDS:
-        return ""
-    listed, key = BY_WORD[kind].within(inventory) or [], BY_WORD[kind].keys[0]
-    found = [part for part in listed if str(part.get(key, "")).lower() == component.lower()]
-    return ", ".join(word for word in _WORDS[kind](found[0]) if word) if len(found) == 1 else ""
+    found = _find(inventory, kind, component) if kind in _WORDS else {}
+    return ", ".join(word for word in _WORDS[kind](found) if word) if found else ""
+
+
+def serial(inventory: dict[str, Any] | None, kind: str, component: str) -> str:
+    """The serial number of a part, by which its maker knows it; of the host for what is no part in a list. A network
+    card's MAC and a GPU's UUID are numbers of that kind. Empty if the run found none."""
+    if kind not in BY_WORD or not BY_WORD[kind].keys:
+        return str(((inventory or {}).get("system") or {}).get("serial") or "") if kind == "system" else ""
+    found = _find(inventory, kind, component)
+    return next((str(found[key]) for key in ("serial", "mac", "uuid", "guid") if found.get(key)), "")
+
+
+def _find(inventory: dict[str, Any] | None, kind: str, component: str) -> Part:
+    """The one part of this name; empty if there is none, or more than one."""
+    listed, key = BY_WORD[kind].within(inventory or {}) or [], BY_WORD[kind].keys[0]
+    found: list[Part] = [part for part in listed if str(part.get(key, "")).lower() == component.lower()]
+    return found[0] if len(found) == 1 else {}
 
 
 def size(size_mb: int) -> str:

@@ -289,3 +289,39 @@ def test_a_run_that_was_never_seen_to_boot_has_a_report_too() -> None:
     html = report.to_html(report_document.document(run))
     assert "The host was never seen to boot." in html
     assert "No earlier run of this host" in html
+
+
+def test_each_finding_and_each_part_says_what_to_do() -> None:
+    run = failed_run()
+    smart = run.stage_runs.get(name="SMART", attempt=1)
+    rows.a_finding(smart, "3 corrected errors", code="memory.corrected", severity="warning",
+                   component_kind="dimm", component="DIMM_A1")  # fmt: skip
+    rows.a_finding(smart, "12 transfer errors", code="smart.crc_errors", severity="warning")
+    content = report_document.document(run)
+    found = next(stage for stage in content["stages"] if stage["name"] == "SMART")["attempts"][0]["findings"]
+    assert [one["action"] for one in found] == ["replace_part", "reseat", "replace_cable"]
+    disk, dimm = content["parts"]
+    assert (disk["component"], disk["blamed"], disk["action"], disk["why"]) == (
+        "SATA-0001", True, "replace_part", "Replace the drive.",
+    )  # fmt: skip
+    assert [one["message"] for one in disk["findings"]] == ["SATA-0001: 2 pending sectors", "12 transfer errors"]
+    assert (dimm["component"], dimm["serial"], dimm["blamed"], dimm["action"]) == ("DIMM_A1", "D-2", False, "reseat")
+    html = as_read(report.to_html(content))
+    assert "What to do" in html and ">replace part<" in html
+
+
+def test_a_part_that_only_an_earlier_boot_blamed_asks_for_nothing() -> None:
+    run = rows.a_run(verdict="passed")
+    rows.a_finding(rows.a_stage(run, "SMART", "failed", boot=1))
+    rows.a_stage(run, "SMART", "passed", attempt=2, boot=2)
+    content = report_document.document(run)
+    assert content["parts"] == []
+    assert "What to do" not in report.to_html(content)
+
+
+def test_many_findings_of_one_kind_are_one_line_of_their_part() -> None:
+    stage = rows.a_stage(rows.a_run(verdict="failed"), "SMART", "failed")
+    for number in range(30):
+        rows.a_finding(stage, f"sector {number} is pending")
+    (part,) = report_document.document(stage.run)["parts"]
+    assert [(one["message"], one["number"]) for one in part["findings"]] == [("sector 0 is pending", 30)]

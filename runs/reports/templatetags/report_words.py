@@ -22,6 +22,12 @@ def outcome(value: str) -> str:
 
 
 @register.filter
+def action_words(value: str) -> str:
+    """`replace_part` as "replace part"."""
+    return value.replace("_", " ")
+
+
+@register.filter
 def moment(stamp: str | None) -> str:
     """`2026-11-25T22:27:50Z` as `25 Nov 2026 22:27:50 UTC`."""
     if not stamp:
