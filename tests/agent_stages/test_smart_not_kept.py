@@ -12,6 +12,7 @@ from tests.agent_stages.smart_verdicts import FAILED, NOT_TESTED, PASSED
 
 EMPTY_LOG = {"ata_smart_error_log": {"extended": {"revision": 1, "count": 0}}}
 FAILED_READS = statistic(4, 8, "Number of Reported Uncorrectable Errors", 500)
+LOG_OF_500 = {"count": 500, "table": [{"lifetime_hours": 9}]}
 ALL_USED = statistic(7, 8, "Percentage Used Endurance Indicator", 255)
 # Rows of which SandForce has only raw values.
 SANDFORCE = (
@@ -33,8 +34,12 @@ def without_value(number: int, name: str, raw: int) -> dict[str, Any]:
 BAD = {
     "Hitachi's failed reads, the lowest of three words": (ata(reported(0xE486_FFFF_01EE)), "reported_uncorrectable"),
     "failed reads of a flash drive are one number": (ssd(reported(1 << 16)), "reported_uncorrectable"),
-    "failed reads by the statistics, and an error in the log": (
-        ssd(reported(0), **FAILED_READS, **error_log(("ABRT", 20000))), "reported_uncorrectable"
+    "failed reads by the statistics, and one in the log": (
+        ssd(reported(0), **FAILED_READS, **error_log(("UNC at LBA = 0x8 = 8", 900))), "reported_uncorrectable"
+    ),
+    "failed reads by the statistics, and as many errors in the log": (
+        ssd(reported(0), **FAILED_READS, ata_smart_error_log={"summary": LOG_OF_500}),
+        "reported_uncorrectable",
     ),
     "failed reads by the statistics, and some by 187": (
         ssd(reported(3), **FAILED_READS, **EMPTY_LOG), "reported_uncorrectable"
@@ -63,6 +68,9 @@ def test_a_bad_drive_is_found(name: str) -> None:
 SOUND = {
     "Hitachi's other errors, in the upper words of failed reads": ata(reported(0x04E1_0261_0000)),
     "failed reads by Phison's statistics alone": ssd(reported(0), **FAILED_READS, **EMPTY_LOG),
+    "the same, and a command in the log that the drive refused": ssd(
+        reported(0), **FAILED_READS, **error_log(("ABRT", 20000))
+    ),
     "the same on a model that the database lacks": ssd(
         reported(0), **FAILED_READS, **EMPTY_LOG, in_smartctl_database=False
     ),
@@ -85,7 +93,7 @@ def test_a_sound_drive_passes(name: str) -> None:
 UNKNOWN = {
     "255 % used, and nothing else tells of wear": (ssd(**ALL_USED), "worn out, or not kept"),
     "failed reads by the statistics, an empty log, and no 187": (
-        ssd(**FAILED_READS, **EMPTY_LOG), "the drive's error log is empty"
+        ssd(**FAILED_READS, **EMPTY_LOG), "the drive's error log has none"
     ),
 }  # fmt: skip
 

@@ -71,13 +71,13 @@ def has_ambiguous_sectors(smart: Smart) -> bool:
 
 
 def is_contradicted(smart: Smart) -> bool:
-    """Whether a flash drive's statistic of failed reads counts something else: its log, which has an entry for each
-    (ACS-4 9.3), is empty, and attribute 187 is 0 if it has one. Phison's S10 had 6184 of them after 78 hours (Kingston
-    DC400, HyperX Savage)."""
-    statistic = smart.statistics.get(smart_statistics.UNCORRECTABLE)
-    has_count = statistic is not None and bool(statistic.value)
-    is_empty = smart.errors.count == 0 and all(count == 0 for count in reported(smart))
-    return has_count and smart.is_flash and is_empty
+    """Whether a flash drive's statistic of failed reads counts something else: its log, which counts each of them
+    (ACS-4 9.3), has counted fewer errors and lists no failed read, and attribute 187 is 0 if it has one. Phison's S10
+    had 6184 of them after 78 hours (Kingston DC400, HyperX Savage)."""
+    statistic, log = smart.statistics.get(smart_statistics.UNCORRECTABLE), smart.errors
+    told = 0 if statistic is None else statistic.value or 0
+    has_fewer = log.count is not None and log.count < told and not any(one.is_of_the_medium for one in log.errors)
+    return smart.is_flash and has_fewer and all(count == 0 for count in reported(smart))
 
 
 def reported(smart: Smart) -> list[int | None]:

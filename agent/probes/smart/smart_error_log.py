@@ -27,6 +27,10 @@ class Logged:
     kinds: tuple[str, ...]
     hours: int | None
 
+    @property
+    def is_of_the_medium(self) -> bool:
+        return bool(OF_THE_MEDIUM & set(self.kinds))
+
     def age_h(self, now_h: int | None) -> int | None:
         """Hours since the error, by the drive's present age. None if one of the two is unknown, or if the error lies in
         the future: then the two clocks differ."""

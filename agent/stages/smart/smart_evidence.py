@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from agent.contract import wire
-from agent.probes.smart import smart_counts, smart_error_log, smart_meanings, smart_scsi, smart_wear, smartctl
+from agent.probes.smart import smart_counts, smart_meanings, smart_scsi, smart_wear, smartctl
 from agent.probes.smart.smart_attributes import NOW, Attribute
 from agent.reports import checks
 from agent.reports.checks import Limit
@@ -82,7 +82,7 @@ def _unclear(smart: smartctl.Smart) -> Iterator[str]:
     if smart_wear.is_standard_unclear(smart):
         yield f"{smart_wear.MOST_PERCENT} % of the endurance are used by the device statistics: worn out, or not kept"
     if smart_counts.is_contradicted(smart) and not smart_counts.reported(smart):
-        yield "the device statistics count failed reads, and the drive's error log is empty"
+        yield "the device statistics count failed reads, and the drive's error log has none"
 
 
 def _not_known(smart: smartctl.Smart) -> Iterator[str]:
@@ -186,7 +186,7 @@ def _errors(smart: smartctl.Smart, recent_h: float) -> list[str]:
     of_unknown_age, of_unknown_kind = 0, 0
     for error in smart.errors.errors:
         age_h = error.age_h(smart.power_on_hours)
-        of_unknown_age += age_h is None and bool(smart_error_log.OF_THE_MEDIUM & set(error.kinds))
+        of_unknown_age += age_h is None and error.is_of_the_medium
         of_unknown_kind += not error.kinds and (age_h is None or age_h <= recent_h)
     return [
         *([f"when {of_unknown_age} reads failed was not read"] if of_unknown_age else []),

@@ -113,7 +113,7 @@ def _scan(smart: smartctl.Smart, device: str, serial: str) -> Iterator[wire.Find
 
 def _medium(smart: smartctl.Smart, device: str, serial: str, limit: Limit) -> Iterator[wire.Finding]:
     """Failed reads in the drive's error log: critical if they are of this week, else reported."""
-    ages = [error.age_h(smart.power_on_hours) for error in smart.errors.errors if OF_THE_MEDIUM & set(error.kinds)]
+    ages = [error.age_h(smart.power_on_hours) for error in smart.errors.errors if error.is_of_the_medium]
     known, recent_h = [age for age in ages if age is not None], limit("recent_errors_h")
     recent, most = sum(age <= recent_h for age in known), limit("recent_read_errors_max")
     if not ages:
