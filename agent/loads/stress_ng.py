@@ -25,6 +25,9 @@ _ENDED = re.compile(
 # Signals for a fault of the program. The same program with the same data has none on a good core with good memory.
 # SIGBUS is left out: it tells of a memory error that the kernel reports itself. SIGABRT may be our own bug.
 _CRASH = re.compile(r"\bSIG(?:SEGV|ILL|FPE)\b|\bSIGNAL (?:4|8|11)\b")
+# A worker that ended before its time without an error. The exit status is 0 then. (stress_run_child in stress-ng.c,
+# 0.15 to 0.19)
+_EARLY = re.compile(r"stress-ng: warn:\s*\[\d+\]\s*(\S{1,40} WARNING: finished prematurely after just .{1,60})")
 # The name of `--cpu` in the metrics.
 CPU = "cpu"
 _END_S = 60.0  # stressors finish the method they are in; under emulation some take long
@@ -80,15 +83,17 @@ def parse_yaml(text: str) -> dict[str, float]:
 
 
 def judge(done: shell.Completed, yaml: str) -> StressResult:
-    """A pass needs exit status 0, no worker that was ended by a signal, and metrics that show work: an idle stressor
-    proves nothing. Only a reported wrong result fails the CPU, however the run ended. Exit status 2 means that a
-    stressor failed for any reason (stress-ng(1)); 1, 3, 5, 6 and 7 mean too little memory, kills and the like."""
+    """A pass needs exit status 0, no worker that was ended by a signal or ended before its time, and metrics that show
+    work: an idle stressor proves nothing. Only a reported wrong result fails the CPU, however the run ended. Exit
+    status 2 means that a stressor failed for any reason (stress-ng(1)); 1, 3, 5, 6 and 7 mean too little memory, kills
+    and the like."""
     text = done.stdout + done.stderr
     failures, ended = _FAILURE.findall(text), _ENDED.findall(text)
+    unfinished = [*ended, *_EARLY.findall(text)]
     failed = any(_WRONG.match(line) for line in failures)
     crashed = next((line for line in ended if _CRASH.search(line)), "")
     rates: dict[str, float] = {}
-    trouble = done.trouble or (f"stress-ng: {ended[0]}" if ended else "")
+    trouble = done.trouble or (f"stress-ng: {unfinished[0]}" if unfinished else "")
     try:
         rates = parse_yaml(yaml)
     except ParseError as error:

@@ -212,6 +212,19 @@ def test_a_worker_that_a_signal_ended_passes_nothing_also_if_it_is_no_crash_of_a
     assert name in result.trouble
 
 
+@pytest.mark.parametrize("after", ["9321.15s (2 hours, 35 mins, 21.15 secs)", "2.46 secs"])  # 0.15, 0.19
+def test_a_worker_that_ended_before_its_time_passes_nothing(after: str) -> None:
+    said = f"stress-ng: warn:  [28262] cpu: WARNING: finished prematurely after just {after}\n"
+    result = stress_ng.judge(ended(0, said), YAML)
+    assert (result.failed, result.crashed) == (False, "")
+    assert result.trouble == f"stress-ng: cpu: WARNING: finished prematurely after just {after}"
+
+
+def test_another_warning_of_stress_ng_leaves_a_pass() -> None:
+    said = "stress-ng: warn:  [9] metrics-check: all bogo-op metrics are sane\n"
+    assert stress_ng.judge(ended(0, said), YAML).trouble == ""
+
+
 def test_a_crash_is_a_warning_for_the_package_and_leaves_it_untested() -> None:
     load = PartialReport()
     cpu_load.record(load, "CPU1", 56, stress_ng.judge(ended(2, CRASHES[1]), YAML), "")
