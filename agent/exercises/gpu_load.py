@@ -37,6 +37,9 @@ CHECK = "load"
 CHECK_IN_BURN = "gpu"
 _NO_WORK = "DCGM did not load this card: its tests of this level only check software, or were skipped"
 _LOOK_S = 5.0
+# A card may slow down for a moment while it changes its power state (nvidia-smi(1), "HW Slowdown"), or until its fans
+# have caught up. It is throttled if it is slowed in so many looks in a row.
+_LOOKS_IN_A_ROW = 2
 
 
 def run(ctx: StageContext, present: list[wire.Gpu], answer: Answer, watch: Watch) -> PartialReport:
@@ -215,12 +218,13 @@ def burned(card: NvidiaGpu, index: int, results: list[Burned]) -> tuple[wire.Che
 
 class Watch:
     """What the cards report every few seconds under load: temperature, power, whether they slow down, and their PCIe
-    links."""
+    links. `slowed` has the reasons of each card that was seen under load."""
 
     def __init__(self) -> None:
         self.hottest: dict[str, int] = {}
         self.most_power: dict[str, float] = {}
         self.slowed: dict[str, set[str]] = {}
+        self._in_a_row: dict[tuple[str, str], int] = {}
         self.links = BusyLinks()
 
     @contextmanager
@@ -242,8 +246,18 @@ class Watch:
         for card in cards:
             self.hottest[card.name] = max(self.hottest.get(card.name, 0), card.temperature_c or 0)
             self.most_power[card.name] = max(self.most_power.get(card.name, 0.0), card.power_w or 0.0)
-            self.slowed.setdefault(card.name, set()).update(card.slowed_by)
+            self.slowed.setdefault(card.name, set()).update(self._lasting(card))
             self.links.look(card)
+
+    def _lasting(self, card: NvidiaGpu) -> set[str]:
+        """The reasons of this look that the looks right before it had, too."""
+        self._in_a_row = {
+            key: count for key, count in self._in_a_row.items() if key[0] != card.name or key[1] in card.slowed_by
+        }
+        for reason in card.slowed_by:
+            key = (card.name, reason)
+            self._in_a_row[key] = self._in_a_row.get(key, 0) + 1
+        return {reason for reason in card.slowed_by if self._in_a_row[card.name, reason] >= _LOOKS_IN_A_ROW}
 
     def judge(self, ctx: StageContext, report: PartialReport) -> None:
         """The check `throttled` for each card that was seen under load, and `link_speed` for each that was busy."""

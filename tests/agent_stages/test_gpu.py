@@ -304,8 +304,19 @@ def test_rubbish_is_a_parse_error(parse: object, text: str) -> None:
 def test_a_card_that_slows_down_under_load_fails(tmp_path: Path) -> None:
     watch, report = gpu_load.Watch(), PartialReport()
     (hot,) = nvidia_smi.parse(recorded("nvidia-smi", "written-by-schema-v11.xml"))
-    watch.look([hot, CARDS[0]])
+    for _ in range(2):
+        watch.look([hot, CARDS[0]])
     watch.judge(context("GPU", tmp_path), report)
     assert [check.outcome for check in report.checks] == [FAILED, PASSED]
     assert [(one.code, one.component) for one in report.findings] == [("gpu.throttled", hot.uuid)]
     assert report.numbers[f"gpu_peak_power_w.{hot.uuid}"] == 249.31
+
+
+def test_a_card_that_slows_down_for_a_moment_passes(tmp_path: Path) -> None:
+    watch, report = gpu_load.Watch(), PartialReport()
+    (hot,) = nvidia_smi.parse(recorded("nvidia-smi", "written-by-schema-v11.xml"))
+    for card in (hot, replace(hot, slowed_by=()), hot):
+        watch.look([card])
+    watch.judge(context("GPU", tmp_path), report)
+    assert [check.outcome for check in report.checks] == [PASSED]
+    assert report.findings == []
