@@ -57,6 +57,11 @@ MEANINGS: dict[str, Meaning] = {
     "edac.ce": Meaning("memory.corrected", _WARNING, "corrected memory errors", CORRECTED_MEMORY),
     "edac.ue": Meaning("memory.uncorrected", _CRITICAL, "uncorrected memory errors"),
     "mce.exceptions": Meaning("cpu.machine_check", _CRITICAL, "machine check exceptions"),
+    # At 1e-12, the bit error rate that PCI Express allows, the fastest link (x16 at 32 GT/s) has 1843 an hour.
+    "aer.damaged": Meaning(
+        "pcie.corrected", _WARNING, "damaged PCIe packets", MaxRise("pcie_damaged_per_hour", 2000.0, per_hour=True)
+    ),
+    "aer.refused": Meaning("pcie.uncorrected", _WARNING, "PCIe requests that were not accepted"),
     "aer.correctable": Meaning("pcie.corrected", _WARNING, "corrected PCIe errors"),
     "aer.nonfatal": Meaning("pcie.uncorrected", _CRITICAL, "uncorrected PCIe errors"),
     "aer.fatal": Meaning("pcie.uncorrected", _CRITICAL, "fatal PCIe errors"),

@@ -19,6 +19,13 @@ from agent.probes.drives import disks
 from agent.probes.network import infiniband, nics
 
 POLL_MACHINE_CHECKS_S = 10
+# Rows of AER's files that are counted apart (Documentation/ABI/testing/sysfs-bus-pci-devices-aer). Of the corrected
+# errors: packets that arrived damaged; others may come with each change of the link's power state (ASPM). Of the
+# others: requests that the device does not support or that access control refused, which are no damage.
+_AER_APART = {
+    "correctable": ("aer.damaged", frozenset({"BadTLP", "BadDLLP", "Rollover"})),
+    "nonfatal": ("aer.refused", frozenset({"UnsupReq", "ACSViol"})),
+}
 # By the port's `carrier`, which can't be read while the port is off.
 _HAS_NO_LINK = {"1": 0, "0": 1}
 NIC_ERRORS = (
@@ -119,24 +126,31 @@ def _of_rows(controller: Path, names: Names) -> Counts:
 
 
 def aer(names: Names) -> Counts:
-    """Totals of PCIe Advanced Error Reporting per device. Those of a bridge belong to the system, with its address."""
+    """Errors of PCIe Advanced Error Reporting per device. Those of a bridge belong to the system, with its address."""
     counts: Counts = {}
     for device in sorted((names.root / "sys/bus/pci/devices").glob("*")):
         for severity in ("correctable", "nonfatal", "fatal"):
-            total = _aer_total(device / f"aer_dev_{severity}")
-            if total is not None:
-                part = names.part("pci", device.name)
-                counts[(f"aer.{severity}.{device.name}", part.kind, part.name)] = total
+            part = names.part("pci", device.name)
+            for counter, value in parse_aer(severity, sysfs.text(device / f"aer_dev_{severity}")).items():
+                counts[(f"{counter}.{device.name}", part.kind, part.name)] = value
     return counts
 
 
-def _aer_total(path: Path) -> int | None:
-    """The file's last line is `TOTAL_ERR_COR 3`."""
-    for line in sysfs.text(path).splitlines():
-        word, _, number = line.partition(" ")
-        if word.startswith("TOTAL_ERR") and (total := count(number.strip())) is not None:
-            return total
-    return None
+def parse_aer(severity: str, text: str) -> dict[str, int]:
+    """Counter → errors. The file has a row for each kind of error and ends with `TOTAL_ERR_COR 3`. Without that line it
+    was not read."""
+    parted = (line.rpartition(" ") for line in text.splitlines())
+    rows = {word: value for word, _, number in parted if (value := count(number.strip())) is not None}
+    totals = [value for word, value in rows.items() if word.startswith("TOTAL_ERR")]
+    if not totals:
+        return {}
+    if severity not in _AER_APART:
+        return {f"aer.{severity}": totals[0]}
+    counter, words = _AER_APART[severity]
+    apart = sum(value for word, value in rows.items() if word in words)
+    others = sum(value for word, value in rows.items() if word not in words and not word.startswith("TOTAL_ERR"))
+    # An error of several kinds is in several rows, and in the total once.
+    return {counter: apart, f"aer.{severity}": others if apart or others else totals[0]}
 
 
 def throttling(names: Names) -> Counts:

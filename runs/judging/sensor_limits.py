@@ -22,8 +22,11 @@ _NAME = re.compile(
 )
 _WORDS = {"temp": "temperature", "fan": "fan speed", "power": "power"}
 FOR_THE_AGENT = frozenset(
-    {"temp_critical_margin_c", "ecc_corrected_per_hour", "ecc_corrected_replaced_max", "nic_errors_max"}
-)
+    {
+        "temp_critical_margin_c", "ecc_corrected_per_hour", "ecc_corrected_replaced_max", "nic_errors_max",
+        "pcie_damaged_per_hour",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,10 @@ def test_corrected_memory_errors_condemn_above_the_hourly_limit(
         ("edac.ue", "memory.uncorrected", CRITICAL),
         ("mce.exceptions", "cpu.machine_check", CRITICAL),
         ("aer.correctable.0000:01:00.0", "pcie.corrected", WARNING),
+        ("aer.damaged.0000:01:00.0", "pcie.corrected", WARNING),
         ("aer.fatal.0000:01:00.0", "pcie.uncorrected", CRITICAL),
+        ("aer.nonfatal.0000:01:00.0", "pcie.uncorrected", CRITICAL),
+        ("aer.refused.0000:01:00.0", "pcie.uncorrected", WARNING),
         ("throttle.package", "thermal.throttled", WARNING),
         ("nic.rx_crc_errors", "nic.errors", WARNING),
         ("nic.link_down", "nic.link_flap", CRITICAL),
@@ -120,6 +123,10 @@ def test_a_part_is_not_condemned_by_errors_that_nobody_could_attribute() -> None
         ("nic.rx_crc_errors", 11, {}, CRITICAL),
         ("nic.rx_symbol_err_phy", 1, {"nic_errors_max": 0}, CRITICAL),
         ("aer.correctable.0000:00:01.0", 100_000, {}, WARNING),
+        ("aer.refused.0000:00:01.0", 100_000, {}, WARNING),
+        ("aer.damaged.0000:00:01.0", 2000, {}, WARNING),
+        ("aer.damaged.0000:00:01.0", 2001, {}, CRITICAL),
+        ("aer.damaged.0000:00:01.0", 81, {"pcie_damaged_per_hour": 80}, CRITICAL),
     ],
 )
 def test_a_counter_condemns_above_the_profiles_limit(

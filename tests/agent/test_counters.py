@@ -82,16 +82,37 @@ def test_without_a_memory_controller_there_is_no_count_not_zero(tmp_path: Path) 
     assert sysfs_counters.edac(names(tmp_path)) == {}
 
 
-def test_pcie_errors_are_the_totals_of_the_device(tmp_path: Path) -> None:
+def test_pcie_errors_are_counted_by_kind_for_their_device(tmp_path: Path) -> None:
     device = "sys/bus/pci/devices/0000:04:00.0"
-    put(tmp_path, f"{device}/aer_dev_correctable", "RxErr 0\nBadTLP 7\nTOTAL_ERR_COR 7")
+    put(tmp_path, f"{device}/aer_dev_correctable", "RxErr 2\nBadTLP 7\nBadDLLP 1\nRollover 0\nTOTAL_ERR_COR 9")
+    put(tmp_path, f"{device}/aer_dev_nonfatal", "CmpltTO 1\nUnsupReq 4\nACSViol 1\nTOTAL_ERR_NONFATAL 5")
     put(tmp_path, f"{device}/aer_dev_fatal", "Undefined 0\nTOTAL_ERR_FATAL 0")
     put(tmp_path, f"{device}/net/eth0/x", "")
     put(tmp_path, "sys/class/net/eth0/address", "52:54:00:aa:bb:cc")
+    port = ("nic", "52:54:00:aa:bb:cc")
     assert sysfs_counters.aer(names(tmp_path)) == {
-        ("aer.correctable.0000:04:00.0", "nic", "52:54:00:aa:bb:cc"): 7,
-        ("aer.fatal.0000:04:00.0", "nic", "52:54:00:aa:bb:cc"): 0,
+        ("aer.damaged.0000:04:00.0", *port): 8,
+        ("aer.correctable.0000:04:00.0", *port): 2,
+        ("aer.refused.0000:04:00.0", *port): 5,
+        ("aer.nonfatal.0000:04:00.0", *port): 1,
+        ("aer.fatal.0000:04:00.0", *port): 0,
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("UnsupReq 3\nTOTAL_ERR_NONFATAL 3", {"aer.refused": 3, "aer.nonfatal": 0}),
+        ("UnsupReq 1\nCmpltTO 1\nTOTAL_ERR_NONFATAL 1", {"aer.refused": 1, "aer.nonfatal": 1}),
+        # Rows of another kernel: nothing is lost.
+        ("Unsupported Request 3\nTOTAL_ERR_NONFATAL 3", {"aer.refused": 0, "aer.nonfatal": 3}),
+        ("TOTAL_ERR_NONFATAL 3", {"aer.refused": 0, "aer.nonfatal": 3}),
+        ("UnsupReq 3", {}),
+        ("", {}),
+    ],
+)
+def test_an_uncorrected_pcie_error_is_excused_by_its_kind_only(text: str, found: dict[str, int]) -> None:
+    assert sysfs_counters.parse_aer("nonfatal", text) == found
 
 
 def test_throttling_is_per_package(tmp_path: Path) -> None:

@@ -150,6 +150,76 @@ def test_what_the_buffer_cache_repeats_of_a_real_error_is_no_refusal() -> None:
     ]  # fmt: skip
 
 
+# A port gets a message about latency (LTR) that it has not enabled. All machines of some kinds log this.
+PORT = "pcieport 0000:00:1d.0"
+NOT_ACCEPTED = (
+    f"{PORT}: AER: Uncorrectable (Non-Fatal) error message received from 0000:00:1d.0",
+    f"{PORT}: PCIe Bus Error: severity=Uncorrectable (Non-Fatal), type=Transaction Layer, (Requester ID)",
+    f"{PORT}:   device [8086:7ab0] error status/mask=00100000/00004000",
+    f"{PORT}:    [20] UnsupReq               (First)",
+    f"{PORT}: AER:   TLP Header: 34000000 08000052 00000000 00000000",
+    "thunderbolt 0000:0a:00.0: AER: can't recover (no error_detected callback)",
+    f"{PORT}: AER: device recovery failed",
+)
+LOST_ANSWER = tuple(line.replace("=00100000/", "=00104000/").replace("/00004000", "/00000000") for line in NOT_ACCEPTED)
+
+
+def severities(*lines: str | tuple[int, str]) -> list[str]:
+    return [severity for _, severity, _ in told(*lines)]
+
+
+def test_a_pcie_request_that_was_not_accepted_condemns_nobody() -> None:
+    warned = ("pcie.uncorrected", "warning", "0000:00:1d.0")
+    assert told(*NOT_ACCEPTED) == [warned] * 3
+    refused_by_acs = (line.replace("=00100000/", "=00200000/") for line in NOT_ACCEPTED)
+    assert told(*refused_by_acs) == [warned] * 3
+    by_firmware = f"{PORT}: aer_status: 0x00100000, aer_mask: 0x00000000"
+    assert told(by_firmware, f"{PORT}: AER: device recovery failed") == [warned]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        LOST_ANSWER,
+        (*NOT_ACCEPTED, *LOST_ANSWER),
+        (*LOST_ANSWER, *NOT_ACCEPTED),
+        [line.replace("Non-Fatal", "Fatal") for line in NOT_ACCEPTED],
+        NOT_ACCEPTED[:2],
+        # The kind of an error is not that of one long before it.
+        [*NOT_ACCEPTED[:2], *((2_000_000, line) for line in NOT_ACCEPTED[2:])],
+        [*NOT_ACCEPTED[:6], (2_000_000, NOT_ACCEPTED[6])],
+        # All bits that are set are masked.
+        [line.replace("/00004000", "/00100000") for line in NOT_ACCEPTED],
+    ],
+)
+def test_any_other_uncorrected_pcie_error_condemns(lines: list[str | tuple[int, str]]) -> None:
+    assert "critical" in severities(*lines)
+
+
+def test_an_error_of_one_card_is_not_excused_by_a_refusal_of_another() -> None:
+    other = [line.replace("00:1d.0", "00:1c.0") for line in LOST_ANSWER]
+    assert {(name, severity) for _, severity, name in told(*NOT_ACCEPTED, *other)} == {
+        ("0000:00:1d.0", "warning"), ("0000:00:1c.0", "critical")
+    }  # fmt: skip
+
+
+REFUSAL_BY_FIRMWARE = (
+    "{1}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 1",
+    "{1}[Hardware Error]: event severity: recoverable",
+    "{1}[Hardware Error]:  Error 0, type: recoverable",
+    "{1}[Hardware Error]:   section_type: PCIe error",
+    "{1}[Hardware Error]:   device_id: 0000:5e:00.0",
+    "{1}[Hardware Error]:   aer_uncor_status: 0x00100000, aer_uncor_mask: 0x00000000",
+)
+
+
+def test_a_refused_request_that_the_firmware_reports_is_a_warning_and_a_lost_answer_is_not() -> None:
+    assert told(*REFUSAL_BY_FIRMWARE) == [("pcie.uncorrected", "warning", "0000:5e:00.0")]
+    lost = [line.replace("status: 0x00100000", "status: 0x00004000") for line in REFUSAL_BY_FIRMWARE]
+    assert told(*lost) == [("pcie.uncorrected", "critical", "0000:5e:00.0")]
+    assert severities(*REFUSAL_BY_FIRMWARE[:-1]) == ["critical"]
+
+
 CORRECTED_BY_FIRMWARE = (
     "{1}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 1",
     "{1}[Hardware Error]: It has been corrected by h/w and requires no further action",

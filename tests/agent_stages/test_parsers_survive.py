@@ -158,6 +158,9 @@ PARSERS: dict[str, Parser] = {
     ),
     "agent.link.redact.printable": Parser(redact.printable, (CMDLINE,), ()),
     "agent.link.redact.redact": Parser(redact.redact, (CMDLINE,), ()),
+    "agent.counters.sysfs_counters.parse_aer": Parser(
+        lambda text: sysfs_counters.parse_aer("nonfatal", text), ("UnsupReq 3\nTOTAL_ERR_NONFATAL 3",), ()
+    ),
     "agent.counters.sysfs_counters.parse_driver_errors": Parser(sysfs_counters.parse_driver_errors, (PORT,), ()),
     "agent.counters.sysfs_counters.tells_damaged_frames": Parser(sysfs_counters.tells_damaged_frames, (PORT,), ()),
 }

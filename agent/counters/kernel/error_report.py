@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from agent.contract.wire import Severity
 from agent.counters.kernel.kmsg_record import Hit, Record
+from agent.counters.kernel.pcie_requests import is_refusal
 
 _CRITICAL, _WARNING = Severity.CRITICAL, Severity.WARNING
 # IA32_MCi_STATUS, Intel SDM volume 3B, 16.3.2.2 and 16.9.2: uncorrected; compound codes 000F_0000_1MMM_CCCC and
@@ -63,6 +64,10 @@ _LEARNT = (
     ("cpu", re.compile(r"(?:^CPU[ :]|^Hardware error detected on CPU)(?P<name>\d+)(?:[ :]|$)")),
     ("fru", re.compile(r"fru_text: (?P<name>\S.{0,40})")),
 )
+# A PCIe section's register, as cper_print_pcie prints it.
+_AER = re.compile(
+    r"aer_uncor_status: 0x(?P<status>[0-9a-f]{8}), aer_uncor_mask: 0x(?P<mask>[0-9a-f]{8})", re.IGNORECASE
+)
 _IPID = re.compile(r"\bIPID:? (?:0x)?(?P<value>[0-9a-f]{9,16})\b", re.IGNORECASE)
 # `D2`, `DIMM_A`, but not `MemoryError`: what the firmware puts there need not be the name of a slot.
 _SLOT = re.compile(r"\d|DIMM[ _-]?[A-Z]\b", re.IGNORECASE)
@@ -89,7 +94,8 @@ def is_of_processor(text: str) -> bool:
 
 @dataclass
 class Section:
-    """One error. `severity` is None until a line gives it. `told` is what was last reported of it."""
+    """One error. `severity` is None until a line gives it. `told` is what was last reported of it. `is_refusal`: it is
+    about a PCIe request that the device did not accept, and lost nothing else."""
 
     kind: str = ""
     severity: Severity | None = None
@@ -97,6 +103,7 @@ class Section:
     lines: list[str] = field(default_factory=list)
     told: Severity | None = None
     status: int = 0
+    is_refusal: bool = False
 
     def part(self) -> tuple[str, str]:
         """Kind of name and name of the part, as in Hit."""
@@ -138,6 +145,8 @@ class Report:
             section.lines.append(text.strip())
         _learn_kind(section, text)
         self._learn_bank(section, text)
+        if match := _AER.search(text):
+            section.is_refusal = is_refusal(int(match["status"], 16), int(match["mask"], 16))
         for word, regex in _LEARNT:
             if word not in section.words and (match := regex.search(text)):
                 section.words[word] = match["name"].strip()
@@ -184,6 +193,7 @@ class Report:
             severity = _graver(severity, self._event)
         corrected, uncorrected = _CODES[section.kind]
         code = uncorrected if severity is _CRITICAL else corrected
+        severity = _WARNING if section.is_refusal and section.kind == "pcie" else severity
         return self._tell(section, code, severity, section.part())
 
     def _unaccounted(self) -> list[Hit]:

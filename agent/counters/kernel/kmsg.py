@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from agent.counters.kernel.kmsg_record import Hit, Record
 from agent.counters.kernel.machine_checks import Reports
+from agent.counters.kernel.pcie_requests import PcieRequests
 from agent.counters.kernel.refusals import Refusals
 from agent.counters.kernel.rules import IGNORED, read
 from agent.parsing import count
@@ -29,11 +30,13 @@ def parse(line: str) -> Record | None:
 
 
 class Classifier:
-    """Finds what each record means. The lines of one machine check make one report; `flush` returns the last one."""
+    """Finds what each record means. The lines of one machine check make one report, and a PCIe error has several lines,
+    too; `flush` returns the last ones."""
 
     def __init__(self) -> None:
         self._reports = Reports()
         self._refusals = Refusals()
+        self._requests = PcieRequests()
 
     def look(self, record: Record) -> list[Hit]:
         """What a record of the kernel says about the hardware; None if nothing. Lines that programs wrote are
@@ -45,8 +48,7 @@ class Classifier:
         reported = self._reports.look(record)
         if reported is not None:
             return reported
-        hit = self._refusals.look(record, read(record))
-        return [hit] if hit else []
+        return self._requests.look(record, self._refusals.look(record, read(record)))
 
     def flush(self) -> list[Hit]:
-        return self._reports.flush()
+        return [*self._reports.flush(), *self._requests.flush()]

@@ -1,0 +1,69 @@
+"""PCIe errors that only say that a device did not accept a request: one that it does not support, or that access
+control (ACS) refused. They tell of settings in firmware, kernel or driver, not of a damaged card: messages about
+latency (LTR) or time (PTM) that the port above has not enabled, a card that sleeps. A card that no longer works is
+reported by its driver, too.
+
+AER logs several lines for an error. The first ones give its severity, a later one its kind, as a bit of the register
+"Uncorrectable Error Status" (PCI Express base specification 5.0, 7.8.4.2). Wordings: drivers/pci/pcie/aer.c (the second
+form of the status is for errors that the firmware reports) and err.c."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from agent.contract.wire import Severity
+from agent.counters.kernel.kmsg_record import Hit, Record
+
+# The lines of one error follow each other within this time.
+WITHIN_US = 1_000_000
+_REFUSED = 1 << 20 | 1 << 21
+_STATUS = re.compile(
+    r"(?:error status/mask=|\baer_status: 0x)(?P<status>[0-9a-f]{8})(?:/|, aer_mask: 0x)(?P<mask>[0-9a-f]{8})\b", re.I
+)
+_HELD = re.compile(r"\(Non-Fatal\)", re.IGNORECASE)
+_RECOVERY = re.compile(r"AER: .{0,20}recovery failed")
+
+
+def is_refusal(status: int, mask: int) -> bool:
+    """Whether the bits of "Uncorrectable Error Status" that are reported are only about requests that the device did
+    not accept."""
+    reported = status & ~mask
+    return reported != 0 and reported & ~_REFUSED == 0
+
+
+class PcieRequests:
+    """`look` takes each record with its hit. It returns the hits whose severity is known by now; `flush` returns the
+    rest, as severe as they were."""
+
+    def __init__(self) -> None:
+        self._held: list[Hit] = []
+        self._refused_until_us = -1
+
+    def look(self, record: Record, hit: Hit | None) -> list[Hit]:
+        done = self.flush() if self._held and self._held[0].record.time_us + WITHIN_US < record.time_us else []
+        if match := _STATUS.search(record.text):
+            return [*done, *self._decide(record, is_refusal(int(match["status"], 16), int(match["mask"], 16)))]
+        if hit is None:
+            return done
+        if hit.code != "pcie.uncorrected":
+            return [*done, hit]
+        if _HELD.search(record.text):
+            self._held.append(hit)
+            return done
+        is_of_refusal = record.time_us <= self._refused_until_us and _RECOVERY.search(record.text)
+        return [*done, _lowered(hit) if is_of_refusal else hit]
+
+    def flush(self) -> list[Hit]:
+        held, self._held = self._held, []
+        return held
+
+    def _decide(self, record: Record, refused: bool) -> list[Hit]:
+        """The hits of this error. If the devices' drivers have no way to recover from it, the kernel says so after
+        it."""
+        self._refused_until_us = record.time_us + WITHIN_US if refused else -1
+        return [_lowered(hit) if refused else hit for hit in self.flush()]
+
+
+def _lowered(hit: Hit) -> Hit:
+    return replace(hit, severity=Severity.WARNING)
