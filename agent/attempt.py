@@ -22,7 +22,7 @@ from agent.counters.boot_disk_errors import BootDiskErrors
 from agent.host.stop import StopFlag, Stopped
 from agent.reports import refusing_drives
 from agent.runtime import Runtime, Stage
-from agent.stage import StageContext, StageReport, settle
+from agent.stage import Settled, StageContext, StageReport, settle
 
 EVIDENCE_CAP_CHARS = 64 * 1024
 # The orchestrator accepts messages of 2 MiB. JSON inside of JSON is quoted, and some of its characters double.
@@ -139,13 +139,13 @@ def _result(
     times: tuple[float, float],
 ) -> wire.Result:
     checks = counter_checks.made(seen, runtime.book, runtime.kernel_log.available, context.claim.not_expected)
-    outcome, reason = _outcome(context, report, checks, [*report.findings, *seen])
+    settled = _settled(context, report, checks, [*report.findings, *seen])
     return wire.Result(
         boot_id=runtime.identity.boot_id,
         stage=context.order.name,
         attempt=context.order.attempt,
-        outcome=outcome,
-        reason=reason,
+        outcome=settled.outcome,
+        reason=settled.reason,
         started=times[0],
         ended=times[1],
         checks=[*report.checks, *checks],
@@ -155,31 +155,33 @@ def _result(
         refusals=report.refusals,
         inventory=report.inventory,
         evidence=_bounded(report.evidence),
+        cause=settled.cause,
     )
 
 
-def _outcome(
+def _settled(
     context: StageContext, report: StageReport, checks: list[wire.Check], found: list[wire.Finding]
-) -> tuple[wire.Outcome, str]:
+) -> Settled:
     """A critical finding fails the stage, no matter what reported it. A required counter that this host lacks leaves
     the stage not tested."""
     critical = [one.message for one in found if one.severity is wire.Severity.CRITICAL]
     if report.outcome is wire.Outcome.FAILED or critical:
-        return wire.Outcome.FAILED, report.reason if report.outcome is wire.Outcome.FAILED else "; ".join(critical[:5])
+        why = report.reason if report.outcome is wire.Outcome.FAILED else "; ".join(critical[:5])
+        return Settled(wire.Outcome.FAILED, why)
     if report.outcome is wire.Outcome.NOT_TESTED:
-        return report.outcome, report.reason
+        return Settled(report.outcome, report.reason, report.cause)
     return _with_counters(context, report, checks)
 
 
-def _with_counters(context: StageContext, report: StageReport, checks: list[wire.Check]) -> tuple[wire.Outcome, str]:
+def _with_counters(context: StageContext, report: StageReport, checks: list[wire.Check]) -> Settled:
     required = [name for name in context.order.required if name.startswith(wire.COUNTER_CHECKS)]
     unknown = sorted(set(required) - {check.name for check in checks})
     if unknown:
-        return wire.Outcome.NOT_TESTED, f"this agent has no check {', '.join(unknown)}"
-    outcome, reason = settle(checks, required, context.claim.not_expected)
-    if required and outcome is not wire.Outcome.PASSED:
-        return outcome, reason
-    return report.outcome, report.reason
+        return Settled(wire.Outcome.NOT_TESTED, f"this agent has no check {', '.join(unknown)}")
+    settled = settle(checks, required, context.claim.not_expected)
+    if required and settled.outcome is not wire.Outcome.PASSED:
+        return settled
+    return Settled(report.outcome, report.reason)
 
 
 def _bounded(evidence: dict[str, str]) -> dict[str, str]:

@@ -67,11 +67,11 @@ def judge(ctx: StageContext, kind: str, text: str) -> dict[str, Any]:
     """The content of the output line for one recording."""
     done = KINDS[kind](ctx, text)
     required = done.required or [check.name for check in done.checks]
-    outcome, reason = settle(done.checks, required, ctx.claim.not_expected)
+    settled = settle(done.checks, required, ctx.claim.not_expected)
     return {
         "trouble": "",
-        "outcome": outcome.value,
-        "reason": reason,
+        "outcome": settled.outcome.value,
+        "reason": settled.reason,
         "findings": codec.encode(done.findings),
         "checks": codec.encode(done.checks),
         "inventory": codec.encode(done.inventory) if done.inventory else None,

@@ -92,11 +92,22 @@ class StageReport:
     refusals: list[wire.Refusal] = field(default_factory=list)
     inventory: wire.Inventory | None = None
     evidence: dict[str, str] = field(default_factory=dict)
+    cause: wire.Cause | None = None
 
 
-def settle(
-    checks: Iterable[wire.Check], required: Collection[str], not_expected: Collection[str]
-) -> tuple[wire.Outcome, str]:
+@dataclass(frozen=True)
+class Settled:
+    """What the checks of a stage come to. `cause` is NOT_EXPECTED if there was nothing to test."""
+
+    outcome: wire.Outcome
+    reason: str = ""
+    cause: wire.Cause | None = None
+
+
+NOTHING_EXPECTED = Settled(wire.Outcome.NOT_TESTED, "not expected here", wire.Cause.NOT_EXPECTED)
+
+
+def settle(checks: Iterable[wire.Check], required: Collection[str], not_expected: Collection[str]) -> Settled:
     """The result of a stage from its checks: failed if a check failed, else not tested if a required check was not
     tested, else passed.
 
@@ -106,14 +117,14 @@ def settle(
     checks = list(checks)
     failed = [check for check in checks if check.outcome is wire.Outcome.FAILED]
     if failed:
-        return wire.Outcome.FAILED, _sentences(failed)
+        return Settled(wire.Outcome.FAILED, _sentences(failed))
     missing = _missing(checks, required, not_expected)
     if missing:
-        return wire.Outcome.NOT_TESTED, "; ".join(missing)
+        return Settled(wire.Outcome.NOT_TESTED, "; ".join(missing))
     if any(check.outcome is wire.Outcome.PASSED for check in checks):
-        return wire.Outcome.PASSED, ""
+        return Settled(wire.Outcome.PASSED)
     expected = [check for check in checks if not _taken_off(check, not_expected)]
-    return wire.Outcome.NOT_TESTED, _sentences(expected) if expected else wire.NOT_EXPECTED_HERE
+    return Settled(wire.Outcome.NOT_TESTED, _sentences(expected)) if expected else NOTHING_EXPECTED
 
 
 def _missing(checks: list[wire.Check], required: Collection[str], not_expected: Collection[str]) -> list[str]:

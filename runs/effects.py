@@ -28,8 +28,7 @@ def carry_out(effect: Effect, run: Run, before: State, why: str) -> None:
         case Effect.EXPECT_BOOT:
             _expect_boot(run)
         case Effect.OPEN_STAGE:
-            by_retry = before == State.FAILED_HOLDING or stage_rows.was_skipped_in_retry(run, before)
-            stage_rows.open_attempt(run, by_retry=by_retry)
+            stage_rows.open_attempt(run, by_retry=before == State.FAILED_HOLDING)
         case Effect.CLOSE_STAGE:
             stage_rows.fail_running(run, stage_rows.HOST_LOST, why)
         case Effect.GIVE_UP_STAGE:

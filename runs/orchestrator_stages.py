@@ -20,21 +20,33 @@ def advance(run: Run) -> None:
     """Move the run on until it is in a stage for the agent, or has stopped. In the caller's transaction."""
     while run.state in STAGE_STATES:
         stage_run = stage_rows.current(run)
-        if stage_run is None:
+        if stage_run is None or not _done_here(run, stage_run):
             return
-        if reason := stage_rows.skip_reason(run):
-            stage_rows.skip(stage_run, reason)
-            _move(run, Event.STAGE_DONE, reason)
-        elif run.state == State.SPEC_VALIDATE:
-            _spec_validate(run, stage_run)
-        elif run.state == State.REPORTING:
-            _reporting(run, stage_run)
-        else:
-            return
+        if stage_run.by_retry:
+            stage_rows.tell_retry(run)
+
+
+def _done_here(run: Run, stage_run: StageRun) -> bool:
+    """End the attempt and move the run on, if that needs no agent."""
+    if skipped := stage_rows.skipped(run):
+        stage_rows.skip(stage_run, skipped)
+        _move(run, Event.STAGE_DONE, skipped.reason)
+    elif run.state == State.SPEC_VALIDATE:
+        _spec_validate(run, stage_run)
+    elif run.state == State.REPORTING:
+        _reporting(run, stage_run)
+    else:
+        return False
+    return True
 
 
 def after_stage(run: Run, stage_run: StageRun, *, who: str) -> None:
     """An attempt has ended: apply the event of its outcome, then move the run on."""
+    _apply_outcome(run, stage_run, who=who)
+    advance(run)
+
+
+def _apply_outcome(run: Run, stage_run: StageRun, *, who: str) -> None:
     event = event_of(run, stage_run)
     if event is Event.STAGE_DONE and stage_run.outcome == Outcome.FAILED:
         transition.write_event(
@@ -44,7 +56,6 @@ def after_stage(run: Run, stage_run: StageRun, *, who: str) -> None:
         run.stopped_by = sentence(stage_run)
         run.save(update_fields=["stopped_by"])
     transition.apply(run, event, actor=Actor.AGENT, who=who, why=sentence(stage_run))
-    advance(run)
 
 
 def event_of(run: Run, stage_run: StageRun) -> Event:
@@ -81,7 +92,7 @@ def _spec_validate(run: Run, stage_run: StageRun) -> None:
         stage_rows.finish(stage_run, Outcome.NOT_TESTED, "there is no inventory to compare with")
     else:
         _compare(run, stage_run)
-    after_stage(run, stage_run, who=_WHO)
+    _apply_outcome(run, stage_run, who=_WHO)
 
 
 @dataclass(frozen=True)

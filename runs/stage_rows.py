@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -30,8 +31,19 @@ BENCH_STARVED = "bench.starved"
 # How often an agent that was restarted gets the whole time of its stage again.
 MAX_RESTARTS = 3
 CLAIM_REPEATED_S = 60.0
-AFTER_A_FAILURE = "it would write, and after a failure only stages that read go on"
 ORDER = {stage.name: number for number, stage in enumerate(STAGES)}
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Why a stage is skipped. If it `counts`, the run can't pass without it. A stage that is not in the profile, or not
+    expected on this host, does not count."""
+
+    reason: str
+    counts: bool = False
+
+
+AFTER_A_FAILURE = Skipped("it would write, and after a failure only stages that read go on", counts=True)
 
 
 def open_attempt(run: Run, *, by_retry: bool = False) -> StageRun:
@@ -51,12 +63,10 @@ def open_attempt(run: Run, *, by_retry: bool = False) -> StageRun:
     )
 
 
-def was_skipped_in_retry(run: Run, name: str) -> bool:
-    """Whether a retry came to this stage and the stage was done without the agent, which is still in its hold."""
-    row = run.stage_runs.filter(name=name).order_by("-attempt").first()
-    if row is None or not row.by_retry:
-        return False
-    return not row.counts or row.reason == AFTER_A_FAILURE or BY_NAME[name].owner is Owner.ORCHESTRATOR
+def tell_retry(run: Run) -> None:
+    """The open attempt follows one of a retry that was done without the agent. The agent is still in its hold, and must
+    be told to come back for this attempt."""
+    run.stage_runs.filter(name=run.state, outcome=Outcome.RUNNING).update(by_retry=True)
 
 
 def claimed_boot(run: Run) -> int:
@@ -140,11 +150,10 @@ def restart_clock(stage_run: StageRun) -> bool:
     return True
 
 
-def skip(stage_run: StageRun, reason: str) -> None:
-    """End an attempt without running it. A stage that is not in the profile, or not expected on this host, does not
-    count. One that is skipped after a failure counts: the run can't pass without it."""
-    stage_run.counts = reason == AFTER_A_FAILURE
-    _end(stage_run, Outcome.NOT_TESTED, reason)
+def skip(stage_run: StageRun, skipped: Skipped) -> None:
+    """End an attempt without running it."""
+    stage_run.counts = skipped.counts
+    _end(stage_run, Outcome.NOT_TESTED, skipped.reason)
 
 
 def finish(stage_run: StageRun, outcome: str, reason: str = "") -> None:
@@ -233,7 +242,7 @@ def _is_not_expected(stage_run: StageRun, result: wire.Result) -> bool:
 
 
 def _is_called_not_expected(result: wire.Result) -> bool:
-    return (result.outcome, result.reason) == (wire.Outcome.NOT_TESTED, wire.NOT_EXPECTED_HERE)
+    return result.outcome is wire.Outcome.NOT_TESTED and result.cause is wire.Cause.NOT_EXPECTED
 
 
 def is_refused_by_wipe_probe(stage_run: StageRun) -> bool:
@@ -275,18 +284,18 @@ def _row(stage_run: StageRun, finding: wire.Finding) -> Finding:
     )
 
 
-def skip_reason(run: Run) -> str:
-    """Why the stage that the run is in is skipped; empty if it runs."""
+def skipped(run: Run) -> Skipped | None:
+    """Why the stage that the run is in is skipped; None if it runs."""
     stage = BY_NAME[run.state]
     if stage.owner is Owner.ORCHESTRATOR:
-        return ""
+        return None
     if stage.name not in run.profile.get("stages", {}):
-        return f"not in profile {run.profile_name}"
+        return Skipped(f"not in profile {run.profile_name}")
     if stage.topic and stage.topic in (run.expected or {}).get("not_expected", []):
-        return wire.NOT_EXPECTED_HERE
+        return Skipped("not expected here")
     if stage.writes and disk_writes.writes(run.profile) and has_failed(run):
         return AFTER_A_FAILURE
-    return ""
+    return None
 
 
 def has_failed(run: Run) -> bool:

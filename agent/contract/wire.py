@@ -17,12 +17,8 @@ SAMPLE_INTERVAL_S = 2.0
 MAX_MEASUREMENTS_PER_BATCH = 50
 MAX_LOG_LINES_PER_BATCH = 500
 TOKEN_PREFIX = "vt1."
-# The reason of a stage that has nothing to test on this host. Such a stage does not count in the verdict.
-NOT_EXPECTED_HERE = "not expected here"
 # The kind of an adapter: a storage controller whose drives the kernel can't see.
 HIDDEN_DRIVES = "hidden_drives"
-# The beginning of the reason when the orchestrator's machine is the cause of "not tested", and not the host.
-THE_BENCH = "bench: "
 # The beginning of the names of the checks that the agent adds to every stage. A stage neither makes nor judges them.
 COUNTER_CHECKS = "counters."
 
@@ -33,6 +29,14 @@ class Outcome(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     NOT_TESTED = "not_tested"
+
+
+class Cause(StrEnum):
+    """Why something was not tested, if that decides how it counts. `bench`: the orchestrator's machine prevented the
+    test. `not_expected`: this host has nothing to test in the stage. Every other cause is only in the reason."""
+
+    BENCH = "bench"
+    NOT_EXPECTED = "not_expected"
 
 
 class Severity(StrEnum):
@@ -79,13 +83,15 @@ class Finding:
 @dataclass(frozen=True)
 class Check:
     """One question that a stage asked, with one of three results. If `topic` is in `not_expected`, the check is not
-    required on this host."""
+    required on this host. `reason` is for people; `cause` is `bench` if the check was not tested because of the
+    orchestrator's machine."""
 
     name: str
     outcome: Outcome
     reason: str = ""
     component: str = ""
     topic: str = ""
+    cause: Cause | None = None
 
 
 @dataclass(frozen=True)
@@ -471,7 +477,8 @@ class Accepted:
 @dataclass(frozen=True)
 class Result:
     """POST …/result: one attempt of one stage has ended. `inventory` comes with InventoryCheck. `numbers` are the key
-    figures (`{"seq_read_mb_s.SATA-0001": 512.3}`). `refusals` are the writes that the safety gates refused."""
+    figures (`{"seq_read_mb_s.SATA-0001": 512.3}`). `refusals` are the writes that the safety gates refused. `cause` is
+    `not_expected` if the stage was not tested because this host has nothing to test in it."""
 
     boot_id: str
     stage: str
@@ -487,6 +494,7 @@ class Result:
     refusals: list[Refusal] = field(default_factory=list)
     inventory: Inventory | None = None
     evidence: dict[str, str] = field(default_factory=dict)
+    cause: Cause | None = None
 
 
 @dataclass(frozen=True)

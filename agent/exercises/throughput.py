@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent import findings
 from agent.contract import wire
@@ -37,6 +37,14 @@ _BY_THE_CARD = 0.9
 _COUNTED_LATE_S = 2.5
 # The result of one test, by direction.
 Measured = dict[Direction, Throughput]
+
+
+@dataclass(frozen=True)
+class Unproven:
+    """Why a test proves nothing about the card. `cause` is BENCH if the server was the limit."""
+
+    why: str
+    cause: wire.Cause | None = None
 
 
 @dataclass(frozen=True)
@@ -69,61 +77,64 @@ def floor_mbit(ctx: StageContext, link_mbit: int | None, direction: Direction = 
     return slowest * (limits.min_fraction if slowest <= 10_000 else limits.min_fraction_above_10g)
 
 
-def limited_by(ctx: StageContext, result: Throughput) -> str:
-    """A sentence about the processor that was fully loaded, or empty. A stream has a thread of its own. If iperf3 does
-    not report the load, the link is not at fault either."""
+def limited_by(ctx: StageContext, result: Throughput) -> Unproven | None:
+    """The processor that was fully loaded, if one was. A stream has a thread of its own. If iperf3 does not report the
+    load, the link is not at fault either."""
     if result.remote_cpu_percent is None or result.local_cpu_percent is None:
-        return "iperf3 does not say how busy the processors were"
+        return Unproven("iperf3 does not say how busy the processors were")
     streams = ctx.params(network.Params).streams
     if result.remote_cpu_percent >= _BUSY_PERCENT * min(streams, int(ctx.claim.iperf.get("server_cpus") or 1)):
-        return f"{wire.THE_BENCH}its own processor was the limit ({result.remote_cpu_percent:.0f} % of a core)"
+        words = f"the server's processor was the limit ({result.remote_cpu_percent:.0f} % of a core)"
+        return Unproven(words, wire.Cause.BENCH)
     if result.local_cpu_percent >= _BUSY_PERCENT * min(streams, len(os.sched_getaffinity(0))):
-        return f"this host's processor was the limit ({result.local_cpu_percent:.0f} % of a core)"
-    return ""
+        return Unproven(f"this host's processor was the limit ({result.local_cpu_percent:.0f} % of a core)")
+    return None
 
 
-def judge(link: Link, name: str, outcomes: list[tuple[Direction, list[wire.Finding], str]]) -> None:
+def judge(link: Link, name: str, outcomes: list[tuple[Direction, list[wire.Finding], Unproven | None]]) -> None:
     """One check from the result of each direction. Retransmits are warnings of their own."""
     found = [finding for _, findings_, _ in outcomes for finding in findings_]
-    untested = [f"{link.state.name}, {direction}: {why}" for direction, _, why in outcomes if why]
+    untested = [(direction, one) for direction, _, one in outcomes if one]
     link.report.findings += found
     check = checks.judged(name, found, link.state.mac)
     if untested and check.outcome is wire.Outcome.PASSED:
-        check = checks.not_tested(name, link.state.mac, reason="; ".join(untested))
+        why = "; ".join(f"{link.state.name}, {direction}: {one.why}" for direction, one in untested)
+        cause = next((one.cause for _, one in untested if one.cause), None)
+        check = checks.not_tested(name, link.state.mac, reason=why, cause=cause)
     link.report.checks.append(check)
 
 
-def _best(link: Link, direction: Direction) -> tuple[list[wire.Finding], str]:
-    """The fault, and why the result proves nothing (one or both may be empty). A slow result is measured again before
-    the card is blamed, since others use the server's link too."""
+def _best(link: Link, direction: Direction) -> tuple[list[wire.Finding], Unproven | None]:
+    """The fault, and why the result proves nothing (there may be one, both or none). A slow result is measured again
+    before the card is blamed, since others use the server's link too."""
     found: list[wire.Finding] = []
     for _ in range(link.ctx.params(network.Params).throughput_tries):
         measured = _test(link, direction)
         if isinstance(measured, str):
-            return found, measured
-        found, why = weigh(link, direction, measured)
-        if why or not any(one.severity is wire.Severity.CRITICAL for one in found):
-            return found, why
-    return found, ""
+            return found, Unproven(measured)
+        found, unproven = weigh(link, direction, measured)
+        if unproven or not any(one.severity is wire.Severity.CRITICAL for one in found):
+            return found, unproven
+    return found, None
 
 
-def weigh(link: Link, direction: Direction, measured: Measured) -> tuple[list[wire.Finding], str]:
-    """The findings of one test, and why it proves nothing about the card (empty if it proves something)."""
+def weigh(link: Link, direction: Direction, measured: Measured) -> tuple[list[wire.Finding], Unproven | None]:
+    """The findings of one test, and why it proves nothing about the card (None if it proves something)."""
     found: list[wire.Finding] = []
     for way, result in measured.items():
         _number(link, direction, way, result)
         found += _retransmits(link, direction, way, result)
         floor = floor_mbit(link.ctx, link.state.speed_mbit, direction)
         if floor is None:
-            return found, "neither the link's nor the server's speed is known"
+            return found, Unproven("neither the link's nor the server's speed is known")
         if result.bits_s / 1e6 < floor:
-            if why := limited_by(link.ctx, result):
-                return found, f"{result.bits_s / 1e6:.0f} Mbit/s {way}: {why}"
+            if limit := limited_by(link.ctx, result):
+                return found, replace(limit, why=f"{result.bits_s / 1e6:.0f} Mbit/s {way}: {limit.why}")
             found.append(_slow(link, direction, way, result, floor))
     if direction is Direction.BOTH and not found and (slow := _slow_together(link, measured)):
-        why = limited_by(link.ctx, measured[Direction.OUT])
-        return ([], why) if why else (slow, "")
-    return found, ""
+        limit = limited_by(link.ctx, measured[Direction.OUT])
+        return ([], limit) if limit else (slow, None)
+    return found, None
 
 
 def _slow_together(link: Link, measured: Measured) -> list[wire.Finding]:

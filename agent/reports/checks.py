@@ -9,7 +9,7 @@ from typing import Any
 
 from agent.contract import wire
 from agent.probes.drives import disks as kernel_disks
-from agent.stage import StageContext, StageReport, settle
+from agent.stage import NOTHING_EXPECTED, Settled, StageContext, StageReport, settle
 
 # Returns a limit of the profile by its name.
 Limit = Callable[[str], float]
@@ -23,8 +23,10 @@ def failed(name: str, component: str = "", *, reason: str, topic: str = "") -> w
     return wire.Check(name, wire.Outcome.FAILED, reason, component, topic)
 
 
-def not_tested(name: str, component: str = "", *, reason: str, topic: str = "") -> wire.Check:
-    return wire.Check(name, wire.Outcome.NOT_TESTED, reason, component, topic)
+def not_tested(
+    name: str, component: str = "", *, reason: str, topic: str = "", cause: wire.Cause | None = None
+) -> wire.Check:
+    return wire.Check(name, wire.Outcome.NOT_TESTED, reason, component, topic, cause)
 
 
 def judged(
@@ -48,15 +50,19 @@ def report(
     """The report of a stage from all its checks. `also_required` adds to the checks that the profile requires."""
     made = list(checks)
     required = [*ctx.order.required, *also_required]
-    outcome, reason = settle(made, required, ctx.claim.not_expected)
-    return StageReport(outcome=outcome, reason=reason, checks=made, findings=list(findings), **more)
+    settled = settle(made, required, ctx.claim.not_expected)
+    return _as_settled(settled, checks=made, findings=list(findings), **more)
 
 
 def nothing_here(names: Iterable[str], why: str) -> StageReport:
     """The report of a stage that has nothing to test on this host, by the host's own spec. Such a stage does not
     count."""
     made = [not_tested(name, reason=why) for name in names]
-    return StageReport(wire.Outcome.NOT_TESTED, wire.NOT_EXPECTED_HERE, checks=made)
+    return _as_settled(NOTHING_EXPECTED, checks=made)
+
+
+def _as_settled(settled: Settled, **more: Any) -> StageReport:
+    return StageReport(outcome=settled.outcome, reason=settled.reason, cause=settled.cause, **more)
 
 
 def disk_name(disk: wire.Disk) -> str:

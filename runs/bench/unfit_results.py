@@ -19,6 +19,8 @@ CHECKS = frozenset({"throughput", "both_ways", "loss"})
 # Rates that differ by no more than this have one bottleneck. A fault of one port does not repeat on another. [ours]
 _SAME_RATE = 0.15
 _WAYS = ("out", "in")
+# The beginning of a reason, for people. What counts is the cause.
+_BENCH = "bench: "
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,9 @@ def adjusted(result: wire.Result, why: str) -> Adjusted:
     if result.outcome is wire.Outcome.PASSED:
         return Adjusted(kept)
     if _still_fails(kept):
-        return Adjusted(replace(kept, reason=""))
-    return Adjusted(replace(kept, outcome=wire.Outcome.NOT_TESTED, reason=f"{wire.THE_BENCH}{why}"), why)
+        return Adjusted(replace(kept, reason="", cause=None))
+    cause = wire.Cause.BENCH
+    return Adjusted(replace(kept, outcome=wire.Outcome.NOT_TESTED, reason=f"{_BENCH}{why}", cause=cause), why)
 
 
 def common_rate(result: wire.Result, cards: Mapping[str, str]) -> str:
@@ -65,11 +68,11 @@ def common_rate(result: wire.Result, cards: Mapping[str, str]) -> str:
 
 
 def reported_by_agent(result: wire.Result) -> str:
-    """The agent's report that the bench was at fault: iperf3 said that the server's processor was fully busy. Empty if
-    not."""
+    """Why a check was not tested, if the agent names the bench as the cause: iperf3 said that the server's processor
+    was fully busy. Empty if not."""
     for check in result.checks:
-        if check.outcome is wire.Outcome.NOT_TESTED and wire.THE_BENCH in check.reason:
-            return check.reason.partition(wire.THE_BENCH)[2]
+        if check.outcome is wire.Outcome.NOT_TESTED and check.cause is wire.Cause.BENCH:
+            return check.reason
     return ""
 
 
@@ -93,13 +96,15 @@ def _as_information(finding: wire.Finding, why: str) -> wire.Finding:
 def _adjusted_check(check: wire.Check, findings: Iterable[wire.Finding], why: str) -> wire.Check:
     """The check as it counts. A failed check quotes the critical findings that made it fail."""
     if check.outcome is wire.Outcome.NOT_TESTED and check.name in CHECKS:
-        return replace(check, reason=f"{wire.THE_BENCH}{why}; {check.reason}")
+        own = "" if check.reason == why else f"; {check.reason}"
+        return replace(check, reason=f"{_BENCH}{why}{own}", cause=wire.Cause.BENCH)
     if check.outcome is not wire.Outcome.FAILED:
         return check
     quoted = [one for one in findings if one.severity is wire.Severity.CRITICAL and one.message in check.reason]
     if not quoted or any(one.code not in CODES for one in quoted):
         return check
-    return replace(check, outcome=wire.Outcome.NOT_TESTED, reason=f"{wire.THE_BENCH}{why}; measured: {check.reason}")
+    words = f"{_BENCH}{why}; measured: {check.reason}"
+    return replace(check, outcome=wire.Outcome.NOT_TESTED, reason=words, cause=wire.Cause.BENCH)
 
 
 def _still_fails(result: wire.Result) -> bool:

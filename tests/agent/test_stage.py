@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.contract.wire import Check, Outcome
+from agent.contract.wire import Cause, Check, Outcome
 from agent.stage import StageMemory, settle
 
 PASSED, FAILED, NOT_TESTED = Outcome.PASSED, Outcome.FAILED, Outcome.NOT_TESTED
@@ -32,7 +32,9 @@ PASSED, FAILED, NOT_TESTED = Outcome.PASSED, Outcome.FAILED, Outcome.NOT_TESTED
 def test_a_stage_is_settled_by_its_checks(
     checks: list[Check], required: list[str], not_expected: list[str], outcome: Outcome, reason: str
 ) -> None:
-    assert settle(checks, required, not_expected) == (outcome, reason)
+    settled = settle(checks, required, not_expected)
+    assert (settled.outcome, settled.reason) == (outcome, reason)
+    assert (settled.cause is Cause.NOT_EXPECTED) is (reason == "not expected here")
 
 
 def test_a_stage_remembers_per_attempt_and_survives_a_torn_file(tmp_path: Path) -> None:

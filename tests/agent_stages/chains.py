@@ -55,7 +55,7 @@ def done(text: str) -> Completed:
 def outcome(report: PartialReport) -> str:
     if any(finding.severity is wire.Severity.CRITICAL for finding in report.findings):
         return "failed"
-    return settle(report.checks, [check.name for check in report.checks], [])[0].value
+    return settle(report.checks, [check.name for check in report.checks], []).outcome.value
 
 
 def of_kind(kind: str, stage: str) -> Judge:
@@ -147,10 +147,10 @@ def carried(direction: Direction, speed_mbit: int, text: str) -> str:
     counted = Traffic(0, 0), Traffic(10**18, 10**18)
     measured = throughput.read(done(text), direction, lambda ways: throughput.went_elsewhere(ways, *counted))
     if isinstance(measured, dict):
-        found, why = throughput.weigh(link, direction, measured)
+        found, unproven = throughput.weigh(link, direction, measured)
     else:
-        found, why = [], measured if isinstance(measured, str) else measured.words
-    throughput.judge(link, throughput.CHECK, [(direction, found, why)])
+        found, unproven = [], throughput.Unproven(measured if isinstance(measured, str) else measured.words)
+    throughput.judge(link, throughput.CHECK, [(direction, found, unproven)])
     return outcome(report)
 
 

@@ -106,7 +106,7 @@ def of_tool(tool: str) -> Judge:
 
     def judge(text: str) -> str:
         inventory, checks = machine({**_texts(), tool: text})
-        outcome, _ = settle(checks, REQUIRED, [])
+        outcome = settle(checks, REQUIRED, []).outcome
         return compared(spec(), inventory) if outcome is wire.Outcome.PASSED else outcome.value
 
     return judge

@@ -22,7 +22,7 @@ TWINS = replace(SEEN, adapters=[LOST_ITS_FLASH, replace(LOST_ITS_FLASH, slot="00
 
 def outcome(machine: wire.Inventory, expected: dict[str, Any], *off: str) -> wire.Outcome:
     made = [wire.Check("nics", wire.Outcome.PASSED), *driverless.checks(machine, expected)]
-    return settle(made, ["nics"], off)[0]
+    return settle(made, ["nics"], off).outcome
 
 
 def test_lspcis_lines_give_the_card_and_not_those_with_ports() -> None:

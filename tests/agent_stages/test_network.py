@@ -133,14 +133,15 @@ def test_a_processor_at_its_end_is_the_limit_of_both_ways_too(tmp_path: Path, be
     assert (outcomes(report)["both_ways"], report.findings) == (NOT_TESTED, [])
 
 
-@pytest.mark.parametrize("cpu", [{"remote": 190}, {"local": 400}])
+@pytest.mark.parametrize(("cpu", "cause"), [({"remote": 190}, wire.Cause.BENCH), ({"local": 400}, None)])
 def test_a_processor_at_its_end_is_the_limit_and_not_the_link(
-    tmp_path: Path, bench: Bench, cpu: dict[str, float]
+    tmp_path: Path, bench: Bench, cpu: dict[str, float], cause: wire.Cause | None
 ) -> None:
     bench.answers("out", 500, **cpu)
     report = measured(tmp_path)
     assert outcomes(report)["throughput"] is NOT_TESTED
     assert "processor was the limit" in report.checks[0].reason
+    assert report.checks[0].cause is cause
     assert report.findings == []
 
 

@@ -106,7 +106,7 @@ def test_a_host_with_nothing_to_test_passes_nothing(stage: str, tmp_path: Path) 
 
 def test_a_host_that_expects_no_gpu_and_has_none_does_not_count_it(tmp_path: Path) -> None:
     report = STAGES["GPU"](context("GPU", tmp_path, expected={"gpus": []}))
-    assert (report.outcome, report.reason) == (wire.Outcome.NOT_TESTED, "not expected here")
+    assert (report.outcome, report.cause) == (wire.Outcome.NOT_TESTED, wire.Cause.NOT_EXPECTED)
 
 
 def test_a_missing_gpu_fails(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_gpu_that_nobody_could_look_for_is_not_missing(
 ) -> None:
     report = STAGES["GPU"](context("GPU", tmp_path, inventory=inventory, expected=expected))
     assert (report.outcome, report.findings) == (wire.Outcome.NOT_TESTED, [])
-    assert report.reason != wire.NOT_EXPECTED_HERE and {check.name for check in report.checks} == {"present", "link"}
+    assert report.cause is None and {check.name for check in report.checks} == {"present", "link"}
 
 
 def test_an_expected_card_without_link_is_blamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

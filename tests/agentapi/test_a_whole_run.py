@@ -128,6 +128,18 @@ def test_a_retry_of_spec_validate_judges_again_and_goes_on(host: Host, run: Run)
     assert (told.cmd, told.stage) == (wire.Cmd.RETRY_STAGE, "SMART")
 
 
+def test_a_retried_stage_with_nothing_to_test_needs_no_second_call_to_come_back(talker: Talker, run: Run) -> None:
+    _hold_in(talker, "SMART")
+    lifecycle.ask_retry(run, "SMART", "admin")
+    work.dispatch()
+    assert talker.heartbeat().cmd is wire.Cmd.RETRY_STAGE
+    Run.objects.filter(pk=run.pk).update(expected={"not_expected": ["smart"]})
+    none = wire.Check("health", wire.Outcome.NOT_TESTED, topic="smart")
+    talker.result("SMART", "not_tested", attempt=2, checks=[none], cause=wire.Cause.NOT_EXPECTED)
+    assert not run.stage_runs.get(name="SMART", attempt=2).counts
+    assert talker.heartbeat().cmd is wire.Cmd.CONTINUE
+
+
 def test_a_cancelled_run_stops_the_agent_and_has_no_verdict(talker: Talker, run: Run) -> None:
     talker.boot_and_claim()
     lifecycle.cancel(run, "admin")

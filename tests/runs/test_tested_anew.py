@@ -65,4 +65,4 @@ def test_a_writing_stage_that_a_failure_passed_over_is_missed_by_the_verdict(run
     talker.boot_and_claim()
     _through_with(talker, {"CPUStress": "failed"})
     storage = run.stage_runs.get(name="Storage")
-    assert (storage.outcome, storage.counts, storage.reason) == ("not_tested", True, stage_rows.AFTER_A_FAILURE)
+    assert (storage.outcome, storage.counts, storage.reason) == ("not_tested", True, stage_rows.AFTER_A_FAILURE.reason)

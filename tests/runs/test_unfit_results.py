@@ -86,11 +86,17 @@ def test_a_stage_of_which_the_bench_can_bend_nothing_is_left_alone() -> None:
 
 
 def test_the_agent_tells_what_iperf3_said_of_the_server() -> None:
-    told = wire.Check(
-        "throughput", NOT_TESTED, f"eth0, out: 300 Mbit/s out: {wire.THE_BENCH}its own processor was the limit", A
-    )
-    assert unfit_results.reported_by_agent(result(checks=[told])) == "its own processor was the limit"
+    why = "eth0, out: 300 Mbit/s out: the server's processor was the limit (190 % of a core)"
+    told = result(checks=[wire.Check("throughput", NOT_TESTED, why, A, cause=wire.Cause.BENCH)], outcome=NOT_TESTED)
+    assert unfit_results.reported_by_agent(told) == why
+    found = unfit_results.adjusted(told, why).result
+    assert (found.cause, found.checks[0].reason) == (wire.Cause.BENCH, f"bench: {why}")
     assert unfit_results.reported_by_agent(result(finding("network.slow"))) == ""
+
+
+def test_a_text_that_names_the_bench_is_no_cause() -> None:
+    named = wire.Check("throughput", NOT_TESTED, "eth0, out: bench: connection refused", A)
+    assert unfit_results.reported_by_agent(result(checks=[named])) == ""
 
 
 def slow(mac: str, mbit: float) -> wire.Finding:
