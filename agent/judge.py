@@ -95,7 +95,7 @@ def _context(request: dict[str, Any], directory: Path) -> StageContext:
     claim = wire.ClaimAnswer(
         mode=wire.Mode.TEST, run=0, boot=0, host="recording", stages=[order], disks=[], destructive_allowed=False,
         write_mode=False, not_expected=list(expected.get("not_expected") or []), expected=expected,
-        sensor_limits=request["sensor_limits"], iperf={}, next_state=order.name, attempt=1, go=True,
+        sensor_limits=request["sensor_limits"], iperf=wire.IperfServer(), next_state=order.name, attempt=1, go=True,
     )  # fmt: skip
     return StageContext(
         order=order, claim=claim, inventory=None, overrides=[], progress=lambda rows: None,

@@ -134,11 +134,11 @@ def _go(stage_run: StageRun | None) -> bool:
     return stage_run is not None and stage_run.go_at is not None
 
 
-def _iperf() -> dict[str, Any]:
+def _iperf() -> wire.IperfServer:
     config = settings.VETTING
-    return {
-        "address": config.web.address,
-        "ports": list(config.iperf3.ports),
-        "server_link_mbit": config.iperf3.link_mbit,
-        "server_cpus": os.cpu_count() or 1,
-    }
+    return wire.IperfServer(
+        address=config.web.address,
+        ports=list(config.iperf3.ports),
+        server_link_mbit=config.iperf3.link_mbit,
+        server_cpus=os.cpu_count() or 1,
+    )

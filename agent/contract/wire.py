@@ -378,6 +378,17 @@ class OverrideFlags:
 
 
 @dataclass(frozen=True)
+class IperfServer:
+    """The bench's iperf3 server, one process per port. Without an address or a port there is none. `server_link_mbit`
+    is the speed of the bench's own link, 0 if unknown; `server_cpus` is how many processors the bench has."""
+
+    address: str = ""
+    ports: list[int] = field(default_factory=list)
+    server_link_mbit: int = 0
+    server_cpus: int = 1
+
+
+@dataclass(frozen=True)
 class ClaimAnswer:
     """`next_state` names the stage to run now. With `go` false the agent idles and sends heartbeats until an answer
     says go. In mode `hold` there are no stages and no disks, and the agent may only call /hold."""
@@ -393,7 +404,7 @@ class ClaimAnswer:
     not_expected: list[str]
     expected: dict[str, Any]
     sensor_limits: dict[str, float]
-    iperf: dict[str, Any]
+    iperf: IperfServer
     next_state: str
     attempt: int
     go: bool

@@ -67,8 +67,7 @@ def measure(ctx: StageContext, state: NicState, address: str, report: PartialRep
 
 def floor_mbit(ctx: StageContext, link_mbit: int | None, direction: Direction = Direction.OUT) -> float | None:
     """The least acceptable speed. None if neither the link's nor the server's speed is known."""
-    server = float(ctx.claim.iperf.get("server_link_mbit") or 0)
-    known = [speed for speed in (float(link_mbit or 0), server) if speed > 0]
+    known = [float(mbit) for mbit in (link_mbit or 0, ctx.claim.iperf.server_link_mbit) if mbit > 0]
     if not known:
         return None
     slowest, limits = min(known), ctx.limits(network.Limits)
@@ -83,7 +82,7 @@ def limited_by(ctx: StageContext, result: Throughput) -> Unproven | None:
     if result.remote_cpu_percent is None or result.local_cpu_percent is None:
         return Unproven("iperf3 does not say how busy the processors were")
     streams = ctx.params(network.Params).streams
-    if result.remote_cpu_percent >= _BUSY_PERCENT * min(streams, int(ctx.claim.iperf.get("server_cpus") or 1)):
+    if result.remote_cpu_percent >= _BUSY_PERCENT * min(streams, ctx.claim.iperf.server_cpus):
         words = f"the server's processor was the limit ({result.remote_cpu_percent:.0f} % of a core)"
         return Unproven(words, wire.Cause.BENCH)
     if result.local_cpu_percent >= _BUSY_PERCENT * min(streams, len(os.sched_getaffinity(0))):
@@ -153,7 +152,7 @@ def _slow_together(link: Link, measured: Measured) -> list[wire.Finding]:
 def _test(link: Link, direction: Direction) -> Measured | str:
     """The result by direction, or why there is none. A busy server is tried again, on its other ports, too."""
     ctx, params = link.ctx, link.ctx.params(network.Params)
-    ports = [int(port) for port in ctx.claim.iperf.get("ports") or []]
+    ports = ctx.claim.iperf.ports
     if not ports:
         return "the bench names no iperf3 port"
     deadline = time.monotonic() + params.busy_wait_s
@@ -172,7 +171,7 @@ def _test(link: Link, direction: Direction) -> Measured | str:
 def _once(link: Link, port: int, direction: Direction, duration_s: float) -> Measured | Refused | str:
     state = link.state
     command = iperf3.argv(
-        str(link.ctx.claim.iperf["address"]), port, device=state.name, address=link.address, duration_s=duration_s,
+        link.ctx.claim.iperf.address, port, device=state.name, address=link.address, duration_s=duration_s,
         streams=link.ctx.params(network.Params).streams, direction=direction,
     )  # fmt: skip
     before = nics.traffic(state.name)

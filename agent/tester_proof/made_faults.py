@@ -191,8 +191,8 @@ def _runtime(root: Path, stage: Callable[[StageContext], StageReport], name: str
 def _context(order: wire.StageOrder, attempt: Attempt, runtime: Runtime) -> StageContext:
     claim = wire.ClaimAnswer(
         mode=wire.Mode.TEST, run=0, boot=0, host="selftest", stages=[order], disks=[], destructive_allowed=False,
-        write_mode=False, not_expected=[], expected={}, sensor_limits={}, iperf={}, next_state=order.name, attempt=1,
-        go=True,
+        write_mode=False, not_expected=[], expected={}, sensor_limits={}, iperf=wire.IperfServer(),
+        next_state=order.name, attempt=1, go=True,
     )  # fmt: skip
     return StageContext(
         order=order,

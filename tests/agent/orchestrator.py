@@ -123,7 +123,7 @@ class Orchestrator:
             not_expected=[],
             expected={},
             sensor_limits=self.sensor_limits,
-            iperf={},
+            iperf=wire.IperfServer(),
             next_state=self.state,
             attempt=self.attempt,
             go=self.go,

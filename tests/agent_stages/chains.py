@@ -43,7 +43,7 @@ SLOW_CARD, FAST_CARD = 1_000, 200_000
 @cache
 def ctx(stage: str) -> StageContext:
     """The memory of a stage is written by none of these."""
-    bench = {"address": SERVER, "ports": [5201], "server_link_mbit": FAST_CARD, "server_cpus": 8}
+    bench = wire.IperfServer(SERVER, [5201], FAST_CARD, 8)
     return context(stage, Path("/nonexistent"), iperf=bench)
 
 

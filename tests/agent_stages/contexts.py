@@ -42,7 +42,7 @@ def context(
     answer = {
         "mode": wire.Mode.TEST, "run": 1, "boot": 1, "host": "pve1", "stages": [order], "disks": [],
         "destructive_allowed": False, "write_mode": False, "not_expected": [], "expected": {}, "sensor_limits": {},
-        "iperf": {}, "next_state": stage, "attempt": 1, "go": True, **claim,
+        "iperf": wire.IperfServer(), "next_state": stage, "attempt": 1, "go": True, **claim,
     }  # fmt: skip
     return StageContext(
         order=order,

@@ -24,12 +24,12 @@ from tests.agent_stages.recordings import RECORDED
 from tests.agent_stages.test_network_real import HERE, IPERF, Cable, cable  # noqa: F401
 
 PASSED, NOT_TESTED = wire.Outcome.PASSED, wire.Outcome.NOT_TESTED
-BENCH = {"address": "10.0.0.1", "ports": [5201], "server_link_mbit": 1000}
+BENCH = wire.IperfServer("10.0.0.1", [5201], 1000)
 PARAMS = {"network_test_s": 0.1, "network_streams": 2}
 
 
-def ctx(tmp_path: Path, lent_s: float = math.inf, iperf: dict | None = None, **params: object) -> StageContext:
-    made = context("Burn", tmp_path, params={**PARAMS, **params}, iperf=BENCH if iperf is None else iperf)
+def ctx(tmp_path: Path, lent_s: float = math.inf, iperf: wire.IperfServer = BENCH, **params: object) -> StageContext:
+    made = context("Burn", tmp_path, params={**PARAMS, **params}, iperf=iperf)
     return replace(made, link_s=lambda: lent_s)
 
 
@@ -68,13 +68,13 @@ def test_the_network_joins_while_the_link_is_lent(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lent_s", "iperf", "words"),
     [
-        (0.0, None, "the bench's link was not free"),
-        (0.1, None, "the bench's link was not free"),
-        (math.inf, {}, "the bench names no iperf3 server"),
-        (math.inf, {"address": "10.0.0.1", "ports": []}, "the bench names no iperf3 server"),
+        (0.0, BENCH, "the bench's link was not free"),
+        (0.1, BENCH, "the bench's link was not free"),
+        (math.inf, wire.IperfServer(), "the bench names no iperf3 server"),
+        (math.inf, wire.IperfServer("10.0.0.1"), "the bench names no iperf3 server"),
     ],
 )
-def test_what_did_not_join_is_said(lent_s: float, iperf: dict | None, words: str, tmp_path: Path) -> None:
+def test_what_did_not_join_is_said(lent_s: float, iperf: wire.IperfServer, words: str, tmp_path: Path) -> None:
     outcome, reason = only(burn_network.run(ctx(tmp_path, lent_s, iperf), 0.3))
     assert outcome is NOT_TESTED
     assert reason.startswith("network did not join: ") and words in reason

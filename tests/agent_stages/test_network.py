@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,10 +69,10 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     return Bench(tmp_path)
 
 
-SERVER = {"address": "10.0.0.1", "ports": [5201], "server_link_mbit": 1000, "server_cpus": 2}
+SERVER = wire.IperfServer("10.0.0.1", [5201], 1000, 2)
 
 
-def measured(tmp_path: Path, speed_mbit: int | None = 1000, iperf: dict[str, object] = SERVER) -> PartialReport:
+def measured(tmp_path: Path, speed_mbit: int | None = 1000, iperf: wire.IperfServer = SERVER) -> PartialReport:
     report = PartialReport()
     ctx = context("Network", tmp_path, params={"throughput_duration_s": 1, "busy_wait_s": 0}, iperf=iperf)
     state = NicState("vetting-no-such-card", MAC, "igb", "", True, speed_mbit, "full")
@@ -150,7 +151,7 @@ def test_a_faster_card_is_held_against_what_the_server_can(tmp_path: Path, bench
 
 
 def test_without_any_known_speed_no_throughput_passes(tmp_path: Path, bench: Bench) -> None:
-    report = measured(tmp_path, speed_mbit=None, iperf={**SERVER, "server_link_mbit": 0})
+    report = measured(tmp_path, speed_mbit=None, iperf=replace(SERVER, server_link_mbit=0))
     assert outcomes(report) == {"throughput": NOT_TESTED, "both_ways": NOT_TESTED}
 
 

@@ -27,7 +27,7 @@ pytestmark = [
 ]
 MAC = "52:54:00:00:00:09"
 HERE, THERE = "169.254.201.1", "169.254.201.2"
-IPERF = {"address": THERE, "ports": [5201], "server_link_mbit": 100, "server_cpus": os.cpu_count()}
+IPERF = wire.IperfServer(THERE, [5201], 100, os.cpu_count() or 1)
 
 
 def sh(*words: str) -> None:

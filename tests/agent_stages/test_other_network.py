@@ -21,7 +21,7 @@ from tests.agent_stages.contexts import context
 BOOT, STORAGE = "52:54:00:00:00:01", "52:54:00:00:00:02"
 CABLED: dict[str, Any] = {"mac": BOOT, "speed_mbit": 1000}
 OTHER: dict[str, Any] = {"mac": STORAGE.upper(), "speed_mbit": 10000, "other_network": True}
-SERVER = {"address": "10.0.0.1", "ports": [5201], "server_link_mbit": 1000, "server_cpus": 2}
+SERVER = wire.IperfServer("10.0.0.1", [5201], 1000, 2)
 PASSED, FAILED, NOT_TESTED = wire.Outcome.PASSED, wire.Outcome.FAILED, wire.Outcome.NOT_TESTED
 
 

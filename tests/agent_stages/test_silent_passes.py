@@ -85,7 +85,7 @@ def run(stage: str, directory: Path, monkeypatch: pytest.MonkeyPatch, broken: st
         destructive_allowed=writes,
         disks=[wire.AllowedDisk(toolbench.SERIAL, "", "sata", toolbench.SIZE_MB, writes)],
         expected={"nics": [{"mac": toolbench.MAC}], "psus": [{"name": "PS1"}]},
-        iperf={"address": "10.0.0.1", "ports": [5201], "server_link_mbit": 1000},
+        iperf=wire.IperfServer("10.0.0.1", [5201], 1000),
     )
     return STAGES[name](ctx)
 

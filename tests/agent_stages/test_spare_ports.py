@@ -72,7 +72,7 @@ def test_burn_does_not_load_a_spare_port(tmp_path: Path, monkeypatch: pytest.Mon
     machine(monkeypatch, port(CABLED, link=True), port(SPARE, link=True))
     monkeypatch.setattr(addresses, "run", lambda: shell.Completed([], 0, "", "", 0.0))
     monkeypatch.setattr(addresses, "parse", lambda text: {"eth1": "10.0.0.2", "eth2": "10.0.0.3"})
-    ctx = context("Burn", tmp_path, expected=SPEC, iperf={"address": "10.0.0.1", "ports": [5201]})
+    ctx = context("Burn", tmp_path, expected=SPEC, iperf=wire.IperfServer("10.0.0.1", [5201]))
     why, ports = burn_network._ports(ctx)
     assert (why, [one.mac for one in ports]) == ("", [CABLED])
 

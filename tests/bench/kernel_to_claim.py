@@ -89,8 +89,8 @@ def answer(call: str) -> object:
     if call == "claim":
         return wire.ClaimAnswer(
             mode=wire.Mode.TEST, run=1, boot=1, host="bench", stages=[], disks=[], destructive_allowed=False,
-            write_mode=False, not_expected=[], expected={}, sensor_limits={}, iperf={}, next_state="Wait", attempt=1,
-            go=False,
+            write_mode=False, not_expected=[], expected={}, sensor_limits={}, iperf=wire.IperfServer(),
+            next_state="Wait", attempt=1, go=False,
         )  # fmt: skip
     if call == "heartbeat":
         return wire.HeartbeatAnswer(wire.Cmd.CONTINUE, "Wait", 1, go=False)

@@ -64,7 +64,7 @@ def run(ctx: StageContext, duration_s: float) -> PartialReport:
 
 def _ports(ctx: StageContext) -> tuple[str, list[Port]]:
     """Why there is no port to test, and the ports that can be tested."""
-    if not ctx.claim.iperf.get("address") or not ctx.claim.iperf.get("ports"):
+    if not ctx.claim.iperf.address or not ctx.claim.iperf.ports:
         return "the bench names no iperf3 server", []
     done = addresses.run()
     try:
@@ -86,7 +86,7 @@ def _ports(ctx: StageContext) -> tuple[str, list[Port]]:
 def _test(ctx: StageContext, port: Port, test_s: float) -> None:
     bench = ctx.claim.iperf
     command = iperf3.argv(
-        str(bench["address"]), int(bench["ports"][0]), device=port.name, address=port.address, duration_s=test_s,
+        bench.address, bench.ports[0], device=port.name, address=port.address, duration_s=test_s,
         streams=ctx.params(Params).network_streams, direction=iperf3.Direction.BOTH,
     )  # fmt: skip
     before = nics.traffic(port.name)

@@ -127,7 +127,7 @@ def _traffic(
     report: PartialReport,
     board: ProgressBoard,
 ) -> None:
-    server = str(ctx.claim.iperf.get("address") or "")
+    server = ctx.claim.iperf.address
     if not address or not server:
         why = unknown or _without_address(state) if server else "the bench names no server"
         report.checks += [checks.not_tested(name, state.mac, reason=why) for name in ("throughput", "loss")]
