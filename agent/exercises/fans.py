@@ -79,7 +79,8 @@ def judge(names: list[str], before: Fans, after: Fans) -> tuple[list[wire.Check]
 
 def _worth_a_check(before: Fans, after: Fans) -> list[str]:
     turned = [name for name, fan in before.fans.items() if fan.speed]
-    told = [name for name, fan in after.fans.items() if fan.side or fan.trouble or fan.is_unread]
+    there = {name: fan for name, fan in after.fans.items() if not fan.absent}
+    told = [name for name, fan in there.items() if fan.side or fan.trouble or fan.is_unread]
     return list(dict.fromkeys([*turned, *told]))
 
 
@@ -94,7 +95,7 @@ def _standing(wanted: list[str], after: Fans) -> list[wire.Finding]:
             value=0.0, unit="rpm", severity=wire.Severity.WARNING,
         )
         for fan in after.of_bmc
-        if fan.speed == 0 and fan.name not in wanted and bmc_fans.kind(fan.name) in turning
+        if fan.speed == 0 and not fan.absent and fan.name not in wanted and bmc_fans.kind(fan.name) in turning
         and not _MAY_STAND.search(fan.name)
     ]  # fmt: skip
 

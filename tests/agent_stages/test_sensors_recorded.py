@@ -77,6 +77,15 @@ RIGHT: dict[str, tuple[wire.Outcome, set[tuple[str, str, str]]]] = {
         FAILED,
         {("critical", "psu.failed", "PSU1_Supply"), ("critical", "psu.redundancy_lost", "PSU_Redundant")},
     ),
+    "hpe-ilo4-one-bay-empty": (NOT_TESTED, set()),
+    "hpe-fan-states-and-duty-sound": (PASSED, set()),
+    "hpe-fan-stopped-while-driven": (FAILED, {("critical", "fan.stopped", "Fan 2")}),
+    "asus-esc8000-sound": (PASSED, set()),
+    "asus-supply-without-power": (
+        FAILED,
+        {("critical", "psu.failed", "PSU1"), ("critical", "psu.failed", "PSU2")},
+    ),
+    "lenovo-xcc-sound": (PASSED, set()),
     "garbled": (FAILED, {("critical", "fan.stopped", "FAN2")}),
 }
 
@@ -157,6 +166,47 @@ def test_a_fan_that_the_spec_expects_and_that_is_absent_is_missing(tmp_path: Pat
     assert judged(rows, tmp_path, fans=two) == (FAILED, {("critical", "fan.missing", "Fan 2")})
     assert judged(rows, tmp_path, fans=two[:1]) == (PASSED, set())
     assert judged(rows.replace("21.56", "0"), tmp_path, fans=two[:1])[0] is FAILED
+
+
+def recorded(name: str) -> list[ipmitool.Sensor]:
+    return ipmitool.parse_sdr((RECORDED / f"ipmitool/{name}.sdr").read_text())
+
+
+@pytest.mark.parametrize(
+    ("name", "names"),
+    [
+        ("hpe-ilo4-one-bay-empty", [("Power Supply 1", True), ("Power Supply 2", False)]),
+        ("asus-esc8000-sound", [("PSU1", True), ("PSU2", True)]),
+        ("lenovo-xcc-sound", [("PSU 1", True), ("PSU 2", True)]),
+    ],
+)
+def test_several_sensors_of_a_supply_are_one_supply(name: str, names: list[tuple[str, bool]]) -> None:
+    found = supplies.power_supplies(supplies.among(recorded(name)))
+    assert [(one.name, one.present) for one in found] == names
+
+
+@pytest.mark.parametrize(
+    ("name", "names"),
+    [
+        ("hpe-ilo4-one-bay-empty", ["Fan 1", "Fan 2"]),
+        ("hpe-fan-states-and-duty-sound", ["Fan 1", "Fan 2"]),
+        ("hpe-fan-stopped-while-driven", ["Fan 1", "Fan 2"]),
+    ],
+)
+def test_how_hard_a_fan_is_driven_is_no_fan_of_its_own(name: str, names: list[str]) -> None:
+    found = [one for one in bmc_fans.fans(bmc_fans.among(recorded(name))) if not one.absent]
+    assert [(one.name, one.percent is not None) for one in found] == [(one, True) for one in names]
+
+
+def test_parts_that_were_pulled_are_missing_by_the_sensor_beside_their_own(tmp_path: Path) -> None:
+    one_supply = (RECORDED / "ipmitool/hpe-ilo4-one-bay-empty.sdr").read_text()
+    two = [{"name": "Power Supply 1"}, {"name": "Power Supply 2"}]
+    assert judged(one_supply, tmp_path, psus=two) == (FAILED, {("critical", "psu.missing", "Power Supply 2")})
+    assert judged(one_supply, tmp_path, psus=two[:1]) == (PASSED, set())
+    pulled = (RECORDED / "ipmitool/hpe-fan-stopped-while-driven.sdr").read_text()
+    three = [{"name": f"Fan {number}"} for number in (1, 2, 3)]
+    told = {("critical", "fan.stopped", "Fan 2"), ("critical", "fan.missing", "Fan 3")}
+    assert judged(pulled, tmp_path, fans=three) == (FAILED, told)
 
 
 def seen(when: str, *rows: str) -> supply_look.Look:
@@ -293,6 +343,19 @@ def test_a_redundancy_sensor_of_two_states_says_in_its_name_what_it_means(
          {"bmc.event"}),
         (("FAN1 F Speed | 50h | ok | 29.1 | 7800 RPM", "FAN1 F Status | 53h | ok | 29.1 | State Deasserted"), PASSED,
          set()),
+        (("FAN0_Present | 50h | ok | 29.1 | Device Absent", "FAN0_F_Speed | 51h | lcr | 29.1 | 0 RPM",
+          "FAN1_Present | 52h | ok | 29.2 | Device Present", "FAN1_F_Speed | 53h | ok | 29.2 | 5760 RPM"), PASSED,
+         set()),
+        (("Fan 1 | 41h | ok | 7.1 | Transition to Running", "Fan 1 DutyCycle | 42h | ok | 7.1 | 2%$62 percent"),
+         NOT_TESTED, set()),
+        (("PSU1 AC Lost | 95h | ok | 10.1 | Presence detected", "PSU1 PWR Detect | 97h | ok | 10.1 | Presence de%&d"),
+         NOT_TESTED, set()),
+        (("PS Heavy Load | 70h | ok | 7.1 | State Asserted", "PSU 1 | 71h | ok | 10.1 | Presence detected"), PASSED,
+         set()),
+        (("PSU 1 | 71h | ok | 10.1 | Presence detected",
+          "PSU 1 I2C DC fai | 73h | ok | 10.1 | Transition to Critical from less severe"), FAILED, {"psu.failed"}),
+        (("PS 3.3V | 12h | lcr | 7.1 | 2.9 Volts", "PS3 Status | C8h | ok | 10.3 | Presence detected"), FAILED,
+         {"psu.failed"}),
         (("FAN1 Presence | 50h | ok | 29.1 | Device Present", "FAN1 Speed | 51h | ok | 29.1 | 0 RPM"), FAILED,
          {"fan.stopped"}),
         (("FAN1 Presence | 50h | ok | 29.1 | Device Present", "FAN1 Speed | 51h | ok | 29.1 | 900 RPM",

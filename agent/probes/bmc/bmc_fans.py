@@ -36,6 +36,8 @@ _PRESENT = frozenset(
     {"device present", "device inserted / device present", "present", "entity present", "presence detected"}
 )
 _OF_PRESENCE = re.compile(r"(?i)[ _-]*(?:presence|present|prsnt|pres|status|detect(?:ed)?)$")
+# How hard a fan is driven, beside the fan's own sensor: HPE's `Fan 1 DutyCycle`.
+_OF_DRIVE = re.compile(r"(?i)[ _-]*(?:duty ?cycle|pwm)$")
 _SAYS_STATE = 3
 _ALL_WELL = re.compile(r"(?i)presen|prsnt|\bpres\b|install|insert|detect|good|\bok\b")
 
@@ -81,19 +83,46 @@ def among(sensors: Iterable[Sensor]) -> list[Sensor]:
 
 
 def fans(sensors: list[Sensor]) -> list[Fan]:
-    """All fans, including those whose sensor gives no reading. Sensors of redundancy are left out."""
+    """All fans, including those whose sensor gives no reading. Sensors of redundancy, and of how hard a fan is driven,
+    are no fans."""
     sound = [(kind(one.name), rpm) for one in sensors if one.status == "ok" and (rpm := _number(_RPM, one))]
-    there = _present(sensors)
+    there, drives = _present(sensors), _drives(sensors)
     found: dict[str, Fan] = {}
     for sensor in sensors:
-        if is_redundancy(sensor) or _OTHER_UNIT.match(sensor.reading):
+        if is_redundancy(sensor) or _OTHER_UNIT.match(sensor.reading) or _OF_DRIVE.search(sensor.name):
             continue
-        fan = _fan(sensor, [rpm for stem, rpm in sound if stem == kind(sensor.name)])
+        alike = [rpm for stem, rpm in sound if stem == kind(sensor.name)]
+        fan = _fan(sensor, alike, drives.get(sensor.name.lower()))
         if fan is not None and fan.rpm == 0 and not fan.trouble and any(_is_of(fan.name, stem) for stem in there):
             fan = replace(fan, trouble="it is there and stands still", is_stopped=True)
         if fan is not None:
             _add(found, fan, sensor.number)
-    return list(found.values())
+    return _with_reports(list(found.values()))
+
+
+def _with_reports(found: list[Fan]) -> list[Fan]:
+    """The fans, each with what a sensor beside its own reports: `Fan 1 Presence` that it is not there, `FAN1 F Status`
+    that it is not well. Where a fan turns, nobody says that it is not there."""
+    told = [one for one in found if one.speed is None and (one.trouble or one.absent)]
+    beside = [(one, _OF_PRESENCE.sub("", one.name[:64]).lower()) for one in told if _OF_PRESENCE.search(one.name)]
+    given, fans = set(), []
+    for fan in found:
+        for report, stem in beside:
+            tells = not fan.trouble and not (fan.speed and report.absent)
+            if report.name != fan.name and tells and _is_of(fan.name, stem):
+                fan = replace(fan, absent=report.absent, trouble=report.trouble, is_stopped=report.is_stopped)
+                given.add(report.name)
+        fans.append(fan)
+    return [fan for fan in fans if fan.name not in given]
+
+
+def _drives(sensors: Iterable[Sensor]) -> dict[str, Sensor]:
+    """The name of a fan → the sensor beside its own that says how hard it is driven."""
+    return {
+        _OF_DRIVE.sub("", one.name).lower(): one
+        for one in sensors
+        if _OF_DRIVE.search(one.name) and one.status != "ns" and not _OTHER_UNIT.match(one.reading)
+    }
 
 
 def _add(found: dict[str, Fan], fan: Fan, number: str) -> None:
@@ -138,7 +167,8 @@ def _is_about_fans(sensor: Sensor) -> bool:
     return _RPM.match(sensor.reading) is not None or is_of_fans
 
 
-def _fan(sensor: Sensor, alike: list[float]) -> Fan | None:
+def _fan(sensor: Sensor, alike: list[float], drive: Sensor | None) -> Fan | None:
+    """`drive` has the percentage for a sensor that gives only a state."""
     states = [part.strip() for part in sensor.reading.lower().replace("-", " ").split(",")]
     rpm, percent = _number(_RPM, sensor), _number(_PERCENT, sensor)
     if any(state in _ABSENT for state in states):
@@ -149,6 +179,9 @@ def _fan(sensor: Sensor, alike: list[float]) -> Fan | None:
     poor = next((one for one in states if _POORLY.search(one)), "") or _unclear(sensor, states)
     side = _side(sensor.status, rpm, alike)
     is_unread = sensor.status == UNREAD or _is_unknown(sensor, states)
+    if rpm is None and percent is None and drive is not None:
+        percent = _number(_PERCENT, drive)
+        is_unread = is_unread or percent is None
     if rpm is None and percent is None and not (bad or poor or side or is_unread):
         return None
     return Fan(

@@ -26,7 +26,9 @@ _WORDS_OF_FAULTS = re.compile(
     r"(?i)(?:[ _-]{1,3}(?:status|state|stat|presence|present|prsnt|pres|detect(?:ed)?|health|fail(?:ure|ed)?|faults?|"
     r"ac|dc|lost|input|pg|error|err|alert|warning|over|temp|therm|slow))+$"
 )
-_SUPPLY_NAME = re.compile(r"(?i)(?:power ?supply|pwr ?supply|psu|pws|ps)[ _#-]?(\d{1,2}|[a-d](?![a-z]))?(?![a-z])")
+_SUPPLY_NAME = re.compile(
+    r"(?i)(?:power ?supply|pwr ?supply|psu|pws|ps)[ _#-]?(\d{1,2}(?![\d.])|[a-d](?![a-z]))?(?![a-z])"
+)
 _REDUNDANCY_OF_POWER = re.compile(r"(?i)\b(?:ps|psu|power|pwr|pws)(?![a-z])|\b(?:ps|psu|power|pwr|pws)[ _]")
 # Sensors that are no supply, whether they belong to one or to none.
 _ASPECT = re.compile(
@@ -65,7 +67,7 @@ _OF_SUPPLIES_ONLY = frozenset(_BITS) - {"presence detected", "predictive failure
 _KNOWN = frozenset(GENERIC) | {word for events in SPECIFIC.values() for word in events} | _THERE | _ABSENT | _STANDBY
 _NON_CRITICAL = frozenset({"lnc", "unc", "nc"})
 _CRITICAL = frozenset(LIMITS_CROSSED) - _NON_CRITICAL
-_PRESENCE = re.compile(r"(?i)presen|prsnt|install|insert")
+_PRESENCE = re.compile(r"(?i)presen|prsnt|install|insert|detect")
 _SILENT = ("", "no reading", "disabled", "not readable", "na", "n/a", "unknown", "event only")
 
 
@@ -108,10 +110,10 @@ def power_supplies(sensors: list[Sensor]) -> list[PowerSupply]:
         entities.setdefault(sensor.name, set()).add(sensor.entity)
     found: dict[str, PowerSupply] = {}
     for sensor in sorted(told, key=_is_presence):
-        name = blamed(sensor.name) if _ASPECT.search(sensor.name.replace("_", " ")) else supply_name(sensor.name)
-        if _is_presence(sensor) and (owner := owner_of(sensor, found.values())):
+        if owner := _told_before(sensor, found.values()):
             found[owner.name] = _both(owner, replace(_supply(owner.name, sensor), name=owner.name))
             continue
+        name = blamed(sensor.name) if _ASPECT.search(sensor.name.replace("_", " ")) else supply_name(sensor.name)
         supply = _supply(f"{name} {sensor.entity}" if len(entities[sensor.name]) > 1 else name, sensor)
         found[supply.name] = _both(found[supply.name], supply) if supply.name in found else supply
     for sensor in sensors:
@@ -143,7 +145,9 @@ def blamed(sensor: str) -> str:
 
 
 def same_supply(one: str, other: str) -> bool:
-    return one.lower() == other.lower() or blamed(one).lower() == blamed(other).lower()
+    """Whether two names are of one supply: `PS 1` and `Power Supply 1` are."""
+    is_same_number = number(one) != "" and number(one) == number(other)
+    return one.lower() == other.lower() or is_same_number or blamed(one).lower() == blamed(other).lower()
 
 
 def supply_watts(sensors: list[Sensor], supplies: list[PowerSupply]) -> dict[str, float]:
@@ -176,6 +180,8 @@ def _is_supply(sensor: Sensor) -> bool:
     if any(one in _THERE or one in _BITS or one in _STANDBY for one in states):
         return True
     name = sensor.name.replace("_", " ")
+    if {*states} & {"state asserted", "state deasserted"} and not (number(name) or _PRESENCE.search(name)):
+        return False  # Lenovo's `PS Heavy Load`
     if sensor.entity.partition(".")[0] in _POWER_ENTITIES or re.match(r"(?i)p(?:ower|wr) ?unit", name):
         return False
     return not (_ASPECT.search(name) or POWER_GOOD.search(name) or _MEASURE.search(name))
@@ -215,15 +221,26 @@ def _by_name(state: str, name: str) -> str:
 
 
 def _is_presence(sensor: Sensor) -> bool:
-    """Whether the sensor is only for presence: Dell's `Presence` of a supply stands beside its `Status`."""
-    return sensor.name.lower() in ("presence", "present")
+    """Whether the sensor is only for presence: Dell's `Presence` of a supply stands beside its `Status`, HPE's
+    `PS 1 Presence` beside `Power Supply 1`."""
+    return _PRESENCE.search(sensor.name) is not None
+
+
+def _told_before(sensor: Sensor, found: Iterable[PowerSupply]) -> PowerSupply | None:
+    """The supply that another sensor has told of: the one of this number, or of this entity for a sensor of presence.
+    Two entities of supplies are two supplies."""
+    owner = owner_of(sensor, found) if number(sensor.name) or _is_presence(sensor) else None
+    entities = {sensor.entity, owner.entity} if owner else set()
+    is_other = len(entities) > 1 and all(one.startswith(f"{_SUPPLY_ENTITY}.") for one in entities)
+    return None if is_other else owner
 
 
 def _both(one: PowerSupply, other: PowerSupply) -> PowerSupply:
-    """One supply from two sensors: the worse state counts, and a known one before an unknown one. A sensor in which
-    nothing is asserted says little beside one with a state."""
+    """One supply from two sensors: the worse state counts. A sensor in which nothing is asserted, or that does not
+    answer, says little beside one with a state. But if one says what is not understood, the state is unknown."""
     first, second = sorted((one, other), key=_weight)
-    if first.ok and first.is_presence and second.present is None and second.reading and not second.is_presence:
+    is_silent = first.is_presence and second.present is None and second.reading and not second.is_presence
+    if first.ok and (is_silent or _is_garbled(second.reading)):
         # The supply is there, and the sensor for its state does not answer.
         first = replace(first, ok=None, reading=second.reading, is_presence=False)
     reading = second.reading if second.predicted and not first.predicted and first.ok else first.reading
@@ -257,15 +274,15 @@ def _weight(supply: PowerSupply) -> int:
 def owner_of(sensor: Sensor, supplies: Iterable[PowerSupply]) -> PowerSupply | None:
     """The supply that a sensor belongs to: by the number in the sensor's name, else by its entity."""
     supplies = list(supplies)
-    number = _number(sensor.name)
-    if number:
-        return next((one for one in supplies if _number(one.name) == number), None)
+    if of_supply := number(sensor.name):
+        return next((one for one in supplies if number(one.name) == of_supply), None)
     if sensor.entity.partition(".")[0] == _SUPPLY_ENTITY:
         return next((one for one in supplies if one.entity == sensor.entity), None)
     return None
 
 
-def _number(name: str) -> str:
+def number(name: str) -> str:
+    """The number of the supply that a sensor is named after. Empty without one: `PS 3.3V` is a rail."""
     match = _SUPPLY_NAME.match(name)
     return (match[1] or "").lower() if match else ""
 
@@ -280,10 +297,12 @@ def _is_bad(sensor: Sensor) -> bool:
 
 
 def _is_unknown(sensor: Sensor) -> bool:
-    if sensor.status == UNREAD:
-        return True
-    states = [] if sensor.status == "ns" or _is_silent(sensor.reading) else _states(sensor.reading)
-    return not is_redundancy(sensor) and any(one not in _KNOWN for one in states)
+    is_read = sensor.status != "ns" and not is_redundancy(sensor)
+    return sensor.status == UNREAD or (is_read and _is_garbled(sensor.reading))
+
+
+def _is_garbled(reading: str) -> bool:
+    return not _is_silent(reading) and any(one not in _KNOWN for one in _states(reading))
 
 
 def _is_silent(reading: str) -> bool:
