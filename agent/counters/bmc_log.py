@@ -124,8 +124,8 @@ def _key(told: Meaning, entry: LogEntry, names: Names) -> Key:
 
 
 def _component(part: str, entry: LogEntry, names: Names) -> tuple[str, str]:
-    """A supply or fan by its sensor, a memory module by the slot that the entry names. Any other component can't be
-    told apart."""
+    """A supply or fan by its sensor, a memory module by the slot that the entry names. A supply's temperatures and
+    voltages are of other types and name it, too. Any other component can't be told apart."""
     if part == "bmc":
         return "bmc", "BMC"
     if part == "dimm":
@@ -133,7 +133,7 @@ def _component(part: str, entry: LogEntry, names: Names) -> tuple[str, str]:
         return ("dimm", slot) if slot else ("system", "system")
     if part in ("psu", "fan") and entry.name:
         return part, supplies.blamed(entry.name) if part == "psu" else entry.name
-    return "system", "system"
+    return ("psu", supplies.blamed(entry.name)) if supplies.number(entry.name) else ("system", "system")
 
 
 def _module(text: str, names: Names) -> str:

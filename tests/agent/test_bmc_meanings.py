@@ -118,6 +118,11 @@ def test_a_kernel_panic_that_linux_wrote_itself_is_told() -> None:
     assert counts["sel.system.kernel_oops", "system", "system"] == 2
 
 
+def test_a_record_of_another_maker_is_none_of_windows() -> None:
+    (one,) = found("OEM record dc | 001c4c | 0203c0a80101")
+    assert (one.code, one.component, one.severity) == ("bmc.event", "BMC", wire.Severity.WARNING)
+
+
 def test_a_line_that_is_no_entry_is_named() -> None:
     text = "   1 | 11/23/2026 | 19:15:54 | Fan FAN1 | Transition to OK | Asserted\nGet SEL Entry 2 command failed\n"
     assert len(sel.parse(text)) == 1
@@ -192,12 +197,14 @@ RIGHT: dict[str, tuple[str, set[tuple[str, str, str]]]] = {
         "failed",
         {
             ("critical", "fan.stopped", "PSU1 Slow FAN1"),
-            ("critical", "sensor.temp_high", "system"),
+            ("critical", "sensor.temp_high", "PSU1"),
             ("critical", "psu.failed", "PSU1"),
         },
     ),
     "linux-panic": ("failed", {("critical", "system.kernel_oops", "system")}),
     "boot-of-a-healthy-machine": ("passed", set()),
+    "windows-starts-and-stops": ("passed", set()),
+    "windows-bug-check": ("failed", {("critical", "system.kernel_oops", "system")}),
     "torn": ("not_tested", {("warning", "bmc.event", "BMC")}),
 }  # fmt: skip
 

@@ -74,10 +74,10 @@ _BOOTING = (
 
 # An entry's type → event → meaning when it is asserted. When it is deasserted, it is over; but see PRESENCE.
 SPECIFIC: dict[str, dict[str, Meaning]] = {
-    # Somebody opened the case.
+    # Somebody opened the case, or pulled a network cable. The links of the ports are watched by the kernel.
     "physical security": _all(
         ORDINARY, "general chassis intrusion", "drive bay intrusion", "i/o card area intrusion",
-        "processor area intrusion", "fan area intrusion", "unauthorized dock",
+        "processor area intrusion", "fan area intrusion", "unauthorized dock", "system unplugged from lan",
     ),
     # Somebody mistyped a password.
     "platform security": _all(
@@ -205,6 +205,10 @@ SPECIFIC: dict[str, dict[str, Meaning]] = {
         "deactivation in progress",
     ),
 }  # fmt: skip
+# Records that Windows writes: their type (DCh boot, DDh reason of a shutdown, DEh code of a bug check), and the maker
+# of the driver, Microsoft or Intel (Intel, System Event Log Troubleshooting Guide, "Microsoft Windows Records").
+OF_WINDOWS = {"dc": ORDINARY, "dd": ORDINARY, "de": PANIC}
+WINDOWS_DRIVERS = ("000137", "000157")
 # Types whose events all appear on healthy machines: logins, power states, alerts that were sent.
 ORDINARY_TYPES = frozenset({"session audit", "system acpi power state", "platform alert"})
 # Types whose sensors, if their name says nothing, are asserted on healthy machines at each boot.

@@ -37,6 +37,9 @@ _FATAL, _CORRECTED = re.compile(r"\b(?<!non )fat(?:al)?\b"), re.compile(r"\bcor(
 _LOCKED_UP = re.compile(r"\bsmi ?time ?out")
 _BETWEEN_CPUS = re.compile(r"\b[qu]pi\b")
 _MACHINE_CHECK = re.compile(r"ierr|caterr|mcerr|cat err|\bmce\b|machine ch(?:ec)?k")
+_CPU_STOPPED = re.compile(r"ierr|caterr|mcerr|cat err")
+# Degrees that are left up to the CPU's own limit: little is hot.
+_MARGIN = re.compile(r"margin|\bmr?gn\b")
 _SUPPLY = re.compile(r"\bpsu?[ _]?\d|power ?supply|\bpws\d")
 _DRIVE = re.compile(r"\bhdd|\bssd|drive|disk|\bnvme")
 _OF_ANY_PART = ("entity presence", "power unit", "module / board", "add-in card", "other fru", "chassis")
@@ -47,6 +50,8 @@ _LIMITS = frozenset(
     for how in ("non critical", "critical", "non recoverable")
     for way in ("low", "high")
 )
+# Words that are a whole event of these types, and of others what is left of one.
+_OF_ONE_TYPE = {"battery": ("low",), "entity presence": ("absent", "entity absent")}
 _PIECES = [pieces for word in (*_KNOWN, *_LIMITS) if len(pieces := tuple(word.split())) > 1]
 # Known events with one word missing, and with one word blank.
 _SHORTENED = frozenset((*pieces[:at], *pieces[at + 1 :]) for pieces in _PIECES for at in range(len(pieces)))
@@ -66,9 +71,10 @@ def is_understood(entry: LogEntry) -> bool:
     """Whether the entry is complete: its sensor type is known to ipmitool, and it has an event, in ipmitool's or the
     maker's words. An empty event, or a known event with a word missing or damaged, is not understood."""
     words = _normalized(entry.text)
-    is_known = words in _KNOWN or bool(_THRESHOLD.fullmatch(words))
+    is_known = words in _KNOWN or words in _OF_ONE_TYPE.get(entry.kind, ()) or bool(_THRESHOLD.fullmatch(words))
     says = bool(re.search("[a-z]{2}", words)) and (is_known or not _is_damaged(words))
-    says = says or entry.kind in events.ORDINARY_TYPES or _by_name(entry, words) is not None
+    says = says or entry.kind in events.ORDINARY_TYPES
+    says = says or (_by_name(entry, words) or _of_windows(entry)) is not None
     is_whole = bool(entry.is_whole and entry.kind) and entry.text.isascii()
     return is_whole and says and (_has_name(entry) or not _needs_name(words))
 
@@ -105,13 +111,19 @@ def _specific(entry: LogEntry, words: str) -> Meaning | None:
     if entry.kind == "system firmwares" and words == "unspecified" and "progress" in entry.sensor.lower():
         return events.ORDINARY
     known = events.SPECIFIC.get(entry.kind, {})
-    found = known.get(words) or (events.PANIC if words.startswith("linux kernel panic") else None)
-    if entry.kind == "entity presence" and words in ("absent", "entity absent"):
+    found = known.get(words) or _of_windows(entry) or (events.PANIC if words.startswith("linux kernel panic") else None)
+    if entry.kind == "entity presence" and words in _OF_ONE_TYPE[entry.kind]:
         return _absent(entry) if entry.asserted else events.ORDINARY
     if found is None or entry.asserted:
         return found
     is_gone = entry.kind == "entity presence" and (entry.kind, words) in events.PRESENCE
     return _absent(entry) if is_gone else events.PRESENCE.get((entry.kind, words), events.ORDINARY)
+
+
+def _of_windows(entry: LogEntry) -> Meaning | None:
+    """The meaning of a record that Windows wrote."""
+    is_theirs = entry.kind == "oem record" and entry.text in events.WINDOWS_DRIVERS
+    return events.OF_WINDOWS.get(entry.name.lower()) if is_theirs else None
 
 
 def _threshold(entry: LogEntry, words: str) -> Meaning | None:
@@ -125,7 +137,8 @@ def _threshold(entry: LogEntry, words: str) -> Meaning | None:
     if not leaves:
         return events.EVENT
     is_critical = level != "non critical"
-    beyond = states.THRESHOLDS.get((entry.kind, side), (events.GRAVE, events.EVENT))[0 if is_critical else 1]
+    limit = "upper" if entry.kind == "temperature" and _MARGIN.search(_plain(entry)) else side
+    beyond = states.THRESHOLDS.get((entry.kind, limit), (events.GRAVE, events.EVENT))[0 if is_critical else 1]
     turns = beyond is events.FAN_STOPPED and _RPM_ABOVE_0.search(entry.reading)
     return events.FAN_LOW if turns else beyond
 
@@ -155,6 +168,8 @@ def _by_name(entry: LogEntry, words: str) -> Meaning | None:
         found = events.MACHINE_CHECK if is_of_cpu else events.PCIE
     elif _CORRECTED.search(name):
         found = events.CPU_CORRECTED if is_between_cpus else events.PCIE_CORRECTED
+    elif _CPU_STOPPED.search(name):
+        found = events.MACHINE_CHECK
     else:
         return None
     return found if entry.asserted else events.ORDINARY
@@ -215,9 +230,9 @@ def _not_good(kind: str) -> Meaning:
 def _fault(kind: str, name: str) -> Meaning:
     if kind == "voltage" and _SUPPLY.search(name):
         return events.PSU_WARNING
+    if _MACHINE_CHECK.search(name):
+        return events.MACHINE_CHECK
     if kind == "processor":
-        if _MACHINE_CHECK.search(name):
-            return events.MACHINE_CHECK
         return events.HOT if "trip" in name else events.EVENT if _MILD.search(name) else events.CPU_FAULT
     if kind == "memory":
         return events.UNCORRECTED if "uncorr" in name else events.MEMORY_FAULT

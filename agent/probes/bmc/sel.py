@@ -21,6 +21,7 @@ _SPELLED = {
     "system firmware": "system firmwares", "system firmware progress": "system firmwares",
     "system firmware error": "system firmwares", "system firmware hang": "system firmware hang",
     "management subsystem health": "management subsys health", "oem record": "oem record", "unknown": "unknown",
+    "oem": "unknown",
 }  # fmt: skip
 _NEWEST = (
     "temperature", "voltage", "current", "fan", "physical security", "platform security", "processor", "power supply",
