@@ -14,15 +14,17 @@ from pathlib import Path
 
 from agent.contract import wire
 from agent.counters.component_names import Names
-from agent.counters.counting import SEL, SEL_WAS_READ, Counts, Key
+from agent.counters.counting import SEL, SEL_UNCLEAR, SEL_WAS_READ, Counts, Key
 from agent.parsing import ParseError
 from agent.probes.bmc import ipmitool, sel, supplies
 from agent.probes.bmc.bmc_events import EVENT, Meaning
-from agent.probes.bmc.bmc_meanings import meaning
+from agent.probes.bmc.bmc_meanings import is_understood, meaning
 from agent.probes.bmc.sel import LogEntry
 
 INFO_TIMEOUT_S, LIST_TIMEOUT_S = 20.0, 120.0
 OTHER = SEL_WAS_READ
+# Entries that were not understood.
+UNCLEAR = (SEL_UNCLEAR, "bmc", "BMC")
 FULL = ("bmc.log_full", "bmc", "BMC")
 NOWHERE = Names(Path("/nonexistent"))
 # QUOTED is how many entries a finding quotes: enough for each voltage of a board that fails as a whole. KEPT is how
@@ -60,7 +62,8 @@ class EventLog:
         """Count the entries that were not in the log before."""
         new = [entry for entry in entries if entry.mark not in self._seen]
         self._seen |= {entry.mark for entry in entries}
-        self._counts.setdefault(OTHER, 0)
+        for key in (OTHER, UNCLEAR):
+            self._counts.setdefault(key, 0)
         for key, entry in _keyed(new, names):
             self._counts[key] = self._counts.get(key, 0) + 1
             self._quotes[key] = [*self._quotes.get(key, []), entry.quote][-KEPT:]
@@ -107,14 +110,17 @@ def is_full(text: str) -> bool:
 
 def counted(entries: Iterable[LogEntry], names: Names = NOWHERE) -> Counts:
     """The number of entries for each meaning and component. An entry without a known meaning counts for the BMC."""
-    found: Counter[Key] = Counter({OTHER: 0})
+    found: Counter[Key] = Counter({OTHER: 0, UNCLEAR: 0})
     found.update(key for key, _ in _keyed(entries, names))
     return dict(found)
 
 
 def _keyed(entries: Iterable[LogEntry], names: Names) -> Iterable[tuple[Key, LogEntry]]:
     for entry in entries:
-        if told := meaning(entry):
+        told, is_clear = meaning(entry), is_understood(entry)
+        if not is_clear:
+            yield UNCLEAR, entry
+        if told and (is_clear or told != EVENT):
             yield (OTHER if told == EVENT else _key(told, entry, names)), entry
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from agent.contract import wire
-from agent.counters.counting import CounterBook
+from agent.counters.counting import SEL_UNCLEAR, CounterBook
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,8 @@ class CounterGroup:
 
     `counters` are the beginnings of the counters' names, `codes` the beginnings of the finding codes that fail the
     check. `absent` is the reason when the host has no such counter. `topic` is the word for `not_expected`. `silent` is
-    the counter that is above 0 for a part that gave no answer, from the first reading on; `silent_words` say so."""
+    the counter that is above 0 for a part that gave no answer, from the first reading on; `silent_words` say so.
+    `unclear` is the counter of what was read and not understood."""
 
     name: str
     topic: str
@@ -25,6 +26,7 @@ class CounterGroup:
     absent: str
     silent: str = ""
     silent_words: str = "did not answer"
+    unclear: str = ""
 
 
 GROUPS: tuple[CounterGroup, ...] = (
@@ -45,7 +47,7 @@ GROUPS: tuple[CounterGroup, ...] = (
         silent_words="its error counters can't be read, or one is full and counts nothing more",
     ),
     CounterGroup("gpus", "gpu", ("gpu.",), ("gpu.",), "no GPU here counts its errors"),
-    CounterGroup("bmc", "bmc", ("bmc.",), ("bmc.", "psu.", "fan."), "no BMC here reports events"),
+    CounterGroup("bmc", "bmc", ("bmc.",), ("bmc.", "psu.", "fan."), "no BMC here reports events", unclear=SEL_UNCLEAR),
     CounterGroup("mce", "mce", ("mce.",), ("cpu.machine_check",), "the kernel counts no machine checks here"),
 )
 # Topic → the broader topic of `not_expected` that includes it: a host without thermal sensors counts no throttling.
@@ -72,6 +74,8 @@ def _of_group(group: CounterGroup, found: list[wire.Finding], book: CounterBook)
     if lost := sorted(counter for counter in book.lost if counter.startswith(group.counters)):
         why = f"could not be read again after the stage: {', '.join(lost)}"
         return wire.Check(name, wire.Outcome.NOT_TESTED, why, topic=group.topic)
+    if group.unclear in book.risen:
+        return wire.Check(name, wire.Outcome.NOT_TESTED, "what it reported is not understood", topic=group.topic)
     if not any(book.has(beginning) for beginning in group.counters):
         return wire.Check(name, wire.Outcome.NOT_TESTED, group.absent, topic=group.topic)
     return wire.Check(name, wire.Outcome.PASSED, topic=group.topic)

@@ -82,6 +82,7 @@ MEANINGS: dict[str, Meaning] = {
     "gpu.": Meaning("gpu.ecc", _CRITICAL, "uncorrected errors in GPU memory"),
     "gone": Meaning("system.part_gone", _CRITICAL, "disappearances"),
     "bmc.": Meaning("bmc.event", _WARNING, "new entries in the BMC's event log"),
+    "bmc.unclear": Meaning("bmc.event", _WARNING, "new entries in the BMC's event log, not understood"),
 }
 # Counters that are states. How far they rose means nothing; their value does.
 STATES: dict[str, str] = {
@@ -99,7 +100,7 @@ STATES: dict[str, str] = {
 SINCE_BOOT = ("edac.", "aer.", "throttle", "mce.", "gone", "bmc.log_full")
 # The BMC's event log outlives boots, so the entries at the first reading are old. A kind of entry that appears later is
 # new.
-SEL, SEL_WAS_READ = "sel.", ("bmc.sel", "bmc", "BMC")
+SEL, SEL_WAS_READ, SEL_UNCLEAR = "sel.", ("bmc.sel", "bmc", "BMC"), "bmc.unclear"
 
 
 @dataclass
@@ -130,6 +131,8 @@ class CounterBook:
         # The counters that a part had at an earlier reading and now has not: a tool failed or a part disappeared, and
         # what it has counted since is unknown.
         self.lost: frozenset[str] = frozenset()
+        # The counters that rose in the stage that ended last.
+        self.risen: frozenset[str] = frozenset()
         self.ports = port_states.PortStates()
 
     def open_stage(self) -> None:
@@ -154,6 +157,7 @@ class CounterBook:
             known = before.get(key, 0 if _started_at_zero(key, before) else value)
             if value > known:
                 deltas.append(wire.CounterDelta(*key, before=known, after=value))
+        self.risen = frozenset(delta.counter for delta in deltas)
         return deltas
 
     def forget(self) -> None:

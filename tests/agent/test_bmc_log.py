@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.contract import codes, wire
-from agent.counters import bmc_log, counting
+from agent.counters import bmc_log, counter_checks, counting
 from agent.counters.component_names import Names
 from agent.host import shell
 from agent.host.shell import Completed
@@ -35,6 +35,7 @@ SEL = """   1 | 11/23/2026 | 19:15:54 | Power Supply PS1 Status | Power Supply A
 def test_the_bmcs_event_log_is_counted_by_what_it_means() -> None:
     assert bmc_log.counted(sel.parse(SEL)) == {
         ("bmc.sel", "bmc", "BMC"): 0,
+        ("bmc.unclear", "bmc", "BMC"): 0,
         ("sel.disk.fault_reported", "system", "system"): 1,
         ("sel.psu.failed", "psu", "PS1"): 1,
         ("sel.psu.predicted_failure", "psu", "PS2"): 1,
@@ -181,3 +182,30 @@ def test_a_full_log_that_can_say_nothing_is_told(tmp_path: Path) -> None:
     book = book_of(hardware, tmp_path)
     book.open_stage()
     assert [one.code for one in counting.judged(book.close_stage(), {}, 60)] == ["bmc.log_full"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "outcome", "codes"),
+    [
+        ("Unknown #0xff |  | Asserted", wire.Outcome.NOT_TESTED, {"bmc.event"}),
+        ("Unknown #0xff |  | Deasserted", wire.Outcome.NOT_TESTED, {"bmc.event"}),
+        ("Memory | State Asserted | Asserted", wire.Outcome.NOT_TESTED, {"bmc.event", "memory.fault_reported"}),
+        ("Microcontroller ME Status | Monitor | Asserted", wire.Outcome.PASSED, {"bmc.event"}),
+        ("Power Supply PS1 Status | Presence detected | Asserted", wire.Outcome.PASSED, set()),
+        ("Power Supply PS1 Status | Power Supply AC lost | Asserted", wire.Outcome.FAILED, {"psu.failed"}),
+    ],
+)
+def test_an_entry_that_nobody_understands_does_not_pass_a_stage(
+    entry: str, outcome: wire.Outcome, codes: set[str], tmp_path: Path
+) -> None:
+    hardware, log = Hardware(), bmc_log.EventLog()
+    hardware.counts = dict(log.take([]))
+    book = book_of(hardware, tmp_path)
+    book.open_stage()
+    hardware.counts = dict(log.take(sel.parse(f"   1 | 11/23/2026 | 19:15:54 | {entry}")))
+    found = counting.merged(counting.judged(book.close_stage(), {}, 60, log.said))
+    (check,) = (one for one in counter_checks.made(found, book, True, ()) if one.name == "counters.bmc")
+    assert (check.outcome, {one.code for one in found}) == (outcome, codes)
+    book.close_stage()
+    (check,) = (one for one in counter_checks.made([], book, True, ()) if one.name == "counters.bmc")
+    assert check.outcome is wire.Outcome.PASSED

@@ -171,7 +171,7 @@ def test_a_sensor_that_is_named_by_its_number_once_is_no_new_entry() -> None:
     log = bmc_log.EventLog()
     text = ENTRY.format(record=1, second=1)
     log.take(sel.parse(text))
-    assert log.take(sel.parse(text.replace("PS1 Status", "#0x51"))) == {KEY: 1, bmc_log.OTHER: 0}
+    assert log.take(sel.parse(text.replace("PS1 Status", "#0x51"))) == {KEY: 1, bmc_log.OTHER: 0, bmc_log.UNCLEAR: 0}
 
 
 # Recording → its result, and severity, code and component of each finding.
