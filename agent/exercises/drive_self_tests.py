@@ -209,7 +209,7 @@ def _ended(drive: Drive, begun: Begun, entries: tuple[Entry, ...]) -> tuple[wire
     newest = entries[0] if entries else None
     if newest is None or newest.passed is None:
         return _not_tested(drive, f"it left no result ({newest.sentence if newest else 'the log is empty'})"), []
-    if newest.passed and newest.kind not in ("", begun.kind):
+    if newest.passed and newest.kind in {SHORT, LONG} - {begun.kind}:
         return _not_tested(drive, f"another test ended instead of ours ({newest.sentence})"), []
     found = [] if newest.passed else failed(newest, drive.label, drive.name)
     words = f"{begun.kind}: {newest.words}" + (f"; {begun.instead}" if begun.instead else "")

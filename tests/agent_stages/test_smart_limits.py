@@ -159,6 +159,10 @@ def test_a_worn_out_ssd_fails_on_sata_and_sas_too(text: str) -> None:
         # A short test looks at little: it clears no long one.
         ([Entry("short", True), Entry("long", False)], True),
         ([Entry("short", None)], False),
+        # A test of another kind, such as a maker's own, clears none.
+        ([Entry("type 80", True), Entry("selective", False)], True),
+        ([Entry("selective", True), Entry("selective", False)], False),
+        ([Entry("", True), Entry("", False)], True),
     ],
 )
 def test_a_failed_self_test_counts_until_a_newer_one_of_its_kind_or_a_long_one_passed(

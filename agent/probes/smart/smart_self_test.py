@@ -12,6 +12,9 @@ from agent.parsing import clean, integer, mapping, sequence
 from agent.probes.smart.gaps import Gaps, whole
 
 SHORT, LONG = "short", "long"
+_KINDS = {1: SHORT, 2: LONG}
+# ACS-4 table 157.
+_KINDS_OF_ATA = {**_KINDS, 3: "conveyance", 4: "selective"}
 _SELF_TEST_BIT = 1 << 4
 # One sector of the extended log has 19 entries, the older log 21 (ACS-3 tables A.14 and A.20).
 _FULL = 19
@@ -22,8 +25,8 @@ _FULL_OF_OTHERS = 20
 @dataclass(frozen=True)
 class Entry:
     """One test that is over. `passed` is None for an aborted or interrupted one, which says nothing about the drive.
-    `kind` is short, long, or '' for any other. `hours` is the drive's age at that time. `was_read` is False if the
-    row's result could not be read."""
+    `kind` is short, long, a word for any other, or '' if it was not read. `hours` is the drive's age at that time.
+    `was_read` is False if the row's result could not be read."""
 
     kind: str
     passed: bool | None
@@ -87,7 +90,7 @@ class SelfTest:
         for entry in self.entries or (*((self.ended,) if self.ended else ()),):
             if not passed & {entry.kind, LONG}:
                 yield entry
-            if entry.passed:
+            if entry.passed and entry.kind:
                 passed.add(entry.kind)
 
 
@@ -155,7 +158,7 @@ def _ata_entry(row: dict[str, Any]) -> Iterator[Entry]:
     told = status.get("passed") if isinstance(status.get("passed"), bool) else None
     passed, was_read = (told, told is not None) if state is None else _verdict(state, aborted=(1, 2), most=8)
     words, hours = clean(status.get("string")), integer(row.get("lifetime_hours"))
-    yield Entry(_kind(kind), passed, words, hours, was_read)
+    yield Entry(_kind(kind, _KINDS_OF_ATA), passed, words, hours, was_read)
 
 
 def _nvme(log: dict[str, Any], gaps: Gaps) -> SelfTest:
@@ -216,8 +219,9 @@ def _newest_of_full(entries: tuple[Entry, ...]) -> Entry | None:
     return entries[0] if len(entries) >= _FULL_OF_OTHERS else None
 
 
-def _kind(number: int | None) -> str:
-    return {1: SHORT, 2: LONG}.get((number or 0) & 0x7F, "")
+def _kind(number: int | None, names: dict[int, str] = _KINDS) -> str:
+    """A test of an unknown number has a kind of its own, so that no other test stands for it."""
+    return "" if number is None else names.get(number & 0x7F, f"type {number & 0x7F}")
 
 
 def _verdict(value: int | None, *, aborted: tuple[int, ...], most: int) -> tuple[bool | None, bool]:
