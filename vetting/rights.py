@@ -32,7 +32,8 @@ class Right:
 _SEEN = Right(SEE)
 _LOOKED_AT = (
     "dashboard", "dashboard-parts", "worker-warning", "host", "host-parts", "compare", "run", "run-parts", "series",
-    "log", "log-page", "log-lines", "history-rows", "report", "report-json", "artifact", "spec", "view-on-site",
+    "log", "log-page", "log-lines", "history-rows", "report", "report-json", "export", "artifact", "spec",
+    "view-on-site",
 )  # fmt: skip
 
 PAGES: dict[str, Right] = {

@@ -24,6 +24,8 @@ from runs.judging import verdict
 from runs.machine import LIVE, STAGE_STATES, State
 from runs.models import Finding, LadderRung, Outcome, Run, RunEvent, Rung, StageRun
 from runs.profiles import durations, estimate
+from runs.reports import write
+from runs.reports.exports import EXPORTS
 from runs.stages import BY_NAME
 
 
@@ -232,8 +234,10 @@ def counters(run: Run) -> dict[str, Any]:
 
 def files(run: Run) -> dict[str, Any]:
     may_write = run.is_over or run.state == State.FAILED_HOLDING
+    artifacts = list(run.artifacts.all()[: bounds.SHOWN_ROWS.most])
     return {
-        "artifacts": list(run.artifacts.all()[: bounds.SHOWN_ROWS.most]),
+        "artifacts": artifacts,
+        "exports": EXPORTS if any(file.name == write.JSON_NAME for file in artifacts) else (),
         "troubled": [job for job in run.jobs.all() if job.problem],
         "report_due": run.report_due,
         "may_write_report": may_write,

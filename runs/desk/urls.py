@@ -25,6 +25,7 @@ urlpatterns: list[URLPattern] = [
     path("runs/<int:run_id>/history/", fragments.history, name="history-rows"),
     path("runs/<int:run_id>/report.html", views.report, {"kind": "html"}, name="report"),
     path("runs/<int:run_id>/report.json", views.report, {"kind": "json"}, name="report-json"),
+    path("runs/<int:run_id>/export/<str:export>", views.export, name="export"),
     path("runs/<int:run_id>/report/again/", action_views.report_again, name="report-again"),
     path("runs/<int:run_id>/files/<path:name>", views.artifact, name="artifact"),
     path("runs/<int:run_id>/hold-key/", action_views.hold_key, name="hold-key"),

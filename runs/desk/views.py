@@ -14,6 +14,7 @@ from django.http import (
 )
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
+from django.utils.http import content_disposition_header
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -28,6 +29,7 @@ from runs.files import logs as logfiles
 from runs.files import sending
 from runs.models import Artifact, Run
 from runs.profiles import load as profiles
+from runs.reports import exports
 
 REPORTS = {"html": ("report.html", "text/html; charset=utf-8"), "json": ("report.json", "application/json")}
 # A report is one file with inline style. It must run no script, wherever it is opened.
@@ -115,6 +117,20 @@ def report(request: HttpRequest, run_id: int, kind: str) -> HttpResponseBase:
     response = _file(request, _inside_runs_dir(artifact), "", content_type)
     response.headers["Content-Security-Policy"] = _REPORT_POLICY
     return response
+
+
+@require_safe
+@never_cache
+@needs()
+def export(request: HttpRequest, run_id: int, export: str) -> HttpResponse:
+    """The run in the format of another program, as a download."""
+    if (chosen := exports.BY_NAME.get(export)) is None:
+        raise Http404(f"There is no export {export[:40]!r}: {', '.join(exports.BY_NAME)}.")
+    shown = get_object_or_404(Run.objects.select_related("host"), pk=run_id)
+    data = chosen.make(shown, exports.content_of(shown))
+    named = content_disposition_header(True, chosen.file_name(shown)) or "attachment"
+    headers = {"Content-Disposition": named, "X-Content-Type-Options": "nosniff"}
+    return HttpResponse(data, content_type=chosen.content_type, headers=headers)
 
 
 @require_safe

@@ -153,3 +153,9 @@ def time(at: datetime | None) -> str | None:
 
 def seconds(start: datetime | None, end: datetime | None) -> float | None:
     return round((end - start).total_seconds(), 1) if start and end else None
+
+
+def that_count(stage: Document) -> list[Document]:
+    """Of a stage in a report: the attempts of its newest boot, which count for the verdict."""
+    attempts: list[Document] = stage["attempts"]
+    return [attempt for attempt in attempts if attempt["boot"] == attempts[-1]["boot"]]

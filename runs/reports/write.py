@@ -1,4 +1,4 @@
-"""Write the report of a run, a page and a JSON document, in a job when a run ends or begins to hold."""
+"""Write the report of a run, a page and a signed JSON document, in a job when a run ends or begins to hold."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from runs import jobs, reporting
 from runs.database import commits
 from runs.files import atomic, storage
 from runs.models import Artifact, Job, Run
-from runs.reports import page
+from runs.reports import page, signing
 from runs.reports.document import document
 from runs.reports.stage_rows import Document
 
 log = logging.getLogger(__name__)
 
 HTML_NAME, JSON_NAME = "report.html", "report.json"
+SIGNATURE_NAME = JSON_NAME + signing.SUFFIX
+NAMES = frozenset({HTML_NAME, JSON_NAME, SIGNATURE_NAME})
 ASKED_PER_TICK = 20
 
 
@@ -41,7 +43,8 @@ def _due() -> list[int]:
 def write_due(run_id: int) -> None:
     """The job. Two workers can run this at once:
 
-    1. both write the same two files, each replaced whole by a rename, and the same two rows;
+    1. both write the same files, each replaced whole by a rename, and the same rows. For a moment, the signature may
+       be that of the other one's file;
     2. the report is marked as done only if no event came since it was begun: if the run moved on meanwhile, or a late
        result was kept, the report stays due.
     """
@@ -55,10 +58,11 @@ def write_due(run_id: int) -> None:
 
 
 def write(run: Run) -> list[Path]:
-    """Write both files into the run's directory and list them as artifacts. Raises OSError."""
+    """Write the files into the run's directory and list them as artifacts. Raises OSError."""
     content = document(run)
-    texts = {JSON_NAME: to_json(content), HTML_NAME: to_html(content)}
-    paths = [_put(run, name, text.encode()) for name, text in texts.items()]
+    data = to_json(content).encode()
+    files = {JSON_NAME: data, SIGNATURE_NAME: signing.sign(data), HTML_NAME: to_html(content).encode()}
+    paths = [_put(run, name, whole) for name, whole in files.items()]
     log.info("run %s host %s: report written, verdict %s", run.pk, run.host, run.verdict or "none")
     return paths
 

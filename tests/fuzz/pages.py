@@ -12,6 +12,7 @@ from runs.models import Run
 from runs.reports import write as report
 
 OF_RUN = ("run", "run-parts", "spec", "log-page", "log-lines", "series", "adopt", "report", "report-json")
+EXPORTS = ("rma.zip", "junit.xml", "ocp.jsonl", "findings.csv", "parts.csv", "measurements.csv")
 OF_HOST = ("host", "host-parts", "compare")
 ALONE = (
     "dashboard",
@@ -27,6 +28,7 @@ def addresses(run: Run) -> list[str]:
     of_admin = [reverse("admin:runs_run_change", args=[run.pk]), reverse("admin:hosts_host_change", args=[run.host_id])]
     return [
         *(reverse(name, args=[run.pk]) for name in OF_RUN),
+        *(reverse("export", args=[run.pk, name]) for name in EXPORTS),
         *(reverse(name, args=[run.host.name]) for name in OF_HOST),
         *map(reverse, ALONE),
         *of_admin,

@@ -96,7 +96,7 @@ def test_a_due_report_is_written_once_as_page_and_as_data(settings: Any) -> None
     for artifact in Artifact.objects.filter(run=run):
         file = settings.RUNS_DIR / artifact.path
         assert file.stat().st_size == artifact.size > 0
-    assert {a.name for a in run.artifacts.all()} == {"report.html", "report.json"}
+    assert {a.name for a in run.artifacts.all()} == {"report.html", "report.json", "report.json.sig"}
     (settings.RUNS_DIR / f"{run.pk}/report.html").unlink()
     report.tick()
     assert do_jobs() == 0
@@ -123,10 +123,11 @@ def test_writing_twice_leaves_one_file_and_one_row_of_each(settings: Any) -> Non
     run = failed_run()
     report.write(run)
     report.write(run)
-    assert run.artifacts.count() == 2
+    assert run.artifacts.count() == 3
     assert sorted(p.name for p in (settings.RUNS_DIR / str(run.pk)).iterdir()) == [
         "report.html",
         "report.json",
+        "report.json.sig",
     ]
 
 
@@ -138,7 +139,7 @@ def test_a_report_that_cannot_be_written_stays_due_and_holds_up_no_other(setting
     report.tick()
     do_jobs()
     assert set(Run.objects.filter(report_due=True)) == {stuck}
-    assert other.artifacts.count() == 2
+    assert other.artifacts.count() == 3
     job = Job.objects.get()
     assert (job.run, job.tries) == (stuck, 1) and "FileExistsError" in job.problem
     report.tick()

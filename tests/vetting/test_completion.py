@@ -42,7 +42,7 @@ def completed(manage: Path, *words: str) -> list[str]:
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        (["ve"], ["vet", "vetworker"]),
+        (["ve"], ["verify", "vet", "vetworker"]),
         (["vet", ""], ["one-of-hosts", "other"]),
         (["vet", "o"], ["one-of-hosts", "other"]),
         (["vet", "host", "--pro"], ["--profile"]),

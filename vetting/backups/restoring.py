@@ -135,7 +135,6 @@ def _set_right() -> None:
     Delete rows of other files that are missing."""
     Lease.objects.update(holder="", until=None)
     Lease.objects.filter(name__startswith=Lease.round_of("")).delete()  # of machines that may be no more
-    reports = {report.HTML_NAME, report.JSON_NAME}
     differing = {
         one.run
         for find in (stored.different_files, stored.missing_reports)
@@ -144,7 +143,7 @@ def _set_right() -> None:
     }
     for run in Run.objects.filter(pk__in=differing, report_due=False):
         report.write(run)
-    for one in Artifact.objects.filter(run__in=differing).exclude(name__in=reports):
+    for one in Artifact.objects.filter(run__in=differing).exclude(name__in=report.NAMES):
         if not (settings.RUNS_DIR / one.path).is_file():
             one.delete()
 

@@ -30,6 +30,7 @@ _POSITIONAL = {
     ("hosts", "host"): "hosts",
     ("runs", "run"): "runs",
     ("measurements", "run"): "runs",
+    ("export", "run"): "runs",
     ("hold", "run"): "held-runs",
 }
 _OF_OPTION = {"--host": "hosts", "--profile": "profiles"}
