@@ -31,6 +31,17 @@ def without_value(number: int, name: str, raw: int) -> dict[str, Any]:
     return {"id": number, "name": name, "raw": {"value": raw, "string": str(raw)}}
 
 
+INNODISK = "M.2 (S80) 3TG6-P"
+
+
+def innodisk(left: int) -> list[dict[str, Any]]:
+    """Rows of a 3TG6 with this percentage of life left."""
+    return [
+        attribute(169, "Remaining_Lifetime_Perc", left, value=100),
+        attribute(184, "End-to-End_Error", 56178666, value=0),
+    ]
+
+
 BAD = {
     "Hitachi's failed reads, the lowest of three words": (ata(reported(0xE486_FFFF_01EE)), "reported_uncorrectable"),
     "failed reads of a flash drive are one number": (ssd(reported(1 << 16)), "reported_uncorrectable"),
@@ -49,6 +60,9 @@ BAD = {
         ata(reported(0), **FAILED_READS, **EMPTY_LOG), "reported_uncorrectable"
     ),
     "255 % used, and no life left": (ssd(attribute(231, "SSD_Life_Left", 0, value=0), **ALL_USED), "wear"),
+    "Innodisk's wear, by the attribute": (
+        ssd(*innodisk(0), **statistic(7, 8, "Endurance", 0), model_name=INNODISK), "wear"
+    ),
     "Indilinx's wear": (ssd(without_value(209, "Remaining_Lifetime_Perc", 0)), "wear"),
     "SandForce's spare where it has a value": (
         ssd(*SANDFORCE, attribute(232, "Available_Reservd_Space", 30, value=4, thresh=10)), "spare"
@@ -80,6 +94,18 @@ SOUND = {
     ),
     "SandForce's spare": ssd(*SANDFORCE, SPARE),
     "SandForce's spare, repeated by smartctl 7.5": ssd(*SANDFORCE, SPARE, spare_available={"current_percent": 0}),
+    "Innodisk's life left in the statistic": ssd(
+        *innodisk(100), **statistic(7, 8, "Endurance", 100), model_name=INNODISK
+    ),
+    "the same, repeated by smartctl 7.5": ssd(
+        *innodisk(100),
+        **statistic(7, 8, "Endurance", 100),
+        model_name=INNODISK,
+        endurance_used={"current_percent": 100},
+    ),
+    "Innodisk's corrected reads on a model that the database lacks": ssd(
+        *innodisk(99), model_name="mSATA 3TG6-P", in_smartctl_database=False
+    ),
     "Indilinx's life left": ssd(without_value(209, "Remaining_Lifetime_Perc", 88)),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from agent.probes.smart import smart_meanings, smart_statistics
@@ -16,6 +17,8 @@ _ALSO_RAW = {"Remaining_Lifetime_Perc": 0, "Lifetime_Remaining%": 0, "SSD_Life_L
 # 255 percent or more. SandForce also has it where it keeps no such number: a KC300 after 1,300 hours, with all of its
 # life left by attribute 231.
 MOST_PERCENT = 255
+# Innodisk's 3TG6 gives what is left where the standard has what is used: 99, as its attribute 169 does.
+_GIVES_WHAT_IS_LEFT = re.compile(r".* 3TG6(-P)?")
 
 
 def used_percent(smart: Smart) -> int | None:
@@ -23,7 +26,7 @@ def used_percent(smart: Smart) -> int | None:
     if smart.nvme is not None:
         return smart.nvme.percentage_used
     standard = _standard(smart)
-    if standard is not None and standard != MOST_PERCENT:
+    if standard is not None and standard != MOST_PERCENT and not _GIVES_WHAT_IS_LEFT.fullmatch(smart.model):
         return standard
     # smartctl repeats the standard's number.
     derived = None if standard == smart.endurance_used_percent else smart.endurance_used_percent
