@@ -12,6 +12,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from agent.contract import wire
 from hosts import bounds
 from hosts.models import Host
 from hosts.readable import readable
@@ -283,7 +284,7 @@ def _refusals_shown(run: Run, attempt: int) -> dict[str, dict[str, Any]]:
     if stage_run.boot != (now := stage_rows.claimed_boot(run)):
         raise Refused(f"the list is of boot {stage_run.boot}, the host is in boot {now}: retry for a new list")
     return {
-        refusal["serial"]: refusal for refusal in stage_run.refusals if refusal["gate"] == stage_rows.WIPE_PROBE_GATE
+        refusal["serial"]: refusal for refusal in stage_run.refusals if refusal["gate"] == wire.Gate.WIPE_PROBE
     }
 
 

@@ -22,8 +22,7 @@ from runs.profiles import estimate
 from runs.stages import BY_NAME, STAGES
 
 # The wipe probe's answers for a disk that it could not read.
-NO_DATA = frozenset({"unreadable", "not_probed"})
-WIPE_PROBE_GATE = 3  # one of the five gates of docs/safety.md
+NO_DATA = frozenset({wire.UNREADABLE, wire.NOT_PROBED})
 # The findings for a host that hung, reset or lost power in a stage, and for a stage that did not end in time.
 HOST_LOST, OVERDUE = "system.lost", "system.overdue"
 # The deadline was missed while the bench was short of CPU: that says nothing of the host.
@@ -246,13 +245,13 @@ def _is_called_not_expected(result: wire.Result) -> bool:
 
 
 def is_refused_by_wipe_probe(stage_run: StageRun) -> bool:
-    return any(refusal["gate"] == WIPE_PROBE_GATE for refusal in stage_run.refusals)
+    return any(refusal["gate"] == wire.Gate.WIPE_PROBE for refusal in stage_run.refusals)
 
 
 def found_data_on(stage_run: StageRun) -> list[str]:
     """The disks that the wipe probe refused, if it found data on all of them. Empty if it could not read one. A disk
     that may not be written at all (gate 4) is not among them."""
-    by_probe = [refusal for refusal in stage_run.refusals if refusal["gate"] == WIPE_PROBE_GATE]
+    by_probe = [refusal for refusal in stage_run.refusals if refusal["gate"] == wire.Gate.WIPE_PROBE]
     return [refusal["serial"] for refusal in by_probe] if all(map(_has_data, by_probe)) else []
 
 

@@ -7,7 +7,7 @@ version is negotiated: both sides compute `codec.fingerprint()` over these defin
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
 HEARTBEAT_INTERVAL_S = 5.0
@@ -19,6 +19,8 @@ MAX_LOG_LINES_PER_BATCH = 500
 TOKEN_PREFIX = "vt1."
 # The kind of an adapter: a storage controller whose drives the kernel can't see.
 HIDDEN_DRIVES = "hidden_drives"
+# The kinds of signature for a disk, or a part of one, of which nothing is known.
+UNREADABLE, NOT_PROBED = "unreadable", "not_probed"
 # The beginning of the names of the checks that the agent adds to every stage. A stage neither makes nor judges them.
 COUNTER_CHECKS = "counters."
 
@@ -52,6 +54,15 @@ class Cmd(StrEnum):
     SHUTDOWN = "shutdown"
     ABORT = "abort"
     RETRY_STAGE = "retry_stage"
+
+
+class Gate(IntEnum):
+    """The safety gates of docs/safety.md that the agent asks. (Gate 1 is the list of MACs that may boot.)"""
+
+    RUN_TOKEN = 2
+    WIPE_PROBE = 3
+    DEVICES = 4
+    DESTRUCTIVE_MODE = 5
 
 
 class Mode(StrEnum):
@@ -117,7 +128,7 @@ class Signature:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A write that a safety gate refused: which gate (1 to 5), which disk, and why."""
+    """A write that a safety gate refused: which gate (a `Gate`), which disk, and why."""
 
     gate: int
     serial: str

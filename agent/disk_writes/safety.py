@@ -126,14 +126,14 @@ def before_probe(
     disks: Sequence[DiskFacts], allowed: Sequence[wire.AllowedDisk], now: Circumstances
 ) -> tuple[list[DiskFacts], list[wire.Refusal]]:
     """The disks that pass all gates but gate 3, and the refusals of those gates."""
-    refusals = [wire.Refusal(4, entry.serial, why) for entry in allowed if (why := _is_not_there(entry, disks))]
+    refusals = [wire.Refusal(wire.Gate.DEVICES, entry.serial, why) for entry in allowed if (why := _is_not_there(entry, disks))]
     why, gate = _gate_2_or_5(now)
-    if gate:
+    if gate is not None:
         return [], [*refusals, *(wire.Refusal(gate, _name(disk), why) for disk in disks)]
     candidates = []
     for disk in disks:
         if why := _gate_4(disk, disks, allowed):
-            refusals.append(wire.Refusal(4, _name(disk), why))
+            refusals.append(wire.Refusal(wire.Gate.DEVICES, _name(disk), why))
         else:
             candidates.append(disk)
     return candidates, refusals
@@ -143,7 +143,7 @@ def grants(decisions: Iterable[WriteGrant | wire.Refusal]) -> list[WriteGrant]:
     """The disks to write: every grant, or none if gate 3 refuses any disk. After an override the attempt is repeated,
     and a disk that was written meanwhile would no longer be as it was listed."""
     decisions = list(decisions)
-    if any(isinstance(one, wire.Refusal) and one.gate == 3 for one in decisions):
+    if any(isinstance(one, wire.Refusal) and one.gate == wire.Gate.WIPE_PROBE for one in decisions):
         return []
     return [one for one in decisions if isinstance(one, WriteGrant)]
 
@@ -166,9 +166,9 @@ def still_fresh(age_s: float) -> bool:
 # --- gates 2 and 5 -----------------------------------------------------------------------------------------------
 
 
-def _gate_2_or_5(now: Circumstances) -> tuple[str, int]:
+def _gate_2_or_5(now: Circumstances) -> tuple[str, wire.Gate | None]:
     if now.mode is not wire.Mode.TEST:
-        return "gate 2: this claim allows a hold and nothing else", 2
+        return "gate 2: this claim allows a hold and nothing else", wire.Gate.RUN_TOKEN
     reasons = (
         (now.stage == STAGE, f"stage {now.stage} never writes"),
         (now.write_mode and now.stage_writes, "the profile only reads (storage.mode: read)"),
@@ -176,7 +176,8 @@ def _gate_2_or_5(now: Circumstances) -> tuple[str, int]:
         (now.in_image, "the agent does not run in the live image"),
         (still_fresh(now.last_continue_age_s), _stale(now.last_continue_age_s)),
     )
-    return next(((f"gate 5: {why}", 5) for holds, why in reasons if not holds), ("", 0))
+    missed = next((why for holds, why in reasons if not holds), "")
+    return (f"gate 5: {missed}", wire.Gate.DESTRUCTIVE_MODE) if missed else ("", None)
 
 
 def _stale(age_s: float) -> str:
@@ -255,9 +256,8 @@ def _gate_3(
     begun: Begun | None,
 ) -> WriteGrant | wire.Refusal:
     if report is None:
-        return wire.Refusal(
-            3, disk.serial, f"gate 3: {disk.name} ({disk.serial}) was not probed", [], digest(disk.serial, ())
-        )
+        reason = f"gate 3: {disk.name} ({disk.serial}) was not probed"
+        return wire.Refusal(wire.Gate.WIPE_PROBE, disk.serial, reason, [], digest(disk.serial, ()))
     if begun is not None and _continues(disk, report, begun, now):
         return _grant(disk, begun.found, resumed=True)
     seen = digest(disk.serial, report.found)
@@ -265,7 +265,7 @@ def _gate_3(
         return _grant(disk, report.found)
     words = "; ".join(f"{one.words} ({one.where})" for one in report.found)
     reason = f"gate 3: {disk.name} ({disk.serial}) is not blank: {words}"
-    return wire.Refusal(3, disk.serial, reason, [one.signature() for one in report.found], seen)
+    return wire.Refusal(wire.Gate.WIPE_PROBE, disk.serial, reason, [one.signature() for one in report.found], seen)
 
 
 def _grant(disk: DiskFacts, found: tuple[Found, ...], *, resumed: bool = False) -> WriteGrant:

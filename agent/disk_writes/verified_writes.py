@@ -107,7 +107,7 @@ def _decided(decisions: list[WriteGrant | wire.Refusal]) -> Decided:
     granted, refused = safety.grants(decisions), safety.refusals(decisions)
     waiting = [one for one in decisions if isinstance(one, WriteGrant) and one not in granted]
     made = [checks.not_tested(CHECK, one.serial, reason="another disk was refused by gate 3") for one in waiting]
-    made += [checks.not_tested(CHECK, one.serial, reason=one.reason) for one in refused if one.gate != 4]
+    made += [checks.not_tested(CHECK, one.serial, reason=one.reason) for one in refused if one.gate != wire.Gate.DEVICES]
     if not granted and not made:
         made = [checks.not_tested(CHECK, reason=f"no disk may be written: {'; '.join(one.reason for one in refused)}")]
     return Decided(granted, refused, made)

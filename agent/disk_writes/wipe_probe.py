@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.contract import wire
 from agent.disk_writes import signatures
 from agent.disk_writes.safety import UNKNOWN_DATA, Found, WipeReport
 from agent.host import shell
@@ -132,7 +133,7 @@ def _not_zero(fd: int, places: list[tuple[int, int]], deadline: float) -> list[F
     zeros, full, ranges, content = bytes(MIB), [], [], hashlib.sha256()
     for at, length in places:
         if time.monotonic() > deadline:
-            return [Found("disk", "not_probed", "data", "the search for data was not over in time")]
+            return [Found("disk", wire.NOT_PROBED, "data", "the search for data was not over in time")]
         read = os.pread(fd, length, at)
         os.posix_fadvise(fd, at, length, os.POSIX_FADV_DONTNEED)
         if len(read) < length:
@@ -156,7 +157,7 @@ def _tools(device: Path, parts: list[Partition], known: list[Found]) -> list[Fou
         have = {one.kind for one in known if one.where == where}
         for said in (_ask_wipefs(where, path), _ask_blkid(where, path)):
             found += [one for one in said if one.kind not in have]
-            have |= {one.kind for one in said if one.kind != "not_probed"}
+            have |= {one.kind for one in said if one.kind != wire.NOT_PROBED}
     return found
 
 
@@ -179,11 +180,11 @@ def _told(
 ) -> list[Found]:
     tool = os.path.basename(done.argv[0])
     if not fine or done.timed_out or done.stopped:
-        return [Found(where, "not_probed", tool, f"{done.trouble or tool + ' failed'}: signatures were not looked for")]
+        return [Found(where, wire.NOT_PROBED, tool, f"{done.trouble or tool + ' failed'}: signatures were not looked for")]
     try:
         return [Found(where, one.kind, one.label, one.words) for one in parse()]
     except ParseError as error:
-        return [Found(where, "not_probed", tool, f"{error}: signatures were not looked for")]
+        return [Found(where, wire.NOT_PROBED, tool, f"{error}: signatures were not looked for")]
 
 
 def _within(time_limit_s: float, what: str, look: Callable[[], list[Found]]) -> list[Found]:
@@ -203,11 +204,11 @@ def _within(time_limit_s: float, what: str, look: Callable[[], list[Found]]) -> 
     try:
         return answers.get(timeout=time_limit_s + 5)
     except queue.Empty:
-        return [Found("disk", "not_probed", what, f"no answer within {time_limit_s:.0f} s")]
+        return [Found("disk", wire.NOT_PROBED, what, f"no answer within {time_limit_s:.0f} s")]
 
 
 def _unreadable(why: str) -> Found:
-    return Found("disk", "unreadable", "", f"unreadable: {why}")
+    return Found("disk", wire.UNREADABLE, "", f"unreadable: {why}")
 
 
 def _unique(found: list[Found]) -> Iterator[Found]:

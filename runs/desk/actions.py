@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from agent.contract import wire
 from runs import machine, stage_rows
 from runs.machine import Event, State
 from runs.models import Outcome, Run, StageRun
@@ -103,5 +104,5 @@ def refusals(run: Run) -> list[dict[str, Any]]:
     return [
         {**refusal, "attempt": newest.attempt, "boot": newest.boot, "overridden": refusal["serial"] in given}
         for refusal in newest.refusals
-        if refusal["gate"] == stage_rows.WIPE_PROBE_GATE
+        if refusal["gate"] == wire.Gate.WIPE_PROBE
     ]

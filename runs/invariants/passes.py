@@ -119,18 +119,18 @@ def _was_refused(row: StageRun, serial: str) -> bool:
     return stage_rows.is_refused_by_wipe_probe(row) and (not row.restarts or serial in _verified(row))
 
 
-def _gates_missed(row: StageRun, serial: str) -> Iterator[tuple[int, str]]:
+def _gates_missed(row: StageRun, serial: str) -> Iterator[tuple[wire.Gate, str]]:
     run = row.run
     if not run.boots.filter(number=row.boot, claimed_at__isnull=False).exists():
-        yield 2, f"boot {row.boot} was never claimed"
+        yield wire.Gate.RUN_TOKEN, f"boot {row.boot} was never claimed"
     if _was_refused(row, serial):
-        yield 3, "the wipe probe refused a disk in this attempt"
+        yield wire.Gate.WIPE_PROBE, "the wipe probe refused a disk in this attempt"
     if not any(disk["serial"] == serial and disk["may_be_written"] for disk in run.disks):
-        yield 4, "the run's list does not allow this disk to be written"
+        yield wire.Gate.DEVICES, "the run's list does not allow this disk to be written"
     if not run.destructive_allowed:
-        yield 5, "the host does not allow destructive tests"
+        yield wire.Gate.DESTRUCTIVE_MODE, "the host does not allow destructive tests"
     if not disk_writes.writes(run.profile):
-        yield 5, "the profile does not write"
+        yield wire.Gate.DESTRUCTIVE_MODE, "the profile does not write"
 
 
 def _unasked_overrides(scope: Scope) -> Iterator[Broken]:
