@@ -35,7 +35,6 @@ from agent.stages.gpu import spec as gpu_stage
 R = TypeVar("R", TestResult, Burned)
 CHECK = "load"
 CHECK_IN_BURN = "gpu"
-_NO_WORK = "DCGM did not load this card: its tests of this level only check software, or were skipped"
 _LOOK_S = 5.0
 # A card may slow down for a moment while it changes its power state (nvidia-smi(1), "HW Slowdown"), or until its fans
 # have caught up. It is throttled if it is slowed in so many looks in a row.
@@ -51,12 +50,13 @@ def run(ctx: StageContext, present: list[wire.Gpu], answer: Answer, watch: Watch
         return PartialReport([checks.not_tested(CHECK, name_of(gpu), reason=why, topic=here) for gpu in present])
     report = PartialReport()
     report.checks += [_unreached(gpu, here) for gpu in present if gpu_memory.card_of(gpu, answer) is None]
+    idle: frozenset[str] = frozenset()
     with watch.watching():
         if has_dcgm:
-            _diagnose(ctx, answer, report)
+            idle = _diagnose(ctx, answer, report)
         if burner:
             _burn(ctx, burner, answer, report)
-    report.checks = [replace(check, topic=here) for check in _worked(report.checks)]
+    report.checks = [replace(check, topic=here) for check in without_idle(report.checks, idle)]
     watch.judge(ctx, report)
     return report
 
@@ -102,13 +102,15 @@ def _unreached(gpu: wire.Gpu, topic: str) -> wire.Check:
     return checks.not_tested(CHECK, name_of(gpu), reason=why, topic=topic)
 
 
-def _diagnose(ctx: StageContext, answer: Answer, report: PartialReport) -> None:
+def _diagnose(ctx: StageContext, answer: Answer, report: PartialReport) -> frozenset[str]:
+    """Adds the checks of DCGM. Returns the cards that it did not load."""
     params = ctx.params(gpu_stage.Params)
     level, most_s = params.dcgm_level, params.dcgm_max_s
     with ProgressBoard(ctx).timing("GPUs", f"DCGM diagnostic, level {level}", most_s):
         done = dcgm.run(level, most_s, ctx.stop)
     report.evidence["dcgmi.json"] = done.stdout or done.stderr
-    each(answer, report, done, lambda: dcgm.parse(done.stdout), diagnosed)
+    results = each(answer, report, done, lambda: dcgm.parse(done.stdout), diagnosed)
+    return frozenset() if results is None else idle_cards(answer, results)
 
 
 def _burn(ctx: StageContext, name: str, answer: Answer, report: PartialReport) -> None:
@@ -132,9 +134,9 @@ def each(
     done: Completed,
     parse: Callable[[], list[R]],
     judge: Callable[[NvidiaGpu, int, list[R]], tuple[wire.Check, list[wire.Finding]]],
-) -> None:
-    """Adds a check per card from the tool's output. A failure counts even if the tool did not finish; all else is not
-    tested then."""
+) -> list[R] | None:
+    """Adds a check per card from the tool's output, and returns its results. A failure counts even if the tool did not
+    finish; all else is not tested then, and None is returned."""
     results: list[R] = []
     try:
         results = parse()
@@ -151,12 +153,13 @@ def each(
             check, found = checks.not_tested(CHECK, card.name, reason=why or mixed, topic=TOPIC), []
         report.checks.append(check)
         report.findings += found
+    return None if why or mixed else results
 
 
-def _worked(made: list[wire.Check]) -> list[wire.Check]:
-    """If one tool loaded a card, it does not matter whether the other one could load it."""
-    done = {check.component for check in made if check.outcome is wire.Outcome.PASSED}
-    return [check for check in made if check.component not in done or not check.reason.startswith(_NO_WORK)]
+def without_idle(made: list[wire.Check], idle: frozenset[str]) -> list[wire.Check]:
+    """The checks, less those of DCGM for cards that it left `idle` and gpu_burn has loaded."""
+    done = {check.component for check in made if check.outcome is wire.Outcome.PASSED} & idle
+    return [check for check in made if check.component not in done or check.outcome is not wire.Outcome.NOT_TESTED]
 
 
 def _not_told_apart(answer: Answer, results: list[R]) -> str:
@@ -178,19 +181,44 @@ def _unattributed(results: list[R]) -> list[wire.Finding]:
 def diagnosed(card: NvidiaGpu, index: int, results: list[TestResult]) -> tuple[wire.Check, list[wire.Finding]]:
     """Failed by any test of this card. Passed if a test that loads the card passed. A test that fails for the whole
     host (library, driver), or by a setting, says nothing about a card."""
-    own = [result for result in results if result.index == index]
-    bench = [result for result in results if result.index is None and result.failed]
-    unread = next((result for result in results if result.is_unread and result.index in (index, None)), None)
+    own = _of_card(index, results)
     found = [_diagnosis(card, result) for result in own if result.failed or result.outcome == "warn"]
     check = checks.judged(CHECK, found, card.name, topic=TOPIC, reason=f"DCGM: {len(own)} tests")
-    worked = any(result.passed and result.is_work for result in own)
-    if check.outcome is wire.Outcome.PASSED and (bench or unread or not worked):
-        set_so = next((f"; {one.test}: {one.words or 'failed'}" for one in own if one.failed and one.is_setting), "")
-        why = f"DCGM: {bench[0].test}: {bench[0].words or 'failed'}" if bench else f"{_NO_WORK}{set_so}"
-        if unread and not bench:
-            why = f"DCGM does not say how {unread.test or 'a test'} ended"
+    why = _why_unknown(index, results) or _why_idle(index, results)
+    if check.outcome is wire.Outcome.PASSED and why:
         check = checks.not_tested(CHECK, card.name, reason=why, topic=TOPIC)
     return check, found
+
+
+def idle_cards(answer: Answer, results: list[TestResult]) -> frozenset[str]:
+    """The cards that DCGM did not load, if it says how all of their tests ended."""
+    return frozenset(
+        card.name
+        for index, card in enumerate(answer.cards)
+        if _why_idle(index, results) and not _why_unknown(index, results)
+    )
+
+
+def _of_card(index: int, results: list[TestResult]) -> list[TestResult]:
+    return [result for result in results if result.index == index]
+
+
+def _why_unknown(index: int, results: list[TestResult]) -> str:
+    """Why DCGM says nothing about this card: a test of the whole host failed, or a test has no readable outcome."""
+    for result in results:
+        if result.index is None and result.failed:
+            return f"DCGM: {result.test}: {result.words or 'failed'}"
+    unread = next((result for result in results if result.is_unread and result.index in (index, None)), None)
+    return f"DCGM does not say how {unread.test or 'a test'} ended" if unread else ""
+
+
+def _why_idle(index: int, results: list[TestResult]) -> str:
+    """Why DCGM did not load this card; empty if a test that loads it passed."""
+    own = _of_card(index, results)
+    if any(result.passed and result.is_work for result in own):
+        return ""
+    set_so = next((f"; {one.test}: {one.words or 'failed'}" for one in own if one.failed and one.is_setting), "")
+    return f"DCGM did not load this card: its tests of this level only check software, or were skipped{set_so}"
 
 
 def _diagnosis(card: NvidiaGpu, result: TestResult) -> wire.Finding:

@@ -145,6 +145,18 @@ def test_a_level_that_looks_at_software_only_is_no_load() -> None:
     assert gpu_load.diagnosed(CARDS[0], 0, results)[0].outcome is NOT_TESTED
 
 
+def test_gpu_burn_stands_for_dcgm_only_on_a_card_that_dcgm_left_idle() -> None:
+    software, work = dcgm.TestResult("Denylist", 0, "pass"), dcgm.TestResult("Diagnostic", 1, "pass")
+    unread = dcgm.TestResult("Diagnostic", 0, "")
+    assert gpu_load.idle_cards(Answer(CARDS), [software, work]) == {"GPU-0"}
+    assert gpu_load.idle_cards(Answer(CARDS), [software, unread, work]) == frozenset()
+    made = [wire.Check("load", NOT_TESTED, "idle", "GPU-0"), wire.Check("load", PASSED, "", "GPU-0")]
+    assert gpu_load.without_idle(made, frozenset({"GPU-0"})) == made[1:]
+    assert gpu_load.without_idle(made, frozenset()) == made
+    failed = [wire.Check("load", FAILED, "bad", "GPU-0"), made[1]]
+    assert gpu_load.without_idle(failed, frozenset({"GPU-0"})) == failed
+
+
 def done(text: str = "", status: int | None = 0) -> Completed:
     return Completed(["gpu_burn"], status, stdout=text)
 
