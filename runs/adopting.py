@@ -144,7 +144,7 @@ def adopt(run: Run, path: str = "", who: str = "") -> list[str]:
 
 
 def _unknown(macs: list[str]) -> list[str]:
-    """Those that no host has."""
+    """The MACs among `macs` that no host has."""
     known = set(HostMac.objects.filter(mac__in=macs).values_list("mac", flat=True))
     return [mac for mac in macs if mac not in known]
 

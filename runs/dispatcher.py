@@ -27,7 +27,7 @@ from runs.stages import BY_NAME, LENT_S, STAGES
 from runs.transition import Refused
 
 log = logging.getLogger("vetting.dispatcher")
-# Without its agent a retry can't run.
+# A retry needs the host's agent. It is not started if the agent was last heard of longer ago than this.
 AGENT_GONE_AFTER = timedelta(seconds=30)
 # Queued runs to look at beyond the free slots: some can't start now.
 LOOK_AHEAD = 20
@@ -161,7 +161,7 @@ def _running(names: list[str]) -> QuerySet[StageRun]:
 
 
 def _sites() -> tuple[str, ...]:
-    """Our own. A run that an older version started has none: it counts at every site."""
+    """The sites whose runs this machine handles: its own, and no site, as runs of older versions have."""
     return settings.VETTING.web.address, ""
 
 
@@ -174,7 +174,7 @@ def lent() -> QuerySet[StageRun]:
 
 
 def _grant_link_to_first(waiting: QuerySet[StageRun], bench: LoopbackResult) -> None:
-    """The next attempt gets its turn only if an error of ours stopped the one before it."""
+    """Give the link to the first attempt that waits. If that fails by an error of ours, try the next one."""
     failed: list[int] = []
     while attempt := waiting.exclude(pk__in=failed).first():
         with faults.confined(f"The link for run {attempt.run_id}"), transaction.atomic():

@@ -109,7 +109,7 @@ def words(what: str, count: int) -> str:
         return f"the inventory was larger than {bound.most:,} characters and was not taken"
     were = "was" if count == 1 else "were"
     if what == "figures":
-        return f"{count:,} {name} beyond any measure {were} set to {bound.most:.0e}"
+        return f"{count:,} {name} {were} out of range and set to {bound.most:.0e}"
     if what == "curves":
         return f"{count:,} {name} of more than {bound.most:,} curves {were} not kept"
     if what in _SHORTENED:

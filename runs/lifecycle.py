@@ -283,9 +283,7 @@ def _refusals_shown(run: Run, attempt: int) -> dict[str, dict[str, Any]]:
         raise Refused(f"Storage attempt {attempt} is not the newest: look at the list of the newest one")
     if stage_run.boot != (now := stage_rows.claimed_boot(run)):
         raise Refused(f"the list is of boot {stage_run.boot}, the host is in boot {now}: retry for a new list")
-    return {
-        refusal["serial"]: refusal for refusal in stage_run.refusals if refusal["gate"] == wire.Gate.WIPE_PROBE
-    }
+    return {refusal["serial"]: refusal for refusal in stage_run.refusals if refusal["gate"] == wire.Gate.WIPE_PROBE}
 
 
 def _give_override(run: Run, attempt: int, serial: str, digest: str, who: str) -> None:

@@ -42,7 +42,7 @@ class Skipped:
     counts: bool = False
 
 
-AFTER_A_FAILURE = Skipped("it would write, and after a failure only stages that read go on", counts=True)
+AFTER_A_FAILURE = Skipped("it writes to disks, and no stage writes after a failed one", counts=True)
 
 
 def open_attempt(run: Run, *, by_retry: bool = False) -> StageRun:

@@ -160,7 +160,7 @@ def _boot_files() -> Checks:
 def _secrets() -> Checks:
     path = settings.DATA_DIR / "secret_key"
     if path.exists() and path.stat().st_mode & 0o077:
-        yield "bench", f"{path} can be read by others", f"chmod 600 {path}, and make a new key if somebody did"
+        yield "bench", f"{path} can be read by others", f"chmod 600 {path}; if somebody has read it, make a new key"
     for host in Host.objects.filter(enabled=True).order_by("name"):
         for name in wakemethods.secrets_named(host.wake_options):
             if not settings.BMC_PASSWORDS.get(name):

@@ -41,7 +41,7 @@ def examine(*, every_run: bool = False) -> tuple[list[Violation], list[Found]]:
     except DatabaseError as error:
         broken, what = [], f"the rows can't be read: {error}"
         if not any(one.check == "database" for one in found):
-            fix = f"{remedies.command('migrate')} makes missing tables; else see to the database"
+            fix = f"{remedies.command('migrate')} makes missing tables. If none are missing, check the database"
             found.append(Found("database", "bench", what.strip(), fix))
     return broken, found
 

@@ -64,7 +64,7 @@ def watch(files: Paths, keep: list[str]) -> int:
     after = order.read(files)
     if after is None or after.age_s() <= SILENT_AFTER_S:
         return 0
-    print(f"{_WARNING}nobody keeps dnsmasq current: {said or 'the worker holds its lock'}")
+    print(f"{_WARNING}dnsmasq's files are not updated: {said or 'the worker holds its lock'}")
     if after.age_s() > GIVEN_UP_AFTER_S:
         order.withdraw(files)
         for process in unwanted.dnsmasqs(files, "tick"):

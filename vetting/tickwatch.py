@@ -84,7 +84,7 @@ class Watch:
             self._doing = "", 0.0
 
     def _interrupted(self, *args: Any) -> None:
-        """In the main thread. The tick may have ended while the signal was under way."""
+        """The signal's handler, in the main thread. The tick may have ended after the signal was sent."""
         name, since = self._doing
         if name and time.monotonic() - since > LIMIT_S:
             raise Overdue(name)

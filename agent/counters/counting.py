@@ -105,8 +105,9 @@ SEL, SEL_WAS_READ, SEL_UNCLEAR = "sel.", ("bmc.sel", "bmc", "BMC"), "bmc.unclear
 
 @dataclass
 class Seen:
-    """Which parts had which counters: `most` parts at once, and those `named` at the end of a stage. Before the first
-    stage ends they are only counted, since parts get their names from the inventory, which that stage makes."""
+    """Which counters were read so far. `most` is the highest number of parts that had a counter in one reading; `named`
+    are the counters of each part at the end of a stage. Until the first stage ends there are only numbers: that stage
+    makes the inventory, from which parts get their names."""
 
     most: Counter[str] = field(default_factory=Counter)
     named: set[Key] = field(default_factory=set)

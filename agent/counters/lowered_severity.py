@@ -18,7 +18,7 @@ _ERRORS = "nic.errors"
 _COUNTED = (_ERRORS, "nic.link_flap")
 # Kind of component → where the spec lists such ports, and by which key.
 _PORTS = {"nic": ("nics", "mac"), "infiniband": ("infiniband", "guid")}
-# About a port's link and its cable. A spare port is blamed for the card alone.
+# Counters of a port's link and cable. They do not count against a spare port, which has no cable.
 _OF_LINK = (*_COUNTED, "nic.module")
 NOTHING_KNOWN = PortStates()
 _EXCEPTION = "cpu.machine_check"

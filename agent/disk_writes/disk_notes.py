@@ -172,7 +172,7 @@ class Notes:
         return [(row.name, serial, row.bad) for serial, row in self._writes.items() if row.bad]
 
     def left(self) -> dict[tuple[str, str], list[Segment]]:
-        """Every place that is not blank again, by name and serial number of its disk."""
+        """The segments that were begun or written and not zeroed since, by name and serial number of their disk."""
         rows = {(row.name, serial): _written(row) for serial, row in self._writes.items()}
         return {disk: places for disk, now in rows.items() if (places := now.having(State.BEGUN, State.WRITTEN))}
 

@@ -88,7 +88,7 @@ def _check_identity(fd: int, grant: WriteGrant, root: Path) -> None:
 
 
 def _switch(fd: int, grant: WriteGrant, *, read_only: bool) -> None:
-    """A drive that was pulled in the middle of a write may refuse. That is told, and what was seen before is kept."""
+    """Set or clear the read-only flag. Raises NotWritten if the drive refuses, as one that was pulled may do."""
     try:
         _set_read_only(fd, read_only)
     except OSError as error:

@@ -126,7 +126,9 @@ def before_probe(
     disks: Sequence[DiskFacts], allowed: Sequence[wire.AllowedDisk], now: Circumstances
 ) -> tuple[list[DiskFacts], list[wire.Refusal]]:
     """The disks that pass all gates but gate 3, and the refusals of those gates."""
-    refusals = [wire.Refusal(wire.Gate.DEVICES, entry.serial, why) for entry in allowed if (why := _is_not_there(entry, disks))]
+    refusals = [
+        wire.Refusal(wire.Gate.DEVICES, entry.serial, why) for entry in allowed if (why := _is_not_there(entry, disks))
+    ]
     why, gate = _gate_2_or_5(now)
     if gate is not None:
         return [], [*refusals, *(wire.Refusal(gate, _name(disk), why) for disk in disks)]

@@ -107,7 +107,9 @@ def _decided(decisions: list[WriteGrant | wire.Refusal]) -> Decided:
     granted, refused = safety.grants(decisions), safety.refusals(decisions)
     waiting = [one for one in decisions if isinstance(one, WriteGrant) and one not in granted]
     made = [checks.not_tested(CHECK, one.serial, reason="another disk was refused by gate 3") for one in waiting]
-    made += [checks.not_tested(CHECK, one.serial, reason=one.reason) for one in refused if one.gate != wire.Gate.DEVICES]
+    made += [
+        checks.not_tested(CHECK, one.serial, reason=one.reason) for one in refused if one.gate != wire.Gate.DEVICES
+    ]
     if not granted and not made:
         made = [checks.not_tested(CHECK, reason=f"no disk may be written: {'; '.join(one.reason for one in refused)}")]
     return Decided(granted, refused, made)
@@ -213,7 +215,7 @@ def _verify(ctx: StageContext, fd: int, segment: Segment) -> tuple[fio.Job | Non
 def _verified(
     done: Completed, segment: Segment, *, read_back: bool = True
 ) -> tuple[fio.Job | None, str, list[fio.BadRange]]:
-    """The job; why it proves nothing (empty if it proves something); and the disk's fault, if any."""
+    """Returns fio's job, why the job proves nothing (empty if it proves something), and the bad ranges."""
     bad = fio.errors(done.output)
     try:
         job = fio.parse(done.stdout)

@@ -180,7 +180,9 @@ def _told(
 ) -> list[Found]:
     tool = os.path.basename(done.argv[0])
     if not fine or done.timed_out or done.stopped:
-        return [Found(where, wire.NOT_PROBED, tool, f"{done.trouble or tool + ' failed'}: signatures were not looked for")]
+        return [
+            Found(where, wire.NOT_PROBED, tool, f"{done.trouble or tool + ' failed'}: signatures were not looked for")
+        ]
     try:
         return [Found(where, one.kind, one.label, one.words) for one in parse()]
     except ParseError as error:

@@ -100,7 +100,7 @@ def _device_words(drive: Drive) -> str:
 
 
 class NotStarted(Exception):
-    """There is no test to follow. Carries the check that says why."""
+    """No self-test was started. `check` says why."""
 
     def __init__(self, check: wire.Check) -> None:
         super().__init__(check.reason)

@@ -13,7 +13,7 @@ MOST_POINTS, NEWEST_POINTS = 2000, 500
 # Intel's PL2), and a server's fans need as long to follow.
 BOOST_S = 90.0
 HELD_S, HELD_LEAST_POINTS = 60.0, 10
-# A reading stands for so long after it, and at most for a quarter of the load. Samples are 2 s apart.
+# A reading counts for this long, and for a quarter of the load at most. Samples are 2 s apart.
 STANDS_S, SAMPLES_APART_S = 30.0, 5.0
 
 

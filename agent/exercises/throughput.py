@@ -203,8 +203,8 @@ def _by_direction(text: str, direction: Direction) -> Measured | Refused:
 
 
 def by_another_card(measured: Measured, name: str, before: nics.Traffic | None, stop: StopFlag) -> str:
-    """As `went_elsewhere`, with the card's counters now. Some cards count late: if theirs lack bytes, they are read
-    once more. Nothing else sends meanwhile, so that excuses no other way."""
+    """Call `went_elsewhere` with the card's counters as they are now. Some cards count late, so counters that lack
+    bytes are read once more. Nothing else is sent in between, so bytes that took another way are still missing then."""
     why = went_elsewhere(measured, before, nics.traffic(name))
     if why and not stop.wait(_COUNTED_LATE_S):
         why = went_elsewhere(measured, before, nics.traffic(name))

@@ -30,7 +30,7 @@ _MARKUP = re.compile(r"[\\`*_~|>#\[\]()<]")
 
 
 def _plain(text: str) -> str:
-    """As it is written: a serial number of a host must not become a link that says something else."""
+    """The text with Discord's markup escaped: a serial number must not become a link with another text."""
     return _MARKUP.sub(r"\\\g<0>", text)
 
 
@@ -42,5 +42,5 @@ def send(options: Options, message: Message, timeout_s: float) -> None:
         "url": message.link,
         "color": COLOUR[message.severity],
     }
-    # A model name with "@everyone" in it must wake nobody.
+    # A model name that contains "@everyone" must notify nobody.
     post(url, {"embeds": [embed], "allowed_mentions": {"parse": []}}, timeout_s)

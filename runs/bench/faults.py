@@ -1,4 +1,4 @@
-"""Errors at one row or file, which no handler expected. They concern that one alone, and the pages tell them.
+"""Unexpected errors at one row or file. The work on the other rows goes on, and the pages show the error.
 
 A tick works on many rows: runs, messages, jobs, ports. An error at one of them would end the tick, each second anew,
 and the rows behind it would never get their turn. So the work on each row is done inside `confined`.
@@ -21,7 +21,7 @@ from runs.wording import remedies
 
 log = logging.getLogger("vetting.faults")
 SOURCE = "faults"
-# Some work is tried again after a minute only: until then its fault is still told.
+# Some work is tried again only after a minute. Its error is shown until then.
 KEPT_S = 90.0
 LOG_AGAIN_S = 60.0
 NAMED = 5
@@ -73,7 +73,7 @@ def is_of_the_bench(error: Exception) -> bool:
 
 
 def note(what: str, error: Exception) -> None:
-    """Log this error, once a minute, and tell it."""
+    """Log this error, once a minute, and remember it for `tick`."""
     _forget_what_is_over()  # also in a process that does no rounds
     now, known = _clock(), _found.get(what)
     logged_at = known.logged_at if known and now - known.logged_at < LOG_AGAIN_S else now
@@ -83,7 +83,7 @@ def note(what: str, error: Exception) -> None:
 
 
 def tick() -> None:
-    """Tell the errors of the last minutes, for the pages and /healthz. The last tick of the round."""
+    """Report the errors of the last minutes, for the pages and /healthz. This is the last tick of the round."""
     _forget_what_is_over()
     told = [found.problem for _, found in sorted(_found.items())[:NAMED]]
     if (more := len(_found) - NAMED) > 0:
@@ -98,12 +98,13 @@ def _forget_what_is_over() -> None:
 
 
 def forget() -> None:
-    """As a new process (tests)."""
+    """Forget all errors. Only for tests."""
     _found.clear()
 
 
 def _problem(what: str, error: Exception) -> Problem:
-    """Of an error that is none of the system's, only the type is named: its text may quote anything."""
+    """The problem to show. If the error is not the system's, it names only the error's type, since the text of such an
+    error may quote any input."""
     log_says = f"{remedies.log_of('worker')} says where"
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""

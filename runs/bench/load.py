@@ -42,7 +42,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Limits:
-    """The most at which the bench is still fit; see `bench` in vetting.example.yaml."""
+    """The highest values at which the bench is fit to measure; see `bench` in vetting.example.yaml."""
 
     pressure_percent: float
     waiting_per_core: float
@@ -170,7 +170,7 @@ def parse_running(text: str) -> int | None:
 
 
 def parse_ticks(text: str) -> tuple[int | None, int | None]:
-    """All, and stolen."""
+    """The CPU's ticks: all, and those that the hypervisor gave to others."""
     line = next((line for line in text.splitlines() if line.startswith("cpu ")), "")
     columns = [_whole(word) for word in line.split()[1:]][:_COUNTED_AS_TIME]
     known = [ticks for ticks in columns if ticks is not None]
@@ -210,7 +210,7 @@ def own_groups(text: str) -> list[Path]:
 
 
 def _read_throttled(root: Path) -> int | None:
-    """The most of our control group and those that contain it: each of them can hold us back."""
+    """The highest count among our control group and the groups that contain it: each may have a limit that slows us."""
     groups = own_groups(_text(root / "proc/self/cgroup"))
     counts = [parse_throttled(_text(root / "sys/fs/cgroup" / group / "cpu.stat")) for group in groups]
     return max((count for count in counts if count is not None), default=None)

@@ -20,7 +20,7 @@ def mine() -> str:
 
 
 def here() -> str:
-    """What the names of all processes of this boot of this machine begin with."""
+    """The prefix of the names of all processes of this machine in this boot."""
     return f"{settings.MACHINE}/{_boot()}/"
 
 

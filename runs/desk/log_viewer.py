@@ -34,7 +34,7 @@ def offset(query: QueryDict, name: str) -> int | None:
     """An offset in the file, None if none is given. Raises BadQuery for a text that is no number."""
     value = query.get(name, "")
     if value and (number := whole_number(value)) is None:
-        raise BadQuery(f"{name} is {value[:40]!r}: it is a number of bytes")
+        raise BadQuery(f"{name} is {value[:40]!r}: give a number of bytes")
     return number if value else None
 
 

@@ -78,7 +78,7 @@ def why_busy(run: Run) -> str:
 
 _RUNS = Run.objects.filter(host=OuterRef("pk")).order_by("-id")
 NEWEST_RUN = Subquery(_RUNS.values("pk")[:1])
-"""Of a host: one look into the index, however many runs it has had."""
+"""The newest run of a host. It costs one look-up in the index, however many runs the host has had."""
 LAST_VERDICT = Subquery(_RUNS.exclude(verdict=Verdict.NONE).values("verdict")[:1])
 """The verdict of a host's newest run that has one."""
 

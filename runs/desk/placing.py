@@ -71,7 +71,7 @@ def _counts(hosts: QuerySet[Host]) -> dict[str, int]:
 
 
 def _in(places: tuple[str, ...]) -> Q:
-    """A place begins with its group, so a group is a range of places."""
+    """The hosts whose place begins with one of these group characters, as one range of the index."""
     return Q(place__gte=min(places), place__lt=chr(ord(max(places)) + 1))
 
 

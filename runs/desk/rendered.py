@@ -23,7 +23,7 @@ _SAME_FOR_ALL = [name for name in run_page.LIVE_PARTS if name not in run_page.BY
 
 
 def shared(run_id: int, held: Permissions, version: int) -> Shown:
-    """The fragments at this version or a later one, as others were shown them. Raises Http404."""
+    """The fragments at this version or a later one, from the cache if it has them. Raises Http404."""
     return kept.get((run_id, held), version, lambda: _read_and_rendered(run_id, held)[1])
 
 
@@ -44,7 +44,7 @@ def for_all(run_id: int, sets: Iterable[Permissions], version: int) -> dict[Perm
 
 
 def fresh(run_id: int, held: Permissions) -> tuple[Run, Shown]:
-    """The run and its fragments as they are now; others are shown them from now on. Raises Http404."""
+    """The run, and its fragments rendered anew, which also go into the cache. Raises Http404."""
     run, shown = _read_and_rendered(run_id, held)
     kept.put((run_id, held), shown)
     return run, shown

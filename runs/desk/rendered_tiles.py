@@ -23,7 +23,7 @@ kept_hosts = RenderingCache(most=64)
 
 
 def grid(asked: TileFilter, held: Permissions, context: Callable[[TileFilter], dict[str, object]]) -> Part:
-    """The tiles that this filter and page show, as others were shown them."""
+    """The tiles that this filter and page show, from the cache if it has them."""
 
     def make() -> Shown:
         began, version = time.monotonic(), _events_version()
@@ -35,7 +35,7 @@ def grid(asked: TileFilter, held: Permissions, context: Callable[[TileFilter], d
 
 
 def host(one: Host, held: Permissions) -> Part:
-    """What changes on a host's page during a run, as others were shown it."""
+    """The part of a host's page that changes during a run, from the cache if it has it."""
 
     def make() -> Shown:
         began, version = time.monotonic(), _events_version()
@@ -54,7 +54,7 @@ def _events_version() -> int:
 
 
 def of_runs(run_ids: Sequence[int]) -> list[Part]:
-    """The tiles of the hosts whose newest run is among these, as others were shown them."""
+    """The tiles of the hosts whose newest run is among these, from the cache if it has them."""
     runs = Run.objects.filter(pk__in=run_ids).annotate(version=run_page.PAGE_VERSION + F("sensor_seq"))
     versions = dict(runs.values_list("pk", "version"))
 

@@ -19,12 +19,12 @@ from runs.querysets import RunQuerySet
 from runs.wording import naming
 
 NEWEST = 2_000
-"""In so many runs free text is looked for."""
+"""Free text is searched in this many of the newest runs."""
 MOST_WORDS = 8
 SHORTEST_PART = 3
 HELP = (
-    "Number of a run, host, MAC, verdict, state, or how a part's serial begins. In the newest "
-    f"{NEWEST:,} runs also what was repaired, who asked, and why it stopped. All words must fit."
+    "Searches for a run's number, host, MAC, verdict, state, or the beginning of a part's serial. In the newest "
+    f"{NEWEST:,} runs also for what was repaired, who started the run and why it stopped. All words must match."
 )
 _STATES = {name.lower(): state for state in State for name in (state.value, naming.state_in_words(state))}
 _OF_MAC = re.compile(r"[0-9a-f:]{2,17}")

@@ -74,7 +74,7 @@ def series(request: HttpRequest, run_id: int) -> HttpResponse:
     asked = {name: request.GET.get(name, "") for name in ("window", "since", "last_id")}
     numbers = {name: whole_number(value, 11) for name, value in asked.items() if value}
     if wrong := [name for name, number in numbers.items() if number is None]:
-        return not_understood(f"{wrong[0]} is {asked[wrong[0]][:40]!r}: it is a whole number")
+        return not_understood(f"{wrong[0]} is {asked[wrong[0]][:40]!r}: give a whole number")
     if (window := numbers.get("window")) not in (None, *measured.WINDOWS_S):
         allowed = ", ".join(str(seconds) for seconds in measured.WINDOWS_S)
         return not_understood(f"window is {window}: it may be {allowed} seconds, or left out for all")

@@ -48,8 +48,8 @@ def write_if_changed(path: Path, content: bytes) -> bool:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in `path`; an empty one if the file is missing or damaged. (All that is kept so can be made
-    again.)"""
+    """The JSON object in `path`; an empty one if the file is missing or damaged. (Only what can be computed again is
+    kept in such files.)"""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):

@@ -123,7 +123,7 @@ def _write_behind(descriptor: int, committed_bytes: int, data: bytes) -> int:
 
 
 def _exclude_others(descriptor: int, run_id: int, committed_bytes: int) -> None:
-    """Refuse to write if another process has appended since `committed_bytes` was read: what is removed would be its.
+    """Refuse to write if another process has appended since `committed_bytes` was read. Its lines would be removed.
 
     A process may be stopped at any moment and go on when another one has taken its place. So: 1. lock the file, until
     it is closed; 2. lock the row, and see that the file's length is still the committed one. From 1 on nobody else

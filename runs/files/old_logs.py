@@ -45,7 +45,7 @@ class Walk:
 
 
 def _numbers(position: int) -> list[int]:
-    """The numbers of the runs that have a folder. Links are not followed, and other folders are none of ours."""
+    """The numbers above `position` of runs that have a folder. Links, and folders with other names, are left out."""
     if not settings.RUNS_DIR.is_dir():
         return []
     with os.scandir(settings.RUNS_DIR) as entries:

@@ -35,7 +35,7 @@ def folder(pid_dir: Path) -> Path:
 
 
 def set_time(file: Path, ns: int) -> None:
-    """Give the file this time; it is made if needed. Raises OSError."""
+    """Set the file's modification time to `ns`; create the file if it is missing. Raises OSError."""
     if not file.exists():
         file.touch(mode=0o640)
         if os.geteuid() == 0:  # all processes of our user must be able to set its time

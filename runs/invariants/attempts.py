@@ -48,9 +48,9 @@ def _batches(scope: Scope) -> Iterator[Broken]:
     sent = Boot.objects.filter(run=OuterRef("pk")).order_by().values("run").annotate(n=Max("sensor_seq")).values("n")
     for pk, seq, most in runs.annotate(sent=Coalesce(Subquery(sent), 0)).values_list("pk", "sensor_seq", "sent"):
         if not seq and Series.objects.filter(run_id=pk).exists():
-            yield Broken(pk, "it has measurements and counts no batch of them")
+            yield Broken(pk, "it has measurements, but it has counted no batch of them")
         elif most and not seq:
-            yield Broken(pk, f"batch {most} was acknowledged and none is counted")
+            yield Broken(pk, f"batch {most} was acknowledged, but it has counted none")
 
 
 def _tokens(scope: Scope) -> Iterator[Broken]:

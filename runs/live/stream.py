@@ -38,7 +38,7 @@ MOST_MISSED = 1000
 
 
 class UnknownChannel(ValueError):
-    """Not a channel of ours; the message names it."""
+    """There is no such channel; the message names it."""
 
 
 def run_id_of(channel: str) -> int | None:

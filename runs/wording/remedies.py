@@ -9,7 +9,7 @@ _ALL_UNITS = "vetting-web vetting-worker vetting-keeper.timer"
 
 
 def command(arguments: str) -> str:
-    """A command of ours, e.g. `command("hosts import FILE")`."""
+    """How to call one of Vetting's commands here, e.g. `command("hosts import FILE")`."""
     return f"{'vetting' if settings.INSTALLED else './manage.py'} {arguments}"
 
 
@@ -19,7 +19,7 @@ def build_image() -> str:
 
 
 def restart(program: str) -> str:
-    """What starts a program of ours again: web, worker, dnsmasq, iperf3@PORT."""
+    """The command that restarts one of Vetting's programs: web, worker, dnsmasq, iperf3@PORT."""
     return f"systemctl restart vetting-{program}" if settings.INSTALLED else f"end {command('up')}, and start it again"
 
 
@@ -35,5 +35,5 @@ def start_all() -> str:
 
 
 def log_of(program: str) -> str:
-    """Where a program of ours writes what it does."""
+    """The command that shows the log of one of Vetting's programs."""
     return f"journalctl -u vetting-{program}" if settings.INSTALLED else f"the output of {command('up')}"

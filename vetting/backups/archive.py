@@ -135,7 +135,7 @@ def unpack(path: Path, into: Path, *, room_bytes: int, progress: Progress = sile
                 stream.left = _HEADERS_MAX
                 progress(member.name, total)
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, ValueError, zlib.error) as error:
-        raise BadArchive(f"{path} is damaged or no archive of ours: {error}") from None
+        raise BadArchive(f"{path} is damaged, or not made by `backup`: {error}") from None
     return _checked(into / MANIFEST, seen)
 
 
@@ -201,7 +201,7 @@ def _checked(manifest: Path, seen: dict[str, dict[str, Any]]) -> dict[str, Any]:
         raise BadArchive("its manifest is too large")
     facts = _parsed(manifest.read_bytes())
     if facts.get("format") != FORMAT:
-        raise BadArchive(f"it has format {facts.get('format')!r}, this version reads {FORMAT}: use the version of it")
+        raise BadArchive(f"it has format {facts.get('format')!r}, not {FORMAT}: use the version that made it")
     if wrong := [name for name, kind in _FACTS.items() if not isinstance(facts.get(name), kind)]:
         raise BadArchive(f"its manifest has no {', '.join(wrong)}")
     if not all(_is_migration(row) for row in facts["migrations"]):

@@ -163,7 +163,7 @@ class Postgresql(Database):
 
 
 def _rows(asking: Any, *statements: str) -> list[tuple[Any, ...]]:
-    """What the last of them answers."""
+    """Execute the statements; return the rows of the last one."""
     with asking.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)

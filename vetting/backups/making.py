@@ -70,7 +70,7 @@ def _files(ask: Rows) -> Iterator[tuple[str, Path, int | None]]:
 
 
 def _is_added(writer: archive.Writer, name: str, file: Path, length: int | None) -> bool:
-    """Whether the file was added. The janitor may have removed it, or its name is none of ours."""
+    """Whether the file was added. The janitor may have removed it, or its name is not one that we give."""
     if not archive.is_name(name):
         return False
     try:

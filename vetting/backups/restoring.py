@@ -152,12 +152,12 @@ def _notes(manifest: dict[str, Any], path: Path) -> list[str]:
     notes = []
     if manifest.get("secret_key_id") != making.secret_key_id():
         notes.append(
-            "VETTING_SECRET_KEY is another than the archive's: sessions, the tokens of live runs and sealed hold keys "
-            "are void. Put the old one into secrets.env and restart, if you have it."
+            "VETTING_SECRET_KEY differs from the archive's: sessions, the tokens of live runs and sealed hold keys are "
+            "no longer valid. If you have the old key, put it into secrets.env and restart."
         )
     if manifest.get("configuration_sha256") != making.configuration_digest():
         notes.append(
-            f"vetting.yaml is another than the archive's, and stays as it is. To look at that one: tar -xzOf {path} "
+            f"vetting.yaml differs from the archive's and was not changed. To print the archive's: tar -xzOf {path} "
             f"{archive.CONFIGURATION}"
         )
     if manifest.get("secrets"):

@@ -20,7 +20,7 @@ _ADVICE = (
     ("HMAC is invalid", "wrong password: check the variable that `password_env` names"),
     ("RAKP", "check `user`, the password, and that IPMI over LAN is allowed to this user"),
     ("insufficient privilege", "give the user the role Operator in the BMC"),
-    ("Could not open", "`address` can't be reached or is none: check it"),
+    ("Could not open", "`address` is wrong or can't be reached: check it"),
     ("Unable to establish", "check address and network, and that IPMI over LAN is switched on in the BMC"),
 )
 

@@ -98,7 +98,7 @@ def _root(bounds: Bounds, how: Any, verify: bool, basic: tuple[str, str] | None 
     connector = Connector(bounds.url, verify=verify, server_side_retries=1, server_side_retries_delay=1)
     for scheme in ("http://", "https://"):
         connector._session.mount(scheme, bounds)
-    # Nothing of the environment: neither a proxy nor a .netrc is meant for BMCs.
+    # Ignore proxies and .netrc of the environment: they are not meant for BMCs.
     connector._session.trust_env = False
     connector._session.auth = basic
     return sushy.Sushy(bounds.url, auth=how, connector=connector)

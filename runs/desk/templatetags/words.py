@@ -195,7 +195,7 @@ def outcome_mark(outcome: str) -> str:
 
 @register.filter
 def stage_mark(attempt: StageRun | None) -> str:
-    """The sign before a stage: to come, going on, left out, or its outcome's."""
+    """The sign before a stage: not begun, running, skipped, or the sign of its outcome."""
     if not attempt:
         return "○"
     if not attempt.outcome:
@@ -205,7 +205,7 @@ def stage_mark(attempt: StageRun | None) -> str:
 
 @register.filter
 def stage_tone(attempt: StageRun | None) -> str:
-    """The class of a stage's line: to come, going on, left out, or its outcome's colour."""
+    """The CSS class of a stage's line: not begun, running, skipped, or the colour of its outcome."""
     if not attempt:
         return "todo"
     if not attempt.outcome:

@@ -45,7 +45,8 @@ def _in_words(adapter: wire.Adapter) -> str:
 
 
 def _instead(spec: Spec, left: list[wire.Adapter]) -> str:
-    """Where the card is there, and only its drives are hidden, or are no longer."""
+    """For a card that is called missing: says that it is there, and that its drives are hidden or are not hidden,
+    against the spec. Empty if no such card is there."""
     other = next((one for one in left if _has_number(spec, one) or (spec.get("model") and _has_model(spec, one))), None)
     if other is None:
         return ""

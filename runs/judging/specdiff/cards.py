@@ -30,7 +30,7 @@ def nics(wanted: list[Spec], found: list[wire.Nic], pinned: frozenset[str]) -> I
 
 
 def infiniband(wanted: list[Spec], found: list[wire.InfinibandPort], pinned: frozenset[str]) -> Iterator[Difference]:
-    """By GUID, as network cards by MAC."""
+    """Compare InfiniBand ports as `nics` compares network cards. The GUID takes the place of the MAC."""
     ports = [
         wire.Nic(one.name, one.guid, speed_mbit=one.speed_mbit, link=one.link, pci=one.pci, model=one.model)
         for one in found
@@ -114,8 +114,8 @@ def _is_renamed(spec: Spec, nic: wire.Nic) -> bool:
 
 
 def gpus(wanted: list[Spec], found: list[wire.Gpu], pinned: frozenset[str]) -> Iterator[Difference]:
-    """By UUID, then by model, then by number. Without a driver a card has no UUID, and its model is lspci's name and
-    not the driver's: so it may be any of the expected ones."""
+    """Match GPUs by UUID, then by model. A card without a driver has no UUID, and lspci names its model otherwise than
+    a driver does. So it is matched last, with any expected card that is left."""
     left = list(found)
     pairs = _paired(wanted, left, [None] * len(wanted), _same_uuid)
     pairs = _paired(wanted, left, pairs, _same_model)
@@ -138,7 +138,7 @@ def _gpu(spec: Spec, gpu: wire.Gpu | None, pinned: frozenset[str]) -> Iterator[D
     if gpu is None:
         yield part.missing(name, f"{name}: expected GPU is missing")
     elif not gpu.uuid:
-        # Two names of the bus can be compared with each other.
+        # Models are compared only if both names are lspci's.
         if _of_the_bus(model) and _of_the_bus(gpu.model) and not _same_model(spec, gpu):
             message = f"{gpu.pci}: GPU {gpu.model} in place of {model}, replaced"
             yield Part(part.path, "gpu", gpu.pci, pinned).replaced(model, gpu.model, message, "model")

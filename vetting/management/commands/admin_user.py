@@ -85,7 +85,7 @@ def _asked() -> str:
         raise CommandError("no terminal to ask on: give the password with --password-stdin")
     password = getpass.getpass("Password: ")
     if getpass.getpass("Again: ") != password:
-        raise CommandError("the two are not the same: nothing was changed")
+        raise CommandError("the two passwords differ: nothing was changed")
     return password
 
 

@@ -28,7 +28,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="one JSON object: violations and problems")
-        newest = f"without it the newest {kinds.NEWEST} and all that are live or held"
+        newest = f"by default the newest {kinds.NEWEST} and all that are live or held"
         parser.add_argument("--all", action="store_true", help=f"check every run; {newest}")
         names = ", ".join(repairs.ALL)
         parser.add_argument("--repair", default="", metavar="NAME", help=f"show what a repair would change: {names}")
