@@ -12,7 +12,18 @@ from django.conf import settings
 from django.utils import timezone
 
 from agent.contract import codec, wire
-from runs import answers, boots, hold, intake, left_out, orchestrator_stages, received, reporting, stage_rows
+from runs import (
+    answers,
+    boots,
+    hold,
+    intake,
+    left_out,
+    orchestrator_stages,
+    received,
+    reporting,
+    stage_results,
+    stage_rows,
+)
 from runs.boots import Machine
 from runs.judging import required_checks  # fmt: skip
 from runs.lifecycle import record_rung
@@ -190,7 +201,7 @@ def _take_result(run: Run, stage_run: StageRun, message: wire.Result, address: s
     if message.stage == State.INVENTORY_CHECK and (message.inventory is not None or "inventory" in cut.left_out):
         run.inventory = codec.encode(message.inventory)
         run.save(update_fields=["inventory"])
-    stage_rows.keep(stage_run, message, cut)
+    stage_results.keep(stage_run, message, cut)
     _note_cut(run, stage_run, message, cut)
     orchestrator_stages.after_stage(run, stage_run, who=address)
 

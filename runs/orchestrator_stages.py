@@ -6,14 +6,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.contract import codec, wire
+from agent.contract.stage_spec import Owner
 from hosts import bounds, expectations
-from runs import left_out, stage_rows, transition
+from runs import disk_writes, left_out, stage_results, stage_rows, transition
 from runs.judging import specdiff
 from runs.machine import STAGE_STATES, Event, State
 from runs.models import Actor, Outcome, Run, SpecDiff, StageRun
 from runs.stages import BY_NAME
 
 _WHO = "orchestrator"
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Why a stage is skipped. If it `counts`, the run can't pass without it. A stage that is not in the profile, or not
+    expected on this host, does not count."""
+
+    reason: str
+    counts: bool = False
+
+
+AFTER_A_FAILURE = Skipped("it writes to disks, and no stage writes after a failed one", counts=True)
 
 
 def advance(run: Run) -> None:
@@ -28,9 +41,9 @@ def advance(run: Run) -> None:
 
 def _done_here(run: Run, stage_run: StageRun) -> bool:
     """End the attempt and move the run on, if that needs no agent."""
-    if skipped := stage_rows.skipped(run):
-        stage_rows.skip(stage_run, skipped)
-        _move(run, Event.STAGE_DONE, skipped.reason)
+    if why := skipped(run):
+        stage_rows.skip(stage_run, why.reason, counts=why.counts)
+        _move(run, Event.STAGE_DONE, why.reason)
     elif run.state == State.SPEC_VALIDATE:
         _spec_validate(run, stage_run)
     elif run.state == State.REPORTING:
@@ -38,6 +51,20 @@ def _done_here(run: Run, stage_run: StageRun) -> bool:
     else:
         return False
     return True
+
+
+def skipped(run: Run) -> Skipped | None:
+    """Why the stage that the run is in is skipped; None if it runs."""
+    stage = BY_NAME[run.state]
+    if stage.owner is Owner.ORCHESTRATOR:
+        return None
+    if stage.name not in run.profile.get("stages", {}):
+        return Skipped(f"not in profile {run.profile_name}")
+    if stage.topic and stage.topic in (run.expected or {}).get("not_expected", []):
+        return Skipped("not expected here")
+    if stage.writes and disk_writes.writes(run.profile) and stage_rows.has_failed(run):
+        return AFTER_A_FAILURE
+    return None
 
 
 def after_stage(run: Run, stage_run: StageRun, *, who: str) -> None:
@@ -65,7 +92,7 @@ def event_of(run: Run, stage_run: StageRun) -> Event:
         return Event.STAGE_DONE if run.profile.get("on_failure") == "continue" else Event.STAGE_FAILED
     if stage_rows.is_refused_by_wipe_probe(stage_run):
         return Event.STAGE_REFUSED
-    if stage_rows.is_to_be_repeated(stage_run):
+    if stage_results.is_to_be_repeated(stage_run):
         return Event.BENCH_UNFIT
     return Event.STAGE_DONE
 

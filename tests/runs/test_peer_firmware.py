@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agent.contract import codec, wire
-from runs import stage_rows
+from runs import stage_results
 from runs.judging import peer_firmware
 from tests.rows import a_host, a_run, a_stage
 
@@ -65,7 +65,7 @@ def test_microcode_is_the_processor_models() -> None:
 def test_the_firmware_stage_tells_it_and_passes() -> None:
     a_run(a_host("node-2", "52:54:00:00:00:02"), inventory=host("1.4"))
     row = a_stage(a_run(a_host(), inventory=host("1.2")), "Firmware", outcome="")
-    stage_rows.keep(row, wire.Result("boot", "Firmware", 1, wire.Outcome.PASSED, "", 1.0, 2.0))
+    stage_results.keep(row, wire.Result("boot", "Firmware", 1, wire.Outcome.PASSED, "", 1.0, 2.0))
     assert (row.outcome, [one.code for one in row.findings.all()]) == ("passed", ["firmware.twins_differ"])
 
 

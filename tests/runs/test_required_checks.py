@@ -11,7 +11,7 @@ from agent.contract import wire
 from agent.contract.stage_spec import nothing_more
 from agent.contract.stages import SPECS
 from agent.stage_functions import STAGES
-from runs import stage_rows
+from runs import stage_results, stage_rows
 from runs.judging import required_checks
 from runs.models import Outcome
 from runs.stages import AGENT_STAGES
@@ -62,7 +62,7 @@ def test_a_stage_that_is_called_passed_is_only_what_its_checks_are(checks: list[
     run.save()
     stage_run = stage_rows.current(run)
     assert stage_run is not None
-    stage_rows.keep(stage_run, result(*checks))
+    stage_results.keep(stage_run, result(*checks))
     stage_run.refresh_from_db()
     assert stage_run.outcome == outcome
 
@@ -183,7 +183,7 @@ def test_a_stage_counts_unless_the_hosts_own_settings_take_it_off(
     said = wire.Result(
         "b", stage, 1, NOT_TESTED, "none here", 1.0, 2.0, checks=[*checks, COUNTERS], cause=wire.Cause.NOT_EXPECTED
     )
-    stage_rows.keep(stage_run, said)
+    stage_results.keep(stage_run, said)
     stage_run.refresh_from_db()
     assert (stage_run.outcome, stage_run.counts) == (Outcome.NOT_TESTED, counts)
     assert (stage_run.reason == "none here") is not counts
@@ -196,7 +196,7 @@ def test_a_stage_that_only_the_comparison_fails_says_why() -> None:
     rows.a_stage(before, numbers={"media_errors.S1": 0.0})
     now = rows.a_run(run.host, profile=run.profile, inventory={})
     stage_run = rows.a_stage(now, outcome="")
-    stage_rows.keep(stage_run, wire.Result("b", "SMART", 1, PASSED, "", 1.0, 2.0, numbers={"media_errors.S1": 3.0}))
+    stage_results.keep(stage_run, wire.Result("b", "SMART", 1, PASSED, "", 1.0, 2.0, numbers={"media_errors.S1": 3.0}))
     stage_run.refresh_from_db()
     assert stage_run.outcome == Outcome.FAILED
     assert "media errors went from 0 to 3 since run" in stage_run.reason

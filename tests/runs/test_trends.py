@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from agent.contract import wire
 from hosts.models import Host
-from runs import freeze, stage_rows
+from runs import freeze, stage_results
 from runs.judging import comparisons, trends
 from runs.judging.trends import EarlierRun
 from runs.models import Outcome, Run, StageRun
@@ -187,7 +187,7 @@ def a_run_with(host: Host, *disks: dict[str, Any], verdict: str = "passed") -> R
 def kept(run: Run, stage: str, numbers: dict[str, float]) -> StageRun:
     """The stage as it is after an agent that saw nothing wrong has sent its result."""
     row = a_stage(run, stage, outcome="")
-    stage_rows.keep(row, wire.Result("boot", stage, 1, wire.Outcome.PASSED, "", 1.0, 2.0, numbers=numbers))
+    stage_results.keep(row, wire.Result("boot", stage, 1, wire.Outcome.PASSED, "", 1.0, 2.0, numbers=numbers))
     return row
 
 
