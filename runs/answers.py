@@ -32,7 +32,7 @@ def claim_answer(run: Run, boot: Boot) -> wire.ClaimAnswer:
         write_mode=testing and disk_writes.writes(run.profile),
         not_expected=list((run.expected or {}).get("not_expected") or []),
         expected=(run.expected or {}) if testing else {},
-        sensor_limits={k: float(v) for k, v in run.profile.get("sensors", {}).items()},
+        sensor_limits=run.frozen.sensors,
         iperf=_iperf(),
         next_state=run.state,
         attempt=stage_run.attempt if stage_run else 0,
@@ -43,18 +43,18 @@ def claim_answer(run: Run, boot: Boot) -> wire.ClaimAnswer:
 
 def stage_orders(run: Run) -> list[wire.StageOrder]:
     """The agent's stages of the profile, in order. Which of them are skipped is decided when the run gets there."""
-    orders = []
+    orders, ordered = [], run.frozen.stages
     for stage in AGENT_STAGES:
-        if (wanted := run.profile.get("stages", {}).get(stage.name)) is not None:
+        if (wanted := ordered.get(stage.name)) is not None:
             orders.append(
                 wire.StageOrder(
                     name=stage.name,
                     title=stage.title,
                     attempt=_next_attempt(run, stage.name),
                     timeout_s=estimate.timeout_of_run_s(run, stage.name),
-                    params=wanted.get("params", {}),
-                    limits=wanted.get("limits", {}),
-                    required=wanted.get("required", []),
+                    params=wanted.params,
+                    limits=wanted.limits,
+                    required=wanted.required,
                     writes=stage.writes and disk_writes.writes(run.profile),
                 )
             )

@@ -125,8 +125,7 @@ def new_progress(stage_run: StageRun | None, message: wire.Heartbeat) -> list[An
 @lru_cache(maxsize=32_768)
 def _sensor_limits(run_id: int) -> dict[str, float]:
     """From the profile, which was frozen when the run was queued."""
-    limits: dict[str, float] = Run.objects.only("profile").get(pk=run_id).profile.get("sensors", {})
-    return limits
+    return Run.objects.only("profile").get(pk=run_id).frozen.sensors
 
 
 def may_break_limit(run: Run, batch: list[wire.Measurement]) -> bool:

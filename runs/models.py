@@ -8,6 +8,8 @@ from django.utils import timezone
 
 from hosts.fields import BoundedText
 from hosts.models import Host
+from runs import frozen_profile
+from runs.frozen_profile import FrozenProfile
 from runs.machine import ENDED, State
 from runs.querysets import RunQuerySet
 
@@ -117,6 +119,11 @@ class Run(models.Model):
     def is_over(self) -> bool:
         """Whether it has ended. (A Failed run may still become held.)"""
         return self.state in ENDED or self.state == State.FAILED
+
+    @property
+    def frozen(self) -> FrozenProfile:
+        """`profile` with types."""
+        return frozen_profile.read(self.profile)
 
 
 class Boot(models.Model):

@@ -58,7 +58,7 @@ def skipped(run: Run) -> Skipped | None:
     stage = BY_NAME[run.state]
     if stage.owner is Owner.ORCHESTRATOR:
         return None
-    if stage.name not in run.profile.get("stages", {}):
+    if stage.name not in run.frozen.stages:
         return Skipped(f"not in profile {run.profile_name}")
     if stage.topic and stage.topic in (run.expected or {}).get("not_expected", []):
         return Skipped("not expected here")
@@ -89,7 +89,7 @@ def event_of(run: Run, stage_run: StageRun) -> Event:
     """The event of an attempt's outcome. A failed stage stops the run, unless the profile says to continue. A refusal
     by the wipe probe always stops it. What the bench could not measure is repeated."""
     if stage_run.outcome == Outcome.FAILED:
-        return Event.STAGE_DONE if run.profile.get("on_failure") == "continue" else Event.STAGE_FAILED
+        return Event.STAGE_DONE if run.frozen.goes_on else Event.STAGE_FAILED
     if stage_rows.is_refused_by_wipe_probe(stage_run):
         return Event.STAGE_REFUSED
     if stage_results.is_to_be_repeated(stage_run):

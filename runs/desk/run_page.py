@@ -108,7 +108,7 @@ def summary(run: Run) -> dict[str, Any]:
         "position": durations.standing(run.profile, run.state, run.stage_runs.all(), now),
         "testing": run.state in STAGE_STATES,
         "over": run.is_over,
-        "estimated_s": estimate.total_s(run.profile) if run.profile.get("stages") else None,
+        "estimated_s": estimate.total_s(run.profile) if run.frozen.stages else None,
         "estimate_error": estimate.error_percent(run),
         "elapsed_s": elapsed_s(run, now),
         "writes": disk_writes.writes(run.profile),

@@ -89,7 +89,7 @@ def series(run: Run, window_s: int | None = None, known: Known | None = None) ->
     begun = run.stage_runs.filter(counts=True).exclude(go_at=None).defer(*STAGE_DOCUMENTS)
     stages = list(begun.order_by("go_at"))
     window = _window(run, stages, window_s, known.since if known else 0)
-    bounds = sensor_limits.of(run.profile.get("sensors") or {})
+    bounds = sensor_limits.of(run.frozen.sensors)
     grouped = _grouped(run, window)
     charts = [_chart(chart, grouped[chart], window, bounds) for chart in sorted(grouped, key=_place)[:MAX_CHARTS]]
     return {

@@ -40,7 +40,7 @@ def _passes_over_newer_stages(event: RunEvent) -> bool:
     if event.kind != Event.STAGE_DONE or not {event.state_before, event.state_after} <= set(order):
         return False
     between = order[order.index(State(event.state_before)) + 1 : order.index(State(event.state_after))]
-    return bool(between) and not set(between) & set(event.run.profile.get("stages", {}))
+    return bool(between) and not set(between) & set(event.run.frozen.stages)
 
 
 def _steps() -> list[str]:

@@ -12,6 +12,7 @@ from django.db.models import Max, Prefetch
 from agent.contract import codec, wire
 from agent.contract.stage_spec import Owner, RequiredCheck
 from runs import disk_writes, stage_rows
+from runs.frozen_profile import FrozenStage
 from runs.invariants.kinds import Broken, Invariant, Scope
 from runs.judging import required_checks, verdict
 from runs.judging.verdict import Seen, StageOutcome
@@ -39,7 +40,7 @@ def _contradictions(run: Run, *, all_required: bool) -> Iterator[str]:
     rows = [row for row in run.stage_runs.all() if row.name != State.REPORTING]
     attempts = [StageOutcome(row.name, row.attempt, row.boot, row.outcome, row.counts) for row in rows]
     seen = [Seen(f.stage_run.name, f.stage_run.attempt, f.severity, f.component) for f in run.findings.all()]
-    again = verdict.verdict(attempts, seen, bench_error=run.bench_error, wanted=run.profile.get("stages", {}))
+    again = verdict.verdict(attempts, seen, bench_error=run.bench_error, wanted=run.frozen.stages)
     if again is not Verdict.PASSED:
         yield f"its verdict is passed; by its stages and findings it should be {again}"
     for row in rows:
@@ -60,8 +61,8 @@ def _why_not_passed(run: Run, row: StageRun, all_required: bool) -> str:
 
 
 def _required(run: Run, name: str) -> list[RequiredCheck]:
-    listed = run.profile.get("stages", {}).get(name, {}).get("required") or []
-    return [RequiredCheck(one, topic=one.partition(".")[0]) for one in listed]
+    stage = run.frozen.stages.get(name, FrozenStage())
+    return [RequiredCheck(one, topic=one.partition(".")[0]) for one in stage.required]
 
 
 def _checks(rows: Iterable[dict[str, Any]]) -> list[wire.Check]:

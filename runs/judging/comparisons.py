@@ -13,6 +13,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.fields.json import KeyTextTransform
 
 from agent.contract import wire
+from runs.frozen_profile import FrozenStage
 from runs.judging import peer_firmware, trends
 from runs.machine import State
 from runs.models import Outcome, Run, StageRun
@@ -50,7 +51,7 @@ def _firmware(run: Run) -> list[wire.Finding]:
 
 def _numbers(stage_run: StageRun) -> list[wire.Finding]:
     run = stage_run.run
-    limits = run.profile.get("stages", {}).get(stage_run.name, {}).get("limits", {})
+    limits = run.frozen.stages.get(stage_run.name, FrozenStage()).limits
     if not stage_run.numbers or not trends.need_other_runs(limits):
         return []
     disks = _disks(run.inventory)

@@ -12,9 +12,7 @@ from runs.models import Finding, Run, Severity
 
 def write(run: Run) -> None:
     """Write the verdict, and the host's health that follows from it."""
-    run.verdict = verdict.verdict(
-        attempts(run), seen(run), bench_error=run.bench_error, wanted=run.profile.get("stages", {})
-    )
+    run.verdict = verdict.verdict(attempts(run), seen(run), bench_error=run.bench_error, wanted=run.frozen.stages)
     run.save(update_fields=["verdict"])
     run.host.health = verdict.health_after(run.host.health, run.verdict)
     run.host.save(update_fields=["health"])

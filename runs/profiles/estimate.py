@@ -118,10 +118,10 @@ def stage_s(name: str, profile: Document, machine: HostFacts) -> float:
 def error_percent(run: Run) -> float | None:
     """By how many percent a run took longer than estimated (negative: less). None for a run that did not go to its
     end."""
-    if run.started_at is None or run.ended_at is None or not run.profile.get("stages"):
+    if run.started_at is None or run.ended_at is None or not run.frozen.stages:
         return None
     done = {row.name for row in run.stage_runs.all() if row.outcome}
-    if not set(run.profile["stages"]) <= done:
+    if not set(run.frozen.stages) <= done:
         return None
     took_s = (run.ended_at - run.started_at).total_seconds()
     return 100.0 * (took_s / total_s(run.profile) - 1.0)

@@ -119,7 +119,7 @@ def test_the_contract_brings_no_module_of_the_agent_but_specs_into_the_server() 
     }
 
 
-RUNS_NOUNS = ("stages", "machine", "models", "querysets", "tokens", "disk_writes")
+RUNS_NOUNS = ("stages", "machine", "models", "querysets", "tokens", "disk_writes", "frozen_profile")
 """What a run is. Everything in `runs` may import these."""
 
 RUNS_BELOW = ("wording", "database", "measurements", "files", "bench", "judging", "profiles")
