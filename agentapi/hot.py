@@ -14,8 +14,8 @@ from django.conf import settings
 from agentapi import endpoint, ingest
 from agentapi.endpoint import Answer, Request
 from runs import tokens
+from runs.bench.allowance import Allowance
 from runs.database import failures as dbfailures
-from runs.live.allowance import Allowance
 
 log = logging.getLogger("vetting.agentapi")
 # An agent has at most three calls under way: heartbeat, log and measurements.

@@ -25,7 +25,7 @@ from django.conf import settings
 from pxe import agentcpio, image, rungs
 from pxe.bootrequest import BadRequest, Request, parse, read_head
 from runs.bench import faults
-from runs.live.allowance import Allowance, OnceAMinute
+from runs.bench.allowance import Allowance, OnceAMinute
 from runs.wording import remedies
 
 log = logging.getLogger("vetting.bootfiles")

@@ -12,8 +12,8 @@ from hosts.models import Host, IdleBoot
 from pxe import bootfiles, image, ipxe, leases
 from pxe.paths import paths
 from runs import boot_script, ladder, lifecycle
+from runs.bench.allowance import OnceAMinute
 from runs.desk.request_numbers import not_understood
-from runs.live.allowance import OnceAMinute
 from runs.models import Actor, Run
 
 # Whoever asks again and again must not fill the log: the journal then drops what others say.

@@ -21,11 +21,11 @@ from django.http.request import split_domain_port, validate_host
 from django_eventstream.event import Event
 from django_eventstream.storage import EventDoesNotExist
 
+from runs.bench.allowance import Allowance
 from runs.database.renewal import renew_connection
 from runs.desk import run_page
 from runs.desk.access import SEE
 from runs.live import logins
-from runs.live.allowance import Allowance
 from runs.live.hub import Stream
 from runs.live.logins import Login
 from runs.live.stream import (

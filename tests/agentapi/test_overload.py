@@ -12,7 +12,7 @@ import pytest
 from agent.contract import codec, wire
 from agentapi import endpoint, hot, ingest, together
 from agentapi.endpoint import Answer, Request
-from runs.live.allowance import Allowance
+from runs.bench.allowance import Allowance
 from runs.models import Boot
 from tests.statements import worlds
 from tests.talker import Talker

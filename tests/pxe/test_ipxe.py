@@ -13,7 +13,7 @@ from hosts.models import Host
 from pxe import views
 from pxe.paths import Paths
 from runs import boots, ladder, lifecycle, transition
-from runs.live.allowance import OnceAMinute
+from runs.bench.allowance import OnceAMinute
 from runs.machine import Event, State
 from runs.models import Actor, Run, Rung
 from tests.rows import a_host, a_run

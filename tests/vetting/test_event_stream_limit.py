@@ -9,9 +9,9 @@ from asgiref.sync import async_to_sync
 from asgiref.testing import ApplicationCommunicator
 from django.contrib.auth import get_user_model
 
+from runs.bench.allowance import Allowance
 from runs.live import logins
 from runs.live import serving as live
-from runs.live.allowance import Allowance
 
 
 def stream() -> ApplicationCommunicator:

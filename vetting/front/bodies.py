@@ -16,7 +16,7 @@ from django.http import parse_cookie
 
 from agentapi import hot
 from runs import tokens
-from runs.live.allowance import Allowance
+from runs.bench.allowance import Allowance
 
 LOGGED_IN_BODY_BYTES = 16 * 1024 * 1024
 HELD_BYTES_EACH = 8 * 1024 * 1024

@@ -23,7 +23,7 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
-from runs.live.allowance import Allowance, OnceAMinute
+from runs.bench.allowance import Allowance, OnceAMinute
 from runs.live.hub import MOST_WAITING_BYTES
 from vetting.front import agents, bodies, refusal
 from vetting.front.bodies import LOGGED_IN_BODY_BYTES, Bodies, Share

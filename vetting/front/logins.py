@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from runs.live.allowance import OnceAMinute
+from runs.bench.allowance import OnceAMinute
 from vetting.front.answers import not_now
 
 Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]

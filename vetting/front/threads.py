@@ -15,8 +15,8 @@ from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext
 
+from runs.bench.allowance import OnceAMinute
 from runs.database import limits as dblimits
-from runs.live.allowance import OnceAMinute
 from vetting.front.answers import not_now
 
 Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
