@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from agent.loads import stress_ng, stressapptest
+from agent.stages.psu import stage as psu
 from runs.profiles import load as profiles
 
 SHIPPED = ("quick", "deep", "soak")
@@ -42,7 +43,8 @@ def _burn(params: Mapping[str, Any]) -> float:
 
 
 def _psu(params: Mapping[str, Any]) -> float:
-    return stress_ng.time_limit_s(params["load_duration_s"]) + 3 * BMC_S + 2 * SEL_S + 6 * 20
+    load_s = psu._load_s(params["load_duration_s"], BMC_S)
+    return stress_ng.time_limit_s(load_s) + 3 * BMC_S + 2 * SEL_S + 6 * 20
 
 
 WORST = {"CPUStress": _cpu, "Memory": _memory, "Network": _network, "Burn": _burn, "PSU": _psu}

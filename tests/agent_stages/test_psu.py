@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,6 +55,13 @@ def test_supplies_that_share_evenly_are_no_finding_and_one_alone_is_not_tested()
     psu._shared(Look("under load", [], [], watts={"PS1": 120.0}), 0.8, report)
     assert report.findings == []
     assert [check.outcome for check in report.checks] == [wire.Outcome.PASSED, wire.Outcome.NOT_TESTED]
+
+
+def test_supplies_that_were_read_after_the_load_are_not_said_to_share_it_badly() -> None:
+    report = PartialReport()
+    psu._shared(replace(look(), when="as the load ended"), 0.8, report)
+    assert report.findings == []
+    assert [check.outcome for check in report.checks] == [wire.Outcome.NOT_TESTED]
 
 
 HPE = """Power Supply 1   | 30h | ok  | 10.1 | 115 Watts, Presence detected
@@ -134,6 +144,39 @@ def test_redundancy_that_is_not_expected_is_not_missed(
     ctx = context("PSU", tmp_path, params={"load_duration_s": 1}, not_expected=not_expected)
     report = STAGES["PSU"](ctx)
     assert (report.outcome, [one.code for one in report.findings]) == (outcome, codes)
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "look_s", "load_s"),
+    [(30, 3, 30), (30, 7.5, 30), (30, 20, 55), (600, 60, 600), (30, 400, 195)],
+)
+def test_the_load_lasts_until_a_slow_bmc_has_answered(duration_s: float, look_s: float, load_s: float) -> None:
+    """The sensors of some BMCs take half a minute over KCS: the look from halfway would end after the load."""
+    assert psu._load_s(duration_s, look_s) == load_s
+
+
+@pytest.mark.parametrize(
+    ("ends", "when", "watts", "outcome"),
+    [
+        ("after the look", "under load", 300.0, wire.Outcome.PASSED),
+        ("within the look", "as the load ended", None, wire.Outcome.NOT_TESTED),
+    ],
+)
+def test_a_look_that_outlasts_the_load_is_none_under_load(
+    ends: str, when: str, watts: float | None, outcome: wire.Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A supply that gives in only under load may be well again by then."""
+    over = threading.Event()
+
+    def ask(when: str, names: Sequence[str]) -> Look:
+        if ends == "within the look":
+            over.set()
+        return Look(when, [], [])
+
+    monkeypatch.setattr(psu, "ask", ask)
+    monkeypatch.setattr(psu, "_power", lambda: 300.0)
+    look, drawn = psu._look(over, [])
+    assert (look.when, drawn, psu._loaded(look).outcome) == (when, watts, outcome)
 
 
 @pytest.mark.parametrize(

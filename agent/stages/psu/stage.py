@@ -4,7 +4,9 @@ the supplies share it. Without a BMC only the CPUs' own meter is read, and wheth
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from agent import findings
 from agent.contract import wire
@@ -22,7 +24,10 @@ from agent.stages.psu.spec import Limits, Params
 from agent.stages.psu.supply_look import Look, ask, find
 
 TOPIC = "bmc"
+UNDER_LOAD = "under load"
 _DCMI_TRIES = 3
+# Seconds that the load waits for the look under load, at most. A BMC that takes longer is told in the report.
+_MOST_LOOK_S = 180.0
 
 
 def run(ctx: StageContext) -> StageReport:
@@ -34,10 +39,13 @@ def run(ctx: StageContext) -> StageReport:
         return _without_bmc(ctx, params)
     names = [str(psu.get("name") or "") for psu in expected or []]
     log_before = _event_log()
+    began = time.monotonic()
     before, power_before = ask("before", names), _power()
-    load, during, power_under_load = _under_load(ctx, params.load_duration_s, names)
+    look_s = 0.0 if before.trouble else time.monotonic() - began
+    load, during, power_under_load = _under_load(ctx, params.load_duration_s, look_s, names)
     after = ask("after", names)
     report = PartialReport(list(load.checks), list(load.findings), dict(load.numbers))
+    report.checks.append(_loaded(during))
     judge(names, [before, during, after], report)
     judge_others([before, during, after], report)
     if "redundancy" not in ctx.claim.not_expected:
@@ -64,23 +72,51 @@ def _without_bmc(ctx: StageContext, params: Params) -> StageReport:
     return checks.report(ctx, report.checks, findings=report.findings, numbers=report.numbers)
 
 
-def _under_load(ctx: StageContext, duration_s: float, names: Sequence[str]) -> tuple[PartialReport, Look, float | None]:
-    """Load all cores at once, and ask the supplies halfway through."""
+def _under_load(
+    ctx: StageContext, duration_s: float, look_s: float, names: Sequence[str]
+) -> tuple[PartialReport, Look, float | None]:
+    """Load all cores at once, and ask the supplies halfway through. `look_s` is how long the BMC took to answer without
+    a load."""
     halfway: list[tuple[Look, float | None]] = []
     over = threading.Event()
 
     def watch() -> None:
         over.wait(duration_s / 2)
-        halfway.append((ask("under load", names), _power()))
+        halfway.append(_look(over, names))
 
     thread = threading.Thread(target=watch, name="psu", daemon=True)
     thread.start()
-    with ProgressBoard(ctx).timing("load step", "all cores at once", duration_s):
-        load = cpu_load.run(duration_s, ctx.stop)
+    load_s = _load_s(duration_s, look_s)
+    with ProgressBoard(ctx).timing("load step", "all cores at once", load_s):
+        load = cpu_load.run(load_s, ctx.stop)
     over.set()
     thread.join()
     during, watts = halfway[0]
     return load, during, watts
+
+
+def _look(over: threading.Event, names: Sequence[str]) -> tuple[Look, float | None]:
+    """The supplies and the power now. `over` is set when the load ends. What the BMC answers after that is no look
+    under load: a fault that shows only under load may be gone by then."""
+    look = ask(UNDER_LOAD, names)
+    if over.is_set():
+        return replace(look, when="as the load ended"), None
+    return look, _power()
+
+
+def _load_s(duration_s: float, look_s: float) -> float:
+    """How long to load the host, so that a look that begins halfway through `duration_s` ends under load, even if it
+    takes twice as long as the one before the load. All in seconds."""
+    return max(duration_s, duration_s / 2 + min(2 * look_s, _MOST_LOOK_S))
+
+
+def _loaded(during: Look) -> wire.Check:
+    """Whether the supplies were read while the host was loaded."""
+    if during.trouble:
+        return checks.not_tested("under_load", reason=during.trouble, topic=TOPIC)
+    if during.when != UNDER_LOAD:
+        return checks.not_tested("under_load", reason="the load ended before the BMC had answered", topic=TOPIC)
+    return checks.passed("under_load", topic=TOPIC)
 
 
 def judge(names: list[str], looks: list[Look], report: PartialReport) -> None:
@@ -218,6 +254,11 @@ def _drawn(
 
 def _shared(look: Look, min_of_even: float, report: PartialReport) -> None:
     """A warning only: some hosts let one supply sleep until it is needed (hot spare, cold redundancy)."""
+    if look.when != UNDER_LOAD:
+        report.checks.append(
+            checks.not_tested("share", reason=f"the supplies were read {look.when}", topic="redundancy")
+        )
+        return
     total_w = sum(look.watts.values())
     asleep = [supply.name for supply in look.supplies if supply.standby]
     if asleep:
