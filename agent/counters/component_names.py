@@ -24,11 +24,13 @@ _PCI = re.compile(r"(?:(?P<domain>[0-9a-f]{1,8}):)?(?P<slot>[0-9a-f]{2}:[0-9a-f]
 @dataclass(frozen=True)
 class Names:
     """Looks in the inventory first, then in sysfs. If neither knows the device, the kernel's name stays, so that a
-    finding always has a name. `usb` are the kernel's names of disks that are on USB by the kernel's log."""
+    finding always has a name. `usb` are the kernel's names of disks that are on USB by the kernel's log, `optical`
+    those of ATA ports of optical drives."""
 
     root: Path
     inventory: wire.Inventory | None = None
     usb: frozenset[str] = frozenset()
+    optical: frozenset[str] = frozenset()
 
     def part(self, names: str, name: str) -> Part:
         """The part with this name. `names` is the kind of name, as in kmsg_record.Hit. A device that is not in the
@@ -42,7 +44,7 @@ class Names:
         complains about its disc."""
         if part.kind != "disk":
             return False
-        if re.fullmatch(r"sr\d+", part.name):
+        if re.fullmatch(r"sr\d+", part.name) or part.name in self.optical:
             return True
         disks = self.inventory.disks if self.inventory else []
         known = [disk for disk in disks if part.name in (disk.serial, disk.name)]

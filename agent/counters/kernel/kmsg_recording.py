@@ -12,6 +12,7 @@ from agent.counters.kernel.kernel_findings import Tallies
 from agent.counters.kernel.kmsg import Classifier, parse
 from agent.counters.kernel.kmsg_record import Record
 from agent.counters.kernel.machine_checks import AT_BOOT_US
+from agent.counters.kernel.optical_drives import OpticalDrives
 from agent.counters.kernel.usb_disks import UsbDisks
 
 # The time of a line without a time stamp: it is unknown whether the line is from the boot.
@@ -61,12 +62,13 @@ def findings(text: str, names: Names) -> list[Finding] | None:
     # Mails and web pages have no-break spaces in place of blanks.
     text = text.replace("\xa0", " ")
     lines = records(text)
-    classifier, tallies, usb = Classifier(), Tallies(), UsbDisks()
+    classifier, tallies, usb, optical = Classifier(), Tallies(), UsbDisks(), OpticalDrives()
     for record in lines:
         usb.look(record)
+        optical.look(record)
         tallies.add(classifier.look(record))
     tallies.add(classifier.flush())
-    found = tallies.take(replace(names, usb=usb.names))
+    found = tallies.take(replace(names, usb=usb.names, optical=optical.names))
     has_log = found or any(_NAMED.match(record.text) for record in lines) or _has_stamps(text)
     return found if has_log else None
 

@@ -17,6 +17,7 @@ from agent.counters.kernel.kernel_findings import Tallies
 from agent.counters.kernel.kmsg import Classifier, parse
 from agent.counters.kernel.kmsg_record import Record
 from agent.counters.kernel.machine_checks import belongs_to_a_report
+from agent.counters.kernel.optical_drives import OpticalDrives
 from agent.counters.kernel.usb_disks import UsbDisks
 from agent.host.spool import write_whole
 
@@ -35,6 +36,7 @@ class KernelLog:
         self._lock = threading.Lock()
         self._classify = Classifier()
         self._usb = UsbDisks()
+        self._optical = OpticalDrives()
         self._tallies = Tallies()
         self._lost = 0
         self._repeated = 0
@@ -64,8 +66,8 @@ class KernelLog:
             tallies, self._tallies = self._tallies, Tallies()
             lost, self._lost = self._lost, 0
             self._taken_seq = self._last_seq
-            usb = self._usb.names
-        return _gap(lost) + tallies.take(replace(names, usb=usb))
+            usb, optical = self._usb.names, self._optical.names
+        return _gap(lost) + tallies.take(replace(names, usb=usb, optical=optical))
 
     def commit(self) -> None:
         """Store the position after the last `take`. An agent that is started again in this boot continues there."""
@@ -101,6 +103,7 @@ class KernelLog:
 
     def _take_in(self, record: Record) -> None:
         self._usb.look(record)
+        self._optical.look(record)
         if record.seq <= self._last_seq:
             return
         self._lost += record.seq - self._last_seq - 1
