@@ -46,6 +46,10 @@ def told(*lines: str | tuple[int, str]) -> list[tuple[str, str, str]]:
     return [(hit.code, str(hit.severity), hit.name) for hit in hits(*lines)]
 
 
+def severities(*lines: str | tuple[int, str]) -> list[str]:
+    return [severity for _, severity, _ in told(*lines)]
+
+
 @pytest.mark.parametrize(("code", "severity", "name", "text"), SAYS, ids=[line[3][:40] for line in SAYS])
 def test_it_knows_what_the_kernel_means(code: str, severity: str, name: str, text: str) -> None:
     assert told(text) == [(code, severity, name)]
@@ -150,6 +154,47 @@ def test_what_the_buffer_cache_repeats_of_a_real_error_is_no_refusal() -> None:
     ]  # fmt: skip
 
 
+NO_FIRMWARE = "amdgpu 0000:03:00.0: Direct firmware load for amdgpu/polaris12_mc.bin failed with error -2"
+NO_FIRMWARE_IN_DEBIAN = "amdgpu 0000:03:00.0: firmware: failed to load amdgpu/polaris12_mc.bin (-2)"
+GPU_GIVEN_UP = "amdgpu 0000:03:00.0: amdgpu: Fatal error during GPU init"
+NO_SUCH_MODULE = "ixgbe 0000:02:00.0: failed to load because an unsupported SFP+ or QSFP module type was detected."
+PORT_GIVEN_UP = "ixgbe: probe of 0000:02:00.0 failed with error -95"
+BNX2 = "bnx2 0000:04:00.0: Direct firmware load for bnx2/bnx2-mips-09-6.2.1b.fw failed with error -2"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (NO_FIRMWARE, GPU_GIVEN_UP),
+        (NO_FIRMWARE_IN_DEBIAN, GPU_GIVEN_UP),
+        (NO_SUCH_MODULE, PORT_GIVEN_UP),
+        (NO_SUCH_MODULE, "ixgbe 0000:02:00.0: probe with driver ixgbe failed with error -95"),
+        (BNX2, "bnx2: probe of 0000:04:00.0 failed with error -2"),
+    ],
+)
+def test_a_card_whose_driver_lacks_something_is_not_broken(lines: tuple[str, ...]) -> None:
+    assert set(severities(*lines)) == {"warning"}
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (GPU_GIVEN_UP,),
+        (PORT_GIVEN_UP,),
+        # Another card, another error, another time; a chip that does not start with its firmware.
+        (NO_FIRMWARE.replace("03:00", "04:00"), GPU_GIVEN_UP),
+        (NO_SUCH_MODULE, PORT_GIVEN_UP.replace("-95", "-5")),
+        (BNX2, "bnx2: probe of 0000:04:00.0 failed with error -5"),
+        (NO_FIRMWARE, (100_000_000, GPU_GIVEN_UP)),
+        (NO_FIRMWARE, "[drm:amdgpu_device_init [amdgpu]] *ERROR* hw_init of IP block <psp> failed -22", GPU_GIVEN_UP),
+        (NO_FIRMWARE, "amdgpu 0000:03:00.0: amdgpu: ring gfx_0.0.0 timeout, signaled seq=1, emitted seq=3"),
+        (NO_FIRMWARE.replace("error -2", "error -12"), GPU_GIVEN_UP),
+    ],
+)
+def test_a_card_that_its_driver_gives_up_otherwise_is_broken(lines: tuple[str | tuple[int, str], ...]) -> None:
+    assert "critical" in severities(*lines)
+
+
 # A port gets a message about latency (LTR) that it has not enabled. All machines of some kinds log this.
 PORT = "pcieport 0000:00:1d.0"
 NOT_ACCEPTED = (
@@ -162,10 +207,6 @@ NOT_ACCEPTED = (
     f"{PORT}: AER: device recovery failed",
 )
 LOST_ANSWER = tuple(line.replace("=00100000/", "=00104000/").replace("/00004000", "/00000000") for line in NOT_ACCEPTED)
-
-
-def severities(*lines: str | tuple[int, str]) -> list[str]:
-    return [severity for _, severity, _ in told(*lines)]
 
 
 def test_a_pcie_request_that_was_not_accepted_condemns_nobody() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from agent.counters.kernel.given_up import GivenUp
 from agent.counters.kernel.kmsg_record import Hit, Record
 from agent.counters.kernel.machine_checks import Reports
 from agent.counters.kernel.pcie_requests import PcieRequests
@@ -35,6 +36,7 @@ class Classifier:
 
     def __init__(self) -> None:
         self._reports = Reports()
+        self._given_up = GivenUp()
         self._refusals = Refusals()
         self._requests = PcieRequests()
 
@@ -48,7 +50,8 @@ class Classifier:
         reported = self._reports.look(record)
         if reported is not None:
             return reported
-        return self._requests.look(record, self._refusals.look(record, read(record)))
+        hit = self._refusals.look(record, self._given_up.look(record, read(record)))
+        return self._requests.look(record, hit)
 
     def flush(self) -> list[Hit]:
         return [*self._reports.flush(), *self._requests.flush()]

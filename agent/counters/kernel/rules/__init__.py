@@ -33,7 +33,7 @@ _OF_NICS = (
     "recovery mode", "adapter removed",
     "error detected", "error occurred", "fatal error", "failed with error", "ecc err", "dma status error",
     "failed to read reg", "hardware error", "hardware initialization", "going to be reset",
-    "init pci failed", "mdi error", "reset event", "will be reset", "hmc error",
+    "init pci failed", "mdi error", "reset event", "will be reset", "hmc error", "mfw failed",
 )  # fmt: skip
 _OF_SYSTEM = (
     "bug", "lockup", "rcu", "thermal", "temperature", "modulated", "segfault", "protection", "trap ", "bad frame",
@@ -43,7 +43,7 @@ _OF_SYSTEM = (
 )  # fmt: skip
 _OF_BUSES = (
     "bus error", "aer: ", "message received", "dpc", "edr:", "pciehp", "giving up", "power state", "retraining",
-    "edac pci", "nmi", "frozen state", "amd-vi", "dmar", "nobody cared", "header type",
+    "edac pci", "nmi", "frozen state", "amd-vi", "dmar", "nobody cared", "header type", "error updating",
 )  # fmt: skip
 _OF_CONTROLLERS = (
     "sas", "mptbase", "mptscsih", "mptspi", "pm80", "isci", "ahci", "mpi3mr", "hpsa", "smartpqi", "aac", "arcmsr",
@@ -60,7 +60,7 @@ GROUPS = (
     Group(("qla2xxx", "lpfc"), fibre.PATTERNS),
     Group(_OF_CONTROLLERS, controllers.PATTERNS),
     Group(("sd ", "scsi", "ata", "nvme", "mmc", "not responding", "capacity change"), drives.PATTERNS),
-    Group(("nvrm", "sxid", "amdgpu", "gpu hang", "as wedged", "gpu lockup"), gpus.READERS),
+    Group(("nvrm", "sxid", "amdgpu", "gpu hang", "as wedged", "gpu lockup", "nouveau"), gpus.READERS),
     Group(_OF_NICS, nics.PATTERNS),
     Group(_OF_SYSTEM, system.PATTERNS),
 )

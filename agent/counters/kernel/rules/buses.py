@@ -1,7 +1,7 @@
 """PCI Express errors, accesses that the IOMMU refused, and interrupts that report a failed bus.
 
 Wordings: drivers/pci/pcie/aer.c (old and 6.16), dpc.c, edr.c, drivers/pci/hotplug/pciehp_ctrl.c, drivers/pci/pci.c,
-drivers/pci/quirks.c, drivers/edac/edac_pci_sysfs.c, arch/x86/kernel/nmi.c, drivers/cxl/pci.c,
+drivers/pci/quirks.c, setup-res.c, drivers/edac/edac_pci_sysfs.c, arch/x86/kernel/nmi.c, drivers/cxl/pci.c,
 drivers/iommu/amd/iommu.c, drivers/iommu/intel/dmar.c, kernel/irq/spurious.c.
 """
 
@@ -37,6 +37,7 @@ PATTERNS = (
     ),
     # A card that answers with nothing but ones.
     warning("pcie.uncorrected", r"unknown header type 7f, ignoring device"),
+    warning("pcie.uncorrected", r"\bBAR \d{1,2}\b.{0,60}: error updating \((?:high )?\w{1,20} != 0xffffffff\)"),
     warning("system.part_gone", r"pciehp: Slot\(\S{1,24}\): Link Down(?!/Up ignored)"),
     critical("pcie.uncorrected", r"not ready \d+ms after [\w ]{1,24}; giving up"),
     # Also logged for cards that were put to sleep on purpose. The state is unknown before a driver has the card, and

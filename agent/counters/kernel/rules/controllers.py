@@ -69,6 +69,9 @@ PATTERNS = (
     warning("system.part_gone", rf"{_FUSION}delete device: "),
     only_many("disk.link_unsteady", rf"{_FUSION}LogInfo\(0x31[0-9a-f]{{6}}\)"),
     critical(_CODE, r"\bhpsa .{0,60}(?:controller lockup detected|resetting (?:logical|physical) |: hardware error)"),
+    # A drive or a volume. (smartpqi_init.c, hpsa.c)
+    warning("system.part_gone", r"\b(?:smartpqi|hpsa) .{0,30}: removed (?:scsi )?\d+:\d+:"),
+    warning("system.part_gone", r"\bhpsa .{0,30}: scsi \d+:\d+:\d+:\d+: removed (?!RAID)"),
     critical(_CODE, r"\bsmartpqi .{0,60}(?:controller is offline|controller offline|no heartbeat|resetting scsi )"),
     critical(
         _CODE,

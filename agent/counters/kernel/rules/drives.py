@@ -1,7 +1,8 @@
 """Drives and their links: SCSI, ATA, NVMe.
 
 Wordings: drivers/scsi/sd.c, scsi_error.c, scsi_lib.c, scsi_logging.c, sense_codes.h (0x5D: failure predictions; FF
-is a drill); the eh_*_handler of drivers/scsi/mpt3sas/, mpi3mr/, megaraid/, 3w-*.c, aic7xxx/, stex.c, sym53c8xx_2/;
+is a drill; 0x08, 0x0E, 0x47 and 0x4B: errors of the link); the eh_*_handler of drivers/scsi/mpt3sas/, mpi3mr/,
+megaraid/, 3w-*.c, aic7xxx/, stex.c, sym53c8xx_2/;
 drivers/ata/libata-*.c; drivers/nvme/host/core.c, pci.c;
 drivers/mmc/core/block.c, core.c, mmc.c, host/cqhci-core.c."""
 
@@ -28,6 +29,14 @@ PATTERNS = (
     critical("smart.write_protected", rf"{_SD}Write Protect is on"),
     warning("smart.temperature", rf"{_SD}Add\. Sense: Warning - specified temperature exceeded"),
     warning("smart.enclosure", rf"{_SD}Add\. Sense: Warning - enclosure degraded"),
+    # The drive got the command or its data damaged, or no answer to what it sent: by the cable, the backplane, or an
+    # end of the link. The command is repeated.
+    warning(
+        "disk.link_unsteady",
+        rf"{_SD}Add\. Sense: (?:Information unit (?:iuCRC error detected|too short|too long)|Ack/nak timeout|"
+        r"Nak received|Data offset error|Initiator response timeout|Connection lost|Data phase CRC error detected|"
+        r"Protocol service CRC error|Logical unit communication (?:CRC|parity) error|Scsi parity error)",
+    ),
     critical(
         "system.part_gone", r"^\s?(?P<blk>nvme\d+n\d+|sd[a-z]{1,4}): detected capacity change from [1-9]\d* to 0\b"
     ),

@@ -1,7 +1,7 @@
 """GPUs: NVIDIA's Xid and SXid errors, and messages of the drivers about failed cards.
 
 Numbers: NVIDIA, "Xid Errors", catalog of the GPU deployment and management documentation (r580). Wordings: the same,
-and drivers/gpu/drm/: amd/ (amdgpu_ras.c, amdgpu_ras_eeprom.c), i915/, xe/.
+and drivers/gpu/drm/: amd/ (amdgpu_ras.c, amdgpu_ras_eeprom.c), i915/, xe/, nouveau/nvkm/subdev/therm/temp.c.
 """
 
 from __future__ import annotations
@@ -82,6 +82,12 @@ READERS = (
         r"Fatal error during GPU init|RAS records:\d+ exceed threshold)",
     ),
     warning("gpu.driver_error", rf"{_AMD}[1-9]\d* (?:new )?correctable hardware error"),
+    # The thresholds are the card's own. Above "fanboost" it only turns its fan faster.
+    critical(
+        "gpu.too_hot",
+        rf"\bnouveau (?P<gpu>{PCI}): therm: temperature \(\d+ C\) hit the '(?:critical|shutdown)' threshold",
+    ),
+    warning("gpu.too_hot", rf"\bnouveau (?P<gpu>{PCI}): therm: temperature \(\d+ C\) hit the 'downclock' threshold"),
     critical("gpu.driver_error", rf"\bXe has declared device (?P<gpu>{PCI}) as wedged"),
     critical("gpu.driver_error", r"\[drm:amdgpu_job_timedout.{0,20}\] \*ERROR\* ring \S+ timeout"),
     warning("gpu.driver_error", r"\bGPU HANG: ecode"),

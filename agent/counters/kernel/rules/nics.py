@@ -52,6 +52,9 @@ PATTERNS = (
         "nic.stopped",
         r"\bmlx4_core .{0,60}(?:timed out \(go bit not cleared\)|device is going to be reset)",
     ),
+    # The firmware of the card does not answer. (qed_mcp.c, drivers/net/ethernet/sfc/mcdi.c)
+    critical("nic.stopped", r"\[_?qed_mcp\w{0,40}:\d+\([^()]{0,40}\)\]The MFW failed to respond to command"),
+    critical("nic.stopped", r"\bsfc .{0,60}MC command 0x[0-9a-f]+ inlen \d+ (?:mode \d+ )?timed out"),
     # The card's own link to the part that drives the cable.
     warning("nic.card", r"\b(?:e1000e|igb|ixgbe) .{0,60}: MDI Error"),
     # The firmware gave the card no addresses: a setting, or a worse fault of board or card.
@@ -84,7 +87,8 @@ PATTERNS = (
     warning("nic.module", rf"{_BNX2X}(?:Power fault on (?:SFP\+ module|Port \d))"),
     warning(
         "nic.module",
-        r"(?:unsupported|unqualified) (?:Q?SFP\+? module|module type)|module is incompatible with the device",
+        r"(?:unsupported|unqualified) (?:Q?SFP\+?(?: or QSFP)? module|module type)|"
+        r"module is incompatible with the device",
     ),
     warning("nic.module", r"module's power requirements exceed"),
 )
