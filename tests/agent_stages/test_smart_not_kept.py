@@ -64,6 +64,9 @@ BAD = {
         ssd(*innodisk(0), **statistic(7, 8, "Endurance", 0), model_name=INNODISK), "wear"
     ),
     "Indilinx's wear": (ssd(without_value(209, "Remaining_Lifetime_Perc", 0)), "wear"),
+    "a drive of Indilinx, without any value": (
+        ssd(ata_smart_attributes={"table": [without_value(209, "Remaining_Lifetime_Perc", 0)]}), "wear"
+    ),
     "SandForce's spare where it has a value": (
         ssd(*SANDFORCE, attribute(232, "Available_Reservd_Space", 30, value=4, thresh=10)), "spare"
     ),
@@ -107,6 +110,16 @@ SOUND = {
         *innodisk(99), model_name="mSATA 3TG6-P", in_smartctl_database=False
     ),
     "Indilinx's life left": ssd(without_value(209, "Remaining_Lifetime_Perc", 88)),
+    "a drive of Indilinx, without any value": ssd(
+        ata_smart_attributes={
+            "table": [
+                without_value(1, "Raw_Read_Error_Rate", 6),
+                without_value(9, "Power_On_Hours", 7189),
+                without_value(209, "Remaining_Lifetime_Perc", 99),
+                without_value(211, "SATA_Error_Ct_CRC", 0),
+            ]
+        }
+    ),
 }
 
 
@@ -118,6 +131,10 @@ def test_a_sound_drive_passes(name: str) -> None:
 
 UNKNOWN = {
     "255 % used, and nothing else tells of wear": (ssd(**ALL_USED), "worn out, or not kept"),
+    "values, and no thresholds": (
+        ssd(ata_smart_attributes={"table": [{**without_value(231, "SSD_Life_Left", 90), "value": 90}]}),
+        "the thresholds of the attributes were not read",
+    ),
     "failed reads by the statistics, an empty log, and no 187": (
         ssd(**FAILED_READS, **EMPTY_LOG), "the drive's error log has none"
     ),

@@ -77,7 +77,8 @@ def of(data: dict[str, Any], gaps: Gaps) -> dict[int, Attribute]:
             gaps.note(f"attribute {attribute.number} has two different rows")
     if attributes and not found:
         gaps.note("no attribute was read")
-    if found and all(one.threshold is None for one in found.values()):
+    # Indilinx's drives have neither values nor thresholds.
+    if any(one.value is not None for one in found.values()) and all(one.threshold is None for one in found.values()):
         gaps.note("the thresholds of the attributes were not read")
     return _normalised(found)
 
