@@ -56,6 +56,8 @@ def failed_run() -> Run:
         "outcome": "not_tested",
         "reason": "the drive has none",
         "component": "SATA-0001",
+        "topic": "",
+        "cause": None,
     }
     first = rows.a_stage(run, "SMART", "failed", attempt=1, checks=[check], numbers={"read_mb_s.SATA-0001": 512.3})
     rows.a_finding(first, value=2, limit=0, unit="sectors")
