@@ -31,7 +31,8 @@ def make(content: Document) -> bytes:
     _count(root, list(root.iter("testcase")))
     del root.attrib["skipped"]  # the schema has it for suites only
     ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+    document: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return document + b"\n"
 
 
 def _verdict(content: Document) -> Element:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import Count, Min
@@ -37,12 +36,13 @@ def advice(code: str, severity: str) -> Document:
     return {"action": action(code, severity).value, "advice": known.advice if known else ""}
 
 
-def _seen(run: Run, rows: list[StageRun]) -> Iterable[Document]:
+def _seen(run: Run, rows: list[StageRun]) -> list[Document]:
     """One row for each part, code and severity, critical before warning: a host may have sent thousands of findings."""
     counted = [row.pk for row in verdict.counting([row for row in rows if row.outcome])]
     wanted = run.findings.filter(severity__in=[Severity.CRITICAL, Severity.WARNING], stage_run__in=counted).order_by()
     kinds = wanted.values("component_kind", "component", "code", "severity")
-    return kinds.annotate(first=Min("id"), number=Count("id")).order_by("severity", "first")[:_KINDS_OF_FINDING]
+    numbered = kinds.annotate(first=Min("id"), number=Count("id")).order_by("severity", "first")
+    return [dict(row) for row in numbered[:_KINDS_OF_FINDING]]
 
 
 def _part(run: Run, kind: str, component: str, found: list[Document], messages: dict[int, Finding]) -> Document:
