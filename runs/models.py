@@ -472,12 +472,15 @@ class Job(models.Model):
 
 
 class Lease(models.Model):
-    """Which process does something now that only one may do. `ROUND` is held by the machine that leads, `round_of` a
-    machine by the process that does its rounds. `ticked_at` is when the round was last seen to go on; its age shows
-    whether the worker lives. `paused` has the ticks that took too long, and when each is tried again. The row of the
-    sweep says when the last sweep was asked for and, in `position`, behind which run's logs the next one goes on; that
-    of the roll-up up to which MeasurementBatch the runs were looked at. `web_of` a site: when its web process last
-    answered."""
+    """A row by `name`, of one of five kinds.
+
+    - `ROUND` is held by the machine that leads, `round_of(machine)` by the process that does this machine's rounds:
+      `holder`, until `until`. `ticked_at` is when the round was last seen to go on; its age shows whether the worker
+      lives. `paused` has the ticks that took too long, and when each is tried again.
+    - `SWEEP`: `ticked_at` is when the last sweep was asked for, `position` the run behind which the next one goes on.
+    - `ROLL_UP`: `ticked_at` likewise, `position` the MeasurementBatch up to which the runs were looked at.
+    - `web_of(site)`: `web_seen_at` is when the web process of this site last answered.
+    """
 
     ROUND, SWEEP, ROLL_UP = "round", "sweep", "roll_up"
 
