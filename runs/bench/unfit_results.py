@@ -14,7 +14,7 @@ from agent.contract import wire
 
 # Findings that are measured against the bench's own end of the link.
 CODES = frozenset({"network.slow", "network.loss", "network.retransmits"})
-# Checks that an unfit bench can prevent: no server, no answer to pings.
+# Checks that an unfit bench can prevent: no server, no answer to pings. Only findings of `CODES` make one fail.
 CHECKS = frozenset({"throughput", "both_ways", "loss"})
 # Rates that differ by no more than this have one bottleneck. A fault of one port does not repeat on another. [ours]
 _SAME_RATE = 0.15
@@ -94,14 +94,15 @@ def _as_information(finding: wire.Finding, why: str) -> wire.Finding:
 
 
 def _adjusted_check(check: wire.Check, findings: Iterable[wire.Finding], why: str) -> wire.Check:
-    """The check as it counts. A failed check quotes the critical findings that made it fail."""
+    """The check as it counts. A failed one of `CHECKS` is explained by a critical finding of `CODES` about its
+    component."""
     if check.outcome is wire.Outcome.NOT_TESTED and check.name in CHECKS:
         own = "" if check.reason == why else f"; {check.reason}"
         return replace(check, reason=f"{_BENCH}{why}{own}", cause=wire.Cause.BENCH)
-    if check.outcome is not wire.Outcome.FAILED:
+    if check.outcome is not wire.Outcome.FAILED or check.name not in CHECKS:
         return check
-    quoted = [one for one in findings if one.severity is wire.Severity.CRITICAL and one.message in check.reason]
-    if not quoted or any(one.code not in CODES for one in quoted):
+    critical = [one for one in findings if one.severity is wire.Severity.CRITICAL and one.component == check.component]
+    if not any(one.code in CODES for one in critical):
         return check
     words = f"{_BENCH}{why}; measured: {check.reason}"
     return replace(check, outcome=wire.Outcome.NOT_TESTED, reason=words, cause=wire.Cause.BENCH)

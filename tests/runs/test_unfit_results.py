@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from runs.bench import unfit_results
 PASSED, FAILED, NOT_TESTED = wire.Outcome.PASSED, wire.Outcome.FAILED, wire.Outcome.NOT_TESTED
 A, B = "52:54:00:00:00:01", "52:54:00:00:00:02"
 WHY = "short of CPU, 13 tasks waited for each of its 2 cores"
+CHECKS = {"network.slow": "throughput", "network.loss": "loss"}
 CARDS = {A: "0000:01:00.0", B: "0000:02:00.0"}
 
 
@@ -20,9 +22,9 @@ def finding(code: str, mac: str = A, message: str = "", **more: Any) -> wire.Fin
 
 
 def result(*findings: wire.Finding, checks: list[wire.Check] | None = None, **more: Any) -> wire.Result:
-    """As the agent settles it: each critical finding fails a check that quotes it."""
+    """As the agent settles it: each critical finding fails a check of its component."""
     made = [
-        wire.Check(one.code.partition(".")[2], FAILED, one.message, one.component)
+        wire.Check(CHECKS.get(one.code, "link"), FAILED, one.message, one.component)
         for one in findings
         if one.severity is wire.Severity.CRITICAL
     ]
@@ -59,10 +61,19 @@ def test_what_the_host_did_alone_stays_its_own(code: str) -> None:
     assert {one.component: one.outcome for one in found.result.checks} == {A: NOT_TESTED, B: FAILED}
 
 
-def test_a_check_that_failed_by_something_else_as_well_stays_failed() -> None:
-    both = wire.Check("link", FAILED, f"network.slow of {A}; network.no_link of {A}", A)
-    found = unfit_results.adjusted(result(finding("network.slow"), finding("network.no_link"), checks=[both]), WHY)
-    assert found.result.checks[-1] == both
+def test_a_check_that_something_else_fails_stays_failed_whatever_its_text_quotes() -> None:
+    link = wire.Check("link", FAILED, f"network.slow of {A}; network.no_link of {A}", A)
+    other_port = wire.Check("throughput", FAILED, f"network.slow of {A}", B)
+    sent = result(finding("network.slow"), finding("network.no_link"), checks=[link, other_port])
+    found = unfit_results.adjusted(sent, WHY).result
+    assert found.checks[-2:] == [link, other_port]
+    assert found.outcome is FAILED
+
+
+def test_a_check_whose_sentence_was_cut_is_explained_as_well() -> None:
+    cut = wire.Check("throughput", FAILED, "network.slo", A)
+    sent = replace(result(finding("network.slow")), checks=[cut])
+    assert unfit_results.adjusted(sent, WHY).result.checks[0].outcome is NOT_TESTED
 
 
 def test_what_passed_has_passed_on_a_poor_bench_too_and_its_warning_is_information() -> None:
