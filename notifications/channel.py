@@ -19,10 +19,13 @@ class Service:
 
     title: the service's name, for docs.
     options: dataclass of the keys that a target of this kind has beside `name` and `kind` (hosts.options).
+    retry_after_s: for receivers that are programs: how long after each failure it is tried again, in seconds. The
+        receiver must notice by the message's id if it gets one twice. A person gets each message once at most.
     """
 
     title: str
     options: type
+    retry_after_s: tuple[int, ...] = ()
 
 
 class Channel(Protocol):

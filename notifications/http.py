@@ -10,14 +10,15 @@ import requests
 from notifications.channel import DeliveryFailed
 
 
-def post(url: str, body: dict[str, Any], timeout_s: float, headers: dict[str, str] | None = None) -> None:
-    """Raises DeliveryFailed unless the answer is 2xx. A redirect is not followed: the body and the token are
-    for the configured host alone. The text of a requests exception holds the whole URL, so it is never
-    passed on."""
+def post(url: str, body: dict[str, Any] | bytes, timeout_s: float, headers: dict[str, str] | None = None) -> None:
+    """`body` is sent as JSON, bytes as they are. Raises DeliveryFailed unless the answer is 2xx. A redirect is not
+    followed: the body and the token are for the configured host alone. The text of a requests exception holds the whole
+    URL, so it is never passed on."""
+    given: dict[str, Any] = {"data": body} if isinstance(body, bytes) else {"json": body}
     where = urlsplit(url).netloc.rpartition("@")[2]
     try:
         with requests.post(
-            url, json=body, headers=headers, timeout=timeout_s, allow_redirects=False, stream=True
+            url, headers=headers, timeout=timeout_s, allow_redirects=False, stream=True, **given
         ) as answer:
             status = answer.status_code
     except requests.Timeout:

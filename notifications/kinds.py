@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC
+from typing import Any
 
 from django.conf import settings
 
 from hosts.readable import spelled_out
 from notifications.message import Message, Weight
 from runs import hold, stages
+from runs.judging import run_verdict
 from runs.models import Finding, Run, RunEvent, Severity
 
 MAX_LINES = 10
+MAX_COMPONENTS = 50
 MAX_LINE_CHARS = 300  # ten of them stay under Discord's 2,000 and ntfy's 4,096
 
 
@@ -74,7 +78,23 @@ def compose(event: RunEvent) -> Message:
     if run.repair:
         lines.append(f"After: {plain(run.repair)}")
     lines.append(f"Run {run.pk}, profile {run.profile_name}")
-    return Message(kind.name, kind.severity, plain(title), "\n".join(lines), link(run))
+    at = event.at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return Message(kind.name, kind.severity, plain(title), "\n".join(lines), link(run), str(event.pk), at, facts(event))
+
+
+def facts(event: RunEvent) -> dict[str, Any]:
+    """What the message is about, for programs. `verdict` is null until the run has one."""
+    run, stage = event.run, stages.BY_NAME.get(event.state_before)
+    return {
+        "run": run.pk,
+        "host": run.host.name,
+        "state": run.state,
+        "verdict": run.verdict or None,
+        "profile": run.profile_name,
+        "repair": run.repair,
+        "stage": stage.name if stage else None,
+        "components": run_verdict.blamed(run)[:MAX_COMPONENTS],
+    }
 
 
 def link(run: Run) -> str:

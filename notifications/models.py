@@ -22,17 +22,24 @@ class Notice(models.Model):
 
 class Delivery(models.Model):
     """`attempted_at` without `sent_at` or `problem`: it is being sent, or the worker died while sending it. It is not
-    sent again; the next try of its job records that the result is not known."""
+    sent again; the next try of its job records that the result is not known. `due_at`: to a receiver that is a program
+    it is sent again then, after `tries` tries."""
 
     event = models.ForeignKey(RunEvent, on_delete=models.CASCADE, related_name="deliveries")
     target = models.CharField(max_length=100)
     attempted_at = models.DateTimeField(null=True, blank=True)
     sent_at = models.DateTimeField(null=True, blank=True)
     problem = models.CharField(max_length=300, blank=True)
+    tries = models.PositiveSmallIntegerField(default=0)
+    due_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ("id",)
         verbose_name_plural = "deliveries"
+        permissions = [("send_delivery", "Can send a message again")]
+        indexes = [
+            models.Index(fields=["due_at"], condition=models.Q(due_at__isnull=False), name="notifications_due"),
+        ]
         constraints = [models.UniqueConstraint(fields=["event", "target"], name="one_delivery_per_target")]
 
     def __str__(self) -> str:

@@ -1,18 +1,22 @@
-"""Turn event rows into messages: `tick` takes up new events; `deliver` sends them, as a job of its own."""
+"""Turn event rows into messages: `tick` takes up new events, and what is to be tried again; `deliver` sends them, as a
+job of its own."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
 from django.db import DatabaseError, transaction
+from django.db.models import Min
 from django.utils import timezone
 
 from hosts.readable import readable
-from notifications import kinds, routing, sending
+from notifications import channels, kinds, routing, sending
+from notifications.channel import DeliveryFailed
 from notifications.models import Cursor, Delivery, Notice
 from runs import jobs
 from runs.bench import faults
@@ -47,6 +51,7 @@ def tick() -> None:
         newest = taken[-1].pk
     if newest > last:
         Cursor.objects.filter(name="outbox", last_event__lt=newest).update(last_event=newest)
+    _take_up_again()
 
 
 @commits.remembered
@@ -73,14 +78,42 @@ def _take_up(event: RunEvent) -> None:
         jobs.ask(DELIVER, [row.pk for row in rows], run_id=event.run_id)
 
 
+def _take_up_again() -> None:
+    """Ask for the deliveries whose next try is due. Two workers can run this at once: of each delivery, only one finds
+    the row as it was."""
+    now, due_at = timezone.now(), _next_due()
+    if due_at is None or due_at > now:
+        return
+    for row in Delivery.objects.filter(due_at__lte=now).select_related("event").order_by("due_at")[:PER_TICK]:
+        with faults.confined(f"The message of event {row.event_id} (run {row.event.run_id})"):
+            send_again(row, row.tries)
+
+
+@commits.remembered
+def _next_due() -> datetime | None:
+    return Delivery.objects.filter(due_at__isnull=False).aggregate(first=Min("due_at"))["first"]
+
+
+@transaction.atomic
+def send_again(row: Delivery, tries: int) -> bool:
+    """Have it sent now, as if it had been tried so often. False if it changed since it was read."""
+    as_read = Delivery.objects.filter(pk=row.pk, due_at=row.due_at, attempted_at=row.attempted_at)
+    if as_read.update(due_at=None, attempted_at=None, sent_at=None, problem="", tries=tries) != 1:
+        return False
+    jobs.ask(DELIVER, [row.pk], run_id=row.event.run_id)
+    return True
+
+
 def deliver(delivery_ids: Sequence[int]) -> None:
     """Send one event's deliveries in parallel, each once. The job may be tried again, so each attempt is first claimed
         in its row. A target that never answers uses up its own time limit and delays no other.
 
     Everything is read before
-        the claim: a failure until then is tried again. A delivery that an earlier try claimed is not sent again."""
+        the claim: a failure until then is tried again. A delivery that an earlier try claimed is not sent again, except
+        to a receiver that is a program."""
     mine = Delivery.objects.filter(pk__in=delivery_ids)
-    mine.filter(sent_at=None, problem="").exclude(attempted_at=None).update(problem=NOBODY_KNOWS)
+    for row in mine.filter(sent_at=None, problem="").exclude(attempted_at=None).select_related("event__run__host"):
+        _record(row, NOBODY_KNOWS)
     waiting = list(mine.filter(attempted_at=None).select_related("event__run__host"))
     if not waiting:
         return
@@ -99,10 +132,21 @@ def _claim(row: Delivery) -> bool:
 
 
 def _record(row: Delivery, problem: str) -> None:
-    sent_at = None if problem else timezone.now()
-    Delivery.objects.filter(pk=row.pk).update(sent_at=sent_at, problem=readable(problem)[:300])
+    now, after_s = timezone.now(), _next_try_after_s(row) if problem else None
+    fields = {"tries": row.tries + 1, "problem": readable(problem)[:300], "sent_at": None if problem else now}
+    due_at = None if after_s is None else now + timedelta(seconds=after_s)
+    Delivery.objects.filter(pk=row.pk).update(due_at=due_at, **fields)
     run, host = row.event.run_id, row.event.run.host
     if problem:
         log.warning("run %s host %s: %s not delivered to %s: %s", run, host, row.event.tells, row.target, problem)
     else:
         log.info("run %s host %s: %s delivered to %s", run, host, row.event.tells, row.target)
+
+
+def _next_try_after_s(row: Delivery) -> int | None:
+    """None if this was the last try: of a channel that reaches a person it is the first."""
+    try:
+        waits = channels.channel(sending.find(row.target).kind).SERVICE.retry_after_s
+    except DeliveryFailed:  # vetting.yaml has no such target any more
+        return None
+    return waits[row.tries] if row.tries < len(waits) else None

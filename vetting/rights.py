@@ -118,7 +118,7 @@ ACTIONS: dict[str, dict[str, Asked]] = {
     },
     "runs.run": {_DELETE: NOBODY},
     "runs.job": {_DELETE: ("runs.delete_job",)},
-    "notifications.delivery": {_DELETE: NOBODY},
+    "notifications.delivery": {"send_again": ("notifications.send_delivery",), _DELETE: NOBODY},
     "auth.user": {_DELETE: ("auth.delete_user",)},
     "auth.group": {_DELETE: ("auth.delete_group",)},
     "axes.accessattempt": {_DELETE: ("axes.delete_accessattempt",)},

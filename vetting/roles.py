@@ -16,7 +16,7 @@ VIEWER, OPERATOR, ADMINISTRATOR = "viewer", "operator", "administrator"
 _SEES = ("hosts.view_host", "runs.view_run", "runs.view_job", "notifications.view_delivery")
 _VETS = (
     "runs.start_run", "runs.cancel_run", "runs.release_run", "runs.retry_run", "runs.override_run", "runs.adopt_run",
-    "runs.report_run", "runs.take_hold_key",
+    "runs.report_run", "runs.take_hold_key", "notifications.send_delivery",
 )  # fmt: skip
 _MANAGES = (
     "hosts.add_host", "hosts.change_host", "hosts.delete_host", "hosts.import_host", "hosts.export_host",
