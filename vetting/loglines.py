@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.exceptions import SuspiciousOperation
@@ -31,6 +33,19 @@ class Formatter(logging.Formatter):
         return _escaped(_BREAKING_BUT_LINES, super().formatException(ei))
 
 
+class JsonFormatter(Formatter):
+    """One JSON object a line, for log collectors: the same text as a line, with its parts as keys."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        whole = super().format(record)  # message, and the traceback if there is one
+        message, _, trace = whole.partition("\nTraceback ")
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        said = {"time": at, "level": record.levelname, "logger": record.name, "message": message}
+        if trace:
+            said["traceback"] = f"Traceback {trace}"
+        return json.dumps(said | _named(message))
+
+
 def _is_the_requests_fault(record: logging.LogRecord) -> bool:
     """Whether Django refused the request, e.g. for too many fields. The traceback would say nothing about our code,
     and anybody could fill the log with it."""
@@ -43,3 +58,12 @@ def _harmless(value: object) -> object:
 
 def _escaped(which: re.Pattern[str], text: str) -> str:
     return which.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+_NAMED = re.compile(r"^run (?P<run>\d+)(?: host (?P<host>[\w.-]+))?\b")
+
+
+def _named(message: str) -> dict[str, str]:
+    """Run and host, which lines about an event begin with."""
+    found = _NAMED.match(message)
+    return {name: value for name, value in found.groupdict().items() if value} if found else {}

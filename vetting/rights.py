@@ -14,6 +14,7 @@ Asked = tuple[str, ...] | str
 
 ANYBODY = "nothing"
 TOKEN = "the token of the run"
+METRICS_TOKEN = "the token of VETTING_METRICS_TOKEN"
 LOGIN = "a login"
 STAFF = "staff status"
 NOBODY = "nobody may"
@@ -49,6 +50,8 @@ PAGES: dict[str, Right] = {
     "logout": Right(NOT_OFFERED, ANYBODY),
     "healthz": Right(ANYBODY, ANYBODY),
     "livez": Right(ANYBODY, ANYBODY),
+    "metrics": Right(METRICS_TOKEN),
+    "metrics-targets": Right(METRICS_TOKEN),
     "ipxe-script": Right(ANYBODY),
     "agent-call": Right(NOT_OFFERED, TOKEN),
 }

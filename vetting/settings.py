@@ -62,6 +62,9 @@ TARGET_SECRETS = {
     variable: env.str(variable, default="") for target in VETTING.notifications.targets for variable in target.secrets
 }
 
+# Who asks for /metrics sends this. Empty: nobody may.
+METRICS_TOKEN = env.str("VETTING_METRICS_TOKEN", default="")
+
 # BMC passwords: a host's wake options name one of these variables (`password_env`), and no other.
 BMC_PASSWORDS = {name: value for name, value in env.ENVIRON.items() if name.startswith(SECRET_PREFIX)}
 
@@ -233,6 +236,9 @@ STATIC_ROOT = DATA_DIR / "static"
 SERVESTATIC_USE_FINDERS = True
 SERVESTATIC_AUTOREFRESH = DEBUG
 
+LOG_FORMAT = env.str("VETTING_LOG_FORMAT", default="line")
+if LOG_FORMAT not in ("line", "json"):
+    raise ImproperlyConfigured(f"VETTING_LOG_FORMAT is {LOG_FORMAT!r}: line or json")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -241,9 +247,10 @@ LOGGING = {
             "class": "vetting.loglines.Formatter",
             "format": "{asctime} {levelname} {name} {message}",
             "style": "{",
-        }
+        },
+        "json": {"class": "vetting.loglines.JsonFormatter"},
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": env.str("VETTING_LOG_LEVEL", default="INFO")},
     "loggers": {"django-q": {"level": "WARNING"}},
 }

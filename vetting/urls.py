@@ -9,7 +9,7 @@ from django.urls import include, path
 from django.views.decorators.http import require_safe
 
 from runs.desk.access import needs
-from vetting import health
+from vetting import health, metrics
 from vetting.admin import Login, close_actions, mend_dated_lists
 
 admin.site.enable_nav_sidebar = False  # it takes width from the lists; the index has the same links
@@ -29,6 +29,8 @@ urlpatterns = [
     path("logout/", LogoutView.as_view(), name="logout"),
     path("healthz", health.healthz, name="healthz"),
     path("livez", health.livez, name="livez"),
+    path("metrics", metrics.metrics, name="metrics"),
+    path("metrics/targets", metrics.targets, name="metrics-targets"),
     path("", include("agentapi.urls")),
     path("", include("pxe.urls")),
     path("", include("runs.desk.urls")),

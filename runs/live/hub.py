@@ -130,6 +130,11 @@ class Hub:
         self._turns: dict[Stream, int] = {}
         self._stops = False
 
+    @property
+    def number(self) -> int:
+        """How many streams there are. For any thread."""
+        return len(self._turns)
+
     def join(self, stream: Stream, page_with_parts: str = "") -> None:
         """Add a stream: it is sent everything from now on, and the fragments of this page. If the web process is about
         to stop, the stream ends once it is open."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+from typing import Any
 
 from django.core.exceptions import TooManyFieldsSent
 
-from vetting.loglines import Formatter
+from vetting.loglines import Formatter, JsonFormatter
 
 
 def line(message: str, *args: object) -> str:
@@ -42,3 +44,28 @@ def test_a_request_that_django_refuses_takes_one_line() -> None:
         record = logging.LogRecord("django.security", logging.ERROR, __file__, 1, "too many", None, sys.exc_info())
     assert Formatter("%(message)s").format(record) == "too many"
     assert record.exc_info, "other handlers have the traceback"
+
+
+def as_object(message: str, *args: object, exc_info: Any = None) -> dict[str, str]:
+    text = JsonFormatter().format(logging.LogRecord("vetting.web", 40, "", 1, message, args, exc_info))
+    assert "\n" not in text
+    return json.loads(text)
+
+
+def test_a_line_as_json_has_time_level_run_and_host() -> None:
+    said = as_object("run %s host %s: report written", 7, "pve-3.lan")
+    assert said.pop("time").endswith("Z")
+    assert said == {
+        "level": "ERROR", "logger": "vetting.web", "message": "run 7 host pve-3.lan: report written",
+        "run": "7", "host": "pve-3.lan",
+    }  # fmt: skip
+
+
+def test_as_json_a_traceback_is_a_key_and_a_stranger_writes_none() -> None:
+    try:
+        raise ValueError("no")
+    except ValueError:
+        said = as_object("%s failed", 'x", "level": "INFO\nTraceback y', exc_info=sys.exc_info())
+    assert said["message"] == 'x", "level": "INFO\\nTraceback y failed'
+    assert said["traceback"].startswith("Traceback (most recent call last):\n")
+    assert "run" not in said

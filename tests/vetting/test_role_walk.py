@@ -60,7 +60,7 @@ def may(who: str, asked: Asked) -> bool:
 def expected(who: str, asked: Asked) -> str:
     if asked == rights.NOT_OFFERED:
         return NOT_OFFERED
-    if asked == rights.TOKEN:
+    if asked in (rights.TOKEN, rights.METRICS_TOKEN):
         return "no token"
     if may(who, asked):
         return "yes"
