@@ -19,6 +19,11 @@ SANDFORCE = (
     attribute(174, "Unexpect_Power_Loss_Ct", 42, value=0), attribute(177, "Wear_Range_Delta", 3, value=0),
     attribute(233, "SandForce_Internal", 6647, value=0), attribute(241, "Lifetime_Writes_GiB", 3734, value=0),
 )  # fmt: skip
+# Rows that Phison's drives have.
+PHISON = (
+    attribute(168, "SATA_Phy_Error_Count", 0), attribute(170, "Bad_Blk_Ct_Erl/Lat", 413, text="0/413", thresh=10),
+    attribute(173, "MaxAvgErase_Ct", 3), attribute(218, "CRC_Error_Count", 0),
+)  # fmt: skip
 SPARE = attribute(232, "Available_Reservd_Space", 30, value=0)
 
 
@@ -55,7 +60,7 @@ BAD = {
     "failed reads by the statistics, and some by 187": (
         ssd(reported(3), **FAILED_READS, **EMPTY_LOG), "reported_uncorrectable"
     ),
-    "failed reads by the statistics, and no log": (ssd(reported(0), **FAILED_READS), "reported_uncorrectable"),
+    "failed reads by the statistics alone": (ssd(**FAILED_READS), "reported_uncorrectable"),
     "failed reads of a hard disk by the statistics": (
         ata(reported(0), **FAILED_READS, **EMPTY_LOG), "reported_uncorrectable"
     ),
@@ -84,12 +89,12 @@ def test_a_bad_drive_is_found(name: str) -> None:
 
 SOUND = {
     "Hitachi's other errors, in the upper words of failed reads": ata(reported(0x04E1_0261_0000)),
-    "failed reads by Phison's statistics alone": ssd(reported(0), **FAILED_READS, **EMPTY_LOG),
+    "failed reads by Phison's statistics alone": ssd(*PHISON, reported(0), **FAILED_READS, **EMPTY_LOG),
     "the same, and a command in the log that the drive refused": ssd(
-        reported(0), **FAILED_READS, **error_log(("ABRT", 20000))
+        *PHISON, reported(0), **FAILED_READS, **error_log(("ABRT", 20000))
     ),
     "the same on a model that the database lacks": ssd(
-        reported(0), **FAILED_READS, **EMPTY_LOG, in_smartctl_database=False
+        *PHISON, reported(0), **FAILED_READS, **EMPTY_LOG, in_smartctl_database=False
     ),
     "255 % used, and all of the life left": ssd(attribute(231, "SSD_Life_Left", 0), **ALL_USED),
     "255 % used, repeated by smartctl 7.5": ssd(
@@ -137,6 +142,13 @@ UNKNOWN = {
     ),
     "failed reads by the statistics, an empty log, and no 187": (
         ssd(**FAILED_READS, **EMPTY_LOG), "the drive's error log has none"
+    ),
+    "the same of Phison": (ssd(*PHISON, **FAILED_READS, **EMPTY_LOG), "the drive's error log has none"),
+    "failed reads by the statistics, an empty log, and none by 187": (
+        ssd(reported(0), **FAILED_READS, **EMPTY_LOG), "attribute 187 or the drive's error log has none"
+    ),
+    "failed reads by the statistics, no log, and none by 187": (
+        ssd(reported(0), **FAILED_READS), "attribute 187 or the drive's error log has none"
     ),
 }  # fmt: skip
 

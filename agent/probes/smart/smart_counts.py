@@ -11,6 +11,8 @@ from agent.probes.smart.smartctl import PREFAIL, Smart
 
 _16_BITS = 0xFFFF
 _REPORTED_UNCORRECT = 187
+# Attributes of Phison's controllers, whatever the database calls them; 218 is theirs alone.
+_OF_PHISON = {168, 170, 173, 218}
 
 
 def of(smart: Smart) -> dict[str, int]:
@@ -70,14 +72,30 @@ def has_ambiguous_sectors(smart: Smart) -> bool:
     )  # fmt: skip
 
 
-def is_contradicted(smart: Smart) -> bool:
-    """Whether a flash drive's statistic of failed reads counts something else: its log, which counts each of them
-    (ACS-4 9.3), has counted fewer errors and lists no failed read, and attribute 187 is 0 if it has one. Phison's S10
-    had 6184 of them after 78 hours (Kingston DC400, HyperX Savage)."""
-    statistic, log = smart.statistics.get(smart_statistics.UNCORRECTABLE), smart.errors
-    told = 0 if statistic is None else statistic.value or 0
-    has_fewer = log.count is not None and log.count < told and not any(one.is_of_the_medium for one in log.errors)
-    return smart.is_flash and has_fewer and all(count == 0 for count in reported(smart))
+def is_doubted(smart: Smart) -> bool:
+    """Whether nothing confirms a flash drive's statistic of failed reads, and something denies it: attribute 187, or
+    its error log if it has no 187. The log counts each failed read (ACS-4 9.3), but not that of every drive."""
+    told, rows = _told_by_statistics(smart), reported(smart)
+    has_log = smart.errors.count is not None
+    is_denied = all(count == 0 for count in rows) if rows else has_log
+    return smart.is_flash and told > 0 and is_denied and (not has_log or _is_denied_by_log(smart, told))
+
+
+def is_of_phison(smart: Smart) -> bool:
+    """Whether the statistic of failed reads is that of Phison's S10, which counts something else there: 6184 after 78
+    hours, with attribute 187 and the error log at 0 (Kingston DC400, HyperX Savage)."""
+    denied = all(count == 0 for count in reported(smart)) and _is_denied_by_log(smart, _told_by_statistics(smart))
+    return denied and bool(reported(smart)) and smart.attributes.keys() >= _OF_PHISON
+
+
+def _told_by_statistics(smart: Smart) -> int:
+    statistic = smart.statistics.get(smart_statistics.UNCORRECTABLE)
+    return 0 if statistic is None else statistic.value or 0
+
+
+def _is_denied_by_log(smart: Smart, told: int) -> bool:
+    log = smart.errors
+    return log.count is not None and log.count < told and not any(one.is_of_the_medium for one in log.errors)
 
 
 def reported(smart: Smart) -> list[int | None]:
@@ -120,7 +138,7 @@ def _statistics(smart: Smart) -> Iterator[tuple[str, int]]:
         count = None if statistic is None else statistic.value
         if count is None or (code == smart_meanings.SECTORS and smart.is_flash) or _comes_and_goes(smart, code, count):
             continue
-        if code == smart_meanings.REPORTED and is_contradicted(smart):
+        if code == smart_meanings.REPORTED and is_doubted(smart):
             continue
         yield code, -(-count // smart.logical_per_physical) if code == smart_meanings.SECTORS else count
 

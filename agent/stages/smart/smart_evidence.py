@@ -81,8 +81,8 @@ def _unclear(smart: smartctl.Smart) -> Iterator[str]:
     """Statistics of the standard that are hardly true, and that nothing else confirms or denies."""
     if smart_wear.is_standard_unclear(smart):
         yield f"{smart_wear.MOST_PERCENT} % of the endurance are used by the device statistics: worn out, or not kept"
-    if smart_counts.is_contradicted(smart) and not smart_counts.reported(smart):
-        yield "the device statistics count failed reads, and the drive's error log has none"
+    if smart_counts.is_doubted(smart) and not smart_counts.is_of_phison(smart):
+        yield "the device statistics count failed reads, and attribute 187 or the drive's error log has none"
 
 
 def _not_known(smart: smartctl.Smart) -> Iterator[str]:
