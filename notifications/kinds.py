@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
@@ -69,17 +70,35 @@ KINDS: dict[str, Kind] = {
 def compose(event: RunEvent) -> Message:
     """The message of one event. Raises KeyError when `tells` names no kind."""
     kind, run = KINDS[event.tells], event.run
-    stage = stages.BY_NAME.get(event.state_before)
-    words = {"stage": stage.title if stage else "boot", "verdict": run.verdict or "completed"}
-    title = kind.title.format(host=run.host, **words)
     lines = [line for line in map(plain, kind.lines(event)) if line]
     if len(lines) > MAX_LINES:
         lines = [*lines[:MAX_LINES], f"… and {len(lines) - MAX_LINES} more"]
     if run.repair:
         lines.append(f"After: {plain(run.repair)}")
     lines.append(f"Run {run.pk}, profile {run.profile_name}")
-    at = event.at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Message(kind.name, kind.severity, plain(title), "\n".join(lines), link(run), str(event.pk), at, facts(event))
+    body, at = "\n".join(lines), event.at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return Message(kind.name, kind.severity, title(event), body, link(run), str(event.pk), at, facts(event))
+
+
+def summarise(events: Sequence[RunEvent]) -> Message:
+    """One message for what waited for a person: how many of each kind, then the titles, the critical ones first."""
+    by_weight = sorted(events, key=lambda event: KINDS[event.tells].severity != "critical")
+    number = Counter(event.tells for event in by_weight)
+    hosts = len({event.run.host_id for event in events})
+    lines = [", ".join(f"{count} {kind}" for kind, count in number.items())]
+    lines += [title(event) for event in by_weight[:MAX_LINES]]
+    if len(events) > MAX_LINES:
+        lines.append(f"… and {len(events) - MAX_LINES} more")
+    heading = f"{len(events)} messages about {hosts} host{'' if hosts == 1 else 's'}"
+    base, weight = settings.VETTING.web.link_base, KINDS[by_weight[0].tells].severity
+    return Message("Summary", weight, heading, "\n".join(lines), f"{base}/", f"{events[0].pk}-summary")
+
+
+def title(event: RunEvent) -> str:
+    """One line such as `pve-3: Disk health failed`."""
+    run, stage = event.run, stages.BY_NAME.get(event.state_before)
+    words = {"stage": stage.title if stage else "boot", "verdict": run.verdict or "completed"}
+    return plain(KINDS[event.tells].title.format(host=run.host, **words))
 
 
 def facts(event: RunEvent) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,7 +16,7 @@ from django.db.models import Min
 from django.utils import timezone
 
 from hosts.readable import readable
-from notifications import channels, kinds, routing, sending
+from notifications import channels, gathering, kinds, routing, sending
 from notifications.channel import DeliveryFailed
 from notifications.models import Cursor, Delivery, Notice
 from runs import jobs
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 LOOK_BACK = 1000
 # Events that one round takes up; the others follow in the next round.
 PER_TICK = 20
+MOST_GATHERED = 200
 DELIVER = jobs.Kind("notifications.outbox.deliver", "a message", limit_s=30, most_tries=3)
 # The result of a delivery is recorded within this time; other deliveries of the job wait as long.
 _RECORD_S = 5.0
@@ -72,21 +74,37 @@ def _take_up(event: RunEvent) -> None:
     if kind is None:
         log.error("run %s: event %s tells %r, which is no kind of message", event.run_id, event.pk, event.tells)
         return
-    names = routing.targets(settings.VETTING.notifications.routes, kind.name, kind.severity)
-    rows = Delivery.objects.bulk_create(Delivery(event=event, target=name) for name in names)
-    if rows:
-        jobs.ask(DELIVER, [row.pk for row in rows], run_id=event.run_id)
+    routes = settings.VETTING.notifications.routes
+    host = event.run.host.name if any(route.hosts for route in routes) else ""
+    names = routing.targets(routes, kind.name, kind.severity, host)
+    due = {name: gathering.waits_until(name, kind.severity, event) for name in names}
+    rows = Delivery.objects.bulk_create(Delivery(event=event, target=name, due_at=due[name]) for name in names)
+    if now := [row.pk for row in rows if row.due_at is None]:
+        jobs.ask(DELIVER, now, run_id=event.run_id)
 
 
 def _take_up_again() -> None:
-    """Ask for the deliveries whose next try is due. Two workers can run this at once: of each delivery, only one finds
-    the row as it was."""
+    """Ask for the deliveries that are due: those that waited for the end of quiet hours or of a burst, by target, and
+    those that are tried again. Two workers can run this at once: of each delivery, only one finds the row as it was."""
     now, due_at = timezone.now(), _next_due()
     if due_at is None or due_at > now:
         return
-    for row in Delivery.objects.filter(due_at__lte=now).select_related("event").order_by("due_at")[:PER_TICK]:
+    due = Delivery.objects.filter(due_at__lte=now)
+    for target in due.filter(attempted_at=None).order_by().values_list("target", flat=True).distinct():
+        with faults.confined(f"The messages that waited for {target}"):
+            _send_gathered(target, now)
+    for row in due.exclude(attempted_at=None).select_related("event").order_by("due_at")[:PER_TICK]:
         with faults.confined(f"The message of event {row.event_id} (run {row.event.run_id})"):
             send_again(row, row.tries)
+
+
+@transaction.atomic
+def _send_gathered(target: str, now: datetime) -> None:
+    """Have all that waited for a target sent as one message, two hundred at most: the next round takes the others."""
+    due = Delivery.objects.filter(target=target, attempted_at=None, due_at__lte=now)
+    mine = list(due.order_by("pk").values_list("pk", flat=True)[:MOST_GATHERED])
+    if due.filter(pk__in=mine).update(due_at=None):
+        jobs.ask(DELIVER, mine)
 
 
 @commits.remembered
@@ -105,23 +123,26 @@ def send_again(row: Delivery, tries: int) -> bool:
 
 
 def deliver(delivery_ids: Sequence[int]) -> None:
-    """Send one event's deliveries in parallel, each once. The job may be tried again, so each attempt is first claimed
-        in its row. A target that never answers uses up its own time limit and delays no other.
+    """Send one event's deliveries in parallel, or what waited for one target as one message; each once. The job may be
+    tried again, so each attempt is first claimed in its row. A target that never answers uses up its own time limit and
+    delays no other.
 
-    Everything is read before
-        the claim: a failure until then is tried again. A delivery that an earlier try claimed is not sent again, except
-        to a receiver that is a program."""
+    Everything is read before the claim: a failure until then is tried again. A delivery that an earlier try claimed is
+    not sent again, except to a receiver that is a program."""
     mine = Delivery.objects.filter(pk__in=delivery_ids)
     for row in mine.filter(sent_at=None, problem="").exclude(attempted_at=None).select_related("event__run__host"):
         _record(row, NOBODY_KNOWS)
     waiting = list(mine.filter(attempted_at=None).select_related("event__run__host"))
     if not waiting:
         return
-    message = kinds.compose(waiting[0].event)
-    claimed = {row.target: row for row in waiting if _claim(row)}
+    events = list({row.event_id: row.event for row in waiting}.values())
+    message = kinds.compose(events[0]) if len(events) == 1 else kinds.summarise(events)
+    claimed = defaultdict(list)
+    for row in filter(_claim, waiting):
+        claimed[row.target].append(row)
     for name, problem in sending.send_to_all(list(claimed), message):
         try:
-            jobs.save_outcome(partial(_record, claimed[name], problem), time.monotonic() + _RECORD_S)
+            jobs.save_outcome(partial(_record_all, claimed[name], problem), time.monotonic() + _RECORD_S)
         except DatabaseError:
             log.exception("what became of the message to %s is not on record: %s", name, problem or "it was sent")
 
@@ -129,6 +150,12 @@ def deliver(delivery_ids: Sequence[int]) -> None:
 def _claim(row: Delivery) -> bool:
     now = timezone.now()
     return Delivery.objects.filter(pk=row.pk, attempted_at=None).update(attempted_at=now) == 1
+
+
+@transaction.atomic
+def _record_all(rows: Sequence[Delivery], problem: str) -> None:
+    for row in rows:
+        _record(row, problem)
 
 
 def _record(row: Delivery, problem: str) -> None:

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from typing import Any, Protocol
 
 
 class Route(Protocol):
-    """An empty list of kinds or severities means all of them."""
+    """An empty list of kinds, severities or hosts means all of them. Hosts are patterns such as `pve-*`."""
 
     @property
     def kinds(self) -> list[Any]: ...
     @property
     def severities(self) -> list[Any]: ...
     @property
+    def hosts(self) -> list[str]: ...
+    @property
     def to(self) -> list[str]: ...
 
 
-def targets(routes: Iterable[Route], kind: str, severity: str) -> list[str]:
+def targets(routes: Iterable[Route], kind: str, severity: str, host: str = "") -> list[str]:
     """Names of the targets for one message, each once, in the order in which the routes name them."""
-    named = (name for route in routes if _covers(route, kind, severity) for name in route.to)
+    named = (name for route in routes if _covers(route, kind, severity, host) for name in route.to)
     return list(dict.fromkeys(named))
 
 
-def _covers(route: Route, kind: str, severity: str) -> bool:
+def _covers(route: Route, kind: str, severity: str, host: str) -> bool:
+    if route.hosts and not any(fnmatchcase(host, pattern) for pattern in route.hosts):
+        return False
     return (not route.kinds or kind in route.kinds) and (not route.severities or severity in route.severities)

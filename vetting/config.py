@@ -3,6 +3,8 @@ allowed."""
 
 from __future__ import annotations
 
+import re
+from datetime import time
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -139,23 +141,52 @@ NotificationKind = Literal["StageFailed", "SpecMismatch", "HoldingOpened", "RunC
 
 
 class Route(Section):
-    """Which kinds and severities go to which targets; an empty list means all."""
+    """Which kinds and severities, about which hosts, go to which targets; an empty list means all."""
 
     kinds: list[NotificationKind] = []
     severities: list[Literal["critical", "info"]] = []
+    hosts: list[str] = Field(default=[], description="Patterns of names, such as pve-*.")
     to: list[str]
+
+
+def _clock(value: Any) -> Any:
+    """YAML reads a bare 22:00 as the number 1320."""
+    if not isinstance(value, str) or not re.fullmatch(r"\d\d:\d\d", value):
+        raise ValueError('write the time in quotes, such as "22:00"')
+    return value
+
+
+class Quiet(Section):
+    """Hours in which messages to these targets wait, in the time zone of the pages; no targets means all."""
+
+    after: Annotated[time, BeforeValidator(_clock)]
+    until: Annotated[time, BeforeValidator(_clock)]
+    targets: list[str] = []
+    severities: list[Literal["critical", "info"]] = ["info"]
+
+    @model_validator(mode="after")
+    def _ends(self) -> Quiet:
+        if self.after == self.until:
+            raise ValueError("quiet hours begin and end at the same time")
+        return self
 
 
 class Notifications(Section):
     targets: list[AnyTarget] = []
     routes: list[Route] = []
+    quiet: list[Quiet] = []
+    burst_after: Annotated[int, Field(ge=1)] | None = Field(
+        default=10, description="Messages to a target in 10 minutes; further ones come as one. null: each by itself."
+    )
 
     @model_validator(mode="after")
     def _known(self) -> Notifications:
         names = {target.name for target in self.targets}
-        for route in self.routes:
-            if unknown := set(route.to) - names:
-                raise ValueError(f"a route names {', '.join(sorted(unknown))}; targets are {sorted(names) or 'none'}")
+        named = [("a route", route.to) for route in self.routes] + [("quiet", quiet.targets) for quiet in self.quiet]
+        for where, wanted in named:
+            if unknown := set(wanted) - names:
+                told = f"{where} names {', '.join(sorted(unknown))}"
+                raise ValueError(f"{told}; targets are {sorted(names) or 'none'}")
         return self
 
 
