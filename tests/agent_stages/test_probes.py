@@ -84,6 +84,27 @@ def test_dmidecode_leaves_out_empty_slots_and_tells_equal_locators_apart() -> No
     assert [(dimm.size_mb, dimm.speed_mts) for dimm in found] == [(32768, 3200)] * 2
 
 
+@pytest.mark.parametrize(
+    ("told", "size"),
+    [
+        ("32 GB", 32768), ("32 GiB", 32768), ("16384 MiB", 16384), ("1 TiB", 1 << 20), ("512 kiB", 1),
+        ("65536 bytes", 1), ("0 GiB", 0), ("No Module Installed", 0), ("Unknown", None), ("32 iB", None),
+    ],
+)  # fmt: skip
+def test_a_size_is_read_in_the_units_of_old_and_new_versions(told: str, size: int | None) -> None:
+    assert dmimemory.size_mb(told) == size
+
+
+@pytest.mark.parametrize("unit", ["GB", "GiB"])
+def test_optane_in_memory_mode_is_ram_in_the_units_of_old_and_new_versions(unit: str) -> None:
+    text = (
+        "Handle 0x1102, DMI type 17, 84 bytes\nMemory Device\n\tSize: 126 GB\n\tLocator: A2\n"
+        "\tMemory Technology: Intel Optane DC persistent memory\n\tVolatile Size: 126 GB\n\tNon-Volatile Size: None\n"
+    )
+    (found,) = dmimemory.dimms(dmidecode.parse(text.replace("GB", unit)))
+    assert (found.size_mb, found.ram_mb, found.persistent) == (126 * 1024, None, True)
+
+
 @pytest.mark.parametrize(("told", "speed"), [("5600 MT/s", 5600), ("32768 MT/s", None), ("Unknown", None)])
 def test_a_speed_that_no_module_has_is_not_known(told: str, speed: int | None) -> None:
     text = f"Handle 0x0011, DMI type 17, 40 bytes\nMemory Device\n\tSize: 4 GB\n\tConfigured Memory Speed: {told}\n"

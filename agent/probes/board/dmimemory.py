@@ -16,8 +16,10 @@ from agent.contract.placeholders import is_no_name
 from agent.parsing import clean, identifier
 from agent.probes.board.dmidecode import Structure
 
-_SIZE = re.compile(r"(?i)(\d{1,12})\s*(bytes|kB|MB|GB|TB|PB)\b")
-_MB = {"bytes": 1 / 1024**2, "kb": 1 / 1024, "mb": 1, "gb": 1024, "tb": 1024**2, "pb": 1024**3}
+# dmidecode writes GiB since 3.7, and GB before.
+_SIZE = re.compile(r"(?i)(\d{1,12})\s*(?:(bytes)|([kMGTP])i?B)\b")
+_MB = {"bytes": 1 / 1024**2, "k": 1 / 1024, "m": 1, "g": 1024, "t": 1024**2, "p": 1024**3}
+_BELOW_ANY_MODULE = ("bytes", "k")
 _BITS = re.compile(r"(\d{1,5}) bits")
 _SPEED = re.compile(r"(\d{1,9})\s*(MT/s|MHz)")
 # dmidecode's text for size 0 (before version 2.9: Not Installed).
@@ -101,9 +103,13 @@ def size_mb(text: str) -> int | None:
     can't be read, since it does not prove that the slot is empty."""
     match = _SIZE.match(text)
     if match:
-        size = int(match[1]) * _MB[match[2].casefold()]
+        size = int(match[1]) * _MB[_unit(match)]
         return max(round(size), 1) if size else 0
     return 0 if text.casefold().startswith(_EMPTY) else None
+
+
+def _unit(match: re.Match[str]) -> str:
+    return (match[2] or match[3]).casefold()
 
 
 def _modules(structures: list[Structure]) -> list[_Module]:
@@ -232,7 +238,7 @@ def _told_mb(fields: dict[str, str], name: str) -> int | None:
     if text.casefold() == "none":
         return 0
     match = _SIZE.match(text)
-    return size_mb(text) if match and match[2].casefold() not in ("bytes", "kb") else None
+    return size_mb(text) if match and _unit(match) not in _BELOW_ANY_MODULE else None
 
 
 def _speed(one: Structure) -> int | None:
