@@ -146,6 +146,7 @@ WARNINGS = [
     (changed("a10g.xml", row_remapper_histogram_none="1 bank(s)"), ["gpu.rows_remapped?"]),
     (changed("tesla-t4.xml", retired_count="1"), ["gpu.pages_retired?"]),
     (changed("tesla-t4.xml", pending_retirement="Yes"), ["gpu.remap_pending?"]),
+    (changed("tesla-t4.xml", pending_blacklist="Yes"), ["gpu.remap_pending?"]),
     (with_element("a10g.xml", "ecc_errors", "channel_repair_pending", "Yes"), ["gpu.repair_pending?"]),
     (with_element("a10g.xml", "ecc_errors", "tpc_repair_pending", "Yes"), ["gpu.repair_pending?"]),
     (changed("tesla-t4.xml", clocks_throttle_reason_hw_slowdown="Active"), ["gpu.throttled?"]),

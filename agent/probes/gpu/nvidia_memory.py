@@ -19,6 +19,8 @@ from agent.probes.gpu.nvidia_words import Value
 WORN_OUT = ("ecc_errors/aggregate/sram_threshold_exceeded", "ecc_errors/unrepairable_memory", "unrepairable_memory")
 REPAIR_PENDING = ("ecc_errors/channel_repair_pending", "ecc_errors/tpc_repair_pending")
 _ROWS, _PAGES = "remapped_rows", "retired_pages"
+# The newer word, and the older one, for pages that the next reboot takes out of use.
+_PAGES_PENDING = (f"{_PAGES}/pending_retirement", f"{_PAGES}/pending_blacklist")
 _FEW_SPARE = ("row_remapper_histogram_low", "row_remapper_histogram_none")
 
 
@@ -57,7 +59,7 @@ def read(card: Element) -> Memory:
         ecc_mode=nvidia_words.plain(mode),
         ecc_mode_after_reset=nvidia_words.plain(later),
         has_no_ecc=no_mode and bool(counts) and all(one.is_absent for one in counts.values()),
-        remap_pending=_any(said, f"{_ROWS}/remapped_row_pending", f"{_PAGES}/pending_retirement"),
+        remap_pending=_any(said, f"{_ROWS}/remapped_row_pending", *_PAGES_PENDING),
         remap_failed=_any(said, f"{_ROWS}/remapped_row_failure"),
         rows_uncorrected=_number(said, f"{_ROWS}/remapped_row_unc"),
         banks_without_spare=_sum(said, *(f"{_ROWS}/row_remapper_histogram/{name}" for name in _FEW_SPARE)),
@@ -96,7 +98,7 @@ def _of_part(part: Element | None, name: str) -> Iterator[tuple[str, Value]]:
     needed = {f"{_ROWS}/remapped_row_pending", f"{_ROWS}/remapped_row_failure"} if name == _ROWS else set()
     for path, element in _leaves(part, name):
         word = _last(path)
-        if word.endswith(("_pending", "_failure", "pending_retirement")):
+        if word.endswith(("_pending", "_failure")) or path in _PAGES_PENDING:
             yield path, nvidia_words.yes_or_no(element, word)
         elif word.endswith(("_corr", "_unc", "_count")) or word in _FEW_SPARE:
             yield path, nvidia_words.number(element, word)
