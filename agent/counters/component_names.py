@@ -9,6 +9,7 @@ from pathlib import Path
 from agent.contract import wire
 from agent.counters import edac_label
 from agent.host import sysfs
+from agent.probes.drives.disks import is_remote
 from agent.sensors.chip import Part
 
 SYSTEM = Part("system", "system")
@@ -40,19 +41,24 @@ class Names:
         return resolve(name) if resolve else SYSTEM
 
     def never_fails_the_host(self, part: Part) -> bool:
-        """Whether errors of this part never fail the host: a USB stick is no part of the host, and an optical drive
-        complains about its disc."""
+        """Whether errors of this part never fail the host: a USB stick is no part of the host, nor is a disk on another
+        machine or in a shared array, whose standby paths answer with errors. An optical drive complains about its
+        disc."""
         if part.kind != "disk":
             return False
         if re.fullmatch(r"sr\d+", part.name) or part.name in self.optical:
             return True
         disks = self.inventory.disks if self.inventory else []
         known = [disk for disk in disks if part.name in (disk.serial, disk.name)]
-        return any(disk.bus == "usb" for disk in known) if known else self._is_usb(part)
+        return any(disk.bus == "usb" for disk in known) if known else self._is_usb(part) or self._is_remote(part)
 
     def _is_usb(self, part: Part) -> bool:
         """Whether a disk that the inventory lacks is on USB: it came later, or was empty then."""
         return part in {self._blk(name) for name in self.usb}
+
+    def _is_remote(self, part: Part) -> bool:
+        blocks = sorted((self.root / "sys/block").glob("*"))
+        return any(is_remote(block) and part == self._blk(block.name) for block in blocks)
 
     def _word(self, name: str) -> Part:
         return Part("system", name)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.contract import wire
+from agent.counters.component_names import Names
 from agent.parsing import ParseError, clean, identifier, is_dummy
 from agent.probes.bmc import ipmitool, redundancy, sel, supplies
 from agent.probes.board import dmidecode, dmimemory, lscpu, lshw, meminfo
@@ -15,6 +16,7 @@ from agent.probes.bus import lspci
 from agent.probes.drives import disks, lsblk, nvme, util_linux
 from agent.probes.gpu import gpus, nvidia_smi
 from agent.probes.network import addresses, ethtool
+from agent.sensors.chip import Part
 from tests.agent.hardware import put
 from tests.agent_stages.recordings import recorded
 
@@ -315,6 +317,32 @@ def test_a_disk_on_another_machine_is_told_by_its_driver_where_its_path_says_not
     (tmp_path / "sys/block").mkdir(parents=True)
     (tmp_path / "sys/block/sda").symlink_to(host / "target9:0:0/9:0:0:0/block/sda")
     assert disks.names(tmp_path) == found
+
+
+@pytest.mark.parametrize(
+    ("handler", "wwid", "path", "found"),
+    [
+        ("rdac", "naa.60080e50002a3f4c0000000000000001", "end_device-0:0", []),
+        ("alua", "naa.600c0ff000280000a1b2c35601000000", "end_device-0:0", []),
+        # A drive, a volume of a RAID controller, a disk of a virtual machine, a drive of a kernel without handlers.
+        ("alua", "naa.5000c500a1b2c3d5", "end_device-0:0", ["sda"]),
+        ("detached", "naa.600508b1001c0000000000000000abcd", "end_device-0:0", ["sda"]),
+        ("alua", "naa.6506b8d9a515c50c86dda140aaf608bc", "virtio1", ["sda"]),
+        ("", "naa.60080e50002a3f4c0000000000000001", "end_device-0:0", ["sda"]),
+    ],
+)
+def test_a_volume_of_an_array_on_sas_is_none_of_this_host(
+    handler: str, wwid: str, path: str, found: list[str], tmp_path: Path
+) -> None:
+    device = tmp_path / f"sys/devices/pci0000:00/0000:02:00.0/host0/port-0:0/{path}/target0:0:0/0:0:0:1"
+    put(device, "block/sda/size", 2048)
+    put(device, "dh_state", handler)
+    put(device, "wwid", wwid)
+    (device / "block/sda/device").symlink_to(device)
+    (tmp_path / "sys/block").mkdir(parents=True)
+    (tmp_path / "sys/block/sda").symlink_to(device / "block/sda")
+    assert disks.names(tmp_path) == found
+    assert Names(tmp_path).never_fails_the_host(Part("disk", "sda")) is (not found)
 
 
 def test_a_drive_without_capacity_is_told_and_an_empty_reader_is_not(tmp_path: Path) -> None:

@@ -24,6 +24,10 @@ _NOT_A_DISK = re.compile(
 # Initiators that put their targets directly below the host, by the host's proc_name: SRP (ib_srp.c), Cisco's snic.
 _REMOTE_DRIVERS = frozenset({"ib_srp", "snic"})
 _REMOTE_SCSI = re.compile(r"/(?:session\d+|rport-\d+:\d+-\d+)/")
+# A storage array on SAS cables. Its volumes need a handler for its paths (drivers/scsi/scsi_dh.c: ALUA, RDAC), and have
+# a name of the kind that is given to volumes (NAA 6, SPC-5 7.7.6.6); a drive has NAA 5. Volumes of a RAID controller
+# have such a name, and no handler.
+_ON_SAS, _NO_HANDLER, _OF_VOLUMES = "/end_device-", ("", "detached"), "0x6"
 _NVME_NAMESPACE = re.compile(r"nvme\d+(?:c\d+)?n\d+")
 _REMOTE_NVME = frozenset({"tcp", "rdma", "fc", "loop"})
 
@@ -49,7 +53,7 @@ def names(root: Path = Path("/")) -> list[str]:
     found = []
     for block in sorted((root / "sys/block").glob("*")):
         is_disk = not _NOT_A_DISK.match(block.name) and sysfs.text(block / "hidden") != "1"
-        if is_disk and _number(block / "size") > 0 and not _is_remote(block):
+        if is_disk and _number(block / "size") > 0 and not is_remote(block):
             found.append(block.name)
     return found
 
@@ -60,7 +64,7 @@ def without_capacity(root: Path = Path("/")) -> list[tuple[str, str]]:
     removable, and no drive."""
     found = []
     for block in sorted((root / "sys/block").glob("*")):
-        hidden = bool(_NOT_A_DISK.match(block.name)) or sysfs.text(block / "hidden") == "1" or _is_remote(block)
+        hidden = bool(_NOT_A_DISK.match(block.name)) or sysfs.text(block / "hidden") == "1" or is_remote(block)
         if not hidden and sysfs.integer(block / "size") == 0 and not (one := identify(block)).removable:
             found.append((block.name, f"{one.model or 'a drive'} {one.serial}".strip() + " has no capacity"))
     for controller in sorted((root / "sys/class/nvme").glob("nvme*")):
@@ -75,14 +79,19 @@ def _inside(directory: Path) -> list[str]:
     return [path.name for path in directory.glob("*")]
 
 
-def _is_remote(block: Path) -> bool:
+def is_remote(block: Path) -> bool:
     """Whether the disk is no part of this host. It belongs to others, too, and is neither tested nor written."""
     device = block.resolve() / "device"
     transports = {sysfs.text(path) for path in (device / "transport", *device.glob("nvme*/transport"))} - {""}
     hosts = (parent for parent in block.resolve().parents if re.fullmatch(r"host\d+", parent.name))
     drivers = {sysfs.text(host / "scsi_host" / host.name / "proc_name") for host in hosts}
     is_remote_scsi = _REMOTE_SCSI.search(f"{block.resolve()}/") is not None or bool(drivers & _REMOTE_DRIVERS)
-    return is_remote_scsi or bool(transports and transports <= _REMOTE_NVME)
+    return is_remote_scsi or _is_of_array(block, device) or bool(transports and transports <= _REMOTE_NVME)
+
+
+def _is_of_array(block: Path, device: Path) -> bool:
+    has_handler = sysfs.text(device / "dh_state") not in _NO_HANDLER
+    return has_handler and _ON_SAS in str(block.resolve()) and wwn(sysfs.text(device / "wwid")).startswith(_OF_VOLUMES)
 
 
 def identify(block: Path) -> DiskIdentity:
