@@ -14,6 +14,7 @@ import yaml
 from import_export.formats import base_formats
 
 from hosts import yamllines
+from hosts.command_line import command
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 """How a cell begins that a spreadsheet would take for a formula, or that was made harmless."""
@@ -54,9 +55,8 @@ class PageCsv(HostsCsv):
     def create_dataset(self, in_stream: str | bytes, **kwargs: Any) -> tablib.Dataset:
         text = self._text(in_stream)
         if next(islice(csv.reader(StringIO(text)), MAX_PAGE_ROWS, None), None) is not None:
-            raise ValueError(
-                f"it has more than {MAX_PAGE_ROWS:,} rows: on the server `vetting hosts import FILE` takes any number"
-            )
+            instead = command("hosts import FILE")
+            raise ValueError(f"it has more than {MAX_PAGE_ROWS:,} rows: on the server `{instead}` takes any number")
         return super().create_dataset(text, **kwargs)
 
 

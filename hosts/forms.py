@@ -13,6 +13,7 @@ from django.utils.functional import lazy
 from import_export.forms import ImportForm, SelectableFieldsExportForm
 
 from hosts import expectations, formats, spechelp, wakeoptions
+from hosts.command_line import command
 from hosts.fields import UUID, normalise_mac
 from hosts.models import Host, HostMac
 
@@ -160,7 +161,7 @@ class HostImportForm(ImportForm):
         if file.size > formats.MAX_PAGE_BYTES:
             raise ValidationError(
                 f"{file.size / 2**20:.1f} MiB are more than the {formats.MAX_PAGE_BYTES // 2**20} that a page reads: "
-                "on the server `vetting hosts import FILE` takes larger files"
+                f"on the server `{command('hosts import FILE')}` takes larger files"
             )
         return file
 

@@ -17,6 +17,7 @@ from import_export.instance_loaders import BaseInstanceLoader
 from import_export.results import Result, RowResult
 
 from hosts import bounds, bulk, changes, expectations, wakeoptions
+from hosts.command_line import command
 from hosts.fields import normalise_mac
 from hosts.models import Host, HostMac
 from hosts.nearest import did_you_mean
@@ -247,8 +248,8 @@ class HostResource(resources.ModelResource):
 
 def too_many(count: int, most: int) -> str:
     return (
-        f"{count:,} hosts are more than the {most:,} that a page imports at once: on the server `vetting hosts import "
-        "FILE` takes any number, and shows with --dry-run what it would do"
+        f"{count:,} hosts are more than the {most:,} that a page imports at once: on the server "
+        f"`{command('hosts import FILE')}` takes any number, and shows with --dry-run what it would do"
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import InterfaceError, OperationalError
 
+from runs.wording import remedies
+
 # Words in SQLite's and PostgreSQL's messages, in lower case, and what they mean.
 REASONS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("locked", "lock timeout", "deadlock"), "the database is busy with another write"),
@@ -12,7 +14,7 @@ REASONS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("readonly", "read-only"), "the database can't be written: whoever runs the orchestrator must look at its disk"),
     (
         ("no such table", "no such column", "has no column"),
-        "the database is older than the program: whoever runs the orchestrator must run `vetting migrate`",
+        "the database is older than the program: whoever runs the orchestrator must run `{migrate}`",
     ),
     (("disk i/o", "malformed"), "the orchestrator's disk fails: whoever runs it must look at it"),
 )
@@ -26,4 +28,5 @@ def is_passing(error: BaseException) -> bool:
 
 def reason(error: BaseException) -> str:
     text = str(error).lower()
-    return next((meaning for words, meaning in REASONS if any(word in text for word in words)), OTHERWISE)
+    meaning = next((meaning for words, meaning in REASONS if any(word in text for word in words)), OTHERWISE)
+    return meaning.format(migrate=remedies.command("migrate"))

@@ -5,12 +5,10 @@ from __future__ import annotations
 
 from django.conf import settings
 
+from hosts import command_line
+
 _ALL_UNITS = "vetting-web vetting-worker vetting-keeper.timer"
-
-
-def command(arguments: str) -> str:
-    """How to call one of Vetting's commands here, e.g. `command("hosts import FILE")`."""
-    return f"{'vetting' if settings.INSTALLED else './manage.py'} {arguments}"
+command = command_line.command
 
 
 def build_image() -> str:

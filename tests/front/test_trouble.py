@@ -31,7 +31,7 @@ FAILURES = [
     (OperationalError("could not extend file: No space left on device"), "whoever runs it must free space"),
     (OperationalError("attempt to write a readonly database"), "can't be written"),
     (OperationalError("disk I/O error"), "disk fails"),
-    (OperationalError("no such column: runs_run.new"), "vetting migrate"),
+    (OperationalError("no such column: runs_run.new"), "./manage.py migrate"),
     (OperationalError("server closed the connection unexpectedly"), "does not answer"),
     (InterfaceError("connection already closed"), "does not answer"),
 ]

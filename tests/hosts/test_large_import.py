@@ -69,14 +69,14 @@ def test_more_hosts_than_a_page_imports_are_refused_with_the_way_to_do_it(
 ) -> None:
     monkeypatch.setattr("hosts.admin.exchange.MOST", 4)
     assert "5 hosts are more than the 4" in (page := as_read(preview(operator, rows(5), "csv").content))
-    assert "vetting hosts import FILE" in page
+    assert "./manage.py hosts import FILE" in page
     assert preview(operator, rows(4), "csv").context["confirm_form"] is not None
 
 
 @pytest.mark.parametrize("kind", ["csv", "yaml"])
 def test_a_file_larger_than_a_page_reads_is_refused_with_the_way_to_do_it(operator: Client, kind: str) -> None:
     page = as_read(preview(operator, "#" * (formats.MAX_PAGE_BYTES + 1), kind).content)
-    assert "vetting hosts import FILE" in page and "MiB are more" in page
+    assert "./manage.py hosts import FILE" in page and "MiB are more" in page
 
 
 def test_a_name_that_stands_twice_is_refused_with_both_rows(operator: Client) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from hosts.command_line import command
 from runs.bench.allowance import OnceAMinute
 from vetting.front.answers import not_now
 
@@ -74,7 +75,7 @@ class Logins:
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         address = (scope.get("client") or ("",))[0]
         if wait_s := self._refused(address):
-            page = not_now(scope["path"], _TOO_MANY, status=429, retry_after_s=int(wait_s) + 1)
+            page = not_now(scope["path"], _too_many(), status=429, retry_after_s=int(wait_s) + 1)
             return await page.send(send)
 
         async def noting(message: dict[str, Any]) -> None:
@@ -93,4 +94,5 @@ class Logins:
         return wait_s
 
 
-_TOO_MANY = "too many attempts to log in; `vetting vet` on the server needs no login"
+def _too_many() -> str:
+    return f"too many attempts to log in; `{command('vet')}` on the server needs no login"
