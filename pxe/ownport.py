@@ -17,7 +17,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from pxe import daemon
-from runs import watchdog
+from runs import outages
 from runs.bench import fitness
 from runs.bench import problems as bench
 from runs.bench.load import Shortage
@@ -58,7 +58,7 @@ def tick() -> None:
     _looked_at = now
     if why := unreachable():
         # Only a run's deadlines need the row. Without a run, nothing is written to the disk while nothing happens.
-        if watchdog.somebody_is_waited_for():
+        if outages.somebody_is_waited_for():
             _note(BenchShortage.LINK, why)
         bench.report(SOURCE, [no_link(why)])
         return

@@ -6,28 +6,23 @@ had no link, does not count either, within bounds.
 
 from __future__ import annotations
 
-import http.client
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
-from runs import former_sites, intake, ladder, transition
-from runs.bench import faults, fitness, last_seen, process
-from runs.bench.last_seen import OUTAGE_AFTER
-from runs.database import commits
+from runs import former_sites, intake, ladder, outages, transition
+from runs.bench import faults, fitness
 from runs.database.moments import Later
 from runs.machine import AGENT_SILENT, STAGE_STATES, Event, NotAllowed, State
-from runs.models import Actor, Lease, Run, StageRun, WebOutage
+from runs.models import Actor, Run, StageRun
 from runs.querysets import RunQuerySet
 from runs.wording import naming
 
 log = logging.getLogger("vetting.watchdog")
-LOOK_EVERY = timedelta(seconds=3)
 
 
 @dataclass(frozen=True)
@@ -44,8 +39,8 @@ class Missed:
 def tick() -> None:
     """One round over the runs whose time may be over. The database chooses them: the number of queries does not grow
     with the number of runs that wait."""
-    look_at_web()
-    if not somebody_is_waited_for():
+    outages.look_at_web()
+    if not outages.somebody_is_waited_for():
         return
     now = timezone.now()
     for run in waiting_long(now):
@@ -66,14 +61,9 @@ def _look_at(run: Run, now: datetime) -> None:
         _end_stage(run, missed, now)
 
 
-@commits.remembered
-def somebody_is_waited_for() -> bool:
-    return Run.objects.live_or_held().exists()
-
-
 def waiting_long(now: datetime) -> RunQuerySet:
     """The runs that have waited longer than a deadline allows, by the clock alone. What does not count against a
-    deadline (`not_counted`) is looked at run by run."""
+    deadline (`outages.not_counted`) is looked at run by run."""
     limits = settings.VETTING.deadlines
     silent_since = now - timedelta(seconds=limits.heartbeat_s)
     here = StageRun.objects.filter(run=OuterRef("pk"), name=OuterRef("state"), outcome="")
@@ -102,7 +92,7 @@ def boot_is_overdue(run: Run, now: datetime) -> bool:
     """Whether the boot's deadline has passed. The token is refused from then on, even before the watchdog looks."""
     if run.boot_deadline is None or now < run.boot_deadline:
         return False
-    return now >= run.boot_deadline + not_counted(_began(run), now, settings.VETTING.deadlines.boot_s, run.site)
+    return now >= run.boot_deadline + outages.not_counted(_began(run), now, settings.VETTING.deadlines.boot_s, run.site)
 
 
 def _began(run: Run) -> datetime:
@@ -153,7 +143,7 @@ def _end_stage(run: Run, missed: Missed, now: datetime) -> None:
 def _miss_or_blame_bench(run: Run, event: Event, why: str, since: datetime, now: datetime) -> None:
     """Miss the deadline. Blame the bench and not the host if the bench was short of CPU or without a link for most of
     the time, or if it has got another address since it last heard of the host."""
-    unfit_s = fitness.total(_unfit(since, now, run.site)).total_seconds()
+    unfit_s = fitness.total(outages.unfit_spans(since, now, run.site)).total_seconds()
     moved = former_sites.not_heard_since(run, run.last_seen or since)
     excused_s = settings.VETTING.bench.excuses_deadline_percent / 100 * (now - since).total_seconds()
     if unfit_s < excused_s and not moved:
@@ -161,13 +151,6 @@ def _miss_or_blame_bench(run: Run, event: Event, why: str, since: datetime, now:
         return
     blame = f"bench: {moved}{_unfit_words(since, now, run.site)}{why[:1].upper()}{why[1:]}"
     _miss(run, Event.BENCH_DEADLINE, blame, bench_error=blame)
-
-
-def _unfit(since: datetime, until: datetime, site: str) -> list[fitness.Span]:
-    """When in this span the bench was short of CPU, or could not be reached since its own port had no link. A link
-    needs two ends: if the host is cabled to the bench without a switch, it may be the host's fault. So this counts
-    within bounds, and its end is an error and not a wait for ever."""
-    return [*fitness.starved(since, until), *fitness.without_link(since, until, site)]
 
 
 def _unfit_words(since: datetime, now: datetime, site: str) -> str:
@@ -188,7 +171,7 @@ def _longer_than(limit_s: float, since: datetime, now: datetime, site: str) -> f
     is read only if it can matter: it takes some queries for each run."""
     if (now - since).total_seconds() <= limit_s:
         return 0
-    taken_s = (now - since - not_counted(since, now, limit_s, site)).total_seconds()
+    taken_s = (now - since - outages.not_counted(since, now, limit_s, site)).total_seconds()
     return taken_s if taken_s > limit_s else 0
 
 
@@ -205,78 +188,3 @@ def _miss(run: Run, event: Event, why: str, *, states: tuple[State, ...] = STAGE
             transition.apply(now_run, event, actor=Actor.WATCHDOG, who="watchdog", why=why)
     except (NotAllowed, transition.Refused) as error:
         log.info("run %s: %s", run.pk, error)
-
-
-# --- our own web -------------------------------------------------------------------------------------------------
-
-
-def look_at_web() -> None:
-    """Ask our site's web process whether it answers, every few seconds. A gap since its last answer is an outage, also
-    if this worker was not running to ask."""
-    site = settings.VETTING.web.address
-    now = timezone.now()
-    if _is_recent(last_seen.read(Lease.web_of(site)), now):
-        return
-    lease, _ = Lease.objects.get_or_create(name=Lease.web_of(site))
-    if _is_recent(seen := last_seen.web(lease), now):
-        return
-    former_sites.take_over()
-    if not web_answers():
-        return
-    is_calm = seen is not None and timedelta() <= now - seen <= OUTAGE_AFTER
-    if not (is_calm and not somebody_is_waited_for() and last_seen.note(lease.name, now)):
-        _write_answer(lease, seen, now)
-
-
-def _is_recent(seen: datetime | None, now: datetime) -> bool:
-    return seen is not None and timedelta() <= now - seen < LOOK_EVERY  # otherwise the clock was set back
-
-
-def _write_answer(lease: Lease, seen: datetime | None, now: datetime) -> None:
-    """Write when the web process answered, and the outage before it. On SQLite only for a run that goes on, since
-    nobody else has a deadline: a restart of the machine may then not lose when an outage began.
-
-    While the database can't be written (its disk is full), no host's call can be kept either. So the time is noted
-    after the row: otherwise the outage would have no length, and every host would be called silent afterwards."""
-    with transaction.atomic():
-        if seen is not None and now - seen > OUTAGE_AFTER:
-            WebOutage.objects.create(site=settings.VETTING.web.address, started_at=seen, ended_at=now)
-        Lease.objects.filter(name=lease.name).update(web_seen_at=now, holder=process.mine())
-    last_seen.note(lease.name, now)
-
-
-def web_answers(timeout_s: float = 1.0) -> bool:
-    config = settings.VETTING.web
-    host = "127.0.0.1" if config.listen in ("0.0.0.0", "::", "") else config.listen
-    try:
-        connection = http.client.HTTPConnection(host, config.port, timeout=timeout_s)
-        connection.request("GET", "/livez")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
-def not_counted(since: datetime, until: datetime, limit_s: float, site: str = "") -> timedelta:
-    """How much of this span does not count against a deadline of `limit_s` seconds, of a host at this site.
-
-    All outages of the site's web process, and the other time in which the bench was short of CPU or its port without a
-    link: the latter at most `bench.deadline_extends_max` times the deadline.
-    """
-    outages = web_outages(since, until, site)
-    down = fitness.total(outages)
-    unfit = fitness.total([*outages, *_unfit(since, until, site)]) - down
-    return down + min(unfit, timedelta(seconds=limit_s * settings.VETTING.bench.deadline_extends_max))
-
-
-def web_outages(since: datetime, until: datetime, site: str = "") -> list[fitness.Span]:
-    """When in this span the site's web process did not answer, an outage that goes on included. A run that has not
-    booted has no site: ours counts."""
-    site = site or settings.VETTING.web.address
-    outages = WebOutage.objects.filter(site__in=(site, ""), ended_at__gt=since, started_at__lt=until)
-    spans = [(max(outage.started_at, since), min(outage.ended_at, until)) for outage in outages]
-    lease = Lease.objects.filter(name=Lease.web_of(site)).first()
-    if lease and (seen := last_seen.web(lease)) and until - seen > OUTAGE_AFTER:
-        spans.append((max(seen, since), until))
-    return spans

@@ -6,7 +6,7 @@ from time import sleep
 
 from django.db import DatabaseError
 
-from runs import watchdog
+from runs import outages
 from runs.bench import service_state
 from runs.wording import remedies
 
@@ -16,7 +16,7 @@ LOOK_EVERY_S = 0.5
 
 def why_at_work() -> str:
     """A sentence that they are at work, and what to do. Empty if they are not."""
-    if not (watchdog.web_answers() or _another_round_comes()):
+    if not (outages.web_answers() or _another_round_comes()):
         return ""
     return f"web or worker is at work: stop them first ({remedies.stop_all()})"
 

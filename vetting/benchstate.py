@@ -22,7 +22,7 @@ from hosts import wakemethods
 from hosts.models import Host
 from pxe import image, supervisor
 from pxe.paths import paths
-from runs import watchdog
+from runs import outages
 from runs.bench import faults, service_state
 from runs.models import Lease, RunEvent
 from runs.wording import remedies
@@ -93,7 +93,7 @@ def _in_force() -> Checks:
 
 def _web() -> Checks:
     web = settings.VETTING.web
-    if not watchdog.web_answers():
+    if not outages.web_answers():
         yield "bench", f"the web process does not answer on port {web.port}", remedies.restart("web")
     elif not _connects(web.boot_port):
         what = f"boot files are not served: port {web.boot_port} does not answer"

@@ -41,6 +41,7 @@ import runs.bench.faults
 import runs.bench.fitness
 import runs.dispatcher
 import runs.jobs
+import runs.outages
 import runs.reports.write
 import runs.retention
 import runs.rolling_up
@@ -77,7 +78,7 @@ TICKS: tuple[Callable[[], object], ...] = (
     leadership.tick,
     runs.bench.faults.tick,
 )
-# The ticks of a machine that does not lead. (The watchdog's tick also checks the web process.)
+# The ticks of a machine that does not lead. (The tick of the watchdog also calls `look_at_web`.)
 ON_EACH_MACHINE: tuple[Callable[[], object], ...] = (
     pxe.supervisor.tick,
     pxe.iperf.tick,
@@ -85,7 +86,7 @@ ON_EACH_MACHINE: tuple[Callable[[], object], ...] = (
     runs.bench.fitness.tick,
     pxe.ownport.tick,
     share_link,
-    runs.watchdog.look_at_web,
+    runs.outages.look_at_web,
     runs.jobs.tick,
     runs.bench.faults.tick,
 )

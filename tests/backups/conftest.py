@@ -15,7 +15,7 @@ from django.core.management import call_command
 from django.db import connection, connections
 from django.db.utils import load_backend
 
-from runs import watchdog
+from runs import outages
 from tests.runs import postgresql
 
 
@@ -23,7 +23,7 @@ from tests.runs import postgresql
 def own_system(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Data in a directory of its own, and nobody at work on it."""
     settings.DATA_DIR = tmp_path
-    monkeypatch.setattr(watchdog, "web_answers", lambda: False)
+    monkeypatch.setattr(outages, "web_answers", lambda: False)
 
 
 @pytest.fixture

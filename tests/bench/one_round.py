@@ -54,7 +54,7 @@ def _set_up(folder: Path) -> None:
 def _figures(calls: int) -> Iterator[tuple[str, tuple[float, float]]]:
     """Each call's name, and the median of its CPU time in ms with its statements."""
     from pxe import ownport
-    from runs import watchdog
+    from runs import outages
     from runs.bench import load, process
     from runs.models import Job
     from vetting import leadership, rounds
@@ -64,7 +64,7 @@ def _figures(calls: int) -> Iterator[tuple[str, tuple[float, float]]]:
     leadership.take_lead(me)
     ticks = {rounds.name_of(tick): tick for tick in rounds.ticks_of(leads=True)}
     with ExitStack() as stack:
-        stack.enter_context(patch.object(watchdog, "web_answers", lambda: True))
+        stack.enter_context(patch.object(outages, "web_answers", lambda: True))
         stack.enter_context(patch.object(ownport, "LOOK_EVERY_S", 0.0))
         stack.enter_context(patch.object(load, "shortage", lambda samples, limits: None))
         for tick in ticks.values():

@@ -85,6 +85,7 @@ def _calls_of(hosts: int) -> Iterator[Figure]:
     import pxe.wake
     import runs.dispatcher
     import runs.jobs
+    import runs.outages
     import runs.reports.write
     import runs.retention
     import runs.watchdog
@@ -92,7 +93,7 @@ def _calls_of(hosts: int) -> Iterator[Figure]:
 
     full = settings.VETTING.dispatcher.model_copy(update={"max_concurrent": 1})
     settings.VETTING = settings.VETTING.model_copy(update={"dispatcher": full})
-    runs.watchdog.web_answers = lambda: True
+    runs.outages.web_answers = lambda: True
     notifications.outbox.tick()
     for words in (("hosts",), ("hosts", "--state", "held"), ("hosts", "--json"), ("runs",), ("runs", "--live")):
         yield _counted(hosts, " ".join(words), lambda words=words: call_command(*words, stdout=io.StringIO()))

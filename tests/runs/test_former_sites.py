@@ -10,7 +10,7 @@ from django.conf import settings as django_settings
 from django.db import connection
 from django.utils import timezone
 
-from runs import former_sites, lifecycle, watchdog
+from runs import former_sites, lifecycle, outages, watchdog
 from runs.bench import last_seen, process
 from runs.models import Lease, Run, WebOutage
 from tests import work
@@ -24,7 +24,7 @@ NEW = "10.78.0.1"
 @pytest.fixture
 def talker(monkeypatch: pytest.MonkeyPatch) -> Talker:
     """Of a host that has booted, from a bench whose web process answers."""
-    monkeypatch.setattr(watchdog, "web_answers", lambda: True)
+    monkeypatch.setattr(outages, "web_answers", lambda: True)
     host = a_host("node-1", mac=MAC, expected=EXPECTED)
     lifecycle.start_run(host, profile_name="quick")
     talker = Talker(host)

@@ -14,7 +14,7 @@ from django.utils import timezone
 from hosts.models import Host
 from notifications import outbox
 from notifications.models import Notice
-from runs import dispatcher, jobs, lifecycle, watchdog
+from runs import dispatcher, jobs, lifecycle, outages, watchdog
 from runs.bench import faults
 from runs.bench import problems as bench
 from runs.dispatcher import LoopbackResult
@@ -95,7 +95,7 @@ def test_a_deadline_that_cannot_be_looked_at_stops_no_other(monkeypatch: pytest.
     fields = {"state": State.BOOTING, "verdict": "", "boot": 1, "started_at": long_ago, "boot_deadline": long_ago}
     bad, good = (a_run(host, **fields) for host in two_hosts())
     fails_at(monkeypatch, watchdog, "_boot", bad.pk, ValueError("a part without a name"))
-    monkeypatch.setattr(watchdog, "look_at_web", lambda: None)
+    monkeypatch.setattr(outages, "look_at_web", lambda: None)
     watchdog.tick()
     assert [Run.objects.get(pk=run.pk).is_over for run in (bad, good)] == [False, True]
     assert f"run {bad.pk}" in told()[0]

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from agent.contract import wire
 from hosts.models import Host
-from runs import lifecycle, stage_rows, watchdog
+from runs import lifecycle, outages, stage_rows, watchdog
 from runs.bench import last_seen
 from runs.models import BenchShortage, Lease, Run, WebOutage
 from tests import work
@@ -151,8 +151,8 @@ def test_a_hold_ends_by_itself_after_the_allowed_hours(host: Host, run: Run) -> 
 
 def test_an_outage_is_written_down_when_the_web_is_seen_again(monkeypatch: pytest.MonkeyPatch) -> None:
     Lease.objects.filter(name=Lease.web_of("127.0.0.1")).update(web_seen_at=seconds_ago(60))
-    monkeypatch.setattr(watchdog, "web_answers", lambda: True)
-    watchdog.look_at_web()
+    monkeypatch.setattr(outages, "web_answers", lambda: True)
+    outages.look_at_web()
     outage = WebOutage.objects.get()
     assert 59 < (outage.ended_at - outage.started_at).total_seconds() < 65
 
@@ -165,23 +165,23 @@ def seen_in_the_row() -> datetime:
 
 def test_while_no_run_goes_on_that_the_web_answers_is_not_written(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     Lease.objects.update(web_seen_at=(before := seconds_ago(5)))
-    monkeypatch.setattr(watchdog, "web_answers", lambda: True)
-    watchdog.look_at_web()
+    monkeypatch.setattr(outages, "web_answers", lambda: True)
+    outages.look_at_web()
     assert seen_in_the_row() == before
-    assert watchdog.web_outages(seconds_ago(100), timezone.now() + timedelta(seconds=7)) == []
+    assert outages.web_outages(seconds_ago(100), timezone.now() + timedelta(seconds=7)) == []
     lifecycle.start_run(host, profile_name="quick")
     last_seen.note(Lease.web_of("127.0.0.1"), seconds_ago(4))
-    watchdog.look_at_web()
+    outages.look_at_web()
     assert seen_in_the_row() > seconds_ago(3)
 
 
 def test_an_outage_after_idle_hours_begins_when_the_web_was_last_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     Lease.objects.update(web_seen_at=seconds_ago(7200))
     last_seen.note(Lease.web_of("127.0.0.1"), seconds_ago(60))
-    ((since, _),) = watchdog.web_outages(seconds_ago(9000), timezone.now())
+    ((since, _),) = outages.web_outages(seconds_ago(9000), timezone.now())
     assert 59 < (timezone.now() - since).total_seconds() < 65
-    monkeypatch.setattr(watchdog, "web_answers", lambda: True)
-    watchdog.look_at_web()
+    monkeypatch.setattr(outages, "web_answers", lambda: True)
+    outages.look_at_web()
     outage = WebOutage.objects.get()
     assert 59 < (outage.ended_at - outage.started_at).total_seconds() < 65
     assert seen_in_the_row() == outage.ended_at
@@ -206,7 +206,7 @@ def test_time_in_which_nothing_could_be_written_does_not_count(
 ) -> None:
     """The web process answers meanwhile, but keeps no heartbeat."""
     Talker(host).boot_and_claim()
-    monkeypatch.setattr(watchdog, "web_answers", lambda: True)
+    monkeypatch.setattr(outages, "web_answers", lambda: True)
     watchdog.tick()
     began = timezone.now()
     with writes_refused():
@@ -346,9 +346,9 @@ def test_an_outage_and_a_shortage_at_the_same_time_count_once(db: None) -> None:
     WebOutage.objects.create(started_at=seconds_ago(100), ended_at=seconds_ago(50))
     _starved(80, 20)
     now = timezone.now()
-    excused_s = watchdog.not_counted(now - timedelta(seconds=200), now, 1000).total_seconds()
+    excused_s = outages.not_counted(now - timedelta(seconds=200), now, 1000).total_seconds()
     assert round(excused_s) == 80
-    assert round(watchdog.not_counted(now - timedelta(seconds=200), now, 10).total_seconds()) == 60
+    assert round(outages.not_counted(now - timedelta(seconds=200), now, 10).total_seconds()) == 60
 
 
 def test_an_outage_counts_for_the_hosts_of_its_site_only(db: None) -> None:
@@ -357,12 +357,12 @@ def test_an_outage_counts_for_the_hosts_of_its_site_only(db: None) -> None:
     Lease.objects.create(name=Lease.web_of("10.0.0.2"), web_seen_at=seconds_ago(50))
 
     def excused_s(site: str) -> int:
-        return round(watchdog.not_counted(since, now, 1000, site).total_seconds())
+        return round(outages.not_counted(since, now, 1000, site).total_seconds())
 
     assert [excused_s(site) for site in ("10.0.0.1", "10.0.0.2", "10.0.0.3")] == [30, 50, 0]
 
 
 def test_an_outage_that_an_older_version_saw_counts_for_all(db: None) -> None:
     WebOutage.objects.create(started_at=seconds_ago(150), ended_at=seconds_ago(120))
-    excused = watchdog.not_counted(seconds_ago(200), timezone.now(), 1000, "10.0.0.3")
+    excused = outages.not_counted(seconds_ago(200), timezone.now(), 1000, "10.0.0.3")
     assert round(excused.total_seconds()) == 30

@@ -12,7 +12,7 @@ from django.test import override_settings
 
 from notifications import sending
 from pxe.wake.drivers import wol
-from runs import watchdog
+from runs import outages
 from runs.bench import fitness
 from runs.database import clock
 from tests.statements import state
@@ -28,7 +28,7 @@ def calm() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(override_settings(VETTING=config.parse(_CONFIG, "test")))
         stack.enter_context(patch.object(fitness, "_shortage_now", lambda most: None))
-        stack.enter_context(patch.object(watchdog, "web_answers", lambda: True))
+        stack.enter_context(patch.object(outages, "web_answers", lambda: True))
         stack.enter_context(patch.object(wol, "wake", lambda host, options: f"magic packet to {host.name}"))
         stack.enter_context(patch.object(sending, "send_to_all", _sent))
         stack.enter_context(patch.object(clock, "ahead_s", _clocks_agree))

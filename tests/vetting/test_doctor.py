@@ -17,7 +17,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from pxe import supervisor
-from runs import watchdog
+from runs import outages
 from runs.bench import problems as bench
 from runs.bench.problems import Problem
 from runs.machine import State
@@ -36,7 +36,7 @@ def healthy(db: None, settings: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPa
     settings.VETTING = Config.model_validate(OFF)
     settings.DATA_DIR = tmp_path
     tmp_path.chmod(0o750)
-    monkeypatch.setattr(watchdog, "web_answers", lambda: True)
+    monkeypatch.setattr(outages, "web_answers", lambda: True)
     monkeypatch.setattr(benchstate, "_connects", lambda port: True)
     monkeypatch.setattr(benchstate.checks, "run_checks", list)
     monkeypatch.setattr(doctor, "AGAIN_AFTER_S", 0)
@@ -73,7 +73,7 @@ def test_what_is_found_ends_with_1_and_is_explained(healthy: None) -> None:
 
 
 def _no_web(patch: pytest.MonkeyPatch, settings: Any) -> None:
-    patch.setattr(watchdog, "web_answers", lambda: False)
+    patch.setattr(outages, "web_answers", lambda: False)
 
 
 def _no_boot_port(patch: pytest.MonkeyPatch, settings: Any) -> None:
@@ -186,6 +186,6 @@ def test_a_check_that_fails_is_told_and_the_others_are_made(healthy: None, monke
         raise PermissionError(13, "Permission denied", "/var/lib/vetting/pxe")
 
     monkeypatch.setattr(benchstate, "CHECKS", {"disk": fails} | {"web": benchstate._web})
-    monkeypatch.setattr(watchdog, "web_answers", lambda: False)
+    monkeypatch.setattr(outages, "web_answers", lambda: False)
     assert set(found()) == {"disk", "web"}
     assert "could not be checked to the end (PermissionError(13, 'Permission denied'))" in found()["disk"]

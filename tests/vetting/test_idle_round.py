@@ -12,7 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django_q.conf import Conf
 
-import runs.watchdog
+import runs.outages
 from pxe import ownport
 from runs.bench import last_seen, process, service_state
 from runs.jobs import enqueue
@@ -43,7 +43,7 @@ def a_round(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
             "iperf3": config.iperf3.model_copy(update={"supervise": "off"}),
         }
     )
-    monkeypatch.setattr(runs.watchdog, "web_answers", lambda: True)
+    monkeypatch.setattr(runs.outages, "web_answers", lambda: True)
     monkeypatch.setattr(ownport, "look", lambda: None)
     me = process.mine()
     assert leadership.take_round(me) and leadership.take_lead(me)

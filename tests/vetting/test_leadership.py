@@ -16,7 +16,7 @@ from django_q.models import OrmQ
 
 import pxe.supervisor
 import runs.jobs
-import runs.watchdog
+import runs.outages
 from runs.bench import last_seen, process, service_state
 from runs.bench import problems as bench
 from runs.database import clock
@@ -140,7 +140,7 @@ def test_a_relay_does_what_is_near_its_hosts_and_no_jobs(settings: Any) -> None:
 
 
 def test_every_tick_of_each_machine_is_a_tick() -> None:
-    assert set(rounds.ON_EACH_MACHINE) - set(rounds.TICKS) == {runs.watchdog.look_at_web}
+    assert set(rounds.ON_EACH_MACHINE) - set(rounds.TICKS) == {runs.outages.look_at_web}
 
 
 def test_the_command_lists_the_machines(settings: Any) -> None:

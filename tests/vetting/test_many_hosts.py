@@ -23,6 +23,7 @@ import pxe.allowed
 import pxe.wake
 import runs.dispatcher
 import runs.jobs
+import runs.outages
 import runs.reports.write
 import runs.retention
 import runs.watchdog
@@ -116,7 +117,7 @@ def _everything(client: Client) -> Iterator[tuple[str, int, Callable[[], object]
 def measured(django_db_setup: Any, django_db_blocker: Any) -> Iterator[dict[str, list[Work]]]:
     """What each page, command and tick asked for, by the size of the installation."""
     with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch, transaction.atomic():
-        patch.setattr(runs.watchdog, "web_answers", lambda: True)
+        patch.setattr(runs.outages, "web_answers", lambda: True)
         many = settings.VETTING.dispatcher.model_copy(update={"max_concurrent": 1_000})
         patch.setattr(settings, "VETTING", settings.VETTING.model_copy(update={"dispatcher": many}))
         client = Client()
