@@ -94,7 +94,7 @@ def test_a_deadline_that_cannot_be_looked_at_stops_no_other(monkeypatch: pytest.
     long_ago = timezone.now() - timedelta(hours=2)
     fields = {"state": State.BOOTING, "verdict": "", "boot": 1, "started_at": long_ago, "boot_deadline": long_ago}
     bad, good = (a_run(host, **fields) for host in two_hosts())
-    fails_at(monkeypatch, watchdog, "_boot", bad.pk, ValueError("a part without a name"))
+    fails_at(monkeypatch, watchdog, "_end_boot", bad.pk, ValueError("a part without a name"))
     monkeypatch.setattr(outages, "look_at_web", lambda: None)
     watchdog.tick()
     assert [Run.objects.get(pk=run.pk).is_over for run in (bad, good)] == [False, True]
