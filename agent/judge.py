@@ -13,7 +13,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from agent.counters.kernel import kmsg_recording
 from agent.exercises import fans, gpu_memory
 from agent.host.stop import StopFlag
 from agent.parsing import ParseError
-from agent.probes.bmc import bmc_fans, bmc_meanings, ipmitool, sel, supplies
+from agent.probes.bmc import bmc_fans, bmc_meanings, board_limits, ipmitool, sel, supplies
 from agent.probes.board import dmidecode, dmimemory
 from agent.probes.gpu import nvidia_smi
 from agent.probes.smart import smartctl
@@ -147,7 +147,7 @@ def _unclear(text: str, entries: list[sel.LogEntry]) -> str:
 
 
 def _sdr(ctx: StageContext, text: str) -> Judged:
-    """Judges supplies and fans at one moment, those that the recording has a sensor for."""
+    """Judges supplies, fans, voltages and temperatures at one moment, those that the recording has a sensor for."""
     try:
         rows = ipmitool.parse_sdr(_without_comments(text))
     except ParseError as error:
@@ -163,6 +163,10 @@ def _sdr(ctx: StageContext, text: str) -> Judged:
     made, found = fans.judge(names, turning, turning)
     report.checks += made if turning.fans or names or not report.checks else []
     report.findings += found
+    faults = {one.name for one in look.conditions}
+    board = [one for one in board_limits.measured(rows, look.supplies) if one.name not in faults]
+    if board and "bmc_limits" not in ctx.claim.not_expected:
+        psu.judge_limits([replace(look, board=board)], report)
     # A single supply has no redundancy.
     report.required = [check.name for check in report.checks if check.name != "redundancy"]
     return report

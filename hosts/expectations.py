@@ -36,6 +36,7 @@ NOT_EXPECTED: dict[str, str] = {
     "bmc": "BMC",
     "redundancy": "redundant power supplies",
     "dcmi": "power reading",
+    "bmc_limits": "the BMC's limits of voltages and temperatures",  # some are wrong for the board
     "thermal": "CPU temperature",
     "throttling": "counters of CPU throttling",  # AMD's CPUs have no such counters
     "microcode": "microcode",

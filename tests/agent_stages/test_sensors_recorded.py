@@ -16,6 +16,7 @@ from agent.probes.bmc import bmc_fans, ipmitool, redundancy, supplies
 from agent.reports.partial_report import PartialReport
 from agent.stages.psu import stage as psu
 from agent.stages.psu import supply_look
+from agent.stages.psu.supply_look import Look
 from tests.agent_stages.contexts import context
 from tests.agent_stages.recordings import RECORDED
 
@@ -151,6 +152,64 @@ def test_every_recording_has_a_right_answer() -> None:
 def test_one_row_alone_has_its_right_answer(row: str, outcome: wire.Outcome, codes: set[str], tmp_path: Path) -> None:
     said, found = judged(row + "\n", tmp_path)
     assert (said, {code for _, code, _ in found}) == (outcome, codes)
+
+
+@pytest.mark.parametrize(
+    ("row", "outcome", "codes"),
+    [
+        ("12V | 30h | ok | 7.1 | 12.06 Volts", PASSED, set()),
+        ("12V | 30h | lcr | 7.1 | 10.20 Volts", FAILED, {"psu.voltage"}),
+        ("12V | 30h | cr | 7.1 | 10,20 Volts", FAILED, {"psu.voltage"}),
+        ("12V | 30h | unc | 7.1 | 12.80 Volts", PASSED, {"psu.voltage"}),
+        ("12V | 30h | o | 7.1 | 12.06 Volts", NOT_TESTED, set()),
+        # The rail of a CPU that is not there.
+        ("Vcpu2 | 31h | lnr | 7.1 | 0 Volts", PASSED, set()),
+        ("-12V | 35h | ok | 7.1 | -12.096 Volts", PASSED, set()),
+        ("VBAT | 38h | lcr | 7.18 | 2.54 Volts", FAILED, {"bmc.event"}),
+        ("P3V_BAT | 38h | lnc | 7.18 | 2.80 Volts", PASSED, {"bmc.event"}),
+        ("CPU1 Temp | 01h | ok | 3.1 | 61 degrees C", PASSED, set()),
+        ("CPU1 Temp | 01h | ucr | 3.1 | 98 degrees C", FAILED, {"sensor.temp_high"}),
+        ("CPU1 Temp | 01h | nr | 3.1 | 98 degrees C", FAILED, {"sensor.temp_high"}),
+        ("Inlet Temp | 04h | unc | 7.1 | 41 degrees C", PASSED, {"sensor.temp_high"}),
+        ("Inlet Temp | 04h | lnc | 7.1 | 4 degrees C", PASSED, {"sensor.temp_low"}),
+        ("CPU0_Margin_Temp | 05h | lcr | 3.1 | 1 degrees C", FAILED, {"sensor.temp_high"}),
+        ("P1 Therm Margin | 74h | ok | 3.1 | -42 degrees C", PASSED, set()),
+        # Nothing is plugged into the board's connector.
+        ("TR1 Temperature | 0Ah | lnr | 7.1 | 0 degrees C", PASSED, set()),
+        ("TR1 Temperature | 0Ah | nr | 7.1 | 0 degrees C", PASSED, set()),
+        ("CPU2 Temp | 02h | ns | 3.2 | No Reading", PASSED, set()),
+    ],
+)
+def test_a_board_outside_the_bmcs_own_limits_is_told(
+    row: str, outcome: wire.Outcome, codes: set[str], tmp_path: Path
+) -> None:
+    rows = f"{row}\nFAN1 | 41h | ok | 29.1 | 4500 RPM\n"
+    said, found = judged(rows, tmp_path)
+    assert (said, {code for _, code, _ in found}) == (outcome, codes)
+    excused = context("PSU", tmp_path, not_expected=["bmc_limits"])
+    assert judge.judge(excused, "sdr", rows)["outcome"] == "passed"
+
+
+def test_a_limit_that_is_crossed_only_under_load_is_told_once_from_the_worst_look() -> None:
+    report = PartialReport()
+    looks = [
+        Look(when, [], [], board=ipmitool.parse_sdr(f"CPU1 Temp | 01h | {status} | 3.1 | {heat} degrees C\n"))
+        for when, status, heat in (("before", "ok", 40), ("under load", "ucr", 98), ("after", "unc", 85))
+    ]
+    psu.judge_limits(looks, report)
+    psu.judge_limits(looks[:1], report)
+    assert [(one.code, one.component, one.severity) for one in report.findings] == [
+        ("sensor.temp_high", "CPU1 Temp", wire.Severity.CRITICAL)
+    ]
+    assert "under load" in report.findings[0].message
+    assert [check.outcome for check in report.checks] == [FAILED, PASSED]
+
+
+def test_a_board_that_was_not_read_in_one_look_is_not_tested() -> None:
+    report = PartialReport()
+    psu.judge_limits([Look("before", [], [], board_trouble="ipmitool timed out")], report)
+    psu.judge_limits([Look("before", [], [])], report)
+    assert [check.outcome for check in report.checks] == [NOT_TESTED, NOT_TESTED]
 
 
 def test_a_supply_that_the_spec_expects_and_whose_bay_is_empty_is_missing(tmp_path: Path) -> None:

@@ -81,3 +81,4 @@ def test_a_run_asks_for_the_voltages_of_the_supplies_and_for_those_of_no_board(
         ("psu.failed", "PS2", wire.Severity.CRITICAL)
     ]
     assert look.conditions == []
+    assert [sensor.name for sensor in look.board] == ["P3V3"]

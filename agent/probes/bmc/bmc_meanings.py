@@ -40,6 +40,8 @@ _MACHINE_CHECK = re.compile(r"ierr|caterr|mcerr|cat err|\bmce\b|machine ch(?:ec)
 _CPU_STOPPED = re.compile(r"ierr|caterr|mcerr|cat err")
 # Degrees that are left up to the CPU's own limit: little is hot.
 _MARGIN = re.compile(r"margin|\bmr?gn\b")
+# The board's own battery, whose sensor has the type Voltage.
+_BATTERY = re.compile(r"bat(?:t(?:ery)?)?\b")
 _SUPPLY = re.compile(r"\bpsu?[ _]?\d|power ?supply|\bpws\d")
 _DRIVE = re.compile(r"\bhdd|\bssd|drive|disk|\bnvme")
 _OF_ANY_PART = ("entity presence", "power unit", "module / board", "add-in card", "other fru", "chassis")
@@ -137,6 +139,8 @@ def _threshold(entry: LogEntry, words: str) -> Meaning | None:
     if not leaves:
         return events.EVENT
     is_critical = level != "non critical"
+    if entry.kind == "voltage" and _BATTERY.search(_plain(entry)):
+        return events.GRAVE if is_critical else events.EVENT
     limit = "upper" if entry.kind == "temperature" and _MARGIN.search(_plain(entry)) else side
     beyond = states.THRESHOLDS.get((entry.kind, limit), (events.GRAVE, events.EVENT))[0 if is_critical else 1]
     turns = beyond is events.FAN_STOPPED and _RPM_ABOVE_0.search(entry.reading)

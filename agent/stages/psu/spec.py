@@ -26,7 +26,7 @@ def _duration_s(params: Params, host: HostFacts, plan: Plan) -> float:
 SPEC = StageSpec(
     name="PSU",
     title="Power",
-    summary="Presence, redundancy, power under a load step",
+    summary="Presence, redundancy, power under a load step, voltages and temperatures",
     after="GPU",
     parts="psus",
     params=Params,
@@ -44,6 +44,9 @@ SPEC = StageSpec(
         "psu.predicted_failure",
         "psu.redundancy_lost",
         "psu.share",
+        "psu.voltage",
+        "sensor.temp_high",
+        "sensor.temp_low",
         "system.program_crashed",
     ),
     blind=(

@@ -1,5 +1,6 @@
-"""PSU: presence and state of every supply before, during and after a load step, the power that the load draws, and how
-the supplies share it. Without a BMC only the CPUs' own meter is read, and whether the host survived the load."""
+"""PSU: presence and state of every supply before, during and after a load step, the power that the load draws, how the
+supplies share it, and the BMC's own limits of voltages and temperatures. Without a BMC only the CPUs' own meter is
+read, and whether the host survived the load."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from agent import findings
 from agent.contract import wire
 from agent.exercises import cpu_load
 from agent.parsing import ParseError
-from agent.probes.bmc import ipmitool, redundancy, sel
+from agent.probes.bmc import board_limits, ipmitool, redundancy, sel
+from agent.probes.bmc.ipmitool import UNREAD
 from agent.probes.bmc.sel import LogEntry
 from agent.probes.bmc.supplies import PowerSupply
 from agent.reports import checks
@@ -48,6 +50,8 @@ def run(ctx: StageContext) -> StageReport:
     report.checks.append(_loaded(during))
     judge(names, [before, during, after], report)
     judge_others([before, during, after], report)
+    if "bmc_limits" not in ctx.claim.not_expected:
+        judge_limits([before, during, after], report)
     if "redundancy" not in ctx.claim.not_expected:
         judge_redundancy([before, during, after], report)
         _shared(during, limits.share_min_of_even, report)
@@ -207,6 +211,27 @@ def _warnings(name: str, seen: list[tuple[str, PowerSupply]]) -> list[wire.Findi
         findings.make("bmc.event", "psu", name, f"{name}: {one.warning} {when}") for when, one in seen if one.warning
     ]
     return predicted[:1] + events[:1]
+
+
+def judge_limits(looks: list[Look], report: PartialReport) -> None:
+    """Adds the check `limits`: no voltage and no temperature of the board is outside the limits that the BMC keeps. One
+    finding for each sensor, from the worst look."""
+    read = [(look.when, sensor) for look in looks for sensor in look.board]
+    worst: dict[str, wire.Finding] = {}
+    for when, sensor in read:
+        if meaning := board_limits.crossed(sensor):
+            words = f"{sensor.name}: {sensor.reading} ({sensor.status}) {when}, outside the BMC's own limits"
+            found = findings.make(meaning.code, meaning.part, sensor.name, words, severity=meaning.severity)
+            is_worse = found.severity is wire.Severity.CRITICAL
+            worst[sensor.name] = found if is_worse else worst.get(sensor.name, found)
+    report.findings += worst.values()
+    unread = [f"what {sensor.name} says is unclear" for _, sensor in read if sensor.status == UNREAD]
+    nothing = "" if read else "the BMC measures no voltage and no temperature of the board"
+    why = next(iter([*(look.board_trouble for look in looks if look.board_trouble), *unread]), nothing)
+    check = checks.judged("limits", list(worst.values()), topic="bmc_limits")
+    if check.outcome is wire.Outcome.PASSED and why:
+        check = checks.not_tested("limits", reason=why, topic="bmc_limits")
+    report.checks.append(check)
 
 
 def judge_redundancy(looks: list[Look], report: PartialReport) -> None:

@@ -1,12 +1,12 @@
-"""What the BMC reports about the power supplies at one moment."""
+"""What the BMC reports about the power supplies, and about the board, at one moment."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agent.parsing import ParseError
-from agent.probes.bmc import ipmitool, redundancy, supplies, supply_inputs
+from agent.probes.bmc import board_limits, ipmitool, redundancy, supplies, supply_inputs
 from agent.probes.bmc.ipmitool import Sensor
 from agent.probes.bmc.supplies import Condition, PowerSupply
 
@@ -14,7 +14,8 @@ from agent.probes.bmc.supplies import Condition, PowerSupply
 @dataclass(frozen=True)
 class Look:
     """What the BMC reports about the supplies at one moment. `conditions` are faults that belong to no supply in
-    particular. `trouble` says why it reports nothing."""
+    particular. `trouble` says why it reports nothing. `board` are the sensors of the board's voltages and temperatures,
+    and `board_trouble` says why some are missing."""
 
     when: str
     supplies: list[PowerSupply]
@@ -22,6 +23,8 @@ class Look:
     trouble: str = ""
     watts: dict[str, float] = field(default_factory=dict)
     conditions: list[Condition] = field(default_factory=list)
+    board: list[Sensor] = field(default_factory=list)
+    board_trouble: str = ""
 
 
 def ask(when: str, names: Sequence[str] = ()) -> Look:
@@ -31,16 +34,21 @@ def ask(when: str, names: Sequence[str] = ()) -> Look:
         return not _has_all(names, text)
 
     rows, trouble = ipmitool.sensors_of("Power Supply", lacks)
-    if not rows:
-        # A supply that was pulled keeps its sensor. Without any sensor, the BMC can't be asked, or has none.
-        return Look(when, [], [], trouble or "the BMC has no sensor of a power supply")
+    if trouble:
+        return Look(when, [], [], trouble, board_trouble=trouble)
     # Many BMCs have the redundancy of the supplies under this type.
-    units, no_units = ipmitool.sensors_of("Power Unit")
+    units, no_units = ipmitool.sensors_of("Power Unit") if rows else ([], "")
     volts, no_volts = ipmitool.sensors_of("Voltage")
-    if no_units or no_volts:
-        return Look(when, [], [], no_units or no_volts)
-    rows += units
-    return seen(when, [*rows, *supply_inputs.of_supplies(rows, volts)])
+    heat, no_heat = ipmitool.sensors_of("Temperature")
+    look = Look(when, [], [], no_units or no_volts)
+    if not rows:
+        # A supply that was pulled keeps its sensor. Without any sensor the BMC has none.
+        look = replace(look, trouble="the BMC has no sensor of a power supply")
+    elif not look.trouble:
+        rows += units
+        look = seen(when, [*rows, *supply_inputs.of_supplies(rows, volts)])
+    board = board_limits.measured([*volts, *heat], look.supplies)
+    return replace(look, board=board, board_trouble=no_volts or no_heat)
 
 
 def _has_all(names: Sequence[str], text: str) -> bool:
