@@ -109,7 +109,8 @@ def _send_gathered(target: str, now: datetime) -> None:
 
 @commits.remembered
 def _next_due() -> datetime | None:
-    return Delivery.objects.filter(due_at__isnull=False).aggregate(first=Min("due_at"))["first"]
+    first: datetime | None = Delivery.objects.filter(due_at__isnull=False).aggregate(first=Min("due_at"))["first"]
+    return first
 
 
 @transaction.atomic

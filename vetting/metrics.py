@@ -135,9 +135,10 @@ def _stages() -> Iterator[Metric]:
     ]
     yield counter("vetting_stage_attempts_total", "Attempts of stages that ended, by outcome.", *samples)
     took = defaultdict(list)
-    timed = rows.exclude(go_at=None).exclude(ended_at=None).order_by("-pk")
+    timed = rows.order_by("-pk")
     for name, begun, ended in timed.values_list("name", "go_at", "ended_at")[:NEWEST_ATTEMPTS]:
-        took[name].append((ended - begun).total_seconds())
+        if begun and ended:
+            took[name].append((ended - begun).total_seconds())
     means = (({"stage": name}, sum(all_of) / len(all_of)) for name, all_of in sorted(took.items()))
     yield gauge("vetting_stage_duration_mean_seconds", f"Of the newest {NEWEST_ATTEMPTS} attempts, by stage.", *means)
 

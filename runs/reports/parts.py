@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Count, Min
+from django.db.models import Count, Min, QuerySet
 
 from agent.contract.actions import LADDER, action
 from agent.contract.codes import CODES
@@ -22,12 +22,14 @@ def of_run(run: Run, rows: list[StageRun]) -> tuple[list[Document], int]:
     """The parts with a critical finding or a warning that counts, those with a critical one first, and how many more
     there are. `action` is the strongest of the part's worst findings, and `why` the advice that goes with it."""
     by_part: dict[tuple[str, str], list[Document]] = {}
-    for row in _seen(run, rows):
+    wanted = _wanted(run, rows)
+    for row in _by_kind(wanted):
         by_part.setdefault((row["component_kind"], row["component"]), []).append(row)
     shown = list(by_part.items())[:PARTS]
     firsts = [row["first"] for _, found in shown for row in found[:CODES_OF_PART]]
     messages = Finding.objects.only("message").in_bulk(firsts)
-    return [_part(run, *name, found, messages) for name, found in shown], len(by_part) - len(shown)
+    number = wanted.values("component_kind", "component").distinct().count() if len(by_part) > PARTS else len(by_part)
+    return [_part(run, *name, found, messages) for name, found in shown], number - len(shown)
 
 
 def advice(code: str, severity: str) -> Document:
@@ -36,10 +38,14 @@ def advice(code: str, severity: str) -> Document:
     return {"action": action(code, severity).value, "advice": known.advice if known else ""}
 
 
-def _seen(run: Run, rows: list[StageRun]) -> list[Document]:
-    """One row for each part, code and severity, critical before warning: a host may have sent thousands of findings."""
+def _wanted(run: Run, rows: list[StageRun]) -> QuerySet[Finding]:
+    """The critical findings and warnings that count."""
     counted = [row.pk for row in verdict.counting([row for row in rows if row.outcome])]
-    wanted = run.findings.filter(severity__in=[Severity.CRITICAL, Severity.WARNING], stage_run__in=counted).order_by()
+    return run.findings.filter(severity__in=[Severity.CRITICAL, Severity.WARNING], stage_run__in=counted).order_by()
+
+
+def _by_kind(wanted: QuerySet[Finding]) -> list[Document]:
+    """A row for each part, code and severity, critical before warning; some at most: a host may send thousands."""
     kinds = wanted.values("component_kind", "component", "code", "severity")
     numbered = kinds.annotate(first=Min("id"), number=Count("id")).order_by("severity", "first")
     return [dict(row) for row in numbered[:_KINDS_OF_FINDING]]

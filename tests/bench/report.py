@@ -1,6 +1,6 @@
-"""What the report of one run takes: time, memory and size of its two files, for an ordinary run, one with very many
-findings and one with very many measurements; beside each what the verdict takes. Each figure is made in a process of
-its own.
+"""What the report and the exports of one run take: time, memory and size of each file, for an ordinary run, one with
+very many findings and one with very many measurements; beside each what the verdict takes. Each figure is made in a
+process of its own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def main(measurements: int = MEASUREMENTS, findings: int = FINDINGS) -> None:
             f"{measurements} measurements": _filled(factories.passed(), measurements, 8),
         }
         for name, run_id in cases.items():
-            for title, call in (("report", _report), ("verdict", _verdict)):
+            for title, call in (("report", _report), ("exports", _exports), ("verdict", _verdict)):
                 print(f"{name:22} {title:8} {_apart(call, run_id)}", flush=True)
 
 
@@ -78,6 +78,15 @@ def _report(run_id: int) -> str:
 
     paths = report.write(Run.objects.select_related("host").get(pk=run_id))
     return " ".join(f"{path.name} {path.stat().st_size / 1e6:.2f} MB" for path in paths)
+
+
+def _exports(run_id: int) -> str:
+    from runs.models import Run
+    from runs.reports import exports
+
+    run = Run.objects.select_related("host").get(pk=run_id)
+    content = exports.content_of(run)
+    return " ".join(f"{one.name} {len(one.make(run, content)) / 1e6:.2f} MB" for one in exports.EXPORTS)
 
 
 def _verdict(run_id: int) -> str:

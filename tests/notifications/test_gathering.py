@@ -79,10 +79,8 @@ def to(configure: Callable, settings: Any) -> Callable[..., None]:
         if hook:
             targets.append({"name": "cmdb", "kind": "webhook", "url": hook, "token_env": "KEY"})
         configure(targets, secrets={"KEY": "k"})
-        given = settings.VETTING.notifications.model_dump() | more
-        settings.VETTING = config.parse(
-            {"notifications": {"targets": targets, "routes": given["routes"], **more}}, "test"
-        )
+        routes = [{"to": [target["name"] for target in targets]}]
+        settings.VETTING = config.parse({"notifications": {"targets": targets, "routes": routes, **more}}, "test")
 
     return apply
 

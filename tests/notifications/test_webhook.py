@@ -8,6 +8,7 @@ import hmac
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from notifications.channels import webhook
 from notifications.models import Delivery
 from runs.models import RunEvent
 from tests import rows
-from tests.notifications.receivers import http_server, silent_server
+from tests.notifications.receivers import http_server, self_signed, silent_server
 from tests.notifications.test_channels import LIMIT_S, MESSAGE, _closed_port
 
 KEY = "a key that both sides know"
@@ -224,3 +225,17 @@ def test_who_may_only_look_may_not_send_again(client: Client, run_queue: Callabl
     row = Delivery.objects.create(event=a_failed_run(), target="cmdb", attempted_at=timezone.now(), problem="no")
     press(client, row)
     assert run_queue() == 0
+
+
+@pytest.mark.django_db
+def test_a_certificate_that_nobody_vouches_for_gets_nothing_and_is_tried_again(
+    configure_hook: Callable, run_queue: Callable, tmp_path: Path
+) -> None:
+    with http_server(tls=self_signed(tmp_path)) as server:
+        configure_hook(hook(f"https://127.0.0.1:{server.port}"))
+        a_failed_run()
+        outbox.tick()
+        run_queue()
+        row = Delivery.objects.get()
+        assert row.problem == f"127.0.0.1:{server.port}: its TLS certificate is not accepted"
+        assert row.due_at is not None and server.posts == []

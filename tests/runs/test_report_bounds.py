@@ -57,7 +57,7 @@ def test_no_query_of_verdict_or_report_reads_a_row_for_each_finding() -> None:
     few = queries(run)
     many_findings(stage, 2_000)
     assert run_verdict.seen(run) == [run_verdict.Seen("SMART", 1, "critical", "")]
-    assert queries(run) <= few + 2
+    assert queries(run) <= few + 3
 
 
 def queries(run: Run) -> int:
@@ -67,6 +67,13 @@ def queries(run: Run) -> int:
         run_verdict.write(run)
         report_document.document(run)
     return len(captured)
+
+
+def test_the_parts_that_are_left_out_are_counted_however_many_there_are() -> None:
+    run = rows.a_run(verdict="failed")
+    many_findings(rows.a_stage(run, "SMART", "failed"), 3_000)
+    content = report_document.document(run)
+    assert (len(content["parts"]), content["left_out"]["parts"]) == (50, 2_950)
 
 
 def test_long_lists_of_one_stage_are_cut_those_that_did_not_pass_first() -> None:
