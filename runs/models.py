@@ -63,6 +63,7 @@ class Run(models.Model):
     retry_stage = models.CharField(max_length=16, blank=True, help_text="Asked for; waits for a free slot.")
     report_due = models.BooleanField(default=False)
     report_at = models.DateTimeField(null=True, blank=True)
+    files_removed_at = models.DateTimeField(null=True, blank=True, help_text="By the cap on the size of all files.")
 
     log_bytes = models.BigIntegerField(default=0, help_text="Committed length of the log file.")
     progress_seq = models.BigIntegerField(default=0, help_text="Rises when progress changed.")

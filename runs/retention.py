@@ -1,9 +1,10 @@
 """The janitor: removes old files, and never a row of a run's history.
 
 Artifacts older than `artifacts.retention_days` are removed with their rows, logs older than `logs.retention_days`
-without. Runs, hosts, stages, findings, measurements and differences stay for ever; of measurements the single values
-only for `measurements.keep_every_value_days`, if the operator sets it. A sweep takes longer the more files there are,
-so it is a job.
+without. If the files of all runs take more than `janitor.most_gb`, those of the oldest runs go, too. Runs,
+hosts, stages, findings, measurements and differences stay for ever; of measurements the single values only for
+`measurements.keep_every_value_days`, if the operator sets it. A sweep takes longer the more files there are, so it is a
+job.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import F, Max, Q, Sum
 from django.utils import timezone
 
 from hosts import previews
 from runs import jobs
 from runs.bench import faults
 from runs.database import commits
+from runs.files import logs as logfiles
 from runs.files.old_logs import Walk
 from runs.machine import HELD, LIVE
 from runs.measurements import reading, removing
@@ -90,7 +92,8 @@ def sweep(*, dry_run: bool = False, until: float = float("inf"), position: int =
     walk = Walk(position, lambda: time.monotonic() >= until, may_change=not dry_run)
     artifacts = takewhile(lambda _: time.monotonic() < until - SWEEP_FOR_S / 2, _old_artifacts())
     others = takewhile(lambda _: time.monotonic() < until, chain(_old_logs(walk), _stale_previews()))
-    removed = [item for item in chain(artifacts, others) if dry_run or _remove(item)]
+    beyond = _beyond_the_cap(until, may_change=not dry_run)
+    removed = [item for item in chain(artifacts, others, beyond) if dry_run or _remove(item)]
     if walk.position != position and not dry_run:
         Lease.objects.filter(name=Lease.SWEEP).update(position=walk.position)
     if removed and not dry_run:
@@ -157,6 +160,45 @@ def _stale_previews() -> Iterator[Removal]:
     for path in previews.stale():
         with suppress(FileNotFoundError):  # confirmed meanwhile
             yield Removal(path, path.stat().st_size)
+
+
+def _beyond_the_cap(until: float, *, may_change: bool) -> Iterator[Removal]:
+    """All files of the oldest runs, until those of all runs take no more than `janitor.most_gb`.
+
+    Killed at any step, nothing stays half removed: a run is marked first, then its log goes, then each artifact with
+    its row. A run that is marked and still has artifacts is finished first."""
+    for run in Run.objects.filter(artifacts__created_at__lt=F("files_removed_at")).distinct().order_by("pk"):
+        yield from _files_of(run)
+    most_gb = settings.VETTING.janitor.most_gb
+    too_many = 0.0 if most_gb is None else _bytes_kept() - most_gb * 1e9
+    if too_many <= 0:
+        return
+    keeps = settings.VETTING.artifacts.retention_days, settings.VETTING.logs.retention_days
+    kept = Run.objects.filter(files_removed_at=None, ended_at__gt=_before(max(keeps))).exclude(pk__in=_in_use())
+    for run in kept.light().order_by("ended_at", "pk").iterator(_AT_ONCE):
+        if too_many <= 0 or time.monotonic() > until:
+            return
+        if files := list(_files_of(run)):
+            if may_change:
+                Run.objects.filter(pk=run.pk).update(files_removed_at=timezone.now())
+            yield from files
+            too_many -= sum(item.size for item in files)
+
+
+def _bytes_kept() -> int:
+    """The size of the files of all runs, by their rows. What was removed by age does not count."""
+    has_log = Q(ended_at=None) | Q(ended_at__gt=_before(settings.VETTING.logs.retention_days))
+    logs = Run.objects.filter(has_log, files_removed_at=None).aggregate(size=Sum("log_bytes"))["size"] or 0
+    return int(logs + (Artifact.objects.aggregate(size=Sum("size"))["size"] or 0))
+
+
+def _files_of(run: Run) -> Iterator[Removal]:
+    path = logfiles.path(run.pk)
+    with suppress(OSError):
+        yield Removal(path, path.stat().st_size)
+    for row in run.artifacts.order_by("pk"):
+        if (inside_of := inside(row.path)) is not None:
+            yield Removal(inside_of, row.size, row.pk)
 
 
 def _in_use() -> RunQuerySet:

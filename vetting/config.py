@@ -108,6 +108,9 @@ class Measurements(Section):
 
 class Janitor(Section):
     interval_minutes: Annotated[float, Field(gt=0)] = 60
+    most_gb: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="GB of all files of runs; beyond it those of the oldest go. null: only by age."
+    )
 
 
 class Iperf(Section):

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
+from django.db.models import F
 
 from runs import retention
 from runs.files import logs as logfiles
@@ -22,9 +23,11 @@ _OURS_OR_DISK = "Somebody removed files, a disk lost them, or this is our bug."
 
 
 def short_logs(scope: Scope) -> Iterator[Broken]:
-    """Acknowledged log lines are in the file. The janitor deletes whole files of runs that ended long ago."""
+    """Acknowledged log lines are in the file. The janitor deletes whole files of runs that ended long ago, or
+    beyond the cap on the size."""
     kept_since = scope.now - timedelta(days=settings.VETTING.logs.retention_days)
-    for pk, length, ended in scope.runs().filter(log_bytes__gt=0).values_list("pk", "log_bytes", "ended_at"):
+    logged = scope.runs().filter(log_bytes__gt=0, files_removed_at=None)
+    for pk, length, ended in logged.values_list("pk", "log_bytes", "ended_at"):
         size = _size(logfiles.path(pk))
         if size is None and ended is not None and ended < kept_since:
             continue
@@ -45,7 +48,7 @@ def different_files(scope: Scope) -> Iterator[Broken]:
 def missing_reports(scope: Scope) -> Iterator[Broken]:
     """Reports that were written, are too new for the janitor to delete, and are missing."""
     since = scope.now - timedelta(days=settings.VETTING.artifacts.retention_days)
-    written = scope.runs().filter(report_due=False, report_at__gt=since)
+    written = scope.runs().filter(report_due=False, report_at__gt=since).exclude(files_removed_at__gte=F("report_at"))
     names = {report.HTML_NAME, report.JSON_NAME}
     listed: dict[int, set[str]] = {}
     for run, name in Artifact.objects.filter(name__in=names, **scope.of_runs()).values_list("run_id", "name"):

@@ -13,7 +13,8 @@ from django.core.management import call_command
 from django.db import OperationalError
 from django.utils import timezone
 
-from runs import jobs, retention
+from hosts.models import Host
+from runs import invariants, jobs, retention
 from runs.files import logs as logfiles
 from runs.models import Artifact, Finding, Lease, Run, StageRun
 from tests import rows
@@ -311,3 +312,94 @@ def test_an_import_that_is_confirmed_meanwhile_stops_no_sweep(settings: Any, mon
 
     monkeypatch.setattr(Path, "stat", gone)
     assert [item.path.name[-1] for item in retention.sweep()] == ["2"]
+
+
+# --- the cap on the size -----------------------------------------------------------------------------------------
+
+
+def cap(settings: Any, size_bytes: float | None) -> None:
+    settings.VETTING = config.parse({"janitor": {"most_gb": size_bytes and size_bytes / 1e9}}, "test")
+
+
+def aged_runs(*days: float) -> list[Run]:
+    """Runs with 11 bytes of files each, which the log's row knows, too."""
+    runs = [a_run_with_files(f"node-{number}", timedelta(days=age)) for number, age in enumerate(days)]
+    Run.objects.update(log_bytes=5)
+    return runs
+
+
+def test_beyond_the_cap_the_files_of_the_oldest_runs_go(settings: Any) -> None:
+    middle, oldest, newest = aged_runs(20, 30, 10)
+    cap(settings, 23)
+    assert {item.path.name for item in retention.sweep()} == {"run.log", "report.html"}
+    assert {path.split("/")[0] for path in files(settings)} == {str(middle.pk), str(newest.pk)}
+    oldest.refresh_from_db()
+    assert oldest.files_removed_at is not None and oldest.artifacts.count() == 0
+    assert retention.sweep() == []
+
+
+def test_under_the_cap_and_without_one_nothing_goes(settings: Any) -> None:
+    aged_runs(20, 30, 10)
+    for most in (33, None):
+        cap(settings, most)
+        assert retention.sweep() == []
+
+
+@pytest.mark.parametrize("fields", [{"state": "FailedHolding"}, {"state": "Storage", "ended_at": None}, {}])
+def test_files_that_are_in_use_stay_whatever_the_cap(settings: Any, fields: dict[str, Any]) -> None:
+    """Also those of a run that ended within a day."""
+    run = a_run_with_files(age=timedelta(hours=1), **fields)
+    Run.objects.update(log_bytes=5)
+    cap(settings, 1)
+    assert retention.sweep() == []
+    assert run.artifacts.count() == 1
+
+
+def test_a_dry_run_of_the_cap_lists_and_marks_nothing(settings: Any) -> None:
+    aged_runs(20, 30, 10)
+    cap(settings, 23)
+    assert len(retention.sweep(dry_run=True)) == 2
+    assert len(files(settings)) == 6
+    assert not Run.objects.exclude(files_removed_at=None).exists()
+
+
+def of_files() -> list[str]:
+    """What the doctor says of a missing log or a report that was written."""
+    return [one.what for one in invariants.check() if "was written" in one.what or "its log has" in one.what]
+
+
+def test_killed_at_any_step_it_is_finished_by_the_next_sweep(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(BaseException):
+        pass
+
+    remove = retention._remove
+    for steps in range(2):
+        Run.objects.all().delete()
+        Host.objects.all().delete()
+        oldest, _ = aged_runs(30, 10)
+        cap(settings, 12)
+        left = [remove] * steps
+
+        def dies(item: retention.Removal, left: list[Any] = left) -> bool:
+            if not left:
+                raise Killed
+            return left.pop()(item)
+
+        monkeypatch.setattr(retention, "_remove", dies)
+        with pytest.raises(Killed):
+            retention.sweep()
+        monkeypatch.setattr(retention, "_remove", remove)
+        assert of_files() == []
+        retention.sweep()
+        oldest.refresh_from_db()
+        assert oldest.artifacts.count() == 0 and not any(path.startswith(f"{oldest.pk}/") for path in files(settings))
+
+
+def test_the_doctor_misses_no_file_that_the_cap_removed_and_one_that_was_written_since(settings: Any) -> None:
+    aged_runs(30)
+    Run.objects.update(report_at=timezone.now() - timedelta(days=30))
+    cap(settings, 1)
+    retention.sweep()
+    assert of_files() == []
+    Run.objects.update(report_at=timezone.now())
+    assert ["its report was written" in what for what in of_files()] == [True]
