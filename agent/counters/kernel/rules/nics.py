@@ -15,7 +15,11 @@ _DRIVERS = (
     "e1000e|igb|igc|ixgbe|i40e|ice|tg3|bnx2|bnx2x|bnxt_en|mlx4_core|mlx5_core|r8169|atlantic|be2net|qed|qede|cxgb4|sfc|"
     "ionic|hns3|enic"
 )
+# The drivers of a BMC's port on USB. It stops answering while the BMC restarts.
+_OF_BMCS = "cdc_ether|cdc_ncm|rndis_host"
 PATTERNS = (
+    warning("nic.transmit_timeout", rf"\b(?:{_OF_BMCS}) \S{{1,32}} (?P<net>{NET}): NETDEV WATCHDOG"),
+    warning("nic.transmit_timeout", rf"NETDEV WATCHDOG: (?P<net>{NET}) \((?:{_OF_BMCS})\)"),
     critical("nic.transmit_timeout", rf"(?P<net>{NET}): NETDEV WATCHDOG"),
     critical("nic.transmit_timeout", rf"NETDEV WATCHDOG: (?P<net>{NET}) \("),
     critical("nic.transmit_timeout", r"Detected (?:Tx |Hardware )Unit Hang"),
