@@ -350,6 +350,30 @@ def test_what_a_bank_still_held_at_boot_condemns_nobody_and_an_exception_does() 
     assert [hit.code for hit in now.flush()] == ["cpu.machine_check"]
 
 
+LEFT_OVER = "mce: [Hardware Error]: CPU 0: Machine Check: 0 Bank 5: be00000000800400"
+BOOT = "Linux version 6.12.9-amd64 (debian-kernel@lists.debian.org)"
+
+
+def test_a_large_host_that_boots_for_long_is_not_condemned_by_what_a_bank_held() -> None:
+    """LATER_US is a minute after the boot began."""
+    assert told(BOOT, LEFT_OVER) == [("system.error_before_boot", "warning", "")]
+    logged = "mce: [Hardware Error]: Machine check events logged"
+    assert told(BOOT, logged) == [("system.error_before_boot", "warning", "")]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (BOOT, "Run /init as init process", LEFT_OVER),
+        (BOOT, LEFT_OVER.replace("Check: 0", "Check Exception: 5")),
+        ("Run /init as init process", LEFT_OVER),
+        (LEFT_OVER,),
+    ],
+)
+def test_an_error_after_the_boot_condemns(lines: tuple[str, ...]) -> None:
+    assert ("cpu.machine_check", "critical") in {(code, severity) for code, severity, _ in told(*lines)}
+
+
 def test_what_a_program_writes_into_the_kernels_log_says_nothing() -> None:
     assert Classifier().look(parse("12,7,1000,-;systemd: I/O error, dev sda, sector 0")) == []
     assert Classifier().look(parse("3,7,1000,-;I/O error, dev sda, sector 0")) != []

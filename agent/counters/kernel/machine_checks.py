@@ -17,8 +17,10 @@ from agent.counters.kernel.kmsg_record import Hit, Record
 
 # Lines of one report follow each other within this time.
 SAME_REPORT_US = 500_000
-# At its start, before any load, the kernel collects old errors that the banks and the firmware still hold.
+# At its start, before any load, the kernel collects old errors that the banks and the firmware still hold. A log that
+# has the whole boot says when the start is over: with many CPUs and terabytes of memory it takes longer.
 AT_BOOT_US = 10_000_000
+_BOOT_BEGINS, _BOOT_ENDS = "Linux version ", re.compile(r"Run /\S{1,60} as init process")
 
 # The kernel prints no more than this at once. A recording without times would keep all.
 OPEN_REPORTS = 32
@@ -57,9 +59,14 @@ class Reports:
         self._logged: Record | None = None
         self._heard_us = -SAME_REPORT_US - 1
         self._from_before_us = -1
+        self._is_booting = False
 
     def look(self, record: Record) -> list[Hit] | None:
         """None for a line that belongs to no report."""
+        if record.text.startswith(_BOOT_BEGINS):
+            self._is_booting = True
+        elif self._is_booting and _BOOT_ENDS.match(record.text):
+            self._is_booting = False
         if not belongs_to_a_report(record.text):
             return None
         done = self._ended(record.time_us)
@@ -94,7 +101,8 @@ class Reports:
     def _is_old(self, mark: str, text: str, record: Record) -> bool:
         """Whether the report is about the last boot (BERT): the kernel prints those without a mark."""
         near = self._from_before_us >= 0 and record.time_us <= self._from_before_us + SAME_REPORT_US
-        return record.time_us < AT_BOOT_US or (near and not mark and not is_of_processor(text))
+        is_left_over = record.time_us < AT_BOOT_US or self._is_booting
+        return is_left_over or (near and not mark and not is_of_processor(text))
 
     def _note_machine_check(self, record: Record) -> None:
         """Note the line `Machine check events logged`: there was a machine check, perhaps the one that another line
@@ -113,6 +121,6 @@ class Reports:
         record, self._logged = self._logged, None
         if record is None:
             return []
-        is_old = record.time_us < AT_BOOT_US
+        is_old = record.time_us < AT_BOOT_US or self._is_booting
         code = "system.error_before_boot" if is_old else "system.machine_check_logged"
         return [Hit(record, code, Severity.WARNING)]
