@@ -144,7 +144,7 @@ def test_the_command_says_what_came_back_and_what_differs(own_sqlite: None, tmp_
         call_command(
             "restore", tmp_path / "backup.tar.gz", "--yes", stdout=(said := io.StringIO()), stderr=io.StringIO()
         )
-    assert "VETTING_SECRET_KEY is another" in said.getvalue()
+    assert "VETTING_SECRET_KEY differs" in said.getvalue()
 
 
 def test_secrets_are_in_it_only_where_they_were_asked_for(own_sqlite: None, tmp_path: Path, settings: Any) -> None:

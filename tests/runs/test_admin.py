@@ -80,7 +80,7 @@ def test_a_run_is_found_by_its_number_and_who_asked(history: Client) -> None:
 
 
 def test_the_page_says_what_the_search_looks_for(history: Client) -> None:
-    assert "In the newest 2,000 runs also what was repaired" in history.get(reverse(LIST)).content.decode()
+    assert "In the newest 2,000 runs also for what was repaired" in history.get(reverse(LIST)).content.decode()
 
 
 def test_free_text_is_looked_for_in_the_newest_runs_only(history: Client, monkeypatch: pytest.MonkeyPatch) -> None:
