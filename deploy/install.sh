@@ -127,6 +127,7 @@ program() {
     for name in $code; do
         run cp -R "$source/$name" "$app.new/"
     done
+    [ -z "$(commit)" ] || write "$app.new/COMMIT" 0644 root:root commit
     run chown -R root:root "$app.new"
     run chmod -R u=rwX,go=rX "$app.new"
     run rm -rf "$app.old"
@@ -138,6 +139,13 @@ program() {
     fi
     run "$venv/bin/pip" -q --disable-pip-version-check install --require-hashes -r "$app/requirements/base.txt"
     run "$venv/bin/python" -m compileall -q "$app"
+}
+
+# The commit of the checkout, for `vetting --version`; nothing if it is none, or git is not there.
+commit() {
+    hash=$(git -c safe.directory="$source" -C "$source" rev-parse HEAD 2>/dev/null) || return 0
+    changed=$(git -c safe.directory="$source" -C "$source" status --porcelain --untracked-files=no 2>/dev/null)
+    echo "$hash${changed:+-changed}"
 }
 
 # A venv belongs to one version of Python: Debian 12 has 3.11, 13 has 3.13.
@@ -183,6 +191,8 @@ while IFS= read -r line || [ -n "\$line" ]; do
     case \$line in "" | \#*) ;; *=*) export "\$line" ;; esac
 done <$conf/secrets.env
 export VETTING_CONFIG=$conf/vetting.yaml VETTING_DATA_DIR=$data VETTING_INSTALLED=1 HOME=$data
+# It writes the configuration and restarts units, as only root can. It opens no database: what does, it calls by this.
+[ "\${1:-}" != setup ] || exec $venv/bin/python $app/manage.py "\$@"
 exec setpriv --reuid $user --regid $user --init-groups $venv/bin/python $app/manage.py "\$@"
 WRAPPER
 }
@@ -250,7 +260,7 @@ print(*config.load(Path('$conf/vetting.yaml')).iperf3.ports)")
 }
 
 farewell() {
-    say "Done. Next: set web.address and pxe in $conf/vetting.yaml, then: systemctl restart vetting-web vetting-worker"
+    say "Done. Next: vetting setup (it asks which network the hosts are in, and writes $conf/vetting.yaml)"
     say "The dashboard is on port 8000 of this machine; '$app/docs/operations.md' has the rest."
 }
 
