@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from hosts import bounds
 from hosts.models import Host
 from runs import disk_writes, dispatcher, lifecycle
-from runs.desk import actions, host_page, run_page
+from runs.desk import actions, doing, host_page, run_page
 from runs.desk.access import needs, require, who
 from runs.desk.actions import Action
 from runs.desk.request_numbers import whole_number
@@ -25,7 +25,6 @@ from runs.models import Run
 from runs.profiles import estimate
 from runs.profiles import load as profiles
 from runs.transition import Refused
-from runs.wording import naming
 
 View = Callable[..., HttpResponse]
 
@@ -103,19 +102,15 @@ def _refusals(run: Run) -> list[dict[str, Any]]:
 
 
 def _cancel(request: HttpRequest, run: Run) -> str:
-    lifecycle.cancel(run, who(request))
-    return f"Run {run.pk} of {run.host} is cancelled."
+    return doing.cancel(run, who(request))
 
 
 def _release(request: HttpRequest, run: Run) -> str:
-    lifecycle.release(run, who(request))
-    return f"{run.host} is released and powers itself off."
+    return doing.release(run, who(request))
 
 
 def _retry(request: HttpRequest, run: Run) -> str:
-    stage = request.POST.get("stage", "")
-    lifecycle.ask_retry(run, stage, who(request))
-    return f"{naming.state_in_words(stage)} runs again as soon as a slot is free."
+    return doing.retry(run, request.POST.get("stage", ""), who(request))
 
 
 def _override(request: HttpRequest, run: Run) -> str:

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hosts.models import Host
+from hosts.nearest import did_you_mean
 from runs.files import logs as logfiles
 from runs.models import Run
 from runs.wording import remedies
@@ -29,6 +30,8 @@ _NO_HOST_YET = (
     "There are no hosts yet. Add one in the administration (/admin/hosts/host/add/), or import a file: "
     f"`{remedies.command('hosts import FILE')}`."
 )
+NAMES_LISTED, NAMES_COMPARED = 20, 500
+"""How many hosts an unknown name is compared with, and how many are listed if none is similar."""
 _STYLES = {
     "good": "green", "passed": "green", "bad": "bold red", "failed": "bold red", "incomplete": "yellow",
     "error": "yellow", "ERROR": "red", "WARN": "yellow", "DEBUG": "dim",
@@ -90,8 +93,13 @@ def how_many_more(total: int, shown: int, things: str) -> str:
 
 
 def unknown_host(name: str) -> str:
-    known = ", ".join(Host.objects.values_list("name", flat=True)[:20])
-    return f"there is no host {name!r}; registered: {known}" if known else f"there is no host {name!r}. {_NO_HOST_YET}"
+    names = list(Host.objects.values_list("name", flat=True)[:NAMES_COMPARED])
+    if not names:
+        return f"there is no host {name!r}. {_NO_HOST_YET}"
+    if meant := did_you_mean(name, names):
+        return f"there is no host {name!r}{meant}"
+    more = ", …" if len(names) > NAMES_LISTED else ""
+    return f"there is no host {name!r}; registered: {', '.join(names[:NAMES_LISTED])}{more}"
 
 
 def no_host() -> str:

@@ -18,7 +18,9 @@ from tests.pxe.network import CLIENT_INTERFACE, SERVER_ADDRESS, SERVER_INTERFACE
 MAC, XID = bytes.fromhex("525400120001"), 0x01020304
 
 
-def answer(*, kind: int = 2, xid: int = XID, mac: bytes = MAC, options: bytes = b"", ports: tuple[int, int] = (67, 68)) -> bytes:
+def answer(
+    *, kind: int = 2, xid: int = XID, mac: bytes = MAC, options: bytes = b"", ports: tuple[int, int] = (67, 68)
+) -> bytes:
     """An OFFER of 10.0.0.50 by 10.0.0.1, as a frame."""
     body = struct.pack("!BBBBIHH", 2, 1, 6, 0, xid, 0, 0) + bytes(4) + bytes([10, 0, 0, 50]) + bytes(8)
     body += mac.ljust(16, b"\0") + bytes(192) + b"\x63\x82\x53\x63" + bytes([53, 1, kind]) + options + b"\xff"

@@ -38,7 +38,9 @@ def test_interfaces_are_listed_with_their_address(network: Network) -> None:
 
 def test_a_default_route_is_told_from_others() -> None:
     head = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\n"
-    text = head + "eth0\t00000000\t0100000A\t0003\t0\t0\t0\t00000000\neth1\t00004D0A\t00000000\t0001\t0\t0\t0\t00FFFFFF\n"
+    text = (
+        head + "eth0\t00000000\t0100000A\t0003\t0\t0\t0\t00000000\neth1\t00004D0A\t00000000\t0001\t0\t0\t0\t00FFFFFF\n"
+    )
     assert interfaces._default_routes(text) == {"eth0"}
     assert interfaces._default_routes("") == set()
 

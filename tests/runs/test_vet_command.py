@@ -44,7 +44,7 @@ def refusal(*words: str) -> str:
 
 
 def test_an_unknown_host_is_refused_with_those_there_are(host: Host, worker: None) -> None:
-    assert refusal("pve-9") == "there is no host 'pve-9'; registered: pve-1"
+    assert refusal("pve-9") == "there is no host 'pve-9'; did you mean 'pve-1'?"
 
 
 def test_without_a_worker_it_says_how_to_start_one(host: Host) -> None:

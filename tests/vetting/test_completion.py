@@ -52,6 +52,11 @@ def completed(manage: Path, *words: str) -> list[str]:
         (["runs", "one"], ["one-of-runs"]),
         (["runs", "--host", "one"], ["one-of-hosts"]),
         (["hold", "one"], ["one-of-held-runs"]),
+        (["run", "ca"], ["cancel"]),
+        (["run", "cancel", "one"], ["one-of-runs"]),
+        (["run", "again", "1", "--pro"], ["--profile"]),
+        (["host", "edit", "o"], ["one-of-hosts", "other"]),
+        (["host", "add", "new", "--wake", "op"], ["operator"]),
         (["nonsense", ""], []),
     ],
 )

@@ -95,7 +95,9 @@ def test_alone_in_the_network_it_becomes_the_dhcp_server(bench: Callable[..., Pa
     assert (made.web.address, made.web.port) == ("10.77.0.1", 8080)
     assert (made.pxe.mode, made.pxe.interface, str(made.pxe.subnet)) == ("dhcp", "eth1", "10.77.0.0/24")
     assert (str(made.pxe.range_start), str(made.pxe.range_end)) == ("10.77.0.100", "10.77.0.199")
-    assert (made.pxe.supervise, str(made.boot_files.image_dir)) == ("unit", "/opt/vetting/image"), "as install.sh set it"
+    assert (made.pxe.supervise, str(made.boot_files.image_dir)) == ("unit", "/opt/vetting/image"), (
+        "as install.sh set it"
+    )
     assert made.iperf3.link_mbit == 2500
     assert "# our own words" in path.read_text() and "# not 8000" in path.read_text()
     assert (path.with_name("vetting.yaml.old")).read_text() == INSTALLED
@@ -186,7 +188,15 @@ def test_a_password_is_handed_on_and_a_target_gets_a_message(
     bench(text=INSTALLED + "notifications: {targets: [{name: m, kind: ntfy, url: 'http://x/y'}]}\n")
     monkeypatch.setattr("sys.stdin", io.StringIO("a-long-password\n"))
     set_up("--yes", "--password-stdin", "--admin", "ada")
-    assert ("admin_user", "ada", "--role", "superuser", "--if-missing", "--password-stdin", "a-long-password\n") in called
+    assert (
+        "admin_user",
+        "ada",
+        "--role",
+        "superuser",
+        "--if-missing",
+        "--password-stdin",
+        "a-long-password\n",
+    ) in called
     assert [words[0] for words in called] == ["migrate", "admin_user", "notify_test", "doctor"]
 
 

@@ -53,7 +53,9 @@ def test_the_example_keeps_every_comment_and_every_other_value() -> None:
     assert yamledit.changed(changed, WANTED) == changed
 
 
-@pytest.mark.parametrize("value", ["off", "yes", "null", "12", "1.5", "a: b", "#x", "- x", "", "é", 'q"', True, 7, None])
+@pytest.mark.parametrize(
+    "value", ["off", "yes", "null", "12", "1.5", "a: b", "#x", "- x", "", "é", 'q"', True, 7, None]
+)
 def test_every_value_is_read_as_it_was_meant(value: Any) -> None:
     text = yamledit.changed("web:\n  port: 1\n", {"web": {"it": value}})
     assert yamllines.parse(text, "").data == {"web": {"it": value, "port": 1}}

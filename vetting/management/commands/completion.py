@@ -15,8 +15,8 @@ from django.core.management.base import BaseCommand
 from hosts.models import Host
 from runs.models import Run
 from runs.profiles import load as profiles
+from vetting.commandline import DJANGOS_OPTIONS, listed, verbs
 
-OURS = frozenset({"hosts", "runs", "vetting", "notifications", "pxe", "agentapi"})
 _NEWEST_RUNS = 50
 
 VALUES: dict[str, Callable[[], Iterator[str]]] = {
@@ -26,6 +26,13 @@ VALUES: dict[str, Callable[[], Iterator[str]]] = {
     "runs": lambda: (str(pk) for pk in Run.objects.order_by("-pk").values_list("pk", flat=True)[:_NEWEST_RUNS]),
 }
 _POSITIONAL = {
+    ("host edit", "host"): "hosts",
+    ("host expect", "host"): "hosts",
+    ("run cancel", "run"): "runs",
+    ("run release", "run"): "held-runs",
+    ("run retry", "run"): "held-runs",
+    ("run again", "run"): "runs",
+    ("report", "run"): "runs",
     ("vet", "host"): "hosts",
     ("hosts", "host"): "hosts",
     ("runs", "run"): "runs",
@@ -33,7 +40,7 @@ _POSITIONAL = {
     ("export", "run"): "runs",
     ("hold", "run"): "held-runs",
 }
-_OF_OPTION = {"--host": "hosts", "--profile": "profiles"}
+_OF_OPTION = {"--host": "hosts", "--profile": "profiles", "--adopt": "runs"}
 
 _SCRIPT = """\
 # Completion of Vetting's commands. bash: put this line into ~/.bashrc, zsh: into ~/.zshrc (after compinit)
@@ -84,37 +91,43 @@ def script(shell: str) -> str:
         preamble="autoload -U bashcompinit && bashcompinit\n" if shell == "zsh" else "",
         commands=" ".join(sorted(parsers)),
         options="\n".join(_case(16, name, f'words="{" ".join(_options(p))}"') for name, p in parsers.items()),
-        options_with_values="\n".join(line for name, p in parsers.items() for line in _valued(name, p)),
+        options_with_values="\n".join(dict.fromkeys(line for name, p in parsers.items() for line in _valued(name, p))),
         positionals="\n".join(line for name, p in parsers.items() for line in _positional(name, p)),
     )
 
 
 def _parsers() -> Iterator[tuple[str, ArgumentParser]]:
     """Our own commands; Django's many others are seldom typed here."""
-    for name, app in sorted(get_commands().items()):
-        if app in OURS or name in ("migrate", "check"):
-            yield name, load_command_class(str(app), name).create_parser("manage.py", name)
+    apps = get_commands()
+    for name in sorted({*listed(), "check"}):
+        yield name, load_command_class(str(apps[name]), name).create_parser("manage.py", name)
 
 
 def _options(parser: ArgumentParser) -> list[str]:
-    shown = (option for action in parser._actions for option in action.option_strings if option.startswith("--"))
-    return sorted(set(shown) - _DJANGOS)
-
-
-_DJANGOS = {
-    "--version", "--settings", "--pythonpath", "--traceback", "--no-color", "--force-color", "--skip-checks",
-    "--verbosity", "-v",
-}  # fmt: skip
+    every = [parser, *verbs(parser).values()]
+    actions = (action for one in every for action in one._actions)
+    shown = (option for action in actions for option in action.option_strings if option.startswith("--"))
+    return sorted(set(shown) - DJANGOS_OPTIONS)
 
 
 def _valued(name: str, parser: ArgumentParser) -> Iterator[str]:
     """Options of this command that take one of a set of words, or a name that is asked for."""
     for action in parser._actions:
-        for option in set(action.option_strings) - _DJANGOS:
+        for option in set(action.option_strings) - DJANGOS_OPTIONS:
             if option in _OF_OPTION:
                 yield _case(12, f'"{name} {option}"', _asked(_OF_OPTION[option]))
             elif action.choices:
                 yield _case(12, f'"{name} {option}"', f'words="{" ".join(map(str, action.choices))}"')
+    for verb, one in verbs(parser).items():
+        yield from _valued_in_verb(name, verb, one)
+
+
+def _valued_in_verb(name: str, verb: str, parser: ArgumentParser) -> Iterator[str]:
+    """What follows the verb, and its options that take one of a set of words."""
+    for action in parser._actions:
+        if not action.option_strings and (kind := _POSITIONAL.get((f"{name} {verb}", action.dest))):
+            yield _case(12, f'"{name} {verb}"', _asked(kind))
+    yield from _valued(name, parser)
 
 
 def _positional(name: str, parser: ArgumentParser) -> Iterator[str]:
