@@ -191,9 +191,14 @@ while IFS= read -r line || [ -n "\$line" ]; do
     case \$line in "" | \#*) ;; *=*) export "\$line" ;; esac
 done <$conf/secrets.env
 export VETTING_CONFIG=$conf/vetting.yaml VETTING_DATA_DIR=$data VETTING_INSTALLED=1 HOME=$data
-# It writes the configuration and restarts units, as only root can. It opens no database: what does, it calls by this.
-[ "\${1:-}" != setup ] || exec $venv/bin/python $app/manage.py "\$@"
-exec setpriv --reuid $user --regid $user --init-groups $venv/bin/python $app/manage.py "\$@"
+# They change this machine, as only root can. They open no database: what does, they call by this command.
+case "\${1:-}" in setup | uninstall) exec $venv/bin/python $app/manage.py "\$@" ;; esac
+# doctor asks the network for DHCP servers, which needs this one right, if the machine has it.
+caps=""
+if [ "\${1:-}" = doctor ] && setpriv --inh-caps +net_raw --ambient-caps +net_raw true 2>/dev/null; then
+    caps="--inh-caps +net_raw --ambient-caps +net_raw"
+fi
+exec setpriv \$caps --reuid $user --regid $user --init-groups $venv/bin/python $app/manage.py "\$@"
 WRAPPER
 }
 

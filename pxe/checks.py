@@ -50,6 +50,9 @@ def _addresses() -> list[CheckMessage]:
         text = f"web.address is {web.address!r}: hosts that boot know no names, they need an IPv4 address"
         return [Error(text, hint="this machine's address in pxe.subnet", id="pxe.E001")]
     messages = _own_address(address) + _in_subnet(pxe)
+    if not messages and address not in pxe.subnet and pxe.router is None:
+        text = f"web.address {address} lies outside pxe.subnet {pxe.subnet}: hosts reach it only through a router"
+        messages.append(Warning(text, hint="choose the one in pxe.subnet, or set pxe.router", id="pxe.W005"))
     return messages + _range(pxe, None if messages else address) + _interface(pxe.interface)
 
 

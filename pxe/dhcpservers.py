@@ -33,6 +33,10 @@ class CanNotAsk(Exception):
     """Nothing is known of other servers; the message says why."""
 
 
+class NeedsRoot(CanNotAsk):
+    """This process may not send such packets."""
+
+
 @dataclass(frozen=True)
 class Server:
     """Who answered. `offers` is 0.0.0.0 for a server that gives no addresses and only says what to boot. `boot_file`
@@ -62,7 +66,7 @@ def find(interface: str, wait_s: float = WAIT_S) -> list[Server]:
                 raise CanNotAsk(f"{interface} has no Ethernet address")
             return list(_ask(wire, mac, wait_s).values())
     except PermissionError:
-        raise CanNotAsk("asking for DHCP servers needs root") from None
+        raise NeedsRoot("asking for DHCP servers needs root") from None
     except OSError as error:
         raise CanNotAsk(f"{interface} can't send: {error.strerror}") from None
 
@@ -155,7 +159,7 @@ def _boot_file(option: bytes, field: bytes) -> str:
 
 
 def _checksum(header: bytes) -> int:
-    total = sum(struct.unpack(f"!{len(header) // 2}H", header))
+    total: int = sum(struct.unpack(f"!{len(header) // 2}H", header))
     while total > 0xFFFF:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF

@@ -17,6 +17,7 @@ from hosts import bounds
 from hosts.models import Host
 from hosts.readable import readable
 from runs import disk_writes, freeze, hold, machine, orchestrator_stages, reporting, stage_rows
+from runs.bench import readiness
 from runs.machine import Event, State
 from runs.models import Actor, LadderRung, Outcome, Override, Run, RunEvent, Rung
 from runs.profiles import load as profiles
@@ -25,6 +26,13 @@ from runs.wording import naming
 
 _NOTE_AGAIN_AFTER = timedelta(seconds=60)
 _NOTES_PER_MINUTE = 20
+
+
+class NotReady(Refused):
+    """No host could boot from this bench now. Whoever knows better may start the run anyway."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"No host can boot from this bench now. {why}")
 
 
 def note(run: Run, kind: str, *, actor: Actor, who: str = "", text: str = "") -> RunEvent | None:
@@ -56,12 +64,16 @@ def start_run(
     who: str = "",
     repair: str = "",
     overrides: dict[str, Any] | None = None,
+    anyway: bool = False,
 ) -> Run:
     """Queue a vetting of this host. Spec, disks and profile are frozen into it here.
 
     `overrides` replaces values of the profile by dotted path. Raises Refused for a disabled host, one with a live or
-    held run, or a profile that writes on a host that does not allow it; profiles.ProfileError for a bad profile.
+    held run, or a profile that writes on a host that does not allow it; NotReady if no host could boot from this
+    bench, unless `anyway`; profiles.ProfileError for a bad profile.
     """
+    if not anyway and (why := readiness.refusal()):
+        raise NotReady(why)
     profile = profiles.apply_overrides(profiles.load(profile_name or host.profile_name), overrides or {})
     with transaction.atomic():
         host = Host.objects.select_for_update().get(pk=host.pk)  # so that nobody disables it meanwhile

@@ -20,13 +20,13 @@ from django.utils import timezone
 
 from hosts import wakemethods
 from hosts.models import Host
-from pxe import image, supervisor
+from pxe import image, readiness, supervisor
 from pxe.paths import paths
 from runs import outages
 from runs.bench import faults, service_state
 from runs.models import Lease, RunEvent
 from runs.wording import remedies
-from vetting import health, inforce
+from vetting import health, inforce, networkstate
 
 MIN_FREE_BYTES = 1 << 30
 MIN_FREE_PERCENT = 5
@@ -89,6 +89,12 @@ def _in_force() -> Checks:
     """Problems that the worker recorded last, and differences between vetting.yaml, files and running programs."""
     for told in inforce.problems_now():
         yield told.who, told.what, told.fix
+
+
+def _setup() -> Checks:
+    """What no host can boot without."""
+    for one in readiness.problems():
+        yield one.who, one.what, one.fix
 
 
 def _web() -> Checks:
@@ -221,10 +227,12 @@ CHECKS: dict[str, Callable[[], Checks]] = {
     "database": _database,
     "configuration": _configuration,
     "worker": _worker,
+    "setup": _setup,
     "in_force": _in_force,
     "web": _web,
     "address": _address,
     "dhcp": _dhcp,
+    **networkstate.CHECKS,
     "iperf3": _iperf3,
     "boot_files": _boot_files,
     "secrets": _secrets,

@@ -35,6 +35,7 @@ import notifications.outbox
 import pxe.iperf
 import pxe.loopback
 import pxe.ownport
+import pxe.readiness
 import pxe.supervisor
 import pxe.wake
 import runs.bench.faults
@@ -64,6 +65,7 @@ TICKS: tuple[Callable[[], object], ...] = (
     pxe.supervisor.tick,
     pxe.iperf.tick,
     vetting.inforce.tick,
+    pxe.readiness.tick,
     runs.bench.fitness.tick,
     pxe.ownport.tick,
     runs.dispatcher.start_runs,
@@ -83,6 +85,7 @@ ON_EACH_MACHINE: tuple[Callable[[], object], ...] = (
     pxe.supervisor.tick,
     pxe.iperf.tick,
     vetting.inforce.tick,
+    pxe.readiness.tick,
     runs.bench.fitness.tick,
     pxe.ownport.tick,
     share_link,

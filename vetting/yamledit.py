@@ -23,7 +23,7 @@ def changed(text: str, changes: Changes) -> str:
     not there at the end. Raises YamlError for a text that is no YAML, CanNotEdit if a section is no mapping."""
     yamllines.parse(text, "vetting.yaml")
     for section, values in changes.items():
-        for key, value in reversed(values.items()):
+        for key, value in reversed(list(values.items())):
             text = _set(text, section, key, _written(value))
     return text
 
@@ -37,8 +37,9 @@ def _set(text: str, section: str, key: str, value: str) -> str:
         return f"{text.rstrip()}\n\n{section}:\n  {key}: {value}\n"
     if isinstance(node, yaml.ScalarNode) and node.tag.endswith(":null"):
         return _replaced(text, node, f"\n  {key}: {value}")
-    there = _of(_mapping(node, section), key)
-    return _added(text, node, key, value) if there is None else _replaced(text, there, value)
+    mapping = _mapping(node, section)
+    there = _of(mapping, key)
+    return _added(text, mapping, key, value) if there is None else _replaced(text, there, value)
 
 
 def _mapping(node: yaml.Node, what: str) -> yaml.MappingNode:

@@ -14,7 +14,19 @@ from django.conf import settings
 
 from runs.files import atomic
 
-SOURCES = ("configuration", "dnsmasq", "iperf3", "load", "port", "round", "jobs", "clock", "machines", "faults")
+SOURCES = (
+    "configuration",
+    "setup",
+    "dnsmasq",
+    "iperf3",
+    "load",
+    "port",
+    "round",
+    "jobs",
+    "clock",
+    "machines",
+    "faults",
+)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from hosts import bounds
 from hosts.models import Host
 from runs import disk_writes, dispatcher, lifecycle
+from runs.bench import readiness
 from runs.desk import actions, doing, host_page, run_page
 from runs.desk.access import needs, require, who
 from runs.desk.actions import Action
@@ -146,7 +147,11 @@ def _start_confirmation(host: Host, profile: str, repair: str) -> dict[str, Any]
         raise Refused(f"{choice.title}: {choice.refused}")
     lifecycle.refuse_unless_free(host)
     ahead = Run.objects.next_in_line().count()
-    return {"host": host, "choice": choice, "repair": repair, "ahead": ahead, "free": dispatcher.free_slots() > ahead}
+    free = dispatcher.free_slots() > ahead
+    not_ready = readiness.why_not()
+    return {
+        "host": host, "choice": choice, "repair": repair, "ahead": ahead, "free": free, "not_ready": not_ready,
+    }  # fmt: skip
 
 
 @require_POST
@@ -159,7 +164,8 @@ def start(request: HttpRequest, name: str) -> HttpResponse:
     profile, repair = request.POST.get("profile", ""), request.POST.get("repair", "").strip()[:200]
     if "confirmed" not in request.POST:
         return render(request, "runs/confirm_start.html", _start_confirmation(host, profile, repair))
-    run = lifecycle.start_run(host, profile_name=profile, who=who(request), repair=repair)
+    anyway = "anyway" in request.POST
+    run = lifecycle.start_run(host, profile_name=profile, who=who(request), repair=repair, anyway=anyway)
     return redirect(run)
 
 

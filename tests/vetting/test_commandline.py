@@ -131,3 +131,24 @@ def test_the_version_says_commit_and_image(settings: Any, tmp_path: Path, call: 
     version.commit.cache_clear()
     assert "commit unknown" in version.sentence()
     version.commit.cache_clear()
+
+
+def advised() -> dict[str, str]:
+    """Each command that a message, a page or the docs tell somebody to call, and where."""
+    found: dict[str, str] = {}
+    for package in ("runs", "pxe", "hosts", "notifications", "agentapi", "vetting"):
+        for path in (ROOT / package).rglob("*.py"):
+            names = re.findall(r"remedies\.command\(\s*f?[\"']([a-z_]+)", path.read_text())
+            found |= dict.fromkeys(names, str(path))
+    for path in (*ROOT.glob("docs/*.md"), ROOT / "README.md"):
+        text = path.read_text()
+        names = re.findall(r"`(?:sudo )?(?:vetting|(?:\./)?manage\.py) ([a-z_]+)", text)
+        for block in re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S):
+            names += re.findall(r"^(?:sudo )?(?:vetting|\./manage\.py) ([a-z_]+)", block, re.M)
+        found |= dict.fromkeys(names, str(path))
+    return found
+
+
+def test_nothing_advises_a_command_that_does_not_exist() -> None:
+    assert {"doctor", "setup", "vet", "backup"} <= advised().keys()
+    assert {name: where for name, where in advised().items() if name not in get_commands()} == {}

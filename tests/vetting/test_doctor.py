@@ -23,7 +23,7 @@ from runs.bench.problems import Problem
 from runs.machine import State
 from runs.models import Lease
 from tests.factories import HostFactory, RunFactory, worker_at_work
-from vetting import benchstate, doctor
+from vetting import benchstate, doctor, networkstate
 from vetting.config import Config
 from vetting.management.commands import doctor as command
 
@@ -38,6 +38,7 @@ def healthy(db: None, settings: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPa
     tmp_path.chmod(0o750)
     monkeypatch.setattr(outages, "web_answers", lambda: True)
     monkeypatch.setattr(benchstate, "_connects", lambda port: True)
+    monkeypatch.setattr(networkstate.dhcpservers, "find", lambda name: [])
     monkeypatch.setattr(benchstate.checks, "run_checks", list)
     monkeypatch.setattr(doctor, "AGAIN_AFTER_S", 0)
     monkeypatch.setattr(doctor.violations, "__kwdefaults__", {"again_after_s": 0})

@@ -39,6 +39,7 @@ class Command(BaseCommand):
         again.add_argument("run", type=int, help="number of an ended run")
         again.add_argument("--profile", default="", help="default: that of the run")
         again.add_argument("--repair", default="", help="what was repaired, for the report")
+        again.add_argument("--anyway", action="store_true", help="even if no host can boot from this bench")
 
     def handle(self, *args: Any, **options: Any) -> None:
         run = _run(options["run"])
@@ -67,10 +68,12 @@ class Command(BaseCommand):
             raise CommandError("nothing was changed")
 
     def _again(self, run: Run, options: dict[str, Any]) -> str:
-        if service_state.is_silent():
+        if service_state.is_silent() and not options["anyway"]:
             _usage(f"no worker is running that could do it: {remedies.restart('worker')}")
         profile = options["profile"] or run.profile_name
-        new = lifecycle.start_run(run.host, profile_name=profile, who=WHO, repair=options["repair"])
+        new = lifecycle.start_run(
+            run.host, profile_name=profile, who=WHO, repair=options["repair"], anyway=options["anyway"]
+        )
         return f"run {new.pk} is queued; to follow it: {remedies.command(f'runs {new.pk} --follow')}"
 
 

@@ -31,6 +31,7 @@ class Command(BaseCommand):
         parser.add_argument("host", help="name of a registered host")
         parser.add_argument("--profile", default="", help="profile to use (default: the host's own)")
         parser.add_argument("--repair", default="", help="what was repaired, for the report")
+        parser.add_argument("--anyway", action="store_true", help="start it even if no host can boot from this bench")
         parser.add_argument("--no-wait", action="store_true", help="start it and return")
         parser.add_argument("--log", action="store_true", help="show the log, too (in a terminal: key l)")
         parser.add_argument("--json", action="store_true", help="one JSON object per change, for scripts")
@@ -64,12 +65,18 @@ class Command(BaseCommand):
         self.stderr.write(f"{profile['title']} on {host.name}: about {takes}. {' '.join(written)}")
 
     def _start(self, host: Host, options: dict[str, Any]) -> Run:
-        if service_state.is_silent():
+        if service_state.is_silent() and not options["anyway"]:
             self._usage(f"no worker is running that could do it: {remedies.restart('worker')}")
         try:
             return lifecycle.start_run(
-                host, profile_name=options["profile"], who="command line", repair=options["repair"]
+                host,
+                profile_name=options["profile"],
+                who="command line",
+                repair=options["repair"],
+                anyway=options["anyway"],
             )
+        except lifecycle.NotReady as error:
+            self._usage(f"{error}. Who knows better: --anyway")
         except (Refused, profiles.ProfileError) as error:
             self._usage(f"{error}{_how_to_follow(host)}")
 
