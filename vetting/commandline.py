@@ -32,7 +32,7 @@ DJANGOS_OPTIONS = frozenset(
 GROUPS: dict[str, tuple[str, ...]] = {
     "Vet hosts": ("vet", "runs", "run", "hold", "report", "export", "measurements", "verify"),
     "The inventory": ("hosts", "host"),
-    "This machine": ("setup", "doctor", "admin_user", "notify_test", "machines", "completion"),
+    "This machine": ("setup", "doctor", "admin_user", "notify_test", "machines", "completion", "uninstall"),
     "The data": ("backup", "restore", "migrate", "janitor", "move_database"),
     "How it judges": ("findings", "judge", "selftest"),
     "Processes, started by systemd": ("up", "web", "vetworker", "keep"),
@@ -126,7 +126,7 @@ def _ours(command: BaseCommand) -> BaseCommand:
         parser = make(*args, **kwargs)
         for one in (parser, *verbs(parser).values()):
             _hide_djangos_options(one)
-            one.error = partial(_wrong_call, one)
+            one.error = partial(_wrong_call, one)  # type: ignore[method-assign]  # of an object that Django made
         return parser
 
     def executed(*args: Any, **options: Any) -> str | None:
