@@ -17,6 +17,8 @@ from runs.files import logs
 from runs.models import Run
 from runs.reports import checking, document, signing, write
 from runs.reports.stage_rows import Document
+from runs.reports.templatetags import report_words
+from runs.wording import naming
 
 LOG_MOST = 16 * 2**20
 """Bytes of the run's log, the newest: the run's page has all of them."""
@@ -141,16 +143,22 @@ def _certificate(content: Document) -> str:
     )
     lines = [*_table(rows), "", verdict["sentence"], ""]
     for part in content.get("parts") or []:
-        lines.append(
-            f"{'BLAMED ' if part['blamed'] else 'Warning'}  {_part_name(part)}: {part['action']}. {part['why']}"
-        )
+        lines.append(f"{'BLAMED ' if part['blamed'] else 'Warning'}  {_part_name(part)}: {_to_do(part)}")
     lines += ["", "Stages"]
     lines += [f"  {stage['title']:24} {stage['outcome'].replace('_', ' ') or 'running'}" for stage in content["stages"]]
     if content["not_tested"]:
-        lines += ["", "Not tested"]
-        for gap in content["not_tested"]:
-            lines.append(f"  {gap['stage']} {gap['check']} {gap['component']}".rstrip() + f": {gap['reason']}")
+        lines += ["", "Not tested", *(f"  {_gap(gap)}" for gap in report_words.gathered(content["not_tested"]))]
     return "\n".join([f"Certificate of test: {_name(content)}", "", *lines, ""])
+
+
+def _gap(gap: Document) -> str:
+    """What was not tested for one reason, in how many stages, and why."""
+    if not gap["check"]:
+        return f"{naming.state_in_words(gap['stage'])}: {gap['reason']}"
+    of_part = f" of {gap['component']}" if gap["component"] else ""
+    stages = gap["stages"]
+    where = stages[0] if len(stages) == 1 else f"{len(stages)} stages"
+    return f"{naming.in_words(gap['check'])}{of_part} in {where}: {gap['reason']}"
 
 
 def _sheet(content: Document, part: Document) -> str:
@@ -159,11 +167,12 @@ def _sheet(content: Document, part: Document) -> str:
     rows = [
         ("Part", f"{parts.in_words(part['component_kind'])} {part['component']}"),
         ("Serial number", part["serial"] or "not read: see its label"),
+        ("Seen as", part["place"] or "not in the inventory"),
         *((name.replace("_", " ").capitalize(), known[name]) for name in known),
         ("In", f"{content['host']['name']}, {content['host']['manufacturer']} {content['host']['product']}, "
                f"serial {content['host']['serial'] or 'not read'}"),
         ("Tested", content["run"]["started_at"] or content["run"]["created_at"]),
-        ("To do", f"{part['action']}. {part['why']}"),
+        ("To do", _to_do(part)),
     ]  # fmt: skip
     lines = ["What was seen"]
     for one in part["findings"]:
@@ -179,7 +188,7 @@ def _known(content: Document, part: Document) -> Document:
     kind = BY_WORD.get(part["component_kind"])
     listed = (kind.within(content["inventory"] or {}) or []) if kind and kind.keys else []
     found = [one for one in listed if kind and kind.name(one).lower() == part["component"].lower()]
-    names = ("manufacturer", "model", "part", "firmware", "size_mb", "speed_mts", "locator", "pci", "wwn", "driver")
+    names = ("manufacturer", "model", "part", "firmware", "speed_mts", "locator", "pci", "wwn", "driver")
     return {name: str(found[0][name]) for name in names if found[0].get(name)} if len(found) == 1 else {}
 
 
@@ -195,6 +204,10 @@ def _part_name(part: Document) -> str:
     serial = f", serial {part['serial']}" if part["serial"] and part["serial"] != part["component"] else ""
     place = f" ({part['place']})" if part["place"] else ""
     return f"{parts.in_words(part['component_kind'])} {part['component']}{place}{serial}"
+
+
+def _to_do(part: Document) -> str:
+    return f"{report_words.action_words(part['action'])}. {part['why']}"
 
 
 def _safe(name: str) -> str:

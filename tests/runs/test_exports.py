@@ -255,11 +255,12 @@ def test_the_pack_has_a_sheet_for_each_blamed_part_and_what_the_tools_printed() 
     for words in (
         "SATA-0001",
         "2 pending sectors [smart.pending_sectors]",
-        "replace_part. Replace the drive.",
+        "replace part. Replace the drive.",
         "bay or",
     ):
         assert words in sheet
     assert "FAILED" in files["certificate.txt"] and "new DIMM" in files["certificate.txt"]
+    assert "  self test of SATA-0001 in Disk health: the drive has none\n" in files["certificate.txt"]
     assert "I/O error" in files["run.log"]
     assert not any(TOKEN in text for text in files.values())
 
