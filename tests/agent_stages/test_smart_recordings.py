@@ -24,6 +24,7 @@ VERDICTS: dict[str, tuple[wire.Outcome, set[str], set[str], str]] = {
     ),
     "written-helium-82": (FAILED, {"smart.helium"}, set(), "Helium_Level is 82"),
     "written-hgst-no-187-devstat-uncorrectable": (FAILED, {"smart.reported_uncorrectable"}, set(), "500 reported"),
+    "written-hitachi-187-in-words": (PASSED, set(), {"smart.command_timeouts"}, "6347 command timeouts"),
     "written-hot-in-the-past": (PASSED, set(), {"smart.past_prefail"}, "Airflow_Temperature_Cel was at its threshold"),
     "written-innodisk-spare-not-kept": (PASSED, set(), set(), ""),
     "written-ironwolf-5-packed": (PASSED, set(), set(), ""),
@@ -51,12 +52,14 @@ VERDICTS: dict[str, tuple[wire.Outcome, set[str], set[str], str]] = {
     ),
     "written-pending-log-beats-zero-197": (FAILED, {"smart.pending_sectors"}, set(), "12 pending sectors"),
     "written-phison-not-in-use": (PASSED, set(), set(), ""),
+    "written-phison-s10-failed-reads": (PASSED, set(), set(), ""),
     "written-phison-without-self-tests": (PASSED, set(), set(), ""),
     "written-reallocated-8256-short-failed": (
         FAILED, {"smart.reallocated_sectors", "smart.self_test_failed"}, {"smart.past_prefail"}, "8256 reallocated"
     ),
     "written-reason-is-another-message": (NOT_TESTED, set(), set(), "no health status"),
     "written-sandforce-198-of-how-many": (PASSED, set(), set(), ""),
+    "written-sandforce-255-percent-used": (PASSED, set(), set(), ""),
     "written-sandforce-not-in-database": (PASSED, set(), set(), ""),
     "written-sas-background-scan-unrecovered": (FAILED, {"smart.background_scan"}, set(), "its own scan can't read"),
     "written-sas-ie-disabled-says-passed": (NOT_TESTED, set(), set(), "SMART is switched off"),
