@@ -152,3 +152,24 @@ def advised() -> dict[str, str]:
 def test_nothing_advises_a_command_that_does_not_exist() -> None:
     assert {"doctor", "setup", "vet", "backup"} <= advised().keys()
     assert {name: where for name, where in advised().items() if name not in get_commands()} == {}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("machines", "--forget", "nowhere"), "no machine is called nowhere"),
+        (("admin_user", "nobody", "--keep-password"), "there is no account nobody"),
+        (("notify_test",), "nothing to test"),
+        (("doctor", "--repair", "close_hold"), "did you mean 'close_holds'?"),
+        (("hold", "999", "--key-file", "-"), "there is no run 999; there is none yet"),
+        (("runs", "999"), "there is no run 999"),
+        (("hosts", "nobody"), "there is no host 'nobody'"),
+        (("host", "edit", "nobody", "--disable"), "there is no host 'nobody'"),
+        (("report", "999"), "there is no run 999"),
+        (("export", "999", "junit.xml"), "there is no run 999"),
+    ],
+)
+def test_what_is_not_there_ends_with_4_in_every_command(call: Any, words: tuple[str, ...], says: str) -> None:
+    status, _, err = call(*words)
+    assert (status, says in err) == (commandline.EXIT_USAGE, True), err

@@ -8,8 +8,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from hosts.nearest import did_you_mean
 from notifications.message import Message
 from notifications.sending import send_to_all
+from runs.desk.following import EXIT_USAGE
 
 
 class Command(BaseCommand):
@@ -21,9 +23,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, target: str | None, **options: Any) -> None:
         names = [entry.name for entry in settings.VETTING.notifications.targets]
         if not names:
-            raise CommandError("vetting.yaml has no notifications.targets: nothing to test")
+            raise CommandError("vetting.yaml has no notifications.targets: nothing to test", returncode=EXIT_USAGE)
         if target and target not in names:
-            raise CommandError(f"no target {target!r}; there is: {', '.join(names)}")
+            there = f"there is: {', '.join(names)}"
+            raise CommandError(f"no target {target!r}; {there}{did_you_mean(target, names)}", returncode=EXIT_USAGE)
         if failed := [name for name, problem in self._send([target] if target else names) if problem]:
             raise CommandError(f"{len(failed)} not delivered: {', '.join(failed)}")
 

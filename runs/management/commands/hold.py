@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from hosts import file_errors
 from runs import hold, lifecycle
-from runs.desk import following
+from runs.desk import following, terminal
 from runs.models import Run
 from runs.transition import Refused
 
@@ -36,7 +36,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         run = Run.objects.filter(pk=options["run"]).first()
         if run is None:
-            raise CommandError(f"there is no run {options['run']}", returncode=following.EXIT_USAGE)
+            raise CommandError(terminal.unknown_run(options["run"]), returncode=following.EXIT_USAGE)
         path: str = options["key_file"]
         with self._opened(path) as file:
             try:

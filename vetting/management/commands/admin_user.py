@@ -14,6 +14,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
 from vetting import roles
+from vetting.commandline import EXIT_USAGE
 
 SUPERUSER = "superuser"
 
@@ -46,7 +47,9 @@ class Command(BaseCommand):
             password = sys.stdin.readline().rstrip("\r\n") if options["password_stdin"] else _asked()
             user.set_password(_checked(password, user))
         elif new:
-            raise CommandError(f"there is no account {name}: leave out --keep-password to make it")
+            raise CommandError(
+                f"there is no account {name}: leave out --keep-password to make it", returncode=EXIT_USAGE
+            )
         _save(user, role, group)
         done = "made" if new else "keeps its password" if kept else "has a new password"
         self.stdout.write(f"Administrator {name} {done}." if user.is_superuser else f"{name} {done}, {_role(user)}.")
@@ -59,7 +62,8 @@ def _group(user: Any, role: str | None) -> Group | None:
     if user.is_superuser:
         raise CommandError(
             f"{user.username} is a superuser, who may do everything whatever the role: another superuser takes that "
-            "status away in the administration, under Users"
+            "status away in the administration, under Users",
+            returncode=EXIT_USAGE,
         )
     if (group := Group.objects.filter(name=role).first()) is None:
         raise CommandError(f"there is no group {role}: `migrate` makes it")
@@ -82,7 +86,7 @@ def _role(user: Any) -> str:
 
 def _asked() -> str:
     if not sys.stdin.isatty():
-        raise CommandError("no terminal to ask on: give the password with --password-stdin")
+        raise CommandError("no terminal to ask on: give the password with --password-stdin", returncode=EXIT_USAGE)
     password = getpass.getpass("Password: ")
     if getpass.getpass("Again: ") != password:
         raise CommandError("the two passwords differ: nothing was changed")

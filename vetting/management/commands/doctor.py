@@ -12,11 +12,13 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.text import Text
 
+from hosts.nearest import did_you_mean
 from runs.desk import terminal
 from runs.invariants import Violation, kinds, repairs
 from runs.wording import remedies
 from vetting import doctor
 from vetting.benchstate import Found
+from vetting.commandline import EXIT_USAGE
 
 
 class Command(BaseCommand):
@@ -48,7 +50,9 @@ class Command(BaseCommand):
 
     def _repair(self, name: str, *, yes: bool) -> None:
         if name not in repairs.ALL:
-            raise CommandError(f"there is no repair {name!r}; there are {', '.join(repairs.ALL)}", returncode=4)
+            there = ", ".join(repairs.ALL)
+            what = f"there is no repair {name!r}; there are {there}{did_you_mean(name, repairs.ALL)}"
+            raise CommandError(what, returncode=EXIT_USAGE)
         steps = list(repairs.ALL[name].plan())
         self.stdout.write(repairs.ALL[name].does)
         for step in steps:

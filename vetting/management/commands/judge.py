@@ -19,6 +19,7 @@ from runs import orchestrator_stages
 from runs.judging import specdiff
 from runs.profiles import load as profiles
 from runs.stages import BY_NAME
+from vetting.commandline import EXIT_USAGE
 
 # Kind of recording → the stage whose limits judge it.
 STAGES = {
@@ -70,11 +71,12 @@ def _request(kind: str, profile_name: str, spec_file: str | None, files: list[st
     try:
         profile = profiles.load(profile_name)
     except profiles.ProfileError as error:
-        raise CommandError(str(error)) from None
+        raise CommandError(str(error), returncode=EXIT_USAGE) from None
     name = STAGES[kind]
     stage = profile["stages"].get(name)
     if stage is None:
-        raise CommandError(f"profile {profile_name} has no stage {name}, whose limits a {kind} recording is judged by")
+        what = f"profile {profile_name} has no stage {name}, whose limits a {kind} recording is judged by"
+        raise CommandError(what, returncode=EXIT_USAGE)
     order = wire.StageOrder(
         name, BY_NAME[name].title, 1, stage["timeout_s"], stage["params"], stage["limits"], stage["required"]
     )
@@ -93,9 +95,9 @@ def _spec(path: str | None) -> dict[str, Any]:
     try:
         return expectations.read(Path(path).read_text(), path).spec or {}
     except OSError as error:
-        raise CommandError(f"--expected: {file_errors.in_words(error, path)}") from None
+        raise CommandError(f"--expected: {file_errors.in_words(error, path)}", returncode=EXIT_USAGE) from None
     except (UnicodeDecodeError, expectations.ExpectationError) as error:
-        raise CommandError(f"--expected: {error}") from None
+        raise CommandError(f"--expected: {error}", returncode=EXIT_USAGE) from None
 
 
 def _agent(request: dict[str, Any]) -> Iterator[Line]:

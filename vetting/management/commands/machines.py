@@ -9,10 +9,12 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django_q.models import OrmQ, Schedule
 
+from hosts.nearest import did_you_mean
 from runs.bench import service_state
 from runs.database import clock
 from runs.models import Lease
 from vetting import leadership
+from vetting.commandline import EXIT_USAGE
 
 
 class Command(BaseCommand):
@@ -38,9 +40,11 @@ class Command(BaseCommand):
     def _forget(self, name: str) -> None:
         lease = Lease.objects.filter(name=Lease.round_of(name)).first()
         if lease is None:
-            raise CommandError(f"no machine is called {name}")
+            rounds = Lease.objects.filter(name__startswith=Lease.round_of("")).values_list("name", flat=True)
+            meant = did_you_mean(name, [one.removeprefix(Lease.round_of("")) for one in rounds])
+            raise CommandError(f"no machine is called {name}{meant}", returncode=EXIT_USAGE)
         if lease.until and (lease.until > clock.read() or leadership.is_shown(lease)):
-            raise CommandError(f"{name} is at work: stop its worker first")
+            raise CommandError(f"{name} is at work: stop its worker first", returncode=EXIT_USAGE)
         lease.delete()
         queue = f"vetting {name}"
         OrmQ.objects.filter(key=queue).delete()
