@@ -4,10 +4,13 @@ is reached, the log says so, once a minute."""
 from __future__ import annotations
 
 import logging
+import threading
 import time
+from collections.abc import Callable
 
 SAY_AGAIN_AFTER_S = 60.0
 _REMEMBERED = 1000
+_PACES_REMEMBERED = 10_000
 
 log = logging.getLogger("vetting.limits")
 
@@ -58,3 +61,33 @@ class Allowance:
 
     def _warn(self, who: str, text: str) -> None:
         self._told.warn(who, f"{text} ({self.setting})")
+
+
+class Pace:
+    """Allow each client a number of attempts at once, and one more every `every_s` seconds."""
+
+    def __init__(self, at_once: int, every_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.at_once, self.every_s, self._clock = at_once, every_s, clock
+        # The time when each client has all its attempts again; a time in the past has no effect.
+        self._full_at: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def take(self, who: str) -> float:
+        """Count an attempt of `who`: 0 if it is allowed, else the seconds until it is."""
+        with self._lock:
+            now = self._clock()
+            full_at = max(now, self._full_at.get(who, now)) + self.every_s
+            if (wait_s := full_at - now - self.at_once * self.every_s) > 0:
+                return wait_s
+            self._remember(who, full_at, now)
+            return 0
+
+    def give_back(self, who: str) -> None:
+        with self._lock:
+            if who in self._full_at:
+                self._full_at[who] -= self.every_s
+
+    def _remember(self, who: str, full_at: float, now: float) -> None:
+        if len(self._full_at) >= _PACES_REMEMBERED:
+            self._full_at = {one: at for one, at in self._full_at.items() if at > now}
+        self._full_at[who] = full_at
