@@ -138,7 +138,7 @@ _DOERS: dict[str, Callable[[HttpRequest, Run], str]] = {
 }
 
 
-def _start_confirmation(host: Host, profile: str, repair: str) -> dict[str, Any]:
+def start_confirmation(host: Host, profile: str, repair: str) -> dict[str, Any]:
     """The page that asks before a start. Raises Refused if the host can't be started with this profile."""
     choice = next((choice for choice in host_page.choices(host) if choice.name == profile), None)
     if choice is None:
@@ -163,7 +163,7 @@ def start(request: HttpRequest, name: str) -> HttpResponse:
     host = get_object_or_404(Host, name=name)
     profile, repair = request.POST.get("profile", ""), request.POST.get("repair", "").strip()[:200]
     if "confirmed" not in request.POST:
-        return render(request, "runs/confirm_start.html", _start_confirmation(host, profile, repair))
+        return render(request, "runs/confirm_start.html", start_confirmation(host, profile, repair))
     anyway = "anyway" in request.POST
     run = lifecycle.start_run(host, profile_name=profile, who=who(request), repair=repair, anyway=anyway)
     return redirect(run)

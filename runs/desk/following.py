@@ -54,19 +54,27 @@ def exit_status(run: Run) -> int:
 
 def as_data(run: Run) -> dict[str, Any]:
     """For scripts: one flat object per snapshot."""
-    stage_run = run.stage_runs.filter(outcome=Outcome.RUNNING).order_by("-order").first()
     return {
         "run": run.pk,
         "host": run.host.name,
         "state": run.state,
         "verdict": run.verdict or None,
-        "stage_progress": stage_run.progress if stage_run else [],
-        "stages": {row.name: row.outcome or "running" for row in run.stage_runs.all()},
+        **stages_as_data(run),
         "findings": [
             {"code": f.code, "severity": f.severity, "component": f.component, "message": f.message}
             for f in run.findings.all()
         ],
         "stopped_by": run.stopped_by,
+    }
+
+
+def stages_as_data(run: Run) -> dict[str, Any]:
+    """What the present stage does, and the outcome of each."""
+    rows = list(run.stage_runs.all())
+    running = max((row for row in rows if row.outcome == Outcome.RUNNING), key=lambda row: row.order, default=None)
+    return {
+        "stage_progress": running.progress if running else [],
+        "stages": {row.name: row.outcome or "running" for row in rows},
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from hosts import bulk
+from hosts import bulk, spec_columns
 from hosts.models import Host, HostMac
 from hosts.spec_columns import NamesParts, Product
 from runs.desk import overview
@@ -16,6 +16,7 @@ from runs.models import Run
 
 # How many hosts are read at once, with two queries.
 AT_ONCE = 2_500
+NEWEST_RUNS = 10
 _FIELDS = ("pk", "name", "enabled", "health", "profile_name", "wake_method", "destructive_allowed")
 _COMPUTED = {
     "product": Product("expected"),
@@ -33,6 +34,27 @@ def of_hosts(hosts: QuerySet[Host], most: int | None = None) -> Iterator[dict[st
         macs = _macs([row["pk"] for row in some])
         for row in some:
             yield _data(row, macs.get(row["pk"], []), runs.get(row["newest_run"]))
+
+
+def chosen(*, health: str = "", state: str = "", profile: str = "", model: str = "") -> QuerySet[Host]:
+    """The hosts to which all of this applies; what is empty selects all."""
+    hosts = spec_columns.of_product(Host.objects.all(), model)
+    hosts = hosts.filter(health=health) if health else hosts
+    hosts = hosts.filter(profile_name=profile) if profile else hosts
+    return overview.in_state(hosts, state) if state else hosts
+
+
+def in_full(host: Host) -> dict[str, Any]:
+    """One host with its expected spec and its newest runs."""
+    runs = overview.newest_first(host.runs.all())[:NEWEST_RUNS]
+    return {
+        **next(of_hosts(Host.objects.filter(pk=host.pk))),
+        "notes": host.notes,
+        "dmi_uuid": host.dmi_uuid,
+        "expected": host.expected,
+        "writable_disks": list(host.writable_disks.values_list("serial", flat=True)),
+        "runs": [overview.run_as_data(run) for run in runs],
+    }
 
 
 def _runs(ids: Iterable[int]) -> dict[int, dict[str, Any]]:

@@ -23,6 +23,11 @@ def handed_over(request: HttpRequest, response: FileResponse, path: Path) -> Htt
     return HttpResponse(headers=headers | {_HEADER: quote(str(path))})
 
 
+def is_handed_over(response: HttpResponseBase) -> bool:
+    """Whether the answer names a file, whose content the server sends."""
+    return _HEADER in response.headers
+
+
 def path_in(headers: list[tuple[bytes, bytes]]) -> Path | None:
     """The file that an answer with these headers names."""
     wanted = _HEADER.lower().encode()

@@ -16,7 +16,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hosts import bulk, expectations, importing, spec_columns
+from hosts import bulk, expectations, importing
 from hosts.models import Health, Host
 from runs.desk import following, host_data, json_text, overview, terminal
 from runs.desk.following import EXIT_USAGE
@@ -27,6 +27,7 @@ LIMIT = 100
 """How many hosts a table lists, unless asked for more."""
 SHOWN = 50
 """How many errors of a file are listed."""
+_FILTERS = ("health", "state", "profile", "model")
 
 
 class Command(BaseCommand):
@@ -57,11 +58,12 @@ class Command(BaseCommand):
             return self._import(**options)
         if options["host"]:
             return self._show(_one(options["host"]), as_json=options["json"])
-        self._list(_chosen(options), options["limit"], as_json=options["json"])
+        chosen = host_data.chosen(**{name: options[name] for name in _FILTERS})
+        self._list(chosen, options["limit"], as_json=options["json"])
 
     def _show(self, standing: Standing, *, as_json: bool) -> None:
         if as_json:
-            self.stdout.write(json.dumps(_in_full(standing), indent=1))
+            self.stdout.write(json.dumps(host_data.in_full(standing.host), indent=1))
         else:
             terminal.console(self.stdout).print(_page(standing))
 
@@ -119,14 +121,6 @@ def _one(name: str) -> Standing:
     return found
 
 
-def _chosen(options: dict[str, Any]) -> QuerySet[Host]:
-    hosts = Host.objects.all()
-    hosts = spec_columns.of_product(hosts, options["model"])
-    for option, field in (("health", "health"), ("profile", "profile_name")):
-        hosts = hosts.filter(**{field: options[option]}) if options[option] else hosts
-    return overview.in_state(hosts, options["state"]) if options["state"] else hosts
-
-
 def _table(standings: list[Standing]) -> RenderableType:
     table = terminal.table("Host", "Health", "State", "Run", "Last verdict", "Profile", "Model", "MAC")
     for standing in standings:
@@ -142,18 +136,6 @@ def _table(standings: list[Standing]) -> RenderableType:
             Text(", ".join(host.mac_list) if host.enabled else "disabled", "" if host.enabled else "dim"),
         )
     return table if standings else Text(terminal.no_host())
-
-
-def _in_full(standing: Standing) -> dict[str, Any]:
-    host = standing.host
-    return {
-        **next(host_data.of_hosts(Host.objects.filter(pk=host.pk))),
-        "notes": host.notes,
-        "dmi_uuid": host.dmi_uuid,
-        "expected": host.expected,
-        "writable_disks": list(host.writable_disks.values_list("serial", flat=True)),
-        "runs": [overview.run_as_data(run) for run in _runs(host)],
-    }
 
 
 def _page(standing: Standing) -> RenderableType:
@@ -175,4 +157,4 @@ def _page(standing: Standing) -> RenderableType:
 
 
 def _runs(host: Host) -> list[Any]:
-    return list(overview.newest_first(host.runs.all())[:10])
+    return list(overview.newest_first(host.runs.all())[: host_data.NEWEST_RUNS])
