@@ -22,7 +22,7 @@ images=$base/image
 data=/var/lib/vetting
 conf=/etc/vetting
 user=vetting
-code="manage.py vetting hosts runs agentapi pxe notifications agent live-image deploy requirements docs
+code="manage.py vetting hosts runs agentapi restapi pxe notifications agent live-image deploy requirements docs
     vetting.example.yaml .env.example README.md CHANGELOG.md LICENSE"
 
 runs="python3 python3-venv dnsmasq-base iperf3 ipmitool"

@@ -26,7 +26,7 @@ BEGIN = "<!-- roles: written by scripts/write_roles.py from vetting/roles.py and
 END = "<!-- /roles -->\n"
 OF_LIBRARIES = {
     "delivery": "messages that were sent", "user": "accounts", "group": "roles", "accessattempt": "attempts to log in",
-    "accesslog": "logins", "accessfailurelog": "logins that failed",
+    "accesslog": "logins", "accessfailurelog": "logins that failed", "apitoken": "API tokens of one's own",
 }  # fmt: skip
 ADDRESSES = "The permissions that each address needs:\n\n| address | to look (GET) | to do (POST) |\n|---|---|---|\n"
 ACTIONS = "\nActions of the administration's lists, beside the permission to see the list:\n\n| list | action | needs |\n|---|---|---|\n"  # noqa: E501  # fmt: skip
@@ -61,7 +61,7 @@ def _held() -> Iterator[tuple[str, ...]]:
 def _addresses() -> Iterator[str]:
     """The table of addresses. Addresses that need the same permissions share a row."""
     same: dict[Right, list[str]] = {}
-    for name, right in (rights.PAGES | rights.ADMINISTRATION).items():
+    for name, right in (rights.PAGES | rights.API | rights.ADMINISTRATION).items():
         same.setdefault(right, []).append(f"`{name}`")
     for right, names in same.items():
         yield f"| {', '.join(names)} | {_asked(right.get)} | {_asked(right.post)} |\n"

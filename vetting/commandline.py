@@ -32,7 +32,16 @@ DJANGOS_OPTIONS = frozenset(
 GROUPS: dict[str, tuple[str, ...]] = {
     "Vet hosts": ("vet", "runs", "run", "hold", "report", "export", "measurements", "verify"),
     "The inventory": ("hosts", "host"),
-    "This machine": ("setup", "doctor", "admin_user", "notify_test", "machines", "completion", "uninstall"),
+    "This machine": (
+        "setup",
+        "doctor",
+        "admin_user",
+        "api_token",
+        "notify_test",
+        "machines",
+        "completion",
+        "uninstall",
+    ),
     "The data": ("backup", "restore", "migrate", "janitor", "move_database"),
     "How it judges": ("findings", "judge", "selftest"),
     "Processes, started by systemd": ("up", "web", "vetworker", "keep"),

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hosts.admin.permissions import EXPORT, IMPORT
+from restapi import scopes
 from runs.desk import actions
 from runs.desk.access import SEE
 
@@ -15,6 +16,7 @@ Asked = tuple[str, ...] | str
 ANYBODY = "nothing"
 TOKEN = "the token of the run"
 METRICS_TOKEN = "the token of VETTING_METRICS_TOKEN"
+API_TOKEN = "an API token"
 LOGIN = "a login"
 STAFF = "staff status"
 NOBODY = "nobody may"
@@ -54,8 +56,26 @@ PAGES: dict[str, Right] = {
     "metrics-targets": Right(METRICS_TOKEN),
     "ipxe-script": Right(ANYBODY),
     "agent-call": Right(NOT_OFFERED, TOKEN),
+    "rest:openapi": _SEEN,
 }
 """By the name of the address."""
+
+_READ_BY_TOKEN = (
+    "hosts", "host", "host-profiles", "runs", "run", "findings", "parts", "measurements", "differences", "profiles",
+    "profile", "files", "log", "export", "file",
+)  # fmt: skip
+_DONE_BY_TOKEN = (scopes.START, scopes.CANCEL, scopes.RELEASE, scopes.RETRY, scopes.ADOPT)
+
+API: dict[str, Right] = {
+    **{f"rest:{name}": Right(scopes.READ.permissions) for name in _READ_BY_TOKEN},
+    **{f"rest:{scope.name}": Right(NOT_OFFERED, scope.permissions) for scope in _DONE_BY_TOKEN},
+}
+"""The REST API: what the account of the token needs, in addition to the scope of the token."""
+
+
+def without_token(right: Right) -> Right:
+    """What an address of the REST API asks for first."""
+    return Right(*(NOT_OFFERED if asked == NOT_OFFERED else API_TOKEN for asked in (right.get, right.post)))
 
 
 def _model(name: str, add: bool = True, change: bool = True, delete: bool = True) -> dict[str, Right]:
@@ -93,6 +113,7 @@ ADMINISTRATION: dict[str, Right] = {
     **_model("runs.run", add=False, change=False, delete=False),
     **_model("runs.job", add=False, change=False),
     **_model("notifications.delivery", add=False, change=False, delete=False),
+    **_model("restapi.apitoken", change=False),
     **_model("auth.user"),
     "admin:auth_user_add": Right(("auth.add_user", "auth.change_user"), ("auth.add_user", "auth.change_user")),
     "admin:auth_user_password_change": Right(_USER_CHANGE, _USER_CHANGE),
@@ -122,6 +143,7 @@ ACTIONS: dict[str, dict[str, Asked]] = {
     "runs.run": {_DELETE: NOBODY},
     "runs.job": {_DELETE: ("runs.delete_job",)},
     "notifications.delivery": {"send_again": ("notifications.send_delivery",), _DELETE: NOBODY},
+    "restapi.apitoken": {_DELETE: ("restapi.delete_apitoken",)},
     "auth.user": {_DELETE: ("auth.delete_user",)},
     "auth.group": {_DELETE: ("auth.delete_group",)},
     "axes.accessattempt": {_DELETE: ("axes.delete_accessattempt",)},

@@ -13,7 +13,10 @@ from django.contrib.auth.management import create_permissions
 
 VIEWER, OPERATOR, ADMINISTRATOR = "viewer", "operator", "administrator"
 
-_SEES = ("hosts.view_host", "runs.view_run", "runs.view_job", "notifications.view_delivery")
+_SEES = (
+    "hosts.view_host", "runs.view_run", "runs.view_job", "notifications.view_delivery",
+    "restapi.view_apitoken", "restapi.add_apitoken", "restapi.delete_apitoken",
+)  # fmt: skip
 _VETS = (
     "runs.start_run", "runs.cancel_run", "runs.release_run", "runs.retry_run", "runs.override_run", "runs.adopt_run",
     "runs.report_run", "runs.take_hold_key", "notifications.send_delivery",
@@ -31,7 +34,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     ADMINISTRATOR: _SEES + _VETS + _MANAGES,
 }
 SUMMARIES = {
-    VIEWER: "sees hosts, runs, reports and messages, and changes nothing",
+    VIEWER: "sees hosts, runs, reports and messages, and changes nothing but API tokens of its own",
     OPERATOR: "also vets: starts, cancels and retries runs, adopts what they found, takes the key of a held host",
     ADMINISTRATOR: "also changes the inventory, allows disks to be written, and manages accounts",
 }

@@ -32,6 +32,7 @@ urlpatterns = [
     path("metrics", metrics.metrics, name="metrics"),
     path("metrics/targets", metrics.targets, name="metrics-targets"),
     path("", include("agentapi.urls")),
+    path("", include("restapi.urls")),
     path("", include("pxe.urls")),
     path("", include("runs.desk.urls")),
 ]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("agent", "agentapi", "hosts", "notifications", "pxe", "runs", "vetting")
+OURS = ("agent", "agentapi", "hosts", "notifications", "pxe", "restapi", "runs", "vetting")
 
 
 class Import(NamedTuple):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-APPS = ("agentapi", "hosts", "notifications", "pxe", "runs", "vetting")
+APPS = ("agentapi", "hosts", "notifications", "pxe", "restapi", "runs", "vetting")
 
 
 def all_templates() -> list[Path]:

@@ -21,9 +21,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "hosts": {"agent"},
     "runs": {"hosts", "agent"},
     "agentapi": {"runs", "hosts", "agent"},
+    "restapi": {"runs", "hosts", "agent"},
     "pxe": {"runs", "hosts", "agent"},
     "notifications": {"runs", "hosts", "agent"},
-    "vetting": {"agentapi", "hosts", "notifications", "pxe", "runs", "agent"},
+    "vetting": {"agentapi", "hosts", "notifications", "pxe", "restapi", "runs", "agent"},
 }
 
 
@@ -170,7 +171,7 @@ def test_only_transition_writes_the_state_of_a_run() -> None:
     """A `state=` in an update, or an assignment to `.state`, in any other module of the server."""
     assert imports.writes_state(imports.ROOT / "runs/transition.py"), "the one that writes it must be noticed"
     wrong = []
-    for package in ("runs", "agentapi", "pxe", "notifications", "hosts", "vetting"):
+    for package in ("runs", "agentapi", "restapi", "pxe", "notifications", "hosts", "vetting"):
         for path in imports.files(package):
             if path.relative_to(imports.ROOT).as_posix() != "runs/transition.py":
                 wrong += imports.writes_state(path)
@@ -194,7 +195,7 @@ def test_the_environment_is_read_in_the_settings_only() -> None:
     """`PATH` is the system's, and no setting of ours."""
     readers = {
         path.relative_to(imports.ROOT).as_posix()
-        for package in ("agentapi", "hosts", "notifications", "pxe", "runs", "vetting")
+        for package in ("agentapi", "hosts", "notifications", "pxe", "restapi", "runs", "vetting")
         for path in imports.files(package)
         if imports.environment_read(path) - {"PATH"}
     }

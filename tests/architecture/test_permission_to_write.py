@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-APPS = ("hosts", "runs", "agentapi", "pxe", "notifications", "vetting")
+APPS = ("hosts", "runs", "agentapi", "restapi", "pxe", "notifications", "vetting")
 GIVES = {"create", "bulk_create", "get_or_create", "update_or_create", "add", "set", "acreate"}
 FORM = "hosts/admin/__init__.py: _save_permissions"
 

@@ -25,7 +25,7 @@ from tests.ports import free_port
 ROOT = Path(__file__).resolve().parents[2]
 DIRECTORY = ROOT / "var" / "dev"
 PORT = 8000
-WATCHED = ("agent", "agentapi", "hosts", "notifications", "pxe", "runs", "vetting")
+WATCHED = ("agent", "agentapi", "hosts", "notifications", "pxe", "restapi", "runs", "vetting")
 SUFFIXES = {".py", ".html", ".yaml"}
 LOOK_EVERY_S, KEEP_ALIVE_EVERY_S, START_TIMEOUT_S = 1.0, 5.0, 60.0
 

@@ -14,7 +14,7 @@ from tests.architecture.test_imports import AGENT_ORDER, RUNS_ABOVE, RUNS_BELOW
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 TOP_LEVEL = {"agent", "agentapi", "deploy", "docs", "hosts", "live-image", "notifications", "pxe", "requirements",
-             "runs", "scripts", "tests", "vetting"}  # fmt: skip
+             "restapi", "runs", "scripts", "tests", "vetting"}  # fmt: skip
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 

@@ -15,6 +15,7 @@ from django_q.models import OrmQ, Schedule
 
 from hosts.models import Host, WritableDisk
 from notifications.models import Cursor, Delivery, Notice
+from restapi import tokens
 from runs.models import BenchShortage, Job, Lease, LeftOut, Override, Run, RunEvent, Series, SeriesHour, WebOutage
 from tests import factories
 from tests.backups.conftest import own_sqlite, own_system  # noqa: F401  fixtures
@@ -56,6 +57,7 @@ def _fill_the_rest() -> None:
     """Rows of the other tables, and values that are easily changed on the way."""
     now, run = timezone.now(), Run.objects.earliest("pk")
     user = factories.UserFactory(username="ünïcode \U0001f600")
+    tokens.make(user, "nightly", ["read"], 30)
     LogEntry.objects.log_actions(user.pk, [Host.objects.earliest("pk")], 2, change_message="changed\ta\\b\nc")
     run.inventory = {"b": 1, "a": [0.1, 1e22, 5e-324, 10**17, None, True, 'quote " and \\ and é'], "": {}}
     run.agent_address, run.progress_seq = "2001:db8::1", 2**40

@@ -52,7 +52,7 @@ def test_no_message_names_a_command_of_only_a_checkout_or_an_installation(typed:
     may = {imports.ROOT / name for name in spelt}
     wrong = [
         f"{path}:{number}"
-        for package in ("runs", "pxe", "hosts", "notifications", "agentapi", "vetting")
+        for package in ("runs", "pxe", "hosts", "notifications", "agentapi", "restapi", "vetting")
         for path in set(imports.files(package)) - may
         for number, line in enumerate(path.read_text().splitlines(), 1)
         if typed in line and not line.lstrip().startswith(('"""', "#"))

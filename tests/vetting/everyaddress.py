@@ -19,6 +19,8 @@ from django_q.signing import SignedPackage
 
 from hosts.models import Host
 from notifications.models import Delivery
+from restapi import tokens
+from restapi.models import ApiToken
 from runs.desk import actions
 from runs.models import Artifact, Job, Run
 from tests import factories
@@ -51,6 +53,7 @@ def rows() -> dict[type, Any]:
         Run: run,
         Job: Job.objects.create(call="math.sqrt", args="[4]", title="a job", run=run, limit_s=1, problem="no"),
         Delivery: Delivery.objects.create(event=factories.tell(run), target="phone"),
+        ApiToken: tokens.make(user, "backup", ["read"]),
         get_user_model(): user,
         Group: Group.objects.create(name="some"),
         AccessAttempt: AccessAttempt.objects.create(failures_since_start=1, **attempt),

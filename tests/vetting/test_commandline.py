@@ -136,7 +136,7 @@ def test_the_version_says_commit_and_image(settings: Any, tmp_path: Path, call: 
 def advised() -> dict[str, str]:
     """Each command that a message, a page or the docs tell somebody to call, and where."""
     found: dict[str, str] = {}
-    for package in ("runs", "pxe", "hosts", "notifications", "agentapi", "vetting"):
+    for package in ("runs", "pxe", "hosts", "notifications", "agentapi", "restapi", "vetting"):
         for path in (ROOT / package).rglob("*.py"):
             names = re.findall(r"remedies\.command\(\s*f?[\"']([a-z_]+)", path.read_text())
             found |= dict.fromkeys(names, str(path))

@@ -35,6 +35,8 @@ NOT_OFFERED = "not offered"
 UNUSUAL = {("admin:logout", "get", ANONYMOUS)}
 """Django leads on to the index, which leads to the login."""
 KNOWN: dict[str, Right] = rights.PAGES | rights.ADMINISTRATION
+KNOWN |= {name: rights.without_token(right) for name, right in rights.API.items()}
+"""The REST API takes no login. tests/restapi/test_roles.py walks it with tokens."""
 
 
 def account(who: str) -> Any:
@@ -60,7 +62,7 @@ def may(who: str, asked: Asked) -> bool:
 def expected(who: str, asked: Asked) -> str:
     if asked == rights.NOT_OFFERED:
         return NOT_OFFERED
-    if asked in (rights.TOKEN, rights.METRICS_TOKEN):
+    if asked in (rights.TOKEN, rights.METRICS_TOKEN, rights.API_TOKEN):
         return "no token"
     if may(who, asked):
         return "yes"

@@ -13,6 +13,8 @@ from django.http import HttpResponse
 from django.template.loader import render_to_string
 
 from pxe import ipxe
+from restapi import problems
+from restapi.middleware import ROOT
 from vetting.middleware import CONTENT_SECURITY_POLICY
 
 
@@ -48,6 +50,8 @@ def not_now(path: str, reason: str, *, status: int = 503, retry_after_s: int = 5
     if path.startswith("/api/"):
         body = json.dumps({"error": f"not recorded ({reason}): send it again"})
         return Answer(status, "application/json", body, retry_after_s)
+    if path.startswith(ROOT):
+        return Answer(status, problems.CONTENT_TYPE, json.dumps(problems.content(status, reason)), retry_after_s)
     if path.startswith("/ipxe/"):
         url = f"{settings.VETTING.web.agent_url}{quote(path, safe='/:')}"  # nothing in it that iPXE would expand
         return Answer(200, "text/plain; charset=utf-8", ipxe.come_again(url, query, reason), 0)
