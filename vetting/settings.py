@@ -254,5 +254,5 @@ LOGGING = {
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": env.str("VETTING_LOG_LEVEL", default="INFO")},
-    "loggers": {"django-q": {"level": "WARNING"}},
+    "loggers": {"django-q": {"level": "WARNING"}, "apprise": {"level": "CRITICAL"}},  # its lines may have addresses
 }

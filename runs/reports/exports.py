@@ -25,6 +25,9 @@ class Export:
         return f"vetting-run-{run.pk}-{run.host}-{self.name}"
 
 
+_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
 def _of_report(make: Callable[[Document], bytes]) -> Callable[[Run, Document], bytes]:
     return lambda run, content: make(content)
 
@@ -36,6 +39,7 @@ EXPORTS = (
     Export("findings.csv", "Findings as CSV", "text/csv; charset=utf-8", _of_report(tables.findings)),
     Export("parts.csv", "Parts as CSV", "text/csv; charset=utf-8", _of_report(tables.parts)),
     Export("measurements.csv", "Measurements as CSV", "text/csv; charset=utf-8", _of_report(tables.measurements)),
+    Export("tables.xlsx", "The three tables as XLSX", _XLSX, _of_report(tables.workbook)),
 )
 BY_NAME = {export.name: export for export in EXPORTS}
 

@@ -1,12 +1,15 @@
-"""A report's findings, parts and measurements as CSV: UTF-8, a line of headings, one row each, safe to open in a
-spreadsheet. Columns are added at the end only."""
+"""A report's findings, parts and measurements as tables: a line of headings, one row each, safe to open in a
+spreadsheet. CSV is UTF-8. Columns are added at the end only."""
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 from typing import Any
+
+import tablib
 
 from hosts.formats import as_text
 from hosts.parts import LISTS
@@ -14,6 +17,7 @@ from runs.reports import stage_rows
 from runs.reports.stage_rows import Document
 
 _RUN = ("run", "host", "verdict")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")  # XLSX can't have them
 FINDINGS = (
     *_RUN, "stage", "attempt", "counts", "at", "severity", "code", "component_kind", "component", "message", "value",
     "limit", "unit", "action",
@@ -69,13 +73,31 @@ def _part(part: Document) -> Document:
     }
 
 
+def workbook(content: Document) -> bytes:
+    """The three tables as the sheets of one XLSX file."""
+    sheets = (
+        tablib.Dataset(*_rows(columns, rows, content), headers=columns, title=title)
+        for title, columns, rows in (
+            ("Findings", FINDINGS, _findings(content)),
+            ("Parts", PARTS, _parts(content)),
+            ("Measurements", MEASUREMENTS, content["measurements"]),
+        )
+    )
+    book: bytes = tablib.Databook(sheets).export("xlsx")
+    return book
+
+
 def _csv(columns: Sequence[str], rows: Iterable[Document], content: Document) -> bytes:
-    of_run = {"run": content["run"]["id"], "host": content["host"]["name"], "verdict": content["verdict"]["result"]}
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows([_cell({**row, **of_run}.get(name)) for name in columns] for row in rows)
+    writer.writerows(_rows(columns, rows, content))
     return out.getvalue().encode("utf-8", "replace")
+
+
+def _rows(columns: Sequence[str], rows: Iterable[Document], content: Document) -> Iterator[list[Any]]:
+    of_run = {"run": content["run"]["id"], "host": content["host"]["name"], "verdict": content["verdict"]["result"]}
+    return ([_cell({**row, **of_run}.get(name)) for name in columns] for row in rows)
 
 
 def _cell(value: Any) -> Any:
@@ -83,4 +105,4 @@ def _cell(value: Any) -> Any:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return value if isinstance(value, int | float) else as_text(str(value).replace("\0", "\ufffd"))
+    return value if isinstance(value, int | float) else as_text(_CONTROL.sub("\ufffd", str(value)))

@@ -12,7 +12,7 @@ from runs.models import Run
 from runs.reports import write as report
 
 OF_RUN = ("run", "run-parts", "spec", "log-page", "log-lines", "series", "adopt", "report", "report-json")
-EXPORTS = ("rma.zip", "junit.xml", "ocp.jsonl", "findings.csv", "parts.csv", "measurements.csv")
+EXPORTS = ("rma.zip", "junit.xml", "ocp.jsonl", "findings.csv", "parts.csv", "measurements.csv", "tables.xlsx")
 OF_HOST = ("host", "host-parts", "compare")
 ALONE = (
     "dashboard",
