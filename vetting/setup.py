@@ -110,8 +110,11 @@ def read_range(text: str, interface: Interface) -> tuple[IPv4Address, IPv4Addres
     return first, last
 
 
-def changes(answers: Answers, *, whole_of: Path | None = None) -> dict[str, dict[str, yamledit.Value]]:
-    """The keys to set. `whole_of`: the file is new and belongs to an installation, whose image lies there."""
+def changes(
+    answers: Answers, now: config.Config, *, whole_of: Path | None = None
+) -> dict[str, dict[str, yamledit.Value]]:
+    """The keys to set. A speed that somebody has set stays. `whole_of`: the file is new and belongs to an installation,
+    whose image lies there."""
     one, serves = answers.interface, answers.mode != "off"
     pxe: dict[str, yamledit.Value] = {"mode": answers.mode}
     if serves:
@@ -122,7 +125,7 @@ def changes(answers: Answers, *, whole_of: Path | None = None) -> dict[str, dict
             "range_end": str(answers.last) if answers.last else None,
         }
     found: dict[str, dict[str, yamledit.Value]] = {"web": {"address": str(one.address)}, "pxe": pxe}
-    if one.speed_mbit:
+    if one.speed_mbit and now.iperf3.link_mbit == config.Iperf().link_mbit:
         found["iperf3"] = {"link_mbit": one.speed_mbit}
     if whole_of is not None:
         pxe["supervise"] = "unit"

@@ -104,6 +104,12 @@ def test_alone_in_the_network_it_becomes_the_dhcp_server(bench: Callable[..., Pa
     assert [words[0] for words in called] == ["migrate", "doctor"]
 
 
+def test_a_speed_that_somebody_has_set_stays(bench: Callable[..., Path]) -> None:
+    path = bench(text=INSTALLED + "iperf3: {link_mbit: 940}\n")
+    set_up("--yes")
+    assert config.load(path).iperf3.link_mbit == 940
+
+
 def test_beside_another_server_it_becomes_a_proxy(bench: Callable[..., Path]) -> None:
     path = bench(servers=[ROUTER])
     _, said = set_up("--yes")

@@ -59,7 +59,7 @@ class Command(BaseCommand):
         try:
             answers = self._answers(options)
             before = path.read_text(encoding="utf-8") if path.exists() else EXAMPLE.read_text(encoding="utf-8")
-            wanted = setup.changes(answers, whole_of=_image_of_a_new_file(path))
+            wanted = setup.changes(answers, settings.CONFIGURATION.config, whole_of=_image_of_a_new_file(path))
             after = setup.text_of(before, wanted, str(path))
         except setup.CanNotSetUp as error:
             self._usage(str(error))
