@@ -16,43 +16,47 @@ WORK = (
     "agent.stages.", "agent.exercises.", "agent.reports.", "agent.loads.", "agent.probes.",
     "agent.disk_writes.verified_writes", "agent.disk_writes.wipe_probe", "agent.counters.gpu_faults",
 )  # fmt: skip
-# Faults made on purpose: what they come to is not a finding of the stage in which the tester is proven.
-REHEARSALS = "agent.tester_proof.made_faults"
+# Not a stage's own work: faults made on purpose, by which the tester is proven, and the tables of the BMC's event log.
+# A module that takes few codes from these tables lists them as `CODES`.
+OTHERS = ("agent.tester_proof.made_faults", "agent.probes.bmc.bmc_meanings")
 
 
 def tools(stage: str) -> list[str]:
     """What the stage starts, by the first words of its commands."""
-    return sorted({name for tree in _reached(stage) for name in _commands(tree)})
+    return sorted({name for tree in _reached(stage).values() for name in _commands(tree)})
 
 
 def finding_codes(stage: str) -> list[str]:
     """Every registered code that the stage's own work names."""
+    reached = _reached(stage)
+    listed = [_module(module)["CODES"] for module, _ in reached if "CODES" in _module(module)]
     constants = {
-        node.value for tree in _reached(stage) for node in ast.walk(tree)
+        node.value for tree in (*reached.values(), *listed) for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }  # fmt: skip
     return sorted(constants & CODES.keys())
 
 
-def _reached(stage: str) -> list[ast.AST]:
-    """Every function, class and constant of the modules in `WORK` that the stage's `run` comes to."""
+def _reached(stage: str) -> dict[tuple[str, str], ast.AST]:
+    """Every function, class and constant of the modules in `WORK` that the stage's `run` comes to, by place."""
     if stage not in STAGES:
-        return []
-    waiting, seen = [(STAGES[stage].__module__, "run")], {}
+        return {}
+    waiting = [(STAGES[stage].__module__, "run")]
+    seen: dict[tuple[str, str], ast.AST] = {}
     while waiting:
         place = waiting.pop()
         node = _module(place[0]).get(place[1])
         if place not in seen and node is not None:
             seen[place] = node
             waiting += _mentioned(place[0], node)
-    return list(seen.values())
+    return seen
 
 
 @cache
 def _module(name: str) -> dict[str, ast.AST]:
     """What a module in `WORK` defines at its top, by name; nothing for other modules."""
     path = ROOT / f"{name.replace('.', '/')}.py"
-    if not name.startswith(WORK) or name == REHEARSALS or not path.is_file():
+    if not name.startswith(WORK) or name in OTHERS or not path.is_file():
         return {}
     found: dict[str, ast.AST] = {}
     for node in ast.parse(path.read_text(encoding="utf-8")).body:

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = json.loads((ROOT / f"docs/report-{SCHEMA_VERSION}.schema.json").read_text())
-OLD = ROOT / "tests/golden/report-1.json"
+OLD = ROOT / "tests/runs/old_reports/report-1.json"
 
 
 def closed(schema: Any) -> Any:

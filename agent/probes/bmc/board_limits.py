@@ -12,6 +12,8 @@ from agent.probes.bmc.ipmitool import LIMITS_CROSSED, Sensor
 from agent.probes.bmc.sel import LogEntry
 from agent.probes.bmc.supplies import PowerSupply
 
+# Every code that a crossed limit comes to.
+CODES = ("bmc.event", "psu.voltage", "sensor.temp_high", "sensor.temp_low")
 _READING = re.compile(r"(-?\d{1,6}(?:\.\d{1,9})?) *(volts|degrees [cf])", re.IGNORECASE)
 _LEVELS = {"nc": "non critical", "cr": "critical", "nr": "non recoverable"}
 
