@@ -40,6 +40,16 @@ def test_a_bare_off_is_the_word_and_not_false() -> None:
         ("deadlines: {boot_s: soon}", "(given: 'soon')"),
         ("pxe: {mode: dhcp}", "also needs interface, subnet, range_start, range_end"),
         ("notifications: {routes: [{to: [nobody]}]}", "a route names nobody"),
+        ("login: {oidc: {issuer: 'https://id.example'}}", "OpenID Connect also needs client_id, roles"),
+        (
+            "login: {oidc: {issuer: 'http://id.example', client_id: v, roles: [{value: a, role: viewer}]}}",
+            "http://id.example must begin with https://",
+        ),
+        (
+            "login: {oidc: {issuer: 'https://i', client_id: v, roles: [{value: a, role: root}]}}",
+            "login.oidc.roles.0.role: Input should be 'viewer', 'operator' or 'administrator'",
+        ),
+        ("login: {hide_local: true}", "hide_local needs oidc"),
         ("notifications: {targets: [{name: m, kind: smtp}]}", "a smtp target also needs host, sender, to"),
     ],
 )

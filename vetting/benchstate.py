@@ -174,6 +174,17 @@ def _secrets() -> Checks:
                 yield "configuration", what, "set it in /etc/vetting/secrets.env and restart web and worker"
 
 
+def _login() -> Checks:
+    oidc = settings.VETTING.login.oidc
+    if not oidc.is_on:
+        return
+    from vetting.oidc import provider  # takes 0.1 s and 10 MB, which other installations don't need
+
+    if what := provider.problem(oidc):
+        fix = "compare login.oidc with the provider's settings (docs/login.md); local accounts can log in meanwhile"
+        yield "configuration", f"nobody can log in through the identity provider: {what}", fix
+
+
 def _space() -> Checks:
     for path in {place.stat().st_dev: place for place in _places() if place.exists()}.values():
         facts = os.statvfs(path)
@@ -236,6 +247,7 @@ CHECKS: dict[str, Callable[[], Checks]] = {
     "iperf3": _iperf3,
     "boot_files": _boot_files,
     "secrets": _secrets,
+    "login": _login,
     "space": _space,
     "clock": _clock,
     "permissions": _permissions,

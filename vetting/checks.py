@@ -40,3 +40,20 @@ def every_profile_loads(**_: Any) -> list[CheckMessage]:
         text = "there is no profile: nothing can be vetted"
         messages.append(Warning(text, hint=f"{profiles.SHIPPED} is empty: check the installation.", id="vetting.W004"))
     return messages
+
+
+@register()
+def the_login_is_complete(**_: Any) -> list[CheckMessage]:
+    """Warnings, so that the web process starts and local accounts can log in."""
+    if not settings.VETTING.login.oidc.is_on:
+        return []
+    messages: list[CheckMessage] = []
+    if settings.OIDC_SECRET_PROBLEM:
+        text = f"login.oidc: {settings.OIDC_SECRET_PROBLEM}: nobody can log in through the identity provider"
+        hint = "Set the client's secret in /etc/vetting/secrets.env, or in the file, and restart web and worker."
+        messages.append(Warning(text, hint=hint, id="vetting.W005"))
+    if not settings.VETTING.web.public_url.startswith("https://"):
+        text = f"login.oidc: the identity provider sends browsers back to {settings.VETTING.web.link_base}"
+        hint = "Most providers accept https:// only: set web.public_url (docs/security.md, TLS for browsers)."
+        messages.append(Warning(text, hint=hint, id="vetting.W006"))
+    return messages

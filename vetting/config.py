@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from hosts import specpaths, yamllines
 from vetting import targets
+from vetting.loginconfig import Login
 from vetting.section import Section
 from vetting.targets import AnyTarget
 
@@ -208,6 +209,7 @@ class Config(Section):
         default="all", description="relay: this machine only serves the hosts near it; another one leads."
     )
     web: Web = Web()
+    login: Login = Login()
     pxe: Pxe = Pxe()
     dispatcher: Dispatcher = Dispatcher()
     deadlines: Deadlines = Deadlines()

@@ -49,6 +49,8 @@ PAGES: dict[str, Right] = {
     **{f"act {action.name}": Right((*SEE, action.permission), (*SEE, action.permission)) for action in actions.ACTIONS},
     "events": _SEEN,
     "login": Right(ANYBODY, ANYBODY),
+    "login-provider": Right(ANYBODY),
+    "login-provider-back": Right(ANYBODY),
     "logout": Right(NOT_OFFERED, ANYBODY),
     "healthz": Right(ANYBODY, ANYBODY),
     "livez": Right(ANYBODY, ANYBODY),

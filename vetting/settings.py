@@ -62,6 +62,24 @@ TARGET_SECRETS = {
     variable: env.str(variable, default="") for target in VETTING.notifications.targets for variable in target.secrets
 }
 
+
+def _oidc_secret() -> tuple[str, str]:
+    """The client's secret at the identity provider, and why there is none."""
+    oidc = VETTING.login.oidc
+    if oidc.client_secret_env:
+        secret = env.str(oidc.client_secret_env, default="")
+        return secret, "" if secret else f"the environment has no {oidc.client_secret_env}"
+    if oidc.client_secret_file:
+        try:
+            secret = oidc.client_secret_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            return "", f"{oidc.client_secret_file} can't be read ({type(error).__name__})"
+        return secret, "" if secret else f"{oidc.client_secret_file} is empty"
+    return "", ""
+
+
+OIDC_SECRET, OIDC_SECRET_PROBLEM = _oidc_secret()
+
 # Who asks for /metrics sends this. Empty: nobody may.
 METRICS_TOKEN = env.str("VETTING_METRICS_TOKEN", default="")
 
@@ -254,5 +272,9 @@ LOGGING = {
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": env.str("VETTING_LOG_LEVEL", default="INFO")},
-    "loggers": {"django-q": {"level": "WARNING"}, "apprise": {"level": "CRITICAL"}},  # its lines may have addresses
+    "loggers": {
+        "django-q": {"level": "WARNING"},
+        "apprise": {"level": "CRITICAL"},  # its lines may have addresses
+        "authlib": {"level": "INFO"},  # DEBUG has the code_verifier of each login
+    },
 }

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 from runs.desk.access import needs
 from vetting import health, metrics
 from vetting.admin import Login, close_actions, mend_dated_lists
+from vetting.oidc import views as oidc
 
 admin.site.enable_nav_sidebar = False  # it takes width from the lists; the index has the same links
 admin.site.site_url = None  # the header leads back to the hosts already
@@ -26,6 +27,8 @@ urlpatterns = [
         Login.as_view(template_name="login.html", redirect_authenticated_user=True),
         name="login",
     ),
+    path("login/provider/", oidc.start, name="login-provider"),
+    path("login/provider/back/", oidc.back, name="login-provider-back"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("healthz", health.healthz, name="healthz"),
     path("livez", health.livez, name="livez"),

@@ -58,13 +58,16 @@ def test_the_environment_example_names_every_variable_that_the_settings_read() -
     assert read <= named
 
 
-EXAMPLES = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/operations.md").read_text(), re.S)
+PAGES = ("operations.md", "login.md")
+EXAMPLES = [
+    block for page in PAGES for block in re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / page).read_text(), re.S)
+]
 PROFILES = [block for block in EXAMPLES if "\nextends: " in block]
 
 
 @pytest.mark.parametrize("block", [block for block in EXAMPLES if block not in PROFILES])
-def test_every_example_in_the_operations_page_is_a_configuration(block: str) -> None:
-    assert config.parse(yaml.safe_load(block), "operations.md") != config.Config()
+def test_every_example_in_the_pages_is_a_configuration(block: str) -> None:
+    assert config.parse(yaml.safe_load(block), "a page") != config.Config()
 
 
 @pytest.mark.parametrize("block", PROFILES)

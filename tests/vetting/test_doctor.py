@@ -23,6 +23,7 @@ from runs.bench.problems import Problem
 from runs.machine import State
 from runs.models import Lease
 from tests.factories import HostFactory, RunFactory, worker_at_work
+from tests.notifications.test_channels import _closed_port
 from vetting import benchstate, doctor, networkstate
 from vetting.config import Config
 from vetting.management.commands import doctor as command
@@ -140,7 +141,17 @@ def _not_migrated(patch: pytest.MonkeyPatch, settings: Any) -> None:
     patch.setattr(benchstate.MigrationExecutor, "migration_plan", lambda self, targets: plan)
 
 
+def _no_provider(patch: pytest.MonkeyPatch, settings: Any) -> None:
+    oidc = {
+        "issuer": f"http://127.0.0.1:{_closed_port()}",
+        "client_id": "v",
+        "roles": [{"value": "x", "role": "viewer"}],
+    }
+    settings.VETTING = Config.model_validate(OFF | {"login": {"oidc": oidc}})
+
+
 PROBLEMS = {
+    "login": [_no_provider],
     "web": [_no_web, _no_boot_port],
     "address": [_not_our_address, _unknown_name],
     "in_force": [_dhcp_runs_though_off, _told_by_the_worker],
