@@ -5,9 +5,10 @@ from __future__ import annotations
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import URLPattern, path
 
 from hosts import access
-from notifications import kinds, outbox
+from notifications import kinds, outbox, target_page
 from notifications.models import Delivery
 
 
@@ -48,6 +49,10 @@ class DeliveryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django 5.2's
             messages.warning(
                 request, f"{left} left alone: {'it is' if left == 1 else 'they are'} waiting or being sent."
             )
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(target_page.page)
+        return [path("targets/", view, name="notifications_delivery_targets"), *super().get_urls()]
 
     def has_send_permission(self, request: HttpRequest) -> bool:
         return access.may(request.user, "notifications.send_delivery")

@@ -116,6 +116,9 @@ ADMINISTRATION: dict[str, Right] = {
     **_model("runs.job", add=False, change=False),
     **_model("notifications.delivery", add=False, change=False, delete=False),
     **_model("restapi.apitoken", change=False),
+    "admin:notifications_delivery_targets": Right(
+        ("notifications.view_delivery",), ("notifications.view_delivery", "notifications.send_delivery")
+    ),
     **_model("auth.user"),
     "admin:auth_user_add": Right(("auth.add_user", "auth.change_user"), ("auth.add_user", "auth.change_user")),
     "admin:auth_user_password_change": Right(_USER_CHANGE, _USER_CHANGE),

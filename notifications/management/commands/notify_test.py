@@ -5,12 +5,10 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from hosts.nearest import did_you_mean
-from notifications.message import Message
-from notifications.sending import send_to_all
+from notifications import trial
 from runs.desk.following import EXIT_USAGE
 
 
@@ -21,20 +19,15 @@ class Command(BaseCommand):
         parser.add_argument("--target", help="Name of one target in vetting.yaml; default: all.")
 
     def handle(self, *args: Any, target: str | None, **options: Any) -> None:
-        names = [entry.name for entry in settings.VETTING.notifications.targets]
+        names = trial.names()
         if not names:
             raise CommandError("vetting.yaml has no notifications.targets: nothing to test", returncode=EXIT_USAGE)
         if target and target not in names:
             there = f"there is: {', '.join(names)}"
             raise CommandError(f"no target {target!r}; {there}{did_you_mean(target, names)}", returncode=EXIT_USAGE)
-        if failed := [name for name, problem in self._send([target] if target else names) if problem]:
-            raise CommandError(f"{len(failed)} not delivered: {', '.join(failed)}")
-
-    def _send(self, names: list[str]) -> list[tuple[str, str]]:
-        base = settings.VETTING.web.link_base
-        message = Message("Test", "info", "Vetting: a test message", f"From {base}. Nothing is wrong.", base)
-        outcomes = []
-        for name, problem in send_to_all(names, message):
+        failed = []
+        for name, problem in trial.send([target] if target else names):
             self.stdout.write(f"{name}: {problem or 'delivered'}")
-            outcomes.append((name, problem))
-        return outcomes
+            failed += [name] if problem else []
+        if failed:
+            raise CommandError(f"{len(failed)} not delivered: {', '.join(failed)}")
