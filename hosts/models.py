@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.urls import reverse
 
-from hosts import bounds, wakemethods
+from hosts import bounds, tags, wakemethods
 from hosts.fields import MacField, validate_past
 from hosts.readable import readable
 from hosts.spec_columns import Product
@@ -42,6 +42,12 @@ class Host(models.Model):
     name = models.SlugField(max_length=63, unique=True, help_text="Short name, as in the cluster.")
     enabled = models.BooleanField(default=True, help_text="Off: its MACs get no DHCP answer and no run can start.")
     notes = models.TextField(blank=True)
+    tags = models.CharField(
+        max_length=tags.COLUMN_CHARACTERS,
+        blank=True,
+        default="",
+        help_text="Words with spaces between them, such as rack3 prod: filters of the list, and routes of messages.",
+    )
     profile_name = models.CharField(max_length=64, default="quick")
     wake_method = models.CharField(max_length=16, choices=wakemethods.choices, default=wakemethods.DEFAULT)
     wake_options = models.JSONField(
@@ -94,6 +100,10 @@ class Host(models.Model):
         if too_long := bounds.NOTES.refusal(self.notes):
             raise ValidationError({"notes": too_long})
         self.notes = readable(self.notes)
+        try:
+            self.tags = tags.joined(tags.parsed(self.tags))
+        except ValueError as error:
+            raise ValidationError({"tags": str(error)}) from None
         if self.compared_since is not None and not 1970 <= self.compared_since.year <= 9000:
             # Within these years the time is valid in every time zone.
             raise ValidationError({"compared_since": "not between the years 1970 and 9000"})
@@ -101,6 +111,10 @@ class Host(models.Model):
     @property
     def mac_list(self) -> list[str]:
         return [row.mac for row in self.macs.all()]
+
+    @property
+    def tag_list(self) -> list[str]:
+        return self.tags.split()
 
     @property
     def model(self) -> str:

@@ -16,14 +16,14 @@ from import_export import fields, resources, widgets
 from import_export.instance_loaders import BaseInstanceLoader
 from import_export.results import Result, RowResult
 
-from hosts import bounds, bulk, changes, expectations, wakeoptions
+from hosts import bounds, bulk, changes, expectations, tags, wakeoptions
 from hosts.command_line import command
 from hosts.fields import normalise_mac
 from hosts.models import Host, HostMac
 from hosts.nearest import did_you_mean
 
 COLUMNS = (
-    "name", "enabled", "notes", "profile_name", "wake_method", "wake_options", "idle_boot", "boot_binary",
+    "name", "enabled", "notes", "tags", "profile_name", "wake_method", "wake_options", "idle_boot", "boot_binary",
     "compared_since", "macs", "expected",
 )  # fmt: skip
 _TRANSACTIONS = {"use_transactions", "collect_failed_rows", "rollback_on_validation_errors"}
@@ -80,6 +80,13 @@ class _Macs(widgets.Widget):
         return " ".join(value or [])
 
 
+class _Tags(widgets.Widget):
+    """Words, or a list of them."""
+
+    def clean(self, value: Any, row: Any = None, **kwargs: Any) -> str:
+        return tags.joined(tags.parsed(" ".join(map(str, value)) if isinstance(value, list) else str(value)))
+
+
 class _Json(widgets.Widget):
     """An object, or its JSON text."""
 
@@ -132,6 +139,7 @@ class HostResource(resources.ModelResource):
 
     enabled = _Kept("enabled", "enabled", _Flag())
     notes = _Kept("notes", "notes")
+    tags = _Kept("tags", "tags", _Tags())
     profile_name = _Kept("profile_name", "profile_name")
     wake_method = _Kept("wake_method", "wake_method")
     wake_options = _Kept("wake_options", "wake_options", _Json())

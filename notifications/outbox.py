@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -75,12 +75,19 @@ def _take_up(event: RunEvent) -> None:
         log.error("run %s: event %s tells %r, which is no kind of message", event.run_id, event.pk, event.tells)
         return
     routes = settings.VETTING.notifications.routes
-    host = event.run.host.name if any(route.hosts for route in routes) else ""
-    names = routing.targets(routes, kind.name, kind.severity, host)
+    names = routing.targets(routes, kind.name, kind.severity, _about(event, routes))
     due = {name: gathering.waits_until(name, kind.severity, event) for name in names}
     rows = Delivery.objects.bulk_create(Delivery(event=event, target=name, due_at=due[name]) for name in names)
     if now := [row.pk for row in rows if row.due_at is None]:
         jobs.ask(DELIVER, now, run_id=event.run_id)
+
+
+def _about(event: RunEvent, routes: Iterable[routing.Route]) -> routing.About:
+    """Reads the host only if a route asks for it."""
+    if not any(route.hosts or route.tags for route in routes):
+        return routing.NO_HOST
+    host = event.run.host
+    return routing.About(host.name, frozenset(host.tag_list))
 
 
 def _take_up_again() -> None:

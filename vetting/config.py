@@ -150,6 +150,7 @@ class Route(Section):
     kinds: list[NotificationKind] = []
     severities: list[Literal["critical", "info"]] = []
     hosts: list[str] = Field(default=[], description="Patterns of names, such as pve-*.")
+    tags: list[str] = Field(default=[], description="Hosts that have one of these tags.")
     to: list[str]
 
 

@@ -16,7 +16,7 @@ from import_export.admin import ExportActionMixin, ImportExportModelAdmin
 from hosts import access, expectations
 from hosts.admin.actions import HostActions
 from hosts.admin.exchange import Exchange
-from hosts.admin.filters import ModelFilter, ProfileFilter, SpecFilter
+from hosts.admin.filters import ModelFilter, ProfileFilter, SpecFilter, TagFilter
 from hosts.admin.permissions import WRITE, HostPermissions, MacInline
 from hosts.forms import HostForm, MacForm, MacFormSet, disk_rows, with_disks
 from hosts.models import Host
@@ -46,7 +46,9 @@ class HostAdmin(Exchange, HostPermissions, HostActions, ExportActionMixin, Impor
     inlines = (Macs,)
     change_form_template = "admin/hosts/host/change_form.html"
     list_display: tuple[str, ...] = ("name", "health", "enabled", "profile_column", "model_column", "first_mac")
-    list_filter: tuple[Any, ...] = ("health", ProfileFilter, ModelFilter, "enabled", SpecFilter, "destructive_allowed")
+    list_filter: tuple[Any, ...] = (
+        "health", ProfileFilter, ModelFilter, TagFilter, "enabled", SpecFilter, "destructive_allowed",
+    )  # fmt: skip
     search_fields = ("name", "macs__mac", "notes", "dmi_uuid", "expected__system__serial")
     search_help_text = "Name, MAC, notes, DMI UUID, or the serial number of the machine."
     readonly_fields = ("health", "created_at", "updated_at")
@@ -79,7 +81,7 @@ class HostAdmin(Exchange, HostPermissions, HostActions, ExportActionMixin, Impor
         may_allow = is_editor and access.may(request.user, WRITE)
         spec = ("expected_yaml", "seen_spec") if is_editor else ("spec_to_read",)
         return [
-            (None, {"fields": ("name", "enabled", "profile_name", "notes")}),
+            (None, {"fields": ("name", "enabled", "profile_name", "tags", "notes")}),
             (
                 "Waking and booting",
                 {"fields": ("wake_method", "wake_options", "idle_boot", "boot_binary"), "description": _WAKING},

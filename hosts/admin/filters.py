@@ -8,8 +8,10 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from hosts import spec_columns
+from hosts import spec_columns, tags
 from hosts.models import Host
+
+_TAGS = 200
 
 
 class ProfileFilter(admin.SimpleListFilter):
@@ -38,6 +40,18 @@ class ModelFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Host]) -> QuerySet[Host]:
         return spec_columns.of_product(queryset, self.value() or "")
+
+
+class TagFilter(admin.SimpleListFilter):
+    title = "tag"
+    parameter_name = "tag"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        used = Host.objects.exclude(tags="").order_by().values_list("tags", flat=True).distinct()
+        return [(tag, tag) for tag in sorted({tag for words in used for tag in words.split()})[:_TAGS]]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Host]) -> QuerySet[Host]:
+        return queryset.filter(tags.having(self.value() or "")) if self.value() else queryset
 
 
 class SpecFilter(admin.SimpleListFilter):

@@ -63,8 +63,8 @@ def test_quiet_hours_that_make_no_sense_stop_the_start(quiet: dict[str, Any], wo
 
 def test_a_route_takes_the_hosts_that_it_names() -> None:
     routes = [Route(hosts=["pve-*", "backup"], to=["ops"]), Route(to=["all"])]
-    assert routing.targets(routes, "RunCompleted", "info", "pve-3") == ["ops", "all"]
-    assert routing.targets(routes, "RunCompleted", "info", "xpve-3") == ["all"]
+    assert routing.targets(routes, "RunCompleted", "info", routing.About("pve-3")) == ["ops", "all"]
+    assert routing.targets(routes, "RunCompleted", "info", routing.About("xpve-3")) == ["all"]
 
 
 # --- with a database -------------------------------------------------------------------------------------------------
