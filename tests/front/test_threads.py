@@ -11,9 +11,11 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from runs.bench import allowance
+from runs.bench.allowance import Pace
 from runs.database import limits as dblimits
 from vetting.front import logins
-from vetting.front.logins import Logins, Pace
+from vetting.front.logins import Logins
 from vetting.front.threads import Threads, pooled
 
 LIMITS = dblimits.Limits(lock_s=3, statement_s=4)
@@ -113,7 +115,7 @@ def test_an_address_has_twenty_attempts_at_once_and_one_more_every_three_seconds
 def test_addresses_that_have_all_their_attempts_again_are_forgotten() -> None:
     now = [0.0]
     pace = Pace(20, 3.0, lambda: now[0])
-    for n in range(logins._REMEMBERED):
+    for n in range(allowance._PACES_REMEMBERED):
         pace.take(str(n))
     now[0] = 4.0
     pace.take("one more")
