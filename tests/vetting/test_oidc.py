@@ -20,8 +20,8 @@ from tests.vetting.identity_provider import CLIENT, SECRET, Provider, identity_p
 from vetting import benchstate, checks
 from vetting.config import Config
 from vetting.models import ProviderAccount, UsedLogin
+from vetting.oidc import accounts, views
 from vetting.oidc import provider as ours
-from vetting.oidc import views
 
 pytestmark = pytest.mark.django_db
 START, BACK = "/login/provider/", "/login/provider/back/"
@@ -199,6 +199,15 @@ def test_a_local_account_is_taken_by_nobody_of_the_same_name(idp: Provider) -> N
     User.objects.create_superuser("Ada", password="correct horse battery")
     assert "There is an account ada in Vetting already" in sentence(log_in(idp, Client(), ADA))
     assert ProviderAccount.objects.count() == 0
+
+
+def test_the_second_of_two_first_logins_at_once_is_told_to_log_in_again(
+    idp: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_in(idp, Client(), ADA)
+    monkeypatch.setattr(accounts.ProviderAccount.objects, "select_related", lambda *_: ProviderAccount.objects.none())
+    told = sentence(log_in(idp, Client(), {**ADA, "preferred_username": "ada2"}))
+    assert "at the same moment" in told and User.objects.count() == 1
 
 
 def test_names_that_can_be_no_user_name_are_refused(idp: Provider) -> None:

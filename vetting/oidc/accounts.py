@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group, User
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from hosts.readable import readable
 from vetting.models import ProviderAccount
@@ -28,8 +28,12 @@ def account(claims: dict[str, Any]) -> User:
             "roles, or only some groups",
             f"the claim {settings.VETTING.login.oidc.groups_claim} of {_who(claims)} was left out (_claim_names)",
         )
-    with transaction.atomic():
-        user = _updated(claims)
+    try:
+        with transaction.atomic():
+            user = _updated(claims)
+    except IntegrityError:
+        told = "Another login made this account at the same moment. Log in again"
+        raise LoginRefused(told, f"the account of {_who(claims)} was made by another login meanwhile") from None
     if user is None:
         raise LoginRefused(
             "Your account at the identity provider has no role in Vetting. An administrator can give it one",
