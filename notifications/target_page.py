@@ -17,12 +17,12 @@ from django.views.decorators.http import require_http_methods
 from hosts import access
 from notifications import trial
 from notifications.models import Delivery
+from runs.desk.access import WORDS
 
 log = logging.getLogger(__name__)
 
 SEE, SEND = "notifications.view_delivery", "notifications.send_delivery"
 SHOWN_TARGETS, SHOWN_DELIVERIES = 100, 5
-_WORDS = {SEE: "see messages that were sent", SEND: "have a message sent again"}
 
 # A test message takes up to ten seconds of one of the few threads for pages.
 _turn = threading.Semaphore(1)
@@ -37,7 +37,7 @@ class Row:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def page(request: HttpRequest) -> HttpResponse:
-    access.require(request, (SEE, SEND) if request.method == "POST" else (SEE,), _WORDS)
+    access.require(request, (SEE, SEND) if request.method == "POST" else (SEE,), WORDS)
     if request.method == "POST":
         _try(request, request.POST.get("target", "")[:100])
         return HttpResponseRedirect(reverse("admin:notifications_delivery_targets"))

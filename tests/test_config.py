@@ -33,7 +33,7 @@ def test_a_bare_off_is_the_word_and_not_false() -> None:
             "notifications: {targets: [{name: m, kind: ntfy, urll: x}]}",
             "known here: name, kind, url, token_env; did you mean 'url'?",
         ),
-        ("notifications: {targets: [{name: m, kind: fax}]}", "kind: Input should be 'discord', "),
+        ("notifications: {targets: [{name: m, kind: fax}]}", "kind: Input should be 'apprise', 'discord', "),
         ("notifications: {targets: [{name: m}]}", "notifications.targets.0.kind: Field required"),
         ("notifications: {targets: [{name: m, kind: smtp, port: x}]}", "notifications.targets.0.port: Input should be"),
         ("notifications: {targets: [phone]}", "notifications.targets.0: Input should be a valid dictionary"),

@@ -32,6 +32,7 @@ WORDS = {
     "runs.view_job": "see jobs",
     "runs.delete_job": "give up jobs",
     "runs.take_hold_key": "take the key of a held host",
+    "notifications.view_delivery": "see messages that were sent",
     "notifications.send_delivery": "have a message sent again",
 }
 

@@ -226,7 +226,7 @@ def test_a_page_that_a_role_may_not_see_says_who_can_help() -> None:
 
 
 def test_every_permission_of_ours_has_words_for_its_refusal() -> None:
-    ours = {name for name in roles.ROLES[roles.ADMINISTRATOR] if name.startswith(("hosts.", "runs."))}
+    ours = {name for name in roles.ROLES[roles.ADMINISTRATOR] if name.startswith(("hosts.", "runs.", "notifications."))}
     assert ours == set(access.WORDS)
 
 
