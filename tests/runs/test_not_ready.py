@@ -93,6 +93,15 @@ def test_every_page_has_the_banner(operator: Client, host: Host, unready: None) 
         assert WHAT in as_read(operator.get(address).content)
 
 
+def test_the_administration_has_it_too_and_no_more_than_that(admin_client: Client, unready: None) -> None:
+    addresses = ("/admin/", "/admin/hosts/host/", "/admin/hosts/host/add/")
+    for address in addresses:
+        assert WHAT in as_read(admin_client.get(address).content)
+    bench.report(readiness.SOURCE, [])
+    for address in addresses:
+        assert "notice warn" not in as_read(admin_client.get(address).content)
+
+
 def test_the_command_names_the_way_around(host: Host, unready: None) -> None:
     with pytest.raises(CommandError, match="Who knows better: --anyway") as refused:
         call_command("vet", host.name, "--no-wait", stderr=io.StringIO())
