@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -76,6 +77,12 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django 5.2's
         shown = render(request, "admin/restapi/apitoken/made.html", {"token": obj, "title": "API token"})
         add_never_cache_headers(shown)
         return shown
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Django looks for the token first, and so leads an account without the permission elsewhere."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return super().history_view(request, object_id, extra_context)
 
     def has_change_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
         return False
