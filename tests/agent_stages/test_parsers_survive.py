@@ -25,7 +25,7 @@ from agent.host import power, shell
 from agent.link import cmdline, redact
 from agent.loads import dcgm, fio, gpu_burn, iperf3, memtester, ping, stress_ng, stressapptest
 from agent.parsing import ParseError
-from agent.probes.bmc import bmc_fans, ipmitool, redundancy, sel, supplies, supply_inputs
+from agent.probes.bmc import bmc_fans, board_limits, ipmitool, redundancy, sel, supplies, supply_inputs
 from agent.probes.board import dmidecode, dmimemory, lscpu, lshw, meminfo
 from agent.probes.bus import lspci
 from agent.probes.drives import bays, disks, lsblk, nvme, raid, util_linux
@@ -197,6 +197,7 @@ NO_TEXT = {
         "bmc.bmc_states",
         "bmc.redundancy",
         "bmc.supplies",
+        "bmc.board_limits",
         "bmc.supply_inputs",
         "board.edac",
         "bus.adapters",
@@ -371,6 +372,8 @@ def _all_of_sdr(sensors: list[ipmitool.Sensor]) -> None:
         supply_inputs.judged(supplies.power_supplies(kind), kind)
         supplies.conditions(kind)
         bmc_fans.fans(kind)
+    for sensor in board_limits.measured(sensors, supplies.power_supplies(sensors)):
+        board_limits.crossed(sensor)
     for sensor in sensors:
         redundancy.lost(sensor)
 
