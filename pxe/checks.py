@@ -42,7 +42,7 @@ def boot_tools(**_: Any) -> list[CheckMessage]:
 
 def _addresses() -> list[CheckMessage]:
     pxe, web = settings.VETTING.pxe, settings.VETTING.web
-    if pxe.mode == "off":
+    if pxe.mode == "off" or pxe.subnet is None:  # the configuration refuses a mode without a subnet
         return []
     try:
         address = IPv4Address(web.address)

@@ -15,7 +15,7 @@ from agent.contract import codec, wire
 from agentapi import hot, ingest, refusals
 from agentapi.endpoint import Request
 from hosts import bounds
-from runs import intake, stage_rows, transition
+from runs import intake, stage_results, transition
 from runs.machine import Event
 from runs.models import Actor, Run
 from runs.reports import document as report_document
@@ -105,7 +105,7 @@ def test_a_critical_finding_behind_five_hundred_that_the_bench_excuses_is_no_pas
     talker: Talker, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_smart(talker)
-    monkeypatch.setattr(stage_rows, "_unfit", lambda stage_run, result: "it was starved of CPU")
+    monkeypatch.setattr(stage_results, "_unfit", lambda stage_run, result: "it was starved of CPU")
     slow = [wire.Finding("network.slow", CRITICAL, "nic", f"N{n}", "slow") for n in range(bounds.FINDINGS.most)]
     bad = wire.Finding("nic.errors", CRITICAL, "nic", "N0", "1,000 errors")
     checks = [wire.Check(name, wire.Outcome.PASSED) for name in ("health", "self_test")]
