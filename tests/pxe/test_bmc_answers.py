@@ -219,7 +219,7 @@ SAID: list[tuple[str, str]] = [
     ("echo 'Error: Unable to establish IPMI v2 / RMCP+ session' >&2; exit 1", "IPMI over LAN is switched on"),
     ("echo 'RAKP 2 HMAC is invalid' >&2; exit 1", "wrong password: check the variable"),
     ("echo 'RAKP 2 message indicates an error : unauthorized name'; exit 1", "does not know `user`"),
-    ("echo 'Could not open socket!'; exit 1", "`address` can't be reached"),
+    ("echo 'Could not open socket!'; exit 1", "`address` is wrong or can't be reached"),
     ("printf '\\377\\376'; exit 1", "check the BMC by hand"),
     ('echo "$IPMI_PASSWORD"; exit 1', "check the BMC by hand"),
     ("exit 1", "it failed and said nothing"),
