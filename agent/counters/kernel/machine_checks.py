@@ -19,8 +19,10 @@ from agent.counters.kernel.kmsg_record import Hit, Record
 SAME_REPORT_US = 500_000
 # At its start, before any load, the kernel collects old errors that the banks and the firmware still hold. A log that
 # has the whole boot says when the start is over: with many CPUs and terabytes of memory it takes longer.
-AT_BOOT_US = 10_000_000
-_BOOT_BEGINS, _BOOT_ENDS = "Linux version ", re.compile(r"Run /\S{1,60} as init process")
+AT_BOOT_US, LONGEST_BOOT_US = 10_000_000, 300_000_000
+# Older kernels don't name their init process. All free their own start-up code right before it (init/main.c).
+_BOOT_BEGINS = "Linux version "
+_BOOT_ENDS = re.compile(r"Run /\S{1,60} as init process|Freeing unused kernel |systemd\[1\]: ")
 
 # The kernel prints no more than this at once. A recording without times would keep all.
 OPEN_REPORTS = 32
@@ -63,9 +65,10 @@ class Reports:
 
     def look(self, record: Record) -> list[Hit] | None:
         """None for a line that belongs to no report."""
-        if record.text.startswith(_BOOT_BEGINS):
-            self._is_booting = True
-        elif self._is_booting and _BOOT_ENDS.match(record.text):
+        if record.text.startswith(_BOOT_BEGINS) and not record.from_user:
+            # In a log without times this line is as late as all others, and proves nothing.
+            self._is_booting = record.time_us < AT_BOOT_US
+        elif record.from_user or record.time_us > LONGEST_BOOT_US or _BOOT_ENDS.match(record.text):
             self._is_booting = False
         if not belongs_to_a_report(record.text):
             return None
