@@ -242,6 +242,17 @@ def test_an_error_of_one_card_is_not_excused_by_a_refusal_of_another() -> None:
     assert {(name, severity) for _, severity, name in told(*NOT_ACCEPTED, *other)} == {
         ("0000:00:1d.0", "warning"), ("0000:00:1c.0", "critical")
     }  # fmt: skip
+    mixed = (line for both in zip(NOT_ACCEPTED, other, strict=True) for line in both)
+    assert ("critical", "0000:00:1c.0") in {(severity, name) for _, severity, name in told(*mixed)}
+
+
+def test_a_refusal_belongs_to_the_device_that_the_port_names() -> None:
+    """The port above says first that it got a message; older kernels name the sender by a number."""
+    card = [line.replace(PORT, "ixgbe 0000:0a:00.1") for line in NOT_ACCEPTED[1:3]]
+    for sender in ("0000:0a:00.1", "id=0a01"):
+        first = f"{PORT}: AER: Uncorrected (Non-Fatal) error received: {sender}"
+        assert severities(first, *card) == ["warning", "warning"]
+    assert "critical" in severities(f"{PORT}: AER: Uncorrected (Non-Fatal) error received: id=0a02", *card)
 
 
 REFUSAL_BY_FIRMWARE = (

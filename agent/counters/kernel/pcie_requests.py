@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from agent.contract.wire import Severity
 from agent.counters.kernel.kmsg_record import Hit, Record
+from agent.counters.kernel.rules.pattern import PCI
 
 # The lines of one error follow each other within this time.
 WITHIN_US = 1_000_000
@@ -23,6 +24,9 @@ _STATUS = re.compile(
 )
 _HELD = re.compile(r"\(Non-Fatal\)", re.IGNORECASE)
 _RECOVERY = re.compile(r"AER: .{0,20}recovery failed")
+_ADDRESS = re.compile(PCI)
+# Older kernels give the device as its bus, and its number and function in one byte.
+_ID = re.compile(r"\bid=(?P<bus>[0-9a-f]{2})(?P<function>[0-9a-f]{2})\b", re.IGNORECASE)
 
 
 def is_refusal(status: int, mask: int) -> bool:
@@ -59,10 +63,23 @@ class PcieRequests:
         return held
 
     def _decide(self, record: Record, refused: bool) -> list[Hit]:
-        """The hits of this error. If the devices' drivers have no way to recover from it, the kernel says so after
-        it."""
+        """The hits of this error, which the lines of another device's may stand between. If the devices' drivers have
+        no way to recover from it, the kernel says so after it."""
         self._refused_until_us = record.time_us + WITHIN_US if refused else -1
-        return [_lowered(hit) if refused else hit for hit in self.flush()]
+        if not refused:
+            return self.flush()
+        found = _ADDRESS.search(record.text)
+        of_this = [hit for hit in self._held if found and _is_about(hit.record.text, found[0])]
+        self._held = [hit for hit in self._held if hit not in of_this]
+        return [_lowered(hit) for hit in of_this]
+
+
+def _is_about(text: str, address: str) -> bool:
+    short = _ID.search(text)
+    if address in text or short is None:
+        return address in text
+    function = int(short["function"], 16)
+    return address.endswith(f":{short['bus'].lower()}:{function >> 3:02x}.{function & 7}")
 
 
 def _lowered(hit: Hit) -> Hit:
