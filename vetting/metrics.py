@@ -12,7 +12,7 @@ import shutil
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,10 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from hosts.models import Health, Host
 from notifications.models import Delivery
@@ -33,8 +37,10 @@ from runs.live.stream import hub
 from runs.machine import HELD, LIVE
 from runs.models import Job, Outcome, Run, StageRun, Verdict
 from runs.stages import STAGES
-from vetting import exposition, inforce
-from vetting.exposition import Metric, counter, gauge
+from vetting import inforce
+
+Sample = tuple[Mapping[str, str], float]
+"""Labels, and the value that they have."""
 
 KEPT_S = 10.0
 NEWEST_ATTEMPTS = 2_000
@@ -44,7 +50,7 @@ NEWEST_ATTEMPTS = 2_000
 @require_safe
 @never_cache
 def metrics(request: HttpRequest) -> HttpResponse:
-    return _refusal(request) or HttpResponse(_kept.text(), content_type=exposition.CONTENT_TYPE)
+    return _refusal(request) or HttpResponse(_kept.text(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 @require_safe
@@ -76,17 +82,26 @@ def _refusal(request: HttpRequest) -> HttpResponse | None:
     return answer
 
 
+class _Figures(Collector):
+    """What prometheus-client asks for all metrics, each time that it writes them."""
+
+    def collect(self) -> Iterator[Metric]:
+        return collect()
+
+
 class Kept:
     """The last figures, until they are too old. Threads that ask meanwhile wait for the one that reads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._text, self._until = "", -math.inf
+        self._text, self._until = b"", -math.inf
+        self._registry = CollectorRegistry()
+        self._registry.register(_Figures())
 
-    def text(self) -> str:
+    def text(self) -> bytes:
         with self._lock:
             if time.monotonic() >= self._until:
-                self._text = exposition.text(collect())
+                self._text = generate_latest(self._registry)
                 self._until = time.monotonic() + KEPT_S
             return self._text
 
@@ -170,6 +185,22 @@ def _messages() -> Iterator[Metric]:
     yield counter("vetting_deliveries_total", "Messages that were sent, and those that were given up.", *by_result)
     waiting = Delivery.objects.exclude(sent | failed).count()
     yield gauge("vetting_deliveries_waiting", "Messages that are to be sent or tried again.", ({}, waiting))
+
+
+def gauge(name: str, help: str, *samples: Sample) -> Metric:
+    return _metric(name, help, "gauge", samples)
+
+
+def counter(name: str, help: str, *samples: Sample) -> Metric:
+    """`name` ends in `_total`."""
+    return _metric(name, help, "counter", samples)
+
+
+def _metric(name: str, help: str, kind: str, samples: tuple[Sample, ...]) -> Metric:
+    metric = Metric(name.removesuffix("_total"), help, kind)
+    for labels, value in samples:
+        metric.add_sample(name, dict(labels), value)
+    return metric
 
 
 def _database_bytes() -> int:
