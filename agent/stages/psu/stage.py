@@ -14,7 +14,6 @@ from agent.contract import wire
 from agent.exercises import cpu_load
 from agent.parsing import ParseError
 from agent.probes.bmc import board_limits, ipmitool, redundancy, sel
-from agent.probes.bmc.ipmitool import UNREAD
 from agent.probes.bmc.sel import LogEntry
 from agent.probes.bmc.supplies import PowerSupply
 from agent.reports import checks
@@ -225,7 +224,7 @@ def judge_limits(looks: list[Look], report: PartialReport) -> None:
             is_worse = found.severity is wire.Severity.CRITICAL
             worst[sensor.name] = found if is_worse else worst.get(sensor.name, found)
     report.findings += worst.values()
-    unread = [f"what {sensor.name} says is unclear" for _, sensor in read if sensor.status == UNREAD]
+    unread = [f"what {sensor.name} says is unclear" for _, sensor in read if not board_limits.is_read(sensor)]
     nothing = "" if read else "the BMC measures no voltage and no temperature of the board"
     why = next(iter([*(look.board_trouble for look in looks if look.board_trouble), *unread]), nothing)
     check = checks.judged("limits", list(worst.values()), topic="bmc_limits")
