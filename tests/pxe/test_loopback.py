@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +42,15 @@ def test_a_result_is_read() -> None:
     assert loopback.parse(json.dumps({"end": {"sum_received": {"bits_per_second": 1.5e9}}})) == 1500
 
 
+def wait_for_listener(port: int) -> None:
+    """Wait until a process in this thread's network namespace listens: a server that was started needs a moment."""
+    listening = re.compile(rf":{port:04X} [0-9A-F]+:0000 0A ")
+    until = time.monotonic() + 10
+    while not any(listening.search(Path(f"/proc/thread-self/net/{name}").read_text()) for name in ("tcp", "tcp6")):
+        assert time.monotonic() < until, f"nothing listens at port {port}"
+        time.sleep(0.02)
+
+
 def test_it_is_measured_with_the_servers_that_hosts_use(bench: Callable[..., Paths], network: Network) -> None:
     if not daemon.which("iperf3"):
         pytest.skip("iperf3 is not installed: apt install iperf3")
@@ -47,6 +59,7 @@ def test_it_is_measured_with_the_servers_that_hosts_use(bench: Callable[..., Pat
         assert loopback.measure().words == "its own loopback could not be measured", "and is no reason to wait"
         iperf.tick()
         try:
+            wait_for_listener(5201)
             found = loopback.measure()
         finally:
             iperf.stop()
