@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.rack import smbios
 from tests.rack.bay import Bay
 from tests.rack.machinefile import Disk, Machine, Nic
 
@@ -80,7 +81,7 @@ def _smbios(machine: Machine, bay: Bay) -> list[str]:
         f"type=1,{maker},product={_quoted(said.product)},serial={_quoted(machine.serial)}",
         f"type=2,{maker},product={_quoted(said.board)},serial=BOARD-{machine.name}",
         f"type=3,{maker},serial=CHASSIS-{machine.name}",
-        *(f"file={bay.smbios(index)}" for index in range(len(machine.dimms) + 1)),
+        *(f"file={bay.smbios(index)}" for index in range(len(smbios.memory(machine)))),
     ]
     return [word for table in tables for word in ("-smbios", table)]
 

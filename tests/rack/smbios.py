@@ -1,17 +1,40 @@
-"""Memory modules as raw SMBIOS structures (DMTF DSP0134, 2.8): QEMU itself can only list equal ones, 16 GiB
-each."""
+"""Memory modules and their addresses as raw SMBIOS structures (DMTF DSP0134, 2.8). QEMU itself can only list equal
+modules of 16 GiB each, and lists no address of a module. It makes no structure of a type that a file brings."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
 
-from tests.rack.machinefile import Dimm
+from tests.rack import memory_map
+from tests.rack.machinefile import Dimm, Machine
+from tests.rack.memory_map import Range
 
-ARRAY_HANDLE = 0x1000  # the handle QEMU's own type 19 refers to
+ARRAY_HANDLE = 0x1000
 FIRST_DIMM_HANDLE = 0x1100
+FIRST_RANGE_HANDLE = 0x1300
+FIRST_MODULE_RANGE_HANDLE = 0x1400
 NO_ERROR_HANDLE = 0xFFFE
 SIZE_IS_EXTENDED = 0x7FFF
+KIB = 1024
+
+
+def memory(machine: Machine) -> list[bytes]:
+    """Everything about the machine's memory, one structure each: the array, its modules, its ranges of addresses, and
+    those of each module."""
+    ranges = memory_map.ranges(machine.memory_mb)
+    tables = [memory_array(machine.dimms)]
+    tables += [memory_device(index, dimm) for index, dimm in enumerate(machine.dimms)]
+    tables += [array_addresses(index, one) for index, one in enumerate(ranges)]
+    placed = [
+        (module, part)
+        for module, parts in enumerate(memory_map.of_modules(machine.memory_mb, machine.dimms))
+        for part in parts
+    ]
+    return tables + [
+        module_addresses(number, module, part, array=next(n for n, one in enumerate(ranges) if part in one))
+        for number, (module, part) in enumerate(placed)
+    ]
 
 
 def memory_array(dimms: Sequence[Dimm]) -> bytes:
@@ -34,6 +57,25 @@ def memory_device(index: int, dimm: Dimm) -> bytes:
     )  # fmt: skip
     strings = (dimm.locator, "BANK 0", dimm.manufacturer, dimm.serial, dimm.part)
     return _structure(17, FIRST_DIMM_HANDLE + index, fixed, strings)
+
+
+def array_addresses(index: int, whole: Range) -> bytes:
+    """Type 19: addresses that are memory. One module answers to each, so the partition is one module wide."""
+    fixed = struct.pack("<IIHBQQ", *_in_kib(whole), ARRAY_HANDLE, 1, 0, 0)
+    return _structure(19, FIRST_RANGE_HANDLE + index, fixed, ())
+
+
+def module_addresses(number: int, module: int, part: Range, *, array: int) -> bytes:
+    """Type 20: the addresses of one module, or a part of them, in the type 19 of number `array`; not interleaved."""
+    row, not_interleaved = 1, (0, 0)
+    handles = (FIRST_DIMM_HANDLE + module, FIRST_RANGE_HANDLE + array)
+    fixed = struct.pack("<IIHHBBBQQ", *_in_kib(part), *handles, row, *not_interleaved, 0, 0)
+    return _structure(20, FIRST_MODULE_RANGE_HANDLE + number, fixed, ())
+
+
+def _in_kib(part: Range) -> tuple[int, int]:
+    """First and last KiB; 32 bits of it reach to 4 TiB, which no machine of the rack has."""
+    return part.address // KIB, part.last_address // KIB
 
 
 def as_listed(text: str) -> str:

@@ -115,9 +115,7 @@ class VirtualMachine:
         return self.bay.qemu_log.read_text(errors="replace").strip()[-500:]
 
     def _write_smbios(self) -> None:
-        tables = [smbios.memory_array(self.machine.dimms)]
-        tables += [smbios.memory_device(index, dimm) for index, dimm in enumerate(self.machine.dimms)]
-        for index, table in enumerate(tables):
+        for index, table in enumerate(smbios.memory(self.machine)):
             self.bay.smbios(index).write_bytes(table)
 
 

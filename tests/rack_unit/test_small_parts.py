@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from wakeonlan import create_magic_packet
 
-from tests.rack import directboot, guestport, packetloss, smbios
+from tests.rack import directboot, guestport, machinefile, packetloss, smbios
 from tests.rack.errors import RackBroken
 from tests.rack.machinefile import Dimm
 from tests.rack.wake import woken_mac
@@ -55,6 +55,25 @@ def test_the_memory_array_counts_its_modules_and_has_no_ecc() -> None:
     assert table[:4] == struct.pack("<BBH", 16, 23, 0x1000)
     assert table[6] == 3
     assert struct.unpack_from("<H", table, 0x0D) == (2,)
+
+
+def test_the_firmware_says_which_addresses_are_whose() -> None:
+    dimms = [{"locator": f"DIMM_{n}", "size_mb": 1536, "serial": f"D-{n}"} for n in "AB"]
+    nics = [{"model": "virtio", "mac": "52:54:00:00:00:01"}]
+    content = {"name": "m", "memory_mb": 3072, "dimms": dimms, "nics": nics, "outcome": {}}
+    tables = smbios.memory(machinefile.parse(content, "m.yaml"))
+    assert [table[0] for table in tables] == [16, 17, 17, 19, 19, 20, 20, 20]
+    assert [table[1] for table in tables if table[0] in (19, 20)] == [31, 31, 35, 35, 35]
+    handles = [struct.unpack_from("<H", table, 2)[0] for table in tables]
+    assert len(set(handles)) == len(tables)
+    mib, gib = 1024, 1024 * 1024  # in KiB, as the structures have it
+    of_array = [struct.unpack_from("<IIH", table, 4) for table in tables if table[0] == 19]
+    assert of_array == [(0, 2 * gib - 1, handles[0]), (4 * gib, 5 * gib - 1, handles[0])]
+    assert [struct.unpack_from("<IIHH", table, 4) for table in tables if table[0] == 20] == [
+        (0, 1536 * mib - 1, handles[1], handles[3]),
+        (1536 * mib, 2 * gib - 1, handles[2], handles[3]),
+        (4 * gib, 5 * gib - 1, handles[2], handles[4]),
+    ]
 
 
 class Files:
