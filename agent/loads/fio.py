@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ _VERIFY = re.compile(r"verify(?: failed at file|: bad \S+[^\n]*?at file) \S+ off
 _BAD_HEADER = re.compile(r"verify: bad [^\n]*offset (\d{1,20})")
 # The second round of sequential reads.
 AGAIN = "sequential again"
+_SPEED = ("fio", "--ioengine=libaio", "--direct=1", "--thread", "--readonly", "--output-format=json")
 VERIFY_ERRNO = 84  # EILSEQ: fio uses it for a failed verification
 
 
@@ -63,15 +64,26 @@ def speed_argv(disks: Mapping[str, int], duration_s: float) -> list[str]:
     that, the disk that is measured first looks slower than the others. One process runs all jobs, since starting fio
     takes as long as a short measurement.
     """
-    words = ["fio", "--ioengine=libaio", "--direct=1", "--thread", "--readonly", "--output-format=json"]
-    in_order = ("--rw=read", "--bs=1M", "--iodepth=16", f"--ramp_time={_ms(duration_s / 4)}")
+    words = list(_SPEED)
     for path, size in disks.items():
-        words += [f"--name=sequential {path}", *_timed(path, size, duration_s / 2), *in_order]
+        words += [f"--name=sequential {path}", *_in_order(path, size, duration_s)]
         words += [f"--name=random {path}", *_timed(path, size, duration_s / 2)]
         words += ["--rw=randread", "--bs=4k", "--iodepth=32", "--norandommap"]
-    for path, size in reversed(list(disks.items())):
-        words += [f"--name={AGAIN} {path}", *_timed(path, size, duration_s / 2), *in_order]
-    return words
+    return words + _again(reversed(list(disks.items())), duration_s)
+
+
+def again_argv(disks: Mapping[str, int], duration_s: float) -> list[str]:
+    """Sequential reads of these disks once more, as in `speed_argv`: half of `duration_s` and a warm-up per disk."""
+    return [*_SPEED, *_again(disks.items(), duration_s)]
+
+
+def _again(disks: Iterable[tuple[str, int]], duration_s: float) -> list[str]:
+    return [word for path, size in disks for word in (f"--name={AGAIN} {path}", *_in_order(path, size, duration_s))]
+
+
+def _in_order(path: str, size: int, duration_s: float) -> list[str]:
+    warm_up = f"--ramp_time={_ms(duration_s / 4)}"
+    return [*_timed(path, size, duration_s / 2), "--rw=read", "--bs=1M", "--iodepth=16", warm_up]
 
 
 def _timed(path: str, size: int, duration_s: float) -> list[str]:

@@ -16,9 +16,11 @@ from agent.contract import wire
 from agent.disk_writes.disk_notes import Notes
 from agent.exercises import disk_speed
 from agent.exercises.surface import MIB, Segment, Surface, plan, read
+from agent.host.shell import Completed
 from agent.host.stop import StopFlag
 from agent.loads import fio
 from agent.probes.drives import disks
+from agent.reports.progress import ProgressBoard
 from agent.stage import StageReport
 from agent.stage_functions import STAGES
 from agent.stages.storage import stage as storage
@@ -221,6 +223,51 @@ def test_a_round_that_failed_is_not_made_good_by_the_other(
     report = speeds(tmp_path, monkeypatch, good, {**job("sequential again", io_bytes=MIB, bw_bytes=9e8), **again})
     assert check(report, "sequential_speed").outcome is wire.Outcome.NOT_TESTED
     assert "seq_read_mb_s.S1" not in report.numbers
+
+
+def speeds_of(
+    rates: list[dict[str, float]], present: list[wire.Disk], directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[dict[str, float], list[set[str]]]:
+    """The speeds of these disks, and which of them each run of fio had. `rates` are bytes per second by the disk's
+    serial: those of the first run, of the second and so on."""
+    names = {disk.name: disk.serial for disk in present}
+    asked: list[set[str]] = []
+
+    def fio_run(argv: list[str], *_: object, **__: object) -> Completed:
+        jobs = {word.removeprefix("--name="): names[word.rpartition("/")[2]] for word in argv if "--name=" in word}
+        rows = [job(name, io_bytes=MIB, bw_bytes=rates[len(asked)][serial]) for name, serial in jobs.items()]
+        asked.append(set(jobs.values()))
+        return Completed(argv, 0, stdout=json.dumps({"jobs": rows}))
+
+    monkeypatch.setattr(disk_speed.fio, "run", fio_run)
+    ctx = context("Storage", directory, params={"speed_s": 1})
+    return disk_speed.measure(ctx, present, ProgressBoard(ctx)).numbers, asked
+
+
+EQUAL = [wire.Disk(f"vetting-no-{n}", f"S{n}", "", "sata", 256, model="ACME SATA") for n in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("later", "pace"),
+    [([1_800e6], 1800), ([1_200e6, 1_700e6], 1700), ([900e6, 800e6, 900e6], 900)],
+    ids=["the host was busy for a moment", "and for longer", "the disk is slow"],
+)
+def test_a_disk_that_is_behind_others_of_its_model_is_measured_again(
+    later: list[float], pace: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = [{"S0": 1_850e6, "S1": 1_860e6, "S2": 850e6, "S3": 1_700e6}, *({"S2": rate} for rate in later)]
+    numbers, asked = speeds_of(rates, EQUAL, tmp_path, monkeypatch)
+    assert numbers["seq_read_mb_s.S2"] == pace
+    assert asked == [{"S0", "S1", "S2", "S3"}, *({"S2"} for _ in later)]
+
+
+def test_with_fewer_than_three_others_of_its_model_no_disk_is_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    present = [*EQUAL[:3], wire.Disk("vetting-no-9", "S9", "", "nvme", 256, model="ACME NVMe")]
+    rates = [{"S0": 500e6, "S1": 900e6, "S2": 900e6, "S9": 100e6}]
+    _, asked = speeds_of(rates, present, tmp_path, monkeypatch)
+    assert len(asked) == 1
 
 
 def test_slow_writing_is_judged_by_the_kind_of_drive(tmp_path: Path) -> None:
