@@ -40,6 +40,12 @@ def mend_dated_lists() -> None:
             model_admin.get_changelist = lambda request, **_: DatedList  # type: ignore[method-assign]
 
 
+def hide_the_queue() -> None:
+    """Take the rows of django-q2 out of the administration: whoever adds a schedule runs code, and the round repairs
+    the queue by itself. Called when every admin is registered."""
+    admin.site.unregister([model for model in admin.site._registry if model._meta.app_label == "django_q"])
+
+
 def close_actions() -> None:
     """Make every action need a permission. Actions of libraries name none, and Django offers such an action to
     everybody who may see the list. Here they need the permission to change. Called when every admin is registered."""

@@ -126,10 +126,6 @@ ADMINISTRATION: dict[str, Right] = {
     **_model("axes.accessattempt", add=False),
     **_model("axes.accesslog", add=False),
     **_model("axes.accessfailurelog", add=False),
-    **_model("django_q.schedule"),
-    **_model("django_q.success", add=False),
-    **_model("django_q.failure", add=False),
-    **_model("django_q.ormq", add=False),
 }
 
 _DELETE = "delete_selected"
@@ -154,9 +150,5 @@ ACTIONS: dict[str, dict[str, Asked]] = {
     "axes.accessattempt": {_DELETE: ("axes.delete_accessattempt",)},
     "axes.accesslog": {_DELETE: ("axes.delete_accesslog",)},
     "axes.accessfailurelog": {_DELETE: ("axes.delete_accessfailurelog",)},
-    "django_q.schedule": {_DELETE: ("django_q.delete_schedule",)},
-    "django_q.success": {_DELETE: ("django_q.delete_success",), "resubmit_task": ("django_q.change_success",)},
-    "django_q.failure": {_DELETE: ("django_q.delete_failure",), "resubmit_task": ("django_q.change_failure",)},
-    "django_q.ormq": {_DELETE: ("django_q.delete_ormq",)},
 }
 """What actions of the administration's lists need, in addition to the permission to see the list."""

@@ -10,11 +10,12 @@ from django.views.decorators.http import require_safe
 
 from runs.desk.access import needs
 from vetting import health, metrics
-from vetting.admin import Login, close_actions, mend_dated_lists
+from vetting.admin import Login, close_actions, hide_the_queue, mend_dated_lists
 from vetting.oidc import views as oidc
 
 admin.site.enable_nav_sidebar = False  # it takes width from the lists; the index has the same links
 admin.site.site_url = None  # the header leads back to the hosts already
+hide_the_queue()
 close_actions()
 mend_dated_lists()
 

@@ -39,7 +39,6 @@ def _pages(run: Run) -> Iterator[str]:
     yield "/admin/auth/user/"
     yield "/admin/password_change/"
     yield "/admin/axes/accessattempt/"
-    yield "/admin/django_q/schedule/"
 
 
 @pytest.fixture

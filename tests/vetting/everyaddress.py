@@ -13,9 +13,6 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 from django.urls import URLPattern, URLResolver, get_resolver
-from django.utils import timezone
-from django_q.models import Failure, OrmQ, Schedule, Success
-from django_q.signing import SignedPackage
 
 from hosts.models import Host
 from notifications.models import Delivery
@@ -43,11 +40,8 @@ def rows() -> dict[type, Any]:
     run = factories.held_by_wipe_probe()
     for name in ("report.html", "report.json", "host.txt"):
         Artifact.objects.create(run=run, name=name, path=f"{run.pk}/{name}", size=1)
-    now = timezone.now()
     user = get_user_model().objects.create_user("somebody")
     attempt = {"username": "eve", "ip_address": "10.0.0.9", "path_info": "/login/"}
-    package = SignedPackage.dumps({"id": "a" * 32, "name": "x", "func": "math.sqrt", "args": (4,), "kwargs": {}})
-    task = {"func": "math.sqrt", "started": now, "stopped": now}
     return {
         Host: run.host,
         Run: run,
@@ -59,10 +53,6 @@ def rows() -> dict[type, Any]:
         AccessAttempt: AccessAttempt.objects.create(failures_since_start=1, **attempt),
         AccessLog: AccessLog.objects.create(**attempt),
         AccessFailureLog: AccessFailureLog.objects.create(**attempt),
-        Schedule: Schedule.objects.create(func="math.sqrt", args="4"),
-        Success: Success.objects.create(id="b" * 32, name="b", success=True, **task),
-        Failure: Failure.objects.create(id="c" * 32, name="c", success=False, **task),
-        OrmQ: OrmQ.objects.create(key="vetting", payload=package, lock=now),
     }
 
 

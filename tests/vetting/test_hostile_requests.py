@@ -53,7 +53,6 @@ LISTS = {
     "hosts/host": "q state profile model health id__exact id",
     "runs/run": "q o p state host__id__exact created_at__year created_at__gte progress_seq",
     "axes/accessattempt": "q attempt_time__year",
-    "django_q/success": "q id",
 }
 
 
