@@ -10,6 +10,7 @@ from django.contrib import admin, messages
 from django.db import connection
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from import_export.admin import ExportActionMixin, ImportExportModelAdmin
 
@@ -74,6 +75,11 @@ class HostAdmin(Exchange, HostPermissions, HostActions, ExportActionMixin, Impor
         first, *others = host.mac_list or [""]
         return f"{first} +{len(others)}" if others else first
 
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Deleting is the last of them; Django offers it first."""
+        offered: dict[str, Any] = super().get_actions(request)
+        return dict(sorted(offered.items(), key=lambda named: named[0] == "delete_selected"))
+
     # --- the form --------------------------------------------------------------------------------------------------
 
     def get_fieldsets(self, request: HttpRequest, obj: Host | None = None) -> Any:
@@ -132,6 +138,12 @@ class HostAdmin(Exchange, HostPermissions, HostActions, ExportActionMixin, Impor
             self._save_permissions(request, obj, form.serials_to_allow())
         else:
             obj.withdraw_permissions()
+
+    def response_add(self, request: HttpRequest, obj: Host, post_url_continue: str | None = None) -> HttpResponse:
+        """After "Save" comes the page of the new host, which can start its first run."""
+        answer = super().response_add(request, obj, post_url_continue)
+        stays = {"_continue", "_addanother", "_popup"} & request.POST.keys()
+        return answer if stays or not access.may(request.user, *self.may_compare) else redirect(obj)
 
     def _save_permissions(self, request: HttpRequest, host: Host, wanted: set[str]) -> None:
         there = set(host.writable_disks.values_list("serial", flat=True))

@@ -14,7 +14,7 @@ class RunsSide:
     """What an action raises to refuse one host, with the reason as its text."""
 
     may_compare: tuple[str, ...]
-    """The permissions that `differences` asks for: it shows what a run found."""
+    """The permissions that `differences` and a host's own page ask for: they show what runs found."""
 
     def profile_titles(self) -> dict[str, str]:
         """Each profile that there is: name → title."""

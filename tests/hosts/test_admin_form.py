@@ -30,10 +30,15 @@ def test_a_host_is_added_with_its_mac_and_spec(operator: Client) -> None:
         expected_yaml="cpu: {cores: 8}",
         **{"macs-0-mac": "5254.0000.0002"},
     )
-    assert response.status_code == 302
     host = Host.objects.get(name="pve-2")
+    assert (response.status_code, response.headers["Location"]) == (302, host.get_absolute_url())
     assert host.expected == {"cpu": {"cores": 8}}
     assert host.mac_list == ["52:54:00:00:00:02"]
+
+
+def test_after_saving_for_another_host_comes_the_form_again(operator: Client) -> None:
+    response = send(operator, None, name="pve-2", _addanother="1")
+    assert response.headers["Location"] == reverse("admin:hosts_host_add")
 
 
 def test_the_macs_stand_before_all_that_may_be_left_as_it_is(operator: Client, host: Host) -> None:

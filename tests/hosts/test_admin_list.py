@@ -27,6 +27,11 @@ from tests.pages import as_read
 pytestmark = pytest.mark.django_db
 
 
+def test_the_first_action_is_to_start_vetting_and_the_last_to_delete(operator: Client, host: Host) -> None:
+    offered = [name for name, _ in operator.get(reverse(LIST)).context["action_form"].fields["action"].choices]
+    assert offered[:2] == ["", "start_vetting"] and offered[-1] == "delete_selected"
+
+
 def test_start_vetting_queues_a_run_in_the_operators_name(operator: Client, host: Host) -> None:
     assert do(operator, "start_vetting", host, confirmed="yes").status_code == 302
     run = Run.objects.get(host=host)

@@ -102,7 +102,7 @@ class Operator:
 
     def _save(self) -> None:
         self.go(self.page.locator("[name=_save]").first)
-        expect(self.page.locator(".messagelist .success")).to_be_visible()
+        expect(self.page.locator(".messagelist .success, .notice.success")).to_be_visible()
 
     # --- runs ------------------------------------------------------------------------------------------------------
 
