@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import subprocess
-from functools import cache
+from functools import cache, lru_cache
+from pathlib import Path
 
 from django.conf import settings
 
@@ -36,7 +37,17 @@ def commit() -> str:
 
 def image() -> str:
     """What the live image's manifest says of it."""
-    manifest = atomic.read_json(files.directory() / "manifest.json")
+    path = files.directory() / "manifest.json"
+    try:
+        return _image(path, path.stat().st_mtime_ns)
+    except OSError:
+        return "no live image"
+
+
+@lru_cache(maxsize=1)
+def _image(path: Path, written_ns: int) -> str:
+    """Every page says it, so the manifest is read once for each time when it was written."""
+    manifest = atomic.read_json(path)
     inputs, level = str(manifest.get("inputs_sha256") or "")[:_SHOWN], str(manifest.get("level") or "")
     if not inputs:
         return "no live image"

@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from runs.bench import service_state
 from runs.desk import terminal
 from runs.files import logs as logfiles
 from runs.machine import ENDED, State
@@ -109,7 +110,8 @@ def _heading(run: Run) -> Text:
         ("  ", ""),
         (run.state, "bold cyan"),
     )
-    position = durations.standing(run.profile, run.state, run.stage_runs.all(), timezone.now())
+    at_work = not service_state.is_silent()
+    position = durations.standing(run.profile, run.state, run.stage_runs.all(), timezone.now(), at_work=at_work)
     if position.ends_at:
         left_s = (position.ends_at - timezone.now()).total_seconds()
         text.append(f"  {position.fraction:.0%}, about {duration(left_s)} left", style="dim")

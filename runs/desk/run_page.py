@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from hosts import bounds
 from runs import adopting, disk_writes, hold, ladder, left_out
+from runs.bench import service_state
 from runs.desk import actions, history_rows, log_viewer, shown
 from runs.files.log_search import Filter
 from runs.judging import verdict
@@ -103,9 +104,10 @@ def _no_run(run_id: int) -> Http404:
 def summary(run: Run) -> dict[str, Any]:
     """The context of the fragment at the top of the page: verdict, state, times, actions."""
     now = timezone.now()
+    at_work = not service_state.is_silent()
     return {
         "actions": actions.available(run),
-        "position": durations.standing(run.profile, run.state, run.stage_runs.all(), now),
+        "position": durations.standing(run.profile, run.state, run.stage_runs.all(), now, at_work=at_work),
         "testing": run.state in STAGE_STATES,
         "over": run.is_over,
         "estimated_s": estimate.total_s(run.profile) if run.frozen.stages else None,

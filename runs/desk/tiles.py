@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from hosts import wakemethods
 from hosts.models import DOCUMENTS, Health, Host
+from runs.bench import service_state
 from runs.desk.shown import Shown
 from runs.machine import LIVE, STAGE_STATES, State
 from runs.models import Finding, MeasurementBatch, Outcome, Run, Severity, StageRun, Verdict
@@ -96,8 +97,8 @@ def _tiles(hosts: Sequence[Host], newest: Sequence[Run]) -> list[Tile]:
     runs = {run.host_id: run for run in newest}
     live = [run.pk for run in newest if run.state in LIVE]
     stages, heat, blamed = _stages(live), _hottest(live), _blamed(newest)
-    now = timezone.now()
-    return [_tile(host, runs.get(host.pk), stages, heat, blamed, now) for host in hosts]
+    now, at_work = timezone.now(), not service_state.is_silent()
+    return [_tile(host, runs.get(host.pk), stages, heat, blamed, now, at_work) for host in hosts]
 
 
 def grouped(some: Sequence[Tile]) -> dict[str, list[Tile]]:
@@ -115,6 +116,7 @@ def _tile(
     heat: dict[int, float],
     blamed: dict[int, Shown[Finding]],
     now: datetime,
+    at_work: bool,
 ) -> Tile:
     if run is None:
         return Tile(host)
@@ -124,7 +126,7 @@ def _tile(
         host=host,
         run=run,
         stage=running[-1] if running else None,
-        position=standing(run.profile, run.state, attempts, now),
+        position=standing(run.profile, run.state, attempts, now, at_work=at_work),
         hottest_c=heat.get(run.pk),
         blamed=blamed[run.pk].rows if run.pk in blamed else (),
         more_blamed=blamed[run.pk].more if run.pk in blamed else 0,

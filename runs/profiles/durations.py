@@ -39,9 +39,11 @@ def plan(profile: Mapping[str, Any]) -> dict[str, float]:
     return {stage.name: expected_s(stages[stage.name] or {}) for stage in STAGES if stage.name in stages}
 
 
-def standing(profile: Mapping[str, Any], state: str, attempts: Iterable[StageRun], now: datetime) -> Standing:
+def standing(
+    profile: Mapping[str, Any], state: str, attempts: Iterable[StageRun], now: datetime, *, at_work: bool = True
+) -> Standing:
     """How far a run in `state` has come. Stages before the present one count as done. The present one counts by its
-    progress, or by its time if it reports none."""
+    progress, or by its time if it reports none. `at_work` is whether the worker runs: without it no end is known."""
     if state not in STAGE_STATES:
         return Standing(0.0, None)
     names = [stage.name for stage in STAGES]
@@ -53,7 +55,8 @@ def standing(profile: Mapping[str, Any], state: str, attempts: Iterable[StageRun
     done = sum(seconds for name, seconds in planned.items() if names.index(name) < position)
     present = stage_fraction(_newest(attempts, state), planned.get(state, 0.0), now)
     done += present * planned.get(state, 0.0)
-    return Standing(min(_AT_MOST, done / total), now + timedelta(seconds=max(0.0, total - done)))
+    ends_at = now + timedelta(seconds=max(0.0, total - done)) if at_work else None
+    return Standing(min(_AT_MOST, done / total), ends_at)
 
 
 def stage_fraction(attempt: StageRun | None, planned_s: float, now: datetime) -> float:

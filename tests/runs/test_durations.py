@@ -37,6 +37,8 @@ def test_a_run_stands_where_its_stage_stands() -> None:
     standing = durations.standing(PROFILE, "CPUStress", [_attempt("SMART", outcome="passed"), half], NOW)
     assert standing.fraction == pytest.approx(0.5)
     assert standing.ends_at == NOW + timedelta(seconds=200)
+    alone = durations.standing(PROFILE, "CPUStress", [_attempt("SMART", outcome="passed"), half], NOW, at_work=False)
+    assert (alone.fraction, alone.ends_at) == (standing.fraction, None)
 
 
 def test_a_stage_that_reports_nothing_is_judged_by_its_time() -> None:

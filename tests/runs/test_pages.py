@@ -16,11 +16,13 @@ from runs.models import Artifact, MeasurementBatch, Run, StageRun
 from tests import factories, rows
 from tests.pages import as_read
 from tests.runs.dashboard import first_tiles
+from vetting import version
 
 pytestmark = pytest.mark.django_db
 
-# The user, hosts, newest runs, stages, heat, findings, last verdicts (two), the last round; no more for more hosts.
-DASHBOARD_QUERIES = 9
+# The user, hosts, newest runs, stages, heat, findings, last verdicts (two), the last round (for the tiles, and for the
+# worker's warning); no more for more hosts.
+DASHBOARD_QUERIES = 10
 
 
 @pytest.fixture
@@ -112,11 +114,41 @@ def test_held_and_failed_hosts_come_first() -> None:
 
 
 def test_a_tile_gives_progress_end_heat_and_last_verdict() -> None:
+    factories.worker_at_work()
     run = factories.in_storage()
     (tile,) = tiles.of_runs([run.pk])
     assert 50 < tile.percent < 100
     assert tile.position.ends_at is not None
     assert tile.hottest_c is not None and 70 < tile.hottest_c < 76
+
+
+@pytest.mark.parametrize("at_work", [True, False])
+def test_a_run_has_an_end_to_expect_only_while_a_worker_works_on_it(operator: Client, at_work: bool) -> None:
+    if at_work:
+        factories.worker_at_work()
+    run = factories.in_storage()
+    for address in (run.get_absolute_url(), reverse("dashboard")):
+        assert ("Ends about" in as_read(operator.get(address).content)) == at_work
+
+
+@pytest.mark.parametrize(
+    ("scene", "offered"), [(factories.passed, True), (factories.cancelled, True), (factories.held, False)]
+)
+def test_an_ended_run_offers_another_of_the_same_kind(
+    operator: Client, scene: Callable[[], Run], offered: bool
+) -> None:
+    run = scene()
+    page = as_read(operator.get(run.get_absolute_url()).content)
+    assert ("Vet again" in page) == offered
+    if offered:
+        asked = operator.post(reverse("start", args=[run.host.name]), {"profile": run.profile_name})
+        assert asked.status_code == 200 and f"Start vetting {run.host.name}?" in as_read(asked.content)
+
+
+def test_every_page_of_somebody_who_is_logged_in_says_the_version(operator: Client) -> None:
+    for address in (reverse("dashboard"), reverse("admin:index")):
+        assert version.sentence() in as_read(operator.get(address).content)
+    assert "Vetting 0" not in as_read(Client().get(reverse("login")).content)
 
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
