@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -29,8 +30,7 @@ def test_an_empty_installation_leads_to_the_first_run(page: Page) -> None:
     page.fill("[name=name]", "pve-first")
     page.fill("[name=macs-0-mac]", "52-54-00-AA-BB-CC")
     page.click("[name=_save]")
-    page.goto("/")
-    page.click("text=pve-first")
+    page.wait_for_url("**/hosts/pve-first/")
     page.wait_for_selector("#connection[data-state=live]")
     page.click("text=Start vetting >> nth=-1")
     expect(page.locator("h1")).to_have_text("Start vetting pve-first?")
@@ -68,6 +68,19 @@ def _look(page: Page, *, away: bool) -> None:
         " document.dispatchEvent(new Event('visibilitychange')); }",
         away,
     )
+
+
+def test_a_command_is_copied_over_plain_http_where_the_browser_has_no_clipboard(page: Page) -> None:
+    page.add_init_script("Object.defineProperty(Navigator.prototype, 'clipboard', {get: () => undefined})")
+    run = factories.held()
+    _open(page, run)
+    button = page.locator("#hold .copyable", has_text="SHA256:").locator("button")
+    button.click()
+    expect(button).to_have_text("Copied")
+    page.goto("/")
+    search = page.locator("[name=q]")
+    search.press("Control+v")
+    expect(search).to_have_value(re.compile("^SHA256:.{43}$"))
 
 
 def test_an_override_wants_the_serial_of_that_disk(page: Page) -> None:

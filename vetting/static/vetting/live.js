@@ -300,7 +300,7 @@
   for (const text of document.querySelectorAll("[data-copy]")) offerToCopy(text);
   document.body.addEventListener("htmx:oobAfterSwap", () => document.querySelectorAll("[data-copy]").forEach(offerToCopy));
   function offerToCopy(text) {
-    if (!navigator.clipboard || text.parentElement.matches(".copyable")) return;
+    if (text.parentElement.matches(".copyable")) return;
     const frame = document.createElement("div");
     frame.className = "copyable";
     const button = document.createElement("button");
@@ -308,11 +308,21 @@
     button.className = "quiet copy";
     button.textContent = "Copy";
     button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(text.textContent).then(() => { button.textContent = "Copied"; }, () => { button.textContent = "Select it and copy"; });
+      button.textContent = await isCopied(text) ? "Copied" : "Selected: press Ctrl+C";
       window.setTimeout(() => { button.textContent = "Copy"; }, 2000);
     });
     text.replaceWith(frame);
     frame.append(text, button);
+  }
+  // Over plain HTTP a browser has no clipboard of its own; then the text is selected and copied as by hand. If that is
+  // refused, too, it stays selected.
+  async function isCopied(text) {
+    if (navigator.clipboard && await navigator.clipboard.writeText(text.textContent).then(() => true, () => false)) return true;
+    const selection = window.getSelection();
+    selection.selectAllChildren(text);
+    const copied = document.execCommand("copy");
+    if (copied) selection.removeAllRanges();
+    return copied;
   }
 
   window.setInterval(tick, 1000);
