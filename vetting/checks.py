@@ -57,3 +57,12 @@ def the_login_is_complete(**_: Any) -> list[CheckMessage]:
         hint = "Most providers accept https:// only: set web.public_url (docs/security.md, TLS for browsers)."
         messages.append(Warning(text, hint=hint, id="vetting.W006"))
     return messages
+
+
+@register()
+def netbox_has_a_token(**_: Any) -> list[CheckMessage]:
+    if not settings.NETBOX_TOKEN_PROBLEM:
+        return []
+    text = f"netbox: {settings.NETBOX_TOKEN_PROBLEM}: nothing can be read from NetBox or written to it"
+    hint = "Set the API token in /etc/vetting/secrets.env, or in the file, and restart web and worker."
+    return [Warning(text, hint=hint, id="vetting.W007")]

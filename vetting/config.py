@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from hosts import specpaths, yamllines
 from vetting import targets
 from vetting.loginconfig import Login
+from vetting.netboxconfig import NetBox
 from vetting.section import Section
 from vetting.targets import AnyTarget
 
@@ -222,6 +223,7 @@ class Config(Section):
     iperf3: Iperf = Iperf()
     bench: Bench = Bench()
     notifications: Notifications = Notifications()
+    netbox: NetBox = NetBox()
     boot_files: BootFiles = BootFiles()
     profiles_dir: Path | None = Field(
         default=None, description="Profiles of your own; one with the name of a shipped profile replaces it."

@@ -63,22 +63,22 @@ TARGET_SECRETS = {
 }
 
 
-def _oidc_secret() -> tuple[str, str]:
-    """The client's secret at the identity provider, and why there is none."""
-    oidc = VETTING.login.oidc
-    if oidc.client_secret_env:
-        secret = env.str(oidc.client_secret_env, default="")
-        return secret, "" if secret else f"the environment has no {oidc.client_secret_env}"
-    if oidc.client_secret_file:
+def _secret(variable: str, file: Path | None) -> tuple[str, str]:
+    """A secret that stands in a variable or in a file, and why there is none."""
+    if variable:
+        secret = env.str(variable, default="")
+        return secret, "" if secret else f"the environment has no {variable}"
+    if file:
         try:
-            secret = oidc.client_secret_file.read_text(encoding="utf-8").strip()
+            secret = file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            return "", f"{oidc.client_secret_file} can't be read ({type(error).__name__})"
-        return secret, "" if secret else f"{oidc.client_secret_file} is empty"
+            return "", f"{file} can't be read ({type(error).__name__})"
+        return secret, "" if secret else f"{file} is empty"
     return "", ""
 
 
-OIDC_SECRET, OIDC_SECRET_PROBLEM = _oidc_secret()
+OIDC_SECRET, OIDC_SECRET_PROBLEM = _secret(VETTING.login.oidc.client_secret_env, VETTING.login.oidc.client_secret_file)
+NETBOX_TOKEN, NETBOX_TOKEN_PROBLEM = _secret(VETTING.netbox.token_env, VETTING.netbox.token_file)
 
 # Who asks for /metrics sends this. Empty: nobody may.
 METRICS_TOKEN = env.str("VETTING_METRICS_TOKEN", default="")
