@@ -51,8 +51,8 @@ def as_spec(inventory: Inventory) -> Spec:
 
 
 def unread(inventory: Inventory) -> dict[str, str]:
-    """The kinds of part that the BMC did not report as a whole, with a sentence about each. Adopting leaves them out:
-    in a list with only some of them, nobody would test the others."""
+    """The kinds of part that were not reported as a whole, with a sentence about each. Adopting leaves them out: in a
+    list with only some of them, nobody would test the others."""
     missing_tools = inventory.get("missing_tools") or []
     silent = [psu["name"] for psu in inventory["psus"] if psu.get("present", True) is None]
     told = {}
@@ -63,6 +63,17 @@ def unread(inventory: Inventory) -> dict[str, str]:
         told["psus"] = f"No power supplies are expected yet: the BMC gives no reading of {names}. List them by hand."
     if inventory["bmc"] and "sdr_fan" in missing_tools:
         told["fans"] = "No fans are expected yet: the BMC could not list them."
+    return told | _late(inventory)
+
+
+def _late(inventory: Inventory) -> dict[str, str]:
+    """The parts that may be behind a controller that was not ready."""
+    told = {}
+    for one in inventory.get("unready") or []:
+        for part, kinds in (("disks", ("storage", "any")), ("nics", ("network", "any"))):
+            if one.get("kind") in kinds:
+                name = "network cards" if part == "nics" else part
+                told[part] = f"No {name} are expected yet: {one.get('why')}. Vet it again, or list them by hand."
     return told
 
 

@@ -65,6 +65,11 @@ _SHARED: dict[str, Code] = {
         _WARNING, "An error from before this boot", "It may be the reason for the repair; watch whether it comes back."
     ),
     "system.part_gone": _part(_CRITICAL, "A part has disappeared", "Reseat it; check its cable, slot and power."),
+    "system.controller_not_ready": _part(
+        _WARNING,
+        "A controller had not delivered its parts",
+        "Vet it again. If it stays, read the run's log for its driver's words: update its firmware, or reseat it.",
+    ),
     "system.out_of_memory": _bench(
         _WARNING, "The live system ran out of memory", "Raise reserve_percent of the stage in a profile of your own."
     ),

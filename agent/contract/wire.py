@@ -298,9 +298,21 @@ class Firmware:
 
 
 @dataclass(frozen=True)
+class Unready:
+    """A controller whose parts were not all there when they were listed, or udev itself. `slot` is its PCI address,
+    empty for udev. `kind` is storage, network, or any (udev). `buses` are those of the disks that may be behind it,
+    empty for every bus. `why` is a sentence."""
+
+    slot: str
+    kind: str
+    why: str
+    buses: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Inventory:
-    """Everything that InventoryCheck collected. `missing_tools` names the sources that could not be read, so that
-    nobody takes a missing tool for a missing part."""
+    """Everything that InventoryCheck collected. `missing_tools` names the sources that could not be read, and `unready`
+    what had not delivered its parts, so that nobody takes a missing tool for a missing part."""
 
     system: System = field(default_factory=System)
     cpu: Cpu = field(default_factory=Cpu)
@@ -315,6 +327,7 @@ class Inventory:
     firmware: Firmware = field(default_factory=Firmware)
     bmc: bool = False
     missing_tools: list[str] = field(default_factory=list)
+    unready: list[Unready] = field(default_factory=list)
 
 
 # --- hello and claim ---------------------------------------------------------------------------------------------

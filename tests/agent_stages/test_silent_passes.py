@@ -19,7 +19,7 @@ DIES_AT_LAST = 'case "$*" in *--offset=6291456*) kill -9 $$;; esac\n'
 MEMORY = {"duration_s": 1, "per_gib_s": 0, "test_max_mb": 64, "coverage_min_percent": 0}
 # Stage → what is not as in the quick profile: short, and everything that the stage can do.
 STAGE: dict[str, dict[str, Any]] = {
-    "InventoryCheck": {"params": {"link_wait_s": 0}},
+    "InventoryCheck": {"params": {"link_wait_s": 0, "disk_wait_s": 0}},
     "SMART": {},
     "CPUStress": {"params": {"duration_s": 1, "idle_s": 0, "cores_max_s": 1}},
     "Memory": {"params": {**MEMORY, "memtester_loops": 1}},

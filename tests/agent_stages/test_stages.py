@@ -18,7 +18,7 @@ from agent.stage_functions import STAGES
 from tests.agent_stages.contexts import INVENTORY, PROFILE, context
 
 SHORT = {
-    "InventoryCheck": {"link_wait_s": 0},
+    "InventoryCheck": {"link_wait_s": 0, "disk_wait_s": 0},
     "CPUStress": {"duration_s": 1, "idle_s": 0, "cores_max_s": 2},
     "Memory": {"duration_s": 1, "per_gib_s": 0, "test_max_mb": 64},
     "Storage": {"speed_s": 1},

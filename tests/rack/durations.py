@@ -6,6 +6,7 @@ from typing import Any
 
 SHORT: dict[str, object] = {
     "stages.InventoryCheck.params.link_wait_s": 5,
+    "stages.InventoryCheck.params.disk_wait_s": 5,
     "stages.CPUStress.params.duration_s": 6,
     "stages.CPUStress.params.idle_s": 1,
     "stages.CPUStress.params.cores_max_s": 6,

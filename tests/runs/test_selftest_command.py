@@ -105,6 +105,8 @@ def test_a_profile_can_ask_for_it_as_a_step_and_a_blind_tester_tests_nothing(
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", toolbench.install(tmp_path / "bin"))
     toolbench.be_well(monkeypatch, tmp_path, "")
-    report = inventory_check.run(context("InventoryCheck", tmp_path, params={"link_wait_s": 0, "prove_tester": True}))
+    report = inventory_check.run(
+        context("InventoryCheck", tmp_path, params={"link_wait_s": 0, "disk_wait_s": 0, "prove_tester": True})
+    )
     assert report.outcome is outcome
     assert [check.name for check in report.checks if check.name.startswith("tester.")] == ["tester.counter"]

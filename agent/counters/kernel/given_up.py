@@ -1,8 +1,9 @@
 """Cards that their driver gave up for a reason that is no fault of the card: a file of firmware is missing in the
-system, or the driver supports no such module as is plugged in. The lines before say so.
+system, the driver supports no such module as is plugged in, or udev ended the worker that was starting the driver. The
+lines before say so.
 
 Wordings: drivers/base/firmware_loader/main.c, Debian's form of it, and its error -2, no such file; ixgbe_main.c;
-drivers/gpu/drm/amd/amdgpu/amdgpu_device.c; drivers/base/dd.c."""
+drivers/gpu/drm/amd/amdgpu/amdgpu_device.c; drivers/base/dd.c; on_event_timeout in systemd's udev-manager.c."""
 
 from __future__ import annotations
 
@@ -20,14 +21,18 @@ _NO_FILE = re.compile(
     r"firmware: failed to load \S{1,100} \(-2\))"
 )
 _NO_MODULE = re.compile(rf"(?P<pci>{PCI}): failed to (?:load|initialize) because an unsupported SFP\+")
+_ENDED = re.compile(rf"^systemd-udevd\[\d+\]: (?P<pci>{PCI}): Worker \[\d+\] processing SEQNUM=\d+ killed$")
 # amdgpu has its firmware and sets up the chip itself.
 _HAS_FIRMWARE = re.compile(r"\bhw_init of IP block <")
 # The driver's last word, by what it lacked. A driver that has all it needs gives up with other errors.
 _LAST_WORDS = {
     "its firmware is missing in this system": re.compile(r" failed with error -2\b|Fatal error during GPU init"),
     "its driver supports no such module": re.compile(r"\bixgbe\b.{0,60} failed with error -(?:19|95)\b"),
+    # A driver that is killed in the middle of its start gives up with EINTR or ERESTARTSYS, or with ENOMEM, since the
+    # kernel starts no thread for it.
+    "udev ended its start after the time limit": re.compile(r" failed with error -(?:4|12|512)\b"),
 }
-_FIRMWARE, _MODULE = _LAST_WORDS
+_FIRMWARE, _MODULE, _CUT_SHORT = _LAST_WORDS
 _ADDRESS = re.compile(PCI)
 
 
@@ -36,6 +41,11 @@ class GivenUp:
 
     def __init__(self) -> None:
         self._reasons: dict[str, tuple[str, int]] = {}
+
+    def note(self, record: Record) -> None:
+        """A line that a program wrote, of which only udev's are read."""
+        if match := _ENDED.match(record.text):
+            self._reasons[match["pci"]] = (_CUT_SHORT, record.time_us + WITHIN_US)
 
     def look(self, record: Record, hit: Hit | None) -> Hit | None:
         for regex, reason in ((_NO_FILE, _FIRMWARE), (_NO_MODULE, _MODULE)):

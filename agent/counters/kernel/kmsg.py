@@ -41,11 +41,14 @@ class Classifier:
         self._requests = PcieRequests()
 
     def look(self, record: Record) -> list[Hit]:
-        """What a record of the kernel says about the hardware; None if nothing. Lines that programs wrote are
-        ignored."""
+        """What a record of the kernel says about the hardware; empty if nothing. Of lines that programs wrote, only
+        those of udev are read, and only as a reason for what the kernel says."""
         if len(record.text) > LINE_CHARS:
             record = replace(record, text=record.text[:LINE_CHARS])
-        if record.from_user or IGNORED.search(record.text):
+        if record.from_user:
+            self._given_up.note(record)
+            return []
+        if IGNORED.search(record.text):
             return []
         reported = self._reports.look(record)
         if reported is not None:

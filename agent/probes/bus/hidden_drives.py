@@ -9,7 +9,7 @@ from agent.probes.bus.lspci import PciDevice
 
 # SCSI, IDE, RAID, ATA, SATA, SAS, NVMe, and controllers of no kind. Left out are floppies (0102), chips for flash on
 # the board (0109, and SD in 0805), and Fibre Channel (0c04), whose disks are no parts of the host.
-_CLASSES = ("0100", "0101", "0104", "0105", "0106", "0107", "0108", "0180")
+CLASSES = ("0100", "0101", "0104", "0105", "0106", "0107", "0108", "0180")
 _OTHER = "0180"
 # Texas Instruments makes readers for memory cards of this class, and no controller for disks.
 _CARD_READERS = "104c"
@@ -19,7 +19,7 @@ _LSI, _SWITCH = "1000", "PCIe Switch"
 
 def has(device: PciDevice, root: Path = Path("/")) -> bool:
     """Whether drives behind this controller, if there are any, are hidden from the kernel."""
-    if device.class_id not in _CLASSES or _has_no_drives(device):
+    if device.class_id not in CLASSES or _has_no_drives(device):
         return False
     return not device.driver or _remapped(device.slot, root)
 

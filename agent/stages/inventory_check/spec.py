@@ -11,6 +11,8 @@ from agent.contract.stage_spec import Plan, RequiredCheck, StageSpec
 @dataclass(frozen=True)
 class Params:
     link_wait_s: float
+    disk_wait_s: float
+    udev_wait_s: float
     prove_tester: bool
 
 
@@ -48,6 +50,7 @@ SPEC = StageSpec(
         "pcie.link_limited",
         "pcie.link_reduced",
         "pcie.link_slow",
+        "system.controller_not_ready",
         "usb.link_slow",
     ),
     blind=(

@@ -18,7 +18,7 @@ from agent.probes.gpu import gpus, nvidia_smi
 from agent.probes.network import ethtool, firmware_lldp, infiniband, nics
 from agent.reports import checks
 from agent.stage import StageContext, StageReport
-from agent.stages.inventory_check import bmc_parts, driverless, links
+from agent.stages.inventory_check import bmc_parts, driverless, late_disks, links, unready
 from agent.stages.inventory_check.collection import Collection
 from agent.stages.inventory_check.spec import Limits, Params
 from agent.tester_proof import made_faults
@@ -29,7 +29,8 @@ _LINK_POLL_S = 0.25
 def run(ctx: StageContext) -> StageReport:
     ctx.check_values(Params, Limits)
     found = Collection(ctx)
-    inventory = collect(found)
+    waited = late_disks.wait(ctx)
+    inventory = driverless.without_listed(collect(found, waited), ctx.claim.expected)
     if found.ctx.claim.not_expected:
         ctx.log("info", f"not expected on this host: {', '.join(ctx.claim.not_expected)}")
     linked, proven = links.look(ctx, inventory), _tester(ctx)
@@ -42,7 +43,7 @@ def run(ctx: StageContext) -> StageReport:
             *linked.checks,
             *proven,
         ],
-        findings=linked.findings,
+        findings=[*linked.findings, *driverless.findings(inventory)],
         also_required=[check.name for check in proven],
         inventory=inventory,
         numbers=_numbers(inventory),
@@ -77,13 +78,15 @@ class ToolOutputs:
     bmc_version: tuple[str, str] = ("", "")
     of_power: list[ipmitool.Sensor] = field(default_factory=list)
     of_fans: list[ipmitool.Sensor] = field(default_factory=list)
+    unready: list[wire.Unready] = field(default_factory=list)
 
 
-def collect(found: Collection) -> wire.Inventory:
+def collect(found: Collection, waited: late_disks.Waited) -> wire.Inventory:
     said = ToolOutputs(bmc=ipmitool.has_bmc())
     said.structures = found.ask("dmidecode", dmidecode.run, dmidecode.parse) or []
     _tell_of_modules_without_ecc(found.ctx, said.structures)
     said.devices = found.ask("lspci", lspci.run, lspci.parse) or []
+    said.unready = _unready(found, said.devices, waited)
     found.ask("lshw", lshw.run, lshw.parse)
     said.of_power, said.of_fans = bmc_parts.sensors(found)
     said.bmc_version = bmc_parts.version(found)
@@ -114,7 +117,13 @@ def assembled(said: ToolOutputs, missing: list[str], root: Path = Path("/")) -> 
         firmware=wire.Firmware(bios, bios_date, bmc, said.versions, bmc_aux),
         bmc=said.bmc,
         missing_tools=missing,
+        unready=said.unready,
     )
+
+
+def _unready(found: Collection, devices: list[lspci.PciDevice], waited: late_disks.Waited) -> list[wire.Unready]:
+    seen = unready.read(unready.kernel_log())
+    return unready.controllers(seen, devices, waited, found.ctx.params(Params).udev_wait_s)
 
 
 def _slots_with_ports(said: ToolOutputs) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from agent.contract import wire
 from hosts import expectations, specpaths
-from runs.judging.specdiff import adapters, board, cards, disks, memory, sensed, versions
+from runs.judging.specdiff import board, cards, disks, memory, sensed, unready, versions
 from runs.judging.specdiff.difference import Difference, Spec
 
 __all__ = ["Difference", "Spec", "compare", "not_compared"]
@@ -62,6 +62,7 @@ def not_compared(expected: Spec | None, inventory: wire.Inventory) -> list[str]:
     is_enough = _GPUS_ONLY_SEEN & set(expected.get("not_expected") or ())
     if not is_enough and cards.uuids_untold(expected.get("gpus") or [], inventory.gpus):
         answers.append("the UUIDs of gpus could not be compared: no driver reports them, so the cards were counted")
+    answers += unready.not_compared(expected, inventory)
     return answers + list(memory.not_compared(expected.get("memory") or {}, inventory.memory))
 
 
@@ -77,13 +78,13 @@ def _differences(expected: Spec, inventory: wire.Inventory, pinned: frozenset[st
         known = not _missing_tools("memory.dimms", inventory)
         yield from memory.memory(expected["memory"], inventory.memory, pinned, slots_known=known)
     if asks("disks"):
-        yield from disks.disks(expected["disks"], inventory.disks, pinned)
+        yield from disks.disks(expected["disks"], inventory.disks, pinned, inventory.unready)
     if _stated(expected, "nics"):
-        yield from cards.nics(expected["nics"], inventory.nics, pinned)
+        yield from cards.nics(expected["nics"], inventory.nics, pinned, inventory.unready)
     if _stated(expected, "infiniband"):
         yield from cards.infiniband(expected["infiniband"], inventory.infiniband, pinned)
     if asks("adapters"):
-        yield from adapters.adapters(expected["adapters"], inventory.adapters, pinned)
+        yield from unready.compare_adapters(expected["adapters"], inventory, pinned)
     if asks("gpus"):
         yield from cards.gpus(expected["gpus"], inventory.gpus, pinned)
     if _stated(expected, "firmware"):

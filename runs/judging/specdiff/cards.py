@@ -3,11 +3,12 @@ equivalent one are taken for a replacement, pair by pair."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from agent.contract import wire
 from hosts import ports
+from runs.judging.specdiff import unready
 from runs.judging.specdiff.difference import Difference, Part, Spec
 
 
@@ -25,8 +26,13 @@ _NIC = _Like("nics", "mac", "nic", "network card")
 _INFINIBAND = _Like("infiniband", "guid", "infiniband", "InfiniBand port")
 
 
-def nics(wanted: list[Spec], found: list[wire.Nic], pinned: frozenset[str]) -> Iterator[Difference]:
-    yield from _ports(_NIC, wanted, found, pinned)
+def nics(
+    wanted: list[Spec], found: list[wire.Nic], pinned: frozenset[str], not_ready: Sequence[wire.Unready] = ()
+) -> Iterator[Difference]:
+    """A missing port is critical, unless it may be of a card that was not ready."""
+    for one in _ports(_NIC, wanted, found, pinned):
+        if one.code != "spec.missing" or not unready.may_hide_ports(not_ready):
+            yield one
 
 
 def infiniband(wanted: list[Spec], found: list[wire.InfinibandPort], pinned: frozenset[str]) -> Iterator[Difference]:

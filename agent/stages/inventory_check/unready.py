@@ -1,0 +1,135 @@
+"""Controllers that had not delivered their parts when these were listed: their driver gave up, udev ended the worker
+that was starting it, or udev has not finished. What is behind them is not compared, since nobody could see it.
+
+Wordings: drivers/base/dd.c before 6.5 and since; on_event_timeout and on_event_timeout_warning in udev-manager.c, which
+the image sends to the kernel's log."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent.contract import wire
+from agent.counters.kernel.kmsg import parse
+from agent.counters.kernel.kmsg_record import Record
+from agent.counters.kernel.log import KMSG, RECORD_CAP_BYTES
+from agent.counters.kernel.rules.pattern import PCI
+from agent.probes.bus import hidden_drives
+from agent.probes.bus.lspci import PciDevice
+from agent.stages.inventory_check.late_disks import Waited
+
+STORAGE, NETWORK, ANY = "storage", "network", "any"
+_GAVE_UP = re.compile(
+    rf"\b(?:(?P<old>[\w-]{{1,40}}): probe of (?P<of>{PCI})|[\w-]{{1,40}} (?P<pci>{PCI}): probe with driver "
+    r"(?P<driver>[\w-]{1,40})) failed with error (?P<error>-\d{1,4})\b"
+)
+_WORKER = re.compile(
+    r"^systemd-udevd\[\d+\]: (?P<name>\S{1,64}): Worker \[\d+\] processing SEQNUM=\d+ "
+    r"(?P<what>killed|is taking a long time)$"
+)
+_ETHERNET = "0200"
+_SLOT = re.compile(PCI)
+# The buses of disks behind a controller of this driver or PCI class. SATA drives behind a SAS controller are on the bus
+# sas, unless the kernel's own SATA code speaks to them (libsas).
+_LIBSAS = ["sas", "sata", "scsi"]
+_BUSES = {
+    "ahci": ["sata"], "ata_piix": ["sata"], "nvme": ["nvme"], "vmd": ["nvme"],
+    "isci": _LIBSAS, "mvsas": _LIBSAS, "pm80xx": _LIBSAS, "aic94xx": _LIBSAS,
+    "0101": ["sata"], "0105": ["sata"], "0106": ["sata"], "0107": _LIBSAS, "0108": ["nvme"],
+}  # fmt: skip
+
+
+@dataclass
+class Said:
+    """What the log says: by slot the driver that gave up and its error; the names of devices whose worker udev ended,
+    and of those that take it long."""
+
+    gave_up: dict[str, tuple[str, str]] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
+    slow: set[str] = field(default_factory=set)
+
+
+def read(records: Iterable[Record]) -> Said:
+    said = Said()
+    for record in records:
+        if record.from_user:
+            if match := _WORKER.match(record.text):
+                (said.ended if match["what"] == "killed" else said.slow).add(match["name"])
+        elif match := _GAVE_UP.search(record.text):
+            said.gave_up[match["of"] or match["pci"]] = (match["old"] or match["driver"], match["error"])
+    return said
+
+
+def kernel_log(source: str = KMSG) -> Iterator[Record]:
+    """Every record that the kernel still has. None if its log can't be read."""
+    try:
+        log = os.open(source, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return
+    try:
+        while raw := _read(log):
+            if record := parse(raw.decode(errors="replace").rstrip("\n")):
+                yield record
+    finally:
+        os.close(log)
+
+
+def _read(log: int) -> bytes:
+    while True:
+        try:
+            return os.read(log, RECORD_CAP_BYTES)
+        except BrokenPipeError:
+            continue  # overwritten while we read
+        except OSError:
+            return b""
+
+
+def controllers(
+    said: Said, devices: Collection[PciDevice], waited: Waited, udev_wait_s: float, root: Path = Path("/")
+) -> list[wire.Unready]:
+    """Each storage controller and Ethernet card that was not ready. A driver that gave up and has its device after all
+    was started again. If udev ended a worker and the driver has its device, the device counts as not ready only if
+    disks are absent."""
+    ended, slow = _slots(said.ended, root), _slots(said.slow, root) if not waited.udev_done else set()
+    found = []
+    for device in devices:
+        kind = _kind(device)
+        why = _why(device, said, ended, slow, waited) if kind else ""
+        if why:
+            driver = device.driver or said.gave_up.get(device.slot, ("", ""))[0]
+            name = f"{device.slot} ({driver or device.device})"
+            buses = _BUSES.get(driver) or _BUSES.get(device.class_id) or []
+            found.append(wire.Unready(device.slot, kind, f"{name} was not ready: {why}", buses))
+    if not waited.udev_done:
+        found.append(wire.Unready("", ANY, f"udev has not finished after {udev_wait_s:g} s: parts may be missing"))
+    return found
+
+
+def _why(device: PciDevice, said: Said, ended: set[str], slow: set[str], waited: Waited) -> str:
+    if device.slot in ended and (not device.driver or waited.absent):
+        return "udev ended the start of its driver after its time limit"
+    if device.slot in said.gave_up and not device.driver:
+        driver, error = said.gave_up[device.slot]
+        return f"its driver {driver} gave up with error {error}"
+    return "its driver is still starting" if device.slot in slow else ""
+
+
+def _kind(device: PciDevice) -> str:
+    if device.class_id in hidden_drives.CLASSES:
+        return STORAGE
+    return NETWORK if device.class_id == _ETHERNET else ""
+
+
+def _slots(names: Iterable[str], root: Path) -> set[str]:
+    """The PCI addresses of devices on any bus, or of the controllers that they are on. Disks and ports are no devices
+    of a bus: a worker that reads a disk says nothing of its controller."""
+    return {slot for name in names for slot in ([name] if _SLOT.fullmatch(name) else _above(name, root))}
+
+
+def _above(name: str, root: Path) -> list[str]:
+    here = next((root / "sys/bus").glob(f"*/devices/{name}"), None) if re.fullmatch(r"[\w:.-]+", name) else None
+    slots = _SLOT.findall(str(here.resolve())) if here is not None else []
+    return slots[-1:]
