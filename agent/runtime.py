@@ -11,6 +11,7 @@ from agent.contract import codec, wire
 from agent.counters.component_names import Names
 from agent.counters.counting import CounterBook
 from agent.counters.kernel.log import KernelLog
+from agent.exercises import memory_modules
 from agent.host.hold import Hold
 from agent.host.identity import Identity
 from agent.host.power import Power
@@ -19,6 +20,7 @@ from agent.link.client import Client
 from agent.link.outbox import Outbox
 from agent.link.redact import printable
 from agent.link.results import Results
+from agent.probes.board.dmiaddresses import AddressMap
 from agent.stage import StageContext, StageReport
 
 Stage = Callable[[StageContext], StageReport]
@@ -46,13 +48,20 @@ class Runtime:
     set_clock: Callable[[float], None]
     slow_sensors: tuple[Callable[[], list[wire.Measurement]], ...] = ()
     inventory: wire.Inventory | None = None
+    _addresses: AddressMap | None = None
 
     def __post_init__(self) -> None:
         with contextlib.suppress(OSError, codec.WireError):
             self.inventory = codec.loads(wire.Inventory, self._inventory_file.read_bytes())
 
     def names(self) -> Names:
-        return Names(self.root, self.inventory)
+        return Names(self.root, self.inventory, addresses=self.addresses)
+
+    def addresses(self) -> AddressMap:
+        """Which memory module has which address; read when it is first asked for."""
+        if self._addresses is None:
+            self._addresses = memory_modules.of_host(self.root)
+        return self._addresses
 
     def keep_inventory(self, inventory: wire.Inventory) -> None:
         """Store the inventory for the stages after InventoryCheck, also for those that the next agent of this boot

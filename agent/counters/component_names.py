@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from agent.contract import wire
 from agent.counters import edac_label
 from agent.host import sysfs
+from agent.probes.board.dmiaddresses import AddressMap
 from agent.probes.drives.disks import is_remote
 from agent.sensors.chip import Part
 
@@ -19,6 +21,7 @@ _PARTITION = re.compile(r"((?:xv|[hsv])d[a-z]+)\d+|(.+\d)p\d+")
 _PATH = re.compile(r"(?<=\d)c\d+(?=n\d)")
 # The drivers that number their controllers together. (mptbase.c)
 _FUSION = ("mptsas", "mptspi", "mptfc")
+_FRAME_BYTES = 4096
 _PCI = re.compile(r"(?:(?P<domain>[0-9a-f]{1,8}):)?(?P<slot>[0-9a-f]{2}:[0-9a-f]{2})(?:\.(?P<function>[0-7]))?")
 
 
@@ -26,12 +29,13 @@ _PCI = re.compile(r"(?:(?P<domain>[0-9a-f]{1,8}):)?(?P<slot>[0-9a-f]{2}:[0-9a-f]
 class Names:
     """Looks in the inventory first, then in sysfs. If neither knows the device, the kernel's name stays, so that a
     finding always has a name. `usb` are the kernel's names of disks that are on USB by the kernel's log, `optical`
-    those of ATA ports of optical drives."""
+    those of ATA ports of optical drives. `addresses` reads which memory module has which address."""
 
     root: Path
     inventory: wire.Inventory | None = None
     usb: frozenset[str] = frozenset()
     optical: frozenset[str] = frozenset()
+    addresses: Callable[[], AddressMap] = AddressMap
 
     def part(self, names: str, name: str) -> Part:
         """The part with this name. `names` is the kind of name, as in kmsg_record.Hit. A device that is not in the
@@ -152,6 +156,14 @@ class Names:
             return SYSTEM
         locators = [dimm.locator for dimm in self.inventory.memory.dimms] if self.inventory else []
         return Part("dimm", edac_label.locator(label, locators))
+
+    def _address(self, address: str) -> Part:
+        """The memory module with this physical address. If several are interleaved there, it is none of them."""
+        modules = self.addresses().modules(int(address, 16))
+        return Part("dimm", modules[0]) if len(modules) == 1 else SYSTEM
+
+    def _frame(self, number: str) -> Part:
+        return self._address(f"{int(number, 16) * _FRAME_BYTES:x}")
 
 
 def _slot(address: str) -> tuple[int, str, str | None] | None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from agent import findings
 from agent.contract import wire
+from agent.exercises.wrong_memory import miscompared
 from agent.host.shell import Completed
 from agent.host.stop import StopFlag
 from agent.loads import memtester, stressapptest
 from agent.parsing import ParseError
 from agent.probes.board import meminfo
+from agent.probes.board.dmiaddresses import AddressMap
 from agent.reports import checks
+
+NOT_READ = AddressMap(unknown="the addresses of modules were not read")
 
 
 @dataclass(frozen=True)
@@ -57,27 +60,30 @@ def stress(
     duration_s: float,
     stop: StopFlag,
     dimms: list[wire.Dimm],
+    addresses: AddressMap = NOT_READ,
     *,
     forced: bool = False,
 ) -> MemoryOutcome:
     """stressapptest over `megabytes`. Not tested if stressapptest did not give its own verdict. `forced` errors are for
     the test of the tester."""
     argv = stressapptest.argv(megabytes, threads, duration_s, forced=forced)
-    return judge_stress(name, megabytes, stressapptest.run(argv, megabytes, duration_s, stop), dimms)
+    return judge_stress(name, megabytes, stressapptest.run(argv, megabytes, duration_s, stop), dimms, addresses)
 
 
-def judge_stress(name: str, megabytes: int, done: Completed, dimms: list[wire.Dimm]) -> MemoryOutcome:
+def judge_stress(
+    name: str, megabytes: int, done: Completed, dimms: list[wire.Dimm], addresses: AddressMap = NOT_READ
+) -> MemoryOutcome:
     """The check `name` from stressapptest's output. Wrong data that it reported counts even if it did not finish."""
     text = done.stdout + done.stderr
     try:
         result = stressapptest.parse(text)
     except ParseError as error:
         if seen := stressapptest.miscompares(text):
-            found = _miscompared(seen[0], len(seen), list(stressapptest.named_dimms(seen)), dimms)
+            found = miscompared(len(seen), stressapptest.wrong_words(text), seen[0], dimms, addresses)
             return MemoryOutcome(checks.judged(name, found), found, 0, 0, text)
         return MemoryOutcome(checks.not_tested(name, reason=done.trouble_or(error)), [], 0, 0, text)
     if result.incidents:
-        found = _miscompared(result.first, result.incidents, list(result.dimms), dimms)
+        found = miscompared(result.incidents, result.words, result.first, dimms, addresses)
         return MemoryOutcome(checks.judged(name, found), found, result.moved_mb, result.rate_mb_s, text)
     if not result.passed or not done.ok or not result.moved_mb:
         # Errors of the procedure, such as too little memory for this many threads. The memory is not at fault.
@@ -105,7 +111,7 @@ def judge_patterns(name: str, loops: int, done: Completed, dimms: list[wire.Dimm
         return MemoryOutcome(checks.not_tested(name, reason=done.trouble_or(error)), [], 0, 0, text)
     wrong = result.failures or (done.status or 0) & (memtester.STUCK_ADDRESS | memtester.OTHER_TEST)
     if wrong:
-        found = _miscompared("; ".join(result.failures[:1]), max(1, len(result.failures)), [], dimms)
+        found = miscompared(max(1, len(result.failures)), (), "; ".join(result.failures[:1]), dimms, NOT_READ)
         return MemoryOutcome(checks.judged(name, found), found, 0, 0, text)
     if why := done.trouble or _unfinished(result, loops):
         return MemoryOutcome(checks.not_tested(name, reason=why), [], 0, 0, text)
@@ -124,16 +130,3 @@ def _unfinished(result: memtester.PatternResult, loops: int) -> str:
 
 def default_threads() -> int:
     return len(os.sched_getaffinity(0))
-
-
-def _miscompared(first: str, count: int, named: list[str], dimms: list[wire.Dimm]) -> list[wire.Finding]:
-    """Blamed on the modules that the test names; or on the only module, if there is one; else on the system."""
-    known = [dimm.locator for dimm in dimms]
-    blamed = [locator for locator in known if locator in named] or (known if len(known) == 1 else [])
-    message = f"{count} times memory gave back other data than was written: {first}"
-    if not blamed:
-        return [findings.make("memory.miscompare", "system", "system", message, value=float(count), limit=0.0)]
-    return [
-        findings.make("memory.miscompare", "dimm", name, f"{name}: {message}", value=float(count), limit=0.0)
-        for name in blamed
-    ]

@@ -1,4 +1,5 @@
-"""stressapptest: every core copies, checks and inverts patterns in memory (1.0.11)."""
+"""stressapptest: every core copies, checks and inverts patterns in memory (1.0.11). The format of its errors is in
+src/worker.cc."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 
 from agent.host import shell
 from agent.host.stop import StopFlag
+from agent.loads.wrong_word import WrongWord
 from agent.parsing import ParseError
 
 _STATUS = re.compile(r"Status: (PASS|FAIL)")
@@ -14,7 +16,17 @@ _COMPLETED = re.compile(
     r"Stats: Completed: (\d{1,18}(?:\.\d{1,9})?)M in ([\d.]+)s (\d{1,18}(?:\.\d{1,9})?)MB/s, "
     r"with (\d{1,18}) hardware incidents, (\d{1,18}) errors"
 )
-_INCIDENT = re.compile(r"Hardware Error: (.*)")
+# More than 128 wrong words in a page are a page error; if they hold another pattern, a block error.
+_INCIDENT = re.compile(r"(?:Hardware Error: |(?:Page|Block) Error: (?=miscompare))(.*)")
+_WORD = re.compile(
+    r"miscompare on (?P<who>CPU \d{1,6}).{0,80}? at 0x(?P<virtual>[0-9a-f]{1,16})\(0x(?P<address>[0-9a-f]{1,16}):"
+    r".{0,80}?\): ?read:0x(?P<found>[0-9a-f]{1,16}), reread:0x(?P<again>[0-9a-f]{1,16}) "
+    r"expected:0x(?P<expected>[0-9a-f]{1,16})"
+)
+# If the checksum of 4 KiB was wrong and no word of them is, it reports the first word with this.
+_NO_WORD = 0xBAD00000 << 32
+# The kernel translates an address for root alone. For others it hides the page, and what is left is the place in it.
+_PAGE_BYTES = 4096
 _DIMM = re.compile(r"DIMM (?!Unknown)(\S+)")
 # Filling memory and the last check of it come before and after the given time: 1 TiB at 5 GB/s takes 200 s each.
 _FILL_MB_S = 5000.0
@@ -31,7 +43,7 @@ class MemoryResult:
     incidents: int
     errors: int
     first: str = ""
-    dimms: tuple[str, ...] = ()
+    words: tuple[WrongWord, ...] = ()
 
 
 def argv(megabytes: int, threads: int, duration_s: float, *, forced: bool = False) -> list[str]:
@@ -63,8 +75,23 @@ def miscompares(text: str) -> list[str]:
     return [line for line in _INCIDENT.findall(text) if line.startswith("miscompare")]
 
 
-def named_dimms(lines: list[str]) -> tuple[str, ...]:
-    return tuple(sorted({name for line in lines for name in _DIMM.findall(line)}))
+def wrong_words(text: str) -> tuple[WrongWord, ...]:
+    """The wrong words that it reported, in order. It prints the first 30 of each thread, and up to 128 of a page."""
+    return tuple(word for line in miscompares(text) if (match := _WORD.search(line)) and (word := _word(match, line)))
+
+
+def _word(match: re.Match[str], line: str) -> WrongWord:
+    virtual, address, found, again, expected = (
+        int(match[name], 16) for name in ("virtual", "address", "found", "again", "expected")
+    )
+    # The address is of the first wrong byte; the word begins at a multiple of 8.
+    addresses = () if address < _PAGE_BYTES else (address & ~7,)
+    names = tuple(_DIMM.findall(line))
+    where = "" if addresses else f"virtual address {virtual:#x}"
+    if expected == _NO_WORD:
+        return WrongWord(addresses, None, None, where, f"a wrong checksum, seen by {match['who']}", names)
+    note = "right when it was read again, " if again == expected else ""
+    return WrongWord(addresses, found, expected, where, f"{note}seen by {match['who']}", names)
 
 
 def parse(text: str) -> MemoryResult:
@@ -81,5 +108,5 @@ def parse(text: str) -> MemoryResult:
         incidents=incidents,
         errors=errors,
         first=said[0] if said else "",
-        dimms=named_dimms(said),
+        words=wrong_words(text),
     )

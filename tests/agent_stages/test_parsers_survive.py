@@ -26,7 +26,7 @@ from agent.link import cmdline, redact
 from agent.loads import dcgm, fio, gpu_burn, iperf3, memtester, ping, stress_ng, stressapptest
 from agent.parsing import ParseError
 from agent.probes.bmc import bmc_fans, board_limits, ipmitool, redundancy, sel, supplies, supply_inputs
-from agent.probes.board import dmidecode, dmimemory, lscpu, lshw, meminfo
+from agent.probes.board import dmidecode, dmimemory, iomem, lscpu, lshw, meminfo
 from agent.probes.bus import lspci
 from agent.probes.drives import bays, disks, lsblk, nvme, raid, util_linux
 from agent.probes.gpu import amdgpu, nvidia_smi, nvidia_words
@@ -109,6 +109,9 @@ PARSERS: dict[str, Parser] = {
     "agent.loads.stressapptest.miscompares": Parser(
         stressapptest.miscompares, ("stressapptest/forced-errors.txt",), ()
     ),
+    "agent.loads.stressapptest.wrong_words": Parser(
+        stressapptest.wrong_words, ("stressapptest/forced-errors.txt",), ()
+    ),
     "agent.host.power.supports_magic_packet": Parser(power.supports_magic_packet, ("\tSupports Wake-on: pumbg\n",), ()),
     "agent.probes.network.addresses.parse": Parser(addresses.parse, ("ip/qemu-q35.json",)),
     "agent.probes.drives.disks.wwn": Parser(disks.wwn, ("naa.5000c500a",), ()),
@@ -127,6 +130,9 @@ PARSERS: dict[str, Parser] = {
     "agent.probes.bmc.sel.parse": Parser(lambda text: _all_of_sel(sel.parse(text)), (ENTRY, PANIC)),
     "agent.probes.bmc.sel.unread": Parser(sel.unread, (ENTRY,), ()),
     "agent.probes.drives.lsblk.parse": Parser(lsblk.parse, ("lsblk/qemu-q35.json", "lsblk/virtio-vm.json")),
+    "agent.probes.board.iomem.system_ram": Parser(
+        iomem.system_ram, ("00001000-bfffffff : System RAM\n01000000-01ffffff : Kernel code\n",)
+    ),
     "agent.probes.board.lscpu.parse": Parser(lscpu.parse, ("lscpu/qemu-q35.json",)),
     "agent.probes.board.lshw.parse": Parser(lshw.parse, ("lshw/qemu-q35.json",)),
     "agent.probes.bus.lspci.parse": Parser(lspci.parse, ("lspci/qemu-q35.txt",)),
@@ -199,6 +205,7 @@ NO_TEXT = {
         "bmc.supplies",
         "bmc.board_limits",
         "bmc.supply_inputs",
+        "board.dmiaddresses",
         "board.edac",
         "bus.adapters",
         "bus.display_cards",
@@ -228,7 +235,7 @@ NO_TEXT = {
         "smart.smart_statistics",
         "smart.smart_wear",
     )
-}
+} | {"agent.loads.wrong_word"}
 ALL = {**PARSERS, **OTHERS}
 
 NASTY_TEXT = st.sampled_from(

@@ -24,8 +24,9 @@ class Record:
 class Hit:
     """A record that says something about the hardware, and the device in the kernel's words. `names` is the kind of
     `name`: blk (sda), net (eth0), pci (0000:03:00.0), gpu (a PCI address, often without function), ata (ata3), mmc
-    (mmc0), nvme (nvme0), scsi (0:0:1:0), cpu (3), package (a socket's number), dimm (a label), hba (a driver and its
-    number, mpt3sas_cm0 or ioc0), word (no known part), or nothing. `said` is what a finding quotes instead of the
+    (mmc0), nvme (nvme0), scsi (0:0:1:0), cpu (3), package (a socket's number), dimm (a label), address (a physical one,
+    hexadecimal), frame (the number of a page of 4 KiB, hexadecimal), hba (a driver and its number, mpt3sas_cm0 or
+    ioc0), word (no known part), or nothing. `said` is what a finding quotes instead of the
     record's text. The record tells of `times` errors. `is_report`: it is the first line of a report of several
     lines."""
 

@@ -44,14 +44,15 @@ _LENGTH_WITH_CONFIGURED_SPEED = 0x22
 
 @dataclass(frozen=True)
 class _Module:
-    """`ram_mb` is how much of it the firmware gives to the system as RAM. `array` is the handle of its array.
-    `has_check_bits`: it has bits for error correction. None if the firmware does not say."""
+    """`ram_mb` is how much of it the firmware gives to the system as RAM. `handle` is its own, `array` that of its
+    array. `has_check_bits`: it has bits for error correction. None if the firmware does not say."""
 
     dimm: wire.Dimm
     persistent: bool
     is_optane: bool
     ram_mb: int | None
     is_cache: bool
+    handle: str
     array: str
     has_check_bits: bool | None
 
@@ -71,6 +72,13 @@ def memory(structures: list[Structure], total_mb: int) -> wire.Memory:
 def dimms(structures: list[Structure]) -> list[wire.Dimm]:
     """The modules, without empty slots."""
     return memory(structures, 0).dimms
+
+
+def by_handle(structures: list[Structure]) -> dict[str, wire.Dimm]:
+    """The modules, without empty slots, by the handle of their structure in upper case."""
+    modules = _modules(structures)
+    is_cached = _installed_mb(modules)[1]
+    return {module.handle: _told(module, is_cached=is_cached) for module in modules}
 
 
 def has_ecc(structures: list[Structure]) -> bool | None:
@@ -171,6 +179,7 @@ def _module(name: str, one: Structure, *, is_on_cxl: bool) -> _Module:
         is_optane=persistent and _is_optane(fields),
         ram_mb=_told_mb(fields, "Volatile Size") if persistent else _ram_mb(fields, size, cache, is_on_cxl=is_on_cxl),
         is_cache=cache > 0,
+        handle=one.handle,
         array=_array(one),
         has_check_bits=None if is_on_cxl else _has_check_bits(fields),
     )

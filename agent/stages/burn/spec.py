@@ -50,6 +50,7 @@ SPEC = StageSpec(
     also_required=_also_required,
     duration_s=_duration_s,
     tools=(
+        "dmidecode",
         "fio",
         "gpu-burn",
         "gpu_burn",

@@ -7,7 +7,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from agent.contract import wire
-from agent.exercises import cpu_load, fans, gpu_load, memory_load
+from agent.exercises import cpu_load, fans, gpu_load, memory_load, memory_modules
 from agent.exercises.heat import Heat
 from agent.exercises.surface import MIB, SECTOR_BYTES, unreadable
 from agent.host.shell import Completed
@@ -86,8 +86,8 @@ def _memory(ctx: StageContext, megabytes: int, duration_s: float) -> PartialRepo
     if megabytes < _LEAST_MB:
         return PartialReport([checks.not_tested("memory", reason=f"{megabytes} MiB can be tested")])
     dimms = ctx.inventory.memory.dimms if ctx.inventory else []
-    threads = max(1, memory_load.default_threads() // 2)
-    outcome = memory_load.stress("memory", megabytes, threads, duration_s, ctx.stop, dimms)
+    threads, addresses = max(1, memory_load.default_threads() // 2), memory_modules.of_host()
+    outcome = memory_load.stress("memory", megabytes, threads, duration_s, ctx.stop, dimms, addresses)
     numbers = {"burn_memory_mb": float(megabytes), "burn_memory_moved_mb": outcome.moved_mb}
     return PartialReport([outcome.check], outcome.findings, numbers, {"stressapptest.txt": outcome.evidence})
 

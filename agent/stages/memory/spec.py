@@ -61,12 +61,14 @@ SPEC = StageSpec(
     also_required=_also_required,
     duration_s=_duration_s,
     tools=(
+        "dmidecode",
         "memtester",
         "stressapptest",
     ),
     codes=("memory.miscompare",),
     blind=(
         "The memory that kernel, live image and agent use, and errors that ECC corrects if the memory "
-        "controller does not count them."
+        "controller does not count them. Which module a wrong word is in, if the firmware's tables of addresses are "
+        "missing or can't be right (docs/memory.md)."
     ),
 )

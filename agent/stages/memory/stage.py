@@ -4,8 +4,9 @@ reserve) is reported."""
 from __future__ import annotations
 
 from agent.contract import wire
-from agent.exercises import memory_load
+from agent.exercises import memory_load, memory_modules
 from agent.exercises.memory_load import MemoryOutcome, MemoryRoom
+from agent.probes.board.dmiaddresses import AddressMap
 from agent.reports import checks
 from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext, StageReport
@@ -21,7 +22,8 @@ def run(ctx: StageContext) -> StageReport:
     if space.testable_mb < _LEAST_MB:
         why = f"{space.testable_mb} MiB can be tested of {space.total_mb} MiB"
         return checks.report(ctx, [checks.not_tested("patterns", reason=why)])
-    outcomes = [_stress(ctx, space)]
+    addresses = memory_modules.of_host()
+    outcomes = [_stress(ctx, space, addresses)]
     if params.memtester_loops > 0:
         outcomes.append(_memtester(ctx, space, params))
     return checks.report(
@@ -35,11 +37,11 @@ def run(ctx: StageContext) -> StageReport:
     )
 
 
-def _stress(ctx: StageContext, space: MemoryRoom) -> MemoryOutcome:
+def _stress(ctx: StageContext, space: MemoryRoom, addresses: AddressMap) -> MemoryOutcome:
     seconds = ctx.params(Params).stress_s(space.testable_mb)
     with ProgressBoard(ctx).timing("memory", f"patterns over {space.testable_mb} MiB", seconds):
         return memory_load.stress(
-            "patterns", space.testable_mb, memory_load.default_threads(), seconds, ctx.stop, _dimms(ctx)
+            "patterns", space.testable_mb, memory_load.default_threads(), seconds, ctx.stop, _dimms(ctx), addresses
         )
 
 

@@ -11,6 +11,7 @@ from agent.counters.kernel.rules.pattern import critical, warning
 # The label ends where the location begins: `(channel:1 slot:0 page:0x1 …`, `( page:0x0 …`, `(node:0 card:0 …`.
 _ON = r"\b.{0,200}? on (?P<dimm>\S.{0,150}?)(?: \((?=\s?[a-z_ ]{1,20}:)|$)"
 _MC = r"EDAC .{0,24}\bMC\d*: (?:\d+ )?"
+_ADDRESS = r"(?P<address>[0-9a-f]{1,16})"
 _OLD = r"EDAC MC\d*: "
 PATTERNS = (
     critical("memory.uncorrected", rf"{_OLD}\d+ UE{_ON}"),
@@ -22,10 +23,11 @@ PATTERNS = (
     warning("cpu.corrected_machine_check", r"EDAC DEVICE\d+: CE\b"),
     critical("memory.uncorrected", rf"{_MC}UE\b"),
     warning("memory.corrected", rf"{_MC}CE\b"),
-    critical("memory.uncorrected", r"mce: Uncorrected hardware memory error|Memory failure: 0x[0-9a-f]+: "),
+    critical("memory.uncorrected", rf"mce: Uncorrected hardware memory error(?: in user-access at {_ADDRESS})?"),
+    critical("memory.uncorrected", r"Memory failure: 0x(?P<frame>[0-9a-f]{1,16}): "),
     critical("memory.uncorrected", r"(?:Killing|Sending SIGBUS to) \S{1,40} due to hardware memory corruption"),
     # The kernel's own test of memory (memtest=), mm/memtest.c.
-    critical("memory.uncorrected", r"\b[0-9a-f]{16} bad mem addr 0x[0-9a-f]+ - "),
-    warning("memory.corrected", r"Soft-offlining pfn: 0x|soft offline: 0x[0-9a-f]+: "),
+    critical("memory.uncorrected", rf"\b[0-9a-f]{{16}} bad mem addr 0x{_ADDRESS} - "),
+    warning("memory.corrected", r"(?:Soft-offlining pfn|soft offline): 0x(?P<frame>[0-9a-f]{1,16})"),
     warning("system.machine_check_logged", r"\bCMCI storm detected"),
 )

@@ -14,7 +14,7 @@ PCI = r"(?<![0-9a-f])(?<![0-9a-f]:)[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7](
 # IFNAMSIZ. Without a bound the time grows with the square of the line's length.
 NET = r"[\w.@-]{1,16}"
 # Groups of a regex that name a device, the most precise one first.
-NAMING = ("net", "blk", "nvme", "ata", "mmc", "scsi", "gpu", "pci", "cpu", "dimm", "hba", "word")
+NAMING = ("net", "blk", "nvme", "ata", "mmc", "scsi", "gpu", "pci", "cpu", "dimm", "address", "frame", "hba", "word")
 # `driver 0000:03:00.0 eth0: …`, as dev_printk and netdev_printk begin a line.
 _SUBJECT = re.compile(rf"^(?:[\w.-]{{1,32}} )?(?P<pci>{PCI})(?: (?P<net>(?!\(){NET}))?[: ]", re.IGNORECASE)
 
