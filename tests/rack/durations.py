@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.rack.machinefile import Machine
+
 SHORT: dict[str, object] = {
     "stages.InventoryCheck.params.link_wait_s": 5,
     "stages.InventoryCheck.params.disk_wait_s": 5,
@@ -22,6 +24,16 @@ SHORT: dict[str, object] = {
     "stages.Burn.params.memory_max_mb": 128,
     "stages.PSU.params.load_duration_s": 5,
 }
+
+
+# A cell that is bad must be among those under test.
+_ALL_MEMORY: dict[str, object] = {"stages.Memory.params.test_max_mb": 0}
+
+
+def of(machine: Machine) -> dict[str, object]:
+    """What is overridden in the machine's profile."""
+    shortened = {**SHORT, **(_ALL_MEMORY if machine.bad_ram else {})} if machine.durations == "short" else {}
+    return {**shortened, **machine.overrides}
 
 
 def as_profiles(overrides: dict[str, object]) -> dict[str, dict[str, Any]]:

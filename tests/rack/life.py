@@ -115,6 +115,10 @@ class Life:
         machine = self._rack.machine
         if machine.wake == "operator":
             yield Planned("WaitingWoL", BUTTON_AFTER_S, "the power button is pressed", self._press_power)
+        for bad in machine.bad_ram:
+            if (after_s := machine.goes_bad_after_s(bad)) is not None:
+                what = f"{bad.dimm} goes bad at {bad.offset_mb:g} MiB: {bad.kind}"
+                yield Planned("Memory", after_s, what, lambda bad=bad: self._rack.vm.go_bad(bad))
         for event in machine.events:
             what = " ".join(filter(None, (event.do, event.target, event.text)))
             for action in faults.actions(machine, event):

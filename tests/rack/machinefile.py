@@ -31,6 +31,8 @@ Lba = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(gt=0)]
 StageName = Literal[tuple(BY_NAME)]  # type: ignore[valid-type]
 Content = Literal["ext4", "lvm", "zfs-partition", "ceph", "raid", "gpt", "blank"]
+# When memory of kind `late` goes bad: in the middle of Memory's shortened duration; minutes after a real start.
+LATE_AFTER_S = {"short": 4.0, "real": 120.0}
 GUEST_STATES = (State.BOOTING, *(State(name) for name in BY_NAME), State.FAILED, State.FAILED_HOLDING)
 
 
@@ -59,6 +61,22 @@ class Dimm(Part):
     part: Said = "ACME-DIMM"
     manufacturer: Said = "ACME"
     speed_mts: Positive = 3200
+
+
+class BadRam(Part):
+    """A cell of a memory module that does not keep what was written: `bit` of the 64-bit word at `offset_mb`.
+
+    It is bad from switching on, or from `after_s` after the run's first entry into Memory; a `late` one always by the
+    latter. `stuck` and, in the end, `late` have it read as `value`. `flip` inverts it every `every_s` (0: once), and
+    `coupling` whenever the same bit of the other word of its 16 bytes has changed."""
+
+    dimm: Said
+    offset_mb: Annotated[float, Field(ge=0)]
+    bit: Annotated[int, Field(ge=0, le=63)]
+    kind: Literal["stuck", "flip", "coupling", "late"]
+    every_s: Annotated[float, Field(ge=0)] = 5
+    value: Literal[0, 1] = 1
+    after_s: Annotated[float, Field(ge=0)] | None = None
 
 
 class Disk(Part):
@@ -251,6 +269,7 @@ class Machine(Part):
     clock: Moment | None = None
     system: System = System()
     dimms: tuple[Dimm, ...] = ()
+    bad_ram: tuple[BadRam, ...] = ()
     disks: tuple[Disk, ...] = ()
     nics: tuple[Nic, ...]
     bmc: Bmc = Bmc()
@@ -283,6 +302,27 @@ class Machine(Part):
         return self
 
     @model_validator(mode="after")
+    def _bad_cells_lie_in_a_module(self) -> Machine:
+        for bad in self.bad_ram:
+            self._check_cell(bad)
+        return self
+
+    def _check_cell(self, bad: BadRam) -> None:
+        locators = [dimm.locator for dimm in self.dimms]
+        if bad.dimm not in locators:
+            raise ValueError(f"bad_ram: no module is called {bad.dimm}; there are {locators}")
+        index = locators.index(bad.dimm)
+        if bad.offset_mb >= self.dimms[index].size_mb:
+            raise ValueError(
+                f"bad_ram: offset_mb {bad.offset_mb:g} is beyond the end of {bad.dimm}, which has "
+                f"{self.dimms[index].size_mb} MiB"
+            )
+        if sum(dimm.size_mb for dimm in self.dimms[:index]) + bad.offset_mb >= self.memory_mb:
+            raise ValueError(
+                f"bad_ram: offset_mb {bad.offset_mb:g} of {bad.dimm} is beyond the {self.memory_mb} MiB of memory_mb"
+            )
+
+    @model_validator(mode="after")
     def _names_lead_somewhere(self) -> Machine:
         for event in self.events:
             self._check_target(event)
@@ -305,6 +345,10 @@ class Machine(Part):
             raise ValueError(f"{event.do}: target {event.target} is none of {known[event.do]}")
         if event.do == "sel_entry":
             self.bmc.check_event(event.target or "", event.text)
+
+    def goes_bad_after_s(self, bad: BadRam) -> float | None:
+        """Seconds after the first entry into Memory; None: from switching on."""
+        return LATE_AFTER_S[self.durations] if bad.kind == "late" and bad.after_s is None else bad.after_s
 
     @property
     def uuid(self) -> str:

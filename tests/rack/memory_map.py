@@ -48,6 +48,18 @@ def ranges(memory_mb: int) -> tuple[Range, ...]:
     return (Range(0, 0, low), Range(low, HIGH_ADDRESS, memory_mb * MIB - low))
 
 
+def file_offset(dimms: Sequence[Dimm], locator: str, offset: int) -> int:
+    """Where in the file byte `offset` of a module lies. The machine file has been checked: there is such a module."""
+    index = next(index for index, dimm in enumerate(dimms) if dimm.locator == locator)
+    return sum(dimm.size_mb for dimm in dimms[:index]) * MIB + offset
+
+
+def address(memory_mb: int, offset: int) -> int:
+    """The guest-physical address of a byte of the file."""
+    holder = next(one for one in ranges(memory_mb) if one.offset <= offset < one.offset + one.size)
+    return holder.address + offset - holder.offset
+
+
 def of_modules(memory_mb: int, dimms: Sequence[Dimm]) -> tuple[tuple[Range, ...], ...]:
     """The ranges of each module, in the order of the modules. A module that crosses the hole has two. One that is
     listed beyond the end of the memory has none, as one that was not trained."""

@@ -34,6 +34,8 @@ STOP_TIMEOUT_S = 20
 TRUSTS_ITS_CLOCK = "tsc=nowatchdog"
 # QEMU's e1000e tells Linux of a lost link by a plain message interrupt, but not by the several that it uses otherwise.
 HEARS_OF_LINKS = "e1000e.IntMode=" + ",".join(["1"] * 8)
+# Where memory is bad, the kernel lies at the same addresses in every boot: at 16 MiB.
+STAYS_IN_PLACE = "nokaslr"
 # A guest with more processors than there are cores to run them falsely looks stalled to its own kernel.
 PATIENT_GUEST = "rcupdate.rcu_cpu_stall_timeout=300 nowatchdog"
 
@@ -151,6 +153,9 @@ class Orchestrator:
 
     def _configure(self, machine: Machine) -> dict[str, object]:
         crowded = machine.cpus > (os.cpu_count() or 1)
+        extra_args = [TRUSTS_ITS_CLOCK, HEARS_OF_LINKS]
+        extra_args += [PATIENT_GUEST] if crowded else []
+        extra_args += [STAYS_IN_PLACE] if machine.bad_ram else []
         return {
             "web": {"listen": "0.0.0.0", "port": WEB_PORT, "boot_port": BOOT_PORT, "address": netns.ADDRESS},
             "pxe": {
@@ -162,6 +167,6 @@ class Orchestrator:
             "deadlines": {"heartbeat_s": HEARTBEAT_DEADLINE_S, "boot_s": machine.boot_deadline_s},
             "boot_files": {
                 "image_dir": str(self.image), "extra_initrd": str(self.extra_initrd),
-                "extra_args": " ".join([TRUSTS_ITS_CLOCK, HEARS_OF_LINKS, *([PATIENT_GUEST] if crowded else [])]),
+                "extra_args": " ".join(extra_args),
             },
         }  # fmt: skip

@@ -30,11 +30,12 @@ class DirectBoot:
 @dataclass(frozen=True)
 class Cabling:
     """What a machine is plugged into: `taps` by NIC, `accel` a value of -accel, `direct` unless it boots over
-    PXE."""
+    PXE, `memory` the descriptor of the file that is its memory, if others have that too."""
 
     taps: tuple[str, ...]
     accel: str
     direct: DirectBoot | None = None
+    memory: int | None = None
 
 
 def command_line(machine: Machine, bay: Bay, cabling: Cabling) -> list[str]:
@@ -57,7 +58,7 @@ def _board(machine: Machine, bay: Bay, cabling: Cabling) -> list[str]:
     board = ["-name", machine.name, "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none"]
     board += [
         "-machine",
-        "q35,graphics=off",
+        "q35,graphics=off" + ("" if cabling.memory is None else ",memory-backend=memory"),
         "-accel",
         cabling.accel,
         "-cpu",
@@ -65,6 +66,9 @@ def _board(machine: Machine, bay: Bay, cabling: Cabling) -> list[str]:
         "-m",
         f"{machine.memory_mb}M",
     ]
+    if cabling.memory is not None:
+        file = f"size={machine.memory_mb}M,share=on,mem-path=/proc/self/fd/{cabling.memory}"
+        board += ["-object", f"memory-backend-file,id=memory,{file}"]
     board += ["-smp", f"{machine.cpus},sockets=1,cores={machine.cpus},threads=1", "-uuid", machine.uuid]
     board += ["-rtc", f"base={machine.clock}"] if machine.clock else []
     if machine.firmware == "uefi":

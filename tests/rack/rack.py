@@ -113,10 +113,8 @@ class Rack:
 
     def start_run(self) -> int:
         """Queues a vetting of the machine; the run's number."""
-        shortened = durations.SHORT if self.machine.durations == "short" else {}
-        overrides = {**shortened, **self.machine.overrides}
         self.run: int = self.desk.ask(
-            "start", host=self.machine.name, profile=self.machine.profile, overrides=overrides
+            "start", host=self.machine.name, profile=self.machine.profile, overrides=durations.of(self.machine)
         )
         return self.run
 

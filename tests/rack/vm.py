@@ -11,12 +11,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from tests.rack import accel, cable, disks, qemu, smbios
+from tests.rack.bad_ram import GuestMemory
 from tests.rack.bay import Bay
 from tests.rack.bmc.controller import Controller
 from tests.rack.bmc.link import Link
 from tests.rack.corruption import CorruptingImage, NbdServer
 from tests.rack.errors import RackBroken
-from tests.rack.machinefile import Machine
+from tests.rack.machinefile import BadRam, Machine
 from tests.rack.netns import Namespace
 from tests.rack.qmp import Monitor, QmpError
 
@@ -43,6 +44,8 @@ class VirtualMachine:
         self._namespace = namespace
         self._boot_from = boot_from
         self._process: subprocess.Popen[bytes] | None = None
+        self._memory: GuestMemory | None = None
+        self._bad_cells = [bad for bad in machine.bad_ram if machine.goes_bad_after_s(bad) is None]
         self._button = threading.Lock()
         self._plugged = ExitStack()
 
@@ -62,6 +65,7 @@ class VirtualMachine:
 
     def unplug(self) -> None:
         self.cut_power()
+        self._forget_memory()
         self._plugged.close()
 
     @property
@@ -74,12 +78,15 @@ class VirtualMachine:
         with self._button:
             if self.is_on:
                 return False
-            cabling = qemu.Cabling(self._taps, accel.best(), self._boot_from() if self._boot_from else None)
+            kept = self._new_memory()
+            direct = self._boot_from() if self._boot_from else None
+            cabling = qemu.Cabling(self._taps, accel.best(), direct, *kept)
             command = self._namespace.enter_command(qemu.command_line(self.machine, self.bay, cabling))
             with self.bay.qemu_log.open("ab") as log:
                 self._process = subprocess.Popen(
-                    [*command, "-S"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-                )
+                    [*command, "-S"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                    pass_fds=kept,
+                )  # fmt: skip
             self._first_light()
             self.powered_on_at.append(time.time())
             return True
@@ -94,6 +101,28 @@ class VirtualMachine:
                 self._process.kill()
             if self._process is not None:
                 self._process.wait()
+
+    def go_bad(self, bad: BadRam) -> None:
+        """From now on, also after the machine was switched off and on."""
+        with self._button:
+            self._bad_cells.append(bad)
+            if self._memory is not None:
+                self._memory.go_bad(bad)
+
+    def _new_memory(self) -> tuple[int, ...]:
+        """The descriptor of its memory, if the file says that it is or goes bad."""
+        self._forget_memory()
+        if not self.machine.bad_ram:
+            return ()
+        self._memory = GuestMemory(self.machine, self._namespace)
+        for bad in self._bad_cells:
+            self._memory.go_bad(bad)
+        return (self._memory.descriptor,)
+
+    def _forget_memory(self) -> None:
+        if self._memory is not None:
+            self._memory.close()
+            self._memory = None
 
     def _first_light(self) -> None:
         """The machine stands still until the links that are down from the start are down."""

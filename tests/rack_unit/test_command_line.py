@@ -71,3 +71,11 @@ def test_the_firmware_says_what_the_file_says_with_its_commas() -> None:
     said = words(system={"manufacturer": "Größe, Maß", "board": "A\x07"})
     assert any(word.startswith("type=1,manufacturer=Größe,, Maß,version=1,product=Virtual rack,") for word in said)
     assert any("product=A\x07,serial=BOARD-m" in word for word in said)
+
+
+def test_memory_that_others_have_too_is_a_shared_file() -> None:
+    machine = machinefile.parse({"name": "m", "memory_mb": 2048, "nics": NICS, "outcome": {}}, "m.yaml")
+    shared = qemu.command_line(machine, BAY, qemu.Cabling(taps=("tap0", "tap1"), accel="tcg", memory=7))
+    assert shared[shared.index("-machine") + 1] == "q35,graphics=off,memory-backend=memory"
+    assert "memory-backend-file,id=memory,size=2048M,share=on,mem-path=/proc/self/fd/7" in shared
+    assert not any("memory-backend" in word for word in words())

@@ -144,3 +144,35 @@ def test_the_firmwares_strings_are_expected_as_dmidecode_lists_them() -> None:
 
 def test_a_string_of_the_firmware_ends_at_its_first_nul_so_it_has_none() -> None:
     assert "system.product: String should match pattern" in refusal(system={"product": "a\0b"})
+
+
+CELL = {"dimm": "DIMM_A1", "offset_mb": 700, "bit": 3, "kind": "stuck", "every_s": 5}
+
+
+def test_a_bad_cell_is_stuck_at_one_from_switching_on_unless_the_file_says_otherwise() -> None:
+    bad = machine(bad_ram=[CELL]).bad_ram[0]
+    assert (bad.value, bad.after_s) == (1, None)
+
+
+def test_late_memory_goes_bad_in_memory_and_minutes_later_where_durations_are_real() -> None:
+    late = {**CELL, "kind": "late"}
+    for durations, after_s in (("short", 4.0), ("real", 120.0)):
+        parsed = machine(bad_ram=[late, {**late, "after_s": 7}, CELL], durations=durations)
+        assert [parsed.goes_bad_after_s(bad) for bad in parsed.bad_ram] == [after_s, 7, None]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"dimm": "DIMM_Z9"}, "bad_ram: no module is called DIMM_Z9; there are ['DIMM_A1', 'DIMM_B1']"),
+        ({"offset_mb": 1024}, "bad_ram: offset_mb 1024 is beyond the end of DIMM_A1, which has 1024 MiB"),
+        ({"dimm": "DIMM_B1", "offset_mb": 512}, "offset_mb 512 of DIMM_B1 is beyond the 1536 MiB of memory_mb"),
+        ({"kind": "dead"}, "bad_ram.0.kind: unknown word 'dead'; known are: 'stuck', 'flip', 'coupling' or 'late'"),
+        ({"bit": 64}, "bad_ram.0.bit: Input should be less than or equal to 63"),
+        ({"offset_mb": -1}, "bad_ram.0.offset_mb: Input should be greater than or equal to 0"),
+        ({"lba": 1}, "bad_ram.0: unknown word 'lba'; known are: dimm, offset_mb, bit, kind, every_s"),
+    ],
+)
+def test_a_bad_cell_that_cannot_be_is_refused(words: dict[str, Any], said: str) -> None:
+    dimms = [{"locator": f"DIMM_{bank}1", "size_mb": 1024, "serial": f"D-{bank}"} for bank in "AB"]
+    assert said in refusal(memory_mb=1536, dimms=dimms, bad_ram=[{**CELL, **words}])

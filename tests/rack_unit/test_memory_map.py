@@ -43,3 +43,12 @@ def test_a_module_beyond_the_end_of_the_memory_has_no_addresses() -> None:
 
 def test_memory_that_no_module_is_listed_for_belongs_to_none() -> None:
     assert memory_map.of_modules(2048, modules(512)) == ((Range(0, 0, 512 * MIB),),)
+
+
+def test_a_byte_of_a_module_is_found_in_the_file_and_at_its_address() -> None:
+    dimms = modules(1536, 1536)
+    low = memory_map.file_offset(dimms, "DIMM_1", 100 * MIB)
+    high = memory_map.file_offset(dimms, "DIMM_1", 700 * MIB)
+    assert (low, high) == (1636 * MIB, 2236 * MIB)
+    assert memory_map.address(3072, low) == 1636 * MIB
+    assert memory_map.address(3072, high) == 4 * GIB + 188 * MIB

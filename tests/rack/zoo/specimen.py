@@ -32,7 +32,7 @@ class Specimen:
     def is_healthy(self) -> bool:
         """Nothing is wrong with it and nothing happens to it: whatever is found above information is a false alarm."""
         wanted = self.machine.outcome
-        happens = self.machine.events or self.machine.operator or wanted.warnings
+        happens = self.machine.events or self.machine.operator or self.machine.bad_ram or wanted.warnings
         return wanted.verdict == "passed" and not wanted.components and not happens
 
 
