@@ -8,14 +8,14 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from hosts import expectations, found_parts, ports, specpaths, swapped_modules, versions
+from hosts import expectations, found_parts, ports, setup_settings, specpaths, swapped_modules, versions
 from hosts.parts import LISTS
 
 Inventory = dict[str, Any]
 Spec = dict[str, Any]
 
 # `memory.dimms[DIMM_A1].serial`; a name may hold brackets and dots of its own, as in `fans[FAN [1]]`.
-_PATH = re.compile(r"(?:(memory|firmware)\.)?([a-z_]+)(?:\[(.*)\])?(?:\.([a-z_]+))?", re.S)
+_PATH = re.compile(r"(?:(memory|firmware|settings)\.)?([a-z_]+)(?:\[(.*)\])?(?:\.([a-z_]+))?", re.S)
 
 
 def from_inventory(inventory: Inventory) -> Spec:
@@ -71,6 +71,8 @@ def _adopt_at(
         spec["cpu"] = found["cpu"]
     elif leaf == "serial" and (group := _swapped(spec, path, found)):
         _put_back(spec, group)
+    elif way and way[0][0] == "settings":
+        setup_settings.adopt(spec, leaf, key, found)
     elif way and way[0][0] == "firmware" and key:
         versions.adopt(spec, leaf, key, str(actual or ""), inventory)
     elif way and way[0][0] == "nics" and (leaf == "spare" or (leaf == "speed_mbit" and not actual)):

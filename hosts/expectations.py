@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
 from django.core.exceptions import ValidationError as DjangoValidationError
@@ -25,10 +25,11 @@ from pydantic import (
     model_validator,
 )
 
-from hosts import specpaths, specproblems, versions, yamllines
+from hosts import setup_settings, specpaths, specproblems, versions, yamllines
 from hosts.fields import normalise_mac
 from hosts.nearest import did_you_mean
 
+_T = TypeVar("_T")
 # The words of `not_expected`, and what each of them switches off.
 NOT_EXPECTED: dict[str, str] = {
     "ecc": "ECC memory",
@@ -96,7 +97,7 @@ def _topic(word: str) -> str:
     return word
 
 
-def _told_apart(stated: dict[str, str]) -> dict[str, str]:
+def _told_apart(stated: dict[str, _T]) -> dict[str, _T]:
     """Names are compared without regard to capitals and repeated blanks, MACs in one notation."""
     names = [_mac(name) if LIKE_A_MAC.fullmatch(name) else name for name in stated]
     twice = [name for name, times in Counter(map(versions.folded, names)).items() if times > 1]
@@ -229,6 +230,39 @@ class Firmware(Part):
     hbas: Versions | None = None
 
 
+def _tpm_version(value: Any) -> Any:
+    """YAML reads 2.0 as a number."""
+    return "none" if value in (False, "off") else str(value) if isinstance(value, float) else value
+
+
+def _on_or_off(value: Any) -> Any:
+    return {"on": True, "off": False}.get(value, value) if isinstance(value, str) else value
+
+
+_Switch = Annotated[StrictBool, BeforeValidator(_on_or_off)]
+_Figures = Annotated[
+    dict[Name, Count], Field(min_length=1, max_length=setup_settings.MOST), AfterValidator(_told_apart)
+]
+
+
+class Settings(Part):
+    """What the setup of the board and of cards sets. `sriov` is by MAC or PCI slot, `power_limits` by zone and name."""
+
+    virtualization: _Switch | None = None
+    iommu: _Switch | None = None
+    iommu_groups: Count | None = None
+    sriov: _Figures | None = None
+    boot_mode: Literal["uefi", "bios"] | None = None
+    secure_boot: _Switch | None = None
+    smt: _Switch | None = None
+    numa_nodes: Count | None = None
+    c_states: Text | None = None
+    power_limits: _Figures | None = None
+    boot_order: Annotated[list[Name], Field(max_length=setup_settings.MOST)] | None = None
+    tpm: Annotated[Literal["2.0", "1.2", "none"], BeforeValidator(_tpm_version)] | None = None
+    memory_mts: Count | None = None
+
+
 class Expected(Part):
     """The whole spec. `pinned` lists paths of texts that must be exactly so, such as `firmware.bios`."""
 
@@ -243,6 +277,7 @@ class Expected(Part):
     psus: list[Named] | None = None
     fans: list[Named] | None = None
     firmware: Firmware | None = None
+    settings: Settings | None = None
     pinned: Annotated[list[Name], Field(max_length=256)] | None = None
     not_expected: list[Annotated[Name, AfterValidator(_topic)]] | None = None
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from agent.contract.placeholders import is_no_name, is_placeholder
-from hosts import bmc_version, expectations, hidden_drives, seen_memory, versions
+from hosts import bmc_version, expectations, hidden_drives, seen_memory, setup_settings, versions
 from hosts.fields import normalise_mac
 from hosts.parts import LISTS
 
@@ -31,6 +31,7 @@ def as_spec(inventory: Inventory) -> Spec:
         "memory": _memory(inventory["memory"], slots_known="dmidecode" not in missing_tools),
         "nics": _named("nics", map(_nic, inventory["nics"])),
         "firmware": _firmware(inventory),
+        "settings": setup_settings.as_found(inventory),
         "not_expected": _not_there(inventory, missing_tools),
     }
     if "lsblk" not in missing_tools:

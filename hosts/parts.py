@@ -47,7 +47,7 @@ def _capital(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-# In the order in which pages show them. Memory and firmware are parts of a spec only.
+# In the order in which pages show them. Memory, firmware and settings are parts of a spec only.
 KINDS: Sequence[Kind] = (
     Kind("system", "system", "system", "system"),
     Kind("cpu", "processor", "processors", "cpu"),
@@ -63,6 +63,7 @@ KINDS: Sequence[Kind] = (
     Kind("hba", "storage adapter", "storage adapters"),
     Kind("bmc", "BMC", "BMCs"),
     Kind("firmware", "firmware", "firmware", "firmware"),
+    Kind("settings", "setting", "settings", "settings"),
 )
 BY_WORD = {kind.word: kind for kind in KINDS}
 # The kinds that a spec can state, by the last word of their path; then those that are lists.

@@ -48,13 +48,17 @@ def _values(path: str, old: Spec, new: Spec, part: str = "") -> Iterator[Line]:
     for leaf in [*old, *(key for key in new if key not in old)]:
         values = [spec.get(leaf) for spec in (old, new)]
         if any(isinstance(value, dict) for value in values):
-            yield from _versions(f"{path}.{leaf}", leaf, *(value or {} for value in values))
-        elif not any(isinstance(value, list) for value in values):
+            yield from _by_name(f"{path}.{leaf}", leaf, *(value or {} for value in values))
+        elif not any(_lists_parts(value) for value in values):
             yield Line(f"{path}.{leaf}", part, leaf, *values)
 
 
-def _versions(path: str, leaf: str, old: Spec, new: Spec) -> Iterator[Line]:
-    """Firmware by the names of the parts that have it."""
+def _lists_parts(value: Any) -> bool:
+    return isinstance(value, list) and not all(isinstance(one, str) for one in value)
+
+
+def _by_name(path: str, leaf: str, old: Spec, new: Spec) -> Iterator[Line]:
+    """Firmware and settings by the names of the parts that have them."""
     for name in [*old, *(name for name in new if name not in old)]:
         yield Line(f"{path}[{name}]", "", f"{WORDS.get(leaf, leaf)} {name}", old.get(name), new.get(name))
 

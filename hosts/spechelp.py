@@ -16,6 +16,7 @@ class Key:
 
 
 _TEXT, _NUMBER, _LIST, _VERSIONS = "text", "number", "list", "versions by name"
+_SWITCH = "on or off"
 
 KEYS: Sequence[Key] = (
     Key("system.manufacturer", _TEXT, "who made the machine, as its firmware says it"),
@@ -107,6 +108,33 @@ KEYS: Sequence[Key] = (
     Key("firmware.nics[]", _TEXT, "version, as `ethtool -i` prints it; judged as for disks"),
     Key("firmware.hbas", _VERSIONS, "storage adapters, by PCI slot, model or driver, in this order"),
     Key("firmware.hbas[]", _TEXT, "version; MegaRAID and others report none, so they are not compared"),
+    Key(
+        "settings.virtualization",
+        _SWITCH,
+        "VT-x or SVM. If it is stated as true and is off: critical, since no guest runs without it",
+    ),
+    Key("settings.iommu", _SWITCH, "VT-d or AMD-Vi. If it is stated as true and is off: critical (no passthrough)"),
+    Key("settings.iommu_groups", _NUMBER, "groups of devices that can be passed through; another number is a warning"),
+    Key("settings.sriov", "numbers by name", "virtual functions that a device offers, by MAC or PCI slot"),
+    Key("settings.sriov[]", _NUMBER, "fewer are critical (no passthrough); adopting lists network ports"),
+    Key("settings.boot_mode", "uefi or bios", "how the live image was started; the other one is a warning"),
+    Key("settings.secure_boot", _SWITCH, "a difference is a warning"),
+    Key("settings.smt", _SWITCH, "whether cores have more than one thread; a difference is a warning"),
+    Key("settings.numa_nodes", _NUMBER, "another number is a warning"),
+    Key("settings.c_states", _TEXT, "idle states of the processors, such as C1 C1E C6, or none; others are a warning"),
+    Key("settings.power_limits", "numbers by name", "watts, such as package-0 long_term: 165"),
+    Key("settings.power_limits[]", _NUMBER, "another number is a warning"),
+    Key(
+        "settings.boot_order",
+        "list of names",
+        "boot entries of UEFI, the first one first; one that is missing, or in another order, is a warning",
+    ),
+    Key("settings.tpm", "2.0 or 1.2 or none", "another one is a warning"),
+    Key(
+        "settings.memory_mts",
+        _NUMBER,
+        "MT/s of the slowest module; another speed is a warning. Not compared if modules have a speed_mts of their own",
+    ),
     Key("pinned", "list of paths", "texts that must be exactly the same, such as firmware.bios: any other is critical"),
     Key(
         "not_expected",

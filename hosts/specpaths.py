@@ -123,7 +123,7 @@ def _entry(path: str, types: list[Any]) -> dict[str, str]:
     if model is not None:
         return {path: PART, **table(model, f"{path}.")}
     if dict in origins:
-        return {path: MAP, f"{path}[]": TEXT}
+        return {path: MAP, f"{path}[]": NUMBER if int in types else TEXT}
     if list in origins:
         return {path: WORDS}
     return {path: YES_OR_NO if bool in types else NUMBER if int in types else TEXT}

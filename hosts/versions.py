@@ -49,13 +49,13 @@ def adopt(spec: dict[str, Any], kind: str, key: str, version: str, inventory: Ma
     before = key_of(part, kind, stated)
     if key not in stated and f"firmware.{kind}[{before}]" in pins:
         spec["pinned"] = [*pins, f"firmware.{kind}[{key}]"]
-    stated[key] = _clean(version) or stated.get(key) or ""
+    stated[key] = clean(version) or stated.get(key) or ""
 
 
 def _as_found(inventory: Mapping[str, Any], kind: str) -> dict[str, str]:
     """One version per model. If parts of one model differ, one version per part, by its own name."""
     own = NAMES[kind][0]
-    told = [(_clean(part.get("model")), _clean(part.get(own)), _clean(part["version"]))
+    told = [(clean(part.get("model")), clean(part.get(own)), clean(part["version"]))
             for part in of_inventory(inventory, kind)]  # fmt: skip
     of_model: dict[str, set[str]] = {}
     for model, _, version in told:
@@ -68,6 +68,6 @@ def _as_found(inventory: Mapping[str, Any], kind: str) -> dict[str, str]:
     return dict(list(found.values())[:MOST])
 
 
-def _clean(value: Any) -> str:
+def clean(value: Any) -> str:
     """The text in a form that a spec accepts."""
     return "".join(c for c in str(value or "") if c.isprintable()).strip()[:128].strip()

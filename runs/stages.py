@@ -16,6 +16,8 @@ SPEC_VALIDATE = StageSpec(
         "spec.missing",
         "spec.less",
         "spec.slower",
+        "spec.passthrough",
+        "spec.setting",
         "spec.wrong_bus",
         "spec.replaced",
         "spec.swapped",

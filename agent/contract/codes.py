@@ -100,6 +100,16 @@ _SHARED: dict[str, Code] = {
         "A part that is not in the expected spec",
         "Remove it if it does not belong there; otherwise adopt it.",
     ),
+    "spec.passthrough": _spec(
+        _CRITICAL,
+        "A setting that guests or passthrough need is off",
+        "Switch it on in the setup: VT-x or SVM, VT-d or AMD-Vi (IOMMU), SR-IOV of the board and of the card.",
+    ),
+    "spec.setting": _spec(
+        _WARNING,
+        "A setting differs from the expected spec",
+        "A new board or battery resets settings: set it again in the setup, or adopt what was found.",
+    ),
     "spec.more": _spec(_WARNING, "More than expected", "Adopt what was found if it is right."),
     "spec.text": _spec(_INFO, "A name or version differs from the spec", "Adopt it, or ignore it."),
     "spec.link": _spec(

@@ -174,7 +174,7 @@ class Cpu:
 @dataclass(frozen=True)
 class Dimm:
     """`size_mb` is None for a module of unknown size, and 0 for an empty slot. `ram_mb` is given if only a part of the
-    module is RAM: 0 for persistent memory and for a cache."""
+    module is RAM: 0 for persistent memory and for a cache. `speed_mts` is the present speed, `rated_mts` the most."""
 
     locator: str
     size_mb: int | None
@@ -184,6 +184,7 @@ class Dimm:
     speed_mts: int | None = None
     persistent: bool = False
     ram_mb: int | None = None
+    rated_mts: int | None = None
 
 
 @dataclass(frozen=True)
@@ -310,6 +311,44 @@ class Unready:
 
 
 @dataclass(frozen=True)
+class VirtualFunctions:
+    """A PCI function that offers virtual functions (SR-IOV): `most` at most, `enabled` of them now."""
+
+    slot: str
+    most: int
+    enabled: int | None = None
+
+
+@dataclass(frozen=True)
+class PowerLimit:
+    """A limit of a processor's power: `zone` such as `package-0`, `name` such as `long_term`."""
+
+    zone: str
+    name: str
+    watts: float
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a setup sets (the board's, or a card's), as the running system sees it. None means not read, and proves
+    nothing. Something that is known not to be there has a value: False, 0, `none`, an empty list."""
+
+    virtualization: bool | None = None
+    virtualization_locked: bool | None = None
+    iommu: bool | None = None
+    iommu_groups: int | None = None
+    sriov: list[VirtualFunctions] | None = None
+    boot_mode: str | None = None
+    secure_boot: bool | None = None
+    smt: bool | None = None
+    numa_nodes: int | None = None
+    c_states: list[str] | None = None
+    power_limits: list[PowerLimit] | None = None
+    boot_order: list[str] | None = None
+    tpm: str | None = None
+
+
+@dataclass(frozen=True)
 class Inventory:
     """Everything that InventoryCheck collected. `missing_tools` names the sources that could not be read, and `unready`
     what had not delivered its parts, so that nobody takes a missing tool for a missing part."""
@@ -328,6 +367,7 @@ class Inventory:
     bmc: bool = False
     missing_tools: list[str] = field(default_factory=list)
     unready: list[Unready] = field(default_factory=list)
+    settings: Settings = field(default_factory=Settings)
 
 
 # --- hello and claim ---------------------------------------------------------------------------------------------

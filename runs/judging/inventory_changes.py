@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hosts import bmc_version
+from hosts import bmc_version, setup_settings
 
 Inventory = dict[str, Any]
 _VERSIONS = frozenset({"microcode", "BIOS", "BMC firmware"})
@@ -46,6 +46,7 @@ def compare(before: Inventory, after: Inventory) -> list[Change]:
         *_adapters(before, after),
         *_by_place("system", _system(before), _system(after)),
         *_by_place("system", *_bmc(before, after)),
+        *_settings(before, after),
     ]
 
 
@@ -187,6 +188,22 @@ def _bmc(before: Inventory, after: Inventory) -> tuple[dict[str, str], dict[str,
     are_whole = all("bmc_aux" in firmware for firmware in sides)
     told = [bmc_version.whole(one.get("bmc") or "", (one.get("bmc_aux") or "") if are_whole else "") for one in sides]
     return {"BMC firmware": told[0]}, {"BMC firmware": told[1]}
+
+
+def _settings(before: Inventory, after: Inventory) -> Iterator[Change]:
+    """The settings that both inventories have. One that was not read in one of them has not changed."""
+    old, new = (setup_settings.as_found(inventory) for inventory in (before, after))
+    for name in old:
+        if name in new and old[name] != new[name]:
+            yield Change("system", f"setting {name}", "changed", _in_words(old[name]), _in_words(new[name]))
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {number}" for name, number in value.items())
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def _serial(part: Inventory) -> str:

@@ -19,6 +19,7 @@ _PARTS = {kind.path: kind.title for kind in parts.KINDS if kind.keys or kind.wor
 _PART_PATH = re.compile(rf"({'|'.join(map(re.escape, _PARTS))})\[(.*)\](?:\.(\w+))?", re.S)
 
 
+_SETTING_PATH = re.compile(r"settings\.(\w+)\[(.*)\]", re.S)
 _VERSION_PATH = re.compile(rf"firmware\.({'|'.join(versions.WORDS)})\[(.*)\]", re.S)
 
 
@@ -129,6 +130,8 @@ def spec_place(path: str) -> str:
     """`memory.dimms[DIMM_B1].serial` as `Memory module DIMM_B1, serial`; a text that is no path unchanged."""
     if match := _VERSION_PATH.fullmatch(path):
         return f"Firmware of {versions.WORDS[match[1]]} {match[2]}"
+    if match := _SETTING_PATH.fullmatch(path):
+        return f"Settings, {field_name(match[1])}: {match[2]}"
     if match := _PART_PATH.fullmatch(path):
         kind, name, leaf = match.groups()
         whole = f"{_PARTS[kind]} {name}"

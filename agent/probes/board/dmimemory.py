@@ -174,6 +174,7 @@ def _module(name: str, one: Structure, *, is_on_cxl: bool) -> _Module:
             manufacturer=identifier(fields.get("Manufacturer")),
             speed_mts=_speed(one),
             persistent=persistent,
+            rated_mts=_mts(fields.get("Speed")),
         ),
         persistent=persistent,
         is_optane=persistent and _is_optane(fields),
@@ -256,5 +257,9 @@ def _speed(one: Structure) -> int | None:
     configured = fields.get("Configured Memory Speed", fields.get("Configured Clock Speed"))
     if configured is None and one.length < _LENGTH_WITH_CONFIGURED_SPEED:
         configured = fields.get("Speed")
-    match = _SPEED.match(configured or "")
+    return _mts(configured)
+
+
+def _mts(text: str | None) -> int | None:
+    match = _SPEED.match(text or "")
     return int(match[1]) if match and int(match[1]) <= _SPEED_MOST_MTS else None

@@ -11,7 +11,7 @@ from typing import Any
 from agent.contract import wire
 from agent.host import shell
 from agent.probes.bmc import ipmitool
-from agent.probes.board import dmidecode, dmimemory, edac, lscpu, lshw, meminfo
+from agent.probes.board import dmidecode, dmimemory, edac, lscpu, lshw, meminfo, settings
 from agent.probes.bus import adapters, hba, lspci
 from agent.probes.drives import disks, lsblk
 from agent.probes.gpu import gpus, nvidia_smi
@@ -47,7 +47,7 @@ def run(ctx: StageContext) -> StageReport:
         also_required=[check.name for check in proven],
         inventory=inventory,
         numbers=_numbers(inventory),
-        evidence=found.evidence | linked.evidence,
+        evidence=found.evidence | linked.evidence | {"settings": settings.evidence(inventory.settings)},
     )
 
 
@@ -118,6 +118,7 @@ def assembled(said: ToolOutputs, missing: list[str], root: Path = Path("/")) -> 
         bmc=said.bmc,
         missing_tools=missing,
         unready=said.unready,
+        settings=settings.read(root),
     )
 
 

@@ -1,8 +1,9 @@
 """Compare the expected spec with the inventory. Takes both, returns differences; no database.
 
-Missing, less, slower, or on the wrong bus is critical. Another serial number in the same place, something more, and
-something unexpected are warnings. Another text is information, unless it is pinned. What the spec omits is not
-checked; an empty list means that there must be none. What could not be read is no difference: `not_compared` names it.
+Missing, less, slower, or on the wrong bus is critical, and so is a setting that is off and that guests or passthrough
+need. Another serial number in the same place, something more, something unexpected and another setting are warnings.
+Another text is information, unless it is pinned. What the spec omits is not checked; an empty list means that there
+must be none. What could not be read is no difference: `not_compared` names it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 
 from agent.contract import wire
 from hosts import expectations, specpaths
-from runs.judging.specdiff import board, cards, disks, memory, sensed, unready, versions
+from runs.judging.specdiff import board, cards, disks, memory, sensed, settings, unready, versions
 from runs.judging.specdiff.difference import Difference, Spec
 
 __all__ = ["Difference", "Spec", "compare", "not_compared"]
@@ -51,6 +52,7 @@ def not_compared(expected: Spec | None, inventory: wire.Inventory) -> list[str]:
         if _stated(expected, part) and (missing := _missing_tools(part, inventory))
     ]
     answers += versions.not_read(expected, inventory)
+    answers += settings.not_compared(expected, inventory)
     answers += [
         f"pinned {pin!r} could not be compared: it {why}"
         for pin in expected.get("pinned") or ()
@@ -89,6 +91,8 @@ def _differences(expected: Spec, inventory: wire.Inventory, pinned: frozenset[st
         yield from cards.gpus(expected["gpus"], inventory.gpus, pinned)
     if _stated(expected, "firmware"):
         yield from versions.compare(expected["firmware"], inventory, pinned)
+    if _stated(expected, "settings"):
+        yield from settings.compare(expected, inventory, pinned)
     bmc_gone = sensed.bmc_is_missing(expected, inventory)
     if bmc_gone:  # one difference, and none for what only the BMC reports
         yield sensed.bmc()

@@ -9,6 +9,7 @@ from typing import Any
 from agent.contract.wire import Severity
 
 Spec = dict[str, Any]
+Value = float | str | None
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,8 @@ class Difference:
     code: str
     component_kind: str
     component: str
-    expected: float | str | None
-    actual: float | str | None
+    expected: Value
+    actual: Value
     message: str
     unit: str = ""
 
@@ -97,6 +98,16 @@ class Part:
     def link(self, expected: str | None, actual: str, message: str) -> Difference:
         return self._as("spec.link", Severity.INFO, expected, actual, message, "spare")
 
+    def setting(self, leaf: str, expected: Value, actual: Value, message: str) -> Difference:
+        """Another value of a setting: a warning, critical if the spec pins it."""
+        if self.at(leaf) in self.pinned:
+            return self._as("spec.pinned", Severity.CRITICAL, expected, actual, f"{message}; it is pinned", leaf)
+        return self._as("spec.setting", Severity.WARNING, expected, actual, message, leaf)
+
+    def no_passthrough(self, leaf: str, expected: Value, actual: Value, message: str) -> Difference:
+        """A setting is off without which guests, or their devices, do not work."""
+        return self._as("spec.passthrough", Severity.CRITICAL, expected, actual, message, leaf)
+
     def at(self, leaf: str) -> str:
         return f"{self.path}.{leaf}" if leaf else self.path
 
@@ -104,8 +115,8 @@ class Part:
         self,
         code: str,
         severity: Severity,
-        expected: float | str | None,
-        actual: float | str | None,
+        expected: Value,
+        actual: Value,
         message: str,
         leaf: str = "",
         unit: str = "",

@@ -77,12 +77,19 @@ def _swapped(group: swapped_modules.Group, pinned: frozenset[str]) -> Difference
 def _dimm(part: Part, spec: Spec, dimm: wire.Dimm) -> Iterator[Difference]:
     yield from part.amount("size_mb", spec.get("size_mb"), dimm.size_mb, "size", "MiB")
     if spec.get("speed_mts") and dimm.speed_mts is not None:
-        yield from part.amount("speed_mts", spec["speed_mts"], dimm.speed_mts, "speed", "MT/s")
+        for one in part.amount("speed_mts", spec["speed_mts"], dimm.speed_mts, "speed", "MT/s"):
+            yield replace(one, message=f"{one.message}{_rated(dimm)}")
     serial = spec.get("serial") or ""
     if not is_placeholder(serial) and serial.casefold() != dimm.serial.casefold():
         message = f"{part.name}: replaced, serial {dimm.serial or 'none'} in place of {serial}"
         yield part.replaced(serial, dimm.serial, message)
     yield from part.text("part", spec.get("part"), dimm.part, "part number")
+
+
+def _rated(dimm: wire.Dimm) -> str:
+    """That the module could be faster: then it is slowed down by a setting, the processor or another module."""
+    is_slowed = dimm.rated_mts and dimm.speed_mts is not None and dimm.rated_mts > dimm.speed_mts
+    return f"; the module is rated for {dimm.rated_mts} MT/s" if is_slowed else ""
 
 
 def _total(expected: Spec, found: wire.Memory, missing_mb: int, *, extra_told: bool) -> Iterator[Difference]:
