@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 from xml.etree import ElementTree
-from xml.etree.ElementTree import Element, SubElement
+
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from runs.reports import stage_rows
 from runs.reports.stage_rows import Document
@@ -19,60 +21,62 @@ from runs.wording import naming
 
 # Characters that XML 1.0 can't have, not even escaped.
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_RESULTS = {"failed": "failure", "error": "error", "not_tested": "skipped"}
+_RESULTS: dict[str, type[Any]] = {"failed": Failure, "error": Error, "not_tested": Skipped}
 
 
 def make(content: Document) -> bytes:
-    root = Element("testsuites", name="vetting")
-    suites = [_verdict(content), *(_stage(content, stage) for stage in content["stages"])]
-    for suite in suites:
-        _count(suite, list(suite.iter("testcase")))
-        root.append(suite)
-    _count(root, list(root.iter("testcase")))
+    whole = JUnitXml("vetting")
+    for suite in (_verdict(content), *(_stage(content, stage) for stage in content["stages"])):
+        whole.add_testsuite(suite)
+    whole.update_statistics()  # type: ignore[no-untyped-call]  # junitparser has half of its types
+    root = ElementTree.fromstring(whole.tostring())  # type: ignore[no-untyped-call]
     del root.attrib["skipped"]  # the schema has it for suites only
     ElementTree.indent(root)
     document: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
     return document + b"\n"
 
 
-def _verdict(content: Document) -> Element:
+def _verdict(content: Document) -> TestSuite:
     run, verdict = content["run"], content["verdict"]
-    suite = _suite(content, "Verdict", run["started_at"] or run["created_at"], run["duration_s"])
-    properties = SubElement(suite, "properties")
+    suite = _suite(content, "Verdict", run["started_at"] or run["created_at"])
     for name in ("id", "link", "profile", "repair", "requested_by", "storage_mode"):
-        SubElement(properties, "property", name=name, value=_text(run[name]))
-    case = _case(suite, _class(content, "Verdict"), "verdict", run["duration_s"])
+        suite.add_property(name, _text(run[name]))
+    case = _case(content, "Verdict", "verdict", run["duration_s"])
     if verdict["result"] != "passed":
         words = {"failed": "failed", "": "not_tested"}.get(verdict["result"], "error")
         parts = (f"{part['component']}: {part['action']}. {part['why']}" for part in content.get("parts") or [])
-        _result(case, words, verdict["sentence"], "\n".join(parts))
+        _set_result(case, words, verdict["sentence"], "\n".join(parts))
+    suite.add_testcase(case)
     return suite
 
 
-def _stage(content: Document, stage: Document) -> Element:
+def _stage(content: Document, stage: Document) -> TestSuite:
     attempts = stage_rows.that_count(stage) if stage["attempts"] else []
-    started = next((attempt["started_at"] for attempt in attempts), None)
-    suite = _suite(content, stage["title"], started, sum(attempt["duration_s"] or 0 for attempt in attempts))
-    named = _class(content, stage["title"])
-    if not attempts:
-        _result(_case(suite, named, stage["title"]), "not_tested", "not reached")
+    suite = _suite(content, stage["title"], next((attempt["started_at"] for attempt in attempts), None))
+    cases: list[TestCase] = []
     for attempt in attempts:
         suffix = f" (attempt {attempt['attempt']})" if len(attempts) > 1 else ""
-        _attempt(suite, named, stage["title"], suffix, attempt)
+        cases += _attempt(content, stage["title"], suffix, attempt)
+    if not attempts:
+        cases = [_case(content, stage["title"], stage["title"])]
+        _set_result(cases[0], "not_tested", "not reached")
+    suite.add_testcases(cases)
     return suite
 
 
-def _attempt(suite: Element, named: str, title: str, suffix: str, attempt: Document) -> None:
-    whole = _case(suite, named, f"{title}{suffix}", attempt["duration_s"])
+def _attempt(content: Document, title: str, suffix: str, attempt: Document) -> Iterator[TestCase]:
+    whole = _case(content, title, f"{title}{suffix}", attempt["duration_s"])
     if attempt["outcome"] != "passed":
         words = attempt["reason"] or ("it failed" if attempt["outcome"] == "failed" else "it has not ended")
-        _result(whole, attempt["outcome"] or "not_tested", words, "\n".join(_findings(attempt)))
+        _set_result(whole, attempt["outcome"] or "not_tested", words, "\n".join(_findings(attempt)))
+    yield whole
     for check in attempt["checks"]:
         component = check.get("component", "")
         name = f"{naming.in_words(check['name'])}{f' of {component}' if component else ''}{suffix}"
-        case = _case(suite, named, name)
+        case = _case(content, title, name)
         if check["outcome"] != "passed":
-            _result(case, check["outcome"], check.get("reason", ""), "\n".join(_findings(attempt, component)))
+            _set_result(case, check["outcome"], check.get("reason", ""), "\n".join(_findings(attempt, component)))
+        yield case
 
 
 def _findings(attempt: Document, component: str = "") -> Iterator[str]:
@@ -82,35 +86,25 @@ def _findings(attempt: Document, component: str = "") -> Iterator[str]:
             yield f"{one['severity']}: {one['message']} ({one['code']}, {one['component_kind']} {one['component']})"
 
 
-def _suite(content: Document, name: str, started: str | None, took_s: float | None) -> Element:
-    suite = Element("testsuite", name=_text(name), hostname=_text(content["host"]["name"]))
+def _suite(content: Document, name: str, started: str | None) -> TestSuite:
+    suite = TestSuite(_text(name))
+    suite.hostname = _text(content["host"]["name"])
     if started:
-        suite.set("timestamp", started.removesuffix("Z"))
-    suite.set("time", f"{took_s or 0:.1f}")
+        suite.timestamp = started.removesuffix("Z")
     return suite
 
 
-def _case(suite: Element, named: str, name: str, took_s: float | None = None) -> Element:
-    return SubElement(suite, "testcase", classname=named, name=_text(name), time=f"{took_s or 0:.1f}")
+def _case(content: Document, title: str, name: str, took_s: float | None = None) -> TestCase:
+    """Jenkins takes what stands before the last dot of a class for a package: all suites of a host are one."""
+    of_class = f"vetting.{_text(content['host']['name']).replace('.', '_')}.{title.replace('.', '_')}"
+    return TestCase(_text(name), of_class, round(took_s or 0, 1))
 
 
-def _class(content: Document, title: str) -> str:
-    """Jenkins takes what stands before the last dot for a package: all suites of a host are one."""
-    return f"vetting.{_text(content['host']['name']).replace('.', '_')}.{title.replace('.', '_')}"
-
-
-def _result(case: Element, outcome: str, message: str, text: str = "") -> None:
+def _set_result(case: TestCase, outcome: str, message: str, text: str = "") -> None:
     kind = _RESULTS[outcome]
-    element = SubElement(case, kind, message=_text(message))
-    if kind != "skipped":
-        element.set("type", outcome)
-    element.text = _text(text) or None
-
-
-def _count(element: Element, cases: list[Element]) -> None:
-    element.set("tests", f"{len(cases)}")
-    for attribute, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
-        element.set(attribute, f"{sum(case.find(kind) is not None for case in cases)}")
+    result = kind(_text(message)) if kind is Skipped else kind(_text(message), outcome)
+    result.text = _text(text) or None
+    case.result = result
 
 
 def _text(value: object) -> str:

@@ -18,6 +18,7 @@ import tablib
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
+from junit2htmlreport import parser, runner
 
 from runs.files import logs
 from runs.models import Run
@@ -131,6 +132,26 @@ def test_every_situation_is_well_formed_whatever_hardware_says() -> None:
     check = {"name": "health", "outcome": "failed", "reason": EVIL + UNUSUAL, "component": UNUSUAL}
     rows.a_stage(run, "SMART", "failed", reason=UNUSUAL.replace("\0", ""), checks=[check])
     assert "verdict" in bad(junit(run))
+
+
+def test_another_program_reads_the_same_from_it(tmp_path: Path) -> None:
+    """junit2html has a reader of its own, and makes a page of what it read."""
+    run = of_verdict("failed")
+    checks = [{"name": "health", "outcome": outcome, "reason": "<why>", "component": outcome}
+              for outcome in ("failed", "passed", "not_tested")]  # fmt: skip
+    rows.a_stage(run, "SMART", "failed", reason="1 of 3 checks failed", checks=checks)
+    data = made(run, "junit.xml")
+    (tmp_path / "junit.xml").write_bytes(data)
+    read, root = parser.Junit(str(tmp_path / "junit.xml")), junit(run)
+    assert [suite.name for suite in read.suites] == [suite.get("name") for suite in root]
+    for what, kinds in (("failed", ("failure", "error")), ("skipped", ("skipped",))):
+        listed = [case.name for suite in read.suites for case in getattr(suite, what)()]
+        assert listed == [
+            one.get("name") for one in root.iter("testcase") if any(one.find(kind) is not None for kind in kinds)
+        ], what
+    assert runner.run([str(tmp_path / "junit.xml"), str(tmp_path / "page.html")]) in (None, 0)
+    page = (tmp_path / "page.html").read_text()
+    assert "health of failed" in page and "&lt;why&gt;" in page
 
 
 # --- OCP -----------------------------------------------------------------------------------------------------------
