@@ -40,6 +40,7 @@ class Option:
     needed: bool
     default: Any
     secret: bool
+    check: Callable[[Any], str] | None = None
 
     @property
     def key(self) -> str:
@@ -55,6 +56,10 @@ class Option:
             return isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
         return isinstance(value, self.kind) and (self.kind is not int or not isinstance(value, bool))
 
+    def wrong(self, value: Any) -> str:
+        """What its declaration has against a value of the right type; empty if nothing."""
+        return self.check(value) if self.check else ""
+
 
 class OptionProblem(Exception):
     """An option is missing, or has another type than declared. `key` is its key."""
@@ -64,9 +69,20 @@ class OptionProblem(Exception):
         super().__init__(words)
 
 
-def option(help: str, *, example: Any = None, default: Any = MISSING) -> Any:
-    """A field of a dataclass of options. `help` is a few words, for forms and docs."""
-    return field(default=default, metadata={"help": help, "example": example, "secret": False})
+def option(help: str, *, example: Any = None, default: Any = MISSING, check: Callable[[Any], str] | None = None) -> Any:
+    """A field of a dataclass of options. `help` is a few words, for forms and docs. `check` says what is wrong with a
+    value of the right type ("must be …", without the value, which may hold a password), or an empty text."""
+    return field(default=default, metadata={"help": help, "example": example, "secret": False, "check": check})
+
+
+def one_of(*values: str) -> Callable[[str], str]:
+    """A check for an option that takes only these values."""
+    return lambda value: "" if value in values else f"must be {' or '.join(values)}"
+
+
+def within(lowest: int, highest: int) -> Callable[[int], str]:
+    """A check for a number."""
+    return lambda value: "" if lowest <= value <= highest else f"must be between {lowest} and {highest}"
 
 
 def secret(help: str, *, example: str, optional: bool = False) -> Any:
@@ -118,6 +134,8 @@ def read(declared: type[T], given: Mapping[str, Any], value_of: Callable[[str], 
                 raise OptionProblem(one.key, "missing")
         elif not one.takes(value):
             raise OptionProblem(one.key, f"must be {one.words}")
+        elif wrong := one.wrong(value):
+            raise OptionProblem(one.key, wrong)
         elif one.secret:
             values[one.name] = value_of(value)
         else:

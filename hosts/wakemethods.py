@@ -3,8 +3,10 @@ outside (pxe/apps.py), since the inventory imports no driver. Knows no Django: t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
 from hosts import options
 
@@ -15,13 +17,39 @@ SECRET_PREFIX = "VETTING_BMC_"
 """Environment variables that wake options may name begin with it, so that they can't name another secret."""
 
 
+class Verb(StrEnum):
+    """What a driver may do with a host's power."""
+
+    ON = "on"
+    OFF = "off"  # at once: nothing that runs on it is shut down
+    CYCLE = "cycle"  # off and on again
+    RESET = "reset"
+    STATUS = "status"  # reads whether it is on
+    BOOT_NETWORK = "boot-network"  # the next boot, and only that one, is from the network
+
+
+STOPPING = frozenset((Verb.OFF, Verb.CYCLE, Verb.RESET))
+"""The verbs that stop what runs on the host."""
+
+WORDS: Mapping[Verb, str] = {
+    Verb.ON: "power on",
+    Verb.OFF: "power off",
+    Verb.CYCLE: "power cycle",
+    Verb.RESET: "reset",
+    Verb.STATUS: "power status",
+    Verb.BOOT_NETWORK: "boot from the network once",
+}
+
+
 @dataclass(frozen=True)
 class WakeMethod:
     """What a wake driver declares.
 
     title: as the inventory's form shows it.
-    does: what it does, a few words for the docs.
+    does: what it does to wake a host, a few words for the docs.
     options: dataclass of the wake options that it reads (hosts.options).
+    verbs: what it can do. Every driver can turn a host on.
+    offers: narrows `verbs` for a host's wake options, where they decide what can be done.
     slow: it asks another machine and waits for it. It is then done as a job of its own, until it has worked once.
     by_hand: it sends nothing, a person must act. It is then done once.
     """
@@ -29,6 +57,8 @@ class WakeMethod:
     title: str
     does: str
     options: type
+    verbs: tuple[Verb, ...] = (Verb.ON,)
+    offers: Callable[[Mapping[str, Any]], Iterable[Verb]] | None = None
     slow: bool = False
     by_hand: bool = False
 
@@ -54,6 +84,19 @@ def choices() -> list[tuple[str, str]]:
 def by_hand(name: str) -> bool:
     """Whether a person must wake such a host."""
     return name in _METHODS and _METHODS[name].by_hand
+
+
+def title(name: str) -> str:
+    return _METHODS[name].title if name in _METHODS else name
+
+
+def verbs(name: str, given: Mapping[str, Any] | None = None) -> tuple[Verb, ...]:
+    """What can be done with the power of a host that is woken so and has these wake options; none for an unknown
+    way."""
+    if (method := _METHODS.get(name)) is None:
+        return ()
+    offered = method.verbs if method.offers is None else set(method.offers(given or {}))
+    return tuple(verb for verb in method.verbs if verb in offered)
 
 
 def declared(name: str) -> tuple[options.Option, ...]:

@@ -82,3 +82,7 @@ def _wrong(given: dict[str, Any], known: dict[str, list[Option]]) -> Iterator[st
         elif declared and declared[0].secret and value and not value.startswith(SECRET_PREFIX):
             words = f"{key} names an environment variable, and it must begin with"
             yield f"{words} {SECRET_PREFIX}: {bounds.quoted(value)} does not"
+        elif (
+            value not in EMPTY and (wrong := [one.wrong(value) for one in declared if one.takes(value)]) and all(wrong)
+        ):
+            yield f"{key} {wrong[0]}"

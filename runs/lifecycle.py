@@ -103,6 +103,16 @@ def release(run: Run, who: str = "") -> None:
         apply(run, Event.RELEASE, actor=Actor.OPERATOR, who=who, why="released")
 
 
+def wake_again(run: Run, who: str = "") -> None:
+    """Wake the host of a run that waits for it again, from the first try on, also if its BMC has refused the login.
+    Raises Refused if the run does not wait for its host to wake."""
+    with locked(run.pk) as run:
+        if run.state != State.WAITING_WOL:
+            raise Refused(f"run {run.pk} does not wait for its host to wake: {naming.state_in_words(run.state)}")
+        run.wakes.update(sent=0, last_sent_at=None, woken_at=None, refusals=0, problem="")
+        write_event(run, "wake_again", actor=Actor.OPERATOR, who=who, text="the host is woken again")
+
+
 def ask_retry(run: Run, stage: str, who: str = "") -> None:
     """Ask for another attempt of this stage. It starts when a slot is free; until then the hold stays."""
     with locked(run.pk) as run:

@@ -179,14 +179,16 @@ class LadderRung(models.Model):
 
 
 class WakeRequest(models.Model):
-    """Asks pxe's wake tick to wake the run's host. The tick repeats it until the machine is seen or the deadline
-    passes."""
+    """Asks pxe's wake tick to wake the run's host. The tick repeats it until the machine is seen, the deadline passes,
+    or the BMC has refused the login too often. A BMC that has accepted (`woken_at`) is asked no more."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="wakes")
     requested_at = models.DateTimeField(default=timezone.now)
     sent = models.PositiveIntegerField(default=0)
     last_sent_at = models.DateTimeField(null=True, blank=True)
-    problem = models.CharField(max_length=300, blank=True)
+    woken_at = models.DateTimeField(null=True, blank=True)
+    problem = models.CharField(max_length=400, blank=True)
+    refusals = models.PositiveSmallIntegerField(default=0, help_text="Logins that the BMC refused.")
 
 
 class StageRun(models.Model):

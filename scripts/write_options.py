@@ -41,7 +41,8 @@ def _value(one: Option) -> str:
     words = "name of a variable" if one.secret else WORDS[one.kind]
     if one.needed:
         return f"{words}, needed"
-    return words if one.default in options.EMPTY else f"{words}, default {_yaml(one.default)}"
+    has_none = one.default in options.EMPTY or (one.kind is int and not one.default)
+    return words if has_none else f"{words}, default {_yaml(one.default)}"
 
 
 def _yaml(value: Any) -> str:
@@ -81,8 +82,11 @@ def messages() -> str:
 def waking() -> str:
     """For docs/booting.md."""
     methods = wakemethods.every().items()
-    head = "| way | in the form | what it does |\n|---|---|---|\n"
-    ways = "".join(f"| `{name}` | {method.title} | {method.does} |\n" for name, method in methods)
+    head = "| way | in the form | to wake a host | power |\n|---|---|---|---|\n"
+    ways = "".join(
+        f"| `{name}` | {method.title} | {method.does} | {', '.join(method.verbs) or 'nothing'} |\n"
+        for name, method in methods
+    )
     tables = (
         f"\nWake options of `{name}`:\n\n| option | value | what it is |\n|---|---|---|\n{_rows(method.options)}"
         for name, method in methods

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from hosts import wakemethods
@@ -16,17 +16,21 @@ from hosts.models import Host
 from hosts.readable import readable
 from hosts.wakemethods import WakeMethod
 from pxe.wake.drivers import DRIVERS
-from pxe.wake.shape import WakeProblem, options_of
+from pxe.wake.power import wake
+from pxe.wake.shape import PROBLEM_CHARACTERS, Refused, WakeProblem
 from runs import jobs, lifecycle
 from runs.bench import faults
 from runs.database import commits
 from runs.machine import State
-from runs.models import Actor, LadderRung, Run, Rung, WakeRequest
+from runs.models import Actor, Run, Rung, WakeRequest
 from runs.querysets import DOCUMENTS
 from runs.wording import remedies
 
 # A host that was on when it was woken, as one that still powers off after a cancelled run, needs one more later.
 LATER_INTERVAL_S = 60.0
+# Some BMCs lock an account after a few refused logins.
+MOST_REFUSALS = 2
+STOPPED = 'Not tried again, since it could lock the account: put it right, then press "Wake again".'
 log = logging.getLogger("vetting.wake")
 # A BMC is asked three or four times, for 20 s each at most.
 SEND = jobs.Kind("pxe.wake.send", "waking the host", limit_s=85)
@@ -48,17 +52,6 @@ def _somebody_is_to_be_woken() -> bool:
     return Run.objects.filter(state=State.WAITING_WOL).exists()
 
 
-def wake(host: Host) -> str:
-    """Wake this host now by its driver. Returns what was done. Raises WakeProblem."""
-    driver = DRIVERS.get(host.wake_method)
-    if driver is None:
-        known = ", ".join(DRIVERS)
-        raise WakeProblem(
-            f"{host.name}: there is no wake driver {host.wake_method!r}: choose one of {known} on the host's form"
-        )
-    return driver.wake(host, options_of(host, driver.METHOD.options))
-
-
 def _method(host: Host) -> WakeMethod:
     """A host whose driver's file was removed is treated as any other: sending says what is wrong."""
     driver = DRIVERS.get(host.wake_method)
@@ -74,7 +67,7 @@ def _ask(request: WakeRequest) -> None:
 
 def due(now: datetime) -> QuerySet[WakeRequest]:
     """The requests to act on now. A person is asked once. A slow driver knows whether it worked, and is not called
-    again after that."""
+    again after that. Where the login was refused twice, somebody must ask again."""
     config = settings.VETTING.wake
     soon, later = (timedelta(seconds=each) for each in (config.interval_s, max(config.interval_s, LATER_INTERVAL_S)))
     in_time = (
@@ -85,11 +78,10 @@ def due(now: datetime) -> QuerySet[WakeRequest]:
     )
     by_hand = [name for name, method in wakemethods.every().items() if method.by_hand]
     slow = [name for name, method in wakemethods.every().items() if method.slow]
-    woken = Exists(LadderRung.objects.filter(run=OuterRef("run"), rung=Rung.WAKE_SENT))
-    waiting = WakeRequest.objects.filter(in_time, run__state=State.WAITING_WOL)
+    waiting = WakeRequest.objects.filter(in_time, run__state=State.WAITING_WOL, refusals__lt=MOST_REFUSALS)
     return (
         waiting.exclude(run__host__wake_method__in=by_hand, sent__gt=0)
-        .exclude(woken, run__host__wake_method__in=slow)
+        .exclude(woken_at__isnull=False, run__host__wake_method__in=slow)
         .select_related("run__host")
         .defer(*(f"run__{name}" for name in DOCUMENTS))
         .order_by("id")
@@ -120,9 +112,14 @@ def _send(request: WakeRequest) -> None:
     run = request.run
     try:
         done = readable(wake(run.host))
+    except Refused as refused:
+        refusals = request.refusals + refused.logins
+        WakeRequest.objects.filter(pk=request.pk).update(refusals=refusals)
+        stopped = f" {STOPPED}" if refusals >= MOST_REFUSALS else ""
+        return _tell(request, f"{str(refused)[:PROBLEM_CHARACTERS]}{stopped}")
     except WakeProblem as problem:
         return _tell(request, str(problem))
-    WakeRequest.objects.filter(pk=request.pk).update(problem="")
+    WakeRequest.objects.filter(pk=request.pk).update(problem="", woken_at=timezone.now())
     if _method(run.host).by_hand:
         lifecycle.note(run, "wake_by_hand", actor=Actor.WORKER, who="wake", text=done)
     else:
@@ -130,7 +127,7 @@ def _send(request: WakeRequest) -> None:
 
 
 def _tell(request: WakeRequest, problem: str) -> None:
-    problem = readable(problem)[:300]  # what a BMC says may hold what no database takes
+    problem = readable(problem)[:400]  # what a BMC says may hold what no database takes
     log.error("run %s host %s: %s", request.run_id, request.run.host.name, problem)
     if WakeRequest.objects.filter(pk=request.pk).exclude(problem=problem).update(problem=problem):
         lifecycle.note(request.run, "wake_problem", actor=Actor.WORKER, who="wake", text=problem)

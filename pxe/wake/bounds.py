@@ -37,6 +37,7 @@ class Bounds(HTTPAdapter):
         self.who, self.url, self._origin = who, url, origin(url)
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
+        self.refused_logins = 0
         self._total_s, self._until = total_s, time.monotonic() + total_s
         self._timer = threading.Timer(total_s, self._cut)
         self._timer.daemon = True
@@ -87,6 +88,7 @@ class Bounds(HTTPAdapter):
         if time.monotonic() >= self._until:
             raise self._too_late()  # headers that were cut look like headers that are over
         answer._content_consumed = True  # type: ignore[attr-defined]  # requests has it, its types leave it out
+        self._count_login(answer)
         self._judge(answer, what)
         return answer
 
@@ -106,12 +108,33 @@ class Bounds(HTTPAdapter):
     def _judge(self, answer: requests.Response, what: str) -> None:
         """An answer that does what was asked is a JSON object, or empty."""
         if 300 <= answer.status_code < 400:
+            self._judge_redirect(answer, what)
+        elif answer.status_code < 400 and answer.content.strip():
+            self._judge_json(answer.content, what)
+
+    def _judge_redirect(self, answer: requests.Response, what: str) -> None:
+        """A redirect is followed on the BMC itself, as to the same path with a slash, if the request stays what it is:
+        a POST that becomes a GET would do nothing, and be answered well."""
+        keeps_method = answer.request.method in ("GET", "HEAD") or answer.status_code in (307, 308)
+        try:
+            ours = origin(urljoin(answer.url, answer.headers["Location"])) == self._origin
+        except (KeyError, ValueError):
+            ours = False
+        if not (ours and keeps_method):
             raise WakeProblem(
                 f"{self.who}: {what} answered {answer.status_code} and sends elsewhere, which is not followed: "
                 "give the address that it leads to as `url` in the wake options"
             )
-        if answer.status_code < 400 and answer.content.strip():
-            self._judge_json(answer.content, what)
+
+    def _count_login(self, answer: requests.Response) -> None:
+        """How many logins the BMC has refused, until it has accepted one by a session."""
+        request = answer.request
+        body = request.body if isinstance(request.body, bytes) else str(request.body or "").encode()
+        by_session = request.method == "POST" and b'"Password"' in body
+        if answer.status_code in (401, 403) and (by_session or "Authorization" in request.headers):
+            self.refused_logins += 1
+        elif by_session and answer.ok:
+            self.refused_logins = 0
 
     def _judge_json(self, content: bytes, what: str) -> None:
         try:

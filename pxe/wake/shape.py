@@ -2,30 +2,88 @@
 
 from __future__ import annotations
 
+from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 from django.conf import settings
 
 from hosts import options
 from hosts.models import Host
-from hosts.wakemethods import SECRET_PREFIX, WakeMethod
+from hosts.readable import readable
+from hosts.wakemethods import SECRET_PREFIX, WORDS, Verb, WakeMethod
 
 T = TypeVar("T")
+PROBLEM_CHARACTERS = 300
+_SAID_CHARACTERS = 120
 
 
 class WakeProblem(Exception):
-    """The machine could not be woken; the message names the device, what was seen, and who must act."""
+    """It could not be done; the message names the device, what was seen, and who must act."""
+
+
+class Refused(WakeProblem):
+    """The device refused the login `logins` times. Some lock an account after a few, so it is not tried on and on."""
+
+    def __init__(self, words: str, logins: int = 1) -> None:
+        super().__init__(words)
+        self.logins = logins
+
+
+class Machine:
+    """A host as its driver reaches it, from `with` to its end: one login serves several verbs.
+
+    A driver's file has a subclass of this name. It overrides the verbs that its METHOD declares. A verb acts once and
+    returns what it did, in a few words. It raises WakeProblem with a sentence that begins with `who`.
+
+    at: the device, as a person knows it, such as "BMC 10.0.0.9"; empty where there is none.
+    """
+
+    at = ""
+
+    def __init__(self, host: Host, options: Any) -> None:
+        """`options` is METHOD.options, filled in. Nothing is sent yet. Raises WakeProblem."""
+        self.host, self.options = host, options
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Log out. Raises nothing."""
+
+    @property
+    def who(self) -> str:
+        return f"{self.host.name}: {self.at}" if self.at else self.host.name
+
+    def on(self) -> str:
+        raise self._cannot(Verb.ON)
+
+    def off(self) -> str:
+        """At once: nothing that runs on it is shut down."""
+        raise self._cannot(Verb.OFF)
+
+    def cycle(self) -> str:
+        raise self._cannot(Verb.CYCLE)
+
+    def reset(self) -> str:
+        raise self._cannot(Verb.RESET)
+
+    def status(self) -> bool | None:
+        """Whether it is on; None where the device does not say."""
+        raise self._cannot(Verb.STATUS)
+
+    def boot_network(self) -> str:
+        """The next boot, and only that one, is from the network."""
+        raise self._cannot(Verb.BOOT_NETWORK)
+
+    def _cannot(self, verb: Verb) -> WakeProblem:
+        return WakeProblem(f"{self.who}: this way to wake has no {WORDS[verb]}")
 
 
 class Driver(Protocol):
     """A file of pxe/wake/drivers."""
 
     METHOD: WakeMethod
-
-    def wake(self, host: Host, options: Any) -> str:
-        """Wake the host once. `options` is METHOD.options, filled in. Returns what was done, a few words for the run's
-        history. Raises WakeProblem."""
-        ...
+    Machine: type[Machine]
 
 
 def options_of(host: Host, declared: type[T]) -> T:
@@ -47,5 +105,16 @@ def options_of(host: Host, declared: type[T]) -> T:
         return options.read(declared, given, value_of)
     except options.OptionProblem as problem:
         raise WakeProblem(
-            f"{host.name}: wake options: {problem.key} {problem}: correct it on the host's form"
+            f"{host.name}: wake options: `{problem.key}` {problem}: correct it on the host's form"
         ) from None
+
+
+def with_its_words(sentence: str, said: str, *secrets: str) -> str:
+    """The sentence with what the device said behind it, without secrets, as far as there is room on the page."""
+    for secret in filter(None, secrets):
+        said = said.replace(secret, "…")
+    said = " ".join(readable(said[:4096]).split())
+    room = min(_SAID_CHARACTERS, PROBLEM_CHARACTERS - len(sentence) - len('; it says: ""'))
+    if not said or room < 20:
+        return sentence
+    return f'{sentence}; it says: "{said if len(said) <= room else said[: room - 1] + "…"}"'

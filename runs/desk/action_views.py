@@ -110,6 +110,10 @@ def _release(request: HttpRequest, run: Run) -> str:
     return doing.release(run, who(request))
 
 
+def _wake(request: HttpRequest, run: Run) -> str:
+    return doing.wake(run, who(request))
+
+
 def _retry(request: HttpRequest, run: Run) -> str:
     return doing.retry(run, request.POST.get("stage", ""), who(request))
 
@@ -133,6 +137,7 @@ def _override(request: HttpRequest, run: Run) -> str:
 _DOERS: dict[str, Callable[[HttpRequest, Run], str]] = {
     "cancel": _cancel,
     "release": _release,
+    "wake": _wake,
     "retry": _retry,
     "override": _override,
 }

@@ -14,15 +14,18 @@ from runs.wording import naming
 
 @dataclass(frozen=True)
 class Action:
-    """`name` is also the last part of its URL, `/runs/<id>/<name>/`; `permission` is the permission that it needs."""
+    """`name` is also the last part of its URL, `/runs/<id>/<name>/`; `permission` is the permission that it needs.
+    `event` is what it does to the run; None for one that leaves its state, and is possible in the states of `only_in`.
+    """
 
     name: str
     permission: str
     label: str
-    event: Event
+    event: Event | None
     title: str
     consequence: str
     danger: bool = False
+    only_in: tuple[State, ...] = ()
 
 
 CANCEL = Action(
@@ -63,7 +66,17 @@ OVERRIDE = Action(
     "What is listed here is destroyed for good. The permission holds for the next Storage attempt only.",
     danger=True,
 )
-ACTIONS: tuple[Action, ...] = (RETRY, OVERRIDE, RELEASE, CANCEL)
+WAKE = Action(
+    "wake",
+    "runs.start_run",
+    "Wake again",
+    None,
+    "Wake this host again?",
+    "It is woken as at the start of the run, also if its BMC has refused the login: put name and password right first, "
+    "since some BMCs lock an account after a few refusals.",
+    only_in=(State.WAITING_WOL,),
+)
+ACTIONS: tuple[Action, ...] = (WAKE, RETRY, OVERRIDE, RELEASE, CANCEL)
 BY_NAME: dict[str, Action] = {action.name: action for action in ACTIONS}
 
 
@@ -74,7 +87,8 @@ def available(run: Run) -> list[Action]:
 
 def why_not(run: Run, action: Action) -> str:
     """Why the action is not possible now, in a sentence; empty if it is."""
-    if not machine.allows(State(run.state), action.event):
+    state = State(run.state)
+    if not (state in action.only_in if action.event is None else machine.allows(state, action.event)):
         now = naming.state_in_words(run.state)
         return f'Run {run.pk} of {run.host} is now "{now}": "{action.label}" is not possible then.'
     if action is OVERRIDE and not refusals(run):

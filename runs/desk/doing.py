@@ -17,6 +17,11 @@ def release(run: Run, who: str) -> str:
     return f"{run.host} is released and powers itself off."
 
 
+def wake(run: Run, who: str) -> str:
+    lifecycle.wake_again(run, who)
+    return f"{run.host} is woken again."
+
+
 def retry(run: Run, stage: str, who: str) -> str:
     lifecycle.ask_retry(run, stage, who)
     return f"{naming.state_in_words(stage)} runs again as soon as a slot is free."

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from hosts import options, wakemethods, wakeoptions
+from hosts.wakemethods import Verb
 from pxe.wake.drivers import DRIVERS
 
 drivers = pytest.mark.parametrize("name", DRIVERS)
@@ -16,6 +17,8 @@ drivers = pytest.mark.parametrize("name", DRIVERS)
 def test_every_driver_declares_itself_wholly(name: str) -> None:
     method = DRIVERS[name].METHOD
     assert method.title and method.does and len(name) <= 16
+    own = {verb for verb in Verb if verb.name.lower() in vars(DRIVERS[name].Machine)}
+    assert own - {Verb.ON} == set(method.verbs) - {Verb.ON}, "it declares what it does, and does what it declares"
     for one in options.of(method.options):
         assert one.kind in options.WORDS and one.help
         assert one.example is None or one.takes(one.example)

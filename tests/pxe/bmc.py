@@ -30,6 +30,7 @@ class Bmc(ThreadingHTTPServer):
         self.plays: dict[str, Play] = {}
         self.asked: list[str] = []
         self.sessions_only = False
+        self.logins_refused = 0
         self.ended = threading.Event()
 
     @property
@@ -63,6 +64,7 @@ class Answering(BaseHTTPRequestHandler):
         if self.path.endswith("/Sessions"):
             given = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             if (given["UserName"], given["Password"]) != ("admin", "sesame"):
+                self.server.logins_refused += 1
                 return self.say(401, {})
             token = {"X-Auth-Token": "token-1", "Location": f"{self.path}/1"}
             return self.say(201, {}, token)
@@ -74,7 +76,10 @@ class Answering(BaseHTTPRequestHandler):
             return play(self)
         session = self.headers["X-Auth-Token"] == "token-1"
         if not session and (self.server.sessions_only or self.headers["Authorization"] != BASIC):
-            return self.say(200, self.server.body(ROOT)) if self.path == ROOT else self.say(401, {})
+            if self.path == ROOT:
+                return self.say(200, self.server.body(ROOT))
+            self.server.logins_refused += "Authorization" in self.headers
+            return self.say(401, {})
         soundly()
 
     def _take(self) -> None:
@@ -114,6 +119,11 @@ def raw(data: bytes) -> Play:
 
 def elsewhere(place: str) -> Play:
     return lambda bmc: bmc.raw(302, b"", {"Location": place})
+
+
+def moved(number: int, place: str) -> Play:
+    """A redirect to another path of the BMC, which answers soundly there."""
+    return lambda bmc: bmc.raw(number, b"", {"Location": place})
 
 
 def flood(megabytes: int) -> Play:

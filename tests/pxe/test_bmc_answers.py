@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 import ssl
 import subprocess
@@ -54,6 +55,12 @@ def system(**changes: Any) -> Play:
     return lambda answering: answering.say(200, answering.server.body(SYSTEM) | changes)
 
 
+def told(message: str) -> dict[str, Any]:
+    """A refusal as DSP0266 has it, with the BMC's own words."""
+    return {"error": {"code": "Base.1.8.GeneralError", "@Message.ExtendedInfo": [{"Message": message}]}}
+
+
+RESET = f"{SYSTEM}/Actions/ComputerSystem.Reset"
 GET_ROOT, GET_SYSTEMS, GET_SYSTEM, PATCH = f"GET {ROOT}", f"GET {SYSTEMS}", f"GET {SYSTEM}", f"PATCH {SYSTEM}"
 ANSWERS: list[tuple[str, Play, str]] = [
     (GET_SYSTEM, plays.status(401), "answered 401: .* check `user` and the variable"),
@@ -94,6 +101,12 @@ ANSWERS: list[tuple[str, Play, str]] = [
     ),
     (GET_SYSTEM, system(PowerState="On"), "is on already; nothing was sent"),
     (GET_SYSTEM, system(PowerState="PoweringOn"), "is on already; nothing was sent"),
+    (PATCH, plays.moved(303, SYSTEM), "answered 303 and sends elsewhere"),
+    (f"POST {RESET}", plays.moved(301, f"{RESET}/"), "answered 301 and sends elsewhere"),
+    (GET_SYSTEM, plays.status(401, NULLS), "answered 401: .* check `user` and the variable"),
+    (GET_SYSTEM, plays.status(401, []), "answered 401: .* check `user` and the variable"),
+    (PATCH, plays.status(400, told("Supply BootSourceOverrideMode.")), 'it says: "Supply BootSourceOverrideMode."'),
+    (PATCH, plays.status(400, told("no sesame")), 'it says: "no …"'),
     (GET_SYSTEM, plays.elsewhere("http://127.0.0.1:1/"), "answered 302 and sends elsewhere.*as `url`"),
     (GET_SYSTEM, plays.flood(400), "more than 1 MiB in one answer"),
     (GET_SYSTEM, plays.reset, "broke the connection off: restart"),
@@ -130,9 +143,73 @@ def test_an_address_where_nothing_listens_says_so(bmc: Bmc) -> None:
     assert "refuses the connection: check `url`" in problem(host_of(bmc, url="http://127.0.0.1:9"))
 
 
-@pytest.mark.parametrize("url", ["10.0.0.9", "ftp://10.0.0.9", "https://", "https://[::1", "http://admin:sesame@bmc"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "10.0.0.9", "ftp://10.0.0.9", "https://", "https://[::1", "http://admin:sesame@bmc",
+        "https://10.0.0.9/redfish/v1/Systems/1",
+    ],
+)  # fmt: skip
 def test_an_url_that_is_none_is_named(bmc: Bmc, url: str) -> None:
     assert "`url`" in problem(host_of(bmc, url=url))
+
+
+# --- what BMCs of several makers do otherwise, as they were reported ----------------------------------------------
+
+
+def etags(*accepted: str | None) -> Play:
+    """Takes a PATCH with one of these as If-Match, and answers 412 or 428 to any other."""
+
+    def play(bmc: Any) -> None:
+        given = bmc.headers["If-Match"]
+        if given not in accepted:
+            return bmc.say(428 if given is None else 412, {})
+        bmc._take()
+
+    return play
+
+
+def wants_mode(bmc: Any) -> None:
+    body = json.loads(bmc.rfile.read(int(bmc.headers["Content-Length"])))
+    bmc.server.sent.append((bmc.command, bmc.path, bmc.headers["If-Match"], body))
+    bmc.say(200 if "BootSourceOverrideMode" in body["Boot"] else 400, {})
+
+
+OTHERS: dict[str, tuple[dict[str, Play], dict[str, Any]]] = {
+    "a redirect to the same place with a slash": ({GET_SYSTEMS: plays.moved(308, f"{SYSTEMS}/")}, {}),
+    "a redirect of a change, which stays one": (
+        {PATCH: plays.moved(307, f"{SYSTEM}/"), f"PATCH {SYSTEM}/": etags('W/"7"')}, {},
+    ),
+    "a weak ETag is refused, and taken as a strong one": ({PATCH: etags('"7"')}, {}),
+    "a weak ETag is refused, and taken without": ({PATCH: etags(None)}, {}),
+    "an ETag is demanded, which stands in the header only": ({PATCH: etags('W/"7"')}, {}),
+    "the mode must be sent along": ({PATCH: wants_mode}, {"boot_mode": "UEFI"}),
+    "it knows UefiHttp only": (
+        {GET_SYSTEM: system(Boot={"BootSourceOverrideTarget@Redfish.AllowableValues": ["Hdd", "UefiHttp"]})}, {},
+    ),
+    "its boot options are set in a resource of their own": (
+        {
+            GET_SYSTEM: system(**{"@Redfish.Settings": {"SettingsObject": {"@odata.id": f"{SYSTEM}/SD"}}}),
+            f"GET {SYSTEM}/SD": plays.body({"Boot": {"BootSourceOverrideTarget": "None"}}),
+        },
+        {},
+    ),
+    "the reset is answered by a page": ({f"POST {RESET}": plays.status(204)}, {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_bmc_that_does_otherwise_is_understood(bmc: Bmc, name: str) -> None:
+    bmc.plays, options = dict(OTHERS[name][0]), OTHERS[name][1]
+    bmc.body = lambda path: Bmc.body(bmc, path.rstrip("/"))  # type: ignore[method-assign]
+    assert wake.wake(host_of(bmc, **options)).endswith("boot from the network once, power on (Redfish)")
+    targets = [sent[3]["Boot"].get("BootSourceOverrideTarget") for sent in bmc.sent if sent[0] == "PATCH"]
+    assert next(filter(None, targets)) == ("UefiHttp" if "UefiHttp" in name else "Pxe")
+
+
+def test_a_bmc_that_redirects_for_ever_is_left(bmc: Bmc) -> None:
+    bmc.plays[GET_SYSTEM] = plays.moved(308, SYSTEM)
+    assert "firmware" in problem(host_of(bmc)) and len(bmc.asked) < 60
 
 
 def test_plain_http_behind_https_says_what_to_check(bmc: Bmc) -> None:
@@ -218,6 +295,9 @@ SAID: list[tuple[str, str]] = [
     ("sleep 20", "no answer within"),
     ("echo 'Error: Unable to establish IPMI v2 / RMCP+ session' >&2; exit 1", "IPMI over LAN is switched on"),
     ("echo 'RAKP 2 HMAC is invalid' >&2; exit 1", "wrong password: check the variable"),
+    ("echo 'Error in open session response message : no matching cipher suite' >&2; exit 1", "write `cipher`"),
+    ("echo 'Set Session Privilege Level to OPERATOR failed: Insufficient privilege'; exit 1", "the role Operator"),
+    ("echo 'RAKP 2 message indicates an error : unauthorized role'; exit 1", "check `privilege`"),
     ("echo 'RAKP 2 message indicates an error : unauthorized name'; exit 1", "does not know `user`"),
     ("echo 'Could not open socket!'; exit 1", "`address` is wrong or can't be reached"),
     ("printf '\\377\\376'; exit 1", "check the BMC by hand"),

@@ -12,14 +12,16 @@ from django.db import OperationalError
 from django.utils import timezone
 from wakeonlan import create_magic_packet
 
-from hosts import wakemethods
+from hosts import wakemethods, wakeoptions
 from hosts.models import Host, HostMac
 from pxe import daemon, wake
 from pxe.paths import Paths
 from pxe.wake.drivers import ipmi, operator
 from pxe.wake.shape import WakeProblem, options_of
+from runs import lifecycle
 from runs.machine import State
 from runs.models import Run, Rung, WakeRequest
+from runs.transition import Refused
 from tests.pxe.bmc import Bmc, serving
 from tests.pxe.network import Network
 from tests.rows import a_host, a_run
@@ -70,6 +72,27 @@ def test_magic_packets_reach_the_hosts_network_first_mac_first(
         wake.tick()
     assert packets(listener) == [create_magic_packet(MAC), create_magic_packet("52:54:00:00:00:02")]
     assert "10.77.0.255" in request.run.rungs.get(rung=Rung.WAKE_SENT).detail
+
+
+def test_a_secure_on_password_stands_behind_each_packet(
+    bench: Bench, network: Network, listener: socket.socket, settings: Any
+) -> None:
+    settings.BMC_PASSWORDS = {"VETTING_BMC_SECUREON": "00:11:22:33:44:55"}
+    host = a_host(mac=MAC, wake_options={"secure_on_env": "VETTING_BMC_SECUREON"})
+    heard: list[bytes] = []
+    for _ in range(100):  # the cable may still be coming up
+        with network.on_server():
+            wake.wake(host)
+        if heard := packets(listener):
+            break
+    assert heard == [create_magic_packet(MAC) + bytes.fromhex("001122334455")]
+
+
+def test_a_secure_on_password_that_is_none_is_said_without_it(bench: Bench, settings: Any) -> None:
+    settings.BMC_PASSWORDS = {"VETTING_BMC_SECUREON": "sesame"}
+    with pytest.raises(WakeProblem, match="not six bytes") as caught:
+        wake.wake(a_host(mac=MAC, wake_options={"secure_on_env": "VETTING_BMC_SECUREON"}))
+    assert "sesame" not in str(caught.value)
 
 
 def test_it_is_repeated_in_quick_succession_and_then_once_a_minute(
@@ -176,14 +199,14 @@ def test_a_driver_that_fails_unforeseen_is_told_on_its_run_and_keeps_no_other_fr
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad, good = (asked_for(a_host(name, MAC[:-1] + name[-1], wake_method="operator")) for name in ("pve-1", "pve-2"))
-    real = operator.wake
+    real = operator.Machine.on
 
-    def fails_once(host: Host, options: operator.Options) -> str:
-        if host.name == "pve-1":
+    def fails_once(machine: operator.Machine) -> str:
+        if machine.host.name == "pve-1":
             raise TypeError("secret-token")
-        return real(host, options)
+        return real(machine)
 
-    monkeypatch.setattr(operator, "wake", fails_once)
+    monkeypatch.setattr(operator.Machine, "on", fails_once)
     wake.tick()
     bad.refresh_from_db()
     assert "pve-1: waking it failed, by a fault of ours (TypeError)" in bad.problem
@@ -249,6 +272,49 @@ def test_no_other_secret_can_be_named_as_a_password(bench: Bench, bmc: Bmc, name
     assert bmc.sent == []
 
 
+def test_a_refused_password_is_sent_twice_and_no_more_until_somebody_asks(
+    bench: Bench, bmc: Bmc, settings: Any
+) -> None:
+    settings.BMC_PASSWORDS = {"VETTING_BMC_NODE1": "wrong-one"}
+    request = asked_for(with_bmc(bmc))
+    for _ in range(6):
+        wake.tick()
+        do_jobs()
+        a_while_passes(request, 61)
+    assert bmc.logins_refused == 2
+    request.refresh_from_db()
+    assert "answered 401" in request.problem and 'press "Wake again"' in request.problem
+    settings.BMC_PASSWORDS = {"VETTING_BMC_NODE1": "sesame"}
+    lifecycle.wake_again(request.run, who="anna")
+    wake.tick()
+    assert do_jobs() == 1 and bmc.sent[-1][3] == {"ResetType": "On"}
+
+
+def test_a_bmc_that_does_not_answer_is_tried_on_and_on(bench: Bench, bmc: Bmc) -> None:
+    request = asked_for(with_bmc(bmc, url="http://127.0.0.1:9"))
+    for _ in range(4):
+        wake.tick()
+        do_jobs()
+        a_while_passes(request, 61)
+    request.refresh_from_db()
+    assert (request.sent, request.refusals) == (4, 0)
+
+
+def test_waking_again_is_refused_to_a_run_that_waits_for_no_wake() -> None:
+    with pytest.raises(Refused, match="does not wait for its host to wake"):
+        lifecycle.wake_again(a_run(a_host(), state=State.CANCELLED))
+
+
+def test_a_machine_that_is_on_is_restarted_only_if_that_was_allowed(bench: Bench, bmc: Bmc) -> None:
+    bmc.power = "On"
+    host = with_bmc(bmc)
+    with pytest.raises(WakeProblem, match="is on already; nothing was sent"):
+        wake.wake(host)
+    assert bmc.sent == []
+    done = wake.wake(host, restart=True)
+    assert bmc.sent[-1][3] == {"ResetType": "PowerCycle"} and done.endswith("once, power cycle (Redfish)")
+
+
 def test_a_bmc_is_asked_by_a_job_and_no_more_once_it_has_worked(bench: Bench, bmc: Bmc) -> None:
     request = asked_for(with_bmc(bmc))
     wake.tick()
@@ -288,6 +354,32 @@ def test_the_password_is_no_argument_of_ipmitool(settings: Any) -> None:
     words = ipmi.command(options_of(with_ipmi(), ipmi.Options), "chassis", "power", "on")
     assert "sesame" not in words and "-E" in words
     assert words[:3] == ["ipmitool", "-I", "lanplus"] and words[-3:] == ["chassis", "power", "on"]
+
+
+def test_the_options_of_a_bmc_reach_ipmitool_and_its_key_does_not(settings: Any) -> None:
+    settings.BMC_PASSWORDS = {"VETTING_BMC_NODE1": "sesame", "VETTING_BMC_KG": "open"}
+    given = {"port": 6230, "cipher": 17, "privilege": "ADMINISTRATOR", "kg_env": "VETTING_BMC_KG"}
+    options = options_of(with_ipmi(**given), ipmi.Options)
+    words = ipmi.command(options, "chassis", "power", "on")
+    assert [words[words.index(flag) + 1] for flag in ("-p", "-C", "-L")] == ["6230", "17", "ADMINISTRATOR"]
+    assert "-K" in words and "open" not in words and ipmi.environment(options)["IPMI_KGKEY"] == "open"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"address": "10.0.0.9:6230"}, "`address` must be without a port: write that as `port`"),
+        ({"address": "-v"}, "`address` must be an address"),
+        ({"cipher": 0}, "`cipher` must be between 1 and 17"),
+        ({"privilege": "ROOT"}, "`privilege` must be OPERATOR or ADMINISTRATOR"),
+    ],
+)
+def test_a_wrong_option_is_named_before_anything_is_sent(given: dict[str, Any], words: str, settings: Any) -> None:
+    settings.BMC_PASSWORDS = {"VETTING_BMC_NODE1": "sesame"}
+    with pytest.raises(WakeProblem, match=words):
+        wake.wake(with_ipmi(**given))
+    options = {"address": "10.0.0.9", "user": "admin", "password_env": "VETTING_BMC_NODE1"} | given
+    assert words.replace("`", "") in wakeoptions.problems("ipmi", options)[0].replace("`", "")
 
 
 def test_a_uefi_machine_is_told_to_boot_as_one(settings: Any) -> None:

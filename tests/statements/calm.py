@@ -29,7 +29,7 @@ def calm() -> Iterator[None]:
         stack.enter_context(override_settings(VETTING=config.parse(_CONFIG, "test")))
         stack.enter_context(patch.object(fitness, "_shortage_now", lambda most: None))
         stack.enter_context(patch.object(outages, "web_answers", lambda: True))
-        stack.enter_context(patch.object(wol, "wake", lambda host, options: f"magic packet to {host.name}"))
+        stack.enter_context(patch.object(wol.Machine, "on", lambda machine: f"magic packet to {machine.host.name}"))
         stack.enter_context(patch.object(sending, "send_to_all", _sent))
         stack.enter_context(patch.object(clock, "ahead_s", _clocks_agree))
         logging.disable(logging.CRITICAL)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hosts.models import Host
 from hosts.wakemethods import WakeMethod
+from pxe.wake import shape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,9 +17,11 @@ METHOD = WakeMethod(
     title="A person presses the button",
     does="nothing; the run says that somebody must press the button",
     options=Options,
+    verbs=(),
     by_hand=True,
 )
 
 
-def wake(host: Host, options: Options) -> str:
-    return f"nothing is sent to {host.name}: press its power button; it must boot from the network"
+class Machine(shape.Machine):
+    def on(self) -> str:
+        return f"nothing is sent to {self.host.name}: press its power button; it must boot from the network"

@@ -1,4 +1,4 @@
-"""Redfish (DMTF DSP0266): next boot from the network, then power on. A machine that is on is left alone.
+"""Redfish (DMTF DSP0266): boot from the network once, and everything with the power.
 
 What BMCs do otherwise than the standard says is known to sushy (OpenStack's library), which is imported only here, when
 a host is woken. How much a BMC may say, and for how long, is bounded by `pxe.wake.bounds`.
@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any
+from urllib.parse import urlsplit
 
 from hosts.models import Host
-from hosts.options import option, secret
-from hosts.wakemethods import WakeMethod
+from hosts.options import one_of, option, secret
+from hosts.wakemethods import WORDS, Verb, WakeMethod
+from pxe.wake import shape
 from pxe.wake.bounds import TOTAL_S, Bounds, origin
-from pxe.wake.shape import WakeProblem
+from pxe.wake.shape import Refused, WakeProblem, with_its_words
 
 SYSTEMS_TOLD = 5
 # What sushy ends in when an answer has other types than Redfish says.
@@ -26,107 +31,200 @@ _BY_STATUS = {
     404: "there is no such place: check `url` and `system`, or wake this host by IPMI",
 }
 _BY_CLASS = {4: "update the BMC's firmware, or wake this host by IPMI", 5: "restart the BMC, update its firmware"}
+# The words for each verb that a BMC may offer, the fittest first.
+_RESETS = {
+    Verb.ON: ("On", "ForceOn", "PushPowerButton"),
+    Verb.OFF: ("ForceOff",),
+    Verb.CYCLE: ("PowerCycle", "ForceRestart"),
+    Verb.RESET: ("ForceRestart", "PowerCycle"),
+}
+_TARGETS = ("Pxe", "UefiHttp")
+
+
+def _url(value: str) -> str:
+    """Of scheme, name and port: a path is no part of it, since the BMC itself names its places."""
+    such = "such as https://10.0.0.9"
+    try:
+        origin(value)
+    except ValueError:
+        return f"must be an address {such}"
+    parts = urlsplit(value)
+    if "@" in parts.netloc:
+        return "must not hold a name or password: use `user` and `password_env`"
+    if parts.path.rstrip("/") or parts.query or parts.fragment:
+        return f"must be without a path, {such}; the path of a system is `system`"
+    return ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    url: str = option("address of the BMC", example="https://10.0.0.9")
+    url: str = option("address of the BMC", example="https://10.0.0.9", check=_url)
     user: str = option("user of the BMC, with the role Operator", example="vetting")
     password: str = secret("password of `user`", example="VETTING_BMC_RACK1")
     system: str = option("path of the system, where the BMC has more than one", default="")
+    boot_mode: str = option(
+        "UEFI or Legacy, sent along where the BMC asks for BootSourceOverrideMode",
+        default="",
+        check=one_of("UEFI", "Legacy"),
+    )
     verify_tls: bool = option("false for a BMC with a certificate of its own making", default=True)
 
 
-METHOD = WakeMethod(title="Redfish", does="next boot from the network once, power on", options=Options, slow=True)
+METHOD = WakeMethod(
+    title="Redfish",
+    does="next boot from the network once, power on",
+    options=Options,
+    verbs=(Verb.ON, Verb.OFF, Verb.CYCLE, Verb.RESET, Verb.STATUS, Verb.BOOT_NETWORK),
+    slow=True,
+)
 
 
-def wake(host: Host, options: Options) -> str:
-    who = f"{host.name}: BMC {_shown(host, options.url)}"
-    with Bounds(who, options.url, TOTAL_S) as bounds:
-        _power_on(options, bounds)
-    return f"BMC {options.url}: boot from the network once, power on (Redfish)"
+class Machine(shape.Machine):
+    """One login, at the first verb; all verbs together have TOTAL_S."""
 
+    options: Options
 
-def _power_on(options: Options, bounds: Bounds) -> None:
-    import sushy
+    def __init__(self, host: Host, options: Any) -> None:
+        super().__init__(host, options)
+        self.at = f"BMC {options.url}"
+        self._bounds = Bounds(self.who, options.url, TOTAL_S)
+        self._session: Any = None
+        self._found: Any = None
 
-    # It quotes whole answers of the BMC; what matters of them is in our sentences.
-    logging.getLogger("sushy").setLevel(logging.CRITICAL)
-    auth: list[Any] = []
-    try:
-        system = _system(options, bounds, auth)
-        if system.power_state in (sushy.PowerState.ON, sushy.PowerState.POWERING_ON):
-            raise WakeProblem(f"{bounds.who} says that it is on already; nothing was sent: restart it yourself")
-        on = _way_to_turn_on(bounds.who, system)
-        system.set_system_boot_options(target=sushy.BootSource.PXE, enabled=sushy.BootSourceOverrideEnabled.ONCE)
-        system.reset_system(on)
-    except sushy.exceptions.HTTPError as error:
-        raise WakeProblem(f"{bounds.who} answered {error.status_code}: {_advice(error.status_code)}") from None
-    except sushy.exceptions.SushyError as error:
-        raise WakeProblem(f"{bounds.who}: {_lacking(error)}: {_BY_CLASS[4]}") from None
-    except _MALFORMED as error:
-        why = f"an answer that is not as Redfish says ({type(error).__name__})"
-        raise WakeProblem(f"{bounds.who}: {why}: {_BY_CLASS[4]}") from None
-    finally:
-        for one in auth:
-            # A session that can't be closed ends by itself; the machine was woken or it was not.
+    def __enter__(self) -> Machine:
+        self._bounds.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._session is not None:
+            import sushy
+
+            # A session that can't be closed ends by itself; what was done was done.
             with contextlib.suppress(sushy.exceptions.SushyError, WakeProblem, *_MALFORMED):
-                one.close()
+                self._session.close()
+        self._bounds.__exit__(kind, error, at)
+
+    def on(self) -> str:
+        return self._reset(Verb.ON)
+
+    def off(self) -> str:
+        return self._reset(Verb.OFF)
+
+    def cycle(self) -> str:
+        return self._reset(Verb.CYCLE)
+
+    def reset(self) -> str:
+        return self._reset(Verb.RESET)
+
+    def status(self) -> bool | None:
+        with self._in_words():
+            state = self._system().power_state
+            return {"On": True, "PoweringOn": True, "Off": False, "PoweringOff": None}.get(getattr(state, "value", ""))
+
+    def boot_network(self) -> str:
+        import sushy
+
+        with self._in_words():
+            offered = {one.value for one in self._system().get_allowed_system_boot_source_values()}
+            target = next((one for one in _TARGETS if one in offered), _TARGETS[0])
+            mode = sushy.BootSourceOverrideMode(self.options.boot_mode) if self.options.boot_mode else None
+            self._system().set_system_boot_options(
+                target=sushy.BootSource(target), enabled=sushy.BootSourceOverrideEnabled.ONCE, mode=mode
+            )
+        return WORDS[Verb.BOOT_NETWORK]
+
+    def _reset(self, verb: Verb) -> str:
+        import sushy
+
+        with self._in_words():
+            offered = {one.value for one in self._system().get_allowed_reset_system_values()}
+            word = next((one for one in _RESETS[verb] if one in offered), None)
+            if word is None:
+                raise WakeProblem(f"{self.who} offers no {WORDS[verb]}: {_BY_CLASS[4]}")
+            self._system().reset_system(sushy.ResetType(word))
+        return WORDS[verb]
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        """What sushy raises, as a sentence with the BMC's own words."""
+        import sushy
+
+        # It quotes whole answers of the BMC; what matters of them is in our sentences.
+        logging.getLogger("sushy").setLevel(logging.CRITICAL)
+        try:
+            yield
+        except sushy.exceptions.HTTPError as error:
+            raise self._answered(error) from None
+        except sushy.exceptions.SushyError as error:
+            raise WakeProblem(f"{self.who}: {_lacking(error)}: {_BY_CLASS[4]}") from None
+        except _MALFORMED as error:
+            if refused := self._bounds.refused_logins:  # sushy fails at the refusal itself, if that is malformed
+                raise Refused(f"{self.who} answered 401: {_BY_STATUS[401]}", refused) from None
+            why = f"an answer that is not as Redfish says ({type(error).__name__})"
+            raise WakeProblem(f"{self.who}: {why}: {_BY_CLASS[4]}") from None
+
+    def _answered(self, error: Any) -> WakeProblem:
+        status = int(error.status_code)
+        advice = _BY_STATUS.get(status) or _BY_CLASS.get(status // 100, _BY_CLASS[5])
+        told = with_its_words(f"{self.who} answered {status}: {advice}", _its_words(error), self.options.password)
+        return Refused(told, max(1, self._bounds.refused_logins)) if status in (401, 403) else WakeProblem(told)
+
+    def _system(self) -> Any:
+        """By name and password with every call; by a session where the BMC wants one."""
+        if self._found is None:
+            self._found = self._logged_in()
+        return self._found
+
+    def _logged_in(self) -> Any:
+        import sushy
+
+        account = (self.options.user, self.options.password)
+        try:
+            return self._named(self._root(sushy.auth.BasicAuth(*account), account))
+        except sushy.exceptions.AccessError as error:
+            if error.status_code != 401:
+                raise
+        self._session = sushy.auth.SessionAuth(*account)
+        return self._named(self._root(self._session))
+
+    def _root(self, how: Any, basic: tuple[str, str] | None = None) -> Any:
+        import sushy
+
+        bounds = self._bounds
+
+        class Connector(sushy.connector.Connector):  # type: ignore[misc]  # sushy has no types
+            def _op(self, method: str, path: str = "", *given: Any, **more: Any) -> Any:
+                return super()._op(method, bounds.address(path), *given, **more)
+
+        connector = Connector(
+            bounds.url, verify=self.options.verify_tls, server_side_retries=1, server_side_retries_delay=1
+        )
+        for scheme in ("http://", "https://"):
+            connector._session.mount(scheme, bounds)
+        # Ignore proxies and .netrc of the environment: they are not meant for BMCs.
+        connector._session.trust_env = False
+        connector._session.auth = basic
+        return sushy.Sushy(bounds.url, auth=how, connector=connector)
+
+    def _named(self, root: Any) -> Any:
+        path = self.options.system
+        if not path:
+            found = root.get_system_collection().members_identities
+            if len(found) != 1:
+                named = f": {', '.join(str(one)[:60] for one in found[:SYSTEMS_TOLD])}" if found else ""
+                raise WakeProblem(
+                    f"{self.who} has {len(found)} systems: name one as `system` in the wake options{named}"
+                )
+            path = found[0]
+        return root.get_system(path)
 
 
-def _system(options: Options, bounds: Bounds, auth: list[Any]) -> Any:
-    """By name and password with every call; by a session where the BMC wants one. `auth` gets what must be closed."""
-    import sushy
-
-    account = (options.user, options.password)
-    try:
-        return _named(options, bounds, _root(bounds, sushy.auth.BasicAuth(*account), options.verify_tls, account))
-    except sushy.exceptions.AccessError as error:
-        if error.status_code != 401:
-            raise
-    auth.append(sushy.auth.SessionAuth(*account))
-    return _named(options, bounds, _root(bounds, auth[0], options.verify_tls))
-
-
-def _root(bounds: Bounds, how: Any, verify: bool, basic: tuple[str, str] | None = None) -> Any:
-    import sushy
-
-    class Connector(sushy.connector.Connector):  # type: ignore[misc]  # sushy has no types
-        def _op(self, method: str, path: str = "", *given: Any, **more: Any) -> Any:
-            return super()._op(method, bounds.address(path), *given, **more)
-
-    connector = Connector(bounds.url, verify=verify, server_side_retries=1, server_side_retries_delay=1)
-    for scheme in ("http://", "https://"):
-        connector._session.mount(scheme, bounds)
-    # Ignore proxies and .netrc of the environment: they are not meant for BMCs.
-    connector._session.trust_env = False
-    connector._session.auth = basic
-    return sushy.Sushy(bounds.url, auth=how, connector=connector)
-
-
-def _named(options: Options, bounds: Bounds, root: Any) -> Any:
-    path = options.system
-    if not path:
-        found = root.get_system_collection().members_identities
-        if len(found) != 1:
-            named = f": {', '.join(str(one)[:60] for one in found[:SYSTEMS_TOLD])}" if found else ""
-            raise WakeProblem(f"{bounds.who} has {len(found)} systems: name one as `system` in the wake options{named}")
-        path = found[0]
-    return root.get_system(path)
-
-
-def _way_to_turn_on(who: str, system: Any) -> Any:
-    import sushy
-
-    offered = system.get_allowed_reset_system_values()
-    for way in (sushy.ResetType.ON, sushy.ResetType.FORCE_ON, sushy.ResetType.PUSH_POWER_BUTTON):
-        if way in offered:
-            return way
-    raise WakeProblem(f"{who} offers no way to turn the machine on: {_BY_CLASS[4]}")
-
-
-def _advice(status: int) -> str:
-    return _BY_STATUS.get(status) or _BY_CLASS.get(status // 100, _BY_CLASS[5])
+def _its_words(error: Any) -> str:
+    """What the BMC says of its refusal: the messages of its error (DSP0266, 8.6), whatever their shape is."""
+    given = error.extended_info
+    told = [one.get("Message") for one in (given if isinstance(given, list) else [given]) if isinstance(one, dict)]
+    words = [one for one in (*told, error.detail) if isinstance(one, str) and one.strip()]
+    return " ".join(dict.fromkeys(words[:3])) if told else "".join(words[:1])
 
 
 def _lacking(error: Exception) -> str:
@@ -136,18 +234,7 @@ def _lacking(error: Exception) -> str:
     if isinstance(error, sushy.exceptions.MissingActionError):
         return "it offers no #ComputerSystem.Reset"
     if isinstance(error, sushy.exceptions.InvalidParameterValueError):
-        return "it offers no boot from the network (Pxe), or no power on"
+        return "it offers no boot from the network (Pxe, UefiHttp), or no power on"
     if isinstance(error, sushy.exceptions.MissingAttributeError | sushy.exceptions.MalformedAttributeError):
         return f"an answer without what Redfish says ({str(error)[:120]})"
     return f"an answer that is not as Redfish says ({type(error).__name__})"
-
-
-def _shown(host: Host, url: str) -> str:
-    """The address, which must be one and carry no password of its own."""
-    try:
-        origin(url)
-    except ValueError:
-        raise WakeProblem(f"{host.name}: `url` is no address such as https://10.0.0.9: {url[:60]!r}") from None
-    if "@" in url:
-        raise WakeProblem(f"{host.name}: `url` must not hold a name or password: use `user` and `password_env`")
-    return url

@@ -1,4 +1,4 @@
-"""`./manage.py run cancel|release|retry|again RUN`: what the run's page offers, from a terminal."""
+"""`./manage.py run cancel|release|retry|wake|again RUN`: what the run's page offers, from a terminal."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ WHO = "command line"
 
 
 class Command(BaseCommand):
-    help = "Cancel a run, release a held host, try a stage once more, or vet the same host again."
+    help = "Cancel a run, release a held host, try a stage or wake the host once more, or vet the same host again."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-        for action in (actions.CANCEL, actions.RELEASE, actions.RETRY):
+        for action in (actions.CANCEL, actions.RELEASE, actions.RETRY, actions.WAKE):
             verb = verbs.add_parser(action.name, help=action.label, description=action.consequence)
             verb.add_argument("run", type=int, help="number of the run")
             if action is actions.RETRY:
                 verb.add_argument("stage", nargs="?", default="", help="default: the only one that did not pass")
-            else:
+            elif action.danger:
                 verb.add_argument("--yes", action="store_true", help="ask nothing")
         again = verbs.add_parser("again", help="Vet again", description="Start another run of the same host.")
         again.add_argument("run", type=int, help="number of an ended run")
@@ -54,6 +54,8 @@ class Command(BaseCommand):
             _usage(reason)
         if action is actions.RETRY:
             return doing.retry(run, _stage(run, options["stage"]), WHO)
+        if action is actions.WAKE:
+            return doing.wake(run, WHO)
         self._confirm(run, action, yes=options["yes"])
         return doing.cancel(run, WHO) if action is actions.CANCEL else doing.release(run, WHO)
 
