@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +12,13 @@ from django.utils import timezone
 from agent.contract import codec, wire
 from hosts import adoption, expectations, found_parts, hidden_drives, ports, seen_memory
 from hosts.models import Host, HostMac
+from runs import lacking
 from runs.judging import specdiff
 from runs.machine import HELD, LIVE, State
 from runs.models import Actor, Run, SpecDiff, StageRun
 from runs.querysets import STAGE_DOCUMENTS
 from runs.transition import Refused, locked, write_event
+from runs.wording import naming
 
 _EVERYTHING = "everything that was found"
 
@@ -93,16 +96,39 @@ def why_not(run: Run, path: str = "") -> str:
     return ""
 
 
+def is_changed_since(run: Run) -> bool:
+    """Whether somebody has adopted into the run's own spec after it was compared: the run was not judged by this spec.
+    (Adopting after the end of a run changes only the host's.)"""
+    compared = [stage.ended_at for stage in run.stage_runs.all() if _is_comparison(stage) and stage.ended_at]
+    changed = run.events.filter(kind="adopted", state_after__in=LIVE | HELD)
+    return (changed.filter(at__gt=max(compared)) if compared else changed).exists()
+
+
 def against(spec: dict[str, Any], run: Run) -> list[specdiff.Difference]:
     """The differences between a spec, which may still be in an editor, and this run's inventory."""
     return specdiff.compare(spec, codec.decode(wire.Inventory, run.inventory))
 
 
-def preview(run: Run, path: str = "") -> list[str]:
+def preview(run: Run, path: str = "", has_no: Iterable[str] = ()) -> list[str]:
     """What would change in the host's spec, as lines of a unified diff of its YAML."""
     before = run.host.expected
-    old, new = (expectations.to_yaml(spec).splitlines() for spec in (before, _changed(run, before, path)))
+    return changed_lines(before, lacking.with_topics(_changed(run, before, path), has_no))
+
+
+def preview_of_lack(run: Run, topics: Iterable[str]) -> list[str]:
+    """What `say_not_there` would change, in the same form."""
+    return changed_lines(run.host.expected, lacking.with_topics(run.host.expected, topics))
+
+
+def changed_lines(before: dict[str, Any] | None, after: dict[str, Any] | None) -> list[str]:
+    """The lines of a unified diff of two specs as YAML, without its head."""
+    old, new = (expectations.to_yaml(spec).splitlines() for spec in (before, after))
     return list(difflib.unified_diff(old, new, lineterm="", n=2))[2:]
+
+
+def proposal(run: Run) -> dict[str, Any]:
+    """The spec that adopting everything would make, for a host whose spec names no part."""
+    return _changed(run, run.host.expected, "")
 
 
 def notes(run: Run, path: str = "") -> list[str]:
@@ -112,9 +138,9 @@ def notes(run: Run, path: str = "") -> list[str]:
     return _notes(run, run.host.expected, _changed(run, run.host.expected, path)).in_words(run)
 
 
-def adopt(run: Run, path: str = "", who: str = "") -> list[str]:
+def adopt(run: Run, path: str = "", who: str = "", has_no: Sequence[str] = ()) -> list[str]:
     """Adopt the difference at `path`. Without a path, adopt every open difference, or the whole inventory for a host
-    without a spec. One transaction.
+    without a spec. `has_no` are topics of which the host has none: they are not expected from now on. One transaction.
 
     1. Change the host's spec as it is now. Other differences stay.
     2. If the run is live or held, change its frozen spec too: its next SpecValidate uses it.
@@ -129,18 +155,39 @@ def adopt(run: Run, path: str = "", who: str = "") -> list[str]:
     """
     with locked(run.pk) as run:
         host = Host.objects.get(pk=run.host_id)
-        before, host.expected = host.expected, _changed(run, host.expected, path)
+        before, host.expected = host.expected, lacking.with_topics(_changed(run, host.expected, path), has_no)
+        assert host.expected is not None, "something was adopted"
         host.save(update_fields=["expected", "updated_at"])
         host.withdraw_permissions()
         if run.state in LIVE | HELD:
-            run.expected = _changed(run, run.expected, path)
+            run.expected = lacking.with_topics(_changed(run, run.expected, path), has_no)
             run.save(update_fields=["expected"])
         _differences(run, path).update(adopted_at=timezone.now())
         noted = _notes(run, before, host.expected)
         HostMac.objects.bulk_create([HostMac(host=host, mac=mac) for mac in noted.entered], ignore_conflicts=True)
-        text = "; ".join([path or _EVERYTHING, *noted.in_short(is_whole=not path)])
+        text = "; ".join([path or _EVERYTHING, *_not_there(has_no), *noted.in_short(is_whole=not path)])
         write_event(run, "adopted", actor=Actor.OPERATOR, who=who, text=text)
         return noted.in_words(run)
+
+
+def say_not_there(run: Run, topics: Sequence[str], who: str = "") -> None:
+    """Expect none of these on the host from now on, since the run found no sensor or part of them. A run that is live
+    or held is judged by it from its next stage on. Raises Refused for no topic at all."""
+    if not topics:
+        raise Refused("nothing was ticked: nothing is changed")
+    with locked(run.pk) as run:
+        host = Host.objects.get(pk=run.host_id)
+        host.expected = lacking.with_topics(host.expected, topics)
+        host.save(update_fields=["expected", "updated_at"])
+        if run.state in LIVE | HELD:
+            run.expected = lacking.with_topics(run.expected, topics)
+            run.save(update_fields=["expected"])
+        write_event(run, "adopted", actor=Actor.OPERATOR, who=who, text="; ".join(_not_there(topics)))
+
+
+def _not_there(topics: Iterable[str]) -> list[str]:
+    words = ", ".join(map(naming.topic_in_words, topics))
+    return [f"not expected from now on: {words}"] if words else []
 
 
 def _unknown(macs: list[str]) -> list[str]:

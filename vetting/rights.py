@@ -45,7 +45,7 @@ PAGES: dict[str, Right] = {
     "hold-key": Right(NOT_OFFERED, (*SEE, "runs.take_hold_key")),
     "new-key": Right(NOT_OFFERED, (*SEE, "runs.take_hold_key")),
     "report-again": Right(NOT_OFFERED, (*SEE, "runs.report_run")),
-    "adopt": Right((*SEE, "runs.adopt_run"), (*SEE, "runs.adopt_run")),
+    **dict.fromkeys(("adopt", "not-there"), Right((*SEE, "runs.adopt_run"), (*SEE, "runs.adopt_run"))),
     **{f"act {action.name}": Right((*SEE, action.permission), (*SEE, action.permission)) for action in actions.ACTIONS},
     "events": _SEEN,
     "login": Right(ANYBODY, ANYBODY),

@@ -8,12 +8,14 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from runs import adopting
+from hosts import sidebyside
+from runs import adopting, lacking
 from runs.desk import run_page
 from runs.desk.access import needs, who
 from runs.desk.action_views import refusals_answered, refused
-from runs.desk.shown import first
+from runs.desk.shown import Shown, first
 from runs.machine import HELD, LIVE, State
+from runs.models import Run
 from runs.wording import formatting
 
 _STAGE = State.SPEC_VALIDATE
@@ -31,19 +33,31 @@ def adopt(request: HttpRequest, run_id: int) -> HttpResponse:
         return refused(request, reason, run_id)
     if request.method != "POST":
         differences = [row for row in adopting.still_open(run) if path in ("", row.path)]
+        lacks = [] if path else lacking.of(run)
+        ticked = [lack.topic for lack in lacks if not lack.doubt]
         context = {
             "run": run,
             "path": path,
             "differences": first(differences),
-            "changed_lines": first(adopting.preview(run, path)) if run.host.expected else None,
+            "parts": _parts(run) if adopting.lacks_spec(run) else [],
+            "lacks": lacks,
+            "changed_lines": first(adopting.preview(run, path, ticked)) if run.host.expected else None,
             "notes": first(adopting.notes(run, path)),
             "judged_again": run.state in LIVE | HELD,
             "stage": _STAGE,
         }
         return render(request, "runs/adopt.html", context)
-    notes = first(adopting.adopt(run, path, who(request)))
+    has_no = [] if path else request.POST.getlist("has_no")
+    if reason := lacking.why_not(run, has_no):
+        return refused(request, reason, run_id)
+    notes = first(adopting.adopt(run, path, who(request), has_no))
     what = formatting.spec_place(path) if path else "everything"
     messages.success(request, f"{run.host} is now expected to be as it was found: {what}.")
     for sentence in [*notes.rows, *([f"and {notes.more} more ports"] if notes.more else [])]:
         messages.info(request, sentence)
     return redirect(run)
+
+
+def _parts(run: Run) -> list[tuple[str, Shown[sidebyside.Line]]]:
+    """For a host without a spec: the title of each kind of part, and what will be expected of it."""
+    return [(section.title, first(section.lines)) for section in sidebyside.sections({}, adopting.proposal(run))]

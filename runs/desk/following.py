@@ -12,13 +12,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from runs import adopting, lacking
 from runs.bench import service_state
 from runs.desk import terminal
 from runs.files import logs as logfiles
 from runs.machine import ENDED, State
 from runs.models import Finding, Outcome, Run, StageRun
 from runs.profiles import durations
-from runs.wording import naming
+from runs.wording import naming, remedies
 from runs.wording.formatting import duration
 
 MARKS: dict[str, tuple[str, str]] = {
@@ -51,6 +52,20 @@ def exit_status(run: Run) -> int:
     if run.state == State.CANCELLED:
         return EXIT_CANCELLED
     return {"passed": EXIT_PASSED, "failed": EXIT_FAILED}.get(run.verdict, EXIT_INCOMPLETE)
+
+
+def advice(run: Run) -> Iterator[str]:
+    """What an operator may say of the host after this run, so that the next one can pass: adopt what was found, and
+    that it has none of what could not be tested."""
+    lacks = lacking.of(run)
+    for lack in lacks:
+        doubt = f"; but {lack.doubt}" if lack.doubt else ""
+        yield f"not tested, for want of a sensor or a part: {lack.words} ({lack.topic}){doubt}"
+    options = ["--adopt"] if adopting.lacks_spec(run) else []
+    options += ["--has-no-untested"] if any(not lack.doubt for lack in lacks) else []
+    if options:
+        command = remedies.command(f"host expect {run.host} {' '.join(options)}")
+        yield f"if the host is as it should be: {command} (--dry-run shows what that changes)"
 
 
 def as_data(run: Run) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from django.http import Http404
 from django.utils import timezone
 
 from hosts import bounds
-from runs import adopting, disk_writes, hold, ladder, left_out
+from runs import adopting, disk_writes, hold, lacking, ladder, left_out
 from runs.bench import service_state
 from runs.desk import actions, history_rows, log_viewer, shown
 from runs.files.log_search import Filter
@@ -221,6 +221,10 @@ def _line(name: str, attempts: list[StageRun], planned: dict[str, float]) -> Sta
     return StageLine(name, stage.title, stage.summary, attempts, fraction, planned.get(name))
 
 
+def lacks(run: Run) -> dict[str, Any]:
+    return {"lacks": lacking.of(run)}
+
+
 def differences(run: Run) -> dict[str, Any]:
     return {
         "differences": shown.first(adopting.shown(run)),
@@ -259,6 +263,7 @@ PARTS: dict[str, tuple[str, Context]] = {
     "summary": ("runs/_summary.html", summary),
     "hold": ("runs/_hold.html", held),
     "findings": ("runs/_findings.html", findings),
+    "lacking": ("runs/_lacking.html", lacks),
     "stages": ("runs/_stages.html", timeline),
     "diff": ("runs/_diff.html", differences),
     "counters": ("runs/_counters.html", counters),
@@ -271,7 +276,7 @@ PARTS: dict[str, tuple[str, Context]] = {
 LIVE_PARTS = tuple(name for name in PARTS if name != "log")
 """The fragments that are rendered for everybody. The log is not among them: its script fetches the new lines. Of the
 history it is the number of events and the newest one: a script fetches the new rows while they are unfolded."""
-BY_PERMISSION = frozenset(("summary", "hold", "diff", "files"))
+BY_PERMISSION = frozenset(("summary", "hold", "lacking", "diff", "files"))
 """The fragments with buttons that not everybody may use. All others are rendered without any permission."""
 
 

@@ -52,6 +52,7 @@ def spec(request: HttpRequest, run_id: int) -> HttpResponse:
         "parts": parts,
         "elsewhere": first([row for row in told.values() if row.pk not in shown]),
         "open_count": len(adopting.still_open(run)),
+        "is_changed_since": adopting.is_changed_since(run),
         "compares": expectations.names_parts(run.expected),
         "lacks_spec": adopting.lacks_spec(run),
         "not_expected": (run.expected or {}).get("not_expected") or [],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path, re_path
 
-from runs.desk import action_views, actions, adopt_views, compare_views, fragments, spec_views, views
+from runs.desk import action_views, actions, adopt_views, compare_views, fragments, lacking_views, spec_views, views
 
 _ACTIONS = "|".join(actions.BY_NAME)
 
@@ -32,5 +32,6 @@ urlpatterns: list[URLPattern] = [
     path("runs/<int:run_id>/new-key/", action_views.new_key, name="new-key"),
     path("runs/<int:run_id>/spec/", spec_views.spec, name="spec"),
     path("runs/<int:run_id>/adopt/", adopt_views.adopt, name="adopt"),
+    path("runs/<int:run_id>/not-there/", lacking_views.not_there, name="not-there"),
     re_path(rf"^runs/(?P<run_id>[0-9]{{1,18}})/(?P<name>{_ACTIONS})/$", action_views.act, name="act"),
 ]

@@ -29,13 +29,14 @@ def of_stage(name: str, profile: Document, expected: Document | None) -> list[Re
 
 
 def is_met(required: RequiredCheck, checks: Sequence[wire.Check], not_expected: Collection[str]) -> bool:
-    made = [check for check in checks if _is_meant(required, check.name)]
+    made = [check for check in checks if is_meant(required, check.name)]
     if made:
         return all(check.outcome is wire.Outcome.PASSED or taken_off(check, not_expected) for check in made)
     return required.topic in not_expected or any(check.name == required.instead for check in checks)
 
 
-def _is_meant(required: RequiredCheck, name: str) -> bool:
+def is_meant(required: RequiredCheck, name: str) -> bool:
+    """Whether the check of this name is one of those that are required."""
     return name.startswith(required.name) if required.name.endswith(".") else name == required.name
 
 

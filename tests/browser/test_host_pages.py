@@ -12,6 +12,7 @@ from hosts.models import Host
 from runs.models import Run
 from tests import factories, rows
 from tests.browser import axe
+from tests.runs.test_lacking import a_first_run
 from tests.talker import INVENTORY
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -62,3 +63,27 @@ def test_one_difference_is_adopted_from_the_page_with_all_parts(
     page.wait_for_url(f"**{run.get_absolute_url()}")
     serials = {disk["serial"] for disk in Host.objects.get(pk=run.host_id).expected["disks"]}
     assert "SATA-0001" in serials and Run.objects.get(pk=run.pk).events.filter(kind="adopted").count() == 1
+
+
+@sizes
+def test_a_first_run_is_adopted_with_what_the_host_does_not_have(
+    transactional_db: None, page: Page, size: dict[str, int]
+) -> None:
+    page.context.add_init_script(path=axe.SCRIPT)
+    run = a_first_run()
+    page.set_viewport_size(size)
+    page.goto(run.get_absolute_url())
+    expect(page.locator("#lacking li")).to_have_count(3)
+    assert narrower_than_its_window(page) and axe.faults(page) == []
+    page.locator("#lacking li", has_text="CPU temperature").get_by_role("link").click()
+    expect(page.locator("dialog input:checked")).to_have_count(1)
+    assert axe.faults(page) == []
+    page.locator("dialog").get_by_role("link", name="Back").click()
+    page.get_by_role("link", name="Adopt what was found").click()
+    page.locator("dialog summary", has_text="Memory modules: 1").click()
+    expect(page.locator("dialog")).to_contain_text("DIMM_A1")
+    page.locator("dialog label", has_text="counters of CPU throttling").locator("input").uncheck()
+    assert axe.faults(page) == []
+    page.get_by_role("button", name="Adopt all").click()
+    expect(page.locator("#lacking li")).to_have_count(1)
+    assert set(Host.objects.get(pk=run.host_id).expected["not_expected"]) == {"bmc", "gpu", "thermal"}

@@ -19,7 +19,7 @@ from django.core.management.base import BaseCommand, CommandError
 from hosts import bounds, expectations, file_errors, importing, wakemethods, yamllines
 from hosts.fields import normalise_mac
 from hosts.models import BootBinary, Host, IdleBoot
-from runs import adopting
+from runs import adopting, lacking
 from runs.desk import overview, terminal
 from runs.desk.following import EXIT_USAGE
 from runs.models import Run
@@ -55,9 +55,14 @@ class Command(BaseCommand):
         which.add_argument(
             "--adopt", nargs="?", const=NEWEST, metavar="RUN", help="what a run found (default: the newest one)"
         )
-        which.add_argument(
+        expect.add_argument(
             "--has-no", action="append", default=[], metavar="WORD",
             help=f"the host has none of this, so it is not tested: {', '.join(expectations.NOT_EXPECTED)}",
+        )  # fmt: skip
+        expect.add_argument(
+            "--has-no-untested", action="store_true",
+            help="the host has none of what a run could not test for want of a sensor or a part: that of --adopt, else "
+            "the newest one; what speaks against it is left out and named",
         )  # fmt: skip
         expect.add_argument("--dry-run", action="store_true", help="show what would change; change nothing")
 
@@ -94,19 +99,35 @@ class Command(BaseCommand):
 
     def _expect(self, options: dict[str, Any]) -> None:
         host = _host(options["host"])
+        words = [*options["has_no"], *(self._untested(host, options) if options["has_no_untested"] else [])]
+        if options["file"] and words:
+            _usage("write what the host does not have into the file, as not_expected")
         if options["adopt"]:
-            self._adopt(host, options["adopt"], dry=options["dry_run"])
-        elif options["file"] or options["has_no"]:
-            self._state(host, _spec(host, options), dry=options["dry_run"])
+            self._adopt(host, options["adopt"], words, dry=options["dry_run"])
+        elif options["file"] or words:
+            spec = _read(options["file"]) if options["file"] else _without(host.expected, words)
+            self._state(host, spec, dry=options["dry_run"])
+        elif options["has_no_untested"]:
+            self.stdout.write(f"Nothing can be said not to be there by the newest run of {host}.")
         else:
             self.stdout.write(expectations.to_yaml(host.expected), ending="")
 
-    def _adopt(self, host: Host, wanted: str, *, dry: bool) -> None:
+    def _untested(self, host: Host, options: dict[str, Any]) -> list[str]:
+        """The words of what the run could not test, without those that something speaks against."""
+        lacks = lacking.of(_found(host, options["adopt"] or NEWEST))
+        for lack in lacks:
+            if lack.doubt:
+                why = f"left out, since {lack.doubt}; --has-no {lack.topic} says it all the same"
+                self.stderr.write(f"{lack.topic}: {why}")
+        return [lack.topic for lack in lacks if not lack.doubt]
+
+    def _adopt(self, host: Host, wanted: str, words: list[str], *, dry: bool) -> None:
         run = _found(host, wanted)
         if reason := adopting.why_not(run):
             _usage(reason)
-        self._show(adopting.preview(run))
-        notes = adopting.notes(run) if dry else adopting.adopt(run, who=WHO)
+        _without(None, words)
+        self._show(adopting.preview(run, has_no=words))
+        notes = adopting.notes(run) if dry else adopting.adopt(run, who=WHO, has_no=words)
         for sentence in notes:
             self.stdout.write(str(terminal.plain(sentence)))
         if not dry:
@@ -188,12 +209,13 @@ def _write(name: str, row: dict[str, Any]) -> bool:
     return bool(plan.new or plan.changed)
 
 
-def _spec(host: Host, options: dict[str, Any]) -> dict[str, Any] | None:
-    if options["has_no"]:
-        spec = dict(host.expected or {})
-        words = [*(spec.get("not_expected") or []), *options["has_no"]]
-        return expectations.read(json.dumps({**spec, "not_expected": list(dict.fromkeys(words))})).spec
-    name = options["file"]
+def _without(spec: dict[str, Any] | None, words: list[str]) -> dict[str, Any] | None:
+    """The spec, in which these words are not expected. Raises ExpectationError for a word that is unknown."""
+    return expectations.read(json.dumps(lacking.with_topics(spec, words))).spec
+
+
+def _read(name: str) -> dict[str, Any] | None:
+    """The spec in this file, or in standard input for `-`."""
     try:
         text = sys.stdin.read(yamllines.MAX_BYTES + 1) if name == "-" else Path(name).read_text(encoding="utf-8")
     except OSError as error:

@@ -46,6 +46,9 @@ class Command(BaseCommand):
         watching.watch(run, self, as_json=options["json"], with_log=options["log"])
         if (percent := estimate.error_percent(run)) is not None:
             self.stderr.write(f"time taken: {off_by(percent)}")
+        if not options["json"]:
+            for line in following.advice(run):
+                self.stderr.write(line)
         sys.exit(following.exit_status(run))
 
     def _host(self, name: str) -> Host:
