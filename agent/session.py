@@ -21,6 +21,7 @@ from agent.link import delivery, instructions
 from agent.link.errors import BadMessage, NotAllowed
 from agent.link.heartbeat import Heartbeat
 from agent.link.instructions import Action, Instruction
+from agent.probes.bmc import watchdog as bmc_watchdog
 from agent.runtime import Runtime
 from agent.sensors.critical_limit import CriticalTemperature
 from agent.sensors.sidecar import Sidecar
@@ -47,6 +48,7 @@ class Agent:
         self._early_looks: Counter[tuple[str, int]] = Counter()
         self._announced = ""
         self._is_off = False
+        self._bmc_watchdog: wire.BmcWatchdog | None = None
 
     def quit(self) -> None:
         """End the session. May be called from a signal handler or another thread."""
@@ -73,6 +75,7 @@ class Agent:
         runtime = self.runtime
         runtime.kernel_log.start()
         self._hello()
+        self._stop_bmc_watchdog()
         runtime.outbox.start(runtime.client.another())
         self._claim()
         self.heartbeat.start()  # after the claim: the orchestrator refuses a heartbeat before it
@@ -103,9 +106,15 @@ class Agent:
             self._announce("error", f"the orchestrator refuses this agent: {answer.reason}")
             self.events.pause(self.timing.refused_s)
 
+    def _stop_bmc_watchdog(self) -> None:
+        """Once for each boot, and again by the next agent of this boot, which finds it stopped. Outside the image the
+        timer belongs to the installed system."""
+        if self.runtime.in_image and self._bmc_watchdog is None:
+            self._bmc_watchdog = bmc_watchdog.stop(self.runtime.say, self.runtime.root)
+
     def _claim(self) -> None:
         me = self.runtime.identity
-        message = wire.Claim(me.boot_id, me.dmi_uuid, me.macs)
+        message = wire.Claim(me.boot_id, me.dmi_uuid, me.macs, self._bmc_watchdog)
         self.claim = self._call_until_answered("claim", message, wire.ClaimAnswer)
         self._claim_due = time.monotonic() + self.timing.refused_s
         self.instruction = instructions.from_claim(self.claim)
@@ -184,6 +193,7 @@ class Agent:
 
     def _test(self) -> None:
         self.hold.close()
+        self._stop_bmc_watchdog()  # the kernel may find a slow BMC after the claim only
         self.done.add(self.instruction.key)
         result, self.instruction = self.attempts.run(self.instruction, self._claimed())
         if result is not None:

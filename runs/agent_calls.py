@@ -14,6 +14,7 @@ from django.utils import timezone
 from agent.contract import codec, wire
 from runs import (
     answers,
+    bmc_watchdog,
     boots,
     hold,
     intake,
@@ -71,7 +72,7 @@ def claim(boot: Boot, message: wire.Claim, address: str) -> wire.ClaimAnswer:
         boot = Boot.objects.select_related("run").get(pk=boot.pk)
         _refuse_other_machine(run, boot, machine)
         if boot.claimed_at is None:
-            _first_claim(run, boot, machine, address)
+            _first_claim(run, boot, machine, address, message.bmc_watchdog)
         else:
             _claimed_again(run, boot, address)
         here = settings.VETTING.web.address  # the answer names it as the iperf3 server
@@ -159,10 +160,14 @@ def _refuse_other_machine(run: Run, boot: Boot, machine: Machine) -> None:
         )
 
 
-def _first_claim(run: Run, boot: Boot, machine: Machine, address: str) -> None:
+def _first_claim(
+    run: Run, boot: Boot, machine: Machine, address: str, watchdog: wire.BmcWatchdog | None = None
+) -> None:
     if run.state in ENDED or (run.state in AGENT_SILENT and boot.number != run.boot):
         raise Refused(f"run {run.pk} is {run.state}: nothing to claim")
+    expired = bmc_watchdog.newly_expired(run, boot, watchdog)
     boots.bind(boot, machine)
+    bmc_watchdog.keep(run, boot, watchdog, expired, address)
     if machine.dmi_uuid and not run.host.dmi_uuid:
         run.host.dmi_uuid = machine.dmi_uuid
         run.host.save(update_fields=["dmi_uuid"])
@@ -179,7 +184,7 @@ def _first_claim(run: Run, boot: Boot, machine: Machine, address: str) -> None:
         )
         orchestrator_stages.advance(run)
     elif run.state in TESTING:
-        _host_has_reset(run, address)
+        _host_has_reset(run, address, expired)
 
 
 def _claimed_again(run: Run, boot: Boot, address: str) -> None:
@@ -189,8 +194,9 @@ def _claimed_again(run: Run, boot: Boot, address: str) -> None:
         write_event(run, "agent_restarted", actor=Actor.AGENT, who=address, text=text)
 
 
-def _host_has_reset(run: Run, address: str) -> None:
+def _host_has_reset(run: Run, address: str, expired: str) -> None:
     why = f"the host reset by itself in {naming.state_in_words(run.state)}; {intake.last_seen_text(run)}"
+    why += f"; {expired}" if expired else ""
     run.stopped_by = why
     run.save(update_fields=["stopped_by"])
     apply(run, Event.HOST_RESET, actor=Actor.AGENT, who=address, why=why)

@@ -142,6 +142,7 @@ class Boot(models.Model):
     boot_id = models.CharField(max_length=64, blank=True, help_text="The kernel's, bound at the claim.")
     dmi_uuid = models.CharField(max_length=64, blank=True)
     macs = models.JSONField(default=list)
+    bmc_watchdog = models.JSONField(default=dict, blank=True, help_text="The BMC's watchdog when this boot began.")
     log_seq = models.BigIntegerField(default=0)
     sensor_seq = models.BigIntegerField(default=0)
 

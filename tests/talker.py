@@ -42,6 +42,7 @@ class Talker:
         self.client = Client()
         self.run_id = 0
         self.token = ""
+        self.watchdog: wire.BmcWatchdog | None = None
         self.seq = 0
 
     def fetch_script(self) -> boot_script.ScriptAnswer:
@@ -66,7 +67,8 @@ class Talker:
         return self.post("hello", message, wire.HelloAnswer, status=status)
 
     def claim(self, *, status: int = 200) -> wire.ClaimAnswer:
-        return self.post("claim", wire.Claim(self.boot_id, self.uuid, self.macs), wire.ClaimAnswer, status=status)
+        message = wire.Claim(self.boot_id, self.uuid, self.macs, self.watchdog)
+        return self.post("claim", message, wire.ClaimAnswer, status=status)
 
     def heartbeat(
         self,

@@ -394,12 +394,30 @@ class HelloAnswer:
 
 
 @dataclass(frozen=True)
+class BmcWatchdog:
+    """The BMC's watchdog timer as the agent found it when this boot began. `use` and `action` are ipmitool's words (OS
+    Load, Hard Reset); `left_s` is what was left of its time. `stopped`: it was running, and the agent has stopped it.
+    `expired` are the uses of a timer that has run out since the BMC's flags were cleared, `logged` the newest entries
+    of the BMC's event log about it."""
+
+    use: str = ""
+    action: str = ""
+    was_running: bool = False
+    stopped: bool = False
+    left_s: float = 0.0
+    expired: list[str] = field(default_factory=list)
+    logged: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Claim:
-    """POST …/claim: the token is checked and bound to this machine."""
+    """POST …/claim: the token is checked and bound to this machine. `bmc_watchdog` is None on a host without such a
+    timer."""
 
     boot_id: str
     dmi_uuid: str
     macs: list[str]
+    bmc_watchdog: BmcWatchdog | None = None
 
 
 @dataclass(frozen=True)

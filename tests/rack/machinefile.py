@@ -149,16 +149,26 @@ class SelEntry(Part):
     text: str
 
 
+class ArmedWatchdog(Part):
+    """The BMC's watchdog, which the firmware starts at each boot: it does `action` after so many `seconds`, unless
+    somebody stops it."""
+
+    use: Literal["BIOS FRB2", "BIOS/POST", "OS Load", "SMS/OS", "OEM"] = "OS Load"
+    action: Literal["Hard Reset", "Power Down", "Power Cycle"] = "Hard Reset"
+    seconds: Annotated[float, Field(gt=0, le=6553)]
+
+
 class Bmc(Part):
     present: bool = False
+    watchdog: ArmedWatchdog | None = None
     psus: tuple[Psu, ...] = ()
     fans: tuple[Fan, ...] = ()
     sel: tuple[SelEntry, ...] = ()
 
     @model_validator(mode="after")
     def _parts_need_a_bmc(self) -> Bmc:
-        if not self.present and (self.psus or self.fans or self.sel):
-            raise ValueError("psus, fans and sel are seen through a BMC, but present is false")
+        if not self.present and (self.psus or self.fans or self.sel or self.watchdog):
+            raise ValueError("psus, fans, sel and watchdog are of a BMC, but present is false")
         return self
 
     @model_validator(mode="after")

@@ -88,6 +88,7 @@ class VirtualMachine:
                     pass_fds=kept,
                 )  # fmt: skip
             self._first_light()
+            self.bmc.firmware_starts(self._reset)
             self.powered_on_at.append(time.time())
             return True
 
@@ -95,7 +96,12 @@ class VirtualMachine:
         """Raises QmpError when the machine is off."""
         return Monitor(self.bay.qmp)
 
+    def _reset(self) -> None:
+        with self.monitor() as monitor:
+            monitor.execute("system_reset")
+
     def cut_power(self) -> None:
+        self.bmc.power_is_off()
         with self._button:
             if self._process is not None and self._process.poll() is None:
                 self._process.kill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import threading
 
 import pytest
 from hypothesis import given
@@ -100,3 +101,36 @@ def test_a_message_with_a_wrong_checksum_is_dropped() -> None:
 def test_an_answer_carries_the_number_of_its_question(controller: Controller) -> None:
     (answer,) = Unframer().feed(respond(controller, bytes([0xA0, 0x06 << 2, 0x01])))
     assert answer[:4] == bytes([0xA0, 0x07 << 2, 0x01, 0x00])
+
+
+SET_WATCHDOG, RESET_WATCHDOG, GET_WATCHDOG = (0x06, 0x24), (0x06, 0x22), (0x06, 0x25)
+OFF = bytes([0x04, 0x00, 0x00, 0x10, 0xB8, 0x0B])
+
+
+def armed(seconds: float, **changes: str) -> Controller:
+    return Controller(Bmc.model_validate({**PARTS, "watchdog": {"seconds": seconds, **changes}}))
+
+
+def test_the_watchdog_that_the_firmware_armed_runs_until_it_is_set_anew() -> None:
+    controller = armed(300)
+    controller.firmware_starts(lambda: None)
+    code, data = ask(controller, GET_WATCHDOG)
+    use, action, _, flags, count, left = struct.unpack("<BBBBHH", data)
+    assert (code, use, action, flags, count) == (0, 0x43, 0x01, 0, 3000) and 0 < left <= 3000
+    assert ask(controller, SET_WATCHDOG, OFF)[0] == 0
+    assert ask(controller, GET_WATCHDOG)[1][0] == 0x04
+    controller.power_is_off()
+
+
+def test_a_watchdog_that_runs_out_resets_the_machine_and_says_so_in_flags_and_log() -> None:
+    controller, reset = armed(0.1), threading.Event()
+    controller.firmware_starts(reset.set)
+    assert reset.wait(10)
+    controller.power_is_off()
+    assert ask(controller, GET_WATCHDOG)[1][3] == 1 << 3
+    watchdog_2, sensor_specific, hard_reset = 0x23, 0x6F, 0xC1
+    assert log(controller)[0][10:14] == bytes([watchdog_2, 0x03, sensor_specific, hard_reset])
+
+
+def test_a_watchdog_that_nobody_set_can_not_be_restarted(controller: Controller) -> None:
+    assert ask(controller, RESET_WATCHDOG) == (0x80, b"")

@@ -15,6 +15,7 @@ from tests.rack.bmc.sensors import (
     RPM_PER_COUNT,
     Sensor,
 )
+from tests.rack.bmc.watchdog import ACTIONS, NEVER_SET, USES, Watchdog
 from tests.rack.machinefile import Bmc
 
 OK, NO_DATA, UNKNOWN_COMMAND, NOT_PRESENT, WRONG_LENGTH = 0x00, 0x80, 0xC1, 0xCB, 0xC7
@@ -37,6 +38,9 @@ class Controller:
         self._log: list[bytes] = []
         self._clock_offset_s = 0
         self._lock = threading.Lock()
+        self._armed_by_firmware = bmc.watchdog
+        self._reset: Callable[[], None] = lambda: None
+        self._watchdog = Watchdog(self._watchdog_ran_out)
         for entry in bmc.sel:
             self.log_event(entry.sensor, entry.text)
 
@@ -52,6 +56,27 @@ class Controller:
         text = next(known for known in EVENT_TEXTS[sensor.kind] if known.lower() == text.lower())
         with self._lock:
             self._log.append(sensor.event(len(self._log) + 1, self._now(), text))
+
+    def firmware_starts(self, reset: Callable[[], None]) -> None:
+        """The machine was switched on or reset: its firmware arms the watchdog, if the machine's file says so. `reset`
+        resets the machine."""
+        self._reset = reset
+        if (armed := self._armed_by_firmware) is not None:
+            with self._lock:
+                count = int(armed.seconds * 10)
+                self._watchdog.set(struct.pack("<BBBBH", USES[armed.use], ACTIONS[armed.action], 0, 0, count))
+                self._watchdog.start()
+
+    def power_is_off(self) -> None:
+        with self._lock:
+            self._watchdog.halt()
+
+    def _watchdog_ran_out(self, action: int) -> None:
+        with self._lock:
+            self._log.append(self._watchdog.entry(len(self._log) + 1, self._now()))
+        if action != ACTIONS["No action"]:
+            self._reset()
+            self.firmware_starts(self._reset)
 
     def answer(self, net_function: int, command: int, data: bytes) -> Answer:
         """Completion code and data."""
@@ -89,6 +114,16 @@ class Controller:
 
     def _no_message(self, _: bytes) -> Answer:
         return NO_DATA, b""
+
+    def _reset_watchdog(self, _: bytes) -> Answer:
+        return (OK if self._watchdog.start() else NEVER_SET), b""
+
+    def _set_watchdog(self, data: bytes) -> Answer:
+        self._watchdog.set(data)
+        return OK, b""
+
+    def _get_watchdog(self, _: bytes) -> Answer:
+        return OK, self._watchdog.get()
 
     def _self_test(self, _: bytes) -> Answer:
         return OK, b"\x55\0"
@@ -165,6 +200,9 @@ _HANDLERS: dict[tuple[int, int], Callable[[Controller, bytes], Answer]] = {
     (_SENSOR, 0x2D): Controller._reading,
     (_APP, 0x01): Controller._device_id,
     (_APP, 0x04): Controller._self_test,
+    (_APP, 0x22): Controller._reset_watchdog,
+    (_APP, 0x24): Controller._set_watchdog,
+    (_APP, 0x25): Controller._get_watchdog,
     (_APP, 0x2E): Controller._nothing_to_say,
     (_APP, 0x2F): Controller._enables,
     (_APP, 0x30): Controller._nothing_to_say,
