@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """What a boot's agent said of the BMC's watchdog."""
 
-    dependencies = [("runs", "0021_run_files_removed_at")]
+    dependencies = [("runs", "0022_wake_refusals")]
     operations = [
         migrations.AddField(
             "boot",
