@@ -353,7 +353,7 @@ def test_the_password_is_no_argument_of_ipmitool(settings: Any) -> None:
     settings.BMC_PASSWORDS = {"VETTING_BMC_NODE1": "sesame"}
     words = ipmi.command(options_of(with_ipmi(), ipmi.Options), "chassis", "power", "on")
     assert "sesame" not in words and "-E" in words
-    assert words[:3] == ["ipmitool", "-I", "lanplus"] and words[-3:] == ["chassis", "power", "on"]
+    assert words[:4] == ["ipmitool", "-v", "-I", "lanplus"] and words[-3:] == ["chassis", "power", "on"]
 
 
 def test_the_options_of_a_bmc_reach_ipmitool_and_its_key_does_not(settings: Any) -> None:

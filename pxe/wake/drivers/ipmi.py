@@ -17,10 +17,17 @@ from pxe.wake.shape import Refused, WakeProblem, with_its_words
 
 TIMEOUT_S = 20.0
 TOTAL_S = 60.0
+# Seconds to wait for each answer, and how often to ask.
+PATIENCE = ("-N", "3", "-R", "2")
 # Set System Boot Options, parameter 3, bit 3 (IPMI 2.0, table 28-14): keep the flag, though no chassis command came
 # within 60 s.
 KEEP_BOOT_FLAG = ("raw", "0x00", "0x08", "0x03", "0x08")
-# What ipmitool says if the BMC refused the login; a lost packet reads "Unable to establish" alone.
+# What ipmitool says with -v of what it tries by itself: no BMC needs to know that.
+_ASIDE = (
+    "Loading IANA", "Unable to Get Channel Cipher Suites", "Get HPM.x", "Running Get VSO", "Invalid completion code",
+    "Discovered IPMB",
+)  # fmt: skip
+# What it says if the BMC refused the login. Without -v it says "Unable to establish", as of a lost packet.
 _REFUSED = (
     ("unauthorized name", "the BMC does not know `user`: check it"),
     ("HMAC is invalid", "wrong password: check the variable that `password_env` names, and `kg_env` if it has a key"),
@@ -31,7 +38,11 @@ _REFUSED = (
 )
 _ADVICE = (
     *_REFUSED,
-    ("cipher suite", "the BMC takes another cipher suite: write `cipher`, such as 3 or 17, into the wake options"),
+    (
+        "invalid authentication algorithm",
+        _CIPHER := "the BMC takes another cipher suite: write `cipher`, such as 3 or 17, into the wake options",
+    ),
+    ("cipher suite", _CIPHER),
     ("insufficient resources", "the BMC has no session left: close others, or restart the BMC"),
     ("RAKP", "check `user`, the password, and that IPMI over LAN is allowed to this user"),
     ("Could not open", "`address` is wrong or can't be reached: check it"),
@@ -130,7 +141,9 @@ class Machine(shape.Machine):
         return done.said
 
     def _problem(self, words: tuple[str, ...], said: str) -> WakeProblem:
-        unknown = "it failed" if said.strip() else "it failed and said nothing"
+        lines = (line.strip(" >") for line in said.splitlines())
+        said = " ".join(line for line in lines if line and not line.startswith(_ASIDE))
+        unknown = "it failed" if said else "it failed and said nothing"
         by_hand = f"{unknown}: check the BMC by hand with the same command"
         failed = self._failed(words, next((advice for mark, advice in _ADVICE if mark in said), by_hand))
         kind = Refused if any(mark in said for mark, _ in _REFUSED) else WakeProblem
@@ -151,7 +164,7 @@ def command(options: Options, *words: str) -> list[str]:
     who = ["-H", options.address, "-p", str(options.port), "-U", options.user, "-E", "-L", options.privilege]
     more = ["-C", str(options.cipher)] if options.cipher else []
     more += ["-K"] if options.kg else []
-    return ["ipmitool", "-I", "lanplus", *who, *more, "-N", "3", "-R", "2", *words]
+    return ["ipmitool", "-v", "-I", "lanplus", *who, *more, *PATIENCE, *words]
 
 
 def environment(options: Options) -> dict[str, str]:

@@ -142,7 +142,7 @@ class Machine(shape.Machine):
             if word is None:
                 raise WakeProblem(f"{self.who} offers no {WORDS[verb]}: {_BY_CLASS[4]}")
             self._system().reset_system(sushy.ResetType(word))
-        return WORDS[verb]
+        return WORDS[verb] if word == _RESETS[verb][0] else f"{WORDS[verb]} by {word}"
 
     @contextmanager
     def _in_words(self) -> Iterator[None]:
