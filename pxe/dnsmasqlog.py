@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from pxe import rungs
+from pxe import dhcpfaults, rungs
+from pxe.dhcpfaults import Fault
 from pxe.paths import paths
 from runs.bench import faults
 from runs.files import atomic
@@ -55,10 +56,15 @@ class Reader:
     addresses: dict[str, str] = field(default_factory=dict)
     booting_xid: str = ""
     neighbours: dict[str, str] = field(default_factory=dict)
+    refused: list[tuple[Fault | None, bool]] = field(default_factory=list)
+    """For each line read that tells of a fault of this bench, or that an address was offered: `dhcpfaults.remembered`
+    takes it."""
 
     def read(self, lines: Iterator[str] | list[str]) -> Iterator[Seen]:
         for line in lines:
             if match := _LINE.match(line):
+                if (one := dhcpfaults.fault(match["text"])) or dhcpfaults.is_cured(match["text"]):
+                    self.refused.append((one, one is None))
                 seen = self._event(match["text"])
                 if seen is not None:
                     yield Seen(*seen, int(match["minute"]), int(match["second"]))
@@ -118,11 +124,21 @@ def tick(pid: int | None) -> None:
     for seen in _once_each(reader.read(lines)):
         with faults.confined(f"Recording what dnsmasq's log says of {seen.mac}"):
             rungs.seen_on_wire(seen.mac, seen.rung, seen.detail, moment(seen.minute, seen.second, now))
-    if lines or place != {key: state.get(key) for key in place}:
-        kept = {"addresses": reader.addresses, "booting_xid": reader.booting_xid}
+    faulty = dhcpfaults.remembered(state.get("faults", {}), reader.refused, now.timestamp())
+    dhcpfaults.report(faulty)
+    _tell_runs(one for one, _ in reader.refused if one is not None)
+    if lines or faulty != state.get("faults", {}) or place != {key: state.get(key) for key in place}:
+        kept = {"addresses": reader.addresses, "booting_xid": reader.booting_xid, "faults": faulty}
         atomic.write_json(state_path, place | kept)
     if pid and place["offset"] > ROTATE_BYTES:
         _rotate(files.log, pid)
+
+
+def _tell_runs(found: Iterable[Fault]) -> None:
+    """Write into the history of each run whose host waits for an address that this bench gives none."""
+    for one in dict.fromkeys(found):
+        with faults.confined(f"Recording that dnsmasq gave no address ({one.kind})"):
+            rungs.not_answered(one.mac, str(dhcpfaults.problem(one)))
 
 
 def _once_each(found: Iterator[Seen]) -> Iterator[Seen]:

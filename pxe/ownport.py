@@ -29,6 +29,7 @@ LOOK_EVERY_S = 3.0
 _TC_TIMEOUT_S = 3.0
 _MIN_PACKETS = 1000
 _NET = Path("/sys/class/net")
+_UP = 0x1  # IFF_UP [include/uapi/linux/if.h]
 # As tc prints a rate in words; in its JSON it is bytes per second. [iproute2, lib/utils_math.c]
 _RATE = re.compile(r"\bceil (\d{1,12}(?:\.\d{1,6})?)([KMGT]?)bit\b")
 _UNIT_MBIT = {"": 1e-6, "K": 1e-3, "M": 1.0, "G": 1e3, "T": 1e6}
@@ -97,9 +98,18 @@ def unreachable(net: Path = _NET) -> str:
     config = settings.VETTING
     holder = _named(config.web.address)
     name = holder or ("" if config.pxe.mode == "off" else config.pxe.interface)
+    if name and is_set_down(name, net):
+        return f"its own port {name} is set down (`ip link set {name} up`)"
     if name and has_link(name, net) is False:
         return f"its own port {name} has no link"
     return "" if holder or not name else f"no port has web.address {config.web.address}"
+
+
+def is_set_down(name: str, net: Path = _NET) -> bool:
+    """Whether somebody has switched the interface off. Of a tap or a veth, too, whose carrier says nothing."""
+    with suppress(OSError, ValueError):
+        return not int((net / name / "flags").read_text(), 16) & _UP
+    return False
 
 
 def has_link(name: str, net: Path = _NET) -> bool | None:

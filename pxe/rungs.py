@@ -12,6 +12,7 @@ from django.db import DatabaseError, close_old_connections
 
 from pxe import image
 from runs import ladder, lifecycle
+from runs.machine import AGENT_SILENT
 from runs.models import Actor, Run, Rung
 
 log = logging.getLogger("vetting.pxe")
@@ -53,6 +54,14 @@ def _record(run_id: int, boot: int, write: Callable[[Run], object]) -> None:
     finally:
         _room.release()
         close_old_connections()
+
+
+def not_answered(mac: str, why: str) -> None:
+    """Our dnsmasq had no address for this MAC, or for any machine if it is empty: written into the history of the runs
+    whose boot waits for that."""
+    waiting = Run.objects.filter(state__in=AGENT_SILENT).exclude(started_at=None)
+    for run in waiting.filter(host__macs__mac=mac) if mac else waiting:
+        lifecycle.note(run, ladder.NO_ADDRESS_GIVEN, actor=Actor.WORKER, text=why)
 
 
 def seen_on_wire(mac: str, rung: Rung, detail: str, at: datetime) -> None:

@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from runs.models import LadderRung, Run, Rung
+from runs.models import LadderRung, Run, RunEvent, Rung
 from runs.wording import remedies
 
 ORDER: tuple[Rung, ...] = tuple(Rung)
 # The history's lines for what this bench could not deliver: a boot file that could not be read, a boot script while
-# dnsmasq's list did not have the machine's lease, an image.
+# dnsmasq's list did not have the machine's lease, an image, an address.
 FILE_NOT_READ, LEASE_UNKNOWN, IMAGE_MISSING = "boot_file_not_read", "lease_unknown", "image_missing"
+NO_ADDRESS_GIVEN = "no_address_given"
 
 
 @dataclass(frozen=True)
@@ -141,13 +142,16 @@ def advice(reached: Iterable[str]) -> Advice:
 def stopped_at(run: Run) -> str:
     """A paragraph that says where the newest boot of this run stopped, and first what this bench could not deliver."""
     rungs = dict(LadderRung.objects.filter(run=run, boot=max(run.boot, 1)).values_list("rung", "at"))
-    return _not_delivered(run, max(rungs.values(), default=None)) + advice(rungs).sentence
+    failed = _not_delivered(run, max(rungs.values(), default=None))
+    if failed is None:
+        return advice(rungs).sentence
+    if failed.kind == NO_ADDRESS_GIVEN:  # the usual causes are those of a machine that never asked
+        return f"Our own fault: {failed.text}. The machine asked for an address, and got none"
+    return f"Our own fault: {failed.text}. {advice(rungs).sentence}"
 
 
-def _not_delivered(run: Run, last_rung_at: datetime | None) -> str:
+def _not_delivered(run: Run, last_rung_at: datetime | None) -> RunEvent | None:
     """What this bench could not deliver, if the boot has got no further since then."""
-    kinds = FILE_NOT_READ, LEASE_UNKNOWN, IMAGE_MISSING
+    kinds = FILE_NOT_READ, LEASE_UNKNOWN, IMAGE_MISSING, NO_ADDRESS_GIVEN
     failed = run.events.filter(kind__in=kinds).order_by("-id").first()
-    if failed is None or (last_rung_at is not None and failed.at < last_rung_at):
-        return ""
-    return f"Our own fault: {failed.text}. "
+    return None if failed is None or (last_rung_at is not None and failed.at < last_rung_at) else failed

@@ -18,6 +18,7 @@ SOURCES = (
     "configuration",
     "setup",
     "dnsmasq",
+    "dhcp",
     "iperf3",
     "load",
     "port",

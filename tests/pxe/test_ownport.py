@@ -141,6 +141,14 @@ def test_a_port_that_is_set_down_has_no_link(tmp_path: Path) -> None:
     assert ownport.has_link("eth1", tmp_path) is False
 
 
+@pytest.mark.parametrize(("flags", "down"), [("0x1002", True), ("0x1003", False), ("", False)])
+def test_an_interface_that_is_set_down_is_seen_whatever_it_is(tmp_path: Path, flags: str, down: bool) -> None:
+    nic(tmp_path, "veth1")
+    if flags:
+        (tmp_path / "veth1" / "flags").write_text(f"{flags}\n")
+    assert ownport.is_set_down("veth1", tmp_path) is down
+
+
 def on_this_machine(monkeypatch: pytest.MonkeyPatch, net: Path, holder: str) -> None:
     """The ports of `net`; `holder` has web.address."""
     monkeypatch.setattr(ownport, "_looked_at", None)
