@@ -22,6 +22,10 @@ class Hosts(Asked):
     state: str = Field("", pattern=_one_of(overview.STATES))
     profile: str = Field("", max_length=64)
     model: str = Field("", max_length=200)
+    tag: str = Field("", max_length=32)
+
+
+HOST_FILTERS = ("health", "state", "profile", "model", "tag")
 
 
 class Runs(Asked):

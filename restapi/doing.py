@@ -7,8 +7,9 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Router, Status
 
+from hosts import tagging, tags
 from restapi import auth, paging, schemas, scopes
-from restapi.answers import DONE, STARTED
+from restapi.answers import DONE, STARTED, TAGGED
 from restapi.models import ApiToken
 from restapi.problems import Problem
 from restapi.reading import in_full, the_host
@@ -82,6 +83,20 @@ def adopt(request: HttpRequest, run_id: int, asked: schemas.Adopt) -> dict[str, 
     changed = first(adopting.preview(run, asked.path))
     notes = adopting.notes(run, asked.path) if asked.dry_run else adopting.adopt(run, asked.path, auth.who(token))
     return _done(run, asked, _words(first(notes)), changed_lines=_words(changed))
+
+
+@router.post("/hosts/{slug:name}/tags", url_name="tags", response=TAGGED, tags=["hosts"])
+def set_tags(request: HttpRequest, name: str, asked: schemas.Tags) -> dict[str, Any]:
+    """Give this host these tags in place of those that it has."""
+    token, host = _caller(request, scopes.TAGS), the_host(name)
+    try:
+        wanted = tags.parsed(" ".join(asked.tags))
+    except ValueError as error:
+        raise Problem(400, str(error)) from None
+    before = host.tag_list
+    if not asked.dry_run and wanted != before:
+        tagging.set_tags(host, wanted, token.user, f"by {auth.who(token)}")
+    return {"done": not asked.dry_run, "host": host.name, "tags": wanted, "before": before}
 
 
 def _caller(request: HttpRequest, scope: Scope) -> ApiToken:

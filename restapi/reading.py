@@ -30,7 +30,7 @@ router = Router()
 def hosts(request: HttpRequest, wanted: Query[asked.Hosts]) -> dict[str, Any]:
     """The inventory, by name."""
     _may_read(request, asked.Hosts.model_fields)
-    rows = host_data.chosen(health=wanted.health, state=wanted.state, profile=wanted.profile, model=wanted.model)
+    rows = host_data.chosen(**{name: getattr(wanted, name) for name in asked.HOST_FILTERS})
     rows = rows.filter(name__gt=wanted.cursor) if wanted.cursor else rows
     return paging.page(host_data.of_hosts(rows, wanted.limit + 1), wanted.limit, lambda row: row["name"])
 

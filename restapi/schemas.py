@@ -5,7 +5,7 @@ Keys may be added; none is removed and none changes its meaning within /rest/v1/
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from ninja import Schema
 from pydantic import ConfigDict, Field
@@ -56,6 +56,7 @@ class HostRow(Schema):
     enabled: bool
     health: str
     profile: str
+    tags: list[str]
     model: str
     macs: list[str]
     wake_method: str
@@ -186,6 +187,21 @@ class Retry(Ask):
 
 class Adopt(Ask):
     path: str = Field("", max_length=200, description="one difference; empty: everything that was found")
+
+
+class Tags(Ask):
+    tags: list[Annotated[str, Field(max_length=64)]] = Field(
+        max_length=100, description="all tags that the host is to have; in small letters, at most 20"
+    )
+
+
+class Tagged(Schema):
+    """`done` is false after a dry run. `tags` are those that the host has, or would have."""
+
+    done: bool
+    host: str
+    tags: list[str]
+    before: list[str]
 
 
 class Plan(Schema):

@@ -23,6 +23,7 @@ CANCEL = Scope("cancel", "Cancel runs", (*SEE, actions.CANCEL.permission))
 RELEASE = Scope("release", "Release held hosts", (*SEE, actions.RELEASE.permission))
 RETRY = Scope("retry", "Retry stages", (*SEE, actions.RETRY.permission))
 ADOPT = Scope("adopt", "Adopt what a run found", (*SEE, "runs.adopt_run"))
+TAGS = Scope("tags", "Set the tags of hosts", (*SEE, "hosts.change_host"))
 
-SCOPES = (READ, START, CANCEL, RELEASE, RETRY, ADOPT)
+SCOPES = (READ, START, CANCEL, RELEASE, RETRY, ADOPT, TAGS)
 BY_NAME = {scope.name: scope for scope in SCOPES}

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from hosts import bulk, spec_columns
+from hosts import bulk, spec_columns, tags
 from hosts.models import Host, HostMac
 from hosts.spec_columns import NamesParts, Product
 from runs.desk import overview
@@ -17,7 +17,7 @@ from runs.models import Run
 # How many hosts are read at once, with two queries.
 AT_ONCE = 2_500
 NEWEST_RUNS = 10
-_FIELDS = ("pk", "name", "enabled", "health", "profile_name", "wake_method", "destructive_allowed")
+_FIELDS = ("pk", "name", "enabled", "health", "profile_name", "tags", "wake_method", "destructive_allowed")
 _COMPUTED = {
     "product": Product("expected"),
     "names_parts": NamesParts("expected"),
@@ -36,11 +36,12 @@ def of_hosts(hosts: QuerySet[Host], most: int | None = None) -> Iterator[dict[st
             yield _data(row, macs.get(row["pk"], []), runs.get(row["newest_run"]))
 
 
-def chosen(*, health: str = "", state: str = "", profile: str = "", model: str = "") -> QuerySet[Host]:
+def chosen(*, health: str = "", state: str = "", profile: str = "", model: str = "", tag: str = "") -> QuerySet[Host]:
     """The hosts to which all of this applies; what is empty selects all."""
     hosts = spec_columns.of_product(Host.objects.all(), model)
     hosts = hosts.filter(health=health) if health else hosts
     hosts = hosts.filter(profile_name=profile) if profile else hosts
+    hosts = hosts.filter(tags.having(tag.lower())) if tag else hosts
     return overview.in_state(hosts, state) if state else hosts
 
 
@@ -74,6 +75,7 @@ def _data(host: dict[str, Any], macs: list[str], run: dict[str, Any] | None) -> 
         "enabled": host["enabled"],
         "health": host["health"],
         "profile": host["profile_name"],
+        "tags": host["tags"].split(),
         "model": host["product"] or "",
         "macs": macs,
         "wake_method": host["wake_method"],

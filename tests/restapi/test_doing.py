@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 
 from hosts.models import Host
 from runs.machine import State
@@ -127,9 +128,40 @@ def test_differences_are_adopted_one_by_one_or_all(caller: Caller) -> None:
 def test_a_token_without_the_scope_does_nothing(scope: str) -> None:
     run, host = factories.held_by_spec(), a_host(mac="52:54:00:00:aa:01")
     caller = Caller(roles.ADMINISTRATOR, *(name for name in ALL if name != scope))
-    path = f"/hosts/{host.name}/start" if scope == "start" else f"/runs/{run.pk}/{scope}"
-    body = {"stage": "SMART"} if scope == "retry" else {}
+    path = f"/hosts/{host.name}/{scope}" if scope in ("start", "tags") else f"/runs/{run.pk}/{scope}"
+    body: dict[str, Any] = {"retry": {"stage": "SMART"}, "tags": {"tags": ["prod"]}}.get(scope, {})
     before = run.events.count()
     told = caller.post(path, 403, **body)
     assert f"scope {scope}" in told["do"]
     assert (run.events.count(), Run.objects.count()) == (before, 1)
+    assert not Host.objects.exclude(tags="").exists()
+
+
+def test_tags_are_set_as_a_whole_and_the_history_says_by_whom() -> None:
+    host, other, caller = a_host(tags="old"), rows.a_host("other", "52:54:00:00:00:02"), Caller(roles.ADMINISTRATOR)
+    dry = caller.post(f"/hosts/{host.name}/tags", tags=["Rack3", "prod"], dry_run=True)
+    assert dry == {"done": False, "host": host.name, "tags": ["prod", "rack3"], "before": ["old"]}
+    assert not LogEntry.objects.exists()
+    caller.post(f"/hosts/{host.name}/tags", tags=["Rack3", "prod"])
+    entry = LogEntry.objects.get()
+    assert (entry.object_id, entry.user) == (str(host.pk), caller.token.user)
+    assert str(caller.token) in entry.change_message and "prod rack3" in entry.change_message
+    assert [row["name"] for row in caller.get("/hosts", tag="rack3")["items"]] == [host.name]
+    assert {row["name"]: row["tags"] for row in caller.get("/hosts")["items"]} == {
+        host.name: ["prod", "rack3"], other.name: []
+    }  # fmt: skip
+    assert caller.get("/hosts", tag="rack")["items"] == []
+    caller.post(f"/hosts/{host.name}/tags", tags=[])
+    assert caller.get(f"/hosts/{host.name}")["tags"] == []
+
+
+@pytest.mark.parametrize("wrong", [["a b!"], ["x" * 33], [f"t{n}" for n in range(21)], "prod", [7], None])
+def test_what_is_no_tag_is_refused_and_changes_nothing(wrong: Any) -> None:
+    host = a_host(tags="old")
+    Caller(roles.ADMINISTRATOR).post(f"/hosts/{host.name}/tags", 400, tags=wrong)
+    host.refresh_from_db()
+    assert host.tags == "old"
+
+
+def test_an_operator_s_token_sets_no_tags(caller: Caller) -> None:
+    assert "change hosts" in caller.post(f"/hosts/{a_host().name}/tags", 403, tags=["prod"])["error"]

@@ -41,7 +41,7 @@ def _status(caller: Caller, address: everyaddress.Address) -> int:
         if method_of(address.name) == "get":
             response = caller.client.get(address.path)
         else:
-            body = {"stage": "Storage"} if address.name == "rest:retry" else {}
+            body = {"rest:retry": {"stage": "Storage"}, "rest:tags": {"tags": ["rack3"]}}.get(address.name, {})
             response = caller.client.post(address.path, body, content_type="application/json")
         transaction.set_rollback(True)
     return int(response.status_code)

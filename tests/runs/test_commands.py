@@ -77,6 +77,7 @@ def _as_described(standing: Standing) -> dict[str, Any]:
         "enabled": host.enabled,
         "health": host.health,
         "profile": host.profile_name,
+        "tags": standing.host.tag_list,
         "model": host.model,
         "macs": host.mac_list,
         "wake_method": host.wake_method,

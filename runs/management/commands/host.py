@@ -29,7 +29,7 @@ from runs.wording import remedies
 
 WHO = "command line"
 NEWEST = "newest"
-_COLUMNS = ("profile_name", "wake_method", "idle_boot", "boot_binary", "notes")
+_COLUMNS = ("profile_name", "wake_method", "idle_boot", "boot_binary", "notes", "tags")
 
 
 class Command(BaseCommand):
@@ -158,6 +158,7 @@ def _columns(parser: ArgumentParser) -> None:
     parser.add_argument("--idle-boot", choices=IdleBoot.values, help="what it boots without a run")
     parser.add_argument("--boot-program", dest="boot_binary", choices=BootBinary.values)
     parser.add_argument("--notes")
+    parser.add_argument("--tags", help="all that it is to have, with spaces between them")
 
 
 def _given(options: dict[str, Any], wake_options: dict[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ LIMIT = 100
 """How many hosts a table lists, unless asked for more."""
 SHOWN = 50
 """How many errors of a file are listed."""
-_FILTERS = ("health", "state", "profile", "model")
+_FILTERS = ("health", "state", "profile", "model", "tag")
 
 
 class Command(BaseCommand):
@@ -50,6 +50,7 @@ class Command(BaseCommand):
         parser.add_argument("--state", choices=list(overview.STATES), default="")
         parser.add_argument("--profile", default="", help="only hosts with this profile")
         parser.add_argument("--model", default="", help="only hosts that are expected to be of this model")
+        parser.add_argument("--tag", default="", help="only hosts with this tag")
         parser.add_argument("--limit", type=int, help=f"how many at most, 0 for all ({LIMIT}; with --json all)")
         parser.add_argument("--json", action="store_true", help="a JSON list, or one object for one host")
 
@@ -147,6 +148,7 @@ def _page(standing: Standing) -> RenderableType:
         ("MAC", ", ".join(host.mac_list) or "none"),
         ("woken by", host.get_wake_method_display()),
         ("profile", terminal.plain(host.profile_name)),
+        ("tags", terminal.plain(host.tags) if host.tags else "none"),
         ("may be written", ", ".join(host.writable_disks.values_list("serial", flat=True)) or "no disk"),
         ("notes", terminal.plain(host.notes)),
     ):
