@@ -38,6 +38,10 @@ class Bay:
         return self.directory / "bmc.sock"
 
     @property
+    def tpm(self) -> Path:
+        return self.directory / "tpm.sock"
+
+    @property
     def console(self) -> Path:
         return self.directory / "console.log"
 

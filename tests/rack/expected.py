@@ -24,7 +24,7 @@ def _from_hardware(machine: Machine) -> dict[str, Any]:
             "serial": as_listed(machine.serial),
             "uuid": machine.uuid,
         },
-        "cpu": {"sockets": 1, "cores": machine.cpus},
+        "cpu": {"sockets": machine.sockets, "cores": machine.cpus // machine.threads},
         "memory": {
             "total_mb": sum(dimm.size_mb for dimm in machine.dimms),
             "dimms": [_dimm(dimm) for dimm in machine.dimms],
@@ -35,6 +35,8 @@ def _from_hardware(machine: Machine) -> dict[str, Any]:
         "gpus": [],
         "not_expected": [*NEVER_THERE, *(() if machine.bmc.present else ("bmc",))],
     }
+    if stated := machine.settings.model_dump(exclude_none=True):
+        spec["settings"] = stated
     if machine.bmc.present:
         spec["psus"] = [{"name": psu.name} for psu in machine.bmc.psus]
         spec["fans"] = [{"name": fan.name} for fan in machine.bmc.fans]

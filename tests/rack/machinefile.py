@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from runs.machine import State
 from runs.stages import BY_NAME
@@ -53,7 +53,8 @@ class System(Part):
 
 
 class Dimm(Part):
-    """A memory module as the firmware lists it (SMBIOS type 17)."""
+    """A memory module as the firmware lists it (SMBIOS type 17). It is rated for the speed at which it runs, unless
+    the file says otherwise."""
 
     locator: Said
     size_mb: Positive
@@ -61,6 +62,7 @@ class Dimm(Part):
     part: Said = "ACME-DIMM"
     manufacturer: Said = "ACME"
     speed_mts: Positive = 3200
+    rated_mts: Positive | None = None
 
 
 class BadRam(Part):
@@ -270,6 +272,21 @@ class Outcome(Part):
     ssh: bool = False
 
 
+def _tpm_version(value: Any) -> Any:
+    """YAML reads 2.0 as a number, and `on` and `off` as true and false."""
+    return {True: "2.0", False: "none"}[value] if isinstance(value, bool) else str(value)
+
+
+class Settings(Part):
+    """What the machine's setup sets. What is left out is as QEMU has it, and nothing is expected of it."""
+
+    virtualization: bool | None = None
+    iommu: bool | None = None
+    smt: bool | None = None
+    numa_nodes: Annotated[int, Field(ge=1, le=8)] | None = None
+    tpm: Annotated[Literal["2.0", "1.2", "none"], BeforeValidator(_tpm_version)] | None = None
+
+
 class Machine(Part):
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
     firmware: Literal["uefi", "bios"] = "uefi"
@@ -278,6 +295,7 @@ class Machine(Part):
     memory_mb: Positive = 2560
     clock: Moment | None = None
     system: System = System()
+    settings: Settings = Settings()
     dimms: tuple[Dimm, ...] = ()
     bad_ram: tuple[BadRam, ...] = ()
     disks: tuple[Disk, ...] = ()
@@ -309,6 +327,17 @@ class Machine(Part):
         if not self.dimms:
             only = Dimm(locator="DIMM_A1", size_mb=self.memory_mb, serial=f"D-{self.name}")
             object.__setattr__(self, "dimms", (only,))
+        return self
+
+    @model_validator(mode="after")
+    def _processors_fit_the_settings(self) -> Machine:
+        share = self.sockets * self.threads
+        if self.cpus % share:
+            raise ValueError(
+                f"cpus: {self.cpus} can't be shared by {self.sockets} NUMA nodes and {self.threads} threads"
+            )
+        if self.settings.numa_nodes and self.bad_ram:
+            raise ValueError("bad_ram: the memory of a machine with numa_nodes can't be made bad")
         return self
 
     @model_validator(mode="after")
@@ -359,6 +388,15 @@ class Machine(Part):
     def goes_bad_after_s(self, bad: BadRam) -> float | None:
         """Seconds after the first entry into Memory; None: from switching on."""
         return LATE_AFTER_S[self.durations] if bad.kind == "late" and bad.after_s is None else bad.after_s
+
+    @property
+    def sockets(self) -> int:
+        return self.settings.numa_nodes or 1
+
+    @property
+    def threads(self) -> int:
+        """Threads of each core."""
+        return 2 if self.settings.smt else 1
 
     @property
     def uuid(self) -> str:

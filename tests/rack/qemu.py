@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.rack import smbios
+from tests.rack import setup, smbios
 from tests.rack.bay import Bay
 from tests.rack.machinefile import Disk, Machine, Nic
 
@@ -54,7 +54,6 @@ def command_line(machine: Machine, bay: Bay, cabling: Cabling) -> list[str]:
 
 
 def _board(machine: Machine, bay: Bay, cabling: Cabling) -> list[str]:
-    cpu = "host" if cabling.accel.startswith("kvm") else "max"
     board = ["-name", machine.name, "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none"]
     board += [
         "-machine",
@@ -62,14 +61,14 @@ def _board(machine: Machine, bay: Bay, cabling: Cabling) -> list[str]:
         "-accel",
         cabling.accel,
         "-cpu",
-        cpu,
+        setup.cpu(machine, cabling.accel),
         "-m",
         f"{machine.memory_mb}M",
     ]
     if cabling.memory is not None:
         file = f"size={machine.memory_mb}M,share=on,mem-path=/proc/self/fd/{cabling.memory}"
         board += ["-object", f"memory-backend-file,id=memory,{file}"]
-    board += ["-smp", f"{machine.cpus},sockets=1,cores={machine.cpus},threads=1", "-uuid", machine.uuid]
+    board += ["-smp", setup.topology(machine), "-uuid", machine.uuid, *setup.devices(machine, bay)]
     board += ["-rtc", f"base={machine.clock}"] if machine.clock else []
     if machine.firmware == "uefi":
         board += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={OVMF_CODE}"]

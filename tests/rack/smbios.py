@@ -49,10 +49,11 @@ def memory_device(index: int, dimm: Dimm) -> bytes:
     """Type 17: one module in its slot."""
     # Of no kind in particular, as QEMU has it: for DDR4 the kernel would look for an SPD chip that is not there.
     form_dimm, plain_ram, synchronous = 0x09, 0x07, 0x80
+    rated_mts = dimm.rated_mts or dimm.speed_mts
     size = dimm.size_mb if dimm.size_mb < SIZE_IS_EXTENDED else SIZE_IS_EXTENDED
     fixed = struct.pack(
         "<HHHHHBBBBBHHBBBBBIHHHH",
-        ARRAY_HANDLE, NO_ERROR_HANDLE, 64, 64, size, form_dimm, 0, 1, 2, plain_ram, synchronous, dimm.speed_mts,
+        ARRAY_HANDLE, NO_ERROR_HANDLE, 64, 64, size, form_dimm, 0, 1, 2, plain_ram, synchronous, rated_mts,
         3, 4, 0, 5, 0, dimm.size_mb if size == SIZE_IS_EXTENDED else 0, dimm.speed_mts, 0, 0, 0,
     )  # fmt: skip
     strings = (dimm.locator, "BANK 0", dimm.manufacturer, dimm.serial, dimm.part)

@@ -20,6 +20,7 @@ from tests.rack.errors import RackBroken
 from tests.rack.machinefile import BadRam, Machine
 from tests.rack.netns import Namespace
 from tests.rack.qmp import Monitor, QmpError
+from tests.rack.tpm import Tpm
 
 MONITOR_TIMEOUT_S = 30
 
@@ -45,6 +46,7 @@ class VirtualMachine:
         self._boot_from = boot_from
         self._process: subprocess.Popen[bytes] | None = None
         self._memory: GuestMemory | None = None
+        self._tpm: Tpm | None = None
         self._bad_cells = [bad for bad in machine.bad_ram if machine.goes_bad_after_s(bad) is None]
         self._button = threading.Lock()
         self._plugged = ExitStack()
@@ -66,6 +68,7 @@ class VirtualMachine:
     def unplug(self) -> None:
         self.cut_power()
         self._forget_memory()
+        self._forget_tpm()
         self._plugged.close()
 
     @property
@@ -79,6 +82,7 @@ class VirtualMachine:
             if self.is_on:
                 return False
             kept = self._new_memory()
+            self._new_tpm()
             direct = self._boot_from() if self._boot_from else None
             cabling = qemu.Cabling(self._taps, accel.best(), direct, *kept)
             command = self._namespace.enter_command(qemu.command_line(self.machine, self.bay, cabling))
@@ -129,6 +133,16 @@ class VirtualMachine:
         if self._memory is not None:
             self._memory.close()
             self._memory = None
+
+    def _new_tpm(self) -> None:
+        self._forget_tpm()
+        if self.machine.settings.tpm not in (None, "none"):
+            self._tpm = Tpm(self.machine, self.bay, self._namespace)
+
+    def _forget_tpm(self) -> None:
+        if self._tpm is not None:
+            self._tpm.close()
+            self._tpm = None
 
     def _first_light(self) -> None:
         """The machine stands still until the links that are down from the start are down."""

@@ -79,3 +79,14 @@ def test_memory_that_others_have_too_is_a_shared_file() -> None:
     assert shared[shared.index("-machine") + 1] == "q35,graphics=off,memory-backend=memory"
     assert "memory-backend-file,id=memory,size=2048M,share=on,mem-path=/proc/self/fd/7" in shared
     assert not any("memory-backend" in word for word in words())
+
+
+def test_settings_stand_on_qemus_command_line() -> None:
+    settings = {"virtualization": False, "iommu": True, "smt": True, "numa_nodes": 2, "tpm": "2.0"}
+    line = words(cpus=4, settings=settings)
+    text = " ".join(line)
+    assert "-cpu max,vmx=off,svm=off,vendor=GenuineIntel" in text
+    assert "-smp 4,sockets=2,cores=1,threads=2" in text
+    assert "node,nodeid=1,memdev=node1" in text and "cpu,node-id=1,socket-id=1" in text
+    assert text.index("intel-iommu,intremap=off") < text.index("virtio-net-pci")
+    assert "tpm-tis,tpmdev=tpm0" in text

@@ -176,3 +176,24 @@ def test_late_memory_goes_bad_in_memory_and_minutes_later_where_durations_are_re
 def test_a_bad_cell_that_cannot_be_is_refused(words: dict[str, Any], said: str) -> None:
     dimms = [{"locator": f"DIMM_{bank}1", "size_mb": 1024, "serial": f"D-{bank}"} for bank in "AB"]
     assert said in refusal(memory_mb=1536, dimms=dimms, bad_ram=[{**CELL, **words}])
+
+
+def test_settings_are_expected_as_the_file_states_them() -> None:
+    settings = {"virtualization": True, "iommu": False, "smt": True, "numa_nodes": 2, "tpm": 2.0}
+    spec = expectations.normalise(expected.derive(machine(cpus=4, settings=settings)))
+    assert spec["settings"] == {**settings, "tpm": "2.0"}
+    assert spec["cpu"] == {"sockets": 2, "cores": 2}
+    assert "settings" not in expected.derive(machine())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"settings": {"vt": True}}, "known are: virtualization, iommu, smt, numa_nodes, tpm"),
+        ({"cpus": 3, "settings": {"smt": True}}, "cpus: 3 can't be shared by 1 NUMA nodes and 2 threads"),
+        ({"settings": {"numa_nodes": 2}, "bad_ram": [CELL]}, "the memory of a machine with numa_nodes"),
+        ({"settings": {"tpm": "3.0"}}, "'2.0', '1.2' or 'none'"),
+    ],
+)
+def test_settings_that_the_rack_cannot_make_are_refused(words: dict[str, Any], said: str) -> None:
+    assert said in refusal(**words)
