@@ -6,12 +6,14 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping
+from functools import partial
 
 from agent.contract import wire
 from agent.counters import (
     corrected_memory,
     counter_checks,
     counting,
+    error_bounds,
     gpu_after_xid,
     lowered_severity,
     replaced_dimms,
@@ -69,6 +71,7 @@ def carry_out(attempt: Attempt, context: StageContext, runtime: Runtime) -> wire
     abandoned meanwhile."""
     started, began = time.time(), time.monotonic()
     runtime.book.open_stage()
+    carried = error_bounds.carried(runtime.names())
     tests_began = time.monotonic()
     report = _report(runtime.stages, context)
     tested_s = time.monotonic() - tests_began
@@ -84,7 +87,9 @@ def carry_out(attempt: Attempt, context: StageContext, runtime: Runtime) -> wire
     report, around = refusing_drives.excused(report, refusing), refusing_drives.lowered(around, refusing)
     around_s = time.monotonic() - began - tested_s
     context.log("info", f"the tests took {tested_s:.2f} s, the error counters around them {around_s:.2f} s")
-    return _result(context, report, deltas, [*attempt.hot, *around], runtime, (started, time.time()))
+    now = error_bounds.carried(runtime.names())
+    bounds = error_bounds.bounds(carried, now, runtime.book.counts, deltas)
+    return _result(context, report, deltas, [*attempt.hot, *around], runtime, bounds, (started, time.time()))
 
 
 def _findings_around(
@@ -96,7 +101,7 @@ def _findings_around(
 ) -> list[wire.Finding]:
     """Findings from the error counters and the kernel's log since the last stage, at the severity they have here."""
     limits = {**context.claim.sensor_limits, **context.order.limits}
-    counted = counting.judged(deltas, limits, duration_s, sources.said)
+    counted = counting.judged(deltas, limits, duration_s, partial(sources.said, root=runtime.root))
     ordered = [order.name for order in context.claim.stages]
     logged = BootDiskErrors(runtime.directory).judge(context.order, ordered, runtime.kernel_log.take(runtime.names()))
     counted = lowered_severity.lower_explained_machine_checks(counted, logged)
@@ -136,9 +141,11 @@ def _result(
     deltas: list[wire.CounterDelta],
     seen: list[wire.Finding],
     runtime: Runtime,
+    bounds: list[error_bounds.Bound],
     times: tuple[float, float],
 ) -> wire.Result:
-    checks = counter_checks.made(seen, runtime.book, runtime.kernel_log.available, context.claim.not_expected)
+    available, not_expected = runtime.kernel_log.available, context.claim.not_expected
+    checks = counter_checks.made(seen, runtime.book, available, not_expected, bounds)
     settled = _settled(context, report, checks, [*report.findings, *seen])
     return wire.Result(
         boot_id=runtime.identity.boot_id,
@@ -151,7 +158,7 @@ def _result(
         checks=[*report.checks, *checks],
         findings=[*report.findings, *seen],
         counters=deltas,
-        numbers=report.numbers,
+        numbers=report.numbers | error_bounds.numbers(bounds),
         refusals=report.refusals,
         inventory=report.inventory,
         evidence=_bounded(report.evidence),

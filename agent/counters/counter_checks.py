@@ -3,11 +3,15 @@ could it be read at all."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from agent.contract import wire
 from agent.counters.counting import SEL_UNCLEAR, CounterBook
+from agent.counters.error_bounds import Bound
+
+# So many links are named in a check; the numbers of the stage have all.
+_MOST_BOUNDS = 8
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,8 @@ class CounterGroup:
     `counters` are the beginnings of the counters' names, `codes` the beginnings of the finding codes that fail the
     check. `absent` is the reason when the host has no such counter. `topic` is the word for `not_expected`. `silent` is
     the counter that is above 0 for a part that gave no answer, from the first reading on; `silent_words` say so.
-    `unclear` is the counter of what was read and not understood."""
+    `unclear` is the counter of what was read and not understood. `bounds` is the kind of part of whose links the check
+    says what was proved."""
 
     name: str
     topic: str
@@ -27,6 +32,7 @@ class CounterGroup:
     silent: str = ""
     silent_words: str = "did not answer"
     unclear: str = ""
+    bounds: str = ""
 
 
 GROUPS: tuple[CounterGroup, ...] = (
@@ -35,7 +41,13 @@ GROUPS: tuple[CounterGroup, ...] = (
     # AMD's CPUs do not count throttling. Their temperatures are judged all the same.
     CounterGroup("thermal", "throttling", ("throttle",), ("thermal.",), "the CPU counts no throttling here"),
     CounterGroup(
-        "disks", "smart", ("smart.",), ("smart.", "disk."), "no disk here counts its errors", silent="drive.unanswered"
+        "disks",
+        "smart",
+        ("smart.",),
+        ("smart.", "disk."),
+        "no disk here counts its errors",
+        silent="drive.unanswered",
+        bounds="disk",
     ),
     CounterGroup(
         "nics",
@@ -45,6 +57,7 @@ GROUPS: tuple[CounterGroup, ...] = (
         "no network port here counts its errors",
         silent="port.full",
         silent_words="its error counters can't be read, or one is full and counts nothing more",
+        bounds="nic",
     ),
     CounterGroup("gpus", "gpu", ("gpu.",), ("gpu.",), "no GPU here counts its errors"),
     CounterGroup("bmc", "bmc", ("bmc.",), ("bmc.", "psu.", "fan."), "no BMC here reports events", unclear=SEL_UNCLEAR),
@@ -55,15 +68,19 @@ BROADER_TOPICS = {"throttling": "thermal"}
 
 
 def made(
-    found: list[wire.Finding], book: CounterBook, kernel_log_available: bool, not_expected: Collection[str]
+    found: list[wire.Finding],
+    book: CounterBook,
+    kernel_log_available: bool,
+    not_expected: Collection[str],
+    bounds: Sequence[Bound] = (),
 ) -> list[wire.Check]:
     """One check per group, and one for the kernel's log, from the findings around a stage. `book` holds the reading
-    after the stage."""
-    checks = [*(_of_group(group, found, book) for group in GROUPS), _of_kernel_log(found, kernel_log_available)]
+    after the stage. `bounds` is what the counters prove of links."""
+    checks = [*(_of_group(group, found, book, bounds) for group in GROUPS), _of_kernel_log(found, kernel_log_available)]
     return [_with_broader_topic(check, not_expected) for check in checks]
 
 
-def _of_group(group: CounterGroup, found: list[wire.Finding], book: CounterBook) -> wire.Check:
+def _of_group(group: CounterGroup, found: list[wire.Finding], book: CounterBook, bounds: Sequence[Bound]) -> wire.Check:
     name = wire.COUNTER_CHECKS + group.name
     bad = [one for one in found if one.code.startswith(group.codes) and one.severity is wire.Severity.CRITICAL]
     if bad:
@@ -78,7 +95,8 @@ def _of_group(group: CounterGroup, found: list[wire.Finding], book: CounterBook)
         return wire.Check(name, wire.Outcome.NOT_TESTED, "what it reported is not understood", topic=group.topic)
     if not any(book.has(beginning) for beginning in group.counters):
         return wire.Check(name, wire.Outcome.NOT_TESTED, group.absent, topic=group.topic)
-    return wire.Check(name, wire.Outcome.PASSED, topic=group.topic)
+    proved = [f"{one.component}: {one.words()}" for one in bounds if one.kind == group.bounds]
+    return wire.Check(name, wire.Outcome.PASSED, "; ".join(proved[:_MOST_BOUNDS]), topic=group.topic)
 
 
 def _of_kernel_log(found: list[wire.Finding], available: bool) -> wire.Check:

@@ -178,6 +178,11 @@ class CounterBook:
         newest = self._before if self._newest is None else self._newest
         return any(key[0].startswith(beginning) for key in newest or {})
 
+    @property
+    def counts(self) -> Counts:
+        """The last reading."""
+        return dict(self._before or {})
+
     def parts_with(self, counter: str) -> set[str]:
         """The parts of which this counter is above 0."""
         return {part for (name, _, part), value in (self._before or {}).items() if name == counter and value > 0}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from agent.contract import wire
-from agent.counters import bmc_log, command_counters, infiniband_counters, sysfs_counters
+from agent.counters import bmc_log, command_counters, infiniband_counters, pcie_ends, sysfs_counters
 from agent.counters.component_names import Names
 from agent.counters.counting import Counts, Source
 
@@ -34,9 +35,9 @@ def of(names: Callable[[], Names]) -> tuple[Source, ...]:
     return tuple(partial(_read, source, names) for source in (*KERNEL, *COMMANDS))
 
 
-def said(delta: wire.CounterDelta) -> str:
-    """The text of a delta's source, for example quoted log entries. Empty if the source has none."""
-    return _EVENT_LOG.said(delta)
+def said(delta: wire.CounterDelta, root: Path = Path("/")) -> str:
+    """What is known of a delta beside its number: quoted log entries, both ends of a link. Empty without any."""
+    return _EVENT_LOG.said(delta) or pcie_ends.words(delta, root)
 
 
 def _read(source: Callable[[Names], Counts], names: Callable[[], Names]) -> Counts:

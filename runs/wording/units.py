@@ -9,6 +9,8 @@ _ONE = {"drives": "drive", "errors": "error", "messages": "message", "places": "
 # If two suffixes match, the longer one is listed first.
 _ENDINGS: Sequence[tuple[str, str]] = (
     ("_per_hour", "per hour"),
+    ("_per_tbit", "in 1e12 bits"),
+    ("_gbit", "Gbit"),
     ("_percent", "%"),
     ("_hours", "h"),
     ("_ops_s", "ops/s"),

@@ -51,11 +51,16 @@ def is_upstream(device: Path) -> bool:
     return _kind(device) == _UPSTREAM
 
 
+def is_lower_end(device: Path) -> bool:
+    """Whether a link leads up from it. Not so for root ports, downstream ports of a switch, and devices inside the
+    CPU."""
+    return _kind(device) in _LOWER_ENDS
+
+
 def lower_ends(root: Path = Path("/")) -> list[str]:
-    """The slots of all devices at the lower end of a link. Root ports, downstream ports of a switch, and devices inside
-    the CPU are left out."""
+    """The slots of all devices at the lower end of a link."""
     devices = sorted((root / "sys/bus/pci/devices").glob("*"))
-    return [device.name for device in devices if _kind(device) in _LOWER_ENDS]
+    return [device.name for device in devices if is_lower_end(device)]
 
 
 def silent(root: Path = Path("/")) -> list[str]:
