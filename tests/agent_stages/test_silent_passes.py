@@ -21,7 +21,7 @@ MEMORY = {"duration_s": 1, "per_gib_s": 0, "test_max_mb": 64, "coverage_min_perc
 STAGE: dict[str, dict[str, Any]] = {
     "InventoryCheck": {"params": {"link_wait_s": 0, "disk_wait_s": 0}},
     "SMART": {},
-    "CPUStress": {"params": {"duration_s": 1, "idle_s": 0, "cores_max_s": 1}},
+    "CPUStress": {"params": {"duration_s": 1, "idle_s": 0, "cores_max_s": 1, "screen_s": 0}},
     "Memory": {"params": {**MEMORY, "memtester_loops": 1}},
     "Storage": {"params": {"speed_s": 1}},
     "Storage, writing": {"params": {"speed_s": 1, "write_max_mb": 4, "wipe_samples": 4}},

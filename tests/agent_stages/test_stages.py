@@ -19,7 +19,7 @@ from tests.agent_stages.contexts import INVENTORY, PROFILE, context
 
 SHORT = {
     "InventoryCheck": {"link_wait_s": 0, "disk_wait_s": 0},
-    "CPUStress": {"duration_s": 1, "idle_s": 0, "cores_max_s": 2},
+    "CPUStress": {"duration_s": 1, "idle_s": 0, "cores_max_s": 2, "screen_s": 0},
     "Memory": {"duration_s": 1, "per_gib_s": 0, "test_max_mb": 64},
     "Storage": {"speed_s": 1},
     "Network": {"throughput_duration_s": 1, "ping_count": 2, "busy_wait_s": 0},

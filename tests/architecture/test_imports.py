@@ -66,8 +66,8 @@ def test_the_agent_is_standard_library_only(package: str) -> None:
 
 AGENT_ORDER = (
     "contract", "parsing", "findings", "host", "probes", "sensors", "link", "counters", "stage", "reports",
-    "loads", "exercises", "disk_writes", "runtime", "attempt", "tester_proof", "stages", "stage_functions", "events",
-    "retrying", "attempt_runner", "hold_keeper", "session", "judge", "__main__",
+    "loads", "core_screen", "exercises", "disk_writes", "runtime", "attempt", "tester_proof", "stages",
+    "stage_functions", "events", "retrying", "attempt_runner", "hold_keeper", "session", "judge", "__main__",
 )  # fmt: skip
 """Folders and modules of the agent: each imports only what stands before it, and itself."""
 

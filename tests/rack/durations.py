@@ -12,6 +12,7 @@ SHORT: dict[str, object] = {
     "stages.CPUStress.params.duration_s": 6,
     "stages.CPUStress.params.idle_s": 1,
     "stages.CPUStress.params.cores_max_s": 6,
+    "stages.CPUStress.params.screen_s": 12,
     "stages.Memory.params.duration_s": 5,
     "stages.Memory.params.max_duration_s": 10,
     "stages.Memory.params.test_max_mb": 384,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from agent.contract.finding_code import Acts, Code
 from agent.contract.host_facts import START_S, HostFacts
 from agent.contract.stage_spec import Plan, RequiredCheck, StageSpec
+from agent.contract.wire import Severity
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,7 @@ class Params:
     slope_window_s: float
     core_s: float
     cores_max_s: float
+    screen_s: float
 
 
 @dataclass(frozen=True)
@@ -38,9 +41,9 @@ def _also_required(params: Params, plan: Plan) -> Iterator[RequiredCheck]:
 
 
 def _duration_s(params: Params, host: HostFacts, plan: Plan) -> float:
-    """The sum of the time at rest, of all cores at once, and of each core alone."""
+    """The sum of the time at rest, of all cores at once, of each core alone, and of the two screenings."""
     alone_s = min(params.cores_max_s, params.core_s * host.threads)
-    return START_S + params.idle_s + params.duration_s + alone_s
+    return START_S + params.idle_s + params.duration_s + alone_s + params.screen_s
 
 
 SPEC = StageSpec(
@@ -58,8 +61,12 @@ SPEC = StageSpec(
     ),
     codes=(
         "bmc.event",
+        "cpu.core_crashes",
+        "cpu.cores_disagree",
         "cpu.miscompare",
+        "cpu.self_test_failed",
         "cpu.slow_clock",
+        "cpu.wrong_results",
         "fan.missing",
         "fan.redundancy_lost",
         "fan.stopped",
@@ -69,8 +76,32 @@ SPEC = StageSpec(
         "thermal.hot",
         "thermal.rising",
     ),
+    new_codes={
+        "cpu.wrong_results": Code(
+            Severity.CRITICAL,
+            "A core gives wrong results",
+            Acts.HARDWARE,
+            "Replace this CPU. If the result was wrong only once, test the memory first.",
+        ),
+        "cpu.cores_disagree": Code(
+            Severity.CRITICAL,
+            "Cores give different results",
+            Acts.HARDWARE,
+            "Run the test again; if the cores disagree again, replace the CPU.",
+        ),
+        "cpu.core_crashes": Code(
+            Severity.CRITICAL,
+            "Programs crash on one core only",
+            Acts.HARDWARE,
+            "Replace this CPU; check its voltage and cooling first.",
+        ),
+        "cpu.self_test_failed": Code(
+            Severity.CRITICAL, "The CPU's own test failed", Acts.HARDWARE, "Replace this CPU."
+        ),
+    },
     blind=(
-        "A core that calculates wrongly only with instructions or at voltages that this load does not use. Whether a "
-        "fan of a supply or GPU is broken or cool, if it stands still and the BMC has no limit for it: a warning."
+        "A core that calculates wrongly only with instructions, data or at voltages that this load does not use: the "
+        "cores' answers are compared for the operations in docs/core-screen.md. Whether a fan of a supply or GPU is "
+        "broken or cool, if it stands still and the BMC has no limit for it: a warning."
     ),
 )

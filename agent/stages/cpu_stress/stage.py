@@ -1,12 +1,15 @@
-"""CPUStress: loads all cores at once, then each alone, verifies every result, and judges temperatures and clocks."""
+"""CPUStress: loads all cores at once, then each alone, verifies every result, and judges temperatures and clocks.
+Before and after the load the cores' answers are compared."""
 
 from __future__ import annotations
 
 from agent.contract import wire
-from agent.exercises import cpu_load, fans
+from agent.exercises import core_self_test, cpu_load, fans, same_results
 from agent.exercises.heat import Heat
 from agent.exercises.packages import processors_by_package
+from agent.exercises.same_results import COLD, HOT, Screen
 from agent.reports import checks
+from agent.reports.partial_report import joined
 from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext, StageReport
 from agent.stages.cpu_stress import cpu_cores
@@ -16,23 +19,41 @@ from agent.stages.cpu_stress.spec import Limits, Params
 def run(ctx: StageContext) -> StageReport:
     params, limits = ctx.params(Params), ctx.limits(Limits)
     packages, board, heat = processors_by_package(), ProgressBoard(ctx), Heat(warm=_warm(ctx))
+    cores = cpu_cores.first_threads(packages)
     expected_fans, fans_before = fans.expected(ctx.claim.expected), fans.look()
     heat.rest_for(params.idle_s, ctx.stop)
+    cold = _screen(COLD, packages, cores, params, ctx, board)
     with heat.watching(), board.timing("CPU", "verified load", params.duration_s):
         load = cpu_load.run(params.duration_s, ctx.stop, packages)
+    hot = _screen(HOT, packages, cores, params, ctx, board)
     turning, stopped = fans.judge(expected_fans, fans_before, fans.look())
-    alone = cpu_cores.run(cpu_cores.first_threads(packages), params.core_s, params.cores_max_s, ctx.stop, board)
-    thermal, hot = _thermal(ctx, limits, heat)
+    alone = cpu_cores.run(cores, params.core_s, params.cores_max_s, ctx.stop, board)
+    screened = same_results.judge([cold, hot], packages, cores)
+    calculated = joined([load, screened, alone, core_self_test.run(cores, ctx.stop)])
+    thermal, too_hot = _thermal(ctx, limits, heat)
     carried, resistance = heat.resistance(params.power_rise_min_w)
     online = _all_online(ctx.inventory, sum(map(len, packages.values())))
     return checks.report(
         ctx,
-        [*load.checks, online, *thermal, *carried, *turning, *alone.checks],
-        findings=[*load.findings, *hot, *stopped, *alone.findings],
+        [*calculated.checks, online, *thermal, *carried, *turning],
+        findings=[*calculated.findings, *too_hot, *stopped],
         also_required=(fans.CHECK,) if expected_fans else (),
-        numbers={**load.numbers, **heat.numbers(params.slope_window_s), **resistance},
-        evidence={**load.evidence, **alone.evidence, **heat.evidence()},
+        numbers={**calculated.numbers, **heat.numbers(params.slope_window_s), **resistance},
+        evidence={**calculated.evidence, **heat.evidence()},
     )
+
+
+def _screen(
+    when: str,
+    packages: dict[int, list[int]],
+    cores: dict[int, list[int]],
+    params: Params,
+    ctx: StageContext,
+    board: ProgressBoard,
+) -> Screen:
+    """Half of the time is for each of the two screenings."""
+    with board.timing("cores", f"comparing the cores' answers, {when}", params.screen_s / 2):
+        return same_results.screen(when, packages, cores, params.screen_s / 2, ctx.stop)
 
 
 def _warm(ctx: StageContext) -> str:
