@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from agent.contract import wire
+from agent.exercises.memory_under_test import UnderTest
 from agent.exercises.wrong_memory import miscompared
 from agent.host.shell import Completed
 from agent.host.stop import StopFlag
@@ -13,6 +15,8 @@ from agent.loads import memtester, stressapptest
 from agent.parsing import ParseError
 from agent.probes.board import meminfo
 from agent.probes.board.dmiaddresses import AddressMap
+from agent.probes.board.frames import Frames
+from agent.probes.board.pagemap import Region
 from agent.reports import checks
 
 NOT_READ = AddressMap(unknown="the addresses of modules were not read")
@@ -32,13 +36,16 @@ class MemoryRoom:
 
 @dataclass(frozen=True)
 class MemoryOutcome:
-    """`moved_mb` is 0 if the test gave no result."""
+    """`moved_mb` is 0 if the test gave no result. `frames` are those that it worked on, if that is known. memtester
+    gives its `pattern_count`."""
 
     check: wire.Check
     findings: list[wire.Finding]
     moved_mb: float
     rate_mb_s: float
     evidence: str
+    frames: Frames | None = None
+    pattern_count: int = 0
 
 
 def room(reserve_percent: float, reserve_min_mb: float, share: float = 1.0, max_mb: int = 0) -> MemoryRoom:
@@ -63,11 +70,13 @@ def stress(
     addresses: AddressMap = NOT_READ,
     *,
     forced: bool = False,
+    on_start: Callable[[int], None] | None = None,
 ) -> MemoryOutcome:
     """stressapptest over `megabytes`. Not tested if stressapptest did not give its own verdict. `forced` errors are for
-    the test of the tester."""
+    the test of the tester. `on_start` gets the number of its process."""
     argv = stressapptest.argv(megabytes, threads, duration_s, forced=forced)
-    return judge_stress(name, megabytes, stressapptest.run(argv, megabytes, duration_s, stop), dimms, addresses)
+    done = stressapptest.run(argv, megabytes, duration_s, stop, on_start)
+    return judge_stress(name, megabytes, done, dimms, addresses)
 
 
 def judge_stress(
@@ -95,14 +104,30 @@ def judge_stress(
 
 
 def patterns(
-    name: str, megabytes: int, loops: int, timeout_s: float, stop: StopFlag, dimms: list[wire.Dimm]
+    name: str,
+    megabytes: int,
+    loops: int,
+    timeout_s: float,
+    stop: StopFlag,
+    dimms: list[wire.Dimm],
+    addresses: AddressMap = NOT_READ,
 ) -> MemoryOutcome:
     """memtester over `megabytes`, `loops` times."""
-    done = memtester.run(megabytes, loops, timeout_s, stop)
-    return judge_patterns(name, loops, done, dimms)
+    with UnderTest(megabytes, timeout_s, addresses, keep=True) as watch:
+        done = memtester.run(megabytes, loops, timeout_s, stop, watch.start if addresses.spans else None)
+    memory = watch.seen.pages if watch.seen else None
+    outcome = judge_patterns(name, loops, done, dimms, addresses, memory)
+    return replace(outcome, frames=watch.seen.frames if watch.seen else None)
 
 
-def judge_patterns(name: str, loops: int, done: Completed, dimms: list[wire.Dimm]) -> MemoryOutcome:
+def judge_patterns(
+    name: str,
+    loops: int,
+    done: Completed,
+    dimms: list[wire.Dimm],
+    addresses: AddressMap = NOT_READ,
+    memory: Region | None = None,
+) -> MemoryOutcome:
     """The check `name` from memtester's output."""
     text = done.stdout[-4000:] + done.stderr[-4000:]
     try:
@@ -111,12 +136,14 @@ def judge_patterns(name: str, loops: int, done: Completed, dimms: list[wire.Dimm
         return MemoryOutcome(checks.not_tested(name, reason=done.trouble_or(error)), [], 0, 0, text)
     wrong = result.failures or (done.status or 0) & (memtester.STUCK_ADDRESS | memtester.OTHER_TEST)
     if wrong:
-        found = miscompared(max(1, len(result.failures)), (), "; ".join(result.failures[:1]), dimms, NOT_READ)
+        wrong_words, first = memtester.wrong_words(result, memory), "; ".join(result.failures[:1])
+        found = miscompared(max(1, len(result.failures)), wrong_words, first, dimms, addresses)
         return MemoryOutcome(checks.judged(name, found), found, 0, 0, text)
     if why := done.trouble or _unfinished(result, loops):
         return MemoryOutcome(checks.not_tested(name, reason=why), [], 0, 0, text)
     words = f"{result.megabytes} MiB, {result.tests} patterns"
-    return MemoryOutcome(checks.passed(name, reason=words), [], float(result.megabytes * loops), 0, text)
+    moved_mb = float(result.megabytes * loops)
+    return MemoryOutcome(checks.passed(name, reason=words), [], moved_mb, 0, text, pattern_count=result.tests // loops)
 
 
 def _unfinished(result: memtester.PatternResult, loops: int) -> str:

@@ -90,6 +90,7 @@ def run(
     *,
     input: bytes | str | None = None,
     env: Mapping[str, str] | None = None,
+    on_start: Callable[[int], None] | None = None,
     on_output: Callable[[bytes], None] | None = None,
     stop: StopFlag | None = None,
     forbids: Callable[[], str] | None = None,
@@ -97,8 +98,9 @@ def run(
     cap_bytes: int = OUTPUT_CAP_BYTES,
 ) -> Completed:
     """Run one tool until it ends, times out or is stopped by the flag. `env` is added to ours with LC_ALL=C.
-    `on_output` gets stdout and stderr as they come, in the calling thread; what it raises kills the tool and is passed
-    on. `forbids` is asked every second: it says why the tool must stop, or nothing while it may go on.
+    `on_start` gets the number of its process, and must not raise. `on_output` gets stdout and stderr as they come, in
+    the calling thread; what it raises kills the tool and is passed on. `forbids` is asked every second: it says why the
+    tool must stop, or nothing while it may go on.
 
     The tool runs in its own session, with a lower priority than the agent, and the out-of-memory killer takes it first.
     When it ends, everything that it started in that session ends, too.
@@ -113,6 +115,8 @@ def run(
         missing = isinstance(error, FileNotFoundError | PermissionError) and not shutil.which(argv[0])
         return Completed(argv, None, stderr=str(error), missing=missing)
     with RUNNING.holding(process):
+        if on_start is not None:
+            on_start(process.pid)
         conversation = _Conversation(process, argv, started, timeout_s, input, on_output, stop, forbids, cap_bytes)
         return conversation.until_over()
 

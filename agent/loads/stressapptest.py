@@ -4,6 +4,7 @@ src/worker.cc."""
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.host import shell
@@ -23,9 +24,12 @@ _WORD = re.compile(
     r".{0,80}?\): ?read:0x(?P<found>[0-9a-f]{1,16}), reread:0x(?P<again>[0-9a-f]{1,16}) "
     r"expected:0x(?P<expected>[0-9a-f]{1,16})"
 )
+# src/pattern.cc: 34 patterns that have a weight, and their inverses. Each MiB gets one of them at random.
+PATTERNS = 68
 # If the checksum of 4 KiB was wrong and no word of them is, it reports the first word with this.
 _NO_WORD = 0xBAD00000 << 32
 # The kernel translates an address for root alone. For others it hides the page, and what is left is the place in it.
+# Version 1.0.9 (Debian 12) reads the kernel's answer wrongly; then the place in the page is another one, too.
 _PAGE_BYTES = 4096
 _DIMM = re.compile(r"DIMM (?!Unknown)(\S+)")
 # Filling memory and the last check of it come before and after the given time: 1 TiB at 5 GB/s takes 200 s each.
@@ -56,8 +60,15 @@ def argv(megabytes: int, threads: int, duration_s: float, *, forced: bool = Fals
     return [*words, "--force_errors"] if forced else words
 
 
-def run(command: list[str], megabytes: int, duration_s: float, stop: StopFlag | None = None) -> shell.Completed:
-    return shell.run(command, time_limit_s(megabytes, duration_s), stop=stop)
+def run(
+    command: list[str],
+    megabytes: int,
+    duration_s: float,
+    stop: StopFlag | None = None,
+    on_start: Callable[[int], None] | None = None,
+) -> shell.Completed:
+    """`on_start` gets the number of its process."""
+    return shell.run(command, time_limit_s(megabytes, duration_s), stop=stop, on_start=on_start)
 
 
 def time_limit_s(megabytes: int, duration_s: float) -> float:
@@ -85,7 +96,8 @@ def _word(match: re.Match[str], line: str) -> WrongWord:
         int(match[name], 16) for name in ("virtual", "address", "found", "again", "expected")
     )
     # The address is of the first wrong byte; the word begins at a multiple of 8.
-    addresses = () if address < _PAGE_BYTES else (address & ~7,)
+    is_right = address >= _PAGE_BYTES and (address & ~7) % _PAGE_BYTES == virtual % _PAGE_BYTES
+    addresses = (address & ~7,) if is_right else ()
     names = tuple(_DIMM.findall(line))
     where = "" if addresses else f"virtual address {virtual:#x}"
     if expected == _NO_WORD:

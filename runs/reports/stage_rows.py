@@ -16,6 +16,7 @@ from django.db.models import Case, IntegerField, Value, When
 from agent.contract.actions import action
 from runs import stages
 from runs.models import Finding, Outcome, Run, Severity, StageRun
+from runs.reports import memory_modules
 
 Document = dict[str, Any]
 ATTEMPTS = 20  # of a stage, the newest
@@ -96,6 +97,7 @@ def _attempt(pk: int, earlier: dict[str, float]) -> Document:
     row = StageRun.objects.get(pk=pk)
     checks = row.checks if len(row.checks) <= ROWS else sorted(row.checks, key=_rank)
     findings, all_findings = _findings(row), row.findings.count()
+    modules = memory_modules.rows(row.checks, row.numbers)
     return {
         "attempt": row.attempt,
         "boot": row.boot,
@@ -110,6 +112,7 @@ def _attempt(pk: int, earlier: dict[str, float]) -> Document:
         "findings": findings,
         "counters": row.counters[:ROWS],
         "numbers": [{"name": k, "value": v, "last_run": earlier.get(k)} for k, v in sorted(row.numbers.items())[:ROWS]],
+        "modules": modules[: memory_modules.MOST],
         "refusals": row.refusals[:ROWS],
         "evidence": {name: _cut(text) for name, text in list(row.evidence.items())[:EVIDENCE]},
         "left_out": left_out(
@@ -117,6 +120,7 @@ def _attempt(pk: int, earlier: dict[str, float]) -> Document:
             findings=all_findings - len(findings),
             counters=len(row.counters) - ROWS,
             numbers=len(row.numbers) - ROWS,
+            modules=len(modules) - memory_modules.MOST,
             refusals=len(row.refusals) - ROWS,
             evidence=len(row.evidence) - EVIDENCE,
         ),

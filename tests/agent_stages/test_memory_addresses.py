@@ -141,19 +141,23 @@ def blamed(text: str, known: AddressMap, dimms: list[wire.Dimm] | None = None) -
     return outcome.findings
 
 
-def at(*addresses: int) -> str:
-    """The three wrong words of the recording, at other addresses."""
+def at(*pages: int) -> str:
+    """The three wrong words of the recording, at the same places of other pages."""
     text = FORCED
-    for seen, address in zip(("1b1266705", "1cdb2c70c", "197f3da30"), addresses, strict=True):
-        text = text.replace(f"(0x{seen}:", f"(0x{address:x}:")
+    for seen, page in zip((0x1B1266705, 0x1CDB2C70C, 0x197F3DA30), pages, strict=True):
+        text = text.replace(f"({seen:#x}:", f"({page + seen % 4096:#x}:")
     return text
 
 
+# What stressapptest 1.0.9 makes of the kernel's answer.
+WRONGLY_READ = FORCED.replace("0x1b1266705:", "0xe2c072:").replace("1cdb2c70c:", "e2c072:").replace("197f3da30:", "0:")
+
+
 def test_wrong_words_of_one_module_blame_it_with_address_expected_and_found() -> None:
-    (found,) = blamed(at(0x1000, 0x2000, 0x40000005), read(OWN_RANGES))
+    (found,) = blamed(at(0x1000, 0x2000, 0x40000000), read(OWN_RANGES))
     assert (found.component_kind, found.component, found.value) == ("dimm", "DIMM_A1", 3.0)
-    assert "at 0x1000 found 0xffffbaffffffffff, expected 0xffffffffffffffff" in found.message
-    assert "at 0x40000000 found 0x08000000080000ba, expected 0x0800000008000000" in found.message
+    assert "at 0x1700 found 0xffffbaffffffffff, expected 0xffffffffffffffff" in found.message
+    assert "at 0x40000a30 found 0x08000000080000ba, expected 0x0800000008000000" in found.message
 
 
 def test_wrong_words_of_several_modules_name_each() -> None:
@@ -166,10 +170,9 @@ def test_interleaved_modules_are_named_and_none_is_blamed_alone() -> None:
     (found,) = blamed(at(GIB, GIB, GIB), read(INTERLEAVED))
     assert (found.component_kind, found.component) == ("system", "system")
     assert "one of DIMM_A1, DIMM_B1, interleaved" in found.message
-    assert "(3 times)" in found.message
 
 
-@pytest.mark.parametrize("text", [FORCED, at(1, 2, 3), at(3 * GIB, 3 * GIB, 3 * GIB)])
+@pytest.mark.parametrize("text", [FORCED, WRONGLY_READ, at(0, 0, 0), at(3 * GIB, 3 * GIB, 3 * GIB)])
 def test_an_address_without_a_module_blames_none(text: str) -> None:
     known = read(TWO) if text is FORCED else read(OWN_RANGES)
     (found,) = blamed(text, known)
@@ -192,11 +195,14 @@ def test_whole_pages_and_checksums_that_are_wrong_count_if_the_test_was_cut_shor
 
 def test_many_wrong_words_are_counted_and_a_few_are_quoted() -> None:
     line = next(line for line in FORCED.splitlines() if "Hardware Error: miscompare" in line)
-    many = "\n".join(line.replace("1b1266705", f"{GIB + 64 * number:x}") for number in range(50))
+    many = "\n".join(
+        line.replace("1b1266705", f"{GIB + 4096 * number + 0x705:x}") for number in range(50) for _ in "ab"
+    )
     (found,) = blamed(
         many + FORCED[FORCED.index("2026/11/23-19:15:59") :].replace("with 3 h", "with 55673 h"), read(OWN_RANGES)
     )
     assert found.value == 55673.0
+    assert "(2 times); " in found.message
     assert "and at 47 more addresses" in found.message
     assert len(found.message) < 700
 

@@ -26,7 +26,7 @@ from agent.link import cmdline, redact
 from agent.loads import dcgm, fio, gpu_burn, iperf3, memtester, ping, stress_ng, stressapptest
 from agent.parsing import ParseError
 from agent.probes.bmc import bmc_fans, board_limits, ipmitool, redundancy, sel, supplies, supply_inputs
-from agent.probes.board import dmidecode, dmimemory, iomem, lscpu, lshw, meminfo
+from agent.probes.board import dmidecode, dmimemory, iomem, lscpu, lshw, meminfo, pagemap
 from agent.probes.bus import lspci
 from agent.probes.drives import bays, disks, lsblk, nvme, raid, util_linux
 from agent.probes.gpu import amdgpu, nvidia_smi, nvidia_words
@@ -136,6 +136,9 @@ PARSERS: dict[str, Parser] = {
     "agent.probes.board.lscpu.parse": Parser(lscpu.parse, ("lscpu/qemu-q35.json",)),
     "agent.probes.board.lshw.parse": Parser(lshw.parse, ("lshw/qemu-q35.json",)),
     "agent.probes.bus.lspci.parse": Parser(lspci.parse, ("lspci/qemu-q35.txt",)),
+    "agent.probes.board.pagemap.largest_mapping": Parser(
+        pagemap.largest_mapping, ("7f27b600000-7f27f600000 rw-p 00000000 00:00 0 \n",), ()
+    ),
     "agent.probes.board.meminfo.parse": Parser(meminfo.parse, ("meminfo/qemu-q35.txt",)),
     "agent.probes.gpu.nvidia_smi.parse": Parser(nvidia_smi.parse, ("nvidia-smi/written-by-schema-v12.xml",)),
     "agent.probes.gpu.nvidia_smi.read": Parser(
@@ -207,6 +210,7 @@ NO_TEXT = {
         "bmc.supply_inputs",
         "board.dmiaddresses",
         "board.edac",
+        "board.frames",
         "bus.adapters",
         "bus.display_cards",
         "bus.hba",

@@ -328,3 +328,20 @@ def test_many_findings_of_one_kind_are_one_line_of_their_part() -> None:
         rows.a_finding(stage, f"sector {number} is pending")
     (part,) = report_document.document(stage.run)["parts"]
     assert [(one["message"], one["number"]) for one in part["findings"]] == [("sector 0 is pending", 30)]
+
+
+def test_each_memory_module_has_a_row_with_its_share_or_why_it_is_not_known() -> None:
+    run = rows.a_run(rows.a_host("node-8", "52:54:00:00:00:08"))
+    known = {"name": "module_coverage", "outcome": "passed", "component": "DIMM_A1", "reason": "93.5 % of it"}
+    unknown = {**known, "outcome": "not_tested", "component": "DIMM_B1", "reason": "not known: no addresses"}
+    numbers = {"covered_percent.DIMM_A1": 93.5, "passes.DIMM_A1": 3.1, "patterns.DIMM_A1": 68.0}
+    rows.a_stage(run, "Memory", "passed", checks=[known, unknown, {**known, "name": "coverage"}], numbers=numbers)
+    content = json.loads(report.to_json(report_document.document(run)))
+    memory = next(stage for stage in content["stages"] if stage["name"] == "Memory")
+    assert [list(row.values()) for row in memory["attempts"][0]["modules"]] == [
+        ["DIMM_A1", 93.5, 3.1, 68.0, "93.5 % of it"],
+        ["DIMM_B1", None, None, None, "not known: no addresses"],
+    ]
+    page = report.to_html(content)
+    assert "Memory module" in page
+    assert '<td colspan="3">not known: no addresses</td>' in page

@@ -40,10 +40,26 @@ class Span:
 
 @dataclass(frozen=True)
 class AddressMap:
-    """`spans` are in order and do not overlap. If there are none, `unknown` says why no address tells its module."""
+    """`spans` are in order and do not overlap. If there are none, `unknown` says why no address tells its module. `ram`
+    are the addresses that the kernel uses."""
 
     spans: tuple[Span, ...] = ()
     unknown: str = ""
+    ram: tuple[Range, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """All modules that have addresses."""
+        return sorted({name for span in self.spans for name in span.modules})
+
+    def used(self) -> list[Span]:
+        """The parts of the spans that the kernel uses as RAM."""
+        common = (
+            Span(max(start, span.start), min(end, span.end), span.modules)
+            for span in self.spans
+            for start, end in self.ram
+        )
+        return [part for part in common if part.size > 0]
 
     def modules(self, address: int) -> tuple[str, ...]:
         """The module with this address; several if they are interleaved; none if that is not known."""
@@ -84,9 +100,9 @@ def read(structures: list[Structure], ram: Sequence[Range]) -> AddressMap:
         _check(pieces, modules.values(), ram)
     except _Unusable as error:
         if len(only) == 1:
-            return AddressMap(tuple(Span(start, end, tuple(only)) for start, end in ram))
-        return AddressMap(unknown=str(error))
-    return AddressMap(tuple(piece.span for piece in pieces))
+            return AddressMap(tuple(Span(start, end, tuple(only)) for start, end in ram), ram=tuple(ram))
+        return AddressMap(unknown=str(error), ram=tuple(ram))
+    return AddressMap(tuple(piece.span for piece in pieces), ram=tuple(ram))
 
 
 def _entries(structures: list[Structure], modules: dict[str, wire.Dimm]) -> list[_Entry]:

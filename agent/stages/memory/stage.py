@@ -3,9 +3,14 @@ reserve) is reported."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from agent.contract import wire
-from agent.exercises import memory_load, memory_modules
+from agent.exercises import memory_load, memory_modules, module_coverage
 from agent.exercises.memory_load import MemoryOutcome, MemoryRoom
+from agent.exercises.memory_under_test import UnderTest
+from agent.exercises.module_coverage import WorkedOn
+from agent.loads import stressapptest
 from agent.probes.board.dmiaddresses import AddressMap
 from agent.reports import checks
 from agent.reports.progress import ProgressBoard
@@ -23,34 +28,63 @@ def run(ctx: StageContext) -> StageReport:
         why = f"{space.testable_mb} MiB can be tested of {space.total_mb} MiB"
         return checks.report(ctx, [checks.not_tested("patterns", reason=why)])
     addresses = memory_modules.of_host()
-    outcomes = [_stress(ctx, space, addresses)]
+    with UnderTest(space.testable_mb, params.stress_s(space.testable_mb), addresses) as watch:
+        outcomes = [_stress(ctx, space, addresses, watch)]
     if params.memtester_loops > 0:
-        outcomes.append(_memtester(ctx, space, params))
+        outcomes.append(_memtester(ctx, space, params, addresses))
+    of_modules, numbers = _of_modules(ctx, space, addresses, watch, outcomes)
     return checks.report(
         ctx,
-        [*(outcome.check for outcome in outcomes), coverage(ctx, space, _moved_mb(outcomes))],
+        [*(outcome.check for outcome in outcomes), coverage(ctx, space, _moved_mb(outcomes)), *of_modules],
         findings=[finding for outcome in outcomes for finding in outcome.findings],
         # Every test that the profile orders must have finished.
         also_required=[outcome.check.name for outcome in outcomes],
-        numbers=_numbers(space, outcomes),
+        numbers=_numbers(space, outcomes) | numbers,
         evidence={f"{outcome.check.name}.txt": outcome.evidence for outcome in outcomes},
     )
 
 
-def _stress(ctx: StageContext, space: MemoryRoom, addresses: AddressMap) -> MemoryOutcome:
+def _stress(ctx: StageContext, space: MemoryRoom, addresses: AddressMap, watch: UnderTest) -> MemoryOutcome:
     seconds = ctx.params(Params).stress_s(space.testable_mb)
     with ProgressBoard(ctx).timing("memory", f"patterns over {space.testable_mb} MiB", seconds):
-        return memory_load.stress(
-            "patterns", space.testable_mb, memory_load.default_threads(), seconds, ctx.stop, _dimms(ctx), addresses
-        )
+        outcome = memory_load.stress(
+            "patterns", space.testable_mb, memory_load.default_threads(), seconds, ctx.stop, _dimms(ctx), addresses,
+            on_start=watch.start if addresses.spans else None,
+        )  # fmt: skip
+    # Memory that a test did not get through is not tested.
+    frames = watch.seen.frames if watch.seen and outcome.moved_mb else None
+    return replace(outcome, frames=frames)
 
 
-def _memtester(ctx: StageContext, space: MemoryRoom, params: Params) -> MemoryOutcome:
+def _memtester(ctx: StageContext, space: MemoryRoom, params: Params, addresses: AddressMap) -> MemoryOutcome:
     """Single-threaded, so it only gets as much memory as it can finish in time."""
     loops, limit_s = params.memtester_loops, params.memtester_max_s
     megabytes = min(space.testable_mb, params.memtester_max_mb or space.testable_mb)
     with ProgressBoard(ctx).timing("memory", f"bit patterns over {megabytes} MiB", limit_s):
-        return memory_load.patterns("bit_patterns", megabytes, loops, limit_s, ctx.stop, _dimms(ctx))
+        return memory_load.patterns("bit_patterns", megabytes, loops, limit_s, ctx.stop, _dimms(ctx), addresses)
+
+
+def _of_modules(
+    ctx: StageContext, space: MemoryRoom, addresses: AddressMap, watch: UnderTest, outcomes: list[MemoryOutcome]
+) -> tuple[list[wire.Check], dict[str, float]]:
+    """How much of each module was under test."""
+    stress, *more = outcomes
+    if stress.frames is None and watch.seen is not None:
+        watch.seen, watch.why = None, stress.check.reason
+    drawn = f"in patterns that stressapptest draws from {stressapptest.PATTERNS}:"
+    tests = [WorkedOn(drawn, stress.frames, stressapptest.PATTERNS)] if stress.frames else []
+    tests += [
+        WorkedOn(f"in memtester's {one.pattern_count} patterns:", one.frames, one.pattern_count)
+        for one in more
+        if one.frames and one.moved_mb
+    ]
+    return module_coverage.judge(addresses, _dimms(ctx), watch, tests, _passes(space, stress.moved_mb))
+
+
+def _passes(space: MemoryRoom, moved_mb: float) -> float:
+    """stressapptest fills all of it first and checks all of it at the end: that is one pass more than it copied, if it
+    did anything at all."""
+    return 1 + moved_mb / space.testable_mb if moved_mb else 0.0
 
 
 def _dimms(ctx: StageContext) -> list[wire.Dimm]:
@@ -58,9 +92,8 @@ def _dimms(ctx: StageContext) -> list[wire.Dimm]:
 
 
 def coverage(ctx: StageContext, space: MemoryRoom, moved_mb: float) -> wire.Check:
-    """How much of the memory was tested, and how often each byte. stressapptest fills all of it first and checks all of
-    it at the end: that is one pass more than it copied, if it did anything at all."""
-    passes = 1 + moved_mb / space.testable_mb if moved_mb else 0.0
+    """How much of the memory was tested, and how often each byte."""
+    passes = _passes(space, moved_mb)
     words = f"{space.testable_mb} of {space.total_mb} MiB ({space.percent:.0f} %) were under test, {passes:.1f} times"
     enough = space.percent >= ctx.params(Params).coverage_min_percent
     if not enough or passes < ctx.limits(Limits).passes_min:
