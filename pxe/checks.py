@@ -53,7 +53,17 @@ def _addresses() -> list[CheckMessage]:
     if not messages and address not in pxe.subnet and pxe.router is None:
         text = f"web.address {address} lies outside pxe.subnet {pxe.subnet}: hosts reach it only through a router"
         messages.append(Warning(text, hint="choose the one in pxe.subnet, or set pxe.router", id="pxe.W005"))
-    return messages + _range(pxe, None if messages else address) + _interface(pxe.interface)
+    return messages + _range(pxe, None if messages else address) + _interface(pxe.interface) + _lease(pxe)
+
+
+def _lease(pxe: Any) -> list[CheckMessage]:
+    """A live host renews its lease after half of its time, and keeps its address for as long as it runs. iPXE and a
+    firmware never renew theirs."""
+    boot_s = settings.VETTING.deadlines.boot_s
+    if pxe.mode != "dhcp" or pxe.lease_minutes * 60 >= boot_s:
+        return []
+    text = f"pxe.lease_minutes {pxe.lease_minutes} is shorter than a boot may take (deadlines.boot_s {boot_s:g})"
+    return [Warning(text, hint="a lease that ends during a boot may go to another host", id="pxe.W006")]
 
 
 def _own_address(address: IPv4Address) -> list[CheckMessage]:

@@ -17,7 +17,8 @@ IN_MEMORY = ("rootfs", "tmpfs", "ramfs")
 
 @dataclass(frozen=True)
 class Identity:
-    """`macs` are those of the physical ports, in lower case, sorted. `dmi_uuid` is empty if the firmware has none."""
+    """`macs` are those of the physical ports, in lower case, sorted, without those that a BMC makes up for its own port
+    on USB: such a port has another one at each boot. `dmi_uuid` is empty if the firmware has none."""
 
     boot_id: str
     dmi_uuid: str
@@ -28,8 +29,15 @@ def read(root: Path = ROOT) -> Identity:
     return Identity(
         boot_id=sysfs.text(root / "proc/sys/kernel/random/boot_id"),
         dmi_uuid=sysfs.text(root / "sys/class/dmi/id/product_uuid"),
-        macs=sorted({mac for _, mac in physical_nics(root)}),
+        macs=sorted({mac for name, mac in physical_nics(root) if not _is_made_up(name, mac, root)}),
     )
+
+
+def _is_made_up(name: str, mac: str, root: Path) -> bool:
+    """Whether the port is on USB and its MAC is no maker's (the bit for local addresses, IEEE 802, 8.2.2). The MAC that
+    this machine was booted by counts whatever it is, since the host is known by it."""
+    is_on_usb = "/usb" in str((root / "sys/class/net" / name / "device").resolve())
+    return is_on_usb and mac[1:2] in "26ae" and f"vetting.mac={mac}" not in sysfs.text(root / "proc/cmdline").split()
 
 
 def physical_nics(root: Path = ROOT) -> list[tuple[str, str]]:

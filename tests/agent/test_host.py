@@ -38,6 +38,26 @@ def test_identity_is_the_boot_the_board_and_the_physical_ports(tmp_path: Path) -
     )
 
 
+@pytest.mark.parametrize(
+    ("bus", "mac", "cmdline", "counts"),
+    [
+        ("usb1/1-1/1-1:1.0", "be:65:00:00:00:01", "", False),
+        ("usb1/1-1/1-1:1.0", "be:65:00:00:00:01", "vetting.mac=be:65:00:00:00:01", True),
+        ("usb1/1-1/1-1:1.0", "d0:94:66:00:00:01", "", True),
+        ("0000:00:02.0", "be:65:00:00:00:01", "", True),
+    ],
+    ids=["made up by a BMC", "booted by it", "a maker's", "a card"],
+)
+def test_the_mac_that_a_bmc_makes_up_for_its_port_on_usb_names_no_machine(
+    bus: str, mac: str, cmdline: str, counts: bool, tmp_path: Path
+) -> None:
+    put(tmp_path, "proc/cmdline", f"quiet {cmdline}\n")
+    put(tmp_path, f"sys/devices/pci0000:00/{bus}/vendor", "0x8086")
+    put(tmp_path, "sys/class/net/usb0/address", f"{mac}\n")
+    (tmp_path / "sys/class/net/usb0/device").symlink_to(tmp_path / "sys/devices/pci0000:00" / bus)
+    assert identity.read(tmp_path).macs == ([mac] if counts else [])
+
+
 def test_a_host_without_firmware_tables_has_an_empty_uuid(tmp_path: Path) -> None:
     assert identity.read(tmp_path) == identity.Identity("", "", [])
 

@@ -45,6 +45,12 @@ def test_what_is_wrong_is_named(bench: Bench, sections: dict[str, Any], expected
     assert expected in ids(checks.boot_configuration())
 
 
+@pytest.mark.parametrize(("minutes", "expected"), [(14, ["pxe.W006"]), (15, [])])
+def test_a_lease_that_ends_during_a_boot_is_a_warning(bench: Bench, minutes: int, expected: list[str]) -> None:
+    bench(pxe={"lease_minutes": minutes}, deadlines={"boot_s": 900})
+    assert ids(checks.boot_configuration()) == expected
+
+
 def test_a_missing_image_is_a_warning(bench: Bench, settings: Any) -> None:
     (settings.IMAGE_DIR / "initrd.zst").unlink()
     assert "pxe.W003" in ids(checks.boot_tools())
