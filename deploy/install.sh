@@ -266,6 +266,7 @@ print(*config.load(Path('$conf/vetting.yaml')).iperf3.ports)")
 
 farewell() {
     say "Done. Next: vetting setup (it asks which network the hosts are in, and writes $conf/vetting.yaml)"
+    say "After a login http://ADDRESS:8000/setup/ proposes the same, and says what is missing."
     say "The dashboard is on port 8000 of this machine; '$app/docs/operations.md' has the rest."
 }
 

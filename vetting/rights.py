@@ -47,6 +47,7 @@ PAGES: dict[str, Right] = {
     "report-again": Right(NOT_OFFERED, (*SEE, "runs.report_run")),
     **dict.fromkeys(("adopt", "not-there"), Right((*SEE, "runs.adopt_run"), (*SEE, "runs.adopt_run"))),
     **{f"act {action.name}": Right((*SEE, action.permission), (*SEE, action.permission)) for action in actions.ACTIONS},
+    "setup": Right((*SEE, "hosts.add_host"), (*SEE, "hosts.add_host")),
     "events": _SEEN,
     "login": Right(ANYBODY, ANYBODY),
     "login-provider": Right(ANYBODY),

@@ -9,7 +9,7 @@ from django.urls import include, path
 from django.views.decorators.http import require_safe
 
 from runs.desk.access import needs
-from vetting import health, metrics
+from vetting import health, metrics, setup_page
 from vetting.admin import Login, close_actions, hide_the_queue, mend_dated_lists
 from vetting.oidc import views as oidc
 
@@ -31,6 +31,7 @@ urlpatterns = [
     path("login/provider/", oidc.start, name="login-provider"),
     path("login/provider/back/", oidc.back, name="login-provider-back"),
     path("logout/", LogoutView.as_view(), name="logout"),
+    path("setup/", setup_page.page, name="setup"),
     path("healthz", health.healthz, name="healthz"),
     path("livez", health.livez, name="livez"),
     path("metrics", metrics.metrics, name="metrics"),

@@ -38,6 +38,7 @@ def _pages() -> Iterator[str]:
     yield f"{runs[factories.in_storage].get_absolute_url()}cancel/"
     yield f"{runs[factories.held_by_wipe_probe].get_absolute_url()}override/"
     yield f"{runs[factories.held_by_spec].get_absolute_url()}adopt/"
+    yield "/setup/"
     yield f"{runs[factories.held_by_spec].get_absolute_url()}spec/"
     yield f"{runs[factories.held].get_absolute_url()}retry/"
     yield f"{runs[factories.passed].get_absolute_url()}cancel/"

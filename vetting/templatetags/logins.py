@@ -6,6 +6,9 @@ from typing import Any
 
 from django import template
 from django.conf import settings
+from django.contrib.auth import get_user_model
+
+from runs.wording import remedies
 
 register = template.Library()
 
@@ -21,3 +24,9 @@ def shows_local_form(context: dict[str, Any]) -> bool:
     """Always after a wrong password, and at `/login/?local`."""
     request = context["request"]
     return not settings.VETTING.login.hide_local or "local" in request.GET or request.method == "POST"
+
+
+@register.simple_tag
+def first_account() -> str:
+    """The command that makes the first account, while there is none."""
+    return "" if get_user_model().objects.exists() else remedies.command("admin_user")
