@@ -28,7 +28,7 @@ WORDS = {
     "runs.retry_run": "retry stages",
     "runs.override_run": "override the wipe probe",
     "runs.adopt_run": "adopt what a run found",
-    "runs.report_run": "have reports written again",
+    "runs.report_run": "have reports written again, and add photos to a run",
     "runs.view_job": "see jobs",
     "runs.delete_job": "give up jobs",
     "runs.take_hold_key": "take the key of a held host",

@@ -17,7 +17,7 @@ from django.http import Http404
 from django.utils import timezone
 
 from hosts import bounds
-from runs import adopting, disk_writes, hold, lacking, ladder, left_out
+from runs import adopting, disk_writes, hold, lacking, ladder, left_out, photos
 from runs.bench import service_state
 from runs.desk import actions, history_rows, log_viewer, shown
 from runs.files.log_search import Filter
@@ -240,9 +240,12 @@ def counters(run: Run) -> dict[str, Any]:
 
 def files(run: Run) -> dict[str, Any]:
     may_write = run.is_over or run.state == State.FAILED_HOLDING
-    artifacts = list(run.artifacts.all()[: bounds.SHOWN_ROWS.most])
+    rows = list(run.artifacts.all()[: bounds.SHOWN_ROWS.most])
+    artifacts = [row for row in rows if not row.name.startswith(photos.PREFIX)]
     return {
         "artifacts": artifacts,
+        "photos": [row.name for row in rows if row not in artifacts],
+        "may_have_photos": photos.may_have(run),
         "exports": EXPORTS if any(file.name == write.JSON_NAME for file in artifacts) else (),
         "troubled": [job for job in run.jobs.all() if job.problem],
         "report_due": run.report_due,

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path, re_path
 
-from runs.desk import action_views, actions, adopt_views, compare_views, fragments, lacking_views, spec_views, views
+from runs.desk import (
+    action_views,
+    actions,
+    adopt_views,
+    compare_views,
+    fragments,
+    lacking_views,
+    photo_views,
+    spec_views,
+    views,
+)
 
 _ACTIONS = "|".join(actions.BY_NAME)
 
@@ -28,6 +38,9 @@ urlpatterns: list[URLPattern] = [
     path("runs/<int:run_id>/export/<str:export>", views.export, name="export"),
     path("runs/<int:run_id>/report/again/", action_views.report_again, name="report-again"),
     path("runs/<int:run_id>/files/<path:name>", views.artifact, name="artifact"),
+    path("runs/<int:run_id>/photos/", photo_views.add, name="add-photo"),
+    path("runs/<int:run_id>/photos/<str:photo>/", photo_views.photo, name="photo"),
+    path("runs/<int:run_id>/photos/<str:photo>/remove/", photo_views.remove, name="remove-photo"),
     path("runs/<int:run_id>/hold-key/", action_views.hold_key, name="hold-key"),
     path("runs/<int:run_id>/new-key/", action_views.new_key, name="new-key"),
     path("runs/<int:run_id>/spec/", spec_views.spec, name="spec"),

@@ -8,11 +8,13 @@ import json
 import re
 import zipfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from hosts import parts
+from hosts import bounds, parts
 from hosts.parts import BY_WORD
+from runs import photos, retention
 from runs.files import logs
 from runs.models import Run
 from runs.reports import checking, document, signing, write
@@ -73,6 +75,7 @@ def _files(run: Run, content: Document) -> Iterator[tuple[str, bytes]]:
     if content["inventory"]:
         yield "inventory.json", (json.dumps(content["inventory"], indent=1) + "\n").encode()
     yield from _outputs(run)
+    yield from _photos(run)
     if log := _log(run):
         yield "run.log", log
 
@@ -97,6 +100,15 @@ def _outputs(run: Run) -> Iterator[tuple[str, bytes]]:
                 yield f"outputs/{row.name}-{row.attempt}/{safe}{suffix}", kept
 
 
+def _photos(run: Run) -> Iterator[tuple[str, bytes]]:
+    """Those whose files are still there."""
+    for row in photos.of(run).order_by("pk")[: bounds.PHOTOS.most]:
+        path = retention.inside(row.path)
+        with suppress(OSError):
+            if path and (data := path.read_bytes()[: bounds.PHOTO.most]):
+                yield f"photos/{row.name.removeprefix(photos.PREFIX)}", data
+
+
 def _log(run: Run) -> bytes:
     """The end of the run's log, which has the kernel's messages."""
     try:
@@ -117,6 +129,7 @@ def _readme(content: Document) -> str:
         "parts/           one sheet for each part to be sent in, with what is asked about it",
         "report.html      the whole report; report.json is the same as data",
         "outputs/         what the tools printed: SMART and NVMe logs, the BMC's event log, diagnostics, benchmarks",
+        "photos/          what the sender photographed, if anything",
         "run.log          what the host logged during the test, with its kernel's messages",
         "inventory.json   the parts of the host as they were found",
         "",
@@ -125,7 +138,7 @@ def _readme(content: Document) -> str:
         f"  openssl pkeyutl -verify -pubin -inkey {checking.KEY} -rawin -in {checking.SUMS} "
         f"-sigfile {checking.SUMS}{signing.SUFFIX}",
         f"The key here ({signing.fingerprint(signing.public_key())}) is a copy: have the sender confirm it.",
-        "Photos and the sender's own notes are not in the pack: put them beside it.",
+        "The sender's own notes are not in the pack: put them beside it.",
         "",
     ))  # fmt: skip
 

@@ -81,7 +81,7 @@ def _filled(route: str, of: dict[type, Any]) -> str:
     parts = {
         "path:object_id": of[model].pk, "id": of[model].pk, "int:run_id": of[Run].pk, "slug:name": of[Host].name,
         "path:name": "host.txt", "int:run": of[Run].pk, "agentcall:call": "hold", "str:mac": "52:54:00:00:00:01",
-        "str:export": "parts.csv", "int:object_id": of[Host].pk,
+        "str:export": "parts.csv", "str:photo": "photo-label.jpg", "int:object_id": of[Host].pk,
         "int:content_type_id": ContentType.objects.get_for_model(Host).pk,
         "path:content_type_id": "x",  # with numbers it is the address of ours
     }  # fmt: skip
