@@ -45,7 +45,7 @@ _FIRST: dict[Action, tuple[str, ...]] = {
         "smart.spin_retries", "smart.temperature", "smart.enclosure", "smart.raid_drive_gone",
         "storage.slower_than_before", "storage.slower_than_peers", "storage.slow_random", "storage.slow_writing",
         "disk.controller_error", "disk.fault_reported",
-        "network.other_port", "nic.transmit_timeout", "nic.card", "nic.module",
+        "network.other_port", "nic.transmit_timeout", "nic.card", "nic.module", "nic.optics",
         "gpu.missing", "gpu.link_width", "gpu.diagnostic", "gpu.throttled", "gpu.too_hot", "gpu.fabric", "gpu.lost",
         "gpu.needs_reset", "gpu.no_power", "gpu.driver_error", "gpu.xid",
         "psu.missing", "psu.redundancy_lost", "psu.share",

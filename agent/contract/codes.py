@@ -286,6 +286,11 @@ _SHARED: dict[str, Code] = {
     "nic.card": _part(
         _WARNING, "The card reports heat, low power or a bad fan", "Check its fan, the airflow and the slot's power."
     ),
+    "nic.optics": _part(
+        _CRITICAL,
+        "An optical module is beyond its own limits",
+        "Received light: clean both ends of the fibre, check the other end's module. Else replace the module.",
+    ),
     "nic.module": _part(_WARNING, "The card reports a bad module", "Reseat or replace the module or cable."),
     # GPU
     "gpu.missing": _part(_CRITICAL, "An expected GPU is missing", "Reseat it; check its power plugs."),

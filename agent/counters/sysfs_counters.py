@@ -16,7 +16,7 @@ from agent.counters.port_states import NO_LINK, ON_USB
 from agent.host import identity, shell, sysfs
 from agent.parsing import count
 from agent.probes.drives import disks
-from agent.probes.network import infiniband, nics
+from agent.probes.network import fec, infiniband, nics
 
 POLL_MACHINE_CHECKS_S = 10
 # Rows of AER's files that are counted apart (Documentation/ABI/testing/sysfs-bus-pci-devices-aer). Of the corrected
@@ -45,6 +45,7 @@ WIRE_ERRORS = re.compile(
     r"pcs_err|fec_uncorrect|(?:local|remote)_fault)",
     re.IGNORECASE,
 )
+_LOST_BY_FEC = re.compile(r"fec_uncorrect", re.IGNORECASE)
 # A driver with one of these says which frames were damaged on the wire.
 _DAMAGED = re.compile(r"crc|fcs|frame_check|check_?sequence", re.IGNORECASE)
 
@@ -202,8 +203,11 @@ def driver_errors(names: Names) -> Counts:
     counts: Counts = {}
     for name, mac in identity.physical_nics(names.root):
         text = shell.run(["ethtool", "-S", name], 5).stdout
-        for counter, value in parse_driver_errors(text).items():
+        found = parse_driver_errors(text)
+        for counter, value in found.items():
             _add(counts, (f"nic.{counter}", "nic", mac), value)
+        if not any(_LOST_BY_FEC.search(counter) for counter in found):
+            _add(counts, ("nic.fec_uncorrectable_blocks", "nic", mac), fec.parse(fec.run(name).stdout).uncorrectable)
         if not tells_damaged_frames(text):
             total = sysfs.integer(names.root / "sys/class/net" / name / "statistics/rx_errors")
             _add(counts, ("nic.rx_errors", "nic", mac), total)

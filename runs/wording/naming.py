@@ -12,7 +12,7 @@ _WORDS = {
     "ecc": "ECC", "edac": "EDAC", "gpu": "GPU", "gpus": "GPUs", "mce": "machine checks", "nic": "NIC", "nics": "NICs",
     "nvme": "NVMe", "p99": "99th percentile", "pcie": "PCIe", "psu": "PSU", "psus": "PSUs", "rand": "random",
     "sel": "BMC event log", "seq": "sequential", "smart": "SMART", "tcp": "TCP", "udp": "UDP", "usb": "USB",
-    "iommu": "IOMMU", "smt": "SMT", "sriov": "SR-IOV", "tpm": "TPM", "numa": "NUMA",
+    "fec": "FEC", "iommu": "IOMMU", "smt": "SMT", "sriov": "SR-IOV", "tpm": "TPM", "numa": "NUMA",
     "mac": "MAC", "temp": "temperature", "uuid": "UUID", "wwn": "WWN",
 }  # fmt: skip
 # States that are not stages.

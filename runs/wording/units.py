@@ -15,6 +15,7 @@ _ENDINGS: Sequence[tuple[str, str]] = (
     ("_hours", "h"),
     ("_ops_s", "ops/s"),
     ("_c_w", "°C/W"),
+    ("_dbm", "dBm"),
     ("_mb_s", "MB/s"),
     ("_iops", "IOPS"),
     ("_mbit", "Mbit/s"),

@@ -27,6 +27,7 @@ from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext, settle
 from agent.stages.burn import stage as burn
 from agent.stages.inventory_check import links
+from agent.stages.network import light
 from agent.stages.network import stage as network
 from agent.stages.storage import stage as storage
 from tests.agent_stages.contexts import INVENTORY, context
@@ -171,6 +172,13 @@ def linked(text: str) -> str:
     report = PartialReport()
     links.judge_nic(wire.Nic("eno1", MAC), done(text), report)
     return outcome(report)
+
+
+def lit(text: str) -> str:
+    """A port whose module measures its light."""
+    report = PartialReport()
+    light.judge(state(1000), done(text), report)
+    return outcome(report) if report.checks else "not_tested"
 
 
 def addressed(text: str) -> str:

@@ -142,6 +142,7 @@ ROWS = (
     # Two lists say what the card can do, those of what it supports and of what it offers: either is enough.
     Row("ethtool/link-*", text, chains.linked, (r"\d+:\d+ (Settings|Speed|1000Mb/s)", r"15:\d+ link"), LESS_OFFERED,
         parts=lambda whole: [whole.replace("100Mb/s (downshifted)", "1000Mb/s")]),
+    Row("ethtool/module-*", text, chains.lit, (r"\d+:\d+ (On|Off)",), most=200),
     Row("ip/*", json, chains.addressed, (r"[12]\.(ifname|addr_info(\.0\.(family|local|scope))?)",)),
     # What a BMC says.
     Row("ipmitool/*.sel", text, SEL, (r"\d+:\d+ (Asserted|Transition|Correctable|\d\d/\d\d/\d{4})",), NOT_LISTED),
@@ -181,4 +182,7 @@ ROWS = (
 )  # fmt: skip
 
 # What no verdict on hardware rests on, and the test that reads it.
-ELSEWHERE = {"dnsmasq/*.log": "tests/pxe/test_dnsmasqlog.py"}
+ELSEWHERE = {
+    "dnsmasq/*.log": "tests/pxe/test_dnsmasqlog.py",
+    "ethtool/fec-*": "tests/agent_stages/test_optics.py",
+}

@@ -30,7 +30,7 @@ from agent.probes.board import dmidecode, dmimemory, iomem, lscpu, lshw, meminfo
 from agent.probes.bus import lspci
 from agent.probes.drives import bays, disks, lsblk, nvme, raid, util_linux
 from agent.probes.gpu import amdgpu, nvidia_smi, nvidia_words
-from agent.probes.network import addresses, ethtool, lldp
+from agent.probes.network import addresses, ethtool, fec, lldp, optics
 from agent.probes.smart import smartctl
 from tests.agent_stages import toolbench
 from tests.agent_stages.recordings import RECORDED
@@ -165,6 +165,10 @@ PARSERS: dict[str, Parser] = {
     "agent.probes.drives.util_linux.parse_wipefs": Parser(
         util_linux.parse_wipefs, ('{"signatures": [{"type": "LVM2_member", "label": null}]}',)
     ),
+    "agent.probes.network.fec.parse": Parser(fec.parse, ("ethtool/fec-written-by-manual.txt",), ()),
+    "agent.probes.network.optics.parse": Parser(
+        optics.parse, ("ethtool/module-written-by-source-sfp.txt", "ethtool/module-written-by-source-qsfp.txt")
+    ),
     "agent.link.redact.printable": Parser(redact.printable, (CMDLINE,), ()),
     "agent.link.redact.redact": Parser(redact.redact, (CMDLINE,), ()),
     "agent.counters.sysfs_counters.parse_aer": Parser(
@@ -208,9 +212,11 @@ NO_TEXT = {
         "bmc.supplies",
         "bmc.board_limits",
         "bmc.supply_inputs",
+        "board.boot_entries",
         "board.dmiaddresses",
         "board.edac",
         "board.frames",
+        "board.settings",
         "bus.adapters",
         "bus.display_cards",
         "bus.hba",

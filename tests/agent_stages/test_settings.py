@@ -31,9 +31,9 @@ def variable(root: Path, name: str, value: bytes) -> None:
     path.write_bytes(b"\x06\0\0\0" + value)
 
 
-def entry(root: Path, number: int, name: str, path: bytes = PCI, *, active: bool = True) -> None:
+def entry(root: Path, number: int, name: str, path: bytes = PCI, *, attributes: int = 1) -> None:
     device = path + END
-    head = struct.pack("<IH", int(active), len(device))
+    head = struct.pack("<IH", attributes, len(device))
     variable(root, f"Boot{number:04X}", head + name.encode("utf-16-le") + b"\0\0" + device)
 
 
@@ -57,12 +57,13 @@ def server(tmp_path: Path) -> Path:
         "sys/class/tpm/tpm0/tpm_version_major": "2",
     })  # fmt: skip
     variable(tmp_path, "SecureBoot", b"\0")
-    variable(tmp_path, "BootOrder", struct.pack("<5H", 3, 0, 0x1A, 2, 4))
+    variable(tmp_path, "BootOrder", struct.pack("<6H", 3, 0, 0x1A, 2, 4, 5))
     entry(tmp_path, 3, "PXE Device 1")
     entry(tmp_path, 0, "proxmox")
     entry(tmp_path, 0x1A, "Virtual CD", PCI + USB)
-    entry(tmp_path, 2, "Switched off", active=False)
+    entry(tmp_path, 2, "Switched off", attributes=0)
     entry(tmp_path, 4, "Disk\x07 B")
+    entry(tmp_path, 5, "UiApp", attributes=0x109)
     return tmp_path
 
 

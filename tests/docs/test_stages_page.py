@@ -52,12 +52,13 @@ def test_a_code_that_a_stage_defines_is_one_that_it_makes_and_that_no_other_defi
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
 def test_the_tools_of_a_stage_are_those_that_it_asks(stage: StageSpec) -> None:
     """Beside those on which its result rests, some are asked for more: to bring links up, for GPUs, for fans,
-    for the addresses of memory modules."""
+    for the addresses of memory modules, for optical modules."""
     asked = {tool for tool, stages in ASKED.items() if any(name.partition(",")[0] == stage.name for name in stages)}
     beside = {
         "InventoryCheck": {"ip", "nvidia-smi"},
         "CPUStress": {"ipmitool"},
         "Memory": {"dmidecode"},
+        "Network": {"ethtool"},
         "Burn": {"dmidecode", "ipmitool", "ip", "iperf3", "nvidia-smi", "gpu_burn", "gpu-burn"},
         "GPU": {"gpu-burn"},
     }

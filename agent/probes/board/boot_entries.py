@@ -13,7 +13,7 @@ _GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 _ATTRIBUTES = 4
 # An entry has a name and a device path; more than this is none.
 _MOST_BYTES, _MOST_ENTRIES, _NAME_CHARS = 16 * 1024, 64, 64
-_ACTIVE = 1
+_ACTIVE, _APPLICATION = 1, 0x1F00
 # Device paths of messaging devices on USB (10.3.4): USB, USB class, USB WWID.
 _MESSAGING, _ON_USB, _END = 3, (5, 15, 16), 0x7F
 
@@ -25,8 +25,8 @@ def secure_boot(root: Path) -> bool | None:
 
 
 def order(root: Path) -> list[str] | None:
-    """The names of the entries, the first one first. Without entries that are switched off, and those of devices on
-    USB, which come and go. None if the order or an entry of it was not read."""
+    """The names of the entries, the first one first. Left out are entries that are switched off, the firmware's own
+    programs, and devices on USB, which come and go. None if the order or an entry of it was not read."""
     value = _variable(root, "BootOrder")
     if value is None:
         return None
@@ -44,7 +44,7 @@ def _name(entry: bytes) -> str:
     attributes, path_bytes = struct.unpack_from("<IH", entry)
     words = entry[6:]
     end = next((at for at in range(0, len(words) - 1, 2) if words[at : at + 2] == b"\0\0"), len(words))
-    if not attributes & _ACTIVE or _is_on_usb(words[end + 2 : end + 2 + path_bytes]):
+    if not attributes & _ACTIVE or attributes & _APPLICATION or _is_on_usb(words[end + 2 : end + 2 + path_bytes]):
         return ""
     return clean(words[:end].decode("utf-16-le", errors="replace"))[:_NAME_CHARS].strip()
 

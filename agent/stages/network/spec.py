@@ -56,6 +56,7 @@ SPEC = StageSpec(
     also_required=_also_required,
     duration_s=_duration_s,
     tools=(
+        "ethtool",
         "ip",
         "iperf3",
         "ping",
@@ -68,6 +69,7 @@ SPEC = StageSpec(
         "network.retransmits",
         "network.slow",
         "network.slow_link",
+        "nic.optics",
     ),
     blind=(
         "Speeds above that of the bench's own link, ports in a network without the bench, and which device is at the "

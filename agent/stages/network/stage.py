@@ -12,13 +12,13 @@ from agent.exercises import throughput
 from agent.host.shell import Completed
 from agent.loads import ping
 from agent.parsing import ParseError
-from agent.probes.network import addresses, nics
+from agent.probes.network import addresses, fec, nics, optics
 from agent.probes.network.lldp import Listener
 from agent.reports import checks
 from agent.reports.partial_report import PartialReport, joined
 from agent.reports.progress import ProgressBoard
 from agent.stage import StageContext, StageReport
-from agent.stages.network import neighbour
+from agent.stages.network import light, neighbour
 from agent.stages.network.spec import Limits, Params
 
 TOPIC = "network"
@@ -109,12 +109,16 @@ def _card(
     if not state.link:
         return report
     _speed(state, port.speed_mbit, report)
+    optics.run(state.name)  # some modules keep what was before the load until it is read
+    corrected = fec.parse(fec.run(state.name).stdout).corrected
     with Listener(state.name) as listener:
         if not port.is_in_other_network:
             _traffic(ctx, state, own.get(state.name), unknown, report, board)
         is_asked = bool(port.neighbour) or not names_neighbours or neighbour.CHECK in ctx.order.required
         wait_s = ctx.params(Params).lldp_wait_s
         neighbour.judge(state, listener, port.neighbour, wait_s, report, is_asked=is_asked)
+    light.judge(state, optics.run(state.name), report)
+    light.tell_corrected(state, corrected, fec.run(state.name), report)
     board.tell(mac, 100, "measured")
     return report
 
