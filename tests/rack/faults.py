@@ -64,6 +64,8 @@ def _single(machine: Machine, event: Event) -> Callable[[Bench], None]:
             return lambda bench: bench.vm.bmc.fail_psu(target)
         case "agent_kill":
             return _kill_agent
+        case "aer":
+            return _pcie_error(target, event.kind or "")
         case _:
             return lambda bench: os.kill(bench.orchestrator.pid(event.do.removesuffix("_kill")), signal.SIGKILL)
 
@@ -94,6 +96,15 @@ def _corrected_mce(bench: Bench) -> None:
     guestport.run(bench.vm.bay.guest_port, ["sh", "-c", f"echo 1 > {MCE_POLL}"])
     with bench.vm.monitor() as monitor:
         monitor.human(MCE_CORRECTED)
+
+
+def _pcie_error(target: str, kind: str) -> Callable[[Bench], None]:
+    def report(bench: Bench) -> None:
+        said = guestport.run(bench.vm.bay.guest_port, ["python3", f"/{guestport.AER}", target, kind])
+        if said.status:
+            raise RackBroken(f"no PCIe error of {target} could be made: {said.output.strip()[-500:]}")
+
+    return report
 
 
 def _kill_agent(bench: Bench) -> None:

@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 
 _GUEST = Path(__file__).parent / "guest"
+AER = "usr/lib/vetting-rack/aer.py"
 _UNIT = "vetting-rack-port.service"
 _requests = count(1)
 
@@ -30,13 +31,16 @@ class Said:
     output: str
 
 
-def archive() -> bytes:
-    """A cpio archive with the guest's end and its unit, switched on."""
+def archive(aer_inject: bytes | None = None) -> bytes:
+    """A cpio archive with the guest's end and its unit, switched on; and the kernel module for PCIe errors."""
     files = {
         "usr/lib/vetting-rack/port.py": (stat.S_IFREG | 0o644, (_GUEST / "port.py").read_bytes()),
+        AER: (stat.S_IFREG | 0o644, (_GUEST / "aer.py").read_bytes()),
         f"etc/systemd/system/{_UNIT}": (stat.S_IFREG | 0o644, (_GUEST / _UNIT).read_bytes()),
         f"etc/systemd/system/sysinit.target.wants/{_UNIT}": (stat.S_IFLNK | 0o777, f"../{_UNIT}".encode()),
     }
+    if aer_inject is not None:
+        files["usr/lib/vetting-rack/aer_inject.ko"] = (stat.S_IFREG | 0o644, aer_inject)
     folders = sorted({str(parent) for name in files for parent in Path(name).parents} - {"."})
     entries = [(folder, stat.S_IFDIR | 0o755, b"") for folder in folders]
     entries += [(name, mode, content) for name, (mode, content) in files.items()]

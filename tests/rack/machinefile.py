@@ -31,8 +31,8 @@ Lba = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(gt=0)]
 StageName = Literal[tuple(BY_NAME)]  # type: ignore[valid-type]
 Content = Literal["ext4", "lvm", "zfs-partition", "ceph", "raid", "gpt", "blank"]
-# When memory of kind `late` goes bad: in the middle of Memory's shortened duration; minutes after a real start.
-LATE_AFTER_S = {"short": 4.0, "real": 120.0}
+# When memory of kind `late` goes bad: about when a shortened Memory has filled it; minutes after a real start.
+LATE_AFTER_S = {"short": 10.0, "real": 120.0}
 GUEST_STATES = (State.BOOTING, *(State(name) for name in BY_NAME), State.FAILED, State.FAILED_HOLDING)
 
 
@@ -110,6 +110,10 @@ class Disk(Part):
             if beyond:
                 raise ValueError(f"{word}: LBA {beyond[0]} is beyond the end of {self.serial}, whose last is {last}")
         return self
+
+
+# The others are cards of conventional PCI.
+ON_PCIE = ("e1000e", "virtio", "igb")
 
 
 class Nic(Part):
@@ -194,9 +198,12 @@ class Bmc(Part):
 
 EventName = Literal[
     "nvme_critical_warning", "mce", "link_down", "link_up", "link_flap", "stop", "quit", "system_reset",
-    "sel_entry", "psu_fail", "agent_kill", "web_kill", "worker_kill", "dnsmasq_kill",
+    "sel_entry", "psu_fail", "aer", "agent_kill", "web_kill", "worker_kill", "dnsmasq_kill",
 ]  # fmt: skip
+# What `kind` may say; the first is meant where it is left out.
+KINDS = {"mce": ("fatal", "corrected"), "aer": ("corrected", "uncorrected")}
 TARGETED = {
+    "aer": "the MAC of a NIC or the serial of an NVMe disk",
     "nvme_critical_warning": "the serial of an NVMe disk",
     "link_down": "the MAC of a NIC",
     "link_up": "the MAC of a NIC",
@@ -214,7 +221,7 @@ class Event(Part):
     after_s: Annotated[float, Field(ge=0)] = 0
     target: str | None = None
     value: Annotated[int, Field(ge=0, le=255)] = 4
-    kind: Literal["fatal", "corrected"] = "fatal"
+    kind: Literal["fatal", "corrected", "uncorrected"] | None = None
     text: str = ""
     times: Positive = 3
 
@@ -224,6 +231,16 @@ class Event(Part):
             raise ValueError(f"{self.do} needs target: {TARGETED[self.do]}")
         if self.do not in TARGETED and self.target is not None:
             raise ValueError(f"{self.do} takes no target")
+        return self
+
+    @model_validator(mode="after")
+    def _a_kind_that_it_has(self) -> Event:
+        kinds: tuple[str, ...] = KINDS.get(self.do, ())
+        if self.kind is not None and self.kind not in kinds:
+            known = f"known are: {', '.join(kinds)}" if kinds else "it takes none"
+            raise ValueError(f"{self.do}: unknown kind {self.kind!r}; {known}")
+        if kinds and self.kind is None:
+            object.__setattr__(self, "kind", kinds[0])
         return self
 
 
@@ -300,6 +317,7 @@ class Machine(Part):
     bad_ram: tuple[BadRam, ...] = ()
     disks: tuple[Disk, ...] = ()
     nics: tuple[Nic, ...]
+    pcie: Literal["root_ports"] | None = None
     bmc: Bmc = Bmc()
     bench: Shortage = Shortage()
     wake: Literal["magic-packet", "operator", "ipmi", "redfish"] = "magic-packet"
@@ -373,9 +391,10 @@ class Machine(Part):
 
     def _check_target(self, event: Event) -> None:
         known: dict[str, list[str]] = {
-            "nvme_critical_warning": [disk.serial for disk in self.disks if disk.bus == "nvme"],
+            "nvme_critical_warning": self._nvme_serials,
             "psu_fail": [psu.name for psu in self.bmc.psus],
             "sel_entry": [part.name for part in (*self.bmc.psus, *self.bmc.fans)],
+            "aer": [*(nic.mac for nic in self.nics if nic.model in ON_PCIE), *self._nvme_serials],
             "link_down": [nic.mac for nic in self.nics],
             "link_up": [nic.mac for nic in self.nics],
             "link_flap": [nic.mac for nic in self.nics],
@@ -384,6 +403,15 @@ class Machine(Part):
             raise ValueError(f"{event.do}: target {event.target} is none of {known[event.do]}")
         if event.do == "sel_entry":
             self.bmc.check_event(event.target or "", event.text)
+
+    @property
+    def _nvme_serials(self) -> list[str]:
+        return [disk.serial for disk in self.disks if disk.bus == "nvme"]
+
+    @property
+    def has_root_ports(self) -> bool:
+        """Each card and NVMe disk is behind a PCIe root port of its own: asked for, or needed by an event."""
+        return self.pcie == "root_ports" or any(event.do == "aer" for event in self.events)
 
     def goes_bad_after_s(self, bad: BadRam) -> float | None:
         """Seconds after the first entry into Memory; None: from switching on."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from tests.rack import guestport, netns
+from tests.rack import guestport, netns, pcie
 from tests.rack.errors import RackBroken
 from tests.rack.machinefile import Machine
 from tests.rack.netns import Namespace
@@ -56,6 +56,7 @@ class Orchestrator:
         self.image = image
         self.extra_initrd = directory / "port.cpio"
         self._configuration = self._configure(machine)
+        self._makes_pcie_errors = any(event.do == "aer" for event in machine.events)
         self.env = {
             **os.environ,
             "VETTING_DATA_DIR": str(self.data),
@@ -72,7 +73,8 @@ class Orchestrator:
         if not (self.image / "vmlinuz").is_file():
             raise RackBroken(f"there is no live image in {self.image}: make image builds it")
         self.data.mkdir(parents=True)
-        self.extra_initrd.write_bytes(guestport.archive())
+        aer_inject = pcie.module(self.image) if self._makes_pcie_errors else None
+        self.extra_initrd.write_bytes(guestport.archive(aer_inject))
         (self._directory / "vetting.yaml").write_text(yaml.safe_dump(self._configuration))
         self._write_profiles()
         self._manage("migrate", "--verbosity", "0")

@@ -9,12 +9,14 @@ from typing import Any
 
 from tests.rack import setup, smbios
 from tests.rack.bay import Bay
-from tests.rack.machinefile import Disk, Machine, Nic
+from tests.rack.machinefile import ON_PCIE, Disk, Machine, Nic
 
 QEMU = "qemu-system-x86_64"
 OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 OVMF_VARS = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 NIC_DEVICES = {"e1000e": "e1000e", "e1000": "e1000", "virtio": "virtio-net-pci", "igb": "igb"}
+# Numbers of the root ports' slots, which differ from each other.
+FIRST_CARD, FIRST_DRIVE = 1, 101
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,17 @@ def _nics(machine: Machine, cabling: Cabling) -> list[str]:
     words = []
     for index, (nic, tap) in enumerate(zip(machine.nics, cabling.taps, strict=True)):
         words += ["-netdev", f"tap,id=net{index},ifname={tap},script=no,downscript=no"]
-        words += ["-device", _nic_device(machine, nic, index)]
+        device = _nic_device(machine, nic, index)
+        if machine.has_root_ports and nic.model in ON_PCIE:
+            port = f"port-nic{index}"
+            words += ["-device", _root_port(port, FIRST_CARD + index)]
+            device += f",bus={port}" + (",aer=on" if nic.model == "virtio" else "")
+        words += ["-device", device]
     return words
+
+
+def _root_port(name: str, chassis: int) -> str:
+    return f"pcie-root-port,id={name},bus=pcie.0,chassis={chassis},slot={chassis}"
 
 
 def _nic_device(machine: Machine, nic: Nic, index: int) -> str:
@@ -140,18 +151,23 @@ def _disks(machine: Machine, bay: Bay) -> list[str]:
             words += ["-object", json.dumps(_throttle_group(disk, index))]
         words += ["-blockdev", json.dumps(blockdev(disk, bay, index))]
         port = next(sata_ports) if disk.bus == "sata" else 0
-        words += [word for device in _disk_devices(disk, index, port) for word in ("-device", device)]
+        controller_at = ""
+        if machine.has_root_ports and disk.bus == "nvme":
+            words += ["-device", _root_port(f"port-nvme{index}", FIRST_DRIVE + index)]
+            controller_at = f",bus=port-nvme{index}"
+        devices = _disk_devices(disk, index, port, controller_at)
+        words += [word for device in devices for word in ("-device", device)]
     return words
 
 
-def _disk_devices(disk: Disk, index: int, sata_port: int) -> list[str]:
+def _disk_devices(disk: Disk, index: int, sata_port: int, controller_at: str) -> list[str]:
     drive, boot = f"drive=disk{index}", f"bootindex={index + 2}"
     name = f"serial={disk.serial}"
     wwn = f",wwn={disk.wwn}" if disk.wwn else ""
     match disk.bus:
         case "nvme":
             eui64 = f",eui64={disk.wwn}" if disk.wwn else ""
-            return [f"nvme,id=nvme{index},{name}", f"nvme-ns,bus=nvme{index},{drive},{boot}{eui64}"]
+            return [f"nvme,id=nvme{index},{name}{controller_at}", f"nvme-ns,bus=nvme{index},{drive},{boot}{eui64}"]
         case "sata":
             return [f"ide-hd,id=hd{index},bus=ide.{sata_port},{drive},{name},{boot},model=ACME SATA{wwn}"]
         case "scsi":
