@@ -156,7 +156,7 @@ def test_a_bad_cell_is_stuck_at_one_from_switching_on_unless_the_file_says_other
 
 def test_late_memory_goes_bad_in_memory_and_minutes_later_where_durations_are_real() -> None:
     late = {**CELL, "kind": "late"}
-    for durations, after_s in (("short", 4.0), ("real", 120.0)):
+    for durations, after_s in (("short", 10.0), ("real", 120.0)):
         parsed = machine(bad_ram=[late, {**late, "after_s": 7}, CELL], durations=durations)
         assert [parsed.goes_bad_after_s(bad) for bad in parsed.bad_ram] == [after_s, 7, None]
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.rack import machinefile
 from tests.rack.errors import BadMachineFile, RackBroken
-from tests.rack.machinefile import Disk, Machine
+from tests.rack.machinefile import BadRam, Disk, Machine
 from tests.rack.outcome import Found, Seen, failures
 from tests.rack.zoo import __main__ as zoo
 from tests.rack.zoo import page, racks, results, specimen
@@ -278,6 +278,8 @@ def test_the_zoo_has_every_fault_that_a_machine_file_can_say() -> None:
     assert used(machines, "nics", {"rate_mbit", "loss_percent"}) == {"rate_mbit", "loss_percent"}
     assert {disk.content for disk in disks} == set(get_args(machinefile.Content))
     assert {disk.bus for disk in disks} == set(get_args(Disk.model_fields["bus"].annotation))
+    kinds = set(get_args(BadRam.model_fields["kind"].annotation))
+    assert {bad.kind for machine in machines for bad in machine.bad_ram} == kinds
     assert any(nic.link == "down" for machine in machines for nic in machine.nics)
     assert any(not psu.ok for machine in machines for psu in machine.bmc.psus)
     assert any(not fan.rpm for machine in machines for fan in machine.bmc.fans)
