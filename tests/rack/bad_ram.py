@@ -50,7 +50,8 @@ class Fault:
 
 
 def fault_of(machine: Machine, bad: BadRam) -> Fault:
-    offset = memory_map.file_offset(machine.dimms, bad.dimm, int(bad.offset_mb * MIB))
+    inside = int(bad.offset_mb * MIB)
+    offset = memory_map.file_offset(machine.dimms, bad.dimm, inside, machine.interleaving_kb)
     return Fault(offset - offset % WORD_BYTES, bad.bit, bad.kind, bad.every_s, bad.value)
 
 

@@ -314,6 +314,7 @@ class Machine(Part):
     system: System = System()
     settings: Settings = Settings()
     dimms: tuple[Dimm, ...] = ()
+    interleaving_kb: Positive | None = None
     bad_ram: tuple[BadRam, ...] = ()
     disks: tuple[Disk, ...] = ()
     nics: tuple[Nic, ...]
@@ -356,6 +357,14 @@ class Machine(Part):
             )
         if self.settings.numa_nodes and self.bad_ram:
             raise ValueError("bad_ram: the memory of a machine with numa_nodes can't be made bad")
+        return self
+
+    @model_validator(mode="after")
+    def _equal_modules_are_interleaved(self) -> Machine:
+        sizes = [dimm.size_mb for dimm in self.dimms]
+        if self.interleaving_kb and (len(sizes) < 2 or len(set(sizes)) > 1 or sum(sizes) != self.memory_mb):
+            wanted = f"two modules or more of one size, {self.memory_mb} MiB together"
+            raise ValueError(f"interleaving_kb: needs {wanted}; there are {sizes}")
         return self
 
     @model_validator(mode="after")

@@ -3,12 +3,13 @@ modules of 16 GiB each, and lists no address of a module. It makes no structure 
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Sequence
 
 from tests.rack import memory_map
 from tests.rack.machinefile import Dimm, Machine
-from tests.rack.memory_map import Range
+from tests.rack.memory_map import KIB, Range
 
 ARRAY_HANDLE = 0x1000
 FIRST_DIMM_HANDLE = 0x1100
@@ -16,25 +17,24 @@ FIRST_RANGE_HANDLE = 0x1300
 FIRST_MODULE_RANGE_HANDLE = 0x1400
 NO_ERROR_HANDLE = 0xFFFE
 SIZE_IS_EXTENDED = 0x7FFF
-KIB = 1024
 
 
 def memory(machine: Machine) -> list[bytes]:
     """Everything about the machine's memory, one structure each: the array, its modules, its ranges of addresses, and
     those of each module."""
-    ranges = memory_map.ranges(machine.memory_mb)
+    ranges, interleaved = memory_map.ranges(machine.memory_mb), machine.interleaving_kb is not None
     tables = [memory_array(machine.dimms)]
     tables += [memory_device(index, dimm) for index, dimm in enumerate(machine.dimms)]
-    tables += [array_addresses(index, one) for index, one in enumerate(ranges)]
-    placed = [
-        (module, part)
-        for module, parts in enumerate(memory_map.of_modules(machine.memory_mb, machine.dimms))
-        for part in parts
-    ]
-    return tables + [
-        module_addresses(number, module, part, array=next(n for n, one in enumerate(ranges) if part in one))
-        for number, (module, part) in enumerate(placed)
-    ]
+    width = len(machine.dimms) if interleaved else 1
+    tables += [array_addresses(index, one, width) for index, one in enumerate(ranges)]
+    placed = memory_map.of_modules(machine.memory_mb, machine.dimms, interleaved=interleaved)
+    number = itertools.count()
+    for module, parts in enumerate(placed):
+        position = module + 1 if interleaved else 0
+        for part in parts:
+            array = next(index for index, one in enumerate(ranges) if part in one)
+            tables.append(module_addresses(next(number), module, part, array=array, position=position))
+    return tables
 
 
 def memory_array(dimms: Sequence[Dimm]) -> bytes:
@@ -60,17 +60,18 @@ def memory_device(index: int, dimm: Dimm) -> bytes:
     return _structure(17, FIRST_DIMM_HANDLE + index, fixed, strings)
 
 
-def array_addresses(index: int, whole: Range) -> bytes:
-    """Type 19: addresses that are memory. One module answers to each, so the partition is one module wide."""
-    fixed = struct.pack("<IIHBQQ", *_in_kib(whole), ARRAY_HANDLE, 1, 0, 0)
+def array_addresses(index: int, whole: Range, width: int) -> bytes:
+    """Type 19: addresses that are memory, and how many modules share them."""
+    fixed = struct.pack("<IIHBQQ", *_in_kib(whole), ARRAY_HANDLE, width, 0, 0)
     return _structure(19, FIRST_RANGE_HANDLE + index, fixed, ())
 
 
-def module_addresses(number: int, module: int, part: Range, *, array: int) -> bytes:
-    """Type 20: the addresses of one module, or a part of them, in the type 19 of number `array`; not interleaved."""
-    row, not_interleaved = 1, (0, 0)
+def module_addresses(number: int, module: int, part: Range, *, array: int, position: int) -> bytes:
+    """Type 20: the addresses of one module, or a part of them, in the type 19 of number `array`. `position` is its
+    place among the modules that share them, from 1 on; 0: it is not interleaved."""
+    row, rows_at_a_time = 1, 1 if position else 0
     handles = (FIRST_DIMM_HANDLE + module, FIRST_RANGE_HANDLE + array)
-    fixed = struct.pack("<IIHHBBBQQ", *_in_kib(part), *handles, row, *not_interleaved, 0, 0)
+    fixed = struct.pack("<IIHHBBBQQ", *_in_kib(part), *handles, row, position, rows_at_a_time, 0, 0)
     return _structure(20, FIRST_MODULE_RANGE_HANDLE + number, fixed, ())
 
 

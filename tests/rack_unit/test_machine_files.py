@@ -197,3 +197,10 @@ def test_settings_are_expected_as_the_file_states_them() -> None:
 )
 def test_settings_that_the_rack_cannot_make_are_refused(words: dict[str, Any], said: str) -> None:
     assert said in refusal(**words)
+
+
+@pytest.mark.parametrize("sizes", [(2048,), (1024, 512, 512), (1024, 512)])
+def test_only_equal_modules_are_interleaved(sizes: tuple[int, ...]) -> None:
+    dimms = [{"locator": f"DIMM_{n}", "size_mb": size, "serial": f"D-{n}"} for n, size in enumerate(sizes)]
+    said = refusal(memory_mb=2048, interleaving_kb=4, dimms=dimms)
+    assert "interleaving_kb: needs two modules or more of one size, 2048 MiB together" in said

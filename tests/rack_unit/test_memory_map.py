@@ -52,3 +52,15 @@ def test_a_byte_of_a_module_is_found_in_the_file_and_at_its_address() -> None:
     assert (low, high) == (1636 * MIB, 2236 * MIB)
     assert memory_map.address(3072, low) == 1636 * MIB
     assert memory_map.address(3072, high) == 4 * GIB + 188 * MIB
+
+
+def test_interleaved_modules_have_their_kibs_in_turn() -> None:
+    dimms = modules(1024, 1024)
+    offsets = [memory_map.file_offset(dimms, f"DIMM_{n}", at, 4) for at in (0, 4095, 4096) for n in (0, 1)]
+    assert offsets == [0, 4096, 4095, 8191, 8192, 12288]
+    assert memory_map.file_offset(dimms, "DIMM_1", 1024 * MIB - 1, 4) == 2048 * MIB - 1
+
+
+def test_interleaved_modules_share_all_addresses() -> None:
+    both = memory_map.ranges(4096)
+    assert memory_map.of_modules(4096, modules(2048, 2048), interleaved=True) == (both, both)

@@ -76,6 +76,17 @@ def test_the_firmware_says_which_addresses_are_whose() -> None:
     ]
 
 
+def test_the_firmware_says_which_modules_are_interleaved() -> None:
+    dimms = [{"locator": f"DIMM_{n}", "size_mb": 1024, "serial": f"D-{n}"} for n in "AB"]
+    nics = [{"model": "virtio", "mac": "52:54:00:00:00:01"}]
+    content = {"name": "m", "memory_mb": 2048, "interleaving_kb": 4, "dimms": dimms, "nics": nics, "outcome": {}}
+    tables = smbios.memory(machinefile.parse(content, "m.yaml"))
+    assert [table[0x0E] for table in tables if table[0] == 19] == [2]
+    of_modules = [table for table in tables if table[0] == 20]
+    assert [struct.unpack_from("<II", table, 4) for table in of_modules] == [(0, 2 * 1024 * 1024 - 1)] * 2
+    assert [tuple(table[0x10:0x13]) for table in of_modules] == [(1, 1, 1), (1, 2, 1)]
+
+
 class Files:
     """Stands where the orchestrator's boot files are."""
 
