@@ -17,6 +17,7 @@ WORDS = {
     "hosts.import_host": "import hosts",
     "hosts.export_host": "export hosts",
     "hosts.wake_host": "change how hosts are woken",
+    "hosts.power_host": "turn hosts off and on",
     "hosts.allow_writing": "allow disks to be written",
 }
 

@@ -13,7 +13,8 @@ from hosts.models import Host
 
 WAKING = ("wake_method", "wake_options")
 VALUES = (
-    "enabled", "notes", "tags", "profile_name", *WAKING, "idle_boot", "boot_binary", "compared_since", "expected",
+    "enabled", "notes", "tags", "profile_name", *WAKING, "idle_boot", "boot_binary", "cycle_hung",
+    "compared_since", "expected",
 )  # fmt: skip
 
 

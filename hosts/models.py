@@ -55,6 +55,13 @@ class Host(models.Model):
     )
     idle_boot = models.CharField(max_length=16, choices=IdleBoot.choices, default=IdleBoot.LOCAL)
     boot_binary = models.CharField(max_length=16, choices=BootBinary.choices, default=BootBinary.AUTO)
+    cycle_hung = models.BooleanField(
+        "power-cycle it if it hangs",
+        default=False,
+        help_text="A host that goes silent under test is power-cycled once by its BMC, so that it can be held and "
+        "looked at. The run has failed all the same. Leave it off where the host could boot its own disk meanwhile: "
+        "what runs on it would lose its power.",
+    )
     expected = models.JSONField(null=True, blank=True)
     compared_since = models.DateTimeField(
         null=True,
@@ -88,6 +95,7 @@ class Host(models.Model):
             ("export_host", "Can export hosts"),
             ("wake_host", "Can change how a host is woken, and so where a BMC's password is sent"),
             ("allow_writing", "Can allow a disk to be written"),
+            ("power_host", "Can turn a host off and on, and restart it, whatever runs on it"),
         ]
 
     def __str__(self) -> str:

@@ -41,7 +41,10 @@ def script_fetched(host: Host, address: str) -> ScriptAnswer:
     with transition.locked(newest.pk) as run:
         boot = _boot_to_offer(run)
         if boot is None:
-            return _idle(host)
+            idle = _idle(host)
+            if idle.kind == "local" and run.ended_at is not None:
+                Run.objects.filter(pk=run.pk).update(left_to_disk_at=timezone.now())
+            return idle
         if run.state == State.WAITING_WOL:
             transition.apply(run, Event.BOOT_SEEN, actor=Actor.AGENT, who=address, why="boot script fetched")
         Run.objects.filter(pk=run.pk).update(site=settings.VETTING.web.address)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from runs import boots, hold, reporting, stage_rows
+from runs import boots, hold, power, reporting, stage_rows
 from runs.judging import run_verdict
 from runs.machine import ENDED, Effect, State
 from runs.models import Run, Verdict, WakeRequest
@@ -50,6 +50,10 @@ def carry_out(effect: Effect, run: Run, before: State, why: str) -> None:
             _save(run, ended_at=None, retry_stage="", stopped_by="", bench_error="", verdict=Verdict.NONE)
         case Effect.REPORT:
             reporting.want(run)
+        case Effect.CYCLE_POWER:
+            power.cycle_hung(run)
+        case Effect.READ_POWER:
+            power.read_after(run)
         case _ if effect not in NOTIFICATIONS:  # notifications read those from the event's row
             raise ValueError(f"nothing carries out the effect {effect}")
 

@@ -16,10 +16,11 @@ from agent.contract import wire
 from hosts import bounds
 from hosts.models import Host
 from hosts.readable import readable
-from runs import disk_writes, freeze, hold, machine, orchestrator_stages, reporting, stage_rows
+from hosts.wakemethods import Verb
+from runs import disk_writes, freeze, hold, machine, orchestrator_stages, power, reporting, stage_rows
 from runs.bench import readiness
 from runs.machine import Event, State
-from runs.models import Actor, LadderRung, Outcome, Override, Run, RunEvent, Rung
+from runs.models import Actor, LadderRung, Outcome, Override, PowerRequest, Run, RunEvent, Rung
 from runs.profiles import load as profiles
 from runs.transition import Refused, apply, for_history, locked, write_event
 from runs.wording import naming
@@ -65,12 +66,14 @@ def start_run(
     repair: str = "",
     overrides: dict[str, Any] | None = None,
     anyway: bool = False,
+    restart_if_on: bool = False,
 ) -> Run:
     """Queue a vetting of this host. Spec, disks and profile are frozen into it here.
 
-    `overrides` replaces values of the profile by dotted path. Raises Refused for a disabled host, one with a live or
-    held run, or a profile that writes on a host that does not allow it; NotReady if no host could boot from this
-    bench, unless `anyway`; profiles.ProfileError for a bad profile.
+    `restart_if_on` allows to restart a host that is on, whatever runs on it. `overrides` replaces values of the profile
+    by dotted path. Raises Refused for a disabled host, one with a live or held run, or a profile that writes on a host
+    that does not allow it; NotReady if no host could boot from this bench, unless `anyway`; profiles.ProfileError for a
+    bad profile.
     """
     if not anyway and (why := readiness.refusal()):
         raise NotReady(why)
@@ -80,14 +83,19 @@ def start_run(
         refuse_unless_free(host)
         _refuse_unless_it_may_write(host, profile)
         run = Run(
-            host=host, requested_by=who[:150], repair=readable(repair[:200])[:200], **freeze.frozen(host, profile)
+            host=host,
+            requested_by=who[:150],
+            repair=readable(repair[:200])[:200],
+            restart_if_on=restart_if_on,
+            **freeze.frozen(host, profile),
         )
         try:
             with transaction.atomic():
                 run.save()
         except IntegrityError:
             raise Refused(f"{host.name} has a live or held run already") from None
-        apply(run, Event.QUEUE, actor=Actor.OPERATOR, who=who, why=f"profile {run.profile_name}")
+        allowed = ", restarted if it is on" if restart_if_on else ""
+        apply(run, Event.QUEUE, actor=Actor.OPERATOR, who=who, why=f"profile {run.profile_name}{allowed}")
     return run
 
 
@@ -174,6 +182,13 @@ def disable_host(host: Host) -> None:
         if run := Run.objects.busy_on(host):
             raise Refused(f"{host.name} has {_run_in_words(run)}: cancel or release it first")
         Host.objects.filter(pk=host.pk).update(enabled=False)
+
+
+def ask_power(host: Host, verb: Verb, who: str = "") -> None:
+    """Have one thing done with a host's power. The worker does it at once. Raises Refused if it can't be done now."""
+    if reason := power.why_not(host, verb):
+        raise Refused(reason)
+    PowerRequest.objects.create(host=host, verb=verb, who=who[:150], run=Run.objects.busy_on(host))
 
 
 # --- the worker --------------------------------------------------------------------------------------------------
@@ -285,6 +300,8 @@ def _run_in_words(run: Run) -> str:
 def _ask_retry(run: Run, stage: str, who: str) -> None:
     """Ask for the retry, once: a caller that got no answer calls again."""
     machine.step(State(run.state), Event.RETRY)
+    if power.was_cycled(run):
+        raise Refused(power.NO_RETRY)
     if not run.stage_runs.filter(name=stage).exclude(outcome="").exists():
         raise Refused(f"{naming.state_in_words(stage)} has not run in run {run.pk}: there is nothing to retry")
     if run.stage_runs.count() >= bounds.RUN_ATTEMPTS.most:

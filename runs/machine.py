@@ -84,6 +84,8 @@ class Effect(StrEnum):
     END = "end"  # the testing is over: note when
     REOPEN = "reopen"  # a retry: the run goes on
     REPORT = "report"  # a report is due
+    CYCLE_POWER = "cycle_power"  # the host hung: power-cycle it, if it allows that
+    READ_POWER = "read_power"  # the agent powers the host off: read whether it is off
     TELL_STAGE_FAILED = "tell_stage_failed"  # notifications, by kind
     TELL_HOLDING = "tell_holding"
     TELL_COMPLETED = "tell_completed"
@@ -117,7 +119,8 @@ LIVE = frozenset((State.REGISTERED, State.QUEUED, *AGENT_SILENT, *STAGE_STATES))
 
 _FAIL = (Effect.WRITE_VERDICT, Effect.END, Effect.REPORT, Effect.TELL_STAGE_FAILED)
 _LOST = (Effect.CLOSE_STAGE, *_FAIL)
-_STOP = (Effect.CANCEL_STAGE, Effect.END, Effect.REPORT)
+_STOP = (Effect.CANCEL_STAGE, Effect.END, Effect.REPORT, Effect.READ_POWER)
+_RELEASED = (Effect.CLOSE_HOLD, Effect.WRITE_VERDICT, Effect.END, Effect.REPORT, Effect.READ_POWER)
 
 
 def _rows() -> tuple[Row, ...]:
@@ -138,7 +141,7 @@ def _rows() -> tuple[Row, ...]:
         for row in (
             Row(state, E.STAGE_FAILED, S.FAILED, _FAIL),
             Row(state, E.HOST_RESET, S.FAILED, _LOST),
-            Row(state, E.HEARTBEAT_DEADLINE, S.FAILED, _LOST),
+            Row(state, E.HEARTBEAT_DEADLINE, S.FAILED, (*_LOST, F.CYCLE_POWER)),
             Row(state, E.STAGE_DEADLINE, S.FAILED, (F.GIVE_UP_STAGE, *_FAIL)),
             Row(state, E.BENCH_DEADLINE, S.FAILED, (F.DROP_STAGE, *_FAIL)),
             Row(state, E.CANCEL, S.CANCELLED, _STOP),
@@ -151,14 +154,14 @@ def _rows() -> tuple[Row, ...]:
     )
     the_end = (
         Row(S.STORAGE, E.STAGE_REFUSED, S.FAILED, _FAIL),
-        Row(S.REPORTING, E.STAGE_DONE, S.COMPLETED, (F.WRITE_VERDICT, F.END, F.REPORT, F.TELL_COMPLETED)),
+        Row(S.REPORTING, E.STAGE_DONE, S.COMPLETED, (F.WRITE_VERDICT, F.END, F.REPORT, F.READ_POWER, F.TELL_COMPLETED)),
         Row(S.REPORTING, E.STAGE_FAILED, S.FAILED, _FAIL),
         Row(S.REPORTING, E.CANCEL, S.CANCELLED, _STOP),
         Row(S.FAILED, E.HOLD, S.FAILED_HOLDING, (F.OPEN_HOLD, F.REPORT, F.TELL_HOLDING)),
         Row(S.FAILED_HOLDING, E.HOLD, S.FAILED_HOLDING, (F.CLOSE_HOLD, F.OPEN_HOLD)),
         Row(S.FAILED_HOLDING, E.RETRY, None, (F.CLOSE_HOLD, F.REOPEN, F.OPEN_STAGE)),
-        Row(S.FAILED_HOLDING, E.RELEASE, S.RELEASED, (F.CLOSE_HOLD, F.WRITE_VERDICT, F.END, F.REPORT)),
-        Row(S.FAILED_HOLDING, E.HOLD_DEADLINE, S.RELEASED, (F.CLOSE_HOLD, F.WRITE_VERDICT, F.END, F.REPORT)),
+        Row(S.FAILED_HOLDING, E.RELEASE, S.RELEASED, _RELEASED),
+        Row(S.FAILED_HOLDING, E.HOLD_DEADLINE, S.RELEASED, _RELEASED),
     )
     return (*before_stages, *onward, *each_stage, *once_more, *the_end)
 

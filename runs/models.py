@@ -6,6 +6,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
+from hosts import wakemethods
 from hosts.fields import BoundedText
 from hosts.models import Host
 from runs import frozen_profile
@@ -61,6 +62,10 @@ class Run(models.Model):
     site = models.CharField(max_length=64, blank=True, help_text="web.address of the machine that it booted from.")
     agent_address = models.GenericIPAddressField(null=True, blank=True)
     retry_stage = models.CharField(max_length=16, blank=True, help_text="Asked for; waits for a free slot.")
+    left_to_disk_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its host, after the run, was sent to its own disk."
+    )
+    restart_if_on = models.BooleanField(default=False, help_text="A host that is on at the start is restarted.")
     report_due = models.BooleanField(default=False)
     report_at = models.DateTimeField(null=True, blank=True)
     files_removed_at = models.DateTimeField(null=True, blank=True, help_text="By the cap on the size of all files.")
@@ -190,6 +195,47 @@ class WakeRequest(models.Model):
     woken_at = models.DateTimeField(null=True, blank=True)
     problem = models.CharField(max_length=400, blank=True)
     refusals = models.PositiveSmallIntegerField(default=0, help_text="Logins that the BMC refused.")
+
+
+class PowerReason(models.TextChoices):
+    ASKED = "asked", "Somebody asked for it"
+    HUNG = "hung", "The host hung under test"
+    AFTER = "after", "The run is over"
+
+
+class PowerRequest(models.Model):
+    """Asks pxe's tick to do one thing with a host's power (`verb`: hosts.wakemethods.Verb), once. It is due from
+    `due_at` on, in hand without a `due_at`, and over from `done_at` on: `said` has what was done, or why it was not."""
+
+    host = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="power_requests")
+    run = models.ForeignKey(Run, null=True, blank=True, on_delete=models.CASCADE, related_name="power_requests")
+    verb = models.CharField(max_length=16)
+    reason = models.CharField(max_length=8, choices=PowerReason.choices, default=PowerReason.ASKED)
+    who = models.CharField(max_length=150, blank=True)
+    asked_at = models.DateTimeField(default=timezone.now)
+    due_at = models.DateTimeField(null=True, blank=True, default=timezone.now)
+    tries = models.PositiveSmallIntegerField(default=0)
+    done_at = models.DateTimeField(null=True, blank=True)
+    failed = models.BooleanField(default=False)
+    said = models.CharField(max_length=400, blank=True)
+
+    class Meta:
+        ordering = ("-id",)
+        indexes = [models.Index(fields=["due_at"], condition=models.Q(done_at=None), name="runs_power_due")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["run", "reason"],
+                condition=~models.Q(reason="asked"),
+                name="one_power_request_per_run_and_reason",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.verb} of {self.host}"
+
+    @property
+    def words(self) -> str:
+        return wakemethods.WORDS[wakemethods.Verb(self.verb)]
 
 
 class StageRun(models.Model):

@@ -30,7 +30,7 @@ DJANGOS_OPTIONS = frozenset(
      "--verbosity", "-v"}
 )  # fmt: skip
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Vet hosts": ("vet", "runs", "run", "hold", "report", "export", "measurements", "verify"),
+    "Vet hosts": ("vet", "runs", "run", "power", "hold", "report", "export", "measurements", "verify"),
     "The inventory": ("hosts", "host"),
     "This machine": (
         "setup",

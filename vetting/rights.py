@@ -41,6 +41,7 @@ _LOOKED_AT = (
 
 PAGES: dict[str, Right] = {
     **dict.fromkeys(_LOOKED_AT, _SEEN),
+    "power": Right(NOT_OFFERED, (*SEE, "hosts.power_host")),
     "start": Right(NOT_OFFERED, (*SEE, "runs.start_run")),
     "hold-key": Right(NOT_OFFERED, (*SEE, "runs.take_hold_key")),
     "new-key": Right(NOT_OFFERED, (*SEE, "runs.take_hold_key")),

@@ -19,7 +19,7 @@ _SEES = (
 )  # fmt: skip
 _VETS = (
     "runs.start_run", "runs.cancel_run", "runs.release_run", "runs.retry_run", "runs.override_run", "runs.adopt_run",
-    "runs.report_run", "runs.take_hold_key", "notifications.send_delivery",
+    "runs.report_run", "runs.take_hold_key", "notifications.send_delivery", "hosts.power_host",
 )  # fmt: skip
 _MANAGES = (
     "hosts.add_host", "hosts.change_host", "hosts.delete_host", "hosts.import_host", "hosts.export_host",
@@ -35,7 +35,8 @@ ROLES: dict[str, tuple[str, ...]] = {
 }
 SUMMARIES = {
     VIEWER: "sees hosts, runs, reports and messages, and changes nothing but API tokens of its own",
-    OPERATOR: "also vets: starts, cancels and retries runs, adopts what they found, takes the key of a held host",
+    OPERATOR: "also vets: starts, cancels and retries runs, adopts what they found, takes the key of a held host, "
+    "turns hosts off and on",
     ADMINISTRATOR: "also changes the inventory, allows disks to be written, and manages accounts",
 }
 

@@ -90,7 +90,10 @@ class HostAdmin(Exchange, HostPermissions, HostActions, ExportActionMixin, Impor
             (None, {"fields": ("name", "enabled", "profile_name", "tags", "notes")}),
             (
                 "Waking and booting",
-                {"fields": ("wake_method", "wake_options", "idle_boot", "boot_binary"), "description": _WAKING},
+                {
+                    "fields": ("wake_method", "wake_options", "cycle_hung", "idle_boot", "boot_binary"),
+                    "description": _WAKING,
+                },
             ),
             (
                 "What it should be made of",

@@ -15,6 +15,7 @@ from hosts import wakemethods
 from hosts.models import Host
 from hosts.readable import readable
 from hosts.wakemethods import WakeMethod
+from pxe.wake import asked
 from pxe.wake.drivers import DRIVERS
 from pxe.wake.power import wake
 from pxe.wake.shape import PROBLEM_CHARACTERS, Refused, WakeProblem
@@ -37,7 +38,8 @@ SEND = jobs.Kind("pxe.wake.send", "waking the host", limit_s=85)
 
 
 def tick() -> None:
-    """Send what is due for every run that still waits for its machine."""
+    """Send what is due for every run that still waits for its machine, and do what was asked of hosts' power."""
+    asked.tick()
     if not _somebody_is_to_be_woken():
         return
     for request in due(timezone.now()):
@@ -111,7 +113,7 @@ def send(request_id: int) -> None:
 def _send(request: WakeRequest) -> None:
     run = request.run
     try:
-        done = readable(wake(run.host))
+        done = readable(wake(run.host, restart=run.restart_if_on))
     except Refused as refused:
         refusals = request.refusals + refused.logins
         WakeRequest.objects.filter(pk=request.pk).update(refusals=refusals)

@@ -15,7 +15,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from hosts import bounds
 from hosts.models import Host
-from runs import disk_writes, dispatcher, lifecycle
+from hosts.wakemethods import WORDS, Verb
+from runs import disk_writes, dispatcher, lifecycle, power
 from runs.bench import readiness
 from runs.desk import actions, doing, host_page, run_page
 from runs.desk.access import needs, require, who
@@ -154,8 +155,11 @@ def start_confirmation(host: Host, profile: str, repair: str) -> dict[str, Any]:
     ahead = Run.objects.next_in_line().count()
     free = dispatcher.free_slots() > ahead
     not_ready = readiness.why_not()
+    verbs = power.verbs(host)
+    can_restart = Verb.STATUS in verbs and bool({Verb.CYCLE, Verb.RESET}.intersection(verbs))
     return {
         "host": host, "choice": choice, "repair": repair, "ahead": ahead, "free": free, "not_ready": not_ready,
+        "can_restart": can_restart,
     }  # fmt: skip
 
 
@@ -169,9 +173,39 @@ def start(request: HttpRequest, name: str) -> HttpResponse:
     profile, repair = request.POST.get("profile", ""), request.POST.get("repair", "").strip()[:200]
     if "confirmed" not in request.POST:
         return render(request, "runs/confirm_start.html", start_confirmation(host, profile, repair))
-    anyway = "anyway" in request.POST
-    run = lifecycle.start_run(host, profile_name=profile, who=who(request), repair=repair, anyway=anyway)
+    restart = "restart" in request.POST
+    if restart:
+        require(request, "hosts.power_host")
+    run = lifecycle.start_run(
+        host,
+        profile_name=profile,
+        who=who(request),
+        repair=repair,
+        anyway="anyway" in request.POST,
+        restart_if_on=restart,
+    )
     return redirect(run)
+
+
+@require_POST
+@never_cache
+@needs("hosts.power_host")
+@refusals_answered
+def power_of(request: HttpRequest, name: str) -> HttpResponse:
+    """Do one thing with a host's power. What stops the host is asked for first."""
+    host = get_object_or_404(Host, name=name)
+    try:
+        verb = Verb(request.POST.get("verb", ""))
+    except ValueError:
+        raise Refused("there is no such thing to do with the power: use the buttons on the host's page") from None
+    if reason := power.why_not(host, verb):
+        raise Refused(reason)
+    if (consequence := power.consequence(verb)) and "confirmed" not in request.POST:
+        context = {"host": host, "verb": verb, "words": WORDS[verb], "consequence": consequence}
+        return render(request, "runs/confirm_power.html", context)
+    lifecycle.ask_power(host, verb, who(request))
+    messages.success(request, f"{WORDS[verb].capitalize()} of {host.name} is asked for: its page says what came of it.")
+    return redirect(host)
 
 
 @require_POST

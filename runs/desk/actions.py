@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.contract import wire
-from runs import machine, stage_rows
+from runs import machine, power, stage_rows
 from runs.machine import Event, State
 from runs.models import Outcome, Run, StageRun
 from runs.wording import naming
@@ -91,6 +91,8 @@ def why_not(run: Run, action: Action) -> str:
     if not (state in action.only_in if action.event is None else machine.allows(state, action.event)):
         now = naming.state_in_words(run.state)
         return f'Run {run.pk} of {run.host} is now "{now}": "{action.label}" is not possible then.'
+    if action.event is Event.RETRY and power.was_cycled(run):
+        return power.NO_RETRY
     if action is OVERRIDE and not refusals(run):
         return f"The wipe probe refused nothing in the newest Storage attempt of run {run.pk}."
     if action is RETRY and not retryable(run):

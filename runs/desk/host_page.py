@@ -10,7 +10,8 @@ from agent.contract import codec
 from agent.contract.host_facts import HostFacts
 from hosts import bounds
 from hosts.models import Host
-from runs import disk_writes, freeze
+from hosts.wakemethods import STOPPING, WORDS
+from runs import disk_writes, freeze, power
 from runs.desk import comparing
 from runs.desk.shown import of_each
 from runs.models import Run
@@ -53,6 +54,8 @@ def context(host: Host) -> dict[str, Any]:
         "runs": runs,
         "newest": newest,
         "busy": busy,
+        "power_verbs": [(verb.value, WORDS[verb], verb in STOPPING) for verb in power.verbs(host)],
+        "power_asked": power.newest(host),
         "found": host.runs.with_parts().only("id", "host_id").first(),
     }
 

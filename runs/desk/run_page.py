@@ -17,7 +17,7 @@ from django.http import Http404
 from django.utils import timezone
 
 from hosts import bounds
-from runs import adopting, disk_writes, hold, lacking, ladder, left_out, photos
+from runs import adopting, disk_writes, hold, lacking, ladder, left_out, photos, power
 from runs.bench import service_state
 from runs.desk import actions, history_rows, log_viewer, shown
 from runs.files.log_search import Filter
@@ -117,6 +117,7 @@ def summary(run: Run) -> dict[str, Any]:
         "blamed": blamed(run),
         "gaps": gaps(run.stage_runs.all()),
         "reported": run.report_at is not None,
+        "power": power.of_run(run),
         "held": run.state == State.FAILED_HOLDING,  # its actions are shown with the hold
         "bench_error": run.bench_error.removesuffix(ladder.advice(_reached(run)).hint),  # which is shown with the boot
     }

@@ -26,6 +26,7 @@ urlpatterns: list[URLPattern] = [
     path("hosts/<slug:name>/parts/", fragments.host_parts, name="host-parts"),
     path("hosts/<slug:name>/compare/", compare_views.compare, name="compare"),
     path("hosts/<slug:name>/start/", action_views.start, name="start"),
+    path("hosts/<slug:name>/power/", action_views.power_of, name="power"),
     path("runs/<int:run_id>/", views.run, name="run"),
     path("runs/<int:run_id>/parts/", fragments.run_parts, name="run-parts"),
     path("runs/<int:run_id>/series.json", views.series, name="series"),

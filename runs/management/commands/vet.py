@@ -32,6 +32,7 @@ class Command(BaseCommand):
         parser.add_argument("--profile", default="", help="profile to use (default: the host's own)")
         parser.add_argument("--repair", default="", help="what was repaired, for the report")
         parser.add_argument("--anyway", action="store_true", help="start it even if no host can boot from this bench")
+        parser.add_argument("--restart", action="store_true", help="restart the host if it is on, whatever runs on it")
         parser.add_argument("--no-wait", action="store_true", help="start it and return")
         parser.add_argument("--log", action="store_true", help="show the log, too (in a terminal: key l)")
         parser.add_argument("--json", action="store_true", help="one JSON object per change, for scripts")
@@ -77,6 +78,7 @@ class Command(BaseCommand):
                 who="command line",
                 repair=options["repair"],
                 anyway=options["anyway"],
+                restart_if_on=options["restart"],
             )
         except lifecycle.NotReady as error:
             self._usage(f"{error}. Who knows better: --anyway")

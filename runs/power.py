@@ -1,0 +1,81 @@
+"""What is asked of a host's power, and what came of it. pxe/wake/asked.py does it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.utils import timezone
+
+from hosts import wakemethods
+from hosts.models import Host
+from hosts.wakemethods import STOPPING, WORDS, Verb
+from runs.machine import TESTING
+from runs.models import PowerReason, PowerRequest, Run
+from runs.wording import naming
+
+# An agent that was told to shut down is off by then, as a rule.
+READ_AFTER = timedelta(seconds=90)
+SHOWN = 5
+NO_RETRY = (
+    "The host hung in this run and was power-cycled: another try would not show that it is sound now. Look for the "
+    "cause, release it, and start another run."
+)
+
+
+def verbs(host: Host) -> tuple[Verb, ...]:
+    """What can be done with this host's power."""
+    return wakemethods.verbs(host.wake_method, host.wake_options)
+
+
+def why_not(host: Host, verb: Verb) -> str:
+    """Why this can't be done now, in a sentence; empty if it can."""
+    offered = verbs(host)
+    if verb not in offered:
+        title = wakemethods.title(host.wake_method)
+        return f"{host.name}: {title} has no {verb}, only {', '.join(offered) or 'nothing'}"
+    run = Run.objects.busy_on(host)
+    if verb in STOPPING and run is not None and run.state in TESTING:
+        return (
+            f"{host.name} is under test ({naming.state_in_words(run.state)} of run {run.pk}): a {WORDS[verb]} would be "
+            "its fault in the verdict. Cancel the run first."
+        )
+    return ""
+
+
+def consequence(verb: Verb) -> str:
+    """What the person is told before a verb that stops what runs on the host; empty for any other."""
+    if verb not in STOPPING:
+        return ""
+    return "At once, by its BMC: nothing is shut down first, and whatever runs on it, such as guests, loses its power."
+
+
+def newest(host: Host) -> list[PowerRequest]:
+    """What people asked of this host's power, newest first."""
+    return list(host.power_requests.filter(reason=PowerReason.ASKED)[:SHOWN])
+
+
+def cycle_hung(run: Run) -> None:
+    """The host went silent under test: ask for a power cycle, once in a run, if the host allows it."""
+    if run.host.cycle_hung:
+        PowerRequest.objects.get_or_create(
+            run=run, reason=PowerReason.HUNG, defaults={"host": run.host, "verb": Verb.CYCLE, "who": "watchdog"}
+        )
+
+
+def read_after(run: Run) -> None:
+    """The run is over and the agent powers the host off: read somewhat later whether it is off."""
+    if run.last_seen is not None:
+        due = {"due_at": timezone.now() + READ_AFTER}
+        PowerRequest.objects.get_or_create(
+            run=run, reason=PowerReason.AFTER, defaults={"host": run.host, "verb": Verb.STATUS, **due}
+        )
+
+
+def of_run(run: Run) -> dict[str, PowerRequest]:
+    """What became of the power in this run, by reason."""
+    return {one.reason: one for one in run.power_requests.exclude(reason=PowerReason.ASKED)}
+
+
+def was_cycled(run: Run) -> bool:
+    """Whether the watchdog power-cycled the host of this run."""
+    return bool(run.power_requests.filter(reason=PowerReason.HUNG, failed=False).exclude(done_at=None).exists())
