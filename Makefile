@@ -4,7 +4,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 MACHINE ?= tests/rack/machines/healthy-uefi.yaml
 LEVEL ?= fast
 
-.PHONY: help demo dev test test-agent test-rack test-install rack zoo image venv lint lock docs gallery bench worlds statements chaos sbom audit fuzz
+.PHONY: help demo dev test test-agent test-rack test-install rack zoo image venv lint lock docs gallery bench worlds statements chaos sbom audit fuzz release
 help:
 	@echo "make demo [KEEP=1]          vet a virtual host, from magic packet to report, with the dashboard open"
 	@echo "make dev [PORT=8000] [FRESH=1] [WORKER=1]  the pages with made-up data; restarts whenever a file changes"
@@ -20,6 +20,7 @@ help:
 	@echo "make statements [ONLY='GLOB'] [DATABASE=postgresql]  each database statement of each call fails once, in every way; then losses of power (SQLite)"
 	@echo "make chaos [SEEDS=N] [FIRST=N] [SECONDS=S] [JOBS=N] [DATABASE=postgresql] [UNBOUNDED=1]  campaigns of faults; as root also a full disk"
 	@echo "make fuzz [SECONDS=S] [SEED=N]  generated calls, and random walks of operators and agents; ten minutes, a new seed each time"
+	@echo "make release [KEY=FILE]     an archive for an installation without a network, signed, into var/release"
 	@echo "make sbom                   the bill of materials, as CycloneDX, into var/sbom"
 	@echo "make audit                  asks an advisory database about the locked packages; status 3: not audited"
 	@echo "make bench [FORM=full] [ROUNDS=N] [PAGE=1]  all benchmarks, each figure compared with its mark (docs/benchmarks.md)"
@@ -103,6 +104,9 @@ worlds: venv
 
 sbom: venv
 	$(PYTHON) scripts/sbom.py --output var/sbom --image var/image
+
+release: venv
+	$(PYTHON) scripts/release.py --output var/release --image var/image $(if $(KEY),--key $(KEY))
 
 audit: venv
 	$(PYTHON) scripts/audit.py $(ARGS)

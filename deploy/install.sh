@@ -2,12 +2,16 @@
 # Installs or upgrades Vetting on Debian 12 or 13 under systemd. Run it again to upgrade: it changes what differs.
 #
 #   deploy/install.sh [--dry-run] [--image DIR | --no-image] [--admin NAME] [--yes]
+#   deploy/install.sh --offline ARCHIVE --key FILE [--dry-run] [--no-image] [--admin NAME]
 #
 #   --dry-run     print every step, change nothing
 #   --image DIR   copy a built live image instead of building one here (some minutes, 2 GB of disk meanwhile)
 #   --no-image    neither; until there is one, no host can boot
 #   --admin NAME  name of the first administrator (admin)
 #   --yes         don't ask before installing packages
+#   --offline ARCHIVE  install from a release archive (make release): code, Python packages and live image come from
+#                      it, and no network is used. Debian's packages must be there; it says which are not
+#   --key FILE         the public key of who made the archive (vetting-release.pub), from a place that you trust
 #
 # Code and live image go to /opt/vetting and are root's, data to /var/lib/vetting, configuration to /etc/vetting.
 # It never overwrites a file in /etc/vetting. In /var/lib/vetting it only migrates the database.
@@ -32,9 +36,16 @@ dry=""
 image=build
 admin=admin
 yes=""
+archive=""
+key=""
+wheels=""
 
 main() {
     options "$@"
+    if [ -n "$archive" ]; then
+        offline
+        return
+    fi
     preflight
     packages
     account
@@ -55,12 +66,62 @@ options() {
             --image) [ $# -gt 1 ] || fail "--image needs a directory"; image=$2; shift ;;
             --admin) [ $# -gt 1 ] || fail "--admin needs a name"; admin=$2; shift ;;
             --yes) yes=yes ;;
+            --offline) [ $# -gt 1 ] || fail "--offline needs an archive"; archive=$2; shift ;;
+            --key) [ $# -gt 1 ] || fail "--key needs a file"; key=$2; shift ;;
+            --wheels) [ $# -gt 1 ] || fail "--wheels needs a directory"; wheels=$2; shift ;; # of an unpacked archive
             -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
             *) fail "unknown option $1; see --help" ;;
         esac
         shift
     done
 }
+
+# Checks the archive, then lets the install.sh that is in it do the rest. The signature is looked at before anything
+# else is unpacked, and nothing is read from the archive that the signed sums do not name.
+offline() {
+    [ -n "$key" ] || fail "--offline needs --key FILE: the public key of who made the archive (vetting-release.pub)"
+    [ -r "$key" ] || fail "$key can't be read"
+    [ -r "$archive" ] || fail "$archive can't be read"
+    [ "$image" != build ] || image=archive
+    [ -z "$image" ] || [ "$image" = archive ] || fail "--offline brings an image: leave out --image"
+    command -v ssh-keygen >/dev/null ||
+        fail "ssh-keygen is missing, which checks the signature: apt-get install openssh-client"
+    unpacked=$(mktemp -d /var/tmp/vetting-release.XXXXXX)
+    trap 'rm -rf "$unpacked"' EXIT
+    trap 'exit 1' INT TERM
+    tar -C "$unpacked" --no-same-owner --occurrence=1 -xf "$archive" vetting/SHA256SUMS vetting/SHA256SUMS.sig 2>/dev/null ||
+        fail "$archive is no release archive, or only a part of one: it has no signed sums"
+    verify_signature
+    say "Unpacking $archive"
+    tar -C "$unpacked" --no-same-owner -xf "$archive" || fail "$archive can't be unpacked: is it whole?"
+    verify_files
+    set -- --wheels "$unpacked/vetting/wheels" --admin "$admin"
+    [ -z "$dry" ] || set -- "$@" --dry-run
+    [ -z "$yes" ] || set -- "$@" --yes
+    if [ -n "$image" ]; then set -- "$@" --image "$unpacked/vetting/image"; else set -- "$@" --no-image; fi
+    sh "$unpacked/vetting/code/deploy/install.sh" "$@"
+}
+
+verify_signature() {
+    echo "vetting-release $(cut -d' ' -f1,2 "$key")" >"$unpacked/signers"
+    ssh-keygen -Y verify -f "$unpacked/signers" -I vetting-release -n vetting-release \
+        -s "$unpacked/vetting/SHA256SUMS.sig" <"$unpacked/vetting/SHA256SUMS" >/dev/null 2>&1 ||
+        fail "the signature of $archive is not one of $key: nothing was installed"
+    say "Signature is good: $(ssh-keygen -l -f "$key")"
+}
+
+verify_files() (
+    cd "$unpacked/vetting"
+    sha256sum --quiet --strict -c SHA256SUMS >"$unpacked/differ" 2>&1 ||
+        fail "$archive is damaged, or was changed after it was signed: $(head -n 1 "$unpacked/differ")"
+    { cut -c 67- SHA256SUMS; echo ./SHA256SUMS; echo ./SHA256SUMS.sig; } | LC_ALL=C sort >"$unpacked/listed"
+    find . ! -type d ! -type l | LC_ALL=C sort | cmp -s - "$unpacked/listed" ||
+        fail "$archive has files that its signed sums do not name: nothing was installed"
+    find . -type l -printf '%p %l\n' | LC_ALL=C sort >"$unpacked/links"
+    LC_ALL=C sort LINKS | cmp -s - "$unpacked/links" ||
+        fail "$archive has links that its signed sums do not name: nothing was installed"
+    say "Sums are good: $(grep -c . SHA256SUMS) files"
+)
 
 preflight() {
     # shellcheck disable=SC1091
@@ -93,6 +154,8 @@ packages() {
         say "Packages: all there ($wanted)"
         return
     fi
+    [ -z "$wheels" ] ||
+        fail "Debian packages are missing, and --offline fetches none; from your own mirror: apt-get install$missing"
     say "Packages to install with apt:$missing"
     confirm
     run apt-get -qq update
@@ -137,12 +200,17 @@ program() {
         run rm -rf "$venv"
         run python3 -m venv "$venv"
     fi
-    run "$venv/bin/pip" -q --disable-pip-version-check install --require-hashes -r "$app/requirements/base.txt"
+    if [ -n "$wheels" ]; then set -- --no-index --find-links "$wheels"; else set --; fi
+    run "$venv/bin/pip" -q --disable-pip-version-check install "$@" --require-hashes -r "$app/requirements/base.txt"
     run "$venv/bin/python" -m compileall -q "$app"
 }
 
 # The commit of the checkout, for `vetting --version`; nothing if it is none, or git is not there.
 commit() {
+    if [ -e "$source/COMMIT" ]; then
+        cat "$source/COMMIT" # of a release archive
+        return
+    fi
     hash=$(git -c safe.directory="$source" -C "$source" rev-parse HEAD 2>/dev/null) || return 0
     changed=$(git -c safe.directory="$source" -C "$source" status --porcelain --untracked-files=no 2>/dev/null)
     echo "$hash${changed:+-changed}"

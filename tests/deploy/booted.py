@@ -29,12 +29,18 @@ _DHCP = {"interface": SERVER_INTERFACE, "subnet": "10.77.0.0/24", "supervise": "
          "range_start": "10.77.0.100", "range_end": "10.77.0.120"}  # fmt: skip
 
 
+def bare(root: Path, suite: str = "bookworm", more: str = "") -> str:
+    """A fresh Debian in `root` with the packages that Vetting needs; why not, where that fails."""
+    packages = f"{PACKAGES},{more}" if more else PACKAGES
+    make = ["debootstrap", "--variant=minbase", f"--include={packages}", suite, str(root), *own_mirror()]
+    done = subprocess.run(make, capture_output=True, text=True, timeout=1800)
+    return "" if done.returncode == 0 else (done.stdout + done.stderr)[-300:]
+
+
 def install(root: Path) -> str:
     """A fresh Debian 12 in `root` with this checkout installed; why not, where that fails."""
-    make = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(root), *own_mirror()]
-    done = subprocess.run(make, capture_output=True, text=True, timeout=1800)
-    if done.returncode != 0:
-        return (done.stdout + done.stderr)[-300:]
+    if why := bare(root):
+        return why
     copy_checkout(root / "src")
     certificates = Path("/etc/ssl/certs/ca-certificates.crt")
     words = [*NSPAWN, f"--directory={root}", "--pipe", "--resolv-conf=replace-host"]
@@ -74,12 +80,18 @@ class Booted:
 
     def said(self, *words: str) -> str:
         """By a command in there; empty where nothing can be asked yet."""
-        first = psutil.Process(self.process.pid).children() if self.process else []
-        if not first:
+        if not (enter := self._enter()):
             return ""
-        enter = ["nsenter", "-t", str(first[0].pid), "-m", "-u", "-i", "-p", "-n", "-r", "-w", "--"]
         done = subprocess.run([*enter, *words], capture_output=True, text=True, timeout=PATIENCE_S)
         return done.stdout.strip()
+
+    def _enter(self) -> list[str]:
+        first = psutil.Process(self.process.pid).children() if self.process else []
+        return ["nsenter", "-t", str(first[0].pid), "-m", "-u", "-i", "-p", "-n", "-r", "-w", "--"] if first else []
+
+    def done(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """A command in there, with its status and all that it printed."""
+        return subprocess.run([*self._enter(), *words], capture_output=True, text=True, timeout=1800)
 
     def is_active(self, unit: str) -> bool:
         return self.said("systemctl", "is-active", unit) == "active"
