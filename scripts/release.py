@@ -37,6 +37,7 @@ PLATFORMS = (
 )  # fmt: skip
 # Three packages of the lock file have no wheel: pip builds them at the installation, by these.
 BUILDERS = ("setuptools==80.9.0", "wheel==0.45.1")
+BUILDER_FILES = tuple(f"{pin.replace('==', '-')}-" for pin in BUILDERS)
 INSIDE = "vetting"
 LINKS = "LINKS"
 SUMS, SIGNATURE, NAMESPACE = "SHA256SUMS", "SHA256SUMS.sig", "vetting-release"
@@ -121,12 +122,20 @@ def lay_wheels(target: Path, cache: Path) -> None:
     for python in PYTHONS:
         words = ["--implementation", "cp", "--python-version", python]
         words += [word for platform in PLATFORMS for word in ("--platform", platform)]
-        _call(*pip, *words, "--require-hashes", "-d", str(cache), "-r", str(ROOT / LOCK))
-    _call(*pip, "-d", str(target), *BUILDERS)
+        _fetch(*pip, *words, "--require-hashes", "-d", str(cache), "-r", str(ROOT / LOCK), cache=cache)
+    _fetch(*pip, "-d", str(cache), *BUILDERS, cache=cache)
     locked = (ROOT / LOCK).read_text()
     for file in sorted(cache.iterdir()):
-        if f"sha256:{_sha256(file)}" in locked:
+        if f"sha256:{_sha256(file)}" in locked or file.name.startswith(BUILDER_FILES):
             shutil.copyfile(file, target / file.name)
+
+
+def _fetch(*words: str, cache: Path) -> None:
+    """From the cache alone; from the registry if something is missing there."""
+    try:
+        _call(*words, "--no-index", "--find-links", str(cache))
+    except CanNotRelease:
+        _call(*words)
 
 
 def own_key(output: Path) -> Path:
