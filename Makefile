@@ -4,7 +4,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 MACHINE ?= tests/rack/machines/healthy-uefi.yaml
 LEVEL ?= fast
 
-.PHONY: help demo dev test test-agent test-rack test-install rack zoo image venv lint lock docs gallery bench worlds statements chaos sbom audit fuzz release
+.PHONY: help demo dev test test-agent test-rack test-install rack zoo image venv lint lock docs gallery bench worlds statements chaos mutants sbom audit fuzz release
 help:
 	@echo "make demo [KEEP=1]          vet a virtual host, from magic packet to report, with the dashboard open"
 	@echo "make dev [PORT=8000] [FRESH=1] [WORKER=1]  the pages with made-up data; restarts whenever a file changes"
@@ -18,6 +18,7 @@ help:
 	@echo "make worlds [WORLDS=N] [SEED=N]  tests the decision about writes on generated disks and histories"
 	@echo "make gallery                photographs every page during a run of the rack; writes docs/gallery.md"
 	@echo "make statements [ONLY='GLOB'] [DATABASE=postgresql]  each database statement of each call fails once, in every way; then losses of power (SQLite)"
+	@echo "make mutants [ONLY='GLOB…'] [JOBS=N]  switches off the detector of each finding until a test fails; writes docs/proof.md"
 	@echo "make chaos [SEEDS=N] [FIRST=N] [SECONDS=S] [JOBS=N] [DATABASE=postgresql] [UNBOUNDED=1]  campaigns of faults; as root also a full disk"
 	@echo "make fuzz [SECONDS=S] [SEED=N]  generated calls, and random walks of operators and agents; ten minutes, a new seed each time"
 	@echo "make release [KEY=FILE]     an archive for an installation without a network, signed, into var/release"
@@ -98,6 +99,9 @@ chaos: venv
 bench:
 	@scripts/prepare bench >&2
 	@$(AS_ROOT) $(PYTHON) -m tests.bench $(or $(FORM),short) --rounds $(or $(ROUNDS),3) $(if $(PAGE),--page) --json
+
+mutants: venv
+	$(PYTHON) -m tests.mutants --only '$(ONLY)' --jobs $(or $(JOBS),2)
 
 worlds: venv
 	$(PYTHON) -m tests.agent_stages.campaign --worlds $(or $(WORLDS),20000) --seed $(or $(SEED),0)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agent import judge
 from agent.contract import codes, wire
 from agent.counters.component_names import Names
 from agent.counters.kernel.kmsg import Classifier, parse
@@ -17,6 +18,7 @@ from agent.counters.kernel.log import KernelLog
 from agent.counters.kernel.rules import READERS
 from agent.counters.kernel.rules.pattern import Pattern
 from tests.agent.kernel_reports import LOGGED_BY_FIRMWARE
+from tests.agent_stages.contexts import context
 
 CRITICAL, WARNING = wire.Severity.CRITICAL, wire.Severity.WARNING
 
@@ -53,6 +55,14 @@ def severities(*lines: str | tuple[int, str]) -> list[str]:
 @pytest.mark.parametrize(("code", "severity", "name", "text"), SAYS, ids=[line[3][:40] for line in SAYS])
 def test_it_knows_what_the_kernel_means(code: str, severity: str, name: str, text: str) -> None:
     assert told(text) == [(code, severity, name)]
+
+
+@pytest.mark.parametrize(("code", "severity", "name", "text"), SAYS, ids=[line[3][:40] for line in SAYS])
+def test_a_stage_during_which_the_kernel_says_it_has_the_finding(
+    code: str, severity: str, name: str, text: str, tmp_path: Path
+) -> None:
+    said = judge.judge(context("CPUStress", tmp_path), "kmsg", f"4,1,{LATER_US},-;{text}\n")["findings"]
+    assert [finding["code"] for finding in said] == [code]
 
 
 @pytest.mark.parametrize("text", SAYS_NOTHING)

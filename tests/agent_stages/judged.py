@@ -185,4 +185,5 @@ ROWS = (
 ELSEWHERE = {
     "dnsmasq/*.log": "tests/pxe/test_dnsmasqlog.py",
     "ethtool/fec-*": "tests/agent_stages/test_optics.py",
+    "ipmitool/watchdog-*.txt": "tests/agent/test_bmc_watchdog.py",
 }

@@ -33,8 +33,8 @@ exec cat "$ANSWERS/$way.$n"
 """
 
 
-def sums(suffix: str, mbit: float) -> dict[str, object]:
-    row = {"bits_per_second": mbit * 1e6, "bytes": mbit * 1e6 / 8, "retransmits": 0}
+def sums(suffix: str, mbit: float, retransmits: int = 0) -> dict[str, object]:
+    row = {"bits_per_second": mbit * 1e6, "bytes": mbit * 1e6 / 8, "retransmits": retransmits}
     return {f"sum_sent{suffix}": row, f"sum_received{suffix}": row}
 
 
@@ -46,9 +46,9 @@ class Bench:
         for way in ("out", "in", "both"):
             self.answers(way, 940)
 
-    def answers(self, way: str, *mbits: float, local: float = 20, remote: float = 20) -> None:
+    def answers(self, way: str, *mbits: float, local: float = 20, remote: float = 20, retransmits: int = 0) -> None:
         for number, mbit in enumerate(mbits, 1):
-            end: dict[str, object] = {"streams": [{}], **sums("", mbit)}
+            end: dict[str, object] = {"streams": [{}], **sums("", mbit, retransmits)}
             end |= sums("_bidir_reverse", mbit) if way == "both" else {}
             end["cpu_utilization_percent"] = {"host_total": local, "remote_total": remote}
             text = json.dumps({"start": {"tcp_mss_default": 1448}, "end": end})
@@ -89,6 +89,24 @@ def test_a_link_that_carries_what_it_should_each_way_and_both_passes(tmp_path: P
     assert outcomes(report) == {"throughput": PASSED, "both_ways": PASSED}
     assert bench.asked() == ["out", "in", "both"]
     assert report.numbers[f"tcp_both_in_mbit.{MAC}"] == 940
+
+
+@pytest.mark.parametrize(("retransmits", "codes"), [(0, []), (8_000, ["network.retransmits"])])
+def test_segments_that_were_sent_again_are_a_warning(
+    retransmits: int, codes: list[str], tmp_path: Path, bench: Bench
+) -> None:
+    bench.answers("out", 940, retransmits=retransmits)
+    report = measured(tmp_path)
+    assert [(finding.code, finding.component) for finding in report.findings] == [(code, MAC) for code in codes]
+    assert all(finding.severity is wire.Severity.WARNING for finding in report.findings)
+
+
+@pytest.mark.parametrize(("duplex", "outcome"), [("full", PASSED), ("half", FAILED)])
+def test_a_link_with_half_duplex_is_blamed(duplex: str, outcome: wire.Outcome) -> None:
+    report = PartialReport()
+    network._speed(NicState("eno1", MAC, "igb", "", True, 1000, duplex), 1000, report)
+    assert [check.outcome for check in report.checks] == [outcome]
+    assert [(one.code, one.component) for one in report.findings] == [("network.half_duplex", MAC)] * (duplex == "half")
 
 
 def test_one_slow_direction_is_blamed_on_the_card_after_a_second_try(tmp_path: Path, bench: Bench) -> None:

@@ -191,6 +191,16 @@ def test_hole_p5_sequential_speed_is_asked_in_large_blocks_with_latency_and_has_
     assert report.numbers["rand_read_p99_ms.S1"] == 9.0
 
 
+@pytest.mark.parametrize(("iops", "codes"), [(9_000.0, []), (40.0, ["storage.slow_random"])])
+def test_few_random_reads_a_second_are_blamed_on_the_disk(
+    iops: float, codes: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = speeds(tmp_path, monkeypatch, job("sequential", io_bytes=MIB), job("random", io_bytes=MIB, iops=iops))
+    assert [(finding.code, finding.component) for finding in report.findings] == [(code, "S1") for code in codes]
+    outcome = wire.Outcome.FAILED if codes else wire.Outcome.PASSED
+    assert check(report, "random_speed").outcome is outcome
+
+
 def speeds(directory: Path, monkeypatch: pytest.MonkeyPatch, *jobs: dict[str, Any]) -> StageReport:
     device = "/dev/vetting-no-such-disk"
     named = [{**one, "jobname": f"{one['jobname']} {device}"} for one in jobs]

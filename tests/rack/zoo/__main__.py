@@ -11,6 +11,8 @@ import signal
 import sys
 from pathlib import Path
 
+from tests.mutants import page as proof
+from tests.mutants import record as mutants
 from tests.rack.errors import BadMachineFile
 from tests.rack.zoo import page, racks, results, specimen
 from tests.rack.zoo.judging import Judged
@@ -39,6 +41,8 @@ def main(words: list[str] | None = None) -> int:
         status = 128 + signal.SIGINT
     record = results.read(options.results)
     options.page.write_text(page.render(everything, record), encoding="utf-8")
+    if options.results == results.RESULTS:
+        proof.PAGE.write_text(proof.render(mutants.read(), everything, record), encoding="utf-8")
     return status or _tell(chosen, record)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 
 from tests.rack.orchestrator import ROOT
-from tests.rack.zoo import results
+from tests.rack.zoo import rates, results
 from tests.rack.zoo.judging import Judged
 from tests.rack.zoo.results import Result
 from tests.rack.zoo.specimen import Specimen
@@ -45,6 +45,7 @@ def render(specimens: Sequence[Specimen], record: Sequence[Result]) -> str:
             *_alarms(healthy, record),
             "",
             *_estimates(record),
+            *_rates(specimens, record),
             "## Machines with something wrong",
             "",
             *_table(broken, newest),
@@ -80,6 +81,8 @@ def _alarms(healthy: Sequence[Specimen], record: Sequence[Result]) -> list[str]:
     runs = [result for result in record if (result.machine, result.file) in names]
     alarms = [result for result in runs if result.judged is not Judged.MET]
     said = f"Runs of healthy machines so far: **{len(runs)}**, of which **{len(alarms)}** did not simply pass."
+    if runs:
+        said += f" With 95 % confidence fewer than {100 * rates.bounds(len(alarms), len(runs))[1]:.1f} % do not."
     told = [f"- {_link(one.machine)} at {one.commit}: {_cell('; '.join(one.why))}" for one in alarms]
     if alarms:
         last = max(one.at for one in alarms)
@@ -95,6 +98,25 @@ def _estimates(record: Sequence[Result]) -> list[str]:
     said = f"By how much the time that a run takes was misjudged before its start, over {len(off)} runs to their end"
     why = "Two minutes of each estimate are the drives' short self-test, which QEMU's have not; runs here take two."
     return [f"{said}: median {median(off):.0f} %, worst {off[-1]:.0f} %. {why}", ""]
+
+
+def _rates(specimens: Sequence[Specimen], record: Sequence[Result]) -> list[str]:
+    rows = [
+        _cells(
+            rate.fault.title, rate.profile, f"{rate.found} of {rate.runs}",
+            "{:.0f} % to {:.0f} %".format(*(100 * bound for bound in rates.bounds(rate.found, rate.runs))),
+            "" if rate.smallest is None else f"{rate.smallest:g} {rate.fault.unit}",
+        )
+        for rate in rates.of(specimens, record)
+    ]  # fmt: skip
+    if not rows:
+        return []
+    said = (
+        "Over all runs on record of the files as they are now. The bounds are those of Clopper and Pearson, 95 %. The\n"
+        "smallest fault is the smallest of the zoo that was found in each of its runs; smaller ones were not tried."
+    )
+    head = ["| fault | profile | found | detection rate | smallest fault found |", "|---|---|---|---|---|"]
+    return ["## Detection rates", "", said, "", *head, *rows, ""]
 
 
 def _table(specimens: Sequence[Specimen], newest: dict[str, Result]) -> list[str]:
