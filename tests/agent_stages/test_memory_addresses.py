@@ -220,3 +220,18 @@ def test_an_address_in_the_kernels_log_names_its_module(line: str, text: str, co
     found = kmsg_recording.findings(f"<6>[    1.000000] {line}\n", names)
     assert found is not None
     assert [(one.code, one.component) for one in found] == [("memory.uncorrected", component)]
+
+
+@pytest.mark.parametrize(("where", "component"), [("", "DIMM_B1"), ("  DIMM location: BANK A DIMM_A1", "DIMM_A1")])
+def test_a_report_of_the_firmware_without_a_slot_names_the_module_of_its_address(where: str, component: str) -> None:
+    lines = (
+        "Hardware error from APEI Generic Hardware Error Source: 1", "event severity: corrected",
+        " Error 0, type: corrected", "  section_type: memory error", "  physical_address: 0x0000000100001000",
+        "  physical_address_mask: 0x0000000000000fff", where,
+    )  # fmt: skip
+    text = "".join(f"<4>[  400.000000] {{1}}[Hardware Error]: {line}\n" for line in lines if line)
+    inventory = wire.Inventory(memory=wire.Memory(dimms=DIMMS))
+    names = Names(Path("/nonexistent"), inventory, addresses=lambda: read(OWN_RANGES))
+    found = kmsg_recording.findings(text, names)
+    assert found is not None
+    assert [(one.code, one.component) for one in found] == [("memory.corrected", component)]

@@ -62,6 +62,8 @@ _LEARNT = (
     ("pci", re.compile(rf"(?<!, )(?:device_id|agent_address): (?P<name>{_PCI})", re.IGNORECASE)),
     ("package", re.compile(r"PROCESSOR \d+:[0-9a-f]+ .{0,40}SOCKET (?P<name>\d+)")),
     ("cpu", re.compile(r"(?:^CPU[ :]|^Hardware error detected on CPU)(?P<name>\d+)(?:[ :]|$)")),
+    # drivers/firmware/efi/cper.c. An AMD bank's own address (Error Addr) is not a physical one.
+    ("address", re.compile(r"physical_address: 0x(?P<name>[0-9a-f]{1,16})\b", re.IGNORECASE)),
     ("fru", re.compile(r"fru_text: (?P<name>\S.{0,40})")),
 )
 # A PCIe section's register, as cper_print_pcie prints it.
@@ -110,8 +112,12 @@ class Section:
         for word in _NAMED_BY[self.kind]:
             if word in self.words:
                 return word, self.words[word]
-        fru = self.words.get("fru", "")
-        return ("dimm", fru) if self.kind == "memory" and _SLOT.search(fru) else ("", "")
+        if self.kind != "memory":
+            return "", ""
+        fru, address = self.words.get("fru", ""), self.words.get("address", "")
+        if _SLOT.search(fru):
+            return "dimm", fru
+        return ("address", address) if address else ("", "")
 
 
 class Report:
