@@ -18,7 +18,7 @@ READ_SCREEN_S = 15
 @dataclass(frozen=True)
 class BootPlan:
     """`script_url` is where this script came from; `initrds` are paths below `boot_url`, in the order of
-    unpacking; `kernel_args` those of the image and of the configuration."""
+    unpacking; `kernel_args` those of the image, of the configuration and of the run."""
 
     host: str
     mac: str

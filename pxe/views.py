@@ -42,7 +42,7 @@ def _script_for(mac: str, address: str) -> str:
         return _refuse(host, mac, address) if leased else _wait_for_lease(host, mac, address)
     answer = boot_script.script_fetched(host, address)
     if answer.kind == "boot" and answer.run is not None:
-        return _boot(host, mac, answer.run, answer.boot, answer.token)
+        return _boot(host, mac, answer.run, answer)
     return _nothing_to_do(host)
 
 
@@ -82,7 +82,7 @@ def _refuse(host: Host, mac: str, address: str) -> str:
     return ipxe.refused(mac, address)
 
 
-def _boot(host: Host, mac: str, run: Run, boot: int, token: str) -> str:
+def _boot(host: Host, mac: str, run: Run, answer: boot_script.ScriptAnswer) -> str:
     web = settings.VETTING.web
     script_url = f"{web.agent_url}/ipxe/{mac}"
     what, fix = image.problem()
@@ -92,7 +92,8 @@ def _boot(host: Host, mac: str, run: Run, boot: int, token: str) -> str:
         return ipxe.not_ready(host.name, script_url, text)
     return ipxe.boot(
         ipxe.BootPlan(
-            host=host.name, mac=mac, run=run.pk, boot=boot, token=token, agent_url=web.agent_url,
-            boot_url=web.boot_url, script_url=script_url, initrds=bootfiles.initrds(), kernel_args=image.kernel_args(),
+            host=host.name, mac=mac, run=run.pk, boot=answer.boot, token=answer.token, agent_url=web.agent_url,
+            boot_url=web.boot_url, script_url=script_url, initrds=bootfiles.initrds(),
+            kernel_args=(*image.kernel_args(), *answer.kernel_args),
         )
     )  # fmt: skip

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from hosts import bounds
 from hosts.models import Host
-from runs import boots, transition, watchdog
+from runs import boots, early_memtest, transition, watchdog
 from runs.lifecycle import note, record_rung
 from runs.machine import AGENT_SILENT, HELD, TESTING, Event, State
 from runs.models import Actor, Boot, Run, Rung
@@ -18,12 +18,14 @@ from runs.models import Actor, Boot, Run, Rung
 
 @dataclass(frozen=True)
 class ScriptAnswer:
-    """`boot` has the run and its token. Without a run, the host boots from its `local` disk or does a `poweroff`."""
+    """`boot` has the run, its token, and the arguments that its kernel gets beside those of the image. Without a run,
+    the host boots from its `local` disk or does a `poweroff`."""
 
     kind: Literal["boot", "local", "poweroff"]
     run: Run | None = None
     boot: int = 0
     token: str = ""
+    kernel_args: tuple[str, ...] = ()
 
 
 def script_fetched(host: Host, address: str) -> ScriptAnswer:
@@ -49,7 +51,8 @@ def script_fetched(host: Host, address: str) -> ScriptAnswer:
             transition.apply(run, Event.BOOT_SEEN, actor=Actor.AGENT, who=address, why="boot script fetched")
         Run.objects.filter(pk=run.pk).update(site=settings.VETTING.web.address)
         record_rung(run, Rung.SCRIPT, detail=address, boot=boot.number)
-        return ScriptAnswer("boot", run, boot.number, boots.token_of(boot))
+        args = early_memtest.kernel_args(run)
+        return ScriptAnswer("boot", run, boot.number, boots.token_of(boot), args)
 
 
 def wanted_by(host: Host) -> Run | None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from runs import boots, hold, power, reporting, stage_rows
+from runs import boots, early_memtest, hold, power, reporting, stage_rows
 from runs.judging import run_verdict
 from runs.machine import ENDED, Effect, State
 from runs.models import Run, Verdict, WakeRequest
@@ -66,7 +66,8 @@ def told(effects: tuple[Effect, ...]) -> str:
 def _expect_boot(run: Run) -> None:
     boots.expect(run)
     now = timezone.now()
-    _save(run, started_at=now, boot_deadline=now + timedelta(seconds=settings.VETTING.deadlines.boot_s))
+    limit_s = settings.VETTING.deadlines.boot_s + early_memtest.takes_at_most_s(run)
+    _save(run, started_at=now, boot_deadline=now + timedelta(seconds=limit_s))
 
 
 def _close_hold(run: Run) -> None:

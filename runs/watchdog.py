@@ -102,8 +102,8 @@ def _began(run: Run) -> datetime:
 def missed_deadline(run: Run, now: datetime) -> Missed | None:
     """The deadline of the run's present state that has passed; None if none has."""
     if run.state in AGENT_SILENT:
-        began, limit_s = _began(run), settings.VETTING.deadlines.boot_s
-        overdue = boot_is_overdue(run, now)
+        began, overdue = _began(run), boot_is_overdue(run, now)
+        limit_s = (run.boot_deadline - began).total_seconds() if run.boot_deadline else 0.0
         return Missed(Event.BOOT_DEADLINE, began, limit_s, (now - began).total_seconds()) if overdue else None
     if run.state == State.FAILED_HOLDING:
         limit_s, held_s = settings.VETTING.deadlines.hold_hours * 3600, (now - run.state_since).total_seconds()

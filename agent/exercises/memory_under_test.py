@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -74,8 +74,9 @@ class UnderTest:
             if not self._is_whole(first):
                 self.why = "the kernel told only a part of the test's page frames"
                 return
-            uses = {} if self._keep else self._uses(first.frames)
-            self.seen = Seen(first.frames, 0, first.complete, uses, first if self._keep else None)
+            self.seen = Seen(first.frames, 0, first.complete, pages=first if self._keep else None)
+            if not self._keep:
+                self.seen = replace(self.seen, uses=self._uses(first.frames))
             if not self._over.wait(self._duration_s * _SECOND_AT):
                 self._compare(self.seen, self._read(pid))
         except (OSError, ValueError) as error:
@@ -88,7 +89,12 @@ class UnderTest:
             pass
 
     def _read(self, pid: int, *, keep: bool = False) -> Region:
-        return pagemap.region(pid, self._most, time.monotonic() + READING_S, keep=keep, root=self._root)
+        return pagemap.region(pid, self._most, self._limit(), keep=keep, root=self._root)
+
+    def _limit(self) -> Callable[[], bool]:
+        """Whether the time for one reading is over, or the test."""
+        until = time.monotonic() + READING_S
+        return lambda: self._over.is_set() or time.monotonic() > until
 
     def _is_whole(self, reading: Region) -> bool:
         """Whether it has all of the test's memory, or all that there was time for."""
@@ -105,11 +111,11 @@ class UnderTest:
 
     def _uses(self, tested: Frames) -> dict[tuple[str, ...], Counter[str]]:
         """What the frames are used for that are not under test, as far as there is time."""
-        until, found = time.monotonic() + READING_S, dict[tuple[str, ...], Counter[str]]()
+        is_over, found = self._limit(), dict[tuple[str, ...], Counter[str]]()
         for part in self._addresses.used():
             first, end = part.start // FRAME_BYTES, part.end // FRAME_BYTES
             uses = found.setdefault(part.modules, Counter())
-            uses.update(pagemap.uses_of_others(tested, first, end, until, self._root))
+            uses.update(pagemap.uses_of_others(tested, first, end, is_over, self._root))
         return found
 
 

@@ -78,7 +78,7 @@ def judge(
     made, numbers = [], dict[str, float]()
     for name in names:
         share = of_modules.get(name)
-        why = addresses.unknown or (watch.why if watch.seen is None else "")
+        why = addresses.unknown or (watch.why if not tests else "")
         if share is None or why:
             reason = f"not known: {why or 'the firmware lists no addresses of it'}"
             made.append(checks.not_tested(CHECK, name, reason=reason))
@@ -89,21 +89,22 @@ def judge(
             f"passes.{name}": passes,
             f"patterns.{name}": float(sum(test.patterns for test in tests if share.by_test[test.words])),
         }
-        made.append(checks.passed(CHECK, name, reason=_words(share, watch, passes)))
+        made.append(checks.passed(CHECK, name, reason=_words(share, watch)))
     return made, numbers
 
 
-def _words(share: Share, watch: UnderTest, passes: float) -> str:
-    assert watch.seen is not None, "a share without a reading is not known"
-    least = "" if watch.seen.complete else "at least "
-    words = [f"{least}{share.percent(share.covered):.1f} % of its addresses were under test, {passes:.1f} times"]
+def _words(share: Share, watch: UnderTest) -> str:
+    least = "" if watch.seen and watch.seen.complete else "at least "
+    words = [f"{least}{share.percent(share.covered):.1f} % of its addresses were under test"]
     words += [f"{name} {share.percent(count):.1f} %" for name, count in share.by_test.items()]
     uses = ((use, share.percent(count)) for use, count in share.uses.items())
     most_first = sorted(uses, key=lambda pair: -pair[1])
     rest = [f"{_WORDS[use]} {percent:.1f} %" for use, percent in most_first if percent >= _LEAST_PERCENT]
     if rest:
         words.append(f"the rest while all memory was tested: {', '.join(rest)}")
-    if watch.seen.moved:
+    if watch.seen is None:
+        words.append(f"what stressapptest had of it is not known: {watch.why}")
+    elif watch.seen.moved:
         moved_mb = watch.seen.moved * FRAME_BYTES / MIB
         words.append(f"{moved_mb:.1f} MiB of all modules moved while the test ran and do not count")
     if share.others:
@@ -112,8 +113,7 @@ def _words(share: Share, watch: UnderTest, passes: float) -> str:
 
 
 def _add_uses(share: Share, name: str, watch: UnderTest) -> None:
-    assert watch.seen is not None, "a share without a reading is not known"
-    for modules, uses in watch.seen.uses.items():
+    for modules, uses in watch.seen.uses.items() if watch.seen else ():
         if name in modules:
             for use, count in uses.items():
                 share.uses[use] += count / len(modules)

@@ -26,7 +26,7 @@ from agent.link import cmdline, redact
 from agent.loads import dcgm, fio, gpu_burn, iperf3, memtester, ping, stress_ng, stressapptest
 from agent.parsing import ParseError
 from agent.probes.bmc import bmc_fans, board_limits, ipmitool, redundancy, sel, supplies, supply_inputs
-from agent.probes.board import dmidecode, dmimemory, iomem, lscpu, lshw, meminfo, pagemap
+from agent.probes.board import dmidecode, dmimemory, early_memtest, iomem, lscpu, lshw, meminfo, pagemap
 from agent.probes.bus import lspci
 from agent.probes.drives import bays, disks, lsblk, nvme, raid, util_linux
 from agent.probes.gpu import amdgpu, nvidia_smi, nvidia_words
@@ -130,6 +130,11 @@ PARSERS: dict[str, Parser] = {
     "agent.probes.bmc.sel.parse": Parser(lambda text: _all_of_sel(sel.parse(text)), (ENTRY, PANIC)),
     "agent.probes.bmc.sel.unread": Parser(sel.unread, (ENTRY,), ()),
     "agent.probes.drives.lsblk.parse": Parser(lsblk.parse, ("lsblk/qemu-q35.json", "lsblk/virtio-vm.json")),
+    "agent.probes.board.early_memtest.parse": Parser(
+        early_memtest.parse,
+        ("early_memtest: # of tests: 4\n  0x0000000000001000 - 0x000000000009f000 pattern aaaaaaaaaaaaaaaa\n",),
+        (),
+    ),
     "agent.probes.board.iomem.system_ram": Parser(
         iomem.system_ram, ("00001000-bfffffff : System RAM\n01000000-01ffffff : Kernel code\n",)
     ),

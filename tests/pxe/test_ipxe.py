@@ -62,6 +62,14 @@ def test_a_machine_with_a_run_boots_the_image_with_its_token(bench: Bench) -> No
     assert initrds == [f"http://10.77.0.1:8001/boot/{name}" for name in ("initrd.zst", "agent.cpio")]
 
 
+def test_a_run_whose_profile_orders_the_early_memory_test_has_it_on_the_kernels_line(bench: Bench) -> None:
+    run = waiting_run(a_host(mac=MAC))
+    profile = {"stages": {"Memory": {"params": {"early_test_patterns": 4}}}}
+    Run.objects.filter(pk=run.pk).update(profile=profile)
+    lease(bench())
+    assert kernel_line(script())[-5:] == ["noresume", "memtest=4", "||", "goto", "again"]
+
+
 def test_the_token_stays_the_same_on_every_repeat(bench: Bench) -> None:
     waiting_run(a_host(mac=MAC))
     lease(bench())

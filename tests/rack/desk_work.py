@@ -127,7 +127,7 @@ def boot_script(*, host: str) -> str:
         ipxe.BootPlan(
             host=host, mac=row.mac_list[0], run=answer.run.pk, boot=answer.boot, token=answer.token,
             agent_url=web.agent_url, boot_url=web.boot_url, script_url=f"{web.agent_url}/ipxe/",
-            initrds=bootfiles.initrds(), kernel_args=image.kernel_args(),
+            initrds=bootfiles.initrds(), kernel_args=(*image.kernel_args(), *answer.kernel_args),
         )
     )  # fmt: skip
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,16 +57,15 @@ def largest_mapping(text: str) -> tuple[int, int]:
     return max(found, key=lambda one: one[1] - one[0], default=(0, 0))
 
 
-def region(pid: int, most: int, until: float, *, keep: bool = False, root: Path = Path("/")) -> Region:
-    """The largest mapping of the process, with its frames below `most`. At the time `until` (monotonic) it stops.
-    Raises OSError."""
+def region(pid: int, most: int, is_over: Callable[[], bool], *, keep: bool = False, root: Path = Path("/")) -> Region:
+    """The largest mapping of the process, with its frames below `most`. It stops when `is_over`. Raises OSError."""
     start, end = largest_mapping((root / f"proc/{pid}/maps").read_text())
     found = Region(start, end, Frames(most), pages=array("Q") if keep else None)
     with (root / f"proc/{pid}/pagemap").open("rb", buffering=0) as file:
         page, last = start // FRAME_BYTES, end // FRAME_BYTES
         while page < last:
             entries = os.pread(file.fileno(), min(_AT_ONCE, last - page) * _ENTRY_BYTES, page * _ENTRY_BYTES)
-            if not entries or time.monotonic() > until:
+            if not entries or is_over():
                 found.complete = False
                 break
             for first, count in runs(entries):
@@ -96,9 +94,11 @@ def _single(entries: array[int]) -> Iterator[tuple[int, int]]:
     return ((frame, 1) for entry in entries if entry & _PRESENT and (frame := entry & _FRAME))
 
 
-def uses_of_others(tested: Frames, first: int, end: int, until: float, root: Path = Path("/")) -> Counter[str]:
-    """What the frames from `first` up to `end` are used for that are not in the set: how many of each use. At the time
-    `until` (monotonic) it stops. Raises OSError."""
+def uses_of_others(
+    tested: Frames, first: int, end: int, is_over: Callable[[], bool], root: Path = Path("/")
+) -> Counter[str]:
+    """What the frames from `first` up to `end` are used for that are not in the set: how many of each use. It stops
+    when `is_over`. Raises OSError."""
     found: Counter[str] = Counter()
     with (root / "proc/kpageflags").open("rb", buffering=0) as file:
         for frame in range(first // 8 * 8, end, _AT_ONCE):
@@ -108,7 +108,7 @@ def uses_of_others(tested: Frames, first: int, end: int, until: float, root: Pat
             flags = array("Q", _whole(os.pread(file.fileno(), (last - frame) * _ENTRY_BYTES, frame * _ENTRY_BYTES)))
             for value, count in Counter(tested.of_others(frame, list(flags))).items():
                 found[_use(value)] += count
-            if time.monotonic() > until:
+            if is_over():
                 break
     return found
 

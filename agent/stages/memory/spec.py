@@ -21,6 +21,7 @@ class Params:
     memtester_max_s: float
     test_max_mb: int
     coverage_min_percent: float
+    early_test_patterns: int
 
     def stress_s(self, testable_mb: float) -> float:
         """The base time plus a time for each GiB, up to a longest time: one pass through more memory takes longer."""
@@ -39,6 +40,8 @@ MEMTESTER_S_PER_GIB = 120.0
 def _also_required(params: Params, plan: Plan) -> Iterator[RequiredCheck]:
     if params.memtester_loops:
         yield RequiredCheck("bit_patterns")
+    if params.early_test_patterns:
+        yield RequiredCheck("early_test")
 
 
 def _duration_s(params: Params, host: HostFacts, plan: Plan) -> float:
@@ -67,8 +70,8 @@ SPEC = StageSpec(
     ),
     codes=("memory.miscompare",),
     blind=(
-        "The memory that kernel, live image and agent use, and errors that ECC corrects if the memory "
-        "controller does not count them. Which module a wrong word is in, if the firmware's tables of addresses are "
-        "missing or can't be right (docs/memory.md)."
+        "The memory that kernel, live image and agent use (the kernel's early test reaches most of it), and errors "
+        "that ECC corrects if the memory controller does not count them. Which module a wrong word is in, if the "
+        "firmware's tables of addresses are missing or can't be right (docs/memory.md)."
     ),
 )

@@ -3,10 +3,8 @@ reserve) is reported."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from agent.contract import wire
-from agent.exercises import memory_load, memory_modules, module_coverage
+from agent.exercises import early_memory_test, memory_load, memory_modules, module_coverage
 from agent.exercises.memory_load import MemoryOutcome, MemoryRoom
 from agent.exercises.memory_under_test import UnderTest
 from agent.exercises.module_coverage import WorkedOn
@@ -28,32 +26,32 @@ def run(ctx: StageContext) -> StageReport:
         why = f"{space.testable_mb} MiB can be tested of {space.total_mb} MiB"
         return checks.report(ctx, [checks.not_tested("patterns", reason=why)])
     addresses = memory_modules.of_host()
+    early = early_memory_test.judge(params.early_test_patterns, early_memory_test.read(), _dimms(ctx), addresses)
     with UnderTest(space.testable_mb, params.stress_s(space.testable_mb), addresses) as watch:
         outcomes = [_stress(ctx, space, addresses, watch)]
     if params.memtester_loops > 0:
         outcomes.append(_memtester(ctx, space, params, addresses))
-    of_modules, numbers = _of_modules(ctx, space, addresses, watch, outcomes)
+    of_modules, numbers = _of_modules(ctx, space, addresses, watch, outcomes, early)
+    tests: list[MemoryOutcome | early_memory_test.Outcome] = [*outcomes, early]
+    made = [test.check for test in tests if test.check]
     return checks.report(
         ctx,
-        [*(outcome.check for outcome in outcomes), coverage(ctx, space, _moved_mb(outcomes)), *of_modules],
-        findings=[finding for outcome in outcomes for finding in outcome.findings],
+        [*made, coverage(ctx, space, _moved_mb(outcomes)), *of_modules],
+        findings=[finding for test in tests for finding in test.findings],
         # Every test that the profile orders must have finished.
-        also_required=[outcome.check.name for outcome in outcomes],
+        also_required=[check.name for check in made],
         numbers=_numbers(space, outcomes) | numbers,
-        evidence={f"{outcome.check.name}.txt": outcome.evidence for outcome in outcomes},
+        evidence={f"{test.check.name}.txt": test.evidence for test in tests if test.check},
     )
 
 
 def _stress(ctx: StageContext, space: MemoryRoom, addresses: AddressMap, watch: UnderTest) -> MemoryOutcome:
     seconds = ctx.params(Params).stress_s(space.testable_mb)
     with ProgressBoard(ctx).timing("memory", f"patterns over {space.testable_mb} MiB", seconds):
-        outcome = memory_load.stress(
+        return memory_load.stress(
             "patterns", space.testable_mb, memory_load.default_threads(), seconds, ctx.stop, _dimms(ctx), addresses,
             on_start=watch.start if addresses.spans else None,
         )  # fmt: skip
-    # Memory that a test did not get through is not tested.
-    frames = watch.seen.frames if watch.seen and outcome.moved_mb else None
-    return replace(outcome, frames=frames)
 
 
 def _memtester(ctx: StageContext, space: MemoryRoom, params: Params, addresses: AddressMap) -> MemoryOutcome:
@@ -65,20 +63,30 @@ def _memtester(ctx: StageContext, space: MemoryRoom, params: Params, addresses: 
 
 
 def _of_modules(
-    ctx: StageContext, space: MemoryRoom, addresses: AddressMap, watch: UnderTest, outcomes: list[MemoryOutcome]
+    ctx: StageContext,
+    space: MemoryRoom,
+    addresses: AddressMap,
+    watch: UnderTest,
+    outcomes: list[MemoryOutcome],
+    early: early_memory_test.Outcome,
 ) -> tuple[list[wire.Check], dict[str, float]]:
     """How much of each module was under test."""
     stress, *more = outcomes
-    if stress.frames is None and watch.seen is not None:
+    if not stress.moved_mb:
+        # Memory that a test did not get through is not tested.
         watch.seen, watch.why = None, stress.check.reason
-    drawn = f"in patterns that stressapptest draws from {stressapptest.PATTERNS}:"
-    tests = [WorkedOn(drawn, stress.frames, stressapptest.PATTERNS)] if stress.frames else []
+    passes = _passes(space, stress.moved_mb)
+    drawn = f"{passes:.1f} times in patterns that stressapptest draws from {stressapptest.PATTERNS}:"
+    tests = [WorkedOn(drawn, watch.seen.frames, stressapptest.PATTERNS)] if watch.seen else []
     tests += [
         WorkedOn(f"in memtester's {one.pattern_count} patterns:", one.frames, one.pattern_count)
         for one in more
         if one.frames and one.moved_mb
     ]
-    return module_coverage.judge(addresses, _dimms(ctx), watch, tests, _passes(space, stress.moved_mb))
+    if early.frames is not None:
+        words = f"in {early.patterns} patterns of the kernel's early test:"
+        tests.append(WorkedOn(words, early.frames, early.patterns))
+    return module_coverage.judge(addresses, _dimms(ctx), watch, tests, passes)
 
 
 def _passes(space: MemoryRoom, moved_mb: float) -> float:

@@ -1,0 +1,146 @@
+"""The kernel's early test of memory: whether it ran as the profile orders, and what it found."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent.contract import wire
+from agent.counters.kernel import kmsg
+from agent.exercises.memory_under_test import MIB, frames_of
+from agent.exercises.wrong_memory import miscompared
+from agent.loads.wrong_word import WrongWord
+from agent.parsing import ParseError
+from agent.probes.board import early_memtest, meminfo
+from agent.probes.board.dmiaddresses import AddressMap
+from agent.probes.board.early_memtest import EarlyTest
+from agent.probes.board.frames import FRAME_BYTES, Frames
+from agent.reports import checks
+
+CHECK = "early_test"
+_GIVEN = re.compile(r"(?:^|\s)memtest=(\d{1,9})(?=\s|$)")
+_RECORD_BYTES = 8192
+# The test is over long before this time after the start of the kernel's clock, which begins after it.
+_EARLY_US = 300_000_000
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the kernel says of its test: its log, its command line, /proc/meminfo."""
+
+    log: str
+    cmdline: str
+    meminfo: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`check` is None if no test was ordered and none ran. `frames` had all `patterns`; None if that is not known."""
+
+    check: wire.Check | None = None
+    findings: list[wire.Finding] = field(default_factory=list)
+    frames: Frames | None = None
+    patterns: int = 0
+    evidence: str = ""
+
+
+def read(root: Path = Path("/")) -> Said:
+    texts = []
+    for name in ("proc/cmdline", "proc/meminfo"):
+        try:
+            texts.append((root / name).read_text(errors="replace"))
+        except OSError:
+            texts.append("")
+    return Said("\n".join(_log(root / "dev/kmsg")), *texts)
+
+
+def _log(source: Path) -> Iterator[str]:
+    """The kernel's own messages of its start, those that it still has."""
+    try:
+        descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return
+    with contextlib.closing(os.fdopen(descriptor, "rb", buffering=0)):
+        while True:
+            try:
+                raw = os.read(descriptor, _RECORD_BYTES)
+            except BrokenPipeError:
+                continue  # overwritten while we read
+            except OSError:
+                return
+            record = kmsg.parse(raw.decode(errors="replace").rstrip("\n"))
+            if not raw or (record is not None and record.time_us > _EARLY_US):
+                return
+            if record is not None and not record.from_user:
+                yield record.text
+
+
+def judge(patterns: int, said: Said, dimms: Sequence[wire.Dimm], addresses: AddressMap) -> Outcome:
+    """The check `early_test`, for as many `patterns` as the profile orders."""
+    given = _GIVEN.search(said.cmdline)
+    if not patterns and not given:
+        return Outcome()
+    test = early_memtest.parse(said.log)
+    evidence = "\n".join(line for line in said.log.splitlines() if _is_evidence(line))
+    bad_bytes = _bad_bytes(said.meminfo)
+    if test.bad or bad_bytes:
+        found = _findings(test, bad_bytes or 0, dimms, addresses)
+        return Outcome(checks.judged(CHECK, found), found, evidence=evidence)
+    wanted = patterns or int(given[1] if given else 0)
+    if why := _unproven(wanted, given is not None, test, bad_bytes):
+        return Outcome(checks.not_tested(CHECK, reason=why), evidence=evidence)
+    size_mb = sum(end - start for start, end in test.rounds[-1].ranges) / MIB
+    words = f"{len(test.rounds)} patterns over {size_mb:.0f} MiB, before the system lay there"
+    return Outcome(checks.passed(CHECK, reason=words), [], _frames(test, addresses), len(test.rounds), evidence)
+
+
+def _is_evidence(line: str) -> bool:
+    test = early_memtest.parse(line)
+    return bool(test.rounds or test.bad or test.ordered is not None)
+
+
+def _bad_bytes(text: str) -> int | None:
+    """None if the kernel does not say."""
+    try:
+        return meminfo.parse(text).get(early_memtest.MEMINFO)
+    except ParseError:
+        return None
+
+
+def _unproven(wanted: int, is_given: bool, test: EarlyTest, bad_bytes: int | None) -> str:
+    """Why the test proves nothing; empty if it ran as ordered and the kernel says that nothing was bad."""
+    if not is_given:
+        return "this boot's kernel was not started with memtest="
+    if not test.rounds and bad_bytes is None:
+        return "the kernel says nothing of its early test"
+    if not test.rounds:
+        return "the kernel's log no longer has its early test"
+    if len(test.rounds) < wanted:
+        return f"{len(test.rounds)} of {wanted} patterns are in the kernel's log"
+    return ""
+
+
+def _findings(test: EarlyTest, bad_bytes: int, dimms: Sequence[wire.Dimm], addresses: AddressMap) -> list[wire.Finding]:
+    words = [
+        WrongWord((bad.start,), None, None, "", f"up to {bad.end:#x}, pattern {bad.pattern} of the kernel's early test")
+        for bad in test.bad
+    ]
+    lost = f"{bad_bytes // 1024} kB in the kernel's early test, whose log no longer has the addresses"
+    return miscompared(max(1, len(words)), words, lost, dimms, addresses)
+
+
+def _frames(test: EarlyTest, addresses: AddressMap) -> Frames:
+    """The page frames that were tested in each round, as whole pages."""
+    found: Frames | None = None
+    for one in test.rounds:
+        these = Frames(frames_of(addresses))
+        for start, end in one.ranges:
+            first = -(-start // FRAME_BYTES)
+            these.add(first, max(0, end // FRAME_BYTES - first))
+        found = these if found is None else found.both(these)
+    assert found is not None, "a test without a round proves nothing"
+    return found
