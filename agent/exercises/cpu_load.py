@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,13 +16,18 @@ from agent.reports import checks
 from agent.reports.partial_report import PartialReport
 
 
-def run(duration_s: float, stop: StopFlag, packages: dict[int, list[int]] | None = None) -> PartialReport:
-    """Makes one check `compute` per package."""
+def run(
+    duration_s: float,
+    stop: StopFlag,
+    packages: dict[int, list[int]] | None = None,
+    started: Callable[[int], None] | None = None,
+) -> PartialReport:
+    """Makes one check `compute` per package. `started` gets the number of each stress-ng's process."""
     packages = packages or processors_by_package()
     load = PartialReport()
     with tempfile.TemporaryDirectory(prefix="vetting-cpu-") as directory, ThreadPoolExecutor(len(packages)) as pool:
         jobs = {
-            package: pool.submit(_package, package, processors, duration_s, stop, Path(directory))
+            package: pool.submit(_package, package, processors, duration_s, stop, Path(directory), started)
             for package, processors in packages.items()
         }
         for package, job in jobs.items():
@@ -31,10 +37,15 @@ def run(duration_s: float, stop: StopFlag, packages: dict[int, list[int]] | None
 
 
 def _package(
-    package: int, processors: list[int], duration_s: float, stop: StopFlag, directory: Path
+    package: int,
+    processors: list[int],
+    duration_s: float,
+    stop: StopFlag,
+    directory: Path,
+    started: Callable[[int], None] | None,
 ) -> tuple[stress_ng.StressResult, str]:
     yaml = directory / f"{package}.yaml"
-    done = stress_ng.run(stress_ng.cpu_argv(processors, duration_s, yaml), duration_s, stop)
+    done = stress_ng.run(stress_ng.cpu_argv(processors, duration_s, yaml), duration_s, stop, started)
     text = yaml.read_text(errors="replace") if yaml.exists() else ""
     return stress_ng.judge(done, text), done.stdout + done.stderr + text
 

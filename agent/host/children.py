@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 CHILD_NICENESS = 10
@@ -56,15 +56,21 @@ def kill_session(pid: int, number: int) -> None:
     """Signal every process of the session that `pid` leads: stressors leave its process group, but not the session.
     SIGKILL is repeated for processes that were forked meanwhile."""
     for _ in range(KILL_PASSES if number == signal.SIGKILL else 1):
-        members = _session_members(pid)
-        for member in members:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(member, number)
+        members = session_members(pid)
+        signal_all(members, number)
         if not members:
             return
 
 
-def _session_members(pid: int) -> list[int]:
+def signal_all(pids: Iterable[int], number: int) -> None:
+    """Signal these processes, without those that have ended."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
+
+
+def session_members(pid: int) -> list[int]:
+    """Every process of the session that `pid` leads."""
     return [int(name) for name in os.listdir("/proc") if name.isdigit() and _session_of(int(name)) == pid]
 
 

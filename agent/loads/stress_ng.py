@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,8 +56,14 @@ def cpu_argv(processors: list[int], duration_s: float, yaml: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def run(argv: list[str], duration_s: float, stop: StopFlag | None = None) -> shell.Completed:
-    return shell.run(argv, time_limit_s(duration_s), stop=stop)
+def run(
+    argv: list[str],
+    duration_s: float,
+    stop: StopFlag | None = None,
+    started: Callable[[int], None] | None = None,
+) -> shell.Completed:
+    """`started` gets the number of its process."""
+    return shell.run(argv, time_limit_s(duration_s), stop=stop, on_start=started)
 
 
 def time_limit_s(duration_s: float) -> float:

@@ -121,7 +121,9 @@ def test_burn_passes_and_says_what_did_not_join(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("PATH", toolbench.install(tools))
     toolbench.be_well(monkeypatch, tmp_path, "")
     (tools / "gpu_burn").unlink()
-    made = context("Burn", tmp_path, inventory=toolbench.inventory(), params={"duration_s": 1, "memory_max_mb": 64})
+    made = context(
+        "Burn", tmp_path, inventory=toolbench.inventory(), params={"duration_s": 1, "memory_max_mb": 64, "waves_s": 0}
+    )
     report = burn.run(made)
     assert report.outcome is PASSED, report.reason
     said = {check.name: check.reason for check in report.checks if check.outcome is NOT_TESTED}
@@ -136,7 +138,9 @@ def test_gpus_join_where_a_tool_is_and_one_that_calculates_wrongly_fails(
     tools.mkdir()
     monkeypatch.setenv("PATH", toolbench.install(tools))
     toolbench.be_well(monkeypatch, tmp_path, "")
-    made = context("Burn", tmp_path, inventory=toolbench.inventory(), params={"duration_s": 1, "memory_max_mb": 64})
+    made = context(
+        "Burn", tmp_path, inventory=toolbench.inventory(), params={"duration_s": 1, "memory_max_mb": 64, "waves_s": 0}
+    )
     assert {check.name: check.outcome for check in burn.run(made).checks}["gpu"] is PASSED
     toolbench._script(tools / "gpu_burn", toolbench.HEALTHY["gpu_burn"].replace("GPU 0: OK", "GPU 0: FAULTY"))
     report = burn.run(made)

@@ -40,12 +40,14 @@ def _network(params: Mapping[str, Any]) -> float:
 def _burn(params: Mapping[str, Any]) -> float:
     megabytes = MOST_MEMORY_MB * params["memory_percent"] // 100
     others_s = params["duration_s"] + stressapptest.filling_s(megabytes)
-    return max(stressapptest.time_limit_s(megabytes, params["duration_s"]), stress_ng.time_limit_s(others_s))
+    waves_s = stress_ng.time_limit_s(0) + 1 / params["waves_least_hz"] + 1
+    return max(stressapptest.time_limit_s(megabytes, params["duration_s"]), stress_ng.time_limit_s(others_s) + waves_s)
 
 
 def _psu(params: Mapping[str, Any]) -> float:
     load_s = psu._load_s(params["load_duration_s"], BMC_S)
-    return stress_ng.time_limit_s(load_s) + 3 * BMC_S + 2 * SEL_S + 6 * 20
+    waves_s = stress_ng.time_limit_s(params["waves_s"]) + 1 / params["waves_least_hz"] + 1
+    return stress_ng.time_limit_s(load_s) + waves_s + 4 * BMC_S + 2 * SEL_S + 6 * 20
 
 
 WORST = {"CPUStress": _cpu, "Memory": _memory, "Network": _network, "Burn": _burn, "PSU": _psu}

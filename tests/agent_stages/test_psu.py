@@ -141,7 +141,7 @@ def test_redundancy_that_is_not_expected_is_not_missed(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("FAILING", "none")
     monkeypatch.setattr(ipmitool, "has_bmc", lambda: True)
-    ctx = context("PSU", tmp_path, params={"load_duration_s": 1}, not_expected=not_expected)
+    ctx = context("PSU", tmp_path, params={"load_duration_s": 1, "waves_s": 0}, not_expected=not_expected)
     report = STAGES["PSU"](ctx)
     assert (report.outcome, [one.code for one in report.findings]) == (outcome, codes)
 
@@ -193,7 +193,7 @@ def test_without_a_bmc_the_load_step_is_what_is_tested(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("FAILING", wrong_core)
     monkeypatch.setattr(ipmitool, "has_bmc", lambda: False)
-    ctx = context("PSU", tmp_path, params={"load_duration_s": 1, "idle_s": 0}, not_expected=not_expected)
+    ctx = context("PSU", tmp_path, params={"load_duration_s": 1, "idle_s": 0, "waves_s": 0}, not_expected=not_expected)
     report = STAGES["PSU"](ctx)
     assert report.outcome is outcome
     assert {check.reason for check in report.checks if check.name in ("presence", "state")} == {

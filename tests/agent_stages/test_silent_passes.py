@@ -28,9 +28,9 @@ STAGE: dict[str, dict[str, Any]] = {
     # The end of the self-test that SMART has left running.
     "Storage, after SMART": {"params": {"speed_s": 1}, "background": True},
     "Network": {"params": {"throughput_duration_s": 1, "ping_count": 2, "busy_wait_s": 0}},
-    "Burn": {"params": {"duration_s": 1, "memory_max_mb": 64}},
+    "Burn": {"params": {"duration_s": 1, "memory_max_mb": 64, "waves_s": 0}},
     "GPU": {"params": {"load_duration_s": 1}},
-    "PSU": {"params": {"load_duration_s": 0.2}},
+    "PSU": {"params": {"load_duration_s": 0.2, "waves_s": 0}},
 }
 # Tool → the stages whose result rests on it.
 ASKED: dict[str, tuple[str, ...]] = {

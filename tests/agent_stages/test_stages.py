@@ -23,8 +23,8 @@ SHORT = {
     "Memory": {"duration_s": 1, "per_gib_s": 0, "test_max_mb": 64},
     "Storage": {"speed_s": 1},
     "Network": {"throughput_duration_s": 1, "ping_count": 2, "busy_wait_s": 0},
-    "Burn": {"duration_s": 1, "memory_max_mb": 64},
-    "PSU": {"load_duration_s": 1},
+    "Burn": {"duration_s": 1, "memory_max_mb": 64, "waves_s": 0},
+    "PSU": {"load_duration_s": 1, "waves_s": 0},
 }
 EXPECTED = {
     "disks": [{"serial": "S1"}],
@@ -215,7 +215,7 @@ def test_cores_and_disks_burn_as_long_as_a_terabyte_takes_to_fill_and_be_worked(
 ) -> None:
     monkeypatch.setenv("PATH", tools(tmp_path, f'echo "${{0##*/}} $*" >> {tmp_path}/started'))
     monkeypatch.setattr(memory_load, "room", lambda *of: memory_load.MemoryRoom(1 << 20, 1 << 21))
-    STAGES["Burn"](context("Burn", tmp_path, params={"duration_s": 90}))
+    STAGES["Burn"](context("Burn", tmp_path, params={"duration_s": 90, "waves_s": 0}))
     started = {line.split()[0]: line for line in (tmp_path / "started").read_text().splitlines()}
     filled_s = (1 << 20) / 5000
     assert f"-s 90 -M {1 << 20} " in started["stressapptest"]

@@ -23,7 +23,9 @@ SHORT: dict[str, object] = {
     "stages.Network.params.ping_count": 200,
     "stages.Burn.params.duration_s": 6,
     "stages.Burn.params.memory_max_mb": 128,
+    "stages.Burn.params.waves_s": 2,
     "stages.PSU.params.load_duration_s": 5,
+    "stages.PSU.params.waves_s": 3,
 }
 
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from agent.contract.host_facts import FILLING_S_PER_GIB, START_S, HostFacts
 from agent.contract.stage_spec import Plan, RequiredCheck, StageSpec
+from agent.contract.stage_values import least
 
 
 @dataclass(frozen=True)
 class Params:
     duration_s: float
+    waves_s: float
     memory_percent: float
     memory_max_mb: int
     network_test_s: float
@@ -19,6 +21,8 @@ class Params:
     gpu_memory_percent: int
     reserve_percent: float
     reserve_min_mb: int
+    waves_least_hz: float = least(0.05)
+    waves_most_hz: float = least(0.05)
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class Limits:
 def _also_required(params: Params, plan: Plan) -> Iterator[RequiredCheck]:
     if plan.expected.get("fans"):
         yield RequiredCheck("fans", topic="bmc")
+    if params.waves_s:
+        yield RequiredCheck("load_changes")
 
 
 def _duration_s(params: Params, host: HostFacts, plan: Plan) -> float:

@@ -4,10 +4,12 @@ named."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 
 from agent.contract import wire
-from agent.exercises import cpu_load, fans, gpu_load, memory_load, memory_modules
+from agent.exercises import changing_load, cpu_load, fans, gpu_load, memory_load, memory_modules
+from agent.exercises.changing_load import Sweep
 from agent.exercises.heat import Heat
 from agent.exercises.surface import MIB, SECTOR_BYTES, unreadable
 from agent.host.shell import Completed
@@ -51,16 +53,27 @@ def run(ctx: StageContext) -> StageReport:
         ctx,
         [*whole.checks, *_no_disk(disks), *thermal, *turning],
         findings=[*whole.findings, *hot, *stopped],
-        also_required=(fans.CHECK,) if expected_fans else (),
+        also_required=_required(params, expected_fans),
         numbers=whole.numbers | heat.numbers(),
         evidence=whole.evidence | heat.evidence(),
     )
 
 
+def _required(params: Params, expected_fans: Collection[str]) -> list[str]:
+    return [*([fans.CHECK] if expected_fans else []), *([changing_load.CHECK] if params.waves_s else [])]
+
+
 def _cores(ctx: StageContext, heat: Heat, duration_s: float) -> PartialReport:
-    """Temperatures and clocks are those under this load. Memory's last check goes on after it, with cores at rest."""
+    """Temperatures and clocks are those under a steady load. The load in waves comes after it, within the same time.
+    Memory's last check goes on after both, with cores at rest."""
+    params = ctx.params(Params)
+    waves_s = min(params.waves_s, duration_s / 2)
     with heat.watching():
-        return cpu_load.run(duration_s, ctx.stop)
+        steady = cpu_load.run(duration_s - waves_s, ctx.stop)
+    if not waves_s:
+        return steady
+    sweep = Sweep(waves_s, params.waves_least_hz, params.waves_most_hz)
+    return joined([steady, changing_load.run(sweep, ctx.stop)])
 
 
 def _thermal(ctx: StageContext, limits: Limits, heat: Heat) -> tuple[list[wire.Check], list[wire.Finding]]:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent.contract.host_facts import START_S, HostFacts
-from agent.contract.stage_spec import Plan, StageSpec
+from agent.contract.stage_spec import Plan, RequiredCheck, StageSpec
+from agent.contract.stage_values import least
 
 
 @dataclass(frozen=True)
 class Params:
     load_duration_s: float
     idle_s: float
+    waves_s: float
+    waves_least_hz: float = least(0.05)
+    waves_most_hz: float = least(0.05)
 
 
 @dataclass(frozen=True)
@@ -20,17 +25,23 @@ class Limits:
 
 
 def _duration_s(params: Params, host: HostFacts, plan: Plan) -> float:
-    return START_S + params.load_duration_s
+    return START_S + params.load_duration_s + params.waves_s
+
+
+def _also_required(params: Params, plan: Plan) -> Iterator[RequiredCheck]:
+    if params.waves_s:
+        yield RequiredCheck("load_changes")
 
 
 SPEC = StageSpec(
     name="PSU",
     title="Power",
-    summary="Presence, redundancy, power under a load step, voltages and temperatures",
+    summary="Presence, redundancy, power under load steps, voltages and temperatures",
     after="GPU",
     parts="psus",
     params=Params,
     limits=Limits,
+    also_required=_also_required,
     duration_s=_duration_s,
     tools=(
         "ipmitool",

@@ -1,4 +1,4 @@
-"""PSU: presence and state of every supply before, during and after a load step, the power that the load draws, how the
+"""PSU: presence and state of every supply before, during and after load steps, the power that the load draws, how the
 supplies share it, and the BMC's own limits of voltages and temperatures. Without a BMC only the CPUs' own meter is
 read, and whether the host survived the load."""
 
@@ -6,18 +6,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from agent import findings
 from agent.contract import wire
-from agent.exercises import cpu_load
+from agent.exercises import changing_load, cpu_load
+from agent.exercises.changing_load import Sweep
 from agent.parsing import ParseError
 from agent.probes.bmc import board_limits, ipmitool, redundancy, sel
 from agent.probes.bmc.sel import LogEntry
 from agent.probes.bmc.supplies import PowerSupply
 from agent.reports import checks
-from agent.reports.partial_report import PartialReport
+from agent.reports.partial_report import PartialReport, joined
 from agent.reports.progress import ProgressBoard
 from agent.sensors import readings
 from agent.stage import StageContext, StageReport
@@ -25,7 +26,7 @@ from agent.stages.psu.spec import Limits, Params
 from agent.stages.psu.supply_look import Look, ask, find
 
 TOPIC = "bmc"
-UNDER_LOAD = "under load"
+UNDER_LOAD, IN_WAVES = "under load", "under a load in waves"
 _DCMI_TRIES = 3
 # Seconds that the load waits for the look under load, at most. A BMC that takes longer is told in the report.
 _MOST_LOOK_S = 180.0
@@ -44,22 +45,27 @@ def run(ctx: StageContext) -> StageReport:
     before, power_before = ask("before", names), _power()
     look_s = 0.0 if before.trouble else time.monotonic() - began
     load, during, power_under_load = _under_load(ctx, params.load_duration_s, look_s, names)
-    after = ask("after", names)
-    report = PartialReport(list(load.checks), list(load.findings), dict(load.numbers))
+    waves, at_edges = _in_waves(ctx, params, lambda: ask(IN_WAVES, names))
+    looks = [before, during, *at_edges, ask("after", names)]
+    report = joined([load, waves])
     report.checks.append(_loaded(during))
-    judge(names, [before, during, after], report)
-    judge_others([before, during, after], report)
+    judge(names, looks, report)
+    judge_others(looks, report)
     if "bmc_limits" not in ctx.claim.not_expected:
-        judge_limits([before, during, after], report)
+        judge_limits(looks, report)
     if "redundancy" not in ctx.claim.not_expected:
-        judge_redundancy([before, during, after], report)
+        judge_redundancy(looks, report)
         _shared(during, limits.share_min_of_even, report)
     _drawn(power_before, power_under_load, report)
     _events(log_before, _event_log(), report)
     return checks.report(
-        ctx, report.checks, findings=report.findings, numbers=report.numbers,
-        evidence={**report.evidence, **_evidence(before, during, after)},
+        ctx, report.checks, findings=report.findings, numbers=report.numbers, also_required=_required(params),
+        evidence={**report.evidence, **_evidence(*looks)},
     )  # fmt: skip
+
+
+def _required(params: Params) -> list[str]:
+    return [changing_load.CHECK] if params.waves_s else []
 
 
 def _without_bmc(ctx: StageContext, params: Params) -> StageReport:
@@ -70,9 +76,37 @@ def _without_bmc(ctx: StageContext, params: Params) -> StageReport:
         load = cpu_load.run(duration_s, ctx.stop)
     needs_bmc = [name for name in ctx.order.required if name != "compute"] or ["presence"]
     untested = [checks.not_tested(name, reason=why, topic=TOPIC) for name in needs_bmc]
-    report = PartialReport([*untested, *load.checks], load.findings, load.numbers)
-    _drawn(idle_w, meter.watts_since(), report, by="by the CPUs' own meter (RAPL)")
-    return checks.report(ctx, report.checks, findings=report.findings, numbers=report.numbers)
+    under_load_w = meter.watts_since()
+    waves, _ = _in_waves(ctx, params)
+    report = joined([PartialReport(untested), load, waves])
+    _drawn(idle_w, under_load_w, report, by="by the CPUs' own meter (RAPL)")
+    return checks.report(
+        ctx, report.checks, findings=report.findings, numbers=report.numbers, also_required=_required(params),
+        evidence=report.evidence,
+    )  # fmt: skip
+
+
+def _in_waves(
+    ctx: StageContext, params: Params, look: Callable[[], Look] | None = None
+) -> tuple[PartialReport, list[Look]]:
+    """Load all cores in square waves, and look at the supplies halfway through."""
+    if not params.waves_s:
+        return PartialReport(), []
+    sweep = Sweep(params.waves_s, params.waves_least_hz, params.waves_most_hz)
+    looks: list[Look] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        if look is not None and not over.wait(params.waves_s / 2):
+            looks.append(look())
+
+    thread = threading.Thread(target=watch, name="psu-waves", daemon=True)
+    thread.start()
+    with ProgressBoard(ctx).timing("load in waves", sweep.words(), changing_load.length_s(sweep)):
+        waves = changing_load.run(sweep, ctx.stop)
+    over.set()
+    thread.join()
+    return waves, looks
 
 
 def _under_load(
