@@ -161,6 +161,8 @@ def test_nothing_advises_a_command_that_does_not_exist() -> None:
         (("machines", "--forget", "nowhere"), "no machine is called nowhere"),
         (("admin_user", "nobody", "--keep-password"), "there is no account nobody"),
         (("notify_test",), "nothing to test"),
+        (("api_token", "make", "nobody", "x"), "there is no account nobody"),
+        (("api_token", "revoke"), "usage: ./manage.py api_token revoke ACCOUNT NAME"),
         (("doctor", "--repair", "close_hold"), "did you mean 'close_holds'?"),
         (("hold", "999", "--key-file", "-"), "there is no run 999; there is none yet"),
         (("runs", "999"), "there is no run 999"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
-from typing import Any
+from typing import Any, NoReturn
 
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from hosts.command_line import command
 from restapi import scopes, tokens
 from restapi.models import ApiToken
+from runs.desk.following import EXIT_USAGE
 
 
 class Command(BaseCommand):
@@ -38,23 +39,23 @@ class Command(BaseCommand):
         if do == "list":
             return self._list(account, as_json=options["json"])
         if not account or not name:
-            raise CommandError(f"usage: {command(f'api_token {do} ACCOUNT NAME')}")
+            _usage(f"usage: {command(f'api_token {do} ACCOUNT NAME')}")
         user = get_user_model().objects.filter(username=account).first()
         if user is None:
-            raise CommandError(f"there is no account {account}: {command(f'admin_user {account}')} makes it")
+            _usage(f"there is no account {account}: {command(f'admin_user {account}')} makes it")
         if do == "revoke":
             return self._revoke(user, name)
         try:
             made = tokens.make(user, name, options["scope"] or [scopes.READ.name], options["days"])
         except tokens.TokenRefused as refused:
-            raise CommandError(str(refused)) from None
+            raise CommandError(str(refused), returncode=EXIT_USAGE) from None
         self.stderr.write(f"This is token {name} of {account}. It is not shown again; only its hash is kept.", str)
         self.stdout.write(made.secret)
 
     def _revoke(self, user: Any, name: str) -> None:
         gone, _ = ApiToken.objects.filter(user=user, name=name).delete()
         if not gone:
-            raise CommandError(f"{user.get_username()} has no token {name!r}: {command('api_token list')} shows all")
+            _usage(f"{user.get_username()} has no token {name!r}: {command('api_token list')} shows all")
         self.stdout.write(f"Token {name} of {user.get_username()} is revoked.")
 
     def _list(self, account: str, *, as_json: bool) -> None:
@@ -78,3 +79,7 @@ def _told(row: ApiToken) -> dict[str, Any]:
         "scopes": row.scopes_in_words,
         **{name: moment.isoformat(timespec="seconds") if moment else None for name, moment in moments.items()},
     }
+
+
+def _usage(message: str) -> NoReturn:
+    raise CommandError(message, returncode=EXIT_USAGE)

@@ -13,6 +13,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
+from runs.wording import remedies
 from vetting import roles
 from vetting.commandline import EXIT_USAGE
 
@@ -66,7 +67,7 @@ def _group(user: Any, role: str | None) -> Group | None:
             returncode=EXIT_USAGE,
         )
     if (group := Group.objects.filter(name=role).first()) is None:
-        raise CommandError(f"there is no group {role}: `migrate` makes it")
+        raise CommandError(f"there is no group {role}: {remedies.command('migrate')} makes it", returncode=EXIT_USAGE)
     return group
 
 
@@ -89,7 +90,7 @@ def _asked() -> str:
         raise CommandError("no terminal to ask on: give the password with --password-stdin", returncode=EXIT_USAGE)
     password = getpass.getpass("Password: ")
     if getpass.getpass("Again: ") != password:
-        raise CommandError("the two passwords differ: nothing was changed")
+        raise CommandError("the two passwords differ: nothing was changed", returncode=EXIT_USAGE)
     return password
 
 
@@ -97,5 +98,5 @@ def _checked(password: str, user: Any) -> str:
     try:
         validate_password(password, user)
     except ValidationError as error:
-        raise CommandError(" ".join(error.messages)) from None
+        raise CommandError(" ".join(error.messages), returncode=EXIT_USAGE) from None
     return password

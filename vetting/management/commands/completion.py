@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand
 from hosts.models import Host
 from runs.models import Run
 from runs.profiles import load as profiles
+from runs.wording import remedies
 from vetting.commandline import DJANGOS_OPTIONS, listed, verbs
 
 _NEWEST_RUNS = 50
@@ -72,7 +73,7 @@ complete -F _vetting manage.py ./manage.py vetting
 
 
 class Command(BaseCommand):
-    help = "Print a completion script for a shell: source <(./manage.py completion bash)"
+    help = f"Print a completion script for a shell: source <({remedies.command('completion bash')})"
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
