@@ -4,7 +4,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
 MACHINE ?= tests/rack/machines/healthy-uefi.yaml
 LEVEL ?= fast
 
-.PHONY: help demo dev test test-agent test-rack test-install rack zoo image venv lint lock docs gallery bench worlds statements chaos mutants sbom audit fuzz release
+.PHONY: help demo dev test test-agent test-rack test-install rack zoo image image-twice venv lint lock docs gallery bench worlds statements chaos mutants sbom audit fuzz release
 help:
 	@echo "make demo [KEEP=1]          vet a virtual host, from magic packet to report, with the dashboard open"
 	@echo "make dev [PORT=8000] [FRESH=1] [WORKER=1]  the pages with made-up data; restarts whenever a file changes"
@@ -15,6 +15,7 @@ help:
 	@echo "make rack MACHINE=FILE      one machine file on the virtual rack"
 	@echo "make zoo [ONLY='GLOB…'|healthy] [REPEAT=N] [JOBS=N]  every machine file, with its result kept; writes docs/zoo.md"
 	@echo "make image [LEVEL=small]    build the live image into var/image"
+	@echo "make image-twice            builds it twice and compares the SHA-256 of every file"
 	@echo "make worlds [WORLDS=N] [SEED=N]  tests the decision about writes on generated disks and histories"
 	@echo "make gallery                photographs every page during a run of the rack; writes docs/gallery.md"
 	@echo "make statements [ONLY='GLOB'] [DATABASE=postgresql]  each database statement of each call fails once, in every way; then losses of power (SQLite)"
@@ -66,6 +67,9 @@ zoo:
 
 image: venv
 	@$(AS_ROOT) $(PYTHON) live-image/build.py --output var/image --level $(LEVEL)
+
+image-twice: venv
+	@$(AS_ROOT) $(PYTHON) scripts/build_twice.py --level $(LEVEL)
 
 venv:
 	@scripts/prepare venv

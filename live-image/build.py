@@ -33,7 +33,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--level", choices=sorted(output.COMPRESSION), default="fast",
                         help="fast to build, or small to download (default: fast)")  # fmt: skip
     parser.add_argument("--archive-date", type=archive_date, metavar="YYYYMMDD",
-                        help="the day of the archive that the apt sources lead to by {date}")  # fmt: skip
+                        help="the day of the archive that the apt sources lead to by {date} (default: the day of the "
+                             "image that is there, else yesterday; or the day that all addresses have)")  # fmt: skip
     parser.add_argument("--apt-mirror", default=os.environ.get("VETTING_APT_MIRROR"), metavar="URL",
                         help="instead of this machine's own; may hold {archive} and {date}")  # fmt: skip
     parser.add_argument("--apt-sources", type=Path, metavar="FILE", help="deb822 text; may hold {date}")
@@ -60,6 +61,10 @@ def apt_sources(options: argparse.Namespace) -> str:
         )
     else:
         text = sources.from_machine(Path("/etc/apt"), machine_codename())
+    if options.archive_date is None:
+        before = None if options.force else output.archive_date(options.output)
+        yesterday = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+        options.archive_date = sources.default_date(text, before, yesterday.strftime("%Y%m%d"))
     return sources.dated(text, options.archive_date)
 
 

@@ -94,6 +94,15 @@ def is_current(output: Path, inputs_sha256: str, level: str) -> bool:
     return bool(sizes) and is_same and sizes == present
 
 
+def archive_date(output: Path) -> str | None:
+    """Of the image that is there; None if there is none, or it has none."""
+    try:
+        date = json.loads((output / MANIFEST).read_text()).get("archive_date")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return date if isinstance(date, str) else None
+
+
 def put_in_place(new: Path, output: Path) -> None:
     """Make `new` the output directory in one step: a reader sees the whole old image or the whole new one."""
     if not output.exists():

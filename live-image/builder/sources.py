@@ -13,6 +13,7 @@ COMPONENTS = "main non-free-firmware"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 POCKETS = ("", "-updates", "-security")
 DATE_PLACEHOLDER = "{date}"
+_MOMENT = re.compile(r"(20[0-9]{6})(?:T[0-9]{6}Z)?")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,22 @@ def dated(text: str, archive_date: str | None) -> str:
     if archive_date is None and DATE_PLACEHOLDER in text:
         raise BuildError(f"the apt sources say {DATE_PLACEHOLDER}: give --archive-date YYYYMMDD")
     return text.replace(DATE_PLACEHOLDER, archive_date or "")
+
+
+def default_date(text: str, before: str | None, yesterday: str) -> str | None:
+    """The archive date of sources that keep their past, as YYYYMMDD; None for others. Where they say {date} it is the
+    one of the image that is there (`before`), so that a new day alone builds nothing, else yesterday, whose archive is
+    complete. Where each address leads to the archive of one and the same day, it is that day."""
+    if DATE_PLACEHOLDER in text:
+        return before or yesterday
+    days = [_day(uri) for fields in stanzas(text) for uri in fields.get("uris", "").split()]
+    return days[0] if days and len(set(days)) == 1 else None
+
+
+def _day(uri: str) -> str | None:
+    """The day whose archive the address leads to."""
+    found = [match[1] for part in urlsplit(uri).path.split("/") if (match := _MOMENT.fullmatch(part))]
+    return found[0] if len(found) == 1 else None
 
 
 def reproducible(text: str, archive_date: str | None) -> str:

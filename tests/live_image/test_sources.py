@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from builder import BuildError, sources
 
+from scripts import build_twice
+
 
 def etc_apt(tmp_path: Path, **files: str) -> Path:
     """A directory like /etc/apt; a file's name is given with __ for the dot."""
@@ -145,3 +147,37 @@ def test_one_ordinary_source_among_snapshots_is_enough_and_is_named() -> None:
 def test_without_a_date_or_without_an_address_nothing_is_reproducible() -> None:
     assert said("http://mirror.test/{archive}/20261101", None) == "not reproducible: no archive date"
     assert "no address" in sources.reproducible("# nothing\n", DAY)
+
+
+# --- the date that nobody has given -------------------------------------------------------------------------------
+
+
+def default(mirror: str, before: str | None = None) -> str | None:
+    return sources.default_date(sources.from_mirror(mirror), before, "20261031")
+
+
+def test_sources_that_keep_their_past_have_a_date_without_being_asked() -> None:
+    assert default(SNAPSHOT) == "20261031"
+    assert default(SNAPSHOT, "20261001") == "20261001", "a new day alone builds no new image"
+    assert default("http://snapshot.test/archive/{archive}/20261101T120000Z") == DAY
+    assert said("http://snapshot.test/archive/{archive}/20261101T120000Z").startswith("yes")
+
+
+@pytest.mark.parametrize("mirror", ["http://mirror.test/{archive}", "http://mirror.test/20261101/20261102/{archive}"])
+def test_an_ordinary_mirror_has_none_and_the_manifest_claims_nothing(mirror: str) -> None:
+    assert default(mirror, "20261001") is None
+    assert said(mirror, default(mirror)) == "not reproducible: no archive date"
+
+
+def test_two_archives_of_two_days_have_no_common_date() -> None:
+    one, other = (sources.from_mirror(f"http://s.test/debian/{day}") for day in (DAY, "20261102"))
+    assert sources.default_date(f"{one}\n{other}", None, DAY) is None
+
+
+def test_two_builds_are_compared_by_every_file() -> None:
+    first = {"files": {"vmlinuz": {"sha256": "a"}, "initrd.zst": {"sha256": "b"}}, "packages": {"x": "1"}, "tools": {}}
+    assert build_twice.differences(first, first) == []
+    second = {**first, "files": {"vmlinuz": {"sha256": "a"}, "initrd.zst": {"sha256": "c"}}}
+    assert build_twice.differences(first, second) == [
+        "files: initrd.zst: {'sha256': 'b'} and {'sha256': 'c'}",
+    ]
